@@ -1,0 +1,75 @@
+// One error class for the whole house. Match by `code`, never by text. A message is lower case, has no
+// period, quotes names, and never holds a secret or a child's output. Each code stands in docs/errors below
+// README's "Errors"; a test holds this table and that list equal.
+
+/** Every code, grouped by what a person can do next, with the exit code of a command that ends by it. */
+export const EXIT = {
+  // say it differently
+  usage: 64,
+  'name-invalid': 64,
+  // mend the profile or the configuration
+  'profile-missing': 65,
+  'profile-invalid': 65,
+  'profile-exists': 73,
+  'config-invalid': 65,
+  // set up or unlock the credential store
+  'store-unset': 1,
+  'keychain-unavailable': 1,
+  'keychain-locked': 1,
+  'keychain-dismissed': 77,
+  'keychain-timeout': 1,
+  'vault-locked': 1,
+  'vault-key': 1,
+  'vault-damaged': 1,
+  // set the credential again
+  'credential-missing': 1,
+  'credential-long': 65,
+  'credential-short': 65,
+  'credential-misbound': 1,
+  'credential-source': 1,
+  'deliver-unsupported': 78,
+  // mend the server
+  'server-missing': 127,
+  'server-unstartable': 126,
+  'server-failed': 1,
+  // look at the daemon
+  'daemon-unreachable': 69,
+  'daemon-running': 69,
+  'daemon-version': 69,
+  'daemon-internal': 70,
+  'socket-unsafe': 69,
+  // make room or mend permissions
+  'cannot-write': 73,
+  'audit-unwritable': 73,
+  'audit-broken': 1,
+  // ask for leave
+  refused: 77,
+} as const;
+
+/** The closed union of error codes. */
+export type ErrorCode = keyof typeof EXIT;
+
+/** What a `WarderError` carries beside its message. */
+export interface ErrorDetail {
+  /** What the person can do next: a command or a sentence, lower case, no period. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** The one error of Warder: `code` for programs, `message` and `hint` for people. */
+export class WarderError extends Error {
+  override readonly name = 'WarderError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.code = code;
+    this.hint = detail.hint;
+  }
+
+  /** The exit code of a command that ends by this error. */
+  get exit(): number {
+    return EXIT[this.code];
+  }
+}

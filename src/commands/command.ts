@@ -1,0 +1,30 @@
+// What every verb of the command line is given. A verb is a file `src/commands/<verb>.ts` that exports
+// `<verb>Command(context): CommandModule<object, Args>`; `src/cli.ts` lists it with its one-line summary and
+// loads it only when it is named. A verb ends by returning, or by throwing a WarderError: the command line
+// prints it and takes its exit code. `context.exit(code)` sets another exit code without an error.
+import type { Params, Result, Verb } from '../wire/control.ts';
+import type { Places } from '../wire/places.ts';
+import type { Terminal } from './terminal.ts';
+
+/** A connection to the daemon's control API. */
+export interface Control extends AsyncDisposable {
+  /** Asks, and waits for the answer. Throws the daemon's WarderError, or `daemon-unreachable` if it goes away. */
+  request<V extends Verb>(verb: V, params: Params<V>): Promise<Result<V>>;
+  /** Settles when the daemon has closed the connection. */
+  readonly closed: Promise<void>;
+}
+
+/** What a verb works with. */
+export interface Context {
+  readonly places: Places;
+  readonly terminal: Terminal;
+  /** `--json`: exactly one JSON value on stdout (`terminal.json`), nothing else. Valid once a handler runs. */
+  readonly json: boolean;
+  /**
+   * Connects to the daemon; starts one if none runs. With `start: false` throws `daemon-unreachable` instead.
+   * The caller closes the connection: `await using control = await context.control()`.
+   */
+  control(options?: { readonly start?: boolean }): Promise<Control>;
+  /** The exit code of a command that did its work, where it is not 0. */
+  exit(code: number): void;
+}

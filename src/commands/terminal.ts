@@ -1,0 +1,138 @@
+// What the person sees and types. Text from servers, hosts and files passes through here on its way to the
+// terminal, so every control character in it is made visible: nothing printed can move the cursor, hide a
+// line or set the window's title. Colours are the only escape sequences that leave, and only on a terminal.
+import { styleText } from 'node:util';
+import { WarderError } from '../errors.ts';
+
+/** The colours in use. */
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+
+/** The person's end of the command line. */
+export interface Terminal {
+  /** Prints a line on stdout, on stderr. Line breaks inside are kept. */
+  out(line: string): void;
+  err(line: string): void;
+  /** Prints the one JSON value of `--json`. */
+  json(value: unknown): void;
+  /** Prints rows in aligned columns under a head, if there is one; the last column may run long. */
+  table(rows: readonly (readonly string[])[], head?: readonly string[]): void;
+  /** Colours text; gives it back unchanged where there are no colours. */
+  paint(style: Style, text: string): string;
+  readonly color: boolean;
+  /** Somebody can be asked. */
+  readonly interactive: boolean;
+  /** Asks on the terminal. Each throws `usage` if nobody can be asked. */
+  ask(question: string): Promise<string>;
+  /** As `ask`, without echo. */
+  askSecret(question: string): Promise<string>;
+  confirm(question: string): Promise<boolean>;
+  /** All of stdin as UTF-8, up to 1 MiB; more throws `usage`. */
+  readStdin(): Promise<string>;
+}
+
+/** The process' streams, as far as a terminal needs them. */
+export interface Streams {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+const STDIN_LIMIT = 1024 * 1024;
+
+// What `paint` makes passes; every other control character is shown as \u00XX, which inside a JSON text is
+// the same character still. So are bidirectional overrides: they make a line read as another.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is its purpose
+const UNSAFE =
+  /\x1b\[(?:1|2|22|31|32|33|36|39)m|[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: finding colours is its purpose
+const COLORS = /\x1b\[\d+m/g;
+const WIDE = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
+
+/** A terminal on the process' streams. */
+export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal {
+  const interactive = stdin.isTTY === true && stderr.isTTY === true;
+  const color = stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+
+  /** Reads one line; `echo` says whether the typing shows. Questions go to stderr: stdout is for the answer. */
+  async function read(question: string, echo: boolean): Promise<string> {
+    if (!interactive) {
+      throw new WarderError('usage', 'there is no terminal to ask on', {
+        hint: 'give the answer as an option or on stdin',
+      });
+    }
+    const { createInterface } = await import('node:readline');
+    const { Writable } = await import('node:stream');
+    stderr.write(safe(question));
+    const output = echo ? stderr : new Writable({ write: (_chunk, _encoding, done) => done() });
+    const lines = createInterface({ input: stdin, output, terminal: true, historySize: 0 });
+    try {
+      return await new Promise<string>((resolve, reject) => {
+        lines.once('line', resolve);
+        lines.once('close', () => reject(new WarderError('refused', 'the question was not answered')));
+      });
+    } finally {
+      lines.close();
+      if (!echo) stderr.write('\n');
+    }
+  }
+
+  const terminal: Terminal = {
+    color,
+    interactive,
+    out: (line) => void stdout.write(`${safe(line)}\n`),
+    err: (line) => void stderr.write(`${safe(line)}\n`),
+    json: (value) => terminal.out(JSON.stringify(value)),
+    paint: (style, text) => (color ? styleText(style, safe(text), { validateStream: false }) : text),
+    table(rows, head) {
+      const all = (head ? [head.map((name) => terminal.paint('bold', name)), ...rows] : rows).map((row) =>
+        row.map(oneLine),
+      );
+      const widths: number[] = [];
+      for (const row of all) {
+        for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, width(cell));
+      }
+      for (const row of all) {
+        const cells = row.map((cell, i) => cell + ' '.repeat((widths[i] ?? 0) - width(cell)));
+        terminal.out(cells.join('  ').trimEnd());
+      }
+    },
+    ask: (question) => read(question, true),
+    askSecret: (question) => read(question, false),
+    async confirm(question) {
+      const answer = await read(`${question} [y/N] `, true);
+      return /^y(es)?$/i.test(answer.trim());
+    },
+    async readStdin() {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      for await (const chunk of stdin) {
+        const bytes = Buffer.from(chunk);
+        length += bytes.length;
+        if (length > STDIN_LIMIT) throw new WarderError('usage', 'stdin holds more than 1 MiB');
+        chunks.push(bytes);
+      }
+      return Buffer.concat(chunks).toString('utf8');
+    },
+  };
+  return terminal;
+}
+
+function safe(text: string): string {
+  return text.replace(UNSAFE, (found) => (found.length > 1 ? found : shown(found)));
+}
+
+function oneLine(cell: string): string {
+  return safe(cell).replace(/[\t\n]/g, shown);
+}
+
+function shown(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Columns that a text takes: colours none, wide characters two. */
+function width(text: string): number {
+  let columns = 0;
+  for (const character of text.replace(COLORS, '')) columns += WIDE.test(character) ? 2 : 1;
+  return columns;
+}

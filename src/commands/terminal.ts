@@ -40,19 +40,17 @@ export interface Streams {
 
 const STDIN_LIMIT = 1024 * 1024;
 
-// What `paint` makes passes; every other control character is shown as \u00XX, which inside a JSON text is
-// the same character still. So are bidirectional overrides: they make a line read as another.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is its purpose
-const UNSAFE =
-  /\x1b\[(?:1|2|22|31|32|33|36|39)m|[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: finding colours is its purpose
-const COLORS = /\x1b\[\d+m/g;
+// Control characters (a colour's whole sequence in one) and bidirectional overrides, which make a line read
+// as another.
+const UNSAFE = /\p{Cc}(?:\[\d+m)?|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+/** The sequences that `paint` makes. */
+const PAINTED = new Set(['1', '2', '22', '31', '32', '33', '36', '39'].map((code) => `\u001b[${code}m`));
 const WIDE = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
 
 /** A terminal on the process' streams. */
 export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal {
   const interactive = stdin.isTTY === true && stderr.isTTY === true;
-  const color = stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+  const color = stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
 
   /** Reads one line; `echo` says whether the typing shows. Questions go to stderr: stdout is for the answer. */
   async function read(question: string, echo: boolean): Promise<string> {
@@ -63,7 +61,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     }
     const { createInterface } = await import('node:readline');
     const { Writable } = await import('node:stream');
-    stderr.write(safe(question));
+    stderr.write(safe(question, false));
     const output = echo ? stderr : new Writable({ write: (_chunk, _encoding, done) => done() });
     const lines = createInterface({ input: stdin, output, terminal: true, historySize: 0 });
     try {
@@ -80,13 +78,13 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
   const terminal: Terminal = {
     color,
     interactive,
-    out: (line) => void stdout.write(`${safe(line)}\n`),
-    err: (line) => void stderr.write(`${safe(line)}\n`),
+    out: (line) => void stdout.write(`${safe(line, color)}\n`),
+    err: (line) => void stderr.write(`${safe(line, color)}\n`),
     json: (value) => terminal.out(JSON.stringify(value)),
-    paint: (style, text) => (color ? styleText(style, safe(text), { validateStream: false }) : text),
+    paint: (style, text) => (color ? styleText(style, safe(text, false), { validateStream: false }) : text),
     table(rows, head) {
       const all = (head ? [head.map((name) => terminal.paint('bold', name)), ...rows] : rows).map((row) =>
-        row.map(oneLine),
+        row.map((cell) => safe(cell, color).replace(/[\t\n]/g, shown)),
       );
       const widths: number[] = [];
       for (const row of all) {
@@ -118,12 +116,12 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
   return terminal;
 }
 
-function safe(text: string): string {
-  return text.replace(UNSAFE, (found) => (found.length > 1 ? found : shown(found)));
-}
-
-function oneLine(cell: string): string {
-  return safe(cell).replace(/[\t\n]/g, shown);
+/** Shows control characters as `\u00XX`: inside a JSON text that is the same character still. */
+function safe(text: string, colors: boolean): string {
+  return text.replace(UNSAFE, (found) => {
+    if (found[0] === '\n' || found[0] === '\t' || (colors && PAINTED.has(found))) return found;
+    return shown(found[0] ?? '') + found.slice(1);
+  });
 }
 
 function shown(character: string): string {
@@ -133,6 +131,6 @@ function shown(character: string): string {
 /** Columns that a text takes: colours none, wide characters two. */
 function width(text: string): number {
   let columns = 0;
-  for (const character of text.replace(COLORS, '')) columns += WIDE.test(character) ? 2 : 1;
+  for (const character of text.replace(UNSAFE, '')) columns += WIDE.test(character) ? 2 : 1;
   return columns;
 }

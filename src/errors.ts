@@ -28,6 +28,16 @@ export const EXIT = {
   'credential-misbound': 1,
   'credential-source': 1,
   'deliver-unsupported': 78,
+  // pin the package, or do not run it
+  'package-spec': 64,
+  'package-missing': 1,
+  'package-registry': 1,
+  'package-failed': 1,
+  'package-integrity': 77,
+  'package-scripts': 77,
+  'package-unlocked': 65,
+  'package-changed': 77,
+  'package-bin': 65,
   // mend the server
   'server-missing': 127,
   'server-unstartable': 126,

@@ -1,0 +1,88 @@
+// npm, as the installer of pinned packages and nothing else: it resolves, downloads and checks hashes, and
+// runs no script unless a person named the package. Its own output stays here, since it may quote anything.
+import { accessSync, constants } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { type ErrorCode, WarderError } from '../errors.ts';
+
+/** Runs npm in a folder. */
+export interface Npm {
+  run(folder: string, args: readonly string[]): Promise<string>;
+}
+
+const QUIET = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+const TIMEOUT = 10 * 60_000;
+
+const CAUSES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
+  [
+    /\bE404\b|\bETARGET\b|\bENOVERSIONS\b/,
+    'package-missing',
+    'the registry has no such package or version',
+    'look at its name and version',
+  ],
+  [
+    /\bEINTEGRITY\b|\bEBADCHECKSUM\b/,
+    'package-integrity',
+    'what the registry sent is not what its hash says',
+    "do not run it; try another network, then ask the package's authors",
+  ],
+  [
+    /\bENOSPC\b|\bEDQUOT\b/,
+    'cannot-write',
+    'the disk is full',
+    'make room, then run it again; the store is as it was',
+  ],
+  [/\bE40[13]\b/, 'package-registry', 'the registry refuses this user', 'log in with "npm login"'],
+  [
+    /\bE(?:CONNREFUSED|CONNRESET|NOTFOUND|TIMEDOUT|AI_AGAIN|SOCKETTIMEDOUT|HOSTUNREACH|NETUNREACH)\b|CERT/,
+    'package-registry',
+    'the registry cannot be reached',
+    'look at the network, and at "npm config get registry"',
+  ],
+];
+
+/**
+ * The npm beside the node that runs Warder, else the first in PATH. Errors of `run`: `package-missing`,
+ * `package-integrity`, `package-registry`, `cannot-write`, `package-failed`.
+ */
+export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm {
+  const folders = [dirname(process.execPath), ...(env.PATH ?? '').split(delimiter)].filter(
+    (folder) => folder !== '',
+  );
+  const npm = folders
+    .map((folder) => join(folder, process.platform === 'win32' ? 'npm.cmd' : 'npm'))
+    .find(isExecutable);
+  if (npm === undefined) {
+    throw new WarderError('package-registry', 'cannot find npm', { hint: 'install npm, or put it in PATH' });
+  }
+  return {
+    async run(folder, args) {
+      const ran = await execa(npm, [...args, ...QUIET], {
+        cwd: folder,
+        reject: false,
+        stdin: 'ignore',
+        timeout: TIMEOUT,
+        // npm's own scripts start with the first node in PATH, which may be an older one.
+        env: { ...env, PATH: [dirname(process.execPath), env.PATH].filter(Boolean).join(delimiter) },
+        extendEnv: false,
+      });
+      if (!ran.failed) return ran.stdout;
+      if (ran.timedOut) throw new WarderError('package-registry', 'npm took more than ten minutes');
+      const told = `${ran.stderr}\n${ran.stdout}`;
+      const known = CAUSES.find(([pattern]) => pattern.test(told));
+      if (known) throw new WarderError(known[1], known[2], { hint: known[3] });
+      throw new WarderError('package-failed', `npm ${args[0]} ended with ${ran.exitCode ?? ran.signal}`, {
+        hint: 'run the same with npm in an empty folder to see what it says',
+      });
+    },
+  };
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,427 @@
+// The store of pinned packages: each version is installed once, listed, hashed and made read-only, and every
+// profile that names it shares the tree.
+//
+//     config/packages/<id>.json                  the lock: what may run
+//     state/packages/<id>-<digest12>/tree/       node_modules as npm laid it
+//     state/packages/<id>-<digest12>/listing     the tree's files (src/package/tree.ts)
+//     state/packages/<id>-<digest12>/stamps      how they looked when they were last hashed
+//     state/packages/.new-<random>/              being installed; renamed into place when it is whole
+//
+// A crash leaves a `.new-` folder and nothing else; `sweep` removes it.
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { WarderError } from '../errors.ts';
+import type { Clock } from '../os/clock.ts';
+import {
+  compareLocks,
+  installScripts,
+  type LockDifference,
+  lockId,
+  type NpmLock,
+  type PackageLock,
+  parseLock,
+  parseNpmLock,
+} from './lock.ts';
+import type { Npm } from './npm.ts';
+import { isExact, type PackageSpec, specText } from './spec.ts';
+import { compareListings, looksSame, readTree, treeDigest } from './tree.ts';
+
+/** What the store works with. */
+export interface StoreParts {
+  readonly places: { readonly config: string; readonly state: string };
+  readonly clock: Clock;
+  /** Called only when something has to be resolved or installed. */
+  readonly npm: () => Npm;
+  /** Told what is being done, for a person who waits. */
+  readonly progress: (step: string) => void;
+}
+
+/** A package that may run: checked just now. */
+export interface Ready {
+  readonly lock: PackageLock;
+  /** The tree's folder. */
+  readonly root: string;
+}
+
+/** How to start a package's bin: no npx, no shell, no registry. */
+export interface BinCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/** What a package says of its programs. */
+const manifest = z.looseObject({ bin: z.union([z.string(), z.record(z.string(), z.string())]).default({}) });
+
+/** After this long everything is hashed again, changed looks or not. Milliseconds. */
+const FULL_CHECK = 24 * 60 * 60_000;
+
+export class PackageStore {
+  readonly #locks: string;
+  readonly #trees: string;
+  readonly #parts: StoreParts;
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+    this.#locks = join(parts.places.config, 'packages');
+    this.#trees = join(parts.places.state, 'packages');
+  }
+
+  /** The lock of an exact version, or undefined. Throws `package-unlocked` if its file cannot be read. */
+  find(spec: PackageSpec): PackageLock | undefined {
+    if (!isExact(spec.version)) return undefined;
+    const file = this.#lockFile(lockId(spec, spec.version));
+    return existsSync(file) ? parseLock(readFileSync(file, 'utf8'), file) : undefined;
+  }
+
+  /**
+   * Locks a package: resolves its version (a range or a tag becomes the version it means now), installs it if
+   * it is not there, and writes the lock. A version that is locked stays as it was locked. `scripts` names the
+   * packages whose install scripts may run; another that wants to throws `package-scripts`. `again` lays the
+   * tree anew from the lock's hashes.
+   */
+  async lock(spec: PackageSpec, scripts: readonly string[], again = false): Promise<PackageLock> {
+    const before = this.find(spec);
+    if (before && !again && existsSync(join(this.#folder(before), 'tree'))) {
+      await this.verify(spec, true);
+      return before;
+    }
+    return this.#install(
+      before ? before.npm : await this.resolve(spec),
+      spec,
+      before?.scripts ?? scripts,
+      before,
+    );
+  }
+
+  /** What locking another version would change, without installing anything. */
+  async preview(
+    from: PackageLock,
+    to: PackageSpec,
+  ): Promise<{ npm: NpmLock; difference: LockDifference; version: string }> {
+    const npm = await this.resolve(to);
+    return { npm, difference: compareLocks(from.npm, npm), version: pinnedVersion(npm, to) };
+  }
+
+  /** Installs what `preview` showed. */
+  async install(npm: NpmLock, spec: PackageSpec, scripts: readonly string[]): Promise<PackageLock> {
+    return this.#install(npm, spec, scripts, undefined);
+  }
+
+  /**
+   * Checks a locked tree against its digest: a quick look where nothing moved since the last full hash of the
+   * last day, else (or with `full`) every byte. Throws `package-unlocked`, and `package-changed`, naming the files.
+   */
+  async verify(spec: PackageSpec, full: boolean): Promise<Ready> {
+    const lock = this.find(spec);
+    const folder = lock && this.#folder(lock);
+    if (lock === undefined || folder === undefined || !existsSync(join(folder, 'tree'))) {
+      throw new WarderError('package-unlocked', `the package "${specText(spec)}" is not locked here`, {
+        hint: 'run "warder package lock PROFILE": it installs the package once and pins what it is',
+      });
+    }
+    const root = join(folder, 'tree');
+    const listing = readText(join(folder, 'listing'));
+    if (treeDigest(listing) !== lock.digest) throw changed(lock, ['(the list of its files)']);
+    const known = readStamps(join(folder, 'stamps'));
+    const age = known && this.#parts.clock.now() - known.checked;
+    const recent = age !== undefined && age >= 0 && age < FULL_CHECK;
+    if (known && recent && !full && (await looksSame(root, known.stamps))) return { lock, root };
+    const tree = await readTree(root);
+    const difference = compareListings(listing, tree.listing);
+    if (difference) throw changed(lock, [...difference.changed, ...difference.added, ...difference.removed]);
+    this.#writeStamps(folder, tree.stamps);
+    return { lock, root };
+  }
+
+  /** Every lock, by id. */
+  list(): { readonly id: string; readonly lock: PackageLock; readonly installed: boolean }[] {
+    return entries(this.#locks)
+      .filter((name) => name.endsWith('.json'))
+      .sort()
+      .map((name) => {
+        const file = join(this.#locks, name);
+        const lock = parseLock(readFileSync(file, 'utf8'), file);
+        return { id: name.slice(0, -'.json'.length), lock, installed: existsSync(this.#folder(lock)) };
+      });
+  }
+
+  /** Removes what no profile of `used` names, and what a crash left. Returns the names of what went. */
+  sweep(used: readonly PackageSpec[]): string[] {
+    const keep = new Set(used.flatMap((spec) => (isExact(spec.version) ? [lockId(spec, spec.version)] : [])));
+    const gone: string[] = [];
+    const folders = new Set<string>();
+    for (const { id, lock } of this.list()) {
+      if (keep.has(id)) folders.add(this.#folder(lock));
+      else {
+        rmSync(this.#lockFile(id));
+        gone.push(id);
+      }
+    }
+    for (const name of entries(this.#trees)) {
+      if (folders.has(join(this.#trees, name))) continue;
+      this.#remove(join(this.#trees, name));
+      if (!gone.some((id) => name.startsWith(`${id}-`))) gone.push(name);
+    }
+    return gone;
+  }
+
+  /** Resolves a package and all it depends on, and downloads nothing but their descriptions. */
+  async resolve(spec: PackageSpec): Promise<NpmLock> {
+    this.#parts.progress(`resolving ${specText(spec)}`);
+    const folder = this.#newFolder();
+    try {
+      writeManifest(folder, spec);
+      await this.#parts
+        .npm()
+        .run(folder, ['install', '--package-lock-only', '--ignore-scripts', '--omit=dev']);
+      return parseNpmLock(readText(join(folder, 'package-lock.json')));
+    } finally {
+      this.#remove(folder);
+    }
+  }
+
+  async #install(
+    npm: NpmLock,
+    asked: PackageSpec,
+    scripts: readonly string[],
+    before: PackageLock | undefined,
+  ): Promise<PackageLock> {
+    const wanted = installScripts(npm).filter((name) => !scripts.includes(name));
+    if (wanted.length > 0) {
+      throw new WarderError(
+        'package-scripts',
+        `"${asked.name}" wants to run an install script of ${quoted(wanted)}`,
+        {
+          hint: `read what it does, then allow it by name: --allow-scripts ${wanted.join(' ')}`,
+        },
+      );
+    }
+    const spec = { name: asked.name, version: pinnedVersion(npm, asked) };
+    const folder = this.#newFolder();
+    try {
+      const root = join(folder, 'tree');
+      mkdirSync(root, { mode: 0o700 });
+      writeManifest(root, {
+        name: spec.name,
+        version: npm.packages['']?.dependencies?.[spec.name] ?? spec.version,
+      });
+      writeFileSync(join(root, 'package-lock.json'), JSON.stringify(npm));
+      this.#parts.progress(
+        `installing ${specText(spec)} and ${Object.keys(npm.packages).length - 2} dependencies`,
+      );
+      await this.#parts.npm().run(root, ['ci', '--ignore-scripts', '--omit=dev']);
+      const allowed = installScripts(npm);
+      if (allowed.length > 0) await this.#parts.npm().run(root, ['rebuild', ...allowed]);
+      // npm's note to itself: it differs between npm versions, and nothing runs by it.
+      rmSync(join(root, 'node_modules', '.package-lock.json'), { force: true });
+      protect(root);
+      this.#parts.progress('hashing its files');
+      const tree = await readTree(root);
+      if (before && before.scripts.length === 0 && before.digest !== tree.digest) {
+        throw new WarderError('package-integrity', `"${specText(spec)}" came out other than it was locked`, {
+          hint: 'do not run it; "warder package update" locks it anew, after showing what changed',
+        });
+      }
+      const lock: PackageLock = {
+        version: 1,
+        package: specText(spec),
+        pinned: spec.version,
+        integrity: npm.packages[`node_modules/${spec.name}`]?.integrity ?? '',
+        digest: tree.digest,
+        bin: binsOf(root, spec.name),
+        scripts: allowed,
+        locked: new Date(this.#parts.clock.now()).toISOString(),
+        npm,
+      };
+      writeFileSync(join(folder, 'listing'), tree.listing, { mode: 0o600 });
+      this.#writeStamps(folder, tree.stamps);
+      const place = this.#folder(lock);
+      if (existsSync(place)) this.#remove(place);
+      renameSync(folder, place);
+      this.#writeLock(lock, lockId(spec, spec.version));
+      return lock;
+    } catch (error) {
+      this.#remove(folder);
+      throw asWriteError(error);
+    }
+  }
+
+  #lockFile(id: string): string {
+    return join(this.#locks, `${id}.json`);
+  }
+
+  #folder(lock: PackageLock): string {
+    const id = lock.package.slice('npm:'.length).replace('/', '+');
+    return join(this.#trees, `${id}-${lock.digest.slice('sha256:'.length, 'sha256:'.length + 12)}`);
+  }
+
+  #newFolder(): string {
+    const folder = join(this.#trees, `.new-${randomBytes(6).toString('hex')}`);
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw asWriteError(error);
+    }
+    return folder;
+  }
+
+  #writeLock(lock: PackageLock, id: string): void {
+    mkdirSync(this.#locks, { recursive: true, mode: 0o700 });
+    writeWhole(this.#lockFile(id), `${JSON.stringify(lock, null, 1)}\n`);
+  }
+
+  #writeStamps(folder: string, stamps: Readonly<Record<string, string>>): void {
+    writeWhole(join(folder, 'stamps'), JSON.stringify({ checked: this.#parts.clock.now(), stamps }));
+  }
+
+  #remove(folder: string): void {
+    unprotect(folder);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * The command that starts a package's bin: with the node that runs Warder where the bin is a Node program,
+ * else by its own first line. Throws `package-bin` if the name is wrong, or missing where there are several.
+ */
+export function binCommand({ lock, root }: Ready, bin: string | undefined): BinCommand {
+  const names = Object.keys(lock.bin);
+  const own = lock.package
+    .slice('npm:'.length)
+    .replace(/@[^@]*$/, '')
+    .replace(/^.*\//, '');
+  const name = bin ?? (names.length === 1 ? names[0] : names.find((each) => each === own));
+  const path = name === undefined ? undefined : lock.bin[name];
+  if (path === undefined) {
+    const what =
+      bin === undefined
+        ? names.length === 0
+          ? 'has no program'
+          : 'has several programs'
+        : `has no program "${bin}"`;
+    throw new WarderError('package-bin', `the package "${lock.package}" ${what}`, {
+      hint:
+        names.length === 0 ? 'it is a library, not a server' : `write "bin:" with one of ${names.join(', ')}`,
+    });
+  }
+  const file = join(root, path);
+  const firstLine = readText(file).slice(0, 256).split('\n', 1)[0] ?? '';
+  const node = /\.[cm]?js$/.test(path) || /^#!.*\bnode\b/.test(firstLine);
+  return node ? { command: process.execPath, args: [file] } : { command: file, args: [] };
+}
+
+function pinnedVersion(npm: NpmLock, { name }: PackageSpec): string {
+  const version = npm.packages[`node_modules/${name}`]?.version;
+  if (!isExact(version))
+    throw new WarderError('package-missing', `the registry gave no version of "${name}"`);
+  return version;
+}
+
+function binsOf(root: string, name: string): Record<string, string> {
+  const home = `node_modules/${name}`;
+  const { bin } = manifest.parse(JSON.parse(readText(join(root, home, 'package.json'))));
+  const named = typeof bin === 'string' ? { [name.replace(/^.*\//, '')]: bin } : bin;
+  const bins: Record<string, string> = {};
+  for (const [key, path] of Object.entries(named)) {
+    const inside = join(home, path);
+    if (inside.startsWith(`${home}/`)) bins[key] = inside;
+  }
+  return bins;
+}
+
+function writeManifest(folder: string, { name, version }: PackageSpec): void {
+  const manifest = { name: 'warder-package', private: true, dependencies: { [name]: version ?? 'latest' } };
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+}
+
+/** Takes the right to write from a whole tree; the sandbox mounts it read-only besides. */
+function protect(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) protect(path);
+    else if (entry.isFile()) chmodSync(path, (lstatSync(path).mode & 0o111) === 0 ? 0o444 : 0o555);
+  }
+  chmodSync(folder, 0o555);
+}
+
+function unprotect(folder: string): void {
+  if (!existsSync(folder)) return;
+  chmodSync(folder, 0o700);
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) unprotect(join(folder, entry.name));
+  }
+}
+
+function entries(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new WarderError('package-changed', `cannot read "${file}"`, {
+      cause,
+      hint: 'run "warder package lock" again',
+    });
+  }
+}
+
+function readStamps(file: string): { checked: number; stamps: Record<string, string> } | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function writeWhole(file: string, text: string): void {
+  const next = `${file}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    writeFileSync(next, text, { mode: 0o600, flush: true });
+    renameSync(next, file);
+  } catch (error) {
+    rmSync(next, { force: true });
+    throw asWriteError(error);
+  }
+}
+
+function changed(lock: PackageLock, files: readonly string[]): WarderError {
+  const shown = files
+    .slice(0, 5)
+    .map((file) => `"${file}"`)
+    .join(', ');
+  const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
+  return new WarderError(
+    'package-changed',
+    `the package "${lock.package}" is not what was locked: ${shown}${more}`,
+    {
+      hint: 'do not run it; "warder package lock PROFILE --again" installs it anew from its hashes',
+    },
+  );
+}
+
+function asWriteError(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (!['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM'].includes(String(code))) return error;
+  return new WarderError('cannot-write', 'cannot write to the package store', {
+    cause: error,
+    hint: 'make room or mend its permissions; it is as it was',
+  });
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ');
+}

@@ -1,0 +1,252 @@
+// `warder package`: pins a server's package, shows what an update would change, checks trees, sweeps.
+import { parseDocument } from 'yaml';
+import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { WarderError } from '../errors.ts';
+import { clock } from '../os/clock.ts';
+import { findNpm } from '../package/npm.ts';
+import type { LockDifference, PackageLock } from '../package/lock.ts';
+import { isExact, type PackageSpec, parseSpec, specText } from '../package/spec.ts';
+import { PackageStore } from '../package/store.ts';
+import { parseProfile } from '../profile/format.ts';
+import { listProfiles, type Loaded, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
+import type { Context } from './command.ts';
+
+interface Named {
+  readonly profile: string;
+}
+
+interface Scripts {
+  readonly allowScripts: readonly string[];
+}
+
+const profile = { describe: 'the profile whose server is a package', type: 'string', demandOption: true } as const;
+const allowScripts = {
+  describe: 'packages whose install scripts may run',
+  type: 'string',
+  array: true,
+  default: [] as readonly string[],
+} as const;
+
+/** The verb `package` and what stands below it. */
+export function packageCommand(context: Context): CommandModule {
+  return {
+    command: 'package <verb>',
+    describe: "Pin a server's package, check it, update it",
+    builder: (yargs) =>
+      yargs
+        .command<Named & Scripts & { again: boolean }>({
+          command: 'lock <profile>',
+          describe: 'Resolve the exact version, install it once, record what it is',
+          builder: (lock) =>
+            lock
+              .positional('profile', profile)
+              .option('allow-scripts', allowScripts)
+              .option('again', { describe: 'lay the files anew, from the same hashes', type: 'boolean', default: false })
+              .example('$0 package lock notes', 'pin the package that the profile "notes" names'),
+          handler: (args) => lock(context, args),
+        })
+        .command<{ profiles: readonly string[] }>({
+          command: 'verify [profiles..]',
+          describe: 'Hash every file of the packages again',
+          builder: (verify) => verify.positional('profiles', { type: 'string', array: true, default: [] }),
+          handler: (args) => verify(context, args.profiles),
+        })
+        .command<Named & Scripts & { to: string | undefined; yes: boolean; dryRun: boolean }>({
+          command: 'update <profile>',
+          describe: 'Show what a newer version changes, then pin it',
+          builder: (update) =>
+            update
+              .positional('profile', profile)
+              .option('to', { describe: 'a version, a range or a tag (default: latest)', type: 'string' })
+              .option('allow-scripts', allowScripts)
+              .option('dry-run', { describe: 'show only', type: 'boolean', default: false })
+              .option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false })
+              .example('$0 package update notes --dry-run', 'what would change?'),
+          handler: (args) => update(context, args),
+        })
+        .command({
+          command: 'list',
+          describe: 'Show the pinned packages',
+          handler: () => list(context),
+        })
+        .command<{ yes: boolean }>({
+          command: 'sweep',
+          describe: 'Remove the packages that no profile names',
+          builder: (sweep) => sweep.option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false }),
+          handler: (args) => sweep(context, args.yes),
+        })
+        .demandCommand(1, 'which of lock, verify, update, list and sweep?'),
+    handler: () => {},
+  };
+}
+
+/** The store as the command line works with it: it may ask the registry, and says what it does. */
+export function openPackages(context: Context): PackageStore {
+  return new PackageStore({
+    places: context.places,
+    clock,
+    npm: () => findNpm(process.env),
+    progress: (step) => {
+      if (!context.json) context.terminal.err(`warder: ${step}`);
+    },
+  });
+}
+
+async function lock(context: Context, args: ArgumentsCamelCase<Named & Scripts & { again: boolean }>): Promise<void> {
+  const { places, terminal } = context;
+  const loaded = loadProfile(places, args.profile);
+  const spec = specOf(loaded);
+  const locked = await openPackages(context).lock(spec, args.allowScripts, args.again);
+  const pinned = pin(context, loaded, locked);
+  if (context.json) return terminal.json({ ...facts(locked), pinned });
+  if (pinned) terminal.out(`${args.profile}: "package" is now ${locked.package}`);
+  terminal.out(`${locked.package} is locked: ${locked.digest}`);
+}
+
+async function verify(context: Context, names: readonly string[]): Promise<void> {
+  const { places, terminal } = context;
+  const store = openPackages(context);
+  const specs = new Map<string, PackageSpec>();
+  for (const name of names.length > 0 ? names : packaged(context)) {
+    const spec = specOf(loadProfile(places, name));
+    specs.set(specText(spec), spec);
+  }
+  const results: { package: string; ok: boolean; problem?: string }[] = [];
+  for (const [text, spec] of specs) {
+    if (!context.json) terminal.err(`warder: hashing ${text}`);
+    try {
+      await store.verify(spec, true);
+      results.push({ package: text, ok: true });
+    } catch (error) {
+      if (!(error instanceof WarderError)) throw error;
+      results.push({ package: text, ok: false, problem: error.message });
+      context.exit(error.exit);
+    }
+  }
+  if (context.json) return terminal.json(results);
+  for (const { package: text, ok, problem } of results) {
+    terminal.out(ok ? `${terminal.paint('green', 'ok')}       ${text}` : `${terminal.paint('red', 'changed')}  ${problem}`);
+  }
+  if (results.length === 0) terminal.out('no profile names a package');
+}
+
+async function update(
+  context: Context,
+  args: ArgumentsCamelCase<Named & Scripts & { to: string | undefined; yes: boolean; dryRun: boolean }>,
+): Promise<void> {
+  const { places, terminal } = context;
+  const store = openPackages(context);
+  const loaded = loadProfile(places, args.profile);
+  const spec = specOf(loaded);
+  const before = store.find(spec);
+  if (before === undefined) {
+    throw new WarderError('package-unlocked', `the package "${specText(spec)}" is not locked here`, {
+      hint: `run "warder package lock ${args.profile}" first`,
+    });
+  }
+  const target = { name: spec.name, version: args.to ?? 'latest' };
+  const { npm, difference, version } = await store.preview(before, target);
+  const same = !Object.values(difference).some((changes) => changes.length > 0);
+  const plan = { package: spec.name, from: before.pinned, to: version, ...difference };
+  if (!context.json) show(context, plan);
+  if (same || args.dryRun) {
+    if (context.json) terminal.json({ ...plan, updated: false });
+    return;
+  }
+  if (!args.yes && !(await terminal.confirm(`install ${spec.name}@${version} and pin it?`))) {
+    throw new WarderError('refused', 'nothing was changed');
+  }
+  const locked = await store.install(npm, { name: spec.name, version }, args.allowScripts);
+  pin(context, loaded, locked);
+  if (context.json) return terminal.json({ ...plan, updated: true, digest: locked.digest });
+  terminal.out(`${args.profile}: "package" is now ${locked.package}; new sessions start it`);
+}
+
+function list(context: Context): void {
+  const { terminal } = context;
+  const users = usersOf(context);
+  const rows = openPackages(context)
+    .list()
+    .map(({ lock, installed }) => ({ ...facts(lock), installed, profiles: users.get(lock.package) ?? [] }));
+  if (context.json) return terminal.json(rows);
+  if (rows.length === 0) return terminal.out('no package is locked');
+  terminal.table(
+    rows.map((row) => [row.package, row.digest.slice(0, 19), String(row.dependencies), row.installed ? row.locked : 'not installed', row.profiles.join(', ') || '-']),
+    ['package', 'digest', 'dependencies', 'locked', 'profiles'],
+  );
+}
+
+async function sweep(context: Context, yes: boolean): Promise<void> {
+  const { terminal } = context;
+  const used = [...usersOf(context).keys()].map(parseSpec);
+  if (!yes && !(await terminal.confirm('remove every package that no profile names?'))) {
+    throw new WarderError('refused', 'nothing was removed');
+  }
+  const gone = openPackages(context).sweep(used);
+  if (context.json) return terminal.json({ removed: gone });
+  for (const name of gone) terminal.out(`removed ${name}`);
+  if (gone.length === 0) terminal.out('nothing to remove');
+}
+
+/** Writes the exact version into the profile, its comments kept; says whether that changed it. */
+function pin(context: Context, { name, file, profile }: Loaded, { package: exact }: PackageLock): boolean {
+  if (profile.server.kind !== 'package' || profile.server.package === exact) return false;
+  const { bytes } = readProfile(context.places, name);
+  const document = parseDocument(bytes.toString('utf8'));
+  document.setIn(['server', 'package'], exact);
+  const text = document.toString({ lineWidth: 0 });
+  parseProfile(text, file, name);
+  writeProfile(context.places, name, text, { replace: true });
+  return true;
+}
+
+function show(
+  { terminal }: Context,
+  { package: name, from, to, added, removed, moved, scripts }: { package: string; from: string; to: string } & LockDifference,
+): void {
+  terminal.out(from === to ? `${name} ${from} is what "${to}" means` : `${name} ${from} -> ${to}`);
+  for (const { name: each, from: old, to: fresh } of moved) {
+    if (each !== name) terminal.out(`  ${terminal.paint('yellow', '~')} ${each} ${old} -> ${fresh}`);
+  }
+  for (const each of added) terminal.out(`  ${terminal.paint('green', '+')} ${each}`);
+  for (const each of removed) terminal.out(`  ${terminal.paint('red', '-')} ${each}`);
+  for (const each of scripts) terminal.out(`  ${terminal.paint('red', '!')} ${each} runs an install script`);
+}
+
+function facts({ package: name, pinned, integrity, digest, bin, scripts, locked, npm }: PackageLock) {
+  return {
+    package: name,
+    version: pinned,
+    integrity,
+    digest,
+    bin: Object.keys(bin),
+    scripts,
+    locked,
+    dependencies: Object.keys(npm.packages).length - 2,
+  };
+}
+
+function specOf({ name, profile }: Loaded): PackageSpec {
+  if (profile.server.kind === 'package') return parseSpec(profile.server.package);
+  throw new WarderError('usage', `the server of "${name}" is no package`, {
+    hint: `make one of it: warder add NAME --from-npx "npx -y PACKAGE"`,
+  });
+}
+
+/** Profiles whose server is a package. */
+function packaged(context: Context): string[] {
+  return [...usersOf(context).values()].flat();
+}
+
+/** Exact packages to the profiles that name them. Throws at a broken profile: what it names cannot be known. */
+function usersOf({ places }: Context): Map<string, string[]> {
+  const users = new Map<string, string[]>();
+  for (const name of listProfiles(places).names) {
+    const { profile } = loadProfile(places, name);
+    if (profile.server.kind !== 'package') continue;
+    const spec = parseSpec(profile.server.package);
+    if (!isExact(spec.version)) continue;
+    users.set(specText(spec), [...(users.get(specText(spec)) ?? []), name]);
+  }
+  return users;
+}

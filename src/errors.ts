@@ -47,6 +47,7 @@ export const EXIT = {
   'daemon-running': 69,
   'daemon-version': 69,
   'daemon-internal': 70,
+  'wire-malformed': 69,
   'socket-unsafe': 69,
   // make room or mend permissions
   'cannot-write': 73,

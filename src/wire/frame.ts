@@ -5,6 +5,8 @@
 // HELLO opens every connection and says what it is. On a session's connection DATA, EOF and STDERR carry
 // bytes as they are; nothing on the byte path is JSON. A C program can speak this with two read calls.
 
+import { WarderError } from '../errors.ts';
+
 /** Version of this wire. The daemon refuses any other. */
 export const WIRE_VERSION = 1;
 
@@ -24,11 +26,11 @@ export const Frame = {
   EOF: 3,
   /** daemon to client, bytes: the server's stderr */
   STDERR: 4,
-  /** daemon to client, JSON: `{pid?, start?}`: the session is open, and this process group is to be ended if the daemon dies */
+  /** daemon to client, JSON: `Opened`: the session is open, and this process group is to be ended if the daemon dies */
   OPEN: 5,
   /** daemon to client, JSON: `{exit: number}`: the last frame of a session */
   EXIT: 6,
-  /** daemon to client, JSON: `{code, message, hint?, exit}`: the last frame of a refused connection */
+  /** daemon to client, JSON: `Refusal`: the last frame of a refused connection */
   REFUSE: 7,
   /** client to daemon, JSON: `{id, verb, params}` */
   REQUEST: 8,
@@ -42,4 +44,87 @@ export function head(type: number, length: number): Buffer {
   bytes[0] = type;
   bytes.writeUInt32LE(length, 1);
   return bytes;
+}
+
+/** What a decoder hands on. */
+export interface FrameListener {
+  /** A whole frame that is neither DATA nor STDERR. The payload is valid until the call returns. */
+  frame(type: number, payload: Buffer): void;
+  /** The next bytes of a DATA or STDERR frame: slices of what was pushed, never copied, never empty. */
+  bytes(type: number, slice: Buffer): void;
+}
+
+/**
+ * Takes frames apart, however the bytes arrive. DATA and STDERR pass through as they come; other frames are
+ * gathered whole, up to `limit` bytes of payload.
+ */
+export class FrameDecoder {
+  readonly #listener: FrameListener;
+  /** The longest payload of a gathered frame. May change between frames. */
+  limit: number;
+  readonly #head = Buffer.alloc(HEAD);
+  #headLength = 0;
+  #type = 0;
+  #left = 0;
+  #gathered: Buffer[] = [];
+
+  constructor(listener: FrameListener, limit: number = MAX_PAYLOAD) {
+    this.#listener = listener;
+    this.limit = limit;
+  }
+
+  /** Takes the next bytes. Throws `wire-malformed` on an unknown type or a length over the limit; the stream is then of no more use. */
+  push(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#headLength < HEAD) {
+        if (this.#headLength === 0 && chunk.length - at >= HEAD) {
+          this.#begin(chunk[at] ?? 0, chunk.readUInt32LE(at + 1));
+          at += HEAD;
+        } else {
+          const taken = chunk.copy(this.#head, this.#headLength, at, at + HEAD - this.#headLength);
+          this.#headLength += taken;
+          at += taken;
+          if (this.#headLength < HEAD) return;
+          this.#begin(this.#head[0] ?? 0, this.#head.readUInt32LE(1));
+        }
+        if (this.#left > 0) continue;
+        this.#headLength = 0;
+        if (this.#streams()) continue;
+        this.#listener.frame(this.#type, Buffer.alloc(0));
+        continue;
+      }
+      const slice = chunk.subarray(at, at + this.#left);
+      at += slice.length;
+      this.#left -= slice.length;
+      const whole = this.#left === 0;
+      if (whole) this.#headLength = 0;
+      if (this.#streams()) {
+        this.#listener.bytes(this.#type, slice);
+      } else if (!whole || this.#gathered.length > 0) {
+        this.#gathered.push(slice);
+        if (!whole) continue;
+        const payload = Buffer.concat(this.#gathered);
+        this.#gathered = [];
+        this.#listener.frame(this.#type, payload);
+      } else {
+        this.#listener.frame(this.#type, slice);
+      }
+    }
+  }
+
+  #begin(type: number, length: number): void {
+    this.#headLength = HEAD;
+    this.#type = type;
+    this.#left = length;
+    if (type < Frame.HELLO || type > Frame.RESPONSE)
+      throw new WarderError('wire-malformed', `frame of unknown type ${type}`);
+    const limit = this.#streams() ? MAX_PAYLOAD : this.limit;
+    if (length > limit)
+      throw new WarderError('wire-malformed', `frame of ${length} bytes where ${limit} are allowed`);
+  }
+
+  #streams(): boolean {
+    return this.#type === Frame.DATA || this.#type === Frame.STDERR;
+  }
 }

@@ -1,5 +1,17 @@
 // Where Warder keeps what. Hosts strip the environment of the servers that they start, so every place
-// follows from the home folder and the uid alone; what else the environment says only refines it.
+// follows from the home folder and the uid alone; what else the environment says only refines it, and
+// `variables` names what a host's configuration must repeat for the launcher to find the same daemon.
+import { WarderError } from '../errors.ts';
+
+/** What the places follow from. */
+export interface PlacesInput {
+  /** As `process.platform`. */
+  readonly platform: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The home folder, absolute. */
+  readonly home: string;
+  readonly uid: number;
+}
 
 /** Absolute paths. Folders are created 0700 by whoever writes there first. */
 export interface Places {
@@ -16,4 +28,76 @@ export interface Places {
   readonly lock: string;
   /** The daemon's own log. */
   readonly log: string;
+  /** The environment's variables that moved a place away from where the home folder alone puts it. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** Bytes of a socket's path that `bind` takes, without the closing NUL. */
+const SOCKET_LIMIT: Readonly<Record<string, number>> = { darwin: 103, freebsd: 103, openbsd: 103 };
+const SOCKET_LIMIT_LINUX = 107;
+
+/**
+ * Names every place. Throws `usage` if a folder that the environment or the account names is not absolute.
+ * XDG variables that are not absolute are ignored, as the XDG Base Directory specification says.
+ */
+export function places({ platform, env, home, uid }: PlacesInput): Places {
+  const variables: Record<string, string> = {};
+  const { config, state, run } = roots();
+  const socket = `${run}/daemon.sock`;
+  const limit = SOCKET_LIMIT[platform] ?? SOCKET_LIMIT_LINUX;
+  const short = new TextEncoder().encode(socket).length <= limit;
+  return {
+    config,
+    profiles: `${config}/profiles`,
+    state,
+    audit: `${state}/audit`,
+    run,
+    socket: short ? socket : `/tmp/warder-${uid}-${digest(run)}/daemon.sock`,
+    lock: `${run}/daemon.lock`,
+    log: `${state}/daemon.log`,
+    variables,
+  };
+
+  function roots(): { config: string; state: string; run: string } {
+    const own = env.WARDER_HOME;
+    if (own) {
+      const base = absolute('WARDER_HOME', own);
+      variables.WARDER_HOME = own;
+      return { config: `${base}/config`, state: `${base}/state`, run: `${base}/run` };
+    }
+    const base = absolute('the home folder', home);
+    if (platform === 'darwin') {
+      const library = `${base}/Library/Application Support/warder`;
+      return { config: `${library}/config`, state: `${library}/state`, run: `${library}/run` };
+    }
+    const config = `${xdg('XDG_CONFIG_HOME', `${base}/.config`)}/warder`;
+    const state = `${xdg('XDG_STATE_HOME', `${base}/.local/state`)}/warder`;
+    return { config, state, run: `${state}/run` };
+  }
+
+  function xdg(name: string, usual: string): string {
+    const value = env[name];
+    if (!value?.startsWith('/')) return usual;
+    const folder = trimmed(value);
+    if (folder !== usual) variables[name] = value;
+    return folder;
+  }
+}
+
+function absolute(name: string, path: string): string {
+  if (path.startsWith('/')) return trimmed(path);
+  throw new WarderError('usage', `${name} is "${path}", which is not an absolute path`);
+}
+
+function trimmed(path: string): string {
+  return path.replace(/\/+$/, '');
+}
+
+/** FNV-1a, 64 bits, hex. It only has to tell one user's own instances apart. */
+function digest(text: string): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new TextEncoder().encode(text)) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  }
+  return hash.toString(16).padStart(16, '0');
 }

@@ -1,0 +1,233 @@
+// The profile format: what a YAML file in `config/profiles/` may say, and what it means. Strict: an unknown
+// key, a value of the wrong kind, a key that could have no effect beside another, are mistakes, never
+// passed over. The whole format is read here, also what this build cannot do yet: `unsupported` lists what a
+// profile asks for in vain, and a session that asks for any of it is not started.
+import { WarderError } from '../errors.ts';
+import { PROFILE_NAME } from '../wire/hello.ts';
+import { type Path, readDocument } from './document.ts';
+import { broken, inWords, type Mistake, mistakesOf } from './mistake.ts';
+import { review } from './review.ts';
+import { type ProfileFile, profileFile } from './schema.ts';
+import { parseDuration, parseSize } from './units.ts';
+
+export type Decision = 'allow' | 'ask' | 'deny';
+
+/** A decision by a call's arguments: `allow` is a JSON Schema over them. */
+export interface Condition {
+  readonly allow: Readonly<Record<string, unknown>>;
+  readonly else: Decision;
+}
+
+/** What a session's tool calls may do. Keys of `tools` are patterns of names. */
+export interface ProfilePolicy {
+  readonly default: Decision;
+  readonly tools: Readonly<Record<string, Decision | Condition>>;
+}
+
+/** What is started. Paths may begin with `~/`: see `expandHome`. */
+export type Server =
+  | {
+      readonly kind: 'command';
+      readonly command: string;
+      readonly args: readonly string[];
+      readonly cwd: string | undefined;
+    }
+  | {
+      readonly kind: 'package';
+      readonly package: string;
+      readonly bin: string | undefined;
+      readonly args: readonly string[];
+      readonly cwd: string | undefined;
+    }
+  | { readonly kind: 'url'; readonly url: string };
+
+/** Where a value comes from. `store` is the store chosen at `warder init`. */
+export type Source =
+  | 'store'
+  | 'keychain'
+  | 'vault'
+  | { readonly command: readonly string[] /** Milliseconds. */; readonly ttl: number | undefined };
+
+export type Delivery = 'sealed' | 'env' | 'file';
+
+/** One credential of a profile. The constraints from `hosts` on are for `deliver: sealed`. */
+export interface ProfileCredential {
+  /** The environment variable that the server reads. */
+  readonly variable: string;
+  readonly from: Source;
+  /** Its name in the store: `github/token`. */
+  readonly name: string;
+  readonly deliver: Delivery;
+  readonly hosts: readonly string[];
+  readonly as: string | undefined;
+  readonly paths: readonly string[] | undefined;
+  readonly methods: readonly string[] | undefined;
+  readonly confirm: boolean;
+  /** Milliseconds. */
+  readonly lifetime: number | undefined;
+  readonly maxUses: number | undefined;
+}
+
+/** What the sandbox lets in. `off` is true only where the file says so. */
+export interface ProfileSandbox {
+  readonly off: boolean;
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  readonly network: readonly string[];
+  /** Bytes. */
+  readonly memory: number | undefined;
+  readonly processes: number | undefined;
+}
+
+/** A profile, checked and with its defaults filled in. */
+export interface Profile {
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly server: Server;
+  readonly env: Readonly<Record<string, string>>;
+  readonly credentials: readonly ProfileCredential[];
+  /** `undefined` where the file says nothing of it. */
+  readonly sandbox: ProfileSandbox | undefined;
+  readonly policy: ProfilePolicy;
+  readonly audit: {
+    readonly arguments: 'redacted' | 'digest';
+    readonly results: 'digest';
+    readonly durability: 'write' | 'fsync';
+  };
+}
+
+/** Throws `name-invalid` unless `name` may name a profile. Comes before any use of the name in a path. */
+export function checkName(name: string): void {
+  if (PROFILE_NAME.test(name)) return;
+  throw new WarderError('name-invalid', `${JSON.stringify(name.slice(0, 80))} cannot name a profile`, {
+    hint: 'a name is up to 63 of a-z, 0-9 and "-", and begins with a letter or digit',
+  });
+}
+
+/**
+ * Reads a profile. `file` is for messages only. Throws `name-invalid`, or `profile-invalid` with every
+ * mistake: its first line tells one, as `file:line:column: key: what`, each further line another.
+ */
+export function parseProfile(source: string, file: string, name: string): Profile {
+  checkName(name);
+  const fail = (mistakes: readonly Mistake[]): WarderError =>
+    broken('profile-invalid', `profile "${name}" is broken`, file, mistakes);
+  const document = readDocument(source, isText);
+  if (!document.whole) throw fail(document.mistakes);
+  const parsed = profileFile.safeParse(document.value ?? {}, { error: inWords });
+  if (!parsed.success) throw fail([...document.mistakes, ...mistakesOf(parsed.error, document)]);
+  const mistakes = [...document.mistakes, ...review(parsed.data, document)];
+  if (mistakes.length > 0) throw fail(mistakes);
+  return normalise(parsed.data, name);
+}
+
+/** `~` and `~/…` with the home folder in their place; any other path as it is. */
+export function expandHome(path: string, home: string): string {
+  return path === '~' ? home : path.startsWith('~/') ? `${home}${path.slice(1)}` : path;
+}
+
+/** Where the file wants text, so that a number written there keeps its spelling. */
+function isText([first, second, third, fourth, fifth]: Path): boolean {
+  if (first === 'env') return second !== undefined && third === undefined;
+  if (first === 'server') return second === 'args' && third !== undefined && fourth === undefined;
+  return first === 'credentials' && third === 'from' && fourth === 'command' && fifth !== undefined;
+}
+
+function normalise(file: ProfileFile, name: string): Profile {
+  const { description, sandbox, policy, audit } = file;
+  return {
+    name,
+    description,
+    server: serverOf(file.server),
+    env: file.env ?? {},
+    credentials: Object.entries(file.credentials ?? {}).map(([variable, credential]) => ({
+      variable,
+      from: sourceOf(credential.from),
+      name: credential.name ?? `${name}/${variable}`,
+      deliver: credential.deliver ?? 'sealed',
+      hosts: credential.hosts ?? [],
+      as: credential.as,
+      paths: credential.paths,
+      methods: credential.methods,
+      confirm: credential.confirm ?? false,
+      lifetime: credential.lifetime === undefined ? undefined : parseDuration(credential.lifetime),
+      maxUses: credential['max-uses'],
+    })),
+    sandbox:
+      sandbox === undefined
+        ? undefined
+        : {
+            off: sandbox.off ?? false,
+            read: sandbox.read ?? [],
+            write: sandbox.write ?? [],
+            network: sandbox.network ?? [],
+            memory: sandbox.memory === undefined ? undefined : parseSize(sandbox.memory),
+            processes: sandbox.processes,
+          },
+    policy: { default: policy?.default ?? 'ask', tools: policy?.tools ?? {} },
+    audit: {
+      arguments: audit?.arguments ?? 'redacted',
+      results: audit?.results ?? 'digest',
+      durability: audit?.durability ?? 'write',
+    },
+  };
+}
+
+function serverOf({ package: pinned, bin, command, url, args = [], cwd }: ProfileFile['server']): Server {
+  if (pinned !== undefined) return { kind: 'package', package: pinned, bin, args, cwd };
+  if (command !== undefined) return { kind: 'command', command, args, cwd };
+  return { kind: 'url', url: url ?? '' };
+}
+
+function sourceOf(from: NonNullable<ProfileFile['credentials']>[string]['from']): Source {
+  if (typeof from !== 'object') return from ?? 'store';
+  return { command: from.command, ttl: from.ttl === undefined ? undefined : parseDuration(from.ttl) };
+}
+
+/** Something that a profile asks for and this build cannot do. */
+export interface Unsupported {
+  readonly what: string;
+  readonly hint: string;
+}
+
+/**
+ * All that a profile asks for and this build cannot do. A session of a profile with any is refused with exit
+ * 78: what a profile says holds, or nothing starts.
+ */
+export function unsupported(profile: Profile): Unsupported[] {
+  const { server, credentials, sandbox, policy } = profile;
+  const missing: Unsupported[] = [];
+  if (server.kind === 'package') {
+    missing.push({
+      what: '"server.package" is not there yet',
+      hint: 'say "command" and "args" of an installed server',
+    });
+  }
+  if (server.kind === 'url') {
+    missing.push({
+      what: '"server.url" is not there yet',
+      hint: 'say "command" and "args" of a server on this machine',
+    });
+  }
+  for (const { variable } of credentials.filter((credential) => credential.deliver === 'sealed')) {
+    missing.push({
+      what: `"deliver: sealed" is not there yet (${variable})`,
+      hint: `say "deliver: env" for ${variable}: the server then holds the secret`,
+    });
+  }
+  if (sandbox !== undefined && !sandbox.off) {
+    missing.push({
+      what: '"sandbox" is not there yet',
+      hint: 'say "sandbox: {off: true}", or leave the key out',
+    });
+  }
+  for (const [pattern, rule] of Object.entries(policy.tools)) {
+    if (typeof rule === 'object') {
+      missing.push({
+        what: `a condition on arguments is not there yet (policy.tools.${pattern})`,
+        hint: 'say allow, ask or deny',
+      });
+    }
+  }
+  return missing;
+}

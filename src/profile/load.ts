@@ -1,0 +1,235 @@
+// Profiles as files: `<name>.yaml` in one folder. What a profile says decides what runs and who gets a
+// secret, so a file that others could have written is not read: it, and the folder it lies in, must belong to
+// the user (or root) and be writable by nobody else, as ssh asks of its own files. A symbolic link is
+// followed, and what it leads to is held to the same.
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { WarderError } from '../errors.ts';
+import { writeWhole } from '../os/file.ts';
+import { PROFILE_NAME } from '../wire/hello.ts';
+import type { Places } from '../wire/places.ts';
+import { MAX_FILE } from './document.ts';
+import { checkName, type Profile, parseProfile } from './format.ts';
+import { nearest } from './mistake.ts';
+
+/** A profile with the file that it was read from. */
+export interface Loaded {
+  readonly name: string;
+  readonly profile: Profile;
+  /** Absolute path. */
+  readonly file: string;
+  /** SHA-256 of the file's bytes, hex. */
+  readonly digest: string;
+}
+
+/** A profile's bytes, and a stamp that is another one once the file was changed. */
+export interface Bytes {
+  readonly bytes: Buffer;
+  readonly digest: string;
+  readonly stamp: string;
+}
+
+/** The path of a profile's file. Throws `name-invalid`. */
+export function fileOf(places: Places, name: string): string {
+  checkName(name);
+  return join(places.profiles, `${name}.yaml`);
+}
+
+/** The stamp of a profile's file as it is now; `undefined` where there is none. Throws `name-invalid`. */
+export function stampOf(places: Places, name: string): string | undefined {
+  const stats = statSync(fileOf(places, name), { bigint: true, throwIfNoEntry: false });
+  // Modes and owner are in it: mending them mends the profile.
+  return (
+    stats && [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs, stats.mode, stats.uid].join(':')
+  );
+}
+
+/** Reads a profile's file. Throws `name-invalid`, `profile-missing`, `profile-invalid` (not safe, not readable). */
+export function readProfile(places: Places, name: string): Bytes {
+  const file = fileOf(places, name);
+  const stamp = stampOf(places, name);
+  if (stamp === undefined) throw missing(places, name);
+  let handle: number;
+  try {
+    // Non-blocking, so that a named pipe of that name cannot hold the daemon.
+    handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw missing(places, name);
+    throw unreadable(name, file, cause);
+  }
+  try {
+    const stats = fstatSync(handle);
+    if (!stats.isFile())
+      throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is no file`);
+    if (stats.size > MAX_FILE) {
+      throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is longer than 256 KiB`);
+    }
+    guard(name, file, stats);
+    for (const folder of new Set([dirname(file), dirname(realpathSync(file))])) {
+      guard(name, folder, statSync(folder));
+    }
+    const bytes = readFileSync(handle);
+    return { bytes, stamp, digest: createHash('sha256').update(bytes).digest('hex') };
+  } catch (cause) {
+    throw cause instanceof WarderError ? cause : unreadable(name, file, cause);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Reads and checks a profile. Throws as `readProfile`, and `profile-invalid` with every mistake in it. */
+export function loadProfile(places: Places, name: string): Loaded {
+  return understand(places, name, readProfile(places, name));
+}
+
+/** Checks bytes that were read. Throws `profile-invalid`. */
+export function understand(places: Places, name: string, { bytes, digest }: Bytes): Loaded {
+  const file = fileOf(places, name);
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is no UTF-8 text`);
+  }
+  return { name, profile: parseProfile(text, file, name), file, digest };
+}
+
+/** The profiles' names, sorted, and the files that look like profiles but cannot be any, with the reason. */
+export function listProfiles(places: Places): { names: string[]; strays: Map<string, string> } {
+  const names: string[] = [];
+  const strays = new Map<string, string>();
+  for (const entry of entriesOf(places.profiles)) {
+    if (entry.startsWith('.')) continue;
+    const [, stem = '', ending] = /^(.*)\.(ya?ml)$/i.exec(entry) ?? [];
+    if (ending === 'yaml' && PROFILE_NAME.test(stem)) names.push(stem);
+    else if (ending !== undefined) {
+      strays.set(
+        entry,
+        `${join(places.profiles, entry)} is no profile: its name must be <name>.yaml, of a-z, 0-9 and "-"`,
+      );
+    }
+  }
+  return { names: names.sort(), strays };
+}
+
+/**
+ * Writes a profile's file, whole, 0600. Throws `profile-exists` where there is one and `replace` is not set,
+ * `cannot-write`. The text is not checked.
+ */
+export function writeProfile(
+  places: Places,
+  name: string,
+  text: string,
+  options: { replace?: boolean } = {},
+): string {
+  const file = fileOf(places, name);
+  try {
+    // A link is written through: it was put there to keep the file elsewhere.
+    const target = options.replace === true ? realpathSync(file) : file;
+    writeWhole(target, text, { exclusive: options.replace !== true });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
+      throw new WarderError('profile-exists', `profile "${name}" exists: ${file}`, {
+        hint: `change it with "warder edit ${name}", or remove it first`,
+      });
+    }
+    throw new WarderError('cannot-write', `cannot write ${file}`, { cause, hint: reason(cause) });
+  }
+  return file;
+}
+
+/**
+ * Takes a profile away, into `state/removed/`, and gives back where it lies now. `time` is milliseconds since
+ * the epoch. Throws `profile-missing`, `cannot-write`.
+ */
+export function removeProfile(places: Places, name: string, time: number): string {
+  const file = fileOf(places, name);
+  const stamp = new Date(time).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const folder = join(places.state, 'removed');
+  const kept = join(folder, `${name}.${stamp}.yaml`);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    try {
+      renameSync(file, kept);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+      writeWhole(kept, readFileSync(file));
+      rmSync(file);
+    }
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw missing(places, name);
+    throw new WarderError('cannot-write', `cannot move ${file} to ${kept}`, { cause, hint: reason(cause) });
+  }
+  return kept;
+}
+
+/** `profile-missing`, with the nearest name that there is. */
+export function missing(places: Places, name: string): WarderError {
+  const { names } = listProfiles(places);
+  const near = nearest(name, names);
+  return new WarderError('profile-missing', `there is no profile "${name}"`, {
+    hint:
+      near === undefined
+        ? `"warder add ${name} -- command" makes one, "warder list" shows all`
+        : `did you mean "${near}"?`,
+  });
+}
+
+function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new WarderError('config-invalid', `cannot read the folder ${folder}`, {
+      cause,
+      hint: reason(cause),
+    });
+  }
+}
+
+/** Throws unless only the user (and root) could have written what `stats` describe. */
+function guard(name: string, path: string, { uid, mode }: Stats): void {
+  const own = process.getuid?.();
+  // Windows keeps neither owner nor mode in numbers.
+  if (own === undefined) return;
+  if (uid !== own && uid !== 0) {
+    throw new WarderError(
+      'profile-invalid',
+      `profile "${name}" is not safe: ${path} belongs to another user`,
+      {
+        hint: `run "chown ${own} ${path}"`,
+      },
+    );
+  }
+  if ((mode & 0o022) !== 0) {
+    throw new WarderError('profile-invalid', `profile "${name}" is not safe: others can write ${path}`, {
+      hint: `run "chmod go-w ${path}"`,
+    });
+  }
+}
+
+function unreadable(name: string, file: string, cause: unknown): WarderError {
+  return new WarderError('profile-invalid', `profile "${name}" cannot be read: ${file}`, {
+    cause,
+    hint: reason(cause),
+  });
+}
+
+/** What the system says, in short: `EACCES`. */
+function reason(cause: unknown): string {
+  return `the system says ${(cause as NodeJS.ErrnoException).code ?? basename(String(cause))}`;
+}

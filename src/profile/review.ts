@@ -1,0 +1,95 @@
+// What no single key of a profile shows: keys that exclude each other, and names that are not to be had. A key
+// that could have no effect is a mistake: somebody wrote it and counts on it.
+import type { Document, Path } from './document.ts';
+import type { Mistake } from './mistake.ts';
+import type { ProfileFile } from './schema.ts';
+import { parseDuration, parseSize } from './units.ts';
+import { loaderVariable } from './variable.ts';
+
+/** The mistakes of a file that the schema took. */
+export function review(file: ProfileFile, document: Document): Mistake[] {
+  const mistakes: Mistake[] = [];
+  const wrong = (path: Path, what: string, hint?: string): void =>
+    void mistakes.push(document.mistake(path, what, { key: true, hint }));
+  const { server, env = {}, credentials = {}, sandbox } = file;
+
+  const kinds = (['package', 'command', 'url'] as const).filter((kind) => server[kind] !== undefined);
+  if (kinds.length === 0) wrong(['server'], 'needs one of "package", "command" and "url"');
+  if (kinds.length > 1) wrong(['server', kinds[1] ?? ''], `cannot stand beside "${kinds[0]}"`);
+  if (server.bin !== undefined && server.package === undefined) wrong(['server', 'bin'], 'needs "package"');
+  const { command } = server;
+  if (command?.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) && server.cwd === undefined) {
+    wrong(['server', 'command'], 'is a relative path, and no "cwd" says to what', 'give the absolute path');
+  }
+  if (server.url !== undefined) {
+    const problem = urlProblem(server.url);
+    if (problem !== undefined) wrong(['server', 'url'], problem);
+    for (const key of ['args', 'cwd'] as const) {
+      if (server[key] !== undefined) wrong(['server', key], 'has no meaning for a remote server');
+    }
+    for (const key of ['env', 'sandbox'] as const) {
+      if (file[key] !== undefined) wrong([key], 'has no meaning for a remote server');
+    }
+  }
+
+  const files = Object.keys(credentials).filter((name) => credentials[name]?.deliver === 'file');
+  const reserved = new Set(['CREDENTIALS_DIRECTORY', ...files.map((name) => `${name}_FILE`)]);
+  for (const [part, names] of [
+    ['env', Object.keys(env)],
+    ['credentials', Object.keys(credentials)],
+  ] as const) {
+    for (const name of names) {
+      if (loaderVariable(name)) {
+        wrong(
+          [part, name],
+          'makes programs load or run other code, and is not passed on',
+          'say it in "args" if you can',
+        );
+      }
+      if (reserved.has(name)) wrong([part, name], 'is set by Warder itself');
+      if (part === 'env' && Object.hasOwn(credentials, name)) wrong([part, name], 'is a credential too');
+    }
+  }
+  for (const [name, credential] of Object.entries(credentials)) {
+    const deliver = credential.deliver ?? 'sealed';
+    if (deliver !== 'sealed') {
+      for (const key of ['hosts', 'as', 'paths', 'methods', 'confirm', 'lifetime', 'max-uses'] as const) {
+        if (credential[key] === undefined) continue;
+        wrong(
+          ['credentials', name, key],
+          `cannot be held to with "deliver: ${deliver}"`,
+          'say "deliver: sealed"',
+        );
+      }
+      if (server.url !== undefined) {
+        wrong(['credentials', name, 'deliver'], 'must be sealed for a remote server');
+      }
+    }
+    if (typeof credential.from === 'object') {
+      const { ttl } = credential.from;
+      if (ttl !== undefined && (parseDuration(ttl) ?? 0) < 1000) {
+        wrong(['credentials', name, 'from', 'ttl'], 'must be at least 1s');
+      }
+    }
+  }
+  if (sandbox?.off === true) {
+    for (const key of Object.keys(sandbox).filter((key) => key !== 'off')) {
+      wrong(['sandbox', key], 'cannot hold beside "off: true"');
+    }
+  }
+  if (sandbox?.memory !== undefined && (parseSize(sandbox.memory) ?? 0) < 2 ** 20) {
+    wrong(['sandbox', 'memory'], 'must be at least 1MiB');
+  }
+  return mistakes;
+}
+
+function urlProblem(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null) return 'must be a URL';
+  if (url.username !== '' || url.password !== '') return 'must not hold a user or password';
+  if (url.hash !== '') return 'must not have a fragment';
+  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
+  return url.protocol === 'https:' || (loopback && url.protocol === 'http:')
+    ? undefined
+    : 'must begin with https://';
+}

@@ -1,0 +1,154 @@
+// The keys and values of a profile file, as a zod schema: the JSON Schema for editors is made from the same.
+// What one key alone cannot show stands in review.ts.
+import * as z from 'zod';
+import { oneOf } from './mistake.ts';
+import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
+import { VARIABLE_PATTERN } from './variable.ts';
+
+const printable = z.string().regex(/^\P{Cc}+$/u, 'must be text on one line, without control characters');
+const text = z
+  .union([z.string(), z.number(), z.boolean()], { error: 'must be text' })
+  .transform((value) => String(value));
+const path = printable.regex(
+  /^([/~]$|\/|~\/|[A-Za-z]:[\\/])/,
+  'must be an absolute path, or begin with "~/"',
+);
+const duration = z.string().regex(DURATION_PATTERN, 'must be a duration such as 30s, 15m or 12h');
+const size = z.string().regex(SIZE_PATTERN, 'must be a size such as 512MiB');
+const whole = z.int().min(1);
+
+const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
+const NAME = `(${LABEL}(\\.${LABEL})*|\\*\\.${LABEL}(\\.${LABEL})+)`;
+const PORT = '(:[1-9][0-9]{0,4})?';
+const portFits = (entry: string): boolean => Number(/[^:]:([0-9]+)$/.exec(entry)?.[1] ?? 0) <= 65535;
+const host = z
+  .string()
+  .max(260)
+  .regex(
+    new RegExp(`^${NAME}${PORT}$`),
+    'must be a host in lower case, such as api.github.com or *.example.com:8443',
+  )
+  .refine(portFits, 'has a port above 65535');
+const target = z
+  .string()
+  .max(260)
+  .regex(
+    new RegExp(`^(${NAME}${PORT}|\\[[0-9a-f:.]+\\]${PORT}|[0-9a-f:.]+/[0-9]{1,3})$`),
+    'must be a host, host:port or an address range such as 10.1.0.0/16',
+  )
+  .refine((entry) => entry.includes('/') || portFits(entry), 'has a port above 65535');
+
+const decision = z.enum(['allow', 'ask', 'deny']);
+const DECISIONS: readonly string[] = decision.options;
+
+const server = z
+  .strictObject({
+    package: printable
+      .regex(
+        /^npm:(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(@[^\s@]+)?$/,
+        'must be npm:name@version or npm:@scope/name@version',
+      )
+      .optional()
+      .describe('A pinned server package: npm:@scope/name@version'),
+    bin: printable.optional().describe("Which of the package's programs, if it has several"),
+    command: printable.optional().describe('The program: a name on the PATH, or a path'),
+    url: z.string().max(2048).optional().describe('A remote server, https'),
+    args: z.array(text).optional().describe('The arguments, one by one; no shell reads them'),
+    cwd: path.optional().describe("The server's working folder"),
+  })
+  .meta({ oneOf: [{ required: ['package'] }, { required: ['command'] }, { required: ['url'] }] });
+
+const FROM = 'must be keychain, vault, or {command: [program, argument, ...], ttl: 15m}';
+const source = z.union(
+  [
+    z.enum(['keychain', 'vault']),
+    z.strictObject({ command: z.array(text).min(1), ttl: duration.optional() }),
+  ],
+  {
+    error: (issue) => (typeof issue.input === 'string' ? oneOf(issue.input, ['keychain', 'vault']) : FROM),
+  },
+);
+
+const credential = z.strictObject({
+  from: source.optional().describe('Where the value is; the store chosen at init where nothing is said'),
+  name: printable
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/,
+      'must be words of letters, digits, ".", "_" and "-" with "/" between',
+    )
+    .max(200)
+    .optional()
+    .describe('Its name in the store; <profile>/<VARIABLE> where nothing is said'),
+  deliver: z
+    .enum(['sealed', 'env', 'file'])
+    .optional()
+    .describe('sealed: the secret stays in the daemon; env, file: the server gets it'),
+  hosts: z.array(host).min(1).optional().describe('Where a sealed credential may be used'),
+  as: z
+    .enum(['bearer', 'basic', 'header', 'query', 'path', 'body'])
+    .optional()
+    .describe('The place in a request where a sealed credential may stand'),
+  paths: z
+    .array(printable.regex(/^\//, 'must begin with "/"'))
+    .min(1)
+    .optional()
+    .describe('Paths of a request that may carry it: /repos/acme/**'),
+  methods: z
+    .array(z.string().regex(/^[A-Z]{1,20}$/, 'must be a method in upper case, such as GET'))
+    .min(1)
+    .optional(),
+  confirm: z.boolean().optional().describe('Ask at the first use in a session'),
+  lifetime: duration.optional().describe('How long after the session began it may be used'),
+  'max-uses': whole.optional().describe('How often a session may use it'),
+});
+
+const sandbox = z.strictObject({
+  off: z.boolean().optional().describe('true: no sandbox at all'),
+  read: z.array(path).optional().describe('Files and folders that the server may read'),
+  write: z.array(path).optional().describe('Files and folders that the server may change'),
+  network: z.array(target).optional().describe('Hosts that the server may reach: host, host:port'),
+  memory: size.optional(),
+  processes: whole.optional(),
+});
+
+const rule = z.union(
+  [decision, z.strictObject({ allow: z.record(z.string(), z.unknown()), else: decision })],
+  {
+    error: (issue) =>
+      typeof issue.input === 'string'
+        ? oneOf(issue.input, DECISIONS)
+        : 'must be allow, ask, deny, or {allow: a JSON Schema, else: ask}',
+  },
+);
+
+const policy = z.strictObject({
+  default: decision.optional().describe('For tools that no pattern names; ask where nothing is said'),
+  tools: z
+    .record(printable.max(256), rule)
+    .optional()
+    .describe('By name pattern. deny wins over ask, ask over allow'),
+});
+
+const variable = z
+  .string()
+  .regex(VARIABLE_PATTERN, 'must be letters, digits and "_", and not begin with a digit');
+
+/** A profile as it is written. Use `parseProfile`; this is for the JSON Schema. */
+export const profileFile = z.strictObject({
+  description: printable.max(300).optional().describe('What this server is for'),
+  server,
+  env: z.record(variable, text).optional().describe('Literal variables of the server; never secrets'),
+  credentials: z.record(variable, credential).optional().describe('By the variable that the server reads'),
+  sandbox: sandbox.optional(),
+  policy: policy.optional(),
+  audit: z
+    .strictObject({
+      arguments: z.enum(['redacted', 'digest']).optional().describe("How a call's arguments are recorded"),
+      results: z.enum(['digest']).optional(),
+      durability: z.enum(['write', 'fsync']).optional().describe('fsync: each record is on the disk first'),
+    })
+    .optional(),
+});
+
+/** A file that the schema took, before defaults. */
+export type ProfileFile = z.output<typeof profileFile>;

@@ -1,0 +1,169 @@
+// Warder's own settings: `config/warder.yaml`. All are optional. Strict, as profiles are: a setting with a
+// slip in its name is told, not passed over.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseDocument } from 'yaml';
+import * as z from 'zod';
+import { WarderError } from '../errors.ts';
+import { writeWhole } from '../os/file.ts';
+import type { Places } from '../wire/places.ts';
+import { MAX_FILE, readDocument } from './document.ts';
+import { broken, inWords, mistakesOf } from './mistake.ts';
+import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from './units.ts';
+
+/** How the vault is opened. */
+export type VaultKey = 'passphrase' | { readonly file: string } | { readonly systemd: string };
+
+/** All settings with their defaults. Durations are milliseconds, sizes are bytes. */
+export interface Settings {
+  /** `undefined`: nobody has chosen yet. */
+  readonly store: 'keychain' | 'vault' | undefined;
+  readonly vault: { readonly key: VaultKey };
+  readonly daemon: {
+    /** How long the daemon stays with nothing to do. */
+    readonly idle: number;
+    readonly log: { readonly size: number; readonly keep: number };
+  };
+  /** The longest line of JSON-RPC. */
+  readonly relay: { readonly line: number };
+  /** How long a rotation waits for requests in flight. */
+  readonly rotation: { readonly drain: number };
+  readonly audit: {
+    readonly segment: number;
+    /** Closed segments are dropped beyond this many, or this age; by default none is. */
+    readonly keep: { readonly count: number | undefined; readonly age: number | undefined };
+    /** A signature at least after so many records, or so long after a record. */
+    readonly checkpoint: { readonly records: number; readonly every: number };
+  };
+}
+
+const duration = z
+  .string()
+  .regex(DURATION_PATTERN, 'must be a duration such as 30s, 15m or 12h')
+  .transform((value) => parseDuration(value) ?? 0);
+const size = (least: number, most: number) =>
+  z
+    .string()
+    .regex(SIZE_PATTERN, 'must be a size such as 64MiB')
+    .transform((value) => parseSize(value) ?? 0)
+    .refine(
+      (value) => value >= least && value <= most,
+      `must be from ${least / 1024}KiB to ${most / 2 ** 20}MiB`,
+    );
+const count = z.int().min(1).max(1_000_000);
+const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
+
+const settingsFile = z.strictObject({
+  store: z.enum(['keychain', 'vault']).optional(),
+  vault: z
+    .strictObject({
+      key: z.union(
+        [
+          z.literal('passphrase'),
+          z.strictObject({
+            file: z
+              .string()
+              .regex(/^(\/|~\/|[A-Za-z]:[\\/])/, 'must be an absolute path, or begin with "~/"'),
+          }),
+          z.strictObject({ systemd: word }),
+        ],
+        { error: () => 'must be passphrase, {file: PATH} or {systemd: NAME}' },
+      ),
+    })
+    .optional(),
+  daemon: z
+    .strictObject({
+      idle: duration.refine((value) => value >= 1000, 'must be at least 1s').optional(),
+      log: z.strictObject({ size: size(4096, 2 ** 30).optional(), keep: count.optional() }).optional(),
+    })
+    .optional(),
+  relay: z.strictObject({ line: size(65536, 2 ** 30).optional() }).optional(),
+  rotation: z.strictObject({ drain: duration.optional() }).optional(),
+  audit: z
+    .strictObject({
+      segment: size(4096, 2 ** 34).optional(),
+      keep: z.strictObject({ count: count.optional(), age: duration.optional() }).optional(),
+      checkpoint: z.strictObject({ records: count.optional(), every: duration.optional() }).optional(),
+    })
+    .optional(),
+});
+
+/** The path of the settings' file. */
+export function settingsPath(places: Places): string {
+  return join(places.config, 'warder.yaml');
+}
+
+/** Reads settings from text; `file` is for messages. Throws `config-invalid` with every mistake. */
+export function parseSettings(text: string, file: string): Settings {
+  const document = readDocument(text);
+  const parsed = settingsFile.safeParse(document.value ?? {}, { error: inWords });
+  const mistakes = [
+    ...document.mistakes,
+    ...(document.whole && !parsed.success ? mistakesOf(parsed.error, document) : []),
+  ];
+  if (mistakes.length > 0 || !parsed.success) {
+    throw broken('config-invalid', 'the settings are broken', file, mistakes);
+  }
+  const { store, vault, daemon, relay, rotation, audit } = parsed.data;
+  return {
+    store,
+    vault: { key: vault?.key ?? 'passphrase' },
+    daemon: {
+      idle: daemon?.idle ?? 15 * 60_000,
+      log: { size: daemon?.log?.size ?? 4 * 2 ** 20, keep: daemon?.log?.keep ?? 3 },
+    },
+    relay: { line: relay?.line ?? 64 * 2 ** 20 },
+    rotation: { drain: rotation?.drain ?? 30_000 },
+    audit: {
+      segment: audit?.segment ?? 64 * 2 ** 20,
+      keep: { count: audit?.keep?.count, age: audit?.keep?.age },
+      checkpoint: {
+        records: audit?.checkpoint?.records ?? 1000,
+        every: audit?.checkpoint?.every ?? 60_000,
+      },
+    },
+  };
+}
+
+/** The settings as saved, or the defaults where there is no file. Throws `config-invalid`. */
+export function loadSettings(places: Places): Settings {
+  return parseSettings(readText(places) ?? '', settingsPath(places));
+}
+
+/**
+ * Sets single settings, by key path, and leaves the rest of the file with its comments as it is. The whole is
+ * checked before it is written. Throws `config-invalid`, `cannot-write`.
+ */
+export function changeSettings(
+  places: Places,
+  changes: readonly (readonly [path: readonly string[], value: unknown])[],
+): void {
+  const file = settingsPath(places);
+  const text = readText(places) ?? '';
+  parseSettings(text, file);
+  const document = parseDocument(text);
+  for (const [path, value] of changes) document.setIn(path, value);
+  const changed = document.toString({ lineWidth: 0 });
+  parseSettings(changed, file);
+  try {
+    writeWhole(file, changed);
+  } catch (cause) {
+    throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
+  }
+}
+
+function readText(places: Places): string | undefined {
+  const file = settingsPath(places);
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new WarderError('config-invalid', `cannot read ${file}`, { cause });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, MAX_FILE + 1));
+  } catch {
+    throw new WarderError('config-invalid', `the settings are broken: ${file} is no UTF-8 text`);
+  }
+}

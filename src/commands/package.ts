@@ -3,28 +3,32 @@ import { parseDocument } from 'yaml';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
-import { findNpm } from '../package/npm.ts';
 import type { LockDifference, PackageLock } from '../package/lock.ts';
+import { findNpm } from '../package/npm.ts';
 import { isExact, type PackageSpec, parseSpec, specText } from '../package/spec.ts';
 import { PackageStore } from '../package/store.ts';
 import { parseProfile } from '../profile/format.ts';
-import { listProfiles, type Loaded, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
+import { type Loaded, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 
 interface Named {
-  readonly profile: string;
+  profile: string;
 }
 
 interface Scripts {
-  readonly allowScripts: readonly string[];
+  'allow-scripts': string[];
 }
 
-const profile = { describe: 'the profile whose server is a package', type: 'string', demandOption: true } as const;
+const profile = {
+  describe: 'the profile whose server is a package',
+  type: 'string',
+  demandOption: true,
+} as const;
 const allowScripts = {
   describe: 'packages whose install scripts may run',
   type: 'string',
   array: true,
-  default: [] as readonly string[],
+  default: [] as string[],
 } as const;
 
 /** The verb `package` and what stands below it. */
@@ -41,7 +45,11 @@ export function packageCommand(context: Context): CommandModule {
             lock
               .positional('profile', profile)
               .option('allow-scripts', allowScripts)
-              .option('again', { describe: 'lay the files anew, from the same hashes', type: 'boolean', default: false })
+              .option('again', {
+                describe: 'lay the files anew, from the same hashes',
+                type: 'boolean',
+                default: false,
+              })
               .example('$0 package lock notes', 'pin the package that the profile "notes" names'),
           handler: (args) => lock(context, args),
         })
@@ -51,7 +59,7 @@ export function packageCommand(context: Context): CommandModule {
           builder: (verify) => verify.positional('profiles', { type: 'string', array: true, default: [] }),
           handler: (args) => verify(context, args.profiles),
         })
-        .command<Named & Scripts & { to: string | undefined; yes: boolean; dryRun: boolean }>({
+        .command<Named & Scripts & { to: string | undefined; yes: boolean; 'dry-run': boolean }>({
           command: 'update <profile>',
           describe: 'Show what a newer version changes, then pin it',
           builder: (update) =>
@@ -72,7 +80,8 @@ export function packageCommand(context: Context): CommandModule {
         .command<{ yes: boolean }>({
           command: 'sweep',
           describe: 'Remove the packages that no profile names',
-          builder: (sweep) => sweep.option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false }),
+          builder: (sweep) =>
+            sweep.option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false }),
           handler: (args) => sweep(context, args.yes),
         })
         .demandCommand(1, 'which of lock, verify, update, list and sweep?'),
@@ -92,7 +101,10 @@ export function openPackages(context: Context): PackageStore {
   });
 }
 
-async function lock(context: Context, args: ArgumentsCamelCase<Named & Scripts & { again: boolean }>): Promise<void> {
+async function lock(
+  context: Context,
+  args: ArgumentsCamelCase<Named & Scripts & { again: boolean }>,
+): Promise<void> {
   const { places, terminal } = context;
   const loaded = loadProfile(places, args.profile);
   const spec = specOf(loaded);
@@ -125,14 +137,18 @@ async function verify(context: Context, names: readonly string[]): Promise<void>
   }
   if (context.json) return terminal.json(results);
   for (const { package: text, ok, problem } of results) {
-    terminal.out(ok ? `${terminal.paint('green', 'ok')}       ${text}` : `${terminal.paint('red', 'changed')}  ${problem}`);
+    terminal.out(
+      ok
+        ? `${terminal.paint('green', 'ok')}       ${text}`
+        : `${terminal.paint('red', 'changed')}  ${problem}`,
+    );
   }
   if (results.length === 0) terminal.out('no profile names a package');
 }
 
 async function update(
   context: Context,
-  args: ArgumentsCamelCase<Named & Scripts & { to: string | undefined; yes: boolean; dryRun: boolean }>,
+  args: ArgumentsCamelCase<Named & Scripts & { to: string | undefined; yes: boolean; 'dry-run': boolean }>,
 ): Promise<void> {
   const { places, terminal } = context;
   const store = openPackages(context);
@@ -168,12 +184,19 @@ function list(context: Context): void {
   const rows = openPackages(context)
     .list()
     .map(({ lock, installed }) => ({ ...facts(lock), installed, profiles: users.get(lock.package) ?? [] }));
-  if (context.json) return terminal.json(rows);
-  if (rows.length === 0) return terminal.out('no package is locked');
-  terminal.table(
-    rows.map((row) => [row.package, row.digest.slice(0, 19), String(row.dependencies), row.installed ? row.locked : 'not installed', row.profiles.join(', ') || '-']),
-    ['package', 'digest', 'dependencies', 'locked', 'profiles'],
-  );
+  if (context.json) terminal.json(rows);
+  else if (rows.length === 0) terminal.out('no package is locked');
+  else
+    terminal.table(
+      rows.map((row) => [
+        row.package,
+        row.digest.slice(0, 19),
+        String(row.dependencies),
+        row.installed ? row.locked : 'not installed',
+        row.profiles.join(', ') || '-',
+      ]),
+      ['package', 'digest', 'dependencies', 'locked', 'profiles'],
+    );
 }
 
 async function sweep(context: Context, yes: boolean): Promise<void> {
@@ -202,7 +225,15 @@ function pin(context: Context, { name, file, profile }: Loaded, { package: exact
 
 function show(
   { terminal }: Context,
-  { package: name, from, to, added, removed, moved, scripts }: { package: string; from: string; to: string } & LockDifference,
+  {
+    package: name,
+    from,
+    to,
+    added,
+    removed,
+    moved,
+    scripts,
+  }: { package: string; from: string; to: string } & LockDifference,
 ): void {
   terminal.out(from === to ? `${name} ${from} is what "${to}" means` : `${name} ${from} -> ${to}`);
   for (const { name: each, from: old, to: fresh } of moved) {

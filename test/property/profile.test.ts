@@ -152,7 +152,7 @@ const draft: fc.Arbitrary<Draft> = fc
     ),
     env: fc.dictionary(variable, value, { maxKeys: 4 }),
     credentials: fc.uniqueArray(
-      variable.map((name) => `${name}_T`),
+      variable.map((name) => `T_${name}`),
       { maxLength: 3 },
     ),
     names: patterns,

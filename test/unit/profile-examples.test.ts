@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { file, text } from '../../scripts/schema.js';
+import { writtenProfile } from '../../src/profile/draft.ts';
 import { parseProfile, unsupported } from '../../src/profile/format.ts';
 import { secretKind } from '../../src/profile/variable.ts';
 
@@ -22,6 +23,11 @@ test.each(names)('the example %s is a sound profile, and says by which schema', 
   expect(unsupported(profile).length > 0).toBe(LATER.includes(name));
   expect(source.startsWith('# yaml-language-server: $schema=./schema.json\n')).toBe(true);
   expect(secretKind(source)).toBeUndefined();
+});
+
+test.each(names)('the example %s with its defaults said is the same profile', (name) => {
+  const profile = parseProfile(readFileSync(join(folder, `${name}.yaml`), 'utf8'), name, name);
+  expect(parseProfile(writtenProfile(profile), name, name)).toEqual(profile);
 });
 
 test.each(names)('the documentation names the example %s', (name) => {

@@ -78,7 +78,7 @@ async function measureStart({ argv }, name) {
       ['warder', run(name)],
     ]) {
       const { client, ms } = await Client.start(command, env);
-      await client[Symbol.asyncDispose]();
+      await client.close();
       taken[how].push(ms);
     }
     taken.node.push(await timed([process.execPath, '-e', '0'], env));
@@ -88,11 +88,9 @@ async function measureStart({ argv }, name) {
 
 /** What an open session takes: calls one at a time, a flood, large results; direct and through Warder in turns. */
 async function measureCalls(server, name) {
-  await using direct = (await Client.start(server.argv, env)).client;
-  await using warded = (await Client.start(run(name), env)).client;
   const both = [
-    ['direct', direct],
-    ['warder', warded],
+    ['direct', (await Client.start(server.argv, env)).client],
+    ['warder', (await Client.start(run(name), env)).client],
   ];
   for (const [, client] of both) {
     await client.settle();
@@ -109,6 +107,7 @@ async function measureCalls(server, name) {
   const flood = await interleave(times(10), (client) => client.flood(server.call, server.flood, 32));
   const one = await interleave(times(50), (client) => client.call(server.large(1e6)));
   const ten = await interleave(times(30), (client) => client.call(server.large(10e6)));
+  for (const [, client] of both) await client.close();
   const each = (taken, of) => ({ direct: of(taken.direct), warder: of(taken.warder) });
   return {
     p50: each(single, median),
@@ -126,19 +125,20 @@ async function measureMemory(name) {
   const { pid } = facts().daemon;
   await sleep(1000);
   const daemon = { 0: resident(pid) };
-  await using sessions = new AsyncDisposableStack();
+  const sessions = [];
   let launcher = 0;
   for (const count of [1, 10, 50]) {
-    for (let open = daemon.open ?? 0; open < count; open++) {
+    while (sessions.length < count) {
       const { client } = await Client.start(run(name), env);
-      sessions.use(client);
+      sessions.push(client);
+      await client.settle();
       await client.call(servers[name].call);
       launcher = resident(client.pid);
     }
-    daemon.open = count;
     await sleep(1000);
     daemon[count] = resident(pid);
   }
+  await Promise.all(sessions.map((client) => client.close()));
   return { daemon, launcher };
 }
 

@@ -107,7 +107,8 @@ export class Client {
     return (count / (now() - from)) * 1000;
   }
 
-  async [Symbol.asyncDispose]() {
+  /** Ends the server by the end of its input, and waits for it. */
+  async close() {
     this.closing = true;
     this.#child.stdin.end();
     await this.#ended;

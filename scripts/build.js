@@ -1,19 +1,48 @@
 // Bundles src/ into dist/: the launcher as one CommonJS file (no module loader at start-up), the daemon and
-// the command line as ES modules that share chunks. Packages stay outside the bundles.
-import { rmSync } from 'node:fs';
+// the command line as ES modules that share chunks. Packages stay outside the bundles. Each file is put in
+// place by a rename and what is left over goes last, so a Warder that runs from dist/ meanwhile finds whole files.
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
-const shared = { bundle: true, platform: 'node', target: 'node22.22', packages: 'external', logLevel: 'warning' };
-rmSync('dist', { recursive: true, force: true });
-await Promise.all([
-  build({ ...shared, entryPoints: ['src/launcher.ts'], format: 'cjs', outfile: 'dist/launcher.cjs', minify: true }),
+const shared = {
+  bundle: true,
+  write: false,
+  platform: 'node',
+  target: 'node22.22',
+  packages: 'external',
+  logLevel: 'warning',
+  absWorkingDir: join(import.meta.dirname, '..'),
+  outdir: 'dist',
+};
+const built = await Promise.all([
+  build({
+    ...shared,
+    entryPoints: ['src/launcher.ts'],
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    minify: true,
+  }),
   build({
     ...shared,
     entryPoints: ['src/daemon.ts', 'src/cli.ts'],
     format: 'esm',
-    outdir: 'dist',
     splitting: true,
     chunkNames: 'chunk-[hash]',
     sourcemap: true,
   }),
 ]);
+
+const dist = join(shared.absWorkingDir, shared.outdir);
+mkdirSync(dist, { recursive: true });
+const files = new Map(
+  built.flatMap((one) => one.outputFiles).map((file) => [basename(file.path), file.contents]),
+);
+for (const [name, contents] of files) {
+  const draft = join(dist, `${name}.${process.pid}.tmp`);
+  writeFileSync(draft, contents);
+  renameSync(draft, join(dist, name));
+}
+for (const name of readdirSync(dist)) {
+  if (!files.has(name) && !name.endsWith('.tmp')) rmSync(join(dist, name), { recursive: true, force: true });
+}

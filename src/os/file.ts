@@ -1,6 +1,16 @@
-// Files that are written whole or not at all, for their owner alone.
+// Files of the user's own: written whole or not at all, and read only where nobody else could have written.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -31,6 +41,24 @@ export function writeWhole(
     rmSync(draft, { force: true });
   }
   syncFolder(folder);
+}
+
+/**
+ * Why a file or folder is not the user's own: another user (but root) owns it or can write it. `undefined`
+ * when all is well, and on Windows, which keeps neither owner nor mode in numbers.
+ */
+export function unsafe(
+  path: string,
+  { uid, mode }: Stats,
+): { readonly what: string; readonly hint: string } | undefined {
+  const own = process.getuid?.();
+  if (own === undefined) return undefined;
+  if (uid !== own && uid !== 0) {
+    return { what: `${path} belongs to another user`, hint: `run "chown ${own} ${path}"` };
+  }
+  return (mode & 0o022) === 0
+    ? undefined
+    : { what: `others can write ${path}`, hint: `run "chmod go-w ${path}"` };
 }
 
 /** Takes a folder's entries to the disk, where the system can. */

@@ -1,6 +1,9 @@
-// The profile that `warder add` writes: what was said on the command line, and every choice that was made for
-// the person standing there as a line to change, with a word on what it means.
-import { Document, isMap, isScalar, type Node, Scalar, YAMLMap, YAMLSeq } from 'yaml';
+// Profiles as text. What `warder add` writes: what was said on the command line, and every choice that was made
+// for the person standing there as a line to change, with a word on what it means. And what `warder show` prints:
+// a profile with all its defaults said.
+import { Document, isMap, isScalar, type Node, Scalar, stringify, YAMLMap, YAMLSeq } from 'yaml';
+import type { Profile, ProfileCredential } from './format.ts';
+import { formatDuration, formatSize } from './units.ts';
 
 /** What a new profile is to say. */
 export interface Draft {
@@ -65,4 +68,49 @@ function tools({ allow, deny }: Draft): { tools?: Record<string, string> } {
 function remark(document: Document, path: readonly string[], comment: string): void {
   const node = document.getIn(path, true) as Node | undefined;
   if (node !== undefined && !(node instanceof YAMLMap)) node.comment = comment;
+}
+
+/** A profile as YAML, with every default said: `parseProfile` reads the same profile back. */
+export function writtenProfile(profile: Profile): string {
+  return stringify(plain(profile), { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+/** The data of a profile's file. Members that are `undefined` are not written. */
+function plain({ description, server, env, credentials, sandbox, policy, audit }: Profile): object {
+  const { kind, ...started } = server;
+  return {
+    description,
+    server: started,
+    env: kind === 'url' ? undefined : env,
+    credentials: Object.fromEntries(
+      credentials.map((credential) => [credential.variable, written(credential)]),
+    ),
+    sandbox:
+      sandbox === undefined || sandbox.off
+        ? sandbox && { off: true }
+        : { ...sandbox, memory: sandbox.memory === undefined ? undefined : formatSize(sandbox.memory) },
+    policy,
+    audit,
+  };
+}
+
+function written(credential: ProfileCredential): object {
+  const { from, name, deliver, hosts, as, paths, methods, confirm, lifetime, maxUses } = credential;
+  const ttl = typeof from === 'object' && from.ttl !== undefined ? formatDuration(from.ttl) : undefined;
+  return {
+    from: typeof from === 'object' ? { command: from.command, ttl } : from === 'store' ? undefined : from,
+    name,
+    deliver,
+    ...(deliver === 'sealed'
+      ? {
+          hosts: hosts.length === 0 ? undefined : hosts,
+          as,
+          paths,
+          methods,
+          confirm,
+          lifetime: lifetime === undefined ? undefined : formatDuration(lifetime),
+          'max-uses': maxUses,
+        }
+      : {}),
+  };
 }

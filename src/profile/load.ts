@@ -19,7 +19,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { WarderError } from '../errors.ts';
-import { writeWhole } from '../os/file.ts';
+import { unsafe, writeWhole } from '../os/file.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
 import { MAX_FILE } from './document.ts';
@@ -49,13 +49,19 @@ export function fileOf(places: Places, name: string): string {
   return join(places.profiles, `${name}.yaml`);
 }
 
-/** The stamp of a profile's file as it is now; `undefined` where there is none. Throws `name-invalid`. */
+/** The stamp of a profile's file as it is now; `undefined` where there is none. Throws as `readProfile`. */
 export function stampOf(places: Places, name: string): string | undefined {
-  const stats = statSync(fileOf(places, name), { bigint: true, throwIfNoEntry: false });
-  // Modes and owner are in it: mending them mends the profile.
-  return (
-    stats && [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs, stats.mode, stats.uid].join(':')
-  );
+  const file = fileOf(places, name);
+  try {
+    const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+    // Modes and owner are in it: mending them mends the profile.
+    return (
+      stats &&
+      [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs, stats.mode, stats.uid].join(':')
+    );
+  } catch (cause) {
+    throw unreadable(name, file, cause);
+  }
 }
 
 /** Reads a profile's file. Throws `name-invalid`, `profile-missing`, `profile-invalid` (not safe, not readable). */
@@ -202,24 +208,12 @@ function entriesOf(folder: string): string[] {
 }
 
 /** Throws unless only the user (and root) could have written what `stats` describe. */
-function guard(name: string, path: string, { uid, mode }: Stats): void {
-  const own = process.getuid?.();
-  // Windows keeps neither owner nor mode in numbers.
-  if (own === undefined) return;
-  if (uid !== own && uid !== 0) {
-    throw new WarderError(
-      'profile-invalid',
-      `profile "${name}" is not safe: ${path} belongs to another user`,
-      {
-        hint: `run "chown ${own} ${path}"`,
-      },
-    );
-  }
-  if ((mode & 0o022) !== 0) {
-    throw new WarderError('profile-invalid', `profile "${name}" is not safe: others can write ${path}`, {
-      hint: `run "chmod go-w ${path}"`,
-    });
-  }
+function guard(name: string, path: string, stats: Stats): void {
+  const problem = unsafe(path, stats);
+  if (problem === undefined) return;
+  throw new WarderError('profile-invalid', `profile "${name}" is not safe: ${problem.what}`, {
+    hint: problem.hint,
+  });
 }
 
 function unreadable(name: string, file: string, cause: unknown): WarderError {

@@ -46,7 +46,7 @@ export function review(file: ProfileFile, document: Document): Mistake[] {
           'say it in "args" if you can',
         );
       }
-      if (reserved.has(name)) wrong([part, name], 'is set by Warder itself');
+      if (reserved.has(name) || name.startsWith('WARDER_')) wrong([part, name], 'is set by Warder itself');
       if (part === 'env' && Object.hasOwn(credentials, name)) wrong([part, name], 'is a credential too');
     }
   }

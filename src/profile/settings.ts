@@ -1,11 +1,11 @@
 // Warder's own settings: `config/warder.yaml`. All are optional. Strict, as profiles are: a setting with a
 // slip in its name is told, not passed over.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
-import { writeWhole } from '../os/file.ts';
+import { unsafe, writeWhole } from '../os/file.ts';
 import type { Places } from '../wire/places.ts';
 import { MAX_FILE, readDocument } from './document.ts';
 import { broken, inWords, mistakesOf } from './mistake.ts';
@@ -156,9 +156,16 @@ function readText(places: Places): string | undefined {
   const file = settingsPath(places);
   let bytes: Buffer;
   try {
+    const problem = unsafe(file, statSync(file));
+    if (problem !== undefined) {
+      throw new WarderError('config-invalid', `the settings are not safe: ${problem.what}`, {
+        hint: problem.hint,
+      });
+    }
     bytes = readFileSync(file);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (cause instanceof WarderError) throw cause;
     throw new WarderError('config-invalid', `cannot read ${file}`, { cause });
   }
   try {

@@ -6,6 +6,7 @@
 // Known race: an editor that empties a file and then writes it in several pieces can be read in between. Most
 // such halves are broken and keep the last good one.
 import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { Log } from '../os/log.ts';
 import type { Places } from '../wire/places.ts';
@@ -20,7 +21,7 @@ export interface ProfileChange {
 }
 
 interface State {
-  readonly stamp: string;
+  readonly stamp: string | undefined;
   /** The last good one. */
   readonly loaded: Loaded | undefined;
   /** Why the file as it is now cannot be used. */
@@ -114,8 +115,11 @@ export class Profiles implements AsyncDisposable {
     try {
       // Loaded here, not at the top: the command line reads this room's files without it.
       const { watch } = await import('chokidar');
-      const watcher = watch(this.#places.profiles, {
-        depth: 0,
+      const folder = this.#places.profiles;
+      const watcher = watch(folder, {
+        // Not 0: chokidar 6.0.0 then loses a folder that is removed and made again (2026-11).
+        depth: 1,
+        ignored: (path) => path !== folder && dirname(path) !== folder,
         ignoreInitial: true,
         ignorePermissionErrors: true,
       });
@@ -136,33 +140,25 @@ export class Profiles implements AsyncDisposable {
   /** Looks at one file; tells of a change. `undefined`: there is no such profile. */
   #refresh(name: string): State | undefined {
     const known = this.#states.get(name);
-    const stamp = stampOf(this.#places, name);
-    if (stamp === undefined) {
-      if (known !== undefined) this.#forget(name);
-      return undefined;
-    }
-    // The folder's own owner and mode are not in the stamp: a broken file is looked at again each time.
-    if (known?.stamp === stamp && known.error === undefined) return known;
+    let stamp: string | undefined;
     let digest: string | undefined;
     try {
+      stamp = stampOf(this.#places, name);
+      if (stamp === undefined) return this.#forget(name);
+      // A broken file is looked at again each time: what was wrong may be its folder's mode, which is not in the stamp.
+      if (known?.stamp === stamp && known.error === undefined) return known;
       const read = readProfile(this.#places, name);
-      digest = read.digest;
+      ({ stamp, digest } = read);
       if (known?.loaded?.digest === digest && known.error === undefined) {
-        return this.#keep(name, { ...known, stamp: read.stamp });
+        return this.#keep(name, { ...known, stamp });
       }
-      const state = this.#keep(name, {
-        stamp: read.stamp,
-        loaded: understand(this.#places, name, read),
-        error: undefined,
-      });
+      const loaded = understand(this.#places, name, read);
+      const state = this.#keep(name, { stamp, loaded, error: undefined });
       this.#tell({ name, change: known === undefined ? 'added' : 'changed', digest });
       return state;
     } catch (error) {
       if (!(error instanceof WarderError)) throw error;
-      if (error.code === 'profile-missing') {
-        if (known !== undefined) this.#forget(name);
-        return undefined;
-      }
+      if (error.code === 'profile-missing') return this.#forget(name);
       const state = this.#keep(name, { stamp, loaded: known?.loaded, error });
       if (known?.error?.message !== error.message) {
         this.#tell({ name, change: 'broken', ...(digest === undefined ? {} : { digest }) }, error);
@@ -176,9 +172,8 @@ export class Profiles implements AsyncDisposable {
     return state;
   }
 
-  #forget(name: string): void {
-    this.#states.delete(name);
-    this.#tell({ name, change: 'removed' });
+  #forget(name: string): undefined {
+    if (this.#states.delete(name)) this.#tell({ name, change: 'removed' });
   }
 
   #tell(change: ProfileChange, error?: WarderError): void {

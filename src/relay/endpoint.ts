@@ -3,17 +3,26 @@
 
 /** One side of a session: newline-delimited JSON-RPC as bytes, both ways, with backpressure. */
 export interface Endpoint {
-  /** Starts the flow. Called once; `end` comes once, after the last `data`. */
+  /** Starts the flow. Called once; `end` comes once, after the last `data`. A chunk is the relay's to keep. */
   listen(on: { data(chunk: Buffer): void; end(): void }): void;
-  /** Stops and starts the flow of `data`. */
+  /** Stops and starts the flow of `data`. A chunk that is on its way already may still come. */
   pause(): void;
   resume(): void;
-  /** Queues bytes in order. `false`: taken, but write no more until `onDrain` is called. */
+  /**
+   * Queues bytes in order. `false`: taken, but write no more until `onDrain` is called. Once the other side is
+   * gone, bytes are dropped and the answer is `true`; an owed `onDrain` is called all the same.
+   */
   write(chunks: readonly Uint8Array[]): boolean;
-  /** Called each time that a full queue has emptied. One listener. */
+  /** Called each time that a full queue has emptied, never from within `write`. One listener. */
   onDrain(listener: () => void): void;
-  /** No more will be written: the other side sees the end of its input. */
+  /** No more will be written: the other side sees the end of its input. May be called more than once. */
   close(): void;
+}
+
+/** The host's side: what a launcher shows the host as its server's output. */
+export interface HostEnd extends Endpoint {
+  /** As `write`, to the host's view of the server's standard error. Both share one queue and one `onDrain`. */
+  writeStderr(chunks: readonly Uint8Array[]): boolean;
 }
 
 /** How a server ended: an exit code, or the signal that ended it. */
@@ -22,7 +31,7 @@ export interface Ending {
   readonly signal: string | null;
 }
 
-/** A running server. */
+/** A running server. `pause` and `resume` hold for its standard error too. */
 export interface ServerEnd extends Endpoint {
   /** Undefined where the server is no process of this machine. */
   readonly pid: number | undefined;
@@ -30,6 +39,9 @@ export interface ServerEnd extends Endpoint {
   onStderr(listener: (chunk: Buffer) => void): void;
   /** Settles when the server itself has ended, for whatever reason; never rejects. */
   readonly ended: Promise<Ending>;
-  /** Ends the server and all it started: end of input, 2 s, SIGTERM, 2 s, SIGKILL. Settles when it is gone. */
+  /**
+   * Ends the server and all it started: end of input, 2 s, SIGTERM, 2 s, SIGKILL. Settles when it is gone; never
+   * rejects. May be called more than once.
+   */
   stop(): Promise<Ending>;
 }

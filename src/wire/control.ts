@@ -35,6 +35,56 @@ const check = z.object({
   hint: z.string().optional(),
 });
 
+/** A credential's name in a store: words with "/" between. */
+export const credentialName = z
+  .string()
+  .max(200)
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/,
+    'a credential name is words of letters, digits, ".", "_" and "-" with "/" between',
+  );
+
+const storeKind = z.enum(['keychain', 'vault']);
+
+/** Whether a store can be used. Asking never makes the keychain ask a person. */
+const storeState = z.object({
+  state: z.enum(['ready', 'locked', 'unset', 'unavailable']),
+  detail: z.string().optional(),
+  hint: z.string().optional(),
+});
+
+/** How the vault is opened. A file's path is absolute. */
+const vaultKey = z.union([
+  z.literal('passphrase'),
+  z.strictObject({ file: z.string().max(4096) }),
+  z.strictObject({ systemd: z.string().max(255) }),
+]);
+
+const passphrase = z.string().min(1).max(1024);
+
+/** Which credential. Without `store` it is in the one that was chosen at `init`. */
+const credentialTarget = { name: credentialName, store: storeKind.optional() };
+
+/** A credential's new value, of up to 64 KiB. */
+const newValue = z.strictObject({ ...credentialTarget, value: z.string().min(1).max(65536) });
+
+/** How a new value was stored, and what it did to the open sessions that have the credential. */
+const stored = z.object({
+  name: z.string(),
+  store: storeKind,
+  version: z.string(),
+  /** RFC 3339. */
+  updated: z.string().optional(),
+  /** There was a value before. */
+  replaced: z.boolean(),
+  sessions: z.object({
+    /** Go on with the new value. */
+    moved: z.number().int(),
+    /** Go on with the old one: the server did not start with the new. */
+    kept: z.number().int(),
+  }),
+});
+
 /** Every verb with its parameters and its result. */
 export const control = {
   /** Facts about the daemon and all it holds. */
@@ -78,6 +128,71 @@ export const control = {
     params: z.strictObject({}),
     result: z.object({ checks: z.array(check) }),
   },
+  /** Keeps a value under a name, new or not. */
+  'credential.set': { params: newValue, result: stored },
+  /** Replaces a value that is there. */
+  'credential.rotate': { params: newValue, result: stored },
+  /** Facts about all credentials; values never leave by this way. */
+  'credential.list': {
+    params: z.strictObject({}),
+    result: z.object({
+      credentials: z.array(
+        z.object({
+          name: z.string(),
+          store: storeKind,
+          version: z.string(),
+          updated: z.string().optional(),
+          /** Set by Warder, under this name. */
+          bound: z.boolean(),
+          /** Why the value cannot be used. */
+          problem: z.string().optional(),
+          /** Profiles that name it. */
+          profiles: z.array(z.string()),
+        }),
+      ),
+      /** Credentials that profiles name and no store has. */
+      missing: z.array(z.object({ name: z.string(), profiles: z.array(z.string()) })),
+    }),
+  },
+  'credential.remove': {
+    params: z.strictObject(credentialTarget),
+    result: z.object({ name: z.string(), store: storeKind }),
+  },
+  /** The chosen store, and whether the keychain could be it. */
+  'store.state': {
+    params: z.strictObject({}),
+    result: z.object({
+      kind: storeKind.nullable(),
+      chosen: storeState,
+      keychain: storeState,
+      key: vaultKey,
+    }),
+  },
+  /**
+   * Chooses the store: tries it with a value, makes the audit log's signing key, and writes the settings. A
+   * key file that does not exist is made. Refuses to leave a store that holds credentials unless \`force\`.
+   */
+  'store.init': {
+    params: z.strictObject({
+      store: storeKind,
+      key: vaultKey.optional(),
+      passphrase: passphrase.optional(),
+      force: z.boolean().optional(),
+    }),
+    result: z.object({
+      store: storeKind,
+      /** The settings' file. */
+      config: z.string(),
+      /** The key file that was made. */
+      made: z.string().optional(),
+      /** The audit log's public key: 32 bytes in base64. */
+      signer: z.string(),
+      /** Credentials left behind in the other store. */
+      left: z.number().int(),
+    }),
+  },
+  /** Opens a vault that a passphrase guards. The daemon keeps the key, not the passphrase, until it ends. */
+  'vault.unlock': { params: z.strictObject({ passphrase }), result: z.object({}) },
 } as const satisfies Record<string, { params: z.ZodType; result: z.ZodType }>;
 
 export type Verb = keyof typeof control;

@@ -39,11 +39,75 @@ export const Frame = {
 } as const;
 
 /** Writes a frame's head for a payload of `length` bytes. */
-export function head(type: number, length: number): Buffer {
+function head(type: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(HEAD);
   bytes[0] = type;
   bytes.writeUInt32LE(length, 1);
   return bytes;
+}
+
+/** What frames are written to: a stream that can gather writes into one. */
+export interface Sink {
+  cork(): void;
+  uncork(): void;
+  write(bytes: Uint8Array): boolean;
+}
+
+/** Up to this many bytes, copying payload behind the head is cheaper than a gathered write. */
+const COPY = 0x2000;
+
+/**
+ * Writes `chunks` as one frame; more than fits into one (DATA, STDERR only) as several. Long payloads are not
+ * copied. Returns what the sink's last `write` returned.
+ */
+export function writeFrame(sink: Sink, type: number, chunks: readonly Uint8Array[]): boolean {
+  let length = 0;
+  for (const chunk of chunks) length += chunk.length;
+  if (length <= COPY) {
+    const bytes = Buffer.allocUnsafe(HEAD + length);
+    bytes[0] = type;
+    bytes.writeUInt32LE(length, 1);
+    let at = HEAD;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return sink.write(bytes);
+  }
+  let more = true;
+  sink.cork();
+  for (const part of length > MAX_PAYLOAD ? parts(chunks) : [chunks]) {
+    sink.write(head(type, part === chunks ? length : part.reduce((sum, chunk) => sum + chunk.length, 0)));
+    for (const chunk of part) more = sink.write(chunk);
+  }
+  sink.uncork();
+  return more;
+}
+
+/** Cuts chunks into lists that fit into one frame each. */
+function parts(chunks: readonly Uint8Array[]): Uint8Array[][] {
+  const lists: Uint8Array[][] = [];
+  let list: Uint8Array[] = [];
+  let room = 0;
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; ) {
+      if (room === 0) {
+        list = [];
+        lists.push(list);
+        room = MAX_PAYLOAD;
+      }
+      const slice = chunk.subarray(at, at + room);
+      list.push(slice);
+      at += slice.length;
+      room -= slice.length;
+    }
+  }
+  return lists;
+}
+
+/** Writes a frame whose payload is JSON. */
+export function writeJson(sink: Sink, type: number, value: unknown): boolean {
+  return writeFrame(sink, type, [Buffer.from(JSON.stringify(value))]);
 }
 
 /** What a decoder hands on. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WarderError } from '../../src/errors.ts';
-import { type Draft, draftProfile } from '../../src/profile/draft.ts';
+import { type Draft, draftProfile, writtenProfile } from '../../src/profile/draft.ts';
 import { parseProfile } from '../../src/profile/format.ts';
 import { parseSettings } from '../../src/profile/settings.ts';
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/profile/units.ts';
@@ -152,7 +152,7 @@ const draft: fc.Arbitrary<Draft> = fc
     ),
     env: fc.dictionary(variable, value, { maxKeys: 4 }),
     credentials: fc.uniqueArray(
-      variable.map((name) => `${name}_T`),
+      variable.map((name) => `T_${name}`),
       { maxLength: 3 },
     ),
     names: patterns,
@@ -169,6 +169,7 @@ test('what add writes reads back as what was said', () => {
   fc.assert(
     fc.property(draft, (said) => {
       const profile = parseProfile(draftProfile(said), 'f.yaml', 'p');
+      expect(parseProfile(writtenProfile(profile), 'f.yaml', 'p')).toEqual(profile);
       expect(profile.description).toBe(said.description);
       expect(profile.server).toEqual({
         kind: 'command',

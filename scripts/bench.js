@@ -1,0 +1,257 @@
+// Measures Warder beside the same server run directly, in turns, and writes BENCHMARKS.md. `--quick` takes a tenth of
+// the samples and only prints. Run it from a built tree: `npm run bench` builds first.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, release, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { measureAudit } from './bench/audit.js';
+import { Client, environment, timed } from './bench/client.js';
+import { duration, mebibytes, median, quantile, rate, table } from './bench/table.js';
+
+const root = join(import.meta.dirname, '..');
+const quick = process.argv.includes('--quick');
+const times = (many) => (quick ? Math.max(3, Math.round(many / 10)) : many);
+const say = (text) => process.stderr.write(`bench: ${text}\n`);
+
+const home = mkdtempSync(join(tmpdir(), 'warder-bench-'));
+const env = environment({ WARDER_HOME: home });
+const warder = [process.execPath, join(root, 'bin/warder.js')];
+const secret = 'bench-credential-0123456789';
+
+/** The servers: a floor that Warder dominates, and a real one. */
+const servers = {
+  echo: {
+    title: 'echo in C',
+    argv: [join(home, 'echo')],
+    call: '{"name":"echo","arguments":{"text":"hello"}}',
+    large: (bytes) => `{"name":"echo","arguments":{"bytes":${bytes}}}`,
+    flood: 50_000,
+  },
+  everything: {
+    title: 'server-everything',
+    argv: [
+      process.execPath,
+      join(root, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js'),
+      'stdio',
+    ],
+    call: '{"name":"echo","arguments":{"message":"hello"}}',
+    // It has no tool with a large result and small arguments: the text goes both ways.
+    large: (bytes) => `{"name":"echo","arguments":{"message":"${'x'.repeat(bytes)}"}}`,
+    flood: 10_000,
+  },
+};
+
+function prepare() {
+  const cc = process.env.CC ?? 'cc';
+  execFileSync(cc, ['-O2', '-o', servers.echo.argv[0], join(root, 'test/fixtures/servers/echo.c')], {
+    stdio: 'inherit',
+  });
+  const profiles = join(home, 'config/profiles');
+  mkdirSync(profiles, { recursive: true, mode: 0o700 });
+  for (const [name, { argv }] of Object.entries(servers)) {
+    const [command, ...args] = argv;
+    const profile = {
+      server: { command, args },
+      credentials: { TOKEN: { from: { command: ['/bin/echo', secret], ttl: '1h' }, deliver: 'env' } },
+      policy: { default: 'allow' },
+    };
+    writeFileSync(join(profiles, `${name}.yaml`), JSON.stringify(profile), { mode: 0o600 });
+  }
+}
+
+const run = (name) => [...warder, 'run', name];
+const facts = () =>
+  JSON.parse(execFileSync(warder[0], [warder[1], 'status', '--json'], { env, encoding: 'utf8' }));
+
+function resident(pid) {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(kib[1]) * 1024;
+}
+
+/** Milliseconds to the `initialize` answer: direct, through Warder, and a Node that does nothing. */
+async function measureStart({ argv }, name) {
+  const taken = { direct: [], warder: [], node: [] };
+  for (let round = 0; round < times(60); round++) {
+    for (const [how, command] of [
+      ['direct', argv],
+      ['warder', run(name)],
+    ]) {
+      const { client, ms } = await Client.start(command, env);
+      await client.close();
+      taken[how].push(ms);
+    }
+    taken.node.push(await timed([process.execPath, '-e', '0'], env));
+  }
+  return { direct: median(taken.direct), warder: median(taken.warder), node: median(taken.node) };
+}
+
+/** What an open session takes: calls one at a time, a flood, large results; direct and through Warder in turns. */
+async function measureCalls(server, name) {
+  const both = [
+    ['direct', (await Client.start(server.argv, env)).client],
+    ['warder', (await Client.start(run(name), env)).client],
+  ];
+  for (const [, client] of both) {
+    await client.settle();
+    await client.flood(server.call, times(2_000), 32);
+  }
+  const interleave = async (rounds, measure) => {
+    const taken = { direct: [], warder: [] };
+    for (let round = 0; round < rounds; round++) {
+      for (const [how, client] of both) taken[how].push(await measure(client));
+    }
+    return taken;
+  };
+  const single = await interleave(times(10_000), (client) => client.call(server.call));
+  const flood = await interleave(times(10), (client) => client.flood(server.call, server.flood, 32));
+  const one = await interleave(times(50), (client) => client.call(server.large(1e6)));
+  const ten = await interleave(times(30), (client) => client.call(server.large(10e6)));
+  for (const [, client] of both) await client.close();
+  const each = (taken, of) => ({ direct: of(taken.direct), warder: of(taken.warder) });
+  return {
+    p50: each(single, median),
+    p99: each(single, (values) => quantile(values, 0.99)),
+    flood: each(flood, median),
+    one: each(one, median),
+    ten: each(ten, median),
+  };
+}
+
+/** Bytes: the daemon with 0, 1, 10 and 50 sessions of one idle server each, and one launcher. */
+async function measureMemory(name) {
+  execFileSync(warder[0], [warder[1], 'stop'], { env, stdio: 'ignore' });
+  execFileSync(warder[0], [warder[1], 'daemon', 'start'], { env, stdio: 'ignore' });
+  const { pid } = facts().daemon;
+  await sleep(1000);
+  const daemon = { 0: resident(pid) };
+  const sessions = [];
+  let launcher = 0;
+  for (const count of [1, 10, 50]) {
+    while (sessions.length < count) {
+      const { client } = await Client.start(run(name), env);
+      sessions.push(client);
+      await client.settle();
+      await client.call(servers[name].call);
+      launcher = resident(client.pid);
+    }
+    await sleep(1000);
+    daemon[count] = resident(pid);
+  }
+  await Promise.all(sessions.map((client) => client.close()));
+  return { daemon, launcher };
+}
+
+function compare(title, { direct, warder }, show) {
+  const apart = show === rate ? '' : show(warder - direct);
+  return [title, show(direct), show(warder), apart, `${(warder / direct).toFixed(2)} ×`];
+}
+
+function verdict(title, value, limit, show) {
+  return [title, show(value), `at most ${show(limit)}`, value <= limit ? 'met' : '**not met**'];
+}
+
+function report(figures) {
+  const { echo, everything, memory, audit } = figures;
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+    cwd: root,
+    encoding: 'utf8',
+  }).trim();
+  const part = ({ title }, { start, calls }) =>
+    [
+      `## ${title[0].toUpperCase()}${title.slice(1)}\n`,
+      table([
+        ['', 'direct', 'through Warder', 'added', 'ratio'],
+        compare('cold start to the `initialize` answer', start, duration),
+        compare('`tools/call`, one in flight, p50', calls.p50, duration),
+        compare('`tools/call`, one in flight, p99', calls.p99, duration),
+        compare('calls a second, 32 in flight', calls.flood, rate),
+        compare('1 MB result', calls.one, duration),
+        compare('10 MB result', calls.ten, duration),
+      ]),
+    ].join('\n');
+  const session = (of) => (of.daemon[50] - of.daemon[1]) / 49;
+  const limits = [
+    verdict('cold start added, echo', echo.start.warder - echo.start.direct, echo.start.node + 3, duration),
+    verdict('p50 added, echo', echo.calls.p50.warder - echo.calls.p50.direct, 0.11, duration),
+    verdict(
+      '10 MB result, echo, times direct',
+      echo.calls.ten.warder / echo.calls.ten.direct,
+      4,
+      (x) => `${x.toFixed(2)} ×`,
+    ),
+    verdict(
+      '10 MB result, server-everything, times direct',
+      everything.calls.ten.warder / everything.calls.ten.direct,
+      1.3,
+      (x) => `${x.toFixed(2)} ×`,
+    ),
+    verdict('audit record', audit.write, 0.005, duration),
+    verdict('daemon memory a further session', session(memory.echo), 2e6, mebibytes),
+    verdict('daemon memory, fresh', memory.echo.daemon[0], 75e6, mebibytes),
+  ];
+  return `# Benchmarks
+
+Written by \`npm run bench\`. Each server is run directly and through Warder in turns (direct, Warder, direct, Warder, …) by
+one lean client that writes bytes and counts newlines; figures are medians. Each profile has one credential, so redaction
+is part of every figure, and so is the audit log with its default settings.
+
+Taken ${new Date().toISOString().slice(0, 10)} at ${commit} on ${cpus()[0].model.trim()}, ${cpus().length} cores,
+${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}. A Node that does nothing (\`node -e 0\`) takes
+${duration(echo.start.node)} here.
+
+## Targets
+
+${table([['', 'measured', 'target', ''], ...limits])}
+
+${part(servers.echo, echo)}
+
+${part(servers.everything, everything)}
+
+An answer of server-everything as long as that takes a request as long: its \`echo\` is the only tool with a result of any size.
+
+## Memory
+
+${table([
+  ['', 'no session', '1', '10', '50', 'a further session'],
+  ...Object.entries(memory).map(([name, of]) => [
+    `daemon, ${servers[name].title}`,
+    ...[0, 1, 10, 50].map((count) => mebibytes(of.daemon[count])),
+    mebibytes(session(of)),
+  ]),
+])}
+
+Resident memory. Each session also has its launcher: ${mebibytes(memory.echo.launcher)} resident, most of it Node's own and shared.
+
+## Audit
+
+${table([
+  ['one record', 'median'],
+  ['hash, link, one `write`', duration(audit.write)],
+  ['with `durability: fsync`', duration(audit.fsync)],
+])}
+`;
+}
+
+try {
+  prepare();
+  const figures = { memory: {} };
+  for (const [name, server] of Object.entries(servers)) {
+    execFileSync(warder[0], [warder[1], 'daemon', 'start'], { env, stdio: 'ignore' });
+    say(`${server.title}: cold start`);
+    const start = await measureStart(server, name);
+    say(`${server.title}: calls`);
+    const calls = await measureCalls(server, name);
+    figures[name] = { start, calls };
+    say(`${server.title}: memory`);
+    figures.memory[name] = await measureMemory(name);
+  }
+  say('audit');
+  figures.audit = await measureAudit(join(home, 'audit'), times(50_000));
+  const text = report(figures);
+  process.stdout.write(text);
+  if (!quick) writeFileSync(join(root, 'BENCHMARKS.md'), text);
+} finally {
+  execFileSync(warder[0], [warder[1], 'stop'], { env, stdio: 'ignore' });
+  rmSync(home, { recursive: true, force: true });
+}

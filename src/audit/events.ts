@@ -1,0 +1,146 @@
+// What the audit log tells, and the members of each event's records. Ids (`session`, `call`) are of
+// Warder's making and unique in a log; `profile` and `tool` are names; values of credentials never occur.
+import type { HostProcess } from '../wire/hello.ts';
+
+/** Every event, as a record names it. */
+export const EVENTS = [
+  'daemon.start',
+  'daemon.stop',
+  'session.open',
+  'session.close',
+  'credential.use',
+  'tool.call',
+  'tool.result',
+  'consent.ask',
+  'consent.answer',
+  'egress.connect',
+  'trust.change',
+  'profile.change',
+  'checkpoint',
+] as const;
+
+export type AuditEvent = (typeof EVENTS)[number];
+
+/** The first record of a daemon: what it found of the log, where that was not as it should be. */
+export interface DaemonStart {
+  readonly version: string;
+  readonly pid: number;
+  /** Whole records found after the head: the daemon before was killed between the two writes. */
+  readonly ahead?: number;
+  /** A torn last line, taken off: its bytes, and their digest (`sha256:<hex>`). */
+  readonly mended?: { readonly bytes: number; readonly digest: string };
+  /** Records that the head had counted and the log has no more, by their numbers. */
+  readonly cut?: { readonly from: number; readonly through: number };
+  /** The log's end is not what the head says it was. */
+  readonly rewritten?: true;
+  /** There was a log, but its head was gone. */
+  readonly headless?: true;
+}
+
+export interface DaemonStop {
+  readonly version: string;
+  readonly pid: number;
+}
+
+/** A host has opened a session, and its server was started. */
+export interface SessionOpen {
+  readonly session: string;
+  readonly profile: string;
+  /** SHA-256, hex, of the profile's file. */
+  readonly digest: string;
+  readonly host: { readonly chain: readonly HostProcess[]; readonly cwd: string };
+  /** The server's command, with its arguments. */
+  readonly command: readonly string[];
+  readonly credentials: readonly {
+    readonly variable: string;
+    readonly name: string;
+    readonly version: string;
+    readonly deliver: string;
+  }[];
+  readonly sandbox: { readonly layers: readonly string[] };
+}
+
+export interface SessionClose {
+  readonly session: string;
+  readonly profile: string;
+  /** The server's exit code, or the signal that ended it. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly reason: string;
+  /** Tool calls in the session. */
+  readonly calls: number;
+}
+
+/** A credential was given to a server, or changed. */
+export interface CredentialUse {
+  readonly credential: string;
+  readonly version: string;
+  readonly action: 'deliver' | 'read' | 'set' | 'rotate' | 'remove';
+  readonly outcome: string;
+  readonly session?: string;
+  readonly profile?: string;
+  readonly call?: string;
+}
+
+/** A host has called a tool. Written before the call goes on, or is refused. */
+export interface ToolCall {
+  readonly session: string;
+  readonly call: string;
+  readonly profile: string;
+  readonly tool: string;
+  /** The JSON text of the request's id. */
+  readonly id: string;
+  readonly decision: 'allow' | 'deny';
+  /** The part of the profile that decided. */
+  readonly rule: string;
+  readonly reason?: string;
+  /** The redacted JSON text as it came, or `sha256:<hex>` of it. */
+  readonly arguments: string;
+  /** Bytes of the arguments, where only their digest is kept because they are many. */
+  readonly arguments_bytes?: number;
+}
+
+/** How a call that was let through ended. */
+export interface ToolResult {
+  readonly session: string;
+  readonly call: string;
+  readonly profile: string;
+  readonly tool: string;
+  readonly outcome: 'ok' | 'error' | 'tool-error' | 'cancelled' | 'lost';
+  readonly bytes: number;
+  /** `sha256:<hex>` of the result. */
+  readonly result: string;
+  readonly ms: number;
+}
+
+export interface ProfileChange {
+  readonly profile: string;
+  readonly change: 'added' | 'changed' | 'removed' | 'broken';
+  readonly digest?: string;
+}
+
+/** An earlier record's number and hash, signed; and, where old segments were let go, where the log now starts. */
+export interface Checkpoint {
+  readonly signed_seq?: number;
+  readonly signed_hash?: string;
+  /** The Ed25519 public key, 32 bytes in base64. */
+  readonly key?: string;
+  /** 64 bytes in base64. */
+  readonly signature?: string;
+  /** The number and `prev` of the first record that is kept. */
+  readonly start_seq?: number;
+  readonly start_prev?: string;
+}
+
+/** The members of the events that are written, beside `seq`, `time`, `event`, `prev` and `hash`. */
+export interface Fields {
+  'daemon.start': DaemonStart;
+  'daemon.stop': DaemonStop;
+  'session.open': SessionOpen;
+  'session.close': SessionClose;
+  'credential.use': CredentialUse;
+  'tool.call': ToolCall;
+  'tool.result': ToolResult;
+  'profile.change': ProfileChange;
+  checkpoint: Checkpoint;
+}

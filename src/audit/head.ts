@@ -1,0 +1,64 @@
+// The head: number and hash of the log's last record, in a file of its own beside the log's folder, so that
+// a cut end shows. The file has one fixed length and is written over in place: one small write, and never a
+// moment in which it is neither the old head nor the new one.
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Head } from './chain.ts';
+
+/** 16 digits, a blank, 64 hex digits, a line feed. */
+const HEAD = /^(\d{16}) ([0-9a-f]{64})\n$/;
+const LENGTH = 82;
+
+/** The head's file in the state folder. */
+export function headPath(state: string): string {
+  return join(state, 'audit-head');
+}
+
+/** The head as it was last written; `undefined` where the file is not there or holds no head. */
+export function readHead(path: string): Head | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'latin1');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const [, seq, hash] = HEAD.exec(text) ?? [];
+  return hash === undefined ? undefined : { seq: Number(seq), hash };
+}
+
+/** Writes the head, synchronously. Errors are the system's own. */
+export class HeadFile implements Disposable {
+  readonly #path: string;
+  #fd: number;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = openHead(path);
+  }
+
+  write({ seq, hash }: Head): void {
+    const text = `${String(seq).padStart(16, '0')} ${hash}\n`;
+    if (writeSync(this.#fd, text, 0, 'latin1') !== text.length)
+      throw new Error('the head was written in part');
+  }
+
+  /** Puts the file back, should somebody have removed it. Says whether it had to. */
+  keep(head: Head): boolean {
+    if (fstatSync(this.#fd).nlink > 0) return false;
+    closeSync(this.#fd);
+    this.#fd = openHead(this.#path);
+    this.write(head);
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+}
+
+function openHead(path: string): number {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  if (fstatSync(fd).size !== LENGTH) ftruncateSync(fd, 0);
+  return fd;
+}

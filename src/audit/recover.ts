@@ -1,0 +1,137 @@
+// What a start finds of the log. A torn last line is the trace of a power cut: its record was never
+// acknowledged, and it is taken off. Everything else that does not fit the head stays as it is and is said in
+// `daemon.start`, where the next record links on in such a way that `verify` goes on finding it:
+//
+//   log ahead of the head    whole records that link on from the head: killed between the two writes; accepted
+//   head ahead of the log    the end was cut: the next record links to the head, and so names what is missing
+//   neither                  the end was rewritten: the next record links to the head, and not to the end
+//
+// A power cut can leave the head ahead too, if the disk got the head's few bytes but not the record's. That
+// cannot be told from a cut end, and is reported as one; with `durability: fsync` it does not happen.
+import { createHash } from 'node:crypto';
+import { open, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { check, type Entry, follows, type Head, ORIGIN } from './chain.ts';
+import type { DaemonStart } from './events.ts';
+import { sha256 } from './hash.ts';
+import { headPath, readHead } from './head.ts';
+import { listSegments, readLinesBackward, type Segment, wholeLength } from './segments.ts';
+
+/** How the log goes on. */
+export interface Found {
+  /** Where the next record links. */
+  readonly head: Head;
+  /** The newest segment. */
+  readonly segment: Segment | undefined;
+  /** What `daemon.start` says of it. */
+  readonly facts: Omit<DaemonStart, 'version' | 'pid'>;
+  /** The log's last lines do not all verify. */
+  readonly broken: boolean;
+}
+
+/** The file that a torn last line is moved to; it holds the newest one. */
+export function tornPath(state: string): string {
+  return join(state, 'audit-torn');
+}
+
+/** Reads the end of the log, and takes off a torn last line. Nobody else may have the log open for append. */
+export async function recover(folder: string, state: string): Promise<Found> {
+  const segments = await listSegments(folder);
+  const segment = segments.at(-1);
+  const mended = segment === undefined ? undefined : await mend(segment.path, tornPath(state));
+  const kept = readHead(headPath(state));
+  const tail = await readTail(segments, kept?.seq ?? Number.POSITIVE_INFINITY);
+  const { head, ...facts } = judge(tail, kept);
+  return {
+    head,
+    segment,
+    facts: { ...facts, ...(mended && { mended }) },
+    broken: tail.broken || tail.damaged > 0 || facts.cut !== undefined || facts.rewritten === true,
+  };
+}
+
+/** The end of the log. */
+interface Tail {
+  readonly newest: Entry | undefined;
+  /** Lines after `newest` that are no records. */
+  readonly damaged: number;
+  /** The oldest that was looked at. */
+  readonly oldest: Entry | undefined;
+  /** Not all lines between are records that link on. */
+  readonly broken: boolean;
+  /** The record that the head names; `linked` says whether all lines after it link on. */
+  readonly marked: Entry | undefined;
+  readonly linked: boolean;
+}
+
+/** Reads backward until the record `seq` is passed: mostly that is the last one, and one piece of the file. */
+async function readTail(segments: readonly Segment[], seq: number): Promise<Tail> {
+  let newest: Entry | undefined;
+  let oldest: Entry | undefined;
+  let marked: Entry | undefined;
+  let damaged = 0;
+  let broken = false;
+  let linked = false;
+  for (const { path } of segments.toReversed()) {
+    const { whole } = await wholeLength(path);
+    for await (const lines of readLinesBackward(path, whole)) {
+      for (const line of lines) {
+        const { entry } = line === undefined ? { entry: undefined } : check(line, sha256);
+        if (entry === undefined) {
+          if (newest === undefined) damaged += 1;
+          else broken = true;
+          continue;
+        }
+        if (oldest !== undefined && !follows(oldest, entry)) broken = true;
+        newest ??= entry;
+        oldest = entry;
+        if (entry.seq === seq && marked === undefined) {
+          marked = entry;
+          linked = !broken;
+        }
+      }
+      if (oldest !== undefined && oldest.seq <= seq) return tail();
+    }
+  }
+  return tail();
+
+  function tail(): Tail {
+    return { newest, oldest, marked, damaged, broken, linked: marked === undefined ? !broken : linked };
+  }
+}
+
+type Judgement = { readonly head: Head } & Pick<DaemonStart, 'ahead' | 'cut' | 'rewritten' | 'headless'>;
+
+function judge({ newest, oldest, marked, damaged, linked }: Tail, head: Head | undefined): Judgement {
+  const last: Head = newest ?? ORIGIN;
+  const seq = last.seq + damaged;
+  if (head === undefined) {
+    return { head: { seq, hash: last.hash }, ...(seq > 0 && { headless: true }) };
+  }
+  if (seq < head.seq) return { head, cut: { from: seq + 1, through: head.seq } };
+  // Damaged lines stand for the last records: the head still knows what the very last one was.
+  if (damaged > 0) return { head: { seq, hash: head.hash } };
+  if (seq === head.seq) return last.hash === head.hash ? { head } : { head, rewritten: true };
+  const joined =
+    marked === undefined ? oldest !== undefined && follows(oldest, head) : marked.hash === head.hash;
+  if (joined && linked) return { head: { seq, hash: last.hash }, ahead: seq - head.seq };
+  return { head: { seq, hash: head.hash }, rewritten: true };
+}
+
+/** Moves what comes after the last whole line to `torn`. */
+async function mend(path: string, torn: string): Promise<DaemonStart['mended']> {
+  const { whole, size } = await wholeLength(path);
+  if (whole === size) return undefined;
+  const digest = createHash('sha256');
+  {
+    await using from = await open(path);
+    await using to = await open(torn, 'w', 0o600);
+    for await (const bytes of from.createReadStream({ start: whole, autoClose: false })) {
+      digest.update(bytes);
+      await to.appendFile(bytes);
+    }
+    await to.sync();
+  }
+  await truncate(path, whole);
+  return { bytes: size - whole, digest: `sha256:${digest.digest('hex')}` };
+}

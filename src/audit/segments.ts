@@ -1,0 +1,150 @@
+// The files of a log and the lines in them. A segment is named by the number of its first record, with
+// zeros before it, so that names sort as the records do.
+import { isUtf8 } from 'node:buffer';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A file of the log. */
+export interface Segment {
+  readonly path: string;
+  readonly name: string;
+  /** The number of its first record, by its name; `undefined` where the name says none. */
+  readonly first: number | undefined;
+}
+
+/** A line without its "\n"; `undefined` where it is no UTF-8, or longer than any record. */
+export type Line = string | undefined;
+
+const NAME = /^(\d{16})\.jsonl$/;
+const CHUNK = 1024 * 1024;
+
+/** The longest line that is held in memory, in bytes. */
+export const LONGEST = 16 * 1024 * 1024;
+
+const NEWLINE = 0x0a;
+
+/** The name of the segment that begins with record `seq`. */
+export function segmentName(seq: number): string {
+  return `${String(seq).padStart(16, '0')}.jsonl`;
+}
+
+/** The segments of a folder, oldest first; none where there is no folder. */
+export async function listSegments(folder: string): Promise<Segment[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return names
+    .filter((name) => NAME.test(name))
+    .sort()
+    .map((name) => segment(folder, name));
+}
+
+/** A file as a segment, whatever its name. */
+export function segment(folder: string, name: string): Segment {
+  const digits = NAME.exec(name)?.[1];
+  return { path: join(folder, name), name, first: digits === undefined ? undefined : Number(digits) };
+}
+
+/** A piece of a file, as `readLines` gives it. */
+export interface Piece {
+  readonly lines: readonly Line[];
+  /** Where the next line begins. */
+  readonly end: number;
+}
+
+/**
+ * The complete lines of a file from byte `from` on, which is the beginning of a line. What comes after the
+ * last "\n" is left: the file's size beyond the last piece's `end` tells it. Throws as `open` does.
+ */
+export async function* readLines(path: string, from = 0): AsyncGenerator<Piece> {
+  await using file = await open(path);
+  const chunk = Buffer.allocUnsafe(CHUNK);
+  let rest: Buffer = Buffer.alloc(0);
+  let skipping = false;
+  let position = from;
+  for (;;) {
+    const { bytesRead } = await file.read(chunk, 0, CHUNK, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    const bytes = chunk.subarray(0, bytesRead);
+    const last = bytes.lastIndexOf(NEWLINE);
+    if (last < 0) {
+      skipping ||= rest.length + bytesRead > LONGEST;
+      rest = skipping ? Buffer.alloc(0) : Buffer.concat([rest, bytes]);
+      continue;
+    }
+    const lines = decode(Buffer.concat([rest, bytes.subarray(0, last)]));
+    if (skipping) lines[0] = undefined;
+    rest = Buffer.from(bytes.subarray(last + 1));
+    skipping = false;
+    yield { lines, end: position - rest.length };
+  }
+}
+
+/** As `readLines`, newest first, from byte `end`, which is just after a "\n". Pieces are in reverse too. */
+export async function* readLinesBackward(path: string, end: number): AsyncGenerator<readonly Line[]> {
+  await using file = await open(path);
+  let rest: Buffer = Buffer.alloc(0);
+  let position = end;
+  let size = 64 * 1024;
+  while (position > 0) {
+    const length = Math.min(size, position);
+    size = CHUNK;
+    position -= length;
+    const bytes = Buffer.concat([await readAt(file, position, length), rest]);
+    const first = position === 0 ? -1 : bytes.indexOf(NEWLINE);
+    if (position > 0 && (first < 0 || first === bytes.length - 1)) {
+      // Of a line too long to be a record only the beginning is given in the end: no reader takes it for one.
+      rest = bytes.length > LONGEST ? bytes.subarray(-1) : bytes;
+      continue;
+    }
+    rest = bytes.subarray(0, first + 1);
+    yield decode(bytes.subarray(first + 1, -1)).reverse();
+  }
+}
+
+/** How many bytes of a file are complete lines. */
+export async function wholeLength(path: string): Promise<{ readonly whole: number; readonly size: number }> {
+  await using file = await open(path);
+  const { size } = await file.stat();
+  for (let position = size; position > 0; ) {
+    const length = Math.min(CHUNK, position);
+    position -= length;
+    const last = (await readAt(file, position, length)).lastIndexOf(NEWLINE);
+    if (last >= 0) return { whole: position + last + 1, size };
+  }
+  return { whole: 0, size };
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await file.read(bytes, filled, length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}
+
+/** Lines of a text without its last "\n". One look tells whether all of it is UTF-8, as it always should be. */
+function decode(bytes: Buffer): Line[] {
+  if (isUtf8(bytes)) {
+    const lines: Line[] = bytes.toString('utf8').split('\n');
+    return bytes.length > LONGEST ? lines.map((line) => fitting(line)) : lines;
+  }
+  const lines: Line[] = [];
+  for (let start = 0; start <= bytes.length; ) {
+    const found = bytes.indexOf(NEWLINE, start);
+    const stop = found < 0 ? bytes.length : found;
+    const line = bytes.subarray(start, stop);
+    lines.push(isUtf8(line) ? fitting(line.toString('utf8')) : undefined);
+    start = stop + 1;
+  }
+  return lines;
+}
+
+function fitting(line: Line): Line {
+  return line !== undefined && line.length > LONGEST ? undefined : line;
+}

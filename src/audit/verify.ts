@@ -1,0 +1,151 @@
+// Verifies a whole log, as a stream: what is in memory does not grow with the log. A daemon may append
+// meanwhile: the head is read first, and the log has to reach it; the keys are read last.
+import { stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Checked, check } from './chain.ts';
+import { keysPath, readKeys } from './checkpoint.ts';
+import { type Examined, Examiner } from './examine.ts';
+import { sha256 } from './hash.ts';
+import { headPath, readHead } from './head.ts';
+import type { Place, Problem } from './problem.ts';
+import { listSegments, readLines, type Segment, segment, wholeLength } from './segments.ts';
+
+/** What to verify. */
+export interface Subject {
+  /** The log's folder, or one file. */
+  readonly path: string;
+  /** The folder that holds head and keys; a copy of a log has none. */
+  readonly state?: string;
+  /** Public keys from elsewhere, which take the place of those kept beside the log. */
+  readonly keys?: readonly string[];
+  /** Called now and then with bytes read and bytes in all. */
+  readonly progress?: (read: number, total: number) => void;
+}
+
+/** The result, as `--json` prints it. */
+export interface Verified {
+  readonly ok: boolean;
+  readonly records: number;
+  /** Numbers of the first and last record. */
+  readonly first: number | null;
+  readonly last: number | null;
+  /** The last record's hash: to compare with what was noted elsewhere. */
+  readonly hash: string | null;
+  readonly checkpoints: number;
+  /** The newest record that a signature by a trusted key covers. */
+  readonly signed_through: number | null;
+  /** Where the trusted keys come from: whoever can change the log can change those kept beside it. */
+  readonly keys: 'given' | 'kept' | 'none';
+  /** How often `time` went back. Clocks are set: that is no problem. */
+  readonly clock_back: number;
+  readonly problems: readonly Problem[];
+}
+
+const NO_TEXT: Checked = { entry: undefined, why: 'the line is not UTF-8 text', seq: undefined };
+
+/** How often, 20 ms apart, a line without an end is looked at again: a daemon may be writing it. */
+const LOOKS = 10;
+
+/** Verifies. Throws the system's errors where files cannot be read. */
+export async function verify({ path, state, keys, progress }: Subject): Promise<Verified> {
+  const head = state === undefined ? undefined : readHead(headPath(state));
+  const segments = await segmentsOf(path, state !== undefined);
+  const examiner = new Examiner(segments[0]?.first, head);
+  const torn: Problem[] = [];
+  const sizes = await Promise.all(segments.map(({ path }) => sizeOf(path)));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  let read = 0;
+  for (const current of segments) {
+    const open = current === segments.at(-1);
+    const place = await examineFile(current, examiner, open, (bytes) => {
+      read += bytes;
+      progress?.(read, total);
+    });
+    if (place)
+      torn.push({
+        kind: 'torn',
+        ...place,
+        seq: null,
+        detail: 'the last line has no end: a record was written in part',
+      });
+  }
+  const examined = examiner.end();
+  const trusted = keys ?? (state === undefined ? [] : readKeys(keysPath(state)));
+  const problems = [...examined.problems, ...torn, ...distrust(examined, trusted, state !== undefined)];
+  if (state !== undefined && head === undefined && examined.records > 0) {
+    const detail = 'the head kept apart is gone: a cut end would not show';
+    problems.push({ kind: 'head-missing', file: null, line: null, seq: null, detail });
+  }
+  const covered = trusted.map((key) => examined.signed.get(key)?.through ?? 0);
+  return {
+    ok: problems.length === 0,
+    records: examined.records,
+    first: examined.first?.seq ?? null,
+    last: examined.last?.seq ?? null,
+    hash: examined.last?.hash ?? null,
+    checkpoints: examined.checkpoints,
+    signed_through: Math.max(0, ...covered) || null,
+    keys: keys !== undefined ? 'given' : trusted.length > 0 ? 'kept' : 'none',
+    clock_back: examined.clockBack,
+    problems: problems.toSorted(byPlace),
+  };
+}
+
+async function segmentsOf(path: string, own: boolean): Promise<readonly Segment[]> {
+  const isFile = !own && (await stat(path)).isFile();
+  return isFile ? [segment(dirname(path), basename(path))] : await listSegments(path);
+}
+
+/** A segment that retention has just let go of has no bytes, and no records. */
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0;
+}
+
+/** Examines the lines of a file. Gives the place of a last line without an end, if there is one. */
+async function examineFile(
+  { path, name }: Segment,
+  examiner: Examiner,
+  open: boolean,
+  read: (bytes: number) => void,
+): Promise<Place | undefined> {
+  let end = 0;
+  let line = 0;
+  for (let looks = 0; ; looks += 1) {
+    for await (const piece of readLines(path, end)) {
+      for (const text of piece.lines) {
+        line += 1;
+        examiner.push({ file: name, line, checked: text === undefined ? NO_TEXT : check(text, sha256) });
+      }
+      read(piece.end - end);
+      end = piece.end;
+    }
+    const { whole, size } = await wholeLength(path);
+    if (size === end || whole > end) return undefined;
+    if (!open || looks === LOOKS) return { file: name, line: line + 1 };
+    await delay(20);
+  }
+}
+
+/** What the signatures lack, as far as the keys that are trusted tell. A copy without keys says nothing of them. */
+function distrust(examined: Examined, trusted: readonly string[], own: boolean): Problem[] {
+  const problems: Problem[] = [];
+  if (trusted.length === 0 && !own) return problems;
+  for (const [key, { at }] of examined.signed) {
+    if (trusted.includes(key)) continue;
+    const detail = `signed by ${key}, which is no key of this log`;
+    problems.push({ kind: 'foreign-key', ...at, detail });
+  }
+  if (examined.records > 0 && trusted.length > 0 && !trusted.some((key) => examined.signed.has(key))) {
+    const detail = 'there is a key, but it has signed none of the records';
+    problems.push({ kind: 'unsigned', file: null, line: null, seq: null, detail });
+  }
+  return problems;
+}
+
+/** Problems without a place come last. */
+function byPlace(a: Problem, b: Problem): number {
+  if (a.file === null || b.file === null) return Number(a.file === null) - Number(b.file === null);
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return (a.line ?? 0) - (b.line ?? 0);
+}

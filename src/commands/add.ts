@@ -1,0 +1,210 @@
+// warder add: writes a profile. Everything that it decides for the person is written into the file and said.
+import { existsSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { CommandModule } from 'yargs';
+import { WarderError } from '../errors.ts';
+import { draftProfile } from '../profile/draft.ts';
+import { checkName, parseProfile } from '../profile/format.ts';
+import { fileOf, writeProfile } from '../profile/load.ts';
+import { loaderVariable, secretKind, VARIABLE_PATTERN } from '../profile/variable.ts';
+import type { Context } from './command.ts';
+import { hostEntry } from './entry.ts';
+import { find, preview } from './preview.ts';
+
+interface Arguments {
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly credential: string[];
+  readonly env: string[];
+  readonly cwd: string | undefined;
+  readonly allow: string[];
+  readonly deny: string[];
+  readonly '--'?: string[];
+}
+
+/** One value an occurrence: a list would swallow the words that follow. */
+const repeated = (describe: string) =>
+  ({
+    type: 'string',
+    default: [],
+    coerce: (value: string | string[]) => [value].flat(),
+    describe,
+    requiresArg: true,
+  }) as const;
+
+export function addCommand(context: Context): CommandModule<object, Arguments> {
+  return {
+    command: 'add <name>',
+    describe: 'write a profile for a server',
+    builder: (yargs) =>
+      yargs
+        .usage('warder add <name> [options] -- <command> [argument...]')
+        .parserConfiguration({ 'populate--': true, 'parse-positional-numbers': false })
+        .positional('name', { type: 'string', demandOption: true, describe: 'up to 63 of a-z, 0-9 and "-"' })
+        .option('description', { type: 'string', requiresArg: true, describe: 'what the server is for' })
+        .option('credential', repeated('a variable whose value Warder keeps; may be repeated'))
+        .option('env', repeated('NAME=VALUE, never a secret; may be repeated'))
+        .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
+        .option('allow', repeated('a pattern of tool names; may be repeated'))
+        .option('deny', repeated('a pattern of tool names; wins over --allow; may be repeated'))
+        .example('warder add github --credential GITHUB_TOKEN -- node ./server.js', 'a server with a token')
+        .example(
+          "warder add notes --deny 'delete_*' -- npx -y some-server@1.2.3",
+          'without some of its tools',
+        ),
+    handler: (args) => add(context, args),
+  };
+}
+
+function add({ places, terminal, json }: Context, args: Arguments): void {
+  const { name, credential: credentials, allow, deny } = args;
+  checkName(name);
+  const [said, ...rest] = args['--'] ?? [];
+  if (said === undefined) {
+    throw new WarderError('usage', "the server's command is missing", {
+      hint: `put it behind "--": warder add ${name} -- node ./server.js`,
+    });
+  }
+  const env = literals(args.env);
+  variables([...Object.keys(env), ...credentials]);
+  secrets(name, env, [said, ...rest]);
+
+  const notes: string[] = [];
+  const cwd = folder(args.cwd, [said, ...rest], notes);
+  const command = program(name, said, cwd, env, notes);
+  const draft = {
+    description: args.description,
+    command,
+    args: rest,
+    cwd,
+    env,
+    credentials: [...new Set(credentials)],
+    allow,
+    deny,
+    schema: schemaPath(),
+  };
+  const text = draftProfile(draft);
+  // Nothing is written that could not be read.
+  parseProfile(text, fileOf(places, name), name);
+  const file = writeProfile(places, name, text);
+
+  const entry = hostEntry(places, name);
+  const missing = draft.credentials.map((variable) => `warder credential set ${name} ${variable}`);
+  if (json) {
+    terminal.json({ name, file, notes, next: missing, host: entry });
+    return;
+  }
+  terminal.out(`wrote ${file}`);
+  for (const variable of draft.credentials) {
+    terminal.out(`  ${variable} is delivered by "env": the server gets the value itself`);
+  }
+  terminal.out('  policy: {default: allow}: every tool that no pattern names may be called');
+  for (const note of notes) terminal.out(`  ${note}`);
+  if (missing.length > 0) terminal.out('\nnext:');
+  for (const step of missing) terminal.out(`  ${step}`);
+  terminal.out("\nin the host's configuration:");
+  terminal.out(JSON.stringify({ [name]: entry }, null, 2));
+}
+
+function literals(said: readonly string[]): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [index, pair] of said.entries()) {
+    const at = pair.indexOf('=');
+    // What was typed may be a secret in the wrong place: it is not repeated.
+    if (at < 1) throw new WarderError('usage', `--env number ${index + 1} is not NAME=VALUE`);
+    env[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return env;
+}
+
+function variables(names: readonly string[]): void {
+  for (const [index, name] of names.entries()) {
+    if (!VARIABLE_PATTERN.test(name)) {
+      throw new WarderError('usage', `${JSON.stringify(name.slice(0, 40))} cannot name a variable`, {
+        hint: 'a name is letters, digits and "_", and does not begin with a digit',
+      });
+    }
+    if (loaderVariable(name)) {
+      throw new WarderError(
+        'usage',
+        `"${name}" makes programs load or run other code, and is not passed on`,
+        {
+          hint: 'say it in the arguments of the command if you can',
+        },
+      );
+    }
+    if (names.indexOf(name) < index) throw new WarderError('usage', `"${name}" is said twice`);
+  }
+}
+
+/** Refuses what looks like a secret: profiles are plain files. The value itself is not repeated. */
+function secrets(name: string, env: Readonly<Record<string, string>>, words: readonly string[]): void {
+  for (const [variable, value] of Object.entries(env)) {
+    const kind = secretKind(value);
+    if (kind === undefined) continue;
+    throw new WarderError(
+      'usage',
+      `the value of "${variable}" looks like ${kind}, and a profile is a plain file`,
+      {
+        hint: `say "--credential ${variable}" instead, then "warder credential set ${name} ${variable}"`,
+      },
+    );
+  }
+  for (const [index, word] of words.entries()) {
+    const kind = secretKind(word);
+    if (kind === undefined) continue;
+    throw new WarderError(
+      'usage',
+      `word ${index + 1} of the command looks like ${kind}, and anybody can read that`,
+      {
+        hint: 'let the server read it from a variable: say "--credential VARIABLE"',
+      },
+    );
+  }
+}
+
+/** The working folder: the one that was said, or this one where the command counts on it. */
+function folder(said: string | undefined, words: readonly string[], notes: string[]): string | undefined {
+  const here = process.cwd();
+  if (said !== undefined) {
+    const cwd = resolve(said);
+    if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() === true) return cwd;
+    throw new WarderError('usage', `there is no folder ${cwd}`);
+  }
+  const [command = '', ...args] = words;
+  const relative = (word: string): boolean =>
+    word !== '' && !/^([/~-]|[A-Za-z]:)/.test(word) && existsSync(join(here, word));
+  // Of a `--config=file`, the file.
+  const named = args.map((word) => word.replace(/^--?[\w-]+=/, '')).find(relative);
+  const found = command.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) ? command : named;
+  if (found === undefined) return undefined;
+  notes.push(`cwd: ${here}, where ${found} is`);
+  return here;
+}
+
+/** The command: absolute where only this shell's PATH finds it. */
+function program(
+  name: string,
+  said: string,
+  cwd: string | undefined,
+  env: Readonly<Record<string, string>>,
+  notes: string[],
+): string {
+  const server = { kind: 'command', command: said, args: [], cwd } as const;
+  const { path, program, cwd: from } = preview({ name, server, env, credentials: [] });
+  if (typeof program === 'string') return said;
+  const own = said.includes('/') ? undefined : find(name, said, from, process.env.PATH ?? '', homedir());
+  if (typeof own === 'string') {
+    notes.push(`command: ${own}: the server's PATH does not have ${said}`);
+    return own;
+  }
+  notes.push(`the command ${said} is not found: the server's PATH is ${path}`);
+  return said;
+}
+
+/** The JSON Schema that ships with Warder, for editors. */
+function schemaPath(): string | undefined {
+  const path = join(import.meta.dirname, '..', 'profiles', 'schema.json');
+  return existsSync(path) ? path : undefined;
+}

@@ -1,0 +1,28 @@
+// warder show: one profile with all its defaults said.
+import type { CommandModule } from 'yargs';
+import { writtenProfile } from '../profile/draft.ts';
+import { loadProfile } from '../profile/load.ts';
+import type { Context } from './command.ts';
+
+interface Arguments {
+  readonly name: string;
+}
+
+export function showCommand({ places, terminal, json }: Context): CommandModule<object, Arguments> {
+  return {
+    command: 'show <name>',
+    describe: 'print a profile with its defaults',
+    builder: (yargs) =>
+      yargs
+        .positional('name', { type: 'string', demandOption: true, describe: 'a profile' })
+        .example('warder show github', 'what holds, also where the file says nothing'),
+    handler({ name }) {
+      const loaded = loadProfile(places, name);
+      if (json) terminal.json(loaded);
+      else
+        terminal.out(
+          `# ${loaded.file}\n# sha256 ${loaded.digest}\n${writtenProfile(loaded.profile).trimEnd()}`,
+        );
+    },
+  };
+}

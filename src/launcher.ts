@@ -1,0 +1,262 @@
+// `warder run <profile>`: what a host starts in the server's place. It holds nothing: it connects to the
+// daemon, copies bytes both ways, and ends as the server ended. Its start-up time is added to every server's,
+// so it imports nothing but node: and the wire, and loads what only a fault needs when the fault is there.
+//
+// Nobody may be left behind: if the daemon dies, the launcher ends the server that it was told of. While the
+// flow stands still nothing would tell of the other side's death, so then it asks once a second.
+import { fstatSync, readlinkSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { WarderError } from './errors.ts';
+import { connect, refusalError } from './os/connect.ts';
+import { runs, statOf, treeOf } from './os/proc.ts';
+import { Frame, FrameDecoder, WIRE_VERSION, writeFrame, writeJson } from './wire/frame.ts';
+import type { HostProcess, Opened, RunHello } from './wire/hello.ts';
+import { places } from './wire/places.ts';
+
+/** Processes of the host's chain that are told to the daemon. */
+const CHAIN = 16;
+/** Between two questions whether the other side still lives, while the flow stands still. Milliseconds. */
+const PULSE = 1000;
+/** How long a server has between SIGTERM and SIGKILL. Milliseconds. */
+const GRACE = 2000;
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** As a shell says it of a program that wrote to a pipe nobody reads. */
+const BROKEN_PIPE = 141;
+
+void main();
+
+async function main(): Promise<void> {
+  try {
+    const { env, argv } = process;
+    const uid = process.getuid?.() ?? -1;
+    const home = env.HOME ?? process.getBuiltinModule('node:os').homedir();
+    const socket = await connect({
+      places: places({ platform: process.platform, env, home, uid }),
+      uid,
+      env,
+      daemon: [process.execPath, argv[1] ?? '', 'daemon', 'run', '--report'],
+    });
+    relay(socket, argv[3] ?? '');
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Says hello and copies until one side ends. Ends the process. */
+function relay(socket: Socket, profile: string): void {
+  const hello: RunHello = {
+    wire: WIRE_VERSION,
+    kind: 'run',
+    profile,
+    host: { chain: hostChain(), cwd: folder() },
+  };
+  writeJson(socket, Frame.HELLO, hello);
+
+  const input = openInput();
+  const output = openOutput(1);
+  let errors: NodeJS.WritableStream | undefined;
+  let opened: Opened | undefined;
+  let over = false;
+  let burial: Promise<void> | undefined;
+  /** Streams of ours that the daemon's bytes wait for. */
+  let full = 0;
+  let stalled = false;
+  const parent = process.ppid;
+
+  const pulse = setInterval(() => {
+    if (full > 0) writeFrame(socket, Frame.DATA, []);
+    // With its input held back, a host that was killed shows only by its child having got another parent.
+    if (stalled && process.ppid !== parent) process.exit(BROKEN_PIPE);
+  }, PULSE);
+
+  /** Ends the process once all that was written has gone. */
+  const end = (code: number): void => {
+    if (over) return;
+    over = true;
+    socket.destroy();
+    clearInterval(pulse);
+    let left = errors === undefined ? 1 : 2;
+    const done = (): void => {
+      if (--left === 0) process.exit(code);
+    };
+    output.end(done);
+    errors?.end(done);
+  };
+  const write = (stream: NodeJS.WritableStream, bytes: Buffer): void => {
+    if (stream.write(bytes)) return;
+    full++;
+    socket.pause();
+    stream.once('drain', () => {
+      if (--full === 0) socket.resume();
+    });
+  };
+
+  const decoder = new FrameDecoder({
+    bytes(type, slice) {
+      if (type === Frame.DATA) write(output, slice);
+      else {
+        errors ??= openOutput(2);
+        write(errors, slice);
+      }
+    },
+    frame(type, payload) {
+      if (type === Frame.OPEN) opened = JSON.parse(payload.toString());
+      else if (type === Frame.EXIT) end(JSON.parse(payload.toString()).exit);
+      else if (type === Frame.REFUSE) {
+        const refusal = JSON.parse(payload.toString());
+        tell(refusalError(refusal));
+        end(refusal.exit);
+      }
+    },
+  });
+
+  input.on('data', (chunk: Buffer) => {
+    if (over || writeFrame(socket, Frame.DATA, [chunk])) return;
+    stalled = true;
+    input.pause();
+  });
+  socket.on('drain', () => {
+    if (!stalled) return;
+    stalled = false;
+    input.resume();
+  });
+  input.once('end', () => {
+    if (!over) writeFrame(socket, Frame.EOF, []);
+  });
+  input.on('error', () => {
+    if (!over) writeFrame(socket, Frame.EOF, []);
+  });
+  // Whatever the host does, a dead daemon's server is ended first.
+  const leave = (code: number) => () => void (burial ?? Promise.resolve()).then(() => process.exit(code));
+  output.on('error', leave(BROKEN_PIPE));
+
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      decoder.push(chunk);
+    } catch (error) {
+      socket.destroy();
+      fail(error);
+    }
+  });
+  // What went wrong is in the close that follows.
+  socket.on('error', () => {});
+  socket.once('close', () => {
+    if (over) return;
+    over = true;
+    input.pause();
+    burial = bury(opened);
+    void burial.then(() => {
+      fail(
+        new WarderError('daemon-unreachable', 'the daemon ended in mid-session', {
+          hint: 'start the server again from the host; "warder doctor" says what is wrong',
+        }),
+      );
+    });
+  });
+
+  for (const [name, number] of Object.entries(SIGNALS)) {
+    // Closing is enough: the daemon ends the server.
+    process.once(name, leave(128 + number));
+  }
+}
+
+/** The processes above this one, nearest first; what another user's process hides is left out. */
+function hostChain(): HostProcess[] {
+  const chain: HostProcess[] = [];
+  for (let pid = process.ppid; pid > 0 && chain.length < CHAIN; ) {
+    const stat = statOf(pid);
+    if (stat === undefined) {
+      if (chain.length === 0) chain.push({ pid });
+      break;
+    }
+    let exe: string | undefined;
+    try {
+      exe = readlinkSync(`/proc/${pid}/exe`);
+    } catch {}
+    chain.push({ pid, started: stat.started, ...(exe !== undefined && { exe }) });
+    pid = stat.parent;
+  }
+  return chain;
+}
+
+function folder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    // It was removed.
+    return '/';
+  }
+}
+
+/** Ends what a dead daemon left running: SIGTERM to the server and all its processes, SIGKILL to what remains. */
+async function bury(opened: Opened | undefined): Promise<void> {
+  const { pid, started } = opened ?? {};
+  if (pid === undefined) return;
+  // Another process with that number: the kernel gives none away while a group of that number lives.
+  const leader = statOf(pid);
+  if (leader !== undefined && leader.started !== started) return;
+  signal(pid, 'SIGTERM');
+  const patience = performance.now() + GRACE;
+  while (performance.now() < patience && remains(pid)) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  signal(pid, 'SIGKILL');
+}
+
+function remains(pid: number): boolean {
+  if (process.platform === 'linux') return treeOf(pid).some((stat) => !stat.zombie);
+  try {
+    return process.kill(-pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
+  const kill = (target: number): void => {
+    try {
+      process.kill(target, name);
+    } catch {}
+  };
+  if (process.platform === 'linux') {
+    for (const stat of treeOf(pid)) if (runs(stat)) kill(stat.pid);
+  } else {
+    kill(-pid);
+  }
+}
+
+/** Stdin. A pipe or a socket without the detour over `process.stdin`. */
+function openInput(): NodeJS.ReadableStream {
+  return isPipe(0) ? new Socket({ fd: 0, readable: true, writable: false }) : process.stdin;
+}
+
+function openOutput(fd: 1 | 2): NodeJS.WritableStream {
+  if (isPipe(fd)) return new Socket({ fd, readable: false, writable: true });
+  return fd === 1 ? process.stdout : process.stderr;
+}
+
+function isPipe(fd: number): boolean {
+  try {
+    const stats = fstatSync(fd);
+    return stats.isFIFO() || stats.isSocket();
+  } catch {
+    return false;
+  }
+}
+
+function tell({ message, hint }: WarderError): void {
+  try {
+    writeSync(2, `warder: error: ${message}\n${hint === undefined ? '' : `warder: hint: ${hint}\n`}`);
+  } catch {
+    // Nobody listens, or has no room for it.
+  }
+}
+
+function fail(error: unknown): never {
+  const told =
+    error instanceof WarderError
+      ? error
+      : new WarderError('daemon-internal', 'the launcher failed', { cause: error, hint: String(error) });
+  tell(told);
+  process.exit(told.exit);
+}

@@ -1,0 +1,89 @@
+// The few calls to the C library that Node has no function for: who is at the other end of a socket, and no
+// core dumps. They go through koffi, an optional dependency: without it the socket's folder alone keeps others
+// out, and dumps are only kept empty. `status` and `doctor` say which is in force.
+import { writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+
+/** Who connects, as far as this machine can tell. */
+export interface PeerCheck {
+  readonly kind: 'so_peercred' | 'local_peercred' | 'folder permissions';
+  /** The uid of the process that connected. `undefined`: cannot be told, where `kind` is the folder's permissions. */
+  uid(socket: Socket): number | undefined;
+}
+
+/** What of the C library is to be had. */
+export interface Libc {
+  readonly peer: PeerCheck;
+  /** Keeps this process' memory out of core dumps, and from debuggers of the same user. `false`: only in part. */
+  forbidDumps(): boolean;
+}
+
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+const RLIMIT_CORE = 4;
+const PR_SET_DUMPABLE = 4;
+
+/** Binds the calls. Never throws: what is missing is said by what it returns. */
+export async function openLibc(platform: string): Promise<Libc> {
+  let library: import('koffi').LibraryHandle;
+  try {
+    library = (await import('koffi')).default.load(null);
+  } catch {
+    return { peer: { kind: 'folder permissions', uid: () => undefined }, forbidDumps: emptyDumps };
+  }
+  const setrlimit = library.func('int setrlimit(int resource, const void *limit)');
+  const noCore = (): boolean => setrlimit(RLIMIT_CORE, Buffer.alloc(16)) === 0;
+  if (platform === 'darwin') {
+    const getpeereid = library.func('int getpeereid(int fd, void *uid, void *gid)');
+    return {
+      peer: {
+        kind: 'local_peercred',
+        uid(socket) {
+          const uid = Buffer.alloc(4);
+          return getpeereid(descriptorOf(socket), uid, Buffer.alloc(4)) === 0 ? uid.readUInt32LE() : NOBODY;
+        },
+      },
+      forbidDumps: noCore,
+    };
+  }
+  const getsockopt = library.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
+  const prctl = library.func(
+    'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+  );
+  return {
+    peer: {
+      kind: 'so_peercred',
+      uid(socket) {
+        // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
+        const credentials = Buffer.alloc(12);
+        const length = Buffer.from(Uint32Array.of(credentials.length).buffer);
+        const told = getsockopt(descriptorOf(socket), SOL_SOCKET, SO_PEERCRED, credentials, length) === 0;
+        return told ? credentials.readUInt32LE(4) : NOBODY;
+      },
+    },
+    forbidDumps() {
+      // First, because it needs /proc/self, which the last closes.
+      emptyDumps();
+      return noCore() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
+    },
+  };
+}
+
+/** No user has it: whoever cannot be asked is refused. */
+const NOBODY = -1;
+
+/** Lets a core dump hold no memory at all. */
+function emptyDumps(): boolean {
+  try {
+    writeFileSync('/proc/self/coredump_filter', '0');
+  } catch {
+    // Not Linux, or no right to it.
+  }
+  return false;
+}
+
+function descriptorOf(socket: Socket): number {
+  // Node has no public way to a socket's descriptor. As of Node 24 the handle of a Unix socket has `fd`.
+  const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } };
+  return handle?.fd ?? -1;
+}

@@ -1,0 +1,76 @@
+// What the system says of a process. A pid alone names nobody for long: with its start time it does. Where
+// there is no /proc (macOS) only the pid is known here. No package and no heavy module is imported: the
+// launcher reads this file.
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** The parts of `/proc/PID/stat` that are used here. */
+export interface ProcessStat {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+  /** Ended, and not yet asked for by its parent. */
+  readonly zombie: boolean;
+  /** Start time in clock ticks since boot. */
+  readonly started: number;
+}
+
+/** Looks at a process; `undefined` where there is none, or no /proc. */
+export function statOf(pid: number): ProcessStat | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    return undefined;
+  }
+  // The name in the second field may hold spaces and parentheses: the fields count from behind the last one.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return {
+    pid,
+    zombie: fields[0] === 'Z' || fields[0] === 'X',
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    session: Number(fields[3]),
+    started: Number(fields[19]),
+  };
+}
+
+/** All processes that can be seen; none where there is no /proc. */
+export function processes(): ProcessStat[] {
+  let names: string[];
+  try {
+    names = readdirSync('/proc');
+  } catch {
+    return [];
+  }
+  const found: ProcessStat[] = [];
+  for (const name of names) {
+    const pid = Number(name);
+    const stat = Number.isInteger(pid) ? statOf(pid) : undefined;
+    if (stat !== undefined) found.push(stat);
+  }
+  return found;
+}
+
+/**
+ * The process `pid`, all that are in its group or its session, and all that descend from any of these. It
+ * finds the members of a group also when its leader has gone; not a process that left both and whose parents
+ * have ended.
+ */
+export function treeOf(pid: number): ProcessStat[] {
+  const all = processes();
+  const tree = new Map<number, ProcessStat>();
+  const add = (stat: ProcessStat): void => {
+    if (tree.has(stat.pid)) return;
+    tree.set(stat.pid, stat);
+    for (const child of all) if (child.parent === stat.pid) add(child);
+  };
+  for (const stat of all) if (stat.pid === pid || stat.group === pid || stat.session === pid) add(stat);
+  return [...tree.values()];
+}
+
+/** Whether the very process that `stat` described still runs. */
+export function runs(stat: Pick<ProcessStat, 'pid' | 'started'>): boolean {
+  const now = statOf(stat.pid);
+  return now !== undefined && !now.zombie && now.started === stat.started;
+}

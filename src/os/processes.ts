@@ -1,0 +1,141 @@
+// The machine's processes, as far as ending a tree of them needs. On Linux from /proc, elsewhere from `ps`,
+// which tells no session, no environment, and start times in whole seconds only.
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+
+/** A process. `pid` and `started` together name it for good; a pid alone may be somebody else's by now. */
+export interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  /** 0 where the system does not tell. */
+  readonly session: number;
+  /** Linux: clock ticks since boot. Elsewhere: seconds since the epoch. */
+  readonly started: number;
+}
+
+/** The machine's processes. */
+export interface Processes {
+  /** All that still run: what has ended and waits for its parent (a zombie) is left out. */
+  list(): Promise<Process[]>;
+  /** The process of this pid, if it runs. Undefined as well where that cannot be told. */
+  find(pid: number): Process | undefined;
+  /** Whether a process that was listed still runs. */
+  same(process: Process): boolean;
+  /** A variable of the environment that a process was started with, where this user may read it. */
+  variable(pid: number, name: string): string | undefined;
+  /** Sends a signal; to a process group when `pid` is negative. `false`: it is gone, or not ours to signal. */
+  signal(pid: number, signal: NodeJS.Signals): boolean;
+  /** Changes with each boot, after which pids and start times mean nothing. Empty where unknown. */
+  readonly boot: string;
+}
+
+/** How many processes are read before other work gets its turn: about a millisecond. */
+const SLICE = 64;
+
+/** The processes of this machine. */
+export function processes(platform: NodeJS.Platform = process.platform): Processes {
+  if (platform !== 'linux') {
+    return {
+      list: async () => parsePs(await ps()),
+      find: () => undefined,
+      same: ({ pid }) => signal(pid, 0),
+      variable: () => undefined,
+      signal,
+      boot: '',
+    };
+  }
+  const find = (pid: number): Process | undefined => {
+    try {
+      return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    } catch {
+      return undefined;
+    }
+  };
+  return {
+    async list() {
+      const found: Process[] = [];
+      let count = 0;
+      for (const name of readdirSync('/proc')) {
+        const pid = Number(name);
+        if (!Number.isInteger(pid)) continue;
+        if (++count % SLICE === 0) await setImmediate();
+        const one = find(pid);
+        if (one !== undefined) found.push(one);
+      }
+      return found;
+    },
+    find,
+    same: ({ pid, started }) => find(pid)?.started === started,
+    variable(pid, name) {
+      try {
+        return entryOf(readFileSync(`/proc/${pid}/environ`), `${name}=`);
+      } catch {
+        return undefined;
+      }
+    },
+    signal,
+    boot: bootId(),
+  };
+}
+
+/** A line of `/proc/PID/stat` (proc_pid_stat(5)); undefined for a process that has ended. */
+export function parseStat(text: string): Process | undefined {
+  // The program's name stands in brackets and may hold anything, brackets and spaces too.
+  const close = text.lastIndexOf(')');
+  const fields = text.slice(close + 2).split(' ', 20);
+  if (close < 0 || fields.length < 20 || /^[ZX]/i.test(fields[0] ?? '')) return undefined;
+  return {
+    pid: Number.parseInt(text, 10),
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    session: Number(fields[3]),
+    started: Number(fields[19]),
+  };
+}
+
+/** What `ps -o pid=,ppid=,pgid=,state=,lstart=` prints in the C locale. */
+export function parsePs(text: string): Process[] {
+  return text.split('\n').flatMap((line) => {
+    const [, pid, parent, group, state = 'Z', started = ''] =
+      /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line) ?? [];
+    const seconds = Date.parse(`${started} UTC`) / 1000;
+    if (state.startsWith('Z') || !Number.isFinite(seconds)) return [];
+    return [{ pid: Number(pid), parent: Number(parent), group: Number(group), session: 0, started: seconds }];
+  });
+}
+
+function ps(): Promise<string> {
+  return new Promise((resolve) => {
+    const options = { env: { LC_ALL: 'C', TZ: 'UTC' }, maxBuffer: 2 ** 24, timeout: 5000 };
+    execFile('/bin/ps', ['-A', '-o', 'pid=,ppid=,pgid=,state=,lstart='], options, (_error, stdout) => {
+      resolve(stdout);
+    });
+  });
+}
+
+/** The value that follows `prefix` in a NUL-separated list. */
+function entryOf(list: Buffer, prefix: string): string | undefined {
+  let at = list.indexOf(prefix);
+  while (at > 0 && list[at - 1] !== 0) at = list.indexOf(prefix, at + 1);
+  if (at < 0) return undefined;
+  const end = list.indexOf(0, at);
+  return list.toString('utf8', at + prefix.length, end < 0 ? list.length : end);
+}
+
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,95 @@
+// Starting programs, through execa, with the settings that keep a child's world small: exactly the
+// environment that is given, no shell, three pipes and no other descriptor, a session and process group of
+// its own. execa's own error is never shown or logged: its message can hold a command line.
+import { closeSync, readdirSync, readFileSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import type { Ending } from '../relay/endpoint.ts';
+
+/** A program to start. */
+export interface Start {
+  /** The executable's absolute path. */
+  readonly file: string;
+  readonly args: readonly string[];
+  /** An absolute path. */
+  readonly cwd: string;
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A started program: the leader of a session and process group of its own. */
+export interface Child {
+  readonly pid: number;
+  readonly stdin: Writable;
+  /** Paused, and so is `stderr`: attach, then resume. */
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles when the process has ended; never rejects. What it wrote may still be in the pipes. */
+  readonly ended: Promise<Ending>;
+}
+
+/** Starts a program, or throws an error with the system's `code` (`ENOENT`, `EACCES`, `EAGAIN`, …). */
+export type Spawn = (start: Start) => Promise<Child>;
+
+/**
+ * Loads execa. It is the daemon's heaviest package and needed only when a session opens: call this once the
+ * daemon listens.
+ */
+export async function loadSpawn(): Promise<Spawn> {
+  const { execa } = await import('execa');
+  return async ({ file, args, cwd, env }) => {
+    const subprocess = execa(file, args, {
+      cwd,
+      env,
+      extendEnv: false,
+      shell: false,
+      stdio: 'pipe',
+      buffer: false,
+      encoding: 'buffer',
+      stripFinalNewline: false,
+      reject: false,
+      verbose: 'none',
+      // Its own group, ended by `server/tree.ts`, which knows more of a tree than execa's clean-up does.
+      detached: true,
+      cleanup: false,
+      forceKillAfterDelay: false,
+    });
+    const { pid, stdin, stdout, stderr, nodeChildProcess } = subprocess;
+    if (pid === undefined) {
+      const { code } = (await subprocess) as { code?: string };
+      throw Object.assign(new Error('spawn failed'), { code });
+    }
+    // execa lets go of output that nobody has taken up by the next turn of the event loop.
+    stdout.pause();
+    stderr.pause();
+    // A child that closes its stdin, or ends, is no error of ours.
+    stdin.on('error', () => {});
+    const ended = new Promise<Ending>((resolve) => {
+      nodeChildProcess.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    return { pid, stdin, stdout, stderr, ended };
+  };
+}
+
+/**
+ * Closes every descriptor that this process was given at its start beyond the first three, and that a child
+ * would be given in turn. Node marks some of them close-on-exec, not all; what it opens itself is always
+ * marked, so what is not marked is not ours. To be called once, early; gives back how many were closed.
+ * Linux only: elsewhere libuv hands no descriptor on.
+ */
+export function closeInherited(): number {
+  if (process.platform !== 'linux') return 0;
+  const CLOEXEC = 0o2000000;
+  let closed = 0;
+  for (const fd of readdirSync('/proc/self/fd').map(Number)) {
+    if (fd <= 2) continue;
+    try {
+      const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
+      if (flags === undefined || (Number.parseInt(flags, 8) & CLOEXEC) !== 0) continue;
+      closeSync(fd);
+      closed++;
+    } catch {
+      // Gone already: the descriptor of the folder that was just read.
+    }
+  }
+  return closed;
+}

@@ -1,0 +1,122 @@
+// A server's whole environment. It is built from nothing: a fixed base, the profile's literals, the session's
+// credentials, and what marks and serves this one server. No variable of the daemon's or the host's passes.
+//
+// A literal of the profile may replace a variable of the base, since somebody wrote it down on purpose; a
+// credential may not, and nobody may set what Warder sets for itself. Loader variables are refused when a
+// profile is read, and here again, in case a name comes by another way.
+import { WarderError } from '../errors.ts';
+import { loaderVariable } from '../profile/variable.ts';
+
+/** Marks every process of a server. Each server has a value of its own, also within one session. */
+export const MARKER = 'WARDER_SESSION';
+
+const SYSTEM = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
+const BASE = ['PATH', 'HOME', 'USER', 'LANG', 'TZ', 'TMPDIR'];
+
+/** What is the same for every server of this machine and user. */
+export interface Facts {
+  /** Folder of the node that runs Warder. */
+  readonly nodeDir: string;
+  readonly home: string;
+  readonly user: string;
+  readonly lang: string;
+  /** Undefined leaves TZ out: programs then follow the machine. */
+  readonly tz: string | undefined;
+}
+
+/** What belongs to one server alone. */
+export interface Own {
+  readonly marker: string;
+  readonly tmpdir: string;
+  /** Folder of the credentials delivered as files. */
+  readonly credentials: string;
+}
+
+/** A credential on its way to a server. */
+export interface Delivered {
+  readonly variable: string;
+  readonly deliver: 'sealed' | 'env' | 'file';
+  readonly value: string;
+}
+
+/**
+ * Picks the facts out of the daemon's own surroundings. A language or time zone of an odd shape counts as
+ * not set: both are names of files that every program opens.
+ */
+export function facts(input: {
+  readonly execPath: string;
+  readonly home: string;
+  readonly user: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}): Facts {
+  const { LC_ALL, LANG, TZ } = input.env;
+  return {
+    nodeDir: input.execPath.slice(0, Math.max(input.execPath.lastIndexOf('/'), 1)),
+    home: input.home,
+    user: input.user,
+    lang: [LC_ALL, LANG].find((lang) => lang !== undefined && /^[\w.@-]{1,64}$/.test(lang)) ?? 'C.UTF-8',
+    tz: TZ !== undefined && /^[\w+-]+(\/[\w+-]+){0,2}$/.test(TZ) && TZ.length <= 64 ? TZ : undefined,
+  };
+}
+
+/**
+ * The environment of a server of the profile `profile`. Throws `profile-invalid` when two parts claim one
+ * name or a name is not to be had, `deliver-unsupported` for a sealed credential, `server-unstartable` for a
+ * credential that no variable can hold.
+ */
+export function environment(
+  profile: string,
+  { nodeDir, home, user, lang, tz }: Facts,
+  own: Own,
+  env: Readonly<Record<string, string>>,
+  credentials: readonly Delivered[],
+): Record<string, string> {
+  const invalid = (what: string, hint: string): WarderError =>
+    new WarderError('profile-invalid', `cannot start "${profile}": ${what}`, { hint });
+
+  // The node that runs Warder comes first: a server's "node" is a version that is known to work.
+  const path = [nodeDir, ...SYSTEM].filter(
+    (folder, at, all) => !folder.includes(':') && all.indexOf(folder) === at,
+  );
+  const result: Record<string, string> = { PATH: path.join(':'), HOME: home, USER: user, LANG: lang };
+  if (tz !== undefined) result.TZ = tz;
+  result.TMPDIR = own.tmpdir;
+
+  for (const [name, value] of Object.entries(env)) {
+    if (loaderVariable(name))
+      throw invalid(`"${name}" makes programs load other code`, 'take it out of "env"');
+    result[name] = value;
+  }
+
+  const set = new Set([...BASE, ...Object.keys(env)]);
+  const claim = (name: string, value: string): void => {
+    if (set.has(name)) throw invalid(`"${name}" is set twice`, `keep one "${name}" in the profile`);
+    set.add(name);
+    result[name] = value;
+  };
+  claim(MARKER, own.marker);
+  if (credentials.some(({ deliver }) => deliver === 'file')) claim('CREDENTIALS_DIRECTORY', own.credentials);
+  for (const { variable, deliver, value } of credentials) {
+    if (loaderVariable(variable)) {
+      throw invalid(`"${variable}" makes programs load other code`, 'take it out of "credentials"');
+    }
+    if (deliver === 'file') {
+      claim(`${variable}_FILE`, `${own.credentials}/${variable}`);
+    } else if (deliver === 'sealed') {
+      throw new WarderError(
+        'deliver-unsupported',
+        `cannot start "${profile}": "deliver: sealed" is not there yet (${variable})`,
+        { hint: `say "deliver: env" for ${variable}: the server then holds the secret` },
+      );
+    } else if (value.includes('\0')) {
+      throw new WarderError(
+        'server-unstartable',
+        `cannot start "${profile}": the value of ${variable} holds a NUL, and a variable cannot`,
+        { hint: `say "deliver: file" for ${variable}, or set the credential again` },
+      );
+    } else {
+      claim(variable, value);
+    }
+  }
+  return result;
+}

@@ -1,0 +1,227 @@
+// A server as a process: found, started, and as one end of a session. Its output is handed on as it comes;
+// what it writes or says never stands in an error.
+import { accessSync, constants, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { WarderError } from '../errors.ts';
+import type { Log } from '../os/log.ts';
+import type { Processes } from '../os/processes.ts';
+import type { Child, Spawn } from '../os/spawn.ts';
+import type { Ending, ServerEnd } from '../relay/endpoint.ts';
+import type { Delivery } from './delivery.ts';
+import { Output } from './output.ts';
+import { writeRecord } from './record.ts';
+import { endTree, PATIENCE, type Patience } from './tree.ts';
+
+/** What is to run. */
+export interface ServerPlan {
+  /** The profile's name, for messages. */
+  readonly profile: string;
+  /** A path (absolute, `~/…`, or with a slash and then relative to `cwd`), or a name to be found in the child's PATH. */
+  readonly command: string;
+  readonly args: readonly string[];
+  /** An absolute path. */
+  readonly cwd: string;
+  /** The child's whole environment, with the marker of its delivery: see `environment`. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly home: string;
+}
+
+/** What starting takes. */
+export interface ServerParts {
+  readonly spawn: Spawn;
+  readonly processes: Processes;
+  readonly log: Log;
+  readonly patience?: Patience;
+}
+
+/** A server that is a process of this machine. */
+export interface ServerProcess extends ServerEnd {
+  readonly pid: number;
+  /** As `Process.started`; undefined where the system does not tell at once. */
+  readonly started: number | undefined;
+  /** The executable that was found. */
+  readonly file: string;
+  /** Settles when the server, all it started, and its private folder are gone; never rejects. */
+  readonly gone: Promise<void>;
+}
+
+/**
+ * Starts a server. `delivery` is taken over: it is disposed of when the server and all it started are gone,
+ * or the start fails. A server that ends by itself has the rest of its tree ended too. Throws
+ * `server-missing`, `server-unstartable`.
+ */
+export async function spawnServer(
+  plan: ServerPlan,
+  delivery: Delivery,
+  parts: ServerParts,
+): Promise<ServerProcess> {
+  try {
+    const file = findCommand(plan);
+    const { args, cwd, env, profile } = plan;
+    const child = await parts.spawn({ file, args, cwd, env }).catch((error: { code?: string }) => {
+      throw unstartable(profile, plan.command, error.code);
+    });
+    const started = parts.processes.find(child.pid)?.started;
+    if (started !== undefined) note(delivery, child.pid, started, parts);
+    return serverEnd(file, child, started, delivery, parts);
+  } catch (error) {
+    await delivery[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The record is for the day that the daemon is killed; the server runs without it. */
+function note(delivery: Delivery, pid: number, started: number, { processes, log }: ServerParts): void {
+  try {
+    writeRecord(delivery.folder, { pid, started, boot: processes.boot });
+  } catch (error) {
+    log.warn({ code: (error as NodeJS.ErrnoException).code }, "cannot note a server's process");
+  }
+}
+
+function serverEnd(
+  file: string,
+  child: Child,
+  started: number | undefined,
+  delivery: Delivery,
+  { processes, log, patience = PATIENCE }: ServerParts,
+): ServerProcess {
+  const { pid, stdin, ended } = child;
+  const stdout = new Output(child.stdout);
+  const stderr = new Output(child.stderr);
+  const tree = { pid, started, marker: delivery.own.marker, watched: true };
+  let drained = (): void => {};
+  let finishing: Promise<void> | undefined;
+
+  const finish = async (): Promise<void> => {
+    await endTree(tree, processes, log, patience, ended);
+    await delivery[Symbol.asyncDispose]();
+    // A process that got away may still hold the pipes open.
+    stdout.finish();
+    stderr.finish();
+  };
+  const gone = Promise.withResolvers<void>();
+  const end = (): Promise<void> => {
+    finishing ??= finish().then(gone.resolve, (error: unknown) => {
+      log.error({ err: error, pid }, 'cannot end a server');
+      gone.resolve();
+    });
+    return finishing;
+  };
+  void ended.then(end);
+  stdin.on('drain', () => drained());
+  // Nothing is read any more: whoever waits to write may go on, into nothing.
+  stdin.on('close', () => drained());
+
+  return {
+    pid,
+    started,
+    file,
+    ended,
+    gone: gone.promise,
+    listen: (on) => stdout.listen(on.data, on.end),
+    pause: () => stdout.pause(),
+    resume: () => stdout.resume(),
+    onStderr: (listener) => stderr.listen(listener, () => {}),
+    onDrain: (listener) => {
+      drained = listener;
+    },
+    write(chunks) {
+      if (stdin.destroyed || stdin.writableEnded) return true;
+      if (chunks.length > 1) stdin.cork();
+      for (const chunk of chunks) stdin.write(chunk);
+      if (chunks.length > 1) stdin.uncork();
+      // What the pipe took at once is no longer counted.
+      return stdin.writableLength < stdin.writableHighWaterMark;
+    },
+    close: () => void stdin.end(),
+    async stop(): Promise<Ending> {
+      stdin.end();
+      await end();
+      // Unsettled only where the kernel holds a killed process back.
+      return Promise.race([ended, setTimeout(1000, { code: null, signal: 'SIGKILL' }, { ref: false })]);
+    },
+  };
+}
+
+/** The executable that a plan names. Throws `server-missing`, `server-unstartable`. */
+export function findCommand({ profile, command, cwd, env, home }: ServerPlan): string {
+  const folder = statSync(cwd, { throwIfNoEntry: false });
+  if (folder?.isDirectory() !== true || !executable(cwd)) {
+    throw new WarderError(
+      'server-unstartable',
+      `cannot start "${profile}": cannot enter the folder "${cwd}"`,
+      {
+        hint: 'make it, or say another "cwd" in the profile',
+      },
+    );
+  }
+  let refused: string | undefined;
+  for (const file of candidates(command, cwd, env.PATH ?? '', home)) {
+    const stat = look(file);
+    if (stat === undefined) continue;
+    if (stat.isFile() && executable(file)) return file;
+    refused ??= file;
+  }
+  if (refused !== undefined) {
+    throw new WarderError('server-unstartable', `cannot start "${profile}": "${refused}" is not executable`, {
+      hint: 'give the program that runs it as the command, or make it executable',
+    });
+  }
+  throw new WarderError(
+    'server-missing',
+    `cannot start "${profile}": the command "${command}" is not found`,
+    {
+      hint: command.includes('/')
+        ? 'mend "server.command" in the profile'
+        : `give its absolute path as "server.command"; only these folders are searched: ${env.PATH ?? ''}`,
+    },
+  );
+}
+
+function candidates(command: string, cwd: string, path: string, home: string): string[] {
+  if (command.startsWith('~/')) return [join(home, command.slice(2))];
+  if (command.includes('/')) return [resolve(cwd, command)];
+  // An empty entry means the current folder to a shell. Not here.
+  return path.split(':').flatMap((folder) => (folder.startsWith('/') ? [join(folder, command)] : []));
+}
+
+function look(file: string): ReturnType<typeof statSync> {
+  try {
+    return statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+function executable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Why the system did not start a program that is there, by its error code. */
+function unstartable(profile: string, command: string, code: string | undefined): WarderError {
+  const [what, hint] = REASONS[code ?? ''] ?? [
+    `the system refuses (${code ?? 'no reason given'})`,
+    undefined,
+  ];
+  const message = `cannot start "${profile}": ${what.replace('%', `"${command}"`)}`;
+  return new WarderError('server-unstartable', message, hint === undefined ? {} : { hint });
+}
+
+const REASONS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  ENOENT: ['the interpreter that % names does not exist', 'install it, or give it as the command'],
+  EACCES: ['% may not be executed', 'look at its permissions, and at those of the folders above it'],
+  ENOEXEC: ['% is no program of this machine', 'install the one that is built for it'],
+  ETXTBSY: ['% is being written', 'try again'],
+  E2BIG: ['its arguments and environment are too long', 'say "deliver: file" for long credentials'],
+  EAGAIN: ['the machine takes no more processes', 'end some, or raise the limit (ulimit -u)'],
+  ENOMEM: ['the machine has no memory left', 'end some programs'],
+  EMFILE: ['Warder has too many files open', 'raise the limit (ulimit -n), and start the daemon again'],
+  ENFILE: ['the machine has too many files open', 'end some programs'],
+};

@@ -1,0 +1,81 @@
+// What is left behind when a daemon is killed: servers that do not heed the end of their input, and their
+// private folders. Every server's folder is there before the server is, and its name is the server's marker;
+// so the next daemon finds by it what still runs. The record adds the process itself, for servers that write
+// over their own environment.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Log } from '../os/log.ts';
+import type { Processes } from '../os/processes.ts';
+import { type Ground, MARKER_NAME, ours, removeEmpty, removeFolder } from './delivery.ts';
+import { endTree, markers, members, PATIENCE, type Patience, type Tree } from './tree.ts';
+
+const FILE = 'server.json';
+
+const record = z.object({
+  pid: z.number().int().positive(),
+  /** As `Process.started`. */
+  started: z.number(),
+  /** As `Processes.boot`. */
+  boot: z.string(),
+});
+
+/** Notes which process runs for a private folder. */
+export function writeRecord(folder: string, server: z.infer<typeof record>): void {
+  writeFileSync(join(folder, FILE), JSON.stringify(server), { mode: 0o600 });
+}
+
+/**
+ * Ends what a killed daemon left running, and removes what it left lying. To be called at the daemon's start,
+ * by the holder of its lock only, and before it makes anything of its own or in the same turn: what is there
+ * at the call is taken for left behind. Credential files are gone when the call returns; the promise settles
+ * when the rest is, and never rejects.
+ */
+export async function sweep(
+  { sessions, secrets }: Ground,
+  processes: Processes,
+  log: Log,
+  patience: Patience = { ...PATIENCE, end: 0 },
+): Promise<void> {
+  for (const base of secrets) {
+    if (!ours(base)) continue;
+    for (const name of names(base)) rmSync(join(base, name), { recursive: true, force: true });
+    removeEmpty(base);
+  }
+  const left = names(sessions);
+  if (left.length === 0) return;
+
+  const trees = left.map((marker) => treeOf(sessions, marker, processes.boot));
+  const all = await processes.list();
+  const marks = await markers(all, processes);
+  const alive = trees.filter((tree) => {
+    const marked = new Set([...marks].filter(([, marker]) => marker === tree.marker).map(([pid]) => pid));
+    return members(tree, all, marked, process.pid).length > 0;
+  });
+  const gone = Promise.resolve();
+  const counts = await Promise.all(alive.map((tree) => endTree(tree, processes, log, patience, gone)));
+  for (const marker of left) await removeFolder(join(sessions, marker));
+  log.info(
+    { servers: left.length, processes: counts.reduce((sum, count) => sum + count, 0) },
+    'cleared away what the daemon before left behind',
+  );
+}
+
+function names(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => MARKER_NAME.test(name));
+  } catch {
+    return [];
+  }
+}
+
+function treeOf(sessions: string, marker: string, boot: string): Tree {
+  const unknown = { pid: undefined, started: undefined, marker, watched: false };
+  try {
+    const text = readFileSync(join(sessions, marker, FILE), 'utf8');
+    const { pid, started, boot: then } = record.parse(JSON.parse(text));
+    return then === boot ? { pid, started, marker, watched: false } : unknown;
+  } catch {
+    return unknown;
+  }
+}

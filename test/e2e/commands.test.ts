@@ -1,0 +1,113 @@
+// A day with Warder, by its commands, with a real server, a real keychain and a host that starts what it was told.
+import { expect, test } from 'vitest';
+import { Client } from '../fixtures/client.ts';
+import { Home, server } from '../fixtures/home.ts';
+import { SecretService } from '../fixtures/secret-service.ts';
+
+test('a credential goes in, a host calls, the value rotates, the log tells of it', async () => {
+  await using bus = await SecretService.open();
+  await using home = new Home({ env: bus.env });
+
+  // $ warder credential set github GITHUB_TOKEN
+  const unset = await home.warder(['credential', 'set', 'github', 'GITHUB_TOKEN'], 'first-value-0123456789');
+  expect(unset.stderr).toMatch(/warder: hint: .*warder init/);
+  await home.done(['init', '--store', 'keychain']);
+  const set = await home.done(['credential', 'set', 'github', 'GITHUB_TOKEN'], 'first-value-0123456789\n');
+  expect(set).not.toContain('first-value');
+
+  // $ warder add github --credential GITHUB_TOKEN -- node …/server-everything/dist/index.js stdio
+  const command = ['--', 'node', server('everything')[1] ?? '', 'stdio'];
+  const added = await home.facts('add', 'github', '--credential', 'GITHUB_TOKEN', ...command);
+  expect(added.host.command).toMatch(/^\//);
+
+  // {"command": "/abs/path/warder", "args": ["run", "github"]}: in an environment that has next to nothing
+  const { HOME = '', LOGNAME = '', SHELL = '', TERM = '', USER = '' } = home.env;
+  const bare = { HOME, LOGNAME, PATH: '/nowhere', SHELL, TERM, USER, ...added.host.env };
+  await using host = new Client([added.host.command, ...added.host.args], bare, '/');
+  await host.initialize();
+  expect(await host.call('echo', { message: 'hello' })).toBe('Echo: hello');
+
+  // $ warder status
+  const status = await home.facts('status');
+  expect(status).toMatchObject({
+    store: { kind: 'keychain', state: 'ready' },
+    audit: { signed: true },
+    sessions: [{ profile: 'github', calls: 1 }],
+  });
+  expect(await home.done(['status'])).toContain('github');
+  expect((await home.facts('list')).map(({ name }: { name: string }) => name)).toEqual(['github']);
+
+  // $ warder credential rotate github GITHUB_TOKEN
+  const before = status.sessions[0].server.pid;
+  await home.done(['credential', 'rotate', 'github', 'GITHUB_TOKEN'], 'second-value-0123456789');
+  let now = before;
+  for (let tries = 0; tries < 100 && now === before; tries++) {
+    expect(await host.call('echo', { message: 'still here' })).toBe('Echo: still here');
+    now = (await home.facts('status')).sessions[0].server.pid;
+  }
+  expect(now).not.toBe(before);
+
+  // $ warder audit tail
+  const tail = await home.done(['audit', 'list']);
+  expect(tail).toMatch(/tool\.call.*github.*echo/);
+  const calls = JSON.parse(await home.done(['audit', 'list', '--tool', 'echo', '--json']));
+  expect(calls.length).toBeGreaterThanOrEqual(4);
+
+  // $ warder audit verify
+  await home.done(['audit', 'verify']);
+  expect(home.audit('session.open')).toMatchObject([
+    { profile: 'github', credentials: [{ variable: 'GITHUB_TOKEN', name: 'github/GITHUB_TOKEN' }] },
+  ]);
+
+  host.close();
+  expect((await host.ended).code).toBe(0);
+  // $ warder doctor
+  const { code, stdout } = await home.warder(['doctor', '--json']);
+  const failed = JSON.parse(stdout).checks.filter(({ state }: { state: string }) => state === 'fail');
+  expect({ code, failed }).toEqual({ code: 0, failed: [] });
+});
+
+test('a keychain that is locked says so, keeps nobody waiting, and works again once it is open', async () => {
+  await using bus = await SecretService.open();
+  await using home = new Home({ env: bus.env });
+  await home.done(['init', '--store', 'keychain']);
+  await home.done(['credential', 'set', 'locked', 'TOKEN'], 'a-value-0123456789');
+  const command = { command: server('everything')[0], args: server('everything').slice(1) };
+  const policy = { default: 'allow' };
+  home.profile('locked', { server: command, credentials: { TOKEN: { deliver: 'env' } }, policy });
+  home.profile('free', { server: command, policy });
+
+  await bus.lock();
+  const { code, stderr } = await home.warder(['run', 'locked']);
+  expect(stderr).toMatch(/^warder: error: cannot start "locked": .*locked/m);
+  expect(stderr).toMatch(/^warder: hint: /m);
+  expect(code).toBe(1);
+  await using other = home.run('free');
+  await other.initialize();
+
+  await bus.unlock();
+  await using host = home.run('locked');
+  await host.initialize();
+  expect(await host.call('echo', { message: 'open' })).toBe('Echo: open');
+});
+
+test('two daemons are one', async () => {
+  await using home = new Home();
+  await home.done(['daemon', 'start']);
+  const { code, stderr } = await home.warder(['daemon', 'run']);
+  expect({ code, stderr }).toMatchObject({ code: 69, stderr: expect.stringMatching(/already|runs/) });
+  expect(home.audit('daemon.start')).toHaveLength(1);
+});
+
+test.each([
+  [['nonsense'], 64],
+  [['run'], 64],
+  [['show', 'nobody'], 65],
+  [['show', '../nobody'], 64],
+  [['daemon', 'status'], 69],
+])('warder %j ends with %i, an error and nothing on stdout', async (words, exit) => {
+  await using home = new Home();
+  const { code, stdout, stderr } = await home.warder(words);
+  expect({ code, stdout }).toEqual({ code: exit, stdout: '' });
+  expect(stderr).toMatch(/^warder: (error|hint): /m);
+});

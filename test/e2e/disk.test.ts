@@ -1,0 +1,33 @@
+// A disk that is full: no record, no call.
+import { expect, test } from 'vitest';
+import { Disk } from '../fixtures/disk.ts';
+import { Home } from '../fixtures/home.ts';
+import { fixtureServer } from '../fixtures/server.ts';
+
+test('a full disk refuses calls and says why; with room again they go on, and the log verifies', async () => {
+  await using disk = await Disk.mount(4 << 20);
+  await using home = new Home({ env: { XDG_STATE_HOME: disk.at }, within: disk.within });
+  home.profile('slow', { server: fixtureServer('slow'), policy: { default: 'allow' } });
+  await using host = home.run('slow');
+  await host.initialize();
+  const call = () =>
+    host.request('tools/call', { name: 'slow', arguments: { ms: 1, say: 'x'.repeat(8000) } });
+  expect((await call()).error).toBeUndefined();
+
+  disk.fill();
+  // What fits behind the last block may still go through; then nothing does.
+  let through = 1;
+  let refused = await call();
+  for (; refused.error === undefined && through < 20; through++) refused = await call();
+  expect(refused.error?.message).toMatch(/audit/);
+  expect((await call()).error?.message).toMatch(/audit/);
+
+  disk.empty();
+  expect((await call()).error).toBeUndefined();
+  through++;
+  // A call that was refused never came to the server.
+  expect(await host.call('count')).toBe(String(through));
+  host.close();
+  await host.ended;
+  await home.done(['audit', 'verify']);
+});

@@ -1,0 +1,163 @@
+// Real clients of the registry start `warder run` as their configuration says, and talk to real servers through it.
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Client as Modern } from '@modelcontextprotocol/client';
+import { StdioClientTransport as ModernTransport } from '@modelcontextprotocol/client/stdio';
+import { Client as First } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as FirstTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { CreateMessageRequestSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { expect, test } from 'vitest';
+import { Home, server } from '../fixtures/home.ts';
+import { fixtureServer } from '../fixtures/server.ts';
+
+const run = promisify(execFile);
+const inspector = join(
+  import.meta.dirname,
+  '../../node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js',
+);
+const identity = { name: 'test', version: '1' };
+
+function home(): Home {
+  const made = new Home();
+  made.profile('everything', {
+    server: { command: process.execPath, args: [...server('everything').slice(1), 'stdio'] },
+    policy: { default: 'allow', tools: { 'toggle-*': 'deny' } },
+  });
+  made.profile('stateless', { server: fixtureServer('stateless'), policy: { default: 'allow' } });
+  made.profile('modern', { server: fixtureServer('stateless', 'modern'), policy: { default: 'allow' } });
+  return made;
+}
+
+/** What a client is told to start. */
+function command(
+  home: Home,
+  profile: string,
+): { command: string; args: string[]; cwd: string; env: Record<string, string> } {
+  const [command = '', ...args] = home.host(profile);
+  return { command, args, cwd: home.dir, env: home.env };
+}
+
+/** The first text of a tool's result. */
+function text(result: unknown): string {
+  return (result as { content: { text?: string }[] }).content[0]?.text ?? '';
+}
+
+test('the inspector lists tools, calls one, and is refused a denied one', async () => {
+  await using warder = home();
+  const inspect = async (...words: string[]): Promise<ReturnType<typeof JSON.parse>> => {
+    const argv = [inspector, '--cli', ...warder.host('everything'), ...words];
+    const { stdout } = await run(process.execPath, argv, { env: warder.env, cwd: warder.dir });
+    return JSON.parse(stdout);
+  };
+
+  const { tools } = await inspect('--method', 'tools/list');
+  const names = tools.map((tool: { name: string }) => tool.name);
+  expect(names).toContain('get-sum');
+  expect(names.filter((name: string) => name.startsWith('toggle-'))).toEqual([]);
+
+  const sum = await inspect('--method', 'tools/call', '--tool-name', 'get-sum', '--tool-arg', 'a=19', 'b=23');
+  expect(text(sum)).toBe('The sum of 19 and 23 is 42.');
+
+  const refused = inspect('--method', 'tools/call', '--tool-name', 'toggle-simulated-logging');
+  await expect(refused).rejects.toMatchObject({ code: expect.any(Number) });
+});
+
+test('a client of the first SDK: tools, resources, prompts, and requests that the server makes', async () => {
+  await using warder = home();
+  const client = new First(identity, { capabilities: { sampling: {}, elicitation: {}, roots: {} } });
+  client.setRequestHandler(CreateMessageRequestSchema, () => ({
+    model: 'none',
+    role: 'assistant' as const,
+    content: { type: 'text' as const, text: 'sampled' },
+  }));
+  client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'decline' as const }));
+  await client.connect(new FirstTransport({ ...command(warder, 'everything'), stderr: 'pipe' }));
+  try {
+    expect(client.getServerVersion()?.name).toContain('everything');
+    const { tools } = await client.listTools();
+    expect(tools.map(({ name }) => name)).toContain('echo');
+    expect(text(await client.callTool({ name: 'echo', arguments: { message: 'hello' } }))).toBe(
+      'Echo: hello',
+    );
+    const { resources } = await client.listResources();
+    expect(resources.length).toBeGreaterThan(0);
+    const { prompts } = await client.listPrompts();
+    expect(prompts.length).toBeGreaterThan(0);
+    const sampled = await client.callTool({
+      name: 'trigger-sampling-request',
+      arguments: { prompt: 'say', maxTokens: 5 },
+    });
+    expect(text(sampled)).toContain('sampled');
+    await expect(client.callTool({ name: 'toggle-simulated-logging', arguments: {} })).rejects.toThrow(
+      /refused|denied/,
+    );
+  } finally {
+    await client.close();
+  }
+});
+
+test('a client of the second SDK, in the era with initialize', async () => {
+  await using warder = home();
+  const client = new Modern(identity);
+  await client.connect(new ModernTransport({ ...command(warder, 'everything'), stderr: 'pipe' }));
+  try {
+    expect(text(await client.callTool({ name: 'get-sum', arguments: { a: 1, b: 2 } }))).toContain('3');
+  } finally {
+    await client.close();
+  }
+});
+
+test.each([
+  ['stateless', { mode: 'auto' as const }, 'modern'],
+  ['modern', { mode: { pin: '2026-07-28' } }, 'modern'],
+  ['stateless', { mode: 'legacy' as const }, 'legacy'],
+])(
+  'a client of the second SDK with %s, negotiating %j, gets the %s era',
+  async (profile, versionNegotiation, era) => {
+    await using warder = home();
+    const client = new Modern(identity, { versionNegotiation, capabilities: { elicitation: { form: {} } } });
+    client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { confirm: true } }));
+    await client.connect(new ModernTransport({ ...command(warder, profile), stderr: 'pipe' }));
+    try {
+      expect(JSON.parse(text(await client.callTool({ name: 'where', arguments: {} }))).era).toBe(era);
+      if (era === 'modern') {
+        // The answer comes by an `input_required` result and a second request.
+        expect(text(await client.callTool({ name: 'confirm', arguments: { what: 'ship' } }))).toBe(
+          'ship: done',
+        );
+      }
+    } finally {
+      await client.close();
+    }
+  },
+);
+
+test('a client that negotiates falls back to initialize where the server knows no other era', async () => {
+  await using warder = home();
+  const client = new Modern(identity, { versionNegotiation: { mode: 'auto' } });
+  await client.connect(new ModernTransport({ ...command(warder, 'everything'), stderr: 'pipe' }));
+  try {
+    expect(text(await client.callTool({ name: 'echo', arguments: { message: 'old' } }))).toBe('Echo: old');
+  } finally {
+    await client.close();
+  }
+});
+
+test('five instances of one profile at once are five servers, and one daemon', async () => {
+  await using warder = home();
+  const hosts = Array.from({ length: 5 }, () => warder.run('stateless'));
+  try {
+    const pids = await Promise.all(
+      hosts.map(async (host) => {
+        await host.initialize();
+        return JSON.parse(await host.call('where')).pid;
+      }),
+    );
+    expect(new Set(pids).size).toBe(5);
+    expect(warder.audit('daemon.start')).toHaveLength(1);
+    expect((await warder.facts('status')).sessions).toHaveLength(5);
+  } finally {
+    await Promise.all(hosts.map((host) => host[Symbol.asyncDispose]()));
+  }
+});

@@ -1,0 +1,158 @@
+// What a host or a server may send that it should not, through the whole house: a clear error, and the session lives.
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { Home } from '../fixtures/home.ts';
+import { type FixtureServer, fixtureServer } from '../fixtures/server.ts';
+
+function home(...servers: FixtureServer[]): Home {
+  const made = new Home();
+  for (const name of servers)
+    made.profile(name, { server: fixtureServer(name), policy: { default: 'allow' } });
+  return made;
+}
+
+/** Bytes of resident memory. */
+function resident(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+}
+
+test('a host that sends junk gets errors, and its good requests still go through', async () => {
+  await using warder = home('slow');
+  await using host = warder.run('slow');
+  await host.initialize();
+  const call = (id: unknown) =>
+    `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":"tools/call","params":{"name":"slow","arguments":{"ms":1,"say":${JSON.stringify(`for ${id}`)}}}}\n`;
+
+  await host.send('this is no JSON\n');
+  expect((await host.answer(null)).error?.code).toBe(-32700);
+  await host.send('[{"jsonrpc":"2.0","id":7,"method":"ping"}]\n');
+  await host.send('{"jsonrpc":"2.0","id":8,"method":"ping","method":"tools/list"}\n');
+  expect((await host.answer(8)).error?.code).toBe(-32600);
+  await host.send('{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"slow","name":"count"}}\n');
+  expect((await host.answer(9)).error).toBeDefined();
+  await host.send('\n   \n');
+  await host.send(Buffer.from([0xff, 0xfe, 0x00, 0x0a]));
+  for (const id of [0, '', 'a', 9007199254740991]) {
+    await host.send(call(id));
+    expect((await host.answer(id)).result.content[0].text).toBe(`for ${id}`);
+  }
+  // An integer that no double holds comes back digit by digit.
+  await host.send(call(0).replace('"id":0', '"id":12345678901234567890'));
+  await host.until(() => host.lines.find((line) => line.includes('"id":12345678901234567890')));
+  expect(warder.audit('tool.call').map(({ id }) => id)).toContain('12345678901234567890');
+});
+
+test('a line of 200 MB from the host is refused, from the server it ends nothing but its call', async () => {
+  await using warder = home('big');
+  await using host = warder.run('big');
+  await host.initialize();
+  const piece = Buffer.alloc(1e6, 'x');
+  const daemon = (await warder.daemon()) ?? 0;
+  const before = resident(daemon);
+
+  await host.send(
+    '{"jsonrpc":"2.0","id":"long","method":"tools/call","params":{"name":"big","arguments":{"text":"',
+  );
+  for (let sent = 0; sent < 200; sent++) await host.send(piece);
+  await host.send('"}}}\n');
+  await host.until(() => host.lines.find((line) => line.includes('"error"')), 'the refusal of a long line');
+
+  const { error } = await host.request('tools/call', { name: 'big', arguments: { bytes: 200_000_000 } });
+  expect(error?.message).toMatch(/long|limit/);
+  expect(resident(daemon) - before).toBeLessThan(200e6);
+
+  const { result } = await host.request('tools/call', { name: 'big', arguments: { bytes: 1_000_000 } });
+  expect(result.content[0].text).toHaveLength(1_000_000);
+});
+
+test('a host that stops reading does not grow the daemon', async () => {
+  await using warder = home('flood');
+  await using host = warder.run('flood');
+  await host.initialize();
+  const daemon = (await warder.daemon()) ?? 0;
+  const before = resident(daemon);
+  host.pause();
+  const lines = 1_000_000;
+  const { answer } = host.ask('tools/call', { name: 'flood', arguments: { lines } });
+  // More than every buffer on the way holds, if nothing held it back.
+  let last = -1;
+  for (let now = resident(daemon); now !== last; now = resident(daemon)) {
+    last = now;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  expect(last - before).toBeLessThan(50e6);
+  host.resume();
+  expect((await answer).result.content[0].text).toBe('done');
+  expect(host.lines.length).toBeGreaterThanOrEqual(lines);
+});
+
+test('a server that never reads does not hold up the daemon, and ends with its session', async () => {
+  await using warder = home('deaf', 'slow');
+  await using deaf = warder.run('deaf');
+  const daemon = (await warder.daemon()) ?? 0;
+  let held = false;
+  const line = `{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"${'x'.repeat(1e6)}"}}\n`;
+  const sending = (async () => {
+    for (let sent = 0; sent < 100 && !held; sent++) await deaf.send(line);
+  })();
+  await using other = warder.run('slow');
+  await other.initialize();
+  expect(await other.call('slow', { ms: 1, say: 'meanwhile' })).toBe('meanwhile');
+  expect(resident(daemon)).toBeLessThan(300e6);
+  held = true;
+  deaf.kill();
+  await sending.catch(() => {});
+  other.close();
+  await other.ended;
+  await warder.quiet([daemon]);
+});
+
+test('what a server prints that is no JSON-RPC goes to the log, not to the host', async () => {
+  await using warder = home('junk');
+  await using host = warder.run('junk');
+  await host.initialize();
+  expect(await host.call('junk')).toBe('between');
+  for (const line of host.lines) expect(JSON.parse(line)).toMatchObject({ jsonrpc: '2.0' });
+  expect(readFileSync(warder.places.log, 'utf8')).toContain('Server running on stdio');
+});
+
+test.each([
+  ['crash-at-start', [] as string[], 3],
+  ['crash-at-start', ['SIGSEGV'], 128 + 11],
+] as const)('a server that ends at once: %s %j ends the run with its code', async (name, args, code) => {
+  await using warder = new Home();
+  warder.profile('broken', { server: fixtureServer(name, ...args), policy: { default: 'allow' } });
+  await using host = warder.run('broken');
+  const { answer } = host.ask('initialize');
+  expect((await answer).error?.message).toMatch(/server/);
+  expect((await host.ended).code).toBe(code);
+  expect(host.stderr).toContain('fatal: no configuration');
+});
+
+test('a server that ends in mid-call gives the call an error, whole lines only, and its exit code', async () => {
+  await using warder = home('crash-in-call');
+  await using host = warder.run('crash-in-call');
+  await host.initialize();
+  expect(
+    (await host.request('tools/call', { name: 'crash', arguments: { half: true } })).error?.message,
+  ).toMatch(/server/);
+  expect((await host.ended).code).toBe(7);
+  for (const line of host.lines) JSON.parse(line);
+});
+
+test.each([
+  ['nobody', 65, /no profile "nobody"|"nobody"/],
+  ['../etc/passwd', 64, /name/],
+  ['missing', 127, /no-such-program/],
+  ['broken', 65, /broken\.yaml:2/],
+  ['unknown', 65, /polcy.*policy/s],
+])('warder run %s ends with %i and says why', async (profile, exit, why) => {
+  await using warder = new Home();
+  warder.profile('missing', { server: { command: 'no-such-program' }, policy: { default: 'allow' } });
+  warder.profile('broken', 'server:\n  command: [unclosed\n');
+  warder.profile('unknown', 'server:\n  command: node\npolcy:\n  default: allow\n');
+  const { code, stdout, stderr } = await warder.warder(['run', profile]);
+  expect(stderr).toMatch(/^warder: error: /m);
+  expect(stderr).toMatch(why);
+  expect({ code, stdout }).toEqual({ code: exit, stdout: '' });
+});

@@ -1,0 +1,88 @@
+// What holds the tree together: lint, types, and documents that say what the code does.
+import { execFile } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import manifest from '../package.json' with { type: 'json' };
+import { EXIT } from '../src/errors.ts';
+
+const root = join(import.meta.dirname, '..');
+const run = promisify(execFile);
+
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8');
+}
+
+/** What a command prints and how it ends, as one text: empty when it ends well. */
+async function complaints(...argv: string[]): Promise<string> {
+  try {
+    await run(process.execPath, argv, { cwd: root, maxBuffer: 1 << 26 });
+    return '';
+  } catch (error) {
+    return `${(error as { stdout?: string }).stdout ?? ''}${(error as { stderr?: string }).stderr ?? ''}`;
+  }
+}
+
+/** The part of a document between the heading `title` and the next heading of its level or above. */
+function section(document: string, title: string): string {
+  const lines = document.split('\n');
+  const start = lines.findIndex((line) => new RegExp(`^#+ ${title}$`).test(line));
+  const level = lines[start]?.match(/^#+/)?.[0].length ?? 0;
+  const rest = lines.slice(start + 1);
+  const end = rest.findIndex((line) => new RegExp(`^#{1,${level}} `).test(line));
+  return start < 0 ? '' : rest.slice(0, end < 0 ? undefined : end).join('\n');
+}
+
+function sorted(items: Iterable<string>): string[] {
+  return [...new Set(items)].sort();
+}
+
+const id = /\bW-[A-Z]+-\d+\b/g;
+const tests = globSync('test/**/*.test.ts', { cwd: root });
+
+/** Ids in the names of tests: the first string after `test(`, `it(`, `test.each(…)(` and the like. */
+function cited(file: string): string[] {
+  const names = read(file).matchAll(
+    /\b(?:test|it|describe)(?:\.\w+)*\s*\([^'"`]*(['"`])((?:(?!\1).)*)\1|\)\(\s*(['"`])((?:(?!\3).)*)\3/g,
+  );
+  return [...names].flatMap((match) => (match[2] ?? match[4] ?? '').match(id) ?? []);
+}
+
+test('the linter and the formatter find nothing', async () => {
+  expect(await complaints('node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.')).toBe(
+    '',
+  );
+}, 60_000);
+
+test('the types hold', async () => {
+  expect(await complaints('node_modules/typescript/bin/tsc', '--noEmit')).toBe('');
+}, 120_000);
+
+test('each promise of SECURITY.md is proved by a test that cites its id, and no test cites another', () => {
+  const promised = sorted(
+    [...read('SECURITY.md').matchAll(/^\| (W-[A-Z]+-\d+) \|/gm)].map((match) => match[1] ?? ''),
+  );
+  expect(promised.length).toBeGreaterThan(0);
+  expect(sorted(tests.flatMap(cited))).toEqual(promised);
+});
+
+test('each error code has its entry in the README, with its exit code, and no entry is of another', () => {
+  const entries = [...section(read('README.md'), 'Errors').matchAll(/^\| `([a-z-]+)` \| (\d+) \|/gm)];
+  expect(Object.fromEntries(entries.map((entry) => [entry[1], Number(entry[2])]))).toEqual(EXIT);
+});
+
+test('each package that Warder needs stands in the README with its reason, and is pinned', () => {
+  const needed = { ...manifest.dependencies, ...manifest.optionalDependencies };
+  const rows = [...section(read('README.md'), 'Dependencies').matchAll(/^\| `([^`]+)` \| ([^|]+\S) *\|/gm)];
+  expect(sorted(rows.map((row) => row[1] ?? ''))).toEqual(sorted(Object.keys(needed)));
+  for (const version of Object.values({ ...needed, ...manifest.devDependencies }))
+    expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+});
+
+test('every code is thrown somewhere', () => {
+  const source = globSync('src/**/*.ts', { cwd: root, exclude: ['src/errors.ts'] })
+    .map(read)
+    .join('\n');
+  expect(Object.keys(EXIT).filter((code) => !source.includes(`'${code}'`))).toEqual([]);
+});

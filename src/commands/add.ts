@@ -4,12 +4,15 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
+import { type PackageSpec, parseNpx, parseSpec } from '../package/spec.ts';
+import { binCommand } from '../package/store.ts';
 import { draftProfile } from '../profile/draft.ts';
 import { checkName, parseProfile } from '../profile/format.ts';
-import { fileOf, writeProfile } from '../profile/load.ts';
+import { fileOf, profileExists, stampOf, writeProfile } from '../profile/load.ts';
 import { loaderVariable, secretKind, VARIABLE_PATTERN } from '../profile/variable.ts';
 import type { Context } from './command.ts';
 import { hostEntry } from './entry.ts';
+import { openPackages } from './package.ts';
 import { find, preview } from './preview.ts';
 
 interface Arguments {
@@ -20,6 +23,10 @@ interface Arguments {
   readonly cwd: string | undefined;
   readonly allow: string[];
   readonly deny: string[];
+  readonly package: string | undefined;
+  readonly bin: string | undefined;
+  readonly 'from-npx': string | undefined;
+  readonly 'allow-scripts': string[];
   readonly '--'?: string[];
 }
 
@@ -48,35 +55,52 @@ export function addCommand(context: Context): CommandModule<object, Arguments> {
         .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
         .option('allow', repeated('a pattern of tool names; may be repeated'))
         .option('deny', repeated('a pattern of tool names; wins over --allow; may be repeated'))
+        .option('package', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'npm:NAME@VERSION instead of a command',
+        })
+        .option('bin', { type: 'string', requiresArg: true, describe: "which of the package's programs" })
+        .option('from-npx', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the line of a README, pinned: "npx -y NAME args"',
+          conflicts: ['package', 'bin'],
+        })
+        .option('allow-scripts', repeated('a package whose install script may run; may be repeated'))
         .example('warder add github --credential GITHUB_TOKEN -- node ./server.js', 'a server with a token')
         .example(
-          "warder add notes --deny 'delete_*' -- npx -y some-server@1.2.3",
-          'without some of its tools',
+          "warder add notes --deny 'delete_*' --from-npx 'npx -y some-server /notes'",
+          'pinned, without some of its tools',
         ),
     handler: (args) => add(context, args),
   };
 }
 
-function add({ places, terminal, json }: Context, args: Arguments): void {
+async function add(context: Context, args: Arguments): Promise<void> {
+  const { places, terminal, json } = context;
   const { name, credential: credentials, allow, deny } = args;
   checkName(name);
-  const [said, ...rest] = args['--'] ?? [];
-  if (said === undefined) {
-    throw new WarderError('usage', "the server's command is missing", {
-      hint: `put it behind "--": warder add ${name} -- node ./server.js`,
-    });
-  }
+  const wanted = asked(args);
   const env = literals(args.env);
   variables([...Object.keys(env), ...credentials]);
-  secrets(name, env, [said, ...rest]);
+  secrets(name, env, wanted.kind === 'command' ? [wanted.command, ...wanted.args] : wanted.args);
+  if (stampOf(places, name) !== undefined) throw profileExists(places, name);
 
   const notes: string[] = [];
-  const cwd = folder(args.cwd, [said, ...rest], notes);
-  const command = program(name, said, cwd, env, notes);
+  const cwd = folder(
+    args.cwd,
+    wanted.kind === 'command' ? [wanted.command, ...wanted.args] : ['', ...wanted.args],
+    notes,
+  );
+  const server =
+    wanted.kind === 'command'
+      ? { command: program(name, wanted.command, cwd, env, notes) }
+      : await pinned(context, wanted, args['allow-scripts'], notes);
   const draft = {
     description: args.description,
-    command,
-    args: rest,
+    server,
+    args: wanted.args,
     cwd,
     env,
     credentials: [...new Set(credentials)],
@@ -105,6 +129,44 @@ function add({ places, terminal, json }: Context, args: Arguments): void {
   for (const step of missing) terminal.out(`  ${step}`);
   terminal.out("\nin the host's configuration:");
   terminal.out(JSON.stringify({ [name]: entry }, null, 2));
+}
+
+/** What the person wants started. */
+type Asked =
+  | { readonly kind: 'command'; readonly command: string; readonly args: readonly string[] }
+  | {
+      readonly kind: 'package';
+      readonly spec: PackageSpec;
+      readonly bin: string | undefined;
+      readonly args: readonly string[];
+    };
+
+function asked({ name, package: spec, bin, 'from-npx': fromNpx, '--': words = [] }: Arguments): Asked {
+  if (fromNpx !== undefined) {
+    const line = parseNpx(fromNpx);
+    return { kind: 'package', ...line, args: [...line.args, ...words] };
+  }
+  if (spec !== undefined) return { kind: 'package', spec: parseSpec(spec), bin, args: words };
+  const [command, ...args] = words;
+  if (command !== undefined) return { kind: 'command', command, args };
+  throw new WarderError('usage', "the server's command is missing", {
+    hint: `put it behind "--": warder add ${name} -- node ./server.js`,
+  });
+}
+
+/** Locks a package, so that the profile can name its one version. */
+async function pinned(
+  context: Context,
+  { spec, bin }: Asked & { kind: 'package' },
+  scripts: readonly string[],
+  notes: string[],
+): Promise<{ package: string; bin: string | undefined }> {
+  const store = openPackages(context);
+  const lock = await store.lock(spec, scripts);
+  // Says now what a start would say.
+  binCommand(await store.verify(parseSpec(lock.package), false), bin);
+  notes.push(`package: ${lock.package}, installed once; it starts offline, with node alone`);
+  return { package: lock.package, bin };
 }
 
 function literals(said: readonly string[]): Record<string, string> {

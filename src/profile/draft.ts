@@ -8,7 +8,10 @@ import { formatDuration, formatSize } from './units.ts';
 /** What a new profile is to say. */
 export interface Draft {
   readonly description?: string | undefined;
-  readonly command: string;
+  /** A program, or a pinned package and which of its programs. */
+  readonly server:
+    | { readonly command: string }
+    | { readonly package: string; readonly bin?: string | undefined };
   readonly args: readonly string[];
   readonly cwd?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
@@ -29,7 +32,7 @@ export function draftProfile(draft: Draft): string {
   const document = new Document({
     ...(draft.description === undefined ? {} : { description: draft.description }),
     server: {
-      command: draft.command,
+      ...serverOf(draft.server),
       ...(draft.args.length === 0 ? {} : { args: draft.args }),
       ...(draft.cwd === undefined ? {} : { cwd: draft.cwd }),
     },
@@ -57,6 +60,11 @@ export function draftProfile(draft: Draft): string {
   }
   if (draft.schema !== undefined) document.commentBefore = ` yaml-language-server: $schema=${draft.schema}`;
   return document.toString({ lineWidth: 0, flowCollectionPadding: false });
+}
+
+function serverOf(server: Draft['server']): Record<string, string> {
+  if ('command' in server) return { command: server.command };
+  return { package: server.package, ...(server.bin === undefined ? {} : { bin: server.bin }) };
 }
 
 /** Denials first, as they win. */

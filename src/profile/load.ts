@@ -149,9 +149,7 @@ export function writeProfile(
     writeWhole(target, text, { exclusive: options.replace !== true });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
-      throw new WarderError('profile-exists', `profile "${name}" exists: ${file}`, {
-        hint: `change it with "warder edit ${name}", or remove it first`,
-      });
+      throw profileExists(places, name);
     }
     throw new WarderError('cannot-write', `cannot write ${file}`, { cause, hint: reason(cause) });
   }
@@ -181,6 +179,13 @@ export function removeProfile(places: Places, name: string, time: number): strin
     throw new WarderError('cannot-write', `cannot move ${file} to ${kept}`, { cause, hint: reason(cause) });
   }
   return kept;
+}
+
+/** `profile-exists`. */
+export function profileExists(places: Places, name: string): WarderError {
+  return new WarderError('profile-exists', `profile "${name}" exists: ${fileOf(places, name)}`, {
+    hint: `change it with "warder edit ${name}", or remove it first`,
+  });
 }
 
 /** `profile-missing`, with the nearest name that there is. */

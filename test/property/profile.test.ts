@@ -133,17 +133,25 @@ const patterns = fc.uniqueArray(
 const draft: fc.Arbitrary<Draft> = fc
   .record({
     description: fc.option(printable, { nil: undefined }),
-    command: fc.constantFrom(
-      'node',
-      '/usr/bin/node',
-      '~/bin/server',
-      'a b',
-      "it's",
-      '- x',
-      '# y',
-      'null',
-      '1.0',
-      '*',
+    server: fc.oneof(
+      fc.record({
+        command: fc.constantFrom(
+          'node',
+          '/usr/bin/node',
+          '~/bin/server',
+          'a b',
+          "it's",
+          '- x',
+          '# y',
+          'null',
+          '1.0',
+          '*',
+        ),
+      }),
+      fc.record({
+        package: fc.constantFrom('npm:server@1.0.0', 'npm:@scope/server@2026.1.2-rc.1'),
+        bin: fc.constantFrom(undefined, 'server', 'null'),
+      }),
     ),
     args: fc.array(value, { maxLength: 6 }),
     cwd: fc.option(
@@ -172,8 +180,8 @@ test('what add writes reads back as what was said', () => {
       expect(parseProfile(writtenProfile(profile), 'f.yaml', 'p')).toEqual(profile);
       expect(profile.description).toBe(said.description);
       expect(profile.server).toEqual({
-        kind: 'command',
-        command: said.command,
+        kind: 'command' in said.server ? 'command' : 'package',
+        ...said.server,
         args: said.args,
         cwd: said.cwd,
       });

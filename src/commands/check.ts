@@ -192,8 +192,7 @@ function print({ out, err, paint }: Context['terminal'], finding: Finding): void
     if (server.program !== undefined) out(`          ${server.program}`);
     if (server.cwd !== undefined) out(`  in      ${server.cwd}`);
     if (server.variables !== undefined) {
-      const { base, profile } = server.variables;
-      out(`  sees    ${[...base, ...profile].join(' ')}`);
+      out(`  sees    ${Object.values(server.variables).flat().join(' ')}`);
     }
     for (const one of credentials)
       out(`          ${one.variable}: ${one.name}, by ${one.deliver}, ${one.state}`);

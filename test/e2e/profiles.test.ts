@@ -204,7 +204,7 @@ describe('list, show and check', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('runs    npx -y some-server');
     expect(stdout).toContain(`in      ${home.dir}`);
-    expect(stdout).toMatch(/sees {4}PATH HOME USER LANG .*TOKEN/);
+    expect(stdout).toMatch(/sees {4}PATH HOME USER LANG .*TOKEN CREDENTIALS_DIRECTORY SECRET_FILE\n/);
     expect(stdout).toMatch(/SECRET: github\/SECRET, by file, (missing|unknown)/);
     expect(stdout).toContain('the value of TOKEN looks like a GitHub token');
     expect(stdout).not.toContain('ghp_');

@@ -94,22 +94,22 @@ function serverEnd(
   let drained = (): void => {};
   let finishing: Promise<void> | undefined;
 
-  const finish = async (): Promise<void> => {
-    await endTree(tree, processes, log, patience, ended);
+  const finish = async (close?: () => void): Promise<void> => {
+    await endTree(tree, { processes, log, patience }, ended, close);
     await delivery[Symbol.asyncDispose]();
     // A process that got away may still hold the pipes open.
     stdout.finish();
     stderr.finish();
   };
   const gone = Promise.withResolvers<void>();
-  const end = (): Promise<void> => {
-    finishing ??= finish().then(gone.resolve, (error: unknown) => {
+  const end = (close?: () => void): Promise<void> => {
+    finishing ??= finish(close).then(gone.resolve, (error: unknown) => {
       log.error({ err: error, pid }, 'cannot end a server');
       gone.resolve();
     });
     return finishing;
   };
-  void ended.then(end);
+  void ended.then(() => end());
   stdin.on('drain', () => drained());
   // Nothing is read any more: whoever waits to write may go on, into nothing.
   stdin.on('close', () => drained());
@@ -137,8 +137,7 @@ function serverEnd(
     },
     close: () => void stdin.end(),
     async stop(): Promise<Ending> {
-      stdin.end();
-      await end();
+      await end(() => stdin.end());
       // Unsettled only where the kernel holds a killed process back.
       return Promise.race([ended, setTimeout(1000, { code: null, signal: 'SIGKILL' }, { ref: false })]);
     },

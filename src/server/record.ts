@@ -53,7 +53,7 @@ export async function sweep(
     return members(tree, all, marked, process.pid).length > 0;
   });
   const gone = Promise.resolve();
-  const counts = await Promise.all(alive.map((tree) => endTree(tree, processes, log, patience, gone)));
+  const counts = await Promise.all(alive.map((tree) => endTree(tree, { processes, log, patience }, gone)));
   for (const marker of left) await removeFolder(join(sessions, marker));
   log.info(
     { servers: left.length, processes: counts.reduce((sum, count) => sum + count, 0) },

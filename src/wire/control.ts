@@ -65,8 +65,8 @@ const passphrase = z.string().min(1).max(1024);
 /** Which credential. Without `store` it is in the one that was chosen at `init`. */
 const credentialTarget = { name: credentialName, store: storeKind.optional() };
 
-/** A credential's new value, of up to 64 KiB. */
-const newValue = z.strictObject({ ...credentialTarget, value: z.string().min(1).max(65536) });
+/** A new value. What is too long for the store is the store's to say. */
+const newValue = z.strictObject({ ...credentialTarget, value: z.string().min(1).max(2 ** 20) });
 
 /** How a new value was stored, and what it did to the open sessions that have the credential. */
 const stored = z.object({

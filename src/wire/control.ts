@@ -66,7 +66,13 @@ const passphrase = z.string().min(1).max(1024);
 const credentialTarget = { name: credentialName, store: storeKind.optional() };
 
 /** A new value. What is too long for the store is the store's to say. */
-const newValue = z.strictObject({ ...credentialTarget, value: z.string().min(1).max(2 ** 20) });
+const newValue = z.strictObject({
+  ...credentialTarget,
+  value: z
+    .string()
+    .min(1)
+    .max(2 ** 20),
+});
 
 /** How a new value was stored, and what it did to the open sessions that have the credential. */
 const stored = z.object({

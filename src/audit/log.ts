@@ -89,7 +89,7 @@ export class AuditLog implements AsyncDisposable {
       const first = await firstEntry(found.segment);
       const path = found.segment?.path ?? join(places.audit, segmentName(found.head.seq + 1));
       appender = new Appender(path, options.files ?? files);
-      head = new HeadFile(headPath(places.state));
+      head = new HeadFile(headPath(places.state), options.files ?? files);
       const began = first === undefined ? clock.now() : Date.parse(first.time);
       log = new AuditLog(options, appender, head, new Chain(sha256, found.head), found.broken, began);
       log.#append('daemon.start', { version, pid, ...found.facts }, true);
@@ -185,10 +185,11 @@ export class AuditLog implements AsyncDisposable {
     } catch {
       log.error({}, 'the end of the daemon is not in the audit log');
     }
-    await Promise.race([
-      Promise.all([this.checkpoint(), this.#keeping]),
-      delay(PATIENCE, undefined, { ref: false }),
-    ]);
+    const patience = new AbortController();
+    const last = Promise.all([this.checkpoint(), this.#keeping]);
+    const enough = delay(PATIENCE, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([last, enough]);
+    patience.abort();
     this.#closed = true;
     clearInterval(this.#timer);
     clearTimeout(this.#flushing);

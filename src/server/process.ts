@@ -92,21 +92,24 @@ function serverEnd(
   const stderr = new Output(child.stderr);
   const tree = { pid, started, marker: delivery.own.marker, watched: true };
   let drained = (): void => {};
-  let finishing: Promise<void> | undefined;
 
   const finish = async (close?: () => void): Promise<void> => {
-    await endTree(tree, { processes, log, patience }, ended, close);
+    try {
+      await endTree(tree, { processes, log, patience }, ended, close);
+    } catch (error) {
+      log.error({ err: error, pid }, "cannot look for a server's processes");
+      processes.signal(-pid, 'SIGKILL');
+    }
     await delivery[Symbol.asyncDispose]();
     // A process that got away may still hold the pipes open.
     stdout.finish();
     stderr.finish();
+    gone.resolve();
   };
   const gone = Promise.withResolvers<void>();
+  let finishing: Promise<void> | undefined;
   const end = (close?: () => void): Promise<void> => {
-    finishing ??= finish(close).then(gone.resolve, (error: unknown) => {
-      log.error({ err: error, pid }, 'cannot end a server');
-      gone.resolve();
-    });
+    finishing ??= finish(close);
     return finishing;
   };
   void ended.then(() => end());

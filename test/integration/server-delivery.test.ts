@@ -134,7 +134,8 @@ test('what a server locked is removed all the same, and links are not followed',
   mkdirSync(kept);
   writeFileSync(join(kept, 'file'), 'kept');
   chmodSync(kept, 0o500);
-  const delivery = new Delivery(ground(run, uid), []);
+  const delivery = new Delivery(ground(run, uid), files);
+  chmodSync(delivery.own.credentials, 0o500);
   const locked = join(delivery.own.tmpdir, 'locked');
   mkdirSync(join(locked, 'deeper'), { recursive: true });
   writeFileSync(join(locked, 'deeper', 'file'), '');
@@ -143,6 +144,7 @@ test('what a server locked is removed all the same, and links are not followed',
   chmodSync(locked, 0o500);
   await delivery[Symbol.asyncDispose]();
   expect(existsSync(delivery.folder)).toBe(false);
+  expect(existsSync(delivery.own.credentials)).toBe(false);
   expect(readFileSync(join(kept, 'file'), 'utf8')).toBe('kept');
   expect(mode(kept)).toBe('500');
   chmodSync(kept, 0o700);

@@ -2,7 +2,16 @@
 // that cannot be started.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -195,8 +204,12 @@ describe('what a server is given', () => {
   );
 
   test('it leads a process group and a session of its own', async () => {
-    const { server } = await start({ command: echoServer() });
+    // A name made to look like other fields of /proc/PID/stat.
+    const command = join(run, 'x) S 1 1 (');
+    copyFileSync(echoServer(), command);
+    const { server } = await start({ command });
     const found = (await processes().list()).find(({ pid }) => pid === server.pid);
+    expect(found?.parent).toBe(process.pid);
     expect(found?.group).toBe(server.pid);
     if (process.platform === 'linux') {
       expect(found?.session).toBe(server.pid);

@@ -264,6 +264,30 @@ test('a sweep with nothing left behind does nothing', async () => {
   expect(logged).toEqual([]);
 });
 
+test('a server is ended also where no process can be looked for', async () => {
+  let failures = 1;
+  const failing = {
+    ...real,
+    async list() {
+      if (failures-- > 0) throw new Error('no file descriptor is left');
+      return real.list();
+    },
+  };
+  const { server, delivery } = await start(fixtureServer('deaf'), undefined, failing);
+  expect(await server.stop()).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(existsSync(delivery.folder)).toBe(false);
+  expect(logged).toEqual(["cannot look for a server's processes"]);
+
+  // A sweep that cannot look removes no folder: by it the next one finds what runs.
+  failures = 1;
+  const place = ground(join(run, 'killed'), uid);
+  const left = new Delivery(place, []);
+  await sweep(place, failing, log);
+  expect(existsSync(left.folder)).toBe(true);
+  await sweep(place, failing, log);
+  expect(existsSync(left.folder)).toBe(false);
+});
+
 test('what the kernel does not let go of is told, and nobody waits for ever', async () => {
   // A process that no signal ends cannot be made here: these processes are said to remain.
   const { server } = await start(fixtureServer('slow'));

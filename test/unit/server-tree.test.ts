@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Process, parsePs, parseStat } from '../../src/os/processes.ts';
+import { type Process, parsePs } from '../../src/os/processes.ts';
 import { members, type Tree } from '../../src/server/tree.ts';
 
 const SELF = 50;
@@ -72,27 +72,6 @@ describe('members', () => {
   test('where start times are not told, a watched group counts', () => {
     const untold = { ...tree, started: undefined };
     expect(pids([server, one(101, 1, 100, 1001)], [], untold)).toEqual([100, 101]);
-  });
-});
-
-describe('parseStat', () => {
-  const tail = '0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000 200 18446744073709551615 1 1 0';
-
-  test('reads past a name that holds anything', () => {
-    expect(parseStat(`42 (a) R 1 (b c) S 7 40 39 ${tail}`)).toEqual({
-      pid: 42,
-      parent: 7,
-      group: 40,
-      session: 39,
-      started: 987654,
-    });
-  });
-
-  test('a process that has ended is none', () => {
-    expect(parseStat(`42 (x) Z 7 40 39 ${tail}`)).toBeUndefined();
-    expect(parseStat(`42 (x) X 7 40 39 ${tail}`)).toBeUndefined();
-    expect(parseStat('')).toBeUndefined();
-    expect(parseStat('42 (x) S 7')).toBeUndefined();
   });
 });
 

@@ -86,7 +86,7 @@ describe('environment', () => {
   });
 
   test('a sealed credential is refused', () => {
-    expect(refusal({}, [credential('TOKEN', 'sealed')]).code).toBe('deliver-unsupported');
+    expect(refusal({}, [credential('TOKEN', 'sealed')]).code).toBe('unsupported');
   });
 
   test('a value that no variable can hold is refused without being told', () => {

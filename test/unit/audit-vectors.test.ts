@@ -1,11 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { ORIGIN } from '../../src/audit/chain.ts';
-import { segmentName } from '../../src/audit/segments.ts';
-import { type Verified, verify } from '../../src/audit/verify.ts';
-import { type Expected, vectors } from '../vectors/audit/generate.ts';
+import { verify } from '../../src/audit/verify.ts';
+import { type Expected, layOut, vectors } from '../vectors/audit/generate.ts';
 
 const folder = join(import.meta.dirname, '../vectors/audit');
 const expected = Object.entries<Expected>(JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')));
@@ -27,20 +25,6 @@ const PROMISES = {
   'start-missing': 'W-AUDIT-8 a missing start is found',
 };
 
-/** Verifies a vector as the only segment of a log whose head and keys are kept beside it. */
-async function verifyVector(name: string, { head, keys }: Expected): Promise<Verified> {
-  const state = mkdtempSync(join(scratch, 'state-'));
-  const { seq, hash } = head ?? ORIGIN;
-  writeFileSync(join(state, 'audit-head'), `${String(seq).padStart(16, '0')} ${hash}\n`);
-  writeFileSync(join(state, 'audit.pub'), (keys ?? []).map((key) => `${key}\n`).join(''));
-  const bytes = readFileSync(join(folder, `${name}.jsonl`));
-  const [, first = '1'] = /"seq":(\d+)/.exec(bytes.toString()) ?? [];
-  const path = join(state, 'audit');
-  mkdirSync(path);
-  writeFileSync(join(path, segmentName(Number(first))), bytes);
-  return verify({ path, state });
-}
-
 test('the vectors are those that the generator makes', () => {
   const made = [...vectors()];
   expect(Object.fromEntries(made.map(([name, { bytes, ...rest }]) => [name, rest]))).toEqual(
@@ -55,7 +39,9 @@ test('the vectors are those that the generator makes', () => {
 for (const [name, given] of expected) {
   const { problem, signed_through } = given;
   test(`${problem ? PROMISES[problem.kind] : 'a good log verifies'}: ${name}`, async () => {
-    const verified = await verifyVector(name, given);
+    const state = mkdtempSync(join(scratch, 'state-'));
+    layOut(state, { ...given, bytes: readFileSync(join(folder, `${name}.jsonl`)) });
+    const verified = await verify({ path: join(state, 'audit'), state });
     const [first] = verified.problems;
     expect(first && { kind: first.kind, line: first.line, seq: first.seq }).toEqual(problem ?? undefined);
     expect(verified.ok).toBe(problem === null);

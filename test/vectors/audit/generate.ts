@@ -1,12 +1,13 @@
 // Makes the vectors in this folder: `node test/vectors/audit/generate.ts`. Everything is fixed, also the keys,
 // so the same files come out each time; a test compares them.
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Chain, type Head, type JsonObject, ORIGIN } from '../../../src/audit/chain.ts';
 import { statement } from '../../../src/audit/checkpoint.ts';
 import { sha256 } from '../../../src/audit/hash.ts';
 import type { Kind } from '../../../src/audit/problem.ts';
+import { segmentName } from '../../../src/audit/segments.ts';
 
 /** What `expected.json` says of a file. */
 export interface Expected {
@@ -130,6 +131,16 @@ function signed(): Builder {
     .sign();
 }
 
+/** Lays a vector out as the only segment of a log in the folder `state`, with its head and its keys. */
+export function layOut(state: string, { bytes, head, keys }: Vector): void {
+  const { seq, hash } = head ?? ORIGIN;
+  writeFileSync(join(state, 'audit-head'), `${String(seq).padStart(16, '0')} ${hash}\n`);
+  writeFileSync(join(state, 'audit.pub'), (keys ?? []).map((key) => `${key}\n`).join(''));
+  const [, first = '1'] = /"seq":(\d+)/.exec(bytes.toString()) ?? [];
+  mkdirSync(join(state, 'audit'));
+  writeFileSync(join(state, 'audit', segmentName(Number(first))), bytes);
+}
+
 /** Every vector by its name. */
 export function vectors(): ReadonlyMap<string, Vector> {
   const all = new Map<string, Vector>();
@@ -156,7 +167,7 @@ export function vectors(): ReadonlyMap<string, Vector> {
       '': 0,
       '€': -1,
       '😀': 9007199254740991,
-      ﬀ: [[], {}, true, false, null],
+      z: [[], {}, true, false, null],
     }).lines,
     { problem: null },
   );

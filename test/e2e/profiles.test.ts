@@ -76,14 +76,14 @@ describe('add', () => {
   test('a Warder of another place is named in what the host needs', async () => {
     await using home = new Home();
     home.env.WARDER_HOME = join(home.dir, 'elsewhere');
-    const { host, file } = await home.facts('add', 'github', '--', 'cat');
+    const { host, file } = JSON.parse(await home.done(['add', 'github', '--json', '--', 'cat']));
     expect(host.env).toEqual({ WARDER_HOME: home.env.WARDER_HOME });
     expect(file).toBe(join(home.dir, 'elsewhere/config/profiles/github.yaml'));
   });
 
   test('as JSON gives one value', async () => {
     await using home = new Home();
-    expect(await home.facts('add', 'plain', '--', '/bin/cat')).toMatchObject({
+    expect(JSON.parse(await home.done(['add', 'plain', '--json', '--', '/bin/cat']))).toMatchObject({
       name: 'plain',
       notes: [],
       next: [],

@@ -1,6 +1,6 @@
 // Checks what a client says first. Wire versions are told apart before all else, so that the two sides of an
 // upgrade get a sentence about versions and not about members.
-import { z } from 'zod';
+import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { checkName } from '../profile/format.ts';
 import { WIRE_VERSION } from '../wire/frame.ts';

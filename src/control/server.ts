@@ -2,7 +2,7 @@
 // bounded length, its shape, and only then what it asks for. A connection that breaks the wire is closed, and
 // no other is touched. Everything a client sends is validated; none of it is a command line.
 import type { Socket } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import type { PeerCheck } from '../os/libc.ts';
 import type { Log } from '../os/log.ts';

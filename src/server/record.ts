@@ -4,7 +4,7 @@
 // over their own environment.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Log } from '../os/log.ts';
 import type { Processes } from '../os/processes.ts';
 import { type Ground, MARKER_NAME, ours, removeEmpty, removeFolder, removeNow } from './delivery.ts';

@@ -1,7 +1,7 @@
 // The control API: what the command line may ask of the daemon, over REQUEST and RESPONSE frames. One table
 // holds every verb; handlers and clients take their types from it. Requests name profiles and credentials;
 // none carries a command line, an environment or a path to run.
-import { z } from 'zod';
+import * as z from 'zod';
 import { PROFILE_NAME } from './hello.ts';
 
 /** A profile's name in a request. */

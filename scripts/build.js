@@ -25,7 +25,7 @@ const built = await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: ['src/daemon.ts'],
+    entryPoints: ['src/daemon.ts', 'src/keyring.ts'],
     format: 'esm',
     splitting: true,
     chunkNames: 'daemon-[hash]',

@@ -79,14 +79,15 @@ export class AuditLog implements AsyncDisposable {
 
   /** Mends and verifies the log's end, and appends `daemon.start`. Throws `audit-unwritable`. */
   static async open(options: AuditOptions): Promise<AuditLog> {
-    const { places, version, pid, clock } = options;
+    const { places, settings, version, pid, clock } = options;
     let appender: Appender | undefined;
     let head: HeadFile | undefined;
     let log: AuditLog | undefined;
     try {
       mkdirSync(places.audit, { recursive: true, mode: 0o700 });
       const found = await recover(places.audit, places.state);
-      const first = await firstEntry(found.segment);
+      // Only who lets go by age needs to know how old the segment is.
+      const first = settings.keep.age === undefined ? undefined : await firstEntry(found.segment);
       const path = found.segment?.path ?? join(places.audit, segmentName(found.head.seq + 1));
       appender = new Appender(path, options.files ?? files);
       head = new HeadFile(headPath(places.state), options.files ?? files);

@@ -25,7 +25,7 @@ export function readHead(path: string): Head | undefined {
     throw error;
   }
   const [, seq, hash] = HEAD.exec(text) ?? [];
-  return hash === undefined ? undefined : { seq: Number(seq), hash };
+  return hash !== undefined && Number.isSafeInteger(Number(seq)) ? { seq: Number(seq), hash } : undefined;
 }
 
 /** Writes the head, synchronously. Errors are the system's own. */

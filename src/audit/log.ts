@@ -91,6 +91,8 @@ export class AuditLog implements AsyncDisposable {
       const path = found.segment?.path ?? join(places.audit, segmentName(found.head.seq + 1));
       appender = new Appender(path, options.files ?? files);
       head = new HeadFile(headPath(places.state), options.files ?? files);
+      // A new log has a head before its first record: a log without one shows that it was taken away.
+      if (found.head.seq === 0) head.write(found.head);
       const began = first === undefined ? clock.now() : Date.parse(first.time);
       log = new AuditLog(options, appender, head, new Chain(sha256, found.head), found.broken, began);
       log.#append('daemon.start', { version, pid, ...found.facts }, true);
@@ -100,7 +102,7 @@ export class AuditLog implements AsyncDisposable {
       log.#retain();
       return log;
     } catch (error) {
-      if (log !== undefined) clearInterval(log.#timer);
+      if (log !== undefined) log.#end();
       head?.[Symbol.dispose]();
       await appender?.close();
       throw unwritable(error, places.audit);
@@ -191,13 +193,19 @@ export class AuditLog implements AsyncDisposable {
     const enough = delay(PATIENCE, undefined, { signal: patience.signal }).catch(() => undefined);
     await Promise.race([last, enough]);
     patience.abort();
-    this.#closed = true;
-    clearInterval(this.#timer);
-    clearTimeout(this.#flushing);
     this.#headSoon();
+    this.#end();
     await this.#closing;
     await this.#appender.close();
     this.#head[Symbol.dispose]();
+  }
+
+  /** From here on nothing touches the files, which are about to be closed. */
+  #end(): void {
+    this.#closed = true;
+    this.#headDue = false;
+    clearInterval(this.#timer);
+    clearTimeout(this.#flushing);
   }
 
   #append<E extends keyof Fields>(event: E, fields: Fields[E], sync: boolean): number {

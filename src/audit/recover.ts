@@ -30,26 +30,24 @@ export interface Found {
 }
 
 /** The file that a torn last line is moved to; it holds the newest one. */
-export function tornPath(state: string): string {
+function tornPath(state: string): string {
   return join(state, 'audit-torn');
 }
 
 /** Reads the end of the log, and takes off a torn last line. Nobody else may have the log open for append. */
 export async function recover(folder: string, state: string): Promise<Found> {
-  const segment = (await listSegments(folder)).at(-1);
-  const mended = segment === undefined ? undefined : await mend(segment.path, tornPath(state));
-  const found = await inspect(folder, state);
-  return mended === undefined ? found : { ...found, facts: { ...found.facts, mended } };
-}
-
-/** Reads the end of the log, up to a torn last line, and changes nothing. A daemon may append meanwhile. */
-export async function inspect(folder: string, state: string): Promise<Found> {
-  const kept = readHead(headPath(state));
   const segments = await listSegments(folder);
+  const segment = segments.at(-1);
+  const mended = segment === undefined ? undefined : await mend(segment.path, tornPath(state));
+  const kept = readHead(headPath(state));
   const tail = await readTail(segments, kept?.seq ?? Number.POSITIVE_INFINITY);
   const { head, ...facts } = judge(tail, kept);
-  const broken = tail.broken || tail.damaged > 0 || facts.cut !== undefined || facts.rewritten === true;
-  return { head, segment: segments.at(-1), facts, broken };
+  return {
+    head,
+    segment,
+    facts: { ...facts, ...(mended && { mended }) },
+    broken: tail.broken || tail.damaged > 0 || Boolean(facts.cut ?? facts.rewritten ?? facts.headless),
+  };
 }
 
 /** The end of the log. */

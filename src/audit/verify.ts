@@ -45,7 +45,7 @@ export interface Verified {
 const NO_TEXT: Checked = { entry: undefined, why: 'the line is not UTF-8 text', seq: undefined };
 
 /** How often a log is verified from its start while segments go. */
-const TRIES = 3;
+const TRIES = 10;
 
 /** How often, 10 ms apart, a line without an end is looked at again: a daemon may be writing it. */
 const LOOKS = 3;

@@ -254,7 +254,8 @@ describe('faults', () => {
 
   test('W-AUDIT-6 while the head cannot be written, records are refused', async () => {
     const places = newPlaces();
-    const use = failing({ writeOver: [(real) => real, fault('EIO'), fault('EIO')] });
+    const good = (real: Files['writeOver']): Files['writeOver'] => real;
+    const use = failing({ writeOver: [good, good, fault('EIO'), fault('EIO')] });
     {
       await using log = await open(places, { files: use });
       log.append('tool.call', call(1));
@@ -267,11 +268,19 @@ describe('faults', () => {
 
   test('a log that cannot be begun is refused, and begins once it can', async () => {
     const places = newPlaces();
-    await expect(open(places, { files: failing({ write: [fault('ENOSPC')] }) })).rejects.toThrowError(
-      unwritable,
-    );
+    const writeOver = [(real: Files['writeOver']) => real, fault('ENOSPC')];
+    for (const faults of [{ write: [fault('ENOSPC')] }, { sync: [fault('ENOSPC')] }, { writeOver }]) {
+      const use = failing(faults);
+      await expect(open(places, { files: use })).rejects.toThrowError(unwritable);
+    }
     await (await open(places))[Symbol.asyncDispose]();
-    expect(await places.verify()).toMatchObject({ ok: true, records: 2 });
+    expect(places.records().map(({ event, ahead }) => `${event} ${ahead}`)).toEqual([
+      // Its head could not be written: that daemon did not start.
+      'daemon.start undefined',
+      'daemon.start 1',
+      'daemon.stop undefined',
+    ]);
+    expect(await places.verify()).toMatchObject({ ok: true, records: 3 });
   });
 
   test('a segment removed under the daemon is not put back: the log goes on in a new one, and verify tells', async () => {
@@ -477,6 +486,23 @@ describe('segments', () => {
     }
     expect(await places.verify()).toMatchObject({ ok: true, first: 2 });
     expect(places.records().find(({ start_seq }) => start_seq !== undefined)).toMatchObject({ start_seq: 2 });
+  });
+
+  test('a log that grows and lets go meanwhile verifies', async () => {
+    const places = newPlaces();
+    const keep = { count: 2, age: undefined };
+    await using log = await open(places, { settings: { ...settings, segment: 30_000, keep } });
+    log.setSigner(newSigner());
+    let i = 0;
+    const writing = setInterval(() => {
+      for (const end = i + 5; i < end; i += 1) log.append('tool.call', call(i));
+    });
+    try {
+      while (i < 1500) expect((await places.verify()).problems).toEqual([]);
+    } finally {
+      clearInterval(writing);
+    }
+    expect((await places.verify()).first).toBeGreaterThan(1);
   });
 
   test('with nothing said all stay', async () => {

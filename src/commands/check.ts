@@ -59,7 +59,7 @@ async function check(context: Context, said: readonly string[]): Promise<void> {
     if (said.length === 0) for (const stray of strays.values()) terminal.err(`\n${stray}`);
   }
   if (findings.some(({ state }) => state === 'broken')) context.exit(EXIT['profile-invalid']);
-  else if (findings.some(({ state }) => state === 'unsupported')) context.exit(EXIT['unsupported']);
+  else if (findings.some(({ state }) => state === 'unsupported')) context.exit(EXIT.unsupported);
 }
 
 interface Finding {

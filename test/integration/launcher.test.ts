@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { statOf } from '../../src/os/proc.ts';
+import { Client } from '../fixtures/client.ts';
 import { EchoHome, until } from '../fixtures/echo-home.ts';
 
 /** Whether a process and those of its group have ended. */
@@ -133,11 +134,33 @@ test.each(['echo', 'deaf', 'pour'])(
     // More than all buffers hold: the daemon no longer reads from the launcher.
     if (profile === 'deaf') void client.send(Buffer.alloc(8 * 2 ** 20));
     if (profile === 'pour') client.pause();
+    // Time for the flow to come to a stand: a closed connection shows by itself only where somebody reads.
+    await delay(profile === 'echo' ? 0 : 1000);
     expect(await home.sessions()).toEqual([profile]);
     client.kill();
     await until(async () => (await home.sessions()).length === 0, 'the end of the session');
   },
 );
+
+test('W-WIRE-6 a host that is killed ends its session, also while the launcher cannot read from it', async () => {
+  await using home = new EchoHome();
+  const host = `
+    const [command, ...args] = process.argv.slice(1);
+    const child = require('node:child_process').spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    child.stdout.pipe(process.stdout);
+    child.stdin.write(Buffer.alloc(8 * 2 ** 20));
+  `;
+  await using client = new Client(
+    [process.execPath, '-e', host, ...home.command('deaf')],
+    home.env,
+    home.dir,
+  );
+  await client.until(() => client.lines[0]);
+  await delay(1000);
+  expect(await home.sessions()).toEqual(['deaf']);
+  client.kill();
+  await until(async () => (await home.sessions()).length === 0, 'the end of the session');
+});
 
 test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
   '%s ends the launcher and its session',

@@ -16,7 +16,7 @@ import type { Places } from '../wire/places.ts';
 import { Appender, type Files, files } from './appender.ts';
 import { Chain, type Head, type JsonObject } from './chain.ts';
 import { keepKey, keysPath, type Signer } from './checkpoint.ts';
-import type { Fields } from './events.ts';
+import type { AuditEvent, Fields } from './events.ts';
 import { sha256 } from './hash.ts';
 import { HeadFile, headPath } from './head.ts';
 import { recover } from './recover.ts';
@@ -45,7 +45,7 @@ export interface AuditOptions {
 }
 
 /** The events that others append; the log writes the rest itself. */
-export type Told = Exclude<keyof Fields, 'daemon.start' | 'daemon.stop' | 'checkpoint'>;
+export type Told = Exclude<keyof Fields & AuditEvent, 'daemon.start' | 'daemon.stop' | 'checkpoint'>;
 
 /** Milliseconds from a record to the `fdatasync` that takes it and all others since to the disk. */
 const FLUSH = 20;

@@ -67,7 +67,7 @@ export async function* records(folder: string): AsyncGenerator<Record> {
 }
 
 /** All records, newest first. */
-export async function* newestRecords(folder: string): AsyncGenerator<Record> {
+async function* newestRecords(folder: string): AsyncGenerator<Record> {
   for (const { path } of (await listSegments(folder)).toReversed()) {
     yield* tolerant(async function* () {
       const { whole } = await wholeLength(path);

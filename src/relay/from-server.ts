@@ -101,6 +101,8 @@ export class FromServer {
         else toHost.message(listing.line);
         return;
       }
+    } else if (open.method === LISTEN) {
+      this.#exchange.relisted.delete(open.id);
     } else if (!failed && open.kept !== undefined) {
       this.#remember(open.method, open.kept, bytes.subarray(message.resultStart, message.resultEnd));
     }

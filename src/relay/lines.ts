@@ -86,6 +86,7 @@ export class LineSplitter {
     if (piece.length === 0) return;
     this.#gathered += piece.length;
     if (this.#head !== undefined) {
+      if (this.#head.length < KEPT) this.#head = firstOf([this.#head, piece]);
       this.#tail = lastOf([this.#tail, piece]);
     } else if (this.#gathered > this.#limit) {
       const pieces = [...this.#pieces, piece];

@@ -171,10 +171,12 @@ export class Session {
     upstream.listen();
     host.listen({
       data: (chunk) => {
+        if (this.#over) return;
         this.#hostLines.push(chunk);
         this.#settle();
       },
       end: () => {
+        if (this.#over) return;
         this.#hostLines.end();
         this.#leave('host');
       },
@@ -376,8 +378,8 @@ export class Session {
 
   /** A server that says no more has no more to do. */
   #serverClosed(from: Upstream): void {
-    if (from.ending === undefined) void from.server.stop();
-    else this.#serverEnded(from);
+    if (from.ending !== undefined) this.#serverEnded(from);
+    else if (this.#reason === undefined) void from.server.stop();
   }
 
   /** The server has ended; its last words may still be on their way, or wait for the host to read on. */

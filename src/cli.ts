@@ -34,6 +34,10 @@ function verb<Arguments>(
 
 const PROFILE = true;
 const verbs: Readonly<Record<string, Verb>> = {
+  init: verb(
+    'choose where credentials are kept',
+    async () => (await import('./commands/init.ts')).initCommand,
+  ),
   run: verb(
     "run a profile's server: what a host starts",
     async () => (await import('./commands/run.ts')).runCommand,
@@ -60,6 +64,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     'take a profile away',
     async () => (await import('./commands/remove.ts')).removeCommand,
     PROFILE,
+  ),
+  credential: verb(
+    'set, rotate, list and remove credentials',
+    async () => (await import('./commands/credential.ts')).credentialCommand,
   ),
   status: verb(
     'show the daemon, its store, its log and its sessions',
@@ -143,7 +151,8 @@ async function complete(argv: string[]): Promise<void> {
   const completion: FallbackCompletionFunction = (current, _argv, others, done) => {
     others(async (_error, found) => {
       const all = [...(found ?? []), ...(await names(current))];
-      done(all.filter((one) => one.startsWith(current)));
+      // Options only where one was begun.
+      done(all.filter((one) => one.startsWith(current) && one.startsWith('-') === current.startsWith('-')));
     });
   };
   // Its own command for the script gets a name that nobody types: ours is `completion`.

@@ -350,7 +350,7 @@ test('a daemon that systemd wakes takes the socket that it is handed, and leaves
     ['-c', 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$1" daemon run', process.execPath, program],
     { env: home.env, stdio: ['ignore', 'pipe', 'inherit', fd] },
   );
-  await once(child.stdout, 'data');
+  if (child.stdout !== null) await once(child.stdout, 'data');
   // Closing takes the path away if it is there.
   renameSync(home.places.socket, `${home.places.socket}-kept`);
   held.close();

@@ -29,8 +29,9 @@ const built = await Promise.all([
     format: 'esm',
     splitting: true,
     chunkNames: 'daemon-[hash]',
-    // Those that hold compiled code.
-    external: ['koffi', '@napi-rs/keyring'],
+    // Those that hold compiled code, and one that a bundle would not find by its names: it is CommonJS, and
+    // loaded when it is needed.
+    external: ['koffi', '@napi-rs/keyring', 'dbus-native'],
     // Names stay, for the log of a fault.
     minifyWhitespace: true,
     minifySyntax: true,

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { echoServer } from '../test/fixtures/echo.ts';
 import { measureAudit } from './bench/audit.js';
 import { Client, environment, timed } from './bench/client.js';
 import { duration, mebibytes, median, quantile, rate, table } from './bench/table.js';
@@ -23,7 +24,7 @@ const secret = 'bench-credential-0123456789';
 const servers = {
   echo: {
     title: 'echo in C',
-    argv: [join(home, 'echo')],
+    argv: [echoServer()],
     call: '{"name":"echo","arguments":{"text":"hello"}}',
     large: (bytes) => `{"name":"echo","arguments":{"bytes":${bytes}}}`,
     flood: 50_000,
@@ -43,10 +44,6 @@ const servers = {
 };
 
 function prepare() {
-  const cc = process.env.CC ?? 'cc';
-  execFileSync(cc, ['-O2', '-o', servers.echo.argv[0], join(root, 'test/fixtures/servers/echo.c')], {
-    stdio: 'inherit',
-  });
   const profiles = join(home, 'config/profiles');
   mkdirSync(profiles, { recursive: true, mode: 0o700 });
   for (const [name, { argv }] of Object.entries(servers)) {

@@ -27,7 +27,7 @@ export const EXIT = {
   'credential-short': 65,
   'credential-misbound': 1,
   'credential-source': 1,
-  'deliver-unsupported': 78,
+  unsupported: 78,
   // pin the package, or do not run it
   'package-spec': 64,
   'package-missing': 1,

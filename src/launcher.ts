@@ -4,17 +4,15 @@
 //
 // Nobody may be left behind: if the daemon dies, the launcher ends the server that it was told of. While the
 // flow stands still nothing would tell of the other side's death, so then it asks once a second.
-import { fstatSync, readlinkSync, writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { WarderError } from './errors.ts';
 import { connect, refusalError } from './os/connect.ts';
 import { runs, statOf, treeOf } from './os/proc.ts';
 import { Frame, FrameDecoder, WIRE_VERSION, writeFrame, writeJson } from './wire/frame.ts';
-import type { HostProcess, Opened, RunHello } from './wire/hello.ts';
+import type { Opened, RunHello } from './wire/hello.ts';
 import { places } from './wire/places.ts';
 
-/** Processes of the host's chain that are told to the daemon. */
-const CHAIN = 16;
 /** Between two questions whether the other side still lives, while the flow stands still. Milliseconds. */
 const PULSE = 1000;
 /** How long a server has between SIGTERM and SIGKILL. Milliseconds. */
@@ -44,12 +42,8 @@ async function main(): Promise<void> {
 
 /** Says hello and copies until one side ends. Ends the process. */
 function relay(socket: Socket, profile: string): void {
-  const hello: RunHello = {
-    wire: WIRE_VERSION,
-    kind: 'run',
-    profile,
-    host: { chain: hostChain(), cwd: folder() },
-  };
+  // Before all else: the daemon starts the server while the rest is set up here.
+  const hello: RunHello = { wire: WIRE_VERSION, kind: 'run', profile, pid: process.pid, cwd: folder() };
   writeJson(socket, Frame.HELLO, hello);
 
   const input = openInput();
@@ -158,25 +152,6 @@ function relay(socket: Socket, profile: string): void {
     // Closing is enough: the daemon ends the server.
     process.once(name, leave(128 + number));
   }
-}
-
-/** The processes above this one, nearest first; what another user's process hides is left out. */
-function hostChain(): HostProcess[] {
-  const chain: HostProcess[] = [];
-  for (let pid = process.ppid; pid > 0 && chain.length < CHAIN; ) {
-    const stat = statOf(pid);
-    if (stat === undefined) {
-      if (chain.length === 0) chain.push({ pid });
-      break;
-    }
-    let exe: string | undefined;
-    try {
-      exe = readlinkSync(`/proc/${pid}/exe`);
-    } catch {}
-    chain.push({ pid, started: stat.started, ...(exe !== undefined && { exe }) });
-    pid = stat.parent;
-  }
-  return chain;
 }
 
 function folder(): string {

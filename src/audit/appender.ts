@@ -18,6 +18,8 @@ import { dirname } from 'node:path';
 export interface Files {
   /** Appends to the file; the count of bytes that went out. */
   write(fd: number, data: string | Buffer): number;
+  /** Writes over the file's beginning; the count of bytes that went out. */
+  writeOver(fd: number, text: string): number;
   truncate(fd: number, size: number): void;
   sync(fd: number): void;
 }
@@ -25,6 +27,7 @@ export interface Files {
 /** The machine's own. */
 export const files: Files = {
   write: (fd, data) => (typeof data === 'string' ? writeSync(fd, data) : writeSync(fd, data)),
+  writeOver: (fd, text) => writeSync(fd, text, 0, 'latin1'),
   truncate: ftruncateSync,
   sync: fdatasyncSync,
 };

@@ -140,15 +140,20 @@ interface Order {
   readonly cut: number;
 }
 
+/** What a line (without its "\n") holds; `undefined` where it is no record. Whether it is true, `check` tells. */
+export function parse(line: string): Entry | undefined {
+  try {
+    const record: unknown = JSON.parse(line);
+    return isEntry(record) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether a line (without its "\n") is a record in its one spelling, with the hash that its content has. */
 export function check(line: string, hash: Hash): Checked {
-  let record: unknown;
-  try {
-    record = JSON.parse(line);
-  } catch {
-    return { entry: undefined, why: 'the line is not JSON', seq: undefined };
-  }
-  if (!isEntry(record)) return { entry: undefined, why: 'the line is not a record', seq: undefined };
+  const record = parse(line);
+  if (record === undefined) return { entry: undefined, why: 'the line is not a record', seq: undefined };
   const { seq } = record;
   try {
     if (canonical(record) !== line)

@@ -113,6 +113,20 @@ export interface ToolResult {
   readonly ms: number;
 }
 
+/** What is trusted is no longer what it was. `package`: the files of a pinned package. */
+export interface TrustChange {
+  readonly profile: string;
+  readonly session: string;
+  readonly what: 'package';
+  /** The pinned package. */
+  readonly package: string;
+  /** `sha256:<hex>` of the tree as it was locked. */
+  readonly digest: string;
+  /** Which files, as the refusal says it. */
+  readonly detail: string;
+  readonly outcome: 'refused';
+}
+
 export interface ProfileChange {
   readonly profile: string;
   readonly change: 'added' | 'changed' | 'removed' | 'broken';
@@ -141,6 +155,7 @@ export interface Fields {
   'credential.use': CredentialUse;
   'tool.call': ToolCall;
   'tool.result': ToolResult;
+  'trust.change': TrustChange;
   'profile.change': ProfileChange;
   checkpoint: Checkpoint;
 }

@@ -132,7 +132,8 @@ export class Examiner {
     if (next !== undefined && holds(next) && !follows(next.checked.entry, entry)) {
       const after = next.checked.entry;
       const past = later !== undefined && holds(later) && later.checked.entry.prev === after.hash;
-      if (after.seq === entry.seq && after.prev === entry.prev && past) {
+      const other = after.seq === entry.seq && after.hash !== entry.hash && after.prev === entry.prev;
+      if (other && past) {
         this.#tell('inserted', item, `there is another record ${entry.seq}, and the chain goes on from that`);
         return;
       }

@@ -1,8 +1,9 @@
 // The head: number and hash of the log's last record, in a file of its own beside the log's folder, so that
 // a cut end shows. The file has one fixed length and is written over in place: one small write, and never a
 // moment in which it is neither the old head nor the new one.
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Files } from './appender.ts';
 import type { Head } from './chain.ts';
 
 /** 16 digits, a blank, 64 hex digits, a line feed. */
@@ -24,30 +25,33 @@ export function readHead(path: string): Head | undefined {
     throw error;
   }
   const [, seq, hash] = HEAD.exec(text) ?? [];
-  return hash === undefined ? undefined : { seq: Number(seq), hash };
+  return hash !== undefined && Number.isSafeInteger(Number(seq)) ? { seq: Number(seq), hash } : undefined;
 }
 
 /** Writes the head, synchronously. Errors are the system's own. */
 export class HeadFile implements Disposable {
   readonly #path: string;
+  readonly #files: Files;
   #fd: number;
 
-  constructor(path: string) {
+  constructor(path: string, use: Files) {
     this.#path = path;
+    this.#files = use;
     this.#fd = openHead(path);
   }
 
   write({ seq, hash }: Head): void {
     const text = `${String(seq).padStart(16, '0')} ${hash}\n`;
-    if (writeSync(this.#fd, text, 0, 'latin1') !== text.length)
+    if (this.#files.writeOver(this.#fd, text) !== text.length)
       throw new Error('the head was written in part');
   }
 
   /** Puts the file back, should somebody have removed it. Says whether it had to. */
   keep(head: Head): boolean {
     if (fstatSync(this.#fd).nlink > 0) return false;
+    const anew = openHead(this.#path);
     closeSync(this.#fd);
-    this.#fd = openHead(this.#path);
+    this.#fd = anew;
     this.write(head);
     return true;
   }

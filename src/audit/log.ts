@@ -16,7 +16,7 @@ import type { Places } from '../wire/places.ts';
 import { Appender, type Files, files } from './appender.ts';
 import { Chain, type Head, type JsonObject } from './chain.ts';
 import { keepKey, keysPath, type Signer } from './checkpoint.ts';
-import type { Fields } from './events.ts';
+import type { AuditEvent, Fields } from './events.ts';
 import { sha256 } from './hash.ts';
 import { HeadFile, headPath } from './head.ts';
 import { recover } from './recover.ts';
@@ -45,7 +45,7 @@ export interface AuditOptions {
 }
 
 /** The events that others append; the log writes the rest itself. */
-export type Told = Exclude<keyof Fields, 'daemon.start' | 'daemon.stop' | 'checkpoint'>;
+export type Told = Exclude<keyof Fields & AuditEvent, 'daemon.start' | 'daemon.stop' | 'checkpoint'>;
 
 /** Milliseconds from a record to the `fdatasync` that takes it and all others since to the disk. */
 const FLUSH = 20;
@@ -79,17 +79,20 @@ export class AuditLog implements AsyncDisposable {
 
   /** Mends and verifies the log's end, and appends `daemon.start`. Throws `audit-unwritable`. */
   static async open(options: AuditOptions): Promise<AuditLog> {
-    const { places, version, pid, clock } = options;
+    const { places, settings, version, pid, clock } = options;
     let appender: Appender | undefined;
     let head: HeadFile | undefined;
     let log: AuditLog | undefined;
     try {
       mkdirSync(places.audit, { recursive: true, mode: 0o700 });
       const found = await recover(places.audit, places.state);
-      const first = await firstEntry(found.segment);
+      // Only who lets go by age needs to know how old the segment is.
+      const first = settings.keep.age === undefined ? undefined : await firstEntry(found.segment);
       const path = found.segment?.path ?? join(places.audit, segmentName(found.head.seq + 1));
       appender = new Appender(path, options.files ?? files);
-      head = new HeadFile(headPath(places.state));
+      head = new HeadFile(headPath(places.state), options.files ?? files);
+      // A new log has a head before its first record: a log without one shows that it was taken away.
+      if (found.head.seq === 0) head.write(found.head);
       const began = first === undefined ? clock.now() : Date.parse(first.time);
       log = new AuditLog(options, appender, head, new Chain(sha256, found.head), found.broken, began);
       log.#append('daemon.start', { version, pid, ...found.facts }, true);
@@ -99,7 +102,7 @@ export class AuditLog implements AsyncDisposable {
       log.#retain();
       return log;
     } catch (error) {
-      if (log !== undefined) clearInterval(log.#timer);
+      if (log !== undefined) log.#end();
       head?.[Symbol.dispose]();
       await appender?.close();
       throw unwritable(error, places.audit);
@@ -185,17 +188,24 @@ export class AuditLog implements AsyncDisposable {
     } catch {
       log.error({}, 'the end of the daemon is not in the audit log');
     }
-    await Promise.race([
-      Promise.all([this.checkpoint(), this.#keeping]),
-      delay(PATIENCE, undefined, { ref: false }),
-    ]);
-    this.#closed = true;
-    clearInterval(this.#timer);
-    clearTimeout(this.#flushing);
+    const patience = new AbortController();
+    const last = Promise.all([this.checkpoint(), this.#keeping]);
+    const enough = delay(PATIENCE, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([last, enough]);
+    patience.abort();
     this.#headSoon();
+    this.#end();
     await this.#closing;
     await this.#appender.close();
     this.#head[Symbol.dispose]();
+  }
+
+  /** From here on nothing touches the files, which are about to be closed. */
+  #end(): void {
+    this.#closed = true;
+    this.#headDue = false;
+    clearInterval(this.#timer);
+    clearTimeout(this.#flushing);
   }
 
   #append<E extends keyof Fields>(event: E, fields: Fields[E], sync: boolean): number {

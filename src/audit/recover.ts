@@ -30,7 +30,7 @@ export interface Found {
 }
 
 /** The file that a torn last line is moved to; it holds the newest one. */
-export function tornPath(state: string): string {
+function tornPath(state: string): string {
   return join(state, 'audit-torn');
 }
 
@@ -46,7 +46,7 @@ export async function recover(folder: string, state: string): Promise<Found> {
     head,
     segment,
     facts: { ...facts, ...(mended && { mended }) },
-    broken: tail.broken || tail.damaged > 0 || facts.cut !== undefined || facts.rewritten === true,
+    broken: tail.broken || tail.damaged > 0 || Boolean(facts.cut ?? facts.rewritten ?? facts.headless),
   };
 }
 

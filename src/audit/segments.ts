@@ -18,6 +18,9 @@ export type Line = string | undefined;
 const NAME = /^(\d{16})\.jsonl$/;
 const CHUNK = 1024 * 1024;
 
+/** Bytes of a file's end that are mostly enough. */
+const GLANCE = 16 * 1024;
+
 /** The longest line that is held in memory, in bytes. */
 export const LONGEST = 16 * 1024 * 1024;
 
@@ -87,7 +90,7 @@ export async function* readLinesBackward(path: string, end: number): AsyncGenera
   await using file = await open(path);
   let rest: Buffer = Buffer.alloc(0);
   let position = end;
-  let size = 64 * 1024;
+  let size = GLANCE;
   while (position > 0) {
     const length = Math.min(size, position);
     size = CHUNK;
@@ -108,8 +111,9 @@ export async function* readLinesBackward(path: string, end: number): AsyncGenera
 export async function wholeLength(path: string): Promise<{ readonly whole: number; readonly size: number }> {
   await using file = await open(path);
   const { size } = await file.stat();
-  for (let position = size; position > 0; ) {
-    const length = Math.min(CHUNK, position);
+  let chunk = GLANCE;
+  for (let position = size; position > 0; chunk = CHUNK) {
+    const length = Math.min(chunk, position);
     position -= length;
     const last = (await readAt(file, position, length)).lastIndexOf(NEWLINE);
     if (last >= 0) return { whole: position + last + 1, size };

@@ -44,16 +44,30 @@ export interface Verified {
 
 const NO_TEXT: Checked = { entry: undefined, why: 'the line is not UTF-8 text', seq: undefined };
 
-/** How often, 20 ms apart, a line without an end is looked at again: a daemon may be writing it. */
-const LOOKS = 10;
+/** How often a log is verified from its start while segments go. */
+const TRIES = 10;
+
+/** How often, 10 ms apart, a line without an end is looked at again: a daemon may be writing it. */
+const LOOKS = 3;
 
 /** Verifies. Throws the system's errors where files cannot be read. */
-export async function verify({ path, state, keys, progress }: Subject): Promise<Verified> {
+export async function verify(subject: Subject): Promise<Verified> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await verifyOnce(subject);
+    } catch (error) {
+      // Retention has taken away a segment that was listed: those that are there now are a log as well.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === TRIES) throw error;
+    }
+  }
+}
+
+async function verifyOnce({ path, state, keys, progress }: Subject): Promise<Verified> {
   const head = state === undefined ? undefined : readHead(headPath(state));
   const segments = await segmentsOf(path, state !== undefined);
   const examiner = new Examiner(segments[0]?.first, head);
   const torn: Problem[] = [];
-  const sizes = await Promise.all(segments.map(({ path }) => sizeOf(path)));
+  const sizes = await Promise.all(segments.map(async ({ path }) => (await stat(path)).size));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   let read = 0;
   for (const current of segments) {
@@ -97,11 +111,6 @@ async function segmentsOf(path: string, own: boolean): Promise<readonly Segment[
   return isFile ? [segment(dirname(path), basename(path))] : await listSegments(path);
 }
 
-/** A segment that retention has just let go of has no bytes, and no records. */
-async function sizeOf(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.size ?? 0;
-}
-
 /** Examines the lines of a file. Gives the place of a last line without an end, if there is one. */
 async function examineFile(
   { path, name }: Segment,
@@ -123,7 +132,7 @@ async function examineFile(
     const { whole, size } = await wholeLength(path);
     if (size === end || whole > end) return undefined;
     if (!open || looks === LOOKS) return { file: name, line: line + 1 };
-    await delay(20);
+    await delay(10);
   }
 }
 

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { type PackageSpec, parseNpx, parseSpec } from '../package/spec.ts';
-import { binCommand } from '../package/store.ts';
+import { binCommand, type PackageStore } from '../package/store.ts';
 import { draftProfile } from '../profile/draft.ts';
 import { checkName, parseProfile } from '../profile/format.ts';
 import { fileOf, profileExists, stampOf, writeProfile } from '../profile/load.ts';
@@ -95,7 +95,7 @@ async function add(context: Context, args: Arguments): Promise<void> {
   );
   const server =
     wanted.kind === 'command'
-      ? { command: program(name, wanted.command, cwd, env, notes) }
+      ? { command: program(openPackages(context), name, wanted.command, cwd, env, notes) }
       : await pinned(context, wanted, args['allow-scripts'], notes);
   const draft = {
     description: args.description,
@@ -247,6 +247,7 @@ function folder(said: string | undefined, words: readonly string[], notes: strin
 
 /** The command: absolute where only this shell's PATH finds it. */
 function program(
+  packages: PackageStore,
   name: string,
   said: string,
   cwd: string | undefined,
@@ -254,7 +255,7 @@ function program(
   notes: string[],
 ): string {
   const server = { kind: 'command', command: said, args: [], cwd } as const;
-  const { path, program, cwd: from } = preview({ name, server, env, credentials: [] });
+  const { path, program, cwd: from } = preview({ name, server, env, credentials: [] }, packages);
   if (typeof program === 'string') return said;
   const own = said.includes('/') ? undefined : find(name, said, from, process.env.PATH ?? '', homedir());
   if (typeof own === 'string') {

@@ -1,6 +1,6 @@
 // What every verb of the command line is given. A verb is a file `src/commands/<verb>.ts` that exports
-// `<verb>Command(context): CommandModule<object, Args>`; `src/cli.ts` lists it with its one-line summary and
-// loads it only when it is named. A verb ends by returning, or by throwing a WarderError: the command line
+// `<verb>Command(context): CommandModule<object, Args>`; `src/cli.ts` lists it with its one-line summary (which
+// stands for `describe`) and loads it only when it is named. A verb ends by returning, or by throwing a WarderError: the command line
 // prints it and takes its exit code. `context.exit(code)` sets another exit code without an error.
 import type { Params, Result, Verb } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
@@ -18,8 +18,11 @@ export interface Control extends AsyncDisposable {
 export interface Context {
   readonly places: Places;
   readonly terminal: Terminal;
-  /** `--json`: exactly one JSON value on stdout (`terminal.json`), nothing else. Valid once a handler runs. */
+  /** `--json`: exactly one JSON value on stdout (`terminal.json`), nothing else. */
   readonly json: boolean;
+  /** This program's version, and the file that a command line names to run it. */
+  readonly version: string;
+  readonly program: string;
   /**
    * Connects to the daemon; starts one if none runs. With `start: false` throws `daemon-unreachable` instead.
    * The caller closes the connection: `await using control = await context.control()`.

@@ -1,10 +1,13 @@
 // What a server of a profile will see, worked out as a session's start works it out, but without starting
 // anything or asking for any value.
 import { homedir, userInfo } from 'node:os';
-import { WarderError } from '../errors.ts';
+import type { WarderError } from '../errors.ts';
+import { parseSpec } from '../package/spec.ts';
+import { binCommand, type PackageStore } from '../package/store.ts';
 import { expandHome, type Profile } from '../profile/format.ts';
 import { environment, facts } from '../server/environment.ts';
 import { findCommand } from '../server/process.ts';
+import { attempt } from './list.ts';
 
 /** A server's surroundings. */
 export interface Preview {
@@ -17,12 +20,10 @@ export interface Preview {
 }
 
 /** Looks at the surroundings of a profile's server as they are now. Throws `profile-invalid` as a start does. */
-export function preview({
-  name,
-  server,
-  env,
-  credentials,
-}: Pick<Profile, 'name' | 'server' | 'env' | 'credentials'>): Preview {
+export function preview(
+  { name, server, env, credentials }: Pick<Profile, 'name' | 'server' | 'env' | 'credentials'>,
+  packages: Pick<PackageStore, 'locate'>,
+): Preview {
   const home = homedir();
   const machine = facts({ execPath: process.execPath, home, user: userInfo().username, env: process.env });
   const base = environment(name, machine, { marker: '', tmpdir: '/tmp', credentials: '/' }, {}, []);
@@ -40,8 +41,16 @@ export function preview({
   );
   const path = whole.PATH ?? '';
   const cwd = expandHome((server.kind === 'url' ? undefined : server.cwd) ?? '~', home);
+  const program = (): string | WarderError | undefined => {
+    if (server.kind === 'command') return find(name, server.command, cwd, path, home);
+    if (server.kind === 'url') return undefined;
+    return attempt(() => {
+      const { command, args } = binCommand(packages.locate(parseSpec(server.package)), server.bin);
+      return args[0] ?? command;
+    });
+  };
   return {
-    program: server.kind === 'command' ? find(name, server.command, cwd, path, home) : undefined,
+    program: program(),
     cwd,
     path,
     variables: {
@@ -60,10 +69,5 @@ export function find(
   path: string,
   home: string,
 ): string | WarderError {
-  try {
-    return findCommand({ profile, command, cwd, home, args: [], env: { PATH: path } });
-  } catch (error) {
-    if (error instanceof WarderError) return error;
-    throw error;
-  }
+  return attempt(() => findCommand({ profile, command, cwd, home, args: [], env: { PATH: path } }));
 }

@@ -102,6 +102,10 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
       return /^y(es)?$/i.test(answer.trim());
     },
     async readStdin() {
+      // A secret typed here would show.
+      if (stdin.isTTY === true) {
+        throw new WarderError('usage', 'stdin is a terminal', { hint: 'let stderr be one too, to be asked' });
+      }
       const chunks: Buffer[] = [];
       let length = 0;
       for await (const chunk of stdin) {

@@ -4,11 +4,18 @@
 import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
+/** A process at the other end of a socket, as the kernel names it. */
+export interface Peer {
+  /** -1, which no user has, if the kernel does not tell. */
+  readonly uid: number;
+  readonly pid: number | undefined;
+}
+
 /** Who connects, as far as this machine can tell. */
 export interface PeerCheck {
   readonly kind: 'so_peercred' | 'local_peercred' | 'folder permissions';
-  /** The uid of the process that connected. `undefined`: cannot be told, where `kind` is the folder's permissions. */
-  uid(socket: Socket): number | undefined;
+  /** The process that connected. `undefined`: cannot be told, where `kind` is the folder's permissions. */
+  who(socket: Socket): Peer | undefined;
 }
 
 /** What of the C library is to be had. */
@@ -29,7 +36,7 @@ export async function openLibc(platform: string): Promise<Libc> {
   try {
     library = (await import('koffi')).default.load(null);
   } catch {
-    return { peer: { kind: 'folder permissions', uid: () => undefined }, forbidDumps: emptyDumps };
+    return { peer: { kind: 'folder permissions', who: () => undefined }, forbidDumps: emptyDumps };
   }
   const setrlimit = library.func('int setrlimit(int resource, const void *limit)');
   const noCore = (): boolean => setrlimit(RLIMIT_CORE, Buffer.alloc(16)) === 0;
@@ -38,9 +45,10 @@ export async function openLibc(platform: string): Promise<Libc> {
     return {
       peer: {
         kind: 'local_peercred',
-        uid(socket) {
+        who(socket) {
           const uid = Buffer.alloc(4);
-          return getpeereid(descriptorOf(socket), uid, Buffer.alloc(4)) === 0 ? uid.readUInt32LE() : NOBODY;
+          const told = getpeereid(descriptorOf(socket), uid, Buffer.alloc(4)) === 0;
+          return { uid: told ? uid.readUInt32LE() : NOBODY, pid: undefined };
         },
       },
       forbidDumps: noCore,
@@ -53,12 +61,16 @@ export async function openLibc(platform: string): Promise<Libc> {
   return {
     peer: {
       kind: 'so_peercred',
-      uid(socket) {
+      who(socket) {
         // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
         const credentials = Buffer.alloc(12);
         const length = Buffer.from(Uint32Array.of(credentials.length).buffer);
         const told = getsockopt(descriptorOf(socket), SOL_SOCKET, SO_PEERCRED, credentials, length) === 0;
-        return told ? credentials.readUInt32LE(4) : NOBODY;
+        return {
+          uid: told ? credentials.readUInt32LE(4) : NOBODY,
+          // 0: of a pid namespace that cannot be seen from here.
+          pid: told ? credentials.readUInt32LE(0) || undefined : undefined,
+        };
       },
     },
     forbidDumps() {

@@ -1,7 +1,8 @@
 // What the system says of a process. A pid alone names nobody for long: with its start time it does. Where
 // there is no /proc (macOS) only the pid is known here. No package and no heavy module is imported: the
 // launcher reads this file.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { HostProcess } from '../wire/hello.ts';
 
 /** The parts of `/proc/PID/stat` that are used here. */
 export interface ProcessStat {
@@ -73,4 +74,24 @@ export function treeOf(pid: number): ProcessStat[] {
 export function runs(stat: Pick<ProcessStat, 'pid' | 'started'>): boolean {
   const now = statOf(stat.pid);
   return now !== undefined && !now.zombie && now.started === stat.started;
+}
+
+/** How many processes of a chain are looked at. */
+const CHAIN = 16;
+
+/** The processes above `pid`, nearest first; what another user's process hides is left out. */
+export function chainAbove(pid: number): HostProcess[] {
+  const chain: HostProcess[] = [];
+  let stat = statOf(pid);
+  while (stat !== undefined && stat.parent > 0 && chain.length < CHAIN) {
+    stat = statOf(stat.parent);
+    if (stat === undefined) break;
+    const { pid, started } = stat;
+    let exe: string | undefined;
+    try {
+      exe = readlinkSync(`/proc/${pid}/exe`);
+    } catch {}
+    chain.push({ pid, started, ...(exe !== undefined && { exe }) });
+  }
+  return chain;
 }

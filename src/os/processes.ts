@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
+import { statOf } from './proc.ts';
 
 /** A process. `pid` and `started` together name it for good; a pid alone may be somebody else's by now. */
 export interface Process {
@@ -17,7 +18,7 @@ export interface Process {
 
 /** The machine's processes. */
 export interface Processes {
-  /** All that still run: what has ended and waits for its parent (a zombie) is left out. */
+  /** All that still run: what has ended and waits for its parent (a zombie) is left out. Rejects if it cannot. */
   list(): Promise<Process[]>;
   /** The process of this pid, if it runs. Undefined as well where that cannot be told. */
   find(pid: number): Process | undefined;
@@ -47,11 +48,8 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
     };
   }
   const find = (pid: number): Process | undefined => {
-    try {
-      return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-    } catch {
-      return undefined;
-    }
+    const stat = statOf(pid);
+    return stat === undefined || stat.zombie ? undefined : stat;
   };
   return {
     async list() {
@@ -80,21 +78,6 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
   };
 }
 
-/** A line of `/proc/PID/stat` (proc_pid_stat(5)); undefined for a process that has ended. */
-export function parseStat(text: string): Process | undefined {
-  // The program's name stands in brackets and may hold anything, brackets and spaces too.
-  const close = text.lastIndexOf(')');
-  const fields = text.slice(close + 2).split(' ', 20);
-  if (close < 0 || fields.length < 20 || /^[ZX]/i.test(fields[0] ?? '')) return undefined;
-  return {
-    pid: Number.parseInt(text, 10),
-    parent: Number(fields[1]),
-    group: Number(fields[2]),
-    session: Number(fields[3]),
-    started: Number(fields[19]),
-  };
-}
-
 /** What `ps -o pid=,ppid=,pgid=,state=,lstart=` prints in the C locale. */
 export function parsePs(text: string): Process[] {
   return text.split('\n').flatMap((line) => {
@@ -107,10 +90,11 @@ export function parsePs(text: string): Process[] {
 }
 
 function ps(): Promise<string> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const options = { env: { LC_ALL: 'C', TZ: 'UTC' }, maxBuffer: 2 ** 24, timeout: 5000 };
-    execFile('/bin/ps', ['-A', '-o', 'pid=,ppid=,pgid=,state=,lstart='], options, (_error, stdout) => {
-      resolve(stdout);
+    execFile('/bin/ps', ['-A', '-o', 'pid=,ppid=,pgid=,state=,lstart='], options, (error, stdout) => {
+      if (error === null) resolve(stdout);
+      else reject(new Error('ps does not work', { cause: error }));
     });
   });
 }

@@ -2,7 +2,6 @@
 // runs no script unless a person named the package. Its own output stays here, since it may quote anything.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import { execa } from 'execa';
 import { type ErrorCode, WarderError } from '../errors.ts';
 
 /** Runs npm in a folder. */
@@ -57,6 +56,8 @@ export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm 
   }
   return {
     async run(folder, args) {
+      // Loaded here: most of what looks at packages installs none.
+      const { execa } = await import('execa');
       const ran = await execa(npm, [...args, ...QUIET], {
         cwd: folder,
         reject: false,

@@ -48,7 +48,7 @@ export interface StoreParts {
   readonly progress: (step: string) => void;
 }
 
-/** A package that may run: checked just now. */
+/** A package that is locked and in the store. */
 export interface Ready {
   readonly lock: PackageLock;
   /** The tree's folder. */
@@ -119,30 +119,35 @@ export class PackageStore {
     return this.#install(npm, spec, scripts, undefined);
   }
 
+  /** Where a locked package lies. Its files are not looked at. Throws `package-unlocked`. */
+  locate(spec: PackageSpec): Ready {
+    const lock = this.find(spec);
+    const root = lock && join(this.#folder(lock), 'tree');
+    if (lock !== undefined && root !== undefined && existsSync(root)) return { lock, root };
+    throw new WarderError('package-unlocked', `the package "${specText(spec)}" is not locked here`, {
+      hint: 'run "warder package lock PROFILE": it installs the package once and pins what it is',
+    });
+  }
+
   /**
    * Checks a locked tree against its digest: a quick look where nothing moved since the last full hash of the
    * last day, else (or with `full`) every byte. Throws `package-unlocked`, and `package-changed`, naming the files.
    */
   async verify(spec: PackageSpec, full: boolean): Promise<Ready> {
-    const lock = this.find(spec);
-    const folder = lock && this.#folder(lock);
-    if (lock === undefined || folder === undefined || !existsSync(join(folder, 'tree'))) {
-      throw new WarderError('package-unlocked', `the package "${specText(spec)}" is not locked here`, {
-        hint: 'run "warder package lock PROFILE": it installs the package once and pins what it is',
-      });
-    }
-    const root = join(folder, 'tree');
+    const ready = this.locate(spec);
+    const { lock, root } = ready;
+    const folder = this.#folder(lock);
     const listing = readText(join(folder, 'listing'));
     if (treeDigest(listing) !== lock.digest) throw changed(lock, ['(the list of its files)']);
     const known = readStamps(join(folder, 'stamps'));
     const age = known && this.#parts.clock.now() - known.checked;
     const recent = age !== undefined && age >= 0 && age < FULL_CHECK;
-    if (known && recent && !full && (await looksSame(root, known.stamps))) return { lock, root };
+    if (known && recent && !full && (await looksSame(root, known.stamps))) return ready;
     const tree = await readTree(root);
     const difference = compareListings(listing, tree.listing);
     if (difference) throw changed(lock, [...difference.changed, ...difference.added, ...difference.removed]);
     this.#writeStamps(folder, tree.stamps);
-    return { lock, root };
+    return ready;
   }
 
   /** Every lock, by id. */

@@ -197,12 +197,6 @@ export interface Unsupported {
 export function unsupported(profile: Profile): Unsupported[] {
   const { server, credentials, sandbox, policy } = profile;
   const missing: Unsupported[] = [];
-  if (server.kind === 'package') {
-    missing.push({
-      what: '"server.package" is not there yet',
-      hint: 'say "command" and "args" of an installed server',
-    });
-  }
   if (server.kind === 'url') {
     missing.push({
       what: '"server.url" is not there yet',

@@ -69,7 +69,7 @@ export class Delivery implements AsyncDisposable {
       mkdirSync(tmpdir, { mode: 0o700 });
       this.#secrets = files.length === 0 ? undefined : store(ground, marker, files);
     } catch (cause) {
-      rmSync(this.folder, { recursive: true, force: true });
+      removeNow(this.folder);
       throw new WarderError('cannot-write', `cannot make a server's private folder in "${ground.sessions}"`, {
         hint: 'make room there, and see that the folder is yours',
         cause,
@@ -78,10 +78,11 @@ export class Delivery implements AsyncDisposable {
     this.own = { marker, tmpdir, credentials: join(this.#secrets ?? this.folder, marker) };
   }
 
-  /** Takes all away. What cannot be removed is left to the next sweep; the credentials go first. */
+  /** Takes all away, the credentials first. What cannot be removed is left to the next sweep. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#secrets !== undefined) {
-      rmSync(join(this.#secrets, this.own.marker), { recursive: true, force: true });
+      removeNow(this.own.credentials);
+      await removeFolder(this.own.credentials);
       removeEmpty(this.#secrets);
     }
     await removeFolder(this.folder);
@@ -113,7 +114,7 @@ function store(
       // Full, or in somebody else's hands: the next one.
       last = error;
       if (ours(base)) {
-        rmSync(folder, { recursive: true, force: true });
+        removeNow(folder);
         removeEmpty(base);
       }
     }
@@ -132,6 +133,15 @@ function makePrivate(base: string, folder: string): void {
 export function ours(folder: string): boolean {
   const stat = lstatSync(folder, { throwIfNoEntry: false });
   return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
+}
+
+/** Removes a folder of ours with all in it, before anything else happens. Never throws. */
+export function removeNow(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch {
+    // Its server has locked it: `removeFolder` comes after.
+  }
 }
 
 /** Removes a folder if nothing is in it. */

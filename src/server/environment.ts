@@ -61,7 +61,7 @@ export function facts(input: {
 
 /**
  * The environment of a server of the profile `profile`. Throws `profile-invalid` when two parts claim one
- * name or a name is not to be had, `deliver-unsupported` for a sealed credential, `server-unstartable` for a
+ * name or a name is not to be had, `unsupported` for a sealed credential, `server-unstartable` for a
  * credential that no variable can hold.
  */
 export function environment(
@@ -104,7 +104,7 @@ export function environment(
       claim(`${variable}_FILE`, `${own.credentials}/${variable}`);
     } else if (deliver === 'sealed') {
       throw new WarderError(
-        'deliver-unsupported',
+        'unsupported',
         `cannot start "${profile}": "deliver: sealed" is not there yet (${variable})`,
         { hint: `say "deliver: env" for ${variable}: the server then holds the secret` },
       );

@@ -92,24 +92,27 @@ function serverEnd(
   const stderr = new Output(child.stderr);
   const tree = { pid, started, marker: delivery.own.marker, watched: true };
   let drained = (): void => {};
-  let finishing: Promise<void> | undefined;
 
-  const finish = async (): Promise<void> => {
-    await endTree(tree, processes, log, patience, ended);
+  const finish = async (close?: () => void): Promise<void> => {
+    try {
+      await endTree(tree, { processes, log, patience }, ended, close);
+    } catch (error) {
+      log.error({ err: error, pid }, "cannot look for a server's processes");
+      processes.signal(-pid, 'SIGKILL');
+    }
     await delivery[Symbol.asyncDispose]();
     // A process that got away may still hold the pipes open.
     stdout.finish();
     stderr.finish();
+    gone.resolve();
   };
   const gone = Promise.withResolvers<void>();
-  const end = (): Promise<void> => {
-    finishing ??= finish().then(gone.resolve, (error: unknown) => {
-      log.error({ err: error, pid }, 'cannot end a server');
-      gone.resolve();
-    });
+  let finishing: Promise<void> | undefined;
+  const end = (close?: () => void): Promise<void> => {
+    finishing ??= finish(close);
     return finishing;
   };
-  void ended.then(end);
+  void ended.then(() => end());
   stdin.on('drain', () => drained());
   // Nothing is read any more: whoever waits to write may go on, into nothing.
   stdin.on('close', () => drained());
@@ -137,8 +140,7 @@ function serverEnd(
     },
     close: () => void stdin.end(),
     async stop(): Promise<Ending> {
-      stdin.end();
-      await end();
+      await end(() => stdin.end());
       // Unsettled only where the kernel holds a killed process back.
       return Promise.race([ended, setTimeout(1000, { code: null, signal: 'SIGKILL' }, { ref: false })]);
     },

@@ -2,13 +2,13 @@
 // private folders. Every server's folder is there before the server is, and its name is the server's marker;
 // so the next daemon finds by it what still runs. The record adds the process itself, for servers that write
 // over their own environment.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Log } from '../os/log.ts';
 import type { Processes } from '../os/processes.ts';
-import { type Ground, MARKER_NAME, ours, removeEmpty, removeFolder } from './delivery.ts';
-import { endTree, markers, members, PATIENCE, type Patience, type Tree } from './tree.ts';
+import { type Ground, MARKER_NAME, ours, removeEmpty, removeFolder, removeNow } from './delivery.ts';
+import { endTree, markers, members, PATIENCE, type Patience, type Tree, type TreeParts } from './tree.ts';
 
 const FILE = 'server.json';
 
@@ -39,26 +39,37 @@ export async function sweep(
 ): Promise<void> {
   for (const base of secrets) {
     if (!ours(base)) continue;
-    for (const name of names(base)) rmSync(join(base, name), { recursive: true, force: true });
+    for (const name of names(base)) removeNow(join(base, name));
     removeEmpty(base);
   }
   const left = names(sessions);
   if (left.length === 0) return;
+  try {
+    const ended = await endLeft(
+      left.map((marker) => treeOf(sessions, marker, processes.boot)),
+      { processes, log, patience },
+    );
+    for (const marker of left) {
+      for (const base of secrets) await removeFolder(join(base, marker));
+      await removeFolder(join(sessions, marker));
+    }
+    log.info({ servers: left.length, processes: ended }, 'cleared away what the daemon before left behind');
+  } catch (error) {
+    // The folders stay, for the next daemon to find what runs by them.
+    log.error({ err: error }, 'cannot look for what the daemon before left running');
+  }
+}
 
-  const trees = left.map((marker) => treeOf(sessions, marker, processes.boot));
-  const all = await processes.list();
-  const marks = await markers(all, processes);
+/** Ends those of the trees that still have members, found in one look; gives back how many processes. */
+async function endLeft(trees: readonly Tree[], parts: TreeParts): Promise<number> {
+  const all = await parts.processes.list();
+  const marks = await markers(all, parts.processes);
   const alive = trees.filter((tree) => {
-    const marked = new Set([...marks].filter(([, marker]) => marker === tree.marker).map(([pid]) => pid));
-    return members(tree, all, marked, process.pid).length > 0;
+    const marked = [...marks].filter(([, marker]) => marker === tree.marker).map(([pid]) => pid);
+    return members(tree, all, new Set(marked), process.pid).length > 0;
   });
-  const gone = Promise.resolve();
-  const counts = await Promise.all(alive.map((tree) => endTree(tree, processes, log, patience, gone)));
-  for (const marker of left) await removeFolder(join(sessions, marker));
-  log.info(
-    { servers: left.length, processes: counts.reduce((sum, count) => sum + count, 0) },
-    'cleared away what the daemon before left behind',
-  );
+  const counts = await Promise.all(alive.map((tree) => endTree(tree, parts, Promise.resolve())));
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 function names(folder: string): string[] {

@@ -23,17 +23,16 @@ export interface Tree {
   readonly watched: boolean;
 }
 
-/** How long a tree is given, in milliseconds: to end by itself, and to end after SIGTERM. */
+/** How long a tree is given, in milliseconds: to end by itself, after SIGTERM, and after SIGKILL. */
 export interface Patience {
   readonly end: number;
   readonly term: number;
+  /** A killed process that takes longer is held by the kernel, in a dead network mount for one. */
+  readonly kill: number;
 }
 
 /** What servers are given. */
-export const PATIENCE: Patience = { end: 2000, term: 2000 };
-
-/** How long a killed process may take to be gone. More, and the kernel holds it: in a dead network mount. */
-const KILL = 2000;
+export const PATIENCE: Patience = { end: 2000, term: 2000, kill: 2000 };
 
 /**
  * The members of a tree among all processes. `marked` holds the pids that carry the tree's marker. Never
@@ -89,32 +88,45 @@ export async function markers(
   return found;
 }
 
+/** What ending a tree takes. */
+export interface TreeParts {
+  readonly processes: Processes;
+  readonly log: Log;
+  readonly patience: Patience;
+}
+
 /**
  * Ends a tree: waits, SIGTERM, waits, SIGKILL. Settles when nothing of it is left, with how many processes
  * had to be sent a signal; or gives up on what SIGKILL does not end, and says so in the log. `ended` settles
- * when the server itself has ended, for whom nothing is to be waited for.
+ * when the server itself has ended. `close` ends the input of one that still runs: it is called when its tree
+ * is known, since a parent that heeds it takes with it what tied its children to the tree.
  */
 export async function endTree(
   tree: Tree,
-  processes: Processes,
-  log: Log,
-  patience: Patience,
+  { processes, log, patience }: TreeParts,
   ended: Promise<unknown>,
+  close?: () => void,
 ): Promise<number> {
+  // Once a member, always a member, also when the parent is gone by which it was found.
+  const known = new Map<number, number>();
   const scan = async (): Promise<Process[]> => {
     const all = await processes.list();
     const marked = new Set<number>();
     for (const [pid, marker] of await markers(all, processes, tree.started)) {
       if (marker === tree.marker) marked.add(pid);
     }
-    return members(tree, all, marked, process.pid);
+    for (const { pid, started } of all) if (known.get(pid) === started) marked.add(pid);
+    const found = members(tree, all, marked, process.pid);
+    for (const { pid, started } of found) known.set(pid, started);
+    return found;
   };
 
+  const own = processes.find(process.pid)?.group;
   const signalled = new Set<string>();
   const send = (left: readonly Process[], signal: NodeJS.Signals): void => {
     const still = left.filter((one) => processes.same(one));
     // The group at one blow, so that none of it can start another meanwhile; then those that left it.
-    const group = still.some((one) => one.group === tree.pid) ? tree.pid : undefined;
+    const group = tree.pid !== own && still.some((one) => one.group === tree.pid) ? tree.pid : undefined;
     if (group !== undefined) processes.signal(-group, signal);
     for (const one of still) {
       if (one.group !== group) processes.signal(one.pid, signal);
@@ -134,6 +146,10 @@ export async function endTree(
     return found;
   };
 
+  if (close !== undefined) {
+    await scan();
+    close();
+  }
   const begun = performance.now();
   await within(patience.end, ended);
   let found = await wait(patience.end - (performance.now() - begun), 10);
@@ -142,7 +158,7 @@ export async function endTree(
     await within(Math.min(patience.term, 10), ended);
     found = await wait(patience.term, 5);
   }
-  const until = performance.now() + KILL;
+  const until = performance.now() + patience.kill;
   while (found.length > 0 && performance.now() < until) {
     send(await scan(), 'SIGKILL');
     found = await wait(20, 1);

@@ -1,7 +1,7 @@
 // The control API: what the command line may ask of the daemon, over REQUEST and RESPONSE frames. One table
 // holds every verb; handlers and clients take their types from it. Requests name profiles and credentials;
 // none carries a command line, an environment or a path to run.
-import { z } from 'zod';
+import * as z from 'zod';
 import { PROFILE_NAME } from './hello.ts';
 
 /** A profile's name in a request. */
@@ -65,8 +65,14 @@ const passphrase = z.string().min(1).max(1024);
 /** Which credential. Without `store` it is in the one that was chosen at `init`. */
 const credentialTarget = { name: credentialName, store: storeKind.optional() };
 
-/** A credential's new value, of up to 64 KiB. */
-const newValue = z.strictObject({ ...credentialTarget, value: z.string().min(1).max(65536) });
+/** A new value. What is too long for the store is the store's to say. */
+const newValue = z.strictObject({
+  ...credentialTarget,
+  value: z
+    .string()
+    .min(1)
+    .max(2 ** 20),
+});
 
 /** How a new value was stored, and what it did to the open sessions that have the credential. */
 const stored = z.object({

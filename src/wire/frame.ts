@@ -105,9 +105,13 @@ function parts(chunks: readonly Uint8Array[]): Uint8Array[][] {
   return lists;
 }
 
-/** Writes a frame whose payload is JSON. */
+/** Writes a frame whose payload is JSON. Throws `wire-malformed` if it is too long for one. */
 export function writeJson(sink: Sink, type: number, value: unknown): boolean {
-  return writeFrame(sink, type, [Buffer.from(JSON.stringify(value))]);
+  const payload = Buffer.from(JSON.stringify(value));
+  if (payload.length > MAX_PAYLOAD) {
+    throw new WarderError('wire-malformed', `${payload.length} bytes do not fit into one frame`);
+  }
+  return writeFrame(sink, type, [payload]);
 }
 
 /** What a decoder hands on. */

@@ -4,7 +4,7 @@
 /** A profile's name. Nothing with a path, a dot or a leading hyphen in it passes. */
 export const PROFILE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
-/** One process of the chain above a launcher, nearest first. What cannot be read is left out. */
+/** One process of the chain above a launcher. What cannot be read is left out. */
 export interface HostProcess {
   readonly pid: number;
   /** The executable's absolute path. */
@@ -18,7 +18,12 @@ export interface RunHello {
   readonly wire: number;
   readonly kind: 'run';
   readonly profile: string;
-  readonly host: { readonly chain: readonly HostProcess[]; readonly cwd: string };
+  /**
+   * The launcher's own. The daemon looks up the chain above it, so that a client cannot pass for a host that it
+   * is not; where the kernel tells who connected, its word counts and not this one.
+   */
+  readonly pid: number;
+  readonly cwd: string;
 }
 
 /** The first frame of a control connection. */

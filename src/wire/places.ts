@@ -45,7 +45,7 @@ export function places({ platform, env, home, uid }: PlacesInput): Places {
   const { config, state, run } = roots();
   const socket = `${run}/daemon.sock`;
   const limit = SOCKET_LIMIT[platform] ?? SOCKET_LIMIT_LINUX;
-  const short = new TextEncoder().encode(socket).length <= limit;
+  const short = Buffer.byteLength(socket) <= limit;
   return {
     config,
     profiles: `${config}/profiles`,
@@ -96,7 +96,7 @@ function trimmed(path: string): string {
 /** FNV-1a, 64 bits, hex. It only has to tell one user's own instances apart. */
 function digest(text: string): string {
   let hash = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(text)) {
+  for (const byte of Buffer.from(text)) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   }
   return hash.toString(16).padStart(16, '0');

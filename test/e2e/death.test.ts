@@ -36,7 +36,7 @@ async function recovered(warder: Home): Promise<void> {
   await warder.done(['audit', 'verify']);
 }
 
-test.each(['stubborn', 'slow'])('W-PROC-20 the host is killed: %s', async (profile) => {
+test.each(['stubborn', 'slow'])('W-PROC-7 the host is killed: %s', async (profile) => {
   await using warder = home();
   await using client = new Client(
     [process.execPath, '-e', host, ...warder.host(profile)],
@@ -49,7 +49,7 @@ test.each(['stubborn', 'slow'])('W-PROC-20 the host is killed: %s', async (profi
   await recovered(warder);
 });
 
-test.each(['stubborn', 'slow'])('W-PROC-20 the launcher is killed: %s', async (profile) => {
+test.each(['stubborn', 'slow'])('W-PROC-7 the launcher is killed: %s', async (profile) => {
   await using warder = home();
   await using client = warder.run(profile);
   await begin(warder, client, profile);
@@ -58,7 +58,7 @@ test.each(['stubborn', 'slow'])('W-PROC-20 the launcher is killed: %s', async (p
   await recovered(warder);
 });
 
-test.each(['stubborn', 'slow'])('W-PROC-20 the daemon is killed: %s', async (profile) => {
+test.each(['stubborn', 'slow'])('W-PROC-7 the daemon is killed: %s', async (profile) => {
   await using warder = home();
   await using client = warder.run(profile);
   await begin(warder, client, profile);
@@ -70,7 +70,7 @@ test.each(['stubborn', 'slow'])('W-PROC-20 the daemon is killed: %s', async (pro
   await recovered(warder);
 });
 
-test('W-PROC-20 the server is killed: each open request gets an error that says so', async () => {
+test('W-PROC-7 the server is killed: each open request gets an error that says so', async () => {
   await using warder = home();
   await using client = warder.run('slow');
   await begin(warder, client, 'slow');
@@ -90,14 +90,15 @@ test('W-PROC-20 the server is killed: each open request gets an error that says 
   await recovered(warder);
 });
 
-test('W-PROC-20 all of them are killed at once', async () => {
+test('W-PROC-7 all of them are killed at once', async () => {
   await using warder = home();
-  const clients = [warder.run('slow'), warder.run('stubborn')] as const;
-  await using stack = new AsyncDisposableStack();
-  for (const client of clients) stack.use(client);
-  await Promise.all([begin(warder, clients[0], 'slow'), begin(warder, clients[1], 'stubborn')]);
+  await using slow = warder.run('slow');
+  await begin(warder, slow, 'slow');
+  await using stubborn = warder.run('stubborn');
+  await begin(warder, stubborn, 'stubborn');
   process.kill(await daemon(warder), 'SIGKILL');
-  for (const client of clients) client.kill();
+  slow.kill();
+  stubborn.kill();
   // Nobody of the sessions is left to end the servers: the next daemon does.
   await recovered(warder);
   await warder.quiet([await daemon(warder)]);

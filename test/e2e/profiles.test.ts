@@ -76,14 +76,14 @@ describe('add', () => {
   test('a Warder of another place is named in what the host needs', async () => {
     await using home = new Home();
     home.env.WARDER_HOME = join(home.dir, 'elsewhere');
-    const { host, file } = await home.facts('add', 'github', '--', 'cat');
+    const { host, file } = JSON.parse(await home.done(['add', 'github', '--json', '--', 'cat']));
     expect(host.env).toEqual({ WARDER_HOME: home.env.WARDER_HOME });
     expect(file).toBe(join(home.dir, 'elsewhere/config/profiles/github.yaml'));
   });
 
   test('as JSON gives one value', async () => {
     await using home = new Home();
-    expect(await home.facts('add', 'plain', '--', '/bin/cat')).toMatchObject({
+    expect(JSON.parse(await home.done(['add', 'plain', '--json', '--', '/bin/cat']))).toMatchObject({
       name: 'plain',
       notes: [],
       next: [],
@@ -204,7 +204,7 @@ describe('list, show and check', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('runs    npx -y some-server');
     expect(stdout).toContain(`in      ${home.dir}`);
-    expect(stdout).toMatch(/sees {4}PATH HOME USER LANG .*TOKEN/);
+    expect(stdout).toMatch(/sees {4}PATH HOME USER LANG .*TOKEN CREDENTIALS_DIRECTORY SECRET_FILE\n/);
     expect(stdout).toMatch(/SECRET: github\/SECRET, by file, (missing|unknown)/);
     expect(stdout).toContain('the value of TOKEN looks like a GitHub token');
     expect(stdout).not.toContain('ghp_');

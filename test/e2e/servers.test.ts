@@ -15,7 +15,7 @@ function command(
   return { command, args: [...rest, ...args] };
 }
 
-test('W-ENV-20 a server sees the fixed base, what its profile says, its credential, and nothing else', async () => {
+test('W-ENV-1 a server sees the fixed base, what its profile says, its credential, and nothing else', async () => {
   await using home = new Home({ env: { AWS_SECRET_ACCESS_KEY: 'of-the-daemon', LANG: 'C.UTF-8' } });
   home.profile('everything', {
     server: command('everything'),

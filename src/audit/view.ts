@@ -1,0 +1,103 @@
+// Records as people read them. Texts of hosts and servers stand in them: control characters are made visible
+// here, whatever the terminal does, so that none of them moves, hides or colours what is printed.
+import type { Entry, Json, JsonObject } from './chain.ts';
+import type { Call, Shown } from './read.ts';
+
+/** The head of a table of calls. */
+export const CALLS = ['SEQ', 'TIME', 'PROFILE', 'TOOL', 'DECISION', 'OUTCOME', 'MS', 'BYTES', 'RULE'];
+
+/** The head of a table of records. */
+export const RECORDS = ['SEQ', 'TIME', 'EVENT', 'PROFILE', 'DETAIL'];
+
+/** Characters of a record's detail on one line. */
+const SHORT = 240;
+
+// Control characters and what changes the direction of writing, so that a line reads as another.
+const UNSEEN = /[\p{Cc}\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A call as a row of a table. */
+export function callRow(call: Call): string[] {
+  const { seq, time, profile, tool, decision, outcome, ms, bytes, rule, reason } = call;
+  const why = reason === null ? rule : `${rule}: ${reason}`;
+  return [seq, time, profile, tool, decision, outcome ?? '-', ms ?? '-', bytes ?? '-', why].map(shown);
+}
+
+/** A record as a row of a table; what is long is cut. */
+export function recordRow(entry: Entry): string[] {
+  const text = shown(detail(entry));
+  const short = text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
+  return [...[entry.seq, entry.time, entry.event, entry.profile ?? '-'].map(shown), short];
+}
+
+/** A call, or a record, and all that belongs to it, as lines. */
+export function shownRows({ record, session, events, result, close }: Shown): string[][] {
+  const rows: string[][] = [];
+  const row = (name: string, ...texts: unknown[]): void => {
+    rows.push([name, texts.map(shown).join('  ')]);
+  };
+  row('record', record.seq, record.time, record.event);
+  if (record.call !== undefined) row('call', record.call);
+  if (record.profile !== undefined) row('profile', record.profile);
+  if (session !== null) {
+    const { chain = [], cwd = '' } = members(session.host);
+    for (const [i, process] of (Array.isArray(chain) ? chain : []).entries()) {
+      const { pid, exe = '' } = members(process);
+      row(i === 0 ? 'asked by' : '', exe, `pid ${shown(pid)}`);
+    }
+    if (cwd !== '') row('in', cwd);
+    row('session', session.session, `since ${session.time}`, `record ${session.seq}`);
+    row(
+      'server',
+      texts(session.command)
+        .map((word) => (/\s|^$/.test(word) ? JSON.stringify(word) : word))
+        .join(' '),
+    );
+    row('sandbox', texts(members(session.sandbox).layers).join(', '));
+    for (const credential of Array.isArray(session.credentials) ? session.credentials : []) {
+      const { name, variable, version, deliver } = members(credential);
+      row('credential', name, `as ${shown(variable)}`, `version ${shown(version)}`, `by ${shown(deliver)}`);
+    }
+  }
+  if (record.event === 'tool.call') {
+    row('tool', record.tool, `request ${shown(record.id)}`);
+    row('arguments', record.arguments);
+    row('decision', record.decision, `by ${shown(record.rule)}`, record.reason ?? '');
+  } else row('detail', detail(record));
+  for (const entry of events) row(entry.event, `record ${entry.seq}`, entry.time, detail(entry));
+  if (result !== null) {
+    const { outcome, ms, bytes, seq } = result;
+    row('ended', outcome, `after ${shown(ms)} ms`, `${shown(bytes)} bytes`, result.result, `record ${seq}`);
+  } else if (record.event === 'tool.call' && record.decision === 'allow') {
+    row('ended', close === null ? 'no result so far' : 'no result: the session ended first');
+  }
+  if (close !== null) row('session end', close.time, close.reason, `record ${close.seq}`);
+  return rows;
+}
+
+/** What a record says beside where and when, on one line. */
+function detail(entry: Entry): string {
+  const { seq, time, event, profile, prev, hash, session, ...rest } = entry;
+  return Object.entries({ session, ...rest })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
+}
+
+function shown(value: unknown): string {
+  const text = typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);
+  return text.replace(UNSEEN, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+function members(value: Json | undefined): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function texts(value: Json | undefined): string[] {
+  return Array.isArray(value)
+    ? value.map((item) => (typeof item === 'string' ? item : JSON.stringify(item)))
+    : [];
+}

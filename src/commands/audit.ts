@@ -1,0 +1,209 @@
+// warder audit: the log for people and programs. Reads the files themselves, so it needs no daemon, and starts
+// none.
+import type { CommandModule } from 'yargs';
+import { CSV_HEAD, csvLine } from '../audit/export.ts';
+import {
+  follow,
+  listCalls,
+  listRecords,
+  matcher,
+  position,
+  type Record,
+  records,
+  show,
+} from '../audit/read.ts';
+import { CALLS, callRow, RECORDS, recordRow, shownRows } from '../audit/view.ts';
+import { WarderError } from '../errors.ts';
+import { type FilterArguments, filterOf, filterOptions, reading } from './audit-filter.ts';
+import { verifyCommand } from './audit-verify.ts';
+import type { Context } from './command.ts';
+
+/** Characters that `export` writes at once. */
+const CHUNK = 65536;
+
+/** How often `tail` looks, in milliseconds. */
+const POLL = 150;
+
+export function auditCommand(context: Context): CommandModule<object, object> {
+  return {
+    command: 'audit',
+    builder: (yargs) =>
+      yargs
+        .command(listCommand(context))
+        .command(tailCommand(context))
+        .command(showCommand(context))
+        .command(verifyCommand(context))
+        .command(exportCommand(context))
+        .demandCommand(1, 'say what to do with the log: list, tail, show, verify or export')
+        .example('warder audit tail', 'what the servers are asked, as it happens')
+        .example(
+          'warder audit list --decision deny --since 1d',
+          'the calls that were refused since yesterday',
+        )
+        .example('warder audit verify', 'whether anything was changed'),
+    handler() {},
+  };
+}
+
+interface ListArguments extends FilterArguments {
+  readonly n: number;
+  readonly events: boolean;
+}
+
+function listCommand({ places, terminal, json }: Context): CommandModule<object, ListArguments> {
+  return {
+    command: 'list',
+    describe: 'list calls, one a line, newest last',
+    builder: (yargs) =>
+      filterOptions(yargs)
+        .option('n', { type: 'number', default: 20, describe: 'so many of the newest; 0: all' })
+        .option('events', { type: 'boolean', default: false, describe: 'all records, not only calls' })
+        .example('warder audit list --tool "delete_*" -n 0', 'every call of these tools'),
+    handler: (args) =>
+      reading(async () => {
+        const filter = filterOf(args);
+        const limit = limitOf(args.n);
+        if (args.events || args.event !== undefined) {
+          const list = await listRecords(places.audit, filter, limit);
+          if (json) terminal.json(list.map(({ entry }) => entry));
+          else
+            table(
+              list.map(({ entry }) => recordRow(entry)),
+              RECORDS,
+            );
+          return;
+        }
+        const list = await listCalls(places.audit, filter, limit);
+        if (json) terminal.json(list);
+        else table(list.map(callRow), CALLS);
+      }),
+  };
+
+  function table(rows: string[][], head: string[]): void {
+    if (rows.length === 0) terminal.out('nothing in the audit log fits');
+    else terminal.table(rows, head);
+  }
+}
+
+interface TailArguments extends FilterArguments {
+  readonly n: number;
+}
+
+function tailCommand({ places, terminal, json }: Context): CommandModule<object, TailArguments> {
+  return {
+    command: 'tail',
+    describe: 'print records as they come',
+    builder: (yargs) =>
+      filterOptions(yargs)
+        .option('n', { type: 'number', default: 10, describe: 'begin with so many of the newest' })
+        .example('warder audit tail --json | jq -r .tool', 'one JSON record a line'),
+    handler: (args) =>
+      reading(async () => {
+        const filter = filterOf(args);
+        const matches = matcher(filter);
+        const stop = new AbortController();
+        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+        const from = await position(places.audit);
+        let last = 0;
+        for (const record of args.n === 0 ? [] : await listRecords(places.audit, filter, limitOf(args.n))) {
+          print(record);
+          last = record.entry.seq;
+        }
+        for await (const record of follow(places.audit, from, stop.signal, POLL)) {
+          if (record.entry.seq > last && matches(record.entry)) print(record);
+        }
+      }),
+  };
+
+  function print({ line, entry }: Record): void {
+    if (json) {
+      terminal.out(line);
+      return;
+    }
+    const [, time = '', event = '', profile = '', detail = ''] = recordRow(entry);
+    terminal.out(`${time}  ${event.padEnd(14)}  ${profile}  ${detail}`);
+  }
+}
+
+interface ShowArguments {
+  readonly which: string;
+}
+
+function showCommand({ places, terminal, json }: Context): CommandModule<object, ShowArguments> {
+  return {
+    command: 'show <which>',
+    describe: 'print all about one call: who asked, what allowed it, with which credentials, how it ended',
+    builder: (yargs) =>
+      yargs
+        .positional('which', {
+          type: 'string',
+          demandOption: true,
+          describe: "a record's number, or the beginning of a call's id",
+        })
+        .example('warder audit show 1234', 'the record 1234, and what belongs to it'),
+    handler: ({ which }) =>
+      reading(async () => {
+        const shown = await show(places.audit, which);
+        if ('record' in shown) {
+          if (json) terminal.json(shown);
+          else terminal.table(shownRows(shown));
+          return;
+        }
+        const { calls } = shown;
+        throw calls.length === 0
+          ? new WarderError('usage', `there is no record or call "${which}"`, {
+              hint: '"warder audit list" has their numbers',
+            })
+          : new WarderError('usage', `"${which}" begins the ids of ${calls.length} calls`, {
+              hint: `say more of it: ${calls.slice(0, 3).join(', ')}${calls.length > 3 ? ', …' : ''}`,
+            });
+      }),
+  };
+}
+
+interface ExportArguments extends FilterArguments {
+  readonly format: string;
+}
+
+function exportCommand({ places, terminal }: Context): CommandModule<object, ExportArguments> {
+  return {
+    command: 'export',
+    describe: 'print records for another program',
+    builder: (yargs) =>
+      filterOptions(yargs)
+        .option('format', {
+          type: 'string',
+          choices: ['jsonl', 'csv'],
+          default: 'jsonl',
+          describe: 'jsonl: the lines as they are, which can be verified; csv: for a spreadsheet',
+        })
+        .example('warder audit export --format csv --since 30d > calls.csv', 'a month, for a spreadsheet'),
+    handler: (args) =>
+      reading(async () => {
+        const matches = matcher(filterOf(args));
+        const csv = args.format === 'csv';
+        let text = csv ? CSV_HEAD : '';
+        for await (const { line, entry } of records(places.audit)) {
+          if (!matches(entry)) continue;
+          text += csv ? csvLine(entry) : `${line}\n`;
+          if (text.length < CHUNK) continue;
+          await write(text);
+          text = '';
+        }
+        await write(text);
+      }),
+  };
+
+  /** A file or a program gets the bytes as they are; a terminal nothing that could move its cursor. */
+  async function write(text: string): Promise<void> {
+    if (text === '') return;
+    if (process.stdout.isTTY) terminal.out(text.trimEnd());
+    else if (!process.stdout.write(text))
+      await new Promise((resolve) => process.stdout.once('drain', resolve));
+  }
+}
+
+function limitOf(n: number): number {
+  if (Number.isSafeInteger(n) && n >= 0) return n === 0 ? Number.POSITIVE_INFINITY : n;
+  throw new WarderError('usage', '-n takes a whole number', { hint: '0 stands for all' });
+}

@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { CommandModule } from 'yargs';
+import { EXIT, WarderError } from '../errors.ts';
+import { writeWhole } from '../os/file.ts';
+import { ownerOf } from '../os/lock.ts';
+import type { Context } from './command.ts';
+import { launchdAgent, type ServiceInput, systemdService, systemdSocket } from './service.ts';
+import { showStatus } from './status.ts';
+import { stop } from './stop.ts';
+
+const SYSTEMCTL_LIMIT = 30_000;
+
+/** `daemon run|start|stop|status|install|uninstall`. */
+export function daemonCommand(context: Context): CommandModule<object, object> {
+  return {
+    command: 'daemon',
+    builder: (yargs) =>
+      yargs
+        // `bin/warder.js` hands it to the daemon's own program, which loads none of this.
+        .command('run', 'run the daemon in the foreground', {}, () => {
+          throw new WarderError('usage', 'daemon run takes no options', { hint: 'say "warder daemon run"' });
+        })
+        .command('start', 'start the daemon if none runs', {}, () => start(context))
+        .command('stop', 'as "warder stop"', {}, () => stop(context))
+        .command('status', 'as "warder status"; exit code 69 if no daemon runs', {}, async () => {
+          if (!(await showStatus(context))) context.exit(EXIT['daemon-unreachable']);
+        })
+        .command('install', 'let the system start the daemon: systemd or launchd', {}, () => install(context))
+        .command('uninstall', 'undo "install"', {}, () => uninstall(context))
+        .demandCommand(1),
+    handler() {},
+  };
+}
+
+async function start({ control, terminal, json }: Context): Promise<void> {
+  await using connection = await control();
+  const { daemon } = await connection.request('status', {});
+  if (json) terminal.json({ pid: daemon.pid, version: daemon.version });
+  else terminal.out(`the daemon runs: its pid is ${daemon.pid}`);
+}
+
+/** A file that the system's starter reads. */
+interface Unit {
+  readonly path: string;
+  text(input: ServiceInput): string;
+}
+
+function units(): Unit[] {
+  if (process.platform === 'darwin') {
+    return [{ path: join(homedir(), 'Library/LaunchAgents/warder.plist'), text: launchdAgent }];
+  }
+  const { XDG_CONFIG_HOME: config } = process.env;
+  const folder = join(config?.startsWith('/') ? config : join(homedir(), '.config'), 'systemd/user');
+  return [
+    { path: join(folder, 'warder.service'), text: systemdService },
+    { path: join(folder, 'warder.socket'), text: systemdSocket },
+  ];
+}
+
+async function install({ places, terminal, json, program }: Context): Promise<void> {
+  const owner = ownerOf(places.lock);
+  if (owner !== undefined) {
+    throw new WarderError('daemon-running', `a daemon runs: its pid is ${owner.pid}`, {
+      hint: 'run "warder stop" first, so that the system can start the next one',
+    });
+  }
+  const { socket, variables } = places;
+  const wrote: string[] = [];
+  for (const { path, text } of units()) {
+    try {
+      writeWhole(path, text({ node: process.execPath, program, socket, variables }));
+    } catch (cause) {
+      throw new WarderError('cannot-write', `cannot write ${path}`, { cause });
+    }
+    wrote.push(path);
+    if (!json) terminal.out(`wrote ${path}`);
+  }
+  const enable =
+    process.platform === 'darwin'
+      ? `launchctl load -w ${wrote[0]}`
+      : 'systemctl --user enable --now warder.socket';
+  const enabled =
+    process.platform === 'linux' &&
+    (await systemctl('daemon-reload')) &&
+    (await systemctl('enable', '--now', 'warder.socket'));
+  if (json) terminal.json({ wrote, enabled, enable });
+  else terminal.out(enabled ? 'enabled: the next session starts the daemon' : `enable it with: ${enable}`);
+}
+
+async function uninstall({ terminal, json }: Context): Promise<void> {
+  const found = units().filter(({ path }) => existsSync(path));
+  if (process.platform === 'linux' && found.length > 0) {
+    await systemctl('disable', '--now', 'warder.socket', 'warder.service');
+  }
+  const removed: string[] = [];
+  for (const { path } of found) {
+    try {
+      rmSync(path);
+    } catch (cause) {
+      throw new WarderError('cannot-write', `cannot remove ${path}`, { cause });
+    }
+    removed.push(path);
+    if (!json) terminal.out(`removed ${path}`);
+  }
+  if (process.platform === 'linux' && found.length > 0) await systemctl('daemon-reload');
+  if (json) terminal.json({ removed });
+  else if (removed.length === 0) terminal.out('nothing is installed');
+}
+
+/** Whether `systemctl --user` did as it was told; `false` also where there is none, or no user's manager. */
+async function systemctl(...words: string[]): Promise<boolean> {
+  try {
+    await promisify(execFile)('systemctl', ['--user', ...words], { timeout: SYSTEMCTL_LIMIT });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,183 @@
+// `doctor` looks at everything that a session needs, in the order in which it needs it, and says of each
+// finding how to mend it. What only the daemon can see (the store, who connects) it is asked for; so doctor
+// starts one, which is a check as well.
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CommandModule } from 'yargs';
+import { WarderError } from '../errors.ts';
+import { verifyFolder, verifySocket } from '../os/socket.ts';
+import type { Check } from '../wire/control.ts';
+import type { Places } from '../wire/places.ts';
+import type { Context } from './command.ts';
+
+/** The oldest Node that Warder runs on: `engines` in package.json. */
+const NODE = [22, 22] as const;
+/** Folders below a state folder that are looked into, and files that one finding names. */
+const DEPTH = 3;
+const NAMED = 5;
+
+export function doctorCommand(context: Context): CommandModule<object, object> {
+  return {
+    command: 'doctor',
+    builder: (yargs) => yargs.example('warder doctor --json', 'exit code 1 if a check fails'),
+    handler: () => doctor(context),
+  };
+}
+
+async function doctor(context: Context): Promise<void> {
+  const { places, terminal, json } = context;
+  const checks = [
+    node(process.versions.node),
+    ...files(places, process.getuid?.() ?? -1),
+    await settings(places),
+    ...(await profiles(places)),
+    ...(await daemon(context)),
+    await audit(places),
+  ];
+  const ok = checks.every(({ state }) => state !== 'fail');
+  if (!ok) context.exit(1);
+  if (json) {
+    terminal.json({ ok, checks });
+    return;
+  }
+  const style = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
+  for (const { name, state, detail, hint } of checks) {
+    terminal.out(`${terminal.paint(style[state], state.padEnd(4))}  ${name}: ${detail}`);
+    if (hint !== undefined) terminal.out(`      ${hint}`);
+  }
+}
+
+function node(version: string): Check {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const current = major > NODE[0] || (major === NODE[0] && minor >= NODE[1]);
+  const detail = `${version} at ${process.execPath}`;
+  if (current) return { name: 'node', state: 'ok', detail };
+  return { name: 'node', state: 'fail', detail, hint: `install Node ${NODE.join('.')} or later` };
+}
+
+/** Folders and files must be the user's own, and closed to all others. */
+function files(places: Places, uid: number): Check[] {
+  const { config, state, run, socket } = places;
+  const checks: Check[] = [];
+  // Others may read settings and profiles, which hold no secret, but must not write them.
+  for (const [name, root, mask] of [
+    ['settings and profiles', config, 0o022],
+    ['state', state, 0o077],
+    ['run', run, 0o077],
+  ] as const) {
+    const open = lookInto(root, uid, mask, DEPTH);
+    const [first] = open;
+    if (first === undefined) {
+      checks.push({ name, state: 'ok', detail: `${root} is closed to others` });
+      continue;
+    }
+    const more = open.length > NAMED ? ` and ${open.length - NAMED} more` : '';
+    checks.push({
+      name,
+      state: 'fail',
+      detail: `others have a hand on ${open.slice(0, NAMED).join(', ')}${more}`,
+      hint: `run "chown -R ${uid} ${root}" and "chmod -R ${mask === 0o022 ? 'go-w' : 'go='} ${root}"`,
+    });
+  }
+  checks.push(
+    attempt('socket', () => {
+      const folder = socket.slice(0, socket.lastIndexOf('/'));
+      const there = verifyFolder(folder, uid) && verifySocket(socket, uid);
+      return there ? `${socket} is yours alone` : `${socket} comes with the daemon`;
+    }),
+  );
+  return checks;
+}
+
+/** Paths below `path`, itself included, that belong to another user or have a mode that `mask` forbids. */
+function lookInto(path: string, uid: number, mask: number, depth: number): string[] {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return [];
+  // A link has no mode of its own; what it leads to is checked where it is read.
+  const open = stats.uid !== uid || (!stats.isSymbolicLink() && (stats.mode & mask) !== 0);
+  const found = open ? [path] : [];
+  if (!stats.isDirectory() || depth === 0) return found;
+  try {
+    for (const name of readdirSync(path)) found.push(...lookInto(join(path, name), uid, mask, depth - 1));
+  } catch {
+    return [...found, path];
+  }
+  return found;
+}
+
+async function settings(places: Places): Promise<Check> {
+  const { loadSettings, settingsPath } = await import('../profile/settings.ts');
+  return attempt('settings', () => {
+    loadSettings(places);
+    return settingsPath(places);
+  });
+}
+
+async function profiles(places: Places): Promise<Check[]> {
+  const { listProfiles, loadProfile } = await import('../profile/load.ts');
+  const { names, strays } = listProfiles(places);
+  const checks = names
+    .map((name) => attempt(`profile ${name}`, () => loadProfile(places, name).file))
+    .filter(({ state }) => state !== 'ok');
+  for (const [name, detail] of strays)
+    checks.push({ name: `file ${name}`, state: 'warn', detail, hint: 'rename it' });
+  if (checks.length === 0) return [{ name: 'profiles', state: 'ok', detail: `${names.length}, all sound` }];
+  return checks;
+}
+
+/** Whether a daemon is to be had, and what it finds. */
+async function daemon(context: Context): Promise<Check[]> {
+  try {
+    await using control = await context.control();
+    const { daemon } = await control.request('status', {});
+    const { checks } = await control.request('doctor', {});
+    const detail = `runs: pid ${daemon.pid}, version ${daemon.version}`;
+    const own: Check =
+      daemon.version === context.version
+        ? { name: 'daemon', state: 'ok', detail }
+        : {
+            name: 'daemon',
+            state: 'warn',
+            detail: `${detail}; this program is version ${context.version}`,
+            hint: 'run "warder stop": the next start takes the daemon of this program',
+          };
+    return [own, ...checks];
+  } catch (error) {
+    return [failed('daemon', error)];
+  }
+}
+
+async function audit({ audit, state }: Places): Promise<Check> {
+  const name = 'audit log';
+  try {
+    if (lstatSync(audit, { throwIfNoEntry: false }) === undefined) {
+      return { name, state: 'ok', detail: 'none yet' };
+    }
+    const { verify } = await import('../audit/verify.ts');
+    const { ok, records, problems } = await verify({ path: audit, state });
+    if (ok) return { name, state: 'ok', detail: `${records} records, nothing altered` };
+    const [first] = problems;
+    return {
+      name,
+      state: 'fail',
+      detail: first?.detail ?? 'altered',
+      hint: 'run "warder audit verify" for all that is wrong; keep a copy of the log before anything else',
+    };
+  } catch (error) {
+    return failed(name, error);
+  }
+}
+
+function attempt(name: string, look: () => string): Check {
+  try {
+    return { name, state: 'ok', detail: look() };
+  } catch (error) {
+    return failed(name, error);
+  }
+}
+
+function failed(name: string, error: unknown): Check {
+  const { message, hint } =
+    error instanceof WarderError ? error : new WarderError('daemon-internal', String(error));
+  return { name, state: 'fail', detail: message, ...(hint !== undefined && { hint }) };
+}

@@ -1,0 +1,41 @@
+// Which credentials have a value, as far as the daemon can tell.
+import { WarderError } from '../errors.ts';
+import type { ProfileCredential } from '../profile/format.ts';
+import type { Result } from '../wire/control.ts';
+import type { Context } from './command.ts';
+
+/**
+ * `command`: asked for at each start. `unusable`: there, but not as it was set. `unknown`: the daemon or the
+ * store cannot be asked now.
+ */
+export type CredentialState = 'set' | 'missing' | 'command' | 'unusable' | 'unknown';
+
+/** What is known of the stores. */
+export interface Known {
+  state(credential: ProfileCredential): CredentialState;
+  /** Why nothing is known, where it is not. */
+  readonly problem: WarderError | undefined;
+}
+
+/** Asks the daemon for the credentials that it keeps; starts one if none runs. */
+export async function knownCredentials(context: Context): Promise<Known> {
+  let kept: Result<'credential.list'>['credentials'] | undefined;
+  let problem: WarderError | undefined;
+  try {
+    await using control = await context.control();
+    kept = (await control.request('credential.list', {})).credentials;
+  } catch (error) {
+    if (!(error instanceof WarderError)) throw error;
+    problem = error;
+  }
+  return {
+    problem,
+    state({ from, name }) {
+      if (typeof from === 'object') return 'command';
+      if (kept === undefined) return 'unknown';
+      const found = kept.find((one) => one.name === name && (from === 'store' || one.store === from));
+      if (found === undefined) return 'missing';
+      return found.problem === undefined ? 'set' : 'unusable';
+    },
+  };
+}

@@ -1,0 +1,121 @@
+// warder list: all profiles, one a line.
+import type { CommandModule } from 'yargs';
+import { WarderError } from '../errors.ts';
+import { type Profile, type ProfilePolicy, type Server, unsupported } from '../profile/format.ts';
+import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
+import type { Context } from './command.ts';
+import { type Known, knownCredentials } from './known.ts';
+
+export function listCommand(context: Context): CommandModule<object, object> {
+  return {
+    command: 'list',
+    describe: 'list the profiles',
+    builder: (yargs) => yargs.example('warder list --json', 'as one JSON array'),
+    handler: () => list(context),
+  };
+}
+
+async function list(context: Context): Promise<void> {
+  const { places, terminal, json } = context;
+  const { names, strays } = listProfiles(places);
+  const read = names.map((name) => ({ name, found: attempt(() => loadProfile(places, name)) }));
+  const keeps = read.some(
+    ({ found }) => !(found instanceof WarderError) && found.profile.credentials.length > 0,
+  );
+  // A daemon is worth starting only where there is something to ask it.
+  const known = keeps ? await knownCredentials(context) : undefined;
+
+  if (json) {
+    terminal.json(read.map(({ name, found }) => entry(name, found, known)));
+    return;
+  }
+  if (read.length === 0) terminal.out('there are no profiles; "warder add" makes one');
+  else
+    terminal.table(
+      read.map(({ name, found }) => row(name, found, known)),
+      HEAD,
+    );
+  for (const { found } of read) if (found instanceof WarderError) terminal.err(`\n${found.message}`);
+  for (const stray of strays.values()) terminal.err(`\n${stray}`);
+  if (known?.problem !== undefined)
+    terminal.err(`\nwhich credentials are set is not known: ${known.problem.message}`);
+}
+
+const HEAD = ['NAME', 'STATE', 'CREDENTIALS', 'TOOLS', 'SANDBOX', 'SERVER', 'DESCRIPTION'];
+
+function row(name: string, found: Loaded | WarderError, known: Known | undefined): string[] {
+  if (found instanceof WarderError) return [name, 'broken', '', '', '', '', ''];
+  const { profile } = found;
+  const { state, credentials, sandbox } = entry(name, found, known);
+  const have = credentials.filter((one) => one.state === 'set' || one.state === 'command').length;
+  const unknown = credentials.some((one) => one.state === 'unknown');
+  return [
+    name,
+    state,
+    credentials.length === 0 ? '-' : `${unknown ? '?' : have} of ${credentials.length}`,
+    policyLine(profile.policy),
+    sandbox,
+    serverLine(profile.server),
+    profile.description ?? '',
+  ];
+}
+
+function entry(name: string, found: Loaded | WarderError, known: Known | undefined) {
+  if (found instanceof WarderError) {
+    return { name, state: 'broken', error: found.message, credentials: [], sandbox: '' } as const;
+  }
+  const { profile, file } = found;
+  return {
+    name,
+    state: unsupported(profile).length === 0 ? 'ok' : 'unsupported',
+    file,
+    description: profile.description,
+    server: profile.server,
+    credentials: profile.credentials.map((credential) => ({
+      variable: credential.variable,
+      name: credential.name,
+      deliver: credential.deliver,
+      state: known?.state(credential) ?? 'unknown',
+    })),
+    policy: profile.policy,
+    sandbox: sandboxWord(profile),
+  } as const;
+}
+
+/** `off` was said aloud; `none` is what a profile gets that says nothing. */
+export function sandboxWord({ sandbox }: Profile): 'off' | 'on' | 'none' {
+  if (sandbox === undefined) return 'none';
+  return sandbox.off ? 'off' : 'on';
+}
+
+/** A server on one line. */
+export function serverLine(server: Server): string {
+  if (server.kind === 'url') return server.url;
+  const words = [server.kind === 'package' ? server.package : server.command, ...server.args];
+  return words.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
+}
+
+/** A policy on one line: `ask, 3 allowed, 1 denied`. */
+export function policyLine({ default: otherwise, tools }: ProfilePolicy): string {
+  const rules = Object.values(tools);
+  const counts = [
+    ['allowed', rules.filter((rule) => rule === 'allow').length],
+    ['asked', rules.filter((rule) => rule === 'ask').length],
+    ['denied', rules.filter((rule) => rule === 'deny').length],
+    ['by arguments', rules.filter((rule) => typeof rule === 'object').length],
+  ] as const;
+  return [
+    otherwise,
+    ...counts.filter(([, count]) => count > 0).map(([word, count]) => `${count} ${word}`),
+  ].join(', ');
+}
+
+/** A value, or the WarderError that stood in its way. */
+export function attempt<T>(get: () => T): T | WarderError {
+  try {
+    return get();
+  } catch (error) {
+    if (error instanceof WarderError) return error;
+    throw error;
+  }
+}

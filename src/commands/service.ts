@@ -1,0 +1,96 @@
+// The files that let the system start the daemon: for systemd a user service and the socket that wakes it, for
+// launchd an agent that starts it at login. Pure text; `daemon install` writes it.
+//
+// What hardens a service elsewhere is left out where it would break what the servers run in: seccomp filters
+// and NoNewPrivileges stop a setuid bubblewrap, and the Protect… settings mask parts of /proc, after which the
+// kernel lets no sandbox mount a /proc of its own.
+
+/** What the files name. */
+export interface ServiceInput {
+  /** Absolute paths: the node that runs Warder, and its program. */
+  readonly node: string;
+  readonly program: string;
+  readonly socket: string;
+  /** Variables without which the daemon would look elsewhere. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** `warder.service`, systemd.service(5). */
+export function systemdService({ node, program, variables }: ServiceInput): string {
+  const command = [node, program, 'daemon', 'run'].map((word) => quoted(word).replaceAll('$', '$$$$'));
+  const environment = Object.entries(variables).map(
+    ([name, value]) => `Environment=${quoted(`${name}=${value}`)}\n`,
+  );
+  return `[Unit]
+Description=Warder, which keeps the keys of MCP servers
+Requires=warder.socket
+After=warder.socket
+
+[Service]
+Type=exec
+ExecStart=${command.join(' ')}
+${environment.join('')}UMask=0077
+LimitCORE=0
+KeyringMode=private
+# The daemon ends its servers itself; one that runs out of memory does not take the daemon with it.
+KillMode=mixed
+TimeoutStopSec=30
+OOMPolicy=continue
+Restart=on-failure
+`;
+}
+
+/** `warder.socket`, systemd.socket(5). */
+export function systemdSocket({ socket }: ServiceInput): string {
+  return `[Unit]
+Description=Warder's socket
+
+[Socket]
+ListenStream=${socket.replaceAll('%', '%%')}
+SocketMode=0600
+DirectoryMode=0700
+RemoveOnStop=yes
+
+[Install]
+WantedBy=sockets.target
+`;
+}
+
+/** `warder.plist`, launchd.plist(5). */
+export function launchdAgent({ node, program, variables }: ServiceInput): string {
+  const text = (value: string): string => `<string>${escaped(value)}</string>`;
+  const environment = Object.entries(variables).map(
+    ([name, value]) => `    <key>${escaped(name)}</key>${text(value)}\n`,
+  );
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+  <key>Label</key><string>warder</string>
+  <key>ProgramArguments</key>
+  <array>
+    ${[node, program, 'daemon', 'run'].map(text).join('\n    ')}
+  </array>
+  <key>EnvironmentVariables</key>
+  <dict>
+${environment.join('')}  </dict>
+  <key>RunAtLoad</key><true/>
+  <key>ProcessType</key><string>Background</string>
+  <key>Umask</key><integer>63</integer>
+  <key>HardResourceLimits</key>
+  <dict>
+    <key>Core</key><integer>0</integer>
+  </dict>
+</dict>
+</plist>
+`;
+}
+
+/** A word of a systemd setting, with nothing in it left to expand but "$". */
+function quoted(word: string): string {
+  return `"${word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

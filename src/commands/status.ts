@@ -1,0 +1,108 @@
+import type { CommandModule } from 'yargs';
+import { WarderError } from '../errors.ts';
+import { ownerOf } from '../os/lock.ts';
+import type { Result } from '../wire/control.ts';
+import type { Context } from './command.ts';
+import type { Terminal } from './terminal.ts';
+
+type Status = Result<'status'>;
+
+/** `status`: what the daemon has and does. It starts none: that none runs is an answer too, and no error. */
+export function statusCommand(context: Context): CommandModule<object, object> {
+  return {
+    command: 'status',
+    builder: (yargs) => yargs.example('warder status --json', 'for a program'),
+    handler: async () => void (await showStatus(context)),
+  };
+}
+
+/** Shows the status. Returns whether a daemon runs. With `--json` and no daemon: `{"daemon": null}`. */
+export async function showStatus(context: Context): Promise<boolean> {
+  const { terminal, json } = context;
+  const status = await ask(context);
+  if (json) terminal.json(status ?? { daemon: null });
+  else if (status === undefined) terminal.out('no daemon runs: it starts with the next session');
+  else draw(terminal, status, context.version);
+  return status !== undefined;
+}
+
+async function ask(context: Context): Promise<Status | undefined> {
+  try {
+    await using control = await context.control({ start: false });
+    return await control.request('status', {});
+  } catch (error) {
+    const none = error instanceof WarderError && error.code === 'daemon-unreachable';
+    if (none && ownerOf(context.places.lock) === undefined) return undefined;
+    throw error;
+  }
+}
+
+function draw(
+  terminal: Terminal,
+  { daemon, store, audit, profiles, sessions }: Status,
+  version: string,
+): void {
+  const broken = profiles.filter((profile) => profile.broken !== undefined);
+  const detail = (text: string | undefined): string => (text === undefined ? '' : `: ${text}`);
+  const lines: [string, string][] = [
+    [
+      'daemon',
+      `pid ${daemon.pid}, version ${daemon.version}, up ${duration(daemon.uptime)}, ${mebibytes(daemon.memory)}`,
+    ],
+    [
+      'peers',
+      daemon.peer === 'folder permissions'
+        ? "kept out by the folder's permissions alone"
+        : `checked by ${daemon.peer}`,
+    ],
+    ['store', `${store.kind ?? 'none'}, ${store.state}${detail(store.detail)}`],
+    ['audit', `${audit.seq} records, ${audit.signed ? 'signed' : 'not signed'}${detail(audit.detail)}`],
+    [
+      'profiles',
+      `${profiles.length}${broken.length === 0 ? '' : `, ${terminal.paint('red', `${broken.length} broken`)}`}`,
+    ],
+    ['sessions', String(sessions.length)],
+  ];
+  terminal.table(lines.map(([name, value]) => [terminal.paint('bold', name), value]));
+  if (daemon.version !== version) {
+    terminal.out(`\nthis program is version ${version}: "warder stop" lets the next start take it`);
+  }
+  for (const { broken: reason } of broken) terminal.out(`\n${reason}`);
+  if (sessions.length === 0) return;
+  terminal.out('');
+  terminal.table(
+    sessions.map(({ id, profile, host, server, since, calls, inflight, layers }) => [
+      id,
+      profile,
+      `${host.exe?.split('/').at(-1) ?? '?'} (${host.pid})`,
+      String(server.pid ?? '-'),
+      since,
+      String(calls),
+      String(inflight),
+      layers.join(', '),
+    ]),
+    ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'LAYERS'],
+  );
+}
+
+/** Milliseconds as `3d 4h`, `2h 5m`, `3m 20s` or `7s`. */
+function duration(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return '0s';
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count}${unit}`)
+    .join(' ');
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`;
+}

@@ -1,0 +1,60 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CommandModule } from 'yargs';
+import { WarderError } from '../errors.ts';
+import { ownerOf } from '../os/lock.ts';
+import type { Context, Control } from './command.ts';
+
+/** How long a daemon may take to answer before it is told by signal, and to end. Milliseconds. */
+const ANSWER = 5000;
+const END = 25_000;
+
+/** `stop`: ends all sessions and the daemon, and waits until it is gone. None running is the end reached. */
+export function stopCommand(context: Context): CommandModule<object, object> {
+  return {
+    command: 'stop',
+    builder: (yargs) =>
+      yargs.example('warder stop', 'servers get the end of their input, then SIGTERM, then SIGKILL'),
+    handler: () => stop(context),
+  };
+}
+
+/** Stops the daemon. Throws `daemon-unreachable` if it does not end. */
+export async function stop(context: Context): Promise<void> {
+  const { places, terminal, json } = context;
+  const owner = ownerOf(places.lock);
+  if (owner === undefined) {
+    if (json) terminal.json({ stopped: null, sessions: 0 });
+    else terminal.out('no daemon runs');
+    return;
+  }
+  let sessions = 0;
+  try {
+    await using control = await context.control({ start: false });
+    sessions = await ask(control);
+    if (!json && sessions > 0)
+      terminal.err(`ending ${sessions} ${sessions === 1 ? 'session' : 'sessions'} …`);
+    await Promise.race([control.closed, delay(END, undefined, { ref: false })]);
+  } catch (error) {
+    if (!(error instanceof WarderError)) throw error;
+    // Another version, or it hangs: it can still be told by signal. The lock says who it is, and that it lives.
+    if (ownerOf(places.lock)?.born === owner.born) process.kill(owner.pid, 'SIGTERM');
+  }
+  const deadline = performance.now() + END;
+  while (ownerOf(places.lock)?.born === owner.born) {
+    if (performance.now() > deadline) {
+      throw new WarderError('daemon-unreachable', `the daemon does not end: its pid is ${owner.pid}`, {
+        hint: `run "kill -9 ${owner.pid}": no server outlives it`,
+      });
+    }
+    await delay(50);
+  }
+  if (json) terminal.json({ stopped: owner.pid, sessions });
+  else terminal.out('stopped');
+}
+
+async function ask(control: Control): Promise<number> {
+  const silent = delay(ANSWER, undefined, { ref: false }).then(() => {
+    throw new WarderError('daemon-unreachable', 'the daemon does not answer');
+  });
+  return (await Promise.race([control.request('stop', {}), silent])).sessions;
+}

@@ -1,0 +1,44 @@
+// Checks what a client says first. Wire versions are told apart before all else, so that the two sides of an
+// upgrade get a sentence about versions and not about members.
+import * as z from 'zod';
+import { WarderError } from '../errors.ts';
+import { checkName } from '../profile/format.ts';
+import { WIRE_VERSION } from '../wire/frame.ts';
+import type { Hello } from '../wire/hello.ts';
+
+/** The longest HELLO, in bytes. */
+export const HELLO_LIMIT = 64 * 1024;
+
+const hello = z.discriminatedUnion('kind', [
+  z.strictObject({
+    wire: z.literal(WIRE_VERSION),
+    kind: z.literal('run'),
+    profile: z.string().max(4096),
+    pid: z.int().positive(),
+    cwd: z.string().max(4096),
+  }),
+  z.strictObject({ wire: z.literal(WIRE_VERSION), kind: z.literal('control') }),
+]);
+
+/** Reads a HELLO. Throws `wire-malformed`, `daemon-version`, `name-invalid`. */
+export function parseHello(payload: Buffer): Hello {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
+  } catch (cause) {
+    throw new WarderError('wire-malformed', 'the greeting is no JSON', { cause });
+  }
+  const { wire } = z.looseObject({ wire: z.unknown() }).catch({ wire: undefined }).parse(value);
+  if (Number.isInteger(wire) && wire !== WIRE_VERSION) {
+    throw new WarderError(
+      'daemon-version',
+      `the daemon speaks version ${WIRE_VERSION} of the wire, and this program version ${wire}`,
+      { hint: 'run "warder stop": the next start takes the daemon of this program' },
+    );
+  }
+  const parsed = hello.safeParse(value);
+  if (!parsed.success) throw new WarderError('wire-malformed', 'the greeting is not as it must be');
+  const greeting: Hello = parsed.data;
+  if (greeting.kind === 'run') checkName(greeting.profile);
+  return greeting;
+}

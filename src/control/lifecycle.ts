@@ -1,0 +1,285 @@
+// A daemon's life: the lock before all else, then the socket, then the rooms, and the way back in reverse. One
+// that finds another running says so and leaves at once, before it has loaded anything heavy: ten launchers
+// may have started ten.
+import { chmodSync, rmSync, writeSync } from 'node:fs';
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { homedir } from 'node:os';
+import { dirname } from 'node:path';
+import { WarderError } from '../errors.ts';
+import type { Clock } from '../os/clock.ts';
+import { connect } from '../os/connect.ts';
+import { closeInherited } from '../os/inherited.ts';
+import { type Held, takeLock } from '../os/lock.ts';
+import type { Log } from '../os/log.ts';
+import { openFolder } from '../os/socket.ts';
+import type { Settings } from '../profile/settings.ts';
+import type { Check, Handlers, Result } from '../wire/control.ts';
+import type { Refusal } from '../wire/hello.ts';
+import { type Places, places as placesOf } from '../wire/places.ts';
+import type { Server, ServerParts } from './server.ts';
+
+/** What the daemon hands to the rooms. */
+export interface Base {
+  readonly places: Places;
+  readonly settings: Settings;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly uid: number;
+  readonly version: string;
+  /** Every line of the daemon's log passes all of these. Sessions add one for their secrets, and take it away. */
+  readonly redactions: Set<(line: string) => string>;
+}
+
+/** What the rooms, joined, give to the daemon. Disposing ends all that they hold; sessions have ended by then. */
+export interface Rooms extends AsyncDisposable {
+  openSession: ServerParts['openSession'];
+  readonly handlers: Omit<Handlers, 'status' | 'stop' | 'doctor'>;
+  /** What `status` shows beside the daemon itself. */
+  status(): Promise<Omit<Result<'status'>, 'daemon'>>;
+  /** What `doctor` finds in the rooms. */
+  checks(): Promise<Check[]>;
+}
+
+/** A stop that takes longer is cut off. Milliseconds. */
+const STOP_LIMIT = 20_000;
+/** How long a daemon that was idle looks whether somebody connected just as it turned to go. Milliseconds. */
+const LINGER = 50;
+/** How long a daemon that was started by its socket waits for one that is going. Milliseconds. */
+const LOCK_PATIENCE = 10_000;
+/** The first descriptor that systemd hands over. */
+const ACTIVATED = 3;
+
+/**
+ * Runs the daemon until it is told to stop or has been idle. Ends the process. `argv` is what follows
+ * `daemon run`: with `--report` the one word `ready` or `running`, or a refusal as JSON, goes to stdout.
+ */
+export async function runDaemon(
+  argv: readonly string[],
+  version: string,
+  openRooms: (base: Base) => Promise<Rooms>,
+): Promise<never> {
+  process.umask(0o077);
+  const report = argv.includes('--report');
+  let code: number;
+  try {
+    code = await live(report, version, openRooms);
+  } catch (error) {
+    tellFailure(report, error);
+    code = error instanceof WarderError ? error.exit : 70;
+  }
+  process.exit(code);
+}
+
+/** From the lock to the end of all that was opened. Returns the exit code. */
+async function live(
+  report: boolean,
+  version: string,
+  openRooms: (base: Base) => Promise<Rooms>,
+): Promise<number> {
+  const { env, platform } = process;
+  const uid = process.getuid?.() ?? -1;
+  const places = placesOf({ platform, env, home: env.HOME ?? homedir(), uid });
+  const activated = env.LISTEN_PID === String(process.pid) && Number(env.LISTEN_FDS) > 0;
+  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
+  closeInherited(activated ? ACTIVATED + 1 : ACTIVATED);
+  for (const folder of [places.state, places.run, dirname(places.socket)]) openFolder(folder, uid);
+
+  using _lock = await lockFor(places, activated ? LOCK_PATIENCE : 0);
+  if (!activated && (await answers(places, uid))) throw running('another program listens on its socket');
+
+  const [{ loadSettings }, { openLog }, { openLibc }, { clock }, { Server }] = await Promise.all([
+    import('../profile/settings.ts'),
+    import('../os/log.ts'),
+    import('../os/libc.ts'),
+    import('../os/clock.ts'),
+    import('./server.ts'),
+  ]);
+  const settings = loadSettings(places);
+  const redactions = new Set<(line: string) => string>();
+  const redact = (line: string): string => {
+    let clean = line;
+    for (const redaction of redactions) clean = redaction(clean);
+    return clean;
+  };
+  using log = openLog(places.log, { ...settings.daemon.log, redact });
+  const { peer, forbidDumps } = await openLibc(platform);
+  const undumpable = forbidDumps();
+  const started = clock.now();
+  const since = clock.monotonic();
+  await using rooms = await openRooms({ places, settings, log, clock, uid, version, redactions });
+
+  const over = Promise.withResolvers<number>();
+  let stopping = false;
+  let idle: NodeJS.Timeout | undefined;
+  const server: Server = new Server({
+    uid,
+    peer,
+    log,
+    openSession: (request, host) => rooms.openSession(request, host),
+    handlers: {
+      ...rooms.handlers,
+      status: async () => ({
+        daemon: {
+          pid: process.pid,
+          version,
+          started: new Date(started).toISOString(),
+          uptime: Math.round(clock.monotonic() - since),
+          memory: process.memoryUsage.rss(),
+          peer: peer.kind,
+        },
+        ...(await rooms.status()),
+      }),
+      stop() {
+        setImmediate(stop, 'asked to', 0);
+        return { pid: process.pid, sessions: server.sessions };
+      },
+      doctor: async () => ({
+        checks: [...ownChecks(peer.kind, undumpable, log.dropped), ...(await rooms.checks())],
+      }),
+    },
+    onBusy: () => clearTimeout(idle),
+    onQuiet() {
+      clearTimeout(idle);
+      if (!stopping) idle = setTimeout(leave, settings.daemon.idle);
+    },
+  });
+
+  let listener = await listen(places, activated, (socket) => server.accept(socket));
+
+  /** Ends everything, once: no new connections, the sessions with their servers, then what `live` opened. */
+  async function stop(reason: string, code: number): Promise<void> {
+    if (stopping) return;
+    stopping = true;
+    clearTimeout(idle);
+    log.info({ reason, sessions: server.sessions }, 'daemon stops');
+    setTimeout(() => {
+      log.error({}, 'daemon did not stop in time');
+      process.exit(70);
+    }, STOP_LIMIT).unref();
+    listener.close();
+    await server.stop();
+    await server.close();
+    over.resolve(code);
+  }
+
+  /** Goes, unless somebody connects at that very moment: the path goes first, and who has found it is served. */
+  async function leave(): Promise<void> {
+    if (!activated) {
+      rmSync(places.socket, { force: true });
+      await new Promise((resolve) => setTimeout(resolve, LINGER));
+      if (stopping) return;
+      if (server.busy) {
+        listener.close();
+        listener = await listen(places, activated, (socket) => server.accept(socket));
+        return;
+      }
+    }
+    await stop('idle', 0);
+  }
+
+  process.on('uncaughtException', (error) => {
+    log.error({ error: error.stack ?? error.message }, 'fault');
+    void stop('a fault', 70);
+  });
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => void stop(signal, 0));
+
+  log.info({ version, peer: peer.kind, activated }, 'daemon ready');
+  tellReady(report);
+  if (!server.busy) idle = setTimeout(leave, settings.daemon.idle);
+  return await over.promise;
+}
+
+/** The lock, waited for up to `patience` milliseconds. Throws `daemon-running`. */
+async function lockFor(places: Places, patience: number): Promise<Held> {
+  const deadline = performance.now() + patience;
+  for (;;) {
+    const lock = takeLock(places.lock);
+    if ('owner' in lock) return lock;
+    if (performance.now() >= deadline) throw running(`its pid is ${lock.pid}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Whether somebody listens on the daemon's socket though we have the lock: systemd, for its own daemon. */
+async function answers(places: Places, uid: number): Promise<boolean> {
+  try {
+    (await connect({ places, uid, env: {} })).destroy();
+    return true;
+  } catch (error) {
+    if (error instanceof WarderError && error.code === 'daemon-unreachable') return false;
+    throw error;
+  }
+}
+
+/** Listens on systemd's descriptor, or on the path, where by now only a dead daemon's socket can be. */
+async function listen(
+  { socket: path }: Places,
+  activated: boolean,
+  accept: (socket: Socket) => void,
+): Promise<NetServer> {
+  const listener = createServer(accept);
+  if (!activated) rmSync(path, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    listener.once('error', reject);
+    listener.listen(activated ? { fd: ACTIVATED } : { path }, resolve);
+  });
+  if (!activated) chmodSync(path, 0o600);
+  return listener;
+}
+
+function running(detail: string): WarderError {
+  return new WarderError('daemon-running', `a daemon runs already: ${detail}`, {
+    hint: 'run "warder stop" first',
+  });
+}
+
+/** What `doctor` finds in the daemon itself. */
+function ownChecks(peer: Result<'status'>['daemon']['peer'], undumpable: boolean, dropped: number): Check[] {
+  const koffi = 'install Warder with its optional dependency koffi';
+  return [
+    peer === 'folder permissions'
+      ? {
+          name: 'peer',
+          state: 'warn',
+          detail: 'only the permissions of its folder guard the socket',
+          hint: koffi,
+        }
+      : { name: 'peer', state: 'ok', detail: `who connects is checked: ${peer}` },
+    undumpable
+      ? { name: 'core dumps', state: 'ok', detail: 'off' }
+      : { name: 'core dumps', state: 'warn', detail: 'the system may still write one', hint: koffi },
+    dropped === 0
+      ? { name: 'log', state: 'ok', detail: 'written' }
+      : {
+          name: 'log',
+          state: 'warn',
+          detail: `${dropped} lines could not be written`,
+          hint: 'make room on the disk',
+        },
+  ];
+}
+
+function tellReady(report: boolean): void {
+  say(1, report ? 'ready' : `warder: the daemon is ready (pid ${process.pid})`);
+}
+
+function tellFailure(report: boolean, error: unknown): void {
+  const { code, message, hint, exit } =
+    error instanceof WarderError
+      ? error
+      : new WarderError('daemon-internal', 'the daemon cannot start', { hint: String(error) });
+  if (!report) {
+    say(2, `warder: error: ${message}${hint === undefined ? '' : `\nwarder: hint: ${hint}`}`);
+    return;
+  }
+  const refusal: Refusal = { code, message, exit, ...(hint !== undefined && { hint }) };
+  say(1, code === 'daemon-running' ? 'running' : JSON.stringify(refusal));
+}
+
+function say(descriptor: 1 | 2, line: string): void {
+  try {
+    writeSync(descriptor, `${line}\n`);
+  } catch {
+    // Nobody listens.
+  }
+}

@@ -1,0 +1,249 @@
+// Whoever connects is looked at in a fixed order: the kernel's word on who it is, a greeting in time and of
+// bounded length, its shape, and only then what it asks for. A connection that breaks the wire is closed, and
+// no other is touched. Everything a client sends is validated; none of it is a command line.
+import type { Socket } from 'node:net';
+import * as z from 'zod';
+import { WarderError } from '../errors.ts';
+import type { PeerCheck } from '../os/libc.ts';
+import type { Log } from '../os/log.ts';
+import { chainAbove } from '../os/proc.ts';
+import { control, type Handlers, type Verb } from '../wire/control.ts';
+import { Frame, FrameDecoder, type FrameListener, writeJson } from '../wire/frame.ts';
+import type { HostProcess, Refusal } from '../wire/hello.ts';
+import { HELLO_LIMIT, parseHello } from './hello.ts';
+import { type Host, SocketHost } from './host.ts';
+
+/** What a launcher asks for, and who started it. */
+export interface SessionRequest {
+  readonly profile: string;
+  readonly host: { readonly chain: readonly HostProcess[]; readonly cwd: string };
+}
+
+/** What a server works with. */
+export interface ServerParts {
+  readonly uid: number;
+  readonly peer: PeerCheck;
+  readonly log: Log;
+  readonly handlers: Handlers;
+  /**
+   * Opens a session and settles when it is over and its server gone. What it throws is told to the launcher: a
+   * WarderError whole, anything else as `daemon-internal`.
+   */
+  openSession(request: SessionRequest, host: Host): Promise<void>;
+  /** Called when the last connection and the last session have ended. */
+  onQuiet(): void;
+  /** Called when somebody connects while all is quiet. */
+  onBusy(): void;
+  /** How long a client has for its greeting, in milliseconds. */
+  readonly patience?: number;
+}
+
+const PATIENCE = 5000;
+/** How long a client has to read its last bytes. Milliseconds. */
+const FAREWELL = 1000;
+/** The longest request, in bytes: it may hold a credential's value. */
+const REQUEST_LIMIT = 8 * 1024 * 1024;
+
+const request = z.strictObject({ id: z.int(), verb: z.string(), params: z.unknown() });
+
+/** Serves launchers and the command line. */
+export class Server {
+  readonly #parts: ServerParts;
+  readonly #sockets = new Set<Socket>();
+  readonly #sessions = new Map<SocketHost, Promise<void>>();
+  #stopping = false;
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+  }
+
+  /** Sessions that are open or being opened. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Whether anybody is connected or any session still ends. */
+  get busy(): boolean {
+    return this.#sockets.size > 0 || this.#sessions.size > 0;
+  }
+
+  /** Serves a connection until it ends. */
+  accept(socket: Socket): void {
+    const { uid, peer, log, patience = PATIENCE } = this.#parts;
+    socket.on('error', (error) => log.debug({ error: error.message }, 'connection failed'));
+    const from = peer.who(socket);
+    if (from !== undefined && from.uid !== uid) {
+      log.warn({ uid: from.uid }, 'connection of another user dropped');
+      socket.destroy();
+      return;
+    }
+    if (!this.busy) this.#parts.onBusy();
+    this.#sockets.add(socket);
+    const timer = setTimeout(() => {
+      log.warn({}, 'connection without a greeting dropped');
+      socket.destroy();
+    }, patience);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      this.#sockets.delete(socket);
+      this.#quiet();
+    });
+
+    let stage: FrameListener = {
+      bytes: (type) => {
+        throw new WarderError('wire-malformed', `frame of type ${type} before the greeting`);
+      },
+      frame: (type, payload) => {
+        if (type !== Frame.HELLO)
+          throw new WarderError('wire-malformed', `frame of type ${type} before the greeting`);
+        clearTimeout(timer);
+        stage = this.#greet(socket, from?.pid, payload);
+        decoder.limit = stage instanceof SocketHost ? 0 : REQUEST_LIMIT;
+      },
+    };
+    const decoder = new FrameDecoder(
+      {
+        bytes: (type, slice) => stage.bytes(type, slice),
+        frame: (type, payload) => stage.frame(type, payload),
+      },
+      HELLO_LIMIT,
+    );
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        decoder.push(chunk);
+      } catch (error) {
+        if (!(error instanceof WarderError)) log.error(describe(error), 'connection closed by a fault');
+        else if (error.code === 'wire-malformed')
+          log.warn({ reason: error.message }, 'malformed connection closed');
+        else {
+          refuse(socket, error);
+          // It closes when it has read why. What it still sends is not looked at.
+          socket.removeAllListeners('data').resume();
+          setTimeout(() => socket.destroy(), patience).unref();
+          return;
+        }
+        socket.destroy();
+      }
+    });
+  }
+
+  /** Ends all sessions, each as if its host had gone, and settles when their servers are gone. Refuses new ones. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const host of this.#sessions.keys()) host.end();
+    await Promise.all(this.#sessions.values());
+  }
+
+  /** Closes every connection once what was written is read; does not wait long for it. */
+  async close(): Promise<void> {
+    const closed = [...this.#sockets].map((socket) => {
+      socket.end();
+      return new Promise((resolve) => socket.once('close', resolve));
+    });
+    await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, FAREWELL))]);
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Takes a greeting. Returns what takes the frames that follow. */
+  #greet(socket: Socket, pid: number | undefined, payload: Buffer): FrameListener {
+    const hello = parseHello(payload);
+    if (hello.kind === 'control') {
+      return {
+        bytes: (type) => {
+          throw new WarderError('wire-malformed', `frame of type ${type} on a control connection`);
+        },
+        frame: (type, asked) => {
+          if (type !== Frame.REQUEST) {
+            throw new WarderError('wire-malformed', `frame of type ${type} on a control connection`);
+          }
+          void this.#answer(socket, asked);
+        },
+      };
+    }
+    if (this.#stopping) {
+      throw new WarderError('daemon-unreachable', 'the daemon is stopping', { hint: 'try again' });
+    }
+    const host = new SocketHost(socket);
+    const { profile, cwd } = hello;
+    const request: SessionRequest = { profile, host: { chain: chainAbove(pid ?? hello.pid), cwd } };
+    this.#sessions.set(host, this.#session(request, host));
+    return host;
+  }
+
+  async #session(request: SessionRequest, host: SocketHost): Promise<void> {
+    const { log } = this.#parts;
+    // Let the map have the session before anything can end it.
+    await Promise.resolve();
+    try {
+      await this.#parts.openSession(request, host);
+      if (!host.over) host.exit(0);
+    } catch (error) {
+      const told = this.#told(error, 'session failed');
+      log.info({ profile: request.profile, code: told.code, reason: told.message }, 'session refused');
+      host.refuse(told);
+    } finally {
+      this.#sessions.delete(host);
+      this.#quiet();
+    }
+  }
+
+  async #answer(socket: Socket, payload: Buffer): Promise<void> {
+    let asked: z.infer<typeof request>;
+    try {
+      asked = request.parse(JSON.parse(payload.toString()));
+    } catch {
+      this.#parts.log.warn({}, 'malformed request: connection closed');
+      socket.destroy();
+      return;
+    }
+    const { id, verb, params } = asked;
+    let answer: object;
+    try {
+      answer = { id, result: await this.#handle(verb, params) };
+    } catch (error) {
+      const { code, message, hint } = this.#told(error, `request "${verb.slice(0, 40)}" failed`);
+      answer = { id, error: { code, message, ...(hint !== undefined && { hint }) } };
+    }
+    if (!socket.destroyed) writeJson(socket, Frame.RESPONSE, answer);
+  }
+
+  async #handle(verb: string, params: unknown): Promise<unknown> {
+    if (!Object.hasOwn(control, verb)) {
+      throw new WarderError('daemon-version', `the daemon does not know the request "${verb.slice(0, 40)}"`, {
+        hint: 'it may be older than this program: run "warder stop" and try again',
+      });
+    }
+    const name = verb as Verb;
+    const parsed = control[name].params.safeParse(params);
+    if (!parsed.success) {
+      // Paths and kinds only: a value may be a secret.
+      const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+      throw new WarderError('usage', `the request "${name}" is not as it must be: ${issues.join('; ')}`);
+    }
+    const handler = this.#parts.handlers[name] as (params: unknown) => unknown;
+    return await handler(parsed.data);
+  }
+
+  /** The error as the client may see it. What is not a WarderError is logged, and said in general. */
+  #told(error: unknown, what: string): WarderError {
+    if (error instanceof WarderError) return error;
+    this.#parts.log.error(describe(error), what);
+    return new WarderError('daemon-internal', 'the daemon failed', {
+      hint: 'its log says why: "warder doctor" names the file',
+    });
+  }
+
+  #quiet(): void {
+    if (!this.busy) this.#parts.onQuiet();
+  }
+}
+
+function refuse(socket: Socket, { code, message, hint, exit }: WarderError): void {
+  const refusal: Refusal = { code, message, exit, ...(hint !== undefined && { hint }) };
+  writeJson(socket, Frame.REFUSE, refusal);
+  socket.end();
+}
+
+function describe(error: unknown): { error: string } {
+  return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}

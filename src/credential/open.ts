@@ -1,0 +1,71 @@
+// The credential room on this machine: its stores with the real parts of the system, made when first needed.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { busAddresses, connectBus } from '../os/bus.ts';
+import type { Clock } from '../os/clock.ts';
+import { Keyring } from '../os/keyring.ts';
+import type { Log } from '../os/log.ts';
+import { SecretService } from '../os/secret-service.ts';
+import type { Spawn } from '../os/spawn.ts';
+import type { Settings } from '../profile/settings.ts';
+import type { Facts } from '../server/environment.ts';
+import type { Places } from '../wire/places.ts';
+import { Credentials } from './credentials.ts';
+import { Keychain } from './keychain.ts';
+import { readSource, sourceEnvironment } from './source.ts';
+import { openVault } from './vault.ts';
+
+/** What the room is opened with. */
+export interface RoomParts {
+  readonly places: Places;
+  readonly settings: Pick<Settings, 'store' | 'vault'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly facts: Facts;
+  readonly spawn: Spawn;
+  readonly platform: string;
+  readonly uid: number;
+  /** The daemon's own. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** How long a keychain may take for a call, and a person to unlock it. Milliseconds. */
+const CALL = 10_000;
+const PATIENCE = 60_000;
+/** How long the keychain's process stays without a call. Milliseconds. */
+const IDLE = 10_000;
+
+/** Opens the room. Touches no store. */
+export function openCredentials(parts: RoomParts): Credentials {
+  const { places, settings, clock, log, facts, spawn, platform, uid, env } = parts;
+  const { home } = facts;
+  const surroundings = sourceEnvironment(facts, env, uid);
+  return new Credentials({
+    chosen: settings.store,
+    clock,
+    log,
+    run: (name, command) => readSource(name, command, { spawn, env: surroundings, home }),
+    open: {
+      keychain: () =>
+        new Keychain({
+          platform,
+          keyring: new Keyring({
+            program: fileURLToPath(new URL('keyring.js', import.meta.url)),
+            idle: IDLE,
+          }),
+          service:
+            platform === 'linux'
+              ? new SecretService({
+                  connect: () => connectBus(busAddresses({ env, home, uid }), CALL),
+                  patience: PATIENCE,
+                })
+              : undefined,
+          env: surroundings,
+          timeout: CALL,
+          clock,
+        }),
+      vault: (key = settings.vault.key) =>
+        openVault({ file: join(places.state, 'vault.json'), clock, key, home, env }),
+    },
+  });
+}

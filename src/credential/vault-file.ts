@@ -1,0 +1,299 @@
+// The vault's file, version 1: JSON that anyone can read and nobody can change unseen without the key.
+//
+//     { format, version, key: {kind, salt, N, r, p}, wrapped, sum,
+//       counter, index: [{kind, name, version, updated, digest}], mac, boxes: [{kind, name, box}] }
+//
+// A random data key encrypts the values. It lies in `wrapped`, encrypted by the key that the person or the
+// machine has (`vault-key.ts`). `sum` is a plain SHA-256 of all before it: no protection, but it tells a file
+// that rotted from a wrong passphrase. Two keys follow from the data key by HKDF: one for the boxes, one for
+// `mac`, an HMAC over `sum`, `counter` and `index`. A box is AES-256-GCM with the entry's kind and name as
+// additional data, and the index holds its SHA-256: so an entry cannot be renamed, swapped, removed, added or
+// put back alone. One damaged box spoils one entry; a damaged index spoils all.
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
+import { z } from 'zod';
+import { WarderError } from '../errors.ts';
+
+/** A credential's value, or data that is nobody's credential. Their names do not meet. */
+export type EntryKind = 'credential' | 'blob';
+
+/** scrypt's parameters (RFC 7914, section 2). */
+export interface Cost {
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+/** The most memory that scrypt may be asked for, in bytes. What a file says of its cost is not trusted. */
+export const COST_LIMIT = 512 * 2 ** 20;
+const MIN_N = 2 ** 10;
+const MAX_P = 4;
+/** AES-256-GCM (NIST SP 800-38D): nonce and tag, in bytes. */
+const NONCE = 12;
+const TAG = 16;
+const FORMAT = 'warder-vault';
+const VERSION = 1;
+
+const entryKind = z.enum(['credential', 'blob']);
+const name = z.string().min(1).max(1024);
+const hex = z.string().regex(/^[0-9a-f]{64}$/);
+const salt = z.base64().length(44);
+const cost = z.int().positive();
+
+const file = z.strictObject({
+  format: z.literal(FORMAT),
+  version: z.literal(VERSION),
+  key: z.discriminatedUnion('kind', [
+    z
+      .strictObject({ kind: z.literal('passphrase'), salt, N: cost, r: cost, p: cost })
+      .refine(
+        ({ N, r, p }) =>
+          N >= MIN_N && Number.isInteger(Math.log2(N)) && 128 * N * r <= COST_LIMIT && p <= MAX_P,
+      ),
+    z.strictObject({ kind: z.literal('bytes'), salt }),
+  ]),
+  wrapped: z.base64(),
+  sum: hex,
+  counter: z.int().nonnegative(),
+  index: z.array(
+    z.strictObject({ kind: entryKind, name, version: z.string(), updated: z.iso.datetime(), digest: hex }),
+  ),
+  mac: hex,
+  boxes: z.array(z.strictObject({ kind: entryKind, name, box: z.base64() })),
+});
+
+/** The file's content, its shape checked and nothing else. */
+export type VaultFile = z.infer<typeof file>;
+/** How the key that opens the data key comes about. */
+export type KeyForm = VaultFile['key'];
+type Indexed = VaultFile['index'][number];
+
+/** What the data key gives. */
+export interface Keys {
+  readonly box: Buffer;
+  readonly mac: Buffer;
+}
+
+/** One entry: what the index says of it, and its box. Either may be missing in a file that was tampered with. */
+export interface Entry {
+  readonly kind: EntryKind;
+  readonly name: string;
+  readonly indexed: Indexed | undefined;
+  readonly box: string | undefined;
+}
+
+/** The error for a file that is not as Warder wrote it. */
+export function damaged(what: string): WarderError {
+  return new WarderError('vault-damaged', `the vault is damaged: ${what}`, {
+    hint: 'restore its file from a backup, or move it away, run "warder init" and set the credentials again',
+  });
+}
+
+/** Reads the file's text. It must be spelled as `render` spells it. Throws `vault-damaged`. */
+export function parse(text: string): VaultFile {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw damaged('its file is no JSON');
+  }
+  const head = z.object({ format: z.literal(FORMAT), version: z.int().gt(VERSION) }).safeParse(value);
+  if (head.success) {
+    throw new WarderError('vault-damaged', `the vault is of version ${head.data.version}, which is unknown`, {
+      hint: 'a newer Warder has written it: use that one',
+    });
+  }
+  const parsed = file.safeParse(value);
+  if (!parsed.success || render(parsed.data) !== text) throw damaged('its file is not as it was written');
+  if (parsed.data.sum !== sum(parsed.data)) throw damaged('its head is not as it was written');
+  return parsed.data;
+}
+
+/** The file's text. */
+export function render({ key, wrapped, counter, index, mac, boxes, ...head }: VaultFile): string {
+  const { kind, salt } = key;
+  const whole: VaultFile = {
+    format: head.format,
+    version: head.version,
+    key: kind === 'bytes' ? { kind, salt } : { kind, salt, N: key.N, r: key.r, p: key.p },
+    wrapped,
+    sum: head.sum,
+    counter,
+    index: index.map(({ kind, name, version, updated, digest }) => ({
+      kind,
+      name,
+      version,
+      updated,
+      digest,
+    })),
+    mac,
+    boxes: boxes.map(({ kind, name, box }) => ({ kind, name, box })),
+  };
+  return `${JSON.stringify(whole, null, 1)}\n`;
+}
+
+/** A new vault, empty, with a new data key that `wrapping` opens. */
+export function create(key: KeyForm, wrapping: Buffer): { content: VaultFile; keys: Keys } {
+  const dataKey = randomBytes(32);
+  const wrapped = encrypt(wrapping, dataKey, wrapContext(key));
+  const head = { format: FORMAT, version: VERSION, key, wrapped } as const;
+  const keys = derive(dataKey);
+  const content = write({ ...head, sum: sum(head), counter: 0, index: [], mac: '', boxes: [] }, keys, [], []);
+  return { content, keys };
+}
+
+/** Opens the data key. `undefined`: `wrapping` is not its key. */
+export function unwrap({ key, wrapped }: VaultFile, wrapping: Buffer): Keys | undefined {
+  const dataKey = decrypt(wrapping, wrapped, wrapContext(key));
+  return dataKey?.length === 32 ? derive(dataKey) : undefined;
+}
+
+/** Checks the index and joins it with the boxes. Throws `vault-damaged`. */
+export function entries(content: VaultFile, keys: Keys): Map<string, Entry> {
+  if (!timingSafeEqual(macOf(content, keys), Buffer.from(content.mac, 'hex'))) {
+    throw damaged('its index is not as it was written');
+  }
+  const found = new Map<string, Entry>();
+  for (const indexed of content.index) {
+    const { kind, name } = indexed;
+    found.set(context(kind, name), { kind, name, indexed, box: undefined });
+  }
+  const seen = new Set<string>();
+  for (const { kind, name, box } of content.boxes) {
+    const id = context(kind, name);
+    if (seen.has(id)) throw damaged(`"${name}" is there twice`);
+    seen.add(id);
+    found.set(id, { kind, name, indexed: found.get(id)?.indexed, box });
+  }
+  return found;
+}
+
+/** The entry of a name. */
+export function entry(all: ReadonlyMap<string, Entry>, kind: EntryKind, name: string): Entry | undefined {
+  return all.get(context(kind, name));
+}
+
+/**
+ * Decrypts an entry's box. Throws `credential-misbound` for one that was made for another name of this vault,
+ * and `vault-damaged`.
+ */
+export function openEntry(all: ReadonlyMap<string, Entry>, entry: Entry, keys: Keys): Buffer {
+  const { kind, name, indexed, box } = entry;
+  if (box === undefined) throw spoiled(name, 'was removed', 'vault-damaged');
+  const bytes = decrypt(keys.box, box, context(kind, name));
+  if (bytes !== undefined && indexed !== undefined && indexed.digest === digest(box)) return bytes;
+  if (bytes !== undefined) throw spoiled(name, 'is an older one that was put back', 'vault-damaged');
+  for (const [id, other] of all) {
+    if (decrypt(keys.box, box, id) !== undefined)
+      throw spoiled(name, `was set for "${other.name}"`, 'credential-misbound');
+  }
+  throw spoiled(name, 'is damaged', 'vault-damaged');
+}
+
+/** The file with one entry set. */
+export function withEntry(
+  content: VaultFile,
+  keys: Keys,
+  { kind, name, version, updated }: Omit<Indexed, 'digest'>,
+  bytes: Uint8Array,
+): VaultFile {
+  const box = encrypt(keys.box, bytes, context(kind, name));
+  const { index, boxes } = withoutEntry(content, keys, kind, name);
+  return write(
+    content,
+    keys,
+    [...index, { kind, name, version, updated, digest: digest(box) }],
+    [...boxes, { kind, name, box }],
+  );
+}
+
+/** The file without an entry. */
+export function withoutEntry(content: VaultFile, keys: Keys, kind: EntryKind, name: string): VaultFile {
+  const other = (one: { kind: EntryKind; name: string }): boolean => one.kind !== kind || one.name !== name;
+  return write(content, keys, content.index.filter(other), content.boxes.filter(other));
+}
+
+function write(
+  content: VaultFile,
+  keys: Keys,
+  index: VaultFile['index'],
+  boxes: VaultFile['boxes'],
+): VaultFile {
+  const next = { ...content, counter: content.counter + 1, index, boxes };
+  return { ...next, mac: macOf(next, keys).toString('hex') };
+}
+
+function spoiled(name: string, what: string, code: 'vault-damaged' | 'credential-misbound'): WarderError {
+  return new WarderError(code, `the value kept as "${name}" ${what}`, {
+    hint: `set it again: warder credential set --name ${name}`,
+  });
+}
+
+function derive(dataKey: Buffer): Keys {
+  const key = (info: string): Buffer =>
+    Buffer.from(hkdfSync('sha256', dataKey, '', `${FORMAT} ${VERSION} ${info}`, 32));
+  const keys = { box: key('box'), mac: key('mac') };
+  dataKey.fill(0);
+  return keys;
+}
+
+function macOf({ sum, counter, index }: VaultFile, keys: Keys): Buffer {
+  const flat = index.map(({ kind, name, version, updated, digest }) => [
+    kind,
+    name,
+    version,
+    updated,
+    digest,
+  ]);
+  return createHmac('sha256', keys.mac)
+    .update(JSON.stringify([FORMAT, VERSION, sum, counter, flat]))
+    .digest();
+}
+
+function sum({ key, wrapped }: Pick<VaultFile, 'key' | 'wrapped'>): string {
+  return digest(JSON.stringify([wrapContext(key), wrapped]));
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** What a box is bound to, and the entry's id. A kind has no space in it, so no two entries share one. */
+function context(kind: EntryKind, name: string): string {
+  return `${FORMAT} ${VERSION} ${kind} ${name}`;
+}
+
+function wrapContext(key: KeyForm): string {
+  const { kind, salt } = key;
+  return JSON.stringify([FORMAT, VERSION, kind, salt, ...(kind === 'bytes' ? [] : [key.N, key.r, key.p])]);
+}
+
+/** Nonce, ciphertext and tag in base64. Nonces are random: safe for 2^32 writes of a vault. */
+function encrypt(key: Buffer, bytes: Uint8Array, context: string): string {
+  const nonce = randomBytes(NONCE);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG }).setAAD(
+    Buffer.from(context),
+  );
+  return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]).toString('base64');
+}
+
+function decrypt(key: Buffer, box: string, context: string): Buffer | undefined {
+  const all = Buffer.from(box, 'base64');
+  if (all.length < NONCE + TAG) return undefined;
+  const decipher = createDecipheriv('aes-256-gcm', key, all.subarray(0, NONCE), { authTagLength: TAG })
+    .setAAD(Buffer.from(context))
+    .setAuthTag(all.subarray(-TAG));
+  const bytes = decipher.update(all.subarray(NONCE, -TAG));
+  try {
+    return Buffer.concat([bytes, decipher.final()]);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,142 @@
+// The daemon: builds the real parts of the system and joins the rooms. `control/lifecycle.ts` holds the lock,
+// the socket and the way back; here stands what a session passes through.
+import { homedir, userInfo } from 'node:os';
+import manifest from '../package.json' with { type: 'json' };
+import { AuditLog } from './audit/log.ts';
+import { type Base, type Rooms, runDaemon } from './control/lifecycle.ts';
+import { credentialHandlers } from './credential/handlers.ts';
+import { openCredentials } from './credential/open.ts';
+import { signer } from './credential/signing.ts';
+import { WarderError } from './errors.ts';
+import { processes } from './os/processes.ts';
+import { loadSpawn } from './os/spawn.ts';
+import { PackageStore } from './package/store.ts';
+import { Profiles } from './profile/watch.ts';
+import { ground } from './server/delivery.ts';
+import { facts } from './server/environment.ts';
+import { sweep } from './server/record.ts';
+import { Sessions } from './server/sessions.ts';
+
+await runDaemon(process.argv.slice(4), manifest.version, openRooms);
+
+async function openRooms(base: Base): Promise<Rooms> {
+  const { places, settings, log, clock, uid, version, redactions } = base;
+  const machine = processes();
+  const place = ground(places.run, uid);
+  // First of all, and under the lock: what is there now, a killed daemon left.
+  void sweep(place, machine, log);
+  const audit = await AuditLog.open({
+    places,
+    settings: settings.audit,
+    version,
+    pid: process.pid,
+    clock,
+    log,
+  });
+  const profiles = await Profiles.open(places, log);
+  profiles.onChange((change) => {
+    const { name: profile, ...rest } = change;
+    note(() => audit.append('profile.change', { profile, ...rest }));
+  });
+  const own = facts({ execPath: process.execPath, home: home(), user: user(), env: process.env });
+  const spawn = await loadSpawn();
+  const credentials = openCredentials({
+    places,
+    settings,
+    clock,
+    log,
+    facts: own,
+    spawn,
+    platform: process.platform,
+    uid,
+    env: process.env,
+  });
+  // The signing key is fetched when somebody has just used the store, so that nobody is asked for it alone.
+  let signing = false;
+  const sign = async (): Promise<void> => {
+    if (signing) return;
+    signing = true;
+    try {
+      audit.setSigner(await signer(credentials.store(), { ask: false }));
+    } catch (error) {
+      signing = false;
+      log.warn({ error: codeOf(error) }, 'the audit log goes unsigned for now');
+    }
+  };
+  credentials.onOpened(() => void sign());
+  const sessions = new Sessions({
+    profiles,
+    audit,
+    start: {
+      credentials,
+      audit,
+      facts: own,
+      ground: place,
+      packages: new PackageStore({ places, clock, npm: noNpm, progress: () => {} }),
+      server: { spawn, processes: machine, log },
+    },
+    settings,
+    clock,
+    log,
+  });
+  const redact = (line: string): string => sessions.redact(line);
+  redactions.add(redact);
+  credentials.onChange((name) => sessions.move(name));
+
+  /** What cannot be recorded stops nothing that has happened already; calls are refused meanwhile. */
+  function note(write: () => unknown): void {
+    try {
+      write();
+    } catch {
+      // The audit log has said why in the daemon's log.
+    }
+  }
+
+  return {
+    openSession: (request, host) => sessions.open(request, host),
+    handlers: credentialHandlers({ credentials, audit, profiles, places }),
+    async status() {
+      profiles.scan();
+      const { broken } = profiles;
+      return {
+        store: await credentials.state(),
+        audit: audit.status(),
+        profiles: [...new Set([...profiles.names, ...broken.keys()])].map((name) => {
+          const why = broken.get(name);
+          return why === undefined ? { name } : { name, broken: why };
+        }),
+        sessions: sessions.status(),
+      };
+    },
+    checks: () => credentials.checks(),
+    async [Symbol.asyncDispose]() {
+      redactions.delete(redact);
+      await credentials[Symbol.asyncDispose]();
+      await profiles[Symbol.asyncDispose]();
+      await audit[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The daemon installs nothing: the command line does, with a person who waits. */
+function noNpm(): never {
+  throw new WarderError('daemon-internal', 'the daemon installs no packages');
+}
+
+/** Of an error, what may stand in a log. */
+function codeOf(error: unknown): string {
+  return error instanceof WarderError ? error.code : String(error);
+}
+
+function home(): string {
+  return process.env.HOME ?? homedir();
+}
+
+/** The user's name; the uid where the system knows none, as in containers. */
+function user(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return process.env.USER ?? String(process.getuid?.() ?? '');
+  }
+}

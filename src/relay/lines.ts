@@ -1,0 +1,160 @@
+// Takes a stream of bytes apart into lines, however it arrives. A line that lies within one chunk is handed on
+// where it lies; one that does not is gathered and joined once. A line over the limit is let go as it comes:
+// of it only the first and the last bytes are kept, which may tell to which request it belonged.
+
+/** A line that was too long. */
+export interface Oversize {
+  /** Bytes, without the line feed. */
+  readonly length: number;
+  /** The first and the last bytes of it. */
+  readonly head: Buffer;
+  readonly tail: Buffer;
+}
+
+/** What a splitter hands on. */
+export interface LineListener {
+  /**
+   * A line from `start` to `end`, without its line feed, which is at `end`. Only at the end of the stream may
+   * `end` be the buffer's length: then there was none. Never empty.
+   */
+  line(bytes: Buffer, start: number, end: number): void;
+  oversize(line: Oversize): void;
+}
+
+const LINE_FEED = 0x0a;
+
+/** Bytes that are kept of the head and of the tail of a line over the limit. */
+const KEPT = 1024;
+
+/** Pieces shorter than this are copied together, so that many small ones cannot hold many buffers. */
+const SMALL = 16_384;
+const BLOCK = 65_536;
+
+const NOTHING = Buffer.alloc(0);
+
+/** The splitter. `limit` is the longest line in bytes, without its line feed. */
+export class LineSplitter {
+  readonly #listener: LineListener;
+  readonly #limit: number;
+  /** The pieces of the line that has begun and not ended, and the bytes in them. */
+  #pieces: Buffer[] = [];
+  #gathered = 0;
+  /** The block into which small pieces are copied: the last of the pieces is the part of it in use. */
+  #block: Buffer | undefined;
+  #used = 0;
+  /** Of a line over the limit. */
+  #head: Buffer | undefined;
+  #tail: Buffer = NOTHING;
+
+  constructor(listener: LineListener, limit: number) {
+    this.#listener = listener;
+    this.#limit = limit;
+  }
+
+  push(chunk: Buffer): void {
+    let at = 0;
+    if (this.#gathered > 0) {
+      const feed = chunk.indexOf(LINE_FEED);
+      if (feed < 0) {
+        this.#gather(chunk);
+        return;
+      }
+      at = feed + 1;
+      this.#gather(chunk.subarray(0, feed));
+      this.#finish(chunk.subarray(feed, at));
+    }
+    for (;;) {
+      const feed = chunk.indexOf(LINE_FEED, at);
+      if (feed < 0) break;
+      if (feed - at > this.#limit) {
+        this.#gather(chunk.subarray(at, feed));
+        this.#finish(chunk.subarray(feed, feed + 1));
+      } else if (feed > at) {
+        this.#listener.line(chunk, at, feed);
+      }
+      at = feed + 1;
+    }
+    if (at < chunk.length) this.#gather(chunk.subarray(at));
+  }
+
+  /** The stream has ended: a last line without a line feed is a line. */
+  end(): void {
+    if (this.#gathered > 0) this.#finish(NOTHING);
+  }
+
+  #gather(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.#gathered += piece.length;
+    if (this.#head !== undefined) {
+      if (this.#head.length < KEPT) this.#head = firstOf([this.#head, piece]);
+      this.#tail = lastOf([this.#tail, piece]);
+    } else if (this.#gathered > this.#limit) {
+      const pieces = [...this.#pieces, piece];
+      this.#head = firstOf(pieces);
+      this.#tail = lastOf(pieces);
+      this.#release();
+    } else if (piece.length < SMALL) {
+      this.#copy(piece);
+    } else {
+      this.#pieces.push(piece);
+      this.#block = undefined;
+    }
+  }
+
+  #copy(piece: Buffer): void {
+    for (let at = 0; at < piece.length; ) {
+      if (this.#block === undefined || this.#used === this.#block.length) {
+        this.#block = Buffer.allocUnsafe(Math.min(BLOCK, Math.max(SMALL / 4, this.#gathered)));
+        this.#used = 0;
+        this.#pieces.push(this.#block);
+      }
+      const copied = piece.copy(this.#block, this.#used, at);
+      at += copied;
+      this.#used += copied;
+      this.#pieces[this.#pieces.length - 1] = this.#block.subarray(0, this.#used);
+    }
+  }
+
+  /** The line that was gathered is whole. `feed` is its line feed, or empty at the end of the stream. */
+  #finish(feed: Buffer): void {
+    const length = this.#gathered;
+    const head = this.#head;
+    const tail = this.#tail;
+    const bytes = head === undefined ? Buffer.concat([...this.#pieces, feed]) : head;
+    this.#release();
+    this.#gathered = 0;
+    this.#head = undefined;
+    this.#tail = NOTHING;
+    if (head === undefined) this.#listener.line(bytes, 0, length);
+    else this.#listener.oversize({ length, head, tail });
+  }
+
+  #release(): void {
+    this.#pieces = [];
+    this.#block = undefined;
+  }
+}
+
+/** A copy of the first bytes, so that what they came in is not held. */
+function firstOf(pieces: readonly Buffer[]): Buffer {
+  const kept: Buffer[] = [];
+  let length = 0;
+  for (const piece of pieces) {
+    if (length >= KEPT) break;
+    kept.push(piece.subarray(0, KEPT - length));
+    length += piece.length;
+  }
+  return Buffer.concat(kept);
+}
+
+/** A copy of the last bytes. */
+function lastOf(pieces: readonly Buffer[]): Buffer {
+  const kept: Buffer[] = [];
+  let length = 0;
+  for (const piece of pieces.toReversed()) {
+    if (length >= KEPT) break;
+    kept.unshift(piece.subarray(Math.max(0, piece.length - (KEPT - length))));
+    length += piece.length;
+  }
+  return Buffer.concat(kept);
+}

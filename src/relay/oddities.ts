@@ -1,0 +1,33 @@
+// What is odd about what the two sides say: lines that are no messages, answers to nothing. It goes to the
+// daemon's log: the first few times at the level that is off unless somebody looks for a fault, and at the end
+// a count. Neither side can fill the log with it.
+import type { Log } from '../os/log.ts';
+
+/** How many are told one by one. */
+const TOLD = 20;
+
+/** The oddities of one session. */
+export class Oddities {
+  readonly #log: Log;
+  readonly #session: string;
+  #count = 0;
+
+  constructor(log: Log, session: string) {
+    this.#log = log;
+    this.#session = session;
+  }
+
+  /** Notes one. `fields` hold no credential. */
+  note(what: string, fields: () => object): void {
+    if (++this.#count <= TOLD) this.#log.debug({ session: this.#session, ...fields() }, what);
+  }
+
+  /** Tells how many there were. */
+  close(): void {
+    if (this.#count === 0) return;
+    this.#log.info(
+      { session: this.#session, count: this.#count },
+      'the session had lines that were not passed on',
+    );
+  }
+}

@@ -1,0 +1,235 @@
+// The open sessions: each is one host's connection, one profile, one server at a time. A session whose
+// credential changes gets a server with the new value, while the host goes on.
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
+import type { AuditLog } from '../audit/log.ts';
+import type { Host } from '../control/host.ts';
+import type { SessionRequest } from '../control/server.ts';
+import type { Moved, Resolved } from '../credential/credentials.ts';
+import { Redactor } from '../credential/redact.ts';
+import type { Clock } from '../os/clock.ts';
+import type { Log } from '../os/log.ts';
+import type { Loaded } from '../profile/load.ts';
+import type { Settings } from '../profile/settings.ts';
+import type { Profiles } from '../profile/watch.ts';
+import type { Ending, HostEnd } from '../relay/endpoint.ts';
+import { Session } from '../relay/session.ts';
+import type { SessionStatus } from '../wire/control.ts';
+import { type Started, type StartParts, startServer } from './start.ts';
+
+/** What sessions work with. */
+export interface SessionsParts {
+  readonly profiles: Pick<Profiles, 'get'>;
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly start: StartParts;
+  readonly settings: Pick<Settings, 'relay' | 'rotation'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Entry {
+  readonly id: string;
+  readonly loaded: Loaded;
+  readonly request: SessionRequest;
+  readonly host: Host;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** Undefined while the server starts. */
+  session: Session | undefined;
+  started: Started | undefined;
+  /** A credential changed while the server started: it may have the old value. */
+  stale: string | undefined;
+  /** Every value that the session has had: the host sees none of them. */
+  secrets: { readonly name: string; readonly value: string }[];
+}
+
+export class Sessions {
+  readonly #parts: SessionsParts;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(parts: SessionsParts) {
+    this.#parts = parts;
+  }
+
+  /** Opens a session and settles when it is over and its server gone. Throws what refuses it. */
+  async open(request: SessionRequest, host: Host): Promise<void> {
+    const { profiles, audit, clock, log, settings } = this.#parts;
+    const loaded = profiles.get(request.profile);
+    const { profile, digest } = loaded;
+    const entry: Entry = {
+      id: randomBytes(8).toString('hex'),
+      loaded,
+      request,
+      host,
+      since: clock.now(),
+      session: undefined,
+      started: undefined,
+      stale: undefined,
+      secrets: [],
+    };
+    const { id } = entry;
+    this.#entries.set(id, entry);
+    // From before the values are fetched, so that no change is missed.
+    using _held = this.#parts.start.credentials.hold(profile.credentials);
+    try {
+      const started = await startServer(profile, id, this.#parts.start);
+      entry.started = started;
+      try {
+        audit.append(
+          'session.open',
+          {
+            session: id,
+            profile: profile.name,
+            digest,
+            host: request.host,
+            command: started.command,
+            credentials: started.credentials.map(({ variable, name, version, deliver }) => ({
+              variable,
+              name,
+              version,
+              deliver,
+            })),
+            sandbox: { layers: started.layers },
+          },
+          profile.audit.durability,
+        );
+      } catch (error) {
+        await started.server.stop();
+        throw error;
+      }
+      tell(host, started);
+      entry.session = new Session({
+        id,
+        profile: profile.name,
+        host: hostEnd(host),
+        server: started.server,
+        policy: profile.policy,
+        audit,
+        auditSettings: profile.audit,
+        redactor: this.#redactor(entry, started.credentials),
+        clock,
+        log,
+        limits: { line: settings.relay.line, drain: settings.rotation.drain },
+      });
+      if (entry.stale !== undefined) void this.#move(entry, entry.stale);
+      const { ending } = await entry.session.done;
+      await entry.started.server.gone;
+      host.exit(exitCode(ending));
+    } finally {
+      this.#entries.delete(id);
+    }
+  }
+
+  /** Gives the sessions that have a credential a server with its new value. Settles when each has, or has not. */
+  async move(credential: string): Promise<Moved> {
+    const outcomes = await Promise.all(
+      [...this.#entries.values()]
+        .filter(({ loaded }) => loaded.profile.credentials.some(({ name }) => name === credential))
+        .map((entry) => this.#move(entry, credential)),
+    );
+    const moved = outcomes.filter((outcome) => outcome === 'moved').length;
+    return { moved, kept: outcomes.filter((outcome) => outcome === 'kept').length };
+  }
+
+  /** The values that open sessions have, for whoever must not write them. */
+  redact(text: string): string {
+    let clean = text;
+    for (const { secrets } of this.#entries.values()) {
+      if (secrets.length > 0) clean = new Redactor(secrets).text(clean);
+    }
+    return clean;
+  }
+
+  /** What `status` shows. */
+  status(): SessionStatus[] {
+    return [...this.#entries.values()].map(({ id, loaded, request, since, session, started }) => {
+      const [starter] = request.host.chain;
+      const { calls = 0, inflight = 0 } = session?.snapshot() ?? {};
+      return {
+        id,
+        profile: loaded.name,
+        host: { pid: starter?.pid ?? 0, ...(starter?.exe !== undefined && { exe: starter.exe }) },
+        server: started === undefined ? {} : { pid: started.server.pid },
+        since: new Date(since).toISOString(),
+        calls,
+        inflight,
+        layers: [...(started?.layers ?? [])],
+      };
+    });
+  }
+
+  async #move(entry: Entry, credential: string): Promise<'moved' | 'kept' | 'starting'> {
+    const { audit, log, start } = this.#parts;
+    const { id, loaded, host, session } = entry;
+    const { profile } = loaded;
+    if (session === undefined) {
+      entry.stale = credential;
+      return 'starting';
+    }
+    let fresh: Started | undefined;
+    const { outcome, reason } = await session.rotate(async () => {
+      fresh = await startServer(profile, id, start);
+      return { server: fresh.server, redactor: this.#redactor(entry, fresh.credentials) };
+    });
+    if (outcome === 'moved' && fresh !== undefined) {
+      entry.started = fresh;
+      tell(host, fresh);
+    }
+    const version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
+    log.info({ session: id, profile: profile.name, credential, outcome, reason }, 'credential rotated');
+    try {
+      const use = {
+        credential,
+        version,
+        action: 'rotate',
+        outcome,
+        session: id,
+        profile: profile.name,
+      } as const;
+      audit.append('credential.use', use, profile.audit.durability);
+    } catch {
+      // The log has said why; calls are refused until it can be written again.
+    }
+    return outcome;
+  }
+
+  #redactor(entry: Entry, credentials: readonly Resolved[]): Redactor {
+    for (const { variable, name, value } of credentials) {
+      if (value.length < SHORTEST) {
+        this.#parts.log.warn(
+          { profile: entry.loaded.name, credential: name },
+          'a value of less than 8 characters is not taken out of what passes',
+        );
+      } else if (!entry.secrets.some((secret) => secret.value === value)) {
+        entry.secrets.push({ name: variable, value });
+      }
+    }
+    return new Redactor(entry.secrets);
+  }
+}
+
+/** Values that are shorter, in characters, occur by chance. */
+const SHORTEST = 8;
+
+/** Tells the launcher which process to end should the daemon die. */
+function tell(host: Host, { server: { pid, started } }: Started): void {
+  host.open({ pid, ...(started !== undefined && { started }) });
+}
+
+function hostEnd(host: Host): HostEnd {
+  return {
+    listen: (on) => host.listen(on),
+    pause: () => host.pause(),
+    resume: () => host.resume(),
+    write: (chunks) => host.write(chunks),
+    writeStderr: (chunks) => chunks.map((chunk) => host.stderr(chunk as Uint8Array)).every(Boolean),
+    onDrain: (listener) => host.onDrain(listener),
+    close: () => host.close(),
+  };
+}
+
+/** The launcher's exit code: the server's, or 128 and the number of the signal that ended it, as shells say. */
+function exitCode({ code, signal }: Ending): number {
+  if (code !== null) return code;
+  return 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
+}

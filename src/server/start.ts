@@ -1,0 +1,115 @@
+// The way of a start: profile -> credential -> environment -> the server's process. Nothing runs before the
+// profile has been read whole, everything it asks for can be had, and each credential is there; the log knows
+// of every credential that leaves before the server has it.
+import type { AuditLog } from '../audit/log.ts';
+import type { Credentials, Resolved } from '../credential/credentials.ts';
+import { WarderError } from '../errors.ts';
+import { parseSpec } from '../package/spec.ts';
+import { binCommand, type PackageStore } from '../package/store.ts';
+import { expandHome, type Profile, type Server, unsupported } from '../profile/format.ts';
+import { Delivery, type Ground } from './delivery.ts';
+import { environment, type Facts } from './environment.ts';
+import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
+
+/** What every start works with. */
+export interface StartParts {
+  readonly credentials: Pick<Credentials, 'resolve' | 'hold'>;
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly facts: Facts;
+  readonly ground: Ground;
+  readonly packages: Pick<PackageStore, 'find' | 'verify'>;
+  readonly server: ServerParts;
+}
+
+/** A started server, and what it was given. */
+export interface Started {
+  readonly server: ServerProcess;
+  readonly credentials: readonly Resolved[];
+  /** The command with its arguments, as the log tells it. */
+  readonly command: readonly string[];
+  /** What confines the server. */
+  readonly layers: readonly string[];
+}
+
+/**
+ * Starts the server of a profile for a session. Throws what its steps throw; `unsupported` where the profile
+ * asks for what this build cannot do.
+ */
+export async function startServer(profile: Profile, session: string, parts: StartParts): Promise<Started> {
+  const { facts, ground, audit } = parts;
+  const [missing] = unsupported(profile);
+  const { server } = profile;
+  if (missing !== undefined || server.kind === 'url') {
+    const { what, hint } = missing ?? { what: '"server" is a URL', hint: 'say "command" and "args"' };
+    throw new WarderError('unsupported', `cannot start "${profile.name}": ${what}`, { hint });
+  }
+  const { command, args } = await commandOf(profile, server, session, parts);
+  const credentials = await parts.credentials.resolve(profile.name, profile.credentials);
+  for (const { name, version } of credentials) {
+    const use = {
+      credential: name,
+      version,
+      action: 'deliver',
+      outcome: 'ok',
+      session,
+      profile: profile.name,
+    } as const;
+    audit.append('credential.use', use, profile.audit.durability);
+  }
+  const delivery = new Delivery(
+    ground,
+    credentials.filter(({ deliver }) => deliver === 'file'),
+  );
+  let env: Record<string, string>;
+  try {
+    env = environment(profile.name, facts, delivery.own, profile.env, credentials);
+  } catch (error) {
+    await delivery[Symbol.asyncDispose]();
+    throw error;
+  }
+  const plan = {
+    profile: profile.name,
+    command,
+    args,
+    cwd: expandHome(server.cwd ?? '~', facts.home),
+    env,
+    home: facts.home,
+  };
+  const started = await spawnServer(plan, delivery, parts.server);
+  return { server: started, credentials, command: [started.file, ...args], layers: ['environment'] };
+}
+
+/** What to run. A package's files are checked first, and one whose files have changed is on record as refused. */
+async function commandOf(
+  profile: Profile,
+  server: Exclude<Server, { kind: 'url' }>,
+  session: string,
+  { packages, audit }: StartParts,
+): Promise<{ command: string; args: readonly string[] }> {
+  if (server.kind === 'command') return server;
+  const spec = parseSpec(server.package);
+  try {
+    const { command, args } = binCommand(await packages.verify(spec, false), server.bin);
+    return { command, args: [...args, ...server.args] };
+  } catch (error) {
+    if (error instanceof WarderError && error.code === 'package-changed') {
+      const digest = packages.find(spec)?.digest ?? '';
+      const { name } = profile;
+      const { message: detail } = error;
+      audit.append(
+        'trust.change',
+        {
+          profile: name,
+          session,
+          what: 'package',
+          package: server.package,
+          digest,
+          detail,
+          outcome: 'refused',
+        },
+        profile.audit.durability,
+      );
+    }
+    throw error;
+  }
+}

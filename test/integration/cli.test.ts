@@ -1,0 +1,172 @@
+// The built command line as a person meets it, where no daemon runs.
+import { execFile, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
+
+const program = join(import.meta.dirname, '../../bin/warder.js');
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'warder-cli-'));
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function warder(words: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+  return new Promise((resolve) => {
+    const options = { env: { HOME: home, PATH: '/usr/bin:/bin', ...env } };
+    execFile(process.execPath, [program, ...words], options, (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code), out, err });
+    });
+  });
+}
+
+test('help names every command and gives examples', async () => {
+  const { code, out } = await warder(['--help']);
+  expect(code).toBe(0);
+  for (const verb of ['run', 'add', 'credential', 'status', 'stop', 'daemon', 'audit', 'doctor', 'init']) {
+    expect(out).toMatch(new RegExp(`^  warder ${verb} `, 'm'));
+  }
+  expect(out).toContain('Examples:');
+  expect(await warder(['help', 'status'])).toEqual(await warder(['status', '--help']));
+  expect((await warder(['--version'])).out).toBe(`${manifest.version}\n`);
+});
+
+test('nothing said is a usage error that shows the help', async () => {
+  expect(await warder([])).toEqual({ code: 64, out: '', err: (await warder(['--help'])).out });
+});
+
+test.each([
+  [['lst'], 'there is no command "lst"', 'did you mean "list"?'],
+  [['frobnicate'], 'there is no command "frobnicate"', '"warder --help" lists the commands'],
+  [['daemon', 'strat'], '"daemon" has no such command', 'did you mean "start"?'],
+  [['daemon'], 'an argument is missing', '"warder daemon --help" shows how it is used'],
+  [['status', '--jsn'], 'unknown argument: jsn', '"warder status --help" shows how it is used'],
+  [['status', 'more'], 'unknown argument: more', '"warder status --help" shows how it is used'],
+  [['--json'], 'a command is missing', '"warder --help" shows how it is used'],
+  [['run'], 'an argument is missing', '"warder run --help" shows how it is used'],
+  [['run', 'a', 'b'], 'unknown argument: b', '"warder run --help" shows how it is used'],
+  [['run', 'a', '--json'], 'run takes a profile and no options', 'say "warder run a"'],
+])('%j is a usage error that helps', async (words, error, hint) => {
+  expect(await warder(words)).toEqual({
+    code: 64,
+    out: '',
+    err: `warder: error: ${error}\nwarder: hint: ${hint}\n`,
+  });
+});
+
+test('that no daemon runs is an answer for status and stop, and an exit code for "daemon status"', async () => {
+  expect(await warder(['status'])).toMatchObject({ code: 0, out: expect.stringContaining('no daemon runs') });
+  expect(await warder(['status', '--json'])).toMatchObject({ code: 0, out: '{"daemon":null}\n' });
+  expect(await warder(['daemon', 'status'])).toMatchObject({ code: 69 });
+  expect(await warder(['stop'])).toMatchObject({ code: 0, out: 'no daemon runs\n' });
+  expect(await warder(['stop', '--json'])).toMatchObject({ code: 0, out: '{"stopped":null,"sessions":0}\n' });
+  expect(existsSync(join(home, '.local'))).toBe(false);
+});
+
+test('colours are not for a pipe', async () => {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that there is none is what is tested
+  expect((await warder(['lst'])).err).not.toMatch(/\x1b/);
+});
+
+test('a place that is not absolute is refused', async () => {
+  expect(await warder(['status'], { WARDER_HOME: 'here' })).toMatchObject({
+    code: 64,
+    err: 'warder: error: WARDER_HOME is "here", which is not an absolute path\n',
+  });
+});
+
+test('a reader that has seen enough is no error', () => {
+  const { status, stderr } = spawnSync(
+    '/bin/sh',
+    ['-c', '"$0" "$1" --help | true', process.execPath, program],
+    {
+      env: { HOME: home },
+      encoding: 'utf8',
+    },
+  );
+  expect([status, stderr]).toEqual([0, '']);
+});
+
+test('the shells take the completion, and it completes commands, sub-commands, options and profiles', async () => {
+  mkdirSync(join(home, '.config/warder/profiles'), { recursive: true, mode: 0o700 });
+  writeFileSync(join(home, '.config/warder/profiles/github.yaml'), 'server: {command: cat}\n');
+  const { out: script } = await warder(['completion', 'bash']);
+  const asked = `warder() { "${process.execPath}" "${program}" "$@"; }
+${script}
+ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _warder; echo "\${COMPREPLY[*]}"; }
+ask warder st; ask warder daemon sto; ask warder show ''; ask warder run git; ask warder status --j`;
+  const { stdout, stderr } = spawnSync('bash', ['-c', asked], {
+    env: { HOME: home, PATH: '/usr/bin:/bin' },
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
+  expect(stdout.split('\n')).toEqual(['status stop', 'stop', 'github', 'github', '--json', '']);
+  expect((await warder(['completion', 'zsh'])).out).toMatch(/^#compdef warder\n/);
+  expect((await warder(['completion'], { SHELL: '/usr/bin/bash' })).out).toBe(script);
+  expect(await warder(['completion'], { SHELL: '/bin/fish' })).toMatchObject({ code: 64 });
+});
+
+/** A `systemctl` that writes down what it is told. */
+function systemctl(): { path: string; told(): string[] } {
+  const folder = join(home, 'bin');
+  const log = join(home, 'told');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'systemctl'), `#!/bin/sh\necho "$*" >> ${log}\n`, { mode: 0o755 });
+  return { path: `${folder}:/usr/bin:/bin`, told: () => readFileSync(log, 'utf8').trim().split('\n') };
+}
+
+test('the daemon is installed for systemd, enabled, and all of it undone', async () => {
+  const { path: PATH, told } = systemctl();
+  const folder = join(home, '.config/systemd/user');
+  const { code, out } = await warder(['daemon', 'install'], { PATH, XDG_STATE_HOME: join(home, 'state') });
+  expect(code).toBe(0);
+  expect(out).toContain(join(folder, 'warder.service'));
+  const service = readFileSync(join(folder, 'warder.service'), 'utf8');
+  expect(service).toContain(`ExecStart="${process.execPath}" "${program}" "daemon" "run"`);
+  expect(service).toContain(`Environment="XDG_STATE_HOME=${home}/state"`);
+  expect(readFileSync(join(folder, 'warder.socket'), 'utf8')).toContain(
+    `ListenStream=${home}/state/warder/run/daemon.sock\n`,
+  );
+  expect(told()).toEqual(['--user daemon-reload', '--user enable --now warder.socket']);
+
+  expect(await warder(['daemon', 'uninstall'], { PATH })).toMatchObject({ code: 0 });
+  expect(existsSync(join(folder, 'warder.service')) || existsSync(join(folder, 'warder.socket'))).toBe(false);
+  expect(told().slice(2)).toEqual([
+    '--user disable --now warder.socket warder.service',
+    '--user daemon-reload',
+  ]);
+  expect((await warder(['daemon', 'uninstall', '--json'], { PATH })).out).toBe('{"removed":[]}\n');
+});
+
+test('without systemd the files are written, and what enables them is said', async () => {
+  const { out } = await warder(['daemon', 'install', '--json'], { PATH: '/nowhere' });
+  expect(JSON.parse(out)).toMatchObject({
+    enabled: false,
+    enable: 'systemctl --user enable --now warder.socket',
+  });
+});
+
+test('W-WIRE-8 doctor names what others have a hand on, and how to mend it', async () => {
+  mkdirSync(join(home, '.local/state/warder/run'), { recursive: true, mode: 0o700 });
+  writeFileSync(join(home, '.local/state/warder/daemon.log'), '', { mode: 0o644 });
+  chmodSync(join(home, '.local/state/warder/run'), 0o755);
+  const { code, out } = await warder(['doctor', '--json']);
+  expect(code).toBe(1);
+  const { ok, checks } = JSON.parse(out);
+  expect(ok).toBe(false);
+  const found = (name: string) => checks.find((check: { name: string }) => check.name === name);
+  expect(found('node')).toMatchObject({ state: 'ok' });
+  expect(found('state')).toMatchObject({ state: 'fail', detail: expect.stringContaining('daemon.log') });
+  expect(found('run')).toMatchObject({ state: 'fail', hint: expect.stringContaining('chmod') });
+  expect(found('socket')).toMatchObject({ state: 'fail', hint: expect.stringContaining('chmod 700') });
+  expect(found('daemon')).toMatchObject({ state: 'fail' });
+  expect((await warder(['doctor'])).out).toMatch(/^fail {2}socket: .* is open to other users$/m);
+});

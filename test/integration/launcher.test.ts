@@ -1,0 +1,270 @@
+// The built launcher and the real lifecycle, with sessions that echo.
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { statOf } from '../../src/os/proc.ts';
+import { Client } from '../fixtures/client.ts';
+import { EchoHome, until } from '../fixtures/echo-home.ts';
+
+/** Whether a process and those of its group have ended. */
+function ended(group: number): boolean {
+  try {
+    process.kill(-group, 0);
+    return statOf(group)?.zombie === true;
+  } catch {
+    return true;
+  }
+}
+
+test('bytes pass both ways unchanged, and the launcher ends as the session ended', async () => {
+  await using home = new EchoHome();
+  await using client = home.run('echo');
+  const line = `${'é\u0000"'.repeat(100_000)}\n`;
+  await client.send(line);
+  await client.until(() => client.lines[0]);
+  expect(`${client.lines[0]}\n` === line).toBe(true);
+  client.close();
+  expect(await client.ended).toEqual({ code: 7, signal: null });
+});
+
+test('what the host sends before the session listens waits for it', async () => {
+  await using home = new EchoHome();
+  await using client = home.run('slow');
+  await client.send('early\n');
+  client.close();
+  expect((await client.ended).code).toBe(0);
+  expect(client.lines).toEqual(['early']);
+});
+
+test("the server's stderr is the launcher's", async () => {
+  await using home = new EchoHome();
+  await using client = home.run('stderr');
+  expect((await client.ended).code).toBe(0);
+  expect(client.stderr).toBe('from the server\n');
+});
+
+test('a long answer with the end right behind it arrives whole, also at a slow host', async () => {
+  await using home = new EchoHome();
+  await using client = home.run('long');
+  client.pause();
+  await until(async () => existsSync(home.places.socket) && (await home.sessions()).length === 0, 'the end');
+  // Long enough for a sign of life into the connection that the daemon has ended.
+  await delay(1500);
+  client.resume();
+  expect((await client.ended).code).toBe(3);
+  expect(client.lines.map(({ length }) => length)).toEqual([0x400000]);
+});
+
+test('a refusal is told in full, with its exit code; a fault is told in general, and logged', async () => {
+  await using home = new EchoHome();
+  await using missing = home.run('missing');
+  expect((await missing.ended).code).toBe(65);
+  expect(missing.stderr).toBe('warder: error: there is no profile "missing"\nwarder: hint: make one\n');
+  await using broken = home.run('broken');
+  expect((await broken.ended).code).toBe(70);
+  expect(broken.stderr).not.toContain('detail');
+  expect(JSON.stringify(home.log())).toContain('a detail for the log alone');
+});
+
+test('W-WIRE-5 ten launchers at once start one daemon', async () => {
+  await using home = new EchoHome();
+  const clients = Array.from({ length: 10 }, () => home.run('echo'));
+  for (const [number, client] of clients.entries()) void client.send(`${number}\n`);
+  expect(await Promise.all(clients.map((client) => client.until(() => client.lines[0])))).toEqual(
+    clients.map((_, number) => String(number)),
+  );
+  expect((await home.sessions()).length).toBe(10);
+  await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+  expect(home.log().filter(({ msg }) => msg === 'daemon ready')).toHaveLength(1);
+});
+
+test('W-WIRE-5 a second daemon leaves at once', async () => {
+  await using home = new EchoHome();
+  await using first = home.daemon('--report');
+  await first.until(() => first.lines[0] === 'ready');
+  await using second = home.daemon('--report');
+  expect((await second.ended).code).toBe(69);
+  expect(second.lines).toEqual(['running']);
+  await using third = home.daemon();
+  expect((await third.ended).code).toBe(69);
+  expect(third.stderr).toMatch(/^warder: error: a daemon runs already: its pid is \d+\nwarder: hint: /);
+  first.kill('SIGTERM');
+});
+
+test('after a daemon that was killed the next run works', async () => {
+  await using home = new EchoHome();
+  await using first = home.run('echo');
+  await first.send('x\n');
+  await first.until(() => first.lines[0]);
+  const { pid } = home;
+  process.kill(pid, 'SIGKILL');
+  expect((await first.ended).code).toBe(69);
+  expect(first.stderr).toMatch(/warder: error: the daemon ended in mid-session\nwarder: hint: /);
+  expect(existsSync(home.places.socket) && existsSync(home.places.lock)).toBe(true);
+  await using second = home.run('echo');
+  await second.send('y\n');
+  await second.until(() => second.lines[0] === 'y');
+  expect(home.pid).not.toBe(pid);
+});
+
+test.each(['stubborn', 'pour'])(
+  'W-WIRE-6 a daemon that is killed leaves no server behind: %s',
+  async (profile) => {
+    await using home = new EchoHome();
+    await using client = home.run(profile);
+    const group = Number(await client.until(() => client.lines[0]));
+    // While the host does not read, the launcher reads nothing either: still it must notice.
+    if (profile === 'pour') client.pause();
+    expect(ended(group)).toBe(false);
+    process.kill(home.pid, 'SIGKILL');
+    await until(() => ended(group), 'the end of the server');
+    client.resume();
+    expect((await client.ended).code).toBe(69);
+  },
+);
+
+test.each(['echo', 'deaf', 'pour'])(
+  'W-WIRE-6 a launcher that is killed ends its session: %s',
+  async (profile) => {
+    await using home = new EchoHome();
+    await using client = home.run(profile);
+    await client.send('x\n');
+    await client.until(() => client.lines[0]);
+    // More than all buffers hold: the daemon no longer reads from the launcher.
+    if (profile === 'deaf') void client.send(Buffer.alloc(8 * 2 ** 20));
+    if (profile === 'pour') client.pause();
+    // Time for the flow to come to a stand: a closed connection shows by itself only where somebody reads.
+    await delay(profile === 'echo' ? 0 : 1000);
+    expect(await home.sessions()).toEqual([profile]);
+    client.kill();
+    await until(async () => (await home.sessions()).length === 0, 'the end of the session');
+  },
+);
+
+test('W-WIRE-6 a host that is killed ends its session, also while the launcher cannot read from it', async () => {
+  await using home = new EchoHome();
+  const host = `
+    const [command, ...args] = process.argv.slice(1);
+    const child = require('node:child_process').spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    child.stdout.pipe(process.stdout);
+    child.stdin.write(Buffer.alloc(8 * 2 ** 20));
+  `;
+  await using client = new Client(
+    [process.execPath, '-e', host, ...home.command('deaf')],
+    home.env,
+    home.dir,
+  );
+  await client.until(() => client.lines[0]);
+  await delay(1000);
+  expect(await home.sessions()).toEqual(['deaf']);
+  client.kill();
+  await until(async () => (await home.sessions()).length === 0, 'the end of the session');
+});
+
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+  '%s ends the launcher and its session',
+  async (signal) => {
+    await using home = new EchoHome();
+    await using client = home.run('stubborn');
+    const group = Number(await client.until(() => client.lines[0]));
+    client.kill(signal);
+    const { code } = await client.ended;
+    expect(code).toBe({ SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[signal]);
+    await until(() => ended(group), 'the end of the server');
+  },
+);
+
+test('a session that does not read does not grow the daemon', async () => {
+  await using home = new EchoHome();
+  await using client = home.run('deaf');
+  await client.until(() => client.lines[0]);
+  const memory = () =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${home.pid}/status`, 'utf8'))?.[1]) * 1024;
+  const before = memory();
+  void client.send(Buffer.alloc(64 * 2 ** 20));
+  // Two signs of life later the flow stands.
+  await delay(2000);
+  expect(memory() - before).toBeLessThan(24 * 2 ** 20);
+  client.kill();
+});
+
+test('a daemon that is told to stop lets its sessions end', async () => {
+  await using home = new EchoHome();
+  await using client = home.run('echo');
+  await client.send('x\n');
+  await client.until(() => client.lines[0]);
+  const control = await home.control();
+  expect(await control.request('stop', {})).toEqual({ pid: home.pid, sessions: 1 });
+  await control.closed;
+  expect((await client.ended).code).toBe(7);
+  await home.gone();
+  expect(existsSync(home.places.socket)).toBe(false);
+});
+
+test('a daemon with nothing to do ends, and the next run starts another', async () => {
+  await using home = new EchoHome();
+  home.settings('daemon: {idle: 1s}\n');
+  for (let round = 0; round < 2; round++) {
+    await using client = home.run('echo');
+    await client.send('x\n');
+    await client.until(() => client.lines[0]);
+    client.close();
+    expect((await client.ended).code).toBe(7);
+    await home.gone();
+    expect(existsSync(home.places.socket) || existsSync(home.places.lock)).toBe(false);
+  }
+  expect(home.log().filter(({ reason }) => reason === 'idle')).toHaveLength(2);
+});
+
+test('a daemon that cannot start says why through the launcher', async () => {
+  await using home = new EchoHome();
+  home.settings('daemon: {idel: 1s}\n');
+  await using client = home.run('echo');
+  expect((await client.ended).code).toBe(65);
+  expect(client.stderr).toMatch(/^warder: error: the settings are broken: .*idel/);
+});
+
+test('a path too long for a socket is no failure', async () => {
+  await using home = new EchoHome('long/'.repeat(40));
+  expect(home.places.socket).toMatch(/^\/tmp\/warder-/);
+  await using client = home.run('echo');
+  await client.send('x\n');
+  await client.until(() => client.lines[0]);
+  expect(statSync(dirname(home.places.socket)).mode & 0o777).toBe(0o700);
+});
+
+test('W-WIRE-4 the daemon dumps no core, and what it writes is for its user alone', async () => {
+  await using home = new EchoHome();
+  await using client = home.run('echo');
+  await client.send('x\n');
+  await client.until(() => client.lines[0]);
+  expect(readFileSync(`/proc/${home.pid}/limits`, 'utf8')).toMatch(/^Max core file size\s+0\s+0\s/m);
+  expect(readFileSync(`/proc/${home.pid}/coredump_filter`, 'utf8').trim()).toBe('00000000');
+  const { socket, lock, log, run, state } = home.places;
+  expect([socket, lock, log].map((path) => statSync(path).mode & 0o777)).toEqual([0o600, 0o600, 0o600]);
+  expect([run, state].map((path) => statSync(path).mode & 0o777)).toEqual([0o700, 0o700]);
+});
+
+test('stdin and stdout may be files, and stdin may be nothing', async () => {
+  await using home = new EchoHome();
+  const { spawnSync } = await import('node:child_process');
+  const { closeSync, openSync, writeFileSync } = await import('node:fs');
+  const [input, output] = [`${home.dir}/in`, `${home.dir}/out`];
+  writeFileSync(input, 'from a file\n');
+  const program = `${import.meta.dirname}/../fixtures/echo-warder.cjs`;
+  for (const [from, text] of [
+    [input, 'from a file\n'],
+    ['/dev/null', ''],
+  ] as const) {
+    const stdio = [openSync(from, 'r'), openSync(output, 'w'), 'ignore'] as const;
+    const { status } = spawnSync(process.execPath, [program, 'run', 'echo'], {
+      env: home.env,
+      stdio: [...stdio],
+    });
+    closeSync(stdio[0]);
+    closeSync(stdio[1]);
+    expect([status, readFileSync(output, 'utf8')]).toEqual([7, text]);
+    rmSync(output);
+  }
+});

@@ -25,9 +25,10 @@ export const EXIT = {
   'credential-missing': 1,
   'credential-long': 65,
   'credential-short': 65,
+  'credential-unfit': 65,
   'credential-misbound': 1,
   'credential-source': 1,
-  'unsupported': 78,
+  unsupported: 78,
   // mend the server
   'server-missing': 127,
   'server-unstartable': 126,

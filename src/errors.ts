@@ -25,6 +25,7 @@ export const EXIT = {
   'credential-missing': 1,
   'credential-long': 65,
   'credential-short': 65,
+  'credential-unfit': 65,
   'credential-misbound': 1,
   'credential-source': 1,
   unsupported: 78,

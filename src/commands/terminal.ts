@@ -61,9 +61,12 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     }
     const { createInterface } = await import('node:readline');
     const { Writable } = await import('node:stream');
-    stderr.write(safe(question, false));
+    const prompt = safe(question, false);
     const output = echo ? stderr : new Writable({ write: (_chunk, _encoding, done) => done() });
-    const lines = createInterface({ input: stdin, output, terminal: true, historySize: 0 });
+    // From here on the terminal itself shows nothing of what is typed: only then is the question asked.
+    const lines = createInterface({ input: stdin, output, prompt, terminal: true, historySize: 0 });
+    lines.prompt();
+    if (!echo) stderr.write(prompt);
     try {
       return await new Promise<string>((resolve, reject) => {
         lines.once('line', resolve);

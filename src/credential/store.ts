@@ -24,7 +24,8 @@ export interface Listed extends Omit<Stored, 'value'> {
 
 /** Data that is nobody's credential, under names of its own: keys, undo data. */
 export interface Blobs {
-  get(name: string): Promise<Buffer | undefined>;
+  /** Options as for a store's `get`. */
+  get(name: string, options?: { readonly ask: boolean }): Promise<Buffer | undefined>;
   set(name: string, bytes: Uint8Array): Promise<void>;
   remove(name: string): Promise<boolean>;
 }
@@ -43,8 +44,8 @@ export interface StoreState {
  */
 export interface Store extends AsyncDisposable {
   readonly kind: StoreKind;
-  /** Undefined: there is none of this name. */
-  get(name: string): Promise<Stored | undefined>;
+  /** Undefined: there is none of this name. With `ask: false` nobody is asked to unlock what is locked. */
+  get(name: string, options?: { readonly ask: boolean }): Promise<Stored | undefined>;
   set(name: string, value: string): Promise<Stored>;
   /** False: there was none. */
   remove(name: string): Promise<boolean>;
@@ -52,8 +53,9 @@ export interface Store extends AsyncDisposable {
   state(): Promise<StoreState>;
   readonly blobs: Blobs;
   /**
-   * Calls `listener` with the name of each value that changes other than through this object, from when the
-   * promise settles until what it gives is disposed of. A store that cannot tell of changes does nothing.
+   * Calls `listener` with the name of each value that changes, by whomever, or with `undefined` when any may
+   * have changed; from when the promise settles until what it gives is disposed of. A store that cannot tell
+   * of changes does nothing.
    */
-  watch(listener: (name: string) => void): Promise<AsyncDisposable>;
+  watch(listener: (name: string | undefined) => void): Promise<AsyncDisposable>;
 }

@@ -1,0 +1,200 @@
+// What the control API does with credentials and their store. Values come in and never go out. Each change is
+// recorded as soon as the store has it, before the open sessions are told.
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { AuditLog } from '../audit/log.ts';
+import { WarderError } from '../errors.ts';
+import { changeSettings, loadSettings, settingsPath } from '../profile/settings.ts';
+import type { Profiles } from '../profile/watch.ts';
+import type { Handlers, Params, Result } from '../wire/control.ts';
+import type { Places } from '../wire/places.ts';
+import type { Credentials } from './credentials.ts';
+import { signer } from './signing.ts';
+import type { Store, StoreKind } from './store.ts';
+
+export interface HandlersParts {
+  readonly credentials: Credentials;
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly profiles: Pick<Profiles, 'names' | 'get'>;
+  readonly places: Places;
+}
+
+type Verbs = Extract<keyof Handlers, `credential.${string}` | `store.${string}` | `vault.${string}`>;
+
+/** The handlers of `credential.…`, `store.…` and `vault.…`. */
+export function credentialHandlers(parts: HandlersParts): Pick<Handlers, Verbs> {
+  const { credentials, places } = parts;
+  return {
+    'credential.set': (params) => change(parts, 'set', params),
+    'credential.rotate': (params) => change(parts, 'rotate', params),
+    'credential.list': () => list(parts),
+    async 'credential.remove'({ name, store }) {
+      try {
+        const removed = await credentials.remove(name, store);
+        record(parts, 'remove', name, '', 'ok');
+        return { name, store: removed };
+      } catch (error) {
+        record(parts, 'remove', name, '', codeOf(error));
+        throw error;
+      }
+    },
+    async 'store.state'() {
+      const { kind, ...chosen } = await credentials.state();
+      const { kind: _kind, ...keychain } = await credentials.state('keychain');
+      return { kind, chosen, keychain, key: loadSettings(places).vault.key };
+    },
+    'store.init': (params) => init(parts, params),
+    async 'vault.unlock'({ passphrase }) {
+      await credentials.unlock(passphrase);
+      return {};
+    },
+  };
+}
+
+/** Sets or rotates a value. */
+async function change(
+  parts: HandlersParts,
+  action: 'set' | 'rotate',
+  { name, store, value }: Params<'credential.set'>,
+): Promise<Result<'credential.set'>> {
+  let done = false;
+  try {
+    const { updated, ...changed } = await parts.credentials[action](name, value, store, (version) => {
+      done = true;
+      record(parts, action, name, version, 'ok');
+    });
+    return { ...changed, ...(updated !== undefined && { updated }) };
+  } catch (error) {
+    if (!done) record(parts, action, name, '', codeOf(error));
+    throw error;
+  }
+}
+
+/** What the chosen store has, and other stores that profiles name; and what profiles name that none has. */
+async function list({ credentials, profiles }: HandlersParts): Promise<Result<'credential.list'>> {
+  const used = new Map<
+    string,
+    { readonly store: StoreKind; readonly name: string; readonly profiles: string[] }
+  >();
+  for (const profile of profiles.names) {
+    for (const { name, from } of credentialsOf(profiles, profile)) {
+      const store = from === 'store' ? credentials.chosen : from;
+      if (typeof store !== 'string') continue;
+      const key = `${store} ${name}`;
+      const known = used.get(key) ?? { store, name, profiles: [] };
+      known.profiles.push(profile);
+      used.set(key, known);
+    }
+  }
+  const chosen = credentials.store().kind;
+  const kinds = new Set([chosen, ...[...used.values()].map(({ store }) => store)]);
+  const listed: Result<'credential.list'>['credentials'] = [];
+  for (const kind of kinds) {
+    for (const { updated, problem, ...rest } of await credentials.list(kind)) {
+      const key = `${kind} ${rest.name}`;
+      listed.push({
+        ...rest,
+        store: kind,
+        ...(updated !== undefined && { updated }),
+        ...(problem !== undefined && { problem }),
+        profiles: used.get(key)?.profiles ?? [],
+      });
+      used.delete(key);
+    }
+  }
+  return {
+    credentials: listed,
+    missing: [...used.values()].map(({ name, profiles }) => ({ name, profiles })),
+  };
+}
+
+/** A profile's credentials; none of one that is broken, which `status` tells of. */
+function credentialsOf(profiles: HandlersParts['profiles'], name: string) {
+  try {
+    return profiles.get(name).profile.credentials;
+  } catch (error) {
+    if (error instanceof WarderError) return [];
+    throw error;
+  }
+}
+
+async function init(
+  parts: HandlersParts,
+  { store: kind, key, passphrase, force = false }: Params<'store.init'>,
+): Promise<Result<'store.init'>> {
+  const { credentials, places } = parts;
+  if (kind === 'keychain' && (key !== undefined || passphrase !== undefined)) {
+    throw new WarderError('usage', 'the keychain has a key of its own', { hint: 'say it for the vault' });
+  }
+  const left = await leaving(credentials, kind, force);
+  if (kind === 'keychain') {
+    const keychain = credentials.store(kind);
+    await probe(keychain);
+    const { publicKey } = await signer(keychain);
+    changeSettings(places, [[['store'], kind]]);
+    await credentials.choose({ kind });
+    return { store: kind, config: settingsPath(places), signer: publicKey, left };
+  }
+  const chosen = key ?? loadSettings(places).vault.key;
+  const vault = credentials.newVault(chosen);
+  try {
+    const made = await vault.create(passphrase);
+    await probe(vault);
+    const { publicKey } = await signer(vault);
+    changeSettings(places, [
+      [['store'], kind],
+      [['vault', 'key'], chosen],
+    ]);
+    await credentials.choose(vault);
+    const config = settingsPath(places);
+    return { store: kind, config, ...(made !== undefined && { made }), signer: publicKey, left };
+  } catch (error) {
+    await vault[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** How many credentials stay in the store that is left. Refuses to leave any without `force`. */
+async function leaving(credentials: Credentials, kind: StoreKind, force: boolean): Promise<number> {
+  const { chosen } = credentials;
+  if (chosen === undefined || chosen === kind) return 0;
+  const hint = `say --force to go on; what is in the ${chosen} stays there, and has to be set again in the ${kind}`;
+  let count: number;
+  try {
+    count = (await credentials.list(chosen)).length;
+  } catch (cause) {
+    if (force && cause instanceof WarderError) return 0;
+    throw new WarderError('refused', `cannot see whether the ${chosen} holds credentials`, { hint, cause });
+  }
+  if (count > 0 && !force) {
+    throw new WarderError('refused', `the ${chosen} holds ${count} credential${count === 1 ? '' : 's'}`, {
+      hint,
+    });
+  }
+  return count;
+}
+
+/** Tries a store: what goes in must come out, and go away. */
+async function probe({ kind, blobs }: Store): Promise<void> {
+  const name = `probe-${randomBytes(4).toString('hex')}`;
+  const bytes = randomBytes(32);
+  await blobs.set(name, bytes);
+  const back = await blobs.get(name);
+  const removed = await blobs.remove(name);
+  if (back?.length === bytes.length && timingSafeEqual(back, bytes) && removed) return;
+  const code = kind === 'vault' ? 'vault-damaged' : 'keychain-unavailable';
+  throw new WarderError(code, `the ${kind} does not keep what is put into it`);
+}
+
+function record(
+  { audit }: HandlersParts,
+  action: 'set' | 'rotate' | 'remove',
+  credential: string,
+  version: string,
+  outcome: string,
+): void {
+  audit.append('credential.use', { credential, version, action, outcome });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof WarderError ? error.code : 'daemon-internal';
+}

@@ -195,7 +195,7 @@ function list(context: Context): void {
         row.installed ? row.locked : 'not installed',
         row.profiles.join(', ') || '-',
       ]),
-      ['package', 'digest', 'dependencies', 'locked', 'profiles'],
+      ['PACKAGE', 'DIGEST', 'DEPENDENCIES', 'LOCKED', 'PROFILES'],
     );
 }
 
@@ -235,7 +235,7 @@ function show(
     scripts,
   }: { package: string; from: string; to: string } & LockDifference,
 ): void {
-  terminal.out(from === to ? `${name} ${from} is what "${to}" means` : `${name} ${from} -> ${to}`);
+  terminal.out(from === to ? `${name} ${from} is what there is` : `${name} ${from} -> ${to}`);
   for (const { name: each, from: old, to: fresh } of moved) {
     if (each !== name) terminal.out(`  ${terminal.paint('yellow', '~')} ${each} ${old} -> ${fresh}`);
   }

@@ -1,14 +1,23 @@
 // Gathers the facts that a plan follows from: what is on this machine, where the paths of a profile lead.
 // Everything that a profile lists is opened here, once, and held until the sandbox has bound it.
-import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
 import { type Held, linksOf } from './look.ts';
+import { below, within } from './path.ts';
 import type { Facts, Hidden, Listed } from './plan.ts';
 import { programPaths } from './program.ts';
 import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './root.ts';
-import { secrets } from './secrets.ts';
+import { type Secret, secrets } from './secrets.ts';
 
 /** What a server's start knows. Paths are absolute. */
 export interface Request {
@@ -60,20 +69,21 @@ export function gather(request: Request, held: Held): Facts {
   const own = { file: request.node, args: [], cwd: '/', path: '', home };
   const implied = new Set([...programPaths(command), ...programPaths(own)]);
   const folder = cwd === undefined ? undefined : lookAt(profile, cwd, '"server.cwd"', held);
+  const listed = [
+    ...sandbox.read.map((path) => look(path, false, false)),
+    ...sandbox.write.map((path) => look(path, true, false)),
+    ...[...implied].map((path) => look(path, false, true)),
+  ];
   return {
     profile,
     uid,
     gid: request.gid,
     user: request.user,
     home,
-    program: { file, path: realpathSync(file), args },
+    program: { file, path: realpathSync.native(file), args },
     cwd: cwd === undefined || folder === undefined ? undefined : { asked: cwd, path: folder.path },
     env,
-    listed: [
-      ...sandbox.read.map((path) => look(path, false, false)),
-      ...sandbox.write.map((path) => look(path, true, false)),
-      ...[...implied].map((path) => look(path, false, true)),
-    ],
+    listed,
     roots: roots.map((path) => lookAt(profile, path, 'Warder', held)),
     links: dedupe(
       [
@@ -88,7 +98,7 @@ export function gather(request: Request, held: Held): Facts {
     system: systemPaths(),
     proc: uid === 0 ? PROC_OF_ROOT.flatMap(hiddenAt) : [],
     secrets: all,
-    hidden: all.flatMap(({ path, kind }) => hiddenAt(path).map((hidden) => ({ ...hidden, kind }))),
+    hidden: hiddenOf(all, homes, listed),
     homes,
     network: sandbox.network,
     memory: sandbox.memory,
@@ -133,11 +143,32 @@ export function systemPaths(): SystemPath[] {
   });
 }
 
+/**
+ * Those of the secret places that are there. What only a folder above brings in is looked for only in homes
+ * that a listed path could bring in: the user's own, the first, and those that one lies in.
+ */
+function hiddenOf(
+  all: readonly Secret[],
+  homes: readonly string[],
+  listed: readonly Listed[],
+): (Hidden & { readonly kind: Secret['kind'] })[] {
+  const named = listed.filter(({ implied }) => !implied);
+  const near = homes.filter((home, at) => at === 0 || named.some(({ path }) => within(path, home)));
+  // In a home that this user cannot enter nothing can be found, by a server of theirs neither.
+  const closed = homes.filter((home) => !existsSync(`${home}/.`));
+  return all
+    .filter(
+      ({ path, kind }) => kind === 'never' || (named.length > 0 && near.some((home) => below(path, home))),
+    )
+    .filter(({ path }) => !closed.some((home) => below(path, home)))
+    .flatMap(({ path, kind }) => hiddenAt(path).map((hidden) => ({ ...hidden, kind })));
+}
+
 /** Something to hide, where it really is; nothing where nothing is. */
 function hiddenAt(path: string): Hidden[] {
   try {
     const stat = statSync(path, { throwIfNoEntry: false });
-    return stat === undefined ? [] : [{ path: realpathSync(path), folder: stat.isDirectory() }];
+    return stat === undefined ? [] : [{ path: realpathSync.native(path), folder: stat.isDirectory() }];
   } catch {
     // Not to be looked at by this user: nor by a server of theirs.
     return [];
@@ -169,7 +200,7 @@ function dedupe(links: Facts['links']): Facts['links'] {
 
 function realOr(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     return path;
   }

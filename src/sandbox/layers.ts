@@ -2,7 +2,7 @@
 // taken from what was asked for. A session's record and `status` list the names that stand here.
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 
-/** Layers that a full sandbox has. */
+/** Layers of a sandbox. */
 export type Layer =
   /** A root of its own, with a plan's files and no others. */
   | 'files'
@@ -14,7 +14,10 @@ export type Layer =
   | 'cgroups'
   | 'no-capabilities'
   | 'no-new-privileges'
-  | 'system-calls';
+  | 'system-calls'
+  /** Of the weaker sandbox: files by the kernel's rules, and signals that stay inside. */
+  | 'landlock'
+  | 'signals';
 
 /** What a session is not let through without. Kernels before 4.6 have no namespace for control groups. */
 export const REQUIRED: readonly Layer[] = [
@@ -28,6 +31,9 @@ export const REQUIRED: readonly Layer[] = [
   'no-new-privileges',
   'system-calls',
 ];
+
+/** What a session under Landlock is not let through without. */
+export const WEAKER: readonly Layer[] = ['landlock', 'no-new-privileges', 'system-calls'];
 
 /** Limits of a process, in the kernel's words. `undefined`: unlimited. */
 export interface Measured {

@@ -5,6 +5,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { promisify } from 'node:util';
 import { findGroups, type Groups } from './cgroup.ts';
+import { type Kernel, openKernel } from './kernel.ts';
 import type { Architecture } from './seccomp.ts';
 
 /** bubblewrap, and what it can do. */
@@ -23,8 +24,12 @@ export interface Machine {
   /** `undefined`: there is no filter for this one. */
   readonly architecture: Architecture | undefined;
   readonly bubblewrap: Bubblewrap | undefined;
-  /** util-linux' `prlimit`, which sets a server's limits inside its sandbox. */
+  /** Sets a limit of a process, where the C library can be called. */
+  readonly limit: Kernel['limit'] | undefined;
+  /** Else util-linux' `prlimit` does, inside the sandbox, which costs a program's start. */
   readonly prlimit: string | undefined;
+  /** The version of Landlock's interface; 0 where there is none, or the C library cannot be called. */
+  readonly landlock: number;
   /** The daemon's own hard limits: no child's are higher. */
   readonly hard: { readonly files: number; readonly processes: number };
   /** Since Linux 5.14 a user namespace counts its processes for itself. Root's are never counted. */
@@ -67,11 +72,18 @@ const run = promisify(execFile);
 
 /** Looks at the machine. Never throws: what is missing is said by what it returns. Linux only. */
 export async function lookAtMachine(uid: number): Promise<Machine> {
-  const [bubblewrap, groups] = await Promise.all([findBubblewrap(), findLimiter(uid)]);
+  const architecture = process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined;
+  const [bubblewrap, groups, kernel] = await Promise.all([
+    findBubblewrap(),
+    findLimiter(uid),
+    openKernel(architecture),
+  ]);
   return {
     uid,
-    architecture: process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined,
+    architecture,
     bubblewrap,
+    limit: kernel?.limit,
+    landlock: Math.max(kernel?.landlockVersion() ?? 0, 0),
     prlimit: find('prlimit'),
     hard: hardLimits(),
     countsProcesses: uid !== 0 && since(release(), 5, 14),

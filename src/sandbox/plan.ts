@@ -75,6 +75,8 @@ export interface Facts {
 /** One thing that is put into the sandbox. They are done in order. */
 export type Step =
   | { readonly do: 'bind'; readonly path: string; readonly folder: boolean; readonly write: boolean }
+  /** A file of this machine, as it is now. */
+  | { readonly do: 'copy'; readonly at: string }
   | { readonly do: 'link'; readonly at: string; readonly to: string }
   | { readonly do: 'file'; readonly at: string; readonly text: string }
   /** A private file system in memory, of so many bytes. */
@@ -156,17 +158,16 @@ export function plan(facts: Facts): Plan {
   const hides = hidesOf(facts);
   const places = [
     ...binds,
-    ...facts.system.flatMap(systemLink),
+    ...facts.system.flatMap(systemEntry),
     ...Object.entries(etcFiles(user, uid, gid, home)).map(
       ([at, text]) => ({ do: 'file', at, text }) as const,
     ),
     { do: 'proc', at: '/proc' },
-    { do: 'bind', path: SETTINGS, folder: true, write: false },
     { do: 'devices', at: '/dev' },
     { do: 'memory', at: '/dev/shm', bytes: SHM_BYTES },
     ...privateSteps(facts.own, home, tmp),
     ...hides,
-    ...(root ? facts.proc.map(({ path, folder }) => ({ do: 'hide', at: path, folder }) as const) : []),
+    ...(root ? procSteps(facts) : []),
   ] satisfies Step[];
   const taken = new Set(places.map(placeOf));
   const links = facts.links
@@ -220,13 +221,19 @@ function invalid(profile: string, what: string, detail: { hint: string }): Warde
 }
 
 function systemBind(found: SystemPath): Bind[] {
-  return found.kind === 'link'
-    ? []
-    : [{ do: 'bind', path: found.path, folder: found.kind === 'folder', write: false }];
+  return found.kind === 'folder' ? [{ do: 'bind', path: found.path, folder: true, write: false }] : [];
 }
 
-function systemLink(found: SystemPath): Step[] {
-  return found.kind === 'link' ? [{ do: 'link', at: found.path, to: found.target }] : [];
+function systemEntry(found: SystemPath): Step[] {
+  if (found.kind === 'link') return [{ do: 'link', at: found.path, to: found.target }];
+  return found.kind === 'file' ? [{ do: 'copy', at: found.path }] : [];
+}
+
+function procSteps({ proc }: Facts): Step[] {
+  return [
+    { do: 'bind', path: SETTINGS, folder: true, write: false },
+    ...proc.map(({ path, folder }) => ({ do: 'hide', at: path, folder }) as const),
+  ];
 }
 
 /** One bind for each path. What may be written to by one line may be, whatever another says. */

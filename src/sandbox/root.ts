@@ -1,7 +1,10 @@
 // The minimal root: what of the system every server finds, and nothing else. `/etc` holds what programs need
 // to run at all (certificates, the loader's cache, names of services), and a user table with one user.
 
-/** What of the system may be there, if the machine has it. A link stays a link: its target is listed too, or in `/usr`. */
+/**
+ * What of the system may be there, if the machine has it. A folder is bound; a file is copied, which is quicker
+ * than a mount; a link stays a link: its target is listed too, or in `/usr`.
+ */
 export const SYSTEM_PATHS = [
   '/usr',
   '/bin',
@@ -41,7 +44,6 @@ export const SYSTEM_PATHS = [
   '/etc/services',
   '/etc/gai.conf',
   '/etc/fonts',
-  '/etc/terminfo',
   '/etc/gitconfig',
 ] as const;
 
@@ -60,30 +62,22 @@ export type SystemPath =
  */
 export const SETTINGS = '/proc/sys';
 
-/** Entries of `/proc` that tell of the whole machine, or let uid 0 change it: hidden where the real user is root. */
+/**
+ * Entries of `/proc` that uid 0 may write to, or that only uid 0 may read, without any capability: hidden where
+ * the real user is root. The rest is root's by capability, which no server has.
+ */
 export const PROC_OF_ROOT = [
   '/proc/acpi',
   '/proc/asound',
-  '/proc/bus',
-  '/proc/driver',
   '/proc/fs',
-  '/proc/irq',
-  '/proc/kcore',
-  '/proc/key-users',
-  '/proc/keys',
-  '/proc/kmsg',
   '/proc/kpagecgroup',
   '/proc/kpagecount',
   '/proc/kpageflags',
-  '/proc/latency_stats',
   '/proc/mtrr',
-  '/proc/pagetypeinfo',
   '/proc/pressure',
-  '/proc/sched_debug',
   '/proc/scsi',
   '/proc/slabinfo',
   '/proc/sysrq-trigger',
-  '/proc/timer_list',
   '/proc/vmallocinfo',
 ] as const;
 

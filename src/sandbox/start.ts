@@ -2,25 +2,20 @@
 // which descriptors; whoever starts programs does so, and `confine` then puts the limits in place, lets the
 // server begin, and measures what confines it. Nothing of the server's output may be used before `confine` has
 // settled, and nothing be written to it: a server whose sandbox is not whole is ended, and never heard.
-import { writeFileSync } from 'node:fs';
-import { Readable, Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { WarderError } from '../errors.ts';
-import { type Bounds, boundsOf, bubblewrap, type Launch } from './bubblewrap.ts';
-import { boundsOfGroup, type Group, makeGroup } from './cgroup.ts';
+import { bubblewrap } from './bubblewrap.ts';
 import { gather, type Request } from './facts.ts';
-import { type Layer, type Measured, measure, REQUIRED } from './layers.ts';
+import { Hold, type Holds } from './hold.ts';
+import { landlock } from './landlock.ts';
+import type { Launch, Spawned } from './launch.ts';
+import { type Layer, type Measured, measure, REQUIRED, WEAKER } from './layers.ts';
 import { Held } from './look.ts';
 import type { Machine } from './machine.ts';
+import { feed, firstLine, openGate, whole } from './pipes.ts';
 import { type Plan, plan as planOf } from './plan.ts';
 import { whyNot } from './probe.ts';
-import { childrenOf, executableOf, insideOf, type Known, know, signal } from './process.ts';
-
-/** A launch that was started: its process, and its stdio as Node gives it. */
-export interface Spawned {
-  readonly pid: number;
-  readonly stdio: readonly unknown[];
-}
+import { childrenOf, executableOf, insideOf, know, signal } from './process.ts';
 
 /** A sandbox that is ready to be started. Disposed of, it lets go of what it holds open: once started, or not. */
 export interface Prepared extends Disposable {
@@ -30,87 +25,95 @@ export interface Prepared extends Disposable {
   confine(spawned: Spawned): Promise<Confined>;
 }
 
-/** How each limit is held. */
-export interface Holds {
-  readonly files: number | undefined;
-  /** Bytes of core dumps: 0. */
-  readonly core: number | undefined;
-  /** `group`: a control group counts; `user`: the sandbox' own user namespace; `none`: nobody. */
-  readonly processes: { readonly most: number | undefined; readonly by: Bounds['processes'] };
-  /** `group`: all processes together; `process`: the data of each; `none`: Node's own heap limit at most. */
-  readonly memory: { readonly most: number | undefined; readonly by: Bounds['memory'] };
-}
-
 /** A sandbox with a server in it. Disposed of, all in it is killed. */
 export interface Confined extends AsyncDisposable {
-  /** The sandbox' first process: when it ends, the kernel ends all others. */
+  /**
+   * The sandbox' first process, whose end ends all others; under Landlock the server itself. It ends as the
+   * server ended, a signal as 128 and its number.
+   */
   readonly init: number;
   /** By measurement. Empty if the server had ended before it could be measured. */
   readonly layers: readonly Layer[];
   readonly limits: Holds | undefined;
-  /** Sends a signal to every process inside but the first, which is not the server's. */
+  /** Sends a signal to the server and what it started, and not to what keeps the sandbox. */
   signal(name: NodeJS.Signals): void;
 }
 
-/** Milliseconds for bubblewrap to make a sandbox, on a machine that has much else to do. */
+/** Milliseconds for a sandbox to be made, on a machine that has much else to do. */
 const PATIENCE = 15_000;
 
 /** How often it is looked whether the server has begun, in milliseconds. */
 const STEP = 1;
 
-/** Who is ended first when the machine's memory is short: of all programs, the sandboxed. */
-const EXPENDABLE = '1000';
-
 /**
- * Makes the plan for a server, and renders it for this machine. Throws `profile-invalid` for what no sandbox
+ * Makes the plan for a server, and renders it for bubblewrap. Throws `profile-invalid` for what no sandbox
  * holds, `sandbox-unavailable` for what this machine cannot do.
  */
 export function prepare(request: Request, machine: Machine): Prepared {
+  return render(request, (plan, held) => {
+    const hold = new Hold(plan, machine);
+    const launch = bubblewrap(plan, machine, held);
+    return { launch, confine: (spawned) => confine(plan, machine, launch, hold, spawned) };
+  });
+}
+
+/**
+ * Makes the plan for a server, and renders it for Landlock, the weaker sandbox. `stage` is the stage's program
+ * file, run by the node that runs Warder. Throws as `prepare` does.
+ */
+export function prepareWeaker(
+  request: Request & { readonly own: NonNullable<Request['own']> },
+  machine: Machine,
+  stage: string,
+): Prepared {
+  // Without a user namespace of its own the user's processes would all count.
+  const counted = { ...machine, countsProcesses: false };
+  return render(request, (plan) => {
+    const hold = new Hold(plan, counted);
+    const launch = landlock(plan, counted, request.node, stage);
+    return { launch, confine: (spawned) => confineWeaker(plan, launch, hold, spawned) };
+  });
+}
+
+function render(
+  request: Request,
+  by: (plan: Plan, held: Held) => Pick<Prepared, 'launch' | 'confine'>,
+): Prepared {
   const held = new Held();
   try {
     const plan = planOf(gather(request, held));
-    const launch = bubblewrap(plan, machine, (path) => held.descriptor(path));
-    return {
-      plan,
-      launch,
-      confine: (spawned) => confine(plan, machine, launch, spawned),
-      [Symbol.dispose]: () => held[Symbol.dispose](),
-    };
+    return { plan, ...by(plan, held), [Symbol.dispose]: () => held[Symbol.dispose]() };
   } catch (error) {
     held[Symbol.dispose]();
     throw error;
   }
 }
 
-async function confine(plan: Plan, machine: Machine, launch: Launch, spawned: Spawned): Promise<Confined> {
-  const pipes = spawned.stdio.slice(3);
-  const pipe = (kind: string): unknown => pipes[launch.descriptors.findIndex((one) => one.kind === kind)];
-  for (const [at, descriptor] of launch.descriptors.entries()) {
-    if (descriptor.kind === 'data') writableOf(pipes[at]).end(descriptor.data);
-  }
-  const gate = writableOf(pipe('gate'));
+async function confine(
+  plan: Plan,
+  machine: Machine,
+  launch: Launch,
+  hold: Hold,
+  spawned: Spawned,
+): Promise<Confined> {
   const starter = know(spawned.pid);
-  const init = await firstProcess(pipe('report'));
+  feed(launch, spawned);
+  const told = /"child-pid": (\d+)/.exec(await firstLine(launch, spawned, PATIENCE))?.[1];
+  const init = told === undefined ? undefined : know(Number(told));
   if (init === undefined) {
     if (starter !== undefined) signal(starter, 'SIGKILL');
     throw await whyNot(plan.profile, machine);
   }
-
-  const bounds = boundsOf(plan, machine);
-  let group: Group | undefined;
   const end = async (): Promise<void> => {
     signal(init, 'SIGKILL');
-    await group?.[Symbol.asyncDispose]();
+    await hold[Symbol.asyncDispose]();
   };
   try {
-    group = machine.groups?.kind === 'direct' ? makeGroup(machine.groups, plan.limits) : undefined;
-    group?.add(init.pid);
-    expend(init.pid);
-    gate.end('\n');
+    hold.take(init.pid);
+    openGate(launch, spawned);
     const measured = await begun(init.pid, [machine.bubblewrap?.file, machine.prlimit], plan);
-    const limits = measured === undefined ? undefined : holdsOf(init.pid, measured, bounds, plan);
-    if (measured !== undefined) demand(plan, measured.layers);
-    if (limits !== undefined) demandLimits(plan, limits);
+    const limits = measured === undefined ? undefined : hold.measured(init.pid, measured);
+    if (measured !== undefined) demand(plan, measured.layers, REQUIRED);
     return {
       init: init.pid,
       layers: measured?.layers ?? [],
@@ -122,27 +125,45 @@ async function confine(plan: Plan, machine: Machine, launch: Launch, spawned: Sp
     };
   } catch (error) {
     await end();
-    if (error instanceof WarderError) throw error;
-    throw unavailable(plan, 'its limits cannot be set', 'see "warder doctor"', error);
+    throw asUnavailable(plan, error);
   }
 }
 
-/** What bubblewrap reports first: the process that it made. `undefined`: it could not make a sandbox. */
-async function firstProcess(report: unknown): Promise<Known | undefined> {
-  if (!(report instanceof Readable)) throw new TypeError('no pipe for the report');
-  // What it reports later, the end of the server, is told by its own end.
-  const told = Promise.withResolvers<string>();
-  const timer = globalThis.setTimeout(told.resolve, PATIENCE, '');
-  let text = '';
-  report.setEncoding('latin1');
-  report.on('data', (piece: string) => {
-    text += piece;
-    if (text.includes('\n')) told.resolve(text);
-  });
-  for (const event of ['end', 'error', 'close']) report.on(event, () => told.resolve(text));
-  const pid = /"child-pid": (\d+)/.exec(await told.promise)?.[1];
-  clearTimeout(timer);
-  return pid === undefined ? undefined : know(Number(pid));
+async function confineWeaker(plan: Plan, launch: Launch, hold: Hold, spawned: Spawned): Promise<Confined> {
+  const server = know(spawned.pid);
+  if (server === undefined) throw unavailable(plan, 'it ended at once', 'see "warder doctor"');
+  const end = async (): Promise<void> => {
+    for (const known of [...insideOf(server.pid), server]) signal(known, 'SIGKILL');
+    await hold[Symbol.asyncDispose]();
+  };
+  try {
+    hold.group(server.pid);
+    // The stage waits for its orders: what it is bound to by then, the server is.
+    feed(launch, spawned);
+    const report = await whole(launch, spawned, PATIENCE);
+    const version = Number(/"landlock":(\d+)/.exec(report)?.[1] ?? 0);
+    if (version === 0 || report.includes('"error"'))
+      throw unavailable(plan, 'Landlock does not hold', 'see "warder doctor"');
+    const measured = tryMeasure(server.pid);
+    const layers: Layer[] = [
+      'landlock',
+      ...(version >= 6 ? (['signals'] as const) : []),
+      ...(measured?.layers ?? []),
+    ];
+    if (measured !== undefined) demand(plan, layers, WEAKER);
+    return {
+      init: server.pid,
+      layers: measured === undefined ? [] : layers,
+      limits: measured === undefined ? undefined : hold.measured(server.pid, measured),
+      signal: (name) => {
+        for (const known of [...insideOf(server.pid), server]) signal(known, name);
+      },
+      [Symbol.asyncDispose]: end,
+    };
+  } catch (error) {
+    await end();
+    throw asUnavailable(plan, error);
+  }
 }
 
 /** Waits until the server itself runs, and measures it. `undefined`: it has ended already. */
@@ -155,13 +176,7 @@ async function begun(
   for (;;) {
     const [server] = childrenOf(init);
     const file = server === undefined ? undefined : executableOf(server);
-    if (server !== undefined && file !== undefined && !before.includes(file)) {
-      try {
-        return measure(server);
-      } catch {
-        return undefined;
-      }
-    }
+    if (server !== undefined && file !== undefined && !before.includes(file)) return tryMeasure(server);
     if (executableOf(init) === undefined) return undefined;
     if (performance.now() > until)
       throw unavailable(plan, 'its sandbox does not begin', 'see "warder doctor"');
@@ -169,62 +184,26 @@ async function begun(
   }
 }
 
-/** Which limits hold: those that the kernel shows, no wider than the plan's. */
-function holdsOf(init: number, { limits }: Measured, bounds: Bounds, plan: Plan): Holds {
-  const group = boundsOfGroup(init);
-  const hold = <By extends string>(by: By, shown: number | undefined, most: number) =>
-    by !== 'none' && shown !== undefined && shown <= most
-      ? { most: shown, by }
-      : { most: undefined, by: 'none' as const };
-  return {
-    files: limits.files,
-    core: limits.core,
-    processes: hold(
-      bounds.processes,
-      bounds.processes === 'group' ? group.processes : limits.processes,
-      plan.limits.processes.most,
-    ),
-    memory: hold(
-      bounds.memory,
-      bounds.memory === 'group' ? group.memory : limits.data,
-      plan.limits.memory.most,
-    ),
-  };
+function tryMeasure(pid: number): Measured | undefined {
+  try {
+    return measure(pid);
+  } catch {
+    // It has ended meanwhile.
+    return undefined;
+  }
 }
 
-function demand(plan: Plan, layers: readonly Layer[]): void {
-  const missing = REQUIRED.filter((layer) => !layers.includes(layer));
+function demand(plan: Plan, layers: readonly Layer[], required: readonly Layer[]): void {
+  const missing = required.filter((layer) => !layers.includes(layer));
   if (missing.length > 0)
     throw unavailable(plan, `its sandbox lacks ${missing.join(', ')}`, 'see "warder doctor"');
 }
 
-/** A limit that the profile names holds, or nothing starts. */
-function demandLimits(plan: Plan, holds: Holds): void {
-  for (const name of ['memory', 'processes'] as const) {
-    if (!plan.limits[name].said || holds[name].by !== 'none') continue;
-    throw unavailable(
-      plan,
-      `"sandbox.${name}" cannot be held here`,
-      `run Warder where it may make control groups, or take "${name}" out of the profile`,
-    );
-  }
+function asUnavailable(plan: Plan, error: unknown): WarderError {
+  if (error instanceof WarderError) return error;
+  return unavailable(plan, 'its limits cannot be set', 'see "warder doctor"', error);
 }
 
 function unavailable(plan: Plan, what: string, hint: string, cause?: unknown): WarderError {
   return new WarderError('sandbox-unavailable', `cannot start "${plan.profile}": ${what}`, { hint, cause });
-}
-
-function expend(pid: number): void {
-  try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, EXPENDABLE);
-  } catch {
-    // A help where there is no control group, not a layer.
-  }
-}
-
-function writableOf(pipe: unknown): Writable {
-  if (!(pipe instanceof Writable)) throw new TypeError('no pipe for a descriptor');
-  // bubblewrap may end before it has read all.
-  pipe.on('error', () => {});
-  return pipe;
 }

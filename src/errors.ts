@@ -43,6 +43,8 @@ export const EXIT = {
   'server-missing': 127,
   'server-unstartable': 126,
   'server-failed': 1,
+  // get the sandbox, or say that there is to be none
+  'sandbox-unavailable': 78,
   // look at the daemon
   'daemon-unreachable': 69,
   'daemon-running': 69,

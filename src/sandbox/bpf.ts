@@ -1,0 +1,74 @@
+// An assembler for classic BPF, as far as seccomp filters need it: forward jumps to labels, loads of 32-bit
+// words, comparisons, returns (linux/bpf_common.h, linux/filter.h).
+
+/** `BPF_LD | BPF_W | BPF_ABS`: loads the word at offset k. */
+const LOAD = 0x20;
+/** `BPF_ALU | BPF_AND | BPF_K`. */
+const AND = 0x54;
+/** `BPF_RET | BPF_K`. */
+const RETURN = 0x06;
+
+/** Comparisons of the loaded word with a constant: `BPF_JMP | op | BPF_K`. */
+const COMPARE = { equal: 0x15, above: 0x25, atLeast: 0x35, anyBit: 0x45 } as const;
+
+interface Instruction {
+  readonly code: number;
+  readonly k: number;
+  /** Labels; `undefined` is the next instruction. */
+  readonly yes: string | undefined;
+  readonly no: string | undefined;
+}
+
+/** One program. Jumps go forward, by at most 255 instructions. */
+export class Assembler {
+  readonly #program: Instruction[] = [];
+  readonly #labels = new Map<string, number>();
+
+  /** Loads the 32-bit word at `offset` of the data. */
+  load(offset: number): void {
+    this.#add(LOAD, offset);
+  }
+
+  /** Keeps the bits of `mask`. */
+  and(mask: number): void {
+    this.#add(AND, mask);
+  }
+
+  /** Goes to the label `yes` where the comparison with `k` holds, else to `no`, or on. */
+  when(comparison: keyof typeof COMPARE, k: number, yes: string | undefined, no?: string): void {
+    this.#add(COMPARE[comparison], k, yes, no);
+  }
+
+  /** Ends with `k` as the filter's answer. */
+  answer(k: number): void {
+    this.#add(RETURN, k);
+  }
+
+  /** Names the place of the next instruction. */
+  label(name: string): void {
+    this.#labels.set(name, this.#program.length);
+  }
+
+  /** The program as an array of `struct sock_filter`, little-endian. */
+  assemble(): Buffer {
+    const bytes = Buffer.alloc(this.#program.length * 8);
+    this.#program.forEach(({ code, k, yes, no }, at) => {
+      const jump = (label: string | undefined) => (label === undefined ? 0 : this.#distance(at, label));
+      bytes.writeUInt16LE(code, at * 8);
+      bytes[at * 8 + 2] = jump(yes);
+      bytes[at * 8 + 3] = jump(no);
+      bytes.writeUInt32LE(k >>> 0, at * 8 + 4);
+    });
+    return bytes;
+  }
+
+  #add(code: number, k: number, yes?: string, no?: string): void {
+    this.#program.push({ code, k, yes, no });
+  }
+
+  #distance(at: number, label: string): number {
+    const distance = (this.#labels.get(label) ?? Number.NaN) - at - 1;
+    if (distance >= 0 && distance <= 255) return distance;
+    throw new RangeError(`no jump from ${at} to "${label}"`);
+  }
+}

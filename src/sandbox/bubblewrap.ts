@@ -1,0 +1,150 @@
+// Renders a plan for bubblewrap. Its own arguments go by a descriptor, so that nothing of the plan shows in a
+// process list; so do the filter and the files of `/etc`. bubblewrap tells by another descriptor which process
+// it made, and waits at a third until the sandbox' limits are in place.
+import { WarderError } from '../errors.ts';
+import type { Descriptor, Descriptors, Launch } from './launch.ts';
+import { limitsFor } from './limits.ts';
+import type { Machine } from './machine.ts';
+import type { Plan, Step } from './plan.ts';
+import { seccompFilter } from './seccomp.ts';
+
+const NUL = Buffer.from([0]);
+/** One page: the smallest file system in memory. */
+const PAGE = 4096;
+/** Renders a plan. Throws `sandbox-unavailable` where the machine lacks what the plan wants. */
+export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Launch {
+  const { bubblewrap: program, architecture, prlimit } = machine;
+  if (program === undefined || program.missing.length > 0) throw missing(plan, program);
+  if (architecture === undefined) {
+    throw new WarderError(
+      'sandbox-unavailable',
+      `cannot start "${plan.profile}": there is no system call filter for this machine's processor`,
+      { hint: 'x86-64 and arm64 have one; elsewhere say "sandbox: {off: true}"' },
+    );
+  }
+  if (prlimit === undefined && machine.limit === undefined) {
+    throw new WarderError(
+      'sandbox-unavailable',
+      `cannot start "${plan.profile}": nothing can set its limits`,
+      {
+        hint: 'install "prlimit": sudo apt install util-linux',
+      },
+    );
+  }
+
+  const descriptors: Descriptor[] = [
+    { kind: 'data', data: Buffer.alloc(0) },
+    { kind: 'report' },
+    { kind: 'gate' },
+  ];
+  const [ARGUMENTS, REPORT, GATE] = [3, 4, 5];
+  const at = (descriptor: Descriptor): string => String(descriptors.push(descriptor) + 2);
+  const bind = (path: string, write: boolean): string[] => {
+    const descriptor = held.place(path);
+    if (descriptor === undefined) return [write ? '--bind' : '--ro-bind', path, path];
+    return [write ? '--bind-fd' : '--ro-bind-fd', at({ kind: 'open', descriptor }), path];
+  };
+  const data = (bytes: Buffer): string => {
+    const descriptor = held.bytes(bytes);
+    return at(descriptor === undefined ? { kind: 'data', data: bytes } : { kind: 'open', descriptor });
+  };
+  const copy = (descriptor: string, path: string): string[] => [
+    '--perms',
+    '0444',
+    '--file',
+    descriptor,
+    path,
+  ];
+  const render = (step: Step): string[] => {
+    switch (step.do) {
+      case 'bind':
+        return bind(step.path, step.write);
+      case 'link':
+        return ['--symlink', step.to, step.at];
+      case 'file':
+        return copy(data(Buffer.from(step.text)), step.at);
+      case 'copy':
+        return copy(at({ kind: 'open', descriptor: held.file(step.at) }), step.at);
+      case 'memory':
+        return ['--perms', '0700', '--size', String(step.bytes), '--tmpfs', step.at];
+      case 'proc':
+        return ['--proc', step.at];
+      case 'devices':
+        return ['--dev', step.at];
+      case 'hide':
+        return step.folder
+          ? ['--perms', '0555', '--size', String(PAGE), '--tmpfs', step.at]
+          : ['--ro-bind', '/dev/null', step.at];
+      case 'seal':
+        return ['--remount-ro', step.at];
+    }
+  };
+
+  const filter = data(seccompFilter(architecture, plan.sockets));
+  const options = [
+    ...[
+      '--unshare-user',
+      '--unshare-pid',
+      '--unshare-ipc',
+      '--unshare-uts',
+      '--unshare-net',
+      '--unshare-cgroup-try',
+    ],
+    ...(program.disablesUsers ? ['--disable-userns'] : []),
+    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--clearenv'],
+    ...['--uid', String(plan.uid), '--gid', String(plan.gid), '--hostname', plan.hostname],
+    ...plan.steps.flatMap(render),
+    ...Object.entries(plan.env).flatMap(([name, value]) => ['--setenv', name, value]),
+    ...['--chdir', plan.cwd, '--seccomp', filter],
+    ...['--json-status-fd', String(REPORT), '--block-fd', String(GATE)],
+  ];
+  descriptors[ARGUMENTS - 3] = {
+    kind: 'data',
+    data: Buffer.concat(options.flatMap((option) => [Buffer.from(option), NUL])),
+  };
+  const limiter =
+    machine.limit === undefined && prlimit !== undefined
+      ? [
+          prlimit,
+          ...limitsFor(plan, machine).map(({ name, soft, hard }) => `--${name}=${soft}:${hard}`),
+          '--',
+        ]
+      : [];
+  const [file = '', ...args] = [
+    ...scope(plan, machine),
+    ...[program.file, '--args', String(ARGUMENTS), '--'],
+    ...[...limiter, plan.program.file, ...plan.program.args],
+  ];
+  return {
+    file,
+    args,
+    env: machine.groups?.kind === 'systemd' ? machine.groups.env : {},
+    cwd: '/',
+    descriptors,
+  };
+}
+
+/** Asks systemd for a group of the sandbox' own. It then runs the rest in its own place. */
+function scope({ limits }: Plan, { groups }: Machine): string[] {
+  if (groups?.kind !== 'systemd') return [];
+  const properties = {
+    MemoryMax: limits.memory.most,
+    MemorySwapMax: 0,
+    TasksMax: limits.processes.most,
+  };
+  return [
+    ...groups.command,
+    ...Object.entries(properties).map(([name, value]) => `--property=${name}=${value}`),
+    '--',
+  ];
+}
+
+function missing(plan: Plan, program: Machine['bubblewrap']): WarderError {
+  const what =
+    program === undefined
+      ? 'there is no bubblewrap'
+      : `bubblewrap ${program.version} is too old: it does not know ${program.missing.join(', ')}`;
+  return new WarderError('sandbox-unavailable', `cannot start "${plan.profile}": ${what}`, {
+    hint: `${program === undefined ? 'install' : 'upgrade'} it: sudo apt install bubblewrap (or dnf, pacman, zypper, apk)`,
+  });
+}

@@ -1,0 +1,203 @@
+// Control groups made by hand, where there is no systemd to ask and the daemon may write to its own group: as
+// root in a container or a small machine. A sandbox' processes and memory are bounded together that way, its
+// files in memory among them. Version 1 and 2 (cgroups(7)).
+import { randomBytes } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import type { Limits } from './plan.ts';
+
+/** The daemon's own groups, by controller: new groups are made inside. */
+export interface Groups {
+  readonly kind: 'direct';
+  readonly version: 1 | 2;
+  readonly memory: string | undefined;
+  readonly processes: string | undefined;
+}
+
+/** A group for one sandbox. */
+export interface Group extends AsyncDisposable {
+  /** Which bounds it holds. */
+  readonly holds: { readonly memory: boolean; readonly processes: boolean };
+  /** Moves a process in; what it starts is in as well. Throws the system's error. */
+  add(pid: number): void;
+}
+
+const NAME = /^warder-\d+-[0-9a-f]{12}$/;
+
+/** The daemon's groups, where it may make others in them. Leftovers of daemons that were killed are cleared away. */
+export function findGroups(): Groups | undefined {
+  try {
+    const folders = foldersOf('self');
+    if (folders.version === 2 && folders.memory !== undefined) {
+      const folder = usable(folders.memory);
+      if (folder === undefined) return undefined;
+      enable(folder);
+      const enabled = readFileSync(`${folder}/cgroup.subtree_control`, 'utf8').trim().split(' ');
+      const has = (controller: string): string | undefined =>
+        enabled.includes(controller) ? folder : undefined;
+      return some({ kind: 'direct', version: 2, memory: has('memory'), processes: has('pids') });
+    }
+    const { version, memory, processes } = folders;
+    return some({ kind: 'direct', version, memory: usable(memory), processes: usable(processes) });
+  } catch {
+    return undefined;
+  }
+}
+
+function some(groups: Groups): Groups | undefined {
+  return (groups.memory ?? groups.processes) === undefined ? undefined : groups;
+}
+
+/** The bounds of the control groups that a process is in, bytes and tasks; `undefined`: none. */
+export function boundsOfGroup(pid: number): { memory: number | undefined; processes: number | undefined } {
+  try {
+    const { version, memory, processes } = foldersOf(pid);
+    return {
+      memory: readBound(memory, version === 1 ? 'memory.limit_in_bytes' : 'memory.max'),
+      processes: readBound(processes, 'pids.max'),
+    };
+  } catch {
+    return { memory: undefined, processes: undefined };
+  }
+}
+
+/** Version 1 writes "no bound" as the largest number of pages there is. */
+const UNBOUNDED = 2 ** 62;
+
+function readBound(folder: string | undefined, name: string): number | undefined {
+  if (folder === undefined) return undefined;
+  try {
+    const value = Number(readFileSync(`${folder}/${name}`, 'utf8'));
+    return Number.isFinite(value) && value < UNBOUNDED ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The folders of the groups that a process is in: version 1 where a controller is mounted so, else version 2. */
+function foldersOf(pid: number | 'self'): Omit<Groups, 'kind'> {
+  const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
+  const own = lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((match) => match !== null);
+  const old = (controller: string): string | undefined => {
+    const path = own.find(([, names = '']) => names.split(',').includes(controller))?.[2];
+    return path === undefined ? undefined : folderOf(mounts, 'cgroup', path, controller);
+  };
+  const [memory, processes] = [old('memory'), old('pids')];
+  if (memory !== undefined || processes !== undefined) return { version: 1, memory, processes };
+  const path = own.find(([, names]) => names === '')?.[2];
+  const folder = path === undefined ? undefined : folderOf(mounts, 'cgroup2', path);
+  return { version: 2, memory: folder, processes: folder };
+}
+
+/** Makes a group with these bounds. Throws the system's error, and leaves nothing then. */
+export function makeGroup(groups: Groups, limits: Limits): Group {
+  const name = `warder-${process.pid}-${randomBytes(6).toString('hex')}`;
+  const folders = new Set([groups.memory, groups.processes].filter((folder) => folder !== undefined));
+  const made = [...folders].map((folder) => `${folder}/${name}`);
+  const dispose = async (): Promise<void> => {
+    for (const folder of made) await remove(folder);
+  };
+  try {
+    for (const folder of made) mkdirSync(folder);
+    const memory = groups.memory === undefined ? undefined : `${groups.memory}/${name}`;
+    const processes = groups.processes === undefined ? undefined : `${groups.processes}/${name}`;
+    if (memory !== undefined) boundMemory(memory, groups.version, limits.memory.most);
+    if (processes !== undefined) writeFileSync(`${processes}/pids.max`, String(limits.processes.most));
+    return {
+      holds: { memory: memory !== undefined, processes: processes !== undefined },
+      add: (pid) => {
+        for (const folder of made) writeFileSync(`${folder}/cgroup.procs`, String(pid));
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    void dispose();
+    throw error;
+  }
+}
+
+function boundMemory(folder: string, version: 1 | 2, bytes: number): void {
+  writeFileSync(`${folder}/${version === 1 ? 'memory.limit_in_bytes' : 'memory.max'}`, String(bytes));
+  // Where swap is not counted there is no such file; the bound then holds for memory alone.
+  const swap = version === 1 ? ['memory.memsw.limit_in_bytes', String(bytes)] : ['memory.swap.max', '0'];
+  try {
+    writeFileSync(`${folder}/${swap[0]}`, `${swap[1]}`);
+  } catch {}
+}
+
+/** The folder of a group, by the mount that shows it. Octal escapes in mount points do not occur here. */
+function folderOf(
+  mounts: readonly string[],
+  type: string,
+  path: string,
+  controller?: string,
+): string | undefined {
+  for (const mount of mounts) {
+    const [left = '', right = ''] = mount.split(' - ');
+    const [, , , root = '', point = ''] = left.split(' ');
+    const [kind, , options = ''] = right.split(' ');
+    if (kind !== type || (controller !== undefined && !options.split(',').includes(controller))) continue;
+    if (path === root) return point;
+    if (root === '/' || path.startsWith(`${root}/`))
+      return `${point}${root === '/' ? path : path.slice(root.length)}`;
+  }
+  return undefined;
+}
+
+/** The folder, if groups can be made in it. */
+function usable(folder: string | undefined): string | undefined {
+  if (folder === undefined) return undefined;
+  try {
+    const own = folder.replace(/\/+$/, '');
+    accessSync(own, constants.W_OK);
+    const probe = `${own}/warder-${process.pid}-${randomBytes(6).toString('hex')}`;
+    mkdirSync(probe);
+    rmdirSync(probe);
+    sweep(own);
+    return own;
+  } catch {
+    return undefined;
+  }
+}
+
+function enable(folder: string): void {
+  try {
+    writeFileSync(`${folder}/cgroup.subtree_control`, '+memory +pids');
+  } catch {
+    // Processes in the group itself forbid it, or somebody above does. What is enabled already is used.
+  }
+}
+
+/** Removes the groups that nobody is in and whose daemon is gone. */
+function sweep(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (!NAME.test(name) || Number(name.split('-')[1]) === process.pid) continue;
+    try {
+      rmdirSync(`${folder}/${name}`);
+    } catch {
+      // Another daemon's sandbox lives in it.
+    }
+  }
+}
+
+/** A group is busy until the kernel has buried its last process. */
+async function remove(folder: string): Promise<void> {
+  for (let wait = 1; wait < 1000; wait *= 2) {
+    try {
+      rmdirSync(folder);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') return;
+      await setTimeout(wait);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+// The kernel's calls that Node has no function for, through the C library and koffi: limits of a process
+// (prlimit(2)), Landlock (landlock(7)) and seccomp (seccomp(2)). koffi is an optional dependency: without it
+// util-linux' `prlimit` sets the limits, and there is no fallback to Landlock.
+import type { ProcessLimit } from './limits.ts';
+import type { Architecture } from './seccomp.ts';
+
+/** The calls. Each gives back -1 where the kernel refuses, but for `limit`. */
+export interface Kernel {
+  /** Sets a limit of a process of the same user; 0 is this one. `false`: the system did not take it. */
+  limit(pid: number, limit: ProcessLimit): boolean;
+  /** The version of Landlock's interface; 0 or less: there is none. */
+  landlockVersion(): number;
+  /** A descriptor of a new set of rules that handles these accesses. */
+  landlockCreate(handled: { readonly files: bigint; readonly tcp: bigint; readonly scoped: bigint }): number;
+  /** Allows accesses to what is at a descriptor, and below it. */
+  landlockAllow(rules: number, descriptor: number, accesses: bigint): number;
+  /** Binds this thread, and what it becomes, to a set of rules. */
+  landlockRestrict(rules: number): number;
+  /** No program that this becomes gains rights by being started. */
+  forbidPrivileges(): number;
+  /** Ends this process when the one that started it ends. */
+  endWithParent(): number;
+  /** Binds this thread, and what it becomes, to a filter as of `seccompFilter`. */
+  filter(program: Buffer): number;
+}
+
+/** RLIMIT_* (asm-generic/resource.h): the same on x86-64 and arm64. */
+const RESOURCE = { data: 2, core: 4, nproc: 6, nofile: 7 } as const;
+
+/** Numbers of calls that the C library has no function for. Landlock's are the same everywhere. */
+const LANDLOCK_CREATE = 444;
+const LANDLOCK_ADD = 445;
+const LANDLOCK_RESTRICT = 446;
+const SECCOMP = { x64: 317, arm64: 277 } as const;
+
+const LANDLOCK_CREATE_RULESET_VERSION = 1;
+const LANDLOCK_RULE_PATH_BENEATH = 1;
+const SECCOMP_SET_MODE_FILTER = 1;
+const PR_SET_PDEATHSIG = 1;
+const PR_SET_NO_NEW_PRIVS = 38;
+const SIGKILL = 9;
+
+/** Binds the calls. Never throws: `undefined` where the C library cannot be called. */
+export async function openKernel(architecture: Architecture | undefined): Promise<Kernel | undefined> {
+  if (architecture === undefined) return undefined;
+  try {
+    const { default: koffi } = await import('koffi');
+    const library = koffi.load(null);
+    const prlimit = library.func('int prlimit(int pid, int resource, const void *limit, void *before)');
+    const prctl = library.func(
+      'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+    );
+    // A call's arguments are words: declared so, none is passed at half its width.
+    const call = library.func('long syscall(long number, const void *a, unsigned long b, unsigned long c)');
+    const words = library.func(
+      'long syscall(long number, unsigned long a, unsigned long b, const void *c, unsigned long d)',
+    );
+    return {
+      limit: (pid, { name, soft, hard }) =>
+        prlimit(pid, RESOURCE[name], packed(BigInt(soft), BigInt(hard)), null) === 0,
+      landlockVersion: () => Number(call(LANDLOCK_CREATE, null, 0, LANDLOCK_CREATE_RULESET_VERSION)),
+      landlockCreate: ({ files, tcp, scoped }) =>
+        // An older kernel takes the longer structure, as long as what it does not know is zero.
+        Number(call(LANDLOCK_CREATE, packed(files, tcp, scoped), 24, 0)),
+      landlockAllow: (rules, descriptor, accesses) => {
+        const rule = Buffer.alloc(12);
+        rule.writeBigUInt64LE(accesses);
+        rule.writeInt32LE(descriptor, 8);
+        return Number(words(LANDLOCK_ADD, rules, LANDLOCK_RULE_PATH_BENEATH, rule, 0));
+      },
+      landlockRestrict: (rules) => Number(words(LANDLOCK_RESTRICT, rules, 0, null, 0)),
+      forbidPrivileges: () => prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+      endWithParent: () => prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
+      filter: (program) => {
+        // struct sock_fprog: the number of instructions, and where they are.
+        const header = Buffer.alloc(16);
+        header.writeUInt16LE(program.length / 8);
+        header.writeBigUInt64LE(koffi.address(program), 8);
+        return Number(words(SECCOMP[architecture], SECCOMP_SET_MODE_FILTER, 0, header, 0));
+      },
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function packed(...words: bigint[]): Buffer {
+  return Buffer.from(BigUint64Array.from(words).buffer);
+}

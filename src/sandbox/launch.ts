@@ -1,0 +1,40 @@
+// What a renderer gives to whoever starts programs.
+
+/** What stands at a descriptor of a program that is to be started. */
+export type Descriptor =
+  /** A pipe: these bytes are written, then its end. */
+  | { readonly kind: 'data'; readonly data: Buffer }
+  /** This descriptor of ours. */
+  | { readonly kind: 'open'; readonly descriptor: number }
+  /** A pipe to read from: JSON, one value a line. */
+  | { readonly kind: 'report' }
+  /** A pipe: it goes on when a byte comes. */
+  | { readonly kind: 'gate' };
+
+/** A program to start, with what it finds at its descriptors. */
+export interface Launch {
+  /** Absolute. */
+  readonly file: string;
+  readonly args: readonly string[];
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** From descriptor 3 on. */
+  readonly descriptors: readonly Descriptor[];
+}
+
+/** Descriptors of what the sandbox gets. */
+export interface Descriptors {
+  /** Of what is at a real path that was looked at before. */
+  place(path: string): number | undefined;
+  /** Of a file to read. */
+  file(path: string): number;
+  /** Of bytes to read, if there is a place in memory for them. */
+  bytes(bytes: Buffer): number | undefined;
+}
+
+/** A launch that was started: its process, and its stdio as Node gives it. */
+export interface Spawned {
+  readonly pid: number;
+  readonly stdio: readonly unknown[];
+}

@@ -1,0 +1,145 @@
+// What this machine has to make sandboxes with: asked once, when the daemon starts. Programs are looked for in
+// the system's own folders only, whatever PATH says.
+import { execFile } from 'node:child_process';
+import { readFileSync, statSync } from 'node:fs';
+import { release } from 'node:os';
+import { promisify } from 'node:util';
+import { findGroups, type Groups } from './cgroup.ts';
+import { type Kernel, openKernel } from './kernel.ts';
+import type { Architecture } from './seccomp.ts';
+
+/** bubblewrap, and what it can do. */
+export interface Bubblewrap {
+  readonly file: string;
+  readonly version: string;
+  /** Options that sandboxes cannot do without and this one does not know. */
+  readonly missing: readonly string[];
+  /** Knows `--disable-userns` (0.8 and later). The filter refuses new namespaces as well. */
+  readonly disablesUsers: boolean;
+}
+
+/** What the machine has. */
+export interface Machine {
+  readonly uid: number;
+  /** `undefined`: there is no filter for this one. */
+  readonly architecture: Architecture | undefined;
+  readonly bubblewrap: Bubblewrap | undefined;
+  /** Sets a limit of a process, where the C library can be called. */
+  readonly limit: Kernel['limit'] | undefined;
+  /** Else util-linux' `prlimit` does, inside the sandbox, which costs a program's start. */
+  readonly prlimit: string | undefined;
+  /** The version of Landlock's interface; 0 where there is none, or the C library cannot be called. */
+  readonly landlock: number;
+  /** The daemon's own hard limits: no child's are higher. */
+  readonly hard: { readonly files: number; readonly processes: number };
+  /** Since Linux 5.14 a user namespace counts its processes for itself. Root's are never counted. */
+  readonly countsProcesses: boolean;
+  /** How processes are put into a control group with limits of its own: by systemd, by hand, or not. */
+  readonly groups:
+    | Groups
+    | {
+        readonly kind: 'systemd';
+        readonly command: readonly string[];
+        readonly env: Readonly<Record<string, string>>;
+      }
+    | undefined;
+}
+
+/** Folders of the system's programs: NixOS keeps them elsewhere. */
+const FOLDERS = [
+  '/usr/bin',
+  '/bin',
+  '/usr/sbin',
+  '/usr/local/bin',
+  '/run/current-system/sw/bin',
+  '/run/wrappers/bin',
+];
+
+/** Without these there is no sandbox as it is meant. `--ro-bind-fd` came with the repair of CVE-2024-42472. */
+const NEEDED = [
+  '--args',
+  '--bind-fd',
+  '--block-fd',
+  '--clearenv',
+  '--json-status-fd',
+  '--perms',
+  '--ro-bind-fd',
+  '--seccomp',
+  '--size',
+];
+
+const run = promisify(execFile);
+
+/** Looks at the machine. Never throws: what is missing is said by what it returns. Linux only. */
+export async function lookAtMachine(uid: number): Promise<Machine> {
+  const architecture = process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined;
+  const [bubblewrap, groups, kernel] = await Promise.all([
+    findBubblewrap(),
+    findLimiter(uid),
+    openKernel(architecture),
+  ]);
+  return {
+    uid,
+    architecture,
+    bubblewrap,
+    limit: kernel?.limit,
+    landlock: Math.max(kernel?.landlockVersion() ?? 0, 0),
+    prlimit: find('prlimit'),
+    hard: hardLimits(),
+    countsProcesses: uid !== 0 && since(release(), 5, 14),
+    groups,
+  };
+}
+
+/** The system's program of this name. */
+function find(name: string): string | undefined {
+  return FOLDERS.map((folder) => `${folder}/${name}`).find((file) => {
+    const stat = statSync(file, { throwIfNoEntry: false });
+    return stat?.isFile() === true && (stat.mode & 0o111) !== 0;
+  });
+}
+
+async function findBubblewrap(): Promise<Bubblewrap | undefined> {
+  const file = find('bwrap');
+  if (file === undefined) return undefined;
+  try {
+    const [version, help] = await Promise.all([run(file, ['--version']), run(file, ['--help'])]);
+    const options = new Set(help.stdout.match(/--[a-z][a-z0-9-]*/g));
+    return {
+      file,
+      version: version.stdout.replace('bubblewrap', '').trim(),
+      missing: NEEDED.filter((option) => !options.has(option)),
+      disablesUsers: options.has('--disable-userns'),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** systemd where it runs, since the groups are its own there; else by hand where that is allowed. */
+async function findLimiter(uid: number): Promise<Machine['groups']> {
+  if (statSync('/run/systemd/system', { throwIfNoEntry: false }) === undefined) return findGroups();
+  const file = find('systemd-run');
+  if (file === undefined) return undefined;
+  const env: Record<string, string> = uid === 0 ? {} : { XDG_RUNTIME_DIR: `/run/user/${uid}` };
+  const command = [file, ...(uid === 0 ? [] : ['--user']), '--scope', '--quiet', '--collect'];
+  try {
+    await run(file, [...command.slice(1), '--', '/bin/true'], { env, timeout: 3000 });
+    return { kind: 'systemd', command, env };
+  } catch {
+    return undefined;
+  }
+}
+
+function hardLimits(): Machine['hard'] {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  const hard = (name: string): number =>
+    Number(new RegExp(`^${name} +\\S+ +(\\d+)`, 'm').exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
+  return { files: hard('Max open files'), processes: hard('Max processes') };
+}
+
+/** Whether a release such as `6.1.0-13-amd64` is at least this one. */
+function since(text: string, major: number, minor: number): boolean {
+  const [first = 0, second = 0] = text.split(/[.-]/).map(Number);
+  return first > major || (first === major && second >= minor);
+}

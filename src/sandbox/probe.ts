@@ -1,0 +1,155 @@
+// Trying what sandboxes are made of, one layer at a time and for real: for `doctor`, and for the reason why a
+// sandbox could not be made. Each finding that is bad says the command that mends it.
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { WarderError } from '../errors.ts';
+import type { Bubblewrap, Machine } from './machine.ts';
+
+/** What came of one trial. */
+export interface Finding {
+  readonly layer: string;
+  readonly state: 'ok' | 'weak' | 'missing';
+  /** What is there, or what is not. */
+  readonly said: string;
+  /** What mends it. */
+  readonly hint?: string;
+}
+
+const run = promisify(execFile);
+const INSTALL = 'sudo apt install bubblewrap (or dnf, pacman, zypper, apk)';
+const TRIAL = ['--ro-bind', '/', '/', '--proc', '/proc', '--dev', '/dev'];
+
+/** Trials, from the first that all others need. Each adds its options to those of the ones before. */
+const STAGES: readonly (readonly [layer: string, options: readonly string[]])[] = [
+  ['user namespace', ['--unshare-user']],
+  ['process, ipc and host name namespaces', ['--unshare-pid', '--unshare-ipc', '--unshare-uts']],
+  ['network namespace', ['--unshare-net']],
+  ['no capabilities, no way back to them', ['--cap-drop', 'ALL', '--new-session', '--die-with-parent']],
+];
+
+/** Tries all that a sandbox is made of. */
+export async function probe(machine: Machine): Promise<Finding[]> {
+  const { bubblewrap, architecture, prlimit } = machine;
+  if (bubblewrap === undefined) {
+    return [{ layer: 'bubblewrap', state: 'missing', said: 'not found', hint: INSTALL }];
+  }
+  const findings: Finding[] = [
+    bubblewrap.missing.length > 0
+      ? {
+          layer: 'bubblewrap',
+          state: 'missing',
+          said: `version ${bubblewrap.version} lacks ${bubblewrap.missing.join(', ')}`,
+          hint: INSTALL,
+        }
+      : { layer: 'bubblewrap', state: 'ok', said: `version ${bubblewrap.version}` },
+    ...(await tryStages(bubblewrap)),
+    architecture !== undefined && seccompThere()
+      ? { layer: 'system call filter', state: 'ok', said: `for ${architecture}` }
+      : {
+          layer: 'system call filter',
+          state: 'missing',
+          said: architecture === undefined ? `none for ${process.arch}` : 'the kernel has none',
+          hint: 'run a kernel with CONFIG_SECCOMP_FILTER, on x86-64 or arm64',
+        },
+    prlimit === undefined
+      ? { layer: 'limits', state: 'missing', said: 'no "prlimit"', hint: 'sudo apt install util-linux' }
+      : { layer: 'limits', state: 'ok', said: 'open files, core dumps' },
+  ];
+  return [...findings, processesFinding(machine), memoryFinding(machine)];
+}
+
+/** Why no sandbox could be made: the first layer that is missing. */
+export async function whyNot(profile: string, machine: Machine): Promise<WarderError> {
+  const missing = (await probe(machine)).find(({ state }) => state === 'missing');
+  const what =
+    missing === undefined ? 'bubblewrap could not make its sandbox' : `${missing.layer}: ${missing.said}`;
+  return new WarderError('sandbox-unavailable', `cannot start "${profile}": ${what}`, {
+    hint: missing?.hint ?? 'see "warder doctor"',
+  });
+}
+
+async function tryStages({ file }: Bubblewrap): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const options: string[] = [];
+  for (const [layer, more] of STAGES) {
+    options.push(...more);
+    const said = await attempt(file, options);
+    if (said === undefined) {
+      findings.push({ layer, state: 'ok', said: 'tried' });
+      continue;
+    }
+    // What comes after builds on it.
+    findings.push({ layer, state: 'missing', said, hint: hintFor() });
+    break;
+  }
+  return findings;
+}
+
+/** Runs bubblewrap on nothing. What it says where it fails is its own, since no server runs. */
+async function attempt(file: string, options: readonly string[]): Promise<string | undefined> {
+  try {
+    await run(file, [...options, ...TRIAL, '--', '/bin/true'], { env: {}, timeout: 10_000 });
+    return undefined;
+  } catch (error) {
+    const { stderr = '' } = error as { stderr?: string };
+    return stderr.trim().split('\n').at(-1)?.replace('bwrap: ', '') || 'it fails without a word';
+  }
+}
+
+/** The setting that forbids user namespaces here, and the command that allows them. */
+function hintFor(): string {
+  const setting = (name: string): string | undefined => {
+    try {
+      return readFileSync(`/proc/sys/${name}`, 'utf8').trim();
+    } catch {
+      return undefined;
+    }
+  };
+  if (setting('user/max_user_namespaces') === '0') return 'sudo sysctl -w user.max_user_namespaces=15000';
+  if (setting('kernel/unprivileged_userns_clone') === '0')
+    return 'sudo sysctl -w kernel.unprivileged_userns_clone=1';
+  if (setting('kernel/apparmor_restrict_unprivileged_userns') === '1') return APPARMOR;
+  return 'allow user namespaces here; for a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined';
+}
+
+/** Ubuntu since 23.10 allows user namespaces to programs that have a profile, and ships none for bubblewrap. */
+const APPARMOR = [
+  "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }\\n'",
+  'sudo tee /etc/apparmor.d/bwrap && sudo apparmor_parser -r /etc/apparmor.d/bwrap',
+].join(' | ');
+
+function seccompThere(): boolean {
+  try {
+    return /^Seccomp:/m.test(readFileSync('/proc/self/status', 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+function processesFinding({ groups, countsProcesses }: Machine): Finding {
+  const layer = 'limit on processes';
+  if (countsProcesses) return { layer, state: 'ok', said: 'counted by user namespace' };
+  if (groups?.kind === 'systemd' || groups?.processes !== undefined) {
+    return { layer, state: 'ok', said: `by control group (${groups.kind})` };
+  }
+  return {
+    layer,
+    state: 'weak',
+    said: 'not held',
+    hint: 'run Warder as an ordinary user on Linux 5.14 or later, or where it may make control groups',
+  };
+}
+
+function memoryFinding({ groups }: Machine): Finding {
+  const layer = 'limit on memory';
+  if (groups?.kind === 'systemd' || groups?.memory !== undefined) {
+    return { layer, state: 'ok', said: `by control group (${groups.kind})` };
+  }
+  return {
+    layer,
+    state: 'weak',
+    said: 'for each process alone, not for all together',
+    hint: 'log in where systemd runs for you (loginctl enable-linger), or run Warder where it may make control groups',
+  };
+}

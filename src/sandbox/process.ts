@@ -1,0 +1,67 @@
+// What the kernel tells of processes, as far as sandboxes need it. Linux only.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** A process by its pid and start time (clock ticks since boot), which together name it for good. */
+export interface Known {
+  readonly pid: number;
+  readonly started: number;
+}
+
+/** The process of this pid, if there is one. */
+export function know(pid: number): Known | undefined {
+  const started = Number(statOf(pid)?.[19]);
+  return Number.isNaN(started) ? undefined : { pid, started };
+}
+
+/** Sends a signal to a process, unless it has ended. */
+export function signal({ pid, started }: Known, name: NodeJS.Signals): void {
+  try {
+    if (know(pid)?.started === started) process.kill(pid, name);
+  } catch {
+    // Ended between the look and the signal.
+  }
+}
+
+/** The file that a process runs, as its own root names it. `undefined`: it has ended, or is ending. */
+export function executableOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The children of a process, by their pids here. */
+export function childrenOf(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+    return text.split(' ').filter(Boolean).map(Number);
+  } catch {
+    // A kernel without that list, or no such process.
+    return readdirSync('/proc')
+      .map(Number)
+      .filter((one) => Number.isInteger(one) && Number(statOf(one)?.[1]) === pid);
+  }
+}
+
+/** All processes in the pid namespace whose first process is `init`, but for that one. */
+export function insideOf(init: number): Known[] {
+  const inside: Known[] = [];
+  const open = childrenOf(init);
+  for (let pid = open.pop(); pid !== undefined; pid = open.pop()) {
+    const known = know(pid);
+    if (known !== undefined) inside.push(known);
+    open.push(...childrenOf(pid));
+  }
+  return inside;
+}
+
+/** The fields of `/proc/PID/stat` from the third on: the second, the name, may hold spaces. */
+function statOf(pid: number): string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,155 @@
+// What a server's command needs to run, beyond the system: the runtime that it names, a virtual environment,
+// the package that its script belongs to. As narrow as can be told: where no mark of a package is found, the
+// file alone. `check` shows all of it; what else a server reads, a profile lists.
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { linksOf } from './look.ts';
+import { within } from './path.ts';
+
+/** A server's command: a file that is there, and its arguments. */
+export interface Command {
+  /** Absolute. */
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Where relative arguments begin. */
+  readonly cwd: string;
+  /** The server's PATH. */
+  readonly path: string;
+  readonly home: string;
+}
+
+/** In every sandbox as it is. */
+const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/nix/store', '/gnu/store'];
+
+/** In the folder above `bin`, the mark of a runtime that wants the whole of it: Python, Node, Conda, Java, Homebrew. */
+const RUNTIME = ['pyvenv.cfg', 'lib/node_modules', 'include/node', 'conda-meta', 'release', 'Cellar'];
+
+/** The mark of a package's own folder. */
+const PACKAGE = ['package.json', 'pyproject.toml', 'deno.json', 'deno.jsonc'];
+
+/** Programs whose first argument that is no option is the program proper. */
+const INTERPRETER =
+  /^(node|nodejs|deno|bun|tsx|python[\d.]*|pypy[\d.]*|ruby[\d.]*|perl[\d.]*|php[\d.]*|bash|dash|sh|zsh|java)$/;
+
+/** Interpreters that name interpreters that name interpreters. */
+const MOST_STEPS = 5;
+
+/** Absolute paths of all that the command needs, links not followed; some may lie in others. */
+export function programPaths({ file, args, cwd, path, home }: Command): string[] {
+  const needed = new Set<string>();
+  const open = [file];
+  if (INTERPRETER.test(basename(file))) {
+    const first = args.find((arg) => !arg.startsWith('-'));
+    const script = first === undefined ? undefined : resolve(cwd, first);
+    if (script !== undefined && isFile(script)) open.push(script);
+  }
+  for (let step = 0; step < MOST_STEPS; step++) {
+    const next = open.shift();
+    if (next === undefined) break;
+    const real = realpathSync(next);
+    // A virtual environment's python is a link out of it, and finds the environment by the link's place.
+    for (const { at } of linksOf(next)) if (!isFolder(at)) keep(runtimeOf(at, home));
+    keep(runtimeOf(real, home) ?? packageOf(real, home) ?? real);
+    const interpreter = interpreterOf(real, path);
+    if (interpreter === undefined) continue;
+    open.push(interpreter);
+    if (/python/.test(basename(interpreter)) && dirname(real) === `${home}/.local/bin`) keepUserSite();
+  }
+  return [...needed];
+
+  function keep(found: string | undefined): void {
+    if (found !== undefined && !SYSTEM.some((folder) => within(found, folder))) needed.add(found);
+  }
+
+  /** `pip install --user` puts a script's modules there. */
+  function keepUserSite(): void {
+    for (const name of list(`${home}/.local/lib`)) {
+      if (name.startsWith('python')) keep(`${home}/.local/lib/${name}/site-packages`);
+    }
+  }
+}
+
+/** The folder of the runtime or installed package that a file belongs to. */
+function runtimeOf(file: string, home: string): string | undefined {
+  const modules = file.indexOf('/node_modules/');
+  if (modules > 0) return file.slice(0, modules + '/node_modules'.length);
+  const optional = /^\/opt\/[^/]+/.exec(file)?.[0];
+  if (optional !== undefined && optional !== file) return optional;
+  if (basename(dirname(file)) !== 'bin') return undefined;
+  const prefix = dirname(dirname(file));
+  if (tooWide(prefix, home)) return undefined;
+  const marked =
+    RUNTIME.some((mark) => existsSync(join(prefix, mark))) ||
+    list(join(prefix, 'lib')).some((name) => /^python\d/.test(name));
+  return marked ? prefix : undefined;
+}
+
+/** The nearest folder above a file that is a package, but no home folder and nothing above one. */
+function packageOf(file: string, home: string): string | undefined {
+  for (let folder = dirname(file); !tooWide(folder, home); folder = dirname(folder)) {
+    if (PACKAGE.some((mark) => existsSync(join(folder, mark)))) return folder;
+  }
+  return undefined;
+}
+
+function tooWide(folder: string, home: string): boolean {
+  return within(home, folder) || folder === `${home}/.local` || folder === '/tmp' || dirname(folder) === '/';
+}
+
+/** The program that a script's first line names. */
+function interpreterOf(file: string, path: string): string | undefined {
+  const [name, ...rest] = (/^#! *([^\n]+)/.exec(firstBytes(file))?.[1] ?? '').trim().split(/[ \t]+/);
+  if (!name?.startsWith('/')) return undefined;
+  if (basename(name) !== 'env') return isFile(name) ? name : undefined;
+  const wanted = rest.find((word) => !word.startsWith('-') && !word.includes('='));
+  if (wanted === undefined) return undefined;
+  return path
+    .split(':')
+    .map((folder) => join(folder, wanted))
+    .find((found) => found.startsWith('/') && isFile(found));
+}
+
+function firstBytes(file: string): string {
+  const bytes = Buffer.alloc(256);
+  const descriptor = openSync(file, 'r');
+  try {
+    return bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, bytes.length, 0));
+  } catch {
+    return '';
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function isFile(path: string): boolean {
+  return look(path)?.isFile() === true;
+}
+
+function isFolder(path: string): boolean {
+  return look(path)?.isDirectory() === true;
+}
+
+function look(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}

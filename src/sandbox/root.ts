@@ -1,0 +1,107 @@
+// The minimal root: what of the system every server finds, and nothing else. `/etc` holds what programs need
+// to run at all (certificates, the loader's cache, names of services), and a user table with one user.
+
+/**
+ * What of the system may be there, if the machine has it. A folder is bound; a file is copied, which is quicker
+ * than a mount; a link stays a link: its target is listed too, or in `/usr`.
+ */
+export const SYSTEM_PATHS = [
+  '/usr',
+  '/bin',
+  '/sbin',
+  '/lib',
+  '/lib32',
+  '/lib64',
+  '/libx32',
+  // programs of NixOS and Guix
+  '/nix/store',
+  '/gnu/store',
+  '/run/current-system',
+  '/etc/static',
+  // certificates of Debian, Red Hat, SUSE, Arch and Alpine; never the private keys beside them
+  '/etc/ssl/cert.pem',
+  '/etc/ssl/certs',
+  '/etc/ssl/openssl.cnf',
+  '/etc/ssl1.1',
+  '/etc/ca-certificates/extracted',
+  '/etc/pki/tls/cert.pem',
+  '/etc/pki/tls/certs',
+  '/etc/pki/tls/openssl.cnf',
+  '/etc/pki/ca-trust',
+  '/etc/crypto-policies',
+  '/var/lib/ca-certificates',
+  // the loader, which program stands behind a name, time and names
+  '/etc/ld.so.cache',
+  '/etc/ld-musl-x86_64.path',
+  '/etc/ld-musl-aarch64.path',
+  '/etc/alternatives',
+  '/etc/localtime',
+  '/etc/timezone',
+  '/etc/locale.alias',
+  '/etc/os-release',
+  '/etc/mime.types',
+  '/etc/protocols',
+  '/etc/services',
+  '/etc/gai.conf',
+  '/etc/fonts',
+  '/etc/gitconfig',
+] as const;
+
+/** Prefixes of further folders of `/etc`: Debian keeps parts of Java there. */
+export const SYSTEM_PREFIXES = ['/etc/java-'] as const;
+
+/** One of these that the machine has. */
+export type SystemPath =
+  | { readonly path: string; readonly kind: 'folder' | 'file' }
+  | { readonly path: string; readonly kind: 'link'; readonly target: string };
+
+/**
+ * The kernel's settings, read-only. bubblewrap makes them so only where a test for writing succeeds, which it
+ * does not as root in a user namespace (0.8.0): yet root's server could write `kernel/core_pattern`, and with it
+ * have programs run outside.
+ */
+export const SETTINGS = '/proc/sys';
+
+/**
+ * Entries of `/proc` that uid 0 may write to, or that only uid 0 may read, without any capability: hidden where
+ * the real user is root. The rest is root's by capability, which no server has.
+ */
+export const PROC_OF_ROOT = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/fs',
+  '/proc/kpagecgroup',
+  '/proc/kpagecount',
+  '/proc/kpageflags',
+  '/proc/mtrr',
+  '/proc/pressure',
+  '/proc/scsi',
+  '/proc/slabinfo',
+  '/proc/sysrq-trigger',
+  '/proc/vmallocinfo',
+] as const;
+
+/** Devices that a server has. Root could change their modes for the whole machine: theirs are sealed. */
+export const DEVICES = [
+  '/dev/null',
+  '/dev/zero',
+  '/dev/full',
+  '/dev/random',
+  '/dev/urandom',
+  '/dev/tty',
+] as const;
+
+/** The name of the machine inside. */
+export const HOSTNAME = 'warder';
+
+/** The files of `/etc` that are written afresh. */
+export function etcFiles(user: string, uid: number, gid: number, home: string): Record<string, string> {
+  return {
+    '/etc/passwd': `${user}:x:${uid}:${gid}::${home}:/bin/sh\n`,
+    '/etc/group': `${user}:x:${gid}:\n`,
+    '/etc/hosts': `127.0.0.1 localhost ${HOSTNAME}\n::1 localhost ip6-localhost\n`,
+    '/etc/nsswitch.conf':
+      'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n',
+    '/etc/resolv.conf': '',
+  };
+}

@@ -1,6 +1,7 @@
 // The daemon: builds the real parts of the system and joins the rooms. `control/lifecycle.ts` holds the lock,
 // the socket and the way back; here stands what a session passes through.
 import { homedir, userInfo } from 'node:os';
+import { dirname } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
 import { type Base, type Rooms, runDaemon } from './control/lifecycle.ts';
@@ -12,6 +13,7 @@ import { processes } from './os/processes.ts';
 import { loadSpawn } from './os/spawn.ts';
 import { PackageStore } from './package/store.ts';
 import { Profiles } from './profile/watch.ts';
+import { lookAtMachine } from './sandbox/machine.ts';
 import { ground } from './server/delivery.ts';
 import { facts } from './server/environment.ts';
 import { sweep } from './server/record.ts';
@@ -74,6 +76,10 @@ async function openRooms(base: Base): Promise<Rooms> {
       ground: place,
       packages: new PackageStore({ places, clock, npm: noNpm, progress: () => {} }),
       server: { spawn, processes: machine, log },
+      machine: await lookAtMachine(uid),
+      warder: [places.config, places.state, places.run, dirname(places.socket)],
+      uid,
+      gid: process.getgid?.() ?? -1,
     },
     settings,
     clock,

@@ -69,5 +69,5 @@ export function find(
   path: string,
   home: string,
 ): string | WarderError {
-  return attempt(() => findCommand({ profile, command, cwd, home, args: [], env: { PATH: path } }));
+  return attempt(() => findCommand({ profile, command, cwd, home, env: { PATH: path } }));
 }

@@ -1,6 +1,6 @@
 // Starting programs, through execa, with the settings that keep a child's world small: exactly the
-// environment that is given, no shell, three pipes and no other descriptor, a session and process group of
-// its own. execa's own error is never shown or logged: its message can hold a command line.
+// environment that is given, no shell, three pipes and no other descriptor but those that are named, a session
+// and process group of its own. execa's own error is never shown or logged: its message can hold a command line.
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import type { Ending } from '../relay/endpoint.ts';
@@ -14,6 +14,8 @@ export interface Start {
   readonly cwd: string;
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** From descriptor 3 on: a pipe, or a descriptor of ours. */
+  readonly descriptors?: readonly ('pipe' | number)[];
 }
 
 /** A started program: the leader of a session and process group of its own. */
@@ -23,6 +25,8 @@ export interface Child {
   /** Paused, and so is `stderr`: attach, then resume. */
   readonly stdout: Readable;
   readonly stderr: Readable;
+  /** By descriptor; pipes as Node gives them. */
+  readonly stdio: readonly unknown[];
   /** Settles when the process has ended; never rejects. What it wrote may still be in the pipes. */
   readonly ended: Promise<Ending>;
 }
@@ -36,13 +40,14 @@ export type Spawn = (start: Start) => Promise<Child>;
  */
 export async function loadSpawn(): Promise<Spawn> {
   const { execa } = await import('execa');
-  return async ({ file, args, cwd, env }) => {
+  return async ({ file, args, cwd, env, descriptors = [] }) => {
     const subprocess = execa(file, args, {
       cwd,
       env,
       extendEnv: false,
       shell: false,
-      stdio: 'pipe',
+      // execa takes descriptors by number, and its types know the standard ones only.
+      stdio: ['pipe', 'pipe', 'pipe', ...(descriptors as 'pipe'[])],
       buffer: false,
       encoding: 'buffer',
       stripFinalNewline: false,
@@ -66,7 +71,7 @@ export async function loadSpawn(): Promise<Spawn> {
     const ended = new Promise<Ending>((resolve) => {
       nodeChildProcess.once('exit', (code, signal) => resolve({ code, signal }));
     });
-    return { pid, stdin, stdout, stderr, ended };
+    return { pid, stdin, stdout, stderr, stdio: nodeChildProcess.stdio, ended };
   };
 }
 

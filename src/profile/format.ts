@@ -209,10 +209,10 @@ export function unsupported(profile: Profile): Unsupported[] {
       hint: `say "deliver: env" for ${variable}: the server then holds the secret`,
     });
   }
-  if (sandbox !== undefined && !sandbox.off) {
+  if (sandbox !== undefined && sandbox.network.length > 0) {
     missing.push({
-      what: '"sandbox" is not there yet',
-      hint: 'say "sandbox: {off: true}", or leave the key out',
+      what: '"sandbox.network" is not there yet',
+      hint: 'leave it out: the server then has no network; or say "sandbox: {off: true}", knowing what that means',
     });
   }
   for (const [pattern, rule] of Object.entries(policy.tools)) {

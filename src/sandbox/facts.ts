@@ -67,7 +67,9 @@ export function gather(request: Request, held: Held): Facts {
   });
   const command = { file, args, cwd: cwd ?? home, path: env.PATH ?? '', home };
   const own = { file: request.node, args: [], cwd: '/', path: '', home };
-  const implied = new Set([...programPaths(command), ...programPaths(own)]);
+  // What Warder itself puts in needs no leave of the plan's.
+  const brought = (path: string): boolean => roots.some((root) => within(path, root));
+  const implied = new Set([...programPaths(command), ...programPaths(own)].filter((path) => !brought(path)));
   const folder = cwd === undefined ? undefined : lookAt(profile, cwd, '"server.cwd"', held);
   const listed = [
     ...sandbox.read.map((path) => look(path, false, false)),

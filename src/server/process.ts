@@ -8,10 +8,11 @@ import type { Log } from '../os/log.ts';
 import type { Processes } from '../os/processes.ts';
 import type { Child, Spawn } from '../os/spawn.ts';
 import type { Ending, ServerEnd } from '../relay/endpoint.ts';
+import type { Confined, Prepared } from '../sandbox/start.ts';
 import type { Delivery } from './delivery.ts';
 import { Output } from './output.ts';
 import { writeRecord } from './record.ts';
-import { endTree, PATIENCE, type Patience } from './tree.ts';
+import { endTree, PATIENCE, type Patience, within } from './tree.ts';
 
 /** What is to run. */
 export interface ServerPlan {
@@ -25,6 +26,8 @@ export interface ServerPlan {
   /** The child's whole environment, with the marker of its delivery: see `environment`. */
   readonly env: Readonly<Record<string, string>>;
   readonly home: string;
+  /** Puts the executable that was found into a sandbox; undefined: it runs as it is. */
+  readonly sandbox: ((file: string) => Prepared) | undefined;
 }
 
 /** What starting takes. */
@@ -42,6 +45,8 @@ export interface ServerProcess extends ServerEnd {
   readonly started: number | undefined;
   /** The executable that was found. */
   readonly file: string;
+  /** What confines the server, by measurement. */
+  readonly layers: readonly string[];
   /** Settles when the server, all it started, and its private folder are gone; never rejects. */
   readonly gone: Promise<void>;
 }
@@ -59,12 +64,18 @@ export async function spawnServer(
   try {
     const file = findCommand(plan);
     const { args, cwd, env, profile } = plan;
-    const child = await parts.spawn({ file, args, cwd, env }).catch((error: { code?: string }) => {
-      throw unstartable(profile, plan.command, error.code);
-    });
+    using prepared = plan.sandbox?.(file);
+    const { descriptors = [], ...launch } = prepared?.launch ?? { file, args, cwd, env };
+    const inherited = descriptors.map((one) => (one.kind === 'open' ? one.descriptor : 'pipe'));
+    const child = await parts
+      .spawn({ ...launch, descriptors: inherited })
+      .catch((error: { code?: string }) => {
+        throw unstartable(profile, plan.command, error.code);
+      });
     const started = parts.processes.find(child.pid)?.started;
     if (started !== undefined) note(delivery, child.pid, started, parts);
-    return serverEnd(file, child, started, delivery, parts);
+    const confined = await prepared?.confine(child);
+    return serverEnd(file, child, started, confined, delivery, parts);
   } catch (error) {
     await delivery[Symbol.asyncDispose]();
     throw error;
@@ -84,6 +95,7 @@ function serverEnd(
   file: string,
   child: Child,
   started: number | undefined,
+  confined: Confined | undefined,
   delivery: Delivery,
   { processes, log, patience = PATIENCE }: ServerParts,
 ): ServerProcess {
@@ -95,7 +107,13 @@ function serverEnd(
 
   const finish = async (close?: () => void): Promise<void> => {
     try {
-      await endTree(tree, { processes, log, patience }, ended, close);
+      if (confined === undefined) {
+        await endTree(tree, { processes, log, patience }, ended, close);
+      } else {
+        await endConfined(confined, patience, ended, close);
+        // What made the sandbox ends with it; this sees to that.
+        await endTree(tree, { processes, log, patience: { ...patience, end: patience.kill } }, ended);
+      }
     } catch (error) {
       log.error({ err: error, pid }, "cannot look for a server's processes");
       processes.signal(-pid, 'SIGKILL');
@@ -121,6 +139,7 @@ function serverEnd(
     pid,
     started,
     file,
+    layers: confined?.layers ?? [],
     ended,
     gone: gone.promise,
     listen: (on) => stdout.listen(on.data, on.end),
@@ -147,8 +166,29 @@ function serverEnd(
   };
 }
 
+/** Ends all in a sandbox: as a tree is ended, but what keeps the sandbox is left alone until the last. */
+async function endConfined(
+  confined: Confined,
+  { end, term }: Patience,
+  ended: Promise<unknown>,
+  close?: () => void,
+): Promise<void> {
+  close?.();
+  if (!(await within(end, ended))) {
+    confined.signal('SIGTERM');
+    await within(term, ended);
+  }
+  await confined[Symbol.asyncDispose]();
+}
+
 /** The executable that a plan names. Throws `server-missing`, `server-unstartable`. */
-export function findCommand({ profile, command, cwd, env, home }: ServerPlan): string {
+export function findCommand({
+  profile,
+  command,
+  cwd,
+  env,
+  home,
+}: Omit<ServerPlan, 'args' | 'sandbox'>): string {
   const folder = statSync(cwd, { throwIfNoEntry: false });
   if (folder?.isDirectory() !== true || !executable(cwd)) {
     throw new WarderError(

@@ -6,7 +6,15 @@ import type { Credentials, Resolved } from '../credential/credentials.ts';
 import { WarderError } from '../errors.ts';
 import { parseSpec } from '../package/spec.ts';
 import { binCommand, type PackageStore } from '../package/store.ts';
-import { expandHome, type Profile, type Server, unsupported } from '../profile/format.ts';
+import {
+  expandHome,
+  type Profile,
+  type ProfileSandbox,
+  type Server,
+  unsupported,
+} from '../profile/format.ts';
+import type { Machine } from '../sandbox/machine.ts';
+import { type Prepared, prepare } from '../sandbox/start.ts';
 import { Delivery, type Ground } from './delivery.ts';
 import { environment, type Facts } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
@@ -19,6 +27,12 @@ export interface StartParts {
   readonly ground: Ground;
   readonly packages: Pick<PackageStore, 'find' | 'verify'>;
   readonly server: ServerParts;
+  /** What there is to make sandboxes with. */
+  readonly machine: Machine;
+  /** Warder's own folders, which no server sees. */
+  readonly warder: readonly string[];
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /** A started server, and what it was given. */
@@ -43,7 +57,7 @@ export async function startServer(profile: Profile, session: string, parts: Star
     const { what, hint } = missing ?? { what: '"server" is a URL', hint: 'say "command" and "args"' };
     throw new WarderError('unsupported', `cannot start "${profile.name}": ${what}`, { hint });
   }
-  const { command, args } = await commandOf(profile, server, session, parts);
+  const { command, args, roots } = await commandOf(profile, server, session, parts);
   const credentials = await parts.credentials.resolve(profile.name, profile.credentials);
   for (const { name, version } of credentials) {
     const use = {
@@ -56,10 +70,8 @@ export async function startServer(profile: Profile, session: string, parts: Star
     } as const;
     audit.append('credential.use', use, profile.audit.durability);
   }
-  const delivery = new Delivery(
-    ground,
-    credentials.filter(({ deliver }) => deliver === 'file'),
-  );
+  const files = credentials.filter(({ deliver }) => deliver === 'file');
+  const delivery = new Delivery(ground, files);
   let env: Record<string, string>;
   try {
     env = environment(profile.name, facts, delivery.own, profile.env, credentials);
@@ -67,16 +79,49 @@ export async function startServer(profile: Profile, session: string, parts: Star
     await delivery[Symbol.asyncDispose]();
     throw error;
   }
+  const cwd = server.cwd === undefined ? undefined : expandHome(server.cwd, facts.home);
+  const confined = (file: string): Prepared =>
+    prepare(
+      {
+        profile: profile.name,
+        uid: parts.uid,
+        gid: parts.gid,
+        user: facts.user,
+        home: facts.home,
+        file,
+        args,
+        cwd,
+        env,
+        sandbox: sandboxOf(profile, facts.home),
+        roots: files.length === 0 ? roots : [...roots, delivery.own.credentials],
+        node: process.execPath,
+        warder: parts.warder,
+      },
+      parts.machine,
+    );
   const plan = {
     profile: profile.name,
     command,
     args,
-    cwd: expandHome(server.cwd ?? '~', facts.home),
+    cwd: cwd ?? facts.home,
     env,
     home: facts.home,
+    sandbox: profile.sandbox?.off === true ? undefined : confined,
   };
   const started = await spawnServer(plan, delivery, parts.server);
-  return { server: started, credentials, command: [started.file, ...args], layers: ['environment'] };
+  return {
+    server: started,
+    credentials,
+    command: [started.file, ...args],
+    layers: ['environment', ...started.layers],
+  };
+}
+
+/** What the sandbox lets in; a profile that says nothing of it gets one with nothing more in it. */
+function sandboxOf({ sandbox }: Profile, home: string): Omit<ProfileSandbox, 'off'> {
+  const { read = [], write = [], network = [], memory, processes } = sandbox ?? {};
+  const absolute = (path: string): string => expandHome(path, home);
+  return { read: read.map(absolute), write: write.map(absolute), network, memory, processes };
 }
 
 /** What to run. A package's files are checked first, and one whose files have changed is on record as refused. */
@@ -85,12 +130,13 @@ async function commandOf(
   server: Exclude<Server, { kind: 'url' }>,
   session: string,
   { packages, audit }: StartParts,
-): Promise<{ command: string; args: readonly string[] }> {
-  if (server.kind === 'command') return server;
+): Promise<{ command: string; args: readonly string[]; roots: readonly string[] }> {
+  if (server.kind === 'command') return { ...server, roots: [] };
   const spec = parseSpec(server.package);
   try {
-    const { command, args } = binCommand(await packages.verify(spec, false), server.bin);
-    return { command, args: [...args, ...server.args] };
+    const ready = await packages.verify(spec, false);
+    const { command, args } = binCommand(ready, server.bin);
+    return { command, args: [...args, ...server.args], roots: [ready.root] };
   } catch (error) {
     if (error instanceof WarderError && error.code === 'package-changed') {
       const digest = packages.find(spec)?.digest ?? '';

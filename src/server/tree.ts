@@ -169,10 +169,11 @@ export async function endTree(
   return signalled.size;
 }
 
-/** Waits for `event`, but not longer than `ms`. */
-async function within(ms: number, event: Promise<unknown>): Promise<void> {
+/** Waits for `event`, but not longer than `ms`. False: it has not come. */
+export async function within(ms: number, event: Promise<unknown>): Promise<boolean> {
   const timer = new AbortController();
-  const timeout = setTimeout(ms, undefined, { signal: timer.signal }).catch(() => {});
-  await Promise.race([event, timeout]);
+  const timeout = setTimeout(ms, false, { signal: timer.signal }).catch(() => false);
+  const came = await Promise.race([event.then(() => true), timeout]);
   timer.abort();
+  return came;
 }

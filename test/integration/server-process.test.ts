@@ -76,12 +76,16 @@ async function start(wish: Wish): Promise<{ server: ServerProcess; delivery: Del
   const files = credentials.filter(({ deliver }) => deliver === 'file');
   const delivery = new Delivery(ground(run, uid), files);
   const whole = environment('test', machine, delivery.own, env, credentials);
-  const server = await spawnServer({ profile: 'test', command, args, cwd, env: whole, home }, delivery, {
-    spawn,
-    processes: processes(),
-    log,
-    patience: { end: 1000, term: 500, kill: 1000 },
-  });
+  const server = await spawnServer(
+    { profile: 'test', command, args, cwd, env: whole, home, sandbox: undefined },
+    delivery,
+    {
+      spawn,
+      processes: processes(),
+      log,
+      patience: { end: 1000, term: 500, kill: 1000 },
+    },
+  );
   servers.push(server);
   return { server, delivery };
 }

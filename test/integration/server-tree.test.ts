@@ -50,7 +50,7 @@ async function start(
   const delivery = new Delivery(ground(run, uid), []);
   const env = environment('test', machine, delivery.own, {}, []);
   const server = await spawnServer(
-    { profile: 'test', command, args, cwd: run, env, home: homedir() },
+    { profile: 'test', command, args, cwd: run, env, home: homedir(), sandbox: undefined },
     delivery,
     { spawn: spawnReal, processes: machines, log, patience },
   );
@@ -308,7 +308,15 @@ test('what the kernel does not let go of is told, and nobody waits for ever', as
   const delivery = new Delivery(ground(run, uid), []);
   const env = environment('test', machine, delivery.own, {}, []);
   const held = await spawnServer(
-    { profile: 'test', command: process.execPath, args: ['-e', ''], cwd: run, env, home: homedir() },
+    {
+      profile: 'test',
+      command: process.execPath,
+      args: ['-e', ''],
+      cwd: run,
+      env,
+      home: homedir(),
+      sandbox: undefined,
+    },
     delivery,
     { spawn: spawnReal, processes: stuck, log, patience: { end: 10, term: 10, kill: 50 } },
   );

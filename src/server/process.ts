@@ -40,6 +40,8 @@ export interface ServerProcess extends ServerEnd {
   readonly pid: number;
   /** As `Process.started`; undefined where the system does not tell at once. */
   readonly started: number | undefined;
+  /** What `MARKER` holds in the environment of all its processes. */
+  readonly marker: string;
   /** The executable that was found. */
   readonly file: string;
   /** Settles when the server, all it started, and its private folder are gone; never rejects. */
@@ -120,6 +122,7 @@ function serverEnd(
   return {
     pid,
     started,
+    marker: tree.marker,
     file,
     ended,
     gone: gone.promise,

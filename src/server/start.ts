@@ -40,7 +40,7 @@ export async function startServer(profile: Profile, session: string, parts: Star
     const { what, hint } = missing ?? { what: '"server" is no command', hint: 'say "command" and "args"' };
     throw new WarderError('unsupported', `cannot start "${profile.name}": ${what}`, { hint });
   }
-  const credentials = await parts.credentials.resolve(profile.name, profile.credentials);
+  const credentials = await resolve(profile, parts);
   for (const { name, version } of credentials) {
     const use = {
       credential: name,
@@ -74,4 +74,18 @@ export async function startServer(profile: Profile, session: string, parts: Star
   };
   const started = await spawnServer(plan, delivery, parts.server);
   return { server: started, credentials, command: [started.file, ...args], layers: ['environment'] };
+}
+
+/** The values of the profile's credentials. A failure tells which server it kept from starting. */
+async function resolve(profile: Profile, { credentials }: StartParts): Promise<Resolved[]> {
+  try {
+    return await credentials.resolve(profile.name, profile.credentials);
+  } catch (cause) {
+    if (!(cause instanceof WarderError)) throw cause;
+    const { code, message, hint } = cause;
+    throw new WarderError(code, `cannot start "${profile.name}": ${message}`, {
+      cause,
+      ...(hint !== undefined && { hint }),
+    });
+  }
 }

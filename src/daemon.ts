@@ -54,14 +54,16 @@ async function openRooms(base: Base): Promise<Rooms> {
     env: process.env,
   });
   // The signing key is fetched when somebody has just used the store, so that nobody is asked for it alone.
-  let signing = false;
+  // Each store has a key of its own.
+  let signing: string | undefined;
   const sign = async (): Promise<void> => {
-    if (signing) return;
-    signing = true;
+    const { chosen } = credentials;
+    if (signing === chosen) return;
+    signing = chosen;
     try {
       audit.setSigner(await signer(credentials.store(), { ask: false }));
     } catch (error) {
-      signing = false;
+      signing = undefined;
       log.warn({ error: codeOf(error) }, 'the audit log goes unsigned for now');
     }
   };

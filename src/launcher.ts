@@ -2,13 +2,13 @@
 // daemon, copies bytes both ways, and ends as the server ended. Its start-up time is added to every server's,
 // so it imports nothing but node: and the wire, and loads what only a fault needs when the fault is there.
 //
-// Nobody may be left behind: if the daemon dies, the launcher ends the server that it was told of. While the
+// Nobody may be left behind: if the daemon dies, the launcher ends the servers that it was told of. While the
 // flow stands still nothing would tell of the other side's death, so then it asks once a second.
 import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { WarderError } from './errors.ts';
 import { connect, refusalError } from './os/connect.ts';
-import { runs, statOf, treeOf } from './os/proc.ts';
+import { type ProcessStat, runs, treesOf } from './os/proc.ts';
 import { Frame, FrameDecoder, WIRE_VERSION, writeFrame, writeJson } from './wire/frame.ts';
 import type { Opened, RunHello } from './wire/hello.ts';
 import { places } from './wire/places.ts';
@@ -49,7 +49,7 @@ function relay(socket: Socket, profile: string): void {
   const input = openInput();
   const output = openOutput(1);
   let errors: NodeJS.WritableStream | undefined;
-  let opened: Opened | undefined;
+  const opened: Opened[] = [];
   let over = false;
   let burial: Promise<void> | undefined;
   /** Streams of ours that the daemon's bytes wait for. */
@@ -94,7 +94,7 @@ function relay(socket: Socket, profile: string): void {
       }
     },
     frame(type, payload) {
-      if (type === Frame.OPEN) opened = JSON.parse(payload.toString());
+      if (type === Frame.OPEN) opened.push(JSON.parse(payload.toString()));
       else if (type === Frame.EXIT) end(JSON.parse(payload.toString()).exit);
       else if (type === Frame.REFUSE) {
         const refusal = JSON.parse(payload.toString());
@@ -163,40 +163,45 @@ function folder(): string {
   }
 }
 
-/** Ends what a dead daemon left running: SIGTERM to the server and all its processes, SIGKILL to what remains. */
-async function bury(opened: Opened | undefined): Promise<void> {
-  const { pid, started } = opened ?? {};
-  if (pid === undefined) return;
-  // Another process with that number: the kernel gives none away while a group of that number lives.
-  const leader = statOf(pid);
-  if (leader !== undefined && leader.started !== started) return;
-  signal(pid, 'SIGTERM');
+/** Ends what a dead daemon left running: SIGTERM to each server and all its processes, SIGKILL to what remains. */
+async function bury(servers: readonly Opened[]): Promise<void> {
+  if (servers.length === 0) return;
+  const left = process.platform === 'linux' ? trees(servers) : groups(servers);
+  left('SIGTERM');
   const patience = performance.now() + GRACE;
-  while (performance.now() < patience && remains(pid)) {
+  while (performance.now() < patience && left()) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  signal(pid, 'SIGKILL');
-}
-
-function remains(pid: number): boolean {
-  if (process.platform === 'linux') return treeOf(pid).some((stat) => !stat.zombie);
-  try {
-    return process.kill(-pid, 0);
-  } catch {
-    return false;
+  // Who is killed can start nobody; who started somebody just before shows the next time.
+  while (performance.now() < patience + GRACE && left('SIGKILL')) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
-function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
-  const kill = (target: number): void => {
-    try {
-      process.kill(target, name);
-    } catch {}
+/** Whether any of the servers' processes is left, each of which is sent `signal`. */
+type Left = (signal?: 'SIGTERM' | 'SIGKILL') => boolean;
+
+function trees(servers: readonly Opened[]): Left {
+  // Once a member, always a member, also when the parent is gone by which it was found.
+  let known: ProcessStat[] = [];
+  return (signal) => {
+    known = treesOf(servers, known).filter(runs);
+    if (signal !== undefined) for (const { pid } of known) kill(pid, signal);
+    return known.length > 0;
   };
-  if (process.platform === 'linux') {
-    for (const stat of treeOf(pid)) if (runs(stat)) kill(stat.pid);
-  } else {
-    kill(-pid);
+}
+
+/** Where only the leader's pid is known. */
+function groups(servers: readonly Opened[]): Left {
+  return (signal) => servers.filter(({ pid }) => pid !== undefined && kill(-pid, signal ?? 0)).length > 0;
+}
+
+/** Whether there was somebody to get the signal. */
+function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
   }
 }
 

@@ -5,7 +5,7 @@ import { styleText } from 'node:util';
 import { WarderError } from '../errors.ts';
 
 /** The colours in use. */
-export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
 /** The person's end of the command line. */
 export interface Terminal {

@@ -13,7 +13,7 @@ import type { Opened, Refusal } from '../wire/hello.ts';
 export interface Host extends Endpoint {
   /** Passes on the server's standard error. Returns as `write` does. */
   stderr(chunk: Uint8Array): boolean;
-  /** The server runs: tells the launcher which process to end should the daemon die. Again after each restart. */
+  /** A server runs: tells the launcher which processes to end should the daemon die. Again for each that follows. */
   open(server: Opened): void;
   /** The session is over: the launcher ends with this code. */
   exit(code: number): void;

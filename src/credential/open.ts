@@ -29,9 +29,10 @@ export interface RoomParts {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** How long a keychain may take for a call, and a person to unlock it. Milliseconds. */
+/** How long a keychain may take for a call. Milliseconds. */
 const CALL = 10_000;
-const PATIENCE = 60_000;
+/** How long a person has to unlock it: hosts give up on a server after a minute. Milliseconds. */
+const PATIENCE = 45_000;
 /** How long the keychain's process stays without a call. Milliseconds. */
 const IDLE = 10_000;
 

@@ -89,10 +89,13 @@ export interface Entry {
   readonly box: string | undefined;
 }
 
+const RESTORE =
+  'restore its file from a backup, or move it away, run "warder init" and set the credentials again';
+
 /** The error for a file that is not as Warder wrote it. */
 export function damaged(what: string): WarderError {
   return new WarderError('vault-damaged', `the vault is damaged: ${what}`, {
-    hint: 'restore its file from a backup, or move it away, run "warder init" and set the credentials again',
+    hint: RESTORE,
   });
 }
 
@@ -186,15 +189,15 @@ export function entry(all: ReadonlyMap<string, Entry>, kind: EntryKind, name: st
  */
 export function openEntry(all: ReadonlyMap<string, Entry>, entry: Entry, keys: Keys): Buffer {
   const { kind, name, indexed, box } = entry;
-  if (box === undefined) throw spoiled(name, 'was removed', 'vault-damaged');
+  if (box === undefined) throw spoiled(entry, 'was removed', 'vault-damaged');
   const bytes = decrypt(keys.box, box, context(kind, name));
   if (bytes !== undefined && indexed !== undefined && indexed.digest === digest(box)) return bytes;
-  if (bytes !== undefined) throw spoiled(name, 'is an older one that was put back', 'vault-damaged');
+  if (bytes !== undefined) throw spoiled(entry, 'is an older one that was put back', 'vault-damaged');
   for (const [id, other] of all) {
     if (decrypt(keys.box, box, id) !== undefined)
-      throw spoiled(name, `was set for "${other.name}"`, 'credential-misbound');
+      throw spoiled(entry, `was set for "${other.name}"`, 'credential-misbound');
   }
-  throw spoiled(name, 'is damaged', 'vault-damaged');
+  throw spoiled(entry, 'is damaged', 'vault-damaged');
 }
 
 /** The file with one entry set. */
@@ -230,9 +233,13 @@ function write(
   return { ...next, mac: macOf(next, keys).toString('hex') };
 }
 
-function spoiled(name: string, what: string, code: 'vault-damaged' | 'credential-misbound'): WarderError {
+function spoiled(
+  { kind, name }: Entry,
+  what: string,
+  code: 'vault-damaged' | 'credential-misbound',
+): WarderError {
   return new WarderError(code, `the value kept as "${name}" ${what}`, {
-    hint: `set it again: warder credential set --name ${name}`,
+    hint: kind === 'blob' ? RESTORE : `set it again: warder credential set --name ${name}`,
   });
 }
 

@@ -265,7 +265,11 @@ class FileVault implements Vault {
 
   async #secret(passphrase: string | undefined): Promise<string | Uint8Array> {
     if (this.#parts.key !== 'passphrase') return keyBytes(this.#parts);
-    if (!passphrase) throw new WarderError('usage', 'the vault needs a passphrase');
+    if (!passphrase) {
+      throw new WarderError('usage', 'the vault needs a passphrase', {
+        hint: 'run "warder init" on a terminal, or say "--key-file FILE" or "--systemd NAME"',
+      });
+    }
     return passphrase;
   }
 

@@ -93,15 +93,18 @@ function reach(to: NetConnectOpts): Promise<Socket | undefined> {
 
 async function greet(address: string, stream: Socket, timeout: number): Promise<Bus> {
   const { createClient } = await import('dbus-native');
-  const bus: MessageBus = createClient({ stream, authMethods: ['EXTERNAL'], timeout });
+  // `direct`: dbus-native 0.16.1 says Hello by itself, and throws out of a timer when nobody answers.
+  const bus: MessageBus = createClient({ stream, authMethods: ['EXTERNAL'], timeout, direct: true });
   const { promise: closed, resolve: close } = Promise.withResolvers<void>();
   bus.connection.on('close', () => close());
   const greeted = Promise.withResolvers<void>();
-  const timer = setTimeout(() => stream.destroy(new Error('the bus does not answer')), timeout);
+  const timer = setTimeout(() => greeted.reject(silence()), timeout);
   bus.connection.on('connect', () => greeted.resolve());
   bus.connection.on('error', (error) => greeted.reject(error));
+  closed.then(() => greeted.reject(new Error('the bus hung up')));
   try {
     await greeted.promise;
+    bus.name = await bus.invokeDbus<string>({ member: 'Hello' });
   } catch (error) {
     stream.destroy();
     throw error;
@@ -143,4 +146,11 @@ async function greet(address: string, stream: Socket, timeout: number): Promise<
       await closed;
     },
   };
+}
+
+/** As dbus-native says it of a call. */
+function silence(): Error {
+  return Object.assign(new Error('the bus does not answer'), {
+    dbusName: 'org.freedesktop.DBus.Error.NoReply',
+  });
 }

@@ -8,7 +8,7 @@ import type { Places } from '../wire/places.ts';
 import { verifyFolder, verifySocket } from './socket.ts';
 
 /** How to reach the daemon. */
-export interface Way {
+interface Way {
   readonly places: Places;
   readonly uid: number;
   /** The environment that a daemon started here may take from. */

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
 /** A process at the other end of a socket, as the kernel names it. */
-export interface Peer {
+interface Peer {
   /** -1, which no user has, if the kernel does not tell. */
   readonly uid: number;
   readonly pid: number | undefined;
@@ -19,7 +19,7 @@ export interface PeerCheck {
 }
 
 /** What of the C library is to be had. */
-export interface Libc {
+interface Libc {
   readonly peer: PeerCheck;
   /** Keeps this process' memory out of core dumps, and from debuggers of the same user. `false`: only in part. */
   forbidDumps(): boolean;

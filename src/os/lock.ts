@@ -10,7 +10,7 @@ import { basename, dirname, join } from 'node:path';
 import { statOf } from './proc.ts';
 
 /** A process that cannot be mistaken for a later one of the same pid. */
-export interface Owner {
+interface Owner {
   readonly pid: number;
   /** The boot and the time since when it runs; the same text as long as it lives. */
   readonly born: string;

@@ -13,7 +13,7 @@ export interface Log {
 }
 
 /** How a log is kept. */
-export interface LogOptions {
+interface LogOptions {
   /** A file is put aside before it grows beyond so many bytes. */
   readonly size: number;
   /** So many files are kept beside the one being written: `daemon.log.1` is the newest. */
@@ -23,7 +23,7 @@ export interface LogOptions {
 }
 
 /** A log in a file. */
-export interface FileLog extends Log, Disposable {
+interface FileLog extends Log, Disposable {
   /** Lines that could not be written. */
   readonly dropped: number;
 }

@@ -2,7 +2,7 @@
 // there is no /proc (macOS) only the pid is known here. No package and no heavy module is imported: the
 // launcher reads this file.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import type { HostProcess } from '../wire/hello.ts';
+import type { HostProcess, Opened } from '../wire/hello.ts';
 
 /** The parts of `/proc/PID/stat` that are used here. */
 export interface ProcessStat {
@@ -37,7 +37,7 @@ export function statOf(pid: number): ProcessStat | undefined {
 }
 
 /** All processes that can be seen; none where there is no /proc. */
-export function processes(): ProcessStat[] {
+function processes(): ProcessStat[] {
   let names: string[];
   try {
     names = readdirSync('/proc');
@@ -54,20 +54,38 @@ export function processes(): ProcessStat[] {
 }
 
 /**
- * The process `pid`, all that are in its group or its session, and all that descend from any of these. It
- * finds the members of a group also when its leader has gone; not a process that left both and whose parents
- * have ended.
+ * The processes of servers: of each its leader with that one's group and session, all that have its marker in
+ * their environment, `known` ones of before, and all that descend from any of these. Where a leader has gone,
+ * its group could be another's by now, and does not count. Not found is who left in all three ways.
  */
-export function treeOf(pid: number): ProcessStat[] {
+export function treesOf(servers: readonly Opened[], known: readonly ProcessStat[]): ProcessStat[] {
   const all = processes();
+  const alike = (stat: ProcessStat, pid?: number, started?: number): boolean =>
+    stat.pid === pid && stat.started === started;
+  const leaders = servers.filter(({ pid, started }) => all.some((stat) => alike(stat, pid, started)));
+  const belongs = (stat: ProcessStat): boolean =>
+    leaders.some(({ pid }) => stat.group === pid || stat.session === pid) ||
+    known.some(({ pid, started }) => alike(stat, pid, started)) ||
+    servers.some(({ started = 0, marker }) => stat.started >= started && marks(stat.pid, marker));
   const tree = new Map<number, ProcessStat>();
   const add = (stat: ProcessStat): void => {
     if (tree.has(stat.pid)) return;
     tree.set(stat.pid, stat);
     for (const child of all) if (child.parent === stat.pid) add(child);
   };
-  for (const stat of all) if (stat.pid === pid || stat.group === pid || stat.session === pid) add(stat);
+  for (const stat of all) if (belongs(stat)) add(stat);
   return [...tree.values()];
+}
+
+/** Whether an entry stands in the environment that a process was started with. */
+function marks(pid: number, entry: string | undefined): boolean {
+  if (entry === undefined) return false;
+  try {
+    return `\0${readFileSync(`/proc/${pid}/environ`, 'latin1')}`.includes(`\0${entry}\0`);
+  } catch {
+    // Another user's, or gone.
+    return false;
+  }
 }
 
 /** Whether the very process that `stat` described still runs. */

@@ -1,6 +1,5 @@
 // What is odd about what the two sides say: lines that are no messages, answers to nothing. It goes to the
-// daemon's log: the first few times at the level that is off unless somebody looks for a fault, and at the end
-// a count. Neither side can fill the log with it.
+// daemon's log: the first ones each, and at the end a count. Neither side can fill the log with it.
 import type { Log } from '../os/log.ts';
 
 /** How many are told one by one. */
@@ -19,7 +18,7 @@ export class Oddities {
 
   /** Notes one. `fields` hold no credential. */
   note(what: string, fields: () => object): void {
-    if (++this.#count <= TOLD) this.#log.debug({ session: this.#session, ...fields() }, what);
+    if (++this.#count <= TOLD) this.#log.info({ session: this.#session, ...fields() }, what);
   }
 
   /** Tells how many there were. */

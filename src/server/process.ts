@@ -43,6 +43,8 @@ export interface ServerProcess extends ServerEnd {
   readonly pid: number;
   /** As `Process.started`; undefined where the system does not tell at once. */
   readonly started: number | undefined;
+  /** What `MARKER` holds in the environment of all its processes. */
+  readonly marker: string;
   /** The executable that was found. */
   readonly file: string;
   /** What confines the server, by measurement. */
@@ -138,6 +140,7 @@ function serverEnd(
   return {
     pid,
     started,
+    marker: tree.marker,
     file,
     layers: confined?.layers ?? [],
     ended,

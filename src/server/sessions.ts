@@ -15,6 +15,7 @@ import type { Profiles } from '../profile/watch.ts';
 import type { Ending, HostEnd } from '../relay/endpoint.ts';
 import { Session } from '../relay/session.ts';
 import type { SessionStatus } from '../wire/control.ts';
+import { MARKER } from './environment.ts';
 import { type Started, type StartParts, startServer } from './start.ts';
 
 /** What sessions work with. */
@@ -169,12 +170,10 @@ export class Sessions {
     let fresh: Started | undefined;
     const { outcome, reason } = await session.rotate(async () => {
       fresh = await startServer(profile, id, start);
+      tell(host, fresh);
       return { server: fresh.server, redactor: this.#redactor(entry, fresh.credentials) };
     });
-    if (outcome === 'moved' && fresh !== undefined) {
-      entry.started = fresh;
-      tell(host, fresh);
-    }
+    if (outcome === 'moved' && fresh !== undefined) entry.started = fresh;
     const version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
     log.info({ session: id, profile: profile.name, credential, outcome, reason }, 'credential rotated');
     try {
@@ -211,9 +210,9 @@ export class Sessions {
 /** Values that are shorter, in characters, occur by chance. */
 const SHORTEST = 8;
 
-/** Tells the launcher which process to end should the daemon die. */
-function tell(host: Host, { server: { pid, started } }: Started): void {
-  host.open({ pid, ...(started !== undefined && { started }) });
+/** Tells the launcher which processes to end should the daemon die. */
+function tell(host: Host, { server: { pid, started, marker } }: Started): void {
+  host.open({ pid, ...(started !== undefined && { started }), marker: `${MARKER}=${marker}` });
 }
 
 function hostEnd(host: Host): HostEnd {

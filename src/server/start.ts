@@ -58,7 +58,7 @@ export async function startServer(profile: Profile, session: string, parts: Star
     throw new WarderError('unsupported', `cannot start "${profile.name}": ${what}`, { hint });
   }
   const { command, args, roots } = await commandOf(profile, server, session, parts);
-  const credentials = await parts.credentials.resolve(profile.name, profile.credentials);
+  const credentials = await resolve(profile, parts);
   for (const { name, version } of credentials) {
     const use = {
       credential: name,
@@ -157,5 +157,19 @@ async function commandOf(
       );
     }
     throw error;
+  }
+}
+
+/** The values of the profile's credentials. A failure tells which server it kept from starting. */
+async function resolve(profile: Profile, { credentials }: StartParts): Promise<Resolved[]> {
+  try {
+    return await credentials.resolve(profile.name, profile.credentials);
+  } catch (cause) {
+    if (!(cause instanceof WarderError)) throw cause;
+    const { code, message, hint } = cause;
+    throw new WarderError(code, `cannot start "${profile.name}": ${message}`, {
+      cause,
+      ...(hint !== undefined && { hint }),
+    });
   }
 }

@@ -26,7 +26,7 @@ export const Frame = {
   EOF: 3,
   /** daemon to client, bytes: the server's stderr */
   STDERR: 4,
-  /** daemon to client, JSON: `Opened`: the session is open, and this process group is to be ended if the daemon dies */
+  /** daemon to client, JSON: `Opened`: the session has this server, which is to be ended if the daemon dies */
   OPEN: 5,
   /** daemon to client, JSON: `{exit: number}`: the last frame of a session */
   EXIT: 6,

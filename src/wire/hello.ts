@@ -34,11 +34,14 @@ export interface ControlHello {
 
 export type Hello = RunHello | ControlHello;
 
-/** What the daemon tells a launcher of an opened session: the server's process group, if it is a process here. */
+/** What the daemon tells a launcher of each server that it starts for the session, if it is a process here. */
 export interface Opened {
+  /** The leader of the server's process group. */
   readonly pid?: number;
   /** The process' start time, as in `HostProcess.started`. */
   readonly started?: number;
+  /** `NAME=value`: stands in the environment of all processes of the server, and of no other. */
+  readonly marker?: string;
 }
 
 /** Why a connection was refused. `exit` is the exit code that the client ends with. */

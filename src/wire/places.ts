@@ -4,7 +4,7 @@
 import { WarderError } from '../errors.ts';
 
 /** What the places follow from. */
-export interface PlacesInput {
+interface PlacesInput {
   /** As `process.platform`. */
   readonly platform: string;
   readonly env: Readonly<Record<string, string | undefined>>;

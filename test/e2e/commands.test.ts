@@ -17,7 +17,9 @@ test('a credential goes in, a host calls, the value rotates, the log tells of it
 
   // $ warder add github --credential GITHUB_TOKEN -- node …/server-everything/dist/index.js stdio
   const command = ['--', 'node', server('everything')[1] ?? '', 'stdio'];
-  const added = await home.facts('add', 'github', '--credential', 'GITHUB_TOKEN', ...command);
+  const added = JSON.parse(
+    await home.done(['add', 'github', '--credential', 'GITHUB_TOKEN', '--json', ...command]),
+  );
   expect(added.host.command).toMatch(/^\//);
 
   // {"command": "/abs/path/warder", "args": ["run", "github"]}: in an environment that has next to nothing
@@ -49,9 +51,9 @@ test('a credential goes in, a host calls, the value rotates, the log tells of it
 
   // $ warder audit tail
   const tail = await home.done(['audit', 'list']);
-  expect(tail).toMatch(/tool\.call.*github.*echo/);
+  expect(tail).toMatch(/github +echo +allow/);
   const calls = JSON.parse(await home.done(['audit', 'list', '--tool', 'echo', '--json']));
-  expect(calls.length).toBeGreaterThanOrEqual(4);
+  expect(calls.length).toBeGreaterThanOrEqual(2);
 
   // $ warder audit verify
   await home.done(['audit', 'verify']);
@@ -91,6 +93,13 @@ test('a keychain that is locked says so, keeps nobody waiting, and works again o
   expect(await host.call('echo', { message: 'open' })).toBe('Echo: open');
 });
 
+test('status tells that no daemon runs, and starts none', async () => {
+  await using home = new Home();
+  const { code, stdout } = await home.warder(['daemon', 'status']);
+  expect({ code, stdout }).toMatchObject({ code: 69, stdout: expect.stringContaining('no daemon runs') });
+  expect(home.processes()).toEqual([]);
+});
+
 test('two daemons are one', async () => {
   await using home = new Home();
   await home.done(['daemon', 'start']);
@@ -104,7 +113,7 @@ test.each([
   [['run'], 64],
   [['show', 'nobody'], 65],
   [['show', '../nobody'], 64],
-  [['daemon', 'status'], 69],
+  [['audit', 'show', '7'], 64],
 ])('warder %j ends with %i, an error and nothing on stdout', async (words, exit) => {
   await using home = new Home();
   const { code, stdout, stderr } = await home.warder(words);

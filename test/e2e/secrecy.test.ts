@@ -7,6 +7,7 @@ import { SecretService } from '../fixtures/secret-service.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
 const secret = 'canary/+~"\\-0123456789-abcdefghij';
+const token = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
 const shapes = [
   secret,
   Buffer.from(secret).toString('base64').replace(/=+$/, ''),
@@ -75,7 +76,9 @@ test('W-CRED-20 a secret is in no argument, log, record, message or result, in n
   await warder(['audit', 'list', '--json']);
   await warder(['audit', 'export', '--format', 'csv']);
   await warder(['credential', 'set', 'leaky', 'TOKEN', secret]);
-  await warder(['add', 'second', '--env', `TOKEN=${secret}`, '--', 'node', 'server.js']);
+  // What looks like a token is not taken where it does not belong, and not repeated.
+  const literal = await home.warder(['add', 'second', '--env', `TOKEN=${token}`, '--', 'node', 'server.js']);
+  expect(literal).toMatchObject({ code: 64, stderr: expect.not.stringContaining(token) });
   clean('an argument', commands());
   clean('what the command line said', said.join('\n'));
   clean('what the host got', host.lines.join('\n'));

@@ -74,7 +74,7 @@ test('the file server reads, and may not write', async () => {
     ['list_directory', 'allow'],
     ['write_file', 'deny'],
   ]);
-  expect(calls[0]).toMatchObject({ profile: 'files', rule: 'read_*' });
+  expect(calls[0]).toMatchObject({ profile: 'files', rule: 'policy.tools.read_*' });
 });
 
 test('the memory server remembers from one session to the next', async () => {

@@ -198,6 +198,10 @@ test.each(['keychain', 'bus'] as const)(
     await Promise.all(Array.from({ length: 64 }, () => readFile(import.meta.filename)));
     expect(ended).toBe(false);
     expect(new Set(await calls)).toEqual(new Set(['keychain-timeout']));
+    // The same for one that has no connection yet.
+    await using other = keychainOn(bus, { timeout: 300 });
+    expect(await code(other.get('demo/token'))).toBe('keychain-timeout');
+    expect(await other.state()).toMatchObject({ state: 'unavailable' });
     process.kill(pid, 'SIGCONT');
     expect((await keychain.get('demo/token'))?.value).toBe('some value');
   },

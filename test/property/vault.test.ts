@@ -40,4 +40,4 @@ test('W-CRED-30 any values under any names come back from another daemon as they
     }),
     { numRuns: process.env.SLOW ? 1000 : 40 },
   );
-});
+}, 300_000);

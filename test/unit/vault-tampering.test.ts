@@ -203,7 +203,7 @@ test('W-CRED-35 no flipped bit gives another value, wherever it is', async () =>
     }),
     { numRuns: process.env.SLOW ? 5000 : 200 },
   );
-});
+}, 300_000);
 
 test('W-CRED-35 a file that was cut anywhere opens nothing', async () => {
   const { folder } = await two();

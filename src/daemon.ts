@@ -1,7 +1,6 @@
 // The daemon: builds the real parts of the system and joins the rooms. `control/lifecycle.ts` holds the lock,
 // the socket and the way back; here stands what a session passes through.
 import { homedir, userInfo } from 'node:os';
-import { dirname } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
 import { type Base, type Rooms, runDaemon } from './control/lifecycle.ts';
@@ -13,11 +12,13 @@ import { processes } from './os/processes.ts';
 import { loadSpawn } from './os/spawn.ts';
 import { PackageStore } from './package/store.ts';
 import { Profiles } from './profile/watch.ts';
-import { lookAtMachine } from './sandbox/machine.ts';
+import { lookAtMachine, type Machine } from './sandbox/machine.ts';
+import { probe } from './sandbox/probe.ts';
 import { ground } from './server/delivery.ts';
 import { facts } from './server/environment.ts';
 import { sweep } from './server/record.ts';
 import { Sessions } from './server/sessions.ts';
+import type { Check } from './wire/control.ts';
 
 await runDaemon(process.argv.slice(4), manifest.version, openRooms);
 
@@ -68,6 +69,7 @@ async function openRooms(base: Base): Promise<Rooms> {
     }
   };
   credentials.onOpened(() => void sign());
+  const layers = await lookAtMachine(uid);
   const sessions = new Sessions({
     profiles,
     audit,
@@ -78,8 +80,8 @@ async function openRooms(base: Base): Promise<Rooms> {
       ground: place,
       packages: new PackageStore({ places, clock, npm: noNpm, progress: () => {} }),
       server: { spawn, processes: machine, log },
-      machine: await lookAtMachine(uid),
-      warder: [places.config, places.state, places.run, dirname(places.socket)],
+      machine: layers,
+      places,
       uid,
       gid: process.getgid?.() ?? -1,
     },
@@ -116,7 +118,7 @@ async function openRooms(base: Base): Promise<Rooms> {
         sessions: sessions.status(),
       };
     },
-    checks: () => credentials.checks(),
+    checks: async () => [...(await credentials.checks()), ...(await sandboxChecks(layers))],
     async [Symbol.asyncDispose]() {
       redactions.delete(redact);
       await credentials[Symbol.asyncDispose]();
@@ -129,6 +131,17 @@ async function openRooms(base: Base): Promise<Rooms> {
 /** The daemon installs nothing: the command line does, with a person who waits. */
 function noNpm(): never {
   throw new WarderError('daemon-internal', 'the daemon installs no packages');
+}
+
+/** What sandboxes are made of, each tried. */
+async function sandboxChecks(machine: Machine): Promise<Check[]> {
+  const states = { ok: 'ok', weak: 'warn', missing: 'fail' } as const;
+  return (await probe(machine)).map(({ layer, state, said, hint }) => ({
+    name: `sandbox, ${layer}`,
+    state: states[state],
+    detail: said,
+    ...(hint !== undefined && { hint }),
+  }));
 }
 
 /** Of an error, what may stand in a log. */

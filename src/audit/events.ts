@@ -57,7 +57,20 @@ export interface SessionOpen {
     readonly version: string;
     readonly deliver: string;
   }[];
-  readonly sandbox: { readonly layers: readonly string[] };
+  readonly sandbox: {
+    /** The profile says `off: true`. */
+    readonly off: boolean;
+    /** What confines the server, measured at its process. */
+    readonly layers: readonly string[];
+    /** Its limits, and who holds each; none where there is no sandbox. */
+    readonly limits: {
+      readonly files: number | null;
+      readonly core: number | null;
+      readonly processes: { readonly most: number | null; readonly by: string };
+      /** Bytes. */
+      readonly memory: { readonly most: number | null; readonly by: string };
+    } | null;
+  };
 }
 
 export interface SessionClose {

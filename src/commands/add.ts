@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { type PackageSpec, parseNpx, parseSpec } from '../package/spec.ts';
-import { binCommand, type PackageStore } from '../package/store.ts';
+import { binCommand } from '../package/store.ts';
 import { draftProfile } from '../profile/draft.ts';
 import { checkName, parseProfile } from '../profile/format.ts';
 import { fileOf, profileExists, stampOf, writeProfile } from '../profile/load.ts';
@@ -13,7 +13,7 @@ import { loaderVariable, secretKind, VARIABLE_PATTERN } from '../profile/variabl
 import type { Context } from './command.ts';
 import { hostEntry } from './entry.ts';
 import { openPackages } from './package.ts';
-import { find, preview } from './preview.ts';
+import { find, pathOf } from './preview.ts';
 
 interface Arguments {
   readonly name: string;
@@ -95,7 +95,7 @@ async function add(context: Context, args: Arguments): Promise<void> {
   );
   const server =
     wanted.kind === 'command'
-      ? { command: program(openPackages(context), name, wanted.command, cwd, env, notes) }
+      ? { command: program(name, wanted.command, cwd, env, notes) }
       : await pinned(context, wanted, args['allow-scripts'], notes);
   const draft = {
     description: args.description,
@@ -247,17 +247,17 @@ function folder(said: string | undefined, words: readonly string[], notes: strin
 
 /** The command: absolute where only this shell's PATH finds it. */
 function program(
-  packages: PackageStore,
   name: string,
   said: string,
   cwd: string | undefined,
   env: Readonly<Record<string, string>>,
   notes: string[],
 ): string {
-  const server = { kind: 'command', command: said, args: [], cwd } as const;
-  const { path, program, cwd: from } = preview({ name, server, env, credentials: [] }, packages);
-  if (typeof program === 'string') return said;
-  const own = said.includes('/') ? undefined : find(name, said, from, process.env.PATH ?? '', homedir());
+  const home = homedir();
+  const from = cwd ?? home;
+  const path = pathOf(name, env);
+  if (typeof find(name, said, from, path, home) === 'string') return said;
+  const own = said.includes('/') ? undefined : find(name, said, from, process.env.PATH ?? '', home);
   if (typeof own === 'string') {
     notes.push(`command: ${own}: the server's PATH does not have ${said}`);
     return own;

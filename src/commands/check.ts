@@ -5,7 +5,10 @@ import { EXIT, WarderError } from '../errors.ts';
 import type { PackageStore } from '../package/store.ts';
 import { type Profile, type Unsupported, unsupported } from '../profile/format.ts';
 import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
+import { formatSize } from '../profile/units.ts';
 import { secretKind } from '../profile/variable.ts';
+import type { Explained } from '../sandbox/explain.ts';
+import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 import { type CredentialState, type Known, knownCredentials } from './known.ts';
 import { attempt, policyLine, sandboxWord, serverLine } from './list.ts';
@@ -51,7 +54,7 @@ async function check(context: Context, said: readonly string[]): Promise<void> {
   const known = keeps ? await knownCredentials(context) : undefined;
 
   const packages = openPackages(context);
-  const findings = read.map(({ name, found }) => finding(name, found, known, packages));
+  const findings = read.map(({ name, found }) => finding(name, found, known, places, packages));
   if (json) terminal.json(findings);
   else {
     if (findings.length === 0) terminal.out('there are no profiles; "warder add" makes one');
@@ -84,6 +87,8 @@ interface Finding {
     readonly state: CredentialState;
   }[];
   readonly sandbox?: 'off' | 'on' | 'none';
+  /** What the sandbox holds. */
+  readonly holds?: Explained;
   readonly policy?: string;
   readonly unsupported?: readonly Unsupported[];
   readonly warnings?: readonly string[];
@@ -93,13 +98,18 @@ function finding(
   name: string,
   found: Loaded | WarderError,
   known: Known | undefined,
+  places: Places,
   packages: PackageStore,
 ): Finding {
   if (found instanceof WarderError) return { name, state: 'broken', error: found.message, hint: found.hint };
   const { profile, file } = found;
-  const seen = attempt(() => preview(profile, packages));
+  const seen = attempt(() => preview(profile, places, packages));
   // What a start refuses of a profile that can be read, a check refuses too.
-  if (seen instanceof WarderError) return { name, state: 'broken', error: seen.message, hint: seen.hint };
+  const refused = seen instanceof WarderError ? seen : seen.sandbox;
+  if (seen instanceof WarderError || refused instanceof WarderError) {
+    const { message, hint } = refused as WarderError;
+    return { name, state: 'broken', error: message, hint };
+  }
   const missing = unsupported(profile);
   const credentials = profile.credentials.map((credential) => ({
     variable: credential.variable,
@@ -118,6 +128,7 @@ function finding(
     },
     credentials,
     sandbox: sandboxWord(profile),
+    ...(refused === undefined ? {} : { holds: refused }),
     policy: policyLine(profile.policy),
     unsupported: missing,
     warnings: warnings(profile, seen, credentials, known),
@@ -188,6 +199,7 @@ function print({ out, err, paint }: Context['terminal'], finding: Finding): void
     server,
     credentials = [],
     sandbox,
+    holds,
     policy,
     unsupported = [],
     warnings = [],
@@ -206,10 +218,26 @@ function print({ out, err, paint }: Context['terminal'], finding: Finding): void
     }
     for (const one of credentials)
       out(`          ${one.variable}: ${one.name}, by ${one.deliver}, ${one.state}`);
-    if (server.cwd !== undefined && sandbox !== 'on')
-      out('  files   all that you can read and write: no sandbox');
+    if (sandbox === 'off') out(`  files   all that you can read and write: ${paint('red', 'no sandbox')}`);
+    if (holds !== undefined) printSandbox({ out }, holds);
     out(`  tools   ${policy}`);
   }
   for (const { what, hint } of unsupported) out(`  ${paint('red', 'refused')} ${what}: ${hint}`);
   for (const warning of warnings) out(`  ${paint('yellow', 'note')}    ${warning}`);
+}
+
+function printSandbox({ out }: Pick<Context['terminal'], 'out'>, holds: Explained): void {
+  const { files, hidden, network, limits, command } = holds;
+  out(
+    `  command ${command.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(' ')}`,
+  );
+  const rows = [
+    'the system, read-only; a home and a /tmp of its own, empty at each start',
+    ...files.map(({ path, write }) => `${path}, ${write ? 'to read and write' : 'read-only'}`),
+    ...hidden.map((path) => `${path}, hidden`),
+  ];
+  for (const [at, row] of rows.entries()) out(`${at === 0 ? '  files   ' : '          '}${row}`);
+  out(`  network ${network.length === 0 ? 'none' : network.join(', ')}`);
+  const memory = formatSize(limits.memory);
+  out(`  limits  ${memory} of memory, ${limits.processes} processes, ${limits.files} open files`);
 }

@@ -82,10 +82,10 @@ function entry(name: string, found: Loaded | WarderError, known: Known | undefin
   } as const;
 }
 
-/** `off` was said aloud; `none` is what a profile gets that says nothing. */
-export function sandboxWord({ sandbox }: Profile): 'off' | 'on' | 'none' {
-  if (sandbox === undefined) return 'none';
-  return sandbox.off ? 'off' : 'on';
+/** `off` was said aloud; a profile that says nothing of it has one. */
+export function sandboxWord({ server, sandbox }: Profile): 'off' | 'on' | 'none' {
+  if (server.kind === 'url') return 'none';
+  return sandbox?.off === true ? 'off' : 'on';
 }
 
 /** A server on one line. */

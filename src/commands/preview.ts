@@ -1,12 +1,15 @@
 // What a server of a profile will see, worked out as a session's start works it out, but without starting
 // anything or asking for any value.
 import { homedir, userInfo } from 'node:os';
-import type { WarderError } from '../errors.ts';
+import { WarderError } from '../errors.ts';
 import { parseSpec } from '../package/spec.ts';
 import { binCommand, type PackageStore } from '../package/store.ts';
 import { expandHome, type Profile } from '../profile/format.ts';
-import { environment, facts } from '../server/environment.ts';
+import { type Explained, explain } from '../sandbox/explain.ts';
+import { environment, type Facts, facts } from '../server/environment.ts';
 import { findCommand } from '../server/process.ts';
+import { type Program, sandboxRequest } from '../server/request.ts';
+import type { Places } from '../wire/places.ts';
 import { attempt } from './list.ts';
 
 /** A server's surroundings. */
@@ -17,20 +20,20 @@ export interface Preview {
   readonly path: string;
   /** Names of variables, by where they come from. */
   readonly variables: { readonly base: string[]; readonly profile: string[]; readonly credentials: string[] };
+  /** What the sandbox holds, or why there can be none; `undefined` where there is none to be, or no program. */
+  readonly sandbox: Explained | WarderError | undefined;
 }
 
 /** Looks at the surroundings of a profile's server as they are now. Throws `profile-invalid` as a start does. */
-export function preview(
-  { name, server, env, credentials }: Pick<Profile, 'name' | 'server' | 'env' | 'credentials'>,
-  packages: Pick<PackageStore, 'locate'>,
-): Preview {
+export function preview(profile: Profile, places: Places, packages: Pick<PackageStore, 'locate'>): Preview {
+  const { name, server, env, credentials } = profile;
   const home = homedir();
-  const machine = facts({ execPath: process.execPath, home, user: userInfo().username, env: process.env });
-  const base = environment(name, machine, { marker: '', tmpdir: '/tmp', credentials: '/' }, {}, []);
+  const machine = machineFacts();
+  const base = environment(name, machine, NOWHERE, {}, []);
   const whole = environment(
     name,
     machine,
-    { marker: '', tmpdir: '/tmp', credentials: '/' },
+    NOWHERE,
     env,
     // A sealed credential stands in its variable too, as a placeholder.
     credentials.map(({ variable, deliver }) => ({
@@ -41,16 +44,11 @@ export function preview(
   );
   const path = whole.PATH ?? '';
   const cwd = expandHome((server.kind === 'url' ? undefined : server.cwd) ?? '~', home);
-  const program = (): string | WarderError | undefined => {
-    if (server.kind === 'command') return find(name, server.command, cwd, path, home);
-    if (server.kind === 'url') return undefined;
-    return attempt(() => {
-      const { command, args } = binCommand(packages.locate(parseSpec(server.package)), server.bin);
-      return args[0] ?? command;
-    });
-  };
+  const launch = attempt(() => launchOf(profile, { cwd, path, home }, packages));
+  const started = launch instanceof WarderError ? undefined : launch;
+  const asker = { facts: machine, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1, places };
   return {
-    program: program(),
+    program: launch instanceof WarderError ? launch : launch?.shown,
     cwd,
     path,
     variables: {
@@ -58,8 +56,43 @@ export function preview(
       profile: Object.keys(env),
       credentials: Object.keys(whole).filter((variable) => !(variable in base) && !(variable in env)),
     },
+    sandbox:
+      started === undefined || profile.sandbox?.off === true
+        ? undefined
+        : attempt(() => explain(sandboxRequest(profile, asker, { ...started, env: whole }))),
   };
 }
+
+/** What a start would run; undefined for a server elsewhere. Throws as a start does. */
+function launchOf(
+  { name, server }: Profile,
+  { cwd, path, home }: { cwd: string; path: string; home: string },
+  packages: Pick<PackageStore, 'locate'>,
+): (Omit<Program, 'env'> & { shown: string }) | undefined {
+  const at = { profile: name, cwd, home, env: { PATH: path } };
+  if (server.kind === 'url') return undefined;
+  if (server.kind === 'command') {
+    const file = findCommand({ ...at, command: server.command });
+    return { file, args: server.args, roots: [], shown: file };
+  }
+  const ready = packages.locate(parseSpec(server.package));
+  const { command, args } = binCommand(ready, server.bin);
+  const file = findCommand({ ...at, command });
+  return { file, args: [...args, ...server.args], roots: [ready.root], shown: args[0] ?? file };
+}
+
+/** The PATH of a server with these literals. */
+export function pathOf(name: string, env: Readonly<Record<string, string>>): string {
+  return environment(name, machineFacts(), NOWHERE, env, []).PATH ?? '';
+}
+
+function machineFacts(): Facts {
+  const { execPath, env } = process;
+  return facts({ execPath, home: homedir(), user: userInfo().username, env });
+}
+
+/** Stands for what is made for each server anew. */
+const NOWHERE = { marker: '', tmpdir: '/tmp', credentials: '/' };
 
 /** The executable of a command, or the error that a start would end with. */
 export function find(

@@ -71,7 +71,7 @@ function draw(
   if (sessions.length === 0) return;
   terminal.out('');
   terminal.table(
-    sessions.map(({ id, profile, host, server, since, calls, inflight, layers }) => [
+    sessions.map(({ id, profile, host, server, since, calls, inflight, sandbox, layers }) => [
       id,
       profile,
       `${host.exe?.split('/').at(-1) ?? '?'} (${host.pid})`,
@@ -79,9 +79,10 @@ function draw(
       since,
       String(calls),
       String(inflight),
+      sandbox === 'off' ? terminal.paint('red', 'off') : 'on',
       layers.join(', '),
     ]),
-    ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'LAYERS'],
+    ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'SANDBOX', 'LAYERS'],
   );
 }
 

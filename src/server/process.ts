@@ -47,8 +47,8 @@ export interface ServerProcess extends ServerEnd {
   readonly marker: string;
   /** The executable that was found. */
   readonly file: string;
-  /** What confines the server, by measurement. */
-  readonly layers: readonly string[];
+  /** What confines the server, by measurement; undefined where nothing does. */
+  readonly confined: Pick<Confined, 'layers' | 'limits'> | undefined;
   /** Settles when the server, all it started, and its private folder are gone; never rejects. */
   readonly gone: Promise<void>;
 }
@@ -142,7 +142,7 @@ function serverEnd(
     started,
     marker: tree.marker,
     file,
-    layers: confined?.layers ?? [],
+    confined,
     ended,
     gone: gone.promise,
     listen: (on) => stdout.listen(on.data, on.end),

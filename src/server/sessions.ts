@@ -90,7 +90,7 @@ export class Sessions {
               version,
               deliver,
             })),
-            sandbox: { layers: started.layers },
+            sandbox: started.sandbox,
           },
           profile.audit.durability,
         );
@@ -154,7 +154,8 @@ export class Sessions {
         since: new Date(since).toISOString(),
         calls,
         inflight,
-        layers: [...(started?.layers ?? [])],
+        sandbox: started?.sandbox.off === true ? 'off' : 'on',
+        layers: [...(started?.sandbox.layers ?? [])],
       };
     });
   }

@@ -1,38 +1,30 @@
 // The way of a start: profile -> credential -> environment -> the server's process. Nothing runs before the
 // profile has been read whole, everything it asks for can be had, and each credential is there; the log knows
 // of every credential that leaves before the server has it.
+import type { SessionOpen } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, Resolved } from '../credential/credentials.ts';
 import { WarderError } from '../errors.ts';
 import { parseSpec } from '../package/spec.ts';
 import { binCommand, type PackageStore } from '../package/store.ts';
-import {
-  expandHome,
-  type Profile,
-  type ProfileSandbox,
-  type Server,
-  unsupported,
-} from '../profile/format.ts';
+import { expandHome, type Profile, type Server, unsupported } from '../profile/format.ts';
+import type { Holds } from '../sandbox/hold.ts';
 import type { Machine } from '../sandbox/machine.ts';
 import { type Prepared, prepare } from '../sandbox/start.ts';
 import { Delivery, type Ground } from './delivery.ts';
-import { environment, type Facts } from './environment.ts';
+import { environment } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
+import { type Asker, sandboxRequest } from './request.ts';
 
 /** What every start works with. */
-export interface StartParts {
+export interface StartParts extends Asker {
   readonly credentials: Pick<Credentials, 'resolve' | 'hold'>;
   readonly audit: Pick<AuditLog, 'append'>;
-  readonly facts: Facts;
   readonly ground: Ground;
   readonly packages: Pick<PackageStore, 'find' | 'verify'>;
   readonly server: ServerParts;
   /** What there is to make sandboxes with. */
   readonly machine: Machine;
-  /** Warder's own folders, which no server sees. */
-  readonly warder: readonly string[];
-  readonly uid: number;
-  readonly gid: number;
 }
 
 /** A started server, and what it was given. */
@@ -41,8 +33,8 @@ export interface Started {
   readonly credentials: readonly Resolved[];
   /** The command with its arguments, as the log tells it. */
   readonly command: readonly string[];
-  /** What confines the server. */
-  readonly layers: readonly string[];
+  /** What confines the server, as the log tells it. */
+  readonly sandbox: SessionOpen['sandbox'];
 }
 
 /**
@@ -79,31 +71,15 @@ export async function startServer(profile: Profile, session: string, parts: Star
     await delivery[Symbol.asyncDispose]();
     throw error;
   }
-  const cwd = server.cwd === undefined ? undefined : expandHome(server.cwd, facts.home);
-  const confined = (file: string): Prepared =>
-    prepare(
-      {
-        profile: profile.name,
-        uid: parts.uid,
-        gid: parts.gid,
-        user: facts.user,
-        home: facts.home,
-        file,
-        args,
-        cwd,
-        env,
-        sandbox: sandboxOf(profile, facts.home),
-        roots: files.length === 0 ? roots : [...roots, delivery.own.credentials],
-        node: process.execPath,
-        warder: parts.warder,
-      },
-      parts.machine,
-    );
+  const confined = (file: string): Prepared => {
+    const brought = files.length === 0 ? roots : [...roots, delivery.own.credentials];
+    return prepare(sandboxRequest(profile, parts, { file, args, env, roots: brought }), parts.machine);
+  };
   const plan = {
     profile: profile.name,
     command,
     args,
-    cwd: cwd ?? facts.home,
+    cwd: expandHome(server.cwd ?? '~', facts.home),
     env,
     home: facts.home,
     sandbox: profile.sandbox?.off === true ? undefined : confined,
@@ -113,15 +89,24 @@ export async function startServer(profile: Profile, session: string, parts: Star
     server: started,
     credentials,
     command: [started.file, ...args],
-    layers: ['environment', ...started.layers],
+    sandbox: {
+      off: plan.sandbox === undefined,
+      layers: ['environment', ...(started.confined?.layers ?? [])],
+      limits: limitsOf(started.confined?.limits),
+    },
   };
 }
 
-/** What the sandbox lets in; a profile that says nothing of it gets one with nothing more in it. */
-function sandboxOf({ sandbox }: Profile, home: string): Omit<ProfileSandbox, 'off'> {
-  const { read = [], write = [], network = [], memory, processes } = sandbox ?? {};
-  const absolute = (path: string): string => expandHome(path, home);
-  return { read: read.map(absolute), write: write.map(absolute), network, memory, processes };
+/** Limits as the log tells them: it knows no undefined members. */
+function limitsOf(holds: Holds | undefined): SessionOpen['sandbox']['limits'] {
+  if (holds === undefined) return null;
+  const { files = null, core = null, processes, memory } = holds;
+  return {
+    files,
+    core,
+    processes: { most: processes.most ?? null, by: processes.by },
+    memory: { most: memory.most ?? null, by: memory.by },
+  };
 }
 
 /** What to run. A package's files are checked first, and one whose files have changed is on record as refused. */

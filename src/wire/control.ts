@@ -23,7 +23,9 @@ const session = z.object({
   calls: z.number().int(),
   /** Requests that wait for their answer. */
   inflight: z.number().int(),
-  /** What confines the server: `environment`, later the sandbox's layers. */
+  /** `off`: the profile says so, and nothing but its environment confines the server. */
+  sandbox: z.enum(['on', 'off']),
+  /** What confines the server, measured at its process. */
   layers: z.array(z.string()),
 });
 

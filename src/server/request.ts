@@ -1,0 +1,41 @@
+// What the sandbox of a profile's server is asked for: the same for a start, and for `check`, which only shows it.
+import { dirname } from 'node:path';
+import { expandHome, type Profile } from '../profile/format.ts';
+import type { Request } from '../sandbox/facts.ts';
+import type { Places } from '../wire/places.ts';
+import type { Facts } from './environment.ts';
+
+/** Who asks, on what machine. */
+export interface Asker {
+  readonly facts: Facts;
+  readonly uid: number;
+  readonly gid: number;
+  /** Warder's own: no server sees any of it. */
+  readonly places: Pick<Places, 'config' | 'state' | 'run' | 'socket'>;
+}
+
+/** The server as it is started. `roots` are brought in by Warder itself. */
+export type Program = Pick<Request, 'file' | 'args' | 'env' | 'roots'>;
+
+/** A profile that says nothing of a sandbox gets one with nothing more in it. */
+export function sandboxRequest(
+  { name, server, sandbox }: Profile,
+  { facts, uid, gid, places }: Asker,
+  program: Program,
+): Request {
+  const { read = [], write = [], network = [], memory, processes } = sandbox ?? {};
+  const absolute = (path: string): string => expandHome(path, facts.home);
+  const cwd = server.kind === 'url' ? undefined : server.cwd;
+  return {
+    ...program,
+    profile: name,
+    uid,
+    gid,
+    user: facts.user,
+    home: facts.home,
+    cwd: cwd === undefined ? undefined : absolute(cwd),
+    sandbox: { read: read.map(absolute), write: write.map(absolute), network, memory, processes },
+    node: process.execPath,
+    warder: [places.config, places.state, places.run, dirname(places.socket)],
+  };
+}

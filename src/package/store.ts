@@ -351,14 +351,14 @@ function writeManifest(folder: string, { name, version }: PackageSpec): void {
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
 }
 
-/** Takes the right to write from a whole tree; the sandbox mounts it read-only besides. */
+/** Takes the right to write from a whole tree, and all rights of others; the sandbox mounts it read-only besides. */
 function protect(folder: string): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) protect(path);
-    else if (entry.isFile()) chmodSync(path, (lstatSync(path).mode & 0o111) === 0 ? 0o444 : 0o555);
+    else if (entry.isFile()) chmodSync(path, (lstatSync(path).mode & 0o111) === 0 ? 0o400 : 0o500);
   }
-  chmodSync(folder, 0o555);
+  chmodSync(folder, 0o500);
 }
 
 function unprotect(folder: string): void {

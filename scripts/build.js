@@ -25,7 +25,8 @@ const built = await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: ['src/daemon.ts', 'src/keyring.ts'],
+    entryPoints: ['src/daemon.ts', 'src/keyring.ts', 'src/sandbox/stage.ts'],
+    entryNames: '[name]',
     format: 'esm',
     splitting: true,
     chunkNames: 'daemon-[hash]',

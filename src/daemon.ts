@@ -1,6 +1,7 @@
 // The daemon: builds the real parts of the system and joins the rooms. `control/lifecycle.ts` holds the lock,
 // the socket and the way back; here stands what a session passes through.
 import { homedir, userInfo } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
 import { type Base, type Rooms, runDaemon } from './control/lifecycle.ts';
@@ -12,6 +13,7 @@ import { processes } from './os/processes.ts';
 import { loadSpawn } from './os/spawn.ts';
 import { PackageStore } from './package/store.ts';
 import { Profiles } from './profile/watch.ts';
+import { choose } from './sandbox/choose.ts';
 import { lookAtMachine, type Machine } from './sandbox/machine.ts';
 import { probe } from './sandbox/probe.ts';
 import { ground } from './server/delivery.ts';
@@ -70,6 +72,12 @@ async function openRooms(base: Base): Promise<Rooms> {
   };
   credentials.onOpened(() => void sign());
   const layers = await lookAtMachine(uid);
+  // Tried while nobody waits yet.
+  const kind = probe(layers).then((tried) => {
+    const chosen = choose(layers, tried);
+    if (chosen === 'landlock') log.warn({}, 'user namespaces are forbidden: servers get the weaker sandbox');
+    return chosen;
+  });
   const sessions = new Sessions({
     profiles,
     audit,
@@ -81,6 +89,8 @@ async function openRooms(base: Base): Promise<Rooms> {
       packages: new PackageStore({ places, clock, npm: noNpm, progress: () => {} }),
       server: { spawn, processes: machine, log },
       machine: layers,
+      kind: () => kind,
+      stage: fileURLToPath(new URL('stage.js', import.meta.url)),
       places,
       uid,
       gid: process.getgid?.() ?? -1,

@@ -27,7 +27,7 @@ export interface ServerPlan {
   readonly env: Readonly<Record<string, string>>;
   readonly home: string;
   /** Puts the executable that was found into a sandbox; undefined: it runs as it is. */
-  readonly sandbox: ((file: string) => Prepared) | undefined;
+  readonly sandbox: ((file: string) => Promise<Prepared>) | undefined;
 }
 
 /** What starting takes. */
@@ -66,7 +66,7 @@ export async function spawnServer(
   try {
     const file = findCommand(plan);
     const { args, cwd, env, profile } = plan;
-    using prepared = plan.sandbox?.(file);
+    using prepared = await plan.sandbox?.(file);
     const { descriptors = [], ...launch } = prepared?.launch ?? { file, args, cwd, env };
     const inherited = descriptors.map((one) => (one.kind === 'open' ? one.descriptor : 'pipe'));
     const child = await parts

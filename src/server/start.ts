@@ -1,6 +1,8 @@
 // The way of a start: profile -> credential -> environment -> the server's process. Nothing runs before the
 // profile has been read whole, everything it asks for can be had, and each credential is there; the log knows
 // of every credential that leaves before the server has it.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { SessionOpen } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, Resolved } from '../credential/credentials.ts';
@@ -8,9 +10,10 @@ import { WarderError } from '../errors.ts';
 import { parseSpec } from '../package/spec.ts';
 import { binCommand, type PackageStore } from '../package/store.ts';
 import { expandHome, type Profile, type Server, unsupported } from '../profile/format.ts';
+import type { Kind } from '../sandbox/choose.ts';
 import type { Holds } from '../sandbox/hold.ts';
 import type { Machine } from '../sandbox/machine.ts';
-import { type Prepared, prepare } from '../sandbox/start.ts';
+import { type Prepared, prepare, prepareWeaker } from '../sandbox/start.ts';
 import { Delivery, type Ground } from './delivery.ts';
 import { environment } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
@@ -25,6 +28,10 @@ export interface StartParts extends Asker {
   readonly server: ServerParts;
   /** What there is to make sandboxes with. */
   readonly machine: Machine;
+  /** Which sandbox that gives. */
+  readonly kind: () => Promise<Kind>;
+  /** The program file of Landlock's stage. */
+  readonly stage: string;
 }
 
 /** A started server, and what it was given. */
@@ -71,9 +78,13 @@ export async function startServer(profile: Profile, session: string, parts: Star
     await delivery[Symbol.asyncDispose]();
     throw error;
   }
-  const confined = (file: string): Prepared => {
+  const confined = async (file: string): Promise<Prepared> => {
     const brought = files.length === 0 ? roots : [...roots, delivery.own.credentials];
-    return prepare(sandboxRequest(profile, parts, { file, args, env, roots: brought }), parts.machine);
+    const request = sandboxRequest(profile, parts, { file, args, env, roots: brought });
+    if ((await parts.kind()) === 'bubblewrap') return prepare(request, parts.machine);
+    const home = join(delivery.folder, 'home');
+    mkdirSync(home, { mode: 0o700 });
+    return prepareWeaker({ ...request, own: { home, tmp: delivery.own.tmpdir } }, parts.machine, parts.stage);
   };
   const plan = {
     profile: profile.name,

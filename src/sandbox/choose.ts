@@ -1,0 +1,19 @@
+// Which sandbox this machine can give. The weaker one only stands in where the kernel or the distribution
+// forbids user namespaces, and is told by its own layers; where neither is to be had, no server starts.
+import { OLDEST } from './landlock.ts';
+import type { Machine } from './machine.ts';
+import type { Finding } from './probe.ts';
+
+export type Kind = 'bubblewrap' | 'landlock';
+
+/** What bubblewrap's sandbox cannot be without, by the names of `probe`. */
+const LIMITS = /^limit/;
+
+/** Chooses by what was tried. With nothing to choose from it is `bubblewrap`, whose start says what is missing. */
+export function choose(
+  { landlock, architecture }: Pick<Machine, 'landlock' | 'architecture'>,
+  tried: readonly Finding[],
+): Kind {
+  const whole = !tried.some(({ layer, state }) => state === 'missing' && !LIMITS.test(layer));
+  return !whole && landlock >= OLDEST && architecture !== undefined ? 'landlock' : 'bubblewrap';
+}

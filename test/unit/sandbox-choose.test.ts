@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { choose } from '../../src/sandbox/choose.ts';
+import type { Finding } from '../../src/sandbox/probe.ts';
+
+const ok: Finding = { layer: 'bubblewrap', state: 'ok', said: 'version 0.8.0' };
+const forbidden: Finding = { layer: 'user namespace', state: 'missing', said: 'Permission denied' };
+const unlimited: Finding = { layer: 'limit on memory', state: 'missing', said: 'nobody holds it' };
+
+test.each([
+  ['all layers are there', 7, 'x64', [ok], 'bubblewrap'],
+  ['only a limit is missing', 7, 'x64', [ok, unlimited], 'bubblewrap'],
+  ['user namespaces are forbidden', 7, 'x64', [ok, forbidden], 'landlock'],
+  ['they are, and Landlock is too old', 2, 'x64', [ok, forbidden], 'bubblewrap'],
+  ['they are, and there is no system call filter', 7, undefined, [ok, forbidden], 'bubblewrap'],
+] as const)('where %s the sandbox is made by %#', (_what, landlock, architecture, tried, kind) => {
+  expect(choose({ landlock, architecture }, tried)).toBe(kind);
+});

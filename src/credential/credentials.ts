@@ -334,6 +334,8 @@ export class Credentials implements AsyncDisposable {
   async #renew(key: string, held: Held): Promise<void> {
     const { name, origin } = held;
     if (typeof origin === 'string') return;
+    // A timer may come a moment before its time.
+    this.#printed.delete(key);
     try {
       const { version } = await this.#fetch(key, name, origin, '');
       await this.#compare(key, version);

@@ -98,7 +98,7 @@ export class Credentials implements AsyncDisposable {
 
   /**
    * The values for a session of a profile, in order. Throws the first failure: of the stores, `store-unset`,
-   * `credential-missing`, `credential-source`; `credential-unfit` for a value that no variable can hold.
+   * `credential-missing`, `credential-source`; `credential-unfit` for one that is empty or no variable can hold.
    */
   async resolve(profile: string, credentials: readonly ProfileCredential[]): Promise<Resolved[]> {
     const settled = await Promise.allSettled(
@@ -264,6 +264,9 @@ export class Credentials implements AsyncDisposable {
     if (origin === undefined) throw unset();
     const key = keyOf(name, origin);
     const { value, version } = await this.#fetch(key, name, origin, `set ${profile} ${variable}`);
+    if (value === '') {
+      throw new WarderError('credential-unfit', `the value of "${name}" is empty`, { hint: 'set it again' });
+    }
     if (deliver === 'env' && /[\0\r\n]/.test(value)) {
       throw new WarderError('credential-unfit', `the value of "${name}" has a line break or NUL in it`, {
         hint: `a variable should not hold that: say "deliver: file" for ${variable}, or set a value without`,

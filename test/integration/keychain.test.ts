@@ -87,6 +87,17 @@ test('two items of one name are no credential', async () => {
   await expect(keychain.get('demo/token')).rejects.toMatchObject({ code: 'credential-misbound' });
 });
 
+test('a value that is no text is said to be, and can be replaced', async () => {
+  const { bus, keychain } = await start();
+  await bus.tool(
+    ['store', '--label=x', 'service', 'warder', 'username', 'demo/key'],
+    Buffer.from([0xff, 0xfe, 0x41]),
+  );
+  expect(await code(keychain.get('demo/key'))).toBe('credential-unfit');
+  await keychain.set('demo/key', 'some value');
+  expect(await keychain.get('demo/key')).toMatchObject({ value: 'some value' });
+});
+
 test('a value that is too long is refused before the keychain has it', async () => {
   const { keychain } = await start();
   expect(await code(keychain.set('demo/token', 'x'.repeat(65537)))).toBe('credential-long');

@@ -133,6 +133,9 @@ test('changes by other programs are told by name', async () => {
 
 test('W-CRED-5 a locked keychain that can ask nobody is an error, never a missing value', async () => {
   const { bus, keychain } = await start();
+  await bus.lock();
+  expect(await code(keychain.list())).toBe('keychain-locked');
+  await bus.unlock();
   await keychain.set('demo/token', 'some value');
   await bus.lock();
   expect(await keychain.state()).toMatchObject({ state: 'locked' });

@@ -1,7 +1,8 @@
 // What a server of a profile will see, worked out as a session's start works it out, but without starting
 // anything or asking for any value.
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { WarderError } from '../errors.ts';
+import { userName } from '../os/user.ts';
 import { expandHome, type Profile } from '../profile/format.ts';
 import { environment, facts } from '../server/environment.ts';
 import { findCommand } from '../server/process.ts';
@@ -24,7 +25,8 @@ export function preview({
   credentials,
 }: Pick<Profile, 'name' | 'server' | 'env' | 'credentials'>): Preview {
   const home = homedir();
-  const machine = facts({ execPath: process.execPath, home, user: userInfo().username, env: process.env });
+  const own = process.env;
+  const machine = facts({ execPath: process.execPath, home, user: userName(own), env: own });
   const base = environment(name, machine, { marker: '', tmpdir: '/tmp', credentials: '/' }, {}, []);
   const whole = environment(
     name,

@@ -1,6 +1,6 @@
 // The daemon: builds the real parts of the system and joins the rooms. `control/lifecycle.ts` holds the lock,
 // the socket and the way back; here stands what a session passes through.
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
@@ -11,6 +11,7 @@ import { signer } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
 import { processes } from './os/processes.ts';
 import { loadSpawn } from './os/spawn.ts';
+import { userName } from './os/user.ts';
 import { PackageStore } from './package/store.ts';
 import { Profiles } from './profile/watch.ts';
 import { choose } from './sandbox/choose.ts';
@@ -43,7 +44,8 @@ async function openRooms(base: Base): Promise<Rooms> {
     const { name: profile, ...rest } = change;
     note(() => audit.append('profile.change', { profile, ...rest }));
   });
-  const own = facts({ execPath: process.execPath, home: home(), user: user(), env: process.env });
+  const { env, execPath } = process;
+  const own = facts({ execPath, home: env.HOME ?? homedir(), user: userName(env), env });
   const spawn = await loadSpawn();
   const credentials = openCredentials({
     places,
@@ -54,7 +56,7 @@ async function openRooms(base: Base): Promise<Rooms> {
     spawn,
     platform: process.platform,
     uid,
-    env: process.env,
+    env,
   });
   // The signing key is fetched when somebody has just used the store, so that nobody is asked for it alone.
   // Each store has a key of its own.
@@ -157,17 +159,4 @@ async function sandboxChecks(machine: Machine): Promise<Check[]> {
 /** Of an error, what may stand in a log. */
 function codeOf(error: unknown): string {
   return error instanceof WarderError ? error.code : String(error);
-}
-
-function home(): string {
-  return process.env.HOME ?? homedir();
-}
-
-/** The user's name; the uid where the system knows none, as in containers. */
-function user(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return process.env.USER ?? String(process.getuid?.() ?? '');
-  }
 }

@@ -1,6 +1,6 @@
 // One error class for the whole house. Match by `code`, never by text. A message is lower case, has no
-// period, quotes names, and never holds a secret or a child's output. Each code stands in docs/errors below
-// README's "Errors"; a test holds this table and that list equal.
+// period, quotes names, and never holds a secret or a child's output. Each code stands in the README's
+// "Errors"; a test holds this table and that list equal.
 
 /** Every code, grouped by what a person can do next, with the exit code of a command that ends by it. */
 export const EXIT = {
@@ -24,7 +24,6 @@ export const EXIT = {
   // set the credential again
   'credential-missing': 1,
   'credential-long': 65,
-  'credential-short': 65,
   'credential-unfit': 65,
   'credential-misbound': 1,
   'credential-source': 1,
@@ -42,7 +41,6 @@ export const EXIT = {
   // mend the server
   'server-missing': 127,
   'server-unstartable': 126,
-  'server-failed': 1,
   // get the sandbox, or say that there is to be none
   'sandbox-unavailable': 78,
   // look at the daemon

@@ -68,19 +68,24 @@ function line({ kind, file, line, seq, detail }: Problem): string {
 function told(found: Verified, copy: boolean): string[] {
   const { records, first, last, checkpoints, signed_through, keys, clock_back } = found;
   if (records === 0) return ['the audit log has no records'];
-  const lines = [`${records} records verify, ${first} to ${last}`];
+  const lines = [`${records === 1 ? '1 record verifies' : `${records} records verify`}, ${first} to ${last}`];
   if (checkpoints === 0)
     lines.push('no record is signed: who can change all files of the log could rewrite it');
   else if (signed_through === null)
-    lines.push(`${checkpoints} signatures, but no key to check them with: give --key`);
+    lines.push(`${count(checkpoints, 'signature')}, but no key to check them with: give --key`);
   else {
-    lines.push(`signed through record ${signed_through}, by ${checkpoints} signatures`);
+    lines.push(`signed through record ${signed_through}, by ${count(checkpoints, 'signature')}`);
     if (keys === 'kept')
       lines.push('the key is the one kept beside the log: --key with a copy from elsewhere proves more');
   }
   if (copy) lines.push('a copy has no head kept apart: a cut end would not show');
-  if (clock_back > 0) lines.push(`the clock went back ${clock_back} times`);
+  if (clock_back > 0) lines.push(`the clock went back ${count(clock_back, 'time')}`);
   return lines;
+}
+
+/** `1 record`, `2 records`. */
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
 function keysOf(text: string): string[] {

@@ -1,7 +1,8 @@
 // What a server of a profile will see, worked out as a session's start works it out, but without starting
 // anything or asking for any value.
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { WarderError } from '../errors.ts';
+import { userName } from '../os/user.ts';
 import { parseSpec } from '../package/spec.ts';
 import { binCommand, type PackageStore } from '../package/store.ts';
 import { expandHome, type Profile } from '../profile/format.ts';
@@ -88,7 +89,7 @@ export function pathOf(name: string, env: Readonly<Record<string, string>>): str
 
 function machineFacts(): Facts {
   const { execPath, env } = process;
-  return facts({ execPath, home: homedir(), user: userInfo().username, env });
+  return facts({ execPath, home: homedir(), user: userName(env), env });
 }
 
 /** Stands for what is made for each server anew. */

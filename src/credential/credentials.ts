@@ -10,8 +10,10 @@ import type { Log } from '../os/log.ts';
 import type { Delivery, ProfileCredential, Source } from '../profile/format.ts';
 import type { VaultKey } from '../profile/settings.ts';
 import type { Check } from '../wire/control.ts';
-import { fingerprints } from './fingerprint.ts';
-import type { Listed, Store, Stored, StoreKind, StoreState } from './store.ts';
+import { Holding } from './holding.ts';
+import type { Origin } from './origin.ts';
+import type { Listed, Store, StoreKind, StoreState } from './store.ts';
+import { Values } from './values.ts';
 import type { Vault } from './vault.ts';
 
 /** A credential with its value, on the way to a server. */
@@ -48,57 +50,27 @@ export interface CredentialsParts {
   readonly log: Log;
 }
 
-/** Where a value is from: a kind of store, or a command. */
-type Origin = StoreKind | { readonly command: readonly string[]; readonly ttl: number | undefined };
-
-/** What is held of one credential. */
-interface Held {
-  readonly name: string;
-  readonly origin: Origin;
-  count: number;
-  /** The version that sessions have; empty once it was removed. */
-  version: string | undefined;
-  timer: NodeJS.Timeout | undefined;
-}
-
-/** What a command printed, until it is old. */
-interface Printed {
-  readonly value: string;
-  readonly version: string;
-  /** By the monotonic clock. */
-  readonly until: number;
-}
-
-type Value = Pick<Stored, 'value' | 'version'>;
-
-/** Signals come in bursts, and one change may be a removal and an addition. Milliseconds. */
-const CALM = 100;
-/** A command that failed when its value had expired is tried again after this at the latest. Milliseconds. */
-const RETRY = 60_000;
-/** The longest that a timer runs. */
-const LONGEST_TIMER = 2 ** 31 - 1;
-
 export class Credentials implements AsyncDisposable {
   readonly #parts: CredentialsParts;
   #chosen: StoreKind | undefined;
   readonly #stores: { keychain?: Store; vault?: Vault } = {};
-  readonly #watches = new Map<StoreKind, Promise<AsyncDisposable>>();
-  readonly #held = new Map<string, Held>();
-  readonly #printed = new Map<string, Printed>();
-  /** Fetches under way, by key. */
-  readonly #fetching = new Map<string, Promise<Value>>();
+  readonly #values: Values;
+  readonly #holding: Holding;
   readonly #listeners = new Set<ChangeListener>();
   readonly #openings = new Set<() => void>();
-  readonly #fingerprint = fingerprints();
 
   constructor(parts: CredentialsParts) {
     this.#parts = parts;
     this.#chosen = parts.chosen;
+    const { run, clock, log } = parts;
+    const store = (kind: StoreKind): Store => this.store(kind);
+    this.#values = new Values({ store, used: () => this.#used(), run, clock });
+    this.#holding = new Holding({ store, values: this.#values, tell: (name) => this.#tell(name), log });
   }
 
   /**
    * The values for a session of a profile, in order. Throws the first failure: of the stores, `store-unset`,
-   * `credential-missing`, `credential-source`; `credential-unfit` for a value that no variable can hold.
+   * `credential-missing`, `credential-source`; `credential-unfit` for one that is empty or no variable can hold.
    */
   async resolve(profile: string, credentials: readonly ProfileCredential[]): Promise<Resolved[]> {
     const settled = await Promise.allSettled(
@@ -112,25 +84,12 @@ export class Credentials implements AsyncDisposable {
 
   /** Holds a session's credentials until disposed of. To come before `resolve`, so that no change is missed. */
   hold(credentials: readonly ProfileCredential[]): Disposable {
-    const keys = new Set<string>();
-    for (const { name, from } of credentials) {
-      const origin = this.#origin(from);
-      if (origin === undefined) continue;
-      const key = keyOf(name, origin);
-      if (keys.has(key)) continue;
-      keys.add(key);
-      const held = this.#held.get(key) ?? { name, origin, count: 0, version: undefined, timer: undefined };
-      held.count++;
-      this.#held.set(key, held);
-      if (typeof origin === 'string') this.#watch(origin);
-      else this.#expire(key, held);
-    }
-    return {
-      [Symbol.dispose]: () => {
-        for (const key of keys) this.#release(key);
-        keys.clear();
-      },
-    };
+    return this.#holding.hold(
+      credentials.flatMap(({ name, from }) => {
+        const origin = this.#origin(from);
+        return origin === undefined ? [] : [{ name, origin }];
+      }),
+    );
   }
 
   /** Tells of each credential that has a new value. What the listeners did is added up. */
@@ -172,17 +131,16 @@ export class Credentials implements AsyncDisposable {
   async remove(name: string, from?: StoreKind): Promise<StoreKind> {
     const store = this.store(from);
     const removed = await store.remove(name);
-    this.#opened();
+    this.#used();
     if (!removed) throw missing(name);
-    const held = this.#held.get(keyOf(name, store.kind));
-    if (held !== undefined) held.version = '';
+    this.#holding.has({ name, origin: store.kind }, '');
     return store.kind;
   }
 
   /** All that a store has, the chosen one without `kind`. */
   async list(kind?: StoreKind): Promise<Listed[]> {
     const listed = await this.store(kind).list();
-    this.#opened();
+    this.#used();
     return listed;
   }
 
@@ -222,7 +180,7 @@ export class Credentials implements AsyncDisposable {
   /** Opens the vault. Throws `vault-key`, `vault-damaged`, `store-unset`. */
   async unlock(passphrase: string): Promise<void> {
     await this.#vault().unlock(passphrase);
-    this.#opened();
+    this.#used();
   }
 
   /** A vault with another key than the settings name, to be set up and chosen. Touches nothing yet. */
@@ -235,7 +193,7 @@ export class Credentials implements AsyncDisposable {
     const before = this.#stores.vault;
     if (store.kind === 'vault') this.#stores.vault = store;
     this.#chosen = store.kind;
-    this.#opened();
+    this.#used();
     if (before !== undefined && before !== this.#stores.vault) await before[Symbol.asyncDispose]();
   }
 
@@ -246,14 +204,10 @@ export class Credentials implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { timer } of this.#held.values()) clearTimeout(timer);
-    this.#held.clear();
-    this.#printed.clear();
     this.#listeners.clear();
     this.#openings.clear();
-    const watches = [...this.#watches.values()];
-    this.#watches.clear();
-    for (const watch of watches) await (await watch.catch(whatever))?.[Symbol.asyncDispose]();
+    this.#values[Symbol.dispose]();
+    await this.#holding[Symbol.asyncDispose]();
     const { keychain, vault } = this.#stores;
     await Promise.all([keychain?.[Symbol.asyncDispose](), vault?.[Symbol.asyncDispose]()]);
   }
@@ -262,96 +216,19 @@ export class Credentials implements AsyncDisposable {
     const { variable, name, from, deliver } = credential;
     const origin = this.#origin(from);
     if (origin === undefined) throw unset();
-    const key = keyOf(name, origin);
-    const { value, version } = await this.#fetch(key, name, origin, `set ${profile} ${variable}`);
+    const fetched = await this.#values.fetch(name, origin);
+    if (fetched === undefined) throw missing(name, `set ${profile} ${variable}`);
+    const { value, version } = fetched;
+    if (value === '') {
+      throw new WarderError('credential-unfit', `the value of "${name}" is empty`, { hint: 'set it again' });
+    }
     if (deliver === 'env' && /[\0\r\n]/.test(value)) {
       throw new WarderError('credential-unfit', `the value of "${name}" has a line break or NUL in it`, {
         hint: `a variable should not hold that: say "deliver: file" for ${variable}, or set a value without`,
       });
     }
-    const held = this.#held.get(key);
-    if (held !== undefined) held.version = version;
+    this.#holding.has({ name, origin }, version);
     return { variable, name, deliver, value, version };
-  }
-
-  /** Fetches a value; whoever wants the same meanwhile gets the same. */
-  #fetch(key: string, name: string, origin: Origin, cure: string): Promise<Value> {
-    const running = this.#fetching.get(key);
-    if (running !== undefined) return running;
-    const fetching =
-      typeof origin === 'string' ? this.#read(name, origin, cure) : this.#command(key, name, origin);
-    this.#fetching.set(key, fetching);
-    const done = (): void => {
-      if (this.#fetching.get(key) === fetching) this.#fetching.delete(key);
-    };
-    fetching.then(done, done);
-    return fetching;
-  }
-
-  async #read(name: string, kind: StoreKind, cure: string): Promise<Value> {
-    const stored = await this.store(kind).get(name);
-    this.#opened();
-    if (stored === undefined) throw missing(name, cure);
-    return stored;
-  }
-
-  async #command(key: string, name: string, { command, ttl }: Exclude<Origin, StoreKind>): Promise<Value> {
-    const { clock, run } = this.#parts;
-    const kept = this.#printed.get(key);
-    if (kept !== undefined && clock.monotonic() < kept.until) return kept;
-    this.#printed.delete(key);
-    const value = await run(name, command);
-    const printed = { value, version: this.#fingerprint(name, value), until: clock.monotonic() + (ttl ?? 0) };
-    if (ttl !== undefined) this.#keep(key, printed, ttl);
-    return printed;
-  }
-
-  /** Keeps what a command printed for its time; for what is held, another is fetched at its end. */
-  #keep(key: string, printed: Printed, ttl: number): void {
-    this.#printed.set(key, printed);
-    const held = this.#held.get(key);
-    if (held !== undefined) this.#expire(key, held);
-    setTimeout(
-      () => {
-        if (this.#printed.get(key) === printed) this.#printed.delete(key);
-      },
-      Math.min(ttl, LONGEST_TIMER),
-    ).unref();
-  }
-
-  /** Sees to a held command's value when its time is over, or after `wait` milliseconds. */
-  #expire(key: string, held: Held, wait?: number): void {
-    const { clock } = this.#parts;
-    const printed = this.#printed.get(key);
-    clearTimeout(held.timer);
-    held.timer = undefined;
-    const left = wait ?? (printed && printed.until - clock.monotonic());
-    if (left === undefined) return;
-    const renew = (): void => void this.#renew(key, held);
-    held.timer = setTimeout(renew, Math.min(Math.max(left, 0), LONGEST_TIMER)).unref();
-  }
-
-  async #renew(key: string, held: Held): Promise<void> {
-    const { name, origin } = held;
-    if (typeof origin === 'string') return;
-    try {
-      const { version } = await this.#fetch(key, name, origin, '');
-      await this.#compare(key, version);
-    } catch (error) {
-      this.#parts.log.warn(
-        { credential: name, error: codeOf(error) },
-        'cannot renew a credential that expired',
-      );
-      if (this.#held.get(key) === held) this.#expire(key, held, Math.min(origin.ttl ?? RETRY, RETRY));
-    }
-  }
-
-  /** Tells of a held credential if it is another than the sessions have. One that was removed they keep. */
-  async #compare(key: string, version = ''): Promise<void> {
-    const held = this.#held.get(key);
-    if (held === undefined || held.version === undefined || held.version === version) return;
-    held.version = version;
-    if (version !== '') await this.#tell(held.name);
   }
 
   async #tell(name: string): Promise<Moved> {
@@ -370,60 +247,11 @@ export class Credentials implements AsyncDisposable {
     stored: ((version: string) => void) | undefined,
   ): Promise<Changed> {
     const { version, updated } = await store.set(name, value);
-    this.#opened();
+    this.#used();
     stored?.(version);
-    const key = keyOf(name, store.kind);
-    // A fetch that is under way may bring the old value.
-    this.#fetching.delete(key);
-    const held = this.#held.get(key);
-    if (held !== undefined) held.version = version;
+    this.#values.forget(name, store.kind);
+    this.#holding.has({ name, origin: store.kind }, version);
     return { name, store: store.kind, version, updated, replaced, sessions: await this.#tell(name) };
-  }
-
-  #release(key: string): void {
-    const held = this.#held.get(key);
-    if (held === undefined || --held.count > 0) return;
-    clearTimeout(held.timer);
-    this.#held.delete(key);
-    const { origin } = held;
-    if (typeof origin !== 'string' || [...this.#held.values()].some((other) => other.origin === origin))
-      return;
-    const watch = this.#watches.get(origin);
-    this.#watches.delete(origin);
-    watch?.then((one) => one[Symbol.asyncDispose]()).catch(whatever);
-  }
-
-  /** Listens to a store's changes while any of its credentials is held. */
-  #watch(kind: StoreKind): void {
-    if (this.#watches.has(kind)) return;
-    const changed = new Set<string>();
-    const look = (): void => {
-      for (const one of changed) void this.#look(one, kind);
-      changed.clear();
-    };
-    const listener = (name: string | undefined): void => {
-      const calm = changed.size === 0;
-      for (const held of this.#held.values()) {
-        if (held.origin === kind && (name === undefined || name === held.name)) changed.add(held.name);
-      }
-      if (calm && changed.size > 0) setTimeout(look, CALM).unref();
-    };
-    const watching = this.store(kind).watch(listener);
-    this.#watches.set(kind, watching);
-    // What changed between the first fetch and now; and a store that cannot be opened tells of it elsewhere.
-    watching.then(() => listener(undefined), whatever);
-  }
-
-  /** Looks whether a held credential has changed. What is locked is left for later: nobody asked for it. */
-  async #look(name: string, kind: StoreKind): Promise<void> {
-    const { log } = this.#parts;
-    try {
-      const stored = await this.store(kind).get(name, { ask: false });
-      if (stored === undefined) log.warn({ credential: name }, 'a credential of an open session was removed');
-      await this.#compare(keyOf(name, kind), stored?.version);
-    } catch (error) {
-      log.warn({ credential: name, error: codeOf(error) }, 'cannot see whether a credential changed');
-    }
   }
 
   #origin(from: Source): Origin | undefined {
@@ -436,7 +264,7 @@ export class Credentials implements AsyncDisposable {
     return this.#stores.vault;
   }
 
-  #opened(): void {
+  #used(): void {
     for (const listener of [...this.#openings]) listener();
   }
 }
@@ -464,14 +292,6 @@ function missing(name: string, cure?: string): WarderError {
   return new WarderError('credential-missing', `there is no credential "${name}"`, { hint });
 }
 
-function keyOf(name: string, origin: Origin): string {
-  return JSON.stringify([name, typeof origin === 'string' ? origin : [origin.command, origin.ttl]]);
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof WarderError ? error.code : String(error);
-}
-
 /** A value that cannot be used is there all the same. */
 const SPOILED = new Set<string>(['credential-misbound', 'credential-unfit', 'vault-damaged']);
 
@@ -479,8 +299,4 @@ const SPOILED = new Set<string>(['credential-misbound', 'credential-unfit', 'vau
 function unlessSpoiled(error: unknown): true {
   if (error instanceof WarderError && SPOILED.has(error.code)) return true;
   throw error;
-}
-
-function whatever(): undefined {
-  return undefined;
 }

@@ -15,6 +15,7 @@ import { type Keyring, KeyringError } from '../os/keyring.ts';
 import type { Change, SecretService } from '../os/secret-service.ts';
 import { open, seal } from './envelope.ts';
 import { fingerprints } from './fingerprint.ts';
+import { ambiguous, failure, noCollection, tooLong } from './keychain-error.ts';
 import type { Blobs, Listed, Store, Stored, StoreState } from './store.ts';
 
 /** The `service` attribute of credentials, and that of blobs. */
@@ -89,9 +90,13 @@ export class Keychain implements Store {
     const { service, keyring } = this.#parts;
     const limit = this.#limit();
     if (service !== undefined) {
-      const { locked } = await service.find({ service: SERVICE }, limit.left());
-      if (locked.length > 0) {
-        await service.unlock(locked, limit.left());
+      const { unlocked, locked } = await service.find({ service: SERVICE }, limit.left());
+      // Some services do not look into what is locked.
+      const nothing = unlocked.length + locked.length === 0;
+      const collection = nothing ? await service.collection(limit.left()) : undefined;
+      const closed = collection?.locked === true ? [collection.path] : locked;
+      if (closed.length > 0) {
+        await service.unlock(closed, limit.left());
         limit.restart();
       }
     }
@@ -317,56 +322,4 @@ export class Keychain implements Store {
 
 function said({ message, hint }: WarderError): { detail: string; hint?: string } {
   return hint === undefined ? { detail: message } : { detail: message, hint };
-}
-
-function tooLong(name: string, length: string, most: string): WarderError {
-  return new WarderError(
-    'credential-long',
-    `the value for "${name}" has ${length}; the keychain takes ${most}`,
-    {
-      hint: 'see that nothing but the secret was given; a long key can come from a command instead',
-    },
-  );
-}
-
-function ambiguous(name: string): WarderError {
-  return new WarderError('credential-misbound', `the keychain has more than one item for "${name}"`, {
-    hint: `see them with "secret-tool search --all service ${SERVICE} username ${name}", and remove all but one`,
-  });
-}
-
-function noCollection(): WarderError {
-  return new WarderError('keychain-unavailable', 'the keychain has no default keyring to put items into', {
-    hint: 'make one in Passwords and Keys, or log in to a desktop session once',
-  });
-}
-
-/** What the keyring package said, as Warder's error. The texts are keyring-core's and those of the systems. */
-function failure(error: KeyringError, name: string): WarderError {
-  const { message } = error;
-  const as = (code: WarderError['code'], what: string, hint: string): WarderError =>
-    new WarderError(code, what, { hint, cause: error });
-  if (/dismissed|cancell?ed/i.test(message)) {
-    return as(
-      'keychain-dismissed',
-      'the keychain was not unlocked when it asked',
-      'try again, and let Warder in',
-    );
-  }
-  if (/locked|interaction is not allowed/i.test(message)) {
-    return as('keychain-locked', 'the keychain is locked', 'unlock it, and try again');
-  }
-  if (/utf-?8/i.test(message)) {
-    return as('credential-unfit', `the value kept as "${name}" is no text`, 'set it again');
-  }
-  if (/matched by|ambiguous/i.test(message)) return ambiguous(name);
-  if (/longer than|too long/i.test(message)) return tooLong(name, 'too many characters', 'fewer');
-  if (/did not receive a reply|timed? ?out/i.test(message)) {
-    return as(
-      'keychain-timeout',
-      'the keychain does not answer',
-      'look whether it waits for you in a window',
-    );
-  }
-  return as('keychain-unavailable', 'the keychain cannot be used', 'run "warder doctor"');
 }

@@ -18,7 +18,7 @@ import { openVault } from './vault.ts';
 /** What the room is opened with. */
 export interface RoomParts {
   readonly places: Places;
-  readonly settings: Pick<Settings, 'store' | 'vault'>;
+  readonly settings: Pick<Settings, 'store' | 'vault' | 'keychain'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly facts: Facts;
@@ -29,10 +29,6 @@ export interface RoomParts {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** How long a keychain may take for a call. Milliseconds. */
-const CALL = 10_000;
-/** How long a person has to unlock it: hosts give up on a server after a minute. Milliseconds. */
-const PATIENCE = 45_000;
 /** How long the keychain's process stays without a call. Milliseconds. */
 const IDLE = 10_000;
 
@@ -40,6 +36,7 @@ const IDLE = 10_000;
 export function openCredentials(parts: RoomParts): Credentials {
   const { places, settings, clock, log, facts, spawn, platform, uid, env } = parts;
   const { home } = facts;
+  const { timeout, patience } = settings.keychain;
   const surroundings = sourceEnvironment(facts, env, uid);
   return new Credentials({
     chosen: settings.store,
@@ -57,12 +54,12 @@ export function openCredentials(parts: RoomParts): Credentials {
           service:
             platform === 'linux'
               ? new SecretService({
-                  connect: () => connectBus(busAddresses({ env, home, uid }), CALL),
-                  patience: PATIENCE,
+                  connect: () => connectBus(busAddresses({ env, home, uid }), timeout),
+                  patience,
                 })
               : undefined,
           env: surroundings,
-          timeout: CALL,
+          timeout,
           clock,
         }),
       vault: (key = settings.vault.key) =>

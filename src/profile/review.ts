@@ -4,7 +4,7 @@ import type { Document, Path } from './document.ts';
 import type { Mistake } from './mistake.ts';
 import type { ProfileFile } from './schema.ts';
 import { parseDuration, parseSize } from './units.ts';
-import { loaderVariable } from './variable.ts';
+import { BASE_VARIABLES, loaderVariable } from './variable.ts';
 
 /** The mistakes of a file that the schema took. */
 export function review(file: ProfileFile, document: Document): Mistake[] {
@@ -52,6 +52,9 @@ export function review(file: ProfileFile, document: Document): Mistake[] {
   }
   for (const [name, credential] of Object.entries(credentials)) {
     const deliver = credential.deliver ?? 'sealed';
+    if (deliver !== 'file' && BASE_VARIABLES.includes(name)) {
+      wrong(['credentials', name], 'is set for every server, and no credential replaces it');
+    }
     if (deliver !== 'sealed') {
       for (const key of ['hosts', 'as', 'paths', 'methods', 'confirm', 'lifetime', 'max-uses'] as const) {
         if (credential[key] === undefined) continue;

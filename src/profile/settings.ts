@@ -19,6 +19,12 @@ export interface Settings {
   /** `undefined`: nobody has chosen yet. */
   readonly store: 'keychain' | 'vault' | undefined;
   readonly vault: { readonly key: VaultKey };
+  readonly keychain: {
+    /** How long a call may take. */
+    readonly timeout: number;
+    /** How long a person has to unlock it. */
+    readonly patience: number;
+  };
   readonly daemon: {
     /** How long the daemon stays with nothing to do. */
     readonly idle: number;
@@ -71,6 +77,12 @@ const settingsFile = z.strictObject({
       ),
     })
     .optional(),
+  keychain: z
+    .strictObject({
+      timeout: duration.refine((value) => value >= 1000, 'must be at least 1s').optional(),
+      patience: duration.refine((value) => value >= 1000, 'must be at least 1s').optional(),
+    })
+    .optional(),
   daemon: z
     .strictObject({
       idle: duration.refine((value) => value >= 1000, 'must be at least 1s').optional(),
@@ -104,10 +116,12 @@ export function parseSettings(text: string, file: string): Settings {
   if (mistakes.length > 0 || !parsed.success) {
     throw broken('config-invalid', 'the settings are broken', file, mistakes);
   }
-  const { store, vault, daemon, relay, rotation, audit } = parsed.data;
+  const { store, vault, keychain, daemon, relay, rotation, audit } = parsed.data;
   return {
     store,
     vault: { key: vault?.key ?? 'passphrase' },
+    // Hosts give up on a server after a minute.
+    keychain: { timeout: keychain?.timeout ?? 10_000, patience: keychain?.patience ?? 45_000 },
     daemon: {
       idle: daemon?.idle ?? 15 * 60_000,
       log: { size: daemon?.log?.size ?? 4 * 2 ** 20, keep: daemon?.log?.keep ?? 3 },

@@ -5,6 +5,9 @@
 /** The shape of a variable's name. */
 export const VARIABLE_PATTERN = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
+/** What every server's environment begins with. A profile's literal may replace one of these, a credential not. */
+export const BASE_VARIABLES = ['PATH', 'HOME', 'USER', 'LANG', 'TZ', 'TMPDIR'];
+
 const LOADERS = new Set(
   [
     'LIBPATH SHLIB_PATH GCONV_PATH GLIBC_TUNABLES OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES GTK_MODULES GTK_PATH',

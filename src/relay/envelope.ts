@@ -54,6 +54,8 @@ export interface Envelope {
   readonly nameEnd: number;
   readonly argumentsStart: number;
   readonly argumentsEnd: number;
+  readonly metaStart: number;
+  readonly metaEnd: number;
   readonly requestIdStart: number;
   readonly requestIdEnd: number;
   readonly resultStart: number;
@@ -77,7 +79,8 @@ const ERROR = 5;
 const NAME = 6;
 const ARGUMENTS = 7;
 const REQUEST_ID = 8;
-const IS_ERROR = 9;
+const META = 9;
+const IS_ERROR = 10;
 
 const MESSAGE = keysOf({
   method: METHOD,
@@ -87,7 +90,7 @@ const MESSAGE = keysOf({
   result: RESULT,
   error: ERROR,
 });
-const IN_PARAMS = keysOf({ name: NAME, arguments: ARGUMENTS, requestId: REQUEST_ID });
+const IN_PARAMS = keysOf({ name: NAME, arguments: ARGUMENTS, requestId: REQUEST_ID, _meta: META });
 const IN_RESULT = keysOf({ isError: IS_ERROR });
 
 const VERSION = Buffer.from('"2.0"');
@@ -272,6 +275,8 @@ function envelope(
     nameEnd: ends[NAME] as number,
     argumentsStart: starts[ARGUMENTS] as number,
     argumentsEnd: ends[ARGUMENTS] as number,
+    metaStart: starts[META] as number,
+    metaEnd: ends[META] as number,
     requestIdStart: starts[REQUEST_ID] as number,
     requestIdEnd: ends[REQUEST_ID] as number,
     resultStart: starts[RESULT] as number,

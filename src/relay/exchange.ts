@@ -49,6 +49,7 @@ export interface Refusal {
 
 export const CANCELLED = 'notifications/cancelled';
 export const INITIALIZE = 'initialize';
+export const DISCOVER = 'server/discover';
 export const CALL = 'tools/call';
 
 export const BUSY: Refusal = { code: 'busy', text: 'too many requests are open' };
@@ -167,6 +168,7 @@ export class Exchange {
       const head = `{"jsonrpc":"2.0","id":"${this.mint()}","method":"${method}","params":`;
       next.out.message(Buffer.concat([Buffer.from(head), params, CLOSE]));
     }
+    this.relisted.clear();
     for (const { id, kept } of this.requests.listening()) {
       this.relisted.add(id);
       if (kept !== undefined) next.out.message(kept);

@@ -130,6 +130,7 @@ export class FromHost implements LineListener {
     }
 
     // forward
+    this.#meet(message, bytes);
     const since = options.clock.monotonic();
     requests.add({ id: message.id, method: CALL, kept: undefined, call, tool: known.shown, since });
     upstream.out.line(bytes, start, end);
@@ -143,6 +144,7 @@ export class FromHost implements LineListener {
       this.#refuse(message, fault ?? NO_ID);
       return;
     }
+    this.#meet(message, bytes);
     // A rotation may have to say these again.
     let kept: Buffer | undefined;
     if (method === INITIALIZE || method === LISTEN) kept = Buffer.from(bytes.subarray(start, end));
@@ -160,11 +162,10 @@ export class FromHost implements LineListener {
 
   /** The host takes a request back: what the server may still answer is then nobody's. */
   #cancel(id: Id | undefined): void {
-    const { requests, relisted } = this.#exchange;
+    const { requests } = this.#exchange;
     if (id === undefined || requests.get(id)?.method === INITIALIZE) return;
     const open = requests.cancel(id);
     if (open === undefined) return;
-    relisted.delete(id);
     this.#exchange.record(open, 'cancelled', NOTHING);
   }
 
@@ -175,6 +176,12 @@ export class FromHost implements LineListener {
     if (id === undefined) odd.note('the host has answered what is not open', () => ({ bytes: end - start }));
     else if (id === message.id) upstream.out.line(bytes, start, end);
     else upstream.out.message(withId(bytes, start, end, message.idStart, message.idEnd, id));
+  }
+
+  /** By what a host says of itself, a new server can be asked in its name. */
+  #meet({ metaStart, metaEnd }: Envelope, bytes: Buffer): void {
+    const { handshake } = this.#exchange;
+    if (metaStart !== -1 && handshake.isUnmet) handshake.met(bytes.subarray(metaStart, metaEnd));
   }
 
   /** What is wrong with a request, whatever it asks for. */

@@ -8,6 +8,7 @@ import {
   BUSY,
   CALL,
   CANCELLED,
+  DISCOVER,
   type Exchange,
   ID_OURS,
   INITIALIZE,
@@ -19,7 +20,7 @@ import { TELLING } from './handshake.ts';
 import type { Oversize } from './lines.ts';
 import { cutTools, type Listing } from './listing.ts';
 import { idOf } from './oversize.ts';
-import { LISTEN } from './requests.ts';
+import { LISTEN, type Open } from './requests.ts';
 
 const LIST = 'tools/list';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
@@ -103,8 +104,8 @@ export class FromServer {
       }
     } else if (open.method === LISTEN) {
       this.#exchange.relisted.delete(open.id);
-    } else if (!failed && open.kept !== undefined) {
-      this.#remember(open.method, open.kept, bytes.subarray(message.resultStart, message.resultEnd));
+    } else if (!failed) {
+      this.#remember(open, bytes.subarray(message.resultStart, message.resultEnd));
     }
     toHost.line(bytes, start, end);
   }
@@ -117,9 +118,11 @@ export class FromServer {
   }
 
   /** The server has taken something that a new one would have to be told again. */
-  #remember(method: string, kept: Buffer, result: Buffer): void {
+  #remember({ method, kept }: Open, result: Buffer): void {
     const { handshake } = this.#exchange;
-    if (method === INITIALIZE) handshake.opened(kept, result);
+    if (method === DISCOVER) handshake.discovered(result);
+    else if (kept === undefined) return;
+    else if (method === INITIALIZE) handshake.opened(kept, result);
     else if (TELLING.has(method)) handshake.told(method, kept);
   }
 

@@ -1,34 +1,21 @@
 // One host and its server. A session joins the two: it stops reading from one side while the other does not keep
 // up, ends when either side does, and can give the host another server without the host noticing.
-//
-// Rotation, in order: start the new server and greet it, while the old one serves; hold what the host asks
-// anew, and let what is open end; give the session over in one step; say what was held; end the old server. What
-// fails before the step leaves the old server in place. No request goes to two servers.
 import type { AuditLog } from '../audit/log.ts';
-import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
 import type { Ending, HostEnd, ServerEnd } from './endpoint.ts';
-import { Exchange, INITIALIZE, type Redaction } from './exchange.ts';
+import { Exchange, type Redaction } from './exchange.ts';
 import { FromHost } from './from-host.ts';
 import { FromServer } from './from-server.ts';
-import { Greeting } from './greeting.ts';
 import { Ledger } from './ledger.ts';
 import { LineSplitter } from './lines.ts';
 import { Outbox } from './outbox.ts';
+import { type Fresh, type Rotated, Rotation, type RotationLimits } from './rotation.ts';
 import { type Holder, NOBODY, Upstream } from './upstream.ts';
 
 /** Bounds of a session. */
-export interface Limits {
-  /** The longest line, in bytes. */
-  readonly line: number;
-  /** How long a rotation waits for open requests, in milliseconds. */
-  readonly drain: number;
-  /** How long it waits for a new server to start, and then to take the handshake, in milliseconds. */
-  readonly greet: number;
-  /** Bytes of either side that a rotation holds before it reads no further. */
-  readonly held: number;
+export interface Limits extends RotationLimits {
   /** Open requests of either side. */
   readonly open: number;
 }
@@ -38,6 +25,7 @@ const LIMITS: Limits = {
   line: 64 * 2 ** 20,
   drain: 30_000,
   greet: 30_000,
+  grace: 500,
   held: 4 * 2 ** 20,
   open: 10_000,
 };
@@ -59,26 +47,12 @@ export interface SessionOptions {
   readonly limits: Partial<Limits>;
 }
 
-/** A server with new credentials. `redactor` knows the old values and the new ones. */
-export interface Fresh {
-  readonly server: ServerEnd;
-  readonly redactor: Redaction;
-}
-
 /** Why a session ended: which side closed, or that it was stopped. */
 export type Reason = 'host' | 'server' | 'stopped';
 
 export interface Ended {
   readonly ending: Ending;
   readonly reason: Reason;
-}
-
-/** How a rotation went. `reason` says why the old server was kept. */
-export interface Rotated {
-  readonly outcome: 'moved' | 'kept';
-  readonly reason?: string;
-  /** Milliseconds. */
-  readonly ms: number;
 }
 
 /** What a session is like now. */
@@ -100,11 +74,6 @@ export interface Snapshot {
 const LAST_WORDS = 500;
 const PATIENCE = 20;
 
-const LEAVING = 'the session is ending';
-
-/** What a rotation says to the requests that it does not wait for. */
-const REPLACED = 'the server was replaced before it answered, because a credential has changed';
-
 /** A session. It flows from when it is made. */
 export class Session {
   readonly #options: SessionOptions;
@@ -114,14 +83,11 @@ export class Session {
   readonly #fromHost: FromHost;
   readonly #fromServer: FromServer;
   readonly #hostLines: LineSplitter;
+  readonly #rotation: Rotation;
   readonly #done = Promise.withResolvers<Ended>();
   /** What of a server's standard error is not out yet, as it may be the beginning of a credential. */
   readonly #stderr = new WeakMap<Upstream, ReturnType<Redaction['stream']>>();
-  readonly #waits = new Set<{ readonly test: () => boolean; readonly end: () => void }>();
   #hostPaused = false;
-  #rotating = false;
-  /** The rotation that follows the one under way. */
-  #next: { start: () => Promise<Fresh>; readonly done: PromiseWithResolvers<Rotated> } | undefined;
   /** Why the session is ending. */
   #reason: Reason | undefined;
   #over = false;
@@ -168,6 +134,20 @@ export class Session {
     this.#fromHost = new FromHost(this.#exchange);
     this.#fromServer = new FromServer(this.#exchange);
     this.#hostLines = new LineSplitter(this.#fromHost, this.#limits.line);
+    this.#rotation = new Rotation({
+      id,
+      exchange: this.#exchange,
+      fromHost: this.#fromHost,
+      fromServer: this.#fromServer,
+      clock,
+      log,
+      limits: this.#limits,
+      holder: this.#holder,
+      retired: this.#retired,
+      isEnding: () => this.#reason !== undefined,
+      settle: () => this.#settle(),
+      onOver: () => this.#serverEnded(this.#exchange.upstream),
+    });
     upstream.listen();
     host.listen({
       data: (chunk) => {
@@ -202,130 +182,17 @@ export class Session {
       pid: this.#exchange.upstream.server.pid,
       calls: this.#ledger.calls,
       inflight: this.#exchange.requests.size,
-      rotating: this.#rotating,
+      rotating: this.#rotation.active,
     };
   }
 
   /**
-   * Gives the session a server with new credentials, which `start` starts. While a rotation is under way, another
-   * waits for it, and takes the place of one that waits already. Never rejects.
+   * Gives the session a server with new credentials, which `start` starts; the host goes on as if nothing had
+   * happened. While a rotation is under way, another waits for it, and takes the place of one that waits already.
+   * Never rejects.
    */
   rotate(start: () => Promise<Fresh>): Promise<Rotated> {
-    if (!this.#rotating) return this.#rotateNow(start);
-    if (this.#next === undefined) this.#next = { start, done: Promise.withResolvers() };
-    else this.#next.start = start;
-    return this.#next.done.promise;
-  }
-
-  async #rotateNow(start: () => Promise<Fresh>): Promise<Rotated> {
-    const { clock, log, id } = this.#options;
-    const began = clock.monotonic();
-    this.#rotating = true;
-    const reason = await this.#change(start);
-    const ms = Math.round(clock.monotonic() - began);
-    const rotated: Rotated =
-      reason === undefined ? { outcome: 'moved', ms } : { outcome: 'kept', reason, ms };
-    log.info({ session: id, ...rotated }, 'rotated');
-    const next = this.#next;
-    this.#next = undefined;
-    if (next === undefined) {
-      this.#rotating = false;
-      this.#serverEnded(this.#exchange.upstream);
-    } else {
-      next.done.resolve(this.#rotateNow(next.start));
-    }
-    return rotated;
-  }
-
-  /** A rotation. Returns why it was none. */
-  async #change(start: () => Promise<Fresh>): Promise<string | undefined> {
-    const limits = this.#limits;
-    const { requests, handshake } = this.#exchange;
-    const leaving = (): boolean => this.#reason !== undefined;
-    if (!(await this.#until(() => leaving() || !requests.some(INITIALIZE), limits.greet))) {
-      return 'the host has not ended its handshake';
-    }
-    if (leaving()) return LEAVING;
-
-    const started = await this.#started(start);
-    if (typeof started === 'string') return started;
-    const greeting = new Greeting({
-      handshake,
-      held: limits.held,
-      onChange: () => this.#check(),
-      onStderr: (from, chunk) => this.#say(from, chunk),
-    });
-    this.#exchange.redactor = started.redactor;
-    this.#fromHost.forget();
-    const next = new Upstream(started.server, limits.line, greeting);
-    greeting.greet(next);
-    const failure = (): string | undefined => {
-      if (leaving()) return LEAVING;
-      if (greeting.state === undefined) return 'the new server did not answer the handshake in time';
-      return greeting.state === true ? undefined : greeting.state;
-    };
-    await this.#until(() => leaving() || greeting.state !== undefined, limits.greet);
-    if (failure() === undefined) {
-      this.#fromHost.hold();
-      await this.#until(() => failure() !== undefined || this.#exchange.isQuiet, limits.drain);
-    }
-    const reason = failure();
-    if (reason === undefined) this.#give(next, greeting);
-    else void next.dismiss(this.#retired);
-    // What waits for a server that is gone waits on, for the next rotation or for the end.
-    if (this.#exchange.upstream.ending === undefined) this.#fromHost.release();
-    this.#settle();
-    return reason;
-  }
-
-  /** Starts a server. Returns why there is none. */
-  async #started(start: () => Promise<Fresh>): Promise<Fresh | string> {
-    let outcome: Fresh | string | undefined;
-    let late = false;
-    const begin = async (): Promise<void> => {
-      try {
-        outcome = await start();
-        if (late) await outcome.server.stop();
-      } catch (error) {
-        outcome = error instanceof WarderError ? error.message : 'the new server cannot be started';
-      }
-      this.#check();
-    };
-    void begin();
-    await this.#until(() => outcome !== undefined || this.#reason !== undefined, this.#limits.greet);
-    late = true;
-    if (this.#reason === undefined) return outcome ?? 'the new server did not start in time';
-    if (typeof outcome === 'object') void outcome.server.stop();
-    return LEAVING;
-  }
-
-  /** The one step: before it all is with the old server, after it all is with the new one. */
-  #give(next: Upstream, greeting: Greeting): void {
-    const old = this.#exchange.upstream;
-    this.#exchange.lose(REPLACED, false);
-    this.#exchange.move(next, greeting.completed);
-    next.give(this.#holder);
-    for (const line of greeting.takeLines()) this.#fromServer.line(line, 0, line.length - 1);
-    void old.dismiss(this.#retired);
-  }
-
-  /** Waits until `test` holds, `ms` at most. Whether it held. */
-  #until(test: () => boolean, ms: number): Promise<boolean> {
-    if (test()) return Promise.resolve(true);
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const end = (): void => {
-      clearTimeout(timer);
-      this.#waits.delete(wait);
-      resolve(test());
-    };
-    const timer = setTimeout(end, ms);
-    const wait = { test, end };
-    this.#waits.add(wait);
-    return promise;
-  }
-
-  #check(): void {
-    for (const { test, end } of this.#waits) if (test()) end();
+    return this.#rotation.rotate(start);
   }
 
   /** Something has come and is through: write what it gave rise to, and read on where that is in order. */
@@ -333,7 +200,7 @@ export class Session {
     this.#fromHost.settle();
     this.#exchange.flush();
     this.#steer();
-    this.#check();
+    this.#rotation.check();
   }
 
   #steer(): void {
@@ -403,15 +270,20 @@ export class Session {
     clearInterval(this.#lastWords);
     this.#lastWords = undefined;
     this.#sayPieces(this.#stderr.get(from)?.flush() ?? []);
-    const goesOn = this.#rotating && this.#reason === undefined;
+    const goesOn = this.#rotation.active && this.#reason === undefined;
     if (!goesOn) this.#fromHost.release();
-    this.#exchange.lose(`the server ended (${inWords(ending)}) before it answered`, !goesOn);
+    // A host that has left knows that its subscriptions have ended.
+    this.#exchange.lose(
+      `the server ended (${inWords(ending)}) before it answered`,
+      this.#reason !== 'host' && !goesOn,
+    );
     if (goesOn) {
       this.#fromHost.hold();
       this.#settle();
       return;
     }
     const reason = this.#reason ?? 'server';
+    this.#reason = reason;
     this.#exchange.flush();
     host.close();
     this.#over = true;

@@ -5,13 +5,12 @@
 // credential may not, and nobody may set what Warder sets for itself. Loader variables are refused when a
 // profile is read, and here again, in case a name comes by another way.
 import { WarderError } from '../errors.ts';
-import { loaderVariable } from '../profile/variable.ts';
+import { BASE_VARIABLES, loaderVariable } from '../profile/variable.ts';
 
 /** Marks every process of a server. Each server has a value of its own, also within one session. */
 export const MARKER = 'WARDER_SESSION';
 
 const SYSTEM = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
-const BASE = ['PATH', 'HOME', 'USER', 'LANG', 'TZ', 'TMPDIR'];
 
 /** What is the same for every server of this machine and user. */
 export interface Facts {
@@ -88,7 +87,7 @@ export function environment(
     result[name] = value;
   }
 
-  const set = new Set([...BASE, ...Object.keys(env)]);
+  const set = new Set([...BASE_VARIABLES, ...Object.keys(env)]);
   const claim = (name: string, value: string): void => {
     if (set.has(name)) throw invalid(`"${name}" is set twice`, `keep one "${name}" in the profile`);
     set.add(name);

@@ -2,10 +2,6 @@
 // holds every verb; handlers and clients take their types from it. Requests name profiles and credentials;
 // none carries a command line, an environment or a path to run.
 import * as z from 'zod';
-import { PROFILE_NAME } from './hello.ts';
-
-/** A profile's name in a request. */
-export const profileName = z.string().regex(PROFILE_NAME, 'a profile name has a-z, 0-9 and "-" only');
 
 /** How the daemon knows who connects: the kernel's word, or nothing but the socket's folder. */
 const peerCheck = z.enum(['so_peercred', 'local_peercred', 'folder permissions']);

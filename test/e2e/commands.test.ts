@@ -1,4 +1,5 @@
 // A day with Warder, by its commands, with a real server, a real keychain and a host that starts what it was told.
+import { rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
 import { Home, server } from '../fixtures/home.ts';
@@ -67,6 +68,10 @@ test('a credential goes in, a host calls, the value rotates, the log tells of it
   const { code, stdout } = await home.warder(['doctor', '--json']);
   const failed = JSON.parse(stdout).checks.filter(({ state }: { state: string }) => state === 'fail');
   expect({ code, failed }).toEqual({ code: 0, failed: [] });
+  await home.done(['stop']);
+  rmSync(home.places.audit, { recursive: true });
+  const gone = await home.warder(['doctor']);
+  expect(gone).toMatchObject({ code: 1, stdout: expect.stringMatching(/^fail {2}audit log: /m) });
 });
 
 test('a keychain that is locked says so, keeps nobody waiting, and works again once it is open', async () => {

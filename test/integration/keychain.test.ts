@@ -87,6 +87,17 @@ test('two items of one name are no credential', async () => {
   await expect(keychain.get('demo/token')).rejects.toMatchObject({ code: 'credential-misbound' });
 });
 
+test('a value that is no text is said to be, and can be replaced', async () => {
+  const { bus, keychain } = await start();
+  await bus.tool(
+    ['store', '--label=x', 'service', 'warder', 'username', 'demo/key'],
+    Buffer.from([0xff, 0xfe, 0x41]),
+  );
+  expect(await code(keychain.get('demo/key'))).toBe('credential-unfit');
+  await keychain.set('demo/key', 'some value');
+  expect(await keychain.get('demo/key')).toMatchObject({ value: 'some value' });
+});
+
 test('a value that is too long is refused before the keychain has it', async () => {
   const { keychain } = await start();
   expect(await code(keychain.set('demo/token', 'x'.repeat(65537)))).toBe('credential-long');
@@ -122,6 +133,9 @@ test('changes by other programs are told by name', async () => {
 
 test('W-CRED-5 a locked keychain that can ask nobody is an error, never a missing value', async () => {
   const { bus, keychain } = await start();
+  await bus.lock();
+  expect(await code(keychain.list())).toBe('keychain-locked');
+  await bus.unlock();
   await keychain.set('demo/token', 'some value');
   await bus.lock();
   expect(await keychain.state()).toMatchObject({ state: 'locked' });

@@ -200,6 +200,7 @@ describe('settings', () => {
     expect(loadSettings(here)).toEqual({
       store: undefined,
       vault: { key: 'passphrase' },
+      keychain: { timeout: 10_000, patience: 45_000 },
       daemon: { idle: 900_000, log: { size: 4_194_304, keep: 3 } },
       relay: { line: 67_108_864 },
       rotation: { drain: 30_000 },

@@ -208,10 +208,20 @@ test('set and rotate tell of it once the store has the value, and say what came 
   expect(told).toEqual(['demo/A', 'demo/A']);
 });
 
-test('a misbound value can be replaced', async () => {
-  store.fault = new WarderError('credential-misbound', 'the value was set for another');
-  expect(await credentials.rotate('demo/A', 'value one')).toMatchObject({ replaced: true });
+test('an empty value is no credential', async () => {
+  store.put('demo/A', '');
+  await expect(credentials.resolve('demo', [one('A', { deliver: 'file' })])).rejects.toMatchObject({
+    code: 'credential-unfit',
+  });
 });
+
+test.each(['credential-misbound', 'credential-unfit'] as const)(
+  'a value can be replaced that is %s',
+  async (code) => {
+    store.fault = new WarderError(code, 'the value cannot be used');
+    expect(await credentials.rotate('demo/A', 'value one')).toMatchObject({ replaced: true });
+  },
+);
 
 test('what is fetched while the value is set is not taken for the new one', async () => {
   store.put('demo/A', 'old value');

@@ -77,6 +77,8 @@ describe('decisions', () => {
     expect(decide({ default: 'allow', tools }, 'delete_repx').rule).toBe('policy.tools.delete_rep?');
     expect(decide({ default: 'allow', tools }, 'delete_it').rule).toBe('policy.tools.delete_*');
     expect(decide({ default: 'allow', tools }, 'x').rule).toBe('policy.tools.*');
+    const same = { 'delete_repo*': 'deny', delete_repo: 'deny' } as const;
+    expect(decide({ default: 'allow', tools: same }, 'delete_repo').rule).toBe('policy.tools.delete_repo');
   });
 
   test('a policy tells whether it denies anything', () => {

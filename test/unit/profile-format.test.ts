@@ -267,6 +267,8 @@ describe('a mistake', () => {
       'env.T_FILE: is set by Warder itself',
     ],
     [withServer('env: {T: x}\ncredentials: {T: {deliver: env}}'), 'env.T: is a credential too'],
+    [withServer('credentials: {PATH: {deliver: env}}'), 'credentials.PATH: is set for every server'],
+    [withServer('credentials: {WARDER_SESSION: {}}'), 'credentials.WARDER_SESSION: is set by Warder itself'],
     [withServer('credentials: [T]'), 'credentials: must be a map, not a list'],
     [withServer('credentials: {T: }'), 'credentials.T: must be a map, not empty'],
     [withServer('credentials: {T: {from: keychian}}'), 'did you mean "keychain"?'],

@@ -30,6 +30,17 @@ describe('what goes on', () => {
     expect(host.lines).toHaveLength(4);
   });
 
+  test('W-RELAY-2 without what is between, if that is not to go on', () => {
+    const { host, server } = join({ policy });
+    host.say(call(1), call(2, 'get_secret'), call(3), 'junk', call(4), call(5));
+    expect(server.messages.map(({ id }) => id)).toEqual([1, 3, 4, 5]);
+    expect(server.writes).toHaveLength(1);
+    host.writes.length = 0;
+    server.say(answer(1), 'junk', answer(3), answer(7), answer(4, SECRET), answer(5));
+    expect(host.messages.map(({ id }) => id)).toEqual([1, 3, 4, 5]);
+    expect(host.writes).toHaveLength(1);
+  });
+
   test('notifications and questions of the server, and the answers to them', () => {
     const { host, server } = join();
     const lines = [

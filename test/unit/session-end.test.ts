@@ -93,6 +93,24 @@ describe('a host that ends', () => {
     expect(audit.of('session.close')).toMatchObject([{ reason: 'host' }]);
   });
 
+  test('hears nothing of its subscriptions, which have ended with it', async () => {
+    const { host, session } = join();
+    host.say({ id: 'l', method: 'subscriptions/listen' }, { id: 1, method: 'ping' });
+    host.end();
+    await session.done;
+    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32012 } }]);
+  });
+
+  test('and what it says when all is over is nothing', async () => {
+    const { host, server, session, audit } = join();
+    server.exit(0);
+    await session.done;
+    host.say(call(1));
+    host.end();
+    expect(server.text).toBe('');
+    expect(audit.of('tool.call')).toEqual([]);
+  });
+
   test('a stopped session ends its server', async () => {
     const { server, session, audit } = join();
     expect((await session.stop()).reason).toBe('stopped');

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Redactor } from '../../src/credential/redact.ts';
 import { WarderError } from '../../src/errors.ts';
-import type { Rotated } from '../../src/relay/session.ts';
+import type { Rotated } from '../../src/relay/rotation.ts';
 import { answer, call, FakeServer, type Joined, join, SECRET, settled } from '../fixtures/ends.ts';
 
 const NEW_SECRET = 'ghp_newnewnewnewnewnewnew';
@@ -15,6 +15,8 @@ const INFO = {
   serverInfo: { name: 'x' },
 };
 const initialize = { id: 0, method: 'initialize', params: { protocolVersion: '2025-11-25' } };
+const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', x: 9 };
+const DISCOVERED = { supportedVersions: ['2026-07-28'], capabilities: { tools: {} } };
 const initialized = { method: 'notifications/initialized' };
 
 /** A session whose host has opened it as up to 2025-11-25. */
@@ -168,6 +170,18 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     expect(next.messages.at(-1)).toMatchObject({ id: 0, result: {} });
   });
 
+  test('ids of requests that were cancelled with the old server are free', async () => {
+    const joined = opened();
+    const { host } = joined;
+    host.say(call(1), { method: 'notifications/cancelled', params: { requestId: 1 } });
+    const { next, done } = await rotating(joined);
+    next.say({ id: 0, result: INFO });
+    expect(await outcome(done)).toEqual({ outcome: 'moved' });
+    host.say(call(1));
+    next.say(answer(1));
+    expect(host.messages).toMatchObject([{ id: 1, result: {} }]);
+  });
+
   test('the level of logging and subscriptions are said again, and the answers swallowed', async () => {
     const joined = opened();
     const { host, server, logged } = joined;
@@ -315,7 +329,7 @@ describe('W-ROT-2 the old server stays where the new one', () => {
 
 describe('a rotation', () => {
   test('before anything was said', async () => {
-    const joined = join();
+    const joined = join({ limits: { grace: 1 } });
     const { next, done } = await rotating(joined);
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
     joined.host.say(initialize);
@@ -359,24 +373,35 @@ describe('a rotation', () => {
     expect(await outcome(done)).toEqual({ outcome: 'kept', reason: 'the host has not ended its handshake' });
   });
 
-  test('in a session of 2026-07-28 says nothing, but opens subscriptions again', async () => {
+  test('W-ROT-2 before anything was said keeps the old server where the new one dies', async () => {
+    const joined = join();
+    const { next, done } = await rotating(joined);
+    next.exit(1);
+    expect(await outcome(done)).toMatchObject({ outcome: 'kept' });
+    joined.host.say(initialize);
+    expect(joined.server.messages).toMatchObject([initialize]);
+  });
+
+  test('in a session of 2026-07-28 asks what the new server is, and opens subscriptions again', async () => {
     const joined = join();
     const { host, server } = joined;
     const listen = {
       id: 'l',
       method: 'subscriptions/listen',
-      params: { notifications: { toolsListChanged: true } },
+      params: { _meta, notifications: { toolsListChanged: true } },
     };
     const of = (subscription: string) => ({
       _meta: { 'io.modelcontextprotocol/subscriptionId': subscription },
     });
     const acknowledged = { method: 'notifications/subscriptions/acknowledged', params: of('l') };
-    host.say({ id: 1, method: 'server/discover' }, listen);
-    server.say({ id: 1, result: {} }, acknowledged);
+    host.say({ id: 1, method: 'server/discover', params: { _meta } }, listen);
+    server.say({ id: 1, result: DISCOVERED }, acknowledged);
     host.writes.length = 0;
     const { next, done } = await rotating(joined);
+    expect(next.messages).toMatchObject([{ method: 'server/discover', params: { _meta } }]);
+    next.say({ id: next.messages[0]?.id, result: { ...DISCOVERED, instructions: 'new' } });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
-    expect(next.messages).toEqual([{ jsonrpc: '2.0', ...listen }]);
+    expect(next.messages.slice(1)).toEqual([{ jsonrpc: '2.0', ...listen }]);
     server.say({ id: 'l', result: {} });
     next.say(acknowledged, { method: 'notifications/tools/list_changed', params: of('l') });
     expect(host.messages).toMatchObject([{ method: 'notifications/tools/list_changed' }]);
@@ -384,10 +409,43 @@ describe('a rotation', () => {
     expect(host.messages).toHaveLength(4);
   });
 
+  test.each([
+    ['other versions', { ...DISCOVERED, supportedVersions: [] }, 'speaks another version of the protocol'],
+    ['other capabilities', { ...DISCOVERED, capabilities: {} }, 'has other capabilities'],
+  ])(
+    'W-ROT-2 in a session of 2026-07-28 keeps the old server where the new one has %s',
+    async (_name, result, reason) => {
+      const joined = join();
+      joined.host.say({ id: 1, method: 'server/discover', params: { _meta } });
+      joined.server.say({ id: 1, result: DISCOVERED });
+      const { next, done } = await rotating(joined);
+      next.say({ id: next.messages[0]?.id, result });
+      expect(await outcome(done)).toEqual({ outcome: 'kept', reason: `the new server ${reason}` });
+    },
+  );
+
+  test('in a session of 2026-07-28 whose host has asked nothing takes any answer for a sign of life', async () => {
+    const joined = join();
+    joined.host.say({ id: 1, method: 'tools/call', params: { name: 'echo', _meta } });
+    joined.server.say(answer(1));
+    const { next, done } = await rotating(joined);
+    next.say({ id: next.messages[0]?.id, error: { code: -32601, message: 'no' } });
+    expect(await outcome(done)).toEqual({ outcome: 'moved' });
+  });
+
+  test('in a session that has neither waits for the new server to live for a while, and asks nothing', async () => {
+    const joined = join({ limits: { grace: 1 } });
+    joined.host.say({ id: 1, method: 'tools/call', params: { name: 'echo', _meta: { progressToken: 1 } } });
+    joined.server.say(answer(1));
+    const { next, done } = await rotating(joined);
+    expect(await outcome(done)).toEqual({ outcome: 'moved' });
+    expect(next.text).toBe('');
+  });
+
   test('after a probe for 2026-07-28 that failed says `initialize` only', async () => {
     const joined = join();
     const { host, server } = joined;
-    host.say({ id: 'p', method: 'server/discover' });
+    host.say({ id: 'p', method: 'server/discover', params: { _meta } });
     server.say({ id: 'p', error: { code: -32601, message: 'no' } });
     host.say(initialize);
     server.say({ id: 0, result: INFO });
@@ -445,6 +503,19 @@ describe('a rotation', () => {
     });
   });
 
+  test('in a session that is over starts nothing', async () => {
+    const { server, session } = join();
+    server.exit(0);
+    await session.done;
+    let starts = 0;
+    const start = () => Promise.reject(new Error(`start ${starts++}`));
+    expect(await outcome(session.rotate(start))).toEqual({
+      outcome: 'kept',
+      reason: 'the session is ending',
+    });
+    expect(starts).toBe(0);
+  });
+
   test('saves a session whose old server ends meanwhile', async () => {
     const joined = opened();
     const { host, server, audit } = joined;
@@ -459,6 +530,34 @@ describe('a rotation', () => {
     next.say(answer(2));
     expect(host.messages).toMatchObject([{ id: 1 }, { id: 2, result: {} }]);
     expect(audit.of('session.close')).toEqual([]);
+  });
+
+  test('that fails after the old server has ended leaves what waits to the next one', async () => {
+    const joined = opened();
+    const { host, server, session } = joined;
+    const first = await rotating(joined);
+    server.exit(1);
+    await settled();
+    host.say(call(1));
+    const second = await rotating(joined, new FakeServer(4713));
+    first.next.exit(1);
+    expect(await outcome(first.done)).toMatchObject({ outcome: 'kept' });
+    await settled();
+    second.next.say({ id: 0, result: INFO });
+    expect(await outcome(second.done)).toEqual({ outcome: 'moved' });
+    second.next.say(answer(1));
+    expect(host.messages).toMatchObject([{ id: 1, result: {} }]);
+    expect(session.snapshot().pid).toBe(4713);
+  });
+
+  test('W-RELAY-6 passes on what a new server complains of only while there is room', async () => {
+    const joined = opened();
+    const { host } = joined;
+    host.room = 1000;
+    const { next } = await rotating(joined);
+    for (let i = 0; i < 100; i++) next.complain('x'.repeat(900));
+    expect(host.mostQueued).toBeLessThan(3000);
+    expect(host.stderr).not.toBe('');
   });
 
   test('that fails after the old server has ended ends the session, and every request has its answer', async () => {

@@ -1,0 +1,60 @@
+// A keychain that is locked, or does not answer: whoever needs it is told, nobody else notices.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Home } from '../fixtures/home.ts';
+import { SecretService } from '../fixtures/secret-service.ts';
+import { fixtureServer } from '../fixtures/server.ts';
+
+async function prepare(bus: SecretService): Promise<Home> {
+  const home = new Home({ env: bus.env });
+  const policy = { default: 'allow' };
+  home.profile('plain', { server: fixtureServer('legacy'), policy });
+  home.profile('demo', {
+    server: fixtureServer('legacy'),
+    credentials: { TOKEN: { deliver: 'env' } },
+    policy,
+  });
+  mkdirSync(home.places.config, { recursive: true, mode: 0o700 });
+  writeFileSync(join(home.places.config, 'warder.yaml'), 'keychain: {timeout: 2s}\n', { mode: 0o600 });
+  await home.done(['init', '--store', 'keychain']);
+  await home.done(['credential', 'set', 'demo', 'TOKEN'], 'some-value-0123456789');
+  return home;
+}
+
+test('W-CRED-7 while one session waits for a keychain that stands still, another goes on', async () => {
+  await using bus = await SecretService.open();
+  await using home = await prepare(bus);
+  await using other = home.run('plain');
+  await other.initialize();
+  process.kill(bus.pid, 'SIGSTOP');
+  await using waiting = home.run('demo');
+  let ended = false;
+  const end = waiting.ended.finally(() => {
+    ended = true;
+  });
+  for (let call = 0; call < 20; call++) expect(JSON.parse(await other.call('where')).pid).toBeGreaterThan(0);
+  expect(ended).toBe(false);
+  await end;
+  expect(waiting.stderr).toContain('the keychain does not answer');
+  process.kill(bus.pid, 'SIGCONT');
+  await using again = home.run('demo');
+  await again.initialize();
+});
+
+test('W-CRED-5 a session that needs a locked keychain is refused with what to do, and starts once it is open', async () => {
+  await using bus = await SecretService.open();
+  await using home = await prepare(bus);
+  await bus.lock();
+  await using refused = home.run('demo');
+  await refused.ended;
+  expect(refused.stderr).toContain('warder: error: cannot start "demo": the keychain is locked');
+  expect(refused.stderr).toContain('warder: hint: unlock it');
+  const { code, stderr } = await home.warder(['credential', 'list']);
+  expect(code).toBe(1);
+  expect(stderr).toContain('the keychain is locked');
+  await bus.unlock();
+  await using host = home.run('demo');
+  await host.initialize();
+  await home.done(['audit', 'verify']);
+});

@@ -60,7 +60,7 @@ describe('an npx line', () => {
     'npx server $(id)',
     'npx server; id',
     'npx "server',
-  ])('W-PKG-6 %s is refused: no shell reads it', (line) => {
+  ])('W-PKG-5 %s is refused: no shell reads it', (line) => {
     expect(() => parseNpx(line)).toThrow(expect.objectContaining({ code: 'package-spec' }));
   });
 });

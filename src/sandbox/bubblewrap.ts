@@ -71,6 +71,8 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
         return ['--proc', step.at];
       case 'devices':
         return ['--dev', step.at];
+      case 'device':
+        return ['--dev-bind', step.path, step.at];
       case 'hide':
         return step.folder
           ? ['--perms', '0555', '--size', String(PAGE), '--tmpfs', step.at]

@@ -51,10 +51,11 @@ export interface Request {
 }
 
 /**
- * Gathers the facts. `held` keeps what was looked at open until the sandbox runs. Throws `profile-invalid`
+ * Gathers the facts. `held` keeps what was looked at open until the sandbox runs;
+ * `devices` is as in `Machine`. Throws `profile-invalid`
  * for a listed path that is not there, or is neither file nor folder.
  */
-export function gather(request: Request, held: Held): Facts {
+export function gather(request: Request, held: Held, devices?: string): Facts {
   const { profile, sandbox, file, args, cwd, env, roots, uid } = request;
   const home = realOr(request.home);
   const homes = homesOf(home, request.home);
@@ -106,6 +107,7 @@ export function gather(request: Request, held: Held): Facts {
     memory: sandbox.memory,
     processes: sandbox.processes,
     machine: { memory: totalmem() },
+    devices,
     ...(request.own === undefined ? {} : { own: request.own }),
   };
 }

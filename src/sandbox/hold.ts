@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { WarderError } from '../errors.ts';
 import { boundsOfGroup, type Group, makeGroup } from './cgroup.ts';
 import type { Measured } from './layers.ts';
-import { type Bounds, boundsOf, limitsFor } from './limits.ts';
+import { type Bounds, boundsOf, dataOf, limitsFor } from './limits.ts';
 import type { Machine } from './machine.ts';
 import type { Plan } from './plan.ts';
 
@@ -80,7 +80,10 @@ export class Hold implements AsyncDisposable {
         by.processes === 'group' ? group.processes : limits.processes,
         processes.most,
       ),
-      memory: shown(by.memory, by.memory === 'group' ? group.memory : limits.data, memory.most),
+      memory:
+        by.memory === 'group'
+          ? shown(by.memory, group.memory, memory.most)
+          : shown(by.memory, limits.data, dataOf(this.#plan)),
     };
     this.#demand(holds);
     return holds;

@@ -8,6 +8,8 @@ import type { Architecture } from './seccomp.ts';
 export interface Kernel {
   /** Sets a limit of a process of the same user; 0 is this one. `false`: the system did not take it. */
   limit(pid: number, limit: ProcessLimit): boolean;
+  /** Makes a character device. Root's alone. */
+  makeDevice(path: string, mode: number, device: number): boolean;
   /** The version of Landlock's interface; 0 or less: there is none. */
   landlockVersion(): number;
   /** A descriptor of a new set of rules that handles these accesses. */
@@ -32,6 +34,7 @@ const LANDLOCK_CREATE = 444;
 const LANDLOCK_ADD = 445;
 const LANDLOCK_RESTRICT = 446;
 const SECCOMP = { x64: 317, arm64: 277 } as const;
+const MKNODAT = { x64: 259, arm64: 33 } as const;
 
 const LANDLOCK_CREATE_RULESET_VERSION = 1;
 const LANDLOCK_RULE_PATH_BENEATH = 1;
@@ -39,6 +42,8 @@ const SECCOMP_SET_MODE_FILTER = 1;
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
 const SIGKILL = 9;
+const AT_FDCWD = -100;
+const S_IFCHR = 0o020000;
 
 /** Binds the calls. Never throws: `undefined` where the C library cannot be called. */
 export async function openKernel(architecture: Architecture | undefined): Promise<Kernel | undefined> {
@@ -55,7 +60,12 @@ export async function openKernel(architecture: Architecture | undefined): Promis
     const words = library.func(
       'long syscall(long number, unsigned long a, unsigned long b, const void *c, unsigned long d)',
     );
+    const node = library.func(
+      'long syscall(long number, long folder, const char *path, unsigned long mode, unsigned long device)',
+    );
     return {
+      makeDevice: (path, mode, device) =>
+        Number(node(MKNODAT[architecture], AT_FDCWD, path, S_IFCHR | mode, device)) === 0,
       limit: (pid, { name, soft, hard }) =>
         prlimit(pid, RESOURCE[name], packed(BigInt(soft), BigInt(hard)), null) === 0,
       landlockVersion: () => Number(call(LANDLOCK_CREATE, null, 0, LANDLOCK_CREATE_RULESET_VERSION)),

@@ -3,8 +3,10 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findGroups, type Groups } from './cgroup.ts';
+import { makeDevices } from './devices.ts';
 import { type Kernel, openKernel } from './kernel.ts';
 import type { Architecture } from './seccomp.ts';
 
@@ -24,6 +26,8 @@ export interface Machine {
   /** `undefined`: there is no filter for this one. */
   readonly architecture: Architecture | undefined;
   readonly bubblewrap: Bubblewrap | undefined;
+  /** A folder of devices for root's servers, who would own the machine's. */
+  readonly devices: string | undefined;
   /** Sets a limit of a process, where the C library can be called. */
   readonly limit: Kernel['limit'] | undefined;
   /** Else util-linux' `prlimit` does, inside the sandbox, which costs a program's start. */
@@ -70,8 +74,11 @@ const NEEDED = [
 
 const run = promisify(execFile);
 
-/** Looks at the machine. Never throws: what is missing is said by what it returns. Linux only. */
-export async function lookAtMachine(uid: number): Promise<Machine> {
+/**
+ * Looks at the machine. `run` is the daemon's own folder. Never throws: what is missing is said by what it
+ * returns. Linux only.
+ */
+export async function lookAtMachine(uid: number, run: string): Promise<Machine> {
   const architecture = process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined;
   const [bubblewrap, groups, kernel] = await Promise.all([
     findBubblewrap(),
@@ -82,6 +89,7 @@ export async function lookAtMachine(uid: number): Promise<Machine> {
     uid,
     architecture,
     bubblewrap,
+    devices: uid === 0 ? makeDevices(join(run, 'devices'), kernel) : undefined,
     limit: kernel?.limit,
     landlock: Math.max(kernel?.landlockVersion() ?? 0, 0),
     prlimit: find('prlimit'),

@@ -68,6 +68,8 @@ export interface Facts {
   readonly processes: number | undefined;
   /** Bytes that the machine has. */
   readonly machine: { readonly memory: number };
+  /** A folder of devices to use instead of the machine's own. */
+  readonly devices: string | undefined;
   /** Folders to use where no file system in memory can be made: each is empty and the session's own. */
   readonly own?: { readonly home: string; readonly tmp: string };
 }
@@ -83,6 +85,8 @@ export type Step =
   | { readonly do: 'memory'; readonly at: string; readonly bytes: number }
   | { readonly do: 'proc'; readonly at: string }
   | { readonly do: 'devices'; readonly at: string }
+  /** A device, over one that is there. */
+  | { readonly do: 'device'; readonly path: string; readonly at: string }
   /** Something empty that cannot be written to, over something that is there. */
   | { readonly do: 'hide'; readonly at: string; readonly folder: boolean }
   /** No longer writable. */
@@ -168,6 +172,7 @@ export function plan(facts: Facts): Plan {
     ...privateSteps(facts.own, home, tmp),
     ...hides,
     ...(root ? procSteps(facts) : []),
+    ...deviceSteps(facts),
   ] satisfies Step[];
   const taken = new Set(places.map(placeOf));
   const links = facts.links
@@ -176,12 +181,7 @@ export function plan(facts: Facts): Plan {
   // A folder before what lies in it: so what is hidden lies over the folder above, and what is named inside
   // a hidden place lies over that again.
   const steps: Step[] = [...places, ...links].sort((one, other) => byDepth(placeOf(one), placeOf(other)));
-  const seals = [
-    '/dev',
-    ...(root ? DEVICES : []),
-    ...hides.filter((one) => one.folder).map((one) => one.at),
-    '/',
-  ];
+  const seals = ['/dev', ...hides.filter((one) => one.folder).map((one) => one.at), '/'];
 
   const there = (path: string): boolean => within(path, home) || within(path, tmp) || holds(path);
   if (facts.cwd !== undefined && !there(facts.cwd.path)) {
@@ -234,6 +234,11 @@ function procSteps({ proc }: Facts): Step[] {
     { do: 'bind', path: SETTINGS, folder: true, write: false },
     ...proc.map(({ path, folder }) => ({ do: 'hide', at: path, folder }) as const),
   ];
+}
+
+function deviceSteps({ devices }: Facts): Step[] {
+  if (devices === undefined) return [];
+  return DEVICES.map((at) => ({ do: 'device', path: at.replace('/dev', devices), at }));
 }
 
 /** One bind for each path. What may be written to by one line may be, whatever another says. */

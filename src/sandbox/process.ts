@@ -13,6 +13,12 @@ export function know(pid: number): Known | undefined {
   return Number.isNaN(started) ? undefined : { pid, started };
 }
 
+/** Whether a process has not ended yet. One that waits for its parent only has. */
+export function lives({ pid, started }: Known): boolean {
+  const stat = statOf(pid);
+  return stat !== undefined && Number(stat[19]) === started && stat[0] !== 'Z' && stat[0] !== 'X';
+}
+
 /** Sends a signal to a process, unless it has ended. */
 export function signal({ pid, started }: Known, name: NodeJS.Signals): void {
   try {

@@ -81,7 +81,7 @@ export const PROC_OF_ROOT = [
   '/proc/vmallocinfo',
 ] as const;
 
-/** Devices that a server has. Root could change their modes for the whole machine: theirs are sealed. */
+/** Devices that a server has. */
 export const DEVICES = [
   '/dev/null',
   '/dev/zero',

@@ -15,7 +15,7 @@ import type { Machine } from './machine.ts';
 import { feed, firstLine, openGate, whole } from './pipes.ts';
 import { type Plan, plan as planOf } from './plan.ts';
 import { whyNot } from './probe.ts';
-import { childrenOf, executableOf, insideOf, know, signal } from './process.ts';
+import { childrenOf, executableOf, insideOf, type Known, know, lives, signal } from './process.ts';
 
 /** A sandbox that is ready to be started. Disposed of, it lets go of what it holds open: once started, or not. */
 export interface Prepared extends Disposable {
@@ -50,7 +50,7 @@ const STEP = 1;
  * holds, `sandbox-unavailable` for what this machine cannot do.
  */
 export function prepare(request: Request, machine: Machine): Prepared {
-  return render(request, (plan, held) => {
+  return render(request, machine, (plan, held) => {
     const hold = new Hold(plan, machine);
     const launch = bubblewrap(plan, machine, held);
     return { launch, confine: (spawned) => confine(plan, machine, launch, hold, spawned) };
@@ -68,7 +68,7 @@ export function prepareWeaker(
 ): Prepared {
   // Without a user namespace of its own the user's processes would all count.
   const counted = { ...machine, countsProcesses: false };
-  return render(request, (plan) => {
+  return render(request, machine, (plan) => {
     const hold = new Hold(plan, counted);
     const launch = landlock(plan, counted, request.node, stage);
     return { launch, confine: (spawned) => confineWeaker(plan, launch, hold, spawned) };
@@ -77,11 +77,12 @@ export function prepareWeaker(
 
 function render(
   request: Request,
+  machine: Machine,
   by: (plan: Plan, held: Held) => Pick<Prepared, 'launch' | 'confine'>,
 ): Prepared {
   const held = new Held();
   try {
-    const plan = planOf(gather(request, held));
+    const plan = planOf(gather(request, held, machine.devices));
     return { plan, ...by(plan, held), [Symbol.dispose]: () => held[Symbol.dispose]() };
   } catch (error) {
     held[Symbol.dispose]();
@@ -106,6 +107,7 @@ async function confine(
   }
   const end = async (): Promise<void> => {
     signal(init, 'SIGKILL');
+    await gone([init]);
     await hold[Symbol.asyncDispose]();
   };
   try {
@@ -133,7 +135,9 @@ async function confineWeaker(plan: Plan, launch: Launch, hold: Hold, spawned: Sp
   const server = know(spawned.pid);
   if (server === undefined) throw unavailable(plan, 'it ended at once', 'see "warder doctor"');
   const end = async (): Promise<void> => {
-    for (const known of [...insideOf(server.pid), server]) signal(known, 'SIGKILL');
+    const all = [...insideOf(server.pid), server];
+    for (const known of all) signal(known, 'SIGKILL');
+    await gone(all);
     await hold[Symbol.asyncDispose]();
   };
   try {
@@ -164,6 +168,12 @@ async function confineWeaker(plan: Plan, launch: Launch, hold: Hold, spawned: Sp
     await end();
     throw asUnavailable(plan, error);
   }
+}
+
+/** Waits until processes that were killed have ended, or the kernel holds them back for too long. */
+async function gone(killed: readonly Known[]): Promise<void> {
+  const until = performance.now() + PATIENCE;
+  while (killed.some(lives) && performance.now() < until) await setTimeout(STEP);
 }
 
 /** Waits until the server itself runs, and measures it. `undefined`: it has ended already. */

@@ -73,7 +73,7 @@ async function openRooms(base: Base): Promise<Rooms> {
     }
   };
   credentials.onOpened(() => void sign());
-  const layers = await lookAtMachine(uid);
+  const layers = await lookAtMachine(uid, places.run);
   // Tried while nobody waits yet.
   const kind = probe(layers).then((tried) => {
     const chosen = choose(layers, tried);

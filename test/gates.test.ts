@@ -41,12 +41,20 @@ function sorted(items: Iterable<string>): string[] {
 const id = /\bW-[A-Z]+-\d+\b/g;
 const tests = globSync('test/**/*.test.ts', { cwd: root });
 
-/** Ids in the names of tests: the first string after `test(`, `it(`, `test.each(…)(` and the like. */
+/**
+ * Ids in the names of tests: the first string after `test(`, `it(`, `test.each(…)(` and the like. A name with `$id`
+ * in it takes the ids of its table's rows.
+ */
 function cited(file: string): string[] {
-  const names = read(file).matchAll(
+  const text = read(file);
+  const names = text.matchAll(
     /\b(?:test|it|describe)(?:\.\w+)*\s*\([^'"`]*(['"`])((?:(?!\1).)*)\1|\)\(\s*(['"`])((?:(?!\3).)*)\3/g,
   );
-  return [...names].flatMap((match) => (match[2] ?? match[4] ?? '').match(id) ?? []);
+  const rows = [...text.matchAll(/\bid: '(W-[A-Z]+-\d+)'/g)].map((match) => match[1] ?? '');
+  return [...names].flatMap((match) => {
+    const name = match[2] ?? match[4] ?? '';
+    return name.includes('$id') ? rows : (name.match(id) ?? []);
+  });
 }
 
 test('the linter and the formatter find nothing', async () => {

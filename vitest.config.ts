@@ -1,10 +1,10 @@
-// `unit` and `property` start no process and take seconds: `npm run test:unit`. `gates` lints, type-checks and holds
-// the documents to the code. `integration` has real parts, `e2e` the built program; both find dist/ built, and run two
-// files at a time: the processes that they start need a core as well.
+// `unit` and `property` start no process, and their files share one: `npm run test:unit` takes seconds. `gates` lints,
+// type-checks and holds the documents to the code. `integration` has real parts, `e2e` the built program; both find dist/
+// built, and run two files at a time: the processes that they start need a core as well.
 import { defineConfig } from 'vitest/config';
 
-const quick = (name: string, include: string[], order: number) => ({
-  test: { name, include, sequence: { groupOrder: order } },
+const quick = (name: string, include: string[]) => ({
+  test: { name, include, isolate: false, sequence: { groupOrder: 0 } },
 });
 const slow = (name: string, seconds: number, order: number) => ({
   test: {
@@ -21,9 +21,9 @@ const slow = (name: string, seconds: number, order: number) => ({
 export default defineConfig({
   test: {
     projects: [
-      quick('unit', ['test/unit/**/*.test.ts'], 0),
-      quick('property', ['test/property/**/*.test.ts'], 0),
-      quick('gates', ['test/gates.test.ts'], 0),
+      quick('unit', ['test/unit/**/*.test.ts']),
+      quick('property', ['test/property/**/*.test.ts']),
+      quick('gates', ['test/gates.test.ts']),
       slow('integration', 30, 1),
       slow('e2e', 60, 2),
     ],

@@ -1,4 +1,5 @@
 // Where a secret must never show: arguments of any process, Warder's log, the audit log, messages, the host.
+import { randomBytes } from 'node:crypto';
 import { globSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -6,7 +7,8 @@ import { Home } from '../fixtures/home.ts';
 import { SecretService } from '../fixtures/secret-service.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
-const secret = 'canary/+~"\\-0123456789-abcdefghij';
+// Another for each run: the processes of all the machine are looked at, and the same test may run elsewhere.
+const secret = `canary/+~"\\-${randomBytes(12).toString('hex')}`;
 const token = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
 const shapes = [
   secret,

@@ -53,7 +53,12 @@ function prepare() {
       credentials: { TOKEN: { from: { command: ['/bin/echo', secret], ttl: '1h' }, deliver: 'env' } },
       policy: { default: 'allow' },
     };
-    writeFileSync(join(profiles, `${name}.yaml`), JSON.stringify(profile), { mode: 0o600 });
+    const write = (as, sandbox) =>
+      writeFileSync(join(profiles, `${as}.yaml`), JSON.stringify({ ...profile, ...sandbox }), {
+        mode: 0o600,
+      });
+    write(name, { sandbox: { off: true } });
+    write(`${name}-sandboxed`, {});
   }
 }
 
@@ -81,6 +86,50 @@ async function measureStart({ argv }, name) {
     taken.node.push(await timed([process.execPath, '-e', '0'], env));
   }
   return { direct: median(taken.direct), warder: median(taken.warder), node: median(taken.node) };
+}
+
+/** Milliseconds to the `initialize` answer through Warder, without and with the sandbox. */
+async function measureSandbox(name) {
+  const taken = { off: [], on: [] };
+  for (let round = 0; round < times(60); round++) {
+    for (const [how, profile] of [
+      ['off', name],
+      ['on', `${name}-sandboxed`],
+    ]) {
+      const { client, ms } = await Client.start(run(profile), env);
+      await client.close();
+      taken[how].push(ms);
+    }
+  }
+  return { off: median(taken.off), on: median(taken.on) };
+}
+
+/** The package of the last figures: exact, so that npx asks the registry nothing that it can keep. */
+const pinned = '@modelcontextprotocol/server-everything@2026.8.31';
+
+/** Milliseconds to the `initialize` answer of a package: by `npx -y` with a warm cache, and pinned by Warder. */
+async function measurePackage() {
+  // npm needs the machine's own settings to reach its registry; what is measured gets them too, without what slows Node.
+  const { NODE_EXTRA_CA_CERTS: _slow, ...own } = process.env;
+  const registry = { ...process.env, ...env };
+  execFileSync(warder[0], [warder[1], 'add', 'pinned', '--package', `npm:${pinned}`], {
+    env: registry,
+    stdio: 'ignore',
+  });
+  const npx = ['npx', '-y', pinned, 'stdio'];
+  execFileSync('npx', ['-y', '-p', pinned, 'node', '-e', '0'], { env: registry, stdio: 'ignore' });
+  const taken = { npx: [], pinned: [] };
+  for (let round = 0; round < times(20); round++) {
+    for (const [how, command, surroundings] of [
+      ['npx', npx, { ...own, npm_config_prefer_offline: 'true' }],
+      ['pinned', run('pinned'), env],
+    ]) {
+      const { client, ms } = await Client.start(command, surroundings);
+      await client.close();
+      taken[how].push(ms);
+    }
+  }
+  return { npx: median(taken.npx), pinned: median(taken.pinned) };
 }
 
 /** What an open session takes: calls one at a time, a flood, large results; direct and through Warder in turns. */
@@ -149,7 +198,7 @@ function verdict(title, value, limit, show) {
 }
 
 function report(figures) {
-  const { echo, everything, memory, audit } = figures;
+  const { echo, everything, memory, sandbox, packages, audit } = figures;
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
     cwd: root,
     encoding: 'utf8',
@@ -183,6 +232,13 @@ function report(figures) {
       1.3,
       (x) => `${x.toFixed(2)} ×`,
     ),
+    verdict('sandbox added to a cold start, echo', sandbox.on - sandbox.off, 6, duration),
+    verdict(
+      'pinned package, times `npx -y`',
+      packages.pinned / packages.npx,
+      0.5,
+      (x) => `${x.toFixed(2)} ×`,
+    ),
     verdict('audit record', audit.write, 0.005, duration),
     verdict('daemon memory a further session', session(memory.echo), 2e6, mebibytes),
     verdict('daemon memory, fresh', memory.echo.daemon[0], 75e6, mebibytes),
@@ -206,6 +262,18 @@ ${part(servers.echo, echo)}
 ${part(servers.everything, everything)}
 
 An answer of server-everything as long as that takes a request as long: its \`echo\` is the only tool with a result of any size.
+
+## Sandbox and packages
+
+Without the sandbox but where it is named: the figures above are those of profiles with \`sandbox: {off: true}\`.
+
+${table([
+  ['cold start to the `initialize` answer', 'median'],
+  ['echo in C through Warder, sandbox off', duration(sandbox.off)],
+  ['echo in C through Warder, in the sandbox', duration(sandbox.on)],
+  [`\`npx -y ${pinned}\`, warm cache`, duration(packages.npx)],
+  ['the same, pinned, verified, in the sandbox', duration(packages.pinned)],
+])}
 
 ## Memory
 
@@ -243,6 +311,11 @@ try {
     say(`${server.title}: memory`);
     figures.memory[name] = await measureMemory(name);
   }
+  execFileSync(warder[0], [warder[1], 'daemon', 'start'], { env, stdio: 'ignore' });
+  say('sandbox: cold start');
+  figures.sandbox = await measureSandbox('echo');
+  say('package: cold start, beside npx');
+  figures.packages = await measurePackage();
   say('audit');
   figures.audit = await measureAudit(join(home, 'audit'), times(50_000));
   const text = report(figures);

@@ -1,8 +1,9 @@
 // The plan: what stands in it, in which order, and what it refuses. Pure data in, pure data out.
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../src/errors.ts';
+import type { Facts, Listed } from '../../src/sandbox/given.ts';
 import { byDepth } from '../../src/sandbox/path.ts';
-import { type Facts, type Listed, type Plan, placeOf, plan, type Step } from '../../src/sandbox/plan.ts';
+import { type Plan, placeOf, plan, type Step } from '../../src/sandbox/plan.ts';
 import { secrets } from '../../src/sandbox/secrets.ts';
 
 const GIB = 1024 ** 3;

@@ -1,7 +1,7 @@
 // What a profile may list in its sandbox, and what no sandbox holds whoever asks.
 import { WarderError } from '../errors.ts';
+import type { Facts, Listed } from './given.ts';
 import { below, within } from './path.ts';
-import type { Facts, Listed } from './plan.ts';
 import { etcFiles } from './root.ts';
 
 /** Refused as a whole: too much is in them, or they are what a sandbox is made of. */
@@ -17,6 +17,12 @@ const TOO_WIDE = new Set([
   '/lib64',
   '/libx32',
   '/var',
+  // macOS
+  '/private',
+  '/private/etc',
+  '/private/var',
+  '/Library',
+  '/System',
   ...Object.keys(etcFiles('', 0, 0, '')),
 ]);
 
@@ -33,6 +39,9 @@ const SYSTEM = [
   '/nix',
   '/gnu',
   '/var/spool/cron',
+  '/private/etc',
+  '/Library',
+  '/System',
 ];
 
 /** Throws `profile-invalid` for the first listed path that may not be there. */

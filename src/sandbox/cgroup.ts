@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import {
   accessSync,
   constants,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -180,11 +181,11 @@ function enable(folder: string): void {
 /** Removes the groups that nobody is in and whose daemon is gone. */
 function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
-    if (!NAME.test(name) || Number(name.split('-')[1]) === process.pid) continue;
+    if (!NAME.test(name) || existsSync(`/proc/${name.split('-')[1]}`)) continue;
     try {
       rmdirSync(`${folder}/${name}`);
     } catch {
-      // Another daemon's sandbox lives in it.
+      // Something still lives in it.
     }
   }
 }

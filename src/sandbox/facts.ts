@@ -12,9 +12,9 @@ import {
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
+import type { Facts, Hidden, Listed } from './given.ts';
 import { type Held, linksOf } from './look.ts';
 import { below, within } from './path.ts';
-import type { Facts, Hidden, Listed } from './plan.ts';
 import { programPaths } from './program.ts';
 import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './root.ts';
 import { type Secret, secrets } from './secrets.ts';

@@ -14,37 +14,41 @@ export function openGate(launch: Launch, spawned: Spawned): void {
   writable(spawned, indexOf(launch, 'gate')).end('\n');
 }
 
-/** The first line of the report, or what there is of it after so many milliseconds or at its end. */
-export async function firstLine(launch: Launch, spawned: Spawned, patience: number): Promise<string> {
-  return read(launch, spawned, patience, (text) => text.includes('\n'));
-}
+/** What a launch reports, as it comes. */
+export class Report {
+  #text = '';
+  readonly #line = Promise.withResolvers<void>();
+  readonly #end = Promise.withResolvers<void>();
 
-/** The whole report, or what there is of it after so many milliseconds. */
-export async function whole(launch: Launch, spawned: Spawned, patience: number): Promise<string> {
-  return read(launch, spawned, patience, () => false);
-}
+  constructor(launch: Launch, spawned: Spawned) {
+    const report = spawned.stdio[indexOf(launch, 'report') + 3];
+    if (!(report instanceof Readable)) throw new TypeError('no pipe for the report');
+    report.setEncoding('latin1');
+    // Read on to the end: a pipe that is left full would hold its writer up.
+    report.on('data', (piece: string) => {
+      this.#text += piece;
+      if (this.#text.includes('\n')) this.#line.resolve();
+    });
+    for (const event of ['end', 'error', 'close']) report.on(event, () => this.#end.resolve());
+  }
 
-async function read(
-  launch: Launch,
-  spawned: Spawned,
-  patience: number,
-  enough: (text: string) => boolean,
-): Promise<string> {
-  const report = spawned.stdio[indexOf(launch, 'report') + 3];
-  if (!(report instanceof Readable)) throw new TypeError('no pipe for the report');
-  const told = Promise.withResolvers<void>();
-  const timer = setTimeout(told.resolve, patience);
-  let text = '';
-  report.setEncoding('latin1');
-  // Read on to the end: a pipe that is left full would hold its writer up.
-  report.on('data', (piece: string) => {
-    text += piece;
-    if (enough(text)) told.resolve();
-  });
-  for (const event of ['end', 'error', 'close']) report.on(event, () => told.resolve());
-  await told.promise;
-  clearTimeout(timer);
-  return text;
+  /** What has come once there is a line, or the end, or so many milliseconds have gone. */
+  async line(patience: number): Promise<string> {
+    return this.#after(patience, this.#line.promise);
+  }
+
+  /** What has come by the end, or when so many milliseconds have gone. */
+  async whole(patience: number): Promise<string> {
+    return this.#after(patience);
+  }
+
+  async #after(patience: number, ...enough: Promise<void>[]): Promise<string> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, patience);
+    await Promise.race([...enough, this.#end.promise, late.promise]);
+    clearTimeout(timer);
+    return this.#text;
+  }
 }
 
 function writable(spawned: Spawned, at: number): Writable {

@@ -55,7 +55,6 @@ export function seatbeltProfile(plan: Plan): string {
     '(allow signal (target same-sandbox))',
     '(allow sysctl-read)',
     '(allow ipc-posix-sem)',
-    '(allow system-socket)',
     '(deny network*)',
     ...SERVICES.map((name) => `(allow mach-lookup (global-name ${quoted(name)}))`),
     ...SYSTEM.map((path) => `(allow file-read* process-exec (subpath ${quoted(path)}))`),

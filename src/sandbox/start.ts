@@ -12,10 +12,11 @@ import type { Launch, Spawned } from './launch.ts';
 import { type Layer, type Measured, measure, REQUIRED, WEAKER } from './layers.ts';
 import { Held } from './look.ts';
 import type { Machine } from './machine.ts';
-import { feed, firstLine, openGate, whole } from './pipes.ts';
+import { feed, openGate, Report } from './pipes.ts';
 import { type Plan, plan as planOf } from './plan.ts';
 import { whyNot } from './probe.ts';
 import { childrenOf, executableOf, insideOf, type Known, know, lives, signal } from './process.ts';
+import { seatbelt } from './seatbelt.ts';
 
 /** A sandbox that is ready to be started. Disposed of, it lets go of what it holds open: once started, or not. */
 export interface Prepared extends Disposable {
@@ -50,7 +51,7 @@ const STEP = 1;
  * holds, `sandbox-unavailable` for what this machine cannot do.
  */
 export function prepare(request: Request, machine: Machine): Prepared {
-  return render(request, machine, (plan, held) => {
+  return render(request, machine.devices, (plan, held) => {
     const hold = new Hold(plan, machine);
     const launch = bubblewrap(plan, machine, held);
     return { launch, confine: (spawned) => confine(plan, machine, launch, hold, spawned) };
@@ -68,21 +69,36 @@ export function prepareWeaker(
 ): Prepared {
   // Without a user namespace of its own the user's processes would all count.
   const counted = { ...machine, countsProcesses: false };
-  return render(request, machine, (plan) => {
+  return render(request, undefined, (plan) => {
     const hold = new Hold(plan, counted);
     const launch = landlock(plan, counted, request.node, stage);
     return { launch, confine: (spawned) => confineWeaker(plan, launch, hold, spawned) };
   });
 }
 
+/** Makes the plan for a server, and renders it for macOS. Throws `profile-invalid` as `prepare` does. */
+export function prepareSeatbelt(request: Request & { readonly own: NonNullable<Request['own']> }): Prepared {
+  return render(request, undefined, (plan) => ({
+    launch: seatbelt(plan),
+    confine: async ({ pid }) => ({
+      init: pid,
+      // sandbox-exec starts nothing where the kernel does not take the profile.
+      layers: ['seatbelt-unmeasured'],
+      limits: undefined,
+      signal: (name) => kill(pid, name),
+      [Symbol.asyncDispose]: async () => kill(pid, 'SIGKILL'),
+    }),
+  }));
+}
+
 function render(
   request: Request,
-  machine: Machine,
+  devices: string | undefined,
   by: (plan: Plan, held: Held) => Pick<Prepared, 'launch' | 'confine'>,
 ): Prepared {
   const held = new Held();
   try {
-    const plan = planOf(gather(request, held, machine.devices));
+    const plan = planOf(gather(request, held, devices));
     return { plan, ...by(plan, held), [Symbol.dispose]: () => held[Symbol.dispose]() };
   } catch (error) {
     held[Symbol.dispose]();
@@ -98,8 +114,9 @@ async function confine(
   spawned: Spawned,
 ): Promise<Confined> {
   const starter = know(spawned.pid);
+  const report = new Report(launch, spawned);
   feed(launch, spawned);
-  const told = /"child-pid": (\d+)/.exec(await firstLine(launch, spawned, PATIENCE))?.[1];
+  const told = /"child-pid": (\d+)/.exec(await report.line(PATIENCE))?.[1];
   const init = told === undefined ? undefined : know(Number(told));
   if (init === undefined) {
     if (starter !== undefined) signal(starter, 'SIGKILL');
@@ -114,6 +131,10 @@ async function confine(
     hold.take(init.pid);
     openGate(launch, spawned);
     const measured = await begun(init.pid, [machine.bubblewrap?.file, machine.prlimit], plan);
+    // bubblewrap tells how the server ended, if it came to start it.
+    if (measured === undefined && !(await report.whole(PATIENCE)).includes('"exit-code"')) {
+      throw await whyNot(plan.profile, machine);
+    }
     const limits = measured === undefined ? undefined : hold.measured(init.pid, measured);
     if (measured !== undefined) demand(plan, measured.layers, REQUIRED);
     return {
@@ -143,10 +164,11 @@ async function confineWeaker(plan: Plan, launch: Launch, hold: Hold, spawned: Sp
   try {
     hold.group(server.pid);
     // The stage waits for its orders: what it is bound to by then, the server is.
+    const report = new Report(launch, spawned);
     feed(launch, spawned);
-    const report = await whole(launch, spawned, PATIENCE);
-    const version = Number(/"landlock":(\d+)/.exec(report)?.[1] ?? 0);
-    if (version === 0 || report.includes('"error"'))
+    const told = await report.whole(PATIENCE);
+    const version = Number(/"landlock":(\d+)/.exec(told)?.[1] ?? 0);
+    if (version === 0 || told.includes('"error"'))
       throw unavailable(plan, 'Landlock does not hold', 'see "warder doctor"');
     const measured = tryMeasure(server.pid);
     const layers: Layer[] = [
@@ -167,6 +189,15 @@ async function confineWeaker(plan: Plan, launch: Launch, hold: Hold, spawned: Sp
   } catch (error) {
     await end();
     throw asUnavailable(plan, error);
+  }
+}
+
+/** Sends a signal to a server's process group, of which it is the leader. */
+function kill(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, name);
+  } catch {
+    // Ended.
   }
 }
 

@@ -247,6 +247,21 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
     expect(stdout).toBe('');
   });
 
+  test('W-BOX-19 a sandbox that cannot be finished is no server that ended', async () => {
+    const file = join(world.servers, 'bwrap-failing');
+    const failing = [
+      '#!/usr/bin/python3',
+      'import os, sys',
+      'words = os.fdopen(3, "rb").read().split(b"\\0")[:-1]',
+      'words += [b"--ro-bind", b"/nowhere/at/all", b"/nowhere"]',
+      'os.execv("/usr/bin/bwrap", [b"bwrap", *words, *[word.encode() for word in sys.argv[3:]]])',
+    ];
+    writeFileSync(file, failing.join('\n'), { mode: 0o755 });
+    const machine = { bubblewrap: { file, version: '0', missing: [], disablesUsers: true } };
+    const { error } = await shell('echo started', { machine });
+    expect(error).toMatchObject({ code: 'sandbox-unavailable' });
+  });
+
   test('limits are held by prlimit’s program where the C library cannot be called', async () => {
     const { limits, layers } = await shell('cat', { machine: { limit: null } });
     expect(layers).toEqual(expect.arrayContaining([...REQUIRED]));

@@ -1,0 +1,67 @@
+// What a plan follows from: plain facts of a profile, a user and a machine.
+import type { SystemPath } from './root.ts';
+import type { Secret } from './secrets.ts';
+
+/** A file or folder that a profile lists, or that its command needs; looked at once, and held. */
+export interface Listed {
+  /** As it was written, absolute: a link may stand in it. */
+  readonly asked: string;
+  /** Where it really is. */
+  readonly path: string;
+  readonly folder: boolean;
+  readonly write: boolean;
+  /** Not listed by the profile: it belongs to the server's command. */
+  readonly implied: boolean;
+}
+
+/** A secret place that is there, and where it really is. */
+export interface Hidden {
+  readonly path: string;
+  readonly folder: boolean;
+}
+
+/** A symbolic link that a path led through. */
+export interface Link {
+  readonly at: string;
+  /** Absolute. */
+  readonly to: string;
+}
+
+/** All that a plan follows from. Paths are absolute. */
+export interface Facts {
+  /** The profile's name, for messages. */
+  readonly profile: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly user: string;
+  readonly home: string;
+  /** The executable as it is to be called, where it really is, and its arguments. */
+  readonly program: { readonly file: string; readonly path: string; readonly args: readonly string[] };
+  /** The folder to work in, as it was said and where it really is. `undefined`: the private home. */
+  readonly cwd: { readonly asked: string; readonly path: string } | undefined;
+  /** The whole environment, before HOME and TMPDIR are moved inside. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What the profile lists, and the command's own files. */
+  readonly listed: readonly Listed[];
+  /** Read-only, from Warder itself and not from a profile: package trees, a session's credential files. */
+  readonly roots: readonly Pick<Listed, 'path' | 'folder'>[];
+  readonly links: readonly Link[];
+  readonly system: readonly SystemPath[];
+  /** Entries of `PROC_OF_ROOT` that the machine has. */
+  readonly proc: readonly Hidden[];
+  readonly secrets: readonly Secret[];
+  /** Those of `secrets` that are there, and where their links lead. */
+  readonly hidden: readonly (Hidden & { readonly kind: Secret['kind'] })[];
+  /** Home folders of this machine. */
+  readonly homes: readonly string[];
+  /** As in the profile. */
+  readonly network: readonly string[];
+  readonly memory: number | undefined;
+  readonly processes: number | undefined;
+  /** Bytes that the machine has. */
+  readonly machine: { readonly memory: number };
+  /** A folder of devices to use instead of the machine's own. */
+  readonly devices: string | undefined;
+  /** Folders to use where no file system in memory can be made: each is empty and the session's own. */
+  readonly own?: { readonly home: string; readonly tmp: string };
+}

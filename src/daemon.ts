@@ -75,11 +75,15 @@ async function openRooms(base: Base): Promise<Rooms> {
   credentials.onOpened(() => void sign());
   const layers = await lookAtMachine(uid, places.run);
   // Tried while nobody waits yet.
-  const kind = probe(layers).then((tried) => {
-    const chosen = choose(layers, tried);
-    if (chosen === 'landlock') log.warn({}, 'user namespaces are forbidden: servers get the weaker sandbox');
-    return chosen;
-  });
+  const kind =
+    process.platform === 'darwin'
+      ? Promise.resolve('seatbelt' as const)
+      : probe(layers).then((tried) => {
+          const chosen = choose(layers, tried);
+          if (chosen === 'landlock')
+            log.warn({}, 'user namespaces are forbidden: servers get the weaker sandbox');
+          return chosen;
+        });
   const sessions = new Sessions({
     profiles,
     audit,

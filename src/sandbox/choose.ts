@@ -4,7 +4,7 @@ import { OLDEST } from './landlock.ts';
 import type { Machine } from './machine.ts';
 import type { Finding } from './probe.ts';
 
-export type Kind = 'bubblewrap' | 'landlock';
+export type Kind = 'bubblewrap' | 'landlock' | 'seatbelt';
 
 /** What bubblewrap's sandbox cannot be without, by the names of `probe`. */
 const LIMITS = /^limit/;

@@ -13,7 +13,7 @@ import { expandHome, type Profile, type Server, unsupported } from '../profile/f
 import type { Kind } from '../sandbox/choose.ts';
 import type { Holds } from '../sandbox/hold.ts';
 import type { Machine } from '../sandbox/machine.ts';
-import { type Prepared, prepare, prepareWeaker } from '../sandbox/start.ts';
+import { type Prepared, prepare, prepareSeatbelt, prepareWeaker } from '../sandbox/start.ts';
 import { Delivery, type Ground } from './delivery.ts';
 import { environment } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
@@ -81,10 +81,12 @@ export async function startServer(profile: Profile, session: string, parts: Star
   const confined = async (file: string): Promise<Prepared> => {
     const brought = files.length === 0 ? roots : [...roots, delivery.own.credentials];
     const request = sandboxRequest(profile, parts, { file, args, env, roots: brought });
-    if ((await parts.kind()) === 'bubblewrap') return prepare(request, parts.machine);
+    const kind = await parts.kind();
+    if (kind === 'bubblewrap') return prepare(request, parts.machine);
     const home = join(delivery.folder, 'home');
     mkdirSync(home, { mode: 0o700 });
-    return prepareWeaker({ ...request, own: { home, tmp: delivery.own.tmpdir } }, parts.machine, parts.stage);
+    const weaker = { ...request, own: { home, tmp: delivery.own.tmpdir } };
+    return kind === 'seatbelt' ? prepareSeatbelt(weaker) : prepareWeaker(weaker, parts.machine, parts.stage);
   };
   const plan = {
     profile: profile.name,

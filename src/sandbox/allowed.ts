@@ -2,29 +2,10 @@
 import { WarderError } from '../errors.ts';
 import type { Facts, Listed } from './given.ts';
 import { below, within } from './path.ts';
-import { etcFiles } from './root.ts';
+import { etcFiles, WIDE } from './root.ts';
 
-/** Refused as a whole: too much is in them, or they are what a sandbox is made of. */
-const TOO_WIDE = new Set([
-  '/',
-  '/etc',
-  '/run',
-  '/usr',
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib32',
-  '/lib64',
-  '/libx32',
-  '/var',
-  // macOS
-  '/private',
-  '/private/etc',
-  '/private/var',
-  '/Library',
-  '/System',
-  ...Object.keys(etcFiles('', 0, 0, '')),
-]);
+/** What a sandbox is made of. */
+const OWN = new Set(Object.keys(etcFiles('', 0, 0, '')));
 
 /** Where no server writes, not even root's. */
 const SYSTEM = [
@@ -75,7 +56,7 @@ function refusalOf(
     return { what: 'and no sandbox holds that', hint: 'give the server what it needs as a credential' };
   }
   const narrower = 'list the folders in it that the server needs';
-  if (TOO_WIDE.has(path)) return { what: 'as a whole', hint: narrower };
+  if (WIDE.has(path) || OWN.has(path)) return { what: 'as a whole', hint: narrower };
   if (homes.some((home) => below(home, path))) return { what: 'and home folders lie in it', hint: narrower };
   if (!write) return undefined;
   if (SYSTEM.some((folder) => within(path, folder))) {

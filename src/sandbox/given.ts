@@ -47,7 +47,7 @@ export interface Facts {
   readonly roots: readonly Pick<Listed, 'path' | 'folder'>[];
   readonly links: readonly Link[];
   readonly system: readonly SystemPath[];
-  /** Entries of `PROC_OF_ROOT` that the machine has. */
+  /** Entries of `PROC_OF_ROOT` that the machine has; none where the user is not root. */
   readonly proc: readonly Hidden[];
   readonly secrets: readonly Secret[];
   /** Those of `secrets` that are there, and where their links lead. */

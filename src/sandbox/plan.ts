@@ -103,11 +103,12 @@ export function plan(facts: Facts): Plan {
       ([at, text]) => ({ do: 'file', at, text }) as const,
     ),
     { do: 'proc', at: '/proc' },
+    { do: 'bind', path: SETTINGS, folder: true, write: false },
     { do: 'devices', at: '/dev' },
     { do: 'memory', at: '/dev/shm', bytes: SHM_BYTES },
     ...privateSteps(facts.own, home, tmp),
     ...hides,
-    ...(root ? procSteps(facts) : []),
+    ...facts.proc.map(({ path, folder }) => ({ do: 'hide', at: path, folder }) as const),
     ...deviceSteps(facts),
   ] satisfies Step[];
   const taken = new Set(places.map(placeOf));
@@ -163,13 +164,6 @@ function systemBind(found: SystemPath): Bind[] {
 function systemEntry(found: SystemPath): Step[] {
   if (found.kind === 'link') return [{ do: 'link', at: found.path, to: found.target }];
   return found.kind === 'file' ? [{ do: 'copy', at: found.path }] : [];
-}
-
-function procSteps({ proc }: Facts): Step[] {
-  return [
-    { do: 'bind', path: SETTINGS, folder: true, write: false },
-    ...proc.map(({ path, folder }) => ({ do: 'hide', at: path, folder }) as const),
-  ];
 }
 
 function deviceSteps({ devices }: Facts): Step[] {

@@ -18,14 +18,27 @@ export interface Finding {
 
 const run = promisify(execFile);
 const INSTALL = 'sudo apt install bubblewrap (or dnf, pacman, zypper, apk)';
-const TRIAL = ['--ro-bind', '/', '/', '--proc', '/proc', '--dev', '/dev'];
 
-/** Trials, from the first that all others need. Each adds its options to those of the ones before. */
-const STAGES: readonly (readonly [layer: string, options: readonly string[]])[] = [
-  ['user namespace', ['--unshare-user']],
-  ['process, ipc and host name namespaces', ['--unshare-pid', '--unshare-ipc', '--unshare-uts']],
-  ['network namespace', ['--unshare-net']],
-  ['no capabilities, no way back to them', ['--cap-drop', 'ALL', '--new-session', '--die-with-parent']],
+/** A trial adds its options, and what it mounts, to those of the ones before: each builds on them. */
+interface Stage {
+  readonly layer: string;
+  readonly options: readonly string[];
+  readonly mounts: readonly string[];
+}
+
+const STAGES: readonly Stage[] = [
+  { layer: 'user namespace', options: ['--unshare-user'], mounts: ['--ro-bind', '/', '/', '--dev', '/dev'] },
+  {
+    layer: 'process, ipc and host name namespaces',
+    options: ['--unshare-pid', '--unshare-ipc', '--unshare-uts'],
+    mounts: ['--proc', '/proc'],
+  },
+  { layer: 'network namespace', options: ['--unshare-net'], mounts: [] },
+  {
+    layer: 'no capabilities, no way back to them',
+    options: ['--cap-drop', 'ALL', '--new-session', '--die-with-parent'],
+    mounts: [],
+  },
 ];
 
 /** Tries all that a sandbox is made of. */
@@ -72,9 +85,11 @@ export async function whyNot(profile: string, machine: Machine): Promise<WarderE
 async function tryStages({ file }: Bubblewrap): Promise<Finding[]> {
   const findings: Finding[] = [];
   const options: string[] = [];
-  for (const [layer, more] of STAGES) {
+  const mounted: string[] = [];
+  for (const { layer, options: more, mounts } of STAGES) {
     options.push(...more);
-    const said = await attempt(file, options);
+    mounted.push(...mounts);
+    const said = await attempt(file, [...options, ...mounted]);
     if (said === undefined) {
       findings.push({ layer, state: 'ok', said: 'tried' });
       continue;
@@ -89,7 +104,7 @@ async function tryStages({ file }: Bubblewrap): Promise<Finding[]> {
 /** Runs bubblewrap on nothing. What it says where it fails is its own, since no server runs. */
 async function attempt(file: string, options: readonly string[]): Promise<string | undefined> {
   try {
-    await run(file, [...options, ...TRIAL, '--', '/bin/true'], { env: {}, timeout: 10_000 });
+    await run(file, [...options, '--', '/bin/true'], { env: {}, timeout: 10_000 });
     return undefined;
   } catch (error) {
     const { stderr = '' } = error as { stderr?: string };
@@ -110,8 +125,12 @@ function hintFor(): string {
   if (setting('kernel/unprivileged_userns_clone') === '0')
     return 'sudo sysctl -w kernel.unprivileged_userns_clone=1';
   if (setting('kernel/apparmor_restrict_unprivileged_userns') === '1') return APPARMOR;
-  return 'allow user namespaces here; for a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined';
+  return CONTAINER;
 }
+
+/** No setting forbids it: this is a container, most likely. */
+const CONTAINER =
+  'allow user namespaces here; in a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined';
 
 /** Ubuntu since 23.10 allows user namespaces to programs that have a profile, and ships none for bubblewrap. */
 const APPARMOR = [

@@ -14,6 +14,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { linksOf } from './look.ts';
 import { within } from './path.ts';
+import { WIDE } from './root.ts';
 
 /** A server's command: a file that is there, and its arguments. */
 export interface Command {
@@ -35,6 +36,9 @@ const RUNTIME = ['pyvenv.cfg', 'lib/node_modules', 'include/node', 'conda-meta',
 
 /** The mark of a package's own folder. */
 const PACKAGE = ['package.json', 'pyproject.toml', 'deno.json', 'deno.jsonc'];
+
+/** Where many keep things of many kinds. */
+const SHARED = new Set(['/home', '/media', '/mnt', '/opt', '/srv', '/tmp', '/Users', '/Volumes']);
 
 /** Programs whose first argument that is no option is the program proper. */
 const INTERPRETER =
@@ -102,7 +106,7 @@ function packageOf(file: string, home: string): string | undefined {
 }
 
 function tooWide(folder: string, home: string): boolean {
-  return within(home, folder) || folder === `${home}/.local` || folder === '/tmp' || dirname(folder) === '/';
+  return within(home, folder) || folder === `${home}/.local` || WIDE.has(folder) || SHARED.has(folder);
 }
 
 /** The program that a script's first line names. */

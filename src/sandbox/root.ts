@@ -56,11 +56,32 @@ export type SystemPath =
   | { readonly path: string; readonly kind: 'link'; readonly target: string };
 
 /**
- * The kernel's settings, read-only. bubblewrap makes them so only where a test for writing succeeds, which it
- * does not as root in a user namespace (0.8.0): yet root's server could write `kernel/core_pattern`, and with it
- * have programs run outside.
+ * The kernel's settings, read-only. bubblewrap (0.8.0) makes them so only where it finds that it could write to
+ * the folder, which it never does: yet root's server could write `kernel/core_pattern`, and with it have programs
+ * run outside; and anybody's those of its own namespaces.
  */
 export const SETTINGS = '/proc/sys';
+
+/** Folders that are nobody's package and no profile's to list as a whole: too much is in them. */
+export const WIDE: ReadonlySet<string> = new Set([
+  '/',
+  '/bin',
+  '/etc',
+  '/lib',
+  '/lib32',
+  '/lib64',
+  '/libx32',
+  '/run',
+  '/sbin',
+  '/usr',
+  '/var',
+  // macOS
+  '/Library',
+  '/System',
+  '/private',
+  '/private/etc',
+  '/private/var',
+]);
 
 /**
  * Entries of `/proc` that uid 0 may write to, or that only uid 0 may read, without any capability: hidden where

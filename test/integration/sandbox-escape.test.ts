@@ -130,12 +130,36 @@ const attempts: readonly Attempt[] = [
         '/proc/sys/kernel/core_pattern',
         '/proc/sys/kernel/hostname',
         '/proc/sysrq-trigger',
+        '/proc/irq/default_smp_affinity',
+        '/proc/mtrr',
         `${world.folder}/file`,
         `${world.folder}/new`,
         `${world.servers}/escape.py`,
       ];
       return language === 'sh' ? paths : { paths };
     },
+  },
+  {
+    id: 'W-BOX-5',
+    promise: 'of all files there, none can be written to but devices',
+    name: 'scan',
+    in: ['py'],
+    control: true,
+    // Anybody may ask the kernel to tell of pressure, by writing.
+    arguments: (world) => ({
+      folder: world.folder,
+      allowed: [
+        '/dev/null',
+        '/dev/zero',
+        '/dev/full',
+        '/dev/random',
+        '/dev/urandom',
+        '/dev/tty',
+        '/dev/pts/',
+        '/dev/shm/',
+        '/proc/pressure/',
+      ],
+    }),
   },
   {
     id: 'W-BOX-5',

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../src/errors.ts';
 import type { Facts, Listed } from '../../src/sandbox/given.ts';
+import { outline } from '../../src/sandbox/outline.ts';
 import { byDepth } from '../../src/sandbox/path.ts';
 import { type Plan, placeOf, plan, type Step } from '../../src/sandbox/plan.ts';
 import { secrets } from '../../src/sandbox/secrets.ts';
@@ -77,6 +78,7 @@ describe('a plan', () => {
     const made = plan(facts());
     expect(steps(made, 'bind')).toEqual([
       { do: 'bind', path: '/etc/ssl/certs', folder: true, write: false },
+      { do: 'bind', path: '/proc/sys', folder: true, write: false },
       { do: 'bind', path: '/usr', folder: true, write: false },
     ]);
     expect(steps(made, 'copy')).toEqual([{ do: 'copy', at: '/etc/ld.so.cache' }]);
@@ -215,6 +217,27 @@ describe('a plan', () => {
       said: false,
     });
   });
+});
+
+test('an outline says what check shows: what is listed, not what every sandbox has', () => {
+  const made = plan(
+    facts({
+      uid: 0,
+      gid: 0,
+      proc: [{ path: '/proc/mtrr', folder: false }],
+      listed: [read(home), write('/data')],
+    }),
+  );
+  expect(outline(made)).toMatchObject({
+    command: ['/usr/bin/node', '-v'],
+    variables: ['HOME', 'NODE_OPTIONS', 'PATH', 'TMPDIR', 'USER'],
+    read: [home],
+    write: ['/data'],
+    hidden: expect.arrayContaining([`${home}/.ssh`]),
+    home: '/run/home',
+    tmp: '/tmp',
+  });
+  expect(outline(made).hidden).not.toContain('/proc/mtrr');
 });
 
 describe('W-BOX-3 refuses', () => {

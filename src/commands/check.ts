@@ -7,7 +7,7 @@ import { type Profile, type Unsupported, unsupported } from '../profile/format.t
 import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
 import { formatSize } from '../profile/units.ts';
 import { secretKind } from '../profile/variable.ts';
-import type { Explained } from '../sandbox/explain.ts';
+import type { Outline } from '../sandbox/outline.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 import { type CredentialState, type Known, knownCredentials } from './known.ts';
@@ -88,7 +88,7 @@ interface Finding {
   }[];
   readonly sandbox?: 'off' | 'on' | 'none';
   /** What the sandbox holds. */
-  readonly holds?: Explained;
+  readonly holds?: Outline;
   readonly policy?: string;
   readonly unsupported?: readonly Unsupported[];
   readonly warnings?: readonly string[];
@@ -226,18 +226,19 @@ function print({ out, err, paint }: Context['terminal'], finding: Finding): void
   for (const warning of warnings) out(`  ${paint('yellow', 'note')}    ${warning}`);
 }
 
-function printSandbox({ out }: Pick<Context['terminal'], 'out'>, holds: Explained): void {
-  const { files, hidden, network, limits, command } = holds;
+function printSandbox({ out }: Pick<Context['terminal'], 'out'>, holds: Outline): void {
+  const { read, write, hidden, limits, command } = holds;
   out(
     `  command ${command.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(' ')}`,
   );
   const rows = [
     'the system, read-only; a home and a /tmp of its own, empty at each start',
-    ...files.map(({ path, write }) => `${path}, ${write ? 'to read and write' : 'read-only'}`),
+    ...read.map((path) => `${path}, read-only`),
+    ...write.map((path) => `${path}, to read and write`),
     ...hidden.map((path) => `${path}, hidden`),
   ];
   for (const [at, row] of rows.entries()) out(`${at === 0 ? '  files   ' : '          '}${row}`);
-  out(`  network ${network.length === 0 ? 'none' : network.join(', ')}`);
-  const memory = formatSize(limits.memory);
-  out(`  limits  ${memory} of memory, ${limits.processes} processes, ${limits.files} open files`);
+  out('  network none');
+  const { memory, processes, files } = limits;
+  out(`  limits  ${formatSize(memory.most)} of memory, ${processes.most} processes, ${files} open files`);
 }

@@ -6,7 +6,8 @@ import { userName } from '../os/user.ts';
 import { parseSpec } from '../package/spec.ts';
 import { binCommand, type PackageStore } from '../package/store.ts';
 import { expandHome, type Profile } from '../profile/format.ts';
-import { type Explained, explain } from '../sandbox/explain.ts';
+import { explain } from '../sandbox/explain.ts';
+import type { Outline } from '../sandbox/outline.ts';
 import { environment, type Facts, facts } from '../server/environment.ts';
 import { findCommand } from '../server/process.ts';
 import { type Program, sandboxRequest } from '../server/request.ts';
@@ -22,7 +23,7 @@ export interface Preview {
   /** Names of variables, by where they come from. */
   readonly variables: { readonly base: string[]; readonly profile: string[]; readonly credentials: string[] };
   /** What the sandbox holds, or why there can be none; `undefined` where there is none to be, or no program. */
-  readonly sandbox: Explained | WarderError | undefined;
+  readonly sandbox: Outline | WarderError | undefined;
 }
 
 /** Looks at the surroundings of a profile's server as they are now. Throws `profile-invalid` as a start does. */

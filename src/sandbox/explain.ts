@@ -7,5 +7,5 @@ import { plan as planOf } from './plan.ts';
 /** What a server will find in its sandbox. Made as a start makes it, and let go of. Throws as a start does. */
 export function explain(request: Request): Outline {
   using held = new Held();
-  return outline(planOf(gather(request, held, undefined)));
+  return outline(planOf(gather(request, held)));
 }

@@ -75,9 +75,9 @@ function skipString(bytes: Buffer, at: number, end: number): number {
 
 /**
  * Passes over plain bytes, four a step; stops at, or up to three before, a special one. The three bytes before
- * `at` are plain: the first word may begin there. A byte is a quote or a
- * control character if and only if, with bit 1 flipped, it is less than 0x21; the test for a byte less than
- * n in a word is `(word - n in each byte) & ~word & 0x80808080`.
+ * `at` are plain: the first word may begin there. A byte is a quote or a control character if and only if, with
+ * bit 1 flipped, it is less than 0x21; the test for a byte less than n in a word is
+ * `(word - n in each byte) & ~word & 0x80808080`.
  */
 function skipPlain(bytes: Buffer, at: number, end: number): number {
   const from = (bytes.byteOffset + at) >> 2;

@@ -93,3 +93,17 @@ describe('results', () => {
     },
   );
 });
+
+test('W-RELAY-1 a string ends at its first quote, wherever it lies in a word of memory', () => {
+  for (let offset = 0; offset < 4; offset++) {
+    for (let length = 0; length < 160; length++) {
+      const text = 'x'.repeat(length);
+      const line = Buffer.from(
+        `{"a":"${text}","jsonrpc":"2.0","b":"${text}\\n","method":"m","id":"${text}"}`,
+      );
+      const bytes = Buffer.concat([Buffer.alloc(offset, 0x78), line]);
+      const { fault, method, id } = readEnvelope(bytes, offset, bytes.length);
+      expect({ fault, method, id }).toEqual({ fault: undefined, method: 'm', id: text });
+    }
+  }
+});

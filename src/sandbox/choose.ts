@@ -9,11 +9,11 @@ export type Kind = 'bubblewrap' | 'landlock' | 'seatbelt';
 /** What bubblewrap's sandbox cannot be without, by the names of `probe`. */
 const LIMITS = /^limit/;
 
-/** Chooses by what was tried. With nothing to choose from it is `bubblewrap`, whose start says what is missing. */
+/** Chooses by what was tried. Root has no weaker one. With nothing to choose from it is `bubblewrap`, whose start says what is missing. */
 export function choose(
-  { landlock, architecture }: Pick<Machine, 'landlock' | 'architecture'>,
+  { uid, landlock, architecture }: Pick<Machine, 'uid' | 'landlock' | 'architecture'>,
   tried: readonly Finding[],
 ): Kind {
   const whole = !tried.some(({ layer, state }) => state === 'missing' && !LIMITS.test(layer));
-  return !whole && landlock >= OLDEST && architecture !== undefined ? 'landlock' : 'bubblewrap';
+  return !whole && uid !== 0 && landlock >= OLDEST && architecture !== undefined ? 'landlock' : 'bubblewrap';
 }

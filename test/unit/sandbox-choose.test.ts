@@ -7,11 +7,12 @@ const forbidden: Finding = { layer: 'user namespace', state: 'missing', said: 'P
 const unlimited: Finding = { layer: 'limit on memory', state: 'missing', said: 'nobody holds it' };
 
 test.each([
-  ['all layers are there', 7, 'x64', [ok], 'bubblewrap'],
-  ['only a limit is missing', 7, 'x64', [ok, unlimited], 'bubblewrap'],
-  ['user namespaces are forbidden', 7, 'x64', [ok, forbidden], 'landlock'],
-  ['they are, and Landlock is too old', 2, 'x64', [ok, forbidden], 'bubblewrap'],
-  ['they are, and there is no system call filter', 7, undefined, [ok, forbidden], 'bubblewrap'],
-] as const)('where %s the sandbox is made by %#', (_what, landlock, architecture, tried, kind) => {
-  expect(choose({ landlock, architecture }, tried)).toBe(kind);
+  ['all layers are there', 1000, 7, 'x64', [ok], 'bubblewrap'],
+  ['only a limit is missing', 1000, 7, 'x64', [ok, unlimited], 'bubblewrap'],
+  ['user namespaces are forbidden', 1000, 7, 'x64', [ok, forbidden], 'landlock'],
+  ['they are, and the user is root', 0, 7, 'x64', [ok, forbidden], 'bubblewrap'],
+  ['they are, and Landlock is too old', 1000, 2, 'x64', [ok, forbidden], 'bubblewrap'],
+  ['they are, and there is no system call filter', 1000, 7, undefined, [ok, forbidden], 'bubblewrap'],
+] as const)('where %s the sandbox is made by %#', (_what, uid, landlock, architecture, tried, kind) => {
+  expect(choose({ uid, landlock, architecture }, tried)).toBe(kind);
 });

@@ -10,6 +10,7 @@ import { CreateMessageRequestSchema, ElicitRequestSchema } from '@modelcontextpr
 import { expect, test } from 'vitest';
 import { Home, server } from '../fixtures/home.ts';
 import { fixtureServer } from '../fixtures/server.ts';
+import { Space } from '../fixtures/space.ts';
 
 const run = promisify(execFile);
 const inspector = join(
@@ -148,15 +149,23 @@ test('five instances of one profile at once are five servers, and one daemon', a
   await using warder = home();
   const hosts = Array.from({ length: 5 }, () => warder.run('stateless'));
   try {
-    const pids = await Promise.all(
+    await Promise.all(
       hosts.map(async (host) => {
         await host.initialize();
-        return JSON.parse(await host.call('where')).pid;
+        expect(JSON.parse(await host.call('where')).pid).toBeGreaterThan(0);
       }),
     );
-    expect(new Set(pids).size).toBe(5);
     expect(warder.audit('daemon.start')).toHaveLength(1);
-    expect((await warder.facts('status')).sessions).toHaveLength(5);
+    const { sessions } = await warder.facts('status');
+    const pids = sessions.map(({ server }: { server: { pid: number } }) => server.pid);
+    expect(pids).toHaveLength(5);
+    expect(new Set(pids).size).toBe(5);
+    // Each in a sandbox of its own.
+    const spaces = pids.map((pid: number) => new Space(pid));
+    const inside: number[] = spaces.flatMap((space: Space) => space.running('stateless.mjs'));
+    expect(new Set(inside).size).toBe(inside.length);
+    expect(inside.length).toBeGreaterThanOrEqual(5);
+    for (const space of spaces) space[Symbol.dispose]();
   } finally {
     await Promise.all(hosts.map((host) => host[Symbol.asyncDispose]()));
   }

@@ -1,4 +1,5 @@
-// A credential changes while a session is open: the server is replaced, the host notices nothing.
+// A credential changes while a session is open: the server is replaced, the host notices nothing. The servers tell
+// their own pids, which mean something to the test only outside of a sandbox: sandbox.test.ts has a rotation in one.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -16,6 +17,7 @@ async function prepare(bus: SecretService, name: FixtureServer, ...args: string[
   home.profile('demo', {
     server: fixtureServer(name, ...args),
     credentials: { TOKEN: { deliver: 'env' } },
+    sandbox: { off: true },
     policy: { default: 'allow' },
   });
   await home.done(['init', '--store', 'keychain']);
@@ -114,6 +116,7 @@ test('an expired value of a command is fetched again, and moves the session when
   home.profile('demo', {
     server: fixtureServer('legacy'),
     credentials: { TOKEN: { from: { command: ['/bin/cat', source], ttl: '1s' }, deliver: 'env' } },
+    sandbox: { off: true },
     policy: { default: 'allow' },
   });
   await using host = home.run('demo');
@@ -132,6 +135,7 @@ test('a new server that does not start leaves the old one, and the person is tol
   home.profile('demo', {
     server: { command: '/bin/sh', args: picky },
     credentials: { TOKEN: { deliver: 'env' } },
+    sandbox: { off: true },
     policy: { default: 'allow' },
   });
   await using host = home.run('demo');

@@ -1,8 +1,9 @@
 // Real servers at work through Warder: what they see of the machine, and what they may do.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Home, server } from '../fixtures/home.ts';
+import { Space } from '../fixtures/space.ts';
 
 const secret = 'ghp_0123456789abcdefghijklmnopqrstuvwxyz';
 
@@ -15,32 +16,55 @@ function command(
   return { command, args: [...rest, ...args] };
 }
 
-test('W-ENV-1 a server sees the fixed base, what its profile says, its credential, and nothing else', async () => {
-  await using home = new Home({ env: { AWS_SECRET_ACCESS_KEY: 'of-the-daemon', LANG: 'C.UTF-8' } });
-  home.profile('everything', {
-    server: command('everything'),
-    env: { LOG_LEVEL: 'debug' },
-    credentials: { GITHUB_TOKEN: { from: { command: ['/bin/echo', secret] }, deliver: 'env' } },
-    policy: { default: 'allow' },
-  });
-  await using host = home.run('everything', { HOST_SECRET: 'of-the-host', NODE_OPTIONS: '' });
-  await host.initialize();
-  const seen = JSON.parse(await host.call('get-env'));
+test.each(['on', 'off'])(
+  'W-ENV-1 a server sees the fixed base, what its profile says, its credential, and nothing else: sandbox %s',
+  async (sandbox) => {
+    await using home = new Home({ env: { AWS_SECRET_ACCESS_KEY: 'of-the-daemon', LANG: 'C.UTF-8' } });
+    home.profile('everything', {
+      server: command('everything'),
+      env: { LOG_LEVEL: 'debug' },
+      credentials: { GITHUB_TOKEN: { from: { command: ['/bin/echo', secret] }, deliver: 'env' } },
+      ...(sandbox === 'off' && { sandbox: { off: true } }),
+      policy: { default: 'allow' },
+    });
+    await using host = home.run('everything', { HOST_SECRET: 'of-the-host', NODE_OPTIONS: '' });
+    await host.initialize();
+    const seen = JSON.parse(await host.call('get-env'));
 
-  const { TZ: _zone, ...fixed } = seen;
-  expect(Object.keys(fixed).sort()).toEqual(
-    ['GITHUB_TOKEN', 'HOME', 'LANG', 'LOG_LEVEL', 'PATH', 'TMPDIR', 'USER', 'WARDER_SESSION'].sort(),
-  );
-  expect(seen.PATH).toBe(
-    [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'].join(':'),
-  );
-  expect(seen).toMatchObject({ LOG_LEVEL: 'debug', LANG: 'C.UTF-8' });
-  expect(seen.TMPDIR.startsWith(home.dir)).toBe(true);
-  // The value left the server, and did not reach the host.
-  expect(seen.GITHUB_TOKEN).toBe('[redacted:GITHUB_TOKEN]');
-  const [session] = (await home.facts('status')).sessions;
-  expect(readFileSync(`/proc/${session.server.pid}/environ`, 'utf8')).toContain(`GITHUB_TOKEN=${secret}`);
-});
+    const { TZ: _zone, ...fixed } = seen;
+    expect(Object.keys(fixed).sort()).toEqual(
+      [
+        ...['GITHUB_TOKEN', 'HOME', 'LANG', 'LOG_LEVEL', 'PATH', 'TMPDIR', 'USER', 'WARDER_SESSION'],
+        // A node is told how large its heap may grow.
+        ...(sandbox === 'on' ? ['NODE_OPTIONS'] : []),
+      ].sort(),
+    );
+    expect(seen.PATH).toBe(
+      [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'].join(':'),
+    );
+    expect(seen).toMatchObject({ LOG_LEVEL: 'debug', LANG: 'C.UTF-8' });
+    if (sandbox === 'on') {
+      expect(seen).toMatchObject({ HOME: home.dir, TMPDIR: '/tmp' });
+      expect(seen.NODE_OPTIONS).toMatch(/^--max-old-space-size=\d+$/);
+    } else {
+      expect(seen.TMPDIR.startsWith(home.dir)).toBe(true);
+    }
+    // The value left the server, and did not reach the host.
+    expect(seen.GITHUB_TOKEN).toBe('[redacted:GITHUB_TOKEN]');
+    const [session] = (await home.facts('status')).sessions;
+    const environ = (pid: number): string => readFileSync(`/proc/${pid}/environ`, 'utf8');
+    if (sandbox === 'off') {
+      expect(environ(session.server.pid)).toContain(`GITHUB_TOKEN=${secret}`);
+    } else {
+      using space = new Space(session.server.pid);
+      const servers = space.running('server-everything').filter((pid) => environ(pid).includes('PATH='));
+      expect(servers.length).toBeGreaterThan(0);
+      for (const pid of servers) expect(environ(pid)).toContain(`GITHUB_TOKEN=${secret}`);
+      // What makes the sandbox is not told.
+      expect(environ(space.starter)).not.toContain(secret);
+    }
+  },
+);
 
 test('the file server reads, and may not write', async () => {
   await using home = new Home();
@@ -49,6 +73,7 @@ test('the file server reads, and may not write', async () => {
   writeFileSync(join(notes, 'today.txt'), 'buy milk');
   home.profile('files', {
     server: command('filesystem', notes),
+    sandbox: { read: [notes] },
     policy: { default: 'deny', tools: { 'read_*': 'allow', list_directory: 'allow' } },
   });
   await using host = home.run('files');
@@ -79,9 +104,12 @@ test('the file server reads, and may not write', async () => {
 
 test('the memory server remembers from one session to the next', async () => {
   await using home = new Home();
+  const folder = join(home.dir, 'memory');
+  mkdirSync(folder);
   home.profile('memory', {
     server: command('memory'),
-    env: { MEMORY_FILE_PATH: join(home.dir, 'memory.jsonl') },
+    env: { MEMORY_FILE_PATH: join(folder, 'memory.jsonl') },
+    sandbox: { write: [folder] },
     policy: { default: 'allow', tools: { 'delete_*': 'deny' } },
   });
   {
@@ -99,6 +127,7 @@ test('the memory server remembers from one session to the next', async () => {
   });
   expect(refused.error).toBeDefined();
   expect(await host.call('read_graph')).toContain('keeps keys');
+  expect(existsSync(join(folder, 'memory.jsonl'))).toBe(true);
 });
 
 test('a profile that says nothing of policy asks, which refuses and says so', async () => {

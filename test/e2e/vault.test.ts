@@ -23,6 +23,8 @@ test('a vault is chosen, keeps a credential for a server, and moves an open sess
   home.profile('demo', {
     server: fixtureServer('legacy'),
     credentials: { TOKEN: { deliver: 'env' } },
+    // What it tells is the pid of its own namespace.
+    sandbox: { off: true },
     policy: { default: 'allow' },
   });
   // Another daemon opens it without being told anything.

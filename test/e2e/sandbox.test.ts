@@ -1,0 +1,275 @@
+// The sandbox through the built program: what holds when a profile says nothing of it, what a person sees of it,
+// and what is refused where it cannot be had. What each layer keeps out is proved in the integration tests.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Home } from '../fixtures/home.ts';
+import { SecretService } from '../fixtures/secret-service.ts';
+import { fixtureServer } from '../fixtures/server.ts';
+import { Space } from '../fixtures/space.ts';
+
+const policy = { default: 'allow' };
+const bubblewrap = '/usr/bin/bwrap';
+const root = process.getuid?.() === 0;
+
+/** What every session has that is not under Landlock alone. */
+const layers = [
+  'environment',
+  'files',
+  'users',
+  'processes',
+  'network',
+  'ipc',
+  'hostname',
+  'no-capabilities',
+  'no-new-privileges',
+  'system-calls',
+];
+
+test('W-BOX-19 a profile that says nothing of a sandbox has one, and its layers are told', async () => {
+  await using home = new Home();
+  home.profile('demo', { server: fixtureServer('environ'), policy });
+  await using host = home.run('demo');
+  await host.initialize();
+  const seen = JSON.parse(await host.call('environ'));
+  // Its home is its own: nothing of the person's is there.
+  expect(seen.env.HOME).toBe(home.dir);
+  expect(seen.cwd).toBe(home.dir);
+  const files = Object.entries<string>(seen.fds).filter(([, to]) =>
+    /^\/(?!proc\/\d+\/fd$|dev\/null$)/.test(to),
+  );
+  expect(files).toEqual([]);
+
+  const [session] = (await home.facts('status')).sessions;
+  expect(session).toMatchObject({ profile: 'demo', sandbox: 'on' });
+  expect(session.layers).toEqual(expect.arrayContaining(layers));
+  const [opened] = home.audit('session.open');
+  expect(opened?.sandbox).toMatchObject({ off: false, layers: session.layers, limits: { core: 0 } });
+  expect(opened?.sandbox.limits.files).toBeGreaterThan(0);
+  expect(await home.facts('list')).toMatchObject([{ name: 'demo', sandbox: 'on' }]);
+  expect(await home.done(['status'])).toMatch(/ on +environment, files/);
+
+  // Measured, not meant: the kernel says the same of the process.
+  using space = new Space(session.server.pid);
+  const [server] = space.running('environ.mjs').filter((pid) => statusOf(pid, 'NSpid') !== String(pid));
+  if (server === undefined) throw new Error('the server is not in the sandbox');
+  expect(statusOf(server, 'Seccomp')).toBe('2');
+  expect(statusOf(server, 'NoNewPrivs')).toBe('1');
+  expect(statusOf(server, 'CapBnd')).toMatch(/^0+$/);
+});
+
+test('W-BOX-26 a sandbox that is off was said to be, and is shown in status, list and the record', async () => {
+  await using home = new Home();
+  home.profile('open', { server: fixtureServer('environ'), sandbox: { off: true }, policy });
+  await using host = home.run('open');
+  await host.initialize();
+  const [session] = (await home.facts('status')).sessions;
+  expect(session).toMatchObject({ profile: 'open', sandbox: 'off', layers: ['environment'] });
+  expect(await home.done(['status'])).toMatch(/open .* off +environment/);
+  expect(await home.facts('list')).toMatchObject([{ name: 'open', sandbox: 'off' }]);
+  expect(await home.done(['list'])).toMatch(/open .*off/);
+  expect(home.audit('session.open')).toMatchObject([
+    { sandbox: { off: true, layers: ['environment'], limits: null } },
+  ]);
+});
+
+const snoops: { readonly [language: string]: { command: string; args: string[] } } = {
+  node: fixtureServer('snoop'),
+  python: { command: '/usr/bin/python3', args: [fixture('snoop.py')] },
+  shell: { command: '/bin/sh', args: [fixture('snoop.sh')] },
+};
+
+test.for(Object.keys(snoops))(
+  'W-BOX-1 a server in %s sees no secret, no socket, no process but its own, and no network',
+  async (language, { skip }) => {
+    const server = snoops[language];
+    if (server === undefined || !existsSync(server.command)) return skip(`no ${server?.command} here`);
+    await using home = new Home();
+    await using outside = await listening();
+    const listed = join(home.dir, 'listed');
+    const files = [
+      join(home.dir, '.ssh/id_ed25519'),
+      join(home.dir, '.ssh'),
+      join(home.dir, 'unlisted'),
+      join(home.places.profiles, 'other.yaml'),
+      home.places.profiles,
+      home.places.state,
+      home.places.audit,
+      ...(root ? ['/etc/shadow'] : []),
+    ];
+    for (const folder of ['.ssh', 'listed']) mkdirSync(join(home.dir, folder), { mode: 0o700 });
+    for (const file of ['.ssh/id_ed25519', 'unlisted', 'listed/note']) {
+      writeFileSync(join(home.dir, file), 'a secret');
+    }
+    const note = join(listed, 'note');
+    const env = {
+      FILES: [...files, note].join(':'),
+      SOCKETS: home.places.socket,
+      PORT: String(outside.port),
+    };
+    home.profile('other', { server, policy });
+    home.profile('in', { server, env, sandbox: { read: [listed] }, policy });
+    home.profile('out', { server, env, sandbox: { off: true }, policy });
+    const look = async (profile: string) => {
+      await using host = home.run(profile);
+      await host.initialize();
+      return JSON.parse(await host.call('look'));
+    };
+
+    // Outside of a sandbox the same server finds all of it.
+    const connects = language !== 'shell';
+    const found = await look('out');
+    expect(found).toMatchObject({
+      files: [...files, note],
+      sockets: connects ? [home.places.socket] : [],
+      ports: connects ? [outside.port] : [],
+    });
+    expect(found.processes.some((command: string) => command.includes('daemon'))).toBe(true);
+
+    const inside = await look('in');
+    expect(inside).toMatchObject({ files: [note], sockets: [], ports: [], interfaces: ['lo'] });
+    // It, what it started, and the sandbox' own first process.
+    const own = /snoop|bwrap|^$|^(cat|sed|tr|head|paste|sh|\/bin\/sh)\b/;
+    expect(inside.processes.filter((command: string) => !own.test(command))).toEqual([]);
+  },
+);
+
+test('W-BOX-19 hosts that there is no way to are not left out: exit 78', async () => {
+  await using home = new Home();
+  home.profile('online', {
+    server: fixtureServer('environ'),
+    sandbox: { network: ['api.example.com'] },
+    policy,
+  });
+  const { code, stdout, stderr } = await home.warder(['run', 'online']);
+  expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+  expect(stderr).toMatch(/^warder: error: .*sandbox\.network/m);
+  expect(stderr).toMatch(/^warder: hint: /m);
+  expect(home.audit('session.open')).toEqual([]);
+});
+
+test('W-BOX-19 without bubblewrap no server starts as if nothing were: exit 78, and what mends it', async () => {
+  // A machine on which its file is no program.
+  const within = [bubblewrap, '--dev-bind', '/', '/', '--ro-bind', '/dev/null', bubblewrap, '--'];
+  await using home = new Home({ within });
+  const ledger = join(home.dir, 'ledger');
+  const { command, args } = fixtureServer('environ');
+  const server = {
+    command: '/bin/sh',
+    args: ['-c', `echo ran >> ${ledger}; exec "$@"`, 'sh', command, ...args],
+  };
+  home.profile('demo', { server, sandbox: { write: [join(home.dir, 'out')] }, policy });
+  home.profile('open', { server, sandbox: { off: true }, policy });
+  mkdirSync(join(home.dir, 'out'));
+  const { code, stdout, stderr } = await home.warder(['run', 'demo'], '');
+  const [opened] = home.audit('session.open');
+  if (opened === undefined) {
+    expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+    expect(stderr).toMatch(/^warder: error: .*bubblewrap/m);
+    expect(stderr).toMatch(/^warder: hint: .*(install|apt|off: true)/m);
+  } else {
+    // Landlock stands in for an ordinary user, and says that it is the weaker one.
+    expect(root).toBe(false);
+    expect(opened.sandbox.layers).toContain('landlock');
+    expect(opened.sandbox.layers).not.toContain('processes');
+  }
+  expect(existsSync(ledger)).toBe(false);
+
+  // Said by the person, it runs.
+  await using host = home.run('open');
+  await host.initialize();
+  expect(readFileSync(ledger, 'utf8')).toBe('ran\n');
+});
+
+test('a credential that is a file is there, for the server alone, and gone with it', async () => {
+  await using home = new Home();
+  const value = 'first-value-0123456789';
+  home.profile('demo', {
+    server: fixtureServer('environ'),
+    credentials: { TOKEN: { from: { command: ['/bin/echo', value] }, deliver: 'file' } },
+    policy,
+  });
+  let folder = '';
+  {
+    await using host = home.run('demo');
+    await host.initialize();
+    const { env, credentials } = JSON.parse(await host.call('environ'));
+    folder = env.CREDENTIALS_DIRECTORY;
+    expect(env.TOKEN).toBeUndefined();
+    // The value itself does not come back out.
+    expect(credentials.files).toMatchObject([{ name: 'TOKEN', value: '[redacted:TOKEN]' }]);
+    expect(readFileSync(join(folder, 'TOKEN'), 'utf8')).toBe(value);
+    expect(home.audit('session.open')[0]?.sandbox.layers).toContain('files');
+  }
+  await home.quiet([await daemonOf(home)]);
+  expect(existsSync(folder)).toBe(false);
+});
+
+test('a value moves an open session from one sandbox to the next, and the first is gone', async () => {
+  const [first, second] = ['first-value-0123456789', 'second-value-9876543210'];
+  await using bus = await SecretService.open();
+  await using home = new Home({ env: bus.env });
+  home.profile('demo', {
+    server: fixtureServer('legacy'),
+    credentials: { TOKEN: { deliver: 'env' } },
+    policy,
+  });
+  await home.done(['init', '--store', 'keychain']);
+  await home.done(['credential', 'set', 'demo', 'TOKEN'], first);
+  await using host = home.run('demo');
+  await host.initialize();
+  const session = async () => (await home.facts('status')).sessions[0];
+  const old = await session();
+  using before = new Space(old.server.pid);
+  expect(valuesIn(before)).toEqual([first]);
+
+  const { answer: inFlight } = host.ask('tools/call', { name: 'slow', arguments: { ms: 1000 } });
+  await home.done(['credential', 'rotate', 'demo', 'TOKEN'], second);
+  expect((await inFlight).error).toBeUndefined();
+  let now = await session();
+  for (let tries = 0; tries < 100 && now.server.pid === old.server.pid; tries++) {
+    expect((await host.request('tools/call', { name: 'where', arguments: {} })).error).toBeUndefined();
+    now = await session();
+  }
+  using after = new Space(now.server.pid);
+  expect(valuesIn(after)).toEqual([second]);
+  expect(now).toMatchObject({ id: old.id, sandbox: 'on', layers: old.layers });
+  expect(host.lines.filter((line) => line.includes('serverInfo'))).toHaveLength(1);
+  await before.gone();
+  expect(after.inside().length).toBeGreaterThan(0);
+});
+
+/** The values of TOKEN that the processes of a sandbox were given. */
+function valuesIn(space: Space): string[] {
+  const values = space
+    .running('legacy.mjs')
+    .flatMap((pid) => /(?:^|\0)TOKEN=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1] ?? []);
+  return [...new Set(values)];
+}
+
+/** The last word of a line of a process' status. */
+function statusOf(pid: number, field: string): string | undefined {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return new RegExp(`^${field}:.*?(\\S+)$`, 'm').exec(status)?.[1];
+}
+
+function fixture(name: string): string {
+  return join(import.meta.dirname, '../fixtures/servers', name);
+}
+
+async function daemonOf(home: Home): Promise<number> {
+  const pid = await home.daemon();
+  if (pid === undefined) throw new Error('no daemon runs');
+  return pid;
+}
+
+/** A server of the machine that takes connections on loopback. */
+async function listening(): Promise<{ port: number } & AsyncDisposable> {
+  const server = createServer((socket) => socket.end());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}

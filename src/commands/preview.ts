@@ -3,8 +3,9 @@
 import { homedir } from 'node:os';
 import { WarderError } from '../errors.ts';
 import { userName } from '../os/user.ts';
+import { binCommand } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
-import { binCommand, type PackageStore } from '../package/store.ts';
+import type { PackageStore } from '../package/store.ts';
 import { expandHome, type Profile } from '../profile/format.ts';
 import { explain } from '../sandbox/explain.ts';
 import type { Outline } from '../sandbox/outline.ts';

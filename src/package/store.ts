@@ -9,21 +9,13 @@
 //
 // A crash leaves a `.new-` folder and nothing else; `sweep` removes it.
 import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
+import { writeWhole } from '../os/file.ts';
+import { binsOf } from './bin.ts';
+import { protect, readText, unprotect } from './files.ts';
 import {
   compareLocks,
   installScripts,
@@ -54,15 +46,6 @@ export interface Ready {
   /** The tree's folder. */
   readonly root: string;
 }
-
-/** How to start a package's bin: no npx, no shell, no registry. */
-export interface BinCommand {
-  readonly command: string;
-  readonly args: readonly string[];
-}
-
-/** What a package says of its programs. */
-const manifest = z.looseObject({ bin: z.union([z.string(), z.record(z.string(), z.string())]).default({}) });
 
 /** After this long everything is hashed again, changed looks or not. Milliseconds. */
 const FULL_CHECK = 24 * 60 * 60_000;
@@ -283,48 +266,17 @@ export class PackageStore {
   }
 
   #writeLock(lock: PackageLock, id: string): void {
-    mkdirSync(this.#locks, { recursive: true, mode: 0o700 });
-    writeWhole(this.#lockFile(id), `${JSON.stringify(lock, null, 1)}\n`);
+    write(this.#lockFile(id), `${JSON.stringify(lock, null, 1)}\n`);
   }
 
   #writeStamps(folder: string, stamps: Readonly<Record<string, string>>): void {
-    writeWhole(join(folder, 'stamps'), JSON.stringify({ checked: this.#parts.clock.now(), stamps }));
+    write(join(folder, 'stamps'), JSON.stringify({ checked: this.#parts.clock.now(), stamps }));
   }
 
   #remove(folder: string): void {
     unprotect(folder);
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/**
- * The command that starts a package's bin: with the node that runs Warder where the bin is a Node program,
- * else by its own first line. Throws `package-bin` if the name is wrong, or missing where there are several.
- */
-export function binCommand({ lock, root }: Ready, bin: string | undefined): BinCommand {
-  const names = Object.keys(lock.bin);
-  const own = lock.package
-    .slice('npm:'.length)
-    .replace(/@[^@]*$/, '')
-    .replace(/^.*\//, '');
-  const name = bin ?? (names.length === 1 ? names[0] : names.find((each) => each === own));
-  const path = name === undefined ? undefined : lock.bin[name];
-  if (path === undefined) {
-    const what =
-      bin === undefined
-        ? names.length === 0
-          ? 'has no program'
-          : 'has several programs'
-        : `has no program "${bin}"`;
-    throw new WarderError('package-bin', `the package "${lock.package}" ${what}`, {
-      hint:
-        names.length === 0 ? 'it is a library, not a server' : `write "bin:" with one of ${names.join(', ')}`,
-    });
-  }
-  const file = join(root, path);
-  const firstLine = readText(file).slice(0, 256).split('\n', 1)[0] ?? '';
-  const node = /\.[cm]?js$/.test(path) || /^#!.*\bnode\b/.test(firstLine);
-  return node ? { command: process.execPath, args: [file] } : { command: file, args: [] };
 }
 
 function pinnedVersion(npm: NpmLock, { name }: PackageSpec): string {
@@ -334,54 +286,13 @@ function pinnedVersion(npm: NpmLock, { name }: PackageSpec): string {
   return version;
 }
 
-function binsOf(root: string, name: string): Record<string, string> {
-  const home = `node_modules/${name}`;
-  const { bin } = manifest.parse(JSON.parse(readText(join(root, home, 'package.json'))));
-  const named = typeof bin === 'string' ? { [name.replace(/^.*\//, '')]: bin } : bin;
-  const bins: Record<string, string> = {};
-  for (const [key, path] of Object.entries(named)) {
-    const inside = join(home, path);
-    if (inside.startsWith(`${home}/`)) bins[key] = inside;
-  }
-  return bins;
-}
-
 function writeManifest(folder: string, { name, version }: PackageSpec): void {
   const manifest = { name: 'warder-package', private: true, dependencies: { [name]: version ?? 'latest' } };
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
 }
 
-/** Takes the right to write from a whole tree, and all rights of others; the sandbox mounts it read-only besides. */
-function protect(folder: string): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) protect(path);
-    else if (entry.isFile()) chmodSync(path, (lstatSync(path).mode & 0o111) === 0 ? 0o400 : 0o500);
-  }
-  chmodSync(folder, 0o500);
-}
-
-function unprotect(folder: string): void {
-  if (!existsSync(folder)) return;
-  chmodSync(folder, 0o700);
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) unprotect(join(folder, entry.name));
-  }
-}
-
 function entries(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder) : [];
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new WarderError('package-changed', `cannot read "${file}"`, {
-      cause,
-      hint: 'run "warder package lock" again',
-    });
-  }
 }
 
 function readStamps(file: string): { checked: number; stamps: Record<string, string> } | undefined {
@@ -392,13 +303,10 @@ function readStamps(file: string): { checked: number; stamps: Record<string, str
   }
 }
 
-function writeWhole(file: string, text: string): void {
-  const next = `${file}.${randomBytes(4).toString('hex')}.tmp`;
+function write(file: string, text: string): void {
   try {
-    writeFileSync(next, text, { mode: 0o600, flush: true });
-    renameSync(next, file);
+    writeWhole(file, text);
   } catch (error) {
-    rmSync(next, { force: true });
     throw asWriteError(error);
   }
 }

@@ -14,9 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { binCommand } from '../../src/package/bin.ts';
 import { findNpm } from '../../src/package/npm.ts';
 import { parseSpec } from '../../src/package/spec.ts';
-import { binCommand, PackageStore } from '../../src/package/store.ts';
+import { PackageStore } from '../../src/package/store.ts';
 import { type Registry, startRegistry } from '../fixtures/registry.ts';
 
 let folder: string;

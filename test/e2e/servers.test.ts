@@ -35,8 +35,8 @@ test.each(['on', 'off'])(
     expect(Object.keys(fixed).sort()).toEqual(
       [
         ...['GITHUB_TOKEN', 'HOME', 'LANG', 'LOG_LEVEL', 'PATH', 'TMPDIR', 'USER', 'WARDER_SESSION'],
-        // A node is told how large its heap may grow.
-        ...(sandbox === 'on' ? ['NODE_OPTIONS'] : []),
+        // A node is told how large its heap may grow; bubblewrap tells the folder.
+        ...(sandbox === 'on' ? ['NODE_OPTIONS', 'PWD'] : []),
       ].sort(),
     );
     expect(seen.PATH).toBe(
@@ -44,7 +44,7 @@ test.each(['on', 'off'])(
     );
     expect(seen).toMatchObject({ LOG_LEVEL: 'debug', LANG: 'C.UTF-8' });
     if (sandbox === 'on') {
-      expect(seen).toMatchObject({ HOME: home.dir, TMPDIR: '/tmp' });
+      expect(seen).toMatchObject({ HOME: home.dir, PWD: home.dir, TMPDIR: '/tmp' });
       expect(seen.NODE_OPTIONS).toMatch(/^--max-old-space-size=\d+$/);
     } else {
       expect(seen.TMPDIR.startsWith(home.dir)).toBe(true);

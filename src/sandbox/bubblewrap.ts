@@ -8,7 +8,6 @@ import type { Machine } from './machine.ts';
 import type { Plan, Step } from './plan.ts';
 import { seccompFilter } from './seccomp.ts';
 
-const NUL = Buffer.from([0]);
 /** One page: the smallest file system in memory. */
 const PAGE = 4096;
 /** Renders a plan. Throws `sandbox-unavailable` where the machine lacks what the plan wants. */
@@ -44,10 +43,11 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
     if (descriptor === undefined) return [write ? '--bind' : '--ro-bind', path, path];
     return [write ? '--bind-fd' : '--ro-bind-fd', at({ kind: 'open', descriptor }), path];
   };
-  const data = (bytes: Buffer): string => {
+  const filled = (bytes: Buffer): Descriptor => {
     const descriptor = held.bytes(bytes);
-    return at(descriptor === undefined ? { kind: 'data', data: bytes } : { kind: 'open', descriptor });
+    return descriptor === undefined ? { kind: 'data', data: bytes } : { kind: 'open', descriptor };
   };
+  const data = (bytes: Buffer): string => at(filled(bytes));
   const copy = (descriptor: string, path: string): string[] => [
     '--perms',
     '0444',
@@ -100,10 +100,7 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
     ...['--chdir', plan.cwd, '--seccomp', filter],
     ...['--json-status-fd', String(REPORT), '--block-fd', String(GATE)],
   ];
-  descriptors[ARGUMENTS - 3] = {
-    kind: 'data',
-    data: Buffer.concat(options.flatMap((option) => [Buffer.from(option), NUL])),
-  };
+  descriptors[ARGUMENTS - 3] = filled(Buffer.from(options.map((option) => `${option}\0`).join('')));
   const limiter =
     machine.limit === undefined && prlimit !== undefined
       ? [

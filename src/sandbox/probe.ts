@@ -69,7 +69,7 @@ export async function probe(machine: Machine): Promise<Finding[]> {
       ? { layer: 'limits', state: 'missing', said: 'no "prlimit"', hint: 'sudo apt install util-linux' }
       : { layer: 'limits', state: 'ok', said: 'open files, core dumps' },
   ];
-  return [...findings, processesFinding(machine), memoryFinding(machine)];
+  return [...findings, processesFinding(machine), memoryFinding(machine), ...devicesFinding(machine)];
 }
 
 /** Why no sandbox could be made: the first layer that is missing. */
@@ -171,4 +171,17 @@ function memoryFinding({ groups }: Machine): Finding {
     said: 'for each process alone, not for all together',
     hint: 'log in where systemd runs for you (loginctl enable-linger), or run Warder where it may make control groups',
   };
+}
+
+/** Only root owns the machine's devices. */
+function devicesFinding({ uid, devices }: Machine): Finding[] {
+  if (uid !== 0 || devices !== undefined) return [];
+  return [
+    {
+      layer: 'devices',
+      state: 'weak',
+      said: "a server could change the modes of the machine's, /dev/null among them",
+      hint: 'run Warder as an ordinary user, or with its state on a file system that takes devices',
+    },
+  ];
 }

@@ -36,15 +36,10 @@ export const SYSTEM_PATHS = [
   '/etc/ld-musl-aarch64.path',
   '/etc/alternatives',
   '/etc/localtime',
-  '/etc/timezone',
-  '/etc/locale.alias',
   '/etc/os-release',
-  '/etc/mime.types',
   '/etc/protocols',
   '/etc/services',
-  '/etc/gai.conf',
   '/etc/fonts',
-  '/etc/gitconfig',
 ] as const;
 
 /** Prefixes of further folders of `/etc`: Debian keeps parts of Java there. */
@@ -123,6 +118,5 @@ export function etcFiles(user: string, uid: number, gid: number, home: string): 
     '/etc/hosts': `127.0.0.1 localhost ${HOSTNAME}\n::1 localhost ip6-localhost\n`,
     '/etc/nsswitch.conf':
       'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n',
-    '/etc/resolv.conf': '',
   };
 }

@@ -1,0 +1,208 @@
+// Real packages of the registry, from the line of a README to a pinned server in the sandbox that answers without
+// a network, and what happens to one that was changed. One home and one npm cache for the whole file.
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, chmodSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Home } from '../fixtures/home.ts';
+
+/** What a person's npm is told by the environment, for instance of a proxy and its certificates. */
+const npm = Object.fromEntries(
+  Object.entries(process.env).flatMap(([name, value]) =>
+    value !== undefined && /^(npm_config_(?!cache)|https?_proxy$|no_proxy$|NODE_EXTRA_CA_CERTS$)/i.test(name)
+      ? [[name, value]]
+      : [],
+  ),
+);
+
+/** A server as its README starts it, one of its tools, and what an answer holds: an error of the tool is one. */
+interface Server {
+  readonly line: string;
+  readonly tool: string;
+  readonly arguments: object;
+  readonly answer: RegExp;
+}
+
+const notes = 'notes';
+
+const servers: { readonly [profile: string]: Server } = {
+  everything: {
+    line: 'npx -y @modelcontextprotocol/server-everything@2026.8.31',
+    tool: 'echo',
+    arguments: { message: 'hello' },
+    answer: /^Echo: hello$/,
+  },
+  files: {
+    line: `npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/${notes}`,
+    tool: 'read_text_file',
+    arguments: { path: `~/${notes}/today.txt` },
+    answer: /^buy milk$/,
+  },
+  memory: {
+    line: 'npx -y @modelcontextprotocol/server-memory@2026.7.4',
+    tool: 'read_graph',
+    arguments: {},
+    answer: /"entities": \[\]/,
+  },
+  thinking: {
+    line: 'npx -y @modelcontextprotocol/server-sequential-thinking@2026.8.31',
+    tool: 'sequentialthinking',
+    arguments: { thought: 'so', nextThoughtNeeded: false, thoughtNumber: 1, totalThoughts: 1 },
+    answer: /"thoughtNumber": 1/,
+  },
+  context7: {
+    line: 'npx -y @upstash/context7-mcp@4.1.1',
+    tool: 'resolve-library-id',
+    arguments: { query: 'hooks', libraryName: 'react' },
+    answer: /fetch failed|[Ee]rror|[Ff]ailed/,
+  },
+  chart: {
+    line: 'npx -y @antv/mcp-server-chart@0.9.10',
+    tool: 'generate_pie_chart',
+    arguments: { data: [{ category: 'one', value: 1 }] },
+    answer: /EAI_AGAIN|ENOTFOUND|[Ff]ailed/,
+  },
+  playwright: {
+    line: 'npx @playwright/mcp@0.0.83',
+    tool: 'browser_navigate',
+    arguments: { url: 'about:blank' },
+    answer: /[Bb]rowser|[Cc]hrom/,
+  },
+  chrome: {
+    line: 'npx -y chrome-devtools-mcp@1.11.0',
+    tool: 'list_pages',
+    arguments: {},
+    answer: /[Cc]hrome/,
+  },
+  accesslint: {
+    line: 'npx -y @accesslint/mcp@0.11.1',
+    tool: 'list_rules',
+    arguments: {},
+    answer: /alt/,
+  },
+};
+
+let home: Home;
+
+/** A person's own words, with their home folder in place of `~`. */
+const said = (text: string): string => text.replaceAll('~', home.dir);
+
+beforeAll(async () => {
+  home = new Home({ env: npm });
+  home.env.npm_config_cache = join(home.dir, 'npm');
+  mkdirSync(join(home.dir, notes));
+  writeFileSync(join(home.dir, notes, 'today.txt'), 'buy milk');
+  const names = Object.keys(servers);
+  // Two at a time: npm waits for the network more than it works.
+  const add = async (): Promise<void> => {
+    for (let name = names.shift(); name !== undefined; name = names.shift()) {
+      await home.done(['add', name, '--from-npx', said(servers[name]?.line ?? '')]);
+    }
+  };
+  await Promise.all([add(), add()]);
+  // The one that is to read a folder is told so by the person.
+  appendFileSync(profileOf('files'), `sandbox:\n  read: [${join(home.dir, notes)}]\n`);
+}, 240_000);
+
+afterAll(async () => {
+  // The trees are read-only, for whoever is not root.
+  execFileSync('chmod', ['-R', 'u+w', home.dir]);
+  await home[Symbol.asyncDispose]();
+});
+
+const profileOf = (name: string): string => join(home.places.profiles, `${name}.yaml`);
+
+/** Starts a profile's server, lists its tools, calls one: what it answered. */
+async function answer(name: string): Promise<string> {
+  const { tool, arguments: args } = servers[name] as Server;
+  await using host = home.run(name);
+  const opened = await host.initialize();
+  expect(opened.error).toBeUndefined();
+  const { result } = await host.request('tools/list');
+  expect(result.tools.map((each: { name: string }) => each.name)).toContain(tool);
+  const told = await host.call(tool, JSON.parse(said(JSON.stringify(args))));
+  const [session] = (await home.facts('status')).sessions;
+  expect(session).toMatchObject({ profile: name, sandbox: 'on', calls: 1 });
+  expect(session.layers).toEqual(expect.arrayContaining(['files', 'network', 'system-calls']));
+  return told;
+}
+
+test.each(Object.entries(servers))(
+  'W-PKG-1 %s runs pinned, in the sandbox, with node alone, and answers',
+  async (name, { line, answer: expected }) => {
+    const [spec] = /@?[a-z0-9-]+(\/[a-z0-9-]+)?@\d[0-9.]*/.exec(line) ?? [];
+    expect(readFileSync(profileOf(name), 'utf8')).toContain(`npm:${spec}`);
+    expect(await answer(name)).toMatch(expected);
+    const opened = home.audit('session.open').at(-1);
+    expect(opened?.command.slice(0, 2)).toEqual([
+      process.execPath,
+      expect.stringContaining(home.places.state),
+    ]);
+    expect(opened?.sandbox.off).toBe(false);
+  },
+);
+
+test('W-PKG-3 a package whose file was changed does not run: exit 77, the file named, on record', async () => {
+  const [file] = globSync(
+    join(
+      home.places.state,
+      'packages/*/tree/node_modules/@modelcontextprotocol/server-everything/dist/index.js',
+    ),
+  );
+  if (file === undefined) throw new Error('the tree is not where it was');
+  chmodSync(file, 0o644);
+  appendFileSync(file, '\n// one more line\n');
+  chmodSync(file, 0o444);
+
+  const run = await home.warder(['run', 'everything']);
+  expect(run).toMatchObject({ code: 77, stdout: '' });
+  expect(run.stderr).toMatch(/^warder: error: .*server-everything\/dist\/index\.js/m);
+  expect(run.stderr).toMatch(/^warder: hint: /m);
+  expect(home.audit('trust.change')).toMatchObject([
+    {
+      profile: 'everything',
+      what: 'package',
+      package: 'npm:@modelcontextprotocol/server-everything@2026.8.31',
+      outcome: 'refused',
+      detail: expect.stringContaining('dist/index.js'),
+    },
+  ]);
+  const verified = await home.warder(['package', 'verify', '--json']);
+  expect(verified.code).toBe(77);
+  const bad = JSON.parse(verified.stdout).filter(({ ok }: { ok: boolean }) => !ok);
+  expect(bad).toMatchObject([{ package: expect.stringContaining('server-everything') }]);
+  // The others are as they were, and run.
+  expect(await answer('thinking')).toMatch(/thoughtNumber/);
+
+  // Laid anew from the same hashes, it is what it was.
+  await home.done(['package', 'lock', 'everything', '--again']);
+  await home.done(['package', 'verify', 'everything']);
+  expect(await answer('everything')).toBe('Echo: hello');
+  await home.done(['audit', 'verify']);
+});
+
+test('an update is shown before it is done, and a dry run does nothing', async () => {
+  const before = readFileSync(profileOf('memory'), 'utf8');
+  const update = ['package', 'update', 'memory', '--to', '2026.8.31'];
+  const shown = JSON.parse(await home.done([...update, '--dry-run', '--json']));
+  expect(shown).toMatchObject({ from: '2026.7.4', to: '2026.8.31', updated: false });
+  expect(await home.done([...update, '--dry-run'])).toContain('2026.7.4 -> 2026.8.31');
+  expect(readFileSync(profileOf('memory'), 'utf8')).toBe(before);
+  expect(await answer('memory')).toMatch(/entities/);
+
+  await home.done([...update, '--yes']);
+  expect(readFileSync(profileOf('memory'), 'utf8')).toContain('server-memory@2026.8.31');
+  expect(await answer('memory')).toMatch(/entities/);
+});
+
+test('a sweep removes the packages that no profile names, and no others', async () => {
+  const listed = async (): Promise<string[]> =>
+    (await home.facts('package', 'list')).map((row: { package: string }) => row.package).sort();
+  const all = await listed();
+  await home.done(['remove', 'chart', '--yes']);
+  const { removed } = await home.facts('package', 'sweep', '--yes');
+  expect(removed.join(' ')).toContain('mcp-server-chart');
+  const gone = ['npm:@antv/mcp-server-chart@0.9.10', 'npm:@modelcontextprotocol/server-memory@2026.7.4'];
+  expect(await listed()).toEqual(all.filter((name) => !gone.includes(name)));
+  expect((await home.warder(['package', 'verify'])).code).toBe(0);
+});

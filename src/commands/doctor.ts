@@ -93,8 +93,10 @@ function files(places: Places, uid: number): Check[] {
 function lookInto(path: string, uid: number, mask: number, depth: number): string[] {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return [];
-  // A link has no mode of its own; what it leads to is checked where it is read.
-  const open = stats.uid !== uid || (!stats.isSymbolicLink() && (stats.mode & mask) !== 0);
+  // A link has no mode of its own; what it leads to is checked where it is read. Devices that sandboxes get are
+  // open to whoever reaches them, which the folder's mode decides.
+  const bare = stats.isSymbolicLink() || stats.isCharacterDevice();
+  const open = stats.uid !== uid || (!bare && (stats.mode & mask) !== 0);
   const found = open ? [path] : [];
   if (!stats.isDirectory() || depth === 0) return found;
   try {

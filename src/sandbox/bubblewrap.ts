@@ -10,6 +10,7 @@ import { seccompFilter } from './seccomp.ts';
 
 /** One page: the smallest file system in memory. */
 const PAGE = 4096;
+
 /** Renders a plan. Throws `sandbox-unavailable` where the machine lacks what the plan wants. */
 export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Launch {
   const { bubblewrap: program, architecture, prlimit } = machine;
@@ -55,6 +56,10 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
     descriptor,
     path,
   ];
+  const copyOf = (path: string): string[] => {
+    const descriptor = held.file(path);
+    return descriptor === undefined ? [] : copy(at({ kind: 'open', descriptor }), path);
+  };
   const render = (step: Step): string[] => {
     switch (step.do) {
       case 'bind':
@@ -64,7 +69,7 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
       case 'file':
         return copy(data(Buffer.from(step.text)), step.at);
       case 'copy':
-        return copy(at({ kind: 'open', descriptor: held.file(step.at) }), step.at);
+        return copyOf(step.at);
       case 'memory':
         return ['--perms', '0700', '--size', String(step.bytes), '--tmpfs', step.at];
       case 'proc':

@@ -27,8 +27,8 @@ export interface Launch {
 export interface Descriptors {
   /** Of what is at a real path that was looked at before. */
   place(path: string): number | undefined;
-  /** Of a file to read. */
-  file(path: string): number;
+  /** Of a file to read; `undefined` if it is gone by now, or not to be read. */
+  file(path: string): number | undefined;
   /** Of bytes to read, if there is a place in memory for them. */
   bytes(bytes: Buffer): number | undefined;
 }

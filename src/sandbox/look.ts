@@ -49,11 +49,15 @@ export class Held implements Disposable {
     return this.#places.get(path);
   }
 
-  /** Opens a file for reading. Throws the system's error. */
-  file(path: string): number {
-    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    this.#files.push(descriptor);
-    return descriptor;
+  /** Opens a file for reading; `undefined` where that cannot be done. */
+  file(path: string): number | undefined {
+    try {
+      const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      this.#files.push(descriptor);
+      return descriptor;
+    } catch {
+      return undefined;
+    }
   }
 
   /** A descriptor at the beginning of these bytes, or `undefined` where there is no place in memory for them. */

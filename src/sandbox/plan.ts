@@ -172,14 +172,21 @@ function deviceSteps({ devices }: Facts): Step[] {
 }
 
 /** One bind for each path. What may be written to by one line may be, whatever another says. */
-function bindsOf({ listed, roots }: Facts): Bind[] {
+function bindsOf({ listed, roots, hidden }: Facts): Bind[] {
   const binds = new Map<string, Bind>();
   const add = ({ path, folder }: Pick<Listed, 'path' | 'folder'>, write: boolean): void => {
     binds.set(path, { do: 'bind', path, folder, write: write || binds.get(path)?.write === true });
   };
   for (const one of listed) {
-    // A program inside a folder that the profile lists is there already, as the profile wants it.
-    const named = listed.some((other) => !other.implied && other.folder && within(one.path, other.path));
+    // A program inside a folder that the profile lists is there already, as the profile wants it, unless what
+    // lies between is hidden.
+    const named = listed.some(
+      (other) =>
+        !other.implied &&
+        other.folder &&
+        within(one.path, other.path) &&
+        !hidden.some(({ path }) => within(one.path, path) && below(path, other.path)),
+    );
     if (!one.implied || !named) add(one, one.write);
   }
   for (const root of roots) binds.set(root.path, { do: 'bind', ...root, write: false });

@@ -99,6 +99,23 @@ describe.each(people)('as $name', (person) => {
     expect(existsSync(`${world.home}/x`)).toBe(false);
   });
 
+  test('what Warder itself puts in is there to be read, also in its own folders and in shared memory', async () => {
+    const roots = [join(world.state, 'packages/tree'), `/dev/shm/warder-test-${process.pid}-${person.uid}`];
+    for (const folder of roots) {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, 'file'), 'from Warder');
+    }
+    const script = roots
+      .map((folder) => `cat ${folder}/file; (true > ${folder}/file) 2>/dev/null || echo " kept"`)
+      .join('; ');
+    const { stdout } = await shell(`${script}; cat ${world.state}/daemon.log 2>/dev/null || echo hidden`, {
+      roots,
+      sandbox: { read: [world.home] },
+    });
+    expect(stdout.split('\n')).toEqual(['from Warder kept', 'from Warder kept', 'hidden', '']);
+    for (const folder of roots) rmSync(folder, { recursive: true });
+  });
+
   test('Node runs whole: children, pipes between them, threads, its own network, names of the user', async () => {
     const { stdout, stderr } = await node(`
       const { execFileSync, fork } = require('node:child_process');

@@ -12,6 +12,7 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { Limits } from './plan.ts';
 
@@ -27,8 +28,11 @@ export interface Groups {
 export interface Group extends AsyncDisposable {
   /** Which bounds it holds. */
   readonly holds: { readonly memory: boolean; readonly processes: boolean };
-  /** Moves a process in; what it starts is in as well. Throws the system's error. */
-  add(pid: number): void;
+  /**
+   * Moves a process in; what it starts is in as well. The kernel may take ten milliseconds for it. Throws the
+   * system's error.
+   */
+  add(pid: number): Promise<void>;
 }
 
 const NAME = /^warder-\d+-[0-9a-f]{12}$/;
@@ -115,8 +119,8 @@ export function makeGroup(groups: Groups, limits: Limits): Group {
     if (processes !== undefined) writeFileSync(`${processes}/pids.max`, String(limits.processes.most));
     return {
       holds: { memory: memory !== undefined, processes: processes !== undefined },
-      add: (pid) => {
-        for (const folder of made) writeFileSync(`${folder}/cgroup.procs`, String(pid));
+      add: async (pid) => {
+        await Promise.all(made.map((folder) => writeFile(`${folder}/cgroup.procs`, String(pid))));
       },
       [Symbol.asyncDispose]: dispose,
     };

@@ -37,27 +37,25 @@ export class Hold implements AsyncDisposable {
   }
 
   /** Takes a process, and what it will start. Throws the system's error where a limit is not taken. */
-  take(pid: number): void {
-    this.group(pid);
+  async take(pid: number): Promise<void> {
     const { limit } = this.#machine;
-    if (limit === undefined) return;
-    for (const one of limitsFor(this.#plan, this.#machine)) {
-      if (!limit(pid, one)) throw new Error(`the limit "${one.name}" is not taken`);
-    }
+    const limits = limit === undefined ? [] : limitsFor(this.#plan, this.#machine);
+    const refused = limits.find((one) => limit?.(pid, one) === false);
+    if (refused !== undefined) throw new Error(`the limit "${refused.name}" is not taken`);
+    await this.group(pid);
   }
 
   /** Takes it into a control group alone, where there is one to be had. */
-  group(pid: number): void {
+  async group(pid: number): Promise<void> {
     const { groups } = this.#machine;
-    if (groups?.kind === 'direct') {
-      this.#group = makeGroup(groups, this.#plan.limits);
-      this.#group.add(pid);
-    }
     try {
       writeFileSync(`/proc/${pid}/oom_score_adj`, EXPENDABLE);
     } catch {
       // A help where there is no control group, and no limit.
     }
+    if (groups?.kind !== 'direct') return;
+    this.#group = makeGroup(groups, this.#plan.limits);
+    await this.#group.add(pid);
   }
 
   /**

@@ -128,7 +128,7 @@ async function confine(
     await hold[Symbol.asyncDispose]();
   };
   try {
-    hold.take(init.pid);
+    await hold.take(init.pid);
     openGate(launch, spawned);
     const measured = await begun(init.pid, [machine.bubblewrap?.file, machine.prlimit], plan);
     // bubblewrap tells how the server ended, if it came to start it.
@@ -162,7 +162,7 @@ async function confineWeaker(plan: Plan, launch: Launch, hold: Hold, spawned: Sp
     await hold[Symbol.asyncDispose]();
   };
   try {
-    hold.group(server.pid);
+    await hold.group(server.pid);
     // The stage waits for its orders: what it is bound to by then, the server is.
     const report = new Report(launch, spawned);
     feed(launch, spawned);

@@ -113,7 +113,7 @@ describe.runIf(uid === 0)('as root', () => {
     const limits = { files: 1, processes: { most: 9, said: true }, memory: { most: 64 << 20, said: true } };
     const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
     const group = makeGroup(groups, limits);
-    group.add(child.pid ?? 0);
+    await group.add(child.pid ?? 0);
     expect(boundsOfGroup(child.pid ?? 0)).toMatchObject({
       ...(groups.processes === undefined ? {} : { processes: 9 }),
       ...(groups.memory === undefined ? {} : { memory: 64 << 20 }),

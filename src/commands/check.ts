@@ -11,7 +11,7 @@ import type { Outline } from '../sandbox/outline.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 import { type CredentialState, type Known, knownCredentials } from './known.ts';
-import { attempt, policyLine, sandboxWord, serverLine } from './list.ts';
+import { attempt, commandLine, policyLine, sandboxWord, serverLine } from './list.ts';
 import { openPackages } from './package.ts';
 import { type Preview, preview } from './preview.ts';
 
@@ -228,9 +228,7 @@ function print({ out, err, paint }: Context['terminal'], finding: Finding): void
 
 function printSandbox({ out }: Pick<Context['terminal'], 'out'>, holds: Outline): void {
   const { read, write, hidden, limits, command } = holds;
-  out(
-    `  command ${command.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(' ')}`,
-  );
+  out(`  command ${commandLine(command)}`);
   const rows = [
     'the system, read-only; a home and a /tmp of its own, empty at each start',
     ...read.map((path) => `${path}, read-only`),

@@ -92,6 +92,11 @@ export function sandboxWord({ server, sandbox }: Profile): 'off' | 'on' | 'none'
 export function serverLine(server: Server): string {
   if (server.kind === 'url') return server.url;
   const words = [server.kind === 'package' ? server.package : server.command, ...server.args];
+  return commandLine(words);
+}
+
+/** Words on one line, quoted where they would read as several. */
+export function commandLine(words: readonly string[]): string {
   return words.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
 }
 

@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
 import { type Base, type Rooms, runDaemon } from './control/lifecycle.ts';
+import { Doubts } from './credential/doubts.ts';
 import { credentialHandlers } from './credential/handlers.ts';
+import { Locks } from './credential/locks.ts';
 import { openCredentials } from './credential/open.ts';
 import { signer } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
@@ -16,6 +18,7 @@ import { PackageStore } from './package/store.ts';
 import { Profiles } from './profile/watch.ts';
 import { choose } from './sandbox/choose.ts';
 import { lookAtMachine, type Machine } from './sandbox/machine.ts';
+import { Networks } from './sandbox/network.ts';
 import { probe } from './sandbox/probe.ts';
 import { ground } from './server/delivery.ts';
 import { facts } from './server/environment.ts';
@@ -84,6 +87,23 @@ async function openRooms(base: Base): Promise<Rooms> {
             log.warn({}, 'user namespaces are forbidden: servers get the weaker sandbox');
           return chosen;
         });
+  const locks = new Locks(places, log);
+  const doubts = new Doubts(log, () => clock.now());
+  const networks = new Networks({ machine: layers, node: execPath, stage: program('listen.js'), log });
+  const egress = once(async () => {
+    const { Egress } = await import('./egress/egress.ts');
+    return new Egress({
+      settings: settings.egress,
+      places,
+      home: own.home,
+      credentials,
+      audit,
+      guards: locks,
+      judged: (credential, status, host) => doubts.judge(credential, status, host),
+      clock,
+      log,
+    });
+  });
   const sessions = new Sessions({
     profiles,
     audit,
@@ -96,7 +116,10 @@ async function openRooms(base: Base): Promise<Rooms> {
       server: { spawn, processes: machine, log },
       machine: layers,
       kind: () => kind,
-      stage: fileURLToPath(new URL('stage.js', import.meta.url)),
+      stage: program('stage.js'),
+      locks,
+      networks,
+      egress,
       places,
       uid,
       gid: process.getgid?.() ?? -1,
@@ -107,7 +130,10 @@ async function openRooms(base: Base): Promise<Rooms> {
   });
   const redact = (line: string): string => sessions.redact(line);
   redactions.add(redact);
-  credentials.onChange((name) => sessions.move(name));
+  credentials.onChange((name) => {
+    doubts.forget(name);
+    return sessions.move(name);
+  });
 
   /** What cannot be recorded stops nothing that has happened already; calls are refused meanwhile. */
   function note(write: () => unknown): void {
@@ -120,7 +146,15 @@ async function openRooms(base: Base): Promise<Rooms> {
 
   return {
     openSession: (request, host) => sessions.open(request, host),
-    handlers: credentialHandlers({ credentials, audit, profiles, places }),
+    handlers: credentialHandlers({
+      credentials,
+      audit,
+      profiles,
+      places,
+      locks,
+      revoke: (name) => sessions.revoke(name),
+      sessions: () => sessions.status().length,
+    }),
     async status() {
       profiles.scan();
       const { broken } = profiles;
@@ -132,15 +166,38 @@ async function openRooms(base: Base): Promise<Rooms> {
           return why === undefined ? { name } : { name, broken: why };
         }),
         sessions: sessions.status(),
+        credentials: {
+          locked: locks.locked,
+          revoked: [...locks.all],
+          doubted: doubts.all.map((doubt) => ({ ...doubt, since: new Date(doubt.since).toISOString() })),
+        },
       };
     },
     checks: async () => [...(await credentials.checks()), ...(await sandboxChecks(layers))],
     async [Symbol.asyncDispose]() {
       redactions.delete(redact);
+      await networks[Symbol.asyncDispose]();
       await credentials[Symbol.asyncDispose]();
       await profiles[Symbol.asyncDispose]();
       await audit[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** A program file beside this one. */
+function program(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
+
+/** Does it when it is first asked for; what failed is tried again. */
+function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
+  let made: Promise<Made> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
   };
 }
 

@@ -54,8 +54,10 @@ export const EXIT = {
   'cannot-write': 73,
   'audit-unwritable': 73,
   'audit-broken': 1,
-  // ask for leave
+  // ask for leave, or take the lock off
   refused: 77,
+  locked: 77,
+  'credential-revoked': 77,
 } as const;
 
 /** The closed union of error codes. */

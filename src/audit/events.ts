@@ -62,6 +62,8 @@ export interface SessionOpen {
     readonly off: boolean;
     /** What confines the server, measured at its process. */
     readonly layers: readonly string[];
+    /** What it may reach through the gate. */
+    readonly network: readonly string[];
     /** Its limits, and who holds each; none where there is no sandbox. */
     readonly limits: {
       readonly files: number | null;
@@ -84,15 +86,69 @@ export interface SessionClose {
   readonly calls: number;
 }
 
-/** A credential was given to a server, or changed. */
+/**
+ * A credential was given to a server, changed, or put into a request by the gate. A use has two records: `use`
+ * before the request leaves (`sent`, or `refused` with a reason), and `answer` with what the host said.
+ */
 export interface CredentialUse {
+  /** Its name; `*` for all of them, with `lock` and `unlock`. */
   readonly credential: string;
   readonly version: string;
-  readonly action: 'deliver' | 'read' | 'set' | 'rotate' | 'remove';
+  readonly action:
+    | 'deliver'
+    | 'read'
+    | 'set'
+    | 'rotate'
+    | 'remove'
+    | 'use'
+    | 'answer'
+    | 'lock'
+    | 'unlock'
+    | 'revoke'
+    | 'restore';
   readonly outcome: string;
   readonly session?: string;
   readonly profile?: string;
   readonly call?: string;
+  /** Where several tool calls were in flight: one of these. */
+  readonly calls?: readonly string[];
+  readonly host?: string;
+  readonly port?: number;
+  readonly method?: string;
+  /** As the server wrote it, without the query: a placeholder may stand in it, never a value. */
+  readonly path?: string;
+  readonly status?: number;
+  readonly reason?: string;
+}
+
+/**
+ * A server in its sandbox wanted to reach something. A connection that is let through has two records: `open`
+ * before the first packet leaves, and `closed`.
+ */
+export interface EgressConnect {
+  readonly session: string;
+  readonly profile: string;
+  readonly call?: string;
+  /** Where several tool calls were in flight: one of these. */
+  readonly calls?: readonly string[];
+  /** Unique in the log; none for what never became a connection. */
+  readonly connection?: string;
+  /** The name that was meant; an address where no name stands behind it. */
+  readonly host: string;
+  /** 53 for a question about a name. */
+  readonly port: number;
+  /** The address that was dialled; a proxy's where there is one. */
+  readonly address?: string;
+  /** Whether the gate reads what passes, to put sealed credentials in. */
+  readonly opened?: boolean;
+  readonly outcome: 'open' | 'closed' | 'refused' | 'failed';
+  readonly reason?: string;
+  /** From the sandbox, and to it. */
+  readonly bytes_out?: number;
+  readonly bytes_in?: number;
+  readonly ms?: number;
+  /** Refusals that this record stands for, where they were too many to write each. */
+  readonly count?: number;
 }
 
 /** A host has called a tool. Written before the call goes on, or is refused. */
@@ -168,6 +224,7 @@ export interface Fields {
   'credential.use': CredentialUse;
   'tool.call': ToolCall;
   'tool.result': ToolResult;
+  'egress.connect': EgressConnect;
   'trust.change': TrustChange;
   'profile.change': ProfileChange;
   checkpoint: Checkpoint;

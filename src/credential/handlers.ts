@@ -8,6 +8,7 @@ import type { Profiles } from '../profile/watch.ts';
 import type { Handlers, Params, Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Credentials } from './credentials.ts';
+import type { Locks } from './locks.ts';
 import { signer } from './signing.ts';
 import type { Store, StoreKind } from './store.ts';
 
@@ -16,17 +17,47 @@ export interface HandlersParts {
   readonly audit: Pick<AuditLog, 'append'>;
   readonly profiles: Pick<Profiles, 'names' | 'get'>;
   readonly places: Places;
+  readonly locks: Locks;
+  /** What takes a credential from the open sessions: how many connections were cut, and sessions ended. */
+  readonly revoke: (name: string) => { readonly cut: number; readonly ended: number };
+  /** Sessions that are open. */
+  readonly sessions: () => number;
 }
+
+/** The name under which the log tells of all credentials. */
+const ALL = '*';
 
 type Verbs = Extract<keyof Handlers, `credential.${string}` | `store.${string}` | `vault.${string}`>;
 
 /** The handlers of `credential.…`, `store.…` and `vault.…`. */
 export function credentialHandlers(parts: HandlersParts): Pick<Handlers, Verbs> {
-  const { credentials, places } = parts;
+  const { credentials, places, locks } = parts;
   return {
     'credential.set': (params) => change(parts, 'set', params),
     'credential.rotate': (params) => change(parts, 'rotate', params),
     'credential.list': () => list(parts),
+    'credential.lock'({ passphrase }) {
+      locks.lock(passphrase);
+      record(parts, 'lock', ALL, '', 'ok');
+      return { sessions: parts.sessions() };
+    },
+    'credential.unlock'({ passphrase }) {
+      try {
+        locks.unlock(passphrase);
+      } catch (error) {
+        record(parts, 'unlock', ALL, '', codeOf(error));
+        throw error;
+      }
+      record(parts, 'unlock', ALL, '', 'ok');
+      return {};
+    },
+    'credential.revoke': ({ name, undo = false }) => {
+      const changed = undo ? locks.restore(name) : locks.revoke(name);
+      // The switch comes first: what cannot be recorded is revoked all the same.
+      const taken = undo ? { cut: 0, ended: 0 } : parts.revoke(name);
+      record(parts, undo ? 'restore' : 'revoke', name, '', 'ok');
+      return { name, changed, ...taken };
+    },
     async 'credential.remove'({ name, store }) {
       try {
         const removed = await credentials.remove(name, store);
@@ -60,6 +91,8 @@ async function change(
   try {
     const { updated, ...changed } = await parts.credentials[action](name, value, store, (version) => {
       done = true;
+      // A new value is another secret: what was revoked was the old one.
+      parts.locks.restore(name);
       record(parts, action, name, version, 'ok');
     });
     return { ...changed, ...(updated !== undefined && { updated }) };
@@ -187,7 +220,7 @@ async function probe({ kind, blobs }: Store): Promise<void> {
 
 function record(
   { audit }: HandlersParts,
-  action: 'set' | 'rotate' | 'remove',
+  action: 'set' | 'rotate' | 'remove' | 'lock' | 'unlock' | 'revoke' | 'restore',
   credential: string,
   version: string,
   outcome: string,

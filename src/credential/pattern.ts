@@ -1,33 +1,34 @@
-// The forms of a secret that redaction knows, as patterns over bytes. A pattern is a sequence of units, one a
-// character; a unit knows every way in which its character may be written:
+// The forms of a secret that are known, as patterns over bytes. A pattern is a sequence of units, one a
+// character; a unit knows every way in which its character may be written (`unit.ts`). Characters may be
+// written each in its own way, so an encoder's habits (which characters it leaves alone) need not be known.
 //
-//     raw       its UTF-8 bytes
-//     URL       %XX for each byte, in either case; "+" for a space
-//     JSON      \uXXXX in either case, \n \t \" \/ and so on, under up to three layers of JSON in JSON, where
-//               each layer doubles the backslashes
+//     raw      the secret itself
+//     base64   three patterns, one for each place that the secret's first byte may have in a group of three;
+//              of each, the characters that the secret alone decides. Either alphabet, broken into lines or not
+//     hex      the digits of its UTF-8 bytes, in lower and in upper case
+//     twice    the base64 of each of the three, in three alignments again
 //
-// Characters may be written each in its own way, so an encoder's habits (which characters it leaves alone)
-// need not be known. Base64 has three patterns, one for each place that the secret's first byte may have in
-// a group of three; of each, the characters that the secret alone decides. "+" and "/" of the standard
-// alphabet may be "-" and "_" of the other.
-
-/** One character of a secret, or of its base64. */
-export interface Unit {
-  readonly bytes: Uint8Array;
-  /** UTF-16 code units, for `\uXXXX`. */
-  readonly codes: readonly number[];
-  /** The byte behind a backslash in JSON's short form, or -1. */
-  readonly short: number;
-  /** Another byte that stands for the character, or -1. */
-  readonly also: number;
-  /** Encoders leave the character as it is. */
-  readonly plain: boolean;
-}
+// Each pattern brings anchors: strings of which one occurs wherever it does, so that data without any can be
+// passed at once.
+import {
+  base64Unit,
+  behindBreak,
+  hexUnit,
+  LONGEST_BREAK,
+  longestOf,
+  rawUnit,
+  step,
+  type Unit,
+  wrappedUnit,
+} from './unit.ts';
 
 export interface Pattern {
+  readonly kind: 'raw' | 'base64' | 'hex' | 'twice';
+  /** Of base64: how many bytes stand before the secret in its group of three. */
+  readonly offset: 0 | 1 | 2;
   readonly units: readonly Unit[];
-  /** Bytes that occur wherever the pattern does; empty where no such run of some length is to be had. */
-  readonly anchor: Uint8Array;
+  /** Of these one at least occurs where the pattern does; empty where no such run of some length is to be had. */
+  readonly anchors: readonly Uint8Array[];
   /** The most bytes that a match takes. */
   readonly longest: number;
 }
@@ -36,39 +37,39 @@ export interface Pattern {
 const SHORTEST_ANCHOR = 4;
 /** Longer anchors find nothing sooner. */
 const LONGEST_ANCHOR = 24;
-/** Backslashes before an escaped character: one layer of JSON has 1, two 3, three 7. */
-const DEEPEST = 7;
+/** Nobody breaks lines of base64 more often than after so many characters. */
+const SHORTEST_LINE = 16;
+/** Of a longer secret, in characters, base64 of base64 is not looked for: it would take much memory. */
+const LONGEST_TWICE = 8192;
 
-const BACKSLASH = 0x5c;
-const PERCENT = 0x25;
-const SHORT = new Map([
-  ['\b', 'b'],
-  ['\t', 't'],
-  ['\n', 'n'],
-  ['\f', 'f'],
-  ['\r', 'r'],
-  ['"', '"'],
-  ['/', '/'],
-]);
+const OFFSETS = [0, 1, 2] as const;
 const encoder = new TextEncoder();
 
-/** Every pattern of a secret: itself, and its base64 in the three alignments. */
+/** Every pattern of a secret. */
 export function patternsOf(secret: string): Pattern[] {
-  const raw = unitsOf(secret, rawUnit);
   const bytes = encoder.encode(secret);
-  const coded = [0, 1, 2].map((offset) => unitsOf(core(bytes, offset), base64Unit));
-  return [raw, ...coded].map((units) => ({
-    units,
-    anchor: anchorOf(units),
-    longest: units.reduce((sum, one) => sum + longestOf(one), 0),
-  }));
-}
-
-/** The bytes that a pattern may start with. */
-export function startsOf({ units: [first] }: Pattern): number[] {
-  if (first === undefined) return [];
-  const starts = [first.bytes[0] ?? -1, first.also, PERCENT, BACKSLASH];
-  return [...new Set(starts)].filter((byte) => byte >= 0);
+  const hex = Buffer.from(bytes).toString('hex');
+  const raw = unitsOf(secret, rawUnit);
+  const run = anchorOf(raw);
+  const patterns: Pattern[] = [
+    patternOf('raw', 0, raw, run.length === 0 ? [] : [run, ...escapesOf(run)]),
+    ...OFFSETS.map((offset) => {
+      const units = unitsOf(base64Core(bytes, offset), wrappedUnit);
+      return patternOf('base64', offset, units, halvesOf(units));
+    }),
+    ...[...new Set([hex, hex.toUpperCase()])]
+      .map((digits) => unitsOf(digits, hexUnit))
+      .map((units) => patternOf('hex', 0, units, [anchorOf(units)])),
+  ];
+  if (secret.length > LONGEST_TWICE) return patterns;
+  const made = new Map<string, Unit>();
+  for (const inner of OFFSETS.flatMap((offset) => alphabets(base64Core(bytes, offset)))) {
+    for (const offset of OFFSETS) {
+      const units = unitsOf(base64Core(encoder.encode(inner), offset), base64Unit, made);
+      patterns.push(patternOf('twice', offset, units, [anchorOf(units)]));
+    }
+  }
+  return patterns;
 }
 
 /** What `match` found. `end` is the longest match's, or -1; `open`: with more data there might be another. */
@@ -78,7 +79,8 @@ export interface Found {
 }
 
 /** Matches a pattern at one place. The result is written into `found`: this runs for many places. */
-export function match({ units }: Pattern, data: Uint8Array, at: number, found: Found): void {
+export function match(pattern: Pattern, data: Uint8Array, at: number, found: Found): void {
+  const { units } = pattern;
   found.end = -1;
   found.open = false;
   let end = at;
@@ -93,7 +95,7 @@ export function match({ units }: Pattern, data: Uint8Array, at: number, found: F
     if (one.plain && byte === one.bytes[0]) {
       end++;
     } else {
-      matchWays(units, index, data, end, found);
+      if (index > 0 || !one.fixed || byte === one.also) matchWays(pattern, index, data, at, end, found);
       return;
     }
   }
@@ -101,105 +103,55 @@ export function match({ units }: Pattern, data: Uint8Array, at: number, found: F
 }
 
 /** Goes on from a unit that may be written in several ways, so that there may be several ends at once. */
-function matchWays(units: readonly Unit[], from: number, data: Uint8Array, at: number, found: Found): void {
+function matchWays(
+  { units, longest }: Pattern,
+  from: number,
+  data: Uint8Array,
+  start: number,
+  at: number,
+  found: Found,
+): void {
   let ends = [at];
   for (let index = from; index < units.length; index++) {
     const one = units[index];
+    if (one === undefined) return;
     const next: number[] = [];
     for (const end of ends) {
-      if (one !== undefined && step(one, data, end, next)) found.open = true;
+      // A match takes `longest` bytes at most: streams rely on it.
+      if (end - start > longest) continue;
+      if (step(one, data, end, next)) found.open = true;
+      if (!one.wraps || index === 0) continue;
+      const behind = behindBreak(data, end);
+      if (behind < 0 || (behind > end && step(one, data, behind, next))) found.open = true;
     }
     if (next.length === 0) return;
     ends = next.length === 1 ? next : [...new Set(next)];
   }
-  found.end = Math.max(...ends);
+  const end = Math.max(...ends);
+  if (end - start <= longest) found.end = end;
 }
 
-/** Adds each place where the unit, written at `at`, may end. `true`: the data ended before all was said. */
-function step(one: Unit, data: Uint8Array, at: number, ends: number[]): boolean {
-  if (at >= data.length) return true;
-  const { bytes } = one;
-  const byte = data[at];
-  let open = false;
-  if (byte === bytes[0]) {
-    let length = 1;
-    while (length < bytes.length && data[at + length] === bytes[length]) length++;
-    if (length === bytes.length) ends.push(at + length);
-    else if (at + length >= data.length) open = true;
-  }
-  if (byte === one.also) ends.push(at + 1);
-  if (byte === PERCENT) {
-    const length = percent(bytes, data, at);
-    if (length > 0) ends.push(at + length);
-    else if (length < 0) open = true;
-  }
-  if (byte === BACKSLASH && escaped(one, data, at, ends)) open = true;
-  return open;
+/** The base64 characters that `bytes` alone decide when `offset` other bytes stand before them. */
+export function base64Core(bytes: Uint8Array, offset: 0 | 1 | 2): string {
+  const padded = Buffer.concat([Buffer.alloc(offset), bytes]);
+  const first = Math.ceil((offset * 8) / 6);
+  const last = Math.floor((padded.length * 8) / 6);
+  return padded.toString('base64').slice(first, last);
 }
 
-/** The length of `%XX%XX…` for the bytes; 0: something else; -1: the data ended too soon. */
-function percent(bytes: Uint8Array, data: Uint8Array, at: number): number {
-  let place = at;
-  for (const byte of bytes) {
-    if (place >= data.length) return -1;
-    if (data[place] !== PERCENT) return 0;
-    const length = hex(byte, 2, data, place + 1);
-    if (length <= 0) return length;
-    place += 3;
-  }
-  return place - at;
-}
-
-/** Whether `digits` hexadecimal digits at a place say `value`: their number; 0: no; -1: the data ended. */
-function hex(value: number, digits: number, data: Uint8Array, at: number): number {
-  for (let digit = 0; digit < digits; digit++) {
-    const byte = data[at + digit];
-    if (byte === undefined) return -1;
-    const wanted = (value >> (4 * (digits - 1 - digit))) & 15;
-    const lower = byte | 0x20;
-    const said =
-      byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : lower >= 0x61 && lower <= 0x66 ? lower - 87 : -1;
-    if (said !== wanted) return 0;
-  }
-  return digits;
-}
-
-/** The ways that begin with a backslash. */
-function escaped(one: Unit, data: Uint8Array, at: number, ends: number[]): boolean {
-  let count = 1;
-  while (count <= DEEPEST && data[at + count] === BACKSLASH) count++;
-  let open = at + count >= data.length;
-  if (one.bytes[0] === BACKSLASH) {
-    for (const written of [2, 4, 8]) {
-      if (written <= count) ends.push(at + written);
-    }
-  }
-  if (count > DEEPEST) return open;
-  const next = data[at + count];
-  if (next === one.short) ends.push(at + count + 1);
-  if (next !== 0x75) return open;
-  let place = at;
-  for (const code of one.codes) {
-    // Each half of a surrogate pair has backslashes of its own.
-    let slashes = 0;
-    while (slashes <= DEEPEST && data[place] === BACKSLASH) {
-      place++;
-      slashes++;
-    }
-    if (place >= data.length) return true;
-    if (slashes === 0 || slashes > DEEPEST || data[place] !== 0x75) return open;
-    const length = hex(code, 4, data, place + 1);
-    if (length < 0) open = true;
-    if (length <= 0) return open;
-    place += 5;
-  }
-  ends.push(place);
-  return open;
+function patternOf(
+  kind: Pattern['kind'],
+  offset: 0 | 1 | 2,
+  units: readonly Unit[],
+  anchors: readonly Uint8Array[],
+): Pattern {
+  const breaks = kind === 'base64' ? LONGEST_BREAK * Math.ceil(units.length / SHORTEST_LINE) : 0;
+  const longest = units.reduce((sum, one) => sum + longestOf(one), breaks);
+  return { kind, offset, units, anchors: anchors.filter(({ length }) => length > 0), longest };
 }
 
 /** One object a character, however often it occurs: a long secret costs a pointer a character. */
-function unitsOf(text: string, make: (character: string) => Unit): Unit[] {
-  const made = new Map<string, Unit>();
+function unitsOf(text: string, make: (character: string) => Unit, made = new Map<string, Unit>()): Unit[] {
   return Array.from(text, (character) => {
     const unit = made.get(character) ?? make(character);
     made.set(character, unit);
@@ -207,27 +159,10 @@ function unitsOf(text: string, make: (character: string) => Unit): Unit[] {
   });
 }
 
-function rawUnit(character: string): Unit {
-  return {
-    bytes: encoder.encode(character),
-    codes: Array.from({ length: character.length }, (_, index) => character.charCodeAt(index)),
-    short: SHORT.get(character)?.charCodeAt(0) ?? -1,
-    also: character === ' ' ? 0x2b : -1,
-    plain: /^[A-Za-z0-9._-]$/.test(character),
-  };
-}
-
-function base64Unit(character: string): Unit {
-  const also = character === '+' ? 0x2d : character === '/' ? 0x5f : -1;
-  return { ...rawUnit(character), also };
-}
-
-/** The base64 characters that `bytes` alone decide when `offset` other bytes stand before them. */
-function core(bytes: Uint8Array, offset: number): string {
-  const padded = Buffer.concat([Buffer.alloc(offset), bytes]);
-  const first = Math.ceil((offset * 8) / 6);
-  const last = Math.floor((padded.length * 8) / 6);
-  return padded.toString('base64').slice(first, last);
+/** A text of base64 in both alphabets, where they differ. */
+function alphabets(text: string): string[] {
+  const other = text.replaceAll('+', '-').replaceAll('/', '_');
+  return other === text ? [text] : [text, other];
 }
 
 /** The longest run of characters that every encoder leaves alone. */
@@ -242,6 +177,23 @@ function anchorOf(units: readonly Unit[]): Uint8Array {
   return Uint8Array.from(best.length < SHORTEST_ANCHOR ? [] : best.map(({ bytes }) => bytes[0] ?? 0));
 }
 
-function longestOf({ bytes, codes }: Unit): number {
-  return Math.max(3 * bytes.length, (DEEPEST + 5) * codes.length);
+/** Two anchors apart from each other: a line break splits one of them at most. One, where two are not to be had. */
+function halvesOf(units: readonly Unit[]): Uint8Array[] {
+  const middle = units.length >> 1;
+  const halves = [anchorOf(units.slice(0, middle)), anchorOf(units.slice(middle))];
+  return halves.every(({ length }) => length > 0) ? halves : [anchorOf(units)];
+}
+
+/** A run of characters where every one is escaped, in each way. */
+function escapesOf(run: Uint8Array): Uint8Array[] {
+  const hex = [...run].map((byte) => byte.toString(16));
+  const written = [hex, hex.map((digits) => digits.toUpperCase())].flatMap((digits) =>
+    ['%', '%25', '\\u00', '&#x'].map((mark) =>
+      digits.map((two) => `${mark}${two}${mark === '&#x' ? ';' : ''}`),
+    ),
+  );
+  written.push([...run].map((byte) => `&#${byte};`));
+  return [...new Set(written.map((all) => all.join('').slice(0, LONGEST_ANCHOR)))].map((text) =>
+    encoder.encode(text),
+  );
 }

@@ -184,6 +184,15 @@ function sourceOf(from: NonNullable<ProfileFile['credentials']>[string]['from'])
   return { command: from.command, ttl: from.ttl === undefined ? undefined : parseDuration(from.ttl) };
 }
 
+/** What a profile's server may reach: what is listed, and where its sealed credentials may be used. */
+export function reachOf({ sandbox, credentials }: Pick<Profile, 'sandbox' | 'credentials'>): {
+  readonly network: readonly string[];
+  readonly sealed: readonly string[];
+} {
+  const sealed = credentials.flatMap(({ deliver, hosts }) => (deliver === 'sealed' ? hosts : []));
+  return { network: sandbox?.network ?? [], sealed: [...new Set(sealed)] };
+}
+
 /** Something that a profile asks for and this build cannot do. */
 export interface Unsupported {
   readonly what: string;
@@ -195,24 +204,12 @@ export interface Unsupported {
  * 78: what a profile says holds, or nothing starts.
  */
 export function unsupported(profile: Profile): Unsupported[] {
-  const { server, credentials, sandbox, policy } = profile;
+  const { server, policy } = profile;
   const missing: Unsupported[] = [];
   if (server.kind === 'url') {
     missing.push({
       what: '"server.url" is not there yet',
       hint: 'say "command" and "args" of a server on this machine',
-    });
-  }
-  for (const { variable } of credentials.filter((credential) => credential.deliver === 'sealed')) {
-    missing.push({
-      what: `"deliver: sealed" is not there yet (${variable})`,
-      hint: `say "deliver: env" for ${variable}: the server then holds the secret`,
-    });
-  }
-  if (sandbox !== undefined && sandbox.network.length > 0) {
-    missing.push({
-      what: '"sandbox.network" is not there yet',
-      hint: 'leave it out: the server then has no network; or say "sandbox: {off: true}", knowing what that means',
     });
   }
   for (const [pattern, rule] of Object.entries(policy.tools)) {

@@ -1,10 +1,32 @@
 // What no single key of a profile shows: keys that exclude each other, and names that are not to be had. A key
 // that could have no effect is a mistake: somebody wrote it and counts on it.
+import { rangeProblem } from '../egress/allow.ts';
 import type { Document, Path } from './document.ts';
 import type { Mistake } from './mistake.ts';
 import type { ProfileFile } from './schema.ts';
 import { parseDuration, parseSize } from './units.ts';
 import { BASE_VARIABLES, loaderVariable } from './variable.ts';
+
+/** Ports that are well known to be no HTTP over TLS. */
+const OTHERS: Readonly<Record<number, string>> = {
+  21: 'FTP',
+  22: 'SSH',
+  25: 'mail',
+  80: 'HTTP without TLS',
+  465: 'mail',
+  587: 'mail',
+  993: 'mail',
+  1433: 'SQL Server',
+  1521: 'Oracle',
+  3306: 'MySQL',
+  5432: 'PostgreSQL',
+  5671: 'AMQP',
+  6379: 'Redis',
+  9092: 'Kafka',
+  27017: 'MongoDB',
+};
+
+const NAMES = "is the port of names, which Warder itself answers in a server's sandbox";
 
 /** The mistakes of a file that the schema took. */
 export function review(file: ProfileFile, document: Document): Mistake[] {
@@ -68,6 +90,31 @@ export function review(file: ProfileFile, document: Document): Mistake[] {
         wrong(['credentials', name, 'deliver'], 'must be sealed for a remote server');
       }
     }
+    if (deliver === 'sealed') {
+      const said = credential.deliver === undefined ? [] : (['deliver'] as const);
+      if (sandbox?.off === true) {
+        wrong(
+          ['credentials', name, ...said],
+          'cannot be sealed without a sandbox: the server could take it',
+          'take "off: true" out, or say "deliver: env", knowing that the server then holds the secret',
+        );
+      } else if (credential.hosts === undefined && server.url === undefined) {
+        wrong(
+          ['credentials', name, ...said],
+          'is sealed, and no "hosts" says where it may be used',
+          'list the hosts, or say "deliver: env": the server then holds the secret',
+        );
+      }
+      for (const [at, host] of (credential.hosts ?? []).entries()) {
+        const protocol = OTHERS[Number(/:(\d+)$/.exec(host)?.[1] ?? 443)];
+        if (protocol === undefined) continue;
+        wrong(
+          ['credentials', name, 'hosts', String(at)],
+          `is the port of ${protocol}, into which the gate cannot put a secret`,
+          'say "deliver: env" or "deliver: file", and list the host under "sandbox.network"',
+        );
+      }
+    }
     if (typeof credential.from === 'object') {
       const { ttl } = credential.from;
       if (ttl !== undefined && (parseDuration(ttl) ?? 0) < 1000) {
@@ -79,6 +126,10 @@ export function review(file: ProfileFile, document: Document): Mistake[] {
     for (const key of Object.keys(sandbox).filter((key) => key !== 'off')) {
       wrong(['sandbox', key], 'cannot hold beside "off: true"');
     }
+  }
+  for (const [at, entry] of (sandbox?.network ?? []).entries()) {
+    const problem = entry.endsWith(':53') ? NAMES : rangeProblem(entry);
+    if (problem !== undefined) wrong(['sandbox', 'network', String(at)], problem);
   }
   if (sandbox?.memory !== undefined && (parseSize(sandbox.memory) ?? 0) < 2 ** 20) {
     wrong(['sandbox', 'memory'], 'must be at least 1MiB');

@@ -34,6 +34,18 @@ export interface Settings {
   readonly relay: { readonly line: number };
   /** How long a rotation waits for requests in flight. */
   readonly rotation: { readonly drain: number };
+  /** The gate between sandboxes and the world. */
+  readonly egress: {
+    /** Name servers to ask instead of the system's own: address, or address:port. */
+    readonly resolvers: readonly string[];
+    /** A file of certificates (PEM) to trust beside the usual ones. */
+    readonly ca: string | undefined;
+    /** A proxy for all that goes out, but for the hosts under `except`. */
+    readonly proxy: string | undefined;
+    /** The credential with the proxy's `user:password`. */
+    readonly login: string | undefined;
+    readonly except: readonly string[];
+  };
   readonly audit: {
     readonly segment: number;
     /** Closed segments are dropped beyond this many, or this age; by default none is. */
@@ -59,6 +71,18 @@ const size = (least: number, most: number) =>
 const count = z.int().min(1).max(1_000_000);
 const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
 
+const file = z.string().regex(/^(\/|~\/|[A-Za-z]:[\\/])/, 'must be an absolute path, or begin with "~/"');
+const resolver = z
+  .string()
+  .regex(
+    /^(\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?)$/i,
+    'must be an address such as 9.9.9.9, 127.0.0.1:5353 or [::1]:53',
+  );
+const proxy = z.string().refine((text) => {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+}, 'must be http://HOST:PORT or https://HOST:PORT, without a user: "login" names the credential that has it');
+
 const settingsFile = z.strictObject({
   store: z.enum(['keychain', 'vault']).optional(),
   vault: z
@@ -66,11 +90,7 @@ const settingsFile = z.strictObject({
       key: z.union(
         [
           z.literal('passphrase'),
-          z.strictObject({
-            file: z
-              .string()
-              .regex(/^(\/|~\/|[A-Za-z]:[\\/])/, 'must be an absolute path, or begin with "~/"'),
-          }),
+          z.strictObject({ file }),
           z.strictObject({ systemd: word }),
         ],
         { error: () => 'must be passphrase, {file: PATH} or {systemd: NAME}' },
@@ -91,6 +111,15 @@ const settingsFile = z.strictObject({
     .optional(),
   relay: z.strictObject({ line: size(65536, 2 ** 30).optional() }).optional(),
   rotation: z.strictObject({ drain: duration.optional() }).optional(),
+  egress: z
+    .strictObject({
+      resolvers: z.array(resolver).min(1).optional(),
+      ca: file.optional(),
+      proxy: proxy.optional(),
+      login: z.string().optional(),
+      except: z.array(z.string().regex(/^(\*\.)?[a-z0-9.-]+$/, 'must be a host in lower case')).optional(),
+    })
+    .optional(),
   audit: z
     .strictObject({
       segment: size(4096, 2 ** 34).optional(),
@@ -116,7 +145,7 @@ export function parseSettings(text: string, file: string): Settings {
   if (mistakes.length > 0 || !parsed.success) {
     throw broken('config-invalid', 'the settings are broken', file, mistakes);
   }
-  const { store, vault, keychain, daemon, relay, rotation, audit } = parsed.data;
+  const { store, vault, keychain, daemon, relay, rotation, egress, audit } = parsed.data;
   return {
     store,
     vault: { key: vault?.key ?? 'passphrase' },
@@ -128,6 +157,13 @@ export function parseSettings(text: string, file: string): Settings {
     },
     relay: { line: relay?.line ?? 64 * 2 ** 20 },
     rotation: { drain: rotation?.drain ?? 30_000 },
+    egress: {
+      resolvers: egress?.resolvers ?? [],
+      ca: egress?.ca,
+      proxy: egress?.proxy,
+      login: egress?.login,
+      except: egress?.except ?? [],
+    },
     audit: {
       segment: audit?.segment ?? 64 * 2 ** 20,
       keep: { count: audit?.keep?.count, age: audit?.keep?.age },

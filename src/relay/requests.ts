@@ -76,6 +76,11 @@ export class Requests {
     return request;
   }
 
+  /** The tool calls that are open, by their numbers in the audit log, the oldest first. */
+  calls(): string[] {
+    return [...this.#open.values()].flatMap(({ call }) => (call === undefined ? [] : [call]));
+  }
+
   /** Whether one of a method is open. */
   some(method: string): boolean {
     for (const request of this.#open.values()) if (request.method === method) return true;

@@ -186,6 +186,17 @@ export class Session {
     };
   }
 
+  /** The tool calls that wait for their answer, by their numbers in the audit log. */
+  calls(): string[] {
+    return this.#exchange.requests.calls();
+  }
+
+  /** From now on other values are taken out of what passes. */
+  redact(redactor: Redaction): void {
+    this.#exchange.redactor = redactor;
+    this.#fromHost.forget();
+  }
+
   /**
    * Gives the session a server with new credentials, which `start` starts; the host goes on as if nothing had
    * happened. While a rotation is under way, another waits for it, and takes the place of one that waits already.

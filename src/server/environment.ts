@@ -5,6 +5,7 @@
 // credential may not, and nobody may set what Warder sets for itself. Loader variables are refused when a
 // profile is read, and here again, in case a name comes by another way.
 import { WarderError } from '../errors.ts';
+import type { Delivery } from '../profile/format.ts';
 import { BASE_VARIABLES, loaderVariable } from '../profile/variable.ts';
 
 /** Marks every process of a server. Each server has a value of its own, also within one session. */
@@ -34,7 +35,7 @@ export interface Own {
 /** A credential on its way to a server. */
 export interface Delivered {
   readonly variable: string;
-  readonly deliver: 'sealed' | 'env' | 'file';
+  readonly deliver: Delivery;
   readonly value: string;
 }
 
@@ -59,9 +60,9 @@ export function facts(input: {
 }
 
 /**
- * The environment of a server of the profile `profile`. Throws `profile-invalid` when two parts claim one
- * name or a name is not to be had, `unsupported` for a sealed credential, `server-unstartable` for a
- * credential that no variable can hold.
+ * The environment of a server of the profile `profile`. `credentials`: those that the server gets itself; `gate`:
+ * placeholders of the sealed ones, and what makes programs trust the gate. Throws `profile-invalid` when two parts
+ * claim one name or a name is not to be had, `server-unstartable` for a credential that no variable can hold.
  */
 export function environment(
   profile: string,
@@ -69,6 +70,7 @@ export function environment(
   own: Own,
   env: Readonly<Record<string, string>>,
   credentials: readonly Delivered[],
+  gate: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
   const invalid = (what: string, hint: string): WarderError =>
     new WarderError('profile-invalid', `cannot start "${profile}": ${what}`, { hint });
@@ -95,18 +97,13 @@ export function environment(
   };
   claim(MARKER, own.marker);
   if (credentials.some(({ deliver }) => deliver === 'file')) claim('CREDENTIALS_DIRECTORY', own.credentials);
+  for (const [name, value] of Object.entries(gate)) claim(name, value);
   for (const { variable, deliver, value } of credentials) {
     if (loaderVariable(variable)) {
       throw invalid(`"${variable}" makes programs load other code`, 'take it out of "credentials"');
     }
     if (deliver === 'file') {
       claim(`${variable}_FILE`, `${own.credentials}/${variable}`);
-    } else if (deliver === 'sealed') {
-      throw new WarderError(
-        'unsupported',
-        `cannot start "${profile}": "deliver: sealed" is not there yet (${variable})`,
-        { hint: `say "deliver: env" for ${variable}: the server then holds the secret` },
-      );
     } else if (value.includes('\0')) {
       throw new WarderError(
         'server-unstartable',

@@ -7,6 +7,7 @@ import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
 import type { Moved, Resolved } from '../credential/credentials.ts';
 import { Redactor } from '../credential/redact.ts';
+import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Loaded } from '../profile/load.ts';
@@ -16,7 +17,7 @@ import type { Ending, HostEnd } from '../relay/endpoint.ts';
 import { Session } from '../relay/session.ts';
 import type { SessionStatus } from '../wire/control.ts';
 import { MARKER } from './environment.ts';
-import { type Started, type StartParts, startServer } from './start.ts';
+import { type For, type Started, type StartParts, startServer } from './start.ts';
 
 /** What sessions work with. */
 export interface SessionsParts {
@@ -38,6 +39,8 @@ interface Entry {
   /** Undefined while the server starts. */
   session: Session | undefined;
   started: Started | undefined;
+  /** Connections of its servers so far. */
+  connections: number;
   /** A credential changed while the server started: it may have the old value. */
   stale: string | undefined;
   /** Every value that the session has had: the host sees none of them. */
@@ -65,6 +68,7 @@ export class Sessions {
       since: clock.now(),
       session: undefined,
       started: undefined,
+      connections: 0,
       stale: undefined,
       secrets: [],
     };
@@ -73,7 +77,7 @@ export class Sessions {
     // From before the values are fetched, so that no change is missed.
     using _held = this.#parts.start.credentials.hold(profile.credentials);
     try {
-      const started = await startServer(profile, id, this.#parts.start);
+      const started = await startServer(profile, whom(entry), this.#parts.start);
       entry.started = started;
       try {
         audit.append(
@@ -132,11 +136,26 @@ export class Sessions {
     return { moved, kept: outcomes.filter((outcome) => outcome === 'kept').length };
   }
 
+  /**
+   * Takes a credential from all open sessions: connections that have carried it are cut, and a server that holds it
+   * itself is ended. How many of each.
+   */
+  revoke(credential: string): { cut: number; ended: number } {
+    const entries = [...this.#entries.values()];
+    const cut = entries.reduce((sum, { started }) => sum + (started?.gate?.cut(credential) ?? 0), 0);
+    const holders = entries.filter(({ loaded }) =>
+      loaded.profile.credentials.some(({ name, deliver }) => name === credential && deliver !== 'sealed'),
+    );
+    for (const { session } of holders) void session?.stop();
+    return { cut, ended: holders.length };
+  }
+
   /** The values that open sessions have, for whoever must not write them. */
   redact(text: string): string {
     let clean = text;
-    for (const { secrets } of this.#entries.values()) {
-      if (secrets.length > 0) clean = new Redactor(secrets).text(clean);
+    for (const { secrets, started } of this.#entries.values()) {
+      const tokens = (started?.gate?.secrets ?? []).map((value) => ({ name: 'sealed', value }));
+      if (secrets.length + tokens.length > 0) clean = new Redactor([...secrets, ...tokens]).text(clean);
     }
     return clean;
   }
@@ -156,6 +175,7 @@ export class Sessions {
         inflight,
         sandbox: started?.sandbox.off === true ? 'off' : 'on',
         layers: [...(started?.sandbox.layers ?? [])],
+        network: [...(started?.sandbox.network ?? [])],
       };
     });
   }
@@ -168,14 +188,32 @@ export class Sessions {
       entry.stale = credential;
       return 'starting';
     }
+    const named = profile.credentials.filter(({ name }) => name === credential);
+    const gate = entry.started?.gate;
     let fresh: Started | undefined;
-    const { outcome, reason } = await session.rotate(async () => {
-      fresh = await startServer(profile, id, start);
-      tell(host, fresh);
-      return { server: fresh.server, redactor: this.#redactor(entry, fresh.credentials) };
-    });
-    if (outcome === 'moved' && fresh !== undefined) entry.started = fresh;
-    const version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
+    let version = '';
+    let outcome: 'moved' | 'kept' = 'kept';
+    let reason: string | undefined;
+    if (gate !== undefined && named.every(({ deliver }) => deliver === 'sealed')) {
+      // The server has a placeholder, which stays; the next request carries the new value.
+      try {
+        const resolved = await start.credentials.resolve(profile.name, named);
+        gate.update(resolved);
+        session.redact(this.#redactor(entry, resolved));
+        version = resolved[0]?.version ?? '';
+        outcome = 'moved';
+      } catch (error) {
+        reason = error instanceof WarderError ? error.message : 'the new value cannot be had';
+      }
+    } else {
+      ({ outcome, reason } = await session.rotate(async () => {
+        fresh = await startServer(profile, whom(entry), start);
+        tell(host, fresh);
+        return { server: fresh.server, redactor: this.#redactor(entry, fresh.credentials) };
+      }));
+      if (outcome === 'moved' && fresh !== undefined) entry.started = fresh;
+      version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
+    }
     log.info({ session: id, profile: profile.name, credential, outcome, reason }, 'credential rotated');
     try {
       const use = {
@@ -210,6 +248,16 @@ export class Sessions {
 
 /** Values that are shorter, in characters, occur by chance. */
 const SHORTEST = 8;
+
+/** Whom a session's servers are started for. */
+function whom(entry: Entry): For {
+  const { id } = entry;
+  return {
+    session: id,
+    connection: () => `${id}-n${++entry.connections}`,
+    calls: () => entry.session?.calls() ?? [],
+  };
+}
 
 /** Tells the launcher which processes to end should the daemon die. */
 function tell(host: Host, { server: { pid, started, marker } }: Started): void {

@@ -6,14 +6,17 @@ import { join } from 'node:path';
 import type { SessionOpen } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, Resolved } from '../credential/credentials.ts';
+import type { Locks } from '../credential/locks.ts';
+import type { Egress, OpenGate } from '../egress/egress.ts';
 import { WarderError } from '../errors.ts';
 import { binCommand } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
 import type { PackageStore } from '../package/store.ts';
-import { expandHome, type Profile, type Server, unsupported } from '../profile/format.ts';
+import { expandHome, type Profile, reachOf, type Server, unsupported } from '../profile/format.ts';
 import type { Kind } from '../sandbox/choose.ts';
 import type { Holds } from '../sandbox/hold.ts';
 import type { Machine } from '../sandbox/machine.ts';
+import type { Network, Networks } from '../sandbox/network.ts';
 import { type Prepared, prepare, prepareSeatbelt, prepareWeaker } from '../sandbox/start.ts';
 import { Delivery, type Ground } from './delivery.ts';
 import { environment } from './environment.ts';
@@ -33,6 +36,19 @@ export interface StartParts extends Asker {
   readonly kind: () => Promise<Kind>;
   /** The program file of Landlock's stage. */
   readonly stage: string;
+  readonly locks: Pick<Locks, 'demand'>;
+  readonly networks: Pick<Networks, 'take'>;
+  /** The egress room, loaded when it is first needed. */
+  readonly egress: () => Promise<Pick<Egress, 'open' | 'ports'>>;
+}
+
+/** The session that a server is started for. */
+export interface For {
+  readonly session: string;
+  /** Names a connection, uniquely in the log. */
+  readonly connection: () => string;
+  /** The tool calls in flight, by their numbers in the log. */
+  readonly calls: () => readonly string[];
 }
 
 /** A started server, and what it was given. */
@@ -43,23 +59,83 @@ export interface Started {
   readonly command: readonly string[];
   /** What confines the server, as the log tells it. */
   readonly sandbox: SessionOpen['sandbox'];
+  /** Its way out; none where its profile lists no host. */
+  readonly gate: OpenGate | undefined;
 }
 
 /**
  * Starts the server of a profile for a session. Throws what its steps throw; `unsupported` where the profile
- * asks for what this build cannot do.
+ * asks for what this build cannot do, `locked` or `credential-revoked` where its credentials may not be used.
  */
-export async function startServer(profile: Profile, session: string, parts: StartParts): Promise<Started> {
-  const { facts, ground, audit } = parts;
+export async function startServer(profile: Profile, whom: For, parts: StartParts): Promise<Started> {
   const [missing] = unsupported(profile);
   const { server } = profile;
   if (missing !== undefined || server.kind === 'url') {
     const { what, hint } = missing ?? { what: '"server" is a URL', hint: 'say "command" and "args"' };
     throw new WarderError('unsupported', `cannot start "${profile.name}": ${what}`, { hint });
   }
-  const { command, args, roots } = await commandOf(profile, server, session, parts);
-  const credentials = await resolve(profile, parts);
-  for (const { name, version } of credentials) {
+  parts.locks.demand(profile.credentials.map(({ name }) => name));
+  // Made while the package is looked at and the credentials are fetched.
+  const networking = networkOf(profile, parts);
+  networking.catch(() => {});
+  let gate: OpenGate | undefined;
+  try {
+    const command = await commandOf(profile, server, whom.session, parts);
+    const credentials = await resolve(profile, parts);
+    const network = await networking;
+    const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
+    if (network !== undefined) {
+      const { session, connection: name, calls } = whom;
+      const egress = await parts.egress();
+      gate = await egress.open({ profile, session, sealed, network, name, calls });
+    }
+    const started = await startIn(profile, server, whom, parts, { command, credentials, network, gate });
+    void started.server.gone.then(() => letGo(network, gate));
+    return started;
+  } catch (error) {
+    await letGo(await networking.catch(() => undefined), gate);
+    throw error;
+  }
+}
+
+/** The network of a server that may reach something. */
+async function networkOf(profile: Profile, parts: StartParts): Promise<Network | undefined> {
+  const { network, sealed } = reachOf(profile);
+  if (network.length + sealed.length === 0) return undefined;
+  if ((await parts.kind()) === 'landlock') {
+    throw new WarderError(
+      'sandbox-unavailable',
+      `cannot start "${profile.name}": without user namespaces there is no way to the hosts that it lists`,
+      { hint: 'see "warder doctor"' },
+    );
+  }
+  const egress = await parts.egress();
+  return await parts.networks.take(egress.ports(profile));
+}
+
+async function letGo(network: Network | undefined, gate: OpenGate | undefined): Promise<void> {
+  gate?.[Symbol.dispose]();
+  await network?.[Symbol.asyncDispose]();
+}
+
+/** What a server is given. */
+interface Given {
+  readonly command: Awaited<ReturnType<typeof commandOf>>;
+  readonly credentials: readonly Resolved[];
+  readonly network: Network | undefined;
+  readonly gate: OpenGate | undefined;
+}
+
+async function startIn(
+  profile: Profile,
+  server: Exclude<Server, { kind: 'url' }>,
+  { session }: For,
+  parts: StartParts,
+  { command: { command, args, roots }, credentials, network, gate }: Given,
+): Promise<Started> {
+  const { facts, ground, audit } = parts;
+  const delivered = credentials.filter(({ deliver }) => deliver !== 'sealed');
+  for (const { name, version } of delivered) {
     const use = {
       credential: name,
       version,
@@ -70,20 +146,21 @@ export async function startServer(profile: Profile, session: string, parts: Star
     } as const;
     audit.append('credential.use', use, profile.audit.durability);
   }
-  const files = credentials.filter(({ deliver }) => deliver === 'file');
+  const files = delivered.filter(({ deliver }) => deliver === 'file');
   const delivery = new Delivery(ground, files);
   let env: Record<string, string>;
   try {
-    env = environment(profile.name, facts, delivery.own, profile.env, credentials);
+    env = environment(profile.name, facts, delivery.own, profile.env, delivered, gate?.variables);
   } catch (error) {
     await delivery[Symbol.asyncDispose]();
     throw error;
   }
   const confined = async (file: string): Promise<Prepared> => {
     const brought = files.length === 0 ? roots : [...roots, delivery.own.credentials];
-    const request = sandboxRequest(profile, parts, { file, args, env, roots: brought });
+    const program = { file, args, env, roots: brought, files: gate?.files ?? [] };
+    const request = sandboxRequest(profile, parts, program);
     const kind = await parts.kind();
-    if (kind === 'bubblewrap') return prepare(request, parts.machine);
+    if (kind === 'bubblewrap') return prepare(request, parts.machine, network);
     const home = join(delivery.folder, 'home');
     mkdirSync(home, { mode: 0o700 });
     const weaker = { ...request, own: { home, tmp: delivery.own.tmpdir } };
@@ -99,13 +176,16 @@ export async function startServer(profile: Profile, session: string, parts: Star
     sandbox: profile.sandbox?.off === true ? undefined : confined,
   };
   const started = await spawnServer(plan, delivery, parts.server);
+  const { network: listed, sealed } = reachOf(profile);
   return {
     server: started,
     credentials,
     command: [started.file, ...args],
+    gate,
     sandbox: {
       off: plan.sandbox === undefined,
       layers: ['environment', ...(started.confined?.layers ?? [])],
+      network: [...new Set([...listed, ...sealed])],
       limits: limitsOf(started.confined?.limits),
     },
   };

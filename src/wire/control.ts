@@ -23,6 +23,8 @@ const session = z.object({
   sandbox: z.enum(['on', 'off']),
   /** What confines the server, measured at its process. */
   layers: z.array(z.string()),
+  /** What it may reach through the gate. */
+  network: z.array(z.string()),
 });
 
 /** One finding of `doctor`. */
@@ -120,6 +122,23 @@ export const control = {
       }),
       profiles: z.array(z.object({ name: z.string(), broken: z.string().optional() })),
       sessions: z.array(session),
+      credentials: z.object({
+        /** No credential is used until somebody unlocks them. */
+        locked: z.boolean(),
+        revoked: z.array(z.string()),
+        /** Refused by a host: they may have expired. */
+        doubted: z.array(
+          z.object({
+            name: z.string(),
+            version: z.string(),
+            host: z.string(),
+            /** 401 or 403. */
+            status: z.number().int(),
+            /** RFC 3339. */
+            since: z.string(),
+          }),
+        ),
+      }),
     }),
   },
   /** Ends all sessions, then the daemon. Answers at once; the connection closes when all is done. */
@@ -161,6 +180,25 @@ export const control = {
   'credential.remove': {
     params: z.strictObject(credentialTarget),
     result: z.object({ name: z.string(), store: storeKind }),
+  },
+  /** Locks all credentials: none is used, and no session that needs one opens. With a passphrase only that unlocks. */
+  'credential.lock': {
+    params: z.strictObject({ passphrase: passphrase.optional() }),
+    result: z.object({ sessions: z.number().int() }),
+  },
+  'credential.unlock': { params: z.strictObject({ passphrase: passphrase.optional() }), result: z.object({}) },
+  /** Takes a credential out of use at once, until it gets a new value or `undo` is said. */
+  'credential.revoke': {
+    params: z.strictObject({ name: credentialName, undo: z.boolean().optional() }),
+    result: z.object({
+      name: z.string(),
+      /** It was not so before. */
+      changed: z.boolean(),
+      /** Connections that had carried it and were cut. */
+      cut: z.number().int(),
+      /** Sessions whose server held it itself and was ended. */
+      ended: z.number().int(),
+    }),
   },
   /** The chosen store, and whether the keychain could be it. */
   'store.state': {

@@ -1,0 +1,146 @@
+// The way back: a host's answer on its way to the server. Wherever a secret stands in it, in whatever form and coding,
+// its placeholder takes the place; so an echo hands nothing over. Bodies stream as they come. New tokens of a token
+// endpoint (RFC 6749 5.1) become secrets with placeholders of their own before the server hears of them.
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Sealing } from '../credential/redact.ts';
+import type { SealedCredential } from '../credential/sealed.ts';
+import { collect } from './body.ts';
+import { codingOf, decode, decoder } from './coding.ts';
+import { valuesOf } from './head.ts';
+import { Denial, type Field } from './passage.ts';
+
+/** What takes secrets out, as the session's secrets are now. */
+export interface WayBack {
+  readonly sealing: () => Sealing;
+  /** Seals a new token. `undefined`: nothing is sealed here. */
+  readonly seal: ((token: string) => unknown) | undefined;
+}
+
+/** The longest answer of a token endpoint, in bytes. */
+const LONGEST_TOKEN = 1024 * 1024;
+
+/** Members of a token endpoint's answer that are secrets. */
+const TOKENS = ['access_token', 'refresh_token', 'id_token'];
+
+/** Fields of one connection; those of other services, which there is no way to; and promises on a body that is changed. */
+const GONE = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'trailer',
+  'upgrade',
+  'alt-svc',
+]);
+
+/** Passes an answer on. Throws `Denial` before anything was passed on; later it breaks the connection. */
+export async function passBack(
+  from: IncomingMessage,
+  to: ServerResponse,
+  method: string,
+  { sealing, seal }: WayBack,
+): Promise<void> {
+  const status = from.statusCode ?? 502;
+  const given = fieldsOf(from.rawHeaders);
+  const coding = codingOf(valuesOf(given, 'content-encoding').join(','));
+  const bodiless = method === 'HEAD' || status === 204 || status === 304;
+  if (!bodiless && coding === undefined) throw new Denial(502, 'the content coding of the answer cannot be read');
+  if (!bodiless && coding !== 'identity' && status === 206) {
+    throw new Denial(502, 'a part of a compressed body cannot be read');
+  }
+  const opened = coding !== 'identity';
+  const [length] = valuesOf(given, 'content-length');
+
+  let whole: Buffer | undefined;
+  if (seal !== undefined && coding !== undefined && status >= 200 && status < 300 && !bodiless) {
+    whole = decode(coding, await collect(from, LONGEST_TOKEN), LONGEST_TOKEN);
+    for (const token of tokensIn(whole)) seal(token);
+  }
+
+  const out = sealing();
+  const keeps = length !== undefined && !opened && whole === undefined;
+  const kept = given.filter(([name]) => {
+    const key = name.toLowerCase();
+    if (GONE.has(key)) return false;
+    return key === 'content-encoding' ? !opened : key !== 'content-length' || keeps;
+  });
+  const fields = kept.flatMap(([name, value]) => [out.text(name), out.text(value)]);
+  to.sendDate = false;
+  to.writeHead(status, out.text(from.statusMessage ?? ''), fields);
+  if (bodiless) {
+    from.resume();
+    to.end();
+    return;
+  }
+  const replacing = out.response(keeps);
+  if (whole !== undefined) {
+    for (const piece of [...replacing.push(whole), ...replacing.flush()]) to.write(piece);
+    to.end();
+    return;
+  }
+  // Nothing may be held back: an answer may go on for hours, one event at a time.
+  to.flushHeaders();
+  const step = coding === undefined ? undefined : decoder(coding);
+  await flow(step === undefined ? from : from.pipe(step), from, to, replacing);
+}
+
+/** Header fields as Node has them raw, in pairs. */
+export function fieldsOf(raw: readonly string[]): Field[] {
+  const fields: Field[] = [];
+  for (let at = 0; at + 1 < raw.length; at += 2) fields.push([raw[at] ?? '', raw[at + 1] ?? '']);
+  return fields;
+}
+
+/** The credentials that an answer could be about: those it was asked with, else those that its host may have. */
+export function ownerOf(
+  used: Iterable<SealedCredential>,
+  all: readonly SealedCredential[],
+  mayGoTo: (credential: SealedCredential) => boolean,
+): SealedCredential | undefined {
+  const [first] = used;
+  return first ?? all.find(mayGoTo);
+}
+
+/** Passes a body on piece by piece, as fast as the server reads it. Rejects where either side breaks. */
+async function flow(
+  body: Readable,
+  from: IncomingMessage,
+  to: ServerResponse,
+  replacing: ReturnType<Sealing['response']>,
+): Promise<void> {
+  const broken = Promise.withResolvers<never>();
+  broken.promise.catch(() => {});
+  const fail = (error: unknown): void => broken.reject(error);
+  from.once('error', fail);
+  from.once('aborted', () => fail(new Error('the host broke off')));
+  body.once('error', fail);
+  to.once('close', () => fail(new Error('the server has gone')));
+  body.on('data', (chunk: Buffer) => {
+    let room = true;
+    for (const piece of replacing.push(chunk)) room = to.write(piece);
+    if (room) return;
+    body.pause();
+    to.once('drain', () => body.resume());
+  });
+  await Promise.race([once(body, 'end'), broken.promise]);
+  for (const piece of replacing.flush()) to.write(piece);
+  to.end();
+}
+
+/** The tokens that an answer of a token endpoint holds: JSON, or a form as some give it. */
+function tokensIn(body: Buffer): string[] {
+  const text = body.toString();
+  let members: Readonly<Record<string, unknown>>;
+  try {
+    members = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    members = Object.fromEntries(new URLSearchParams(text));
+  }
+  if (typeof members !== 'object' || members === null) return [];
+  return TOKENS.flatMap((name) => {
+    const token = members[name];
+    return typeof token === 'string' && token !== '' ? [token] : [];
+  });
+}

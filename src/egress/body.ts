@@ -1,0 +1,170 @@
+// The body of a request: placeholders in forms, JSON and multipart become secrets, written as that format writes
+// them; in any other body a placeholder refuses the request, since nobody knows how it would be read. What is short
+// is taken whole, and leaves with its right length; what is long streams, and keeps its length if it can.
+import type { IncomingMessage } from 'node:http';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Standing } from '../credential/finder.ts';
+import { type Coding, codingOf, decode, decoder, encoder } from './coding.ts';
+import { percentWritten, valuesOf } from './head.ts';
+import { Denial, type Field, type Head, type Passage } from './passage.ts';
+import { Rewrite } from './rewrite.ts';
+
+/** Bodies of a said length up to this, in bytes, are taken whole; forms always are, up to `LONGEST_FORM`. */
+const SHORT = 256 * 1024;
+const LONGEST_FORM = 1024 * 1024;
+/** A short compressed body may hold so many bytes. */
+const LONGEST_DECODED = 8 * 1024 * 1024;
+
+type Format = 'form' | 'json' | 'multipart' | 'other';
+
+/** A body that is ready to be sent. */
+export interface Outgoing {
+  /** How long it is: a `Content-Length`, a `Transfer-Encoding`, or nothing. */
+  readonly framing: readonly Field[];
+  /** It asks for a token (RFC 6749 4): what is answered holds new secrets. */
+  readonly asksForToken: boolean;
+  /** Sends it, and ends the request. Rejects with `Denial`, or with what broke the stream. */
+  send(to: Writable): Promise<void>;
+}
+
+/** Reads what there is to read before the request may leave. Throws `Denial`. */
+export async function prepareBody(request: IncomingMessage, head: Head, passage: Passage): Promise<Outgoing> {
+  const [length] = valuesOf(head.fields, 'content-length');
+  head.fields = head.fields.filter(([name]) => name.toLowerCase() !== 'content-length');
+  const chunked = request.headers['transfer-encoding'] !== undefined;
+  if (!chunked && (length === undefined || length === '0')) return none(head, length);
+
+  const codings = valuesOf(head.fields, 'content-encoding');
+  const coding = codingOf(codings.join(','));
+  if (coding === undefined) throw new Denial(415, 'the content coding of the body cannot be read');
+  const format = formatOf(valuesOf(head.fields, 'content-type'));
+  const replace = replacing(format, passage);
+  const whole = format === 'form' || (!chunked && Number(length) <= SHORT);
+  if (whole) return short(await collect(request, LONGEST_FORM), coding, format, replace, passage);
+
+  const keeps = !chunked && coding === 'identity' && keepsLength(format, passage);
+  const steps = [
+    decoder(coding),
+    new Rewrite(passage.finder.stream(keeps ? sameLength(replace, passage) : replace)),
+    encoder(coding),
+  ].filter((step) => step !== undefined);
+  return {
+    framing: keeps ? [['Content-Length', length ?? '']] : [['Transfer-Encoding', 'chunked']],
+    asksForToken: false,
+    send: (to) => pipeline([request, ...steps, to]),
+  };
+}
+
+/** Reads a body to its end. Throws `Denial` where it is longer than `most` bytes. */
+export async function collect(from: AsyncIterable<Buffer>, most: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of from) {
+    length += piece.length;
+    if (length > most) throw new Denial(413, 'the body is longer than the gate takes whole');
+    pieces.push(piece);
+  }
+  return pieces.length === 1 ? (pieces[0] ?? Buffer.alloc(0)) : Buffer.concat(pieces, length);
+}
+
+function none({ method }: Head, length: string | undefined): Outgoing {
+  const said = length !== undefined || ['POST', 'PUT', 'PATCH'].includes(method);
+  return {
+    framing: said ? [['Content-Length', '0']] : [],
+    asksForToken: false,
+    async send(to) {
+      to.end();
+    },
+  };
+}
+
+function short(
+  body: Buffer,
+  coding: Coding,
+  format: Format,
+  replace: (match: Standing) => Buffer,
+  passage: Passage,
+): Outgoing {
+  let plain: Buffer;
+  try {
+    plain = decode(coding, body, LONGEST_DECODED);
+  } catch (cause) {
+    throw new Denial(400, 'the body is not what its content coding says', cause);
+  }
+  const found = passage.finder.has(plain);
+  const put = found ? passage.finder.replace(plain, replace) : plain;
+  // A body in which nothing was found leaves as it came, to the byte.
+  const step = found ? encoder(coding) : undefined;
+  return {
+    framing: step === undefined ? [['Content-Length', String((found ? put : body).length)]] : [['Transfer-Encoding', 'chunked']],
+    asksForToken: asksForToken(format, plain),
+    async send(to) {
+      if (step === undefined) {
+        to.end(found ? put : body);
+        return;
+      }
+      step.end(put);
+      await pipeline(step, to);
+    },
+  };
+}
+
+function formatOf(types: readonly string[]): Format {
+  const type = types.length === 1 ? (types[0]?.split(';')[0]?.trim().toLowerCase() ?? '') : '';
+  if (type === 'application/x-www-form-urlencoded') return 'form';
+  if (/^application\/(?:[\w.+-]+\+)?(?:json|x-ndjson|json-seq)$/.test(type)) return 'json';
+  return type.startsWith('multipart/') ? 'multipart' : 'other';
+}
+
+const ENCODE: Readonly<Record<Exclude<Format, 'other'>, (value: string) => string>> = {
+  form: (value) => encodeURIComponent(value).replaceAll('%20', '+'),
+  json: (value) => JSON.stringify(value).slice(1, -1),
+  multipart: (value) => value,
+};
+
+/** What to put in for a placeholder that was found. Throws `Denial`. */
+function replacing(format: Format, passage: Passage): (match: Standing) => Buffer {
+  return (match) => {
+    if (format === 'other') {
+      throw passage.misplaced(match.index, 'it stands in a body that is neither form, JSON nor multipart');
+    }
+    if (!writtenAs(format, match)) {
+      throw passage.misplaced(match.index, 'it is written in another form in the body');
+    }
+    return Buffer.from(ENCODE[format](passage.spend(match.index, 'body')));
+  };
+}
+
+function writtenAs(format: Exclude<Format, 'other'>, match: Standing): boolean {
+  if (match.form === 'raw') return true;
+  if (match.form !== 'escaped') return false;
+  if (format === 'form') return percentWritten(match);
+  // Nothing but JSON's own escapes, and one layer of them.
+  return format === 'json' && /^(?:[^\\%&]|\\u[0-9a-f]{4})+$/i.test(match.bytes.toString('latin1'));
+}
+
+/** Whether every placeholder is as long as what would take its place. */
+function keepsLength(format: Format, passage: Passage): boolean {
+  if (format === 'other') return true;
+  return passage.lengths((value) => Buffer.byteLength(ENCODE[format](value)));
+}
+
+function sameLength(replace: (match: Standing) => Buffer, passage: Passage): (match: Standing) => Buffer {
+  return (match) => {
+    const put = replace(match);
+    if (put.length === match.bytes.length) return put;
+    throw passage.misplaced(match.index, 'the body would get another length than it has said');
+  };
+}
+
+function asksForToken(format: Format, body: Buffer): boolean {
+  if (format === 'form') return new URLSearchParams(body.toString('latin1')).has('grant_type');
+  if (format !== 'json') return false;
+  try {
+    const parsed: unknown = JSON.parse(body.toString());
+    return typeof parsed === 'object' && parsed !== null && Object.hasOwn(parsed, 'grant_type');
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,251 @@
+// The egress room as the daemon uses it: what all gates share (whose certificates are believed, how names are looked up,
+// which way leads out), and the opening of a gate for one server. Loaded when the first server needs it.
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import * as tls from 'node:tls';
+import type { AuditLog } from '../audit/log.ts';
+import type { Credentials, Resolved } from '../credential/credentials.ts';
+import { Sealed, type SealedCredential, unfit } from '../credential/sealed.ts';
+import { WarderError } from '../errors.ts';
+import type { Clock } from '../os/clock.ts';
+import type { Log } from '../os/log.ts';
+import { expandHome, type Profile, type ProfileCredential, reachOf } from '../profile/format.ts';
+import { type Settings, settingsPath } from '../profile/settings.ts';
+import type { Network } from '../sandbox/network.ts';
+import type { Places } from '../wire/places.ts';
+import { Allowlist, matchesHost } from './allow.ts';
+import { Authority } from './authority.ts';
+import { Dialler } from './dial.ts';
+import { serveNames } from './dns.ts';
+import { Gate } from './gate.ts';
+import { EgressLedger } from './ledger.ts';
+import { Names } from './names.ts';
+import type { Guards } from './passage.ts';
+import { resolverAt, systemResolver } from './resolve.ts';
+import { BUNDLE, KEYSTORE, SESSION, systemBundle, trustFiles, trustVariables } from './trust.ts';
+
+export interface EgressParts {
+  readonly settings: Settings['egress'];
+  readonly places: Places;
+  readonly home: string;
+  readonly credentials: Pick<Credentials, 'resolve'>;
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly guards: Guards;
+  /** A host has answered a request with a credential. */
+  readonly judged: (credential: SealedCredential, status: number, host: string) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** For which server a gate is. */
+export interface Opening {
+  readonly profile: Profile;
+  readonly session: string;
+  /** The sealed ones among its credentials. */
+  readonly sealed: readonly Resolved[];
+  readonly network: Network;
+  /** Names a connection, uniquely in the session. */
+  readonly name: () => string;
+  /** The tool calls in flight. */
+  readonly calls: () => readonly string[];
+}
+
+/** The gate of one server, and what the server gets instead of its secrets. Disposed of, all its connections end. */
+export interface OpenGate extends Disposable {
+  /** Variables with placeholders, and those that name the trust files. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Files for the sandbox. */
+  readonly files: readonly { readonly path: string; readonly data: Buffer }[];
+  /** Values that must not pass: the sealed credentials' own, and those of tokens since. */
+  readonly secrets: readonly string[];
+  /** From now on requests carry these values; placeholders stay. Throws `credential-unfit`, and keeps the old ones. */
+  update(fresh: readonly Resolved[]): void;
+  /** Cuts the connections that have carried a credential; gives back how many. */
+  cut(credential: string): number;
+}
+
+/** How often the kernel is asked what it refused, in milliseconds. */
+const LOOK = 1000;
+
+export class Egress {
+  readonly #parts: EgressParts;
+  readonly #bundle = systemBundle();
+  #trusted: tls.SecureContext | undefined;
+  #dialler: Dialler | undefined;
+
+  constructor(parts: EgressParts) {
+    this.#parts = parts;
+  }
+
+  /** The ports that a server of a profile may need. */
+  ports(profile: Profile): readonly number[] {
+    const { network, sealed } = reachOf(profile);
+    return new Allowlist(network, sealed).ports;
+  }
+
+  /** Opens a gate, and serves the network. Throws `credential-unfit`, `config-invalid`, and what the proxy's login throws. */
+  async open({ profile, session, sealed: given, network, name, calls }: Opening): Promise<OpenGate> {
+    const { audit, guards, judged, clock, log } = this.#parts;
+    const fits = (resolved: readonly Resolved[]): Resolved[] => resolved.map((one) => fit(profile.name, one));
+    const sealed = new Sealed(joined(profile.credentials, fits(given)), {
+      random: randomBytes,
+      start: clock.monotonic(),
+      matches: (pattern, host, port) => matchesHost(pattern, host, port, HTTPS),
+    });
+    const reach = reachOf(profile);
+    const allowed = new Allowlist(reach.network, reach.sealed);
+    const authority = reach.sealed.length > 0 ? Authority.create(reach.sealed, clock.now()) : undefined;
+    const names = new Names(allowed);
+    const { durability } = profile.audit;
+    const ledger = new EgressLedger({
+      session,
+      profile: profile.name,
+      durability,
+      audit,
+      calls,
+      name,
+      clock,
+      log,
+    });
+    const more = this.#more();
+    this.#trusted ??= tls.createSecureContext({ ca: [...this.#roots(), ...more], minVersion: 'TLSv1.2' });
+    this.#dialler ??= await this.#makeDialler();
+    const gate = new Gate({
+      allowed,
+      names,
+      sealed,
+      authority,
+      dialler: this.#dialler,
+      trusted: this.#trusted,
+      guards,
+      ledger,
+      judged,
+      clock,
+      log,
+    });
+    const naming = serveNames(network.dns, names, (asked) =>
+      ledger.refused({ host: asked, port: 53 }, 'not listed'),
+    );
+    for (const listener of network.listeners.values()) gate.serve(listener);
+    const look = (): void => {
+      for (const { address, port } of network.attempts()) {
+        ledger.refused({ host: names.nameAt(address) ?? address, port }, 'not listed');
+      }
+    };
+    const looking = setInterval(look, LOOK).unref();
+    const own = [...(authority === undefined ? [] : [authority.certificate]), ...more];
+    return {
+      variables: { ...sealed.environment(), ...(own.length > 0 ? trustVariables() : {}) },
+      files: own.length > 0 ? this.#files(own) : [],
+      get secrets() {
+        return sealed.pairs.map(({ secret }) => secret);
+      },
+      update: (fresh) => {
+        for (const { name: credential, value, version } of fits(fresh)) {
+          for (const one of sealed.all) if (one.name === credential) one.update(value, version);
+        }
+      },
+      cut: (credential) => gate.cut(credential),
+      [Symbol.dispose]: () => {
+        clearInterval(looking);
+        look();
+        naming[Symbol.dispose]();
+        gate[Symbol.dispose]();
+      },
+    };
+  }
+
+  /** Files that say whom to trust: the machine's own authorities, those of the settings, and the session's. */
+  #files(own: readonly string[]): { path: string; data: Buffer }[] {
+    const { bundle, keystore } = trustFiles({
+      system: this.#bundle?.data,
+      roots: tls.rootCertificates,
+      more: own,
+    });
+    return [
+      { path: BUNDLE, data: bundle },
+      { path: KEYSTORE, data: keystore },
+      { path: SESSION, data: Buffer.from(`${own.join('\n')}\n`) },
+      // For programs that read no variable.
+      ...(this.#bundle === undefined ? [] : [{ path: this.#bundle.path, data: bundle }]),
+    ];
+  }
+
+  #roots(): readonly string[] {
+    return this.#bundle === undefined ? tls.rootCertificates : [this.#bundle.data.toString()];
+  }
+
+  /** The certificates that the settings add. */
+  #more(): string[] {
+    const { settings, places, home } = this.#parts;
+    if (settings.ca === undefined) return [];
+    const file = expandHome(settings.ca, home);
+    try {
+      const text = readFileSync(file, 'utf8');
+      if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new Error('no certificate');
+      return [text];
+    } catch (cause) {
+      throw new WarderError('config-invalid', `there are no certificates to be read in "${file}"`, {
+        hint: `mend "egress.ca" in ${settingsPath(places)}`,
+        cause,
+      });
+    }
+  }
+
+  async #makeDialler(): Promise<Dialler> {
+    const { settings } = this.#parts;
+    const resolve = settings.resolvers.length > 0 ? resolverAt([...settings.resolvers]) : systemResolver();
+    const own = (): ReadonlySet<string> =>
+      new Set(Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address)));
+    if (settings.proxy === undefined) return new Dialler({ resolve, own });
+    const url = new URL(settings.proxy);
+    if (settings.login !== undefined) {
+      const [user = '', ...rest] = (await this.#login(settings.login)).split(':');
+      url.username = encodeURIComponent(user);
+      url.password = encodeURIComponent(rest.join(':'));
+    }
+    return new Dialler({ resolve, own, proxy: { url, except: settings.except } });
+  }
+
+  async #login(name: string): Promise<string> {
+    const login = { ...LOGIN, name };
+    const [resolved] = await this.#parts.credentials.resolve('warder', [login]);
+    return resolved?.value ?? '';
+  }
+}
+
+const HTTPS = 443;
+
+/** How the proxy's login is fetched: as any credential. */
+const LOGIN: Omit<ProfileCredential, 'name'> = {
+  variable: 'PROXY_LOGIN',
+  from: 'store',
+  deliver: 'file',
+  hosts: [],
+  as: undefined,
+  paths: undefined,
+  methods: undefined,
+  confirm: false,
+  lifetime: undefined,
+  maxUses: undefined,
+};
+
+function joined(
+  credentials: readonly ProfileCredential[],
+  values: readonly Resolved[],
+): (ProfileCredential & Pick<Resolved, 'value' | 'version'>)[] {
+  return values.flatMap((resolved) => {
+    const credential = credentials.find(({ variable }) => variable === resolved.variable);
+    return credential === undefined ? [] : [{ ...credential, value: resolved.value, version: resolved.version }];
+  });
+}
+
+/** Throws `credential-unfit` for a value that the gate could not put in. */
+function fit(profile: string, resolved: Resolved): Resolved {
+  const problem = unfit(resolved.variable, resolved.value);
+  if (problem === undefined) return resolved;
+  throw new WarderError('credential-unfit', `cannot start "${profile}": ${resolved.variable} ${problem.what}`, {
+    hint: problem.hint,
+  });
+}

@@ -1,0 +1,249 @@
+// A connection that the gate opens: HTTP/1.1 (RFC 9112) read by node's strict parser, each request checked, changed and
+// written anew, so that no two readers can differ over where one ends. One connection of the server has one connection
+// to the host and no other; when either ends, so does the other.
+import * as http from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Sealing } from '../credential/redact.ts';
+import type { SealedCredential } from '../credential/sealed.ts';
+import type { Log } from '../os/log.ts';
+import { fieldsOf, ownerOf, passBack } from './answer.ts';
+import { prepareBody } from './body.ts';
+import { process as processHead } from './head.ts';
+import type { Way } from './ledger.ts';
+import { Denial, type Head, Passage, type PassageParts } from './passage.ts';
+import { EgressRefusal } from './refusal.ts';
+
+/** One connection of the server, where it leads, and how to get there. */
+export interface Link {
+  readonly way: Way;
+  /** TLS on both sides. */
+  readonly secure: boolean;
+  /** Connects to the host: dialled, and verified. Rejects with `EgressRefusal` or what failed. */
+  connect(): Promise<Duplex>;
+}
+
+export interface HttpGateParts extends PassageParts {
+  readonly sealing: () => Sealing;
+  /** A host has answered 401 or 403 to a credential, or anything else. */
+  readonly judged: (credential: SealedCredential, status: number, host: string) => void;
+  readonly log: Log;
+}
+
+/** Bytes of a request's head. */
+const LONGEST_HEAD = 64 * 1024;
+
+/** A connection that is served, and what it has used. */
+interface Served {
+  readonly link: Link;
+  readonly agent: http.Agent;
+  readonly carried: Set<string>;
+  client: Duplex;
+  host: Duplex | undefined;
+  open: number;
+}
+
+/** Serves the opened connections of one gate. */
+export class HttpGate implements Disposable {
+  readonly #parts: HttpGateParts;
+  readonly #server: http.Server;
+  readonly #served = new Map<unknown, Served>();
+
+  constructor(parts: HttpGateParts) {
+    this.#parts = parts;
+    this.#server = http.createServer({
+      maxHeaderSize: LONGEST_HEAD,
+      insecureHTTPParser: false,
+      keepAliveTimeout: 0,
+      requestTimeout: 0,
+      noDelay: true,
+    });
+    this.#server.on('request', (request, response) => void this.#pass(request, response));
+    // Answered as any request that cannot be passed on.
+    this.#server.on('checkExpectation', (request, response) => void this.#pass(request, response));
+    this.#server.on('upgrade', (request, socket) => this.#turnAway(request.socket, socket, UPGRADE));
+    this.#server.on('connect', (request, socket) => this.#turnAway(request.socket, socket, CONNECT));
+    this.#server.on('clientError', (error, socket) => this.#malformed(error, socket));
+  }
+
+  /** Serves a connection, its TLS ended, until it ends. */
+  serve(client: Duplex, link: Link): void {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1, maxFreeSockets: 1 });
+    const served: Served = { link, agent, carried: new Set(), client, host: undefined, open: 0 };
+    agent.createConnection = (_options, done) => {
+      this.#connect(served).then(
+        (socket) => done?.(null, socket),
+        (error: Error) => done?.(error, undefined as never),
+      );
+      return undefined;
+    };
+    this.#served.set(client, served);
+    client.once('close', () => {
+      this.#served.delete(client);
+      agent.destroy();
+      served.host?.destroy();
+    });
+    client.on('error', () => {});
+    this.#server.emit('connection', client);
+    client.resume();
+  }
+
+  /** Cuts the connections that have carried a credential; gives back how many. */
+  cut(credential: string): number {
+    const cut = [...this.#served.values()].filter(({ carried }) => carried.has(credential));
+    for (const { client, host } of cut) {
+      host?.destroy();
+      client.destroy();
+    }
+    return cut.length;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { client, host } of this.#served.values()) {
+      host?.destroy();
+      client.destroy();
+    }
+    this.#server.close();
+  }
+
+  async #connect(served: Served): Promise<Duplex> {
+    const host = await served.link.connect();
+    served.host = host;
+    host.once('close', () => {
+      if (served.host === host) served.host = undefined;
+      // As it would be without the gate: the server sees that the host has ended the connection.
+      if (served.open === 0) served.client.end();
+    });
+    if (served.client.destroyed) host.destroy();
+    return host;
+  }
+
+  async #pass(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const served = this.#served.get(request.socket);
+    if (served === undefined) {
+      response.destroy();
+      return;
+    }
+    const { link, agent } = served;
+    served.open++;
+    const method = request.method ?? '';
+    const target = request.url ?? '';
+    const passage = new Passage(this.#parts, link.way, link.secure, method, target.split('?', 1)[0] ?? '');
+    try {
+      const head: Head = { method, target, fields: fieldsOf(request.rawHeaders) };
+      processHead(head, passage, { ...link.way, secure: link.secure });
+      const body = await prepareBody(request, head, passage);
+      const outgoing = http.request({
+        agent,
+        method,
+        path: head.target,
+        headers: [...head.fields, ...body.framing].flat(),
+        setHost: false,
+        joinDuplicateHeaders: false,
+      });
+      response.once('close', () => response.writableFinished || outgoing.destroy());
+      const answering = answered(outgoing);
+      const sent = body.send(outgoing);
+      // A host may answer before it has read all; what was refused on the way has no answer.
+      const answer = await Promise.race([answering, sent.then(() => answering)]);
+      for (const { name } of passage.used.keys()) served.carried.add(name);
+      this.#judge(passage, answer.statusCode ?? 0, link.way.host);
+      const owner = body.asksForToken ? this.#owner(passage, link) : undefined;
+      await passBack(answer, response, method, {
+        sealing: this.#parts.sealing,
+        seal: owner && ((token) => this.#parts.sealed.seal(token, owner)),
+      });
+      await sent.catch(() => {});
+    } catch (error) {
+      this.#fail(error, request, response, served, passage);
+    } finally {
+      served.open--;
+      if (served.host === undefined && served.open === 0 && response.writableFinished) served.client.end();
+    }
+  }
+
+  #judge(passage: Passage, status: number, host: string): void {
+    passage.answered(status);
+    for (const credential of passage.used.keys()) this.#parts.judged(credential, status, host);
+  }
+
+  #owner(passage: Passage, { way }: Link): SealedCredential | undefined {
+    const { sealed } = this.#parts;
+    return ownerOf(passage.used.keys(), sealed.all, (one) => one.mayGoTo(way.host, way.port));
+  }
+
+  /** The one exit of what is not passed on. */
+  #fail(
+    error: unknown,
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    { link }: Served,
+    passage: Passage,
+  ): void {
+    const { ledger, log } = this.#parts;
+    const denial = asDenial(error);
+    passage.lost(denial.reason);
+    if (denial.status === 502 || denial.status === 504) ledger.failed(link.way, denial.reason);
+    else ledger.refused(link.way, denial.reason);
+    if (denial.cause !== undefined) log.debug({ host: link.way.host, error: String(denial.cause) }, denial.reason);
+    if (response.headersSent) {
+      // Half of an answer is not to be taken for a whole one.
+      response.destroy();
+      return;
+    }
+    const text = `${JSON.stringify({ error: 'warder', status: denial.status, message: denial.reason })}\n`;
+    response.writeHead(denial.status, {
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(text),
+      'Warder-Refused': denial.status === 502 ? 'no' : 'yes',
+      Connection: 'close',
+    });
+    response.end(text);
+    request.resume();
+  }
+
+  #turnAway(key: Socket, socket: Duplex, text: string): void {
+    const served = this.#served.get(key);
+    if (served !== undefined) this.#parts.ledger.refused(served.link.way, text);
+    answerPlainly(socket, '501 Not Implemented', text);
+  }
+
+  #malformed(error: Error, socket: Duplex): void {
+    const served = this.#served.get(socket);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (served !== undefined && code.startsWith('HPE_')) {
+      this.#parts.ledger.refused(served.link.way, `the request is malformed (${code})`);
+    }
+    answerPlainly(socket, '400 Bad Request', 'the request is malformed');
+  }
+}
+
+const UPGRADE = 'a change of protocol (WebSocket, HTTP/2) is not there yet for a host with a sealed credential';
+const CONNECT = 'there is no proxy here';
+
+/** The answer to a request. Rejects with what broke it. */
+function answered(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    outgoing.once('response', resolve);
+    outgoing.once('error', reject);
+    outgoing.once('close', () => reject(new Error('the connection ended before an answer')));
+  });
+}
+
+function answerPlainly(socket: Duplex, status: string, text: string): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = `${JSON.stringify({ error: 'warder', message: text })}\n`;
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+function asDenial(error: unknown): Denial {
+  if (error instanceof Denial) return error;
+  if (error instanceof EgressRefusal) return new Denial(403, error.reason);
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new Denial(502, `the host cannot be reached or broke off (${code ?? message})`, error);
+}

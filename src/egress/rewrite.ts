@@ -1,0 +1,35 @@
+// A step of a stream of bytes that replaces what it finds.
+import { Transform, type TransformCallback } from 'node:stream';
+
+/** What finds and replaces in pieces: it keeps back no more than what may be the beginning of a find. */
+export interface Replacing {
+  push(chunk: Buffer): Buffer[];
+  flush(): Buffer[];
+}
+
+/** Passes bytes on with what was found in them replaced. What the replacing throws ends the stream. */
+export class Rewrite extends Transform {
+  readonly #replacing: Replacing;
+
+  constructor(replacing: Replacing) {
+    super();
+    this.#replacing = replacing;
+  }
+
+  override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
+    this.#put(() => this.#replacing.push(chunk), done);
+  }
+
+  override _flush(done: TransformCallback): void {
+    this.#put(() => this.#replacing.flush(), done);
+  }
+
+  #put(replace: () => Buffer[], done: TransformCallback): void {
+    try {
+      for (const piece of replace()) this.push(piece);
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  }
+}

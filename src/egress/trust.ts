@@ -1,0 +1,94 @@
+// Which certificates a sandbox trusts, as files and as variables. Clients differ: most read one bundle instead of
+// their own, which therefore holds the machine's roots as well; Node and Deno add a file to their own, which is small
+// therefore; Java wants a store of its own kind. The session's authority is in these files and nowhere else.
+import { readFileSync, realpathSync } from 'node:fs';
+import { readPem, writePem } from './certificate.ts';
+import { PASSWORD, writeKeystore } from './keystore.ts';
+
+/** Where the files are in a sandbox. */
+export interface TrustPaths {
+  /** All that is trusted, in PEM. */
+  readonly bundle: string;
+  /** Only what is trusted beside the usual roots, in PEM. */
+  readonly session: string;
+  /** The same as `bundle`, in JKS. */
+  readonly keystore: string;
+}
+
+export const BUNDLE = '/run/warder/ca.pem';
+export const SESSION = '/run/warder/session.pem';
+export const KEYSTORE = '/run/warder/trust.jks';
+
+/** The usual places: Debian and Arch, Fedora before and after its change, openSUSE, Alpine and macOS. */
+const PLACES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
+  '/etc/ssl/cert.pem',
+];
+
+/**
+ * The machine's own bundle: the first that is there and holds a certificate. `path` has no links in it, so that
+ * another file can be put in its place.
+ */
+export function systemBundle(places: readonly string[] = PLACES): { path: string; data: Buffer } | undefined {
+  for (const place of places) {
+    try {
+      const path = realpathSync(place);
+      const data = readFileSync(path);
+      if (data.includes('-----BEGIN CERTIFICATE-----')) return { path, data };
+    } catch {
+      // Not there, or not to be read: the next may be.
+    }
+  }
+  return undefined;
+}
+
+/**
+ * The files' contents. `system`: the machine's own bundle; `roots`: those of `node:tls` where it has none; `more`:
+ * the session's authority, and what the settings name. All in PEM.
+ */
+export function trustFiles(parts: {
+  system: Buffer | undefined;
+  roots: readonly string[];
+  more: readonly string[];
+}): Record<keyof TrustPaths, Buffer> {
+  const more = parts.more.flatMap(readPem);
+  const usual = readPem(parts.system?.toString('latin1') ?? parts.roots.join('\n'));
+  const session = Buffer.from(more.map(writePem).join(''));
+  // The machine's bundle is passed on as it is: its comments say which root is which.
+  const rest = parts.system ?? Buffer.from(usual.map(writePem).join(''));
+  return {
+    bundle: Buffer.concat([session, rest]),
+    session,
+    keystore: writeKeystore([...more, ...usual]),
+  };
+}
+
+/** The variables by which clients find the files. */
+export function trustVariables(
+  { bundle, session, keystore }: TrustPaths = { bundle: BUNDLE, session: SESSION, keystore: KEYSTORE },
+): Record<string, string> {
+  return {
+    // OpenSSL, and so Python's ssl, httpx and Ruby; Go; Rust's rustls-native-certs.
+    SSL_CERT_FILE: bundle,
+    // Programs that bring their own roots and take others by a name of their own.
+    AWS_CA_BUNDLE: bundle,
+    CARGO_HTTP_CAINFO: bundle,
+    CURL_CA_BUNDLE: bundle,
+    GIT_SSL_CAINFO: bundle,
+    HTTPLIB2_CA_CERTS: bundle,
+    PIP_CERT: bundle,
+    REQUESTS_CA_BUNDLE: bundle,
+    // These are added to a program's own roots. Node parses its file in every process that speaks
+    // TLS: a whole bundle costs 20 ms.
+    DENO_CERT: session,
+    NODE_EXTRA_CA_CERTS: session,
+    JAVA_TOOL_OPTIONS: [
+      `-Djavax.net.ssl.trustStore=${keystore}`,
+      '-Djavax.net.ssl.trustStoreType=JKS',
+      `-Djavax.net.ssl.trustStorePassword=${PASSWORD}`,
+    ].join(' '),
+  };
+}

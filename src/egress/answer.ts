@@ -46,10 +46,10 @@ export async function passBack(
   const given = fieldsOf(from.rawHeaders);
   const coding = codingOf(valuesOf(given, 'content-encoding').join(','));
   const bodiless = method === 'HEAD' || status === 204 || status === 304;
-  if (!bodiless && coding === undefined) throw new Denial(502, 'the content coding of the answer cannot be read');
-  if (!bodiless && coding !== 'identity' && status === 206) {
-    throw new Denial(502, 'a part of a compressed body cannot be read');
-  }
+  if (!bodiless && coding === undefined)
+    throw new Denial(502, 'the content coding of the answer cannot be read');
+  // None was asked for: in a part of a body a secret may be hidden by its being a part.
+  if (status === 206) throw new Denial(502, 'the answer is a part of a body');
   const opened = coding !== 'identity';
   const [length] = valuesOf(given, 'content-length');
 
@@ -60,6 +60,10 @@ export async function passBack(
   }
 
   const out = sealing();
+  if (whole !== undefined) {
+    const replacing = out.response(false);
+    whole = Buffer.concat([...replacing.push(whole), ...replacing.flush()]);
+  }
   const keeps = length !== undefined && !opened && whole === undefined;
   const kept = given.filter(([name]) => {
     const key = name.toLowerCase();
@@ -67,6 +71,7 @@ export async function passBack(
     return key === 'content-encoding' ? !opened : key !== 'content-length' || keeps;
   });
   const fields = kept.flatMap(([name, value]) => [out.text(name), out.text(value)]);
+  if (whole !== undefined) fields.push('Content-Length', String(whole.length));
   to.sendDate = false;
   to.writeHead(status, out.text(from.statusMessage ?? ''), fields);
   if (bodiless) {
@@ -74,16 +79,14 @@ export async function passBack(
     to.end();
     return;
   }
-  const replacing = out.response(keeps);
   if (whole !== undefined) {
-    for (const piece of [...replacing.push(whole), ...replacing.flush()]) to.write(piece);
-    to.end();
+    to.end(whole);
     return;
   }
   // Nothing may be held back: an answer may go on for hours, one event at a time.
   to.flushHeaders();
   const step = coding === undefined ? undefined : decoder(coding);
-  await flow(step === undefined ? from : from.pipe(step), from, to, replacing);
+  await flow(step === undefined ? from : from.pipe(step), from, to, out.response(keeps));
 }
 
 /** Header fields as Node has them raw, in pairs. */

@@ -12,7 +12,7 @@ import { type Issuer, issueAuthority, issueServer, type Validity, writePem } fro
 const HOUR = 3_600_000;
 /** A sandbox' clock is the machine's, but a machine's clock may be set back. */
 const BEFORE = HOUR;
-const AFTER = 30 * 24 * HOUR;
+const AFTER = 397 * 24 * HOUR;
 /** Names whose contexts are kept. Below a wildcard a server makes up as many names as it likes. */
 const MOST_CONTEXTS = 256;
 

@@ -97,7 +97,10 @@ function short(
   // A body in which nothing was found leaves as it came, to the byte.
   const step = found ? encoder(coding) : undefined;
   return {
-    framing: step === undefined ? [['Content-Length', String((found ? put : body).length)]] : [['Transfer-Encoding', 'chunked']],
+    framing:
+      step === undefined
+        ? [['Content-Length', String((found ? put : body).length)]]
+        : [['Transfer-Encoding', 'chunked']],
     asksForToken: asksForToken(format, plain),
     async send(to) {
       if (step === undefined) {

@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 import * as tls from 'node:tls';
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, Resolved } from '../credential/credentials.ts';
-import { Sealed, type SealedCredential, unfit } from '../credential/sealed.ts';
+import { Sealed, type SealedCredential, type SealedGuards, unfit } from '../credential/sealed.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -21,7 +21,6 @@ import { serveNames } from './dns.ts';
 import { Gate } from './gate.ts';
 import { EgressLedger } from './ledger.ts';
 import { Names } from './names.ts';
-import type { Guards } from './passage.ts';
 import { resolverAt, systemResolver } from './resolve.ts';
 import { BUNDLE, KEYSTORE, SESSION, systemBundle, trustFiles, trustVariables } from './trust.ts';
 
@@ -31,7 +30,7 @@ export interface EgressParts {
   readonly home: string;
   readonly credentials: Pick<Credentials, 'resolve'>;
   readonly audit: Pick<AuditLog, 'append'>;
-  readonly guards: Guards;
+  readonly guards: SealedGuards;
   /** A host has answered a request with a credential. */
   readonly judged: (credential: SealedCredential, status: number, host: string) => void;
   readonly clock: Clock;
@@ -87,7 +86,7 @@ export class Egress {
   /** Opens a gate, and serves the network. Throws `credential-unfit`, `config-invalid`, and what the proxy's login throws. */
   async open({ profile, session, sealed: given, network, name, calls }: Opening): Promise<OpenGate> {
     const { audit, guards, judged, clock, log } = this.#parts;
-    const fits = (resolved: readonly Resolved[]): Resolved[] => resolved.map((one) => fit(profile.name, one));
+    const fits = (resolved: readonly Resolved[]): Resolved[] => resolved.map((one) => demandFit(profile.name, one));
     const sealed = new Sealed(joined(profile.credentials, fits(given)), {
       random: randomBytes,
       start: clock.monotonic(),
@@ -158,7 +157,7 @@ export class Egress {
 
   /** Files that say whom to trust: the machine's own authorities, those of the settings, and the session's. */
   #files(own: readonly string[]): { path: string; data: Buffer }[] {
-    const { bundle, keystore } = trustFiles({
+    const { bundle, session, keystore } = trustFiles({
       system: this.#bundle?.data,
       roots: tls.rootCertificates,
       more: own,
@@ -166,7 +165,7 @@ export class Egress {
     return [
       { path: BUNDLE, data: bundle },
       { path: KEYSTORE, data: keystore },
-      { path: SESSION, data: Buffer.from(`${own.join('\n')}\n`) },
+      { path: SESSION, data: session },
       // For programs that read no variable.
       ...(this.#bundle === undefined ? [] : [{ path: this.#bundle.path, data: bundle }]),
     ];
@@ -237,15 +236,21 @@ function joined(
 ): (ProfileCredential & Pick<Resolved, 'value' | 'version'>)[] {
   return values.flatMap((resolved) => {
     const credential = credentials.find(({ variable }) => variable === resolved.variable);
-    return credential === undefined ? [] : [{ ...credential, value: resolved.value, version: resolved.version }];
+    return credential === undefined
+      ? []
+      : [{ ...credential, value: resolved.value, version: resolved.version }];
   });
 }
 
 /** Throws `credential-unfit` for a value that the gate could not put in. */
-function fit(profile: string, resolved: Resolved): Resolved {
+function demandFit(profile: string, resolved: Resolved): Resolved {
   const problem = unfit(resolved.variable, resolved.value);
   if (problem === undefined) return resolved;
-  throw new WarderError('credential-unfit', `cannot start "${profile}": ${resolved.variable} ${problem.what}`, {
-    hint: problem.hint,
-  });
+  throw new WarderError(
+    'credential-unfit',
+    `cannot start "${profile}": ${resolved.variable} ${problem.what}`,
+    {
+      hint: problem.hint,
+    },
+  );
 }

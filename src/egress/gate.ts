@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import { Finder } from '../credential/finder.ts';
 import { Sealing } from '../credential/redact.ts';
-import type { Sealed, SealedCredential } from '../credential/sealed.ts';
+import type { Sealed, SealedCredential, SealedGuards } from '../credential/sealed.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Allowlist } from './allow.ts';
@@ -16,7 +16,7 @@ import type { Dialler } from './dial.ts';
 import { HttpGate, type Link } from './http.ts';
 import type { EgressLedger, Way } from './ledger.ts';
 import type { Names } from './names.ts';
-import type { Guards } from './passage.ts';
+import type { Search } from './passage.ts';
 import { type Beginning, peek } from './peek.ts';
 import { EgressRefusal } from './refusal.ts';
 import { tunnel } from './tunnel.ts';
@@ -30,7 +30,7 @@ export interface GateParts {
   readonly dialler: Dialler;
   /** Whose certificates are believed outside. */
   readonly trusted: tls.SecureContext;
-  readonly guards: Guards;
+  readonly guards: SealedGuards;
   readonly ledger: EgressLedger;
   /** A host has answered a request with a credential. */
   readonly judged: (credential: SealedCredential, status: number, host: string) => void;
@@ -59,8 +59,7 @@ export class Gate implements Disposable {
   readonly #http: HttpGate;
   readonly #open = new Set<Duplex>();
   #built = -1;
-  #finder = new Finder([]);
-  #sealing = new Sealing([]);
+  #search: (Search & { readonly sealing: Sealing }) | undefined;
 
   constructor(parts: GateParts) {
     this.#parts = parts;
@@ -72,7 +71,7 @@ export class Gate implements Disposable {
       clock,
       judged,
       log,
-      finder: () => this.#searches().finder,
+      search: () => this.#searches(),
       sealing: () => this.#searches().sealing,
     });
   }
@@ -82,7 +81,8 @@ export class Gate implements Disposable {
     listener.on('connection', (socket: Socket) => {
       const { localAddress = '', localPort = 0 } = socket;
       const name = this.#parts.names.nameAt(localAddress);
-      if (name === undefined) this.#turnAway(socket, { host: localAddress, port: localPort }, 'no listed name has this address');
+      if (name === undefined)
+        this.#turnAway(socket, { host: localAddress, port: localPort }, 'no listed name has this address');
       else void this.admit(socket, name, localPort);
     });
   }
@@ -226,7 +226,9 @@ export class Gate implements Disposable {
     const link: Link = { way, secure: true, connect: () => this.#verified(way) };
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     client.once('secure', resolve);
-    client.once('close', () => reject(new EgressRefusal('the server did not take the certificate of the gate')));
+    client.once('close', () =>
+      reject(new EgressRefusal('the server did not take the certificate of the gate')),
+    );
     client.on('error', (error: NodeJS.ErrnoException) => reject(new EgressRefusal(handshakeProblem(error))));
     await promise;
     this.#http.serve(client, link);
@@ -277,14 +279,14 @@ export class Gate implements Disposable {
   }
 
   /** The searches for what is sealed now: made anew when a value or a token has come. */
-  #searches(): { readonly finder: Finder; readonly sealing: Sealing } {
+  #searches(): Search & { readonly sealing: Sealing } {
     const { sealed } = this.#parts;
-    if (this.#built !== sealed.changed) {
+    if (this.#search === undefined || this.#built !== sealed.changed) {
       this.#built = sealed.changed;
-      this.#finder = new Finder(sealed.all.map(({ placeholder }) => ({ value: placeholder })));
-      this.#sealing = new Sealing(sealed.pairs);
+      const { all, placeholders, pairs } = sealed;
+      this.#search = { all, finder: new Finder(placeholders), sealing: new Sealing(pairs) };
     }
-    return { finder: this.#finder, sealing: this.#sealing };
+    return this.#search;
   }
 }
 

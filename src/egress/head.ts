@@ -39,7 +39,8 @@ export function process(head: Head, passage: Passage, authority: Authority): voi
 
 /** The request names its host once, and it is the one that is connected to; its target is a path. */
 const shape: Step = ({ target, fields, method }, _passage, { host, port, secure }) => {
-  if (method === 'CONNECT' || method === 'TRACE') throw new Denial(405, `the method ${method} is not passed on`);
+  if (method === 'CONNECT' || method === 'TRACE')
+    throw new Denial(405, `the method ${method} is not passed on`);
   if (!target.startsWith('/') && !(method === 'OPTIONS' && target === '*')) {
     throw new Denial(400, 'the target is not a path');
   }
@@ -61,7 +62,10 @@ const shape: Step = ({ target, fields, method }, _passage, { host, port, secure 
 /** What the gate cannot look into yet is refused, not passed by. */
 const missing: Step = ({ fields }) => {
   if (valuesOf(fields, 'upgrade').length > 0) {
-    throw new Denial(501, 'a change of protocol (WebSocket, HTTP/2) is not there yet for a host with a sealed credential');
+    throw new Denial(
+      501,
+      'a change of protocol (WebSocket, HTTP/2) is not there yet for a host with a sealed credential',
+    );
   }
   if (valuesOf(fields, 'content-type').some((type) => /^application\/grpc\b/i.test(type.trim()))) {
     throw new Denial(501, 'gRPC is not there yet for a host with a sealed credential');
@@ -72,15 +76,21 @@ const hopByHop: Step = (head) => {
   const named = valuesOf(head.fields, 'connection').flatMap((value) =>
     value.split(',').map((name) => name.trim().toLowerCase()),
   );
-  const gone = new Set([...HOP_BY_HOP, ...named.filter((name) => name !== 'host' && name !== 'content-length')]);
+  const gone = new Set([
+    ...HOP_BY_HOP,
+    ...named.filter((name) => name !== 'host' && name !== 'content-length'),
+  ]);
   head.fields = head.fields.filter(([name]) => !gone.has(name.toLowerCase()));
 };
 
-/** What comes back must be readable. A part of a compressed body is not, so none is asked for. */
-const codings: Step = ({ fields }) => {
-  const ranged = valuesOf(fields, 'range').length > 0;
-  for (const field of fields) {
-    if (field[0].toLowerCase() === 'accept-encoding') field[1] = ranged ? 'identity' : acceptable(field[1]);
+/**
+ * What comes back must be readable: only codings that can be opened are asked for, and no part of a body. A secret that
+ * comes back in parts is found in none of them; a host may always answer with the whole (RFC 9110 14.2).
+ */
+const whole: Step = (head) => {
+  head.fields = head.fields.filter(([name]) => !/^(?:if-)?range$/i.test(name));
+  for (const field of head.fields) {
+    if (field[0].toLowerCase() === 'accept-encoding') field[1] = acceptable(field[1]);
   }
 };
 
@@ -112,7 +122,8 @@ const fields: Step = (head, passage) => {
     const bearer = authorization && /^bearer +\S+ *$/i.test(value);
     field[1] = finder
       .replace(bytes, (match) => {
-        if (match.form !== 'raw') throw passage.misplaced(match.index, 'it is written in another form in a header');
+        if (match.form !== 'raw')
+          throw passage.misplaced(match.index, 'it is written in another form in a header');
         if (authorization && SIGNED.test(value)) {
           throw passage.misplaced(match.index, 'requests that are signed are not there yet');
         }
@@ -134,7 +145,7 @@ const path: Step = (head, passage) => {
   head.target = `${inUrl(head.target.slice(0, end), passage, 'path')}${head.target.slice(end)}`;
 };
 
-const STEPS: readonly Step[] = [shape, missing, hopByHop, codings, basic, fields, query, path];
+const STEPS: readonly Step[] = [shape, missing, hopByHop, whole, basic, fields, query, path];
 
 /** The values of all fields of a name, in lower case. */
 export function valuesOf(all: readonly Field[], name: string): string[] {
@@ -145,7 +156,8 @@ function inUrl(text: string, passage: Passage, place: 'query' | 'path'): string 
   const bytes = Buffer.from(text, 'latin1');
   if (!passage.finder.has(bytes)) return text;
   const put = passage.finder.replace(bytes, (match) => {
-    if (!percentWritten(match)) throw passage.misplaced(match.index, `it is written in another form in the ${place}`);
+    if (!percentWritten(match))
+      throw passage.misplaced(match.index, `it is written in another form in the ${place}`);
     return Buffer.from(encodeURIComponent(passage.spend(match.index, place)));
   });
   return put.toString('latin1');
@@ -153,12 +165,16 @@ function inUrl(text: string, passage: Passage, place: 'query' | 'path'): string 
 
 /** Whether nothing but percent-encoding stands between a match and its value, and no more than once. */
 export function percentWritten({ form, bytes }: Pick<Standing, 'form' | 'bytes'>): boolean {
-  return form === 'raw' || (form === 'escaped' && /^(?:[\w.~-]|%(?!25)[0-9a-f]{2})+$/i.test(bytes.toString('latin1')));
+  return (
+    form === 'raw' ||
+    (form === 'escaped' && /^(?:[\w.~-]|%(?!25)[0-9a-f]{2})+$/i.test(bytes.toString('latin1')))
+  );
 }
 
 /** A value as a header takes it: a byte a character. */
 function latin1(value: string, passage: Passage, { index }: Standing): Buffer {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a header cannot hold
-  if (/[\0-\x08\x0a-\x1f\x7f]/.test(value)) throw passage.misplaced(index, 'its value cannot stand in a header');
+  if (/[\0-\x08\x0a-\x1f\x7f]/.test(value))
+    throw passage.misplaced(index, 'its value cannot stand in a header');
   return Buffer.from(value);
 }

@@ -41,6 +41,8 @@ interface Served {
   client: Duplex;
   host: Duplex | undefined;
   open: number;
+  /** A request has come. */
+  asked: boolean;
 }
 
 /** Serves the opened connections of one gate. */
@@ -54,6 +56,8 @@ export class HttpGate implements Disposable {
     this.#server = http.createServer({
       maxHeaderSize: LONGEST_HEAD,
       insecureHTTPParser: false,
+      // Asked for by the first step over a head.
+      requireHostHeader: false,
       keepAliveTimeout: 0,
       requestTimeout: 0,
       noDelay: true,
@@ -69,7 +73,15 @@ export class HttpGate implements Disposable {
   /** Serves a connection, its TLS ended, until it ends. */
   serve(client: Duplex, link: Link): void {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1, maxFreeSockets: 1 });
-    const served: Served = { link, agent, carried: new Set(), client, host: undefined, open: 0 };
+    const served: Served = {
+      link,
+      agent,
+      carried: new Set(),
+      client,
+      host: undefined,
+      open: 0,
+      asked: false,
+    };
     agent.createConnection = (_options, done) => {
       this.#connect(served).then(
         (socket) => done?.(null, socket),
@@ -80,6 +92,8 @@ export class HttpGate implements Disposable {
     this.#served.set(client, served);
     client.once('close', () => {
       this.#served.delete(client);
+      // Node's clients, for one, look at a certificate only when the handshake is over.
+      if (!served.asked && link.secure) this.#parts.ledger.failed(link.way, UNTAKEN);
       agent.destroy();
       served.host?.destroy();
     });
@@ -126,6 +140,7 @@ export class HttpGate implements Disposable {
     }
     const { link, agent } = served;
     served.open++;
+    served.asked = true;
     const method = request.method ?? '';
     const target = request.url ?? '';
     const passage = new Passage(this.#parts, link.way, link.secure, method, target.split('?', 1)[0] ?? '');
@@ -185,7 +200,8 @@ export class HttpGate implements Disposable {
     passage.lost(denial.reason);
     if (denial.status === 502 || denial.status === 504) ledger.failed(link.way, denial.reason);
     else ledger.refused(link.way, denial.reason);
-    if (denial.cause !== undefined) log.debug({ host: link.way.host, error: String(denial.cause) }, denial.reason);
+    if (denial.cause !== undefined)
+      log.debug({ host: link.way.host, error: String(denial.cause) }, denial.reason);
     if (response.headersSent) {
       // Half of an answer is not to be taken for a whole one.
       response.destroy();
@@ -204,7 +220,10 @@ export class HttpGate implements Disposable {
 
   #turnAway(key: Socket, socket: Duplex, text: string): void {
     const served = this.#served.get(key);
-    if (served !== undefined) this.#parts.ledger.refused(served.link.way, text);
+    if (served !== undefined) {
+      served.asked = true;
+      this.#parts.ledger.refused(served.link.way, text);
+    }
     answerPlainly(socket, '501 Not Implemented', text);
   }
 
@@ -212,14 +231,21 @@ export class HttpGate implements Disposable {
     const served = this.#served.get(socket);
     const { code = '' } = error as NodeJS.ErrnoException;
     if (served !== undefined && code.startsWith('HPE_')) {
+      served.asked = true;
       this.#parts.ledger.refused(served.link.way, `the request is malformed (${code})`);
     }
     answerPlainly(socket, '400 Bad Request', 'the request is malformed');
   }
 }
 
-const UPGRADE = 'a change of protocol (WebSocket, HTTP/2) is not there yet for a host with a sealed credential';
+const UPGRADE =
+  'a change of protocol (WebSocket, HTTP/2) is not there yet for a host with a sealed credential';
 const CONNECT = 'there is no proxy here';
+const UNTAKEN =
+  'it ended without a request: the server may not take the certificate of the gate (it pins another, or does not read the trust that it is given)';
+
+/** Milliseconds for the rest of what is not read to come, so that the answer is not lost to a reset. */
+const REST = 1000;
 
 /** The answer to a request. Rejects with what broke it. */
 function answered(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {
@@ -231,11 +257,15 @@ function answered(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {
 }
 
 function answerPlainly(socket: Duplex, status: string, text: string): void {
+  // What comes after it is malformed as well.
+  if (socket.writableEnded) return;
   if (!socket.writable) {
     socket.destroy();
     return;
   }
   const body = `${JSON.stringify({ error: 'warder', message: text })}\n`;
+  socket.resume();
+  setTimeout(() => socket.destroy(), REST).unref();
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );

@@ -120,7 +120,13 @@ export class EgressLedger {
     this.#untold = 0;
     if (count === 0) return;
     this.#try(() =>
-      this.#connect({ host: '', port: 0, outcome: 'refused', reason: 'more refusals like those before', count }),
+      this.#connect({
+        host: '',
+        port: 0,
+        outcome: 'refused',
+        reason: 'more refusals like those before',
+        count,
+      }),
     );
   }
 
@@ -144,7 +150,9 @@ export class EgressLedger {
       return false;
     }
     this.#allowance--;
-    this.#forget(known === undefined && this.#known.size >= MOST_KNOWN ? this.#known.keys().next().value : key);
+    this.#forget(
+      known === undefined && this.#known.size >= MOST_KNOWN ? this.#known.keys().next().value : key,
+    );
     this.#known.set(key, { since: now, count: 0 });
     return true;
   }

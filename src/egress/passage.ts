@@ -2,7 +2,7 @@
 // placeholder becomes a secret. A use is decided, recorded, and only then given out; whoever asks writes it nowhere
 // but into the request that leaves.
 import type { Finder } from '../credential/finder.ts';
-import type { Place, Sealed, SealedCredential } from '../credential/sealed.ts';
+import type { Place, Sealed, SealedCredential, SealedGuards } from '../credential/sealed.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Carried, EgressLedger, Way } from './ledger.ts';
 
@@ -31,18 +31,18 @@ export interface Head {
   fields: Field[];
 }
 
-/** What keeps credentials from being used at all. */
-export interface Guards {
-  readonly locked: boolean;
-  revoked(name: string): boolean;
+/** Sealed credentials, and what finds their placeholders: a match's index is the credential's. */
+export interface Search {
+  readonly finder: Finder;
+  readonly all: readonly SealedCredential[];
 }
 
 /** What all requests of a gate share. */
 export interface PassageParts {
   readonly sealed: Sealed;
-  /** Finds the placeholders, in the order of `sealed.all`. */
-  readonly finder: () => Finder;
-  readonly guards: Guards;
+  /** What is sealed now, and what finds its placeholders, in that order. */
+  readonly search: () => Search;
+  readonly guards: SealedGuards;
   readonly ledger: EgressLedger;
   readonly clock: Clock;
 }
@@ -53,12 +53,15 @@ export class Passage {
   readonly #secure: boolean;
   readonly #method: string;
   readonly #path: string;
+  /** As it was when the request came: tokens that are sealed meanwhile change no number. */
+  readonly #search: Search;
   readonly #used = new Map<SealedCredential, Carried>();
   #status: number | undefined;
 
   /** `path`: as the server wrote it, without its query. */
   constructor(parts: PassageParts, way: Way, secure: boolean, method: string, path: string) {
     this.#parts = parts;
+    this.#search = parts.search();
     this.#way = way;
     this.#secure = secure;
     this.#method = method;
@@ -67,7 +70,7 @@ export class Passage {
 
   /** Finds placeholders in what leaves. */
   get finder(): Finder {
-    return this.#parts.finder();
+    return this.#search.finder;
   }
 
   /** The credentials that the request carries so far. */
@@ -80,8 +83,8 @@ export class Passage {
    * `Denial` where it may not stand there, or cannot be recorded.
    */
   spend(index: number, place: Place): string {
-    const { sealed, guards, ledger, clock } = this.#parts;
-    const credential = sealed.all[index];
+    const { guards, ledger, clock } = this.#parts;
+    const credential = this.#search.all[index];
     if (credential === undefined) throw new Denial(403, 'the credential is no longer there');
     const carried = this.#carried(credential);
     const refusal = credential.refusal(
@@ -113,12 +116,12 @@ export class Passage {
 
   /** Whether each secret, as long as `length` says, is as long as its placeholder. */
   lengths(length: (value: string) => number): boolean {
-    return this.#parts.sealed.all.every(({ value, placeholder }) => length(value) === placeholder.length);
+    return this.#search.all.every(({ value, placeholder }) => length(value) === placeholder.length);
   }
 
   /** A placeholder stands where none may be used, or in a form that cannot be kept when it is replaced. */
   misplaced(index: number, reason: string): Denial {
-    const credential = this.#parts.sealed.all[index];
+    const credential = this.#search.all[index];
     if (credential === undefined) return new Denial(403, reason);
     return this.#withhold(this.#carried(credential), reason);
   }

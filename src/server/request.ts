@@ -1,6 +1,6 @@
 // What the sandbox of a profile's server is asked for: the same for a start, and for `check`, which only shows it.
 import { dirname } from 'node:path';
-import { expandHome, type Profile } from '../profile/format.ts';
+import { expandHome, type Profile, reachOf } from '../profile/format.ts';
 import type { Request } from '../sandbox/facts.ts';
 import type { Places } from '../wire/places.ts';
 import type { Facts } from './environment.ts';
@@ -14,16 +14,19 @@ export interface Asker {
   readonly places: Pick<Places, 'config' | 'state' | 'run' | 'socket'>;
 }
 
-/** The server as it is started. `roots` are brought in by Warder itself. */
-export type Program = Pick<Request, 'file' | 'args' | 'env' | 'roots'>;
+/** The server as it is started. `roots` and `files` are brought in by Warder itself. */
+export type Program = Pick<Request, 'file' | 'args' | 'env' | 'roots' | 'files'>;
 
 /** A profile that says nothing of a sandbox gets one with nothing more in it. */
 export function sandboxRequest(
-  { name, server, sandbox }: Profile,
+  profile: Profile,
   { facts, uid, gid, places }: Asker,
   program: Program,
 ): Request {
-  const { read = [], write = [], network = [], memory, processes } = sandbox ?? {};
+  const { name, server, sandbox } = profile;
+  const { read = [], write = [], memory, processes } = sandbox ?? {};
+  const reach = reachOf(profile);
+  const network = [...new Set([...reach.network, ...reach.sealed])];
   const absolute = (path: string): string => expandHome(path, facts.home);
   const cwd = server.kind === 'url' ? undefined : server.cwd;
   return {

@@ -86,7 +86,8 @@ export class Egress {
   /** Opens a gate, and serves the network. Throws `credential-unfit`, `config-invalid`, and what the proxy's login throws. */
   async open({ profile, session, sealed: given, network, name, calls }: Opening): Promise<OpenGate> {
     const { audit, guards, judged, clock, log } = this.#parts;
-    const fits = (resolved: readonly Resolved[]): Resolved[] => resolved.map((one) => demandFit(profile.name, one));
+    const fits = (resolved: readonly Resolved[]): Resolved[] =>
+      resolved.map((one) => demandFit(profile.name, one));
     const sealed = new Sealed(joined(profile.credentials, fits(given)), {
       random: randomBytes,
       start: clock.monotonic(),

@@ -226,11 +226,12 @@ export class Gate implements Disposable {
     const link: Link = { way, secure: true, connect: () => this.#verified(way) };
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     client.once('secure', resolve);
-    client.once('close', () =>
-      reject(new EgressRefusal('the server did not take the certificate of the gate')),
-    );
+    const ended = (): void => reject(new EgressRefusal(UNTAKEN));
+    client.once('end', ended);
+    client.once('close', ended);
     client.on('error', (error: NodeJS.ErrnoException) => reject(new EgressRefusal(handshakeProblem(error))));
     await promise;
+    client.off('end', ended);
     this.#http.serve(client, link);
   }
 
@@ -290,6 +291,9 @@ export class Gate implements Disposable {
   }
 }
 
+const UNTAKEN =
+  'the server did not take the certificate of the gate: it pins another, or does not read the trust that it is given';
+
 /** Settles when the host speaks, or ends. */
 function spoken(outside: Socket): Promise<'outside'> {
   return new Promise((resolve) => {
@@ -305,7 +309,7 @@ function abort(socket: Socket): void {
 
 function handshakeProblem({ code = '' }: NodeJS.ErrnoException): string {
   if (code.includes('ALERT_UNKNOWN_CA') || code.includes('ALERT_BAD_CERTIFICATE')) {
-    return 'the server did not take the certificate of the gate: it pins another, or does not read the trust that it is given';
+    return UNTAKEN;
   }
   if (code.includes('NO_APPLICATION_PROTOCOL')) return 'the server wants HTTP/2, which is not there yet';
   return `the TLS handshake inside failed (${code})`;

@@ -141,6 +141,10 @@ test(
     const placeholder = gate.placeholder('KEY');
     const host = `api.test:${gate.upstream.port}`;
     const socket = await gate.secure();
+    let said = '';
+    socket.on('data', (piece: Buffer) => {
+      said += piece.toString('latin1');
+    });
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(600), { maxLength: 20 }), fc.nat(2000), async (cuts, fill) => {
         const value = JSON.stringify({ fill: 'f'.repeat(fill), key: placeholder });

@@ -25,7 +25,7 @@ const built = await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: ['src/daemon.ts', 'src/keyring.ts', 'src/sandbox/stage.ts'],
+    entryPoints: ['src/daemon.ts', 'src/keyring.ts', 'src/sandbox/stage.ts', 'src/sandbox/listen.ts'],
     entryNames: '[name]',
     format: 'esm',
     splitting: true,

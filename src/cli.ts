@@ -1,100 +1,15 @@
-// The command line. One table lists every verb; a verb's file is loaded only when it is named, so that help
-// and the quick verbs stay quick. Exit codes and the form of errors are those of `errors.ts`.
+// The command line. The table of verbs is `commands/verbs.ts`; a verb's file is loaded only when it is named, so that
+// help and the quick verbs stay quick. Exit codes and the form of errors are those of `errors.ts`.
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import yargs, { type Argv, type CommandModule, type FallbackCompletionFunction } from 'yargs';
+import yargs, { type Argv, type FallbackCompletionFunction } from 'yargs';
 import manifest from '../package.json' with { type: 'json' };
 import type { Context } from './commands/command.ts';
 import { openTerminal } from './commands/terminal.ts';
+import { verbs } from './commands/verbs.ts';
 import { EXIT, WarderError } from './errors.ts';
 import { nearest } from './profile/mistake.ts';
 import { places as placesOf } from './wire/places.ts';
-
-/** A verb: what it does, in a line, and how to get it. */
-interface Verb {
-  readonly summary: string;
-  /** Its first argument is a profile's name. */
-  readonly profile: boolean;
-  register(program: Argv, context: Context): Promise<void>;
-}
-
-function verb<Arguments>(
-  summary: string,
-  load: () => Promise<(context: Context) => CommandModule<object, Arguments>>,
-  profile = false,
-): Verb {
-  return {
-    summary,
-    profile,
-    async register(program, context) {
-      program.command({ ...(await load())(context), describe: summary });
-    },
-  };
-}
-
-const PROFILE = true;
-const verbs: Readonly<Record<string, Verb>> = {
-  init: verb(
-    'choose where credentials are kept',
-    async () => (await import('./commands/init.ts')).initCommand,
-  ),
-  run: verb(
-    "run a profile's server: what a host starts",
-    async () => (await import('./commands/run.ts')).runCommand,
-    PROFILE,
-  ),
-  add: verb('write a profile for a server', async () => (await import('./commands/add.ts')).addCommand),
-  list: verb('list the profiles', async () => (await import('./commands/list.ts')).listCommand),
-  show: verb(
-    'print a profile with its defaults',
-    async () => (await import('./commands/show.ts')).showCommand,
-    PROFILE,
-  ),
-  check: verb(
-    'check profiles, and show what their servers will see',
-    async () => (await import('./commands/check.ts')).checkCommand,
-    PROFILE,
-  ),
-  edit: verb(
-    'change a profile in your editor',
-    async () => (await import('./commands/edit.ts')).editCommand,
-    PROFILE,
-  ),
-  remove: verb(
-    'take a profile away',
-    async () => (await import('./commands/remove.ts')).removeCommand,
-    PROFILE,
-  ),
-  package: verb(
-    "pin, check and update the servers' packages",
-    async () => (await import('./commands/package.ts')).packageCommand,
-  ),
-  credential: verb(
-    'set, rotate, list and remove credentials',
-    async () => (await import('./commands/credential.ts')).credentialCommand,
-  ),
-  status: verb(
-    'show the daemon, its store, its log and its sessions',
-    async () => (await import('./commands/status.ts')).statusCommand,
-  ),
-  stop: verb('end all sessions and the daemon', async () => (await import('./commands/stop.ts')).stopCommand),
-  daemon: verb(
-    'start, stop and install the daemon',
-    async () => (await import('./commands/daemon.ts')).daemonCommand,
-  ),
-  audit: verb(
-    'list, follow, show, verify and export the audit log',
-    async () => (await import('./commands/audit.ts')).auditCommand,
-  ),
-  doctor: verb(
-    'check everything, and say how to mend it',
-    async () => (await import('./commands/doctor.ts')).doctorCommand,
-  ),
-  completion: verb(
-    'print a script that completes commands in bash or zsh',
-    async () => (await import('./commands/completion.ts')).completionCommand,
-  ),
-};
 
 /** What the completion script asks: `warder --get-yargs-completions word…`. */
 const COMPLETE = '--get-yargs-completions';
@@ -147,8 +62,10 @@ async function complete(argv: string[]): Promise<void> {
   delete process.env.ZSH_NAME;
   const words = argv.slice(1);
   const { program, context, word } = await prepare(argv, true);
+  const named = verbs[word ?? '']?.names;
   const names = async (current: string): Promise<string[]> => {
-    if (words.length < 2 || current.startsWith('-') || verbs[word ?? '']?.profile !== true) return [];
+    if (words.length < 2 || current.startsWith('-') || named === undefined) return [];
+    if (named === 'credential') return (await import('./commands/named.ts')).namedCredentials(context.places);
     const { listProfiles } = await import('./profile/load.ts');
     return listProfiles(context.places).names;
   };
@@ -202,7 +119,10 @@ async function prepare(
     .help('help', 'print this help')
     .alias('help', 'h')
     .version('version', 'print the version', manifest.version)
-    .example('warder add github --credential GITHUB_TOKEN -- node ./server.js', 'a server with a token')
+    .example(
+      'warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js',
+      'a server, its token sealed',
+    )
     .example('warder credential set github GITHUB_TOKEN', 'its value, asked for without echo')
     .example('warder run github', "what the host's configuration names as the server's command")
     .example('warder audit tail', 'what the servers are asked, as it happens')
@@ -234,6 +154,12 @@ function misuse(message: string, word: string | undefined): WarderError {
   const meant = /^Did you mean (.+)\?$/.exec(message)?.[1];
   if (meant !== undefined) {
     return new WarderError('usage', `"${word}" has no such command`, { hint: `did you mean "${meant}"?` });
+  }
+  const choice = /Argument: (\S+), Given: .*, Choices: (.+)/.exec(message);
+  if (choice !== null) {
+    return new WarderError('usage', `"${choice[1]}" is not one of its values`, {
+      hint: `it may be ${choice[2]}`,
+    });
   }
   const [line = ''] = message.startsWith('Not enough') ? ['an argument is missing'] : message.split('\n');
   return new WarderError(

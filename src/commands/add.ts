@@ -7,18 +7,21 @@ import { WarderError } from '../errors.ts';
 import { binCommand } from '../package/bin.ts';
 import { type PackageSpec, parseNpx, parseSpec } from '../package/spec.ts';
 import { draftProfile } from '../profile/draft.ts';
-import { checkName, parseProfile } from '../profile/format.ts';
+import { checkName, type Delivery, parseProfile } from '../profile/format.ts';
 import { fileOf, profileExists, stampOf, writeProfile } from '../profile/load.ts';
-import { loaderVariable, secretKind, VARIABLE_PATTERN } from '../profile/variable.ts';
 import type { Context } from './command.ts';
 import { hostEntry } from './entry.ts';
+import { literals, secrets, variables } from './literals.ts';
 import { openPackages } from './package.ts';
 import { find, pathOf } from './preview.ts';
+import { wayLines, wayOf } from './way.ts';
 
 interface Arguments {
   readonly name: string;
   readonly description: string | undefined;
   readonly credential: string[];
+  readonly host: string[];
+  readonly deliver: Delivery | undefined;
   readonly env: string[];
   readonly cwd: string | undefined;
   readonly allow: string[];
@@ -51,6 +54,15 @@ export function addCommand(context: Context): CommandModule<object, Arguments> {
         .positional('name', { type: 'string', demandOption: true, describe: 'up to 63 of a-z, 0-9 and "-"' })
         .option('description', { type: 'string', requiresArg: true, describe: 'what the server is for' })
         .option('credential', repeated('a variable whose value Warder keeps; may be repeated'))
+        .option(
+          'host',
+          repeated('a host that the server may reach, and the credentials may be used for; may be repeated'),
+        )
+        .option('deliver', {
+          choices: ['sealed', 'env', 'file'] as const,
+          requiresArg: true,
+          describe: 'how the credentials reach the server: sealed where there is a --host, else env',
+        })
         .option('env', repeated('NAME=VALUE, never a secret; may be repeated'))
         .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
         .option('allow', repeated('a pattern of tool names; may be repeated'))
@@ -68,7 +80,14 @@ export function addCommand(context: Context): CommandModule<object, Arguments> {
           conflicts: ['package', 'bin'],
         })
         .option('allow-scripts', repeated('a package whose install script may run; may be repeated'))
-        .example('warder add github --credential GITHUB_TOKEN -- node ./server.js', 'a server with a token')
+        .example(
+          'warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js',
+          'a server with a token that it never gets to see',
+        )
+        .example(
+          'warder add db --credential DATABASE_URI --deliver env --host db.example.com:5432 -- pg-server',
+          'no HTTP: the server holds the value',
+        )
         .example(
           "warder add notes --deny 'delete_*' --from-npx 'npx -y some-server /notes'",
           'pinned, without some of its tools',
@@ -82,6 +101,7 @@ async function add(context: Context, args: Arguments): Promise<void> {
   const { name, credential: credentials, allow, deny } = args;
   checkName(name);
   const wanted = asked(args);
+  const way = wayOf(args.host, args.deliver, credentials.length);
   const env = literals(args.env);
   variables([...Object.keys(env), ...credentials]);
   secrets(name, env, wanted.kind === 'command' ? [wanted.command, ...wanted.args] : wanted.args);
@@ -104,6 +124,7 @@ async function add(context: Context, args: Arguments): Promise<void> {
     cwd,
     env,
     credentials: [...new Set(credentials)],
+    ...way,
     allow,
     deny,
     schema: schemaPath(),
@@ -116,13 +137,11 @@ async function add(context: Context, args: Arguments): Promise<void> {
   const entry = hostEntry(places, name);
   const missing = draft.credentials.map((variable) => `warder credential set ${name} ${variable}`);
   if (json) {
-    terminal.json({ name, file, notes, next: missing, host: entry });
+    terminal.json({ name, file, ...way, notes, next: missing, host: entry });
     return;
   }
   terminal.out(`wrote ${file}`);
-  for (const variable of draft.credentials) {
-    terminal.out(`  ${variable} is delivered by "env": the server gets the value itself`);
-  }
+  for (const line of wayLines(way, draft.credentials)) terminal.out(`  ${line}`);
   terminal.out('  policy: {default: allow}: every tool that no pattern names may be called');
   for (const note of notes) terminal.out(`  ${note}`);
   if (missing.length > 0) terminal.out('\nnext:');
@@ -167,63 +186,6 @@ async function pinned(
   binCommand(await store.verify(parseSpec(lock.package), false), bin);
   notes.push(`package: ${lock.package}, installed once; it starts offline, with node alone`);
   return { package: lock.package, bin };
-}
-
-function literals(said: readonly string[]): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const [index, pair] of said.entries()) {
-    const at = pair.indexOf('=');
-    // What was typed may be a secret in the wrong place: it is not repeated.
-    if (at < 1) throw new WarderError('usage', `--env number ${index + 1} is not NAME=VALUE`);
-    env[pair.slice(0, at)] = pair.slice(at + 1);
-  }
-  return env;
-}
-
-function variables(names: readonly string[]): void {
-  for (const [index, name] of names.entries()) {
-    if (!VARIABLE_PATTERN.test(name)) {
-      throw new WarderError('usage', `${JSON.stringify(name.slice(0, 40))} cannot name a variable`, {
-        hint: 'a name is letters, digits and "_", and does not begin with a digit',
-      });
-    }
-    if (loaderVariable(name)) {
-      throw new WarderError(
-        'usage',
-        `"${name}" makes programs load or run other code, and is not passed on`,
-        {
-          hint: 'say it in the arguments of the command if you can',
-        },
-      );
-    }
-    if (names.indexOf(name) < index) throw new WarderError('usage', `"${name}" is said twice`);
-  }
-}
-
-/** Refuses what looks like a secret: profiles are plain files. The value itself is not repeated. */
-function secrets(name: string, env: Readonly<Record<string, string>>, words: readonly string[]): void {
-  for (const [variable, value] of Object.entries(env)) {
-    const kind = secretKind(value);
-    if (kind === undefined) continue;
-    throw new WarderError(
-      'usage',
-      `the value of "${variable}" looks like ${kind}, and a profile is a plain file`,
-      {
-        hint: `say "--credential ${variable}" instead, then "warder credential set ${name} ${variable}"`,
-      },
-    );
-  }
-  for (const [index, word] of words.entries()) {
-    const kind = secretKind(word);
-    if (kind === undefined) continue;
-    throw new WarderError(
-      'usage',
-      `word ${index + 1} of the command looks like ${kind}, and anybody can read that`,
-      {
-        hint: 'let the server read it from a variable: say "--credential VARIABLE"',
-      },
-    );
-  }
 }
 
 /** The working folder: the one that was said, or this one where the command counts on it. */

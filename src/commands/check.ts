@@ -1,12 +1,11 @@
-// warder check: whether profiles are sound, what their servers will see, and what a person should know before
-// the first run.
+// warder check: whether profiles are sound, what their servers will see and reach, and what a person should know
+// before the first run.
 import type { CommandModule } from 'yargs';
 import { EXIT, WarderError } from '../errors.ts';
 import type { PackageStore } from '../package/store.ts';
-import { type Profile, type Unsupported, unsupported } from '../profile/format.ts';
+import { type ProfileCredential, type Unsupported, unsupported } from '../profile/format.ts';
 import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
 import { formatSize } from '../profile/units.ts';
-import { secretKind } from '../profile/variable.ts';
 import type { Outline } from '../sandbox/outline.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
@@ -14,6 +13,8 @@ import { type CredentialState, type Known, knownCredentials } from './known.ts';
 import { attempt, commandLine, policyLine, sandboxWord, serverLine } from './list.ts';
 import { openPackages } from './package.ts';
 import { type Preview, preview } from './preview.ts';
+import { type Limits, limitLines, type Reach, reach, reachLines } from './reach.ts';
+import { warnings } from './warnings.ts';
 
 interface Arguments {
   readonly name: string[];
@@ -22,7 +23,7 @@ interface Arguments {
 export function checkCommand(context: Context): CommandModule<object, Arguments> {
   return {
     command: 'check [name..]',
-    describe: 'check profiles, and show what their servers will see',
+    describe: 'check profiles, and show what servers see and reach',
     builder: (yargs) =>
       yargs
         .positional('name', {
@@ -85,8 +86,12 @@ interface Finding {
     readonly name: string;
     readonly deliver: string;
     readonly state: CredentialState;
+    /** What holds a sealed one. Durations are milliseconds. */
+    readonly limits?: Limits;
   }[];
   readonly sandbox?: 'off' | 'on' | 'none';
+  /** What the server may reach; none where it has no sandbox, or is elsewhere. */
+  readonly network?: Reach;
   /** What the sandbox holds. */
   readonly holds?: Outline;
   readonly policy?: string;
@@ -116,6 +121,7 @@ function finding(
     name: credential.name,
     deliver: credential.deliver,
     state: known?.state(credential) ?? 'unknown',
+    ...(credential.deliver === 'sealed' ? { limits: limitsOf(credential) } : {}),
   }));
   return {
     name,
@@ -128,6 +134,7 @@ function finding(
     },
     credentials,
     sandbox: sandboxWord(profile),
+    ...(sandboxWord(profile) === 'on' ? { network: reach(profile) } : {}),
     ...(refused === undefined ? {} : { holds: refused }),
     policy: policyLine(profile.policy),
     unsupported: missing,
@@ -135,59 +142,9 @@ function finding(
   };
 }
 
-/** What is sound and still worth a word. Values that may be secrets are not repeated. */
-function warnings(
-  profile: Profile,
-  seen: Preview,
-  credentials: NonNullable<Finding['credentials']>,
-  known: Known | undefined,
-): string[] {
-  const { env, server, sandbox, policy } = profile;
-  const said: string[] = [];
-  if (seen.program instanceof WarderError) said.push(`${seen.program.message} (${seen.program.hint ?? ''})`);
-  for (const [variable, value] of Object.entries(env)) {
-    const kind = secretKind(value);
-    if (kind !== undefined) said.push(`the value of ${variable} looks like ${kind}: make it a credential`);
-    if (variable === 'NODE_TLS_REJECT_UNAUTHORIZED' && value === '0') {
-      said.push(`${variable} is 0: anybody on the way can pose as the service`);
-    }
-  }
-  for (const [index, word] of (server.kind === 'url' ? [] : server.args).entries()) {
-    const kind = secretKind(word);
-    if (kind !== undefined) said.push(`argument ${index + 1} looks like ${kind}, and anybody can read it`);
-    else if (/^~\//.test(word))
-      said.push(`argument ${index + 1} begins with "~/", which no shell replaces here`);
-  }
-  const newest = server.kind === 'command' ? unpinned(server.command, server.args) : undefined;
-  if (newest !== undefined)
-    said.push(
-      `"${newest}" names no version, so each start may run other code than the last: pin it with "warder add NAME --from-npx …"`,
-    );
-  for (const { variable, name, state } of credentials) {
-    if (state === 'unusable')
-      said.push(`the value of ${variable} cannot be used: see warder credential list`);
-    if (state !== 'missing') continue;
-    const own = name === `${profile.name}/${variable}`;
-    said.push(
-      `${variable} has no value yet: warder credential set ${own ? `${profile.name} ${variable}` : name}`,
-    );
-  }
-  if (known?.problem !== undefined && credentials.some(({ state }) => state === 'unknown')) {
-    said.push(`whether the credentials are set is not known: ${known.problem.message}`);
-  }
-  if (sandbox?.off === true) said.push('the sandbox is off');
-  const asked = policy.default === 'ask' || Object.values(policy.tools).includes('ask');
-  if (asked) said.push('"ask" refuses until there is a way to ask');
-  return said;
-}
-
-/** The package that a runner such as npx would fetch in its newest version. */
-function unpinned(command: string, args: readonly string[]): string | undefined {
-  const runner = /(?:^|\/)(npx|bunx|uvx)$/.exec(command)?.[1];
-  if (runner === undefined) return undefined;
-  const packed = args.find((word) => !word.startsWith('-'));
-  const pinned = runner === 'uvx' ? /==|@[0-9]/ : /.@[0-9]/;
-  return packed === undefined || pinned.test(packed) || /^[./~]/.test(packed) ? undefined : packed;
+function limitsOf(credential: ProfileCredential): Limits {
+  const { hosts, as, paths, methods, confirm, lifetime, maxUses } = credential;
+  return { hosts, as, paths, methods, confirm, lifetime, maxUses };
 }
 
 function print({ out, err, paint }: Context['terminal'], finding: Finding): void {
@@ -200,6 +157,7 @@ function print({ out, err, paint }: Context['terminal'], finding: Finding): void
     credentials = [],
     sandbox,
     holds,
+    network,
     policy,
     unsupported = [],
     warnings = [],
@@ -214,29 +172,45 @@ function print({ out, err, paint }: Context['terminal'], finding: Finding): void
     if (server.program !== undefined) out(`          ${server.program}`);
     if (server.cwd !== undefined) out(`  in      ${server.cwd}`);
     if (server.variables !== undefined) {
-      out(`  sees    ${Object.values(server.variables).flat().join(' ')}`);
+      const { trust, ...others } = server.variables;
+      out(`  sees    ${Object.values(others).flat().join(' ')}`);
+      if (trust.length > 0) out(`          to trust the gate: ${trust.join(' ')}`);
     }
-    for (const one of credentials)
-      out(`          ${one.variable}: ${one.name}, by ${one.deliver}, ${one.state}`);
-    if (sandbox === 'off') out(`  files   all that you can read and write: ${paint('red', 'no sandbox')}`);
+    for (const { variable, name, deliver, state, limits } of credentials) {
+      out(`          ${variable}: ${name}, ${deliver === 'sealed' ? deliver : `by ${deliver}`}, ${state}`);
+      for (const [label, text] of limits === undefined ? [] : limitLines(limits)) {
+        out(`            ${label.padEnd(8)}  ${text}`);
+      }
+    }
+    if (sandbox === 'off') {
+      out(`  files   all that you can read and write: ${paint('red', 'no sandbox')}`);
+      out(`  network all that you can reach: ${paint('red', 'no sandbox')}`);
+    }
     if (holds !== undefined) printSandbox({ out }, holds);
+    if (network !== undefined) printRows({ out }, 'network', reachLines(network));
+    if (holds !== undefined) printLimits({ out }, holds);
     out(`  tools   ${policy}`);
   }
   for (const { what, hint } of unsupported) out(`  ${paint('red', 'refused')} ${what}: ${hint}`);
   for (const warning of warnings) out(`  ${paint('yellow', 'note')}    ${warning}`);
 }
 
-function printSandbox({ out }: Pick<Context['terminal'], 'out'>, holds: Outline): void {
-  const { read, write, hidden, limits, command } = holds;
+type Out = Pick<Context['terminal'], 'out'>;
+
+function printSandbox({ out }: Out, { read, write, hidden, command }: Outline): void {
   out(`  command ${commandLine(command)}`);
-  const rows = [
+  printRows({ out }, 'files', [
     'the system, read-only; a home and a /tmp of its own, empty at each start',
     ...read.map((path) => `${path}, read-only`),
     ...write.map((path) => `${path}, to read and write`),
     ...hidden.map((path) => `${path}, hidden`),
-  ];
-  for (const [at, row] of rows.entries()) out(`${at === 0 ? '  files   ' : '          '}${row}`);
-  out('  network none');
-  const { memory, processes, files } = limits;
+  ]);
+}
+
+function printLimits({ out }: Out, { limits: { memory, processes, files } }: Outline): void {
   out(`  limits  ${formatSize(memory.most)} of memory, ${processes.most} processes, ${files} open files`);
+}
+
+function printRows({ out }: Out, label: string, rows: readonly string[]): void {
+  for (const [at, row] of rows.entries()) out(`  ${(at === 0 ? label : '').padEnd(7)} ${row}`);
 }

@@ -1,5 +1,5 @@
 // What every verb of the command line is given. A verb is a file `src/commands/<verb>.ts` that exports
-// `<verb>Command(context): CommandModule<object, Args>`; `src/cli.ts` lists it with its one-line summary (which
+// `<verb>Command(context): CommandModule<object, Args>`; `verbs.ts` lists it with its one-line summary (which
 // stands for `describe`) and loads it only when it is named. A verb ends by returning, or by throwing a WarderError: the command line
 // prints it and takes its exit code. `context.exit(code)` sets another exit code without an error.
 import type { Params, Result, Verb } from '../wire/control.ts';

@@ -4,6 +4,8 @@ import type { Argv, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import type { Result } from '../wire/control.ts';
 import type { Context, Control } from './command.ts';
+import { count } from './count.ts';
+import { readPassphrase } from './passphrase.ts';
 import { target } from './target.ts';
 import { readValue } from './value.ts';
 
@@ -115,10 +117,15 @@ async function list(context: Context): Promise<void> {
   const { terminal, json } = context;
   await using control = await context.control();
   const all = await unlocking(context, control, () => control.request('credential.list', {}));
+  const { locked, revoked, doubted } = (await control.request('status', {})).credentials;
   if (json) {
-    terminal.json(all);
+    terminal.json({ ...all, locked, revoked, doubted });
     return;
   }
+  const note = (name: string): string => {
+    if (revoked.includes(name)) return 'revoked';
+    return doubted.some((one) => one.name === name) ? 'may have expired: see "warder status"' : '';
+  };
   const rows = [
     ...all.credentials.map(({ name, store, version, updated, bound, problem, profiles }) => [
       name,
@@ -126,12 +133,15 @@ async function list(context: Context): Promise<void> {
       version || '-',
       updated ?? '-',
       profiles.join(', ') || '-',
-      problem ?? (bound ? '' : 'set by another program'),
+      [problem ?? (bound ? '' : 'set by another program'), note(name)]
+        .filter((text) => text !== '')
+        .join('; '),
     ]),
     ...all.missing.map(({ name, profiles }) => [name, '-', '-', '-', profiles.join(', '), 'missing']),
   ];
   if (rows.length === 0) terminal.out('there are no credentials; "warder credential set" keeps one');
   else terminal.table(rows, ['NAME', 'STORE', 'VERSION', 'SET', 'USED BY', 'NOTE']);
+  if (locked) terminal.err('\nall credentials are locked: "warder unlock"');
 }
 
 async function remove(context: Context, { words, name, yes, _: behind }: Removing): Promise<void> {
@@ -173,7 +183,7 @@ async function usersOf(control: Control, name: string): Promise<readonly string[
 async function unlock(context: Context): Promise<void> {
   const { terminal, json } = context;
   await using control = await context.control();
-  await open(control, await passphrase(context));
+  await open(context, control);
   if (json) terminal.json({ unlocked: true });
   else terminal.out('the vault is open until the daemon ends');
 }
@@ -186,26 +196,15 @@ async function unlocking<T>(context: Context, control: Control, work: () => Prom
     const locked = error instanceof WarderError && error.code === 'vault-locked';
     if (!locked || !context.terminal.interactive) throw error;
   }
-  await open(control, await passphrase(context));
+  await open(context, control);
   return work();
 }
 
-async function open(control: Control, passphrase: string): Promise<void> {
-  if (passphrase === '')
-    throw new WarderError('usage', 'the passphrase is empty', { hint: 'type it, or give it on stdin' });
+async function open({ terminal }: Context, control: Control): Promise<void> {
+  const passphrase = await readPassphrase(terminal, "the vault's passphrase: ");
   await control.request('vault.unlock', { passphrase });
-}
-
-async function passphrase({ terminal }: Context): Promise<string> {
-  if (terminal.interactive) return terminal.askSecret("the vault's passphrase: ");
-  return (await terminal.readStdin()).replace(/\r?\n$/, '');
 }
 
 function allOf(words: readonly string[], behind: readonly (string | number)[] = []): string[] {
   return [...words, ...behind.slice(2).map(String)];
-}
-
-/** `1 session`, `2 sessions`. */
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

@@ -26,10 +26,13 @@ export function doctorCommand(context: Context): CommandModule<object, object> {
 
 async function doctor(context: Context): Promise<void> {
   const { places, terminal, json } = context;
+  const { authorities, locks } = await import('./guards.ts');
   const checks = [
     node(process.versions.node),
     ...files(places, process.getuid?.() ?? -1),
     await settings(places),
+    ...authorities(places),
+    locks(places),
     ...(await profiles(places)),
     ...(await daemon(context)),
     await audit(places),
@@ -133,6 +136,7 @@ async function daemon(context: Context): Promise<Check[]> {
     await using control = await context.control();
     const { daemon } = await control.request('status', {});
     const { checks } = await control.request('doctor', {});
+    const { proxyLogin } = await import('./guards.ts');
     const detail = `runs: pid ${daemon.pid}, version ${daemon.version}`;
     const own: Check =
       daemon.version === context.version
@@ -143,7 +147,7 @@ async function daemon(context: Context): Promise<Check[]> {
             detail: `${detail}; this program is version ${context.version}`,
             hint: 'run "warder stop": the next start takes the daemon of this program',
           };
-    return [own, ...checks];
+    return [own, ...checks, ...(await proxyLogin(context.places, control))];
   } catch (error) {
     return [failed('daemon', error)];
   }

@@ -9,6 +9,7 @@ import { expandHome } from '../profile/format.ts';
 import { settingsPath, type VaultKey } from '../profile/settings.ts';
 import type { Params, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
+import { count } from './count.ts';
 
 interface Arguments {
   readonly store: 'keychain' | 'vault' | undefined;
@@ -204,9 +205,4 @@ function opened(key: VaultKey | undefined): string {
 
 function absolute(path: string): string {
   return resolve(expandHome(path, homedir()));
-}
-
-/** `1 credential`, `2 credentials`. */
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

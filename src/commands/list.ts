@@ -39,6 +39,7 @@ async function list(context: Context): Promise<void> {
   for (const stray of strays.values()) terminal.err(`\n${stray}`);
   if (known?.problem !== undefined)
     terminal.err(`\nwhich credentials are set is not known: ${known.problem.message}`);
+  if (known?.locked === true) terminal.err('\nall credentials are locked: "warder unlock"');
 }
 
 const HEAD = ['NAME', 'STATE', 'CREDENTIALS', 'TOOLS', 'SANDBOX', 'SERVER', 'DESCRIPTION'];
@@ -49,10 +50,12 @@ function row(name: string, found: Loaded | WarderError, known: Known | undefined
   const { state, credentials, sandbox } = entry(name, found, known);
   const have = credentials.filter((one) => one.state === 'set' || one.state === 'command').length;
   const unknown = credentials.some((one) => one.state === 'unknown');
+  const sealed = credentials.filter((one) => one.deliver === 'sealed').length;
+  const mark = sealed === 0 ? '' : sealed === credentials.length ? ', sealed' : `, ${sealed} sealed`;
   return [
     name,
     state,
-    credentials.length === 0 ? '-' : `${unknown ? '?' : have} of ${credentials.length}`,
+    credentials.length === 0 ? '-' : `${unknown ? '?' : have} of ${credentials.length}${mark}`,
     policyLine(profile.policy),
     sandbox,
     serverLine(profile.server),

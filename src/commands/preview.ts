@@ -1,12 +1,14 @@
 // What a server of a profile will see, worked out as a session's start works it out, but without starting
 // anything or asking for any value.
 import { homedir } from 'node:os';
+import { trustVariables } from '../egress/trust.ts';
 import { WarderError } from '../errors.ts';
 import { userName } from '../os/user.ts';
 import { binCommand } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
 import type { PackageStore } from '../package/store.ts';
-import { expandHome, type Profile } from '../profile/format.ts';
+import { expandHome, type Profile, reachOf } from '../profile/format.ts';
+import { loadSettings } from '../profile/settings.ts';
 import { explain } from '../sandbox/explain.ts';
 import type { Outline } from '../sandbox/outline.ts';
 import { environment, type Facts, facts } from '../server/environment.ts';
@@ -22,7 +24,13 @@ export interface Preview {
   readonly cwd: string;
   readonly path: string;
   /** Names of variables, by where they come from. */
-  readonly variables: { readonly base: string[]; readonly profile: string[]; readonly credentials: string[] };
+  readonly variables: {
+    readonly base: string[];
+    readonly profile: string[];
+    readonly credentials: string[];
+    /** What makes programs trust the gate. */
+    readonly trust: string[];
+  };
   /** What the sandbox holds, or why there can be none; `undefined` where there is none to be, or no program. */
   readonly sandbox: Outline | WarderError | undefined;
 }
@@ -33,6 +41,7 @@ export function preview(profile: Profile, places: Places, packages: Pick<Package
   const home = homedir();
   const machine = machineFacts();
   const base = environment(name, machine, NOWHERE, {}, []);
+  const trusting = trusts(profile, places) ? trustVariables() : {};
   const whole = environment(
     name,
     machine,
@@ -44,7 +53,10 @@ export function preview(profile: Profile, places: Places, packages: Pick<Package
       deliver: deliver === 'file' ? 'file' : 'env',
       value: '',
     })),
+    trusting,
   );
+  const trust = Object.keys(trusting);
+  const given = Object.keys(whole).filter((variable) => !(variable in base) && !(variable in env));
   const path = whole.PATH ?? '';
   const cwd = expandHome((server.kind === 'url' ? undefined : server.cwd) ?? '~', home);
   const launch = attempt(() => launchOf(profile, { cwd, path, home }, packages));
@@ -57,13 +69,20 @@ export function preview(profile: Profile, places: Places, packages: Pick<Package
     variables: {
       base: Object.keys(base).filter((variable) => !(variable in env)),
       profile: Object.keys(env),
-      credentials: Object.keys(whole).filter((variable) => !(variable in base) && !(variable in env)),
+      credentials: given.filter((variable) => !trust.includes(variable)),
+      trust: given.filter((variable) => trust.includes(variable)),
     },
     sandbox:
       started === undefined || profile.sandbox?.off === true
         ? undefined
         : attempt(() => explain(sandboxRequest(profile, asker, { ...started, env: whole }))),
   };
+}
+
+/** Whether the server is told whom to trust: the gate itself, or what the settings add for all. */
+function trusts(profile: Profile, places: Places): boolean {
+  const { network, sealed } = reachOf(profile);
+  return sealed.length > 0 || (network.length > 0 && loadSettings(places).egress.ca !== undefined);
 }
 
 /** What a start would run; undefined for a server elsewhere. Throws as a start does. */

@@ -39,7 +39,7 @@ async function ask(context: Context): Promise<Status | undefined> {
 
 function draw(
   terminal: Terminal,
-  { daemon, store, audit, profiles, sessions }: Status,
+  { daemon, store, audit, profiles, sessions, credentials }: Status,
   version: string,
 ): void {
   const broken = profiles.filter((profile) => profile.broken !== undefined);
@@ -62,16 +62,21 @@ function draw(
       `${profiles.length}${broken.length === 0 ? '' : `, ${terminal.paint('red', `${broken.length} broken`)}`}`,
     ],
     ['sessions', String(sessions.length)],
+    ...(credentials.locked
+      ? [['locked', `${terminal.paint('red', 'no credential is used')}: "warder unlock"`] as [string, string]]
+      : []),
+    ...credentials.revoked.map((name, at): [string, string] => [at === 0 ? 'revoked' : '', name]),
   ];
   terminal.table(lines.map(([name, value]) => [terminal.paint('bold', name), value]));
   if (daemon.version !== version) {
     terminal.out(`\nthis program is version ${version}: "warder stop" lets the next start take it`);
   }
   for (const { broken: reason } of broken) terminal.out(`\n${reason}`);
+  for (const doubt of credentials.doubted) terminal.out(`\n${doubtLine(doubt)}`);
   if (sessions.length === 0) return;
   terminal.out('');
   terminal.table(
-    sessions.map(({ id, profile, host, server, since, calls, inflight, sandbox, layers }) => [
+    sessions.map(({ id, profile, host, server, since, calls, inflight, sandbox, network, layers }) => [
       id,
       profile,
       `${host.exe?.split('/').at(-1) ?? '?'} (${host.pid})`,
@@ -80,10 +85,34 @@ function draw(
       String(calls),
       String(inflight),
       sandbox === 'off' ? terminal.paint('red', 'off') : 'on',
+      networkWord(sandbox, network),
       layers.join(', '),
     ]),
-    ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'SANDBOX', 'LAYERS'],
+    ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'SANDBOX', 'NETWORK', 'LAYERS'],
   );
+}
+
+/** Entries of a session's network that are shown. */
+const SHOWN = 2;
+
+/** `api.github.com, *.example.com +3`. */
+function networkWord(sandbox: 'on' | 'off', network: readonly string[]): string {
+  if (sandbox === 'off') return 'all';
+  if (network.length === 0) return 'none';
+  const more = network.length > SHOWN ? ` +${network.length - SHOWN}` : '';
+  return `${network.slice(0, SHOWN).join(', ')}${more}`;
+}
+
+/** `github/token may have expired: api.github.com answered 401 at 19:20`, in the time of this place. */
+function doubtLine({ name, host, status, since }: Status['credentials']['doubted'][number]): string {
+  const time = new Date(since);
+  const two = (number: number): string => String(number).padStart(2, '0');
+  const day =
+    time.toDateString() === new Date().toDateString()
+      ? ''
+      : `on ${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} `;
+  const fault = status === 401 ? 'may have expired' : 'may have expired, or lack a right';
+  return `${name} ${fault}: ${host} answered ${status} ${day}at ${two(time.getHours())}:${two(time.getMinutes())}`;
 }
 
 /** Milliseconds as `3d 4h`, `2h 5m`, `3m 20s` or `7s`. */

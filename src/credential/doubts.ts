@@ -36,7 +36,10 @@ export class Doubts {
     }
     if (before?.host === host && before.version === version && before.status === status) return;
     this.#doubts.set(name, { name, version, host, status, since: this.#now() });
-    this.#log.warn({ credential: name, version, host, status }, 'a host refuses a credential: it may have expired');
+    this.#log.warn(
+      { credential: name, version, host, status },
+      'a host refuses a credential: it may have expired',
+    );
   }
 
   /** The credential has a new value. */

@@ -1,9 +1,8 @@
 // Finds where any of some values stands in bytes, in all the forms that `pattern.ts` knows, whole or in a stream
 // that is cut anywhere; the caller says what to put there. Data that holds none is passed at once (`search.ts`).
 // Matches that overlap count as one. A value shorter than `SHORTEST` is passed over: it would be found everywhere.
-import { match, type Pattern, patternsOf } from './pattern.ts';
+import { match, type Pattern, patternsOf, startsOf } from './pattern.ts';
 import { Search } from './search.ts';
-import { startsOf } from './unit.ts';
 
 /** The fewest characters of a value that is looked for. */
 export const SHORTEST = 8;
@@ -90,7 +89,10 @@ export class Finder {
     );
     for (const candidate of candidates) {
       for (const [byte, second] of startsOf(candidate.pattern)) {
-        for (const next of second) this.#begins[(byte << 5) | (next >> 3)]! |= 1 << (next & 7);
+        for (const next of second) {
+          const place = (byte << 5) | (next >> 3);
+          this.#begins[place] = (this.#begins[place] ?? 0) | (1 << (next & 7));
+        }
         const others = this.#starts[byte];
         if (others === undefined) this.#starts[byte] = [candidate];
         else others.push(candidate);

@@ -16,6 +16,7 @@ import {
   hexUnit,
   LONGEST_BREAK,
   longestOf,
+  marksOf,
   rawUnit,
   step,
   type Unit,
@@ -37,12 +38,17 @@ export interface Pattern {
 const SHORTEST_ANCHOR = 4;
 /** Longer anchors find nothing sooner. */
 const LONGEST_ANCHOR = 24;
+/** A run of letters and digits of this length needs no other characters. */
+const LONG_RUN = 12;
 /** Nobody breaks lines of base64 more often than after so many characters. */
 const SHORTEST_LINE = 16;
 /** Of a longer secret, in characters, base64 of base64 is not looked for: it would take much memory. */
 const LONGEST_TWICE = 8192;
 
 const OFFSETS = [0, 1, 2] as const;
+/** What a line break may begin with. */
+const BREAKS = [0x0a, 0x0d, 0x5c];
+const ANY = Array.from({ length: 256 }, (_, byte) => byte);
 const encoder = new TextEncoder();
 
 /** Every pattern of a secret. */
@@ -50,9 +56,8 @@ export function patternsOf(secret: string): Pattern[] {
   const bytes = encoder.encode(secret);
   const hex = Buffer.from(bytes).toString('hex');
   const raw = unitsOf(secret, rawUnit);
-  const run = anchorOf(raw);
   const patterns: Pattern[] = [
-    patternOf('raw', 0, raw, run.length === 0 ? [] : [run, ...escapesOf(run)]),
+    patternOf('raw', 0, raw, rawAnchors(raw)),
     ...OFFSETS.map((offset) => {
       const units = unitsOf(base64Core(bytes, offset), wrappedUnit);
       return patternOf('base64', offset, units, halvesOf(units));
@@ -70,6 +75,22 @@ export function patternsOf(secret: string): Pattern[] {
     }
   }
   return patterns;
+}
+
+/** The bytes that a pattern may start with, each with those that may come next. */
+export function startsOf({ units: [first, second] }: Pattern): Map<number, Iterable<number>> {
+  const starts = new Map<number, Iterable<number>>();
+  if (first === undefined || second === undefined) return starts;
+  const [byte = -1, another] = first.bytes;
+  const next = [...marksOf(second), second.bytes[0] ?? -1, second.also, ...(second.wraps ? BREAKS : [])];
+  starts.set(byte, another === undefined ? next.filter((one) => one >= 0) : [another]);
+  if (first.also >= 0)
+    starts.set(
+      first.also,
+      next.filter((one) => one >= 0),
+    );
+  for (const mark of marksOf(first)) starts.set(mark, ANY);
+  return starts;
 }
 
 /** What `match` found. `end` is the longest match's, or -1; `open`: with more data there might be another. */
@@ -165,12 +186,12 @@ function alphabets(text: string): string[] {
   return other === text ? [text] : [text, other];
 }
 
-/** The longest run of characters that every encoder leaves alone. */
-function anchorOf(units: readonly Unit[]): Uint8Array {
+/** The longest run of characters that nearly every encoder leaves alone. */
+function anchorOf(units: readonly Unit[], fits = (one: Unit) => one.plain): Uint8Array {
   let best: Unit[] = [];
   let run: Unit[] = [];
   for (const one of units) {
-    run = one.plain ? [...run, one] : [];
+    run = fits(one) ? [...run, one] : [];
     if (run.length > best.length) best = run;
     if (best.length === LONGEST_ANCHOR) break;
   }
@@ -184,16 +205,33 @@ function halvesOf(units: readonly Unit[]): Uint8Array[] {
   return halves.every(({ length }) => length > 0) ? halves : [anchorOf(units)];
 }
 
-/** A run of characters where every one is escaped, in each way. */
-function escapesOf(run: Uint8Array): Uint8Array[] {
-  const hex = [...run].map((byte) => byte.toString(16));
-  const written = [hex, hex.map((digits) => digits.toUpperCase())].flatMap((digits) =>
-    ['%', '%25', '\\u00', '&#x'].map((mark) =>
-      digits.map((two) => `${mark}${two}${mark === '&#x' ? ';' : ''}`),
-    ),
-  );
-  written.push([...run].map((byte) => `&#${byte};`));
-  return [...new Set(written.map((all) => all.join('').slice(0, LONGEST_ANCHOR)))].map((text) =>
-    encoder.encode(text),
-  );
+/** A run as it is, and where an encoder escapes every character, or every one that is neither letter nor digit. */
+function rawAnchors(units: readonly Unit[]): Uint8Array[] {
+  const letters = anchorOf(units, ({ plain, bytes }) => plain && isLetter(bytes[0] ?? 0));
+  const run = letters.length >= LONG_RUN ? letters : anchorOf(units);
+  if (run.length === 0) return [];
+  const forms = new Set<string>([String.fromCharCode(...run)]);
+  for (const every of [true, false]) {
+    const escape = (write: (byte: number) => string): void => {
+      const form = Array.from(run, (byte) =>
+        every || !isLetter(byte) ? write(byte) : String.fromCharCode(byte),
+      );
+      forms.add(form.join('').slice(0, LONGEST_ANCHOR));
+    };
+    escape((byte) => `&#${byte};`);
+    for (const digits of [
+      (byte: number) => byte.toString(16),
+      (byte: number) => byte.toString(16).toUpperCase(),
+    ]) {
+      escape((byte) => `&#x${digits(byte)};`);
+      for (const mark of ['%', '%25', '\\u00']) escape((byte) => `${mark}${digits(byte)}`);
+    }
+  }
+  return [...forms].map((form) => encoder.encode(form));
+}
+
+/** Whether a byte is a letter or digit of ASCII. */
+function isLetter(byte: number): boolean {
+  const lower = byte | 0x20;
+  return (byte >= 0x30 && byte <= 0x39) || (lower >= 0x61 && lower <= 0x7a);
 }

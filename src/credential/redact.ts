@@ -4,7 +4,8 @@
 //
 // JSON stays JSON: there a match is widened to whole escape sequences; a number or word outside of strings is
 // replaced by a string; quotes, brackets and commas stay, also where a value spans them.
-import { Finder, type Flow, type Match } from './finder.ts';
+import { Finder, type Flow, type Match, type Standing } from './finder.ts';
+import { base64Core } from './pattern.ts';
 
 export { SHORTEST } from './finder.ts';
 
@@ -16,6 +17,12 @@ export interface Secret {
 
 /** What takes values out of a stream, wherever its pieces are cut. */
 export type Redaction = Flow;
+
+/** A secret, and what the server knows it as. */
+export interface Pair {
+  readonly secret: string;
+  readonly placeholder: string;
+}
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
@@ -62,6 +69,60 @@ export class Redactor {
   }
 }
 
+/**
+ * Puts placeholders back in the place of secrets, in what a host answers. Each stands as its secret stood: in hex for
+ * hex, in base64 for base64 where the lengths allow it; in all other forms as it is, which needs no escapes anywhere.
+ */
+export class Sealing {
+  readonly #finder: Finder;
+  readonly #pairs: readonly Pair[];
+
+  constructor(pairs: readonly Pair[]) {
+    this.#finder = new Finder(pairs.map(({ secret }) => ({ value: secret })));
+    this.#pairs = pairs;
+  }
+
+  /** For a body. `keepLength`: what is put in is cut, or filled up with `*`, to the length of what stood there. */
+  response(keepLength: boolean): Redaction {
+    return this.#finder.stream((standing) => this.#put(standing, keepLength));
+  }
+
+  /** A header field's name or value, each byte a character (latin1) as node:http gives it. */
+  text(value: string): string {
+    const bytes = Buffer.from(value, 'latin1');
+    const sealed = this.#finder.replace(bytes, (standing) => this.#put(standing, false));
+    return sealed === bytes ? value : sealed.toString('latin1');
+  }
+
+  #put(standing: Standing, keepLength: boolean): Buffer {
+    const pair = this.#pairs[standing.index];
+    const put = pair === undefined || standing.continued ? NOTHING : written(pair, standing);
+    if (!keepLength || put.length === standing.bytes.length) return put;
+    return Buffer.concat([put, Buffer.alloc(standing.bytes.length, '*')], standing.bytes.length);
+  }
+}
+
+/** A placeholder in the form in which its secret stood. */
+function written({ secret, placeholder }: Pair, { form, offset, bytes }: Standing): Buffer {
+  const plain = Buffer.from(placeholder);
+  const said = bytes.toString('latin1');
+  if (form === 'hex') {
+    const digits = plain.toString('hex');
+    return Buffer.from(/[A-F]/.test(said) ? digits.toUpperCase() : digits);
+  }
+  if (form !== 'base64' || (plain.length - Buffer.byteLength(secret)) % 3 !== 0) return plain;
+  const core = base64Core(plain, offset);
+  // Broken into lines, the breaks stay where they were. A placeholder's base64 holds neither "+" nor "/".
+  const lines = said.split(BREAK);
+  if (lines.length === 1 || lines.reduce((sum, line) => sum + line.length, 0) !== core.length)
+    return Buffer.from(core);
+  let done = 0;
+  return Buffer.from(
+    said.replace(/(\\+[rn]|[\r\n])|[^\\\r\n]/g, (_, broken) => broken ?? core.charAt(done++)),
+  );
+}
+
+const BREAK = /\\+[rn]|[\r\n]/;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
@@ -79,7 +140,7 @@ function isJson(line: Buffer): boolean {
  * Puts labels in the place of matches. Goes through the line atom by atom: a character or escape sequence in a
  * string, a number or word, a mark of the structure. An atom that a match touches goes whole, but marks stay.
  */
-function replaceInJson(line: Buffer, matches: readonly Match[], labelOf: (match: Match) => Buffer): Buffer[] {
+function replaceInJson(line: Buffer, matches: readonly Match[], labelOf: (match: Match) => Buffer): Buffer {
   const pieces: Buffer[] = [];
   let done = 0;
   let at = 0;

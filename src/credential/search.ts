@@ -30,44 +30,43 @@ export class Search {
   /** The first place, not before `from`, where one of the strings stands; -1 if there is none. */
   next(data: Uint8Array, from: number): number {
     const shifts = this.#shift;
-    const window = this.#window;
-    let at = skip(shifts, data, from + window - 1, window - 1);
-    for (; at < data.length; at = skip(shifts, data, at, window - 1)) {
-      for (const string of this.#byBlock.get(hash(data[at - 1] ?? 0, data[at] ?? 0)) ?? []) {
-        const start = at - window + 1;
-        if (stands(string, data, start)) return start;
+    const length = data.length;
+    const whole = this.#window - 1;
+    const far = length - 2 * whole;
+    let at = from + whole;
+    while (at < length) {
+      const shift = shiftAt(shifts, data, at);
+      // Nearly all shifts are whole: three at once, so that a processor need not wait for one to know the next.
+      if (
+        at < far &&
+        shift + shiftAt(shifts, data, at + whole) + shiftAt(shifts, data, at + 2 * whole) === 3 * whole
+      ) {
+        at += 3 * whole;
+        continue;
       }
+      if (shift > 0) {
+        at += shift;
+        continue;
+      }
+      const found = this.#ending(data, at);
+      if (found >= 0) return found;
       at++;
+    }
+    return -1;
+  }
+
+  /** Where one of the strings begins of which the window ends at a place; -1 if there is none. */
+  #ending(data: Uint8Array, at: number): number {
+    const start = at - this.#window + 1;
+    for (const string of this.#byBlock.get(hash(data[at - 1] ?? 0, data[at] ?? 0)) ?? []) {
+      if (stands(string, data, start)) return start;
     }
     return -1;
   }
 }
 
-/**
- * The first place from `at` on of a block with no shift; behind the data's end if there is none. Nearly all shifts
- * are whole: three are looked at together, so that a processor waits for none of them to know the next.
- */
-function skip(shifts: Uint8Array, data: Uint8Array, from: number, whole: number): number {
-  const length = data.length;
-  const far = length - 2 * whole;
-  let at = from;
-  while (at < far) {
-    const shift = shiftAt(shifts, data, at);
-    if (shift + shiftAt(shifts, data, at + whole) + shiftAt(shifts, data, at + 2 * whole) === 3 * whole) {
-      at += 3 * whole;
-    } else if (shift === 0) return at;
-    else at += shift;
-  }
-  while (at < length) {
-    const shift = shiftAt(shifts, data, at);
-    if (shift === 0) return at;
-    at += shift;
-  }
-  return length;
-}
-
 function shiftAt(shifts: Uint8Array, data: Uint8Array, at: number): number {
-  // In range by the loops' conditions; `| 0` is what the compiler would otherwise check for.
+  // In range by the loop's condition; `| 0` is what the compiler would otherwise check for.
   return shifts[hash((data[at - 1] as number) | 0, (data[at] as number) | 0)] as number;
 }
 

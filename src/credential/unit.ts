@@ -40,6 +40,7 @@ const MOST_DIGITS = 7;
 const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
 const AMPERSAND = 0x26;
+const MARKS = [PERCENT, BACKSLASH, AMPERSAND];
 const SHORT = new Map([
   ['\b', 'b'],
   ['\t', 't'],
@@ -91,10 +92,9 @@ export function hexUnit(character: string): Unit {
   return { ...rawUnit(character), fixed: true };
 }
 
-/** The bytes that a unit may start with. */
-export function startsOf({ bytes: [first = -1], also, fixed }: Unit): number[] {
-  const starts = fixed ? [first, also] : [first, also, PERCENT, BACKSLASH, AMPERSAND];
-  return [...new Set(starts)].filter((byte) => byte >= 0);
+/** The bytes that a unit's escapes begin with. */
+export function marksOf({ fixed }: Unit): readonly number[] {
+  return fixed ? [] : MARKS;
 }
 
 /** The most bytes that a unit takes, without a line break. */

@@ -2,7 +2,7 @@
 // for the person standing there as a line to change, with a word on what it means. And what `warder show` prints:
 // a profile with all its defaults said.
 import { Document, isMap, isScalar, type Node, Scalar, stringify, YAMLMap, YAMLSeq } from 'yaml';
-import type { Profile, ProfileCredential } from './format.ts';
+import type { Delivery, Profile, ProfileCredential } from './format.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 /** What a new profile is to say. */
@@ -15,8 +15,13 @@ export interface Draft {
   readonly args: readonly string[];
   readonly cwd?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** Variables, each delivered by `env`. */
+  /** Variables, all delivered in the same way: by `env` where nothing is said. */
   readonly credentials: readonly string[];
+  readonly deliver?: Delivery | undefined;
+  /** Where sealed credentials may be used. */
+  readonly hosts?: readonly string[] | undefined;
+  /** What the server may reach; without any the file says nothing of a sandbox. */
+  readonly network?: readonly string[] | undefined;
   /** Patterns of tool names. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
@@ -27,8 +32,18 @@ export interface Draft {
 /** Longest list of arguments on one line. */
 const LINE = 60;
 
+/** What a delivery means, beside it. */
+const MEANS: Readonly<Record<Delivery, string>> = {
+  sealed: ' the server gets a placeholder; the secret goes to "hosts" only',
+  env: ' the server gets the value itself',
+  file: ' the server gets a file with the value',
+};
+
 /** The YAML of a new profile. */
 export function draftProfile(draft: Draft): string {
+  const { deliver = 'env', hosts = [], network = [] } = draft;
+  // Each its own: what is written twice would become an anchor and an alias.
+  const delivered = () => ({ deliver, ...(deliver === 'sealed' ? { hosts: [...hosts] } : {}) });
   const document = new Document({
     ...(draft.description === undefined ? {} : { description: draft.description }),
     server: {
@@ -39,21 +54,18 @@ export function draftProfile(draft: Draft): string {
     ...(Object.keys(draft.env).length === 0 ? {} : { env: draft.env }),
     ...(draft.credentials.length === 0
       ? {}
-      : { credentials: Object.fromEntries(draft.credentials.map((name) => [name, { deliver: 'env' }])) }),
+      : { credentials: Object.fromEntries(draft.credentials.map((name) => [name, delivered()])) }),
+    ...(network.length === 0 ? {} : { sandbox: { network } }),
     policy: { default: 'allow', ...tools(draft) },
   });
   remark(document, ['server', 'cwd'], ' where relative paths begin');
   for (const name of draft.credentials) {
-    remark(document, ['credentials', name, 'deliver'], ' the server gets the value itself');
+    remark(document, ['credentials', name, 'deliver'], MEANS[deliver]);
+    flow(document, ['credentials', name, 'hosts']);
   }
+  flow(document, ['sandbox', 'network']);
   remark(document, ['policy', 'default'], ' tools that no pattern names');
-  const args = document.getIn(['server', 'args']);
-  if (
-    args instanceof YAMLSeq &&
-    JSON.stringify(draft.args).length <= LINE &&
-    !draft.args.some((arg) => arg.includes('\n'))
-  )
-    args.flow = true;
+  flow(document, ['server', 'args']);
   const patterns = document.getIn(['policy', 'tools']);
   if (isMap(patterns)) {
     for (const { key } of patterns.items) if (isScalar(key)) key.type = Scalar.QUOTE_DOUBLE;
@@ -71,6 +83,14 @@ function serverOf(server: Draft['server']): Record<string, string> {
 function tools({ allow, deny }: Draft): { tools?: Record<string, string> } {
   const rules = [...deny.map((name) => [name, 'deny']), ...allow.map((name) => [name, 'allow'])];
   return rules.length === 0 ? {} : { tools: Object.fromEntries(rules) };
+}
+
+/** Puts a list on one line where it is short. */
+function flow(document: Document, path: readonly string[]): void {
+  const list = document.getIn(path);
+  if (!(list instanceof YAMLSeq)) return;
+  const words: readonly unknown[] = list.toJSON();
+  list.flow = JSON.stringify(words).length <= LINE && !words.some((word) => String(word).includes('\n'));
 }
 
 function remark(document: Document, path: readonly string[], comment: string): void {

@@ -26,6 +26,11 @@ const OTHERS: Readonly<Record<number, string>> = {
   27017: 'MongoDB',
 };
 
+/** What is spoken at a port, where that is well known to be no HTTP over TLS. */
+export function otherProtocol(port: number): string | undefined {
+  return OTHERS[port];
+}
+
 const NAMES = "is the port of names, which Warder itself answers in a server's sandbox";
 
 /** The mistakes of a file that the schema took. */
@@ -106,10 +111,10 @@ export function review(file: ProfileFile, document: Document): Mistake[] {
         );
       }
       for (const [at, host] of (credential.hosts ?? []).entries()) {
-        const protocol = OTHERS[Number(/:(\d+)$/.exec(host)?.[1] ?? 443)];
+        const protocol = otherProtocol(Number(/:(\d+)$/.exec(host)?.[1] ?? 443));
         if (protocol === undefined) continue;
         wrong(
-          ['credentials', name, 'hosts', String(at)],
+          ['credentials', name, 'hosts', at],
           `is the port of ${protocol}, into which the gate cannot put a secret`,
           'say "deliver: env" or "deliver: file", and list the host under "sandbox.network"',
         );
@@ -129,7 +134,7 @@ export function review(file: ProfileFile, document: Document): Mistake[] {
   }
   for (const [at, entry] of (sandbox?.network ?? []).entries()) {
     const problem = entry.endsWith(':53') ? NAMES : rangeProblem(entry);
-    if (problem !== undefined) wrong(['sandbox', 'network', String(at)], problem);
+    if (problem !== undefined) wrong(['sandbox', 'network', at], problem);
   }
   if (sandbox?.memory !== undefined && (parseSize(sandbox.memory) ?? 0) < 2 ** 20) {
     wrong(['sandbox', 'memory'], 'must be at least 1MiB');

@@ -5,7 +5,7 @@ import { below, within } from './path.ts';
 import { etcFiles, WIDE } from './root.ts';
 
 /** What a sandbox is made of. */
-const OWN = new Set(Object.keys(etcFiles('', 0, 0, '')));
+const OWN = new Set(Object.keys(etcFiles('', 0, 0, '', true)));
 
 /** Where no server writes, not even root's. */
 const SYSTEM = [

@@ -1,19 +1,27 @@
 // Renders a plan for bubblewrap. Its own arguments go by a descriptor, so that nothing of the plan shows in a
 // process list; so do the filter and the files of `/etc`. bubblewrap tells by another descriptor which process
-// it made, and waits at a third until the sandbox' limits are in place.
+// it made, and waits at a third until the sandbox' limits are in place. With a network that was made before, all of
+// it is started inside that one, by nsenter, which leaves the rest as it is.
 import { WarderError } from '../errors.ts';
 import type { Descriptor, Descriptors, Launch } from './launch.ts';
 import { limitsFor } from './limits.ts';
 import type { Machine } from './machine.ts';
+import type { Network } from './network.ts';
 import type { Plan, Step } from './plan.ts';
 import { seccompFilter } from './seccomp.ts';
 
 /** One page: the smallest file system in memory. */
 const PAGE = 4096;
 
-/** Renders a plan. Throws `sandbox-unavailable` where the machine lacks what the plan wants. */
-export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Launch {
+/** Renders a plan; with a network, for that one. Throws `sandbox-unavailable` where the machine lacks what that wants. */
+export function bubblewrap(
+  plan: Plan,
+  machine: Machine,
+  held: Descriptors,
+  network?: Pick<Network, 'holder'>,
+): Launch {
   const { bubblewrap: program, architecture, prlimit } = machine;
+  const entering = network === undefined ? [] : enter(plan, machine, network);
   if (program === undefined || program.missing.length > 0) throw missing(plan, program);
   if (architecture === undefined) {
     throw new WarderError(
@@ -56,6 +64,14 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
     descriptor,
     path,
   ];
+  // What is there already cannot be written to: something is put over it.
+  const lay = (descriptor: string, path: string): string[] => [
+    '--perms',
+    '0444',
+    '--ro-bind-data',
+    descriptor,
+    path,
+  ];
   const copyOf = (path: string): string[] => {
     const descriptor = held.file(path);
     return descriptor === undefined ? [] : copy(at({ kind: 'open', descriptor }), path);
@@ -68,6 +84,8 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
         return ['--symlink', step.to, step.at];
       case 'file':
         return copy(data(Buffer.from(step.text)), step.at);
+      case 'bring':
+        return step.over ? lay(data(step.data), step.at) : copy(data(step.data), step.at);
       case 'copy':
         return copyOf(step.at);
       case 'memory':
@@ -94,7 +112,7 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
       '--unshare-pid',
       '--unshare-ipc',
       '--unshare-uts',
-      '--unshare-net',
+      ...(network === undefined ? ['--unshare-net'] : []),
       '--unshare-cgroup-try',
     ],
     ...(program.disablesUsers ? ['--disable-userns'] : []),
@@ -116,6 +134,7 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
       : [];
   const [file = '', ...args] = [
     ...scope(plan, machine),
+    ...entering,
     ...[program.file, '--args', String(ARGUMENTS), '--'],
     ...[...limiter, plan.program.file, ...plan.program.args],
   ];
@@ -126,6 +145,16 @@ export function bubblewrap(plan: Plan, machine: Machine, held: Descriptors): Lau
     cwd: '/',
     descriptors,
   };
+}
+
+/** What starts a program in a network, and takes nothing from it but the network and the user that owns it. */
+function enter({ profile }: Plan, { nsenter }: Machine, { holder }: Pick<Network, 'holder'>): string[] {
+  if (nsenter === undefined) {
+    throw new WarderError('sandbox-unavailable', `cannot start "${profile}": there is no nsenter`, {
+      hint: 'install it: sudo apt install util-linux',
+    });
+  }
+  return [nsenter, '--target', String(holder.pid), '--user', '--net', '--preserve-credentials', '--'];
 }
 
 /** Asks systemd for a group of the sandbox' own. It then runs the rest in its own place. */

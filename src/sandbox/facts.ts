@@ -12,7 +12,7 @@ import {
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
-import type { Facts, Hidden, Listed } from './given.ts';
+import type { Brought, Facts, Hidden, Listed } from './given.ts';
 import { type Held, linksOf } from './look.ts';
 import { below, within } from './path.ts';
 import { programPaths } from './program.ts';
@@ -42,6 +42,8 @@ export interface Request {
   };
   /** Read-only, from Warder itself: package trees, the folder of a session's credential files. */
   readonly roots: readonly string[];
+  /** Read-only, from Warder itself: whom to trust, most often. */
+  readonly files?: readonly Brought[];
   /** The node that Warder runs on: it comes first in a server's PATH. */
   readonly node: string;
   /** Warder's own folders: configuration, state, run, the socket's. */
@@ -88,6 +90,7 @@ export function gather(request: Request, held: Held, devices?: string): Facts {
     env,
     listed,
     roots: roots.map((path) => lookAt(profile, path, 'Warder', held)),
+    files: request.files ?? [],
     links: dedupe(
       [
         ...sandbox.read,

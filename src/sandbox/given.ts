@@ -20,6 +20,13 @@ export interface Hidden {
   readonly folder: boolean;
 }
 
+/** A small file that Warder puts into a sandbox, to be read by anybody there. */
+export interface Brought {
+  /** Where it is inside, absolute and without links: a new place, or a file that a sandbox has otherwise. */
+  readonly path: string;
+  readonly data: Buffer;
+}
+
 /** A symbolic link that a path led through. */
 export interface Link {
   readonly at: string;
@@ -45,6 +52,7 @@ export interface Facts {
   readonly listed: readonly Listed[];
   /** Read-only, from Warder itself and not from a profile: package trees, a session's credential files. */
   readonly roots: readonly Pick<Listed, 'path' | 'folder'>[];
+  readonly files: readonly Brought[];
   readonly links: readonly Link[];
   readonly system: readonly SystemPath[];
   /** Entries of `PROC_OF_ROOT` that the machine has; none where the user is not root. */

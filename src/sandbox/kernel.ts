@@ -1,6 +1,8 @@
 // The kernel's calls that Node has no function for, through the C library and koffi: limits of a process
-// (prlimit(2)), Landlock (landlock(7)) and seccomp (seccomp(2)). koffi is an optional dependency: without it
-// util-linux' `prlimit` sets the limits, and there is no fallback to Landlock.
+// (prlimit(2)), Landlock (landlock(7)), seccomp (seccomp(2)), and a look at the segments of a network namespace
+// (raw(7)). koffi is an optional dependency: without it util-linux' `prlimit` sets the limits, there is no fallback
+// to Landlock, and no look at a network.
+import { closeSync } from 'node:fs';
 import type { ProcessLimit } from './limits.ts';
 import type { Architecture } from './seccomp.ts';
 
@@ -24,6 +26,13 @@ export interface Kernel {
   endWithParent(): number;
   /** Binds this thread, and what it becomes, to a filter as of `seccompFilter`. */
   filter(program: Buffer): number;
+  /**
+   * A descriptor that gets a copy of each TCP segment over IPv4, from its IP header on, that reaches this network
+   * namespace and that a classic BPF program lets through. Reading it never waits. Wants CAP_NET_RAW.
+   */
+  watchSegments(program: Buffer): number;
+  /** A copy of a descriptor of another process of this user, which no program started from here gets. Linux 5.6. */
+  copyDescriptor(pid: number, descriptor: number): number;
 }
 
 /** RLIMIT_* (asm-generic/resource.h): the same on x86-64 and arm64. */
@@ -35,6 +44,8 @@ const LANDLOCK_ADD = 445;
 const LANDLOCK_RESTRICT = 446;
 const SECCOMP = { x64: 317, arm64: 277 } as const;
 const MKNODAT = { x64: 259, arm64: 33 } as const;
+const PIDFD_OPEN = 434;
+const PIDFD_GETFD = 438;
 
 const LANDLOCK_CREATE_RULESET_VERSION = 1;
 const LANDLOCK_RULE_PATH_BENEATH = 1;
@@ -44,6 +55,12 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const SIGKILL = 9;
 const AT_FDCWD = -100;
 const S_IFCHR = 0o020000;
+const AF_INET = 2;
+/** `SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC` */
+const SOCK_RAW = 3 | 0o4000 | 0o2000000;
+const IPPROTO_TCP = 6;
+const SOL_SOCKET = 1;
+const SO_ATTACH_FILTER = 26;
 
 /** Binds the calls. Never throws: `undefined` where the C library cannot be called. */
 export async function openKernel(architecture: Architecture | undefined): Promise<Kernel | undefined> {
@@ -62,6 +79,10 @@ export async function openKernel(architecture: Architecture | undefined): Promis
     );
     const node = library.func(
       'long syscall(long number, long folder, const char *path, unsigned long mode, unsigned long device)',
+    );
+    const socket = library.func('int socket(int family, int type, int protocol)');
+    const setsockopt = library.func(
+      'int setsockopt(int fd, int level, int name, const void *value, unsigned int length)',
     );
     return {
       makeDevice: (path, mode, device) =>
@@ -82,16 +103,36 @@ export async function openKernel(architecture: Architecture | undefined): Promis
       forbidPrivileges: () => prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
       endWithParent: () => prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
       filter: (program) => {
-        // struct sock_fprog: the number of instructions, and where they are.
-        const header = Buffer.alloc(16);
-        header.writeUInt16LE(program.length / 8);
-        header.writeBigUInt64LE(koffi.address(program), 8);
+        const header = headerOf(program, koffi.address(program));
         return Number(words(SECCOMP[architecture], SECCOMP_SET_MODE_FILTER, 0, header, 0));
+      },
+      watchSegments: (program) => {
+        const descriptor = socket(AF_INET, SOCK_RAW, IPPROTO_TCP);
+        const header = headerOf(program, koffi.address(program));
+        const bound =
+          descriptor >= 0 && setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, header, 16) === 0;
+        if (!bound && descriptor >= 0) closeSync(descriptor);
+        return bound ? descriptor : -1;
+      },
+      copyDescriptor: (pid, descriptor) => {
+        const process = Number(words(PIDFD_OPEN, pid, 0, null, 0));
+        if (process < 0) return -1;
+        const copy = Number(words(PIDFD_GETFD, process, descriptor, null, 0));
+        closeSync(process);
+        return copy;
       },
     };
   } catch {
     return undefined;
   }
+}
+
+/** `struct sock_fprog`: the number of instructions, and where they are. */
+function headerOf(program: Buffer, address: bigint): Buffer {
+  const header = Buffer.alloc(16);
+  header.writeUInt16LE(program.length / 8);
+  header.writeBigUInt64LE(address, 8);
+  return header;
 }
 
 function packed(...words: bigint[]): Buffer {

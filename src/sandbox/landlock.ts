@@ -44,8 +44,8 @@ const PROC = [
 
 /**
  * Renders a plan whose private folders are on the disk (`Facts.own`). `node` runs the stage, a program file.
- * Throws `sandbox-unavailable` where the machine has no such Landlock, or the plan hides what lies below a
- * folder that it shows: Landlock can only allow.
+ * Throws `sandbox-unavailable` where the machine has no such Landlock, or the plan lists hosts, brings files,
+ * or hides what lies below a folder that it shows: Landlock can only allow.
  */
 export function landlock(plan: Plan, machine: Machine, node: string, stage: string): Launch {
   const { architecture } = machine;
@@ -62,6 +62,16 @@ export function landlock(plan: Plan, machine: Machine, node: string, stage: stri
       'root keeps its capabilities under Landlock',
       'use bubblewrap, or run Warder as an ordinary user',
     );
+  }
+  if (plan.network.length > 0) {
+    throw refuse(
+      'under Landlock there is no way to the hosts that it lists',
+      'allow user namespaces ("warder doctor" says how), or take "network" and sealed credentials out of the profile',
+    );
+  }
+  const brought = plan.steps.find((step) => step.do === 'bring');
+  if (brought?.do === 'bring') {
+    throw refuse(`Landlock cannot put in "${brought.at}"`, 'use bubblewrap: see "warder doctor"');
   }
   const shown = plan.steps.flatMap((step) => (step.do === 'bind' && !step.write ? [step.path] : []));
   const inside = plan.steps.find(

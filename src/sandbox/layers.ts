@@ -9,6 +9,8 @@ export type Layer =
   | 'users'
   | 'processes'
   | 'network'
+  /** The namespace that `network` tells of is one whose only way out is a gate of the daemon's. */
+  | 'egress-gate'
   | 'ipc'
   | 'hostname'
   | 'cgroups'
@@ -57,14 +59,22 @@ const NAMESPACES = {
   cgroup: 'cgroups',
 } as const satisfies Record<string, Layer>;
 
-/** Looks at a process, compared with this one. Throws the system's error where it has ended. */
-export function measure(pid: number): Measured {
+/**
+ * Looks at a process, compared with this one. `network`: the kernel's name of the network that it should be in.
+ * Throws the system's error where it has ended.
+ */
+export function measure(pid: number, network?: string): Measured {
   const layers: Layer[] = [];
-  const differs = (name: string): boolean => namespace(pid, name) !== namespace('self', name);
+  const differs = (name: string): boolean => {
+    const own = namespace('self', name);
+    // A process that is ending has let go of its namespaces before it is gone.
+    return own !== undefined && demand(namespace(pid, name)) !== own;
+  };
   const root = statSync(`/proc/${pid}/root/`);
   const own = statSync('/');
   if (differs('mnt') && (root.dev !== own.dev || root.ino !== own.ino)) layers.push('files');
   for (const [name, layer] of Object.entries(NAMESPACES)) if (differs(name)) layers.push(layer);
+  if (network !== undefined && demand(namespace(pid, 'net')) === network) layers.push('egress-gate');
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   const field = (name: string): string | undefined =>
     new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1];
@@ -87,6 +97,11 @@ export function measure(pid: number): Measured {
       data: limit('Max data size'),
     },
   };
+}
+
+function demand(name: string | undefined): string {
+  if (name === undefined) throw new Error('it has ended');
+  return name;
 }
 
 function namespace(pid: number | 'self', name: string): string | undefined {

@@ -32,6 +32,10 @@ export interface Machine {
   readonly limit: Kernel['limit'] | undefined;
   /** Else util-linux' `prlimit` does, inside the sandbox, which costs a program's start. */
   readonly prlimit: string | undefined;
+  /** util-linux' `nsenter`, which starts a sandbox in a network that was made before. */
+  readonly nsenter: string | undefined;
+  /** Copies a descriptor of another process, where the C library can be called. */
+  readonly copyDescriptor: Kernel['copyDescriptor'] | undefined;
   /** The version of Landlock's interface; 0 where there is none, or the C library cannot be called. */
   readonly landlock: number;
   /** The daemon's own hard limits: no child's are higher. */
@@ -93,6 +97,8 @@ export async function lookAtMachine(uid: number, run: string): Promise<Machine> 
     limit: kernel?.limit,
     landlock: Math.max(kernel?.landlockVersion() ?? 0, 0),
     prlimit: find('prlimit'),
+    nsenter: find('nsenter'),
+    copyDescriptor: kernel?.copyDescriptor,
     hard: hardLimits(),
     countsProcesses: uid !== 0 && since(release(), 5, 14),
     groups,
@@ -100,7 +106,7 @@ export async function lookAtMachine(uid: number, run: string): Promise<Machine> 
 }
 
 /** The system's program of this name. */
-function find(name: string): string | undefined {
+export function find(name: string): string | undefined {
   return FOLDERS.map((folder) => `${folder}/${name}`).find((file) => {
     const stat = statSync(file, { throwIfNoEntry: false });
     return stat?.isFile() === true && (stat.mode & 0o111) !== 0;

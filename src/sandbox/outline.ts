@@ -10,6 +10,8 @@ export interface Outline {
   readonly variables: readonly string[];
   readonly read: readonly string[];
   readonly write: readonly string[];
+  /** Hosts that may be reached, as the profile says. */
+  readonly network: readonly string[];
   /** Empty below a folder that may be read. */
   readonly hidden: readonly string[];
   /** Its own, empty at the start and gone at the end. */
@@ -19,7 +21,7 @@ export interface Outline {
 }
 
 /** Says what a plan puts in, but for the system and what hides the system's own. */
-export function outline({ program, cwd, env, steps, home, tmp, limits }: Plan): Outline {
+export function outline({ program, cwd, env, steps, network, home, tmp, limits }: Plan): Outline {
   const binds = steps.flatMap((step) => (step.do === 'bind' && !system(step.path) ? [step] : []));
   return {
     command: [program.file, ...program.args],
@@ -28,6 +30,7 @@ export function outline({ program, cwd, env, steps, home, tmp, limits }: Plan): 
     read: binds.filter(({ write }) => !write).map(({ path }) => path),
     write: binds.filter(({ write }) => write).map(({ path }) => path),
     hidden: steps.flatMap((step) => (step.do === 'hide' && !step.at.startsWith('/proc/') ? [step.at] : [])),
+    network,
     home,
     tmp,
     limits,

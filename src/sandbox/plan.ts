@@ -17,6 +17,8 @@ export type Step =
   | { readonly do: 'copy'; readonly at: string }
   | { readonly do: 'link'; readonly at: string; readonly to: string }
   | { readonly do: 'file'; readonly at: string; readonly text: string }
+  /** A file of Warder's. `over`: one that is there already, and stays for others. */
+  | { readonly do: 'bring'; readonly at: string; readonly data: Buffer; readonly over: boolean }
   /** A private file system in memory, of so many bytes. */
   | { readonly do: 'memory'; readonly at: string; readonly bytes: number }
   | { readonly do: 'proc'; readonly at: string }
@@ -54,6 +56,8 @@ export interface Plan {
   readonly tmp: string;
   readonly hostname: string;
   readonly sockets: Sockets;
+  /** Hosts that it may reach, as the profile says. */
+  readonly network: readonly string[];
   readonly limits: Limits;
 }
 
@@ -73,16 +77,9 @@ const ASIDE = { home: '/run/home', tmp: '/run/tmp' };
 
 /**
  * Makes the plan. Throws `profile-invalid` for a path that no sandbox may hold, a folder to work in or a
- * program that would not be there; `sandbox-unavailable` for hosts, which there is no way to yet.
+ * program that would not be there.
  */
 export function plan(facts: Facts): Plan {
-  if (facts.network.length > 0) {
-    throw new WarderError(
-      'sandbox-unavailable',
-      `cannot start "${facts.profile}": its sandbox has no way to the hosts under "sandbox.network"`,
-      { hint: 'take "network" out of the profile, or say "sandbox: {off: true}"' },
-    );
-  }
   checkListed(facts);
   const root = facts.uid === 0;
   const uid = root ? INSTEAD_OF_ROOT.id : facts.uid;
@@ -96,10 +93,12 @@ export function plan(facts: Facts): Plan {
     (facts.home === '/' || within('/tmp', facts.home) || holds(facts.home) ? ASIDE.home : facts.home);
   const tmp = facts.own?.tmp ?? (holds('/tmp') ? ASIDE.tmp : '/tmp');
   const hides = hidesOf(facts);
+  const brought = new Set(facts.files.map(({ path }) => path));
   const places = [
     ...binds,
-    ...facts.system.flatMap(systemEntry),
-    ...Object.entries(etcFiles(user, uid, gid, home)).map(
+    ...facts.system.filter(({ path }) => !brought.has(path)).flatMap(systemEntry),
+    ...facts.files.map(({ path, data }) => ({ do: 'bring', at: path, data, over: holds(path) }) as const),
+    ...Object.entries(etcFiles(user, uid, gid, home, facts.network.length > 0)).map(
       ([at, text]) => ({ do: 'file', at, text }) as const,
     ),
     { do: 'proc', at: '/proc' },
@@ -144,6 +143,7 @@ export function plan(facts: Facts): Plan {
     tmp,
     hostname: HOSTNAME,
     sockets: 'ip',
+    network: facts.network,
     limits,
   };
 }

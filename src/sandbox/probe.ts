@@ -1,6 +1,7 @@
 // Trying what sandboxes are made of, one layer at a time and for real: for `doctor`, and for the reason why a
 // sandbox could not be made. Each finding that is bad says the command that mends it.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { WarderError } from '../errors.ts';
@@ -17,6 +18,8 @@ export interface Finding {
 }
 
 const run = promisify(execFile);
+const HINT = 'see "warder doctor"';
+const NETWORK = 'egress network';
 const INSTALL = 'sudo apt install bubblewrap (or dnf, pacman, zypper, apk)';
 
 /** A trial adds its options, and what it mounts, to those of the ones before: each builds on them. */
@@ -69,7 +72,14 @@ export async function probe(machine: Machine): Promise<Finding[]> {
       ? { layer: 'limits', state: 'missing', said: 'no "prlimit"', hint: 'sudo apt install util-linux' }
       : { layer: 'limits', state: 'ok', said: 'open files, core dumps' },
   ];
-  return [...findings, processesFinding(machine), memoryFinding(machine), ...devicesFinding(machine)];
+  // What no sandbox is without comes first: `lacking` tells the first that is not there.
+  return [
+    ...findings,
+    processesFinding(machine),
+    memoryFinding(machine),
+    ...devicesFinding(machine),
+    await networkFinding(machine, bubblewrap),
+  ];
 }
 
 /** Why no sandbox could be made: the first layer that is missing. */
@@ -78,8 +88,18 @@ export async function whyNot(profile: string, machine: Machine): Promise<WarderE
   const what =
     missing === undefined ? 'bubblewrap could not make its sandbox' : `${missing.layer}: ${missing.said}`;
   return new WarderError('sandbox-unavailable', `cannot start "${profile}": ${what}`, {
-    hint: missing?.hint ?? 'see "warder doctor"',
+    hint: missing?.hint ?? HINT,
   });
+}
+
+/** Why no network could be made for a sandbox, and what mends it. */
+export async function lacking(machine: Machine): Promise<{ what: string; hint: string }> {
+  const found = await probe(machine);
+  const lack =
+    found.find(({ state }) => state === 'missing') ??
+    found.find(({ layer, state }) => layer === NETWORK && state !== 'ok');
+  if (lack === undefined) return { what: 'it did not come up', hint: HINT };
+  return { what: `${lack.layer}: ${lack.said}`, hint: lack.hint ?? HINT };
 }
 
 async function tryStages({ file }: Bubblewrap): Promise<Finding[]> {
@@ -101,14 +121,20 @@ async function tryStages({ file }: Bubblewrap): Promise<Finding[]> {
   return findings;
 }
 
-/** Runs bubblewrap on nothing. What it says where it fails is its own, since no server runs. */
+/** Runs something on nothing, most often bubblewrap. What it says where it fails is its own, since no server runs. */
 async function attempt(file: string, options: readonly string[]): Promise<string | undefined> {
   try {
     await run(file, [...options, '--', '/bin/true'], { env: {}, timeout: 10_000 });
     return undefined;
   } catch (error) {
     const { stderr = '' } = error as { stderr?: string };
-    return stderr.trim().split('\n').at(-1)?.replace('bwrap: ', '') || 'it fails without a word';
+    return (
+      stderr
+        .trim()
+        .split('\n')
+        .at(-1)
+        ?.replace(/^(bwrap|nsenter): /, '') || 'it fails without a word'
+    );
   }
 }
 
@@ -184,4 +210,39 @@ function devicesFinding({ uid, devices }: Machine): Finding[] {
       hint: 'run Warder as an ordinary user, or with its state on a file system that takes devices',
     },
   ];
+}
+
+/** Tries the way in which a sandbox gets a network that was made before: see `network`. */
+async function networkFinding({ nsenter }: Machine, { file }: Bubblewrap): Promise<Finding> {
+  const layer = NETWORK;
+  const weak = (said: string, hint: string): Finding => ({
+    layer,
+    state: 'weak',
+    said: `${said}: no profile with "network" or a sealed credential can start`,
+    hint,
+  });
+  if (nsenter === undefined) return weak('no "nsenter"', 'sudo apt install util-linux');
+  const options = ['--unshare-user', '--unshare-net', '--uid', '0', '--gid', '0', '--cap-drop', 'ALL'];
+  const waiting = ['--die-with-parent', '--ro-bind', '/', '/', '--', '/bin/sh', '-c', 'echo $$; exec cat'];
+  const outer = spawn(file, [...options, ...waiting], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: {},
+    timeout: 10_000,
+  });
+  try {
+    outer.stdin.on('error', () => {});
+    const [pid] = await Promise.race([
+      once(outer.stdout, 'data'),
+      once(outer, 'exit').then(() => [undefined]),
+    ]);
+    if (pid === undefined) return weak('it cannot be made', hintFor());
+    const entering = ['--target', String(pid).trim(), '--user', '--net', '--preserve-credentials', file];
+    const inside = ['--unshare-user', '--unshare-pid', '--cap-drop', 'ALL', '--ro-bind', '/', '/'];
+    const said = await attempt(nsenter, [...entering, ...inside]);
+    return said === undefined ? { layer, state: 'ok', said: 'tried' } : weak(said, hintFor());
+  } catch {
+    return weak('it cannot be made', hintFor());
+  } finally {
+    outer.kill('SIGKILL');
+  }
 }

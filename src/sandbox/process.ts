@@ -37,6 +37,37 @@ export function executableOf(pid: number): string | undefined {
   }
 }
 
+/** The kernel's name of a namespace that a process is in: `net:[4026532008]`. `undefined`: it has ended. */
+export function namespaceOf(pid: number | 'self', name: 'net'): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/${name}`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a process has a namespace open, by which it could enter that one. */
+export function opensNamespace(pid: number): boolean {
+  const folder = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(folder).some((descriptor) => NAMESPACE.test(linkOf(`${folder}/${descriptor}`)));
+  } catch {
+    // It has ended.
+    return false;
+  }
+}
+
+/** As `/proc/PID/ns` shows them. */
+const NAMESPACE = /^(cgroup|ipc|mnt|net|pid|time|user|uts):/;
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
 /** The children of a process, by their pids here. */
 export function childrenOf(pid: number): number[] {
   try {

@@ -110,9 +110,16 @@ export const DEVICES = [
 /** The name of the machine inside. */
 export const HOSTNAME = 'warder';
 
-/** The files of `/etc` that are written afresh. */
-export function etcFiles(user: string, uid: number, gid: number, home: string): Record<string, string> {
+/** The files of `/etc` that are written afresh. `reaches`: there is a network, and with it somebody to ask for names. */
+export function etcFiles(
+  user: string,
+  uid: number,
+  gid: number,
+  home: string,
+  reaches: boolean,
+): Record<string, string> {
   return {
+    ...(reaches ? { '/etc/resolv.conf': 'nameserver 127.0.0.1\noptions timeout:2 attempts:2\n' } : {}),
     '/etc/passwd': `${user}:x:${uid}:${gid}::${home}:/bin/sh\n`,
     '/etc/group': `${user}:x:${gid}:\n`,
     '/etc/hosts': `127.0.0.1 localhost ${HOSTNAME}\n::1 localhost ip6-localhost\n`,

@@ -1,7 +1,7 @@
 // Renders a plan for macOS: a profile in the language of Seatbelt, for /usr/bin/sandbox-exec. Everything is
 // denied that is not allowed here; of the rules that match a path the last one counts, so the plan's order (a
-// folder before what lies in it) is the rules' order. There is no network at all: macOS has no loopback of a
-// sandbox' own. The private folders lie on the disk (`Facts.own`).
+// folder before what lies in it) is the rules' order. There is no network but one port of the machine's loopback, the
+// egress proxy's, where a plan lists hosts: macOS has no loopback of a sandbox' own. The private folders lie on the disk (`Facts.own`).
 //
 // Written from Apple's own profiles in /System/Library/Sandbox/Profiles. Not yet run on a Mac.
 import type { Launch } from './launch.ts';
@@ -33,20 +33,20 @@ const DEVICES = ['/dev/null', '/dev/zero', '/dev/random', '/dev/urandom', '/dev/
 /** Without this nobody's name and home folder can be looked up. */
 const SERVICES = ['com.apple.system.opendirectoryd.libinfo'];
 
-/** What to start, for a plan. The server's environment is the launch's. */
-export function seatbelt(plan: Plan): Launch {
+/** What to start, for a plan. The server's environment is the launch's. `proxyPort` as in `seatbeltProfile`. */
+export function seatbelt(plan: Plan, proxyPort?: number): Launch {
   const { file, args } = plan.program;
   return {
     file: SANDBOX_EXEC,
-    args: ['-p', seatbeltProfile(plan), '--', file, ...args],
+    args: ['-p', seatbeltProfile(plan, proxyPort), '--', file, ...args],
     env: plan.env,
     cwd: plan.cwd,
     descriptors: [],
   };
 }
 
-/** The profile's text. */
-export function seatbeltProfile(plan: Plan): string {
+/** The profile's text. `proxyPort`: the only port that may be connected to, on the machine's loopback. */
+export function seatbeltProfile(plan: Plan, proxyPort?: number): string {
   const allowed = plan.steps.flatMap(rulesOf);
   return [
     '(version 1)',
@@ -56,6 +56,7 @@ export function seatbeltProfile(plan: Plan): string {
     '(allow sysctl-read)',
     '(allow ipc-posix-sem)',
     '(deny network*)',
+    ...(proxyPort === undefined ? [] : [`(allow network-outbound (remote ip "localhost:${proxyPort}"))`]),
     ...SERVICES.map((name) => `(allow mach-lookup (global-name ${quoted(name)}))`),
     ...SYSTEM.map((path) => `(allow file-read* process-exec (subpath ${quoted(path)}))`),
     ...SYSTEM_FILES.map((path) => `(allow file-read* (literal ${quoted(path)}))`),

@@ -204,6 +204,7 @@ describe('settings', () => {
       daemon: { idle: 900_000, log: { size: 4_194_304, keep: 3 } },
       relay: { line: 67_108_864 },
       rotation: { drain: 30_000 },
+      egress: { resolvers: [], ca: undefined, proxy: undefined, login: undefined, except: [] },
       audit: { segment: 67_108_864, keep: {}, checkpoint: { records: 1000, every: 60_000 } },
     });
   });

@@ -25,6 +25,8 @@ const secret = fc
 const upper = (hex: string): string => hex.toUpperCase();
 const escapes = (text: string, pick: RegExp, write: (code: string) => string): string =>
   text.replace(pick, (unit) => write(unit.charCodeAt(0).toString(16).padStart(4, '0')));
+const entities = (text: string, pick: RegExp, write: (point: number) => string): string =>
+  text.replace(pick, (unit) => write(unit.codePointAt(0) ?? 0));
 
 /** Every form that is promised. */
 const forms: { readonly [name: string]: (value: string) => string } = {
@@ -43,13 +45,32 @@ const forms: { readonly [name: string]: (value: string) => string } = {
     escapes(JSON.stringify(value).slice(1, -1), /[^ -~]/g, (code) => `\\u${upper(code)}`),
   'JSON, for HTML': (value) => escapes(JSON.stringify(value).slice(1, -1), /[<>&']/g, (code) => `\\u${code}`),
   'JSON, slashes': (value) => JSON.stringify(value).slice(1, -1).replaceAll('/', '\\/'),
+  'JSON, every character': (value) => escapes(value, /[\s\S]/g, (code) => `\\u${code}`),
+  'URL, twice': (value) => encodeURIComponent(encodeURIComponent(value)),
+  'form, twice': (value) => encodeURIComponent(new URLSearchParams({ v: value }).toString().slice(2)),
+  'URL, every byte': (value) => Buffer.from(value).toString('hex').replace(/../g, '%$&'),
+  'URL, every byte, twice': (value) => upper(Buffer.from(value).toString('hex')).replace(/../g, '%25$&'),
+  hex: (value) => Buffer.from(value).toString('hex'),
+  'hex, upper case': (value) => upper(Buffer.from(value).toString('hex')),
+  HTML: (value) => entities(value, /[&<>"']/gu, (point) => NAMED.get(point) ?? `&#${point};`),
+  'HTML, PHP': (value) =>
+    entities(value, /[&<>"']/gu, (point) => (point === 39 ? '&#039;' : (NAMED.get(point) ?? ''))),
+  'HTML, numbers': (value) => entities(value, /[^A-Za-z0-9]/gu, (point) => `&#${point};`),
+  'HTML, hex': (value) => entities(value, /[^A-Za-z0-9]/gu, (point) => `&#x${upper(point.toString(16))};`),
+  'HTML, every character': (value) => entities(value, /[\s\S]/gu, (point) => `&#x${point.toString(16)};`),
 };
+const NAMED = new Map([
+  [38, '&amp;'],
+  [60, '&lt;'],
+  [62, '&gt;'],
+  [34, '&quot;'],
+]);
 const form = fc.constantFrom(...Object.keys(forms));
 
-/** What surrounds a secret; no backslash or percent sign that would make its first characters others. */
+/** What surrounds a secret; no backslash, percent sign or ampersand that would make its first characters others. */
 const around = fc
   .string({ unit: 'grapheme', maxLength: 30 })
-  .filter((text) => text.isWellFormed() && !/[\\%]/.test(text));
+  .filter((text) => text.isWellFormed() && !/[\\%&]/.test(text));
 
 test('W-CRED-1 a secret is gone from any text, in any form', () => {
   fc.assert(
@@ -79,6 +100,49 @@ test('W-CRED-1 the base64 of a text with a secret in it says nothing of the secr
         const left = redacted.slice(2, -2).replace('[redacted:demo/TOKEN]', '');
         expect(left.length).toBeLessThanOrEqual(
           coded.length - Math.floor(((Buffer.byteLength(value) - 1) * 8) / 6) + 1,
+        );
+      },
+    ),
+    runs,
+  );
+});
+
+test('W-CRED-1 the base64 of a base64 text with a secret in it says nothing of the secret', () => {
+  const alphabet = fc.constantFrom<'base64' | 'base64url'>('base64', 'base64url');
+  fc.assert(
+    fc.property(
+      secret,
+      fc.uint8Array({ maxLength: 7 }),
+      fc.uint8Array({ maxLength: 7 }),
+      fc.stringMatching(/^[a-z:]{0,4}$/),
+      alphabet,
+      alphabet,
+      (value, before, after, prefix, inner, outer) => {
+        const once = Buffer.concat([before, Buffer.from(value), after]).toString(inner);
+        const coded = Buffer.from(`${prefix}${once}`).toString(outer);
+        expect(new Redactor([{ name: 'demo/TOKEN', value }]).text(`= ${coded} =`)).toContain(
+          '[redacted:demo/TOKEN]',
+        );
+      },
+    ),
+    runs,
+  );
+});
+
+test('W-CRED-1 base64 that is broken into lines says nothing of a token', () => {
+  fc.assert(
+    fc.property(
+      fc.stringMatching(/^[A-Za-z0-9_-]{16,80}$/),
+      fc.uint8Array({ maxLength: 90 }),
+      fc.constantFrom(60, 64, 76),
+      fc.constantFrom('\n', '\r\n', '\\n', '\\r\\n', '\\\\n'),
+      (value, before, length, line) => {
+        const coded = Buffer.concat([before, Buffer.from(value)]).toString('base64');
+        const broken = coded.replace(new RegExp(`.{${length}}`, 'g'), `$&${line}`);
+        const left = new Redactor([{ name: 'T', value }]).text(`= ${broken} =`).split('[redacted:T]');
+        expect(left.length).toBe(2);
+        expect(left.join('').replaceAll(line, '').length).toBeLessThanOrEqual(
+          4 + coded.length - Math.floor(((value.length - 1) * 8) / 6) + 1,
         );
       },
     ),

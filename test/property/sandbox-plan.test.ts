@@ -60,6 +60,7 @@ function make(lines: readonly Listed[], there: readonly number[]): Plan | undefi
     env: {},
     listed: lines,
     roots: [{ path: `${home}/.local/state/warder/packages/x`, folder: true }],
+    files: [],
     links: [],
     system: [{ path: '/usr', kind: 'folder' }],
     proc: [],

@@ -4,6 +4,7 @@ import { credentialCommand } from '../../src/commands/credential.ts';
 import { WarderError } from '../../src/errors.ts';
 import type { Result } from '../../src/wire/control.ts';
 import { type Answers, Person } from '../fixtures/person.ts';
+import { status } from '../fixtures/status.ts';
 
 const SECRET = 'secret-value-0123456789';
 const stored = {
@@ -203,6 +204,7 @@ function lockedVault(passphrase: string): Answers {
   return {
     'credential.set': ({ name }) => guard({ ...stored, name, store: 'vault' }),
     'credential.list': () => guard({ credentials: [], missing: [] }),
+    status: () => status(),
     'vault.unlock': (params) => {
       if (params.passphrase !== passphrase) throw new WarderError('vault-key', 'the passphrase is wrong');
       open = true;
@@ -265,7 +267,7 @@ const listed: Result<'credential.list'> = {
 
 test('list shows what is there and what is missing', async () => {
   using person = new Person();
-  const answers = { 'credential.list': () => listed };
+  const answers: Answers = { 'credential.list': () => listed, status: () => status() };
   await person.run(credentialCommand, ['credential', 'list'], { answers });
   expect(person.out).toEqual([
     'NAME | STORE | VERSION | SET | USED BY | NOTE',
@@ -275,7 +277,29 @@ test('list shows what is there and what is missing', async () => {
     'd/token | - | - | - | d | missing',
   ]);
   await person.run(credentialCommand, ['credential', 'list'], { answers, json: true });
-  expect(person.values).toEqual([listed]);
+  expect(person.values).toEqual([{ ...listed, locked: false, revoked: [], doubted: [] }]);
+});
+
+test('W-SEAL-5 list shows what is revoked, what a host has refused, and that all is locked', async () => {
+  using person = new Person();
+  const doubt = {
+    name: 'b/token',
+    version: 'x',
+    host: 'a.b',
+    status: 401,
+    since: '2026-01-01T00:00:00.000Z',
+  };
+  const credentials = { locked: true, revoked: ['a/token', 'c/token'], doubted: [doubt] };
+  const answers: Answers = { 'credential.list': () => listed, status: () => status({ credentials }) };
+  await person.run(credentialCommand, ['credential', 'list'], { answers });
+  expect(person.out.map((line) => line.split(' | ').at(-1))).toEqual([
+    'NOTE',
+    'revoked',
+    'set by another program; may have expired: see "warder status"',
+    'it is damaged; revoked',
+    'missing',
+  ]);
+  expect(person.err).toEqual(['\nall credentials are locked: "warder unlock"']);
 });
 
 test('remove asks first, and says who still names it', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../src/errors.ts';
-import { expandHome, parseProfile, unsupported } from '../../src/profile/format.ts';
+import { expandHome, parseProfile, reachOf, unsupported } from '../../src/profile/format.ts';
 
 const FILE = '/config/profiles/github.yaml';
 
@@ -46,7 +46,7 @@ credentials:
 sandbox:
   read: [~/src]
   write: [~/src/scratch]
-  network: [api.github.com, "*.githubusercontent.com", "db.example.com:5432", 10.0.0.0/8, "[fd00::1]:443"]
+  network: [api.github.com, "*.githubusercontent.com", "db.example.com:5432", 10.0.0.0/8, "fd00:1::/32"]
   memory: 512MiB
 policy:
   default: ask
@@ -98,7 +98,7 @@ audit:
           '*.githubusercontent.com',
           'db.example.com:5432',
           '10.0.0.0/8',
-          '[fd00::1]:443',
+          'fd00:1::/32',
         ],
         memory: 536_870_912,
       },
@@ -115,7 +115,7 @@ audit:
   });
 
   test('defaults to ask, to a sealed credential of its own name, and to the store chosen at init', () => {
-    const profile = parse('server: {command: node}\ncredentials: {TOKEN: {}}');
+    const profile = parse('server: {command: node}\ncredentials: {TOKEN: {hosts: [api.github.com]}}');
     expect(profile.policy).toEqual({ default: 'ask', tools: {} });
     expect(profile.credentials).toMatchObject([
       { variable: 'TOKEN', from: 'store', name: 'github/TOKEN', deliver: 'sealed' },
@@ -153,6 +153,34 @@ audit:
       url: 'https://mcp.example.com/mcp',
     });
     expect(parse('server: {url: "http://127.0.0.1:8000/mcp"}').server.kind).toBe('url');
+  });
+
+  test('its server reaches what is listed, and where its sealed credentials may be used', () => {
+    const profile = parse(
+      withServer(
+        'credentials: {A: {hosts: [a.b, c.d]}, B: {hosts: [c.d]}, C: {deliver: env}}\nsandbox: {network: [e.f, a.b]}',
+      ),
+    );
+    expect(reachOf(profile)).toEqual({ network: ['e.f', 'a.b'], sealed: ['a.b', 'c.d'] });
+    expect(reachOf(parse(withServer('')))).toEqual({ network: [], sealed: [] });
+  });
+
+  test.each([
+    'api.github.com',
+    '*.githubusercontent.com',
+    '*.example.com:8443',
+    'db.example.com:5432',
+    'localhost:5432',
+    'a--b.example.com',
+    '10.0.0.0/8',
+    '127.0.0.0/8',
+    '127.0.0.1/32',
+    '169.254.169.254/32',
+    'fd00::/16',
+    '"::1/128"',
+    '"2001:db8::/32"',
+  ])('its network may be %s', (entry) => {
+    expect(parse(withServer(`sandbox: {network: [${entry}]}`)).sandbox?.network).toHaveLength(1);
   });
 
   test('~ is the home folder, at the beginning only', () => {
@@ -268,7 +296,10 @@ describe('a mistake', () => {
     ],
     [withServer('env: {T: x}\ncredentials: {T: {deliver: env}}'), 'env.T: is a credential too'],
     [withServer('credentials: {PATH: {deliver: env}}'), 'credentials.PATH: is set for every server'],
-    [withServer('credentials: {WARDER_SESSION: {}}'), 'credentials.WARDER_SESSION: is set by Warder itself'],
+    [
+      withServer('credentials: {WARDER_SESSION: {hosts: [a.b]}}'),
+      'credentials.WARDER_SESSION: is set by Warder itself',
+    ],
     [withServer('credentials: [T]'), 'credentials: must be a map, not a list'],
     [withServer('credentials: {T: }'), 'credentials.T: must be a map, not empty'],
     [withServer('credentials: {T: {from: keychian}}'), 'did you mean "keychain"?'],
@@ -285,6 +316,34 @@ describe('a mistake', () => {
     [withServer('credentials: {T: {hosts: ["https://x.y"]}}'), 'T.hosts[0]: must be a host'],
     [withServer('credentials: {T: {hosts: ["x.y:70000"]}}'), 'T.hosts[0]: has a port above 65535'],
     [withServer('credentials: {T: {hosts: []}}'), 'T.hosts: is empty'],
+    [withServer('sandbox: {network: [API.github.com]}'), 'sandbox.network[0]: must be a host'],
+    [withServer('sandbox: {network: ["https://a.b"]}'), 'sandbox.network[0]: must be a host'],
+    [withServer('sandbox: {network: ["a.b."]}'), 'sandbox.network[0]: must be a host'],
+    [withServer('sandbox: {network: ["*"]}'), 'sandbox.network[0]: must be a host'],
+    [withServer('sandbox: {network: ["*.com"]}'), 'sandbox.network[0]: must be a host'],
+    [withServer('sandbox: {network: ["a.b:0"]}'), 'sandbox.network[0]: must be a host'],
+    [withServer('sandbox: {network: ["a.b:65536"]}'), 'sandbox.network[0]: has a port above 65535'],
+    [withServer('sandbox: {network: ["a.b:53"]}'), 'sandbox.network[0]: is the port of names'],
+    [withServer('sandbox: {network: ["*.a.b:53"]}'), 'sandbox.network[0]: is the port of names'],
+    [withServer('sandbox: {network: ["[fd00::1]:443"]}'), 'sandbox.network[0]: is an address'],
+    [withServer('sandbox: {network: [10.0.0.1]}'), 'sandbox.network[0]: is an address'],
+    [withServer('sandbox: {network: ["10.0.0.1:443"]}'), 'sandbox.network[0]: is an address'],
+    [withServer('sandbox: {network: [a.1]}'), 'sandbox.network[0]: is neither a name nor an address range'],
+    [
+      withServer('sandbox: {network: [a.b, 10.0.0.1/8]}'),
+      'sandbox.network[1]: has bits set behind its first 8',
+    ],
+    [withServer('sandbox: {network: [0.0.0.0/0]}'), 'sandbox.network[0]: is wider than /8'],
+    [withServer('sandbox: {network: ["::/0"]}'), 'sandbox.network[0]: is wider than /16'],
+    [withServer('sandbox: {network: [10.0.0.0/33]}'), 'sandbox.network[0]: must be an address range'],
+    [withServer('sandbox: {network: [10.0.0/24]}'), 'sandbox.network[0]: must be an address range'],
+    [withServer('sandbox: {network: [224.0.0.0/8]}'), 'sandbox.network[0]: holds no address'],
+    [withServer('credentials: {T: {hosts: [10.0.0.0/8]}}'), 'T.hosts[0]: must be a host'],
+    [withServer('credentials: {T: {hosts: [a.b], as: cookie}}'), 'T.as: must be bearer or basic'],
+    [withServer('credentials: {T: {hosts: [a.b], paths: [repos]}}'), 'T.paths[0]: must begin with "/"'],
+    [withServer('credentials: {T: {hosts: [a.b], methods: [get]}}'), 'T.methods[0]: must be a method'],
+    [withServer('credentials: {T: {hosts: [a.b], lifetime: 8}}'), 'T.lifetime: must be text'],
+    [withServer('credentials: {T: {hosts: [a.b], max-uses: 0}}'), 'T.max-uses: must be at least 1'],
     [withServer('sandbox: {off: yes}'), 'sandbox.off: must be true or false, not text'],
     [withServer('sandbox: {off: true, read: [/a]}'), 'sandbox.read: cannot hold beside "off: true"'],
     [withServer('sandbox: {read: [src]}'), 'sandbox.read[0]: must be an absolute path'],
@@ -390,6 +449,49 @@ describe('a mistake', () => {
   });
 });
 
+describe('a sealed credential that would promise what does not hold', () => {
+  const sealed = (text: string, rest = '') => refusal(withServer(`credentials:\n  T: {${text}}\n${rest}`));
+
+  test.each(['deliver: sealed', ''])('W-SEAL-9 without a host is refused, with the way out: {%s}', (text) => {
+    const error = sealed(text);
+    expect(error.message).toContain('T: is sealed, and no "hosts" says where it may be used'.slice(2));
+    expect(error.message).toContain(text === '' ? ':3:3: credentials.T: ' : ':3:7: credentials.T.deliver: ');
+    expect(error.hint).toMatch(/list the hosts, or say "deliver: env"/);
+  });
+
+  test('W-SEAL-9 without a sandbox is refused, with the way out', () => {
+    for (const text of ['hosts: [api.github.com]', 'hosts: [api.github.com], deliver: sealed', '']) {
+      const error = sealed(text, 'sandbox: {off: true}');
+      expect(error.message).toContain('cannot be sealed without a sandbox: the server could take it');
+      expect(error.message).not.toContain('no "hosts"');
+      expect(error.hint).toMatch(/take "off: true" out, or say "deliver: env"/);
+    }
+  });
+
+  test.each([
+    ['db.example.com:5432', 'PostgreSQL'],
+    ['*.example.com:22', 'SSH'],
+    ['mail.example.com:465', 'mail'],
+    ['cache.example.com:6379', 'Redis'],
+    ['api.example.com:80', 'HTTP without TLS'],
+  ])('W-SEAL-9 for %s is refused: no secret can be put into %s', (host, protocol) => {
+    const error = sealed(`hosts: [api.example.com, "${host}"]`);
+    expect(error.message).toContain(`credentials.T.hosts.1: is the port of ${protocol}`);
+    expect(error.hint).toContain('list the host under "sandbox.network"');
+  });
+
+  test('a host on a port of its own is no mistake, nor is such a port for a credential that the server holds', () => {
+    parse(withServer('credentials: {T: {hosts: ["api.example.com:8443"]}}'));
+    parse(withServer('credentials: {T: {deliver: env}}\nsandbox: {network: ["db.example.com:5432"]}'));
+  });
+
+  test('a remote server needs no hosts: it is one', () => {
+    expect(parse('server: {url: "https://x.y"}\ncredentials: {T: {}}').credentials).toMatchObject([
+      { deliver: 'sealed', hosts: [] },
+    ]);
+  });
+});
+
 describe('what this build cannot do', () => {
   test('nothing, for a plain profile', () => {
     expect(unsupported(parse(withServer('credentials: {T: {deliver: env}}\nsandbox: {off: true}')))).toEqual(
@@ -397,15 +499,20 @@ describe('what this build cannot do', () => {
     );
     expect(unsupported(parse(withServer('policy: {default: ask, tools: {a: deny}}')))).toEqual([]);
     expect(unsupported(parse('server: {package: "npm:x@1.0.0"}'))).toEqual([]);
-    for (const sandbox of ['{}', '{off: false}', '{read: [~/src], memory: 512MiB}']) {
+    expect(
+      unsupported(
+        parse(
+          withServer('credentials: {T: {hosts: [a.b], as: basic, paths: [/a], confirm: true, max-uses: 1}}'),
+        ),
+      ),
+    ).toEqual([]);
+    for (const sandbox of ['{}', '{off: false}', '{read: [~/src], memory: 512MiB}', '{network: [a.b]}']) {
       expect(unsupported(parse(withServer(`sandbox: ${sandbox}`)))).toEqual([]);
     }
   });
 
   test.each([
     ['server: {url: "https://x.y"}', '"server.url"'],
-    [withServer('credentials: {T: {}}'), '"deliver: sealed"'],
-    [withServer('sandbox: {network: [api.example.com]}'), '"sandbox.network"'],
     [withServer('policy: {tools: {a: {allow: {}, else: deny}}}'), 'a condition on arguments'],
   ])('W-PROF-6 %j is listed, with what to do', (text, what) => {
     const [first] = unsupported(parse(text));

@@ -17,9 +17,13 @@ credentials:
 );
 
 /** A daemon that keeps these, or that says why it cannot tell. */
-function context(kept: readonly object[] | WarderError): Context {
+function context(
+  kept: readonly object[] | WarderError,
+  { locked = false, revoked = [] as string[] } = {},
+): Context {
   const control = {
-    request: async () => {
+    request: async (verb: string) => {
+      if (verb === 'status') return { credentials: { locked, revoked, doubted: [] } };
       if (kept instanceof WarderError) throw kept;
       return { credentials: kept, missing: [] };
     },
@@ -40,6 +44,22 @@ test('what is set is told by name and store, a damaged value from a sound one', 
   const states = credentials.map((credential: ProfileCredential) => known.state(credential));
   expect(states).toEqual(['set', 'missing', 'set', 'command', 'unusable']);
   expect(known.problem).toBeUndefined();
+});
+
+test('W-SEAL-5 a lock and revocations are told, also of what a store cannot tell', async () => {
+  const revoked = ['p/A', 'p/D'];
+  const known = await knownCredentials(
+    context([{ name: 'p/A', store: 'keychain' }], { locked: true, revoked }),
+  );
+  expect(credentials.slice(0, 4).map((credential) => known.state(credential))).toEqual([
+    ...['revoked', 'missing', 'missing', 'revoked'],
+  ]);
+  expect(known.locked).toBe(true);
+  const blind = await knownCredentials(context(new WarderError('store-unset', 'none'), { revoked }));
+  expect(credentials.slice(0, 2).map((credential) => blind.state(credential))).toEqual([
+    'revoked',
+    'unknown',
+  ]);
 });
 
 test('nothing is known where nobody can be asked, and why is kept', async () => {

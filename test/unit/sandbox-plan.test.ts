@@ -33,6 +33,7 @@ function facts(more: Partial<Facts> = {}): Facts {
     env: { PATH: '/usr/bin' },
     listed: [],
     roots: [],
+    files: [],
     links: [],
     system: [
       { path: '/usr', kind: 'folder' },

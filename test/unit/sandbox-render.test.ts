@@ -17,6 +17,8 @@ const machine: Machine = {
   devices: undefined,
   limit: () => true,
   prlimit: '/usr/bin/prlimit',
+  nsenter: '/usr/bin/nsenter',
+  copyDescriptor: undefined,
   landlock: 7,
   hard: { files: 4096, processes: 1000 },
   countsProcesses: true,
@@ -48,6 +50,7 @@ const made: Plan = {
   tmp: '/tmp',
   hostname: 'warder',
   sockets: 'ip',
+  network: [],
   limits: { files: 8192, processes: { most: 512, said: false }, memory: { most: 1 << 30, said: false } },
 };
 

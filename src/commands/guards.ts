@@ -1,0 +1,77 @@
+// What `doctor` looks at of the gate and of the locks over credentials: settings that are sound as a text and name what
+// is not there, and a file of locks that does not read.
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Locks } from '../credential/locks.ts';
+import { readPem } from '../egress/certificate.ts';
+import { WarderError } from '../errors.ts';
+import { expandHome } from '../profile/format.ts';
+import { loadSettings, type Settings, settingsPath } from '../profile/settings.ts';
+import type { Check } from '../wire/control.ts';
+import type { Places } from '../wire/places.ts';
+import type { Control } from './command.ts';
+import { count } from './count.ts';
+import { attempt } from './list.ts';
+
+/** The file of certificates that the gate is to trust, where the settings name one. */
+export function authorities(places: Places): Check[] {
+  const ca = egress(places)?.ca;
+  if (ca === undefined) return [];
+  const name = 'egress.ca';
+  const file = expandHome(ca, homedir());
+  const hint = `mend "egress.ca" in ${settingsPath(places)}: it names a file of certificates in PEM`;
+  try {
+    const many = readPem(readFileSync(file, 'latin1')).map((der) => new X509Certificate(der)).length;
+    if (many > 0) return [{ name, state: 'ok', detail: `${file}, ${count(many, 'certificate')}` }];
+    return [{ name, state: 'fail', detail: `there is no certificate in ${file}`, hint }];
+  } catch (error) {
+    const { code = 'not PEM' } = error as NodeJS.ErrnoException;
+    return [{ name, state: 'fail', detail: `no certificates can be read from ${file} (${code})`, hint }];
+  }
+}
+
+/** The credential that the proxy wants, where the settings name one. Nothing where the stores cannot be asked now. */
+export async function proxyLogin(places: Places, control: Control): Promise<Check[]> {
+  const login = egress(places)?.login;
+  if (login === undefined) return [];
+  const name = 'egress.login';
+  try {
+    const { credentials } = await control.request('credential.list', {});
+    if (credentials.some((one) => one.name === login))
+      return [{ name, state: 'ok', detail: `"${login}" is set` }];
+  } catch (error) {
+    if (error instanceof WarderError) return [];
+    throw error;
+  }
+  const hint = `run "warder credential set --name ${login}"; its value is user:password`;
+  return [{ name, state: 'fail', detail: `the proxy's credential "${login}" has no value`, hint }];
+}
+
+/** What locks credentials; a file that does not read locks all of them. */
+export function locks(places: Places): Check {
+  const name = 'locks';
+  let damaged = false;
+  const error = (): void => {
+    damaged = true;
+  };
+  const { locked, all } = new Locks(places, { debug() {}, info() {}, warn() {}, error });
+  const revoked = all.length === 0 ? '' : `; revoked: ${all.join(', ')}`;
+  if (damaged) {
+    return {
+      name,
+      state: 'fail',
+      detail: `${join(places.state, 'locks.json')} does not read: all credentials are locked`,
+      hint: 'run "warder unlock", which writes it anew, then "warder revoke" for what was revoked',
+    };
+  }
+  if (!locked) return { name, state: 'ok', detail: `nothing is locked${revoked}` };
+  return { name, state: 'warn', detail: `all credentials are locked${revoked}`, hint: 'run "warder unlock"' };
+}
+
+/** Undefined where the settings do not read: that is a finding of its own. */
+function egress(places: Places): Settings['egress'] | undefined {
+  const settings = attempt(() => loadSettings(places));
+  return settings instanceof WarderError ? undefined : settings.egress;
+}

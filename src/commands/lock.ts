@@ -1,0 +1,48 @@
+// warder lock: puts a lock over all credentials, as `ssh-add -x` does over an agent's keys. It outlives the daemon.
+import type { CommandModule } from 'yargs';
+import type { Context } from './command.ts';
+import { count } from './count.ts';
+import { newPassphrase, noWords } from './passphrase.ts';
+
+interface Arguments {
+  /** Text, so that a passphrase that follows is seen, and refused. */
+  readonly passphrase: string | undefined;
+}
+
+export function lockCommand(context: Context): CommandModule<object, Arguments> {
+  return {
+    command: 'lock',
+    builder: (yargs) =>
+      yargs
+        .usage('warder lock [--passphrase]')
+        // Words come to the handler, which does not repeat them; unknown options are refused all the same.
+        .strict(false)
+        .strictOptions()
+        .option('passphrase', { type: 'string', describe: 'only who has it unlocks again; it is asked for' })
+        .example('warder lock', 'no credential is used, also after a restart, until "warder unlock"')
+        .example('warder lock --passphrase', 'asks twice, without echo; or takes it from stdin'),
+    handler: ({ passphrase, _: [, ...words] }) => {
+      noWords(passphrase ? [...words, passphrase] : words);
+      return lock(context, passphrase !== undefined);
+    },
+  };
+}
+
+async function lock(context: Context, guarded: boolean): Promise<void> {
+  const { terminal, json } = context;
+  const passphrase = guarded ? await newPassphrase(terminal, 'a passphrase to unlock with: ') : undefined;
+  await using control = await context.control();
+  const params = passphrase === undefined ? {} : { passphrase };
+  const { sessions } = await control.request('credential.lock', params);
+  if (json) {
+    terminal.json({ locked: true, passphrase: guarded, sessions });
+    return;
+  }
+  terminal.out('locked: no credential is used, and no session that needs one opens');
+  if (sessions > 0) {
+    terminal.out(
+      `${count(sessions, 'session')} ${sessions === 1 ? 'stays' : 'stay'} open: requests with a sealed credential are refused; a server that was given a value has it still ("warder stop" ends all)`,
+    );
+  }
+  terminal.out(`to unlock: warder unlock${guarded ? ', with the passphrase' : ''}`);
+}

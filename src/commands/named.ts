@@ -1,0 +1,14 @@
+// The names of credentials that profiles give.
+import { WarderError } from '../errors.ts';
+import { listProfiles, loadProfile } from '../profile/load.ts';
+import type { Places } from '../wire/places.ts';
+import { attempt } from './list.ts';
+
+/** Names of credentials, each once and sorted. A profile that does not read tells of none. */
+export function namedCredentials(places: Places): string[] {
+  const found = listProfiles(places).names.map((name) => attempt(() => loadProfile(places, name)));
+  const names = found.flatMap((one) =>
+    one instanceof WarderError ? [] : one.profile.credentials.map(({ name }) => name),
+  );
+  return [...new Set(names)].sort();
+}

@@ -1,0 +1,32 @@
+// A passphrase from the person: typed without echo, or from stdin. It is never an argument, never printed, and never
+// repeated in a message.
+import { WarderError } from '../errors.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Asks for a passphrase, or reads stdin less one newline. Throws `usage` where there is none. */
+export async function readPassphrase(terminal: Terminal, question: string): Promise<string> {
+  const { interactive } = terminal;
+  const read = interactive ? await terminal.askSecret(question) : await terminal.readStdin();
+  const passphrase = interactive ? read : read.replace(/\r?\n$/, '');
+  if (passphrase !== '') return passphrase;
+  throw new WarderError('usage', 'the passphrase is empty', {
+    hint: interactive ? 'type it' : 'give it on stdin, or run the command on a terminal',
+  });
+}
+
+/** As `readPassphrase`, for a new one: where it is typed it is asked for twice. Throws `usage` where the two differ. */
+export async function newPassphrase(terminal: Terminal, question: string): Promise<string> {
+  const passphrase = await readPassphrase(terminal, question);
+  if (terminal.interactive && (await terminal.askSecret('once more: ')) !== passphrase) {
+    throw new WarderError('usage', 'the two passphrases differ', { hint: 'run the command again' });
+  }
+  return passphrase;
+}
+
+/** Refuses words where a passphrase may have been typed by mistake. They are not repeated. */
+export function noWords(words: readonly unknown[]): void {
+  if (words.length === 0) return;
+  throw new WarderError('usage', 'a passphrase does not belong among the words of a command', {
+    hint: 'leave it out: it is asked for without echo, or read from stdin',
+  });
+}

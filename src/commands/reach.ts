@@ -1,0 +1,75 @@
+// What a server may reach, and what may be done with each of its sealed credentials, in words and as facts.
+import { parseHost } from '../egress/allow.ts';
+import { type Profile, type ProfileCredential, reachOf } from '../profile/format.ts';
+import { formatDuration } from '../profile/units.ts';
+
+/** A server's way out of its sandbox. */
+export interface Reach {
+  /** Names as the profile has them, `*.` in front included, each once with all its ports. */
+  readonly hosts: readonly { readonly name: string; readonly ports: readonly number[] }[];
+  /** What those names may lead to although it is not public. */
+  readonly ranges: readonly string[];
+}
+
+/** Ports of an entry that names none: of `sandbox.network`, and of a sealed credential's `hosts`. */
+const LISTED: readonly number[] = [80, 443];
+const SEALED: readonly number[] = [443];
+
+/** The hosts, ports and ranges that a profile opens. Nothing without a sandbox, where there is no gate. */
+export function reach(profile: Profile): Reach {
+  const { network, sealed } = reachOf(profile);
+  const isRange = (entry: string): boolean => entry.includes('/');
+  const ports = new Map<string, Set<number>>();
+  const add = (entry: string, usual: readonly number[]): void => {
+    const { name, port } = parseHost(entry);
+    const all = ports.get(name) ?? new Set();
+    for (const one of port === undefined ? usual : [port]) all.add(one);
+    ports.set(name, all);
+  };
+  for (const entry of network) if (!isRange(entry)) add(entry, LISTED);
+  for (const host of sealed) add(host, SEALED);
+  return {
+    hosts: [...ports].map(([name, all]) => ({ name, ports: [...all].sort((a, b) => a - b) })),
+    ranges: network.filter(isRange),
+  };
+}
+
+/** One line a host, and one for the ranges; `none` where there is nothing. */
+export function reachLines({ hosts, ranges }: Reach): string[] {
+  const lines = hosts.map(
+    ({ name, ports }) => `${name}, ${ports.length === 1 ? 'port' : 'ports'} ${ports.join(' and ')}`,
+  );
+  if (ranges.length > 0) lines.push(`these may lead to ${ranges.join(', ')}`);
+  return lines.length === 0 ? ['none'] : lines;
+}
+
+/** What holds a sealed credential. */
+export type Limits = Pick<
+  ProfileCredential,
+  'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses'
+>;
+
+/** What `as` says, in words. */
+const PLACES: Readonly<Record<string, string>> = {
+  bearer: 'the token of "Authorization: Bearer"',
+  basic: 'in "Authorization: Basic"',
+  header: 'a header',
+  query: 'the query',
+  path: 'the path',
+  body: 'a form, JSON or multipart body',
+};
+
+/** What may be done with a sealed credential: a label and its text each. */
+export function limitLines(limits: Limits): readonly (readonly [label: string, text: string])[] {
+  const { hosts, as, paths, methods, lifetime, maxUses, confirm } = limits;
+  const lines: [string, string][] = [
+    ['hosts', hosts.join(' ')],
+    ['place', as === undefined ? 'any: header, query, path or body' : (PLACES[as] ?? as)],
+    ['methods', methods?.join(' ') ?? 'any'],
+    ['paths', paths?.join(' ') ?? 'any'],
+  ];
+  if (lifetime !== undefined) lines.push(['lifetime', `${formatDuration(lifetime)} from the server's start`]);
+  if (maxUses !== undefined) lines.push(['max-uses', `${maxUses} from the server's start`]);
+  if (confirm) lines.push(['confirm', 'at the first use']);
+  return lines;
+}

@@ -1,0 +1,48 @@
+// warder unlock: takes off the lock that `warder lock` put over all credentials. A passphrase is asked for only where
+// the daemon wants one.
+import type { CommandModule } from 'yargs';
+import { WarderError } from '../errors.ts';
+import type { Context, Control } from './command.ts';
+import { noWords, readPassphrase } from './passphrase.ts';
+
+export function unlockCommand(context: Context): CommandModule<object, object> {
+  return {
+    command: 'unlock',
+    builder: (yargs) =>
+      yargs
+        .usage('warder unlock')
+        // Words come to the handler, which does not repeat them; unknown options are refused all the same.
+        .strict(false)
+        .strictOptions()
+        .example('warder unlock', 'asks for the passphrase if it was locked with one, or takes it from stdin')
+        .epilogue('A vault that waits for its own passphrase is opened by "warder credential unlock".'),
+    handler: ({ _: [, ...words] }) => {
+      noWords(words);
+      return unlock(context);
+    },
+  };
+}
+
+async function unlock(context: Context): Promise<void> {
+  const { terminal, json } = context;
+  await using control = await context.control();
+  const { locked, revoked } = (await control.request('status', {})).credentials;
+  if (locked) await takeOff(context, control);
+  if (json) {
+    terminal.json({ locked: false, changed: locked, revoked });
+    return;
+  }
+  terminal.out(locked ? 'unlocked: credentials are used again' : 'nothing is locked');
+  if (revoked.length > 0) terminal.out(`still revoked: ${revoked.join(', ')}`);
+}
+
+async function takeOff({ terminal }: Context, control: Control): Promise<void> {
+  try {
+    await control.request('credential.unlock', {});
+    return;
+  } catch (error) {
+    if (!(error instanceof WarderError) || error.code !== 'refused') throw error;
+  }
+  const passphrase = await readPassphrase(terminal, 'the passphrase it was locked with: ');
+  await control.request('credential.unlock', { passphrase });
+}

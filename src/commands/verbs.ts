@@ -1,0 +1,87 @@
+// Every verb of the command line, in the order in which help lists them. A verb's file is loaded only when it is named.
+import type { Argv, CommandModule } from 'yargs';
+import type { Context } from './command.ts';
+
+/** A verb: what it does, in a line, and how to get it. */
+export interface Verb {
+  readonly summary: string;
+  /** What its first argument names. */
+  readonly names: Names | undefined;
+  register(program: Argv, context: Context): Promise<void>;
+}
+
+type Names = 'profile' | 'credential';
+
+function verb<Arguments>(
+  summary: string,
+  load: () => Promise<(context: Context) => CommandModule<object, Arguments>>,
+  names?: Names,
+): Verb {
+  return {
+    summary,
+    names,
+    async register(program, context) {
+      program.command({ ...(await load())(context), describe: summary });
+    },
+  };
+}
+
+export const verbs: Readonly<Record<string, Verb>> = {
+  init: verb('choose where credentials are kept', async () => (await import('./init.ts')).initCommand),
+  run: verb(
+    "run a profile's server: what a host starts",
+    async () => (await import('./run.ts')).runCommand,
+    'profile',
+  ),
+  add: verb('write a profile for a server', async () => (await import('./add.ts')).addCommand),
+  list: verb('list the profiles', async () => (await import('./list.ts')).listCommand),
+  show: verb(
+    'print a profile with its defaults',
+    async () => (await import('./show.ts')).showCommand,
+    'profile',
+  ),
+  check: verb(
+    'check profiles, and show what servers see and reach',
+    async () => (await import('./check.ts')).checkCommand,
+    'profile',
+  ),
+  edit: verb(
+    'change a profile in your editor',
+    async () => (await import('./edit.ts')).editCommand,
+    'profile',
+  ),
+  remove: verb('take a profile away', async () => (await import('./remove.ts')).removeCommand, 'profile'),
+  package: verb(
+    "pin, check and update the servers' packages",
+    async () => (await import('./package.ts')).packageCommand,
+  ),
+  credential: verb(
+    'set, rotate, list and remove credentials',
+    async () => (await import('./credential.ts')).credentialCommand,
+  ),
+  lock: verb('lock all credentials: none is used', async () => (await import('./lock.ts')).lockCommand),
+  unlock: verb('take the lock off again', async () => (await import('./unlock.ts')).unlockCommand),
+  revoke: verb(
+    'take a credential out of use at once',
+    async () => (await import('./revoke.ts')).revokeCommand,
+    'credential',
+  ),
+  status: verb(
+    'show the daemon, its store, its log and its sessions',
+    async () => (await import('./status.ts')).statusCommand,
+  ),
+  stop: verb('end all sessions and the daemon', async () => (await import('./stop.ts')).stopCommand),
+  daemon: verb('start, stop and install the daemon', async () => (await import('./daemon.ts')).daemonCommand),
+  audit: verb(
+    'list, follow, show, verify and export the audit log',
+    async () => (await import('./audit.ts')).auditCommand,
+  ),
+  doctor: verb(
+    'check everything, and say how to mend it',
+    async () => (await import('./doctor.ts')).doctorCommand,
+  ),
+  completion: verb(
+    'print a script that completes commands in bash or zsh',
+    async () => (await import('./completion.ts')).completionCommand,
+  ),
+};

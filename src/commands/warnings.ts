@@ -1,0 +1,123 @@
+// What a person should know of a profile before its first run: it is sound, and still worth a word. Values that may be
+// secrets are not repeated.
+import { unfit } from '../credential/unfit.ts';
+import { WarderError } from '../errors.ts';
+import type { Profile } from '../profile/format.ts';
+import { secretKind } from '../profile/variable.ts';
+import type { CredentialState, Known } from './known.ts';
+import type { Preview } from './preview.ts';
+import { reach } from './reach.ts';
+
+/** A credential of the profile, and whether it can be used now. */
+export interface Seen {
+  readonly variable: string;
+  readonly name: string;
+  readonly state: CredentialState;
+}
+
+/** All that is worth a word. `known`: nothing where the profile has no credential. */
+export function warnings(
+  profile: Profile,
+  seen: Preview,
+  credentials: readonly Seen[],
+  known: Known | undefined,
+): string[] {
+  const { sandbox, policy } = profile;
+  const said: string[] = [];
+  if (seen.program instanceof WarderError) said.push(`${seen.program.message} (${seen.program.hint ?? ''})`);
+  said.push(...literals(profile), ...values(profile, credentials, known), ...sealing(profile));
+  const { hosts, ranges } = reach(profile);
+  if (ranges.length > 0 && hosts.length === 0) {
+    said.push(`${ranges.join(', ')} opens addresses, and no name is listed that could lead there`);
+  }
+  if (sandbox?.off === true) said.push('the sandbox is off');
+  const asked = policy.default === 'ask' || Object.values(policy.tools).includes('ask');
+  if (asked) said.push('"ask" refuses until there is a way to ask');
+  return said;
+}
+
+function literals({ env, server }: Profile): string[] {
+  const said: string[] = [];
+  for (const [variable, value] of Object.entries(env)) {
+    const kind = secretKind(value);
+    if (kind !== undefined) said.push(`the value of ${variable} looks like ${kind}: make it a credential`);
+    if (variable === 'NODE_TLS_REJECT_UNAUTHORIZED' && value === '0') {
+      said.push(`${variable} is 0: anybody on the way can pose as the service`);
+    }
+  }
+  for (const [index, word] of (server.kind === 'url' ? [] : server.args).entries()) {
+    const kind = secretKind(word);
+    if (kind !== undefined) said.push(`argument ${index + 1} looks like ${kind}, and anybody can read it`);
+    else if (/^~\//.test(word))
+      said.push(`argument ${index + 1} begins with "~/", which no shell replaces here`);
+  }
+  const newest = server.kind === 'command' ? unpinned(server.command, server.args) : undefined;
+  if (newest !== undefined) {
+    said.push(
+      `"${newest}" names no version, so each start may run other code than the last: pin it with "warder add NAME --from-npx …"`,
+    );
+  }
+  return said;
+}
+
+/** The package that a runner such as npx would fetch in its newest version. */
+function unpinned(command: string, args: readonly string[]): string | undefined {
+  const runner = /(?:^|\/)(npx|bunx|uvx)$/.exec(command)?.[1];
+  if (runner === undefined) return undefined;
+  const packed = args.find((word) => !word.startsWith('-'));
+  const pinned = runner === 'uvx' ? /==|@[0-9]/ : /.@[0-9]/;
+  return packed === undefined || pinned.test(packed) || /^[./~]/.test(packed) ? undefined : packed;
+}
+
+/** Whether the credentials can be used. */
+function values(profile: Profile, credentials: readonly Seen[], known: Known | undefined): string[] {
+  const said: string[] = [];
+  if (known?.locked === true) said.push('all credentials are locked: warder unlock');
+  for (const { variable, name, state } of credentials) {
+    if (state === 'unusable')
+      said.push(`the value of ${variable} cannot be used: see warder credential list`);
+    if (state === 'revoked') {
+      said.push(
+        `${variable} is revoked: set a new value, or take it back with "warder revoke ${name} --undo"`,
+      );
+    }
+    if (state !== 'missing') continue;
+    const own = name === `${profile.name}/${variable}`;
+    said.push(
+      `${variable} has no value yet: warder credential set ${own ? `${profile.name} ${variable}` : `--name ${name}`}`,
+    );
+  }
+  if (known?.problem !== undefined && credentials.some(({ state }) => state === 'unknown')) {
+    said.push(`whether the credentials are set is not known: ${known.problem.message}`);
+  }
+  return said;
+}
+
+/** Variables whose values programs sign with: no request holds them. */
+const SIGNS =
+  /(?:^|_)(?:SECRET_ACCESS_KEY|SESSION_TOKEN|PRIVATE_KEY|SIGNING_(?:SECRET|KEY)|WEBHOOK_SECRET|HMAC_(?:SECRET|KEY)|JWT_SECRET)(?:_(?:PEM|BASE64|B64))?$/i;
+/** Of any shape that can be sealed: the variable's name alone is asked about. */
+const ANY = 'x'.repeat(40);
+
+/** Whether a variable of this name most likely holds what signs requests, and what to say of it. */
+export function signing(variable: string): string | undefined {
+  const problem = unfit(variable, ANY);
+  if (problem !== undefined) return `${variable} ${problem.what} (${problem.hint})`;
+  if (!SIGNS.test(variable)) return undefined;
+  return `${variable} looks like a value to sign with: what is signed with a placeholder is refused by its host, so say "deliver: env"`;
+}
+
+/** What cannot be done with a sealed credential. */
+function sealing({ credentials }: Profile): string[] {
+  const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
+  if (sealed.length === 0) return [];
+  const said = sealed.flatMap(({ variable }) => signing(variable) ?? []);
+  for (const { variable, confirm } of sealed) {
+    if (confirm)
+      said.push(`${variable} says "confirm: true", which refuses every use until there is a way to ask`);
+  }
+  return [
+    ...said,
+    'a program that pins certificates, brings a client certificate, or signs requests with the value cannot use a sealed credential; nor can HTTP/2 alone, gRPC or WebSocket, yet: "deliver: env" or "file" gives it the value',
+  ];
+}

@@ -1,0 +1,248 @@
+// Sealed credentials of one session: what the server gets instead of each, and where and how often the gate may put
+// the secret in. Pure decisions; whoever asks says the time. What is not plainly allowed is refused, and each reason
+// is a short text without any value. The order of the checks is that of `refusal`.
+import type { ProfileCredential } from '../profile/format.ts';
+import { SHORTEST } from './finder.ts';
+import { matchesPath, plainPath } from './path.ts';
+import { placeholderFor, type Random } from './placeholder.ts';
+
+export { unfit } from './unfit.ts';
+
+/** Where in a request a placeholder stands. `header`: any header but `Authorization: Bearer` and `Basic`. */
+export type Place = 'bearer' | 'basic' | 'header' | 'query' | 'path' | 'body';
+
+/** A wish to put a secret into a request. */
+export interface Use {
+  readonly host: string;
+  readonly port: number;
+  /** The connection to the host is TLS. */
+  readonly secure: boolean;
+  readonly method: string;
+  /** As it stands in the request, without the query. */
+  readonly path: string;
+  readonly place: Place;
+  /** Milliseconds by the monotonic clock. */
+  readonly now: number;
+  /** The request carries the credential already: it is the same use. */
+  readonly again?: boolean;
+}
+
+/** What keeps credentials from being used at all. */
+export interface SealedGuards {
+  readonly locked: boolean;
+  revoked(name: string): boolean;
+}
+
+export interface SealedParts {
+  readonly random: Random;
+  /** When the session began, in milliseconds by the monotonic clock. */
+  readonly start: number;
+  /** Whether an entry of `hosts` names a host and port. */
+  readonly matches: (pattern: string, name: string, port: number) => boolean;
+}
+
+/** A secret, former values among them, and what the server knows it as. */
+export interface SealedPair {
+  readonly secret: string;
+  readonly placeholder: string;
+}
+
+export interface SealedValue {
+  readonly value: string;
+  readonly version: string;
+}
+
+type Limits = Pick<
+  ProfileCredential,
+  'variable' | 'name' | 'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses'
+>;
+
+/** What `as` lets a placeholder stand in. */
+const PLACES: Readonly<Record<string, readonly Place[]>> = {
+  bearer: ['bearer'],
+  basic: ['basic'],
+  header: ['header', 'bearer', 'basic'],
+  query: ['query'],
+  path: ['path'],
+  body: ['body'],
+};
+
+/** Values of before a rotation that are still looked for on the way back. */
+const MOST_FORMER = 16;
+/** Tokens of token endpoints in a session. */
+const MOST_TOKENS = 256;
+
+export class SealedCredential {
+  readonly placeholder: string;
+  /** Whether it is a token of a token endpoint. */
+  readonly derived: boolean;
+  readonly #limits: Limits;
+  readonly #parts: SealedParts;
+  readonly #changed: () => void;
+  #value: string;
+  #version: string;
+  #former: readonly string[] = [];
+  #uses = 0;
+
+  /** Made by `Sealed`; `changed` is called after each `update` that changes something. */
+  constructor(limits: Limits & SealedValue, parts: SealedParts, changed: () => void, derived: boolean) {
+    this.#limits = limits;
+    this.#parts = parts;
+    this.#changed = changed;
+    this.derived = derived;
+    this.#value = limits.value;
+    this.#version = limits.version;
+    this.placeholder = placeholderFor(limits.value, parts.random);
+  }
+
+  get variable(): string {
+    return this.#limits.variable;
+  }
+
+  get name(): string {
+    return this.#limits.name;
+  }
+
+  get value(): string {
+    return this.#value;
+  }
+
+  get version(): string {
+    return this.#version;
+  }
+
+  /** The value, and those before it that may still come back. */
+  get values(): readonly string[] {
+    return [this.#value, ...this.#former];
+  }
+
+  /** Whether one of its hosts is this one. */
+  mayGoTo(name: string, port: number): boolean {
+    return this.#limits.hosts.some((pattern) => this.#parts.matches(pattern, name, port));
+  }
+
+  /** `undefined` where it may be put in; else why not. */
+  refusal(use: Use, guards: SealedGuards): string | undefined {
+    const { as, paths, methods, confirm, lifetime, maxUses } = this.#limits;
+    if (guards.locked) return 'credentials are locked';
+    if (guards.revoked(this.name)) return 'the credential is revoked';
+    if (!this.mayGoTo(use.host, use.port)) return 'the host is not one of its hosts';
+    if (!use.secure) return 'it would travel over plain http';
+    if (methods !== undefined && !methods.includes(use.method)) return 'the method is not one of its methods';
+    if (paths !== undefined) {
+      const path = plainPath(use.path);
+      if (path === undefined) return 'the path may be read in several ways';
+      if (!paths.some((pattern) => matchesPath(pattern, path))) return 'the path is not one of its paths';
+    }
+    if (as !== undefined && !PLACES[as]?.includes(use.place)) return `it may stand in "${as}" only`;
+    if (lifetime !== undefined && use.now - this.#parts.start >= lifetime) return 'its lifetime is over';
+    if (maxUses !== undefined && !use.again && this.#uses >= maxUses)
+      return 'it was used as often as it may be';
+    if (confirm) return 'it asks to be confirmed, and nobody can be asked yet';
+    return undefined;
+  }
+
+  /** A request carries it. Counts once a request: the caller sees to that. */
+  used(): void {
+    this.#uses++;
+  }
+
+  /**
+   * From now on requests carry another value; the placeholder stays, and the former value is still looked for. A
+   * token of a token endpoint keeps its own: the name is that of the credential which it came from.
+   */
+  update(value: string, version: string): void {
+    if (this.derived) return;
+    this.#version = version;
+    if (value === this.#value) return;
+    this.#former = [this.#value, ...this.#former.filter((one) => one !== value)].slice(0, MOST_FORMER);
+    this.#value = value;
+    this.#changed();
+  }
+
+  /** What a token that was got with it may do: go to the same hosts, as long. */
+  limitsOf(token: string, number: number): Limits & SealedValue {
+    return {
+      ...{
+        variable: this.variable,
+        name: this.name,
+        hosts: this.#limits.hosts,
+        lifetime: this.#limits.lifetime,
+      },
+      ...{ as: undefined, paths: undefined, methods: undefined, confirm: false, maxUses: undefined },
+      ...{ value: token, version: `${this.version}/${number}` },
+    };
+  }
+}
+
+/** The sealed credentials of one session. */
+export class Sealed {
+  readonly #parts: SealedParts;
+  readonly #given: readonly SealedCredential[];
+  #tokens: readonly SealedCredential[] = [];
+  #all: readonly SealedCredential[];
+  #changed = 0;
+  #sealed = 0;
+
+  constructor(credentials: readonly (ProfileCredential & SealedValue)[], parts: SealedParts) {
+    this.#parts = parts;
+    this.#given = credentials.map((credential) => this.#make(credential, false));
+    this.#all = this.#given;
+  }
+
+  /** Those of the profile, then tokens of token endpoints. An array that stays as it is: changes make another. */
+  get all(): readonly SealedCredential[] {
+    return this.#all;
+  }
+
+  /** Grows with every change of `all` or of a value: who has made something of them makes it anew. */
+  get changed(): number {
+    return this.#changed;
+  }
+
+  /** The placeholders, in the order of `all`. */
+  get placeholders(): readonly { readonly value: string }[] {
+    return this.#all.map(({ placeholder }) => ({ value: placeholder }));
+  }
+
+  /** What is to be replaced on the way back: former values too. */
+  get pairs(): readonly SealedPair[] {
+    return this.#all.flatMap(({ values, placeholder }) => values.map((secret) => ({ secret, placeholder })));
+  }
+
+  /** What the server's environment says: placeholders by variable. */
+  environment(): Record<string, string> {
+    return Object.fromEntries(this.#given.map(({ variable, placeholder }) => [variable, placeholder]));
+  }
+
+  /** Whether connections to a host are opened: it is a host of some credential. */
+  opens(name: string, port: number): boolean {
+    return this.#all.some((credential) => credential.mayGoTo(name, port));
+  }
+
+  byPlaceholder(placeholder: string): SealedCredential | undefined {
+    return this.#all.find((credential) => credential.placeholder === placeholder);
+  }
+
+  /**
+   * The placeholder for a new token of a token endpoint that was asked with a credential: a credential itself, for
+   * the hosts and the lifetime of the other, and revoked with it. A token that is known keeps its placeholder; one
+   * too short to be found again is given back. Of more than 256 the oldest is forgotten.
+   */
+  seal(token: string, from: SealedCredential): string {
+    if (token.length < SHORTEST) return token;
+    const known = this.#all.find(
+      ({ values, placeholder }) => values.includes(token) || placeholder === token,
+    );
+    if (known !== undefined) return known.placeholder;
+    const made = this.#make(from.limitsOf(token, ++this.#sealed), true);
+    this.#tokens = [...this.#tokens, made].slice(-MOST_TOKENS);
+    this.#all = [...this.#given, ...this.#tokens];
+    this.#changed++;
+    return made.placeholder;
+  }
+
+  #make(limits: Limits & SealedValue, derived: boolean): SealedCredential {
+    return new SealedCredential(limits, this.#parts, () => void this.#changed++, derived);
+  }
+}

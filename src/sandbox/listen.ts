@@ -1,0 +1,72 @@
+// The program that makes a sandbox' listeners, in a network namespace of its own and before any server is there:
+// `node listen.js HOLDER PORTS`. It listens, hands the sockets to the daemon over Node's channel, and becomes
+// HOLDER, a program that does nothing until its stdin ends: as long as it runs the namespace can be entered. It knows
+// numbers of ports and nothing else. Whatever fails, it says so and ends.
+import type { SendHandle } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { attemptFilter } from './attempts.ts';
+import { openKernel } from './kernel.ts';
+
+/** What the daemon hears. A socket comes with the first two. */
+export type Told =
+  | { readonly listens: number }
+  | { readonly names: 'udp' | 'tcp' }
+  /** All sockets were sent. `watch`: a descriptor of this process to be copied; -1 where there is none. */
+  | { readonly pid: number; readonly watch: number }
+  | { readonly error: string };
+
+/** Connections that wait to be accepted, as Node has it. */
+const BACKLOG = 511;
+
+/** Where a sandbox asks for names. */
+const NAMES = { host: '127.0.0.1', port: 53 };
+
+const [holder = '', list = ''] = process.argv.slice(2);
+const ports = list.split(',').filter(Boolean).map(Number);
+
+/** Settles when the daemon has the socket. */
+function tell(told: Told, socket?: SendHandle): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.send?.(told, socket, {}, (error) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+async function listen(at: { host: string; port: number }, told: Told): Promise<void> {
+  const server = createServer().listen({ ...at, backlog: BACKLOG });
+  await once(server, 'listening');
+  await tell(told, server);
+}
+
+async function listenUdp(): Promise<void> {
+  const socket = createSocket('udp4').bind({ address: NAMES.host, port: NAMES.port, exclusive: true });
+  await once(socket, 'listening');
+  await tell({ names: 'udp' }, socket);
+}
+
+/** A look at what is refused, where the C library can be called. */
+async function watch(): Promise<number> {
+  const kernel = await openKernel(
+    process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined,
+  );
+  return kernel?.watchSegments(attemptFilter(ports)) ?? -1;
+}
+
+process.on('disconnect', () => process.exit(1));
+try {
+  const [descriptor] = await Promise.all([
+    watch(),
+    ...ports.map((port) => listen({ host: '0.0.0.0', port }, { listens: port })),
+    listen(NAMES, { names: 'tcp' }),
+    listenUdp(),
+  ]);
+  const copied = once(process, 'message');
+  await tell({ pid: process.pid, watch: descriptor });
+  await copied;
+  process.execve?.(holder, [holder], {});
+  throw new Error('this Node cannot become another program');
+} catch (error) {
+  await tell({ error: (error as Error).message }).catch(() => {});
+  process.exit(1);
+}

@@ -144,16 +144,29 @@ export class Gate implements Disposable {
     this.#open.add(outside);
     outside.once('close', () => this.#open.delete(outside));
     try {
-      const beginning = await Promise.race([peek(socket, PATIENCE), spoken(outside)]);
-      if (beginning === 'outside') await this.#tunnel(arrival, outside);
-      else if (beginning.kind === 'http') this.#plain(arrival, async () => outside);
+      const beginning = await this.#first(socket, outside);
+      if (beginning.kind === 'http') this.#plain(arrival, async () => outside);
       else {
-        if (beginning.kind !== 'other') this.#agree(beginning, way, 'tls');
+        if (beginning.kind === 'tls' || beginning.kind === 'broken') this.#agree(beginning, way, 'tls');
         await this.#tunnel(arrival, outside);
       }
     } catch (error) {
       outside.destroy();
       throw error;
+    }
+  }
+
+  /** What the server says first. `silent`: the host has spoken before it, or neither has for long. */
+  async #first(socket: Socket, outside: Socket): Promise<Beginning> {
+    const stop = new AbortController();
+    const spoken = (): void => stop.abort();
+    outside.once('readable', spoken);
+    outside.once('close', spoken);
+    try {
+      return await peek(socket, PATIENCE, stop.signal);
+    } finally {
+      outside.off('readable', spoken);
+      outside.off('close', spoken);
     }
   }
 
@@ -293,14 +306,6 @@ export class Gate implements Disposable {
 
 const UNTAKEN =
   'the server did not take the certificate of the gate: it pins another, or does not read the trust that it is given';
-
-/** Settles when the host speaks, or ends. */
-function spoken(outside: Socket): Promise<'outside'> {
-  return new Promise((resolve) => {
-    outside.once('readable', () => resolve('outside'));
-    outside.once('close', () => resolve('outside'));
-  });
-}
 
 /** Refuses at once, as a closed port does. */
 function abort(socket: Socket): void {

@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { type Hello, readHello } from './hello.ts';
 
-/** What a connection begins with. `silent`: nothing came in time; `ended`: nothing will. */
+/** What a connection begins with. `silent`: nothing came in time, or before it was told to stop; `ended`: nothing will. */
 export type Beginning =
   | { readonly kind: 'tls'; readonly name: string | undefined }
   | { readonly kind: 'http' }
@@ -18,10 +18,10 @@ const PART_OF_REQUEST = /^[A-Z]{1,20}(?: [/*h]?)?$/;
 const ENOUGH = 22;
 
 /**
- * Reads a paused stream until it can be told what it carries, or for so many milliseconds; what was read is put back,
- * and the stream is left paused.
+ * Reads a paused stream until it can be told what it carries, for so many milliseconds, or until `stop`; what was read is
+ * put back, and the stream is left paused.
  */
-export async function peek(stream: Duplex, patience: number): Promise<Beginning> {
+export async function peek(stream: Duplex, patience: number, stop?: AbortSignal): Promise<Beginning> {
   let read: Buffer = Buffer.alloc(0);
   const { promise, resolve } = Promise.withResolvers<Beginning>();
   const look = (): void => {
@@ -31,9 +31,10 @@ export async function peek(stream: Duplex, patience: number): Promise<Beginning>
     const told = tell(read);
     if (told !== undefined) resolve(told);
   };
-  const timer = setTimeout(() => {
+  const enough = (): void =>
     resolve(read.length === 0 ? { kind: 'silent' } : { kind: 'broken', why: 'its beginning does not come' });
-  }, patience);
+  const timer = setTimeout(enough, patience);
+  stop?.addEventListener('abort', enough, { once: true });
   const ended = (): void => resolve({ kind: 'ended' });
   stream.on('readable', look);
   stream.once('end', ended);

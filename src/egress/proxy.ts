@@ -25,7 +25,7 @@ export interface ProxyParts {
 }
 
 /** A proxy that listens. Disposed of, all its connections end. */
-export interface Proxy extends AsyncDisposable {
+export interface OpenProxy extends AsyncDisposable {
   /** On 127.0.0.1. */
   readonly port: number;
   /** By which programs find it; the token is in them. */
@@ -43,7 +43,12 @@ const PATIENCE = 10_000;
 const LINGER = 1000;
 
 /** Listens on a port of its own. Throws the system's error where none is to be had. */
-export async function openProxy({ admit, refused, token, patience = PATIENCE }: ProxyParts): Promise<Proxy> {
+export async function openProxy({
+  admit,
+  refused,
+  token,
+  patience = PATIENCE,
+}: ProxyParts): Promise<OpenProxy> {
   const expected = digest(`${USER}:${token}`);
   const knows = (login: string): boolean => timingSafeEqual(digest(login), expected);
   const open = new Set<Socket>();

@@ -13,13 +13,17 @@ function pass(from: Duplex, to: Duplex): Promise<void> {
       if (to.writable && !to.write(chunk)) from.pause();
     });
     to.on('drain', () => from.resume());
-    from.once('end', () => to.end());
+    if (from.readableEnded) to.end();
+    else from.once('end', () => to.end());
     from.once('error', () => from.destroy());
     from.once('close', () => {
       // It broke, or nobody is left who could take what it has to say.
       if (!from.readableEnded) to.destroy();
       resolve();
     });
-    from.resume();
+    if (from.closed) {
+      to.destroy();
+      resolve();
+    } else from.resume();
   });
 }

@@ -32,10 +32,10 @@ export interface Own {
   readonly credentials: string;
 }
 
-/** A credential on its way to a server. */
+/** A credential on its way to a server; a sealed one never is. */
 export interface Delivered {
   readonly variable: string;
-  readonly deliver: Delivery;
+  readonly deliver: Exclude<Delivery, 'sealed'>;
   readonly value: string;
 }
 

@@ -19,7 +19,7 @@ import type { Machine } from '../sandbox/machine.ts';
 import type { Network, Networks } from '../sandbox/network.ts';
 import { type Prepared, prepare, prepareSeatbelt, prepareWeaker } from '../sandbox/start.ts';
 import { Delivery, type Ground } from './delivery.ts';
-import { environment } from './environment.ts';
+import { type Delivered, environment } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
 import { type Asker, sandboxRequest } from './request.ts';
 
@@ -134,7 +134,7 @@ async function startIn(
   { command: { command, args, roots }, credentials, network, gate }: Given,
 ): Promise<Started> {
   const { facts, ground, audit } = parts;
-  const delivered = credentials.filter(({ deliver }) => deliver !== 'sealed');
+  const delivered = credentials.filter(isDelivered);
   for (const { name, version } of delivered) {
     const use = {
       credential: name,
@@ -189,6 +189,11 @@ async function startIn(
       limits: limitsOf(started.confined?.limits),
     },
   };
+}
+
+/** Whether the server gets the value itself. */
+function isDelivered(one: Resolved): one is Resolved & Delivered {
+  return one.deliver !== 'sealed';
 }
 
 /** Limits as the log tells them: it knows no undefined members. */

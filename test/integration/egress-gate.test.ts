@@ -1,10 +1,12 @@
 // The gate, against servers that want the secret: what they send, and what comes back, byte for byte. There is no sandbox
 // here; what is true of its network stands in sandbox-network.test.ts, of the whole in e2e/sealed.test.ts.
 import { once } from 'node:events';
+import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { all, resolved, TestGate } from '../fixtures/gate.ts';
+import { startEcho, startUpstream } from '../fixtures/upstream.ts';
 
 const SECRET = 'ghp_Zk3mXw81LqPv0TbN7sYcRd5uEa2GhJ46fKiO';
 
@@ -480,6 +482,73 @@ describe('who is at the other end', () => {
     expect(await say(gate, request(gate, 'GET /echo'))).toMatch(/^HTTP\/1.1 200 /);
     leads = ['127.0.0.1'];
     expect(await say(gate, request(gate, 'GET /echo'))).toMatch(/^HTTP\/1.1 403 /);
+  });
+});
+
+describe('without a sealed credential', () => {
+  test('TLS goes from end to end, unopened: the host shows its own certificate [W-EGR-4]', async () => {
+    await using gate = await TestGate.open({ network: ['api.test:PORT'] });
+    const socket = await gate.secure('api.test', { ca: gate.upstream.ca });
+    socket.write(request(gate, 'GET /echo/raw'));
+    expect((await all(socket)).toString()).toMatch(/^HTTP\/1.1 200 /);
+    await expect
+      .poll(() => gate.told.map(({ outcome, opened, bytes_in }) => [outcome, opened, (bytes_in ?? 0) > 100]))
+      .toEqual([
+        ['open', false, false],
+        ['closed', undefined, true],
+      ]);
+  });
+
+  test('TLS that names another host is cut, though the port is open for anything [W-EGR-4]', async () => {
+    await using gate = await TestGate.open({ network: ['api.test:PORT'] });
+    await expect(gate.secure('api.test', { servername: 'other.test' })).rejects.toThrow();
+    expect(gate.upstream.requests).toEqual([]);
+    expect(gate.told).toContainEqual(expect.objectContaining({ reason: 'its TLS names another host' }));
+  });
+
+  test('HTTP in the clear names its host in each request, and carries no secret [W-EGR-4] [W-SEAL-2]', async () => {
+    await using plain = await startUpstream({ names: ['api.test'], plain: 0 });
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      network: [`api.test:${plain.plain}`, `${plain.address}/32`],
+      resolve: () => [plain.address],
+    });
+    const one = async (fields: string): Promise<string> => {
+      const socket = await gate.connect('api.test', plain.plain);
+      socket.write(`GET /echo HTTP/1.1\r\nConnection: close\r\n${fields}\r\n\r\n`);
+      return (await all(socket)).toString();
+    };
+    const host = `Host: api.test:${plain.plain}`;
+    expect(await one(host)).toMatch(/^HTTP\/1.1 200 /);
+    expect(await one('Host: other.test')).toMatch(/^HTTP\/1.1 421 /);
+    expect(await one(`${host}\r\nAuthorization: Bearer ${gate.placeholder('TOKEN')}`)).toMatch(
+      /^HTTP\/1.1 403 /,
+    );
+    expect(plain.requests).toHaveLength(1);
+  });
+
+  test('any other protocol passes on a port of its own, whoever speaks first', async () => {
+    const greeting = net.createServer((socket) => {
+      socket.on('error', () => {});
+      socket.write('220 ready\r\n');
+      socket.on('data', (piece) => socket.end(`got ${piece}`));
+    });
+    greeting.listen(0, '127.0.0.1');
+    await once(greeting, 'listening');
+    const { port } = greeting.address() as net.AddressInfo;
+    await using echo = await startEcho();
+    await using gate = await TestGate.open({
+      network: [`api.test:${port}`, `api.test:${echo.port}`, '127.0.0.0/8'],
+      resolve: () => ['127.0.0.1', echo.address],
+    });
+    const first = await gate.connect('api.test', port);
+    expect(String((await once(first, 'data'))[0])).toBe('220 ready\r\n');
+    first.write('hello');
+    expect((await all(first)).toString()).toBe('got hello');
+    const second = await gate.connect('api.test', echo.port);
+    second.end('\x00\x01 not known to anybody');
+    expect((await all(second)).toString()).toBe('\x00\x01 not known to anybody');
+    greeting.close();
   });
 });
 

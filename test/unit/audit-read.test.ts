@@ -48,7 +48,7 @@ function session(log: AuditLog, id: string, profile: string): void {
     host: { chain: [{ pid: 77, exe: '/usr/bin/some-host' }, { pid: 1 }], cwd: '/home/me/src' },
     command: ['node', 'server.js', '--name', 'two words'],
     credentials: [{ variable: 'TOKEN', name: `${profile}/TOKEN`, version: 'v7', deliver: 'env' }],
-    sandbox: { off: true, layers: ['environment'], limits: null },
+    sandbox: { off: true, layers: ['environment'], network: [], limits: null },
   });
   log.append('credential.use', {
     session: id,

@@ -275,11 +275,46 @@ describe('W-BOX-3 refuses', () => {
     expect(refusal({ cwd: { asked: '/srv', path: '/srv' } }).hint).toContain('sandbox.read');
     expect(plan(facts({ cwd: { asked: '/srv', path: '/srv' }, listed: [read('/srv')] })).cwd).toBe('/srv');
   });
+});
 
-  test('hosts, as long as there is no way to them', () => {
-    expect(refusal({ network: ['api.example.com'] })).toMatchObject({
-      code: 'sandbox-unavailable',
-      exit: 78,
-    });
+describe('with hosts', () => {
+  const named = (made: Plan): string | undefined =>
+    steps(made, 'file').find((step) => step.at === '/etc/resolv.conf')?.text;
+
+  test('W-EGR-2 names are asked of the sandbox’ own name server, and without hosts of none', () => {
+    expect(named(plan(facts({ network: ['api.example.com'] })))).toBe(
+      'nameserver 127.0.0.1\noptions timeout:2 attempts:2\n',
+    );
+    expect(named(plan(facts()))).toBeUndefined();
+    expect(refusal({ listed: [read('/etc/resolv.conf', { folder: false })] }).code).toBe('profile-invalid');
+  });
+
+  test('W-EGR-8 what Warder brings is new, or lies over a file that others keep, or stands instead of a copy', () => {
+    const data = Buffer.from('roots');
+    const paths = ['/run/warder/ca.pem', '/etc/ssl/certs/ca-certificates.crt', '/etc/ld.so.cache'];
+    const made = plan(facts({ files: paths.map((path) => ({ path, data })) }));
+    expect(steps(made, 'bring')).toEqual([
+      { do: 'bring', at: paths[2], data, over: false },
+      { do: 'bring', at: paths[1], data, over: true },
+      { do: 'bring', at: paths[0], data, over: false },
+    ]);
+    expect(at(made, '/etc/ld.so.cache')).toEqual(['bring']);
+    const order = made.steps.map(placeOf);
+    expect(order.indexOf('/etc/ssl/certs')).toBeLessThan(order.indexOf('/etc/ssl/certs/ca-certificates.crt'));
+  });
+
+  test('what the profile lists itself is there, and what Warder brings lies over it', () => {
+    const path = '/srv/roots.pem';
+    const made = plan(
+      facts({ listed: [read(path, { folder: false })], files: [{ path, data: Buffer.from('roots') }] }),
+    );
+    expect(at(made, path)).toEqual(['bind', 'bring']);
+    expect(steps(made, 'bring')).toMatchObject([{ over: true }]);
+  });
+
+  test('an outline tells them', () => {
+    const network = ['api.example.com', '*.example.org:8443'];
+    expect(outline(plan(facts({ network }))).network).toEqual(network);
+    expect(outline(plan(facts())).network).toEqual([]);
   });
 });

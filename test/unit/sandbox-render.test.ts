@@ -54,6 +54,7 @@ const made: Plan = {
   limits: { files: 8192, processes: { most: 512, said: false }, memory: { most: 1 << 30, said: false } },
 };
 
+const network = { holder: { pid: 4711, started: 1 } };
 const nothing = { place: () => undefined, file: () => 40, bytes: () => undefined };
 const data = (launch: Launch, descriptor: number): string => {
   const found = launch.descriptors[descriptor - 3];
@@ -147,6 +148,42 @@ describe('bubblewrap', () => {
     ]);
   });
 
+  test('W-EGR-6 in a network it is started by nsenter, with no namespace of its own for that and all others', () => {
+    const { file, args, env, descriptors } = bubblewrap(made, machine, nothing, network);
+    expect([file, ...args]).toEqual([
+      '/usr/bin/nsenter',
+      ...['--target', '4711', '--user', '--net', '--preserve-credentials', '--'],
+      ...['/usr/bin/bwrap', '--args', '3', '--', '/usr/bin/node', 'server.js', '--flag'],
+    ]);
+    expect(env).toEqual({});
+    const said = options({ file, args, env, cwd: '/', descriptors });
+    expect(said).not.toContain('--unshare-net');
+    const alone = options(bubblewrap(made, machine, nothing));
+    expect(said).toEqual(alone.filter((option) => option !== '--unshare-net'));
+    expect(code(() => bubblewrap(made, { ...machine, nsenter: undefined }, nothing, network))).toBe(
+      'sandbox-unavailable',
+    );
+  });
+
+  test('a file that Warder brings is written, or put over one that is there', () => {
+    const data = Buffer.from('roots');
+    const steps = [
+      { do: 'bring', at: '/run/warder/ca.pem', data, over: false },
+      { do: 'bring', at: '/etc/ssl/certs/roots.crt', data, over: true },
+    ] as const;
+    const launch = bubblewrap({ ...made, steps }, machine, nothing);
+    const said = options(launch);
+    for (const [option, path] of [
+      ['--file', '/run/warder/ca.pem'],
+      ['--ro-bind-data', '/etc/ssl/certs/roots.crt'],
+    ] as const) {
+      const where = said.indexOf(option);
+      expect(said.slice(where - 2, where)).toEqual(['--perms', '0444']);
+      expect(said[where + 2]).toBe(path);
+      expect(launch.descriptors[Number(said[where + 1]) - 3]).toEqual({ kind: 'data', data });
+    }
+  });
+
   test('systemd is asked for a group, where it runs', () => {
     const groups = {
       kind: 'systemd',
@@ -165,6 +202,9 @@ describe('bubblewrap', () => {
       '/usr/bin/bwrap',
     ]);
     expect(launch.env).toEqual({ XDG_RUNTIME_DIR: '/run/user/1000' });
+    const entering = bubblewrap(made, { ...machine, groups }, nothing, network);
+    expect(entering.file).toBe('/usr/bin/systemd-run');
+    expect(entering.args.slice(5, 8)).toEqual(['--', '/usr/bin/nsenter', '--target']);
   });
 });
 
@@ -227,6 +267,16 @@ describe('Landlock', () => {
     );
   });
 
+  test('W-BOX-23 is not made for hosts, nor for files that Warder brings', () => {
+    const plain = { ...made, steps: made.steps.filter((step) => step.do !== 'hide') };
+    const files = [{ do: 'bring', at: '/run/x', data: Buffer.alloc(0), over: false }] as const;
+    for (const more of [{ network: ['api.example.com'] }, { steps: [...plain.steps, ...files] }]) {
+      expect(code(() => landlock({ ...plain, ...more }, machine, '/usr/bin/node', '/stage.js'))).toBe(
+        'sandbox-unavailable',
+      );
+    }
+  });
+
   test('W-BOX-23 is not made where it would have to hide', () => {
     expect(code(() => landlock(made, machine, '/usr/bin/node', '/stage.js'))).toBe('sandbox-unavailable');
   });
@@ -262,6 +312,16 @@ describe('Seatbelt', () => {
     expect(order).toEqual(order.toSorted((one, other) => one - other));
     expect(lines.filter((line) => /file-write\*/.test(line) && line.startsWith('(allow'))).toHaveLength(1);
     expect(lines.some((line) => line.includes('"/home/me")') && !line.includes('metadata'))).toBe(false);
+  });
+
+  test('W-EGR-1 allows one port of the loopback where there is a proxy, and nothing else of the network', () => {
+    const rules = (port?: number): string[] =>
+      seatbeltProfile(made, port)
+        .split('\n')
+        .filter((line) => line.includes('network'));
+    expect(rules()).toEqual(['(deny network*)']);
+    expect(rules(8123)).toEqual(['(deny network*)', '(allow network-outbound (remote ip "localhost:8123"))']);
+    expect(seatbelt(made, 8123).args[1]).toBe(seatbeltProfile(made, 8123));
   });
 
   test('a path cannot end its string', () => {

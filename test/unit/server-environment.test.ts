@@ -85,8 +85,11 @@ describe('environment', () => {
     expect(make({ CREDENTIALS_DIRECTORY: '/etc/x' }).CREDENTIALS_DIRECTORY).toBe('/etc/x');
   });
 
-  test('a sealed credential is refused', () => {
-    expect(refusal({}, [credential('TOKEN', 'sealed')]).code).toBe('unsupported');
+  test('what the gate brings is there, and nobody else sets it', () => {
+    const gate = { TOKEN: 'sealed-placeholder', SSL_CERT_FILE: '/run/warder/ca.pem' };
+    expect(environment('x', machine, own, {}, [], gate)).toMatchObject(gate);
+    const taken = () => environment('x', machine, own, { SSL_CERT_FILE: '/mine' }, [], gate);
+    expect(taken).toThrow(expect.objectContaining({ code: 'profile-invalid' }));
   });
 
   test('a value that no variable can hold is refused without being told', () => {

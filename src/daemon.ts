@@ -168,6 +168,7 @@ async function openRooms(base: Base): Promise<Rooms> {
         sessions: sessions.status(),
         credentials: {
           locked: locks.locked,
+          guarded: locks.guarded,
           revoked: [...locks.all],
           doubted: doubts.all.map((doubt) => ({ ...doubt, since: new Date(doubt.since).toISOString() })),
         },

@@ -36,9 +36,10 @@ export function reach(profile: Profile): Reach {
 
 /** One line a host, and one for the ranges; `none` where there is nothing. */
 export function reachLines({ hosts, ranges }: Reach): string[] {
-  const lines = hosts.map(
-    ({ name, ports }) => `${name}, ${ports.length === 1 ? 'port' : 'ports'} ${ports.join(' and ')}`,
-  );
+  const lines = hosts.map(({ name, ports }) => {
+    const listed = ports.join(', ').replace(/, (\d+)$/, ' and $1');
+    return `${name}, ${ports.length === 1 ? 'port' : 'ports'} ${listed}`;
+  });
   if (ranges.length > 0) lines.push(`these may lead to ${ranges.join(', ')}`);
   return lines.length === 0 ? ['none'] : lines;
 }

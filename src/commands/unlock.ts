@@ -1,7 +1,6 @@
 // warder unlock: takes off the lock that `warder lock` put over all credentials. A passphrase is asked for only where
-// the daemon wants one.
+// the lock has one.
 import type { CommandModule } from 'yargs';
-import { WarderError } from '../errors.ts';
 import type { Context, Control } from './command.ts';
 import { noWords, readPassphrase } from './passphrase.ts';
 
@@ -26,8 +25,8 @@ export function unlockCommand(context: Context): CommandModule<object, object> {
 async function unlock(context: Context): Promise<void> {
   const { terminal, json } = context;
   await using control = await context.control();
-  const { locked, revoked } = (await control.request('status', {})).credentials;
-  if (locked) await takeOff(context, control);
+  const { locked, guarded, revoked } = (await control.request('status', {})).credentials;
+  if (locked) await takeOff(context, control, guarded);
   if (json) {
     terminal.json({ locked: false, changed: locked, revoked });
     return;
@@ -36,13 +35,9 @@ async function unlock(context: Context): Promise<void> {
   if (revoked.length > 0) terminal.out(`still revoked: ${revoked.join(', ')}`);
 }
 
-async function takeOff({ terminal }: Context, control: Control): Promise<void> {
-  try {
-    await control.request('credential.unlock', {});
-    return;
-  } catch (error) {
-    if (!(error instanceof WarderError) || error.code !== 'refused') throw error;
-  }
-  const passphrase = await readPassphrase(terminal, 'the passphrase it was locked with: ');
-  await control.request('credential.unlock', { passphrase });
+async function takeOff({ terminal }: Context, control: Control, guarded: boolean): Promise<void> {
+  const passphrase = guarded
+    ? await readPassphrase(terminal, 'the passphrase it was locked with: ')
+    : undefined;
+  await control.request('credential.unlock', passphrase === undefined ? {} : { passphrase });
 }

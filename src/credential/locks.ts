@@ -13,7 +13,7 @@ import type { Places } from '../wire/places.ts';
 const stored = z.strictObject({
   locked: z.boolean(),
   /** Of the passphrase that unlocks: hex. Without it anybody who may ask the daemon may unlock. */
-  passphrase: z.strictObject({ salt: z.string(), hash: z.string() }).optional(),
+  passphrase: z.strictObject({ salt: z.hex(), hash: z.hex().length(64) }).optional(),
   revoked: z.array(z.string()),
 });
 

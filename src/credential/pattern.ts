@@ -11,16 +11,15 @@
 // Each pattern brings anchors: strings of which one occurs wherever it does, so that data without any can be
 // passed at once.
 import {
-  base64Unit,
   behindBreak,
-  hexUnit,
+  CODED,
   LONGEST_BREAK,
   longestOf,
   marksOf,
   rawUnit,
   step,
   type Unit,
-  wrappedUnit,
+  WRAPPED,
 } from './unit.ts';
 
 export interface Pattern {
@@ -55,22 +54,21 @@ const encoder = new TextEncoder();
 export function patternsOf(secret: string): Pattern[] {
   const bytes = encoder.encode(secret);
   const hex = Buffer.from(bytes).toString('hex');
-  const raw = unitsOf(secret, rawUnit);
+  const raw = rawUnits(secret);
   const patterns: Pattern[] = [
     patternOf('raw', 0, raw, rawAnchors(raw)),
     ...OFFSETS.map((offset) => {
-      const units = unitsOf(base64Core(bytes, offset), wrappedUnit);
+      const units = codedUnits(base64Core(bytes, offset), WRAPPED);
       return patternOf('base64', offset, units, halvesOf(units));
     }),
     ...[...new Set([hex, hex.toUpperCase()])]
-      .map((digits) => unitsOf(digits, hexUnit))
+      .map((digits) => codedUnits(digits, CODED))
       .map((units) => patternOf('hex', 0, units, [anchorOf(units)])),
   ];
   if (secret.length > LONGEST_TWICE) return patterns;
-  const made = new Map<string, Unit>();
   for (const inner of OFFSETS.flatMap((offset) => alphabets(base64Core(bytes, offset)))) {
     for (const offset of OFFSETS) {
-      const units = unitsOf(base64Core(encoder.encode(inner), offset), base64Unit, made);
+      const units = codedUnits(base64Core(encoder.encode(inner), offset), CODED);
       patterns.push(patternOf('twice', offset, units, [anchorOf(units)]));
     }
   }
@@ -172,12 +170,17 @@ function patternOf(
 }
 
 /** One object a character, however often it occurs: a long secret costs a pointer a character. */
-function unitsOf(text: string, make: (character: string) => Unit, made = new Map<string, Unit>()): Unit[] {
+function rawUnits(text: string): Unit[] {
+  const made = new Map<string, Unit>();
   return Array.from(text, (character) => {
-    const unit = made.get(character) ?? make(character);
+    const unit = made.get(character) ?? rawUnit(character);
     made.set(character, unit);
     return unit;
   });
+}
+
+function codedUnits(text: string, units: ReadonlyMap<string, Unit>): Unit[] {
+  return Array.from(text, (character) => units.get(character) ?? rawUnit(character));
 }
 
 /** A text of base64 in both alphabets, where they differ. */
@@ -188,14 +191,18 @@ function alphabets(text: string): string[] {
 
 /** The longest run of characters that nearly every encoder leaves alone. */
 function anchorOf(units: readonly Unit[], fits = (one: Unit) => one.plain): Uint8Array {
-  let best: Unit[] = [];
-  let run: Unit[] = [];
-  for (const one of units) {
-    run = fits(one) ? [...run, one] : [];
-    if (run.length > best.length) best = run;
-    if (best.length === LONGEST_ANCHOR) break;
+  let best = 0;
+  let end = 0;
+  let run = 0;
+  for (let at = 0; at < units.length && best < LONGEST_ANCHOR; at++) {
+    const one = units[at];
+    run = one !== undefined && fits(one) ? run + 1 : 0;
+    if (run <= best) continue;
+    best = run;
+    end = at + 1;
   }
-  return Uint8Array.from(best.length < SHORTEST_ANCHOR ? [] : best.map(({ bytes }) => bytes[0] ?? 0));
+  if (best < SHORTEST_ANCHOR) return new Uint8Array(0);
+  return Uint8Array.from(units.slice(end - best, end), ({ bytes }) => bytes[0] ?? 0);
 }
 
 /** Two anchors apart from each other: a line break splits one of them at most. One, where two are not to be had. */
@@ -212,19 +219,19 @@ function rawAnchors(units: readonly Unit[]): Uint8Array[] {
   if (run.length === 0) return [];
   const forms = new Set<string>([String.fromCharCode(...run)]);
   for (const every of [true, false]) {
-    const escape = (write: (byte: number) => string): void => {
+    const add = (write: (byte: number) => string): void => {
       const form = Array.from(run, (byte) =>
         every || !isLetter(byte) ? write(byte) : String.fromCharCode(byte),
       );
       forms.add(form.join('').slice(0, LONGEST_ANCHOR));
     };
-    escape((byte) => `&#${byte};`);
+    add((byte) => `&#${byte};`);
     for (const digits of [
       (byte: number) => byte.toString(16),
       (byte: number) => byte.toString(16).toUpperCase(),
     ]) {
-      escape((byte) => `&#x${digits(byte)};`);
-      for (const mark of ['%', '%25', '\\u00']) escape((byte) => `${mark}${digits(byte)}`);
+      add((byte) => `&#x${digits(byte)};`);
+      for (const mark of ['%', '%25', '\\u00']) add((byte) => `${mark}${digits(byte)}`);
     }
   }
   return [...forms].map((form) => encoder.encode(form));

@@ -40,7 +40,7 @@ const SHAPES: readonly (readonly [prefix: RegExp, separator: string])[] = [
 ];
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const JWT = /^[\w-]{4,}\.[\w-]{4,}\.[\w-]{4,}$/;
+const JWT = /^[\w-]{2,}\.[\w-]{2,}\.[\w-]{2,}$/;
 const JWT_HEADER = base64url('{"alg":"HS256","typ":"JWT"}');
 
 /** Behind a known prefix there are so many characters, or it is taken for no prefix. */

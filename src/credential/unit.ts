@@ -63,10 +63,11 @@ const ONCE = TWICE.subarray(0, 1);
 
 /** A character as it stands in a text. */
 export function rawUnit(character: string): Unit {
+  const point = character.codePointAt(0) ?? 0;
   return {
-    bytes: encoder.encode(character),
+    bytes: point < 0x80 ? Uint8Array.of(point) : encoder.encode(character),
     codes: Array.from({ length: character.length }, (_, index) => character.charCodeAt(index)),
-    point: character.codePointAt(0) ?? 0,
+    point,
     short: SHORT.get(character)?.charCodeAt(0) ?? -1,
     also: character === ' ' ? 0x2b : -1,
     entities: (ENTITIES.get(character) ?? []).map((name) => encoder.encode(name)),
@@ -77,20 +78,22 @@ export function rawUnit(character: string): Unit {
 }
 
 /** A character of base64: "+" and "/" of the standard alphabet may be "-" and "_" of the other. */
-export function base64Unit(character: string): Unit {
+function base64Unit(character: string): Unit {
   const also = character === '+' ? 0x2d : character === '/' ? 0x5f : -1;
   return { ...rawUnit(character), also, fixed: also < 0 };
 }
 
-/** As `base64Unit`, in what may be broken into lines. */
-export function wrappedUnit(character: string): Unit {
-  return { ...base64Unit(character), wraps: true };
-}
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_';
 
-/** A hexadecimal digit. */
-export function hexUnit(character: string): Unit {
-  return { ...rawUnit(character), fixed: true };
-}
+/** The characters of base64 and of hexadecimal digits. */
+export const CODED: ReadonlyMap<string, Unit> = new Map(
+  Array.from(ALPHABET, (one) => [one, base64Unit(one)]),
+);
+
+/** The characters of base64 that may be broken into lines. */
+export const WRAPPED: ReadonlyMap<string, Unit> = new Map(
+  Array.from(CODED, ([character, unit]) => [character, { ...unit, wraps: true }]),
+);
 
 /** The bytes that a unit's escapes begin with. */
 export function marksOf({ fixed }: Unit): readonly number[] {

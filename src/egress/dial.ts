@@ -2,13 +2,14 @@
 // its mind in between (DNS rebinding) leads nowhere. The addresses are tried one after the other, not at once (RFC 8305
 // would race them): each is on record before a packet goes to it, and no packet goes to one that is not used. One that
 // does not answer loses its turn after a second; the last may take the time that is left.
-import { STATUS_CODES } from 'node:http';
 import * as net from 'node:net';
-import * as tls from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import { canonical, refusalOf } from './address.ts';
 import { matchesHost, plainName } from './allow.ts';
+import { loginOf, openTunnel } from './connect.ts';
 import { EgressRefusal } from './refusal.ts';
 import type { Resolve } from './resolve.ts';
+import { before, until } from './wait.ts';
 
 export interface DiallerParts {
   readonly resolve: Resolve;
@@ -19,7 +20,7 @@ export interface DiallerParts {
     readonly url: URL;
     readonly except: readonly string[];
     /** Whose certificates are believed of an https: proxy; the usual roots where none is said. */
-    readonly trusted?: tls.SecureContext;
+    readonly trusted?: SecureContext;
   };
   /** Milliseconds for a whole dial. */
   readonly timeout?: number;
@@ -34,8 +35,6 @@ interface Attempt {
 const TIMEOUT = 15_000;
 /** Milliseconds for an address while there is another to try. */
 const TURN = 1000;
-/** The longest head of a proxy's answer. */
-const MAX_ANSWER = 16_384;
 
 /** Dials for all sessions. */
 export class Dialler {
@@ -47,9 +46,7 @@ export class Dialler {
   constructor(parts: DiallerParts) {
     this.#parts = parts;
     this.#timeout = parts.timeout ?? TIMEOUT;
-    const { username = '', password = '' } = parts.proxy?.url ?? {};
-    const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    this.#login = login === ':' ? undefined : Buffer.from(login).toString('base64');
+    this.#login = parts.proxy === undefined ? undefined : loginOf(parts.proxy.url);
   }
 
   /**
@@ -124,16 +121,9 @@ export class Dialler {
     const addresses = at.flatMap((one) => canonical(one) ?? []);
     if (addresses.length === 0) throw new Error('the proxy does not resolve');
     const dialled = await connectAny(addresses, Number(said) || (secure ? 443 : 80), attempt);
-    try {
-      const socket = secure
-        ? await encrypt(dialled.socket, host, proxy.trusted, attempt.signal)
-        : dialled.socket;
-      await ask(socket, `${name}:${port}`, this.#login, attempt.signal);
-      return { socket, address: dialled.address };
-    } catch (error) {
-      dialled.socket.destroy();
-      throw error;
-    }
+    const { trusted } = proxy;
+    const tunnel = { host, secure, trusted, login: this.#login, authority: `${name}:${port}` };
+    return { socket: await openTunnel(dialled.socket, tunnel, attempt.signal), address: dialled.address };
   }
 
   #lookUp(name: string, signal: AbortSignal): Promise<string[]> {
@@ -183,7 +173,7 @@ async function connectAny(
   throw failure;
 }
 
-/** Connects to one address. Nothing is looked up. */
+/** Connects to one address; nothing is looked up. `turn`: milliseconds after which it is given up. */
 async function connect(
   address: string,
   port: number,
@@ -197,9 +187,11 @@ async function connect(
     autoSelectFamily: false,
     allowHalfOpen: true,
     noDelay: true,
-    lookup: (host, _options, done) => done(new Error('nothing is looked up here'), host, 0),
   });
-  const timer = setTimeout(() => socket.destroy(new Error('does not answer in time')), turn ?? 2 ** 31 - 1);
+  // An error that comes when nobody waits any more must find a listener.
+  socket.on('error', () => {});
+  const late = (): void => void socket.destroy(new Error('does not answer in time'));
+  const timer = turn === undefined ? undefined : setTimeout(late, turn);
   try {
     await before(signal, until(socket, 'connect'));
     return socket;
@@ -209,88 +201,4 @@ async function connect(
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** TLS to the proxy itself, verified. */
-async function encrypt(
-  raw: net.Socket,
-  host: string,
-  trusted: tls.SecureContext | undefined,
-  signal: AbortSignal,
-): Promise<net.Socket> {
-  const socket = tls.connect({
-    socket: raw,
-    host,
-    ...(net.isIP(host) === 0 ? { servername: host } : {}),
-    ...(trusted === undefined ? {} : { secureContext: trusted }),
-    ALPNProtocols: ['http/1.1'],
-    allowHalfOpen: true,
-    rejectUnauthorized: true,
-  });
-  await before(signal, until(socket, 'secureConnect'));
-  return socket;
-}
-
-/** Asks a proxy for a tunnel (RFC 9110 9.3.6). What comes behind the head of its answer stays in the socket, unread. */
-async function ask(
-  socket: net.Socket,
-  authority: string,
-  login: string | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  const fields = [
-    `CONNECT ${authority} HTTP/1.1`,
-    `Host: ${authority}`,
-    ...(login === undefined ? [] : [`Proxy-Authorization: Basic ${login}`]),
-  ];
-  socket.write(`${fields.join('\r\n')}\r\n\r\n`);
-  let read: Buffer = Buffer.alloc(0);
-  let end = -1;
-  while (end < 0) {
-    const piece: Buffer | null = socket.read();
-    if (piece === null) {
-      if (socket.readableEnded) throw new Error('the proxy ended the connection');
-      await before(signal, until(socket, 'readable'));
-      continue;
-    }
-    read = Buffer.concat([read, piece]);
-    end = read.indexOf('\r\n\r\n');
-    if (end > MAX_ANSWER || (end < 0 && read.length > MAX_ANSWER))
-      throw new Error('the proxy answers too much');
-  }
-  const [, status] = /^HTTP\/1\.[01] ([1-5]\d\d)(?: |\r)/.exec(read.toString('latin1', 0, end + 2)) ?? [];
-  if (status === undefined) throw new Error('the proxy does not speak HTTP');
-  if (!status.startsWith('2')) {
-    throw new Error(`the proxy answers ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd());
-  }
-  const rest = read.subarray(end + 4);
-  if (rest.length > 0) socket.unshift(rest);
-}
-
-/** Waits for an event; rejects with the socket's error, or when it ends or closes. Leaves no listener behind. */
-function until(socket: net.Socket, event: 'connect' | 'secureConnect' | 'readable'): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const closed = (): void => reject(new Error('the connection was ended'));
-  const listeners = [
-    [event, () => resolve()],
-    ['error', reject],
-    ['end', closed],
-    ['close', closed],
-  ] as const;
-  for (const [name, listener] of listeners) socket.on(name, listener);
-  return promise.finally(() => {
-    for (const [name, listener] of listeners) socket.off(name, listener);
-    // An error that comes when nobody waits any more, as of a socket that is destroyed, must find a listener.
-    socket.on('error', () => {});
-  });
-}
-
-/** `work`, or the signal's reason as soon as there is one. */
-function before<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const stop = (): void => reject(signal.reason);
-  if (signal.aborted) stop();
-  signal.addEventListener('abort', stop, { once: true });
-  work.then(resolve, reject);
-  return promise.finally(() => signal.removeEventListener('abort', stop));
 }

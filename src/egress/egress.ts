@@ -17,12 +17,12 @@ import type { Places } from '../wire/places.ts';
 import { Allowlist, matchesHost } from './allow.ts';
 import { Authority } from './authority.ts';
 import { Dialler } from './dial.ts';
-import { serveNames } from './dns.ts';
+import { serveNetwork, serveProxy } from './front.ts';
 import { Gate } from './gate.ts';
 import { EgressLedger } from './ledger.ts';
 import { Names } from './names.ts';
 import { resolverAt, systemResolver } from './resolve.ts';
-import { BUNDLE, KEYSTORE, SESSION, systemBundle, trustFiles, trustVariables } from './trust.ts';
+import { BUNDLE, KEYSTORE, SESSION, systemBundle, trustFiles, trustVariables, writeTrust } from './trust.ts';
 
 export interface EgressParts {
   readonly settings: Settings['egress'];
@@ -41,9 +41,12 @@ export interface EgressParts {
 export interface Opening {
   readonly profile: Profile;
   readonly session: string;
+  /** When the session began, in milliseconds of the monotonic clock. */
+  readonly began: number;
   /** The sealed ones among its credentials. */
   readonly sealed: readonly Resolved[];
-  readonly network: Network;
+  /** The way into the gate: the sandbox' own network, or a proxy where there is none. */
+  readonly way: Network | 'proxy';
   /** Names a connection, uniquely in the session. */
   readonly name: () => string;
   /** The tool calls in flight. */
@@ -52,10 +55,14 @@ export interface Opening {
 
 /** The gate of one server, and what the server gets instead of its secrets. Disposed of, all its connections end. */
 export interface OpenGate extends Disposable {
-  /** Variables with placeholders, and those that name the trust files. */
+  /** Variables with placeholders, and those that name the trust files and the proxy. */
   readonly variables: Readonly<Record<string, string>>;
-  /** Files for the sandbox. */
+  /** Files for the sandbox; none where it is reached by a proxy. */
   readonly files: readonly { readonly path: string; readonly data: Buffer }[];
+  /** Where it is reached by a proxy: its port on loopback. */
+  readonly port: number | undefined;
+  /** Writes the trust files into a folder, which it makes, for a sandbox that has no files of its own; gives back the variables that name them. */
+  settle(folder: string): Readonly<Record<string, string>>;
   /** Values that must not pass: the sealed credentials' own, and those of tokens since. */
   readonly secrets: readonly string[];
   /** From now on requests carry these values; placeholders stay. Throws `credential-unfit`, and keeps the old ones. */
@@ -63,9 +70,6 @@ export interface OpenGate extends Disposable {
   /** Cuts the connections that have carried a credential; gives back how many. */
   cut(credential: string): number;
 }
-
-/** How often the kernel is asked what it refused, in milliseconds. */
-const LOOK = 1000;
 
 export class Egress {
   readonly #parts: EgressParts;
@@ -83,14 +87,14 @@ export class Egress {
     return new Allowlist(network, sealed).ports;
   }
 
-  /** Opens a gate, and serves the network. Throws `credential-unfit`, `config-invalid`, and what the proxy's login throws. */
-  async open({ profile, session, sealed: given, network, name, calls }: Opening): Promise<OpenGate> {
+  /** Opens a gate, and the way to it. Throws `credential-unfit`, `config-invalid`, and what the proxy's login throws. */
+  async open({ profile, session, began, sealed: given, way, name, calls }: Opening): Promise<OpenGate> {
     const { audit, guards, judged, clock, log } = this.#parts;
     const fits = (resolved: readonly Resolved[]): Resolved[] =>
       resolved.map((one) => demandFit(profile.name, one));
     const sealed = new Sealed(joined(profile.credentials, fits(given)), {
       random: randomBytes,
-      start: clock.monotonic(),
+      start: began,
       matches: (pattern, host, port) => matchesHost(pattern, host, port, HTTPS),
     });
     const reach = reachOf(profile);
@@ -124,20 +128,17 @@ export class Egress {
       clock,
       log,
     });
-    const naming = serveNames(network.dns, names, (asked) =>
-      ledger.refused({ host: asked, port: 53 }, 'not listed'),
-    );
-    for (const listener of network.listeners.values()) gate.serve(listener);
-    const look = (): void => {
-      for (const { address, port } of network.attempts()) {
-        ledger.refused({ host: names.nameAt(address) ?? address, port }, 'not listed');
-      }
-    };
-    const looking = setInterval(look, LOOK).unref();
+    const front = way === 'proxy' ? await serveProxy(gate, ledger) : serveNetwork(way, gate, names, ledger);
     const own = [...(authority === undefined ? [] : [authority.certificate]), ...more];
     return {
-      variables: { ...sealed.environment(), ...(own.length > 0 ? trustVariables() : {}) },
-      files: own.length > 0 ? this.#files(own) : [],
+      variables: {
+        ...sealed.environment(),
+        ...front.variables,
+        ...(own.length > 0 && way !== 'proxy' ? trustVariables() : {}),
+      },
+      files: own.length > 0 && way !== 'proxy' ? this.#files(own) : [],
+      port: front.port,
+      settle: (folder) => (own.length > 0 ? trustVariables(writeTrust(folder, this.#trust(own))) : {}),
       get secrets() {
         return sealed.pairs.map(({ secret }) => secret);
       },
@@ -148,9 +149,7 @@ export class Egress {
       },
       cut: (credential) => gate.cut(credential),
       [Symbol.dispose]: () => {
-        clearInterval(looking);
-        look();
-        naming[Symbol.dispose]();
+        front[Symbol.dispose]();
         gate[Symbol.dispose]();
       },
     };
@@ -158,11 +157,7 @@ export class Egress {
 
   /** Files that say whom to trust: the machine's own authorities, those of the settings, and the session's. */
   #files(own: readonly string[]): { path: string; data: Buffer }[] {
-    const { bundle, session, keystore } = trustFiles({
-      system: this.#bundle?.data,
-      roots: tls.rootCertificates,
-      more: own,
-    });
+    const { bundle, session, keystore } = this.#trust(own);
     return [
       { path: BUNDLE, data: bundle },
       { path: KEYSTORE, data: keystore },
@@ -170,6 +165,10 @@ export class Egress {
       // For programs that read no variable.
       ...(this.#bundle === undefined ? [] : [{ path: this.#bundle.path, data: bundle }]),
     ];
+  }
+
+  #trust(own: readonly string[]): ReturnType<typeof trustFiles> {
+    return trustFiles({ system: this.#bundle?.data, roots: tls.rootCertificates, more: own });
   }
 
   #roots(): readonly string[] {

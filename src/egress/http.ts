@@ -62,6 +62,8 @@ export class HttpGate implements Disposable {
       requestTimeout: 0,
       noDelay: true,
     });
+    // A client may end its side once it has asked. As of Node 24 the option has no documented name.
+    Object.assign(this.#server, { httpAllowHalfOpen: true });
     this.#server.on('request', (request, response) => void this.#pass(request, response));
     // Answered as any request that cannot be passed on.
     this.#server.on('checkExpectation', (request, response) => void this.#pass(request, response));

@@ -1,7 +1,8 @@
 // Which certificates a sandbox trusts, as files and as variables. Clients differ: most read one bundle instead of
 // their own, which therefore holds the machine's roots as well; Node and Deno add a file to their own, which is small
 // therefore; Java wants a store of its own kind. The session's authority is in these files and nowhere else.
-import { readFileSync, realpathSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { readPem, writePem } from './certificate.ts';
 import { PASSWORD, writeKeystore } from './keystore.ts';
 
@@ -66,6 +67,17 @@ export function trustFiles(parts: {
   };
 }
 
+/** Writes the files into a folder, which it makes. Throws the system's error. */
+export function writeTrust(folder: string, files: Record<keyof TrustPaths, Buffer>): TrustPaths {
+  const at = (path: string): string => join(folder, basename(path));
+  const paths = { bundle: at(BUNDLE), session: at(SESSION), keystore: at(KEYSTORE) };
+  mkdirSync(folder, { mode: 0o700 });
+  for (const name of ['bundle', 'session', 'keystore'] as const) {
+    writeFileSync(paths[name], files[name], { flag: 'wx', mode: 0o400 });
+  }
+  return paths;
+}
+
 /** The variables by which clients find the files. */
 export function trustVariables(
   { bundle, session, keystore }: TrustPaths = { bundle: BUNDLE, session: SESSION, keystore: KEYSTORE },
@@ -86,7 +98,10 @@ export function trustVariables(
     DENO_CERT: session,
     NODE_EXTRA_CA_CERTS: session,
     JAVA_TOOL_OPTIONS: [
-      `-Djavax.net.ssl.trustStore=${keystore}`,
+      // The JVM splits at spaces, and knows quotes: folders of macOS have one in their names.
+      keystore.includes(' ')
+        ? `"-Djavax.net.ssl.trustStore=${keystore}"`
+        : `-Djavax.net.ssl.trustStore=${keystore}`,
       '-Djavax.net.ssl.trustStoreType=JKS',
       `-Djavax.net.ssl.trustStorePassword=${PASSWORD}`,
     ].join(' '),

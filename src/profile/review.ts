@@ -12,6 +12,7 @@ const OTHERS: Readonly<Record<number, string>> = {
   21: 'FTP',
   22: 'SSH',
   25: 'mail',
+  53: 'DNS',
   80: 'HTTP without TLS',
   465: 'mail',
   587: 'mail',

@@ -106,7 +106,12 @@ const sandbox = z.strictObject({
   off: z.boolean().optional().describe('true: no sandbox at all'),
   read: z.array(path).optional().describe('Files and folders that the server may read'),
   write: z.array(path).optional().describe('Files and folders that the server may change'),
-  network: z.array(target).optional().describe('Hosts that the server may reach: host, host:port; address ranges that their names may lead to'),
+  network: z
+    .array(target)
+    .optional()
+    .describe(
+      'Hosts that the server may reach: host, host:port; address ranges that their names may lead to',
+    ),
   memory: size.optional(),
   processes: whole.optional(),
 });

@@ -87,14 +87,9 @@ const settingsFile = z.strictObject({
   store: z.enum(['keychain', 'vault']).optional(),
   vault: z
     .strictObject({
-      key: z.union(
-        [
-          z.literal('passphrase'),
-          z.strictObject({ file }),
-          z.strictObject({ systemd: word }),
-        ],
-        { error: () => 'must be passphrase, {file: PATH} or {systemd: NAME}' },
-      ),
+      key: z.union([z.literal('passphrase'), z.strictObject({ file }), z.strictObject({ systemd: word })], {
+        error: () => 'must be passphrase, {file: PATH} or {systemd: NAME}',
+      }),
     })
     .optional(),
   keychain: z

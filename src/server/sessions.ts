@@ -34,8 +34,9 @@ interface Entry {
   readonly loaded: Loaded;
   readonly request: SessionRequest;
   readonly host: Host;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, and of the monotonic clock. */
   readonly since: number;
+  readonly began: number;
   /** Undefined while the server starts. */
   session: Session | undefined;
   started: Started | undefined;
@@ -66,6 +67,7 @@ export class Sessions {
       request,
       host,
       since: clock.now(),
+      began: clock.monotonic(),
       session: undefined,
       started: undefined,
       connections: 0,
@@ -251,9 +253,10 @@ const SHORTEST = 8;
 
 /** Whom a session's servers are started for. */
 function whom(entry: Entry): For {
-  const { id } = entry;
+  const { id, began } = entry;
   return {
     session: id,
+    began,
     connection: () => `${id}-n${++entry.connections}`,
     calls: () => entry.session?.calls() ?? [],
   };

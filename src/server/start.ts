@@ -1,7 +1,7 @@
 // The way of a start: profile -> credential -> environment -> the server's process. Nothing runs before the
 // profile has been read whole, everything it asks for can be had, and each credential is there; the log knows
 // of every credential that leaves before the server has it.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SessionOpen } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -45,6 +45,8 @@ export interface StartParts extends Asker {
 /** The session that a server is started for. */
 export interface For {
   readonly session: string;
+  /** When it began, in milliseconds of the monotonic clock. */
+  readonly began: number;
   /** Names a connection, uniquely in the log. */
   readonly connection: () => string;
   /** The tool calls in flight, by their numbers in the log. */
@@ -76,33 +78,35 @@ export async function startServer(profile: Profile, whom: For, parts: StartParts
   }
   parts.locks.demand(profile.credentials.map(({ name }) => name));
   // Made while the package is looked at and the credentials are fetched.
-  const networking = networkOf(profile, parts);
-  networking.catch(() => {});
+  const making = wayOf(profile, parts);
+  making.catch(() => {});
   let gate: OpenGate | undefined;
   try {
     const command = await commandOf(profile, server, whom.session, parts);
     const credentials = await resolve(profile, parts);
-    const network = await networking;
+    const way = await making;
     const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
-    if (network !== undefined) {
-      const { session, connection: name, calls } = whom;
+    if (way !== undefined) {
+      const { session, began, connection: name, calls } = whom;
       const egress = await parts.egress();
-      gate = await egress.open({ profile, session, sealed, network, name, calls });
+      gate = await egress.open({ profile, session, began, sealed, way, name, calls });
     }
-    const started = await startIn(profile, server, whom, parts, { command, credentials, network, gate });
-    void started.server.gone.then(() => letGo(network, gate));
+    const started = await startIn(profile, server, whom, parts, { command, credentials, way, gate });
+    void started.server.gone.then(() => letGo(way, gate));
     return started;
   } catch (error) {
-    await letGo(await networking.catch(() => undefined), gate);
+    await letGo(await making.catch(() => undefined), gate);
     throw error;
   }
 }
 
-/** The network of a server that may reach something. */
-async function networkOf(profile: Profile, parts: StartParts): Promise<Network | undefined> {
+/** The way out of a server that may reach something: a network of its own, or a proxy where there are no such. */
+async function wayOf(profile: Profile, parts: StartParts): Promise<Network | 'proxy' | undefined> {
   const { network, sealed } = reachOf(profile);
   if (network.length + sealed.length === 0) return undefined;
-  if ((await parts.kind()) === 'landlock') {
+  const kind = await parts.kind();
+  if (kind === 'seatbelt') return 'proxy';
+  if (kind === 'landlock') {
     throw new WarderError(
       'sandbox-unavailable',
       `cannot start "${profile.name}": without user namespaces there is no way to the hosts that it lists`,
@@ -113,16 +117,16 @@ async function networkOf(profile: Profile, parts: StartParts): Promise<Network |
   return await parts.networks.take(egress.ports(profile));
 }
 
-async function letGo(network: Network | undefined, gate: OpenGate | undefined): Promise<void> {
+async function letGo(way: Network | 'proxy' | undefined, gate: OpenGate | undefined): Promise<void> {
   gate?.[Symbol.dispose]();
-  await network?.[Symbol.asyncDispose]();
+  if (way !== 'proxy') await way?.[Symbol.asyncDispose]();
 }
 
 /** What a server is given. */
 interface Given {
   readonly command: Awaited<ReturnType<typeof commandOf>>;
   readonly credentials: readonly Resolved[];
-  readonly network: Network | undefined;
+  readonly way: Network | 'proxy' | undefined;
   readonly gate: OpenGate | undefined;
 }
 
@@ -131,7 +135,7 @@ async function startIn(
   server: Exclude<Server, { kind: 'url' }>,
   { session }: For,
   parts: StartParts,
-  { command: { command, args, roots }, credentials, network, gate }: Given,
+  { command: { command, args, roots }, credentials, way, gate }: Given,
 ): Promise<Started> {
   const { facts, ground, audit } = parts;
   const delivered = credentials.filter(isDelivered);
@@ -148,23 +152,31 @@ async function startIn(
   }
   const files = delivered.filter(({ deliver }) => deliver === 'file');
   const delivery = new Delivery(ground, files);
+  const trust = join(delivery.folder, 'trust');
   let env: Record<string, string>;
   try {
-    env = environment(profile.name, facts, delivery.own, profile.env, delivered, gate?.variables);
+    const settled = way === 'proxy' ? gate?.settle(trust) : undefined;
+    const reached = { ...gate?.variables, ...settled };
+    env = environment(profile.name, facts, delivery.own, profile.env, delivered, reached);
   } catch (error) {
     await delivery[Symbol.asyncDispose]();
     throw error;
   }
   const confined = async (file: string): Promise<Prepared> => {
-    const brought = files.length === 0 ? roots : [...roots, delivery.own.credentials];
+    const brought = [
+      ...roots,
+      ...(files.length === 0 ? [] : [delivery.own.credentials]),
+      ...(existsSync(trust) ? [trust] : []),
+    ];
     const program = { file, args, env, roots: brought, files: gate?.files ?? [] };
     const request = sandboxRequest(profile, parts, program);
     const kind = await parts.kind();
-    if (kind === 'bubblewrap') return prepare(request, parts.machine, network);
+    if (kind === 'bubblewrap') return prepare(request, parts.machine, way === 'proxy' ? undefined : way);
     const home = join(delivery.folder, 'home');
     mkdirSync(home, { mode: 0o700 });
     const weaker = { ...request, own: { home, tmp: delivery.own.tmpdir } };
-    return kind === 'seatbelt' ? prepareSeatbelt(weaker) : prepareWeaker(weaker, parts.machine, parts.stage);
+    if (kind === 'seatbelt') return prepareSeatbelt(weaker, gate?.port);
+    return prepareWeaker(weaker, parts.machine, parts.stage);
   };
   const plan = {
     profile: profile.name,

@@ -125,6 +125,8 @@ export const control = {
       credentials: z.object({
         /** No credential is used until somebody unlocks them. */
         locked: z.boolean(),
+        /** Unlocking takes a passphrase. */
+        guarded: z.boolean(),
         revoked: z.array(z.string()),
         /** Refused by a host: they may have expired. */
         doubted: z.array(
@@ -186,7 +188,10 @@ export const control = {
     params: z.strictObject({ passphrase: passphrase.optional() }),
     result: z.object({ sessions: z.number().int() }),
   },
-  'credential.unlock': { params: z.strictObject({ passphrase: passphrase.optional() }), result: z.object({}) },
+  'credential.unlock': {
+    params: z.strictObject({ passphrase: passphrase.optional() }),
+    result: z.object({}),
+  },
   /** Takes a credential out of use at once, until it gets a new value or `undo` is said. */
   'credential.revoke': {
     params: z.strictObject({ name: credentialName, undo: z.boolean().optional() }),

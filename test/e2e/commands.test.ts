@@ -98,6 +98,66 @@ test('a keychain that is locked says so, keeps nobody waiting, and works again o
   expect(await host.call('echo', { message: 'open' })).toBe('Echo: open');
 });
 
+test('W-SEAL-5 lock keeps every credential from use, revoke takes one out of it at once, and both outlive the daemon', async () => {
+  await using bus = await SecretService.open();
+  await using home = new Home({ env: bus.env });
+  await home.done(['init', '--store', 'keychain']);
+  await home.done(['credential', 'set', 'demo', 'TOKEN'], 'a-value-0123456789');
+  const command = { command: server('everything')[0], args: server('everything').slice(1) };
+  const policy = { default: 'allow' };
+  home.profile('demo', { server: command, credentials: { TOKEN: { deliver: 'env' } }, policy });
+  home.profile('free', { server: command, policy });
+  await using host = home.run('demo');
+  await host.initialize();
+
+  // $ warder lock --passphrase
+  expect(await home.done(['lock', '--passphrase'], 'correct horse\n')).toMatch(
+    /^locked: .*\n1 session stays open/,
+  );
+  expect(await host.call('echo', { message: 'still here' })).toBe('Echo: still here');
+  const refused = await home.warder(['run', 'demo']);
+  expect(refused).toMatchObject({ code: 77, stderr: expect.stringContaining('all credentials are locked') });
+  expect(await home.done(['status'])).toContain('no credential is used: "warder unlock"');
+  host.close();
+  await host.ended;
+  await home.done(['stop']);
+  expect((await home.warder(['run', 'demo'])).code).toBe(77);
+  await using free = home.run('free');
+  await free.initialize();
+
+  // $ warder unlock
+  expect(await home.warder(['unlock'], 'wrong horse\n')).toMatchObject({ code: 77, stdout: '' });
+  expect(await home.done(['unlock'], 'correct horse\n')).toBe('unlocked: credentials are used again\n');
+
+  // $ warder revoke demo/TOKEN
+  await using other = home.run('demo');
+  await other.initialize();
+  const revoked = await home.done(['revoke', 'demo/TOKEN']);
+  expect(revoked).toContain(
+    'revoked "demo/TOKEN": nothing gets or uses it\n0 connections cut, 1 session ended\n',
+  );
+  await other.ended;
+  expect(await free.call('echo', { message: 'not mine' })).toBe('Echo: not mine');
+  const again = await home.warder(['run', 'demo']);
+  expect(again.code).toBe(77);
+  expect(again.stderr).toContain('the credential "demo/TOKEN" is revoked');
+  expect(again.stderr).toContain('warder revoke --undo demo/TOKEN');
+  expect(await home.warder(['revoke', 'demo/TOKNE'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('did you mean "demo/TOKEN"?'),
+  });
+  expect(await home.done(['list'])).toMatch(/demo +ok +0 of 1/);
+
+  // $ warder revoke demo/TOKEN --undo
+  await home.done(['revoke', 'demo/TOKEN', '--undo']);
+  await using last = home.run('demo');
+  await last.initialize();
+  expect(home.audit('credential.use').map(({ action, outcome }) => `${action} ${outcome}`)).toEqual(
+    expect.arrayContaining(['lock ok', 'unlock refused', 'unlock ok', 'revoke ok', 'restore ok']),
+  );
+  expect(JSON.stringify(home.audit())).not.toContain('horse');
+});
+
 test('status tells that no daemon runs, and starts none', async () => {
   await using home = new Home();
   const { code, stdout } = await home.warder(['daemon', 'status']);

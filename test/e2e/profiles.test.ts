@@ -48,6 +48,7 @@ describe('add', () => {
     const file = join(home.places.profiles, 'github.yaml');
     expect(stdout).toContain(`wrote ${file}`);
     expect(stdout).toContain('GITHUB_TOKEN is delivered by "env": the server gets the value itself');
+    expect(stdout).toContain('network: none; "--host HOST" lists what the server may reach');
     expect(stdout).toContain('policy: {default: allow}: every tool that no pattern names may be called');
     expect(stdout).toContain(`cwd: ${home.dir}, where ./server.js is`);
     expect(stdout).toContain('warder credential set github GITHUB_TOKEN');
@@ -71,6 +72,20 @@ describe('add', () => {
       policy: { default: 'allow', tools: { 'delete_*': 'deny', 'get_*': 'allow' } },
     });
     expect(profile.sandbox).toBeUndefined();
+  });
+
+  test('with a host seals the credentials, and check prints what is reached and what it may be used for', async () => {
+    await using home = new Home();
+    const words = ['--credential', 'GITHUB_TOKEN', '--host', 'api.github.com', '--', 'cat'];
+    expect(await home.done(['add', 'github', ...words])).toContain(
+      'GITHUB_TOKEN is sealed: the server gets a placeholder, and the secret goes to api.github.com only',
+    );
+    const { code, stdout } = await home.warder(['check', 'github']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/GITHUB_TOKEN: github\/GITHUB_TOKEN, sealed, \w+\n +hosts +api\.github\.com\n/);
+    expect(stdout).toContain('\n  network api.github.com, ports 80 and 443\n');
+    expect(await home.done(['show', 'github'])).toContain('    hosts:\n      - api.github.com\n');
+    expect(await home.done(['list'])).toMatch(/github +ok +\S+ of 1, sealed/);
   });
 
   test('a Warder of another place is named in what the host needs', async () => {

@@ -31,7 +31,10 @@ function warder(words: readonly string[], env: Record<string, string> = {}): Pro
 test('help names every command and gives examples', async () => {
   const { code, out } = await warder(['--help']);
   expect(code).toBe(0);
-  for (const verb of ['run', 'add', 'credential', 'status', 'stop', 'daemon', 'audit', 'doctor', 'init']) {
+  for (const verb of [
+    ...['run', 'add', 'credential', 'status', 'stop', 'daemon', 'audit', 'doctor', 'init'],
+    ...['lock', 'unlock', 'revoke'],
+  ]) {
     expect(out).toMatch(new RegExp(`^  warder ${verb} `, 'm'));
   }
   expect(out).toContain('Examples:');
@@ -53,6 +56,9 @@ test.each([
   [['--json'], 'a command is missing', '"warder --help" shows how it is used'],
   [['run'], 'an argument is missing', '"warder run --help" shows how it is used'],
   [['run', 'a', 'b'], 'unknown argument: b', '"warder run --help" shows how it is used'],
+  [['revoke'], 'an argument is missing', '"warder revoke --help" shows how it is used'],
+  [['lock', '--pass'], 'unknown argument: pass', '"warder lock --help" shows how it is used'],
+  [['add', 'a', '--deliver', 'x'], '"deliver" is not one of its values', 'it may be "sealed", "env", "file"'],
   [['run', 'a', '--json'], 'run takes a profile and no options', 'say "warder run a"'],
 ])('%j is a usage error that helps', async (words, error, hint) => {
   expect(await warder(words)).toEqual({
@@ -97,18 +103,24 @@ test('a reader that has seen enough is no error', () => {
 
 test('the shells take the completion, and it completes commands, sub-commands, options and profiles', async () => {
   mkdirSync(join(home, '.config/warder/profiles'), { recursive: true, mode: 0o700 });
-  writeFileSync(join(home, '.config/warder/profiles/github.yaml'), 'server: {command: cat}\n');
+  const profile =
+    'server: {command: cat}\ncredentials: {TOKEN: {hosts: [a.b]}, B: {name: shared/b, deliver: env}}\n';
+  writeFileSync(join(home, '.config/warder/profiles/github.yaml'), profile);
   const { out: script } = await warder(['completion', 'bash']);
   const asked = `warder() { "${process.execPath}" "${program}" "$@"; }
 ${script}
 ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _warder; echo "\${COMPREPLY[*]}"; }
-ask warder st; ask warder daemon sto; ask warder show ''; ask warder run git; ask warder status --j`;
+ask warder st; ask warder daemon sto; ask warder show ''; ask warder run git; ask warder status --j
+ask warder rev; ask warder revoke ''; ask warder revoke sh; ask warder lock --p; ask warder add x --del`;
   const { stdout, stderr } = spawnSync('bash', ['-c', asked], {
     env: { HOME: home, PATH: '/usr/bin:/bin' },
     encoding: 'utf8',
   });
   expect(stderr).toBe('');
-  expect(stdout.split('\n')).toEqual(['status stop', 'stop', 'github', 'github', '--json', '']);
+  expect(stdout.split('\n')).toEqual([
+    ...['status stop', 'stop', 'github', 'github', '--json'],
+    ...['revoke', 'github/TOKEN shared/b', 'shared/b', '--passphrase', '--deliver', ''],
+  ]);
   expect((await warder(['completion', 'zsh'])).out).toMatch(/^#compdef warder\n/);
   expect((await warder(['completion'], { SHELL: '/usr/bin/bash' })).out).toBe(script);
   expect(await warder(['completion'], { SHELL: '/bin/fish' })).toMatchObject({ code: 64 });

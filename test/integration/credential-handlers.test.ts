@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Credentials } from '../../src/credential/credentials.ts';
 import { credentialHandlers } from '../../src/credential/handlers.ts';
+import { Locks } from '../../src/credential/locks.ts';
 import { openVault } from '../../src/credential/vault.ts';
 import { clock } from '../../src/os/clock.ts';
 import { parseProfile } from '../../src/profile/format.ts';
@@ -35,6 +36,7 @@ function open() {
     uid: process.getuid?.() ?? 0,
   });
   const settings = loadSettings(places);
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
   const records: { action: string; credential: string; version: string; outcome: string }[] = [];
   const credentials = stack.use(
     new Credentials({
@@ -46,12 +48,14 @@ function open() {
       chosen: settings.store,
       run: async () => 'printed value',
       clock,
-      log: { debug() {}, info() {}, warn() {}, error() {} },
+      log,
     }),
   );
   const text = `server: {command: node}
 credentials: {TOKEN: {deliver: env}, OTHER: {deliver: env}, OP: {from: {command: [op, read, x]}, deliver: env}}`;
   const profile = parseProfile(text, 'demo.yaml', 'demo');
+  const locks = new Locks(places, log);
+  const revoked: string[] = [];
   const handlers = credentialHandlers({
     credentials,
     audit: {
@@ -62,8 +66,14 @@ credentials: {TOKEN: {deliver: env}, OTHER: {deliver: env}, OP: {from: {command:
     },
     profiles: { names: ['demo'], get: (name) => ({ name, profile, file: 'demo.yaml', digest: '' }) },
     places,
+    locks,
+    revoke(name) {
+      revoked.push(name);
+      return { cut: 2, ended: 1 };
+    },
+    sessions: () => 3,
   });
-  return { credentials, handlers, places, records };
+  return { credentials, handlers, places, records, locks, revoked };
 }
 
 test('the keychain is chosen, used, and named in what was done', async () => {
@@ -159,4 +169,53 @@ test('a store that cannot be used is not chosen, and the settings stay', async (
   });
   expect(loadSettings(places).store).toBeUndefined();
   expect(await handlers['store.state']({})).toMatchObject({ kind: null, keychain: { state: 'locked' } });
+});
+
+test('W-SEAL-5 all credentials are locked and unlocked, with each attempt on record', async () => {
+  const { handlers, records, locks } = open();
+  expect(await handlers['credential.lock']({ passphrase: 'correct horse' })).toEqual({ sessions: 3 });
+  expect(locks.locked).toBe(true);
+  const lock = async () => handlers['credential.lock']({});
+  const unlock = async (params: object) => handlers['credential.unlock'](params);
+  await expect(lock()).rejects.toMatchObject({ code: 'refused' });
+  await expect(unlock({})).rejects.toMatchObject({ code: 'refused' });
+  await expect(unlock({ passphrase: 'wrong horse' })).rejects.toMatchObject({ code: 'refused' });
+  expect(open().locks.locked).toBe(true);
+  await unlock({ passphrase: 'correct horse' });
+  expect(locks.locked).toBe(false);
+  const all = { credential: '*', version: '' };
+  expect(records).toEqual([
+    { ...all, action: 'lock', outcome: 'ok' },
+    { ...all, action: 'unlock', outcome: 'refused' },
+    { ...all, action: 'unlock', outcome: 'refused' },
+    { ...all, action: 'unlock', outcome: 'ok' },
+  ]);
+  expect(JSON.stringify(records)).not.toContain('horse');
+});
+
+test('W-SEAL-5 a revocation takes the credential from open sessions, and a new value or a word ends it', async () => {
+  const { handlers, records, locks, revoked } = open();
+  await handlers['store.init']({ store: 'keychain' });
+  const name = 'demo/TOKEN';
+  expect(await handlers['credential.revoke']({ name })).toEqual({ name, changed: true, cut: 2, ended: 1 });
+  // Once more cuts what has come since.
+  expect(await handlers['credential.revoke']({ name })).toEqual({ name, changed: false, cut: 2, ended: 1 });
+  expect(revoked).toEqual([name, name]);
+  expect(() => locks.demand([name])).toThrow(expect.objectContaining({ code: 'credential-revoked' }));
+
+  expect(await handlers['credential.revoke']({ name, undo: true })).toMatchObject({ changed: true, cut: 0 });
+  expect(await handlers['credential.revoke']({ name, undo: true })).toMatchObject({ changed: false });
+  locks.demand([name]);
+
+  await handlers['credential.revoke']({ name });
+  await expect(handlers['credential.rotate']({ name, value: 'a new value' })).rejects.toMatchObject({
+    code: 'credential-missing',
+  });
+  expect(locks.revoked(name)).toBe(true);
+  await handlers['credential.set']({ name, value: 'a new value' });
+  expect(locks.revoked(name)).toBe(false);
+  expect(records.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
+    ...['revoke ok', 'revoke ok', 'restore ok', 'restore ok', 'revoke ok'],
+    ...['rotate credential-missing', 'set ok'],
+  ]);
 });

@@ -209,6 +209,13 @@ describe('what a host sends back', () => {
     },
   );
 
+  test('comes also when the server has ended its side', async () => {
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
+    const socket = await gate.secure();
+    socket.end(request(gate, 'GET /echo'));
+    expect((await all(socket)).toString()).toMatch(/^HTTP\/1.1 200 /);
+  });
+
   test('when it breaks off is broken off, and not ended as if it were whole', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const answer = await say(gate, request(gate, 'GET /reset?after=100'));

@@ -13,9 +13,9 @@ import * as tls from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Where } from '../../src/egress/asking.ts';
-import { openProxy, type Proxy } from '../../src/egress/proxy.ts';
+import { type OpenProxy, openProxy } from '../../src/egress/proxy.ts';
 import { trustVariables } from '../../src/egress/trust.ts';
-import { all, TestGate } from '../fixtures/gate.ts';
+import { TestGate } from '../fixtures/gate.ts';
 
 const run = promisify(execFile);
 const clients = join(import.meta.dirname, '..', 'fixtures', 'clients');
@@ -32,7 +32,7 @@ class Front implements AsyncDisposable {
   readonly token = newToken();
   readonly admitted: (Where & { read: string })[] = [];
   readonly refused: (Where & { reason: string })[] = [];
-  #proxy: Proxy | undefined;
+  #proxy: OpenProxy | undefined;
 
   static async open(patience?: number): Promise<Front> {
     const front = new Front();
@@ -53,7 +53,7 @@ class Front implements AsyncDisposable {
     return front;
   }
 
-  get proxy(): Proxy {
+  get proxy(): OpenProxy {
     if (this.#proxy === undefined) throw new Error('not open');
     return this.#proxy;
   }
@@ -91,6 +91,14 @@ async function dial(port: number): Promise<net.Socket> {
   return socket;
 }
 
+/** What a connection says until its end, or until it is cut. */
+async function all(socket: net.Socket): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  socket.on('data', (piece: Buffer) => pieces.push(piece)).once('end', () => socket.end());
+  if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));
+  return Buffer.concat(pieces);
+}
+
 const hello = Buffer.of(5, 1, 2);
 const login = (token: string, user = 'warder'): Buffer =>
   Buffer.concat([Buffer.of(1, user.length), Buffer.from(user), Buffer.of(token.length), Buffer.from(token)]);
@@ -102,7 +110,7 @@ const wish = (name: string, port = 443, command = 1): Buffer =>
   ]);
 
 describe('what is let in', () => {
-  test('CONNECT, with what came behind its head, byte by byte or at once', async () => {
+  test('CONNECT, with what came behind its head and the end behind that, byte by byte or at once', async () => {
     await using front = await Front.open();
     const text = `CONNECT Api.Test.:8443 HTTP/1.1\r\nHost: api.test\r\n${front.auth}${END}behind\r\n\r\nit`;
     const said = `HTTP/1.1 200 Connection established${END}`;
@@ -300,7 +308,7 @@ describe('what it does not do', () => {
     ['another login', Buffer.concat([hello, Buffer.of(2, 1, 65, 1, 65)])],
   ])('junk is closed: %s [W-EGR-1]', async (_name, bytes) => {
     await using front = await Front.open();
-    expect(await front.say(bytes)).toMatch(/^(\x05[\x02\xff])?$/);
+    expect(await front.say(bytes)).toBeOneOf(['', '\x05\x02', '\x05\xff']);
     expect(front.refused).toMatchObject([{ host: '', port: 0 }]);
     expect(front.admitted).toEqual([]);
   });
@@ -349,11 +357,9 @@ describe('who floods', () => {
   test('connections that wait without a token keep nobody out, and are bounded [W-EGR-6] [W-EGR-7]', async () => {
     await using front = await Front.open();
     const idle = await Promise.all(Array.from({ length: 100 }, () => front.connect()));
+    for (const socket of idle) socket.resume();
     expect(await front.say(`CONNECT api.test:443 HTTP/1.1\r\n${front.auth}${END}`)).toMatch(/ 200 /);
-    await sleep(50);
-    expect(idle.filter((socket) => socket.resume().destroyed || socket.readableEnded).length).toBeGreaterThan(
-      30,
-    );
+    await expect.poll(() => idle.filter(({ readableEnded }) => readableEnded).length).toBe(37);
     expect(new Set(front.refused.map(({ reason }) => reason))).toEqual(
       new Set(['too many connections wait without a token']),
     );
@@ -393,10 +399,10 @@ describe('who floods', () => {
 class Gated implements AsyncDisposable {
   readonly token = newToken();
   readonly gate: TestGate;
-  readonly proxy: Proxy;
+  readonly proxy: OpenProxy;
   readonly plain: number;
 
-  private constructor(gate: TestGate, token: string, proxy: Proxy, plain: number) {
+  private constructor(gate: TestGate, token: string, proxy: OpenProxy, plain: number) {
     this.gate = gate;
     this.token = token;
     this.proxy = proxy;
@@ -446,7 +452,7 @@ class Gated implements AsyncDisposable {
     const socket = await dial(this.proxy.port);
     const said = all(socket);
     for (const piece of pieces) {
-      socket.write(piece);
+      if (socket.writable) socket.write(piece);
       await sleep(50);
     }
     socket.end();
@@ -497,19 +503,17 @@ describe('before the real gate', () => {
   ])('%s reaches what is listed, and nothing else [W-EGR-1]', async (_name, program, ...args) => {
     await using gated = await Gated.open();
     const { port } = gated.gate.upstream;
-    const others = [`https://other.test:${port}`, 'https://api.test', `https://127.0.0.1:${port}`];
-    const said = await gated.run(program, ...args, gated.secure, ...others);
-    expect(said.match(/^\w+ https\S+/gm)).toEqual([
-      `ok ${gated.secure}`,
-      ...others.map((other) => `refused ${other}`),
-    ]);
-    expect(gated.gate.upstream.accepted).toBe(1);
-    const where = gated.refusals as Where[];
-    expect(where.map(({ host, port: at }) => `https://${host}:${at}`)).toEqual([
-      others[0],
-      `${others[1]}:443`,
-      // Nothing is let past for this one: it is the proxy's own address to the program, and nobody listens there.
-      ...where.slice(2).map(() => others[2]),
+    const others = [`https://other.test:${port}`, 'https://api.test:443'];
+    // To the programs the address is the proxy's own machine: they go there themselves, where nothing is.
+    const urls = [gated.secure, ...others, `https://127.0.0.1:${port}`].map((url) => `${url}/status/200`);
+    const said = await gated.run(program, ...args, ...urls);
+    expect(said.match(/^\w+ https\S+/gm)).toEqual(
+      urls.map((url, at) => `${at === 0 ? 'ok' : 'refused'} ${url}`),
+    );
+    expect(gated.gate.upstream.requests).toHaveLength(1);
+    expect(gated.refusals).toMatchObject([
+      { host: 'other.test', port, reason: 'not listed' },
+      { host: 'api.test', port: 443, reason: 'not listed' },
     ]);
   });
 
@@ -592,7 +596,7 @@ describe('before the real gate', () => {
     expect(gated.gate.upstream.requests).toEqual([]);
   });
 
-  test('what is already said with the last byte of the request is not lost, nor the end behind it', async () => {
+  test('the answer to a plain request says that its connection ends', async () => {
     await using gated = await Gated.open();
     const said = await gated.say(
       `GET http://api.test:${gated.plain}/status/200 HTTP/1.1\r\nHost: api.test:${gated.plain}\r\n${basic(gated.token)}${END}`,

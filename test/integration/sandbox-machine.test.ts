@@ -52,6 +52,7 @@ test('doctor’s trials find every layer here', async () => {
     'limits',
     'limit on processes',
     'limit on memory',
+    'egress network',
   ]);
 });
 
@@ -70,6 +71,26 @@ test('W-BOX-19 a layer that is missing is named, with what mends it', async () =
     message: 'cannot start "notes": user namespace: setting up uid map: Permission denied',
   });
   expect(error.hint).toMatch(/\w/);
+});
+
+test('W-EGR-1 where no network can be entered it is told, with what mends it, and nothing else is missing', async () => {
+  const found = await probe({ ...machine, nsenter: undefined });
+  expect(found.at(-1)).toEqual({
+    layer: 'egress network',
+    state: 'weak',
+    said: 'no "nsenter": no profile with "network" or a sealed credential can start',
+    hint: 'sudo apt install util-linux',
+  });
+  const refusing = join(run, 'nsenter');
+  writeFileSync(refusing, '#!/bin/sh\necho "nsenter: reassociate to namespaces failed" >&2\nexit 1\n');
+  chmodSync(refusing, 0o755);
+  const other = await probe({ ...machine, nsenter: refusing });
+  expect(other.at(-1)).toMatchObject({
+    state: 'weak',
+    said: expect.stringMatching(/^reassociate to namespaces failed: /),
+    hint: expect.stringMatching(/\w/),
+  });
+  expect(other.filter(({ state }) => state === 'missing')).toEqual([]);
 });
 
 test('a process that is in no sandbox has no layer', () => {

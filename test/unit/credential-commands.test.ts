@@ -277,7 +277,7 @@ test('list shows what is there and what is missing', async () => {
     'd/token | - | - | - | d | missing',
   ]);
   await person.run(credentialCommand, ['credential', 'list'], { answers, json: true });
-  expect(person.values).toEqual([{ ...listed, locked: false, revoked: [], doubted: [] }]);
+  expect(person.values).toEqual([{ ...listed, locked: false, guarded: false, revoked: [], doubted: [] }]);
 });
 
 test('W-SEAL-5 list shows what is revoked, what a host has refused, and that all is locked', async () => {
@@ -289,7 +289,7 @@ test('W-SEAL-5 list shows what is revoked, what a host has refused, and that all
     status: 401,
     since: '2026-01-01T00:00:00.000Z',
   };
-  const credentials = { locked: true, revoked: ['a/token', 'c/token'], doubted: [doubt] };
+  const credentials = { locked: true, guarded: false, revoked: ['a/token', 'c/token'], doubted: [doubt] };
   const answers: Answers = { 'credential.list': () => listed, status: () => status({ credentials }) };
   await person.run(credentialCommand, ['credential', 'list'], { answers });
   expect(person.out.map((line) => line.split(' | ').at(-1))).toEqual([

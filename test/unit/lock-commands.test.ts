@@ -24,7 +24,7 @@ function locks(sessions = 0): Answers {
 /** A daemon whose credentials are locked with a passphrase, or without one. */
 function locked(passphrase?: string, revoked: string[] = []): Answers {
   return {
-    status: () => status({ credentials: { locked: true, revoked, doubted: [] } }),
+    status: () => status({ credentials: { locked: true, guarded: passphrase !== undefined, revoked, doubted: [] } }),
     'credential.unlock': (params) => {
       if (params.passphrase !== passphrase) throw new WarderError('refused', 'this is not the passphrase');
       return {};
@@ -178,7 +178,7 @@ function revokes(done: Partial<Result<'credential.revoke'>> = {}, list = () => k
       ...done,
     }),
     'credential.list': list,
-    status: () => status({ credentials: { locked: false, revoked: [NAME], doubted: [] } }),
+    status: () => status({ credentials: { locked: false, guarded: false, revoked: [NAME], doubted: [] } }),
   };
 }
 

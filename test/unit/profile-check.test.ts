@@ -18,7 +18,7 @@ function daemon(names: readonly string[], credentials = { locked: false, revoked
     profiles: [],
   }));
   return {
-    status: () => status({ credentials: { ...credentials, doubted: [] } }),
+    status: () => status({ credentials: { ...credentials, guarded: false, doubted: [] } }),
     'credential.list': () => ({ credentials: kept, missing: [] }),
   };
 }

@@ -18,7 +18,7 @@ async function shown(person: Person, parts: Partial<Result<'status'>>): Promise<
   return person.out;
 }
 
-const nothing: Credentials = { locked: false, revoked: [], doubted: [] };
+const nothing: Credentials = { locked: false, guarded: false, revoked: [], doubted: [] };
 
 test('where nothing is locked, revoked or refused nothing is said of it', async () => {
   using person = new Person();

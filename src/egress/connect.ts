@@ -37,6 +37,7 @@ export async function openTunnel(raw: Socket, tunnel: Tunnel, signal: AbortSigna
   }
 }
 
+/** TLS to the proxy itself. It takes over from `raw` that one half may end first. */
 async function encrypt(raw: Socket, { host, trusted }: Tunnel, signal: AbortSignal): Promise<Socket> {
   const socket = tls.connect({
     socket: raw,
@@ -44,7 +45,6 @@ async function encrypt(raw: Socket, { host, trusted }: Tunnel, signal: AbortSign
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ...(trusted === undefined ? {} : { secureContext: trusted }),
     ALPNProtocols: ['http/1.1'],
-    allowHalfOpen: true,
     rejectUnauthorized: true,
   });
   // An error that comes when nobody waits any more must find a listener.

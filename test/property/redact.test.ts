@@ -1,9 +1,10 @@
 // Whatever a secret is and however it is written, it is gone; whatever is no secret stays as it is.
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Redactor } from '../../src/credential/redact.ts';
 
 const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
+vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
 
 /** Secrets of every kind: tokens, passphrases, keys with line breaks, and text of odd characters only. */
 const secret = fc

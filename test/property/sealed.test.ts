@@ -2,7 +2,7 @@
 // was. Whatever a credential's limits are, one more never allows more.
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Finder } from '../../src/credential/finder.ts';
 import { placeholderFor } from '../../src/credential/placeholder.ts';
 import { Sealing } from '../../src/credential/redact.ts';
@@ -10,6 +10,7 @@ import { Sealed, type SealedCredential, type Use } from '../../src/credential/se
 import type { ProfileCredential } from '../../src/profile/format.ts';
 
 const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
+vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
 
 const jwt = fc
   .tuple(fc.dictionary(fc.string(), fc.string(), { maxKeys: 4 }), fc.nat(2 ** 31))

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { matchesPath, plainPath } from '../../src/credential/path.ts';
-import { Sealed, type SealedCredential, type Use, unfit } from '../../src/credential/sealed.ts';
+import {
+  Sealed,
+  type SealedCredential,
+  type SealedGuards,
+  type Use,
+  unfit,
+} from '../../src/credential/sealed.ts';
 import type { ProfileCredential } from '../../src/profile/format.ts';
 
 const token = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';

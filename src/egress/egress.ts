@@ -198,13 +198,18 @@ export class Egress {
     const own = (): ReadonlySet<string> =>
       new Set(Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address)));
     if (settings.proxy === undefined) return new Dialler({ resolve, own });
+    const trusted = this.#trusted;
     const url = new URL(settings.proxy);
     if (settings.login !== undefined) {
       const [user = '', ...rest] = (await this.#login(settings.login)).split(':');
       url.username = encodeURIComponent(user);
       url.password = encodeURIComponent(rest.join(':'));
     }
-    return new Dialler({ resolve, own, proxy: { url, except: settings.except } });
+    return new Dialler({
+      resolve,
+      own,
+      proxy: { url, except: settings.except, ...(trusted && { trusted }) },
+    });
   }
 
   async #login(name: string): Promise<string> {

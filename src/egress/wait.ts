@@ -1,10 +1,15 @@
 // Waiting for one event of a socket, and no longer than a signal allows.
 import type { Socket } from 'node:net';
 
-/** Waits for an event; rejects with the socket's error, or when it ends or closes first. Leaves no listener behind. */
+/**
+ * Waits for an event; rejects with the socket's error, or when it ends or closes first, or has done so already. Leaves no
+ * listener behind.
+ */
 export function until(socket: Socket, event: 'connect' | 'secureConnect' | 'readable'): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const ended = (): void => reject(new Error('the connection was ended'));
+  // An end may come in the same breath as the bytes before it, when nobody waits.
+  if (socket.readableEnded || socket.destroyed) ended();
   const listeners = [
     [event, () => resolve()],
     ['error', reject],

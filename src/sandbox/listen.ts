@@ -20,6 +20,9 @@ export type Told =
 /** Connections that wait to be accepted, as Node has it. */
 const BACKLOG = 511;
 
+/** Milliseconds between looks whether the daemon is still there. */
+const LOOK = 50;
+
 /** Where a sandbox asks for names. */
 const NAMES = { host: '127.0.0.1', port: 53 };
 
@@ -53,7 +56,10 @@ async function watch(): Promise<number> {
   return kernel?.watchSegments(attemptFilter(ports)) ?? -1;
 }
 
-process.on('disconnect', () => process.exit(1));
+// Looked at, since Node 24 holds the event back as long as a socket that was sent is not acknowledged.
+setInterval(() => {
+  if (!process.connected) process.exit(1);
+}, LOOK);
 try {
   const [descriptor] = await Promise.all([
     watch(),

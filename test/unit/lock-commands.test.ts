@@ -24,7 +24,8 @@ function locks(sessions = 0): Answers {
 /** A daemon whose credentials are locked with a passphrase, or without one. */
 function locked(passphrase?: string, revoked: string[] = []): Answers {
   return {
-    status: () => status({ credentials: { locked: true, guarded: passphrase !== undefined, revoked, doubted: [] } }),
+    status: () =>
+      status({ credentials: { locked: true, guarded: passphrase !== undefined, revoked, doubted: [] } }),
     'credential.unlock': (params) => {
       if (params.passphrase !== passphrase) throw new WarderError('refused', 'this is not the passphrase');
       return {};

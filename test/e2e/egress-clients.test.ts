@@ -76,6 +76,7 @@ afterAll(async () => {
 });
 
 const script = (words: string) => ['/bin/sh', '-c', words, 'sh'];
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the shell reads it
 const bearer = '${2:+--header="Authorization: Bearer $TOKEN"}';
 
 /** Each takes a URL, and the variable with a token to be sent; and says what it got. */

@@ -277,7 +277,7 @@ test('list shows what is there and what is missing', async () => {
     'd/token | - | - | - | d | missing',
   ]);
   await person.run(credentialCommand, ['credential', 'list'], { answers, json: true });
-  expect(person.values).toEqual([{ ...listed, locked: false, guarded: false, revoked: [], doubted: [] }]);
+  expect(person.values).toEqual([{ ...listed, locked: false, revoked: [], doubted: [] }]);
 });
 
 test('W-SEAL-5 list shows what is revoked, what a host has refused, and that all is locked', async () => {

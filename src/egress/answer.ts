@@ -16,6 +16,8 @@ export interface WayBack {
   readonly sealing: () => Sealing;
   /** Seals a new token. `undefined`: nothing is sealed here. */
   readonly seal: ((token: string) => unknown) | undefined;
+  /** Hears of the bytes that stay in memory, and may throw. */
+  readonly hold: (bytes: number) => void;
 }
 
 /** The longest answer of a token endpoint, in bytes. */
@@ -23,6 +25,16 @@ const LONGEST_TOKEN = 1024 * 1024;
 
 /** Members of a token endpoint's answer that are secrets. */
 const TOKENS = ['access_token', 'refresh_token', 'id_token'];
+
+/** They in JSON, at whatever depth and behind whatever mark at the beginning, with the value as it is written. */
+const IN_JSON = new RegExp(`"(?:${TOKENS.join('|')})"\\s*:\\s*("[^"\\\\]*(?:\\\\.[^"\\\\]*)*")`, 'g');
+
+/** An answer that may hold tokens; not one that goes on and on. */
+const TOKEN_TYPE =
+  /^(?:$|text\/(?!event-stream)|application\/(?:[\w.+-]+\+)?json\b|application\/x-www-form-urlencoded\b)/i;
+
+/** Character sets in which a secret would be other bytes. */
+const STRANGE = /charset\s*=\s*["']?(?:utf-?(?:7|16|32)|ucs|iso-10646-ucs|x?-?ebcdic|ibm0?\d+)/i;
 
 /** Fields of one connection; those of other services, which there is no way to; and promises on a body that is changed. */
 const GONE = new Set([
@@ -40,7 +52,7 @@ export async function passBack(
   from: IncomingMessage,
   to: ServerResponse,
   method: string,
-  { sealing, seal }: WayBack,
+  { sealing, seal, hold }: WayBack,
 ): Promise<void> {
   const status = from.statusCode ?? 502;
   const given = fieldsOf(from.rawHeaders);
@@ -48,14 +60,21 @@ export async function passBack(
   const bodiless = method === 'HEAD' || status === 204 || status === 304;
   if (!bodiless && coding === undefined)
     throw new Denial(502, 'the content coding of the answer cannot be read');
+  if (valuesOf(given, 'transfer-encoding').some((one) => one.trim().toLowerCase() !== 'chunked'))
+    throw new Denial(502, 'the transfer coding of the answer cannot be read');
+  const types = valuesOf(given, 'content-type');
+  if (!bodiless && types.some((type) => STRANGE.test(type)))
+    throw new Denial(502, 'the character set of the answer cannot be read');
   // None was asked for: in a part of a body a secret may be hidden by its being a part.
   if (status === 206) throw new Denial(502, 'the answer is a part of a body');
   const opened = coding !== 'identity';
   const [length] = valuesOf(given, 'content-length');
 
   let whole: Buffer | undefined;
-  if (seal !== undefined && coding !== undefined && status >= 200 && status < 300 && !bodiless) {
-    whole = decode(coding, await collect(from, LONGEST_TOKEN), LONGEST_TOKEN);
+  const good = status >= 200 && status < 300 && !bodiless;
+  if (seal !== undefined && coding !== undefined && good && TOKEN_TYPE.test(types[0]?.trim() ?? '')) {
+    whole = decode(coding, await collect(from, LONGEST_TOKEN, hold), LONGEST_TOKEN);
+    hold(2 * whole.length);
     for (const token of tokensIn(whole)) seal(token);
   }
 
@@ -73,7 +92,7 @@ export async function passBack(
   const fields = kept.flatMap(([name, value]) => [out.text(name), out.text(value)]);
   if (whole !== undefined) fields.push('Content-Length', String(whole.length));
   to.sendDate = false;
-  to.writeHead(status, out.text(from.statusMessage ?? ''), fields);
+  to.writeHead(status, out.text(from.statusMessage ?? '').replace(UNPRINTABLE, '?'), fields);
   if (bodiless) {
     from.resume();
     to.end();
@@ -88,6 +107,10 @@ export async function passBack(
   const step = coding === undefined ? undefined : decoder(coding);
   await flow(step === undefined ? from : from.pipe(step), from, to, out.response(keeps));
 }
+
+/** What Node reads in the words behind a status, and does not write. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a status line cannot hold
+const UNPRINTABLE = /[\0-\x08\x0a-\x1f\x7f]/g;
 
 /** Header fields as Node has them raw, in pairs. */
 export function fieldsOf(raw: readonly string[]): Field[] {
@@ -135,15 +158,19 @@ async function flow(
 /** The tokens that an answer of a token endpoint holds: JSON, or a form as some give it. */
 function tokensIn(body: Buffer): string[] {
   const text = body.toString();
-  let members: Readonly<Record<string, unknown>>;
+  const form = new URLSearchParams(text);
+  const tokens = [
+    ...Array.from(text.matchAll(IN_JSON), ([, written = '']) => read(written)),
+    ...TOKENS.flatMap((name) => form.getAll(name)),
+  ];
+  return tokens.filter((token) => token !== '');
+}
+
+/** A string of JSON; empty if it is none. */
+function read(written: string): string {
   try {
-    members = JSON.parse(text) as Record<string, unknown>;
+    return String(JSON.parse(written));
   } catch {
-    members = Object.fromEntries(new URLSearchParams(text));
+    return '';
   }
-  if (typeof members !== 'object' || members === null) return [];
-  return TOKENS.flatMap((name) => {
-    const token = members[name];
-    return typeof token === 'string' && token !== '' ? [token] : [];
-  });
 }

@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Standing } from '../credential/finder.ts';
+import { Finder, type Standing } from '../credential/finder.ts';
 import { type Coding, codingOf, decode, decoder, encoder } from './coding.ts';
 import { percentWritten, valuesOf } from './head.ts';
 import { Denial, type Field, type Head, type Passage } from './passage.ts';
@@ -13,8 +13,11 @@ import { Rewrite } from './rewrite.ts';
 /** Bodies of a said length up to this, in bytes, are taken whole; forms always are, up to `LONGEST_FORM`. */
 const SHORT = 256 * 1024;
 const LONGEST_FORM = 1024 * 1024;
-/** A short compressed body may hold so many bytes. */
-const LONGEST_DECODED = 8 * 1024 * 1024;
+/** A short compressed body may hold so many bytes: it is searched at one go, while all else waits. */
+const LONGEST_DECODED = 1024 * 1024;
+
+/** What a request for a token says (RFC 6749 4), in whatever format and form: in a query, a form, JSON, multipart. */
+const GRANT = new Finder([{ value: 'grant_type' }]);
 
 type Format = 'form' | 'json' | 'multipart' | 'other';
 
@@ -22,14 +25,27 @@ type Format = 'form' | 'json' | 'multipart' | 'other';
 export interface Outgoing {
   /** How long it is: a `Content-Length`, a `Transfer-Encoding`, or nothing. */
   readonly framing: readonly Field[];
-  /** It asks for a token (RFC 6749 4): what is answered holds new secrets. */
+  /** It asks for a token: what is answered holds new secrets. Known once it was sent. */
   readonly asksForToken: boolean;
   /** Sends it, and ends the request. Rejects with `Denial`, or with what broke the stream. */
   send(to: Writable): Promise<void>;
 }
 
-/** Reads what there is to read before the request may leave. Throws `Denial`. */
-export async function prepareBody(request: IncomingMessage, head: Head, passage: Passage): Promise<Outgoing> {
+/** Whether a target, or a part of a body, asks for a token. */
+export function asksForToken(bytes: Buffer): boolean {
+  return GRANT.has(bytes);
+}
+
+/**
+ * Reads what there is to read before the request may leave. `hold` hears of the bytes that stay in memory until then,
+ * and may throw. Throws `Denial`.
+ */
+export async function prepareBody(
+  request: IncomingMessage,
+  head: Head,
+  passage: Passage,
+  hold: (bytes: number) => void,
+): Promise<Outgoing> {
   const [length] = valuesOf(head.fields, 'content-length');
   head.fields = head.fields.filter(([name]) => name.toLowerCase() !== 'content-length');
   const chunked = request.headers['transfer-encoding'] !== undefined;
@@ -41,28 +57,44 @@ export async function prepareBody(request: IncomingMessage, head: Head, passage:
   const format = formatOf(valuesOf(head.fields, 'content-type'));
   const replace = replacing(format, passage);
   const whole = format === 'form' || (!chunked && Number(length) <= SHORT);
-  if (whole) return short(await collect(request, LONGEST_FORM), coding, format, replace, passage);
+  if (whole) {
+    const body = await collect(request, LONGEST_FORM, hold);
+    return short(body, coding, replace, passage, hold);
+  }
 
   const keeps = !chunked && coding === 'identity' && keepsLength(format, passage);
+  let asks = false;
+  const watch = (match: Standing): Buffer => {
+    asks = true;
+    return match.bytes;
+  };
   const steps = [
     decoder(coding),
+    new Rewrite(GRANT.stream(watch)),
     new Rewrite(passage.finder.stream(keeps ? sameLength(replace, passage) : replace)),
     encoder(coding),
   ].filter((step) => step !== undefined);
   return {
     framing: keeps ? [['Content-Length', length ?? '']] : [['Transfer-Encoding', 'chunked']],
-    asksForToken: false,
+    get asksForToken() {
+      return asks;
+    },
     send: (to) => pipeline([request, ...steps, to]),
   };
 }
 
-/** Reads a body to its end. Throws `Denial` where it is longer than `most` bytes. */
-export async function collect(from: AsyncIterable<Buffer>, most: number): Promise<Buffer> {
+/** Reads a body to its end; `hold` hears of each piece. Throws `Denial` where it is longer than `most` bytes. */
+export async function collect(
+  from: AsyncIterable<Buffer>,
+  most: number,
+  hold: (bytes: number) => void,
+): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let length = 0;
   for await (const piece of from) {
     length += piece.length;
     if (length > most) throw new Denial(413, 'the body is longer than the gate takes whole');
+    hold(piece.length);
     pieces.push(piece);
   }
   return pieces.length === 1 ? (pieces[0] ?? Buffer.alloc(0)) : Buffer.concat(pieces, length);
@@ -82,9 +114,9 @@ function none({ method }: Head, length: string | undefined): Outgoing {
 function short(
   body: Buffer,
   coding: Coding,
-  format: Format,
   replace: (match: Standing) => Buffer,
   passage: Passage,
+  hold: (bytes: number) => void,
 ): Outgoing {
   let plain: Buffer;
   try {
@@ -92,8 +124,10 @@ function short(
   } catch (cause) {
     throw new Denial(400, 'the body is not what its content coding says', cause);
   }
-  const found = passage.finder.has(plain);
-  const put = found ? passage.finder.replace(plain, replace) : plain;
+  if (plain !== body) hold(plain.length);
+  const put = passage.finder.replace(plain, replace);
+  const found = put !== plain;
+  if (found) hold(put.length);
   // A body in which nothing was found leaves as it came, to the byte.
   const step = found ? encoder(coding) : undefined;
   return {
@@ -101,7 +135,7 @@ function short(
       step === undefined
         ? [['Content-Length', String((found ? put : body).length)]]
         : [['Transfer-Encoding', 'chunked']],
-    asksForToken: asksForToken(format, plain),
+    asksForToken: asksForToken(plain),
     async send(to) {
       if (step === undefined) {
         to.end(found ? put : body);
@@ -159,15 +193,4 @@ function sameLength(replace: (match: Standing) => Buffer, passage: Passage): (ma
     if (put.length === match.bytes.length) return put;
     throw passage.misplaced(match.index, 'the body would get another length than it has said');
   };
-}
-
-function asksForToken(format: Format, body: Buffer): boolean {
-  if (format === 'form') return new URLSearchParams(body.toString('latin1')).has('grant_type');
-  if (format !== 'json') return false;
-  try {
-    const parsed: unknown = JSON.parse(body.toString());
-    return typeof parsed === 'object' && parsed !== null && Object.hasOwn(parsed, 'grant_type');
-  } catch {
-    return false;
-  }
 }

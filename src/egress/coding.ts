@@ -16,7 +16,8 @@ const NAMES: Readonly<Record<string, Coding>> = {
 /** The coding that a `Content-Encoding` names; `undefined`: one that cannot be opened here, or several at once. */
 export function codingOf(header: string | undefined): Coding | undefined {
   const name = header?.trim().toLowerCase() ?? '';
-  return name === '' ? 'identity' : NAMES[name];
+  if (name === '') return 'identity';
+  return Object.hasOwn(NAMES, name) ? NAMES[name] : undefined;
 }
 
 /** Of an `Accept-Encoding`, what the gate can open; `identity` where that is nothing. */

@@ -85,10 +85,13 @@ const hopByHop: Step = (head) => {
 
 /**
  * What comes back must be readable: only codings that can be opened are asked for, and no part of a body. A secret that
- * comes back in parts is found in none of them; a host may always answer with the whole (RFC 9110 14.2).
+ * comes back in parts is found in none of them; a host may always answer with the whole (RFC 9110 14.2). Nor are changes
+ * to what was sent before (RFC 3229), or other characters.
  */
 const whole: Step = (head) => {
-  head.fields = head.fields.filter(([name]) => !/^(?:if-)?range$/i.test(name));
+  head.fields = head.fields.filter(
+    ([name]) => !/^(?:(?:if-|request-)?range|a-im|accept-charset)$/i.test(name),
+  );
   for (const field of head.fields) {
     if (field[0].toLowerCase() === 'accept-encoding') field[1] = acceptable(field[1]);
   }

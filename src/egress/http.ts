@@ -8,7 +8,7 @@ import type { Sealing } from '../credential/redact.ts';
 import type { SealedCredential } from '../credential/sealed.ts';
 import type { Log } from '../os/log.ts';
 import { fieldsOf, ownerOf, passBack } from './answer.ts';
-import { prepareBody } from './body.ts';
+import { asksForToken, prepareBody } from './body.ts';
 import { process as processHead } from './head.ts';
 import type { Way } from './ledger.ts';
 import { Denial, type Head, Passage, type PassageParts } from './passage.ts';
@@ -33,6 +33,12 @@ export interface HttpGateParts extends PassageParts {
 /** Bytes of a request's head. */
 const LONGEST_HEAD = 64 * 1024;
 
+/** Requests of a connection that wait for the answer to another: more, and it is cut. */
+const MOST_WAITING = 64;
+
+/** Bytes of bodies that a gate holds whole, over all its connections. */
+const MOST_HELD = 64 * 1024 * 1024;
+
 /** A connection that is served, and what it has used. */
 interface Served {
   readonly link: Link;
@@ -41,6 +47,10 @@ interface Served {
   client: Duplex;
   host: Duplex | undefined;
   open: number;
+  /** Settles when all requests so far have been seen through: they leave in their order. */
+  turn: Promise<void>;
+  /** What is on its way now. */
+  now: { passage: Passage; outgoing: http.ClientRequest | undefined } | undefined;
   /** A request has come. */
   asked: boolean;
 }
@@ -50,6 +60,7 @@ export class HttpGate implements Disposable {
   readonly #parts: HttpGateParts;
   readonly #server: http.Server;
   readonly #served = new Map<unknown, Served>();
+  #held = 0;
 
   constructor(parts: HttpGateParts) {
     this.#parts = parts;
@@ -64,9 +75,9 @@ export class HttpGate implements Disposable {
     });
     // A client may end its side once it has asked. As of Node 24 the option has no documented name.
     Object.assign(this.#server, { httpAllowHalfOpen: true });
-    this.#server.on('request', (request, response) => void this.#pass(request, response));
+    this.#server.on('request', (request, response) => void this.#take(request, response));
     // Answered as any request that cannot be passed on.
-    this.#server.on('checkExpectation', (request, response) => void this.#pass(request, response));
+    this.#server.on('checkExpectation', (request, response) => void this.#take(request, response));
     this.#server.on('upgrade', (request, socket) => this.#turnAway(request.socket, socket, UPGRADE));
     this.#server.on('connect', (request, socket) => this.#turnAway(request.socket, socket, CONNECT));
     this.#server.on('clientError', (error, socket) => this.#malformed(error, socket));
@@ -82,6 +93,8 @@ export class HttpGate implements Disposable {
       client,
       host: undefined,
       open: 0,
+      turn: Promise.resolve(),
+      now: undefined,
       asked: false,
     };
     agent.createConnection = (_options, done) => {
@@ -96,6 +109,7 @@ export class HttpGate implements Disposable {
       this.#served.delete(client);
       // Node's clients, for one, look at a certificate only when the handshake is over.
       if (!served.asked && link.secure) this.#parts.ledger.failed(link.way, UNTAKEN);
+      served.now?.outgoing?.destroy();
       agent.destroy();
       served.host?.destroy();
     });
@@ -106,7 +120,10 @@ export class HttpGate implements Disposable {
 
   /** Cuts the connections that have carried a credential; gives back how many. */
   cut(credential: string): number {
-    const cut = [...this.#served.values()].filter(({ carried }) => carried.has(credential));
+    const carries = ({ carried, now }: Served): boolean =>
+      carried.has(credential) ||
+      (now !== undefined && [...now.passage.used.keys()].some(({ name }) => name === credential));
+    const cut = [...this.#served.values()].filter(carries);
     for (const { client, host } of cut) {
       host?.destroy();
       client.destroy();
@@ -134,22 +151,55 @@ export class HttpGate implements Disposable {
     return host;
   }
 
-  async #pass(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+  /** Sees one request after the other through. Never rejects. */
+  async #take(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const served = this.#served.get(request.socket);
     if (served === undefined) {
       response.destroy();
       return;
     }
-    const { link, agent } = served;
-    served.open++;
+    response.on('error', () => {});
     served.asked = true;
+    if (served.open > MOST_WAITING) {
+      if (!served.client.destroyed)
+        this.#parts.ledger.refused(served.link.way, 'too many requests wait for an answer');
+      served.client.destroy();
+      return;
+    }
+    served.open++;
+    const before = served.turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    served.turn = promise;
+    await before;
+    try {
+      if (!served.client.destroyed) await this.#pass(request, response, served);
+    } catch (error) {
+      this.#parts.log.error({ host: served.link.way.host, error: String(error) }, 'a request broke');
+      served.client.destroy();
+    } finally {
+      served.now = undefined;
+      served.open--;
+      resolve();
+    }
+    if (served.host === undefined && served.open === 0 && response.writableFinished) served.client.end();
+  }
+
+  async #pass(request: http.IncomingMessage, response: http.ServerResponse, served: Served): Promise<void> {
+    const { link, agent } = served;
     const method = request.method ?? '';
     const target = request.url ?? '';
     const passage = new Passage(this.#parts, link.way, link.secure, method, target.split('?', 1)[0] ?? '');
+    served.now = { passage, outgoing: undefined };
+    let held = 0;
+    const hold = (bytes: number): void => {
+      if (this.#held + bytes > MOST_HELD) throw new Denial(503, 'too much is held in memory');
+      this.#held += bytes;
+      held += bytes;
+    };
     try {
       const head: Head = { method, target, fields: fieldsOf(request.rawHeaders) };
       processHead(head, passage, { ...link.way, secure: link.secure });
-      const body = await prepareBody(request, head, passage);
+      const body = await prepareBody(request, head, passage, hold);
       const outgoing = http.request({
         agent,
         method,
@@ -158,6 +208,9 @@ export class HttpGate implements Disposable {
         setHost: false,
         joinDuplicateHeaders: false,
       });
+      // What breaks is told to whoever waits; later, nobody does.
+      outgoing.on('error', () => {});
+      served.now.outgoing = outgoing;
       response.once('close', () => response.writableFinished || outgoing.destroy());
       const answering = answered(outgoing);
       const sent = body.send(outgoing);
@@ -165,17 +218,18 @@ export class HttpGate implements Disposable {
       const answer = await Promise.race([answering, sent.then(() => answering)]);
       for (const { name } of passage.used.keys()) served.carried.add(name);
       this.#judge(passage, answer.statusCode ?? 0, link.way.host);
-      const owner = body.asksForToken ? this.#owner(passage, link) : undefined;
+      const asks = body.asksForToken || asksForToken(Buffer.from(target, 'latin1'));
+      const owner = asks ? this.#owner(passage, link) : undefined;
       await passBack(answer, response, method, {
         sealing: this.#parts.sealing,
         seal: owner && ((token) => this.#parts.sealed.seal(token, owner)),
+        hold,
       });
       await sent.catch(() => {});
     } catch (error) {
       this.#fail(error, request, response, served, passage);
     } finally {
-      served.open--;
-      if (served.host === undefined && served.open === 0 && response.writableFinished) served.client.end();
+      this.#held -= held;
     }
   }
 
@@ -210,7 +264,8 @@ export class HttpGate implements Disposable {
       return;
     }
     const text = `${JSON.stringify({ error: 'warder', status: denial.status, message: denial.reason })}\n`;
-    response.writeHead(denial.status, {
+    // The words of a host's own status may be there already, and be what broke.
+    response.writeHead(denial.status, http.STATUS_CODES[denial.status] ?? '', {
       'Content-Type': 'application/json',
       'Content-Length': Buffer.byteLength(text),
       'Warder-Refused': denial.status === 502 ? 'no' : 'yes',

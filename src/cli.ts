@@ -98,11 +98,11 @@ async function prepare(
     version: manifest.version,
     program: script,
     async control({ start = true } = {}) {
-      const [{ connect }, { openControl }] = await Promise.all([
+      const [{ connect, daemonCommand }, { openControl }] = await Promise.all([
         import('./os/connect.ts'),
         import('./control/client.ts'),
       ]);
-      const daemon = [process.execPath, script, 'daemon', 'run', '--report'] as const;
+      const daemon = [...daemonCommand(process.execPath, script), '--report'] as const;
       return openControl(await connect({ places, uid, env, ...(start && { daemon }) }));
     },
     exit(code) {

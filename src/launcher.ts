@@ -7,7 +7,7 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { WarderError } from './errors.ts';
-import { connect, refusalError } from './os/connect.ts';
+import { connect, daemonCommand, refusalError } from './os/connect.ts';
 import { type ProcessStat, runs, treesOf } from './os/proc.ts';
 import { Frame, FrameDecoder, WIRE_VERSION, writeFrame, writeJson } from './wire/frame.ts';
 import type { Opened, RunHello } from './wire/hello.ts';
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
       places: places({ platform: process.platform, env, home, uid }),
       uid,
       env,
-      daemon: [process.execPath, argv[1] ?? '', 'daemon', 'run', '--report'],
+      daemon: [...daemonCommand(process.execPath, argv[1] ?? ''), '--report'],
     });
     relay(socket, argv[3] ?? '');
   } catch (error) {

@@ -5,6 +5,8 @@
 // and NoNewPrivileges stop a setuid bubblewrap, and the Protect… settings mask parts of /proc, after which the
 // kernel lets no sandbox mount a /proc of its own.
 
+import { daemonCommand } from '../os/connect.ts';
+
 /** What the files name. */
 export interface ServiceInput {
   /** Absolute paths: the node that runs Warder, and its program. */
@@ -17,7 +19,7 @@ export interface ServiceInput {
 
 /** `warder.service`, systemd.service(5). */
 export function systemdService({ node, program, variables }: ServiceInput): string {
-  const command = [node, program, 'daemon', 'run'].map((word) => quoted(word).replaceAll('$', '$$$$'));
+  const command = daemonCommand(node, program).map((word) => quoted(word).replaceAll('$', '$$$$'));
   const environment = Object.entries(variables).map(
     ([name, value]) => `Environment=${quoted(`${name}=${value}`)}\n`,
   );
@@ -69,7 +71,7 @@ export function launchdAgent({ node, program, variables }: ServiceInput): string
   <key>Label</key><string>warder</string>
   <key>ProgramArguments</key>
   <array>
-    ${[node, program, 'daemon', 'run'].map(text).join('\n    ')}
+    ${daemonCommand(node, program).map(text).join('\n    ')}
   </array>
   <key>EnvironmentVariables</key>
   <dict>

@@ -9,8 +9,8 @@ export async function tunnel(inside: Duplex, outside: Duplex): Promise<void> {
 
 function pass(from: Duplex, to: Duplex): Promise<void> {
   return new Promise((resolve) => {
-    from.on('data', (chunk: Buffer) => {
-      if (to.writable && !to.write(chunk)) from.pause();
+    from.on('data', (chunk: Buffer<ArrayBuffer>) => {
+      if (to.writable && !to.write(chunk, () => release(chunk))) from.pause();
     });
     to.on('drain', () => from.resume());
     if (from.readableEnded) to.end();
@@ -26,4 +26,12 @@ function pass(from: Duplex, to: Duplex): Promise<void> {
       resolve();
     } else from.resume();
   });
+}
+
+/**
+ * Gives the memory of bytes that were written back at once. A collector of garbage sees a small object: it comes late,
+ * and what waits for it is half the cost of a tunnel.
+ */
+function release({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
+  if (buffer.byteLength === byteLength) buffer.transfer(0);
 }

@@ -17,6 +17,14 @@ interface Way {
   readonly daemon?: readonly [string, ...string[]];
 }
 
+/**
+ * The command that runs a daemon in the foreground. Its young objects get little room: nearly all hold bytes that were
+ * passed on, and the memory of those is free when the room is full.
+ */
+export function daemonCommand(node: string, program: string): [string, ...string[]] {
+  return [node, '--max-semi-space-size=1', program, 'daemon', 'run'];
+}
+
 /** How long a start may take before it counts as failed, in milliseconds. A busy machine takes its time. */
 const START_LIMIT = 30_000;
 /** Between two tries to connect to a daemon that another started, or that is about to go. */

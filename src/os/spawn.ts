@@ -1,7 +1,6 @@
 // Starting programs, through execa, with the settings that keep a child's world small: exactly the
 // environment that is given, no shell, three pipes and no other descriptor but those that are named, a session
 // and process group of its own. execa's own error is never shown or logged: its message can hold a command line.
-import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import type { Ending } from '../relay/endpoint.ts';
 
@@ -73,28 +72,4 @@ export async function loadSpawn(): Promise<Spawn> {
     });
     return { pid, stdin, stdout, stderr, stdio: nodeChildProcess.stdio, ended };
   };
-}
-
-/**
- * Closes every descriptor that this process was given at its start beyond the first three, and that a child
- * would be given in turn. Node marks some of them close-on-exec, not all; what it opens itself is always
- * marked, so what is not marked is not ours. To be called once, early; gives back how many were closed.
- * Linux only: elsewhere libuv hands no descriptor on.
- */
-export function closeInherited(): number {
-  if (process.platform !== 'linux') return 0;
-  const CLOEXEC = 0o2000000;
-  let closed = 0;
-  for (const fd of readdirSync('/proc/self/fd').map(Number)) {
-    if (fd <= 2) continue;
-    try {
-      const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
-      if (flags === undefined || (Number.parseInt(flags, 8) & CLOEXEC) !== 0) continue;
-      closeSync(fd);
-      closed++;
-    } catch {
-      // Gone already: the descriptor of the folder that was just read.
-    }
-  }
-  return closed;
 }

@@ -219,12 +219,12 @@ test.each(['opened', 'unopened'])(
       Number(
         new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${daemon}/status`, 'utf8'))?.[1],
       ) / 1024;
-    const bytes = 200 * 2 ** 20;
+    const bytes = 2 ** 30;
     const load = (host: Upstream, many: number): Promise<string> =>
       inside.out(
         [...script('exec curl -sS --fail "$1" | wc -c'), `${host.url}/download?bytes=${many}&length=0`],
         {
-          seconds: 19,
+          seconds: 55,
         },
       );
     const host = how === 'opened' ? api : open;
@@ -233,8 +233,10 @@ test.each(['opened', 'unopened'])(
     // Its peak is counted from here.
     writeFileSync(`/proc/${daemon}/clear_refs`, '5');
     expect(await load(host, bytes)).toBe(`${bytes}\n`);
-    expect(memory('VmHWM') - before).toBeLessThan(40);
+    // What is not yet collected, whatever the length.
+    expect(memory('VmHWM') - before).toBeLessThan(128);
   },
+  60_000,
 );
 
 test('W-SEAL-7 the log tells which connections were opened, and is whole', async () => {

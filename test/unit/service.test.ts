@@ -10,7 +10,9 @@ const plain = {
 
 test('the service runs the daemon in the foreground, with no dumps and no mask for others', () => {
   const lines = systemdService(plain).split('\n');
-  expect(lines).toContain('ExecStart="/usr/bin/node" "/opt/warder/bin/warder.js" "daemon" "run"');
+  expect(lines).toContain(
+    'ExecStart="/usr/bin/node" "--max-semi-space-size=1" "/opt/warder/bin/warder.js" "daemon" "run"',
+  );
   expect(lines).toEqual(
     expect.arrayContaining(['UMask=0077', 'LimitCORE=0', 'KillMode=mixed', 'Requires=warder.socket']),
   );

@@ -86,6 +86,20 @@ export class Client {
     return now() - from;
   }
 
+  /** What a tool answers, in one short text of JSON. */
+  async ask(name, args) {
+    const line = this.#request(JSON.stringify({ name, arguments: args }));
+    const answer = this.#answer();
+    this.#child.stdin.write(line);
+    const chunk = await answer;
+    const { result, error } = JSON.parse(chunk);
+    try {
+      return JSON.parse(result.content[0].text);
+    } catch (cause) {
+      throw new Error(`${name}: ${error?.message ?? result.content[0].text}`, { cause });
+    }
+  }
+
   /** Messages a second over `count` calls with `width` in flight; an answer counts, its request does not. */
   async flood(params, count, width) {
     let sent = 0;

@@ -1,0 +1,165 @@
+// What the gate costs: the same client outside, in the sandbox, and in that of the nearest relative, to the same host on
+// loopback.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TestAuthority } from '../../test/fixtures/authority.ts';
+import { Client } from './client.js';
+import { median, quantile } from './table.js';
+
+const here = import.meta.dirname;
+const fetcher = [process.execPath, join(here, 'fetcher.mjs')];
+
+/** Of the sealed credential. */
+const secret = 'ghp_bench0123456789abcdefghijklmnopqrstu';
+
+/** Requests of one turn; then it is another's. */
+const TURN = 20;
+
+/** The host, a process of its own. */
+export class Upstream {
+  static async start(home) {
+    const authority = new TestAuthority();
+    const { key, cert } = authority.issue(['api.test', 'files.test', 'localhost']);
+    const at = (name) => join(home, name);
+    for (const [name, text] of Object.entries({
+      'ca.pem': authority.ca,
+      'host.key': key,
+      'host.pem': cert,
+    })) {
+      writeFileSync(at(name), text, { mode: 0o600 });
+    }
+    const upstream = new Upstream();
+    upstream.ca = at('ca.pem');
+    upstream.child = spawn(
+      process.execPath,
+      [join(here, 'upstream.js'), secret, at('host.key'), at('host.pem')],
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    );
+    const [line] = await once(createInterface({ input: upstream.child.stdout }), 'line');
+    return Object.assign(upstream, JSON.parse(line));
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.child.stdin.end();
+    await once(this.child, 'exit');
+  }
+}
+
+/** Writes the settings and profiles of what is measured. `server`: what is started where only the start counts. */
+export function prepareEgress(config, { ca, port, names }, server) {
+  mkdirSync(join(config, 'profiles'), { recursive: true, mode: 0o700 });
+  const write = (name, value) => writeFileSync(join(config, name), JSON.stringify(value), { mode: 0o600 });
+  write('warder.yaml', { egress: { resolvers: [`127.0.0.1:${names}`], ca } });
+  const policy = { default: 'allow' };
+  const network = [`files.test:${port}`, '127.0.0.1/32'];
+  const sealed = {
+    TOKEN: { from: { command: ['/bin/echo', secret], ttl: '1h' }, hosts: [`api.test:${port}`], as: 'bearer' },
+  };
+  const command = ([program, ...args]) => ({ command: program, args });
+  write('profiles/fetcher.yaml', {
+    server: command(fetcher),
+    credentials: sealed,
+    sandbox: { network },
+    policy,
+  });
+  write('profiles/netless.yaml', { server: command(server), policy });
+  write('profiles/networked.yaml', { server: command(server), sandbox: { network }, policy });
+  write('profiles/sealed.yaml', {
+    server: command(server),
+    credentials: sealed,
+    sandbox: { network },
+    policy,
+  });
+}
+
+/**
+ * What starts a program in `@anthropic-ai/sandbox-runtime`, which asks the system for names: so it has a file of hosts
+ * of its own.
+ */
+export function peerCommand(home, { ca, port }) {
+  const at = (name) => join(home, name);
+  const names = ['files.test', 'api.test'];
+  const settings = {
+    network: {
+      allowedDomains: [...names, '127.0.0.1'].map((name) => `${name}:${port}`),
+      deniedDomains: [],
+      tlsTerminate: { excludeDomains: ['files.test'], extraCaCertPaths: [ca] },
+    },
+    filesystem: { denyRead: [], allowWrite: [], denyWrite: [] },
+    credentials: { envVars: [{ name: 'TOKEN', mode: 'mask', injectHosts: ['api.test'] }] },
+  };
+  writeFileSync(at('peer.json'), JSON.stringify(settings));
+  writeFileSync(at('hosts'), `127.0.0.1 localhost ${names.join(' ')}\n`);
+  const program = join(
+    dirname(createRequire(import.meta.url).resolve('@anthropic-ai/sandbox-runtime')),
+    'cli.js',
+  );
+  const hosts = ['bwrap', '--dev-bind', '/', '/', '--ro-bind', at('hosts'), '/etc/hosts', '--'];
+  return [...hosts, process.execPath, program, '--settings', at('peer.json'), '--'];
+}
+
+/** Runs measurements in turns, so that what else the machine does hits all alike. */
+async function inTurns(rounds, ways) {
+  const taken = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, measure] of Object.entries(ways)) taken[name].push(await measure());
+  }
+  return taken;
+}
+
+/** The most memory that a process takes meanwhile, in bytes. */
+async function peak(pid, work) {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+  await work();
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+}
+
+const each = (taken, of) => Object.fromEntries(Object.entries(taken).map(([how, all]) => [how, of(all)]));
+
+/** Milliseconds of a small request over a connection that stays, and bytes a second of a large answer. */
+export async function measureGate(run, env, pid, upstream, inPeer, { requests, bytes, downloads }) {
+  const { port, ca } = upstream;
+  const by = (client, where) => ({
+    latency: async () => client.ask('latency', { ...where, port, count: TURN }),
+    download: async () => (bytes / (await client.ask('download', { ...where, port, bytes }))) * 1000,
+    curl: async () => (bytes / (await client.ask('curl', { ...where, port, bytes }))) * 1000,
+  });
+  const trust = { NODE_EXTRA_CA_CERTS: ca, CURL_CA_BUNDLE: ca };
+  const outside = (await Client.start(fetcher, { ...env, ...trust, TOKEN: secret })).client;
+  const inside = (await Client.start(run('fetcher'), env)).client;
+  const peer = (await Client.start([...inPeer, ...fetcher], { ...env, ...trust, TOKEN: secret })).client;
+  const ways = {
+    direct: by(outside, { host: 'api.test', at: '127.0.0.1' }),
+    passed: by(inside, { host: 'files.test' }),
+    opened: by(inside, { host: 'api.test' }),
+    peerPassed: by(peer, { host: 'files.test' }),
+    peerOpened: by(peer, { host: 'api.test' }),
+  };
+  const clients = [outside, inside, peer];
+  try {
+    await Promise.all(clients.map((client) => client.settle()));
+    const of = (kind) => Object.fromEntries(Object.entries(ways).map(([how, way]) => [how, way[kind]]));
+    await inTurns(10, of('latency'));
+    const latency = await inTurns(Math.ceil(requests / TURN), of('latency'));
+    await inTurns(1, of('download'));
+    const figures = {
+      p50: each(latency, (turns) => median(turns.flat())),
+      p99: each(latency, (turns) => quantile(turns.flat(), 0.99)),
+    };
+    figures.node = each(await inTurns(downloads, of('download')), median);
+    figures.curl = each(await inTurns(downloads, of('curl')), median);
+    figures.peak = {
+      idle: await peak(pid, () => sleep(200)),
+      passed: await peak(pid, ways.passed.curl),
+      opened: await peak(pid, ways.opened.curl),
+    };
+    return figures;
+  } finally {
+    await Promise.all(clients.map((client) => client.close()));
+  }
+}

@@ -51,7 +51,8 @@ export async function makeNetwork(
   const options = [
     // As uid 0 of its namespace: as another one bubblewrap makes a second, which owns no network.
     ...['--unshare-user', '--unshare-net', '--uid', '0', '--gid', '0'],
-    ...['--cap-drop', 'ALL', '--cap-add', 'CAP_NET_BIND_SERVICE', '--cap-add', 'CAP_NET_RAW'],
+    ...['--cap-drop', 'ALL', '--cap-add', 'CAP_NET_BIND_SERVICE'],
+    ...['--cap-add', 'CAP_NET_RAW', '--cap-add', 'CAP_NET_ADMIN'],
     ...['--die-with-parent', '--ro-bind', '/', '/', '--dev', '/dev', '--'],
   ];
   const outer = spawn(bubblewrap.file, [...options, node, stage, waiting, ports.join()], {

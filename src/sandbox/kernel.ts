@@ -1,8 +1,8 @@
 // The kernel's calls that Node has no function for, through the C library and koffi: limits of a process
-// (prlimit(2)), Landlock (landlock(7)), seccomp (seccomp(2)), and a look at the segments of a network namespace
-// (raw(7)). koffi is an optional dependency: without it util-linux' `prlimit` sets the limits, there is no fallback
+// (prlimit(2)), Landlock (landlock(7)), seccomp (seccomp(2)), a route (rtnetlink(7)) and a look at the segments of a
+// network namespace (raw(7)). koffi is an optional dependency: without it util-linux' `prlimit` sets the limits, there is no fallback
 // to Landlock, and no look at a network.
-import { closeSync } from 'node:fs';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import type { ProcessLimit } from './limits.ts';
 import type { Architecture } from './seccomp.ts';
 
@@ -31,6 +31,8 @@ export interface Kernel {
    * namespace and that a classic BPF program lets through. Reading it never waits. Wants CAP_NET_RAW.
    */
   watchSegments(program: Buffer): number;
+  /** Makes every IPv4 address this network namespace's own, on its loopback. Wants CAP_NET_ADMIN. */
+  ownAllAddresses(): boolean;
   /** A copy of a descriptor of another process of this user, which no program started from here gets. Linux 5.6. */
   copyDescriptor(pid: number, descriptor: number): number;
 }
@@ -61,6 +63,11 @@ const SOCK_RAW = 3 | 0o4000 | 0o2000000;
 const IPPROTO_TCP = 6;
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
+
+const AF_NETLINK = 16;
+/** `SOCK_RAW | SOCK_CLOEXEC` */
+const NETLINK = 3 | 0o2000000;
+const NETLINK_ROUTE = 0;
 
 /** Binds the calls. Never throws: `undefined` where the C library cannot be called. */
 export async function openKernel(architecture: Architecture | undefined): Promise<Kernel | undefined> {
@@ -114,6 +121,20 @@ export async function openKernel(architecture: Architecture | undefined): Promis
         if (!bound && descriptor >= 0) closeSync(descriptor);
         return bound ? descriptor : -1;
       },
+      ownAllAddresses: () => {
+        const descriptor = socket(AF_NETLINK, NETLINK, NETLINK_ROUTE);
+        if (descriptor < 0) return false;
+        const answer = Buffer.alloc(1024);
+        try {
+          writeSync(descriptor, localRoute());
+          // `struct nlmsgerr` behind the header; 0 is no error.
+          return readSync(descriptor, answer) >= 20 && answer.readInt32LE(16) === 0;
+        } catch {
+          return false;
+        } finally {
+          closeSync(descriptor);
+        }
+      },
       copyDescriptor: (pid, descriptor) => {
         const process = Number(words(PIDFD_OPEN, pid, 0, null, 0));
         if (process < 0) return -1;
@@ -125,6 +146,28 @@ export async function openKernel(architecture: Architecture | undefined): Promis
   } catch {
     return undefined;
   }
+}
+
+/** `ip route add local 0.0.0.0/0 dev lo`: nlmsghdr, rtmsg, and the one attribute (rtnetlink(7)). */
+function localRoute(): Buffer {
+  const RTM_NEWROUTE = 24;
+  const NLM_F_REQUEST_ACK_CREATE = 0x405;
+  const RT_TABLE_LOCAL = 255;
+  const RTPROT_STATIC = 4;
+  const RT_SCOPE_HOST = 254;
+  const RTN_LOCAL = 2;
+  const RTA_OIF = 4;
+  /** The first interface of a namespace. */
+  const LOOPBACK = 1;
+  const message = Buffer.alloc(36);
+  message.writeUInt32LE(message.length, 0);
+  message.writeUInt16LE(RTM_NEWROUTE, 4);
+  message.writeUInt16LE(NLM_F_REQUEST_ACK_CREATE, 6);
+  message.set([AF_INET, 0, 0, 0, RT_TABLE_LOCAL, RTPROT_STATIC, RT_SCOPE_HOST, RTN_LOCAL], 16);
+  message.writeUInt16LE(8, 28);
+  message.writeUInt16LE(RTA_OIF, 30);
+  message.writeUInt32LE(LOOPBACK, 32);
+  return message;
 }
 
 /** `struct sock_fprog`: the number of instructions, and where they are. */

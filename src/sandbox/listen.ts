@@ -48,12 +48,15 @@ async function listenUdp(): Promise<void> {
   await tell({ names: 'udp' }, socket);
 }
 
-/** A look at what is refused, where the C library can be called. */
+/**
+ * A look at what is refused, where the C library can be called. What leads nowhere then ends here, or the kernel would
+ * refuse it before anybody sees it.
+ */
 async function watch(): Promise<number> {
   const kernel = await openKernel(
     process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined,
   );
-  return kernel?.watchSegments(attemptFilter(ports)) ?? -1;
+  return kernel?.ownAllAddresses() ? kernel.watchSegments(attemptFilter(ports)) : -1;
 }
 
 // Looked at, since Node 24 holds the event back as long as a socket that was sent is not acknowledged.

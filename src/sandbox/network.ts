@@ -19,7 +19,7 @@ export interface Network extends AsyncDisposable {
   /** The kernel's name of the namespace: `net:[4026532008]`. */
   readonly namespace: string;
   /**
-   * By port, at every IPv4 address: 127.0.0.0/8 and nothing else is there. They listen, half-open connections are
+   * By port, at every IPv4 address: all are the network's own, or only 127.0.0.0/8 where nothing watches. They listen, half-open connections are
    * allowed, and each comes paused. `localAddress` is the address that was meant.
    */
   readonly listeners: ReadonlyMap<number, Server>;

@@ -331,6 +331,8 @@ describe.each(persons)('to $name', (person) => {
         await refused(address, open.port, /no listed name has this address/);
         await refused(address, 22, /^not listed$/);
       }
+      await refused('8.8.8.8', 53, /^not listed$/);
+      await refused('1.1.1.1', 443, /listed/);
     });
 
     test('W-EGR-1 W-EGR-3 metadata services fail, by address, by name and by redirect', async () => {
@@ -360,6 +362,8 @@ describe.each(persons)('to $name', (person) => {
         all,
       );
       await refused('metadata.google.internal', 53);
+      await refused('169.254.169.254', 80, /listed/);
+      await refused('100.100.100.200', 80, /listed/);
     });
 
     test('W-EGR-1 nothing goes by IPv6, not to a loopback either', async () => {

@@ -1,6 +1,10 @@
 // Finds where any of some values stands in bytes, in all the forms that `pattern.ts` knows, whole or in a stream
 // that is cut anywhere; the caller says what to put there. Data that holds none is passed at once (`search.ts`).
 // Matches that overlap count as one. A value shorter than `SHORTEST` is passed over: it would be found everywhere.
+//
+// What a stream keeps back tells whoever receives it that the bytes so far begin a value: who can have text of its own
+// sent that way guesses a value character by character. Kept back *blindly* is all that looks like a value, whatever
+// the values are, so that this tells nothing.
 import { match, type Pattern, patternsOf, startsOf } from './pattern.ts';
 import { Search } from './search.ts';
 
@@ -39,12 +43,20 @@ export interface Standing extends Omit<Match, 'start' | 'end'> {
 /** Says what to put in the place of a match. What it throws comes out of `push`, `flush` or `replace`. */
 export type Replace = (match: Standing) => Buffer;
 
+/** A value to look for; with its patterns where they are at hand. */
+export interface Sought {
+  readonly value: string;
+  readonly patterns?: readonly Pattern[];
+}
+
 /** What replaces values in a stream, wherever its pieces are cut. */
 export interface Flow {
   /** Takes a piece and gives what may go on. What could be the beginning of a value is kept for the next. */
   push(chunk: Buffer): Buffer[];
   /** Gives the rest: the stream has ended. */
   flush(): Buffer[];
+  /** Gives what is kept, as it came, to be pushed into another; without what belongs to a value put out already. */
+  take(): Buffer;
 }
 
 interface Range {
@@ -69,6 +81,12 @@ interface Candidate {
 
 const NOTHING: Buffer = Buffer.alloc(0);
 const NONE: readonly never[] = [];
+const LF = 0x0a;
+const CR = 0x0d;
+/** What a run that looks like a value is made of, beside the bytes of the values: ASCII but spaces and marks around values. */
+const INSIDE = /[!#$%&*+./0-9:;=?@A-Z\\^_`a-z|~-]/;
+/** A run this short is kept back only where it must be: it tells no more than a value's first characters, mostly its kind. */
+const SHORT_RUN = 2;
 
 /** Finds one set of values. */
 export class Finder {
@@ -81,11 +99,13 @@ export class Finder {
   /** Whether a pattern may begin with two bytes: a bit for each two. */
   readonly #begins = new Uint8Array(8192);
   readonly #longest: number;
+  /** By byte: whether it may be in a run that looks like a value. */
+  readonly #inside: readonly boolean[];
 
-  constructor(values: readonly { readonly value: string }[]) {
+  constructor(values: readonly Sought[]) {
     this.#values = values.map(({ value }) => Buffer.from(value));
-    const candidates = values.flatMap(({ value }, index) =>
-      value.length < SHORTEST ? [] : patternsOf(value).map((pattern) => ({ pattern, index })),
+    const candidates = values.flatMap(({ value, patterns }, index) =>
+      value.length < SHORTEST ? [] : (patterns ?? patternsOf(value)).map((pattern) => ({ pattern, index })),
     );
     for (const candidate of candidates) {
       for (const [byte, second] of startsOf(candidate.pattern)) {
@@ -103,6 +123,11 @@ export class Finder {
     const anchors = this.#always ? [] : patterns.flatMap((pattern) => pattern.anchors);
     this.#search = anchors.length === 0 ? undefined : new Search(anchors);
     this.#longest = Math.max(0, ...patterns.map(({ longest }) => longest));
+    const own = new Set(this.#values.flatMap((bytes) => [...bytes]));
+    this.#inside = Array.from(
+      { length: 256 },
+      (_, byte) => own.has(byte) || INSIDE.test(String.fromCharCode(byte)),
+    );
   }
 
   /** Whether a value stands anywhere in the bytes. */
@@ -121,8 +146,11 @@ export class Finder {
     return ranges.length === 0 ? bytes : Buffer.concat(put(bytes, ranges, replace));
   }
 
-  /** Replaces in bytes that come in pieces. Nothing is kept back but what may be the beginning of a value. */
-  stream(replace: Replace): Flow {
+  /**
+   * Replaces in bytes that come in pieces. Nothing is kept back but what may be the beginning of a value; `blind`: what
+   * looks like one, which no mark, space or empty line does.
+   */
+  stream(replace: Replace, blind = false): Flow {
     let rest: Buffer = NOTHING;
     // So many bytes of `rest` belong to a value of which the first part was replaced already.
     let before: Range | undefined;
@@ -131,7 +159,8 @@ export class Finder {
         const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
         const end = { from: Math.max(0, data.length - this.#longest), to: data.length };
         const windows = [...this.#windows(data), end].sort((a, b) => a.from - b.from);
-        const { ranges, open } = this.#scan(data, windows, before);
+        const { ranges, open: needed } = this.#scan(data, windows, before);
+        const open = blind ? Math.min(needed, this.#tail(data)) : needed;
         let until = open;
         let across = ranges.find((range) => open < range.end && (range.start < open || range.continued));
         if (across !== undefined && !across.continued && across.end - across.start <= 2 * this.#longest) {
@@ -157,7 +186,30 @@ export class Finder {
         before = undefined;
         return put(data, ranges, replace);
       },
+      take: () => {
+        const kept = rest.subarray(before?.end ?? 0);
+        rest = NOTHING;
+        before = undefined;
+        return kept;
+      },
     };
+  }
+
+  /** Where the run begins that looks like a value and ends with the data: single line breaks may be in it. */
+  #tail(data: Buffer): number {
+    const least = Math.max(0, data.length - this.#longest);
+    const inside = (at: number): boolean => at >= least && this.#inside[data[at] ?? 0] === true;
+    let at = data.length;
+    while (at > least) {
+      let last = at - 1;
+      if (!inside(last)) {
+        if (data[last] !== LF && data[last] !== CR) break;
+        if (data[last] === LF && data[last - 1] === CR) last--;
+        if (!inside(last - 1)) break;
+      }
+      at = last;
+    }
+    return data.length - at > SHORT_RUN ? at : data.length;
   }
 
   #whole(bytes: Buffer): readonly Range[] {

@@ -75,6 +75,21 @@ export function patternsOf(secret: string): Pattern[] {
   return patterns;
 }
 
+/** A value whose patterns are made once, however many finders look for it. */
+export class Spelling {
+  readonly value: string;
+  #patterns: readonly Pattern[] | undefined;
+
+  constructor(value: string) {
+    this.value = value;
+  }
+
+  get patterns(): readonly Pattern[] {
+    this.#patterns ??= patternsOf(this.value);
+    return this.#patterns;
+  }
+}
+
 /** The bytes that a pattern may start with, each with those that may come next. */
 export function startsOf({ units: [first, second] }: Pattern): Map<number, Iterable<number>> {
   const starts = new Map<number, Iterable<number>>();

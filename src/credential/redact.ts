@@ -4,22 +4,21 @@
 //
 // JSON stays JSON: there a match is widened to whole escape sequences; a number or word outside of strings is
 // replaced by a string; quotes, brackets and commas stay, also where a value spans them.
-import { Finder, type Flow, type Match, type Standing } from './finder.ts';
+import { Finder, type Flow, type Match, type Sought, type Standing } from './finder.ts';
 import { base64Core } from './pattern.ts';
 
 export { SHORTEST } from './finder.ts';
 
 /** A value to take out, and the name to put in its place. */
-export interface Secret {
+export interface Secret extends Sought {
   readonly name: string;
-  readonly value: string;
 }
 
 /** What takes values out of a stream, wherever its pieces are cut. */
 export type Redaction = Flow;
 
 /** A secret, and what the server knows it as. */
-export interface Pair {
+export interface Pair extends Pick<Sought, 'patterns'> {
   readonly secret: string;
   readonly placeholder: string;
 }
@@ -78,13 +77,15 @@ export class Sealing {
   readonly #pairs: readonly Pair[];
 
   constructor(pairs: readonly Pair[]) {
-    this.#finder = new Finder(pairs.map(({ secret }) => ({ value: secret })));
+    this.#finder = new Finder(
+      pairs.map(({ secret, patterns }) => ({ value: secret, ...(patterns && { patterns }) })),
+    );
     this.#pairs = pairs;
   }
 
   /** For a body. `keepLength`: what is put in is cut, or filled up with `*`, to the length of what stood there. */
   response(keepLength: boolean): Redaction {
-    return this.#finder.stream((standing) => this.#put(standing, keepLength));
+    return this.#finder.stream((standing) => this.#put(standing, keepLength), true);
   }
 
   /** A header field's name or value, each byte a character (latin1) as node:http gives it. */
@@ -100,6 +101,21 @@ export class Sealing {
     if (!keepLength || put.length === standing.bytes.length) return put;
     return Buffer.concat([put, Buffer.alloc(standing.bytes.length, '*')], standing.bytes.length);
   }
+}
+
+/** As `response` of what is sealed at each piece: a secret that comes while an answer streams is taken out of its rest. */
+export function following(sealing: () => Sealing, keepLength: boolean): Pick<Redaction, 'push' | 'flush'> {
+  let now = sealing();
+  let flow = now.response(keepLength);
+  const push = (chunk: Buffer): Buffer[] => {
+    const fresh = sealing();
+    if (fresh === now) return flow.push(chunk);
+    const kept = flow.take();
+    now = fresh;
+    flow = fresh.response(keepLength);
+    return flow.push(Buffer.concat([kept, chunk]));
+  };
+  return { push, flush: () => [...push(NOTHING), ...flow.flush()] };
 }
 
 /** A placeholder in the form in which its secret stood. */

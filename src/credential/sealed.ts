@@ -4,6 +4,7 @@
 import type { ProfileCredential } from '../profile/format.ts';
 import { SHORTEST } from './finder.ts';
 import { matchesPath, plainPath } from './path.ts';
+import { type Pattern, Spelling } from './pattern.ts';
 import { placeholderFor, type Random } from './placeholder.ts';
 
 export { unfit } from './unfit.ts';
@@ -25,6 +26,8 @@ export interface Use {
   readonly now: number;
   /** The request carries the credential already: it is the same use. */
   readonly again?: boolean;
+  /** A header names another method or target, which some servers believe. */
+  readonly diverted?: boolean;
 }
 
 /** What keeps credentials from being used at all. */
@@ -42,9 +45,20 @@ export interface SealedParts {
 }
 
 /** A secret, former values among them, and what the server knows it as. */
-export interface SealedPair {
+export class SealedPair {
   readonly secret: string;
   readonly placeholder: string;
+  readonly #sought: Spelling;
+
+  constructor(secret: string, placeholder: string) {
+    this.secret = secret;
+    this.placeholder = placeholder;
+    this.#sought = new Spelling(secret);
+  }
+
+  get patterns(): readonly Pattern[] {
+    return this.#sought.patterns;
+  }
 }
 
 export interface SealedValue {
@@ -69,19 +83,23 @@ const PLACES: Readonly<Record<string, readonly Place[]>> = {
 
 /** Values of before a rotation that are still looked for on the way back. */
 const MOST_FORMER = 16;
-/** Tokens of token endpoints in a session. */
+/** Tokens of token endpoints in a session, the characters of all, and those of the longest: each costs memory. */
 const MOST_TOKENS = 256;
+const MOST_CHARACTERS = 256 * 1024;
+const LONGEST_TOKEN = 8192;
 
 export class SealedCredential {
   readonly placeholder: string;
+  /** The placeholder, to be looked for. */
+  readonly sought: Spelling;
   /** Whether it is a token of a token endpoint. */
   readonly derived: boolean;
   readonly #limits: Limits;
   readonly #parts: SealedParts;
   readonly #changed: () => void;
-  #value: string;
   #version: string;
-  #former: readonly string[] = [];
+  /** The value, and those before it that may still come back. */
+  #pairs: readonly [SealedPair, ...SealedPair[]];
   #uses = 0;
 
   /** Made by `Sealed`; `changed` is called after each `update` that changes something. */
@@ -90,9 +108,10 @@ export class SealedCredential {
     this.#parts = parts;
     this.#changed = changed;
     this.derived = derived;
-    this.#value = limits.value;
     this.#version = limits.version;
     this.placeholder = placeholderFor(limits.value, parts.random);
+    this.sought = new Spelling(this.placeholder);
+    this.#pairs = [new SealedPair(limits.value, this.placeholder)];
   }
 
   get variable(): string {
@@ -104,16 +123,16 @@ export class SealedCredential {
   }
 
   get value(): string {
-    return this.#value;
+    return this.#pairs[0].secret;
   }
 
   get version(): string {
     return this.#version;
   }
 
-  /** The value, and those before it that may still come back. */
-  get values(): readonly string[] {
-    return [this.#value, ...this.#former];
+  /** What is to be replaced on the way back: the value, and those before it that may still come back. */
+  get pairs(): readonly SealedPair[] {
+    return this.#pairs;
   }
 
   /** Whether one of its hosts is this one. */
@@ -134,6 +153,7 @@ export class SealedCredential {
       if (path === undefined) return 'the path may be read in several ways';
       if (!paths.some((pattern) => matchesPath(pattern, path))) return 'the path is not one of its paths';
     }
+    if (use.diverted && (methods ?? paths) !== undefined) return 'a header may name another method or path';
     if (as !== undefined && !PLACES[as]?.includes(use.place)) return `it may stand in "${as}" only`;
     if (lifetime !== undefined && use.now - this.#parts.start >= lifetime) return 'its lifetime is over';
     if (maxUses !== undefined && !use.again && this.#uses >= maxUses)
@@ -154,9 +174,9 @@ export class SealedCredential {
   update(value: string, version: string): void {
     if (this.derived) return;
     this.#version = version;
-    if (value === this.#value) return;
-    this.#former = [this.#value, ...this.#former.filter((one) => one !== value)].slice(0, MOST_FORMER);
-    this.#value = value;
+    if (value === this.value) return;
+    const former = this.#pairs.filter(({ secret }) => secret !== value).slice(0, MOST_FORMER);
+    this.#pairs = [new SealedPair(value, this.placeholder), ...former];
     this.#changed();
   }
 
@@ -179,10 +199,11 @@ export class SealedCredential {
 export class Sealed {
   readonly #parts: SealedParts;
   readonly #given: readonly SealedCredential[];
-  #tokens: readonly SealedCredential[] = [];
   #all: readonly SealedCredential[];
+  #pairs: readonly SealedPair[] | undefined;
   #changed = 0;
-  #sealed = 0;
+  /** Characters of the tokens. */
+  #characters = 0;
 
   constructor(credentials: readonly (ProfileCredential & SealedValue)[], parts: SealedParts) {
     this.#parts = parts;
@@ -201,13 +222,14 @@ export class Sealed {
   }
 
   /** The placeholders, in the order of `all`. */
-  get placeholders(): readonly { readonly value: string }[] {
-    return this.#all.map(({ placeholder }) => ({ value: placeholder }));
+  get placeholders(): readonly Spelling[] {
+    return this.#all.map(({ sought }) => sought);
   }
 
-  /** What is to be replaced on the way back: former values too. */
+  /** What is to be replaced on the way back: former values too. The same array until something changes. */
   get pairs(): readonly SealedPair[] {
-    return this.#all.flatMap(({ values, placeholder }) => values.map((secret) => ({ secret, placeholder })));
+    this.#pairs ??= this.#all.flatMap(({ pairs }) => pairs);
+    return this.#pairs;
   }
 
   /** What the server's environment says: placeholders by variable. */
@@ -227,22 +249,30 @@ export class Sealed {
   /**
    * The placeholder for a new token of a token endpoint that was asked with a credential: a credential itself, for
    * the hosts and the lifetime of the other, and revoked with it. A token that is known keeps its placeholder; one
-   * too short to be found again is given back. Of more than 256 the oldest is forgotten.
+   * that is too short to be found again, or holds a placeholder, is given back. `undefined` where there is no room for it: none is forgotten, since a
+   * host that has kept it could still send it.
    */
-  seal(token: string, from: SealedCredential): string {
-    if (token.length < SHORTEST) return token;
-    const known = this.#all.find(
-      ({ values, placeholder }) => values.includes(token) || placeholder === token,
-    );
+  seal(token: string, from: SealedCredential): string | undefined {
+    if (token.length < SHORTEST || this.#all.some(({ placeholder }) => token.includes(placeholder)))
+      return token;
+    const known = this.pairs.find(({ secret }) => secret === token);
     if (known !== undefined) return known.placeholder;
-    const made = this.#make(from.limitsOf(token, ++this.#sealed), true);
-    this.#tokens = [...this.#tokens, made].slice(-MOST_TOKENS);
-    this.#all = [...this.#given, ...this.#tokens];
-    this.#changed++;
+    const count = this.#all.length - this.#given.length;
+    const full = count >= MOST_TOKENS || this.#characters + token.length > MOST_CHARACTERS;
+    if (full || token.length > LONGEST_TOKEN) return undefined;
+    const made = this.#make(from.limitsOf(token, count + 1), true);
+    this.#characters += token.length;
+    this.#all = [...this.#all, made];
+    this.#change();
     return made.placeholder;
   }
 
   #make(limits: Limits & SealedValue, derived: boolean): SealedCredential {
-    return new SealedCredential(limits, this.#parts, () => void this.#changed++, derived);
+    return new SealedCredential(limits, this.#parts, () => this.#change(), derived);
+  }
+
+  #change(): void {
+    this.#changed++;
+    this.#pairs = undefined;
   }
 }

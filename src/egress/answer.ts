@@ -4,17 +4,17 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { Sealing } from '../credential/redact.ts';
+import { following, type Redaction, type Sealing } from '../credential/redact.ts';
 import type { SealedCredential } from '../credential/sealed.ts';
 import { collect } from './body.ts';
-import { codingOf, decode, decoder } from './coding.ts';
+import { codingOf, decode, decoder, strange } from './coding.ts';
 import { valuesOf } from './head.ts';
 import { Denial, type Field } from './passage.ts';
 
 /** What takes secrets out, as the session's secrets are now. */
 export interface WayBack {
   readonly sealing: () => Sealing;
-  /** Seals a new token. `undefined`: nothing is sealed here. */
+  /** Seals a new token; gives `undefined` where it has no room for it. `undefined`: nothing is sealed here. */
   readonly seal: ((token: string) => unknown) | undefined;
   /** Hears of the bytes that stay in memory, and may throw. */
   readonly hold: (bytes: number) => void;
@@ -22,6 +22,12 @@ export interface WayBack {
 
 /** The longest answer of a token endpoint, in bytes. */
 const LONGEST_TOKEN = 1024 * 1024;
+
+/** Bytes of a body that go on at one time, and that wait until the server has read them. */
+const MOST_AT_ONCE = 128 * 1024;
+const MOST_UNREAD = 256 * 1024;
+/** Pieces that are written although Node would rather wait: one may be a byte, and takes hundreds. */
+const MOST_WRITES = 16;
 
 /** Members of a token endpoint's answer that are secrets. */
 const TOKENS = ['access_token', 'refresh_token', 'id_token'];
@@ -32,9 +38,6 @@ const IN_JSON = new RegExp(`"(?:${TOKENS.join('|')})"\\s*:\\s*("[^"\\\\]*(?:\\\\
 /** An answer that may hold tokens; not one that goes on and on. */
 const TOKEN_TYPE =
   /^(?:$|text\/(?!event-stream)|application\/(?:[\w.+-]+\+)?json\b|application\/x-www-form-urlencoded\b)/i;
-
-/** Character sets in which a secret would be other bytes. */
-const STRANGE = /charset\s*=\s*["']?(?:utf-?(?:7|16|32)|ucs|iso-10646-ucs|x?-?ebcdic|ibm0?\d+)/i;
 
 /** Fields of one connection; those of other services, which there is no way to; and promises on a body that is changed. */
 const GONE = new Set([
@@ -63,8 +66,9 @@ export async function passBack(
   if (valuesOf(given, 'transfer-encoding').some((one) => one.trim().toLowerCase() !== 'chunked'))
     throw new Denial(502, 'the transfer coding of the answer cannot be read');
   const types = valuesOf(given, 'content-type');
-  if (!bodiless && types.some((type) => STRANGE.test(type)))
+  if (!bodiless && types.some(strange))
     throw new Denial(502, 'the character set of the answer cannot be read');
+  if (status < 200) throw new Denial(502, 'the answer changes the protocol');
   // None was asked for: in a part of a body a secret may be hidden by its being a part.
   if (status === 206) throw new Denial(502, 'the answer is a part of a body');
   const opened = coding !== 'identity';
@@ -75,14 +79,15 @@ export async function passBack(
   if (seal !== undefined && coding !== undefined && good && TOKEN_TYPE.test(types[0]?.trim() ?? '')) {
     whole = decode(coding, await collect(from, LONGEST_TOKEN, hold), LONGEST_TOKEN);
     hold(2 * whole.length);
-    for (const token of tokensIn(whole)) seal(token);
+    // A known secret in what is said to be a token is none with limits of its own.
+    whole = cleaned(whole, sealing());
+    for (const token of tokensIn(whole)) {
+      if (seal(token) === undefined) throw new Denial(502, 'more tokens have come than a session can seal');
+    }
+    whole = cleaned(whole, sealing());
   }
 
   const out = sealing();
-  if (whole !== undefined) {
-    const replacing = out.response(false);
-    whole = Buffer.concat([...replacing.push(whole), ...replacing.flush()]);
-  }
   const keeps = length !== undefined && !opened && whole === undefined;
   const kept = given.filter(([name]) => {
     const key = name.toLowerCase();
@@ -102,10 +107,13 @@ export async function passBack(
     to.end(whole);
     return;
   }
-  // Nothing may be held back: an answer may go on for hours, one event at a time.
-  to.flushHeaders();
   const step = coding === undefined ? undefined : decoder(coding);
-  await flow(step === undefined ? from : from.pipe(step), from, to, out.response(keeps));
+  await flow(step === undefined ? from : from.pipe(step), from, to, following(sealing, keeps));
+}
+
+function cleaned(body: Buffer, sealing: Sealing): Buffer {
+  const replacing = sealing.response(false);
+  return Buffer.concat([...replacing.push(body), ...replacing.flush()]);
 }
 
 /** What Node reads in the words behind a status, and does not write. */
@@ -129,12 +137,16 @@ export function ownerOf(
   return first ?? all.find(mayGoTo);
 }
 
-/** Passes a body on piece by piece, as fast as the server reads it. Rejects where either side breaks. */
+/**
+ * Passes a body on as fast as the server reads it. What comes at one time goes on at one time, the head with it: each
+ * piece is searched and encrypted at a cost of its own. Nothing waits for longer, as an answer may go on for hours, one
+ * event at a time. Rejects where either side breaks.
+ */
 async function flow(
   body: Readable,
   from: IncomingMessage,
   to: ServerResponse,
-  replacing: ReturnType<Sealing['response']>,
+  replacing: Pick<Redaction, 'push' | 'flush'>,
 ): Promise<void> {
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => {});
@@ -143,14 +155,48 @@ async function flow(
   from.once('aborted', () => fail(new Error('the host broke off')));
   body.once('error', fail);
   to.once('close', () => fail(new Error('the server has gone')));
-  body.on('data', (chunk: Buffer) => {
+  let pieces: Buffer[] = [];
+  let length = 0;
+  /** Since the server last had read all. */
+  let writes = 0;
+  const put = (): void => {
+    clearImmediate(soon);
+    soon = undefined;
+    if (length === 0) {
+      to.flushHeaders();
+      return;
+    }
+    const came = Buffer.concat(pieces, length);
+    pieces = [];
+    length = 0;
     let room = true;
-    for (const piece of replacing.push(chunk)) room = to.write(piece);
-    if (room) return;
+    try {
+      for (const piece of replacing.push(came)) room = to.write(piece);
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    writes = room ? 0 : writes + 1;
+    if (to.writableLength < MOST_UNREAD && writes < MOST_WRITES) return;
     body.pause();
-    to.once('drain', () => body.resume());
+    to.once('drain', () => {
+      writes = 0;
+      body.resume();
+    });
+  };
+  let soon: NodeJS.Immediate | undefined = setImmediate(put);
+  body.on('data', (piece: Buffer) => {
+    pieces.push(piece);
+    length += piece.length;
+    if (length >= MOST_AT_ONCE) put();
+    else soon ??= setImmediate(put);
   });
-  await Promise.race([once(body, 'end'), broken.promise]);
+  try {
+    await Promise.race([once(body, 'end'), broken.promise]);
+  } finally {
+    clearImmediate(soon);
+  }
+  if (length > 0) put();
   for (const piece of replacing.flush()) to.write(piece);
   to.end();
 }

@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Finder, type Standing } from '../credential/finder.ts';
-import { type Coding, codingOf, decode, decoder, encoder } from './coding.ts';
+import { type Coding, codingOf, decode, decoder, encoder, strange } from './coding.ts';
 import { percentWritten, valuesOf } from './head.ts';
 import { Denial, type Field, type Head, type Passage } from './passage.ts';
 import { Rewrite } from './rewrite.ts';
@@ -13,6 +13,8 @@ import { Rewrite } from './rewrite.ts';
 /** Bodies of a said length up to this, in bytes, are taken whole; forms always are, up to `LONGEST_FORM`. */
 const SHORT = 256 * 1024;
 const LONGEST_FORM = 1024 * 1024;
+/** Bytes that are made room for at first. */
+const SHORTEST = 1024;
 /** A short compressed body may hold so many bytes: it is searched at one go, while all else waits. */
 const LONGEST_DECODED = 1024 * 1024;
 
@@ -54,7 +56,9 @@ export async function prepareBody(
   const codings = valuesOf(head.fields, 'content-encoding');
   const coding = codingOf(codings.join(','));
   if (coding === undefined) throw new Denial(415, 'the content coding of the body cannot be read');
-  const format = formatOf(valuesOf(head.fields, 'content-type'));
+  const types = valuesOf(head.fields, 'content-type');
+  if (types.some(strange)) throw new Denial(415, 'the character set of the body cannot be read');
+  const format = formatOf(types);
   const replace = replacing(format, passage);
   const whole = format === 'form' || (!chunked && Number(length) <= SHORT);
   if (whole) {
@@ -83,21 +87,26 @@ export async function prepareBody(
   };
 }
 
-/** Reads a body to its end; `hold` hears of each piece. Throws `Denial` where it is longer than `most` bytes. */
+/** Reads a body to its end; `hold` hears of the memory that it takes. Throws `Denial` where it is longer than `most` bytes. */
 export async function collect(
   from: AsyncIterable<Buffer>,
   most: number,
   hold: (bytes: number) => void,
 ): Promise<Buffer> {
-  const pieces: Buffer[] = [];
+  let whole: Buffer = Buffer.alloc(0);
   let length = 0;
   for await (const piece of from) {
-    length += piece.length;
-    if (length > most) throw new Denial(413, 'the body is longer than the gate takes whole');
-    hold(piece.length);
-    pieces.push(piece);
+    const needed = length + piece.length;
+    if (needed > most) throw new Denial(413, 'the body is longer than the gate takes whole');
+    if (needed > whole.length) {
+      // Twice as much each time, and copied: many small pieces are many times their size.
+      const wider = Math.min(most, Math.max(needed, 2 * whole.length, SHORTEST));
+      hold(wider - whole.length);
+      whole = Buffer.concat([whole], wider);
+    }
+    length += piece.copy(whole, length);
   }
-  return pieces.length === 1 ? (pieces[0] ?? Buffer.alloc(0)) : Buffer.concat(pieces, length);
+  return whole.subarray(0, length);
 }
 
 function none({ method }: Head, length: string | undefined): Outgoing {
@@ -126,19 +135,16 @@ function short(
   }
   if (plain !== body) hold(plain.length);
   const put = passage.finder.replace(plain, replace);
-  const found = put !== plain;
-  if (found) hold(put.length);
-  // A body in which nothing was found leaves as it came, to the byte.
-  const step = found ? encoder(coding) : undefined;
+  if (put !== plain) hold(put.length);
+  // Coded anew: what this decoder takes for padding, or for the end, another may read on in.
+  const step = encoder(coding);
   return {
     framing:
-      step === undefined
-        ? [['Content-Length', String((found ? put : body).length)]]
-        : [['Transfer-Encoding', 'chunked']],
+      step === undefined ? [['Content-Length', String(put.length)]] : [['Transfer-Encoding', 'chunked']],
     asksForToken: asksForToken(plain),
     async send(to) {
       if (step === undefined) {
-        to.end(found ? put : body);
+        to.end(put);
         return;
       }
       step.end(put);

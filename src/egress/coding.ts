@@ -29,6 +29,11 @@ export function acceptable(header: string): string {
   return kept.length === 0 ? 'identity' : kept.join(', ');
 }
 
+/** Whether a `Content-Type` names a character set in which a secret, or a word, would be other bytes. */
+export function strange(type: string): boolean {
+  return /charset\s*=\s*["']?(?:utf-?(?:7|16|32)|ucs|iso-10646-ucs|x?-?ebcdic|ibm0?\d+)/i.test(type);
+}
+
 /** Opens a coding, piece by piece: what has come is put out, not kept back for more. `undefined` for `identity`. */
 export function decoder(coding: Coding): Transform | undefined {
   const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;

@@ -142,6 +142,9 @@ function converse(socket: Socket, told: (query: Buffer) => Buffer | undefined): 
     if (socket.writableLength > MAX_UNREAD) socket.pause();
   });
   socket.on('drain', () => socket.resume());
+  // A network's connections come paused, and half-open.
+  socket.once('end', () => socket.end());
+  socket.resume();
 }
 
 const OPT: OptAnswer = {

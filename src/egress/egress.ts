@@ -6,7 +6,13 @@ import { networkInterfaces } from 'node:os';
 import * as tls from 'node:tls';
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, Resolved } from '../credential/credentials.ts';
-import { Sealed, type SealedCredential, type SealedGuards, unfit } from '../credential/sealed.ts';
+import {
+  Sealed,
+  type SealedCredential,
+  type SealedGuards,
+  type SealedPair,
+  unfit,
+} from '../credential/sealed.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -63,8 +69,8 @@ export interface OpenGate extends Disposable {
   readonly port: number | undefined;
   /** Writes the trust files into a folder, which it makes, for a sandbox that has no files of its own; gives back the variables that name them. */
   settle(folder: string): Readonly<Record<string, string>>;
-  /** Values that must not pass: the sealed credentials' own, and those of tokens since. */
-  readonly secrets: readonly string[];
+  /** Values that must not pass: the sealed credentials' own, and those of tokens since. The same array until one comes. */
+  readonly secrets: readonly SealedPair[];
   /** From now on requests carry these values; placeholders stay. Throws `credential-unfit`, and keeps the old ones. */
   update(fresh: readonly Resolved[]): void;
   /** Cuts the connections that have carried a credential; gives back how many. */
@@ -140,7 +146,7 @@ export class Egress {
       port: front.port,
       settle: (folder) => (own.length > 0 ? trustVariables(writeTrust(folder, this.#trust(own))) : {}),
       get secrets() {
-        return sealed.pairs.map(({ secret }) => secret);
+        return sealed.pairs;
       },
       update: (fresh) => {
         for (const { name: credential, value, version } of fits(fresh)) {

@@ -78,6 +78,8 @@ export class Gate implements Disposable {
 
   /** Takes the connections that a listener accepts, paused, in the sandbox' own network. */
   serve(listener: Server): void {
+    // Of a connection that cannot be taken, as where no descriptor is left. The next may be.
+    listener.on('error', () => {});
     listener.on('connection', (socket: Socket) => {
       const { localAddress = '', localPort = 0 } = socket;
       const name = this.#parts.names.nameAt(localAddress);
@@ -145,6 +147,8 @@ export class Gate implements Disposable {
     const outside = await this.#dial(way);
     this.#open.add(outside);
     outside.once('close', () => this.#open.delete(outside));
+    // Also where the server goes before its first request has been read.
+    socket.once('close', () => outside.destroy());
     try {
       const beginning = await this.#first(socket, outside);
       if (beginning.kind === 'http') this.#plain(arrival, async () => outside);
@@ -158,14 +162,14 @@ export class Gate implements Disposable {
     }
   }
 
-  /** What the server says first. `silent`: the host has spoken before it, or neither has for long. */
+  /** What the server says first, whenever that is: else it could wait until nobody looks. `silent`: the host spoke first. */
   async #first(socket: Socket, outside: Socket): Promise<Beginning> {
     const stop = new AbortController();
     const spoken = (): void => stop.abort();
     outside.once('readable', spoken);
     outside.once('close', spoken);
     try {
-      return await peek(socket, PATIENCE, stop.signal);
+      return await peek(socket, undefined, stop.signal);
     } finally {
       outside.off('readable', spoken);
       outside.off('close', spoken);
@@ -190,21 +194,31 @@ export class Gate implements Disposable {
   async #dial(way: Way, opened = false): Promise<Socket> {
     const { dialler, allowed, ledger, clock } = this.#parts;
     const since = clock.monotonic();
-    const { socket, address } = await dialler.dial(
-      way.host,
-      way.port,
-      (one) => allowed.opens(one),
-      (one) => ledger.opening(way, one, opened),
-    );
-    socket.on('error', () => {});
-    socket.once('close', () => {
-      const { bytesWritten, bytesRead } = socket;
+    const close = (address: string, { bytesWritten = 0, bytesRead = 0 } = {}): void =>
       ledger.closed(way, address, {
         bytes_out: bytesWritten,
         bytes_in: bytesRead,
         ms: clock.monotonic() - since,
       });
+    /** On record, and not yet connected. */
+    let tried: string | undefined;
+    const dialled = dialler.dial(
+      way.host,
+      way.port,
+      (one) => allowed.opens(one),
+      (one) => {
+        if (tried !== undefined) close(tried);
+        tried = undefined;
+        ledger.opening(way, one, opened);
+        tried = one;
+      },
+    );
+    const { socket, address } = await dialled.catch((error: unknown) => {
+      if (tried !== undefined) close(tried);
+      throw error;
     });
+    socket.on('error', () => {});
+    socket.once('close', () => close(address, socket));
     return socket;
   }
 

@@ -29,6 +29,9 @@ const HOP_BY_HOP = new Set([
   'expect',
 ]);
 
+/** Fields by which some servers take a request for one of another method or target. */
+const DIVERTS = /^x-(?:(?:http-)?method(?:-override)?|(?:original|rewrite|override)-ur[il])$/i;
+
 /** The ways of signing that a later version may have: the secret is then no part of the request. */
 const SIGNED = /^(aws4-|hawk|digest|signature|oauth|hmac|mac|credential=)/i;
 
@@ -70,6 +73,10 @@ const missing: Step = ({ fields }) => {
   if (valuesOf(fields, 'content-type').some((type) => /^application\/grpc\b/i.test(type.trim()))) {
     throw new Denial(501, 'gRPC is not there yet for a host with a sealed credential');
   }
+};
+
+const diverting: Step = ({ fields }, passage) => {
+  passage.diverted = fields.some(([name]) => DIVERTS.test(name));
 };
 
 const hopByHop: Step = (head) => {
@@ -148,7 +155,7 @@ const path: Step = (head, passage) => {
   head.target = `${inUrl(head.target.slice(0, end), passage, 'path')}${head.target.slice(end)}`;
 };
 
-const STEPS: readonly Step[] = [shape, missing, hopByHop, whole, basic, fields, query, path];
+const STEPS: readonly Step[] = [shape, missing, diverting, hopByHop, whole, basic, fields, query, path];
 
 /** The values of all fields of a name, in lower case. */
 export function valuesOf(all: readonly Field[], name: string): string[] {

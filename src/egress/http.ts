@@ -9,6 +9,7 @@ import type { SealedCredential } from '../credential/sealed.ts';
 import type { Log } from '../os/log.ts';
 import { fieldsOf, ownerOf, passBack } from './answer.ts';
 import { asksForToken, prepareBody } from './body.ts';
+import { gather } from './gather.ts';
 import { process as processHead } from './head.ts';
 import type { Way } from './ledger.ts';
 import { Denial, type Head, Passage, type PassageParts } from './passage.ts';
@@ -148,6 +149,12 @@ export class HttpGate implements Disposable {
       if (served.open === 0) served.client.end();
     });
     if (served.client.destroyed) host.destroy();
+    try {
+      served.now?.passage.leave();
+    } catch (error) {
+      host.destroy();
+      throw error;
+    }
     return host;
   }
 
@@ -159,6 +166,7 @@ export class HttpGate implements Disposable {
       return;
     }
     response.on('error', () => {});
+    gather(request);
     served.asked = true;
     if (served.open > MOST_WAITING) {
       if (!served.client.destroyed)
@@ -172,7 +180,9 @@ export class HttpGate implements Disposable {
     served.turn = promise;
     await before;
     try {
-      if (!served.client.destroyed) await this.#pass(request, response, served);
+      // What comes behind a request that was refused would have no answer.
+      if (!served.client.destroyed && !served.client.writableEnded)
+        await this.#pass(request, response, served);
     } catch (error) {
       this.#parts.log.error({ host: served.link.way.host, error: String(error) }, 'a request broke');
       served.client.destroy();
@@ -200,6 +210,7 @@ export class HttpGate implements Disposable {
       const head: Head = { method, target, fields: fieldsOf(request.rawHeaders) };
       processHead(head, passage, { ...link.way, secure: link.secure });
       const body = await prepareBody(request, head, passage, hold);
+      passage.leave();
       const outgoing = http.request({
         agent,
         method,
@@ -226,9 +237,11 @@ export class HttpGate implements Disposable {
         hold,
       });
       await sent.catch(() => {});
+      for (const { name } of passage.used.keys()) served.carried.add(name);
     } catch (error) {
       this.#fail(error, request, response, served, passage);
     } finally {
+      await written(response, served.client);
       this.#held -= held;
     }
   }
@@ -307,10 +320,23 @@ const REST = 1000;
 /** The answer to a request. Rejects with what broke it. */
 function answered(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
-    outgoing.once('response', resolve);
+    outgoing.once('response', (answer) => {
+      gather(answer);
+      resolve(answer);
+    });
     outgoing.once('error', reject);
     outgoing.once('close', () => reject(new Error('the connection ended before an answer')));
   });
+}
+
+/** Settles when the server has taken the whole of an answer, or has gone: until then the answer is in memory. */
+async function written(response: http.ServerResponse, client: Duplex): Promise<void> {
+  if (response.writableFinished || client.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  response.once('finish', resolve);
+  client.once('close', resolve);
+  await promise;
+  client.off('close', resolve);
 }
 
 function answerPlainly(socket: Duplex, status: string, text: string): void {

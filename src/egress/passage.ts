@@ -47,6 +47,12 @@ export interface PassageParts {
   readonly clock: Clock;
 }
 
+/** A credential that a request carries, and the last place where it stands. */
+interface Spent {
+  readonly carried: Carried;
+  place: Place;
+}
+
 export class Passage {
   readonly #parts: PassageParts;
   readonly #way: Way;
@@ -55,7 +61,9 @@ export class Passage {
   readonly #path: string;
   /** As it was when the request came: tokens that are sealed meanwhile change no number. */
   readonly #search: Search;
-  readonly #used = new Map<SealedCredential, Carried>();
+  readonly #used = new Map<SealedCredential, Spent>();
+  /** A header names another method or target, which some servers believe. */
+  diverted = false;
   #status: number | undefined;
 
   /** `path`: as the server wrote it, without its query. */
@@ -74,7 +82,7 @@ export class Passage {
   }
 
   /** The credentials that the request carries so far. */
-  get used(): ReadonlyMap<SealedCredential, Carried> {
+  get used(): ReadonlyMap<SealedCredential, unknown> {
     return this.#used;
   }
 
@@ -83,35 +91,28 @@ export class Passage {
    * `Denial` where it may not stand there, or cannot be recorded.
    */
   spend(index: number, place: Place): string {
-    const { guards, ledger, clock } = this.#parts;
+    const { ledger } = this.#parts;
     const credential = this.#search.all[index];
     if (credential === undefined) throw new Denial(403, 'the credential is no longer there');
     const carried = this.#carried(credential);
-    const refusal = credential.refusal(
-      {
-        host: this.#way.host,
-        port: this.#way.port,
-        secure: this.#secure,
-        method: this.#method,
-        path: this.#path,
-        place,
-        now: clock.monotonic(),
-        again: this.#used.has(credential),
-      },
-      guards,
-    );
-    if (refusal !== undefined) throw this.#withhold(carried, refusal);
-    if (!this.#used.has(credential)) {
+    this.#demand(credential, { carried, place });
+    const spent = this.#used.get(credential);
+    if (spent === undefined) {
       try {
         ledger.using(carried);
       } catch (cause) {
         throw new Denial(503, 'the audit log cannot be written', cause);
       }
       credential.used();
-      this.#used.set(credential, carried);
+      this.#used.set(credential, { carried, place });
       if (this.#status !== undefined) ledger.answered(carried, this.#status);
-    }
+    } else spent.place = place;
     return credential.value;
+  }
+
+  /** The request is about to leave, maybe long after it came. Throws `Denial` where it may not any more. */
+  leave(): void {
+    for (const [credential, spent] of this.#used) this.#demand(credential, spent);
   }
 
   /** Whether each secret, as long as `length` says, is as long as its placeholder. */
@@ -129,14 +130,33 @@ export class Passage {
   /** The host has answered. Which credentials it refused, by its status. */
   answered(status: number): readonly SealedCredential[] {
     this.#status = status;
-    for (const carried of this.#used.values()) this.#parts.ledger.answered(carried, status);
+    for (const { carried } of this.#used.values()) this.#parts.ledger.answered(carried, status);
     return status === 401 || status === 403 ? [...this.#used.keys()] : [];
   }
 
   /** No answer came. */
   lost(reason: string): void {
     if (this.#status !== undefined) return;
-    for (const carried of this.#used.values()) this.#parts.ledger.lost(carried, reason);
+    for (const { carried } of this.#used.values()) this.#parts.ledger.lost(carried, reason);
+  }
+
+  #demand(credential: SealedCredential, { carried, place }: Spent): void {
+    const { guards, clock } = this.#parts;
+    const refusal = credential.refusal(
+      {
+        host: this.#way.host,
+        port: this.#way.port,
+        secure: this.#secure,
+        method: this.#method,
+        path: this.#path,
+        place,
+        now: clock.monotonic(),
+        again: this.#used.has(credential),
+        diverted: this.diverted,
+      },
+      guards,
+    );
+    if (refusal !== undefined) throw this.#withhold(carried, refusal);
   }
 
   #withhold(carried: Carried, reason: string): Denial {

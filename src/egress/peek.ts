@@ -11,17 +11,24 @@ export type Beginning =
   | { readonly kind: 'ended' }
   | { readonly kind: 'broken'; readonly why: string };
 
-/** The longest token of a method and what follows it, as HTTP/1 requests begin; also HTTP/2's own beginning. */
-const REQUEST = /^[A-Z]{3,20} [/*h]/;
+/**
+ * The longest token of a method and what follows it, as HTTP/1 requests begin; also HTTP/2's own beginning. Servers
+ * skip empty lines before it (RFC 9112 2.2).
+ */
+const REQUEST = /^(?:[\r\n]|[A-Z]{3,20} [/*h])/;
 const PART_OF_REQUEST = /^[A-Z]{1,20}(?: [/*h]?)?$/;
 /** The longest method, a space, and one character. */
 const ENOUGH = 22;
 
 /**
- * Reads a paused stream until it can be told what it carries, for so many milliseconds, or until `stop`; what was read is
- * put back, and the stream is left paused.
+ * Reads a paused stream until it can be told what it carries, for so many milliseconds if any are said, or until `stop`;
+ * what was read is put back, and the stream is left paused.
  */
-export async function peek(stream: Duplex, patience: number, stop?: AbortSignal): Promise<Beginning> {
+export async function peek(
+  stream: Duplex,
+  patience: number | undefined,
+  stop?: AbortSignal,
+): Promise<Beginning> {
   let read: Buffer = Buffer.alloc(0);
   const { promise, resolve } = Promise.withResolvers<Beginning>();
   const look = (): void => {
@@ -33,12 +40,13 @@ export async function peek(stream: Duplex, patience: number, stop?: AbortSignal)
   };
   const enough = (): void =>
     resolve(read.length === 0 ? { kind: 'silent' } : { kind: 'broken', why: 'its beginning does not come' });
-  const timer = setTimeout(enough, patience);
+  const timer = patience === undefined ? undefined : setTimeout(enough, patience);
   stop?.addEventListener('abort', enough, { once: true });
   const ended = (): void => resolve({ kind: 'ended' });
   stream.on('readable', look);
   stream.once('end', ended);
   stream.once('close', ended);
+  if (stream.destroyed) ended();
   try {
     return await promise;
   } finally {

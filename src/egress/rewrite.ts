@@ -7,12 +7,15 @@ export interface Replacing {
   flush(): Buffer[];
 }
 
+/** Bytes that wait on either side: it may be as many pieces, each many times its size. */
+const MOST_WAITING = 4096;
+
 /** Passes bytes on with what was found in them replaced. What the replacing throws ends the stream. */
 export class Rewrite extends Transform {
   readonly #replacing: Replacing;
 
   constructor(replacing: Replacing) {
-    super();
+    super({ highWaterMark: MOST_WAITING });
     this.#replacing = replacing;
   }
 

@@ -7,6 +7,7 @@ import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
 import type { Moved, Resolved } from '../credential/credentials.ts';
 import { Redactor } from '../credential/redact.ts';
+import type { OpenGate } from '../egress/egress.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -46,6 +47,10 @@ interface Entry {
   stale: string | undefined;
   /** Every value that the session has had: the host sees none of them. */
   secrets: { readonly name: string; readonly value: string }[];
+  /** What takes these, and those that its gate has sealed, out of texts; made for so many of them. */
+  clean:
+    | { readonly count: number; readonly sealed: OpenGate['secrets']; readonly redactor: Redactor }
+    | undefined;
 }
 
 export class Sessions {
@@ -73,6 +78,7 @@ export class Sessions {
       connections: 0,
       stale: undefined,
       secrets: [],
+      clean: undefined,
     };
     const { id } = entry;
     this.#entries.set(id, entry);
@@ -82,6 +88,8 @@ export class Sessions {
       const started = await startServer(profile, whom(entry), this.#parts.start);
       entry.started = started;
       try {
+        // A revocation may have come while it started, and have found nothing to end.
+        this.#parts.start.locks.demand(profile.credentials.map(({ name }) => name));
         audit.append(
           'session.open',
           {
@@ -155,9 +163,16 @@ export class Sessions {
   /** The values that open sessions have, for whoever must not write them. */
   redact(text: string): string {
     let clean = text;
-    for (const { secrets, started } of this.#entries.values()) {
-      const tokens = (started?.gate?.secrets ?? []).map((value) => ({ name: 'sealed', value }));
-      if (secrets.length + tokens.length > 0) clean = new Redactor([...secrets, ...tokens]).text(clean);
+    for (const entry of this.#entries.values()) {
+      const { secrets, started } = entry;
+      const count = secrets.length;
+      const sealed = started?.gate?.secrets ?? NOTHING;
+      if (count + sealed.length === 0) continue;
+      if (entry.clean?.count !== count || entry.clean.sealed !== sealed) {
+        const tokens = sealed.map(({ secret, patterns }) => ({ name: 'sealed', value: secret, patterns }));
+        entry.clean = { count, sealed, redactor: new Redactor([...secrets, ...tokens]) };
+      }
+      clean = entry.clean.redactor.text(clean);
     }
     return clean;
   }
@@ -247,6 +262,8 @@ export class Sessions {
     return new Redactor(entry.secrets);
   }
 }
+
+const NOTHING: readonly never[] = [];
 
 /** Values that are shorter, in characters, occur by chance. */
 const SHORTEST = 8;

@@ -287,6 +287,20 @@ test('W-SEAL-5 the lock over all, and the revocation of one, hold at once, and u
   }
 });
 
+test('W-SEAL-5 what is revoked while its server starts is not left with it', async () => {
+  await using home = new Home();
+  const place = (name: string): string => join(home.dir, name);
+  writeFileSync(place('secret'), token());
+  const script = `touch ${place('asked')}; while [ ! -e ${place('go')} ]; do sleep 0.05; done; cat ${place('secret')}`;
+  const from = { command: ['/bin/sh', '-c', script] };
+  home.profile('slow', { server: outward, credentials: { TOKEN: { from, deliver: 'env' } }, policy });
+  const run = home.warder(['run', 'slow']);
+  await expect.poll(() => existsSync(place('asked')), { timeout: 20_000 }).toBe(true);
+  await home.done(['revoke', 'slow/TOKEN']);
+  writeFileSync(place('go'), '');
+  expect(await run).toMatchObject({ code: 77, stderr: expect.stringContaining('is revoked') });
+});
+
 test('W-SEAL-5 a credential is used as often, and as long, as its profile says', async () => {
   await using internet = await Internet.open();
   const api = await internet.host(['api.test']);

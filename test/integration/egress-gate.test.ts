@@ -1,10 +1,13 @@
 // The gate, against servers that want the secret: what they send, and what comes back, byte for byte. There is no sandbox
 // here; what is true of its network stands in sandbox-network.test.ts, of the whole in e2e/sealed.test.ts.
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { brotliCompressSync, deflateSync, gunzipSync, gzipSync } from 'node:zlib';
+import { describe, expect, test, vi } from 'vitest';
 import { all, resolved, TestGate } from '../fixtures/gate.ts';
 import { startEcho, startUpstream } from '../fixtures/upstream.ts';
 
@@ -218,9 +221,67 @@ describe('what a host sends back', () => {
 
   test('when it breaks off is broken off, and not ended as if it were whole', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
-    const answer = await say(gate, request(gate, 'GET /reset?after=100'));
-    expect(answer).toContain('content-length: 101');
-    expect(answer.endsWith('x'.repeat(100))).toBe(true);
+    const answer = await say(gate, request(gate, 'GET /reset?after=100000'));
+    expect(answer).toContain('content-length: 100001');
+    const [, body = ''] = answer.split('\r\n\r\n');
+    expect(body).toMatch(/^x{90000,100000}$/);
+  });
+
+  test('comes in the same pieces whether its end begins the secret or not [W-SEAL-1]', async () => {
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      upstream: {
+        route: (request, response) => {
+          response.writeHead(200).end(`a text that ends with ${request.url?.slice(1)}`);
+          return true;
+        },
+      },
+    });
+    const chunks = async (guess: string): Promise<string> => {
+      const answer = await say(gate, request(gate, `GET /${guess}`));
+      expect(answer).toContain(guess);
+      return answer.slice(answer.indexOf('\r\n\r\n')).replace(guess, '');
+    };
+    expect(await chunks(SECRET.slice(0, 12))).toBe(await chunks(`${SECRET.slice(0, 11)}_`));
+  });
+
+  test('that changes the protocol is refused [W-SEAL-4]', async () => {
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      upstream: {
+        route: ({ socket }) => {
+          socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\nhello');
+          return true;
+        },
+      },
+    });
+    expect(await say(gate, request(gate, 'GET /'))).toMatch(/^HTTP\/1.1 502 /);
+  });
+
+  test('is in memory once, however many more are asked for and not read [W-EGR-7]', async () => {
+    let asked = 0;
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      upstream: {
+        route: (_request, response) => {
+          asked++;
+          response.writeHead(200, { 'content-type': 'application/json' });
+          response.end(JSON.stringify({ access_token: `token-${asked}`, fill: 'x'.repeat(1_000_000) }));
+          return true;
+        },
+      },
+    });
+    const socket = await gate.secure();
+    socket.pause();
+    const one = `GET /?grant_type=x HTTP/1.1\r\nHost: api.test:${gate.upstream.port}\r\n\r\n`;
+    socket.write(one.repeat(60));
+    for (let before = -1; asked === 0 || asked !== before; ) {
+      before = asked;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+    // What the system's own buffers take, and one.
+    expect(asked).toBeLessThan(30);
+    socket.destroy();
   });
 });
 
@@ -292,6 +353,52 @@ describe('a placeholder that may not be used', () => {
     const [line, fields, body] = make(gate.placeholder('TOKEN'));
     const answer = await say(gate, request(gate, line, fields, body));
     expect(answer).toMatch(/^HTTP\/1.1 403 /);
+    expect(gate.upstream.requests).toEqual([]);
+  });
+
+  test.each([
+    'X-HTTP-Method-Override: DELETE',
+    'x-method-override: PUT',
+    'X-Original-URL: /admin',
+    'X-Rewrite-Url: /admin',
+  ])(
+    'with a header that may name another method or path (%s) is refused where these are bound [W-SEAL-2]',
+    async (field) => {
+      for (const limits of [{ methods: ['POST'] }, { paths: ['/echo'] }, {}]) {
+        await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, limits });
+        const answer = await say(gate, request(gate, 'POST /echo', [...bearer(gate), field]));
+        expect(answer).toMatch(Object.keys(limits).length === 0 ? /^HTTP\/1.1 200 / : /^HTTP\/1.1 403 /);
+      }
+    },
+  );
+
+  test('when it leaves is refused, though it could be used when it came [W-SEAL-5]', async () => {
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
+    const socket = await gate.secure();
+    const whole = request(gate, 'POST /echo', [...bearer(gate), 'Content-Type: application/json'], '{}');
+    socket.write(whole.subarray(0, -1));
+    await expect.poll(() => gate.told.some(({ event }) => event === 'credential.use')).toBe(true);
+    gate.guards.locked = true;
+    socket.write(whole.subarray(-1));
+    expect((await all(socket)).toString()).toMatch(/^HTTP\/1.1 403 [\s\S]*locked/);
+    expect(gate.upstream.requests).toEqual([]);
+  });
+
+  test('while its connection is made is refused [W-SEAL-5]', async () => {
+    const asked = Promise.withResolvers<void>();
+    const gone = Promise.withResolvers<void>();
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      dialling: () => {
+        asked.resolve();
+        return gone.promise;
+      },
+    });
+    const answer = say(gate, request(gate, 'GET /echo', bearer(gate)));
+    await asked.promise;
+    gate.guards.locked = true;
+    gone.resolve();
+    expect(await answer).toMatch(/^HTTP\/1.1 403 [\s\S]*locked/);
     expect(gate.upstream.requests).toEqual([]);
   });
 
@@ -397,11 +504,57 @@ describe('a request that could be read in two ways', () => {
     expect(gate.upstream.requests.map(({ target }) => target)).toEqual(['/echo']);
   });
 
+  test('what comes behind a request that is refused is not passed on [W-SEAL-4]', async () => {
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
+    const one = (path: string, host = `api.test:${gate.upstream.port}`): string =>
+      `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${gate.placeholder('TOKEN')}\r\n\r\n`;
+    const answer = await say(gate, `${one('/echo')}${one('/echo', 'other.test')}${one('/echo')}`);
+    expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 421']);
+    expect(gate.upstream.requests).toHaveLength(1);
+  });
+
+  test('a body whose words are other bytes is refused [W-SEAL-4] [W-SEAL-6]', async () => {
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
+    const fields = ['Content-Type: application/x-www-form-urlencoded; charset=ibm037'];
+    expect(await say(gate, request(gate, 'POST /token', fields, 'x'))).toMatch(/^HTTP\/1.1 415 /);
+    expect(gate.upstream.requests).toEqual([]);
+  });
+
+  test('a compressed body is what this reader makes of it: nothing behind its end goes on [W-SEAL-4] [W-SEAL-6]', async () => {
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
+    const fields = ['Content-Type: application/x-www-form-urlencoded', 'Content-Encoding: gzip'];
+    // Some readers skip zeros between two members.
+    const body = Buffer.concat([gzipSync('a=1'), Buffer.alloc(4), gzipSync('&grant_type=x')]);
+    await say(gate, request(gate, 'POST /echo', fields, body));
+    expect(gunzipSync(gate.upstream.requests[0]?.body ?? '').toString()).toBe('a=1');
+    expect(gate.upstream.requests[0]?.body.equals(body)).toBe(false);
+  });
+
   test('a head without end is refused, and the daemon does not grow [W-EGR-7]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const answer = await say(gate, request(gate, 'GET /echo', [`X-Long: ${'a'.repeat(100_000)}`]));
     expect(answer).toMatch(/^HTTP\/1.1 400 /);
     expect(gate.upstream.requests).toEqual([]);
+  });
+
+  test('a body in chunks of a byte takes no memory beyond its bytes [W-EGR-7]', async () => {
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const used = (): number => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const socket = await gate.secure();
+    const before = used();
+    socket.write(
+      `POST /echo HTTP/1.1\r\nHost: api.test:${gate.upstream.port}\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    );
+    await new Promise<void>((resolve) => {
+      socket.write('1\r\na\r\n'.repeat(1_000_000), () => resolve());
+    });
+    expect(used() - before).toBeLessThan(30_000_000);
+    socket.destroy();
   });
 
   test('a form without end, and a body that unfolds without end, are refused [W-EGR-7]', async () => {
@@ -460,6 +613,32 @@ describe('who is at the other end', () => {
     );
   });
 
+  test('each address that was tried is on record, with its end [W-EGR-5]', async () => {
+    const dead = ['127.83.1.1', '127.83.1.2'];
+    let leads = dead;
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      network: ['127.83.1.0/24'],
+      resolve: (_, { address }) => [...leads, address],
+    });
+    expect(await say(gate, request(gate, 'GET /echo'))).toMatch(/^HTTP\/1.1 200 /);
+    const ways = (): unknown[] => gate.told.map(({ address, outcome }) => [address, outcome]);
+    const tried = dead.flatMap((address) => [
+      [address, 'open'],
+      [address, 'closed'],
+    ]);
+    const { address } = gate.upstream;
+    await expect.poll(ways).toEqual([...tried, [address, 'open'], [address, 'closed']]);
+    leads = [];
+    await gate.upstream[Symbol.asyncDispose]();
+    expect(await say(gate, request(gate, 'GET /echo'))).toMatch(/^HTTP\/1.1 502 /);
+    expect(ways().slice(-3)).toEqual([
+      [address, 'open'],
+      [address, 'closed'],
+      [undefined, 'failed'],
+    ]);
+  });
+
   test("another session's placeholder means nothing here [W-EGR-9]", async () => {
     await using one = await TestGate.open({ secrets: { TOKEN: SECRET } });
     await using other = await TestGate.open({ secrets: { TOKEN: 'another-secret-of-this-session' } });
@@ -511,6 +690,52 @@ describe('without a sealed credential', () => {
     await expect(gate.secure('api.test', { servername: 'other.test' })).rejects.toThrow();
     expect(gate.upstream.requests).toEqual([]);
     expect(gate.told).toContainEqual(expect.objectContaining({ reason: 'its TLS names another host' }));
+  });
+
+  test('what is said late, or behind an empty line, is looked at all the same [W-EGR-4]', async () => {
+    await using plain = await startUpstream({ names: ['api.test'], plain: 0 });
+    await using gate = await TestGate.open({
+      network: [`api.test:${plain.plain}`, `api.test:${plain.port}`, `${plain.address}/32`],
+      resolve: () => [plain.address],
+    });
+    const line = await gate.connect('api.test', plain.plain);
+    line.end('\r\n\r\nGET /echo HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n');
+    expect((await all(line)).toString()).toMatch(/^HTTP\/1.1 421 /);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const late = await gate.connect('api.test', plain.plain);
+      const { accepted } = plain;
+      while (plain.accepted === accepted) await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+      vi.advanceTimersByTime(3_600_000);
+      late.write('GET /echo HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n');
+      expect(String((await once(late, 'data'))[0])).toMatch(/^HTTP\/1.1 421 /);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(plain.requests).toEqual([]);
+  });
+
+  test('a server that goes before it has said its request leaves no connection behind [W-EGR-7]', async () => {
+    await using plain = await startUpstream({ names: ['api.test'], plain: 0 });
+    await using gate = await TestGate.open({
+      network: [`api.test:${plain.plain}`, `${plain.address}/32`],
+      resolve: () => [plain.address],
+    });
+    for (const said of ['GET / HTTP/1.1\r\nHo', '']) {
+      const socket = await gate.connect('api.test', plain.plain);
+      socket.write(said);
+      await expect.poll(() => plain.sockets).toBe(1);
+      socket.destroy();
+      await expect.poll(() => plain.sockets).toBe(0);
+    }
+  });
+
+  test('a connection that the system cannot take ends nothing [W-EGR-7]', async () => {
+    await using gate = await TestGate.open({ network: ['api.test:PORT'] });
+    const listener = net.createServer();
+    gate.gate.serve(listener);
+    listener.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
   });
 
   test('HTTP in the clear names its host in each request, and carries no secret [W-EGR-4] [W-SEAL-2]', async () => {
@@ -580,6 +805,85 @@ describe('tokens and values', () => {
     const again = `grant_type=refresh_token&refresh_token=${refresh}&client_secret=${gate.placeholder('CLIENT')}`;
     await say(gate, request(gate, 'POST /token', ['Content-Type: application/x-www-form-urlencoded'], again));
     expect(gate.upstream.requests.at(-1)?.body.toString()).toContain(gate.upstream.tokens[1] ?? '-');
+  });
+
+  test.each(['', 'Bearer '])(
+    'what is said to be a token and holds the secret (behind "%s") gets no limits of its own [W-SEAL-2] [W-SEAL-6]',
+    async (before) => {
+      await using gate = await TestGate.open({
+        secrets: { TOKEN: SECRET },
+        limits: { paths: ['/allowed'], methods: ['POST'], maxUses: 1 },
+        upstream: {
+          route: (incoming, response) => {
+            response.writeHead(200, { 'content-type': 'application/json' });
+            response.end(JSON.stringify({ access_token: incoming.headers['x-token'] }));
+            return true;
+          },
+        },
+      });
+      const fields = [`X-Token: ${before}${gate.placeholder('TOKEN')}`];
+      const answer = await say(gate, request(gate, 'POST /allowed?grant_type=x', fields));
+      const washed = JSON.parse(/\{.*\}/s.exec(answer)?.[0] ?? '{}').access_token;
+      expect(washed).toBe(`${before}${gate.placeholder('TOKEN')}`);
+      const again = await say(gate, request(gate, 'DELETE /all', [`Authorization: ${washed}`]));
+      expect(again).toMatch(/^HTTP\/1.1 403 /);
+    },
+  );
+
+  test('no token is forgotten for others: an answer with too many is refused [W-SEAL-6] [W-EGR-7]', async () => {
+    const token = 'ya29.a-token-that-the-server-must-not-have';
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      upstream: {
+        route: (incoming, response) => {
+          const many = Array.from({ length: 300 }, (_, index) => ({
+            access_token: `another-token-${index}`,
+          }));
+          const said = { '/one': { access_token: token }, '/many': many }[incoming.url?.split('?')[0] ?? ''];
+          response.writeHead(200, { 'content-type': 'application/json' });
+          response.end(JSON.stringify(said ?? { kept: token }));
+          return true;
+        },
+      },
+    });
+    expect(await say(gate, request(gate, 'GET /one?grant_type=x'))).toMatch(/^HTTP\/1.1 200 /);
+    expect(await say(gate, request(gate, 'GET /many?grant_type=x'))).toMatch(/^HTTP\/1.1 502 [\s\S]*tokens/);
+    expectNoSecret(await say(gate, request(gate, 'GET /kept')), token);
+  });
+
+  test('a value that comes while an answer streams is taken out of its rest [W-SEAL-8]', async () => {
+    const stream = Promise.withResolvers<ServerResponse>();
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      upstream: {
+        route: (incoming, response) => {
+          if (incoming.url === '/stream') {
+            response.writeHead(200, { 'content-type': 'text/event-stream' });
+            response.write(': begin\n\n');
+            stream.resolve(response);
+          } else {
+            void stream.promise.then((to) => {
+              to.end(`data: ${incoming.headers.authorization}\n\n`);
+              response.end();
+            });
+          }
+          return true;
+        },
+      },
+    });
+    const open = await gate.secure();
+    open.write(request(gate, 'GET /stream'));
+    let text = '';
+    open.on('data', (piece: Buffer) => {
+      text += piece.toString('latin1');
+    });
+    await expect.poll(() => text).toContain('begin');
+    const fresh = 'ghp_aNewValueThatIsAsLongAsTheOld0123456';
+    for (const credential of gate.sealed.all) credential.update(fresh, 'v2');
+    await say(gate, request(gate, 'GET /other', [`Authorization: Bearer ${gate.placeholder('TOKEN')}`]));
+    await expect.poll(() => text).toContain('data: Bearer ');
+    await once(open, 'close');
+    expectNoSecret(text, fresh);
   });
 
   test('a new value reaches the next request on the same connection; the old one still does not come back [W-SEAL-8]', async () => {

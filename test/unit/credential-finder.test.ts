@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Finder, type Standing } from '../../src/credential/finder.ts';
-import { Sealing } from '../../src/credential/redact.ts';
+import { following, Sealing } from '../../src/credential/redact.ts';
 
 const one = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
 const other = 'xoxb-1234567890-AbCdEfGhIjKl';
@@ -84,6 +84,32 @@ test('[W-SEAL-3] events of a stream are passed on as they come', () => {
     expect(Buffer.concat(flow.push(Buffer.from(event))).toString()).toBe(event);
   }
   expect(flow.flush()).toEqual([]);
+});
+
+test('[W-SEAL-1] [W-SEAL-3] a beginning of a secret is kept back no more than what only looks like one', () => {
+  const said = (tail: string): string => {
+    const flow = new Sealing([{ secret: one, placeholder: 'sealed-x' }]).response(false);
+    return Buffer.concat(flow.push(Buffer.from(`text, ${tail}`))).toString();
+  };
+  for (const tail of [one.slice(0, 20), `${one.slice(0, 19)}!`, 'quite-another', 'wwwwwwww\n', 'x=1&y=%41'])
+    expect(said(tail)).toBe('text, ');
+  // Marks, spaces and empty lines end what looks like a secret; two characters are not worth it.
+  for (const tail of ['word ', '{"a":1}\n', 'data: word\n\n', 'word\r\n\r\n', '~~'])
+    expect(said(tail)).toBe(`text, ${tail}`);
+});
+
+test('[W-SEAL-8] [W-SEAL-6] a secret that comes while an answer streams is taken out of its rest, also where it is cut', () => {
+  let now = new Sealing([{ secret: other, placeholder: 'sealed-other' }]);
+  const flow = following(() => now, false);
+  const text = `${other} ${one} ${other} ${one}`;
+  const out = [flow.push(Buffer.from(text.slice(0, 40)))];
+  now = new Sealing([
+    { secret: one, placeholder: 'sealed-one' },
+    { secret: other, placeholder: 'sealed-other' },
+  ]);
+  for (const character of text.slice(40)) out.push(flow.push(Buffer.from(character)));
+  out.push(flow.flush());
+  expect(Buffer.concat(out.flat()).toString()).toBe('sealed-other sealed-one sealed-other sealed-one');
 });
 
 const placeholder = 'ghp_PlaceholderPlaceholderPlaceholder123';

@@ -174,7 +174,8 @@ async function serve() {
   udp.bind(0, '127.0.0.1');
   await once(udp, 'listening');
   const { port } = udp.address();
-  const tcp = net.createServer().listen(port, '127.0.0.1');
+  // As a network's are.
+  const tcp = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(port, '127.0.0.1');
   await once(tcp, 'listening');
   const refused: string[] = [];
   const serving = serveNames({ udp, tcp }, make(), (name) => refused.push(name));
@@ -236,6 +237,16 @@ describe('served', () => {
     expect(await take(socket, 1000)).toHaveLength(1000);
     expect(server.refused).toEqual(['no.test']);
     socket.destroy();
+  });
+
+  test('over TCP, who has ended its side gets its answer, and the connection ends', async () => {
+    using server = await serve();
+    const socket = await server.dial();
+    const ended = once(socket, 'close');
+    socket.end(framed(ask('api.test')));
+    expect((await take(socket, 1)).map(rcode)).toEqual([0]);
+    socket.resume();
+    await ended;
   });
 
   test.each([

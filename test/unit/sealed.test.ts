@@ -145,7 +145,7 @@ test('[W-SEAL-6] a new token is sealed for the same hosts and lifetime, without 
   const limits = { paths: ['/token'], methods: ['POST'], as: 'body', maxUses: 1, lifetime: 5000 };
   const sealed = make(limits);
   const all = sealed.all;
-  const placeholder = sealed.seal('gho_an-access-token-0123', first(sealed));
+  const placeholder = sealed.seal('gho_an-access-token-0123', first(sealed)) ?? '';
   expect(all).toHaveLength(1);
   expect(sealed.all).toHaveLength(2);
   const made = sealed.byPlaceholder(placeholder)!;
@@ -167,12 +167,27 @@ test('[W-SEAL-6] a new token is sealed for the same hosts and lifetime, without 
   expect(made.value).toBe('gho_an-access-token-0123');
 });
 
-test('[W-SEAL-6] of many tokens the oldest is forgotten, the profile’s own never', () => {
+test('[W-SEAL-6] [W-EGR-7] no token is forgotten: of too many, or too long ones, none is taken', () => {
   const sealed = make({});
-  for (let round = 0; round < 300; round++) sealed.seal(`token-of-endpoint-${round}`, first(sealed));
+  for (let round = 0; round < 300; round++) {
+    const placeholder = sealed.seal(`token-of-endpoint-${round}`, first(sealed));
+    expect(placeholder === undefined).toBe(round >= 256);
+  }
   expect(sealed.all).toHaveLength(257);
-  expect(first(sealed).value).toBe(token);
-  expect(sealed.all[1]?.value).toBe('token-of-endpoint-44');
+  expect(sealed.all[1]?.value).toBe('token-of-endpoint-0');
+  const other = make({});
+  expect(other.seal('x'.repeat(8193), first(other))).toBe(undefined);
+  const long = Array.from({ length: 40 }, (_, index) =>
+    other.seal(`${index}`.padEnd(8192, 'x'), first(other)),
+  );
+  expect(long.filter((placeholder) => placeholder !== undefined)).toHaveLength(32);
+});
+
+test('[W-SEAL-2] where methods or paths are bound, a header that may name another is refused', () => {
+  const diverted = { diverted: true };
+  expect(refusal({ methods: ['GET'] }, diverted)).toBe('a header may name another method or path');
+  expect(refusal({ paths: ['/**'] }, diverted)).toBe('a header may name another method or path');
+  expect(refusal({}, diverted)).toBe(undefined);
 });
 
 test('[W-SEAL-9] what cannot be sealed is told, without its value', () => {

@@ -27,7 +27,7 @@ const LONGEST_TOKEN = 1024 * 1024;
 const MOST_AT_ONCE = 128 * 1024;
 const MOST_UNREAD = 256 * 1024;
 /** Pieces that are written although Node would rather wait: one may be a byte, and takes hundreds. */
-const MOST_WRITES = 16;
+const MOST_WRITES = 1024;
 
 /** Members of a token endpoint's answer that are secrets. */
 const TOKENS = ['access_token', 'refresh_token', 'id_token'];

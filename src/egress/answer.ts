@@ -160,22 +160,11 @@ async function flow(
   /** Since the server last had read all. */
   let writes = 0;
   const put = (): void => {
-    clearImmediate(soon);
-    soon = undefined;
-    if (length === 0) {
-      to.flushHeaders();
-      return;
-    }
     const came = Buffer.concat(pieces, length);
     pieces = [];
     length = 0;
     let room = true;
-    try {
-      for (const piece of replacing.push(came)) room = to.write(piece);
-    } catch (error) {
-      fail(error);
-      return;
-    }
+    for (const piece of replacing.push(came)) room = to.write(piece);
     writes = room ? 0 : writes + 1;
     if (to.writableLength < MOST_UNREAD && writes < MOST_WRITES) return;
     body.pause();
@@ -184,12 +173,22 @@ async function flow(
       body.resume();
     });
   };
-  let soon: NodeJS.Immediate | undefined = setImmediate(put);
+  const go = (): void => {
+    clearImmediate(soon);
+    soon = undefined;
+    try {
+      if (length > 0) put();
+      else to.flushHeaders();
+    } catch (error) {
+      fail(error);
+    }
+  };
+  let soon: NodeJS.Immediate | undefined = setImmediate(go);
   body.on('data', (piece: Buffer) => {
     pieces.push(piece);
     length += piece.length;
-    if (length >= MOST_AT_ONCE) put();
-    else soon ??= setImmediate(put);
+    if (length >= MOST_AT_ONCE) go();
+    else soon ??= setImmediate(go);
   });
   try {
     await Promise.race([once(body, 'end'), broken.promise]);

@@ -13,7 +13,7 @@ import { gather } from './gather.ts';
 import { process as processHead } from './head.ts';
 import type { Way } from './ledger.ts';
 import { Denial, type Head, Passage, type PassageParts } from './passage.ts';
-import { EgressRefusal } from './refusal.ts';
+import { answerDenial, answerPlainly, asDenial } from './reply.ts';
 
 /** One connection of the server, where it leads, and how to get there. */
 export interface Link {
@@ -276,15 +276,7 @@ export class HttpGate implements Disposable {
       response.destroy();
       return;
     }
-    const text = `${JSON.stringify({ error: 'warder', status: denial.status, message: denial.reason })}\n`;
-    // The words of a host's own status may be there already, and be what broke.
-    response.writeHead(denial.status, http.STATUS_CODES[denial.status] ?? '', {
-      'Content-Type': 'application/json',
-      'Content-Length': Buffer.byteLength(text),
-      'Warder-Refused': denial.status === 502 ? 'no' : 'yes',
-      Connection: 'close',
-    });
-    response.end(text);
+    answerDenial(response, denial);
     request.resume();
   }
 
@@ -314,9 +306,6 @@ const CONNECT = 'there is no proxy here';
 const UNTAKEN =
   'it ended without a request: the server may not take the certificate of the gate (it pins another, or does not read the trust that it is given)';
 
-/** Milliseconds for the rest of what is not read to come, so that the answer is not lost to a reset. */
-const REST = 1000;
-
 /** The answer to a request. Rejects with what broke it. */
 function answered(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
@@ -337,26 +326,4 @@ async function written(response: http.ServerResponse, client: Duplex): Promise<v
   client.once('close', resolve);
   await promise;
   client.off('close', resolve);
-}
-
-function answerPlainly(socket: Duplex, status: string, text: string): void {
-  // What comes after it is malformed as well.
-  if (socket.writableEnded) return;
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const body = `${JSON.stringify({ error: 'warder', message: text })}\n`;
-  socket.resume();
-  setTimeout(() => socket.destroy(), REST).unref();
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
-}
-
-function asDenial(error: unknown): Denial {
-  if (error instanceof Denial) return error;
-  if (error instanceof EgressRefusal) return new Denial(403, error.reason);
-  const { code, message } = error as NodeJS.ErrnoException;
-  return new Denial(502, `the host cannot be reached or broke off (${code ?? message})`, error);
 }

@@ -28,7 +28,7 @@ import {
   recorded,
   treeOf,
 } from '../fixtures/internet.ts';
-import { type Echo, randomAddress, startEcho, type Upstream } from '../fixtures/upstream.ts';
+import { ECHOES, type Echo, randomAddress, startEcho, type Upstream } from '../fixtures/upstream.ts';
 
 const hostile = join(import.meta.dirname, '../fixtures/hostile');
 const policy = { default: 'allow' };
@@ -67,33 +67,6 @@ const LURES: { readonly [name: string]: readonly [address: string, reason: RegEx
   'anywhere.test': ['0.0.0.0', /an unspecified address/],
   'own.test': [ownAddress() ?? '127.0.0.2', /resolves to/],
 };
-
-/** What a host may say of a request that it was sent. */
-const ECHOES = [
-  '/echo',
-  '/echo/raw',
-  '/echo/base64',
-  '/echo/base64?url',
-  '/echo/base64?times=2',
-  '/echo/hex',
-  '/echo/hex?upper',
-  '/echo/url',
-  '/echo/url?every=1',
-  '/echo/url?times=2',
-  '/echo/html',
-  '/echo/json-string',
-  '/echo/gzip',
-  '/echo/br',
-  '/echo/deflate',
-  '/echo/zstd',
-  '/echo/header',
-  '/echo/chunks?n=1&ms=0',
-  '/echo/chunks?n=7&ms=0',
-  '/events?n=2&ms=1',
-  '/trailers',
-  '/early-hints',
-  '/range',
-];
 
 describe.each(persons)('to $name', (person) => {
   const secret = `ghp_${randomBytes(18).toString('hex')}`;

@@ -15,7 +15,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { Where } from '../../src/egress/asking.ts';
 import { type OpenProxy, openProxy } from '../../src/egress/proxy.ts';
 import { trustVariables } from '../../src/egress/trust.ts';
-import { TestGate } from '../fixtures/gate.ts';
+import { freePort, TestGate } from '../fixtures/gate.ts';
 
 const run = promisify(execFile);
 const clients = join(import.meta.dirname, '..', 'fixtures', 'clients');
@@ -463,15 +463,6 @@ class Gated implements AsyncDisposable {
     await this.proxy[Symbol.asyncDispose]();
     await this.gate[Symbol.asyncDispose]();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 const NODE_FETCH = `for (const url of process.argv.slice(1)) await fetch(url).then((answer) => answer.text()).catch(() => {});`;

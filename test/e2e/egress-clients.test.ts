@@ -2,10 +2,10 @@
 // sealed credential, whose connection is opened, and one without, whose bytes pass as they are.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
@@ -18,6 +18,7 @@ import { type GitUpstream, startGit } from '../fixtures/upstream-git.ts';
 
 const clients = join(import.meta.dirname, '../fixtures/clients');
 const modules = realpathSync(join(import.meta.dirname, '../../node_modules'));
+const deno = join(modules, '@deno', `linux-${process.arch}-glibc`, 'deno');
 const secret = `ghp_${randomBytes(18).toString('hex')}`;
 const gitSecret = `glpat-${randomBytes(20).toString('hex')}`;
 const folder = mkdtempSync(join(tmpdir(), 'warder-clients-'));
@@ -80,26 +81,25 @@ const script = (words: string) => ['/bin/sh', '-c', words, 'sh'];
 const bearer = '${2:+--header="Authorization: Bearer $TOKEN"}';
 
 /** Each takes a URL, and the variable with a token to be sent; and says what it got. */
-const CLIENTS: { readonly [name: string]: { readonly needs?: string; readonly command: readonly string[] } } =
-  {
-    "Node's fetch": { command: [process.execPath, join(clients, 'ask.mjs'), 'fetch'] },
-    "Node's https": { command: [process.execPath, join(clients, 'ask.mjs'), 'https'] },
-    '@octokit/core': { command: [process.execPath, join(clients, 'ask.mjs'), 'octokit'] },
-    urllib: { command: ['/usr/bin/python3', join(clients, 'ask.py'), 'urllib'] },
-    requests: { command: ['/usr/bin/python3', join(clients, 'ask.py'), 'requests'] },
-    httpx: { command: ['/usr/bin/python3', join(clients, 'ask.py'), 'httpx'] },
-    curl: { command: script(`exec curl -sS --fail ${bearer.replace('--header=', '-H ')} "$1"`) },
-    'curl that would speak HTTP/2': {
-      command: script(`exec curl -sS --fail --http2 ${bearer.replace('--header=', '-H ')} "$1"`),
-    },
-    wget: { needs: 'wget', command: script(`exec wget -q -O - ${bearer} "$1"`) },
-    'net/http of Go': { needs: 'go', command: [join(folder, 'ask')] },
-    'java.net.http': { needs: 'java', command: ['java', join(clients, 'Ask.java')] },
-  };
+const CLIENTS: Readonly<Record<string, readonly string[]>> = {
+  "Node's fetch": [process.execPath, join(clients, 'ask.mjs'), 'fetch'],
+  "Node's https": [process.execPath, join(clients, 'ask.mjs'), 'https'],
+  '@octokit/core': [process.execPath, join(clients, 'ask.mjs'), 'octokit'],
+  urllib: ['/usr/bin/python3', join(clients, 'ask.py'), 'urllib'],
+  requests: ['/usr/bin/python3', join(clients, 'ask.py'), 'requests'],
+  httpx: ['/usr/bin/python3', join(clients, 'ask.py'), 'httpx'],
+  curl: script(`exec curl -sS --fail ${bearer.replace('--header=', '-H ')} "$1"`),
+  'curl that would speak HTTP/2': script(
+    `exec curl -sS --fail --http2 ${bearer.replace('--header=', '-H ')} "$1"`,
+  ),
+  wget: script(`exec wget -q -O - ${bearer} "$1"`),
+  'net/http of Go': [join(folder, 'ask')],
+  "Deno's fetch": [deno, 'run', '--allow-all', join(clients, 'ask.mjs'), 'fetch'],
+  'java.net.http': ['java', join(clients, 'Ask.java')],
+};
 
-describe.for(Object.entries(CLIENTS))('%s', ([name, { needs, command }]) => {
-  test('W-SEAL-1 reaches a host with a sealed credential, and one without', async ({ skip }) => {
-    if (needs !== undefined && !has(needs)) return skip(`no ${needs} here`);
+describe.for(Object.entries(CLIENTS))('%s', ([name, command]) => {
+  test('W-SEAL-1 reaches a host with a sealed credential, and one without', async () => {
     if (name.endsWith('of Go')) buildGo();
     const sealed = JSON.parse(await inside.out([...command, `${api.url}/echo`, 'TOKEN']));
     const passed = JSON.parse(await inside.out([...command, `${open.url}/echo`]));
@@ -280,11 +280,6 @@ function remote(request: IncomingMessage, response: ServerResponse): boolean {
 
 function buildGo(): void {
   const out = join(folder, 'ask');
-  if (existsSync(out)) return;
   const env = { ...process.env, CGO_ENABLED: '0', GO111MODULE: 'off' };
   execFileSync('go', ['build', '-o', out, join(clients, 'ask.go')], { env, cwd: folder });
-}
-
-function has(program: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((place) => existsSync(join(place, program)));
 }

@@ -40,6 +40,8 @@ export interface SealedParts {
   readonly random: Random;
   /** When the session began, in milliseconds by the monotonic clock. */
   readonly start: number;
+  /** How many requests have carried a credential in the session, by its variable: its servers share them. */
+  readonly uses: Map<string, number>;
   /** Whether an entry of `hosts` names a host and port. */
   readonly matches: (pattern: string, name: string, port: number) => boolean;
 }
@@ -100,7 +102,6 @@ export class SealedCredential {
   #version: string;
   /** The value, and those before it that may still come back. */
   #pairs: readonly [SealedPair, ...SealedPair[]];
-  #uses = 0;
 
   /** Made by `Sealed`; `changed` is called after each `update` that changes something. */
   constructor(limits: Limits & SealedValue, parts: SealedParts, changed: () => void, derived: boolean) {
@@ -164,7 +165,8 @@ export class SealedCredential {
 
   /** A request carries it. Counts once a request: the caller sees to that. */
   used(): void {
-    this.#uses++;
+    // A token has no number of its own.
+    if (!this.derived) this.#parts.uses.set(this.variable, this.#uses + 1);
   }
 
   /**
@@ -178,6 +180,10 @@ export class SealedCredential {
     const former = this.#pairs.filter(({ secret }) => secret !== value).slice(0, MOST_FORMER);
     this.#pairs = [new SealedPair(value, this.placeholder), ...former];
     this.#changed();
+  }
+
+  get #uses(): number {
+    return this.#parts.uses.get(this.variable) ?? 0;
   }
 
   /** What a token that was got with it may do: go to the same hosts, as long. */

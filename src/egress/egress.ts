@@ -49,6 +49,8 @@ export interface Opening {
   readonly session: string;
   /** When the session began, in milliseconds of the monotonic clock. */
   readonly began: number;
+  /** How often each sealed credential was used in it, by its variable. */
+  readonly uses: Map<string, number>;
   /** The sealed ones among its credentials. */
   readonly sealed: readonly Resolved[];
   /** The way into the gate: the sandbox' own network, or a proxy where there is none. */
@@ -94,13 +96,14 @@ export class Egress {
   }
 
   /** Opens a gate, and the way to it. Throws `credential-unfit`, `config-invalid`, and what the proxy's login throws. */
-  async open({ profile, session, began, sealed: given, way, name, calls }: Opening): Promise<OpenGate> {
+  async open({ profile, session, began, uses, sealed: given, way, name, calls }: Opening): Promise<OpenGate> {
     const { audit, guards, judged, clock, log } = this.#parts;
     const fits = (resolved: readonly Resolved[]): Resolved[] =>
       resolved.map((one) => demandFit(profile.name, one));
     const sealed = new Sealed(joined(profile.credentials, fits(given)), {
       random: randomBytes,
       start: began,
+      uses,
       matches: (pattern, host, port) => matchesHost(pattern, host, port, HTTPS),
     });
     const reach = reachOf(profile);

@@ -38,6 +38,8 @@ interface Entry {
   /** Milliseconds since the epoch, and of the monotonic clock. */
   readonly since: number;
   readonly began: number;
+  /** How often each sealed credential was used. */
+  readonly uses: Map<string, number>;
   /** Undefined while the server starts. */
   session: Session | undefined;
   started: Started | undefined;
@@ -73,6 +75,7 @@ export class Sessions {
       host,
       since: clock.now(),
       began: clock.monotonic(),
+      uses: new Map(),
       session: undefined,
       started: undefined,
       connections: 0,
@@ -270,10 +273,11 @@ const SHORTEST = 8;
 
 /** Whom a session's servers are started for. */
 function whom(entry: Entry): For {
-  const { id, began } = entry;
+  const { id, began, uses } = entry;
   return {
     session: id,
     began,
+    uses,
     connection: () => `${id}-n${++entry.connections}`,
     calls: () => entry.session?.calls() ?? [],
   };

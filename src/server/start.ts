@@ -47,6 +47,8 @@ export interface For {
   readonly session: string;
   /** When it began, in milliseconds of the monotonic clock. */
   readonly began: number;
+  /** How often each sealed credential was used in it, by its variable. */
+  readonly uses: Map<string, number>;
   /** Names a connection, uniquely in the log. */
   readonly connection: () => string;
   /** The tool calls in flight, by their numbers in the log. */
@@ -87,9 +89,9 @@ export async function startServer(profile: Profile, whom: For, parts: StartParts
     const way = await making;
     const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
     if (way !== undefined) {
-      const { session, began, connection: name, calls } = whom;
+      const { connection: name, ...shared } = whom;
       const egress = await parts.egress();
-      gate = await egress.open({ profile, session, began, sealed, way, name, calls });
+      gate = await egress.open({ ...shared, profile, sealed, way, name });
     }
     const started = await startIn(profile, server, whom, parts, { command, credentials, way, gate });
     void started.server.gone.then(() => letGo(way, gate));

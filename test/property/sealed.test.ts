@@ -246,6 +246,7 @@ function make(limits: Limits, value = 'a-value-of-some-length'): Sealed {
   return new Sealed([credential], {
     random: randomBytes,
     start: 50,
+    uses: new Map(),
     matches: (pattern, name, port) => pattern === name && port === 443,
   });
 }

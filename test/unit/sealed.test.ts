@@ -5,6 +5,7 @@ import {
   Sealed,
   type SealedCredential,
   type SealedGuards,
+  type SealedParts,
   type Use,
   unfit,
 } from '../../src/credential/sealed.ts';
@@ -26,10 +27,16 @@ const plain: ProfileCredential & { value: string; version: string } = {
   value: token,
   version: 'v1',
 };
+const parts = (): SealedParts => ({
+  random: randomBytes,
+  start: 1000,
+  uses: new Map(),
+  matches: (pattern, name, port) => pattern === name && port === 443,
+});
 const make = (...limits: Partial<typeof plain>[]): Sealed =>
   new Sealed(
     limits.map((one) => ({ ...plain, ...one })),
-    { random: randomBytes, start: 1000, matches: (pattern, name, port) => pattern === name && port === 443 },
+    parts(),
   );
 const first = (sealed: Sealed): SealedCredential => sealed.all[0]!;
 const use: Use = {
@@ -100,6 +107,19 @@ test('[W-SEAL-5] max-uses counts requests, and a request that carries it already
   }
   expect(credential.refusal({ ...use, again: true }, open)).toBe(undefined);
   expect(credential.refusal(use, open)).toBe('it was used as often as it may be');
+});
+
+test('[W-SEAL-5] max-uses counts on where the session goes on with another server; tokens count for themselves', () => {
+  const session = parts();
+  const server = (): Sealed => new Sealed([{ ...plain, maxUses: 2 }], session);
+  const [one, other] = [server(), server()];
+  first(one).used();
+  one.seal('a-new-token-of-an-endpoint', first(one));
+  one.all[1]?.used();
+  expect(first(other).refusal(use, open)).toBe(undefined);
+  first(other).used();
+  expect(first(one).refusal(use, open)).toBe('it was used as often as it may be');
+  expect(first(new Sealed([{ ...plain, maxUses: 2 }], parts())).refusal(use, open)).toBe(undefined);
 });
 
 test('[W-SEAL-5] what asks to be confirmed is refused while nobody can be asked', () => {

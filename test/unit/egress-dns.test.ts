@@ -7,6 +7,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { Allowlist } from '../../src/egress/allow.ts';
 import { answer, serveNames } from '../../src/egress/dns.ts';
 import { Names } from '../../src/egress/names.ts';
+import { bindBoth } from '../fixtures/resolver.ts';
 
 const make = (): Names => new Names(new Allowlist(['api.test', '*.wild.test', 'localhost']));
 const ask = (name: string, type: string = 'A', more: object = {}): Buffer =>
@@ -170,13 +171,9 @@ describe('what is no question [W-EGR-2]', () => {
 
 /** A server on loopback with its clients. */
 async function serve() {
-  const udp = dgram.createSocket('udp4');
-  udp.bind(0, '127.0.0.1');
-  await once(udp, 'listening');
-  const { port } = udp.address();
   // As a network's are.
-  const tcp = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(port, '127.0.0.1');
-  await once(tcp, 'listening');
+  const { udp, tcp } = await bindBoth({ allowHalfOpen: true, pauseOnConnect: true });
+  const { port } = udp.address();
   const refused: string[] = [];
   const serving = serveNames({ udp, tcp }, make(), (name) => refused.push(name));
   const dial = async (): Promise<net.Socket> => {

@@ -69,8 +69,10 @@ export function limitLines(limits: Limits): readonly (readonly [label: string, t
     ['methods', methods?.join(' ') ?? 'any'],
     ['paths', paths?.join(' ') ?? 'any'],
   ];
-  if (lifetime !== undefined) lines.push(['lifetime', `${formatDuration(lifetime)} from the server's start`]);
-  if (maxUses !== undefined) lines.push(['max-uses', `${maxUses} from the server's start`]);
+  if (lifetime !== undefined)
+    lines.push(['lifetime', `${formatDuration(lifetime)} from the session's start`]);
+  if (maxUses !== undefined)
+    lines.push(['max-uses', `${maxUses} ${maxUses === 1 ? 'request' : 'requests'} a session`]);
   if (confirm) lines.push(['confirm', 'at the first use']);
   return lines;
 }

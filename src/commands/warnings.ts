@@ -112,7 +112,11 @@ function sealing({ credentials }: Profile): string[] {
   const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
   if (sealed.length === 0) return [];
   const said = sealed.flatMap(({ variable }) => signing(variable) ?? []);
-  for (const { variable, confirm } of sealed) {
+  for (const { variable, as, confirm } of sealed) {
+    if (as === undefined)
+      said.push(
+        `${variable} may stand anywhere in a request, so the server can write it where others read it: say where it belongs, most often "as: bearer"`,
+      );
     if (confirm)
       said.push(`${variable} says "confirm: true", which refuses every use until there is a way to ask`);
   }

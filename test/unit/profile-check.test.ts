@@ -81,8 +81,8 @@ test('what holds a sealed credential is printed, also what nobody has said', asy
             place     the token of "Authorization: Bearer"
             methods   GET POST
             paths     /repos/acme/** /user
-            lifetime  8h from the server's start
-            max-uses  20 from the server's start
+            lifetime  8h from the session's start
+            max-uses  20 requests a session
             confirm   at the first use
 `);
   expect(held).toContain('T says "confirm: true", which refuses every use until there is a way to ask');
@@ -106,6 +106,18 @@ test('W-SEAL-9 where a sealed credential cannot work is said before the first ru
   expect(said).toMatch(/HTTP\/2 alone, gRPC or WebSocket/);
   person.out.length = 0;
   expect(await check(person, { credentials: { T: { deliver: 'env' } } })).not.toContain(CANNOT);
+});
+
+test('W-SEAL-2 a credential that may stand anywhere in a request is warned of, and no other is', async () => {
+  using person = new Person();
+  const hosts = ['a.b'];
+  const said = await check(person, { credentials: { T: { hosts }, U: { hosts, as: 'bearer' } } });
+  expect(said.match(/note +\w+ may stand anywhere in a request/g)).toEqual([
+    'note    T may stand anywhere in a request',
+  ]);
+  expect(said).toContain('"as: bearer"');
+  person.out.length = 0;
+  expect(await check(person, { credentials: { V: { deliver: 'env' } } })).not.toContain('may stand anywhere');
 });
 
 test.each([

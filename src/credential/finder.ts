@@ -49,12 +49,16 @@ export interface Sought {
   readonly patterns?: readonly Pattern[];
 }
 
-/** What replaces values in a stream, wherever its pieces are cut. */
-export interface Flow {
+/** What replaces in a stream, wherever its pieces are cut. */
+export interface Replacing {
   /** Takes a piece and gives what may go on. What could be the beginning of a value is kept for the next. */
   push(chunk: Buffer): Buffer[];
   /** Gives the rest: the stream has ended. */
   flush(): Buffer[];
+}
+
+/** What replaces values. */
+export interface Flow extends Replacing {
   /** Gives what is kept, as it came, to be pushed into another; without what belongs to a value put out already. */
   take(): Buffer;
 }

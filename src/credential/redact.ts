@@ -4,7 +4,7 @@
 //
 // JSON stays JSON: there a match is widened to whole escape sequences; a number or word outside of strings is
 // replaced by a string; quotes, brackets and commas stay, also where a value spans them.
-import { Finder, type Flow, type Match, type Sought, type Standing } from './finder.ts';
+import { Finder, type Flow, type Match, type Replacing, type Sought, type Standing } from './finder.ts';
 import { base64Core } from './pattern.ts';
 
 export { SHORTEST } from './finder.ts';
@@ -14,12 +14,8 @@ export interface Secret extends Sought {
   readonly name: string;
 }
 
-/** What takes values out of a stream, wherever its pieces are cut. */
-export type Redaction = Flow;
-
 /** A secret, and what the server knows it as. */
-export interface Pair extends Pick<Sought, 'patterns'> {
-  readonly secret: string;
+export interface Pair extends Sought {
   readonly placeholder: string;
 }
 
@@ -59,7 +55,7 @@ export class Redactor {
   }
 
   /** Redacts bytes that come in pieces, such as a server's stderr. */
-  stream(): Redaction {
+  stream(): Flow {
     return this.#finder.stream(({ index, continued }) => (continued ? NOTHING : this.#label(index)));
   }
 
@@ -77,14 +73,12 @@ export class Sealing {
   readonly #pairs: readonly Pair[];
 
   constructor(pairs: readonly Pair[]) {
-    this.#finder = new Finder(
-      pairs.map(({ secret, patterns }) => ({ value: secret, ...(patterns && { patterns }) })),
-    );
+    this.#finder = new Finder(pairs);
     this.#pairs = pairs;
   }
 
   /** For a body. `keepLength`: what is put in is cut, or filled up with `*`, to the length of what stood there. */
-  response(keepLength: boolean): Redaction {
+  response(keepLength: boolean): Flow {
     return this.#finder.stream((standing) => this.#put(standing, keepLength), true);
   }
 
@@ -104,7 +98,7 @@ export class Sealing {
 }
 
 /** As `response` of what is sealed at each piece: a secret that comes while an answer streams is taken out of its rest. */
-export function following(sealing: () => Sealing, keepLength: boolean): Pick<Redaction, 'push' | 'flush'> {
+export function following(sealing: () => Sealing, keepLength: boolean): Replacing {
   let now = sealing();
   let flow = now.response(keepLength);
   const push = (chunk: Buffer): Buffer[] => {
@@ -119,14 +113,14 @@ export function following(sealing: () => Sealing, keepLength: boolean): Pick<Red
 }
 
 /** A placeholder in the form in which its secret stood. */
-function written({ secret, placeholder }: Pair, { form, offset, bytes }: Standing): Buffer {
+function written({ value, placeholder }: Pair, { form, offset, bytes }: Standing): Buffer {
   const plain = Buffer.from(placeholder);
   const said = bytes.toString('latin1');
   if (form === 'hex') {
     const digits = plain.toString('hex');
     return Buffer.from(/[A-F]/.test(said) ? digits.toUpperCase() : digits);
   }
-  if (form !== 'base64' || (plain.length - Buffer.byteLength(secret)) % 3 !== 0) return plain;
+  if (form !== 'base64' || (plain.length - Buffer.byteLength(value)) % 3 !== 0) return plain;
   const core = base64Core(plain, offset);
   // Broken into lines, the breaks stay where they were. A placeholder's base64 holds neither "+" nor "/".
   const lines = said.split(BREAK);

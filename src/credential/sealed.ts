@@ -4,7 +4,7 @@
 import type { ProfileCredential } from '../profile/format.ts';
 import { SHORTEST } from './finder.ts';
 import { matchesPath, plainPath } from './path.ts';
-import { type Pattern, Spelling } from './pattern.ts';
+import { Spelling } from './pattern.ts';
 import { placeholderFor, type Random } from './placeholder.ts';
 
 export { unfit } from './unfit.ts';
@@ -47,19 +47,12 @@ export interface SealedParts {
 }
 
 /** A secret, former values among them, and what the server knows it as. */
-export class SealedPair {
-  readonly secret: string;
+export class SealedPair extends Spelling {
   readonly placeholder: string;
-  readonly #sought: Spelling;
 
   constructor(secret: string, placeholder: string) {
-    this.secret = secret;
+    super(secret);
     this.placeholder = placeholder;
-    this.#sought = new Spelling(secret);
-  }
-
-  get patterns(): readonly Pattern[] {
-    return this.#sought.patterns;
   }
 }
 
@@ -124,7 +117,7 @@ export class SealedCredential {
   }
 
   get value(): string {
-    return this.#pairs[0].secret;
+    return this.#pairs[0].value;
   }
 
   get version(): string {
@@ -177,7 +170,7 @@ export class SealedCredential {
     if (this.derived) return;
     this.#version = version;
     if (value === this.value) return;
-    const former = this.#pairs.filter(({ secret }) => secret !== value).slice(0, MOST_FORMER);
+    const former = this.#pairs.filter((pair) => pair.value !== value).slice(0, MOST_FORMER);
     this.#pairs = [new SealedPair(value, this.placeholder), ...former];
     this.#changed();
   }
@@ -255,13 +248,13 @@ export class Sealed {
   /**
    * The placeholder for a new token of a token endpoint that was asked with a credential: a credential itself, for
    * the hosts and the lifetime of the other, and revoked with it. A token that is known keeps its placeholder; one
-   * that is too short to be found again, or holds a placeholder, is given back. `undefined` where there is no room for it: none is forgotten, since a
-   * host that has kept it could still send it.
+   * that is too short to be found again, or holds a placeholder, is given back. `undefined` where there is no room for
+   * it: none is forgotten, since a host that has kept it could still send it.
    */
   seal(token: string, from: SealedCredential): string | undefined {
     if (token.length < SHORTEST || this.#all.some(({ placeholder }) => token.includes(placeholder)))
       return token;
-    const known = this.pairs.find(({ secret }) => secret === token);
+    const known = this.pairs.find(({ value }) => value === token);
     if (known !== undefined) return known.placeholder;
     const count = this.#all.length - this.#given.length;
     const full = count >= MOST_TOKENS || this.#characters + token.length > MOST_CHARACTERS;

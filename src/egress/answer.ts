@@ -4,7 +4,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { following, type Redaction, type Sealing } from '../credential/redact.ts';
+import type { Replacing } from '../credential/finder.ts';
+import { following, type Sealing } from '../credential/redact.ts';
 import type { SealedCredential } from '../credential/sealed.ts';
 import { collect } from './body.ts';
 import { codingOf, decode, decoder, strange } from './coding.ts';
@@ -146,7 +147,7 @@ async function flow(
   body: Readable,
   from: IncomingMessage,
   to: ServerResponse,
-  replacing: Pick<Redaction, 'push' | 'flush'>,
+  replacing: Replacing,
 ): Promise<void> {
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => {});

@@ -187,6 +187,7 @@ export class HttpGate implements Disposable {
       this.#parts.log.error({ host: served.link.way.host, error: String(error) }, 'a request broke');
       served.client.destroy();
     } finally {
+      for (const { name } of served.now?.passage.used.keys() ?? []) served.carried.add(name);
       served.now = undefined;
       served.open--;
       resolve();
@@ -227,7 +228,6 @@ export class HttpGate implements Disposable {
       const sent = body.send(outgoing);
       // A host may answer before it has read all; what was refused on the way has no answer.
       const answer = await Promise.race([answering, sent.then(() => answering)]);
-      for (const { name } of passage.used.keys()) served.carried.add(name);
       this.#judge(passage, answer.statusCode ?? 0, link.way.host);
       const asks = body.asksForToken || asksForToken(Buffer.from(target, 'latin1'));
       const owner = asks ? this.#owner(passage, link) : undefined;
@@ -237,7 +237,6 @@ export class HttpGate implements Disposable {
         hold,
       });
       await sent.catch(() => {});
-      for (const { name } of passage.used.keys()) served.carried.add(name);
     } catch (error) {
       this.#fail(error, request, response, served, passage);
     } finally {

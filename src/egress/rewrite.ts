@@ -1,11 +1,6 @@
 // A step of a stream of bytes that replaces what it finds.
 import { Transform, type TransformCallback } from 'node:stream';
-
-/** What finds and replaces in pieces: it keeps back no more than what may be the beginning of a find. */
-export interface Replacing {
-  push(chunk: Buffer): Buffer[];
-  flush(): Buffer[];
-}
+import type { Replacing } from '../credential/finder.ts';
 
 /** Bytes that wait on either side: it may be as many pieces, each many times its size. */
 const MOST_WAITING = 4096;

@@ -1,7 +1,7 @@
 // The kernel's calls that Node has no function for, through the C library and koffi: limits of a process
 // (prlimit(2)), Landlock (landlock(7)), seccomp (seccomp(2)), a route (rtnetlink(7)) and a look at the segments of a
-// network namespace (raw(7)). koffi is an optional dependency: without it util-linux' `prlimit` sets the limits, there is no fallback
-// to Landlock, and no look at a network.
+// network namespace (raw(7)). koffi is an optional dependency: without it util-linux' `prlimit` sets the limits, there
+// is no fallback to Landlock, and no look at a network.
 import { closeSync, readSync, writeSync } from 'node:fs';
 import type { ProcessLimit } from './limits.ts';
 import type { Architecture } from './seccomp.ts';
@@ -63,7 +63,6 @@ const SOCK_RAW = 3 | 0o4000 | 0o2000000;
 const IPPROTO_TCP = 6;
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
-
 const AF_NETLINK = 16;
 /** `SOCK_RAW | SOCK_CLOEXEC` */
 const NETLINK = 3 | 0o2000000;

@@ -172,7 +172,7 @@ export class Sessions {
       const sealed = started?.gate?.secrets ?? NOTHING;
       if (count + sealed.length === 0) continue;
       if (entry.clean?.count !== count || entry.clean.sealed !== sealed) {
-        const tokens = sealed.map(({ secret, patterns }) => ({ name: 'sealed', value: secret, patterns }));
+        const tokens = sealed.map(({ value, patterns }) => ({ name: 'sealed', value, patterns }));
         entry.clean = { count, sealed, redactor: new Redactor([...secrets, ...tokens]) };
       }
       clean = entry.clean.redactor.text(clean);

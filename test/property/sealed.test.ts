@@ -105,7 +105,7 @@ test('[W-SEAL-3] in any form, cut anywhere, no secret comes back, and all else i
         const placeholder = placeholderFor(value, randomBytes);
         const stood = (exact[name] ?? coded[name])?.(value) ?? '';
         const data = Buffer.from(`${before}\u0100${stood}\u0100${after}`);
-        const flow = new Sealing([{ secret: value, placeholder }]).response(keepLength);
+        const flow = new Sealing([{ value, placeholder }]).response(keepLength);
         const out = Buffer.concat([
           ...cutUp(data, cuts).flatMap((piece) => flow.push(piece)),
           ...flow.flush(),
@@ -148,7 +148,7 @@ test('[W-SEAL-1] [W-SEAL-3] how much of an answer is kept back does not tell whe
         /\d/.test(one) ? (one === '7' ? '6' : '7') : 'Q',
       );
       const kept = (text: string): number => {
-        const flow = new Sealing([{ secret: value, placeholder: 'sealed-x' }]).response(false);
+        const flow = new Sealing([{ value, placeholder: 'sealed-x' }]).response(false);
         const data = Buffer.from(`${before} ${text}`);
         return flow.push(data).reduce((sum, piece) => sum + piece.length, 0);
       };
@@ -165,7 +165,7 @@ test('[W-SEAL-3] what holds no secret passes as it is, to the byte', () => {
       fc.uint8Array({ maxLength: 600 }),
       fc.array(fc.nat(), { maxLength: 10 }),
       (value, bytes, cuts) => {
-        const flow = new Sealing([{ secret: value, placeholder: 'sealed-x' }]).response(false);
+        const flow = new Sealing([{ value, placeholder: 'sealed-x' }]).response(false);
         const data = Buffer.from(bytes);
         const out = Buffer.concat([
           ...cutUp(data, cuts).flatMap((piece) => flow.push(piece)),

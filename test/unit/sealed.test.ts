@@ -134,8 +134,8 @@ test('[W-SEAL-8] a new value keeps the placeholder; former ones are still looked
   expect(sealed.changed).toBeGreaterThan(before);
   expect(first(sealed)).toMatchObject({ value: 'ghp_second', version: 'v2', placeholder });
   expect(sealed.pairs).toEqual([
-    { secret: 'ghp_second', placeholder },
-    { secret: token, placeholder },
+    { value: 'ghp_second', placeholder },
+    { value: token, placeholder },
   ]);
   const then = sealed.changed;
   first(sealed).update('ghp_second', 'v3');
@@ -143,7 +143,7 @@ test('[W-SEAL-8] a new value keeps the placeholder; former ones are still looked
   expect(sealed.changed).toBe(then);
   for (let round = 0; round < 100; round++) first(sealed).update(`ghp_number-${round}`, `n${round}`);
   expect(sealed.pairs).toHaveLength(17);
-  expect(sealed.pairs[0]).toEqual({ secret: 'ghp_number-99', placeholder });
+  expect(sealed.pairs[0]).toEqual({ value: 'ghp_number-99', placeholder });
 });
 
 test('the environment has the placeholders, and the hosts of any are opened', () => {

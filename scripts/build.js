@@ -25,7 +25,12 @@ const built = await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: ['src/daemon.ts', 'src/keyring.ts', 'src/sandbox/stage.ts', 'src/sandbox/listen.ts'],
+    entryPoints: [
+      'src/daemon.ts',
+      'src/keyring.ts',
+      'src/sandbox/linux/landlock-stage.ts',
+      'src/sandbox/network/namespace-stage.ts',
+    ],
     entryNames: '[name]',
     format: 'esm',
     splitting: true,

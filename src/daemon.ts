@@ -89,7 +89,12 @@ async function openRooms(base: Base): Promise<Rooms> {
         });
   const locks = new Locks(places, log);
   const doubts = new Doubts(log, () => clock.now());
-  const networks = new Networks({ machine: layers, node: execPath, stage: program('listen.js'), log });
+  const networks = new Networks({
+    machine: layers,
+    node: execPath,
+    stage: program('namespace-stage.js'),
+    log,
+  });
   const egress = once(async () => {
     const { Egress } = await import('./egress/egress.ts');
     return new Egress({
@@ -116,7 +121,7 @@ async function openRooms(base: Base): Promise<Rooms> {
       server: { spawn, processes: machine, log },
       machine: layers,
       kind: () => kind,
-      stage: program('stage.js'),
+      stage: program('landlock-stage.js'),
       locks,
       networks,
       egress,

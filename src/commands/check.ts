@@ -6,7 +6,7 @@ import type { PackageStore } from '../package/store.ts';
 import { type ProfileCredential, type Unsupported, unsupported } from '../profile/format.ts';
 import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
 import { formatSize } from '../profile/units.ts';
-import type { Outline } from '../sandbox/outline.ts';
+import type { Outline } from '../sandbox/summary.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 import { type CredentialState, type Known, knownCredentials } from './known.ts';

@@ -10,7 +10,7 @@ import type { PackageStore } from '../package/store.ts';
 import { expandHome, type Profile, reachOf } from '../profile/format.ts';
 import { loadSettings } from '../profile/settings.ts';
 import { explain } from '../sandbox/explain.ts';
-import type { Outline } from '../sandbox/outline.ts';
+import type { Outline } from '../sandbox/summary.ts';
 import { environment, type Facts, facts } from '../server/environment.ts';
 import { findCommand } from '../server/process.ts';
 import { type Program, sandboxRequest } from '../server/request.ts';

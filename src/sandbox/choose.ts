@@ -1,6 +1,6 @@
 // Which sandbox this machine can give. The weaker one only stands in where the kernel or the distribution
 // forbids user namespaces, and is told by its own layers; where neither is to be had, no server starts.
-import { OLDEST } from './landlock.ts';
+import { OLDEST } from './linux/landlock.ts';
 import type { Machine } from './machine.ts';
 import type { Finding } from './probe.ts';
 

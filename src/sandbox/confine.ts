@@ -2,13 +2,9 @@
 // let go, and measured. A server that is not confined as its plan says is ended.
 import { setTimeout } from 'node:timers/promises';
 import { WarderError } from '../errors.ts';
-import type { Hold } from './hold.ts';
 import type { Launch, Spawned } from './launch.ts';
 import { type Layer, type Measured, measure, REQUIRED, WEAKER } from './layers.ts';
-import type { Machine } from './machine.ts';
-import { feed, openGate, Report } from './pipes.ts';
-import type { Plan } from './plan.ts';
-import { lacking, whyNot } from './probe.ts';
+import type { Hold } from './linux/apply-limits.ts';
 import {
   childrenOf,
   executableOf,
@@ -19,7 +15,11 @@ import {
   namespaceOf,
   opensNamespace,
   signal,
-} from './process.ts';
+} from './linux/process.ts';
+import type { Machine } from './machine.ts';
+import { feed, openGate, Report } from './pipes.ts';
+import type { Plan } from './plan/plan.ts';
+import { lacking, whyNot } from './probe.ts';
 import type { Confined, Entered } from './start.ts';
 
 /** Milliseconds for a sandbox to be made, on a machine that has much else to do. */

@@ -1,8 +1,8 @@
 // A plan in words that a person can check, for a server that is not started.
-import { gather, type Request } from './facts.ts';
-import { Held } from './look.ts';
-import { type Outline, outline } from './outline.ts';
-import { plan as planOf } from './plan.ts';
+import { gather, type Request } from './plan/inspect.ts';
+import { Held } from './plan/path-handles.ts';
+import { plan as planOf } from './plan/plan.ts';
+import { type Outline, outline } from './summary.ts';
 
 /** What a server will find in its sandbox. Made as a start makes it, and let go of. Throws as a start does. */
 export function explain(request: Request): Outline {

@@ -5,10 +5,10 @@ import { readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { findGroups, type Groups } from './cgroup.ts';
-import { makeDevices } from './devices.ts';
-import { type Kernel, openKernel } from './kernel.ts';
-import type { Architecture } from './seccomp.ts';
+import { findGroups, type Groups } from './linux/cgroup.ts';
+import { makeDevices } from './linux/devices.ts';
+import { type Kernel, openKernel } from './linux/kernel.ts';
+import type { Architecture } from './linux/seccomp.ts';
 
 /** bubblewrap, and what it can do. */
 export interface Bubblewrap {

@@ -3,10 +3,10 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server } from 'node:net';
 import type { Log } from '../os/log.ts';
-import type { Attempt } from './attempts.ts';
-import { makeNetwork, unavailable } from './holder.ts';
+import { type Known, lives } from './linux/process.ts';
 import type { Machine } from './machine.ts';
-import { type Known, lives } from './process.ts';
+import type { Attempt } from './network/attempts.ts';
+import { makeNetwork, unavailable } from './network/namespace.ts';
 
 /**
  * A network for one sandbox. Nobody is in it before a sandbox is started with it: attach listeners first, and no

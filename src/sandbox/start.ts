@@ -3,18 +3,18 @@
 // server begin, and measures what confines it. Nothing of the server's output may be used before `confine` has
 // settled, and nothing be written to it: a server whose sandbox is not whole is ended, and never heard.
 import { WarderError } from '../errors.ts';
-import { bubblewrap } from './bubblewrap.ts';
 import { confine, confineWeaker, demandHolder } from './confine.ts';
-import { gather, type Request } from './facts.ts';
-import { Hold, type Holds } from './hold.ts';
-import { landlock } from './landlock.ts';
+import { seatbelt } from './darwin/seatbelt.ts';
 import type { Launch, Spawned } from './launch.ts';
 import type { Layer } from './layers.ts';
-import { Held } from './look.ts';
+import { Hold, type Holds } from './linux/apply-limits.ts';
+import { bubblewrap } from './linux/bubblewrap.ts';
+import { landlock } from './linux/landlock.ts';
 import type { Machine } from './machine.ts';
 import type { Network } from './network.ts';
-import { type Plan, plan as planOf } from './plan.ts';
-import { seatbelt } from './seatbelt.ts';
+import { gather, type Request } from './plan/inspect.ts';
+import { Held } from './plan/path-handles.ts';
+import { type Plan, plan as planOf } from './plan/plan.ts';
 
 /** A sandbox that is ready to be started. Disposed of, it lets go of what it holds open: once started, or not. */
 export interface Prepared extends Disposable {

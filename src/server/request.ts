@@ -1,7 +1,7 @@
 // What the sandbox of a profile's server is asked for: the same for a start, and for `check`, which only shows it.
 import { dirname } from 'node:path';
 import { expandHome, type Profile, reachOf } from '../profile/format.ts';
-import type { Request } from '../sandbox/facts.ts';
+import type { Request } from '../sandbox/plan/inspect.ts';
 import type { Places } from '../wire/places.ts';
 import type { Facts } from './environment.ts';
 

@@ -14,7 +14,7 @@ import { parseSpec } from '../package/spec.ts';
 import type { PackageStore } from '../package/store.ts';
 import { expandHome, type Profile, reachOf, type Server, unsupported } from '../profile/format.ts';
 import type { Kind } from '../sandbox/choose.ts';
-import type { Holds } from '../sandbox/hold.ts';
+import type { Holds } from '../sandbox/linux/apply-limits.ts';
 import type { Machine } from '../sandbox/machine.ts';
 import type { Network, Networks } from '../sandbox/network.ts';
 import { type Prepared, prepare, prepareSeatbelt, prepareWeaker } from '../sandbox/start.ts';

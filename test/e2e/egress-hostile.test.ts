@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { childrenOf, lives, namespaceOf } from '../../src/sandbox/process.ts';
+import { childrenOf, lives, namespaceOf } from '../../src/sandbox/linux/process.ts';
 import { Home } from '../fixtures/home.ts';
 import {
   as,

@@ -3,7 +3,7 @@
 // must succeed, so that a refusal means something.
 import { existsSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ABSENT, REFUSED } from '../../src/sandbox/seccomp.ts';
+import { ABSENT, REFUSED } from '../../src/sandbox/linux/seccomp.ts';
 import type { Order, Outcome } from '../fixtures/hostile/driver.ts';
 import { MARK, marked, people, World } from '../fixtures/hostile/world.ts';
 

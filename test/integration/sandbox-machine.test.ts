@@ -13,11 +13,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { boundsOfGroup, findGroups, makeGroup } from '../../src/sandbox/cgroup.ts';
 import { measure } from '../../src/sandbox/layers.ts';
+import { boundsOfGroup, findGroups, makeGroup } from '../../src/sandbox/linux/cgroup.ts';
+import { insideOf, know, lives, signal } from '../../src/sandbox/linux/process.ts';
 import { lookAtMachine, type Machine } from '../../src/sandbox/machine.ts';
 import { probe, whyNot } from '../../src/sandbox/probe.ts';
-import { insideOf, know, lives, signal } from '../../src/sandbox/process.ts';
 
 const uid = process.getuid?.() ?? 0;
 let run = '';

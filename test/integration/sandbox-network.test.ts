@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Request } from '../../src/sandbox/facts.ts';
 import { REQUIRED } from '../../src/sandbox/layers.ts';
+import { childrenOf, type Known, know, lives, namespaceOf, signal } from '../../src/sandbox/linux/process.ts';
 import { lookAtMachine, type Machine } from '../../src/sandbox/machine.ts';
 import { type Network, Networks } from '../../src/sandbox/network.ts';
-import { childrenOf, type Known, know, lives, namespaceOf, signal } from '../../src/sandbox/process.ts';
+import type { Request } from '../../src/sandbox/plan/inspect.ts';
 import { type Entered, prepare } from '../../src/sandbox/start.ts';
 import type { Order, Outcome } from '../fixtures/hostile/driver.ts';
 import { marked, people, World } from '../fixtures/hostile/world.ts';
@@ -222,7 +222,7 @@ function keepers(port: number): Known[] {
 
 describe('networks', () => {
   const uid = process.getuid?.() ?? 0;
-  const stage = new URL('../../src/sandbox/listen.ts', import.meta.url).pathname;
+  const stage = new URL('../../src/sandbox/network/namespace-stage.ts', import.meta.url).pathname;
   let folder = '';
   let starts = '';
   let machine: Machine;

@@ -3,10 +3,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WarderError } from '../../src/errors.ts';
-import type { Facts, Listed } from '../../src/sandbox/given.ts';
-import { within } from '../../src/sandbox/path.ts';
-import { type Plan, placeOf, plan, type Step } from '../../src/sandbox/plan.ts';
-import { secrets } from '../../src/sandbox/secrets.ts';
+import type { Facts, Listed } from '../../src/sandbox/plan/inputs.ts';
+import { within } from '../../src/sandbox/plan/path.ts';
+import { type Plan, placeOf, plan, type Step } from '../../src/sandbox/plan/plan.ts';
+import { secrets } from '../../src/sandbox/plan/secret-places.ts';
 
 const numRuns = process.env.SLOW ? 20_000 : 500;
 const home = '/home/me';

@@ -1,11 +1,11 @@
 // The plan: what stands in it, in which order, and what it refuses. Pure data in, pure data out.
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../src/errors.ts';
-import type { Facts, Listed } from '../../src/sandbox/given.ts';
-import { outline } from '../../src/sandbox/outline.ts';
-import { byDepth } from '../../src/sandbox/path.ts';
-import { type Plan, placeOf, plan, type Step } from '../../src/sandbox/plan.ts';
-import { secrets } from '../../src/sandbox/secrets.ts';
+import type { Facts, Listed } from '../../src/sandbox/plan/inputs.ts';
+import { byDepth } from '../../src/sandbox/plan/path.ts';
+import { type Plan, placeOf, plan, type Step } from '../../src/sandbox/plan/plan.ts';
+import { secrets } from '../../src/sandbox/plan/secret-places.ts';
+import { outline } from '../../src/sandbox/summary.ts';
 
 const GIB = 1024 ** 3;
 const home = '/home/me';

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Held, linksOf } from '../../src/sandbox/look.ts';
-import { programPaths } from '../../src/sandbox/program.ts';
+import { Held, linksOf } from '../../src/sandbox/plan/path-handles.ts';
+import { programPaths } from '../../src/sandbox/plan/program.ts';
 
 let home = '';
 

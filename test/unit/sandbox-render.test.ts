@@ -1,14 +1,14 @@
 // Renderers: the same plan as arguments for bubblewrap, as a profile for Seatbelt, as orders for Landlock.
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../src/errors.ts';
-import { bubblewrap } from '../../src/sandbox/bubblewrap.ts';
-import { Hold } from '../../src/sandbox/hold.ts';
-import { landlock, type Orders } from '../../src/sandbox/landlock.ts';
+import { seatbelt, seatbeltProfile } from '../../src/sandbox/darwin/seatbelt.ts';
 import type { Launch } from '../../src/sandbox/launch.ts';
-import { boundsOf } from '../../src/sandbox/limits.ts';
+import { Hold } from '../../src/sandbox/linux/apply-limits.ts';
+import { bubblewrap } from '../../src/sandbox/linux/bubblewrap.ts';
+import { landlock, type Orders } from '../../src/sandbox/linux/landlock.ts';
+import { boundsOf } from '../../src/sandbox/linux/limits.ts';
 import type { Machine } from '../../src/sandbox/machine.ts';
-import type { Plan } from '../../src/sandbox/plan.ts';
-import { seatbelt, seatbeltProfile } from '../../src/sandbox/seatbelt.ts';
+import type { Plan } from '../../src/sandbox/plan/plan.ts';
 
 const machine: Machine = {
   uid: 1000,

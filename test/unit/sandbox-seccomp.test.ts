@@ -8,7 +8,7 @@ import {
   type Sockets,
   seccompFilter,
   WATCHED,
-} from '../../src/sandbox/seccomp.ts';
+} from '../../src/sandbox/linux/seccomp.ts';
 
 const AUDIT = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
 const COLUMN = { x64: 0, arm64: 1 } as const;

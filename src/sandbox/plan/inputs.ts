@@ -1,6 +1,6 @@
 // What a plan follows from: plain facts of a profile, a user and a machine.
 import type { SystemPath } from './root.ts';
-import type { Secret } from './secrets.ts';
+import type { Secret } from './secret-places.ts';
 
 /** A file or folder that a profile lists, or that its command needs; looked at once, and held. */
 export interface Listed {

@@ -4,8 +4,8 @@
 // egress proxy's, where a plan lists hosts: macOS has no loopback of a sandbox' own. The private folders lie on the disk (`Facts.own`).
 //
 // Written from Apple's own profiles in /System/Library/Sandbox/Profiles. Not yet run on a Mac.
-import type { Launch } from './launch.ts';
-import type { Plan, Step } from './plan.ts';
+import type { Launch } from '../launch.ts';
+import type { Plan, Step } from '../plan/plan.ts';
 
 const SANDBOX_EXEC = '/usr/bin/sandbox-exec';
 

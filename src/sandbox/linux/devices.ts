@@ -3,8 +3,8 @@
 // own, which stand for the same devices, and whose modes are nobody else's.
 import { chmodSync, closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { DEVICES } from '../plan/root.ts';
 import type { Kernel } from './kernel.ts';
-import { DEVICES } from './root.ts';
 
 const MODE = 0o666;
 

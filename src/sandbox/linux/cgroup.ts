@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
-import type { Limits } from './plan.ts';
+import type { Limits } from '../plan/plan.ts';
 
 /** The daemon's own groups, by controller: new groups are made inside. */
 export interface Groups {

@@ -12,8 +12,8 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { linksOf } from './look.ts';
 import { within } from './path.ts';
+import { linksOf } from './path-handles.ts';
 import { WIDE } from './root.ts';
 
 /** A server's command: a file that is there, and its arguments. */

@@ -8,13 +8,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
-import { WarderError } from '../errors.ts';
+import { WarderError } from '../../errors.ts';
+import { executableOf, know, namespaceOf, signal } from '../linux/process.ts';
+import { find, type Machine } from '../machine.ts';
+import type { Network, NetworksParts } from '../network.ts';
+import { lacking } from '../probe.ts';
 import { close, drain } from './attempts.ts';
-import type { Told } from './listen.ts';
-import { find, type Machine } from './machine.ts';
-import type { Network, NetworksParts } from './network.ts';
-import { lacking } from './probe.ts';
-import { executableOf, know, namespaceOf, signal } from './process.ts';
+import type { Told } from './namespace-stage.ts';
 
 /** Milliseconds for a network to be made, on a machine that has much else to do. */
 const PATIENCE = 15_000;

@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Link } from './given.ts';
+import type { Link } from './inputs.ts';
 
 /** `O_PATH`: a place in the file system, whatever may be done there. Linux, all architectures. */
 const O_PATH = 0o10000000;

@@ -2,12 +2,12 @@
 // process list; so do the filter and the files of `/etc`. bubblewrap tells by another descriptor which process
 // it made, and waits at a third until the sandbox' limits are in place. With a network that was made before, all of
 // it is started inside that one, by nsenter, which leaves the rest as it is.
-import { WarderError } from '../errors.ts';
-import type { Descriptor, Descriptors, Launch } from './launch.ts';
+import { WarderError } from '../../errors.ts';
+import type { Descriptor, Descriptors, Launch } from '../launch.ts';
+import type { Machine } from '../machine.ts';
+import type { Network } from '../network.ts';
+import type { Plan, Step } from '../plan/plan.ts';
 import { limitsFor } from './limits.ts';
-import type { Machine } from './machine.ts';
-import type { Network } from './network.ts';
-import type { Plan, Step } from './plan.ts';
 import { seccompFilter } from './seccomp.ts';
 
 /** One page: the smallest file system in memory. */

@@ -1,11 +1,11 @@
 // Puts a sandbox' limits in place before its server begins, and tells afterwards which of them hold.
 import { writeFileSync } from 'node:fs';
-import { WarderError } from '../errors.ts';
+import { WarderError } from '../../errors.ts';
+import type { Measured } from '../layers.ts';
+import type { Machine } from '../machine.ts';
+import type { Plan } from '../plan/plan.ts';
 import { boundsOfGroup, type Group, makeGroup } from './cgroup.ts';
-import type { Measured } from './layers.ts';
 import { type Bounds, boundsOf, dataOf, limitsFor } from './limits.ts';
-import type { Machine } from './machine.ts';
-import type { Plan } from './plan.ts';
 
 /** How each limit is held. */
 export interface Holds {

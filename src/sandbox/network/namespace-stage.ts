@@ -1,13 +1,13 @@
 // The program that makes a sandbox' listeners, in a network namespace of its own and before any server is there:
-// `node listen.js HOLDER PORTS`. It listens, hands the sockets to the daemon over Node's channel, and becomes
+// `node namespace-stage.js HOLDER PORTS`. It listens, hands the sockets to the daemon over Node's channel, and becomes
 // HOLDER, a program that does nothing until its stdin ends: as long as it runs the namespace can be entered. It knows
 // numbers of ports and nothing else. Whatever fails, it says so and ends.
 import type { SendHandle } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { openKernel } from '../linux/kernel.ts';
 import { attemptFilter } from './attempts.ts';
-import { openKernel } from './kernel.ts';
 
 /** What the daemon hears. A socket comes with the first two. */
 export type Told =

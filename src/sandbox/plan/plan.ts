@@ -3,12 +3,12 @@
 //
 // There is nothing in the sandbox but what a step of the plan puts there. A profile that asks for what no
 // sandbox may hold is refused here.
-import { WarderError } from '../errors.ts';
-import { checkListed } from './allowed.ts';
-import type { Facts, Listed } from './given.ts';
+import { WarderError } from '../../errors.ts';
+import type { Sockets } from '../linux/seccomp.ts';
+import { checkListed } from './allowed-paths.ts';
+import type { Facts, Listed } from './inputs.ts';
 import { below, byDepth, within } from './path.ts';
 import { DEVICES, etcFiles, HOSTNAME, SETTINGS, type SystemPath } from './root.ts';
-import type { Sockets } from './seccomp.ts';
 
 /** One thing that is put into the sandbox. They are done in order. */
 export type Step =

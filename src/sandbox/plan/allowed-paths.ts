@@ -1,6 +1,6 @@
 // What a profile may list in its sandbox, and what no sandbox holds whoever asks.
-import { WarderError } from '../errors.ts';
-import type { Facts, Listed } from './given.ts';
+import { WarderError } from '../../errors.ts';
+import type { Facts, Listed } from './inputs.ts';
 import { below, within } from './path.ts';
 import { etcFiles, WIDE } from './root.ts';
 

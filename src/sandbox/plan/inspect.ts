@@ -11,13 +11,13 @@ import {
 } from 'node:fs';
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { WarderError } from '../errors.ts';
-import type { Brought, Facts, Hidden, Listed } from './given.ts';
-import { type Held, linksOf } from './look.ts';
+import { WarderError } from '../../errors.ts';
+import type { Brought, Facts, Hidden, Listed } from './inputs.ts';
 import { below, within } from './path.ts';
+import { type Held, linksOf } from './path-handles.ts';
 import { programPaths } from './program.ts';
 import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './root.ts';
-import { type Secret, secrets } from './secrets.ts';
+import { type Secret, secrets } from './secret-places.ts';
 
 /** What a server's start knows. Paths are absolute. */
 export interface Request {

@@ -1,6 +1,6 @@
 // A plan in the words of `check`: what a server will see, without the parts that every sandbox has.
-import type { Plan } from './plan.ts';
-import { SETTINGS, SYSTEM_PATHS, SYSTEM_PREFIXES } from './root.ts';
+import type { Plan } from './plan/plan.ts';
+import { SETTINGS, SYSTEM_PATHS, SYSTEM_PREFIXES } from './plan/root.ts';
 
 /** What a server will see. Paths are the machine's own. */
 export interface Outline {

@@ -3,12 +3,12 @@
 // file outside the plan's can be opened, no socket be made at all, no privilege be gained. What it does not do,
 // and bubblewrap does: the server sees the machine's users and host name, other processes may be signalled on
 // kernels before 6.12, what it starts may outlive it, and a file's name and size can be asked for.
-import { WarderError } from '../errors.ts';
-import type { Launch } from './launch.ts';
+import { WarderError } from '../../errors.ts';
+import type { Launch } from '../launch.ts';
+import type { Machine } from '../machine.ts';
+import type { Plan, Step } from '../plan/plan.ts';
+import { DEVICES } from '../plan/root.ts';
 import { limitsFor, type ProcessLimit } from './limits.ts';
-import type { Machine } from './machine.ts';
-import type { Plan, Step } from './plan.ts';
-import { DEVICES } from './root.ts';
 import { seccompFilter } from './seccomp.ts';
 
 /** The interface's version from which on cutting a file short is an access of its own. */

@@ -1,6 +1,6 @@
 // How a plan's limits are held on a machine: which of the kernel's means there are, and what they are told.
-import type { Machine } from './machine.ts';
-import type { Plan } from './plan.ts';
+import type { Machine } from '../machine.ts';
+import type { Plan } from '../plan/plan.ts';
 
 /** Programs that hold on to all they may open ask for the soft limit. */
 const SOFT_FILES = 1024;

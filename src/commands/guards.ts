@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Locks } from '../credential/locks.ts';
-import { readPem } from '../egress/certificate.ts';
+import { readPem } from '../egress/tls/certificate.ts';
 import { WarderError } from '../errors.ts';
 import { expandHome } from '../profile/format.ts';
 import { loadSettings, type Settings, settingsPath } from '../profile/settings.ts';

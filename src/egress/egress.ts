@@ -20,14 +20,14 @@ import { expandHome, type Profile, type ProfileCredential, reachOf } from '../pr
 import { type Settings, settingsPath } from '../profile/settings.ts';
 import type { Network } from '../sandbox/network.ts';
 import type { Places } from '../wire/places.ts';
-import { Allowlist, matchesHost } from './allow.ts';
-import { Authority } from './authority.ts';
-import { Dialler } from './dial.ts';
-import { serveNetwork, serveProxy } from './front.ts';
+import { Allowlist, matchesHost } from './allowlist.ts';
+import { Dialler } from './dial/dialler.ts';
 import { Gate } from './gate.ts';
 import { EgressLedger } from './ledger.ts';
-import { Names } from './names.ts';
-import { resolverAt, systemResolver } from './resolve.ts';
+import { serveNetwork, serveProxy } from './listener.ts';
+import { resolverAt, systemResolver } from './names/resolver.ts';
+import { Names } from './names/virtual-addresses.ts';
+import { Authority } from './tls/authority.ts';
 import { BUNDLE, KEYSTORE, SESSION, systemBundle, trustFiles, trustVariables, writeTrust } from './trust.ts';
 
 export interface EgressParts {

@@ -10,16 +10,16 @@ import { Sealing } from '../credential/redact.ts';
 import type { Sealed, SealedCredential, SealedGuards } from '../credential/sealed.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-import type { Allowlist } from './allow.ts';
-import type { Authority } from './authority.ts';
-import type { Dialler } from './dial.ts';
-import { HttpGate, type Link } from './http.ts';
+import type { Allowlist } from './allowlist.ts';
+import { type Beginning, peek } from './connection/peek.ts';
+import { tunnel } from './connection/tunnel.ts';
+import type { Dialler } from './dial/dialler.ts';
+import { HttpGate, type Link } from './http/http-gate.ts';
+import type { Search } from './http/substitution.ts';
 import type { EgressLedger, Way } from './ledger.ts';
-import type { Names } from './names.ts';
-import type { Search } from './passage.ts';
-import { type Beginning, peek } from './peek.ts';
+import type { Names } from './names/virtual-addresses.ts';
 import { EgressRefusal } from './refusal.ts';
-import { tunnel } from './tunnel.ts';
+import type { Authority } from './tls/authority.ts';
 
 export interface GateParts {
   readonly allowed: Allowlist;

@@ -3,8 +3,8 @@
 // therefore; Java wants a store of its own kind. The session's authority is in these files and nowhere else.
 import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { readPem, writePem } from './certificate.ts';
-import { PASSWORD, writeKeystore } from './keystore.ts';
+import { readPem, writePem } from './tls/certificate.ts';
+import { PASSWORD, writeKeystore } from './tls/keystore.ts';
 
 /** Where the files are in a sandbox. */
 export interface TrustPaths {

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import * as tls from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Allowlist } from '../../src/egress/allow.ts';
-import { Dialler, type DiallerParts } from '../../src/egress/dial.ts';
+import { Allowlist } from '../../src/egress/allowlist.ts';
+import { Dialler, type DiallerParts } from '../../src/egress/dial/dialler.ts';
+import { resolverAt, systemResolver } from '../../src/egress/names/resolver.ts';
 import { EgressRefusal } from '../../src/egress/refusal.ts';
-import { resolverAt, systemResolver } from '../../src/egress/resolve.ts';
 import { TestAuthority } from '../fixtures/authority.ts';
 import { TestResolver } from '../fixtures/resolver.ts';
 

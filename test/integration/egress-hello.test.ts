@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as net from 'node:net';
 import { expect, test } from 'vitest';
-import { readHello } from '../../src/egress/hello.ts';
+import { readHello } from '../../src/egress/tls/client-hello.ts';
 
 const PYTHON = `import socket, ssl, sys
 context = ssl.create_default_context(); context.set_alpn_protocols(['h2', 'http/1.1'])

@@ -12,8 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as tls from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Where } from '../../src/egress/asking.ts';
-import { type OpenProxy, openProxy } from '../../src/egress/proxy.ts';
+import { type OpenProxy, openProxy } from '../../src/egress/proxy/proxy.ts';
+import type { Where } from '../../src/egress/proxy/proxy-request.ts';
 import { trustVariables } from '../../src/egress/trust.ts';
 import { freePort, TestGate } from '../fixtures/gate.ts';
 

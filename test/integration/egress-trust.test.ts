@@ -9,7 +9,7 @@ import { delimiter, join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Authority } from '../../src/egress/authority.ts';
+import { Authority } from '../../src/egress/tls/authority.ts';
 import { trustFiles, trustVariables } from '../../src/egress/trust.ts';
 import { TestAuthority } from '../fixtures/authority.ts';
 import { randomAddress } from '../fixtures/upstream.ts';

@@ -1,11 +1,11 @@
 import { decode, encode, RECURSION_DESIRED } from 'dns-packet';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { canonical, refusalOf } from '../../src/egress/address.ts';
-import { Allowlist } from '../../src/egress/allow.ts';
-import { answer } from '../../src/egress/dns.ts';
-import { readHello } from '../../src/egress/hello.ts';
-import { Names } from '../../src/egress/names.ts';
+import { Allowlist } from '../../src/egress/allowlist.ts';
+import { canonical, refusalOf } from '../../src/egress/dial/address.ts';
+import { answer } from '../../src/egress/names/dns-server.ts';
+import { Names } from '../../src/egress/names/virtual-addresses.ts';
+import { readHello } from '../../src/egress/tls/client-hello.ts';
 import { extension, hello, names as namesIn, protocols, records } from '../fixtures/hello.ts';
 
 const runs = { numRuns: process.env.SLOW === undefined ? 300 : 20_000 };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { canonical, refusalOf } from '../../src/egress/address.ts';
-import { Allowlist } from '../../src/egress/allow.ts';
+import { Allowlist } from '../../src/egress/allowlist.ts';
+import { canonical, refusalOf } from '../../src/egress/dial/address.ts';
 
 const nobody = new Set<string>();
 const never = (): boolean => false;

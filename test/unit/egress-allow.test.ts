@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Allowlist, matchesHost, parseHost, plainName, rangeProblem } from '../../src/egress/allow.ts';
+import { Allowlist, matchesHost, parseHost, plainName, rangeProblem } from '../../src/egress/allowlist.ts';
 
 describe('names and ports', () => {
   test.each([

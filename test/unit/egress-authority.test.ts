@@ -6,8 +6,8 @@ import { connect, TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
 import * as asn1 from 'asn1js';
 import { expect, test } from 'vitest';
-import { Authority, makeKeys, makeSigner } from '../../src/egress/authority.ts';
-import { issueAuthority, issueServer, readPem, writePem } from '../../src/egress/certificate.ts';
+import { Authority, makeKeys, makeSigner } from '../../src/egress/tls/authority.ts';
+import { issueAuthority, issueServer, readPem, writePem } from '../../src/egress/tls/certificate.ts';
 
 const now = Date.UTC(2026, 4, 1, 12, 0, 0, 789);
 const HOUR = 3_600_000;

@@ -4,9 +4,9 @@ import * as net from 'node:net';
 import { Duplex } from 'node:stream';
 import { decode, encode, RECURSION_DESIRED, type RecordType } from 'dns-packet';
 import { describe, expect, test, vi } from 'vitest';
-import { Allowlist } from '../../src/egress/allow.ts';
-import { answer, serveNames } from '../../src/egress/dns.ts';
-import { Names } from '../../src/egress/names.ts';
+import { Allowlist } from '../../src/egress/allowlist.ts';
+import { answer, serveNames } from '../../src/egress/names/dns-server.ts';
+import { Names } from '../../src/egress/names/virtual-addresses.ts';
 import { bindBoth } from '../fixtures/resolver.ts';
 
 const make = (): Names => new Names(new Allowlist(['api.test', '*.wild.test', 'localhost']));

@@ -3,8 +3,8 @@ import { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { collect } from '../../src/egress/body.ts';
-import { gather } from '../../src/egress/gather.ts';
+import { gather } from '../../src/egress/http/coalesce.ts';
+import { collect } from '../../src/egress/http/request-body.ts';
 
 function message(): IncomingMessage {
   const made = new IncomingMessage(new Socket());

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { readHello } from '../../src/egress/hello.ts';
+import { readHello } from '../../src/egress/tls/client-hello.ts';
 import { block, extension, hello, message, names, protocols, records } from '../fixtures/hello.ts';
 
 /** The first flight of node's own TLS. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Allowlist } from '../../src/egress/allow.ts';
-import { MAX_NAMES, Names } from '../../src/egress/names.ts';
+import { Allowlist } from '../../src/egress/allowlist.ts';
+import { MAX_NAMES, Names } from '../../src/egress/names/virtual-addresses.ts';
 
 test('each name has an address of its own, which stays [W-EGR-2]', () => {
   const names = new Names(new Allowlist(['b.test', 'a.test:22', '*.wild.test', 'b.test:8080']));

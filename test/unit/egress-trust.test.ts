@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Authority } from '../../src/egress/authority.ts';
-import { readPem } from '../../src/egress/certificate.ts';
-import { PASSWORD, writeKeystore } from '../../src/egress/keystore.ts';
+import { Authority } from '../../src/egress/tls/authority.ts';
+import { readPem } from '../../src/egress/tls/certificate.ts';
+import { PASSWORD, writeKeystore } from '../../src/egress/tls/keystore.ts';
 import {
   BUNDLE,
   KEYSTORE,

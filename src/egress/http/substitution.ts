@@ -1,10 +1,10 @@
 // One request on its way through the gate: where it goes, which credentials it carries, and the one place where a
 // placeholder becomes a secret. A use is decided, recorded, and only then given out; whoever asks writes it nowhere
 // but into the request that leaves.
-import type { Finder } from '../credential/finder.ts';
-import type { Place, Sealed, SealedCredential, SealedGuards } from '../credential/sealed.ts';
-import type { Clock } from '../os/clock.ts';
-import type { Carried, EgressLedger, Way } from './ledger.ts';
+import type { Finder } from '../../credential/finder.ts';
+import type { Place, Sealed, SealedCredential, SealedGuards } from '../../credential/sealed.ts';
+import type { Clock } from '../../os/clock.ts';
+import type { Carried, EgressLedger, Way } from '../ledger.ts';
 
 /** A request or answer that the gate does not pass on, with the status that the other side is told. */
 export class Denial extends Error {

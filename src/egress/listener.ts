@@ -2,11 +2,11 @@
 // or, where the system has no such networks, through a proxy that the proxy variables name.
 import { randomBytes } from 'node:crypto';
 import type { Network } from '../sandbox/network.ts';
-import { serveNames } from './dns.ts';
 import type { Gate } from './gate.ts';
 import type { EgressLedger } from './ledger.ts';
-import type { Names } from './names.ts';
-import { openProxy } from './proxy.ts';
+import { serveNames } from './names/dns-server.ts';
+import type { Names } from './names/virtual-addresses.ts';
+import { openProxy } from './proxy/proxy.ts';
 
 /** What leads to a gate. Disposed of, nothing does. */
 export interface Front extends Disposable {

@@ -4,12 +4,12 @@
 // does not answer loses its turn after a second; the last may take the time that is left.
 import * as net from 'node:net';
 import type { SecureContext } from 'node:tls';
+import { matchesHost, plainName } from '../allowlist.ts';
+import { before, until } from '../connection/wait.ts';
+import type { Resolve } from '../names/resolver.ts';
+import { EgressRefusal } from '../refusal.ts';
 import { canonical, refusalOf } from './address.ts';
-import { matchesHost, plainName } from './allow.ts';
-import { loginOf, openTunnel } from './connect.ts';
-import { EgressRefusal } from './refusal.ts';
-import type { Resolve } from './resolve.ts';
-import { before, until } from './wait.ts';
+import { loginOf, openTunnel } from './proxy-tunnel.ts';
 
 export interface DiallerParts {
   readonly resolve: Resolve;

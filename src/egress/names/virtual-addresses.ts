@@ -1,6 +1,6 @@
 // Names and the addresses that stand for them in one sandbox. Every listed name has an address of its own in 127/8, so
 // the address that a connection came to says which name was meant; an address is never given to a second name.
-import { type Allowlist, plainName } from './allow.ts';
+import { type Allowlist, plainName } from '../allowlist.ts';
 
 /** How many names below wildcards get an address in one session. A server could ask for ever new ones. */
 export const MAX_NAMES = 4096;

@@ -1,8 +1,8 @@
 // What the gate itself answers to a request that it does not pass on: JSON, and a header by which it is known.
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { Denial } from './passage.ts';
-import { EgressRefusal } from './refusal.ts';
+import { EgressRefusal } from '../refusal.ts';
+import { Denial } from './substitution.ts';
 
 /** Milliseconds for the rest of what is not read to come, so that the answer is not lost to a reset. */
 const REST = 1000;

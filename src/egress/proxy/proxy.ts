@@ -11,7 +11,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { Intake, readAsked, Unasked, type Where } from './asking.ts';
+import { Intake, readAsked, Unasked, type Where } from './proxy-request.ts';
 
 export interface ProxyParts {
   /** Decides on a connection, paused, and sees it through. Never rejects. */

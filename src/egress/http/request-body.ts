@@ -4,11 +4,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Finder, type Standing } from '../credential/finder.ts';
-import { type Coding, codingOf, decode, decoder, encoder, strange } from './coding.ts';
-import { percentWritten, valuesOf } from './head.ts';
-import { Denial, type Field, type Head, type Passage } from './passage.ts';
-import { Rewrite } from './rewrite.ts';
+import { Finder, type Standing } from '../../credential/finder.ts';
+import { type Coding, codingOf, decode, decoder, encoder, strange } from './content-coding.ts';
+import { Rewrite } from './replace-stream.ts';
+import { percentWritten, valuesOf } from './request-head.ts';
+import { Denial, type Field, type Head, type Passage } from './substitution.ts';
 
 /** Bodies of a said length up to this, in bytes, are taken whole; forms always are, up to `LONGEST_FORM`. */
 const SHORT = 256 * 1024;

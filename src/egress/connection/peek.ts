@@ -1,6 +1,6 @@
 // The first bytes of a connection: read to tell what it is, and put back.
 import type { Duplex } from 'node:stream';
-import { type Hello, readHello } from './hello.ts';
+import { type Hello, readHello } from '../tls/client-hello.ts';
 
 /** What a connection begins with. `silent`: nothing came in time, or before it was told to stop; `ended`: nothing will. */
 export type Beginning =

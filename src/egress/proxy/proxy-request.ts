@@ -3,7 +3,7 @@
 // could be read in two ways is refused. A plain HTTP request is turned into what its host expects, and told to be the
 // last of its connection: so the next one, to whatever host, is a connection of its own, and is decided on anew.
 import type { Socket } from 'node:net';
-import { plainName } from './allow.ts';
+import { plainName } from '../allowlist.ts';
 
 /** Where a program wants to go. `host` is empty where it was not understood, or not said yet. */
 export interface Where {

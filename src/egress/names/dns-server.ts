@@ -11,7 +11,7 @@ import {
   type OptAnswer,
   RECURSION_AVAILABLE,
 } from 'dns-packet';
-import type { Names } from './names.ts';
+import type { Names } from './virtual-addresses.ts';
 
 /** What is sent back, if anything is; `refused` is a name that was asked for and is not listed, fit to be shown. */
 interface Answer {

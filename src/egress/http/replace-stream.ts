@@ -1,6 +1,6 @@
 // A step of a stream of bytes that replaces what it finds.
 import { Transform, type TransformCallback } from 'node:stream';
-import type { Replacing } from '../credential/finder.ts';
+import type { Replacing } from '../../credential/finder.ts';
 
 /** Bytes that wait on either side: it may be as many pieces, each many times its size. */
 const MOST_WAITING = 4096;

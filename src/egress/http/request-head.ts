@@ -1,9 +1,9 @@
 // What is done to a request's head, as a list of small steps in a fixed order. A step refuses by throwing `Denial`,
 // or changes the head. First comes what could be read in two ways, or is not there yet; then the placeholders are
 // replaced where they may stand. A placeholder that no step replaced refuses the request: it is never passed on.
-import type { Standing } from '../credential/finder.ts';
-import { acceptable } from './coding.ts';
-import { Denial, type Field, type Head, type Passage } from './passage.ts';
+import type { Standing } from '../../credential/finder.ts';
+import { acceptable } from './content-coding.ts';
+import { Denial, type Field, type Head, type Passage } from './substitution.ts';
 
 type Step = (head: Head, passage: Passage, authority: Authority) => void;
 

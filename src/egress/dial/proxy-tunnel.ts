@@ -3,7 +3,7 @@
 import { STATUS_CODES } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import * as tls from 'node:tls';
-import { before, until } from './wait.ts';
+import { before, until } from '../connection/wait.ts';
 
 export interface Tunnel {
   /** The proxy's name or address, whose certificate it must have where it speaks TLS. */

@@ -3,7 +3,7 @@
 // private address, and lists no name. What is not plainly listed is refused. Names are compared in lower case and
 // without the root's dot. The entries were read by the profile's schema; they are read strictly here once more.
 import type ipaddr from 'ipaddr.js';
-import { isMetadata, neverOpened, read } from './address.ts';
+import { isMetadata, neverOpened, read } from './dial/address.ts';
 
 /** An entry that names hosts: `*.` in front of the name stands for one label or more. */
 export interface Host {

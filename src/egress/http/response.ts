@@ -4,13 +4,13 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { Replacing } from '../credential/finder.ts';
-import { following, type Sealing } from '../credential/redact.ts';
-import type { SealedCredential } from '../credential/sealed.ts';
-import { collect } from './body.ts';
-import { codingOf, decode, decoder, strange } from './coding.ts';
-import { valuesOf } from './head.ts';
-import { Denial, type Field } from './passage.ts';
+import type { Replacing } from '../../credential/finder.ts';
+import { following, type Sealing } from '../../credential/redact.ts';
+import type { SealedCredential } from '../../credential/sealed.ts';
+import { codingOf, decode, decoder, strange } from './content-coding.ts';
+import { collect } from './request-body.ts';
+import { valuesOf } from './request-head.ts';
+import { Denial, type Field } from './substitution.ts';
 
 /** What takes secrets out, as the session's secrets are now. */
 export interface WayBack {

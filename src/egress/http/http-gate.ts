@@ -4,16 +4,16 @@
 import * as http from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Sealing } from '../credential/redact.ts';
-import type { SealedCredential } from '../credential/sealed.ts';
-import type { Log } from '../os/log.ts';
-import { fieldsOf, ownerOf, passBack } from './answer.ts';
-import { asksForToken, prepareBody } from './body.ts';
-import { gather } from './gather.ts';
-import { process as processHead } from './head.ts';
-import type { Way } from './ledger.ts';
-import { Denial, type Head, Passage, type PassageParts } from './passage.ts';
-import { answerDenial, answerPlainly, asDenial } from './reply.ts';
+import type { Sealing } from '../../credential/redact.ts';
+import type { SealedCredential } from '../../credential/sealed.ts';
+import type { Log } from '../../os/log.ts';
+import type { Way } from '../ledger.ts';
+import { gather } from './coalesce.ts';
+import { answerDenial, answerPlainly, asDenial } from './gate-response.ts';
+import { asksForToken, prepareBody } from './request-body.ts';
+import { process as processHead } from './request-head.ts';
+import { fieldsOf, ownerOf, passBack } from './response.ts';
+import { Denial, type Head, Passage, type PassageParts } from './substitution.ts';
 
 /** One connection of the server, where it leads, and how to get there. */
 export interface Link {

@@ -10,11 +10,11 @@ import type { Log } from '../os/log.ts';
 import type { Delivery, ProfileCredential, Source } from '../profile/format.ts';
 import type { VaultKey } from '../profile/settings.ts';
 import type { Check } from '../wire/control.ts';
-import { Holding } from './holding.ts';
-import type { Origin } from './origin.ts';
-import type { Listed, Store, StoreKind, StoreState } from './store.ts';
-import { Values } from './values.ts';
-import type { Vault } from './vault.ts';
+import type { Origin } from './source/origin.ts';
+import { Values } from './source/values.ts';
+import { Holding } from './source/watch.ts';
+import type { Listed, Store, StoreKind, StoreState } from './store/store.ts';
+import type { Vault } from './store/vault.ts';
 
 /** A credential with its value, on the way to a server. */
 export interface Resolved {

@@ -1,12 +1,12 @@
-// Finds where any of some values stands in bytes, in all the forms that `pattern.ts` knows, whole or in a stream
-// that is cut anywhere; the caller says what to put there. Data that holds none is passed at once (`search.ts`).
+// Finds where any of some values stands in bytes, in all the forms that `encodings.ts` knows, whole or in a stream
+// that is cut anywhere; the caller says what to put there. Data that holds none is passed at once (`multi-search.ts`).
 // Matches that overlap count as one. A value shorter than `SHORTEST` is passed over: it would be found everywhere.
 //
 // What a stream keeps back tells whoever receives it that the bytes so far begin a value: who can have text of its own
 // sent that way guesses a value character by character. Kept back *blindly* is all that looks like a value, whatever
 // the values are, so that this tells nothing.
-import { match, type Pattern, patternsOf, startsOf } from './pattern.ts';
-import { Search } from './search.ts';
+import { match, type Pattern, patternsOf, startsOf } from './search/encodings.ts';
+import { Search } from './search/multi-search.ts';
 
 /** The fewest characters of a value that is looked for. */
 export const SHORTEST = 8;

@@ -10,7 +10,7 @@ import type { Places } from '../wire/places.ts';
 import type { Credentials } from './credentials.ts';
 import type { Locks } from './locks.ts';
 import { signer } from './signing.ts';
-import type { Store, StoreKind } from './store.ts';
+import type { Store, StoreKind } from './store/store.ts';
 
 export interface HandlersParts {
   readonly credentials: Credentials;

@@ -11,9 +11,9 @@ import type { Settings } from '../profile/settings.ts';
 import type { Facts } from '../server/environment.ts';
 import type { Places } from '../wire/places.ts';
 import { Credentials } from './credentials.ts';
-import { Keychain } from './keychain.ts';
-import { readSource, sourceEnvironment } from './source.ts';
-import { openVault } from './vault.ts';
+import { readSource, sourceEnvironment } from './source/command-source.ts';
+import { Keychain } from './store/keychain.ts';
+import { openVault } from './store/vault.ts';
 
 /** What the room is opened with. */
 export interface RoomParts {

@@ -1,11 +1,11 @@
-// Takes the values of credentials out of what passes, in every form that `pattern.ts` knows: exactly as they are,
+// Takes the values of credentials out of what passes, in every form that `encodings.ts` knows: exactly as they are,
 // URL-encoded, JSON-escaped, with HTML's entities, in base64 and in hexadecimal digits. A value is replaced by
 // `[redacted:NAME]`. A value shorter than `SHORTEST` is passed over: it would be found everywhere.
 //
 // JSON stays JSON: there a match is widened to whole escape sequences; a number or word outside of strings is
 // replaced by a string; quotes, brackets and commas stay, also where a value spans them.
 import { Finder, type Flow, type Match, type Replacing, type Sought, type Standing } from './finder.ts';
-import { base64Core } from './pattern.ts';
+import { base64Core } from './search/encodings.ts';
 
 export { SHORTEST } from './finder.ts';
 

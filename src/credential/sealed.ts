@@ -3,11 +3,11 @@
 // is a short text without any value. The order of the checks is that of `refusal`.
 import type { ProfileCredential } from '../profile/format.ts';
 import { SHORTEST } from './finder.ts';
-import { matchesPath, plainPath } from './path.ts';
-import { Spelling } from './pattern.ts';
-import { placeholderFor, type Random } from './placeholder.ts';
+import { placeholderFor, type Random } from './sealed/placeholder.ts';
+import { matchesPath, plainPath } from './sealed/request-path.ts';
+import { Spelling } from './search/encodings.ts';
 
-export { unfit } from './unfit.ts';
+export { unfit } from './sealable.ts';
 
 /** Where in a request a placeholder stands. `header`: any header but `Authorization: Bearer` and `Basic`. */
 export type Place = 'bearer' | 'basic' | 'header' | 'query' | 'path' | 'body';

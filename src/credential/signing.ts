@@ -3,7 +3,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import type { Signer } from '../audit/checkpoint.ts';
 import { WarderError } from '../errors.ts';
-import type { Store } from './store.ts';
+import type { Store } from './store/store.ts';
 
 const BLOB = 'audit-signing-key';
 

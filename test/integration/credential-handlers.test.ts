@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Credentials } from '../../src/credential/credentials.ts';
 import { credentialHandlers } from '../../src/credential/handlers.ts';
 import { Locks } from '../../src/credential/locks.ts';
-import { openVault } from '../../src/credential/vault.ts';
+import { openVault } from '../../src/credential/store/vault.ts';
 import { clock } from '../../src/os/clock.ts';
 import { parseProfile } from '../../src/profile/format.ts';
 import { loadSettings } from '../../src/profile/settings.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
-import { readSource, sourceEnvironment } from '../../src/credential/source.ts';
+import { readSource, sourceEnvironment } from '../../src/credential/source/command-source.ts';
 import { WarderError } from '../../src/errors.ts';
 import { loadSpawn, type Spawn } from '../../src/os/spawn.ts';
 

@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { Finder } from '../../src/credential/finder.ts';
-import { placeholderFor } from '../../src/credential/placeholder.ts';
 import { Sealing } from '../../src/credential/redact.ts';
+import { placeholderFor } from '../../src/credential/sealed/placeholder.ts';
 import { Sealed, type SealedCredential, type Use } from '../../src/credential/sealed.ts';
 import type { ProfileCredential } from '../../src/profile/format.ts';
 

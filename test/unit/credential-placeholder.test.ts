@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { placeholderFor } from '../../src/credential/placeholder.ts';
+import { placeholderFor } from '../../src/credential/sealed/placeholder.ts';
 
 /** Bytes that look random and are the same each time. */
 function seeded(seed = 1): (bytes: number) => Uint8Array {

@@ -1,8 +1,8 @@
 // Resolving, holding and changing credentials, on a store in memory that can fail once.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Credentials, type CredentialsParts } from '../../src/credential/credentials.ts';
-import type { Store, Stored } from '../../src/credential/store.ts';
-import type { Vault } from '../../src/credential/vault.ts';
+import type { Store, Stored } from '../../src/credential/store/store.ts';
+import type { Vault } from '../../src/credential/store/vault.ts';
 import { WarderError } from '../../src/errors.ts';
 import type { ProfileCredential, Source } from '../../src/profile/format.ts';
 

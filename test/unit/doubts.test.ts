@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Doubts } from '../../src/credential/doubts.ts';
+import { Doubts } from '../../src/credential/rejections.ts';
 
 const told: object[] = [];
 let now = 1000;

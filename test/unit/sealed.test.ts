@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { matchesPath, plainPath } from '../../src/credential/path.ts';
+import { matchesPath, plainPath } from '../../src/credential/sealed/request-path.ts';
 import {
   Sealed,
   type SealedCredential,

@@ -1,5 +1,5 @@
 // The forms of a secret that are known, as patterns over bytes. A pattern is a sequence of units, one a
-// character; a unit knows every way in which its character may be written (`unit.ts`). Characters may be
+// character; a unit knows every way in which its character may be written (`encoded-character.ts`). Characters may be
 // written each in its own way, so an encoder's habits (which characters it leaves alone) need not be known.
 //
 //     raw      the secret itself
@@ -20,7 +20,7 @@ import {
   step,
   type Unit,
   WRAPPED,
-} from './unit.ts';
+} from './encoded-character.ts';
 
 export interface Pattern {
   readonly kind: 'raw' | 'base64' | 'hex' | 'twice';

@@ -1,5 +1,5 @@
 // Where a credential's value is from, as the rest of the room sees it.
-import type { StoreKind } from './store.ts';
+import type { StoreKind } from '../store/store.ts';
 
 /** A command that prints the value, and for how long what it printed holds, in milliseconds. */
 export interface CommandOrigin {

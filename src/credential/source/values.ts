@@ -1,9 +1,9 @@
 // Fetches values, from stores and commands. Whoever wants the same one meanwhile gets the same: sessions start
 // in bursts. What a command printed is kept for its `ttl`; of what a store has nothing is kept.
-import type { Clock } from '../os/clock.ts';
+import type { Clock } from '../../os/clock.ts';
+import type { Store, StoreKind } from '../store/store.ts';
 import { fingerprints } from './fingerprint.ts';
 import { type CommandOrigin, keyOf, type Origin } from './origin.ts';
-import type { Store, StoreKind } from './store.ts';
 
 export interface Value {
   readonly value: string;

@@ -8,9 +8,9 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { WarderError } from '../errors.ts';
-import type { Clock } from '../os/clock.ts';
-import { writeWhole } from '../os/file.ts';
+import { WarderError } from '../../errors.ts';
+import type { Clock } from '../../os/clock.ts';
+import { writeWhole } from '../../os/file.ts';
 import type { Blobs, Listed, Store, Stored, StoreState } from './store.ts';
 import {
   type Cost,

@@ -6,7 +6,7 @@
 //
 // It guards against mistakes, and against whoever can copy items but not read them. Whoever can write any
 // item at will can write a fitting line as well; the vault has more than this (`vault.ts`).
-import { WarderError } from '../errors.ts';
+import { WarderError } from '../../errors.ts';
 
 /** What an envelope says. */
 export interface Envelope {

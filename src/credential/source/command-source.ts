@@ -3,10 +3,10 @@
 // nothing of it stands in an error; nor do its arguments, which may say more than the log should.
 import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { WarderError } from '../errors.ts';
-import { busAddresses } from '../os/bus.ts';
-import type { Child, Spawn } from '../os/spawn.ts';
-import type { Facts } from '../server/environment.ts';
+import { WarderError } from '../../errors.ts';
+import { busAddresses } from '../../os/bus.ts';
+import type { Child, Spawn } from '../../os/spawn.ts';
+import type { Facts } from '../../server/environment.ts';
 
 /** What running a command takes. */
 export interface SourceParts {

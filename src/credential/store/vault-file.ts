@@ -19,7 +19,7 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import { z } from 'zod';
-import { WarderError } from '../errors.ts';
+import { WarderError } from '../../errors.ts';
 
 /** A credential's value, or data that is nobody's credential. Their names do not meet. */
 export type EntryKind = 'credential' | 'blob';

@@ -1,9 +1,9 @@
 // The credentials of open sessions. For what is held, changes that other programs make and values that expire
 // are noticed: the new value is fetched, and told of if it is another than the sessions have.
-import { WarderError } from '../errors.ts';
-import type { Log } from '../os/log.ts';
+import { WarderError } from '../../errors.ts';
+import type { Log } from '../../os/log.ts';
+import type { Store, StoreKind } from '../store/store.ts';
 import { keyOf, type Origin } from './origin.ts';
-import type { Store, StoreKind } from './store.ts';
 import { LONGEST_TIMER, type Values } from './values.ts';
 
 /** A credential, and where its value is from. */

@@ -9,12 +9,12 @@
 // On Linux the Secret Service is asked first where the item is, and to unlock it if it must; so a call that
 // reaches the keyring package finds the item open. Elsewhere the package is called at once.
 import { randomBytes } from 'node:crypto';
-import { WarderError } from '../errors.ts';
-import type { Clock } from '../os/clock.ts';
-import { type Keyring, KeyringError } from '../os/keyring.ts';
-import type { Change, SecretService } from '../os/secret-service.ts';
+import { WarderError } from '../../errors.ts';
+import type { Clock } from '../../os/clock.ts';
+import { type Keyring, KeyringError } from '../../os/keyring.ts';
+import type { Change, SecretService } from '../../os/secret-service.ts';
+import { fingerprints } from '../source/fingerprint.ts';
 import { open, seal } from './envelope.ts';
-import { fingerprints } from './fingerprint.ts';
 import { ambiguous, failure, noCollection, tooLong } from './keychain-error.ts';
 import type { Blobs, Listed, Store, Stored, StoreState } from './store.ts';
 

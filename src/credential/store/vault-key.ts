@@ -4,10 +4,10 @@ import { hkdfSync, randomBytes, scrypt } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { WarderError } from '../errors.ts';
-import { writeWhole } from '../os/file.ts';
-import { expandHome } from '../profile/format.ts';
-import type { VaultKey } from '../profile/settings.ts';
+import { WarderError } from '../../errors.ts';
+import { writeWhole } from '../../os/file.ts';
+import { expandHome } from '../../profile/format.ts';
+import type { VaultKey } from '../../profile/settings.ts';
 import { COST_LIMIT, type Cost, type KeyForm } from './vault-file.ts';
 
 /** Where a key is looked for. */

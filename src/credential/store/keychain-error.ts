@@ -1,6 +1,6 @@
 // What can be wrong with a keychain and its items, as Warder's errors.
-import { type ErrorCode, WarderError } from '../errors.ts';
-import type { KeyringError } from '../os/keyring.ts';
+import { type ErrorCode, WarderError } from '../../errors.ts';
+import type { KeyringError } from '../../os/keyring.ts';
 
 export function tooLong(name: string, length: string, most: string): WarderError {
   return new WarderError(

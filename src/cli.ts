@@ -65,7 +65,8 @@ async function complete(argv: string[]): Promise<void> {
   const named = verbs[word ?? '']?.names;
   const names = async (current: string): Promise<string[]> => {
     if (words.length < 2 || current.startsWith('-') || named === undefined) return [];
-    if (named === 'credential') return (await import('./commands/named.ts')).namedCredentials(context.places);
+    if (named === 'credential')
+      return (await import('./profile/credential-names.ts')).namedCredentials(context.places);
     const { listProfiles } = await import('./profile/load.ts');
     return listProfiles(context.places).names;
   };

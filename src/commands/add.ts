@@ -10,11 +10,11 @@ import { draftProfile } from '../profile/draft.ts';
 import { checkName, type Delivery, parseProfile } from '../profile/format.ts';
 import { fileOf, profileExists, stampOf, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
-import { hostEntry } from './entry.ts';
-import { literals, secrets, variables } from './literals.ts';
 import { openPackages } from './package.ts';
-import { find, pathOf } from './preview.ts';
-import { wayLines, wayOf } from './way.ts';
+import { wayLines, wayOf } from './profile/delivery-options.ts';
+import { hostEntry } from './profile/host-entry.ts';
+import { literals, secrets, variables } from './profile/literal-options.ts';
+import { find, pathOf } from './profile/preview.ts';
 
 interface Arguments {
   readonly name: string;

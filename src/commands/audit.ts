@@ -14,8 +14,8 @@ import {
 } from '../audit/read.ts';
 import { CALLS, callRow, RECORDS, recordRow, shownRows } from '../audit/view.ts';
 import { WarderError } from '../errors.ts';
-import { type FilterArguments, filterOf, filterOptions, reading } from './audit-filter.ts';
-import { verifyCommand } from './audit-verify.ts';
+import { type FilterArguments, filterOf, filterOptions, reading } from './audit/filter.ts';
+import { verifyCommand } from './audit/verify.ts';
 import type { Context } from './command.ts';
 
 /** Characters that `export` writes at once. */

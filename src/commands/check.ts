@@ -9,12 +9,12 @@ import { formatSize } from '../profile/units.ts';
 import type { Outline } from '../sandbox/summary.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
-import { type CredentialState, type Known, knownCredentials } from './known.ts';
+import { type CredentialState, type Known, knownCredentials } from './credential/credential-state.ts';
 import { attempt, commandLine, policyLine, sandboxWord, serverLine } from './list.ts';
 import { openPackages } from './package.ts';
-import { type Preview, preview } from './preview.ts';
-import { type Limits, limitLines, type Reach, reach, reachLines } from './reach.ts';
-import { warnings } from './warnings.ts';
+import { type Preview, preview } from './profile/preview.ts';
+import { type Limits, limitLines, type Reach, reach, reachLines } from './profile/reach.ts';
+import { warnings } from './profile/warnings.ts';
 
 interface Arguments {
   readonly name: string[];

@@ -4,10 +4,10 @@ import type { Argv, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import type { Result } from '../wire/control.ts';
 import type { Context, Control } from './command.ts';
-import { count } from './count.ts';
-import { readPassphrase } from './passphrase.ts';
-import { target } from './target.ts';
-import { readValue } from './value.ts';
+import { target } from './credential/credential-target.ts';
+import { count } from './terminal/count.ts';
+import { readPassphrase } from './terminal/passphrase.ts';
+import { readValue } from './terminal/secret-input.ts';
 
 interface Named {
   readonly words: string[];

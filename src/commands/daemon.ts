@@ -8,7 +8,7 @@ import { EXIT, WarderError } from '../errors.ts';
 import { writeWhole } from '../os/file.ts';
 import { ownerOf } from '../os/lock.ts';
 import type { Context } from './command.ts';
-import { launchdAgent, type ServiceInput, systemdService, systemdSocket } from './service.ts';
+import { launchdAgent, type ServiceInput, systemdService, systemdSocket } from './daemon/service-files.ts';
 import { showStatus } from './status.ts';
 import { stop } from './stop.ts';
 

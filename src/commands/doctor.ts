@@ -26,7 +26,7 @@ export function doctorCommand(context: Context): CommandModule<object, object> {
 
 async function doctor(context: Context): Promise<void> {
   const { places, terminal, json } = context;
-  const { authorities, locks } = await import('./guards.ts');
+  const { authorities, locks } = await import('./doctor/settings-checks.ts');
   const checks = [
     node(process.versions.node),
     ...files(places, process.getuid?.() ?? -1),
@@ -136,7 +136,7 @@ async function daemon(context: Context): Promise<Check[]> {
     await using control = await context.control();
     const { daemon } = await control.request('status', {});
     const { checks } = await control.request('doctor', {});
-    const { proxyLogin } = await import('./guards.ts');
+    const { proxyLogin } = await import('./doctor/settings-checks.ts');
     const detail = `runs: pid ${daemon.pid}, version ${daemon.version}`;
     const own: Check =
       daemon.version === context.version

@@ -4,7 +4,7 @@ import { WarderError } from '../errors.ts';
 import { type Profile, type ProfilePolicy, type Server, unsupported } from '../profile/format.ts';
 import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
-import { type Known, knownCredentials } from './known.ts';
+import { type Known, knownCredentials } from './credential/credential-state.ts';
 
 export function listCommand(context: Context): CommandModule<object, object> {
   return {

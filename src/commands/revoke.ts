@@ -2,13 +2,13 @@
 // its name is asked afterwards.
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
+import { namedCredentials } from '../profile/credential-names.ts';
 import { nearest } from '../profile/mistake.ts';
 import { secretKind } from '../profile/variable.ts';
 import { credentialName, type Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context, Control } from './command.ts';
-import { count } from './count.ts';
-import { namedCredentials } from './named.ts';
+import { count } from './terminal/count.ts';
 
 interface Arguments {
   readonly credential: string[];

@@ -2,7 +2,7 @@
 // the lock has one.
 import type { CommandModule } from 'yargs';
 import type { Context, Control } from './command.ts';
-import { noWords, readPassphrase } from './passphrase.ts';
+import { noWords, readPassphrase } from './terminal/passphrase.ts';
 
 export function unlockCommand(context: Context): CommandModule<object, object> {
   return {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Context } from '../../src/commands/command.ts';
-import { knownCredentials } from '../../src/commands/known.ts';
+import { knownCredentials } from '../../src/commands/credential/credential-state.ts';
 import { WarderError } from '../../src/errors.ts';
 import { type ProfileCredential, parseProfile } from '../../src/profile/format.ts';
 

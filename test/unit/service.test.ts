@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { launchdAgent, systemdService, systemdSocket } from '../../src/commands/service.ts';
+import { launchdAgent, systemdService, systemdSocket } from '../../src/commands/daemon/service-files.ts';
 
 const plain = {
   node: '/usr/bin/node',

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { expect, test } from 'vitest';
-import { authorities, locks, proxyLogin } from '../../src/commands/guards.ts';
+import { authorities, locks, proxyLogin } from '../../src/commands/doctor/settings-checks.ts';
 import { statusCommand } from '../../src/commands/status.ts';
 import { Locks } from '../../src/credential/locks.ts';
 import { WarderError } from '../../src/errors.ts';

@@ -1,8 +1,9 @@
 // The names of credentials that profiles give.
+
+import { attempt } from '../commands/list.ts';
 import { WarderError } from '../errors.ts';
-import { listProfiles, loadProfile } from '../profile/load.ts';
 import type { Places } from '../wire/places.ts';
-import { attempt } from './list.ts';
+import { listProfiles, loadProfile } from './load.ts';
 
 /** Names of credentials, each once and sorted. A profile that does not read tells of none. */
 export function namedCredentials(places: Places): string[] {

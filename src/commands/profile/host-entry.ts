@@ -1,6 +1,6 @@
 // What a host's configuration says to start a server through Warder.
 import { realpathSync } from 'node:fs';
-import type { Places } from '../wire/places.ts';
+import type { Places } from '../../wire/places.ts';
 
 /** A server's entry in a host's configuration. */
 export interface HostEntry {

@@ -1,12 +1,12 @@
 // warder audit verify.
 import { readFileSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
-import { isKey, readKeys } from '../audit/checkpoint.ts';
-import type { Problem } from '../audit/problem.ts';
-import { type Verified, verify } from '../audit/verify.ts';
-import { WarderError } from '../errors.ts';
-import { reading } from './audit-filter.ts';
-import type { Context } from './command.ts';
+import { isKey, readKeys } from '../../audit/checkpoint.ts';
+import type { Problem } from '../../audit/problem.ts';
+import { type Verified, verify } from '../../audit/verify.ts';
+import { WarderError } from '../../errors.ts';
+import type { Context } from '../command.ts';
+import { reading } from './filter.ts';
 
 interface VerifyArguments {
   readonly path: string | undefined;

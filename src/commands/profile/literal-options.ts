@@ -1,7 +1,7 @@
 // What `warder add` is told on the command line, looked at for slips and for secrets in the wrong place. What may be a
 // secret is not repeated.
-import { WarderError } from '../errors.ts';
-import { loaderVariable, secretKind, VARIABLE_PATTERN } from '../profile/variable.ts';
+import { WarderError } from '../../errors.ts';
+import { loaderVariable, secretKind, VARIABLE_PATTERN } from '../../profile/variable.ts';
 
 /** `NAME=VALUE` each. Throws `usage`. */
 export function literals(said: readonly string[]): Record<string, string> {

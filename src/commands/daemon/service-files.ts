@@ -5,7 +5,7 @@
 // and NoNewPrivileges stop a setuid bubblewrap, and the Protect… settings mask parts of /proc, after which the
 // kernel lets no sandbox mount a /proc of its own.
 
-import { daemonCommand } from '../os/connect.ts';
+import { daemonCommand } from '../../os/connect.ts';
 
 /** What the files name. */
 export interface ServiceInput {

@@ -1,10 +1,10 @@
 // How a new profile's credentials reach its server, and what the server reaches: `--host` and `--deliver` of
 // `warder add`. No host is ever guessed.
-import { parseHost, rangeProblem } from '../egress/allowlist.ts';
-import { WarderError } from '../errors.ts';
-import type { Delivery } from '../profile/format.ts';
-import { otherProtocol } from '../profile/review.ts';
-import { secretKind } from '../profile/variable.ts';
+import { parseHost, rangeProblem } from '../../egress/allowlist.ts';
+import { WarderError } from '../../errors.ts';
+import type { Delivery } from '../../profile/format.ts';
+import { otherProtocol } from '../../profile/review.ts';
+import { secretKind } from '../../profile/variable.ts';
 import { signing } from './warnings.ts';
 
 /** What was decided. */

@@ -1,9 +1,9 @@
 // Which records of the audit log a verb is about.
 import type { Argv } from 'yargs';
-import { EVENTS } from '../audit/events.ts';
-import type { Filter } from '../audit/read.ts';
-import { WarderError } from '../errors.ts';
-import { parseDuration } from '../profile/units.ts';
+import { EVENTS } from '../../audit/events.ts';
+import type { Filter } from '../../audit/read.ts';
+import { WarderError } from '../../errors.ts';
+import { parseDuration } from '../../profile/units.ts';
 
 /** The options of `filterOptions`, as given. */
 export interface FilterArguments {

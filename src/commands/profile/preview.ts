@@ -1,21 +1,21 @@
 // What a server of a profile will see, worked out as a session's start works it out, but without starting
 // anything or asking for any value.
 import { homedir } from 'node:os';
-import { trustVariables } from '../egress/trust.ts';
-import { WarderError } from '../errors.ts';
-import { userName } from '../os/user.ts';
-import { binCommand } from '../package/bin.ts';
-import { parseSpec } from '../package/spec.ts';
-import type { PackageStore } from '../package/store.ts';
-import { expandHome, type Profile, reachOf } from '../profile/format.ts';
-import { loadSettings } from '../profile/settings.ts';
-import { explain } from '../sandbox/explain.ts';
-import type { Outline } from '../sandbox/summary.ts';
-import { environment, type Facts, facts } from '../server/environment.ts';
-import { findCommand } from '../server/process.ts';
-import { type Program, sandboxRequest } from '../server/request.ts';
-import type { Places } from '../wire/places.ts';
-import { attempt } from './list.ts';
+import { trustVariables } from '../../egress/trust.ts';
+import { WarderError } from '../../errors.ts';
+import { userName } from '../../os/user.ts';
+import { binCommand } from '../../package/bin.ts';
+import { parseSpec } from '../../package/spec.ts';
+import type { PackageStore } from '../../package/store.ts';
+import { expandHome, type Profile, reachOf } from '../../profile/format.ts';
+import { loadSettings } from '../../profile/settings.ts';
+import { explain } from '../../sandbox/explain.ts';
+import type { Outline } from '../../sandbox/summary.ts';
+import { environment, type Facts, facts } from '../../server/environment.ts';
+import { findCommand } from '../../server/process.ts';
+import { type Program, sandboxRequest } from '../../server/request.ts';
+import type { Places } from '../../wire/places.ts';
+import { attempt } from '../list.ts';
 
 /** A server's surroundings. */
 export interface Preview {

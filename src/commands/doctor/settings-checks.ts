@@ -4,16 +4,16 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Locks } from '../credential/locks.ts';
-import { readPem } from '../egress/tls/certificate.ts';
-import { WarderError } from '../errors.ts';
-import { expandHome } from '../profile/format.ts';
-import { loadSettings, type Settings, settingsPath } from '../profile/settings.ts';
-import type { Check } from '../wire/control.ts';
-import type { Places } from '../wire/places.ts';
-import type { Control } from './command.ts';
-import { count } from './count.ts';
-import { attempt } from './list.ts';
+import { Locks } from '../../credential/locks.ts';
+import { readPem } from '../../egress/tls/certificate.ts';
+import { WarderError } from '../../errors.ts';
+import { expandHome } from '../../profile/format.ts';
+import { loadSettings, type Settings, settingsPath } from '../../profile/settings.ts';
+import type { Check } from '../../wire/control.ts';
+import type { Places } from '../../wire/places.ts';
+import type { Control } from '../command.ts';
+import { attempt } from '../list.ts';
+import { count } from '../terminal/count.ts';
 
 /** The file of certificates that the gate is to trust, where the settings name one. */
 export function authorities(places: Places): Check[] {

@@ -1,10 +1,10 @@
 // What a person should know of a profile before its first run: it is sound, and still worth a word. Values that may be
 // secrets are not repeated.
-import { unfit } from '../credential/sealable.ts';
-import { WarderError } from '../errors.ts';
-import type { Profile } from '../profile/format.ts';
-import { secretKind } from '../profile/variable.ts';
-import type { CredentialState, Known } from './known.ts';
+import { unfit } from '../../credential/sealable.ts';
+import { WarderError } from '../../errors.ts';
+import type { Profile } from '../../profile/format.ts';
+import { secretKind } from '../../profile/variable.ts';
+import type { CredentialState, Known } from '../credential/credential-state.ts';
 import type { Preview } from './preview.ts';
 import { reach } from './reach.ts';
 

@@ -1,8 +1,8 @@
 // Which credentials have a value and may be used, as far as the daemon can tell.
-import { WarderError } from '../errors.ts';
-import type { ProfileCredential } from '../profile/format.ts';
-import type { Result } from '../wire/control.ts';
-import type { Context } from './command.ts';
+import { WarderError } from '../../errors.ts';
+import type { ProfileCredential } from '../../profile/format.ts';
+import type { Result } from '../../wire/control.ts';
+import type { Context } from '../command.ts';
 
 /**
  * `command`: asked for at each start. `unusable`: there, but not as it was set. `revoked`: taken out of use.

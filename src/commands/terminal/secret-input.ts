@@ -1,7 +1,7 @@
 // A credential's value from the person: typed without echo, or from stdin. It is looked at for the slips that
 // are made with values, and shown by its length alone.
-import { WarderError } from '../errors.ts';
-import type { Terminal } from './terminal.ts';
+import { WarderError } from '../../errors.ts';
+import type { Terminal } from '../terminal.ts';
 
 /** A value, and what may be a slip in it. */
 export interface Value {

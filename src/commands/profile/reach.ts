@@ -1,7 +1,7 @@
 // What a server may reach, and what may be done with each of its sealed credentials, in words and as facts.
-import { parseHost } from '../egress/allowlist.ts';
-import { type Profile, type ProfileCredential, reachOf } from '../profile/format.ts';
-import { formatDuration } from '../profile/units.ts';
+import { parseHost } from '../../egress/allowlist.ts';
+import { type Profile, type ProfileCredential, reachOf } from '../../profile/format.ts';
+import { formatDuration } from '../../profile/units.ts';
 
 /** A server's way out of its sandbox. */
 export interface Reach {

@@ -1,7 +1,7 @@
 // A passphrase from the person: typed without echo, or from stdin. It is never an argument, never printed, and never
 // repeated in a message.
-import { WarderError } from '../errors.ts';
-import type { Terminal } from './terminal.ts';
+import { WarderError } from '../../errors.ts';
+import type { Terminal } from '../terminal.ts';
 
 /** Asks for a passphrase, or reads stdin less one newline. Throws `usage` where there is none. */
 export async function readPassphrase(terminal: Terminal, question: string): Promise<string> {

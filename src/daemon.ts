@@ -22,7 +22,7 @@ import { Networks } from './sandbox/network.ts';
 import { probe } from './sandbox/probe.ts';
 import { ground } from './server/delivery.ts';
 import { facts } from './server/environment.ts';
-import { sweep } from './server/record.ts';
+import { sweep } from './server/process-record.ts';
 import { Sessions } from './server/sessions.ts';
 import type { Check } from './wire/control.ts';
 

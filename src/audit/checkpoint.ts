@@ -6,7 +6,7 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Head } from './chain.ts';
+import type { Head } from './chain/chain.ts';
 
 /** What signs: the private key stays where it is. */
 export interface Signer {

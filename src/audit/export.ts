@@ -1,6 +1,6 @@
 // The log as CSV (RFC 4180), for a spreadsheet. Names of tools, rules and reasons come from servers and hosts,
 // so a cell that a spreadsheet would take for a formula begins with an apostrophe.
-import { canonical, type Entry, type JsonObject } from './chain.ts';
+import { canonical, type Entry, type JsonObject } from './chain/chain.ts';
 
 const COLUMNS = [
   'seq',

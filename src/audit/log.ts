@@ -13,18 +13,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Places } from '../wire/places.ts';
-import { Appender, type Files, files } from './appender.ts';
-import { Chain, type Head, type JsonObject } from './chain.ts';
+import { Chain, type Head, type JsonObject } from './chain/chain.ts';
+import { sha256 } from './chain/hash.ts';
+import { Stamp } from './chain/time.ts';
 import { keepKey, keysPath, type Signer } from './checkpoint.ts';
 import type { AuditEvent, Fields } from './events.ts';
-import { sha256 } from './hash.ts';
-import { HeadFile, headPath } from './head.ts';
-import { recover } from './recover.ts';
-import { firstEntry, type Keep, outdated } from './retention.ts';
-import { LONGEST, segmentName } from './segments.ts';
+import { Appender, type Files, files } from './file/appender.ts';
+import { HeadFile, headPath } from './file/head.ts';
+import { recover } from './file/recover.ts';
+import { firstEntry, type Keep, outdated } from './file/retention.ts';
+import { LONGEST, segmentName } from './file/segments.ts';
+import { unwritable } from './file/unwritable.ts';
 import { Signing } from './signing.ts';
-import { Stamp } from './time.ts';
-import { unwritable } from './unwritable.ts';
 
 /** What the log needs. `settings` are those of `config/warder.yaml`. */
 export interface AuditOptions {

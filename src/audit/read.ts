@@ -2,8 +2,8 @@
 // may append meanwhile, and retention may take a segment away: what is gone is left out.
 import { setTimeout as delay } from 'node:timers/promises';
 import { matches } from '../policy/pattern.ts';
-import { type Entry, parse } from './chain.ts';
-import { type Line, listSegments, readLines, readLinesBackward, wholeLength } from './segments.ts';
+import { type Entry, parse } from './chain/chain.ts';
+import { type Line, listSegments, readLines, readLinesBackward, wholeLength } from './file/segments.ts';
 
 /** What to look for. Names may have `*` in them; times are milliseconds since the epoch, both ends included. */
 export interface Filter {

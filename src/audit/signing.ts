@@ -1,6 +1,6 @@
 // When checkpoints are made: after so many records, when somebody asks, and as soon as a signer is there. The
 // key may be long in coming (a locked keychain, a person asked) or never come: nothing here makes a record wait.
-import type { Head } from './chain.ts';
+import type { Head } from './chain/chain.ts';
 import { REACH, type Signer, statement } from './checkpoint.ts';
 import type { Checkpoint } from './events.ts';
 

@@ -3,13 +3,13 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Checked, check } from './chain.ts';
+import { type Checked, check } from './chain/chain.ts';
+import { type Examined, Examiner } from './chain/examine.ts';
+import { sha256 } from './chain/hash.ts';
 import { keysPath, readKeys } from './checkpoint.ts';
-import { type Examined, Examiner } from './examine.ts';
-import { sha256 } from './hash.ts';
-import { headPath, readHead } from './head.ts';
+import { headPath, readHead } from './file/head.ts';
+import { listSegments, readLines, type Segment, segment, wholeLength } from './file/segments.ts';
 import type { Place, Problem } from './problem.ts';
-import { listSegments, readLines, type Segment, segment, wholeLength } from './segments.ts';
 
 /** What to verify. */
 export interface Subject {

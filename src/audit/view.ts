@@ -1,6 +1,6 @@
 // Records as people read them. Texts of hosts and servers stand in them: control characters are made visible
 // here, whatever the terminal does, so that none of them moves, hides or colours what is printed.
-import type { Entry, Json, JsonObject } from './chain.ts';
+import type { Entry, Json, JsonObject } from './chain/chain.ts';
 import type { Call, Shown } from './read.ts';
 
 /** The head of a table of calls. */

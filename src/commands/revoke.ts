@@ -3,7 +3,7 @@
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { namedCredentials } from '../profile/credential-names.ts';
-import { nearest } from '../profile/mistake.ts';
+import { nearest } from '../profile/diagnostic.ts';
 import { secretKind } from '../profile/variable.ts';
 import { credentialName, type Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';

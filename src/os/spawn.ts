@@ -52,7 +52,7 @@ export async function loadSpawn(): Promise<Spawn> {
       stripFinalNewline: false,
       reject: false,
       verbose: 'none',
-      // Its own group, ended by `server/tree.ts`, which knows more of a tree than execa's clean-up does.
+      // Its own group, ended by `server/process-tree.ts`, which knows more of a tree than execa's clean-up does.
       detached: true,
       cleanup: false,
       forceKillAfterDelay: false,

@@ -4,9 +4,9 @@
 // profile asks for in vain, and a session that asks for any of it is not started.
 import { WarderError } from '../errors.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
+import { review } from './cross-checks.ts';
+import { broken, inWords, type Mistake, mistakesOf } from './diagnostic.ts';
 import { type Path, readDocument } from './document.ts';
-import { broken, inWords, type Mistake, mistakesOf } from './mistake.ts';
-import { review } from './review.ts';
 import { type ProfileFile, profileFile } from './schema.ts';
 import { parseDuration, parseSize } from './units.ts';
 

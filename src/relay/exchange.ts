@@ -4,14 +4,14 @@ import type { ToolResult } from '../audit/events.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { ProfilePolicy } from '../profile/format.ts';
-import { type AnswerCode, errorLine } from './answer.ts';
+import { Oddities } from './anomalies.ts';
 import { type Envelope, type Id, idText, readId } from './envelope.ts';
+import { type AnswerCode, errorLine } from './error-response.ts';
 import { Handshake } from './handshake.ts';
+import { type Open, Requests } from './host-requests.ts';
 import type { Ledger } from './ledger.ts';
-import { Oddities } from './oddities.ts';
 import type { Outbox } from './outbox.ts';
-import { Questions } from './questions.ts';
-import { type Open, Requests } from './requests.ts';
+import { Questions } from './server-requests.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Takes the values of credentials out of what passes: see `Redactor`. */

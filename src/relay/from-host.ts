@@ -3,8 +3,8 @@
 // the line as it came, byte for byte.
 import { isAscii, isUtf8 } from 'node:buffer';
 import { decide, type Verdict } from '../policy/decide.ts';
-import { errorLine } from './answer.ts';
 import { type Envelope, type Id, idText, readEnvelope, readString, withId } from './envelope.ts';
+import { errorLine } from './error-response.ts';
 import {
   BUSY,
   CALL,
@@ -18,9 +18,9 @@ import {
   UNAUDITED,
 } from './exchange.ts';
 import { TELLING } from './handshake.ts';
+import { LISTEN } from './host-requests.ts';
 import type { LineListener, Oversize } from './lines.ts';
 import { idOf } from './oversize.ts';
-import { LISTEN } from './requests.ts';
 
 /** A verdict on a tool, and the tool's name as it may be shown. */
 interface Known extends Verdict {

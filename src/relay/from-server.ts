@@ -2,8 +2,8 @@
 // the first to a request that is open; what is no message does not go on at all.
 import { isUtf8 } from 'node:buffer';
 import { decide, denies } from '../policy/decide.ts';
-import { errorLine } from './answer.ts';
 import { type Envelope, type Id, readEnvelope, withId } from './envelope.ts';
+import { errorLine } from './error-response.ts';
 import {
   BUSY,
   CALL,
@@ -17,10 +17,10 @@ import {
   UNAUDITED,
 } from './exchange.ts';
 import { TELLING } from './handshake.ts';
+import { LISTEN, type Open } from './host-requests.ts';
 import type { Oversize } from './lines.ts';
 import { cutTools, type Listing } from './listing.ts';
 import { idOf } from './oversize.ts';
-import { LISTEN, type Open } from './requests.ts';
 
 const LIST = 'tools/list';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';

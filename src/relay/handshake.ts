@@ -1,7 +1,7 @@
 // What a server was told once and a new one has to be told again. Up to 2025-11-25 a host opens with
 // `initialize` and `notifications/initialized`, may set the level of logging, and subscribes to resources; the
 // server keeps all that. From 2026-07-28 a server keeps nothing but `subscriptions/listen` requests that are
-// still open: see requests.ts. Each request says in its `_meta` what there is to know of the host, and
+// still open: see host-requests.ts. Each request says in its `_meta` what there is to know of the host, and
 // `server/discover` asks the same of the server. Which of the two a host speaks shows by what it has sent.
 import { isDeepStrictEqual } from 'node:util';
 

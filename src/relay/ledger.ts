@@ -6,7 +6,7 @@ import type { AuditLog } from '../audit/log.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile } from '../profile/format.ts';
 import type { Ending } from './endpoint.ts';
-import type { Open } from './requests.ts';
+import type { Open } from './host-requests.ts';
 
 /** Arguments that are longer, in bytes, are kept as their digest. */
 const MAX_ARGUMENTS = 16_384;

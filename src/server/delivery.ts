@@ -1,13 +1,13 @@
 // What a server has to itself, and for as long as it runs: a folder for temporary files, and its credentials
 // as files where the profile says so.
 //
-//     <run>/sessions/<marker>/             0700; `server.json` once the server runs (record.ts)
+//     <run>/sessions/<marker>/             0700; `server.json` once the server runs (process-record.ts)
 //     <run>/sessions/<marker>/tmp/         0700, TMPDIR
 //     <memory>/<marker>/<VARIABLE>         0400 in 0700, CREDENTIALS_DIRECTORY
 //
 // Credential files lie in memory where the machine has a place for that: the user's runtime folder, else
 // /dev/shm; else beside the sessions, on the disk. Memory may still be swapped out. A daemon that was killed
-// leaves all this behind; `sweep` in record.ts clears it away at the next start.
+// leaves all this behind; `sweep` in process-record.ts clears it away at the next start.
 import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,

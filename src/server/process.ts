@@ -11,8 +11,8 @@ import type { Ending, ServerEnd } from '../relay/endpoint.ts';
 import type { Confined, Prepared } from '../sandbox/start.ts';
 import type { Delivery } from './delivery.ts';
 import { Output } from './output.ts';
-import { writeRecord } from './record.ts';
-import { endTree, PATIENCE, type Patience, within } from './tree.ts';
+import { writeRecord } from './process-record.ts';
+import { endTree, PATIENCE, type Patience, within } from './process-tree.ts';
 
 /** What is to run. */
 export interface ServerPlan {

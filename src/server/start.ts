@@ -21,7 +21,7 @@ import { type Prepared, prepare, prepareSeatbelt, prepareWeaker } from '../sandb
 import { Delivery, type Ground } from './delivery.ts';
 import { type Delivered, environment } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
-import { type Asker, sandboxRequest } from './request.ts';
+import { type Asker, sandboxRequest } from './sandbox-request.ts';
 
 /** What every start works with. */
 export interface StartParts extends Asker {

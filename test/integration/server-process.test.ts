@@ -22,7 +22,7 @@ import { loadSpawn, type Spawn } from '../../src/os/spawn.ts';
 import { Delivery, ground } from '../../src/server/delivery.ts';
 import { type Delivered, environment, facts } from '../../src/server/environment.ts';
 import { type ServerProcess, spawnServer } from '../../src/server/process.ts';
-import { sweep } from '../../src/server/record.ts';
+import { sweep } from '../../src/server/process-record.ts';
 import { echoServer } from '../fixtures/echo.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 import type { Kept } from '../fixtures/server-keeper.ts';

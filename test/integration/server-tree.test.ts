@@ -10,7 +10,7 @@ import { loadSpawn } from '../../src/os/spawn.ts';
 import { Delivery, ground } from '../../src/server/delivery.ts';
 import { environment, facts } from '../../src/server/environment.ts';
 import { type ServerProcess, spawnServer } from '../../src/server/process.ts';
-import { sweep } from '../../src/server/record.ts';
+import { sweep } from '../../src/server/process-record.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 import type { Kept } from '../fixtures/server-keeper.ts';
 

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { afterAll, expect, test, vi } from 'vitest';
-import { Chain, canonical, check, type Json, type JsonObject, ORIGIN } from '../../src/audit/chain.ts';
-import { sha256 } from '../../src/audit/hash.ts';
-import { segmentName } from '../../src/audit/segments.ts';
+import { Chain, canonical, check, type Json, type JsonObject, ORIGIN } from '../../src/audit/chain/chain.ts';
+import { sha256 } from '../../src/audit/chain/hash.ts';
+import { segmentName } from '../../src/audit/file/segments.ts';
 import { verify } from '../../src/audit/verify.ts';
 
 const numRuns = process.env.SLOW ? 5000 : 150;

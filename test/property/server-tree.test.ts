@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Process } from '../../src/os/processes.ts';
-import { members, type Tree } from '../../src/server/tree.ts';
+import { members, type Tree } from '../../src/server/process-tree.ts';
 
 const SELF = 2;
 const numRuns = process.env.SLOW === undefined ? 300 : 20_000;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Chain, canonical, check, type Json, ORIGIN } from '../../src/audit/chain.ts';
-import { sha256 } from '../../src/audit/hash.ts';
+import { Chain, canonical, check, type Json, ORIGIN } from '../../src/audit/chain/chain.ts';
+import { sha256 } from '../../src/audit/chain/hash.ts';
 
 const TIME = '2026-01-02T03:04:05.678Z';
 

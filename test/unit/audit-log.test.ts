@@ -16,9 +16,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { type Files, files } from '../../src/audit/appender.ts';
-import type { Entry } from '../../src/audit/chain.ts';
+import type { Entry } from '../../src/audit/chain/chain.ts';
 import type { Signer } from '../../src/audit/checkpoint.ts';
+import { type Files, files } from '../../src/audit/file/appender.ts';
 import { AuditLog, type AuditOptions } from '../../src/audit/log.ts';
 import { verify } from '../../src/audit/verify.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Process, parsePs } from '../../src/os/processes.ts';
-import { members, type Tree } from '../../src/server/tree.ts';
+import { members, type Tree } from '../../src/server/process-tree.ts';
 
 const SELF = 50;
 

@@ -2,8 +2,8 @@
 // `warder add`. No host is ever guessed.
 import { parseHost, rangeProblem } from '../../egress/allowlist.ts';
 import { WarderError } from '../../errors.ts';
+import { otherProtocol } from '../../profile/cross-checks.ts';
 import type { Delivery } from '../../profile/format.ts';
-import { otherProtocol } from '../../profile/review.ts';
 import { secretKind } from '../../profile/variable.ts';
 import { signing } from './warnings.ts';
 

@@ -13,7 +13,7 @@ import { explain } from '../../sandbox/explain.ts';
 import type { Outline } from '../../sandbox/summary.ts';
 import { environment, type Facts, facts } from '../../server/environment.ts';
 import { findCommand } from '../../server/process.ts';
-import { type Program, sandboxRequest } from '../../server/request.ts';
+import { type Program, sandboxRequest } from '../../server/sandbox-request.ts';
 import type { Places } from '../../wire/places.ts';
 import { attempt } from '../list.ts';
 

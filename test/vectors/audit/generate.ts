@@ -3,11 +3,11 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Chain, type Head, type JsonObject, ORIGIN } from '../../../src/audit/chain.ts';
+import { Chain, type Head, type JsonObject, ORIGIN } from '../../../src/audit/chain/chain.ts';
+import { sha256 } from '../../../src/audit/chain/hash.ts';
 import { statement } from '../../../src/audit/checkpoint.ts';
-import { sha256 } from '../../../src/audit/hash.ts';
+import { segmentName } from '../../../src/audit/file/segments.ts';
 import type { Kind } from '../../../src/audit/problem.ts';
-import { segmentName } from '../../../src/audit/segments.ts';
 
 /** What `expected.json` says of a file. */
 export interface Expected {

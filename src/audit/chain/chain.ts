@@ -11,7 +11,7 @@
 // what the machine's clock said and may go back.
 //
 // `format.md` says the rest: segments, head, checkpoints, and what each of them proves.
-import { WarderError } from '../errors.ts';
+import { WarderError } from '../../errors.ts';
 
 /** What a record may hold. Members that are `undefined` are left out. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;

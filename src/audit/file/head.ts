@@ -3,8 +3,8 @@
 // moment in which it is neither the old head nor the new one.
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Head } from '../chain/chain.ts';
 import type { Files } from './appender.ts';
-import type { Head } from './chain.ts';
 
 /** 16 digits, a blank, 64 hex digits, a line feed. */
 const HEAD = /^(\d{16}) ([0-9a-f]{64})\n$/;

@@ -1,4 +1,4 @@
-import { WarderError } from '../errors.ts';
+import { WarderError } from '../../errors.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the disk',

@@ -11,9 +11,9 @@
 import { createHash } from 'node:crypto';
 import { open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { check, type Entry, follows, type Head, ORIGIN } from './chain.ts';
-import type { DaemonStart } from './events.ts';
-import { sha256 } from './hash.ts';
+import { check, type Entry, follows, type Head, ORIGIN } from '../chain/chain.ts';
+import { sha256 } from '../chain/hash.ts';
+import type { DaemonStart } from '../events.ts';
 import { headPath, readHead } from './head.ts';
 import { listSegments, readLinesBackward, type Segment, wholeLength } from './segments.ts';
 

@@ -5,9 +5,10 @@
 //
 // Who rewrites everything after an edit makes a chain that holds. What then tells are the head and the
 // signatures, which name a record by number and hash.
+
+import { isSigned, REACH } from '../checkpoint.ts';
+import { Gap, type Kind, missing, type Place, type Problem } from '../problem.ts';
 import { type Checked, type Entry, follows, type Head, ORIGIN } from './chain.ts';
-import { isSigned, REACH } from './checkpoint.ts';
-import { Gap, type Kind, missing, type Place, type Problem } from './problem.ts';
 
 /** A line of the log, looked at. */
 export interface Item extends Place {

@@ -1,6 +1,6 @@
 // Which segments may go: whole ones only, the oldest first, never the one that is written to.
-import { type Checked, check, type Entry } from './chain.ts';
-import { sha256 } from './hash.ts';
+import { type Checked, check, type Entry } from '../chain/chain.ts';
+import { sha256 } from '../chain/hash.ts';
 import { listSegments, readLines, type Segment } from './segments.ts';
 
 /** How many closed segments stay, and how long, in milliseconds; `undefined`: all, for ever. */

@@ -8,7 +8,15 @@ import * as z from 'zod';
 import type { Log } from '../os/log.ts';
 import type { Processes } from '../os/processes.ts';
 import { type Ground, MARKER_NAME, ours, removeEmpty, removeFolder, removeNow } from './delivery.ts';
-import { endTree, markers, members, PATIENCE, type Patience, type Tree, type TreeParts } from './tree.ts';
+import {
+  endTree,
+  markers,
+  members,
+  PATIENCE,
+  type Patience,
+  type Tree,
+  type TreeParts,
+} from './process-tree.ts';
 
 const FILE = 'server.json';
 

@@ -1,0 +1,46 @@
+// Questions on a real terminal: `script`, which every Linux has, gives the program one.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { until } from '../../fixtures/echo-home.ts';
+
+const asker = join(import.meta.dirname, '../../fixtures/asker.ts');
+
+/** Types each answer once its question shows; gives all that was shown, and the exit code. */
+async function converse(
+  ...turns: [question: string, answer: string][]
+): Promise<{ shown: string; code: number }> {
+  const child = spawn('script', ['-qec', `'${process.execPath}' '${asker}'`, '/dev/null'], {
+    env: { PATH: '/usr/bin:/bin', TERM: 'xterm' },
+  });
+  let shown = '';
+  child.stdout.on('data', (text) => {
+    shown += text;
+  });
+  const closed = once(child, 'close');
+  for (const [question, answer] of turns) {
+    await until(() => shown.includes(question), question);
+    child.stdin.write(answer);
+  }
+  const [code] = await closed;
+  return { shown, code };
+}
+
+test('a secret that is typed is not shown', async () => {
+  const { shown, code } = await converse(
+    ['name? ', 'ada\r'],
+    ['secret? ', 'hunter2\u007f\u007f22\r'],
+    ['sure? [y/N] ', 'y\r'],
+  );
+  expect(code).toBe(0);
+  expect(shown).toContain('ada');
+  expect(shown).not.toMatch(/hunter|22/);
+  expect(shown).toContain('{"name":"ada","length":7,"sure":true}');
+});
+
+test.each(['\u0003', '\u0004'])('a question that is broken off is a refusal: %j', async (key) => {
+  const { shown, code } = await converse(['name? ', key]);
+  expect(code).not.toBe(0);
+  expect(shown).toContain('the question was not answered');
+});

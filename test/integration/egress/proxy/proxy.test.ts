@@ -1,0 +1,631 @@
+// The gate's front without network namespaces: a proxy, tried with the programs that people use, and by such as have no
+// token or want more than it gives. First before a gate that lets everything in and only writes down what it was told;
+// then before the real one.
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import * as net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as tls from 'node:tls';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type OpenProxy, openProxy } from '../../../../src/egress/proxy/proxy.ts';
+import type { Where } from '../../../../src/egress/proxy/proxy-request.ts';
+import { trustVariables } from '../../../../src/egress/trust.ts';
+import { freePort, TestGate } from '../../../fixtures/gate.ts';
+
+const run = promisify(execFile);
+const clients = join(import.meta.dirname, '../../..', 'fixtures', 'clients');
+const folder = mkdtempSync(join(tmpdir(), 'warder-proxy-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const END = '\r\n\r\n';
+const newToken = (): string => randomBytes(32).toString('base64url');
+const basic = (token: string): string =>
+  `Proxy-Authorization: Basic ${Buffer.from(`warder:${token}`).toString('base64')}`;
+
+/** A proxy whose gate lets everything in, and answers with what it was sent after `quiet` ms without more. */
+class Front implements AsyncDisposable {
+  readonly token = newToken();
+  readonly admitted: (Where & { read: string })[] = [];
+  readonly refused: (Where & { reason: string })[] = [];
+  #proxy: OpenProxy | undefined;
+
+  static async open(patience?: number): Promise<Front> {
+    const front = new Front();
+    front.#proxy = await openProxy({
+      token: front.token,
+      admit: async (socket, host, port) => {
+        const one = { host, port, read: '' };
+        front.admitted.push(one);
+        socket.on('data', (data: Buffer) => {
+          one.read += data.toString('latin1');
+          socket.write(`<${data.toString('latin1')}>`);
+        });
+        socket.once('end', () => socket.end());
+      },
+      refused: (where, reason) => front.refused.push({ ...where, reason }),
+      ...(patience !== undefined && { patience }),
+    });
+    return front;
+  }
+
+  get proxy(): OpenProxy {
+    if (this.#proxy === undefined) throw new Error('not open');
+    return this.#proxy;
+  }
+
+  get auth(): string {
+    return basic(this.token);
+  }
+
+  async connect(): Promise<net.Socket> {
+    return await dial(this.proxy.port);
+  }
+
+  /** Sends pieces, each in a packet of its own, and the end; gives back all that was said. */
+  async say(...pieces: (string | Buffer)[]): Promise<string> {
+    const socket = await this.connect();
+    const said = all(socket);
+    for (const piece of pieces) {
+      if (!socket.writable) break;
+      socket.write(piece);
+      if (pieces.length > 1) await sleep(2);
+    }
+    socket.end();
+    return (await said).toString('latin1');
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.proxy[Symbol.asyncDispose]();
+  }
+}
+
+async function dial(port: number): Promise<net.Socket> {
+  const socket = net.connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true });
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** What a connection says until its end, or until it is cut. */
+async function all(socket: net.Socket): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  socket.on('data', (piece: Buffer) => pieces.push(piece)).once('end', () => socket.end());
+  if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));
+  return Buffer.concat(pieces);
+}
+
+const hello = Buffer.of(5, 1, 2);
+const login = (token: string, user = 'warder'): Buffer =>
+  Buffer.concat([Buffer.of(1, user.length), Buffer.from(user), Buffer.of(token.length), Buffer.from(token)]);
+const wish = (name: string, port = 443, command = 1): Buffer =>
+  Buffer.concat([
+    Buffer.of(5, command, 0, 3, name.length),
+    Buffer.from(name),
+    Buffer.of(port >> 8, port & 255),
+  ]);
+
+describe('what is let in', () => {
+  test('CONNECT, with what came behind its head and the end behind that, byte by byte or at once', async () => {
+    await using front = await Front.open();
+    const text = `CONNECT Api.Test.:8443 HTTP/1.1\r\nHost: api.test\r\n${front.auth}${END}behind\r\n\r\nit`;
+    const said = `HTTP/1.1 200 Connection established${END}`;
+    expect(await front.say(text)).toBe(`${said}<behind\r\n\r\nit>`);
+    expect((await front.say(...text.split(''))).replaceAll('><', '')).toBe(`${said}<behind\r\n\r\nit>`);
+    const wanted = { host: 'api.test', port: 8443, read: 'behind\r\n\r\nit' };
+    expect(front.admitted).toEqual([wanted, wanted]);
+    expect(front.refused).toEqual([]);
+  });
+
+  test('SOCKS5, with what came behind, byte by byte or at once', async () => {
+    await using front = await Front.open();
+    const bytes = Buffer.concat([
+      hello,
+      login(front.token),
+      wish('API.test', 5432),
+      Buffer.from('behind it'),
+    ]);
+    const said = Buffer.of(5, 2, 1, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0).toString('latin1');
+    expect(await front.say(bytes)).toBe(`${said}<behind it>`);
+    const pieces = await front.say(...[...bytes].map((byte) => Buffer.of(byte)));
+    expect(pieces.replaceAll('><', '')).toBe(`${said}<behind it>`);
+    const wanted = { host: 'api.test', port: 5432, read: 'behind it' };
+    expect(front.admitted).toEqual([wanted, wanted]);
+  });
+
+  test('a plain request, in the form that a host expects, as the last of its connection', async () => {
+    await using front = await Front.open();
+    const fields = [
+      'Host: api.test',
+      front.auth,
+      'Proxy-Connection: keep-alive',
+      'Connection: Keep-Alive, X-Own',
+      'X-Own: 1',
+      'Content-Length: 4',
+    ];
+    await front.say(`POST HTTP://api.TEST/a?b=http://c HTTP/1.1\r\n${fields.join('\r\n')}${END}body`);
+    expect(front.admitted).toEqual([
+      {
+        host: 'api.test',
+        port: 80,
+        read: `POST /a?b=http://c HTTP/1.1\r\nHost: api.test\r\nX-Own: 1\r\nContent-Length: 4\r\nConnection: X-Own, close${END}body`,
+      },
+    ]);
+    expect(front.admitted[0]?.read).not.toContain(front.auth);
+  });
+
+  test.each([
+    ['GET http://api.test', 'GET /'],
+    ['GET http://api.test?a=1', 'GET /?a=1'],
+    ['OPTIONS http://api.test:8080', 'OPTIONS *'],
+    ['OPTIONS http://api.test/', 'OPTIONS /'],
+  ])('%s becomes %s', async (asked, wanted) => {
+    await using front = await Front.open();
+    await front.say(`${asked} HTTP/1.0\r\n${front.auth}${END}`);
+    expect(front.admitted[0]?.read).toBe(`${wanted} HTTP/1.0\r\nConnection: close${END}`);
+  });
+});
+
+describe('who has no token', () => {
+  const token = newToken();
+  test.each([
+    ['none', ''],
+    ['a wrong one', `${basic(newToken())}\r\n`],
+    ["another session's", `${basic(token)}\r\n`],
+    ['an empty one', `${basic('')}\r\n`],
+    ['another user', `Proxy-Authorization: Basic ${Buffer.from('root:x').toString('base64')}\r\n`],
+    ['another scheme', `Proxy-Authorization: Bearer ${token}\r\n`],
+    ['one for the host', `Authorization: Basic ${Buffer.from(`warder:${token}`).toString('base64')}\r\n`],
+  ])('gets 407: %s [W-EGR-6] [W-EGR-9]', async (_name, field) => {
+    await using front = await Front.open();
+    for (const line of ['CONNECT api.test:443', 'GET http://api.test:443/']) {
+      expect(await front.say(`${line} HTTP/1.1\r\nHost: api.test\r\n${field}\r\n`)).toMatch(
+        /^HTTP\/1\.1 407 .*\r\nProxy-Authenticate: Basic realm="warder"\r\n/,
+      );
+    }
+    const one = { host: 'api.test', port: 443, reason: 'the token of this session is not shown' };
+    expect(front.refused).toEqual([one, one]);
+    expect(front.admitted).toEqual([]);
+  });
+
+  test('gets 407 also with the right token beside a wrong one [W-EGR-6]', async () => {
+    await using front = await Front.open();
+    const text = `CONNECT api.test:443 HTTP/1.1\r\n${basic(token)}\r\n${front.auth}${END}`;
+    expect(await front.say(text)).toMatch(/^HTTP\/1\.1 407 /);
+    expect(front.admitted).toEqual([]);
+  });
+
+  test('gets no way by SOCKS5 [W-EGR-6] [W-EGR-9]', async () => {
+    await using front = await Front.open();
+    const anonymous = Buffer.of(5, 2, 0, 1);
+    expect(await front.say(Buffer.concat([anonymous, wish('api.test')]))).toBe('\x05\xff');
+    for (const [secret, user] of [[token], [''], [front.token, 'root']] as const) {
+      const said = await front.say(Buffer.concat([hello, login(secret, user), wish('api.test')]));
+      expect(said).toBe('\x05\x02\x01\x01');
+    }
+    expect(front.refused).toHaveLength(4);
+    expect(front.admitted).toEqual([]);
+  });
+
+  test('hears and leaves nothing of the token [W-EGR-6]', async () => {
+    await using front = await Front.open();
+    await front.say(`CONNECT api.test:443 HTTP/1.1${END}`);
+    await front.say(`CONNECT ${front.token}:443 HTTP/1.1\r\n${basic('x')}${END}`);
+    expect(JSON.stringify(front.refused).replace(`"host":"${front.token.toLowerCase()}"`, '')).not.toContain(
+      front.token.slice(0, 20),
+    );
+  });
+});
+
+describe('what it does not do', () => {
+  test.each([
+    ['CONNECT 127.0.0.1:443', '127.0.0.1', 443],
+    ['CONNECT 169.254.169.254:80', '169.254.169.254', 80],
+    ['CONNECT [::1]:443', '[::1]', 443],
+    ['CONNECT 2130706433:443', '2130706433', 443],
+    ['CONNECT 0x7f.1:443', '0x7f.1', 443],
+    ['GET http://10.0.0.1/', '10.0.0.1', 80],
+    ['GET http://[fd00:ec2::254]/', '[fd00:ec2::254]', 80],
+  ])('%s names an address [W-EGR-1] [W-EGR-3]', async (line, host, port) => {
+    await using front = await Front.open();
+    expect(await front.say(`${line} HTTP/1.1\r\n${front.auth}${END}`)).toMatch(/^HTTP\/1\.1 403 /);
+    expect(front.refused).toEqual([{ host, port, reason: expect.stringContaining('by name only') }]);
+    expect(front.admitted).toEqual([]);
+  });
+
+  test.each([
+    'GET / HTTP/1.1',
+    'OPTIONS * HTTP/1.1',
+    'GET https://api.test/ HTTP/1.1',
+    'GET ftp://api.test/ HTTP/1.1',
+    'GET http:///path HTTP/1.1',
+    'GET http://user:password@api.test/ HTTP/1.1',
+    'GET http://api.test/#part HTTP/1.1',
+    'GET http://api.test:0/ HTTP/1.1',
+    'GET http://api.test:65536/ HTTP/1.1',
+    'GET http://api.test\\@other.test/ HTTP/1.1',
+    'GET http://api.test%00.other.test/ HTTP/1.1',
+    'CONNECT api.test HTTP/1.1',
+    'CONNECT http://api.test:443 HTTP/1.1',
+    'CONNECT api.test:443/ HTTP/1.1',
+    'CONNECT api.test:443 HTTP/2.0',
+    'CONNECT  api.test:443 HTTP/1.1',
+    'CONNECT api.test:443',
+    'PRI * HTTP/2.0',
+  ])('%s gets 400 [W-EGR-1]', async (line) => {
+    await using front = await Front.open();
+    expect(await front.say(`${line}\r\n${front.auth}${END}`)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(front.refused).toHaveLength(1);
+    expect(front.admitted).toEqual([]);
+  });
+
+  test.each([
+    ['a folded line', 'X: a\r\n b'],
+    ['a bare line feed', 'X: a\nHost: other.test'],
+    ['a bare carriage return', 'X: a\rHost: other.test'],
+    ['a NUL', 'X: a\0b'],
+    ['a space before the colon', 'Content-Length : 5'],
+    ['no colon', 'nothing'],
+    ['no name', ': value'],
+  ])('a head that can be read in two ways gets 400: %s [W-EGR-4]', async (_name, field) => {
+    await using front = await Front.open();
+    const text = `GET http://api.test/ HTTP/1.1\r\n${field}\r\n${front.auth}${END}`;
+    expect(await front.say(text)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(front.admitted).toEqual([]);
+  });
+
+  test.each([
+    ['BIND', wish('api.test', 443, 2), 7],
+    ['UDP ASSOCIATE', wish('api.test', 443, 3), 7],
+    ['an IPv4 address', Buffer.of(5, 1, 0, 1, 127, 0, 0, 1, 1, 187), 8],
+    ['an IPv6 address', Buffer.of(5, 1, 0, 4, ...Buffer.alloc(15), 1, 1, 187), 8],
+    ['an address written as a name', wish('127.0.0.1'), 2],
+    ['an IPv6 address written as a name', wish('::1'), 2],
+    ['an empty name', wish(''), 2],
+    ['a name with a NUL', wish('api.test\0.other.test'), 2],
+    ['port 0', wish('api.test', 0), 2],
+    ['an unknown kind of address', Buffer.of(5, 1, 0, 9, 1, 2, 3, 4), 8],
+  ])('SOCKS5: %s [W-EGR-1] [W-EGR-3]', async (_name, bytes, code) => {
+    await using front = await Front.open();
+    const said = await front.say(Buffer.concat([hello, login(front.token), bytes]));
+    expect(said).toBe(Buffer.of(5, 2, 1, 0, 5, code, 0, 1, 0, 0, 0, 0, 0, 0).toString('latin1'));
+    expect(front.refused).toHaveLength(1);
+    expect(front.admitted).toEqual([]);
+  });
+
+  test.each([
+    ['a TLS hello', Buffer.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc)],
+    ['SOCKS4', Buffer.of(4, 1, 1, 187, 127, 0, 0, 1, 0)],
+    ['noise', Buffer.from([0xff, 0, 0x80, ...randomBytes(500)])],
+    ['an empty line', `\r\nCONNECT api.test:443 HTTP/1.1${END}`],
+    ['nothing', ''],
+    ['a half of a head', 'CONNECT api.test:443 HT'],
+    ['no method of login', Buffer.of(5, 0)],
+    ['another login', Buffer.concat([hello, Buffer.of(2, 1, 65, 1, 65)])],
+  ])('junk is closed: %s [W-EGR-1]', async (_name, bytes) => {
+    await using front = await Front.open();
+    expect(await front.say(bytes)).toBeOneOf(['', '\x05\x02', '\x05\xff']);
+    expect(front.refused).toMatchObject([{ host: '', port: 0 }]);
+    expect(front.admitted).toEqual([]);
+  });
+
+  test('requests that are badly made behind the login are closed [W-EGR-1]', async () => {
+    await using front = await Front.open();
+    for (const bytes of [Buffer.of(4, 1, 0, 3), Buffer.of(5, 1, 1, 3)]) {
+      expect(await front.say(Buffer.concat([hello, login(front.token), bytes]))).toBe('\x05\x02\x01\x00');
+    }
+    expect(front.admitted).toEqual([]);
+  });
+});
+
+describe('who floods', () => {
+  test('a head without end is not read to its end [W-EGR-7]', async () => {
+    await using front = await Front.open();
+    const said = await front.say(
+      `CONNECT api.test:443 HTTP/1.1\r\n${front.auth}\r\nX: ${'x'.repeat(200_000)}`,
+    );
+    expect(said).toMatch(/^HTTP\/1\.1 431 /);
+    const fits = `CONNECT api.test:443 HTTP/1.1\r\n${front.auth}\r\nX: `;
+    const fill = 16_384 - fits.length - END.length;
+    expect(await front.say(fits + 'x'.repeat(fill) + END)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await front.say(fits + 'x'.repeat(fill + 1) + END)).toMatch(/^HTTP\/1\.1 431 /);
+  });
+
+  test('who does not ask in time is closed, however slowly it goes on [W-EGR-7]', async () => {
+    await using front = await Front.open(150);
+    for (const beginning of ['', 'CONNECT ', hello]) {
+      const socket = await front.connect();
+      const drip = setInterval(() => socket.write('A'), 40);
+      if (beginning.length > 0) socket.write(beginning);
+      const since = performance.now();
+      await all(socket);
+      clearInterval(drip);
+      expect(performance.now() - since).toBeLessThan(1000);
+    }
+    const text = `CONNECT api.test:443 HTTP/1.1\r\n${front.auth}${END}`;
+    const stays = await front.connect();
+    stays.write(text);
+    await sleep(300);
+    expect(stays.destroyed).toBe(false);
+    stays.destroy();
+  });
+
+  test('connections that wait without a token keep nobody out, and are bounded [W-EGR-6] [W-EGR-7]', async () => {
+    await using front = await Front.open();
+    const idle = await Promise.all(Array.from({ length: 100 }, () => front.connect()));
+    for (const socket of idle) socket.resume();
+    expect(await front.say(`CONNECT api.test:443 HTTP/1.1\r\n${front.auth}${END}`)).toMatch(/ 200 /);
+    await expect.poll(() => idle.filter(({ readableEnded }) => readableEnded).length).toBe(37);
+    expect(new Set(front.refused.map(({ reason }) => reason))).toEqual(
+      new Set(['too many connections wait without a token']),
+    );
+    for (const socket of idle) socket.destroy();
+  });
+
+  test('of 600 connections 512 are taken, and more again when these end [W-EGR-7]', async () => {
+    await using front = await Front.open();
+    const text = `CONNECT api.test:443 HTTP/1.1\r\n${front.auth}${END}`;
+    const sockets: net.Socket[] = [];
+    for (let index = 0; index < 600; index++) {
+      const socket = await front.connect();
+      socket.write(text);
+      sockets.push(socket.resume());
+      if (index % 32 === 0) await sleep(5);
+    }
+    await expect.poll(() => front.admitted.length).toBe(512);
+    await expect.poll(() => front.refused.length).toBe(88);
+    for (const socket of sockets) socket.destroy();
+    await expect.poll(async () => (await front.say(text)).slice(0, 12)).toBe('HTTP/1.1 200');
+  });
+
+  test('nothing is left when it is closed', async () => {
+    const front = await Front.open();
+    const [waiting, open] = [await front.connect(), await front.connect()];
+    open.write(`CONNECT api.test:443 HTTP/1.1\r\n${front.auth}${END}`);
+    await expect.poll(() => front.admitted.length).toBe(1);
+    const ended = Promise.all([all(waiting), all(open)]);
+    await front[Symbol.asyncDispose]();
+    await ended;
+    await front[Symbol.asyncDispose]();
+    await expect(dial(front.proxy.port)).rejects.toThrow('ECONNREFUSED');
+  });
+});
+
+/** The real gate behind it: `api.test` is listed, with TLS and without. */
+class Gated implements AsyncDisposable {
+  readonly token = newToken();
+  readonly gate: TestGate;
+  readonly proxy: OpenProxy;
+  readonly plain: number;
+
+  private constructor(gate: TestGate, token: string, proxy: OpenProxy, plain: number) {
+    this.gate = gate;
+    this.token = token;
+    this.proxy = proxy;
+    this.plain = plain;
+  }
+
+  static async open(secrets: Readonly<Record<string, string>> = {}): Promise<Gated> {
+    const [plain, port] = [await freePort(), await freePort()];
+    const gate = await TestGate.open({
+      secrets,
+      network: [`api.test:${plain}`, `*.wild.test:${plain}`, `api.test:${port}`],
+      upstream: { names: ['api.test'], plain, port },
+    });
+    const token = newToken();
+    const proxy = await openProxy({
+      token,
+      admit: (socket, host, at) => gate.gate.admit(socket, host, at),
+      refused: (where, reason) =>
+        gate.told.push({ event: 'egress.connect', ...where, outcome: 'refused', reason }),
+    });
+    return new Gated(gate, token, proxy, plain);
+  }
+
+  get secure(): string {
+    return `https://api.test:${this.gate.upstream.port}`;
+  }
+
+  get refusals(): readonly unknown[] {
+    return this.gate.told.filter(({ outcome }) => outcome === 'refused');
+  }
+
+  /** What a server gets: these variables and no others; what it trusts is in a file. */
+  env(): Record<string, string> {
+    const bundle = join(folder, `${this.proxy.port}.pem`);
+    writeFileSync(bundle, this.gate.upstream.ca + this.gate.authority.certificate);
+    const trust = trustVariables({ bundle, session: bundle, keystore: '/nowhere' });
+    return { PATH: process.env.PATH ?? '', HOME: folder, ...trust, ...this.proxy.variables };
+  }
+
+  async run(file: string, ...args: string[]): Promise<string> {
+    const ran = await run(file, args, { env: this.env(), cwd: clients }).catch((error) => error);
+    return ran.stdout + ran.stderr;
+  }
+
+  /** Sends text on one connection; gives back all that was said. */
+  async say(...pieces: string[]): Promise<string> {
+    const socket = await dial(this.proxy.port);
+    const said = all(socket);
+    for (const piece of pieces) {
+      if (socket.writable) socket.write(piece);
+      await sleep(50);
+    }
+    socket.end();
+    return (await said).toString('latin1');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.proxy[Symbol.asyncDispose]();
+    await this.gate[Symbol.asyncDispose]();
+  }
+}
+
+const NODE_FETCH = `for (const url of process.argv.slice(1)) await fetch(url).then((answer) => answer.text()).catch(() => {});`;
+const NODE_HTTP = `const http = require('node:http');
+const ask = (url) => new Promise((done) => http.get(url, (answer) => answer.resume().once('close', done)).once('error', done));
+(async () => { for (const url of process.argv.slice(1)) await ask(url); })();`;
+const PYTHON = `import sys, urllib.request
+for url in sys.argv[1:]:
+    try: urllib.request.urlopen(url, timeout=10).read()
+    except Exception as error: print(error)`;
+const REQUESTS = `import sys, requests
+session = requests.Session()
+for url in sys.argv[1:]:
+    try: session.get(url, timeout=10)
+    except Exception as error: print(error)`;
+const SEALED_FETCH = `const [, url, token] = process.argv;
+console.log(await (await fetch(url, { headers: { authorization: 'Bearer ' + token } })).text());`;
+const SEALED_HTTPS = `const [, url, token] = process.argv;
+require('node:https').get(url, { headers: { authorization: 'Bearer ' + token } }, (answer) => answer.pipe(process.stdout));`;
+
+describe('before the real gate', () => {
+  test.each([
+    ['curl', '/bin/sh', 'fetch.sh', 'curl'],
+    ["node's fetch", process.execPath, 'fetch.mjs', 'fetch'],
+    ["node's https", process.execPath, 'fetch.mjs', 'https'],
+    ['urllib', '/usr/bin/python3', 'fetch.py', 'urllib'],
+    ['requests', '/usr/bin/python3', 'fetch.py', 'requests'],
+    ['httpx', '/usr/bin/python3', 'fetch.py', 'httpx'],
+  ])('%s reaches what is listed, and nothing else [W-EGR-1]', async (_name, program, ...args) => {
+    await using gated = await Gated.open();
+    const { port } = gated.gate.upstream;
+    const others = [`https://other.test:${port}`, 'https://api.test:443'];
+    // To the programs the address is the proxy's own machine: they go there themselves, where nothing is.
+    const urls = [gated.secure, ...others, `https://127.0.0.1:${port}`].map((url) => `${url}/status/200`);
+    const said = await gated.run(program, ...args, ...urls);
+    expect(said.match(/^\w+ https\S+/gm)).toEqual(
+      urls.map((url, at) => `${at === 0 ? 'ok' : 'refused'} ${url}`),
+    );
+    expect(gated.gate.upstream.requests).toHaveLength(1);
+    expect(gated.refusals).toMatchObject([
+      { host: 'other.test', port, reason: 'not listed' },
+      { host: 'api.test', port: 443, reason: 'not listed' },
+    ]);
+  });
+
+  test.each([
+    ['curl', 'curl', '-sS', '-w%{http_code}\n', '-ourl'],
+    ['curl by SOCKS5', 'curl', '-sS', '-w%{http_code}\n', '-ourl', '--socks'],
+    ["node's fetch", process.execPath, '-e', NODE_FETCH],
+    ["node's http", process.execPath, '-e', NODE_HTTP],
+    ['urllib', '/usr/bin/python3', '-c', PYTHON],
+    ['requests', '/usr/bin/python3', '-c', REQUESTS],
+  ])(
+    'plain HTTP by %s, also to several hosts in a row [W-EGR-1] [W-EGR-4]',
+    async (_name, program, ...given) => {
+      await using gated = await Gated.open();
+      const hosts = ['api.test', 'one.wild.test', 'other.test', 'two.wild.test'];
+      const urls = hosts.map((host) => `http://${host}:${gated.plain}/status/200`);
+      const { SOCKS_PROXY = '' } = gated.proxy.variables;
+      const args = given
+        .filter((arg) => arg !== '-ourl')
+        .flatMap((arg) => (arg === '--socks' ? ['--proxy', SOCKS_PROXY] : [arg]));
+      const outputs = given.includes('-ourl') ? urls.flatMap((url) => ['-o', '/dev/null', url]) : urls;
+      await gated.run(program, ...args, ...outputs);
+      const reached = gated.gate.upstream.requests.map(({ headers }) => headers.host);
+      expect(reached).toEqual(
+        hosts.filter((host) => host !== 'other.test').map((host) => `${host}:${gated.plain}`),
+      );
+      expect(gated.refusals).toContainEqual(
+        expect.objectContaining({ host: 'other.test', port: gated.plain, reason: 'not listed' }),
+      );
+      expect(gated.gate.upstream.text).not.toMatch(/proxy-/i);
+      expect(gated.gate.upstream.text).not.toContain(gated.token);
+    },
+  );
+
+  test('CONNECT to what is not listed breaks, and is recorded [W-EGR-1]', async () => {
+    await using gated = await Gated.open();
+    await gated.say(`CONNECT other.test:443 HTTP/1.1\r\n${basic(gated.token)}${END}`, 'hello');
+    expect(gated.refusals).toMatchObject([{ host: 'other.test', port: 443, reason: 'not listed' }]);
+    expect(gated.gate.upstream.accepted).toBe(0);
+  });
+
+  test.each(['at once', 'one after the other'])(
+    'a second request to another host on the connection of the first goes nowhere: %s [W-EGR-1] [W-EGR-4]',
+    async (how) => {
+      await using gated = await Gated.open();
+      const ask = (host: string, more = ''): string =>
+        `GET http://${host}:${gated.plain}/echo/${host} HTTP/1.1\r\nHost: ${host}:${gated.plain}\r\n${more}${basic(gated.token)}${END}`;
+      const both = [
+        ask('api.test', 'Connection: keep-alive\r\nProxy-Connection: keep-alive\r\n'),
+        ask('secret.wild.test'),
+        `GET / HTTP/1.1\r\nHost: other.test${END}`,
+      ];
+      const said = await gated.say(...(how === 'at once' ? [both.join('')] : both));
+      expect(gated.gate.upstream.requests.map(({ headers }) => headers.host)).not.toContain(
+        `secret.wild.test:${gated.plain}`,
+      );
+      expect(gated.gate.upstream.text).not.toMatch(/secret\.wild|other\.test/);
+      expect(said.match(/HTTP\/1\.1 200/g) ?? []).toHaveLength(how === 'at once' ? 0 : 1);
+    },
+  );
+
+  test('a Host that is not that of the target is refused [W-EGR-4]', async () => {
+    await using gated = await Gated.open();
+    const said = await gated.say(
+      `GET http://api.test:${gated.plain}/ HTTP/1.1\r\nHost: one.wild.test:${gated.plain}\r\n${basic(gated.token)}${END}`,
+    );
+    expect(said).toMatch(/^HTTP\/1\.1 421 /);
+    expect(gated.gate.upstream.requests).toEqual([]);
+  });
+
+  test('TLS for another name than was asked for goes nowhere [W-EGR-4]', async () => {
+    await using gated = await Gated.open();
+    const socket = await dial(gated.proxy.port);
+    socket.write(`CONNECT api.test:${gated.gate.upstream.port} HTTP/1.1\r\n${basic(gated.token)}${END}`);
+    await once(socket, 'data');
+    const secure = tls.connect({ socket, servername: 'other.test', rejectUnauthorized: false });
+    const [error] = await once(secure, 'error');
+    expect(error).toBeInstanceOf(Error);
+    expect(gated.refusals).toMatchObject([{ reason: 'its TLS names another host' }]);
+    expect(gated.gate.upstream.requests).toEqual([]);
+  });
+
+  test('the answer to a plain request says that its connection ends', async () => {
+    await using gated = await Gated.open();
+    const said = await gated.say(
+      `GET http://api.test:${gated.plain}/status/200 HTTP/1.1\r\nHost: api.test:${gated.plain}\r\n${basic(gated.token)}${END}`,
+    );
+    expect(said).toMatch(/^HTTP\/1\.1 200 /);
+    expect(said).toMatch(/\r\nConnection: close\r\n/i);
+  });
+
+  test.each(['fetch', 'https'])(
+    'a sealed credential goes out by it, and does not come back: node %s [W-SEAL-1] [W-SEAL-3]',
+    async (kind) => {
+      const secret = 'ghp_Zk3mXw81LqPv0TbN7sYcRd5uEa2GhJ46fKiO';
+      await using gated = await Gated.open({ TOKEN: secret });
+      const said = await gated.run(
+        process.execPath,
+        '-e',
+        kind === 'fetch' ? SEALED_FETCH : SEALED_HTTPS,
+        `${gated.secure}/echo`,
+        gated.gate.placeholder('TOKEN'),
+      );
+      expect(gated.gate.upstream.requests[0]?.headers.authorization).toBe(`Bearer ${secret}`);
+      expect(said).toContain(gated.gate.placeholder('TOKEN'));
+      expect(said).not.toContain(secret);
+    },
+  );
+
+  test('a session has no way by the proxy of another [W-EGR-9]', async () => {
+    await using one = await Gated.open();
+    await using other = await Gated.open();
+    const said = await one.say(`CONNECT api.test:${one.plain} HTTP/1.1\r\n${basic(other.token)}${END}`);
+    expect(said).toMatch(/^HTTP\/1\.1 407 /);
+    expect(one.gate.upstream.accepted).toBe(0);
+  });
+});
+
+test('the proxy is on loopback alone [W-EGR-6]', async () => {
+  await using front = await Front.open();
+  const socket = net.connect({ host: '127.0.0.2', port: front.proxy.port });
+  const [error] = await once(socket, 'error');
+  expect(error).toMatchObject({ code: 'ECONNREFUSED' });
+});

@@ -1,0 +1,78 @@
+// Where the session bus is found, and that a bus which does not speak is given up.
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { busAddresses, connectBus } from '../../../src/os/bus.ts';
+import { SecretService } from '../../fixtures/secret-service.ts';
+
+const uid = process.getuid?.() ?? 0;
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'warder-bus-'));
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+/** A socket where somebody listens: `greet` is what they say. */
+async function listen(path: string, greet: (client: Socket) => void = () => {}): Promise<AsyncDisposable> {
+  const server = createServer((client) => {
+    client.on('error', () => {}).resume();
+    greet(client);
+  }).listen(path);
+  await new Promise((resolve) => server.once('listening', resolve));
+  return server;
+}
+
+test('the address is what the environment says, else where systemd and dbus-launch put it', async () => {
+  // What else this machine has comes between, and is no matter here.
+  const found = (env: Record<string, string>): string[] =>
+    busAddresses({ env, home, uid }).filter((address) => !address.includes('/run/user/'));
+  expect(found({})).toEqual([]);
+  expect(
+    found({ DBUS_SESSION_BUS_ADDRESS: 'autolaunch:;unix:abstract=/tmp/x,guid=1;unix:guid=2,path=/a%20b' }),
+  ).toEqual(['unix:abstract=/tmp/x,guid=1', 'unix:guid=2,path=/a%20b']);
+
+  const runtime = join(home, 'run time');
+  mkdirSync(runtime);
+  await using _socket = await listen(join(runtime, 'bus'));
+  const own = `unix:path=${runtime.replaceAll(' ', '%20')}/bus`;
+  expect(found({ XDG_RUNTIME_DIR: runtime })).toEqual([own]);
+  expect(found({ XDG_RUNTIME_DIR: runtime, DBUS_SESSION_BUS_ADDRESS: own })).toEqual([own]);
+
+  const notes = join(home, '.dbus/session-bus');
+  mkdirSync(notes, { recursive: true });
+  const text = (n: number): string =>
+    `# a comment\nDBUS_SESSION_BUS_ADDRESS='unix:abstract=/tmp/dbus-${n},guid=ab'\nDBUS_SESSION_BUS_PID=1\n`;
+  for (const n of [1, 2, 3]) {
+    writeFileSync(join(notes, `machine-${n}`), text(n));
+    utimesSync(join(notes, `machine-${n}`), n, n === 2 ? 10 : n);
+  }
+  expect(found({ XDG_RUNTIME_DIR: runtime })).toEqual([
+    own,
+    'unix:abstract=/tmp/dbus-2,guid=ab',
+    'unix:abstract=/tmp/dbus-3,guid=ab',
+    'unix:abstract=/tmp/dbus-1,guid=ab',
+  ]);
+});
+
+test('an address where nobody listens is passed over', async () => {
+  await using service = await SecretService.open();
+  await using bus = await connectBus(['unix:path=/nonexistent/bus', service.address], 10_000);
+  expect(bus?.address).toBe(service.address);
+  expect(await connectBus(['unix:path=/nonexistent/bus'], 10_000)).toBeUndefined();
+});
+
+test.each([
+  ['says nothing', () => {}],
+  [
+    'lets in and says no more',
+    (client: Socket) => void client.write('OK 0123456789abcdef0123456789abcdef\r\n'),
+  ],
+  ['hangs up', (client: Socket) => void client.end()],
+  ['talks nonsense', (client: Socket) => void client.write(`OK 0123\r\n${'x'.repeat(1000)}`)],
+])('a bus that %s is given up', async (_what, greet) => {
+  const path = join(home, 'bus');
+  await using _server = await listen(path, greet);
+  await expect(connectBus([`unix:path=${path}`], 200)).rejects.toThrow();
+});

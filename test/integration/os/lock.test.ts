@@ -1,0 +1,99 @@
+// The lock between real processes.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ownerOf, takeLock } from '../../../src/os/lock.ts';
+import { Client } from '../../fixtures/client.ts';
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'warder-lock-'));
+  path = join(folder, 'daemon.lock');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const taker = join(import.meta.dirname, '../../fixtures/lock-taker.ts');
+
+/** Starts a process that waits for its word to take the lock. */
+async function contender(): Promise<Client> {
+  const client = new Client([process.execPath, taker, path], { PATH: '/usr/bin:/bin' });
+  await client.until(() => client.lines.includes('ready'));
+  return client;
+}
+
+/** Lets all try at once and gives what they got. */
+async function race(clients: readonly Client[]): Promise<string[]> {
+  for (const client of clients) void client.send('go\n');
+  return await Promise.all(clients.map((client) => client.until(() => client.lines[1])));
+}
+
+async function end(clients: readonly Client[]): Promise<void> {
+  await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+}
+
+/** A lock whose owner is dead. */
+async function deadLock(): Promise<void> {
+  const client = await contender();
+  expect(await race([client])).toEqual(['taken']);
+  client.kill();
+  await client.ended;
+}
+
+test('the lock is held until it is given back, and says by whom', () => {
+  const lock = takeLock(path);
+  if (!('owner' in lock)) throw new Error('not taken');
+  expect(takeLock(path)).toMatchObject({ pid: process.pid });
+  expect(ownerOf(path)).toEqual(lock.owner);
+  lock[Symbol.dispose]();
+  expect(ownerOf(path)).toBeUndefined();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('W-WIRE-5 a lock whose owner was killed is taken over, by one of all that try', async () => {
+  for (let round = 0; round < 5; round++) {
+    await deadLock();
+    const clients = await Promise.all(Array.from({ length: 6 }, contender));
+    const results = await race(clients);
+    expect(results.filter((result) => result === 'taken')).toHaveLength(1);
+    const winner = clients[results.indexOf('taken')]?.pid;
+    expect(results.filter((result) => result !== 'taken')).toEqual(Array(5).fill(`held by ${winner}`));
+    await end(clients);
+    expect(existsSync(path)).toBe(false);
+  }
+});
+
+test('a pid that came back to another process does not hold the lock', () => {
+  writeFileSync(path, JSON.stringify({ pid: process.pid, born: 'another boot-1' }));
+  expect(ownerOf(path)).toBeUndefined();
+  expect(takeLock(path)).toHaveProperty('owner');
+});
+
+test("a lock that nobody can have written is nobody's", () => {
+  writeFileSync(path, '');
+  const lock = takeLock(path);
+  expect(lock).toHaveProperty('owner');
+  expect(JSON.parse(readFileSync(path, 'utf8')).pid).toBe(process.pid);
+});
+
+test('one that died while taking a dead lock away does not stop the next', async () => {
+  await deadLock();
+  const dead = JSON.parse(readFileSync(path, 'utf8'));
+  const burial = `${path}.${dead.pid}-${dead.born.replace(/[^\w-]/g, '_')}`;
+  writeFileSync(burial, readFileSync(path));
+  writeFileSync(`${path}.${dead.pid}.0123456789ab.tmp`, '');
+  expect(takeLock(path)).toHaveProperty('owner');
+  expect(readdirSync(folder)).toEqual(['daemon.lock']);
+});
+
+test("another user's process of the same number is told apart by its birth", () => {
+  const child = spawn('sleep', ['60']);
+  try {
+    writeFileSync(path, JSON.stringify({ pid: child.pid, born: 'not then' }));
+    expect(ownerOf(path)).toBeUndefined();
+  } finally {
+    child.kill('SIGKILL');
+  }
+});

@@ -1,0 +1,249 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { binCommand } from '../../../src/package/bin.ts';
+import { findNpm } from '../../../src/package/npm.ts';
+import { parseSpec } from '../../../src/package/spec.ts';
+import { PackageStore } from '../../../src/package/store.ts';
+import { type Registry, startRegistry } from '../../fixtures/registry.ts';
+
+let folder: string;
+let registry: Registry;
+let now: number;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'warder-package-'));
+  registry = await startRegistry();
+  now = Date.parse('2026-01-01T00:00:00Z');
+  registry.publish({ name: 'leaf', version: '1.0.0', files: { 'index.js': 'module.exports = "leaf 1";\n' } });
+  registry.publish({
+    name: '@scope/server',
+    version: '1.2.0',
+    manifest: { bin: { server: 'main.js' }, dependencies: { leaf: '^1.0.0' } },
+    files: { 'main.js': '#!/usr/bin/env node\nconsole.log(require("leaf"), process.argv[2]);\n' },
+  });
+});
+
+afterEach(async () => {
+  await registry[Symbol.asyncDispose]();
+  execFileSync('chmod', ['-R', 'u+w', folder]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function openStore(env: Record<string, string> = {}): PackageStore {
+  return new PackageStore({
+    places: { config: join(folder, 'config'), state: join(folder, 'state') },
+    clock: { now: () => now, monotonic: () => now },
+    npm: () =>
+      findNpm({
+        PATH: process.env.PATH,
+        HOME: folder,
+        npm_config_cache: join(folder, 'cache'),
+        npm_config_registry: registry.url,
+        npm_config_fetch_retries: '0',
+        ...env,
+      }),
+    progress: () => {},
+  });
+}
+
+const trees = () => join(folder, 'state', 'packages');
+const names = () => (existsSync(trees()) ? readdirSync(trees()) : []);
+
+test('W-PKG-1 a range is pinned when it is locked, and the tree runs with node alone', async () => {
+  const store = openStore();
+  const lock = await store.lock(parseSpec('npm:@scope/server@^1'), []);
+  expect(lock).toMatchObject({
+    package: 'npm:@scope/server@1.2.0',
+    pinned: '1.2.0',
+    bin: { server: 'node_modules/@scope/server/main.js' },
+  });
+  registry.publish({ name: '@scope/server', version: '1.3.0' });
+  const ready = await store.verify(parseSpec('npm:@scope/server@1.2.0'), false);
+  const { command, args } = binCommand(ready, undefined);
+  expect(command).toBe(process.execPath);
+  expect(execFileSync(command, [...args, 'hello'], { encoding: 'utf8' })).toBe('leaf 1 hello\n');
+  await expect(store.verify(parseSpec('npm:@scope/server@^1'), false)).rejects.toMatchObject({
+    code: 'package-unlocked',
+  });
+});
+
+test('two profiles with one version share a tree; the lock holds when the registry moves on', async () => {
+  const store = openStore();
+  const first = await store.lock(parseSpec('npm:@scope/server@1.2.0'), []);
+  registry.publish({
+    name: 'leaf',
+    version: '1.5.0',
+    files: { 'index.js': 'module.exports = "leaf 1.5";\n' },
+  });
+  expect(await store.lock(parseSpec('npm:@scope/server@1.2.0'), [])).toEqual(first);
+  expect(names()).toHaveLength(1);
+  const again = await store.lock(parseSpec('npm:@scope/server@1.2.0'), [], true);
+  expect(again.digest).toBe(first.digest);
+});
+
+test.each([
+  [
+    'a changed file',
+    (root: string) => write(join(root, 'node_modules/leaf/index.js'), 'evil'),
+    'node_modules/leaf/index.js',
+  ],
+  [
+    'an added file',
+    (root: string) => write(join(root, 'node_modules/leaf/extra.js'), 'evil'),
+    'node_modules/leaf/extra.js',
+  ],
+  [
+    'a removed file',
+    (root: string) => remove(join(root, 'node_modules/leaf/index.js')),
+    'node_modules/leaf/index.js',
+  ],
+])('W-PKG-3 %s is found at the next start and named', async (_what, harm, path) => {
+  const store = openStore();
+  const spec = parseSpec('npm:@scope/server@1.2.0');
+  await store.lock(spec, []);
+  const { root } = await store.verify(spec, false);
+  harm(root);
+  await expect(store.verify(spec, false)).rejects.toMatchObject({
+    code: 'package-changed',
+    exit: 77,
+    message: expect.stringContaining(path),
+  });
+  await store.lock(spec, [], true);
+  await expect(store.verify(spec, true)).resolves.toMatchObject({ root });
+});
+
+test('W-PKG-3 a change that keeps size and mtime is found; a day later every byte is read', async () => {
+  const store = openStore();
+  const spec = parseSpec('npm:@scope/server@1.2.0');
+  await store.lock(spec, []);
+  const { root } = await store.verify(spec, false);
+  const file = join(root, 'node_modules/leaf/index.js');
+  const { atime, mtime } = statSync(file);
+  write(file, readFileSync(file, 'utf8').replace('leaf', 'evil'));
+  utimesSync(file, atime, mtime);
+  await expect(store.verify(spec, false)).rejects.toMatchObject({ code: 'package-changed' });
+});
+
+test('W-PKG-3 a list of files that was rewritten to fit is refused by the lock', async () => {
+  const store = openStore();
+  const spec = parseSpec('npm:@scope/server@1.2.0');
+  await store.lock(spec, []);
+  appendFileSync(join(trees(), names()[0] ?? '', 'listing'), 'f 00 - evil.js\n');
+  await expect(store.verify(spec, false)).rejects.toMatchObject({ code: 'package-changed' });
+});
+
+test('W-PKG-2 what the registry sends against its own hash is refused, the store unharmed', async () => {
+  registry.publish({
+    name: 'leaf',
+    version: '1.9.9',
+    integrity: `sha512-${Buffer.alloc(64, 7).toString('base64')}`,
+  });
+  await expect(openStore().lock(parseSpec('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
+    code: 'package-integrity',
+  });
+  expect(names()).toEqual([]);
+});
+
+test('W-PKG-4 an install script does not run unless its package is named', async () => {
+  const mark = join(folder, 'ran');
+  registry.publish({
+    name: 'leaf',
+    version: '1.9.0',
+    manifest: { scripts: { postinstall: `node -e "fs.writeFileSync('${mark}','')"` } },
+  });
+  const store = openStore();
+  await expect(store.lock(parseSpec('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
+    code: 'package-scripts',
+    exit: 77,
+    message: expect.stringContaining('"leaf"'),
+  });
+  expect(existsSync(mark)).toBe(false);
+  expect((await store.lock(parseSpec('npm:@scope/server@1.2.0'), ['leaf'])).scripts).toEqual(['leaf']);
+  expect(existsSync(mark)).toBe(true);
+});
+
+test('an update shows what changes before anything is installed', async () => {
+  const store = openStore();
+  const lock = await store.lock(parseSpec('npm:@scope/server@1.2.0'), []);
+  registry.publish({ name: 'twig', version: '0.1.0', manifest: { scripts: { install: 'true' } } });
+  registry.publish({
+    name: '@scope/server',
+    version: '2.0.0',
+    manifest: { bin: 'main.js', dependencies: { twig: '*' } },
+    files: { 'main.js': '' },
+  });
+  const { difference, version } = await store.preview(lock, parseSpec('npm:@scope/server'));
+  expect(version).toBe('2.0.0');
+  expect(difference).toEqual({
+    added: ['twig@0.1.0'],
+    removed: ['leaf@1.0.0'],
+    moved: [{ name: '@scope/server', from: '1.2.0', to: '2.0.0' }],
+    scripts: ['twig'],
+  });
+  expect(names()).toHaveLength(1);
+});
+
+test('a missing package, a missing version and a missing registry are told apart', async () => {
+  await expect(openStore().lock(parseSpec('npm:no-such'), [])).rejects.toMatchObject({
+    code: 'package-missing',
+  });
+  await expect(openStore().lock(parseSpec('npm:leaf@9.9.9'), [])).rejects.toMatchObject({
+    code: 'package-missing',
+  });
+  const gone = openStore({ npm_config_registry: 'http://127.0.0.1:1/' });
+  await expect(gone.lock(parseSpec('npm:leaf@1.0.0'), [])).rejects.toMatchObject({
+    code: 'package-registry',
+  });
+  expect(names()).toEqual([]);
+});
+
+test('several programs need a name; a wrong one is refused', async () => {
+  registry.publish({
+    name: 'many',
+    version: '1.0.0',
+    manifest: { bin: { one: '1.js', two: '2.js' } },
+    files: { '1.js': '', '2.js': '' },
+  });
+  const store = openStore();
+  const lock = await store.lock(parseSpec('npm:many@1.0.0'), []);
+  const ready = await store.verify(parseSpec(lock.package), false);
+  expect(() => binCommand(ready, undefined)).toThrow(expect.objectContaining({ code: 'package-bin' }));
+  expect(() => binCommand(ready, 'three')).toThrow(expect.objectContaining({ code: 'package-bin' }));
+  expect(binCommand(ready, 'two').args[0]).toMatch(/many\/2\.js$/);
+});
+
+test('sweep removes what no profile names, and what a crash left', async () => {
+  const store = openStore();
+  const lock = await store.lock(parseSpec('npm:@scope/server@1.2.0'), []);
+  await store.lock(parseSpec('npm:leaf@1.0.0'), []);
+  const spec = parseSpec(lock.package);
+  execFileSync('mkdir', [join(trees(), '.new-dead')]);
+  expect(store.sweep([spec]).sort()).toEqual(['.new-dead', 'leaf@1.0.0']);
+  await expect(store.verify(spec, true)).resolves.toBeDefined();
+  expect(store.list().map(({ id }) => id)).toEqual(['@scope+server@1.2.0']);
+});
+
+function write(file: string, text: string): void {
+  chmodSync(join(file, '..'), 0o755);
+  if (existsSync(file)) chmodSync(file, 0o644);
+  writeFileSync(file, text);
+}
+
+function remove(file: string): void {
+  chmodSync(join(file, '..'), 0o755);
+  rmSync(file);
+}

@@ -1,0 +1,554 @@
+// Hostile servers in Python, Node and shell, each trying one escape from the real sandbox, as root and as an
+// ordinary user. Every attempt is refused inside; where it can do no harm it is also tried outside, where it
+// must succeed, so that a refusal means something.
+import { existsSync, statSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ABSENT, REFUSED } from '../../../src/sandbox/linux/seccomp.ts';
+import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
+import { MARK, marked, people, World } from '../../fixtures/hostile/world.ts';
+
+const LANGUAGES = {
+  py: '/usr/bin/python3',
+  mjs: process.execPath,
+  sh: '/bin/sh',
+} as const;
+type Language = keyof typeof LANGUAGES;
+
+/** One attempt: in which languages, with which arguments, and what the sandbox lists. */
+interface Attempt {
+  readonly id: string;
+  readonly promise: string;
+  readonly name: string;
+  readonly in: readonly Language[];
+  readonly arguments: (world: World, language: Language) => unknown;
+  readonly sandbox?: (world: World) => Order['sandbox'];
+  /** Also tried without a sandbox, by an ordinary user as by root, and must succeed there. */
+  readonly control?: boolean;
+  /** The refusal must say this. */
+  readonly said?: RegExp;
+}
+
+const usual = (world: World): Order['sandbox'] => ({
+  read: [world.folder, world.servers],
+  write: [world.writable],
+});
+const wide = (world: World): Order['sandbox'] => ({ read: [world.home, world.servers] });
+const warders = (world: World): string[] => [
+  `${world.home}/.config/warder/profiles/other.yaml`,
+  `${world.home}/.local/state/warder/daemon.log`,
+];
+/** A mark that does not itself stand on the command line that looks for it. */
+const split = (mark: string): string[] => [mark.slice(0, 3), mark.slice(3)];
+const all = ['py', 'mjs', 'sh'] as const;
+const both = ['py', 'mjs'] as const;
+const numbersOf = (table: Readonly<Record<string, readonly [number | undefined, number | undefined]>>) =>
+  Object.fromEntries(Object.entries(table).map(([name, row]) => [name, row[process.arch === 'x64' ? 0 : 1]]));
+
+const attempts: readonly Attempt[] = [
+  {
+    id: 'W-BOX-1',
+    promise:
+      'what is not listed is not there: keys, other files of the home, Warder’s own, the password file',
+    name: 'read',
+    in: all,
+    control: true,
+    arguments: (world, language) => {
+      const paths = [world.secret, `${world.home}/notes`, ...warders(world)];
+      return language === 'sh' ? paths : { paths };
+    },
+  },
+  {
+    id: 'W-BOX-1',
+    promise: 'the password file and other homes are not there',
+    name: 'read',
+    in: both,
+    arguments: () => ({
+      paths: [
+        '/etc/shadow',
+        '/etc/gshadow',
+        '/etc/ssl/private',
+        '/root',
+        '/home',
+        '/var',
+        '/boot',
+        '/sys',
+        '/run',
+      ],
+    }),
+  },
+  {
+    id: 'W-BOX-2',
+    promise: 'below a folder that is listed, keys, tokens and Warder’s own are hidden',
+    name: 'read',
+    in: both,
+    control: true,
+    sandbox: wide,
+    arguments: (world) => ({
+      paths: [
+        world.secret,
+        `${world.home}/.ssh`,
+        `${world.home}/.npmrc`,
+        `${world.home}/.config/warder`,
+        `${world.home}/.local/state/warder`,
+        ...warders(world),
+      ],
+    }),
+  },
+  {
+    id: 'W-BOX-2',
+    promise: 'what is hidden cannot be written to either',
+    name: 'make',
+    in: both,
+    sandbox: wide,
+    arguments: (world) => ({
+      paths: [`${world.home}/.ssh/x`, `${world.home}/.config/warder/x`, `${world.home}/x`],
+    }),
+  },
+  {
+    id: 'W-BOX-4',
+    promise: 'no link, rename, `..` or other name of the root leads out of a listed folder',
+    name: 'links',
+    in: all,
+    arguments: (world, language) =>
+      language === 'sh'
+        ? [world.writable, world.secret]
+        : { secret: world.secret, folder: world.folder, writable: world.writable },
+  },
+  {
+    id: 'W-BOX-5',
+    promise: 'nothing is written but in listed and private folders',
+    name: 'write',
+    in: all,
+    arguments: (world, language) => {
+      const paths = [
+        '/x',
+        '/usr/x',
+        '/usr/bin/env',
+        '/etc/passwd',
+        '/etc/x',
+        '/dev/x',
+        '/proc/sys/kernel/core_pattern',
+        '/proc/sys/kernel/hostname',
+        '/proc/sysrq-trigger',
+        '/proc/irq/default_smp_affinity',
+        '/proc/mtrr',
+        `${world.folder}/file`,
+        `${world.folder}/new`,
+        `${world.servers}/escape.py`,
+      ];
+      return language === 'sh' ? paths : { paths };
+    },
+  },
+  {
+    id: 'W-BOX-5',
+    promise: 'of all files there, none can be written to but devices',
+    name: 'scan',
+    in: ['py'],
+    control: true,
+    // Anybody may ask the kernel to tell of pressure, by writing.
+    arguments: (world) => ({
+      folder: world.folder,
+      allowed: [
+        '/dev/null',
+        '/dev/zero',
+        '/dev/full',
+        '/dev/random',
+        '/dev/urandom',
+        '/dev/tty',
+        '/dev/pts/',
+        '/dev/shm/',
+        '/proc/pressure/',
+      ],
+    }),
+  },
+  {
+    id: 'W-BOX-5',
+    promise: 'no mode of the system’s files is changed',
+    name: 'change_mode',
+    in: ['py'],
+    arguments: (world) => ({
+      paths: ['/usr/bin/env', '/etc/passwd', `${world.folder}/file`, '/', '/proc/sys'],
+    }),
+  },
+  {
+    id: 'W-BOX-5',
+    promise: 'root’s server changes no setting of the kernel and no device',
+    name: 'settings',
+    in: ['sh'],
+    arguments: () => [],
+  },
+  {
+    id: 'W-BOX-6',
+    promise: 'no process outside is seen',
+    name: 'see_processes',
+    in: all,
+    control: true,
+    arguments: (_, language) => (language === 'sh' ? [] : { mark: split(MARK) }),
+  },
+  {
+    id: 'W-BOX-7',
+    promise: 'no process outside is sent a signal',
+    name: 'signals',
+    in: all,
+    arguments: (_, language) =>
+      language === 'sh'
+        ? [String(process.pid), String(process.ppid)]
+        : { pids: [process.pid, process.ppid, 4_000_000] },
+  },
+  {
+    id: 'W-BOX-7',
+    promise: 'no process is traced',
+    name: 'trace',
+    in: ['py'],
+    control: true,
+    arguments: () => ({}),
+    said: /EPERM/,
+  },
+  {
+    id: 'W-BOX-7',
+    promise: 'no process’ memory is read or written past its own',
+    name: 'memory_of_others',
+    in: ['py'],
+    control: true,
+    arguments: () => ({}),
+    said: /EPERM/,
+  },
+  {
+    id: 'W-BOX-8',
+    promise: 'no socket with a path is connected: D-Bus, Docker, Warder’s own',
+    name: 'connect_path',
+    in: both,
+    control: true,
+    arguments: (world) => ({
+      paths: [...world.sockets, '/run/dbus/system_bus_socket', '/var/run/docker.sock'],
+    }),
+  },
+  {
+    id: 'W-BOX-8',
+    promise: 'no datagram goes to a socket with a path by way of a pair',
+    name: 'datagram_path',
+    in: ['py'],
+    arguments: (world) => ({ paths: world.sockets }),
+  },
+  {
+    id: 'W-BOX-8',
+    promise: 'no pair is connected anew',
+    name: 'reconnect_pair',
+    in: ['py'],
+    arguments: (world) => ({ paths: world.sockets }),
+  },
+  {
+    id: 'W-BOX-8',
+    promise: 'no abstract socket is connected',
+    name: 'abstract',
+    in: both,
+    control: true,
+    arguments: (world) => ({ name: world.abstract }),
+  },
+  {
+    id: 'W-BOX-9',
+    promise: 'no connection leaves, not to this machine’s loopback either',
+    name: 'tcp',
+    in: both,
+    arguments: (world) => ({
+      to: [
+        ['127.0.0.1', world.port],
+        ['localhost', world.port],
+        ['192.0.2.1', 80],
+        ['169.254.169.254', 80],
+        ['2001:db8::1', 80],
+      ],
+    }),
+  },
+  {
+    id: 'W-BOX-9',
+    promise: 'loopback outside is not the loopback inside',
+    name: 'fetch',
+    in: ['mjs'],
+    control: true,
+    arguments: (world) => ({ to: [['127.0.0.1', world.port]] }),
+  },
+  {
+    id: 'W-BOX-9',
+    promise: 'loopback outside is not the loopback inside',
+    name: 'network',
+    in: ['sh'],
+    arguments: (world) => [`http://127.0.0.1:${world.port}/`],
+  },
+  {
+    id: 'W-BOX-9',
+    promise: 'no datagram leaves',
+    name: 'udp',
+    in: ['py'],
+    arguments: () => ({
+      to: [
+        ['192.0.2.1', 53],
+        ['169.254.169.254', 53],
+        ['2001:db8::1', 53],
+      ],
+    }),
+  },
+  {
+    id: 'W-BOX-9',
+    promise: 'no name is looked up',
+    name: 'names',
+    in: both,
+    arguments: () => ({ names: ['example.com', 'metadata.google.internal'] }),
+  },
+  {
+    id: 'W-BOX-10',
+    promise: 'no socket of an odd family is made',
+    name: 'families',
+    in: ['py'],
+    arguments: () => ({}),
+    said: /AF_UNIX.*EAFNOSUPPORT.*AF_ALG.*EAFNOSUPPORT.*AF_VSOCK.*EAFNOSUPPORT/,
+  },
+  {
+    id: 'W-BOX-10',
+    promise: 'of the kernel’s own sockets only routing facts are to be had',
+    name: 'netlink',
+    in: ['py'],
+    control: true,
+    arguments: () => ({}),
+  },
+  {
+    id: 'W-BOX-10',
+    promise: 'no call that belongs to the machine is answered',
+    name: 'calls',
+    in: ['py'],
+    arguments: () => ({
+      numbers: {
+        ...numbersOf(REFUSED),
+        ...numbersOf(ABSENT),
+        personality: process.arch === 'x64' ? 135 : 92,
+        'not yet a call': 480,
+      },
+      answers: { io_uring_setup: 'ENOSYS', clone3: 'ENOSYS', 'not yet a call': 'ENOSYS' },
+    }),
+  },
+  {
+    id: 'W-BOX-10',
+    promise: 'no character is put into a terminal’s input',
+    name: 'terminal',
+    in: ['py'],
+    arguments: () => ({}),
+    said: /EPERM.*EPERM.*EPERM/,
+  },
+  { id: 'W-BOX-10', promise: 'nothing is mounted', name: 'mount', in: ['sh'], arguments: () => [] },
+  ...(process.arch === 'x64'
+    ? ([
+        {
+          id: 'W-BOX-11',
+          promise: 'a call of another architecture ends the process',
+          name: 'foreign_architecture',
+          in: ['py'],
+          control: true,
+          arguments: () => ({}),
+          said: /SIGSYS/,
+        },
+        {
+          id: 'W-BOX-11',
+          promise: 'a call of the x32 table is not there',
+          name: 'x32',
+          in: ['py'],
+          arguments: () => ({}),
+          said: /ENOSYS/,
+        },
+      ] satisfies Attempt[])
+    : []),
+  {
+    id: 'W-BOX-12',
+    promise: 'no namespace is made',
+    name: 'namespaces',
+    in: ['py'],
+    arguments: () => ({}),
+    said: /user.*EPERM/,
+  },
+  {
+    id: 'W-BOX-12',
+    promise: 'no namespace is made by a program',
+    name: 'namespace_program',
+    in: all,
+    control: true,
+    arguments: (_, language) => (language === 'sh' ? [] : {}),
+  },
+  {
+    id: 'W-BOX-12',
+    promise: 'no namespace is joined',
+    name: 'join_namespace',
+    in: ['py'],
+    arguments: () => ({}),
+  },
+  {
+    id: 'W-BOX-13',
+    promise: 'no capability is there, in any set',
+    name: 'capabilities',
+    in: ['py'],
+    arguments: () => ({}),
+  },
+  { id: 'W-BOX-13', promise: 'no packet is made by hand', name: 'raw_ip', in: ['py'], arguments: () => ({}) },
+  {
+    id: 'W-BOX-13',
+    promise: 'no program that raises rights does',
+    name: 'privileges',
+    in: ['sh'],
+    arguments: () => [],
+  },
+  {
+    id: 'W-BOX-13',
+    promise: 'no set-user-ID file is left behind',
+    name: 'setid',
+    in: all,
+    arguments: (world, language) => (language === 'sh' ? [world.writable] : { writable: world.writable }),
+  },
+  {
+    id: 'W-BOX-13',
+    promise: 'no device is made or opened',
+    name: 'devices',
+    in: ['py'],
+    arguments: (world) => ({ writable: world.writable }),
+  },
+  {
+    id: 'W-BOX-14',
+    promise: 'no descriptor but the first three is inherited',
+    name: 'descriptors',
+    in: both,
+    arguments: () => ({}),
+  },
+  {
+    id: 'W-BOX-20',
+    promise: 'nothing of the daemon’s environment is seen',
+    name: 'environment',
+    in: both,
+    control: true,
+    arguments: () => ({ mark: split(MARK) }),
+  },
+  {
+    id: 'W-BOX-16',
+    promise: 'a server that fills memory is stopped at its bound',
+    name: 'fill_memory',
+    in: both,
+    sandbox: (world) => ({ ...usual(world), memory: 192 << 20 }),
+    arguments: () => ({ mebibytes: 1200 }),
+  },
+  {
+    id: 'W-BOX-16',
+    promise: 'a server that fills its heap is stopped at its bound',
+    name: 'fill_heap',
+    in: ['mjs'],
+    sandbox: (world) => ({ ...usual(world), memory: 192 << 20 }),
+    arguments: () => ({ mebibytes: 1200 }),
+  },
+  {
+    id: 'W-BOX-17',
+    promise: 'the private folders cannot fill the machine',
+    name: 'fill_disk',
+    in: both,
+    arguments: () => ({ mebibytes: 300, folders: ['$HOME', '$TMPDIR', '/dev/shm'] }),
+  },
+  {
+    id: 'W-BOX-18',
+    promise: 'a server that forks without end is stopped at its bound',
+    name: 'fork_bomb',
+    in: both,
+    sandbox: (world) => ({ ...usual(world), processes: 40 }),
+    arguments: () => ({ most: 40 }),
+  },
+  {
+    id: 'W-BOX-24',
+    promise: 'open files are bounded',
+    name: 'open_files',
+    in: ['py'],
+    arguments: () => ({ most: 8192 }),
+  },
+  { id: 'W-BOX-24', promise: 'no limit is raised', name: 'raise_limits', in: ['py'], arguments: () => ({}) },
+];
+
+/** What a hostile server printed; `undefined` where it was ended before it could. */
+function told({ stdout }: Pick<Outcome, 'stdout'>): { escaped: boolean; said: string } | undefined {
+  return stdout === '' ? undefined : JSON.parse(stdout);
+}
+
+function command(world: World, attempt: Attempt, language: Language): { file: string; args: string[] } {
+  const given = attempt.arguments(world, language);
+  const more = Array.isArray(given) ? given.map(String) : [JSON.stringify(given)];
+  return { file: LANGUAGES[language], args: [`${world.servers}/escape.${language}`, attempt.name, ...more] };
+}
+
+describe.each(people)('as $name', (person) => {
+  let world: World;
+  const cases = attempts.flatMap((attempt) => attempt.in.map((language) => ({ attempt, language })));
+  let outcomes: Outcome[] = [];
+
+  beforeAll(async () => {
+    world = await new World(person).listen();
+    outcomes = await world.run(
+      cases.map(({ attempt, language }) => ({
+        ...command(world, attempt, language),
+        sandbox: (attempt.sandbox ?? usual)(world) ?? {},
+      })),
+    );
+  }, 120_000);
+
+  afterAll(async () => {
+    await world[Symbol.asyncDispose]();
+  });
+
+  test.each(cases.map((one, at) => ({ ...one, at, id: one.attempt.id, promise: one.attempt.promise })))(
+    '$id $promise ($attempt.name, $language)',
+    async ({ attempt, language, at }) => {
+      const outcome = outcomes[at] as Outcome;
+      expect(outcome.error).toBeUndefined();
+      const inside = told(outcome);
+      // Ended by the bound on memory: it had no time to say anything.
+      if (inside === undefined) {
+        expect(attempt.id).toBe('W-BOX-16');
+        expect(outcome.stderr).toMatch(/^begun/);
+      } else expect(inside).toEqual({ escaped: false, said: expect.stringMatching(attempt.said ?? /(?:)/) });
+      if (attempt.control === true) {
+        const { file, args } = command(world, attempt, language);
+        expect(JSON.parse(await world.outside(file, args))).toMatchObject({ escaped: true });
+      }
+    },
+  );
+
+  test('W-BOX-5 a server’s devices are its own to spoil', async () => {
+    const paths = ['/dev/null', '/dev/zero', '/dev/tty'];
+    const modes = () => paths.map((path) => (statSync(path).mode & 0o777).toString(8));
+    const before = modes();
+    await world.run([{ file: '/bin/sh', args: ['-c', `chmod 644 ${paths.join(' ')}`] }]);
+    expect(modes()).toEqual(before);
+    const [next] = await world.run([{ file: '/bin/sh', args: ['-c', `stat -c %a ${paths.join(' ')}`] }]);
+    expect(next?.stdout.trim().split('\n')).toEqual(before);
+  });
+
+  test.each([...both, 'sh' as const])(
+    'W-BOX-15 what a server leaves running ends with it (%s)',
+    async (language) => {
+      const mark = `left-behind-${person.uid}-${language}-${process.pid}`;
+      const args = language === 'sh' ? [mark] : [JSON.stringify({ mark })];
+      const [outcome] = await world.run([
+        {
+          file: LANGUAGES[language],
+          args: [`${world.servers}/escape.${language}`, 'daemonise', ...args],
+          sandbox: usual(world) ?? {},
+        },
+      ]);
+      expect(outcome).toMatchObject({ code: 0, left: 0 });
+      expect(marked(mark)).toEqual([]);
+    },
+  );
+
+  test('W-BOX-15 nothing outlives a daemon that is killed', async () => {
+    const mark = `orphan-${person.uid}-${process.pid}`;
+    const tell = `${world.writable}/confined`;
+    const script = 'trap "" TERM HUP; (setsid sleep 300 &); while :; do sleep 1; done';
+    const driver = world.start([{ file: '/bin/sh', args: ['-c', script, mark], until: 'never', tell }]);
+    await expect.poll(() => existsSync(tell), { timeout: 20_000 }).toBe(true);
+    expect(marked(mark).length).toBeGreaterThan(1);
+    driver.kill('SIGKILL');
+    await expect.poll(() => marked(mark), { timeout: 20_000 }).toEqual([]);
+    // The next daemon clears away what the killed one could not.
+    await world.run([]);
+  });
+});

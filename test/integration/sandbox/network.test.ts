@@ -1,0 +1,417 @@
+// A sandbox' network as a hostile server finds it: what reaches the daemon's listeners, what is refused, and that
+// there is nothing else; as root and as an ordinary user. Then the networks themselves: kept ready, and let go of.
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { REQUIRED } from '../../../src/sandbox/layers.ts';
+import {
+  childrenOf,
+  type Known,
+  know,
+  lives,
+  namespaceOf,
+  signal,
+} from '../../../src/sandbox/linux/process.ts';
+import { lookAtMachine, type Machine } from '../../../src/sandbox/machine.ts';
+import { type Network, Networks } from '../../../src/sandbox/network.ts';
+import type { Request } from '../../../src/sandbox/plan/inspect.ts';
+import { type Entered, prepare } from '../../../src/sandbox/start.ts';
+import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
+import { marked, people, World } from '../../fixtures/hostile/world.ts';
+
+const PYTHON = '/usr/bin/python3';
+const LOOK = readFileSync(join(import.meta.dirname, '../../fixtures/hostile/network.py'), 'utf8');
+const BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
+const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+describe.each(people)('as $name', (person) => {
+  let world: World;
+
+  /** What a server finds that looks at each of these, one after another. */
+  async function look(
+    asked: readonly (readonly unknown[])[],
+    order: Partial<Order> = {},
+  ): Promise<{ found: unknown[]; outcome: Outcome; network: NonNullable<Outcome['network']> }> {
+    const args = ['-c', LOOK, JSON.stringify(asked)];
+    const [outcome] = await world.run([{ file: PYTHON, args, ports: [80, 443], ...order }]);
+    if (outcome?.network === undefined) throw new Error('no outcome');
+    expect(outcome).toMatchObject({ stderr: '', code: 0, left: 0 });
+    const found = outcome.stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => (JSON.parse(line) as [unknown, unknown])[1]);
+    expect(found).toHaveLength(asked.length);
+    return { found, outcome, network: outcome.network };
+  }
+
+  beforeAll(async () => {
+    world = await new World(person).listen();
+  });
+
+  afterAll(async () => {
+    await world[Symbol.asyncDispose]();
+  });
+
+  test('W-EGR-1 what is connected inside comes to the daemon, which is told the address that was meant', async () => {
+    const { found, network, outcome } = await look([
+      ['connect', '127.0.0.2', 443],
+      ['connect', '127.200.3.4', 80],
+      ['connect', '127.0.0.1', 443],
+      ['ask', 'SOCK_DGRAM'],
+      ['ask', 'SOCK_STREAM'],
+    ]);
+    const came = ['127.0.0.2:443', '127.200.3.4:80', '127.0.0.1:443'];
+    expect(found).toEqual([...came, 'a question', 'a question']);
+    expect(network.came).toEqual(came);
+    expect(outcome.layers).toEqual(expect.arrayContaining([...REQUIRED, 'egress-gate']));
+  });
+
+  test('W-EGR-1 all else is refused at once: other ports, IPv6, other addresses, the machine’s loopback; and told', async () => {
+    const began = performance.now();
+    const { found, network } = await look([
+      ['connect', '127.0.0.2', 22],
+      ['connect', '127.9.9.9', 65535],
+      ['connect', '127.0.0.2', 443],
+      ['connect', '127.0.0.1', world.port],
+      ['connect', '::1', 443],
+      ['connect', '192.0.2.1', 443],
+      ['connect', '169.254.169.254', 80],
+      ['connect', '203.0.113.9', 8443],
+      ['connect', '2001:db8::1', 443],
+    ]);
+    expect(found.slice(0, 2)).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
+    expect(found.slice(3, 5)).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
+    // An address that leads nowhere comes to the listener of its port, if there is one, and is not let go unseen.
+    expect(found[5]).toBe('192.0.2.1:443');
+    expect(found[6]).toBe('169.254.169.254:80');
+    expect(found[7]).toBe('ECONNREFUSED');
+    expect(['ENETUNREACH', 'EADDRNOTAVAIL']).toContain(found[8]);
+    expect(network.came).toEqual(['127.0.0.2:443', '192.0.2.1:443', '169.254.169.254:80']);
+    expect(network.watches).toBe(true);
+    // What is tried on the server's own 127.0.0.1 is its own affair, and what was let through no attempt.
+    expect(network.attempts).toEqual([
+      { address: '127.0.0.2', port: 22 },
+      { address: '127.9.9.9', port: 65535 },
+      { address: '203.0.113.9', port: 8443 },
+    ]);
+    expect(performance.now() - began).toBeLessThan(15_000);
+  });
+
+  test('W-EGR-6 the server has no right over its network, and no way out of it', async () => {
+    const { found } = await look([
+      ['descriptors'],
+      ['capabilities'],
+      ['bind', 25],
+      ['bind', 443],
+      ['bind', 53],
+      ['bind', 8080],
+      ['address'],
+      ['route'],
+      ['link'],
+      ['enter', '/proc/self/ns/net'],
+      ['enter', '/proc/1/ns/user'],
+      ['raw', 'AF_INET', 'SOCK_RAW', 6],
+      ['raw', 'AF_INET', 'SOCK_DGRAM', 1],
+      ['raw', 'AF_INET6', 'SOCK_RAW', 58],
+      ['raw', 'AF_PACKET', 'SOCK_RAW', 768],
+      ['raw', 'AF_VSOCK', 'SOCK_STREAM', 0],
+      ['write', '/proc/sys/net/ipv4/ip_unprivileged_port_start'],
+    ]);
+    expect(found.slice(0, 2)).toEqual([[0, 1, 2], Array.from({ length: 5 }, () => '0'.repeat(16))]);
+    expect(found.slice(2, 5).every((one) => one === 'EACCES' || one === 'EADDRINUSE')).toBe(true);
+    expect(found[5]).toBe('bound');
+    expect(found.slice(6, 9)).toEqual(['EPERM', 'EPERM', 'EPERM']);
+    expect(found.slice(9, 11).every((one) => one === 'EPERM' || one === 'EACCES')).toBe(true);
+    expect(found.slice(11, 13).every((one) => one === 'EPERM' || one === 'EACCES')).toBe(true);
+    expect(found.slice(13)).toEqual(['EPERM', 'EAFNOSUPPORT', 'EAFNOSUPPORT', 'EROFS']);
+  });
+
+  test('W-EGR-6 the server neither sees nor signals the process that keeps its network', async () => {
+    const { found, network } = await look([['pids'], ['signal', 1], ['namespace']]);
+    expect(found[0]).toHaveLength(2);
+    expect(found[0]).not.toContain(network.holder);
+    expect(found[2]).toBe(network.namespace);
+    const { found: other } = await look([['signal', network.holder]]);
+    expect(other).toEqual(['ESRCH']);
+  });
+
+  test('W-EGR-9 two networks are two: what listens in one is not there in the other', async () => {
+    const { found, network } = await look(
+      [['connect', '127.0.0.2', 443], ['connect', '127.0.0.2', 8443], ['namespace']],
+      { beside: [443, 8443] },
+    );
+    expect(found).toEqual(['127.0.0.2:443', 'ECONNREFUSED', network.namespace]);
+    expect(network.beside?.namespace).not.toBe(network.namespace);
+    expect(network.beside?.came).toBe(0);
+  });
+
+  test('W-EGR-7 a flood of refused connections is bounded in the kernel, and told in part', async () => {
+    const asked = Array.from({ length: 3000 }, (_, at) => ['connect', '127.0.0.2', 1024 + at]);
+    const { network } = await look(asked);
+    expect(network.attempts.length).toBeGreaterThan(50);
+    expect(network.attempts.length).toBeLessThanOrEqual(1024);
+  });
+
+  test('W-EGR-2 W-EGR-8 names are asked inside, and files that Warder brings lie over the system’s own', async () => {
+    const before = existsSync(BUNDLE) ? readFileSync(BUNDLE, 'utf8') : undefined;
+    const paths = ['/run/warder/ca.pem', ...(before === undefined ? [] : [BUNDLE])];
+    const { found } = await look(
+      [
+        ['read', '/etc/resolv.conf'],
+        ...paths.flatMap((path) => [
+          ['read', path],
+          ['write', path],
+        ]),
+      ],
+      {
+        sandbox: { network: ['api.example.com'] },
+        // A buffer as JSON has it: the driver makes one of it again.
+        files: paths.map((path) => ({ path, data: Buffer.from(`brought to ${path}`) })),
+      },
+    );
+    expect(found[0]).toBe('nameserver 127.0.0.1\noptions timeout:2 attempts:2\n');
+    expect(found.slice(1)).toEqual(
+      paths.flatMap((path) => [`brought to ${path}`, expect.stringMatching(/^(EACCES|EROFS)$/)]),
+    );
+    if (before !== undefined) expect(readFileSync(BUNDLE, 'utf8')).toBe(before);
+  });
+
+  test('W-BOX-18 W-BOX-24 limits hold in a network as they do without one', async () => {
+    const run = async (ports?: readonly number[]): Promise<Outcome['limits']> => {
+      const order = {
+        file: '/bin/cat',
+        sandbox: { processes: 40 },
+        ...(ports === undefined ? {} : { ports }),
+      };
+      const [outcome] = await world.run([order]);
+      expect(outcome?.error).toBeUndefined();
+      return outcome?.limits;
+    };
+    const limits = await run([443]);
+    expect(limits).toMatchObject({ files: 8192, core: 0, processes: { most: 40 } });
+    expect(limits).toEqual(await run());
+  });
+
+  test('W-EGR-6 W-BOX-15 a daemon that is killed leaves no network and no server in one', async () => {
+    const mark = `network-${person.uid}-${process.pid}`;
+    const tell = `${world.writable}/${mark}`;
+    const port = 20_000 + (process.pid % 10_000) + (person.uid === 0 ? 0 : 10_000);
+    const script = 'trap "" TERM HUP; (setsid sleep 300 &); while :; do sleep 1; done';
+    const order = { file: '/bin/sh', args: ['-c', script, mark], ports: [port], until: 'never', tell };
+    const driver = world.start([order]);
+    await expect.poll(() => existsSync(tell), { timeout: 20_000 }).toBe(true);
+    const made = keepers(port);
+    // The outer bubblewrap and the holder, and a spare's own where that was made already.
+    expect(made.length % 2).toBe(0);
+    expect(made.length).toBeGreaterThan(0);
+    driver.kill('SIGKILL');
+    await expect.poll(() => [...marked(mark), ...made.filter(lives)], { timeout: 20_000 }).toEqual([]);
+    // As well while it is still being made.
+    const early = world.start([order]);
+    await expect.poll(() => keepers(port).length, { timeout: 20_000, interval: 2 }).toBeGreaterThan(0);
+    early.kill('SIGKILL');
+    await expect.poll(() => keepers(port), { timeout: 20_000 }).toEqual([]);
+    await world.run([]);
+  });
+});
+
+/** The processes that make or keep networks with this one port. */
+function keepers(port: number): Known[] {
+  return marked(`cat\0${port}\0`)
+    .flatMap((pid) => [pid, ...childrenOf(pid)])
+    .flatMap((pid) => know(pid) ?? [])
+    .filter(lives);
+}
+
+describe('networks', () => {
+  const uid = process.getuid?.() ?? 0;
+  const stage = new URL('../../../src/sandbox/network/namespace-stage.ts', import.meta.url).pathname;
+  let folder = '';
+  let starts = '';
+  let machine: Machine;
+  const open = (more: Partial<Machine> = {}): Networks =>
+    new Networks({ machine: { ...machine, ...more }, node: process.execPath, stage, log: quiet });
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'warder-networks-'));
+    machine = await lookAtMachine(uid, folder);
+    // Says how often it was started.
+    starts = join(folder, 'starts');
+    const counting = join(folder, 'bwrap');
+    writeFileSync(counting, `#!/bin/sh\necho started >>${starts}\nexec ${machine.bubblewrap?.file} "$@"\n`);
+    chmodSync(counting, 0o755);
+  });
+
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const count = (): number => (existsSync(starts) ? readFileSync(starts, 'utf8').split('\n').length - 1 : 0);
+  const counted = (): Partial<Machine> => ({
+    bubblewrap: { file: join(folder, 'bwrap'), version: '0', missing: [], disablesUsers: true },
+  });
+
+  /** Runs a server in a network: what it says. */
+  async function run(network: Entered, script: string): Promise<string> {
+    const request: Request = {
+      profile: 'notes',
+      uid,
+      gid: process.getgid?.() ?? 0,
+      user: 'somebody',
+      home: folder,
+      file: '/bin/sh',
+      args: ['-c', script],
+      cwd: undefined,
+      env: { PATH: '/usr/bin:/bin' },
+      roots: [],
+      sandbox: { read: [], write: [], network: [], memory: undefined, processes: undefined },
+      node: process.execPath,
+      warder: [],
+    };
+    using prepared = prepare(request, machine, network);
+    const { file, args, env, cwd, descriptors } = prepared.launch;
+    const given = descriptors.map((one) => (one.kind === 'open' ? one.descriptor : ('pipe' as const)));
+    const child = spawn(file, [...args], { env, cwd, stdio: ['ignore', 'pipe', 'ignore', ...given] });
+    const said = text(child.stdout as NonNullable<typeof child.stdout>);
+    const confined = await prepared.confine({ pid: child.pid ?? 0, stdio: child.stdio });
+    const answer = await said;
+    await confined[Symbol.asyncDispose]();
+    return answer;
+  }
+
+  test('a spare is kept for the ports that were asked for last, and taken by who asks for them', async () => {
+    const before = count();
+    await using networks = open(counted());
+    const first = await networks.take([443, 80, 443]);
+    expect([...first.listeners.keys()].sort()).toEqual([443, 80]);
+    expect(count()).toBe(before + 1);
+    await expect.poll(count, { timeout: 5000 }).toBe(before + 2);
+    // Also while the spare is still being made it is the one that is waited for.
+    const second = await networks.take([80, 443]);
+    expect(count()).toBe(before + 2);
+    expect(second.namespace).not.toBe(first.namespace);
+    expect(await run(second, 'readlink /proc/self/ns/net')).toBe(`${second.namespace}\n`);
+    await first[Symbol.asyncDispose]();
+    await second[Symbol.asyncDispose]();
+  });
+
+  test('a spare that has ended, or is for other ports, is not given', async () => {
+    const before = count();
+    await using networks = open(counted());
+    await using _first = await networks.take([443]);
+    await expect.poll(count, { timeout: 5000 }).toBe(before + 2);
+    await expect.poll(() => spares(443).length).toBe(1);
+    const killed = spares(443);
+    for (const spare of killed) signal(spare, 'SIGKILL');
+    await expect.poll(() => killed.filter(lives)).toEqual([]);
+    await using second = await networks.take([443]);
+    expect(lives(second.holder)).toBe(true);
+    await expect.poll(() => spares(443).length, { timeout: 5000 }).toBe(2);
+    await using other = await networks.take([8443]);
+    expect([...other.listeners.keys()]).toEqual([8443]);
+    await expect.poll(() => spares(443).length, { timeout: 5000 }).toBe(1);
+  });
+
+  /** Holders of this process' networks with one port, but for the first that is still there. */
+  function spares(port: number): Known[] {
+    return childrenOf(process.pid)
+      .filter((pid) => commandOf(pid).includes(`cat\0${port}\0`))
+      .flatMap(childrenOf)
+      .filter((pid) => commandOf(pid).endsWith('cat\0'))
+      .flatMap((pid) => know(pid) ?? [])
+      .filter(lives)
+      .sort((one, another) => one.started - another.started)
+      .slice(1);
+  }
+
+  test('W-EGR-6 what is disposed of is gone: its sockets, its holder and what made that', async () => {
+    await using networks = open();
+    const network = await networks.take([443]);
+    const [outer] = childrenOf(process.pid).filter((pid) => childrenOf(pid).includes(network.holder.pid));
+    const known = know(outer ?? 0);
+    expect(known === undefined ? false : lives(known)).toBe(true);
+    const closed = new Promise((resolve) => network.listeners.get(443)?.once('close', resolve));
+    await network[Symbol.asyncDispose]();
+    await closed;
+    await network[Symbol.asyncDispose]();
+    expect([network.holder, known].filter((one) => one !== undefined && lives(one))).toEqual([]);
+    expect(network.attempts()).toEqual([]);
+    expect(() => network.dns.udp.address()).toThrow();
+    await expect(run(network, 'true')).rejects.toThrow('its network has ended');
+  });
+
+  test('W-EGR-9 nothing starts in a network that has ended, nor in another than was meant', async () => {
+    await using networks = open();
+    await using one = await networks.take([443]);
+    await using other = await networks.take([443]);
+    const reused = { ...one, holder: { ...one.holder, started: one.holder.started - 1 } };
+    await expect(run(reused, 'echo ran')).rejects.toMatchObject({
+      code: 'sandbox-unavailable',
+      message: 'cannot start "notes": its network has ended',
+    });
+    const swapped = { holder: one.holder, namespace: other.namespace };
+    await expect(run(swapped, `echo ran >${folder}/ran`)).rejects.toMatchObject({
+      code: 'sandbox-unavailable',
+      message: 'cannot start "notes": it is in another network',
+    });
+    expect(await run(one, 'echo ran')).toBe('ran\n');
+  });
+
+  test('connections that were accepted live on, half-open, and come paused', async () => {
+    await using networks = open();
+    const network: Network = await networks.take([443]);
+    const came = Promise.withResolvers<string>();
+    network.listeners.get(443)?.on('connection', async (socket) => {
+      const paused = socket.isPaused() || socket.readableFlowing !== true;
+      await sleep(100);
+      const said = await text(socket);
+      socket.end(`${paused} ${said}`);
+      came.resolve(said);
+    });
+    const asking = `import socket; s = socket.create_connection(("127.1.1.1", 443)); s.send(b"half"); s.shutdown(1); print(s.recv(99).decode())`;
+    expect(await run(network, `exec ${PYTHON} -c '${asking}'`)).toBe('true half\n');
+    expect(await came.promise).toBe('half');
+    await network[Symbol.asyncDispose]();
+  });
+
+  test.each([
+    ['there is no nsenter', { nsenter: undefined }, /nsenter/, /util-linux/],
+    ['there is no bubblewrap', { bubblewrap: undefined }, /bubblewrap/, /install bubblewrap/],
+  ] as const)('W-EGR-1 there is no network where %s', async (_, less, message, hint) => {
+    await using networks = open(less);
+    await expect(networks.take([443])).rejects.toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringMatching(message),
+      hint: expect.stringMatching(hint),
+    });
+  });
+
+  test('W-EGR-1 there is none where the stage fails, and nothing of it is left', async () => {
+    await using networks = open();
+    await expect(networks.take([70_000])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
+    await expect(networks.take([53])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
+    const missing = new Networks({ machine, node: process.execPath, stage: '/nowhere.js', log: quiet });
+    await expect(missing.take([443])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
+    await expect.poll(() => [...keepers(70_000), ...marked('/nowhere.js')]).toEqual([]);
+  });
+
+  test('what is refused is not told where no descriptor can be copied', async () => {
+    await using networks = open({ copyDescriptor: undefined });
+    await using network = await networks.take([443]);
+    expect(network.watches).toBe(false);
+    expect(network.attempts()).toEqual([]);
+    expect(namespaceOf(network.holder.pid, 'net')).toBe(network.namespace);
+  });
+});
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,326 @@
+// What does work in the sandbox, what is measured of it, and that nothing starts where it cannot be had.
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { REQUIRED } from '../../../src/sandbox/layers.ts';
+import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
+import { people, World } from '../../fixtures/hostile/world.ts';
+
+const NODE = process.execPath;
+const PYTHON = '/usr/bin/python3';
+const require = createRequire(import.meta.url);
+
+/** Lines of a client that asks a server for its tools. */
+const ASKING = [
+  {
+    jsonrpc: '2.0',
+    id: 0,
+    method: 'initialize',
+    params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 't', version: '1' } },
+  },
+  { jsonrpc: '2.0', method: 'notifications/initialized' },
+  { jsonrpc: '2.0', id: 1, method: 'tools/list' },
+]
+  .map((message) => `${JSON.stringify(message)}\n`)
+  .join('');
+
+describe.each(people)('as $name', (person) => {
+  let world: World;
+  const run = async (order: Partial<Order>): Promise<Outcome> => {
+    const [outcome] = await world.run([order]);
+    if (outcome === undefined) throw new Error('no outcome');
+    return outcome;
+  };
+  const node = (script: string, order: Partial<Order> = {}): Promise<Outcome> =>
+    run({ file: NODE, args: ['-e', script], ...order });
+  const python = (script: string, order: Partial<Order> = {}): Promise<Outcome> =>
+    run({ file: PYTHON, args: ['-c', script], ...order });
+  const shell = (script: string, order: Partial<Order> = {}): Promise<Outcome> =>
+    run({ file: '/bin/sh', args: ['-c', script], ...order });
+
+  beforeAll(() => {
+    world = new World(person);
+  });
+
+  afterAll(async () => {
+    await world[Symbol.asyncDispose]();
+  });
+
+  test('W-BOX-19 the layers in force are those of the process, and all are there', async () => {
+    const { layers, limits, stdout } = await shell('cat; cat /proc/self/status', { input: 'x\n' });
+    expect(layers).toEqual(expect.arrayContaining([...REQUIRED]));
+    expect(stdout).toMatch(/^Seccomp:\t2$/m);
+    expect(stdout).toMatch(/^NoNewPrivs:\t1$/m);
+    expect(limits).toMatchObject({ files: 8192, core: 0 });
+    expect(limits?.memory.by).not.toBe('none');
+    if (person.uid !== 0) expect(limits?.processes).toEqual({ most: 512, by: 'user' });
+  });
+
+  test('W-BOX-20 nothing of the plan, and no value of the environment, stands on a command line', async () => {
+    const { commandLine, stdout } = await shell('echo $TOKEN', {
+      env: { TOKEN: 'very-secret' },
+      sandbox: { read: [world.folder] },
+    });
+    expect(stdout).toBe('very-secret\n');
+    expect(commandLine).not.toContain('very-secret');
+    expect(commandLine).not.toContain(world.folder);
+    expect(commandLine).toMatch(/bwrap --args 3 -- /);
+  });
+
+  test('W-BOX-25 root’s server is not root, and anybody’s is alone in the user table', async () => {
+    const { stdout } = await shell(
+      'id -u; id -un; wc -l < /etc/passwd; echo "$HOME"; cat /proc/self/uid_map',
+    );
+    const [uid, name, lines, home, map] = stdout.split('\n');
+    expect(uid).toBe(String(person.uid === 0 ? 1000 : person.uid));
+    expect([name, lines, home]).toEqual([person.uid === 0 ? 'user' : 'somebody', '1', world.home]);
+    expect(map?.trim().split(/\s+/)[2]).toBe('1');
+  });
+
+  test('a server has its private folders, its devices, and what the profile lists', async () => {
+    const { stdout, stderr, code } = await shell(
+      [
+        'set -e',
+        'cd',
+        'pwd',
+        'echo private > "$HOME/x"; cat "$HOME/x"',
+        'echo temporary > "$TMPDIR/x"; cat "$TMPDIR/x"',
+        'echo gone > /dev/null; head -c 4 /dev/urandom | wc -c; head -c 2 /dev/zero | wc -c; : < /dev/null',
+        `cat ${world.folder}/file; echo`,
+        `echo kept > ${world.writable}/kept`,
+        'ls -A /home /root 2>/dev/null || echo nobody',
+      ].join('\n'),
+      { sandbox: { read: [world.folder], write: [world.writable] } },
+    );
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    expect(stdout.split('\n')).toEqual([world.home, 'private', 'temporary', '4', '2', 'hello', 'nobody', '']);
+    expect(readFileSync(`${world.writable}/kept`, 'utf8')).toBe('kept\n');
+    expect(existsSync(`${world.home}/x`)).toBe(false);
+  });
+
+  test('what Warder itself puts in is there to be read, also in its own folders and in shared memory', async () => {
+    const roots = [join(world.state, 'packages/tree'), `/dev/shm/warder-test-${process.pid}-${person.uid}`];
+    for (const folder of roots) {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, 'file'), 'from Warder');
+    }
+    const script = roots
+      .map((folder) => `cat ${folder}/file; (true > ${folder}/file) 2>/dev/null || echo " kept"`)
+      .join('; ');
+    const { stdout } = await shell(`${script}; cat ${world.state}/daemon.log 2>/dev/null || echo hidden`, {
+      roots,
+      sandbox: { read: [world.home] },
+    });
+    expect(stdout.split('\n')).toEqual(['from Warder kept', 'from Warder kept', 'hidden', '']);
+    for (const folder of roots) rmSync(folder, { recursive: true });
+  });
+
+  test('Node runs whole: children, pipes between them, threads, its own network, names of the user', async () => {
+    const { stdout, stderr } = await node(`
+      const { execFileSync, fork } = require('node:child_process');
+      const { Worker } = require('node:worker_threads');
+      const http = require('node:http'), os = require('node:os'), fs = require('node:fs');
+      (async () => {
+        const said = [execFileSync('/bin/echo', ['child'], { encoding: 'utf8' }).trim()];
+        fs.writeFileSync(os.tmpdir() + '/f.js', 'process.send("ipc"); process.disconnect()');
+        said.push(await new Promise((r) => fork(os.tmpdir() + '/f.js').once('message', r)));
+        said.push(await new Promise((r) => new Worker('require("node:worker_threads").parentPort.postMessage("thread")', { eval: true }).once('message', r)));
+        const server = http.createServer((_, response) => response.end('loopback')).listen(0);
+        await new Promise((r) => server.once('listening', r));
+        said.push(await (await fetch('http://localhost:' + server.address().port)).text());
+        server.close();
+        said.push(os.userInfo().username, Object.keys(os.networkInterfaces()).join(), String(os.cpus().length > 0));
+        said.push(String(require('node:tls').rootCertificates.length > 0), new Intl.DateTimeFormat('de', { month: 'long' }).format(0));
+        console.log(said.join(' '));
+      })();`);
+    expect(stderr).toBe('');
+    expect(stdout).toBe(
+      `child ipc thread loopback ${person.uid === 0 ? 'user' : 'somebody'} lo true true Januar\n`,
+    );
+  });
+
+  test('Python runs whole: processes that share memory, certificates, names of services', async () => {
+    const { stdout, stderr } = await python(`
+import getpass, multiprocessing, os, socket, ssl, subprocess, tempfile
+def double(x): return 2 * x
+with multiprocessing.Pool(2) as pool: print(pool.map(double, [1, 2, 3]))
+print(ssl.create_default_context().cert_store_stats()["x509_ca"] > 0)
+print(socket.getservbyname("https"), getpass.getuser(), subprocess.check_output(["echo", "child"], text=True).strip())
+with tempfile.NamedTemporaryFile() as file: print(os.path.dirname(file.name))
+a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
+`);
+    expect(stderr).toBe('');
+    expect(stdout.split('\n')).toEqual([
+      '[2, 4, 6]',
+      'True',
+      `443 ${person.uid === 0 ? 'user' : 'somebody'} child`,
+      '/tmp',
+      'pair',
+      '',
+    ]);
+  });
+
+  test('a virtual environment outside the system runs by its own interpreter', async () => {
+    const venv = join(world.servers, 'venv');
+    mkdirSync(join(venv, 'bin'), { recursive: true });
+    mkdirSync(join(venv, 'lib/python3'), { recursive: true });
+    writeFileSync(join(venv, 'pyvenv.cfg'), 'home = /usr/bin\n');
+    symlinkSync('/usr/bin/python3', join(venv, 'bin/python'));
+    writeFileSync(join(venv, 'bin/server'), `#!${venv}/bin/python\nimport sys\nprint(sys.prefix)\n`, {
+      mode: 0o755,
+    });
+    symlinkSync(join(venv, 'bin/server'), join(world.servers, 'server'));
+    const { stdout, error } = await run({ file: join(world.servers, 'server') });
+    expect(error).toBeUndefined();
+    expect(stdout).toBe(`${venv}\n`);
+    rmSync(venv, { recursive: true });
+  });
+
+  test.each([
+    ['server-everything', 'dist/index.js', []],
+    ['server-memory', 'dist/index.js', []],
+    ['server-filesystem', 'dist/index.js', ['FOLDER']],
+  ])('the real %s answers', async (name, entry, args) => {
+    const script = join(require.resolve(`@modelcontextprotocol/${name}/package.json`), '..', entry);
+    const { stdout, stderr, error } = await run({
+      file: NODE,
+      args: [script, ...args.map(() => world.folder)],
+      sandbox: { read: [world.folder] },
+      input: ASKING,
+      until: '"id":1',
+    });
+    expect(error).toBeUndefined();
+    expect(`${stdout}${stderr}`).toContain('"tools":[{');
+  });
+
+  test('a server ends as it ended by itself', async () => {
+    expect(await shell('exit 7')).toMatchObject({ code: 7 });
+    expect(await shell('kill -KILL $$')).toMatchObject({ code: 137 });
+  });
+
+  test('a server that ends before it is measured is no error', async () => {
+    expect(await run({ file: '/bin/true' })).toMatchObject({ code: 0, left: 0 });
+  });
+
+  test('W-BOX-22 what is put in the place of a listed folder after the look is not there', async () => {
+    const path = join(world.writable, 'moving');
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, 'file'), 'the folder that was looked at');
+    const away = join(world.writable, 'away');
+    const { stdout } = await shell(`ls -A ${path}; cat ${path}/*`, {
+      sandbox: { read: [path] },
+      swap: { path, away, to: join(world.home, '.ssh') },
+    });
+    expect(stdout).toBe('file\nthe folder that was looked at');
+  });
+
+  test.each([
+    ['no bubblewrap', { bubblewrap: null }, /no bubblewrap/, /install it/],
+    ['no filter for the processor', { architecture: null }, /no system call filter/, /off: true/],
+    ['no way to set limits', { prlimit: null, limit: null }, /nothing can set its limits/, /util-linux/],
+  ] as const)('W-BOX-19 nothing starts with %s', async (_, machine, message, hint) => {
+    const { error, stdout } = await shell('echo started', { machine });
+    expect(error).toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringMatching(message),
+      hint: expect.stringMatching(hint),
+    });
+    expect(stdout).toBe('');
+  });
+
+  test('W-BOX-19 nothing starts where user namespaces are forbidden, and the setting is named', async () => {
+    const [outcome] = await world.run([{ file: '/bin/sh', args: ['-c', 'echo started'] }], true);
+    expect(outcome?.error).toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringContaining('user namespace'),
+      hint: 'sudo sysctl -w user.max_user_namespaces=15000',
+    });
+    expect(outcome?.stdout).toBe('');
+  });
+
+  test('W-BOX-19 nothing starts with a bubblewrap that leaves a layer out', async () => {
+    // It takes the filter out of what it is told, and passes the rest on.
+    const file = join(world.servers, 'bwrap');
+    const careless = [
+      '#!/usr/bin/python3',
+      'import os, sys',
+      'words = os.fdopen(3, "rb").read().split(b"\\0")[:-1]',
+      'at = words.index(b"--seccomp")',
+      'del words[at : at + 2]',
+      'os.execv("/usr/bin/bwrap", [b"bwrap", *words, *[word.encode() for word in sys.argv[3:]]])',
+    ];
+    writeFileSync(file, careless.join('\n'), { mode: 0o755 });
+    const machine = { bubblewrap: { file, version: '0', missing: [], disablesUsers: true } };
+    const { error, stdout } = await run({
+      file: PYTHON,
+      args: ['-c', 'import time; time.sleep(30)'],
+      machine,
+    });
+    expect(error).toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringContaining('lacks system-calls'),
+    });
+    expect(stdout).toBe('');
+  });
+
+  test('W-BOX-19 a sandbox that cannot be finished is no server that ended', async () => {
+    const file = join(world.servers, 'bwrap-failing');
+    const failing = [
+      '#!/usr/bin/python3',
+      'import os, sys',
+      'words = os.fdopen(3, "rb").read().split(b"\\0")[:-1]',
+      'words += [b"--ro-bind", b"/nowhere/at/all", b"/nowhere"]',
+      'os.execv("/usr/bin/bwrap", [b"bwrap", *words, *[word.encode() for word in sys.argv[3:]]])',
+    ];
+    writeFileSync(file, failing.join('\n'), { mode: 0o755 });
+    const machine = { bubblewrap: { file, version: '0', missing: [], disablesUsers: true } };
+    const { error } = await shell('echo started', { machine });
+    expect(error).toMatchObject({ code: 'sandbox-unavailable' });
+  });
+
+  test('limits are held by prlimit’s program where the C library cannot be called', async () => {
+    const { limits, layers } = await shell('cat', { machine: { limit: null } });
+    expect(layers).toEqual(expect.arrayContaining([...REQUIRED]));
+    expect(limits).toMatchObject({ files: 8192, core: 0 });
+  });
+
+  test('W-BOX-18 a bound that the profile names holds, or nothing starts', async () => {
+    const none = { groups: null, countsProcesses: false };
+    const { error } = await shell('echo started', { machine: none, sandbox: { processes: 20 } });
+    expect(error).toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringContaining('"sandbox.processes"'),
+    });
+    const { limits } = await shell('cat', { sandbox: { processes: 20, memory: 256 << 20 } });
+    expect(limits?.processes).toMatchObject({ most: 20 });
+  });
+
+  test('W-BOX-3 a secret place is refused by name, by a link to it, and by a folder that could hold it', async () => {
+    const link = join(world.writable, 'to-ssh');
+    symlinkSync(join(world.home, '.ssh'), link);
+    const refusals = await world.run(
+      [
+        { read: [join(world.home, '.ssh')] },
+        { read: [link] },
+        { read: [`${world.home}/project/link`] },
+        { read: [`${world.home}/.config/warder/profiles`] },
+        { write: [`${world.home}/.local/state/warder`] },
+        { write: [world.home] },
+        { read: ['/'] },
+        { read: ['/proc'] },
+        { read: ['/etc/shadow'] },
+        { read: ['/missing/folder'] },
+      ].map((sandbox) => ({ file: '/bin/true', sandbox })),
+    );
+    expect(refusals.map(({ error }) => error?.code)).toEqual(refusals.map(() => 'profile-invalid'));
+  });
+
+  test('W-EGR-1 hosts are refused where there is no way to them', async () => {
+    const { error } = await run({ file: '/bin/true', sandbox: { network: ['api.example.com'] } });
+    expect(error).toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringContaining('no way to the hosts that it lists'),
+    });
+  });
+});

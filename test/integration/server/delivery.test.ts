@@ -1,0 +1,169 @@
+// A server's own places: what they look like, and that they are gone.
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { WarderError } from '../../../src/errors.ts';
+import { Delivery, type Ground, ground } from '../../../src/server/delivery.ts';
+
+const uid = process.getuid?.() ?? -1;
+const files = [
+  { variable: 'TOKEN', value: 'one' },
+  { variable: 'KEY', value: 'two\n\0\u00e9' },
+];
+let run = '';
+
+beforeEach(() => {
+  run = mkdtempSync(join(tmpdir(), 'warder-delivery-'));
+});
+
+afterEach(() => {
+  rmSync(run, { recursive: true, force: true });
+});
+
+function mode(path: string): string {
+  return (lstatSync(path).mode & 0o7777).toString(8);
+}
+
+/** The first place for credential files. */
+function first({ secrets }: Ground): string {
+  return secrets[0] ?? '';
+}
+
+test('W-ENV-4 credential files are for their owner alone, byte for byte, and go with the server', async () => {
+  const place = ground(run, uid);
+  const before = process.umask(0);
+  try {
+    const delivery = new Delivery(place, files);
+    const { credentials, tmpdir: tmp, marker } = delivery.own;
+    expect(mode(dirname(credentials))).toBe('700');
+    expect(mode(credentials)).toBe('700');
+    expect(readdirSync(credentials).toSorted()).toEqual(['KEY', 'TOKEN']);
+    expect([mode(join(credentials, 'TOKEN')), mode(join(credentials, 'KEY'))]).toEqual(['400', '400']);
+    expect(readFileSync(join(credentials, 'TOKEN'), 'utf8')).toBe('one');
+    expect(readFileSync(join(credentials, 'KEY'), 'utf8')).toBe('two\n\0\u00e9');
+    expect([mode(delivery.folder), mode(tmp), mode(place.sessions)]).toEqual(['700', '700', '700']);
+    expect(tmp).toBe(join(run, 'sessions', marker, 'tmp'));
+
+    writeFileSync(join(tmp, 'left'), 'behind');
+    await delivery[Symbol.asyncDispose]();
+    expect(existsSync(credentials)).toBe(false);
+    expect(existsSync(dirname(credentials))).toBe(false);
+    expect(readdirSync(place.sessions)).toEqual([]);
+  } finally {
+    process.umask(before);
+  }
+});
+
+test.runIf(process.platform === 'linux' && existsSync('/dev/shm'))(
+  'W-ENV-4 credential files lie in memory where there is a place for it',
+  async () => {
+    await using delivery = new Delivery(ground(run, uid), files);
+    expect([0x01021994, 0x858458f6]).toContain(statfsSync(delivery.own.credentials).type);
+  },
+);
+
+test('without a place in memory they lie in the run folder', async () => {
+  const place = ground(run, uid, [run, '/nowhere']);
+  expect(place.secrets).toEqual([join(run, 'secrets')]);
+  await using delivery = new Delivery(place, files);
+  expect(readFileSync(join(run, 'secrets', delivery.own.marker, 'TOKEN'), 'utf8')).toBe('one');
+});
+
+test('W-ENV-4 a place that somebody else can enter, or a link, is passed over', async () => {
+  const place: Ground = {
+    sessions: join(run, 'sessions'),
+    secrets: [join(run, 'memory'), join(run, 'secrets')],
+  };
+  const open = first(place);
+  mkdirSync(open);
+  chmodSync(open, 0o755);
+  {
+    await using delivery = new Delivery(place, files);
+    expect(dirname(delivery.own.credentials)).toBe(join(run, 'secrets'));
+    expect(readdirSync(open)).toEqual([]);
+  }
+  rmSync(open, { recursive: true });
+  mkdirSync(join(run, 'elsewhere'), { mode: 0o700 });
+  symlinkSync(join(run, 'elsewhere'), open);
+  {
+    await using delivery = new Delivery(place, files);
+    expect(dirname(delivery.own.credentials)).toBe(join(run, 'secrets'));
+    expect(readdirSync(join(run, 'elsewhere'))).toEqual([]);
+  }
+});
+
+test('a server without credential files has no folder for them', async () => {
+  const place = ground(run, uid);
+  await using delivery = new Delivery(place, []);
+  expect(existsSync(delivery.own.credentials)).toBe(false);
+  expect(existsSync(first(place))).toBe(false);
+});
+
+test('two servers share a place, and each takes away its own', async () => {
+  const place = ground(run, uid);
+  const one = new Delivery(place, files);
+  const two = new Delivery(place, files);
+  expect(one.own.marker).not.toBe(two.own.marker);
+  await one[Symbol.asyncDispose]();
+  expect(existsSync(one.own.credentials)).toBe(false);
+  expect(readFileSync(join(two.own.credentials, 'TOKEN'), 'utf8')).toBe('one');
+  await two[Symbol.asyncDispose]();
+  expect(existsSync(first(place))).toBe(false);
+});
+
+test('two daemons of one user have places of their own', () => {
+  const [one, two] = [ground(join(run, 'one'), uid), ground(join(run, 'two'), uid)];
+  for (const place of one.secrets) expect(two.secrets).not.toContain(place);
+});
+
+test('what a server locked is removed all the same, and links are not followed', async () => {
+  const kept = join(run, 'kept');
+  mkdirSync(kept);
+  writeFileSync(join(kept, 'file'), 'kept');
+  chmodSync(kept, 0o500);
+  const delivery = new Delivery(ground(run, uid), files);
+  chmodSync(delivery.own.credentials, 0o500);
+  const locked = join(delivery.own.tmpdir, 'locked');
+  mkdirSync(join(locked, 'deeper'), { recursive: true });
+  writeFileSync(join(locked, 'deeper', 'file'), '');
+  symlinkSync(kept, join(locked, 'link'));
+  chmodSync(join(locked, 'deeper'), 0o500);
+  chmodSync(locked, 0o500);
+  await delivery[Symbol.asyncDispose]();
+  expect(existsSync(delivery.folder)).toBe(false);
+  expect(existsSync(delivery.own.credentials)).toBe(false);
+  expect(readFileSync(join(kept, 'file'), 'utf8')).toBe('kept');
+  expect(mode(kept)).toBe('500');
+  chmodSync(kept, 0o700);
+});
+
+test('a run folder that takes nothing is told as that, and no secret is left lying', () => {
+  writeFileSync(join(run, 'sessions'), 'a file');
+  const place = ground(run, uid);
+  let error: unknown;
+  try {
+    new Delivery(place, files);
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toBeInstanceOf(WarderError);
+  expect((error as WarderError).code).toBe('cannot-write');
+  expect(existsSync(first(place))).toBe(false);
+
+  const nowhere: Ground = { sessions: join(run, 'good'), secrets: [join(run, 'sessions', 'no')] };
+  expect(() => new Delivery(nowhere, files)).toThrow(WarderError);
+  expect(readdirSync(nowhere.sessions)).toEqual([]);
+});

@@ -1,0 +1,212 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { WarderError } from '../../../src/errors.ts';
+import { type Draft, draftProfile, writtenProfile } from '../../../src/profile/draft.ts';
+import { parseProfile } from '../../../src/profile/format.ts';
+import { parseSettings } from '../../../src/profile/settings.ts';
+import { formatDuration, formatSize, parseDuration, parseSize } from '../../../src/profile/units.ts';
+import { loaderVariable } from '../../../src/profile/variable.ts';
+
+const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
+
+/** Text that is nearly YAML: its marks, the format's own words, and anything. */
+const yamlish = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        '\n',
+        ' ',
+        '  ',
+        ':',
+        ': ',
+        '- ',
+        '{',
+        '}',
+        '[',
+        ']',
+        '&a',
+        '*a',
+        '!!str ',
+        '|\n',
+        '>',
+        '"',
+        "'",
+        '#',
+      ),
+      fc.constantFrom(
+        '---\n',
+        '...\n',
+        '%YAML 1.1\n',
+        '? ',
+        ',',
+        '\t',
+        '<<',
+        '\r\n',
+        '\u0085',
+        '\ufeff',
+        '\0',
+        '\ud800',
+      ),
+      fc.constantFrom(
+        'server',
+        'command',
+        'env',
+        'credentials',
+        'policy',
+        'tools',
+        'sandbox',
+        'node',
+        'allow',
+        'null',
+        '1.10',
+      ),
+      fc.string({ unit: 'binary', maxLength: 8 }),
+    ),
+    { maxLength: 60 },
+  )
+  .map((parts) => parts.join(''));
+
+/** Plain data of the format's own keys, with wrong kinds in wrong places. */
+const word = fc.constantFrom(
+  'server',
+  'command',
+  'args',
+  'env',
+  'credentials',
+  'from',
+  'hosts',
+  'policy',
+  'tools',
+  'allow',
+  'x',
+);
+const { tree } = fc.letrec((tie) => ({
+  tree: fc.oneof(
+    { depthSize: 'medium' },
+    fc.constantFrom(null, true, 0, -1.5, '', 'node', 'ask', '15m', '/a', 'a.b'),
+    fc.array(tie('tree'), { maxLength: 3 }),
+    fc.dictionary(word, tie('tree'), { maxKeys: 5 }),
+  ),
+}));
+
+function onlyWarderErrors(read: () => unknown): void {
+  try {
+    read();
+  } catch (error) {
+    expect(error).toBeInstanceOf(WarderError);
+  }
+}
+
+test('any text is a profile or a WarderError', () => {
+  fc.assert(
+    fc.property(yamlish, (text) => {
+      onlyWarderErrors(() => parseProfile(text, 'f.yaml', 'p'));
+      onlyWarderErrors(() => parseSettings(text, 'warder.yaml'));
+    }),
+    runs,
+  );
+});
+
+test('any data is a profile or a WarderError', () => {
+  fc.assert(
+    fc.property(tree, (data) => {
+      onlyWarderErrors(() => parseProfile(JSON.stringify(data), 'f.yaml', 'p'));
+      onlyWarderErrors(() => parseSettings(JSON.stringify(data), 'warder.yaml'));
+    }),
+    runs,
+  );
+});
+
+const printable = fc.string({ minLength: 1, maxLength: 40 }).filter((text) => /^\P{Cc}+$/u.test(text));
+const variable = fc
+  .stringMatching(/^[A-Z_][A-Z0-9_]{0,12}$/)
+  .filter((name) => !loaderVariable(name) && name !== '__PROTO__');
+/** Anything that execve takes: no NUL, whole characters. */
+const value = fc
+  .string({ unit: 'binary', maxLength: 80 })
+  .map((text) => text.replaceAll('\0', '').toWellFormed());
+const patterns = fc.uniqueArray(
+  printable.filter((text) => text !== '__proto__'),
+  { maxLength: 4 },
+);
+
+const draft: fc.Arbitrary<Draft> = fc
+  .record({
+    description: fc.option(printable, { nil: undefined }),
+    server: fc.oneof(
+      fc.record({
+        command: fc.constantFrom(
+          'node',
+          '/usr/bin/node',
+          '~/bin/server',
+          'a b',
+          "it's",
+          '- x',
+          '# y',
+          'null',
+          '1.0',
+          '*',
+        ),
+      }),
+      fc.record({
+        package: fc.constantFrom('npm:server@1.0.0', 'npm:@scope/server@2026.1.2-rc.1'),
+        bin: fc.constantFrom(undefined, 'server', 'null'),
+      }),
+    ),
+    args: fc.array(value, { maxLength: 6 }),
+    cwd: fc.option(
+      printable.map((text) => `/${text}`),
+      { nil: undefined },
+    ),
+    env: fc.dictionary(variable, value, { maxKeys: 4 }),
+    credentials: fc.uniqueArray(
+      variable.map((name) => `T_${name}`),
+      { maxLength: 3 },
+    ),
+    names: patterns,
+    schema: fc.constantFrom(undefined, '/opt/warder/profiles/schema.json'),
+  })
+  .map(({ names, ...rest }) => ({
+    ...rest,
+    env: Object.fromEntries(Object.entries(rest.env).filter(([name]) => !rest.credentials.includes(name))),
+    deny: names.slice(0, 2),
+    allow: names.slice(2),
+  }));
+
+test('what add writes reads back as what was said', () => {
+  fc.assert(
+    fc.property(draft, (said) => {
+      const profile = parseProfile(draftProfile(said), 'f.yaml', 'p');
+      expect(parseProfile(writtenProfile(profile), 'f.yaml', 'p')).toEqual(profile);
+      expect(profile.description).toBe(said.description);
+      expect(profile.server).toEqual({
+        kind: 'command' in said.server ? 'command' : 'package',
+        ...said.server,
+        args: said.args,
+        cwd: said.cwd,
+      });
+      expect(profile.env).toEqual(said.env);
+      expect(profile.credentials.map(({ variable, deliver }) => [variable, deliver])).toEqual(
+        said.credentials.map((name) => [name, 'env']),
+      );
+      expect(profile.policy).toEqual({
+        default: 'allow',
+        tools: Object.fromEntries([
+          ...said.deny.map((name) => [name, 'deny']),
+          ...said.allow.map((name) => [name, 'allow']),
+        ]),
+      });
+    }),
+    runs,
+  );
+});
+
+test('units read back as what was written', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 999_999_999_999 }), (value) => {
+      expect(parseDuration(formatDuration(value))).toBe(value);
+      expect(parseSize(formatSize(value))).toBe(value);
+    }),
+    runs,
+  );
+});

@@ -1,0 +1,120 @@
+// Whatever a profile lists: a plan that is made shows no secret place, and lets nothing be written to but what is
+// listed so.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { WarderError } from '../../../../src/errors.ts';
+import type { Facts, Listed } from '../../../../src/sandbox/plan/inputs.ts';
+import { within } from '../../../../src/sandbox/plan/path.ts';
+import { type Plan, placeOf, plan, type Step } from '../../../../src/sandbox/plan/plan.ts';
+import { secrets } from '../../../../src/sandbox/plan/secret-places.ts';
+
+const numRuns = process.env.SLOW ? 20_000 : 500;
+const home = '/home/me';
+const warder = [`${home}/.config/warder`, `${home}/.local/state/warder`];
+const known = secrets([home, '/root'], warder);
+const IN_HOME = [
+  '',
+  '/src',
+  '/src/deep/er',
+  '/.config',
+  '/.config/warder',
+  '/.config/gh',
+  '/.ssh',
+  '/.local',
+  '/.local/state',
+  '/.local/share/keyrings',
+  '/.claude/plugins/x',
+  '/notes',
+].map((folder) => `${home}${folder}`);
+const ELSEWHERE = [
+  '/',
+  '/data',
+  '/data/keys',
+  '/data/keys/inner',
+  '/etc',
+  '/etc/ssl',
+  '/tmp',
+  '/usr/local',
+  '/home',
+  '/root',
+  '/root/.ssh',
+  '/run/user/1000',
+  '/srv/x',
+];
+
+const path = fc.constantFrom(...IN_HOME, ...ELSEWHERE);
+const listed: fc.Arbitrary<Listed> = fc
+  .record({ path, write: fc.boolean(), implied: fc.boolean() })
+  .map((one) => ({ ...one, write: one.write && !one.implied, asked: one.path, folder: true }));
+
+function make(lines: readonly Listed[], there: readonly number[]): Plan | undefined {
+  const hidden = there.map((at) => known[at % known.length]).filter((one) => one !== undefined);
+  const facts: Facts = {
+    profile: 'p',
+    uid: 1000,
+    gid: 1000,
+    user: 'me',
+    home,
+    program: { file: '/usr/bin/node', path: '/usr/bin/node', args: [] },
+    cwd: undefined,
+    env: {},
+    listed: lines,
+    roots: [{ path: `${home}/.local/state/warder/packages/x`, folder: true }],
+    files: [],
+    links: [],
+    system: [{ path: '/usr', kind: 'folder' }],
+    proc: [],
+    secrets: known,
+    hidden: [
+      ...hidden.map((one) => ({ ...one, folder: true })),
+      { path: '/data/keys', kind: 'never', folder: true },
+    ],
+    homes: [home, '/root'],
+    network: [],
+    memory: undefined,
+    processes: undefined,
+    machine: { memory: 1e10 },
+    devices: undefined,
+  };
+  try {
+    return plan(facts);
+  } catch (error) {
+    if (error instanceof WarderError && error.code === 'profile-invalid') return undefined;
+    throw error;
+  }
+}
+
+/** What stands at a path once all steps are done: the last step that put something there or above. */
+function seen({ steps }: Plan, wanted: string): Step | undefined {
+  return steps
+    .filter((step) => step.do !== 'seal' && step.do !== 'link' && within(wanted, placeOf(step)))
+    .at(-1);
+}
+
+test('W-BOX-2 no plan shows a place that no sandbox holds', () => {
+  fc.assert(
+    fc.property(fc.array(listed, { maxLength: 6 }), fc.array(fc.nat(), { maxLength: 20 }), (lines, there) => {
+      const made = make(lines, there);
+      if (made === undefined) return;
+      const places = [...there.map((at) => known[at % known.length]), { path: '/data/keys', kind: 'never' }];
+      for (const place of places) {
+        if (place?.kind !== 'never') continue;
+        expect([place.path, seen(made, `${place.path}/inner`)?.do]).not.toEqual([place.path, 'bind']);
+      }
+    }),
+    { numRuns },
+  );
+});
+
+test('W-BOX-5 no plan lets a place be written to that no line lists for writing', () => {
+  fc.assert(
+    fc.property(fc.array(listed, { maxLength: 6 }), path, (lines, wanted) => {
+      const made = make(lines, []);
+      if (made === undefined) return;
+      const step = seen(made, wanted);
+      if (step?.do !== 'bind' || !step.write) return;
+      expect(lines.some((line) => line.write && within(wanted, line.path))).toBe(true);
+    }),
+    { numRuns },
+  );
+});

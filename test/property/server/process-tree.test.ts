@@ -1,0 +1,56 @@
+// Whatever the machine runs: who is ended belongs to the server, and nobody of it is spared.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Process } from '../../../src/os/processes.ts';
+import { members, type Tree } from '../../../src/server/process-tree.ts';
+
+const SELF = 2;
+const numRuns = process.env.SLOW === undefined ? 300 : 20_000;
+
+// Pids 2 to 41 in small numbers, so that parents, groups and sessions meet; parents also in rings.
+const machine = fc.uniqueArray(
+  fc.record({
+    pid: fc.integer({ min: 2, max: 41 }),
+    parent: fc.integer({ min: 0, max: 41 }),
+    group: fc.integer({ min: 0, max: 41 }),
+    session: fc.integer({ min: 0, max: 41 }),
+    started: fc.integer({ min: 0, max: 9 }),
+  }),
+  { selector: ({ pid }) => pid, maxLength: 40 },
+);
+const tree: fc.Arbitrary<Tree> = fc.record({
+  pid: fc.option(fc.integer({ min: 3, max: 41 }), { nil: undefined }),
+  started: fc.option(fc.integer({ min: 0, max: 9 }), { nil: undefined }),
+  marker: fc.constant('m'),
+  watched: fc.boolean(),
+});
+const marks = fc.uniqueArray(fc.integer({ min: 2, max: 41 }), { maxLength: 5 });
+
+test('W-PROC-4 members are linked to the server, and all that descends from a member is one', () => {
+  fc.assert(
+    fc.property(machine, tree, marks, (all, of, marked) => {
+      const found = new Set(members(of, all, new Set(marked), SELF));
+      const byPid = new Map(all.map((one) => [one.pid, one]));
+      const spared = new Set([0, 1]);
+      for (let pid: number | undefined = SELF; pid !== undefined && !spared.has(pid); ) {
+        spared.add(pid);
+        pid = byPid.get(pid)?.parent;
+      }
+      const direct = (one: Process): boolean =>
+        marked.includes(one.pid) ||
+        (of.pid !== undefined && (one.group === of.pid || one.session === of.pid));
+      for (const one of found) {
+        expect(spared.has(one.pid)).toBe(false);
+        let [link, hops]: [Process | undefined, number] = [one, 0];
+        while (link !== undefined && !direct(link) && hops++ < all.length) link = byPid.get(link.parent);
+        expect(link !== undefined && direct(link)).toBe(true);
+      }
+      for (const one of all) {
+        const parent = byPid.get(one.parent);
+        if (parent !== undefined && found.has(parent) && !spared.has(one.pid))
+          expect(found.has(one)).toBe(true);
+      }
+    }),
+    { numRuns },
+  );
+});

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import {
+  launchdAgent,
+  systemdService,
+  systemdSocket,
+} from '../../../../src/commands/daemon/service-files.ts';
+
+const plain = {
+  node: '/usr/bin/node',
+  program: '/opt/warder/bin/warder.js',
+  socket: '/home/ada/.local/state/warder/run/daemon.sock',
+  variables: {},
+};
+
+test('the service runs the daemon in the foreground, with no dumps and no mask for others', () => {
+  const lines = systemdService(plain).split('\n');
+  expect(lines).toContain(
+    'ExecStart="/usr/bin/node" "--max-semi-space-size=1" "/opt/warder/bin/warder.js" "daemon" "run"',
+  );
+  expect(lines).toEqual(
+    expect.arrayContaining(['UMask=0077', 'LimitCORE=0', 'KillMode=mixed', 'Requires=warder.socket']),
+  );
+  expect(lines.some((line) => line.startsWith('Environment='))).toBe(false);
+});
+
+test('what would stop a sandbox inside is not asked for', () => {
+  expect(systemdService(plain)).not.toMatch(
+    /^(NoNewPrivileges|Protect|Private(?!Tmp=no)|Restrict|SystemCall|MemoryDeny)/m,
+  );
+});
+
+test('the socket is where the launcher looks, 0600 in a 0700 folder', () => {
+  const lines = systemdSocket(plain).split('\n');
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      `ListenStream=${plain.socket}`,
+      'SocketMode=0600',
+      'DirectoryMode=0700',
+      'WantedBy=sockets.target',
+    ]),
+  );
+});
+
+test('nothing in a path is expanded by systemd', () => {
+  const odd = {
+    ...plain,
+    program: '/opt/a "b" $HOME %h\\c.js',
+    socket: '/run/100%/daemon.sock',
+    variables: { WARDER_HOME: '/w "x" %t $y' },
+  };
+  expect(systemdService(odd)).toContain('"/opt/a \\"b\\" $$HOME %%h\\\\c.js"');
+  expect(systemdService(odd)).toContain('Environment="WARDER_HOME=/w \\"x\\" %%t $y"');
+  expect(systemdSocket(odd)).toContain('ListenStream=/run/100%%/daemon.sock');
+});
+
+test('the agent is well-formed whatever is in a path', () => {
+  const text = launchdAgent({ ...plain, program: '/opt/<a> & b.js', variables: { WARDER_HOME: '/w&' } });
+  expect(text).toContain('<string>/opt/&lt;a&gt; &amp; b.js</string>');
+  expect(text).toContain('<key>WARDER_HOME</key><string>/w&amp;</string>');
+  expect(text).toContain('<key>Umask</key><integer>63</integer>');
+});

@@ -1,0 +1,160 @@
+// `warder status` and what `warder doctor` finds of the gate and the locks.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
+import { expect, test } from 'vitest';
+import { authorities, locks, proxyLogin } from '../../../src/commands/doctor/settings-checks.ts';
+import { statusCommand } from '../../../src/commands/status.ts';
+import { Locks } from '../../../src/credential/locks.ts';
+import { WarderError } from '../../../src/errors.ts';
+import type { Result, SessionStatus } from '../../../src/wire/control.ts';
+import { Person } from '../../fixtures/person.ts';
+import { status } from '../../fixtures/status.ts';
+
+type Credentials = Result<'status'>['credentials'];
+
+async function shown(person: Person, parts: Partial<Result<'status'>>): Promise<string[]> {
+  await person.run(statusCommand, ['status'], { answers: { status: () => status(parts) } });
+  return person.out;
+}
+
+const nothing: Credentials = { locked: false, guarded: false, revoked: [], doubted: [] };
+
+test('where nothing is locked, revoked or refused nothing is said of it', async () => {
+  using person = new Person();
+  expect((await shown(person, {})).join('\n')).not.toMatch(/locked|revoked|expired/);
+});
+
+test('W-SEAL-5 that all is locked, and what is revoked, is shown', async () => {
+  using person = new Person();
+  const credentials = { ...nothing, locked: true, revoked: ['a/token', 'b/token'] };
+  const out = await shown(person, { credentials });
+  expect(out.slice(out.indexOf('sessions | 0') + 1)).toEqual([
+    'locked | no credential is used: "warder unlock"',
+    'revoked | a/token',
+    ' | b/token',
+  ]);
+});
+
+test('what a host has refused may have expired, and is told with the time', async () => {
+  using person = new Person();
+  const now = new Date();
+  const two = (number: number): string => String(number).padStart(2, '0');
+  const doubt = { name: 'github/token', version: 'x', host: 'api.github.com' };
+  const out = await shown(person, {
+    credentials: {
+      ...nothing,
+      doubted: [
+        { ...doubt, status: 401, since: now.toISOString() },
+        { ...doubt, name: 'b/token', status: 403, since: new Date(2024, 1, 3, 4, 5).toISOString() },
+      ],
+    },
+  });
+  expect(out.slice(-2)).toEqual([
+    `\ngithub/token may have expired: api.github.com answered 401 at ${two(now.getHours())}:${two(now.getMinutes())}`,
+    '\nb/token may have expired, or lack a right: api.github.com answered 403 on 2024-02-03 at 04:05',
+  ]);
+});
+
+test("each session's network is shown, in short", async () => {
+  using person = new Person();
+  const session: SessionStatus = {
+    ...{ id: 's1', profile: 'demo', host: { pid: 1 }, server: { pid: 2 }, since: '', calls: 0, inflight: 0 },
+    ...{ sandbox: 'on', layers: ['environment'], network: [] },
+  };
+  const out = await shown(person, {
+    sessions: [
+      session,
+      { ...session, network: ['a.b'] },
+      { ...session, network: ['a.b', '*.c.d', 'e.f:8443', '10.0.0.0/8'] },
+      { ...session, sandbox: 'off' },
+    ],
+  });
+  const column = (line: string | undefined): string | undefined => line?.split(' | ').at(-2);
+  expect(out.slice(-5).map(column)).toEqual(['NETWORK', 'none', 'a.b', 'a.b, *.c.d +2', 'all']);
+});
+
+test('as JSON it is what the daemon says', async () => {
+  using person = new Person();
+  const credentials = { ...nothing, revoked: ['a/token'] };
+  const answers = { status: () => status({ credentials }) };
+  await person.run(statusCommand, ['status'], { answers, json: true });
+  expect(person.values).toMatchObject([{ credentials }]);
+});
+
+/** A place with these settings. */
+function settings(person: Person, text: string): Person['places'] {
+  mkdirSync(person.places.config, { recursive: true, mode: 0o700 });
+  writeFileSync(join(person.places.config, 'warder.yaml'), text, { mode: 0o600 });
+  return person.places;
+}
+
+test('doctor reads the certificates that the settings name', () => {
+  using person = new Person();
+  expect(authorities(person.places)).toEqual([]);
+  const file = join(person.dir, 'ca.pem');
+  const places = settings(person, `egress: {ca: ${file}}`);
+  expect(authorities(places)).toMatchObject([
+    {
+      name: 'egress.ca',
+      state: 'fail',
+      detail: expect.stringContaining('(ENOENT)'),
+      hint: expect.any(String),
+    },
+  ]);
+  writeFileSync(file, 'no certificate');
+  expect(authorities(places)).toMatchObject([
+    { state: 'fail', detail: `there is no certificate in ${file}` },
+  ]);
+  writeFileSync(file, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
+  expect(authorities(places)).toMatchObject([
+    { state: 'fail', detail: expect.stringContaining('can be read') },
+  ]);
+  writeFileSync(file, rootCertificates.slice(0, 2).join('\n'));
+  expect(authorities(places)).toEqual([
+    { name: 'egress.ca', state: 'ok', detail: `${file}, 2 certificates` },
+  ]);
+  settings(person, 'egress: {ca: relative.pem}');
+  expect(authorities(places)).toEqual([]);
+});
+
+test("doctor says when the proxy's credential has no value", async () => {
+  using person = new Person();
+  const control = (names: readonly string[] | WarderError) => ({
+    async request(): Promise<never> {
+      if (names instanceof WarderError) throw names;
+      return { credentials: names.map((name) => ({ name })), missing: [] } as never;
+    },
+    closed: Promise.resolve(),
+    async [Symbol.asyncDispose]() {},
+  });
+  expect(await proxyLogin(person.places, control([]))).toEqual([]);
+  const places = settings(person, 'egress: {proxy: "http://proxy:3128", login: proxy/login}');
+  expect(await proxyLogin(places, control(['proxy/login']))).toMatchObject([{ state: 'ok' }]);
+  expect(await proxyLogin(places, control(['other']))).toMatchObject([
+    { name: 'egress.login', state: 'fail', hint: expect.stringContaining('set --name proxy/login') },
+  ]);
+  expect(await proxyLogin(places, control(new WarderError('vault-locked', 'locked')))).toEqual([]);
+});
+
+test('W-SEAL-5 doctor tells of locks, and of a file of them that does not read', () => {
+  using person = new Person();
+  const { places } = person;
+  mkdirSync(places.state, { recursive: true, mode: 0o700 });
+  const open = (): Locks => new Locks(places, { debug() {}, info() {}, warn() {}, error() {} });
+  expect(locks(places)).toEqual({ name: 'locks', state: 'ok', detail: 'nothing is locked' });
+  open().revoke('a/token');
+  expect(locks(places)).toMatchObject({ state: 'ok', detail: 'nothing is locked; revoked: a/token' });
+  open().lock(undefined);
+  expect(locks(places)).toMatchObject({
+    state: 'warn',
+    detail: 'all credentials are locked; revoked: a/token',
+    hint: 'run "warder unlock"',
+  });
+  writeFileSync(join(places.state, 'locks.json'), 'x');
+  expect(locks(places)).toMatchObject({
+    state: 'fail',
+    detail: expect.stringContaining('does not read: all credentials are locked'),
+    hint: expect.stringContaining('warder unlock'),
+  });
+});

@@ -1,0 +1,88 @@
+import { PassThrough } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import { expect, test } from 'vitest';
+import { openTerminal, type Streams } from '../../../src/commands/terminal.ts';
+
+/** A terminal that writes into memory. */
+function terminal({ tty = false, env = {} as Record<string, string>, input = '' } = {}) {
+  const out = new PassThrough();
+  const err = new PassThrough();
+  const stdin = new PassThrough();
+  stdin.end(input);
+  for (const stream of [out, err]) Object.assign(stream, { isTTY: tty });
+  const opened = openTerminal({ stdin, stdout: out, stderr: err, env } as unknown as Streams);
+  const text = (stream: PassThrough) => (stream.read() ?? '').toString();
+  return { opened, out: () => text(out), err: () => text(err) };
+}
+
+test.each(['\u001b]0;title\u0007', '\u001b[2J', '\r', '\b', '\u009b2J', '\u202etxt', '\u001b[8m', '\u0000'])(
+  'W-WIRE-3 what is printed cannot steer the terminal: %j',
+  (evil) => {
+    for (const tty of [true, false]) {
+      const { opened, out, err } = terminal({ tty });
+      opened.out(`a${evil}b`);
+      opened.err(`a${evil}b`);
+      opened.table([[`a${evil}b`, 'c']]);
+      opened.json({ text: `a${evil}b` });
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: that none is left is what is tested
+      expect(out() + err()).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    }
+  },
+);
+
+test('JSON stays the value that it was', () => {
+  const { opened, out } = terminal();
+  const value = { text: 'a\u009bb\u202e\u007f\n\u001b', list: [1, 'é', '漢'] };
+  opened.json(value);
+  const printed = out();
+  expect(JSON.parse(printed)).toEqual(value);
+  expect(printed.trimEnd()).not.toContain('\n');
+});
+
+test.each([
+  [{ tty: true, env: {} }, true],
+  [{ tty: false, env: {} }, false],
+  [{ tty: true, env: { NO_COLOR: '1' } }, false],
+  [{ tty: true, env: { NO_COLOR: '' } }, true],
+  [{ tty: true, env: { TERM: 'dumb' } }, false],
+])('colours are for a terminal that wants them: %j', (input, colors) => {
+  const { opened, out } = terminal(input);
+  expect(opened.color).toBe(colors);
+  opened.out(opened.paint('red', 'no'));
+  expect(out()).toBe(colors ? '\u001b[31mno\u001b[39m\n' : 'no\n');
+});
+
+test('a table is aligned whatever is in it', () => {
+  const { opened, out } = terminal({ tty: true });
+  opened.table(
+    [
+      ['é', 'one'],
+      [opened.paint('green', 'bb'), 'two'],
+      ['漢字', 'three'],
+      ['a\nb', 'four'],
+    ],
+    ['NAME', 'N'],
+  );
+  expect(stripVTControlCharacters(out()).split('\n')).toEqual([
+    'NAME      N',
+    'é         one',
+    'bb        two',
+    '漢字      three',
+    'a\\u000ab  four',
+    '',
+  ]);
+});
+
+test('nobody is asked where nobody can answer', async () => {
+  const { opened } = terminal();
+  for (const asked of [opened.ask('?'), opened.askSecret('?'), opened.confirm('?')]) {
+    await expect(asked).rejects.toMatchObject({ code: 'usage' });
+  }
+});
+
+test('stdin is read whole, up to its limit', async () => {
+  expect(await terminal({ input: 'é\n' }).opened.readStdin()).toBe('é\n');
+  await expect(terminal({ input: 'x'.repeat(1024 * 1024 + 1) }).opened.readStdin()).rejects.toMatchObject({
+    code: 'usage',
+  });
+});

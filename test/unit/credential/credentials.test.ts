@@ -1,0 +1,394 @@
+// Resolving, holding and changing credentials, on a store in memory that can fail once.
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Credentials, type CredentialsParts } from '../../../src/credential/credentials.ts';
+import type { Store, Stored } from '../../../src/credential/store/store.ts';
+import type { Vault } from '../../../src/credential/store/vault.ts';
+import { WarderError } from '../../../src/errors.ts';
+import type { ProfileCredential, Source } from '../../../src/profile/format.ts';
+
+/** A keychain in memory. Others may change it behind Warder's back. */
+class Memory implements Store {
+  readonly kind = 'keychain';
+  readonly values = new Map<string, Stored>();
+  readonly blobs = { get: async () => undefined, set: async () => {}, remove: async () => false };
+  /** Reads so far, by name. */
+  reads: string[] = [];
+  /** The next read or write throws this. */
+  fault: WarderError | undefined;
+  /** Reads wait for this. */
+  gate: Promise<void> | undefined;
+  watchers = new Set<(name: string | undefined) => void>();
+  #version = 0;
+
+  put(name: string, value: string): Stored {
+    const stored = { value, version: `v${++this.#version}`, updated: undefined, bound: true };
+    this.values.set(name, stored);
+    return stored;
+  }
+
+  tell(name?: string): void {
+    for (const watcher of this.watchers) watcher(name);
+  }
+
+  async get(name: string): Promise<Stored | undefined> {
+    this.reads.push(name);
+    const found = this.values.get(name);
+    await this.gate;
+    this.#fail();
+    return found;
+  }
+
+  async set(name: string, value: string): Promise<Stored> {
+    this.#fail();
+    return this.put(name, value);
+  }
+
+  async remove(name: string): Promise<boolean> {
+    return this.values.delete(name);
+  }
+
+  async list() {
+    return [...this.values].map(([name, { version }]) => ({
+      name,
+      version,
+      updated: undefined,
+      bound: true,
+      problem: undefined,
+    }));
+  }
+
+  async state() {
+    return { state: 'ready' } as const;
+  }
+
+  async watch(listener: (name: string | undefined) => void): Promise<AsyncDisposable> {
+    this.watchers.add(listener);
+    return { [Symbol.asyncDispose]: async () => void this.watchers.delete(listener) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #fail(): void {
+    const { fault } = this;
+    this.fault = undefined;
+    if (fault !== undefined) throw fault;
+  }
+}
+
+let store: Memory;
+let printed: string;
+let runs: number;
+let credentials: Credentials;
+let told: string[];
+
+function make(parts: Partial<CredentialsParts> = {}): Credentials {
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  return new Credentials({
+    open: { keychain: () => store, vault: (): Vault => expect.fail('the vault was opened') },
+    chosen: 'keychain',
+    run: async () => {
+      runs++;
+      return printed;
+    },
+    clock: { now: () => Date.now(), monotonic: () => performance.now() },
+    log,
+    ...parts,
+  });
+}
+
+const one = (variable: string, more: Partial<ProfileCredential> = {}): ProfileCredential => ({
+  variable,
+  name: `demo/${variable}`,
+  from: 'store',
+  deliver: 'env',
+  hosts: [],
+  as: undefined,
+  paths: undefined,
+  methods: undefined,
+  confirm: false,
+  lifetime: undefined,
+  maxUses: undefined,
+  ...more,
+});
+const command = (ttl?: number): Source => ({ command: ['print', 'it'], ttl });
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  store = new Memory();
+  printed = 'printed value';
+  runs = 0;
+  told = [];
+  credentials = make();
+  credentials.onChange(async (name) => {
+    told.push(name);
+    return { moved: 2, kept: 1 };
+  });
+});
+afterEach(async () => {
+  await credentials[Symbol.asyncDispose]();
+  vi.useRealTimers();
+});
+
+test('the values of a profile come in its order; no store is opened before', async () => {
+  const opened = vi.fn(() => store);
+  credentials = make({ open: { keychain: opened, vault: (): Vault => expect.fail() } });
+  expect(opened).not.toHaveBeenCalled();
+  store.put('demo/A', 'value of a');
+  store.put('shared/b', 'value of b');
+  const all = [one('B', { name: 'shared/b', deliver: 'file' }), one('A'), one('C', { from: command() })];
+  expect(await credentials.resolve('demo', all)).toEqual([
+    { variable: 'B', name: 'shared/b', deliver: 'file', value: 'value of b', version: 'v2' },
+    { variable: 'A', name: 'demo/A', deliver: 'env', value: 'value of a', version: 'v1' },
+    {
+      variable: 'C',
+      name: 'demo/C',
+      deliver: 'env',
+      value: 'printed value',
+      version: expect.stringMatching(/^[0-9a-f]{8}$/),
+    },
+  ]);
+  expect(opened).toHaveBeenCalledOnce();
+});
+
+test('one that is missing is named, with the command that sets it', async () => {
+  store.put('demo/A', 'value of a');
+  await expect(credentials.resolve('demo', [one('A'), one('B')])).rejects.toMatchObject({
+    code: 'credential-missing',
+    message: 'there is no credential "demo/B"',
+    hint: 'run "warder credential set demo B"',
+  });
+});
+
+test('without a store each use says how to choose one; commands need none', async () => {
+  credentials = make({ chosen: undefined });
+  await expect(credentials.resolve('demo', [one('A')])).rejects.toMatchObject({ code: 'store-unset' });
+  await expect(credentials.set('demo/A', 'value of a')).rejects.toMatchObject({ code: 'store-unset' });
+  expect(await credentials.state()).toMatchObject({ kind: null, state: 'unset' });
+  expect(await credentials.resolve('demo', [one('A', { from: command() })])).toHaveLength(1);
+});
+
+test.each(['a\nb', 'a\rb', 'a\0b'])(
+  'W-CRED-8 a variable gets no value with a line break or NUL: %j',
+  async (value) => {
+    store.put('demo/A', value);
+    await expect(credentials.resolve('demo', [one('A')])).rejects.toMatchObject({ code: 'credential-unfit' });
+    expect(await credentials.resolve('demo', [one('A', { deliver: 'file' })])).toMatchObject([{ value }]);
+  },
+);
+
+test('sessions that start together share one call, and its failure is not kept', async () => {
+  store.put('demo/A', 'value of a');
+  store.fault = new WarderError('keychain-locked', 'the keychain is locked');
+  const both = await Promise.allSettled([
+    credentials.resolve('demo', [one('A')]),
+    credentials.resolve('demo', [one('A')]),
+  ]);
+  expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  expect(store.reads).toHaveLength(1);
+  expect(await credentials.resolve('demo', [one('A')])).toHaveLength(1);
+});
+
+test('set and rotate tell of it once the store has the value, and say what came of it', async () => {
+  const stored: string[] = [];
+  const set = await credentials.set('demo/A', 'value one', undefined, (version) => {
+    expect(told).toEqual([]);
+    stored.push(version);
+  });
+  expect(set).toEqual({
+    name: 'demo/A',
+    store: 'keychain',
+    version: 'v1',
+    updated: undefined,
+    replaced: false,
+    sessions: { moved: 2, kept: 1 },
+  });
+  expect(await credentials.rotate('demo/A', 'value two')).toMatchObject({ version: 'v2', replaced: true });
+  await expect(credentials.rotate('demo/B', 'value')).rejects.toMatchObject({ code: 'credential-missing' });
+  expect(stored).toEqual(['v1']);
+  expect(told).toEqual(['demo/A', 'demo/A']);
+});
+
+test('an empty value is no credential', async () => {
+  store.put('demo/A', '');
+  await expect(credentials.resolve('demo', [one('A', { deliver: 'file' })])).rejects.toMatchObject({
+    code: 'credential-unfit',
+  });
+});
+
+test.each(['credential-misbound', 'credential-unfit'] as const)(
+  'a value can be replaced that is %s',
+  async (code) => {
+    store.fault = new WarderError(code, 'the value cannot be used');
+    expect(await credentials.rotate('demo/A', 'value one')).toMatchObject({ replaced: true });
+  },
+);
+
+test('what is fetched while the value is set is not taken for the new one', async () => {
+  store.put('demo/A', 'old value');
+  const gate = Promise.withResolvers<void>();
+  store.gate = gate.promise;
+  const early = credentials.resolve('demo', [one('A')]);
+  await vi.advanceTimersByTimeAsync(1);
+  store.gate = undefined;
+  await credentials.set('demo/A', 'new value');
+  expect(await credentials.resolve('demo', [one('A')])).toMatchObject([{ value: 'new value' }]);
+  gate.resolve();
+  expect(await early).toMatchObject([{ value: 'old value' }]);
+});
+
+test('remove takes it away; who has it keeps it', async () => {
+  store.put('demo/A', 'value of a');
+  expect(await credentials.remove('demo/A')).toBe('keychain');
+  await expect(credentials.remove('demo/A')).rejects.toMatchObject({ code: 'credential-missing' });
+  expect(told).toEqual([]);
+});
+
+test('for what is held, a change from outside is told, and told once', async () => {
+  store.put('demo/A', 'value one');
+  store.put('demo/B', 'value of b');
+  using _held = credentials.hold([one('A')]);
+  await credentials.resolve('demo', [one('A')]);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual([]);
+
+  store.put('demo/A', 'value two');
+  for (let signal = 0; signal < 5; signal++) store.tell('demo/A');
+  store.put('demo/B', 'another');
+  store.tell('demo/B');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual(['demo/A']);
+
+  // The same version again: a label was edited, a collection locked and unlocked.
+  store.tell('demo/A');
+  store.tell();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual(['demo/A']);
+});
+
+test('a change before the watch began is seen when it does', async () => {
+  store.put('demo/A', 'value one');
+  using _held = credentials.hold([one('A')]);
+  const resolving = credentials.resolve('demo', [one('A')]);
+  await resolving;
+  store.put('demo/A', 'value two');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual(['demo/A']);
+});
+
+test('one that another program removed stays with who has it, and its return is told', async () => {
+  store.put('demo/A', 'value one');
+  using _held = credentials.hold([one('A')]);
+  await credentials.resolve('demo', [one('A')]);
+  store.values.delete('demo/A');
+  store.tell();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual([]);
+  store.put('demo/A', 'value two');
+  store.tell('demo/A');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual(['demo/A']);
+});
+
+test('what cannot be read now is left until the next signal', async () => {
+  store.put('demo/A', 'value one');
+  using _held = credentials.hold([one('A')]);
+  await credentials.resolve('demo', [one('A')]);
+  await vi.advanceTimersByTimeAsync(1000);
+  store.put('demo/A', 'value two');
+  store.fault = new WarderError('keychain-locked', 'the keychain is locked');
+  store.tell('demo/A');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual([]);
+  store.tell('demo/A');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual(['demo/A']);
+});
+
+test('our own change is told once, though the keychain signals it too', async () => {
+  store.put('demo/A', 'value one');
+  using _held = credentials.hold([one('A')]);
+  await credentials.resolve('demo', [one('A')]);
+  await credentials.set('demo/A', 'value two');
+  store.tell('demo/A');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(told).toEqual(['demo/A']);
+});
+
+test('the store is watched as long as somebody holds one of its credentials', async () => {
+  store.put('demo/A', 'value one');
+  const first = credentials.hold([one('A')]);
+  const second = credentials.hold([one('A'), one('A')]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(store.watchers.size).toBe(1);
+  first[Symbol.dispose]();
+  first[Symbol.dispose]();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(store.watchers.size).toBe(1);
+  second[Symbol.dispose]();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(store.watchers.size).toBe(0);
+});
+
+test('what a command prints is kept for its time, and not without one', async () => {
+  const lasting = [one('A', { from: command(60_000) })];
+  const [first] = await credentials.resolve('demo', lasting);
+  printed = 'another value';
+  expect(await credentials.resolve('demo', lasting)).toEqual([first]);
+  expect(runs).toBe(1);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(await credentials.resolve('demo', lasting)).toMatchObject([{ value: 'another value' }]);
+  await credentials.resolve('demo', [one('B', { from: command() })]);
+  await credentials.resolve('demo', [one('B', { from: command() })]);
+  expect(runs).toBe(4);
+});
+
+test('a held value of a command is renewed when it expires, and told if it is another', async () => {
+  const lasting = [one('A', { from: command(60_000) })];
+  using _held = credentials.hold(lasting);
+  await credentials.resolve('demo', lasting);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(runs).toBe(2);
+  expect(told).toEqual([]);
+  printed = 'another value';
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(runs).toBe(3);
+  expect(told).toEqual(['demo/A']);
+  // Whoever hears of it gets what was fetched.
+  expect(await credentials.resolve('demo', lasting)).toMatchObject([{ value: 'another value' }]);
+  expect(runs).toBe(3);
+});
+
+test('a command that fails when its value expires is tried again', async () => {
+  let fails = false;
+  credentials = make({
+    run: async () => {
+      runs++;
+      if (fails) throw new WarderError('credential-source', 'the command ended with code 1');
+      return printed;
+    },
+  });
+  credentials.onChange(async (name) => {
+    told.push(name);
+    return { moved: 0, kept: 0 };
+  });
+  const lasting = [one('A', { from: command(10_000) })];
+  using _held = credentials.hold(lasting);
+  await credentials.resolve('demo', lasting);
+  fails = true;
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(runs).toBe(2);
+  fails = false;
+  printed = 'another value';
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(runs).toBe(3);
+  expect(told).toEqual(['demo/A']);
+});
+
+test('what nobody holds is not renewed', async () => {
+  const lasting = [one('A', { from: command(10_000) })];
+  const held = credentials.hold(lasting);
+  await credentials.resolve('demo', lasting);
+  held[Symbol.dispose]();
+  await vi.advanceTimersByTimeAsync(100_000);
+  expect(runs).toBe(1);
+});

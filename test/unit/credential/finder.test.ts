@@ -1,0 +1,172 @@
+import { expect, test } from 'vitest';
+import { Finder, type Standing } from '../../../src/credential/finder.ts';
+import { following, Sealing } from '../../../src/credential/redact.ts';
+
+const one = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
+const other = 'xoxb-1234567890-AbCdEfGhIjKl';
+const finder = new Finder([{ value: 'short' }, { value: one }, { value: other }]);
+const forms = (text: string): unknown[] =>
+  finder.find(Buffer.from(text)).map(({ index, form, start, end }) => [index, form, text.slice(start, end)]);
+
+test('a find says which value stands where, and how it is written', () => {
+  const odd = new Finder([{ value: 'pass/word+1&"x' }]);
+  const form = (text: string): unknown => odd.find(Buffer.from(`<${text}>`))[0]?.form;
+  expect(forms(`a ${one} b ${other}`)).toEqual([
+    [1, 'raw', one],
+    [2, 'raw', other],
+  ]);
+  expect(forms(`x${Buffer.from(one).toString('hex')}x`)).toEqual([
+    [1, 'hex', Buffer.from(one).toString('hex')],
+  ]);
+  const coded = Buffer.from(`user:${one}`).toString('base64');
+  expect(finder.find(Buffer.from(coded))).toMatchObject([{ index: 1, form: 'base64', offset: 2 }]);
+  expect(forms(Buffer.from(coded).toString('base64'))).toMatchObject([[1, 'other', expect.any(String)]]);
+  expect(form('pass/word+1&"x')).toBe('raw');
+  expect(form('pass%2Fword%2B1%26%22x')).toBe('escaped');
+  expect(form('pass%252Fword%252B1%2526%2522x')).toBe('escaped');
+  expect(form('pass\\/word+1\\u0026\\"x')).toBe('escaped');
+  expect(form('pass&#x2F;word+1&amp;&quot;x')).toBe('escaped');
+  expect(form('pass/word+1&"')).toBe(undefined);
+});
+
+test('what overlaps is one find, in no form', () => {
+  const two = new Finder([{ value: 'abcdefghijkl' }, { value: 'ijklmnopqrst' }]);
+  expect(two.find(Buffer.from('<abcdefghijklmnopqrst>'))).toEqual([
+    { start: 1, end: 21, index: 0, form: 'other', offset: 0, continued: false },
+  ]);
+});
+
+test('what is replaced is what stood there; bytes without a value are the same object', () => {
+  const seen: Standing[] = [];
+  const put = finder.replace(Buffer.from(`<${one}>`), (standing) => {
+    seen.push(standing);
+    return Buffer.from('!');
+  });
+  expect(put.toString()).toBe('<!>');
+  expect(seen).toMatchObject([{ index: 1, form: 'raw', continued: false }]);
+  expect(seen[0]?.bytes.toString()).toBe(one);
+  const clean = Buffer.from('nothing here');
+  expect(finder.replace(clean, () => Buffer.from('!'))).toBe(clean);
+  expect(finder.has(clean)).toBe(false);
+  expect(finder.has(Buffer.from(other))).toBe(true);
+});
+
+test('what the caller throws ends the stream where it stands', () => {
+  const flow = finder.stream(() => {
+    throw new Error('not here');
+  });
+  expect(Buffer.concat(flow.push(Buffer.from('before '))).toString()).toBe('before ');
+  expect(() => flow.push(Buffer.from(`${one} after`))).toThrow('not here');
+});
+
+test('a value at the end of a piece is put out whole, also where its end could begin another', () => {
+  // The first value's last two characters are the second's first two.
+  const two = new Finder([{ value: 'token-one-xoxb' }, { value: 'xb-another-token' }]);
+  const seen: string[] = [];
+  const flow = two.stream(({ form, bytes }) => {
+    seen.push(`${form} ${bytes}`);
+    return Buffer.from('#');
+  });
+  const out = [
+    ...flow.push(Buffer.from('a token-one-xoxb')),
+    ...flow.push(Buffer.from(' b')),
+    ...flow.flush(),
+  ];
+  expect(Buffer.concat(out).toString()).toBe('a # b');
+  expect(seen).toEqual(['raw token-one-xoxb']);
+});
+
+test('[W-SEAL-3] events of a stream are passed on as they come', () => {
+  const flow = new Sealing([
+    { value: one, placeholder: 'ghp_placeholderplaceholderplaceholder123' },
+  ]).response(false);
+  for (const event of ['data: {"type":"ping"}\n\n', ': keep-alive\r\n\r\n', 'event: end\ndata: [DONE]\n\n']) {
+    expect(Buffer.concat(flow.push(Buffer.from(event))).toString()).toBe(event);
+  }
+  expect(flow.flush()).toEqual([]);
+});
+
+test('[W-SEAL-1] [W-SEAL-3] a beginning of a secret is kept back no more than what only looks like one', () => {
+  const said = (tail: string): string => {
+    const flow = new Sealing([{ value: one, placeholder: 'sealed-x' }]).response(false);
+    return Buffer.concat(flow.push(Buffer.from(`text, ${tail}`))).toString();
+  };
+  for (const tail of [one.slice(0, 20), `${one.slice(0, 19)}!`, 'quite-another', 'wwwwwwww\n', 'x=1&y=%41'])
+    expect(said(tail)).toBe('text, ');
+  // Marks, spaces and empty lines end what looks like a secret; two characters are not worth it.
+  for (const tail of ['word ', '{"a":1}\n', 'data: word\n\n', 'word\r\n\r\n', '~~'])
+    expect(said(tail)).toBe(`text, ${tail}`);
+});
+
+test('[W-SEAL-8] [W-SEAL-6] a secret that comes while an answer streams is taken out of its rest, also where it is cut', () => {
+  let now = new Sealing([{ value: other, placeholder: 'sealed-other' }]);
+  const flow = following(() => now, false);
+  const text = `${other} ${one} ${other} ${one}`;
+  const out = [flow.push(Buffer.from(text.slice(0, 40)))];
+  now = new Sealing([
+    { value: one, placeholder: 'sealed-one' },
+    { value: other, placeholder: 'sealed-other' },
+  ]);
+  for (const character of text.slice(40)) out.push(flow.push(Buffer.from(character)));
+  out.push(flow.flush());
+  expect(Buffer.concat(out.flat()).toString()).toBe('sealed-other sealed-one sealed-other sealed-one');
+});
+
+const placeholder = 'ghp_PlaceholderPlaceholderPlaceholder123';
+const sealing = new Sealing([
+  { value: one, placeholder },
+  { value: 'hunter2 hunter2', placeholder: 'sealed-0123456789012345678901234567890123' },
+]);
+function back(text: string, keepLength = false): string {
+  const flow = sealing.response(keepLength);
+  return Buffer.concat([...flow.push(Buffer.from(text)), ...flow.flush()]).toString();
+}
+
+test('[W-SEAL-3] a secret comes back as the placeholder, in its own form', () => {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  expect(back(`{"token":"${one}"}`)).toBe(`{"token":"${placeholder}"}`);
+  expect(back(Buffer.from(one).toString('hex'))).toBe(Buffer.from(placeholder).toString('hex'));
+  expect(back(Buffer.from(one).toString('hex').toUpperCase())).toBe(
+    Buffer.from(placeholder).toString('hex').toUpperCase(),
+  );
+  // The last character of base64 has bits of the secret's last byte, which no string of six bits can hold alone.
+  const plain = Buffer.from(back(`Basic ${base64(`user:${one}`)}`).slice(6), 'base64').toString('latin1');
+  expect(plain.slice(0, -1)).toBe(`user:${placeholder}`.slice(0, -1));
+  expect(back('?p=hunter2+hunter2&q')).toBe('?p=sealed-0123456789012345678901234567890123&q');
+  expect(back(base64(base64(one)))).toContain(placeholder);
+});
+
+test('[W-SEAL-3] base64 that is broken into lines stays so', () => {
+  const text = `${'a line of a file\n'.repeat(4)}token = ${one}\nend`;
+  for (const line of ['\n', '\\n', '\r\n']) {
+    const broken = Buffer.from(text).toString('base64').replace(/.{60}/g, `$&${line}`);
+    const sealed = back(broken);
+    expect(sealed.length).toBe(broken.length);
+    const decoded = Buffer.from(sealed.replaceAll(line, ''), 'base64').toString('latin1');
+    expect(decoded).toContain(placeholder.slice(0, -1));
+    expect(decoded).not.toContain(one.slice(4, 12));
+  }
+});
+
+test('[W-SEAL-3] where a length was said it is kept', () => {
+  const said = '?p=hunter2+hunter2&q';
+  expect(back(said, true)).toBe('?p=sealed-01234567&q');
+  const long = `{"p":"${JSON.stringify(JSON.stringify('hunter2 hunter2')).slice(3, -3).replace(' ', '\\u0020')}"}`;
+  expect(back(long, true)).toHaveLength(long.length);
+  const wide = new Sealing([{ value: 'a&b&c&d&e&f&g&h&', placeholder: 'sealed-012' }]).response(true);
+  const escaped = encodeURIComponent('a&b&c&d&e&f&g&h&');
+  const out = Buffer.concat([...wide.push(Buffer.from(escaped)), ...wide.flush()]).toString();
+  expect(out).toBe('sealed-012'.padEnd(escaped.length, '*'));
+  const again = new Sealing([{ value: 'aaaaaaaa', placeholder: 'bbbbbbbb' }]).response(true);
+  let length = 0;
+  for (let round = 0; round < 500; round++)
+    for (const piece of again.push(Buffer.from('aaaaaaa'))) length += piece.length;
+  for (const piece of again.flush()) length += piece.length;
+  expect(length).toBe(3500);
+});
+
+test('[W-SEAL-3] header fields are read byte by byte', () => {
+  expect(sealing.text(`token ${one}; caf\u00e9`)).toBe(`token ${placeholder}; caf\u00e9`);
+  const utf8 = new Sealing([{ value: 'gehe\u00efmnis', placeholder: 'sealed-abc' }]);
+  expect(utf8.text(Buffer.from('gehe\u00efmnis').toString('latin1'))).toBe('sealed-abc');
+});

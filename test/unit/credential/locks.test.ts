@@ -1,0 +1,143 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Locks } from '../../../src/credential/locks.ts';
+
+let state: string;
+let file: string;
+const told: string[] = [];
+
+beforeEach(() => {
+  state = mkdtempSync(join(tmpdir(), 'warder-locks-'));
+  file = join(state, 'locks.json');
+  told.length = 0;
+});
+afterEach(() => rmSync(state, { recursive: true }));
+
+/** What a daemon reads at its start. */
+function open(): Locks {
+  const error = (_fields: object, message: string): void => void told.push(message);
+  return new Locks({ state }, { debug() {}, info() {}, warn() {}, error });
+}
+
+const refusal = (code: string, message: RegExp = /./) =>
+  expect.objectContaining({ code, message: expect.stringMatching(message), hint: expect.any(String) });
+
+test('W-SEAL-5 a lock holds for every credential, and for the next daemon too', () => {
+  const locks = open();
+  expect([locks.locked, locks.guarded]).toEqual([false, false]);
+  locks.demand(['github/token']);
+  locks.lock(undefined);
+  for (const now of [locks, open()]) {
+    expect([now.locked, now.guarded]).toEqual([true, false]);
+    expect(() => now.demand(['github/token'])).toThrow(refusal('locked', /all credentials are locked/));
+    // A profile without a credential has nothing to wait for.
+    now.demand([]);
+  }
+  open().unlock(undefined);
+  open().demand(['github/token']);
+  expect(told).toEqual([]);
+});
+
+test('W-SEAL-5 what was locked with a passphrase is unlocked by it alone, which the file does not hold', () => {
+  open().lock('correct horse');
+  expect(readFileSync(file, 'utf8')).not.toContain('correct horse');
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const locks = open();
+  expect([locks.locked, locks.guarded]).toEqual([true, true]);
+  for (const wrong of [undefined, '', 'correct hors', 'correct horse ', 'wrong']) {
+    expect(() => locks.unlock(wrong)).toThrow(refusal('refused', /not the passphrase/));
+    expect(locks.locked).toBe(true);
+  }
+  locks.unlock('correct horse');
+  expect([open().locked, open().guarded]).toEqual([false, false]);
+});
+
+test('W-SEAL-5 a lock with a passphrase is not replaced by another, nor by none', () => {
+  const locks = open();
+  locks.lock('correct horse');
+  for (const other of ['another', undefined]) expect(() => locks.lock(other)).toThrow(refusal('refused'));
+  locks.unlock('correct horse');
+});
+
+test('a lock without a passphrase may get one', () => {
+  const locks = open();
+  locks.lock(undefined);
+  locks.lock('correct horse');
+  expect(() => locks.unlock(undefined)).toThrow(refusal('refused'));
+  locks.unlock('correct horse');
+});
+
+test('equal passphrases leave other marks', () => {
+  open().lock('correct horse');
+  const first = readFileSync(file, 'utf8');
+  open().unlock('correct horse');
+  open().lock('correct horse');
+  expect(readFileSync(file, 'utf8')).not.toBe(first);
+});
+
+test('W-SEAL-5 a revoked credential is refused by its name, now and by the next daemon, and no other is', () => {
+  const locks = open();
+  expect(locks.revoke('b/token')).toBe(true);
+  expect(locks.revoke('a/token')).toBe(true);
+  expect(locks.revoke('b/token')).toBe(false);
+  for (const now of [locks, open()]) {
+    expect(now.all).toEqual(['a/token', 'b/token']);
+    expect(now.revoked('a/token')).toBe(true);
+    expect(() => now.demand(['c/token', 'b/token'])).toThrow(refusal('credential-revoked', /"b\/token"/));
+    now.demand(['c/token']);
+  }
+  expect(locks.restore('b/token')).toBe(true);
+  expect(locks.restore('b/token')).toBe(false);
+  open().demand(['b/token']);
+  expect(open().all).toEqual(['a/token']);
+});
+
+test('W-SEAL-5 locking and unlocking leave revocations as they are', () => {
+  const locks = open();
+  locks.revoke('a/token');
+  locks.lock('correct horse');
+  locks.restore('a/token');
+  locks.revoke('b/token');
+  locks.unlock('correct horse');
+  expect(open().all).toEqual(['b/token']);
+  expect(open().locked).toBe(false);
+});
+
+test.each([
+  ['nothing', ''],
+  ['half of it', '{"locked":false,"rev'],
+  ['no map', '[]'],
+  ['another kind', '{"locked":"no","revoked":[]}'],
+  ['no revocations', '{"locked":false}'],
+  ['an unknown key', '{"locked":false,"revoked":[],"more":1}'],
+  ['bytes', Buffer.from([0xff, 0xfe, 0])],
+])('W-SEAL-5 a damaged file locks everything, and the log says so: %s', (_what, content) => {
+  writeFileSync(file, content);
+  const locks = open();
+  expect(locks.locked).toBe(true);
+  expect(() => locks.demand(['a/token'])).toThrow(refusal('locked'));
+  expect(told).toEqual(['the locks cannot be read: all credentials are locked']);
+  locks.unlock(undefined);
+  expect(open().locked).toBe(false);
+});
+
+test('W-SEAL-5 a file that may not be read, or is none, locks everything', () => {
+  mkdirSync(file);
+  expect(open().locked).toBe(true);
+  expect(() => open().unlock(undefined)).toThrow(expect.objectContaining({ code: 'cannot-write' }));
+});
+
+test('W-SEAL-5 what cannot be written is not taken for done', () => {
+  const locks = open();
+  rmSync(state, { recursive: true });
+  writeFileSync(state, '');
+  try {
+    expect(() => locks.revoke('a/token')).toThrow(expect.objectContaining({ code: 'cannot-write' }));
+    expect(locks.revoked('a/token')).toBe(false);
+  } finally {
+    rmSync(state);
+    mkdirSync(state);
+  }
+});

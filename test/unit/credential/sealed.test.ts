@@ -1,0 +1,294 @@
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { matchesPath, plainPath } from '../../../src/credential/sealed/request-path.ts';
+import {
+  Sealed,
+  type SealedCredential,
+  type SealedGuards,
+  type SealedParts,
+  type Use,
+  unfit,
+} from '../../../src/credential/sealed.ts';
+import type { ProfileCredential } from '../../../src/profile/format.ts';
+
+const token = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
+const plain: ProfileCredential & { value: string; version: string } = {
+  variable: 'GITHUB_TOKEN',
+  from: 'store',
+  name: 'github/token',
+  deliver: 'sealed',
+  hosts: ['api.github.com'],
+  as: undefined,
+  paths: undefined,
+  methods: undefined,
+  confirm: false,
+  lifetime: undefined,
+  maxUses: undefined,
+  value: token,
+  version: 'v1',
+};
+const parts = (): SealedParts => ({
+  random: randomBytes,
+  start: 1000,
+  uses: new Map(),
+  matches: (pattern, name, port) => pattern === name && port === 443,
+});
+const make = (...limits: Partial<typeof plain>[]): Sealed =>
+  new Sealed(
+    limits.map((one) => ({ ...plain, ...one })),
+    parts(),
+  );
+const first = (sealed: Sealed): SealedCredential => sealed.all[0]!;
+const use: Use = {
+  host: 'api.github.com',
+  port: 443,
+  secure: true,
+  method: 'GET',
+  path: '/repos/acme/house',
+  place: 'bearer',
+  now: 2000,
+};
+const open: SealedGuards = { locked: false, revoked: () => false };
+const refusal = (
+  limits: Partial<typeof plain>,
+  other: Partial<Use> = {},
+  guards = open,
+): string | undefined => first(make(limits)).refusal({ ...use, ...other }, guards);
+
+test('[W-SEAL-2] a credential without limits may be used at its hosts, over TLS only', () => {
+  expect(refusal({})).toBe(undefined);
+  expect(refusal({}, { host: 'evil.example' })).toBe('the host is not one of its hosts');
+  expect(refusal({}, { port: 8443 })).toBe('the host is not one of its hosts');
+  expect(refusal({ hosts: [] })).toBe('the host is not one of its hosts');
+  expect(refusal({}, { secure: false })).toBe('it would travel over plain http');
+});
+
+test('[W-SEAL-2] method, path and place', () => {
+  expect(refusal({ methods: ['POST'] })).toBe('the method is not one of its methods');
+  expect(refusal({ methods: ['GET'] }, { method: 'get' })).toBe('the method is not one of its methods');
+  expect(refusal({ methods: ['GET', 'POST'] })).toBe(undefined);
+  expect(refusal({ paths: ['/repos/acme/**'] })).toBe(undefined);
+  expect(refusal({ paths: ['/repos/acme/**'] }, { path: '/repos/other/house' })).toBe(
+    'the path is not one of its paths',
+  );
+  expect(refusal({ paths: ['/repos/acme/**'] }, { path: '/repos/acme%2fhouse' })).toBe(
+    'the path may be read in several ways',
+  );
+  expect(refusal({}, { path: '/repos/acme%2fhouse' })).toBe(undefined);
+  const places = ['bearer', 'basic', 'header', 'query', 'path', 'body'] as const;
+  const allowed = (as: string): string[] =>
+    places.filter((place) => refusal({ as }, { place }) === undefined);
+  expect(allowed('bearer')).toEqual(['bearer']);
+  expect(allowed('basic')).toEqual(['basic']);
+  expect(allowed('header')).toEqual(['bearer', 'basic', 'header']);
+  for (const as of ['query', 'path', 'body']) expect(allowed(as)).toEqual([as]);
+  expect(allowed('anything')).toEqual([]);
+});
+
+test('[W-SEAL-5] lock and revoke come first, and hold for what came of a credential too', () => {
+  expect(refusal({ hosts: [] }, {}, { ...open, locked: true })).toBe('credentials are locked');
+  const revoked = (name: string): boolean => name === 'github/token';
+  expect(refusal({}, {}, { ...open, revoked })).toBe('the credential is revoked');
+  const sealed = make({});
+  sealed.seal('a-token-of-a-token-endpoint', first(sealed));
+  expect(sealed.all[1]!.refusal(use, { ...open, revoked })).toBe('the credential is revoked');
+});
+
+test('[W-SEAL-5] lifetime counts from the start of the session', () => {
+  expect(refusal({ lifetime: 1001 })).toBe(undefined);
+  expect(refusal({ lifetime: 1000 })).toBe('its lifetime is over');
+});
+
+test('[W-SEAL-5] max-uses counts requests, and a request that carries it already is none', () => {
+  const credential = first(make({ maxUses: 2 }));
+  for (const _ of [1, 2]) {
+    expect(credential.refusal(use, open)).toBe(undefined);
+    credential.used();
+  }
+  expect(credential.refusal({ ...use, again: true }, open)).toBe(undefined);
+  expect(credential.refusal(use, open)).toBe('it was used as often as it may be');
+});
+
+test('[W-SEAL-5] max-uses counts on where the session goes on with another server; tokens count for themselves', () => {
+  const session = parts();
+  const server = (): Sealed => new Sealed([{ ...plain, maxUses: 2 }], session);
+  const [one, other] = [server(), server()];
+  first(one).used();
+  one.seal('a-new-token-of-an-endpoint', first(one));
+  one.all[1]?.used();
+  expect(first(other).refusal(use, open)).toBe(undefined);
+  first(other).used();
+  expect(first(one).refusal(use, open)).toBe('it was used as often as it may be');
+  expect(first(new Sealed([{ ...plain, maxUses: 2 }], parts())).refusal(use, open)).toBe(undefined);
+});
+
+test('[W-SEAL-5] what asks to be confirmed is refused while nobody can be asked', () => {
+  expect(refusal({ confirm: true })).toBe('it asks to be confirmed, and nobody can be asked yet');
+});
+
+test('[W-SEAL-8] a new value keeps the placeholder; former ones are still looked for', () => {
+  const sealed = make({});
+  const { placeholder } = first(sealed);
+  const before = sealed.changed;
+  first(sealed).update('ghp_second', 'v2');
+  expect(sealed.changed).toBeGreaterThan(before);
+  expect(first(sealed)).toMatchObject({ value: 'ghp_second', version: 'v2', placeholder });
+  expect(sealed.pairs).toEqual([
+    { value: 'ghp_second', placeholder },
+    { value: token, placeholder },
+  ]);
+  const then = sealed.changed;
+  first(sealed).update('ghp_second', 'v3');
+  expect(first(sealed).version).toBe('v3');
+  expect(sealed.changed).toBe(then);
+  for (let round = 0; round < 100; round++) first(sealed).update(`ghp_number-${round}`, `n${round}`);
+  expect(sealed.pairs).toHaveLength(17);
+  expect(sealed.pairs[0]).toEqual({ value: 'ghp_number-99', placeholder });
+});
+
+test('the environment has the placeholders, and the hosts of any are opened', () => {
+  const sealed = make(
+    {},
+    { variable: 'SLACK', name: 'slack', hosts: ['slack.com'], value: 'xoxb-123456789012-abc' },
+  );
+  const [github, slack] = sealed.all;
+  expect(sealed.environment()).toEqual({ GITHUB_TOKEN: github?.placeholder, SLACK: slack?.placeholder });
+  expect(sealed.placeholders).toEqual([{ value: github?.placeholder }, { value: slack?.placeholder }]);
+  expect(sealed.opens('slack.com', 443)).toBe(true);
+  expect(sealed.opens('slack.com', 80)).toBe(false);
+  expect(sealed.opens('example.com', 443)).toBe(false);
+  expect(sealed.byPlaceholder(slack?.placeholder ?? '')).toBe(slack);
+  expect(sealed.byPlaceholder('sealed-other')).toBe(undefined);
+});
+
+test('[W-SEAL-6] a new token is sealed for the same hosts and lifetime, without the other limits', () => {
+  const limits = { paths: ['/token'], methods: ['POST'], as: 'body', maxUses: 1, lifetime: 5000 };
+  const sealed = make(limits);
+  const all = sealed.all;
+  const placeholder = sealed.seal('gho_an-access-token-0123', first(sealed)) ?? '';
+  expect(all).toHaveLength(1);
+  expect(sealed.all).toHaveLength(2);
+  const made = sealed.byPlaceholder(placeholder)!;
+  expect(made).toMatchObject({
+    name: 'github/token',
+    value: 'gho_an-access-token-0123',
+    version: 'v1/1',
+    derived: true,
+  });
+  expect(made.refusal(use, open)).toBe(undefined);
+  expect(made.refusal({ ...use, host: 'evil.example' }, open)).toBe('the host is not one of its hosts');
+  expect(made.refusal({ ...use, now: 6000 }, open)).toBe('its lifetime is over');
+  expect(sealed.seal('gho_an-access-token-0123', first(sealed))).toBe(placeholder);
+  expect(sealed.seal(token, made)).toBe(first(sealed).placeholder);
+  expect(sealed.seal(placeholder, made)).toBe(placeholder);
+  expect(sealed.seal('short', made)).toBe('short');
+  // A rotation of the credential that it came from leaves it alone.
+  made.update('another', 'v9');
+  expect(made.value).toBe('gho_an-access-token-0123');
+});
+
+test('[W-SEAL-6] [W-EGR-7] no token is forgotten: of too many, or too long ones, none is taken', () => {
+  const sealed = make({});
+  for (let round = 0; round < 300; round++) {
+    const placeholder = sealed.seal(`token-of-endpoint-${round}`, first(sealed));
+    expect(placeholder === undefined).toBe(round >= 256);
+  }
+  expect(sealed.all).toHaveLength(257);
+  expect(sealed.all[1]?.value).toBe('token-of-endpoint-0');
+  const other = make({});
+  expect(other.seal('x'.repeat(8193), first(other))).toBe(undefined);
+  const long = Array.from({ length: 40 }, (_, index) =>
+    other.seal(`${index}`.padEnd(8192, 'x'), first(other)),
+  );
+  expect(long.filter((placeholder) => placeholder !== undefined)).toHaveLength(32);
+});
+
+test('[W-SEAL-2] where methods or paths are bound, a header that may name another is refused', () => {
+  const diverted = { diverted: true };
+  expect(refusal({ methods: ['GET'] }, diverted)).toBe('a header may name another method or path');
+  expect(refusal({ paths: ['/**'] }, diverted)).toBe('a header may name another method or path');
+  expect(refusal({}, diverted)).toBe(undefined);
+});
+
+test('[W-SEAL-9] what cannot be sealed is told, without its value', () => {
+  const what = (variable: string, value: string): string | undefined => {
+    const problem = unfit(variable, value);
+    expect(JSON.stringify(problem ?? '')).not.toContain(value);
+    return problem?.what;
+  };
+  expect(what('TOKEN', token)).toBe(undefined);
+  expect(what('PIN', '1234567')).toMatch(/fewer than 8/);
+  expect(what('KEY', '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n')).toMatch(/private key/);
+  expect(what('KEY', '-----BEGIN PRIVATE KEY-----\nMIIE\n')).toMatch(/private key/);
+  expect(what('DATABASE_URL', 'postgres://me:secret@db.example.com/x')).toMatch(/"postgres:"/);
+  expect(what('REDIS_URL', 'redis://:se/cret@db.example.com')).toMatch(/"redis:"/);
+  expect(what('URL', 'https://me:secret@example.com/')).toBe(undefined);
+  expect(what('AWS_SECRET_ACCESS_KEY', 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY')).toMatch(/signs/);
+  expect(what('AWS_ACCESS_KEY_ID', 'AKIAIOSFODNN7EXAMPLE')).toBe(undefined);
+  expect(what('TOKEN', 'two lines\nof text')).toMatch(/line break/);
+});
+
+test('[W-SEAL-2] a path that may be read in several ways is none', () => {
+  expect(plainPath('/repos/acme/a%20b%C3%A9')).toBe('/repos/acme/a bé');
+  expect(plainPath('/')).toBe('/');
+  expect(plainPath('/a/.well-known/..x/x..')).toBe('/a/.well-known/..x/x..');
+  const odd = [
+    ...[
+      '',
+      '*',
+      'repos',
+      '//repos',
+      '/a//b',
+      '/a/./b',
+      '/a/../b',
+      '/..',
+      '/a/.',
+      '/a/%2e%2e/b',
+      '/a/%2E',
+      '/a/..;/b',
+    ],
+    ...[
+      '/a%2Fb',
+      '/a%5cb',
+      '/a\\b',
+      '/a%00',
+      '/a%0a',
+      '/a%252fb',
+      '/a%25%32%66b',
+      '/a%',
+      '/a%zz',
+      '/a%ff',
+      '/a b',
+    ],
+    ...['/a?b', '/a#b', '/a%3Fb', '/a%23b', '/é'],
+  ];
+  for (const path of odd) expect([path, plainPath(path)]).toEqual([path, undefined]);
+});
+
+test('patterns of paths', () => {
+  const cases: readonly (readonly [string, string, boolean])[] = [
+    ['/repos/acme/**', '/repos/acme/house/issues', true],
+    ['/repos/acme/**', '/repos/acme/', true],
+    ['/repos/acme/**', '/repos/acme', false],
+    ['/repos/acme/**', '/repos/acmeother/x', false],
+    ['/repos/*/issues', '/repos/acme/issues', true],
+    ['/repos/*/issues', '/repos/acme/house/issues', false],
+    ['/**/issues', '/repos/acme/house/issues', true],
+    ['/bot*/send*', '/bot123:abc/sendMessage', true],
+    ['/bot*/send*', '/bot123/x/sendMessage', false],
+    ['/a', '/a', true],
+    ['/a', '/A', false],
+    ['/a.c', '/abc', false],
+    ['/**', '/', true],
+    ['/*', '/a/b', false],
+    ['/a***b', '/a/x/b', true],
+  ];
+  for (const [pattern, path, fits] of cases)
+    expect([pattern, path, matchesPath(pattern, path)]).toEqual([pattern, path, fits]);
+});
+
+test('a pattern made to be slow is not', () => {
+  const begun = performance.now();
+  expect(matchesPath(`/${'**a'.repeat(20)}b`, `/${'a'.repeat(8000)}`)).toBe(false);
+  expect(performance.now() - begun).toBeLessThan(2000);
+});

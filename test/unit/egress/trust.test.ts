@@ -1,0 +1,133 @@
+// What a sandbox is told to trust.
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Authority } from '../../../src/egress/tls/authority.ts';
+import { readPem } from '../../../src/egress/tls/certificate.ts';
+import { PASSWORD, writeKeystore } from '../../../src/egress/tls/keystore.ts';
+import {
+  BUNDLE,
+  KEYSTORE,
+  SESSION,
+  systemBundle,
+  trustFiles,
+  trustVariables,
+} from '../../../src/egress/trust.ts';
+import { TestAuthority } from '../../fixtures/authority.ts';
+
+const session = Authority.create(['api.example.test'], Date.now());
+const machine = new TestAuthority("The machine's").ca;
+const extra = new TestAuthority('Extra').ca;
+const ders = (...pems: string[]): Buffer[] => pems.flatMap(readPem);
+
+let folder: string;
+beforeAll(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'warder-bundle-')));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The certificates in a trust store, as Java reads it. Throws where its digest does not fit. */
+function readKeystore(store: Buffer): Buffer[] {
+  const hash = createHash('sha1')
+    .update(Buffer.from(PASSWORD, 'utf16le').swap16())
+    .update('Mighty Aphrodite');
+  if (!hash.update(store.subarray(0, -20)).digest().equals(store.subarray(-20))) throw new Error('damaged');
+  let at = 0;
+  const bytes = (length: number): Buffer => {
+    at += length;
+    return store.subarray(at - length, at);
+  };
+  const number = (): number => bytes(4).readUInt32BE();
+  const text = (): string => bytes(bytes(2).readUInt16BE()).toString();
+  expect([number(), number()]).toEqual([0xfeedfeed, 2]);
+  const aliases = new Set<string>();
+  const found = Array.from({ length: number() }, () => {
+    expect(number()).toBe(2);
+    aliases.add(text());
+    bytes(8);
+    expect(text()).toBe('X.509');
+    return bytes(number());
+  });
+  expect(aliases.size).toBe(found.length);
+  expect(at).toBe(store.length - 20);
+  return found;
+}
+
+test('the bundle and the store hold the session, what the settings add, and the roots of the machine', () => {
+  const system = Buffer.from(`# Root of the machine\n${machine}`);
+  const files = trustFiles({ system, roots: [], more: [session.certificate, extra] });
+  const all = ders(session.certificate, extra, machine);
+  expect(readPem(files.bundle.toString())).toEqual(all);
+  expect(files.bundle.includes('# Root of the machine')).toBe(true);
+  expect(readKeystore(files.keystore)).toEqual(all);
+  expect(readPem(files.session.toString())).toEqual(ders(session.certificate, extra));
+});
+
+test('a machine without roots gets those of node', () => {
+  const files = trustFiles({ system: undefined, roots: rootCertificates, more: [session.certificate] });
+  const all = ders(session.certificate, ...rootCertificates);
+  expect(all.length).toBeGreaterThan(100);
+  expect(readPem(files.bundle.toString())).toEqual(all);
+  expect(readKeystore(files.keystore)).toEqual(all);
+});
+
+test('a text without a newline at its end does not run into the next', () => {
+  const files = trustFiles({
+    system: Buffer.from(machine.trim()),
+    roots: [],
+    more: [session.certificate.trim(), extra.trim()],
+  });
+  expect(readPem(files.bundle.toString())).toEqual(ders(session.certificate, extra, machine));
+});
+
+test('[W-EGR-8] only certificates get into the files that a sandbox sees', () => {
+  const key = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n';
+  const files = trustFiles({ system: Buffer.from(machine), roots: [], more: [key + extra] });
+  for (const file of Object.values(files)) expect(file.includes('PRIVATE')).toBe(false);
+});
+
+test('a store of nothing is a store', () => {
+  expect(readKeystore(writeKeystore([]))).toEqual([]);
+});
+
+test('the first bundle that holds a certificate is the machine’s, by its real path', () => {
+  const real = join(folder, 'real.pem');
+  const empty = join(folder, 'empty.pem');
+  const link = join(folder, 'link.pem');
+  const directory = join(folder, 'directory');
+  writeFileSync(real, machine);
+  writeFileSync(empty, '# nothing\n');
+  symlinkSync('real.pem', link);
+  mkdirSync(directory);
+  const missing = join(folder, 'missing');
+  expect(systemBundle([missing, empty, directory, link, empty])).toEqual({
+    path: real,
+    data: Buffer.from(machine),
+  });
+  expect(systemBundle([missing])).toBeUndefined();
+});
+
+test('each client is told by its own variable; those that add to their roots read the small file', () => {
+  const variables = trustVariables();
+  const names = (value: string): string[] =>
+    Object.keys(variables).filter((name) => variables[name] === value);
+  expect(names(SESSION).sort()).toEqual(['DENO_CERT', 'NODE_EXTRA_CA_CERTS']);
+  expect(names(BUNDLE)).toEqual(
+    expect.arrayContaining([
+      'SSL_CERT_FILE',
+      'REQUESTS_CA_BUNDLE',
+      'CURL_CA_BUNDLE',
+      'GIT_SSL_CAINFO',
+      'AWS_CA_BUNDLE',
+    ]),
+  );
+  expect(variables.JAVA_TOOL_OPTIONS).toBe(
+    `-Djavax.net.ssl.trustStore=${KEYSTORE} -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword=changeit`,
+  );
+  const elsewhere = trustVariables({ bundle: '/b', session: '/s', keystore: '/k' });
+  expect(Object.keys(elsewhere)).toEqual(Object.keys(variables));
+  expect(JSON.stringify(elsewhere)).not.toContain('/run/warder');
+});

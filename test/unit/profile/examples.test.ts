@@ -1,0 +1,58 @@
+import { globSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { file, text } from '../../../scripts/schema.js';
+import { writtenProfile } from '../../../src/profile/draft.ts';
+import { parseProfile, unsupported } from '../../../src/profile/format.ts';
+import { secretKind } from '../../../src/profile/variable.ts';
+
+const folder = join(import.meta.dirname, '../../../profiles');
+const names = globSync('*.yaml', { cwd: folder }).map((path) => basename(path, '.yaml'));
+
+/** Examples that show what this build cannot do. All others run. */
+const LATER = ['sentry'];
+
+test('there are examples', () => {
+  expect(names.length).toBeGreaterThanOrEqual(8);
+});
+
+test.each(names)('the example %s is a sound profile, and says by which schema', (name) => {
+  const source = readFileSync(join(folder, `${name}.yaml`), 'utf8');
+  const profile = parseProfile(source, `${name}.yaml`, name);
+  expect(profile.description).toBeDefined();
+  expect(unsupported(profile).length > 0).toBe(LATER.includes(name));
+  expect(source.startsWith('# yaml-language-server: $schema=./schema.json\n')).toBe(true);
+  expect(secretKind(source)).toBeUndefined();
+});
+
+test.each(names)('the example %s with its defaults said is the same profile', (name) => {
+  const profile = parseProfile(readFileSync(join(folder, `${name}.yaml`), 'utf8'), name, name);
+  expect(parseProfile(writtenProfile(profile), name, name)).toEqual(profile);
+});
+
+test('the examples for services that speak HTTP keep their secrets sealed', () => {
+  for (const name of ['github', 'slack']) {
+    const { credentials } = parseProfile(readFileSync(join(folder, `${name}.yaml`), 'utf8'), name, name);
+    expect(credentials.map(({ deliver }) => deliver)).toEqual(['sealed']);
+  }
+});
+
+test.each(names)('the documentation names the example %s', (name) => {
+  expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain(`(${name}.yaml)`);
+});
+
+test('the JSON Schema for editors is made from the one that profiles are read with', () => {
+  expect(readFileSync(file, 'utf8'), 'stale: run "node scripts/schema.js"').toBe(text());
+});
+
+test('the documentation has every key of the format', () => {
+  const documented = readFileSync(join(folder, 'README.md'), 'utf8');
+  const keys = (schema: unknown): string[] => {
+    if (typeof schema !== 'object' || schema === null) return [];
+    const own = 'properties' in schema ? Object.keys(schema.properties as object) : [];
+    return [...own, ...Object.values(schema).flatMap(keys)];
+  };
+  const all = new Set(keys(JSON.parse(readFileSync(file, 'utf8'))));
+  expect(all.size).toBeGreaterThan(30);
+  for (const key of all) expect(documented, key).toMatch(new RegExp(`[\`{ ]${key}[\`:]`));
+});

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { parseSettings } from '../../../src/profile/settings.ts';
+
+const egress = (text: string) => parseSettings(`egress: {${text}}`, 'warder.yaml').egress;
+
+test('the gate has the settings that are said, and else none', () => {
+  expect(parseSettings('', 'warder.yaml').egress).toEqual({
+    resolvers: [],
+    ca: undefined,
+    proxy: undefined,
+    login: undefined,
+    except: [],
+  });
+  expect(
+    egress(
+      'resolvers: ["127.0.0.1:5353", 9.9.9.9, "[::1]:53"], ca: ~/corp.pem, proxy: "http://proxy:3128", login: proxy/login, except: ["*.corp.example", intranet]',
+    ),
+  ).toEqual({
+    resolvers: ['127.0.0.1:5353', '9.9.9.9', '[::1]:53'],
+    ca: '~/corp.pem',
+    proxy: 'http://proxy:3128',
+    login: 'proxy/login',
+    except: ['*.corp.example', 'intranet'],
+  });
+});
+
+test.each([
+  ['resolver: []', 'egress.resolver: unknown key; did you mean "resolvers"?'],
+  ['resolvers: []', 'egress.resolvers: is empty'],
+  ['resolvers: [dns.example.com]', 'egress.resolvers[0]: must be an address'],
+  ['resolvers: ["::1"]', 'egress.resolvers[0]: must be an address'],
+  ['ca: corp.pem', 'egress.ca: must be an absolute path'],
+  ['proxy: "proxy:3128"', 'egress.proxy: must be http://HOST:PORT'],
+  ['proxy: "socks5://proxy:1080"', 'egress.proxy: must be http://HOST:PORT'],
+  ['except: ["https://a.b"]', 'egress.except[0]: must be a host in lower case'],
+  ['except: [A.b]', 'egress.except[0]: must be a host in lower case'],
+])('a slip is told: %s', (text, what) => {
+  expect(() => egress(text)).toThrow(
+    expect.objectContaining({ code: 'config-invalid', message: expect.stringContaining(what) }),
+  );
+});
+
+test('a password in the settings is refused, and not repeated', () => {
+  const failed = ((): Error => {
+    try {
+      egress('proxy: "http://me:hunter2@proxy:3128"');
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error('the settings were taken');
+  })();
+  expect(failed.message).toContain('without a user: "login" names the credential that has it');
+  expect(failed.message).not.toContain('hunter2');
+});

@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { answer, call, FakeServer, join, settled } from '../../fixtures/ends.ts';
+
+describe('a server that ends', () => {
+  test('W-RELAY-8 in mid-call: each open request gets an error that says so, then the host its end', async () => {
+    const { host, server, audit, session } = join();
+    host.say(call(1), { id: 'x', method: 'ping' }, call(2));
+    server.say(answer(1));
+    server.exit(3);
+    expect(await session.done).toEqual({ ending: { code: 3, signal: null }, reason: 'server' });
+    expect(host.messages.slice(1)).toMatchObject([
+      {
+        id: 'x',
+        error: { code: -32012, message: expect.stringContaining('exit code 3'), data: { code: 'lost' } },
+      },
+      { id: 2, error: { code: -32012 } },
+    ]);
+    expect(host.closed).toBe(true);
+    expect(audit.of('tool.result')).toMatchObject([
+      { call: 's-1', outcome: 'ok' },
+      { call: 's-2', outcome: 'lost', bytes: host.lines[2]?.length },
+    ]);
+    expect(audit.records.at(-1)).toEqual({
+      event: 'session.close',
+      session: 's',
+      profile: 'github',
+      code: 3,
+      signal: null,
+      reason: 'server',
+      calls: 2,
+    });
+  });
+
+  test('by a signal is told so', async () => {
+    const { host, server, session } = join();
+    host.say(call(1));
+    server.exit(null, 'SIGKILL');
+    expect((await session.done).ending.signal).toBe('SIGKILL');
+    expect(host.text).toContain('SIGKILL');
+  });
+
+  test('has its last words passed on, also the half line', async () => {
+    const { host, server, session } = join();
+    host.say(call(1));
+    server.raw('{"jsonrpc":"2.0","id":1,"result":{}}');
+    server.complain('last words');
+    server.exit(0);
+    await session.done;
+    expect(host.messages).toEqual([{ jsonrpc: '2.0', id: 1, result: {} }]);
+    expect(host.stderr).toBe('last words');
+  });
+
+  test('while something holds its output open is gone all the same', async () => {
+    const { host, server, session } = join();
+    host.say(call(1));
+    server.vanish();
+    expect((await session.done).reason).toBe('server');
+    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32012 } }]);
+  });
+
+  test('by closing its output is made to end', async () => {
+    const { server, session } = join();
+    server.end();
+    expect(server.stops).toBe(1);
+    expect((await session.done).reason).toBe('server');
+  });
+
+  test('is told to the host also where that cannot be recorded', async () => {
+    const { host, server, audit, session } = join();
+    host.say(call(1));
+    audit.fails.add('tool.result').add('session.close');
+    server.exit(1);
+    await session.done;
+    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32011 } }]);
+    expect(host.closed).toBe(true);
+  });
+});
+
+describe('a host that ends', () => {
+  test('gives the server the end of its input, and hears it to its end', async () => {
+    const server = new FakeServer();
+    server.obeys = false;
+    const { host, session, audit } = join({ server });
+    host.say(call(1));
+    host.end();
+    expect(server.closed).toBe(true);
+    expect(server.stops).toBe(1);
+    server.say(answer(1));
+    expect(host.messages).toMatchObject([{ id: 1, result: {} }]);
+    server.exit(0);
+    expect(await session.done).toEqual({ ending: { code: 0, signal: null }, reason: 'host' });
+    expect(audit.of('tool.result')).toMatchObject([{ outcome: 'ok' }]);
+    expect(audit.of('session.close')).toMatchObject([{ reason: 'host' }]);
+  });
+
+  test('hears nothing of its subscriptions, which have ended with it', async () => {
+    const { host, session } = join();
+    host.say({ id: 'l', method: 'subscriptions/listen' }, { id: 1, method: 'ping' });
+    host.end();
+    await session.done;
+    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32012 } }]);
+  });
+
+  test('and what it says when all is over is nothing', async () => {
+    const { host, server, session, audit } = join();
+    server.exit(0);
+    await session.done;
+    host.say(call(1));
+    host.end();
+    expect(server.text).toBe('');
+    expect(audit.of('tool.call')).toEqual([]);
+  });
+
+  test('a stopped session ends its server', async () => {
+    const { server, session, audit } = join();
+    expect((await session.stop()).reason).toBe('stopped');
+    expect(server.stops).toBe(1);
+    expect(audit.of('session.close')).toMatchObject([{ reason: 'stopped' }]);
+    await session.stop();
+    await settled();
+    expect(audit.of('session.close')).toHaveLength(1);
+  });
+});

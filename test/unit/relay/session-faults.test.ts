@@ -1,0 +1,293 @@
+import { describe, expect, test } from 'vitest';
+import { answer, call, join } from '../../fixtures/ends.ts';
+
+/** The code and the id of each error that the host got. */
+function errors(messages: Record<string, unknown>[]): [number | undefined, unknown][] {
+  return messages.map(({ id, error }) => [(error as { code?: number } | undefined)?.code, id]);
+}
+
+describe('W-RELAY-3 what the host sends that is no message does not reach the server', () => {
+  test.each([
+    ['junk', 'hello', -32700, null],
+    ['a broken line', '{"jsonrpc":"2.0","id":1,"method"', -32700, null],
+    ['a batch', '[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}]', -32600, null],
+    ['a scalar', '17', -32600, null],
+    ['id null', '{"jsonrpc":"2.0","id":null,"method":"ping"}', -32600, null],
+    [
+      'id null on a tool call',
+      '{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"echo"}}',
+      -32600,
+      null,
+    ],
+    ['an object as id', '{"jsonrpc":"2.0","id":{},"method":"ping"}', -32600, null],
+    ['no version', '{"id":1,"method":"ping"}', -32600, 1],
+    ['two methods', '{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}', -32600, 1],
+    ['two ids', '{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}', -32600, null],
+    [
+      'two names',
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}',
+      -32600,
+      1,
+    ],
+    ['neither this nor that', '{"jsonrpc":"2.0","id":1}', -32600, 1],
+    [
+      'a message in a message',
+      '{"jsonrpc":"2.0","id":1,"method":"x","p":\r{"jsonrpc":"2.0","id":2}\r}',
+      -32700,
+      null,
+    ],
+    ['a call of nothing', '{"jsonrpc":"2.0","id":1,"method":"tools/call"}', -32602, 1],
+    ['a call of a number', '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":7}}', -32602, 1],
+    [
+      'a call of half a character',
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\\ud800"}}',
+      -32602,
+      1,
+    ],
+    [
+      'a list of arguments',
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"e","arguments":[]}}',
+      -32602,
+      1,
+    ],
+    ['an id of the relay', '{"jsonrpc":"2.0","id":"warder:s:1","method":"ping"}', -32600, 'warder:s:1'],
+  ])('%s', (_name, line, code, id) => {
+    const { host, server } = join();
+    host.say(line, { id: 'after', method: 'ping' });
+    expect(server.messages).toMatchObject([{ id: 'after' }]);
+    expect(errors(host.messages)).toEqual([[code, id]]);
+  });
+
+  test('what is not UTF-8', () => {
+    const { host, server } = join();
+    host.raw(
+      Buffer.from(
+        '{"jsonrpc":"2.0","id":1,"method":"caf\xe9"}\n{"jsonrpc":"2.0","id":2,"method":"ping"}\n',
+        'latin1',
+      ),
+    );
+    expect(server.messages).toMatchObject([{ id: 2 }]);
+    expect(errors(host.messages)).toEqual([[-32700, null]]);
+  });
+
+  test('blank lines, to which there is nothing to say', () => {
+    const { host, server } = join();
+    host.raw('\n\r\n \t\n');
+    expect(server.writes).toEqual([]);
+    expect(host.writes).toEqual([]);
+  });
+
+  test('a line that ends with the stream is a line', () => {
+    const { host, server } = join();
+    host.raw('{"jsonrpc":"2.0","id":1,"method":"ping"}');
+    expect(server.text).toBe('');
+    host.end();
+    expect(server.text).toBe('{"jsonrpc":"2.0","id":1,"method":"ping"}\n');
+  });
+
+  test('half a line that ends with the stream is none', () => {
+    const { host, server } = join();
+    host.raw('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}');
+    host.end();
+    expect(server.text).toBe('');
+  });
+
+  test('tool calls that are not in order are in the audit log', () => {
+    const { host, audit } = join();
+    host.say(
+      '{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo","arguments":{"a":1}}}',
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}',
+      '{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"echo"}}',
+    );
+    expect(audit.records).toMatchObject([
+      { tool: 'echo', decision: 'deny', rule: 'protocol', id: 'null', arguments: '{"a":1}' },
+      { tool: 'b', decision: 'deny', rule: 'protocol', id: '1' },
+      { tool: 'echo', decision: 'deny', rule: 'protocol', id: 'null' },
+    ]);
+  });
+
+  test('a tool call without an id has no answer either', () => {
+    const { host, server } = join();
+    host.say('{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo"}}');
+    expect(server.text).toBe('');
+    expect(host.text).toBe('');
+  });
+});
+
+describe('ids', () => {
+  test('W-RELAY-7 of a request that is open are refused, without an answer that could be taken for its own', () => {
+    const { host, server, audit } = join();
+    host.say(call(1), call(1, 'other'), { id: 1, method: 'ping' });
+    expect(server.messages).toHaveLength(1);
+    expect(errors(host.messages)).toEqual([
+      [-32600, null],
+      [-32600, null],
+    ]);
+    expect(audit.records).toMatchObject([
+      { decision: 'allow' },
+      { tool: 'other', decision: 'deny', rule: 'protocol' },
+    ]);
+    server.say(answer(1));
+    host.say(call(1));
+    expect(server.messages).toHaveLength(2);
+  });
+
+  test('W-RELAY-7 of a cancelled request stay taken until its answer has come, which goes nowhere', () => {
+    const { host, server, audit } = join();
+    host.say(call(1), { method: 'notifications/cancelled', params: { requestId: 1 } }, call(1));
+    expect(server.messages).toMatchObject([{ id: 1 }, { method: 'notifications/cancelled' }]);
+    expect(errors(host.messages)).toEqual([[-32600, null]]);
+    server.say(answer(1));
+    expect(host.messages).toHaveLength(1);
+    expect(audit.of('tool.result')).toMatchObject([{ outcome: 'cancelled' }]);
+    host.say(call(1));
+    expect(server.messages).toHaveLength(3);
+  });
+
+  test('an `initialize` is not cancelled', () => {
+    const { host, server } = join();
+    host.say(
+      { id: 1, method: 'initialize' },
+      { method: 'notifications/cancelled', params: { requestId: 1 } },
+    );
+    server.say(answer(1));
+    expect(host.messages).toHaveLength(1);
+  });
+
+  test('W-RELAY-7 an answer goes on once, and only to what is open', () => {
+    const { host, server, logged } = join();
+    host.say({ id: 1, method: 'ping' });
+    server.say(
+      { id: 2, result: {} },
+      { id: 1, result: {} },
+      { id: 1, result: {} },
+      { id: null, error: {} },
+      { id: '1', result: {} },
+    );
+    expect(host.messages).toHaveLength(1);
+    expect(logged.join()).toContain('answered what is not open');
+  });
+
+  test('W-RELAY-7 an answer of the host goes on once, and only to what is open', () => {
+    const { host, server } = join();
+    server.say({ id: 1, method: 'roots/list' });
+    host.say({ id: 2, result: {} }, { id: 1, result: {} }, { id: 1, result: {} });
+    expect(server.messages).toEqual([{ jsonrpc: '2.0', id: 1, result: {} }]);
+  });
+
+  test('a broken answer of the host is an error to the server', () => {
+    const { host, server } = join();
+    server.say({ id: 1, method: 'roots/list' });
+    host.say('{"jsonrpc":"2.0","id":1,"result":{},"result":{}}');
+    expect(host.messages).toHaveLength(1);
+    expect(server.messages).toMatchObject([{ id: 1, error: { code: -32013 } }]);
+  });
+
+  test('a question of the server under an id of the relay is refused', () => {
+    const { host, server } = join();
+    server.say({ id: 'warder:s:1', method: 'elicitation/create' });
+    expect(host.text).toBe('');
+    expect(server.messages).toMatchObject([{ id: 'warder:s:1', error: { code: -32600 } }]);
+  });
+
+  test('W-RELAY-6 are not too many at once, on either side', () => {
+    const { host, server } = join({ limits: { open: 2 } });
+    host.say(call(1), call(2), call(3));
+    expect(errors(host.messages)).toEqual([[-32014, 3]]);
+    server.say({ id: 1, method: 'ping' }, { id: 2, method: 'ping' }, { id: 3, method: 'ping' });
+    expect(host.messages).toHaveLength(3);
+    expect(server.messages.at(-1)).toMatchObject({ id: 3, error: { code: -32014 } });
+  });
+});
+
+describe('what the server says that is no message', () => {
+  test('goes to the log, escaped and without credentials, and not to the host', () => {
+    const { host, server, logged } = join();
+    server.say(
+      'Server \u001b[31mlistening',
+      'token ghp_0123456789abcdefABCDEF',
+      '{"level":"info","id":1}',
+      '[]',
+      '',
+    );
+    server.say({ method: 'notifications/x' });
+    expect(host.lines).toEqual(['{"jsonrpc":"2.0","method":"notifications/x"}']);
+    const log = logged.join('\n');
+    expect(log).toContain('u001b[31mlistening');
+    expect(log).not.toContain('\u001b');
+    expect(log).toContain('token [redacted:TOKEN]');
+    expect(log).not.toContain('ghp_');
+  });
+
+  test('cannot fill the log', async () => {
+    const { server, session, logged } = join();
+    for (let i = 0; i < 1000; i++) server.say(`line ${i} ${'x'.repeat(1000)}`);
+    server.exit(0);
+    await session.done;
+    expect(logged.length).toBeLessThan(30);
+    expect(logged.join('').length).toBeLessThan(20_000);
+    expect(logged.join()).toContain('"count":1000');
+  });
+
+  test('W-RELAY-8 is an error to the host where it was meant as an answer', () => {
+    const { host, server, audit } = join();
+    host.say(call(1), call(2), { id: 3, method: 'ping' });
+    server.say(
+      '{"jsonrpc":"2.0","id":1,"result":{},"result":{}}',
+      '{"id":2,"result":{}}',
+      '{"jsonrpc":"2.0","id":3,"result":{},"error":{}}',
+    );
+    expect(errors(host.messages)).toEqual([
+      [-32013, 1],
+      [-32013, 2],
+      [-32013, 3],
+    ]);
+    expect(audit.of('tool.result')).toMatchObject([{ outcome: 'error' }, { outcome: 'error' }]);
+  });
+});
+
+describe('lines over the limit', () => {
+  const limits = { line: 1000 };
+  const long = 'x'.repeat(1000);
+
+  test('W-RELAY-8 of the server are errors to the requests that they were to answer', () => {
+    const { host, server, audit } = join({ limits });
+    host.say(call(1), call('two'), call(3), call(4));
+    server.say(
+      { id: 1, result: { text: long } },
+      `{"result":{"text":"${long}"},"jsonrpc":"2.0","id":"two"}`,
+      `{"result":{"text":"${long}"},"id":3,"jsonrpc":"2.0"}`,
+      `{"result":{"text":"${long}\\"id\\":4}"}}`,
+      answer(4),
+    );
+    expect(errors(host.messages)).toEqual([
+      [-32013, 1],
+      [-32013, 'two'],
+      [-32013, 3],
+      [undefined, 4],
+    ]);
+    expect(audit.of('tool.result').map(({ outcome }) => outcome)).toEqual(['error', 'error', 'error', 'ok']);
+  });
+
+  test('of the server that belong to nothing are dropped, and the session goes on', () => {
+    const { host, server } = join({ limits });
+    server.say(long + long, { method: 'notifications/x', params: { long } }, { method: 'notifications/y' });
+    expect(host.messages).toEqual([{ jsonrpc: '2.0', method: 'notifications/y' }]);
+  });
+
+  test('of the host are errors to the host', () => {
+    const { host, server } = join({ limits });
+    host.say(
+      call(1, 'echo', { long }),
+      long + long,
+      `{"method":"tools/call","params":{"x":"${long}"},"jsonrpc":"2.0","id":2}`,
+    );
+    host.say({ id: 3, method: 'ping' });
+    expect(errors(host.messages)).toEqual([
+      [-32600, 1],
+      [-32600, null],
+      [-32600, 2],
+    ]);
+    expect(server.messages).toMatchObject([{ id: 3 }]);
+  });
+});

@@ -1,0 +1,105 @@
+// What a command needs beyond the system: narrow, and found by the marks that packages and runtimes leave.
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Held, linksOf } from '../../../../src/sandbox/plan/path-handles.ts';
+import { programPaths } from '../../../../src/sandbox/plan/program.ts';
+
+let home = '';
+
+beforeEach(() => {
+  home = join(realpathSync(mkdtempSync(join(tmpdir(), 'warder-program-'))), 'home/me');
+  mkdirSync(home, { recursive: true });
+});
+
+afterEach(() => {
+  rmSync(dirname(dirname(home)), { recursive: true, force: true });
+});
+
+function file(path: string, text = ''): string {
+  const whole = join(home, path);
+  mkdirSync(dirname(whole), { recursive: true });
+  writeFileSync(whole, text);
+  chmodSync(whole, 0o755);
+  return whole;
+}
+
+function link(path: string, to: string): string {
+  const whole = join(home, path);
+  mkdirSync(dirname(whole), { recursive: true });
+  symlinkSync(to, whole);
+  return whole;
+}
+
+const needs = (program: string, ...args: string[]): string[] =>
+  programPaths({ file: program, args, cwd: home, path: '/usr/local/bin:/usr/bin:/bin', home })
+    .map((path) => path.replace(`${home}/`, ''))
+    .toSorted();
+
+test('a program of the system needs nothing more, a program alone itself', () => {
+  expect(needs('/bin/sh', '-c', 'exit')).toEqual([]);
+  expect(needs(file('go/bin/server'))).toEqual(['go/bin/server']);
+});
+
+test('a script that an interpreter runs needs its package, or itself alone', () => {
+  expect(needs('/bin/sh', file('tools/server.sh'))).toEqual(['tools/server.sh']);
+  file('project/package.json', '{}');
+  expect(needs('/usr/bin/node', '--no-warnings', file('project/dist/index.js'))).toEqual(['project']);
+  expect(needs('/usr/bin/node', 'project/dist/index.js')).toEqual(['project']);
+  expect(needs('/usr/bin/node', file('other/node_modules/@scope/server/dist/index.js'))).toEqual([
+    'other/node_modules',
+  ]);
+});
+
+test('an argument of a program that is no interpreter is not taken for its own', () => {
+  expect(needs(file('go/bin/server'), file('private.db'))).toEqual(['go/bin/server']);
+});
+
+test('a package in the home folder itself does not show the home', () => {
+  file('package.json', '{}');
+  expect(needs('/usr/bin/node', file('index.js'))).toEqual(['index.js']);
+});
+
+test('a runtime of the user’s is shown whole: by its mark, through links', () => {
+  file('.nvm/versions/node/v22/lib/node_modules/npm/package.json', '{}');
+  file('.nvm/versions/node/v22/bin/node');
+  expect(needs(link('.local/bin/node', join(home, '.nvm/versions/node/v22/bin/node')))).toEqual([
+    '.nvm/versions/node/v22',
+  ]);
+});
+
+test('a virtual environment is shown with the Python that it links to, for a script by its first line', () => {
+  file('python/lib/python3.12/os.py');
+  const python = file('python/bin/python3.12');
+  file('venv/pyvenv.cfg');
+  link('venv/bin/python', python);
+  const script = file('venv/bin/server', `#!${home}/venv/bin/python\n`);
+  expect(needs(link('.local/bin/server', script))).toEqual(['python', 'venv']);
+});
+
+test('env in a first line finds the program in the server’s PATH', () => {
+  expect(needs(file('tools/run', '#!/usr/bin/env -S sh -e\n'))).toEqual(['tools/run']);
+});
+
+test('links are told with no link above them, and a circle ends', () => {
+  mkdirSync(join(home, 'real/inner'), { recursive: true });
+  link('outer', 'real');
+  link('real/way', 'inner');
+  link('round', 'round');
+  expect(linksOf(join(home, 'outer/way/x'))).toEqual([
+    { at: join(home, 'outer'), to: join(home, 'real') },
+    { at: join(home, 'real/way'), to: join(home, 'real/inner') },
+  ]);
+  expect(linksOf(join(home, 'round')).length).toBe(40);
+});
+
+test('what was looked at is held, though another takes its place', () => {
+  using held = new Held();
+  mkdirSync(join(home, 'a'));
+  link('to-a', 'a');
+  expect(held.look(join(home, 'to-a'))).toEqual({ path: join(home, 'a'), kind: 'folder' });
+  expect(held.place(join(home, 'a'))).toBeGreaterThan(2);
+  expect(held.place(join(home, 'b'))).toBeUndefined();
+  expect(() => held.look(join(home, 'b'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+});

@@ -1,0 +1,333 @@
+// Renderers: the same plan as arguments for bubblewrap, as a profile for Seatbelt, as orders for Landlock.
+import { describe, expect, test } from 'vitest';
+import { WarderError } from '../../../src/errors.ts';
+import { seatbelt, seatbeltProfile } from '../../../src/sandbox/darwin/seatbelt.ts';
+import type { Launch } from '../../../src/sandbox/launch.ts';
+import { Hold } from '../../../src/sandbox/linux/apply-limits.ts';
+import { bubblewrap } from '../../../src/sandbox/linux/bubblewrap.ts';
+import { landlock, type Orders } from '../../../src/sandbox/linux/landlock.ts';
+import { boundsOf } from '../../../src/sandbox/linux/limits.ts';
+import type { Machine } from '../../../src/sandbox/machine.ts';
+import type { Plan } from '../../../src/sandbox/plan/plan.ts';
+
+const machine: Machine = {
+  uid: 1000,
+  architecture: 'x64',
+  bubblewrap: { file: '/usr/bin/bwrap', version: '0.8.0', missing: [], disablesUsers: true },
+  devices: undefined,
+  limit: () => true,
+  prlimit: '/usr/bin/prlimit',
+  nsenter: '/usr/bin/nsenter',
+  copyDescriptor: undefined,
+  landlock: 7,
+  hard: { files: 4096, processes: 1000 },
+  countsProcesses: true,
+  groups: undefined,
+};
+
+const made: Plan = {
+  profile: 'notes',
+  steps: [
+    { do: 'link', at: '/bin', to: 'usr/bin' },
+    { do: 'devices', at: '/dev' },
+    { do: 'copy', at: '/etc/ld.so.cache' },
+    { do: 'file', at: '/etc/passwd', text: 'me:x:1000:1000::/home/me:/bin/sh\n' },
+    { do: 'memory', at: '/home/me', bytes: 4096 },
+    { do: 'bind', path: '/home/me/out', folder: true, write: true },
+    { do: 'bind', path: '/home/me/src', folder: true, write: false },
+    { do: 'hide', at: '/home/me/src/.ssh', folder: true },
+    { do: 'hide', at: '/home/me/src/.npmrc', folder: false },
+    { do: 'proc', at: '/proc' },
+    { do: 'bind', path: '/usr', folder: true, write: false },
+    { do: 'seal', at: '/' },
+  ],
+  program: { file: '/usr/bin/node', args: ['server.js', '--flag'] },
+  cwd: '/home/me',
+  env: { TOKEN: 'very-secret', HOME: '/home/me' },
+  uid: 1000,
+  gid: 1000,
+  home: '/home/me',
+  tmp: '/tmp',
+  hostname: 'warder',
+  sockets: 'ip',
+  network: [],
+  limits: { files: 8192, processes: { most: 512, said: false }, memory: { most: 1 << 30, said: false } },
+};
+
+const network = { holder: { pid: 4711, started: 1 } };
+const nothing = { place: () => undefined, file: () => 40, bytes: () => undefined };
+const data = (launch: Launch, descriptor: number): string => {
+  const found = launch.descriptors[descriptor - 3];
+  return found?.kind === 'data' ? found.data.toString('latin1') : '';
+};
+const options = (launch: Launch): string[] => data(launch, 3).split('\0').slice(0, -1);
+const code = (trial: () => unknown): string => {
+  try {
+    trial();
+  } catch (error) {
+    if (error instanceof WarderError) return error.code;
+    throw error;
+  }
+  return 'none';
+};
+
+describe('bubblewrap', () => {
+  test('W-BOX-20 all goes by descriptors, and the environment with it', () => {
+    const launch = bubblewrap(made, machine, nothing);
+    expect([launch.file, ...launch.args]).toEqual([
+      '/usr/bin/bwrap',
+      '--args',
+      '3',
+      '--',
+      '/usr/bin/node',
+      'server.js',
+      '--flag',
+    ]);
+    expect(launch.env).toEqual({});
+    expect(options(launch).join(' ')).toContain('--setenv TOKEN very-secret');
+  });
+
+  test('every namespace, no capability, no way back', () => {
+    const said = options(bubblewrap(made, machine, nothing)).join(' ');
+    for (const option of [
+      '--unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --unshare-cgroup-try --disable-userns',
+      '--die-with-parent --new-session --cap-drop ALL --clearenv --uid 1000 --gid 1000 --hostname warder',
+      '--symlink usr/bin /bin --dev /dev --perms 0444 --file 40 /etc/ld.so.cache'.replace('40', '7'),
+      '--perms 0700 --size 4096 --tmpfs /home/me --bind /home/me/out /home/me/out --ro-bind /home/me/src /home/me/src',
+      '--perms 0555 --size 4096 --tmpfs /home/me/src/.ssh --ro-bind /dev/null /home/me/src/.npmrc',
+      '--ro-bind /usr /usr --remount-ro /',
+      '--chdir /home/me --seccomp',
+      '--json-status-fd 4 --block-fd 5',
+    ]) {
+      expect(said).toContain(option);
+    }
+  });
+
+  test('what was looked at is bound by its descriptor', () => {
+    const launch = bubblewrap(made, machine, {
+      ...nothing,
+      place: (path) => (path.endsWith('/src') ? 99 : undefined),
+    });
+    const said = options(launch);
+    const descriptor = Number(said[said.indexOf('--ro-bind-fd') + 1]);
+    expect(launch.descriptors[descriptor - 3]).toEqual({ kind: 'open', descriptor: 99 });
+  });
+
+  test('an option that this bubblewrap does not know is left out only where the filter does the same', () => {
+    const older = {
+      ...machine,
+      bubblewrap: { file: '/usr/bin/bwrap', version: '0.6', missing: [], disablesUsers: false },
+    };
+    expect(options(bubblewrap(made, older, nothing))).not.toContain('--disable-userns');
+  });
+
+  test.each([
+    ['there is no bubblewrap', { bubblewrap: undefined }],
+    [
+      'it is too old',
+      { bubblewrap: { file: '/usr/bin/bwrap', version: '0.4', missing: ['--size'], disablesUsers: false } },
+    ],
+    ['there is no filter', { architecture: undefined }],
+    ['nothing sets limits', { limit: undefined, prlimit: undefined }],
+  ])('W-BOX-19 is not made where %s', (_, less) => {
+    expect(code(() => bubblewrap(made, { ...machine, ...less }, nothing))).toBe('sandbox-unavailable');
+  });
+
+  test('the program sets the limits where the C library cannot be called', () => {
+    const { args } = bubblewrap(made, { ...machine, limit: undefined }, nothing);
+    expect(args.slice(3)).toEqual([
+      '/usr/bin/prlimit',
+      '--core=0:0',
+      '--nofile=1024:4096',
+      '--nproc=512:512',
+      `--data=${(1 << 30) + (768 << 20)}:${(1 << 30) + (768 << 20)}`,
+      '--',
+      '/usr/bin/node',
+      'server.js',
+      '--flag',
+    ]);
+  });
+
+  test('W-EGR-6 in a network it is started by nsenter, with no namespace of its own for that and all others', () => {
+    const { file, args, env, descriptors } = bubblewrap(made, machine, nothing, network);
+    expect([file, ...args]).toEqual([
+      '/usr/bin/nsenter',
+      ...['--target', '4711', '--user', '--net', '--preserve-credentials', '--'],
+      ...['/usr/bin/bwrap', '--args', '3', '--', '/usr/bin/node', 'server.js', '--flag'],
+    ]);
+    expect(env).toEqual({});
+    const said = options({ file, args, env, cwd: '/', descriptors });
+    expect(said).not.toContain('--unshare-net');
+    const alone = options(bubblewrap(made, machine, nothing));
+    expect(said).toEqual(alone.filter((option) => option !== '--unshare-net'));
+    expect(code(() => bubblewrap(made, { ...machine, nsenter: undefined }, nothing, network))).toBe(
+      'sandbox-unavailable',
+    );
+  });
+
+  test('a file that Warder brings is written, or put over one that is there', () => {
+    const data = Buffer.from('roots');
+    const steps = [
+      { do: 'bring', at: '/run/warder/ca.pem', data, over: false },
+      { do: 'bring', at: '/etc/ssl/certs/roots.crt', data, over: true },
+    ] as const;
+    const launch = bubblewrap({ ...made, steps }, machine, nothing);
+    const said = options(launch);
+    for (const [option, path] of [
+      ['--file', '/run/warder/ca.pem'],
+      ['--ro-bind-data', '/etc/ssl/certs/roots.crt'],
+    ] as const) {
+      const where = said.indexOf(option);
+      expect(said.slice(where - 2, where)).toEqual(['--perms', '0444']);
+      expect(said[where + 2]).toBe(path);
+      expect(launch.descriptors[Number(said[where + 1]) - 3]).toEqual({ kind: 'data', data });
+    }
+  });
+
+  test('systemd is asked for a group, where it runs', () => {
+    const groups = {
+      kind: 'systemd',
+      command: ['/usr/bin/systemd-run', '--user', '--scope'],
+      env: { XDG_RUNTIME_DIR: '/run/user/1000' },
+    } as const;
+    const launch = bubblewrap(made, { ...machine, groups }, nothing);
+    expect([launch.file, ...launch.args].slice(0, 8)).toEqual([
+      '/usr/bin/systemd-run',
+      '--user',
+      '--scope',
+      `--property=MemoryMax=${1 << 30}`,
+      '--property=MemorySwapMax=0',
+      '--property=TasksMax=512',
+      '--',
+      '/usr/bin/bwrap',
+    ]);
+    expect(launch.env).toEqual({ XDG_RUNTIME_DIR: '/run/user/1000' });
+    const entering = bubblewrap(made, { ...machine, groups }, nothing, network);
+    expect(entering.file).toBe('/usr/bin/systemd-run');
+    expect(entering.args.slice(5, 8)).toEqual(['--', '/usr/bin/nsenter', '--target']);
+  });
+});
+
+describe('limits', () => {
+  const direct = {
+    kind: 'direct',
+    version: 2,
+    memory: '/sys/fs/cgroup',
+    processes: '/sys/fs/cgroup',
+  } as const;
+
+  test('each is held by what the machine has', () => {
+    expect(boundsOf(made, machine)).toEqual({ memory: 'process', processes: 'user' });
+    expect(boundsOf(made, { ...machine, groups: direct })).toEqual({ memory: 'group', processes: 'user' });
+    expect(boundsOf(made, { ...machine, groups: direct, countsProcesses: false })).toEqual({
+      memory: 'group',
+      processes: 'group',
+    });
+    expect(boundsOf(made, { ...machine, countsProcesses: false }).processes).toBe('none');
+  });
+
+  test('a runtime that sets gigabytes aside is not bound by its data', () => {
+    const bun = { ...made, program: { file: '/home/me/.bun/bin/bun', args: [] } };
+    expect(boundsOf(bun, machine).memory).toBe('none');
+    expect(boundsOf(bun, { ...machine, groups: direct }).memory).toBe('group');
+  });
+
+  test('W-BOX-18 one that the profile names is held, or nothing starts', () => {
+    const named = { ...made, limits: { ...made.limits, processes: { most: 5, said: true } } };
+    expect(code(() => new Hold(named, machine))).toBe('none');
+    expect(code(() => new Hold(named, { ...machine, countsProcesses: false }))).toBe('sandbox-unavailable');
+  });
+});
+
+describe('Landlock', () => {
+  const orders = (launch: Launch): Orders => JSON.parse(data(launch, 3));
+
+  test('allows what the plan shows, and no sockets', () => {
+    const plain = { ...made, steps: made.steps.filter((step) => step.do !== 'hide') };
+    const launch = landlock(plain, machine, '/usr/bin/node', '/opt/warder/stage.js');
+    expect([launch.file, ...launch.args]).toEqual(['/usr/bin/node', '/opt/warder/stage.js']);
+    expect(launch.descriptors.map(({ kind }) => kind)).toEqual(['data', 'report']);
+    const said = orders(launch);
+    expect(said.read).toEqual(
+      expect.arrayContaining(['/etc/ld.so.cache', '/etc/passwd', '/home/me/src', '/usr', '/proc/meminfo']),
+    );
+    expect(said.write).toEqual(['/home/me/out']);
+    expect(said).toMatchObject({ program: made.program, env: made.env, cwd: '/home/me' });
+  });
+
+  test.each([
+    ['without Landlock', { landlock: 0 }],
+    ['with a Landlock that lets files be cut short', { landlock: 2 }],
+    ['for root', { uid: 0 }],
+    ['without a filter', { architecture: undefined }],
+  ])('W-BOX-23 is not made %s', (_, less) => {
+    const plain = { ...made, steps: made.steps.filter((step) => step.do !== 'hide') };
+    expect(code(() => landlock(plain, { ...machine, ...less }, '/usr/bin/node', '/stage.js'))).toBe(
+      'sandbox-unavailable',
+    );
+  });
+
+  test('W-BOX-23 is not made for hosts, nor for files that Warder brings', () => {
+    const plain = { ...made, steps: made.steps.filter((step) => step.do !== 'hide') };
+    const files = [{ do: 'bring', at: '/run/x', data: Buffer.alloc(0), over: false }] as const;
+    for (const more of [{ network: ['api.example.com'] }, { steps: [...plain.steps, ...files] }]) {
+      expect(code(() => landlock({ ...plain, ...more }, machine, '/usr/bin/node', '/stage.js'))).toBe(
+        'sandbox-unavailable',
+      );
+    }
+  });
+
+  test('W-BOX-23 is not made where it would have to hide', () => {
+    expect(code(() => landlock(made, machine, '/usr/bin/node', '/stage.js'))).toBe('sandbox-unavailable');
+  });
+});
+
+describe('Seatbelt', () => {
+  test('starts the server by sandbox-exec, with nothing secret on the command line', () => {
+    const launch = seatbelt(made);
+    expect([launch.file, launch.args[0], ...launch.args.slice(2)]).toEqual([
+      '/usr/bin/sandbox-exec',
+      '-p',
+      '--',
+      '/usr/bin/node',
+      'server.js',
+      '--flag',
+    ]);
+    expect(launch.args.join(' ')).not.toContain('very-secret');
+    expect(launch).toMatchObject({ env: made.env, cwd: '/home/me', descriptors: [] });
+  });
+
+  test('denies all but what the plan shows, in the plan’s order', () => {
+    const lines = seatbeltProfile(made).split('\n');
+    expect(lines.slice(0, 2)).toEqual(['(version 1)', '(deny default)']);
+    expect(lines).toContain('(deny network*)');
+    const order = [
+      '(allow file-read* file-write* process-exec (subpath "/home/me/out"))',
+      '(deny file-write* (subpath "/home/me/src"))',
+      '(allow file-read* process-exec (subpath "/home/me/src"))',
+      '(deny file* process-exec (subpath "/home/me/src/.ssh"))',
+      '(deny file* process-exec (literal "/home/me/src/.npmrc"))',
+    ].map((line) => lines.indexOf(line));
+    expect(order).not.toContain(-1);
+    expect(order).toEqual(order.toSorted((one, other) => one - other));
+    expect(lines.filter((line) => /file-write\*/.test(line) && line.startsWith('(allow'))).toHaveLength(1);
+    expect(lines.some((line) => line.includes('"/home/me")') && !line.includes('metadata'))).toBe(false);
+  });
+
+  test('W-EGR-1 allows one port of the loopback where there is a proxy, and nothing else of the network', () => {
+    const rules = (port?: number): string[] =>
+      seatbeltProfile(made, port)
+        .split('\n')
+        .filter((line) => line.includes('network'));
+    expect(rules()).toEqual(['(deny network*)']);
+    expect(rules(8123)).toEqual(['(deny network*)', '(allow network-outbound (remote ip "localhost:8123"))']);
+    expect(seatbelt(made, 8123).args[1]).toBe(seatbeltProfile(made, 8123));
+  });
+
+  test('a path cannot end its string', () => {
+    const steps = [{ do: 'bind', path: '/a")(allow default)("\\', folder: true, write: false }] as const;
+    expect(seatbeltProfile({ ...made, steps })).toContain(
+      '(allow file-read* process-exec (subpath "/a\\")(allow default)(\\"\\\\"))',
+    );
+  });
+});

@@ -1,0 +1,92 @@
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { Output } from '../../../src/server/output.ts';
+
+/** Gives every stream its turns. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await setImmediate();
+}
+
+/** A pipe, and what came out of it in order; `null` for its end. */
+function piped(): { pipe: PassThrough; output: Output; came: (string | null)[]; listen(): void } {
+  const pipe = new PassThrough();
+  const output = new Output(pipe);
+  const came: (string | null)[] = [];
+  const listen = (): void =>
+    output.listen(
+      (chunk) => came.push(chunk.toString()),
+      () => came.push(null),
+    );
+  return { pipe, output, came, listen };
+}
+
+test('what came before anybody listened is kept, and the end comes once', async () => {
+  const { pipe, came, listen } = piped();
+  pipe.write('first');
+  // As Node does to the pipes of a child that has ended.
+  pipe.resume();
+  await setImmediate();
+  pipe.end('last');
+  pipe.resume();
+  await settled();
+  listen();
+  await settled();
+  expect(came.filter((one) => one !== null).join('')).toBe('firstlast');
+  expect(came.at(-1)).toBeNull();
+  expect(came.filter((one) => one === null)).toHaveLength(1);
+});
+
+test('a pause holds, whoever else resumes the pipe, and nothing overtakes', async () => {
+  const { pipe, output, came, listen } = piped();
+  listen();
+  pipe.write('a');
+  await setImmediate();
+  output.pause();
+  pipe.write('b');
+  pipe.resume();
+  await setImmediate();
+  pipe.resume();
+  pipe.end('c');
+  await settled();
+  expect(came).toEqual(['a']);
+  output.resume();
+  await settled();
+  expect(came).toEqual(['a', 'b', 'c', null]);
+});
+
+test('a listener that pauses is given no more', async () => {
+  const pipe = new PassThrough();
+  const output = new Output(pipe);
+  const came: string[] = [];
+  pipe.write('a');
+  pipe.resume();
+  await setImmediate();
+  pipe.write('b');
+  pipe.resume();
+  await setImmediate();
+  output.listen(
+    (chunk) => {
+      came.push(chunk.toString());
+      output.pause();
+    },
+    () => came.push('end'),
+  );
+  expect(came).toEqual(['a']);
+  output.resume();
+  expect(came).toEqual(['a', 'b']);
+});
+
+test('a pipe that somebody holds open ends all the same, and a pause still holds', async () => {
+  const { pipe, output, came, listen } = piped();
+  listen();
+  output.pause();
+  pipe.write('rest');
+  output.finish();
+  await once(pipe, 'close');
+  expect(came).toEqual([]);
+  expect(pipe.destroyed).toBe(true);
+  output.resume();
+  expect(came).toEqual(['rest', null]);
+});

@@ -2,7 +2,6 @@
 // environment that is given, no shell, three pipes and no other descriptor but those that are named, a session
 // and process group of its own. execa's own error is never shown or logged: its message can hold a command line.
 import type { Readable, Writable } from 'node:stream';
-import type { Ending } from '../relay/endpoint.ts';
 
 /** A program to start. */
 export interface Start {
@@ -15,6 +14,12 @@ export interface Start {
   readonly env: Readonly<Record<string, string>>;
   /** From descriptor 3 on: a pipe, or a descriptor of ours. */
   readonly descriptors?: readonly ('pipe' | number)[];
+}
+
+/** How a process ended: its exit code, or the signal that ended it. */
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: string | null;
 }
 
 /** A started program: the leader of a session and process group of its own. */

@@ -1,5 +1,6 @@
 // The two ends of a session as the relay sees them: bytes in, bytes out, ended. What stands behind (a
 // launcher on a socket, a child's pipes, later a remote server) is not the relay's affair.
+import type { Ending } from '../os/spawn.ts';
 
 /** One side of a session: newline-delimited JSON-RPC as bytes, both ways, with backpressure. */
 export interface Endpoint {
@@ -23,12 +24,6 @@ export interface Endpoint {
 export interface HostEnd extends Endpoint {
   /** As `write`, to the host's view of the server's standard error. Both share one queue and one `onDrain`. */
   writeStderr(chunks: readonly Uint8Array[]): boolean;
-}
-
-/** How a server ended: an exit code, or the signal that ended it. */
-export interface Ending {
-  readonly code: number | null;
-  readonly signal: string | null;
 }
 
 /** A running server. `pause` and `resume` hold for its standard error too. */

@@ -2,7 +2,7 @@
 // until it has the session. A server of a host that has said `initialize` is told the same, and must answer as the
 // old one did; else it is asked `server/discover` in the host's name; and where the host has said nothing by which
 // to ask, the server has to live for a while.
-import type { Ending } from './endpoint.ts';
+import type { Ending } from '../os/spawn.ts';
 import { readEnvelope } from './envelope.ts';
 import type { Handshake } from './handshake.ts';
 import type { Holder, Upstream } from './upstream.ts';

@@ -4,8 +4,8 @@ import { hash } from 'node:crypto';
 import type { ToolCall, ToolResult } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Log } from '../os/log.ts';
+import type { Ending } from '../os/spawn.ts';
 import type { Profile } from '../profile/format.ts';
-import type { Ending } from './endpoint.ts';
 import type { Open } from './host-requests.ts';
 
 /** Arguments that are longer, in bytes, are kept as their digest. */

@@ -3,8 +3,9 @@
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
+import type { Ending } from '../os/spawn.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
-import type { Ending, HostEnd, ServerEnd } from './endpoint.ts';
+import type { HostEnd, ServerEnd } from './endpoint.ts';
 import { Exchange, type Redaction } from './exchange.ts';
 import { FromHost } from './from-host.ts';
 import { FromServer } from './from-server.ts';

@@ -1,6 +1,7 @@
 // A server as a session holds it: its lines and its standard error go to whoever has it at the time - a
 // rotation that greets it, then the session, then nobody.
-import type { Ending, ServerEnd } from './endpoint.ts';
+import type { Ending } from '../os/spawn.ts';
+import type { ServerEnd } from './endpoint.ts';
 import { LineSplitter, type Oversize } from './lines.ts';
 import { Outbox } from './outbox.ts';
 

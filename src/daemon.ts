@@ -15,13 +15,13 @@ import { processes } from './os/processes.ts';
 import { loadSpawn } from './os/spawn.ts';
 import { userName } from './os/user.ts';
 import { PackageStore } from './package/store.ts';
+import { userEnvironment } from './profile/environment.ts';
 import { Profiles } from './profile/watch.ts';
 import { choose } from './sandbox/choose.ts';
 import { lookAtMachine, type Machine } from './sandbox/machine.ts';
 import { Networks } from './sandbox/network.ts';
 import { probe } from './sandbox/probe.ts';
 import { ground } from './server/delivery.ts';
-import { facts } from './server/environment.ts';
 import { sweep } from './server/process-record.ts';
 import { Sessions } from './server/sessions.ts';
 import type { Check } from './wire/control.ts';
@@ -48,14 +48,14 @@ async function openRooms(base: Base): Promise<Rooms> {
     note(() => audit.append('profile.change', { profile, ...rest }));
   });
   const { env, execPath } = process;
-  const own = facts({ execPath, home: env.HOME ?? homedir(), user: userName(env), env });
+  const own = userEnvironment({ execPath, home: env.HOME ?? homedir(), user: userName(env), env });
   const spawn = await loadSpawn();
   const credentials = openCredentials({
     places,
     settings,
     clock,
     log,
-    facts: own,
+    user: own,
     spawn,
     platform: process.platform,
     uid,

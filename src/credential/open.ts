@@ -7,8 +7,8 @@ import { Keyring } from '../os/keyring.ts';
 import type { Log } from '../os/log.ts';
 import { SecretService } from '../os/secret-service.ts';
 import type { Spawn } from '../os/spawn.ts';
+import type { UserEnvironment } from '../profile/environment.ts';
 import type { Settings } from '../profile/settings.ts';
-import type { Facts } from '../server/environment.ts';
 import type { Places } from '../wire/places.ts';
 import { Credentials } from './credentials.ts';
 import { readSource, sourceEnvironment } from './source/command-source.ts';
@@ -21,7 +21,7 @@ export interface RoomParts {
   readonly settings: Pick<Settings, 'store' | 'vault' | 'keychain'>;
   readonly clock: Clock;
   readonly log: Log;
-  readonly facts: Facts;
+  readonly user: UserEnvironment;
   readonly spawn: Spawn;
   readonly platform: string;
   readonly uid: number;
@@ -34,10 +34,10 @@ const IDLE = 10_000;
 
 /** Opens the room. Touches no store. */
 export function openCredentials(parts: RoomParts): Credentials {
-  const { places, settings, clock, log, facts, spawn, platform, uid, env } = parts;
-  const { home } = facts;
+  const { places, settings, clock, log, user, spawn, platform, uid, env } = parts;
+  const { home } = user;
   const { timeout, patience } = settings.keychain;
-  const surroundings = sourceEnvironment(facts, env, uid);
+  const surroundings = sourceEnvironment(user, env, uid);
   return new Credentials({
     chosen: settings.store,
     clock,

@@ -5,24 +5,12 @@
 // credential may not, and nobody may set what Warder sets for itself. Loader variables are refused when a
 // profile is read, and here again, in case a name comes by another way.
 import { WarderError } from '../errors.ts';
+import { SYSTEM_FOLDERS, searchPath, type UserEnvironment } from '../profile/environment.ts';
 import type { Delivery } from '../profile/format.ts';
 import { BASE_VARIABLES, loaderVariable } from '../profile/variable.ts';
 
 /** Marks every process of a server. Each server has a value of its own, also within one session. */
 export const MARKER = 'WARDER_SESSION';
-
-const SYSTEM = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
-
-/** What is the same for every server of this machine and user. */
-export interface Facts {
-  /** Folder of the node that runs Warder. */
-  readonly nodeDir: string;
-  readonly home: string;
-  readonly user: string;
-  readonly lang: string;
-  /** Undefined leaves TZ out: programs then follow the machine. */
-  readonly tz: string | undefined;
-}
 
 /** What belongs to one server alone. */
 export interface Own {
@@ -40,33 +28,13 @@ export interface Delivered {
 }
 
 /**
- * Picks the facts out of the daemon's own surroundings. A language or time zone of an odd shape counts as
- * not set: both are names of files that every program opens.
- */
-export function facts(input: {
-  readonly execPath: string;
-  readonly home: string;
-  readonly user: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-}): Facts {
-  const { LC_ALL, LANG, TZ } = input.env;
-  return {
-    nodeDir: input.execPath.slice(0, Math.max(input.execPath.lastIndexOf('/'), 1)),
-    home: input.home,
-    user: input.user,
-    lang: [LC_ALL, LANG].find((lang) => lang !== undefined && /^[\w.@-]{1,64}$/.test(lang)) ?? 'C.UTF-8',
-    tz: TZ !== undefined && /^[\w+-]+(\/[\w+-]+){0,2}$/.test(TZ) && TZ.length <= 64 ? TZ : undefined,
-  };
-}
-
-/**
  * The environment of a server of the profile `profile`. `credentials`: those that the server gets itself; `gate`:
  * placeholders of the sealed ones, and what makes programs trust the gate. Throws `profile-invalid` when two parts
  * claim one name or a name is not to be had, `server-unstartable` for a credential that no variable can hold.
  */
 export function environment(
   profile: string,
-  { nodeDir, home, user, lang, tz }: Facts,
+  { nodeDir, home, user, lang, tz }: UserEnvironment,
   own: Own,
   env: Readonly<Record<string, string>>,
   credentials: readonly Delivered[],
@@ -76,10 +44,8 @@ export function environment(
     new WarderError('profile-invalid', `cannot start "${profile}": ${what}`, { hint });
 
   // The node that runs Warder comes first: a server's "node" is a version that is known to work.
-  const path = [nodeDir, ...SYSTEM].filter(
-    (folder, at, all) => !folder.includes(':') && all.indexOf(folder) === at,
-  );
-  const result: Record<string, string> = { PATH: path.join(':'), HOME: home, USER: user, LANG: lang };
+  const path = searchPath([nodeDir, ...SYSTEM_FOLDERS]);
+  const result: Record<string, string> = { PATH: path, HOME: home, USER: user, LANG: lang };
   if (tz !== undefined) result.TZ = tz;
   result.TMPDIR = own.tmpdir;
 

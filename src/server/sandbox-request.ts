@@ -1,13 +1,13 @@
 // What the sandbox of a profile's server is asked for: the same for a start, and for `check`, which only shows it.
 import { dirname } from 'node:path';
+import type { UserEnvironment } from '../profile/environment.ts';
 import { expandHome, type Profile, reachOf } from '../profile/format.ts';
 import type { Request } from '../sandbox/plan/inspect.ts';
 import type { Places } from '../wire/places.ts';
-import type { Facts } from './environment.ts';
 
 /** Who asks, on what machine. */
 export interface Asker {
-  readonly facts: Facts;
+  readonly facts: UserEnvironment;
   readonly uid: number;
   readonly gid: number;
   /** Warder's own: no server sees any of it. */

@@ -7,11 +7,12 @@ import { userName } from '../../os/user.ts';
 import { binCommand } from '../../package/bin.ts';
 import { parseSpec } from '../../package/spec.ts';
 import type { PackageStore } from '../../package/store.ts';
+import { type UserEnvironment, userEnvironment } from '../../profile/environment.ts';
 import { expandHome, type Profile, reachOf } from '../../profile/format.ts';
 import { loadSettings } from '../../profile/settings.ts';
 import { explain } from '../../sandbox/explain.ts';
 import type { Outline } from '../../sandbox/summary.ts';
-import { environment, type Facts, facts } from '../../server/environment.ts';
+import { environment } from '../../server/environment.ts';
 import { findCommand } from '../../server/process.ts';
 import { type Program, sandboxRequest } from '../../server/sandbox-request.ts';
 import type { Places } from '../../wire/places.ts';
@@ -108,9 +109,9 @@ export function pathOf(name: string, env: Readonly<Record<string, string>>): str
   return environment(name, machineFacts(), NOWHERE, env, []).PATH ?? '';
 }
 
-function machineFacts(): Facts {
+function machineFacts(): UserEnvironment {
   const { execPath, env } = process;
-  return facts({ execPath, home: homedir(), user: userName(env), env });
+  return userEnvironment({ execPath, home: homedir(), user: userName(env), env });
 }
 
 /** Stands for what is made for each server anew. */

@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import { busAddresses } from '../../os/bus.ts';
 import type { Child, Spawn } from '../../os/spawn.ts';
-import type { Facts } from '../../server/environment.ts';
+import { SYSTEM_FOLDERS, searchPath, type UserEnvironment } from '../../profile/environment.ts';
 
 /** What running a command takes. */
 export interface SourceParts {
@@ -21,7 +21,6 @@ export interface SourceParts {
 
 const TIMEOUT = 30_000;
 const LIMIT = 64 * 1024;
-const SYSTEM = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
 /**
  * Where the user's session is, for tools that unlock by a question on the screen, ask an agent, or have what
  * they need in the keychain. Tokens of the daemon's own environment stay out: who needs one says so in the
@@ -38,14 +37,13 @@ const SESSION = [
  * in for a program of the system.
  */
 export function sourceEnvironment(
-  { nodeDir, home, user, lang }: Facts,
+  { nodeDir, home, user, lang }: UserEnvironment,
   env: Readonly<Record<string, string | undefined>>,
   uid: number,
 ): Record<string, string> {
-  const folders = [nodeDir, ...SYSTEM, '/opt/homebrew/bin', '/snap/bin', `${home}/.local/bin`];
-  const path = folders.filter((folder, at) => !folder.includes(':') && folders.indexOf(folder) === at);
+  const folders = [nodeDir, ...SYSTEM_FOLDERS, '/opt/homebrew/bin', '/snap/bin', `${home}/.local/bin`];
   const result: Record<string, string> = {
-    PATH: path.join(':'),
+    PATH: searchPath(folders),
     HOME: home,
     USER: user,
     LOGNAME: user,

@@ -7,8 +7,9 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { processes } from '../../../src/os/processes.ts';
 import { loadSpawn } from '../../../src/os/spawn.ts';
+import { userEnvironment } from '../../../src/profile/environment.ts';
 import { Delivery, ground } from '../../../src/server/delivery.ts';
-import { environment, facts } from '../../../src/server/environment.ts';
+import { environment } from '../../../src/server/environment.ts';
 import { type ServerProcess, spawnServer } from '../../../src/server/process.ts';
 import { sweep } from '../../../src/server/process-record.ts';
 import { fixtureServer } from '../../fixtures/server.ts';
@@ -16,7 +17,12 @@ import type { Kept } from '../../fixtures/server-keeper.ts';
 
 const { uid, username } = userInfo();
 const spawnReal = await loadSpawn();
-const machine = facts({ execPath: process.execPath, home: homedir(), user: username, env: process.env });
+const machine = userEnvironment({
+  execPath: process.execPath,
+  home: homedir(),
+  user: username,
+  env: process.env,
+});
 const real = processes();
 const logged: string[] = [];
 const note = (_fields: object, message: string): void => void logged.push(message);

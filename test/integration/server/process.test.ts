@@ -19,8 +19,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
 import { processes } from '../../../src/os/processes.ts';
 import { loadSpawn, type Spawn } from '../../../src/os/spawn.ts';
+import { userEnvironment } from '../../../src/profile/environment.ts';
 import { Delivery, ground } from '../../../src/server/delivery.ts';
-import { type Delivered, environment, facts } from '../../../src/server/environment.ts';
+import { type Delivered, environment } from '../../../src/server/environment.ts';
 import { type ServerProcess, spawnServer } from '../../../src/server/process.ts';
 import { sweep } from '../../../src/server/process-record.ts';
 import { echoServer } from '../../fixtures/echo.ts';
@@ -32,7 +33,7 @@ const spawnReal = await loadSpawn();
 const logged: string[] = [];
 const note = (_fields: object, message: string): void => void logged.push(message);
 const log = { debug: note, info: note, warn: note, error: note };
-const machine = facts({
+const machine = userEnvironment({
   execPath: process.execPath,
   home: homedir(),
   user: userInfo().username,

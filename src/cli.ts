@@ -8,7 +8,7 @@ import type { Context } from './commands/command.ts';
 import { openTerminal } from './commands/terminal.ts';
 import { verbs } from './commands/verbs.ts';
 import { EXIT, WarderError } from './errors.ts';
-import { nearest } from './profile/diagnostic.ts';
+import { nearest } from './profile/suggestion.ts';
 import { places as placesOf } from './wire/places.ts';
 
 /** What the completion script asks: `warder --get-yargs-completions word…`. */

@@ -2,17 +2,9 @@
 // `<verb>Command(context): CommandModule<object, Args>`; `verbs.ts` lists it with its one-line summary (which
 // stands for `describe`) and loads it only when it is named. A verb ends by returning, or by throwing a WarderError: the command line
 // prints it and takes its exit code. `context.exit(code)` sets another exit code without an error.
-import type { Params, Result, Verb } from '../wire/control.ts';
+import type { ControlClient } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Terminal } from './terminal.ts';
-
-/** A connection to the daemon's control API. */
-export interface Control extends AsyncDisposable {
-  /** Asks, and waits for the answer. Throws the daemon's WarderError, or `daemon-unreachable` if it goes away. */
-  request<V extends Verb>(verb: V, params: Params<V>): Promise<Result<V>>;
-  /** Settles when the daemon has closed the connection. */
-  readonly closed: Promise<void>;
-}
 
 /** What a verb works with. */
 export interface Context {
@@ -27,7 +19,7 @@ export interface Context {
    * Connects to the daemon; starts one if none runs. With `start: false` throws `daemon-unreachable` instead.
    * The caller closes the connection: `await using control = await context.control()`.
    */
-  control(options?: { readonly start?: boolean }): Promise<Control>;
+  control(options?: { readonly start?: boolean }): Promise<ControlClient>;
   /** The exit code of a command that did its work, where it is not 0. */
   exit(code: number): void;
 }

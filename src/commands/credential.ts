@@ -2,8 +2,8 @@
 // among the arguments is refused and not repeated: other processes have seen it there, and the shell keeps it.
 import type { Argv, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
-import type { Result } from '../wire/control.ts';
-import type { Context, Control } from './command.ts';
+import type { ControlClient, Result } from '../wire/control.ts';
+import type { Context } from './command.ts';
 import { target } from './credential/credential-target.ts';
 import { count } from './terminal/count.ts';
 import { readPassphrase } from './terminal/passphrase.ts';
@@ -171,7 +171,7 @@ async function remove(context: Context, { words, name, yes, _: behind }: Removin
 }
 
 /** The profiles that name a credential, whether it has a value or not. */
-async function usersOf(control: Control, name: string): Promise<readonly string[]> {
+async function usersOf(control: ControlClient, name: string): Promise<readonly string[]> {
   const { credentials, missing }: Result<'credential.list'> = await control.request('credential.list', {});
   return [
     ...new Set(
@@ -189,7 +189,7 @@ async function unlock(context: Context): Promise<void> {
 }
 
 /** Does `work`; where the vault is locked and a person is there, asks for the passphrase and does it again. */
-async function unlocking<T>(context: Context, control: Control, work: () => Promise<T>): Promise<T> {
+async function unlocking<T>(context: Context, control: ControlClient, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -200,7 +200,7 @@ async function unlocking<T>(context: Context, control: Control, work: () => Prom
   return work();
 }
 
-async function open({ terminal }: Context, control: Control): Promise<void> {
+async function open({ terminal }: Context, control: ControlClient): Promise<void> {
   const passphrase = await readPassphrase(terminal, "the vault's passphrase: ");
   await control.request('vault.unlock', { passphrase });
 }

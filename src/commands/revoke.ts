@@ -3,11 +3,11 @@
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { namedCredentials } from '../profile/credential-names.ts';
-import { nearest } from '../profile/diagnostic.ts';
+import { nearest } from '../profile/suggestion.ts';
 import { secretKind } from '../profile/variable.ts';
-import { credentialName, type Result } from '../wire/control.ts';
+import { type ControlClient, credentialName, type Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
-import type { Context, Control } from './command.ts';
+import type { Context } from './command.ts';
 import { count } from './terminal/count.ts';
 
 interface Arguments {
@@ -100,7 +100,7 @@ function named([name = '', ...rest]: readonly string[]): string {
 }
 
 /** The names that profiles give and stores have; undefined where that cannot be seen now. */
-async function knownNames(places: Places, control: Control): Promise<readonly string[] | undefined> {
+async function knownNames(places: Places, control: ControlClient): Promise<readonly string[] | undefined> {
   try {
     const { credentials, missing } = await control.request('credential.list', {});
     return [...namedCredentials(places), ...[...credentials, ...missing].map(({ name }) => name)];

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { ownerOf } from '../os/lock.ts';
-import type { Context, Control } from './command.ts';
+import type { ControlClient } from '../wire/control.ts';
+import type { Context } from './command.ts';
 
 /** How long a daemon may take to answer before it is told by signal, and to end. Milliseconds. */
 const ANSWER = 5000;
@@ -52,7 +53,7 @@ export async function stop(context: Context): Promise<void> {
   else terminal.out('stopped');
 }
 
-async function ask(control: Control): Promise<number> {
+async function ask(control: ControlClient): Promise<number> {
   const silent = delay(ANSWER, undefined, { ref: false }).then(() => {
     throw new WarderError('daemon-unreachable', 'the daemon does not answer');
   });

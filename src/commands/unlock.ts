@@ -1,7 +1,8 @@
 // warder unlock: takes off the lock that `warder lock` put over all credentials. A passphrase is asked for only where
 // the lock has one.
 import type { CommandModule } from 'yargs';
-import type { Context, Control } from './command.ts';
+import type { ControlClient } from '../wire/control.ts';
+import type { Context } from './command.ts';
 import { noWords, readPassphrase } from './terminal/passphrase.ts';
 
 export function unlockCommand(context: Context): CommandModule<object, object> {
@@ -35,7 +36,7 @@ async function unlock(context: Context): Promise<void> {
   if (revoked.length > 0) terminal.out(`still revoked: ${revoked.join(', ')}`);
 }
 
-async function takeOff({ terminal }: Context, control: Control, guarded: boolean): Promise<void> {
+async function takeOff({ terminal }: Context, control: ControlClient, guarded: boolean): Promise<void> {
   const passphrase = guarded
     ? await readPassphrase(terminal, 'the passphrase it was locked with: ')
     : undefined;

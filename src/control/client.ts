@@ -1,14 +1,13 @@
 // The command line's connection to the daemon.
 import type { Socket } from 'node:net';
-import type { Control } from '../commands/command.ts';
 import { WarderError } from '../errors.ts';
 import { refusalError } from '../os/connect.ts';
-import { control, type Params, type Result, type Verb } from '../wire/control.ts';
+import { type ControlClient, control, type Params, type Result, type Verb } from '../wire/control.ts';
 import { Frame, FrameDecoder, WIRE_VERSION, writeJson } from '../wire/frame.ts';
 import type { ControlHello, Refusal } from '../wire/hello.ts';
 
 /** Speaks the control API over a connected socket. */
-export function openControl(socket: Socket): Control {
+export function openControl(socket: Socket): ControlClient {
   const waiting = new Map<number, { resolve(result: unknown): void; reject(error: WarderError): void }>();
   let reason = new WarderError('daemon-unreachable', 'the daemon closed the connection', {
     hint: '"warder daemon status" says whether it still runs',

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { readText } from './files.ts';
-import type { Ready } from './store.ts';
+import type { PackageLock } from './lock.ts';
+
+/** A package that is locked and in the store. */
+export interface Ready {
+  readonly lock: PackageLock;
+  /** The tree's folder. */
+  readonly root: string;
+}
 
 /** What a package says of its programs. */
 const manifest = z.looseObject({ bin: z.union([z.string(), z.record(z.string(), z.string())]).default({}) });

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import { writeWhole } from '../os/file.ts';
-import { binsOf } from './bin.ts';
+import { binsOf, type Ready } from './bin.ts';
 import { protect, readText, unprotect } from './files.ts';
 import {
   compareLocks,
@@ -38,13 +38,6 @@ export interface StoreParts {
   readonly npm: () => Npm;
   /** Told what is being done, for a person who waits. */
   readonly progress: (step: string) => void;
-}
-
-/** A package that is locked and in the store. */
-export interface Ready {
-  readonly lock: PackageLock;
-  /** The tree's folder. */
-  readonly root: string;
 }
 
 /** After this long everything is hashed again, changed looks or not. Milliseconds. */

@@ -3,10 +3,7 @@
 // text and stand once. Numbers and booleans keep their source where text is wanted, else `1.10` would
 // silently become `1.1`.
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
-import { keyOf, type Mistake, quote } from './diagnostic.ts';
-
-/** Keys and indexes from the document's root. */
-export type Path = readonly (string | number)[];
+import { keyOf, type Mistake, type Path, quote } from './diagnostic.ts';
 
 /** A document as plain data. */
 export interface Document {

@@ -5,9 +5,10 @@
 import { WarderError } from '../errors.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
 import { review } from './cross-checks.ts';
-import { broken, inWords, type Mistake, mistakesOf } from './diagnostic.ts';
-import { type Path, readDocument } from './document.ts';
+import { broken, type Mistake, type Path } from './diagnostic.ts';
+import { readDocument } from './document.ts';
 import { type ProfileFile, profileFile } from './schema.ts';
+import { inWords, mistakesOf } from './schema-errors.ts';
 import { parseDuration, parseSize } from './units.ts';
 
 export type Decision = 'allow' | 'ask' | 'deny';

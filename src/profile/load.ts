@@ -22,9 +22,9 @@ import { WarderError } from '../errors.ts';
 import { unsafe, writeWhole } from '../os/file.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
-import { nearest } from './diagnostic.ts';
 import { MAX_FILE } from './document.ts';
 import { checkName, type Profile, parseProfile } from './format.ts';
+import { nearest } from './suggestion.ts';
 
 /** A profile with the file that it was read from. */
 export interface Loaded {

@@ -1,7 +1,7 @@
 // The keys and values of a profile file, as a zod schema: the JSON Schema for editors is made from the same.
 // What one key alone cannot show stands in cross-checks.ts.
 import * as z from 'zod';
-import { oneOf } from './diagnostic.ts';
+import { oneOf } from './schema-errors.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 import { VARIABLE_PATTERN } from './variable.ts';
 

@@ -7,8 +7,9 @@ import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { unsafe, writeWhole } from '../os/file.ts';
 import type { Places } from '../wire/places.ts';
-import { broken, inWords, mistakesOf } from './diagnostic.ts';
+import { broken } from './diagnostic.ts';
 import { MAX_FILE, readDocument } from './document.ts';
+import { inWords, mistakesOf } from './schema-errors.ts';
 import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from './units.ts';
 
 /** How the vault is opened. */

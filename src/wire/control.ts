@@ -246,6 +246,17 @@ export type Verb = keyof typeof control;
 export type Params<V extends Verb> = z.infer<(typeof control)[V]['params']>;
 export type Result<V extends Verb> = z.infer<(typeof control)[V]['result']>;
 
+/** A connection to the daemon's control API, as the command line has it. */
+export interface ControlClient extends AsyncDisposable {
+  /**
+   * Sends a request and waits for the answer. Throws the `WarderError` that the daemon answers with, or
+   * `daemon-unreachable` if the daemon goes away.
+   */
+  request<V extends Verb>(verb: V, params: Params<V>): Promise<Result<V>>;
+  /** Settles when the daemon has closed the connection. */
+  readonly closed: Promise<void>;
+}
+
 /** What answers in the daemon: one handler a verb. A `WarderError` thrown reaches the client whole. */
 export type Handlers = { readonly [V in Verb]: (params: Params<V>) => Promise<Result<V>> | Result<V> };
 

@@ -1,8 +1,8 @@
 // Which credential the words of a command mean. A word that may be a value is never repeated.
 import { WarderError } from '../../errors.ts';
-import { nearest } from '../../profile/diagnostic.ts';
 import { checkName } from '../../profile/format.ts';
 import { loadProfile } from '../../profile/load.ts';
+import { nearest } from '../../profile/suggestion.ts';
 import { secretKind, VARIABLE_PATTERN } from '../../profile/variable.ts';
 import { credentialName, type Params } from '../../wire/control.ts';
 import type { Places } from '../../wire/places.ts';

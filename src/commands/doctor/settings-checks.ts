@@ -9,9 +9,8 @@ import { readPem } from '../../egress/tls/certificate.ts';
 import { WarderError } from '../../errors.ts';
 import { expandHome } from '../../profile/format.ts';
 import { loadSettings, type Settings, settingsPath } from '../../profile/settings.ts';
-import type { Check } from '../../wire/control.ts';
+import type { Check, ControlClient } from '../../wire/control.ts';
 import type { Places } from '../../wire/places.ts';
-import type { Control } from '../command.ts';
 import { attempt } from '../list.ts';
 import { count } from '../terminal/count.ts';
 
@@ -33,7 +32,7 @@ export function authorities(places: Places): Check[] {
 }
 
 /** The credential that the proxy wants, where the settings name one. Nothing where the stores cannot be asked now. */
-export async function proxyLogin(places: Places, control: Control): Promise<Check[]> {
+export async function proxyLogin(places: Places, control: ControlClient): Promise<Check[]> {
   const login = egress(places)?.login;
   if (login === undefined) return [];
   const name = 'egress.login';

@@ -1,0 +1,33 @@
+// The nearest known word to one with a slip in it, for "did you mean".
+
+/** The one of `known` that was perhaps meant by `word`, or `undefined` when none is near. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const plain = (text: string): string => text.toLowerCase().replaceAll('_', '-');
+  const limit = Math.max(1, Math.min(3, Math.floor(word.length / 3)));
+  const near = known
+    .map((name) => ({ name, distance: distance(plain(word), plain(name)) }))
+    .filter((candidate) => candidate.distance <= limit)
+    .sort((a, b) => a.distance - b.distance);
+  return near[0]?.name;
+}
+
+/** Damerau-Levenshtein distance (neighbours swapped count one). */
+function distance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 3) return 4;
+  let before: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let cost = Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        cost = Math.min(cost, (before[j - 2] ?? 0) + 1);
+      }
+      next.push(cost);
+    }
+    before = row;
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -87,3 +87,13 @@ export class WarderError extends Error {
     return EXIT[this.code];
   }
 }
+
+/** Calls `get`, and returns the `WarderError` that it throws instead of throwing it. Other errors pass. */
+export function catchWarderError<T>(get: () => T): T | WarderError {
+  try {
+    return get();
+  } catch (error) {
+    if (error instanceof WarderError) return error;
+    throw error;
+  }
+}

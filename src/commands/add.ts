@@ -10,7 +10,7 @@ import { draftProfile } from '../profile/draft.ts';
 import { checkName, type Delivery, parseProfile } from '../profile/format.ts';
 import { fileOf, profileExists, stampOf, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
-import { openPackages } from './package.ts';
+import { openPackages } from './package/package-store.ts';
 import { wayLines, wayOf } from './profile/delivery-options.ts';
 import { hostEntry } from './profile/host-entry.ts';
 import { literals, secrets, variables } from './profile/literal-options.ts';

@@ -1,7 +1,7 @@
 // warder check: whether profiles are sound, what their servers will see and reach, and what a person should know
 // before the first run.
 import type { CommandModule } from 'yargs';
-import { EXIT, WarderError } from '../errors.ts';
+import { catchWarderError, EXIT, WarderError } from '../errors.ts';
 import type { PackageStore } from '../package/store.ts';
 import { type ProfileCredential, type Unsupported, unsupported } from '../profile/format.ts';
 import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
@@ -10,9 +10,9 @@ import type { Outline } from '../sandbox/summary.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 import { type CredentialState, type Known, knownCredentials } from './credential/credential-state.ts';
-import { attempt, commandLine, policyLine, sandboxWord, serverLine } from './list.ts';
-import { openPackages } from './package.ts';
+import { openPackages } from './package/package-store.ts';
 import { type Preview, preview } from './profile/preview.ts';
+import { commandLine, policyLine, sandboxWord, serverLine } from './profile/profile-summary.ts';
 import { type Limits, limitLines, type Reach, reach, reachLines } from './profile/reach.ts';
 import { warnings } from './profile/warnings.ts';
 
@@ -43,7 +43,7 @@ async function check(context: Context, said: readonly string[]): Promise<void> {
   const { names, strays } = listProfiles(places);
   const read = (said.length > 0 ? said : names).map((name) => ({
     name,
-    found: attempt(() => loadProfile(places, name)),
+    found: catchWarderError(() => loadProfile(places, name)),
   }));
   for (const { found } of read) {
     // A name that is none, or that no profile has, is a slip on the command line and no finding.
@@ -108,7 +108,7 @@ function finding(
 ): Finding {
   if (found instanceof WarderError) return { name, state: 'broken', error: found.message, hint: found.hint };
   const { profile, file } = found;
-  const seen = attempt(() => preview(profile, places, packages));
+  const seen = catchWarderError(() => preview(profile, places, packages));
   // What a start refuses of a profile that can be read, a check refuses too.
   const refused = seen instanceof WarderError ? seen : seen.sandbox;
   if (seen instanceof WarderError || refused instanceof WarderError) {

@@ -1,10 +1,11 @@
 // warder list: all profiles, one a line.
 import type { CommandModule } from 'yargs';
-import { WarderError } from '../errors.ts';
-import { type Profile, type ProfilePolicy, type Server, unsupported } from '../profile/format.ts';
+import { catchWarderError, WarderError } from '../errors.ts';
+import { unsupported } from '../profile/format.ts';
 import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 import { type Known, knownCredentials } from './credential/credential-state.ts';
+import { policyLine, sandboxWord, serverLine } from './profile/profile-summary.ts';
 
 export function listCommand(context: Context): CommandModule<object, object> {
   return {
@@ -18,7 +19,7 @@ export function listCommand(context: Context): CommandModule<object, object> {
 async function list(context: Context): Promise<void> {
   const { places, terminal, json } = context;
   const { names, strays } = listProfiles(places);
-  const read = names.map((name) => ({ name, found: attempt(() => loadProfile(places, name)) }));
+  const read = names.map((name) => ({ name, found: catchWarderError(() => loadProfile(places, name)) }));
   const keeps = read.some(
     ({ found }) => !(found instanceof WarderError) && found.profile.credentials.length > 0,
   );
@@ -83,47 +84,4 @@ function entry(name: string, found: Loaded | WarderError, known: Known | undefin
     policy: profile.policy,
     sandbox: sandboxWord(profile),
   } as const;
-}
-
-/** `off` was said aloud; a profile that says nothing of it has one. */
-export function sandboxWord({ server, sandbox }: Profile): 'off' | 'on' | 'none' {
-  if (server.kind === 'url') return 'none';
-  return sandbox?.off === true ? 'off' : 'on';
-}
-
-/** A server on one line. */
-export function serverLine(server: Server): string {
-  if (server.kind === 'url') return server.url;
-  const words = [server.kind === 'package' ? server.package : server.command, ...server.args];
-  return commandLine(words);
-}
-
-/** Words on one line, quoted where they would read as several. */
-export function commandLine(words: readonly string[]): string {
-  return words.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
-}
-
-/** A policy on one line: `ask, 3 allowed, 1 denied`. */
-export function policyLine({ default: otherwise, tools }: ProfilePolicy): string {
-  const rules = Object.values(tools);
-  const counts = [
-    ['allowed', rules.filter((rule) => rule === 'allow').length],
-    ['asked', rules.filter((rule) => rule === 'ask').length],
-    ['denied', rules.filter((rule) => rule === 'deny').length],
-    ['by arguments', rules.filter((rule) => typeof rule === 'object').length],
-  ] as const;
-  return [
-    otherwise,
-    ...counts.filter(([, count]) => count > 0).map(([word, count]) => `${count} ${word}`),
-  ].join(', ');
-}
-
-/** A value, or the WarderError that stood in its way. */
-export function attempt<T>(get: () => T): T | WarderError {
-  try {
-    return get();
-  } catch (error) {
-    if (error instanceof WarderError) return error;
-    throw error;
-  }
 }

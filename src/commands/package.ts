@@ -2,14 +2,12 @@
 import { parseDocument } from 'yaml';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
-import { clock } from '../os/clock.ts';
 import type { LockDifference, PackageLock } from '../package/lock.ts';
-import { findNpm } from '../package/npm.ts';
 import { isExact, type PackageSpec, parseSpec, specText } from '../package/spec.ts';
-import { PackageStore } from '../package/store.ts';
 import { parseProfile } from '../profile/format.ts';
 import { type Loaded, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
+import { openPackages } from './package/package-store.ts';
 
 interface Named {
   profile: string;
@@ -87,18 +85,6 @@ export function packageCommand(context: Context): CommandModule {
         .demandCommand(1, 'which of lock, verify, update, list and sweep?'),
     handler: () => {},
   };
-}
-
-/** The store as the command line works with it: it may ask the registry, and says what it does. */
-export function openPackages(context: Context): PackageStore {
-  return new PackageStore({
-    places: context.places,
-    clock,
-    npm: () => findNpm(process.env),
-    progress: (step) => {
-      if (!context.json) context.terminal.err(`warder: ${step}`);
-    },
-  });
 }
 
 async function lock(

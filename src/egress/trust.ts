@@ -1,6 +1,7 @@
 // Which certificates a sandbox trusts, as files and as variables. Clients differ: most read one bundle instead of
 // their own, which therefore holds the machine's roots as well; Node and Deno add a file to their own, which is small
 // therefore; Java wants a store of its own kind. The session's authority is in these files and nowhere else.
+import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readPem, writePem } from './tls/certificate.ts';
@@ -106,4 +107,9 @@ export function trustVariables(
       `-Djavax.net.ssl.trustStorePassword=${PASSWORD}`,
     ].join(' '),
   };
+}
+
+/** The certificates in a PEM text. Throws if one of them cannot be parsed. */
+export function readCertificates(pem: string): X509Certificate[] {
+  return readPem(pem).map((der) => new X509Certificate(der));
 }

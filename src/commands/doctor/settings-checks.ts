@@ -1,17 +1,15 @@
 // What `doctor` looks at of the gate and of the locks over credentials: settings that are sound as a text and name what
 // is not there, and a file of locks that does not read.
-import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Locks } from '../../credential/locks.ts';
-import { readPem } from '../../egress/tls/certificate.ts';
-import { WarderError } from '../../errors.ts';
+import { readCertificates } from '../../egress/trust.ts';
+import { catchWarderError, WarderError } from '../../errors.ts';
 import { expandHome } from '../../profile/format.ts';
 import { loadSettings, type Settings, settingsPath } from '../../profile/settings.ts';
 import type { Check, ControlClient } from '../../wire/control.ts';
 import type { Places } from '../../wire/places.ts';
-import { attempt } from '../list.ts';
 import { count } from '../terminal/count.ts';
 
 /** The file of certificates that the gate is to trust, where the settings name one. */
@@ -22,7 +20,7 @@ export function authorities(places: Places): Check[] {
   const file = expandHome(ca, homedir());
   const hint = `mend "egress.ca" in ${settingsPath(places)}: it names a file of certificates in PEM`;
   try {
-    const many = readPem(readFileSync(file, 'latin1')).map((der) => new X509Certificate(der)).length;
+    const many = readCertificates(readFileSync(file, 'latin1')).length;
     if (many > 0) return [{ name, state: 'ok', detail: `${file}, ${count(many, 'certificate')}` }];
     return [{ name, state: 'fail', detail: `there is no certificate in ${file}`, hint }];
   } catch (error) {
@@ -71,6 +69,6 @@ export function locks(places: Places): Check {
 
 /** Undefined where the settings do not read: that is a finding of its own. */
 function egress(places: Places): Settings['egress'] | undefined {
-  const settings = attempt(() => loadSettings(places));
+  const settings = catchWarderError(() => loadSettings(places));
   return settings instanceof WarderError ? undefined : settings.egress;
 }

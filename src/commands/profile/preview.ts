@@ -2,7 +2,7 @@
 // anything or asking for any value.
 import { homedir } from 'node:os';
 import { trustVariables } from '../../egress/trust.ts';
-import { WarderError } from '../../errors.ts';
+import { catchWarderError, WarderError } from '../../errors.ts';
 import { userName } from '../../os/user.ts';
 import { binCommand } from '../../package/bin.ts';
 import { parseSpec } from '../../package/spec.ts';
@@ -16,7 +16,6 @@ import { environment } from '../../server/environment.ts';
 import { findCommand } from '../../server/process.ts';
 import { type Program, sandboxRequest } from '../../server/sandbox-request.ts';
 import type { Places } from '../../wire/places.ts';
-import { attempt } from '../list.ts';
 
 /** A server's surroundings. */
 export interface Preview {
@@ -60,7 +59,7 @@ export function preview(profile: Profile, places: Places, packages: Pick<Package
   const given = Object.keys(whole).filter((variable) => !(variable in base) && !(variable in env));
   const path = whole.PATH ?? '';
   const cwd = expandHome((server.kind === 'url' ? undefined : server.cwd) ?? '~', home);
-  const launch = attempt(() => launchOf(profile, { cwd, path, home }, packages));
+  const launch = catchWarderError(() => launchOf(profile, { cwd, path, home }, packages));
   const started = launch instanceof WarderError ? undefined : launch;
   const asker = { facts: machine, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1, places };
   return {
@@ -76,7 +75,7 @@ export function preview(profile: Profile, places: Places, packages: Pick<Package
     sandbox:
       started === undefined || profile.sandbox?.off === true
         ? undefined
-        : attempt(() => explain(sandboxRequest(profile, asker, { ...started, env: whole }))),
+        : catchWarderError(() => explain(sandboxRequest(profile, asker, { ...started, env: whole }))),
   };
 }
 
@@ -125,5 +124,5 @@ export function find(
   path: string,
   home: string,
 ): string | WarderError {
-  return attempt(() => findCommand({ profile, command, cwd, home, env: { PATH: path } }));
+  return catchWarderError(() => findCommand({ profile, command, cwd, home, env: { PATH: path } }));
 }

@@ -1,0 +1,35 @@
+// A profile's parts on one line each, for tables and findings.
+import type { Profile, ProfilePolicy, Server } from '../../profile/format.ts';
+
+/** `off` was said aloud; a profile that says nothing of it has one. */
+export function sandboxWord({ server, sandbox }: Profile): 'off' | 'on' | 'none' {
+  if (server.kind === 'url') return 'none';
+  return sandbox?.off === true ? 'off' : 'on';
+}
+
+/** A server on one line. */
+export function serverLine(server: Server): string {
+  if (server.kind === 'url') return server.url;
+  const words = [server.kind === 'package' ? server.package : server.command, ...server.args];
+  return commandLine(words);
+}
+
+/** Words on one line, quoted where they would read as several. */
+export function commandLine(words: readonly string[]): string {
+  return words.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
+}
+
+/** A policy on one line: `ask, 3 allowed, 1 denied`. */
+export function policyLine({ default: otherwise, tools }: ProfilePolicy): string {
+  const rules = Object.values(tools);
+  const counts = [
+    ['allowed', rules.filter((rule) => rule === 'allow').length],
+    ['asked', rules.filter((rule) => rule === 'ask').length],
+    ['denied', rules.filter((rule) => rule === 'deny').length],
+    ['by arguments', rules.filter((rule) => typeof rule === 'object').length],
+  ] as const;
+  return [
+    otherwise,
+    ...counts.filter(([, count]) => count > 0).map(([word, count]) => `${count} ${word}`),
+  ].join(', ');
+}

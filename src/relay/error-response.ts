@@ -8,7 +8,7 @@
 //     -32012  lost             the server ended, or was replaced, before it answered
 //     -32013  withheld         the server answered, but with something that must not or cannot be passed on
 //     -32014  busy             too many requests are open at once: nothing was forwarded
-import { type Id, idText } from './envelope.ts';
+import { type Id, idText } from './json/envelope.ts';
 
 /** The codes by their words. */
 export const ANSWER = {

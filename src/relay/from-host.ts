@@ -3,7 +3,6 @@
 // the line as it came, byte for byte.
 import { isAscii, isUtf8 } from 'node:buffer';
 import { decide, type Verdict } from '../policy/decide.ts';
-import { type Envelope, type Id, idText, readEnvelope, readString, withId } from './envelope.ts';
 import { errorLine } from './error-response.ts';
 import {
   BUSY,
@@ -19,8 +18,9 @@ import {
 } from './exchange.ts';
 import { TELLING } from './handshake.ts';
 import { LISTEN } from './host-requests.ts';
-import type { LineListener, Oversize } from './lines.ts';
-import { idOf } from './oversize.ts';
+import { type Envelope, type Id, idText, readEnvelope, readString, withId } from './json/envelope.ts';
+import type { LineListener, Oversize } from './json/lines.ts';
+import { idOf } from './json/oversize.ts';
 
 /** A verdict on a tool, and the tool's name as it may be shown. */
 interface Known extends Verdict {

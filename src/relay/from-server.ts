@@ -2,7 +2,6 @@
 // the first to a request that is open; what is no message does not go on at all.
 import { isUtf8 } from 'node:buffer';
 import { decide, denies } from '../policy/decide.ts';
-import { type Envelope, type Id, readEnvelope, withId } from './envelope.ts';
 import { errorLine } from './error-response.ts';
 import {
   BUSY,
@@ -18,9 +17,10 @@ import {
 } from './exchange.ts';
 import { TELLING } from './handshake.ts';
 import { LISTEN, type Open } from './host-requests.ts';
-import type { Oversize } from './lines.ts';
+import { type Envelope, type Id, readEnvelope, withId } from './json/envelope.ts';
+import type { Oversize } from './json/lines.ts';
+import { idOf } from './json/oversize.ts';
 import { cutTools, type Listing } from './listing.ts';
-import { idOf } from './oversize.ts';
 
 const LIST = 'tools/list';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';

@@ -3,8 +3,8 @@
 // old one did; else it is asked `server/discover` in the host's name; and where the host has said nothing by which
 // to ask, the server has to live for a while.
 import type { Ending } from '../os/spawn.ts';
-import { readEnvelope } from './envelope.ts';
 import type { Handshake } from './handshake.ts';
+import { readEnvelope } from './json/envelope.ts';
 import type { Holder, Upstream } from './upstream.ts';
 
 export interface GreetingOptions {

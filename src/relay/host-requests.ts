@@ -1,6 +1,6 @@
 // Requests of the host that have no answer yet. An id may be used again once its request is answered; once it is
 // cancelled it may not, for an answer may still come, and must not be taken for another's.
-import type { Id } from './envelope.ts';
+import type { Id } from './json/envelope.ts';
 
 /** A request that was forwarded. */
 export interface Open {

@@ -1,6 +1,6 @@
 // Cuts tools out of the answer to `tools/list`, and leaves every other byte as it came. The answer must be one
 // that a host cannot read differently: see envelope.ts. Each page of a list comes this way.
-import { readString } from './envelope.ts';
+import { readString } from './json/envelope.ts';
 import {
   CLOSE_ARRAY,
   CLOSE_OBJECT,
@@ -12,8 +12,8 @@ import {
   skipKey,
   skipSpace,
   skipValue,
-} from './json.ts';
-import { type Keys, keysOf, matchKey, NO_KEY } from './key.ts';
+} from './json/json.ts';
+import { type Keys, keysOf, matchKey, NO_KEY } from './json/member.ts';
 
 /** A line that takes another's place, or one that must not go on, with what is wrong with it. */
 export type Listing = { readonly line: Buffer } | { readonly fault: string };

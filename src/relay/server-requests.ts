@@ -2,7 +2,7 @@
 // the old one asked is cancelled, but may answer all the same; and the new one will count its ids from the
 // start again. So that no answer can reach a question that it was not given to, a new question under an id that
 // is still owed an answer goes to the host under an id of the relay's own.
-import type { Id } from './envelope.ts';
+import type { Id } from './json/envelope.ts';
 
 /** The questions. `mint` makes ids that neither side uses. */
 export class Questions {

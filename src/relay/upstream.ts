@@ -2,7 +2,7 @@
 // rotation that greets it, then the session, then nobody.
 import type { Ending } from '../os/spawn.ts';
 import type { ServerEnd } from './endpoint.ts';
-import { LineSplitter, type Oversize } from './lines.ts';
+import { LineSplitter, type Oversize } from './json/lines.ts';
 import { Outbox } from './outbox.ts';
 
 /** Who has a server. */

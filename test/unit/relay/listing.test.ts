@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readEnvelope } from '../../../src/relay/envelope.ts';
+import { readEnvelope } from '../../../src/relay/json/envelope.ts';
 import { cutTools } from '../../../src/relay/listing.ts';
 
 function cut(line: string, hidden: (tool: string) => boolean): string | undefined {

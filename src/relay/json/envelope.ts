@@ -22,7 +22,7 @@ import {
   skipSpace,
   skipValue,
 } from './json.ts';
-import { alike, type Keys, keysOf, matchKey, NO_KEY } from './key.ts';
+import { alike, type Keys, keysOf, matchKey, NO_KEY } from './member.ts';
 
 /** An id as a key of a `Map`: `1` and `"1"` differ, and integers beyond 2^53 stay what they are. */
 export type Id = number | string | bigint;

@@ -19,7 +19,7 @@ import { userEnvironment } from './profile/environment.ts';
 import { Profiles } from './profile/watch.ts';
 import { choose } from './sandbox/choose.ts';
 import { lookAtMachine, type Machine } from './sandbox/machine.ts';
-import { Networks } from './sandbox/network.ts';
+import { Networks } from './sandbox/network-pool.ts';
 import { probe } from './sandbox/probe.ts';
 import { ground } from './server/delivery.ts';
 import { sweep } from './server/process-record.ts';

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { WarderError } from '../errors.ts';
 import type { Launch, Spawned } from './launch.ts';
 import { type Layer, type Measured, measure, REQUIRED, WEAKER } from './layers.ts';
-import type { Hold } from './linux/apply-limits.ts';
+import type { Hold, Holds } from './linux/apply-limits.ts';
 import {
   childrenOf,
   executableOf,
@@ -17,10 +17,10 @@ import {
   signal,
 } from './linux/process.ts';
 import type { Machine } from './machine.ts';
+import type { Entered } from './network.ts';
 import { feed, openGate, Report } from './pipes.ts';
 import type { Plan } from './plan/plan.ts';
 import { lacking, whyNot } from './probe.ts';
-import type { Confined, Entered } from './start.ts';
 
 /** Milliseconds for a sandbox to be made, on a machine that has much else to do. */
 const PATIENCE = 15_000;
@@ -29,6 +29,20 @@ const PATIENCE = 15_000;
 const STEP = 1;
 
 const HINT = 'see "warder doctor"';
+
+/** A sandbox with a server in it. Disposed of, all in it is killed. */
+export interface Confined extends AsyncDisposable {
+  /**
+   * The sandbox' first process, whose end ends all others; under Landlock the server itself. It ends as the
+   * server ended, a signal as 128 and its number.
+   */
+  readonly init: number;
+  /** By measurement. Empty if the server had ended before it could be measured. */
+  readonly layers: readonly Layer[];
+  readonly limits: Holds | undefined;
+  /** Sends a signal to the server and what it started, and not to what keeps the sandbox. */
+  signal(name: NodeJS.Signals): void;
+}
 
 /** A sandbox of bubblewrap that was prepared. */
 export interface Prepared {

@@ -1,12 +1,8 @@
-// Networks for sandboxes: a network namespace of its own each, whose listeners the daemon holds. Making one takes a
-// start of Node, which the next server need not wait for: a spare is kept.
+// A sandbox's network, as those see it who use it.
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server } from 'node:net';
-import type { Log } from '../os/log.ts';
-import { type Known, lives } from './linux/process.ts';
-import type { Machine } from './machine.ts';
+import type { Known } from './linux/process.ts';
 import type { Attempt } from './network/attempts.ts';
-import { makeNetwork, unavailable } from './network/namespace.ts';
 
 /**
  * A network for one sandbox. Nobody is in it before a sandbox is started with it: attach listeners first, and no
@@ -31,77 +27,5 @@ export interface Network extends AsyncDisposable {
   attempts(): Attempt[];
 }
 
-/** What networks are made with. */
-export interface NetworksParts {
-  readonly machine: Machine;
-  /** The node that runs the stage. */
-  readonly node: string;
-  /** The stage's program file: `listen`, built. */
-  readonly stage: string;
-  readonly log: Log;
-}
-
-/** Milliseconds until a spare is made: the start that took the last one comes first. */
-const LATER = 300;
-
-/** The name server of each sandbox. */
-const NAMES = 53;
-
-/** Makes networks, and keeps one ready for the ports that were asked for last. */
-export class Networks implements AsyncDisposable {
-  readonly #parts: NetworksParts;
-  #spare: { readonly key: string; readonly made: Promise<Network | undefined> } | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #closed = false;
-
-  constructor(parts: NetworksParts) {
-    this.#parts = parts;
-  }
-
-  /**
-   * Gives a network with TCP listeners for exactly these ports. Throws `sandbox-unavailable` where bubblewrap or
-   * nsenter is missing, for port 53, and where the network cannot be made.
-   */
-  async take(ports: readonly number[]): Promise<Network> {
-    const wanted = [...new Set(ports)].sort((one, other) => one - other);
-    if (wanted.includes(NAMES)) {
-      throw unavailable(`port ${NAMES} is its own name server's`, 'take it out of "sandbox.network"');
-    }
-    const key = wanted.join();
-    clearTimeout(this.#timer);
-    const spare = this.#spare;
-    this.#spare = undefined;
-    const ready = spare?.key === key ? await spare.made : undefined;
-    if (ready === undefined || !lives(ready.holder)) void discard(spare?.made);
-    const network =
-      ready !== undefined && lives(ready.holder) ? ready : await makeNetwork(wanted, this.#parts);
-    this.#prepare(key, wanted);
-    return network;
-  }
-
-  /** Gives up the spare. What was taken stays with its taker. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    await discard(this.#spare?.made);
-    this.#spare = undefined;
-  }
-
-  #prepare(key: string, ports: readonly number[]): void {
-    if (this.#closed) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      if (this.#spare?.key === key) return;
-      void discard(this.#spare?.made);
-      const made = makeNetwork(ports, this.#parts).catch((error: unknown) => {
-        this.#parts.log.warn({ err: error }, 'cannot make a network in advance');
-        return undefined;
-      });
-      this.#spare = { key, made };
-    }, LATER).unref();
-  }
-}
-
-async function discard(made: Promise<Network | undefined> | undefined): Promise<void> {
-  await (await made)?.[Symbol.asyncDispose]();
-}
+/** What a sandbox needs to know of a network that it is started in. */
+export type Entered = Pick<Network, 'holder' | 'namespace'>;

@@ -3,15 +3,14 @@
 // server begin, and measures what confines it. Nothing of the server's output may be used before `confine` has
 // settled, and nothing be written to it: a server whose sandbox is not whole is ended, and never heard.
 import { WarderError } from '../errors.ts';
-import { confine, confineWeaker, demandHolder } from './confine.ts';
+import { type Confined, confine, confineWeaker, demandHolder } from './confine.ts';
 import { seatbelt } from './darwin/seatbelt.ts';
 import type { Launch, Spawned } from './launch.ts';
-import type { Layer } from './layers.ts';
-import { Hold, type Holds } from './linux/apply-limits.ts';
+import { Hold } from './linux/apply-limits.ts';
 import { bubblewrap } from './linux/bubblewrap.ts';
 import { landlock } from './linux/landlock.ts';
 import type { Machine } from './machine.ts';
-import type { Network } from './network.ts';
+import type { Entered } from './network.ts';
 import { gather, type Request } from './plan/inspect.ts';
 import { Held } from './plan/path-handles.ts';
 import { type Plan, plan as planOf } from './plan/plan.ts';
@@ -23,23 +22,6 @@ export interface Prepared extends Disposable {
   /** Lets the server of the started launch begin. Throws `sandbox-unavailable`; nothing of it runs then. */
   confine(spawned: Spawned): Promise<Confined>;
 }
-
-/** A sandbox with a server in it. Disposed of, all in it is killed. */
-export interface Confined extends AsyncDisposable {
-  /**
-   * The sandbox' first process, whose end ends all others; under Landlock the server itself. It ends as the
-   * server ended, a signal as 128 and its number.
-   */
-  readonly init: number;
-  /** By measurement. Empty if the server had ended before it could be measured. */
-  readonly layers: readonly Layer[];
-  readonly limits: Holds | undefined;
-  /** Sends a signal to the server and what it started, and not to what keeps the sandbox. */
-  signal(name: NodeJS.Signals): void;
-}
-
-/** What a sandbox needs to know of a network that it is started in. */
-export type Entered = Pick<Network, 'holder' | 'namespace'>;
 
 /**
  * Makes the plan for a server, and renders it for bubblewrap; with a network the sandbox has that one, else one with

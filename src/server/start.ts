@@ -16,7 +16,8 @@ import { expandHome, type Profile, reachOf, type Server, unsupported } from '../
 import type { Kind } from '../sandbox/choose.ts';
 import type { Holds } from '../sandbox/linux/apply-limits.ts';
 import type { Machine } from '../sandbox/machine.ts';
-import type { Network, Networks } from '../sandbox/network.ts';
+import type { Network } from '../sandbox/network.ts';
+import type { Networks } from '../sandbox/network-pool.ts';
 import { type Prepared, prepare, prepareSeatbelt, prepareWeaker } from '../sandbox/start.ts';
 import { Delivery, type Ground } from './delivery.ts';
 import { type Delivered, environment } from './environment.ts';

@@ -3,8 +3,14 @@
 // network namespace (raw(7)). koffi is an optional dependency: without it util-linux' `prlimit` sets the limits, there
 // is no fallback to Landlock, and no look at a network.
 import { closeSync, readSync, writeSync } from 'node:fs';
-import type { ProcessLimit } from './limits.ts';
 import type { Architecture } from './seccomp.ts';
+
+/** A limit of a process (setrlimit(2)), by the name that `prlimit` has for it. */
+export interface ProcessLimit {
+  readonly name: 'core' | 'nofile' | 'nproc' | 'data';
+  readonly soft: number;
+  readonly hard: number;
+}
 
 /** The calls. Each gives back -1 where the kernel refuses, but for `limit`. */
 export interface Kernel {

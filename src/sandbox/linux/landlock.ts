@@ -8,7 +8,8 @@ import type { Launch } from '../launch.ts';
 import type { Machine } from '../machine.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 import { DEVICES } from '../plan/root.ts';
-import { limitsFor, type ProcessLimit } from './limits.ts';
+import type { ProcessLimit } from './kernel.ts';
+import { limitsFor } from './limits.ts';
 import { seccompFilter } from './seccomp.ts';
 
 /** The interface's version from which on cutting a file short is an access of its own. */

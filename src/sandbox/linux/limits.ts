@@ -1,6 +1,7 @@
 // How a plan's limits are held on a machine: which of the kernel's means there are, and what they are told.
 import type { Machine } from '../machine.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { ProcessLimit } from './kernel.ts';
 
 /** Programs that hold on to all they may open ask for the soft limit. */
 const SOFT_FILES = 1024;
@@ -35,13 +36,6 @@ export function boundsOf({ program }: Plan, { groups, countsProcesses }: Machine
     memory: held?.memory ? 'group' : RESERVES.test(program.file) ? 'none' : 'process',
     processes: countsProcesses ? 'user' : held?.processes ? 'group' : 'none',
   };
-}
-
-/** A limit of a process (setrlimit(2)), by the name that `prlimit` has for it. */
-export interface ProcessLimit {
-  readonly name: 'core' | 'nofile' | 'nproc' | 'data';
-  readonly soft: number;
-  readonly hard: number;
 }
 
 /** The limits of a plan's processes here. */

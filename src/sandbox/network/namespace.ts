@@ -11,7 +11,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { WarderError } from '../../errors.ts';
 import { executableOf, know, namespaceOf, signal } from '../linux/process.ts';
 import { find, type Machine } from '../machine.ts';
-import type { Network, NetworksParts } from '../network.ts';
+import type { Network } from '../network.ts';
 import { lacking } from '../probe.ts';
 import { close, drain } from './attempts.ts';
 import type { Told } from './namespace-stage.ts';
@@ -23,6 +23,15 @@ const PATIENCE = 15_000;
 const END = 1000;
 
 const HINT = 'see "warder doctor"';
+
+/** What a network is made with. */
+export interface NetworkParts {
+  readonly machine: Machine;
+  /** The node that runs the stage. */
+  readonly node: string;
+  /** The stage's program file: `namespace-stage.ts`, built. */
+  readonly stage: string;
+}
 
 /** The stage's sockets, as they come. */
 interface Sockets {
@@ -41,7 +50,7 @@ interface Received extends Sockets {
  */
 export async function makeNetwork(
   ports: readonly number[],
-  { machine, node, stage }: Omit<NetworksParts, 'log'>,
+  { machine, node, stage }: NetworkParts,
 ): Promise<Network> {
   const { bubblewrap } = machine;
   const waiting = find('cat');

@@ -17,9 +17,10 @@ import {
   signal,
 } from '../../../src/sandbox/linux/process.ts';
 import { lookAtMachine, type Machine } from '../../../src/sandbox/machine.ts';
-import { type Network, Networks } from '../../../src/sandbox/network.ts';
+import type { Entered, Network } from '../../../src/sandbox/network.ts';
+import { Networks } from '../../../src/sandbox/network-pool.ts';
 import type { Request } from '../../../src/sandbox/plan/inspect.ts';
-import { type Entered, prepare } from '../../../src/sandbox/start.ts';
+import { prepare } from '../../../src/sandbox/start.ts';
 import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
 import { marked, people, World } from '../../fixtures/hostile/world.ts';
 

@@ -6,7 +6,7 @@ import type { PackageStore } from '../package/store.ts';
 import { type ProfileCredential, type Unsupported, unsupported } from '../profile/format.ts';
 import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
 import { formatSize } from '../profile/units.ts';
-import type { Outline } from '../sandbox/summary.ts';
+import type { PlanSummary } from '../sandbox/summary.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 import { type CredentialState, type Known, knownCredentials } from './credential/credential-state.ts';
@@ -93,7 +93,7 @@ interface Finding {
   /** What the server may reach; none where it has no sandbox, or is elsewhere. */
   readonly network?: Reach;
   /** What the sandbox holds. */
-  readonly holds?: Outline;
+  readonly holds?: PlanSummary;
   readonly policy?: string;
   readonly unsupported?: readonly Unsupported[];
   readonly warnings?: readonly string[];
@@ -197,7 +197,7 @@ function print({ out, err, paint }: Context['terminal'], finding: Finding): void
 
 type Out = Pick<Context['terminal'], 'out'>;
 
-function printSandbox({ out }: Out, { read, write, hidden, command }: Outline): void {
+function printSandbox({ out }: Out, { read, write, hidden, command }: PlanSummary): void {
   out(`  command ${commandLine(command)}`);
   printRows({ out }, 'files', [
     'the system, read-only; a home and a /tmp of its own, empty at each start',
@@ -207,7 +207,7 @@ function printSandbox({ out }: Out, { read, write, hidden, command }: Outline): 
   ]);
 }
 
-function printLimits({ out }: Out, { limits: { memory, processes, files } }: Outline): void {
+function printLimits({ out }: Out, { limits: { memory, processes, files } }: PlanSummary): void {
   out(`  limits  ${formatSize(memory.most)} of memory, ${processes.most} processes, ${files} open files`);
 }
 

@@ -3,8 +3,8 @@
 import { setTimeout } from 'node:timers/promises';
 import { WarderError } from '../errors.ts';
 import type { Launch, Spawned } from './launch.ts';
-import { type Layer, type Measured, measure, REQUIRED, WEAKER } from './layers.ts';
-import type { Hold, Holds } from './linux/apply-limits.ts';
+import { type AppliedLimits, type Layer, type Measured, measure, REQUIRED, WEAKER } from './layers.ts';
+import type { Hold } from './linux/apply-limits.ts';
 import {
   childrenOf,
   executableOf,
@@ -39,7 +39,7 @@ export interface Confined extends AsyncDisposable {
   readonly init: number;
   /** By measurement. Empty if the server had ended before it could be measured. */
   readonly layers: readonly Layer[];
-  readonly limits: Holds | undefined;
+  readonly limits: AppliedLimits | undefined;
   /** Sends a signal to the server and what it started, and not to what keeps the sandbox. */
   signal(name: NodeJS.Signals): void;
 }

@@ -1,6 +1,7 @@
 // Which layers confine a process: measured at the process itself, in what the kernel says of it, and not
 // taken from what was asked for. A session's record and `status` list the names that stand here.
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import type { Bounds } from './linux/limits.ts';
 
 /** Layers of a sandbox. */
 export type Layer =
@@ -48,6 +49,17 @@ export interface Measured {
     readonly processes: number | undefined;
     readonly data: number | undefined;
   };
+}
+
+/** How each limit is held. */
+export interface AppliedLimits {
+  readonly files: number | undefined;
+  /** Bytes of core dumps: 0. */
+  readonly core: number | undefined;
+  /** `group`: a control group counts; `user`: the sandbox' own user namespace; `none`: nobody. */
+  readonly processes: { readonly most: number | undefined; readonly by: Bounds['processes'] };
+  /** `group`: all processes together; `process`: the data of each; `none`: Node's own heap limit at most. */
+  readonly memory: { readonly most: number | undefined; readonly by: Bounds['memory'] };
 }
 
 const NAMESPACES = {

@@ -11,9 +11,10 @@ import { bubblewrap } from './linux/bubblewrap.ts';
 import { landlock } from './linux/landlock.ts';
 import type { Machine } from './machine.ts';
 import type { Entered } from './network.ts';
-import { gather, type Request } from './plan/inspect.ts';
+import { gather } from './plan/inspect.ts';
 import { Held } from './plan/path-handles.ts';
 import { type Plan, plan as planOf } from './plan/plan.ts';
+import type { SandboxRequest } from './request.ts';
 
 /** A sandbox that is ready to be started. Disposed of, it lets go of what it holds open: once started, or not. */
 export interface Prepared extends Disposable {
@@ -28,7 +29,7 @@ export interface Prepared extends Disposable {
  * nothing in it. Throws `profile-invalid` for what no sandbox holds, `sandbox-unavailable` for what this machine
  * cannot do, for listed hosts without a network, and for a network that has ended.
  */
-export function prepare(request: Request, machine: Machine, network?: Entered): Prepared {
+export function prepare(request: SandboxRequest, machine: Machine, network?: Entered): Prepared {
   return render(request, machine.devices, (plan, held) => {
     demandWay(plan, network);
     if (network !== undefined) demandHolder(plan, network);
@@ -43,7 +44,7 @@ export function prepare(request: Request, machine: Machine, network?: Entered): 
  * file, run by the node that runs Warder. Throws as `prepare` does.
  */
 export function prepareWeaker(
-  request: Request & { readonly own: NonNullable<Request['own']> },
+  request: SandboxRequest & { readonly own: NonNullable<SandboxRequest['own']> },
   machine: Machine,
   stage: string,
 ): Prepared {
@@ -61,7 +62,7 @@ export function prepareWeaker(
  * Throws `profile-invalid` as `prepare` does, and `sandbox-unavailable` for listed hosts without a proxy.
  */
 export function prepareSeatbelt(
-  request: Request & { readonly own: NonNullable<Request['own']> },
+  request: SandboxRequest & { readonly own: NonNullable<SandboxRequest['own']> },
   proxyPort?: number,
 ): Prepared {
   return render(request, undefined, (plan) => ({
@@ -78,7 +79,7 @@ export function prepareSeatbelt(
 }
 
 function render(
-  request: Request,
+  request: SandboxRequest,
   devices: string | undefined,
   by: (plan: Plan, held: Held) => Pick<Prepared, 'launch' | 'confine'>,
 ): Prepared {

@@ -1,9 +1,12 @@
 // A plan in the words of `check`: what a server will see, without the parts that every sandbox has.
-import type { Plan } from './plan/plan.ts';
+import { gather } from './plan/inspect.ts';
+import { Held } from './plan/path-handles.ts';
+import { type Plan, plan as planOf } from './plan/plan.ts';
 import { SETTINGS, SYSTEM_PATHS, SYSTEM_PREFIXES } from './plan/root.ts';
+import type { SandboxRequest } from './request.ts';
 
 /** What a server will see. Paths are the machine's own. */
-export interface Outline {
+export interface PlanSummary {
   readonly command: readonly string[];
   readonly cwd: string;
   /** Names of the variables. */
@@ -20,8 +23,14 @@ export interface Outline {
   readonly limits: Plan['limits'];
 }
 
+/** What a server will find in its sandbox, which is not started. Throws as a start does. */
+export function summarize(request: SandboxRequest): PlanSummary {
+  using held = new Held();
+  return summarizePlan(planOf(gather(request, held)));
+}
+
 /** Says what a plan puts in, but for the system and what hides the system's own. */
-export function outline({ program, cwd, env, steps, network, home, tmp, limits }: Plan): Outline {
+export function summarizePlan({ program, cwd, env, steps, network, home, tmp, limits }: Plan): PlanSummary {
   const binds = steps.flatMap((step) => (step.do === 'bind' && !system(step.path) ? [step] : []));
   return {
     command: [program.file, ...program.args],

@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import type { UserEnvironment } from '../profile/environment.ts';
 import { expandHome, type Profile, reachOf } from '../profile/format.ts';
-import type { Request } from '../sandbox/plan/inspect.ts';
+import type { SandboxRequest } from '../sandbox/request.ts';
 import type { Places } from '../wire/places.ts';
 
 /** Who asks, on what machine. */
@@ -15,14 +15,14 @@ export interface Asker {
 }
 
 /** The server as it is started. `roots` and `files` are brought in by Warder itself. */
-export type Program = Pick<Request, 'file' | 'args' | 'env' | 'roots' | 'files'>;
+export type Program = Pick<SandboxRequest, 'file' | 'args' | 'env' | 'roots' | 'files'>;
 
 /** A profile that says nothing of a sandbox gets one with nothing more in it. */
 export function sandboxRequest(
   profile: Profile,
   { facts, uid, gid, places }: Asker,
   program: Program,
-): Request {
+): SandboxRequest {
   const { name, server, sandbox } = profile;
   const { read = [], write = [], memory, processes } = sandbox ?? {};
   const reach = reachOf(profile);

@@ -14,7 +14,7 @@ import { parseSpec } from '../package/spec.ts';
 import type { PackageStore } from '../package/store.ts';
 import { expandHome, type Profile, reachOf, type Server, unsupported } from '../profile/format.ts';
 import type { Kind } from '../sandbox/choose.ts';
-import type { Holds } from '../sandbox/linux/apply-limits.ts';
+import type { AppliedLimits } from '../sandbox/layers.ts';
 import type { Machine } from '../sandbox/machine.ts';
 import type { Network } from '../sandbox/network.ts';
 import type { Networks } from '../sandbox/network-pool.ts';
@@ -212,7 +212,7 @@ function isDelivered(one: Resolved): one is Resolved & Delivered {
 }
 
 /** Limits as the log tells them: it knows no undefined members. */
-function limitsOf(holds: Holds | undefined): SessionOpen['sandbox']['limits'] {
+function limitsOf(holds: AppliedLimits | undefined): SessionOpen['sandbox']['limits'] {
   if (holds === undefined) return null;
   const { files = null, core = null, processes, memory } = holds;
   return {

@@ -10,8 +10,7 @@ import type { PackageStore } from '../../package/store.ts';
 import { type UserEnvironment, userEnvironment } from '../../profile/environment.ts';
 import { expandHome, type Profile, reachOf } from '../../profile/format.ts';
 import { loadSettings } from '../../profile/settings.ts';
-import { explain } from '../../sandbox/explain.ts';
-import type { Outline } from '../../sandbox/summary.ts';
+import { type PlanSummary, summarize } from '../../sandbox/summary.ts';
 import { environment } from '../../server/environment.ts';
 import { findCommand } from '../../server/process.ts';
 import { type Program, sandboxRequest } from '../../server/sandbox-request.ts';
@@ -32,7 +31,7 @@ export interface Preview {
     readonly trust: string[];
   };
   /** What the sandbox holds, or why there can be none; `undefined` where there is none to be, or no program. */
-  readonly sandbox: Outline | WarderError | undefined;
+  readonly sandbox: PlanSummary | WarderError | undefined;
 }
 
 /** Looks at the surroundings of a profile's server as they are now. Throws `profile-invalid` as a start does. */
@@ -75,7 +74,7 @@ export function preview(profile: Profile, places: Places, packages: Pick<Package
     sandbox:
       started === undefined || profile.sandbox?.off === true
         ? undefined
-        : catchWarderError(() => explain(sandboxRequest(profile, asker, { ...started, env: whole }))),
+        : catchWarderError(() => summarize(sandboxRequest(profile, asker, { ...started, env: whole }))),
   };
 }
 

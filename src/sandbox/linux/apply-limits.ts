@@ -1,22 +1,11 @@
 // Puts a sandbox' limits in place before its server begins, and tells afterwards which of them hold.
 import { writeFileSync } from 'node:fs';
 import { WarderError } from '../../errors.ts';
-import type { Measured } from '../layers.ts';
+import type { AppliedLimits, Measured } from '../layers.ts';
 import type { Machine } from '../machine.ts';
 import type { Plan } from '../plan/plan.ts';
 import { boundsOfGroup, type Group, makeGroup } from './cgroup.ts';
 import { type Bounds, boundsOf, dataOf, limitsFor } from './limits.ts';
-
-/** How each limit is held. */
-export interface Holds {
-  readonly files: number | undefined;
-  /** Bytes of core dumps: 0. */
-  readonly core: number | undefined;
-  /** `group`: a control group counts; `user`: the sandbox' own user namespace; `none`: nobody. */
-  readonly processes: { readonly most: number | undefined; readonly by: Bounds['processes'] };
-  /** `group`: all processes together; `process`: the data of each; `none`: Node's own heap limit at most. */
-  readonly memory: { readonly most: number | undefined; readonly by: Bounds['memory'] };
-}
 
 /** Who is ended first when the machine's memory is short: of all programs, the sandboxed. */
 const EXPENDABLE = '1000';
@@ -62,7 +51,7 @@ export class Hold implements AsyncDisposable {
    * Which limits hold: those that the kernel shows of a measured process, no wider than the plan's. Throws
    * `sandbox-unavailable` where one that the profile names does not.
    */
-  measured(pid: number, { limits }: Measured): Holds {
+  measured(pid: number, { limits }: Measured): AppliedLimits {
     const group = boundsOfGroup(pid);
     const { memory, processes } = this.#plan.limits;
     const shown = <By extends string>(by: By, value: number | undefined, most: number) =>
@@ -70,7 +59,7 @@ export class Hold implements AsyncDisposable {
         ? { most: value, by }
         : { most: undefined, by: 'none' as const };
     const by = this.#bounds;
-    const holds: Holds = {
+    const holds: AppliedLimits = {
       files: limits.files,
       core: limits.core,
       processes: shown(

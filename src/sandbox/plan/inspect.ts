@@ -12,52 +12,20 @@ import {
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { WarderError } from '../../errors.ts';
-import type { Brought, Facts, Hidden, Listed } from './inputs.ts';
+import type { SandboxRequest } from '../request.ts';
+import type { Facts, Hidden, Listed } from './inputs.ts';
 import { below, within } from './path.ts';
 import { type Held, linksOf } from './path-handles.ts';
 import { programPaths } from './program.ts';
 import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './root.ts';
 import { type Secret, secrets } from './secret-places.ts';
 
-/** What a server's start knows. Paths are absolute. */
-export interface Request {
-  /** The profile's name, for messages. */
-  readonly profile: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly user: string;
-  readonly home: string;
-  /** The executable that was found, and its arguments. */
-  readonly file: string;
-  readonly args: readonly string[];
-  readonly cwd: string | undefined;
-  readonly env: Readonly<Record<string, string>>;
-  /** As in the profile, with `~` in words. */
-  readonly sandbox: {
-    readonly read: readonly string[];
-    readonly write: readonly string[];
-    readonly network: readonly string[];
-    readonly memory: number | undefined;
-    readonly processes: number | undefined;
-  };
-  /** Read-only, from Warder itself: package trees, the folder of a session's credential files. */
-  readonly roots: readonly string[];
-  /** Read-only, from Warder itself: whom to trust, most often. */
-  readonly files?: readonly Brought[];
-  /** The node that Warder runs on: it comes first in a server's PATH. */
-  readonly node: string;
-  /** Warder's own folders: configuration, state, run, the socket's. */
-  readonly warder: readonly string[];
-  /** As `Facts.own`. */
-  readonly own?: Facts['own'];
-}
-
 /**
  * Gathers the facts. `held` keeps what was looked at open until the sandbox runs;
  * `devices` is as in `Machine`. Throws `profile-invalid`
  * for a listed path that is not there, or is neither file nor folder.
  */
-export function gather(request: Request, held: Held, devices?: string): Facts {
+export function gather(request: SandboxRequest, held: Held, devices?: string): Facts {
   const { profile, sandbox, file, args, cwd, env, roots, uid } = request;
   const home = realOr(request.home);
   const homes = homesOf(home, request.home);

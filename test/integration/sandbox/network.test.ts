@@ -19,7 +19,7 @@ import {
 import { lookAtMachine, type Machine } from '../../../src/sandbox/machine.ts';
 import type { Entered, Network } from '../../../src/sandbox/network.ts';
 import { Networks } from '../../../src/sandbox/network-pool.ts';
-import type { Request } from '../../../src/sandbox/plan/inspect.ts';
+import type { SandboxRequest } from '../../../src/sandbox/request.ts';
 import { prepare } from '../../../src/sandbox/start.ts';
 import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
 import { marked, people, World } from '../../fixtures/hostile/world.ts';
@@ -258,7 +258,7 @@ describe('networks', () => {
 
   /** Runs a server in a network: what it says. */
   async function run(network: Entered, script: string): Promise<string> {
-    const request: Request = {
+    const request: SandboxRequest = {
       profile: 'notes',
       uid,
       gid: process.getgid?.() ?? 0,

@@ -5,7 +5,7 @@ import type { Facts, Listed } from '../../../../src/sandbox/plan/inputs.ts';
 import { byDepth } from '../../../../src/sandbox/plan/path.ts';
 import { type Plan, placeOf, plan, type Step } from '../../../../src/sandbox/plan/plan.ts';
 import { secrets } from '../../../../src/sandbox/plan/secret-places.ts';
-import { outline } from '../../../../src/sandbox/summary.ts';
+import { summarizePlan } from '../../../../src/sandbox/summary.ts';
 
 const GIB = 1024 ** 3;
 const home = '/home/me';
@@ -229,7 +229,7 @@ test('an outline says what check shows: what is listed, not what every sandbox h
       listed: [read(home), write('/data')],
     }),
   );
-  expect(outline(made)).toMatchObject({
+  expect(summarizePlan(made)).toMatchObject({
     command: ['/usr/bin/node', '-v'],
     variables: ['HOME', 'NODE_OPTIONS', 'PATH', 'TMPDIR', 'USER'],
     read: [home],
@@ -238,7 +238,7 @@ test('an outline says what check shows: what is listed, not what every sandbox h
     home: '/run/home',
     tmp: '/tmp',
   });
-  expect(outline(made).hidden).not.toContain('/proc/mtrr');
+  expect(summarizePlan(made).hidden).not.toContain('/proc/mtrr');
 });
 
 describe('W-BOX-3 refuses', () => {
@@ -314,7 +314,7 @@ describe('with hosts', () => {
 
   test('an outline tells them', () => {
     const network = ['api.example.com', '*.example.org:8443'];
-    expect(outline(plan(facts({ network }))).network).toEqual(network);
-    expect(outline(plan(facts())).network).toEqual([]);
+    expect(summarizePlan(plan(facts({ network }))).network).toEqual(network);
+    expect(summarizePlan(plan(facts())).network).toEqual([]);
   });
 });

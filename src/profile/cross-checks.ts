@@ -1,6 +1,6 @@
 // What no single key of a profile shows: keys that exclude each other, and names that are not to be had. A key
 // that could have no effect is a mistake: somebody wrote it and counts on it.
-import { rangeProblem } from '../egress/allowlist.ts';
+import { rangeProblem } from './address-range.ts';
 import type { Mistake, Path } from './diagnostic.ts';
 import type { Document } from './document.ts';
 import type { ProfileFile } from './schema.ts';

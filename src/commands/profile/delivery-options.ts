@@ -1,9 +1,10 @@
 // How a new profile's credentials reach its server, and what the server reaches: `--host` and `--deliver` of
 // `warder add`. No host is ever guessed.
-import { parseHost, rangeProblem } from '../../egress/allowlist.ts';
 import { WarderError } from '../../errors.ts';
+import { rangeProblem } from '../../profile/address-range.ts';
 import { otherProtocol } from '../../profile/cross-checks.ts';
 import type { Delivery } from '../../profile/format.ts';
+import { parseHost } from '../../profile/host.ts';
 import { secretKind } from '../../profile/variable.ts';
 import { signing } from './warnings.ts';
 

@@ -1,6 +1,6 @@
 // What a server may reach, and what may be done with each of its sealed credentials, in words and as facts.
-import { parseHost } from '../../egress/allowlist.ts';
 import { type Profile, type ProfileCredential, reachOf } from '../../profile/format.ts';
+import { parseHost } from '../../profile/host.ts';
 import { formatDuration } from '../../profile/units.ts';
 
 /** A server's way out of its sandbox. */

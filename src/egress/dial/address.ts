@@ -3,8 +3,7 @@
 // both must be fit. An IPv4 address stands in four decimal parts and no other way: a resolver that says "0x7f.1" is not
 // helped along. What is dialled is the text that was judged, made anew from the bits (`canonical`).
 import ipaddr from 'ipaddr.js';
-
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
+import { type Address, isUndialable, parseAddress } from '../../profile/address-range.ts';
 
 /** Where clouds hand out credentials to whoever can ask: only a range of just this address opens one. */
 const METADATA = new Set([
@@ -45,14 +44,12 @@ const REASONS: Readonly<Record<string, string>> = {
   teredo: INSIDE,
 };
 
-/** What no range opens: these are no address of one host. */
-const NEVER = new Set(['unspecified', 'multicast', 'broadcast']);
 /** All of IPv6 that IANA has given out as global unicast so far; the rest is reserved (RFC 4291 2.4). */
 const GLOBAL: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('2000::'), 3];
 
 /** The address in its usual spelling; undefined where the text is none, has a zone, or is spelled oddly. */
 export function canonical(address: string): string | undefined {
-  return read(address)?.toString();
+  return parseAddress(address)?.toString();
 }
 
 /** Whether a cloud's metadata service is there. `address` is canonical. */
@@ -69,11 +66,11 @@ export function refusalOf(
   own: ReadonlySet<string>,
   opens: (address: string) => boolean,
 ): string | undefined {
-  const judged = read(address);
+  const judged = parseAddress(address);
   if (judged === undefined) return 'no address in its usual spelling';
   const text = judged.toString();
   const range = rangeOf(judged);
-  if (NEVER.has(range)) return REASONS[range];
+  if (isUndialable(judged)) return REASONS[range];
   const inside = insideOf(judged);
   if (inside !== undefined) {
     const reason = refusalOf(inside, own, opens);
@@ -83,21 +80,6 @@ export function refusalOf(
   if (isMetadata(text)) return "a cloud's metadata service";
   if (range !== 'unicast') return REASONS[range] ?? RESERVED;
   return isOwn(text, own) ? 'an address of this machine' : undefined;
-}
-
-/** Whether a range, given by its first address and its length, holds nothing that could be opened. */
-export function neverOpened(address: Address, bits: number): boolean {
-  return (
-    NEVER.has(rangeOf(address)) &&
-    (address.kind() === 'ipv4' || bits === 128 || rangeOf(address) === 'multicast')
-  );
-}
-
-/** An address of four decimal parts, or of IPv6 without a zone. */
-export function read(address: string): Address | undefined {
-  if (ipaddr.IPv4.isValidFourPartDecimal(address)) return ipaddr.IPv4.parse(address);
-  if (!/^[0-9a-f:]+(?::(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3})?$/i.test(address)) return undefined;
-  return ipaddr.IPv6.isValid(address) ? ipaddr.IPv6.parse(address) : undefined;
 }
 
 /** As ipaddr.js names it, but `unicast` for nothing that IANA has not given out, or that holds an IPv4 address. */

@@ -4,7 +4,7 @@
 // does not answer loses its turn after a second; the last may take the time that is left.
 import * as net from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { matchesHost, plainName } from '../allowlist.ts';
+import { matchesHost, normalizeName } from '../../profile/host.ts';
 import { before, until } from '../connection/wait.ts';
 import type { Resolve } from '../names/resolver.ts';
 import { EgressRefusal } from '../refusal.ts';
@@ -62,7 +62,7 @@ export class Dialler {
     decided: (address: string) => void,
     signal?: AbortSignal,
   ): Promise<{ socket: net.Socket; address: string }> {
-    const plain = plainName(name);
+    const plain = normalizeName(name);
     if (plain === undefined) throw new EgressRefusal('it is no name of a host');
     const limit = AbortSignal.timeout(this.#timeout);
     const attempt = { decided, signal: signal === undefined ? limit : AbortSignal.any([limit, signal]) };

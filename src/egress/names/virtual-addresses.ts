@@ -1,6 +1,7 @@
 // Names and the addresses that stand for them in one sandbox. Every listed name has an address of its own in 127/8, so
 // the address that a connection came to says which name was meant; an address is never given to a second name.
-import { type Allowlist, plainName } from '../allowlist.ts';
+import { normalizeName } from '../../profile/host.ts';
+import type { Allowlist } from '../allowlist.ts';
 
 /** How many names below wildcards get an address in one session. A server could ask for ever new ones. */
 export const MAX_NAMES = 4096;
@@ -26,11 +27,11 @@ export class Names {
 
   /** The address of a name, the same each time; undefined if it is not listed, or there were too many. */
   addressOf(name: string): string | undefined {
-    const plain = plainName(name);
+    const plain = normalizeName(name);
     if (plain === undefined) return undefined;
     const given = this.#addresses.get(plain);
     if (given !== undefined) return given;
-    if (this.#wild >= MAX_NAMES || !this.#allowed.answers(plain)) return undefined;
+    if (this.#wild >= MAX_NAMES || !this.#allowed.lists(plain)) return undefined;
     this.#wild += 1;
     return this.#give(plain);
   }

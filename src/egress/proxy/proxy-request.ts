@@ -3,7 +3,7 @@
 // could be read in two ways is refused. A plain HTTP request is turned into what its host expects, and told to be the
 // last of its connection: so the next one, to whatever host, is a connection of its own, and is decided on anew.
 import type { Socket } from 'node:net';
-import { plainName } from '../allowlist.ts';
+import { normalizeName } from '../../profile/host.ts';
 
 /** Where a program wants to go. `host` is empty where it was not understood, or not said yet. */
 export interface Where {
@@ -150,7 +150,7 @@ async function readSocks(intake: Intake, knows: (login: string) => boolean): Pro
   const where = { host: shown(host), port: (await intake.take(2)).readUInt16BE() };
   if (command !== CONNECT) throw new Unasked(where, 'SOCKS5 is there to connect only', reply(NO_COMMAND));
   if (kind !== NAME) throw new Unasked(where, ADDRESS, reply(NO_KIND));
-  const name = plainName(host);
+  const name = normalizeName(host);
   if (name === undefined || where.port === 0) throw new Unasked(where, ADDRESS, reply(FORBIDDEN));
   return { host: name, port: where.port, answer: reply(DONE), head: NOTHING };
 }
@@ -196,7 +196,7 @@ async function readHttp(intake: Intake, knows: (login: string) => boolean): Prom
       : 'this is a proxy: it takes CONNECT HOST:PORT, and http://HOST/… as a target';
     throw new Unasked(NOWHERE, reason, http('400 Bad Request', reason));
   }
-  const host = plainName(said.host);
+  const host = normalizeName(said.host);
   if (host === undefined) throw new Unasked(said, ADDRESS, http('403 Forbidden', ADDRESS));
   if (tunnel) return { host, port: said.port, answer: TUNNEL, head: NOTHING };
 
@@ -225,7 +225,7 @@ function readAuthority(text: string, usual: number | undefined): Where | undefin
 
 /** A host as it may stand in a record: the plain name, or else what was said if it cannot be taken for anything else. */
 function shown(host: string): string {
-  return plainName(host) ?? (/^[\w.:[\]-]{1,255}$/.test(host) ? host.toLowerCase() : '');
+  return normalizeName(host) ?? (/^[\w.:[\]-]{1,255}$/.test(host) ? host.toLowerCase() : '');
 }
 
 /** An answer of the proxy itself. */

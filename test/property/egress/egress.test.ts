@@ -47,14 +47,14 @@ test('an entry more never takes reach away, and a range gives none to names [W-E
           sealed.filter((one) => !one.includes('/')),
         );
         if (before.allows(host, at)) expect(after.allows(host, at)).toBe(true);
-        if (before.answers(host)) expect(after.answers(host)).toBe(true);
+        if (before.lists(host)) expect(after.lists(host)).toBe(true);
         if (before.opens(address)) expect(after.opens(address)).toBe(true);
         expect(after.ports).toEqual(expect.arrayContaining([...before.ports]));
         if (more.includes('/')) expect(after.allows(host, at)).toBe(before.allows(host, at));
         else expect(after.opens(address)).toBe(before.opens(address));
         // What is allowed is answered, and listened for.
         if (after.allows(host, at))
-          expect([after.answers(host), after.ports.includes(at)]).toEqual([true, true]);
+          expect([after.lists(host), after.ports.includes(at)]).toEqual([true, true]);
       },
     ),
     runs,
@@ -195,7 +195,7 @@ test('any bytes are answered briefly or not at all [W-EGR-2] [W-EGR-7]', () => {
       const { answers = [], questions = [] } = decode(reply);
       for (const one of answers) {
         expect(names.nameAt((one as { data: string }).data)).toBe(questions[0]?.name.toLowerCase());
-        expect(allowed.answers(one.name)).toBe(true);
+        expect(allowed.lists(one.name)).toBe(true);
       }
     }),
     runs,

@@ -122,7 +122,7 @@ test.each([
   [['--host', 'a b'], /is no host/, 'host:port'],
   [['--host', 'a.b:99999'], /is no host/, 'host:port'],
   [['--host', '10.0.0.1'], /is an address/, 'range'],
-  [['--host', 'x.y', '--host', '10.0.0.1/8'], /number 2 has bits set behind its first 8/, 'range'],
+  [['--host', 'x.y', '--host', '10.0.0.1/8'], /number 2 has bits set after the first 8/, 'range'],
   [['--credential', 'A', '--host', 'db.example.com:5432'], /the port of PostgreSQL/, '--deliver env'],
   [['--credential', 'A', '--host', '10.0.0.0/8'], /needs the name of a host/, '--host'],
   [['--credential', 'A', '--deliver', 'sealed'], /needs the name of a host/, '--host'],

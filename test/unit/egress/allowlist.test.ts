@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Allowlist, matchesHost, parseHost, plainName, rangeProblem } from '../../../src/egress/allowlist.ts';
+import { Allowlist } from '../../../src/egress/allowlist.ts';
 
 describe('names and ports', () => {
   test.each([
@@ -32,10 +32,10 @@ describe('names and ports', () => {
     expect(new Allowlist([entry]).allows(name, port)).toBe(expected);
   });
 
-  test('a name is answered if any port of it is listed [W-EGR-2]', () => {
+  test('a name is listed if any port of it is [W-EGR-2]', () => {
     const allowed = new Allowlist(['db.test:5432', '*.wild.test', '10.0.0.0/8']);
-    expect(['db.test', 'DB.test.', 'a.wild.test'].every((name) => allowed.answers(name))).toBe(true);
-    expect(['wild.test', 'test', '.', '10.0.0.1'].some((name) => allowed.answers(name))).toBe(false);
+    expect(['db.test', 'DB.test.', 'a.wild.test'].every((name) => allowed.lists(name))).toBe(true);
+    expect(['wild.test', 'test', '.', '10.0.0.1'].some((name) => allowed.lists(name))).toBe(false);
   });
 
   test('hosts of sealed credentials are reachable at 443, or at their port alone', () => {
@@ -53,36 +53,6 @@ describe('names and ports', () => {
     expect(new Allowlist(['a.test:1']).ports).toEqual([1]);
     expect(new Allowlist(['10.0.0.0/8']).ports).toEqual([]);
     expect(new Allowlist([]).allows('api.test', 443)).toBe(false);
-  });
-
-  test('a pattern is matched with the ports of those that name none', () => {
-    expect(matchesHost('api.test', 'api.test', 443, 443)).toBe(true);
-    expect(matchesHost('api.test', 'api.test', 80, 443)).toBe(false);
-    expect(matchesHost('*.api.test:81', 'a.api.test', 81, 443)).toBe(true);
-    expect(matchesHost('api.test', 'api.test:443', 443, 443)).toBe(false);
-    expect(() => matchesHost('https://api.test', 'api.test', 443, 443)).toThrow(RangeError);
-  });
-
-  test.each([
-    ['a.test', { name: 'a.test', port: undefined }],
-    ['*.a.test:65535', { name: '*.a.test', port: 65535 }],
-  ])('%s is read', (text, host) => expect(parseHost(text)).toEqual(host));
-
-  test.each(
-    '|*|*.|**.a.test|a.*.test|a.test.|a.test:|a.test:0|a.test:0443|a.test:65536|a.test:443:443|-a.test|a b|a/b|1.2.3.4|1.2|0x7f.1|2130706433|[::1]|[::1]:443|::1|a.test\n|\u00e4.test'.split(
-      '|',
-    ),
-  )('%j is no host [W-EGR-1]', (text) => {
-    expect(() => parseHost(text)).toThrow(RangeError);
-    expect(() => new Allowlist([text])).toThrow(RangeError);
-  });
-
-  test('a name is at most 253 characters, a label 63', () => {
-    const label = 'a'.repeat(63);
-    expect(plainName(`${label}.test`)).toBe(`${label}.test`);
-    expect(plainName(`a${label}.test`)).toBeUndefined();
-    expect(plainName(`${`${label}.`.repeat(3)}${'a'.repeat(61)}`)).toHaveLength(253);
-    expect(plainName(`${`${label}.`.repeat(3)}${'a'.repeat(62)}`)).toBeUndefined();
   });
 });
 
@@ -110,57 +80,17 @@ describe('ranges', () => {
   ])('%s opens %s: %s [W-EGR-3]', (entry, address, expected) => {
     expect(new Allowlist([entry]).opens(address)).toBe(expected);
   });
+});
 
-  test.each([
-    ['api.test', undefined],
-    ['*.api.test:8443', undefined],
-    ['localhost:5432', undefined],
-    ['10.1.0.0/16', undefined],
-    ['10.0.0.0/8', undefined],
-    ['fd00::/16', undefined],
-    ['10.1.2.3/32', undefined],
-    ['10.1.2.3/16', 'has bits set behind its first 16'],
-    ['fd00::1/64', 'has bits set behind its first 64'],
-    ['0.0.0.0/0', 'is wider than /8'],
-    ['10.0.0.0/7', 'is wider than /8'],
-    ['::/0', 'is wider than /16'],
-    ['fc00::/7', 'is wider than /16'],
-    ['10.1/16', 'must be an address range such as 10.1.0.0/16'],
-    ['010.1.0.0/16', 'must be an address range such as 10.1.0.0/16'],
-    ['10.1.0.0/016', 'must be an address range such as 10.1.0.0/16'],
-    ['10.1.0.0/33', 'must be an address range such as 10.1.0.0/16'],
-    ['::1/129', 'must be an address range such as 10.1.0.0/16'],
-    [':::/64', 'must be an address range such as 10.1.0.0/16'],
-    ['0.0.0.0/8', 'holds no address that could be opened'],
-    ['224.0.0.0/8', 'holds no address that could be opened'],
-    ['255.255.255.255/32', 'holds no address that could be opened'],
-    ['ff02::/16', 'holds no address that could be opened'],
-    ['::/128', 'holds no address that could be opened'],
-    [
-      '10.1.2.3',
-      'is an address, and a server reaches hosts by name only: list the name, and "10.1.2.3/32" beside it',
-    ],
-    [
-      '10.1.2.3:443',
-      'is an address, and a server reaches hosts by name only: list the name, and "10.1.2.3/32" beside it',
-    ],
-    [
-      '[::1]',
-      'is an address, and a server reaches hosts by name only: list the name, and "::1/128" beside it',
-    ],
-    [
-      '[::1]:443',
-      'is an address, and a server reaches hosts by name only: list the name, and "::1/128" beside it',
-    ],
-    [
-      'fe80::1',
-      'is an address, and a server reaches hosts by name only: list the name, and "fe80::1/128" beside it',
-    ],
-    ['127.1', 'is neither a name nor an address range'],
-    ['2130706433:80', 'is neither a name nor an address range'],
-  ])('%s: %s [W-EGR-3]', (entry, problem) => {
-    expect(rangeProblem(entry)).toBe(problem);
-    if (problem === undefined) expect(() => new Allowlist([entry])).not.toThrow();
-    else expect(() => new Allowlist([entry])).toThrow(RangeError);
-  });
+test.each([
+  'a.*.test',
+  '1.2.3.4',
+  '[::1]:443',
+  'a.test:0',
+  '10.1.2.3/16',
+  '10.1/16',
+  '0.0.0.0/0',
+  '224.0.0.0/8',
+])('%s is neither a host nor a range, and is not accepted [W-EGR-1] [W-EGR-3]', (entry) => {
+  expect(() => new Allowlist([entry])).toThrow(RangeError);
 });

@@ -23,7 +23,7 @@ export default defineConfig({
     projects: [
       quick('unit', ['test/unit/**/*.test.ts']),
       quick('property', ['test/property/**/*.test.ts']),
-      quick('gates', ['test/gates.test.ts']),
+      quick('gates', ['test/gates.test.ts', 'test/architecture.test.ts']),
       slow('integration', 30, 1),
       slow('e2e', 60, 2),
     ],

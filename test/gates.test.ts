@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
 import { EXIT } from '../src/errors.ts';
+import { section } from './fixtures/document.ts';
 
 const root = join(import.meta.dirname, '..');
 const run = promisify(execFile);
@@ -22,16 +23,6 @@ async function complaints(...argv: string[]): Promise<string> {
   } catch (error) {
     return `${(error as { stdout?: string }).stdout ?? ''}${(error as { stderr?: string }).stderr ?? ''}`;
   }
-}
-
-/** The part of a document between the heading `title` and the next heading of its level or above. */
-function section(document: string, title: string): string {
-  const lines = document.split('\n');
-  const start = lines.findIndex((line) => new RegExp(`^#+ ${title}$`).test(line));
-  const level = lines[start]?.match(/^#+/)?.[0].length ?? 0;
-  const rest = lines.slice(start + 1);
-  const end = rest.findIndex((line) => new RegExp(`^#{1,${level}} `).test(line));
-  return start < 0 ? '' : rest.slice(0, end < 0 ? undefined : end).join('\n');
 }
 
 function sorted(items: Iterable<string>): string[] {
@@ -75,14 +66,16 @@ test('each promise of SECURITY.md is proved by a test that cites its id, and no 
   expect(sorted(tests.flatMap(cited))).toEqual(promised);
 });
 
-test('each error code has its entry in the README, with its exit code, and no entry is of another', () => {
-  const entries = [...section(read('README.md'), 'Errors').matchAll(/^\| `([a-z-]+)` \| (\d+) \|/gm)];
+test('each error code has its entry in src/errors.md, with its exit code, and no entry is of another', () => {
+  const entries = [...section(read('src/errors.md'), 'Errors').matchAll(/^\| `([a-z-]+)` \| (\d+) \|/gm)];
   expect(Object.fromEntries(entries.map((entry) => [entry[1], Number(entry[2])]))).toEqual(EXIT);
 });
 
-test('each package that Warder needs stands in the README with its reason, and is pinned', () => {
+test('each package that Warder needs stands in the README with its reason and what would replace it, and is pinned', () => {
   const needed = { ...manifest.dependencies, ...manifest.optionalDependencies };
-  const rows = [...section(read('README.md'), 'Dependencies').matchAll(/^\| `([^`]+)` \| ([^|]+\S) *\|/gm)];
+  const rows = [
+    ...section(read('README.md'), 'Dependencies').matchAll(/^\| `([^`]+)` \| ([^|]+\S) *\| ([^|]+\S) *\|/gm),
+  ];
   expect(sorted(rows.map((row) => row[1] ?? ''))).toEqual(sorted(Object.keys(needed)));
   for (const version of Object.values({ ...needed, ...manifest.devDependencies }))
     expect(version).toMatch(/^\d+\.\d+\.\d+$/);

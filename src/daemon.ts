@@ -21,8 +21,8 @@ import { choose } from './sandbox/choose.ts';
 import { lookAtMachine, type Machine } from './sandbox/machine.ts';
 import { Networks } from './sandbox/network-pool.ts';
 import { probe } from './sandbox/probe.ts';
-import { ground } from './server/delivery.ts';
 import { sweep } from './server/process-record.ts';
+import { ground } from './server/runtime-folder.ts';
 import { Sessions } from './server/sessions.ts';
 import type { Check } from './wire/control.ts';
 

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import type { Log } from '../os/log.ts';
 import type { Processes } from '../os/processes.ts';
-import { type Ground, MARKER_NAME, ours, removeEmpty, removeFolder, removeNow } from './delivery.ts';
 import {
   endTree,
   markers,
@@ -17,6 +16,7 @@ import {
   type Tree,
   type TreeParts,
 } from './process-tree.ts';
+import { type Ground, MARKER_NAME, ours, removeEmpty, removeFolder, removeNow } from './runtime-folder.ts';
 
 const FILE = 'server.json';
 

@@ -10,10 +10,10 @@ import type { Child, Ending, Spawn } from '../os/spawn.ts';
 import type { ServerEnd } from '../relay/endpoint.ts';
 import type { Confined } from '../sandbox/confine.ts';
 import type { Prepared } from '../sandbox/start.ts';
-import type { Delivery } from './delivery.ts';
 import { Output } from './output.ts';
 import { writeRecord } from './process-record.ts';
 import { endTree, PATIENCE, type Patience, within } from './process-tree.ts';
+import type { Delivery } from './runtime-folder.ts';
 
 /** What is to run. */
 export interface ServerPlan {

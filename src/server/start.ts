@@ -19,9 +19,9 @@ import type { Machine } from '../sandbox/machine.ts';
 import type { Network } from '../sandbox/network.ts';
 import type { Networks } from '../sandbox/network-pool.ts';
 import { type Prepared, prepare, prepareSeatbelt, prepareWeaker } from '../sandbox/start.ts';
-import { Delivery, type Ground } from './delivery.ts';
 import { type Delivered, environment } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
+import { Delivery, type Ground } from './runtime-folder.ts';
 import { type Asker, sandboxRequest } from './sandbox-request.ts';
 
 /** What every start works with. */

@@ -8,10 +8,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { processes } from '../../../src/os/processes.ts';
 import { loadSpawn } from '../../../src/os/spawn.ts';
 import { userEnvironment } from '../../../src/profile/environment.ts';
-import { Delivery, ground } from '../../../src/server/delivery.ts';
 import { environment } from '../../../src/server/environment.ts';
 import { type ServerProcess, spawnServer } from '../../../src/server/process.ts';
 import { sweep } from '../../../src/server/process-record.ts';
+import { Delivery, ground } from '../../../src/server/runtime-folder.ts';
 import { fixtureServer } from '../../fixtures/server.ts';
 import type { Kept } from '../../fixtures/server-keeper.ts';
 

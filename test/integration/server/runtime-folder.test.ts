@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
-import { Delivery, type Ground, ground } from '../../../src/server/delivery.ts';
+import { Delivery, type Ground, ground } from '../../../src/server/runtime-folder.ts';
 
 const uid = process.getuid?.() ?? -1;
 const files = [

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
-import { type Base, type Rooms, runDaemon } from './control/lifecycle.ts';
+import { type DaemonContext, type Rooms, runDaemon } from './control/lifecycle.ts';
 import { credentialHandlers } from './credential/handlers.ts';
 import { Locks } from './credential/locks.ts';
 import { openCredentials } from './credential/open.ts';
@@ -22,18 +22,18 @@ import { lookAtMachine, type Machine } from './sandbox/machine.ts';
 import { Networks } from './sandbox/network-pool.ts';
 import { probe } from './sandbox/probe.ts';
 import { sweep } from './server/process-record.ts';
-import { ground } from './server/runtime-folder.ts';
+import { runtimeRoots } from './server/runtime-folder.ts';
 import { Sessions } from './server/sessions.ts';
 import type { Check } from './wire/control.ts';
 
 await runDaemon(process.argv.slice(4), manifest.version, openRooms);
 
-async function openRooms(base: Base): Promise<Rooms> {
-  const { places, settings, log, clock, uid, version, redactions } = base;
-  const machine = processes();
-  const place = ground(places.run, uid);
+async function openRooms(context: DaemonContext): Promise<Rooms> {
+  const { places, settings, log, clock, uid, version, redactions } = context;
+  const machineProcesses = processes();
+  const roots = runtimeRoots(places.run, uid);
   // First of all, and under the lock: what is there now, a killed daemon left.
-  void sweep(place, machine, log);
+  void sweep(roots, machineProcesses, log);
   const audit = await AuditLog.open({
     places,
     settings: settings.audit,
@@ -45,7 +45,7 @@ async function openRooms(base: Base): Promise<Rooms> {
   const profiles = await Profiles.open(places, log);
   profiles.onChange((change) => {
     const { name: profile, ...rest } = change;
-    note(() => audit.append('profile.change', { profile, ...rest }));
+    tryAppend(() => audit.append('profile.change', { profile, ...rest }));
   });
   const { env, execPath } = process;
   const own = userEnvironment({ execPath, home: env.HOME ?? homedir(), user: userName(env), env });
@@ -76,13 +76,13 @@ async function openRooms(base: Base): Promise<Rooms> {
     }
   };
   credentials.onOpened(() => void sign());
-  const layers = await lookAtMachine(uid, places.run);
+  const machine = await lookAtMachine(uid, places.run);
   // Tried while nobody waits yet.
   const kind =
     process.platform === 'darwin'
       ? Promise.resolve('seatbelt' as const)
-      : probe(layers).then((tried) => {
-          const chosen = choose(layers, tried);
+      : probe(machine).then((tried) => {
+          const chosen = choose(machine, tried);
           if (chosen === 'landlock')
             log.warn({}, 'user namespaces are forbidden: servers get the weaker sandbox');
           return chosen;
@@ -90,12 +90,12 @@ async function openRooms(base: Base): Promise<Rooms> {
   const locks = new Locks(places, log);
   const doubts = new Doubts(log, () => clock.now());
   const networks = new Networks({
-    machine: layers,
+    machine,
     node: execPath,
-    stage: program('namespace-stage.js'),
+    stage: siblingFile('namespace-stage.js'),
     log,
   });
-  const egress = once(async () => {
+  const egress = lazy(async () => {
     const { Egress } = await import('./egress/egress.ts');
     return new Egress({
       settings: settings.egress,
@@ -116,12 +116,12 @@ async function openRooms(base: Base): Promise<Rooms> {
       credentials,
       audit,
       facts: own,
-      ground: place,
-      packages: new PackageStore({ places, clock, npm: noNpm, progress: () => {} }),
-      server: { spawn, processes: machine, log },
-      machine: layers,
+      runtimeRoots: roots,
+      packages: new PackageStore({ places, clock, npm: refuseInstall, progress: () => {} }),
+      server: { spawn, processes: machineProcesses, log },
+      machine,
       kind: () => kind,
-      stage: program('landlock-stage.js'),
+      stage: siblingFile('landlock-stage.js'),
       locks,
       networks,
       egress,
@@ -137,11 +137,11 @@ async function openRooms(base: Base): Promise<Rooms> {
   redactions.add(redact);
   credentials.onChange((name) => {
     doubts.forget(name);
-    return sessions.move(name);
+    return sessions.rotate(name);
   });
 
   /** What cannot be recorded stops nothing that has happened already; calls are refused meanwhile. */
-  function note(write: () => unknown): void {
+  function tryAppend(write: () => unknown): void {
     try {
       write();
     } catch {
@@ -179,7 +179,7 @@ async function openRooms(base: Base): Promise<Rooms> {
         },
       };
     },
-    checks: async () => [...(await credentials.checks()), ...(await sandboxChecks(layers))],
+    checks: async () => [...(await credentials.checks()), ...(await sandboxChecks(machine))],
     async [Symbol.asyncDispose]() {
       redactions.delete(redact);
       await networks[Symbol.asyncDispose]();
@@ -191,12 +191,12 @@ async function openRooms(base: Base): Promise<Rooms> {
 }
 
 /** A program file beside this one. */
-function program(name: string): string {
+function siblingFile(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url));
 }
 
 /** Does it when it is first asked for; what failed is tried again. */
-function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
+function lazy<Made>(make: () => Promise<Made>): () => Promise<Made> {
   let made: Promise<Made> | undefined;
   return () => {
     made ??= make().catch((error: unknown) => {
@@ -208,7 +208,7 @@ function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
 }
 
 /** The daemon installs nothing: the command line does, with a person who waits. */
-function noNpm(): never {
+function refuseInstall(): never {
   throw new WarderError('daemon-internal', 'the daemon installs no packages');
 }
 

@@ -8,15 +8,15 @@ import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { WarderError } from './errors.ts';
 import { connect, daemonCommand, refusalError } from './os/connect.ts';
-import { type ProcessStat, runs, treesOf } from './os/proc.ts';
+import { findServerProcesses, isRunning, type ProcessStat } from './os/proc.ts';
 import { Frame, FrameDecoder, WIRE_VERSION, writeFrame, writeJson } from './wire/frame.ts';
-import type { Opened, RunHello } from './wire/hello.ts';
+import type { RunHello, ServerIdentity } from './wire/hello.ts';
 import { places } from './wire/places.ts';
 
 /** Between two questions whether the other side still lives, while the flow stands still. Milliseconds. */
-const PULSE = 1000;
+const KEEPALIVE_INTERVAL = 1000;
 /** How long a server has between SIGTERM and SIGKILL. Milliseconds. */
-const GRACE = 2000;
+const GRACE_PERIOD = 2000;
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 /** As a shell says it of a program that wrote to a pipe nobody reads. */
 const BROKEN_PIPE = 141;
@@ -43,15 +43,21 @@ async function main(): Promise<void> {
 /** Says hello and copies until one side ends. Ends the process. */
 function relay(socket: Socket, profile: string): void {
   // Before all else: the daemon starts the server while the rest is set up here.
-  const hello: RunHello = { wire: WIRE_VERSION, kind: 'run', profile, pid: process.pid, cwd: folder() };
+  const hello: RunHello = {
+    wire: WIRE_VERSION,
+    kind: 'run',
+    profile,
+    pid: process.pid,
+    cwd: workingFolder(),
+  };
   writeJson(socket, Frame.HELLO, hello);
 
   const input = openInput();
   const output = openOutput(1);
   let errors: NodeJS.WritableStream | undefined;
-  const opened: Opened[] = [];
+  const servers: ServerIdentity[] = [];
   let over = false;
-  let burial: Promise<void> | undefined;
+  let cleanup: Promise<void> | undefined;
   /** Streams of ours that the daemon's bytes wait for. */
   let full = 0;
   let stalled = false;
@@ -61,7 +67,7 @@ function relay(socket: Socket, profile: string): void {
     if (full > 0) writeFrame(socket, Frame.DATA, []);
     // With its input held back, a host that was killed shows only by its child having got another parent.
     if (stalled && process.ppid !== parent) process.exit(BROKEN_PIPE);
-  }, PULSE);
+  }, KEEPALIVE_INTERVAL);
 
   /** Ends the process once all that was written has gone. */
   const end = (code: number): void => {
@@ -94,11 +100,11 @@ function relay(socket: Socket, profile: string): void {
       }
     },
     frame(type, payload) {
-      if (type === Frame.OPEN) opened.push(JSON.parse(payload.toString()));
+      if (type === Frame.OPEN) servers.push(JSON.parse(payload.toString()));
       else if (type === Frame.EXIT) end(JSON.parse(payload.toString()).exit);
       else if (type === Frame.REFUSE) {
         const refusal = JSON.parse(payload.toString());
-        tell(refusalError(refusal));
+        printError(refusalError(refusal));
         end(refusal.exit);
       }
     },
@@ -121,8 +127,9 @@ function relay(socket: Socket, profile: string): void {
     if (!over) writeFrame(socket, Frame.EOF, []);
   });
   // Whatever the host does, a dead daemon's server is ended first.
-  const leave = (code: number) => () => void (burial ?? Promise.resolve()).then(() => process.exit(code));
-  output.on('error', leave(BROKEN_PIPE));
+  const exitAfterCleanup = (code: number) => () =>
+    void (cleanup ?? Promise.resolve()).then(() => process.exit(code));
+  output.on('error', exitAfterCleanup(BROKEN_PIPE));
 
   socket.on('data', (chunk: Buffer) => {
     try {
@@ -138,8 +145,8 @@ function relay(socket: Socket, profile: string): void {
     if (over) return;
     over = true;
     input.pause();
-    burial = bury(opened);
-    void burial.then(() => {
+    cleanup = endServers(servers);
+    void cleanup.then(() => {
       fail(
         new WarderError('daemon-unreachable', 'the daemon ended in mid-session', {
           hint: 'start the server again from the host; "warder doctor" says what is wrong',
@@ -150,11 +157,11 @@ function relay(socket: Socket, profile: string): void {
 
   for (const [name, number] of Object.entries(SIGNALS)) {
     // Closing is enough: the daemon ends the server.
-    process.once(name, leave(128 + number));
+    process.once(name, exitAfterCleanup(128 + number));
   }
 }
 
-function folder(): string {
+function workingFolder(): string {
   try {
     return process.cwd();
   } catch {
@@ -164,35 +171,35 @@ function folder(): string {
 }
 
 /** Ends what a dead daemon left running: SIGTERM to each server and all its processes, SIGKILL to what remains. */
-async function bury(servers: readonly Opened[]): Promise<void> {
+async function endServers(servers: readonly ServerIdentity[]): Promise<void> {
   if (servers.length === 0) return;
-  const left = process.platform === 'linux' ? trees(servers) : groups(servers);
+  const left = process.platform === 'linux' ? signalTrees(servers) : signalGroups(servers);
   left('SIGTERM');
-  const patience = performance.now() + GRACE;
+  const patience = performance.now() + GRACE_PERIOD;
   while (performance.now() < patience && left()) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   // Who is killed can start nobody; who started somebody just before shows the next time.
-  while (performance.now() < patience + GRACE && left('SIGKILL')) {
+  while (performance.now() < patience + GRACE_PERIOD && left('SIGKILL')) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
 /** Whether any of the servers' processes is left, each of which is sent `signal`. */
-type Left = (signal?: 'SIGTERM' | 'SIGKILL') => boolean;
+type SignalTree = (signal?: 'SIGTERM' | 'SIGKILL') => boolean;
 
-function trees(servers: readonly Opened[]): Left {
+function signalTrees(servers: readonly ServerIdentity[]): SignalTree {
   // Once a member, always a member, also when the parent is gone by which it was found.
-  let known: ProcessStat[] = [];
+  let found: ProcessStat[] = [];
   return (signal) => {
-    known = treesOf(servers, known).filter(runs);
-    if (signal !== undefined) for (const { pid } of known) kill(pid, signal);
-    return known.length > 0;
+    found = findServerProcesses(servers, found).filter(isRunning);
+    if (signal !== undefined) for (const { pid } of found) kill(pid, signal);
+    return found.length > 0;
   };
 }
 
 /** Where only the leader's pid is known. */
-function groups(servers: readonly Opened[]): Left {
+function signalGroups(servers: readonly ServerIdentity[]): SignalTree {
   return (signal) => servers.filter(({ pid }) => pid !== undefined && kill(-pid, signal ?? 0)).length > 0;
 }
 
@@ -224,7 +231,7 @@ function isPipe(fd: number): boolean {
   }
 }
 
-function tell({ message, hint }: WarderError): void {
+function printError({ message, hint }: WarderError): void {
   try {
     writeSync(2, `warder: error: ${message}\n${hint === undefined ? '' : `warder: hint: ${hint}\n`}`);
   } catch {
@@ -233,10 +240,10 @@ function tell({ message, hint }: WarderError): void {
 }
 
 function fail(error: unknown): never {
-  const told =
+  const failure =
     error instanceof WarderError
       ? error
       : new WarderError('daemon-internal', 'the launcher failed', { cause: error, hint: String(error) });
-  tell(told);
-  process.exit(told.exit);
+  printError(failure);
+  process.exit(failure.exit);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { CommandModule } from 'yargs';
 import { EXIT, WarderError } from '../errors.ts';
-import { writeWhole } from '../os/file.ts';
+import { writeFileAtomic } from '../os/file.ts';
 import { ownerOf } from '../os/lock.ts';
 import type { Context } from './command.ts';
 import { launchdAgent, type ServiceInput, systemdService, systemdSocket } from './daemon/service-files.ts';
@@ -72,7 +72,7 @@ async function install({ places, terminal, json, program }: Context): Promise<vo
   const wrote: string[] = [];
   for (const { path, text } of units()) {
     try {
-      writeWhole(path, text({ node: process.execPath, program, socket, variables }));
+      writeFileAtomic(path, text({ node: process.execPath, program, socket, variables }));
     } catch (cause) {
       throw new WarderError('cannot-write', `cannot write ${path}`, { cause });
     }

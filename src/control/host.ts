@@ -7,14 +7,14 @@ import type { Socket } from 'node:net';
 import { WarderError } from '../errors.ts';
 import type { Endpoint } from '../relay/endpoint.ts';
 import { Frame, type FrameListener, writeFrame, writeJson } from '../wire/frame.ts';
-import type { Opened, Refusal } from '../wire/hello.ts';
+import type { Refusal, ServerIdentity } from '../wire/hello.ts';
 
 /** The host's side of a session. After `exit` or `refuse`, or once the launcher has gone, nothing is written. */
 export interface Host extends Endpoint {
   /** Passes on the server's standard error. Returns as `write` does. */
   stderr(chunk: Uint8Array): boolean;
   /** A server runs: tells the launcher which processes to end should the daemon die. Again for each that follows. */
-  open(server: Opened): void;
+  announceServer(server: ServerIdentity): void;
   /** The session is over: the launcher ends with this code. */
   exit(code: number): void;
   /** There will be no session: the launcher says why, and ends. */
@@ -24,30 +24,30 @@ export interface Host extends Endpoint {
 }
 
 /** Bytes that wait for a session which does not listen yet. Beyond that the flow stops. */
-const WAITING = 1024 * 1024;
+const QUEUE_LIMIT = 1024 * 1024;
 /** Between two signs of life while the flow from the host is held back. Milliseconds. */
-const PULSE = 1000;
+const KEEPALIVE_INTERVAL = 1000;
 
 /** The host behind a socket. Whoever reads the socket hands it the frames after HELLO. */
 export class SocketHost implements Host, FrameListener {
   readonly #socket: Socket;
   readonly #gone = new AbortController();
   #listener: { data(chunk: Buffer): void; end(): void } | undefined;
-  #waiting: Buffer[] = [];
-  #waitingLength = 0;
+  #queue: Buffer[] = [];
+  #queueLength = 0;
   #paused = false;
   /** The host has closed its output, or is taken for gone. */
   #ended = false;
-  #endTold = false;
+  #endEmitted = false;
   /** EXIT or REFUSE is written. */
-  #over = false;
+  #finished = false;
   #drain: (() => void) | undefined;
-  #pulse: NodeJS.Timeout | undefined;
+  #keepalive: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.once('close', () => {
-      clearInterval(this.#pulse);
+      clearInterval(this.#keepalive);
       this.end();
       // Nothing is written any more, so nothing is full.
       this.#drain?.();
@@ -59,15 +59,15 @@ export class SocketHost implements Host, FrameListener {
   }
 
   /** EXIT or REFUSE is written. */
-  get over(): boolean {
-    return this.#over;
+  get finished(): boolean {
+    return this.#finished;
   }
 
   bytes(type: number, slice: Buffer): void {
     if (type !== Frame.DATA) throw new WarderError('wire-malformed', `frame of type ${type} from a launcher`);
     if (this.#ended) return;
-    this.#waiting.push(slice);
-    this.#waitingLength += slice.length;
+    this.#queue.push(slice);
+    this.#queueLength += slice.length;
     this.#flow();
   }
 
@@ -80,8 +80,8 @@ export class SocketHost implements Host, FrameListener {
   /** Takes the host for gone: what waits is dropped, and the session ends. */
   end(): void {
     this.#ended = true;
-    this.#waiting = [];
-    this.#waitingLength = 0;
+    this.#queue = [];
+    this.#queueLength = 0;
     this.#gone.abort();
     this.#flow();
   }
@@ -102,11 +102,11 @@ export class SocketHost implements Host, FrameListener {
   }
 
   write(chunks: readonly Uint8Array[]): boolean {
-    return this.#silent() || writeFrame(this.#socket, Frame.DATA, chunks);
+    return this.#isClosed() || writeFrame(this.#socket, Frame.DATA, chunks);
   }
 
   stderr(chunk: Uint8Array): boolean {
-    return this.#silent() || writeFrame(this.#socket, Frame.STDERR, [chunk]);
+    return this.#isClosed() || writeFrame(this.#socket, Frame.STDERR, [chunk]);
   }
 
   onDrain(listener: () => void): void {
@@ -115,11 +115,11 @@ export class SocketHost implements Host, FrameListener {
   }
 
   close(): void {
-    if (!this.#silent()) writeFrame(this.#socket, Frame.EOF, []);
+    if (!this.#isClosed()) writeFrame(this.#socket, Frame.EOF, []);
   }
 
-  open(server: Opened): void {
-    if (!this.#silent()) writeJson(this.#socket, Frame.OPEN, server);
+  announceServer(server: ServerIdentity): void {
+    if (!this.#isClosed()) writeJson(this.#socket, Frame.OPEN, server);
   }
 
   exit(code: number): void {
@@ -132,41 +132,41 @@ export class SocketHost implements Host, FrameListener {
   }
 
   #finish(type: number, value: object): void {
-    if (this.#silent()) return;
+    if (this.#isClosed()) return;
     writeJson(this.#socket, type, value);
-    this.#over = true;
+    this.#finished = true;
     // Half-closed only: the launcher may still be busy with what was written, and closes when it is done.
     this.#socket.end();
     this.#ended = true;
-    this.#waiting = [];
-    this.#waitingLength = 0;
+    this.#queue = [];
+    this.#queueLength = 0;
     this.#flow();
   }
 
-  #silent(): boolean {
-    return this.#over || this.#socket.destroyed;
+  #isClosed(): boolean {
+    return this.#finished || this.#socket.destroyed;
   }
 
   /** Hands on what may be handed on, and lets the socket flow or stand. */
   #flow(): void {
     while (this.#listener !== undefined && !this.#paused) {
-      const slice = this.#waiting.shift();
+      const slice = this.#queue.shift();
       if (slice === undefined) break;
-      this.#waitingLength -= slice.length;
+      this.#queueLength -= slice.length;
       this.#listener.data(slice);
     }
-    if (this.#ended && !this.#endTold && this.#waiting.length === 0 && this.#listener !== undefined) {
-      this.#endTold = true;
+    if (this.#ended && !this.#endEmitted && this.#queue.length === 0 && this.#listener !== undefined) {
+      this.#endEmitted = true;
       this.#listener.end();
     }
-    const held = !this.#ended && (this.#paused || this.#waitingLength > WAITING);
+    const held = !this.#ended && (this.#paused || this.#queueLength > QUEUE_LIMIT);
     if (!held) {
       if (this.#socket.isPaused()) this.#socket.resume();
       return;
     }
     this.#socket.pause();
-    this.#pulse ??= setInterval(() => {
+    this.#keepalive ??= setInterval(() => {
       if (this.#socket.isPaused() && this.#socket.writableLength === 0) this.write([]);
-    }, PULSE).unref();
+    }, KEEPALIVE_INTERVAL).unref();
   }
 }

@@ -9,9 +9,9 @@ import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import { connect } from '../os/connect.ts';
 import { closeInherited } from '../os/inherited.ts';
-import { type Held, takeLock } from '../os/lock.ts';
+import { acquireLock, type Lock } from '../os/lock.ts';
 import type { Log } from '../os/log.ts';
-import { openFolder } from '../os/socket.ts';
+import { ensureFolder } from '../os/socket.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Check, Handlers, Result } from '../wire/control.ts';
 import type { Refusal } from '../wire/hello.ts';
@@ -19,7 +19,7 @@ import { type Places, places as placesOf } from '../wire/places.ts';
 import type { Server, ServerParts } from './server.ts';
 
 /** What the daemon hands to the rooms. */
-export interface Base {
+export interface DaemonContext {
   readonly places: Places;
   readonly settings: Settings;
   readonly log: Log;
@@ -41,13 +41,13 @@ export interface Rooms extends AsyncDisposable {
 }
 
 /** A stop that takes longer is cut off. Milliseconds. */
-const STOP_LIMIT = 20_000;
+const STOP_TIMEOUT = 20_000;
 /** How long a daemon that was idle looks whether somebody connected just as it turned to go. Milliseconds. */
 const LINGER = 50;
 /** How long a daemon that was started by its socket waits for one that is going. Milliseconds. */
-const LOCK_PATIENCE = 10_000;
+const LOCK_TIMEOUT = 10_000;
 /** The first descriptor that systemd hands over. */
-const ACTIVATED = 3;
+const LISTEN_FDS_START = 3;
 
 /**
  * Runs the daemon until it is told to stop or has been idle. Ends the process. `argv` is what follows
@@ -56,36 +56,37 @@ const ACTIVATED = 3;
 export async function runDaemon(
   argv: readonly string[],
   version: string,
-  openRooms: (base: Base) => Promise<Rooms>,
+  openRooms: (context: DaemonContext) => Promise<Rooms>,
 ): Promise<never> {
   process.umask(0o077);
   const report = argv.includes('--report');
   let code: number;
   try {
-    code = await live(report, version, openRooms);
+    code = await serve(report, version, openRooms);
   } catch (error) {
-    tellFailure(report, error);
+    reportFailure(report, error);
     code = error instanceof WarderError ? error.exit : 70;
   }
   process.exit(code);
 }
 
 /** From the lock to the end of all that was opened. Returns the exit code. */
-async function live(
+async function serve(
   report: boolean,
   version: string,
-  openRooms: (base: Base) => Promise<Rooms>,
+  openRooms: (context: DaemonContext) => Promise<Rooms>,
 ): Promise<number> {
   const { env, platform } = process;
   const uid = process.getuid?.() ?? -1;
   const places = placesOf({ platform, env, home: env.HOME ?? homedir(), uid });
   const activated = env.LISTEN_PID === String(process.pid) && Number(env.LISTEN_FDS) > 0;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
-  closeInherited(activated ? ACTIVATED + 1 : ACTIVATED);
-  for (const folder of [places.state, places.run, dirname(places.socket)]) openFolder(folder, uid);
+  closeInherited(activated ? LISTEN_FDS_START + 1 : LISTEN_FDS_START);
+  for (const folder of [places.state, places.run, dirname(places.socket)]) ensureFolder(folder, uid);
 
-  using _lock = await lockFor(places, activated ? LOCK_PATIENCE : 0);
-  if (!activated && (await answers(places, uid))) throw running('another program listens on its socket');
+  using _lock = await waitForLock(places, activated ? LOCK_TIMEOUT : 0);
+  if (!activated && (await isSocketServed(places, uid)))
+    throw alreadyRunning('another program listens on its socket');
 
   const [{ loadSettings }, { openLog }, { openLibc }, { clock }, { Server }] = await Promise.all([
     import('../profile/settings.ts'),
@@ -102,8 +103,8 @@ async function live(
     return clean;
   };
   using log = openLog(places.log, { ...settings.daemon.log, redact });
-  const { peer, forbidDumps } = await openLibc(platform);
-  const undumpable = forbidDumps();
+  const { peer, disableCoreDumps } = await openLibc(platform);
+  const undumpable = disableCoreDumps();
   const started = clock.now();
   const since = clock.monotonic();
   await using rooms = await openRooms({ places, settings, log, clock, uid, version, redactions });
@@ -134,13 +135,13 @@ async function live(
         return { pid: process.pid, sessions: server.sessions };
       },
       doctor: async () => ({
-        checks: [...ownChecks(peer.kind, undumpable, log.dropped), ...(await rooms.checks())],
+        checks: [...daemonChecks(peer.kind, undumpable, log.dropped), ...(await rooms.checks())],
       }),
     },
     onBusy: () => clearTimeout(idle),
-    onQuiet() {
+    onIdle() {
       clearTimeout(idle);
-      if (!stopping) idle = setTimeout(leave, settings.daemon.idle);
+      if (!stopping) idle = setTimeout(stopIfIdle, settings.daemon.idle);
     },
   });
 
@@ -155,7 +156,7 @@ async function live(
     setTimeout(() => {
       log.error({}, 'daemon did not stop in time');
       process.exit(70);
-    }, STOP_LIMIT).unref();
+    }, STOP_TIMEOUT).unref();
     listener.close();
     await server.stop();
     await server.close();
@@ -163,7 +164,7 @@ async function live(
   }
 
   /** Goes, unless somebody connects at that very moment: the path goes first, and who has found it is served. */
-  async function leave(): Promise<void> {
+  async function stopIfIdle(): Promise<void> {
     if (!activated) {
       rmSync(places.socket, { force: true });
       await new Promise((resolve) => setTimeout(resolve, LINGER));
@@ -184,24 +185,24 @@ async function live(
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => void stop(signal, 0));
 
   log.info({ version, peer: peer.kind, activated }, 'daemon ready');
-  tellReady(report);
-  if (!server.busy) idle = setTimeout(leave, settings.daemon.idle);
+  reportReady(report);
+  if (!server.busy) idle = setTimeout(stopIfIdle, settings.daemon.idle);
   return await over.promise;
 }
 
 /** The lock, waited for up to `patience` milliseconds. Throws `daemon-running`. */
-async function lockFor(places: Places, patience: number): Promise<Held> {
+async function waitForLock(places: Places, patience: number): Promise<Lock> {
   const deadline = performance.now() + patience;
   for (;;) {
-    const lock = takeLock(places.lock);
+    const lock = acquireLock(places.lock);
     if ('owner' in lock) return lock;
-    if (performance.now() >= deadline) throw running(`its pid is ${lock.pid}`);
+    if (performance.now() >= deadline) throw alreadyRunning(`its pid is ${lock.pid}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
 /** Whether somebody listens on the daemon's socket though we have the lock: systemd, for its own daemon. */
-async function answers(places: Places, uid: number): Promise<boolean> {
+async function isSocketServed(places: Places, uid: number): Promise<boolean> {
   try {
     (await connect({ places, uid, env: {} })).destroy();
     return true;
@@ -221,20 +222,24 @@ async function listen(
   if (!activated) rmSync(path, { force: true });
   await new Promise<void>((resolve, reject) => {
     listener.once('error', reject);
-    listener.listen(activated ? { fd: ACTIVATED } : { path }, resolve);
+    listener.listen(activated ? { fd: LISTEN_FDS_START } : { path }, resolve);
   });
   if (!activated) chmodSync(path, 0o600);
   return listener;
 }
 
-function running(detail: string): WarderError {
+function alreadyRunning(detail: string): WarderError {
   return new WarderError('daemon-running', `a daemon runs already: ${detail}`, {
     hint: 'run "warder stop" first',
   });
 }
 
 /** What `doctor` finds in the daemon itself. */
-function ownChecks(peer: Result<'status'>['daemon']['peer'], undumpable: boolean, dropped: number): Check[] {
+function daemonChecks(
+  peer: Result<'status'>['daemon']['peer'],
+  undumpable: boolean,
+  dropped: number,
+): Check[] {
   const koffi = 'install Warder with its optional dependency koffi';
   return [
     peer === 'folder permissions'
@@ -259,24 +264,24 @@ function ownChecks(peer: Result<'status'>['daemon']['peer'], undumpable: boolean
   ];
 }
 
-function tellReady(report: boolean): void {
-  say(1, report ? 'ready' : `warder: the daemon is ready (pid ${process.pid})`);
+function reportReady(report: boolean): void {
+  writeLine(1, report ? 'ready' : `warder: the daemon is ready (pid ${process.pid})`);
 }
 
-function tellFailure(report: boolean, error: unknown): void {
+function reportFailure(report: boolean, error: unknown): void {
   const { code, message, hint, exit } =
     error instanceof WarderError
       ? error
       : new WarderError('daemon-internal', 'the daemon cannot start', { hint: String(error) });
   if (!report) {
-    say(2, `warder: error: ${message}${hint === undefined ? '' : `\nwarder: hint: ${hint}`}`);
+    writeLine(2, `warder: error: ${message}${hint === undefined ? '' : `\nwarder: hint: ${hint}`}`);
     return;
   }
   const refusal: Refusal = { code, message, exit, ...(hint !== undefined && { hint }) };
-  say(1, code === 'daemon-running' ? 'running' : JSON.stringify(refusal));
+  writeLine(1, code === 'daemon-running' ? 'running' : JSON.stringify(refusal));
 }
 
-function say(descriptor: 1 | 2, line: string): void {
+function writeLine(descriptor: 1 | 2, line: string): void {
   try {
     writeSync(descriptor, `${line}\n`);
   } catch {

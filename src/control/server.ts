@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import type { PeerCheck } from '../os/libc.ts';
 import type { Log } from '../os/log.ts';
-import { chainAbove } from '../os/proc.ts';
+import { ancestorsOf } from '../os/proc.ts';
 import { control, type Handlers, type Verb } from '../wire/control.ts';
 import { Frame, FrameDecoder, type FrameListener, writeJson } from '../wire/frame.ts';
 import type { HostProcess, Refusal } from '../wire/hello.ts';
@@ -31,16 +31,16 @@ export interface ServerParts {
    */
   openSession(request: SessionRequest, host: Host): Promise<void>;
   /** Called when the last connection and the last session have ended. */
-  onQuiet(): void;
+  onIdle(): void;
   /** Called when somebody connects while all is quiet. */
   onBusy(): void;
   /** How long a client has for its greeting, in milliseconds. */
-  readonly patience?: number;
+  readonly helloTimeout?: number;
 }
 
-const PATIENCE = 5000;
+const HELLO_TIMEOUT = 5000;
 /** How long a client has to read its last bytes. Milliseconds. */
-const FAREWELL = 1000;
+const CLOSE_TIMEOUT = 1000;
 /** The longest request, in bytes: it may hold a credential's value. */
 const REQUEST_LIMIT = 8 * 1024 * 1024;
 
@@ -69,9 +69,9 @@ export class Server {
 
   /** Serves a connection until it ends. */
   accept(socket: Socket): void {
-    const { uid, peer, log, patience = PATIENCE } = this.#parts;
+    const { uid, peer, log, helloTimeout = HELLO_TIMEOUT } = this.#parts;
     socket.on('error', (error) => log.debug({ error: error.message }, 'connection failed'));
-    const from = peer.who(socket);
+    const from = peer.identify(socket);
     if (from !== undefined && from.uid !== uid) {
       log.warn({ uid: from.uid }, 'connection of another user dropped');
       socket.destroy();
@@ -82,11 +82,11 @@ export class Server {
     const timer = setTimeout(() => {
       log.warn({}, 'connection without a greeting dropped');
       socket.destroy();
-    }, patience);
+    }, helloTimeout);
     socket.once('close', () => {
       clearTimeout(timer);
       this.#sockets.delete(socket);
-      this.#quiet();
+      this.#notifyIfIdle();
     });
 
     let stage: FrameListener = {
@@ -97,7 +97,7 @@ export class Server {
         if (type !== Frame.HELLO)
           throw new WarderError('wire-malformed', `frame of type ${type} before the greeting`);
         clearTimeout(timer);
-        stage = this.#greet(socket, from?.pid, payload);
+        stage = this.#acceptHello(socket, from?.pid, payload);
         decoder.limit = stage instanceof SocketHost ? 0 : REQUEST_LIMIT;
       },
     };
@@ -119,7 +119,7 @@ export class Server {
           refuse(socket, error);
           // It closes when it has read why. What it still sends is not looked at.
           socket.removeAllListeners('data').resume();
-          setTimeout(() => socket.destroy(), patience).unref();
+          setTimeout(() => socket.destroy(), helloTimeout).unref();
           return;
         }
         socket.destroy();
@@ -140,12 +140,12 @@ export class Server {
       socket.end();
       return new Promise((resolve) => socket.once('close', resolve));
     });
-    await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, FAREWELL))]);
+    await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT))]);
     for (const socket of this.#sockets) socket.destroy();
   }
 
   /** Takes a greeting. Returns what takes the frames that follow. */
-  #greet(socket: Socket, pid: number | undefined, payload: Buffer): FrameListener {
+  #acceptHello(socket: Socket, pid: number | undefined, payload: Buffer): FrameListener {
     const hello = parseHello(payload);
     if (hello.kind === 'control') {
       return {
@@ -165,25 +165,25 @@ export class Server {
     }
     const host = new SocketHost(socket);
     const { profile, cwd } = hello;
-    const request: SessionRequest = { profile, host: { chain: chainAbove(pid ?? hello.pid), cwd } };
-    this.#sessions.set(host, this.#session(request, host));
+    const request: SessionRequest = { profile, host: { chain: ancestorsOf(pid ?? hello.pid), cwd } };
+    this.#sessions.set(host, this.#runSession(request, host));
     return host;
   }
 
-  async #session(request: SessionRequest, host: SocketHost): Promise<void> {
+  async #runSession(request: SessionRequest, host: SocketHost): Promise<void> {
     const { log } = this.#parts;
     // Let the map have the session before anything can end it.
     await Promise.resolve();
     try {
       await this.#parts.openSession(request, host);
-      if (!host.over) host.exit(0);
+      if (!host.finished) host.exit(0);
     } catch (error) {
-      const told = this.#told(error, 'session failed');
+      const told = this.#clientError(error, 'session failed');
       log.info({ profile: request.profile, code: told.code, reason: told.message }, 'session refused');
       host.refuse(told);
     } finally {
       this.#sessions.delete(host);
-      this.#quiet();
+      this.#notifyIfIdle();
     }
   }
 
@@ -201,7 +201,7 @@ export class Server {
     try {
       answer = { id, result: await this.#handle(verb, params) };
     } catch (error) {
-      const { code, message, hint } = this.#told(error, `request "${verb.slice(0, 40)}" failed`);
+      const { code, message, hint } = this.#clientError(error, `request "${verb.slice(0, 40)}" failed`);
       answer = { id, error: { code, message, ...(hint !== undefined && { hint }) } };
     }
     if (!socket.destroyed) writeJson(socket, Frame.RESPONSE, answer);
@@ -225,7 +225,7 @@ export class Server {
   }
 
   /** The error as the client may see it. What is not a WarderError is logged, and said in general. */
-  #told(error: unknown, what: string): WarderError {
+  #clientError(error: unknown, what: string): WarderError {
     if (error instanceof WarderError) return error;
     this.#parts.log.error(describe(error), what);
     return new WarderError('daemon-internal', 'the daemon failed', {
@@ -233,8 +233,8 @@ export class Server {
     });
   }
 
-  #quiet(): void {
-    if (!this.busy) this.#parts.onQuiet();
+  #notifyIfIdle(): void {
+    if (!this.busy) this.#parts.onIdle();
   }
 }
 

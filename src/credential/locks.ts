@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
-import { writeWhole } from '../os/file.ts';
+import { writeFileAtomic } from '../os/file.ts';
 import type { Log } from '../os/log.ts';
 import type { Places } from '../wire/places.ts';
 
@@ -110,7 +110,7 @@ export class Locks {
 
   #write(next: Stored): void {
     try {
-      writeWhole(this.#file, `${JSON.stringify(next)}\n`);
+      writeFileAtomic(this.#file, `${JSON.stringify(next)}\n`);
     } catch (cause) {
       throw new WarderError('cannot-write', `cannot write ${this.#file}`, { cause });
     }

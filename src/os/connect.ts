@@ -1,4 +1,4 @@
-// The way to the daemon, for the launcher and the command line alike: look at the socket's folder, connect,
+// The options to the daemon, for the launcher and the command line alike: look at the socket's folder, connect,
 // and start a daemon if none runs. Several may find none and each start one: the daemons' lock lets one stay,
 // and all connect to that one. No package and no heavy module is imported: the launcher reads this file.
 import { connect as dial, type Socket } from 'node:net';
@@ -8,7 +8,7 @@ import type { Places } from '../wire/places.ts';
 import { verifyFolder, verifySocket } from './socket.ts';
 
 /** How to reach the daemon. */
-interface Way {
+interface ConnectOptions {
   readonly places: Places;
   readonly uid: number;
   /** The environment that a daemon started here may take from. */
@@ -33,44 +33,44 @@ const RETRY = 25;
 const TRIES = 40;
 
 /** What the daemon needs of the environment: who the user is, where things lie, how to reach the keychain. */
-const KEPT = new Set(
+const PASSED_VARIABLES = new Set(
   'HOME LOGNAME USER PATH SHELL LANG LC_ALL TZ WARDER_HOME DBUS_SESSION_BUS_ADDRESS CREDENTIALS_DIRECTORY'.split(
     ' ',
   ),
 );
 
 /**
- * Connects to the daemon, and starts one first if none runs and `way.daemon` says how. Throws `socket-unsafe`,
+ * Connects to the daemon, and starts one first if none runs and `options.daemon` says how. Throws `socket-unsafe`,
  * `daemon-unreachable`, or the error with which the new daemon ended.
  */
-export async function connect(way: Way): Promise<Socket> {
-  if (way.uid < 0) {
+export async function connect(options: ConnectOptions): Promise<Socket> {
+  if (options.uid < 0) {
     throw new WarderError('socket-unsafe', 'this system does not tell who owns a socket', {
       hint: 'Warder runs on Linux and macOS',
     });
   }
-  const first = await attempt(way);
+  const first = await tryConnect(options);
   if (first instanceof Object) return first;
-  if (way.daemon === undefined) {
+  if (options.daemon === undefined) {
     throw new WarderError('daemon-unreachable', 'no daemon runs', { hint: 'run "warder daemon start"' });
   }
   const deadline = performance.now() + START_LIMIT;
   let found: Socket | 'none' | 'busy' = first;
   while (performance.now() < deadline) {
-    if (found === 'none') await start(way.daemon, way.env);
+    if (found === 'none') await startDaemon(options.daemon, options.env);
     for (let tries = 0; tries < TRIES; tries++) {
-      found = await attempt(way);
+      found = await tryConnect(options);
       if (found instanceof Object) return found;
       await new Promise((resolve) => setTimeout(resolve, RETRY));
     }
   }
   throw new WarderError('daemon-unreachable', 'the daemon does not answer', {
-    hint: `look into ${way.places.log}, or run "warder stop" and try again`,
+    hint: `look into ${options.places.log}, or run "warder stop" and try again`,
   });
 }
 
 /** One try. `none`: nobody listens; `busy`: somebody does, and has no room for now. */
-function attempt({ places, uid }: Way): Promise<Socket | 'none' | 'busy'> {
+function tryConnect({ places, uid }: ConnectOptions): Promise<Socket | 'none' | 'busy'> {
   const folder = places.socket.slice(0, places.socket.lastIndexOf('/'));
   if (!verifyFolder(folder, uid) || !verifySocket(places.socket, uid)) return Promise.resolve('none');
   return new Promise((resolve, reject) => {
@@ -89,10 +89,13 @@ function attempt({ places, uid }: Way): Promise<Socket | 'none' | 'busy'> {
 }
 
 /** Starts a daemon and waits for its word: that it is ready, or that another one runs. Throws what it failed by. */
-function start([file, ...args]: readonly [string, ...string[]], env: Way['env']): Promise<void> {
+function startDaemon(
+  [file, ...args]: readonly [string, ...string[]],
+  env: ConnectOptions['env'],
+): Promise<void> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && (KEPT.has(name) || name.startsWith('XDG_'))) kept[name] = value;
+    if (value !== undefined && (PASSED_VARIABLES.has(name) || name.startsWith('XDG_'))) kept[name] = value;
   }
   return new Promise((resolve, reject) => {
     const { spawn } = process.getBuiltinModule('node:child_process');
@@ -109,7 +112,7 @@ function start([file, ...args]: readonly [string, ...string[]], env: Way['env'])
       child.unref();
       const word = report.trim();
       if (word === 'ready' || word === 'running') resolve();
-      else reject(failure(word));
+      else reject(reportedError(word));
     };
     const timer = setTimeout(finish, START_LIMIT);
     child.stdout.setEncoding('utf8');
@@ -125,7 +128,7 @@ function start([file, ...args]: readonly [string, ...string[]], env: Way['env'])
   });
 }
 
-function failure(report: string): WarderError {
+function reportedError(report: string): WarderError {
   try {
     return refusalError(JSON.parse(report));
   } catch {

@@ -18,27 +18,27 @@ import { dirname } from 'node:path';
  * or the new ones. The folder is created 0700 where there is none. With `exclusive` an existing file is left
  * as it is and EEXIST thrown. Throws the system's error.
  */
-export function writeWhole(
+export function writeFileAtomic(
   path: string,
   bytes: string | Uint8Array,
   options: { exclusive?: boolean } = {},
 ): void {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
   try {
-    const file = openSync(draft, 'wx', 0o600);
+    const file = openSync(temporary, 'wx', 0o600);
     try {
       for (let done = 0; done < data.length; ) done += writeSync(file, data, done);
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
-    if (options.exclusive === true) linkSync(draft, path);
-    else renameSync(draft, path);
+    if (options.exclusive === true) linkSync(temporary, path);
+    else renameSync(temporary, path);
   } finally {
-    rmSync(draft, { force: true });
+    rmSync(temporary, { force: true });
   }
   syncFolder(folder);
 }
@@ -47,7 +47,7 @@ export function writeWhole(
  * Why a file or folder is not the user's own: another user (but root) owns it or can write it. `undefined`
  * when all is well, and on Windows, which keeps neither owner nor mode in numbers.
  */
-export function unsafe(
+export function ownershipProblem(
   path: string,
   { uid, mode }: Stats,
 ): { readonly what: string; readonly hint: string } | undefined {

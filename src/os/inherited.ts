@@ -2,14 +2,14 @@
 // those up to 15 that it was given; any other would be open in each server. They are closed at the start.
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 
-const FIRST = 3;
+const FIRST_INHERITED = 3;
 const O_CLOEXEC = 0o2000000;
 
 /**
  * Closes each inherited descriptor from `first` on that children would get, and gives back how many. Linux only:
  * elsewhere there is no list.
  */
-export function closeInherited(first: number = FIRST): number {
+export function closeInherited(first: number = FIRST_INHERITED): number {
   let closed = 0;
   let names: string[];
   try {

@@ -15,14 +15,14 @@ interface Peer {
 export interface PeerCheck {
   readonly kind: 'so_peercred' | 'local_peercred' | 'folder permissions';
   /** The process that connected. `undefined`: cannot be told, where `kind` is the folder's permissions. */
-  who(socket: Socket): Peer | undefined;
+  identify(socket: Socket): Peer | undefined;
 }
 
 /** What of the C library is to be had. */
 interface Libc {
   readonly peer: PeerCheck;
   /** Keeps this process' memory out of core dumps, and from debuggers of the same user. `false`: only in part. */
-  forbidDumps(): boolean;
+  disableCoreDumps(): boolean;
 }
 
 const SOL_SOCKET = 1;
@@ -36,7 +36,10 @@ export async function openLibc(platform: string): Promise<Libc> {
   try {
     library = (await import('koffi')).default.load(null);
   } catch {
-    return { peer: { kind: 'folder permissions', who: () => undefined }, forbidDumps: emptyDumps };
+    return {
+      peer: { kind: 'folder permissions', identify: () => undefined },
+      disableCoreDumps: emptyCoreDumps,
+    };
   }
   const setrlimit = library.func('int setrlimit(int resource, const void *limit)');
   const noCore = (): boolean => setrlimit(RLIMIT_CORE, Buffer.alloc(16)) === 0;
@@ -45,13 +48,13 @@ export async function openLibc(platform: string): Promise<Libc> {
     return {
       peer: {
         kind: 'local_peercred',
-        who(socket) {
+        identify(socket) {
           const uid = Buffer.alloc(4);
           const told = getpeereid(descriptorOf(socket), uid, Buffer.alloc(4)) === 0;
           return { uid: told ? uid.readUInt32LE() : NOBODY, pid: undefined };
         },
       },
-      forbidDumps: noCore,
+      disableCoreDumps: noCore,
     };
   }
   const getsockopt = library.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
@@ -61,7 +64,7 @@ export async function openLibc(platform: string): Promise<Libc> {
   return {
     peer: {
       kind: 'so_peercred',
-      who(socket) {
+      identify(socket) {
         // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
         const credentials = Buffer.alloc(12);
         const length = Buffer.from(Uint32Array.of(credentials.length).buffer);
@@ -73,9 +76,9 @@ export async function openLibc(platform: string): Promise<Libc> {
         };
       },
     },
-    forbidDumps() {
+    disableCoreDumps() {
       // First, because it needs /proc/self, which the last closes.
-      emptyDumps();
+      emptyCoreDumps();
       return noCore() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
     },
   };
@@ -85,7 +88,7 @@ export async function openLibc(platform: string): Promise<Libc> {
 const NOBODY = -1;
 
 /** Lets a core dump hold no memory at all. */
-function emptyDumps(): boolean {
+function emptyCoreDumps(): boolean {
   try {
     writeFileSync('/proc/self/coredump_filter', '0');
   } catch {

@@ -17,36 +17,36 @@ interface Owner {
 }
 
 /** A lock that is held. */
-export interface Held extends Disposable {
+export interface Lock extends Disposable {
   readonly owner: Owner;
 }
 
 /** The owner that lives and holds the lock at `path`; `undefined` where there is none. */
 export function ownerOf(path: string): Owner | undefined {
   const owner = read(path);
-  return owner !== undefined && lives(owner) ? owner : undefined;
+  return owner !== undefined && isAlive(owner) ? owner : undefined;
 }
 
 /**
  * Takes the lock at `path`, whose folder exists. Returns the lock, or the owner that has it. Throws the
  * system's error where the folder cannot be written.
  */
-export function takeLock(path: string): Held | Owner {
-  const owner: Owner = { pid: process.pid, born: birthOf(process.pid) ?? '' };
+export function acquireLock(path: string): Lock | Owner {
+  const owner: Owner = { pid: process.pid, born: startOf(process.pid) ?? '' };
   const draft = `${path}.${owner.pid}.${randomBytes(6).toString('hex')}.tmp`;
   writeFileSync(draft, JSON.stringify(owner), { mode: 0o600, flag: 'wx' });
   try {
-    const other = take(path, draft);
+    const other = acquire(path, draft);
     if (other !== undefined) return other;
   } finally {
     rmSync(draft, { force: true });
   }
-  sweep(path);
+  removeStaleDrafts(path);
   return { owner, [Symbol.dispose]: () => rmSync(path, { force: true }) };
 }
 
 /** Links `draft` to `path`, past dead owners. Returns the living owner that has it, if so. */
-function take(path: string, draft: string): Owner | undefined {
+function acquire(path: string, draft: string): Owner | undefined {
   for (;;) {
     try {
       linkSync(draft, path);
@@ -57,13 +57,13 @@ function take(path: string, draft: string): Owner | undefined {
     const other = read(path);
     // Let go between the two calls.
     if (other === undefined) continue;
-    if (lives(other)) return other;
-    const burial = `${path}.${other.pid}-${other.born.replace(/[^\w-]/g, '_')}`;
-    const undertaker = take(burial, draft);
-    if (undertaker !== undefined) return undertaker;
+    if (isAlive(other)) return other;
+    const removalLock = `${path}.${other.pid}-${other.born.replace(/[^\w-]/g, '_')}`;
+    const remover = acquire(removalLock, draft);
+    if (remover !== undefined) return remover;
     const seen = read(path);
     if (seen?.pid === other.pid && seen.born === other.born) rmSync(path, { force: true });
-    rmSync(burial, { force: true });
+    rmSync(removalLock, { force: true });
   }
 }
 
@@ -85,12 +85,12 @@ function read(path: string): Owner | undefined {
   return { pid: 0, born: 'unreadable' };
 }
 
-function lives({ pid, born }: Owner): boolean {
-  return pid > 0 && birthOf(pid) === born;
+function isAlive({ pid, born }: Owner): boolean {
+  return pid > 0 && startOf(pid) === born;
 }
 
 /** When a process was born: the same for as long as it lives, another for the next one of its pid. */
-function birthOf(pid: number): string | undefined {
+function startOf(pid: number): string | undefined {
   if (process.platform === 'linux') {
     const stat = statOf(pid);
     if (stat === undefined || stat.zombie) return undefined;
@@ -116,7 +116,7 @@ function bootId(): string {
 }
 
 /** Removes what starts that were killed half-way have left beside the lock, which the caller holds. */
-function sweep(path: string): void {
+function removeStaleDrafts(path: string): void {
   const prefix = `${basename(path)}.`;
   for (const name of readdirSync(dirname(path))) {
     if (!name.startsWith(prefix)) continue;
@@ -124,7 +124,7 @@ function sweep(path: string): void {
     const owner = read(file);
     // A draft may be half-written: its name says whose it is.
     const draft = /\.(\d+)\.[0-9a-f]+\.tmp$/.exec(name)?.[1];
-    const wanted = draft === undefined ? owner && lives(owner) : birthOf(Number(draft)) !== undefined;
+    const wanted = draft === undefined ? owner && isAlive(owner) : startOf(Number(draft)) !== undefined;
     if (wanted === false) rmSync(file, { force: true });
   }
 }

@@ -2,7 +2,7 @@
 // there is no /proc (macOS) only the pid is known here. No package and no heavy module is imported: the
 // launcher reads this file.
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
-import type { HostProcess, Opened } from '../wire/hello.ts';
+import type { HostProcess, ServerIdentity } from '../wire/hello.ts';
 
 /** The parts of `/proc/PID/stat` that are used here. */
 export interface ProcessStat {
@@ -21,7 +21,7 @@ export interface ProcessStat {
  * file of unknown size, and reads twice, which over all processes of a machine brings the garbage collector.
  * 52 numbers and a name of at most 64 bytes fit, and the kernel gives them in one read.
  */
-const STAT = Buffer.alloc(2048);
+const STAT_BUFFER = Buffer.alloc(2048);
 
 /** Looks at a process; `undefined` where there is none, or no /proc. */
 export function statOf(pid: number): ProcessStat | undefined {
@@ -29,7 +29,7 @@ export function statOf(pid: number): ProcessStat | undefined {
   try {
     const file = openSync(`/proc/${pid}/stat`, 'r');
     try {
-      text = STAT.toString('latin1', 0, readSync(file, STAT));
+      text = STAT_BUFFER.toString('latin1', 0, readSync(file, STAT_BUFFER));
     } finally {
       closeSync(file);
     }
@@ -70,7 +70,10 @@ function processes(): ProcessStat[] {
  * their environment, `known` ones of before, and all that descend from any of these. Where a leader has gone,
  * its group could be another's by now, and does not count. Not found is who left in all three ways.
  */
-export function treesOf(servers: readonly Opened[], known: readonly ProcessStat[]): ProcessStat[] {
+export function findServerProcesses(
+  servers: readonly ServerIdentity[],
+  known: readonly ProcessStat[],
+): ProcessStat[] {
   const all = processes();
   const alike = (stat: ProcessStat, pid?: number, started?: number): boolean =>
     stat.pid === pid && stat.started === started;
@@ -78,7 +81,7 @@ export function treesOf(servers: readonly Opened[], known: readonly ProcessStat[
   const belongs = (stat: ProcessStat): boolean =>
     leaders.some(({ pid }) => stat.group === pid || stat.session === pid) ||
     known.some(({ pid, started }) => alike(stat, pid, started)) ||
-    servers.some(({ started = 0, marker }) => stat.started >= started && marks(stat.pid, marker));
+    servers.some(({ started = 0, marker }) => stat.started >= started && hasEntry(stat.pid, marker));
   const tree = new Map<number, ProcessStat>();
   const add = (stat: ProcessStat): void => {
     if (tree.has(stat.pid)) return;
@@ -90,7 +93,7 @@ export function treesOf(servers: readonly Opened[], known: readonly ProcessStat[
 }
 
 /** Whether an entry stands in the environment that a process was started with. */
-function marks(pid: number, entry: string | undefined): boolean {
+function hasEntry(pid: number, entry: string | undefined): boolean {
   if (entry === undefined) return false;
   try {
     return `\0${readFileSync(`/proc/${pid}/environ`, 'latin1')}`.includes(`\0${entry}\0`);
@@ -101,19 +104,19 @@ function marks(pid: number, entry: string | undefined): boolean {
 }
 
 /** Whether the very process that `stat` described still runs. */
-export function runs(stat: Pick<ProcessStat, 'pid' | 'started'>): boolean {
+export function isRunning(stat: Pick<ProcessStat, 'pid' | 'started'>): boolean {
   const now = statOf(stat.pid);
   return now !== undefined && !now.zombie && now.started === stat.started;
 }
 
 /** How many processes of a chain are looked at. */
-const CHAIN = 16;
+const MAX_ANCESTORS = 16;
 
 /** The processes above `pid`, nearest first; what another user's process hides is left out. */
-export function chainAbove(pid: number): HostProcess[] {
+export function ancestorsOf(pid: number): HostProcess[] {
   const chain: HostProcess[] = [];
   let stat = statOf(pid);
-  while (stat !== undefined && stat.parent > 0 && chain.length < CHAIN) {
+  while (stat !== undefined && stat.parent > 0 && chain.length < MAX_ANCESTORS) {
     stat = statOf(stat.parent);
     if (stat === undefined) break;
     const { pid, started } = stat;

@@ -23,9 +23,9 @@ export interface Processes {
   /** The process of this pid, if it runs. Undefined as well where that cannot be told. */
   find(pid: number): Process | undefined;
   /** Whether a process that was listed still runs. */
-  same(process: Process): boolean;
+  isRunning(process: Process): boolean;
   /** A variable of the environment that a process was started with, where this user may read it. */
-  variable(pid: number, name: string): string | undefined;
+  readVariable(pid: number, name: string): string | undefined;
   /** Sends a signal; to a process group when `pid` is negative. `false`: it is gone, or not ours to signal. */
   signal(pid: number, signal: NodeJS.Signals): boolean;
   /** Changes with each boot, after which pids and start times mean nothing. Empty where unknown. */
@@ -33,7 +33,7 @@ export interface Processes {
 }
 
 /** How many processes are read before other work gets its turn: about a millisecond. */
-const SLICE = 64;
+const BATCH = 64;
 
 /** The processes of this machine. */
 export function processes(platform: NodeJS.Platform = process.platform): Processes {
@@ -41,8 +41,8 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
     return {
       list: async () => parsePs(await ps()),
       find: () => undefined,
-      same: ({ pid }) => signal(pid, 0),
-      variable: () => undefined,
+      isRunning: ({ pid }) => signal(pid, 0),
+      readVariable: () => undefined,
       signal,
       boot: '',
     };
@@ -58,15 +58,15 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
       for (const name of readdirSync('/proc')) {
         const pid = Number(name);
         if (!Number.isInteger(pid)) continue;
-        if (++count % SLICE === 0) await setImmediate();
+        if (++count % BATCH === 0) await setImmediate();
         const one = find(pid);
         if (one !== undefined) found.push(one);
       }
       return found;
     },
     find,
-    same: ({ pid, started }) => find(pid)?.started === started,
-    variable(pid, name) {
+    isRunning: ({ pid, started }) => find(pid)?.started === started,
+    readVariable(pid, name) {
       try {
         return entryOf(readFileSync(`/proc/${pid}/environ`), `${name}=`);
       } catch {

@@ -27,7 +27,7 @@ export function verifySocket(path: string, uid: number): boolean {
 }
 
 /** Creates a folder 0700 with those above it, or finds it as it must be. Throws `socket-unsafe`, `cannot-write`. */
-export function openFolder(folder: string, uid: number): void {
+export function ensureFolder(folder: string, uid: number): void {
   if (verifyFolder(folder, uid)) return;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

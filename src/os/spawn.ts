@@ -4,7 +4,7 @@
 import type { Readable, Writable } from 'node:stream';
 
 /** A program to start. */
-export interface Start {
+export interface SpawnOptions {
   /** The executable's absolute path. */
   readonly file: string;
   readonly args: readonly string[];
@@ -36,7 +36,7 @@ export interface Child {
 }
 
 /** Starts a program, or throws an error with the system's `code` (`ENOENT`, `EACCES`, `EAGAIN`, …). */
-export type Spawn = (start: Start) => Promise<Child>;
+export type Spawn = (start: SpawnOptions) => Promise<Child>;
 
 /**
  * Loads execa. It is the daemon's heaviest package and needed only when a session opens: call this once the

@@ -13,7 +13,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
-import { writeWhole } from '../os/file.ts';
+import { writeFileAtomic } from '../os/file.ts';
 import { binsOf, type Ready } from './bin.ts';
 import { protect, readText, unprotect } from './files.ts';
 import {
@@ -298,7 +298,7 @@ function readStamps(file: string): { checked: number; stamps: Record<string, str
 
 function write(file: string, text: string): void {
   try {
-    writeWhole(file, text);
+    writeFileAtomic(file, text);
   } catch (error) {
     throw asWriteError(error);
   }

@@ -2,7 +2,7 @@
 // among the patterns that say what won, the most specific one is reported: an exact name, else the one with
 // the most literal characters, else the first in the file. Nothing is let through that no rule allows.
 import type { Condition, Decision, ProfilePolicy } from '../profile/format.ts';
-import { isExact, literals, matches } from './pattern.ts';
+import { countLiterals, isExact, matches } from './pattern.ts';
 
 /** What was decided, and which part of the profile did. */
 export interface Verdict {
@@ -11,7 +11,7 @@ export interface Verdict {
   readonly rule: string;
 }
 
-const ORDER: readonly Decision[] = ['deny', 'ask', 'allow'];
+const PRECEDENCE: readonly Decision[] = ['deny', 'ask', 'allow'];
 
 /**
  * Decides on a call of `tool`. A rule with a condition on the arguments counts as `ask`: what it allows depends
@@ -19,7 +19,7 @@ const ORDER: readonly Decision[] = ['deny', 'ask', 'allow'];
  */
 export function decide(policy: ProfilePolicy, tool: string): Verdict {
   const rules = Object.entries(policy.tools).filter(([pattern]) => matches(pattern, tool));
-  for (const decision of ORDER) {
+  for (const decision of PRECEDENCE) {
     const winner = mostSpecific(
       rules.filter(([, rule]) => decisionOf(rule) === decision).map(([name]) => name),
     );
@@ -45,5 +45,5 @@ function mostSpecific(patterns: readonly string[]): string | undefined {
 
 function isMoreSpecific(pattern: string, than: string): boolean {
   if (isExact(pattern) !== isExact(than)) return isExact(pattern);
-  return literals(pattern) > literals(than);
+  return countLiterals(pattern) > countLiterals(than);
 }

@@ -4,19 +4,19 @@
 
 /** Whether `pattern` matches the whole of `name`. Time is at most the product of their lengths. */
 export function matches(pattern: string, name: string): boolean {
-  const wanted = [...pattern];
-  const given = [...name];
+  const tokens = [...pattern];
+  const characters = [...name];
   let at = 0;
   let i = 0;
   // The last star, and how far into the name it reaches: on a mismatch it takes one more. To go back to the
   // star before it would find nothing new, so there is never more than one to go back to.
   let star = -1;
   let reach = 0;
-  while (i < given.length) {
-    if (wanted[at] === '*') {
+  while (i < characters.length) {
+    if (tokens[at] === '*') {
       star = at++;
       reach = i;
-    } else if (at < wanted.length && (wanted[at] === '?' || wanted[at] === given[i])) {
+    } else if (at < tokens.length && (tokens[at] === '?' || tokens[at] === characters[i])) {
       at++;
       i++;
     } else if (star >= 0) {
@@ -26,8 +26,8 @@ export function matches(pattern: string, name: string): boolean {
       return false;
     }
   }
-  while (wanted[at] === '*') at++;
-  return at === wanted.length;
+  while (tokens[at] === '*') at++;
+  return at === tokens.length;
 }
 
 /** Whether a pattern matches one name only. */
@@ -36,6 +36,6 @@ export function isExact(pattern: string): boolean {
 }
 
 /** Characters of a pattern that stand for themselves. */
-export function literals(pattern: string): number {
+export function countLiterals(pattern: string): number {
   return [...pattern].filter((character) => character !== '*' && character !== '?').length;
 }

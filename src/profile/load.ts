@@ -19,7 +19,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { WarderError } from '../errors.ts';
-import { unsafe, writeWhole } from '../os/file.ts';
+import { ownershipProblem, writeFileAtomic } from '../os/file.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
 import { MAX_FILE } from './document.ts';
@@ -146,7 +146,7 @@ export function writeProfile(
   try {
     // A link is written through: it was put there to keep the file elsewhere.
     const target = options.replace === true ? realpathSync(file) : file;
-    writeWhole(target, text, { exclusive: options.replace !== true });
+    writeFileAtomic(target, text, { exclusive: options.replace !== true });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
       throw profileExists(places, name);
@@ -171,7 +171,7 @@ export function removeProfile(places: Places, name: string, time: number): strin
       renameSync(file, kept);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-      writeWhole(kept, readFileSync(file));
+      writeFileAtomic(kept, readFileSync(file));
       rmSync(file);
     }
   } catch (cause) {
@@ -214,7 +214,7 @@ function entriesOf(folder: string): string[] {
 
 /** Throws unless only the user (and root) could have written what `stats` describe. */
 function guard(name: string, path: string, stats: Stats): void {
-  const problem = unsafe(path, stats);
+  const problem = ownershipProblem(path, stats);
   if (problem === undefined) return;
   throw new WarderError('profile-invalid', `profile "${name}" is not safe: ${problem.what}`, {
     hint: problem.hint,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
-import { unsafe, writeWhole } from '../os/file.ts';
+import { ownershipProblem, writeFileAtomic } from '../os/file.ts';
 import type { Places } from '../wire/places.ts';
 import { broken } from './diagnostic.ts';
 import { MAX_FILE, readDocument } from './document.ts';
@@ -192,7 +192,7 @@ export function changeSettings(
   const changed = document.toString({ lineWidth: 0 });
   parseSettings(changed, file);
   try {
-    writeWhole(file, changed);
+    writeFileAtomic(file, changed);
   } catch (cause) {
     throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
   }
@@ -202,7 +202,7 @@ function readText(places: Places): string | undefined {
   const file = settingsPath(places);
   let bytes: Buffer;
   try {
-    const problem = unsafe(file, statSync(file));
+    const problem = ownershipProblem(file, statSync(file));
     if (problem !== undefined) {
       throw new WarderError('config-invalid', `the settings are not safe: ${problem.what}`, {
         hint: problem.hint,

@@ -13,7 +13,7 @@ import { BASE_VARIABLES, loaderVariable } from '../profile/variable.ts';
 export const MARKER = 'WARDER_SESSION';
 
 /** What belongs to one server alone. */
-export interface Own {
+export interface ServerInstance {
   readonly marker: string;
   readonly tmpdir: string;
   /** Folder of the credentials delivered as files. */
@@ -21,7 +21,7 @@ export interface Own {
 }
 
 /** A credential on its way to a server; a sealed one never is. */
-export interface Delivered {
+export interface DeliveredCredential {
   readonly variable: string;
   readonly deliver: Exclude<Delivery, 'sealed'>;
   readonly value: string;
@@ -35,9 +35,9 @@ export interface Delivered {
 export function environment(
   profile: string,
   { nodeDir, home, user, lang, tz }: UserEnvironment,
-  own: Own,
+  own: ServerInstance,
   env: Readonly<Record<string, string>>,
-  credentials: readonly Delivered[],
+  credentials: readonly DeliveredCredential[],
   gate: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
   const invalid = (what: string, hint: string): WarderError =>

@@ -3,31 +3,31 @@
 import type { Readable } from 'node:stream';
 
 /** How long a pipe may stay silent, and how much may still come, once nobody is left to write to it. */
-const SILENCE = 200;
-const REST = 16 * 2 ** 20;
+const DRAIN_SILENCE = 200;
+const DRAIN_LIMIT = 16 * 2 ** 20;
 
 /** A pipe's bytes in order, held back until somebody listens and while paused. */
 export class Output {
   readonly #stream: Readable;
-  #data: ((chunk: Buffer) => void) | undefined;
-  #end = (): void => {};
-  readonly #held: Buffer[] = [];
+  #onData: ((chunk: Buffer) => void) | undefined;
+  #onEnd = (): void => {};
+  readonly #buffered: Buffer[] = [];
   #paused = false;
-  #over = false;
-  #rest = Number.POSITIVE_INFINITY;
+  #ended = false;
+  #remaining = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(stream: Readable) {
     this.#stream = stream;
-    stream.on('data', (chunk: Buffer) => this.#take(chunk));
+    stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     for (const event of ['end', 'error', 'close']) stream.on(event, () => this.#finish());
     stream.pause();
   }
 
   /** Starts the flow. `end` comes once, after the last `data`. */
   listen(data: (chunk: Buffer) => void, end: () => void): void {
-    this.#data = data;
-    this.#end = end;
+    this.#onData = data;
+    this.#onEnd = end;
     this.#flow();
   }
 
@@ -45,45 +45,46 @@ export class Output {
    * Nobody should be left who writes: takes up what lies in the pipe, which is no more than the system
    * buffers, and closes it, whoever else may hold it open.
    */
-  finish(): void {
-    if (this.#over) return;
-    this.#rest = REST;
-    this.#timer = setTimeout(() => this.#stream.destroy(), SILENCE);
+  drain(): void {
+    if (this.#ended) return;
+    this.#remaining = DRAIN_LIMIT;
+    this.#timer = setTimeout(() => this.#stream.destroy(), DRAIN_SILENCE);
     this.#stream.resume();
   }
 
   get #flowing(): boolean {
-    return this.#data !== undefined && !this.#paused;
+    return this.#onData !== undefined && !this.#paused;
   }
 
-  #take(chunk: Buffer): void {
-    if (this.#flowing && this.#held.length === 0) {
-      this.#data?.(chunk);
+  #receive(chunk: Buffer): void {
+    if (this.#flowing && this.#buffered.length === 0) {
+      this.#onData?.(chunk);
     } else {
-      this.#held.push(chunk);
+      this.#buffered.push(chunk);
       if (this.#timer === undefined) this.#stream.pause();
     }
-    this.#rest -= chunk.length;
-    if (this.#rest < 0) this.#stream.destroy();
+    this.#remaining -= chunk.length;
+    if (this.#remaining < 0) this.#stream.destroy();
     this.#timer?.refresh();
   }
 
   #flow(): void {
-    while (this.#flowing && this.#held.length > 0) this.#data?.(this.#held.shift() ?? Buffer.alloc(0));
+    while (this.#flowing && this.#buffered.length > 0)
+      this.#onData?.(this.#buffered.shift() ?? Buffer.alloc(0));
     if (!this.#flowing) return;
-    if (this.#over) this.#tell();
+    if (this.#ended) this.#emitEnd();
     else this.#stream.resume();
   }
 
   #finish(): void {
     clearTimeout(this.#timer);
-    this.#over = true;
-    if (this.#flowing && this.#held.length === 0) this.#tell();
+    this.#ended = true;
+    if (this.#flowing && this.#buffered.length === 0) this.#emitEnd();
   }
 
-  #tell(): void {
-    const end = this.#end;
-    this.#end = () => {};
+  #emitEnd(): void {
+    const end = this.#onEnd;
+    this.#onEnd = () => {};
     end();
   }
 }

@@ -9,14 +9,21 @@ import type { Log } from '../os/log.ts';
 import type { Processes } from '../os/processes.ts';
 import {
   endTree,
-  markers,
-  members,
-  PATIENCE,
-  type Patience,
+  findTreeProcesses,
+  readMarkers,
+  STOP_TIMEOUTS,
+  type StopTimeouts,
   type Tree,
   type TreeParts,
 } from './process-tree.ts';
-import { type Ground, MARKER_NAME, ours, removeEmpty, removeFolder, removeNow } from './runtime-folder.ts';
+import {
+  isPrivateFolder,
+  MARKER_NAME,
+  type RuntimeRoots,
+  removeFolder,
+  removeFolderSync,
+  removeIfEmpty,
+} from './runtime-folder.ts';
 
 const FILE = 'server.json';
 
@@ -40,22 +47,22 @@ export function writeRecord(folder: string, server: z.infer<typeof record>): voi
  * when the rest is, and never rejects.
  */
 export async function sweep(
-  { sessions, secrets }: Ground,
+  { sessions, secrets }: RuntimeRoots,
   processes: Processes,
   log: Log,
-  patience: Patience = { ...PATIENCE, end: 0 },
+  timeouts: StopTimeouts = { ...STOP_TIMEOUTS, end: 0 },
 ): Promise<void> {
   for (const base of secrets) {
-    if (!ours(base)) continue;
-    for (const name of names(base)) removeNow(join(base, name));
-    removeEmpty(base);
+    if (!isPrivateFolder(base)) continue;
+    for (const name of markersIn(base)) removeFolderSync(join(base, name));
+    removeIfEmpty(base);
   }
-  const left = names(sessions);
+  const left = markersIn(sessions);
   if (left.length === 0) return;
   try {
-    const ended = await endLeft(
-      left.map((marker) => treeOf(sessions, marker, processes.boot)),
-      { processes, log, patience },
+    const ended = await endOrphans(
+      left.map((marker) => readTree(sessions, marker, processes.boot)),
+      { processes, log, timeouts },
     );
     for (const marker of left) {
       for (const base of secrets) await removeFolder(join(base, marker));
@@ -69,18 +76,18 @@ export async function sweep(
 }
 
 /** Ends those of the trees that still have members, found in one look; gives back how many processes. */
-async function endLeft(trees: readonly Tree[], parts: TreeParts): Promise<number> {
+async function endOrphans(trees: readonly Tree[], parts: TreeParts): Promise<number> {
   const all = await parts.processes.list();
-  const marks = await markers(all, parts.processes);
+  const marks = await readMarkers(all, parts.processes);
   const alive = trees.filter((tree) => {
     const marked = [...marks].filter(([, marker]) => marker === tree.marker).map(([pid]) => pid);
-    return members(tree, all, new Set(marked), process.pid).length > 0;
+    return findTreeProcesses(tree, all, new Set(marked), process.pid).length > 0;
   });
   const counts = await Promise.all(alive.map((tree) => endTree(tree, parts, Promise.resolve())));
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-function names(folder: string): string[] {
+function markersIn(folder: string): string[] {
   try {
     return readdirSync(folder).filter((name) => MARKER_NAME.test(name));
   } catch {
@@ -88,12 +95,12 @@ function names(folder: string): string[] {
   }
 }
 
-function treeOf(sessions: string, marker: string, boot: string): Tree {
-  const unknown = { pid: undefined, started: undefined, marker, watched: false };
+function readTree(sessions: string, marker: string, boot: string): Tree {
+  const unknown = { pid: undefined, started: undefined, marker, supervised: false };
   try {
     const text = readFileSync(join(sessions, marker, FILE), 'utf8');
     const { pid, started, boot: then } = record.parse(JSON.parse(text));
-    return then === boot ? { pid, started, marker, watched: false } : unknown;
+    return then === boot ? { pid, started, marker, supervised: false } : unknown;
   } catch {
     return unknown;
   }

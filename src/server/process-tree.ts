@@ -20,11 +20,11 @@ export interface Tree {
    * The group still counts when its leader is gone. True for a daemon that has watched the server all along;
    * false after a restart, when the leader's pid may have been another's meanwhile.
    */
-  readonly watched: boolean;
+  readonly supervised: boolean;
 }
 
 /** How long a tree is given, in milliseconds: to end by itself, after SIGTERM, and after SIGKILL. */
-export interface Patience {
+export interface StopTimeouts {
   readonly end: number;
   readonly term: number;
   /** A killed process that takes longer is held by the kernel, in a dead network mount for one. */
@@ -32,13 +32,13 @@ export interface Patience {
 }
 
 /** What servers are given. */
-export const PATIENCE: Patience = { end: 2000, term: 2000, kill: 2000 };
+export const STOP_TIMEOUTS: StopTimeouts = { end: 2000, term: 2000, kill: 2000 };
 
 /**
  * The members of a tree among all processes. `marked` holds the pids that carry the tree's marker. Never
  * `self`, nor what `self` descends from.
  */
-export function members(
+export function findTreeProcesses(
   tree: Tree,
   all: readonly Process[],
   marked: ReadonlySet<number>,
@@ -50,7 +50,7 @@ export function members(
 
   const leader = tree.pid === undefined ? undefined : byPid.get(tree.pid);
   const reused = leader !== undefined && tree.started !== undefined && leader.started !== tree.started;
-  const led = !reused && (tree.watched || (leader !== undefined && tree.started !== undefined));
+  const led = !reused && (tree.supervised || (leader !== undefined && tree.started !== undefined));
   const inGroup = (one: Process): boolean =>
     led && tree.pid !== undefined && (one.group === tree.pid || one.session === tree.pid);
 
@@ -68,10 +68,10 @@ export function members(
 }
 
 /** How many environments are read before other work gets its turn. */
-const SLICE = 32;
+const BATCH = 32;
 
 /** The markers of all processes that could belong to a tree begun at `since`, by pid. */
-export async function markers(
+export async function readMarkers(
   all: readonly Process[],
   processes: Processes,
   since = 0,
@@ -81,8 +81,8 @@ export async function markers(
   for (const { pid, group, started } of all) {
     // Group 0 is the kernel's own threads.
     if (started < since || group === 0) continue;
-    if (++count % SLICE === 0) await setImmediate();
-    const marker = processes.variable(pid, MARKER);
+    if (++count % BATCH === 0) await setImmediate();
+    const marker = processes.readVariable(pid, MARKER);
     if (marker !== undefined) found.set(pid, marker);
   }
   return found;
@@ -92,7 +92,7 @@ export async function markers(
 export interface TreeParts {
   readonly processes: Processes;
   readonly log: Log;
-  readonly patience: Patience;
+  readonly timeouts: StopTimeouts;
 }
 
 /**
@@ -103,7 +103,7 @@ export interface TreeParts {
  */
 export async function endTree(
   tree: Tree,
-  { processes, log, patience }: TreeParts,
+  { processes, log, timeouts }: TreeParts,
   ended: Promise<unknown>,
   close?: () => void,
 ): Promise<number> {
@@ -112,11 +112,11 @@ export async function endTree(
   const scan = async (): Promise<Process[]> => {
     const all = await processes.list();
     const marked = new Set<number>();
-    for (const [pid, marker] of await markers(all, processes, tree.started)) {
+    for (const [pid, marker] of await readMarkers(all, processes, tree.started)) {
       if (marker === tree.marker) marked.add(pid);
     }
     for (const { pid, started } of all) if (known.get(pid) === started) marked.add(pid);
-    const found = members(tree, all, marked, process.pid);
+    const found = findTreeProcesses(tree, all, marked, process.pid);
     for (const { pid, started } of found) known.set(pid, started);
     return found;
   };
@@ -124,7 +124,7 @@ export async function endTree(
   const own = processes.find(process.pid)?.group;
   const signalled = new Set<string>();
   const send = (left: readonly Process[], signal: NodeJS.Signals): void => {
-    const still = left.filter((one) => processes.same(one));
+    const still = left.filter((one) => processes.isRunning(one));
     // The group at one blow, so that none of it can start another meanwhile; then those that left it.
     const group = tree.pid !== own && still.some((one) => one.group === tree.pid) ? tree.pid : undefined;
     if (group !== undefined) processes.signal(-group, signal);
@@ -140,7 +140,7 @@ export async function endTree(
     let found = await scan();
     for (let step = first; found.length > 0 && performance.now() < until; step = Math.min(step * 2, 100)) {
       await setTimeout(Math.min(step, Math.max(until - performance.now(), 0)));
-      found = found.filter((one) => processes.same(one));
+      found = found.filter((one) => processes.isRunning(one));
       if (found.length === 0) found = await scan();
     }
     return found;
@@ -151,14 +151,14 @@ export async function endTree(
     close();
   }
   const begun = performance.now();
-  await within(patience.end, ended);
-  let found = await wait(patience.end - (performance.now() - begun), 10);
+  await settlesWithin(ended, timeouts.end);
+  let found = await wait(timeouts.end - (performance.now() - begun), 10);
   if (found.length > 0) {
     send(await scan(), 'SIGTERM');
-    await within(Math.min(patience.term, 10), ended);
-    found = await wait(patience.term, 5);
+    await settlesWithin(ended, Math.min(timeouts.term, 10));
+    found = await wait(timeouts.term, 5);
   }
-  const until = performance.now() + patience.kill;
+  const until = performance.now() + timeouts.kill;
   while (found.length > 0 && performance.now() < until) {
     send(await scan(), 'SIGKILL');
     found = await wait(20, 1);
@@ -170,7 +170,7 @@ export async function endTree(
 }
 
 /** Waits for `event`, but not longer than `ms`. False: it has not come. */
-export async function within(ms: number, event: Promise<unknown>): Promise<boolean> {
+export async function settlesWithin(event: Promise<unknown>, ms: number): Promise<boolean> {
   const timer = new AbortController();
   const timeout = setTimeout(ms, false, { signal: timer.signal }).catch(() => false);
   const came = await Promise.race([event.then(() => true), timeout]);

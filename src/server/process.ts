@@ -12,11 +12,11 @@ import type { Confined } from '../sandbox/confine.ts';
 import type { Prepared } from '../sandbox/start.ts';
 import { Output } from './output.ts';
 import { writeRecord } from './process-record.ts';
-import { endTree, PATIENCE, type Patience, within } from './process-tree.ts';
-import type { Delivery } from './runtime-folder.ts';
+import { endTree, STOP_TIMEOUTS, type StopTimeouts, settlesWithin } from './process-tree.ts';
+import type { RuntimeFolder } from './runtime-folder.ts';
 
 /** What is to run. */
-export interface ServerPlan {
+export interface ServerSpec {
   /** The profile's name, for messages. */
   readonly profile: string;
   /** A path (absolute, `~/…`, or with a slash and then relative to `cwd`), or a name to be found in the child's PATH. */
@@ -24,7 +24,7 @@ export interface ServerPlan {
   readonly args: readonly string[];
   /** An absolute path. */
   readonly cwd: string;
-  /** The child's whole environment, with the marker of its delivery: see `environment`. */
+  /** The child's whole environment, with the marker of its runtime: see `environment`. */
   readonly env: Readonly<Record<string, string>>;
   readonly home: string;
   /** Puts the executable that was found into a sandbox; undefined: it runs as it is. */
@@ -36,7 +36,7 @@ export interface ServerParts {
   readonly spawn: Spawn;
   readonly processes: Processes;
   readonly log: Log;
-  readonly patience?: Patience;
+  readonly timeouts?: StopTimeouts;
 }
 
 /** A server that is a process of this machine. */
@@ -55,76 +55,81 @@ export interface ServerProcess extends ServerEnd {
 }
 
 /**
- * Starts a server. `delivery` is taken over: it is disposed of when the server and all it started are gone,
+ * Starts a server. `runtime` is taken over: it is disposed of when the server and all it started are gone,
  * or the start fails. A server that ends by itself has the rest of its tree ended too. Throws
  * `server-missing`, `server-unstartable`.
  */
 export async function spawnServer(
-  plan: ServerPlan,
-  delivery: Delivery,
+  spec: ServerSpec,
+  runtime: RuntimeFolder,
   parts: ServerParts,
 ): Promise<ServerProcess> {
   try {
-    const file = findCommand(plan);
-    const { args, cwd, env, profile } = plan;
-    using prepared = await plan.sandbox?.(file);
+    const file = findCommand(spec);
+    const { args, cwd, env, profile } = spec;
+    using prepared = await spec.sandbox?.(file);
     const { descriptors = [], ...launch } = prepared?.launch ?? { file, args, cwd, env };
     const inherited = descriptors.map((one) => (one.kind === 'open' ? one.descriptor : 'pipe'));
     const child = await parts
       .spawn({ ...launch, descriptors: inherited })
       .catch((error: { code?: string }) => {
-        throw unstartable(profile, plan.command, error.code);
+        throw spawnError(profile, spec.command, error.code);
       });
     const started = parts.processes.find(child.pid)?.started;
-    if (started !== undefined) note(delivery, child.pid, started, parts);
+    if (started !== undefined) recordProcess(runtime, child.pid, started, parts);
     const confined = await prepared?.confine(child);
-    return serverEnd(file, child, started, confined, delivery, parts);
+    return superviseServer(file, child, started, confined, runtime, parts);
   } catch (error) {
-    await delivery[Symbol.asyncDispose]();
+    await runtime[Symbol.asyncDispose]();
     throw error;
   }
 }
 
 /** The record is for the day that the daemon is killed; the server runs without it. */
-function note(delivery: Delivery, pid: number, started: number, { processes, log }: ServerParts): void {
+function recordProcess(
+  runtime: RuntimeFolder,
+  pid: number,
+  started: number,
+  { processes, log }: ServerParts,
+): void {
   try {
-    writeRecord(delivery.folder, { pid, started, boot: processes.boot });
+    writeRecord(runtime.path, { pid, started, boot: processes.boot });
   } catch (error) {
     log.warn({ code: (error as NodeJS.ErrnoException).code }, "cannot note a server's process");
   }
 }
 
-function serverEnd(
+function superviseServer(
   file: string,
   child: Child,
   started: number | undefined,
   confined: Confined | undefined,
-  delivery: Delivery,
-  { processes, log, patience = PATIENCE }: ServerParts,
+  runtime: RuntimeFolder,
+  { processes, log, timeouts = STOP_TIMEOUTS }: ServerParts,
 ): ServerProcess {
   const { pid, stdin, ended } = child;
   const stdout = new Output(child.stdout);
   const stderr = new Output(child.stderr);
-  const tree = { pid, started, marker: delivery.own.marker, watched: true };
+  const tree = { pid, started, marker: runtime.instance.marker, supervised: true };
   let drained = (): void => {};
 
   const finish = async (close?: () => void): Promise<void> => {
     try {
       if (confined === undefined) {
-        await endTree(tree, { processes, log, patience }, ended, close);
+        await endTree(tree, { processes, log, timeouts }, ended, close);
       } else {
-        await endConfined(confined, patience, ended, close);
+        await stopSandboxed(confined, timeouts, ended, close);
         // What made the sandbox ends with it; this sees to that.
-        await endTree(tree, { processes, log, patience: { ...patience, end: patience.kill } }, ended);
+        await endTree(tree, { processes, log, timeouts: { ...timeouts, end: timeouts.kill } }, ended);
       }
     } catch (error) {
       log.error({ err: error, pid }, "cannot look for a server's processes");
       processes.signal(-pid, 'SIGKILL');
     }
-    await delivery[Symbol.asyncDispose]();
+    await runtime[Symbol.asyncDispose]();
     // A process that got away may still hold the pipes open.
-    stdout.finish();
-    stderr.finish();
+    stdout.drain();
+    stderr.drain();
     gone.resolve();
   };
   const gone = Promise.withResolvers<void>();
@@ -171,30 +176,30 @@ function serverEnd(
 }
 
 /** Ends all in a sandbox: as a tree is ended, but what keeps the sandbox is left alone until the last. */
-async function endConfined(
+async function stopSandboxed(
   confined: Confined,
-  { end, term }: Patience,
+  { end, term }: StopTimeouts,
   ended: Promise<unknown>,
   close?: () => void,
 ): Promise<void> {
   close?.();
-  if (!(await within(end, ended))) {
+  if (!(await settlesWithin(ended, end))) {
     confined.signal('SIGTERM');
-    await within(term, ended);
+    await settlesWithin(ended, term);
   }
   await confined[Symbol.asyncDispose]();
 }
 
-/** The executable that a plan names. Throws `server-missing`, `server-unstartable`. */
+/** The executable that a spec names. Throws `server-missing`, `server-unstartable`. */
 export function findCommand({
   profile,
   command,
   cwd,
   env,
   home,
-}: Omit<ServerPlan, 'args' | 'sandbox'>): string {
+}: Omit<ServerSpec, 'args' | 'sandbox'>): string {
   const folder = statSync(cwd, { throwIfNoEntry: false });
-  if (folder?.isDirectory() !== true || !executable(cwd)) {
+  if (folder?.isDirectory() !== true || !isExecutable(cwd)) {
     throw new WarderError(
       'server-unstartable',
       `cannot start "${profile}": cannot enter the folder "${cwd}"`,
@@ -204,10 +209,10 @@ export function findCommand({
     );
   }
   let refused: string | undefined;
-  for (const file of candidates(command, cwd, env.PATH ?? '', home)) {
-    const stat = look(file);
+  for (const file of candidatePaths(command, cwd, env.PATH ?? '', home)) {
+    const stat = tryStat(file);
     if (stat === undefined) continue;
-    if (stat.isFile() && executable(file)) return file;
+    if (stat.isFile() && isExecutable(file)) return file;
     refused ??= file;
   }
   if (refused !== undefined) {
@@ -226,14 +231,14 @@ export function findCommand({
   );
 }
 
-function candidates(command: string, cwd: string, path: string, home: string): string[] {
+function candidatePaths(command: string, cwd: string, path: string, home: string): string[] {
   if (command.startsWith('~/')) return [join(home, command.slice(2))];
   if (command.includes('/')) return [resolve(cwd, command)];
   // An empty entry means the current folder to a shell. Not here.
   return path.split(':').flatMap((folder) => (folder.startsWith('/') ? [join(folder, command)] : []));
 }
 
-function look(file: string): ReturnType<typeof statSync> {
+function tryStat(file: string): ReturnType<typeof statSync> {
   try {
     return statSync(file, { throwIfNoEntry: false });
   } catch {
@@ -241,7 +246,7 @@ function look(file: string): ReturnType<typeof statSync> {
   }
 }
 
-function executable(path: string): boolean {
+function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;
@@ -251,7 +256,7 @@ function executable(path: string): boolean {
 }
 
 /** Why the system did not start a program that is there, by its error code. */
-function unstartable(profile: string, command: string, code: string | undefined): WarderError {
+function spawnError(profile: string, command: string, code: string | undefined): WarderError {
   const [what, hint] = REASONS[code ?? ''] ?? [
     `the system refuses (${code ?? 'no reason given'})`,
     undefined,

@@ -22,10 +22,10 @@ import {
 import { chmod, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
-import type { Own } from './environment.ts';
+import type { ServerInstance } from './environment.ts';
 
 /** Where all this is made. */
-export interface Ground {
+export interface RuntimeRoots {
   /** Holds a folder for each server. */
   readonly sessions: string;
   /** Folders that may hold credential files, the best first, the last on the disk. Made when needed. */
@@ -38,68 +38,68 @@ export const MARKER_NAME = /^[0-9a-f]{16}$/;
 const TMPFS = 0x01021994;
 const RAMFS = 0x858458f6;
 
-/** Finds the ground for the servers of the daemon whose run folder is `run`. Makes nothing yet. */
-export function ground(
+/** Finds the roots for the servers of the daemon whose run folder is `run`. Makes nothing yet. */
+export function runtimeRoots(
   run: string,
   uid: number,
   memory: readonly string[] = [`/run/user/${uid}`, '/dev/shm'],
-): Ground {
+): RuntimeRoots {
   // Two daemons of one user (WARDER_HOME) must not sweep each other's files away.
   const name = `warder-${uid}-${createHash('sha256').update(run).digest('hex').slice(0, 12)}`;
-  const found = memory.filter(inMemory).map((folder) => join(folder, name));
+  const found = memory.filter(isMemoryBacked).map((folder) => join(folder, name));
   return { sessions: join(run, 'sessions'), secrets: [...found, join(run, 'secrets')] };
 }
 
 /** One server's own places. Disposed of, they are gone. */
-export class Delivery implements AsyncDisposable {
-  readonly own: Own;
-  readonly folder: string;
+export class RuntimeFolder implements AsyncDisposable {
+  readonly instance: ServerInstance;
+  readonly path: string;
   readonly #secrets: string | undefined;
 
   /**
    * Makes the places, and writes each of `files`, its value byte for byte, into a file named by its variable.
    * Throws `cannot-write`.
    */
-  constructor(ground: Ground, files: readonly { readonly variable: string; readonly value: string }[]) {
+  constructor(roots: RuntimeRoots, files: readonly { readonly variable: string; readonly value: string }[]) {
     const marker = randomBytes(8).toString('hex');
-    this.folder = join(ground.sessions, marker);
-    const tmpdir = join(this.folder, 'tmp');
+    this.path = join(roots.sessions, marker);
+    const tmpdir = join(this.path, 'tmp');
     try {
-      makePrivate(ground.sessions, this.folder);
+      makePrivateFolder(roots.sessions, this.path);
       mkdirSync(tmpdir, { mode: 0o700 });
-      this.#secrets = files.length === 0 ? undefined : store(ground, marker, files);
+      this.#secrets = files.length === 0 ? undefined : writeCredentialFiles(roots, marker, files);
     } catch (cause) {
-      removeNow(this.folder);
-      throw new WarderError('cannot-write', `cannot make a server's private folder in "${ground.sessions}"`, {
+      removeFolderSync(this.path);
+      throw new WarderError('cannot-write', `cannot make a server's private folder in "${roots.sessions}"`, {
         hint: 'make room there, and see that the folder is yours',
         cause,
       });
     }
-    this.own = { marker, tmpdir, credentials: join(this.#secrets ?? this.folder, marker) };
+    this.instance = { marker, tmpdir, credentials: join(this.#secrets ?? this.path, marker) };
   }
 
   /** Takes all away, the credentials first. What cannot be removed is left to the next sweep. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#secrets !== undefined) {
-      removeNow(this.own.credentials);
-      await removeFolder(this.own.credentials);
-      removeEmpty(this.#secrets);
+      removeFolderSync(this.instance.credentials);
+      await removeFolder(this.instance.credentials);
+      removeIfEmpty(this.#secrets);
     }
-    await removeFolder(this.folder);
+    await removeFolder(this.path);
   }
 }
 
 /** Writes the files into the first folder that takes them all; gives back that folder. */
-function store(
-  { secrets }: Ground,
+function writeCredentialFiles(
+  { secrets }: RuntimeRoots,
   marker: string,
   files: readonly { readonly variable: string; readonly value: string }[],
 ): string {
   let last: unknown;
-  for (const base of secrets) {
-    const folder = join(base, marker);
+  for (const parent of secrets) {
+    const folder = join(parent, marker);
     try {
-      makePrivate(base, folder);
+      makePrivateFolder(parent, folder);
       for (const { variable, value } of files) {
         if (!/^\w+$/.test(variable)) throw new Error('not the name of a variable');
         const file = openSync(join(folder, variable), 'wx', 0o400);
@@ -109,34 +109,34 @@ function store(
           closeSync(file);
         }
       }
-      return base;
+      return parent;
     } catch (error) {
       // Full, or in somebody else's hands: the next one.
       last = error;
-      if (ours(base)) {
-        removeNow(folder);
-        removeEmpty(base);
+      if (isPrivateFolder(parent)) {
+        removeFolderSync(folder);
+        removeIfEmpty(parent);
       }
     }
   }
   throw last;
 }
 
-/** Makes `base` where there is none, sees that nobody else has a hand on it, and makes `folder` in it. */
-function makePrivate(base: string, folder: string): void {
-  mkdirSync(base, { recursive: true, mode: 0o700 });
-  if (!ours(base)) throw new Error('the folder is not private');
+/** Makes `parent` where there is none, sees that nobody else has a hand on it, and makes `folder` in it. */
+function makePrivateFolder(parent: string, folder: string): void {
+  mkdirSync(parent, { recursive: true, mode: 0o700 });
+  if (!isPrivateFolder(parent)) throw new Error('the folder is not private');
   mkdirSync(folder, { mode: 0o700 });
 }
 
 /** Whether this is a folder, no link to one, of this user's, that nobody else may enter. */
-export function ours(folder: string): boolean {
+export function isPrivateFolder(folder: string): boolean {
   const stat = lstatSync(folder, { throwIfNoEntry: false });
   return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
 }
 
 /** Removes a folder of ours with all in it, before anything else happens. Never throws. */
-export function removeNow(folder: string): void {
+export function removeFolderSync(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true });
   } catch {
@@ -145,7 +145,7 @@ export function removeNow(folder: string): void {
 }
 
 /** Removes a folder if nothing is in it. */
-export function removeEmpty(folder: string): void {
+export function removeIfEmpty(folder: string): void {
   try {
     rmdirSync(folder);
   } catch {
@@ -157,24 +157,24 @@ export function removeEmpty(folder: string): void {
 export async function removeFolder(folder: string): Promise<void> {
   const options = { recursive: true, force: true };
   await rm(folder, options).catch(async () => {
-    await unlock(folder);
+    await makeWritable(folder);
     await rm(folder, options).catch(() => {});
   });
 }
 
 /** Makes the folders of a tree writable to their owner. Links are not followed. */
-async function unlock(folder: string): Promise<void> {
+async function makeWritable(folder: string): Promise<void> {
   try {
     await chmod(folder, 0o700);
     for (const entry of await readdir(folder, { withFileTypes: true })) {
-      if (entry.isDirectory()) await unlock(join(folder, entry.name));
+      if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
     }
   } catch {
     // Somebody else's, or gone meanwhile.
   }
 }
 
-function inMemory(folder: string): boolean {
+function isMemoryBacked(folder: string): boolean {
   try {
     return [TMPFS, RAMFS].includes(statfsSync(folder).type);
   } catch {

@@ -19,7 +19,7 @@ import type { HostEnd } from '../relay/endpoint.ts';
 import { Session } from '../relay/session.ts';
 import type { SessionStatus } from '../wire/control.ts';
 import { MARKER } from './environment.ts';
-import { type For, type Started, type StartParts, startServer } from './start.ts';
+import { type SessionContext, type StartedServer, type StartParts, startServer } from './start.ts';
 
 /** What sessions work with. */
 export interface SessionsParts {
@@ -31,7 +31,7 @@ export interface SessionsParts {
   readonly log: Log;
 }
 
-interface Entry {
+interface SessionEntry {
   readonly id: string;
   readonly loaded: Loaded;
   readonly request: SessionRequest;
@@ -43,7 +43,7 @@ interface Entry {
   readonly uses: Map<string, number>;
   /** Undefined while the server starts. */
   session: Session | undefined;
-  started: Started | undefined;
+  started: StartedServer | undefined;
   /** Connections of its servers so far. */
   connections: number;
   /** A credential changed while the server started: it may have the old value. */
@@ -58,7 +58,7 @@ interface Entry {
 
 export class Sessions {
   readonly #parts: SessionsParts;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, SessionEntry>();
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
@@ -69,7 +69,7 @@ export class Sessions {
     const { profiles, audit, clock, log, settings } = this.#parts;
     const loaded = profiles.get(request.profile);
     const { profile, digest } = loaded;
-    const entry: Entry = {
+    const entry: SessionEntry = {
       id: randomBytes(8).toString('hex'),
       loaded,
       request,
@@ -89,7 +89,7 @@ export class Sessions {
     // From before the values are fetched, so that no change is missed.
     using _held = this.#parts.start.credentials.hold(profile.credentials);
     try {
-      const started = await startServer(profile, whom(entry), this.#parts.start);
+      const started = await startServer(profile, sessionContext(entry), this.#parts.start);
       entry.started = started;
       try {
         // A revocation may have come while it started, and have found nothing to end.
@@ -116,7 +116,7 @@ export class Sessions {
         await started.server.stop();
         throw error;
       }
-      tell(host, started);
+      announceServer(host, started);
       entry.session = new Session({
         id,
         profile: profile.name,
@@ -130,7 +130,7 @@ export class Sessions {
         log,
         limits: { line: settings.relay.line, drain: settings.rotation.drain },
       });
-      if (entry.stale !== undefined) void this.#move(entry, entry.stale);
+      if (entry.stale !== undefined) void this.#rotate(entry, entry.stale);
       const { ending } = await entry.session.done;
       await entry.started.server.gone;
       host.exit(exitCode(ending));
@@ -140,11 +140,11 @@ export class Sessions {
   }
 
   /** Gives the sessions that have a credential a server with its new value. Settles when each has, or has not. */
-  async move(credential: string): Promise<Moved> {
+  async rotate(credential: string): Promise<Moved> {
     const outcomes = await Promise.all(
       [...this.#entries.values()]
         .filter(({ loaded }) => loaded.profile.credentials.some(({ name }) => name === credential))
-        .map((entry) => this.#move(entry, credential)),
+        .map((entry) => this.#rotate(entry, credential)),
     );
     const moved = outcomes.filter((outcome) => outcome === 'moved').length;
     return { moved, kept: outcomes.filter((outcome) => outcome === 'kept').length };
@@ -170,7 +170,7 @@ export class Sessions {
     for (const entry of this.#entries.values()) {
       const { secrets, started } = entry;
       const count = secrets.length;
-      const sealed = started?.gate?.secrets ?? NOTHING;
+      const sealed = started?.gate?.secrets ?? NO_SECRETS;
       if (count + sealed.length === 0) continue;
       if (entry.clean?.count !== count || entry.clean.sealed !== sealed) {
         const tokens = sealed.map(({ value, patterns }) => ({ name: 'sealed', value, patterns }));
@@ -201,7 +201,7 @@ export class Sessions {
     });
   }
 
-  async #move(entry: Entry, credential: string): Promise<'moved' | 'kept' | 'starting'> {
+  async #rotate(entry: SessionEntry, credential: string): Promise<'moved' | 'kept' | 'starting'> {
     const { audit, log, start } = this.#parts;
     const { id, loaded, host, session } = entry;
     const { profile } = loaded;
@@ -211,7 +211,7 @@ export class Sessions {
     }
     const named = profile.credentials.filter(({ name }) => name === credential);
     const gate = entry.started?.gate;
-    let fresh: Started | undefined;
+    let fresh: StartedServer | undefined;
     let version = '';
     let outcome: 'moved' | 'kept' = 'kept';
     let reason: string | undefined;
@@ -228,8 +228,8 @@ export class Sessions {
       }
     } else {
       ({ outcome, reason } = await session.rotate(async () => {
-        fresh = await startServer(profile, whom(entry), start);
-        tell(host, fresh);
+        fresh = await startServer(profile, sessionContext(entry), start);
+        announceServer(host, fresh);
         return { server: fresh.server, redactor: this.#redactor(entry, fresh.credentials) };
       }));
       if (outcome === 'moved' && fresh !== undefined) entry.started = fresh;
@@ -252,9 +252,9 @@ export class Sessions {
     return outcome;
   }
 
-  #redactor(entry: Entry, credentials: readonly Resolved[]): Redactor {
+  #redactor(entry: SessionEntry, credentials: readonly Resolved[]): Redactor {
     for (const { variable, name, value } of credentials) {
-      if (value.length < SHORTEST) {
+      if (value.length < MIN_REDACTED_LENGTH) {
         this.#parts.log.warn(
           { profile: entry.loaded.name, credential: name },
           'a value of less than 8 characters is not taken out of what passes',
@@ -267,13 +267,13 @@ export class Sessions {
   }
 }
 
-const NOTHING: readonly never[] = [];
+const NO_SECRETS: readonly never[] = [];
 
 /** Values that are shorter, in characters, occur by chance. */
-const SHORTEST = 8;
+const MIN_REDACTED_LENGTH = 8;
 
 /** Whom a session's servers are started for. */
-function whom(entry: Entry): For {
+function sessionContext(entry: SessionEntry): SessionContext {
   const { id, began, uses } = entry;
   return {
     session: id,
@@ -285,8 +285,8 @@ function whom(entry: Entry): For {
 }
 
 /** Tells the launcher which processes to end should the daemon die. */
-function tell(host: Host, { server: { pid, started, marker } }: Started): void {
-  host.open({ pid, ...(started !== undefined && { started }), marker: `${MARKER}=${marker}` });
+function announceServer(host: Host, { server: { pid, started, marker } }: StartedServer): void {
+  host.announceServer({ pid, ...(started !== undefined && { started }), marker: `${MARKER}=${marker}` });
 }
 
 function hostEnd(host: Host): HostEnd {

@@ -1,4 +1,4 @@
-// The way of a start: profile -> credential -> environment -> the server's process. Nothing runs before the
+// The route of a start: profile -> credential -> environment -> the server's process. Nothing runs before the
 // profile has been read whole, everything it asks for can be had, and each credential is there; the log knows
 // of every credential that leaves before the server has it.
 import { existsSync, mkdirSync } from 'node:fs';
@@ -19,16 +19,16 @@ import type { Machine } from '../sandbox/machine.ts';
 import type { Network } from '../sandbox/network.ts';
 import type { Networks } from '../sandbox/network-pool.ts';
 import { type Prepared, prepare, prepareSeatbelt, prepareWeaker } from '../sandbox/start.ts';
-import { type Delivered, environment } from './environment.ts';
+import { type DeliveredCredential, environment } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
-import { Delivery, type Ground } from './runtime-folder.ts';
+import { RuntimeFolder, type RuntimeRoots } from './runtime-folder.ts';
 import { type Asker, sandboxRequest } from './sandbox-request.ts';
 
 /** What every start works with. */
 export interface StartParts extends Asker {
   readonly credentials: Pick<Credentials, 'resolve' | 'hold'>;
   readonly audit: Pick<AuditLog, 'append'>;
-  readonly ground: Ground;
+  readonly runtimeRoots: RuntimeRoots;
   readonly packages: Pick<PackageStore, 'find' | 'verify'>;
   readonly server: ServerParts;
   /** What there is to make sandboxes with. */
@@ -44,7 +44,7 @@ export interface StartParts extends Asker {
 }
 
 /** The session that a server is started for. */
-export interface For {
+export interface SessionContext {
   readonly session: string;
   /** When it began, in milliseconds of the monotonic clock. */
   readonly began: number;
@@ -57,14 +57,14 @@ export interface For {
 }
 
 /** A started server, and what it was given. */
-export interface Started {
+export interface StartedServer {
   readonly server: ServerProcess;
   readonly credentials: readonly Resolved[];
   /** The command with its arguments, as the log tells it. */
   readonly command: readonly string[];
   /** What confines the server, as the log tells it. */
   readonly sandbox: SessionOpen['sandbox'];
-  /** Its way out; none where its profile lists no host. */
+  /** Its route out; none where its profile lists no host. */
   readonly gate: OpenGate | undefined;
 }
 
@@ -72,7 +72,11 @@ export interface Started {
  * Starts the server of a profile for a session. Throws what its steps throw; `unsupported` where the profile
  * asks for what this build cannot do, `locked` or `credential-revoked` where its credentials may not be used.
  */
-export async function startServer(profile: Profile, whom: For, parts: StartParts): Promise<Started> {
+export async function startServer(
+  profile: Profile,
+  context: SessionContext,
+  parts: StartParts,
+): Promise<StartedServer> {
   const [missing] = unsupported(profile);
   const { server } = profile;
   if (missing !== undefined || server.kind === 'url') {
@@ -81,30 +85,35 @@ export async function startServer(profile: Profile, whom: For, parts: StartParts
   }
   parts.locks.demand(profile.credentials.map(({ name }) => name));
   // Made while the package is looked at and the credentials are fetched.
-  const making = wayOf(profile, parts);
-  making.catch(() => {});
+  const pendingRoute = openRoute(profile, parts);
+  pendingRoute.catch(() => {});
   let gate: OpenGate | undefined;
   try {
-    const command = await commandOf(profile, server, whom.session, parts);
+    const command = await commandOf(profile, server, context.session, parts);
     const credentials = await resolve(profile, parts);
-    const way = await making;
+    const route = await pendingRoute;
     const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
-    if (way !== undefined) {
-      const { connection: name, ...shared } = whom;
+    if (route !== undefined) {
+      const { connection: name, ...shared } = context;
       const egress = await parts.egress();
-      gate = await egress.open({ ...shared, profile, sealed, way, name });
+      gate = await egress.open({ ...shared, profile, sealed, way: route, name });
     }
-    const started = await startIn(profile, server, whom, parts, { command, credentials, way, gate });
-    void started.server.gone.then(() => letGo(way, gate));
+    const started = await startProcess(profile, server, context, parts, {
+      command,
+      credentials,
+      route,
+      gate,
+    });
+    void started.server.gone.then(() => closeRoute(route, gate));
     return started;
   } catch (error) {
-    await letGo(await making.catch(() => undefined), gate);
+    await closeRoute(await pendingRoute.catch(() => undefined), gate);
     throw error;
   }
 }
 
-/** The way out of a server that may reach something: a network of its own, or a proxy where there are no such. */
-async function wayOf(profile: Profile, parts: StartParts): Promise<Network | 'proxy' | undefined> {
+/** The route out of a server that may reach something: a network of its own, or a proxy where there are no such. */
+async function openRoute(profile: Profile, parts: StartParts): Promise<Network | 'proxy' | undefined> {
   const { network, sealed } = reachOf(profile);
   if (network.length + sealed.length === 0) return undefined;
   const kind = await parts.kind();
@@ -112,7 +121,7 @@ async function wayOf(profile: Profile, parts: StartParts): Promise<Network | 'pr
   if (kind === 'landlock') {
     throw new WarderError(
       'sandbox-unavailable',
-      `cannot start "${profile.name}": without user namespaces there is no way to the hosts that it lists`,
+      `cannot start "${profile.name}": without user namespaces there is no route to the hosts that it lists`,
       { hint: 'see "warder doctor"' },
     );
   }
@@ -120,27 +129,27 @@ async function wayOf(profile: Profile, parts: StartParts): Promise<Network | 'pr
   return await parts.networks.take(egress.ports(profile));
 }
 
-async function letGo(way: Network | 'proxy' | undefined, gate: OpenGate | undefined): Promise<void> {
+async function closeRoute(route: Network | 'proxy' | undefined, gate: OpenGate | undefined): Promise<void> {
   gate?.[Symbol.dispose]();
-  if (way !== 'proxy') await way?.[Symbol.asyncDispose]();
+  if (route !== 'proxy') await route?.[Symbol.asyncDispose]();
 }
 
 /** What a server is given. */
-interface Given {
+interface StartInputs {
   readonly command: Awaited<ReturnType<typeof commandOf>>;
   readonly credentials: readonly Resolved[];
-  readonly way: Network | 'proxy' | undefined;
+  readonly route: Network | 'proxy' | undefined;
   readonly gate: OpenGate | undefined;
 }
 
-async function startIn(
+async function startProcess(
   profile: Profile,
   server: Exclude<Server, { kind: 'url' }>,
-  { session }: For,
+  { session }: SessionContext,
   parts: StartParts,
-  { command: { command, args, roots }, credentials, way, gate }: Given,
-): Promise<Started> {
-  const { facts, ground, audit } = parts;
+  { command: { command, args, roots }, credentials, route, gate }: StartInputs,
+): Promise<StartedServer> {
+  const { facts, runtimeRoots, audit } = parts;
   const delivered = credentials.filter(isDelivered);
   for (const { name, version } of delivered) {
     const use = {
@@ -154,30 +163,30 @@ async function startIn(
     audit.append('credential.use', use, profile.audit.durability);
   }
   const files = delivered.filter(({ deliver }) => deliver === 'file');
-  const delivery = new Delivery(ground, files);
-  const trust = join(delivery.folder, 'trust');
+  const runtime = new RuntimeFolder(runtimeRoots, files);
+  const trust = join(runtime.path, 'trust');
   let env: Record<string, string>;
   try {
-    const settled = way === 'proxy' ? gate?.settle(trust) : undefined;
+    const settled = route === 'proxy' ? gate?.settle(trust) : undefined;
     const reached = { ...gate?.variables, ...settled };
-    env = environment(profile.name, facts, delivery.own, profile.env, delivered, reached);
+    env = environment(profile.name, facts, runtime.instance, profile.env, delivered, reached);
   } catch (error) {
-    await delivery[Symbol.asyncDispose]();
+    await runtime[Symbol.asyncDispose]();
     throw error;
   }
   const confined = async (file: string): Promise<Prepared> => {
-    const brought = [
+    const readable = [
       ...roots,
-      ...(files.length === 0 ? [] : [delivery.own.credentials]),
+      ...(files.length === 0 ? [] : [runtime.instance.credentials]),
       ...(existsSync(trust) ? [trust] : []),
     ];
-    const program = { file, args, env, roots: brought, files: gate?.files ?? [] };
+    const program = { file, args, env, roots: readable, files: gate?.files ?? [] };
     const request = sandboxRequest(profile, parts, program);
     const kind = await parts.kind();
-    if (kind === 'bubblewrap') return prepare(request, parts.machine, way === 'proxy' ? undefined : way);
-    const home = join(delivery.folder, 'home');
+    if (kind === 'bubblewrap') return prepare(request, parts.machine, route === 'proxy' ? undefined : route);
+    const home = join(runtime.path, 'home');
     mkdirSync(home, { mode: 0o700 });
-    const weaker = { ...request, own: { home, tmp: delivery.own.tmpdir } };
+    const weaker = { ...request, own: { home, tmp: runtime.instance.tmpdir } };
     if (kind === 'seatbelt') return prepareSeatbelt(weaker, gate?.port);
     return prepareWeaker(weaker, parts.machine, parts.stage);
   };
@@ -190,8 +199,8 @@ async function startIn(
     home: facts.home,
     sandbox: profile.sandbox?.off === true ? undefined : confined,
   };
-  const started = await spawnServer(plan, delivery, parts.server);
-  const { network: listed, sealed } = reachOf(profile);
+  const started = await spawnServer(plan, runtime, parts.server);
+  const { network: allowed, sealed } = reachOf(profile);
   return {
     server: started,
     credentials,
@@ -200,15 +209,15 @@ async function startIn(
     sandbox: {
       off: plan.sandbox === undefined,
       layers: ['environment', ...(started.confined?.layers ?? [])],
-      network: [...new Set([...listed, ...sealed])],
+      network: [...new Set([...allowed, ...sealed])],
       limits: limitsOf(started.confined?.limits),
     },
   };
 }
 
 /** Whether the server gets the value itself. */
-function isDelivered(one: Resolved): one is Resolved & Delivered {
-  return one.deliver !== 'sealed';
+function isDelivered(credential: Resolved): credential is Resolved & DeliveredCredential {
+  return credential.deliver !== 'sealed';
 }
 
 /** Limits as the log tells them: it knows no undefined members. */

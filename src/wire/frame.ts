@@ -11,7 +11,7 @@ import { WarderError } from '../errors.ts';
 export const WIRE_VERSION = 1;
 
 /** Bytes of a frame's head. */
-export const HEAD = 5;
+export const HEADER_LENGTH = 5;
 
 /** The longest payload of one frame. Longer data goes in several DATA frames. */
 export const MAX_PAYLOAD = 0x1000000;
@@ -39,8 +39,8 @@ export const Frame = {
 } as const;
 
 /** Writes a frame's head for a payload of `length` bytes. */
-function head(type: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(HEAD);
+function header(type: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(HEADER_LENGTH);
   bytes[0] = type;
   bytes.writeUInt32LE(length, 1);
   return bytes;
@@ -54,7 +54,7 @@ export interface Sink {
 }
 
 /** Up to this many bytes, copying payload behind the head is cheaper than a gathered write. */
-const COPY = 0x2000;
+const COPY_LIMIT = 0x2000;
 
 /**
  * Writes `chunks` as one frame; more than fits into one (DATA, STDERR only) as several. Long payloads are not
@@ -63,11 +63,11 @@ const COPY = 0x2000;
 export function writeFrame(sink: Sink, type: number, chunks: readonly Uint8Array[]): boolean {
   let length = 0;
   for (const chunk of chunks) length += chunk.length;
-  if (length <= COPY) {
-    const bytes = Buffer.allocUnsafe(HEAD + length);
+  if (length <= COPY_LIMIT) {
+    const bytes = Buffer.allocUnsafe(HEADER_LENGTH + length);
     bytes[0] = type;
     bytes.writeUInt32LE(length, 1);
-    let at = HEAD;
+    let at = HEADER_LENGTH;
     for (const chunk of chunks) {
       bytes.set(chunk, at);
       at += chunk.length;
@@ -76,8 +76,8 @@ export function writeFrame(sink: Sink, type: number, chunks: readonly Uint8Array
   }
   let more = true;
   sink.cork();
-  for (const part of length > MAX_PAYLOAD ? parts(chunks) : [chunks]) {
-    sink.write(head(type, part === chunks ? length : part.reduce((sum, chunk) => sum + chunk.length, 0)));
+  for (const part of length > MAX_PAYLOAD ? splitPayload(chunks) : [chunks]) {
+    sink.write(header(type, part === chunks ? length : part.reduce((sum, chunk) => sum + chunk.length, 0)));
     for (const chunk of part) more = sink.write(chunk);
   }
   sink.uncork();
@@ -85,7 +85,7 @@ export function writeFrame(sink: Sink, type: number, chunks: readonly Uint8Array
 }
 
 /** Cuts chunks into lists that fit into one frame each. */
-function parts(chunks: readonly Uint8Array[]): Uint8Array[][] {
+function splitPayload(chunks: readonly Uint8Array[]): Uint8Array[][] {
   const lists: Uint8Array[][] = [];
   let list: Uint8Array[] = [];
   let room = 0;
@@ -130,7 +130,7 @@ export class FrameDecoder {
   readonly #listener: FrameListener;
   /** The longest payload of a gathered frame. May change between frames. */
   limit: number;
-  readonly #head = Buffer.alloc(HEAD);
+  readonly #head = Buffer.alloc(HEADER_LENGTH);
   #headLength = 0;
   #type = 0;
   #left = 0;
@@ -145,15 +145,15 @@ export class FrameDecoder {
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.#headLength < HEAD) {
-        if (this.#headLength === 0 && chunk.length - at >= HEAD) {
+      if (this.#headLength < HEADER_LENGTH) {
+        if (this.#headLength === 0 && chunk.length - at >= HEADER_LENGTH) {
           this.#begin(chunk[at] ?? 0, chunk.readUInt32LE(at + 1));
-          at += HEAD;
+          at += HEADER_LENGTH;
         } else {
-          const taken = chunk.copy(this.#head, this.#headLength, at, at + HEAD - this.#headLength);
+          const taken = chunk.copy(this.#head, this.#headLength, at, at + HEADER_LENGTH - this.#headLength);
           this.#headLength += taken;
           at += taken;
-          if (this.#headLength < HEAD) return;
+          if (this.#headLength < HEADER_LENGTH) return;
           this.#begin(this.#head[0] ?? 0, this.#head.readUInt32LE(1));
         }
         if (this.#left > 0) continue;
@@ -182,7 +182,7 @@ export class FrameDecoder {
   }
 
   #begin(type: number, length: number): void {
-    this.#headLength = HEAD;
+    this.#headLength = HEADER_LENGTH;
     this.#type = type;
     this.#left = length;
     if (type < Frame.HELLO || type > Frame.RESPONSE)

@@ -35,7 +35,7 @@ export interface ControlHello {
 export type Hello = RunHello | ControlHello;
 
 /** What the daemon tells a launcher of each server that it starts for the session, if it is a process here. */
-export interface Opened {
+export interface ServerIdentity {
   /** The leader of the server's process group. */
   readonly pid?: number;
   /** The process' start time, as in `HostProcess.started`. */

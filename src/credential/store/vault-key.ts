@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WarderError } from '../../errors.ts';
-import { writeWhole } from '../../os/file.ts';
+import { writeFileAtomic } from '../../os/file.ts';
 import { expandHome } from '../../profile/format.ts';
 import type { VaultKey } from '../../profile/settings.ts';
 import { COST_LIMIT, type Cost, type KeyForm } from './vault-file.ts';
@@ -66,7 +66,7 @@ export async function keyBytes({ key, home, env }: KeyPlace): Promise<Buffer> {
 export function makeKeyFile(file: string, home: string): string | undefined {
   const path = expandHome(file, home);
   try {
-    writeWhole(path, randomBytes(SHORTEST), { exclusive: true });
+    writeFileAtomic(path, randomBytes(SHORTEST), { exclusive: true });
     return path;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return undefined;

@@ -10,7 +10,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
-import { writeWhole } from '../../os/file.ts';
+import { writeFileAtomic } from '../../os/file.ts';
 import type { Blobs, Listed, Store, Stored, StoreState } from './store.ts';
 import {
   type Cost,
@@ -99,7 +99,7 @@ class FileVault implements Vault {
       const form = newForm(key === 'passphrase' ? 'passphrase' : 'bytes', cost);
       const { content, keys } = create(form, await wrappingKey(form, await this.#secret(passphrase)));
       try {
-        writeWhole(file, render(content), { exclusive: true });
+        writeFileAtomic(file, render(content), { exclusive: true });
       } catch (cause) {
         throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
       }
@@ -211,7 +211,7 @@ class FileVault implements Vault {
     if (text.length > FILE_LIMIT)
       throw new WarderError('credential-long', 'the vault is full: it holds 64 MiB');
     try {
-      writeWhole(file, text);
+      writeFileAtomic(file, text);
     } catch (cause) {
       throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
     }

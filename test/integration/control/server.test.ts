@@ -66,8 +66,8 @@ beforeEach(async () => {
       host.exit(5);
     },
     onBusy: () => {},
-    onQuiet: () => {},
-    patience: 200,
+    onIdle: () => {},
+    helloTimeout: 200,
   });
   listener = createServer((socket) => server.accept(socket)).listen(places.socket);
   await once(listener, 'listening');

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ownerOf, takeLock } from '../../../src/os/lock.ts';
+import { acquireLock, ownerOf } from '../../../src/os/lock.ts';
 import { Client } from '../../fixtures/client.ts';
 
 let folder: string;
@@ -43,9 +43,9 @@ async function deadLock(): Promise<void> {
 }
 
 test('the lock is held until it is given back, and says by whom', () => {
-  const lock = takeLock(path);
+  const lock = acquireLock(path);
   if (!('owner' in lock)) throw new Error('not taken');
-  expect(takeLock(path)).toMatchObject({ pid: process.pid });
+  expect(acquireLock(path)).toMatchObject({ pid: process.pid });
   expect(ownerOf(path)).toEqual(lock.owner);
   lock[Symbol.dispose]();
   expect(ownerOf(path)).toBeUndefined();
@@ -68,12 +68,12 @@ test('W-WIRE-5 a lock whose owner was killed is taken over, by one of all that t
 test('a pid that came back to another process does not hold the lock', () => {
   writeFileSync(path, JSON.stringify({ pid: process.pid, born: 'another boot-1' }));
   expect(ownerOf(path)).toBeUndefined();
-  expect(takeLock(path)).toHaveProperty('owner');
+  expect(acquireLock(path)).toHaveProperty('owner');
 });
 
 test("a lock that nobody can have written is nobody's", () => {
   writeFileSync(path, '');
-  const lock = takeLock(path);
+  const lock = acquireLock(path);
   expect(lock).toHaveProperty('owner');
   expect(JSON.parse(readFileSync(path, 'utf8')).pid).toBe(process.pid);
 });
@@ -84,7 +84,7 @@ test('one that died while taking a dead lock away does not stop the next', async
   const burial = `${path}.${dead.pid}-${dead.born.replace(/[^\w-]/g, '_')}`;
   writeFileSync(burial, readFileSync(path));
   writeFileSync(`${path}.${dead.pid}.0123456789ab.tmp`, '');
-  expect(takeLock(path)).toHaveProperty('owner');
+  expect(acquireLock(path)).toHaveProperty('owner');
   expect(readdirSync(folder)).toEqual(['daemon.lock']);
 });
 

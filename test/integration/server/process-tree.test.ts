@@ -11,7 +11,7 @@ import { userEnvironment } from '../../../src/profile/environment.ts';
 import { environment } from '../../../src/server/environment.ts';
 import { type ServerProcess, spawnServer } from '../../../src/server/process.ts';
 import { sweep } from '../../../src/server/process-record.ts';
-import { Delivery, ground } from '../../../src/server/runtime-folder.ts';
+import { RuntimeFolder, runtimeRoots } from '../../../src/server/runtime-folder.ts';
 import { fixtureServer } from '../../fixtures/server.ts';
 import type { Kept } from '../../fixtures/server-keeper.ts';
 
@@ -52,13 +52,17 @@ async function start(
   { command, args }: { command: string; args: string[] },
   patience = { end: 100, term: 100, kill: 1000 },
   machines = real,
-): Promise<{ server: ServerProcess; delivery: Delivery; text(pattern: RegExp): Promise<RegExpExecArray> }> {
-  const delivery = new Delivery(ground(run, uid), []);
-  const env = environment('test', machine, delivery.own, {}, []);
+): Promise<{
+  server: ServerProcess;
+  delivery: RuntimeFolder;
+  text(pattern: RegExp): Promise<RegExpExecArray>;
+}> {
+  const delivery = new RuntimeFolder(runtimeRoots(run, uid), []);
+  const env = environment('test', machine, delivery.instance, {}, []);
   const server = await spawnServer(
     { profile: 'test', command, args, cwd: run, env, home: homedir(), sandbox: undefined },
     delivery,
-    { spawn: spawnReal, processes: machines, log, patience },
+    { spawn: spawnReal, processes: machines, log, timeouts: patience },
   );
   seen.push(server.pid);
   let said = '';
@@ -105,7 +109,7 @@ test('a server that heeds the end of its input is sent no signal', async () => {
   const { server, delivery } = await start(fixtureServer('slow'), { end: 20_000, term: 20_000, kill: 1000 });
   expect(await server.stop()).toEqual({ code: 0, signal: null });
   expect(await server.stop()).toEqual({ code: 0, signal: null });
-  expect(existsSync(delivery.folder)).toBe(false);
+  expect(existsSync(delivery.path)).toBe(false);
 });
 
 test('one that does not is sent SIGTERM, and then SIGKILL', async () => {
@@ -130,7 +134,7 @@ test('W-PROC-2 what a server leaves behind ends too, when it ends by itself', as
   expect(await server.ended).toEqual({ code: 0, signal: null });
   await server.gone;
   expect(pids.map(alive)).toEqual([false, false, false, false]);
-  expect(existsSync(delivery.folder)).toBe(false);
+  expect(existsSync(delivery.path)).toBe(false);
 });
 
 test('W-PROC-2 and when it is killed', async () => {
@@ -161,7 +165,7 @@ test('W-PROC-2 one that goes on starting others runs out of them', async () => {
   await text(/ready/);
   await server.stop();
   const left = (await real.list()).filter(
-    ({ pid }) => real.variable(pid, 'WARDER_SESSION') === delivery.own.marker,
+    ({ pid }) => real.readVariable(pid, 'WARDER_SESSION') === delivery.instance.marker,
   );
   expect(left).toEqual([]);
 });
@@ -219,7 +223,7 @@ async function killedDaemon(): Promise<Kept> {
 async function marked(folder: string): Promise<number[]> {
   const marker = folder.slice(folder.lastIndexOf('/') + 1);
   const all = await real.list();
-  return all.map(({ pid }) => pid).filter((pid) => real.variable(pid, 'WARDER_SESSION') === marker);
+  return all.map(({ pid }) => pid).filter((pid) => real.readVariable(pid, 'WARDER_SESSION') === marker);
 }
 
 test.runIf(process.platform === 'linux')(
@@ -231,9 +235,9 @@ test.runIf(process.platform === 'linux')(
     expect(left).toHaveLength(4);
     expect(existsSync(join(kept.credentials, 'TOKEN'))).toBe(true);
     // The killed daemon's other session, of which nothing runs any more.
-    const place = ground(run, uid);
-    const empty = new Delivery(place, [{ variable: 'TOKEN', value: 'x' }]);
-    writeFileSync(join(empty.folder, 'server.json'), 'torn {');
+    const place = runtimeRoots(run, uid);
+    const empty = new RuntimeFolder(place, [{ variable: 'TOKEN', value: 'x' }]);
+    writeFileSync(join(empty.path, 'server.json'), 'torn {');
 
     const swept = sweep(place, real, log, { end: 0, term: 100, kill: 1000 });
     expect(existsSync(kept.credentials)).toBe(false);
@@ -242,7 +246,7 @@ test.runIf(process.platform === 'linux')(
     const { server, delivery } = await start(fixtureServer('slow'));
     await swept;
     expect(left.map(alive)).toEqual([false, false, false, false]);
-    expect(readdirSync(join(run, 'sessions'))).toEqual([delivery.own.marker]);
+    expect(readdirSync(join(run, 'sessions'))).toEqual([delivery.instance.marker]);
     expect(alive(server.pid)).toBe(true);
     await server.stop();
     expect(logged).toEqual(['cleared away what the daemon before left behind']);
@@ -253,19 +257,19 @@ test.runIf(process.platform === 'linux')(
   'W-PROC-4 a record of before the last boot names nobody',
   async () => {
     const { server } = await start(fixtureServer('slow'));
-    const place = ground(join(run, 'killed'), uid);
-    const old = new Delivery(place, []);
+    const place = runtimeRoots(join(run, 'killed'), uid);
+    const old = new RuntimeFolder(place, []);
     const record = { pid: server.pid, started: server.started, boot: 'another' };
-    writeFileSync(join(old.folder, 'server.json'), JSON.stringify(record));
+    writeFileSync(join(old.path, 'server.json'), JSON.stringify(record));
     await sweep(place, real, log, { end: 0, term: 100, kill: 1000 });
-    expect(existsSync(old.folder)).toBe(false);
+    expect(existsSync(old.path)).toBe(false);
     expect(alive(server.pid)).toBe(true);
     await server.stop();
   },
 );
 
 test('a sweep with nothing left behind does nothing', async () => {
-  await sweep(ground(run, uid), real, log);
+  await sweep(runtimeRoots(run, uid), real, log);
   expect(readdirSync(run)).toEqual([]);
   expect(logged).toEqual([]);
 });
@@ -281,17 +285,17 @@ test('a server is ended also where no process can be looked for', async () => {
   };
   const { server, delivery } = await start(fixtureServer('deaf'), undefined, failing);
   expect(await server.stop()).toEqual({ code: null, signal: 'SIGKILL' });
-  expect(existsSync(delivery.folder)).toBe(false);
+  expect(existsSync(delivery.path)).toBe(false);
   expect(logged).toEqual(["cannot look for a server's processes"]);
 
   // A sweep that cannot look removes no folder: by it the next one finds what runs.
   failures = 1;
-  const place = ground(join(run, 'killed'), uid);
-  const left = new Delivery(place, []);
+  const place = runtimeRoots(join(run, 'killed'), uid);
+  const left = new RuntimeFolder(place, []);
   await sweep(place, failing, log);
-  expect(existsSync(left.folder)).toBe(true);
+  expect(existsSync(left.path)).toBe(true);
   await sweep(place, failing, log);
-  expect(existsSync(left.folder)).toBe(false);
+  expect(existsSync(left.path)).toBe(false);
 });
 
 test('what the kernel does not let go of is told, and nobody waits for ever', async () => {
@@ -308,11 +312,11 @@ test('what the kernel does not let go of is told, and nobody waits for ever', as
     ...real,
     list: async () => [one],
     same: () => true,
-    variable: () => delivery.own.marker,
+    variable: () => delivery.instance.marker,
     signal: () => false,
   };
-  const delivery = new Delivery(ground(run, uid), []);
-  const env = environment('test', machine, delivery.own, {}, []);
+  const delivery = new RuntimeFolder(runtimeRoots(run, uid), []);
+  const env = environment('test', machine, delivery.instance, {}, []);
   const held = await spawnServer(
     {
       profile: 'test',
@@ -324,7 +328,7 @@ test('what the kernel does not let go of is told, and nobody waits for ever', as
       sandbox: undefined,
     },
     delivery,
-    { spawn: spawnReal, processes: stuck, log, patience: { end: 10, term: 10, kill: 50 } },
+    { spawn: spawnReal, processes: stuck, log, timeouts: { end: 10, term: 10, kill: 50 } },
   );
   await held.gone;
   expect(logged).toEqual(['processes of a server do not end']);

@@ -20,10 +20,10 @@ import { WarderError } from '../../../src/errors.ts';
 import { processes } from '../../../src/os/processes.ts';
 import { loadSpawn, type Spawn } from '../../../src/os/spawn.ts';
 import { userEnvironment } from '../../../src/profile/environment.ts';
-import { type Delivered, environment } from '../../../src/server/environment.ts';
+import { type DeliveredCredential, environment } from '../../../src/server/environment.ts';
 import { type ServerProcess, spawnServer } from '../../../src/server/process.ts';
 import { sweep } from '../../../src/server/process-record.ts';
-import { Delivery, ground } from '../../../src/server/runtime-folder.ts';
+import { RuntimeFolder, runtimeRoots } from '../../../src/server/runtime-folder.ts';
 import { echoServer } from '../../fixtures/echo.ts';
 import { fixtureServer } from '../../fixtures/server.ts';
 import type { Kept } from '../../fixtures/server-keeper.ts';
@@ -59,12 +59,12 @@ interface Wish {
   readonly args?: readonly string[];
   readonly cwd?: string;
   readonly env?: Record<string, string>;
-  readonly credentials?: readonly Delivered[];
+  readonly credentials?: readonly DeliveredCredential[];
   readonly spawn?: Spawn;
   readonly home?: string;
 }
 
-async function start(wish: Wish): Promise<{ server: ServerProcess; delivery: Delivery }> {
+async function start(wish: Wish): Promise<{ server: ServerProcess; delivery: RuntimeFolder }> {
   const {
     command,
     args = [],
@@ -75,8 +75,8 @@ async function start(wish: Wish): Promise<{ server: ServerProcess; delivery: Del
     home = homedir(),
   } = wish;
   const files = credentials.filter(({ deliver }) => deliver === 'file');
-  const delivery = new Delivery(ground(run, uid), files);
-  const whole = environment('test', machine, delivery.own, env, credentials);
+  const delivery = new RuntimeFolder(runtimeRoots(run, uid), files);
+  const whole = environment('test', machine, delivery.instance, env, credentials);
   const server = await spawnServer(
     { profile: 'test', command, args, cwd, env: whole, home, sandbox: undefined },
     delivery,
@@ -84,7 +84,7 @@ async function start(wish: Wish): Promise<{ server: ServerProcess; delivery: Del
       spawn,
       processes: processes(),
       log,
-      patience: { end: 1000, term: 500, kill: 1000 },
+      timeouts: { end: 1000, term: 500, kill: 1000 },
     },
   );
   servers.push(server);
@@ -164,12 +164,12 @@ describe('what a server is given', () => {
         USER: userInfo().username,
         LANG: machine.lang,
         ...(machine.tz === undefined ? {} : { TZ: machine.tz }),
-        TMPDIR: join(delivery.folder, 'tmp'),
-        WARDER_SESSION: delivery.own.marker,
+        TMPDIR: join(delivery.path, 'tmp'),
+        WARDER_SESSION: delivery.instance.marker,
         LOG_LEVEL: 'info',
         TOKEN: 'a value with spaces\nand a line',
-        CREDENTIALS_DIRECTORY: delivery.own.credentials,
-        KEY_FILE: `${delivery.own.credentials}/KEY`,
+        CREDENTIALS_DIRECTORY: delivery.instance.credentials,
+        KEY_FILE: `${delivery.instance.credentials}/KEY`,
       });
       // Arguments pass as they are: no shell has seen them.
       expect(seen.argv).toEqual(['a b', '$HOME', '*']);
@@ -202,7 +202,7 @@ describe('what a server is given', () => {
       } finally {
         child.kill('SIGKILL');
         await once(child, 'exit');
-        await sweep(ground(run, uid), processes(), log);
+        await sweep(runtimeRoots(run, uid), processes(), log);
         expect(processes().find(pid)).toBeUndefined();
       }
     },
@@ -301,7 +301,7 @@ describe('how a command is found', () => {
 
   test('W-PROC-6 a failed start tells no argument, value or output, and leaves nothing behind', async () => {
     const secret = 'hunter2-hunter2';
-    const credentials: Delivered[] = [
+    const credentials: DeliveredCredential[] = [
       { variable: 'TOKEN', deliver: 'env', value: secret },
       { variable: 'KEY', deliver: 'file', value: secret },
     ];

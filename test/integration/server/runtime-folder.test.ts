@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
-import { Delivery, type Ground, ground } from '../../../src/server/runtime-folder.ts';
+import { RuntimeFolder, type RuntimeRoots, runtimeRoots } from '../../../src/server/runtime-folder.ts';
 
 const uid = process.getuid?.() ?? -1;
 const files = [
@@ -38,23 +38,23 @@ function mode(path: string): string {
 }
 
 /** The first place for credential files. */
-function first({ secrets }: Ground): string {
+function first({ secrets }: RuntimeRoots): string {
   return secrets[0] ?? '';
 }
 
 test('W-ENV-4 credential files are for their owner alone, byte for byte, and go with the server', async () => {
-  const place = ground(run, uid);
+  const place = runtimeRoots(run, uid);
   const before = process.umask(0);
   try {
-    const delivery = new Delivery(place, files);
-    const { credentials, tmpdir: tmp, marker } = delivery.own;
+    const delivery = new RuntimeFolder(place, files);
+    const { credentials, tmpdir: tmp, marker } = delivery.instance;
     expect(mode(dirname(credentials))).toBe('700');
     expect(mode(credentials)).toBe('700');
     expect(readdirSync(credentials).toSorted()).toEqual(['KEY', 'TOKEN']);
     expect([mode(join(credentials, 'TOKEN')), mode(join(credentials, 'KEY'))]).toEqual(['400', '400']);
     expect(readFileSync(join(credentials, 'TOKEN'), 'utf8')).toBe('one');
     expect(readFileSync(join(credentials, 'KEY'), 'utf8')).toBe('two\n\0\u00e9');
-    expect([mode(delivery.folder), mode(tmp), mode(place.sessions)]).toEqual(['700', '700', '700']);
+    expect([mode(delivery.path), mode(tmp), mode(place.sessions)]).toEqual(['700', '700', '700']);
     expect(tmp).toBe(join(run, 'sessions', marker, 'tmp'));
 
     writeFileSync(join(tmp, 'left'), 'behind');
@@ -70,20 +70,20 @@ test('W-ENV-4 credential files are for their owner alone, byte for byte, and go 
 test.runIf(process.platform === 'linux' && existsSync('/dev/shm'))(
   'W-ENV-4 credential files lie in memory where there is a place for it',
   async () => {
-    await using delivery = new Delivery(ground(run, uid), files);
-    expect([0x01021994, 0x858458f6]).toContain(statfsSync(delivery.own.credentials).type);
+    await using delivery = new RuntimeFolder(runtimeRoots(run, uid), files);
+    expect([0x01021994, 0x858458f6]).toContain(statfsSync(delivery.instance.credentials).type);
   },
 );
 
 test('without a place in memory they lie in the run folder', async () => {
-  const place = ground(run, uid, [run, '/nowhere']);
+  const place = runtimeRoots(run, uid, [run, '/nowhere']);
   expect(place.secrets).toEqual([join(run, 'secrets')]);
-  await using delivery = new Delivery(place, files);
-  expect(readFileSync(join(run, 'secrets', delivery.own.marker, 'TOKEN'), 'utf8')).toBe('one');
+  await using delivery = new RuntimeFolder(place, files);
+  expect(readFileSync(join(run, 'secrets', delivery.instance.marker, 'TOKEN'), 'utf8')).toBe('one');
 });
 
 test('W-ENV-4 a place that somebody else can enter, or a link, is passed over', async () => {
-  const place: Ground = {
+  const place: RuntimeRoots = {
     sessions: join(run, 'sessions'),
     secrets: [join(run, 'memory'), join(run, 'secrets')],
   };
@@ -91,41 +91,41 @@ test('W-ENV-4 a place that somebody else can enter, or a link, is passed over', 
   mkdirSync(open);
   chmodSync(open, 0o755);
   {
-    await using delivery = new Delivery(place, files);
-    expect(dirname(delivery.own.credentials)).toBe(join(run, 'secrets'));
+    await using delivery = new RuntimeFolder(place, files);
+    expect(dirname(delivery.instance.credentials)).toBe(join(run, 'secrets'));
     expect(readdirSync(open)).toEqual([]);
   }
   rmSync(open, { recursive: true });
   mkdirSync(join(run, 'elsewhere'), { mode: 0o700 });
   symlinkSync(join(run, 'elsewhere'), open);
   {
-    await using delivery = new Delivery(place, files);
-    expect(dirname(delivery.own.credentials)).toBe(join(run, 'secrets'));
+    await using delivery = new RuntimeFolder(place, files);
+    expect(dirname(delivery.instance.credentials)).toBe(join(run, 'secrets'));
     expect(readdirSync(join(run, 'elsewhere'))).toEqual([]);
   }
 });
 
 test('a server without credential files has no folder for them', async () => {
-  const place = ground(run, uid);
-  await using delivery = new Delivery(place, []);
-  expect(existsSync(delivery.own.credentials)).toBe(false);
+  const place = runtimeRoots(run, uid);
+  await using delivery = new RuntimeFolder(place, []);
+  expect(existsSync(delivery.instance.credentials)).toBe(false);
   expect(existsSync(first(place))).toBe(false);
 });
 
 test('two servers share a place, and each takes away its own', async () => {
-  const place = ground(run, uid);
-  const one = new Delivery(place, files);
-  const two = new Delivery(place, files);
-  expect(one.own.marker).not.toBe(two.own.marker);
+  const place = runtimeRoots(run, uid);
+  const one = new RuntimeFolder(place, files);
+  const two = new RuntimeFolder(place, files);
+  expect(one.instance.marker).not.toBe(two.instance.marker);
   await one[Symbol.asyncDispose]();
-  expect(existsSync(one.own.credentials)).toBe(false);
-  expect(readFileSync(join(two.own.credentials, 'TOKEN'), 'utf8')).toBe('one');
+  expect(existsSync(one.instance.credentials)).toBe(false);
+  expect(readFileSync(join(two.instance.credentials, 'TOKEN'), 'utf8')).toBe('one');
   await two[Symbol.asyncDispose]();
   expect(existsSync(first(place))).toBe(false);
 });
 
 test('two daemons of one user have places of their own', () => {
-  const [one, two] = [ground(join(run, 'one'), uid), ground(join(run, 'two'), uid)];
+  const [one, two] = [runtimeRoots(join(run, 'one'), uid), runtimeRoots(join(run, 'two'), uid)];
   for (const place of one.secrets) expect(two.secrets).not.toContain(place);
 });
 
@@ -134,17 +134,17 @@ test('what a server locked is removed all the same, and links are not followed',
   mkdirSync(kept);
   writeFileSync(join(kept, 'file'), 'kept');
   chmodSync(kept, 0o500);
-  const delivery = new Delivery(ground(run, uid), files);
-  chmodSync(delivery.own.credentials, 0o500);
-  const locked = join(delivery.own.tmpdir, 'locked');
+  const delivery = new RuntimeFolder(runtimeRoots(run, uid), files);
+  chmodSync(delivery.instance.credentials, 0o500);
+  const locked = join(delivery.instance.tmpdir, 'locked');
   mkdirSync(join(locked, 'deeper'), { recursive: true });
   writeFileSync(join(locked, 'deeper', 'file'), '');
   symlinkSync(kept, join(locked, 'link'));
   chmodSync(join(locked, 'deeper'), 0o500);
   chmodSync(locked, 0o500);
   await delivery[Symbol.asyncDispose]();
-  expect(existsSync(delivery.folder)).toBe(false);
-  expect(existsSync(delivery.own.credentials)).toBe(false);
+  expect(existsSync(delivery.path)).toBe(false);
+  expect(existsSync(delivery.instance.credentials)).toBe(false);
   expect(readFileSync(join(kept, 'file'), 'utf8')).toBe('kept');
   expect(mode(kept)).toBe('500');
   chmodSync(kept, 0o700);
@@ -152,10 +152,10 @@ test('what a server locked is removed all the same, and links are not followed',
 
 test('a run folder that takes nothing is told as that, and no secret is left lying', () => {
   writeFileSync(join(run, 'sessions'), 'a file');
-  const place = ground(run, uid);
+  const place = runtimeRoots(run, uid);
   let error: unknown;
   try {
-    new Delivery(place, files);
+    new RuntimeFolder(place, files);
   } catch (thrown) {
     error = thrown;
   }
@@ -163,7 +163,7 @@ test('a run folder that takes nothing is told as that, and no secret is left lyi
   expect((error as WarderError).code).toBe('cannot-write');
   expect(existsSync(first(place))).toBe(false);
 
-  const nowhere: Ground = { sessions: join(run, 'good'), secrets: [join(run, 'sessions', 'no')] };
-  expect(() => new Delivery(nowhere, files)).toThrow(WarderError);
+  const nowhere: RuntimeRoots = { sessions: join(run, 'good'), secrets: [join(run, 'sessions', 'no')] };
+  expect(() => new RuntimeFolder(nowhere, files)).toThrow(WarderError);
   expect(readdirSync(nowhere.sessions)).toEqual([]);
 });

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Process } from '../../../src/os/processes.ts';
-import { members, type Tree } from '../../../src/server/process-tree.ts';
+import { findTreeProcesses, type Tree } from '../../../src/server/process-tree.ts';
 
 const SELF = 2;
 const numRuns = process.env.SLOW === undefined ? 300 : 20_000;
@@ -22,14 +22,14 @@ const tree: fc.Arbitrary<Tree> = fc.record({
   pid: fc.option(fc.integer({ min: 3, max: 41 }), { nil: undefined }),
   started: fc.option(fc.integer({ min: 0, max: 9 }), { nil: undefined }),
   marker: fc.constant('m'),
-  watched: fc.boolean(),
+  supervised: fc.boolean(),
 });
 const marks = fc.uniqueArray(fc.integer({ min: 2, max: 41 }), { maxLength: 5 });
 
 test('W-PROC-4 members are linked to the server, and all that descends from a member is one', () => {
   fc.assert(
     fc.property(machine, tree, marks, (all, of, marked) => {
-      const found = new Set(members(of, all, new Set(marked), SELF));
+      const found = new Set(findTreeProcesses(of, all, new Set(marked), SELF));
       const byPid = new Map(all.map((one) => [one.pid, one]));
       const spared = new Set([0, 1]);
       for (let pid: number | undefined = SELF; pid !== undefined && !spared.has(pid); ) {

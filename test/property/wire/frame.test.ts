@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Frame, FrameDecoder, HEAD, writeFrame } from '../../../src/wire/frame.ts';
+import { Frame, FrameDecoder, HEADER_LENGTH, writeFrame } from '../../../src/wire/frame.ts';
 import { Bytes } from '../../fixtures/bytes.ts';
 
 const numRuns = process.env.SLOW ? 20_000 : 300;
@@ -60,7 +60,7 @@ test('W-WIRE-1 any bytes at all are frames or an error, never more than was sent
       } catch (error) {
         expect(error).toMatchObject({ code: 'wire-malformed' });
       }
-      expect(length).toBeLessThanOrEqual(Math.max(0, bytes.length - HEAD));
+      expect(length).toBeLessThanOrEqual(Math.max(0, bytes.length - HEADER_LENGTH));
     }),
     { numRuns },
   );

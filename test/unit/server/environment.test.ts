@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
 import type { UserEnvironment } from '../../../src/profile/environment.ts';
-import { type Delivered, environment } from '../../../src/server/environment.ts';
+import { type DeliveredCredential, environment } from '../../../src/server/environment.ts';
 
 const machine: UserEnvironment = {
   nodeDir: '/opt/node/bin',
@@ -21,11 +21,11 @@ const base = {
   WARDER_SESSION: '0123456789abcdef',
 };
 
-function make(env: Record<string, string>, credentials: Delivered[] = []): Record<string, string> {
+function make(env: Record<string, string>, credentials: DeliveredCredential[] = []): Record<string, string> {
   return environment('github', machine, own, env, credentials);
 }
 
-function refusal(env: Record<string, string>, credentials: Delivered[] = []): WarderError {
+function refusal(env: Record<string, string>, credentials: DeliveredCredential[] = []): WarderError {
   try {
     make(env, credentials);
   } catch (error) {
@@ -36,9 +36,9 @@ function refusal(env: Record<string, string>, credentials: Delivered[] = []): Wa
 
 const credential = (
   variable: string,
-  deliver: Delivered['deliver'],
+  deliver: DeliveredCredential['deliver'],
   value = 'hunter2hunter2',
-): Delivered => ({
+): DeliveredCredential => ({
   variable,
   deliver,
   value,

@@ -83,7 +83,7 @@ test('a pipe that somebody holds open ends all the same, and a pause still holds
   listen();
   output.pause();
   pipe.write('rest');
-  output.finish();
+  output.drain();
   await once(pipe, 'close');
   expect(came).toEqual([]);
   expect(pipe.destroyed).toBe(true);

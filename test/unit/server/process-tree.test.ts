@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Process, parsePs } from '../../../src/os/processes.ts';
-import { members, type Tree } from '../../../src/server/process-tree.ts';
+import { findTreeProcesses, type Tree } from '../../../src/server/process-tree.ts';
 
 const SELF = 50;
 
@@ -11,10 +11,10 @@ function one(pid: number, parent: number, group: number, started: number, sessio
 // 1 init, 10 the desktop, 50 the daemon, 60 its other server with a child, 100 the server.
 const machine = [one(1, 0, 1, 0), one(10, 1, 10, 5), one(SELF, 10, SELF, 500), one(60, SELF, 60, 900)];
 const server = one(100, SELF, 100, 1000);
-const tree: Tree = { pid: 100, started: 1000, marker: 'm', watched: true };
+const tree: Tree = { pid: 100, started: 1000, marker: 'm', supervised: true };
 
 function pids(all: Process[], marked: number[] = [], of: Tree = tree): number[] {
-  return members(of, [...machine, ...all], new Set(marked), SELF)
+  return findTreeProcesses(of, [...machine, ...all], new Set(marked), SELF)
     .map(({ pid }) => pid)
     .sort((a, b) => a - b);
 }
@@ -46,11 +46,11 @@ describe('members', () => {
   });
 
   test('W-PROC-4 after a restart a group without its leader is not believed', () => {
-    const unwatched = { ...tree, watched: false };
+    const unwatched = { ...tree, supervised: false };
     expect(pids([one(101, 1, 100, 1001)], [], unwatched)).toEqual([]);
     expect(pids([one(101, 1, 100, 1001)], [101], unwatched)).toEqual([101]);
     expect(pids([server, one(101, 1, 100, 1001)], [], unwatched)).toEqual([100, 101]);
-    const unknown = { pid: undefined, started: undefined, marker: 'm', watched: false };
+    const unknown = { pid: undefined, started: undefined, marker: 'm', supervised: false };
     expect(pids([server, one(101, 1, 100, 1001)], [101], unknown)).toEqual([101]);
   });
 
@@ -58,18 +58,18 @@ describe('members', () => {
     expect(pids([server], [1, 10, SELF])).toEqual([100]);
     // Not even when the daemon was started from within the tree.
     const inside = [one(1, 0, 1, 0), server, one(110, 100, 100, 1001), one(SELF, 110, 100, 1002)];
-    expect(members(tree, inside, new Set([SELF]), SELF)).toEqual([]);
+    expect(findTreeProcesses(tree, inside, new Set([SELF]), SELF)).toEqual([]);
   });
 
   test('a long chain and a ring of parents are gone through once', () => {
     const chain = Array.from({ length: 50_000 }, (_, at) =>
       one(1000 + at, at === 0 ? 100 : 999 + at, 7, 1001),
     );
-    expect(members(tree, [server, ...chain], new Set(), SELF)).toHaveLength(50_001);
+    expect(findTreeProcesses(tree, [server, ...chain], new Set(), SELF)).toHaveLength(50_001);
     expect(pids([server, one(111, 112, 100, 1001), one(112, 111, 100, 1001)])).toEqual([100, 111, 112]);
   });
 
-  test('where start times are not told, a watched group counts', () => {
+  test('where start times are not told, a supervised group counts', () => {
     const untold = { ...tree, started: undefined };
     expect(pids([server, one(101, 1, 100, 1001)], [], untold)).toEqual([100, 101]);
   });

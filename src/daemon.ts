@@ -9,7 +9,7 @@ import { credentialHandlers } from './credential/handlers.ts';
 import { Locks } from './credential/locks.ts';
 import { openCredentials } from './credential/open.ts';
 import { Doubts } from './credential/rejections.ts';
-import { signer } from './credential/signing.ts';
+import { openSigner } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
 import { processes } from './os/processes.ts';
 import { loadSpawn } from './os/spawn.ts';
@@ -69,7 +69,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     if (signing === chosen) return;
     signing = chosen;
     try {
-      audit.setSigner(await signer(credentials.store(), { ask: false }));
+      audit.setSigner(await openSigner(credentials.store(), { ask: false }));
     } catch (error) {
       signing = undefined;
       log.warn({ error: codeOf(error) }, 'the audit log goes unsigned for now');

@@ -1,14 +1,14 @@
-// Signatures over the chain. A checkpoint signs the number and hash of an earlier record, and so all
-// records up to it. Who holds no key can rewrite the log from any record on, but not a checkpoint.
+// Signatures over the chain. A checkpoint signs the number and hash of an earlier record, and with it all
+// records up to that one. Without the key one can rewrite the log from any record on, but not a checkpoint.
 //
 // Signed is the UTF-8 of "warder-audit-checkpoint-v1\n<seq>\n<hash>\n", with Ed25519 (RFC 8032). Public keys
-// are 32 raw bytes in base64. The keys that have signed this log stand, one a line, in `audit.pub`.
+// are 32 raw bytes in base64. `audit.pub` lists the keys that have signed this log, one a line.
 import { createPublicKey, verify } from 'node:crypto';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Head } from './chain/chain.ts';
 
-/** What signs: the private key stays where it is. */
+/** Signs checkpoints. The private key does not leave it. */
 export interface Signer {
   /** 32 bytes, base64. */
   readonly publicKey: string;
@@ -16,8 +16,8 @@ export interface Signer {
   sign(bytes: Uint8Array): Promise<Buffer>;
 }
 
-/** A signed record is looked for among so many newest: a signature that comes later than that is made anew. */
-export const REACH = 65536;
+/** A checkpoint must follow the record that it signs within so many records; a later signature is made again. */
+export const SIGNING_WINDOW = 65536;
 
 const KEY = /^[A-Za-z0-9+/]{43}=$/;
 
@@ -31,7 +31,7 @@ export function statement({ seq, hash }: Head): Buffer {
   return Buffer.from(`warder-audit-checkpoint-v1\n${seq}\n${hash}\n`);
 }
 
-/** Whether `signature` (base64) is that of `key` over `head`. */
+/** Whether `signature` (base64) is the signature of `head` by `key`. */
 export function isSigned(head: Head, key: string, signature: string): boolean {
   if (!isKey(key)) return false;
   try {
@@ -43,12 +43,12 @@ export function isSigned(head: Head, key: string, signature: string): boolean {
   }
 }
 
-/** Whether a text is a public key in the form that the log uses. */
+/** Whether a text is a public key in the log's form. */
 export function isKey(text: string): boolean {
   return KEY.test(text) && Buffer.from(text, 'base64').length === 32;
 }
 
-/** The keys in a file, oldest first; none where there is no file. Lines that are no keys are left out. */
+/** The keys in a file, oldest first; none if there is no file. Lines that are not keys are skipped. */
 export function readKeys(path: string): string[] {
   try {
     return readFileSync(path, 'utf8')
@@ -61,7 +61,7 @@ export function readKeys(path: string): string[] {
   }
 }
 
-/** Adds a key to the file unless it is the newest there. */
-export function keepKey(path: string, key: string): void {
+/** Appends a key to the file unless it is the last one there. */
+export function recordKey(path: string, key: string): void {
   if (readKeys(path).at(-1) !== key) appendFileSync(path, `${key}\n`, { mode: 0o600 });
 }

@@ -1,8 +1,8 @@
-// What the audit log tells, and the members of each event's records. Ids (`session`, `call`) are of
-// Warder's making and unique in a log; `profile` and `tool` are names; values of credentials never occur.
+// The events of the audit log, and the members of each event's records. Warder makes the ids (`session`, `call`);
+// they are unique in a log. `profile` and `tool` are names. Values of credentials never occur.
 import type { HostProcess } from '../wire/hello.ts';
 
-/** Every event, as a record names it. */
+/** Every event, by its name in a record. */
 export const EVENTS = [
   'daemon.start',
   'daemon.stop',
@@ -21,19 +21,19 @@ export const EVENTS = [
 
 export type AuditEvent = (typeof EVENTS)[number];
 
-/** The first record of a daemon: what it found of the log, where that was not as it should be. */
+/** The first record of a daemon, with what it found wrong in the log. */
 export interface DaemonStart {
   readonly version: string;
   readonly pid: number;
-  /** Whole records found after the head: the daemon before was killed between the two writes. */
+  /** Whole records found after the head: the previous daemon was killed between the two writes. */
   readonly ahead?: number;
-  /** A torn last line, taken off: its bytes, and their digest (`sha256:<hex>`). */
+  /** A torn last line that was removed: its length in bytes and its digest (`sha256:<hex>`). */
   readonly mended?: { readonly bytes: number; readonly digest: string };
-  /** Records that the head had counted and the log has no more, by their numbers. */
+  /** Records that the head counts but the log no longer holds, by their numbers. */
   readonly cut?: { readonly from: number; readonly through: number };
-  /** The log's end is not what the head says it was. */
+  /** The log's end is not the one that the head names. */
   readonly rewritten?: true;
-  /** There was a log, but its head was gone. */
+  /** There was a log, but no head. */
   readonly headless?: true;
 }
 
@@ -42,7 +42,7 @@ export interface DaemonStop {
   readonly pid: number;
 }
 
-/** A host has opened a session, and its server was started. */
+/** A host opened a session, and its server was started. */
 export interface SessionOpen {
   readonly session: string;
   readonly profile: string;
@@ -62,9 +62,9 @@ export interface SessionOpen {
     readonly off: boolean;
     /** What confines the server, measured at its process. */
     readonly layers: readonly string[];
-    /** What it may reach through the gate. */
+    /** What the server may reach through the gate. */
     readonly network: readonly string[];
-    /** Its limits, and who holds each; none where there is no sandbox. */
+    /** Its limits, and what enforces each; `null` without a sandbox. */
     readonly limits: {
       readonly files: number | null;
       readonly core: number | null;
@@ -87,11 +87,11 @@ export interface SessionClose {
 }
 
 /**
- * A credential was given to a server, changed, or put into a request by the gate. A use has two records: `use`
- * before the request leaves (`sent`, or `refused` with a reason), and `answer` with what the host said.
+ * A credential was delivered to a server, changed, or put into a request by the gate. A use has two records: `use`
+ * before the request leaves (`sent`, or `refused` with a reason), and `answer` with the host's answer.
  */
 export interface CredentialUse {
-  /** Its name; `*` for all of them, with `lock` and `unlock`. */
+  /** Its name; `*` for all credentials, with `lock` and `unlock`. */
   readonly credential: string;
   readonly version: string;
   readonly action:
@@ -110,48 +110,48 @@ export interface CredentialUse {
   readonly session?: string;
   readonly profile?: string;
   readonly call?: string;
-  /** Where several tool calls were in flight: one of these. */
+  /** If several tool calls were in flight: one of these. */
   readonly calls?: readonly string[];
   readonly host?: string;
   readonly port?: number;
   readonly method?: string;
-  /** As the server wrote it, without the query: a placeholder may stand in it, never a value. */
+  /** As the server wrote it, without the query: it may contain a placeholder, never a value. */
   readonly path?: string;
   readonly status?: number;
   readonly reason?: string;
 }
 
 /**
- * A server in its sandbox wanted to reach something. A connection that is let through has two records: `open`
- * before the first packet leaves, and `closed`.
+ * A sandboxed server tried to reach something. A connection that is allowed has two records: `open` before the
+ * first packet leaves, and `closed`.
  */
 export interface EgressConnect {
   readonly session: string;
   readonly profile: string;
   readonly call?: string;
-  /** Where several tool calls were in flight: one of these. */
+  /** If several tool calls were in flight: one of these. */
   readonly calls?: readonly string[];
-  /** Unique in the log; none for what never became a connection. */
+  /** Unique in the log; absent if there never was a connection. */
   readonly connection?: string;
-  /** The name that was meant; an address where no name stands behind it. */
+  /** The requested name; an address if there is no name for it. */
   readonly host: string;
-  /** 53 for a question about a name. */
+  /** 53 for a DNS query. */
   readonly port: number;
-  /** The address that was dialled; a proxy's where there is one. */
+  /** The address that was dialled; the proxy's if there is one. */
   readonly address?: string;
-  /** Whether the gate reads what passes, to put sealed credentials in. */
+  /** Whether the gate terminates TLS or reads HTTP, to put sealed credentials in. */
   readonly opened?: boolean;
   readonly outcome: 'open' | 'closed' | 'refused' | 'failed';
   readonly reason?: string;
-  /** From the sandbox, and to it. */
+  /** Bytes from the sandbox, and to it. */
   readonly bytes_out?: number;
   readonly bytes_in?: number;
   readonly ms?: number;
-  /** Refusals that this record stands for, where they were too many to write each. */
+  /** The number of refusals that this record sums up, if they were too many to record each. */
   readonly count?: number;
 }
 
-/** A host has called a tool. Written before the call goes on, or is refused. */
+/** A host called a tool. Written before the call is forwarded or refused. */
 export interface ToolCall {
   readonly session: string;
   readonly call: string;
@@ -160,16 +160,16 @@ export interface ToolCall {
   /** The JSON text of the request's id. */
   readonly id: string;
   readonly decision: 'allow' | 'deny';
-  /** The part of the profile that decided. */
+  /** The part of the profile that made the decision. */
   readonly rule: string;
   readonly reason?: string;
-  /** The redacted JSON text as it came, or `sha256:<hex>` of it. */
+  /** The redacted JSON text as received, or `sha256:<hex>` of it. */
   readonly arguments: string;
-  /** Bytes of the arguments, where only their digest is kept because they are many. */
+  /** Length of the arguments in bytes, if they are too long and only their digest is recorded. */
   readonly arguments_bytes?: number;
 }
 
-/** How a call that was let through ended. */
+/** How a call that was forwarded ended. */
 export interface ToolResult {
   readonly session: string;
   readonly call: string;
@@ -182,7 +182,7 @@ export interface ToolResult {
   readonly ms: number;
 }
 
-/** What is trusted is no longer what it was. `package`: the files of a pinned package. */
+/** Something that is trusted has changed. `package`: the files of a pinned package. */
 export interface TrustChange {
   readonly profile: string;
   readonly session: string;
@@ -191,7 +191,7 @@ export interface TrustChange {
   readonly package: string;
   /** `sha256:<hex>` of the tree as it was locked. */
   readonly digest: string;
-  /** Which files, as the refusal says it. */
+  /** Which files, in the words of the refusal. */
   readonly detail: string;
   readonly outcome: 'refused';
 }
@@ -202,7 +202,7 @@ export interface ProfileChange {
   readonly digest?: string;
 }
 
-/** An earlier record's number and hash, signed; and, where old segments were let go, where the log now starts. */
+/** An earlier record's number and hash, signed; or, if old segments were removed, where the log now starts. */
 export interface Checkpoint {
   readonly signed_seq?: number;
   readonly signed_hash?: string;
@@ -210,12 +210,12 @@ export interface Checkpoint {
   readonly key?: string;
   /** 64 bytes in base64. */
   readonly signature?: string;
-  /** The number and `prev` of the first record that is kept. */
+  /** The number and `prev` of the first remaining record. */
   readonly start_seq?: number;
   readonly start_prev?: string;
 }
 
-/** The members of the events that are written, beside `seq`, `time`, `event`, `prev` and `hash`. */
+/** The members of each event's records, besides `seq`, `time`, `event`, `prev` and `hash`. */
 export interface Fields {
   'daemon.start': DaemonStart;
   'daemon.stop': DaemonStop;

@@ -1,5 +1,5 @@
 // The log as CSV (RFC 4180), for a spreadsheet. Names of tools, rules and reasons come from servers and hosts,
-// so a cell that a spreadsheet would take for a formula begins with an apostrophe.
+// so a cell that a spreadsheet would treat as a formula gets a leading apostrophe.
 import { canonical, type Entry, type JsonObject } from './chain/chain.ts';
 
 const COLUMNS = [
@@ -21,16 +21,16 @@ const COLUMNS = [
   'action',
 ] as const;
 
-/** What begins a formula, in one spreadsheet or another. */
+/** The characters that begin a formula in some spreadsheet. */
 const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 
-/** The first line: the columns. `other` has all other members of a record as JSON. */
+/** The header line. The column `other` holds all other members of a record as JSON. */
 export const CSV_HEAD = `${[...COLUMNS, 'other', 'hash'].join(',')}\r\n`;
 
 /** A record as a line of CSV. */
 export function csvLine(entry: Entry): string {
-  const named = new Set<string>([...COLUMNS, 'hash', 'prev']);
-  const rest: JsonObject = Object.fromEntries(Object.entries(entry).filter(([name]) => !named.has(name)));
+  const columns = new Set<string>([...COLUMNS, 'hash', 'prev']);
+  const rest: JsonObject = Object.fromEntries(Object.entries(entry).filter(([name]) => !columns.has(name)));
   const other = Object.keys(rest).length === 0 ? '' : canonical(rest);
   return `${[...COLUMNS.map((name) => entry[name] ?? ''), other, entry.hash].map(cell).join(',')}\r\n`;
 }

@@ -1,6 +1,6 @@
-// What can be wrong with a log, in words.
+// What can be wrong with a log.
 
-export type Kind =
+export type ProblemKind =
   | 'edited'
   | 'deleted'
   | 'inserted'
@@ -14,9 +14,9 @@ export type Kind =
   | 'foreign-key'
   | 'unsigned';
 
-/** One thing that is wrong, and where: the first record that is not as it should be. */
+/** A problem and its location: the first record that is wrong. */
 export interface Problem {
-  readonly kind: Kind;
+  readonly kind: ProblemKind;
   readonly file: string | null;
   /** From 1. */
   readonly line: number | null;
@@ -24,47 +24,47 @@ export interface Problem {
   readonly detail: string;
 }
 
-/** Where a line stands. */
-export interface Place {
+/** A line's place in the log. */
+export interface Location {
   readonly file: string;
   readonly line: number;
 }
 
-/** Numbers that were passed over. Some may turn up later: then records were swapped, not deleted. */
+/** A range of missing numbers. Some may appear later: then records were swapped, not deleted. */
 export class Gap {
-  readonly #place: Place;
+  readonly #location: Location;
   readonly #from: number;
   readonly #through: number;
-  /** The daemon has said at its start that these were gone. */
-  readonly #known: boolean;
+  /** The daemon reported at its start that these were missing. */
+  readonly #announced: boolean;
   /** Ranges, both ends included. */
   #missing: readonly (readonly [number, number])[];
 
-  /** The record `through + 1` stands where record `from` belongs. */
-  constructor(place: Place, from: number, through: number, known: boolean) {
-    this.#place = place;
+  /** The record `through + 1` is where record `from` belongs. */
+  constructor(location: Location, from: number, through: number, announced: boolean) {
+    this.#location = location;
     this.#from = from;
     this.#through = through;
-    this.#known = known;
+    this.#announced = announced;
     this.#missing = [[from, through]];
   }
 
-  /** Whether a number was missing; it no longer is. */
+  /** Removes a number from the missing ones. False if it was not missing. */
   fill(seq: number): boolean {
     const hit = this.#missing.find(([from, through]) => from <= seq && seq <= through);
     if (hit === undefined) return false;
     const rest = [[hit[0], seq - 1] as const, [seq + 1, hit[1]] as const];
-    const kept = rest.filter(([from, through]) => from <= through);
-    this.#missing = [...this.#missing.filter((range) => range !== hit), ...kept];
+    const nonEmpty = rest.filter(([from, through]) => from <= through);
+    this.#missing = [...this.#missing.filter((range) => range !== hit), ...nonEmpty];
     return true;
   }
 
   problems(): Problem[] {
-    const { file, line } = this.#place;
+    const { file, line } = this.#location;
     const [first] = this.#missing;
-    const lost = this.#missing.map(([from, through]) => missing(from, through)).join('; ');
+    const lost = this.#missing.map(([from, through]) => describeMissing(from, through)).join('; ');
     if (first?.[0] === this.#from && first[1] === this.#through) {
-      return this.#known
+      return this.#announced
         ? [
             {
               kind: 'cut-end',
@@ -76,7 +76,7 @@ export class Gap {
           ]
         : [{ kind: 'deleted', file, line, seq: this.#from, detail: lost }];
     }
-    const detail = `record ${this.#through + 1} stands where record ${this.#from} belongs`;
+    const detail = `record ${this.#through + 1} is where record ${this.#from} belongs`;
     const swapped: Problem = { kind: 'swapped', file, line, seq: this.#from, detail };
     return first === undefined
       ? [swapped]
@@ -84,7 +84,7 @@ export class Gap {
   }
 }
 
-/** Says which records are gone. */
-export function missing(from: number, through: number): string {
+/** Describes which records are missing. */
+export function describeMissing(from: number, through: number): string {
   return from === through ? `record ${from} is missing` : `records ${from} to ${through} are missing`;
 }

@@ -1,16 +1,16 @@
 // Reads a log for people: newest first, filtered, and joined to calls. Nothing is verified here. The daemon
-// may append meanwhile, and retention may take a segment away: what is gone is left out.
+// may append meanwhile, and retention may remove a segment: its records are then left out.
 import { setTimeout as delay } from 'node:timers/promises';
 import { matches } from '../policy/pattern.ts';
 import { type Entry, parse } from './chain/chain.ts';
-import { type Line, listSegments, readLines, readLinesBackward, wholeLength } from './file/segments.ts';
+import { type LineText, listSegments, readLines, readLinesBackward, wholeLength } from './file/segments.ts';
 
-/** What to look for. Names may have `*` in them; times are milliseconds since the epoch, both ends included. */
+/** Selects records. Names may contain `*`; times are milliseconds since the epoch, both ends included. */
 export interface Filter {
   readonly profile?: string | undefined;
   readonly tool?: string | undefined;
   readonly event?: string | undefined;
-  /** The beginning of a session's id. */
+  /** The beginning of a session id. */
   readonly session?: string | undefined;
   readonly decision?: string | undefined;
   readonly outcome?: string | undefined;
@@ -18,13 +18,13 @@ export interface Filter {
   readonly until?: number | undefined;
 }
 
-/** A line of the log and what it holds. */
-export interface Record {
+/** A line of the log and the record on it. */
+export interface LogRecord {
   readonly line: string;
   readonly entry: Entry;
 }
 
-/** A call on one line: its `tool.call`, and its `tool.result` once there is one. */
+/** A tool call: its `tool.call` record, joined with its `tool.result` once there is one. */
 export interface Call {
   readonly seq: number;
   readonly time: string;
@@ -35,13 +35,13 @@ export interface Call {
   readonly decision: string;
   readonly rule: string;
   readonly reason: string | null;
-  /** `null`: no result yet, or none ever. */
+  /** `null`: there is no result, or not yet. */
   readonly outcome: string | null;
   readonly ms: number | null;
   readonly bytes: number | null;
 }
 
-/** Whether a record is looked for. */
+/** Returns a predicate for the filter. */
 export function matcher(filter: Filter): (entry: Entry) => boolean {
   const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY } = filter;
   const names = (['profile', 'tool', 'event', 'decision', 'outcome'] as const).flatMap((member) => {
@@ -58,31 +58,31 @@ export function matcher(filter: Filter): (entry: Entry) => boolean {
 }
 
 /** All records, oldest first. */
-export async function* records(folder: string): AsyncGenerator<Record> {
+export async function* records(folder: string): AsyncGenerator<LogRecord> {
   for (const { path } of await listSegments(folder)) {
-    yield* tolerant(async function* () {
-      for await (const { lines } of readLines(path)) yield* found(lines);
+    yield* unlessRemoved(async function* () {
+      for await (const { lines } of readLines(path)) yield* parsed(lines);
     });
   }
 }
 
 /** All records, newest first. */
-async function* newestRecords(folder: string): AsyncGenerator<Record> {
+async function* newestRecords(folder: string): AsyncGenerator<LogRecord> {
   for (const { path } of (await listSegments(folder)).toReversed()) {
-    yield* tolerant(async function* () {
+    yield* unlessRemoved(async function* () {
       const { whole } = await wholeLength(path);
-      for await (const lines of readLinesBackward(path, whole)) yield* found(lines);
+      for await (const lines of readLinesBackward(path, whole)) yield* parsed(lines);
     });
   }
 }
 
 /** The newest `limit` records that match, oldest first. */
-export async function listRecords(folder: string, filter: Filter, limit: number): Promise<Record[]> {
-  const wanted = matcher(filter);
-  const list: Record[] = [];
+export async function listRecords(folder: string, filter: Filter, limit: number): Promise<LogRecord[]> {
+  const isSelected = matcher(filter);
+  const list: LogRecord[] = [];
   for await (const record of newestRecords(folder)) {
     if (list.length === limit) break;
-    if (wanted(record.entry)) list.push(record);
+    if (isSelected(record.entry)) list.push(record);
   }
   return list.reverse();
 }
@@ -90,7 +90,7 @@ export async function listRecords(folder: string, filter: Filter, limit: number)
 /** The newest `limit` calls that match, oldest first. */
 export async function listCalls(folder: string, filter: Filter, limit: number): Promise<Call[]> {
   const { outcome, ...rest } = filter;
-  const wanted = matcher({ ...rest, event: 'tool.call' });
+  const isSelected = matcher({ ...rest, event: 'tool.call' });
   const results = new Map<string, Entry>();
   const list: Call[] = [];
   for await (const { entry } of newestRecords(folder)) {
@@ -99,15 +99,15 @@ export async function listCalls(folder: string, filter: Filter, limit: number): 
     if (entry.event !== 'tool.call') continue;
     const result = results.get(String(entry.call));
     results.delete(String(entry.call));
-    if (!wanted(entry) || (outcome !== undefined && !matches(outcome, text(result?.outcome)))) continue;
-    list.push(joined(entry, result));
+    if (!isSelected(entry) || (outcome !== undefined && !matches(outcome, text(result?.outcome)))) continue;
+    list.push(joinCall(entry, result));
   }
   return list.reverse();
 }
 
-/** One call, or one record, and all that belongs to it. */
-export interface Shown {
-  /** The record asked for: of a call its `tool.call`. */
+/** A call or another record, with the records that belong to it. */
+export interface RecordDetails {
+  /** The requested record; for a call, its `tool.call`. */
   readonly record: Entry;
   /** The `session.open` of its session. */
   readonly session: Entry | null;
@@ -119,29 +119,32 @@ export interface Shown {
 }
 
 /**
- * Finds a record by its number, or a call by the beginning of its id, and what belongs to it. More than one
- * id that begins so gives their list; an id that is exactly so wins.
+ * Finds a record by its number, or a call by the beginning of its id, with the records that belong to it. If
+ * several ids begin with it, their list is returned, unless one is equal to it.
  */
-export async function show(folder: string, key: string): Promise<Shown | { readonly calls: string[] }> {
+export async function findDetails(
+  folder: string,
+  key: string,
+): Promise<RecordDetails | { readonly calls: string[] }> {
   const { record, calls } = await find(folder, key);
   if (record === undefined) return { calls };
   const { session, call } = record;
-  const shown = { record, session: null, result: null, close: null } as {
-    -readonly [K in keyof Shown]: Shown[K];
+  const details = { record, session: null, result: null, close: null } as {
+    -readonly [K in keyof RecordDetails]: RecordDetails[K];
   };
   const events: Entry[] = [];
   for await (const { entry } of records(folder)) {
-    const own = call !== undefined && entry.call === call;
+    const ofCall = call !== undefined && entry.call === call;
     if (entry.seq === record.seq) continue;
-    if (entry.event === 'tool.result' && own) shown.result = entry;
-    else if (own) events.push(entry);
+    if (entry.event === 'tool.result' && ofCall) details.result = entry;
+    else if (ofCall) events.push(entry);
     else if (session === undefined || entry.session !== session) continue;
-    else if (entry.event === 'session.open') shown.session = entry;
-    else if (entry.event === 'session.close') shown.close = entry;
-    else if (entry.event === 'credential.use' && entry.call === undefined && shown.result === null)
+    else if (entry.event === 'session.open') details.session = entry;
+    else if (entry.event === 'session.close') details.close = entry;
+    else if (entry.event === 'credential.use' && entry.call === undefined && details.result === null)
       events.push(entry);
   }
-  return { ...shown, events };
+  return { ...details, events };
 }
 
 async function find(folder: string, key: string): Promise<{ record: Entry | undefined; calls: string[] }> {
@@ -149,7 +152,7 @@ async function find(folder: string, key: string): Promise<{ record: Entry | unde
   const calls = new Map<string, Entry>();
   for await (const { entry } of newestRecords(folder)) {
     if (entry.seq === seq) {
-      // A result is asked for: the call is meant.
+      // The number of a result selects its call.
       if (entry.event !== 'tool.result') return { record: entry, calls: [] };
       return find(folder, String(entry.call));
     }
@@ -161,13 +164,13 @@ async function find(folder: string, key: string): Promise<{ record: Entry | unde
   return { record: calls.size === 1 ? only : undefined, calls: [...calls.keys()] };
 }
 
-/** Where the log ends. */
+/** A position in the log: after byte `end` of a segment. */
 export interface Position {
   readonly name: string;
   readonly end: number;
 }
 
-/** Where the log ends now. */
+/** The current end of the log. */
 export async function position(folder: string): Promise<Position> {
   const last = (await listSegments(folder)).at(-1);
   return last === undefined
@@ -175,22 +178,22 @@ export async function position(folder: string): Promise<Position> {
     : { name: last.name, end: (await wholeLength(last.path)).whole };
 }
 
-/** The records after a position, as they come, across segments, until `signal`. Looks every `poll` milliseconds. */
+/** Yields the records after a position as they are written, until `signal`. Polls every `poll` milliseconds. */
 export async function* follow(
   folder: string,
   from: Position,
   signal: AbortSignal,
   poll: number,
-): AsyncGenerator<Record> {
+): AsyncGenerator<LogRecord> {
   let { name, end } = from;
   while (!signal.aborted) {
     const segments = (await listSegments(folder)).filter((segment) => segment.name >= name);
     for (const segment of segments) {
       if (segment.name !== name) end = 0;
       name = segment.name;
-      yield* tolerant(async function* () {
+      yield* unlessRemoved(async function* () {
         for await (const piece of readLines(segment.path, end)) {
-          yield* found(piece.lines);
+          yield* parsed(piece.lines);
           end = piece.end;
         }
       });
@@ -199,15 +202,15 @@ export async function* follow(
   }
 }
 
-function* found(lines: readonly Line[]): Generator<Record> {
+function* parsed(lines: readonly LineText[]): Generator<LogRecord> {
   for (const line of lines) {
     const entry = line === undefined ? undefined : parse(line);
     if (line !== undefined && entry !== undefined) yield { line, entry };
   }
 }
 
-/** A file that retention has just taken away has no lines. */
-async function* tolerant<T>(read: () => AsyncGenerator<T>): AsyncGenerator<T> {
+/** Treats a file that retention has just removed as empty. */
+async function* unlessRemoved<T>(read: () => AsyncGenerator<T>): AsyncGenerator<T> {
   try {
     yield* read();
   } catch (error) {
@@ -215,7 +218,7 @@ async function* tolerant<T>(read: () => AsyncGenerator<T>): AsyncGenerator<T> {
   }
 }
 
-function joined(entry: Entry, result: Entry | undefined): Call {
+function joinCall(entry: Entry, result: Entry | undefined): Call {
   return {
     seq: entry.seq,
     time: entry.time,

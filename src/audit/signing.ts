@@ -1,11 +1,11 @@
-// When checkpoints are made: after so many records, when somebody asks, and as soon as a signer is there. The
-// key may be long in coming (a locked keychain, a person asked) or never come: nothing here makes a record wait.
+// Decides when checkpoints are made: after so many records, on request, and as soon as there is a signer. The key
+// may take long (a locked keychain, a person who is asked) or never arrive: no record waits for it.
 import type { Head } from './chain/chain.ts';
-import { REACH, type Signer, statement } from './checkpoint.ts';
+import { SIGNING_WINDOW, type Signer, statement } from './checkpoint.ts';
 import type { Checkpoint } from './events.ts';
 
-/** The log that is signed. */
-export interface Signed {
+/** The log to sign. */
+export interface SignedLog {
   readonly head: () => Head;
   /** Appends the checkpoint. May throw. */
   readonly append: (checkpoint: Checkpoint & { readonly key: string }) => void;
@@ -16,20 +16,20 @@ export interface Signed {
 export class Signing {
   /** Why the last signature failed. */
   fault: string | undefined;
-  readonly #log: Signed;
-  readonly #every: number;
+  readonly #log: SignedLog;
+  readonly #interval: number;
   #signer: Signer | undefined;
   #unsigned = 0;
   #running: Promise<void> | undefined;
-  #again = false;
+  #requested = false;
 
-  /** `every`: the records after which a signature is made. */
-  constructor(every: number, log: Signed) {
-    this.#every = every;
+  /** `every`: the number of records after which a signature is made. */
+  constructor(every: number, log: SignedLog) {
+    this.#interval = every;
     this.#log = log;
   }
 
-  /** What signs; nothing does without. A signature of all so far follows at once. */
+  /** The signer; without one nothing is signed. A signature of all records so far follows at once. */
   set signer(signer: Signer | undefined) {
     this.#signer = signer;
     this.fault = undefined;
@@ -40,28 +40,28 @@ export class Signing {
     return this.#signer;
   }
 
-  /** Counts a record that a signature is due for. */
+  /** Counts a record that needs a signature. */
   count(): void {
     this.#unsigned += 1;
-    if (this.#signer !== undefined && this.#unsigned % this.#every === 0) void this.sign();
+    if (this.#signer !== undefined && this.#unsigned % this.#interval === 0) void this.sign();
   }
 
-  /** Signs the log's end, if anything was counted. Settles when that is done or has failed; never rejects. */
+  /** Signs the log's end, if any record was counted. Resolves when that is done or has failed; never rejects. */
   sign(): Promise<void> {
     if (this.#running === undefined) this.#running = this.#run();
-    else this.#again = true;
+    else this.#requested = true;
     return this.#running;
   }
 
   async #run(): Promise<void> {
     do {
-      this.#again = false;
-      await this.#one();
-    } while (this.#again);
+      this.#requested = false;
+      await this.#signOnce();
+    } while (this.#requested);
     this.#running = undefined;
   }
 
-  async #one(): Promise<void> {
+  async #signOnce(): Promise<void> {
     const signer = this.#signer;
     if (signer === undefined || this.#unsigned === 0) return;
     try {
@@ -72,7 +72,7 @@ export class Signing {
         head = this.#log.head();
         unsigned = this.#unsigned;
         signature = await signer.sign(statement(head));
-      } while (this.#log.head().seq - head.seq > REACH / 2);
+      } while (this.#log.head().seq - head.seq > SIGNING_WINDOW / 2);
       this.#log.append({
         signed_seq: head.seq,
         signed_hash: head.hash,

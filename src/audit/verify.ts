@@ -1,68 +1,68 @@
-// Verifies a whole log, as a stream: what is in memory does not grow with the log. A daemon may append
-// meanwhile: the head is read first, and the log has to reach it; the keys are read last.
+// Verifies a whole log as a stream: memory does not grow with the log. A daemon may append meanwhile: the head
+// is read first, and the log has to reach it; the keys are read last.
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Checked, check } from './chain/chain.ts';
-import { type Examined, Examiner } from './chain/examine.ts';
+import { type Examination, Examiner } from './chain/examine.ts';
 import { sha256 } from './chain/hash.ts';
 import { keysPath, readKeys } from './checkpoint.ts';
 import { headPath, readHead } from './file/head.ts';
 import { listSegments, readLines, type Segment, segment, wholeLength } from './file/segments.ts';
-import type { Place, Problem } from './problem.ts';
+import type { Location, Problem } from './problem.ts';
 
 /** What to verify. */
-export interface Subject {
+export interface VerifyOptions {
   /** The log's folder, or one file. */
   readonly path: string;
-  /** The folder that holds head and keys; a copy of a log has none. */
+  /** The folder with the head and the keys; a copy of a log has none. */
   readonly state?: string;
-  /** Public keys from elsewhere, which take the place of those kept beside the log. */
+  /** Public keys from elsewhere, used instead of those stored beside the log. */
   readonly keys?: readonly string[];
-  /** Called now and then with bytes read and bytes in all. */
+  /** Called from time to time with the bytes read so far and the bytes in total. */
   readonly progress?: (read: number, total: number) => void;
 }
 
 /** The result, as `--json` prints it. */
-export interface Verified {
+export interface Verification {
   readonly ok: boolean;
   readonly records: number;
   /** Numbers of the first and last record. */
   readonly first: number | null;
   readonly last: number | null;
-  /** The last record's hash: to compare with what was noted elsewhere. */
+  /** The last record's hash, to compare with a note kept elsewhere. */
   readonly hash: string | null;
   readonly checkpoints: number;
   /** The newest record that a signature by a trusted key covers. */
   readonly signed_through: number | null;
-  /** Where the trusted keys come from: whoever can change the log can change those kept beside it. */
+  /** Where the trusted keys come from: whoever can change the log can change the keys that are kept beside it. */
   readonly keys: 'given' | 'kept' | 'none';
-  /** How often `time` went back. Clocks are set: that is no problem. */
+  /** How often `time` went back. That is not a problem: clocks are adjusted. */
   readonly clock_back: number;
   readonly problems: readonly Problem[];
 }
 
-const NO_TEXT: Checked = { entry: undefined, why: 'the line is not UTF-8 text', seq: undefined };
+const NOT_UTF8: Checked = { entry: undefined, why: 'the line is not UTF-8 text', seq: undefined };
 
-/** How often a log is verified from its start while segments go. */
-const TRIES = 10;
+/** How often verification starts over because segments are removed meanwhile. */
+const MAX_ATTEMPTS = 10;
 
-/** How often, 10 ms apart, a line without an end is looked at again: a daemon may be writing it. */
-const LOOKS = 3;
+/** How often, 10 ms apart, an incomplete line is read again: a daemon may be writing it. */
+const TORN_RETRIES = 3;
 
-/** Verifies. Throws the system's errors where files cannot be read. */
-export async function verify(subject: Subject): Promise<Verified> {
-  for (let tries = 1; ; tries += 1) {
+/** Verifies a log. Throws system errors if files cannot be read. */
+export async function verify(subject: VerifyOptions): Promise<Verification> {
+  for (let attempt = 1; ; attempt += 1) {
     try {
       return await verifyOnce(subject);
     } catch (error) {
-      // Retention has taken away a segment that was listed: those that are there now are a log as well.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === TRIES) throw error;
+      // Retention removed a segment that was listed: the remaining ones are a log as well.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
     }
   }
 }
 
-async function verifyOnce({ path, state, keys, progress }: Subject): Promise<Verified> {
+async function verifyOnce({ path, state, keys, progress }: VerifyOptions): Promise<Verification> {
   const head = state === undefined ? undefined : readHead(headPath(state));
   const segments = await segmentsOf(path, state !== undefined);
   const examiner = new Examiner(segments[0]?.first, head);
@@ -72,23 +72,23 @@ async function verifyOnce({ path, state, keys, progress }: Subject): Promise<Ver
   let read = 0;
   for (const current of segments) {
     const open = current === segments.at(-1);
-    const place = await examineFile(current, examiner, open, (bytes) => {
+    const location = await examineFile(current, examiner, open, (bytes) => {
       read += bytes;
       progress?.(read, total);
     });
-    if (place)
+    if (location)
       torn.push({
         kind: 'torn',
-        ...place,
+        ...location,
         seq: null,
-        detail: 'the last line has no end: a record was written in part',
+        detail: 'the last line is incomplete: a record was written only in part',
       });
   }
   const examined = examiner.end();
   const trusted = keys ?? (state === undefined ? [] : readKeys(keysPath(state)));
-  const problems = [...examined.problems, ...torn, ...distrust(examined, trusted, state !== undefined)];
+  const problems = [...examined.problems, ...torn, ...keyProblems(examined, trusted, state !== undefined)];
   if (state !== undefined && head === undefined && examined.records > 0) {
-    const detail = 'the head kept apart is gone: a cut end would not show';
+    const detail = 'the head is missing: a cut end would not show';
     problems.push({ kind: 'head-missing', file: null, line: null, seq: null, detail });
   }
   const covered = trusted.map((key) => examined.signed.get(key)?.through ?? 0);
@@ -102,7 +102,7 @@ async function verifyOnce({ path, state, keys, progress }: Subject): Promise<Ver
     signed_through: Math.max(0, ...covered) || null,
     keys: keys !== undefined ? 'given' : trusted.length > 0 ? 'kept' : 'none',
     clock_back: examined.clockBack,
-    problems: problems.toSorted(byPlace),
+    problems: problems.toSorted(byLocation),
   };
 }
 
@@ -111,38 +111,38 @@ async function segmentsOf(path: string, own: boolean): Promise<readonly Segment[
   return isFile ? [segment(dirname(path), basename(path))] : await listSegments(path);
 }
 
-/** Examines the lines of a file. Gives the place of a last line without an end, if there is one. */
+/** Examines the lines of a file. Returns the location of an incomplete last line, if there is one. */
 async function examineFile(
   { path, name }: Segment,
   examiner: Examiner,
   open: boolean,
   read: (bytes: number) => void,
-): Promise<Place | undefined> {
+): Promise<Location | undefined> {
   let end = 0;
   let line = 0;
-  for (let looks = 0; ; looks += 1) {
+  for (let attempt = 0; ; attempt += 1) {
     for await (const piece of readLines(path, end)) {
       for (const text of piece.lines) {
         line += 1;
-        examiner.push({ file: name, line, checked: text === undefined ? NO_TEXT : check(text, sha256) });
+        examiner.push({ file: name, line, checked: text === undefined ? NOT_UTF8 : check(text, sha256) });
       }
       read(piece.end - end);
       end = piece.end;
     }
     const { whole, size } = await wholeLength(path);
     if (size === end || whole > end) return undefined;
-    if (!open || looks === LOOKS) return { file: name, line: line + 1 };
+    if (!open || attempt === TORN_RETRIES) return { file: name, line: line + 1 };
     await delay(10);
   }
 }
 
-/** What the signatures lack, as far as the keys that are trusted tell. A copy without keys says nothing of them. */
-function distrust(examined: Examined, trusted: readonly string[], own: boolean): Problem[] {
+/** Problems with the keys of the signatures. For a copy without trusted keys there are none. */
+function keyProblems(examined: Examination, trusted: readonly string[], own: boolean): Problem[] {
   const problems: Problem[] = [];
   if (trusted.length === 0 && !own) return problems;
   for (const [key, { at }] of examined.signed) {
     if (trusted.includes(key)) continue;
-    const detail = `signed by ${key}, which is no key of this log`;
+    const detail = `signed by ${key}, which is not a key of this log`;
     problems.push({ kind: 'foreign-key', ...at, detail });
   }
   if (examined.records > 0 && trusted.length > 0 && !trusted.some((key) => examined.signed.has(key))) {
@@ -152,8 +152,8 @@ function distrust(examined: Examined, trusted: readonly string[], own: boolean):
   return problems;
 }
 
-/** Problems without a place come last. */
-function byPlace(a: Problem, b: Problem): number {
+/** Sorts by location. Problems without one come last. */
+function byLocation(a: Problem, b: Problem): number {
   if (a.file === null || b.file === null) return Number(a.file === null) - Number(b.file === null);
   if (a.file !== b.file) return a.file < b.file ? -1 : 1;
   return (a.line ?? 0) - (b.line ?? 0);

@@ -1,39 +1,39 @@
-// Records as people read them. Texts of hosts and servers stand in them: control characters are made visible
-// here, whatever the terminal does, so that none of them moves, hides or colours what is printed.
+// Formats records for people. They contain text from hosts and servers: control characters are escaped here,
+// whatever the terminal does, so that none of them moves, hides or colours what is printed.
 import type { Entry, Json, JsonObject } from './chain/chain.ts';
-import type { Call, Shown } from './read.ts';
+import type { Call, RecordDetails } from './read.ts';
 
-/** The head of a table of calls. */
-export const CALLS = ['SEQ', 'TIME', 'PROFILE', 'TOOL', 'DECISION', 'OUTCOME', 'MS', 'BYTES', 'RULE'];
+/** The columns of a table of calls. */
+export const CALL_COLUMNS = ['SEQ', 'TIME', 'PROFILE', 'TOOL', 'DECISION', 'OUTCOME', 'MS', 'BYTES', 'RULE'];
 
-/** The head of a table of records. */
-export const RECORDS = ['SEQ', 'TIME', 'EVENT', 'PROFILE', 'DETAIL'];
+/** The columns of a table of records. */
+export const RECORD_COLUMNS = ['SEQ', 'TIME', 'EVENT', 'PROFILE', 'DETAIL'];
 
-/** Characters of a record's detail on one line. */
-const SHORT = 240;
+/** The most characters of a record's detail on one line. */
+const MAX_DETAIL = 240;
 
-// Control characters and what changes the direction of writing, so that a line reads as another.
+// Control characters, and those that change the writing direction, so that a line reads differently.
 const UNSEEN = /[\p{Cc}\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
 /** A call as a row of a table. */
 export function callRow(call: Call): string[] {
   const { seq, time, profile, tool, decision, outcome, ms, bytes, rule, reason } = call;
   const why = reason === null ? rule : `${rule}: ${reason}`;
-  return [seq, time, profile, tool, decision, outcome ?? '-', ms ?? '-', bytes ?? '-', why].map(shown);
+  return [seq, time, profile, tool, decision, outcome ?? '-', ms ?? '-', bytes ?? '-', why].map(display);
 }
 
-/** A record as a row of a table; what is long is cut. */
+/** A record as a row of a table; a long detail is truncated. */
 export function recordRow(entry: Entry): string[] {
-  const text = shown(detail(entry));
-  const short = text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
-  return [...[entry.seq, entry.time, entry.event, entry.profile ?? '-'].map(shown), short];
+  const text = display(detail(entry));
+  const short = text.length > MAX_DETAIL ? `${text.slice(0, MAX_DETAIL)}…` : text;
+  return [...[entry.seq, entry.time, entry.event, entry.profile ?? '-'].map(display), short];
 }
 
-/** A call, or a record, and all that belongs to it, as lines. */
-export function shownRows({ record, session, events, result, close }: Shown): string[][] {
+/** A call or another record, with the records that belong to it, as rows. */
+export function detailRows({ record, session, events, result, close }: RecordDetails): string[][] {
   const rows: string[][] = [];
   const row = (name: string, ...texts: unknown[]): void => {
-    rows.push([name, texts.map(shown).join('  ')]);
+    rows.push([name, texts.map(display).join('  ')]);
   };
   row('record', record.seq, record.time, record.event);
   if (record.call !== undefined) row('call', record.call);
@@ -42,7 +42,7 @@ export function shownRows({ record, session, events, result, close }: Shown): st
     const { chain = [], cwd = '' } = members(session.host);
     for (const [i, process] of (Array.isArray(chain) ? chain : []).entries()) {
       const { pid, exe = '' } = members(process);
-      row(i === 0 ? 'asked by' : '', exe, `pid ${shown(pid)}`);
+      row(i === 0 ? 'asked by' : '', exe, `pid ${display(pid)}`);
     }
     if (cwd !== '') row('in', cwd);
     row('session', session.session, `since ${session.time}`, `record ${session.seq}`);
@@ -55,18 +55,31 @@ export function shownRows({ record, session, events, result, close }: Shown): st
     row('sandbox', texts(members(session.sandbox).layers).join(', '));
     for (const credential of Array.isArray(session.credentials) ? session.credentials : []) {
       const { name, variable, version, deliver } = members(credential);
-      row('credential', name, `as ${shown(variable)}`, `version ${shown(version)}`, `by ${shown(deliver)}`);
+      row(
+        'credential',
+        name,
+        `as ${display(variable)}`,
+        `version ${display(version)}`,
+        `by ${display(deliver)}`,
+      );
     }
   }
   if (record.event === 'tool.call') {
-    row('tool', record.tool, `request ${shown(record.id)}`);
+    row('tool', record.tool, `request ${display(record.id)}`);
     row('arguments', record.arguments);
-    row('decision', record.decision, `by ${shown(record.rule)}`, record.reason ?? '');
+    row('decision', record.decision, `by ${display(record.rule)}`, record.reason ?? '');
   } else row('detail', detail(record));
   for (const entry of events) row(entry.event, `record ${entry.seq}`, entry.time, detail(entry));
   if (result !== null) {
     const { outcome, ms, bytes, seq } = result;
-    row('ended', outcome, `after ${shown(ms)} ms`, `${shown(bytes)} bytes`, result.result, `record ${seq}`);
+    row(
+      'ended',
+      outcome,
+      `after ${display(ms)} ms`,
+      `${display(bytes)} bytes`,
+      result.result,
+      `record ${seq}`,
+    );
   } else if (record.event === 'tool.call' && record.decision === 'allow') {
     row('ended', close === null ? 'no result so far' : 'no result: the session ended first');
   }
@@ -74,7 +87,7 @@ export function shownRows({ record, session, events, result, close }: Shown): st
   return rows;
 }
 
-/** What a record says beside where and when, on one line. */
+/** The other members of a record, on one line. */
 function detail(entry: Entry): string {
   const { seq, time, event, profile, prev, hash, session, ...rest } = entry;
   return Object.entries({ session, ...rest })
@@ -83,7 +96,7 @@ function detail(entry: Entry): string {
     .join(' ');
 }
 
-function shown(value: unknown): string {
+function display(value: unknown): string {
   const text = typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);
   return text.replace(UNSEEN, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -1,28 +1,27 @@
-// warder audit: the log for people and programs. Reads the files themselves, so it needs no daemon, and starts
-// none.
+// warder audit: the log for people and programs. It reads the log's files, so it needs no daemon and starts none.
 import type { CommandModule } from 'yargs';
 import { CSV_HEAD, csvLine } from '../audit/export.ts';
 import {
+  findDetails,
   follow,
+  type LogRecord,
   listCalls,
   listRecords,
   matcher,
   position,
-  type Record,
   records,
-  show,
 } from '../audit/read.ts';
-import { CALLS, callRow, RECORDS, recordRow, shownRows } from '../audit/view.ts';
+import { CALL_COLUMNS, callRow, detailRows, RECORD_COLUMNS, recordRow } from '../audit/view.ts';
 import { WarderError } from '../errors.ts';
-import { type FilterArguments, filterOf, filterOptions, reading } from './audit/filter.ts';
+import { type FilterArguments, filterOf, filterOptions, withReadErrors } from './audit/filter.ts';
 import { verifyCommand } from './audit/verify.ts';
 import type { Context } from './command.ts';
 
-/** Characters that `export` writes at once. */
+/** Characters per write of `export`. */
 const CHUNK = 65536;
 
-/** How often `tail` looks, in milliseconds. */
-const POLL = 150;
+/** How often `tail` polls, in milliseconds. */
+const POLL_INTERVAL = 150;
 
 export function auditCommand(context: Context): CommandModule<object, object> {
   return {
@@ -34,13 +33,13 @@ export function auditCommand(context: Context): CommandModule<object, object> {
         .command(showCommand(context))
         .command(verifyCommand(context))
         .command(exportCommand(context))
-        .demandCommand(1, 'say what to do with the log: list, tail, show, verify or export')
-        .example('warder audit tail', 'what the servers are asked, as it happens')
+        .demandCommand(1, 'choose what to do with the log: list, tail, show, verify or export')
+        .example('warder audit tail', 'the tool calls as they happen')
         .example(
           'warder audit list --decision deny --since 1d',
-          'the calls that were refused since yesterday',
+          'the calls that were refused during the last day',
         )
-        .example('warder audit verify', 'whether anything was changed'),
+        .example('warder audit verify', 'check that nothing was changed'),
     handler() {},
   };
 }
@@ -56,31 +55,31 @@ function listCommand({ places, terminal, json }: Context): CommandModule<object,
     describe: 'list calls, one a line, newest last',
     builder: (yargs) =>
       filterOptions(yargs)
-        .option('n', { type: 'number', default: 20, describe: 'so many of the newest; 0: all' })
-        .option('events', { type: 'boolean', default: false, describe: 'all records, not only calls' })
+        .option('n', { type: 'number', default: 20, describe: 'how many of the newest; 0: all' })
+        .option('events', { type: 'boolean', default: false, describe: 'list all records, not only calls' })
         .example('warder audit list --tool "delete_*" -n 0', 'every call of these tools'),
     handler: (args) =>
-      reading(async () => {
+      withReadErrors(async () => {
         const filter = filterOf(args);
-        const limit = limitOf(args.n);
+        const limit = parseLimit(args.n);
         if (args.events || args.event !== undefined) {
           const list = await listRecords(places.audit, filter, limit);
           if (json) terminal.json(list.map(({ entry }) => entry));
           else
             table(
               list.map(({ entry }) => recordRow(entry)),
-              RECORDS,
+              RECORD_COLUMNS,
             );
           return;
         }
         const list = await listCalls(places.audit, filter, limit);
         if (json) terminal.json(list);
-        else table(list.map(callRow), CALLS);
+        else table(list.map(callRow), CALL_COLUMNS);
       }),
   };
 
   function table(rows: string[][], head: string[]): void {
-    if (rows.length === 0) terminal.out('nothing in the audit log fits');
+    if (rows.length === 0) terminal.out('no record of the audit log matches');
     else terminal.table(rows, head);
   }
 }
@@ -92,30 +91,32 @@ interface TailArguments extends FilterArguments {
 function tailCommand({ places, terminal, json }: Context): CommandModule<object, TailArguments> {
   return {
     command: 'tail',
-    describe: 'print records as they come',
+    describe: 'print records as they are written',
     builder: (yargs) =>
       filterOptions(yargs)
-        .option('n', { type: 'number', default: 10, describe: 'begin with so many of the newest' })
+        .option('n', { type: 'number', default: 10, describe: 'start with this many of the newest' })
         .example('warder audit tail --json | jq -r .tool', 'one JSON record a line'),
     handler: (args) =>
-      reading(async () => {
+      withReadErrors(async () => {
         const filter = filterOf(args);
         const matches = matcher(filter);
         const stop = new AbortController();
         for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
         const from = await position(places.audit);
         let last = 0;
-        for (const record of args.n === 0 ? [] : await listRecords(places.audit, filter, limitOf(args.n))) {
+        for (const record of args.n === 0
+          ? []
+          : await listRecords(places.audit, filter, parseLimit(args.n))) {
           print(record);
           last = record.entry.seq;
         }
-        for await (const record of follow(places.audit, from, stop.signal, POLL)) {
+        for await (const record of follow(places.audit, from, stop.signal, POLL_INTERVAL)) {
           if (record.entry.seq > last && matches(record.entry)) print(record);
         }
       }),
   };
 
-  function print({ line, entry }: Record): void {
+  function print({ line, entry }: LogRecord): void {
     if (json) {
       terminal.out(line);
       return;
@@ -132,7 +133,8 @@ interface ShowArguments {
 function showCommand({ places, terminal, json }: Context): CommandModule<object, ShowArguments> {
   return {
     command: 'show <which>',
-    describe: 'print all about one call: who asked, what allowed it, with which credentials, how it ended',
+    describe:
+      'print everything about one call: who made it, what allowed it, which credentials it used, how it ended',
     builder: (yargs) =>
       yargs
         .positional('which', {
@@ -140,22 +142,22 @@ function showCommand({ places, terminal, json }: Context): CommandModule<object,
           demandOption: true,
           describe: "a record's number, or the beginning of a call's id",
         })
-        .example('warder audit show 1234', 'the record 1234, and what belongs to it'),
+        .example('warder audit show 1234', 'record 1234, and the records that belong to it'),
     handler: ({ which }) =>
-      reading(async () => {
-        const shown = await show(places.audit, which);
-        if ('record' in shown) {
-          if (json) terminal.json(shown);
-          else terminal.table(shownRows(shown));
+      withReadErrors(async () => {
+        const details = await findDetails(places.audit, which);
+        if ('record' in details) {
+          if (json) terminal.json(details);
+          else terminal.table(detailRows(details));
           return;
         }
-        const { calls } = shown;
+        const { calls } = details;
         throw calls.length === 0
           ? new WarderError('usage', `there is no record or call "${which}"`, {
-              hint: '"warder audit list" has their numbers',
+              hint: '"warder audit list" prints their numbers',
             })
-          : new WarderError('usage', `"${which}" begins the ids of ${calls.length} calls`, {
-              hint: `say more of it: ${calls.slice(0, 3).join(', ')}${calls.length > 3 ? ', …' : ''}`,
+          : new WarderError('usage', `the ids of ${calls.length} calls begin with "${which}"`, {
+              hint: `give more of the id: ${calls.slice(0, 3).join(', ')}${calls.length > 3 ? ', …' : ''}`,
             });
       }),
   };
@@ -175,11 +177,11 @@ function exportCommand({ places, terminal }: Context): CommandModule<object, Exp
           type: 'string',
           choices: ['jsonl', 'csv'],
           default: 'jsonl',
-          describe: 'jsonl: the lines as they are, which can be verified; csv: for a spreadsheet',
+          describe: 'jsonl: the original lines, which can be verified; csv: for a spreadsheet',
         })
         .example('warder audit export --format csv --since 30d > calls.csv', 'a month, for a spreadsheet'),
     handler: (args) =>
-      reading(async () => {
+      withReadErrors(async () => {
         const matches = matcher(filterOf(args));
         const csv = args.format === 'csv';
         let text = csv ? CSV_HEAD : '';
@@ -194,7 +196,7 @@ function exportCommand({ places, terminal }: Context): CommandModule<object, Exp
       }),
   };
 
-  /** A file or a program gets the bytes as they are; a terminal nothing that could move its cursor. */
+  /** A file or a program gets the original bytes; a terminal gets nothing that could move its cursor. */
   async function write(text: string): Promise<void> {
     if (text === '') return;
     if (process.stdout.isTTY) terminal.out(text.trimEnd());
@@ -203,7 +205,7 @@ function exportCommand({ places, terminal }: Context): CommandModule<object, Exp
   }
 }
 
-function limitOf(n: number): number {
+function parseLimit(n: number): number {
   if (Number.isSafeInteger(n) && n >= 0) return n === 0 ? Number.POSITIVE_INFINITY : n;
-  throw new WarderError('usage', '-n takes a whole number', { hint: '0 stands for all' });
+  throw new WarderError('usage', '-n takes a whole number', { hint: '0 means all' });
 }

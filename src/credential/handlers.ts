@@ -9,7 +9,7 @@ import type { Handlers, Params, Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Credentials } from './credentials.ts';
 import type { Locks } from './locks.ts';
-import { signer } from './signing.ts';
+import { openSigner } from './signing.ts';
 import type { Store, StoreKind } from './store/store.ts';
 
 export interface HandlersParts {
@@ -162,7 +162,7 @@ async function init(
   if (kind === 'keychain') {
     const keychain = credentials.store(kind);
     await probe(keychain);
-    const { publicKey } = await signer(keychain);
+    const { publicKey } = await openSigner(keychain);
     changeSettings(places, [[['store'], kind]]);
     await credentials.choose({ kind });
     return { store: kind, config: settingsPath(places), signer: publicKey, left };
@@ -172,7 +172,7 @@ async function init(
   try {
     const made = await vault.create(passphrase);
     await probe(vault);
-    const { publicKey } = await signer(vault);
+    const { publicKey } = await openSigner(vault);
     changeSettings(places, [
       [['store'], kind],
       [['vault', 'key'], chosen],

@@ -1,5 +1,5 @@
-// The key that signs the audit log: Ed25519, kept in the credential store as PKCS #8, made when it is first
-// wanted. Whoever can change the log's files but not read the store cannot make a signature that fits.
+// The key that signs the audit log: Ed25519, stored in the credential store as PKCS #8, generated on first use.
+// Whoever can change the log's files but cannot read the store cannot make a valid signature.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import type { Signer } from '../audit/checkpoint.ts';
 import { WarderError } from '../errors.ts';
@@ -8,12 +8,12 @@ import type { Store } from './store/store.ts';
 const BLOB = 'audit-signing-key';
 
 /**
- * The signer of a store. With `ask: false` a locked store is an error at once, as for the store's `get`.
- * Throws what the store throws, and `credential-unfit` for a key that cannot be read.
+ * The signer whose key is in a store. With `ask: false` a locked store is an error at once, as for the store's
+ * `get`. Throws the store's errors, and `credential-unfit` for a key that cannot be parsed.
  */
-export async function signer(store: Pick<Store, 'blobs'>, options = { ask: true }): Promise<Signer> {
-  const kept = await store.blobs.get(BLOB, options);
-  const key = kept === undefined ? await make(store) : read(kept);
+export async function openSigner(store: Pick<Store, 'blobs'>, options = { ask: true }): Promise<Signer> {
+  const stored = await store.blobs.get(BLOB, options);
+  const key = stored === undefined ? await createKey(store) : parseKey(stored);
   const { x = '' } = createPublicKey(key).export({ format: 'jwk' });
   return {
     publicKey: Buffer.from(x, 'base64url').toString('base64'),
@@ -21,24 +21,24 @@ export async function signer(store: Pick<Store, 'blobs'>, options = { ask: true 
   };
 }
 
-async function make({ blobs }: Pick<Store, 'blobs'>): Promise<KeyObject> {
+async function createKey({ blobs }: Pick<Store, 'blobs'>): Promise<KeyObject> {
   const { privateKey } = generateKeyPairSync('ed25519');
   await blobs.set(BLOB, privateKey.export({ format: 'der', type: 'pkcs8' }));
   return privateKey;
 }
 
-function read(bytes: Buffer): KeyObject {
+function parseKey(bytes: Buffer): KeyObject {
   try {
     const key = createPrivateKey({ key: bytes, format: 'der', type: 'pkcs8' });
     if (key.asymmetricKeyType === 'ed25519') return key;
   } catch {
-    // Told below: the library's message may hold part of what it read.
+    // Reported below: the library's message may contain part of the key.
   }
   throw new WarderError(
     'credential-unfit',
     "the audit log's signing key in the credential store is damaged",
     {
-      hint: `remove the item "${BLOB}" of "warder.blob" from the store; a new key is made, and the log goes on`,
+      hint: `remove the item "${BLOB}" of "warder.blob" from the store; a new key is generated, and the log continues`,
     },
   );
 }

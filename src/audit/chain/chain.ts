@@ -8,9 +8,9 @@
 //
 // Of JSON, records use: null, booleans, strings, arrays, objects, and integers up to 2^53 - 1. A lone
 // surrogate in a string becomes U+FFFD, since SHA-256 is over UTF-8. `seq` orders the records; `time` is
-// what the machine's clock said and may go back.
+// what the machine's clock showed and may go back.
 //
-// `format.md` says the rest: segments, head, checkpoints, and what each of them proves.
+// `format.md` documents the rest: segments, head, checkpoints, and what each of them proves.
 import { WarderError } from '../../errors.ts';
 
 /** What a record may hold. Members that are `undefined` are left out. */
@@ -21,7 +21,7 @@ export interface JsonObject {
   readonly [member: string]: Json | undefined;
 }
 
-/** SHA-256 of a text's UTF-8, in lower-case hex. Handed in, so that this file needs nothing of Node. */
+/** SHA-256 of a text's UTF-8, in lower-case hex. A parameter, so that this file does not depend on Node. */
 export type Hash = (text: string) => string;
 
 /** The end of a chain: its last record's number and hash. */
@@ -30,7 +30,7 @@ export interface Head {
   readonly hash: string;
 }
 
-/** A record, as read back. */
+/** A record that was read from a log. */
 export interface Entry extends JsonObject {
   readonly seq: number;
   readonly time: string;
@@ -39,7 +39,7 @@ export interface Entry extends JsonObject {
   readonly hash: string;
 }
 
-/** What `check` found: a record that is what its hash says, or why it is none. */
+/** The result of `check`: a record that matches its hash, or why the line is not one. */
 export type Checked =
   | { readonly entry: Entry }
   | { readonly entry: undefined; readonly why: string; readonly seq: number | undefined };
@@ -49,12 +49,12 @@ export const ORIGIN: Head = { seq: 0, hash: '0'.repeat(64) };
 
 const HASH = /^[0-9a-f]{64}$/;
 
-/** Deeper than any record goes, and shallow enough that a hostile line cannot exhaust the stack. */
-const DEPTH = 64;
+/** The deepest nesting: more than any record needs, and too little for a hostile line to exhaust the stack. */
+const MAX_DEPTH = 64;
 
 /**
  * RFC 8785 canonical JSON of the subset above. Member names are ordered by UTF-16 code units, as the RFC
- * says. Throws `audit-unwritable` for a number that is no safe integer, and beyond 64 levels.
+ * requires. Throws `audit-unwritable` for a number that is not a safe integer, and beyond 64 levels.
  */
 export function canonical(value: Json, depth = 0): string {
   if (typeof value === 'string') return quote(value);
@@ -63,10 +63,10 @@ export function canonical(value: Json, depth = 0): string {
     throw new WarderError('audit-unwritable', `an audit record cannot hold the number ${value}`);
   }
   if (value === null || typeof value === 'boolean') return String(value);
-  if (depth === DEPTH) throw new WarderError('audit-unwritable', 'an audit record cannot nest so deep');
+  if (depth === MAX_DEPTH) throw new WarderError('audit-unwritable', 'an audit record cannot nest so deep');
   if (isList(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(',')}]`;
   let text = '';
-  for (const name of ordered(Object.keys(value))) {
+  for (const name of sorted(Object.keys(value))) {
     const member = value[name];
     if (member === undefined) continue;
     text += `${text === '' ? '' : ','}${quote(name)}:${canonical(member, depth + 1)}`;
@@ -74,12 +74,12 @@ export function canonical(value: Json, depth = 0): string {
   return `{${text}}`;
 }
 
-/** A chain under way: makes each record's line from the head that the one before has left. */
+/** Makes the lines of a chain: each record links to the head that the one before it left. */
 export class Chain {
-  /** Where the next record links. Whoever has written a line sets it to that line's head. */
+  /** Where the next record links. The caller sets it to a line's head once that line is written. */
   head: Head;
   readonly #hash: Hash;
-  readonly #orders = new Map<string, Order>();
+  readonly #orders = new Map<string, MemberOrder>();
 
   constructor(hash: Hash, head: Head) {
     this.#hash = hash;
@@ -87,60 +87,64 @@ export class Chain {
   }
 
   /**
-   * The next record's line, with its "\n", and the head once it is written. `time` is RFC 3339. `fields`
-   * may not name `seq`, `time`, `event`, `prev` or `hash`. Throws as `canonical` does.
+   * The next record's line, with its "\n", and the head once that line is written. `time` is RFC 3339. `fields`
+   * must not contain `seq`, `time`, `event`, `prev` or `hash`. Throws as `canonical` does.
    */
   next(event: string, time: string, fields: JsonObject): { readonly line: string; readonly head: Head } {
     const { seq: last, hash: prev } = this.head;
     const seq = last + 1;
-    const { members, cut: before } = this.#order(event, fields);
-    // What the chain itself puts in needs no escapes.
-    const own: Readonly<Record<string, string>> = {
+    const { members, hashBefore } = this.#order(event, fields);
+    // The chain's own members need no escapes.
+    const chainMembers: Readonly<Record<string, string>> = {
       event: `"${event}"`,
       prev: `"${prev}"`,
       seq: `${seq}`,
       time: `"${time}"`,
     };
     let text = '{';
-    let cut = 0;
+    let hashAt = 0;
     for (let i = 0; i < members.length; i += 1) {
-      if (i === before) cut = text.length;
+      if (i === hashBefore) hashAt = text.length;
       const member = members[i];
       if (member === undefined) continue;
       const value = fields[member.name];
-      const json = member.own ? own[member.name] : value === undefined ? undefined : canonical(value, 1);
+      const json = member.ofChain
+        ? chainMembers[member.name]
+        : value === undefined
+          ? undefined
+          : canonical(value, 1);
       if (json !== undefined) text += (text.length === 1 ? '' : ',') + member.label + json;
     }
     text += '}';
     const hash = this.#hash(text);
-    return { line: `${text.slice(0, cut)},"hash":"${hash}"${text.slice(cut)}\n`, head: { seq, hash } };
+    return { line: `${text.slice(0, hashAt)},"hash":"${hash}"${text.slice(hashAt)}\n`, head: { seq, hash } };
   }
 
-  /** Records of one event mostly have the same members: their order is sorted once, not for each record. */
-  #order(event: string, fields: JsonObject): Order {
-    const given = Object.keys(fields);
-    const known = this.#orders.get(event);
-    if (known !== undefined && same(known.given, given)) return known;
+  /** Records of one event mostly have the same members: they are sorted once, not for each record. */
+  #order(event: string, fields: JsonObject): MemberOrder {
+    const names = Object.keys(fields);
+    const cached = this.#orders.get(event);
+    if (cached !== undefined && equal(cached.names, names)) return cached;
     for (const name of ['event', 'hash', 'prev', 'seq', 'time']) {
       if (name in fields)
-        throw new WarderError('audit-unwritable', `an audit record's own "${name}" is taken`);
+        throw new WarderError('audit-unwritable', `an event cannot have a member "${name}"`);
     }
-    const names = [...given, 'event', 'prev', 'seq', 'time'].sort();
-    const members = names.map((name) => ({ name, label: `${quote(name)}:`, own: !given.includes(name) }));
-    const order = { given, members, cut: names.findIndex((name) => name > 'hash') };
+    const all = [...names, 'event', 'prev', 'seq', 'time'].sort();
+    const members = all.map((name) => ({ name, label: `${quote(name)}:`, ofChain: !names.includes(name) }));
+    const order = { names, members, hashBefore: all.findIndex((name) => name > 'hash') };
     this.#orders.set(event, order);
     return order;
   }
 }
 
-/** How the members of an event's records are ordered; `cut` is the one that `hash` stands before. */
-interface Order {
-  readonly given: readonly string[];
-  readonly members: readonly { readonly name: string; readonly label: string; readonly own: boolean }[];
-  readonly cut: number;
+/** The order of the members in an event's records; `hashBefore` is the index of the member after `hash`. */
+interface MemberOrder {
+  readonly names: readonly string[];
+  readonly members: readonly { readonly name: string; readonly label: string; readonly ofChain: boolean }[];
+  readonly hashBefore: number;
 }
 
-/** What a line (without its "\n") holds; `undefined` where it is no record. Whether it is true, `check` tells. */
+/** The record on a line (without its "\n"); `undefined` if it is not a record. The hash is not checked: see `check`. */
 export function parse(line: string): Entry | undefined {
   try {
     const record: unknown = JSON.parse(line);
@@ -150,7 +154,7 @@ export function parse(line: string): Entry | undefined {
   }
 }
 
-/** Whether a line (without its "\n") is a record in its one spelling, with the hash that its content has. */
+/** Checks that a line (without its "\n") is a record in canonical form with the right hash. */
 export function check(line: string, hash: Hash): Checked {
   const record = parse(line);
   if (record === undefined) return { entry: undefined, why: 'the line is not a record', seq: undefined };
@@ -159,16 +163,16 @@ export function check(line: string, hash: Hash): Checked {
     if (canonical(record) !== line)
       return { entry: undefined, why: 'the line is not in canonical form', seq };
   } catch {
-    return { entry: undefined, why: 'the record holds what no record can', seq };
+    return { entry: undefined, why: 'the record holds values that no record may hold', seq };
   }
-  // Inside a string the quotes would be escaped, and no member further in can hold the hash of the whole.
+  // Inside a string the quotes would be escaped, and no nested member can hold the hash of the whole record.
   const member = `"hash":"${record.hash}",`;
   const cut = line.indexOf(member);
   if (hash(line.slice(0, cut) + line.slice(cut + member.length)) === record.hash) return { entry: record };
-  return { entry: undefined, why: 'the record is not what its hash says', seq };
+  return { entry: undefined, why: 'the record does not match its hash', seq };
 }
 
-/** Whether an entry is the one that comes after `head`. */
+/** Whether an entry links to `head`. */
 export function follows(entry: Entry, head: Head): boolean {
   return entry.seq === head.seq + 1 && entry.prev === head.hash;
 }
@@ -192,8 +196,8 @@ function quote(text: string): string {
   return JSON.stringify(text.isWellFormed() ? text : text.toWellFormed());
 }
 
-/** Sorts in place; a record that was read is in order as it comes. */
-function ordered(names: string[]): readonly string[] {
+/** Sorts in place. The names of a record that was read are in order already. */
+function sorted(names: string[]): readonly string[] {
   for (let i = 1; i < names.length; i += 1) {
     if (String(names[i - 1]) > String(names[i])) return names.sort();
   }
@@ -204,7 +208,7 @@ function isList(value: object): value is readonly Json[] {
   return Array.isArray(value);
 }
 
-function same(a: readonly string[], b: readonly string[]): boolean {
+function equal(a: readonly string[], b: readonly string[]): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false;
   return true;

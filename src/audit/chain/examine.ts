@@ -1,78 +1,78 @@
-// Reads a chain record by record and names what is wrong with it. An edited record says by its hash that it
-// was; a link that does not hold says only that something is wrong near it, so each record is judged with the
-// two after it in sight: a record that was hashed anew after an edit is not the one its follower links to, a
-// record too many is followed by one that links past it, a swapped record turns up again later.
+// Reads a chain record by record and reports what is wrong with it. The hash of an edited record shows that it
+// was edited. A broken link shows only that something near it is wrong, so each record is judged together with
+// the two after it: a record that was rehashed after an edit is not the one that the next record links to, an
+// extra record is followed by one that links past it, and a swapped record appears again later.
 //
-// Who rewrites everything after an edit makes a chain that holds. What then tells are the head and the
-// signatures, which name a record by number and hash.
+// Whoever rewrites everything after an edit makes a chain whose links hold. The head and the signatures, which
+// name a record by number and hash, reveal that.
 
-import { isSigned, REACH } from '../checkpoint.ts';
-import { Gap, type Kind, missing, type Place, type Problem } from '../problem.ts';
+import { isSigned, SIGNING_WINDOW } from '../checkpoint.ts';
+import { describeMissing, Gap, type Location, type Problem, type ProblemKind } from '../problem.ts';
 import { type Checked, type Entry, follows, type Head, ORIGIN } from './chain.ts';
 
-/** A line of the log, looked at. */
-export interface Item extends Place {
+/** A line of the log, checked by itself. */
+export interface LogLine extends Location {
   readonly checked: Checked;
 }
 
 /** A line that holds a record. */
-interface Found extends Item {
+interface RecordLine extends LogLine {
   readonly checked: Extract<Checked, { readonly entry: Entry }>;
 }
 
-/** What was found, once all is read. */
-export interface Examined {
+/** The result for a whole log. */
+export interface Examination {
   readonly records: number;
   readonly first: Head | undefined;
   readonly last: Head | undefined;
   readonly checkpoints: number;
-  /** By key: the newest record that its signatures cover, and where it signed first. */
+  /** By key: the newest record that its signatures cover, and where its first signature is. */
   readonly signed: ReadonlyMap<
     string,
-    { readonly through: number; readonly at: Place & { readonly seq: number } }
+    { readonly through: number; readonly at: Location & { readonly seq: number } }
   >;
-  /** How often `time` went back: no problem, clocks are set. */
+  /** How often `time` went back. That is not a problem: clocks are adjusted. */
   readonly clockBack: number;
   readonly problems: readonly Problem[];
 }
 
-/** So many problems are told: a log with more has been told enough of. */
-const MANY = 100;
+/** The most problems that are reported. */
+const MAX_PROBLEMS = 100;
 
 /** Judges the lines of a log, in order. */
 export class Examiner {
   readonly #head: Head | undefined;
   readonly #problems: (Problem | Gap)[] = [];
   readonly #gaps: Gap[] = [];
-  readonly #waiting: Item[] = [];
+  readonly #pending: LogLine[] = [];
   /** The newest records' hashes, by number. */
-  readonly #hashes = new Array<Head>(REACH);
-  readonly #signed = new Map<string, { through: number; at: Place & { readonly seq: number } }>();
-  /** Where the next record has to link; the hash is not known after a damaged one. */
+  readonly #hashes = new Array<Head>(SIGNING_WINDOW);
+  readonly #signed = new Map<string, { through: number; at: Location & { readonly seq: number } }>();
+  /** Where the next record has to link; the hash is unknown after a damaged record. */
   #last: { readonly seq: number; readonly hash: string | undefined } | undefined;
-  #start: { readonly seq: number; readonly prev: string | undefined; readonly at: Item } | undefined;
-  #anchored = false;
+  #start: { readonly seq: number; readonly prev: string | undefined; readonly at: LogLine } | undefined;
+  #startAnnounced = false;
   #first: Head | undefined;
-  #newest: Found | undefined;
-  #final: Item | undefined;
+  #newest: RecordLine | undefined;
+  #final: LogLine | undefined;
   #records = 0;
   #checkpoints = 0;
   #clockBack = 0;
 
-  /** `start`: the number that the first record should have, where that is known. `head`: what was kept apart. */
+  /** `start`: the number that the first record should have, if known. `head`: the head that is stored apart. */
   constructor(start: number | undefined, head: Head | undefined) {
     this.#head = head;
-    if (start !== undefined) this.#last = before(start);
+    if (start !== undefined) this.#last = headBefore(start);
   }
 
-  push(item: Item): void {
-    this.#waiting.push(item);
-    if (this.#waiting.length > 2) this.#judge();
+  push(item: LogLine): void {
+    this.#pending.push(item);
+    if (this.#pending.length > 2) this.#judge();
   }
 
-  /** Judges what is left, and the log as a whole. */
-  end(): Examined {
-    while (this.#waiting.length > 0) this.#judge();
+  /** Judges the remaining lines, and the log as a whole. */
+  end(): Examination {
+    while (this.#pending.length > 0) this.#judge();
     this.#judgeStart();
     this.#judgeEnd();
     return {
@@ -89,73 +89,73 @@ export class Examiner {
   }
 
   #judge(): void {
-    const [item, next, later] = this.#waiting;
-    this.#waiting.shift();
+    const [item, next, later] = this.#pending;
+    this.#pending.shift();
     if (item === undefined) return;
     this.#final = item;
-    this.#last ??= before(numberOf(item) ?? 1);
+    this.#last ??= headBefore(numberOf(item) ?? 1);
     const { seq, hash } = this.#last;
     this.#start ??= { seq: seq + 1, prev: item.checked.entry?.prev, at: item };
-    if (!holds(item)) {
-      const after = next !== undefined && holds(next) ? next : later;
-      if (after !== undefined && fits(after, this.#last)) {
-        this.#tell('inserted', item, `a line too many: ${why(item)}`);
+    if (!isRecord(item)) {
+      const after = next !== undefined && isRecord(next) ? next : later;
+      if (after !== undefined && linksTo(after, this.#last)) {
+        this.#report('inserted', item, `an extra line: ${reasonOf(item)}`);
       } else {
-        this.#tell('edited', item, why(item), seq + 1);
+        this.#report('edited', item, reasonOf(item), seq + 1);
         this.#last = { seq: seq + 1, hash: undefined };
       }
       return;
     }
     const { entry } = item.checked;
-    if (fits(item, this.#last)) {
+    if (linksTo(item, this.#last)) {
       this.#judgeLink(item, next, later);
     } else if (entry.seq > seq + 1) {
-      this.#passOver(item, seq + 1);
-      this.#accept(item);
+      this.#reportGap(item, seq + 1);
+      this.#advance(item);
     } else if (entry.seq === seq + 1) {
-      this.#tell(
+      this.#report(
         'edited',
         item,
         hash === ORIGIN.hash ? 'the first record links to another' : 'it links to another record',
       );
-      this.#accept(item);
+      this.#advance(item);
     } else if (this.#gaps.some((gap) => gap.fill(entry.seq))) {
       this.#records += 1;
       this.#remember(item);
     } else {
-      this.#tell('inserted', item, `there is a record ${entry.seq} already`);
+      this.#report('inserted', item, `there is a record ${entry.seq} already`);
     }
   }
 
-  /** A record that fits what was before it: does what comes after it link to it? */
-  #judgeLink(item: Found, next: Item | undefined, later: Item | undefined): void {
+  /** Judges a record that links to the one before it: does the next one link to it? */
+  #judgeLink(item: RecordLine, next: LogLine | undefined, later: LogLine | undefined): void {
     const { entry } = item.checked;
-    if (next !== undefined && holds(next) && !follows(next.checked.entry, entry)) {
+    if (next !== undefined && isRecord(next) && !follows(next.checked.entry, entry)) {
       const after = next.checked.entry;
-      const past = later !== undefined && holds(later) && later.checked.entry.prev === after.hash;
+      const past = later !== undefined && isRecord(later) && later.checked.entry.prev === after.hash;
       const other = after.seq === entry.seq && after.hash !== entry.hash && after.prev === entry.prev;
       if (other && past) {
-        this.#tell('inserted', item, `there is another record ${entry.seq}, and the chain goes on from that`);
+        this.#report(
+          'inserted',
+          item,
+          `there is another record ${entry.seq}, and the chain goes on from that`,
+        );
         return;
       }
       if (after.seq === entry.seq + 1) {
-        const known = after.event === 'daemon.start' && after.rewritten === true;
-        if (known)
-          this.#tell(
-            'rewritten',
-            next,
-            'the daemon found an end of the log that was not the one it had left',
-          );
-        else this.#tell('edited', item, `record ${after.seq} links to another record ${entry.seq}`);
-        this.#accept(item);
+        const announced = after.event === 'daemon.start' && after.rewritten === true;
+        if (announced)
+          this.#report('rewritten', next, 'the daemon found another end of the log than the one it had left');
+        else this.#report('edited', item, `record ${after.seq} links to another record ${entry.seq}`);
+        this.#advance(item);
         this.#last = { seq: entry.seq, hash: undefined };
         return;
       }
     }
-    this.#accept(item);
+    this.#advance(item);
   }
 
-  #accept(item: Found): void {
+  #advance(item: RecordLine): void {
     const { entry } = item.checked;
     this.#records += 1;
     this.#last = headOf(entry);
@@ -165,7 +165,7 @@ export class Examiner {
     this.#remember(item);
     if (entry.event === 'checkpoint') this.#judgeCheckpoint(item);
     if (entry.event === 'daemon.start' && entry.headless === true) {
-      this.#tell(
+      this.#report(
         'head-missing',
         item,
         'the head kept apart was gone at this start, so a cut end before it would not show',
@@ -173,20 +173,20 @@ export class Examiner {
     }
   }
 
-  #remember(item: Found): void {
+  #remember(item: RecordLine): void {
     const { entry } = item.checked;
-    this.#hashes[entry.seq % REACH] = headOf(entry);
+    this.#hashes[entry.seq % SIGNING_WINDOW] = headOf(entry);
     if (entry.seq === this.#head?.seq && entry.hash !== this.#head.hash) {
-      this.#tell('rewritten', item, `the head kept apart names another record ${entry.seq}`);
+      this.#report('rewritten', item, `the head names another record ${entry.seq}`);
     }
   }
 
-  #judgeCheckpoint(item: Found): void {
+  #judgeCheckpoint(item: RecordLine): void {
     const { entry } = item.checked;
     const { signed_seq: seq, signed_hash: hash, key, signature, start_seq, start_prev } = entry;
     const start = this.#start;
     if (start_seq !== undefined && start_seq === start?.seq && start_prev === start.prev)
-      this.#anchored = true;
+      this.#startAnnounced = true;
     if (signature === undefined) return;
     this.#checkpoints += 1;
     const signed = typeof seq === 'number' && typeof hash === 'string' ? { seq, hash } : undefined;
@@ -196,55 +196,58 @@ export class Examiner {
       typeof signature !== 'string' ||
       !isSigned(signed, key, signature)
     ) {
-      this.#tell('bad-signature', item, 'the signature is not that of the key it names');
+      this.#report('bad-signature', item, 'the signature was not made by the key that it names');
       return;
     }
-    const known = this.#hashes[signed.seq % REACH];
-    const matches = known?.seq === signed.seq && known.hash === signed.hash;
-    if (known?.seq === signed.seq && !matches) {
-      this.#tell('rewritten', item, `record ${signed.seq} is not the one that was signed`);
+    const record = this.#hashes[signed.seq % SIGNING_WINDOW];
+    const matches = record?.seq === signed.seq && record.hash === signed.hash;
+    if (record?.seq === signed.seq && !matches) {
+      this.#report('rewritten', item, `record ${signed.seq} is not the one that was signed`);
     }
-    const of = this.#signed.get(key) ?? {
+    const byKey = this.#signed.get(key) ?? {
       through: 0,
       at: { file: item.file, line: item.line, seq: entry.seq },
     };
-    this.#signed.set(key, { at: of.at, through: matches ? Math.max(of.through, signed.seq) : of.through });
+    this.#signed.set(key, {
+      at: byKey.at,
+      through: matches ? Math.max(byKey.through, signed.seq) : byKey.through,
+    });
   }
 
   #judgeStart(): void {
-    if (this.#start === undefined || this.#start.seq === 1 || this.#anchored) return;
+    if (this.#start === undefined || this.#start.seq === 1 || this.#startAnnounced) return;
     const { seq, at } = this.#start;
-    const detail = `the log starts with record ${seq}, and no record says that older ones were let go`;
-    this.#tell('start-missing', at, detail, seq);
+    const detail = `the log starts with record ${seq}, and no record says that older ones were removed`;
+    this.#report('start-missing', at, detail, seq);
   }
 
   #judgeEnd(): void {
     const seq = Math.max(this.#last?.seq ?? 0, 0);
     if (this.#head === undefined || seq >= this.#head.seq) return;
     const { file, line } = this.#final ?? { file: null, line: 0 };
-    const detail = `the end was cut: ${missing(seq + 1, this.#head.seq)}`;
-    this.#keep({ kind: 'cut-end', file, line: line + 1, seq: seq + 1, detail });
+    const detail = `the end was cut: ${describeMissing(seq + 1, this.#head.seq)}`;
+    this.#add({ kind: 'cut-end', file, line: line + 1, seq: seq + 1, detail });
   }
 
-  #passOver(item: Found, from: number): void {
+  #reportGap(item: RecordLine, from: number): void {
     const { entry } = item.checked;
-    const known = entry.event === 'daemon.start' && entry.cut !== undefined;
-    const gap = new Gap(item, from, entry.seq - 1, known);
-    this.#keep(gap);
-    if (this.#gaps.length < MANY) this.#gaps.push(gap);
+    const announced = entry.event === 'daemon.start' && entry.cut !== undefined;
+    const gap = new Gap(item, from, entry.seq - 1, announced);
+    this.#add(gap);
+    if (this.#gaps.length < MAX_PROBLEMS) this.#gaps.push(gap);
   }
 
-  #tell(kind: Kind, item: Item, detail: string, seq = numberOf(item)): void {
+  #report(kind: ProblemKind, item: LogLine, detail: string, seq = numberOf(item)): void {
     const { file, line } = item;
-    this.#keep({ kind, file, line, seq: seq ?? null, detail });
+    this.#add({ kind, file, line, seq: seq ?? null, detail });
   }
 
-  #keep(problem: Problem | Gap): void {
-    if (this.#problems.length < MANY) this.#problems.push(problem);
+  #add(problem: Problem | Gap): void {
+    if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(problem);
   }
 }
 
-function before(seq: number): { seq: number; hash: string | undefined } {
+function headBefore(seq: number): { seq: number; hash: string | undefined } {
   return seq === 1 ? ORIGIN : { seq: seq - 1, hash: undefined };
 }
 
@@ -252,19 +255,19 @@ function headOf({ seq, hash }: Entry): Head {
   return { seq, hash };
 }
 
-function holds(item: Item): item is Found {
+function isRecord(item: LogLine): item is RecordLine {
   return item.checked.entry !== undefined;
 }
 
-function fits(item: Item, last: { readonly seq: number; readonly hash: string | undefined }): boolean {
+function linksTo(item: LogLine, last: { readonly seq: number; readonly hash: string | undefined }): boolean {
   const { entry } = item.checked;
   return entry?.seq === last.seq + 1 && (last.hash === undefined || entry.prev === last.hash);
 }
 
-function numberOf({ checked }: Item): number | undefined {
+function numberOf({ checked }: LogLine): number | undefined {
   return checked.entry === undefined ? checked.seq : checked.entry.seq;
 }
 
-function why(item: Item): string {
+function reasonOf(item: LogLine): string {
   return item.checked.entry === undefined ? item.checked.why : '';
 }

@@ -1,9 +1,9 @@
-/** Writes milliseconds since the epoch as RFC 3339, UTC, with milliseconds; within a second nearly for free. */
-export class Stamp {
+/** Formats milliseconds since the epoch as RFC 3339, UTC, with milliseconds. Keeps the last second's text. */
+export class Timestamps {
   #second = Number.NaN;
   #text = '';
 
-  of(ms: number): string {
+  format(ms: number): string {
     const second = Math.floor(ms / 1000);
     if (second !== this.#second) {
       this.#second = second;

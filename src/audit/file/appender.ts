@@ -1,5 +1,5 @@
-// One segment, open for append. A record reaches the file by one `write`; if that fails or stops half-way,
-// what was written of it is taken off again, so that the next record begins on a line of its own.
+// One segment, open for append. A record is written by one `write`; if that fails or stops half-way, the part
+// that was written is removed again, so that the next record begins on a line of its own.
 import {
   close,
   closeSync,
@@ -14,17 +14,17 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** The system calls in use, so that tests can let one fail. */
+/** The system calls in use, so that tests can make one fail. */
 export interface Files {
-  /** Appends to the file; the count of bytes that went out. */
+  /** Appends to the file and returns the number of bytes written. */
   write(fd: number, data: string | Buffer): number;
-  /** Writes over the file's beginning; the count of bytes that went out. */
+  /** Overwrites the file's beginning and returns the number of bytes written. */
   writeOver(fd: number, text: string): number;
   truncate(fd: number, size: number): void;
   sync(fd: number): void;
 }
 
-/** The machine's own. */
+/** The real system calls. */
 export const files: Files = {
   write: (fd, data) => (typeof data === 'string' ? writeSync(fd, data) : writeSync(fd, data)),
   writeOver: (fd, text) => writeSync(fd, text, 0, 'latin1'),
@@ -32,84 +32,84 @@ export const files: Files = {
   sync: fdatasyncSync,
 };
 
-/** Appends lines to one segment. Errors are the system's own. */
+/** Appends lines to one segment. Throws system errors. */
 export class Appender {
   readonly path: string;
   /** Bytes of whole records in the file. */
   size: number;
   readonly #fd: number;
   readonly #files: Files;
-  /** The file may end with a part of a record. */
+  /** The file may end with part of a record. */
   #torn = false;
   #flushed: Promise<Error | undefined> = Promise.resolve(undefined);
 
-  /** Opens the segment; makes it if it is not there. */
-  constructor(path: string, use: Files) {
+  /** Opens the segment; creates it if it does not exist. */
+  constructor(path: string, files: Files) {
     this.path = path;
-    this.#files = use;
+    this.#files = files;
     const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
     this.#fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
     this.size = fstatSync(this.#fd).size;
     if (this.size === 0) syncFolder(dirname(path));
   }
 
-  /** Appends a line, its "\n" included; with `sync`, down to the disk. On an error nothing of it stays. */
+  /** Appends a line, including its "\n"; with `sync`, flushes it to the disk. On an error the file is unchanged. */
   append(line: string, sync: boolean): void {
-    if (this.#torn) this.#mend();
+    if (this.#torn) this.#truncateTorn();
     const length = Buffer.byteLength(line);
     try {
       let written = this.#files.write(this.#fd, line);
-      // A short write means that the disk is full, or that a signal came; the second one tells.
+      // A short write means that the disk is full, or that a signal arrived; the next write shows which.
       while (written < length) {
         const more = this.#files.write(this.#fd, Buffer.from(line).subarray(written));
-        if (more === 0) throw new Error('a write took nothing');
+        if (more === 0) throw new Error('a write wrote no bytes');
         written += more;
       }
       if (sync) this.#files.sync(this.#fd);
     } catch (error) {
       this.#torn = true;
       try {
-        this.#mend();
+        this.#truncateTorn();
       } catch {
-        // The next append tries again, and fails while it cannot be done.
+        // The next append tries again, and fails as long as this does.
       }
       throw error;
     }
     this.size += length;
   }
 
-  /** Brings what was appended to the disk, without blocking. Never rejects: says what went wrong. */
+  /** Flushes appended records to the disk, without blocking. Never rejects: resolves to the error, if any. */
   flush(): Promise<Error | undefined> {
     this.#flushed = new Promise((resolve) => fdatasync(this.#fd, (error) => resolve(error ?? undefined)));
     return this.#flushed;
   }
 
-  /** Whether the file is still in its folder and holds what was appended: nobody else writes to it or removes it. */
-  state(): 'kept' | 'changed' | 'removed' {
+  /** Whether the file still exists in its folder and has the size that was appended, as nobody else may touch it. */
+  state(): 'intact' | 'changed' | 'removed' {
     const { nlink, size } = fstatSync(this.#fd);
     if (nlink === 0) return 'removed';
-    return size === this.size || this.#torn ? 'kept' : 'changed';
+    return size === this.size || this.#torn ? 'intact' : 'changed';
   }
 
-  /** Goes on after the bytes that somebody else has left in the file. */
-  adopt(): void {
+  /** Continues after bytes that somebody else appended to the file. */
+  acceptSize(): void {
     this.size = fstatSync(this.#fd).size;
   }
 
-  /** Flushes and closes. Nothing may be appended any more. */
+  /** Flushes and closes. Nothing may be appended afterwards. */
   async close(): Promise<void> {
     await this.#flushed;
     await this.flush();
     await new Promise<void>((resolve) => close(this.#fd, () => resolve()));
   }
 
-  #mend(): void {
+  #truncateTorn(): void {
     if (fstatSync(this.#fd).size > this.size) this.#files.truncate(this.#fd, this.size);
     this.#torn = false;
   }
 }
 
-/** A new file's name is on the disk only when its folder is. Where folders cannot be opened the system does it. */
+/** Flushes a folder, and with it the names of new files. Systems that cannot open folders do it themselves. */
 function syncFolder(path: string): void {
   try {
     const fd = openSync(path, constants.O_RDONLY);
@@ -119,6 +119,6 @@ function syncFolder(path: string): void {
       closeSync(fd);
     }
   } catch {
-    // Nothing to be done, and nothing that a record depends on before the next power cut.
+    // Nothing can be done, and only a power cut could lose the name.
   }
 }

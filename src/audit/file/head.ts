@@ -1,6 +1,6 @@
-// The head: number and hash of the log's last record, in a file of its own beside the log's folder, so that
-// a cut end shows. The file has one fixed length and is written over in place: one small write, and never a
-// moment in which it is neither the old head nor the new one.
+// The head: number and hash of the log's last record, in a separate file beside the log's folder, so that a cut
+// end shows. The file has a fixed length and is overwritten in place by one small write: it always holds either
+// the old head or the new one.
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Head } from '../chain/chain.ts';
@@ -15,7 +15,7 @@ export function headPath(state: string): string {
   return join(state, 'audit-head');
 }
 
-/** The head as it was last written; `undefined` where the file is not there or holds no head. */
+/** The head as it was last written; `undefined` if the file does not exist or is not a head. */
 export function readHead(path: string): Head | undefined {
   let text: string;
   try {
@@ -28,30 +28,30 @@ export function readHead(path: string): Head | undefined {
   return hash !== undefined && Number.isSafeInteger(Number(seq)) ? { seq: Number(seq), hash } : undefined;
 }
 
-/** Writes the head, synchronously. Errors are the system's own. */
+/** Writes the head, synchronously. Throws system errors. */
 export class HeadFile implements Disposable {
   readonly #path: string;
   readonly #files: Files;
   #fd: number;
 
-  constructor(path: string, use: Files) {
+  constructor(path: string, files: Files) {
     this.#path = path;
-    this.#files = use;
+    this.#files = files;
     this.#fd = openHead(path);
   }
 
   write({ seq, hash }: Head): void {
     const text = `${String(seq).padStart(16, '0')} ${hash}\n`;
     if (this.#files.writeOver(this.#fd, text) !== text.length)
-      throw new Error('the head was written in part');
+      throw new Error('the head was only written in part');
   }
 
-  /** Puts the file back, should somebody have removed it. Says whether it had to. */
-  keep(head: Head): boolean {
+  /** Creates the file again if somebody removed it. Returns whether it had been removed. */
+  restore(head: Head): boolean {
     if (fstatSync(this.#fd).nlink > 0) return false;
-    const anew = openHead(this.#path);
+    const fd = openHead(this.#path);
     closeSync(this.#fd);
-    this.#fd = anew;
+    this.#fd = fd;
     this.write(head);
     return true;
   }

@@ -1,13 +1,13 @@
-// What a start finds of the log. A torn last line is the trace of a power cut: its record was never
-// acknowledged, and it is taken off. Everything else that does not fit the head stays as it is and is said in
-// `daemon.start`, where the next record links on in such a way that `verify` goes on finding it:
+// Recovery of the log at the daemon's start. A torn last line is the trace of a power cut: its record was never
+// acknowledged, and the line is removed. Everything else that does not match the head stays as it is, and
+// `daemon.start` records it. The next record links so that `verify` keeps finding it:
 //
 //   log ahead of the head    whole records that link on from the head: killed between the two writes; accepted
-//   head ahead of the log    the end was cut: the next record links to the head, and so names what is missing
+//   head ahead of the log    the end was cut: the next record links to the head, which shows what is missing
 //   neither                  the end was rewritten: the next record links to the head, and not to the end
 //
 // A power cut can leave the head ahead too, if the disk got the head's few bytes but not the record's. That
-// cannot be told from a cut end, and is reported as one; with `durability: fsync` it does not happen.
+// cannot be distinguished from a cut end, and is reported as one; with `durability: fsync` it does not happen.
 import { createHash } from 'node:crypto';
 import { open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,58 +17,59 @@ import type { DaemonStart } from '../events.ts';
 import { headPath, readHead } from './head.ts';
 import { listSegments, readLinesBackward, type Segment, wholeLength } from './segments.ts';
 
-/** How the log goes on. */
-export interface Found {
+/** How the log continues. */
+export interface Recovery {
   /** Where the next record links. */
   readonly head: Head;
   /** The newest segment. */
   readonly segment: Segment | undefined;
-  /** What `daemon.start` says of it. */
-  readonly facts: Omit<DaemonStart, 'version' | 'pid'>;
+  /** What `daemon.start` records about it. */
+  readonly findings: Omit<DaemonStart, 'version' | 'pid'>;
   /** The log's last lines do not all verify. */
   readonly broken: boolean;
 }
 
-/** The file that a torn last line is moved to; it holds the newest one. */
+/** The file that a torn last line is moved to. It holds the newest one only. */
 function tornPath(state: string): string {
   return join(state, 'audit-torn');
 }
 
-/** Reads the end of the log, and takes off a torn last line. Nobody else may have the log open for append. */
-export async function recover(folder: string, state: string): Promise<Found> {
+/** Reads the end of the log, and removes a torn last line. Nobody else may have the log open for append. */
+export async function recover(folder: string, state: string): Promise<Recovery> {
   const segments = await listSegments(folder);
   const segment = segments.at(-1);
-  const mended = segment === undefined ? undefined : await mend(segment.path, tornPath(state));
-  const kept = readHead(headPath(state));
-  const tail = await readTail(segments, kept?.seq ?? Number.POSITIVE_INFINITY);
-  const { head, ...facts } = judge(tail, kept);
+  const mended = segment === undefined ? undefined : await removeTornLine(segment.path, tornPath(state));
+  const stored = readHead(headPath(state));
+  const tail = await readTail(segments, stored?.seq ?? Number.POSITIVE_INFINITY);
+  const { head, ...findings } = resume(tail, stored);
   return {
     head,
     segment,
-    facts: { ...facts, ...(mended && { mended }) },
-    broken: tail.broken || tail.damaged > 0 || Boolean(facts.cut ?? facts.rewritten ?? facts.headless),
+    findings: { ...findings, ...(mended && { mended }) },
+    broken:
+      tail.broken || tail.damaged > 0 || Boolean(findings.cut ?? findings.rewritten ?? findings.headless),
   };
 }
 
 /** The end of the log. */
 interface Tail {
   readonly newest: Entry | undefined;
-  /** Lines after `newest` that are no records. */
+  /** Lines after `newest` that are not records. */
   readonly damaged: number;
-  /** The oldest that was looked at. */
+  /** The oldest record that was read. */
   readonly oldest: Entry | undefined;
-  /** Not all lines between are records that link on. */
+  /** Not all lines between the two are records that link on. */
   readonly broken: boolean;
-  /** The record that the head names; `linked` says whether all lines after it link on. */
-  readonly marked: Entry | undefined;
+  /** The record with the head's number; `linked` is true if all lines after it link on. */
+  readonly atHead: Entry | undefined;
   readonly linked: boolean;
 }
 
-/** Reads backward until the record `seq` is passed: mostly that is the last one, and one piece of the file. */
+/** Reads backward until the record `seq` is passed: usually that is the last one, in the first piece of the file. */
 async function readTail(segments: readonly Segment[], seq: number): Promise<Tail> {
   let newest: Entry | undefined;
   let oldest: Entry | undefined;
-  let marked: Entry | undefined;
+  let atHead: Entry | undefined;
   let damaged = 0;
   let broken = false;
   let linked = false;
@@ -85,8 +86,8 @@ async function readTail(segments: readonly Segment[], seq: number): Promise<Tail
         if (oldest !== undefined && !follows(oldest, entry)) broken = true;
         newest ??= entry;
         oldest = entry;
-        if (entry.seq === seq && marked === undefined) {
-          marked = entry;
+        if (entry.seq === seq && atHead === undefined) {
+          atHead = entry;
           linked = !broken;
         }
       }
@@ -96,30 +97,30 @@ async function readTail(segments: readonly Segment[], seq: number): Promise<Tail
   return tail();
 
   function tail(): Tail {
-    return { newest, oldest, marked, damaged, broken, linked: marked === undefined ? !broken : linked };
+    return { newest, oldest, atHead, damaged, broken, linked: atHead === undefined ? !broken : linked };
   }
 }
 
-type Judgement = { readonly head: Head } & Pick<DaemonStart, 'ahead' | 'cut' | 'rewritten' | 'headless'>;
+type Resumption = { readonly head: Head } & Pick<DaemonStart, 'ahead' | 'cut' | 'rewritten' | 'headless'>;
 
-function judge({ newest, oldest, marked, damaged, linked }: Tail, head: Head | undefined): Judgement {
+function resume({ newest, oldest, atHead, damaged, linked }: Tail, head: Head | undefined): Resumption {
   const last: Head = newest ?? ORIGIN;
   const seq = last.seq + damaged;
   if (head === undefined) {
     return { head: { seq, hash: last.hash }, ...(seq > 0 && { headless: true }) };
   }
   if (seq < head.seq) return { head, cut: { from: seq + 1, through: head.seq } };
-  // Damaged lines stand for the last records: the head still knows what the very last one was.
+  // The damaged lines were the last records: the head still has the hash of the very last one.
   if (damaged > 0) return { head: { seq, hash: head.hash } };
   if (seq === head.seq) return last.hash === head.hash ? { head } : { head, rewritten: true };
   const joined =
-    marked === undefined ? oldest !== undefined && follows(oldest, head) : marked.hash === head.hash;
+    atHead === undefined ? oldest !== undefined && follows(oldest, head) : atHead.hash === head.hash;
   if (joined && linked) return { head: { seq, hash: last.hash }, ahead: seq - head.seq };
   return { head: { seq, hash: head.hash }, rewritten: true };
 }
 
 /** Moves what comes after the last whole line to `torn`. */
-async function mend(path: string, torn: string): Promise<DaemonStart['mended']> {
+async function removeTornLine(path: string, torn: string): Promise<DaemonStart['mended']> {
   const { whole, size } = await wholeLength(path);
   if (whole === size) return undefined;
   const digest = createHash('sha256');

@@ -1,21 +1,21 @@
-// Which segments may go: whole ones only, the oldest first, never the one that is written to.
+// Selects the segments that retention removes: whole ones only, the oldest first, never the open one.
 import { type Checked, check, type Entry } from '../chain/chain.ts';
 import { sha256 } from '../chain/hash.ts';
 import { listSegments, readLines, type Segment } from './segments.ts';
 
-/** How many closed segments stay, and how long, in milliseconds; `undefined`: all, for ever. */
-export interface Keep {
+/** How many closed segments are kept, and for how many milliseconds; `undefined`: no limit. */
+export interface Retention {
   readonly count: number | undefined;
   readonly age: number | undefined;
 }
 
 /**
- * The segments of a folder that are beyond `keep` at time `now` (milliseconds since the epoch), and the
- * record that the log then starts with. None, if that record cannot be read: evidence is not thrown away.
+ * The segments of a folder that exceed `keep` at time `now` (milliseconds since the epoch), and the record that
+ * the log starts with once they are removed. `undefined` if that record cannot be read: evidence is kept.
  */
-export async function outdated(
+export async function findExpired(
   folder: string,
-  keep: Keep,
+  keep: Retention,
   now: number,
 ): Promise<{ readonly segments: readonly Segment[]; readonly start: Entry } | undefined> {
   const { count, age } = keep;
@@ -23,7 +23,7 @@ export async function outdated(
   const segments = await listSegments(folder);
   let drop = count === undefined ? 0 : Math.max(0, segments.length - 1 - count);
   for (; age !== undefined && drop < segments.length - 1; drop += 1) {
-    // A segment is as old as its newest record, and that is about as old as the next one's first.
+    // A segment's age is that of its newest record, which is about that of the next segment's first record.
     const next = await firstEntry(segments[drop + 1]);
     if (next === undefined || now - Date.parse(next.time) <= age) break;
   }
@@ -31,7 +31,7 @@ export async function outdated(
   return start && { segments: segments.slice(0, drop), start };
 }
 
-/** A segment's first record; `undefined` where there is none, or it is no record. */
+/** A segment's first record; `undefined` if there is none or the line is not a record. */
 export async function firstEntry(segment: Segment | undefined): Promise<Entry | undefined> {
   if (segment === undefined) return undefined;
   for await (const { lines } of readLines(segment.path)) {

@@ -1,5 +1,5 @@
-// The files of a log and the lines in them. A segment is named by the number of its first record, with
-// zeros before it, so that names sort as the records do.
+// The files of a log and the lines in them. A segment is named by the number of its first record, padded with
+// zeros, so that names sort like the records.
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,21 +8,21 @@ import { join } from 'node:path';
 export interface Segment {
   readonly path: string;
   readonly name: string;
-  /** The number of its first record, by its name; `undefined` where the name says none. */
+  /** The number of its first record, taken from its name; `undefined` if the name has none. */
   readonly first: number | undefined;
 }
 
-/** A line without its "\n"; `undefined` where it is no UTF-8, or longer than any record. */
-export type Line = string | undefined;
+/** A line without its "\n"; `undefined` if it is not UTF-8, or longer than any record. */
+export type LineText = string | undefined;
 
 const NAME = /^(\d{16})\.jsonl$/;
 const CHUNK = 1024 * 1024;
 
-/** Bytes of a file's end that are mostly enough. */
-const GLANCE = 16 * 1024;
+/** Bytes of a file's end that are read first; usually they suffice. */
+const FIRST_READ = 16 * 1024;
 
-/** The longest line that is held in memory, in bytes. */
-export const LONGEST = 16 * 1024 * 1024;
+/** The longest line that is kept in memory, in bytes. */
+export const MAX_LINE = 16 * 1024 * 1024;
 
 const NEWLINE = 0x0a;
 
@@ -31,7 +31,7 @@ export function segmentName(seq: number): string {
   return `${String(seq).padStart(16, '0')}.jsonl`;
 }
 
-/** The segments of a folder, oldest first; none where there is no folder. */
+/** The segments of a folder, oldest first; none if there is no folder. */
 export async function listSegments(folder: string): Promise<Segment[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -43,22 +43,22 @@ export async function listSegments(folder: string): Promise<Segment[]> {
     .map((name) => segment(folder, name));
 }
 
-/** A file as a segment, whatever its name. */
+/** A file as a segment, whatever its name is. */
 export function segment(folder: string, name: string): Segment {
   const digits = NAME.exec(name)?.[1];
   return { path: join(folder, name), name, first: digits === undefined ? undefined : Number(digits) };
 }
 
-/** A piece of a file, as `readLines` gives it. */
+/** A piece of a file, as `readLines` yields it. */
 export interface Piece {
-  readonly lines: readonly Line[];
+  readonly lines: readonly LineText[];
   /** Where the next line begins. */
   readonly end: number;
 }
 
 /**
- * The complete lines of a file from byte `from` on, which is the beginning of a line. What comes after the
- * last "\n" is left: the file's size beyond the last piece's `end` tells it. Throws as `open` does.
+ * The complete lines of a file from byte `from` on, which must be the beginning of a line. Bytes after the last
+ * "\n" are left out: there are some if the file is longer than the last piece's `end`. Throws as `open` does.
  */
 export async function* readLines(path: string, from = 0): AsyncGenerator<Piece> {
   await using file = await open(path);
@@ -73,7 +73,7 @@ export async function* readLines(path: string, from = 0): AsyncGenerator<Piece> 
     const bytes = chunk.subarray(0, bytesRead);
     const last = bytes.lastIndexOf(NEWLINE);
     if (last < 0) {
-      skipping ||= rest.length + bytesRead > LONGEST;
+      skipping ||= rest.length + bytesRead > MAX_LINE;
       rest = skipping ? Buffer.alloc(0) : Buffer.concat([rest, bytes]);
       continue;
     }
@@ -85,12 +85,12 @@ export async function* readLines(path: string, from = 0): AsyncGenerator<Piece> 
   }
 }
 
-/** As `readLines`, newest first, from byte `end`, which is just after a "\n". Pieces are in reverse too. */
-export async function* readLinesBackward(path: string, end: number): AsyncGenerator<readonly Line[]> {
+/** Like `readLines`, newest line first, from byte `end`, which is just after a "\n". Each piece is reversed too. */
+export async function* readLinesBackward(path: string, end: number): AsyncGenerator<readonly LineText[]> {
   await using file = await open(path);
   let rest: Buffer = Buffer.alloc(0);
   let position = end;
-  let size = GLANCE;
+  let size = FIRST_READ;
   while (position > 0) {
     const length = Math.min(size, position);
     size = CHUNK;
@@ -98,8 +98,8 @@ export async function* readLinesBackward(path: string, end: number): AsyncGenera
     const bytes = Buffer.concat([await readAt(file, position, length), rest]);
     const first = position === 0 ? -1 : bytes.indexOf(NEWLINE);
     if (position > 0 && (first < 0 || first === bytes.length - 1)) {
-      // Of a line too long to be a record only the beginning is given in the end: no reader takes it for one.
-      rest = bytes.length > LONGEST ? bytes.subarray(-1) : bytes;
+      // Of a line that is too long to be a record only the beginning is yielded, which no reader accepts as one.
+      rest = bytes.length > MAX_LINE ? bytes.subarray(-1) : bytes;
       continue;
     }
     rest = bytes.subarray(0, first + 1);
@@ -107,11 +107,11 @@ export async function* readLinesBackward(path: string, end: number): AsyncGenera
   }
 }
 
-/** How many bytes of a file are complete lines. */
+/** The length of a file's complete lines, and of the whole file, in bytes. */
 export async function wholeLength(path: string): Promise<{ readonly whole: number; readonly size: number }> {
   await using file = await open(path);
   const { size } = await file.stat();
-  let chunk = GLANCE;
+  let chunk = FIRST_READ;
   for (let position = size; position > 0; chunk = CHUNK) {
     const length = Math.min(chunk, position);
     position -= length;
@@ -132,23 +132,23 @@ async function readAt(file: FileHandle, position: number, length: number): Promi
   return bytes.subarray(0, filled);
 }
 
-/** Lines of a text without its last "\n". One look tells whether all of it is UTF-8, as it always should be. */
-function decode(bytes: Buffer): Line[] {
+/** The lines of a text without its last "\n". One check covers all of it: normally everything is UTF-8. */
+function decode(bytes: Buffer): LineText[] {
   if (isUtf8(bytes)) {
-    const lines: Line[] = bytes.toString('utf8').split('\n');
-    return bytes.length > LONGEST ? lines.map((line) => fitting(line)) : lines;
+    const lines: LineText[] = bytes.toString('utf8').split('\n');
+    return bytes.length > MAX_LINE ? lines.map((line) => dropLong(line)) : lines;
   }
-  const lines: Line[] = [];
+  const lines: LineText[] = [];
   for (let start = 0; start <= bytes.length; ) {
     const found = bytes.indexOf(NEWLINE, start);
     const stop = found < 0 ? bytes.length : found;
     const line = bytes.subarray(start, stop);
-    lines.push(isUtf8(line) ? fitting(line.toString('utf8')) : undefined);
+    lines.push(isUtf8(line) ? dropLong(line.toString('utf8')) : undefined);
     start = stop + 1;
   }
   return lines;
 }
 
-function fitting(line: Line): Line {
-  return line !== undefined && line.length > LONGEST ? undefined : line;
+function dropLong(line: LineText): LineText {
+  return line !== undefined && line.length > MAX_LINE ? undefined : line;
 }

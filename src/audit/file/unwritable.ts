@@ -7,15 +7,15 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EIO: 'the disk fails',
-  ELOOP: 'a file of it is a symbolic link',
+  ELOOP: 'one of its files is a symbolic link',
 };
 
-/** Any error of the log in `folder` as `audit-unwritable`. */
-export function unwritable(error: unknown, folder: string): WarderError {
+/** Wraps any error of the log in `folder` as `audit-unwritable`. */
+export function unwritableError(error: unknown, folder: string): WarderError {
   if (error instanceof WarderError) return error;
   const { code = '', message } = error as NodeJS.ErrnoException;
   return new WarderError('audit-unwritable', `cannot write the audit log: ${REASONS[code] ?? message}`, {
-    hint: `make room, or mend the permissions, where "${folder}" is: no call goes on without its record`,
+    hint: `free some space, or repair the permissions, where "${folder}" is: no call is forwarded without its record`,
     cause: error,
   });
 }

@@ -79,7 +79,7 @@ class Writer implements AsyncDisposable {
 }
 
 describe('a kill', () => {
-  test('W-AUDIT-5 at any moment loses nothing that append had returned, and the log verifies after the next start', async () => {
+  test('W-AUDIT-5 at any moment loses no record for which append had returned, and the log verifies after the next start', async () => {
     const state = newState();
     const said: number[] = [];
     for (const lines of [1, 13, 77, 301]) {
@@ -107,7 +107,7 @@ describe('a kill', () => {
 });
 
 describe('a disk', () => {
-  test('W-AUDIT-6 that is full refuses records, keeps no part of one, and takes them again once there is room', async () => {
+  test('W-AUDIT-6 that is full refuses records, keeps no partial record, and accepts records again once there is space', async () => {
     await using disk = await Disk.mount(1 << 20);
     const state = join(disk.at, 'state');
     within(disk, 'mkdir', '-m', '0700', state);

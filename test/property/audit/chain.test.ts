@@ -70,7 +70,7 @@ const log = fc.array(fields, { minLength: 1, maxLength: 8 }).map(linesOf);
 /** One segment of all lines. */
 const whole = (lines: readonly string[]) => [Buffer.from(lines.join(''))];
 
-test('the canonical form is that of RFC 8785', () => {
+test('the canonical form follows RFC 8785', () => {
   fc.assert(
     fc.property(value, (given) => {
       expect(canonical(given)).toBe(canonicalize(wellFormed(given)));
@@ -79,7 +79,7 @@ test('the canonical form is that of RFC 8785', () => {
   );
 });
 
-test('a record reads back as it was written', () => {
+test('a record is read as it was written', () => {
   fc.assert(
     fc.property(fields, (given) => {
       const [line = ''] = linesOf([given]);
@@ -91,7 +91,7 @@ test('a record reads back as it was written', () => {
   );
 });
 
-test('a log verifies, however it is cut into segments', async () => {
+test('a log verifies, however it is split into segments', async () => {
   await fc.assert(
     fc.asyncProperty(log, fc.infiniteStream(fc.boolean()), async (lines, cuts) => {
       const firsts = [1, ...lines.slice(1).flatMap((_, i) => (cuts.next().value ? [i + 2] : []))];
@@ -105,7 +105,7 @@ test('a log verifies, however it is cut into segments', async () => {
   );
 });
 
-test('W-AUDIT-1 an edit of any byte is found, and at its record or a line that it made', async () => {
+test('W-AUDIT-1 an edit of any byte is found, at its record or at a line that it created', async () => {
   await fc.assert(
     fc.asyncProperty(log, fc.nat(), fc.integer({ min: 1, max: 255 }), async (lines, where, change) => {
       const [bytes = Buffer.alloc(0)] = whole(lines);

@@ -25,7 +25,7 @@ import { verify } from '../../../src/audit/verify.ts';
 const scratch = mkdtempSync(join(tmpdir(), 'warder-audit-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-/** A log's places, with what a test looks at. */
+/** The files of a log, and what a test reads of them. */
 function newPlaces() {
   const state = mkdtempSync(join(scratch, 'state-'));
   const audit = join(state, 'audit');
@@ -48,7 +48,7 @@ function newPlaces() {
 
 type TestPlaces = ReturnType<typeof newPlaces>;
 
-/** Settings in which nothing happens by itself. */
+/** Settings under which nothing happens on its own. */
 const settings: AuditOptions['settings'] = {
   segment: 2 ** 26,
   keep: { count: undefined, age: undefined },
@@ -62,7 +62,7 @@ function open(places: TestPlaces, more: Partial<AuditOptions> = {}): Promise<Aud
   return AuditLog.open({ places, settings, version: '0.1.0', pid: 4242, clock, log: silent, ...more });
 }
 
-/** A log that was written to and closed. */
+/** The files of a log that was written and closed. */
 async function written(calls: number, more: Partial<AuditOptions> = {}): Promise<TestPlaces> {
   const places = newPlaces();
   await using log = await open(places, more);
@@ -84,7 +84,7 @@ function newSigner(): Signer {
   };
 }
 
-/** The machine's files, with calls that fail as often as said. */
+/** The real system calls, with the given faults first. */
 function failing(faults: { [K in keyof Files]?: ((real: Files[K]) => Files[K])[] }): Files {
   return new Proxy(files, {
     get(real, name: keyof Files) {
@@ -112,7 +112,7 @@ describe('append', () => {
     }
   });
 
-  test('a daemon starts and stops in the log, and the log goes on', async () => {
+  test('start and stop of a daemon are in the log, and the next daemon continues it', async () => {
     const places = await written(1);
     await (await open(places))[Symbol.asyncDispose]();
     const events = places.records().map(({ seq, event }) => `${seq} ${event}`);
@@ -145,7 +145,7 @@ describe('append', () => {
     expect(readFileSync(other, 'utf8')).toBe('');
   });
 
-  test('a clock that is set back is written as it is, and the log verifies', async () => {
+  test('a clock that is set back is recorded as it is, and the log verifies', async () => {
     const places = newPlaces();
     let now = 5000;
     {
@@ -165,7 +165,7 @@ describe('append', () => {
     expect(await places.verify()).toMatchObject({ ok: true, clock_back: 3 });
   });
 
-  test('a record that is too long, or holds what none can, is refused, and the log goes on', async () => {
+  test('a record that is too long, or holds an invalid value, is refused, and the log continues', async () => {
     const places = newPlaces();
     {
       await using log = await open(places);
@@ -181,7 +181,7 @@ describe('append', () => {
     expect(await places.verify()).toMatchObject({ ok: true, records: 3 });
   });
 
-  test('after the end nothing can be appended', async () => {
+  test('nothing can be appended to a closed log', async () => {
     const places = newPlaces();
     const log = await open(places);
     await log[Symbol.asyncDispose]();
@@ -212,7 +212,7 @@ describe('faults', () => {
     expect(await places.verify()).toMatchObject({ ok: true, records: 3 });
   });
 
-  test('W-AUDIT-6 what cannot be taken off at once is taken off before the next record', async () => {
+  test('W-AUDIT-6 what cannot be removed at once is removed before the next record', async () => {
     const places = newPlaces();
     const half =
       (real: Files['write']): Files['write'] =>
@@ -231,7 +231,7 @@ describe('faults', () => {
     expect(await places.verify()).toMatchObject({ ok: true, records: 3 });
   });
 
-  test('a short write goes on where it stopped', async () => {
+  test('a short write continues where it stopped', async () => {
     const places = newPlaces();
     const half =
       (real: Files['write']): Files['write'] =>
@@ -266,7 +266,7 @@ describe('faults', () => {
     expect(await places.verify()).toMatchObject({ ok: true, records: 4 });
   });
 
-  test('a log that cannot be begun is refused, and begins once it can', async () => {
+  test('a log that cannot be started is refused, and starts once it can', async () => {
     const places = newPlaces();
     const writeOver = [(real: Files['writeOver']) => real, fault('ENOSPC')];
     for (const faults of [{ write: [fault('ENOSPC')] }, { sync: [fault('ENOSPC')] }, { writeOver }]) {
@@ -283,7 +283,7 @@ describe('faults', () => {
     expect(await places.verify()).toMatchObject({ ok: true, records: 3 });
   });
 
-  test('a segment removed under the daemon is not put back: the log goes on in a new one, and verify tells', async () => {
+  test('a removed segment is not restored: the log continues in a new one, and verify reports it', async () => {
     const places = newPlaces();
     {
       await using log = await open(places);
@@ -297,7 +297,7 @@ describe('faults', () => {
     expect(problems).toMatchObject([{ kind: 'start-missing', seq: 3 }]);
   });
 
-  test('what somebody else appends is kept as evidence, and verify tells', async () => {
+  test('what somebody else appends is kept as evidence, and verify reports it', async () => {
     const places = newPlaces();
     {
       await using log = await open(places);
@@ -312,7 +312,7 @@ describe('faults', () => {
 });
 
 describe('start', () => {
-  test('W-AUDIT-5 records that the head does not know yet are accepted, and the start says how many', async () => {
+  test('W-AUDIT-5 records that are ahead of the head are accepted, and daemon.start says how many', async () => {
     const places = newPlaces();
     const crashed = newPlaces();
     {
@@ -329,7 +329,7 @@ describe('start', () => {
     expect(await crashed.verify()).toMatchObject({ ok: true, records: 6 });
   });
 
-  test('W-AUDIT-7 a torn last line is taken off, kept aside and recorded', async () => {
+  test('W-AUDIT-7 a torn last line is removed, kept aside and recorded', async () => {
     const places = await written(2);
     const torn = places.text().split('\n')[1]?.slice(0, 77) ?? '';
     appendFileSync(places.newest(), torn);
@@ -340,7 +340,7 @@ describe('start', () => {
     expect(await places.verify()).toMatchObject({ ok: true, records: 6 });
   });
 
-  test('W-AUDIT-7 a segment with nothing but a torn line is mended', async () => {
+  test('W-AUDIT-7 a segment with only a torn line is repaired', async () => {
     const places = await written(0);
     appendFileSync(join(places.audit, '0000000000000003.jsonl'), '\0'.repeat(5000));
     await (await open(places))[Symbol.asyncDispose]();
@@ -348,7 +348,7 @@ describe('start', () => {
     expect(await places.verify()).toMatchObject({ ok: true, records: 4 });
   });
 
-  test('W-AUDIT-3 a cut end stays found when the daemon goes on, and heals only if what is gone comes back', async () => {
+  test('W-AUDIT-3 a cut end is still found after the daemon continues the log, until the missing records are restored', async () => {
     const places = await written(5);
     const lines = places.text().split('\n');
     truncateSync(places.newest(), lines.slice(0, 3).join('\n').length + 1);
@@ -365,7 +365,7 @@ describe('start', () => {
     expect(await places.verify()).toMatchObject({ ok: true });
   });
 
-  test('W-AUDIT-3 a log that is gone whole is found, also after the daemon goes on', async () => {
+  test('W-AUDIT-3 a removed log is found, also after the daemon continues', async () => {
     const places = await written(2);
     rmSync(places.audit, { recursive: true });
     expect((await places.verify()).problems).toMatchObject([{ kind: 'cut-end', seq: 1 }]);
@@ -374,7 +374,7 @@ describe('start', () => {
     expect((await places.verify()).problems).toMatchObject([{ kind: 'start-missing', seq: 5 }]);
   });
 
-  test('W-AUDIT-3 a head that is gone is found, also after the daemon goes on', async () => {
+  test('W-AUDIT-3 a removed head is found, also after the daemon continues', async () => {
     const places = await written(2);
     unlinkSync(join(places.state, 'audit-head'));
     expect((await places.verify()).problems).toMatchObject([{ kind: 'head-missing' }]);
@@ -383,7 +383,7 @@ describe('start', () => {
     expect((await places.verify()).problems).toMatchObject([{ kind: 'head-missing', line: 5 }]);
   });
 
-  test('a head that holds nonsense is as good as gone, and is written anew', async () => {
+  test('a malformed head counts as removed, and is written again', async () => {
     const places = await written(1);
     writeFileSync(join(places.state, 'audit-head'), 'x'.repeat(200));
     await (await open(places))[Symbol.asyncDispose]();
@@ -391,7 +391,7 @@ describe('start', () => {
     expect((await places.verify()).problems).toMatchObject([{ kind: 'head-missing', seq: 4 }]);
   });
 
-  test('W-AUDIT-4 an end that was written anew stays found when the daemon goes on', async () => {
+  test('W-AUDIT-4 a rewritten end is still found after the daemon continues the log', async () => {
     const places = await written(2);
     const forger = newPlaces();
     cpSync(places.audit, forger.audit, { recursive: true });
@@ -406,7 +406,7 @@ describe('start', () => {
     expect((await places.verify()).problems.map(({ kind }) => kind)).toContain('rewritten');
   });
 
-  test('W-AUDIT-1 an edited last record stays found when the daemon goes on', async () => {
+  test('W-AUDIT-1 an edited last record is still found after the daemon continues the log', async () => {
     const places = await written(2);
     writeFileSync(places.newest(), places.text().replace(/4242(?!.*4242)/s, '4243'));
     await (await open(places))[Symbol.asyncDispose]();
@@ -414,7 +414,7 @@ describe('start', () => {
     expect((await places.verify()).problems).toMatchObject([{ kind: 'edited', line: 4, seq: 4 }]);
   });
 
-  test('an empty segment, as a kill while it was begun leaves it, is used', async () => {
+  test('an empty segment, which a kill can leave, is used', async () => {
     const places = await written(1);
     writeFileSync(join(places.audit, '0000000000000004.jsonl'), '');
     await (await open(places))[Symbol.asyncDispose]();
@@ -445,7 +445,7 @@ describe('segments', () => {
     expect(await places.verify()).toMatchObject({ ok: true, records: 4 });
   });
 
-  test('W-AUDIT-8 old ones go by count, a record says so, and what else is missing is found', async () => {
+  test('W-AUDIT-8 old ones are removed by count, a record says so, and other removals are found', async () => {
     const places = newPlaces();
     {
       await using log = await open(places, { settings: { ...small, keep: { count: 2, age: undefined } } });
@@ -464,7 +464,7 @@ describe('segments', () => {
     expect(problems[0]).toMatchObject({ kind: 'start-missing', line: 1 });
   });
 
-  test('W-AUDIT-8 old ones go by age; a quiet log ends its segments too', async () => {
+  test('W-AUDIT-8 old ones are removed by age; a quiet log ends its segments too', async () => {
     const places = newPlaces();
     let now = 0;
     const every = { records: 1000, every: 5 };
@@ -488,7 +488,7 @@ describe('segments', () => {
     expect(places.records().find(({ start_seq }) => start_seq !== undefined)).toMatchObject({ start_seq: 2 });
   });
 
-  test('a log that grows and lets go meanwhile verifies', async () => {
+  test('a log that grows and drops segments meanwhile verifies', async () => {
     const places = newPlaces();
     const keep = { count: 2, age: undefined };
     await using log = await open(places, { settings: { ...settings, segment: 30_000, keep } });
@@ -505,14 +505,14 @@ describe('segments', () => {
     expect((await places.verify()).first).toBeGreaterThan(1);
   });
 
-  test('with nothing said all stay', async () => {
+  test('without limits all are kept', async () => {
     const places = await written(40, { settings: small });
     expect(places.records()[0]).toMatchObject({ seq: 1 });
   });
 });
 
 describe('signatures', () => {
-  test('a signer that comes late signs all so far, each so many records, and the end', async () => {
+  test('a signer that arrives late signs all records so far, then at intervals, and the end', async () => {
     const places = newPlaces();
     const signer = newSigner();
     {
@@ -540,7 +540,7 @@ describe('signatures', () => {
     expect(found).toMatchObject({ ok: true, keys: 'kept', signed_through: last?.signed_seq, checkpoints: 3 });
   });
 
-  test('W-AUDIT-4 a key from elsewhere finds a log that somebody signed with another', async () => {
+  test('W-AUDIT-4 a key from elsewhere reveals a log that was signed with another key', async () => {
     const places = newPlaces();
     const signer = newSigner();
     {
@@ -554,7 +554,7 @@ describe('signatures', () => {
     expect(found.problems.map(({ kind }) => kind)).toEqual(['foreign-key', 'unsigned']);
   });
 
-  test('a key that is replaced is kept beside the one before', async () => {
+  test('a replaced key is recorded beside the previous one', async () => {
     const places = newPlaces();
     for (const signer of [newSigner(), newSigner()]) {
       await using log = await open(places);
@@ -563,7 +563,7 @@ describe('signatures', () => {
     expect(await places.verify()).toMatchObject({ ok: true, checkpoints: 4 });
   });
 
-  test('a signature that fails is told, and comes with the next', async () => {
+  test('a failed signature is reported, and made up for by the next', async () => {
     const places = newPlaces();
     const signer = newSigner();
     let locked = true;
@@ -585,7 +585,7 @@ describe('signatures', () => {
     expect(await places.verify()).toMatchObject({ ok: true, signed_through: 2 });
   });
 
-  test('W-AUDIT-5 a signature that never comes holds nothing up', async () => {
+  test('W-AUDIT-5 a signature that never arrives blocks nothing', async () => {
     const places = newPlaces();
     {
       await using log = await open(places);

@@ -241,7 +241,7 @@ describe('list', () => {
     expect((await run('list', ...words)).error).toMatchObject({ code: 'usage' });
   });
 
-  test('a line that is no record is passed over', async () => {
+  test('a line that is not a record is skipped', async () => {
     const path = join(places.audit, '9999999999999999.jsonl');
     writeFileSync(path, 'nonsense\n{"seq":1}\n\xff\n{"torn');
     expect(JSON.parse((await run('list', '--json')).out)).toHaveLength(4);
@@ -250,7 +250,7 @@ describe('list', () => {
 });
 
 describe('show', () => {
-  test('joins who asked, with what, what allowed it, and how it ended', async () => {
+  test('joins who made the call, its arguments, what allowed it, and how it ended', async () => {
     const { out } = await run('show', '4');
     for (const fact of [
       /^record +4 /,
@@ -279,7 +279,7 @@ describe('show', () => {
     expect((await run('show', '2')).out).toMatch(/^record +2 .*session\.open/);
   });
 
-  test('says so when nothing, or more than one, fits', async () => {
+  test('reports when nothing, or more than one call, matches', async () => {
     expect((await run('show', 'zz')).error).toMatchObject({
       code: 'usage',
       message: 'there is no record or call "zz"',
@@ -293,7 +293,7 @@ describe('show', () => {
 });
 
 describe('export', () => {
-  test('as JSON Lines gives the very bytes, which verify', async () => {
+  test('as JSON Lines prints the original bytes, which verify', async () => {
     const { out } = await run('export');
     const { out: listed } = await run('list', '--events', '-n', '0', '--json');
     expect(
@@ -330,7 +330,7 @@ describe('verify', () => {
     }
   });
 
-  test('says what verifies, and what it does not prove', async () => {
+  test('reports what verifies, and what that does not prove', async () => {
     const { out, code } = await run('verify');
     expect(out).toMatch(/^\d+ records verify, 1 to \d+\nno record is signed/);
     expect(code).toBe(0);
@@ -359,7 +359,7 @@ describe('verify', () => {
     writeFileSync(path, text);
   });
 
-  test('a key that is none is refused', async () => {
+  test('an invalid key is refused', async () => {
     writeFileSync(join(scratch, 'empty'), 'no key\n');
     expect((await run('verify', '--key', join(scratch, 'empty'))).error).toMatchObject({ code: 'usage' });
     expect((await run('verify', '--key', join(scratch, 'nothing'))).error).toMatchObject({ code: 'usage' });
@@ -373,7 +373,7 @@ describe('verify', () => {
 });
 
 describe('tail', () => {
-  test('begins with the newest, and follows through segments until it is interrupted', async () => {
+  test('starts with the newest, and follows through segments until it is interrupted', async () => {
     const listeners = process.listenerCount('SIGINT');
     const running = run('tail', '--json', '-n', '1', '--event', 'tool.call');
     await vi.waitFor(() => expect(process.listenerCount('SIGINT')).toBeGreaterThan(listeners));

@@ -38,7 +38,7 @@ test('the vectors are those that the generator makes', () => {
 
 for (const [name, given] of expected) {
   const { problem, signed_through } = given;
-  test(`${problem ? PROMISES[problem.kind] : 'a good log verifies'}: ${name}`, async () => {
+  test(`${problem ? PROMISES[problem.kind] : 'a valid log verifies'}: ${name}`, async () => {
     const state = mkdtempSync(join(scratch, 'state-'));
     layOut(state, { ...given, bytes: readFileSync(join(folder, `${name}.jsonl`)) });
     const verified = await verify({ path: join(state, 'audit'), state });

@@ -1,5 +1,5 @@
-// Makes the vectors in this folder: `node test/vectors/audit/generate.ts`. Everything is fixed, also the keys,
-// so the same files come out each time; a test compares them.
+// Generates the vectors in this folder: `node test/vectors/audit/generate.ts`. Everything is fixed, including the
+// keys, so the output is always the same; a test compares it.
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,27 +7,31 @@ import { Chain, type Head, type JsonObject, ORIGIN } from '../../../src/audit/ch
 import { sha256 } from '../../../src/audit/chain/hash.ts';
 import { statement } from '../../../src/audit/checkpoint.ts';
 import { segmentName } from '../../../src/audit/file/segments.ts';
-import type { Kind } from '../../../src/audit/problem.ts';
+import type { ProblemKind } from '../../../src/audit/problem.ts';
 
-/** What `expected.json` says of a file. */
+/** The entry of a file in `expected.json`. */
 export interface Expected {
-  /** The first problem; `null` where the log is good. */
-  readonly problem: { readonly kind: Kind; readonly line: number | null; readonly seq: number | null } | null;
-  /** The head that was kept apart, where the vector has one. */
+  /** The first problem; `null` if the log is valid. */
+  readonly problem: {
+    readonly kind: ProblemKind;
+    readonly line: number | null;
+    readonly seq: number | null;
+  } | null;
+  /** The head, if the vector has one. */
   readonly head?: Head;
-  /** Keys that are trusted. */
+  /** The trusted keys. */
   readonly keys?: readonly string[];
   readonly signed_through?: number;
 }
 
-/** A vector: its bytes, and what a verifier finds. */
+/** A vector: its bytes, and what a verifier reports. */
 export interface Vector extends Expected {
   readonly bytes: Buffer;
 }
 
 const SESSION = { session: '01jd8z0w3x', profile: 'github' };
 
-/** A key pair that depends on a name alone. */
+/** A key pair that is derived from a name. */
 function keyOf(name: string): { readonly secret: KeyObject; readonly public: string } {
   const seed = createHash('sha256').update(name).digest();
   const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
@@ -68,7 +72,7 @@ class Builder {
     });
   }
 
-  /** A session with `calls` calls, all of which differ. */
+  /** A session with `calls` different calls. */
   calls(calls: number): this {
     const { session, profile } = SESSION;
     for (let i = 1; i <= calls; i += 1) {
@@ -131,7 +135,7 @@ function signed(): Builder {
     .sign();
 }
 
-/** Lays a vector out as the only segment of a log in the folder `state`, with its head and its keys. */
+/** Writes a vector as the only segment of a log in the folder `state`, with its head and its keys. */
 export function layOut(state: string, { bytes, head, keys }: Vector): void {
   const { seq, hash } = head ?? ORIGIN;
   writeFileSync(join(state, 'audit-head'), `${String(seq).padStart(16, '0')} ${hash}\n`);
@@ -319,7 +323,7 @@ export function vectors(): ReadonlyMap<string, Vector> {
   return all;
 }
 
-/** The own members of the checkpoint on a line. */
+/** The members of the checkpoint on a line, without the chain's. */
 function checkpointOf(builder: Builder, line: number): JsonObject {
   const { signed_seq, signed_hash, key, signature } = JSON.parse(builder.lines[line - 1] ?? '{}');
   return { signed_seq, signed_hash, key, signature };

@@ -1,7 +1,7 @@
 // The keychain as a store, with the real gnome-keyring.
 import { readFile } from 'node:fs/promises';
 import { afterEach, expect, test } from 'vitest';
-import { signer } from '../../../../src/credential/signing.ts';
+import { openSigner } from '../../../../src/credential/signing.ts';
 import { keychainOn, type Limits } from '../../../fixtures/keychain.ts';
 import { type Options, SecretService } from '../../../fixtures/secret-service.ts';
 
@@ -167,7 +167,7 @@ test('nobody is asked by who only looks', async () => {
   await bus.lock();
   await keychain.state();
   expect(await code(keychain.get('demo/token', { ask: false }))).toBe('keychain-locked');
-  expect(await code(signer(keychain, { ask: false }))).toBe('keychain-locked');
+  expect(await code(openSigner(keychain, { ask: false }))).toBe('keychain-locked');
   expect(bus.prompts).toBe(0);
 });
 
@@ -234,8 +234,8 @@ test('blobs are kept apart from credentials', async () => {
 
 test('the signing key is made once, and stays', async () => {
   const { keychain } = await start();
-  const first = await signer(keychain);
-  const second = await signer(keychain);
+  const first = await openSigner(keychain);
+  const second = await openSigner(keychain);
   expect(second.publicKey).toBe(first.publicKey);
   expect(Buffer.from(first.publicKey, 'base64')).toHaveLength(32);
   const bytes = Buffer.from('a statement');

@@ -4,7 +4,7 @@ import { sha256 } from '../../../../src/audit/chain/hash.ts';
 
 const TIME = '2026-01-02T03:04:05.678Z';
 
-test('a record is its canonical form, with the hash of what it is without it', () => {
+test('a line is the record in canonical form, with the hash of the record without it', () => {
   const chain = new Chain(sha256, ORIGIN);
   const { line, head } = chain.next('tool.call', TIME, { tool: 'get', id: '0', arguments: '{}' });
   const rest = `"id":"0","prev":"${'0'.repeat(64)}","seq":1,"time":"2026-01-02T03:04:05.678Z","tool":"get"}`;
@@ -13,7 +13,7 @@ test('a record is its canonical form, with the hash of what it is without it', (
   expect(head).toEqual({ seq: 1, hash });
 });
 
-test('a record links to the head, and the head stays where it is until it is set', () => {
+test('a record links to the head, which does not change until it is set', () => {
   const chain = new Chain(sha256, ORIGIN);
   const one = chain.next('a', TIME, {});
   expect(chain.next('a', TIME, {})).toEqual(one);
@@ -22,7 +22,7 @@ test('a record links to the head, and the head stays where it is until it is set
   expect(two.entry).toMatchObject({ seq: 2, prev: one.head.hash });
 });
 
-test('members may come and go from one record of an event to the next', () => {
+test('records of one event may have different members', () => {
   const chain = new Chain(sha256, ORIGIN);
   for (const fields of [{ b: 1, z: 2 }, { z: 2, b: 1 }, { b: 1, reason: 'x' }, { b: undefined, a: 1 }, {}]) {
     const { entry } = check(chain.next('a', TIME, fields).line.trimEnd(), sha256);
@@ -30,7 +30,7 @@ test('members may come and go from one record of an event to the next', () => {
   }
 });
 
-test('a record cannot take the names that the chain needs', () => {
+test('a record cannot use the names that the chain reserves', () => {
   const chain = new Chain(sha256, ORIGIN);
   for (const name of ['seq', 'time', 'event', 'prev', 'hash']) {
     expect(() => chain.next('a', TIME, { [name]: 'x' })).toThrowError(
@@ -48,7 +48,7 @@ test.each([0.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, -(2 ** 53)])(
   },
 );
 
-test('what nests too deep is refused, and does not exhaust the stack', () => {
+test('deep nesting is refused, and does not exhaust the stack', () => {
   let value: Json = 1;
   for (let i = 0; i < 100; i += 1) value = [value];
   expect(() => canonical(value)).toThrowError(expect.objectContaining({ code: 'audit-unwritable' }));

@@ -66,8 +66,9 @@ export interface Envelope {
   readonly isError: boolean;
 }
 
-/** The longest id, in bytes. */
-const MAX_ID = 1024;
+/** The longest id, and the longest name of a method, in bytes of JSON text. */
+export const MAX_ID = 1024;
+export const MAX_METHOD = 256;
 
 // What is noted of a line: the places of the message's own members, then of some in `params` and `result`.
 const JSONRPC = 0;
@@ -106,7 +107,7 @@ const TWICE: Fault = {
 };
 const BAD_VERSION: Fault = { code: -32600, text: '"jsonrpc" is not "2.0"' };
 const BAD_ID: Fault = { code: -32600, text: `an id is a string or an integer of at most ${MAX_ID} bytes` };
-const BAD_METHOD: Fault = { code: -32600, text: '"method" is not a string' };
+const BAD_METHOD: Fault = { code: -32600, text: `"method" is not a string of at most ${MAX_METHOD} bytes` };
 const BAD_PARAMS: Fault = { code: -32600, text: '"params" is neither an object nor an array' };
 const NO_KIND: Fault = { code: -32600, text: 'neither a request nor a notification nor a response' };
 
@@ -235,7 +236,7 @@ function note(members: Members, slot: number, start: number, end: number): void 
 function classify(bytes: Buffer, members: Members): Envelope {
   const has = (slot: number): boolean => members.starts[slot] !== -1;
   const unsure = members.twice | members.alike;
-  const method = has(METHOD) && (unsure & (1 << METHOD)) === 0 ? textAt(bytes, members, METHOD) : undefined;
+  const method = has(METHOD) && (unsure & (1 << METHOD)) === 0 ? methodAt(bytes, members) : undefined;
   const id =
     has(ID) && (unsure & (1 << ID)) === 0
       ? readId(bytes, members.starts[ID] as number, members.ends[ID] as number)
@@ -286,10 +287,11 @@ function envelope(
   };
 }
 
-/** The string in a slot; `undefined` if there is something else. */
-function textAt(bytes: Buffer, members: Members, slot: number): string | undefined {
-  const start = members.starts[slot] as number;
-  return bytes[start] === QUOTE ? readString(bytes, start, members.ends[slot] as number) : undefined;
+/** The method; `undefined` if there is something else, or something too long. */
+function methodAt(bytes: Buffer, { starts, ends }: Members): string | undefined {
+  const start = starts[METHOD] as number;
+  const end = ends[METHOD] as number;
+  return bytes[start] === QUOTE && end - start <= MAX_METHOD ? readString(bytes, start, end) : undefined;
 }
 
 function isVersion(bytes: Buffer, { starts, ends }: Members): boolean {

@@ -9,6 +9,9 @@ export function keysOf(slots: Readonly<Record<string, number>>): Keys {
   return Object.entries(slots).map(([name, slot]) => ({ name: Buffer.from(name), folded: fold(name), slot }));
 }
 
+/** The longest name, in bytes of JSON text, that is decoded to be compared with a key. */
+export const MAX_NAME = 1024;
+
 /** What `matchKey` returns for a name that is none of the keys. */
 export const NO_KEY = -1;
 
@@ -20,10 +23,12 @@ export function alike(slot: number): number {
 /**
  * The slot of the name whose bytes, without its quotes, are from `start` to `end`; `NO_KEY` if it is another;
  * `alike(slot)` if it is spelled otherwise, but a parser may take it for the key: with escapes, in other case,
- * with control or format characters.
+ * with control or format characters. A name of more than `MAX_NAME` bytes counts as one that a parser may take
+ * for the first of the keys: it is not decoded, and no message needs it.
  */
 export function matchKey(bytes: Buffer, start: number, end: number, keys: Keys): number {
   const length = end - start;
+  if (length > MAX_NAME) return alike(keys[0]?.slot ?? 0);
   for (const key of keys) {
     if (key.name.length === length && equal(bytes, start, key.name)) return key.slot;
   }

@@ -107,3 +107,20 @@ test('W-RELAY-1 a string ends at its first quote, wherever it lies in a word of 
     }
   }
 });
+
+describe('W-RELAY-6 what is too long is not decoded', () => {
+  test('a method', () => {
+    const line = (length: number): string => `{"jsonrpc":"2.0","id":1,"method":"${'m'.repeat(length)}"}`;
+    expect(read(line(254)).message).toMatchObject({ fault: undefined, method: 'm'.repeat(254) });
+    expect(read(line(255)).message).toMatchObject({ fault: { code: -32600 }, method: '', id: 1 });
+  });
+
+  test('the name of a member: it counts as one that decides', () => {
+    const line = (name: string): string => `{"jsonrpc":"2.0","id":1,"method":"ping","${name}":1}`;
+    expect(read(line('é'.repeat(512))).message.fault).toBeUndefined();
+    expect(read(line('é'.repeat(513))).message.fault?.code).toBe(-32600);
+    expect(read(line('x'.repeat(1025))).message.fault?.code).toBe(-32600);
+    const result = `{"jsonrpc":"2.0","id":1,"result":{"${'é'.repeat(513)}":1}}`;
+    expect(read(result).message.fault).toBeUndefined();
+  });
+});

@@ -18,6 +18,7 @@ import {
 } from './exchange.ts';
 import { TELLING } from './handshake.ts';
 import { LISTEN } from './host-requests.ts';
+import { hasDuplicateMembers } from './json/duplicates.ts';
 import { type Envelope, type Id, idText, readEnvelope, readString, withId } from './json/envelope.ts';
 import type { LineListener, Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
@@ -46,6 +47,7 @@ const NO_ID: Refusal = { code: -32600, text: 'a tool call without an id has no a
 const ID_TAKEN: Refusal = { code: -32600, text: 'the id is that of a request still open', unnamed: true };
 const BAD_NAME: Refusal = { code: -32602, text: `a tool's name is a string of 1 to ${MAX_NAME} characters` };
 const BAD_ARGUMENTS: Refusal = { code: -32602, text: 'the arguments of a tool are an object' };
+const DUPLICATE: Refusal = { code: -32602, text: 'a member of the arguments is there twice' };
 
 /** The host's lines. */
 export class FromHost implements LineListener {
@@ -291,8 +293,9 @@ function callFault(message: Envelope, bytes: Buffer): Refusal | undefined {
   const tool = toolOf(message, bytes);
   if (tool === '' || tool.length > MAX_NAME || !tool.isWellFormed()) return BAD_NAME;
   const first = bytes[message.argumentsStart];
-  const fine = message.argumentsStart === -1 || first === OPEN_OBJECT || first === NULL;
-  return fine ? undefined : BAD_ARGUMENTS;
+  if (message.argumentsStart === -1 || first === NULL) return undefined;
+  if (first !== OPEN_OBJECT) return BAD_ARGUMENTS;
+  return hasDuplicateMembers(bytes, message.argumentsStart, message.argumentsEnd) ? DUPLICATE : undefined;
 }
 
 /** The name of the tool that is called; empty if there is none. */

@@ -11,7 +11,7 @@
 // That bytes are UTF-8 is the caller's to check.
 
 /** The deepest nesting of arrays and objects in a message, the message itself counted. */
-const MAX_DEPTH = 256;
+export const MAX_DEPTH = 256;
 
 export const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

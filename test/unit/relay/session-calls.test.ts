@@ -137,6 +137,19 @@ describe('policy', () => {
     expect(host.messages[0]).toMatchObject({ id: 1, error: { code: -32010 } });
   });
 
+  test('W-RELAY-20 a call whose arguments hold a member twice, at any depth, is refused and recorded', () => {
+    const { host, server, audit } = join({ policy });
+    for (const args of ['{"a":1,"a":2}', '{"a":[{"b":1,"\\u0062":2}]}']) {
+      host.say(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":${args}}}`);
+    }
+    expect(server.text).toBe('');
+    expect(host.messages).toMatchObject([
+      { id: 1, error: { code: -32602, message: 'a member of the arguments is there twice' } },
+      { id: 1, error: { code: -32602 } },
+    ]);
+    expect(audit.records).toMatchObject([{ decision: 'deny', rule: 'protocol' }, { decision: 'deny' }]);
+  });
+
   test('W-POL-2 denied tools are in no page of a list; those to ask for are', () => {
     const { host, server } = join({ policy });
     for (const [id, cursor] of [

@@ -1,0 +1,151 @@
+// Finds a member name that occurs twice in one object, at any depth. RFC 8259, section 4, leaves open what such
+// an object means: some parsers take the first value, others the last, so two programs read two values.
+//
+// Names are compared exactly, after their escapes are decoded. A lone surrogate counts as U+FFFD, because many
+// parsers read it so. Time is linear in the number of bytes. Memory is bounded by `MAX_NAMES` and
+// `MAX_NAME_BYTES`, which are summed over the objects that are open at the same time.
+import {
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COMMA,
+  MAX_DEPTH,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  skipColon,
+  skipKey,
+  skipSpace,
+  skipValue,
+} from './json.ts';
+
+/** Most names, and the bytes in them, of the objects that are open at the same time. */
+export const MAX_NAMES = 65_536;
+export const MAX_NAME_BYTES = 4 * 2 ** 20;
+
+/** Up to so many names of an object are compared with each other as bytes; more go into a set. */
+const FEW = 8;
+
+const BACKSLASH = 0x5c;
+
+/**
+ * Whether any object in the JSON value from `start` to `end` has a member twice. Also true where that cannot be
+ * found out: beyond the two bounds, and for bytes that are no JSON value.
+ */
+export function hasDuplicateMembers(bytes: Buffer, start: number, end: number): boolean {
+  const from = skipSpace(bytes, start, end);
+  const after = new Search(bytes, end).value(from, 0);
+  return after < 0 || skipSpace(bytes, after, end) !== end;
+}
+
+/** One search. Each method returns the index after what it has read, or -1 to end the search: see above. */
+class Search {
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  #names = 0;
+  #nameBytes = 0;
+
+  constructor(bytes: Buffer, end: number) {
+    this.#bytes = bytes;
+    this.#end = end;
+  }
+
+  /** `depth` is that of the container which holds the value, 0 at the top. */
+  value(at: number, depth: number): number {
+    const first = this.#bytes[at];
+    if (first === OPEN_OBJECT) return this.#object(at, depth + 1);
+    if (first === OPEN_ARRAY) return this.#array(at, depth + 1);
+    return skipValue(this.#bytes, at, this.#end, depth);
+  }
+
+  #object(at: number, depth: number): number {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    if (depth > MAX_DEPTH) return -1;
+    let i = skipSpace(bytes, at + 1, end);
+    if (i < end && bytes[i] === CLOSE_OBJECT) return i + 1;
+    const outside = [this.#names, this.#nameBytes] as const;
+    const names = new Names(bytes);
+    for (;;) {
+      const close = skipKey(bytes, i, end);
+      if (close < 0) return -1;
+      this.#names++;
+      this.#nameBytes += close - i;
+      if (this.#names > MAX_NAMES || this.#nameBytes > MAX_NAME_BYTES || !names.add(i, close)) return -1;
+      const value = skipColon(bytes, close, end);
+      if (value < 0 || value >= end) return -1;
+      const after = this.value(value, depth);
+      if (after < 0) return -1;
+      i = skipSpace(bytes, after, end);
+      if (i < end && bytes[i] === CLOSE_OBJECT) break;
+      if (i >= end || bytes[i] !== COMMA) return -1;
+      i = skipSpace(bytes, i + 1, end);
+    }
+    [this.#names, this.#nameBytes] = outside;
+    return i + 1;
+  }
+
+  #array(at: number, depth: number): number {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    if (depth > MAX_DEPTH) return -1;
+    let i = skipSpace(bytes, at + 1, end);
+    if (i < end && bytes[i] === CLOSE_ARRAY) return i + 1;
+    for (;;) {
+      if (i >= end) return -1;
+      const after = this.value(i, depth);
+      if (after < 0) return -1;
+      i = skipSpace(bytes, after, end);
+      if (i < end && bytes[i] === CLOSE_ARRAY) return i + 1;
+      if (i >= end || bytes[i] !== COMMA) return -1;
+      i = skipSpace(bytes, i + 1, end);
+    }
+  }
+}
+
+/** The names of one object. */
+class Names {
+  readonly #bytes: Buffer;
+  /** The ranges of the first names, quotes included, as pairs. */
+  readonly #few: number[] = [];
+  #set: Set<string> | undefined;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** False: the name, whose quotes are at `start` and before `end`, is there already. */
+  add(start: number, end: number): boolean {
+    if (this.#set === undefined && (this.#few.length === 2 * FEW || hasEscape(this.#bytes, start, end))) {
+      this.#set = new Set();
+      for (let i = 0; i < this.#few.length; i += 2) this.#set.add(this.#name(i));
+    }
+    if (this.#set !== undefined) {
+      const { size } = this.#set;
+      return this.#set.add(decode(this.#bytes, start, end)).size > size;
+    }
+    for (let i = 0; i < this.#few.length; i += 2) if (this.#isSame(i, start, end)) return false;
+    this.#few.push(start, end);
+    return true;
+  }
+
+  #name(i: number): string {
+    return decode(this.#bytes, this.#few[i] as number, this.#few[i + 1] as number);
+  }
+
+  #isSame(i: number, start: number, end: number): boolean {
+    const from = this.#few[i] as number;
+    if ((this.#few[i + 1] as number) - from !== end - start) return false;
+    for (let j = start; j < end; j++) if (this.#bytes[j] !== this.#bytes[from + j - start]) return false;
+    return true;
+  }
+}
+
+function hasEscape(bytes: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (bytes[i] === BACKSLASH) return true;
+  return false;
+}
+
+/** The name whose quotes are at `start` and before `end`. */
+function decode(bytes: Buffer, start: number, end: number): string {
+  if (!hasEscape(bytes, start, end)) return bytes.toString('utf8', start + 1, end - 1);
+  return String(JSON.parse(bytes.toString('utf8', start, end))).toWellFormed();
+}

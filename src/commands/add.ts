@@ -13,7 +13,7 @@ import type { Context } from './command.ts';
 import { openPackages } from './package/package-store.ts';
 import { wayLines, wayOf } from './profile/delivery-options.ts';
 import { hostEntry } from './profile/host-entry.ts';
-import { literals, secrets, variables } from './profile/literal-options.ts';
+import { literals, secrets, variables } from './profile/option-checks.ts';
 import { find, pathOf } from './profile/preview.ts';
 
 interface Arguments {

@@ -11,9 +11,9 @@ import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 import { type CredentialState, type Known, knownCredentials } from './credential/credential-state.ts';
 import { openPackages } from './package/package-store.ts';
+import { type Limits, limitLines, type Reach, reach, reachLines } from './profile/access-summary.ts';
 import { type Preview, preview } from './profile/preview.ts';
 import { commandLine, policyLine, sandboxWord, serverLine } from './profile/profile-summary.ts';
-import { type Limits, limitLines, type Reach, reach, reachLines } from './profile/reach.ts';
 import { warnings } from './profile/warnings.ts';
 
 interface Arguments {

@@ -4,9 +4,9 @@ import type { Argv, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import type { ControlClient, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
-import { target } from './credential/credential-target.ts';
-import { count } from './terminal/count.ts';
+import { target } from './credential/credential-ref.ts';
 import { readPassphrase } from './terminal/passphrase.ts';
+import { count } from './terminal/plural.ts';
 import { readValue } from './terminal/secret-input.ts';
 
 interface Named {

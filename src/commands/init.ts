@@ -9,7 +9,7 @@ import { expandHome } from '../profile/format.ts';
 import { settingsPath, type VaultKey } from '../profile/settings.ts';
 import type { Params, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
-import { count } from './terminal/count.ts';
+import { count } from './terminal/plural.ts';
 
 interface Arguments {
   readonly store: 'keychain' | 'vault' | undefined;

@@ -1,8 +1,8 @@
 // warder lock: puts a lock over all credentials, as `ssh-add -x` does over an agent's keys. It outlives the daemon.
 import type { CommandModule } from 'yargs';
 import type { Context } from './command.ts';
-import { count } from './terminal/count.ts';
 import { newPassphrase, noWords } from './terminal/passphrase.ts';
+import { count } from './terminal/plural.ts';
 
 interface Arguments {
   /** Text, so that a passphrase that follows is seen, and refused. */

@@ -8,7 +8,7 @@ import { secretKind } from '../profile/variable.ts';
 import { type ControlClient, credentialName, type Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
-import { count } from './terminal/count.ts';
+import { count } from './terminal/plural.ts';
 
 interface Arguments {
   readonly credential: string[];

@@ -3,8 +3,8 @@
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
 import { Home } from '../fixtures/home.ts';
+import { Space } from '../fixtures/sandbox-processes.ts';
 import { fixtureServer } from '../fixtures/server.ts';
-import { Space } from '../fixtures/space.ts';
 
 /** A host that is a process of its own, so that it can die: it starts the command and passes bytes on. */
 const host = `

@@ -9,8 +9,8 @@ import { StdioClientTransport as FirstTransport } from '@modelcontextprotocol/sd
 import { CreateMessageRequestSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { expect, test } from 'vitest';
 import { Home, server } from '../fixtures/home.ts';
+import { Space } from '../fixtures/sandbox-processes.ts';
 import { fixtureServer } from '../fixtures/server.ts';
-import { Space } from '../fixtures/space.ts';
 
 const run = promisify(execFile);
 const inspector = join(

@@ -5,9 +5,9 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Home } from '../fixtures/home.ts';
+import { Space } from '../fixtures/sandbox-processes.ts';
 import { SecretService } from '../fixtures/secret-service.ts';
 import { fixtureServer } from '../fixtures/server.ts';
-import { Space } from '../fixtures/space.ts';
 
 const policy = { default: 'allow' };
 const bubblewrap = '/usr/bin/bwrap';

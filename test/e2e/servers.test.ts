@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Home, server } from '../fixtures/home.ts';
-import { Space } from '../fixtures/space.ts';
+import { Space } from '../fixtures/sandbox-processes.ts';
 
 const secret = 'ghp_0123456789abcdefghijklmnopqrstuvwxyz';
 

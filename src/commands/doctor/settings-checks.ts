@@ -10,7 +10,7 @@ import { expandHome } from '../../profile/format.ts';
 import { loadSettings, type Settings, settingsPath } from '../../profile/settings.ts';
 import type { Check, ControlClient } from '../../wire/control.ts';
 import type { Places } from '../../wire/places.ts';
-import { count } from '../terminal/count.ts';
+import { count } from '../terminal/plural.ts';
 
 /** The file of certificates that the gate is to trust, where the settings name one. */
 export function authorities(places: Places): Check[] {

@@ -5,8 +5,8 @@ import { WarderError } from '../../errors.ts';
 import type { Profile } from '../../profile/format.ts';
 import { secretKind } from '../../profile/variable.ts';
 import type { CredentialState, Known } from '../credential/credential-state.ts';
+import { reach } from './access-summary.ts';
 import type { Preview } from './preview.ts';
-import { reach } from './reach.ts';
 
 /** A credential of the profile, and whether it can be used now. */
 export interface Seen {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { until } from '../../fixtures/echo-home.ts';
 
-const asker = join(import.meta.dirname, '../../fixtures/asker.ts');
+const asker = join(import.meta.dirname, '../../fixtures/prompt.ts');
 
 /** Types each answer once its question shows; gives all that was shown, and the exit code. */
 async function converse(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { addCommand } from '../../../src/commands/add.ts';
 import { loadProfile } from '../../../src/profile/load.ts';
-import { Person } from '../../fixtures/person.ts';
+import { Person } from '../../fixtures/fake-cli.ts';
 
 async function add(person: Person, ...words: string[]): Promise<string> {
   person.out.length = 0;

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { checkCommand } from '../../../src/commands/check.ts';
 import { listCommand } from '../../../src/commands/list.ts';
 import type { Result } from '../../../src/wire/control.ts';
-import { type Answers, Person } from '../../fixtures/person.ts';
-import { status } from '../../fixtures/status.ts';
+import { status } from '../../fixtures/daemon-status.ts';
+import { type Answers, Person } from '../../fixtures/fake-cli.ts';
 
 type Kept = Result<'credential.list'>['credentials'];
 

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { credentialCommand } from '../../../src/commands/credential.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { Result } from '../../../src/wire/control.ts';
-import { type Answers, Person } from '../../fixtures/person.ts';
-import { status } from '../../fixtures/status.ts';
+import { status } from '../../fixtures/daemon-status.ts';
+import { type Answers, Person } from '../../fixtures/fake-cli.ts';
 
 const SECRET = 'secret-value-0123456789';
 const stored = {

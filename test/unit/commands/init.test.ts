@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { initCommand } from '../../../src/commands/init.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { Params, Result } from '../../../src/wire/control.ts';
-import { type Answers, Person } from '../../fixtures/person.ts';
+import { type Answers, Person } from '../../fixtures/fake-cli.ts';
 
 const unset: Result<'store.state'> = {
   kind: null,

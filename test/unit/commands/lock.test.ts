@@ -5,8 +5,8 @@ import { revokeCommand } from '../../../src/commands/revoke.ts';
 import { unlockCommand } from '../../../src/commands/unlock.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { Result } from '../../../src/wire/control.ts';
-import { type Answers, Person } from '../../fixtures/person.ts';
-import { status } from '../../fixtures/status.ts';
+import { status } from '../../fixtures/daemon-status.ts';
+import { type Answers, Person } from '../../fixtures/fake-cli.ts';
 
 const PASSPHRASE = 'correct horse battery';
 

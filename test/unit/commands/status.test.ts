@@ -8,8 +8,8 @@ import { statusCommand } from '../../../src/commands/status.ts';
 import { Locks } from '../../../src/credential/locks.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { Result, SessionStatus } from '../../../src/wire/control.ts';
-import { Person } from '../../fixtures/person.ts';
-import { status } from '../../fixtures/status.ts';
+import { status } from '../../fixtures/daemon-status.ts';
+import { Person } from '../../fixtures/fake-cli.ts';
 
 type Credentials = Result<'status'>['credentials'];
 

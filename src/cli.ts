@@ -8,11 +8,11 @@ import type { Context } from './commands/command.ts';
 import { openTerminal } from './commands/terminal.ts';
 import { verbs } from './commands/verbs.ts';
 import { EXIT, WarderError } from './errors.ts';
-import { nearest } from './profile/suggestion.ts';
+import { suggest } from './profile/suggestion.ts';
 import { places as placesOf } from './wire/places.ts';
 
 /** What the completion script asks: `warder --get-yargs-completions word…`. */
-const COMPLETE = '--get-yargs-completions';
+const COMPLETIONS_FLAG = '--get-yargs-completions';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // Whoever read the output has seen enough.
@@ -24,7 +24,7 @@ await main(process.argv.slice(2));
 async function main(argv: string[]): Promise<void> {
   const terminal = openTerminal(process);
   try {
-    if (argv[0] === COMPLETE) await complete(argv);
+    if (argv[0] === COMPLETIONS_FLAG) await complete(argv);
     else await run(argv);
   } catch (error) {
     const told =
@@ -45,14 +45,14 @@ async function main(argv: string[]): Promise<void> {
 async function run(said: string[]): Promise<void> {
   // "warder help add" is "warder add --help".
   const argv = said[0] === 'help' ? [...said.slice(1), '--help'] : said;
-  const { program, word } = await prepare(argv);
+  const { program, word } = await buildProgram(argv);
   if (argv.length === 0) {
     program.showHelp('error');
     process.exitCode = EXIT.usage;
     return;
   }
   const { help, version } = await program.parseAsync();
-  if (word === undefined && help !== true && version !== true) throw misuse('', word);
+  if (word === undefined && help !== true && version !== true) throw usageError('', word);
 }
 
 /** Prints what the last word of `argv` may become: one candidate a line. */
@@ -61,12 +61,12 @@ async function complete(argv: string[]): Promise<void> {
   delete process.env.SHELL;
   delete process.env.ZSH_NAME;
   const words = argv.slice(1);
-  const { program, context, word } = await prepare(argv, true);
-  const named = verbs[word ?? '']?.names;
+  const { program, context, word } = await buildProgram(argv, true);
+  const named = verbs[word ?? '']?.completes;
   const names = async (current: string): Promise<string[]> => {
     if (words.length < 2 || current.startsWith('-') || named === undefined) return [];
     if (named === 'credential')
-      return (await import('./profile/credential-names.ts')).namedCredentials(context.places);
+      return (await import('./profile/credential-names.ts')).credentialNames(context.places);
     const { listProfiles } = await import('./profile/load.ts');
     return listProfiles(context.places).names;
   };
@@ -82,7 +82,7 @@ async function complete(argv: string[]): Promise<void> {
 }
 
 /** The program as far as `argv` needs it: the verb that is named is loaded, of the others only the name. */
-async function prepare(
+async function buildProgram(
   argv: string[],
   completing = false,
 ): Promise<{ program: Argv; context: Context; word: string | undefined }> {
@@ -134,7 +134,7 @@ async function prepare(
     .exitProcess(false)
     .showHelpOnFail(false)
     .fail((message, error) => {
-      if (!completing) throw error ?? misuse(message, word);
+      if (!completing) throw error ?? usageError(message, word);
     });
   for (const [name, { summary, register }] of Object.entries(verbs)) {
     if (name === word) await register(program, context);
@@ -144,9 +144,9 @@ async function prepare(
 }
 
 /** What yargs says, in our form. */
-function misuse(message: string, word: string | undefined): WarderError {
+function usageError(message: string, word: string | undefined): WarderError {
   if (word !== undefined && !Object.hasOwn(verbs, word)) {
-    const near = nearest(word, Object.keys(verbs));
+    const near = suggest(word, Object.keys(verbs));
     return new WarderError('usage', `there is no command "${word}"`, {
       hint: near === undefined ? '"warder --help" lists the commands' : `did you mean "${near}"?`,
     });

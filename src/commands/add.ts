@@ -4,19 +4,19 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
-import { binCommand } from '../package/bin.ts';
+import { resolveBin } from '../package/bin.ts';
 import { type PackageSpec, parseNpx, parseSpec } from '../package/spec.ts';
 import { draftProfile } from '../profile/draft.ts';
-import { checkName, type Delivery, parseProfile } from '../profile/format.ts';
-import { fileOf, profileExists, stampOf, writeProfile } from '../profile/load.ts';
+import { checkProfileName, type Delivery, parseProfile } from '../profile/format.ts';
+import { profileExistsError, profilePath, profileStamp, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
-import { openPackages } from './package/package-store.ts';
-import { wayLines, wayOf } from './profile/delivery-options.ts';
+import { openPackageStore } from './package/package-store.ts';
+import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
 import { hostEntry } from './profile/host-entry.ts';
-import { literals, secrets, variables } from './profile/option-checks.ts';
-import { find, pathOf } from './profile/preview.ts';
+import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/option-checks.ts';
+import { findExecutable, serverPath } from './profile/preview.ts';
 
-interface Arguments {
+interface AddArguments {
   readonly name: string;
   readonly description: string | undefined;
   readonly credential: string[];
@@ -34,7 +34,7 @@ interface Arguments {
 }
 
 /** One value an occurrence: a list would swallow the words that follow. */
-const repeated = (describe: string) =>
+const repeatable = (describe: string) =>
   ({
     type: 'string',
     default: [],
@@ -43,7 +43,7 @@ const repeated = (describe: string) =>
     requiresArg: true,
   }) as const;
 
-export function addCommand(context: Context): CommandModule<object, Arguments> {
+export function addCommand(context: Context): CommandModule<object, AddArguments> {
   return {
     command: 'add <name>',
     describe: 'write a profile for a server',
@@ -53,20 +53,22 @@ export function addCommand(context: Context): CommandModule<object, Arguments> {
         .parserConfiguration({ 'populate--': true, 'parse-positional-numbers': false })
         .positional('name', { type: 'string', demandOption: true, describe: 'up to 63 of a-z, 0-9 and "-"' })
         .option('description', { type: 'string', requiresArg: true, describe: 'what the server is for' })
-        .option('credential', repeated('a variable whose value Warder keeps; may be repeated'))
+        .option('credential', repeatable('a variable whose value Warder keeps; may be repeated'))
         .option(
           'host',
-          repeated('a host that the server may reach, and the credentials may be used for; may be repeated'),
+          repeatable(
+            'a host that the server may reach, and the credentials may be used for; may be repeated',
+          ),
         )
         .option('deliver', {
           choices: ['sealed', 'env', 'file'] as const,
           requiresArg: true,
           describe: 'how the credentials reach the server: sealed where there is a --host, else env',
         })
-        .option('env', repeated('NAME=VALUE, never a secret; may be repeated'))
+        .option('env', repeatable('NAME=VALUE, never a secret; may be repeated'))
         .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
-        .option('allow', repeated('a pattern of tool names; may be repeated'))
-        .option('deny', repeated('a pattern of tool names; wins over --allow; may be repeated'))
+        .option('allow', repeatable('a pattern of tool names; may be repeated'))
+        .option('deny', repeatable('a pattern of tool names; wins over --allow; may be repeated'))
         .option('package', {
           type: 'string',
           requiresArg: true,
@@ -79,7 +81,7 @@ export function addCommand(context: Context): CommandModule<object, Arguments> {
           describe: 'the line of a README, pinned: "npx -y NAME args"',
           conflicts: ['package', 'bin'],
         })
-        .option('allow-scripts', repeated('a package whose install script may run; may be repeated'))
+        .option('allow-scripts', repeatable('a package whose install script may run; may be repeated'))
         .example(
           'warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js',
           'a server with a token that it never gets to see',
@@ -96,27 +98,27 @@ export function addCommand(context: Context): CommandModule<object, Arguments> {
   };
 }
 
-async function add(context: Context, args: Arguments): Promise<void> {
+async function add(context: Context, args: AddArguments): Promise<void> {
   const { places, terminal, json } = context;
   const { name, credential: credentials, allow, deny } = args;
-  checkName(name);
-  const wanted = asked(args);
-  const way = wayOf(args.host, args.deliver, credentials.length);
-  const env = literals(args.env);
-  variables([...Object.keys(env), ...credentials]);
-  secrets(name, env, wanted.kind === 'command' ? [wanted.command, ...wanted.args] : wanted.args);
-  if (stampOf(places, name) !== undefined) throw profileExists(places, name);
+  checkProfileName(name);
+  const wanted = requestedServer(args);
+  const way = planDelivery(args.host, args.deliver, credentials.length);
+  const env = parseEnvOptions(args.env);
+  checkVariableNames([...Object.keys(env), ...credentials]);
+  refuseSecrets(name, env, wanted.kind === 'command' ? [wanted.command, ...wanted.args] : wanted.args);
+  if (profileStamp(places, name) !== undefined) throw profileExistsError(places, name);
 
   const notes: string[] = [];
-  const cwd = folder(
+  const cwd = workingFolder(
     args.cwd,
     wanted.kind === 'command' ? [wanted.command, ...wanted.args] : ['', ...wanted.args],
     notes,
   );
   const server =
     wanted.kind === 'command'
-      ? { command: program(name, wanted.command, cwd, env, notes) }
-      : await pinned(context, wanted, args['allow-scripts'], notes);
+      ? { command: resolveCommand(name, wanted.command, cwd, env, notes) }
+      : await lockPackage(context, wanted, args['allow-scripts'], notes);
   const draft = {
     description: args.description,
     server,
@@ -131,7 +133,7 @@ async function add(context: Context, args: Arguments): Promise<void> {
   };
   const text = draftProfile(draft);
   // Nothing is written that could not be read.
-  parseProfile(text, fileOf(places, name), name);
+  parseProfile(text, profilePath(places, name), name);
   const file = writeProfile(places, name, text);
 
   const entry = hostEntry(places, name);
@@ -141,7 +143,7 @@ async function add(context: Context, args: Arguments): Promise<void> {
     return;
   }
   terminal.out(`wrote ${file}`);
-  for (const line of wayLines(way, draft.credentials)) terminal.out(`  ${line}`);
+  for (const line of deliveryLines(way, draft.credentials)) terminal.out(`  ${line}`);
   terminal.out('  policy: {default: allow}: every tool that no pattern names may be called');
   for (const note of notes) terminal.out(`  ${note}`);
   if (missing.length > 0) terminal.out('\nnext:');
@@ -151,7 +153,7 @@ async function add(context: Context, args: Arguments): Promise<void> {
 }
 
 /** What the person wants started. */
-type Asked =
+type RequestedServer =
   | { readonly kind: 'command'; readonly command: string; readonly args: readonly string[] }
   | {
       readonly kind: 'package';
@@ -160,7 +162,13 @@ type Asked =
       readonly args: readonly string[];
     };
 
-function asked({ name, package: spec, bin, 'from-npx': fromNpx, '--': words = [] }: Arguments): Asked {
+function requestedServer({
+  name,
+  package: spec,
+  bin,
+  'from-npx': fromNpx,
+  '--': words = [],
+}: AddArguments): RequestedServer {
   if (fromNpx !== undefined) {
     const line = parseNpx(fromNpx);
     return { kind: 'package', ...line, args: [...line.args, ...words] };
@@ -174,22 +182,26 @@ function asked({ name, package: spec, bin, 'from-npx': fromNpx, '--': words = []
 }
 
 /** Locks a package, so that the profile can name its one version. */
-async function pinned(
+async function lockPackage(
   context: Context,
-  { spec, bin }: Asked & { kind: 'package' },
+  { spec, bin }: RequestedServer & { kind: 'package' },
   scripts: readonly string[],
   notes: string[],
 ): Promise<{ package: string; bin: string | undefined }> {
-  const store = openPackages(context);
+  const store = openPackageStore(context);
   const lock = await store.lock(spec, scripts);
   // Says now what a start would say.
-  binCommand(await store.verify(parseSpec(lock.package), false), bin);
+  resolveBin(await store.verify(parseSpec(lock.package), false), bin);
   notes.push(`package: ${lock.package}, installed once; it starts offline, with node alone`);
   return { package: lock.package, bin };
 }
 
 /** The working folder: the one that was said, or this one where the command counts on it. */
-function folder(said: string | undefined, words: readonly string[], notes: string[]): string | undefined {
+function workingFolder(
+  said: string | undefined,
+  words: readonly string[],
+  notes: string[],
+): string | undefined {
   const here = process.cwd();
   if (said !== undefined) {
     const cwd = resolve(said);
@@ -208,7 +220,7 @@ function folder(said: string | undefined, words: readonly string[], notes: strin
 }
 
 /** The command: absolute where only this shell's PATH finds it. */
-function program(
+function resolveCommand(
   name: string,
   said: string,
   cwd: string | undefined,
@@ -217,9 +229,9 @@ function program(
 ): string {
   const home = homedir();
   const from = cwd ?? home;
-  const path = pathOf(name, env);
-  if (typeof find(name, said, from, path, home) === 'string') return said;
-  const own = said.includes('/') ? undefined : find(name, said, from, process.env.PATH ?? '', home);
+  const path = serverPath(name, env);
+  if (typeof findExecutable(name, said, from, path, home) === 'string') return said;
+  const own = said.includes('/') ? undefined : findExecutable(name, said, from, process.env.PATH ?? '', home);
   if (typeof own === 'string') {
     notes.push(`command: ${own}: the server's PATH does not have ${said}`);
     return own;

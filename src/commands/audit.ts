@@ -13,12 +13,12 @@ import {
 } from '../audit/read.ts';
 import { CALL_COLUMNS, callRow, detailRows, RECORD_COLUMNS, recordRow } from '../audit/view.ts';
 import { WarderError } from '../errors.ts';
-import { type FilterArguments, filterOf, filterOptions, withReadErrors } from './audit/filter.ts';
+import { type FilterArguments, filterOptions, parseFilter, withReadErrors } from './audit/filter.ts';
 import { verifyCommand } from './audit/verify.ts';
 import type { Context } from './command.ts';
 
 /** Characters per write of `export`. */
-const CHUNK = 65536;
+const CHUNK_LENGTH = 65536;
 
 /** How often `tail` polls, in milliseconds. */
 const POLL_INTERVAL = 150;
@@ -60,7 +60,7 @@ function listCommand({ places, terminal, json }: Context): CommandModule<object,
         .example('warder audit list --tool "delete_*" -n 0', 'every call of these tools'),
     handler: (args) =>
       withReadErrors(async () => {
-        const filter = filterOf(args);
+        const filter = parseFilter(args);
         const limit = parseLimit(args.n);
         if (args.events || args.event !== undefined) {
           const list = await listRecords(places.audit, filter, limit);
@@ -98,7 +98,7 @@ function tailCommand({ places, terminal, json }: Context): CommandModule<object,
         .example('warder audit tail --json | jq -r .tool', 'one JSON record a line'),
     handler: (args) =>
       withReadErrors(async () => {
-        const filter = filterOf(args);
+        const filter = parseFilter(args);
         const matches = matcher(filter);
         const stop = new AbortController();
         for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
@@ -182,13 +182,13 @@ function exportCommand({ places, terminal }: Context): CommandModule<object, Exp
         .example('warder audit export --format csv --since 30d > calls.csv', 'a month, for a spreadsheet'),
     handler: (args) =>
       withReadErrors(async () => {
-        const matches = matcher(filterOf(args));
+        const matches = matcher(parseFilter(args));
         const csv = args.format === 'csv';
         let text = csv ? CSV_HEAD : '';
         for await (const { line, entry } of records(places.audit)) {
           if (!matches(entry)) continue;
           text += csv ? csvLine(entry) : `${line}\n`;
-          if (text.length < CHUNK) continue;
+          if (text.length < CHUNK_LENGTH) continue;
           await write(text);
           text = '';
         }

@@ -3,24 +3,34 @@
 import type { CommandModule } from 'yargs';
 import { catchWarderError, EXIT, WarderError } from '../errors.ts';
 import type { PackageStore } from '../package/store.ts';
-import { type ProfileCredential, type Unsupported, unsupported } from '../profile/format.ts';
-import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
+import { type ProfileCredential, type UnsupportedFeature, unsupportedFeatures } from '../profile/format.ts';
+import { type LoadedProfile, listProfiles, loadProfile } from '../profile/load.ts';
 import { formatSize } from '../profile/units.ts';
 import type { PlanSummary } from '../sandbox/summary.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
-import { type CredentialState, type Known, knownCredentials } from './credential/credential-state.ts';
-import { openPackages } from './package/package-store.ts';
-import { type Limits, limitLines, type Reach, reach, reachLines } from './profile/access-summary.ts';
-import { type Preview, preview } from './profile/preview.ts';
-import { commandLine, policyLine, sandboxWord, serverLine } from './profile/profile-summary.ts';
-import { warnings } from './profile/warnings.ts';
+import {
+  type CredentialState,
+  type CredentialStates,
+  fetchCredentialStates,
+} from './credential/credential-state.ts';
+import { openPackageStore } from './package/package-store.ts';
+import {
+  type CredentialLimits,
+  limitLines,
+  type NetworkAccess,
+  networkAccess,
+  networkLines,
+} from './profile/access-summary.ts';
+import { previewServer, type ServerPreview } from './profile/preview.ts';
+import { commandLine, policyLine, sandboxState, serverLine } from './profile/profile-summary.ts';
+import { profileWarnings } from './profile/warnings.ts';
 
-interface Arguments {
+interface CheckArguments {
   readonly name: string[];
 }
 
-export function checkCommand(context: Context): CommandModule<object, Arguments> {
+export function checkCommand(context: Context): CommandModule<object, CheckArguments> {
   return {
     command: 'check [name..]',
     describe: 'check profiles, and show what servers see and reach',
@@ -52,16 +62,16 @@ async function check(context: Context, said: readonly string[]): Promise<void> {
   const keeps = read.some(
     ({ found }) => !(found instanceof WarderError) && found.profile.credentials.length > 0,
   );
-  const known = keeps ? await knownCredentials(context) : undefined;
+  const known = keeps ? await fetchCredentialStates(context) : undefined;
 
-  const packages = openPackages(context);
-  const findings = read.map(({ name, found }) => finding(name, found, known, places, packages));
+  const packages = openPackageStore(context);
+  const findings = read.map(({ name, found }) => checkProfile(name, found, known, places, packages));
   if (json) terminal.json(findings);
   else {
     if (findings.length === 0) terminal.out('there are no profiles; "warder add" makes one');
     for (const [index, one] of findings.entries()) {
       if (index > 0) terminal.out('');
-      print(terminal, one);
+      printFinding(terminal, one);
     }
     if (said.length === 0) for (const stray of strays.values()) terminal.err(`\n${stray}`);
   }
@@ -79,7 +89,7 @@ interface Finding {
     readonly line: string;
     readonly program?: string;
     readonly cwd?: string;
-    readonly variables?: Preview['variables'];
+    readonly variables?: ServerPreview['variables'];
   };
   readonly credentials?: readonly {
     readonly variable: string;
@@ -87,35 +97,35 @@ interface Finding {
     readonly deliver: string;
     readonly state: CredentialState;
     /** What holds a sealed one. Durations are milliseconds. */
-    readonly limits?: Limits;
+    readonly limits?: CredentialLimits;
   }[];
   readonly sandbox?: 'off' | 'on' | 'none';
   /** What the server may reach; none where it has no sandbox, or is elsewhere. */
-  readonly network?: Reach;
+  readonly network?: NetworkAccess;
   /** What the sandbox holds. */
   readonly holds?: PlanSummary;
   readonly policy?: string;
-  readonly unsupported?: readonly Unsupported[];
+  readonly unsupported?: readonly UnsupportedFeature[];
   readonly warnings?: readonly string[];
 }
 
-function finding(
+function checkProfile(
   name: string,
-  found: Loaded | WarderError,
-  known: Known | undefined,
+  found: LoadedProfile | WarderError,
+  known: CredentialStates | undefined,
   places: Places,
   packages: PackageStore,
 ): Finding {
   if (found instanceof WarderError) return { name, state: 'broken', error: found.message, hint: found.hint };
   const { profile, file } = found;
-  const seen = catchWarderError(() => preview(profile, places, packages));
+  const seen = catchWarderError(() => previewServer(profile, places, packages));
   // What a start refuses of a profile that can be read, a check refuses too.
   const refused = seen instanceof WarderError ? seen : seen.sandbox;
   if (seen instanceof WarderError || refused instanceof WarderError) {
     const { message, hint } = refused as WarderError;
     return { name, state: 'broken', error: message, hint };
   }
-  const missing = unsupported(profile);
+  const missing = unsupportedFeatures(profile);
   const credentials = profile.credentials.map((credential) => ({
     variable: credential.variable,
     name: credential.name,
@@ -133,21 +143,21 @@ function finding(
       ...(profile.server.kind === 'url' ? {} : { cwd: seen.cwd, variables: seen.variables }),
     },
     credentials,
-    sandbox: sandboxWord(profile),
-    ...(sandboxWord(profile) === 'on' ? { network: reach(profile) } : {}),
+    sandbox: sandboxState(profile),
+    ...(sandboxState(profile) === 'on' ? { network: networkAccess(profile) } : {}),
     ...(refused === undefined ? {} : { holds: refused }),
     policy: policyLine(profile.policy),
     unsupported: missing,
-    warnings: warnings(profile, seen, credentials, known),
+    warnings: profileWarnings(profile, seen, credentials, known),
   };
 }
 
-function limitsOf(credential: ProfileCredential): Limits {
+function limitsOf(credential: ProfileCredential): CredentialLimits {
   const { hosts, as, paths, methods, confirm, lifetime, maxUses } = credential;
   return { hosts, as, paths, methods, confirm, lifetime, maxUses };
 }
 
-function print({ out, err, paint }: Context['terminal'], finding: Finding): void {
+function printFinding({ out, err, paint }: Context['terminal'], finding: Finding): void {
   const {
     name,
     state,
@@ -187,7 +197,7 @@ function print({ out, err, paint }: Context['terminal'], finding: Finding): void
       out(`  network all that you can reach: ${paint('red', 'no sandbox')}`);
     }
     if (holds !== undefined) printSandbox({ out }, holds);
-    if (network !== undefined) printRows({ out }, 'network', reachLines(network));
+    if (network !== undefined) printRows({ out }, 'network', networkLines(network));
     if (holds !== undefined) printLimits({ out }, holds);
     out(`  tools   ${policy}`);
   }

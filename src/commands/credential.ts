@@ -4,21 +4,21 @@ import type { Argv, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import type { ControlClient, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
-import { target } from './credential/credential-ref.ts';
+import { resolveCredential } from './credential/credential-ref.ts';
 import { readPassphrase } from './terminal/passphrase.ts';
-import { count } from './terminal/plural.ts';
-import { readValue } from './terminal/secret-input.ts';
+import { pluralize } from './terminal/plural.ts';
+import { readSecret } from './terminal/secret-input.ts';
 
-interface Named {
+interface RefArguments {
   readonly words: string[];
   readonly name: string | undefined;
   /** What stands behind "--", after the two verbs. */
   readonly _?: readonly (string | number)[];
 }
-interface Setting extends Named {
+interface SetArguments extends RefArguments {
   readonly multiline: boolean;
 }
-interface Removing extends Named {
+interface RemoveArguments extends RefArguments {
   readonly yes: boolean;
 }
 
@@ -32,21 +32,24 @@ export function credentialCommand(context: Context): CommandModule<object, objec
       yargs
         // So that no message repeats a value that begins with "-".
         .parserConfiguration({ 'unknown-options-as-args': true, 'parse-positional-numbers': false })
-        .command<Setting>(`set ${WORDS}`, 'keep a value: typed, or from stdin', setting('set'), (args) =>
-          set(context, 'credential.set', args),
+        .command<SetArguments>(
+          `set ${WORDS}`,
+          'keep a value: typed, or from stdin',
+          setOptions('set'),
+          (args) => set(context, 'credential.set', args),
         )
-        .command<Setting>(
+        .command<SetArguments>(
           `rotate ${WORDS}`,
           'replace a value; open sessions go on with the new one',
-          setting('rotate'),
+          setOptions('rotate'),
           (args) => set(context, 'credential.rotate', args),
         )
         .command('list', 'list the credentials, and those that profiles miss', {}, () => list(context))
-        .command<Removing>(
+        .command<RemoveArguments>(
           `remove ${WORDS}`,
           'take a value away',
           (one) =>
-            named(one, 'remove').option('yes', {
+            refOptions(one, 'remove').option('yes', {
               alias: 'y',
               type: 'boolean',
               default: false,
@@ -65,16 +68,16 @@ export function credentialCommand(context: Context): CommandModule<object, objec
   };
 }
 
-function named(yargs: Argv, verb: string): Argv<Named> {
+function refOptions(yargs: Argv, verb: string): Argv<RefArguments> {
   return yargs
     .usage(`warder credential ${verb} <profile> <VARIABLE>\n       warder credential ${verb} --name NAME`)
     .positional('words', { type: 'string', array: true, default: [], describe: 'a profile and its variable' })
     .option('name', { type: 'string', requiresArg: true, describe: 'its name in the store: github/token' });
 }
 
-function setting(verb: string): (yargs: Argv) => Argv<Setting> {
+function setOptions(verb: string): (yargs: Argv) => Argv<SetArguments> {
   return (yargs) =>
-    named(yargs, verb).option('multiline', {
+    refOptions(yargs, verb).option('multiline', {
       type: 'boolean',
       default: false,
       describe: 'take line breaks from stdin as they are, the last one too',
@@ -84,16 +87,16 @@ function setting(verb: string): (yargs: Argv) => Argv<Setting> {
 async function set(
   context: Context,
   verb: 'credential.set' | 'credential.rotate',
-  { words, name, multiline, _: behind }: Setting,
+  { words, name, multiline, _: behind }: SetArguments,
 ): Promise<void> {
   const { terminal, json } = context;
-  const { note, ...where } = target(context.places, allOf(words, behind), name);
+  const { note, ...where } = resolveCredential(context.places, allWords(words, behind), name);
   if (note !== undefined) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${note}`);
-  const { value, notes } = await readValue(terminal, where.name, multiline);
+  const { value, notes } = await readSecret(terminal, where.name, multiline);
   for (const one of notes) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${one}`);
 
   await using control = await context.control();
-  const stored = await unlocking(context, control, () => control.request(verb, { ...where, value }));
+  const stored = await retryUnlocked(context, control, () => control.request(verb, { ...where, value }));
   const { moved, kept } = stored.sessions;
   // The value is kept, and some server still has the old one.
   if (kept > 0) context.exit(1);
@@ -101,14 +104,15 @@ async function set(
     terminal.json(stored);
     return;
   }
-  const length = count([...value].length, 'character');
+  const length = pluralize([...value].length, 'character');
   terminal.out(
     `${stored.replaced ? 'replaced' : 'set'} "${stored.name}" in the ${stored.store}: version ${stored.version}, ${length}`,
   );
-  if (moved > 0) terminal.out(`${count(moved, 'open session')} ${moved === 1 ? 'goes' : 'go'} on with it`);
+  if (moved > 0)
+    terminal.out(`${pluralize(moved, 'open session')} ${moved === 1 ? 'goes' : 'go'} on with it`);
   if (kept > 0) {
     terminal.err(
-      `${terminal.paint('yellow', 'warder: note:')} ${count(kept, 'open session')} ${kept === 1 ? 'goes' : 'go'} on with the old value: the server did not start with the new one; "warder audit list" and ${context.places.log} say more`,
+      `${terminal.paint('yellow', 'warder: note:')} ${pluralize(kept, 'open session')} ${kept === 1 ? 'goes' : 'go'} on with the old value: the server did not start with the new one; "warder audit list" and ${context.places.log} say more`,
     );
   }
 }
@@ -116,7 +120,7 @@ async function set(
 async function list(context: Context): Promise<void> {
   const { terminal, json } = context;
   await using control = await context.control();
-  const all = await unlocking(context, control, () => control.request('credential.list', {}));
+  const all = await retryUnlocked(context, control, () => control.request('credential.list', {}));
   const { locked, revoked, doubted } = (await control.request('status', {})).credentials;
   if (json) {
     terminal.json({ ...all, locked, revoked, doubted });
@@ -144,16 +148,16 @@ async function list(context: Context): Promise<void> {
   if (locked) terminal.err('\nall credentials are locked: "warder unlock"');
 }
 
-async function remove(context: Context, { words, name, yes, _: behind }: Removing): Promise<void> {
+async function remove(context: Context, { words, name, yes, _: behind }: RemoveArguments): Promise<void> {
   const { terminal, json } = context;
-  const { note, ...where } = target(context.places, allOf(words, behind), name);
+  const { note, ...where } = resolveCredential(context.places, allWords(words, behind), name);
   if (!yes && !terminal.interactive) {
     throw new WarderError('usage', `nobody is here to say that "${where.name}" may go`, {
       hint: 'say --yes',
     });
   }
   await using control = await context.control();
-  const users = await unlocking(context, control, () => usersOf(control, where.name));
+  const users = await retryUnlocked(context, control, () => profilesUsing(control, where.name));
   if (!yes) {
     const used =
       users.length === 0 ? '' : `, which ${users.join(', ')} ${users.length === 1 ? 'uses' : 'use'}`;
@@ -161,7 +165,7 @@ async function remove(context: Context, { words, name, yes, _: behind }: Removin
       throw new WarderError('refused', `"${where.name}" stays`);
     }
   }
-  const { store } = await unlocking(context, control, () => control.request('credential.remove', where));
+  const { store } = await retryUnlocked(context, control, () => control.request('credential.remove', where));
   if (json) {
     terminal.json({ name: where.name, store, profiles: users });
     return;
@@ -171,7 +175,7 @@ async function remove(context: Context, { words, name, yes, _: behind }: Removin
 }
 
 /** The profiles that name a credential, whether it has a value or not. */
-async function usersOf(control: ControlClient, name: string): Promise<readonly string[]> {
+async function profilesUsing(control: ControlClient, name: string): Promise<readonly string[]> {
   const { credentials, missing }: Result<'credential.list'> = await control.request('credential.list', {});
   return [
     ...new Set(
@@ -183,28 +187,32 @@ async function usersOf(control: ControlClient, name: string): Promise<readonly s
 async function unlock(context: Context): Promise<void> {
   const { terminal, json } = context;
   await using control = await context.control();
-  await open(context, control);
+  await unlockVault(context, control);
   if (json) terminal.json({ unlocked: true });
   else terminal.out('the vault is open until the daemon ends');
 }
 
 /** Does `work`; where the vault is locked and a person is there, asks for the passphrase and does it again. */
-async function unlocking<T>(context: Context, control: ControlClient, work: () => Promise<T>): Promise<T> {
+async function retryUnlocked<T>(
+  context: Context,
+  control: ControlClient,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const locked = error instanceof WarderError && error.code === 'vault-locked';
     if (!locked || !context.terminal.interactive) throw error;
   }
-  await open(context, control);
+  await unlockVault(context, control);
   return work();
 }
 
-async function open({ terminal }: Context, control: ControlClient): Promise<void> {
+async function unlockVault({ terminal }: Context, control: ControlClient): Promise<void> {
   const passphrase = await readPassphrase(terminal, "the vault's passphrase: ");
   await control.request('vault.unlock', { passphrase });
 }
 
-function allOf(words: readonly string[], behind: readonly (string | number)[] = []): string[] {
+function allWords(words: readonly string[], behind: readonly (string | number)[] = []): string[] {
   return [...words, ...behind.slice(2).map(String)];
 }

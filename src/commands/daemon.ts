@@ -12,7 +12,7 @@ import { launchdAgent, type ServiceInput, systemdService, systemdSocket } from '
 import { showStatus } from './status.ts';
 import { stop } from './stop.ts';
 
-const SYSTEMCTL_LIMIT = 30_000;
+const SYSTEMCTL_TIMEOUT = 30_000;
 
 /** `daemon run|start|stop|status|install|uninstall`. */
 export function daemonCommand(context: Context): CommandModule<object, object> {
@@ -44,12 +44,12 @@ async function start({ control, terminal, json }: Context): Promise<void> {
 }
 
 /** A file that the system's starter reads. */
-interface Unit {
+interface ServiceFile {
   readonly path: string;
   text(input: ServiceInput): string;
 }
 
-function units(): Unit[] {
+function serviceFiles(): ServiceFile[] {
   if (process.platform === 'darwin') {
     return [{ path: join(homedir(), 'Library/LaunchAgents/warder.plist'), text: launchdAgent }];
   }
@@ -70,7 +70,7 @@ async function install({ places, terminal, json, program }: Context): Promise<vo
   }
   const { socket, variables } = places;
   const wrote: string[] = [];
-  for (const { path, text } of units()) {
+  for (const { path, text } of serviceFiles()) {
     try {
       writeFileAtomic(path, text({ node: process.execPath, program, socket, variables }));
     } catch (cause) {
@@ -92,7 +92,7 @@ async function install({ places, terminal, json, program }: Context): Promise<vo
 }
 
 async function uninstall({ terminal, json }: Context): Promise<void> {
-  const found = units().filter(({ path }) => existsSync(path));
+  const found = serviceFiles().filter(({ path }) => existsSync(path));
   if (process.platform === 'linux' && found.length > 0) {
     await systemctl('disable', '--now', 'warder.socket', 'warder.service');
   }
@@ -114,7 +114,7 @@ async function uninstall({ terminal, json }: Context): Promise<void> {
 /** Whether `systemctl --user` did as it was told; `false` also where there is none, or no user's manager. */
 async function systemctl(...words: string[]): Promise<boolean> {
   try {
-    await promisify(execFile)('systemctl', ['--user', ...words], { timeout: SYSTEMCTL_LIMIT });
+    await promisify(execFile)('systemctl', ['--user', ...words], { timeout: SYSTEMCTL_TIMEOUT });
     return true;
   } catch {
     return false;

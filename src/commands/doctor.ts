@@ -11,10 +11,10 @@ import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 
 /** The oldest Node that Warder runs on: `engines` in package.json. */
-const NODE = [22, 22] as const;
+const MIN_NODE = [22, 22] as const;
 /** Folders below a state folder that are looked into, and files that one finding names. */
-const DEPTH = 3;
-const NAMED = 5;
+const MAX_DEPTH = 3;
+const MAX_LISTED = 5;
 
 export function doctorCommand(context: Context): CommandModule<object, object> {
   return {
@@ -26,16 +26,16 @@ export function doctorCommand(context: Context): CommandModule<object, object> {
 
 async function doctor(context: Context): Promise<void> {
   const { places, terminal, json } = context;
-  const { authorities, locks } = await import('./doctor/settings-checks.ts');
+  const { checkCertificates: authorities, checkLocks: locks } = await import('./doctor/settings-checks.ts');
   const checks = [
-    node(process.versions.node),
-    ...files(places, process.getuid?.() ?? -1),
-    await settings(places),
+    checkNode(process.versions.node),
+    ...checkFiles(places, process.getuid?.() ?? -1),
+    await checkSettings(places),
     ...authorities(places),
     locks(places),
-    ...(await profiles(places)),
-    ...(await daemon(context)),
-    await audit(places),
+    ...(await checkProfiles(places)),
+    ...(await checkDaemon(context)),
+    await checkAudit(places),
   ];
   const ok = checks.every(({ state }) => state !== 'fail');
   if (!ok) context.exit(1);
@@ -50,16 +50,16 @@ async function doctor(context: Context): Promise<void> {
   }
 }
 
-function node(version: string): Check {
+function checkNode(version: string): Check {
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  const current = major > NODE[0] || (major === NODE[0] && minor >= NODE[1]);
+  const current = major > MIN_NODE[0] || (major === MIN_NODE[0] && minor >= MIN_NODE[1]);
   const detail = `${version} at ${process.execPath}`;
   if (current) return { name: 'node', state: 'ok', detail };
-  return { name: 'node', state: 'fail', detail, hint: `install Node ${NODE.join('.')} or later` };
+  return { name: 'node', state: 'fail', detail, hint: `install Node ${MIN_NODE.join('.')} or later` };
 }
 
 /** Folders and files must be the user's own, and closed to all others. */
-function files(places: Places, uid: number): Check[] {
+function checkFiles(places: Places, uid: number): Check[] {
   const { config, state, run, socket } = places;
   const checks: Check[] = [];
   // Others may read settings and profiles, which hold no secret, but must not write them.
@@ -68,22 +68,22 @@ function files(places: Places, uid: number): Check[] {
     ['state', state, 0o077],
     ['run', run, 0o077],
   ] as const) {
-    const open = lookInto(root, uid, mask, DEPTH);
+    const open = findOpenPaths(root, uid, mask, MAX_DEPTH);
     const [first] = open;
     if (first === undefined) {
       checks.push({ name, state: 'ok', detail: `${root} is closed to others` });
       continue;
     }
-    const more = open.length > NAMED ? ` and ${open.length - NAMED} more` : '';
+    const more = open.length > MAX_LISTED ? ` and ${open.length - MAX_LISTED} more` : '';
     checks.push({
       name,
       state: 'fail',
-      detail: `others have a hand on ${open.slice(0, NAMED).join(', ')}${more}`,
+      detail: `others have a hand on ${open.slice(0, MAX_LISTED).join(', ')}${more}`,
       hint: `run "chown -R ${uid} ${root}" and "chmod -R ${mask === 0o022 ? 'go-w' : 'go='} ${root}"`,
     });
   }
   checks.push(
-    attempt('socket', () => {
+    runCheck('socket', () => {
       const folder = socket.slice(0, socket.lastIndexOf('/'));
       const there = verifyFolder(folder, uid) && verifySocket(socket, uid);
       return there ? `${socket} is yours alone` : `${socket} comes with the daemon`;
@@ -93,7 +93,7 @@ function files(places: Places, uid: number): Check[] {
 }
 
 /** Paths below `path`, itself included, that belong to another user or have a mode that `mask` forbids. */
-function lookInto(path: string, uid: number, mask: number, depth: number): string[] {
+function findOpenPaths(path: string, uid: number, mask: number, depth: number): string[] {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return [];
   // A link has no mode of its own; what it leads to is checked where it is read. Devices that sandboxes get are
@@ -103,26 +103,27 @@ function lookInto(path: string, uid: number, mask: number, depth: number): strin
   const found = open ? [path] : [];
   if (!stats.isDirectory() || depth === 0) return found;
   try {
-    for (const name of readdirSync(path)) found.push(...lookInto(join(path, name), uid, mask, depth - 1));
+    for (const name of readdirSync(path))
+      found.push(...findOpenPaths(join(path, name), uid, mask, depth - 1));
   } catch {
     return [...found, path];
   }
   return found;
 }
 
-async function settings(places: Places): Promise<Check> {
+async function checkSettings(places: Places): Promise<Check> {
   const { loadSettings, settingsPath } = await import('../profile/settings.ts');
-  return attempt('settings', () => {
+  return runCheck('settings', () => {
     loadSettings(places);
     return settingsPath(places);
   });
 }
 
-async function profiles(places: Places): Promise<Check[]> {
+async function checkProfiles(places: Places): Promise<Check[]> {
   const { listProfiles, loadProfile } = await import('../profile/load.ts');
   const { names, strays } = listProfiles(places);
   const checks = names
-    .map((name) => attempt(`profile ${name}`, () => loadProfile(places, name).file))
+    .map((name) => runCheck(`profile ${name}`, () => loadProfile(places, name).file))
     .filter(({ state }) => state !== 'ok');
   for (const [name, detail] of strays)
     checks.push({ name: `file ${name}`, state: 'warn', detail, hint: 'rename it' });
@@ -131,12 +132,12 @@ async function profiles(places: Places): Promise<Check[]> {
 }
 
 /** Whether a daemon is to be had, and what it finds. */
-async function daemon(context: Context): Promise<Check[]> {
+async function checkDaemon(context: Context): Promise<Check[]> {
   try {
     await using control = await context.control();
     const { daemon } = await control.request('status', {});
     const { checks } = await control.request('doctor', {});
-    const { proxyLogin } = await import('./doctor/settings-checks.ts');
+    const { checkProxyLogin: proxyLogin } = await import('./doctor/settings-checks.ts');
     const detail = `runs: pid ${daemon.pid}, version ${daemon.version}`;
     const own: Check =
       daemon.version === context.version
@@ -149,11 +150,11 @@ async function daemon(context: Context): Promise<Check[]> {
           };
     return [own, ...checks, ...(await proxyLogin(context.places, control))];
   } catch (error) {
-    return [failed('daemon', error)];
+    return [failedCheck('daemon', error)];
   }
 }
 
-async function audit({ audit, state }: Places): Promise<Check> {
+async function checkAudit({ audit, state }: Places): Promise<Check> {
   const name = 'audit log';
   try {
     const { verify } = await import('../audit/verify.ts');
@@ -168,19 +169,19 @@ async function audit({ audit, state }: Places): Promise<Check> {
       hint: 'run "warder audit verify" for all that is wrong; keep a copy of the log before anything else',
     };
   } catch (error) {
-    return failed(name, error);
+    return failedCheck(name, error);
   }
 }
 
-function attempt(name: string, look: () => string): Check {
+function runCheck(name: string, look: () => string): Check {
   try {
     return { name, state: 'ok', detail: look() };
   } catch (error) {
-    return failed(name, error);
+    return failedCheck(name, error);
   }
 }
 
-function failed(name: string, error: unknown): Check {
+function failedCheck(name: string, error: unknown): Check {
   const { message, hint } =
     error instanceof WarderError ? error : new WarderError('daemon-internal', String(error));
   return { name, state: 'fail', detail: message, ...(hint !== undefined && { hint }) };

@@ -11,11 +11,11 @@ import { parseProfile } from '../profile/format.ts';
 import { readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 
-interface Arguments {
+interface EditArguments {
   readonly name: string;
 }
 
-export function editCommand(context: Context): CommandModule<object, Arguments> {
+export function editCommand(context: Context): CommandModule<object, EditArguments> {
   return {
     command: 'edit <name>',
     describe: 'change a profile in your editor',

@@ -9,22 +9,22 @@ import { expandHome } from '../profile/format.ts';
 import { settingsPath, type VaultKey } from '../profile/settings.ts';
 import type { Params, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
-import { count } from './terminal/plural.ts';
+import { pluralize } from './terminal/plural.ts';
 
-interface Arguments {
+interface InitArguments {
   readonly store: 'keychain' | 'vault' | undefined;
   readonly 'key-file': string | undefined;
   readonly systemd: string | undefined;
   readonly force: boolean;
 }
 
-type State = Result<'store.state'>;
-type Choice = Params<'store.init'>;
+type StoreState = Result<'store.state'>;
+type StoreChoice = Params<'store.init'>;
 
 /** Shorter ones are guessed by whoever has the file. */
-const SHORTEST = 8;
+const MIN_PASSPHRASE = 8;
 
-export function initCommand(context: Context): CommandModule<object, Arguments> {
+export function initCommand(context: Context): CommandModule<object, InitArguments> {
   return {
     command: 'init',
     describe: 'choose where credentials are kept',
@@ -56,16 +56,16 @@ export function initCommand(context: Context): CommandModule<object, Arguments> 
   };
 }
 
-async function init(context: Context, args: Arguments): Promise<void> {
+async function init(context: Context, args: InitArguments): Promise<void> {
   const { places, terminal, json } = context;
-  const said = sayings(args);
+  const said = choiceFromOptions(args);
   await using control = await context.control();
   const now = await control.request('store.state', {});
   if (said.store === undefined && now.kind !== null) {
     show(context, now);
     return;
   }
-  const choice = await choose(context, said, now);
+  const choice = await completeChoice(context, said, now);
   const done = await control.request('store.init', { ...choice, ...(args.force && { force: true }) });
   if (json) {
     terminal.json({ ...done, ...(choice.key !== undefined && { key: choice.key }) });
@@ -81,7 +81,7 @@ async function init(context: Context, args: Arguments): Promise<void> {
   if (done.left > 0) {
     const other = done.store === 'keychain' ? 'vault' : 'keychain';
     terminal.out(
-      `${count(done.left, 'credential')} stay in the ${other}, unused: set them again, or say "from: ${other}" in the profiles`,
+      `${pluralize(done.left, 'credential')} stay in the ${other}, unused: set them again, or say "from: ${other}" in the profiles`,
     );
   }
   terminal.out(`the audit log is signed; its public key is ${done.signer}`);
@@ -91,17 +91,18 @@ async function init(context: Context, args: Arguments): Promise<void> {
   terminal.out('  warder add github --credential GITHUB_TOKEN -- node ./server.js');
   terminal.out('  warder credential set github GITHUB_TOKEN');
 
-  function describe(store: Choice['store'], key: VaultKey | undefined): string {
-    return store === 'keychain' ? "the system's keychain" : `a vault in ${places.state}${opened(key)}`;
+  function describe(store: StoreChoice['store'], key: VaultKey | undefined): string {
+    return store === 'keychain' ? "the system's keychain" : `a vault in ${places.state}${describeKey(key)}`;
   }
 }
 
 /** What the options say. Throws `usage` where they contradict each other. */
-function sayings({ store, 'key-file': file, systemd }: Arguments): Partial<Choice> {
+function choiceFromOptions({ store, 'key-file': file, systemd }: InitArguments): Partial<StoreChoice> {
   if (file !== undefined && systemd !== undefined) {
     throw new WarderError('usage', 'a vault has one key: "--key-file" or "--systemd"', { hint: 'say one' });
   }
-  const key = file !== undefined ? { file: absolute(file) } : systemd !== undefined ? { systemd } : undefined;
+  const key =
+    file !== undefined ? { file: absolutePath(file) } : systemd !== undefined ? { systemd } : undefined;
   if (key === undefined) return store === undefined ? {} : { store };
   if (store === 'keychain') {
     throw new WarderError(
@@ -116,7 +117,11 @@ function sayings({ store, 'key-file': file, systemd }: Arguments): Partial<Choic
 }
 
 /** What to send: as said, and asked where it was not. */
-async function choose({ places, terminal }: Context, said: Partial<Choice>, now: State): Promise<Choice> {
+async function completeChoice(
+  { places, terminal }: Context,
+  said: Partial<StoreChoice>,
+  now: StoreState,
+): Promise<StoreChoice> {
   const store = said.store ?? (await askStore());
   if (store === 'keychain') return { store };
   // A vault that is there keeps the kind of its key where no other is said.
@@ -125,7 +130,7 @@ async function choose({ places, terminal }: Context, said: Partial<Choice>, now:
   const there = now.kind === 'vault' && now.chosen.state !== 'unset';
   return { store, key, passphrase: await askPassphrase(there) };
 
-  async function askStore(): Promise<Choice['store']> {
+  async function askStore(): Promise<StoreChoice['store']> {
     need('where credentials are kept is not said', 'say "--store keychain" or "--store vault"');
     const { state, detail, hint } = now.keychain;
     const ready = state === 'ready' || state === 'locked';
@@ -146,7 +151,7 @@ async function choose({ places, terminal }: Context, said: Partial<Choice>, now:
     terminal.err('  2  a key file: nobody is asked, and whoever reads both files has all');
     if ((await pick(1)) === 1) return 'passphrase';
     const usual = join(places.config, 'vault.key');
-    return { file: absolute((await terminal.ask(`key file [${usual}]: `)).trim() || usual) };
+    return { file: absolutePath((await terminal.ask(`key file [${usual}]: `)).trim() || usual) };
   }
 
   async function pick(usual: 1 | 2): Promise<1 | 2> {
@@ -163,8 +168,8 @@ async function choose({ places, terminal }: Context, said: Partial<Choice>, now:
     );
     const passphrase = await terminal.askSecret("the vault's passphrase: ");
     if (there) return passphrase;
-    if ([...passphrase].length < SHORTEST) {
-      throw new WarderError('usage', `a passphrase has at least ${SHORTEST} characters`, {
+    if ([...passphrase].length < MIN_PASSPHRASE) {
+      throw new WarderError('usage', `a passphrase has at least ${MIN_PASSPHRASE} characters`, {
         hint: 'several words are easier to keep than a short one with signs in it',
       });
     }
@@ -180,7 +185,7 @@ async function choose({ places, terminal }: Context, said: Partial<Choice>, now:
 }
 
 /** What is set already. */
-function show({ places, terminal, json }: Context, { kind, chosen, key }: State): void {
+function show({ places, terminal, json }: Context, { kind, chosen, key }: StoreState): void {
   const config = settingsPath(places);
   if (json) {
     terminal.json({ store: kind, config, ...(kind === 'vault' && { key }), ...chosen });
@@ -188,7 +193,7 @@ function show({ places, terminal, json }: Context, { kind, chosen, key }: State)
   }
   const { state, detail, hint } = chosen;
   terminal.out(
-    `credentials are kept in ${kind === 'vault' ? `a vault in ${places.state}${opened(key)}` : "the system's keychain"}`,
+    `credentials are kept in ${kind === 'vault' ? `a vault in ${places.state}${describeKey(key)}` : "the system's keychain"}`,
   );
   terminal.out(`its state: ${state}${detail === undefined ? '' : `: ${detail}`}`);
   if (hint !== undefined) terminal.out(`to mend it: ${hint}`);
@@ -196,13 +201,13 @@ function show({ places, terminal, json }: Context, { kind, chosen, key }: State)
   terminal.out('to keep them elsewhere: "warder init --store keychain" or "warder init --store vault"');
 }
 
-function opened(key: VaultKey | undefined): string {
+function describeKey(key: VaultKey | undefined): string {
   if (key === undefined) return '';
   if (key === 'passphrase') return ', opened by a passphrase';
   if ('file' in key) return `, opened by the key file ${key.file}`;
   return `, opened by the systemd credential "${key.systemd}"`;
 }
 
-function absolute(path: string): string {
+function absolutePath(path: string): string {
   return resolve(expandHome(path, homedir()));
 }

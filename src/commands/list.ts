@@ -1,11 +1,11 @@
 // warder list: all profiles, one a line.
 import type { CommandModule } from 'yargs';
 import { catchWarderError, WarderError } from '../errors.ts';
-import { unsupported } from '../profile/format.ts';
-import { type Loaded, listProfiles, loadProfile } from '../profile/load.ts';
+import { unsupportedFeatures } from '../profile/format.ts';
+import { type LoadedProfile, listProfiles, loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
-import { type Known, knownCredentials } from './credential/credential-state.ts';
-import { policyLine, sandboxWord, serverLine } from './profile/profile-summary.ts';
+import { type CredentialStates, fetchCredentialStates } from './credential/credential-state.ts';
+import { policyLine, sandboxState, serverLine } from './profile/profile-summary.ts';
 
 export function listCommand(context: Context): CommandModule<object, object> {
   return {
@@ -24,7 +24,7 @@ async function list(context: Context): Promise<void> {
     ({ found }) => !(found instanceof WarderError) && found.profile.credentials.length > 0,
   );
   // A daemon is worth starting only where there is something to ask it.
-  const known = keeps ? await knownCredentials(context) : undefined;
+  const known = keeps ? await fetchCredentialStates(context) : undefined;
 
   if (json) {
     terminal.json(read.map(({ name, found }) => entry(name, found, known)));
@@ -34,18 +34,22 @@ async function list(context: Context): Promise<void> {
   else
     terminal.table(
       read.map(({ name, found }) => row(name, found, known)),
-      HEAD,
+      COLUMNS,
     );
   for (const { found } of read) if (found instanceof WarderError) terminal.err(`\n${found.message}`);
   for (const stray of strays.values()) terminal.err(`\n${stray}`);
-  if (known?.problem !== undefined)
-    terminal.err(`\nwhich credentials are set is not known: ${known.problem.message}`);
+  if (known?.error !== undefined)
+    terminal.err(`\nwhich credentials are set is not known: ${known.error.message}`);
   if (known?.locked === true) terminal.err('\nall credentials are locked: "warder unlock"');
 }
 
-const HEAD = ['NAME', 'STATE', 'CREDENTIALS', 'TOOLS', 'SANDBOX', 'SERVER', 'DESCRIPTION'];
+const COLUMNS = ['NAME', 'STATE', 'CREDENTIALS', 'TOOLS', 'SANDBOX', 'SERVER', 'DESCRIPTION'];
 
-function row(name: string, found: Loaded | WarderError, known: Known | undefined): string[] {
+function row(
+  name: string,
+  found: LoadedProfile | WarderError,
+  known: CredentialStates | undefined,
+): string[] {
   if (found instanceof WarderError) return [name, 'broken', '', '', '', '', ''];
   const { profile } = found;
   const { state, credentials, sandbox } = entry(name, found, known);
@@ -64,14 +68,14 @@ function row(name: string, found: Loaded | WarderError, known: Known | undefined
   ];
 }
 
-function entry(name: string, found: Loaded | WarderError, known: Known | undefined) {
+function entry(name: string, found: LoadedProfile | WarderError, known: CredentialStates | undefined) {
   if (found instanceof WarderError) {
     return { name, state: 'broken', error: found.message, credentials: [], sandbox: '' } as const;
   }
   const { profile, file } = found;
   return {
     name,
-    state: unsupported(profile).length === 0 ? 'ok' : 'unsupported',
+    state: unsupportedFeatures(profile).length === 0 ? 'ok' : 'unsupported',
     file,
     description: profile.description,
     server: profile.server,
@@ -82,6 +86,6 @@ function entry(name: string, found: Loaded | WarderError, known: Known | undefin
       state: known?.state(credential) ?? 'unknown',
     })),
     policy: profile.policy,
-    sandbox: sandboxWord(profile),
+    sandbox: sandboxState(profile),
   } as const;
 }

@@ -1,15 +1,15 @@
 // warder lock: puts a lock over all credentials, as `ssh-add -x` does over an agent's keys. It outlives the daemon.
 import type { CommandModule } from 'yargs';
 import type { Context } from './command.ts';
-import { newPassphrase, noWords } from './terminal/passphrase.ts';
-import { count } from './terminal/plural.ts';
+import { readNewPassphrase, refuseWords } from './terminal/passphrase.ts';
+import { pluralize } from './terminal/plural.ts';
 
-interface Arguments {
+interface LockArguments {
   /** Text, so that a passphrase that follows is seen, and refused. */
   readonly passphrase: string | undefined;
 }
 
-export function lockCommand(context: Context): CommandModule<object, Arguments> {
+export function lockCommand(context: Context): CommandModule<object, LockArguments> {
   return {
     command: 'lock',
     builder: (yargs) =>
@@ -22,7 +22,7 @@ export function lockCommand(context: Context): CommandModule<object, Arguments> 
         .example('warder lock', 'no credential is used, also after a restart, until "warder unlock"')
         .example('warder lock --passphrase', 'asks twice, without echo; or takes it from stdin'),
     handler: ({ passphrase, _: [, ...words] }) => {
-      noWords(passphrase ? [...words, passphrase] : words);
+      refuseWords(passphrase ? [...words, passphrase] : words);
       return lock(context, passphrase !== undefined);
     },
   };
@@ -30,7 +30,7 @@ export function lockCommand(context: Context): CommandModule<object, Arguments> 
 
 async function lock(context: Context, guarded: boolean): Promise<void> {
   const { terminal, json } = context;
-  const passphrase = guarded ? await newPassphrase(terminal, 'a passphrase to unlock with: ') : undefined;
+  const passphrase = guarded ? await readNewPassphrase(terminal, 'a passphrase to unlock with: ') : undefined;
   await using control = await context.control();
   const params = passphrase === undefined ? {} : { passphrase };
   const { sessions } = await control.request('credential.lock', params);
@@ -41,7 +41,7 @@ async function lock(context: Context, guarded: boolean): Promise<void> {
   terminal.out('locked: no credential is used, and no session that needs one opens');
   if (sessions > 0) {
     terminal.out(
-      `${count(sessions, 'session')} ${sessions === 1 ? 'stays' : 'stay'} open: requests with a sealed credential are refused; a server that was given a value has it still ("warder stop" ends all)`,
+      `${pluralize(sessions, 'session')} ${sessions === 1 ? 'stays' : 'stay'} open: requests with a sealed credential are refused; a server that was given a value has it still ("warder stop" ends all)`,
     );
   }
   terminal.out(`to unlock: warder unlock${guarded ? ', with the passphrase' : ''}`);

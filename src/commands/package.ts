@@ -2,18 +2,18 @@
 import { parseDocument } from 'yaml';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
-import type { LockDifference, PackageLock } from '../package/lock.ts';
-import { isExact, type PackageSpec, parseSpec, specText } from '../package/spec.ts';
+import type { LockDiff, PackageLock } from '../package/lock.ts';
+import { formatSpec, isExact, type PackageSpec, parseSpec } from '../package/spec.ts';
 import { parseProfile } from '../profile/format.ts';
-import { type Loaded, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
+import { type LoadedProfile, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
-import { openPackages } from './package/package-store.ts';
+import { openPackageStore } from './package/package-store.ts';
 
-interface Named {
+interface ProfileArgument {
   profile: string;
 }
 
-interface Scripts {
+interface ScriptsOption {
   'allow-scripts': string[];
 }
 
@@ -36,7 +36,7 @@ export function packageCommand(context: Context): CommandModule {
     describe: "Pin a server's package, check it, update it",
     builder: (yargs) =>
       yargs
-        .command<Named & Scripts & { again: boolean }>({
+        .command<ProfileArgument & ScriptsOption & { again: boolean }>({
           command: 'lock <profile>',
           describe: 'Resolve the exact version, install it once, record what it is',
           builder: (lock) =>
@@ -57,7 +57,9 @@ export function packageCommand(context: Context): CommandModule {
           builder: (verify) => verify.positional('profiles', { type: 'string', array: true, default: [] }),
           handler: (args) => verify(context, args.profiles),
         })
-        .command<Named & Scripts & { to: string | undefined; yes: boolean; 'dry-run': boolean }>({
+        .command<
+          ProfileArgument & ScriptsOption & { to: string | undefined; yes: boolean; 'dry-run': boolean }
+        >({
           command: 'update <profile>',
           describe: 'Show what a newer version changes, then pin it',
           builder: (update) =>
@@ -89,25 +91,25 @@ export function packageCommand(context: Context): CommandModule {
 
 async function lock(
   context: Context,
-  args: ArgumentsCamelCase<Named & Scripts & { again: boolean }>,
+  args: ArgumentsCamelCase<ProfileArgument & ScriptsOption & { again: boolean }>,
 ): Promise<void> {
   const { places, terminal } = context;
   const loaded = loadProfile(places, args.profile);
-  const spec = specOf(loaded);
-  const locked = await openPackages(context).lock(spec, args.allowScripts, args.again);
-  const pinned = pin(context, loaded, locked);
-  if (context.json) return terminal.json({ ...facts(locked), pinned });
+  const spec = packageSpec(loaded);
+  const locked = await openPackageStore(context).lock(spec, args.allowScripts, args.again);
+  const pinned = pinVersion(context, loaded, locked);
+  if (context.json) return terminal.json({ ...lockData(locked), pinned });
   if (pinned) terminal.out(`${args.profile}: "package" is now ${locked.package}`);
   terminal.out(`${locked.package} is locked: ${locked.digest}`);
 }
 
 async function verify(context: Context, names: readonly string[]): Promise<void> {
   const { places, terminal } = context;
-  const store = openPackages(context);
+  const store = openPackageStore(context);
   const specs = new Map<string, PackageSpec>();
-  for (const name of names.length > 0 ? names : packaged(context)) {
-    const spec = specOf(loadProfile(places, name));
-    specs.set(specText(spec), spec);
+  for (const name of names.length > 0 ? names : profilesWithPackage(context)) {
+    const spec = packageSpec(loadProfile(places, name));
+    specs.set(formatSpec(spec), spec);
   }
   const results: { package: string; ok: boolean; problem?: string }[] = [];
   for (const [text, spec] of specs) {
@@ -134,23 +136,25 @@ async function verify(context: Context, names: readonly string[]): Promise<void>
 
 async function update(
   context: Context,
-  args: ArgumentsCamelCase<Named & Scripts & { to: string | undefined; yes: boolean; 'dry-run': boolean }>,
+  args: ArgumentsCamelCase<
+    ProfileArgument & ScriptsOption & { to: string | undefined; yes: boolean; 'dry-run': boolean }
+  >,
 ): Promise<void> {
   const { places, terminal } = context;
-  const store = openPackages(context);
+  const store = openPackageStore(context);
   const loaded = loadProfile(places, args.profile);
-  const spec = specOf(loaded);
+  const spec = packageSpec(loaded);
   const before = store.find(spec);
   if (before === undefined) {
-    throw new WarderError('package-unlocked', `the package "${specText(spec)}" is not locked here`, {
+    throw new WarderError('package-unlocked', `the package "${formatSpec(spec)}" is not locked here`, {
       hint: `run "warder package lock ${args.profile}" first`,
     });
   }
   const target = { name: spec.name, version: args.to ?? 'latest' };
-  const { npm, difference, version } = await store.preview(before, target);
+  const { npm, difference, version } = await store.previewUpdate(before, target);
   const same = !Object.values(difference).some((changes) => changes.length > 0);
   const plan = { package: spec.name, from: before.pinned, to: version, ...difference };
-  if (!context.json) show(context, plan);
+  if (!context.json) printDiff(context, plan);
   if (same || args.dryRun) {
     if (context.json) terminal.json({ ...plan, updated: false });
     return;
@@ -159,17 +163,21 @@ async function update(
     throw new WarderError('refused', 'nothing was changed');
   }
   const locked = await store.install(npm, { name: spec.name, version }, args.allowScripts);
-  pin(context, loaded, locked);
+  pinVersion(context, loaded, locked);
   if (context.json) return terminal.json({ ...plan, updated: true, digest: locked.digest });
   terminal.out(`${args.profile}: "package" is now ${locked.package}; new sessions start it`);
 }
 
 function list(context: Context): void {
   const { terminal } = context;
-  const users = usersOf(context);
-  const rows = openPackages(context)
+  const users = profilesByPackage(context);
+  const rows = openPackageStore(context)
     .list()
-    .map(({ lock, installed }) => ({ ...facts(lock), installed, profiles: users.get(lock.package) ?? [] }));
+    .map(({ lock, installed }) => ({
+      ...lockData(lock),
+      installed,
+      profiles: users.get(lock.package) ?? [],
+    }));
   if (context.json) terminal.json(rows);
   else if (rows.length === 0) terminal.out('no package is locked');
   else
@@ -187,18 +195,22 @@ function list(context: Context): void {
 
 async function sweep(context: Context, yes: boolean): Promise<void> {
   const { terminal } = context;
-  const used = [...usersOf(context).keys()].map(parseSpec);
+  const used = [...profilesByPackage(context).keys()].map(parseSpec);
   if (!yes && !(await terminal.confirm('remove every package that no profile names?'))) {
     throw new WarderError('refused', 'nothing was removed');
   }
-  const gone = openPackages(context).sweep(used);
+  const gone = openPackageStore(context).sweep(used);
   if (context.json) return terminal.json({ removed: gone });
   for (const name of gone) terminal.out(`removed ${name}`);
   if (gone.length === 0) terminal.out('nothing to remove');
 }
 
 /** Writes the exact version into the profile, its comments kept; says whether that changed it. */
-function pin(context: Context, { name, file, profile }: Loaded, { package: exact }: PackageLock): boolean {
+function pinVersion(
+  context: Context,
+  { name, file, profile }: LoadedProfile,
+  { package: exact }: PackageLock,
+): boolean {
   if (profile.server.kind !== 'package' || profile.server.package === exact) return false;
   const { bytes } = readProfile(context.places, name);
   const document = parseDocument(bytes.toString('utf8'));
@@ -209,7 +221,7 @@ function pin(context: Context, { name, file, profile }: Loaded, { package: exact
   return true;
 }
 
-function show(
+function printDiff(
   { terminal }: Context,
   {
     package: name,
@@ -219,7 +231,7 @@ function show(
     removed,
     moved,
     scripts,
-  }: { package: string; from: string; to: string } & LockDifference,
+  }: { package: string; from: string; to: string } & LockDiff,
 ): void {
   terminal.out(from === to ? `${name} ${from} is what there is` : `${name} ${from} -> ${to}`);
   for (const { name: each, from: old, to: fresh } of moved) {
@@ -230,7 +242,7 @@ function show(
   for (const each of scripts) terminal.out(`  ${terminal.paint('red', '!')} ${each} runs an install script`);
 }
 
-function facts({ package: name, pinned, integrity, digest, bin, scripts, locked, npm }: PackageLock) {
+function lockData({ package: name, pinned, integrity, digest, bin, scripts, locked, npm }: PackageLock) {
   return {
     package: name,
     version: pinned,
@@ -243,7 +255,7 @@ function facts({ package: name, pinned, integrity, digest, bin, scripts, locked,
   };
 }
 
-function specOf({ name, profile }: Loaded): PackageSpec {
+function packageSpec({ name, profile }: LoadedProfile): PackageSpec {
   if (profile.server.kind === 'package') return parseSpec(profile.server.package);
   throw new WarderError('usage', `the server of "${name}" is no package`, {
     hint: `make one of it: warder add NAME --from-npx "npx -y PACKAGE"`,
@@ -251,19 +263,19 @@ function specOf({ name, profile }: Loaded): PackageSpec {
 }
 
 /** Profiles whose server is a package. */
-function packaged(context: Context): string[] {
-  return [...usersOf(context).values()].flat();
+function profilesWithPackage(context: Context): string[] {
+  return [...profilesByPackage(context).values()].flat();
 }
 
 /** Exact packages to the profiles that name them. Throws at a broken profile: what it names cannot be known. */
-function usersOf({ places }: Context): Map<string, string[]> {
+function profilesByPackage({ places }: Context): Map<string, string[]> {
   const users = new Map<string, string[]>();
   for (const name of listProfiles(places).names) {
     const { profile } = loadProfile(places, name);
     if (profile.server.kind !== 'package') continue;
     const spec = parseSpec(profile.server.package);
     if (!isExact(spec.version)) continue;
-    users.set(specText(spec), [...(users.get(specText(spec)) ?? []), name]);
+    users.set(formatSpec(spec), [...(users.get(formatSpec(spec)) ?? []), name]);
   }
   return users;
 }

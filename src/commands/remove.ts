@@ -2,15 +2,21 @@
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
-import { fileOf, loadProfile, missing, removeProfile, stampOf } from '../profile/load.ts';
+import {
+  loadProfile,
+  profileMissingError,
+  profilePath,
+  profileStamp,
+  removeProfile,
+} from '../profile/load.ts';
 import type { Context } from './command.ts';
 
-interface Arguments {
+interface RemoveArguments {
   readonly name: string;
   readonly yes: boolean;
 }
 
-export function removeCommand(context: Context): CommandModule<object, Arguments> {
+export function removeCommand(context: Context): CommandModule<object, RemoveArguments> {
   return {
     command: 'remove <name>',
     describe: 'take a profile away',
@@ -23,9 +29,9 @@ export function removeCommand(context: Context): CommandModule<object, Arguments
   };
 }
 
-async function remove({ places, terminal, json }: Context, { name, yes }: Arguments): Promise<void> {
-  const file = fileOf(places, name);
-  if (stampOf(places, name) === undefined) throw missing(places, name);
+async function remove({ places, terminal, json }: Context, { name, yes }: RemoveArguments): Promise<void> {
+  const file = profilePath(places, name);
+  if (profileStamp(places, name) === undefined) throw profileMissingError(places, name);
   const left = credentialsOf();
   if (!yes) {
     if (!terminal.interactive) {
@@ -34,7 +40,7 @@ async function remove({ places, terminal, json }: Context, { name, yes }: Argume
     if (!(await terminal.confirm(`remove ${file}?`))) throw new WarderError('refused', `"${name}" stays`);
   }
   const kept = removeProfile(places, name, clock.now());
-  const undo = `mv ${quoted(kept)} ${quoted(file)}`;
+  const undo = `mv ${shellQuote(kept)} ${shellQuote(file)}`;
   if (json) {
     terminal.json({ name, kept, undo, credentials: left });
     return;
@@ -60,6 +66,6 @@ async function remove({ places, terminal, json }: Context, { name, yes }: Argume
 }
 
 /** A word for a POSIX shell. */
-function quoted(word: string): string {
+function shellQuote(word: string): string {
   return /^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -2,20 +2,20 @@
 // its name is asked afterwards.
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
-import { namedCredentials } from '../profile/credential-names.ts';
-import { nearest } from '../profile/suggestion.ts';
-import { secretKind } from '../profile/variable.ts';
+import { credentialNames } from '../profile/credential-names.ts';
+import { suggest } from '../profile/suggestion.ts';
+import { detectSecret } from '../profile/variable.ts';
 import { type ControlClient, credentialName, type Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
-import { count } from './terminal/plural.ts';
+import { pluralize } from './terminal/plural.ts';
 
-interface Arguments {
+interface RevokeArguments {
   readonly credential: string[];
   readonly undo: boolean;
 }
 
-export function revokeCommand(context: Context): CommandModule<object, Arguments> {
+export function revokeCommand(context: Context): CommandModule<object, RevokeArguments> {
   return {
     // All words, so that none of them is repeated: in a hurry people paste the value.
     command: 'revoke <credential..>',
@@ -35,9 +35,9 @@ export function revokeCommand(context: Context): CommandModule<object, Arguments
   };
 }
 
-async function revoke(context: Context, { credential }: Arguments): Promise<void> {
+async function revoke(context: Context, { credential }: RevokeArguments): Promise<void> {
   const { terminal, json, places } = context;
-  const name = named(credential);
+  const name = parseName(credential);
   await using control = await context.control();
   const done = await control.request('credential.revoke', { name });
   const known = await knownNames(places, control);
@@ -49,9 +49,9 @@ async function revoke(context: Context, { credential }: Arguments): Promise<void
     return;
   }
   terminal.out(done.changed ? `revoked "${name}": nothing gets or uses it` : `"${name}" was revoked already`);
-  terminal.out(taken(done));
+  terminal.out(effectLine(done));
   if (slip) {
-    const near = nearest(name, known);
+    const near = suggest(name, known);
     const meant = near === undefined ? '' : `; did you mean "${near}"?`;
     terminal.err(
       `${terminal.paint('yellow', 'warder: note:')} no store has "${name}", and no profile names it${meant}`,
@@ -60,9 +60,9 @@ async function revoke(context: Context, { credential }: Arguments): Promise<void
   terminal.out(`to take it back: warder revoke ${name} --undo`);
 }
 
-async function restore(context: Context, { credential }: Arguments): Promise<void> {
+async function restore(context: Context, { credential }: RevokeArguments): Promise<void> {
   const { terminal, json } = context;
-  const name = named(credential);
+  const name = parseName(credential);
   await using control = await context.control();
   const {
     cut: _cut,
@@ -78,13 +78,13 @@ async function restore(context: Context, { credential }: Arguments): Promise<voi
     return;
   }
   const { revoked } = (await control.request('status', {})).credentials;
-  const near = nearest(name, revoked);
+  const near = suggest(name, revoked);
   terminal.out(`"${name}" was not revoked${near === undefined ? '' : `; did you mean "${near}"?`}`);
 }
 
 /** The one name that was said. What may be a value is not repeated. */
-function named([name = '', ...rest]: readonly string[]): string {
-  if (secretKind(name) !== undefined) {
+function parseName([name = '', ...rest]: readonly string[]): string {
+  if (detectSecret(name) !== undefined) {
     throw new WarderError('usage', 'that looks like a value, and the name is what is wanted', {
       hint: 'say its name as "warder credential list" shows it; what you typed is in your shell\'s history: revoke it where it was issued',
     });
@@ -103,14 +103,14 @@ function named([name = '', ...rest]: readonly string[]): string {
 async function knownNames(places: Places, control: ControlClient): Promise<readonly string[] | undefined> {
   try {
     const { credentials, missing } = await control.request('credential.list', {});
-    return [...namedCredentials(places), ...[...credentials, ...missing].map(({ name }) => name)];
+    return [...credentialNames(places), ...[...credentials, ...missing].map(({ name }) => name)];
   } catch (error) {
     if (error instanceof WarderError) return undefined;
     throw error;
   }
 }
 
-function taken({ cut, ended }: Result<'credential.revoke'>): string {
+function effectLine({ cut, ended }: Result<'credential.revoke'>): string {
   if (cut + ended === 0) return 'no open session had used it';
-  return `${count(cut, 'connection')} cut, ${count(ended, 'session')} ended`;
+  return `${pluralize(cut, 'connection')} cut, ${pluralize(ended, 'session')} ended`;
 }

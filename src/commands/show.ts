@@ -1,14 +1,14 @@
 // warder show: one profile with all its defaults said.
 import type { CommandModule } from 'yargs';
-import { writtenProfile } from '../profile/draft.ts';
+import { formatProfile } from '../profile/draft.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 
-interface Arguments {
+interface ShowArguments {
   readonly name: string;
 }
 
-export function showCommand({ places, terminal, json }: Context): CommandModule<object, Arguments> {
+export function showCommand({ places, terminal, json }: Context): CommandModule<object, ShowArguments> {
   return {
     command: 'show <name>',
     describe: 'print a profile with its defaults',
@@ -21,7 +21,7 @@ export function showCommand({ places, terminal, json }: Context): CommandModule<
       if (json) terminal.json(loaded);
       else
         terminal.out(
-          `# ${loaded.file}\n# sha256 ${loaded.digest}\n${writtenProfile(loaded.profile).trimEnd()}`,
+          `# ${loaded.file}\n# sha256 ${loaded.digest}\n${formatProfile(loaded.profile).trimEnd()}`,
         );
     },
   };

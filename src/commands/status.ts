@@ -19,14 +19,14 @@ export function statusCommand(context: Context): CommandModule<object, object> {
 /** Shows the status. Returns whether a daemon runs. With `--json` and no daemon: `{"daemon": null}`. */
 export async function showStatus(context: Context): Promise<boolean> {
   const { terminal, json } = context;
-  const status = await ask(context);
+  const status = await fetchStatus(context);
   if (json) terminal.json(status ?? { daemon: null });
   else if (status === undefined) terminal.out('no daemon runs: it starts with the next session');
-  else draw(terminal, status, context.version);
+  else printStatus(terminal, status, context.version);
   return status !== undefined;
 }
 
-async function ask(context: Context): Promise<Status | undefined> {
+async function fetchStatus(context: Context): Promise<Status | undefined> {
   try {
     await using control = await context.control({ start: false });
     return await control.request('status', {});
@@ -37,7 +37,7 @@ async function ask(context: Context): Promise<Status | undefined> {
   }
 }
 
-function draw(
+function printStatus(
   terminal: Terminal,
   { daemon, store, audit, profiles, sessions, credentials }: Status,
   version: string,
@@ -47,7 +47,7 @@ function draw(
   const lines: [string, string][] = [
     [
       'daemon',
-      `pid ${daemon.pid}, version ${daemon.version}, up ${duration(daemon.uptime)}, ${mebibytes(daemon.memory)}`,
+      `pid ${daemon.pid}, version ${daemon.version}, up ${formatUptime(daemon.uptime)}, ${formatMemory(daemon.memory)}`,
     ],
     [
       'peers',
@@ -72,7 +72,7 @@ function draw(
     terminal.out(`\nthis program is version ${version}: "warder stop" lets the next start take it`);
   }
   for (const { broken: reason } of broken) terminal.out(`\n${reason}`);
-  for (const doubt of credentials.doubted) terminal.out(`\n${doubtLine(doubt)}`);
+  for (const doubt of credentials.doubted) terminal.out(`\n${expiryLine(doubt)}`);
   if (sessions.length === 0) return;
   terminal.out('');
   terminal.table(
@@ -85,7 +85,7 @@ function draw(
       String(calls),
       String(inflight),
       sandbox === 'off' ? terminal.paint('red', 'off') : 'on',
-      networkWord(sandbox, network),
+      networkCell(sandbox, network),
       layers.join(', '),
     ]),
     ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'SANDBOX', 'NETWORK', 'LAYERS'],
@@ -93,18 +93,18 @@ function draw(
 }
 
 /** Entries of a session's network that are shown. */
-const SHOWN = 2;
+const MAX_LISTED = 2;
 
 /** `api.github.com, *.example.com +3`. */
-function networkWord(sandbox: 'on' | 'off', network: readonly string[]): string {
+function networkCell(sandbox: 'on' | 'off', network: readonly string[]): string {
   if (sandbox === 'off') return 'all';
   if (network.length === 0) return 'none';
-  const more = network.length > SHOWN ? ` +${network.length - SHOWN}` : '';
-  return `${network.slice(0, SHOWN).join(', ')}${more}`;
+  const more = network.length > MAX_LISTED ? ` +${network.length - MAX_LISTED}` : '';
+  return `${network.slice(0, MAX_LISTED).join(', ')}${more}`;
 }
 
 /** `github/token may have expired: api.github.com answered 401 at 19:20`, in the time of this place. */
-function doubtLine({ name, host, status, since }: Status['credentials']['doubted'][number]): string {
+function expiryLine({ name, host, status, since }: Status['credentials']['doubted'][number]): string {
   const time = new Date(since);
   const two = (number: number): string => String(number).padStart(2, '0');
   const day =
@@ -116,7 +116,7 @@ function doubtLine({ name, host, status, since }: Status['credentials']['doubted
 }
 
 /** Milliseconds as `3d 4h`, `2h 5m`, `3m 20s` or `7s`. */
-function duration(milliseconds: number): string {
+function formatUptime(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
   const parts: [number, string][] = [
     [Math.floor(seconds / 86_400), 'd'],
@@ -133,6 +133,6 @@ function duration(milliseconds: number): string {
     .join(' ');
 }
 
-function mebibytes(bytes: number): string {
+function formatMemory(bytes: number): string {
   return `${Math.round(bytes / 2 ** 20)} MiB`;
 }

@@ -6,8 +6,8 @@ import type { ControlClient } from '../wire/control.ts';
 import type { Context } from './command.ts';
 
 /** How long a daemon may take to answer before it is told by signal, and to end. Milliseconds. */
-const ANSWER = 5000;
-const END = 25_000;
+const ANSWER_TIMEOUT = 5000;
+const END_TIMEOUT = 25_000;
 
 /** `stop`: ends all sessions and the daemon, and waits until it is gone. None running is the end reached. */
 export function stopCommand(context: Context): CommandModule<object, object> {
@@ -31,16 +31,16 @@ export async function stop(context: Context): Promise<void> {
   let sessions = 0;
   try {
     await using control = await context.control({ start: false });
-    sessions = await ask(control);
+    sessions = await requestStop(control);
     if (!json && sessions > 0)
       terminal.err(`ending ${sessions} ${sessions === 1 ? 'session' : 'sessions'} …`);
-    await Promise.race([control.closed, delay(END, undefined, { ref: false })]);
+    await Promise.race([control.closed, delay(END_TIMEOUT, undefined, { ref: false })]);
   } catch (error) {
     if (!(error instanceof WarderError)) throw error;
     // Another version, or it hangs: it can still be told by signal. The lock says who it is, and that it lives.
     if (ownerOf(places.lock)?.born === owner.born) process.kill(owner.pid, 'SIGTERM');
   }
-  const deadline = performance.now() + END;
+  const deadline = performance.now() + END_TIMEOUT;
   while (ownerOf(places.lock)?.born === owner.born) {
     if (performance.now() > deadline) {
       throw new WarderError('daemon-unreachable', `the daemon does not end: its pid is ${owner.pid}`, {
@@ -53,8 +53,8 @@ export async function stop(context: Context): Promise<void> {
   else terminal.out('stopped');
 }
 
-async function ask(control: ControlClient): Promise<number> {
-  const silent = delay(ANSWER, undefined, { ref: false }).then(() => {
+async function requestStop(control: ControlClient): Promise<number> {
+  const silent = delay(ANSWER_TIMEOUT, undefined, { ref: false }).then(() => {
     throw new WarderError('daemon-unreachable', 'the daemon does not answer');
   });
   return (await Promise.race([control.request('stop', {}), silent])).sessions;

@@ -42,10 +42,13 @@ const STDIN_LIMIT = 1024 * 1024;
 
 // Control characters (a colour's whole sequence in one) and bidirectional overrides, which make a line read
 // as another.
-const UNSAFE = /\p{Cc}(?:\[\d+m)?|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+const UNSAFE_CHARACTERS = /\p{Cc}(?:\[\d+m)?|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 /** The sequences that `paint` makes. */
-const PAINTED = new Set(['1', '2', '22', '31', '32', '33', '36', '39'].map((code) => `\u001b[${code}m`));
-const WIDE = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
+const STYLE_SEQUENCES = new Set(
+  ['1', '2', '22', '31', '32', '33', '36', '39'].map((code) => `\u001b[${code}m`),
+);
+const WIDE_CHARACTER =
+  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
 
 /** A terminal on the process' streams. */
 export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal {
@@ -61,7 +64,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     }
     const { createInterface } = await import('node:readline');
     const { Writable } = await import('node:stream');
-    const prompt = safe(question, false);
+    const prompt = escapeUnsafe(question, false);
     const output = echo ? stderr : new Writable({ write: (_chunk, _encoding, done) => done() });
     // From here on the terminal itself shows nothing of what is typed: only then is the question asked.
     const lines = createInterface({ input: stdin, output, prompt, terminal: true, historySize: 0 });
@@ -81,20 +84,21 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
   const terminal: Terminal = {
     color,
     interactive,
-    out: (line) => void stdout.write(`${safe(line, color)}\n`),
-    err: (line) => void stderr.write(`${safe(line, color)}\n`),
+    out: (line) => void stdout.write(`${escapeUnsafe(line, color)}\n`),
+    err: (line) => void stderr.write(`${escapeUnsafe(line, color)}\n`),
     json: (value) => terminal.out(JSON.stringify(value)),
-    paint: (style, text) => (color ? styleText(style, safe(text, false), { validateStream: false }) : text),
+    paint: (style, text) =>
+      color ? styleText(style, escapeUnsafe(text, false), { validateStream: false }) : text,
     table(rows, head) {
       const all = (head ? [head.map((name) => terminal.paint('bold', name)), ...rows] : rows).map((row) =>
-        row.map((cell) => safe(cell, color).replace(/[\t\n]/g, shown)),
+        row.map((cell) => escapeUnsafe(cell, color).replace(/[\t\n]/g, escapeCharacter)),
       );
       const widths: number[] = [];
       for (const row of all) {
-        for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, width(cell));
+        for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, columnsOf(cell));
       }
       for (const row of all) {
-        const cells = row.map((cell, i) => cell + ' '.repeat((widths[i] ?? 0) - width(cell)));
+        const cells = row.map((cell, i) => cell + ' '.repeat((widths[i] ?? 0) - columnsOf(cell)));
         terminal.out(cells.join('  ').trimEnd());
       }
     },
@@ -124,20 +128,21 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
 }
 
 /** Shows control characters as `\u00XX`: inside a JSON text that is the same character still. */
-function safe(text: string, colors: boolean): string {
-  return text.replace(UNSAFE, (found) => {
-    if (found[0] === '\n' || found[0] === '\t' || (colors && PAINTED.has(found))) return found;
-    return shown(found[0] ?? '') + found.slice(1);
+function escapeUnsafe(text: string, colors: boolean): string {
+  return text.replace(UNSAFE_CHARACTERS, (found) => {
+    if (found[0] === '\n' || found[0] === '\t' || (colors && STYLE_SEQUENCES.has(found))) return found;
+    return escapeCharacter(found[0] ?? '') + found.slice(1);
   });
 }
 
-function shown(character: string): string {
+function escapeCharacter(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** Columns that a text takes: colours none, wide characters two. */
-function width(text: string): number {
+function columnsOf(text: string): number {
   let columns = 0;
-  for (const character of text.replace(UNSAFE, '')) columns += WIDE.test(character) ? 2 : 1;
+  for (const character of text.replace(UNSAFE_CHARACTERS, ''))
+    columns += WIDE_CHARACTER.test(character) ? 2 : 1;
   return columns;
 }

@@ -3,7 +3,7 @@
 import type { CommandModule } from 'yargs';
 import type { ControlClient } from '../wire/control.ts';
 import type { Context } from './command.ts';
-import { noWords, readPassphrase } from './terminal/passphrase.ts';
+import { readPassphrase, refuseWords } from './terminal/passphrase.ts';
 
 export function unlockCommand(context: Context): CommandModule<object, object> {
   return {
@@ -17,7 +17,7 @@ export function unlockCommand(context: Context): CommandModule<object, object> {
         .example('warder unlock', 'asks for the passphrase if it was locked with one, or takes it from stdin')
         .epilogue('A vault that waits for its own passphrase is opened by "warder credential unlock".'),
     handler: ({ _: [, ...words] }) => {
-      noWords(words);
+      refuseWords(words);
       return unlock(context);
     },
   };
@@ -27,7 +27,7 @@ async function unlock(context: Context): Promise<void> {
   const { terminal, json } = context;
   await using control = await context.control();
   const { locked, guarded, revoked } = (await control.request('status', {})).credentials;
-  if (locked) await takeOff(context, control, guarded);
+  if (locked) await removeLock(context, control, guarded);
   if (json) {
     terminal.json({ locked: false, changed: locked, revoked });
     return;
@@ -36,7 +36,7 @@ async function unlock(context: Context): Promise<void> {
   if (revoked.length > 0) terminal.out(`still revoked: ${revoked.join(', ')}`);
 }
 
-async function takeOff({ terminal }: Context, control: ControlClient, guarded: boolean): Promise<void> {
+async function removeLock({ terminal }: Context, control: ControlClient, guarded: boolean): Promise<void> {
   const passphrase = guarded
     ? await readPassphrase(terminal, 'the passphrase it was locked with: ')
     : undefined;

@@ -6,20 +6,20 @@ import type { Context } from './command.ts';
 export interface Verb {
   readonly summary: string;
   /** What its first argument names. */
-  readonly names: Names | undefined;
+  readonly completes: Completable | undefined;
   register(program: Argv, context: Context): Promise<void>;
 }
 
-type Names = 'profile' | 'credential';
+type Completable = 'profile' | 'credential';
 
 function verb<Arguments>(
   summary: string,
   load: () => Promise<(context: Context) => CommandModule<object, Arguments>>,
-  names?: Names,
+  names?: Completable,
 ): Verb {
   return {
     summary,
-    names,
+    completes: names,
     async register(program, context) {
       program.command({ ...(await load())(context), describe: summary });
     },

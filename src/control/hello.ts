@@ -2,7 +2,7 @@
 // upgrade get a sentence about versions and not about members.
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
-import { checkName } from '../profile/format.ts';
+import { checkProfileName } from '../profile/format.ts';
 import { WIRE_VERSION } from '../wire/frame.ts';
 import type { Hello } from '../wire/hello.ts';
 
@@ -39,6 +39,6 @@ export function parseHello(payload: Buffer): Hello {
   const parsed = hello.safeParse(value);
   if (!parsed.success) throw new WarderError('wire-malformed', 'the greeting is not as it must be');
   const greeting: Hello = parsed.data;
-  if (greeting.kind === 'run') checkName(greeting.profile);
+  if (greeting.kind === 'run') checkProfileName(greeting.profile);
   return greeting;
 }

@@ -7,7 +7,7 @@
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-import type { Delivery, ProfileCredential, Source } from '../profile/format.ts';
+import type { CredentialSource, Delivery, ProfileCredential } from '../profile/format.ts';
 import type { VaultKey } from '../profile/settings.ts';
 import type { Check } from '../wire/control.ts';
 import type { Origin } from './source/origin.ts';
@@ -254,7 +254,7 @@ export class Credentials implements AsyncDisposable {
     return { name, store: store.kind, version, updated, replaced, sessions: await this.#tell(name) };
   }
 
-  #origin(from: Source): Origin | undefined {
+  #origin(from: CredentialSource): Origin | undefined {
     if (from === 'store') return this.#chosen;
     return typeof from === 'string' ? from : { command: from.command, ttl: from.ttl };
   }

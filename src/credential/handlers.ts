@@ -3,7 +3,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
-import { changeSettings, loadSettings, settingsPath } from '../profile/settings.ts';
+import { loadSettings, settingsPath, updateSettings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
 import type { Handlers, Params, Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
@@ -163,7 +163,7 @@ async function init(
     const keychain = credentials.store(kind);
     await probe(keychain);
     const { publicKey } = await openSigner(keychain);
-    changeSettings(places, [[['store'], kind]]);
+    updateSettings(places, [[['store'], kind]]);
     await credentials.choose({ kind });
     return { store: kind, config: settingsPath(places), signer: publicKey, left };
   }
@@ -173,7 +173,7 @@ async function init(
     const made = await vault.create(passphrase);
     await probe(vault);
     const { publicKey } = await openSigner(vault);
-    changeSettings(places, [
+    updateSettings(places, [
       [['store'], kind],
       [['vault', 'key'], chosen],
     ]);

@@ -16,7 +16,7 @@ import {
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-import { expandHome, type Profile, type ProfileCredential, reachOf } from '../profile/format.ts';
+import { allowedEgress, expandHome, type Profile, type ProfileCredential } from '../profile/format.ts';
 import { matchesHost } from '../profile/host.ts';
 import { type Settings, settingsPath } from '../profile/settings.ts';
 import type { Network } from '../sandbox/network.ts';
@@ -92,7 +92,7 @@ export class Egress {
 
   /** The ports that a server of a profile may need. */
   ports(profile: Profile): readonly number[] {
-    const { network, sealed } = reachOf(profile);
+    const { network, sealed } = allowedEgress(profile);
     return new Allowlist(network, sealed).ports;
   }
 
@@ -107,7 +107,7 @@ export class Egress {
       uses,
       matches: (pattern, host, port) => matchesHost(pattern, host, port, HTTPS),
     });
-    const reach = reachOf(profile);
+    const reach = allowedEgress(profile);
     const allowed = new Allowlist(reach.network, reach.sealed);
     const authority = reach.sealed.length > 0 ? Authority.create(reach.sealed, clock.now()) : undefined;
     const names = new Names(allowed);

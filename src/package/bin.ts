@@ -6,7 +6,7 @@ import { readText } from './files.ts';
 import type { PackageLock } from './lock.ts';
 
 /** A package that is locked and in the store. */
-export interface Ready {
+export interface InstalledPackage {
   readonly lock: PackageLock;
   /** The tree's folder. */
   readonly root: string;
@@ -25,7 +25,7 @@ export interface BinCommand {
  * The command that starts a package's bin: with the node that runs Warder where the bin is a Node program,
  * else by its own first line. Throws `package-bin` if the name is wrong, or missing where there are several.
  */
-export function binCommand({ lock, root }: Ready, bin: string | undefined): BinCommand {
+export function resolveBin({ lock, root }: InstalledPackage, bin: string | undefined): BinCommand {
   const names = Object.keys(lock.bin);
   const own = lock.package
     .slice('npm:'.length)
@@ -52,7 +52,7 @@ export function binCommand({ lock, root }: Ready, bin: string | undefined): BinC
 }
 
 /** A package's programs, by name: paths below the tree. What leads out of the package is left out. */
-export function binsOf(root: string, name: string): Record<string, string> {
+export function readBins(root: string, name: string): Record<string, string> {
   const home = `node_modules/${name}`;
   const { bin } = manifest.parse(JSON.parse(readText(join(root, home, 'package.json'))));
   const named = typeof bin === 'string' ? { [name.replace(/^.*\//, '')]: bin } : bin;

@@ -57,7 +57,7 @@ export function parseNpmLock(text: string): NpmLock {
     if (path !== '' && (entry.link === true || entry.integrity === undefined)) {
       throw new WarderError(
         'package-integrity',
-        `the dependency "${packageAt(path)}" has no integrity hash`,
+        `the dependency "${packageName(path)}" has no integrity hash`,
         {
           hint: 'a server that depends on git, a file or a URL cannot be pinned; choose another version',
         },
@@ -70,11 +70,11 @@ export function parseNpmLock(text: string): NpmLock {
 /** Packages in npm's lock that run a script when they are installed. */
 export function installScripts(lock: NpmLock): string[] {
   const found = Object.entries(lock.packages).filter(([, entry]) => entry.hasInstallScript === true);
-  return [...new Set(found.map(([path]) => packageAt(path)))].sort();
+  return [...new Set(found.map(([path]) => packageName(path)))].sort();
 }
 
 /** What a change from one lock to another adds, removes and moves. */
-export interface LockDifference {
+export interface LockDiff {
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly moved: readonly { readonly name: string; readonly from: string; readonly to: string }[];
@@ -83,7 +83,7 @@ export interface LockDifference {
 }
 
 /** Compares two of npm's locks by package and version. */
-export function compareLocks(before: NpmLock, now: NpmLock): LockDifference {
+export function diffLocks(before: NpmLock, now: NpmLock): LockDiff {
   const old = versions(before);
   const fresh = versions(now);
   const names = [...new Set([...old.keys(), ...fresh.keys()])].sort();
@@ -106,7 +106,7 @@ export function lockId({ name }: PackageSpec, version: string): string {
 }
 
 /** The package that npm's lock has at a path such as `node_modules/a/node_modules/@b/c`. */
-function packageAt(path: string): string {
+function packageName(path: string): string {
   return path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
 }
 
@@ -115,7 +115,7 @@ function versions(lock: NpmLock): Map<string, string> {
   const all = new Map<string, Set<string>>();
   for (const [path, entry] of Object.entries(lock.packages)) {
     if (path === '') continue;
-    const name = packageAt(path);
+    const name = packageName(path);
     all.set(name, (all.get(name) ?? new Set()).add(entry.version ?? '?'));
   }
   return new Map([...all].map(([name, set]) => [name, [...set].sort().join(', ')]));

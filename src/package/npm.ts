@@ -9,10 +9,10 @@ export interface Npm {
   run(folder: string, args: readonly string[]): Promise<string>;
 }
 
-const QUIET = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+const FLAGS = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
 const TIMEOUT = 10 * 60_000;
 
-const CAUSES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
+const FAILURES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
   [
     /\bE404\b|\bETARGET\b|\bENOVERSIONS\b/,
     'package-missing',
@@ -58,7 +58,7 @@ export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm 
     async run(folder, args) {
       // Loaded here: most of what looks at packages installs none.
       const { execa } = await import('execa');
-      const ran = await execa(npm, [...args, ...QUIET], {
+      const ran = await execa(npm, [...args, ...FLAGS], {
         cwd: folder,
         reject: false,
         stdin: 'ignore',
@@ -70,7 +70,7 @@ export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm 
       if (!ran.failed) return ran.stdout;
       if (ran.timedOut) throw new WarderError('package-registry', 'npm took more than ten minutes');
       const told = `${ran.stderr}\n${ran.stdout}`;
-      const known = CAUSES.find(([pattern]) => pattern.test(told));
+      const known = FAILURES.find(([pattern]) => pattern.test(told));
       if (known) throw new WarderError(known[1], known[2], { hint: known[3] });
       throw new WarderError('package-failed', `npm ${args[0]} ended with ${ran.exitCode ?? ran.signal}`, {
         hint: 'run the same with npm in an empty folder to see what it says',

@@ -10,14 +10,14 @@ export interface PackageSpec {
 }
 
 /** What an `npx …` line asks for. */
-export interface NpxLine {
+export interface NpxCommand {
   readonly spec: PackageSpec;
   readonly bin: string | undefined;
   readonly args: readonly string[];
 }
 
 const NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
-const EXACT = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/;
+const EXACT_VERSION = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/;
 const VERSION = /^[0-9A-Za-z.^~<>=|* +-]+$/;
 
 /** Reads `npm:NAME[@VERSION]`. Throws `package-spec`. */
@@ -31,13 +31,13 @@ export function parseSpec(text: string): PackageSpec {
 }
 
 /** Writes a spec as a profile has it. */
-export function specText({ name, version }: PackageSpec): string {
+export function formatSpec({ name, version }: PackageSpec): string {
   return version === undefined ? `npm:${name}` : `npm:${name}@${version}`;
 }
 
 /** Says whether a version is one version and no other (SemVer 2.0.0, all three numbers). */
 export function isExact(version: string | undefined): version is string {
-  return version !== undefined && EXACT.test(version);
+  return version !== undefined && EXACT_VERSION.test(version);
 }
 
 /**
@@ -45,7 +45,7 @@ export function isExact(version: string | undefined): version is string {
  * `-p/--package`, `--` and `npm exec`/`npm x`; any other option before the package throws `package-spec`,
  * since its meaning would be lost.
  */
-export function parseNpx(line: string | readonly string[]): NpxLine {
+export function parseNpx(line: string | readonly string[]): NpxCommand {
   const words = typeof line === 'string' ? splitWords(line) : [...line];
   let first = words.shift();
   if (first === 'npm' && ['exec', 'x'].includes(words[0] ?? '')) {

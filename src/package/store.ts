@@ -14,12 +14,12 @@ import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import { writeFileAtomic } from '../os/file.ts';
-import { binsOf, type Ready } from './bin.ts';
-import { protect, readText, unprotect } from './files.ts';
+import { type InstalledPackage, readBins } from './bin.ts';
+import { makeReadOnly, makeWritable, readText } from './files.ts';
 import {
-  compareLocks,
+  diffLocks,
   installScripts,
-  type LockDifference,
+  type LockDiff,
   lockId,
   type NpmLock,
   type PackageLock,
@@ -27,11 +27,11 @@ import {
   parseNpmLock,
 } from './lock.ts';
 import type { Npm } from './npm.ts';
-import { isExact, type PackageSpec, specText } from './spec.ts';
-import { compareListings, looksSame, readTree, treeDigest } from './tree.ts';
+import { formatSpec, isExact, type PackageSpec } from './spec.ts';
+import { diffListings, matchesStamps, readTree, treeDigest } from './tree.ts';
 
 /** What the store works with. */
-export interface StoreParts {
+export interface StoreOptions {
   readonly places: { readonly config: string; readonly state: string };
   readonly clock: Clock;
   /** Called only when something has to be resolved or installed. */
@@ -41,17 +41,17 @@ export interface StoreParts {
 }
 
 /** After this long everything is hashed again, changed looks or not. Milliseconds. */
-const FULL_CHECK = 24 * 60 * 60_000;
+const FULL_CHECK_INTERVAL = 24 * 60 * 60_000;
 
 export class PackageStore {
-  readonly #locks: string;
-  readonly #trees: string;
-  readonly #parts: StoreParts;
+  readonly #lockFolder: string;
+  readonly #treeFolder: string;
+  readonly #options: StoreOptions;
 
-  constructor(parts: StoreParts) {
-    this.#parts = parts;
-    this.#locks = join(parts.places.config, 'packages');
-    this.#trees = join(parts.places.state, 'packages');
+  constructor(parts: StoreOptions) {
+    this.#options = parts;
+    this.#lockFolder = join(parts.places.config, 'packages');
+    this.#treeFolder = join(parts.places.state, 'packages');
   }
 
   /** The lock of an exact version, or undefined. Throws `package-unlocked` if its file cannot be read. */
@@ -82,12 +82,12 @@ export class PackageStore {
   }
 
   /** What locking another version would change, without installing anything. */
-  async preview(
+  async previewUpdate(
     from: PackageLock,
     to: PackageSpec,
-  ): Promise<{ npm: NpmLock; difference: LockDifference; version: string }> {
+  ): Promise<{ npm: NpmLock; difference: LockDiff; version: string }> {
     const npm = await this.resolve(to);
-    return { npm, difference: compareLocks(from.npm, npm), version: pinnedVersion(npm, to) };
+    return { npm, difference: diffLocks(from.npm, npm), version: pinnedVersion(npm, to) };
   }
 
   /** Installs what `preview` showed. */
@@ -96,11 +96,11 @@ export class PackageStore {
   }
 
   /** Where a locked package lies. Its files are not looked at. Throws `package-unlocked`. */
-  locate(spec: PackageSpec): Ready {
+  locate(spec: PackageSpec): InstalledPackage {
     const lock = this.find(spec);
     const root = lock && join(this.#folder(lock), 'tree');
     if (lock !== undefined && root !== undefined && existsSync(root)) return { lock, root };
-    throw new WarderError('package-unlocked', `the package "${specText(spec)}" is not locked here`, {
+    throw new WarderError('package-unlocked', `the package "${formatSpec(spec)}" is not locked here`, {
       hint: 'run "warder package lock PROFILE": it installs the package once and pins what it is',
     });
   }
@@ -109,30 +109,31 @@ export class PackageStore {
    * Checks a locked tree against its digest: a quick look where nothing moved since the last full hash of the
    * last day, else (or with `full`) every byte. Throws `package-unlocked`, and `package-changed`, naming the files.
    */
-  async verify(spec: PackageSpec, full: boolean): Promise<Ready> {
+  async verify(spec: PackageSpec, full: boolean): Promise<InstalledPackage> {
     const ready = this.locate(spec);
     const { lock, root } = ready;
     const folder = this.#folder(lock);
     const listing = readText(join(folder, 'listing'));
-    if (treeDigest(listing) !== lock.digest) throw changed(lock, ['(the list of its files)']);
+    if (treeDigest(listing) !== lock.digest) throw changedError(lock, ['(the list of its files)']);
     const known = readStamps(join(folder, 'stamps'));
-    const age = known && this.#parts.clock.now() - known.checked;
-    const recent = age !== undefined && age >= 0 && age < FULL_CHECK;
-    if (known && recent && !full && (await looksSame(root, known.stamps))) return ready;
+    const age = known && this.#options.clock.now() - known.checked;
+    const recent = age !== undefined && age >= 0 && age < FULL_CHECK_INTERVAL;
+    if (known && recent && !full && (await matchesStamps(root, known.stamps))) return ready;
     const tree = await readTree(root);
-    const difference = compareListings(listing, tree.listing);
-    if (difference) throw changed(lock, [...difference.changed, ...difference.added, ...difference.removed]);
+    const difference = diffListings(listing, tree.listing);
+    if (difference)
+      throw changedError(lock, [...difference.changed, ...difference.added, ...difference.removed]);
     this.#writeStamps(folder, tree.stamps);
     return ready;
   }
 
   /** Every lock, by id. */
   list(): { readonly id: string; readonly lock: PackageLock; readonly installed: boolean }[] {
-    return entries(this.#locks)
+    return listFolder(this.#lockFolder)
       .filter((name) => name.endsWith('.json'))
       .sort()
       .map((name) => {
-        const file = join(this.#locks, name);
+        const file = join(this.#lockFolder, name);
         const lock = parseLock(readFileSync(file, 'utf8'), file);
         return { id: name.slice(0, -'.json'.length), lock, installed: existsSync(this.#folder(lock)) };
       });
@@ -150,9 +151,9 @@ export class PackageStore {
         gone.push(id);
       }
     }
-    for (const name of entries(this.#trees)) {
-      if (folders.has(join(this.#trees, name))) continue;
-      this.#remove(join(this.#trees, name));
+    for (const name of listFolder(this.#treeFolder)) {
+      if (folders.has(join(this.#treeFolder, name))) continue;
+      this.#remove(join(this.#treeFolder, name));
       if (!gone.some((id) => name.startsWith(`${id}-`))) gone.push(name);
     }
     return gone;
@@ -160,11 +161,11 @@ export class PackageStore {
 
   /** Resolves a package and all it depends on, and downloads nothing but their descriptions. */
   async resolve(spec: PackageSpec): Promise<NpmLock> {
-    this.#parts.progress(`resolving ${specText(spec)}`);
+    this.#options.progress(`resolving ${formatSpec(spec)}`);
     const folder = this.#newFolder();
     try {
       writeManifest(folder, spec);
-      await this.#parts
+      await this.#options
         .npm()
         .run(folder, ['install', '--package-lock-only', '--ignore-scripts', '--omit=dev']);
       return parseNpmLock(readText(join(folder, 'package-lock.json')));
@@ -199,31 +200,35 @@ export class PackageStore {
         version: npm.packages['']?.dependencies?.[spec.name] ?? spec.version,
       });
       writeFileSync(join(root, 'package-lock.json'), JSON.stringify(npm));
-      this.#parts.progress(
-        `installing ${specText(spec)} and ${Object.keys(npm.packages).length - 2} dependencies`,
+      this.#options.progress(
+        `installing ${formatSpec(spec)} and ${Object.keys(npm.packages).length - 2} dependencies`,
       );
-      await this.#parts.npm().run(root, ['ci', '--ignore-scripts', '--omit=dev']);
+      await this.#options.npm().run(root, ['ci', '--ignore-scripts', '--omit=dev']);
       const allowed = installScripts(npm);
-      if (allowed.length > 0) await this.#parts.npm().run(root, ['rebuild', ...allowed]);
+      if (allowed.length > 0) await this.#options.npm().run(root, ['rebuild', ...allowed]);
       // npm's note to itself: it differs between npm versions, and nothing runs by it.
       rmSync(join(root, 'node_modules', '.package-lock.json'), { force: true });
-      protect(root);
-      this.#parts.progress('hashing its files');
+      makeReadOnly(root);
+      this.#options.progress('hashing its files');
       const tree = await readTree(root);
       if (before && before.scripts.length === 0 && before.digest !== tree.digest) {
-        throw new WarderError('package-integrity', `"${specText(spec)}" came out other than it was locked`, {
-          hint: 'do not run it; "warder package update" locks it anew, after showing what changed',
-        });
+        throw new WarderError(
+          'package-integrity',
+          `"${formatSpec(spec)}" came out other than it was locked`,
+          {
+            hint: 'do not run it; "warder package update" locks it anew, after showing what changed',
+          },
+        );
       }
       const lock: PackageLock = {
         version: 1,
-        package: specText(spec),
+        package: formatSpec(spec),
         pinned: spec.version,
         integrity: npm.packages[`node_modules/${spec.name}`]?.integrity ?? '',
         digest: tree.digest,
-        bin: binsOf(root, spec.name),
+        bin: readBins(root, spec.name),
         scripts: allowed,
-        locked: new Date(this.#parts.clock.now()).toISOString(),
+        locked: new Date(this.#options.clock.now()).toISOString(),
         npm,
       };
       writeFileSync(join(folder, 'listing'), tree.listing, { mode: 0o600 });
@@ -240,16 +245,16 @@ export class PackageStore {
   }
 
   #lockFile(id: string): string {
-    return join(this.#locks, `${id}.json`);
+    return join(this.#lockFolder, `${id}.json`);
   }
 
   #folder(lock: PackageLock): string {
     const id = lock.package.slice('npm:'.length).replace('/', '+');
-    return join(this.#trees, `${id}-${lock.digest.slice('sha256:'.length, 'sha256:'.length + 12)}`);
+    return join(this.#treeFolder, `${id}-${lock.digest.slice('sha256:'.length, 'sha256:'.length + 12)}`);
   }
 
   #newFolder(): string {
-    const folder = join(this.#trees, `.new-${randomBytes(6).toString('hex')}`);
+    const folder = join(this.#treeFolder, `.new-${randomBytes(6).toString('hex')}`);
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     } catch (error) {
@@ -259,15 +264,15 @@ export class PackageStore {
   }
 
   #writeLock(lock: PackageLock, id: string): void {
-    write(this.#lockFile(id), `${JSON.stringify(lock, null, 1)}\n`);
+    writeFile(this.#lockFile(id), `${JSON.stringify(lock, null, 1)}\n`);
   }
 
   #writeStamps(folder: string, stamps: Readonly<Record<string, string>>): void {
-    write(join(folder, 'stamps'), JSON.stringify({ checked: this.#parts.clock.now(), stamps }));
+    writeFile(join(folder, 'stamps'), JSON.stringify({ checked: this.#options.clock.now(), stamps }));
   }
 
   #remove(folder: string): void {
-    unprotect(folder);
+    makeWritable(folder);
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -284,7 +289,7 @@ function writeManifest(folder: string, { name, version }: PackageSpec): void {
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
 }
 
-function entries(folder: string): string[] {
+function listFolder(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder) : [];
 }
 
@@ -296,7 +301,7 @@ function readStamps(file: string): { checked: number; stamps: Record<string, str
   }
 }
 
-function write(file: string, text: string): void {
+function writeFile(file: string, text: string): void {
   try {
     writeFileAtomic(file, text);
   } catch (error) {
@@ -304,7 +309,7 @@ function write(file: string, text: string): void {
   }
 }
 
-function changed(lock: PackageLock, files: readonly string[]): WarderError {
+function changedError(lock: PackageLock, files: readonly string[]): WarderError {
   const shown = files
     .slice(0, 5)
     .map((file) => `"${file}"`)

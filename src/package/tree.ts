@@ -24,14 +24,14 @@ export interface Tree {
 }
 
 /** How a tree differs from its listing: paths, each list sorted. */
-export interface Difference {
+export interface TreeDiff {
   readonly changed: readonly string[];
   readonly added: readonly string[];
   readonly removed: readonly string[];
 }
 
 /** Work between two turns of the event loop: other sessions' messages pass meanwhile. */
-const STEP = 256;
+const YIELD_EVERY = 256;
 
 /** Lists and hashes a whole tree. Throws the file system's errors. */
 export async function readTree(root: string): Promise<Tree> {
@@ -39,10 +39,10 @@ export async function readTree(root: string): Promise<Tree> {
   const stamps: Record<string, string> = {};
   let done = 0;
   for (const path of walk(root, '')) {
-    const found = look(root, path);
+    const found = inspectEntry(root, path);
     entries.set(path, found.line);
     stamps[path] = found.stamp;
-    if (++done % STEP === 0) await breathe();
+    if (++done % YIELD_EVERY === 0) await breathe();
   }
   const listing = [...entries.keys()]
     .sort()
@@ -57,28 +57,31 @@ export function treeDigest(listing: string): string {
 }
 
 /** Says whether every file and folder looks as it did when it was hashed. Folders tell of what came or went. */
-export async function looksSame(root: string, stamps: Readonly<Record<string, string>>): Promise<boolean> {
+export async function matchesStamps(
+  root: string,
+  stamps: Readonly<Record<string, string>>,
+): Promise<boolean> {
   let done = 0;
   for (const path in stamps) {
     const stat = lstatSync(join(root, path), { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined || stampText(stat) !== stamps[path]) return false;
-    if (++done % STEP === 0) await breathe();
+    if (stat === undefined || formatStamp(stat) !== stamps[path]) return false;
+    if (++done % YIELD_EVERY === 0) await breathe();
   }
   return true;
 }
 
 /** Names what differs between two listings; undefined if nothing does. */
-export function compareListings(before: string, now: string): Difference | undefined {
+export function diffListings(before: string, now: string): TreeDiff | undefined {
   if (before === now) return undefined;
-  const old = byPath(before);
-  const fresh = byPath(now);
+  const old = linesByPath(before);
+  const fresh = linesByPath(now);
   const changed = [...fresh.keys()].filter((path) => old.has(path) && old.get(path) !== fresh.get(path));
   const added = [...fresh.keys()].filter((path) => !old.has(path));
   const removed = [...old.keys()].filter((path) => !fresh.has(path));
   return { changed, added, removed };
 }
 
-function byPath(listing: string): Map<string, string> {
+function linesByPath(listing: string): Map<string, string> {
   const lines = listing.split('\n').filter((line) => line !== '');
   return new Map(lines.map((line) => [decodeURIComponent(line.slice(line.lastIndexOf(' ') + 1)), line]));
 }
@@ -92,23 +95,24 @@ function* walk(root: string, folder: string): Generator<string> {
   }
 }
 
-function look(root: string, path: string): { line: string; stamp: string } {
+function inspectEntry(root: string, path: string): { line: string; stamp: string } {
   const at = join(root, path);
   // The stamp is taken first: a file that is written while it is hashed then shows at the next quick check.
   const stat = lstatSync(at, { bigint: true });
-  const stamp = stampText(stat);
-  if (stat.isSymbolicLink()) return { line: `l ${encode(readlinkSync(at))} ${encode(path)}\n`, stamp };
-  if (stat.isDirectory()) return { line: `d ${encode(path)}\n`, stamp };
-  if (!stat.isFile()) return { line: `? ${encode(path)}\n`, stamp };
+  const stamp = formatStamp(stat);
+  if (stat.isSymbolicLink())
+    return { line: `l ${encodePath(readlinkSync(at))} ${encodePath(path)}\n`, stamp };
+  if (stat.isDirectory()) return { line: `d ${encodePath(path)}\n`, stamp };
+  if (!stat.isFile()) return { line: `? ${encodePath(path)}\n`, stamp };
   const executable = (stat.mode & 0o111n) === 0n ? '-' : 'x';
-  return { line: `f ${hash('sha256', readFileSync(at), 'hex')} ${executable} ${encode(path)}\n`, stamp };
+  return { line: `f ${hash('sha256', readFileSync(at), 'hex')} ${executable} ${encodePath(path)}\n`, stamp };
 }
 
-function stampText(stat: { size: bigint; mtimeNs: bigint; ctimeNs: bigint; ino: bigint }): string {
+function formatStamp(stat: { size: bigint; mtimeNs: bigint; ctimeNs: bigint; ino: bigint }): string {
   return `${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.ino}`;
 }
 
-function encode(path: string): string {
+function encodePath(path: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not stand in a listing
   return path.replace(/[\u0000-\u0020%\u007f]/g, (c) => encodeURIComponent(c));
 }

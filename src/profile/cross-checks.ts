@@ -1,14 +1,14 @@
 // What no single key of a profile shows: keys that exclude each other, and names that are not to be had. A key
 // that could have no effect is a mistake: somebody wrote it and counts on it.
 import { rangeProblem } from './address-range.ts';
-import type { Mistake, Path } from './diagnostic.ts';
-import type { Document } from './document.ts';
+import type { Diagnostic, Path } from './diagnostic.ts';
+import type { YamlDocument } from './document.ts';
 import type { ProfileFile } from './schema.ts';
 import { parseDuration, parseSize } from './units.ts';
-import { BASE_VARIABLES, loaderVariable } from './variable.ts';
+import { BASE_VARIABLES, isLoaderVariable } from './variable.ts';
 
 /** Ports that are well known to be no HTTP over TLS. */
-const OTHERS: Readonly<Record<number, string>> = {
+const NON_HTTPS_PORTS: Readonly<Record<number, string>> = {
   21: 'FTP',
   22: 'SSH',
   25: 'mail',
@@ -28,17 +28,17 @@ const OTHERS: Readonly<Record<number, string>> = {
 };
 
 /** What is spoken at a port, where that is well known to be no HTTP over TLS. */
-export function otherProtocol(port: number): string | undefined {
-  return OTHERS[port];
+export function nonHttpsProtocol(port: number): string | undefined {
+  return NON_HTTPS_PORTS[port];
 }
 
-const NAMES = "is the port of names, which Warder itself answers in a server's sandbox";
+const DNS_PORT_MESSAGE = "is the port of names, which Warder itself answers in a server's sandbox";
 
 /** The mistakes of a file that the schema took. */
-export function review(file: ProfileFile, document: Document): Mistake[] {
-  const mistakes: Mistake[] = [];
+export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnostic[] {
+  const mistakes: Diagnostic[] = [];
   const wrong = (path: Path, what: string, hint?: string): void =>
-    void mistakes.push(document.mistake(path, what, { key: true, hint }));
+    void mistakes.push(document.diagnose(path, what, { key: true, hint }));
   const { server, env = {}, credentials = {}, sandbox } = file;
 
   const kinds = (['package', 'command', 'url'] as const).filter((kind) => server[kind] !== undefined);
@@ -67,7 +67,7 @@ export function review(file: ProfileFile, document: Document): Mistake[] {
     ['credentials', Object.keys(credentials)],
   ] as const) {
     for (const name of names) {
-      if (loaderVariable(name)) {
+      if (isLoaderVariable(name)) {
         wrong(
           [part, name],
           'makes programs load or run other code, and is not passed on',
@@ -112,7 +112,7 @@ export function review(file: ProfileFile, document: Document): Mistake[] {
         );
       }
       for (const [at, host] of (credential.hosts ?? []).entries()) {
-        const protocol = otherProtocol(Number(/:(\d+)$/.exec(host)?.[1] ?? 443));
+        const protocol = nonHttpsProtocol(Number(/:(\d+)$/.exec(host)?.[1] ?? 443));
         if (protocol === undefined) continue;
         wrong(
           ['credentials', name, 'hosts', at],
@@ -134,7 +134,7 @@ export function review(file: ProfileFile, document: Document): Mistake[] {
     }
   }
   for (const [at, entry] of (sandbox?.network ?? []).entries()) {
-    const problem = entry.endsWith(':53') ? NAMES : rangeProblem(entry);
+    const problem = entry.endsWith(':53') ? DNS_PORT_MESSAGE : rangeProblem(entry);
     if (problem !== undefined) wrong(['sandbox', 'network', at], problem);
   }
   if (sandbox?.memory !== undefined && (parseSize(sandbox.memory) ?? 0) < 2 ** 20) {

@@ -3,41 +3,47 @@
 // text and stand once. Numbers and booleans keep their source where text is wanted, else `1.10` would
 // silently become `1.1`.
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
-import { keyOf, type Mistake, type Path, quote } from './diagnostic.ts';
+import { type Diagnostic, formatKeyPath, type Path, quote } from './diagnostic.ts';
 
 /** A document as plain data. */
-export interface Document {
+export interface YamlDocument {
   /** Objects, arrays and scalars; `undefined` when the file holds nothing. */
   readonly value: unknown;
   /** What the text itself has wrong. When there is any, `value` serves to find more mistakes only. */
-  readonly mistakes: readonly Mistake[];
+  readonly diagnostics: readonly Diagnostic[];
   /** `false`: parts of the text were not understood, and `value` serves for nothing. */
-  readonly whole: boolean;
+  readonly isUsable: boolean;
   /** A mistake placed at a path: at its value, or with `key` at its key; a missing part at what would hold it. */
-  mistake(path: Path, what: string, options?: { key?: boolean; hint?: string | undefined }): Mistake;
+  diagnose(path: Path, what: string, options?: { key?: boolean; hint?: string | undefined }): Diagnostic;
 }
 
 /** The longest file, in bytes. */
-export const MAX_FILE = 256 * 1024;
+export const MAX_FILE_BYTES = 256 * 1024;
 const MAX_DEPTH = 24;
 
 /**
  * Reads one YAML document. Never throws. `textual` tells which paths want text: there a number or boolean
  * comes as it was written, or is a mistake where two readers could read it differently.
  */
-export function readDocument(text: string, textual: (path: Path) => boolean = () => false): Document {
+export function parseYaml(text: string, textual: (path: Path) => boolean = () => false): YamlDocument {
   const lines = new LineCounter();
-  const places = new Map<string, Place>();
-  const mistakes: Mistake[] = [];
-  const tell = (offset: number, path: Path, what: string, hint?: string): Mistake => {
+  const places = new Map<string, KeyOffsets>();
+  const mistakes: Diagnostic[] = [];
+  const tell = (offset: number, path: Path, what: string, hint?: string): Diagnostic => {
     const { line, col } = lines.linePos(offset);
-    return { line: Math.max(line, 1), column: Math.max(col, 1), key: keyOf(path), what, hint };
+    return {
+      line: Math.max(line, 1),
+      column: Math.max(col, 1),
+      key: formatKeyPath(path),
+      message: what,
+      hint,
+    };
   };
-  const note: Note = (...mistake) => void mistakes.push(tell(...mistake));
+  const note: Report = (...mistake) => void mistakes.push(tell(...mistake));
   let value: unknown;
   let whole = false;
   try {
-    const root = text.length > MAX_FILE ? note(0, [], TOO_LONG) : open(text, lines, note);
+    const root = text.length > MAX_FILE_BYTES ? note(0, [], TOO_LONG_MESSAGE) : parseRoot(text, lines, note);
     whole = mistakes.length === 0;
     // A text with mistakes is not walked: the tree behind them is a guess.
     if (whole && root) {
@@ -51,9 +57,9 @@ export function readDocument(text: string, textual: (path: Path) => boolean = ()
   }
   return {
     value,
-    mistakes,
-    whole,
-    mistake(path, what, { key = false, hint } = {}) {
+    diagnostics: mistakes,
+    isUsable: whole,
+    diagnose(path, what, { key = false, hint } = {}) {
       for (let length = path.length; length > 0; length--) {
         const place = places.get(JSON.stringify(path.slice(0, length)));
         if (place === undefined) continue;
@@ -67,21 +73,21 @@ export function readDocument(text: string, textual: (path: Path) => boolean = ()
 }
 
 /** Offsets of a part: of its key (of itself in a list), and of its value where one is written. */
-interface Place {
+interface KeyOffsets {
   readonly key: number;
   readonly value: number | undefined;
 }
 
-type Note = (offset: number, path: Path, what: string, hint?: string) => void;
+type Report = (offset: number, path: Path, what: string, hint?: string) => void;
 
-const TOO_LONG = `the file is longer than ${MAX_FILE / 1024} KiB`;
+const TOO_LONG_MESSAGE = `the file is longer than ${MAX_FILE_BYTES / 1024} KiB`;
 
 /** The root of the only document; notes what stands in the way. */
-function open(text: string, lines: LineCounter, note: Note): Node | null | undefined {
+function parseRoot(text: string, lines: LineCounter, note: Report): Node | null | undefined {
   const parsed = parseAllDocuments(text, { lineCounter: lines, version: '1.2', prettyErrors: false });
   const documents = 'empty' in parsed ? [] : parsed;
   for (const { code, message, pos } of documents.flatMap((document) => document.errors)) {
-    note(pos[0], [], syntax(code, message, text.slice(pos[0], pos[0] + 80)));
+    note(pos[0], [], syntaxMessage(code, message, text.slice(pos[0], pos[0] + 80)));
   }
   const [first, second] = documents;
   if (second !== undefined) note(second.range[0], [], 'the file holds more than one document');
@@ -91,7 +97,7 @@ function open(text: string, lines: LineCounter, note: Note): Node | null | undef
   return first?.contents;
 }
 
-function syntax(code: string, message: string, found: string): string {
+function syntaxMessage(code: string, message: string, found: string): string {
   if (code === 'DUPLICATE_KEY') return `the key ${quote(/^[^\s:]+/.exec(found)?.[0] ?? '')} stands twice`;
   if (code === 'RESOURCE_EXHAUSTION') return 'the file is nested too deeply';
   const [line = ''] = message.split('\n');
@@ -101,11 +107,11 @@ function syntax(code: string, message: string, found: string): string {
 /** Turns nodes into data, and keeps where each part stands. */
 class Walker {
   whole = true;
-  readonly #places: Map<string, Place>;
+  readonly #places: Map<string, KeyOffsets>;
   readonly #textual: (path: Path) => boolean;
-  readonly #note: Note;
+  readonly #note: Report;
 
-  constructor(places: Map<string, Place>, textual: (path: Path) => boolean, note: Note) {
+  constructor(places: Map<string, KeyOffsets>, textual: (path: Path) => boolean, note: Report) {
     this.#places = places;
     this.#textual = textual;
     this.#note = note;
@@ -115,19 +121,19 @@ class Walker {
     const start = node?.range?.[0] ?? fallback;
     if (path.length > MAX_DEPTH) return this.#refuse(start, path, 'is nested too deeply');
     if (isAlias(node)) return this.#refuse(start, path, 'aliases are not read here; write it out');
-    if (marked(node)) return this.#refuse(start, path, 'tags and anchors are not read here');
+    if (hasTagOrAnchor(node)) return this.#refuse(start, path, 'tags and anchors are not read here');
     if (isMap<Node | null, Node | null>(node)) {
       const map: Record<string, unknown> = {};
       for (const { key, value } of node.items) {
         const offset = key?.range?.[0] ?? start;
-        const name = isScalar(key) && !marked(key) ? key.value : undefined;
+        const name = isScalar(key) && !hasTagOrAnchor(key) ? key.value : undefined;
         if (typeof name !== 'string') {
           this.#refuse(offset, path, 'a key must be plain text', 'put the key in quotes');
         } else if (name === '__proto__' || !name.isWellFormed() || name.includes('\0')) {
           this.#refuse(offset, path, `${quote(name)} cannot be a key`);
         } else {
           const inner = [...path, name];
-          this.#places.set(JSON.stringify(inner), { key: offset, value: startOf(value) });
+          this.#places.set(JSON.stringify(inner), { key: offset, value: valueOffset(value) });
           map[name] = this.value(value, inner, offset);
         }
       }
@@ -136,7 +142,7 @@ class Walker {
     if (isSeq<Node | null>(node)) {
       return node.items.map((item, index) => {
         const inner = [...path, index];
-        const offset = startOf(item) ?? start;
+        const offset = valueOffset(item) ?? start;
         this.#places.set(JSON.stringify(inner), { key: offset, value: offset });
         return this.value(item, inner, offset);
       });
@@ -167,7 +173,7 @@ class Walker {
 }
 
 /** Whether a node carries a tag or an anchor. */
-function marked(node: Node | null): boolean {
+function hasTagOrAnchor(node: Node | null): boolean {
   return (
     node !== null &&
     !isAlias(node) &&
@@ -176,7 +182,7 @@ function marked(node: Node | null): boolean {
 }
 
 /** Where a value stands; `undefined` for one that is not written, which has no place worth showing. */
-function startOf(node: Node | null): number | undefined {
+function valueOffset(node: Node | null): number | undefined {
   const range = node?.range;
   return range && range[1] > range[0] ? range[0] : undefined;
 }

@@ -6,7 +6,7 @@ import type { Delivery, Profile, ProfileCredential } from './format.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 /** What a new profile is to say. */
-export interface Draft {
+export interface ProfileDraft {
   readonly description?: string | undefined;
   /** A program, or a pinned package and which of its programs. */
   readonly server:
@@ -30,24 +30,24 @@ export interface Draft {
 }
 
 /** Longest list of arguments on one line. */
-const LINE = 60;
+const MAX_FLOW_LENGTH = 60;
 
 /** What a delivery means, beside it. */
-const MEANS: Readonly<Record<Delivery, string>> = {
+const DELIVERY_COMMENTS: Readonly<Record<Delivery, string>> = {
   sealed: ' the server gets a placeholder; the secret goes to "hosts" only',
   env: ' the server gets the value itself',
   file: ' the server gets a file with the value',
 };
 
 /** The YAML of a new profile. */
-export function draftProfile(draft: Draft): string {
+export function draftProfile(draft: ProfileDraft): string {
   const { deliver = 'env', hosts = [], network = [] } = draft;
   // Each its own: what is written twice would become an anchor and an alias.
   const delivered = () => ({ deliver, ...(deliver === 'sealed' ? { hosts: [...hosts] } : {}) });
   const document = new Document({
     ...(draft.description === undefined ? {} : { description: draft.description }),
     server: {
-      ...serverOf(draft.server),
+      ...serverData(draft.server),
       ...(draft.args.length === 0 ? {} : { args: draft.args }),
       ...(draft.cwd === undefined ? {} : { cwd: draft.cwd }),
     },
@@ -56,16 +56,16 @@ export function draftProfile(draft: Draft): string {
       ? {}
       : { credentials: Object.fromEntries(draft.credentials.map((name) => [name, delivered()])) }),
     ...(network.length === 0 ? {} : { sandbox: { network } }),
-    policy: { default: 'allow', ...tools(draft) },
+    policy: { default: 'allow', ...toolRules(draft) },
   });
-  remark(document, ['server', 'cwd'], ' where relative paths begin');
+  addComment(document, ['server', 'cwd'], ' where relative paths begin');
   for (const name of draft.credentials) {
-    remark(document, ['credentials', name, 'deliver'], MEANS[deliver]);
-    flow(document, ['credentials', name, 'hosts']);
+    addComment(document, ['credentials', name, 'deliver'], DELIVERY_COMMENTS[deliver]);
+    useFlowStyle(document, ['credentials', name, 'hosts']);
   }
-  flow(document, ['sandbox', 'network']);
-  remark(document, ['policy', 'default'], ' tools that no pattern names');
-  flow(document, ['server', 'args']);
+  useFlowStyle(document, ['sandbox', 'network']);
+  addComment(document, ['policy', 'default'], ' tools that no pattern names');
+  useFlowStyle(document, ['server', 'args']);
   const patterns = document.getIn(['policy', 'tools']);
   if (isMap(patterns)) {
     for (const { key } of patterns.items) if (isScalar(key)) key.type = Scalar.QUOTE_DOUBLE;
@@ -74,44 +74,45 @@ export function draftProfile(draft: Draft): string {
   return document.toString({ lineWidth: 0, flowCollectionPadding: false });
 }
 
-function serverOf(server: Draft['server']): Record<string, string> {
+function serverData(server: ProfileDraft['server']): Record<string, string> {
   if ('command' in server) return { command: server.command };
   return { package: server.package, ...(server.bin === undefined ? {} : { bin: server.bin }) };
 }
 
 /** Denials first, as they win. */
-function tools({ allow, deny }: Draft): { tools?: Record<string, string> } {
+function toolRules({ allow, deny }: ProfileDraft): { tools?: Record<string, string> } {
   const rules = [...deny.map((name) => [name, 'deny']), ...allow.map((name) => [name, 'allow'])];
   return rules.length === 0 ? {} : { tools: Object.fromEntries(rules) };
 }
 
 /** Puts a list on one line where it is short. */
-function flow(document: Document, path: readonly string[]): void {
+function useFlowStyle(document: Document, path: readonly string[]): void {
   const list = document.getIn(path);
   if (!(list instanceof YAMLSeq)) return;
   const words: readonly unknown[] = list.toJSON();
-  list.flow = JSON.stringify(words).length <= LINE && !words.some((word) => String(word).includes('\n'));
+  list.flow =
+    JSON.stringify(words).length <= MAX_FLOW_LENGTH && !words.some((word) => String(word).includes('\n'));
 }
 
-function remark(document: Document, path: readonly string[], comment: string): void {
+function addComment(document: Document, path: readonly string[], comment: string): void {
   const node = document.getIn(path, true) as Node | undefined;
   if (node !== undefined && !(node instanceof YAMLMap)) node.comment = comment;
 }
 
 /** A profile as YAML, with every default said: `parseProfile` reads the same profile back. */
-export function writtenProfile(profile: Profile): string {
-  return stringify(plain(profile), { lineWidth: 0, aliasDuplicateObjects: false });
+export function formatProfile(profile: Profile): string {
+  return stringify(profileData(profile), { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 /** The data of a profile's file. Members that are `undefined` are not written. */
-function plain({ description, server, env, credentials, sandbox, policy, audit }: Profile): object {
+function profileData({ description, server, env, credentials, sandbox, policy, audit }: Profile): object {
   const { kind, ...started } = server;
   return {
     description,
     server: started,
     env: kind === 'url' ? undefined : env,
     credentials: Object.fromEntries(
-      credentials.map((credential) => [credential.variable, written(credential)]),
+      credentials.map((credential) => [credential.variable, credentialData(credential)]),
     ),
     sandbox:
       sandbox === undefined || sandbox.off
@@ -122,7 +123,7 @@ function plain({ description, server, env, credentials, sandbox, policy, audit }
   };
 }
 
-function written(credential: ProfileCredential): object {
+function credentialData(credential: ProfileCredential): object {
   const { from, name, deliver, hosts, as, paths, methods, confirm, lifetime, maxUses } = credential;
   const ttl = typeof from === 'object' && from.ttl !== undefined ? formatDuration(from.ttl) : undefined;
   return {

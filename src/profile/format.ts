@@ -4,11 +4,11 @@
 // profile asks for in vain, and a session that asks for any of it is not started.
 import { WarderError } from '../errors.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
-import { review } from './cross-checks.ts';
-import { broken, type Mistake, type Path } from './diagnostic.ts';
-import { readDocument } from './document.ts';
+import { crossCheck } from './cross-checks.ts';
+import { type Diagnostic, diagnosticsError, type Path } from './diagnostic.ts';
+import { parseYaml } from './document.ts';
 import { type ProfileFile, profileFile } from './schema.ts';
-import { inWords, mistakesOf } from './schema-errors.ts';
+import { describeIssue, toDiagnostics } from './schema-errors.ts';
 import { parseDuration, parseSize } from './units.ts';
 
 export type Decision = 'allow' | 'ask' | 'deny';
@@ -26,7 +26,7 @@ export interface ProfilePolicy {
 }
 
 /** What is started. Paths may begin with `~/`: see `expandHome`. */
-export type Server =
+export type ProfileServer =
   | {
       readonly kind: 'command';
       readonly command: string;
@@ -43,7 +43,7 @@ export type Server =
   | { readonly kind: 'url'; readonly url: string };
 
 /** Where a value comes from. `store` is the store chosen at `warder init`. */
-export type Source =
+export type CredentialSource =
   | 'store'
   | 'keychain'
   | 'vault'
@@ -55,7 +55,7 @@ export type Delivery = 'sealed' | 'env' | 'file';
 export interface ProfileCredential {
   /** The environment variable that the server reads. */
   readonly variable: string;
-  readonly from: Source;
+  readonly from: CredentialSource;
   /** Its name in the store: `github/token`. */
   readonly name: string;
   readonly deliver: Delivery;
@@ -84,7 +84,7 @@ export interface ProfileSandbox {
 export interface Profile {
   readonly name: string;
   readonly description: string | undefined;
-  readonly server: Server;
+  readonly server: ProfileServer;
   readonly env: Readonly<Record<string, string>>;
   readonly credentials: readonly ProfileCredential[];
   /** `undefined` where the file says nothing of it. */
@@ -98,7 +98,7 @@ export interface Profile {
 }
 
 /** Throws `name-invalid` unless `name` may name a profile. Comes before any use of the name in a path. */
-export function checkName(name: string): void {
+export function checkProfileName(name: string): void {
   if (PROFILE_NAME.test(name)) return;
   throw new WarderError('name-invalid', `${JSON.stringify(name.slice(0, 80))} cannot name a profile`, {
     hint: 'a name is up to 63 of a-z, 0-9 and "-", and begins with a letter or digit',
@@ -110,16 +110,16 @@ export function checkName(name: string): void {
  * mistake: its first line tells one, as `file:line:column: key: what`, each further line another.
  */
 export function parseProfile(source: string, file: string, name: string): Profile {
-  checkName(name);
-  const fail = (mistakes: readonly Mistake[]): WarderError =>
-    broken('profile-invalid', `profile "${name}" is broken`, file, mistakes);
-  const document = readDocument(source, isText);
-  if (!document.whole) throw fail(document.mistakes);
-  const parsed = profileFile.safeParse(document.value ?? {}, { error: inWords });
-  if (!parsed.success) throw fail([...document.mistakes, ...mistakesOf(parsed.error, document)]);
-  const mistakes = [...document.mistakes, ...review(parsed.data, document)];
+  checkProfileName(name);
+  const fail = (mistakes: readonly Diagnostic[]): WarderError =>
+    diagnosticsError('profile-invalid', `profile "${name}" is broken`, file, mistakes);
+  const document = parseYaml(source, isTextPath);
+  if (!document.isUsable) throw fail(document.diagnostics);
+  const parsed = profileFile.safeParse(document.value ?? {}, { error: describeIssue });
+  if (!parsed.success) throw fail([...document.diagnostics, ...toDiagnostics(parsed.error, document)]);
+  const mistakes = [...document.diagnostics, ...crossCheck(parsed.data, document)];
   if (mistakes.length > 0) throw fail(mistakes);
-  return normalise(parsed.data, name);
+  return withDefaults(parsed.data, name);
 }
 
 /** `~` and `~/…` with the home folder in their place; any other path as it is. */
@@ -128,22 +128,22 @@ export function expandHome(path: string, home: string): string {
 }
 
 /** Where the file wants text, so that a number written there keeps its spelling. */
-function isText([first, second, third, fourth, fifth]: Path): boolean {
+function isTextPath([first, second, third, fourth, fifth]: Path): boolean {
   if (first === 'env') return second !== undefined && third === undefined;
   if (first === 'server') return second === 'args' && third !== undefined && fourth === undefined;
   return first === 'credentials' && third === 'from' && fourth === 'command' && fifth !== undefined;
 }
 
-function normalise(file: ProfileFile, name: string): Profile {
+function withDefaults(file: ProfileFile, name: string): Profile {
   const { description, sandbox, policy, audit } = file;
   return {
     name,
     description,
-    server: serverOf(file.server),
+    server: toServer(file.server),
     env: file.env ?? {},
     credentials: Object.entries(file.credentials ?? {}).map(([variable, credential]) => ({
       variable,
-      from: sourceOf(credential.from),
+      from: toSource(credential.from),
       name: credential.name ?? `${name}/${variable}`,
       deliver: credential.deliver ?? 'sealed',
       hosts: credential.hosts ?? [],
@@ -174,19 +174,26 @@ function normalise(file: ProfileFile, name: string): Profile {
   };
 }
 
-function serverOf({ package: pinned, bin, command, url, args = [], cwd }: ProfileFile['server']): Server {
+function toServer({
+  package: pinned,
+  bin,
+  command,
+  url,
+  args = [],
+  cwd,
+}: ProfileFile['server']): ProfileServer {
   if (pinned !== undefined) return { kind: 'package', package: pinned, bin, args, cwd };
   if (command !== undefined) return { kind: 'command', command, args, cwd };
   return { kind: 'url', url: url ?? '' };
 }
 
-function sourceOf(from: NonNullable<ProfileFile['credentials']>[string]['from']): Source {
+function toSource(from: NonNullable<ProfileFile['credentials']>[string]['from']): CredentialSource {
   if (typeof from !== 'object') return from ?? 'store';
   return { command: from.command, ttl: from.ttl === undefined ? undefined : parseDuration(from.ttl) };
 }
 
 /** What a profile's server may reach: what is listed, and where its sealed credentials may be used. */
-export function reachOf({ sandbox, credentials }: Pick<Profile, 'sandbox' | 'credentials'>): {
+export function allowedEgress({ sandbox, credentials }: Pick<Profile, 'sandbox' | 'credentials'>): {
   readonly network: readonly string[];
   readonly sealed: readonly string[];
 } {
@@ -195,7 +202,7 @@ export function reachOf({ sandbox, credentials }: Pick<Profile, 'sandbox' | 'cre
 }
 
 /** Something that a profile asks for and this build cannot do. */
-export interface Unsupported {
+export interface UnsupportedFeature {
   readonly what: string;
   readonly hint: string;
 }
@@ -204,9 +211,9 @@ export interface Unsupported {
  * All that a profile asks for and this build cannot do. A session of a profile with any is refused with exit
  * 78: what a profile says holds, or nothing starts.
  */
-export function unsupported(profile: Profile): Unsupported[] {
+export function unsupportedFeatures(profile: Profile): UnsupportedFeature[] {
   const { server, policy } = profile;
-  const missing: Unsupported[] = [];
+  const missing: UnsupportedFeature[] = [];
   if (server.kind === 'url') {
     missing.push({
       what: '"server.url" is not there yet',

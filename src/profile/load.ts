@@ -22,12 +22,12 @@ import { WarderError } from '../errors.ts';
 import { ownershipProblem, writeFileAtomic } from '../os/file.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
-import { MAX_FILE } from './document.ts';
-import { checkName, type Profile, parseProfile } from './format.ts';
-import { nearest } from './suggestion.ts';
+import { MAX_FILE_BYTES } from './document.ts';
+import { checkProfileName, type Profile, parseProfile } from './format.ts';
+import { suggest } from './suggestion.ts';
 
 /** A profile with the file that it was read from. */
-export interface Loaded {
+export interface LoadedProfile {
   readonly name: string;
   readonly profile: Profile;
   /** Absolute path. */
@@ -37,21 +37,21 @@ export interface Loaded {
 }
 
 /** A profile's bytes, and a stamp that is another one once the file was changed. */
-export interface Bytes {
+export interface ProfileContent {
   readonly bytes: Buffer;
   readonly digest: string;
   readonly stamp: string;
 }
 
 /** The path of a profile's file. Throws `name-invalid`. */
-export function fileOf(places: Places, name: string): string {
-  checkName(name);
+export function profilePath(places: Places, name: string): string {
+  checkProfileName(name);
   return join(places.profiles, `${name}.yaml`);
 }
 
 /** The stamp of a profile's file as it is now; `undefined` where there is none. Throws as `readProfile`. */
-export function stampOf(places: Places, name: string): string | undefined {
-  const file = fileOf(places, name);
+export function profileStamp(places: Places, name: string): string | undefined {
+  const file = profilePath(places, name);
   try {
     const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
     // Modes and owner are in it: mending them mends the profile.
@@ -60,51 +60,51 @@ export function stampOf(places: Places, name: string): string | undefined {
       [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs, stats.mode, stats.uid].join(':')
     );
   } catch (cause) {
-    throw unreadable(name, file, cause);
+    throw unreadableError(name, file, cause);
   }
 }
 
 /** Reads a profile's file. Throws `name-invalid`, `profile-missing`, `profile-invalid` (not safe, not readable). */
-export function readProfile(places: Places, name: string): Bytes {
-  const file = fileOf(places, name);
-  const stamp = stampOf(places, name);
-  if (stamp === undefined) throw missing(places, name);
+export function readProfile(places: Places, name: string): ProfileContent {
+  const file = profilePath(places, name);
+  const stamp = profileStamp(places, name);
+  if (stamp === undefined) throw profileMissingError(places, name);
   let handle: number;
   try {
     // Non-blocking, so that a named pipe of that name cannot hold the daemon.
     handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw missing(places, name);
-    throw unreadable(name, file, cause);
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw profileMissingError(places, name);
+    throw unreadableError(name, file, cause);
   }
   try {
     const stats = fstatSync(handle);
     if (!stats.isFile())
       throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is no file`);
-    if (stats.size > MAX_FILE) {
+    if (stats.size > MAX_FILE_BYTES) {
       throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is longer than 256 KiB`);
     }
-    guard(name, file, stats);
+    checkPermissions(name, file, stats);
     for (const folder of new Set([dirname(file), dirname(realpathSync(file))])) {
-      guard(name, folder, statSync(folder));
+      checkPermissions(name, folder, statSync(folder));
     }
     const bytes = readFileSync(handle);
     return { bytes, stamp, digest: createHash('sha256').update(bytes).digest('hex') };
   } catch (cause) {
-    throw cause instanceof WarderError ? cause : unreadable(name, file, cause);
+    throw cause instanceof WarderError ? cause : unreadableError(name, file, cause);
   } finally {
     closeSync(handle);
   }
 }
 
 /** Reads and checks a profile. Throws as `readProfile`, and `profile-invalid` with every mistake in it. */
-export function loadProfile(places: Places, name: string): Loaded {
-  return understand(places, name, readProfile(places, name));
+export function loadProfile(places: Places, name: string): LoadedProfile {
+  return parseContent(places, name, readProfile(places, name));
 }
 
 /** Checks bytes that were read. Throws `profile-invalid`. */
-export function understand(places: Places, name: string, { bytes, digest }: Bytes): Loaded {
-  const file = fileOf(places, name);
+export function parseContent(places: Places, name: string, { bytes, digest }: ProfileContent): LoadedProfile {
+  const file = profilePath(places, name);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -118,7 +118,7 @@ export function understand(places: Places, name: string, { bytes, digest }: Byte
 export function listProfiles(places: Places): { names: string[]; strays: Map<string, string> } {
   const names: string[] = [];
   const strays = new Map<string, string>();
-  for (const entry of entriesOf(places.profiles)) {
+  for (const entry of listFolder(places.profiles)) {
     if (entry.startsWith('.')) continue;
     const [, stem = '', ending] = /^(.*)\.(ya?ml)$/i.exec(entry) ?? [];
     if (ending === 'yaml' && PROFILE_NAME.test(stem)) names.push(stem);
@@ -142,16 +142,16 @@ export function writeProfile(
   text: string,
   options: { replace?: boolean } = {},
 ): string {
-  const file = fileOf(places, name);
+  const file = profilePath(places, name);
   try {
     // A link is written through: it was put there to keep the file elsewhere.
     const target = options.replace === true ? realpathSync(file) : file;
     writeFileAtomic(target, text, { exclusive: options.replace !== true });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
-      throw profileExists(places, name);
+      throw profileExistsError(places, name);
     }
-    throw new WarderError('cannot-write', `cannot write ${file}`, { cause, hint: reason(cause) });
+    throw new WarderError('cannot-write', `cannot write ${file}`, { cause, hint: systemReason(cause) });
   }
   return file;
 }
@@ -161,7 +161,7 @@ export function writeProfile(
  * the epoch. Throws `profile-missing`, `cannot-write`.
  */
 export function removeProfile(places: Places, name: string, time: number): string {
-  const file = fileOf(places, name);
+  const file = profilePath(places, name);
   const stamp = new Date(time).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const folder = join(places.state, 'removed');
   const kept = join(folder, `${name}.${stamp}.yaml`);
@@ -175,23 +175,26 @@ export function removeProfile(places: Places, name: string, time: number): strin
       rmSync(file);
     }
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw missing(places, name);
-    throw new WarderError('cannot-write', `cannot move ${file} to ${kept}`, { cause, hint: reason(cause) });
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw profileMissingError(places, name);
+    throw new WarderError('cannot-write', `cannot move ${file} to ${kept}`, {
+      cause,
+      hint: systemReason(cause),
+    });
   }
   return kept;
 }
 
 /** `profile-exists`. */
-export function profileExists(places: Places, name: string): WarderError {
-  return new WarderError('profile-exists', `profile "${name}" exists: ${fileOf(places, name)}`, {
+export function profileExistsError(places: Places, name: string): WarderError {
+  return new WarderError('profile-exists', `profile "${name}" exists: ${profilePath(places, name)}`, {
     hint: `change it with "warder edit ${name}", or remove it first`,
   });
 }
 
 /** `profile-missing`, with the nearest name that there is. */
-export function missing(places: Places, name: string): WarderError {
+export function profileMissingError(places: Places, name: string): WarderError {
   const { names } = listProfiles(places);
-  const near = nearest(name, names);
+  const near = suggest(name, names);
   return new WarderError('profile-missing', `there is no profile "${name}"`, {
     hint:
       near === undefined
@@ -200,20 +203,20 @@ export function missing(places: Places, name: string): WarderError {
   });
 }
 
-function entriesOf(folder: string): string[] {
+function listFolder(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw new WarderError('config-invalid', `cannot read the folder ${folder}`, {
       cause,
-      hint: reason(cause),
+      hint: systemReason(cause),
     });
   }
 }
 
 /** Throws unless only the user (and root) could have written what `stats` describe. */
-function guard(name: string, path: string, stats: Stats): void {
+function checkPermissions(name: string, path: string, stats: Stats): void {
   const problem = ownershipProblem(path, stats);
   if (problem === undefined) return;
   throw new WarderError('profile-invalid', `profile "${name}" is not safe: ${problem.what}`, {
@@ -221,14 +224,14 @@ function guard(name: string, path: string, stats: Stats): void {
   });
 }
 
-function unreadable(name: string, file: string, cause: unknown): WarderError {
+function unreadableError(name: string, file: string, cause: unknown): WarderError {
   return new WarderError('profile-invalid', `profile "${name}" cannot be read: ${file}`, {
     cause,
-    hint: reason(cause),
+    hint: systemReason(cause),
   });
 }
 
 /** What the system says, in short: `EACCES`. */
-function reason(cause: unknown): string {
+function systemReason(cause: unknown): string {
   return `the system says ${(cause as NodeJS.ErrnoException).code ?? basename(String(cause))}`;
 }

@@ -1,7 +1,7 @@
 // The keys and values of a profile file, as a zod schema: the JSON Schema for editors is made from the same.
 // What one key alone cannot show stands in cross-checks.ts.
 import * as z from 'zod';
-import { oneOf } from './schema-errors.ts';
+import { describeEnum } from './schema-errors.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 import { VARIABLE_PATTERN } from './variable.ts';
 
@@ -15,12 +15,12 @@ const path = printable.regex(
 );
 const duration = z.string().regex(DURATION_PATTERN, 'must be a duration such as 30s, 15m or 12h');
 const size = z.string().regex(SIZE_PATTERN, 'must be a size such as 512MiB');
-const whole = z.int().min(1);
+const positiveInteger = z.int().min(1);
 
 const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
 const NAME = `(${LABEL}(\\.${LABEL})*|\\*\\.${LABEL}(\\.${LABEL})+)`;
 const PORT = '(:[1-9][0-9]{0,4})?';
-const portFits = (entry: string): boolean => Number(/[^:]:([0-9]+)$/.exec(entry)?.[1] ?? 0) <= 65535;
+const hasValidPort = (entry: string): boolean => Number(/[^:]:([0-9]+)$/.exec(entry)?.[1] ?? 0) <= 65535;
 const host = z
   .string()
   .max(260)
@@ -28,15 +28,15 @@ const host = z
     new RegExp(`^${NAME}${PORT}$`),
     'must be a host in lower case, such as api.github.com or *.example.com:8443',
   )
-  .refine(portFits, 'has a port above 65535');
-const target = z
+  .refine(hasValidPort, 'has a port above 65535');
+const networkEntry = z
   .string()
   .max(260)
   .regex(
     new RegExp(`^(${NAME}${PORT}|\\[[0-9a-f:.]+\\]${PORT}|[0-9a-f:.]+/[0-9]{1,3})$`),
     'must be a host, host:port or an address range such as 10.1.0.0/16',
   )
-  .refine((entry) => entry.includes('/') || portFits(entry), 'has a port above 65535');
+  .refine((entry) => entry.includes('/') || hasValidPort(entry), 'has a port above 65535');
 
 const decision = z.enum(['allow', 'ask', 'deny']);
 const DECISIONS: readonly string[] = decision.options;
@@ -58,14 +58,15 @@ const server = z
   })
   .meta({ oneOf: [{ required: ['package'] }, { required: ['command'] }, { required: ['url'] }] });
 
-const FROM = 'must be keychain, vault, or {command: [program, argument, ...], ttl: 15m}';
+const FROM_MESSAGE = 'must be keychain, vault, or {command: [program, argument, ...], ttl: 15m}';
 const source = z.union(
   [
     z.enum(['keychain', 'vault']),
     z.strictObject({ command: z.array(text).min(1), ttl: duration.optional() }),
   ],
   {
-    error: (issue) => (typeof issue.input === 'string' ? oneOf(issue.input, ['keychain', 'vault']) : FROM),
+    error: (issue) =>
+      typeof issue.input === 'string' ? describeEnum(issue.input, ['keychain', 'vault']) : FROM_MESSAGE,
   },
 );
 
@@ -99,7 +100,7 @@ const credential = z.strictObject({
     .optional(),
   confirm: z.boolean().optional().describe('Ask at the first use in a session'),
   lifetime: duration.optional().describe('How long after the session began it may be used'),
-  'max-uses': whole.optional().describe('How often a session may use it'),
+  'max-uses': positiveInteger.optional().describe('How often a session may use it'),
 });
 
 const sandbox = z.strictObject({
@@ -107,13 +108,13 @@ const sandbox = z.strictObject({
   read: z.array(path).optional().describe('Files and folders that the server may read'),
   write: z.array(path).optional().describe('Files and folders that the server may change'),
   network: z
-    .array(target)
+    .array(networkEntry)
     .optional()
     .describe(
       'Hosts that the server may reach: host, host:port; address ranges that their names may lead to',
     ),
   memory: size.optional(),
-  processes: whole.optional(),
+  processes: positiveInteger.optional(),
 });
 
 const rule = z.union(
@@ -121,7 +122,7 @@ const rule = z.union(
   {
     error: (issue) =>
       typeof issue.input === 'string'
-        ? oneOf(issue.input, DECISIONS)
+        ? describeEnum(issue.input, DECISIONS)
         : 'must be allow, ask, deny, or {allow: a JSON Schema, else: ask}',
   },
 );

@@ -7,9 +7,9 @@ import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { ownershipProblem, writeFileAtomic } from '../os/file.ts';
 import type { Places } from '../wire/places.ts';
-import { broken } from './diagnostic.ts';
-import { MAX_FILE, readDocument } from './document.ts';
-import { inWords, mistakesOf } from './schema-errors.ts';
+import { diagnosticsError } from './diagnostic.ts';
+import { MAX_FILE_BYTES, parseYaml } from './document.ts';
+import { describeIssue, toDiagnostics } from './schema-errors.ts';
 import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from './units.ts';
 
 /** How the vault is opened. */
@@ -70,7 +70,9 @@ const size = (least: number, most: number) =>
       `must be from ${least / 1024}KiB to ${most / 2 ** 20}MiB`,
     );
 const count = z.int().min(1).max(1_000_000);
-const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
+const systemdName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
 
 const file = z.string().regex(/^(\/|~\/|[A-Za-z]:[\\/])/, 'must be an absolute path, or begin with "~/"');
 const resolver = z
@@ -88,9 +90,12 @@ const settingsFile = z.strictObject({
   store: z.enum(['keychain', 'vault']).optional(),
   vault: z
     .strictObject({
-      key: z.union([z.literal('passphrase'), z.strictObject({ file }), z.strictObject({ systemd: word })], {
-        error: () => 'must be passphrase, {file: PATH} or {systemd: NAME}',
-      }),
+      key: z.union(
+        [z.literal('passphrase'), z.strictObject({ file }), z.strictObject({ systemd: systemdName })],
+        {
+          error: () => 'must be passphrase, {file: PATH} or {systemd: NAME}',
+        },
+      ),
     })
     .optional(),
   keychain: z
@@ -132,14 +137,14 @@ export function settingsPath(places: Places): string {
 
 /** Reads settings from text; `file` is for messages. Throws `config-invalid` with every mistake. */
 export function parseSettings(text: string, file: string): Settings {
-  const document = readDocument(text);
-  const parsed = settingsFile.safeParse(document.value ?? {}, { error: inWords });
+  const document = parseYaml(text);
+  const parsed = settingsFile.safeParse(document.value ?? {}, { error: describeIssue });
   const mistakes = [
-    ...document.mistakes,
-    ...(document.whole && !parsed.success ? mistakesOf(parsed.error, document) : []),
+    ...document.diagnostics,
+    ...(document.isUsable && !parsed.success ? toDiagnostics(parsed.error, document) : []),
   ];
   if (mistakes.length > 0 || !parsed.success) {
-    throw broken('config-invalid', 'the settings are broken', file, mistakes);
+    throw diagnosticsError('config-invalid', 'the settings are broken', file, mistakes);
   }
   const { store, vault, keychain, daemon, relay, rotation, egress, audit } = parsed.data;
   return {
@@ -173,19 +178,19 @@ export function parseSettings(text: string, file: string): Settings {
 
 /** The settings as saved, or the defaults where there is no file. Throws `config-invalid`. */
 export function loadSettings(places: Places): Settings {
-  return parseSettings(readText(places) ?? '', settingsPath(places));
+  return parseSettings(readSettingsText(places) ?? '', settingsPath(places));
 }
 
 /**
  * Sets single settings, by key path, and leaves the rest of the file with its comments as it is. The whole is
  * checked before it is written. Throws `config-invalid`, `cannot-write`.
  */
-export function changeSettings(
+export function updateSettings(
   places: Places,
   changes: readonly (readonly [path: readonly string[], value: unknown])[],
 ): void {
   const file = settingsPath(places);
-  const text = readText(places) ?? '';
+  const text = readSettingsText(places) ?? '';
   parseSettings(text, file);
   const document = parseDocument(text);
   for (const [path, value] of changes) document.setIn(path, value);
@@ -198,7 +203,7 @@ export function changeSettings(
   }
 }
 
-function readText(places: Places): string | undefined {
+function readSettingsText(places: Places): string | undefined {
   const file = settingsPath(places);
   let bytes: Buffer;
   try {
@@ -215,7 +220,7 @@ function readText(places: Places): string | undefined {
     throw new WarderError('config-invalid', `cannot read ${file}`, { cause });
   }
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, MAX_FILE + 1));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, MAX_FILE_BYTES + 1));
   } catch {
     throw new WarderError('config-invalid', `the settings are broken: ${file} is no UTF-8 text`);
   }

@@ -1,18 +1,18 @@
 // The nearest known word to one with a slip in it, for "did you mean".
 
 /** The one of `known` that was perhaps meant by `word`, or `undefined` when none is near. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
+export function suggest(word: string, known: readonly string[]): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replaceAll('_', '-');
   const limit = Math.max(1, Math.min(3, Math.floor(word.length / 3)));
   const near = known
-    .map((name) => ({ name, distance: distance(plain(word), plain(name)) }))
+    .map((name) => ({ name, distance: editDistance(plain(word), plain(name)) }))
     .filter((candidate) => candidate.distance <= limit)
     .sort((a, b) => a.distance - b.distance);
   return near[0]?.name;
 }
 
 /** Damerau-Levenshtein distance (neighbours swapped count one). */
-function distance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 3) return 4;
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -8,7 +8,7 @@ export const VARIABLE_PATTERN = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 /** What every server's environment begins with. A profile's literal may replace one of these, a credential not. */
 export const BASE_VARIABLES = ['PATH', 'HOME', 'USER', 'LANG', 'TZ', 'TMPDIR'];
 
-const LOADERS = new Set(
+const LOADER_VARIABLES = new Set(
   [
     'LIBPATH SHLIB_PATH GCONV_PATH GLIBC_TUNABLES OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES GTK_MODULES GTK_PATH',
     'GIO_EXTRA_MODULES GIO_MODULE_DIR',
@@ -32,12 +32,12 @@ const LOADER_PREFIXES = [
 ];
 
 /** Whether a variable of this name makes programs load or run code of its value's choosing. */
-export function loaderVariable(name: string): boolean {
+export function isLoaderVariable(name: string): boolean {
   const upper = name.toUpperCase();
-  return LOADERS.has(upper) || LOADER_PREFIXES.some((prefix) => upper.startsWith(prefix));
+  return LOADER_VARIABLES.has(upper) || LOADER_PREFIXES.some((prefix) => upper.startsWith(prefix));
 }
 
-const SECRETS: readonly (readonly [kind: string, pattern: RegExp])[] = [
+const SECRET_PATTERNS: readonly (readonly [kind: string, pattern: RegExp])[] = [
   ['a GitHub token', /\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})/],
   ['a GitLab token', /\bgl(pat|ptt|dt|rt|cbt|soat)-[A-Za-z0-9_-]{16,}/],
   ['an API key', /\b[sr]k-[A-Za-z0-9_-]{16,}/],
@@ -55,6 +55,6 @@ const SECRETS: readonly (readonly [kind: string, pattern: RegExp])[] = [
 ];
 
 /** What kind of secret a text seems to hold (`a GitHub token`), or `undefined`. A guess, for warnings. */
-export function secretKind(text: string): string | undefined {
-  return SECRETS.find(([, pattern]) => pattern.test(text))?.[0];
+export function detectSecret(text: string): string | undefined {
+  return SECRET_PATTERNS.find(([, pattern]) => pattern.test(text))?.[0];
 }

@@ -10,8 +10,15 @@ import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { Log } from '../os/log.ts';
 import type { Places } from '../wire/places.ts';
-import { checkName } from './format.ts';
-import { type Loaded, listProfiles, missing, readProfile, stampOf, understand } from './load.ts';
+import { checkProfileName } from './format.ts';
+import {
+  type LoadedProfile,
+  listProfiles,
+  parseContent,
+  profileMissingError,
+  profileStamp,
+  readProfile,
+} from './load.ts';
 
 /** What happened to a profile. `digest` is of the bytes now in the file, where they could be read. */
 export interface ProfileChange {
@@ -20,25 +27,25 @@ export interface ProfileChange {
   readonly digest?: string;
 }
 
-interface State {
+interface ProfileState {
   readonly stamp: string | undefined;
   /** The last good one. */
-  readonly loaded: Loaded | undefined;
+  readonly loaded: LoadedProfile | undefined;
   /** Why the file as it is now cannot be used. */
   readonly error: WarderError | undefined;
 }
 
 /** How long the folder must be quiet before it is looked at, in milliseconds. Editors save in several steps. */
-const QUIET = 100;
+const DEBOUNCE = 100;
 
 /** All profiles, kept up to date. */
 export class Profiles implements AsyncDisposable {
   readonly #places: Places;
   readonly #log: Log;
-  readonly #states = new Map<string, State>();
+  readonly #states = new Map<string, ProfileState>();
   readonly #listeners = new Set<(change: ProfileChange) => void>();
-  #strays = new Map<string, string>();
-  #quiet: NodeJS.Timeout | undefined;
+  #misnamed = new Map<string, string>();
+  #debounceTimer: NodeJS.Timeout | undefined;
   #watcher: { close(): Promise<void> } | undefined;
 
   private constructor(places: Places, log: Log) {
@@ -60,11 +67,11 @@ export class Profiles implements AsyncDisposable {
   }
 
   /** The profile as it is saved now, or the last good one. Throws `name-invalid`, `profile-missing`, `profile-invalid`. */
-  get(name: string): Loaded {
-    checkName(name);
+  get(name: string): LoadedProfile {
+    checkProfileName(name);
     const state = this.#refresh(name);
-    if (state === undefined) throw missing(this.#places, name);
-    if (state.loaded === undefined) throw state.error ?? missing(this.#places, name);
+    if (state === undefined) throw profileMissingError(this.#places, name);
+    if (state.loaded === undefined) throw state.error ?? profileMissingError(this.#places, name);
     return state.loaded;
   }
 
@@ -75,7 +82,7 @@ export class Profiles implements AsyncDisposable {
 
   /** Why a file cannot be used, by profile; files that no name can reach, by file name. As of the last look. */
   get broken(): Map<string, string> {
-    const broken = new Map(this.#strays);
+    const broken = new Map(this.#misnamed);
     for (const [name, { error, loaded }] of this.#states) {
       if (error === undefined) continue;
       broken.set(
@@ -90,8 +97,8 @@ export class Profiles implements AsyncDisposable {
   scan(): void {
     try {
       const { names, strays } = listProfiles(this.#places);
-      for (const [file, what] of strays) if (!this.#strays.has(file)) this.#log.warn({ file }, what);
-      this.#strays = strays;
+      for (const [file, what] of strays) if (!this.#misnamed.has(file)) this.#log.warn({ file }, what);
+      this.#misnamed = strays;
       for (const name of new Set([...names, ...this.#states.keys()])) this.#refresh(name);
     } catch (error) {
       this.#log.warn({ error: String(error) }, 'cannot look at the profiles');
@@ -105,10 +112,10 @@ export class Profiles implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearTimeout(this.#quiet);
+    clearTimeout(this.#debounceTimer);
     this.#listeners.clear();
     await this.#watcher?.close();
-    clearTimeout(this.#quiet);
+    clearTimeout(this.#debounceTimer);
   }
 
   async #watch(): Promise<void> {
@@ -128,8 +135,8 @@ export class Profiles implements AsyncDisposable {
         this.#log.warn({ error: String(error) }, 'the profiles are not fully watched'),
       );
       watcher.on('all', () => {
-        clearTimeout(this.#quiet);
-        this.#quiet = setTimeout(() => this.scan(), QUIET);
+        clearTimeout(this.#debounceTimer);
+        this.#debounceTimer = setTimeout(() => this.scan(), DEBOUNCE);
       });
       await new Promise<void>((resolve) => watcher.once('ready', resolve));
     } catch (error) {
@@ -138,45 +145,45 @@ export class Profiles implements AsyncDisposable {
   }
 
   /** Looks at one file; tells of a change. `undefined`: there is no such profile. */
-  #refresh(name: string): State | undefined {
+  #refresh(name: string): ProfileState | undefined {
     const known = this.#states.get(name);
     let stamp: string | undefined;
     let digest: string | undefined;
     try {
-      stamp = stampOf(this.#places, name);
-      if (stamp === undefined) return this.#forget(name);
+      stamp = profileStamp(this.#places, name);
+      if (stamp === undefined) return this.#removeState(name);
       // A broken file is looked at again each time: what was wrong may be its folder's mode, which is not in the stamp.
       if (known?.stamp === stamp && known.error === undefined) return known;
       const read = readProfile(this.#places, name);
       ({ stamp, digest } = read);
       if (known?.loaded?.digest === digest && known.error === undefined) {
-        return this.#keep(name, { ...known, stamp });
+        return this.#setState(name, { ...known, stamp });
       }
-      const loaded = understand(this.#places, name, read);
-      const state = this.#keep(name, { stamp, loaded, error: undefined });
-      this.#tell({ name, change: known === undefined ? 'added' : 'changed', digest });
+      const loaded = parseContent(this.#places, name, read);
+      const state = this.#setState(name, { stamp, loaded, error: undefined });
+      this.#notify({ name, change: known === undefined ? 'added' : 'changed', digest });
       return state;
     } catch (error) {
       if (!(error instanceof WarderError)) throw error;
-      if (error.code === 'profile-missing') return this.#forget(name);
-      const state = this.#keep(name, { stamp, loaded: known?.loaded, error });
+      if (error.code === 'profile-missing') return this.#removeState(name);
+      const state = this.#setState(name, { stamp, loaded: known?.loaded, error });
       if (known?.error?.message !== error.message) {
-        this.#tell({ name, change: 'broken', ...(digest === undefined ? {} : { digest }) }, error);
+        this.#notify({ name, change: 'broken', ...(digest === undefined ? {} : { digest }) }, error);
       }
       return state;
     }
   }
 
-  #keep(name: string, state: State): State {
+  #setState(name: string, state: ProfileState): ProfileState {
     this.#states.set(name, state);
     return state;
   }
 
-  #forget(name: string): undefined {
-    if (this.#states.delete(name)) this.#tell({ name, change: 'removed' });
+  #removeState(name: string): undefined {
+    if (this.#states.delete(name)) this.#notify({ name, change: 'removed' });
   }
 
-  #tell(change: ProfileChange, error?: WarderError): void {
+  #notify(change: ProfileChange, error?: WarderError): void {
     if (error === undefined) this.#log.info({ profile: change.name }, `profile ${change.change}`);
     else this.#log.warn({ profile: change.name }, error.message);
     for (const listener of this.#listeners) listener(change);

@@ -7,7 +7,7 @@
 import { WarderError } from '../errors.ts';
 import { SYSTEM_FOLDERS, searchPath, type UserEnvironment } from '../profile/environment.ts';
 import type { Delivery } from '../profile/format.ts';
-import { BASE_VARIABLES, loaderVariable } from '../profile/variable.ts';
+import { BASE_VARIABLES, isLoaderVariable } from '../profile/variable.ts';
 
 /** Marks every process of a server. Each server has a value of its own, also within one session. */
 export const MARKER = 'WARDER_SESSION';
@@ -50,7 +50,7 @@ export function environment(
   result.TMPDIR = own.tmpdir;
 
   for (const [name, value] of Object.entries(env)) {
-    if (loaderVariable(name))
+    if (isLoaderVariable(name))
       throw invalid(`"${name}" makes programs load other code`, 'take it out of "env"');
     result[name] = value;
   }
@@ -65,7 +65,7 @@ export function environment(
   if (credentials.some(({ deliver }) => deliver === 'file')) claim('CREDENTIALS_DIRECTORY', own.credentials);
   for (const [name, value] of Object.entries(gate)) claim(name, value);
   for (const { variable, deliver, value } of credentials) {
-    if (loaderVariable(variable)) {
+    if (isLoaderVariable(variable)) {
       throw invalid(`"${variable}" makes programs load other code`, 'take it out of "credentials"');
     }
     if (deliver === 'file') {

@@ -1,7 +1,7 @@
 // What the sandbox of a profile's server is asked for: the same for a start, and for `check`, which only shows it.
 import { dirname } from 'node:path';
 import type { UserEnvironment } from '../profile/environment.ts';
-import { expandHome, type Profile, reachOf } from '../profile/format.ts';
+import { allowedEgress, expandHome, type Profile } from '../profile/format.ts';
 import type { SandboxRequest } from '../sandbox/request.ts';
 import type { Places } from '../wire/places.ts';
 
@@ -25,7 +25,7 @@ export function sandboxRequest(
 ): SandboxRequest {
   const { name, server, sandbox } = profile;
   const { read = [], write = [], memory, processes } = sandbox ?? {};
-  const reach = reachOf(profile);
+  const reach = allowedEgress(profile);
   const network = [...new Set([...reach.network, ...reach.sealed])];
   const absolute = (path: string): string => expandHome(path, facts.home);
   const cwd = server.kind === 'url' ? undefined : server.cwd;

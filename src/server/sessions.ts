@@ -12,7 +12,7 @@ import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
-import type { Loaded } from '../profile/load.ts';
+import type { LoadedProfile } from '../profile/load.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
 import type { HostEnd } from '../relay/endpoint.ts';
@@ -33,7 +33,7 @@ export interface SessionsParts {
 
 interface SessionEntry {
   readonly id: string;
-  readonly loaded: Loaded;
+  readonly loaded: LoadedProfile;
   readonly request: SessionRequest;
   readonly host: Host;
   /** Milliseconds since the epoch, and of the monotonic clock. */

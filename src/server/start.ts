@@ -9,10 +9,16 @@ import type { Credentials, Resolved } from '../credential/credentials.ts';
 import type { Locks } from '../credential/locks.ts';
 import type { Egress, OpenGate } from '../egress/egress.ts';
 import { WarderError } from '../errors.ts';
-import { binCommand } from '../package/bin.ts';
+import { resolveBin } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
 import type { PackageStore } from '../package/store.ts';
-import { expandHome, type Profile, reachOf, type Server, unsupported } from '../profile/format.ts';
+import {
+  allowedEgress,
+  expandHome,
+  type Profile,
+  type ProfileServer,
+  unsupportedFeatures,
+} from '../profile/format.ts';
 import type { Kind } from '../sandbox/choose.ts';
 import type { AppliedLimits } from '../sandbox/layers.ts';
 import type { Machine } from '../sandbox/machine.ts';
@@ -77,7 +83,7 @@ export async function startServer(
   context: SessionContext,
   parts: StartParts,
 ): Promise<StartedServer> {
-  const [missing] = unsupported(profile);
+  const [missing] = unsupportedFeatures(profile);
   const { server } = profile;
   if (missing !== undefined || server.kind === 'url') {
     const { what, hint } = missing ?? { what: '"server" is a URL', hint: 'say "command" and "args"' };
@@ -114,7 +120,7 @@ export async function startServer(
 
 /** The route out of a server that may reach something: a network of its own, or a proxy where there are no such. */
 async function openRoute(profile: Profile, parts: StartParts): Promise<Network | 'proxy' | undefined> {
-  const { network, sealed } = reachOf(profile);
+  const { network, sealed } = allowedEgress(profile);
   if (network.length + sealed.length === 0) return undefined;
   const kind = await parts.kind();
   if (kind === 'seatbelt') return 'proxy';
@@ -144,7 +150,7 @@ interface StartInputs {
 
 async function startProcess(
   profile: Profile,
-  server: Exclude<Server, { kind: 'url' }>,
+  server: Exclude<ProfileServer, { kind: 'url' }>,
   { session }: SessionContext,
   parts: StartParts,
   { command: { command, args, roots }, credentials, route, gate }: StartInputs,
@@ -200,7 +206,7 @@ async function startProcess(
     sandbox: profile.sandbox?.off === true ? undefined : confined,
   };
   const started = await spawnServer(plan, runtime, parts.server);
-  const { network: allowed, sealed } = reachOf(profile);
+  const { network: allowed, sealed } = allowedEgress(profile);
   return {
     server: started,
     credentials,
@@ -235,7 +241,7 @@ function limitsOf(holds: AppliedLimits | undefined): SessionOpen['sandbox']['lim
 /** What to run. A package's files are checked first, and one whose files have changed is on record as refused. */
 async function commandOf(
   profile: Profile,
-  server: Exclude<Server, { kind: 'url' }>,
+  server: Exclude<ProfileServer, { kind: 'url' }>,
   session: string,
   { packages, audit }: StartParts,
 ): Promise<{ command: string; args: readonly string[]; roots: readonly string[] }> {
@@ -243,7 +249,7 @@ async function commandOf(
   const spec = parseSpec(server.package);
   try {
     const ready = await packages.verify(spec, false);
-    const { command, args } = binCommand(ready, server.bin);
+    const { command, args } = resolveBin(ready, server.bin);
     return { command, args: [...args, ...server.args], roots: [ready.root] };
   } catch (error) {
     if (error instanceof WarderError && error.code === 'package-changed') {

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
 import { Home } from '../fixtures/home.ts';
-import { Space } from '../fixtures/sandbox-processes.ts';
+import { SandboxProcesses } from '../fixtures/sandbox-processes.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
 /** A host that is a process of its own, so that it can die: it starts the command and passes bytes on. */
@@ -33,7 +33,8 @@ function home(way: Way): Home {
 async function spaces(warder: Home, way: Way): Promise<DisposableStack & { gone(): Promise<void> }> {
   const { sessions } = await warder.facts('status');
   const stack = new DisposableStack();
-  const found: Space[] = way === 'as it is' ? [] : sessions.map(({ server }: Live) => new Space(server.pid));
+  const found: SandboxProcesses[] =
+    way === 'as it is' ? [] : sessions.map(({ server }: Live) => new SandboxProcesses(server.pid));
   for (const space of found) stack.use(space);
   return Object.assign(stack, {
     gone: async () => {
@@ -164,7 +165,7 @@ test.each(ways)('W-PROC-7 all of them are killed at once: %s', async (way) => {
 /** Whom to kill. The first process inside is the sandbox' own, the second the server. */
 function victimOf({ server: { pid } }: Live, victim: string, way: Way): number {
   if (way === 'as it is' || victim === 'what keeps the sandbox') return pid;
-  using space = new Space(pid);
+  using space = new SandboxProcesses(pid);
   const [first, second] = space.inside().sort((one, other) => one - other);
   const found = victim === 'it' ? second : first;
   if (found === undefined) throw new Error('nothing is in the sandbox');

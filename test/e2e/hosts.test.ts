@@ -9,7 +9,7 @@ import { StdioClientTransport as FirstTransport } from '@modelcontextprotocol/sd
 import { CreateMessageRequestSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { expect, test } from 'vitest';
 import { Home, server } from '../fixtures/home.ts';
-import { Space } from '../fixtures/sandbox-processes.ts';
+import { SandboxProcesses } from '../fixtures/sandbox-processes.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
 const run = promisify(execFile);
@@ -161,8 +161,8 @@ test('five instances of one profile at once are five servers, and one daemon', a
     expect(pids).toHaveLength(5);
     expect(new Set(pids).size).toBe(5);
     // Each in a sandbox of its own.
-    const spaces = pids.map((pid: number) => new Space(pid));
-    const inside: number[] = spaces.flatMap((space: Space) => space.running('stateless.mjs'));
+    const spaces = pids.map((pid: number) => new SandboxProcesses(pid));
+    const inside: number[] = spaces.flatMap((space: SandboxProcesses) => space.running('stateless.mjs'));
     expect(new Set(inside).size).toBe(inside.length);
     expect(inside.length).toBeGreaterThanOrEqual(5);
     for (const space of spaces) space[Symbol.dispose]();

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Home } from '../fixtures/home.ts';
-import { Space } from '../fixtures/sandbox-processes.ts';
+import { SandboxProcesses } from '../fixtures/sandbox-processes.ts';
 import { SecretService } from '../fixtures/secret-service.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
@@ -52,7 +52,7 @@ test('W-BOX-19 a profile that says nothing of a sandbox has one, and its layers 
   expect(await home.done(['status'])).toMatch(/ on +none +environment, files/);
 
   // Measured, not meant: the kernel says the same of the process.
-  using space = new Space(session.server.pid);
+  using space = new SandboxProcesses(session.server.pid);
   const [server] = space.running('environ.mjs').filter((pid) => statusOf(pid, 'NSpid') !== String(pid));
   if (server === undefined) throw new Error('the server is not in the sandbox');
   expect(statusOf(server, 'Seccomp')).toBe('2');
@@ -226,7 +226,7 @@ test('a value moves an open session from one sandbox to the next, and the first 
   await host.initialize();
   const session = async () => (await home.facts('status')).sessions[0];
   const old = await session();
-  using before = new Space(old.server.pid);
+  using before = new SandboxProcesses(old.server.pid);
   expect(valuesIn(before)).toEqual([first]);
 
   const { answer: inFlight } = host.ask('tools/call', { name: 'slow', arguments: { ms: 1000 } });
@@ -237,7 +237,7 @@ test('a value moves an open session from one sandbox to the next, and the first 
     expect((await host.request('tools/call', { name: 'where', arguments: {} })).error).toBeUndefined();
     now = await session();
   }
-  using after = new Space(now.server.pid);
+  using after = new SandboxProcesses(now.server.pid);
   expect(valuesIn(after)).toEqual([second]);
   expect(now).toMatchObject({ id: old.id, sandbox: 'on', layers: old.layers });
   expect(host.lines.filter((line) => line.includes('serverInfo'))).toHaveLength(1);
@@ -246,7 +246,7 @@ test('a value moves an open session from one sandbox to the next, and the first 
 });
 
 /** The values of TOKEN that the processes of a sandbox were given. */
-function valuesIn(space: Space): string[] {
+function valuesIn(space: SandboxProcesses): string[] {
   const values = space
     .running('legacy.mjs')
     .flatMap((pid) => /(?:^|\0)TOKEN=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1] ?? []);

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Home, server } from '../fixtures/home.ts';
-import { Space } from '../fixtures/sandbox-processes.ts';
+import { SandboxProcesses } from '../fixtures/sandbox-processes.ts';
 
 const secret = 'ghp_0123456789abcdefghijklmnopqrstuvwxyz';
 
@@ -56,7 +56,7 @@ test.each(['on', 'off'])(
     if (sandbox === 'off') {
       expect(environ(session.server.pid)).toContain(`GITHUB_TOKEN=${secret}`);
     } else {
-      using space = new Space(session.server.pid);
+      using space = new SandboxProcesses(session.server.pid);
       const servers = space.running('server-everything').filter((pid) => environ(pid).includes('PATH='));
       expect(servers.length).toBeGreaterThan(0);
       for (const pid of servers) expect(environ(pid)).toContain(`GITHUB_TOKEN=${secret}`);

@@ -34,13 +34,13 @@ export function filterOptions<T>(yargs: Argv<T>) {
 }
 
 /** The filter that the options describe. Throws `usage` for an invalid time. */
-export function filterOf(args: FilterArguments): Filter {
+export function parseFilter(args: FilterArguments): Filter {
   const { since, until, ...names } = args;
-  return { ...names, since: instant('since', since), until: instant('until', until) };
+  return { ...names, since: parseTime('since', since), until: parseTime('until', until) };
 }
 
 /** Parses a time: RFC 3339, a date (its beginning, UTC), or a duration before now. Throws `usage`. */
-function instant(option: string, text: string | undefined): number | undefined {
+function parseTime(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const ago = parseDuration(text);
   if (ago !== undefined) return Date.now() - ago;

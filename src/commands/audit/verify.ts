@@ -33,9 +33,9 @@ export function verifyCommand(context: Context): CommandModule<object, VerifyArg
         .example('warder audit verify --key ~/keys/audit.pub', 'a proof that does not trust this machine'),
     handler: ({ path, key }) =>
       withReadErrors(async () => {
-        const keys = key?.flatMap(keysOf);
+        const keys = key?.flatMap(parseKeys);
         const own = path === undefined ? { state: places.state } : {};
-        const bar = progress(!json);
+        const bar = progressBar(!json);
         const verification = await verify({
           path: path ?? places.audit,
           ...own,
@@ -55,7 +55,7 @@ export function verifyCommand(context: Context): CommandModule<object, VerifyArg
             hint: 'keep a copy of the log, and find out who changed it',
           });
         }
-        for (const line of successLines(verification, path !== undefined)) terminal.out(line);
+        for (const problemLine of successLines(verification, path !== undefined)) terminal.out(problemLine);
       }),
   };
 }
@@ -88,7 +88,7 @@ function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
-function keysOf(text: string): string[] {
+function parseKeys(text: string): string[] {
   if (isKey(text)) return [text];
   try {
     readFileSync(text);
@@ -101,7 +101,7 @@ function keysOf(text: string): string[] {
 }
 
 /** Shows the progress of `verify` on a terminal, once it has taken a second. */
-function progress(enabled: boolean) {
+function progressBar(enabled: boolean) {
   const start = performance.now();
   let drawn = -1;
   return {

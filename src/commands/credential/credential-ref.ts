@@ -1,14 +1,14 @@
 // Which credential the words of a command mean. A word that may be a value is never repeated.
 import { WarderError } from '../../errors.ts';
-import { checkName } from '../../profile/format.ts';
+import { checkProfileName } from '../../profile/format.ts';
 import { loadProfile } from '../../profile/load.ts';
-import { nearest } from '../../profile/suggestion.ts';
-import { secretKind, VARIABLE_PATTERN } from '../../profile/variable.ts';
+import { suggest } from '../../profile/suggestion.ts';
+import { detectSecret, VARIABLE_PATTERN } from '../../profile/variable.ts';
 import { credentialName, type Params } from '../../wire/control.ts';
 import type { Places } from '../../wire/places.ts';
 
 /** A credential's name, and its store where a profile names one. */
-export interface Target extends Params<'credential.remove'> {
+export interface CredentialRef extends Params<'credential.remove'> {
   /** Something that may be a slip. */
   readonly note?: string;
 }
@@ -18,11 +18,15 @@ export interface Target extends Params<'credential.remove'> {
  * `<profile>/<VARIABLE>` where there is no such profile yet. Throws `usage`, `name-invalid`, and
  * `profile-invalid` for a profile that does not read.
  */
-export function target(places: Places, words: readonly string[], name: string | undefined): Target {
+export function resolveCredential(
+  places: Places,
+  words: readonly string[],
+  name: string | undefined,
+): CredentialRef {
   const [profile, variable, ...rest] = words;
-  if (rest.length > 0 || (name !== undefined && words.length > 0)) throw onArgv();
+  if (rest.length > 0 || (name !== undefined && words.length > 0)) throw valueInArgvError();
   if (name !== undefined) {
-    if (secretKind(name) !== undefined) throw onArgv();
+    if (detectSecret(name) !== undefined) throw valueInArgvError();
     if (credentialName.safeParse(name).success) return { name };
     throw new WarderError('usage', '"--name" is no name of a credential', {
       hint: 'it is words of letters, digits, ".", "_" and "-" with "/" between: github/token',
@@ -37,19 +41,19 @@ export function target(places: Places, words: readonly string[], name: string | 
       },
     );
   }
-  if (secretKind(profile) !== undefined || secretKind(variable) !== undefined || variable.includes('=')) {
-    throw onArgv();
+  if (detectSecret(profile) !== undefined || detectSecret(variable) !== undefined || variable.includes('=')) {
+    throw valueInArgvError();
   }
-  checkName(profile);
+  checkProfileName(profile);
   if (!VARIABLE_PATTERN.test(variable)) {
     throw new WarderError('usage', 'the second word is no name of a variable', {
       hint: 'a name is letters, digits and "_": GITHUB_TOKEN; the value is asked for, or read from stdin',
     });
   }
-  return ofProfile(places, profile, variable);
+  return credentialOfProfile(places, profile, variable);
 }
 
-function ofProfile(places: Places, profile: string, variable: string): Target {
+function credentialOfProfile(places: Places, profile: string, variable: string): CredentialRef {
   const usual = `${profile}/${variable}`;
   let credentials: ReturnType<typeof loadProfile>['profile']['credentials'];
   try {
@@ -60,7 +64,7 @@ function ofProfile(places: Places, profile: string, variable: string): Target {
   }
   const found = credentials.find((one) => one.variable === variable);
   if (found === undefined) {
-    const near = nearest(
+    const near = suggest(
       variable,
       credentials.map((one) => one.variable),
     );
@@ -75,7 +79,7 @@ function ofProfile(places: Places, profile: string, variable: string): Target {
   return { name: found.name, ...(found.from !== 'store' && { store: found.from }) };
 }
 
-function onArgv(): WarderError {
+function valueInArgvError(): WarderError {
   return new WarderError(
     'usage',
     'a value does not belong among the words of a command: other programs can see it there, and your shell keeps it in its history',

@@ -11,16 +11,16 @@ import type { Context } from '../command.ts';
 export type CredentialState = 'set' | 'missing' | 'command' | 'unusable' | 'revoked' | 'unknown';
 
 /** What is known of the stores. */
-export interface Known {
+export interface CredentialStates {
   state(credential: ProfileCredential): CredentialState;
   /** No credential is used until somebody unlocks them. */
   readonly locked: boolean;
   /** Why nothing is known, where it is not. */
-  readonly problem: WarderError | undefined;
+  readonly error: WarderError | undefined;
 }
 
 /** Asks the daemon for the credentials that it keeps; starts one if none runs. */
-export async function knownCredentials(context: Context): Promise<Known> {
+export async function fetchCredentialStates(context: Context): Promise<CredentialStates> {
   let kept: Result<'credential.list'>['credentials'] | undefined;
   let problem: WarderError | undefined;
   let now: Pick<Result<'status'>['credentials'], 'locked' | 'revoked'> = { locked: false, revoked: [] };
@@ -33,7 +33,7 @@ export async function knownCredentials(context: Context): Promise<Known> {
     problem = error;
   }
   return {
-    problem,
+    error: problem,
     locked: now.locked,
     state({ from, name }) {
       if (now.revoked.includes(name)) return 'revoked';

@@ -19,9 +19,9 @@ export interface ServiceInput {
 
 /** `warder.service`, systemd.service(5). */
 export function systemdService({ node, program, variables }: ServiceInput): string {
-  const command = daemonCommand(node, program).map((word) => quoted(word).replaceAll('$', '$$$$'));
+  const command = daemonCommand(node, program).map((word) => systemdQuote(word).replaceAll('$', '$$$$'));
   const environment = Object.entries(variables).map(
-    ([name, value]) => `Environment=${quoted(`${name}=${value}`)}\n`,
+    ([name, value]) => `Environment=${systemdQuote(`${name}=${value}`)}\n`,
   );
   return `[Unit]
 Description=Warder, which keeps the keys of MCP servers
@@ -60,9 +60,9 @@ WantedBy=sockets.target
 
 /** `warder.plist`, launchd.plist(5). */
 export function launchdAgent({ node, program, variables }: ServiceInput): string {
-  const text = (value: string): string => `<string>${escaped(value)}</string>`;
+  const text = (value: string): string => `<string>${escapeXml(value)}</string>`;
   const environment = Object.entries(variables).map(
-    ([name, value]) => `    <key>${escaped(name)}</key>${text(value)}\n`,
+    ([name, value]) => `    <key>${escapeXml(name)}</key>${text(value)}\n`,
   );
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -89,10 +89,10 @@ ${environment.join('')}  </dict>
 }
 
 /** A word of a systemd setting, with nothing in it left to expand but "$". */
-function quoted(word: string): string {
+function systemdQuote(word: string): string {
   return `"${word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`;
 }
 
-function escaped(text: string): string {
+function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

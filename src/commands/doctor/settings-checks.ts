@@ -10,18 +10,18 @@ import { expandHome } from '../../profile/format.ts';
 import { loadSettings, type Settings, settingsPath } from '../../profile/settings.ts';
 import type { Check, ControlClient } from '../../wire/control.ts';
 import type { Places } from '../../wire/places.ts';
-import { count } from '../terminal/plural.ts';
+import { pluralize } from '../terminal/plural.ts';
 
 /** The file of certificates that the gate is to trust, where the settings name one. */
-export function authorities(places: Places): Check[] {
-  const ca = egress(places)?.ca;
+export function checkCertificates(places: Places): Check[] {
+  const ca = egressSettings(places)?.ca;
   if (ca === undefined) return [];
   const name = 'egress.ca';
   const file = expandHome(ca, homedir());
   const hint = `mend "egress.ca" in ${settingsPath(places)}: it names a file of certificates in PEM`;
   try {
     const many = readCertificates(readFileSync(file, 'latin1')).length;
-    if (many > 0) return [{ name, state: 'ok', detail: `${file}, ${count(many, 'certificate')}` }];
+    if (many > 0) return [{ name, state: 'ok', detail: `${file}, ${pluralize(many, 'certificate')}` }];
     return [{ name, state: 'fail', detail: `there is no certificate in ${file}`, hint }];
   } catch (error) {
     const { code = 'not PEM' } = error as NodeJS.ErrnoException;
@@ -30,8 +30,8 @@ export function authorities(places: Places): Check[] {
 }
 
 /** The credential that the proxy wants, where the settings name one. Nothing where the stores cannot be asked now. */
-export async function proxyLogin(places: Places, control: ControlClient): Promise<Check[]> {
-  const login = egress(places)?.login;
+export async function checkProxyLogin(places: Places, control: ControlClient): Promise<Check[]> {
+  const login = egressSettings(places)?.login;
   if (login === undefined) return [];
   const name = 'egress.login';
   try {
@@ -47,7 +47,7 @@ export async function proxyLogin(places: Places, control: ControlClient): Promis
 }
 
 /** What locks credentials; a file that does not read locks all of them. */
-export function locks(places: Places): Check {
+export function checkLocks(places: Places): Check {
   const name = 'locks';
   let damaged = false;
   const error = (): void => {
@@ -68,7 +68,7 @@ export function locks(places: Places): Check {
 }
 
 /** Undefined where the settings do not read: that is a finding of its own. */
-function egress(places: Places): Settings['egress'] | undefined {
+function egressSettings(places: Places): Settings['egress'] | undefined {
   const settings = catchWarderError(() => loadSettings(places));
   return settings instanceof WarderError ? undefined : settings.egress;
 }

@@ -5,7 +5,7 @@ import { PackageStore } from '../../package/store.ts';
 import type { Context } from '../command.ts';
 
 /** The store as the command line works with it: it may ask the registry, and says what it does. */
-export function openPackages(context: Context): PackageStore {
+export function openPackageStore(context: Context): PackageStore {
   return new PackageStore({
     places: context.places,
     clock,

@@ -1,10 +1,10 @@
 // What a server may reach, and what may be done with each of its sealed credentials, in words and as facts.
-import { type Profile, type ProfileCredential, reachOf } from '../../profile/format.ts';
+import { allowedEgress, type Profile, type ProfileCredential } from '../../profile/format.ts';
 import { parseHost } from '../../profile/host.ts';
 import { formatDuration } from '../../profile/units.ts';
 
 /** A server's way out of its sandbox. */
-export interface Reach {
+export interface NetworkAccess {
   /** Names as the profile has them, `*.` in front included, each once with all its ports. */
   readonly hosts: readonly { readonly name: string; readonly ports: readonly number[] }[];
   /** What those names may lead to although it is not public. */
@@ -12,12 +12,12 @@ export interface Reach {
 }
 
 /** Ports of an entry that names none: of `sandbox.network`, and of a sealed credential's `hosts`. */
-const LISTED: readonly number[] = [80, 443];
-const SEALED: readonly number[] = [443];
+const NETWORK_PORTS: readonly number[] = [80, 443];
+const SEALED_PORTS: readonly number[] = [443];
 
 /** The hosts, ports and ranges that a profile opens. Nothing without a sandbox, where there is no gate. */
-export function reach(profile: Profile): Reach {
-  const { network, sealed } = reachOf(profile);
+export function networkAccess(profile: Profile): NetworkAccess {
+  const { network, sealed } = allowedEgress(profile);
   const isRange = (entry: string): boolean => entry.includes('/');
   const ports = new Map<string, Set<number>>();
   const add = (entry: string, usual: readonly number[]): void => {
@@ -26,8 +26,8 @@ export function reach(profile: Profile): Reach {
     for (const one of port === undefined ? usual : [port]) all.add(one);
     ports.set(name, all);
   };
-  for (const entry of network) if (!isRange(entry)) add(entry, LISTED);
-  for (const host of sealed) add(host, SEALED);
+  for (const entry of network) if (!isRange(entry)) add(entry, NETWORK_PORTS);
+  for (const host of sealed) add(host, SEALED_PORTS);
   return {
     hosts: [...ports].map(([name, all]) => ({ name, ports: [...all].sort((a, b) => a - b) })),
     ranges: network.filter(isRange),
@@ -35,7 +35,7 @@ export function reach(profile: Profile): Reach {
 }
 
 /** One line a host, and one for the ranges; `none` where there is nothing. */
-export function reachLines({ hosts, ranges }: Reach): string[] {
+export function networkLines({ hosts, ranges }: NetworkAccess): string[] {
   const lines = hosts.map(({ name, ports }) => {
     const listed = ports.join(', ').replace(/, (\d+)$/, ' and $1');
     return `${name}, ${ports.length === 1 ? 'port' : 'ports'} ${listed}`;
@@ -45,13 +45,13 @@ export function reachLines({ hosts, ranges }: Reach): string[] {
 }
 
 /** What holds a sealed credential. */
-export type Limits = Pick<
+export type CredentialLimits = Pick<
   ProfileCredential,
   'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses'
 >;
 
 /** What `as` says, in words. */
-const PLACES: Readonly<Record<string, string>> = {
+const PLACEMENTS: Readonly<Record<string, string>> = {
   bearer: 'the token of "Authorization: Bearer"',
   basic: 'in "Authorization: Basic"',
   header: 'a header',
@@ -61,11 +61,11 @@ const PLACES: Readonly<Record<string, string>> = {
 };
 
 /** What may be done with a sealed credential: a label and its text each. */
-export function limitLines(limits: Limits): readonly (readonly [label: string, text: string])[] {
+export function limitLines(limits: CredentialLimits): readonly (readonly [label: string, text: string])[] {
   const { hosts, as, paths, methods, lifetime, maxUses, confirm } = limits;
   const lines: [string, string][] = [
     ['hosts', hosts.join(' ')],
-    ['place', as === undefined ? 'any: header, query, path or body' : (PLACES[as] ?? as)],
+    ['place', as === undefined ? 'any: header, query, path or body' : (PLACEMENTS[as] ?? as)],
     ['methods', methods?.join(' ') ?? 'any'],
     ['paths', paths?.join(' ') ?? 'any'],
   ];

@@ -2,14 +2,14 @@
 // `warder add`. No host is ever guessed.
 import { WarderError } from '../../errors.ts';
 import { rangeProblem } from '../../profile/address-range.ts';
-import { otherProtocol } from '../../profile/cross-checks.ts';
+import { nonHttpsProtocol } from '../../profile/cross-checks.ts';
 import type { Delivery } from '../../profile/format.ts';
 import { parseHost } from '../../profile/host.ts';
-import { secretKind } from '../../profile/variable.ts';
-import { signing } from './warnings.ts';
+import { detectSecret } from '../../profile/variable.ts';
+import { signingWarning } from './warnings.ts';
 
 /** What was decided. */
-export interface Way {
+export interface DeliveryPlan {
   readonly deliver: Delivery;
   /** Where the credentials may be used; none unless they are sealed. */
   readonly hosts: readonly string[];
@@ -21,8 +21,12 @@ export interface Way {
  * Sealed where a host is named and nothing else is said, for the hosts that a secret can be put in for. Throws `usage`
  * for what is no host, and for what has no meaning beside the rest.
  */
-export function wayOf(said: readonly string[], deliver: Delivery | undefined, credentials: number): Way {
-  const network = [...new Set(said.map(entryOf))];
+export function planDelivery(
+  said: readonly string[],
+  deliver: Delivery | undefined,
+  credentials: number,
+): DeliveryPlan {
+  const network = [...new Set(said.map(parseNetworkEntry))];
   if (deliver !== undefined && credentials === 0) {
     throw new WarderError('usage', '"--deliver" says how credentials are delivered, and there is none', {
       hint: 'say "--credential VARIABLE"',
@@ -31,10 +35,10 @@ export function wayOf(said: readonly string[], deliver: Delivery | undefined, cr
   const chosen = credentials === 0 ? 'env' : (deliver ?? (network.length > 0 ? 'sealed' : 'env'));
   if (chosen !== 'sealed') return { deliver: chosen, hosts: [], network };
   const named = network.filter((entry) => !entry.includes('/'));
-  const hosts = named.filter((host) => protocolOf(host) === undefined);
+  const hosts = named.filter((host) => nonHttpsProtocolOf(host) === undefined);
   if (hosts.length > 0) return { deliver: 'sealed', hosts, network };
   const [first] = named;
-  const protocol = first === undefined ? undefined : protocolOf(first);
+  const protocol = first === undefined ? undefined : nonHttpsProtocolOf(first);
   if (protocol !== undefined) {
     throw new WarderError('usage', `"${first}" is the port of ${protocol}, into which no secret can be put`, {
       hint: 'say "--deliver env" or "--deliver file", knowing that the server then holds the secret',
@@ -46,14 +50,17 @@ export function wayOf(said: readonly string[], deliver: Delivery | undefined, cr
 }
 
 /** What a person is told of it. */
-export function wayLines({ deliver, hosts, network }: Way, credentials: readonly string[]): string[] {
+export function deliveryLines(
+  { deliver, hosts, network }: DeliveryPlan,
+  credentials: readonly string[],
+): string[] {
   const lines = credentials.map((variable) => {
     if (deliver === 'sealed') {
       return `${variable} is sealed: the server gets a placeholder, and the secret goes to ${hosts.join(', ')} only`;
     }
     return `${variable} is delivered by "${deliver}": the server gets the value itself`;
   });
-  if (deliver === 'sealed') lines.push(...credentials.flatMap((variable) => signing(variable) ?? []));
+  if (deliver === 'sealed') lines.push(...credentials.flatMap((variable) => signingWarning(variable) ?? []));
   else if (credentials.length > 0 && network.length === 0) {
     lines.push(
       'to keep it from the server: "deliver: sealed" and "hosts: [HOST]" in the profile, as "--host" writes',
@@ -68,10 +75,10 @@ export function wayLines({ deliver, hosts, network }: Way, credentials: readonly
 }
 
 /** An entry of `sandbox.network`. A URL's host is said back; nothing that may hold a secret is. */
-function entryOf(said: string, index: number): string {
+function parseNetworkEntry(said: string, index: number): string {
   const wrong = (what: string, hint: string): WarderError =>
     new WarderError('usage', `--host number ${index + 1} ${what}`, { hint });
-  if (secretKind(said) !== undefined || said.includes('@')) {
+  if (detectSecret(said) !== undefined || said.includes('@')) {
     throw wrong('holds more than a host', 'say the host alone: api.example.com');
   }
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(said) ? URL.parse(said) : null;
@@ -91,6 +98,6 @@ function entryOf(said: string, index: number): string {
 }
 
 /** What is spoken at a host's port, where that is known to be no HTTP over TLS. */
-function protocolOf(host: string): string | undefined {
-  return otherProtocol(parseHost(host).port ?? 443);
+function nonHttpsProtocolOf(host: string): string | undefined {
+  return nonHttpsProtocol(parseHost(host).port ?? 443);
 }

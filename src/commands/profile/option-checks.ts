@@ -1,10 +1,10 @@
 // What `warder add` is told on the command line, looked at for slips and for secrets in the wrong place. What may be a
 // secret is not repeated.
 import { WarderError } from '../../errors.ts';
-import { loaderVariable, secretKind, VARIABLE_PATTERN } from '../../profile/variable.ts';
+import { detectSecret, isLoaderVariable, VARIABLE_PATTERN } from '../../profile/variable.ts';
 
 /** `NAME=VALUE` each. Throws `usage`. */
-export function literals(said: readonly string[]): Record<string, string> {
+export function parseEnvOptions(said: readonly string[]): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [index, pair] of said.entries()) {
     const at = pair.indexOf('=');
@@ -16,14 +16,14 @@ export function literals(said: readonly string[]): Record<string, string> {
 }
 
 /** Throws `usage` for a name that no variable may have, or that stands there twice. */
-export function variables(names: readonly string[]): void {
+export function checkVariableNames(names: readonly string[]): void {
   for (const [index, name] of names.entries()) {
     if (!VARIABLE_PATTERN.test(name)) {
       throw new WarderError('usage', `${JSON.stringify(name.slice(0, 40))} cannot name a variable`, {
         hint: 'a name is letters, digits and "_", and does not begin with a digit',
       });
     }
-    if (loaderVariable(name)) {
+    if (isLoaderVariable(name)) {
       throw new WarderError(
         'usage',
         `"${name}" makes programs load or run other code, and is not passed on`,
@@ -37,9 +37,13 @@ export function variables(names: readonly string[]): void {
 }
 
 /** Refuses what looks like a secret: profiles are plain files. The value itself is not repeated. */
-export function secrets(name: string, env: Readonly<Record<string, string>>, words: readonly string[]): void {
+export function refuseSecrets(
+  name: string,
+  env: Readonly<Record<string, string>>,
+  words: readonly string[],
+): void {
   for (const [variable, value] of Object.entries(env)) {
-    const kind = secretKind(value);
+    const kind = detectSecret(value);
     if (kind === undefined) continue;
     throw new WarderError(
       'usage',
@@ -50,7 +54,7 @@ export function secrets(name: string, env: Readonly<Record<string, string>>, wor
     );
   }
   for (const [index, word] of words.entries()) {
-    const kind = secretKind(word);
+    const kind = detectSecret(word);
     if (kind === undefined) continue;
     throw new WarderError(
       'usage',

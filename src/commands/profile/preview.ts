@@ -4,11 +4,11 @@ import { homedir } from 'node:os';
 import { trustVariables } from '../../egress/trust.ts';
 import { catchWarderError, WarderError } from '../../errors.ts';
 import { userName } from '../../os/user.ts';
-import { binCommand } from '../../package/bin.ts';
+import { resolveBin } from '../../package/bin.ts';
 import { parseSpec } from '../../package/spec.ts';
 import type { PackageStore } from '../../package/store.ts';
 import { type UserEnvironment, userEnvironment } from '../../profile/environment.ts';
-import { expandHome, type Profile, reachOf } from '../../profile/format.ts';
+import { allowedEgress, expandHome, type Profile } from '../../profile/format.ts';
 import { loadSettings } from '../../profile/settings.ts';
 import { type PlanSummary, summarize } from '../../sandbox/summary.ts';
 import { environment } from '../../server/environment.ts';
@@ -17,7 +17,7 @@ import { type Program, sandboxRequest } from '../../server/sandbox-request.ts';
 import type { Places } from '../../wire/places.ts';
 
 /** A server's surroundings. */
-export interface Preview {
+export interface ServerPreview {
   /** The executable, or why there is none; `undefined` where the server is no command. */
   readonly program: string | WarderError | undefined;
   readonly cwd: string;
@@ -35,16 +35,20 @@ export interface Preview {
 }
 
 /** Looks at the surroundings of a profile's server as they are now. Throws `profile-invalid` as a start does. */
-export function preview(profile: Profile, places: Places, packages: Pick<PackageStore, 'locate'>): Preview {
+export function previewServer(
+  profile: Profile,
+  places: Places,
+  packages: Pick<PackageStore, 'locate'>,
+): ServerPreview {
   const { name, server, env, credentials } = profile;
   const home = homedir();
-  const machine = machineFacts();
-  const base = environment(name, machine, NOWHERE, {}, []);
-  const trusting = trusts(profile, places) ? trustVariables() : {};
+  const machine = readMachineFacts();
+  const base = environment(name, machine, STAND_IN, {}, []);
+  const trusting = needsTrustVariables(profile, places) ? trustVariables() : {};
   const whole = environment(
     name,
     machine,
-    NOWHERE,
+    STAND_IN,
     env,
     // A sealed credential stands in its variable too, as a placeholder.
     credentials.map(({ variable, deliver }) => ({
@@ -58,7 +62,7 @@ export function preview(profile: Profile, places: Places, packages: Pick<Package
   const given = Object.keys(whole).filter((variable) => !(variable in base) && !(variable in env));
   const path = whole.PATH ?? '';
   const cwd = expandHome((server.kind === 'url' ? undefined : server.cwd) ?? '~', home);
-  const launch = catchWarderError(() => launchOf(profile, { cwd, path, home }, packages));
+  const launch = catchWarderError(() => resolveLaunch(profile, { cwd, path, home }, packages));
   const started = launch instanceof WarderError ? undefined : launch;
   const asker = { facts: machine, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1, places };
   return {
@@ -79,13 +83,13 @@ export function preview(profile: Profile, places: Places, packages: Pick<Package
 }
 
 /** Whether the server is told whom to trust: the gate itself, or what the settings add for all. */
-function trusts(profile: Profile, places: Places): boolean {
-  const { network, sealed } = reachOf(profile);
+function needsTrustVariables(profile: Profile, places: Places): boolean {
+  const { network, sealed } = allowedEgress(profile);
   return sealed.length > 0 || (network.length > 0 && loadSettings(places).egress.ca !== undefined);
 }
 
 /** What a start would run; undefined for a server elsewhere. Throws as a start does. */
-function launchOf(
+function resolveLaunch(
   { name, server }: Profile,
   { cwd, path, home }: { cwd: string; path: string; home: string },
   packages: Pick<PackageStore, 'locate'>,
@@ -97,26 +101,26 @@ function launchOf(
     return { file, args: server.args, roots: [], shown: file };
   }
   const ready = packages.locate(parseSpec(server.package));
-  const { command, args } = binCommand(ready, server.bin);
+  const { command, args } = resolveBin(ready, server.bin);
   const file = findCommand({ ...at, command });
   return { file, args: [...args, ...server.args], roots: [ready.root], shown: args[0] ?? file };
 }
 
 /** The PATH of a server with these literals. */
-export function pathOf(name: string, env: Readonly<Record<string, string>>): string {
-  return environment(name, machineFacts(), NOWHERE, env, []).PATH ?? '';
+export function serverPath(name: string, env: Readonly<Record<string, string>>): string {
+  return environment(name, readMachineFacts(), STAND_IN, env, []).PATH ?? '';
 }
 
-function machineFacts(): UserEnvironment {
+function readMachineFacts(): UserEnvironment {
   const { execPath, env } = process;
   return userEnvironment({ execPath, home: homedir(), user: userName(env), env });
 }
 
 /** Stands for what is made for each server anew. */
-const NOWHERE = { marker: '', tmpdir: '/tmp', credentials: '/' };
+const STAND_IN = { marker: '', tmpdir: '/tmp', credentials: '/' };
 
 /** The executable of a command, or the error that a start would end with. */
-export function find(
+export function findExecutable(
   profile: string,
   command: string,
   cwd: string,

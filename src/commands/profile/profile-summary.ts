@@ -1,14 +1,14 @@
 // A profile's parts on one line each, for tables and findings.
-import type { Profile, ProfilePolicy, Server } from '../../profile/format.ts';
+import type { Profile, ProfilePolicy, ProfileServer } from '../../profile/format.ts';
 
 /** `off` was said aloud; a profile that says nothing of it has one. */
-export function sandboxWord({ server, sandbox }: Profile): 'off' | 'on' | 'none' {
+export function sandboxState({ server, sandbox }: Profile): 'off' | 'on' | 'none' {
   if (server.kind === 'url') return 'none';
   return sandbox?.off === true ? 'off' : 'on';
 }
 
 /** A server on one line. */
-export function serverLine(server: Server): string {
+export function serverLine(server: ProfileServer): string {
   if (server.kind === 'url') return server.url;
   const words = [server.kind === 'package' ? server.package : server.command, ...server.args];
   return commandLine(words);

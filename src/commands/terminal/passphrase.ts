@@ -15,7 +15,7 @@ export async function readPassphrase(terminal: Terminal, question: string): Prom
 }
 
 /** As `readPassphrase`, for a new one: where it is typed it is asked for twice. Throws `usage` where the two differ. */
-export async function newPassphrase(terminal: Terminal, question: string): Promise<string> {
+export async function readNewPassphrase(terminal: Terminal, question: string): Promise<string> {
   const passphrase = await readPassphrase(terminal, question);
   if (terminal.interactive && (await terminal.askSecret('once more: ')) !== passphrase) {
     throw new WarderError('usage', 'the two passphrases differ', { hint: 'run the command again' });
@@ -24,7 +24,7 @@ export async function newPassphrase(terminal: Terminal, question: string): Promi
 }
 
 /** Refuses words where a passphrase may have been typed by mistake. They are not repeated. */
-export function noWords(words: readonly unknown[]): void {
+export function refuseWords(words: readonly unknown[]): void {
   if (words.length === 0) return;
   throw new WarderError('usage', 'a passphrase does not belong among the words of a command', {
     hint: 'leave it out: it is asked for without echo, or read from stdin',

@@ -4,19 +4,19 @@ import { WarderError } from '../../errors.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** A value, and what may be a slip in it. */
-export interface Value {
+export interface SecretInput {
   readonly value: string;
   readonly notes: readonly string[];
 }
 
 /** Shorter ones occur by chance: they are not taken out of what passes. */
-const SHORTEST = 8;
+const MIN_REDACTED = 8;
 
 /**
  * Asks for the value of the credential `name`, or reads it from stdin less one newline at its end. With
  * `multiline` what comes from stdin is kept as it is. Throws `usage`; no message has a part of the value.
  */
-export async function readValue(terminal: Terminal, name: string, multiline: boolean): Promise<Value> {
+export async function readSecret(terminal: Terminal, name: string, multiline: boolean): Promise<SecretInput> {
   const { interactive } = terminal;
   if (interactive && multiline) {
     throw new WarderError('usage', 'a value with line breaks cannot be typed', {
@@ -45,8 +45,8 @@ export async function readValue(terminal: Terminal, name: string, multiline: boo
   }
   const notes: string[] = [];
   const length = [...value].length;
-  if (length < SHORTEST) {
-    notes.push(`a value of less than ${SHORTEST} characters is not taken out of logs and answers`);
+  if (length < MIN_REDACTED) {
+    notes.push(`a value of less than ${MIN_REDACTED} characters is not taken out of logs and answers`);
   }
   if (!multiline && value.trim() !== value) notes.push('the value begins or ends with a space; it is kept');
   return { value, notes };

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { binCommand } from '../../../src/package/bin.ts';
+import { resolveBin } from '../../../src/package/bin.ts';
 import { findNpm } from '../../../src/package/npm.ts';
 import { parseSpec } from '../../../src/package/spec.ts';
 import { PackageStore } from '../../../src/package/store.ts';
@@ -73,7 +73,7 @@ test('W-PKG-1 a range is pinned when it is locked, and the tree runs with node a
   });
   registry.publish({ name: '@scope/server', version: '1.3.0' });
   const ready = await store.verify(parseSpec('npm:@scope/server@1.2.0'), false);
-  const { command, args } = binCommand(ready, undefined);
+  const { command, args } = resolveBin(ready, undefined);
   expect(command).toBe(process.execPath);
   expect(execFileSync(command, [...args, 'hello'], { encoding: 'utf8' })).toBe('leaf 1 hello\n');
   await expect(store.verify(parseSpec('npm:@scope/server@^1'), false)).rejects.toMatchObject({
@@ -186,7 +186,7 @@ test('an update shows what changes before anything is installed', async () => {
     manifest: { bin: 'main.js', dependencies: { twig: '*' } },
     files: { 'main.js': '' },
   });
-  const { difference, version } = await store.preview(lock, parseSpec('npm:@scope/server'));
+  const { difference, version } = await store.previewUpdate(lock, parseSpec('npm:@scope/server'));
   expect(version).toBe('2.0.0');
   expect(difference).toEqual({
     added: ['twig@0.1.0'],
@@ -221,9 +221,9 @@ test('several programs need a name; a wrong one is refused', async () => {
   const store = openStore();
   const lock = await store.lock(parseSpec('npm:many@1.0.0'), []);
   const ready = await store.verify(parseSpec(lock.package), false);
-  expect(() => binCommand(ready, undefined)).toThrow(expect.objectContaining({ code: 'package-bin' }));
-  expect(() => binCommand(ready, 'three')).toThrow(expect.objectContaining({ code: 'package-bin' }));
-  expect(binCommand(ready, 'two').args[0]).toMatch(/many\/2\.js$/);
+  expect(() => resolveBin(ready, undefined)).toThrow(expect.objectContaining({ code: 'package-bin' }));
+  expect(() => resolveBin(ready, 'three')).toThrow(expect.objectContaining({ code: 'package-bin' }));
+  expect(resolveBin(ready, 'two').args[0]).toMatch(/many\/2\.js$/);
 });
 
 test('sweep removes what no profile names, and what a crash left', async () => {

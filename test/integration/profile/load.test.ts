@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
 import { listProfiles, loadProfile, removeProfile, writeProfile } from '../../../src/profile/load.ts';
-import { changeSettings, loadSettings, settingsPath } from '../../../src/profile/settings.ts';
+import { loadSettings, settingsPath, updateSettings } from '../../../src/profile/settings.ts';
 import { type Places, places } from '../../../src/wire/places.ts';
 
 const SOUND = 'server: {command: node}\n';
@@ -226,7 +226,7 @@ describe('settings', () => {
 
   test('one is changed, comments and the others stay', () => {
     writeFileSync(settingsPath(here), '# mine\ndaemon:\n  idle: 1h # long\n');
-    changeSettings(here, [
+    updateSettings(here, [
       [['store'], 'vault'],
       [['vault', 'key'], { file: '~/key' }],
     ]);
@@ -242,8 +242,8 @@ describe('settings', () => {
   });
 
   test('a change that breaks them is not written', () => {
-    changeSettings(here, [[['store'], 'keychain']]);
-    expect(() => changeSettings(here, [[['store'], 'cloud']])).toThrow(
+    updateSettings(here, [[['store'], 'keychain']]);
+    expect(() => updateSettings(here, [[['store'], 'cloud']])).toThrow(
       expect.objectContaining({ code: 'config-invalid' }),
     );
     expect(loadSettings(here).store).toBe('keychain');

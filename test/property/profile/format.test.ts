@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
-import { type Draft, draftProfile, writtenProfile } from '../../../src/profile/draft.ts';
+import { draftProfile, formatProfile, type ProfileDraft } from '../../../src/profile/draft.ts';
 import { parseProfile } from '../../../src/profile/format.ts';
 import { parseSettings } from '../../../src/profile/settings.ts';
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../../src/profile/units.ts';
-import { loaderVariable } from '../../../src/profile/variable.ts';
+import { isLoaderVariable } from '../../../src/profile/variable.ts';
 
 const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
 
@@ -120,7 +120,7 @@ test('any data is a profile or a WarderError', () => {
 const printable = fc.string({ minLength: 1, maxLength: 40 }).filter((text) => /^\P{Cc}+$/u.test(text));
 const variable = fc
   .stringMatching(/^[A-Z_][A-Z0-9_]{0,12}$/)
-  .filter((name) => !loaderVariable(name) && name !== '__PROTO__');
+  .filter((name) => !isLoaderVariable(name) && name !== '__PROTO__');
 /** Anything that execve takes: no NUL, whole characters. */
 const value = fc
   .string({ unit: 'binary', maxLength: 80 })
@@ -130,7 +130,7 @@ const patterns = fc.uniqueArray(
   { maxLength: 4 },
 );
 
-const draft: fc.Arbitrary<Draft> = fc
+const draft: fc.Arbitrary<ProfileDraft> = fc
   .record({
     description: fc.option(printable, { nil: undefined }),
     server: fc.oneof(
@@ -177,7 +177,7 @@ test('what add writes reads back as what was said', () => {
   fc.assert(
     fc.property(draft, (said) => {
       const profile = parseProfile(draftProfile(said), 'f.yaml', 'p');
-      expect(parseProfile(writtenProfile(profile), 'f.yaml', 'p')).toEqual(profile);
+      expect(parseProfile(formatProfile(profile), 'f.yaml', 'p')).toEqual(profile);
       expect(profile.description).toBe(said.description);
       expect(profile.server).toEqual({
         kind: 'command' in said.server ? 'command' : 'package',

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { addCommand } from '../../../src/commands/add.ts';
 import { loadProfile } from '../../../src/profile/load.ts';
-import { Person } from '../../fixtures/fake-cli.ts';
+import { FakeCli } from '../../fixtures/fake-cli.ts';
 
-async function add(person: Person, ...words: string[]): Promise<string> {
+async function add(person: FakeCli, ...words: string[]): Promise<string> {
   person.out.length = 0;
   await person.run(addCommand, ['add', 'demo', ...words, '--', '/bin/cat']);
   return person.out.join('\n');
 }
 
-function written(person: Person) {
+function written(person: FakeCli) {
   const text = readFileSync(join(person.places.profiles, 'demo.yaml'), 'utf8');
   const { sandbox, credentials } = loadProfile(person.places, 'demo').profile;
   return {
@@ -23,7 +23,7 @@ function written(person: Person) {
 }
 
 test('with a host the credentials are sealed for it, and it is all that the server reaches', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const said = await add(person, '--credential', 'A', '--credential', 'B', '--host', 'api.github.com');
   const { text, network, credentials } = written(person);
   expect(network).toEqual(['api.github.com']);
@@ -42,7 +42,7 @@ test('with a host the credentials are sealed for it, and it is all that the serv
 });
 
 test('hosts are taken as people write them; ranges and ports of other protocols go under the network alone', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   await add(
     person,
     ...[
@@ -64,7 +64,7 @@ test('hosts are taken as people write them; ranges and ports of other protocols 
 });
 
 test('without a host a credential is given to the server, which has no network, and both are said', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const said = await add(person, '--credential', 'A');
   const { network, credentials } = written(person);
   expect(network).toBeUndefined();
@@ -75,7 +75,7 @@ test('without a host a credential is given to the server, which has no network, 
 });
 
 test('what is said of the delivery holds', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const said = await add(person, '--credential', 'A', '--host', 'db.example.com:5432', '--deliver', 'file');
   expect(written(person)).toMatchObject({
     network: ['db.example.com:5432'],
@@ -86,13 +86,13 @@ test('what is said of the delivery holds', async () => {
 });
 
 test('no host is guessed, whatever the variable is called', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   await add(person, '--credential', 'GITHUB_TOKEN', '--credential', 'SLACK_BOT_TOKEN');
   expect(written(person).text).not.toMatch(/github\.com|slack\.com|network/);
 });
 
 test('W-SEAL-9 a variable that programs sign with is told of', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const said = await add(
     person,
     ...[
@@ -109,7 +109,7 @@ test('W-SEAL-9 a variable that programs sign with is told of', async () => {
 });
 
 test('as JSON it has what was decided', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const words = ['add', 'demo', '--credential', 'A', '--host', 'a.b', '--json', '--', '/bin/cat'];
   await person.run(addCommand, words, { json: true });
   expect(person.values).toMatchObject([{ deliver: 'sealed', hosts: ['a.b'], network: ['a.b'] }]);
@@ -128,7 +128,7 @@ test.each([
   [['--credential', 'A', '--deliver', 'sealed'], /needs the name of a host/, '--host'],
   [['--deliver', 'env'], /there is none/, '--credential'],
 ])('%j is refused, and nothing is written', async (words, message, hint) => {
-  using person = new Person();
+  using person = new FakeCli();
   const failed = await add(person, ...words).catch((error) => error);
   expect(failed).toMatchObject({ code: 'usage', message: expect.stringMatching(message) });
   expect(failed.hint).toContain(hint);

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { checkCommand } from '../../../src/commands/check.ts';
 import { listCommand } from '../../../src/commands/list.ts';
 import type { Result } from '../../../src/wire/control.ts';
-import { status } from '../../fixtures/daemon-status.ts';
-import { type Answers, Person } from '../../fixtures/fake-cli.ts';
+import { daemonStatus } from '../../fixtures/daemon-status.ts';
+import { type Answers, FakeCli } from '../../fixtures/fake-cli.ts';
 
 type Kept = Result<'credential.list'>['credentials'];
 
@@ -18,26 +18,26 @@ function daemon(names: readonly string[], credentials = { locked: false, revoked
     profiles: [],
   }));
   return {
-    status: () => status({ credentials: { ...credentials, guarded: false, doubted: [] } }),
+    status: () => daemonStatus({ credentials: { ...credentials, guarded: false, doubted: [] } }),
     'credential.list': () => ({ credentials: kept, missing: [] }),
   };
 }
 
 const policy = { default: 'allow' };
 
-async function check(person: Person, content: object, answers = daemon(['demo/T'])): Promise<string> {
-  person.profile('demo', { server: { command: 'cat' }, policy, ...content });
+async function check(person: FakeCli, content: object, answers = daemon(['demo/T'])): Promise<string> {
+  person.writeProfile('demo', { server: { command: 'cat' }, policy, ...content });
   await person.run(checkCommand, ['check', 'demo'], { answers });
   return person.out.join('\n');
 }
 
 test('a server with no host listed reaches none', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   expect(await check(person, {})).toContain('\n  network none\n');
 });
 
 test('hosts and ports are printed, those of sealed credentials among them, and where names may lead', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const said = await check(person, {
     credentials: { T: { hosts: ['api.github.com', 'up.example.com:8443'] } },
     sandbox: { network: ['up.example.com', '*.example.com', 'db.example.com:5432', '10.1.0.0/16'] },
@@ -52,7 +52,7 @@ test('hosts and ports are printed, those of sealed credentials among them, and w
 });
 
 test('what holds a sealed credential is printed, also what nobody has said', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const plain = await check(person, { credentials: { T: { hosts: ['api.github.com'] } } });
   expect(plain).toContain(`
           T: demo/T, sealed, set
@@ -100,7 +100,7 @@ test('what holds a sealed credential is printed, also what nobody has said', asy
 const CANNOT = 'a program that pins certificates, brings a client certificate, or signs requests';
 
 test('W-SEAL-9 where a sealed credential cannot work is said before the first run, and only of sealed ones', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const said = await check(person, { credentials: { T: { hosts: ['a.b'] }, U: { hosts: ['a.b'] } } });
   expect(said.split(CANNOT)).toHaveLength(2);
   expect(said).toMatch(/HTTP\/2 alone, gRPC or WebSocket/);
@@ -109,7 +109,7 @@ test('W-SEAL-9 where a sealed credential cannot work is said before the first ru
 });
 
 test('W-SEAL-2 a credential that may stand anywhere in a request is warned of, and no other is', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const hosts = ['a.b'];
   const said = await check(person, { credentials: { T: { hosts }, U: { hosts, as: 'bearer' } } });
   expect(said.match(/note +\w+ may stand anywhere in a request/g)).toEqual([
@@ -127,7 +127,7 @@ test.each([
   ['SLACK_SIGNING_SECRET', /looks like a value to sign with/],
   ['STRIPE_WEBHOOK_SECRET', /looks like a value to sign with/],
 ])('W-SEAL-9 that %s cannot be sealed is said before the first run', async (variable, what) => {
-  using person = new Person();
+  using person = new FakeCli();
   const answers = daemon([`demo/${variable}`]);
   const said = await check(person, { credentials: { [variable]: { hosts: ['a.b'] } } }, answers);
   expect(said.split('\n').find((line) => line.startsWith(`  note    ${variable}`))).toMatch(what);
@@ -139,14 +139,14 @@ test.each([
 test.each(['GITHUB_TOKEN', 'OPENAI_API_KEY', 'SLACK_BOT_TOKEN', 'CLIENT_SECRET', 'SENTRY_AUTH_TOKEN'])(
   '%s is nothing that signs',
   async (variable) => {
-    using person = new Person();
+    using person = new FakeCli();
     const said = await check(person, { credentials: { [variable]: { hosts: ['a.b'] } } });
     expect(said).not.toMatch(new RegExp(`note +${variable} (signs|looks)`));
   },
 );
 
 test('W-SEAL-5 a revoked credential and a lock are told, with the way out', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const answers = daemon(['demo/T'], { locked: true, revoked: ['demo/T'] });
   const said = await check(person, { credentials: { T: { hosts: ['a.b'] } } }, answers);
   expect(said).toContain('T: demo/T, sealed, revoked');
@@ -155,13 +155,13 @@ test('W-SEAL-5 a revoked credential and a lock are told, with the way out', asyn
 });
 
 test('a range that no name could lead to is worth a word', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const said = await check(person, { sandbox: { network: ['10.1.0.0/16'] } });
   expect(said).toContain('10.1.0.0/16 opens addresses, and no name is listed that could lead there');
 });
 
 test('a server without a sandbox reaches all, and a remote one has no network of ours', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   expect(await check(person, { sandbox: { off: true } })).toContain(
     '\n  network all that you can reach: no sandbox\n',
   );
@@ -171,24 +171,24 @@ test('a server without a sandbox reaches all, and a remote one has no network of
 });
 
 test("a variable that the gate needs is not the profile's to set beside a sealed credential", async () => {
-  using person = new Person();
-  person.profile('demo', {
+  using person = new FakeCli();
+  person.writeProfile('demo', {
     server: { command: 'cat' },
     env: { NODE_EXTRA_CA_CERTS: '/etc/ca.pem' },
     credentials: { T: { hosts: ['a.b'] } },
   });
   await person.run(checkCommand, ['check', 'demo'], { answers: daemon(['demo/T']) });
   expect(person.err.join('\n')).toContain('"NODE_EXTRA_CA_CERTS" is set twice');
-  expect(person.code).toBe(65);
+  expect(person.exitCode).toBe(65);
 });
 
 test('list marks what is sealed, counts what can be used, and says when all is locked', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const server = { command: 'cat' };
-  person.profile('a', { server, policy, credentials: { T: { hosts: ['a.b'] }, U: { hosts: ['a.b'] } } });
-  person.profile('b', { server, policy, credentials: { T: { hosts: ['a.b'] }, U: { deliver: 'env' } } });
-  person.profile('c', { server, policy, credentials: { T: { deliver: 'file' } } });
-  person.profile('d', { server, policy });
+  person.writeProfile('a', { server, policy, credentials: { T: { hosts: ['a.b'] }, U: { hosts: ['a.b'] } } });
+  person.writeProfile('b', { server, policy, credentials: { T: { hosts: ['a.b'] }, U: { deliver: 'env' } } });
+  person.writeProfile('c', { server, policy, credentials: { T: { deliver: 'file' } } });
+  person.writeProfile('d', { server, policy });
   const answers = daemon(['a/T', 'a/U', 'b/T', 'b/U', 'c/T'], { locked: true, revoked: ['b/T'] });
   await person.run(listCommand, ['list'], { answers });
   expect(person.out.slice(1).map((line) => line.split(' | ').slice(0, 3))).toEqual([

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { credentialCommand } from '../../../src/commands/credential.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { Result } from '../../../src/wire/control.ts';
-import { status } from '../../fixtures/daemon-status.ts';
-import { type Answers, Person } from '../../fixtures/fake-cli.ts';
+import { daemonStatus } from '../../fixtures/daemon-status.ts';
+import { type Answers, FakeCli } from '../../fixtures/fake-cli.ts';
 
 const SECRET = 'secret-value-0123456789';
 const stored = {
@@ -28,7 +28,7 @@ const usage = (message: RegExp) =>
   });
 
 test('a typed value is kept, and its length is all that shows', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   await person.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], {
     typed: [SECRET],
     answers: keeps,
@@ -37,7 +37,7 @@ test('a typed value is kept, and its length is all that shows', async () => {
     { verb: 'credential.set', params: { name: 'github/GITHUB_TOKEN', value: SECRET } },
   ]);
   expect(person.out).toEqual(['set "github/GITHUB_TOKEN" in the keychain: version 1a2b3c4d, 23 characters']);
-  expect(person.seen).not.toContain(SECRET);
+  expect(person.output).not.toContain(SECRET);
 });
 
 test.each([
@@ -45,7 +45,7 @@ test.each([
   ['nor is one of Windows', `${SECRET}\r\n`, SECRET],
   ['spaces are', ` ${SECRET}`, ` ${SECRET}`],
 ])('a value from stdin: %s', async (_what, stdin, value) => {
-  using person = new Person();
+  using person = new FakeCli();
   const words = ['credential', 'rotate', '--name', 'github/token'];
   await person.run(credentialCommand, words, { stdin, json: true, answers: keeps });
   expect(person.requests).toEqual([{ verb: 'credential.rotate', params: { name: 'github/token', value } }]);
@@ -53,11 +53,11 @@ test.each([
     { ...stored, name: 'github/token', replaced: true, sessions: { moved: 2, kept: 0 } },
   ]);
   expect(person.out).toEqual([]);
-  expect(person.seen).not.toContain(SECRET);
+  expect(person.output).not.toContain(SECRET);
 });
 
 test('a value of several lines is kept as it is where that is said, and refused otherwise', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const stdin = `-----BEGIN KEY-----\n${SECRET}\n-----END KEY-----\n`;
   const words = ['credential', 'set', '--name', 'deploy/key'];
   await expect(person.run(credentialCommand, words, { stdin })).rejects.toEqual(usage(/line break/));
@@ -72,17 +72,17 @@ test.each([
   ['a NUL', `${SECRET}\0`, /NUL/],
   ['no text', `${SECRET}\ufffd`, /UTF-8/],
 ])('W-CRED-38 what cannot be a value is refused, and not repeated: %s', async (_what, stdin, message) => {
-  using person = new Person();
+  using person = new FakeCli();
   const failed = await person
     .run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], { stdin })
     .catch((error) => error);
   expect(failed).toEqual(usage(message));
-  expect(`${failed.message} ${failed.hint} ${person.seen}`).not.toContain(SECRET);
+  expect(`${failed.message} ${failed.hint} ${person.output}`).not.toContain(SECRET);
   expect(person.requests).toEqual([]);
 });
 
 test('a short value, and one with a space at its end, are kept with a word of warning', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const situation = { stdin: 'short12 ', answers: keeps };
   await person.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], situation);
   expect(person.err).toEqual([expect.stringMatching(/space/)]);
@@ -107,14 +107,14 @@ test.each([
   [['--name', `ghp_${'x'.repeat(36)}`]],
   [['github', SECRET]],
 ])('W-CRED-38 a value among the arguments is refused and not repeated: %j', async (words) => {
-  using person = new Person();
+  using person = new FakeCli();
   for (const verb of ['set', 'rotate', 'remove']) {
     const failed = await person
       .run(credentialCommand, ['credential', verb, ...words], { stdin: 'another-value' })
       .catch((error) => error);
     expect(failed).toBeInstanceOf(WarderError);
     expect(failed).toMatchObject({ code: 'usage', hint: expect.any(String) });
-    expect(`${failed.message} ${failed.hint} ${person.seen}`).not.toMatch(/secret-value|xxxx/);
+    expect(`${failed.message} ${failed.hint} ${person.output}`).not.toMatch(/secret-value|xxxx/);
   }
   expect(person.requests).toEqual([]);
 });
@@ -125,15 +125,15 @@ test.each([
   [['--name', 'no name'], /no name/],
   [['--name', '../x'], /no name/],
 ])('what names no credential is refused: %j', async (words, message) => {
-  using person = new Person();
+  using person = new FakeCli();
   await expect(person.run(credentialCommand, ['credential', 'set', ...words])).rejects.toEqual(
     usage(message),
   );
 });
 
 test('the profile says which credential is meant, and in which store', async () => {
-  using person = new Person();
-  person.profile('github', {
+  using person = new FakeCli();
+  person.writeProfile('github', {
     server: { command: 'node' },
     credentials: {
       GITHUB_TOKEN: { name: 'shared/token', from: 'vault', deliver: 'env' },
@@ -159,14 +159,14 @@ test('the profile says which credential is meant, and in which store', async () 
     expect.stringMatching(/no credential "GITHUB_TOKE"; did you mean "GITHUB_TOKEN"\?/),
   ]);
   await expect(set('PRINTED')).rejects.toEqual(usage(/from a command/));
-  person.profile('broken', { serve: {} });
+  person.writeProfile('broken', { serve: {} });
   await expect(person.run(credentialCommand, ['credential', 'set', 'broken', 'X'])).rejects.toMatchObject({
     code: 'profile-invalid',
   });
 });
 
 test('open sessions that took the new value are told, and one that did not makes it a failure', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const rotate = (moved: number, kept: number) =>
     person.run(credentialCommand, ['credential', 'rotate', 'github', 'GITHUB_TOKEN'], {
       stdin: SECRET,
@@ -174,15 +174,15 @@ test('open sessions that took the new value are told, and one that did not makes
     });
   await rotate(2, 0);
   expect(person.out[1]).toBe('2 open sessions go on with it');
-  expect(person.code).toBeUndefined();
+  expect(person.exitCode).toBeUndefined();
   await rotate(1, 1);
   expect(person.out[3]).toBe('1 open session goes on with it');
   expect(person.err).toEqual([expect.stringMatching(/1 open session goes on with the old value/)]);
-  expect(person.code).toBe(1);
+  expect(person.exitCode).toBe(1);
 });
 
 test('what the daemon refuses is refused', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const refusal = new WarderError('credential-missing', 'there is no credential "github/GITHUB_TOKEN"');
   const answers: Answers = {
     'credential.rotate': () => {
@@ -191,7 +191,7 @@ test('what the daemon refuses is refused', async () => {
   };
   const words = ['credential', 'rotate', 'github', 'GITHUB_TOKEN'];
   await expect(person.run(credentialCommand, words, { stdin: SECRET, answers })).rejects.toBe(refusal);
-  expect(person.seen).not.toContain(SECRET);
+  expect(person.output).not.toContain(SECRET);
 });
 
 /** A daemon whose vault is locked until it hears the passphrase. */
@@ -204,7 +204,7 @@ function lockedVault(passphrase: string): Answers {
   return {
     'credential.set': ({ name }) => guard({ ...stored, name, store: 'vault' }),
     'credential.list': () => guard({ credentials: [], missing: [] }),
-    status: () => status(),
+    status: () => daemonStatus(),
     'vault.unlock': (params) => {
       if (params.passphrase !== passphrase) throw new WarderError('vault-key', 'the passphrase is wrong');
       open = true;
@@ -214,7 +214,7 @@ function lockedVault(passphrase: string): Answers {
 }
 
 test('a locked vault is opened on the way where somebody can be asked, once', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const words = ['credential', 'set', 'github', 'GITHUB_TOKEN'];
   const answers = lockedVault('passphrase');
   await expect(person.run(credentialCommand, words, { stdin: SECRET, answers })).rejects.toMatchObject({
@@ -224,18 +224,18 @@ test('a locked vault is opened on the way where somebody can be asked, once', as
     person.run(credentialCommand, words, { typed: [SECRET, 'wrong'], answers }),
   ).rejects.toMatchObject({ code: 'vault-key' });
   await person.run(credentialCommand, words, { typed: [SECRET, 'passphrase'], answers });
-  expect(person.asked.at(-1)).toMatch(/passphrase/);
+  expect(person.questions.at(-1)).toMatch(/passphrase/);
   expect(person.requests.slice(-3).map(({ verb }) => verb)).toEqual([
     'credential.set',
     'vault.unlock',
     'credential.set',
   ]);
   expect(person.out).toHaveLength(1);
-  expect(person.seen).not.toMatch(/secret-value|wrong$/m);
+  expect(person.output).not.toMatch(/secret-value|wrong$/m);
 });
 
 test('unlock opens the vault, with a passphrase that is typed or comes by stdin', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   await person.run(credentialCommand, ['credential', 'unlock'], {
     stdin: 'passphrase\n',
     json: true,
@@ -266,8 +266,8 @@ const listed: Result<'credential.list'> = {
 };
 
 test('list shows what is there and what is missing', async () => {
-  using person = new Person();
-  const answers: Answers = { 'credential.list': () => listed, status: () => status() };
+  using person = new FakeCli();
+  const answers: Answers = { 'credential.list': () => listed, status: () => daemonStatus() };
   await person.run(credentialCommand, ['credential', 'list'], { answers });
   expect(person.out).toEqual([
     'NAME | STORE | VERSION | SET | USED BY | NOTE',
@@ -281,7 +281,7 @@ test('list shows what is there and what is missing', async () => {
 });
 
 test('W-SEAL-5 list shows what is revoked, what a host has refused, and that all is locked', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const doubt = {
     name: 'b/token',
     version: 'x',
@@ -290,7 +290,7 @@ test('W-SEAL-5 list shows what is revoked, what a host has refused, and that all
     since: '2026-01-01T00:00:00.000Z',
   };
   const credentials = { locked: true, guarded: false, revoked: ['a/token', 'c/token'], doubted: [doubt] };
-  const answers: Answers = { 'credential.list': () => listed, status: () => status({ credentials }) };
+  const answers: Answers = { 'credential.list': () => listed, status: () => daemonStatus({ credentials }) };
   await person.run(credentialCommand, ['credential', 'list'], { answers });
   expect(person.out.map((line) => line.split(' | ').at(-1))).toEqual([
     'NOTE',
@@ -303,7 +303,7 @@ test('W-SEAL-5 list shows what is revoked, what a host has refused, and that all
 });
 
 test('remove asks first, and says who still names it', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const answers: Answers = {
     'credential.list': () => listed,
     'credential.remove': ({ name }) => ({ name, store: 'keychain' }),
@@ -313,7 +313,7 @@ test('remove asks first, and says who still names it', async () => {
   await expect(person.run(credentialCommand, words, { answers, typed: ['n'] })).rejects.toMatchObject({
     code: 'refused',
   });
-  expect(person.asked).toEqual([expect.stringMatching(/remove "a\/token", which a, b use/)]);
+  expect(person.questions).toEqual([expect.stringMatching(/remove "a\/token", which a, b use/)]);
   expect(person.requests.some(({ verb }) => verb === 'credential.remove')).toBe(false);
 
   await person.run(credentialCommand, words, { answers, typed: ['y'] });

@@ -5,8 +5,8 @@ import { revokeCommand } from '../../../src/commands/revoke.ts';
 import { unlockCommand } from '../../../src/commands/unlock.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { Result } from '../../../src/wire/control.ts';
-import { status } from '../../fixtures/daemon-status.ts';
-import { type Answers, Person } from '../../fixtures/fake-cli.ts';
+import { daemonStatus } from '../../fixtures/daemon-status.ts';
+import { type Answers, FakeCli } from '../../fixtures/fake-cli.ts';
 
 const PASSPHRASE = 'correct horse battery';
 
@@ -25,7 +25,9 @@ function locks(sessions = 0): Answers {
 function locked(passphrase?: string, revoked: string[] = []): Answers {
   return {
     status: () =>
-      status({ credentials: { locked: true, guarded: passphrase !== undefined, revoked, doubted: [] } }),
+      daemonStatus({
+        credentials: { locked: true, guarded: passphrase !== undefined, revoked, doubted: [] },
+      }),
     'credential.unlock': (params) => {
       if (params.passphrase !== passphrase) throw new WarderError('refused', 'this is not the passphrase');
       return {};
@@ -34,7 +36,7 @@ function locked(passphrase?: string, revoked: string[] = []): Answers {
 }
 
 test('lock says what it means, and how to undo it', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   await person.run(lockCommand, ['lock'], { answers: locks() });
   expect(person.requests).toEqual([{ verb: 'credential.lock', params: {} }]);
   expect(person.out).toEqual([
@@ -48,7 +50,7 @@ test('lock says what it means, and how to undo it', async () => {
 });
 
 test('lock --passphrase asks twice, without showing it', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const words = ['lock', '--passphrase'];
   await expect(
     person.run(lockCommand, words, { typed: [PASSPHRASE, 'correct hose'], answers: locks() }),
@@ -60,11 +62,11 @@ test('lock --passphrase asks twice, without showing it', async () => {
   await person.run(lockCommand, words, { typed: [PASSPHRASE, PASSPHRASE], answers: locks() });
   expect(person.requests).toEqual([{ verb: 'credential.lock', params: { passphrase: PASSPHRASE } }]);
   expect(person.out.at(-1)).toBe('to unlock: warder unlock, with the passphrase');
-  expect(person.seen).not.toContain('correct');
+  expect(person.output).not.toContain('correct');
 });
 
 test('lock --passphrase takes it from stdin where nobody can be asked', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const words = ['lock', '--passphrase'];
   await expect(person.run(lockCommand, words, { stdin: '\n', answers: locks() })).rejects.toEqual(
     usage(/empty/),
@@ -82,21 +84,21 @@ test.each([
   [['lock', '--', PASSPHRASE]],
   [['unlock', PASSPHRASE]],
 ])('W-CRED-38 a passphrase among the words is refused, and not repeated: %j', async (words) => {
-  using person = new Person();
+  using person = new FakeCli();
   const run =
     words[0] === 'lock'
       ? person.run(lockCommand, words, { stdin: 'x' })
       : person.run(unlockCommand, words, { stdin: 'x' });
   const failed = await run.catch((error) => error);
   expect(failed).toEqual(usage(/does not belong among the words/));
-  expect(`${failed.message} ${failed.hint} ${person.seen}`).not.toContain('correct');
+  expect(`${failed.message} ${failed.hint} ${person.output}`).not.toContain('correct');
   expect(person.requests).toEqual([]);
 });
 
 test.each([[['lock', '--pasphrase']], [['unlock', '--passphrase']]])(
   'an option that is none does not lock without a passphrase: %j',
   async (words) => {
-    using person = new Person();
+    using person = new FakeCli();
     const run = words[0] === 'lock' ? person.run(lockCommand, words) : person.run(unlockCommand, words);
     await expect(run).rejects.toThrow(/Unknown argument/);
     expect(person.requests).toEqual([]);
@@ -104,7 +106,7 @@ test.each([[['lock', '--pasphrase']], [['unlock', '--passphrase']]])(
 );
 
 test('what the daemon refuses to lock is refused', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const refusal = new WarderError('refused', 'all credentials are locked with a passphrase already');
   const answers: Answers = {
     'credential.lock': () => {
@@ -115,24 +117,24 @@ test('what the daemon refuses to lock is refused', async () => {
 });
 
 test('unlock asks for a passphrase only where one is needed', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   await person.run(unlockCommand, ['unlock'], { typed: [], answers: locked() });
-  expect(person.asked).toEqual([]);
+  expect(person.questions).toEqual([]);
   await person.run(unlockCommand, ['unlock'], {
     typed: [PASSPHRASE],
     answers: locked(PASSPHRASE, ['a/token']),
   });
-  expect(person.asked).toHaveLength(1);
+  expect(person.questions).toHaveLength(1);
   expect(person.out).toEqual([
     'unlocked: credentials are used again',
     'unlocked: credentials are used again',
     'still revoked: a/token',
   ]);
-  expect(person.seen).not.toContain('correct');
+  expect(person.output).not.toContain('correct');
 });
 
 test('unlock takes the passphrase from stdin where nobody can be asked, and says when it is the wrong one', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const answers = locked(PASSPHRASE);
   await person.run(unlockCommand, ['unlock'], { stdin: `${PASSPHRASE}\n`, json: true, answers });
   expect(person.values).toEqual([{ locked: false, changed: true, revoked: [] }]);
@@ -143,15 +145,15 @@ test('unlock takes the passphrase from stdin where nobody can be asked, and says
 });
 
 test('unlock of what is not locked asks nothing and changes nothing', async () => {
-  using person = new Person();
-  await person.run(unlockCommand, ['unlock'], { answers: { status: () => status() } });
-  await person.run(unlockCommand, ['unlock'], { answers: { status: () => status() }, json: true });
+  using person = new FakeCli();
+  await person.run(unlockCommand, ['unlock'], { answers: { status: () => daemonStatus() } });
+  await person.run(unlockCommand, ['unlock'], { answers: { status: () => daemonStatus() }, json: true });
   expect(person.out).toEqual(['nothing is locked']);
   expect(person.values).toEqual([{ locked: false, changed: false, revoked: [] }]);
 });
 
 test('a failure that is no refusal is not answered with a question', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const failure = new WarderError('cannot-write', 'cannot write locks.json');
   const answers: Answers = {
     ...locked(),
@@ -179,12 +181,13 @@ function revokes(done: Partial<Result<'credential.revoke'>> = {}, list = () => k
       ...done,
     }),
     'credential.list': list,
-    status: () => status({ credentials: { locked: false, guarded: false, revoked: [NAME], doubted: [] } }),
+    status: () =>
+      daemonStatus({ credentials: { locked: false, guarded: false, revoked: [NAME], doubted: [] } }),
   };
 }
 
 test('revoke says what was cut and ended, and how to undo it', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   await person.run(revokeCommand, ['revoke', NAME], { answers: revokes() });
   expect(person.requests[0]).toEqual({ verb: 'credential.revoke', params: { name: NAME } });
   expect(person.out).toEqual([
@@ -193,7 +196,7 @@ test('revoke says what was cut and ended, and how to undo it', async () => {
     'where it was issued it is still good: revoke it there too',
     `to take it back: warder revoke ${NAME} --undo`,
   ]);
-  expect(person.code).toBeUndefined();
+  expect(person.exitCode).toBeUndefined();
   await person.run(revokeCommand, ['revoke', NAME], {
     answers: revokes({ changed: false, cut: 0, ended: 0 }),
   });
@@ -201,8 +204,8 @@ test('revoke says what was cut and ended, and how to undo it', async () => {
 });
 
 test('a name that nobody knows is revoked first, and then told to be a slip', async () => {
-  using person = new Person();
-  person.profile('op', {
+  using person = new FakeCli();
+  person.writeProfile('op', {
     server: { command: 'node' },
     credentials: { T: { name: 'op/token', deliver: 'env', from: { command: ['op'] } } },
   });
@@ -210,26 +213,26 @@ test('a name that nobody knows is revoked first, and then told to be a slip', as
     await person.run(revokeCommand, ['revoke', known], { answers: revokes() });
   }
   expect(person.err).toEqual([]);
-  expect(person.code).toBeUndefined();
+  expect(person.exitCode).toBeUndefined();
   await person.run(revokeCommand, ['revoke', 'github/tokne'], { answers: revokes({ cut: 0, ended: 0 }) });
   expect(person.err).toEqual([
     'warder: note: no store has "github/tokne", and no profile names it; did you mean "github/token"?',
   ]);
-  expect(person.code).toBe(1);
+  expect(person.exitCode).toBe(1);
 });
 
 test('revoke holds where no store can be asked', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const answers = revokes({}, () => {
     throw new WarderError('vault-locked', 'the vault is locked');
   });
   await person.run(revokeCommand, ['revoke', 'any/name'], { answers, json: true });
   expect(person.values).toEqual([{ name: 'any/name', changed: true, cut: 2, ended: 1, known: null }]);
-  expect(person.code).toBeUndefined();
+  expect(person.exitCode).toBeUndefined();
 });
 
 test('revoke --undo takes it back, and says when there was nothing to take back', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   await person.run(revokeCommand, ['revoke', '--undo', NAME], { answers: revokes() });
   expect(person.requests).toEqual([{ verb: 'credential.revoke', params: { name: NAME, undo: true } }]);
   await person.run(revokeCommand, ['revoke', 'github/tokn', '--undo'], {
@@ -249,11 +252,11 @@ test.each([
   [['xxxx xxxx xxxx'], /no name of a credential/],
   [['../xxxxxxxx'], /no name of a credential/],
 ])('W-CRED-38 what is no name is refused, and not repeated: %j', async (words, message) => {
-  using person = new Person();
+  using person = new FakeCli();
   for (const more of [[], ['--undo']]) {
     const failed = await person.run(revokeCommand, ['revoke', ...words, ...more]).catch((error) => error);
     expect(failed).toEqual(usage(message));
-    expect(`${failed.message} ${failed.hint} ${person.seen}`).not.toContain('xxxx');
+    expect(`${failed.message} ${failed.hint} ${person.output}`).not.toContain('xxxx');
   }
   expect(person.requests).toEqual([]);
 });

@@ -3,30 +3,34 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { expect, test } from 'vitest';
-import { authorities, locks, proxyLogin } from '../../../src/commands/doctor/settings-checks.ts';
+import {
+  checkCertificates,
+  checkLocks,
+  checkProxyLogin,
+} from '../../../src/commands/doctor/settings-checks.ts';
 import { statusCommand } from '../../../src/commands/status.ts';
 import { Locks } from '../../../src/credential/locks.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { Result, SessionStatus } from '../../../src/wire/control.ts';
-import { status } from '../../fixtures/daemon-status.ts';
-import { Person } from '../../fixtures/fake-cli.ts';
+import { daemonStatus } from '../../fixtures/daemon-status.ts';
+import { FakeCli } from '../../fixtures/fake-cli.ts';
 
 type Credentials = Result<'status'>['credentials'];
 
-async function shown(person: Person, parts: Partial<Result<'status'>>): Promise<string[]> {
-  await person.run(statusCommand, ['status'], { answers: { status: () => status(parts) } });
+async function shown(person: FakeCli, parts: Partial<Result<'status'>>): Promise<string[]> {
+  await person.run(statusCommand, ['status'], { answers: { status: () => daemonStatus(parts) } });
   return person.out;
 }
 
 const nothing: Credentials = { locked: false, guarded: false, revoked: [], doubted: [] };
 
 test('where nothing is locked, revoked or refused nothing is said of it', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   expect((await shown(person, {})).join('\n')).not.toMatch(/locked|revoked|expired/);
 });
 
 test('W-SEAL-5 that all is locked, and what is revoked, is shown', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const credentials = { ...nothing, locked: true, revoked: ['a/token', 'b/token'] };
   const out = await shown(person, { credentials });
   expect(out.slice(out.indexOf('sessions | 0') + 1)).toEqual([
@@ -37,7 +41,7 @@ test('W-SEAL-5 that all is locked, and what is revoked, is shown', async () => {
 });
 
 test('what a host has refused may have expired, and is told with the time', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const now = new Date();
   const two = (number: number): string => String(number).padStart(2, '0');
   const doubt = { name: 'github/token', version: 'x', host: 'api.github.com' };
@@ -57,7 +61,7 @@ test('what a host has refused may have expired, and is told with the time', asyn
 });
 
 test("each session's network is shown, in short", async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const session: SessionStatus = {
     ...{ id: 's1', profile: 'demo', host: { pid: 1 }, server: { pid: 2 }, since: '', calls: 0, inflight: 0 },
     ...{ sandbox: 'on', layers: ['environment'], network: [] },
@@ -75,26 +79,26 @@ test("each session's network is shown, in short", async () => {
 });
 
 test('as JSON it is what the daemon says', async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const credentials = { ...nothing, revoked: ['a/token'] };
-  const answers = { status: () => status({ credentials }) };
+  const answers = { status: () => daemonStatus({ credentials }) };
   await person.run(statusCommand, ['status'], { answers, json: true });
   expect(person.values).toMatchObject([{ credentials }]);
 });
 
 /** A place with these settings. */
-function settings(person: Person, text: string): Person['places'] {
+function settings(person: FakeCli, text: string): FakeCli['places'] {
   mkdirSync(person.places.config, { recursive: true, mode: 0o700 });
   writeFileSync(join(person.places.config, 'warder.yaml'), text, { mode: 0o600 });
   return person.places;
 }
 
 test('doctor reads the certificates that the settings name', () => {
-  using person = new Person();
-  expect(authorities(person.places)).toEqual([]);
+  using person = new FakeCli();
+  expect(checkCertificates(person.places)).toEqual([]);
   const file = join(person.dir, 'ca.pem');
   const places = settings(person, `egress: {ca: ${file}}`);
-  expect(authorities(places)).toMatchObject([
+  expect(checkCertificates(places)).toMatchObject([
     {
       name: 'egress.ca',
       state: 'fail',
@@ -103,23 +107,23 @@ test('doctor reads the certificates that the settings name', () => {
     },
   ]);
   writeFileSync(file, 'no certificate');
-  expect(authorities(places)).toMatchObject([
+  expect(checkCertificates(places)).toMatchObject([
     { state: 'fail', detail: `there is no certificate in ${file}` },
   ]);
   writeFileSync(file, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
-  expect(authorities(places)).toMatchObject([
+  expect(checkCertificates(places)).toMatchObject([
     { state: 'fail', detail: expect.stringContaining('can be read') },
   ]);
   writeFileSync(file, rootCertificates.slice(0, 2).join('\n'));
-  expect(authorities(places)).toEqual([
+  expect(checkCertificates(places)).toEqual([
     { name: 'egress.ca', state: 'ok', detail: `${file}, 2 certificates` },
   ]);
   settings(person, 'egress: {ca: relative.pem}');
-  expect(authorities(places)).toEqual([]);
+  expect(checkCertificates(places)).toEqual([]);
 });
 
 test("doctor says when the proxy's credential has no value", async () => {
-  using person = new Person();
+  using person = new FakeCli();
   const control = (names: readonly string[] | WarderError) => ({
     async request(): Promise<never> {
       if (names instanceof WarderError) throw names;
@@ -128,31 +132,31 @@ test("doctor says when the proxy's credential has no value", async () => {
     closed: Promise.resolve(),
     async [Symbol.asyncDispose]() {},
   });
-  expect(await proxyLogin(person.places, control([]))).toEqual([]);
+  expect(await checkProxyLogin(person.places, control([]))).toEqual([]);
   const places = settings(person, 'egress: {proxy: "http://proxy:3128", login: proxy/login}');
-  expect(await proxyLogin(places, control(['proxy/login']))).toMatchObject([{ state: 'ok' }]);
-  expect(await proxyLogin(places, control(['other']))).toMatchObject([
+  expect(await checkProxyLogin(places, control(['proxy/login']))).toMatchObject([{ state: 'ok' }]);
+  expect(await checkProxyLogin(places, control(['other']))).toMatchObject([
     { name: 'egress.login', state: 'fail', hint: expect.stringContaining('set --name proxy/login') },
   ]);
-  expect(await proxyLogin(places, control(new WarderError('vault-locked', 'locked')))).toEqual([]);
+  expect(await checkProxyLogin(places, control(new WarderError('vault-locked', 'locked')))).toEqual([]);
 });
 
 test('W-SEAL-5 doctor tells of locks, and of a file of them that does not read', () => {
-  using person = new Person();
+  using person = new FakeCli();
   const { places } = person;
   mkdirSync(places.state, { recursive: true, mode: 0o700 });
   const open = (): Locks => new Locks(places, { debug() {}, info() {}, warn() {}, error() {} });
-  expect(locks(places)).toEqual({ name: 'locks', state: 'ok', detail: 'nothing is locked' });
+  expect(checkLocks(places)).toEqual({ name: 'locks', state: 'ok', detail: 'nothing is locked' });
   open().revoke('a/token');
-  expect(locks(places)).toMatchObject({ state: 'ok', detail: 'nothing is locked; revoked: a/token' });
+  expect(checkLocks(places)).toMatchObject({ state: 'ok', detail: 'nothing is locked; revoked: a/token' });
   open().lock(undefined);
-  expect(locks(places)).toMatchObject({
+  expect(checkLocks(places)).toMatchObject({
     state: 'warn',
     detail: 'all credentials are locked; revoked: a/token',
     hint: 'run "warder unlock"',
   });
   writeFileSync(join(places.state, 'locks.json'), 'x');
-  expect(locks(places)).toMatchObject({
+  expect(checkLocks(places)).toMatchObject({
     state: 'fail',
     detail: expect.stringContaining('does not read: all credentials are locked'),
     hint: expect.stringContaining('warder unlock'),

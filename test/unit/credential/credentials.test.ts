@@ -4,7 +4,7 @@ import { Credentials, type CredentialsParts } from '../../../src/credential/cred
 import type { Store, Stored } from '../../../src/credential/store/store.ts';
 import type { Vault } from '../../../src/credential/store/vault.ts';
 import { WarderError } from '../../../src/errors.ts';
-import type { ProfileCredential, Source } from '../../../src/profile/format.ts';
+import type { CredentialSource, ProfileCredential } from '../../../src/profile/format.ts';
 
 /** A keychain in memory. Others may change it behind Warder's back. */
 class Memory implements Store {
@@ -110,7 +110,7 @@ const one = (variable: string, more: Partial<ProfileCredential> = {}): ProfileCr
   maxUses: undefined,
   ...more,
 });
-const command = (ttl?: number): Source => ({ command: ['print', 'it'], ttl });
+const command = (ttl?: number): CredentialSource => ({ command: ['print', 'it'], ttl });
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { compareLocks, installScripts, parseNpmLock } from '../../../src/package/lock.ts';
-import { isExact, parseNpx, parseSpec, specText } from '../../../src/package/spec.ts';
-import { compareListings } from '../../../src/package/tree.ts';
+import { diffLocks, installScripts, parseNpmLock } from '../../../src/package/lock.ts';
+import { formatSpec, isExact, parseNpx, parseSpec } from '../../../src/package/spec.ts';
+import { diffListings } from '../../../src/package/tree.ts';
 
 describe('a package spec', () => {
   test.each([
@@ -11,7 +11,7 @@ describe('a package spec', () => {
     ['npm:@scope/server', { name: '@scope/server', version: undefined }],
   ])('%s is read and written again', (text, spec) => {
     expect(parseSpec(text)).toEqual(spec);
-    expect(specText(spec)).toBe(text);
+    expect(formatSpec(spec)).toBe(text);
   });
 
   test.each([
@@ -92,7 +92,7 @@ describe("npm's lock", () => {
       }),
     );
     expect(installScripts(now)).toEqual(['@c/d']);
-    expect(compareLocks(before, now)).toEqual({
+    expect(diffLocks(before, now)).toEqual({
       added: ['@c/d@3.0.0'],
       removed: ['b@1.0.0'],
       moved: [{ name: 'a', from: '1.0.0', to: '1.1.0' }],
@@ -103,8 +103,8 @@ describe("npm's lock", () => {
 
 test('two listings are compared by path', () => {
   const before = 'd .\nf aa - a%20b\nf bb - c\n';
-  expect(compareListings(before, before)).toBeUndefined();
-  expect(compareListings(before, 'd .\nf ab - a%20b\nl c d\n')).toEqual({
+  expect(diffListings(before, before)).toBeUndefined();
+  expect(diffListings(before, 'd .\nf ab - a%20b\nl c d\n')).toEqual({
     changed: ['a b'],
     added: ['d'],
     removed: ['c'],

@@ -2,9 +2,9 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { file, text } from '../../../scripts/schema.js';
-import { writtenProfile } from '../../../src/profile/draft.ts';
-import { parseProfile, unsupported } from '../../../src/profile/format.ts';
-import { secretKind } from '../../../src/profile/variable.ts';
+import { formatProfile } from '../../../src/profile/draft.ts';
+import { parseProfile, unsupportedFeatures } from '../../../src/profile/format.ts';
+import { detectSecret } from '../../../src/profile/variable.ts';
 
 const folder = join(import.meta.dirname, '../../../profiles');
 const names = globSync('*.yaml', { cwd: folder }).map((path) => basename(path, '.yaml'));
@@ -20,14 +20,14 @@ test.each(names)('the example %s is a sound profile, and says by which schema', 
   const source = readFileSync(join(folder, `${name}.yaml`), 'utf8');
   const profile = parseProfile(source, `${name}.yaml`, name);
   expect(profile.description).toBeDefined();
-  expect(unsupported(profile).length > 0).toBe(LATER.includes(name));
+  expect(unsupportedFeatures(profile).length > 0).toBe(LATER.includes(name));
   expect(source.startsWith('# yaml-language-server: $schema=./schema.json\n')).toBe(true);
-  expect(secretKind(source)).toBeUndefined();
+  expect(detectSecret(source)).toBeUndefined();
 });
 
 test.each(names)('the example %s with its defaults said is the same profile', (name) => {
   const profile = parseProfile(readFileSync(join(folder, `${name}.yaml`), 'utf8'), name, name);
-  expect(parseProfile(writtenProfile(profile), name, name)).toEqual(profile);
+  expect(parseProfile(formatProfile(profile), name, name)).toEqual(profile);
 });
 
 test('the examples for services that speak HTTP keep their secrets sealed', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
-import { expandHome, parseProfile, reachOf, unsupported } from '../../../src/profile/format.ts';
+import { allowedEgress, expandHome, parseProfile, unsupportedFeatures } from '../../../src/profile/format.ts';
 
 const FILE = '/config/profiles/github.yaml';
 
@@ -161,8 +161,8 @@ audit:
         'credentials: {A: {hosts: [a.b, c.d]}, B: {hosts: [c.d]}, C: {deliver: env}}\nsandbox: {network: [e.f, a.b]}',
       ),
     );
-    expect(reachOf(profile)).toEqual({ network: ['e.f', 'a.b'], sealed: ['a.b', 'c.d'] });
-    expect(reachOf(parse(withServer('')))).toEqual({ network: [], sealed: [] });
+    expect(allowedEgress(profile)).toEqual({ network: ['e.f', 'a.b'], sealed: ['a.b', 'c.d'] });
+    expect(allowedEgress(parse(withServer('')))).toEqual({ network: [], sealed: [] });
   });
 
   test.each([
@@ -495,20 +495,20 @@ describe('a sealed credential that would promise what does not hold', () => {
 
 describe('what this build cannot do', () => {
   test('nothing, for a plain profile', () => {
-    expect(unsupported(parse(withServer('credentials: {T: {deliver: env}}\nsandbox: {off: true}')))).toEqual(
-      [],
-    );
-    expect(unsupported(parse(withServer('policy: {default: ask, tools: {a: deny}}')))).toEqual([]);
-    expect(unsupported(parse('server: {package: "npm:x@1.0.0"}'))).toEqual([]);
     expect(
-      unsupported(
+      unsupportedFeatures(parse(withServer('credentials: {T: {deliver: env}}\nsandbox: {off: true}'))),
+    ).toEqual([]);
+    expect(unsupportedFeatures(parse(withServer('policy: {default: ask, tools: {a: deny}}')))).toEqual([]);
+    expect(unsupportedFeatures(parse('server: {package: "npm:x@1.0.0"}'))).toEqual([]);
+    expect(
+      unsupportedFeatures(
         parse(
           withServer('credentials: {T: {hosts: [a.b], as: basic, paths: [/a], confirm: true, max-uses: 1}}'),
         ),
       ),
     ).toEqual([]);
     for (const sandbox of ['{}', '{off: false}', '{read: [~/src], memory: 512MiB}', '{network: [a.b]}']) {
-      expect(unsupported(parse(withServer(`sandbox: ${sandbox}`)))).toEqual([]);
+      expect(unsupportedFeatures(parse(withServer(`sandbox: ${sandbox}`)))).toEqual([]);
     }
   });
 
@@ -516,7 +516,7 @@ describe('what this build cannot do', () => {
     ['server: {url: "https://x.y"}', '"server.url"'],
     [withServer('policy: {tools: {a: {allow: {}, else: deny}}}'), 'a condition on arguments'],
   ])('W-PROF-6 %j is listed, with what to do', (text, what) => {
-    const [first] = unsupported(parse(text));
+    const [first] = unsupportedFeatures(parse(text));
     expect(first?.what).toContain(what);
     expect(first?.hint).not.toBe('');
   });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loaderVariable, secretKind } from '../../../src/profile/variable.ts';
+import { detectSecret, isLoaderVariable } from '../../../src/profile/variable.ts';
 
 test('ordinary variables are no loader variables', () => {
   for (const name of [
@@ -12,7 +12,7 @@ test('ordinary variables are no loader variables', () => {
     'GIT_AUTHOR_NAME',
     'LDAP_HOST',
   ]) {
-    expect(loaderVariable(name), name).toBe(false);
+    expect(isLoaderVariable(name), name).toBe(false);
   }
 });
 
@@ -27,8 +27,8 @@ test.each([
   ['-----BEGIN OPENSSH PRIVATE KEY-----', 'a private key'],
   ['postgres://me:hunter2@db/x', 'a password in a URL'],
 ])('%s looks like a secret', (text, kind) => {
-  expect(secretKind(text)).toBe(kind);
-  expect(secretKind(`--token=${text}`)).toBe(kind);
+  expect(detectSecret(text)).toBe(kind);
+  expect(detectSecret(`--token=${text}`)).toBe(kind);
 });
 
 test.each([
@@ -40,5 +40,5 @@ test.each([
   '-----BEGIN CERTIFICATE-----',
   'task-manager-of-mine-x',
 ])('%s does not', (text) => {
-  expect(secretKind(text)).toBeUndefined();
+  expect(detectSecret(text)).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Context } from '../../../../src/commands/command.ts';
-import { knownCredentials } from '../../../../src/commands/credential/credential-state.ts';
+import { fetchCredentialStates } from '../../../../src/commands/credential/credential-state.ts';
 import { WarderError } from '../../../../src/errors.ts';
 import { type ProfileCredential, parseProfile } from '../../../../src/profile/format.ts';
 
@@ -33,7 +33,7 @@ function context(
 }
 
 test('what is set is told by name and store, a damaged value from a sound one', async () => {
-  const known = await knownCredentials(
+  const known = await fetchCredentialStates(
     context([
       { name: 'p/A', store: 'keychain' },
       { name: 'p/B', store: 'keychain' },
@@ -43,19 +43,19 @@ test('what is set is told by name and store, a damaged value from a sound one', 
   );
   const states = credentials.map((credential: ProfileCredential) => known.state(credential));
   expect(states).toEqual(['set', 'missing', 'set', 'command', 'unusable']);
-  expect(known.problem).toBeUndefined();
+  expect(known.error).toBeUndefined();
 });
 
 test('W-SEAL-5 a lock and revocations are told, also of what a store cannot tell', async () => {
   const revoked = ['p/A', 'p/D'];
-  const known = await knownCredentials(
+  const known = await fetchCredentialStates(
     context([{ name: 'p/A', store: 'keychain' }], { locked: true, revoked }),
   );
   expect(credentials.slice(0, 4).map((credential) => known.state(credential))).toEqual([
     ...['revoked', 'missing', 'missing', 'revoked'],
   ]);
   expect(known.locked).toBe(true);
-  const blind = await knownCredentials(context(new WarderError('store-unset', 'none'), { revoked }));
+  const blind = await fetchCredentialStates(context(new WarderError('store-unset', 'none'), { revoked }));
   expect(credentials.slice(0, 2).map((credential) => blind.state(credential))).toEqual([
     'revoked',
     'unknown',
@@ -64,9 +64,9 @@ test('W-SEAL-5 a lock and revocations are told, also of what a store cannot tell
 
 test('nothing is known where nobody can be asked, and why is kept', async () => {
   const problem = new WarderError('store-unset', 'no store is chosen');
-  const known = await knownCredentials(context(problem));
+  const known = await fetchCredentialStates(context(problem));
   expect(credentials.map((credential) => known.state(credential))).toEqual([
     ...['unknown', 'unknown', 'unknown', 'command', 'unknown'],
   ]);
-  expect(known.problem).toBe(problem);
+  expect(known.error).toBe(problem);
 });

@@ -17,9 +17,9 @@ import { userName } from './os/user.ts';
 import { PackageStore } from './package/store.ts';
 import { userEnvironment } from './profile/environment.ts';
 import { Profiles } from './profile/watch.ts';
-import { choose } from './sandbox/choose.ts';
-import { lookAtMachine, type Machine } from './sandbox/machine.ts';
-import { Networks } from './sandbox/network-pool.ts';
+import { chooseSandbox } from './sandbox/choose.ts';
+import { inspectMachine, type Machine } from './sandbox/machine.ts';
+import { NetworkPool } from './sandbox/network-pool.ts';
 import { probe } from './sandbox/probe.ts';
 import { sweep } from './server/process-record.ts';
 import { runtimeRoots } from './server/runtime-folder.ts';
@@ -76,20 +76,20 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     }
   };
   credentials.onOpened(() => void sign());
-  const machine = await lookAtMachine(uid, places.run);
+  const machine = await inspectMachine(uid, places.run);
   // Tried while nobody waits yet.
   const kind =
     process.platform === 'darwin'
       ? Promise.resolve('seatbelt' as const)
       : probe(machine).then((tried) => {
-          const chosen = choose(machine, tried);
+          const chosen = chooseSandbox(machine, tried);
           if (chosen === 'landlock')
             log.warn({}, 'user namespaces are forbidden: servers get the weaker sandbox');
           return chosen;
         });
   const locks = new Locks(places, log);
   const doubts = new Doubts(log, () => clock.now());
-  const networks = new Networks({
+  const networks = new NetworkPool({
     machine,
     node: execPath,
     stage: siblingFile('namespace-stage.js'),
@@ -215,10 +215,10 @@ function refuseInstall(): never {
 /** What sandboxes are made of, each tried. */
 async function sandboxChecks(machine: Machine): Promise<Check[]> {
   const states = { ok: 'ok', weak: 'warn', missing: 'fail' } as const;
-  return (await probe(machine)).map(({ layer, state, said, hint }) => ({
+  return (await probe(machine)).map(({ layer, state, detail, hint }) => ({
     name: `sandbox, ${layer}`,
     state: states[state],
-    detail: said,
+    detail,
     ...(hint !== undefined && { hint }),
   }));
 }

@@ -26,7 +26,7 @@ export function serveNetwork(network: Network, gate: Gate, names: Names, ledger:
   );
   for (const listener of network.listeners.values()) gate.serve(listener);
   const look = (): void => {
-    for (const { address, port } of network.attempts()) {
+    for (const { address, port } of network.takeAttempts()) {
       ledger.refused({ host: names.nameAt(address) ?? address, port }, 'not listed');
     }
   };

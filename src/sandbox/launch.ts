@@ -9,7 +9,7 @@ export type Descriptor =
   /** A pipe to read from: JSON, one value a line. */
   | { readonly kind: 'report' }
   /** A pipe: it goes on when a byte comes. */
-  | { readonly kind: 'gate' };
+  | { readonly kind: 'block' };
 
 /** A program to start, with what it finds at its descriptors. */
 export interface Launch {
@@ -24,17 +24,17 @@ export interface Launch {
 }
 
 /** Descriptors of what the sandbox gets. */
-export interface Descriptors {
+export interface DescriptorSource {
   /** Of what is at a real path that was looked at before. */
-  place(path: string): number | undefined;
+  descriptorOf(path: string): number | undefined;
   /** Of a file to read; `undefined` if it is gone by now, or not to be read. */
-  file(path: string): number | undefined;
+  openFile(path: string): number | undefined;
   /** Of bytes to read, if there is a place in memory for them. */
-  bytes(bytes: Buffer): number | undefined;
+  memoryFile(bytes: Buffer): number | undefined;
 }
 
 /** A launch that was started: its process, and its stdio as Node gives it. */
-export interface Spawned {
+export interface SpawnedProcess {
   readonly pid: number;
   readonly stdio: readonly unknown[];
 }

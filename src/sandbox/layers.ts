@@ -1,7 +1,7 @@
 // Which layers confine a process: measured at the process itself, in what the kernel says of it, and not
 // taken from what was asked for. A session's record and `status` list the names that stand here.
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
-import type { Bounds } from './linux/limits.ts';
+import type { Enforcement } from './linux/limits.ts';
 
 /** Layers of a sandbox. */
 export type Layer =
@@ -25,7 +25,7 @@ export type Layer =
   | 'seatbelt-unmeasured';
 
 /** What a session is not let through without. Kernels before 4.6 have no namespace for control groups. */
-export const REQUIRED: readonly Layer[] = [
+export const REQUIRED_LAYERS: readonly Layer[] = [
   'files',
   'users',
   'processes',
@@ -38,10 +38,10 @@ export const REQUIRED: readonly Layer[] = [
 ];
 
 /** What a session under Landlock is not let through without. */
-export const WEAKER: readonly Layer[] = ['landlock', 'no-new-privileges', 'system-calls'];
+export const LANDLOCK_LAYERS: readonly Layer[] = ['landlock', 'no-new-privileges', 'system-calls'];
 
 /** Limits of a process, in the kernel's words. `undefined`: unlimited. */
-export interface Measured {
+export interface Measurement {
   readonly layers: readonly Layer[];
   readonly limits: {
     readonly core: number | undefined;
@@ -57,9 +57,9 @@ export interface AppliedLimits {
   /** Bytes of core dumps: 0. */
   readonly core: number | undefined;
   /** `group`: a control group counts; `user`: the sandbox' own user namespace; `none`: nobody. */
-  readonly processes: { readonly most: number | undefined; readonly by: Bounds['processes'] };
+  readonly processes: { readonly max: number | undefined; readonly enforcedBy: Enforcement['processes'] };
   /** `group`: all processes together; `process`: the data of each; `none`: Node's own heap limit at most. */
-  readonly memory: { readonly most: number | undefined; readonly by: Bounds['memory'] };
+  readonly memory: { readonly max: number | undefined; readonly enforcedBy: Enforcement['memory'] };
 }
 
 const NAMESPACES = {
@@ -75,7 +75,7 @@ const NAMESPACES = {
  * Looks at a process, compared with this one. `network`: the kernel's name of the network that it should be in.
  * Throws the system's error where it has ended.
  */
-export function measure(pid: number, network?: string): Measured {
+export function measure(pid: number, network?: string): Measurement {
   const layers: Layer[] = [];
   const differs = (name: string): boolean => {
     const own = namespace('self', name);

@@ -5,7 +5,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { findGroups, type Groups } from './linux/cgroup.ts';
+import { type CgroupParents, findCgroupParents } from './linux/cgroup.ts';
 import { makeDevices } from './linux/devices.ts';
 import { type Kernel, openKernel } from './linux/kernel.ts';
 import type { Architecture } from './linux/seccomp.ts';
@@ -17,7 +17,7 @@ export interface Bubblewrap {
   /** Options that sandboxes cannot do without and this one does not know. */
   readonly missing: readonly string[];
   /** Knows `--disable-userns` (0.8 and later). The filter refuses new namespaces as well. */
-  readonly disablesUsers: boolean;
+  readonly canDisableUserNamespaces: boolean;
 }
 
 /** What the machine has. */
@@ -29,7 +29,7 @@ export interface Machine {
   /** A folder of devices for root's servers, who would own the machine's. */
   readonly devices: string | undefined;
   /** Sets a limit of a process, where the C library can be called. */
-  readonly limit: Kernel['limit'] | undefined;
+  readonly setLimit: Kernel['setLimit'] | undefined;
   /** Else util-linux' `prlimit` does, inside the sandbox, which costs a program's start. */
   readonly prlimit: string | undefined;
   /** util-linux' `nsenter`, which starts a sandbox in a network that was made before. */
@@ -39,12 +39,12 @@ export interface Machine {
   /** The version of Landlock's interface; 0 where there is none, or the C library cannot be called. */
   readonly landlock: number;
   /** The daemon's own hard limits: no child's are higher. */
-  readonly hard: { readonly files: number; readonly processes: number };
+  readonly hardLimits: { readonly files: number; readonly processes: number };
   /** Since Linux 5.14 a user namespace counts its processes for itself. Root's are never counted. */
-  readonly countsProcesses: boolean;
+  readonly countsProcessesByNamespace: boolean;
   /** How processes are put into a control group with limits of its own: by systemd, by hand, or not. */
-  readonly groups:
-    | Groups
+  readonly cgroups:
+    | CgroupParents
     | {
         readonly kind: 'systemd';
         readonly command: readonly string[];
@@ -64,7 +64,7 @@ const FOLDERS = [
 ];
 
 /** Without these there is no sandbox as it is meant. `--ro-bind-fd` came with the repair of CVE-2024-42472. */
-const NEEDED = [
+const REQUIRED_OPTIONS = [
   '--args',
   '--bind-fd',
   '--block-fd',
@@ -82,11 +82,11 @@ const run = promisify(execFile);
  * Looks at the machine. `run` is the daemon's own folder. Never throws: what is missing is said by what it
  * returns. Linux only.
  */
-export async function lookAtMachine(uid: number, run: string): Promise<Machine> {
+export async function inspectMachine(uid: number, run: string): Promise<Machine> {
   const architecture = process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined;
-  const [bubblewrap, groups, kernel] = await Promise.all([
+  const [bubblewrap, cgroups, kernel] = await Promise.all([
     findBubblewrap(),
-    findLimiter(uid),
+    findCgroups(uid),
     openKernel(architecture),
   ]);
   return {
@@ -94,19 +94,19 @@ export async function lookAtMachine(uid: number, run: string): Promise<Machine> 
     architecture,
     bubblewrap,
     devices: uid === 0 ? makeDevices(join(run, 'devices'), kernel) : undefined,
-    limit: kernel?.limit,
+    setLimit: kernel?.setLimit,
     landlock: Math.max(kernel?.landlockVersion() ?? 0, 0),
-    prlimit: find('prlimit'),
-    nsenter: find('nsenter'),
+    prlimit: findProgram('prlimit'),
+    nsenter: findProgram('nsenter'),
     copyDescriptor: kernel?.copyDescriptor,
-    hard: hardLimits(),
-    countsProcesses: uid !== 0 && since(release(), 5, 14),
-    groups,
+    hardLimits: hardLimits(),
+    countsProcessesByNamespace: uid !== 0 && isAtLeast(release(), 5, 14),
+    cgroups,
   };
 }
 
 /** The system's program of this name. */
-export function find(name: string): string | undefined {
+export function findProgram(name: string): string | undefined {
   return FOLDERS.map((folder) => `${folder}/${name}`).find((file) => {
     const stat = statSync(file, { throwIfNoEntry: false });
     return stat?.isFile() === true && (stat.mode & 0o111) !== 0;
@@ -114,7 +114,7 @@ export function find(name: string): string | undefined {
 }
 
 async function findBubblewrap(): Promise<Bubblewrap | undefined> {
-  const file = find('bwrap');
+  const file = findProgram('bwrap');
   if (file === undefined) return undefined;
   try {
     const [version, help] = await Promise.all([run(file, ['--version']), run(file, ['--help'])]);
@@ -122,8 +122,8 @@ async function findBubblewrap(): Promise<Bubblewrap | undefined> {
     return {
       file,
       version: version.stdout.replace('bubblewrap', '').trim(),
-      missing: NEEDED.filter((option) => !options.has(option)),
-      disablesUsers: options.has('--disable-userns'),
+      missing: REQUIRED_OPTIONS.filter((option) => !options.has(option)),
+      canDisableUserNamespaces: options.has('--disable-userns'),
     };
   } catch {
     return undefined;
@@ -131,9 +131,9 @@ async function findBubblewrap(): Promise<Bubblewrap | undefined> {
 }
 
 /** systemd where it runs, since the groups are its own there; else by hand where that is allowed. */
-async function findLimiter(uid: number): Promise<Machine['groups']> {
-  if (statSync('/run/systemd/system', { throwIfNoEntry: false }) === undefined) return findGroups();
-  const file = find('systemd-run');
+async function findCgroups(uid: number): Promise<Machine['cgroups']> {
+  if (statSync('/run/systemd/system', { throwIfNoEntry: false }) === undefined) return findCgroupParents();
+  const file = findProgram('systemd-run');
   if (file === undefined) return undefined;
   const env: Record<string, string> = uid === 0 ? {} : { XDG_RUNTIME_DIR: `/run/user/${uid}` };
   const command = [file, ...(uid === 0 ? [] : ['--user']), '--scope', '--quiet', '--collect'];
@@ -145,7 +145,7 @@ async function findLimiter(uid: number): Promise<Machine['groups']> {
   }
 }
 
-function hardLimits(): Machine['hard'] {
+function hardLimits(): Machine['hardLimits'] {
   const limits = readFileSync('/proc/self/limits', 'utf8');
   const hard = (name: string): number =>
     Number(new RegExp(`^${name} +\\S+ +(\\d+)`, 'm').exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
@@ -153,7 +153,7 @@ function hardLimits(): Machine['hard'] {
 }
 
 /** Whether a release such as `6.1.0-13-amd64` is at least this one. */
-function since(text: string, major: number, minor: number): boolean {
+function isAtLeast(text: string, major: number, minor: number): boolean {
   const [first = 0, second = 0] = text.split(/[.-]/).map(Number);
   return first > major || (first === major && second >= minor);
 }

@@ -1,29 +1,29 @@
 // Networks for sandboxes: a network namespace of its own each, whose listeners the daemon holds. Making one takes a
 // start of Node, which the next server need not wait for: a spare is kept.
 import type { Log } from '../os/log.ts';
-import { lives } from './linux/process.ts';
-import { makeNetwork, type NetworkParts, unavailable } from './network/namespace.ts';
+import { isAlive } from './linux/process.ts';
+import { createNetwork, type NetworkParts, unavailable } from './network/namespace.ts';
 import type { Network } from './network.ts';
 
 /** What networks are made with. */
-export interface NetworksParts extends NetworkParts {
+export interface NetworkPoolParts extends NetworkParts {
   readonly log: Log;
 }
 
 /** Milliseconds until a spare is made: the start that took the last one comes first. */
-const LATER = 300;
+const SPARE_DELAY = 300;
 
 /** The name server of each sandbox. */
-const NAMES = 53;
+const DNS_PORT = 53;
 
 /** Makes networks, and keeps one ready for the ports that were asked for last. */
-export class Networks implements AsyncDisposable {
-  readonly #parts: NetworksParts;
+export class NetworkPool implements AsyncDisposable {
+  readonly #parts: NetworkPoolParts;
   #spare: { readonly key: string; readonly made: Promise<Network | undefined> } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(parts: NetworksParts) {
+  constructor(parts: NetworkPoolParts) {
     this.#parts = parts;
   }
 
@@ -33,17 +33,17 @@ export class Networks implements AsyncDisposable {
    */
   async take(ports: readonly number[]): Promise<Network> {
     const wanted = [...new Set(ports)].sort((one, other) => one - other);
-    if (wanted.includes(NAMES)) {
-      throw unavailable(`port ${NAMES} is its own name server's`, 'take it out of "sandbox.network"');
+    if (wanted.includes(DNS_PORT)) {
+      throw unavailable(`port ${DNS_PORT} is its own name server's`, 'take it out of "sandbox.network"');
     }
     const key = wanted.join();
     clearTimeout(this.#timer);
     const spare = this.#spare;
     this.#spare = undefined;
     const ready = spare?.key === key ? await spare.made : undefined;
-    if (ready === undefined || !lives(ready.holder)) void discard(spare?.made);
+    if (ready === undefined || !isAlive(ready.pauseProcess)) void discard(spare?.made);
     const network =
-      ready !== undefined && lives(ready.holder) ? ready : await makeNetwork(wanted, this.#parts);
+      ready !== undefined && isAlive(ready.pauseProcess) ? ready : await createNetwork(wanted, this.#parts);
     this.#prepare(key, wanted);
     return network;
   }
@@ -62,12 +62,12 @@ export class Networks implements AsyncDisposable {
     this.#timer = setTimeout(() => {
       if (this.#spare?.key === key) return;
       void discard(this.#spare?.made);
-      const made = makeNetwork(ports, this.#parts).catch((error: unknown) => {
+      const made = createNetwork(ports, this.#parts).catch((error: unknown) => {
         this.#parts.log.warn({ err: error }, 'cannot make a network in advance');
         return undefined;
       });
       this.#spare = { key, made };
-    }, LATER).unref();
+    }, SPARE_DELAY).unref();
   }
 }
 

@@ -1,8 +1,8 @@
 // A sandbox's network, as those see it who use it.
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server } from 'node:net';
-import type { Known } from './linux/process.ts';
-import type { Attempt } from './network/attempts.ts';
+import type { ProcessIdentity } from './linux/process.ts';
+import type { ConnectionAttempt } from './network/attempts.ts';
 
 /**
  * A network for one sandbox. Nobody is in it before a sandbox is started with it: attach listeners first, and no
@@ -11,7 +11,7 @@ import type { Attempt } from './network/attempts.ts';
  */
 export interface Network extends AsyncDisposable {
   /** The process by which it is entered. */
-  readonly holder: Known;
+  readonly pauseProcess: ProcessIdentity;
   /** The kernel's name of the namespace: `net:[4026532008]`. */
   readonly namespace: string;
   /**
@@ -22,10 +22,10 @@ export interface Network extends AsyncDisposable {
   /** At 127.0.0.1, port 53. */
   readonly dns: { readonly udp: UdpSocket; readonly tcp: Server };
   /** Whether `attempts` tells anything: it takes the C library, Linux 5.6, and leave to copy a descriptor. */
-  readonly watches: boolean;
+  readonly recordsAttempts: boolean;
   /** TCP connections that were refused since the last call: at ports without a listener, but for 127.0.0.1. */
-  attempts(): Attempt[];
+  takeAttempts(): ConnectionAttempt[];
 }
 
 /** What a sandbox needs to know of a network that it is started in. */
-export type Entered = Pick<Network, 'holder' | 'namespace'>;
+export type NetworkNamespace = Pick<Network, 'pauseProcess' | 'namespace'>;

@@ -1,26 +1,26 @@
 // The pipes between the daemon and what makes a sandbox, as Node hands them to whoever started it.
 import { Readable, Writable } from 'node:stream';
-import type { Descriptor, Launch, Spawned } from './launch.ts';
+import type { Descriptor, Launch, SpawnedProcess } from './launch.ts';
 
 /** Writes to each descriptor what the launch has for it. */
-export function feed(launch: Launch, spawned: Spawned): void {
+export function writeData(launch: Launch, spawned: SpawnedProcess): void {
   for (const [at, descriptor] of launch.descriptors.entries()) {
     if (descriptor.kind === 'data') writable(spawned, at).end(descriptor.data);
   }
 }
 
 /** Lets what waits at the gate go on. */
-export function openGate(launch: Launch, spawned: Spawned): void {
-  writable(spawned, indexOf(launch, 'gate')).end('\n');
+export function unblock(launch: Launch, spawned: SpawnedProcess): void {
+  writable(spawned, indexOf(launch, 'block')).end('\n');
 }
 
 /** What a launch reports, as it comes. */
-export class Report {
+export class ReportReader {
   #text = '';
   readonly #line = Promise.withResolvers<void>();
   readonly #end = Promise.withResolvers<void>();
 
-  constructor(launch: Launch, spawned: Spawned) {
+  constructor(launch: Launch, spawned: SpawnedProcess) {
     const report = spawned.stdio[indexOf(launch, 'report') + 3];
     if (!(report instanceof Readable)) throw new TypeError('no pipe for the report');
     report.setEncoding('latin1');
@@ -33,12 +33,12 @@ export class Report {
   }
 
   /** What has come once there is a line, or the end, or so many milliseconds have gone. */
-  async line(patience: number): Promise<string> {
+  async firstLine(patience: number): Promise<string> {
     return this.#after(patience, this.#line.promise);
   }
 
   /** What has come by the end, or when so many milliseconds have gone. */
-  async whole(patience: number): Promise<string> {
+  async readAll(patience: number): Promise<string> {
     return this.#after(patience);
   }
 
@@ -51,7 +51,7 @@ export class Report {
   }
 }
 
-function writable(spawned: Spawned, at: number): Writable {
+function writable(spawned: SpawnedProcess, at: number): Writable {
   const pipe = spawned.stdio[at + 3];
   if (!(pipe instanceof Writable)) throw new TypeError('no pipe for a descriptor');
   // Whoever reads it may end before it has read all.

@@ -12,7 +12,7 @@ export interface Finding {
   readonly layer: string;
   readonly state: 'ok' | 'weak' | 'missing';
   /** What is there, or what is not. */
-  readonly said: string;
+  readonly detail: string;
   /** What mends it. */
   readonly hint?: string;
 }
@@ -23,13 +23,13 @@ const NETWORK = 'egress network';
 const INSTALL = 'sudo apt install bubblewrap (or dnf, pacman, zypper, apk)';
 
 /** A trial adds its options, and what it mounts, to those of the ones before: each builds on them. */
-interface Stage {
+interface Trial {
   readonly layer: string;
   readonly options: readonly string[];
   readonly mounts: readonly string[];
 }
 
-const STAGES: readonly Stage[] = [
+const TRIALS: readonly Trial[] = [
   { layer: 'user namespace', options: ['--unshare-user'], mounts: ['--ro-bind', '/', '/', '--dev', '/dev'] },
   {
     layer: 'process, ipc and host name namespaces',
@@ -48,29 +48,29 @@ const STAGES: readonly Stage[] = [
 export async function probe(machine: Machine): Promise<Finding[]> {
   const { bubblewrap, architecture, prlimit } = machine;
   if (bubblewrap === undefined) {
-    return [{ layer: 'bubblewrap', state: 'missing', said: 'not found', hint: INSTALL }];
+    return [{ layer: 'bubblewrap', state: 'missing', detail: 'not found', hint: INSTALL }];
   }
   const findings: Finding[] = [
     bubblewrap.missing.length > 0
       ? {
           layer: 'bubblewrap',
           state: 'missing',
-          said: `version ${bubblewrap.version} lacks ${bubblewrap.missing.join(', ')}`,
+          detail: `version ${bubblewrap.version} lacks ${bubblewrap.missing.join(', ')}`,
           hint: INSTALL,
         }
-      : { layer: 'bubblewrap', state: 'ok', said: `version ${bubblewrap.version}` },
-    ...(await tryStages(bubblewrap)),
-    architecture !== undefined && seccompThere()
-      ? { layer: 'system call filter', state: 'ok', said: `for ${architecture}` }
+      : { layer: 'bubblewrap', state: 'ok', detail: `version ${bubblewrap.version}` },
+    ...(await runTrials(bubblewrap)),
+    architecture !== undefined && hasSeccomp()
+      ? { layer: 'system call filter', state: 'ok', detail: `for ${architecture}` }
       : {
           layer: 'system call filter',
           state: 'missing',
-          said: architecture === undefined ? `none for ${process.arch}` : 'the kernel has none',
+          detail: architecture === undefined ? `none for ${process.arch}` : 'the kernel has none',
           hint: 'run a kernel with CONFIG_SECCOMP_FILTER, on x86-64 or arm64',
         },
     prlimit === undefined
-      ? { layer: 'limits', state: 'missing', said: 'no "prlimit"', hint: 'sudo apt install util-linux' }
-      : { layer: 'limits', state: 'ok', said: 'open files, core dumps' },
+      ? { layer: 'limits', state: 'missing', detail: 'no "prlimit"', hint: 'sudo apt install util-linux' }
+      : { layer: 'limits', state: 'ok', detail: 'open files, core dumps' },
   ];
   // What no sandbox is without comes first: `lacking` tells the first that is not there.
   return [
@@ -83,46 +83,46 @@ export async function probe(machine: Machine): Promise<Finding[]> {
 }
 
 /** Why no sandbox could be made: the first layer that is missing. */
-export async function whyNot(profile: string, machine: Machine): Promise<WarderError> {
+export async function whyUnavailable(profile: string, machine: Machine): Promise<WarderError> {
   const missing = (await probe(machine)).find(({ state }) => state === 'missing');
   const what =
-    missing === undefined ? 'bubblewrap could not make its sandbox' : `${missing.layer}: ${missing.said}`;
+    missing === undefined ? 'bubblewrap could not make its sandbox' : `${missing.layer}: ${missing.detail}`;
   return new WarderError('sandbox-unavailable', `cannot start "${profile}": ${what}`, {
     hint: missing?.hint ?? HINT,
   });
 }
 
 /** Why no network could be made for a sandbox, and what mends it. */
-export async function lacking(machine: Machine): Promise<{ what: string; hint: string }> {
+export async function findMissing(machine: Machine): Promise<{ what: string; hint: string }> {
   const found = await probe(machine);
   const lack =
     found.find(({ state }) => state === 'missing') ??
     found.find(({ layer, state }) => layer === NETWORK && state !== 'ok');
   if (lack === undefined) return { what: 'it did not come up', hint: HINT };
-  return { what: `${lack.layer}: ${lack.said}`, hint: lack.hint ?? HINT };
+  return { what: `${lack.layer}: ${lack.detail}`, hint: lack.hint ?? HINT };
 }
 
-async function tryStages({ file }: Bubblewrap): Promise<Finding[]> {
+async function runTrials({ file }: Bubblewrap): Promise<Finding[]> {
   const findings: Finding[] = [];
   const options: string[] = [];
   const mounted: string[] = [];
-  for (const { layer, options: more, mounts } of STAGES) {
+  for (const { layer, options: more, mounts } of TRIALS) {
     options.push(...more);
     mounted.push(...mounts);
-    const said = await attempt(file, [...options, ...mounted]);
-    if (said === undefined) {
-      findings.push({ layer, state: 'ok', said: 'tried' });
+    const detail = await tryProgram(file, [...options, ...mounted]);
+    if (detail === undefined) {
+      findings.push({ layer, state: 'ok', detail: 'tried' });
       continue;
     }
     // What comes after builds on it.
-    findings.push({ layer, state: 'missing', said, hint: hintFor() });
+    findings.push({ layer, state: 'missing', detail, hint: namespaceHint() });
     break;
   }
   return findings;
 }
 
 /** Runs something on nothing, most often bubblewrap. What it says where it fails is its own, since no server runs. */
-async function attempt(file: string, options: readonly string[]): Promise<string | undefined> {
+async function tryProgram(file: string, options: readonly string[]): Promise<string | undefined> {
   try {
     await run(file, [...options, '--', '/bin/true'], { env: {}, timeout: 10_000 });
     return undefined;
@@ -139,7 +139,7 @@ async function attempt(file: string, options: readonly string[]): Promise<string
 }
 
 /** The setting that forbids user namespaces here, and the command that allows them. */
-function hintFor(): string {
+function namespaceHint(): string {
   const setting = (name: string): string | undefined => {
     try {
       return readFileSync(`/proc/sys/${name}`, 'utf8').trim();
@@ -164,7 +164,7 @@ const APPARMOR = [
   'sudo tee /etc/apparmor.d/bwrap && sudo apparmor_parser -r /etc/apparmor.d/bwrap',
 ].join(' | ');
 
-function seccompThere(): boolean {
+function hasSeccomp(): boolean {
   try {
     return /^Seccomp:/m.test(readFileSync('/proc/self/status', 'utf8'));
   } catch {
@@ -172,29 +172,29 @@ function seccompThere(): boolean {
   }
 }
 
-function processesFinding({ groups, countsProcesses }: Machine): Finding {
+function processesFinding({ cgroups, countsProcessesByNamespace }: Machine): Finding {
   const layer = 'limit on processes';
-  if (countsProcesses) return { layer, state: 'ok', said: 'counted by user namespace' };
-  if (groups?.kind === 'systemd' || groups?.processes !== undefined) {
-    return { layer, state: 'ok', said: `by control group (${groups.kind})` };
+  if (countsProcessesByNamespace) return { layer, state: 'ok', detail: 'counted by user namespace' };
+  if (cgroups?.kind === 'systemd' || cgroups?.processes !== undefined) {
+    return { layer, state: 'ok', detail: `by control group (${cgroups.kind})` };
   }
   return {
     layer,
     state: 'weak',
-    said: 'not held',
+    detail: 'not held',
     hint: 'run Warder as an ordinary user on Linux 5.14 or later, or where it may make control groups',
   };
 }
 
-function memoryFinding({ groups }: Machine): Finding {
+function memoryFinding({ cgroups }: Machine): Finding {
   const layer = 'limit on memory';
-  if (groups?.kind === 'systemd' || groups?.memory !== undefined) {
-    return { layer, state: 'ok', said: `by control group (${groups.kind})` };
+  if (cgroups?.kind === 'systemd' || cgroups?.memory !== undefined) {
+    return { layer, state: 'ok', detail: `by control group (${cgroups.kind})` };
   }
   return {
     layer,
     state: 'weak',
-    said: 'for each process alone, not for all together',
+    detail: 'for each process alone, not for all together',
     hint: 'log in where systemd runs for you (loginctl enable-linger), or run Warder where it may make control groups',
   };
 }
@@ -206,7 +206,7 @@ function devicesFinding({ uid, devices }: Machine): Finding[] {
     {
       layer: 'devices',
       state: 'weak',
-      said: "a server could change the modes of the machine's, /dev/null among them",
+      detail: "a server could change the modes of the machine's, /dev/null among them",
       hint: 'run Warder as an ordinary user, or with its state on a file system that takes devices',
     },
   ];
@@ -215,10 +215,10 @@ function devicesFinding({ uid, devices }: Machine): Finding[] {
 /** Tries the way in which a sandbox gets a network that was made before: see `network`. */
 async function networkFinding({ nsenter }: Machine, { file }: Bubblewrap): Promise<Finding> {
   const layer = NETWORK;
-  const weak = (said: string, hint: string): Finding => ({
+  const weak = (detail: string, hint: string): Finding => ({
     layer,
     state: 'weak',
-    said: `${said}: no profile with "network" or a sealed credential can start`,
+    detail: `${detail}: no profile with "network" or a sealed credential can start`,
     hint,
   });
   if (nsenter === undefined) return weak('no "nsenter"', 'sudo apt install util-linux');
@@ -235,13 +235,13 @@ async function networkFinding({ nsenter }: Machine, { file }: Bubblewrap): Promi
       once(outer.stdout, 'data'),
       once(outer, 'exit').then(() => [undefined]),
     ]);
-    if (pid === undefined) return weak('it cannot be made', hintFor());
+    if (pid === undefined) return weak('it cannot be made', namespaceHint());
     const entering = ['--target', String(pid).trim(), '--user', '--net', '--preserve-credentials', file];
     const inside = ['--unshare-user', '--unshare-pid', '--cap-drop', 'ALL', '--ro-bind', '/', '/'];
-    const said = await attempt(nsenter, [...entering, ...inside]);
-    return said === undefined ? { layer, state: 'ok', said: 'tried' } : weak(said, hintFor());
+    const detail = await tryProgram(nsenter, [...entering, ...inside]);
+    return detail === undefined ? { layer, state: 'ok', detail: 'tried' } : weak(detail, namespaceHint());
   } catch {
-    return weak('it cannot be made', hintFor());
+    return weak('it cannot be made', namespaceHint());
   } finally {
     outer.kill('SIGKILL');
   }

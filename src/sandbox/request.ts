@@ -1,5 +1,5 @@
 // What a sandbox is asked for.
-import type { Brought, Facts } from './plan/inputs.ts';
+import type { PlanInputs, SuppliedFile } from './plan/inputs.ts';
 
 /** What a server's start knows. Paths are absolute. */
 export interface SandboxRequest {
@@ -25,11 +25,11 @@ export interface SandboxRequest {
   /** Read-only, from Warder itself: package trees, the folder of a session's credential files. */
   readonly roots: readonly string[];
   /** Read-only, from Warder itself: whom to trust, most often. */
-  readonly files?: readonly Brought[];
+  readonly files?: readonly SuppliedFile[];
   /** The node that Warder runs on: it comes first in a server's PATH. */
   readonly node: string;
   /** Warder's own folders: configuration, state, run, the socket's. */
   readonly warder: readonly string[];
   /** As `Facts.own`. */
-  readonly own?: Facts['own'];
+  readonly privateFolders?: PlanInputs['privateFolders'];
 }

@@ -8,8 +8,8 @@ import type { Log } from '../os/log.ts';
 import type { Processes } from '../os/processes.ts';
 import type { Child, Ending, Spawn } from '../os/spawn.ts';
 import type { ServerEnd } from '../relay/endpoint.ts';
-import type { Confined } from '../sandbox/confine.ts';
-import type { Prepared } from '../sandbox/start.ts';
+import type { ConfinedServer } from '../sandbox/confine.ts';
+import type { PreparedSandbox } from '../sandbox/start.ts';
 import { Output } from './output.ts';
 import { writeRecord } from './process-record.ts';
 import { endTree, STOP_TIMEOUTS, type StopTimeouts, settlesWithin } from './process-tree.ts';
@@ -28,7 +28,7 @@ export interface ServerSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly home: string;
   /** Puts the executable that was found into a sandbox; undefined: it runs as it is. */
-  readonly sandbox: ((file: string) => Promise<Prepared>) | undefined;
+  readonly sandbox: ((file: string) => Promise<PreparedSandbox>) | undefined;
 }
 
 /** What starting takes. */
@@ -49,7 +49,7 @@ export interface ServerProcess extends ServerEnd {
   /** The executable that was found. */
   readonly file: string;
   /** What confines the server, by measurement; undefined where nothing does. */
-  readonly confined: Pick<Confined, 'layers' | 'limits'> | undefined;
+  readonly confined: Pick<ConfinedServer, 'layers' | 'limits'> | undefined;
   /** Settles when the server, all it started, and its private folder are gone; never rejects. */
   readonly gone: Promise<void>;
 }
@@ -103,7 +103,7 @@ function superviseServer(
   file: string,
   child: Child,
   started: number | undefined,
-  confined: Confined | undefined,
+  confined: ConfinedServer | undefined,
   runtime: RuntimeFolder,
   { processes, log, timeouts = STOP_TIMEOUTS }: ServerParts,
 ): ServerProcess {
@@ -177,7 +177,7 @@ function superviseServer(
 
 /** Ends all in a sandbox: as a tree is ended, but what keeps the sandbox is left alone until the last. */
 async function stopSandboxed(
-  confined: Confined,
+  confined: ConfinedServer,
   { end, term }: StopTimeouts,
   ended: Promise<unknown>,
   close?: () => void,

@@ -6,7 +6,7 @@ import type { SandboxRequest } from '../sandbox/request.ts';
 import type { Places } from '../wire/places.ts';
 
 /** Who asks, on what machine. */
-export interface Asker {
+export interface RequestContext {
   readonly facts: UserEnvironment;
   readonly uid: number;
   readonly gid: number;
@@ -15,13 +15,13 @@ export interface Asker {
 }
 
 /** The server as it is started. `roots` and `files` are brought in by Warder itself. */
-export type Program = Pick<SandboxRequest, 'file' | 'args' | 'env' | 'roots' | 'files'>;
+export type SandboxProgram = Pick<SandboxRequest, 'file' | 'args' | 'env' | 'roots' | 'files'>;
 
 /** A profile that says nothing of a sandbox gets one with nothing more in it. */
 export function sandboxRequest(
   profile: Profile,
-  { facts, uid, gid, places }: Asker,
-  program: Program,
+  { facts, uid, gid, places }: RequestContext,
+  program: SandboxProgram,
 ): SandboxRequest {
   const { name, server, sandbox } = profile;
   const { read = [], write = [], memory, processes } = sandbox ?? {};

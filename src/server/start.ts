@@ -19,19 +19,19 @@ import {
   type ProfileServer,
   unsupportedFeatures,
 } from '../profile/format.ts';
-import type { Kind } from '../sandbox/choose.ts';
+import type { SandboxKind } from '../sandbox/choose.ts';
 import type { AppliedLimits } from '../sandbox/layers.ts';
 import type { Machine } from '../sandbox/machine.ts';
 import type { Network } from '../sandbox/network.ts';
-import type { Networks } from '../sandbox/network-pool.ts';
-import { type Prepared, prepare, prepareSeatbelt, prepareWeaker } from '../sandbox/start.ts';
+import type { NetworkPool } from '../sandbox/network-pool.ts';
+import { type PreparedSandbox, prepare, prepareLandlock, prepareSeatbelt } from '../sandbox/start.ts';
 import { type DeliveredCredential, environment } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
 import { RuntimeFolder, type RuntimeRoots } from './runtime-folder.ts';
-import { type Asker, sandboxRequest } from './sandbox-request.ts';
+import { type RequestContext, sandboxRequest } from './sandbox-request.ts';
 
 /** What every start works with. */
-export interface StartParts extends Asker {
+export interface StartParts extends RequestContext {
   readonly credentials: Pick<Credentials, 'resolve' | 'hold'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly runtimeRoots: RuntimeRoots;
@@ -40,11 +40,11 @@ export interface StartParts extends Asker {
   /** What there is to make sandboxes with. */
   readonly machine: Machine;
   /** Which sandbox that gives. */
-  readonly kind: () => Promise<Kind>;
+  readonly kind: () => Promise<SandboxKind>;
   /** The program file of Landlock's stage. */
   readonly stage: string;
   readonly locks: Pick<Locks, 'demand'>;
-  readonly networks: Pick<Networks, 'take'>;
+  readonly networks: Pick<NetworkPool, 'take'>;
   /** The egress room, loaded when it is first needed. */
   readonly egress: () => Promise<Pick<Egress, 'open' | 'ports'>>;
 }
@@ -180,7 +180,7 @@ async function startProcess(
     await runtime[Symbol.asyncDispose]();
     throw error;
   }
-  const confined = async (file: string): Promise<Prepared> => {
+  const confined = async (file: string): Promise<PreparedSandbox> => {
     const readable = [
       ...roots,
       ...(files.length === 0 ? [] : [runtime.instance.credentials]),
@@ -192,9 +192,9 @@ async function startProcess(
     if (kind === 'bubblewrap') return prepare(request, parts.machine, route === 'proxy' ? undefined : route);
     const home = join(runtime.path, 'home');
     mkdirSync(home, { mode: 0o700 });
-    const weaker = { ...request, own: { home, tmp: runtime.instance.tmpdir } };
+    const weaker = { ...request, privateFolders: { home, tmp: runtime.instance.tmpdir } };
     if (kind === 'seatbelt') return prepareSeatbelt(weaker, gate?.port);
-    return prepareWeaker(weaker, parts.machine, parts.stage);
+    return prepareLandlock(weaker, parts.machine, parts.stage);
   };
   const plan = {
     profile: profile.name,
@@ -233,8 +233,8 @@ function limitsOf(holds: AppliedLimits | undefined): SessionOpen['sandbox']['lim
   return {
     files,
     core,
-    processes: { most: processes.most ?? null, by: processes.by },
-    memory: { most: memory.most ?? null, by: memory.by },
+    processes: { most: processes.max ?? null, by: processes.enforcedBy },
+    memory: { most: memory.max ?? null, by: memory.enforcedBy },
   };
 }
 

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { childrenOf, lives, namespaceOf } from '../../src/sandbox/linux/process.ts';
+import { childrenOf, isAlive, namespaceOf } from '../../src/sandbox/linux/process.ts';
 import { Home } from '../fixtures/home.ts';
 import {
   as,
@@ -880,7 +880,7 @@ describe.each(persons)('to $name', (person) => {
       );
       // What began the sandbox, and is in it, can be looked into: no secret is there.
       await tried('py', 'memory', [[1]]);
-      expect(tree.filter((one) => !lives(one))).toEqual([]);
+      expect(tree.filter((one) => !isAlive(one))).toEqual([]);
       expect(await inside.fetch(at(api), { headers: bearer() })).toMatchObject({ status: 200 });
     });
 
@@ -967,7 +967,7 @@ while True: listener.accept()[0].send(b"from the other")`;
       const command = [...LANGUAGES.py, 'all_of_them'];
       other.client.ask('tools/call', { name: 'run', arguments: { command, input: '[]\n' } });
       await other.client.ended;
-      expect(own.filter((one) => !lives(one))).toEqual([]);
+      expect(own.filter((one) => !isAlive(one))).toEqual([]);
       expect(await inside.fetch(at(api), { headers: bearer() })).toMatchObject({ status: 200 });
     });
   });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { childrenOf, executableOf, lives, namespaceOf } from '../../src/sandbox/linux/process.ts';
+import { childrenOf, executableOf, isAlive, namespaceOf } from '../../src/sandbox/linux/process.ts';
 import { Home } from '../fixtures/home.ts';
 import {
   commandLines,
@@ -227,7 +227,7 @@ test('6. W-EGR-6 W-PROC-7 a daemon that is killed leaves no process of the tree 
   expect(new Set(networks).size).toBe(2);
   const tree = treeOf(daemon);
   process.kill(daemon, 'SIGKILL');
-  await expect.poll(() => tree.filter(lives), { timeout: 5000 }).toEqual([]);
+  await expect.poll(() => tree.filter(isAlive), { timeout: 5000 }).toEqual([]);
   await expect.poll(() => networks.flatMap(inNetwork), { timeout: 5000 }).toEqual([]);
   await github.client.ended;
   await reader.client.ended;

@@ -5,7 +5,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, globSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { childrenOf, lives } from '../../src/sandbox/linux/process.ts';
+import { childrenOf, isAlive } from '../../src/sandbox/linux/process.ts';
 import { Home } from '../fixtures/home.ts';
 import {
   commandLines,
@@ -442,7 +442,9 @@ test('W-EGR-6 W-PROC-7 a daemon that is killed leaves no server, no sandbox and 
   expect(tree.length).toBeGreaterThan(10);
 
   process.kill(daemon ?? 0, 'SIGKILL');
-  await expect.poll(() => tree.filter(lives).map(({ pid }) => commandOf(pid)), { timeout: 5000 }).toEqual([]);
+  await expect
+    .poll(() => tree.filter(isAlive).map(({ pid }) => commandOf(pid)), { timeout: 5000 })
+    .toEqual([]);
   await expect.poll(() => api.sockets).toBe(0);
   await first.client.ended;
   await second.client.ended;
@@ -472,7 +474,7 @@ test('W-EGR-6 a daemon that stops leaves none either, and a server that ends tak
     .toBe(1);
   const tree = treeOf(daemon ?? 0);
   await home.done(['stop']);
-  await expect.poll(() => tree.filter(lives)).toEqual([]);
+  await expect.poll(() => tree.filter(isAlive)).toEqual([]);
 });
 
 function namespaceOf(pid: number): string {

@@ -13,7 +13,7 @@ import { loadSettings } from '../../profile/settings.ts';
 import { type PlanSummary, summarize } from '../../sandbox/summary.ts';
 import { environment } from '../../server/environment.ts';
 import { findCommand } from '../../server/process.ts';
-import { type Program, sandboxRequest } from '../../server/sandbox-request.ts';
+import { type SandboxProgram, sandboxRequest } from '../../server/sandbox-request.ts';
 import type { Places } from '../../wire/places.ts';
 
 /** A server's surroundings. */
@@ -93,7 +93,7 @@ function resolveLaunch(
   { name, server }: Profile,
   { cwd, path, home }: { cwd: string; path: string; home: string },
   packages: Pick<PackageStore, 'locate'>,
-): (Omit<Program, 'env'> & { shown: string }) | undefined {
+): (Omit<SandboxProgram, 'env'> & { shown: string }) | undefined {
   const at = { profile: name, cwd, home, env: { PATH: path } };
   if (server.kind === 'url') return undefined;
   if (server.kind === 'command') {

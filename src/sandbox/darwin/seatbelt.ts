@@ -34,7 +34,7 @@ const DEVICES = ['/dev/null', '/dev/zero', '/dev/random', '/dev/urandom', '/dev/
 const SERVICES = ['com.apple.system.opendirectoryd.libinfo'];
 
 /** What to start, for a plan. The server's environment is the launch's. `proxyPort` as in `seatbeltProfile`. */
-export function seatbelt(plan: Plan, proxyPort?: number): Launch {
+export function renderSeatbelt(plan: Plan, proxyPort?: number): Launch {
   const { file, args } = plan.program;
   return {
     file: SANDBOX_EXEC,
@@ -68,7 +68,7 @@ export function seatbeltProfile(plan: Plan, proxyPort?: number): string {
 }
 
 function rulesOf(step: Step): string[] {
-  switch (step.do) {
+  switch (step.kind) {
     case 'bind': {
       const rights = step.write ? 'file-read* file-write* process-exec' : 'file-read* process-exec';
       return [
@@ -93,7 +93,7 @@ function matching(path: string, folder: boolean): string {
 function ancestorsOf(plan: Plan): string[] {
   const above = new Set<string>();
   for (const step of plan.steps) {
-    if (step.do !== 'bind') continue;
+    if (step.kind !== 'bind') continue;
     for (let end = step.path.lastIndexOf('/'); end > 0; end = step.path.lastIndexOf('/', end - 1)) {
       above.add(step.path.slice(0, end));
     }

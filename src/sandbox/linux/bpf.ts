@@ -15,8 +15,8 @@ interface Instruction {
   readonly code: number;
   readonly k: number;
   /** Labels; `undefined` is the next instruction. */
-  readonly yes: string | undefined;
-  readonly no: string | undefined;
+  readonly ifTrue: string | undefined;
+  readonly ifFalse: string | undefined;
 }
 
 /** One program. Jumps go forward, by at most 255 instructions. */
@@ -35,12 +35,12 @@ export class Assembler {
   }
 
   /** Goes to the label `yes` where the comparison with `k` holds, else to `no`, or on. */
-  when(comparison: keyof typeof COMPARE, k: number, yes: string | undefined, no?: string): void {
-    this.#add(COMPARE[comparison], k, yes, no);
+  jumpIf(comparison: keyof typeof COMPARE, k: number, ifTrue: string | undefined, ifFalse?: string): void {
+    this.#add(COMPARE[comparison], k, ifTrue, ifFalse);
   }
 
   /** Ends with `k` as the filter's answer. */
-  answer(k: number): void {
+  ret(k: number): void {
     this.#add(RETURN, k);
   }
 
@@ -52,18 +52,18 @@ export class Assembler {
   /** The program as an array of `struct sock_filter`, little-endian. */
   assemble(): Buffer {
     const bytes = Buffer.alloc(this.#program.length * 8);
-    this.#program.forEach(({ code, k, yes, no }, at) => {
+    this.#program.forEach(({ code, k, ifTrue, ifFalse }, at) => {
       const jump = (label: string | undefined) => (label === undefined ? 0 : this.#distance(at, label));
       bytes.writeUInt16LE(code, at * 8);
-      bytes[at * 8 + 2] = jump(yes);
-      bytes[at * 8 + 3] = jump(no);
+      bytes[at * 8 + 2] = jump(ifTrue);
+      bytes[at * 8 + 3] = jump(ifFalse);
       bytes.writeUInt32LE(k >>> 0, at * 8 + 4);
     });
     return bytes;
   }
 
-  #add(code: number, k: number, yes?: string, no?: string): void {
-    this.#program.push({ code, k, yes, no });
+  #add(code: number, k: number, ifTrue?: string, ifFalse?: string): void {
+    this.#program.push({ code, k, ifTrue, ifFalse });
   }
 
   #distance(at: number, label: string): number {

@@ -3,26 +3,26 @@
 // it made, and waits at a third until the sandbox' limits are in place. With a network that was made before, all of
 // it is started inside that one, by nsenter, which leaves the rest as it is.
 import { WarderError } from '../../errors.ts';
-import type { Descriptor, Descriptors, Launch } from '../launch.ts';
+import type { Descriptor, DescriptorSource, Launch } from '../launch.ts';
 import type { Machine } from '../machine.ts';
 import type { Network } from '../network.ts';
 import type { Plan, Step } from '../plan/plan.ts';
-import { limitsFor } from './limits.ts';
+import { processLimitsFor } from './limits.ts';
 import { seccompFilter } from './seccomp.ts';
 
 /** One page: the smallest file system in memory. */
 const PAGE = 4096;
 
 /** Renders a plan; with a network, for that one. Throws `sandbox-unavailable` where the machine lacks what that wants. */
-export function bubblewrap(
+export function renderBubblewrap(
   plan: Plan,
   machine: Machine,
-  held: Descriptors,
-  network?: Pick<Network, 'holder'>,
+  held: DescriptorSource,
+  network?: Pick<Network, 'pauseProcess'>,
 ): Launch {
   const { bubblewrap: program, architecture, prlimit } = machine;
-  const entering = network === undefined ? [] : enter(plan, machine, network);
-  if (program === undefined || program.missing.length > 0) throw missing(plan, program);
+  const entering = network === undefined ? [] : nsenterCommand(plan, machine, network);
+  if (program === undefined || program.missing.length > 0) throw missingBubblewrap(plan, program);
   if (architecture === undefined) {
     throw new WarderError(
       'sandbox-unavailable',
@@ -30,7 +30,7 @@ export function bubblewrap(
       { hint: 'x86-64 and arm64 have one; elsewhere say "sandbox: {off: true}"' },
     );
   }
-  if (prlimit === undefined && machine.limit === undefined) {
+  if (prlimit === undefined && machine.setLimit === undefined) {
     throw new WarderError(
       'sandbox-unavailable',
       `cannot start "${plan.profile}": nothing can set its limits`,
@@ -43,17 +43,17 @@ export function bubblewrap(
   const descriptors: Descriptor[] = [
     { kind: 'data', data: Buffer.alloc(0) },
     { kind: 'report' },
-    { kind: 'gate' },
+    { kind: 'block' },
   ];
   const [ARGUMENTS, REPORT, GATE] = [3, 4, 5];
   const at = (descriptor: Descriptor): string => String(descriptors.push(descriptor) + 2);
   const bind = (path: string, write: boolean): string[] => {
-    const descriptor = held.place(path);
+    const descriptor = held.descriptorOf(path);
     if (descriptor === undefined) return [write ? '--bind' : '--ro-bind', path, path];
     return [write ? '--bind-fd' : '--ro-bind-fd', at({ kind: 'open', descriptor }), path];
   };
   const filled = (bytes: Buffer): Descriptor => {
-    const descriptor = held.bytes(bytes);
+    const descriptor = held.memoryFile(bytes);
     return descriptor === undefined ? { kind: 'data', data: bytes } : { kind: 'open', descriptor };
   };
   const data = (bytes: Buffer): string => at(filled(bytes));
@@ -73,22 +73,22 @@ export function bubblewrap(
     path,
   ];
   const copyOf = (path: string): string[] => {
-    const descriptor = held.file(path);
+    const descriptor = held.openFile(path);
     return descriptor === undefined ? [] : copy(at({ kind: 'open', descriptor }), path);
   };
   const render = (step: Step): string[] => {
-    switch (step.do) {
+    switch (step.kind) {
       case 'bind':
         return bind(step.path, step.write);
       case 'link':
         return ['--symlink', step.to, step.at];
       case 'file':
         return copy(data(Buffer.from(step.text)), step.at);
-      case 'bring':
+      case 'supplied':
         return step.over ? lay(data(step.data), step.at) : copy(data(step.data), step.at);
       case 'copy':
         return copyOf(step.at);
-      case 'memory':
+      case 'tmpfs':
         return ['--perms', '0700', '--size', String(step.bytes), '--tmpfs', step.at];
       case 'proc':
         return ['--proc', step.at];
@@ -100,7 +100,7 @@ export function bubblewrap(
         return step.folder
           ? ['--perms', '0555', '--size', String(PAGE), '--tmpfs', step.at]
           : ['--ro-bind', '/dev/null', step.at];
-      case 'seal':
+      case 'remount-read-only':
         return ['--remount-ro', step.at];
     }
   };
@@ -115,7 +115,7 @@ export function bubblewrap(
       ...(network === undefined ? ['--unshare-net'] : []),
       '--unshare-cgroup-try',
     ],
-    ...(program.disablesUsers ? ['--disable-userns'] : []),
+    ...(program.canDisableUserNamespaces ? ['--disable-userns'] : []),
     ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--clearenv'],
     ...['--uid', String(plan.uid), '--gid', String(plan.gid), '--hostname', plan.hostname],
     ...plan.steps.flatMap(render),
@@ -125,15 +125,15 @@ export function bubblewrap(
   ];
   descriptors[ARGUMENTS - 3] = filled(Buffer.from(options.map((option) => `${option}\0`).join('')));
   const limiter =
-    machine.limit === undefined && prlimit !== undefined
+    machine.setLimit === undefined && prlimit !== undefined
       ? [
           prlimit,
-          ...limitsFor(plan, machine).map(({ name, soft, hard }) => `--${name}=${soft}:${hard}`),
+          ...processLimitsFor(plan, machine).map(({ name, soft, hard }) => `--${name}=${soft}:${hard}`),
           '--',
         ]
       : [];
   const [file = '', ...args] = [
-    ...scope(plan, machine),
+    ...systemdScope(plan, machine),
     ...entering,
     ...[program.file, '--args', String(ARGUMENTS), '--'],
     ...[...limiter, plan.program.file, ...plan.program.args],
@@ -141,38 +141,42 @@ export function bubblewrap(
   return {
     file,
     args,
-    env: machine.groups?.kind === 'systemd' ? machine.groups.env : {},
+    env: machine.cgroups?.kind === 'systemd' ? machine.cgroups.env : {},
     cwd: '/',
     descriptors,
   };
 }
 
 /** What starts a program in a network, and takes nothing from it but the network and the user that owns it. */
-function enter({ profile }: Plan, { nsenter }: Machine, { holder }: Pick<Network, 'holder'>): string[] {
+function nsenterCommand(
+  { profile }: Plan,
+  { nsenter }: Machine,
+  { pauseProcess }: Pick<Network, 'pauseProcess'>,
+): string[] {
   if (nsenter === undefined) {
     throw new WarderError('sandbox-unavailable', `cannot start "${profile}": there is no nsenter`, {
       hint: 'install it: sudo apt install util-linux',
     });
   }
-  return [nsenter, '--target', String(holder.pid), '--user', '--net', '--preserve-credentials', '--'];
+  return [nsenter, '--target', String(pauseProcess.pid), '--user', '--net', '--preserve-credentials', '--'];
 }
 
 /** Asks systemd for a group of the sandbox' own. It then runs the rest in its own place. */
-function scope({ limits }: Plan, { groups }: Machine): string[] {
-  if (groups?.kind !== 'systemd') return [];
+function systemdScope({ limits }: Plan, { cgroups }: Machine): string[] {
+  if (cgroups?.kind !== 'systemd') return [];
   const properties = {
-    MemoryMax: limits.memory.most,
+    MemoryMax: limits.memory.max,
     MemorySwapMax: 0,
-    TasksMax: limits.processes.most,
+    TasksMax: limits.processes.max,
   };
   return [
-    ...groups.command,
+    ...cgroups.command,
     ...Object.entries(properties).map(([name, value]) => `--property=${name}=${value}`),
     '--',
   ];
 }
 
-function missing(plan: Plan, program: Machine['bubblewrap']): WarderError {
+function missingBubblewrap(plan: Plan, program: Machine['bubblewrap']): WarderError {
   const what =
     program === undefined
       ? 'there is no bubblewrap'

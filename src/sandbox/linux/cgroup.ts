@@ -17,7 +17,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Limits } from '../plan/plan.ts';
 
 /** The daemon's own groups, by controller: new groups are made inside. */
-export interface Groups {
+export interface CgroupParents {
   readonly kind: 'direct';
   readonly version: 1 | 2;
   readonly memory: string | undefined;
@@ -25,7 +25,7 @@ export interface Groups {
 }
 
 /** A group for one sandbox. */
-export interface Group extends AsyncDisposable {
+export interface Cgroup extends AsyncDisposable {
   /** Which bounds it holds. */
   readonly holds: { readonly memory: boolean; readonly processes: boolean };
   /**
@@ -38,36 +38,41 @@ export interface Group extends AsyncDisposable {
 const NAME = /^warder-\d+-[0-9a-f]{12}$/;
 
 /** The daemon's groups, where it may make others in them. Leftovers of daemons that were killed are cleared away. */
-export function findGroups(): Groups | undefined {
+export function findCgroupParents(): CgroupParents | undefined {
   try {
     const folders = foldersOf('self');
     if (folders.version === 2 && folders.memory !== undefined) {
-      const folder = usable(folders.memory);
+      const folder = writableFolder(folders.memory);
       if (folder === undefined) return undefined;
-      enable(folder);
+      enableControllers(folder);
       const enabled = readFileSync(`${folder}/cgroup.subtree_control`, 'utf8').trim().split(' ');
       const has = (controller: string): string | undefined =>
         enabled.includes(controller) ? folder : undefined;
-      return some({ kind: 'direct', version: 2, memory: has('memory'), processes: has('pids') });
+      return unlessEmpty({ kind: 'direct', version: 2, memory: has('memory'), processes: has('pids') });
     }
     const { version, memory, processes } = folders;
-    return some({ kind: 'direct', version, memory: usable(memory), processes: usable(processes) });
+    return unlessEmpty({
+      kind: 'direct',
+      version,
+      memory: writableFolder(memory),
+      processes: writableFolder(processes),
+    });
   } catch {
     return undefined;
   }
 }
 
-function some(groups: Groups): Groups | undefined {
+function unlessEmpty(groups: CgroupParents): CgroupParents | undefined {
   return (groups.memory ?? groups.processes) === undefined ? undefined : groups;
 }
 
 /** The bounds of the control groups that a process is in, bytes and tasks; `undefined`: none. */
-export function boundsOfGroup(pid: number): { memory: number | undefined; processes: number | undefined } {
+export function cgroupLimitsOf(pid: number): { memory: number | undefined; processes: number | undefined } {
   try {
     const { version, memory, processes } = foldersOf(pid);
     return {
-      memory: readBound(memory, version === 1 ? 'memory.limit_in_bytes' : 'memory.max'),
-      processes: readBound(processes, 'pids.max'),
+      memory: readLimit(memory, version === 1 ? 'memory.limit_in_bytes' : 'memory.max'),
+      processes: readLimit(processes, 'pids.max'),
     };
   } catch {
     return { memory: undefined, processes: undefined };
@@ -75,20 +80,20 @@ export function boundsOfGroup(pid: number): { memory: number | undefined; proces
 }
 
 /** Version 1 writes "no bound" as the largest number of pages there is. */
-const UNBOUNDED = 2 ** 62;
+const UNLIMITED = 2 ** 62;
 
-function readBound(folder: string | undefined, name: string): number | undefined {
+function readLimit(folder: string | undefined, name: string): number | undefined {
   if (folder === undefined) return undefined;
   try {
     const value = Number(readFileSync(`${folder}/${name}`, 'utf8'));
-    return Number.isFinite(value) && value < UNBOUNDED ? value : undefined;
+    return Number.isFinite(value) && value < UNLIMITED ? value : undefined;
   } catch {
     return undefined;
   }
 }
 
 /** The folders of the groups that a process is in: version 1 where a controller is mounted so, else version 2. */
-function foldersOf(pid: number | 'self'): Omit<Groups, 'kind'> {
+function foldersOf(pid: number | 'self'): Omit<CgroupParents, 'kind'> {
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
   const own = lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((match) => match !== null);
@@ -104,7 +109,7 @@ function foldersOf(pid: number | 'self'): Omit<Groups, 'kind'> {
 }
 
 /** Makes a group with these bounds. Throws the system's error, and leaves nothing then. */
-export function makeGroup(groups: Groups, limits: Limits): Group {
+export function createCgroup(groups: CgroupParents, limits: Limits): Cgroup {
   const name = `warder-${process.pid}-${randomBytes(6).toString('hex')}`;
   const folders = new Set([groups.memory, groups.processes].filter((folder) => folder !== undefined));
   const made = [...folders].map((folder) => `${folder}/${name}`);
@@ -115,8 +120,8 @@ export function makeGroup(groups: Groups, limits: Limits): Group {
     for (const folder of made) mkdirSync(folder);
     const memory = groups.memory === undefined ? undefined : `${groups.memory}/${name}`;
     const processes = groups.processes === undefined ? undefined : `${groups.processes}/${name}`;
-    if (memory !== undefined) boundMemory(memory, groups.version, limits.memory.most);
-    if (processes !== undefined) writeFileSync(`${processes}/pids.max`, String(limits.processes.most));
+    if (memory !== undefined) limitMemory(memory, groups.version, limits.memory.max);
+    if (processes !== undefined) writeFileSync(`${processes}/pids.max`, String(limits.processes.max));
     return {
       holds: { memory: memory !== undefined, processes: processes !== undefined },
       add: async (pid) => {
@@ -130,7 +135,7 @@ export function makeGroup(groups: Groups, limits: Limits): Group {
   }
 }
 
-function boundMemory(folder: string, version: 1 | 2, bytes: number): void {
+function limitMemory(folder: string, version: 1 | 2, bytes: number): void {
   writeFileSync(`${folder}/${version === 1 ? 'memory.limit_in_bytes' : 'memory.max'}`, String(bytes));
   // Where swap is not counted there is no such file; the bound then holds for memory alone.
   const swap = version === 1 ? ['memory.memsw.limit_in_bytes', String(bytes)] : ['memory.swap.max', '0'];
@@ -159,7 +164,7 @@ function folderOf(
 }
 
 /** The folder, if groups can be made in it. */
-function usable(folder: string | undefined): string | undefined {
+function writableFolder(folder: string | undefined): string | undefined {
   if (folder === undefined) return undefined;
   try {
     const own = folder.replace(/\/+$/, '');
@@ -167,14 +172,14 @@ function usable(folder: string | undefined): string | undefined {
     const probe = `${own}/warder-${process.pid}-${randomBytes(6).toString('hex')}`;
     mkdirSync(probe);
     rmdirSync(probe);
-    sweep(own);
+    removeLeftovers(own);
     return own;
   } catch {
     return undefined;
   }
 }
 
-function enable(folder: string): void {
+function enableControllers(folder: string): void {
   try {
     writeFileSync(`${folder}/cgroup.subtree_control`, '+memory +pids');
   } catch {
@@ -183,7 +188,7 @@ function enable(folder: string): void {
 }
 
 /** Removes the groups that nobody is in and whose daemon is gone. */
-function sweep(folder: string): void {
+function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder)) {
     if (!NAME.test(name) || existsSync(`/proc/${name.split('-')[1]}`)) continue;
     try {

@@ -15,28 +15,32 @@ export interface ProcessLimit {
 /** The calls. Each gives back -1 where the kernel refuses, but for `limit`. */
 export interface Kernel {
   /** Sets a limit of a process of the same user; 0 is this one. `false`: the system did not take it. */
-  limit(pid: number, limit: ProcessLimit): boolean;
+  setLimit(pid: number, limit: ProcessLimit): boolean;
   /** Makes a character device. Root's alone. */
   makeDevice(path: string, mode: number, device: number): boolean;
   /** The version of Landlock's interface; 0 or less: there is none. */
   landlockVersion(): number;
   /** A descriptor of a new set of rules that handles these accesses. */
-  landlockCreate(handled: { readonly files: bigint; readonly tcp: bigint; readonly scoped: bigint }): number;
+  landlockCreateRuleset(handled: {
+    readonly files: bigint;
+    readonly tcp: bigint;
+    readonly scoped: bigint;
+  }): number;
   /** Allows accesses to what is at a descriptor, and below it. */
-  landlockAllow(rules: number, descriptor: number, accesses: bigint): number;
+  landlockAddRule(rules: number, descriptor: number, accesses: bigint): number;
   /** Binds this thread, and what it becomes, to a set of rules. */
-  landlockRestrict(rules: number): number;
+  landlockRestrictSelf(rules: number): number;
   /** No program that this becomes gains rights by being started. */
-  forbidPrivileges(): number;
+  setNoNewPrivileges(): number;
   /** Ends this process when the one that started it ends. */
-  endWithParent(): number;
+  setParentDeathSignal(): number;
   /** Binds this thread, and what it becomes, to a filter as of `seccompFilter`. */
-  filter(program: Buffer): number;
+  setSeccompFilter(program: Buffer): number;
   /**
    * A descriptor that gets a copy of each TCP segment over IPv4, from its IP header on, that reaches this network
    * namespace and that a classic BPF program lets through. Reading it never waits. Wants CAP_NET_RAW.
    */
-  watchSegments(program: Buffer): number;
+  openSegmentSocket(program: Buffer): number;
   /** Makes every IPv4 address this network namespace's own, on its loopback. Wants CAP_NET_ADMIN. */
   ownAllAddresses(): boolean;
   /** A copy of a descriptor of another process of this user, which no program started from here gets. Linux 5.6. */
@@ -99,26 +103,26 @@ export async function openKernel(architecture: Architecture | undefined): Promis
     return {
       makeDevice: (path, mode, device) =>
         Number(node(MKNODAT[architecture], AT_FDCWD, path, S_IFCHR | mode, device)) === 0,
-      limit: (pid, { name, soft, hard }) =>
+      setLimit: (pid, { name, soft, hard }) =>
         prlimit(pid, RESOURCE[name], packed(BigInt(soft), BigInt(hard)), null) === 0,
       landlockVersion: () => Number(call(LANDLOCK_CREATE, null, 0, LANDLOCK_CREATE_RULESET_VERSION)),
-      landlockCreate: ({ files, tcp, scoped }) =>
+      landlockCreateRuleset: ({ files, tcp, scoped }) =>
         // An older kernel takes the longer structure, as long as what it does not know is zero.
         Number(call(LANDLOCK_CREATE, packed(files, tcp, scoped), 24, 0)),
-      landlockAllow: (rules, descriptor, accesses) => {
+      landlockAddRule: (rules, descriptor, accesses) => {
         const rule = Buffer.alloc(12);
         rule.writeBigUInt64LE(accesses);
         rule.writeInt32LE(descriptor, 8);
         return Number(words(LANDLOCK_ADD, rules, LANDLOCK_RULE_PATH_BENEATH, rule, 0));
       },
-      landlockRestrict: (rules) => Number(words(LANDLOCK_RESTRICT, rules, 0, null, 0)),
-      forbidPrivileges: () => prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
-      endWithParent: () => prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
-      filter: (program) => {
+      landlockRestrictSelf: (rules) => Number(words(LANDLOCK_RESTRICT, rules, 0, null, 0)),
+      setNoNewPrivileges: () => prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+      setParentDeathSignal: () => prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
+      setSeccompFilter: (program) => {
         const header = headerOf(program, koffi.address(program));
         return Number(words(SECCOMP[architecture], SECCOMP_SET_MODE_FILTER, 0, header, 0));
       },
-      watchSegments: (program) => {
+      openSegmentSocket: (program) => {
         const descriptor = socket(AF_INET, SOCK_RAW, IPPROTO_TCP);
         const header = headerOf(program, koffi.address(program));
         const bound =

@@ -3,9 +3,9 @@
 // it ends without having become the server.
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { type Kernel, openKernel } from './kernel.ts';
-import type { Orders } from './landlock.ts';
+import type { StageConfig } from './landlock.ts';
 
-const ORDERS = 3;
+const CONFIG = 3;
 const REPORT = 4;
 const O_PATH = 0o10000000;
 
@@ -25,9 +25,9 @@ const OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
 const READ = EXECUTE | READ_FILE | READ_DIR;
 const WRITE = VERSION_3 & ~MAKE_DEVICES;
 
-function bind(kernel: Kernel, orders: Orders, version: number): void {
+function bind(kernel: Kernel, config: StageConfig, version: number): void {
   const files = version >= 5 ? VERSION_3 | IOCTL_DEV : VERSION_3;
-  const rules = kernel.landlockCreate({
+  const rules = kernel.landlockCreateRuleset({
     files,
     // Binding and connecting to TCP ports: none is allowed. The filter lets no socket be made anyway.
     tcp: version >= 4 ? 3n : 0n,
@@ -44,21 +44,22 @@ function bind(kernel: Kernel, orders: Orders, version: number): void {
       return;
     }
     const fitting = fstatSync(descriptor).isDirectory() ? accesses : accesses & OF_FILES;
-    if (kernel.landlockAllow(rules, descriptor, fitting & files) !== 0)
+    if (kernel.landlockAddRule(rules, descriptor, fitting & files) !== 0)
       throw new Error(`no rule for ${path}`);
     closeSync(descriptor);
   };
-  for (const path of [...orders.read, `/proc/${process.pid}`]) allow(path, READ);
-  for (const path of orders.write) allow(path, WRITE);
-  for (const path of orders.devices) allow(path, READ_FILE | WRITE_FILE | IOCTL_DEV);
-  for (const limit of orders.limits) {
-    if (!kernel.limit(0, limit)) throw new Error(`no limit ${limit.name}`);
+  for (const path of [...config.read, `/proc/${process.pid}`]) allow(path, READ);
+  for (const path of config.write) allow(path, WRITE);
+  for (const path of config.devices) allow(path, READ_FILE | WRITE_FILE | IOCTL_DEV);
+  for (const limit of config.limits) {
+    if (!kernel.setLimit(0, limit)) throw new Error(`no limit ${limit.name}`);
   }
-  if (kernel.endWithParent() !== 0 || kernel.forbidPrivileges() !== 0)
+  if (kernel.setParentDeathSignal() !== 0 || kernel.setNoNewPrivileges() !== 0)
     throw new Error('no new privileges stay');
-  if (kernel.landlockRestrict(rules) !== 0) throw new Error('the rules do not bind');
+  if (kernel.landlockRestrictSelf(rules) !== 0) throw new Error('the rules do not bind');
   closeSync(rules);
-  if (kernel.filter(Buffer.from(orders.filter, 'base64')) !== 0) throw new Error('the filter does not bind');
+  if (kernel.setSeccompFilter(Buffer.from(config.filter, 'base64')) !== 0)
+    throw new Error('the filter does not bind');
 }
 
 /** Whether the rules hold: the root's own listing is in no plan. */
@@ -71,19 +72,19 @@ function holds(): boolean {
   }
 }
 
-const orders = JSON.parse(readFileSync(ORDERS, 'utf8')) as Orders;
-closeSync(ORDERS);
+const config = JSON.parse(readFileSync(CONFIG, 'utf8')) as StageConfig;
+closeSync(CONFIG);
 const kernel = await openKernel(
   process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined,
 );
 const version = kernel?.landlockVersion() ?? 0;
-process.chdir(orders.cwd);
+process.chdir(config.cwd);
 try {
   if (kernel === undefined || version < 3) throw new Error('no Landlock');
-  bind(kernel, orders, version);
+  bind(kernel, config, version);
   if (!holds()) throw new Error('the rules do not hold');
   writeSync(REPORT, `${JSON.stringify({ landlock: version })}\n`);
-  process.execve?.(orders.program.file, [orders.program.file, ...orders.program.args], orders.env);
+  process.execve?.(config.program.file, [config.program.file, ...config.program.args], config.env);
   throw new Error('this Node cannot become another program');
 } catch (error) {
   writeSync(REPORT, `${JSON.stringify({ error: (error as Error).message })}\n`);

@@ -9,14 +9,14 @@ import type { Machine } from '../machine.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 import { DEVICES } from '../plan/root.ts';
 import type { ProcessLimit } from './kernel.ts';
-import { limitsFor } from './limits.ts';
+import { processLimitsFor } from './limits.ts';
 import { seccompFilter } from './seccomp.ts';
 
 /** The interface's version from which on cutting a file short is an access of its own. */
-export const OLDEST = 3;
+export const MIN_LANDLOCK_VERSION = 3;
 
 /** What the stage reads. */
-export interface Orders {
+export interface StageConfig {
   readonly program: Plan['program'];
   readonly env: Plan['env'];
   readonly cwd: string;
@@ -48,11 +48,11 @@ const PROC = [
  * Throws `sandbox-unavailable` where the machine has no such Landlock, or the plan lists hosts, brings files,
  * or hides what lies below a folder that it shows: Landlock can only allow.
  */
-export function landlock(plan: Plan, machine: Machine, node: string, stage: string): Launch {
+export function renderLandlock(plan: Plan, machine: Machine, node: string, stage: string): Launch {
   const { architecture } = machine;
   const refuse = (what: string, hint: string): WarderError =>
     new WarderError('sandbox-unavailable', `cannot start "${plan.profile}": ${what}`, { hint });
-  if (architecture === undefined || machine.landlock < OLDEST) {
+  if (architecture === undefined || machine.landlock < MIN_LANDLOCK_VERSION) {
     throw refuse(
       'the kernel has no Landlock that is new enough',
       'run Linux 6.2 or later, or use bubblewrap',
@@ -70,29 +70,29 @@ export function landlock(plan: Plan, machine: Machine, node: string, stage: stri
       'allow user namespaces ("warder doctor" says how), or take "network" and sealed credentials out of the profile',
     );
   }
-  const brought = plan.steps.find((step) => step.do === 'bring');
-  if (brought?.do === 'bring') {
-    throw refuse(`Landlock cannot put in "${brought.at}"`, 'use bubblewrap: see "warder doctor"');
+  const supplied = plan.steps.find((step) => step.kind === 'supplied');
+  if (supplied?.kind === 'supplied') {
+    throw refuse(`Landlock cannot put in "${supplied.at}"`, 'use bubblewrap: see "warder doctor"');
   }
-  const shown = plan.steps.flatMap((step) => (step.do === 'bind' && !step.write ? [step.path] : []));
+  const shown = plan.steps.flatMap((step) => (step.kind === 'bind' && !step.write ? [step.path] : []));
   const inside = plan.steps.find(
     (step) =>
-      step.do === 'hide' && shown.some((path) => step.at.startsWith(`${path}/`) && path !== '/proc/sys'),
+      step.kind === 'hide' && shown.some((path) => step.at.startsWith(`${path}/`) && path !== '/proc/sys'),
   );
-  if (inside !== undefined && inside.do === 'hide') {
+  if (inside !== undefined && inside.kind === 'hide') {
     throw refuse(
       `Landlock cannot hide "${inside.at}" in a folder that may be read`,
       'list the folders in it that the server needs, or use bubblewrap',
     );
   }
-  const orders: Orders = {
+  const config: StageConfig = {
     program: plan.program,
     env: plan.env,
     cwd: plan.cwd,
     read: [...plan.steps.flatMap(readable), ...PROC.map((name) => `/proc/${name}`)],
-    write: plan.steps.flatMap((step) => (step.do === 'bind' && step.write ? [step.path] : [])),
+    write: plan.steps.flatMap((step) => (step.kind === 'bind' && step.write ? [step.path] : [])),
     devices: [...DEVICES],
-    limits: limitsFor(plan, machine),
+    limits: processLimitsFor(plan, machine),
     filter: seccompFilter(architecture, 'none').toString('base64'),
   };
   return {
@@ -100,12 +100,12 @@ export function landlock(plan: Plan, machine: Machine, node: string, stage: stri
     args: [stage],
     env: {},
     cwd: '/',
-    descriptors: [{ kind: 'data', data: Buffer.from(JSON.stringify(orders)) }, { kind: 'report' }],
+    descriptors: [{ kind: 'data', data: Buffer.from(JSON.stringify(config)) }, { kind: 'report' }],
   };
 }
 
 /** Where a step puts something of this machine's, it may be read there. */
 function readable(step: Step): string[] {
-  if (step.do === 'bind') return step.write || step.path === '/proc/sys' ? [] : [step.path];
-  return step.do === 'copy' || step.do === 'file' ? [step.at] : [];
+  if (step.kind === 'bind') return step.write || step.path === '/proc/sys' ? [] : [step.path];
+  return step.kind === 'copy' || step.kind === 'file' ? [step.at] : [];
 }

@@ -2,27 +2,27 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** A process by its pid and start time (clock ticks since boot), which together name it for good. */
-export interface Known {
+export interface ProcessIdentity {
   readonly pid: number;
-  readonly started: number;
+  readonly startTime: number;
 }
 
 /** The process of this pid, if there is one. */
-export function know(pid: number): Known | undefined {
-  const started = Number(statOf(pid)?.[19]);
-  return Number.isNaN(started) ? undefined : { pid, started };
+export function identify(pid: number): ProcessIdentity | undefined {
+  const startTime = Number(statOf(pid)?.[19]);
+  return Number.isNaN(startTime) ? undefined : { pid, startTime };
 }
 
 /** Whether a process has not ended yet. One that waits for its parent only has. */
-export function lives({ pid, started }: Known): boolean {
+export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   const stat = statOf(pid);
-  return stat !== undefined && Number(stat[19]) === started && stat[0] !== 'Z' && stat[0] !== 'X';
+  return stat !== undefined && Number(stat[19]) === startTime && stat[0] !== 'Z' && stat[0] !== 'X';
 }
 
 /** Sends a signal to a process, unless it has ended. */
-export function signal({ pid, started }: Known, name: NodeJS.Signals): void {
+export function sendSignal({ pid, startTime }: ProcessIdentity, name: NodeJS.Signals): void {
   try {
-    if (know(pid)?.started === started) process.kill(pid, name);
+    if (identify(pid)?.startTime === startTime) process.kill(pid, name);
   } catch {
     // Ended between the look and the signal.
   }
@@ -47,7 +47,7 @@ export function namespaceOf(pid: number | 'self', name: 'net'): string | undefin
 }
 
 /** Whether a process has a namespace open, by which it could enter that one. */
-export function opensNamespace(pid: number): boolean {
+export function hasOpenNamespace(pid: number): boolean {
   const folder = `/proc/${pid}/fd`;
   try {
     return readdirSync(folder).some((descriptor) => NAMESPACE.test(linkOf(`${folder}/${descriptor}`)));
@@ -82,11 +82,11 @@ export function childrenOf(pid: number): number[] {
 }
 
 /** All processes in the pid namespace whose first process is `init`, but for that one. */
-export function insideOf(init: number): Known[] {
-  const inside: Known[] = [];
+export function descendantsOf(init: number): ProcessIdentity[] {
+  const inside: ProcessIdentity[] = [];
   const open = childrenOf(init);
   for (let pid = open.pop(); pid !== undefined; pid = open.pop()) {
-    const known = know(pid);
+    const known = identify(pid);
     if (known !== undefined) inside.push(known);
     open.push(...childrenOf(pid));
   }

@@ -9,7 +9,7 @@ import { Assembler } from './bpf.ts';
 export type Architecture = 'x64' | 'arm64';
 
 /** Sockets that may be made: IP and the kernel's routing facts, or none but the pairs that pipes are made of. */
-export type Sockets = 'ip' | 'none';
+export type SocketPolicy = 'ip' | 'none';
 
 /** The audit architecture that the kernel reports with each call (linux/audit.h). */
 const AUDIT = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
@@ -36,7 +36,7 @@ const argument = (n: number): number => 16 + 8 * n;
 type Numbers = readonly [number | undefined, number | undefined];
 
 /** Refused with EPERM, whatever the arguments. */
-export const REFUSED = {
+export const DENIED_CALLS = {
   // other processes' memory, registers and descriptors
   ptrace: [101, 117],
   process_vm_readv: [310, 270],
@@ -107,7 +107,7 @@ export const REFUSED = {
 } as const satisfies Record<string, Numbers>;
 
 /** Answered with ENOSYS, whatever the arguments. */
-export const ABSENT = {
+export const MISSING_CALLS = {
   io_uring_setup: [425, 425],
   io_uring_enter: [426, 426],
   io_uring_register: [427, 427],
@@ -116,7 +116,7 @@ export const ABSENT = {
 } as const satisfies Record<string, Numbers>;
 
 /** Decided by an argument. */
-export const WATCHED = {
+export const CONDITIONAL_CALLS = {
   socket: [41, 198],
   socketpair: [53, 199],
   clone: [56, 220],
@@ -164,87 +164,87 @@ const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
  *   pipes to children are made of it, but not for datagrams: those can be sent to any path.
  * - No set-user-ID or set-group-ID file is made: it would outlive the sandbox, with the user's rights.
  */
-export function seccompFilter(architecture: Architecture, sockets: Sockets): Buffer {
+export function seccompFilter(architecture: Architecture, sockets: SocketPolicy): Buffer {
   const column = architecture === 'x64' ? 0 : 1;
   const program = new Assembler();
   program.load(ARCHITECTURE);
-  program.when('equal', AUDIT[architecture], undefined, 'kill');
+  program.jumpIf('equal', AUDIT[architecture], undefined, 'kill');
   program.load(NUMBER);
-  if (architecture === 'x64') program.when('atLeast', X32, 'absent');
-  program.when('above', NEWEST, 'absent');
-  const watched = new Set<keyof typeof WATCHED>();
-  for (const [name, numbers] of Object.entries(WATCHED)) {
+  if (architecture === 'x64') program.jumpIf('atLeast', X32, 'absent');
+  program.jumpIf('above', NEWEST, 'absent');
+  const watched = new Set<keyof typeof CONDITIONAL_CALLS>();
+  for (const [name, numbers] of Object.entries(CONDITIONAL_CALLS)) {
     const number = numbers[column];
     if (number === undefined) continue;
-    watched.add(name as keyof typeof WATCHED);
-    program.when('equal', number, name);
+    watched.add(name as keyof typeof CONDITIONAL_CALLS);
+    program.jumpIf('equal', number, name);
   }
-  for (const numbers of Object.values(REFUSED)) {
+  for (const numbers of Object.values(DENIED_CALLS)) {
     const number = numbers[column];
-    if (number !== undefined) program.when('equal', number, 'refuse');
+    if (number !== undefined) program.jumpIf('equal', number, 'refuse');
   }
-  for (const numbers of Object.values(ABSENT)) program.when('equal', numbers[column], 'absent');
-  program.answer(ALLOW);
+  for (const numbers of Object.values(MISSING_CALLS)) program.jumpIf('equal', numbers[column], 'absent');
+  program.ret(ALLOW);
 
   program.label('socketpair');
   program.load(argument(0));
-  program.when('equal', AF_UNIX, undefined, 'family');
+  program.jumpIf('equal', AF_UNIX, undefined, 'family');
   program.load(argument(1));
   program.and(SOCK_TYPE);
-  program.when('equal', SOCK_STREAM, 'allow');
-  program.when('equal', SOCK_SEQPACKET, 'allow', 'refuse');
+  program.jumpIf('equal', SOCK_STREAM, 'allow');
+  program.jumpIf('equal', SOCK_SEQPACKET, 'allow', 'refuse');
 
   program.label('socket');
   program.load(argument(0));
   if (sockets === 'ip') {
-    program.when('equal', AF_INET, 'allow');
-    program.when('equal', AF_INET6, 'allow');
-    program.when('equal', AF_NETLINK, undefined, 'family');
+    program.jumpIf('equal', AF_INET, 'allow');
+    program.jumpIf('equal', AF_INET6, 'allow');
+    program.jumpIf('equal', AF_NETLINK, undefined, 'family');
     program.load(argument(2));
-    program.when('equal', NETLINK_ROUTE, 'allow');
+    program.jumpIf('equal', NETLINK_ROUTE, 'allow');
   }
   program.label('family');
-  program.answer(ERRNO | EAFNOSUPPORT);
+  program.ret(ERRNO | EAFNOSUPPORT);
 
   program.label('clone');
   program.load(argument(0));
-  program.when('anyBit', CLONE_NEW, 'refuse', 'allow');
+  program.jumpIf('anyBit', CLONE_NEW, 'refuse', 'allow');
   program.label('unshare');
   program.load(argument(0));
-  program.when('anyBit', CLONE_NEW | CLONE_NEWTIME, 'refuse', 'allow');
+  program.jumpIf('anyBit', CLONE_NEW | CLONE_NEWTIME, 'refuse', 'allow');
 
   program.label('ioctl');
   program.load(argument(1));
-  program.when('equal', TIOCSTI, 'refuse');
-  program.when('equal', TIOCLINUX, 'refuse', 'allow');
+  program.jumpIf('equal', TIOCSTI, 'refuse');
+  program.jumpIf('equal', TIOCLINUX, 'refuse', 'allow');
 
   program.label('personality');
   program.load(argument(0));
-  for (const persona of PERSONALITIES) program.when('equal', persona, 'allow');
-  program.answer(ERRNO | EPERM);
+  for (const persona of PERSONALITIES) program.jumpIf('equal', persona, 'allow');
+  program.ret(ERRNO | EPERM);
 
   for (const [name, { flags, mode }] of Object.entries(OPENS)) {
-    if (!watched.has(name as keyof typeof WATCHED)) continue;
+    if (!watched.has(name as keyof typeof CONDITIONAL_CALLS)) continue;
     program.label(name);
     program.load(argument(flags));
-    program.when('anyBit', CREATES, undefined, 'allow');
+    program.jumpIf('anyBit', CREATES, undefined, 'allow');
     program.load(argument(mode));
-    program.when('anyBit', SETID, 'refuse', 'allow');
+    program.jumpIf('anyBit', SETID, 'refuse', 'allow');
   }
   for (const [name, mode] of Object.entries(MODES)) {
-    if (!watched.has(name as keyof typeof WATCHED)) continue;
+    if (!watched.has(name as keyof typeof CONDITIONAL_CALLS)) continue;
     program.label(name);
     program.load(argument(mode));
-    program.when('anyBit', SETID, 'refuse', 'allow');
+    program.jumpIf('anyBit', SETID, 'refuse', 'allow');
   }
 
   program.label('allow');
-  program.answer(ALLOW);
+  program.ret(ALLOW);
   program.label('refuse');
-  program.answer(ERRNO | EPERM);
+  program.ret(ERRNO | EPERM);
   program.label('absent');
-  program.answer(ERRNO | ENOSYS);
+  program.ret(ERRNO | ENOSYS);
   program.label('kill');
-  program.answer(KILL);
+  program.ret(KILL);
   return program.assemble();
 }

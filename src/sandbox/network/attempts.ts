@@ -5,17 +5,17 @@
 import { closeSync, readSync } from 'node:fs';
 
 /** A connection that was tried and refused. */
-export interface Attempt {
+export interface ConnectionAttempt {
   /** IPv4. */
   readonly address: string;
   readonly port: number;
 }
 
 /** So many are told at a time; the rest is dropped. */
-const MOST = 1024;
+const MAX_ATTEMPTS = 1024;
 
 /** The longest IP header, and of TCP's the ports. */
-const HEADERS = 60 + 4;
+const HEADER_BYTES = 60 + 4;
 
 /** The server's own loopback: what it does there is its own affair. */
 const LOOPBACK = 0x7f000001;
@@ -37,7 +37,7 @@ export function attemptFilter(ports: readonly number[]): Buffer {
     DROP,
     [0x48, 0, 0, 2], // the destination's port
     ...ports.flatMap((port): Instruction[] => [[0x15, 0, 1, port], DROP]),
-    [0x06, 0, 0, HEADERS],
+    [0x06, 0, 0, HEADER_BYTES],
   ];
   const bytes = Buffer.alloc(program.length * 8);
   for (const [at, [code, yes, no, k]] of program.entries()) {
@@ -50,10 +50,10 @@ export function attemptFilter(ports: readonly number[]): Buffer {
 }
 
 /** What such a socket has seen since the last look, oldest first. Never waits. */
-export function drain(descriptor: number): Attempt[] {
-  const attempts: Attempt[] = [];
-  const segment = Buffer.alloc(HEADERS);
-  for (let read = 0; read < MOST; read++) {
+export function readAttempts(descriptor: number): ConnectionAttempt[] {
+  const attempts: ConnectionAttempt[] = [];
+  const segment = Buffer.alloc(HEADER_BYTES);
+  for (let read = 0; read < MAX_ATTEMPTS; read++) {
     let length: number;
     try {
       length = readSync(descriptor, segment);
@@ -71,7 +71,7 @@ export function drain(descriptor: number): Attempt[] {
 
 /** The kernel holds a few hundred: this ends unless somebody fills it as fast as it is read. */
 function discard(descriptor: number, segment: Buffer): void {
-  for (let read = 0; read < MOST; read++) {
+  for (let read = 0; read < MAX_ATTEMPTS; read++) {
     try {
       readSync(descriptor, segment);
     } catch {

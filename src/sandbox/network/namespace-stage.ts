@@ -10,7 +10,7 @@ import { openKernel } from '../linux/kernel.ts';
 import { attemptFilter } from './attempts.ts';
 
 /** What the daemon hears. A socket comes with the first two. */
-export type Told =
+export type StageMessage =
   | { readonly listens: number }
   | { readonly names: 'udp' | 'tcp' }
   /** All sockets were sent. `watch`: a descriptor of this process to be copied; -1 where there is none. */
@@ -21,61 +21,65 @@ export type Told =
 const BACKLOG = 511;
 
 /** Milliseconds between looks whether the daemon is still there. */
-const LOOK = 50;
+const POLL_INTERVAL = 50;
 
 /** Where a sandbox asks for names. */
-const NAMES = { host: '127.0.0.1', port: 53 };
+const NAME_SERVER = { host: '127.0.0.1', port: 53 };
 
 const [holder = '', list = ''] = process.argv.slice(2);
 const ports = list.split(',').filter(Boolean).map(Number);
 
 /** Settles when the daemon has the socket. */
-function tell(told: Told, socket?: SendHandle): Promise<void> {
+function send(told: StageMessage, socket?: SendHandle): Promise<void> {
   return new Promise((resolve, reject) => {
     process.send?.(told, socket, {}, (error) => (error === null ? resolve() : reject(error)));
   });
 }
 
-async function listen(at: { host: string; port: number }, told: Told): Promise<void> {
+async function listenTcp(at: { host: string; port: number }, told: StageMessage): Promise<void> {
   const server = createServer().listen({ ...at, backlog: BACKLOG });
   await once(server, 'listening');
-  await tell(told, server);
+  await send(told, server);
 }
 
 async function listenUdp(): Promise<void> {
-  const socket = createSocket('udp4').bind({ address: NAMES.host, port: NAMES.port, exclusive: true });
+  const socket = createSocket('udp4').bind({
+    address: NAME_SERVER.host,
+    port: NAME_SERVER.port,
+    exclusive: true,
+  });
   await once(socket, 'listening');
-  await tell({ names: 'udp' }, socket);
+  await send({ names: 'udp' }, socket);
 }
 
 /**
  * A look at what is refused, where the C library can be called. What leads nowhere then ends here, or the kernel would
  * refuse it before anybody sees it.
  */
-async function watch(): Promise<number> {
+async function openAttemptSocket(): Promise<number> {
   const kernel = await openKernel(
     process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined,
   );
-  return kernel?.ownAllAddresses() ? kernel.watchSegments(attemptFilter(ports)) : -1;
+  return kernel?.ownAllAddresses() ? kernel.openSegmentSocket(attemptFilter(ports)) : -1;
 }
 
 // Looked at, since Node 24 holds the event back as long as a socket that was sent is not acknowledged.
 setInterval(() => {
   if (!process.connected) process.exit(1);
-}, LOOK);
+}, POLL_INTERVAL);
 try {
   const [descriptor] = await Promise.all([
-    watch(),
-    ...ports.map((port) => listen({ host: '0.0.0.0', port }, { listens: port })),
-    listen(NAMES, { names: 'tcp' }),
+    openAttemptSocket(),
+    ...ports.map((port) => listenTcp({ host: '0.0.0.0', port }, { listens: port })),
+    listenTcp(NAME_SERVER, { names: 'tcp' }),
     listenUdp(),
   ]);
   const copied = once(process, 'message');
-  await tell({ pid: process.pid, watch: descriptor });
+  await send({ pid: process.pid, watch: descriptor });
   await copied;
   process.execve?.(holder, [holder], {});
   throw new Error('this Node cannot become another program');
 } catch (error) {
-  await tell({ error: (error as Error).message }).catch(() => {});
+  await send({ error: (error as Error).message }).catch(() => {});
   process.exit(1);
 }

@@ -1,26 +1,26 @@
 // The making of a network for a sandbox. An outer bubblewrap makes the namespace, with a user namespace that owns it; in
-// there a stage (`listen`) listens, hands the sockets over, and becomes the *holder*, a `cat` that waits for the end
+// there a stage (`listen`) listens, hands the sockets over, and becomes the *pauseProcess*, a `cat` that waits for the end
 // of its stdin and by which a server's sandbox enters the namespace. Nothing of this is a socket on the host, and
 // nobody but who runs in the namespace can reach it.
 //
-// The holder is in the machine's pid namespace and no server is: none sees it, signals it, or has its rights. It ends
+// The pauseProcess is in the machine's pid namespace and no server is: none sees it, signals it, or has its rights. It ends
 // with the daemon, twice over: with its stdin, and with its parent.
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import { WarderError } from '../../errors.ts';
-import { executableOf, know, namespaceOf, signal } from '../linux/process.ts';
-import { find, type Machine } from '../machine.ts';
+import { executableOf, identify, namespaceOf, sendSignal } from '../linux/process.ts';
+import { findProgram, type Machine } from '../machine.ts';
 import type { Network } from '../network.ts';
-import { lacking } from '../probe.ts';
-import { close, drain } from './attempts.ts';
-import type { Told } from './namespace-stage.ts';
+import { findMissing } from '../probe.ts';
+import { close, readAttempts } from './attempts.ts';
+import type { StageMessage } from './namespace-stage.ts';
 
 /** Milliseconds for a network to be made, on a machine that has much else to do. */
-const PATIENCE = 15_000;
+const TIMEOUT = 15_000;
 
 /** Milliseconds for a holder to end by itself. */
-const END = 1000;
+const EXIT_TIMEOUT = 1000;
 
 const HINT = 'see "warder doctor"';
 
@@ -40,7 +40,7 @@ interface Sockets {
   tcp?: Server;
 }
 
-interface Received extends Sockets {
+interface ReceivedSockets extends Sockets {
   readonly listeners: Map<number, Server>;
 }
 
@@ -48,14 +48,14 @@ interface Received extends Sockets {
  * Makes a network with listeners at these ports. Throws `sandbox-unavailable`: where bubblewrap or nsenter is
  * missing, where namespaces are forbidden, where the stage fails.
  */
-export async function makeNetwork(
+export async function createNetwork(
   ports: readonly number[],
   { machine, node, stage }: NetworkParts,
 ): Promise<Network> {
   const { bubblewrap } = machine;
-  const waiting = find('cat');
+  const waiting = findProgram('cat');
   if (bubblewrap === undefined || machine.nsenter === undefined || waiting === undefined) {
-    throw await lacks(machine);
+    throw await missingPart(machine);
   }
   const options = [
     // As uid 0 of its namespace: as another one bubblewrap makes a second, which owns no network.
@@ -75,44 +75,47 @@ export async function makeNetwork(
     outer.once('exit', () => resolve());
     outer.once('error', () => resolve());
   });
-  const received: Received = { listeners: new Map() };
+  const received: ReceivedSockets = { listeners: new Map() };
   try {
-    const { pid, watch } = await hear(outer, received);
+    const { pid, watch } = await receiveSockets(outer, received);
     const descriptor = watch < 0 ? -1 : (machine.copyDescriptor?.(pid, watch) ?? -1);
     const { udp, tcp, listeners } = received;
     const left = new Promise((resolve) => outer.once('disconnect', resolve));
     outer.send('copied', () => {});
-    await within(PATIENCE, left);
-    const holder = know(pid);
-    const namespace = holder === undefined ? undefined : namespaceOf(pid, 'net');
+    await settlesWithin(TIMEOUT, left);
+    const pauseProcess = identify(pid);
+    const namespace = pauseProcess === undefined ? undefined : namespaceOf(pid, 'net');
     const whole = udp !== undefined && tcp !== undefined && ports.every((port) => listeners.has(port));
-    // The channel ends when the stage has become the holder, or has not.
+    // The channel ends when the stage has become the pauseProcess, or has not.
     const became = executableOf(pid) !== undefined && executableOf(pid) !== executableOf(process.pid);
-    if (!whole || !became || holder === undefined || namespace === undefined) {
+    if (!whole || !became || pauseProcess === undefined || namespace === undefined) {
       if (descriptor >= 0) close(descriptor);
       throw unavailable('its stage did not hold', HINT);
     }
-    return networkOf({ outer, ended, holder, namespace, listeners, dns: { udp, tcp }, descriptor });
+    return networkOf({ outer, ended, pauseProcess, namespace, listeners, dns: { udp, tcp }, descriptor });
   } catch (error) {
     outer.kill('SIGKILL');
     closeAll(received);
     if (error instanceof WarderError) throw error;
-    throw await lacks(machine, error);
+    throw await missingPart(machine, error);
   }
 }
 
 /** Takes what the stage sends, until it has sent all. Rejects where it ends, fails, or takes too long. */
-async function hear(outer: ChildProcess, received: Received): Promise<{ pid: number; watch: number }> {
+async function receiveSockets(
+  outer: ChildProcess,
+  received: ReceivedSockets,
+): Promise<{ pid: number; watch: number }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ pid: number; watch: number }>();
-  const late = setTimeout(() => reject(new Error('it takes too long')), PATIENCE);
+  const late = setTimeout(() => reject(new Error('it takes too long')), TIMEOUT);
   outer.once('error', reject);
   outer.once('exit', () => reject(new Error('it ended')));
   outer.on('message', (message, socket) => {
-    const told = message as Told;
+    const told = message as StageMessage;
     if ('error' in told) reject(unavailable(`its ports cannot be listened on: ${told.error}`, HINT));
     else if ('pid' in told) resolve(told);
-    else if ('listens' in told) received.listeners.set(told.listens, served(socket));
-    else if (told.names === 'tcp') received.tcp = served(socket);
+    else if ('listens' in told) received.listeners.set(told.listens, serverOn(socket));
+    else if (told.names === 'tcp') received.tcp = serverOn(socket);
     else received.udp = socket as UdpSocket;
   });
   try {
@@ -123,7 +126,7 @@ async function hear(outer: ChildProcess, received: Received): Promise<{ pid: num
 }
 
 /** A server at a received one's socket: with settings that a received one has not. */
-function served(received: unknown): Server {
+function serverOn(received: unknown): Server {
   return createServer({ allowHalfOpen: true, pauseOnConnect: true })
     .listen(received as Server)
     .unref();
@@ -134,12 +137,12 @@ function networkOf({
   ended,
   descriptor,
   ...known
-}: Pick<Network, 'holder' | 'namespace' | 'listeners' | 'dns'> & {
+}: Pick<Network, 'pauseProcess' | 'namespace' | 'listeners' | 'dns'> & {
   readonly outer: ChildProcess;
   readonly ended: Promise<void>;
   readonly descriptor: number;
 }): Network {
-  const { holder, listeners, dns } = known;
+  const { pauseProcess, listeners, dns } = known;
   const stdin = outer.stdin as Socket;
   stdin.on('error', () => {});
   outer.unref();
@@ -151,16 +154,16 @@ function networkOf({
     if (watched >= 0) close(watched);
     watched = -1;
     stdin.end();
-    if (await within(END, ended)) return;
-    signal(holder, 'SIGKILL');
+    if (await settlesWithin(EXIT_TIMEOUT, ended)) return;
+    sendSignal(pauseProcess, 'SIGKILL');
     outer.kill('SIGKILL');
-    await within(END, ended);
+    await settlesWithin(EXIT_TIMEOUT, ended);
   };
   let ending: Promise<void> | undefined;
   return {
     ...known,
-    watches: descriptor >= 0,
-    attempts: () => (watched < 0 ? [] : drain(watched)),
+    recordsAttempts: descriptor >= 0,
+    takeAttempts: () => (watched < 0 ? [] : readAttempts(watched)),
     [Symbol.asyncDispose]: () => {
       ending ??= end();
       return ending;
@@ -180,7 +183,7 @@ function closeAll({ listeners, tcp, udp }: Sockets): void {
 }
 
 /** Waits for something, but not longer than so many milliseconds. `false`: it has not come. */
-async function within(patience: number, event: Promise<unknown>): Promise<boolean> {
+async function settlesWithin(patience: number, event: Promise<unknown>): Promise<boolean> {
   const late = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => late.resolve(false), patience);
   const came = await Promise.race([event.then(() => true), late.promise]);
@@ -188,8 +191,8 @@ async function within(patience: number, event: Promise<unknown>): Promise<boolea
   return came;
 }
 
-async function lacks(machine: Machine, cause?: unknown): Promise<WarderError> {
-  const { what, hint } = await lacking(machine);
+async function missingPart(machine: Machine, cause?: unknown): Promise<WarderError> {
+  const { what, hint } = await findMissing(machine);
   return unavailable(what, hint, cause);
 }
 

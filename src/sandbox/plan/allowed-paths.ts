@@ -1,11 +1,11 @@
 // What a profile may list in its sandbox, and what no sandbox holds whoever asks.
 import { WarderError } from '../../errors.ts';
-import type { Facts, Listed } from './inputs.ts';
+import type { ListedPath, PlanInputs } from './inputs.ts';
 import { below, within } from './path.ts';
-import { etcFiles, WIDE } from './root.ts';
+import { etcFiles, TOO_WIDE } from './root.ts';
 
 /** What a sandbox is made of. */
-const OWN = new Set(Object.keys(etcFiles('', 0, 0, '', true)));
+const GENERATED_FILES = new Set(Object.keys(etcFiles('', 0, 0, '', true)));
 
 /** Where no server writes, not even root's. */
 const SYSTEM = [
@@ -26,11 +26,12 @@ const SYSTEM = [
 ];
 
 /** Throws `profile-invalid` for the first listed path that may not be there. */
-export function checkListed(facts: Facts): void {
+export function checkListedPaths(facts: PlanInputs): void {
   for (const one of facts.listed) {
     const refusal = refusalOf(facts, one);
     if (refusal === undefined) continue;
-    const where = one.asked === one.path ? `"${one.asked}"` : `"${one.asked}", which is "${one.path}",`;
+    const where =
+      one.requested === one.path ? `"${one.requested}"` : `"${one.requested}", which is "${one.path}",`;
     const who = one.implied
       ? 'its command needs'
       : one.write
@@ -48,15 +49,15 @@ export function checkListed(facts: Facts): void {
 
 /** Why a path may not be there; its real place decides, so that no link leads to what is refused by name. */
 function refusalOf(
-  { secrets, hidden, homes }: Facts,
-  { path, write }: Listed,
+  { secrets, hidden, homes }: PlanInputs,
+  { path, write }: ListedPath,
 ): { what: string; hint: string } | undefined {
   const all = [...secrets, ...hidden];
   if (all.some((secret) => secret.kind === 'never' && within(path, secret.path))) {
     return { what: 'and no sandbox holds that', hint: 'give the server what it needs as a credential' };
   }
   const narrower = 'list the folders in it that the server needs';
-  if (WIDE.has(path) || OWN.has(path)) return { what: 'as a whole', hint: narrower };
+  if (TOO_WIDE.has(path) || GENERATED_FILES.has(path)) return { what: 'as a whole', hint: narrower };
   if (homes.some((home) => below(home, path))) return { what: 'and home folders lie in it', hint: narrower };
   if (!write) return undefined;
   if (SYSTEM.some((folder) => within(path, folder))) {

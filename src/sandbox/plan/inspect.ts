@@ -13,26 +13,26 @@ import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import type { SandboxRequest } from '../request.ts';
-import type { Facts, Hidden, Listed } from './inputs.ts';
+import type { HiddenPath, ListedPath, PlanInputs } from './inputs.ts';
 import { below, within } from './path.ts';
-import { type Held, linksOf } from './path-handles.ts';
+import { linksOf, type PathHandles } from './path-handles.ts';
 import { programPaths } from './program.ts';
 import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './root.ts';
-import { type Secret, secrets } from './secret-places.ts';
+import { type SecretPlace, secretPlaces } from './secret-places.ts';
 
 /**
  * Gathers the facts. `held` keeps what was looked at open until the sandbox runs;
  * `devices` is as in `Machine`. Throws `profile-invalid`
  * for a listed path that is not there, or is neither file nor folder.
  */
-export function gather(request: SandboxRequest, held: Held, devices?: string): Facts {
+export function inspect(request: SandboxRequest, held: PathHandles, devices?: string): PlanInputs {
   const { profile, sandbox, file, args, cwd, env, roots, uid } = request;
-  const home = realOr(request.home);
+  const home = realPathOr(request.home);
   const homes = homesOf(home, request.home);
-  const all = secrets(homes, [...new Set([...request.warder, ...request.warder.map(realOr)])]);
-  const look = (asked: string, write: boolean, implied: boolean): Listed => ({
-    asked,
-    ...lookAt(profile, asked, implied ? 'its command' : write ? '"sandbox.write"' : '"sandbox.read"', held),
+  const all = secretPlaces(homes, [...new Set([...request.warder, ...request.warder.map(realPathOr)])]);
+  const look = (asked: string, write: boolean, implied: boolean): ListedPath => ({
+    requested: asked,
+    ...openPath(profile, asked, implied ? 'its command' : write ? '"sandbox.write"' : '"sandbox.read"', held),
     write,
     implied,
   });
@@ -41,7 +41,7 @@ export function gather(request: SandboxRequest, held: Held, devices?: string): F
   // What Warder itself puts in needs no leave of the plan's.
   const brought = (path: string): boolean => roots.some((root) => within(path, root));
   const implied = new Set([...programPaths(command), ...programPaths(own)].filter((path) => !brought(path)));
-  const folder = cwd === undefined ? undefined : lookAt(profile, cwd, '"server.cwd"', held);
+  const folder = cwd === undefined ? undefined : openPath(profile, cwd, '"server.cwd"', held);
   const listed = [
     ...sandbox.read.map((path) => look(path, false, false)),
     ...sandbox.write.map((path) => look(path, true, false)),
@@ -54,10 +54,10 @@ export function gather(request: SandboxRequest, held: Held, devices?: string): F
     user: request.user,
     home,
     program: { file, path: realpathSync.native(file), args },
-    cwd: cwd === undefined || folder === undefined ? undefined : { asked: cwd, path: folder.path },
+    cwd: cwd === undefined || folder === undefined ? undefined : { requested: cwd, path: folder.path },
     env,
     listed,
-    roots: roots.map((path) => lookAt(profile, path, 'Warder', held)),
+    roots: roots.map((path) => openPath(profile, path, 'Warder', held)),
     files: request.files ?? [],
     links: dedupe(
       [
@@ -70,27 +70,32 @@ export function gather(request: SandboxRequest, held: Held, devices?: string): F
       ].flatMap(linksOf),
     ),
     system: systemPaths(),
-    proc: uid === 0 ? PROC_OF_ROOT.flatMap(hiddenAt) : [],
+    hiddenProc: uid === 0 ? PROC_OF_ROOT.flatMap(hiddenPathAt) : [],
     secrets: all,
-    hidden: hiddenOf(all, homes, listed),
+    hidden: hiddenPaths(all, homes, listed),
     homes,
     network: sandbox.network,
     memory: sandbox.memory,
     processes: sandbox.processes,
     machine: { memory: totalmem() },
     devices,
-    ...(request.own === undefined ? {} : { own: request.own }),
+    ...(request.privateFolders === undefined ? {} : { privateFolders: request.privateFolders }),
   };
 }
 
-function lookAt(profile: string, asked: string, who: string, held: Held): { path: string; folder: boolean } {
+function openPath(
+  profile: string,
+  asked: string,
+  who: string,
+  held: PathHandles,
+): { path: string; folder: boolean } {
   const invalid = (what: string, hint: string, cause?: unknown): WarderError =>
     new WarderError('profile-invalid', `cannot start "${profile}": ${who} lists "${asked}", ${what}`, {
       hint,
       cause,
     });
   try {
-    const { path, kind } = held.look(asked);
+    const { path, kind } = held.open(asked);
     if (kind === 'other')
       throw invalid('which is neither a file nor a folder', 'list the folder that a file is in');
     return { path, folder: kind === 'folder' };
@@ -122,11 +127,11 @@ export function systemPaths(): SystemPath[] {
  * Those of the secret places that are there. What only a folder above brings in is looked for only in homes
  * that a listed path could bring in: the user's own, the first, and those that one lies in.
  */
-function hiddenOf(
-  all: readonly Secret[],
+function hiddenPaths(
+  all: readonly SecretPlace[],
   homes: readonly string[],
-  listed: readonly Listed[],
-): (Hidden & { readonly kind: Secret['kind'] })[] {
+  listed: readonly ListedPath[],
+): (HiddenPath & { readonly kind: SecretPlace['kind'] })[] {
   const named = listed.filter(({ implied }) => !implied);
   const near = homes.filter((home, at) => at === 0 || named.some(({ path }) => within(path, home)));
   // In a home that this user cannot enter nothing can be found, by a server of theirs neither.
@@ -136,11 +141,11 @@ function hiddenOf(
       ({ path, kind }) => kind === 'never' || (named.length > 0 && near.some((home) => below(path, home))),
     )
     .filter(({ path }) => !closed.some((home) => below(path, home)))
-    .flatMap(({ path, kind }) => hiddenAt(path).map((hidden) => ({ ...hidden, kind })));
+    .flatMap(({ path, kind }) => hiddenPathAt(path).map((hidden) => ({ ...hidden, kind })));
 }
 
 /** Something to hide, where it really is; nothing where nothing is. */
-function hiddenAt(path: string): Hidden[] {
+function hiddenPathAt(path: string): HiddenPath[] {
   try {
     const stat = statSync(path, { throwIfNoEntry: false });
     return stat === undefined ? [] : [{ path: realpathSync.native(path), folder: stat.isDirectory() }];
@@ -151,7 +156,7 @@ function hiddenAt(path: string): Hidden[] {
 }
 
 /** The first uid of people, on most systems. */
-const FIRST_PERSON = 1000;
+const FIRST_USER_UID = 1000;
 
 /** The user's home folder, by both its names, and those of root and of the other people on the machine. */
 function homesOf(home: string, said: string): string[] {
@@ -163,17 +168,17 @@ function homesOf(home: string, said: string): string[] {
   }
   const others = table.split('\n').flatMap((line) => {
     const [, , uid = '', , , folder = ''] = line.split(':');
-    const person = Number(uid) === 0 || Number(uid) >= FIRST_PERSON;
+    const person = Number(uid) === 0 || Number(uid) >= FIRST_USER_UID;
     return person && /^\/(home|root|Users|var\/home|export)\b/.test(folder) ? [folder] : [];
   });
   return [...new Set([home, said, ...others])].filter((folder) => folder !== '/');
 }
 
-function dedupe(links: Facts['links']): Facts['links'] {
+function dedupe(links: PlanInputs['links']): PlanInputs['links'] {
   return [...new Map(links.map((link) => [link.at, link])).values()];
 }
 
-function realOr(path: string): string {
+function realPathOr(path: string): string {
   try {
     return realpathSync.native(path);
   } catch {

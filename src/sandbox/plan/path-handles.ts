@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Link } from './inputs.ts';
+import type { SymbolicLink } from './inputs.ts';
 
 /** `O_PATH`: a place in the file system, whatever may be done there. Linux, all architectures. */
 const O_PATH = 0o10000000;
@@ -23,19 +23,19 @@ const O_TMPFILE = 0o20200000;
 const MEMORY = '/dev/shm';
 
 /** Something that a path led to. */
-export interface Seen {
+export interface PathHandle {
   /** Where it really is. */
   readonly path: string;
   readonly kind: 'folder' | 'file' | 'other';
 }
 
 /** Descriptors for a sandbox that is about to be made. Disposed of, they are closed. */
-export class Held implements Disposable {
+export class PathHandles implements Disposable {
   readonly #places = new Map<string, number>();
   readonly #files: number[] = [];
 
   /** Opens a path, whatever it leads to, and holds it. Throws the system's error. */
-  look(path: string): Seen {
+  open(path: string): PathHandle {
     if (process.platform !== 'linux') return { path: realpathSync(path), kind: kindOf(statSync(path)) };
     const descriptor = openSync(path, O_PATH);
     this.#files.push(descriptor);
@@ -45,12 +45,12 @@ export class Held implements Disposable {
   }
 
   /** The descriptor of what is at this real path, if it was looked at. */
-  place(path: string): number | undefined {
+  descriptorOf(path: string): number | undefined {
     return this.#places.get(path);
   }
 
   /** Opens a file for reading; `undefined` where that cannot be done. */
-  file(path: string): number | undefined {
+  openFile(path: string): number | undefined {
     try {
       const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
       this.#files.push(descriptor);
@@ -61,7 +61,7 @@ export class Held implements Disposable {
   }
 
   /** A descriptor at the beginning of these bytes, or `undefined` where there is no place in memory for them. */
-  bytes(bytes: Buffer): number | undefined {
+  memoryFile(bytes: Buffer): number | undefined {
     try {
       const descriptor = openSync(MEMORY, O_TMPFILE | constants.O_RDWR, 0o600);
       this.#files.push(descriptor);
@@ -79,22 +79,22 @@ export class Held implements Disposable {
   }
 }
 
-function kindOf(stat: { isDirectory(): boolean; isFile(): boolean }): Seen['kind'] {
+function kindOf(stat: { isDirectory(): boolean; isFile(): boolean }): PathHandle['kind'] {
   return stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other';
 }
 
 /** As many links as Linux follows in one path. */
-const MOST_LINKS = 40;
+const MAX_LINKS = 40;
 
 /**
  * The symbolic links that a path leads through, in order; each `at` has no link above it. Ends where nothing
  * is, or too many links are.
  */
-export function linksOf(path: string): Link[] {
-  const links: Link[] = [];
+export function linksOf(path: string): SymbolicLink[] {
+  const links: SymbolicLink[] = [];
   let left = path.split('/').filter((name) => name !== '');
   let at = '';
-  while (left.length > 0 && links.length < MOST_LINKS) {
+  while (left.length > 0 && links.length < MAX_LINKS) {
     const [name = '', ...rest] = left;
     const next = `${at}/${name}`;
     const target = targetOf(next);

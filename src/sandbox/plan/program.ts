@@ -14,7 +14,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { within } from './path.ts';
 import { linksOf } from './path-handles.ts';
-import { WIDE } from './root.ts';
+import { TOO_WIDE } from './root.ts';
 
 /** A server's command: a file that is there, and its arguments. */
 export interface Command {
@@ -32,10 +32,10 @@ export interface Command {
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/nix/store', '/gnu/store'];
 
 /** In the folder above `bin`, the mark of a runtime that wants the whole of it: Python, Node, Conda, Java, Homebrew. */
-const RUNTIME = ['pyvenv.cfg', 'lib/node_modules', 'include/node', 'conda-meta', 'release', 'Cellar'];
+const RUNTIME_MARKERS = ['pyvenv.cfg', 'lib/node_modules', 'include/node', 'conda-meta', 'release', 'Cellar'];
 
 /** The mark of a package's own folder. */
-const PACKAGE = ['package.json', 'pyproject.toml', 'deno.json', 'deno.jsonc'];
+const PACKAGE_MARKERS = ['package.json', 'pyproject.toml', 'deno.json', 'deno.jsonc'];
 
 /** Where many keep things of many kinds. */
 const SHARED = new Set(['/home', '/media', '/mnt', '/opt', '/srv', '/tmp', '/Users', '/Volumes']);
@@ -45,7 +45,7 @@ const INTERPRETER =
   /^(node|nodejs|deno|bun|tsx|python[\d.]*|pypy[\d.]*|ruby[\d.]*|perl[\d.]*|php[\d.]*|bash|dash|sh|zsh|java)$/;
 
 /** Interpreters that name interpreters that name interpreters. */
-const MOST_STEPS = 5;
+const MAX_STEPS = 5;
 
 /** Absolute paths of all that the command needs, links not followed; some may lie in others. */
 export function programPaths({ file, args, cwd, path, home }: Command): string[] {
@@ -56,7 +56,7 @@ export function programPaths({ file, args, cwd, path, home }: Command): string[]
     const script = first === undefined ? undefined : resolve(cwd, first);
     if (script !== undefined && isFile(script)) open.push(script);
   }
-  for (let step = 0; step < MOST_STEPS; step++) {
+  for (let step = 0; step < MAX_STEPS; step++) {
     const next = open.shift();
     if (next === undefined) break;
     const real = realpathSync(next);
@@ -92,7 +92,7 @@ function runtimeOf(file: string, home: string): string | undefined {
   const prefix = dirname(dirname(file));
   if (tooWide(prefix, home)) return undefined;
   const marked =
-    RUNTIME.some((mark) => existsSync(join(prefix, mark))) ||
+    RUNTIME_MARKERS.some((mark) => existsSync(join(prefix, mark))) ||
     list(join(prefix, 'lib')).some((name) => /^python\d/.test(name));
   return marked ? prefix : undefined;
 }
@@ -100,13 +100,13 @@ function runtimeOf(file: string, home: string): string | undefined {
 /** The nearest folder above a file that is a package, but no home folder and nothing above one. */
 function packageOf(file: string, home: string): string | undefined {
   for (let folder = dirname(file); !tooWide(folder, home); folder = dirname(folder)) {
-    if (PACKAGE.some((mark) => existsSync(join(folder, mark)))) return folder;
+    if (PACKAGE_MARKERS.some((mark) => existsSync(join(folder, mark)))) return folder;
   }
   return undefined;
 }
 
 function tooWide(folder: string, home: string): boolean {
-  return within(home, folder) || folder === `${home}/.local` || WIDE.has(folder) || SHARED.has(folder);
+  return within(home, folder) || folder === `${home}/.local` || TOO_WIDE.has(folder) || SHARED.has(folder);
 }
 
 /** The program that a script's first line names. */
@@ -135,14 +135,14 @@ function firstBytes(file: string): string {
 }
 
 function isFile(path: string): boolean {
-  return look(path)?.isFile() === true;
+  return statOf(path)?.isFile() === true;
 }
 
 function isFolder(path: string): boolean {
-  return look(path)?.isDirectory() === true;
+  return statOf(path)?.isDirectory() === true;
 }
 
-function look(path: string): Stats | undefined {
+function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch {

@@ -55,10 +55,10 @@ export type SystemPath =
  * the folder, which it never does: yet root's server could write `kernel/core_pattern`, and with it have programs
  * run outside; and anybody's those of its own namespaces.
  */
-export const SETTINGS = '/proc/sys';
+export const KERNEL_SETTINGS = '/proc/sys';
 
 /** Folders that are nobody's package and no profile's to list as a whole: too much is in them. */
-export const WIDE: ReadonlySet<string> = new Set([
+export const TOO_WIDE: ReadonlySet<string> = new Set([
   '/',
   '/bin',
   '/etc',

@@ -7,9 +7,9 @@
 // that can make `~/.ssh` where none is, or change what a shell runs, needs no way out.
 
 /** A place, by its absolute path. */
-export interface Secret {
+export interface SecretPlace {
   readonly path: string;
-  readonly kind: 'never' | 'unnamed';
+  readonly kind: 'never' | 'when-listed';
 }
 
 /** In a home folder. */
@@ -125,11 +125,11 @@ const SYSTEM = [
  * All such places. `homes` are the home folders of this machine, the user's own among them; `warder` are
  * Warder's own folders: its configuration with every profile, its state, and its sockets.
  */
-export function secrets(homes: readonly string[], warder: readonly string[]): Secret[] {
+export function secretPlaces(homes: readonly string[], warder: readonly string[]): SecretPlace[] {
   const inHomes = (names: readonly string[]): string[] =>
     homes.flatMap((home) => names.map((name) => (home === '/' ? `/${name}` : `${home}/${name}`)));
   return [
     ...[...SYSTEM, ...warder, ...inHomes(NEVER)].map((path) => ({ path, kind: 'never' as const })),
-    ...inHomes(UNNAMED).map((path) => ({ path, kind: 'unnamed' as const })),
+    ...inHomes(UNNAMED).map((path) => ({ path, kind: 'when-listed' as const })),
   ];
 }

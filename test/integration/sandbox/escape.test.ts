@@ -3,7 +3,7 @@
 // must succeed, so that a refusal means something.
 import { existsSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ABSENT, REFUSED } from '../../../src/sandbox/linux/seccomp.ts';
+import { DENIED_CALLS, MISSING_CALLS } from '../../../src/sandbox/linux/seccomp.ts';
 import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
 import { MARK, marked, people, World } from '../../fixtures/hostile/world.ts';
 
@@ -318,8 +318,8 @@ const attempts: readonly Attempt[] = [
     in: ['py'],
     arguments: () => ({
       numbers: {
-        ...numbersOf(REFUSED),
-        ...numbersOf(ABSENT),
+        ...numbersOf(DENIED_CALLS),
+        ...numbersOf(MISSING_CALLS),
         personality: process.arch === 'x64' ? 135 : 92,
         'not yet a call': 480,
       },

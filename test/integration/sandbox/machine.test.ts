@@ -14,10 +14,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { measure } from '../../../src/sandbox/layers.ts';
-import { boundsOfGroup, findGroups, makeGroup } from '../../../src/sandbox/linux/cgroup.ts';
-import { insideOf, know, lives, signal } from '../../../src/sandbox/linux/process.ts';
-import { lookAtMachine, type Machine } from '../../../src/sandbox/machine.ts';
-import { probe, whyNot } from '../../../src/sandbox/probe.ts';
+import { cgroupLimitsOf, createCgroup, findCgroupParents } from '../../../src/sandbox/linux/cgroup.ts';
+import { descendantsOf, identify, isAlive, sendSignal } from '../../../src/sandbox/linux/process.ts';
+import { inspectMachine, type Machine } from '../../../src/sandbox/machine.ts';
+import { probe, whyUnavailable } from '../../../src/sandbox/probe.ts';
 
 const uid = process.getuid?.() ?? 0;
 let run = '';
@@ -25,7 +25,7 @@ let machine: Machine;
 
 beforeAll(async () => {
   run = mkdtempSync(join(tmpdir(), 'warder-machine-'));
-  machine = await lookAtMachine(uid, run);
+  machine = await inspectMachine(uid, run);
 });
 
 afterAll(() => {
@@ -35,8 +35,8 @@ afterAll(() => {
 test('bubblewrap, the filter and the C library are found', () => {
   expect(machine.bubblewrap).toMatchObject({ file: expect.stringMatching(/\/bwrap$/), missing: [] });
   expect(machine.architecture).toBe(process.arch);
-  expect(machine.limit).toBeTypeOf('function');
-  expect(machine.hard.files).toBeGreaterThan(0);
+  expect(machine.setLimit).toBeTypeOf('function');
+  expect(machine.hardLimits.files).toBeGreaterThan(0);
 });
 
 test('doctor’s trials find every layer here', async () => {
@@ -63,8 +63,11 @@ test('W-BOX-19 a layer that is missing is named, with what mends it', async () =
   const file = join(run, 'bwrap');
   writeFileSync(file, '#!/bin/sh\necho "bwrap: setting up uid map: Permission denied" >&2\nexit 1\n');
   chmodSync(file, 0o755);
-  const broken = { ...machine, bubblewrap: { file, version: '0', missing: [], disablesUsers: true } };
-  const error = await whyNot('notes', broken);
+  const broken = {
+    ...machine,
+    bubblewrap: { file, version: '0', missing: [], canDisableUserNamespaces: true },
+  };
+  const error = await whyUnavailable('notes', broken);
   expect(error).toMatchObject({
     code: 'sandbox-unavailable',
     exit: 78,
@@ -78,7 +81,7 @@ test('W-EGR-1 where no network can be entered it is told, with what mends it, an
   expect(found.at(-1)).toEqual({
     layer: 'egress network',
     state: 'weak',
-    said: 'no "nsenter": no profile with "network" or a sealed credential can start',
+    detail: 'no "nsenter": no profile with "network" or a sealed credential can start',
     hint: 'sudo apt install util-linux',
   });
   const refusing = join(run, 'nsenter');
@@ -87,7 +90,7 @@ test('W-EGR-1 where no network can be entered it is told, with what mends it, an
   const other = await probe({ ...machine, nsenter: refusing });
   expect(other.at(-1)).toMatchObject({
     state: 'weak',
-    said: expect.stringMatching(/^reassociate to namespaces failed: /),
+    detail: expect.stringMatching(/^reassociate to namespaces failed: /),
     hint: expect.stringMatching(/\w/),
   });
   expect(other.filter(({ state }) => state === 'missing')).toEqual([]);
@@ -99,16 +102,16 @@ test('a process that is in no sandbox has no layer', () => {
 
 test('a signal goes to the very process that was known, or to none', async () => {
   const child = spawn('/bin/sh', ['-c', 'sleep 60 & wait'], { stdio: 'ignore' });
-  const known = know(child.pid ?? 0);
+  const known = identify(child.pid ?? 0);
   if (known === undefined) throw new Error('no child');
-  signal({ ...known, started: known.started - 1 }, 'SIGKILL');
-  expect(lives(known)).toBe(true);
-  await expect.poll(() => insideOf(known.pid).length).toBe(1);
+  sendSignal({ ...known, startTime: known.startTime - 1 }, 'SIGKILL');
+  expect(isAlive(known)).toBe(true);
+  await expect.poll(() => descendantsOf(known.pid).length).toBe(1);
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  for (const one of [...insideOf(known.pid), known]) signal(one, 'SIGKILL');
+  for (const one of [...descendantsOf(known.pid), known]) sendSignal(one, 'SIGKILL');
   await ended;
-  expect(lives(known)).toBe(false);
-  signal(known, 'SIGKILL');
+  expect(isAlive(known)).toBe(false);
+  sendSignal(known, 'SIGKILL');
 });
 
 // Control groups are made by hand, and devices at all, by root alone.
@@ -122,20 +125,24 @@ describe.runIf(uid === 0)('as root', () => {
   });
 
   test('a control group bounds what is in it, and goes with it; one that was left behind is cleared away', async () => {
-    const groups = findGroups();
+    const groups = findCgroupParents();
     // A machine whose groups are systemd's, or are not to be written to, has none to be made by hand.
     if (groups === undefined) return;
     const folder = groups.processes ?? groups.memory ?? '';
     const left = join(folder, 'warder-999999999-0123456789ab');
     mkdirSync(left);
-    findGroups();
+    findCgroupParents();
     expect(existsSync(left)).toBe(false);
 
-    const limits = { files: 1, processes: { most: 9, said: true }, memory: { most: 64 << 20, said: true } };
+    const limits = {
+      files: 1,
+      processes: { max: 9, required: true },
+      memory: { max: 64 << 20, required: true },
+    };
     const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
-    const group = makeGroup(groups, limits);
+    const group = createCgroup(groups, limits);
     await group.add(child.pid ?? 0);
-    expect(boundsOfGroup(child.pid ?? 0)).toMatchObject({
+    expect(cgroupLimitsOf(child.pid ?? 0)).toMatchObject({
       ...(groups.processes === undefined ? {} : { processes: 9 }),
       ...(groups.memory === undefined ? {} : { memory: 64 << 20 }),
     });

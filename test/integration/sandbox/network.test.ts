@@ -7,18 +7,18 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { REQUIRED } from '../../../src/sandbox/layers.ts';
+import { REQUIRED_LAYERS } from '../../../src/sandbox/layers.ts';
 import {
   childrenOf,
-  type Known,
-  know,
-  lives,
+  identify,
+  isAlive,
   namespaceOf,
-  signal,
+  type ProcessIdentity,
+  sendSignal,
 } from '../../../src/sandbox/linux/process.ts';
-import { lookAtMachine, type Machine } from '../../../src/sandbox/machine.ts';
-import type { Entered, Network } from '../../../src/sandbox/network.ts';
-import { Networks } from '../../../src/sandbox/network-pool.ts';
+import { inspectMachine, type Machine } from '../../../src/sandbox/machine.ts';
+import type { Network, NetworkNamespace } from '../../../src/sandbox/network.ts';
+import { NetworkPool } from '../../../src/sandbox/network-pool.ts';
 import type { SandboxRequest } from '../../../src/sandbox/request.ts';
 import { prepare } from '../../../src/sandbox/start.ts';
 import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
@@ -68,7 +68,7 @@ describe.each(people)('as $name', (person) => {
     const came = ['127.0.0.2:443', '127.200.3.4:80', '127.0.0.1:443'];
     expect(found).toEqual([...came, 'a question', 'a question']);
     expect(network.came).toEqual(came);
-    expect(outcome.layers).toEqual(expect.arrayContaining([...REQUIRED, 'egress-gate']));
+    expect(outcome.layers).toEqual(expect.arrayContaining([...REQUIRED_LAYERS, 'egress-gate']));
   });
 
   test('W-EGR-1 all else is refused at once: other ports, IPv6, other addresses, the machine’s loopback; and told', async () => {
@@ -92,7 +92,7 @@ describe.each(people)('as $name', (person) => {
     expect(found[7]).toBe('ECONNREFUSED');
     expect(['ENETUNREACH', 'EADDRNOTAVAIL']).toContain(found[8]);
     expect(network.came).toEqual(['127.0.0.2:443', '192.0.2.1:443', '169.254.169.254:80']);
-    expect(network.watches).toBe(true);
+    expect(network.recordsAttempts).toBe(true);
     // What is tried on the server's own 127.0.0.1 is its own affair, and what was let through no attempt.
     expect(network.attempts).toEqual([
       { address: '127.0.0.2', port: 22 },
@@ -193,7 +193,7 @@ describe.each(people)('as $name', (person) => {
       return outcome?.limits;
     };
     const limits = await run([443]);
-    expect(limits).toMatchObject({ files: 8192, core: 0, processes: { most: 40 } });
+    expect(limits).toMatchObject({ files: 8192, core: 0, processes: { max: 40 } });
     expect(limits).toEqual(await run());
   });
 
@@ -210,7 +210,7 @@ describe.each(people)('as $name', (person) => {
     expect(made.length % 2).toBe(0);
     expect(made.length).toBeGreaterThan(0);
     driver.kill('SIGKILL');
-    await expect.poll(() => [...marked(mark), ...made.filter(lives)], { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => [...marked(mark), ...made.filter(isAlive)], { timeout: 20_000 }).toEqual([]);
     // As well while it is still being made.
     const early = world.start([order]);
     await expect.poll(() => keepers(port).length, { timeout: 20_000, interval: 2 }).toBeGreaterThan(0);
@@ -221,11 +221,11 @@ describe.each(people)('as $name', (person) => {
 });
 
 /** The processes that make or keep networks with this one port. */
-function keepers(port: number): Known[] {
+function keepers(port: number): ProcessIdentity[] {
   return marked(`cat\0${port}\0`)
     .flatMap((pid) => [pid, ...childrenOf(pid)])
-    .flatMap((pid) => know(pid) ?? [])
-    .filter(lives);
+    .flatMap((pid) => identify(pid) ?? [])
+    .filter(isAlive);
 }
 
 describe('networks', () => {
@@ -234,12 +234,12 @@ describe('networks', () => {
   let folder = '';
   let starts = '';
   let machine: Machine;
-  const open = (more: Partial<Machine> = {}): Networks =>
-    new Networks({ machine: { ...machine, ...more }, node: process.execPath, stage, log: quiet });
+  const open = (more: Partial<Machine> = {}): NetworkPool =>
+    new NetworkPool({ machine: { ...machine, ...more }, node: process.execPath, stage, log: quiet });
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'warder-networks-'));
-    machine = await lookAtMachine(uid, folder);
+    machine = await inspectMachine(uid, folder);
     // Says how often it was started.
     starts = join(folder, 'starts');
     const counting = join(folder, 'bwrap');
@@ -253,11 +253,11 @@ describe('networks', () => {
 
   const count = (): number => (existsSync(starts) ? readFileSync(starts, 'utf8').split('\n').length - 1 : 0);
   const counted = (): Partial<Machine> => ({
-    bubblewrap: { file: join(folder, 'bwrap'), version: '0', missing: [], disablesUsers: true },
+    bubblewrap: { file: join(folder, 'bwrap'), version: '0', missing: [], canDisableUserNamespaces: true },
   });
 
   /** Runs a server in a network: what it says. */
-  async function run(network: Entered, script: string): Promise<string> {
+  async function run(network: NetworkNamespace, script: string): Promise<string> {
     const request: SandboxRequest = {
       profile: 'notes',
       uid,
@@ -307,10 +307,10 @@ describe('networks', () => {
     await expect.poll(count, { timeout: 5000 }).toBe(before + 2);
     await expect.poll(() => spares(443).length).toBe(1);
     const killed = spares(443);
-    for (const spare of killed) signal(spare, 'SIGKILL');
-    await expect.poll(() => killed.filter(lives)).toEqual([]);
+    for (const spare of killed) sendSignal(spare, 'SIGKILL');
+    await expect.poll(() => killed.filter(isAlive)).toEqual([]);
     await using second = await networks.take([443]);
-    expect(lives(second.holder)).toBe(true);
+    expect(isAlive(second.pauseProcess)).toBe(true);
     await expect.poll(() => spares(443).length, { timeout: 5000 }).toBe(2);
     await using other = await networks.take([8443]);
     expect([...other.listeners.keys()]).toEqual([8443]);
@@ -318,29 +318,31 @@ describe('networks', () => {
   });
 
   /** Holders of this process' networks with one port, but for the first that is still there. */
-  function spares(port: number): Known[] {
+  function spares(port: number): ProcessIdentity[] {
     return childrenOf(process.pid)
       .filter((pid) => commandOf(pid).includes(`cat\0${port}\0`))
       .flatMap(childrenOf)
       .filter((pid) => commandOf(pid).endsWith('cat\0'))
-      .flatMap((pid) => know(pid) ?? [])
-      .filter(lives)
-      .sort((one, another) => one.started - another.started)
+      .flatMap((pid) => identify(pid) ?? [])
+      .filter(isAlive)
+      .sort((one, another) => one.startTime - another.startTime)
       .slice(1);
   }
 
   test('W-EGR-6 what is disposed of is gone: its sockets, its holder and what made that', async () => {
     await using networks = open();
     const network = await networks.take([443]);
-    const [outer] = childrenOf(process.pid).filter((pid) => childrenOf(pid).includes(network.holder.pid));
-    const known = know(outer ?? 0);
-    expect(known === undefined ? false : lives(known)).toBe(true);
+    const [outer] = childrenOf(process.pid).filter((pid) =>
+      childrenOf(pid).includes(network.pauseProcess.pid),
+    );
+    const known = identify(outer ?? 0);
+    expect(known === undefined ? false : isAlive(known)).toBe(true);
     const closed = new Promise((resolve) => network.listeners.get(443)?.once('close', resolve));
     await network[Symbol.asyncDispose]();
     await closed;
     await network[Symbol.asyncDispose]();
-    expect([network.holder, known].filter((one) => one !== undefined && lives(one))).toEqual([]);
-    expect(network.attempts()).toEqual([]);
+    expect([network.pauseProcess, known].filter((one) => one !== undefined && isAlive(one))).toEqual([]);
+    expect(network.takeAttempts()).toEqual([]);
     expect(() => network.dns.udp.address()).toThrow();
     await expect(run(network, 'true')).rejects.toThrow('its network has ended');
   });
@@ -349,12 +351,12 @@ describe('networks', () => {
     await using networks = open();
     await using one = await networks.take([443]);
     await using other = await networks.take([443]);
-    const reused = { ...one, holder: { ...one.holder, started: one.holder.started - 1 } };
+    const reused = { ...one, holder: { ...one.pauseProcess, started: one.pauseProcess.startTime - 1 } };
     await expect(run(reused, 'echo ran')).rejects.toMatchObject({
       code: 'sandbox-unavailable',
       message: 'cannot start "notes": its network has ended',
     });
-    const swapped = { holder: one.holder, namespace: other.namespace };
+    const swapped = { pauseProcess: one.pauseProcess, namespace: other.namespace };
     await expect(run(swapped, `echo ran >${folder}/ran`)).rejects.toMatchObject({
       code: 'sandbox-unavailable',
       message: 'cannot start "notes": it is in another network',
@@ -395,7 +397,7 @@ describe('networks', () => {
     await using networks = open();
     await expect(networks.take([70_000])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
     await expect(networks.take([53])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
-    const missing = new Networks({ machine, node: process.execPath, stage: '/nowhere.js', log: quiet });
+    const missing = new NetworkPool({ machine, node: process.execPath, stage: '/nowhere.js', log: quiet });
     await expect(missing.take([443])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
     await expect.poll(() => [...keepers(70_000), ...marked('/nowhere.js')]).toEqual([]);
   });
@@ -403,9 +405,9 @@ describe('networks', () => {
   test('what is refused is not told where no descriptor can be copied', async () => {
     await using networks = open({ copyDescriptor: undefined });
     await using network = await networks.take([443]);
-    expect(network.watches).toBe(false);
-    expect(network.attempts()).toEqual([]);
-    expect(namespaceOf(network.holder.pid, 'net')).toBe(network.namespace);
+    expect(network.recordsAttempts).toBe(false);
+    expect(network.takeAttempts()).toEqual([]);
+    expect(namespaceOf(network.pauseProcess.pid, 'net')).toBe(network.namespace);
   });
 });
 

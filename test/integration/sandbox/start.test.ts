@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { REQUIRED } from '../../../src/sandbox/layers.ts';
+import { REQUIRED_LAYERS } from '../../../src/sandbox/layers.ts';
 import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
 import { people, World } from '../../fixtures/hostile/world.ts';
 
@@ -49,12 +49,12 @@ describe.each(people)('as $name', (person) => {
 
   test('W-BOX-19 the layers in force are those of the process, and all are there', async () => {
     const { layers, limits, stdout } = await shell('cat; cat /proc/self/status', { input: 'x\n' });
-    expect(layers).toEqual(expect.arrayContaining([...REQUIRED]));
+    expect(layers).toEqual(expect.arrayContaining([...REQUIRED_LAYERS]));
     expect(stdout).toMatch(/^Seccomp:\t2$/m);
     expect(stdout).toMatch(/^NoNewPrivs:\t1$/m);
     expect(limits).toMatchObject({ files: 8192, core: 0 });
-    expect(limits?.memory.by).not.toBe('none');
-    if (person.uid !== 0) expect(limits?.processes).toEqual({ most: 512, by: 'user' });
+    expect(limits?.memory.enforcedBy).not.toBe('none');
+    if (person.uid !== 0) expect(limits?.processes).toEqual({ max: 512, enforcedBy: 'user' });
   });
 
   test('W-BOX-20 nothing of the plan, and no value of the environment, stands on a command line', async () => {
@@ -218,7 +218,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
   test.each([
     ['no bubblewrap', { bubblewrap: null }, /no bubblewrap/, /install it/],
     ['no filter for the processor', { architecture: null }, /no system call filter/, /off: true/],
-    ['no way to set limits', { prlimit: null, limit: null }, /nothing can set its limits/, /util-linux/],
+    ['no way to set limits', { prlimit: null, setLimit: null }, /nothing can set its limits/, /util-linux/],
   ] as const)('W-BOX-19 nothing starts with %s', async (_, machine, message, hint) => {
     const { error, stdout } = await shell('echo started', { machine });
     expect(error).toMatchObject({
@@ -251,7 +251,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
       'os.execv("/usr/bin/bwrap", [b"bwrap", *words, *[word.encode() for word in sys.argv[3:]]])',
     ];
     writeFileSync(file, careless.join('\n'), { mode: 0o755 });
-    const machine = { bubblewrap: { file, version: '0', missing: [], disablesUsers: true } };
+    const machine = { bubblewrap: { file, version: '0', missing: [], canDisableUserNamespaces: true } };
     const { error, stdout } = await run({
       file: PYTHON,
       args: ['-c', 'import time; time.sleep(30)'],
@@ -274,26 +274,26 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
       'os.execv("/usr/bin/bwrap", [b"bwrap", *words, *[word.encode() for word in sys.argv[3:]]])',
     ];
     writeFileSync(file, failing.join('\n'), { mode: 0o755 });
-    const machine = { bubblewrap: { file, version: '0', missing: [], disablesUsers: true } };
+    const machine = { bubblewrap: { file, version: '0', missing: [], canDisableUserNamespaces: true } };
     const { error } = await shell('echo started', { machine });
     expect(error).toMatchObject({ code: 'sandbox-unavailable' });
   });
 
   test('limits are held by prlimit’s program where the C library cannot be called', async () => {
-    const { limits, layers } = await shell('cat', { machine: { limit: null } });
-    expect(layers).toEqual(expect.arrayContaining([...REQUIRED]));
+    const { limits, layers } = await shell('cat', { machine: { setLimit: null } });
+    expect(layers).toEqual(expect.arrayContaining([...REQUIRED_LAYERS]));
     expect(limits).toMatchObject({ files: 8192, core: 0 });
   });
 
   test('W-BOX-18 a bound that the profile names holds, or nothing starts', async () => {
-    const none = { groups: null, countsProcesses: false };
+    const none = { cgroups: null, countsProcessesByNamespace: false };
     const { error } = await shell('echo started', { machine: none, sandbox: { processes: 20 } });
     expect(error).toMatchObject({
       code: 'sandbox-unavailable',
       message: expect.stringContaining('"sandbox.processes"'),
     });
     const { limits } = await shell('cat', { sandbox: { processes: 20, memory: 256 << 20 } });
-    expect(limits?.processes).toMatchObject({ most: 20 });
+    expect(limits?.processes).toMatchObject({ max: 20 });
   });
 
   test('W-BOX-3 a secret place is refused by name, by a link to it, and by a folder that could hold it', async () => {

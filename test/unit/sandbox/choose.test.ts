@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { choose } from '../../../src/sandbox/choose.ts';
+import { chooseSandbox } from '../../../src/sandbox/choose.ts';
 import type { Finding } from '../../../src/sandbox/probe.ts';
 
-const ok: Finding = { layer: 'bubblewrap', state: 'ok', said: 'version 0.8.0' };
-const forbidden: Finding = { layer: 'user namespace', state: 'missing', said: 'Permission denied' };
-const alone: Finding = { layer: 'egress network', state: 'weak', said: 'no "nsenter"' };
-const unlimited: Finding = { layer: 'limit on memory', state: 'missing', said: 'nobody holds it' };
+const ok: Finding = { layer: 'bubblewrap', state: 'ok', detail: 'version 0.8.0' };
+const forbidden: Finding = { layer: 'user namespace', state: 'missing', detail: 'Permission denied' };
+const alone: Finding = { layer: 'egress network', state: 'weak', detail: 'no "nsenter"' };
+const unlimited: Finding = { layer: 'limit on memory', state: 'missing', detail: 'nobody holds it' };
 
 test.each([
   ['all layers are there', 1000, 7, 'x64', [ok], 'bubblewrap'],
@@ -16,5 +16,5 @@ test.each([
   ['they are, and Landlock is too old', 1000, 2, 'x64', [ok, forbidden], 'bubblewrap'],
   ['they are, and there is no system call filter', 1000, 7, undefined, [ok, forbidden], 'bubblewrap'],
 ] as const)('where %s the sandbox is made by %#', (_what, uid, landlock, architecture, tried, kind) => {
-  expect(choose({ uid, landlock, architecture }, tried)).toBe(kind);
+  expect(chooseSandbox({ uid, landlock, architecture }, tried)).toBe(kind);
 });

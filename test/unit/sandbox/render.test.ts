@@ -1,45 +1,45 @@
 // Renderers: the same plan as arguments for bubblewrap, as a profile for Seatbelt, as orders for Landlock.
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
-import { seatbelt, seatbeltProfile } from '../../../src/sandbox/darwin/seatbelt.ts';
+import { renderSeatbelt, seatbeltProfile } from '../../../src/sandbox/darwin/seatbelt.ts';
 import type { Launch } from '../../../src/sandbox/launch.ts';
-import { Hold } from '../../../src/sandbox/linux/apply-limits.ts';
-import { bubblewrap } from '../../../src/sandbox/linux/bubblewrap.ts';
-import { landlock, type Orders } from '../../../src/sandbox/linux/landlock.ts';
-import { boundsOf } from '../../../src/sandbox/linux/limits.ts';
+import { LimitApplier } from '../../../src/sandbox/linux/apply-limits.ts';
+import { renderBubblewrap } from '../../../src/sandbox/linux/bubblewrap.ts';
+import { renderLandlock, type StageConfig } from '../../../src/sandbox/linux/landlock.ts';
+import { enforcementOf } from '../../../src/sandbox/linux/limits.ts';
 import type { Machine } from '../../../src/sandbox/machine.ts';
 import type { Plan } from '../../../src/sandbox/plan/plan.ts';
 
 const machine: Machine = {
   uid: 1000,
   architecture: 'x64',
-  bubblewrap: { file: '/usr/bin/bwrap', version: '0.8.0', missing: [], disablesUsers: true },
+  bubblewrap: { file: '/usr/bin/bwrap', version: '0.8.0', missing: [], canDisableUserNamespaces: true },
   devices: undefined,
-  limit: () => true,
+  setLimit: () => true,
   prlimit: '/usr/bin/prlimit',
   nsenter: '/usr/bin/nsenter',
   copyDescriptor: undefined,
   landlock: 7,
-  hard: { files: 4096, processes: 1000 },
-  countsProcesses: true,
-  groups: undefined,
+  hardLimits: { files: 4096, processes: 1000 },
+  countsProcessesByNamespace: true,
+  cgroups: undefined,
 };
 
 const made: Plan = {
   profile: 'notes',
   steps: [
-    { do: 'link', at: '/bin', to: 'usr/bin' },
-    { do: 'devices', at: '/dev' },
-    { do: 'copy', at: '/etc/ld.so.cache' },
-    { do: 'file', at: '/etc/passwd', text: 'me:x:1000:1000::/home/me:/bin/sh\n' },
-    { do: 'memory', at: '/home/me', bytes: 4096 },
-    { do: 'bind', path: '/home/me/out', folder: true, write: true },
-    { do: 'bind', path: '/home/me/src', folder: true, write: false },
-    { do: 'hide', at: '/home/me/src/.ssh', folder: true },
-    { do: 'hide', at: '/home/me/src/.npmrc', folder: false },
-    { do: 'proc', at: '/proc' },
-    { do: 'bind', path: '/usr', folder: true, write: false },
-    { do: 'seal', at: '/' },
+    { kind: 'link', at: '/bin', to: 'usr/bin' },
+    { kind: 'devices', at: '/dev' },
+    { kind: 'copy', at: '/etc/ld.so.cache' },
+    { kind: 'file', at: '/etc/passwd', text: 'me:x:1000:1000::/home/me:/bin/sh\n' },
+    { kind: 'tmpfs', at: '/home/me', bytes: 4096 },
+    { kind: 'bind', path: '/home/me/out', folder: true, write: true },
+    { kind: 'bind', path: '/home/me/src', folder: true, write: false },
+    { kind: 'hide', at: '/home/me/src/.ssh', folder: true },
+    { kind: 'hide', at: '/home/me/src/.npmrc', folder: false },
+    { kind: 'proc', at: '/proc' },
+    { kind: 'bind', path: '/usr', folder: true, write: false },
+    { kind: 'remount-read-only', at: '/' },
   ],
   program: { file: '/usr/bin/node', args: ['server.js', '--flag'] },
   cwd: '/home/me',
@@ -51,11 +51,15 @@ const made: Plan = {
   hostname: 'warder',
   sockets: 'ip',
   network: [],
-  limits: { files: 8192, processes: { most: 512, said: false }, memory: { most: 1 << 30, said: false } },
+  limits: {
+    files: 8192,
+    processes: { max: 512, required: false },
+    memory: { max: 1 << 30, required: false },
+  },
 };
 
-const network = { holder: { pid: 4711, started: 1 } };
-const nothing = { place: () => undefined, file: () => 40, bytes: () => undefined };
+const network = { pauseProcess: { pid: 4711, startTime: 1 } };
+const nothing = { descriptorOf: () => undefined, openFile: () => 40, memoryFile: () => undefined };
 const data = (launch: Launch, descriptor: number): string => {
   const found = launch.descriptors[descriptor - 3];
   return found?.kind === 'data' ? found.data.toString('latin1') : '';
@@ -73,7 +77,7 @@ const code = (trial: () => unknown): string => {
 
 describe('bubblewrap', () => {
   test('W-BOX-20 all goes by descriptors, and the environment with it', () => {
-    const launch = bubblewrap(made, machine, nothing);
+    const launch = renderBubblewrap(made, machine, nothing);
     expect([launch.file, ...launch.args]).toEqual([
       '/usr/bin/bwrap',
       '--args',
@@ -88,7 +92,7 @@ describe('bubblewrap', () => {
   });
 
   test('every namespace, no capability, no way back', () => {
-    const said = options(bubblewrap(made, machine, nothing)).join(' ');
+    const said = options(renderBubblewrap(made, machine, nothing)).join(' ');
     for (const option of [
       '--unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --unshare-cgroup-try --disable-userns',
       '--die-with-parent --new-session --cap-drop ALL --clearenv --uid 1000 --gid 1000 --hostname warder',
@@ -104,9 +108,9 @@ describe('bubblewrap', () => {
   });
 
   test('what was looked at is bound by its descriptor', () => {
-    const launch = bubblewrap(made, machine, {
+    const launch = renderBubblewrap(made, machine, {
       ...nothing,
-      place: (path) => (path.endsWith('/src') ? 99 : undefined),
+      descriptorOf: (path) => (path.endsWith('/src') ? 99 : undefined),
     });
     const said = options(launch);
     const descriptor = Number(said[said.indexOf('--ro-bind-fd') + 1]);
@@ -116,25 +120,32 @@ describe('bubblewrap', () => {
   test('an option that this bubblewrap does not know is left out only where the filter does the same', () => {
     const older = {
       ...machine,
-      bubblewrap: { file: '/usr/bin/bwrap', version: '0.6', missing: [], disablesUsers: false },
+      bubblewrap: { file: '/usr/bin/bwrap', version: '0.6', missing: [], canDisableUserNamespaces: false },
     };
-    expect(options(bubblewrap(made, older, nothing))).not.toContain('--disable-userns');
+    expect(options(renderBubblewrap(made, older, nothing))).not.toContain('--disable-userns');
   });
 
   test.each([
     ['there is no bubblewrap', { bubblewrap: undefined }],
     [
       'it is too old',
-      { bubblewrap: { file: '/usr/bin/bwrap', version: '0.4', missing: ['--size'], disablesUsers: false } },
+      {
+        bubblewrap: {
+          file: '/usr/bin/bwrap',
+          version: '0.4',
+          missing: ['--size'],
+          canDisableUserNamespaces: false,
+        },
+      },
     ],
     ['there is no filter', { architecture: undefined }],
-    ['nothing sets limits', { limit: undefined, prlimit: undefined }],
+    ['nothing sets limits', { setLimit: undefined, prlimit: undefined }],
   ])('W-BOX-19 is not made where %s', (_, less) => {
-    expect(code(() => bubblewrap(made, { ...machine, ...less }, nothing))).toBe('sandbox-unavailable');
+    expect(code(() => renderBubblewrap(made, { ...machine, ...less }, nothing))).toBe('sandbox-unavailable');
   });
 
   test('the program sets the limits where the C library cannot be called', () => {
-    const { args } = bubblewrap(made, { ...machine, limit: undefined }, nothing);
+    const { args } = renderBubblewrap(made, { ...machine, setLimit: undefined }, nothing);
     expect(args.slice(3)).toEqual([
       '/usr/bin/prlimit',
       '--core=0:0',
@@ -149,7 +160,7 @@ describe('bubblewrap', () => {
   });
 
   test('W-EGR-6 in a network it is started by nsenter, with no namespace of its own for that and all others', () => {
-    const { file, args, env, descriptors } = bubblewrap(made, machine, nothing, network);
+    const { file, args, env, descriptors } = renderBubblewrap(made, machine, nothing, network);
     expect([file, ...args]).toEqual([
       '/usr/bin/nsenter',
       ...['--target', '4711', '--user', '--net', '--preserve-credentials', '--'],
@@ -158,9 +169,9 @@ describe('bubblewrap', () => {
     expect(env).toEqual({});
     const said = options({ file, args, env, cwd: '/', descriptors });
     expect(said).not.toContain('--unshare-net');
-    const alone = options(bubblewrap(made, machine, nothing));
+    const alone = options(renderBubblewrap(made, machine, nothing));
     expect(said).toEqual(alone.filter((option) => option !== '--unshare-net'));
-    expect(code(() => bubblewrap(made, { ...machine, nsenter: undefined }, nothing, network))).toBe(
+    expect(code(() => renderBubblewrap(made, { ...machine, nsenter: undefined }, nothing, network))).toBe(
       'sandbox-unavailable',
     );
   });
@@ -168,10 +179,10 @@ describe('bubblewrap', () => {
   test('a file that Warder brings is written, or put over one that is there', () => {
     const data = Buffer.from('roots');
     const steps = [
-      { do: 'bring', at: '/run/warder/ca.pem', data, over: false },
-      { do: 'bring', at: '/etc/ssl/certs/roots.crt', data, over: true },
+      { kind: 'supplied', at: '/run/warder/ca.pem', data, over: false },
+      { kind: 'supplied', at: '/etc/ssl/certs/roots.crt', data, over: true },
     ] as const;
-    const launch = bubblewrap({ ...made, steps }, machine, nothing);
+    const launch = renderBubblewrap({ ...made, steps }, machine, nothing);
     const said = options(launch);
     for (const [option, path] of [
       ['--file', '/run/warder/ca.pem'],
@@ -190,7 +201,7 @@ describe('bubblewrap', () => {
       command: ['/usr/bin/systemd-run', '--user', '--scope'],
       env: { XDG_RUNTIME_DIR: '/run/user/1000' },
     } as const;
-    const launch = bubblewrap(made, { ...machine, groups }, nothing);
+    const launch = renderBubblewrap(made, { ...machine, cgroups: groups }, nothing);
     expect([launch.file, ...launch.args].slice(0, 8)).toEqual([
       '/usr/bin/systemd-run',
       '--user',
@@ -202,7 +213,7 @@ describe('bubblewrap', () => {
       '/usr/bin/bwrap',
     ]);
     expect(launch.env).toEqual({ XDG_RUNTIME_DIR: '/run/user/1000' });
-    const entering = bubblewrap(made, { ...machine, groups }, nothing, network);
+    const entering = renderBubblewrap(made, { ...machine, cgroups: groups }, nothing, network);
     expect(entering.file).toBe('/usr/bin/systemd-run');
     expect(entering.args.slice(5, 8)).toEqual(['--', '/usr/bin/nsenter', '--target']);
   });
@@ -217,34 +228,39 @@ describe('limits', () => {
   } as const;
 
   test('each is held by what the machine has', () => {
-    expect(boundsOf(made, machine)).toEqual({ memory: 'process', processes: 'user' });
-    expect(boundsOf(made, { ...machine, groups: direct })).toEqual({ memory: 'group', processes: 'user' });
-    expect(boundsOf(made, { ...machine, groups: direct, countsProcesses: false })).toEqual({
+    expect(enforcementOf(made, machine)).toEqual({ memory: 'process', processes: 'user' });
+    expect(enforcementOf(made, { ...machine, cgroups: direct })).toEqual({
+      memory: 'group',
+      processes: 'user',
+    });
+    expect(enforcementOf(made, { ...machine, cgroups: direct, countsProcessesByNamespace: false })).toEqual({
       memory: 'group',
       processes: 'group',
     });
-    expect(boundsOf(made, { ...machine, countsProcesses: false }).processes).toBe('none');
+    expect(enforcementOf(made, { ...machine, countsProcessesByNamespace: false }).processes).toBe('none');
   });
 
   test('a runtime that sets gigabytes aside is not bound by its data', () => {
     const bun = { ...made, program: { file: '/home/me/.bun/bin/bun', args: [] } };
-    expect(boundsOf(bun, machine).memory).toBe('none');
-    expect(boundsOf(bun, { ...machine, groups: direct }).memory).toBe('group');
+    expect(enforcementOf(bun, machine).memory).toBe('none');
+    expect(enforcementOf(bun, { ...machine, cgroups: direct }).memory).toBe('group');
   });
 
   test('W-BOX-18 one that the profile names is held, or nothing starts', () => {
-    const named = { ...made, limits: { ...made.limits, processes: { most: 5, said: true } } };
-    expect(code(() => new Hold(named, machine))).toBe('none');
-    expect(code(() => new Hold(named, { ...machine, countsProcesses: false }))).toBe('sandbox-unavailable');
+    const named = { ...made, limits: { ...made.limits, processes: { max: 5, required: true } } };
+    expect(code(() => new LimitApplier(named, machine))).toBe('none');
+    expect(code(() => new LimitApplier(named, { ...machine, countsProcessesByNamespace: false }))).toBe(
+      'sandbox-unavailable',
+    );
   });
 });
 
 describe('Landlock', () => {
-  const orders = (launch: Launch): Orders => JSON.parse(data(launch, 3));
+  const orders = (launch: Launch): StageConfig => JSON.parse(data(launch, 3));
 
   test('allows what the plan shows, and no sockets', () => {
-    const plain = { ...made, steps: made.steps.filter((step) => step.do !== 'hide') };
-    const launch = landlock(plain, machine, '/usr/bin/node', '/opt/warder/stage.js');
+    const plain = { ...made, steps: made.steps.filter((step) => step.kind !== 'hide') };
+    const launch = renderLandlock(plain, machine, '/usr/bin/node', '/opt/warder/stage.js');
     expect([launch.file, ...launch.args]).toEqual(['/usr/bin/node', '/opt/warder/stage.js']);
     expect(launch.descriptors.map(({ kind }) => kind)).toEqual(['data', 'report']);
     const said = orders(launch);
@@ -261,30 +277,32 @@ describe('Landlock', () => {
     ['for root', { uid: 0 }],
     ['without a filter', { architecture: undefined }],
   ])('W-BOX-23 is not made %s', (_, less) => {
-    const plain = { ...made, steps: made.steps.filter((step) => step.do !== 'hide') };
-    expect(code(() => landlock(plain, { ...machine, ...less }, '/usr/bin/node', '/stage.js'))).toBe(
+    const plain = { ...made, steps: made.steps.filter((step) => step.kind !== 'hide') };
+    expect(code(() => renderLandlock(plain, { ...machine, ...less }, '/usr/bin/node', '/stage.js'))).toBe(
       'sandbox-unavailable',
     );
   });
 
   test('W-BOX-23 is not made for hosts, nor for files that Warder brings', () => {
-    const plain = { ...made, steps: made.steps.filter((step) => step.do !== 'hide') };
-    const files = [{ do: 'bring', at: '/run/x', data: Buffer.alloc(0), over: false }] as const;
+    const plain = { ...made, steps: made.steps.filter((step) => step.kind !== 'hide') };
+    const files = [{ kind: 'supplied', at: '/run/x', data: Buffer.alloc(0), over: false }] as const;
     for (const more of [{ network: ['api.example.com'] }, { steps: [...plain.steps, ...files] }]) {
-      expect(code(() => landlock({ ...plain, ...more }, machine, '/usr/bin/node', '/stage.js'))).toBe(
+      expect(code(() => renderLandlock({ ...plain, ...more }, machine, '/usr/bin/node', '/stage.js'))).toBe(
         'sandbox-unavailable',
       );
     }
   });
 
   test('W-BOX-23 is not made where it would have to hide', () => {
-    expect(code(() => landlock(made, machine, '/usr/bin/node', '/stage.js'))).toBe('sandbox-unavailable');
+    expect(code(() => renderLandlock(made, machine, '/usr/bin/node', '/stage.js'))).toBe(
+      'sandbox-unavailable',
+    );
   });
 });
 
 describe('Seatbelt', () => {
   test('starts the server by sandbox-exec, with nothing secret on the command line', () => {
-    const launch = seatbelt(made);
+    const launch = renderSeatbelt(made);
     expect([launch.file, launch.args[0], ...launch.args.slice(2)]).toEqual([
       '/usr/bin/sandbox-exec',
       '-p',
@@ -321,11 +339,11 @@ describe('Seatbelt', () => {
         .filter((line) => line.includes('network'));
     expect(rules()).toEqual(['(deny network*)']);
     expect(rules(8123)).toEqual(['(deny network*)', '(allow network-outbound (remote ip "localhost:8123"))']);
-    expect(seatbelt(made, 8123).args[1]).toBe(seatbeltProfile(made, 8123));
+    expect(renderSeatbelt(made, 8123).args[1]).toBe(seatbeltProfile(made, 8123));
   });
 
   test('a path cannot end its string', () => {
-    const steps = [{ do: 'bind', path: '/a")(allow default)("\\', folder: true, write: false }] as const;
+    const steps = [{ kind: 'bind', path: '/a")(allow default)("\\', folder: true, write: false }] as const;
     expect(seatbeltProfile({ ...made, steps })).toContain(
       '(allow file-read* process-exec (subpath "/a\\")(allow default)(\\"\\\\"))',
     );

@@ -61,9 +61,9 @@ const attempts: readonly [id: string, name: string, given: (world: World) => unk
 
 describe.each(ordinary)('as $name', (person) => {
   let world: World;
-  let own: NonNullable<Order['own']>;
+  let own: NonNullable<Order['privateFolders']>;
   const run = async (orders: readonly Partial<Order>[]): Promise<Outcome[]> =>
-    world.run(orders.map((order) => ({ own, ...order })));
+    world.run(orders.map((order) => ({ privateFolders: own, ...order })));
 
   beforeAll(async () => {
     world = await new World(person).listen();
@@ -107,7 +107,7 @@ describe.each(ordinary)('as $name', (person) => {
     );
     expect(outcome?.layers).not.toContain('files');
     expect(outcome?.layers).not.toContain('network');
-    expect(outcome?.limits).toMatchObject({ core: 0, files: 8192, processes: { by: 'none' } });
+    expect(outcome?.limits).toMatchObject({ core: 0, files: 8192, processes: { enforcedBy: 'none' } });
   });
 
   test('Node runs under it', async () => {
@@ -136,7 +136,7 @@ test('W-BOX-23 root has no weaker sandbox', async () => {
   if (person?.uid !== 0) return;
   await using world = new World(person);
   const own = { home: world.writable, tmp: world.folder };
-  const [outcome] = await world.run([{ file: '/bin/true', own }]);
+  const [outcome] = await world.run([{ file: '/bin/true', privateFolders: own }]);
   expect(outcome?.error).toMatchObject({
     code: 'sandbox-unavailable',
     message: expect.stringContaining('root'),

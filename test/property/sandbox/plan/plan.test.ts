@@ -3,15 +3,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WarderError } from '../../../../src/errors.ts';
-import type { Facts, Listed } from '../../../../src/sandbox/plan/inputs.ts';
+import type { ListedPath, PlanInputs } from '../../../../src/sandbox/plan/inputs.ts';
 import { within } from '../../../../src/sandbox/plan/path.ts';
-import { type Plan, placeOf, plan, type Step } from '../../../../src/sandbox/plan/plan.ts';
-import { secrets } from '../../../../src/sandbox/plan/secret-places.ts';
+import { destinationOf, makePlan, type Plan, type Step } from '../../../../src/sandbox/plan/plan.ts';
+import { secretPlaces } from '../../../../src/sandbox/plan/secret-places.ts';
 
 const numRuns = process.env.SLOW ? 20_000 : 500;
 const home = '/home/me';
 const warder = [`${home}/.config/warder`, `${home}/.local/state/warder`];
-const known = secrets([home, '/root'], warder);
+const known = secretPlaces([home, '/root'], warder);
 const IN_HOME = [
   '',
   '/src',
@@ -43,13 +43,13 @@ const ELSEWHERE = [
 ];
 
 const path = fc.constantFrom(...IN_HOME, ...ELSEWHERE);
-const listed: fc.Arbitrary<Listed> = fc
+const listed: fc.Arbitrary<ListedPath> = fc
   .record({ path, write: fc.boolean(), implied: fc.boolean() })
-  .map((one) => ({ ...one, write: one.write && !one.implied, asked: one.path, folder: true }));
+  .map((one) => ({ ...one, write: one.write && !one.implied, requested: one.path, folder: true }));
 
-function make(lines: readonly Listed[], there: readonly number[]): Plan | undefined {
+function make(lines: readonly ListedPath[], there: readonly number[]): Plan | undefined {
   const hidden = there.map((at) => known[at % known.length]).filter((one) => one !== undefined);
-  const facts: Facts = {
+  const facts: PlanInputs = {
     profile: 'p',
     uid: 1000,
     gid: 1000,
@@ -63,7 +63,7 @@ function make(lines: readonly Listed[], there: readonly number[]): Plan | undefi
     files: [],
     links: [],
     system: [{ path: '/usr', kind: 'folder' }],
-    proc: [],
+    hiddenProc: [],
     secrets: known,
     hidden: [
       ...hidden.map((one) => ({ ...one, folder: true })),
@@ -77,7 +77,7 @@ function make(lines: readonly Listed[], there: readonly number[]): Plan | undefi
     devices: undefined,
   };
   try {
-    return plan(facts);
+    return makePlan(facts);
   } catch (error) {
     if (error instanceof WarderError && error.code === 'profile-invalid') return undefined;
     throw error;
@@ -87,7 +87,10 @@ function make(lines: readonly Listed[], there: readonly number[]): Plan | undefi
 /** What stands at a path once all steps are done: the last step that put something there or above. */
 function seen({ steps }: Plan, wanted: string): Step | undefined {
   return steps
-    .filter((step) => step.do !== 'seal' && step.do !== 'link' && within(wanted, placeOf(step)))
+    .filter(
+      (step) =>
+        step.kind !== 'remount-read-only' && step.kind !== 'link' && within(wanted, destinationOf(step)),
+    )
     .at(-1);
 }
 
@@ -99,7 +102,7 @@ test('W-BOX-2 no plan shows a place that no sandbox holds', () => {
       const places = [...there.map((at) => known[at % known.length]), { path: '/data/keys', kind: 'never' }];
       for (const place of places) {
         if (place?.kind !== 'never') continue;
-        expect([place.path, seen(made, `${place.path}/inner`)?.do]).not.toEqual([place.path, 'bind']);
+        expect([place.path, seen(made, `${place.path}/inner`)?.kind]).not.toEqual([place.path, 'bind']);
       }
     }),
     { numRuns },
@@ -112,7 +115,7 @@ test('W-BOX-5 no plan lets a place be written to that no line lists for writing'
       const made = make(lines, []);
       if (made === undefined) return;
       const step = seen(made, wanted);
-      if (step?.do !== 'bind' || !step.write) return;
+      if (step?.kind !== 'bind' || !step.write) return;
       expect(lines.some((line) => line.write && within(wanted, line.path))).toBe(true);
     }),
     { numRuns },

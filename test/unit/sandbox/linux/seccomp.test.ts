@@ -2,12 +2,12 @@
 // not. The kernel's own answer is in the tests of hostile servers.
 import { describe, expect, test } from 'vitest';
 import {
-  ABSENT,
   type Architecture,
-  REFUSED,
-  type Sockets,
+  CONDITIONAL_CALLS,
+  DENIED_CALLS,
+  MISSING_CALLS,
+  type SocketPolicy,
   seccompFilter,
-  WATCHED,
 } from '../../../../src/sandbox/linux/seccomp.ts';
 
 const AUDIT = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
@@ -72,11 +72,11 @@ function told(answer: number): string {
 describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
   const filters = { ip: seccompFilter(architecture, 'ip'), none: seccompFilter(architecture, 'none') };
   const call = (
-    name: keyof typeof WATCHED,
+    name: keyof typeof CONDITIONAL_CALLS,
     args: readonly (number | bigint)[],
-    sockets: Sockets = 'ip',
+    sockets: SocketPolicy = 'ip',
   ): string | undefined => {
-    const number = WATCHED[name][COLUMN[architecture]];
+    const number = CONDITIONAL_CALLS[name][COLUMN[architecture]];
     return number === undefined ? undefined : ask(filters[sockets], AUDIT[architecture], number, args);
   };
   const plain = (number: number): string => ask(filters.ip, AUDIT[architecture], number);
@@ -90,11 +90,11 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
   });
 
   test('W-BOX-10 each refused call is refused', () => {
-    for (const [name, numbers] of Object.entries(REFUSED)) {
+    for (const [name, numbers] of Object.entries(DENIED_CALLS)) {
       const number = numbers[COLUMN[architecture]];
       if (number !== undefined) expect([name, plain(number)]).toEqual([name, EPERM]);
     }
-    for (const [name, numbers] of Object.entries(ABSENT)) {
+    for (const [name, numbers] of Object.entries(MISSING_CALLS)) {
       expect([name, plain(numbers[COLUMN[architecture]])]).toEqual([name, ENOSYS]);
     }
   });
@@ -209,8 +209,8 @@ test('byte for byte, the filter begins with the architecture and ends with a kil
 
 test('the numbers on arm64 are those of its table', () => {
   const column = Object.fromEntries(
-    Object.entries({ ...REFUSED, ...ABSENT, ...WATCHED }).flatMap(([name, [, number]]) =>
-      number === undefined ? [] : [[name, number]],
+    Object.entries({ ...DENIED_CALLS, ...MISSING_CALLS, ...CONDITIONAL_CALLS }).flatMap(
+      ([name, [, number]]) => (number === undefined ? [] : [[name, number]]),
     ),
   );
   expect(column).toEqual({

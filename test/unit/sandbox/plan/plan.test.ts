@@ -1,27 +1,32 @@
 // The plan: what stands in it, in which order, and what it refuses. Pure data in, pure data out.
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../../../src/errors.ts';
-import type { Facts, Listed } from '../../../../src/sandbox/plan/inputs.ts';
+import type { ListedPath, PlanInputs } from '../../../../src/sandbox/plan/inputs.ts';
 import { byDepth } from '../../../../src/sandbox/plan/path.ts';
-import { type Plan, placeOf, plan, type Step } from '../../../../src/sandbox/plan/plan.ts';
-import { secrets } from '../../../../src/sandbox/plan/secret-places.ts';
+import { destinationOf, makePlan, type Plan, type Step } from '../../../../src/sandbox/plan/plan.ts';
+import { secretPlaces } from '../../../../src/sandbox/plan/secret-places.ts';
 import { summarizePlan } from '../../../../src/sandbox/summary.ts';
 
 const GIB = 1024 ** 3;
 const home = '/home/me';
 const warder = [`${home}/.config/warder`, `${home}/.local/state/warder`];
-const read = (path: string, more: Partial<Listed> = {}): Listed => ({
-  asked: path,
+const read = (path: string, more: Partial<ListedPath> = {}): ListedPath => ({
+  requested: path,
   path,
   folder: true,
   write: false,
   implied: false,
   ...more,
 });
-const write = (path: string, more: Partial<Listed> = {}): Listed => read(path, { write: true, ...more });
-const there = (path: string, kind: 'never' | 'unnamed' = 'never', folder = true) => ({ path, kind, folder });
+const write = (path: string, more: Partial<ListedPath> = {}): ListedPath =>
+  read(path, { write: true, ...more });
+const there = (path: string, kind: 'never' | 'when-listed' = 'never', folder = true) => ({
+  path,
+  kind,
+  folder,
+});
 
-function facts(more: Partial<Facts> = {}): Facts {
+function facts(more: Partial<PlanInputs> = {}): PlanInputs {
   return {
     profile: 'notes',
     uid: 1000,
@@ -41,12 +46,12 @@ function facts(more: Partial<Facts> = {}): Facts {
       { path: '/etc/ssl/certs', kind: 'folder' },
       { path: '/etc/ld.so.cache', kind: 'file' },
     ],
-    proc: [],
-    secrets: secrets([home, '/root'], warder),
+    hiddenProc: [],
+    secrets: secretPlaces([home, '/root'], warder),
     hidden: [
       there(`${home}/.ssh`),
-      there(`${home}/.npmrc`, 'unnamed', false),
-      there(`${home}/.config/gh`, 'unnamed'),
+      there(`${home}/.npmrc`, 'when-listed', false),
+      there(`${home}/.config/gh`, 'when-listed'),
       ...warder.map((path) => there(path)),
     ],
     homes: [home, '/root'],
@@ -59,9 +64,9 @@ function facts(more: Partial<Facts> = {}): Facts {
   };
 }
 
-function refusal(more: Partial<Facts>): WarderError {
+function refusal(more: Partial<PlanInputs>): WarderError {
   try {
-    plan(facts(more));
+    makePlan(facts(more));
   } catch (error) {
     if (error instanceof WarderError) return error;
     throw error;
@@ -69,25 +74,28 @@ function refusal(more: Partial<Facts>): WarderError {
   throw new Error('not refused');
 }
 
-const steps = <Do extends Step['do']>({ steps: all }: Plan, kind: Do): Extract<Step, { do: Do }>[] =>
-  all.filter((step): step is Extract<Step, { do: Do }> => step.do === kind);
-const at = (made: Plan, path: string): Step['do'][] =>
-  made.steps.filter((step) => placeOf(step) === path).map((step) => step.do);
+const steps = <Kind extends Step['kind']>(
+  { steps: all }: Plan,
+  kind: Kind,
+): Extract<Step, { kind: Kind }>[] =>
+  all.filter((step): step is Extract<Step, { kind: Kind }> => step.kind === kind);
+const at = (made: Plan, path: string): Step['kind'][] =>
+  made.steps.filter((step) => destinationOf(step) === path).map((step) => step.kind);
 
 describe('a plan', () => {
   test('holds the system, a user table of one, and private folders; nothing of the home', () => {
-    const made = plan(facts());
+    const made = makePlan(facts());
     expect(steps(made, 'bind')).toEqual([
-      { do: 'bind', path: '/etc/ssl/certs', folder: true, write: false },
-      { do: 'bind', path: '/proc/sys', folder: true, write: false },
-      { do: 'bind', path: '/usr', folder: true, write: false },
+      { kind: 'bind', path: '/etc/ssl/certs', folder: true, write: false },
+      { kind: 'bind', path: '/proc/sys', folder: true, write: false },
+      { kind: 'bind', path: '/usr', folder: true, write: false },
     ]);
-    expect(steps(made, 'copy')).toEqual([{ do: 'copy', at: '/etc/ld.so.cache' }]);
-    expect(steps(made, 'memory').map((step) => step.at)).toEqual(['/dev/shm', home, '/tmp']);
+    expect(steps(made, 'copy')).toEqual([{ kind: 'copy', at: '/etc/ld.so.cache' }]);
+    expect(steps(made, 'tmpfs').map((step) => step.at)).toEqual(['/dev/shm', home, '/tmp']);
     expect(steps(made, 'file').find((step) => step.at === '/etc/passwd')?.text).toBe(
       'me:x:1000:1000::/home/me:/bin/sh\n',
     );
-    expect(made.steps.map(placeOf)).not.toContain('/etc/shadow');
+    expect(made.steps.map(destinationOf)).not.toContain('/etc/shadow');
     expect(made).toMatchObject({
       uid: 1000,
       gid: 1000,
@@ -97,68 +105,68 @@ describe('a plan', () => {
   });
 
   test('puts each folder before what lies in it, and seals the root last', () => {
-    const made = plan(facts({ listed: [read(`${home}/a/b`), read(home), write(`${home}/a`)] }));
-    const places = made.steps.filter((step) => step.do !== 'seal').map(placeOf);
+    const made = makePlan(facts({ listed: [read(`${home}/a/b`), read(home), write(`${home}/a`)] }));
+    const places = made.steps.filter((step) => step.kind !== 'remount-read-only').map(destinationOf);
     expect(places).toEqual(places.toSorted(byDepth));
-    expect(made.steps.at(-1)).toEqual({ do: 'seal', at: '/' });
-    expect(steps(made, 'seal').map((step) => step.at)).toContain('/dev');
+    expect(made.steps.at(-1)).toEqual({ kind: 'remount-read-only', at: '/' });
+    expect(steps(made, 'remount-read-only').map((step) => step.at)).toContain('/dev');
   });
 
   test('W-BOX-2 hides secrets below a folder that may be read, and only there', () => {
-    const made = plan(facts({ listed: [read(home)] }));
+    const made = makePlan(facts({ listed: [read(home)] }));
     expect(steps(made, 'hide')).toEqual([
-      { do: 'hide', at: `${home}/.config/gh`, folder: true },
-      { do: 'hide', at: `${home}/.config/warder`, folder: true },
-      { do: 'hide', at: `${home}/.local/state/warder`, folder: true },
-      { do: 'hide', at: `${home}/.npmrc`, folder: false },
-      { do: 'hide', at: `${home}/.ssh`, folder: true },
+      { kind: 'hide', at: `${home}/.config/gh`, folder: true },
+      { kind: 'hide', at: `${home}/.config/warder`, folder: true },
+      { kind: 'hide', at: `${home}/.local/state/warder`, folder: true },
+      { kind: 'hide', at: `${home}/.npmrc`, folder: false },
+      { kind: 'hide', at: `${home}/.ssh`, folder: true },
     ]);
     // What is hidden cannot be written to either.
-    expect(steps(made, 'seal').map((step) => step.at)).toEqual(
+    expect(steps(made, 'remount-read-only').map((step) => step.at)).toEqual(
       expect.arrayContaining([`${home}/.ssh`, `${home}/.config/warder`]),
     );
-    expect(steps(plan(facts({ listed: [read(`${home}/src`)] })), 'hide')).toEqual([]);
+    expect(steps(makePlan(facts({ listed: [read(`${home}/src`)] })), 'hide')).toEqual([]);
   });
 
   test('W-BOX-2 hides by where a secret really is', () => {
-    const made = plan(facts({ listed: [read('/data')], hidden: [there('/data/keys')] }));
-    expect(steps(made, 'hide')).toEqual([{ do: 'hide', at: '/data/keys', folder: true }]);
+    const made = makePlan(facts({ listed: [read('/data')], hidden: [there('/data/keys')] }));
+    expect(steps(made, 'hide')).toEqual([{ kind: 'hide', at: '/data/keys', folder: true }]);
   });
 
   test('shows a token’s folder where the profile names it, and what Warder itself puts below a hidden one', () => {
     const tree = `${home}/.local/state/warder/packages/x`;
-    const made = plan(
+    const made = makePlan(
       facts({ listed: [read(home), read(`${home}/.config/gh`)], roots: [{ path: tree, folder: true }] }),
     );
     expect(at(made, `${home}/.config/gh`)).toEqual(['bind']);
     expect(at(made, tree)).toEqual(['bind']);
-    const order = made.steps.map(placeOf);
+    const order = made.steps.map(destinationOf);
     expect(order.indexOf(tree)).toBeGreaterThan(order.indexOf(`${home}/.local/state/warder`));
   });
 
   test('a line that allows writing wins over one that allows reading; a program’s folder does not undo either', () => {
-    const made = plan(
+    const made = makePlan(
       facts({ listed: [read(`${home}/p`), write(`${home}/p`), read(`${home}/p/.venv`, { implied: true })] }),
     );
     expect(steps(made, 'bind').filter((step) => step.path.startsWith(home))).toEqual([
-      { do: 'bind', path: `${home}/p`, folder: true, write: true },
+      { kind: 'bind', path: `${home}/p`, folder: true, write: true },
     ]);
   });
 
   test('puts the private folders aside where their places are there', () => {
-    const made = plan(facts({ listed: [read(home), read('/tmp')], homes: [home] }));
+    const made = makePlan(facts({ listed: [read(home), read('/tmp')], homes: [home] }));
     expect(made).toMatchObject({
       home: '/run/home',
       tmp: '/run/tmp',
       cwd: '/run/home',
       env: { HOME: '/run/home', TMPDIR: '/run/tmp' },
     });
-    expect(plan(facts({ home: '/' })).home).toBe('/run/home');
-    expect(plan(facts({ home: '/usr/share/daemon' })).home).toBe('/run/home');
+    expect(makePlan(facts({ home: '/' })).home).toBe('/run/home');
+    expect(makePlan(facts({ home: '/usr/share/daemon' })).home).toBe('/run/home');
   });
 
   test('keeps a HOME that the profile sets to a listed folder, and tells Node its heap', () => {
-    const { env } = plan(
+    const { env } = makePlan(
       facts({
         env: { HOME: '/data/home', TMPDIR: '/elsewhere' },
         listed: [write('/data')],
@@ -179,7 +187,7 @@ describe('a plan', () => {
       { at: `${home}/src`, to: '/data/src' },
       { at: '/usr/bin/node', to: '/usr/bin/node22' },
     ];
-    const made = plan(facts({ links, listed: [read('/data/src', { asked: `${home}/src` })] }));
+    const made = makePlan(facts({ links, listed: [read('/data/src', { requested: `${home}/src` })] }));
     expect(steps(made, 'link').map(({ at: place, to }) => [place, to])).toEqual([
       ['/bin', 'usr/bin'],
       [`${home}/src`, '/data/src'],
@@ -187,13 +195,13 @@ describe('a plan', () => {
   });
 
   test('W-BOX-25 root is somebody else, and cannot reach the kernel’s settings', () => {
-    const made = plan(
+    const made = makePlan(
       facts({
         uid: 0,
         gid: 0,
         user: 'root',
         home: '/root',
-        proc: [{ path: '/proc/mtrr', folder: false }],
+        hiddenProc: [{ path: '/proc/mtrr', folder: false }],
         devices: '/run/w/devices',
       }),
     );
@@ -201,31 +209,31 @@ describe('a plan', () => {
     expect(at(made, '/proc/sys')).toEqual(['bind']);
     expect(at(made, '/proc/mtrr')).toEqual(['hide']);
     expect(steps(made, 'device')).toContainEqual({
-      do: 'device',
+      kind: 'device',
       path: '/run/w/devices/null',
       at: '/dev/null',
     });
   });
 
   test('bounds: the profile’s, else fixed ones that fit the machine', () => {
-    expect(plan(facts({ memory: 1 << 20, processes: 7 })).limits).toEqual({
+    expect(makePlan(facts({ memory: 1 << 20, processes: 7 })).limits).toEqual({
       files: 8192,
-      processes: { most: 7, said: true },
-      memory: { most: 1 << 20, said: true },
+      processes: { max: 7, required: true },
+      memory: { max: 1 << 20, required: true },
     });
-    expect(plan(facts({ machine: { memory: 2 * GIB } })).limits.memory).toEqual({
-      most: GIB,
-      said: false,
+    expect(makePlan(facts({ machine: { memory: 2 * GIB } })).limits.memory).toEqual({
+      max: GIB,
+      required: false,
     });
   });
 });
 
 test('an outline says what check shows: what is listed, not what every sandbox has', () => {
-  const made = plan(
+  const made = makePlan(
     facts({
       uid: 0,
       gid: 0,
-      proc: [{ path: '/proc/mtrr', folder: false }],
+      hiddenProc: [{ path: '/proc/mtrr', folder: false }],
       listed: [read(home), write('/data')],
     }),
   );
@@ -245,7 +253,7 @@ describe('W-BOX-3 refuses', () => {
   test.each([
     ['a secret place by name', read(`${home}/.ssh`)],
     ['what lies in one', read(`${home}/.ssh/config`, { folder: false })],
-    ['a link to one', read(`${home}/.gnupg`, { asked: `${home}/innocent` })],
+    ['a link to one', read(`${home}/.gnupg`, { requested: `${home}/innocent` })],
     ['where one really is', read('/data/keys')],
     ['Warder’s configuration', read(`${home}/.config/warder/profiles`)],
     ['Warder’s state', write(`${home}/.local/state/warder/audit`)],
@@ -264,7 +272,7 @@ describe('W-BOX-3 refuses', () => {
   ])('%s', (_, listed) => {
     const error = refusal({ listed: [listed], hidden: [there(`${home}/.ssh`), there('/data/keys')] });
     expect(error.code).toBe('profile-invalid');
-    expect(error.message).toContain(`"${listed.asked}"`);
+    expect(error.message).toContain(`"${listed.requested}"`);
     expect(error.hint).toMatch(/\w/);
   });
 
@@ -272,8 +280,10 @@ describe('W-BOX-3 refuses', () => {
     expect(refusal({ program: { file: '/srv/x', path: '/srv/x', args: [] } }).message).toContain(
       'its program "/srv/x"',
     );
-    expect(refusal({ cwd: { asked: '/srv', path: '/srv' } }).hint).toContain('sandbox.read');
-    expect(plan(facts({ cwd: { asked: '/srv', path: '/srv' }, listed: [read('/srv')] })).cwd).toBe('/srv');
+    expect(refusal({ cwd: { requested: '/srv', path: '/srv' } }).hint).toContain('sandbox.read');
+    expect(makePlan(facts({ cwd: { requested: '/srv', path: '/srv' }, listed: [read('/srv')] })).cwd).toBe(
+      '/srv',
+    );
   });
 });
 
@@ -282,39 +292,39 @@ describe('with hosts', () => {
     steps(made, 'file').find((step) => step.at === '/etc/resolv.conf')?.text;
 
   test('W-EGR-2 names are asked of the sandbox’ own name server, and without hosts of none', () => {
-    expect(named(plan(facts({ network: ['api.example.com'] })))).toBe(
+    expect(named(makePlan(facts({ network: ['api.example.com'] })))).toBe(
       'nameserver 127.0.0.1\noptions timeout:2 attempts:2\n',
     );
-    expect(named(plan(facts()))).toBeUndefined();
+    expect(named(makePlan(facts()))).toBeUndefined();
     expect(refusal({ listed: [read('/etc/resolv.conf', { folder: false })] }).code).toBe('profile-invalid');
   });
 
   test('W-EGR-8 what Warder brings is new, or lies over a file that others keep, or stands instead of a copy', () => {
     const data = Buffer.from('roots');
     const paths = ['/run/warder/ca.pem', '/etc/ssl/certs/ca-certificates.crt', '/etc/ld.so.cache'];
-    const made = plan(facts({ files: paths.map((path) => ({ path, data })) }));
-    expect(steps(made, 'bring')).toEqual([
-      { do: 'bring', at: paths[2], data, over: false },
-      { do: 'bring', at: paths[1], data, over: true },
-      { do: 'bring', at: paths[0], data, over: false },
+    const made = makePlan(facts({ files: paths.map((path) => ({ path, data })) }));
+    expect(steps(made, 'supplied')).toEqual([
+      { kind: 'supplied', at: paths[2], data, over: false },
+      { kind: 'supplied', at: paths[1], data, over: true },
+      { kind: 'supplied', at: paths[0], data, over: false },
     ]);
-    expect(at(made, '/etc/ld.so.cache')).toEqual(['bring']);
-    const order = made.steps.map(placeOf);
+    expect(at(made, '/etc/ld.so.cache')).toEqual(['supplied']);
+    const order = made.steps.map(destinationOf);
     expect(order.indexOf('/etc/ssl/certs')).toBeLessThan(order.indexOf('/etc/ssl/certs/ca-certificates.crt'));
   });
 
   test('what the profile lists itself is there, and what Warder brings lies over it', () => {
     const path = '/srv/roots.pem';
-    const made = plan(
+    const made = makePlan(
       facts({ listed: [read(path, { folder: false })], files: [{ path, data: Buffer.from('roots') }] }),
     );
-    expect(at(made, path)).toEqual(['bind', 'bring']);
-    expect(steps(made, 'bring')).toMatchObject([{ over: true }]);
+    expect(at(made, path)).toEqual(['bind', 'supplied']);
+    expect(steps(made, 'supplied')).toMatchObject([{ over: true }]);
   });
 
   test('an outline tells them', () => {
     const network = ['api.example.com', '*.example.org:8443'];
-    expect(summarizePlan(plan(facts({ network }))).network).toEqual(network);
-    expect(summarizePlan(plan(facts())).network).toEqual([]);
+    expect(summarizePlan(makePlan(facts({ network }))).network).toEqual(network);
+    expect(summarizePlan(makePlan(facts())).network).toEqual([]);
   });
 });

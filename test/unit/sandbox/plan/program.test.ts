@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Held, linksOf } from '../../../../src/sandbox/plan/path-handles.ts';
+import { linksOf, PathHandles } from '../../../../src/sandbox/plan/path-handles.ts';
 import { programPaths } from '../../../../src/sandbox/plan/program.ts';
 
 let home = '';
@@ -95,11 +95,11 @@ test('links are told with no link above them, and a circle ends', () => {
 });
 
 test('what was looked at is held, though another takes its place', () => {
-  using held = new Held();
+  using held = new PathHandles();
   mkdirSync(join(home, 'a'));
   link('to-a', 'a');
-  expect(held.look(join(home, 'to-a'))).toEqual({ path: join(home, 'a'), kind: 'folder' });
-  expect(held.place(join(home, 'a'))).toBeGreaterThan(2);
-  expect(held.place(join(home, 'b'))).toBeUndefined();
-  expect(() => held.look(join(home, 'b'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  expect(held.open(join(home, 'to-a'))).toEqual({ path: join(home, 'a'), kind: 'folder' });
+  expect(held.descriptorOf(join(home, 'a'))).toBeGreaterThan(2);
+  expect(held.descriptorOf(join(home, 'b'))).toBeUndefined();
+  expect(() => held.open(join(home, 'b'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
 });

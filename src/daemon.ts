@@ -8,7 +8,7 @@ import { type DaemonContext, type Rooms, runDaemon } from './control/lifecycle.t
 import { credentialHandlers } from './credential/handlers.ts';
 import { Locks } from './credential/locks.ts';
 import { openCredentials } from './credential/open.ts';
-import { Doubts } from './credential/rejections.ts';
+import { Rejections } from './credential/rejections.ts';
 import { openSigner } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
 import { processes } from './os/processes.ts';
@@ -88,7 +88,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
           return chosen;
         });
   const locks = new Locks(places, log);
-  const doubts = new Doubts(log, () => clock.now());
+  const rejections = new Rejections(log, () => clock.now());
   const networks = new NetworkPool({
     machine,
     node: execPath,
@@ -104,7 +104,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       credentials,
       audit,
       guards: locks,
-      judged: (credential, status, host) => doubts.judge(credential, status, host),
+      judged: (credential, status, host) => rejections.record(credential, status, host),
       clock,
       log,
     });
@@ -135,8 +135,8 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   });
   const redact = (line: string): string => sessions.redact(line);
   redactions.add(redact);
-  credentials.onChange((name) => {
-    doubts.forget(name);
+  credentials.onRotation((name) => {
+    rejections.clear(name);
     return sessions.rotate(name);
   });
 
@@ -173,9 +173,12 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
         sessions: sessions.status(),
         credentials: {
           locked: locks.locked,
-          guarded: locks.guarded,
-          revoked: [...locks.all],
-          doubted: doubts.all.map((doubt) => ({ ...doubt, since: new Date(doubt.since).toISOString() })),
+          guarded: locks.needsPassphrase,
+          revoked: [...locks.revokedNames],
+          doubted: rejections.all.map((rejection) => ({
+            ...rejection,
+            since: new Date(rejection.since).toISOString(),
+          })),
         },
       };
     },

@@ -17,7 +17,7 @@ import type { Listed, Store, StoreKind, StoreState } from './store/store.ts';
 import type { Vault } from './store/vault.ts';
 
 /** A credential with its value, on the way to a server. */
-export interface Resolved {
+export interface ResolvedCredential {
   readonly variable: string;
   readonly name: string;
   readonly deliver: Delivery;
@@ -27,13 +27,13 @@ export interface Resolved {
 }
 
 /** How the open sessions took a new value: with a new server, or not. */
-export interface Moved {
+export interface RotationResult {
   readonly moved: number;
   readonly kept: number;
 }
 
 /** Hears of a credential that changed, by name. */
-export type ChangeListener = (name: string) => Promise<Moved>;
+export type RotationListener = (name: string) => Promise<RotationResult>;
 
 export interface CredentialsParts {
   /** Makes each store, when it is first needed. Touches nothing yet. */
@@ -56,7 +56,7 @@ export class Credentials implements AsyncDisposable {
   readonly #stores: { keychain?: Store; vault?: Vault } = {};
   readonly #values: Values;
   readonly #holding: Holding;
-  readonly #listeners = new Set<ChangeListener>();
+  readonly #listeners = new Set<RotationListener>();
   readonly #openings = new Set<() => void>();
 
   constructor(parts: CredentialsParts) {
@@ -72,7 +72,7 @@ export class Credentials implements AsyncDisposable {
    * The values for a session of a profile, in order. Throws the first failure: of the stores, `store-unset`,
    * `credential-missing`, `credential-source`; `credential-unfit` for one that is empty or no variable can hold.
    */
-  async resolve(profile: string, credentials: readonly ProfileCredential[]): Promise<Resolved[]> {
+  async resolve(profile: string, credentials: readonly ProfileCredential[]): Promise<ResolvedCredential[]> {
     const settled = await Promise.allSettled(
       credentials.map((credential) => this.#resolve(profile, credential)),
     );
@@ -83,7 +83,7 @@ export class Credentials implements AsyncDisposable {
   }
 
   /** Holds a session's credentials until disposed of. To come before `resolve`, so that no change is missed. */
-  hold(credentials: readonly ProfileCredential[]): Disposable {
+  watch(credentials: readonly ProfileCredential[]): Disposable {
     return this.#holding.hold(
       credentials.flatMap(({ name, from }) => {
         const origin = this.#origin(from);
@@ -93,7 +93,7 @@ export class Credentials implements AsyncDisposable {
   }
 
   /** Tells of each credential that has a new value. What the listeners did is added up. */
-  onChange(listener: ChangeListener): Disposable {
+  onRotation(listener: RotationListener): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
@@ -107,7 +107,7 @@ export class Credentials implements AsyncDisposable {
     value: string,
     from?: StoreKind,
     stored?: (version: string) => void,
-  ): Promise<Changed> {
+  ): Promise<SetResult> {
     const store = this.store(from);
     // One that cannot be used is there, and setting it anew is the cure.
     const before = await store.get(name).catch(unlessSpoiled);
@@ -120,7 +120,7 @@ export class Credentials implements AsyncDisposable {
     value: string,
     from?: StoreKind,
     stored?: (version: string) => void,
-  ): Promise<Changed> {
+  ): Promise<SetResult> {
     const store = this.store(from);
     const before = await store.get(name).catch(unlessSpoiled);
     if (before === undefined) throw missing(name, `set --name ${name}`);
@@ -212,7 +212,7 @@ export class Credentials implements AsyncDisposable {
     await Promise.all([keychain?.[Symbol.asyncDispose](), vault?.[Symbol.asyncDispose]()]);
   }
 
-  async #resolve(profile: string, credential: ProfileCredential): Promise<Resolved> {
+  async #resolve(profile: string, credential: ProfileCredential): Promise<ResolvedCredential> {
     const { variable, name, from, deliver } = credential;
     const origin = this.#origin(from);
     if (origin === undefined) throw unset();
@@ -231,7 +231,7 @@ export class Credentials implements AsyncDisposable {
     return { variable, name, deliver, value, version };
   }
 
-  async #tell(name: string): Promise<Moved> {
+  async #tell(name: string): Promise<RotationResult> {
     const all = await Promise.all([...this.#listeners].map((listener) => listener(name)));
     return {
       moved: all.reduce((sum, { moved }) => sum + moved, 0),
@@ -245,7 +245,7 @@ export class Credentials implements AsyncDisposable {
     value: string,
     replaced: boolean,
     stored: ((version: string) => void) | undefined,
-  ): Promise<Changed> {
+  ): Promise<SetResult> {
     const { version, updated } = await store.set(name, value);
     this.#used();
     stored?.(version);
@@ -270,14 +270,14 @@ export class Credentials implements AsyncDisposable {
 }
 
 /** What came of setting a value. */
-export interface Changed {
+export interface SetResult {
   readonly name: string;
   readonly store: StoreKind;
   readonly version: string;
   readonly updated: string | undefined;
   /** There was one before. */
   readonly replaced: boolean;
-  readonly sessions: Moved;
+  readonly sessions: RotationResult;
 }
 
 const INIT = 'run "warder init"';

@@ -16,7 +16,7 @@ export const SHORTEST = 8;
  * the characters of base64 that it alone decides; `hex`: all digits; `other`: base64 of base64, or values that
  * overlap.
  */
-export type Form = 'raw' | 'escaped' | 'base64' | 'hex' | 'other';
+export type MatchForm = 'raw' | 'escaped' | 'base64' | 'hex' | 'other';
 
 /** Bytes that hold a value, from `start` up to `end`. */
 export interface Match {
@@ -24,13 +24,13 @@ export interface Match {
   readonly end: number;
   /** Which of the values; of those that overlap the first. */
   readonly index: number;
-  readonly form: Form;
+  readonly form: MatchForm;
   /** With `base64`: how many bytes stood before the value in its group of three. */
   readonly offset: 0 | 1 | 2;
 }
 
 /** A match, for the one who says what to put there. */
-export interface Standing extends Omit<Match, 'start' | 'end'> {
+export interface MatchedValue extends Omit<Match, 'start' | 'end'> {
   /** What stood there. */
   readonly bytes: Buffer;
   /**
@@ -41,16 +41,16 @@ export interface Standing extends Omit<Match, 'start' | 'end'> {
 }
 
 /** Says what to put in the place of a match. What it throws comes out of `push`, `flush` or `replace`. */
-export type Replace = (match: Standing) => Buffer;
+export type Replacer = (match: MatchedValue) => Buffer;
 
 /** A value to look for; with its patterns where they are at hand. */
-export interface Sought {
+export interface SearchTarget {
   readonly value: string;
-  readonly patterns?: readonly Pattern[];
+  readonly encodings?: readonly Pattern[];
 }
 
 /** What replaces in a stream, wherever its pieces are cut. */
-export interface Replacing {
+export interface ByteTransform {
   /** Takes a piece and gives what may go on. What could be the beginning of a value is kept for the next. */
   push(chunk: Buffer): Buffer[];
   /** Gives the rest: the stream has ended. */
@@ -58,16 +58,16 @@ export interface Replacing {
 }
 
 /** What replaces values. */
-export interface Flow extends Replacing {
+export interface ReplaceTransform extends ByteTransform {
   /** Gives what is kept, as it came, to be pushed into another; without what belongs to a value put out already. */
-  take(): Buffer;
+  takePending(): Buffer;
 }
 
 interface Range {
   readonly start: number;
   end: number;
   readonly index: number;
-  form: Form;
+  form: MatchForm;
   readonly offset: 0 | 1 | 2;
   readonly continued: boolean;
 }
@@ -106,10 +106,10 @@ export class Finder {
   /** By byte: whether it may be in a run that looks like a value. */
   readonly #inside: readonly boolean[];
 
-  constructor(values: readonly Sought[]) {
+  constructor(values: readonly SearchTarget[]) {
     this.#values = values.map(({ value }) => Buffer.from(value));
-    const candidates = values.flatMap(({ value, patterns }, index) =>
-      value.length < SHORTEST ? [] : (patterns ?? patternsOf(value)).map((pattern) => ({ pattern, index })),
+    const candidates = values.flatMap(({ value, encodings }, index) =>
+      value.length < SHORTEST ? [] : (encodings ?? patternsOf(value)).map((pattern) => ({ pattern, index })),
     );
     for (const candidate of candidates) {
       for (const [byte, second] of startsOf(candidate.pattern)) {
@@ -145,7 +145,7 @@ export class Finder {
   }
 
   /** The bytes with something else in the place of each value. The same object when there is none. */
-  replace(bytes: Buffer, replace: Replace): Buffer {
+  replace(bytes: Buffer, replace: Replacer): Buffer {
     const ranges = this.#whole(bytes);
     return ranges.length === 0 ? bytes : Buffer.concat(put(bytes, ranges, replace));
   }
@@ -154,7 +154,7 @@ export class Finder {
    * Replaces in bytes that come in pieces. Nothing is kept back but what may be the beginning of a value; `blind`: what
    * looks like one, which no mark, space or empty line does.
    */
-  stream(replace: Replace, blind = false): Flow {
+  stream(replace: Replacer, blind = false): ReplaceTransform {
     let rest: Buffer = NOTHING;
     // So many bytes of `rest` belong to a value of which the first part was replaced already.
     let before: Range | undefined;
@@ -190,7 +190,7 @@ export class Finder {
         before = undefined;
         return put(data, ranges, replace);
       },
-      take: () => {
+      takePending: () => {
         const kept = rest.subarray(before?.end ?? 0);
         rest = NOTHING;
         before = undefined;
@@ -294,7 +294,7 @@ export class Finder {
 }
 
 /** Puts what `replace` gives in the place of the ranges. */
-function put(data: Buffer, ranges: readonly Range[], replace: Replace): Buffer[] {
+function put(data: Buffer, ranges: readonly Range[], replace: Replacer): Buffer[] {
   const pieces: Buffer[] = [];
   let done = 0;
   for (const { start, end, ...match } of ranges) {

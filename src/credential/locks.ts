@@ -24,34 +24,34 @@ const LENGTH = 32;
 
 export class Locks {
   readonly #file: string;
-  #now: Stored;
+  #state: Stored;
 
   constructor(places: Pick<Places, 'state'>, log: Log) {
     this.#file = join(places.state, 'locks.json');
-    this.#now = read(this.#file, log);
+    this.#state = read(this.#file, log);
   }
 
   get locked(): boolean {
-    return this.#now.locked;
+    return this.#state.locked;
   }
 
   /** A passphrase unlocks. */
-  get guarded(): boolean {
-    return this.#now.passphrase !== undefined;
+  get needsPassphrase(): boolean {
+    return this.#state.passphrase !== undefined;
   }
 
   /** Names of credentials that are revoked, in order. */
-  get all(): readonly string[] {
-    return this.#now.revoked;
+  get revokedNames(): readonly string[] {
+    return this.#state.revoked;
   }
 
-  revoked(name: string): boolean {
-    return this.#now.revoked.includes(name);
+  isRevoked(name: string): boolean {
+    return this.#state.revoked.includes(name);
   }
 
   /** Locks all credentials. Throws `refused` where they are locked with a passphrase already, `cannot-write`. */
   lock(passphrase: string | undefined): void {
-    if (this.#now.locked && this.guarded) {
+    if (this.#state.locked && this.needsPassphrase) {
       throw new WarderError('refused', 'all credentials are locked with a passphrase already', {
         hint: 'run "warder unlock" first',
       });
@@ -59,14 +59,14 @@ export class Locks {
     const salt = randomBytes(16).toString('hex');
     this.#write({
       locked: true,
-      revoked: this.#now.revoked,
+      revoked: this.#state.revoked,
       ...(passphrase !== undefined && { passphrase: { salt, hash: hash(passphrase, salt).toString('hex') } }),
     });
   }
 
   /** Unlocks. Throws `refused` for a passphrase that is missing or another. */
   unlock(passphrase: string | undefined): void {
-    const guard = this.#now.passphrase;
+    const guard = this.#state.passphrase;
     if (guard !== undefined) {
       const fits =
         passphrase !== undefined &&
@@ -77,30 +77,30 @@ export class Locks {
         });
       }
     }
-    this.#write({ locked: false, revoked: this.#now.revoked });
+    this.#write({ locked: false, revoked: this.#state.revoked });
   }
 
   /** Revokes a credential; `false`: it was already. */
   revoke(name: string): boolean {
-    if (this.revoked(name)) return false;
-    this.#write({ ...this.#now, revoked: [...this.#now.revoked, name].sort() });
+    if (this.isRevoked(name)) return false;
+    this.#write({ ...this.#state, revoked: [...this.#state.revoked, name].sort() });
     return true;
   }
 
   /** Takes a revocation back; `false`: there was none. */
   restore(name: string): boolean {
-    if (!this.revoked(name)) return false;
-    this.#write({ ...this.#now, revoked: this.#now.revoked.filter((one) => one !== name) });
+    if (!this.isRevoked(name)) return false;
+    this.#write({ ...this.#state, revoked: this.#state.revoked.filter((one) => one !== name) });
     return true;
   }
 
   /** Throws `locked` or `credential-revoked` if any of these credentials may not be used now. */
-  demand(names: readonly string[]): void {
+  assertUsable(names: readonly string[]): void {
     if (names.length === 0) return;
     if (this.locked) {
       throw new WarderError('locked', 'all credentials are locked', { hint: 'run "warder unlock"' });
     }
-    const revoked = names.find((name) => this.revoked(name));
+    const revoked = names.find((name) => this.isRevoked(name));
     if (revoked !== undefined) {
       throw new WarderError('credential-revoked', `the credential "${revoked}" is revoked`, {
         hint: `set a new value, or take it back with "warder revoke --undo ${revoked}"`,
@@ -114,7 +114,7 @@ export class Locks {
     } catch (cause) {
       throw new WarderError('cannot-write', `cannot write ${this.#file}`, { cause });
     }
-    this.#now = next;
+    this.#state = next;
   }
 }
 

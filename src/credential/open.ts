@@ -16,7 +16,7 @@ import { Keychain } from './store/keychain.ts';
 import { openVault } from './store/vault.ts';
 
 /** What the room is opened with. */
-export interface RoomParts {
+export interface OpenCredentialsParts {
   readonly places: Places;
   readonly settings: Pick<Settings, 'store' | 'vault' | 'keychain'>;
   readonly clock: Clock;
@@ -33,7 +33,7 @@ export interface RoomParts {
 const IDLE = 10_000;
 
 /** Opens the room. Touches no store. */
-export function openCredentials(parts: RoomParts): Credentials {
+export function openCredentials(parts: OpenCredentialsParts): Credentials {
   const { places, settings, clock, log, user, spawn, platform, uid, env } = parts;
   const { home } = user;
   const { timeout, patience } = settings.keychain;

@@ -4,18 +4,25 @@
 //
 // JSON stays JSON: there a match is widened to whole escape sequences; a number or word outside of strings is
 // replaced by a string; quotes, brackets and commas stay, also where a value spans them.
-import { Finder, type Flow, type Match, type Replacing, type Sought, type Standing } from './finder.ts';
+import {
+  type ByteTransform,
+  Finder,
+  type Match,
+  type MatchedValue,
+  type ReplaceTransform,
+  type SearchTarget,
+} from './finder.ts';
 import { base64Core } from './search/encodings.ts';
 
 export { SHORTEST } from './finder.ts';
 
 /** A value to take out, and the name to put in its place. */
-export interface Secret extends Sought {
+export interface NamedSecret extends SearchTarget {
   readonly name: string;
 }
 
 /** A secret, and what the server knows it as. */
-export interface Pair extends Sought {
+export interface SecretPlaceholder extends SearchTarget {
   readonly placeholder: string;
 }
 
@@ -27,7 +34,7 @@ export class Redactor {
   /** What to put in the place of each value. */
   readonly #labels: readonly Buffer[];
 
-  constructor(secrets: readonly Secret[]) {
+  constructor(secrets: readonly NamedSecret[]) {
     this.#finder = new Finder(secrets);
     // A name may hold another credential's value.
     this.#labels = secrets.map(
@@ -55,7 +62,7 @@ export class Redactor {
   }
 
   /** Redacts bytes that come in pieces, such as a server's stderr. */
-  stream(): Flow {
+  stream(): ReplaceTransform {
     return this.#finder.stream(({ index, continued }) => (continued ? NOTHING : this.#label(index)));
   }
 
@@ -68,17 +75,17 @@ export class Redactor {
  * Puts placeholders back in the place of secrets, in what a host answers. Each stands as its secret stood: in hex for
  * hex, in base64 for base64 where the lengths allow it; in all other forms as it is, which needs no escapes anywhere.
  */
-export class Sealing {
+export class ResponseSealer {
   readonly #finder: Finder;
-  readonly #pairs: readonly Pair[];
+  readonly #secrets: readonly SecretPlaceholder[];
 
-  constructor(pairs: readonly Pair[]) {
+  constructor(pairs: readonly SecretPlaceholder[]) {
     this.#finder = new Finder(pairs);
-    this.#pairs = pairs;
+    this.#secrets = pairs;
   }
 
   /** For a body. `keepLength`: what is put in is cut, or filled up with `*`, to the length of what stood there. */
-  response(keepLength: boolean): Flow {
+  transform(keepLength: boolean): ReplaceTransform {
     return this.#finder.stream((standing) => this.#put(standing, keepLength), true);
   }
 
@@ -89,31 +96,34 @@ export class Sealing {
     return sealed === bytes ? value : sealed.toString('latin1');
   }
 
-  #put(standing: Standing, keepLength: boolean): Buffer {
-    const pair = this.#pairs[standing.index];
-    const put = pair === undefined || standing.continued ? NOTHING : written(pair, standing);
+  #put(standing: MatchedValue, keepLength: boolean): Buffer {
+    const pair = this.#secrets[standing.index];
+    const put = pair === undefined || standing.continued ? NOTHING : encodePlaceholder(pair, standing);
     if (!keepLength || put.length === standing.bytes.length) return put;
     return Buffer.concat([put, Buffer.alloc(standing.bytes.length, '*')], standing.bytes.length);
   }
 }
 
 /** As `response` of what is sealed at each piece: a secret that comes while an answer streams is taken out of its rest. */
-export function following(sealing: () => Sealing, keepLength: boolean): Replacing {
+export function sealWithLatest(sealing: () => ResponseSealer, keepLength: boolean): ByteTransform {
   let now = sealing();
-  let flow = now.response(keepLength);
+  let flow = now.transform(keepLength);
   const push = (chunk: Buffer): Buffer[] => {
     const fresh = sealing();
     if (fresh === now) return flow.push(chunk);
-    const kept = flow.take();
+    const kept = flow.takePending();
     now = fresh;
-    flow = fresh.response(keepLength);
+    flow = fresh.transform(keepLength);
     return flow.push(Buffer.concat([kept, chunk]));
   };
   return { push, flush: () => [...push(NOTHING), ...flow.flush()] };
 }
 
 /** A placeholder in the form in which its secret stood. */
-function written({ value, placeholder }: Pair, { form, offset, bytes }: Standing): Buffer {
+function encodePlaceholder(
+  { value, placeholder }: SecretPlaceholder,
+  { form, offset, bytes }: MatchedValue,
+): Buffer {
   const plain = Buffer.from(placeholder);
   const said = bytes.toString('latin1');
   if (form === 'hex') {

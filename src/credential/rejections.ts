@@ -2,7 +2,7 @@
 // log, until a host takes the credential again or it gets a new value.
 import type { Log } from '../os/log.ts';
 
-export interface Doubt {
+export interface Rejection {
   /** The credential's name. */
   readonly name: string;
   readonly version: string;
@@ -13,29 +13,29 @@ export interface Doubt {
   readonly since: number;
 }
 
-export class Doubts {
+export class Rejections {
   readonly #log: Log;
   readonly #now: () => number;
-  readonly #doubts = new Map<string, Doubt>();
+  readonly #rejections = new Map<string, Rejection>();
 
   constructor(log: Log, now: () => number) {
     this.#log = log;
     this.#now = now;
   }
 
-  get all(): readonly Doubt[] {
-    return [...this.#doubts.values()];
+  get all(): readonly Rejection[] {
+    return [...this.#rejections.values()];
   }
 
   /** A host has answered a request that carried a credential. */
-  judge({ name, version }: Pick<Doubt, 'name' | 'version'>, status: number, host: string): void {
-    const before = this.#doubts.get(name);
+  record({ name, version }: Pick<Rejection, 'name' | 'version'>, status: number, host: string): void {
+    const before = this.#rejections.get(name);
     if (status !== 401 && status !== 403) {
-      if (before?.host === host && status < 400) this.#doubts.delete(name);
+      if (before?.host === host && status < 400) this.#rejections.delete(name);
       return;
     }
     if (before?.host === host && before.version === version && before.status === status) return;
-    this.#doubts.set(name, { name, version, host, status, since: this.#now() });
+    this.#rejections.set(name, { name, version, host, status, since: this.#now() });
     this.#log.warn(
       { credential: name, version, host, status },
       'a host refuses a credential: it may have expired',
@@ -43,7 +43,7 @@ export class Doubts {
   }
 
   /** The credential has a new value. */
-  forget(name: string): void {
-    this.#doubts.delete(name);
+  clear(name: string): void {
+    this.#rejections.delete(name);
   }
 }

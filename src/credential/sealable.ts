@@ -2,7 +2,7 @@
 import { SHORTEST } from './finder.ts';
 
 /** Goes behind the variable's name: `DB_URL holds ...`. */
-export interface Unfit {
+export interface SealingProblem {
   readonly what: string;
   readonly hint: string;
 }
@@ -12,7 +12,7 @@ const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----/;
 const LOGIN = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/[^\s/?#@]*:[^\s@]*@/;
 
 /** Why a value cannot be sealed; `undefined` if it can. The texts hold nothing of the value. */
-export function unfit(variable: string, value: string): Unfit | undefined {
+export function sealingProblem(variable: string, value: string): SealingProblem | undefined {
   const hint = `say "deliver: env" or "deliver: file" for ${variable}: the server then holds the secret`;
   if (value.length < SHORTEST) {
     return {

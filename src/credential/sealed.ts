@@ -5,15 +5,13 @@ import type { ProfileCredential } from '../profile/format.ts';
 import { SHORTEST } from './finder.ts';
 import { placeholderFor, type Random } from './sealed/placeholder.ts';
 import { matchesPath, plainPath } from './sealed/request-path.ts';
-import { Spelling } from './search/encodings.ts';
-
-export { unfit } from './sealable.ts';
+import { EncodedValue } from './search/encodings.ts';
 
 /** Where in a request a placeholder stands. `header`: any header but `Authorization: Bearer` and `Basic`. */
-export type Place = 'bearer' | 'basic' | 'header' | 'query' | 'path' | 'body';
+export type PlaceholderLocation = 'bearer' | 'basic' | 'header' | 'query' | 'path' | 'body';
 
 /** A wish to put a secret into a request. */
-export interface Use {
+export interface SubstitutionRequest {
   readonly host: string;
   readonly port: number;
   /** The connection to the host is TLS. */
@@ -21,19 +19,19 @@ export interface Use {
   readonly method: string;
   /** As it stands in the request, without the query. */
   readonly path: string;
-  readonly place: Place;
+  readonly location: PlaceholderLocation;
   /** Milliseconds by the monotonic clock. */
   readonly now: number;
   /** The request carries the credential already: it is the same use. */
-  readonly again?: boolean;
+  readonly repeated?: boolean;
   /** A header names another method or target, which some servers believe. */
-  readonly diverted?: boolean;
+  readonly hasOverrideHeader?: boolean;
 }
 
 /** What keeps credentials from being used at all. */
-export interface SealedGuards {
+export interface UsageLocks {
   readonly locked: boolean;
-  revoked(name: string): boolean;
+  isRevoked(name: string): boolean;
 }
 
 export interface SealedParts {
@@ -47,7 +45,7 @@ export interface SealedParts {
 }
 
 /** A secret, former values among them, and what the server knows it as. */
-export class SealedPair extends Spelling {
+export class SealedSecret extends EncodedValue {
   readonly placeholder: string;
 
   constructor(secret: string, placeholder: string) {
@@ -61,13 +59,13 @@ export interface SealedValue {
   readonly version: string;
 }
 
-type Limits = Pick<
+type UsageLimits = Pick<
   ProfileCredential,
   'variable' | 'name' | 'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses'
 >;
 
 /** What `as` lets a placeholder stand in. */
-const PLACES: Readonly<Record<string, readonly Place[]>> = {
+const PLACES: Readonly<Record<string, readonly PlaceholderLocation[]>> = {
   bearer: ['bearer'],
   basic: ['basic'],
   header: ['header', 'bearer', 'basic'],
@@ -86,26 +84,26 @@ const LONGEST_TOKEN = 8192;
 export class SealedCredential {
   readonly placeholder: string;
   /** The placeholder, to be looked for. */
-  readonly sought: Spelling;
+  readonly placeholderEncodings: EncodedValue;
   /** Whether it is a token of a token endpoint. */
   readonly derived: boolean;
-  readonly #limits: Limits;
+  readonly #limits: UsageLimits;
   readonly #parts: SealedParts;
   readonly #changed: () => void;
   #version: string;
   /** The value, and those before it that may still come back. */
-  #pairs: readonly [SealedPair, ...SealedPair[]];
+  #secrets: readonly [SealedSecret, ...SealedSecret[]];
 
   /** Made by `Sealed`; `changed` is called after each `update` that changes something. */
-  constructor(limits: Limits & SealedValue, parts: SealedParts, changed: () => void, derived: boolean) {
+  constructor(limits: UsageLimits & SealedValue, parts: SealedParts, changed: () => void, derived: boolean) {
     this.#limits = limits;
     this.#parts = parts;
     this.#changed = changed;
     this.derived = derived;
     this.#version = limits.version;
     this.placeholder = placeholderFor(limits.value, parts.random);
-    this.sought = new Spelling(this.placeholder);
-    this.#pairs = [new SealedPair(limits.value, this.placeholder)];
+    this.placeholderEncodings = new EncodedValue(this.placeholder);
+    this.#secrets = [new SealedSecret(limits.value, this.placeholder)];
   }
 
   get variable(): string {
@@ -117,7 +115,7 @@ export class SealedCredential {
   }
 
   get value(): string {
-    return this.#pairs[0].value;
+    return this.#secrets[0].value;
   }
 
   get version(): string {
@@ -125,21 +123,21 @@ export class SealedCredential {
   }
 
   /** What is to be replaced on the way back: the value, and those before it that may still come back. */
-  get pairs(): readonly SealedPair[] {
-    return this.#pairs;
+  get secrets(): readonly SealedSecret[] {
+    return this.#secrets;
   }
 
   /** Whether one of its hosts is this one. */
-  mayGoTo(name: string, port: number): boolean {
+  allowsHost(name: string, port: number): boolean {
     return this.#limits.hosts.some((pattern) => this.#parts.matches(pattern, name, port));
   }
 
   /** `undefined` where it may be put in; else why not. */
-  refusal(use: Use, guards: SealedGuards): string | undefined {
+  refusal(use: SubstitutionRequest, guards: UsageLocks): string | undefined {
     const { as, paths, methods, confirm, lifetime, maxUses } = this.#limits;
     if (guards.locked) return 'credentials are locked';
-    if (guards.revoked(this.name)) return 'the credential is revoked';
-    if (!this.mayGoTo(use.host, use.port)) return 'the host is not one of its hosts';
+    if (guards.isRevoked(this.name)) return 'the credential is revoked';
+    if (!this.allowsHost(use.host, use.port)) return 'the host is not one of its hosts';
     if (!use.secure) return 'it would travel over plain http';
     if (methods !== undefined && !methods.includes(use.method)) return 'the method is not one of its methods';
     if (paths !== undefined) {
@@ -147,17 +145,18 @@ export class SealedCredential {
       if (path === undefined) return 'the path may be read in several ways';
       if (!paths.some((pattern) => matchesPath(pattern, path))) return 'the path is not one of its paths';
     }
-    if (use.diverted && (methods ?? paths) !== undefined) return 'a header may name another method or path';
-    if (as !== undefined && !PLACES[as]?.includes(use.place)) return `it may stand in "${as}" only`;
+    if (use.hasOverrideHeader && (methods ?? paths) !== undefined)
+      return 'a header may name another method or path';
+    if (as !== undefined && !PLACES[as]?.includes(use.location)) return `it may stand in "${as}" only`;
     if (lifetime !== undefined && use.now - this.#parts.start >= lifetime) return 'its lifetime is over';
-    if (maxUses !== undefined && !use.again && this.#uses >= maxUses)
+    if (maxUses !== undefined && !use.repeated && this.#uses >= maxUses)
       return 'it was used as often as it may be';
     if (confirm) return 'it asks to be confirmed, and nobody can be asked yet';
     return undefined;
   }
 
   /** A request carries it. Counts once a request: the caller sees to that. */
-  used(): void {
+  recordUse(): void {
     // A token has no number of its own.
     if (!this.derived) this.#parts.uses.set(this.variable, this.#uses + 1);
   }
@@ -170,8 +169,8 @@ export class SealedCredential {
     if (this.derived) return;
     this.#version = version;
     if (value === this.value) return;
-    const former = this.#pairs.filter((pair) => pair.value !== value).slice(0, MOST_FORMER);
-    this.#pairs = [new SealedPair(value, this.placeholder), ...former];
+    const former = this.#secrets.filter((pair) => pair.value !== value).slice(0, MOST_FORMER);
+    this.#secrets = [new SealedSecret(value, this.placeholder), ...former];
     this.#changed();
   }
 
@@ -180,7 +179,7 @@ export class SealedCredential {
   }
 
   /** What a token that was got with it may do: go to the same hosts, as long. */
-  limitsOf(token: string, number: number): Limits & SealedValue {
+  derivedLimits(token: string, number: number): UsageLimits & SealedValue {
     return {
       ...{
         variable: this.variable,
@@ -195,19 +194,19 @@ export class SealedCredential {
 }
 
 /** The sealed credentials of one session. */
-export class Sealed {
+export class SealedCredentials {
   readonly #parts: SealedParts;
-  readonly #given: readonly SealedCredential[];
+  readonly #declared: readonly SealedCredential[];
   #all: readonly SealedCredential[];
-  #pairs: readonly SealedPair[] | undefined;
-  #changed = 0;
+  #secrets: readonly SealedSecret[] | undefined;
+  #revision = 0;
   /** Characters of the tokens. */
   #characters = 0;
 
   constructor(credentials: readonly (ProfileCredential & SealedValue)[], parts: SealedParts) {
     this.#parts = parts;
-    this.#given = credentials.map((credential) => this.#make(credential, false));
-    this.#all = this.#given;
+    this.#declared = credentials.map((credential) => this.#make(credential, false));
+    this.#all = this.#declared;
   }
 
   /** Those of the profile, then tokens of token endpoints. An array that stays as it is: changes make another. */
@@ -216,29 +215,29 @@ export class Sealed {
   }
 
   /** Grows with every change of `all` or of a value: who has made something of them makes it anew. */
-  get changed(): number {
-    return this.#changed;
+  get revision(): number {
+    return this.#revision;
   }
 
   /** The placeholders, in the order of `all`. */
-  get placeholders(): readonly Spelling[] {
-    return this.#all.map(({ sought }) => sought);
+  get placeholders(): readonly EncodedValue[] {
+    return this.#all.map(({ placeholderEncodings }) => placeholderEncodings);
   }
 
   /** What is to be replaced on the way back: former values too. The same array until something changes. */
-  get pairs(): readonly SealedPair[] {
-    this.#pairs ??= this.#all.flatMap(({ pairs }) => pairs);
-    return this.#pairs;
+  get secrets(): readonly SealedSecret[] {
+    this.#secrets ??= this.#all.flatMap(({ secrets }) => secrets);
+    return this.#secrets;
   }
 
   /** What the server's environment says: placeholders by variable. */
   environment(): Record<string, string> {
-    return Object.fromEntries(this.#given.map(({ variable, placeholder }) => [variable, placeholder]));
+    return Object.fromEntries(this.#declared.map(({ variable, placeholder }) => [variable, placeholder]));
   }
 
   /** Whether connections to a host are opened: it is a host of some credential. */
-  opens(name: string, port: number): boolean {
-    return this.#all.some((credential) => credential.mayGoTo(name, port));
+  allowsHost(name: string, port: number): boolean {
+    return this.#all.some((credential) => credential.allowsHost(name, port));
   }
 
   byPlaceholder(placeholder: string): SealedCredential | undefined {
@@ -254,24 +253,24 @@ export class Sealed {
   seal(token: string, from: SealedCredential): string | undefined {
     if (token.length < SHORTEST || this.#all.some(({ placeholder }) => token.includes(placeholder)))
       return token;
-    const known = this.pairs.find(({ value }) => value === token);
+    const known = this.secrets.find(({ value }) => value === token);
     if (known !== undefined) return known.placeholder;
-    const count = this.#all.length - this.#given.length;
+    const count = this.#all.length - this.#declared.length;
     const full = count >= MOST_TOKENS || this.#characters + token.length > MOST_CHARACTERS;
     if (full || token.length > LONGEST_TOKEN) return undefined;
-    const made = this.#make(from.limitsOf(token, count + 1), true);
+    const made = this.#make(from.derivedLimits(token, count + 1), true);
     this.#characters += token.length;
     this.#all = [...this.#all, made];
     this.#change();
     return made.placeholder;
   }
 
-  #make(limits: Limits & SealedValue, derived: boolean): SealedCredential {
+  #make(limits: UsageLimits & SealedValue, derived: boolean): SealedCredential {
     return new SealedCredential(limits, this.#parts, () => this.#change(), derived);
   }
 
   #change(): void {
-    this.#changed++;
-    this.#pairs = undefined;
+    this.#revision++;
+    this.#secrets = undefined;
   }
 }

@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import * as tls from 'node:tls';
 import type { AuditLog } from '../audit/log.ts';
-import type { Credentials, Resolved } from '../credential/credentials.ts';
+import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
+import { sealingProblem } from '../credential/sealable.ts';
 import {
-  Sealed,
   type SealedCredential,
-  type SealedGuards,
-  type SealedPair,
-  unfit,
+  SealedCredentials,
+  type SealedSecret,
+  type UsageLocks,
 } from '../credential/sealed.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
@@ -37,7 +37,7 @@ export interface EgressParts {
   readonly home: string;
   readonly credentials: Pick<Credentials, 'resolve'>;
   readonly audit: Pick<AuditLog, 'append'>;
-  readonly guards: SealedGuards;
+  readonly guards: UsageLocks;
   /** A host has answered a request with a credential. */
   readonly judged: (credential: SealedCredential, status: number, host: string) => void;
   readonly clock: Clock;
@@ -53,7 +53,7 @@ export interface Opening {
   /** How often each sealed credential was used in it, by its variable. */
   readonly uses: Map<string, number>;
   /** The sealed ones among its credentials. */
-  readonly sealed: readonly Resolved[];
+  readonly sealed: readonly ResolvedCredential[];
   /** The way into the gate: the sandbox' own network, or a proxy where there is none. */
   readonly way: Network | 'proxy';
   /** Names a connection, uniquely in the session. */
@@ -73,9 +73,9 @@ export interface OpenGate extends Disposable {
   /** Writes the trust files into a folder, which it makes, for a sandbox that has no files of its own; gives back the variables that name them. */
   settle(folder: string): Readonly<Record<string, string>>;
   /** Values that must not pass: the sealed credentials' own, and those of tokens since. The same array until one comes. */
-  readonly secrets: readonly SealedPair[];
+  readonly secrets: readonly SealedSecret[];
   /** From now on requests carry these values; placeholders stay. Throws `credential-unfit`, and keeps the old ones. */
-  update(fresh: readonly Resolved[]): void;
+  update(fresh: readonly ResolvedCredential[]): void;
   /** Cuts the connections that have carried a credential; gives back how many. */
   cut(credential: string): number;
 }
@@ -99,9 +99,9 @@ export class Egress {
   /** Opens a gate, and the way to it. Throws `credential-unfit`, `config-invalid`, and what the proxy's login throws. */
   async open({ profile, session, began, uses, sealed: given, way, name, calls }: Opening): Promise<OpenGate> {
     const { audit, guards, judged, clock, log } = this.#parts;
-    const fits = (resolved: readonly Resolved[]): Resolved[] =>
+    const fits = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
       resolved.map((one) => demandFit(profile.name, one));
-    const sealed = new Sealed(joined(profile.credentials, fits(given)), {
+    const sealed = new SealedCredentials(joined(profile.credentials, fits(given)), {
       random: randomBytes,
       start: began,
       uses,
@@ -150,7 +150,7 @@ export class Egress {
       port: front.port,
       settle: (folder) => (own.length > 0 ? trustVariables(writeTrust(folder, this.#trust(own))) : {}),
       get secrets() {
-        return sealed.pairs;
+        return sealed.secrets;
       },
       update: (fresh) => {
         for (const { name: credential, value, version } of fits(fresh)) {
@@ -247,8 +247,8 @@ const LOGIN: Omit<ProfileCredential, 'name'> = {
 
 function joined(
   credentials: readonly ProfileCredential[],
-  values: readonly Resolved[],
-): (ProfileCredential & Pick<Resolved, 'value' | 'version'>)[] {
+  values: readonly ResolvedCredential[],
+): (ProfileCredential & Pick<ResolvedCredential, 'value' | 'version'>)[] {
   return values.flatMap((resolved) => {
     const credential = credentials.find(({ variable }) => variable === resolved.variable);
     return credential === undefined
@@ -258,8 +258,8 @@ function joined(
 }
 
 /** Throws `credential-unfit` for a value that the gate could not put in. */
-function demandFit(profile: string, resolved: Resolved): Resolved {
-  const problem = unfit(resolved.variable, resolved.value);
+function demandFit(profile: string, resolved: ResolvedCredential): ResolvedCredential {
+  const problem = sealingProblem(resolved.variable, resolved.value);
   if (problem === undefined) return resolved;
   throw new WarderError(
     'credential-unfit',

@@ -6,8 +6,8 @@ import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import { Finder } from '../credential/finder.ts';
-import { Sealing } from '../credential/redact.ts';
-import type { Sealed, SealedCredential, SealedGuards } from '../credential/sealed.ts';
+import { ResponseSealer } from '../credential/redact.ts';
+import type { SealedCredential, SealedCredentials, UsageLocks } from '../credential/sealed.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Allowlist } from './allowlist.ts';
@@ -24,13 +24,13 @@ import type { Authority } from './tls/authority.ts';
 export interface GateParts {
   readonly allowed: Allowlist;
   readonly names: Names;
-  readonly sealed: Sealed;
+  readonly sealed: SealedCredentials;
   /** Ends TLS inside; none where nothing is sealed. */
   readonly authority: Authority | undefined;
   readonly dialler: Dialler;
   /** Whose certificates are believed outside. */
   readonly trusted: tls.SecureContext;
-  readonly guards: SealedGuards;
+  readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
   /** A host has answered a request with a credential. */
   readonly judged: (credential: SealedCredential, status: number, host: string) => void;
@@ -59,7 +59,7 @@ export class Gate implements Disposable {
   readonly #http: HttpGate;
   readonly #open = new Set<Duplex>();
   #built = -1;
-  #search: (Search & { readonly sealing: Sealing }) | undefined;
+  #search: (Search & { readonly sealing: ResponseSealer }) | undefined;
 
   constructor(parts: GateParts) {
     this.#parts = parts;
@@ -127,7 +127,7 @@ export class Gate implements Disposable {
   async #pass(arrival: Arrival): Promise<void> {
     const { sealed } = this.#parts;
     const { socket, way } = arrival;
-    if (sealed.opens(way.host, way.port)) {
+    if (sealed.allowsHost(way.host, way.port)) {
       this.#agree(await peek(socket, PATIENCE), way, 'tls');
       await this.#unwrap(arrival);
     } else if (way.port === HTTPS) {
@@ -309,12 +309,12 @@ export class Gate implements Disposable {
   }
 
   /** The searches for what is sealed now: made anew when a value or a token has come. */
-  #searches(): Search & { readonly sealing: Sealing } {
+  #searches(): Search & { readonly sealing: ResponseSealer } {
     const { sealed } = this.#parts;
-    if (this.#search === undefined || this.#built !== sealed.changed) {
-      this.#built = sealed.changed;
-      const { all, placeholders, pairs } = sealed;
-      this.#search = { all, finder: new Finder(placeholders), sealing: new Sealing(pairs) };
+    if (this.#search === undefined || this.#built !== sealed.revision) {
+      this.#built = sealed.revision;
+      const { all, placeholders, secrets } = sealed;
+      this.#search = { all, finder: new Finder(placeholders), sealing: new ResponseSealer(secrets) };
     }
     return this.#search;
   }

@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import type { AuditLog } from '../audit/log.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
-import type { Moved, Resolved } from '../credential/credentials.ts';
+import type { ResolvedCredential, RotationResult } from '../credential/credentials.ts';
 import { Redactor } from '../credential/redact.ts';
 import type { OpenGate } from '../egress/egress.ts';
 import { WarderError } from '../errors.ts';
@@ -87,13 +87,13 @@ export class Sessions {
     const { id } = entry;
     this.#entries.set(id, entry);
     // From before the values are fetched, so that no change is missed.
-    using _held = this.#parts.start.credentials.hold(profile.credentials);
+    using _held = this.#parts.start.credentials.watch(profile.credentials);
     try {
       const started = await startServer(profile, sessionContext(entry), this.#parts.start);
       entry.started = started;
       try {
         // A revocation may have come while it started, and have found nothing to end.
-        this.#parts.start.locks.demand(profile.credentials.map(({ name }) => name));
+        this.#parts.start.locks.assertUsable(profile.credentials.map(({ name }) => name));
         audit.append(
           'session.open',
           {
@@ -140,7 +140,7 @@ export class Sessions {
   }
 
   /** Gives the sessions that have a credential a server with its new value. Settles when each has, or has not. */
-  async rotate(credential: string): Promise<Moved> {
+  async rotate(credential: string): Promise<RotationResult> {
     const outcomes = await Promise.all(
       [...this.#entries.values()]
         .filter(({ loaded }) => loaded.profile.credentials.some(({ name }) => name === credential))
@@ -173,7 +173,7 @@ export class Sessions {
       const sealed = started?.gate?.secrets ?? NO_SECRETS;
       if (count + sealed.length === 0) continue;
       if (entry.clean?.count !== count || entry.clean.sealed !== sealed) {
-        const tokens = sealed.map(({ value, patterns }) => ({ name: 'sealed', value, patterns }));
+        const tokens = sealed.map(({ value, encodings }) => ({ name: 'sealed', value, encodings }));
         entry.clean = { count, sealed, redactor: new Redactor([...secrets, ...tokens]) };
       }
       clean = entry.clean.redactor.text(clean);
@@ -252,7 +252,7 @@ export class Sessions {
     return outcome;
   }
 
-  #redactor(entry: SessionEntry, credentials: readonly Resolved[]): Redactor {
+  #redactor(entry: SessionEntry, credentials: readonly ResolvedCredential[]): Redactor {
     for (const { variable, name, value } of credentials) {
       if (value.length < MIN_REDACTED_LENGTH) {
         this.#parts.log.warn(

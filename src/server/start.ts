@@ -5,7 +5,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SessionOpen } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
-import type { Credentials, Resolved } from '../credential/credentials.ts';
+import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import type { Locks } from '../credential/locks.ts';
 import type { Egress, OpenGate } from '../egress/egress.ts';
 import { WarderError } from '../errors.ts';
@@ -32,7 +32,7 @@ import { type RequestContext, sandboxRequest } from './sandbox-request.ts';
 
 /** What every start works with. */
 export interface StartParts extends RequestContext {
-  readonly credentials: Pick<Credentials, 'resolve' | 'hold'>;
+  readonly credentials: Pick<Credentials, 'resolve' | 'watch'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly runtimeRoots: RuntimeRoots;
   readonly packages: Pick<PackageStore, 'find' | 'verify'>;
@@ -43,7 +43,7 @@ export interface StartParts extends RequestContext {
   readonly kind: () => Promise<SandboxKind>;
   /** The program file of Landlock's stage. */
   readonly stage: string;
-  readonly locks: Pick<Locks, 'demand'>;
+  readonly locks: Pick<Locks, 'assertUsable'>;
   readonly networks: Pick<NetworkPool, 'take'>;
   /** The egress room, loaded when it is first needed. */
   readonly egress: () => Promise<Pick<Egress, 'open' | 'ports'>>;
@@ -65,7 +65,7 @@ export interface SessionContext {
 /** A started server, and what it was given. */
 export interface StartedServer {
   readonly server: ServerProcess;
-  readonly credentials: readonly Resolved[];
+  readonly credentials: readonly ResolvedCredential[];
   /** The command with its arguments, as the log tells it. */
   readonly command: readonly string[];
   /** What confines the server, as the log tells it. */
@@ -89,7 +89,7 @@ export async function startServer(
     const { what, hint } = missing ?? { what: '"server" is a URL', hint: 'say "command" and "args"' };
     throw new WarderError('unsupported', `cannot start "${profile.name}": ${what}`, { hint });
   }
-  parts.locks.demand(profile.credentials.map(({ name }) => name));
+  parts.locks.assertUsable(profile.credentials.map(({ name }) => name));
   // Made while the package is looked at and the credentials are fetched.
   const pendingRoute = openRoute(profile, parts);
   pendingRoute.catch(() => {});
@@ -143,7 +143,7 @@ async function closeRoute(route: Network | 'proxy' | undefined, gate: OpenGate |
 /** What a server is given. */
 interface StartInputs {
   readonly command: Awaited<ReturnType<typeof commandOf>>;
-  readonly credentials: readonly Resolved[];
+  readonly credentials: readonly ResolvedCredential[];
   readonly route: Network | 'proxy' | undefined;
   readonly gate: OpenGate | undefined;
 }
@@ -222,7 +222,7 @@ async function startProcess(
 }
 
 /** Whether the server gets the value itself. */
-function isDelivered(credential: Resolved): credential is Resolved & DeliveredCredential {
+function isDelivered(credential: ResolvedCredential): credential is ResolvedCredential & DeliveredCredential {
   return credential.deliver !== 'sealed';
 }
 
@@ -275,7 +275,7 @@ async function commandOf(
 }
 
 /** The values of the profile's credentials. A failure tells which server it kept from starting. */
-async function resolve(profile: Profile, { credentials }: StartParts): Promise<Resolved[]> {
+async function resolve(profile: Profile, { credentials }: StartParts): Promise<ResolvedCredential[]> {
   try {
     return await credentials.resolve(profile.name, profile.credentials);
   } catch (cause) {

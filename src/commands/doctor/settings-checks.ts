@@ -53,7 +53,7 @@ export function checkLocks(places: Places): Check {
   const error = (): void => {
     damaged = true;
   };
-  const { locked, all } = new Locks(places, { debug() {}, info() {}, warn() {}, error });
+  const { locked, revokedNames: all } = new Locks(places, { debug() {}, info() {}, warn() {}, error });
   const revoked = all.length === 0 ? '' : `; revoked: ${all.join(', ')}`;
   if (damaged) {
     return {

@@ -1,6 +1,6 @@
 // What a person should know of a profile before its first run: it is sound, and still worth a word. Values that may be
 // secrets are not repeated.
-import { unfit } from '../../credential/sealable.ts';
+import { sealingProblem } from '../../credential/sealable.ts';
 import { WarderError } from '../../errors.ts';
 import type { Profile } from '../../profile/format.ts';
 import { detectSecret } from '../../profile/variable.ts';
@@ -109,7 +109,7 @@ const SAMPLE_VALUE = 'x'.repeat(40);
 
 /** Whether a variable of this name most likely holds what signs requests, and what to say of it. */
 export function signingWarning(variable: string): string | undefined {
-  const problem = unfit(variable, SAMPLE_VALUE);
+  const problem = sealingProblem(variable, SAMPLE_VALUE);
   if (problem !== undefined) return `${variable} ${problem.what} (${problem.hint})`;
   if (!SIGNING_VARIABLE.test(variable)) return undefined;
   return `${variable} looks like a value to sign with: what is signed with a placeholder is refused by its host, so say "deliver: env"`;

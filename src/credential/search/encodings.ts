@@ -76,7 +76,7 @@ export function patternsOf(secret: string): Pattern[] {
 }
 
 /** A value whose patterns are made once, however many finders look for it. */
-export class Spelling {
+export class EncodedValue {
   readonly value: string;
   #patterns: readonly Pattern[] | undefined;
 
@@ -84,7 +84,7 @@ export class Spelling {
     this.value = value;
   }
 
-  get patterns(): readonly Pattern[] {
+  get encodings(): readonly Pattern[] {
     this.#patterns ??= patternsOf(this.value);
     return this.#patterns;
   }

@@ -4,7 +4,7 @@
 import * as http from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Sealing } from '../../credential/redact.ts';
+import type { ResponseSealer } from '../../credential/redact.ts';
 import type { SealedCredential } from '../../credential/sealed.ts';
 import type { Log } from '../../os/log.ts';
 import type { Way } from '../ledger.ts';
@@ -25,7 +25,7 @@ export interface Link {
 }
 
 export interface HttpGateParts extends PassageParts {
-  readonly sealing: () => Sealing;
+  readonly sealing: () => ResponseSealer;
   /** A host has answered 401 or 403 to a credential, or anything else. */
   readonly judged: (credential: SealedCredential, status: number, host: string) => void;
   readonly log: Log;
@@ -252,7 +252,7 @@ export class HttpGate implements Disposable {
 
   #owner(passage: Passage, { way }: Link): SealedCredential | undefined {
     const { sealed } = this.#parts;
-    return ownerOf(passage.used.keys(), sealed.all, (one) => one.mayGoTo(way.host, way.port));
+    return ownerOf(passage.used.keys(), sealed.all, (one) => one.allowsHost(way.host, way.port));
   }
 
   /** The one exit of what is not passed on. */

@@ -1,15 +1,15 @@
 // A step of a stream of bytes that replaces what it finds.
 import { Transform, type TransformCallback } from 'node:stream';
-import type { Replacing } from '../../credential/finder.ts';
+import type { ByteTransform } from '../../credential/finder.ts';
 
 /** Bytes that wait on either side: it may be as many pieces, each many times its size. */
 const MOST_WAITING = 4096;
 
 /** Passes bytes on with what was found in them replaced. What the replacing throws ends the stream. */
 export class Rewrite extends Transform {
-  readonly #replacing: Replacing;
+  readonly #replacing: ByteTransform;
 
-  constructor(replacing: Replacing) {
+  constructor(replacing: ByteTransform) {
     super({ highWaterMark: MOST_WAITING });
     this.#replacing = replacing;
   }

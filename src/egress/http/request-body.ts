@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Finder, type Standing } from '../../credential/finder.ts';
+import { Finder, type MatchedValue } from '../../credential/finder.ts';
 import { type Coding, codingOf, decode, decoder, encoder, strange } from './content-coding.ts';
 import { Rewrite } from './replace-stream.ts';
 import { percentWritten, valuesOf } from './request-head.ts';
@@ -68,7 +68,7 @@ export async function prepareBody(
 
   const keeps = !chunked && coding === 'identity' && keepsLength(format, passage);
   let asks = false;
-  const watch = (match: Standing): Buffer => {
+  const watch = (match: MatchedValue): Buffer => {
     asks = true;
     return match.bytes;
   };
@@ -123,7 +123,7 @@ function none({ method }: Head, length: string | undefined): Outgoing {
 function short(
   body: Buffer,
   coding: Coding,
-  replace: (match: Standing) => Buffer,
+  replace: (match: MatchedValue) => Buffer,
   passage: Passage,
   hold: (bytes: number) => void,
 ): Outgoing {
@@ -167,7 +167,7 @@ const ENCODE: Readonly<Record<Exclude<Format, 'other'>, (value: string) => strin
 };
 
 /** What to put in for a placeholder that was found. Throws `Denial`. */
-function replacing(format: Format, passage: Passage): (match: Standing) => Buffer {
+function replacing(format: Format, passage: Passage): (match: MatchedValue) => Buffer {
   return (match) => {
     if (format === 'other') {
       throw passage.misplaced(match.index, 'it stands in a body that is neither form, JSON nor multipart');
@@ -179,7 +179,7 @@ function replacing(format: Format, passage: Passage): (match: Standing) => Buffe
   };
 }
 
-function writtenAs(format: Exclude<Format, 'other'>, match: Standing): boolean {
+function writtenAs(format: Exclude<Format, 'other'>, match: MatchedValue): boolean {
   if (match.form === 'raw') return true;
   if (match.form !== 'escaped') return false;
   if (format === 'form') return percentWritten(match);
@@ -193,7 +193,10 @@ function keepsLength(format: Format, passage: Passage): boolean {
   return passage.lengths((value) => Buffer.byteLength(ENCODE[format](value)));
 }
 
-function sameLength(replace: (match: Standing) => Buffer, passage: Passage): (match: Standing) => Buffer {
+function sameLength(
+  replace: (match: MatchedValue) => Buffer,
+  passage: Passage,
+): (match: MatchedValue) => Buffer {
   return (match) => {
     const put = replace(match);
     if (put.length === match.bytes.length) return put;

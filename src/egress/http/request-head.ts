@@ -1,7 +1,7 @@
 // What is done to a request's head, as a list of small steps in a fixed order. A step refuses by throwing `Denial`,
 // or changes the head. First comes what could be read in two ways, or is not there yet; then the placeholders are
 // replaced where they may stand. A placeholder that no step replaced refuses the request: it is never passed on.
-import type { Standing } from '../../credential/finder.ts';
+import type { MatchedValue } from '../../credential/finder.ts';
 import { acceptable } from './content-coding.ts';
 import { Denial, type Field, type Head, type Passage } from './substitution.ts';
 
@@ -174,7 +174,7 @@ function inUrl(text: string, passage: Passage, place: 'query' | 'path'): string 
 }
 
 /** Whether nothing but percent-encoding stands between a match and its value, and no more than once. */
-export function percentWritten({ form, bytes }: Pick<Standing, 'form' | 'bytes'>): boolean {
+export function percentWritten({ form, bytes }: Pick<MatchedValue, 'form' | 'bytes'>): boolean {
   return (
     form === 'raw' ||
     (form === 'escaped' && /^(?:[\w.~-]|%(?!25)[0-9a-f]{2})+$/i.test(bytes.toString('latin1')))
@@ -182,7 +182,7 @@ export function percentWritten({ form, bytes }: Pick<Standing, 'form' | 'bytes'>
 }
 
 /** A value as a header takes it: a byte a character. */
-function latin1(value: string, passage: Passage, { index }: Standing): Buffer {
+function latin1(value: string, passage: Passage, { index }: MatchedValue): Buffer {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a header cannot hold
   if (/[\0-\x08\x0a-\x1f\x7f]/.test(value))
     throw passage.misplaced(index, 'its value cannot stand in a header');

@@ -4,8 +4,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { Replacing } from '../../credential/finder.ts';
-import { following, type Sealing } from '../../credential/redact.ts';
+import type { ByteTransform } from '../../credential/finder.ts';
+import { type ResponseSealer, sealWithLatest } from '../../credential/redact.ts';
 import type { SealedCredential } from '../../credential/sealed.ts';
 import { codingOf, decode, decoder, strange } from './content-coding.ts';
 import { collect } from './request-body.ts';
@@ -14,7 +14,7 @@ import { Denial, type Field } from './substitution.ts';
 
 /** What takes secrets out, as the session's secrets are now. */
 export interface WayBack {
-  readonly sealing: () => Sealing;
+  readonly sealing: () => ResponseSealer;
   /** Seals a new token; gives `undefined` where it has no room for it. `undefined`: nothing is sealed here. */
   readonly seal: ((token: string) => unknown) | undefined;
   /** Hears of the bytes that stay in memory, and may throw. */
@@ -109,11 +109,11 @@ export async function passBack(
     return;
   }
   const step = coding === undefined ? undefined : decoder(coding);
-  await flow(step === undefined ? from : from.pipe(step), from, to, following(sealing, keeps));
+  await flow(step === undefined ? from : from.pipe(step), from, to, sealWithLatest(sealing, keeps));
 }
 
-function cleaned(body: Buffer, sealing: Sealing): Buffer {
-  const replacing = sealing.response(false);
+function cleaned(body: Buffer, sealing: ResponseSealer): Buffer {
+  const replacing = sealing.transform(false);
   return Buffer.concat([...replacing.push(body), ...replacing.flush()]);
 }
 
@@ -147,7 +147,7 @@ async function flow(
   body: Readable,
   from: IncomingMessage,
   to: ServerResponse,
-  replacing: Replacing,
+  replacing: ByteTransform,
 ): Promise<void> {
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => {});

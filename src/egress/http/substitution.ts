@@ -2,7 +2,12 @@
 // placeholder becomes a secret. A use is decided, recorded, and only then given out; whoever asks writes it nowhere
 // but into the request that leaves.
 import type { Finder } from '../../credential/finder.ts';
-import type { Place, Sealed, SealedCredential, SealedGuards } from '../../credential/sealed.ts';
+import type {
+  PlaceholderLocation,
+  SealedCredential,
+  SealedCredentials,
+  UsageLocks,
+} from '../../credential/sealed.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Carried, EgressLedger, Way } from '../ledger.ts';
 
@@ -39,10 +44,10 @@ export interface Search {
 
 /** What all requests of a gate share. */
 export interface PassageParts {
-  readonly sealed: Sealed;
+  readonly sealed: SealedCredentials;
   /** What is sealed now, and what finds its placeholders, in that order. */
   readonly search: () => Search;
-  readonly guards: SealedGuards;
+  readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
   readonly clock: Clock;
 }
@@ -50,7 +55,7 @@ export interface PassageParts {
 /** A credential that a request carries, and the last place where it stands. */
 interface Spent {
   readonly carried: Carried;
-  place: Place;
+  place: PlaceholderLocation;
 }
 
 export class Passage {
@@ -90,7 +95,7 @@ export class Passage {
    * The secret for a placeholder, by its number in the finder, to be put in at a place of this request. Throws
    * `Denial` where it may not stand there, or cannot be recorded.
    */
-  spend(index: number, place: Place): string {
+  spend(index: number, place: PlaceholderLocation): string {
     const { ledger } = this.#parts;
     const credential = this.#search.all[index];
     if (credential === undefined) throw new Denial(403, 'the credential is no longer there');
@@ -103,7 +108,7 @@ export class Passage {
       } catch (cause) {
         throw new Denial(503, 'the audit log cannot be written', cause);
       }
-      credential.used();
+      credential.recordUse();
       this.#used.set(credential, { carried, place });
       if (this.#status !== undefined) ledger.answered(carried, this.#status);
     } else spent.place = place;
@@ -149,10 +154,10 @@ export class Passage {
         secure: this.#secure,
         method: this.#method,
         path: this.#path,
-        place,
+        location: place,
         now: clock.monotonic(),
-        again: this.#used.has(credential),
-        diverted: this.diverted,
+        repeated: this.#used.has(credential),
+        hasOverrideHeader: this.diverted,
       },
       guards,
     );

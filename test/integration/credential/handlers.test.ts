@@ -93,7 +93,7 @@ test('the keychain is chosen, used, and named in what was done', async () => {
   expect((await handlers['store.init']({ store: 'keychain' })).signer).toBe(chosen.signer);
   expect(await handlers['store.state']({})).toMatchObject({ kind: 'keychain', chosen: { state: 'ready' } });
 
-  credentials.onChange(async () => ({ moved: 1, kept: 0 }));
+  credentials.onRotation(async () => ({ moved: 1, kept: 0 }));
   const set = await handlers['credential.set']({ name, value: 'first value' });
   expect(set).toMatchObject({ name, store: 'keychain', replaced: false, sessions: { moved: 1, kept: 0 } });
   const rotated = await handlers['credential.rotate']({ name, value: 'second value' });
@@ -201,19 +201,19 @@ test('W-SEAL-5 a revocation takes the credential from open sessions, and a new v
   // Once more cuts what has come since.
   expect(await handlers['credential.revoke']({ name })).toEqual({ name, changed: false, cut: 2, ended: 1 });
   expect(revoked).toEqual([name, name]);
-  expect(() => locks.demand([name])).toThrow(expect.objectContaining({ code: 'credential-revoked' }));
+  expect(() => locks.assertUsable([name])).toThrow(expect.objectContaining({ code: 'credential-revoked' }));
 
   expect(await handlers['credential.revoke']({ name, undo: true })).toMatchObject({ changed: true, cut: 0 });
   expect(await handlers['credential.revoke']({ name, undo: true })).toMatchObject({ changed: false });
-  locks.demand([name]);
+  locks.assertUsable([name]);
 
   await handlers['credential.revoke']({ name });
   await expect(handlers['credential.rotate']({ name, value: 'a new value' })).rejects.toMatchObject({
     code: 'credential-missing',
   });
-  expect(locks.revoked(name)).toBe(true);
+  expect(locks.isRevoked(name)).toBe(true);
   await handlers['credential.set']({ name, value: 'a new value' });
-  expect(locks.revoked(name)).toBe(false);
+  expect(locks.isRevoked(name)).toBe(false);
   expect(records.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
     ...['revoke ok', 'revoke ok', 'restore ok', 'restore ok', 'revoke ok'],
     ...['rotate credential-missing', 'set ok'],

@@ -4,9 +4,13 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { Finder } from '../../../src/credential/finder.ts';
-import { Sealing } from '../../../src/credential/redact.ts';
+import { ResponseSealer } from '../../../src/credential/redact.ts';
 import { placeholderFor } from '../../../src/credential/sealed/placeholder.ts';
-import { Sealed, type SealedCredential, type Use } from '../../../src/credential/sealed.ts';
+import {
+  type SealedCredential,
+  SealedCredentials,
+  type SubstitutionRequest,
+} from '../../../src/credential/sealed.ts';
 import type { ProfileCredential } from '../../../src/profile/format.ts';
 
 const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
@@ -105,7 +109,7 @@ test('[W-SEAL-3] in any form, cut anywhere, no secret comes back, and all else i
         const placeholder = placeholderFor(value, randomBytes);
         const stood = (exact[name] ?? coded[name])?.(value) ?? '';
         const data = Buffer.from(`${before}\u0100${stood}\u0100${after}`);
-        const flow = new Sealing([{ value, placeholder }]).response(keepLength);
+        const flow = new ResponseSealer([{ value, placeholder }]).transform(keepLength);
         const out = Buffer.concat([
           ...cutUp(data, cuts).flatMap((piece) => flow.push(piece)),
           ...flow.flush(),
@@ -148,7 +152,7 @@ test('[W-SEAL-1] [W-SEAL-3] how much of an answer is kept back does not tell whe
         /\d/.test(one) ? (one === '7' ? '6' : '7') : 'Q',
       );
       const kept = (text: string): number => {
-        const flow = new Sealing([{ value, placeholder: 'sealed-x' }]).response(false);
+        const flow = new ResponseSealer([{ value, placeholder: 'sealed-x' }]).transform(false);
         const data = Buffer.from(`${before} ${text}`);
         return flow.push(data).reduce((sum, piece) => sum + piece.length, 0);
       };
@@ -165,7 +169,7 @@ test('[W-SEAL-3] what holds no secret passes as it is, to the byte', () => {
       fc.uint8Array({ maxLength: 600 }),
       fc.array(fc.nat(), { maxLength: 10 }),
       (value, bytes, cuts) => {
-        const flow = new Sealing([{ value, placeholder: 'sealed-x' }]).response(false);
+        const flow = new ResponseSealer([{ value, placeholder: 'sealed-x' }]).transform(false);
         const data = Buffer.from(bytes);
         const out = Buffer.concat([
           ...cutUp(data, cuts).flatMap((piece) => flow.push(piece)),
@@ -186,7 +190,7 @@ test('[W-SEAL-8] after any rotations the secret of any time comes back as the on
       for (const [index, value] of values.entries()) credential?.update(value, `v${index}`);
       expect(credential?.value).toBe(values.at(-1));
       const value = values[which % values.length] ?? '';
-      const flow = new Sealing(sealed.pairs).response(false);
+      const flow = new ResponseSealer(sealed.secrets).transform(false);
       const out = Buffer.concat([...flow.push(Buffer.from(`\u0100${value}\u0100`)), ...flow.flush()]);
       expect(new Finder([{ value }]).has(out)).toBe(false);
     }),
@@ -197,15 +201,15 @@ test('[W-SEAL-8] after any rotations the secret of any time comes back as the on
 const hosts = ['api.example.com', 'other.example.com'];
 const paths = ['/a', '/a/b', '/a/b/c', '/a%2fb', '/a/../b', '/'];
 const methods = ['GET', 'POST', 'DELETE'];
-const places = ['bearer', 'basic', 'header', 'query', 'path', 'body'] as const;
+const locations = ['bearer', 'basic', 'header', 'query', 'path', 'body'] as const;
 
-const use: fc.Arbitrary<Use> = fc.record({
+const use: fc.Arbitrary<SubstitutionRequest> = fc.record({
   host: fc.constantFrom(...hosts),
   port: fc.constantFrom(443, 80),
   secure: fc.boolean(),
   method: fc.constantFrom(...methods),
   path: fc.constantFrom(...paths),
-  place: fc.constantFrom(...places),
+  location: fc.constantFrom(...locations),
   now: fc.nat(200),
 });
 type Limits = Partial<
@@ -213,7 +217,7 @@ type Limits = Partial<
 >;
 const limit: fc.Arbitrary<Limits> = fc.oneof(
   fc.subarray(hosts).map((some) => ({ hosts: some })),
-  fc.constantFrom(...places).map((as) => ({ as })),
+  fc.constantFrom(...locations).map((as) => ({ as })),
   fc.subarray(['/a', '/a/*', '/**', '/a/**']).map((some) => ({ paths: some })),
   fc.subarray(methods).map((some) => ({ methods: some })),
   fc.boolean().map((confirm) => ({ confirm })),
@@ -221,7 +225,7 @@ const limit: fc.Arbitrary<Limits> = fc.oneof(
   fc.nat(3).map((maxUses) => ({ maxUses })),
 );
 
-function make(limits: Limits, value = 'a-value-of-some-length'): Sealed {
+function make(limits: Limits, value = 'a-value-of-some-length'): SealedCredentials {
   const none = {
     as: undefined,
     paths: undefined,
@@ -243,7 +247,7 @@ function make(limits: Limits, value = 'a-value-of-some-length'): Sealed {
     value,
     version: 'v',
   };
-  return new Sealed([credential], {
+  return new SealedCredentials([credential], {
     random: randomBytes,
     start: 50,
     uses: new Map(),
@@ -267,12 +271,12 @@ test('[W-SEAL-2] [W-SEAL-5] one more limit, a lock or a revocation never allows 
         fc.pre(Object.keys(more).every((key) => !(key in base)));
         const used = (limits: Limits): SealedCredential => {
           const [credential] = make(limits).all;
-          for (let count = 0; count < uses; count++) credential?.used();
+          for (let count = 0; count < uses; count++) credential?.recordUse();
           return credential!;
         };
-        const open = { locked: false, revoked: () => false };
+        const open = { locked: false, isRevoked: () => false };
         const before = used(base).refusal(wish, open);
-        const after = used({ ...base, ...more }).refusal(wish, { locked, revoked: () => revoked });
+        const after = used({ ...base, ...more }).refusal(wish, { locked, isRevoked: () => revoked });
         if (before !== undefined) expect(after).not.toBe(undefined);
         if (locked || revoked) expect(after).not.toBe(undefined);
         if (before === undefined) {

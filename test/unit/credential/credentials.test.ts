@@ -119,7 +119,7 @@ beforeEach(() => {
   runs = 0;
   told = [];
   credentials = make();
-  credentials.onChange(async (name) => {
+  credentials.onRotation(async (name) => {
     told.push(name);
     return { moved: 2, kept: 1 };
   });
@@ -246,7 +246,7 @@ test('remove takes it away; who has it keeps it', async () => {
 test('for what is held, a change from outside is told, and told once', async () => {
   store.put('demo/A', 'value one');
   store.put('demo/B', 'value of b');
-  using _held = credentials.hold([one('A')]);
+  using _held = credentials.watch([one('A')]);
   await credentials.resolve('demo', [one('A')]);
   await vi.advanceTimersByTimeAsync(1000);
   expect(told).toEqual([]);
@@ -267,7 +267,7 @@ test('for what is held, a change from outside is told, and told once', async () 
 
 test('a change before the watch began is seen when it does', async () => {
   store.put('demo/A', 'value one');
-  using _held = credentials.hold([one('A')]);
+  using _held = credentials.watch([one('A')]);
   const resolving = credentials.resolve('demo', [one('A')]);
   await resolving;
   store.put('demo/A', 'value two');
@@ -277,7 +277,7 @@ test('a change before the watch began is seen when it does', async () => {
 
 test('one that another program removed stays with who has it, and its return is told', async () => {
   store.put('demo/A', 'value one');
-  using _held = credentials.hold([one('A')]);
+  using _held = credentials.watch([one('A')]);
   await credentials.resolve('demo', [one('A')]);
   store.values.delete('demo/A');
   store.tell();
@@ -291,7 +291,7 @@ test('one that another program removed stays with who has it, and its return is 
 
 test('what cannot be read now is left until the next signal', async () => {
   store.put('demo/A', 'value one');
-  using _held = credentials.hold([one('A')]);
+  using _held = credentials.watch([one('A')]);
   await credentials.resolve('demo', [one('A')]);
   await vi.advanceTimersByTimeAsync(1000);
   store.put('demo/A', 'value two');
@@ -306,7 +306,7 @@ test('what cannot be read now is left until the next signal', async () => {
 
 test('our own change is told once, though the keychain signals it too', async () => {
   store.put('demo/A', 'value one');
-  using _held = credentials.hold([one('A')]);
+  using _held = credentials.watch([one('A')]);
   await credentials.resolve('demo', [one('A')]);
   await credentials.set('demo/A', 'value two');
   store.tell('demo/A');
@@ -316,8 +316,8 @@ test('our own change is told once, though the keychain signals it too', async ()
 
 test('the store is watched as long as somebody holds one of its credentials', async () => {
   store.put('demo/A', 'value one');
-  const first = credentials.hold([one('A')]);
-  const second = credentials.hold([one('A'), one('A')]);
+  const first = credentials.watch([one('A')]);
+  const second = credentials.watch([one('A'), one('A')]);
   await vi.advanceTimersByTimeAsync(1);
   expect(store.watchers.size).toBe(1);
   first[Symbol.dispose]();
@@ -344,7 +344,7 @@ test('what a command prints is kept for its time, and not without one', async ()
 
 test('a held value of a command is renewed when it expires, and told if it is another', async () => {
   const lasting = [one('A', { from: command(60_000) })];
-  using _held = credentials.hold(lasting);
+  using _held = credentials.watch(lasting);
   await credentials.resolve('demo', lasting);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(runs).toBe(2);
@@ -367,12 +367,12 @@ test('a command that fails when its value expires is tried again', async () => {
       return printed;
     },
   });
-  credentials.onChange(async (name) => {
+  credentials.onRotation(async (name) => {
     told.push(name);
     return { moved: 0, kept: 0 };
   });
   const lasting = [one('A', { from: command(10_000) })];
-  using _held = credentials.hold(lasting);
+  using _held = credentials.watch(lasting);
   await credentials.resolve('demo', lasting);
   fails = true;
   await vi.advanceTimersByTimeAsync(10_000);
@@ -386,7 +386,7 @@ test('a command that fails when its value expires is tried again', async () => {
 
 test('what nobody holds is not renewed', async () => {
   const lasting = [one('A', { from: command(10_000) })];
-  const held = credentials.hold(lasting);
+  const held = credentials.watch(lasting);
   await credentials.resolve('demo', lasting);
   held[Symbol.dispose]();
   await vi.advanceTimersByTimeAsync(100_000);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Finder, type Standing } from '../../../src/credential/finder.ts';
-import { following, Sealing } from '../../../src/credential/redact.ts';
+import { Finder, type MatchedValue } from '../../../src/credential/finder.ts';
+import { ResponseSealer, sealWithLatest } from '../../../src/credential/redact.ts';
 
 const one = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
 const other = 'xoxb-1234567890-AbCdEfGhIjKl';
@@ -37,7 +37,7 @@ test('what overlaps is one find, in no form', () => {
 });
 
 test('what is replaced is what stood there; bytes without a value are the same object', () => {
-  const seen: Standing[] = [];
+  const seen: MatchedValue[] = [];
   const put = finder.replace(Buffer.from(`<${one}>`), (standing) => {
     seen.push(standing);
     return Buffer.from('!');
@@ -77,9 +77,9 @@ test('a value at the end of a piece is put out whole, also where its end could b
 });
 
 test('[W-SEAL-3] events of a stream are passed on as they come', () => {
-  const flow = new Sealing([
+  const flow = new ResponseSealer([
     { value: one, placeholder: 'ghp_placeholderplaceholderplaceholder123' },
-  ]).response(false);
+  ]).transform(false);
   for (const event of ['data: {"type":"ping"}\n\n', ': keep-alive\r\n\r\n', 'event: end\ndata: [DONE]\n\n']) {
     expect(Buffer.concat(flow.push(Buffer.from(event))).toString()).toBe(event);
   }
@@ -88,7 +88,7 @@ test('[W-SEAL-3] events of a stream are passed on as they come', () => {
 
 test('[W-SEAL-1] [W-SEAL-3] a beginning of a secret is kept back no more than what only looks like one', () => {
   const said = (tail: string): string => {
-    const flow = new Sealing([{ value: one, placeholder: 'sealed-x' }]).response(false);
+    const flow = new ResponseSealer([{ value: one, placeholder: 'sealed-x' }]).transform(false);
     return Buffer.concat(flow.push(Buffer.from(`text, ${tail}`))).toString();
   };
   for (const tail of [one.slice(0, 20), `${one.slice(0, 19)}!`, 'quite-another', 'wwwwwwww\n', 'x=1&y=%41'])
@@ -99,11 +99,11 @@ test('[W-SEAL-1] [W-SEAL-3] a beginning of a secret is kept back no more than wh
 });
 
 test('[W-SEAL-8] [W-SEAL-6] a secret that comes while an answer streams is taken out of its rest, also where it is cut', () => {
-  let now = new Sealing([{ value: other, placeholder: 'sealed-other' }]);
-  const flow = following(() => now, false);
+  let now = new ResponseSealer([{ value: other, placeholder: 'sealed-other' }]);
+  const flow = sealWithLatest(() => now, false);
   const text = `${other} ${one} ${other} ${one}`;
   const out = [flow.push(Buffer.from(text.slice(0, 40)))];
-  now = new Sealing([
+  now = new ResponseSealer([
     { value: one, placeholder: 'sealed-one' },
     { value: other, placeholder: 'sealed-other' },
   ]);
@@ -113,12 +113,12 @@ test('[W-SEAL-8] [W-SEAL-6] a secret that comes while an answer streams is taken
 });
 
 const placeholder = 'ghp_PlaceholderPlaceholderPlaceholder123';
-const sealing = new Sealing([
+const sealing = new ResponseSealer([
   { value: one, placeholder },
   { value: 'hunter2 hunter2', placeholder: 'sealed-0123456789012345678901234567890123' },
 ]);
 function back(text: string, keepLength = false): string {
-  const flow = sealing.response(keepLength);
+  const flow = sealing.transform(keepLength);
   return Buffer.concat([...flow.push(Buffer.from(text)), ...flow.flush()]).toString();
 }
 
@@ -153,11 +153,11 @@ test('[W-SEAL-3] where a length was said it is kept', () => {
   expect(back(said, true)).toBe('?p=sealed-01234567&q');
   const long = `{"p":"${JSON.stringify(JSON.stringify('hunter2 hunter2')).slice(3, -3).replace(' ', '\\u0020')}"}`;
   expect(back(long, true)).toHaveLength(long.length);
-  const wide = new Sealing([{ value: 'a&b&c&d&e&f&g&h&', placeholder: 'sealed-012' }]).response(true);
+  const wide = new ResponseSealer([{ value: 'a&b&c&d&e&f&g&h&', placeholder: 'sealed-012' }]).transform(true);
   const escaped = encodeURIComponent('a&b&c&d&e&f&g&h&');
   const out = Buffer.concat([...wide.push(Buffer.from(escaped)), ...wide.flush()]).toString();
   expect(out).toBe('sealed-012'.padEnd(escaped.length, '*'));
-  const again = new Sealing([{ value: 'aaaaaaaa', placeholder: 'bbbbbbbb' }]).response(true);
+  const again = new ResponseSealer([{ value: 'aaaaaaaa', placeholder: 'bbbbbbbb' }]).transform(true);
   let length = 0;
   for (let round = 0; round < 500; round++)
     for (const piece of again.push(Buffer.from('aaaaaaa'))) length += piece.length;
@@ -167,6 +167,6 @@ test('[W-SEAL-3] where a length was said it is kept', () => {
 
 test('[W-SEAL-3] header fields are read byte by byte', () => {
   expect(sealing.text(`token ${one}; caf\u00e9`)).toBe(`token ${placeholder}; caf\u00e9`);
-  const utf8 = new Sealing([{ value: 'gehe\u00efmnis', placeholder: 'sealed-abc' }]);
+  const utf8 = new ResponseSealer([{ value: 'gehe\u00efmnis', placeholder: 'sealed-abc' }]);
   expect(utf8.text(Buffer.from('gehe\u00efmnis').toString('latin1'))).toBe('sealed-abc');
 });

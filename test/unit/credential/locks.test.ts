@@ -26,17 +26,17 @@ const refusal = (code: string, message: RegExp = /./) =>
 
 test('W-SEAL-5 a lock holds for every credential, and for the next daemon too', () => {
   const locks = open();
-  expect([locks.locked, locks.guarded]).toEqual([false, false]);
-  locks.demand(['github/token']);
+  expect([locks.locked, locks.needsPassphrase]).toEqual([false, false]);
+  locks.assertUsable(['github/token']);
   locks.lock(undefined);
   for (const now of [locks, open()]) {
-    expect([now.locked, now.guarded]).toEqual([true, false]);
-    expect(() => now.demand(['github/token'])).toThrow(refusal('locked', /all credentials are locked/));
+    expect([now.locked, now.needsPassphrase]).toEqual([true, false]);
+    expect(() => now.assertUsable(['github/token'])).toThrow(refusal('locked', /all credentials are locked/));
     // A profile without a credential has nothing to wait for.
-    now.demand([]);
+    now.assertUsable([]);
   }
   open().unlock(undefined);
-  open().demand(['github/token']);
+  open().assertUsable(['github/token']);
   expect(told).toEqual([]);
 });
 
@@ -45,13 +45,13 @@ test('W-SEAL-5 what was locked with a passphrase is unlocked by it alone, which 
   expect(readFileSync(file, 'utf8')).not.toContain('correct horse');
   expect(statSync(file).mode & 0o777).toBe(0o600);
   const locks = open();
-  expect([locks.locked, locks.guarded]).toEqual([true, true]);
+  expect([locks.locked, locks.needsPassphrase]).toEqual([true, true]);
   for (const wrong of [undefined, '', 'correct hors', 'correct horse ', 'wrong']) {
     expect(() => locks.unlock(wrong)).toThrow(refusal('refused', /not the passphrase/));
     expect(locks.locked).toBe(true);
   }
   locks.unlock('correct horse');
-  expect([open().locked, open().guarded]).toEqual([false, false]);
+  expect([open().locked, open().needsPassphrase]).toEqual([false, false]);
 });
 
 test('W-SEAL-5 a lock with a passphrase is not replaced by another, nor by none', () => {
@@ -83,15 +83,17 @@ test('W-SEAL-5 a revoked credential is refused by its name, now and by the next 
   expect(locks.revoke('a/token')).toBe(true);
   expect(locks.revoke('b/token')).toBe(false);
   for (const now of [locks, open()]) {
-    expect(now.all).toEqual(['a/token', 'b/token']);
-    expect(now.revoked('a/token')).toBe(true);
-    expect(() => now.demand(['c/token', 'b/token'])).toThrow(refusal('credential-revoked', /"b\/token"/));
-    now.demand(['c/token']);
+    expect(now.revokedNames).toEqual(['a/token', 'b/token']);
+    expect(now.isRevoked('a/token')).toBe(true);
+    expect(() => now.assertUsable(['c/token', 'b/token'])).toThrow(
+      refusal('credential-revoked', /"b\/token"/),
+    );
+    now.assertUsable(['c/token']);
   }
   expect(locks.restore('b/token')).toBe(true);
   expect(locks.restore('b/token')).toBe(false);
-  open().demand(['b/token']);
-  expect(open().all).toEqual(['a/token']);
+  open().assertUsable(['b/token']);
+  expect(open().revokedNames).toEqual(['a/token']);
 });
 
 test('W-SEAL-5 locking and unlocking leave revocations as they are', () => {
@@ -101,7 +103,7 @@ test('W-SEAL-5 locking and unlocking leave revocations as they are', () => {
   locks.restore('a/token');
   locks.revoke('b/token');
   locks.unlock('correct horse');
-  expect(open().all).toEqual(['b/token']);
+  expect(open().revokedNames).toEqual(['b/token']);
   expect(open().locked).toBe(false);
 });
 
@@ -117,7 +119,7 @@ test.each([
   writeFileSync(file, content);
   const locks = open();
   expect(locks.locked).toBe(true);
-  expect(() => locks.demand(['a/token'])).toThrow(refusal('locked'));
+  expect(() => locks.assertUsable(['a/token'])).toThrow(refusal('locked'));
   expect(told).toEqual(['the locks cannot be read: all credentials are locked']);
   locks.unlock(undefined);
   expect(open().locked).toBe(false);
@@ -135,7 +137,7 @@ test('W-SEAL-5 what cannot be written is not taken for done', () => {
   writeFileSync(state, '');
   try {
     expect(() => locks.revoke('a/token')).toThrow(expect.objectContaining({ code: 'cannot-write' }));
-    expect(locks.revoked('a/token')).toBe(false);
+    expect(locks.isRevoked('a/token')).toBe(false);
   } finally {
     rmSync(state);
     mkdirSync(state);

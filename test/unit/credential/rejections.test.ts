@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
-import { Doubts } from '../../../src/credential/rejections.ts';
+import { Rejections } from '../../../src/credential/rejections.ts';
 
 const told: object[] = [];
 let now = 1000;
 
-function open(): Doubts {
+function open(): Rejections {
   told.length = 0;
   now = 1000;
   const warn = (fields: object, message: string): void => void told.push({ ...fields, message });
-  return new Doubts({ debug() {}, info() {}, warn, error() {} }, () => now);
+  return new Rejections({ debug() {}, info() {}, warn, error() {} }, () => now);
 }
 
 const token = { name: 'github/token', version: 'v1' };
@@ -18,9 +18,9 @@ test.each([401, 403])(
   'a host that answers %i makes a credential doubtful, and the log says so once',
   (status) => {
     const doubts = open();
-    doubts.judge(token, status, host);
+    doubts.record(token, status, host);
     now = 2000;
-    doubts.judge(token, status, host);
+    doubts.record(token, status, host);
     expect(doubts.all).toEqual([{ ...token, host, status, since: 1000 }]);
     expect(told).toEqual([
       {
@@ -36,42 +36,42 @@ test.each([401, 403])(
 
 test.each([200, 204, 302, 404, 429, 500])('an answer of %i makes none doubtful', (status) => {
   const doubts = open();
-  doubts.judge(token, status, host);
+  doubts.record(token, status, host);
   expect(doubts.all).toEqual([]);
   expect(told).toEqual([]);
 });
 
 test('it is taken back when the host takes the credential again, and by no other host or failure', () => {
   const doubts = open();
-  doubts.judge(token, 401, host);
-  doubts.judge(token, 200, 'other.example.com');
-  doubts.judge(token, 404, host);
-  doubts.judge(token, 500, host);
-  doubts.judge({ ...token, name: 'other/token' }, 200, host);
+  doubts.record(token, 401, host);
+  doubts.record(token, 200, 'other.example.com');
+  doubts.record(token, 404, host);
+  doubts.record(token, 500, host);
+  doubts.record({ ...token, name: 'other/token' }, 200, host);
   expect(doubts.all).toHaveLength(1);
-  doubts.judge(token, 200, host);
+  doubts.record(token, 200, host);
   expect(doubts.all).toEqual([]);
 });
 
 test('another version, status or host is another doubt, with a time of its own', () => {
   const doubts = open();
-  doubts.judge(token, 401, host);
+  doubts.record(token, 401, host);
   now = 2000;
-  doubts.judge({ ...token, version: 'v2' }, 401, host);
+  doubts.record({ ...token, version: 'v2' }, 401, host);
   expect(doubts.all).toEqual([{ name: token.name, version: 'v2', host, status: 401, since: 2000 }]);
   now = 3000;
-  doubts.judge({ ...token, version: 'v2' }, 403, host);
+  doubts.record({ ...token, version: 'v2' }, 403, host);
   expect(doubts.all).toMatchObject([{ status: 403, since: 3000 }]);
-  doubts.judge({ ...token, version: 'v2' }, 403, 'other.example.com');
+  doubts.record({ ...token, version: 'v2' }, 403, 'other.example.com');
   expect(doubts.all).toMatchObject([{ host: 'other.example.com' }]);
   expect(told).toHaveLength(4);
 });
 
 test('a new value ends it, for that credential alone', () => {
   const doubts = open();
-  doubts.judge(token, 401, host);
-  doubts.judge({ ...token, name: 'other/token' }, 401, host);
-  doubts.forget(token.name);
-  doubts.forget('unknown');
+  doubts.record(token, 401, host);
+  doubts.record({ ...token, name: 'other/token' }, 401, host);
+  doubts.clear(token.name);
+  doubts.clear('unknown');
   expect(doubts.all).toMatchObject([{ name: 'other/token' }]);
 });

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { sealingProblem } from '../../../src/credential/sealable.ts';
 import { matchesPath, plainPath } from '../../../src/credential/sealed/request-path.ts';
 import {
-  Sealed,
   type SealedCredential,
-  type SealedGuards,
+  SealedCredentials,
   type SealedParts,
-  type Use,
-  unfit,
+  type SubstitutionRequest,
+  type UsageLocks,
 } from '../../../src/credential/sealed.ts';
 import type { ProfileCredential } from '../../../src/profile/format.ts';
 
@@ -33,25 +33,25 @@ const parts = (): SealedParts => ({
   uses: new Map(),
   matches: (pattern, name, port) => pattern === name && port === 443,
 });
-const make = (...limits: Partial<typeof plain>[]): Sealed =>
-  new Sealed(
+const make = (...limits: Partial<typeof plain>[]): SealedCredentials =>
+  new SealedCredentials(
     limits.map((one) => ({ ...plain, ...one })),
     parts(),
   );
-const first = (sealed: Sealed): SealedCredential => sealed.all[0]!;
-const use: Use = {
+const first = (sealed: SealedCredentials): SealedCredential => sealed.all[0]!;
+const use: SubstitutionRequest = {
   host: 'api.github.com',
   port: 443,
   secure: true,
   method: 'GET',
   path: '/repos/acme/house',
-  place: 'bearer',
+  location: 'bearer',
   now: 2000,
 };
-const open: SealedGuards = { locked: false, revoked: () => false };
+const open: UsageLocks = { locked: false, isRevoked: () => false };
 const refusal = (
   limits: Partial<typeof plain>,
-  other: Partial<Use> = {},
+  other: Partial<SubstitutionRequest> = {},
   guards = open,
 ): string | undefined => first(make(limits)).refusal({ ...use, ...other }, guards);
 
@@ -77,7 +77,7 @@ test('[W-SEAL-2] method, path and place', () => {
   expect(refusal({}, { path: '/repos/acme%2fhouse' })).toBe(undefined);
   const places = ['bearer', 'basic', 'header', 'query', 'path', 'body'] as const;
   const allowed = (as: string): string[] =>
-    places.filter((place) => refusal({ as }, { place }) === undefined);
+    places.filter((place) => refusal({ as }, { location: place }) === undefined);
   expect(allowed('bearer')).toEqual(['bearer']);
   expect(allowed('basic')).toEqual(['basic']);
   expect(allowed('header')).toEqual(['bearer', 'basic', 'header']);
@@ -88,10 +88,10 @@ test('[W-SEAL-2] method, path and place', () => {
 test('[W-SEAL-5] lock and revoke come first, and hold for what came of a credential too', () => {
   expect(refusal({ hosts: [] }, {}, { ...open, locked: true })).toBe('credentials are locked');
   const revoked = (name: string): boolean => name === 'github/token';
-  expect(refusal({}, {}, { ...open, revoked })).toBe('the credential is revoked');
+  expect(refusal({}, {}, { ...open, isRevoked: revoked })).toBe('the credential is revoked');
   const sealed = make({});
   sealed.seal('a-token-of-a-token-endpoint', first(sealed));
-  expect(sealed.all[1]!.refusal(use, { ...open, revoked })).toBe('the credential is revoked');
+  expect(sealed.all[1]!.refusal(use, { ...open, isRevoked: revoked })).toBe('the credential is revoked');
 });
 
 test('[W-SEAL-5] lifetime counts from the start of the session', () => {
@@ -103,23 +103,25 @@ test('[W-SEAL-5] max-uses counts requests, and a request that carries it already
   const credential = first(make({ maxUses: 2 }));
   for (const _ of [1, 2]) {
     expect(credential.refusal(use, open)).toBe(undefined);
-    credential.used();
+    credential.recordUse();
   }
-  expect(credential.refusal({ ...use, again: true }, open)).toBe(undefined);
+  expect(credential.refusal({ ...use, repeated: true }, open)).toBe(undefined);
   expect(credential.refusal(use, open)).toBe('it was used as often as it may be');
 });
 
 test('[W-SEAL-5] max-uses counts on where the session goes on with another server; tokens count for themselves', () => {
   const session = parts();
-  const server = (): Sealed => new Sealed([{ ...plain, maxUses: 2 }], session);
+  const server = (): SealedCredentials => new SealedCredentials([{ ...plain, maxUses: 2 }], session);
   const [one, other] = [server(), server()];
-  first(one).used();
+  first(one).recordUse();
   one.seal('a-new-token-of-an-endpoint', first(one));
-  one.all[1]?.used();
+  one.all[1]?.recordUse();
   expect(first(other).refusal(use, open)).toBe(undefined);
-  first(other).used();
+  first(other).recordUse();
   expect(first(one).refusal(use, open)).toBe('it was used as often as it may be');
-  expect(first(new Sealed([{ ...plain, maxUses: 2 }], parts())).refusal(use, open)).toBe(undefined);
+  expect(first(new SealedCredentials([{ ...plain, maxUses: 2 }], parts())).refusal(use, open)).toBe(
+    undefined,
+  );
 });
 
 test('[W-SEAL-5] what asks to be confirmed is refused while nobody can be asked', () => {
@@ -129,21 +131,21 @@ test('[W-SEAL-5] what asks to be confirmed is refused while nobody can be asked'
 test('[W-SEAL-8] a new value keeps the placeholder; former ones are still looked for', () => {
   const sealed = make({});
   const { placeholder } = first(sealed);
-  const before = sealed.changed;
+  const before = sealed.revision;
   first(sealed).update('ghp_second', 'v2');
-  expect(sealed.changed).toBeGreaterThan(before);
+  expect(sealed.revision).toBeGreaterThan(before);
   expect(first(sealed)).toMatchObject({ value: 'ghp_second', version: 'v2', placeholder });
-  expect(sealed.pairs).toEqual([
+  expect(sealed.secrets).toEqual([
     { value: 'ghp_second', placeholder },
     { value: token, placeholder },
   ]);
-  const then = sealed.changed;
+  const then = sealed.revision;
   first(sealed).update('ghp_second', 'v3');
   expect(first(sealed).version).toBe('v3');
-  expect(sealed.changed).toBe(then);
+  expect(sealed.revision).toBe(then);
   for (let round = 0; round < 100; round++) first(sealed).update(`ghp_number-${round}`, `n${round}`);
-  expect(sealed.pairs).toHaveLength(17);
-  expect(sealed.pairs[0]).toEqual({ value: 'ghp_number-99', placeholder });
+  expect(sealed.secrets).toHaveLength(17);
+  expect(sealed.secrets[0]).toEqual({ value: 'ghp_number-99', placeholder });
 });
 
 test('the environment has the placeholders, and the hosts of any are opened', () => {
@@ -154,9 +156,9 @@ test('the environment has the placeholders, and the hosts of any are opened', ()
   const [github, slack] = sealed.all;
   expect(sealed.environment()).toEqual({ GITHUB_TOKEN: github?.placeholder, SLACK: slack?.placeholder });
   expect(sealed.placeholders).toEqual([{ value: github?.placeholder }, { value: slack?.placeholder }]);
-  expect(sealed.opens('slack.com', 443)).toBe(true);
-  expect(sealed.opens('slack.com', 80)).toBe(false);
-  expect(sealed.opens('example.com', 443)).toBe(false);
+  expect(sealed.allowsHost('slack.com', 443)).toBe(true);
+  expect(sealed.allowsHost('slack.com', 80)).toBe(false);
+  expect(sealed.allowsHost('example.com', 443)).toBe(false);
   expect(sealed.byPlaceholder(slack?.placeholder ?? '')).toBe(slack);
   expect(sealed.byPlaceholder('sealed-other')).toBe(undefined);
 });
@@ -204,7 +206,7 @@ test('[W-SEAL-6] [W-EGR-7] no token is forgotten: of too many, or too long ones,
 });
 
 test('[W-SEAL-2] where methods or paths are bound, a header that may name another is refused', () => {
-  const diverted = { diverted: true };
+  const diverted = { hasOverrideHeader: true };
   expect(refusal({ methods: ['GET'] }, diverted)).toBe('a header may name another method or path');
   expect(refusal({ paths: ['/**'] }, diverted)).toBe('a header may name another method or path');
   expect(refusal({}, diverted)).toBe(undefined);
@@ -212,7 +214,7 @@ test('[W-SEAL-2] where methods or paths are bound, a header that may name anothe
 
 test('[W-SEAL-9] what cannot be sealed is told, without its value', () => {
   const what = (variable: string, value: string): string | undefined => {
-    const problem = unfit(variable, value);
+    const problem = sealingProblem(variable, value);
     expect(JSON.stringify(problem ?? '')).not.toContain(value);
     return problem?.what;
   };

@@ -104,7 +104,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       credentials,
       audit,
       guards: locks,
-      judged: (credential, status, host) => rejections.record(credential, status, host),
+      onCredentialResponse: (credential, status, host) => rejections.record(credential, status, host),
       clock,
       log,
     });

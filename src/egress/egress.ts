@@ -1,5 +1,5 @@
-// The egress room as the daemon uses it: what all gates share (whose certificates are believed, how names are looked up,
-// which way leads out), and the opening of a gate for one server. Loaded when the first server needs it.
+// The egress room as the daemon uses it: what all gates share (trusted certificates, name resolution, the proxy of
+// the settings), and the opening of a gate for one server. Loaded when the first server needs it.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -26,10 +26,18 @@ import { Dialler } from './dial/dialler.ts';
 import { Gate } from './gate.ts';
 import { EgressLedger } from './ledger.ts';
 import { serveNetwork, serveProxy } from './listener.ts';
-import { resolverAt, systemResolver } from './names/resolver.ts';
-import { Names } from './names/virtual-addresses.ts';
+import { resolverWith, systemResolver } from './names/resolver.ts';
+import { VirtualAddresses } from './names/virtual-addresses.ts';
 import { Authority } from './tls/authority.ts';
-import { BUNDLE, KEYSTORE, SESSION, systemBundle, trustFiles, trustVariables, writeTrust } from './trust.ts';
+import {
+  BUNDLE_PATH,
+  KEYSTORE_PATH,
+  SESSION_PATH,
+  systemBundle,
+  trustFiles,
+  trustVariables,
+  writeTrustFiles,
+} from './trust.ts';
 
 export interface EgressParts {
   readonly settings: Settings['egress'];
@@ -38,52 +46,62 @@ export interface EgressParts {
   readonly credentials: Pick<Credentials, 'resolve'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly guards: UsageLocks;
-  /** A host has answered a request with a credential. */
-  readonly judged: (credential: SealedCredential, status: number, host: string) => void;
+  /** Called when a host has answered a request that carried a credential. */
+  readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** For which server a gate is. */
-export interface Opening {
+/** How a server reaches its gate: through the sandbox's own network, or through a proxy where there is none. */
+export type EgressRoute = Network | 'proxy';
+
+/** The server that a gate is opened for. */
+export interface GateRequest {
   readonly profile: Profile;
   readonly session: string;
   /** When the session began, in milliseconds of the monotonic clock. */
   readonly began: number;
-  /** How often each sealed credential was used in it, by its variable. */
+  /** How often each sealed credential was used in the session, by its variable. */
   readonly uses: Map<string, number>;
-  /** The sealed ones among its credentials. */
+  /** The server's sealed credentials. */
   readonly sealed: readonly ResolvedCredential[];
-  /** The way into the gate: the sandbox' own network, or a proxy where there is none. */
-  readonly way: Network | 'proxy';
-  /** Names a connection, uniquely in the session. */
-  readonly name: () => string;
+  readonly route: EgressRoute;
+  /** Makes an id for a connection, unique in the session. */
+  readonly nextConnectionId: () => string;
   /** The tool calls in flight. */
   readonly calls: () => readonly string[];
 }
 
-/** The gate of one server, and what the server gets instead of its secrets. Disposed of, all its connections end. */
+/** The gate of one server, and what the server gets instead of its secrets. Disposing it ends all its connections. */
 export interface OpenGate extends Disposable {
   /** Variables with placeholders, and those that name the trust files and the proxy. */
   readonly variables: Readonly<Record<string, string>>;
-  /** Files for the sandbox; none where it is reached by a proxy. */
+  /** Files for the sandbox; none where the gate is reached through a proxy. */
   readonly files: readonly { readonly path: string; readonly data: Buffer }[];
-  /** Where it is reached by a proxy: its port on loopback. */
+  /** The gate's port on loopback where it is reached through a proxy. */
   readonly port: number | undefined;
-  /** Writes the trust files into a folder, which it makes, for a sandbox that has no files of its own; gives back the variables that name them. */
-  settle(folder: string): Readonly<Record<string, string>>;
-  /** Values that must not pass: the sealed credentials' own, and those of tokens since. The same array until one comes. */
+  /**
+   * Writes the trust files into a folder, which it creates, for a sandbox without files of its own. Returns the
+   * variables that name them.
+   */
+  writeTrustFiles(folder: string): Readonly<Record<string, string>>;
+  /**
+   * Values that must not reach the server: those of the sealed credentials, and of tokens issued since. The same
+   * array until a value is added.
+   */
   readonly secrets: readonly SealedSecret[];
-  /** From now on requests carry these values; placeholders stay. Throws `credential-unfit`, and keeps the old ones. */
+  /**
+   * Replaces the credentials' values; placeholders stay. Throws `credential-unfit`, and then keeps the old values.
+   */
   update(fresh: readonly ResolvedCredential[]): void;
-  /** Cuts the connections that have carried a credential; gives back how many. */
-  cut(credential: string): number;
+  /** Closes the connections that have carried a credential. Returns how many. */
+  disconnect(credential: string): number;
 }
 
 export class Egress {
   readonly #parts: EgressParts;
   readonly #bundle = systemBundle();
-  #trusted: tls.SecureContext | undefined;
+  #upstreamTrust: tls.SecureContext | undefined;
   #dialler: Dialler | undefined;
 
   constructor(parts: EgressParts) {
@@ -96,12 +114,24 @@ export class Egress {
     return new Allowlist(network, sealed).ports;
   }
 
-  /** Opens a gate, and the way to it. Throws `credential-unfit`, `config-invalid`, and what the proxy's login throws. */
-  async open({ profile, session, began, uses, sealed: given, way, name, calls }: Opening): Promise<OpenGate> {
-    const { audit, guards, judged, clock, log } = this.#parts;
-    const fits = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
-      resolved.map((one) => demandFit(profile.name, one));
-    const sealed = new SealedCredentials(joined(profile.credentials, fits(given)), {
+  /**
+   * Opens a gate and the route to it. Throws `credential-unfit`, `config-invalid`, and the errors of resolving the
+   * proxy's login.
+   */
+  async open({
+    profile,
+    session,
+    began,
+    uses,
+    sealed: sealedCredentials,
+    route,
+    nextConnectionId,
+    calls,
+  }: GateRequest): Promise<OpenGate> {
+    const { audit, guards, onCredentialResponse, clock, log } = this.#parts;
+    const sealable = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
+      resolved.map((credential) => requireSealable(profile.name, credential));
+    const sealed = new SealedCredentials(withValues(profile.credentials, sealable(sealedCredentials)), {
       random: randomBytes,
       start: began,
       uses,
@@ -110,7 +140,7 @@ export class Egress {
     const reach = allowedEgress(profile);
     const allowed = new Allowlist(reach.network, reach.sealed);
     const authority = reach.sealed.length > 0 ? Authority.create(reach.sealed, clock.now()) : undefined;
-    const names = new Names(allowed);
+    const addresses = new VirtualAddresses(allowed);
     const { durability } = profile.audit;
     const ledger = new EgressLedger({
       session,
@@ -118,67 +148,73 @@ export class Egress {
       durability,
       audit,
       calls,
-      name,
+      nextConnectionId,
       clock,
       log,
     });
-    const more = this.#more();
-    this.#trusted ??= tls.createSecureContext({ ca: [...this.#roots(), ...more], minVersion: 'TLSv1.2' });
-    this.#dialler ??= await this.#makeDialler();
+    const added = this.#addedAuthorities();
+    this.#upstreamTrust ??= tls.createSecureContext({
+      ca: [...this.#roots(), ...added],
+      minVersion: 'TLSv1.2',
+    });
+    this.#dialler ??= await this.#createDialler();
     const gate = new Gate({
       allowed,
-      names,
+      addresses,
       sealed,
       authority,
       dialler: this.#dialler,
-      trusted: this.#trusted,
+      upstreamTrust: this.#upstreamTrust,
       guards,
       ledger,
-      judged,
+      onCredentialResponse,
       clock,
       log,
     });
-    const front = way === 'proxy' ? await serveProxy(gate, ledger) : serveNetwork(way, gate, names, ledger);
-    const own = [...(authority === undefined ? [] : [authority.certificate]), ...more];
+    const listener =
+      route === 'proxy' ? await serveProxy(gate, ledger) : serveNetwork(route, gate, addresses, ledger);
+    const trusted = [...(authority === undefined ? [] : [authority.certificate]), ...added];
     return {
       variables: {
         ...sealed.environment(),
-        ...front.variables,
-        ...(own.length > 0 && way !== 'proxy' ? trustVariables() : {}),
+        ...listener.variables,
+        ...(trusted.length > 0 && route !== 'proxy' ? trustVariables() : {}),
       },
-      files: own.length > 0 && way !== 'proxy' ? this.#files(own) : [],
-      port: front.port,
-      settle: (folder) => (own.length > 0 ? trustVariables(writeTrust(folder, this.#trust(own))) : {}),
+      files: trusted.length > 0 && route !== 'proxy' ? this.#files(trusted) : [],
+      port: listener.port,
+      writeTrustFiles: (folder) =>
+        trusted.length > 0 ? trustVariables(writeTrustFiles(folder, this.#trust(trusted))) : {},
       get secrets() {
         return sealed.secrets;
       },
       update: (fresh) => {
-        for (const { name: credential, value, version } of fits(fresh)) {
-          for (const one of sealed.all) if (one.name === credential) one.update(value, version);
+        for (const { name: credential, value, version } of sealable(fresh)) {
+          for (const sealedCredential of sealed.all)
+            if (sealedCredential.name === credential) sealedCredential.update(value, version);
         }
       },
-      cut: (credential) => gate.cut(credential),
+      disconnect: (credential) => gate.disconnect(credential),
       [Symbol.dispose]: () => {
-        front[Symbol.dispose]();
+        listener[Symbol.dispose]();
         gate[Symbol.dispose]();
       },
     };
   }
 
-  /** Files that say whom to trust: the machine's own authorities, those of the settings, and the session's. */
-  #files(own: readonly string[]): { path: string; data: Buffer }[] {
-    const { bundle, session, keystore } = this.#trust(own);
+  /** The trust files: the machine's own authorities, those of the settings, and the session's. */
+  #files(trusted: readonly string[]): { path: string; data: Buffer }[] {
+    const { bundle, session, keystore } = this.#trust(trusted);
     return [
-      { path: BUNDLE, data: bundle },
-      { path: KEYSTORE, data: keystore },
-      { path: SESSION, data: session },
+      { path: BUNDLE_PATH, data: bundle },
+      { path: KEYSTORE_PATH, data: keystore },
+      { path: SESSION_PATH, data: session },
       // For programs that read no variable.
       ...(this.#bundle === undefined ? [] : [{ path: this.#bundle.path, data: bundle }]),
     ];
   }
 
-  #trust(own: readonly string[]): ReturnType<typeof trustFiles> {
-    return trustFiles({ system: this.#bundle?.data, roots: tls.rootCertificates, more: own });
+  #trust(trusted: readonly string[]): ReturnType<typeof trustFiles> {
+    return trustFiles({ system: this.#bundle?.data, roots: tls.rootCertificates, added: trusted });
   }
 
   #roots(): readonly string[] {
@@ -186,7 +222,7 @@ export class Egress {
   }
 
   /** The certificates that the settings add. */
-  #more(): string[] {
+  #addedAuthorities(): string[] {
     const { settings, places, home } = this.#parts;
     if (settings.ca === undefined) return [];
     const file = expandHome(settings.ca, home);
@@ -195,20 +231,24 @@ export class Egress {
       if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new Error('no certificate');
       return [text];
     } catch (cause) {
-      throw new WarderError('config-invalid', `there are no certificates to be read in "${file}"`, {
-        hint: `mend "egress.ca" in ${settingsPath(places)}`,
+      throw new WarderError('config-invalid', `cannot read certificates from "${file}"`, {
+        hint: `correct "egress.ca" in ${settingsPath(places)}`,
         cause,
       });
     }
   }
 
-  async #makeDialler(): Promise<Dialler> {
+  async #createDialler(): Promise<Dialler> {
     const { settings } = this.#parts;
-    const resolve = settings.resolvers.length > 0 ? resolverAt([...settings.resolvers]) : systemResolver();
-    const own = (): ReadonlySet<string> =>
-      new Set(Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address)));
-    if (settings.proxy === undefined) return new Dialler({ resolve, own });
-    const trusted = this.#trusted;
+    const resolve = settings.resolvers.length > 0 ? resolverWith([...settings.resolvers]) : systemResolver();
+    const localAddresses = (): ReadonlySet<string> =>
+      new Set(
+        Object.values(networkInterfaces()).flatMap((addresses = []) =>
+          addresses.map(({ address }) => address),
+        ),
+      );
+    if (settings.proxy === undefined) return new Dialler({ resolve, localAddresses });
+    const trusted = this.#upstreamTrust;
     const url = new URL(settings.proxy);
     if (settings.login !== undefined) {
       const [user = '', ...rest] = (await this.#login(settings.login)).split(':');
@@ -217,13 +257,13 @@ export class Egress {
     }
     return new Dialler({
       resolve,
-      own,
+      localAddresses,
       proxy: { url, except: settings.except, ...(trusted && { trusted }) },
     });
   }
 
   async #login(name: string): Promise<string> {
-    const login = { ...LOGIN, name };
+    const login = { ...PROXY_LOGIN, name };
     const [resolved] = await this.#parts.credentials.resolve('warder', [login]);
     return resolved?.value ?? '';
   }
@@ -231,8 +271,8 @@ export class Egress {
 
 const HTTPS = 443;
 
-/** How the proxy's login is fetched: as any credential. */
-const LOGIN: Omit<ProfileCredential, 'name'> = {
+/** The proxy's login is resolved like any credential. */
+const PROXY_LOGIN: Omit<ProfileCredential, 'name'> = {
   variable: 'PROXY_LOGIN',
   from: 'store',
   deliver: 'file',
@@ -245,7 +285,7 @@ const LOGIN: Omit<ProfileCredential, 'name'> = {
   maxUses: undefined,
 };
 
-function joined(
+function withValues(
   credentials: readonly ProfileCredential[],
   values: readonly ResolvedCredential[],
 ): (ProfileCredential & Pick<ResolvedCredential, 'value' | 'version'>)[] {
@@ -257,8 +297,8 @@ function joined(
   });
 }
 
-/** Throws `credential-unfit` for a value that the gate could not put in. */
-function demandFit(profile: string, resolved: ResolvedCredential): ResolvedCredential {
+/** Throws `credential-unfit` for a value that the gate could not substitute. */
+function requireSealable(profile: string, resolved: ResolvedCredential): ResolvedCredential {
   const problem = sealingProblem(resolved.variable, resolved.value);
   if (problem === undefined) return resolved;
   throw new WarderError(

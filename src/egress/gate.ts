@@ -1,7 +1,8 @@
-// The gate of one server: the only way out of its sandbox. It accepts what the server connects to inside the sandbox'
-// own network, where the address that was connected to tells the name that was meant; decides by the profile's list;
-// and passes the connection on unopened, or opens it where a sealed credential may be needed. What is not let through
-// leaves by one exit. A record is written before the first packet goes out: no record, no connection.
+// The gate of one server: the only way out of its sandbox. It accepts the server's connections inside the sandbox's
+// own network, where the address that was connected to identifies the name that was meant. It decides by the
+// profile's allowlist, and then passes the connection through undecrypted, or terminates TLS where a sealed
+// credential may be needed. All refusals leave by one exit. A record is written before the first packet goes out:
+// without a record there is no connection.
 import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
@@ -11,150 +12,154 @@ import type { SealedCredential, SealedCredentials, UsageLocks } from '../credent
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Allowlist } from './allowlist.ts';
-import { type Beginning, peek } from './connection/peek.ts';
+import { type Preface, peek } from './connection/peek.ts';
 import { tunnel } from './connection/tunnel.ts';
 import type { Dialler } from './dial/dialler.ts';
-import { HttpGate, type Link } from './http/http-gate.ts';
-import type { Search } from './http/substitution.ts';
-import type { EgressLedger, Way } from './ledger.ts';
-import type { Names } from './names/virtual-addresses.ts';
+import { HttpGate, type Upstream } from './http/http-gate.ts';
+import type { PlaceholderSearch } from './http/substitution.ts';
+import type { Destination, EgressLedger } from './ledger.ts';
+import type { VirtualAddresses } from './names/virtual-addresses.ts';
 import { EgressRefusal } from './refusal.ts';
 import type { Authority } from './tls/authority.ts';
 
 export interface GateParts {
   readonly allowed: Allowlist;
-  readonly names: Names;
+  readonly addresses: VirtualAddresses;
   readonly sealed: SealedCredentials;
-  /** Ends TLS inside; none where nothing is sealed. */
+  /** Terminates TLS inside; undefined where nothing is sealed. */
   readonly authority: Authority | undefined;
   readonly dialler: Dialler;
-  /** Whose certificates are believed outside. */
-  readonly trusted: tls.SecureContext;
+  /** The authorities that hosts are verified against. */
+  readonly upstreamTrust: tls.SecureContext;
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
-  /** A host has answered a request with a credential. */
-  readonly judged: (credential: SealedCredential, status: number, host: string) => void;
+  /** Called when a host has answered a request that carried a credential. */
+  readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Connections at once: more are refused. */
-const MOST = 512;
-/** Milliseconds for the first bytes of a connection, where its server cannot be the first to speak. */
-const PATIENCE = 30_000;
+/** Open connections; any more are refused. */
+const MAX_CONNECTIONS = 512;
+/** Milliseconds for the first bytes of a connection, where the client must speak first. */
+const PEEK_TIMEOUT = 30_000;
 /** Milliseconds for a TLS handshake with a host. */
-const HANDSHAKE = 15_000;
+const HANDSHAKE_TIMEOUT = 15_000;
 
 const HTTPS = 443;
 const HTTP = 80;
 
-/** One connection that is looked at. */
-interface Arrival {
-  readonly way: Way;
+/** A connection that the allowlist admits. */
+interface AdmittedConnection {
+  readonly destination: Destination;
   readonly socket: Socket;
 }
 
 export class Gate implements Disposable {
   readonly #parts: GateParts;
   readonly #http: HttpGate;
-  readonly #open = new Set<Duplex>();
-  #built = -1;
-  #search: (Search & { readonly sealing: ResponseSealer }) | undefined;
+  readonly #sockets = new Set<Duplex>();
+  #searchVersion = -1;
+  #search: (PlaceholderSearch & { readonly sealing: ResponseSealer }) | undefined;
 
   constructor(parts: GateParts) {
     this.#parts = parts;
-    const { sealed, guards, ledger, clock, judged, log } = parts;
+    const { sealed, guards, ledger, clock, onCredentialResponse, log } = parts;
     this.#http = new HttpGate({
       sealed,
       guards,
       ledger,
       clock,
-      judged,
+      onCredentialResponse,
       log,
-      search: () => this.#searches(),
-      sealing: () => this.#searches().sealing,
+      search: () => this.#currentSearch(),
+      sealing: () => this.#currentSearch().sealing,
     });
   }
 
-  /** Takes the connections that a listener accepts, paused, in the sandbox' own network. */
+  /** Accepts a listener's connections, which come paused, in the sandbox's own network. */
   serve(listener: Server): void {
-    // Of a connection that cannot be taken, as where no descriptor is left. The next may be.
+    // The error of a connection that cannot be accepted, for instance for want of a descriptor. The next one may
+    // succeed.
     listener.on('error', () => {});
     listener.on('connection', (socket: Socket) => {
       const { localAddress = '', localPort = 0 } = socket;
-      const name = this.#parts.names.nameAt(localAddress);
+      const name = this.#parts.addresses.nameAt(localAddress);
       if (name === undefined)
-        this.#turnAway(socket, { host: localAddress, port: localPort }, 'no listed name has this address');
+        this.#refuse(socket, { host: localAddress, port: localPort }, 'no listed name has this address');
       else void this.admit(socket, name, localPort);
     });
   }
 
-  /** Decides on one connection, to a name and port as its server meant them, and sees it through. Never rejects. */
+  /**
+   * Decides on a connection to a name and port as the server meant them, and handles it to its end. Never rejects.
+   */
   async admit(socket: Socket, host: string, port: number): Promise<void> {
     const { allowed, ledger } = this.#parts;
     socket.on('error', () => {});
-    // Else the end of an answer waits for the acknowledgement of its beginning: 40 ms.
+    // Otherwise the end of a response waits 40 ms for the acknowledgement of its start.
     socket.setNoDelay(true);
     if (!allowed.allows(host, port)) {
-      this.#turnAway(socket, { host, port }, 'not listed');
+      this.#refuse(socket, { host, port }, 'not listed');
       return;
     }
-    if (this.#open.size >= MOST) {
-      this.#turnAway(socket, { host, port }, 'too many connections are open');
+    if (this.#sockets.size >= MAX_CONNECTIONS) {
+      this.#refuse(socket, { host, port }, 'too many connections are open');
       return;
     }
-    const way = { connection: ledger.next(), host, port };
-    this.#open.add(socket);
-    socket.once('close', () => this.#open.delete(socket));
+    const destination = { connection: ledger.nextConnectionId(), host, port };
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
     try {
-      await this.#pass({ way, socket });
+      await this.#route({ destination, socket });
     } catch (error) {
-      this.#end(socket, way, error);
+      this.#reject(socket, destination, error);
     }
   }
 
-  /** Cuts the connections that have carried a credential; gives back how many. */
-  cut(credential: string): number {
-    return this.#http.cut(credential);
+  /** Closes the connections that have carried a credential. Returns how many. */
+  disconnect(credential: string): number {
+    return this.#http.disconnect(credential);
   }
 
   [Symbol.dispose](): void {
     this.#http[Symbol.dispose]();
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of this.#sockets) socket.destroy();
     this.#parts.ledger.close();
   }
 
-  async #pass(arrival: Arrival): Promise<void> {
+  async #route(connection: AdmittedConnection): Promise<void> {
     const { sealed } = this.#parts;
-    const { socket, way } = arrival;
-    if (sealed.allowsHost(way.host, way.port)) {
-      this.#agree(await peek(socket, PATIENCE), way, 'tls');
-      await this.#unwrap(arrival);
-    } else if (way.port === HTTPS) {
-      this.#agree(await peek(socket, PATIENCE), way, 'tls');
-      await this.#tunnel(arrival, await this.#dial(way));
-    } else if (way.port === HTTP) {
-      this.#agree(await peek(socket, PATIENCE), way, 'http');
-      this.#plain(arrival, () => this.#dial(way));
+    const { socket, destination } = connection;
+    if (sealed.allowsHost(destination.host, destination.port)) {
+      this.#checkPreface(await peek(socket, PEEK_TIMEOUT), destination, 'tls');
+      await this.#terminateTls(connection);
+    } else if (destination.port === HTTPS) {
+      this.#checkPreface(await peek(socket, PEEK_TIMEOUT), destination, 'tls');
+      await this.#tunnel(connection, await this.#dial(destination));
+    } else if (destination.port === HTTP) {
+      this.#checkPreface(await peek(socket, PEEK_TIMEOUT), destination, 'http');
+      this.#servePlainHttp(connection, () => this.#dial(destination));
     } else {
-      await this.#other(arrival);
+      await this.#routeOther(connection);
     }
   }
 
-  /** Any protocol: whoever speaks first tells. TLS and HTTP must name the host also here. */
-  async #other(arrival: Arrival): Promise<void> {
-    const { socket, way } = arrival;
-    const outside = await this.#dial(way);
-    this.#open.add(outside);
-    outside.once('close', () => this.#open.delete(outside));
-    // Also where the server goes before its first request has been read.
+  /** Any protocol: whichever side speaks first decides. TLS and HTTP must name the host here too. */
+  async #routeOther(connection: AdmittedConnection): Promise<void> {
+    const { socket, destination } = connection;
+    const outside = await this.#dial(destination);
+    this.#sockets.add(outside);
+    outside.once('close', () => this.#sockets.delete(outside));
+    // Also where the server closes before its first request has been read.
     socket.once('close', () => outside.destroy());
     try {
-      const beginning = await this.#first(socket, outside);
-      if (beginning.kind === 'http') this.#plain(arrival, async () => outside);
+      const preface = await this.#peekClient(socket, outside);
+      if (preface.kind === 'http') this.#servePlainHttp(connection, async () => outside);
       else {
-        if (beginning.kind === 'tls' || beginning.kind === 'broken') this.#agree(beginning, way, 'tls');
-        await this.#tunnel(arrival, outside);
+        if (preface.kind === 'tls' || preface.kind === 'malformed')
+          this.#checkPreface(preface, destination, 'tls');
+        await this.#tunnel(connection, outside);
       }
     } catch (error) {
       outside.destroy();
@@ -162,119 +167,122 @@ export class Gate implements Disposable {
     }
   }
 
-  /** What the server says first, whenever that is: else it could wait until nobody looks. `silent`: the host spoke first. */
-  async #first(socket: Socket, outside: Socket): Promise<Beginning> {
+  /**
+   * What the client sends first, whenever that is: with a timeout it could wait until nobody looks. `silent`: the
+   * host spoke first.
+   */
+  async #peekClient(socket: Socket, outside: Socket): Promise<Preface> {
     const stop = new AbortController();
-    const spoken = (): void => stop.abort();
-    outside.once('readable', spoken);
-    outside.once('close', spoken);
+    const onServerFirst = (): void => stop.abort();
+    outside.once('readable', onServerFirst);
+    outside.once('close', onServerFirst);
     try {
       return await peek(socket, undefined, stop.signal);
     } finally {
-      outside.off('readable', spoken);
-      outside.off('close', spoken);
+      outside.off('readable', onServerFirst);
+      outside.off('close', onServerFirst);
     }
   }
 
-  /** What a connection begins with must be what is expected, and name the host that its address means. */
-  #agree(beginning: Beginning, { host }: Way, expected: 'tls' | 'http'): void {
-    if (beginning.kind === 'ended') throw new EgressRefusal('it ended before it said anything');
-    if (beginning.kind === 'silent') throw new EgressRefusal('nothing was said');
-    if (beginning.kind === 'broken') throw new EgressRefusal(`its TLS cannot be read: ${beginning.why}`);
-    if (beginning.kind !== expected) {
+  /** The preface must be of the expected kind, and name the host that the address stands for. */
+  #checkPreface(preface: Preface, { host }: Destination, expected: 'tls' | 'http'): void {
+    if (preface.kind === 'ended') throw new EgressRefusal('it ended before it sent anything');
+    if (preface.kind === 'silent') throw new EgressRefusal('it sent nothing');
+    if (preface.kind === 'malformed') throw new EgressRefusal(`its TLS cannot be read: ${preface.reason}`);
+    if (preface.kind !== expected) {
       throw new EgressRefusal(expected === 'tls' ? 'it is not TLS' : 'it is not HTTP');
     }
-    if (beginning.kind !== 'tls') return;
-    const name = beginning.name?.toLowerCase().replace(/\.$/, '');
+    if (preface.kind !== 'tls') return;
+    const name = preface.name?.toLowerCase().replace(/\.$/, '');
     if (name === undefined) throw new EgressRefusal('its TLS names no host');
     if (name !== host) throw new EgressRefusal('its TLS names another host');
   }
 
   /** Dials a host; the record comes before the first packet. */
-  async #dial(way: Way, opened = false): Promise<Socket> {
+  async #dial(destination: Destination, opened = false): Promise<Socket> {
     const { dialler, allowed, ledger, clock } = this.#parts;
     const since = clock.monotonic();
-    const close = (address: string, { bytesWritten = 0, bytesRead = 0 } = {}): void =>
-      ledger.closed(way, address, {
+    const recordClose = (address: string, { bytesWritten = 0, bytesRead = 0 } = {}): void =>
+      ledger.recordClose(destination, address, {
         bytes_out: bytesWritten,
         bytes_in: bytesRead,
         ms: clock.monotonic() - since,
       });
-    /** On record, and not yet connected. */
-    let tried: string | undefined;
+    /** Recorded, and not yet connected. */
+    let attempted: string | undefined;
     const dialled = dialler.dial(
-      way.host,
-      way.port,
-      (one) => allowed.opens(one),
-      (one) => {
-        if (tried !== undefined) close(tried);
-        tried = undefined;
-        ledger.opening(way, one, opened);
-        tried = one;
+      destination.host,
+      destination.port,
+      (address) => allowed.opens(address),
+      (address) => {
+        if (attempted !== undefined) recordClose(attempted);
+        attempted = undefined;
+        ledger.recordOpen(destination, address, opened);
+        attempted = address;
       },
     );
     const { socket, address } = await dialled.catch((error: unknown) => {
-      if (tried !== undefined) close(tried);
+      if (attempted !== undefined) recordClose(attempted);
       throw error;
     });
     socket.on('error', () => {});
-    socket.once('close', () => close(address, socket));
+    socket.once('close', () => recordClose(address, socket));
     return socket;
   }
 
-  async #tunnel({ socket }: Arrival, outside: Socket): Promise<void> {
+  async #tunnel({ socket }: AdmittedConnection, outside: Socket): Promise<void> {
     await tunnel(socket, outside);
     socket.destroy();
     outside.destroy();
   }
 
-  /** HTTP without TLS: each request's Host is looked at, and no secret is put in. */
-  #plain({ socket, way }: Arrival, connect: () => Promise<Socket>): void {
+  /** HTTP without TLS: the Host of each request is checked, and no secret is substituted. */
+  #servePlainHttp({ socket, destination }: AdmittedConnection, connect: () => Promise<Socket>): void {
     let first: Promise<Socket> | undefined;
     this.#http.serve(socket, {
-      way,
+      destination,
       secure: false,
       connect: () => {
-        // What was dialled already is the first connection, and no other.
-        const now = first === undefined ? connect() : this.#dial(way);
-        first = now;
-        return now;
+        // A connection that was dialled already serves the first request only.
+        const upstream = first === undefined ? connect() : this.#dial(destination);
+        first = upstream;
+        return upstream;
       },
     });
   }
 
-  /** Ends TLS inside, with a certificate of the session's own. */
-  async #unwrap({ socket, way }: Arrival): Promise<void> {
+  /** Terminates TLS with a certificate of the session's own authority. */
+  async #terminateTls({ socket, destination }: AdmittedConnection): Promise<void> {
     const { authority } = this.#parts;
     if (authority === undefined) throw new EgressRefusal('nothing is sealed here');
     const client = new tls.TLSSocket(socket, {
       isServer: true,
-      secureContext: authority.contextFor(way.host),
+      secureContext: authority.contextFor(destination.host),
       ALPNProtocols: ['http/1.1'],
     });
-    const link: Link = { way, secure: true, connect: () => this.#verified(way) };
+    const upstream: Upstream = { destination, secure: true, connect: () => this.#connectTls(destination) };
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     client.once('secure', resolve);
-    const ended = (): void => reject(new EgressRefusal(UNTAKEN));
-    client.once('end', ended);
-    client.once('close', ended);
+    const onEnd = (): void => reject(new EgressRefusal(CERTIFICATE_NOT_ACCEPTED));
+    client.once('end', onEnd);
+    client.once('close', onEnd);
     client.on('error', (error: NodeJS.ErrnoException) => reject(new EgressRefusal(handshakeProblem(error))));
     await promise;
-    client.off('end', ended);
-    this.#http.serve(client, link);
+    client.off('end', onEnd);
+    this.#http.serve(client, upstream);
   }
 
-  /** A connection to the host whose certificate was verified, for HTTP/1.1. */
-  async #verified(way: Way): Promise<Duplex> {
-    const raw = await this.#dial(way, true);
+  /** A connection to the host for HTTP/1.1, with its certificate verified. */
+  async #connectTls(destination: Destination): Promise<Duplex> {
+    const raw = await this.#dial(destination, true);
     const secure = tls.connect({
       socket: raw,
-      servername: way.host,
-      secureContext: this.#parts.trusted,
+      servername: destination.host,
+      secureContext: this.#parts.upstreamTrust,
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: true,
     });
-    secure.setTimeout(HANDSHAKE, () => secure.destroy(new Error('its TLS handshake takes too long')));
+    secure.setTimeout(HANDSHAKE_TIMEOUT, () => secure.destroy(new Error('its TLS handshake takes too long')));
     try {
       await new Promise<void>((resolve, reject) => {
         secure.once('secureConnect', resolve);
@@ -290,29 +298,29 @@ export class Gate implements Disposable {
     return secure;
   }
 
-  /** The one exit of what was not passed on, or broke before it was. */
-  #end(socket: Socket, way: Way, error: unknown): void {
+  /** The one exit for a connection that was refused, or failed before it was passed on. */
+  #reject(socket: Socket, destination: Destination, error: unknown): void {
     const { ledger, log } = this.#parts;
-    if (error instanceof EgressRefusal) ledger.refused(way, error.reason);
+    if (error instanceof EgressRefusal) ledger.recordRefusal(destination, error.reason);
     else {
       const { code, message } = error as NodeJS.ErrnoException;
-      ledger.failed(way, `cannot be reached (${code ?? message})`);
-      log.info({ host: way.host, port: way.port, code }, 'a host cannot be reached');
+      ledger.recordFailure(destination, `cannot be reached (${code ?? message})`);
+      log.info({ host: destination.host, port: destination.port, code }, 'a host cannot be reached');
     }
-    abort(socket);
+    reset(socket);
   }
 
-  #turnAway(socket: Socket, where: { host: string; port: number }, reason: string): void {
+  #refuse(socket: Socket, where: { host: string; port: number }, reason: string): void {
     socket.on('error', () => {});
-    this.#parts.ledger.refused(where, reason);
-    abort(socket);
+    this.#parts.ledger.recordRefusal(where, reason);
+    reset(socket);
   }
 
-  /** The searches for what is sealed now: made anew when a value or a token has come. */
-  #searches(): Search & { readonly sealing: ResponseSealer } {
+  /** The searches for what is sealed now. They are built anew when a value or a token was added. */
+  #currentSearch(): PlaceholderSearch & { readonly sealing: ResponseSealer } {
     const { sealed } = this.#parts;
-    if (this.#search === undefined || this.#built !== sealed.revision) {
-      this.#built = sealed.revision;
+    if (this.#search === undefined || this.#searchVersion !== sealed.revision) {
+      this.#searchVersion = sealed.revision;
       const { all, placeholders, secrets } = sealed;
       this.#search = { all, finder: new Finder(placeholders), sealing: new ResponseSealer(secrets) };
     }
@@ -320,18 +328,18 @@ export class Gate implements Disposable {
   }
 }
 
-const UNTAKEN =
-  'the server did not take the certificate of the gate: it pins another, or does not read the trust that it is given';
+const CERTIFICATE_NOT_ACCEPTED =
+  'the server did not accept the certificate of the gate: it pins another, or does not read the trust files';
 
-/** Refuses at once, as a closed port does. */
-function abort(socket: Socket): void {
+/** Resets the connection, as a closed port does. */
+function reset(socket: Socket): void {
   socket.resetAndDestroy();
 }
 
 function handshakeProblem({ code = '' }: NodeJS.ErrnoException): string {
   if (code.includes('ALERT_UNKNOWN_CA') || code.includes('ALERT_BAD_CERTIFICATE')) {
-    return UNTAKEN;
+    return CERTIFICATE_NOT_ACCEPTED;
   }
-  if (code.includes('NO_APPLICATION_PROTOCOL')) return 'the server wants HTTP/2, which is not there yet';
+  if (code.includes('NO_APPLICATION_PROTOCOL')) return 'the server wants HTTP/2, which is not supported yet';
   return `the TLS handshake inside failed (${code})`;
 }

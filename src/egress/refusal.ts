@@ -1,4 +1,4 @@
-/** What the gate refuses. It is told to the log and never reaches a command line; `reason` holds no secret. */
+/** What the gate refuses. It goes to the log and never to a command line; `reason` contains no secret. */
 export class EgressRefusal extends Error {
   override readonly name = 'EgressRefusal';
   readonly reason: string;

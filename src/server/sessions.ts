@@ -156,7 +156,7 @@ export class Sessions {
    */
   revoke(credential: string): { cut: number; ended: number } {
     const entries = [...this.#entries.values()];
-    const cut = entries.reduce((sum, { started }) => sum + (started?.gate?.cut(credential) ?? 0), 0);
+    const cut = entries.reduce((sum, { started }) => sum + (started?.gate?.disconnect(credential) ?? 0), 0);
     const holders = entries.filter(({ loaded }) =>
       loaded.profile.credentials.some(({ name, deliver }) => name === credential && deliver !== 'sealed'),
     );

@@ -7,7 +7,7 @@ import type { SessionOpen } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import type { Locks } from '../credential/locks.ts';
-import type { Egress, OpenGate } from '../egress/egress.ts';
+import type { Egress, EgressRoute, OpenGate } from '../egress/egress.ts';
 import { WarderError } from '../errors.ts';
 import { resolveBin } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
@@ -22,7 +22,6 @@ import {
 import type { SandboxKind } from '../sandbox/choose.ts';
 import type { AppliedLimits } from '../sandbox/layers.ts';
 import type { Machine } from '../sandbox/machine.ts';
-import type { Network } from '../sandbox/network.ts';
 import type { NetworkPool } from '../sandbox/network-pool.ts';
 import { type PreparedSandbox, prepare, prepareLandlock, prepareSeatbelt } from '../sandbox/start.ts';
 import { type DeliveredCredential, environment } from './environment.ts';
@@ -100,9 +99,9 @@ export async function startServer(
     const route = await pendingRoute;
     const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
     if (route !== undefined) {
-      const { connection: name, ...shared } = context;
+      const { connection: nextConnectionId, ...shared } = context;
       const egress = await parts.egress();
-      gate = await egress.open({ ...shared, profile, sealed, way: route, name });
+      gate = await egress.open({ ...shared, profile, sealed, route, nextConnectionId });
     }
     const started = await startProcess(profile, server, context, parts, {
       command,
@@ -119,7 +118,7 @@ export async function startServer(
 }
 
 /** The route out of a server that may reach something: a network of its own, or a proxy where there are no such. */
-async function openRoute(profile: Profile, parts: StartParts): Promise<Network | 'proxy' | undefined> {
+async function openRoute(profile: Profile, parts: StartParts): Promise<EgressRoute | undefined> {
   const { network, sealed } = allowedEgress(profile);
   if (network.length + sealed.length === 0) return undefined;
   const kind = await parts.kind();
@@ -135,7 +134,7 @@ async function openRoute(profile: Profile, parts: StartParts): Promise<Network |
   return await parts.networks.take(egress.ports(profile));
 }
 
-async function closeRoute(route: Network | 'proxy' | undefined, gate: OpenGate | undefined): Promise<void> {
+async function closeRoute(route: EgressRoute | undefined, gate: OpenGate | undefined): Promise<void> {
   gate?.[Symbol.dispose]();
   if (route !== 'proxy') await route?.[Symbol.asyncDispose]();
 }
@@ -144,7 +143,7 @@ async function closeRoute(route: Network | 'proxy' | undefined, gate: OpenGate |
 interface StartInputs {
   readonly command: Awaited<ReturnType<typeof commandOf>>;
   readonly credentials: readonly ResolvedCredential[];
-  readonly route: Network | 'proxy' | undefined;
+  readonly route: EgressRoute | undefined;
   readonly gate: OpenGate | undefined;
 }
 
@@ -173,7 +172,7 @@ async function startProcess(
   const trust = join(runtime.path, 'trust');
   let env: Record<string, string>;
   try {
-    const settled = route === 'proxy' ? gate?.settle(trust) : undefined;
+    const settled = route === 'proxy' ? gate?.writeTrustFiles(trust) : undefined;
     const reached = { ...gate?.variables, ...settled };
     env = environment(profile.name, facts, runtime.instance, profile.env, delivered, reached);
   } catch (error) {

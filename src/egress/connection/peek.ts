@@ -1,78 +1,84 @@
-// The first bytes of a connection: read to tell what it is, and put back.
+// Reads the first bytes of a connection to tell what it carries, and puts them back.
 import type { Duplex } from 'node:stream';
-import { type Hello, readHello } from '../tls/client-hello.ts';
+import { type ClientHello, parseClientHello } from '../tls/client-hello.ts';
 
-/** What a connection begins with. `silent`: nothing came in time, or before it was told to stop; `ended`: nothing will. */
-export type Beginning =
+/**
+ * What a connection begins with. `silent`: nothing came before the timeout or the abort; `ended`: nothing will come.
+ */
+export type Preface =
   | { readonly kind: 'tls'; readonly name: string | undefined }
   | { readonly kind: 'http' }
   | { readonly kind: 'other' }
   | { readonly kind: 'silent' }
   | { readonly kind: 'ended' }
-  | { readonly kind: 'broken'; readonly why: string };
+  | { readonly kind: 'malformed'; readonly reason: string };
 
 /**
- * The longest token of a method and what follows it, as HTTP/1 requests begin; also HTTP/2's own beginning. Servers
+ * The longest method token and what follows it, as HTTP/1 requests begin; also HTTP/2's connection preface. Servers
  * skip empty lines before it (RFC 9112 2.2).
  */
 const REQUEST = /^(?:[\r\n]|[A-Z]{3,20} [/*h])/;
-const PART_OF_REQUEST = /^[A-Z]{1,20}(?: [/*h]?)?$/;
+const PARTIAL_REQUEST = /^[A-Z]{1,20}(?: [/*h]?)?$/;
 /** The longest method, a space, and one character. */
-const ENOUGH = 22;
+const LONGEST_START = 22;
 
 /**
- * Reads a paused stream until it can be told what it carries, for so many milliseconds if any are said, or until `stop`;
- * what was read is put back, and the stream is left paused.
+ * Reads a paused stream until it is clear what it carries, for at most `timeout` milliseconds, or until `stop`
+ * aborts. What was read is put back, and the stream is left paused.
  */
 export async function peek(
   stream: Duplex,
-  patience: number | undefined,
+  timeout: number | undefined,
   stop?: AbortSignal,
-): Promise<Beginning> {
+): Promise<Preface> {
   let read: Buffer = Buffer.alloc(0);
-  const { promise, resolve } = Promise.withResolvers<Beginning>();
-  const look = (): void => {
+  const { promise, resolve } = Promise.withResolvers<Preface>();
+  const readAll = (): void => {
     for (let piece: Buffer | null = stream.read(); piece !== null; piece = stream.read()) {
       read = read.length === 0 ? piece : Buffer.concat([read, piece]);
     }
-    const told = tell(read);
-    if (told !== undefined) resolve(told);
+    const preface = classify(read);
+    if (preface !== undefined) resolve(preface);
   };
-  const enough = (): void =>
-    resolve(read.length === 0 ? { kind: 'silent' } : { kind: 'broken', why: 'its beginning does not come' });
-  const timer = patience === undefined ? undefined : setTimeout(enough, patience);
-  stop?.addEventListener('abort', enough, { once: true });
-  const ended = (): void => resolve({ kind: 'ended' });
-  stream.on('readable', look);
-  stream.once('end', ended);
-  stream.once('close', ended);
-  if (stream.destroyed) ended();
+  const onTimeout = (): void =>
+    resolve(
+      read.length === 0
+        ? { kind: 'silent' }
+        : { kind: 'malformed', reason: 'its first bytes are incomplete' },
+    );
+  const timer = timeout === undefined ? undefined : setTimeout(onTimeout, timeout);
+  stop?.addEventListener('abort', onTimeout, { once: true });
+  const onEnd = (): void => resolve({ kind: 'ended' });
+  stream.on('readable', readAll);
+  stream.once('end', onEnd);
+  stream.once('close', onEnd);
+  if (stream.destroyed) onEnd();
   try {
     return await promise;
   } finally {
     clearTimeout(timer);
-    stream.off('readable', look);
-    stream.off('end', ended);
-    stream.off('close', ended);
+    stream.off('readable', readAll);
+    stream.off('end', onEnd);
+    stream.off('close', onEnd);
     stream.pause();
     if (read.length > 0) stream.unshift(read);
   }
 }
 
-function tell(read: Buffer): Beginning | undefined {
+function classify(read: Buffer): Preface | undefined {
   if (read.length === 0) return undefined;
-  const hello: Hello = readHello(read);
+  const hello: ClientHello = parseClientHello(read);
   switch (hello.kind) {
-    case 'more':
+    case 'incomplete':
       return undefined;
     case 'hello':
       return { kind: 'tls', name: hello.name };
-    case 'broken':
+    case 'malformed':
       return hello;
-    case 'other': {
-      const text = read.toString('latin1', 0, ENOUGH);
+    case 'not-tls': {
+      const text = read.toString('latin1', 0, LONGEST_START);
       if (REQUEST.test(text)) return { kind: 'http' };
-      return text.length < ENOUGH && PART_OF_REQUEST.test(text) ? undefined : { kind: 'other' };
+      return text.length < LONGEST_START && PARTIAL_REQUEST.test(text) ? undefined : { kind: 'other' };
     }
   }
 }

@@ -1,13 +1,13 @@
-// A connection that passes unopened: bytes from one socket to the other and back, each side's end told to the other,
-// each side read no faster than the other takes it.
+// A connection that passes through undecrypted: bytes are copied in both directions, the end of each side is passed
+// to the other, and each side is read no faster than the other accepts.
 import type { Duplex } from 'node:stream';
 
-/** Joins the sandbox' socket with the host's. Settles when both have ended; never rejects. */
+/** Joins the sandbox's socket with the host's. Settles when both have ended; never rejects. */
 export async function tunnel(inside: Duplex, outside: Duplex): Promise<void> {
-  await Promise.all([pass(inside, outside), pass(outside, inside)]);
+  await Promise.all([pump(inside, outside), pump(outside, inside)]);
 }
 
-function pass(from: Duplex, to: Duplex): Promise<void> {
+function pump(from: Duplex, to: Duplex): Promise<void> {
   return new Promise((resolve) => {
     from.on('data', (chunk: Buffer<ArrayBuffer>) => {
       if (to.writable && !to.write(chunk, () => release(chunk))) from.pause();
@@ -17,7 +17,7 @@ function pass(from: Duplex, to: Duplex): Promise<void> {
     else from.once('end', () => to.end());
     from.once('error', () => from.destroy());
     from.once('close', () => {
-      // It broke, or nobody is left who could take what it has to say.
+      // It broke, or nobody is left to receive what it sends.
       if (!from.readableEnded) to.destroy();
       resolve();
     });

@@ -1,11 +1,12 @@
-// Which addresses are dialled. Only what IANA calls global unicast passes by itself; everything else must lie in a
-// range that the profile names. An IPv6 address that holds an IPv4 one (mapped, NAT64, 6to4, ...) leads to that one, so
-// both must be fit. An IPv4 address stands in four decimal parts and no other way: a resolver that says "0x7f.1" is not
-// helped along. What is dialled is the text that was judged, made anew from the bits (`canonical`).
+// Decides which addresses may be dialled. Only what IANA calls global unicast is allowed by itself; everything else
+// must lie in a range that the profile names. An IPv6 address that embeds an IPv4 one (mapped, NAT64, 6to4, ...)
+// leads to that one, so both must be allowed. An IPv4 address has four decimal parts and no other spelling: a
+// resolver's "0x7f.1" is not accepted. What is dialled is the text that was checked, formatted anew from the bits
+// (`canonicalAddress`).
 import ipaddr from 'ipaddr.js';
 import { type Address, isUndialable, parseAddress } from '../../profile/address-range.ts';
 
-/** Where clouds hand out credentials to whoever can ask: only a range of just this address opens one. */
+/** Where clouds hand out credentials to anyone who can connect: only a range of just this address opens one. */
 const METADATA = new Set([
   '169.254.169.254', // AWS, Google, Azure, DigitalOcean, Hetzner, OpenStack, Oracle
   '169.254.169.253', // AWS, names
@@ -25,7 +26,7 @@ const METADATA = new Set([
   'fe80::a9fe:a9fe', // OpenStack
 ]);
 
-const INSIDE = 'an address with an IPv4 address inside';
+const EMBEDS_IPV4 = 'an address with an IPv4 address inside';
 const RESERVED = 'a reserved address';
 const REASONS: Readonly<Record<string, string>> = {
   loopback: 'a loopback address',
@@ -37,64 +38,64 @@ const REASONS: Readonly<Record<string, string>> = {
   unspecified: 'an unspecified address',
   multicast: 'a multicast address',
   broadcast: 'the broadcast address',
-  ipv4Mapped: INSIDE,
-  rfc6145: INSIDE,
-  rfc6052: INSIDE,
-  '6to4': INSIDE,
-  teredo: INSIDE,
+  ipv4Mapped: EMBEDS_IPV4,
+  rfc6145: EMBEDS_IPV4,
+  rfc6052: EMBEDS_IPV4,
+  '6to4': EMBEDS_IPV4,
+  teredo: EMBEDS_IPV4,
 };
 
-/** All of IPv6 that IANA has given out as global unicast so far; the rest is reserved (RFC 4291 2.4). */
-const GLOBAL: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('2000::'), 3];
+/** All of IPv6 that IANA has allocated as global unicast so far; the rest is reserved (RFC 4291 2.4). */
+const GLOBAL_UNICAST: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('2000::'), 3];
 
-/** The address in its usual spelling; undefined where the text is none, has a zone, or is spelled oddly. */
-export function canonical(address: string): string | undefined {
+/** The address in its usual spelling; undefined where the text is not an address, has a zone, or is spelled oddly. */
+export function canonicalAddress(address: string): string | undefined {
   return parseAddress(address)?.toString();
 }
 
-/** Whether a cloud's metadata service is there. `address` is canonical. */
+/** Whether a cloud's metadata service has this address. `address` is canonical. */
 export function isMetadata(address: string): boolean {
   return METADATA.has(address);
 }
 
 /**
- * Why an address may not be dialled; undefined if it may. `own` are this machine's addresses, `opens` says whether a
- * range of the profile holds an address, and is asked with the canonical text.
+ * Why an address may not be dialled; undefined if it may. `localAddresses` are this machine's; `opens` says whether a
+ * range of the profile contains an address, and is called with the canonical text.
  */
-export function refusalOf(
+export function dialRefusal(
   address: string,
-  own: ReadonlySet<string>,
+  localAddresses: ReadonlySet<string>,
   opens: (address: string) => boolean,
 ): string | undefined {
-  const judged = parseAddress(address);
-  if (judged === undefined) return 'no address in its usual spelling';
-  const text = judged.toString();
-  const range = rangeOf(judged);
-  if (isUndialable(judged)) return REASONS[range];
-  const inside = insideOf(judged);
-  if (inside !== undefined) {
-    const reason = refusalOf(inside, own, opens);
-    if (reason !== undefined) return opens(text) ? `${reason} inside an IPv6 one` : INSIDE;
+  const parsed = parseAddress(address);
+  if (parsed === undefined) return 'not an address in its usual spelling';
+  const text = parsed.toString();
+  const range = rangeOf(parsed);
+  if (isUndialable(parsed)) return REASONS[range];
+  const embedded = embeddedIpv4(parsed);
+  if (embedded !== undefined) {
+    const reason = dialRefusal(embedded, localAddresses, opens);
+    if (reason !== undefined) return opens(text) ? `${reason} inside an IPv6 one` : EMBEDS_IPV4;
   }
   if (opens(text)) return undefined;
   if (isMetadata(text)) return "a cloud's metadata service";
   if (range !== 'unicast') return REASONS[range] ?? RESERVED;
-  return isOwn(text, own) ? 'an address of this machine' : undefined;
+  return isLocal(text, localAddresses) ? 'an address of this machine' : undefined;
 }
 
-/** As ipaddr.js names it, but `unicast` for nothing that IANA has not given out, or that holds an IPv4 address. */
+/** As ipaddr.js names it, but without `unicast` for what IANA has not allocated, or what embeds an IPv4 address. */
 function rangeOf(address: Address): string {
   const range = address.range();
   if (!(address instanceof ipaddr.IPv6) || range !== 'unicast') return range;
-  if (!address.match(GLOBAL)) return 'reserved';
-  return insideOf(address) === undefined ? 'unicast' : 'rfc6052';
+  if (!address.match(GLOBAL_UNICAST)) return 'reserved';
+  return embeddedIpv4(address) === undefined ? 'unicast' : 'rfc6052';
 }
 
 /**
- * The IPv4 address to which an IPv6 one leads. RFC 4291 2.5.5 (compatible, mapped), RFC 7915, RFC 6052 and 8215 (NAT64),
- * RFC 3056 (6to4), RFC 4380 (Teredo; its bits are inverted), RFC 5214 (ISATAP).
+ * The IPv4 address that an IPv6 one leads to. RFC 4291 2.5.5 (compatible, mapped), RFC 7915, RFC 6052 and 8215
+ * (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo; its bits are inverted), RFC 5214 (ISATAP).
  */
-function insideOf(address: Address): string | undefined {
+function embeddedIpv4(address: Address): string | undefined {
   if (!(address instanceof ipaddr.IPv6)) return undefined;
   const { parts } = address;
   const at = (index: number): number => parts[index] ?? 0;
@@ -118,8 +119,8 @@ function insideOf(address: Address): string | undefined {
   return (at(4) & 0xfdff) === 0 && at(5) === 0x5efe ? last : undefined;
 }
 
-function isOwn(address: string, own: ReadonlySet<string>): boolean {
-  if (own.has(address)) return true;
-  for (const one of own) if (canonical(one.replace(/%.*$/, '')) === address) return true;
+function isLocal(address: string, localAddresses: ReadonlySet<string>): boolean {
+  if (localAddresses.has(address)) return true;
+  for (const one of localAddresses) if (canonicalAddress(one.replace(/%.*$/, '')) === address) return true;
   return false;
 }

@@ -1,40 +1,43 @@
-// The way out. A name is resolved at each dial and the very address that was judged is dialled, so a name that changes
-// its mind in between (DNS rebinding) leads nowhere. The addresses are tried one after the other, not at once (RFC 8305
-// would race them): each is on record before a packet goes to it, and no packet goes to one that is not used. One that
-// does not answer loses its turn after a second; the last may take the time that is left.
+// Dials hosts. A name is resolved at each dial, and exactly the address that was checked is dialled, so a name that
+// changes its address in between (DNS rebinding) gains nothing. The addresses are tried one after the other, not at
+// once (RFC 8305 would race them): each is recorded before a packet goes to it, and no packet goes to one that is not
+// used. An address that does not answer is given up after a second; the last may take the time that is left.
 import * as net from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { matchesHost, normalizeName } from '../../profile/host.ts';
-import { before, until } from '../connection/wait.ts';
+import { abortable, waitForEvent } from '../connection/wait.ts';
 import type { Resolve } from '../names/resolver.ts';
 import { EgressRefusal } from '../refusal.ts';
-import { canonical, refusalOf } from './address.ts';
-import { loginOf, openTunnel } from './proxy-tunnel.ts';
+import { canonicalAddress, dialRefusal } from './address.ts';
+import { basicCredentials, openTunnel } from './proxy-tunnel.ts';
 
 export interface DiallerParts {
   readonly resolve: Resolve;
-  /** This machine's own addresses; looked at for each dial. */
-  readonly own: () => ReadonlySet<string>;
-  /** The proxy of the settings, http: or https:, with user and password if it wants any; `except` are hosts dialled directly. */
+  /** This machine's own addresses; read at each dial. */
+  readonly localAddresses: () => ReadonlySet<string>;
+  /**
+   * The proxy of the settings, http: or https:, with user and password if it needs them; `except` are hosts dialled
+   * directly.
+   */
   readonly proxy?: {
     readonly url: URL;
     readonly except: readonly string[];
-    /** Whose certificates are believed of an https: proxy; the usual roots where none is said. */
+    /** The authorities that an https: proxy is verified against; the usual roots where undefined. */
     readonly trusted?: SecureContext;
   };
   /** Milliseconds for a whole dial. */
   readonly timeout?: number;
 }
 
-/** What a dial needs to know; `decided` hears of each address before the first packet goes to it, and may throw. */
-interface Attempt {
-  readonly decided: (address: string) => void;
+/** One dial. `onAddress` is called with each address before the first packet goes to it, and may throw. */
+interface DialAttempt {
+  readonly onAddress: (address: string) => void;
   readonly signal: AbortSignal;
 }
 
 const TIMEOUT = 15_000;
 /** Milliseconds for an address while there is another to try. */
-const TURN = 1000;
+const ADDRESS_TIMEOUT = 1000;
 
 /** Dials for all sessions. */
 export class Dialler {
@@ -46,53 +49,53 @@ export class Dialler {
   constructor(parts: DiallerParts) {
     this.#parts = parts;
     this.#timeout = parts.timeout ?? TIMEOUT;
-    this.#login = parts.proxy === undefined ? undefined : loginOf(parts.proxy.url);
+    this.#login = parts.proxy === undefined ? undefined : basicCredentials(parts.proxy.url);
   }
 
   /**
-   * A connection to a listed host, paused, half-open allowed, and the address that was dialled (the proxy's, where one is
-   * used). `opens` says which addresses the profile's ranges hold. `decided` is called with each address before it is
-   * tried: what it throws is thrown on, and nothing is dialled. Throws EgressRefusal where no address may be dialled,
-   * and an Error with a short message, or the system's own, where none can be reached.
+   * A connection to a listed host, paused, half-open allowed, and the address that was dialled (the proxy's, where
+   * one is used). `opens` says which addresses the profile's ranges contain. `onAddress` is called with each address
+   * before it is tried: if it throws, nothing is dialled and the error is passed on. Throws EgressRefusal where no
+   * address may be dialled, and an Error with a short message, or the system's own, where none can be reached.
    */
   async dial(
     name: string,
     port: number,
     opens: (address: string) => boolean,
-    decided: (address: string) => void,
+    onAddress: (address: string) => void,
     signal?: AbortSignal,
   ): Promise<{ socket: net.Socket; address: string }> {
-    const plain = normalizeName(name);
-    if (plain === undefined) throw new EgressRefusal('it is no name of a host');
+    const normalized = normalizeName(name);
+    if (normalized === undefined) throw new EgressRefusal('it is not a host name');
     const limit = AbortSignal.timeout(this.#timeout);
-    const attempt = { decided, signal: signal === undefined ? limit : AbortSignal.any([limit, signal]) };
+    const attempt = { onAddress, signal: signal === undefined ? limit : AbortSignal.any([limit, signal]) };
     try {
-      return this.#direct(plain, port)
-        ? await this.#straight(plain, port, opens, attempt)
-        : await this.#throughProxy(plain, port, opens, attempt);
+      return this.#bypassesProxy(normalized, port)
+        ? await this.#dialDirect(normalized, port, opens, attempt)
+        : await this.#dialThroughProxy(normalized, port, opens, attempt);
     } catch (error) {
-      // What broke because the time was up says so.
+      // An error caused by the timeout says so.
       if (limit.aborted && !(error instanceof EgressRefusal))
         throw new Error('does not answer in time', { cause: error });
       throw error;
     }
   }
 
-  #direct(name: string, port: number): boolean {
+  #bypassesProxy(name: string, port: number): boolean {
     const { proxy } = this.#parts;
     return proxy === undefined || proxy.except.some((pattern) => matchesHost(pattern, name, port, port));
   }
 
-  async #straight(
+  async #dialDirect(
     name: string,
     port: number,
     opens: (address: string) => boolean,
-    attempt: Attempt,
+    attempt: DialAttempt,
   ): Promise<{ socket: net.Socket; address: string }> {
-    const { fit, refusal } = this.#judge(await this.#lookUp(name, attempt.signal), opens);
-    if (fit.length === 0) throw refusal ?? new Error('does not resolve');
-    const { socket, address } = await connectAny(fit, port, attempt);
-    // A connection to oneself has one address at both ends. This finds what no list of interfaces shows.
+    const { allowed, refusal } = this.#filterAddresses(await this.#lookUp(name, attempt.signal), opens);
+    if (allowed.length === 0) throw refusal ?? new Error('does not resolve');
+    const { socket, address } = await connectAny(allowed, port, attempt);
+    // A connection to oneself has the same address at both ends. This catches what no list of interfaces shows.
     if (socket.localAddress === socket.remoteAddress && !opens(address)) {
       socket.destroy();
       throw new EgressRefusal(resolvesTo(address, 'an address of this machine'));
@@ -100,51 +103,54 @@ export class Dialler {
     return { socket, address };
   }
 
-  async #throughProxy(
+  async #dialThroughProxy(
     name: string,
     port: number,
     opens: (address: string) => boolean,
-    attempt: Attempt,
+    attempt: DialAttempt,
   ): Promise<{ socket: net.Socket; address: string }> {
     const { proxy } = this.#parts;
     if (proxy === undefined) throw new Error('no proxy is set');
-    // The proxy looks the name up itself, and may know names that this machine does not. What this machine knows to lead
-    // where it may not is refused here; one such address is enough, as the proxy chooses.
+    // The proxy resolves the name itself, and may know names that this machine does not. Addresses that this machine
+    // knows and that are not allowed are refused here; one such address is enough, as the proxy chooses.
     const known = await this.#lookUp(name, attempt.signal).catch(() => []);
     attempt.signal.throwIfAborted();
-    const { refusal } = this.#judge(known, opens);
+    const { refusal } = this.#filterAddresses(known, opens);
     if (refusal !== undefined) throw refusal;
-    const { protocol, hostname, port: said } = proxy.url;
+    const { protocol, hostname, port: proxyPort } = proxy.url;
     const host = hostname.replace(/^\[(.*)\]$/, '$1');
     const secure = protocol === 'https:';
-    const at = net.isIP(host) === 0 ? await this.#lookUp(host, attempt.signal) : [host];
-    const addresses = at.flatMap((one) => canonical(one) ?? []);
+    const resolved = net.isIP(host) === 0 ? await this.#lookUp(host, attempt.signal) : [host];
+    const addresses = resolved.flatMap((address) => canonicalAddress(address) ?? []);
     if (addresses.length === 0) throw new Error('the proxy does not resolve');
-    const dialled = await connectAny(addresses, Number(said) || (secure ? 443 : 80), attempt);
+    const dialled = await connectAny(addresses, Number(proxyPort) || (secure ? 443 : 80), attempt);
     const { trusted } = proxy;
     const tunnel = { host, secure, trusted, login: this.#login, authority: `${name}:${port}` };
     return { socket: await openTunnel(dialled.socket, tunnel, attempt.signal), address: dialled.address };
   }
 
   #lookUp(name: string, signal: AbortSignal): Promise<string[]> {
-    return before(signal, this.#parts.resolve(name));
+    return abortable(signal, this.#parts.resolve(name));
   }
 
-  /** Which of a name's addresses may be dialled, in their order, each once; and why the first other one may not. */
-  #judge(
+  /**
+   * Which of a name's addresses may be dialled, in their order, without duplicates; and why the first of the others
+   * may not.
+   */
+  #filterAddresses(
     addresses: readonly string[],
     opens: (address: string) => boolean,
-  ): { readonly fit: readonly string[]; readonly refusal: EgressRefusal | undefined } {
-    const own = this.#parts.own();
-    const fit = new Set<string>();
+  ): { readonly allowed: readonly string[]; readonly refusal: EgressRefusal | undefined } {
+    const localAddresses = this.#parts.localAddresses();
+    const allowed = new Set<string>();
     let refusal: EgressRefusal | undefined;
     for (const address of addresses) {
-      const usual = canonical(address);
-      const reason = refusalOf(address, own, opens);
-      if (reason === undefined && usual !== undefined) fit.add(usual);
-      else refusal ??= new EgressRefusal(resolvesTo(usual ?? 'something', reason ?? 'no address'));
+      const canonical = canonicalAddress(address);
+      const reason = dialRefusal(address, localAddresses, opens);
+      if (reason === undefined && canonical !== undefined) allowed.add(canonical);
+      else refusal ??= new EgressRefusal(resolvesTo(canonical ?? 'something', reason ?? 'no address'));
     }
-    return { fit: [...fit], refusal };
+    return { allowed: [...allowed], refusal };
   }
 }
 
@@ -152,19 +158,19 @@ function resolvesTo(address: string, reason: string): string {
   return `resolves to ${address}, ${reason}`;
 }
 
-/** Connects to the first of the addresses that answers. Throws what the last one failed with. */
+/** Connects to the first of the addresses that answers. Throws the error of the last one. */
 async function connectAny(
   addresses: readonly string[],
   port: number,
-  { decided, signal }: Attempt,
+  { onAddress, signal }: DialAttempt,
 ): Promise<{ socket: net.Socket; address: string }> {
   let failure: unknown;
   for (const [index, address] of addresses.entries()) {
     signal.throwIfAborted();
-    decided(address);
+    onAddress(address);
     try {
       const last = index === addresses.length - 1;
-      return { socket: await connect(address, port, last ? undefined : TURN, signal), address };
+      return { socket: await connect(address, port, last ? undefined : ADDRESS_TIMEOUT, signal), address };
     } catch (error) {
       failure = error;
     }
@@ -173,11 +179,11 @@ async function connectAny(
   throw failure;
 }
 
-/** Connects to one address; nothing is looked up. `turn`: milliseconds after which it is given up. */
+/** Connects to one address; nothing is resolved. `timeout`: milliseconds after which it is given up. */
 async function connect(
   address: string,
   port: number,
-  turn: number | undefined,
+  timeout: number | undefined,
   signal: AbortSignal,
 ): Promise<net.Socket> {
   const socket = net.connect({
@@ -188,12 +194,12 @@ async function connect(
     allowHalfOpen: true,
     noDelay: true,
   });
-  // An error that comes when nobody waits any more must find a listener.
+  // An error that arrives when nobody waits any more must find a listener.
   socket.on('error', () => {});
   const late = (): void => void socket.destroy(new Error('does not answer in time'));
-  const timer = turn === undefined ? undefined : setTimeout(late, turn);
+  const timer = timeout === undefined ? undefined : setTimeout(late, timeout);
   try {
-    await before(signal, until(socket, 'connect'));
+    await abortable(signal, waitForEvent(socket, 'connect'));
     return socket;
   } catch (error) {
     socket.destroy();

@@ -1,35 +1,35 @@
-// The way out through a proxy of the user's: HTTP's CONNECT (RFC 9110 9.3.6), in the clear or inside TLS. The proxy's
-// own words go into no message; its status is told in the standard's words.
+// Tunnels through the user's proxy: HTTP's CONNECT (RFC 9110 9.3.6), in the clear or inside TLS. No message repeats
+// the proxy's own text; its status is reported with the standard reason phrase.
 import { STATUS_CODES } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import * as tls from 'node:tls';
-import { before, until } from '../connection/wait.ts';
+import { abortable, waitForEvent } from '../connection/wait.ts';
 
-export interface Tunnel {
-  /** The proxy's name or address, whose certificate it must have where it speaks TLS. */
+export interface TunnelRequest {
+  /** The proxy's name or address, which its certificate must name where it speaks TLS. */
   readonly host: string;
   readonly secure: boolean;
   readonly trusted: tls.SecureContext | undefined;
   /** For `Proxy-Authorization: Basic`. */
   readonly login: string | undefined;
-  /** Where to: `name:port`. */
+  /** The target: `name:port`. */
   readonly authority: string;
 }
 
-/** The longest head of a proxy's answer. */
-const MAX_ANSWER = 16_384;
+/** The longest head of a proxy's response. */
+const MAX_HEAD = 16_384;
 
-/** The user and password of a proxy's URL as RFC 7617 sends them; none where it has none. Throws URIError. */
-export function loginOf({ username, password }: URL): string | undefined {
+/** The user and password of a proxy's URL in the form of RFC 7617; undefined where it has none. Throws URIError. */
+export function basicCredentials({ username, password }: URL): string | undefined {
   if (username === '' && password === '') return undefined;
   return Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64');
 }
 
-/** Asks the proxy at the other end of `raw` for a tunnel; destroys `raw` where there is none to be had. */
-export async function openTunnel(raw: Socket, tunnel: Tunnel, signal: AbortSignal): Promise<Socket> {
+/** Requests a tunnel from the proxy at the other end of `raw`; destroys `raw` where it grants none. */
+export async function openTunnel(raw: Socket, tunnel: TunnelRequest, signal: AbortSignal): Promise<Socket> {
   try {
-    const socket = tunnel.secure ? await encrypt(raw, tunnel, signal) : raw;
-    await ask(socket, tunnel, signal);
+    const socket = tunnel.secure ? await startTls(raw, tunnel, signal) : raw;
+    await requestTunnel(socket, tunnel, signal);
     return socket;
   } catch (error) {
     raw.destroy();
@@ -37,8 +37,8 @@ export async function openTunnel(raw: Socket, tunnel: Tunnel, signal: AbortSigna
   }
 }
 
-/** TLS to the proxy itself. It takes over from `raw` that one half may end first. */
-async function encrypt(raw: Socket, { host, trusted }: Tunnel, signal: AbortSignal): Promise<Socket> {
+/** TLS to the proxy itself. Whether half-open is allowed is taken over from `raw`. */
+async function startTls(raw: Socket, { host, trusted }: TunnelRequest, signal: AbortSignal): Promise<Socket> {
   const socket = tls.connect({
     socket: raw,
     host,
@@ -47,14 +47,18 @@ async function encrypt(raw: Socket, { host, trusted }: Tunnel, signal: AbortSign
     ALPNProtocols: ['http/1.1'],
     rejectUnauthorized: true,
   });
-  // An error that comes when nobody waits any more must find a listener.
+  // An error that arrives when nobody waits any more must find a listener.
   socket.on('error', () => {});
-  await before(signal, until(socket, 'secureConnect'));
+  await abortable(signal, waitForEvent(socket, 'secureConnect'));
   return socket;
 }
 
-/** What comes behind the head of the answer stays in the socket, unread. */
-async function ask(socket: Socket, { authority, login }: Tunnel, signal: AbortSignal): Promise<void> {
+/** What follows the head of the response stays in the socket, unread. */
+async function requestTunnel(
+  socket: Socket,
+  { authority, login }: TunnelRequest,
+  signal: AbortSignal,
+): Promise<void> {
   const fields = [
     `CONNECT ${authority} HTTP/1.1`,
     `Host: ${authority}`,
@@ -66,12 +70,13 @@ async function ask(socket: Socket, { authority, login }: Tunnel, signal: AbortSi
   while (end < 0) {
     const piece: Buffer | null = socket.read();
     if (piece === null) {
-      await before(signal, until(socket, 'readable'));
+      await abortable(signal, waitForEvent(socket, 'readable'));
       continue;
     }
     read = Buffer.concat([read, piece]);
     end = read.indexOf('\r\n\r\n');
-    if (Math.max(end, end < 0 ? read.length : 0) > MAX_ANSWER) throw new Error('the proxy says too much');
+    if (Math.max(end, end < 0 ? read.length : 0) > MAX_HEAD)
+      throw new Error("the head of the proxy's response is too long");
   }
   const [, status] = /^HTTP\/1\.[01] ([1-5]\d\d)(?: |\r)/.exec(read.toString('latin1', 0, end + 2)) ?? [];
   if (status === undefined) throw new Error('the proxy does not speak HTTP');

@@ -3,13 +3,13 @@
 import type { IncomingMessage } from 'node:http';
 
 /** Bytes of a piece that is no crumb. */
-const PIECE = 16 * 1024;
+const CHUNK_SIZE = 16 * 1024;
 
 /**
  * Puts what comes of a message into whole pieces as long as nobody reads; what is read at once stays as it comes. To be
  * called before the first byte of its body.
  */
-export function gather(message: IncomingMessage): void {
+export function coalesce(message: IncomingMessage): void {
   const push = message.push.bind(message);
   const read = message.read.bind(message);
   let crumbs = Buffer.alloc(0);
@@ -22,9 +22,9 @@ export function gather(message: IncomingMessage): void {
     push(piece);
   };
   message.push = (chunk: Buffer | null): boolean => {
-    if (chunk === null || message.readableLength === 0 || length + chunk.length > PIECE) sweep();
-    if (chunk === null || message.readableLength === 0 || chunk.length >= PIECE) return push(chunk);
-    if (length === 0) crumbs = Buffer.allocUnsafeSlow(PIECE);
+    if (chunk === null || message.readableLength === 0 || length + chunk.length > CHUNK_SIZE) sweep();
+    if (chunk === null || message.readableLength === 0 || chunk.length >= CHUNK_SIZE) return push(chunk);
+    if (length === 0) crumbs = Buffer.allocUnsafeSlow(CHUNK_SIZE);
     length += chunk.copy(crumbs, length);
     return message.readableLength + length < message.readableHighWaterMark;
   };

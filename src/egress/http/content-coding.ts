@@ -1,10 +1,10 @@
-// Content codings (RFC 9110 8.4.1): what the gate can open, so that nothing passes it compressed and unseen.
+// Content codings (RFC 9110 8.4.1) that the gate can decode, so that nothing passes it compressed and unsearched.
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 
-export type Coding = 'identity' | 'gzip' | 'deflate' | 'br' | 'zstd';
+export type ContentCoding = 'identity' | 'gzip' | 'deflate' | 'br' | 'zstd';
 
-const NAMES: Readonly<Record<string, Coding>> = {
+const NAMES: Readonly<Record<string, ContentCoding>> = {
   identity: 'identity',
   gzip: 'gzip',
   'x-gzip': 'gzip',
@@ -13,15 +13,17 @@ const NAMES: Readonly<Record<string, Coding>> = {
   zstd: 'zstd',
 };
 
-/** The coding that a `Content-Encoding` names; `undefined`: one that cannot be opened here, or several at once. */
-export function codingOf(header: string | undefined): Coding | undefined {
+/**
+ * The coding that a `Content-Encoding` names; undefined for one that cannot be decoded here, and for several at once.
+ */
+export function parseContentEncoding(header: string | undefined): ContentCoding | undefined {
   const name = header?.trim().toLowerCase() ?? '';
   if (name === '') return 'identity';
   return Object.hasOwn(NAMES, name) ? NAMES[name] : undefined;
 }
 
-/** Of an `Accept-Encoding`, what the gate can open; `identity` where that is nothing. */
-export function acceptable(header: string): string {
+/** Keeps of an `Accept-Encoding` what the gate can decode; `identity` where nothing is left. */
+export function filterAcceptEncoding(header: string): string {
   const kept = header
     .split(',')
     .map((item) => item.trim())
@@ -29,13 +31,13 @@ export function acceptable(header: string): string {
   return kept.length === 0 ? 'identity' : kept.join(', ');
 }
 
-/** Whether a `Content-Type` names a character set in which a secret, or a word, would be other bytes. */
-export function strange(type: string): boolean {
+/** Whether a `Content-Type` names a character set in which a secret, or a word, would have other bytes. */
+export function isUnsearchable(type: string): boolean {
   return /charset\s*=\s*["']?(?:utf-?(?:7|16|32)|ucs|iso-10646-ucs|x?-?ebcdic|ibm0?\d+)/i.test(type);
 }
 
-/** Opens a coding, piece by piece: what has come is put out, not kept back for more. `undefined` for `identity`. */
-export function decoder(coding: Coding): Transform | undefined {
+/** Decodes piece by piece: what has arrived is put out at once, not kept back for more. Undefined for `identity`. */
+export function createDecoder(coding: ContentCoding): Transform | undefined {
   const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;
   switch (coding) {
     case 'identity':
@@ -51,8 +53,8 @@ export function decoder(coding: Coding): Transform | undefined {
   }
 }
 
-/** Puts a coding back. `undefined` for `identity`. */
-export function encoder(coding: Coding): Transform | undefined {
+/** Encodes anew. Undefined for `identity`. */
+export function createEncoder(coding: ContentCoding): Transform | undefined {
   switch (coding) {
     case 'identity':
       return undefined;
@@ -61,15 +63,17 @@ export function encoder(coding: Coding): Transform | undefined {
     case 'deflate':
       return zlib.createDeflate();
     case 'br':
-      // The highest quality, which is the default, is for files that are compressed once.
+      // The highest quality, which is the default, is meant for files that are compressed once.
       return zlib.createBrotliCompress({ params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 5 } });
     case 'zstd':
       return zlib.createZstdCompress();
   }
 }
 
-/** As `decoder`, for a whole body. Throws where it is longer than `most` bytes, or no such coding. */
-export function decode(coding: Coding, body: Buffer, most: number): Buffer {
+/**
+ * Decodes a whole body. Throws where the result is longer than `maxLength` bytes, or the body is not in that coding.
+ */
+export function decode(coding: ContentCoding, body: Buffer, most: number): Buffer {
   const bounded = { maxOutputLength: most };
   switch (coding) {
     case 'identity':

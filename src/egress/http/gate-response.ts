@@ -1,16 +1,16 @@
-// What the gate itself answers to a request that it does not pass on: JSON, and a header by which it is known.
+// What the gate itself answers to a request that it does not pass on: JSON, and a header that identifies it.
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { EgressRefusal } from '../refusal.ts';
 import { Denial } from './substitution.ts';
 
-/** Milliseconds for the rest of what is not read to come, so that the answer is not lost to a reset. */
-const REST = 1000;
+/** Milliseconds in which what was not read may still arrive, so that a reset does not discard the response. */
+const LINGER = 1000;
 
-/** Answers a request, and ends its connection. `Warder-Refused`: `no` where the host is what failed. */
-export function answerDenial(response: ServerResponse, { status, reason }: Denial): void {
+/** Answers a request and ends its connection. `Warder-Refused` is `no` where it was the host that failed. */
+export function sendDenial(response: ServerResponse, { status, reason }: Denial): void {
   const text = `${JSON.stringify({ error: 'warder', status, message: reason })}\n`;
-  // The words of a host's own status may be there already, and be what broke.
+  // The reason phrase of a host's own status may be set already, and be the cause of the failure.
   response.writeHead(status, STATUS_CODES[status] ?? '', {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(text),
@@ -20,9 +20,9 @@ export function answerDenial(response: ServerResponse, { status, reason }: Denia
   response.end(text);
 }
 
-/** As `answerDenial`, where there is no request that could be read. `status`: the number and its words. */
-export function answerPlainly(socket: Duplex, status: string, text: string): void {
-  // What comes after it is malformed as well.
+/** As `sendDenial`, where the request could not be read. `status`: the number and its reason phrase. */
+export function sendRawResponse(socket: Duplex, status: string, text: string): void {
+  // What follows is malformed as well.
   if (socket.writableEnded) return;
   if (!socket.writable) {
     socket.destroy();
@@ -30,14 +30,14 @@ export function answerPlainly(socket: Duplex, status: string, text: string): voi
   }
   const body = `${JSON.stringify({ error: 'warder', message: text })}\n`;
   socket.resume();
-  setTimeout(() => socket.destroy(), REST).unref();
+  setTimeout(() => socket.destroy(), LINGER).unref();
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 
-/** What broke a request, as the server is told: a reason of the gate's own, or the system's code. */
-export function asDenial(error: unknown): Denial {
+/** The denial that the server sees for an error: the gate's own reason, or the system's code. */
+export function toDenial(error: unknown): Denial {
   if (error instanceof Denial) return error;
   if (error instanceof EgressRefusal) return new Denial(403, error.reason);
   const { code, message } = error as NodeJS.ErrnoException;

@@ -1,156 +1,158 @@
-// A connection that the gate opens: HTTP/1.1 (RFC 9112) read by node's strict parser, each request checked, changed and
-// written anew, so that no two readers can differ over where one ends. One connection of the server has one connection
-// to the host and no other; when either ends, so does the other.
+// A connection that the gate decrypts: HTTP/1.1 (RFC 9112) read by Node's strict parser. Each request is checked,
+// changed and written anew, so that no two readers can disagree on where it ends. A connection of the server has
+// exactly one connection to the host; when either ends, so does the other.
 import * as http from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ResponseSealer } from '../../credential/redact.ts';
 import type { SealedCredential } from '../../credential/sealed.ts';
 import type { Log } from '../../os/log.ts';
-import type { Way } from '../ledger.ts';
-import { gather } from './coalesce.ts';
-import { answerDenial, answerPlainly, asDenial } from './gate-response.ts';
-import { asksForToken, prepareBody } from './request-body.ts';
-import { process as processHead } from './request-head.ts';
-import { fieldsOf, ownerOf, passBack } from './response.ts';
-import { Denial, type Head, Passage, type PassageParts } from './substitution.ts';
+import type { Destination } from '../ledger.ts';
+import { coalesce } from './coalesce.ts';
+import { sendDenial, sendRawResponse, toDenial } from './gate-response.ts';
+import { isTokenRequest, prepareBody } from './request-body.ts';
+import { processHead } from './request-head.ts';
+import { forwardResponse, toFields, tokenIssuer } from './response.ts';
+import { Denial, type Head, RequestContext, type RequestContextParts } from './substitution.ts';
 
-/** One connection of the server, where it leads, and how to get there. */
-export interface Link {
-  readonly way: Way;
+/** Where a connection of the server leads, and how to get there. */
+export interface Upstream {
+  readonly destination: Destination;
   /** TLS on both sides. */
   readonly secure: boolean;
-  /** Connects to the host: dialled, and verified. Rejects with `EgressRefusal` or what failed. */
+  /** Connects to the host: dialled and verified. Rejects with `EgressRefusal` or with what failed. */
   connect(): Promise<Duplex>;
 }
 
-export interface HttpGateParts extends PassageParts {
+export interface HttpGateParts extends RequestContextParts {
   readonly sealing: () => ResponseSealer;
-  /** A host has answered 401 or 403 to a credential, or anything else. */
-  readonly judged: (credential: SealedCredential, status: number, host: string) => void;
+  /** Called when a host has answered a request that carried a credential, with any status. */
+  readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
   readonly log: Log;
 }
 
 /** Bytes of a request's head. */
-const LONGEST_HEAD = 64 * 1024;
+const MAX_HEAD_SIZE = 64 * 1024;
 
-/** Requests of a connection that wait for the answer to another: more, and it is cut. */
-const MOST_WAITING = 64;
+/** Requests of a connection that wait for the response to another. With any more, the connection is closed. */
+const MAX_PIPELINED = 64;
 
-/** Bytes of bodies that a gate holds whole, over all its connections. */
-const MOST_HELD = 64 * 1024 * 1024;
+/** Bytes of bodies that a gate keeps in memory, over all its connections. */
+const MAX_BUFFERED = 64 * 1024 * 1024;
 
-/** A connection that is served, and what it has used. */
-interface Served {
-  readonly link: Link;
+/** A connection that is being served, and what it has used. */
+interface HttpConnection {
+  readonly upstream: Upstream;
   readonly agent: http.Agent;
-  readonly carried: Set<string>;
+  readonly usedCredentials: Set<string>;
   client: Duplex;
-  host: Duplex | undefined;
-  open: number;
-  /** Settles when all requests so far have been seen through: they leave in their order. */
-  turn: Promise<void>;
-  /** What is on its way now. */
-  now: { passage: Passage; outgoing: http.ClientRequest | undefined } | undefined;
-  /** A request has come. */
-  asked: boolean;
+  upstreamSocket: Duplex | undefined;
+  pending: number;
+  /** Settles when all requests so far are finished: requests leave in their order. */
+  lastRequest: Promise<void>;
+  /** The request that is being forwarded. */
+  current: { context: RequestContext; outgoing: http.ClientRequest | undefined } | undefined;
+  /** A request has arrived. */
+  hasRequest: boolean;
 }
 
-/** Serves the opened connections of one gate. */
+/** Serves the decrypted connections of one gate. */
 export class HttpGate implements Disposable {
   readonly #parts: HttpGateParts;
   readonly #server: http.Server;
-  readonly #served = new Map<unknown, Served>();
-  #held = 0;
+  readonly #connection = new Map<unknown, HttpConnection>();
+  #bufferedBytes = 0;
 
   constructor(parts: HttpGateParts) {
     this.#parts = parts;
     this.#server = http.createServer({
-      maxHeaderSize: LONGEST_HEAD,
+      maxHeaderSize: MAX_HEAD_SIZE,
       insecureHTTPParser: false,
-      // Asked for by the first step over a head.
+      // The first step over a head checks for it.
       requireHostHeader: false,
       keepAliveTimeout: 0,
       requestTimeout: 0,
       noDelay: true,
     });
-    // A client may end its side once it has asked. As of Node 24 the option has no documented name.
+    // A client may end its side after its request. As of Node 24 the option has no documented name.
     Object.assign(this.#server, { httpAllowHalfOpen: true });
-    this.#server.on('request', (request, response) => void this.#take(request, response));
-    // Answered as any request that cannot be passed on.
-    this.#server.on('checkExpectation', (request, response) => void this.#take(request, response));
-    this.#server.on('upgrade', (request, socket) => this.#turnAway(request.socket, socket, UPGRADE));
-    this.#server.on('connect', (request, socket) => this.#turnAway(request.socket, socket, CONNECT));
-    this.#server.on('clientError', (error, socket) => this.#malformed(error, socket));
+    this.#server.on('request', (request, response) => void this.#enqueue(request, response));
+    // Handled like any request that cannot be forwarded.
+    this.#server.on('checkExpectation', (request, response) => void this.#enqueue(request, response));
+    this.#server.on('upgrade', (request, socket) => this.#refuseProtocol(request.socket, socket, NO_UPGRADE));
+    this.#server.on('connect', (request, socket) => this.#refuseProtocol(request.socket, socket, NO_CONNECT));
+    this.#server.on('clientError', (error, socket) => this.#rejectMalformed(error, socket));
   }
 
-  /** Serves a connection, its TLS ended, until it ends. */
-  serve(client: Duplex, link: Link): void {
+  /** Serves a connection, its TLS terminated, until it ends. */
+  serve(client: Duplex, upstream: Upstream): void {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1, maxFreeSockets: 1 });
-    const served: Served = {
-      link,
+    const connection: HttpConnection = {
+      upstream,
       agent,
-      carried: new Set(),
+      usedCredentials: new Set(),
       client,
-      host: undefined,
-      open: 0,
-      turn: Promise.resolve(),
-      now: undefined,
-      asked: false,
+      upstreamSocket: undefined,
+      pending: 0,
+      lastRequest: Promise.resolve(),
+      current: undefined,
+      hasRequest: false,
     };
     agent.createConnection = (_options, done) => {
-      this.#connect(served).then(
+      this.#connect(connection).then(
         (socket) => done?.(null, socket),
         (error: Error) => done?.(error, undefined as never),
       );
       return undefined;
     };
-    this.#served.set(client, served);
+    this.#connection.set(client, connection);
     client.once('close', () => {
-      this.#served.delete(client);
-      // Node's clients, for one, look at a certificate only when the handshake is over.
-      if (!served.asked && link.secure) this.#parts.ledger.failed(link.way, UNTAKEN);
-      served.now?.outgoing?.destroy();
+      this.#connection.delete(client);
+      // Some clients, Node's among them, check a certificate only after the handshake.
+      if (!connection.hasRequest && upstream.secure)
+        this.#parts.ledger.recordFailure(upstream.destination, NO_REQUEST);
+      connection.current?.outgoing?.destroy();
       agent.destroy();
-      served.host?.destroy();
+      connection.upstreamSocket?.destroy();
     });
     client.on('error', () => {});
     this.#server.emit('connection', client);
     client.resume();
   }
 
-  /** Cuts the connections that have carried a credential; gives back how many. */
-  cut(credential: string): number {
-    const carries = ({ carried, now }: Served): boolean =>
-      carried.has(credential) ||
-      (now !== undefined && [...now.passage.used.keys()].some(({ name }) => name === credential));
-    const cut = [...this.#served.values()].filter(carries);
-    for (const { client, host } of cut) {
-      host?.destroy();
+  /** Closes the connections that have carried a credential. Returns how many. */
+  disconnect(credential: string): number {
+    const carries = ({ usedCredentials, current }: HttpConnection): boolean =>
+      usedCredentials.has(credential) ||
+      (current !== undefined &&
+        [...current.context.usedCredentials.keys()].some(({ name }) => name === credential));
+    const cut = [...this.#connection.values()].filter(carries);
+    for (const { client, upstreamSocket } of cut) {
+      upstreamSocket?.destroy();
       client.destroy();
     }
     return cut.length;
   }
 
   [Symbol.dispose](): void {
-    for (const { client, host } of this.#served.values()) {
-      host?.destroy();
+    for (const { client, upstreamSocket } of this.#connection.values()) {
+      upstreamSocket?.destroy();
       client.destroy();
     }
     this.#server.close();
   }
 
-  async #connect(served: Served): Promise<Duplex> {
-    const host = await served.link.connect();
-    served.host = host;
+  async #connect(connection: HttpConnection): Promise<Duplex> {
+    const host = await connection.upstream.connect();
+    connection.upstreamSocket = host;
     host.once('close', () => {
-      if (served.host === host) served.host = undefined;
+      if (connection.upstreamSocket === host) connection.upstreamSocket = undefined;
       // As it would be without the gate: the server sees that the host has ended the connection.
-      if (served.open === 0) served.client.end();
+      if (connection.pending === 0) connection.client.end();
     });
-    if (served.client.destroyed) host.destroy();
+    if (connection.client.destroyed) host.destroy();
     try {
-      served.now?.passage.leave();
+      connection.current?.context.recheck();
     } catch (error) {
       host.destroy();
       throw error;
@@ -158,60 +160,78 @@ export class HttpGate implements Disposable {
     return host;
   }
 
-  /** Sees one request after the other through. Never rejects. */
-  async #take(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    const served = this.#served.get(request.socket);
-    if (served === undefined) {
+  /** Handles one request after the other. Never rejects. */
+  async #enqueue(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const connection = this.#connection.get(request.socket);
+    if (connection === undefined) {
       response.destroy();
       return;
     }
     response.on('error', () => {});
-    gather(request);
-    served.asked = true;
-    if (served.open > MOST_WAITING) {
-      if (!served.client.destroyed)
-        this.#parts.ledger.refused(served.link.way, 'too many requests wait for an answer');
-      served.client.destroy();
+    coalesce(request);
+    connection.hasRequest = true;
+    if (connection.pending > MAX_PIPELINED) {
+      if (!connection.client.destroyed)
+        this.#parts.ledger.recordRefusal(
+          connection.upstream.destination,
+          'too many requests wait for a response',
+        );
+      connection.client.destroy();
       return;
     }
-    served.open++;
-    const before = served.turn;
+    connection.pending++;
+    const previous = connection.lastRequest;
     const { promise, resolve } = Promise.withResolvers<void>();
-    served.turn = promise;
-    await before;
+    connection.lastRequest = promise;
+    await previous;
     try {
-      // What comes behind a request that was refused would have no answer.
-      if (!served.client.destroyed && !served.client.writableEnded)
-        await this.#pass(request, response, served);
+      // A request behind a refused one would get no response.
+      if (!connection.client.destroyed && !connection.client.writableEnded)
+        await this.#forward(request, response, connection);
     } catch (error) {
-      this.#parts.log.error({ host: served.link.way.host, error: String(error) }, 'a request broke');
-      served.client.destroy();
+      this.#parts.log.error(
+        { host: connection.upstream.destination.host, error: String(error) },
+        'a request broke',
+      );
+      connection.client.destroy();
     } finally {
-      for (const { name } of served.now?.passage.used.keys() ?? []) served.carried.add(name);
-      served.now = undefined;
-      served.open--;
+      for (const { name } of connection.current?.context.usedCredentials.keys() ?? [])
+        connection.usedCredentials.add(name);
+      connection.current = undefined;
+      connection.pending--;
       resolve();
     }
-    if (served.host === undefined && served.open === 0 && response.writableFinished) served.client.end();
+    if (connection.upstreamSocket === undefined && connection.pending === 0 && response.writableFinished)
+      connection.client.end();
   }
 
-  async #pass(request: http.IncomingMessage, response: http.ServerResponse, served: Served): Promise<void> {
-    const { link, agent } = served;
+  async #forward(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    connection: HttpConnection,
+  ): Promise<void> {
+    const { upstream, agent } = connection;
     const method = request.method ?? '';
     const target = request.url ?? '';
-    const passage = new Passage(this.#parts, link.way, link.secure, method, target.split('?', 1)[0] ?? '');
-    served.now = { passage, outgoing: undefined };
-    let held = 0;
-    const hold = (bytes: number): void => {
-      if (this.#held + bytes > MOST_HELD) throw new Denial(503, 'too much is held in memory');
-      this.#held += bytes;
-      held += bytes;
+    const context = new RequestContext(
+      this.#parts,
+      upstream.destination,
+      upstream.secure,
+      method,
+      target.split('?', 1)[0] ?? '',
+    );
+    connection.current = { context, outgoing: undefined };
+    let reserved = 0;
+    const reserve = (bytes: number): void => {
+      if (this.#bufferedBytes + bytes > MAX_BUFFERED) throw new Denial(503, 'too much is buffered in memory');
+      this.#bufferedBytes += bytes;
+      reserved += bytes;
     };
     try {
-      const head: Head = { method, target, fields: fieldsOf(request.rawHeaders) };
-      processHead(head, passage, { ...link.way, secure: link.secure });
-      const body = await prepareBody(request, head, passage, hold);
-      passage.leave();
+      const head: Head = { method, target, fields: toFields(request.rawHeaders) };
+      processHead(head, context, { ...upstream.destination, secure: upstream.secure });
+      const body = await prepareBody(request, head, context, reserve);
+      context.recheck();
       const outgoing = http.request({
         agent,
         method,
@@ -220,105 +240,109 @@ export class HttpGate implements Disposable {
         setHost: false,
         joinDuplicateHeaders: false,
       });
-      // What breaks is told to whoever waits; later, nobody does.
+      // Whoever waits gets the error; later, nobody waits.
       outgoing.on('error', () => {});
-      served.now.outgoing = outgoing;
+      connection.current.outgoing = outgoing;
       response.once('close', () => response.writableFinished || outgoing.destroy());
-      const answering = answered(outgoing);
+      const responding = waitForResponse(outgoing);
       const sent = body.send(outgoing);
-      // A host may answer before it has read all; what was refused on the way has no answer.
-      const answer = await Promise.race([answering, sent.then(() => answering)]);
-      this.#judge(passage, answer.statusCode ?? 0, link.way.host);
-      const asks = body.asksForToken || asksForToken(Buffer.from(target, 'latin1'));
-      const owner = asks ? this.#owner(passage, link) : undefined;
-      await passBack(answer, response, method, {
+      // A host may respond before it has read everything; a request that was refused midway has no response.
+      const incoming = await Promise.race([responding, sent.then(() => responding)]);
+      this.#reportResponse(context, incoming.statusCode ?? 0, upstream.destination.host);
+      const issuesToken = body.isTokenRequest || isTokenRequest(Buffer.from(target, 'latin1'));
+      const issuer = issuesToken ? this.#tokenIssuer(context, upstream) : undefined;
+      await forwardResponse(incoming, response, method, {
         sealing: this.#parts.sealing,
-        seal: owner && ((token) => this.#parts.sealed.seal(token, owner)),
-        hold,
+        seal: issuer && ((token) => this.#parts.sealed.seal(token, issuer)),
+        reserve,
       });
       await sent.catch(() => {});
     } catch (error) {
-      this.#fail(error, request, response, served, passage);
+      this.#reject(error, request, response, connection, context);
     } finally {
-      await written(response, served.client);
-      this.#held -= held;
+      await waitForDelivery(response, connection.client);
+      this.#bufferedBytes -= reserved;
     }
   }
 
-  #judge(passage: Passage, status: number, host: string): void {
-    passage.answered(status);
-    for (const credential of passage.used.keys()) this.#parts.judged(credential, status, host);
+  #reportResponse(context: RequestContext, status: number, host: string): void {
+    context.recordAnswer(status);
+    for (const credential of context.usedCredentials.keys())
+      this.#parts.onCredentialResponse(credential, status, host);
   }
 
-  #owner(passage: Passage, { way }: Link): SealedCredential | undefined {
+  #tokenIssuer(context: RequestContext, { destination }: Upstream): SealedCredential | undefined {
     const { sealed } = this.#parts;
-    return ownerOf(passage.used.keys(), sealed.all, (one) => one.allowsHost(way.host, way.port));
+    return tokenIssuer(context.usedCredentials.keys(), sealed.all, (credential) =>
+      credential.allowsHost(destination.host, destination.port),
+    );
   }
 
-  /** The one exit of what is not passed on. */
-  #fail(
+  /** The one exit for a request that is not forwarded. */
+  #reject(
     error: unknown,
     request: http.IncomingMessage,
     response: http.ServerResponse,
-    { link }: Served,
-    passage: Passage,
+    { upstream }: HttpConnection,
+    context: RequestContext,
   ): void {
     const { ledger, log } = this.#parts;
-    const denial = asDenial(error);
-    passage.lost(denial.reason);
-    if (denial.status === 502 || denial.status === 504) ledger.failed(link.way, denial.reason);
-    else ledger.refused(link.way, denial.reason);
+    const denial = toDenial(error);
+    context.recordNoAnswer(denial.reason);
+    if (denial.status === 502 || denial.status === 504)
+      ledger.recordFailure(upstream.destination, denial.reason);
+    else ledger.recordRefusal(upstream.destination, denial.reason);
     if (denial.cause !== undefined)
-      log.debug({ host: link.way.host, error: String(denial.cause) }, denial.reason);
+      log.debug({ host: upstream.destination.host, error: String(denial.cause) }, denial.reason);
     if (response.headersSent) {
-      // Half of an answer is not to be taken for a whole one.
+      // A truncated response must not look complete.
       response.destroy();
       return;
     }
-    answerDenial(response, denial);
+    sendDenial(response, denial);
     request.resume();
   }
 
-  #turnAway(key: Socket, socket: Duplex, text: string): void {
-    const served = this.#served.get(key);
-    if (served !== undefined) {
-      served.asked = true;
-      this.#parts.ledger.refused(served.link.way, text);
+  #refuseProtocol(key: Socket, socket: Duplex, text: string): void {
+    const connection = this.#connection.get(key);
+    if (connection !== undefined) {
+      connection.hasRequest = true;
+      this.#parts.ledger.recordRefusal(connection.upstream.destination, text);
     }
-    answerPlainly(socket, '501 Not Implemented', text);
+    sendRawResponse(socket, '501 Not Implemented', text);
   }
 
-  #malformed(error: Error, socket: Duplex): void {
-    const served = this.#served.get(socket);
+  #rejectMalformed(error: Error, socket: Duplex): void {
+    const connection = this.#connection.get(socket);
     const { code = '' } = error as NodeJS.ErrnoException;
-    if (served !== undefined && code.startsWith('HPE_')) {
-      served.asked = true;
-      this.#parts.ledger.refused(served.link.way, `the request is malformed (${code})`);
+    if (connection !== undefined && code.startsWith('HPE_')) {
+      connection.hasRequest = true;
+      this.#parts.ledger.recordRefusal(connection.upstream.destination, `the request is malformed (${code})`);
     }
-    answerPlainly(socket, '400 Bad Request', 'the request is malformed');
+    sendRawResponse(socket, '400 Bad Request', 'the request is malformed');
   }
 }
 
-const UPGRADE =
-  'a change of protocol (WebSocket, HTTP/2) is not there yet for a host with a sealed credential';
-const CONNECT = 'there is no proxy here';
-const UNTAKEN =
-  'it ended without a request: the server may not take the certificate of the gate (it pins another, or does not read the trust that it is given)';
+const NO_UPGRADE =
+  'a change of protocol (WebSocket, HTTP/2) is not supported yet for a host with a sealed credential';
+const NO_CONNECT = 'there is no proxy here';
+const NO_REQUEST =
+  'it ended without a request: the server may not accept the certificate of the gate (it pins another, or does not read the trust files)';
 
-/** The answer to a request. Rejects with what broke it. */
-function answered(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {
+/** The response to a request. Rejects with what broke it. */
+function waitForResponse(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
     outgoing.once('response', (answer) => {
-      gather(answer);
+      coalesce(answer);
       resolve(answer);
     });
     outgoing.once('error', reject);
-    outgoing.once('close', () => reject(new Error('the connection ended before an answer')));
+    outgoing.once('close', () => reject(new Error('the connection ended before a response')));
   });
 }
 
-/** Settles when the server has taken the whole of an answer, or has gone: until then the answer is in memory. */
-async function written(response: http.ServerResponse, client: Duplex): Promise<void> {
+/** Settles when the server has received the whole response, or has gone: until then the response is in memory. */
+async function waitForDelivery(response: http.ServerResponse, client: Duplex): Promise<void> {
   if (response.writableFinished || client.destroyed) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   response.once('finish', resolve);

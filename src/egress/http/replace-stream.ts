@@ -1,16 +1,16 @@
-// A step of a stream of bytes that replaces what it finds.
+// A stream step that replaces what it finds in the bytes.
 import { Transform, type TransformCallback } from 'node:stream';
 import type { ByteTransform } from '../../credential/finder.ts';
 
-/** Bytes that wait on either side: it may be as many pieces, each many times its size. */
-const MOST_WAITING = 4096;
+/** Bytes buffered on either side: they may be as many pieces, each many times its size in memory. */
+const BUFFER_SIZE = 4096;
 
-/** Passes bytes on with what was found in them replaced. What the replacing throws ends the stream. */
-export class Rewrite extends Transform {
+/** Passes bytes on with matches replaced. An error of the replacement ends the stream. */
+export class ReplaceStream extends Transform {
   readonly #replacing: ByteTransform;
 
   constructor(replacing: ByteTransform) {
-    super({ highWaterMark: MOST_WAITING });
+    super({ highWaterMark: BUFFER_SIZE });
     this.#replacing = replacing;
   }
 

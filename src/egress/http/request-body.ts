@@ -1,107 +1,117 @@
-// The body of a request: placeholders in forms, JSON and multipart become secrets, written as that format writes
-// them; in any other body a placeholder refuses the request, since nobody knows how it would be read. What is short
-// is taken whole, and leaves with its right length; what is long streams, and keeps its length if it can.
+// The body of a request. Placeholders in forms, JSON and multipart become secrets, escaped as that format requires.
+// In any other body a placeholder refuses the request, since nobody knows how it would be read. A short body is
+// buffered and sent with its correct length; a long body streams, and keeps its length if it can.
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Finder, type MatchedValue } from '../../credential/finder.ts';
-import { type Coding, codingOf, decode, decoder, encoder, strange } from './content-coding.ts';
-import { Rewrite } from './replace-stream.ts';
-import { percentWritten, valuesOf } from './request-head.ts';
-import { Denial, type Field, type Head, type Passage } from './substitution.ts';
+import {
+  type ContentCoding,
+  createDecoder,
+  createEncoder,
+  decode,
+  isUnsearchable,
+  parseContentEncoding,
+} from './content-coding.ts';
+import { ReplaceStream } from './replace-stream.ts';
+import { fieldValues, isPercentEncoded } from './request-head.ts';
+import { Denial, type Field, type Head, type RequestContext } from './substitution.ts';
 
-/** Bodies of a said length up to this, in bytes, are taken whole; forms always are, up to `LONGEST_FORM`. */
-const SHORT = 256 * 1024;
-const LONGEST_FORM = 1024 * 1024;
-/** Bytes that are made room for at first. */
-const SHORTEST = 1024;
-/** A short compressed body may hold so many bytes: it is searched at one go, while all else waits. */
-const LONGEST_DECODED = 1024 * 1024;
+/** Bodies with a declared length up to this, in bytes, are buffered; forms always are, up to `MAX_FORM`. */
+const MAX_BUFFERED_BODY = 256 * 1024;
+const MAX_FORM = 1024 * 1024;
+/** Bytes allocated at first. */
+const INITIAL_SIZE = 1024;
+/** A short compressed body may decode to this many bytes: it is searched in one go, while everything else waits. */
+const MAX_DECODED = 1024 * 1024;
 
-/** What a request for a token says (RFC 6749 4), in whatever format and form: in a query, a form, JSON, multipart. */
-const GRANT = new Finder([{ value: 'grant_type' }]);
+/** What a token request contains (RFC 6749 4), whatever its format: in a query, a form, JSON, multipart. */
+const GRANT_TYPE = new Finder([{ value: 'grant_type' }]);
 
 type Format = 'form' | 'json' | 'multipart' | 'other';
 
 /** A body that is ready to be sent. */
-export interface Outgoing {
-  /** How long it is: a `Content-Length`, a `Transfer-Encoding`, or nothing. */
+export interface OutgoingBody {
+  /** Its `Content-Length` or `Transfer-Encoding` field; empty where there is no body. */
   readonly framing: readonly Field[];
-  /** It asks for a token: what is answered holds new secrets. Known once it was sent. */
-  readonly asksForToken: boolean;
+  /** It requests a token: the response contains new secrets. Known once the body was sent. */
+  readonly isTokenRequest: boolean;
   /** Sends it, and ends the request. Rejects with `Denial`, or with what broke the stream. */
   send(to: Writable): Promise<void>;
 }
 
-/** Whether a target, or a part of a body, asks for a token. */
-export function asksForToken(bytes: Buffer): boolean {
-  return GRANT.has(bytes);
+/** Whether a target, or a part of a body, requests a token. */
+export function isTokenRequest(bytes: Buffer): boolean {
+  return GRANT_TYPE.has(bytes);
 }
 
 /**
- * Reads what there is to read before the request may leave. `hold` hears of the bytes that stay in memory until then,
- * and may throw. Throws `Denial`.
+ * Reads what must be read before the request may leave. `reserve` is called with the bytes that stay in memory until
+ * then, and may throw. Throws `Denial`.
  */
 export async function prepareBody(
   request: IncomingMessage,
   head: Head,
-  passage: Passage,
-  hold: (bytes: number) => void,
-): Promise<Outgoing> {
-  const [length] = valuesOf(head.fields, 'content-length');
+  context: RequestContext,
+  reserve: (bytes: number) => void,
+): Promise<OutgoingBody> {
+  const [length] = fieldValues(head.fields, 'content-length');
   head.fields = head.fields.filter(([name]) => name.toLowerCase() !== 'content-length');
   const chunked = request.headers['transfer-encoding'] !== undefined;
-  if (!chunked && (length === undefined || length === '0')) return none(head, length);
+  if (!chunked && (length === undefined || length === '0')) return emptyBody(head, length);
 
-  const codings = valuesOf(head.fields, 'content-encoding');
-  const coding = codingOf(codings.join(','));
+  const codings = fieldValues(head.fields, 'content-encoding');
+  const coding = parseContentEncoding(codings.join(','));
   if (coding === undefined) throw new Denial(415, 'the content coding of the body cannot be read');
-  const types = valuesOf(head.fields, 'content-type');
-  if (types.some(strange)) throw new Denial(415, 'the character set of the body cannot be read');
+  const types = fieldValues(head.fields, 'content-type');
+  if (types.some(isUnsearchable)) throw new Denial(415, 'the character set of the body cannot be read');
   const format = formatOf(types);
-  const replace = replacing(format, passage);
-  const whole = format === 'form' || (!chunked && Number(length) <= SHORT);
-  if (whole) {
-    const body = await collect(request, LONGEST_FORM, hold);
-    return short(body, coding, replace, passage, hold);
+  const replace = createReplacer(format, context);
+  const buffered = format === 'form' || (!chunked && Number(length) <= MAX_BUFFERED_BODY);
+  if (buffered) {
+    const body = await readWhole(request, MAX_FORM, reserve);
+    return bufferedBody(body, coding, replace, context, reserve);
   }
 
-  const keeps = !chunked && coding === 'identity' && keepsLength(format, passage);
-  let asks = false;
-  const watch = (match: MatchedValue): Buffer => {
-    asks = true;
+  const lengthKept = !chunked && coding === 'identity' && preservesLength(format, context);
+  let issuesToken = false;
+  const onGrantType = (match: MatchedValue): Buffer => {
+    issuesToken = true;
     return match.bytes;
   };
   const steps = [
-    decoder(coding),
-    new Rewrite(GRANT.stream(watch)),
-    new Rewrite(passage.finder.stream(keeps ? sameLength(replace, passage) : replace)),
-    encoder(coding),
+    createDecoder(coding),
+    new ReplaceStream(GRANT_TYPE.stream(onGrantType)),
+    new ReplaceStream(context.finder.stream(lengthKept ? requireSameLength(replace, context) : replace)),
+    createEncoder(coding),
   ].filter((step) => step !== undefined);
   return {
-    framing: keeps ? [['Content-Length', length ?? '']] : [['Transfer-Encoding', 'chunked']],
-    get asksForToken() {
-      return asks;
+    framing: lengthKept ? [['Content-Length', length ?? '']] : [['Transfer-Encoding', 'chunked']],
+    get isTokenRequest() {
+      return issuesToken;
     },
     send: (to) => pipeline([request, ...steps, to]),
   };
 }
 
-/** Reads a body to its end; `hold` hears of the memory that it takes. Throws `Denial` where it is longer than `most` bytes. */
-export async function collect(
+/**
+ * Reads a body to its end; `reserve` is called with the memory it takes. Throws `Denial` where the body is longer
+ * than `maxLength` bytes.
+ */
+export async function readWhole(
   from: AsyncIterable<Buffer>,
-  most: number,
-  hold: (bytes: number) => void,
+  maxLength: number,
+  reserve: (bytes: number) => void,
 ): Promise<Buffer> {
   let whole: Buffer = Buffer.alloc(0);
   let length = 0;
   for await (const piece of from) {
     const needed = length + piece.length;
-    if (needed > most) throw new Denial(413, 'the body is longer than the gate takes whole');
+    if (needed > maxLength) throw new Denial(413, 'the body is longer than the gate buffers');
     if (needed > whole.length) {
-      // Twice as much each time, and copied: many small pieces are many times their size.
-      const wider = Math.min(most, Math.max(needed, 2 * whole.length, SHORTEST));
-      hold(wider - whole.length);
+      // The buffer doubles, and pieces are copied into it: many small pieces take many times their size.
+      const wider = Math.min(maxLength, Math.max(needed, 2 * whole.length, INITIAL_SIZE));
+      reserve(wider - whole.length);
       whole = Buffer.concat([whole], wider);
     }
     length += piece.copy(whole, length);
@@ -109,39 +119,39 @@ export async function collect(
   return whole.subarray(0, length);
 }
 
-function none({ method }: Head, length: string | undefined): Outgoing {
-  const said = length !== undefined || ['POST', 'PUT', 'PATCH'].includes(method);
+function emptyBody({ method }: Head, length: string | undefined): OutgoingBody {
+  const needsLength = length !== undefined || ['POST', 'PUT', 'PATCH'].includes(method);
   return {
-    framing: said ? [['Content-Length', '0']] : [],
-    asksForToken: false,
+    framing: needsLength ? [['Content-Length', '0']] : [],
+    isTokenRequest: false,
     async send(to) {
       to.end();
     },
   };
 }
 
-function short(
+function bufferedBody(
   body: Buffer,
-  coding: Coding,
+  coding: ContentCoding,
   replace: (match: MatchedValue) => Buffer,
-  passage: Passage,
-  hold: (bytes: number) => void,
-): Outgoing {
+  context: RequestContext,
+  reserve: (bytes: number) => void,
+): OutgoingBody {
   let plain: Buffer;
   try {
-    plain = decode(coding, body, LONGEST_DECODED);
+    plain = decode(coding, body, MAX_DECODED);
   } catch (cause) {
-    throw new Denial(400, 'the body is not what its content coding says', cause);
+    throw new Denial(400, 'the body does not match its content coding', cause);
   }
-  if (plain !== body) hold(plain.length);
-  const put = passage.finder.replace(plain, replace);
-  if (put !== plain) hold(put.length);
-  // Coded anew: what this decoder takes for padding, or for the end, another may read on in.
-  const step = encoder(coding);
+  if (plain !== body) reserve(plain.length);
+  const put = context.finder.replace(plain, replace);
+  if (put !== plain) reserve(put.length);
+  // Encoded anew: another decoder could read on where this one sees padding or the end.
+  const step = createEncoder(coding);
   return {
     framing:
       step === undefined ? [['Content-Length', String(put.length)]] : [['Transfer-Encoding', 'chunked']],
-    asksForToken: asksForToken(plain),
+    isTokenRequest: isTokenRequest(plain),
     async send(to) {
       if (step === undefined) {
         to.end(put);
@@ -160,46 +170,46 @@ function formatOf(types: readonly string[]): Format {
   return type.startsWith('multipart/') ? 'multipart' : 'other';
 }
 
-const ENCODE: Readonly<Record<Exclude<Format, 'other'>, (value: string) => string>> = {
+const ESCAPE: Readonly<Record<Exclude<Format, 'other'>, (value: string) => string>> = {
   form: (value) => encodeURIComponent(value).replaceAll('%20', '+'),
   json: (value) => JSON.stringify(value).slice(1, -1),
   multipart: (value) => value,
 };
 
-/** What to put in for a placeholder that was found. Throws `Denial`. */
-function replacing(format: Format, passage: Passage): (match: MatchedValue) => Buffer {
+/** Returns what replaces a placeholder that was found. The function throws `Denial`. */
+function createReplacer(format: Format, context: RequestContext): (match: MatchedValue) => Buffer {
   return (match) => {
     if (format === 'other') {
-      throw passage.misplaced(match.index, 'it stands in a body that is neither form, JSON nor multipart');
+      throw context.denyMisplaced(match.index, 'it is in a body that is neither form, JSON nor multipart');
     }
-    if (!writtenAs(format, match)) {
-      throw passage.misplaced(match.index, 'it is written in another form in the body');
+    if (!isReplaceable(format, match)) {
+      throw context.denyMisplaced(match.index, 'it is written in another form in the body');
     }
-    return Buffer.from(ENCODE[format](passage.spend(match.index, 'body')));
+    return Buffer.from(ESCAPE[format](context.substitute(match.index, 'body')));
   };
 }
 
-function writtenAs(format: Exclude<Format, 'other'>, match: MatchedValue): boolean {
+function isReplaceable(format: Exclude<Format, 'other'>, match: MatchedValue): boolean {
   if (match.form === 'raw') return true;
   if (match.form !== 'escaped') return false;
-  if (format === 'form') return percentWritten(match);
+  if (format === 'form') return isPercentEncoded(match);
   // Nothing but JSON's own escapes, and one layer of them.
   return format === 'json' && /^(?:[^\\%&]|\\u[0-9a-f]{4})+$/i.test(match.bytes.toString('latin1'));
 }
 
-/** Whether every placeholder is as long as what would take its place. */
-function keepsLength(format: Format, passage: Passage): boolean {
+/** Whether every placeholder is as long as what would replace it. */
+function preservesLength(format: Format, context: RequestContext): boolean {
   if (format === 'other') return true;
-  return passage.lengths((value) => Buffer.byteLength(ENCODE[format](value)));
+  return context.preservesLengths((value) => Buffer.byteLength(ESCAPE[format](value)));
 }
 
-function sameLength(
+function requireSameLength(
   replace: (match: MatchedValue) => Buffer,
-  passage: Passage,
+  context: RequestContext,
 ): (match: MatchedValue) => Buffer {
   return (match) => {
     const put = replace(match);
     if (put.length === match.bytes.length) return put;
-    throw passage.misplaced(match.index, 'the body would get another length than it has said');
+    throw context.denyMisplaced(match.index, 'the body would no longer have its declared length');
   };
 }

@@ -1,14 +1,14 @@
 // What is done to a request's head, as a list of small steps in a fixed order. A step refuses by throwing `Denial`,
-// or changes the head. First comes what could be read in two ways, or is not there yet; then the placeholders are
-// replaced where they may stand. A placeholder that no step replaced refuses the request: it is never passed on.
+// or changes the head. The first steps refuse what is ambiguous or not supported; then the placeholders are replaced
+// where they are allowed. A placeholder that no step replaced refuses the request: it is never passed on.
 import type { MatchedValue } from '../../credential/finder.ts';
-import { acceptable } from './content-coding.ts';
-import { Denial, type Field, type Head, type Passage } from './substitution.ts';
+import { filterAcceptEncoding } from './content-coding.ts';
+import { Denial, type Field, type Head, type RequestContext } from './substitution.ts';
 
-type Step = (head: Head, passage: Passage, authority: Authority) => void;
+type Step = (head: Head, context: RequestContext, authority: UpstreamAuthority) => void;
 
-/** Whom the connection is to: what `Host` must say. */
-export interface Authority {
+/** The host that the connection leads to, which `Host` must name. */
+export interface UpstreamAuthority {
   readonly host: string;
   readonly port: number;
   readonly secure: boolean;
@@ -29,103 +29,103 @@ const HOP_BY_HOP = new Set([
   'expect',
 ]);
 
-/** Fields by which some servers take a request for one of another method or target. */
-const DIVERTS = /^x-(?:(?:http-)?method(?:-override)?|(?:original|rewrite|override)-ur[il])$/i;
+/** Fields that make some servers treat a request as one of another method or target. */
+const OVERRIDE_FIELD = /^x-(?:(?:http-)?method(?:-override)?|(?:original|rewrite|override)-ur[il])$/i;
 
-/** The ways of signing that a later version may have: the secret is then no part of the request. */
-const SIGNED = /^(aws4-|hawk|digest|signature|oauth|hmac|mac|credential=)/i;
+/** Signature schemes that a later version may support: there the secret is not part of the request. */
+const SIGNATURE_SCHEME = /^(aws4-|hawk|digest|signature|oauth|hmac|mac|credential=)/i;
 
 /** Checks and changes a head. Throws `Denial`. */
-export function process(head: Head, passage: Passage, authority: Authority): void {
-  for (const step of STEPS) step(head, passage, authority);
+export function processHead(head: Head, context: RequestContext, authority: UpstreamAuthority): void {
+  for (const step of STEPS) step(head, context, authority);
 }
 
-/** The request names its host once, and it is the one that is connected to; its target is a path. */
-const shape: Step = ({ target, fields, method }, _passage, { host, port, secure }) => {
+/** The request names its host once, and it is the host of the connection; its target is a path. */
+const checkShape: Step = ({ target, fields, method }, _context, { host, port, secure }) => {
   if (method === 'CONNECT' || method === 'TRACE')
     throw new Denial(405, `the method ${method} is not passed on`);
   if (!target.startsWith('/') && !(method === 'OPTIONS' && target === '*')) {
     throw new Denial(400, 'the target is not a path');
   }
-  const hosts = valuesOf(fields, 'host');
-  const said = hosts[0]?.toLowerCase().replace(/\.?(:\d+)?$/, '$1');
-  const usual = secure ? 443 : 80;
-  const fits = said === `${host}:${port}` || (said === host && port === usual);
-  if (hosts.length !== 1 || !fits) throw new Denial(421, 'the Host is not the name that was connected to');
-  const lengths = valuesOf(fields, 'content-length');
-  const codings = valuesOf(fields, 'transfer-encoding');
+  const hosts = fieldValues(fields, 'host');
+  const authority = hosts[0]?.toLowerCase().replace(/\.?(:\d+)?$/, '$1');
+  const defaultPort = secure ? 443 : 80;
+  const matches = authority === `${host}:${port}` || (authority === host && port === defaultPort);
+  if (hosts.length !== 1 || !matches) throw new Denial(421, 'the Host is not the name that was connected to');
+  const lengths = fieldValues(fields, 'content-length');
+  const codings = fieldValues(fields, 'transfer-encoding');
   if (lengths.length > 1 || codings.length > 1 || (lengths.length > 0 && codings.length > 0)) {
-    throw new Denial(400, 'the length of the body is said twice');
+    throw new Denial(400, 'the length of the body is given twice');
   }
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'chunked')) {
-    throw new Denial(501, 'this transfer coding is not passed on');
+    throw new Denial(501, 'this transfer coding is not supported');
   }
 };
 
-/** What the gate cannot look into yet is refused, not passed by. */
-const missing: Step = ({ fields }) => {
-  if (valuesOf(fields, 'upgrade').length > 0) {
+/** What the gate cannot inspect yet is refused, not passed through. */
+const refuseUnsupported: Step = ({ fields }) => {
+  if (fieldValues(fields, 'upgrade').length > 0) {
     throw new Denial(
       501,
-      'a change of protocol (WebSocket, HTTP/2) is not there yet for a host with a sealed credential',
+      'a change of protocol (WebSocket, HTTP/2) is not supported yet for a host with a sealed credential',
     );
   }
-  if (valuesOf(fields, 'content-type').some((type) => /^application\/grpc\b/i.test(type.trim()))) {
-    throw new Denial(501, 'gRPC is not there yet for a host with a sealed credential');
+  if (fieldValues(fields, 'content-type').some((type) => /^application\/grpc\b/i.test(type.trim()))) {
+    throw new Denial(501, 'gRPC is not supported yet for a host with a sealed credential');
   }
 };
 
-const diverting: Step = ({ fields }, passage) => {
-  passage.diverted = fields.some(([name]) => DIVERTS.test(name));
+const noteOverrides: Step = ({ fields }, context) => {
+  context.hasOverrideHeader = fields.some(([name]) => OVERRIDE_FIELD.test(name));
 };
 
-const hopByHop: Step = (head) => {
-  const named = valuesOf(head.fields, 'connection').flatMap((value) =>
+const removeHopByHop: Step = (head) => {
+  const named = fieldValues(head.fields, 'connection').flatMap((value) =>
     value.split(',').map((name) => name.trim().toLowerCase()),
   );
-  const gone = new Set([
+  const dropped = new Set([
     ...HOP_BY_HOP,
     ...named.filter((name) => name !== 'host' && name !== 'content-length'),
   ]);
-  head.fields = head.fields.filter(([name]) => !gone.has(name.toLowerCase()));
+  head.fields = head.fields.filter(([name]) => !dropped.has(name.toLowerCase()));
 };
 
 /**
- * What comes back must be readable: only codings that can be opened are asked for, and no part of a body. A secret that
- * comes back in parts is found in none of them; a host may always answer with the whole (RFC 9110 14.2). Nor are changes
- * to what was sent before (RFC 3229), or other characters.
+ * The response must be searchable: only codings that can be decoded are requested, and no part of a body. A secret
+ * that is split over parts would be found in none of them; a host may always respond with the whole (RFC 9110 14.2).
+ * Deltas to an earlier response (RFC 3229) and other character sets are not requested either.
  */
-const whole: Step = (head) => {
+const requestWholeResponse: Step = (head) => {
   head.fields = head.fields.filter(
     ([name]) => !/^(?:(?:if-|request-)?range|a-im|accept-charset)$/i.test(name),
   );
   for (const field of head.fields) {
-    if (field[0].toLowerCase() === 'accept-encoding') field[1] = acceptable(field[1]);
+    if (field[0].toLowerCase() === 'accept-encoding') field[1] = filterAcceptEncoding(field[1]);
   }
 };
 
-/** `Authorization: Basic` (RFC 7617): the placeholder stands in base64. */
-const basic: Step = ({ fields }, passage) => {
+/** `Authorization: Basic` (RFC 7617): the placeholder is inside base64. */
+const replaceInBasic: Step = ({ fields }, context) => {
   for (const field of fields) {
-    const coded = /^(basic +)([A-Za-z0-9+/_-]+=*) *$/i.exec(field[1]);
-    if (coded === null || field[0].toLowerCase() !== 'authorization') continue;
-    const [, scheme = '', text = ''] = coded;
+    const parsed = /^(basic +)([A-Za-z0-9+/_-]+=*) *$/i.exec(field[1]);
+    if (parsed === null || field[0].toLowerCase() !== 'authorization') continue;
+    const [, scheme = '', text = ''] = parsed;
     const plain = Buffer.from(text, 'base64');
-    if (!passage.finder.has(plain)) continue;
-    const put = passage.finder.replace(plain, (match) => {
-      if (match.form !== 'raw') throw passage.misplaced(match.index, 'it is written in another form');
-      return Buffer.from(passage.spend(match.index, 'basic'));
+    if (!context.finder.has(plain)) continue;
+    const replaced = context.finder.replace(plain, (match) => {
+      if (match.form !== 'raw') throw context.denyMisplaced(match.index, 'it is written in another form');
+      return Buffer.from(context.substitute(match.index, 'basic'));
     });
-    field[1] = `${scheme}${put.toString('base64')}`;
+    field[1] = `${scheme}${replaced.toString('base64')}`;
   }
 };
 
-const fields: Step = (head, passage) => {
-  const { finder } = passage;
+const replaceInFields: Step = (head, context) => {
+  const { finder } = context;
   for (const field of head.fields) {
     const [name, value] = field;
     const [named] = finder.find(Buffer.from(name, 'latin1'));
-    if (named !== undefined) throw passage.misplaced(named.index, "it stands in a header's name");
+    if (named !== undefined) throw context.denyMisplaced(named.index, "it is in a header's name");
     const bytes = Buffer.from(value, 'latin1');
     if (!finder.has(bytes)) continue;
     const authorization = name.toLowerCase() === 'authorization';
@@ -133,58 +133,68 @@ const fields: Step = (head, passage) => {
     field[1] = finder
       .replace(bytes, (match) => {
         if (match.form !== 'raw')
-          throw passage.misplaced(match.index, 'it is written in another form in a header');
-        if (authorization && SIGNED.test(value)) {
-          throw passage.misplaced(match.index, 'requests that are signed are not there yet');
+          throw context.denyMisplaced(match.index, 'it is written in another form in a header');
+        if (authorization && SIGNATURE_SCHEME.test(value)) {
+          throw context.denyMisplaced(match.index, 'signed requests are not supported yet');
         }
-        return latin1(passage.spend(match.index, bearer ? 'bearer' : 'header'), passage, match);
+        return toFieldValue(context.substitute(match.index, bearer ? 'bearer' : 'header'), context, match);
       })
       .toString('latin1');
   }
 };
 
-const query: Step = (head, passage) => {
+const replaceInQuery: Step = (head, context) => {
   const at = head.target.indexOf('?');
   if (at < 0) return;
-  head.target = `${head.target.slice(0, at)}${inUrl(head.target.slice(at), passage, 'query')}`;
+  head.target = `${head.target.slice(0, at)}${replaceInUrl(head.target.slice(at), context, 'query')}`;
 };
 
-const path: Step = (head, passage) => {
+const replaceInPath: Step = (head, context) => {
   const at = head.target.indexOf('?');
   const end = at < 0 ? head.target.length : at;
-  head.target = `${inUrl(head.target.slice(0, end), passage, 'path')}${head.target.slice(end)}`;
+  head.target = `${replaceInUrl(head.target.slice(0, end), context, 'path')}${head.target.slice(end)}`;
 };
 
-const STEPS: readonly Step[] = [shape, missing, diverting, hopByHop, whole, basic, fields, query, path];
+const STEPS: readonly Step[] = [
+  checkShape,
+  refuseUnsupported,
+  noteOverrides,
+  removeHopByHop,
+  requestWholeResponse,
+  replaceInBasic,
+  replaceInFields,
+  replaceInQuery,
+  replaceInPath,
+];
 
-/** The values of all fields of a name, in lower case. */
-export function valuesOf(all: readonly Field[], name: string): string[] {
+/** The values of all fields of a name, which is given in lower case. */
+export function fieldValues(all: readonly Field[], name: string): string[] {
   return all.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
 }
 
-function inUrl(text: string, passage: Passage, place: 'query' | 'path'): string {
+function replaceInUrl(text: string, context: RequestContext, place: 'query' | 'path'): string {
   const bytes = Buffer.from(text, 'latin1');
-  if (!passage.finder.has(bytes)) return text;
-  const put = passage.finder.replace(bytes, (match) => {
-    if (!percentWritten(match))
-      throw passage.misplaced(match.index, `it is written in another form in the ${place}`);
-    return Buffer.from(encodeURIComponent(passage.spend(match.index, place)));
+  if (!context.finder.has(bytes)) return text;
+  const replaced = context.finder.replace(bytes, (match) => {
+    if (!isPercentEncoded(match))
+      throw context.denyMisplaced(match.index, `it is written in another form in the ${place}`);
+    return Buffer.from(encodeURIComponent(context.substitute(match.index, place)));
   });
-  return put.toString('latin1');
+  return replaced.toString('latin1');
 }
 
-/** Whether nothing but percent-encoding stands between a match and its value, and no more than once. */
-export function percentWritten({ form, bytes }: Pick<MatchedValue, 'form' | 'bytes'>): boolean {
+/** Whether a match is the value itself, or its percent-encoding in one layer. */
+export function isPercentEncoded({ form, bytes }: Pick<MatchedValue, 'form' | 'bytes'>): boolean {
   return (
     form === 'raw' ||
     (form === 'escaped' && /^(?:[\w.~-]|%(?!25)[0-9a-f]{2})+$/i.test(bytes.toString('latin1')))
   );
 }
 
-/** A value as a header takes it: a byte a character. */
-function latin1(value: string, passage: Passage, { index }: MatchedValue): Buffer {
+/** A value as a header field takes it: each byte a character. */
+function toFieldValue(value: string, context: RequestContext, { index }: MatchedValue): Buffer {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a header cannot hold
   if (/[\0-\x08\x0a-\x1f\x7f]/.test(value))
-    throw passage.misplaced(index, 'its value cannot stand in a header');
+    throw context.denyMisplaced(index, 'its value cannot be sent in a header');
   return Buffer.from(value);
 }

@@ -1,6 +1,6 @@
-// One request on its way through the gate: where it goes, which credentials it carries, and the one place where a
-// placeholder becomes a secret. A use is decided, recorded, and only then given out; whoever asks writes it nowhere
-// but into the request that leaves.
+// One request on its way through the gate: where it goes, which credentials it carries, and the one location where a
+// placeholder becomes a secret. A use is decided, recorded, and only then given out; the caller writes the secret
+// nowhere but into the outgoing request.
 import type { Finder } from '../../credential/finder.ts';
 import type {
   PlaceholderLocation,
@@ -9,9 +9,9 @@ import type {
   UsageLocks,
 } from '../../credential/sealed.ts';
 import type { Clock } from '../../os/clock.ts';
-import type { Carried, EgressLedger, Way } from '../ledger.ts';
+import type { CredentialedRequest, Destination, EgressLedger } from '../ledger.ts';
 
-/** A request or answer that the gate does not pass on, with the status that the other side is told. */
+/** A request or response that the gate does not forward, with the status that the other side gets. */
 export class Denial extends Error {
   override readonly name = 'Denial';
   readonly status: number;
@@ -28,7 +28,7 @@ export class Denial extends Error {
 /** A header field as it is on the wire: name and value, each byte a character (latin1). */
 export type Field = [name: string, value: string];
 
-/** A request's head; processors change it in place. */
+/** A request's head; the steps change it in location. */
 export interface Head {
   readonly method: string;
   /** Origin form: the path, and the query with its `?`. */
@@ -36,46 +36,52 @@ export interface Head {
   fields: Field[];
 }
 
-/** Sealed credentials, and what finds their placeholders: a match's index is the credential's. */
-export interface Search {
+/** SealedCredentials credentials, and the finder of their placeholders: a match's index is the credential's. */
+export interface PlaceholderSearch {
   readonly finder: Finder;
   readonly all: readonly SealedCredential[];
 }
 
 /** What all requests of a gate share. */
-export interface PassageParts {
+export interface RequestContextParts {
   readonly sealed: SealedCredentials;
-  /** What is sealed now, and what finds its placeholders, in that order. */
-  readonly search: () => Search;
+  /** What is sealed now, and the finder of its placeholders, in the same order. */
+  readonly search: () => PlaceholderSearch;
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
   readonly clock: Clock;
 }
 
-/** A credential that a request carries, and the last place where it stands. */
-interface Spent {
-  readonly carried: Carried;
-  place: PlaceholderLocation;
+/** A credential that a request carries, and the last location where it occurs. */
+interface Substitution {
+  readonly request: CredentialedRequest;
+  location: PlaceholderLocation;
 }
 
-export class Passage {
-  readonly #parts: PassageParts;
-  readonly #way: Way;
+export class RequestContext {
+  readonly #parts: RequestContextParts;
+  readonly #destination: Destination;
   readonly #secure: boolean;
   readonly #method: string;
   readonly #path: string;
-  /** As it was when the request came: tokens that are sealed meanwhile change no number. */
-  readonly #search: Search;
-  readonly #used = new Map<SealedCredential, Spent>();
-  /** A header names another method or target, which some servers believe. */
-  diverted = false;
+  /** As it was when the request arrived: tokens that are sealed meanwhile change no index. */
+  readonly #search: PlaceholderSearch;
+  readonly #used = new Map<SealedCredential, Substitution>();
+  /** A header field names another method or target, which some servers obey. */
+  hasOverrideHeader = false;
   #status: number | undefined;
 
   /** `path`: as the server wrote it, without its query. */
-  constructor(parts: PassageParts, way: Way, secure: boolean, method: string, path: string) {
+  constructor(
+    parts: RequestContextParts,
+    destination: Destination,
+    secure: boolean,
+    method: string,
+    path: string,
+  ) {
     this.#parts = parts;
     this.#search = parts.search();
-    this.#way = way;
+    this.#destination = destination;
     this.#secure = secure;
     this.#method = method;
     this.#path = path;
@@ -87,90 +93,93 @@ export class Passage {
   }
 
   /** The credentials that the request carries so far. */
-  get used(): ReadonlyMap<SealedCredential, unknown> {
+  get usedCredentials(): ReadonlyMap<SealedCredential, unknown> {
     return this.#used;
   }
 
   /**
-   * The secret for a placeholder, by its number in the finder, to be put in at a place of this request. Throws
-   * `Denial` where it may not stand there, or cannot be recorded.
+   * The secret for a placeholder, by its index in the finder, to be put at a location of this request. Throws `Denial`
+   * where it is not allowed there, or cannot be recorded.
    */
-  spend(index: number, place: PlaceholderLocation): string {
+  substitute(index: number, location: PlaceholderLocation): string {
     const { ledger } = this.#parts;
     const credential = this.#search.all[index];
-    if (credential === undefined) throw new Denial(403, 'the credential is no longer there');
-    const carried = this.#carried(credential);
-    this.#demand(credential, { carried, place });
-    const spent = this.#used.get(credential);
-    if (spent === undefined) {
+    if (credential === undefined) throw new Denial(403, 'the credential no longer exists');
+    const request = this.#request(credential);
+    this.#check(credential, { request, location });
+    const substitution = this.#used.get(credential);
+    if (substitution === undefined) {
       try {
-        ledger.using(carried);
+        ledger.recordUse(request);
       } catch (cause) {
         throw new Denial(503, 'the audit log cannot be written', cause);
       }
       credential.recordUse();
-      this.#used.set(credential, { carried, place });
-      if (this.#status !== undefined) ledger.answered(carried, this.#status);
-    } else spent.place = place;
+      this.#used.set(credential, { request, location });
+      if (this.#status !== undefined) ledger.recordAnswer(request, this.#status);
+    } else substitution.location = location;
     return credential.value;
   }
 
-  /** The request is about to leave, maybe long after it came. Throws `Denial` where it may not any more. */
-  leave(): void {
-    for (const [credential, spent] of this.#used) this.#demand(credential, spent);
+  /**
+   * Checks again when the request is about to leave, maybe long after it arrived. Throws `Denial` where it is no
+   * longer allowed.
+   */
+  recheck(): void {
+    for (const [credential, substitution] of this.#used) this.#check(credential, substitution);
   }
 
-  /** Whether each secret, as long as `length` says, is as long as its placeholder. */
-  lengths(length: (value: string) => number): boolean {
+  /** Whether each secret, measured by `length`, is as long as its placeholder. */
+  preservesLengths(length: (value: string) => number): boolean {
     return this.#search.all.every(({ value, placeholder }) => length(value) === placeholder.length);
   }
 
-  /** A placeholder stands where none may be used, or in a form that cannot be kept when it is replaced. */
-  misplaced(index: number, reason: string): Denial {
+  /** A placeholder is where none may be used, or in a spelling that cannot be preserved when it is replaced. */
+  denyMisplaced(index: number, reason: string): Denial {
     const credential = this.#search.all[index];
     if (credential === undefined) return new Denial(403, reason);
-    return this.#withhold(this.#carried(credential), reason);
+    return this.#deny(this.#request(credential), reason);
   }
 
-  /** The host has answered. Which credentials it refused, by its status. */
-  answered(status: number): readonly SealedCredential[] {
+  /** The host has answered. Returns the credentials that it refused, judging by the status. */
+  recordAnswer(status: number): readonly SealedCredential[] {
     this.#status = status;
-    for (const { carried } of this.#used.values()) this.#parts.ledger.answered(carried, status);
+    for (const { request } of this.#used.values()) this.#parts.ledger.recordAnswer(request, status);
     return status === 401 || status === 403 ? [...this.#used.keys()] : [];
   }
 
   /** No answer came. */
-  lost(reason: string): void {
+  recordNoAnswer(reason: string): void {
     if (this.#status !== undefined) return;
-    for (const { carried } of this.#used.values()) this.#parts.ledger.lost(carried, reason);
+    for (const { request } of this.#used.values()) this.#parts.ledger.recordNoAnswer(request, reason);
   }
 
-  #demand(credential: SealedCredential, { carried, place }: Spent): void {
+  #check(credential: SealedCredential, { request, location }: Substitution): void {
     const { guards, clock } = this.#parts;
-    const refusal = credential.refusal(
+    const reason = credential.refusal(
       {
-        host: this.#way.host,
-        port: this.#way.port,
+        host: this.#destination.host,
+        port: this.#destination.port,
         secure: this.#secure,
         method: this.#method,
         path: this.#path,
-        location: place,
+        location,
         now: clock.monotonic(),
         repeated: this.#used.has(credential),
-        hasOverrideHeader: this.diverted,
+        hasOverrideHeader: this.hasOverrideHeader,
       },
       guards,
     );
-    if (refusal !== undefined) throw this.#withhold(carried, refusal);
+    if (reason !== undefined) throw this.#deny(request, reason);
   }
 
-  #withhold(carried: Carried, reason: string): Denial {
-    this.#parts.ledger.withheld(carried, reason);
-    return new Denial(403, `the credential ${carried.credential} is not put in: ${reason}`);
+  #deny(request: CredentialedRequest, reason: string): Denial {
+    this.#parts.ledger.recordDenial(request, reason);
+    return new Denial(403, `the credential ${request.credential} is not put in: ${reason}`);
   }
 
-  #carried({ name, version }: SealedCredential): Carried {
-    const { host, port } = this.#way;
+  #request({ name, version }: SealedCredential): CredentialedRequest {
+    const { host, port } = this.#destination;
     return { credential: name, version, host, port, method: this.#method, path: this.#path };
   }
 }

@@ -1,6 +1,6 @@
-// The only name server that a sandbox has. It knows the listed names and asks nobody else: no question leaves the
-// machine, so none carries anything out. RFC 1035 (messages, TCP), RFC 6891 (a client that speaks of EDNS hears of it),
-// RFC 7766 (many questions a connection). An answer is hardly longer than its question.
+// The only name server of a sandbox. It knows the listed names and forwards nothing: no query leaves the machine, so
+// none carries data out. RFC 1035 (messages, TCP), RFC 6891 (a client that speaks EDNS gets an OPT record), RFC 7766
+// (many queries on a connection). A response is hardly longer than its query.
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import {
@@ -11,24 +11,26 @@ import {
   type OptAnswer,
   RECURSION_AVAILABLE,
 } from 'dns-packet';
-import type { Names } from './virtual-addresses.ts';
+import type { VirtualAddresses } from './virtual-addresses.ts';
 
-/** What is sent back, if anything is; `refused` is a name that was asked for and is not listed, fit to be shown. */
-interface Answer {
+/**
+ * What is sent back, if anything is; `refusedName` is a name that was asked for and is not listed, made safe to show.
+ */
+interface QueryResult {
   readonly reply: Buffer | undefined;
-  readonly refused?: string;
+  readonly refusedName?: string;
 }
 
-const HEAD = 12;
-/** Seconds. An address stays a name's own for the whole session; this only keeps clients from asking at each call. */
+const HEADER_SIZE = 12;
+/** Seconds. An address belongs to a name for the whole session; this only keeps clients from asking at each call. */
 const TTL = 60;
-/** The longest question over UDP (RFC 1035 4.2.1) and over TCP. */
+/** The longest query over UDP (RFC 1035 4.2.1) and over TCP. */
 const MAX_UDP = 512;
 const MAX_TCP = 4096;
 const MAX_CONNECTIONS = 64;
-/** Milliseconds in which a connection must ask a whole question. */
-const IDLE = 5000;
-/** Answers that nobody takes: beyond this many bytes, or datagrams, no more is read. */
+/** Milliseconds in which a connection must send a whole query. */
+const IDLE_TIMEOUT = 5000;
+/** Limits on responses that nobody reads: beyond this many bytes, or datagrams, no more queries are read. */
 const MAX_UNREAD = 65_536;
 const MAX_UNSENT = 64;
 
@@ -36,59 +38,60 @@ const NOERROR = 0;
 const FORMERR = 1;
 const NXDOMAIN = 3;
 const NOTIMP = 4;
-/** Bits of the head that an answer repeats: the opcode, and that recursion was wished for. */
-const KEPT = 0x7900;
+/** Header bits that a response repeats: the opcode, and that recursion was desired. */
+const ECHOED_FLAGS = 0x7900;
 
-/** Answers one question. Any bytes may be given; it never throws. */
-export function answer(query: Buffer, names: Names): Answer {
-  // To an answer nothing is answered: two servers would talk for ever.
-  if (query.length < HEAD || (query.readUInt16BE(2) & 0x8000) !== 0) return { reply: undefined };
-  if ((query.readUInt16BE(2) & 0x7800) !== 0) return { reply: bare(query, NOTIMP) };
+/** Answers one query. It accepts any bytes and never throws. */
+export function answerQuery(query: Buffer, addresses: VirtualAddresses): QueryResult {
+  // A response gets no response: two servers would talk for ever.
+  if (query.length < HEADER_SIZE || (query.readUInt16BE(2) & 0x8000) !== 0) return { reply: undefined };
+  if ((query.readUInt16BE(2) & 0x7800) !== 0) return { reply: headerOnly(query, NOTIMP) };
   const [questions, answers, authorities, more] = [4, 6, 8, 10].map((at) => query.readUInt16BE(at));
   if (questions !== 1 || answers !== 0 || authorities !== 0 || (more ?? 0) > 2) {
-    return { reply: bare(query, FORMERR) };
+    return { reply: headerOnly(query, FORMERR) };
   }
-  const packet = read(query);
+  const packet = decodeQuery(query);
   const question = packet?.questions?.[0];
-  if (packet === undefined || question === undefined) return { reply: bare(query, FORMERR) };
-  const address = names.addressOf(question.name);
+  if (packet === undefined || question === undefined) return { reply: headerOnly(query, FORMERR) };
+  const address = addresses.addressOf(question.name);
   const edns = packet.additionals?.some(({ type }) => type === 'OPT') ?? false;
   const reply = encode({
     type: 'response',
     id: packet.id,
     flags:
-      (query.readUInt16BE(2) & KEPT) |
+      (query.readUInt16BE(2) & ECHOED_FLAGS) |
       AUTHORITATIVE_ANSWER |
       RECURSION_AVAILABLE |
       (address === undefined ? NXDOMAIN : NOERROR),
     questions: [question],
     additionals: edns ? [OPT] : [],
   });
-  // The question goes back as it came, in its own case. What would not is no name: a dot inside a label, no UTF-8.
-  const asked = HEAD + questionLength(question.name);
-  const echoes = reply.subarray(HEAD, asked).equals(query.subarray(HEAD, asked));
-  if (!echoes) return { reply: bare(query, FORMERR), refused: shown(question.name) };
-  if (address === undefined) return { reply, refused: shown(question.name) };
-  const wanted = question.type === 'A' && question.class === 'IN';
-  return { reply: wanted ? withAddress(reply, asked, address) : reply };
+  // The question goes back as it came, in its own case. A name that would not is invalid: a dot inside a label, no
+  // UTF-8.
+  const questionEnd = HEADER_SIZE + questionLength(question.name);
+  const echoes = reply.subarray(HEADER_SIZE, questionEnd).equals(query.subarray(HEADER_SIZE, questionEnd));
+  if (!echoes) return { reply: headerOnly(query, FORMERR), refusedName: printable(question.name) };
+  if (address === undefined) return { reply, refusedName: printable(question.name) };
+  const asksForAddress = question.type === 'A' && question.class === 'IN';
+  return { reply: asksForAddress ? withAddressRecord(reply, questionEnd, address) : reply };
 }
 
-/** Serves a session's names on sockets of its network. Disposed of, it closes them and all connections. */
-export function serveNames(
+/** Serves a session's names on sockets of its network. Disposing it closes them and all connections. */
+export function serveDns(
   { udp, tcp }: { readonly udp: UdpSocket; readonly tcp: Server },
-  names: Names,
+  addresses: VirtualAddresses,
   onRefused: (name: string) => void,
 ): Disposable {
   const open = new Set<Socket>();
-  const told = (query: Buffer): Buffer | undefined => {
-    const { reply, refused } = answer(query, names);
-    if (refused !== undefined) onRefused(refused);
+  const respond = (query: Buffer): Buffer | undefined => {
+    const { reply, refusedName } = answerQuery(query, addresses);
+    if (refusedName !== undefined) onRefused(refusedName);
     return reply;
   };
   const datagram = (query: Buffer, { address, port }: { address: string; port: number }): void => {
     if (query.length > MAX_UDP || udp.getSendQueueCount() >= MAX_UNSENT) return;
-    const reply = told(query);
-    // One who has gone hears no answer; that is no fault of the server.
+    const reply = respond(query);
+    // The client may have gone; that is not the server's failure.
     if (reply !== undefined) udp.send(reply, port, address, () => {});
   };
   const connection = (socket: Socket): void => {
@@ -99,7 +102,7 @@ export function serveNames(
     }
     open.add(socket);
     socket.once('close', () => open.delete(socket));
-    converse(socket, told);
+    serveTcp(socket, respond);
   };
   const fault = (): void => {};
   udp.on('error', fault);
@@ -120,29 +123,29 @@ export function serveNames(
   };
 }
 
-/** Questions with their length in front, one after the other, cut anywhere. */
-function converse(socket: Socket, told: (query: Buffer) => Buffer | undefined): void {
-  const timer = setTimeout(() => socket.destroy(), IDLE);
+/** Queries with their length in front, one after the other, in chunks cut anywhere. */
+function serveTcp(socket: Socket, respond: (query: Buffer) => Buffer | undefined): void {
+  const timer = setTimeout(() => socket.destroy(), IDLE_TIMEOUT);
   socket.once('close', () => clearTimeout(timer));
   let rest: Buffer = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     while (rest.length >= 2) {
       const length = rest.readUInt16BE(0);
-      if (length < HEAD || length > MAX_TCP) {
+      if (length < HEADER_SIZE || length > MAX_TCP) {
         socket.destroy();
         return;
       }
       if (rest.length < 2 + length) break;
-      const reply = told(rest.subarray(2, 2 + length));
+      const reply = respond(rest.subarray(2, 2 + length));
       rest = rest.subarray(2 + length);
       timer.refresh();
-      if (reply !== undefined) socket.write(Buffer.concat([lengthOf(reply), reply]));
+      if (reply !== undefined) socket.write(Buffer.concat([lengthPrefix(reply), reply]));
     }
     if (socket.writableLength > MAX_UNREAD) socket.pause();
   });
   socket.on('drain', () => socket.resume());
-  // A network's connections come paused, and half-open.
+  // A network's connections come paused and half-open.
   socket.once('end', () => socket.end());
   socket.resume();
 }
@@ -158,7 +161,7 @@ const OPT: OptAnswer = {
   options: [],
 };
 
-function read(query: Buffer): DecodedPacket | undefined {
+function decodeQuery(query: Buffer): DecodedPacket | undefined {
   try {
     const packet = decode(query);
     return decode.bytes === query.length ? packet : undefined;
@@ -167,18 +170,34 @@ function read(query: Buffer): DecodedPacket | undefined {
   }
 }
 
-/** An A record behind the question, whose name it points to (RFC 1035 4.1.4): dns-packet would write it out again. */
-function withAddress(reply: Buffer, end: number, address: string): Buffer {
-  const record = Buffer.from([0xc0, HEAD, 0, 1, 0, 1, 0, 0, 0, TTL, 0, 4, ...address.split('.').map(Number)]);
+/**
+ * An A record behind the question, pointing to its name (RFC 1035 4.1.4): dns-packet would write the name out again.
+ */
+function withAddressRecord(reply: Buffer, end: number, address: string): Buffer {
+  const record = Buffer.from([
+    0xc0,
+    HEADER_SIZE,
+    0,
+    1,
+    0,
+    1,
+    0,
+    0,
+    0,
+    TTL,
+    0,
+    4,
+    ...address.split('.').map(Number),
+  ]);
   reply.writeUInt16BE(1, 6);
   return Buffer.concat([reply.subarray(0, end), record, reply.subarray(end)]);
 }
 
-/** A head alone, with nothing but a code. */
-function bare(query: Buffer, code: number): Buffer {
-  const head = Buffer.alloc(HEAD);
+/** A header alone, with nothing but a response code. */
+function headerOnly(query: Buffer, code: number): Buffer {
+  const head = Buffer.alloc(HEADER_SIZE);
   head.writeUInt16BE(query.readUInt16BE(0), 0);
-  head.writeUInt16BE(0x8000 | (query.readUInt16BE(2) & KEPT) | code, 2);
+  head.writeUInt16BE(0x8000 | (query.readUInt16BE(2) & ECHOED_FLAGS) | code, 2);
   return head;
 }
 
@@ -187,12 +206,12 @@ function questionLength(name: string): number {
   return (name === '.' ? 1 : Buffer.byteLength(name) + 2) + 4;
 }
 
-/** Nothing that could steer a terminal, and no more than a name may have. */
-function shown(name: string): string {
+/** Replaces what could steer a terminal, and cuts to the length of a name. */
+function printable(name: string): string {
   return name.replace(/[^\x21-\x7e]/g, '?').slice(0, 253);
 }
 
-function lengthOf(reply: Buffer): Buffer {
+function lengthPrefix(reply: Buffer): Buffer {
   const length = Buffer.alloc(2);
   length.writeUInt16BE(reply.length);
   return length;

@@ -48,7 +48,7 @@ const [DONE, FORBIDDEN, NO_COMMAND, NO_KIND] = [0, 2, 7, 8] as const;
 
 const MALFORMED = 'the request is malformed';
 const STRANGER = 'the token of this session is not shown';
-const ADDRESS = 'it is no name of a host, and a server reaches hosts by name only';
+const ADDRESS = 'it is not a host name, and a server reaches hosts by name only';
 
 /** What a paused socket brings, taken piece by piece. What is not taken is put back. */
 export class Intake {

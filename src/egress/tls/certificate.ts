@@ -1,5 +1,5 @@
-// X.509 certificates, version 3 (RFC 5280), of the two kinds that the gate needs: an authority that may speak for
-// some hosts only, and a server's certificate. Keys are ECDSA over P-256, signatures ecdsa-with-SHA256 (RFC 5758).
+// X.509 certificates, version 3 (RFC 5280), of the two kinds that the gate needs: an authority constrained to some
+// hosts, and a server's certificate. Keys are ECDSA over P-256, signatures ecdsa-with-SHA256 (RFC 5758).
 import { createHash, type KeyObject, randomBytes, sign } from 'node:crypto';
 import * as asn1 from 'asn1js';
 
@@ -10,10 +10,10 @@ export interface Issuer {
   readonly publicKey: KeyObject;
 }
 
-/** How long a certificate holds: milliseconds since 1970, cut to seconds. */
+/** The period in which a certificate is valid: milliseconds since 1970, cut to seconds. */
 export interface Validity {
-  readonly from: number;
-  readonly until: number;
+  readonly notBefore: number;
+  readonly notAfter: number;
 }
 
 type Block = asn1.BaseBlock;
@@ -33,42 +33,43 @@ const OID = {
 /** The tags of a general name (4.2.1.6). */
 const DNS_NAME = 2;
 const ADDRESS = 7;
-/** Bits of the key's usage, from the left (4.2.1.3). */
+/** Bits of the key usage, from the left (4.2.1.3). */
 const DIGITAL_SIGNATURE = 0x80;
 const CERT_SIGN = 0x04;
 /** UTCTime ends here (4.1.2.5). */
 const YEAR_2050 = Date.UTC(2050, 0);
 
-/** What an authority's certificate says. */
+/** The contents of an authority's certificate. */
 export interface AuthorityParts {
-  /** Who signs; the same as the subject: the authority is a trust anchor. */
+  /** Who signs; the same as the subject for a trust anchor. */
   readonly issuer: Issuer;
   readonly subject: Pick<Issuer, 'name' | 'publicKey'>;
   readonly validity: Validity;
   /** How many authorities may follow below this one (`pathLenConstraint`). */
-  readonly depth: number;
+  readonly pathLength: number;
   /**
-   * Lower-case names without a leading dot, which RFC 5280 has for URIs only: each stands for itself and all below it.
-   * Then no server may be signed for by its address. Without names the authority may speak for everyone.
+   * Lower-case names without a leading dot, which RFC 5280 has for URIs only: each stands for itself and all below
+   * it. No server may then be certified by its address. Without names the authority is not constrained.
    */
   readonly permitted?: readonly string[] | undefined;
 }
 
 /** The certificate (DER) of an authority. */
-export function issueAuthority({ issuer, subject, validity, depth, permitted }: AuthorityParts): Buffer {
+export function issueAuthority({ issuer, subject, validity, pathLength, permitted }: AuthorityParts): Buffer {
   if (permitted?.length === 0)
-    throw new RangeError('an authority that is bound to no name is bound to nothing');
+    throw new RangeError('an authority without permitted names is not constrained');
   const extensions = [
     extension(
       OID.basicConstraints,
       true,
-      sequence(new asn1.Boolean({ value: true }), new asn1.Integer({ value: depth })),
+      sequence(new asn1.Boolean({ value: true }), new asn1.Integer({ value: pathLength })),
     ),
-    extension(OID.keyUsage, true, usage(CERT_SIGN)),
+    extension(OID.keyUsage, true, keyUsage(CERT_SIGN)),
     extension(OID.subjectKey, false, new asn1.OctetString({ valueHex: keyId(subject.publicKey) })),
     extension(OID.authorityKey, false, sequence(tagged(0, keyId(issuer.publicKey)))),
   ];
-  if (permitted !== undefined) extensions.push(extension(OID.nameConstraints, true, constraints(permitted)));
+  if (permitted !== undefined)
+    extensions.push(extension(OID.nameConstraints, true, nameConstraints(permitted)));
   return issue(issuer, validity, subject.name, subject.publicKey, extensions);
 }
 
@@ -84,7 +85,7 @@ export function issueServer(
 ): Buffer {
   const hosts = names.map((name) => tagged(DNS_NAME, Buffer.from(name, 'ascii')));
   return issue(issuer, validity, undefined, key, [
-    extension(OID.keyUsage, true, usage(DIGITAL_SIGNATURE)),
+    extension(OID.keyUsage, true, keyUsage(DIGITAL_SIGNATURE)),
     extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth))),
     extension(OID.alternativeName, true, sequence(...hosts)),
     extension(OID.subjectKey, false, new asn1.OctetString({ valueHex: keyId(key) })),
@@ -109,7 +110,7 @@ export function readPem(text: string): Buffer[] {
 
 function issue(
   issuer: Issuer,
-  { from, until }: Validity,
+  { notBefore, notAfter }: Validity,
   name: string | undefined,
   key: KeyObject,
   extensions: Block[],
@@ -119,9 +120,9 @@ function issue(
     explicit(0, new asn1.Integer({ value: 2 })),
     new asn1.Integer({ valueHex: serial() }),
     algorithm,
-    distinguished(issuer.name),
-    sequence(time(from), time(until)),
-    distinguished(name),
+    distinguishedName(issuer.name),
+    sequence(time(notBefore), time(notAfter)),
+    distinguishedName(name),
     asn1.fromBER(key.export({ type: 'spki', format: 'der' })).result,
     explicit(3, sequence(...extensions)),
   );
@@ -129,21 +130,21 @@ function issue(
   return Buffer.from(sequence(tbs, algorithm, new asn1.BitString({ valueHex: signature })).toBER());
 }
 
-function constraints(permitted: readonly string[]): Block {
+function nameConstraints(permitted: readonly string[]): Block {
   const names = permitted.map((name) => sequence(tagged(DNS_NAME, Buffer.from(name, 'ascii'))));
-  // Permitted names bind names only: addresses, IPv4 and IPv6, are excluded by a mask that lets all match.
+  // Permitted names constrain names only: addresses, IPv4 and IPv6, are excluded by a mask that matches all of them.
   const addresses = [8, 32].map((length) => sequence(tagged(ADDRESS, Buffer.alloc(length))));
   return sequence(explicit(0, ...names), explicit(1, ...addresses));
 }
 
-/** 128 bits, of which the first two are 01: positive, and of the same length always. */
+/** 128 bits, of which the first two are 01: positive, and always of the same length. */
 function serial(): Buffer {
   const bytes = randomBytes(16);
   bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
   return bytes;
 }
 
-/** Any method that tells keys apart will do (4.2.1.2). */
+/** Any method that tells keys apart is allowed (4.2.1.2). */
 function keyId(key: KeyObject): Buffer {
   return createHash('sha256')
     .update(key.export({ type: 'spki', format: 'der' }))
@@ -151,7 +152,7 @@ function keyId(key: KeyObject): Buffer {
     .subarray(0, 20);
 }
 
-function distinguished(name: string | undefined): Block {
+function distinguishedName(name: string | undefined): Block {
   if (name === undefined) return sequence();
   const attribute = sequence(oid(OID.commonName), new asn1.Utf8String({ value: name }));
   return sequence(new asn1.Set({ value: [attribute] }));
@@ -162,13 +163,13 @@ function time(at: number): Block {
   return at < YEAR_2050 ? new asn1.UTCTime({ valueDate }) : new asn1.GeneralizedTime({ valueDate });
 }
 
-function usage(bits: number): Block {
+function keyUsage(bits: number): Block {
   return new asn1.BitString({ valueHex: Buffer.of(bits), unusedBits: Math.clz32(bits & -bits) ^ 31 });
 }
 
 function extension(id: string, critical: boolean, value: Block): Block {
   const wrapped = new asn1.OctetString({ valueHex: value.toBER() });
-  // What is not critical is not written: DER leaves defaults out.
+  // DER omits defaults: `critical` is written only where it is true.
   return critical
     ? sequence(oid(id), new asn1.Boolean({ value: true }), wrapped)
     : sequence(oid(id), wrapped);

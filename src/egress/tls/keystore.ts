@@ -1,6 +1,6 @@
 // A trust store for Java in the format JKS, version 2 (sun.security.provider.JavaKeyStore of OpenJDK): big-endian,
-// strings as a length of two bytes and modified UTF-8, which is ASCII here. It holds certificates only, so nothing in
-// it is secret; its password guards against damage, not against reading, and is the one that Java ships with.
+// strings as a length of two bytes and modified UTF-8, which is ASCII here. It contains certificates only, so nothing
+// in it is secret; its password protects against damage, not against reading, and is the one that Java ships with.
 import { createHash } from 'node:crypto';
 
 export const PASSWORD = 'changeit';

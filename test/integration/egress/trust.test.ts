@@ -61,7 +61,7 @@ const env = {
 
 beforeAll(async () => {
   const system = Buffer.from(machine.ca);
-  const files = trustFiles({ system, roots: [], more: [session.certificate, bound.ca] });
+  const files = trustFiles({ system, roots: [], added: [session.certificate, bound.ca] });
   for (const name of ['bundle', 'session', 'keystore'] as const) writeFileSync(paths[name], files[name]);
   writeFileSync(
     join(folder, 'hosts'),

@@ -2,10 +2,10 @@ import { decode, encode, RECURSION_DESIRED } from 'dns-packet';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Allowlist } from '../../../src/egress/allowlist.ts';
-import { canonical, refusalOf } from '../../../src/egress/dial/address.ts';
-import { answer } from '../../../src/egress/names/dns-server.ts';
-import { Names } from '../../../src/egress/names/virtual-addresses.ts';
-import { readHello } from '../../../src/egress/tls/client-hello.ts';
+import { canonicalAddress, dialRefusal } from '../../../src/egress/dial/address.ts';
+import { answerQuery } from '../../../src/egress/names/dns-server.ts';
+import { VirtualAddresses } from '../../../src/egress/names/virtual-addresses.ts';
+import { parseClientHello } from '../../../src/egress/tls/client-hello.ts';
 import { extension, hello, names as namesIn, protocols, records } from '../../fixtures/hello.ts';
 
 const runs = { numRuns: process.env.SLOW === undefined ? 300 : 20_000 };
@@ -103,7 +103,7 @@ test.each(SPECIAL)('no address of $text passes [W-EGR-3]', ({ first, length }) =
         .slice(128 - size + length);
       const address = toText(first.slice(0, length) + (length === size ? '' : rest));
       expect(
-        refusalOf(address, new Set(), () => false),
+        dialRefusal(address, new Set(), () => false),
         address,
       ).toBeDefined();
     }),
@@ -114,12 +114,12 @@ test.each(SPECIAL)('no address of $text passes [W-EGR-3]', ({ first, length }) =
 test('an address that passes is public, and the same in every spelling [W-EGR-3]', () => {
   fc.assert(
     fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (address) => {
-      const reason = refusalOf(address, new Set(), () => false);
-      const usual = canonical(address);
+      const reason = dialRefusal(address, new Set(), () => false);
+      const usual = canonicalAddress(address);
       if (usual !== undefined) {
-        expect(refusalOf(usual, new Set(), () => false)).toBe(reason);
-        expect(refusalOf(address.toUpperCase(), new Set(), () => false)).toBe(reason);
-        expect(refusalOf(usual, new Set([usual]), () => false)).toBeDefined();
+        expect(dialRefusal(usual, new Set(), () => false)).toBe(reason);
+        expect(dialRefusal(address.toUpperCase(), new Set(), () => false)).toBe(reason);
+        expect(dialRefusal(usual, new Set([usual]), () => false)).toBeDefined();
       }
       if (reason !== undefined) return;
       const bits = toBits(usual ?? '');
@@ -157,10 +157,10 @@ test('any text is an address or refused', () => {
     fc.property(
       fc.array(part, { maxLength: 16 }).map((parts) => parts.join('')),
       (text) => {
-        const passes = refusalOf(text, new Set(), () => true) === undefined;
+        const passes = dialRefusal(text, new Set(), () => true) === undefined;
         if (passes) expect(text).toMatch(/^[0-9a-f:.]+$/i);
-        if (canonical(text) === undefined) expect(passes).toBe(false);
-        else expect(canonical(canonical(text) ?? '')).toBe(canonical(text));
+        if (canonicalAddress(text) === undefined) expect(passes).toBe(false);
+        else expect(canonicalAddress(canonicalAddress(text) ?? '')).toBe(canonicalAddress(text));
       },
     ),
     runs,
@@ -186,9 +186,9 @@ test('any bytes are answered briefly or not at all [W-EGR-2] [W-EGR-7]', () => {
     });
   fc.assert(
     fc.property(fc.oneof(query, fc.uint8Array({ maxLength: 600 }).map(Buffer.from)), (bytes) => {
-      const names = new Names(allowed);
-      const { reply, refused } = answer(Buffer.from(bytes), names);
-      if (refused !== undefined) expect(refused).toMatch(/^[\x21-\x7e]{1,253}$/);
+      const names = new VirtualAddresses(allowed);
+      const { reply, refusedName } = answerQuery(Buffer.from(bytes), names);
+      if (refusedName !== undefined) expect(refusedName).toMatch(/^[\x21-\x7e]{1,253}$/);
       if (reply === undefined) return;
       expect(reply.length).toBeLessThanOrEqual(Math.max(12, bytes.length + 16));
       expect(reply.readUInt16BE(0)).toBe(Buffer.from(bytes).readUInt16BE(0));
@@ -230,9 +230,9 @@ test('a hello is the same over whatever records and in whatever pieces it comes 
       fc.nat(),
       ({ expected, bytes }, size, behind, cut) => {
         const wire = records(bytes, size);
-        expect(readHello(wire)).toEqual(expected);
-        expect(readHello(Buffer.concat([wire, behind]))).toEqual(expected);
-        expect(readHello(wire.subarray(0, cut % wire.length))).toEqual({ kind: 'more' });
+        expect(parseClientHello(wire)).toEqual(expected);
+        expect(parseClientHello(Buffer.concat([wire, behind]))).toEqual(expected);
+        expect(parseClientHello(wire.subarray(0, cut % wire.length))).toEqual({ kind: 'incomplete' });
       },
     ),
     runs,
@@ -253,10 +253,10 @@ test('once something is told of any bytes, further bytes change nothing [W-EGR-4
     });
   fc.assert(
     fc.property(fc.oneof(noisy, fc.uint8Array({ maxLength: 300 }).map(Buffer.from)), (bytes) => {
-      let told: ReturnType<typeof readHello> = { kind: 'more' };
+      let told: ReturnType<typeof parseClientHello> = { kind: 'incomplete' };
       for (let length = 0; length <= bytes.length; length++) {
-        const now = readHello(Buffer.from(bytes.subarray(0, length)));
-        if (told.kind !== 'more') expect(now).toEqual(told);
+        const now = parseClientHello(Buffer.from(bytes.subarray(0, length)));
+        if (told.kind !== 'incomplete') expect(now).toEqual(told);
         told = now;
       }
       if (told.kind === 'hello' && told.name !== undefined)

@@ -9,9 +9,9 @@ import { Authority } from '../../../src/egress/tls/authority.ts';
 import { readPem } from '../../../src/egress/tls/certificate.ts';
 import { PASSWORD, writeKeystore } from '../../../src/egress/tls/keystore.ts';
 import {
-  BUNDLE,
-  KEYSTORE,
-  SESSION,
+  BUNDLE_PATH,
+  KEYSTORE_PATH,
+  SESSION_PATH,
   systemBundle,
   trustFiles,
   trustVariables,
@@ -58,7 +58,7 @@ function readKeystore(store: Buffer): Buffer[] {
 
 test('the bundle and the store hold the session, what the settings add, and the roots of the machine', () => {
   const system = Buffer.from(`# Root of the machine\n${machine}`);
-  const files = trustFiles({ system, roots: [], more: [session.certificate, extra] });
+  const files = trustFiles({ system, roots: [], added: [session.certificate, extra] });
   const all = ders(session.certificate, extra, machine);
   expect(readPem(files.bundle.toString())).toEqual(all);
   expect(files.bundle.includes('# Root of the machine')).toBe(true);
@@ -67,7 +67,7 @@ test('the bundle and the store hold the session, what the settings add, and the 
 });
 
 test('a machine without roots gets those of node', () => {
-  const files = trustFiles({ system: undefined, roots: rootCertificates, more: [session.certificate] });
+  const files = trustFiles({ system: undefined, roots: rootCertificates, added: [session.certificate] });
   const all = ders(session.certificate, ...rootCertificates);
   expect(all.length).toBeGreaterThan(100);
   expect(readPem(files.bundle.toString())).toEqual(all);
@@ -78,14 +78,14 @@ test('a text without a newline at its end does not run into the next', () => {
   const files = trustFiles({
     system: Buffer.from(machine.trim()),
     roots: [],
-    more: [session.certificate.trim(), extra.trim()],
+    added: [session.certificate.trim(), extra.trim()],
   });
   expect(readPem(files.bundle.toString())).toEqual(ders(session.certificate, extra, machine));
 });
 
 test('[W-EGR-8] only certificates get into the files that a sandbox sees', () => {
   const key = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n';
-  const files = trustFiles({ system: Buffer.from(machine), roots: [], more: [key + extra] });
+  const files = trustFiles({ system: Buffer.from(machine), roots: [], added: [key + extra] });
   for (const file of Object.values(files)) expect(file.includes('PRIVATE')).toBe(false);
 });
 
@@ -114,8 +114,8 @@ test('each client is told by its own variable; those that add to their roots rea
   const variables = trustVariables();
   const names = (value: string): string[] =>
     Object.keys(variables).filter((name) => variables[name] === value);
-  expect(names(SESSION).sort()).toEqual(['DENO_CERT', 'NODE_EXTRA_CA_CERTS']);
-  expect(names(BUNDLE)).toEqual(
+  expect(names(SESSION_PATH).sort()).toEqual(['DENO_CERT', 'NODE_EXTRA_CA_CERTS']);
+  expect(names(BUNDLE_PATH)).toEqual(
     expect.arrayContaining([
       'SSL_CERT_FILE',
       'REQUESTS_CA_BUNDLE',
@@ -125,7 +125,7 @@ test('each client is told by its own variable; those that add to their roots rea
     ]),
   );
   expect(variables.JAVA_TOOL_OPTIONS).toBe(
-    `-Djavax.net.ssl.trustStore=${KEYSTORE} -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword=changeit`,
+    `-Djavax.net.ssl.trustStore=${KEYSTORE_PATH} -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword=changeit`,
   );
   const elsewhere = trustVariables({ bundle: '/b', session: '/s', keystore: '/k' });
   expect(Object.keys(elsewhere)).toEqual(Object.keys(variables));

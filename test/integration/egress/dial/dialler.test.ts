@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Allowlist } from '../../../../src/egress/allowlist.ts';
 import { Dialler, type DiallerParts } from '../../../../src/egress/dial/dialler.ts';
-import { resolverAt, systemResolver } from '../../../../src/egress/names/resolver.ts';
+import { resolverWith, systemResolver } from '../../../../src/egress/names/resolver.ts';
 import { EgressRefusal } from '../../../../src/egress/refusal.ts';
 import { TestAuthority } from '../../../fixtures/authority.ts';
 import { TestResolver } from '../../../fixtures/resolver.ts';
@@ -78,7 +78,7 @@ beforeAll(async () => {
 afterAll(() => resolver[Symbol.asyncDispose]());
 
 const make = (parts: Partial<DiallerParts> = {}): Dialler =>
-  new Dialler({ resolve: resolverAt([resolver.server]), own: () => new Set(), ...parts });
+  new Dialler({ resolve: resolverWith([resolver.server]), localAddresses: () => new Set(), ...parts });
 
 /** Dials, and gives back the error's class and words, and which addresses were decided on. */
 async function fail(dialler: Dialler, port: number, given = open, name = 'api.test') {
@@ -210,7 +210,7 @@ describe('where a name may not lead', () => {
       const failed = await fail(make({ resolve: async () => [address] }), 443, () => true);
       expect(failed).toEqual({
         refused: true,
-        message: 'resolves to something, no address in its usual spelling',
+        message: 'resolves to something, not an address in its usual spelling',
         decided: [],
       });
     },
@@ -240,7 +240,7 @@ describe('where a name may not lead', () => {
   test('a name that is no name is asked of nobody [W-EGR-1]', async () => {
     const before = resolver.asked.length;
     for (const name of ['127.0.0.1', 'a b.test', 'a.test\r\nX: y', '', '::1']) {
-      expect((await fail(make(), 443, () => true, name)).message).toBe('it is no name of a host');
+      expect((await fail(make(), 443, () => true, name)).message).toBe('it is not a host name');
     }
     expect(resolver.asked.length).toBe(before);
   });
@@ -269,20 +269,20 @@ describe('where a name may not lead', () => {
 describe('name servers', () => {
   test('give both families; a name that is not there has no addresses', async () => {
     resolver.names.set('both.test', ['192.0.2.1', '2001:db8::1']);
-    const resolve = resolverAt([resolver.server]);
+    const resolve = resolverWith([resolver.server]);
     expect(await resolve('both.test')).toEqual(['2001:db8::1', '192.0.2.1']);
     expect(await resolve('missing.test')).toEqual([]);
   });
 
   test('are not asked for localhost', async () => {
     const before = resolver.asked.length;
-    expect(await resolverAt([resolver.server])('localhost')).toEqual(['::1', '127.0.0.1']);
+    expect(await resolverWith([resolver.server])('localhost')).toEqual(['::1', '127.0.0.1']);
     expect(resolver.asked.length).toBe(before);
   });
 
   test('that are not there are a failure, not an empty answer', async () => {
-    await expect(resolverAt(['127.0.0.1:1'])('api.test')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
-    expect(() => resolverAt(['nowhere'])).toThrow();
+    await expect(resolverWith(['127.0.0.1:1'])('api.test')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(() => resolverWith(['nowhere'])).toThrow();
   });
 
   test("the system's way knows the hosts file", async () => {
@@ -408,11 +408,11 @@ describe('through a proxy', () => {
     ['a change of protocol', 'HTTP/1.1 101 Hm\r\n\r\n', 'the proxy answers 101 Switching Protocols'],
     ['no HTTP', 'SSH-2.0-OpenSSH\r\n\r\n', 'the proxy does not speak HTTP'],
     ['a status of four digits', 'HTTP/1.1 2000 OK\r\n\r\n', 'the proxy does not speak HTTP'],
-    ['no end', `HTTP/1.1 200 OK\r\nX: ${'y'.repeat(20_000)}`, 'the proxy says too much'],
+    ['no end', `HTTP/1.1 200 OK\r\nX: ${'y'.repeat(20_000)}`, "the head of the proxy's response is too long"],
     [
       'a head that is too long',
       `HTTP/1.1 200 OK\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
-      'the proxy says too much',
+      "the head of the proxy's response is too long",
     ],
     ['nothing but the end', '', 'the connection was ended'],
     ['half a head and the end', 'HTTP/1.1 200 OK\r\nX', 'the connection was ended'],

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as net from 'node:net';
 import { expect, test } from 'vitest';
-import { readHello } from '../../../../src/egress/tls/client-hello.ts';
+import { parseClientHello } from '../../../../src/egress/tls/client-hello.ts';
 
 const PYTHON = `import socket, ssl, sys
 context = ssl.create_default_context(); context.set_alpn_protocols(['h2', 'http/1.1'])
@@ -47,8 +47,8 @@ test.each([
       .on('data', (chunk: Buffer) => {
         bytes = Buffer.concat([bytes, chunk]);
       });
-    await expect.poll(() => readHello(bytes).kind).toBe('hello');
-    expect(readHello(bytes)).toEqual({
+    await expect.poll(() => parseClientHello(bytes).kind).toBe('hello');
+    expect(parseClientHello(bytes)).toEqual({
       kind: 'hello',
       name: 'api.test',
       protocols: expect.arrayContaining(['http/1.1']),
@@ -56,7 +56,7 @@ test.each([
     const length = 5 + bytes.readUInt16BE(3);
     expect(bytes).toHaveLength(length);
     for (let cut = 0; cut < length; cut++)
-      expect(readHello(bytes.subarray(0, cut))).toEqual({ kind: 'more' });
+      expect(parseClientHello(bytes.subarray(0, cut))).toEqual({ kind: 'incomplete' });
     socket?.destroy();
   } finally {
     child.kill();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Allowlist } from '../../../../src/egress/allowlist.ts';
-import { canonical, refusalOf } from '../../../../src/egress/dial/address.ts';
+import { canonicalAddress, dialRefusal } from '../../../../src/egress/dial/address.ts';
 
 const nobody = new Set<string>();
 const never = (): boolean => false;
@@ -18,7 +18,7 @@ test.each([
   '2a00:1450:4001::200e',
   '100.128.0.1',
   '172.32.0.1',
-])('%s is public', (address) => expect(refusalOf(address, nobody, never)).toBeUndefined());
+])('%s is public', (address) => expect(dialRefusal(address, nobody, never)).toBeUndefined());
 
 describe('what is refused unless a range holds it', () => {
   test.each([
@@ -59,8 +59,8 @@ describe('what is refused unless a range holds it', () => {
     ['2a00:1:2:3:200:5efe:a00:1', INSIDE],
     ['2a00:1:2:3:200:5efe:101:101', INSIDE],
   ])('%s: %s [W-EGR-3]', (address, reason) => {
-    expect(refusalOf(address, nobody, never)).toBe(reason);
-    expect(refusalOf(address, nobody, always)).toBeUndefined();
+    expect(dialRefusal(address, nobody, never)).toBe(reason);
+    expect(dialRefusal(address, nobody, always)).toBeUndefined();
   });
 });
 
@@ -75,11 +75,11 @@ test.each([
   'fd20:ce::254',
 ])("%s, a cloud's metadata service, is opened by a range of it alone [W-EGR-3]", (address) => {
   const reason = "a cloud's metadata service";
-  const text = canonical(address) ?? '';
+  const text = canonicalAddress(address) ?? '';
   const wide = text.includes(':') ? `${text.slice(0, 4)}::/16` : `${text.split('.', 1)}.0.0.0/8`;
-  expect(refusalOf(address, nobody, never)).toBe(reason);
-  expect(refusalOf(address, nobody, opening(wide))).toBe(reason);
-  expect(refusalOf(address, nobody, opening(`${text}/${text.includes(':') ? 128 : 32}`))).toBeUndefined();
+  expect(dialRefusal(address, nobody, never)).toBe(reason);
+  expect(dialRefusal(address, nobody, opening(wide))).toBe(reason);
+  expect(dialRefusal(address, nobody, opening(`${text}/${text.includes(':') ? 128 : 32}`))).toBeUndefined();
 });
 
 test.each([
@@ -93,28 +93,28 @@ test.each([
   ['::ffff:0.0.0.0', 'an unspecified address inside an IPv6 one'],
   ['64:ff9b::e000:1', 'a multicast address inside an IPv6 one'],
 ])('%s is never opened: %s [W-EGR-3]', (address, reason) => {
-  expect(refusalOf(address, nobody, always)).toBe(reason);
+  expect(dialRefusal(address, nobody, always)).toBe(reason);
 });
 
 test('a range of IPv6 does not open the IPv4 address inside [W-EGR-3]', () => {
-  expect(refusalOf('64:ff9b::101:101', nobody, opening('64:ff9b::/96'))).toBeUndefined();
-  expect(refusalOf('64:ff9b::a00:1', nobody, opening('64:ff9b::/96'))).toBe(
+  expect(dialRefusal('64:ff9b::101:101', nobody, opening('64:ff9b::/96'))).toBeUndefined();
+  expect(dialRefusal('64:ff9b::a00:1', nobody, opening('64:ff9b::/96'))).toBe(
     'a private address inside an IPv6 one',
   );
-  expect(refusalOf('64:ff9b::a00:1', nobody, opening('64:ff9b::/96', '10.0.0.0/8'))).toBeUndefined();
-  expect(refusalOf('::ffff:169.254.169.254', nobody, opening('::/16', '169.254.0.0/16'))).toBe(
+  expect(dialRefusal('64:ff9b::a00:1', nobody, opening('64:ff9b::/96', '10.0.0.0/8'))).toBeUndefined();
+  expect(dialRefusal('::ffff:169.254.169.254', nobody, opening('::/16', '169.254.0.0/16'))).toBe(
     "a cloud's metadata service inside an IPv6 one",
   );
-  expect(refusalOf('::ffff:10.0.0.1', nobody, opening('10.0.0.0/8'))).toBe(INSIDE);
+  expect(dialRefusal('::ffff:10.0.0.1', nobody, opening('10.0.0.0/8'))).toBe(INSIDE);
 });
 
 test('this machine is not reached by its public addresses either [W-EGR-3]', () => {
   const own = new Set(['9.9.9.9', '2A00:0::9', 'fe80::9%eth0']);
   for (const address of ['9.9.9.9', '2a00::9', '2a00:0:0::9']) {
-    expect(refusalOf(address, own, never)).toBe('an address of this machine');
-    expect(refusalOf(address, own, always)).toBeUndefined();
+    expect(dialRefusal(address, own, never)).toBe('an address of this machine');
+    expect(dialRefusal(address, own, always)).toBeUndefined();
   }
-  expect(refusalOf('64:ff9b::909:909', own, opening('64:ff9b::/96'))).toBe(
+  expect(dialRefusal('64:ff9b::909:909', own, opening('64:ff9b::/96'))).toBe(
     'an address of this machine inside an IPv6 one',
   );
 });
@@ -140,6 +140,6 @@ test.each([
   'localhost',
   '\uff11.1.1.1',
 ])('%j is no address, whatever is opened [W-EGR-3]', (address) => {
-  expect(refusalOf(address, nobody, always)).toBe('no address in its usual spelling');
-  expect(canonical(address)).toBeUndefined();
+  expect(dialRefusal(address, nobody, always)).toBe('not an address in its usual spelling');
+  expect(canonicalAddress(address)).toBeUndefined();
 });

@@ -3,12 +3,12 @@ import { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { gather } from '../../../../src/egress/http/coalesce.ts';
-import { collect } from '../../../../src/egress/http/request-body.ts';
+import { coalesce } from '../../../../src/egress/http/coalesce.ts';
+import { readWhole } from '../../../../src/egress/http/request-body.ts';
 
 function message(): IncomingMessage {
   const made = new IncomingMessage(new Socket());
-  gather(made);
+  coalesce(made);
   return made;
 }
 
@@ -80,9 +80,9 @@ test('a body that is taken whole says what memory it takes, and is one piece [W-
   const hold = (bytes: number): void => {
     held += bytes;
   };
-  const body = await collect(crumbs(5000), 10_000, hold);
+  const body = await readWhole(crumbs(5000), 10_000, hold);
   expect(body.equals(Buffer.from(Array.from({ length: 5000 }, (_, at) => at & 255)))).toBe(true);
   expect(held).toBeGreaterThanOrEqual(5000);
   expect(held).toBeLessThanOrEqual(10_000);
-  await expect(collect(crumbs(10_001), 10_000, hold)).rejects.toThrow('longer than the gate takes');
+  await expect(readWhole(crumbs(10_001), 10_000, hold)).rejects.toThrow('longer than the gate buffers');
 });

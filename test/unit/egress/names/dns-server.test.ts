@@ -5,11 +5,12 @@ import { Duplex } from 'node:stream';
 import { decode, encode, RECURSION_DESIRED, type RecordType } from 'dns-packet';
 import { describe, expect, test, vi } from 'vitest';
 import { Allowlist } from '../../../../src/egress/allowlist.ts';
-import { answer, serveNames } from '../../../../src/egress/names/dns-server.ts';
-import { Names } from '../../../../src/egress/names/virtual-addresses.ts';
+import { answerQuery, serveDns } from '../../../../src/egress/names/dns-server.ts';
+import { VirtualAddresses } from '../../../../src/egress/names/virtual-addresses.ts';
 import { bindBoth } from '../../../fixtures/resolver.ts';
 
-const make = (): Names => new Names(new Allowlist(['api.test', '*.wild.test', 'localhost']));
+const make = (): VirtualAddresses =>
+  new VirtualAddresses(new Allowlist(['api.test', '*.wild.test', 'localhost']));
 const ask = (name: string, type: string = 'A', more: object = {}): Buffer =>
   encode({
     type: 'query',
@@ -31,8 +32,8 @@ const NXDOMAIN = 3;
 describe('answers', () => {
   test('an address for a listed name, its question as it came', () => {
     const query = ask('aPi.TeSt');
-    const { reply, refused } = answer(query, make());
-    expect(refused).toBeUndefined();
+    const { reply, refusedName } = answerQuery(query, make());
+    expect(refusedName).toBeUndefined();
     const read = decode(reply ?? Buffer.alloc(0));
     expect(read).toMatchObject({
       id: 4711,
@@ -53,8 +54,8 @@ describe('answers', () => {
   test.each(['AAAA', 'UNKNOWN_65', 'TXT', 'MX', 'ANY', 'AXFR', 'CNAME', 'PTR', 'UNKNOWN_777'])(
     'nothing for %s of a listed name',
     (type) => {
-      const { reply, refused } = answer(ask('api.test', type), make());
-      expect(refused).toBeUndefined();
+      const { reply, refusedName } = answerQuery(ask('api.test', type), make());
+      expect(refusedName).toBeUndefined();
       expect(rcode(reply)).toBe(0);
       expect(decode(reply ?? Buffer.alloc(0)).answers).toEqual([]);
     },
@@ -69,32 +70,32 @@ describe('answers', () => {
     '_dns.resolver.arpa',
   ])('%s is not listed: it does not exist, and is told of [W-EGR-2]', (name) => {
     for (const type of ['A', 'AAAA', 'TXT', 'UNKNOWN_65']) {
-      const { reply, refused } = answer(ask(name, type), make());
+      const { reply, refusedName } = answerQuery(ask(name, type), make());
       expect(rcode(reply)).toBe(NXDOMAIN);
-      expect(refused).toBe(name);
+      expect(refusedName).toBe(name);
       expect(decode(reply ?? Buffer.alloc(0)).answers).toEqual([]);
     }
   });
 
   test('the root is not listed [W-EGR-2]', () => {
-    const { reply, refused } = answer(ask('.', 'NS'), make());
-    expect([rcode(reply), refused]).toEqual([NXDOMAIN, '.']);
+    const { reply, refusedName } = answerQuery(ask('.', 'NS'), make());
+    expect([rcode(reply), refusedName]).toEqual([NXDOMAIN, '.']);
   });
 
   test('a client that speaks of EDNS hears of it, and others do not', () => {
     const opt = { type: 'OPT', name: '.', udpPayloadSize: 4096, options: [] };
-    const { reply } = answer(ask('api.test', 'A', { additionals: [opt] }), make());
+    const { reply } = answerQuery(ask('api.test', 'A', { additionals: [opt] }), make());
     const read = decode(reply ?? Buffer.alloc(0));
     expect(read.answers).toMatchObject([{ data: '127.1.0.1' }]);
     expect(read.additionals).toMatchObject([{ type: 'OPT', udpPayloadSize: 512 }]);
-    expect(decode(answer(ask('api.test'), make()).reply ?? Buffer.alloc(0)).additionals).toEqual([]);
+    expect(decode(answerQuery(ask('api.test'), make()).reply ?? Buffer.alloc(0)).additionals).toEqual([]);
   });
 
   test('the longest name fits into a datagram', () => {
     const label = 'a'.repeat(63);
     const name = `${label}.${label}.${label}.${'b'.repeat(51)}.wild.test`;
     expect(name).toHaveLength(253);
-    const { reply } = answer(
+    const { reply } = answerQuery(
       ask(name, 'A', { additionals: [{ type: 'OPT', name: '.', udpPayloadSize: 4096, options: [] }] }),
       make(),
     );
@@ -113,7 +114,7 @@ describe('what is no question [W-EGR-2]', () => {
     ['nothing', Buffer.alloc(0)],
     ['half a head', ask('api.test').subarray(0, 11)],
     ['an answer', changed(2, 0x8180)],
-  ])('%s is dropped', (_name, query) => expect(answer(query, make())).toEqual({ reply: undefined }));
+  ])('%s is dropped', (_name, query) => expect(answerQuery(query, make())).toEqual({ reply: undefined }));
 
   test.each([
     ['a notify', changed(2, 0x2000), 4],
@@ -129,8 +130,8 @@ describe('what is no question [W-EGR-2]', () => {
     ['a cut one', ask('api.test').subarray(0, -1), 1],
     ['a pointer for a name', Buffer.concat([ask('.').subarray(0, 12), Buffer.of(0xc0, 12, 0, 1, 0, 1)]), 1],
   ])('%s gets a head with a code', (_name, query, code) => {
-    const { reply, refused } = answer(query, make());
-    expect(refused).toBeUndefined();
+    const { reply, refusedName } = answerQuery(query, make());
+    expect(refusedName).toBeUndefined();
     expect(rcode(reply)).toBe(code);
     expect(reply).toHaveLength(12);
     expect(reply?.readUInt16BE(0)).toBe(4711);
@@ -147,23 +148,23 @@ describe('what is no question [W-EGR-2]', () => {
     ['bytes that are no text', raw(Buffer.of(0xff, 0xfe), 'wild', 'test'), '??.wild.test'],
     ['a line feed', raw('a\n.', 'wild', 'test'), 'a?..wild.test'],
   ])('%s gets no address, and is told of', (_name, query, name) => {
-    const { reply, refused } = answer(query, make());
+    const { reply, refusedName } = answerQuery(query, make());
     expect(rcode(reply)).toBe(1);
     expect(reply).toHaveLength(12);
-    expect(refused).toBe(name);
+    expect(refusedName).toBe(name);
   });
 
   test('what is told cannot steer a terminal, and is no longer than a name', () => {
-    expect(answer(raw('a\x1b[31m', '\u202etest'), make()).refused).toBe('a?[31m.?test');
-    expect(answer(raw('\u212Aey', 'wild', 'test'), make()).refused).toBe('?ey.wild.test');
+    expect(answerQuery(raw('a\x1b[31m', '\u202etest'), make()).refusedName).toBe('a?[31m.?test');
+    expect(answerQuery(raw('\u212Aey', 'wild', 'test'), make()).refusedName).toBe('?ey.wild.test');
     const long = raw(...Array.from({ length: 126 }, () => '\x01'));
-    expect(answer(long, make()).refused?.length).toBeLessThanOrEqual(253);
+    expect(answerQuery(long, make()).refusedName?.length).toBeLessThanOrEqual(253);
   });
 
   test('another class than that of the internet has no addresses', () => {
     const query = ask('api.test');
     query.writeUInt16BE(3, query.length - 2);
-    const { reply } = answer(query, make());
+    const { reply } = answerQuery(query, make());
     expect(rcode(reply)).toBe(0);
     expect(decode(reply ?? Buffer.alloc(0)).answers).toEqual([]);
   });
@@ -175,7 +176,7 @@ async function serve() {
   const { udp, tcp } = await bindBoth({ allowHalfOpen: true, pauseOnConnect: true });
   const { port } = udp.address();
   const refused: string[] = [];
-  const serving = serveNames({ udp, tcp }, make(), (name) => refused.push(name));
+  const serving = serveDns({ udp, tcp }, make(), (name) => refused.push(name));
   const dial = async (): Promise<net.Socket> => {
     const socket = net.connect(port, '127.0.0.1').on('error', () => {});
     await once(socket, 'connect');

@@ -6,7 +6,7 @@ import { connect, TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
 import * as asn1 from 'asn1js';
 import { expect, test } from 'vitest';
-import { Authority, makeKeys, makeSigner } from '../../../../src/egress/tls/authority.ts';
+import { Authority, createSigner, generateKeys } from '../../../../src/egress/tls/authority.ts';
 import { issueAuthority, issueServer, readPem, writePem } from '../../../../src/egress/tls/certificate.ts';
 
 const now = Date.UTC(2026, 4, 1, 12, 0, 0, 789);
@@ -160,22 +160,27 @@ test('[W-EGR-7] contexts are made once a name, and those used longest ago go whe
 
 test('each session has keys of its own', () => {
   const [one, other] = [create('a.test'), create('a.test')].map(({ der }) => new X509Certificate(der));
-  expect(one?.verify(other?.publicKey ?? makeKeys().publicKey)).toBe(false);
+  expect(one?.verify(other?.publicKey ?? generateKeys().publicKey)).toBe(false);
   expect(one?.subject).not.toBe(other?.subject);
 });
 
 test('a certificate may end after 2050, whose years have four digits', () => {
-  const validity = { from: now, until: Date.UTC(2060, 0) };
-  const signer = makeSigner('long', validity, ['a.test']);
+  const validity = { notBefore: now, notAfter: Date.UTC(2060, 0) };
+  const signer = createSigner('long', validity, ['a.test']);
   expect(new X509Certificate(signer.anchor).validTo).toBe('Jan  1 00:00:00 2060 GMT');
-  const der = issueServer(signer, validity, ['a.test', 'b.test'], makeKeys().publicKey);
+  const der = issueServer(signer, validity, ['a.test', 'b.test'], generateKeys().publicKey);
   expect(new X509Certificate(der).subjectAltName).toBe('DNS:a.test, DNS:b.test');
   expect(new X509Certificate(der).verify(signer.publicKey)).toBe(true);
 });
 
 test('an authority that nothing binds is made only without a list of names', () => {
-  const issuer = { name: 'free', ...makeKeys() };
-  const parts = { issuer, subject: issuer, validity: { from: now, until: now + HOUR }, depth: 0 };
+  const issuer = { name: 'free', ...generateKeys() };
+  const parts = {
+    issuer,
+    subject: issuer,
+    validity: { notBefore: now, notAfter: now + HOUR },
+    pathLength: 0,
+  };
   expect(extensionsOf(issueAuthority(parts))).not.toHaveProperty('2.5.29.30');
   expect(() => issueAuthority({ ...parts, permitted: [] })).toThrow(RangeError);
 });

@@ -19,10 +19,13 @@ export interface Condition {
   readonly else: Decision;
 }
 
-/** What a session's tool calls may do. Keys of `tools` are patterns of names. */
+/** What a session's requests may do. Keys are patterns: of names, of URIs, of methods. */
 export interface ProfilePolicy {
   readonly default: Decision;
   readonly tools: Readonly<Record<string, Decision | Condition>>;
+  readonly resources: Readonly<Record<string, Decision>>;
+  readonly prompts: Readonly<Record<string, Decision>>;
+  readonly methods: Readonly<Record<string, Decision>>;
 }
 
 /** What is started. Paths may begin with `~/`: see `expandHome`. */
@@ -165,7 +168,13 @@ function withDefaults(file: ProfileFile, name: string): Profile {
             memory: sandbox.memory === undefined ? undefined : parseSize(sandbox.memory),
             processes: sandbox.processes,
           },
-    policy: { default: policy?.default ?? 'ask', tools: policy?.tools ?? {} },
+    policy: {
+      default: policy?.default ?? 'ask',
+      tools: policy?.tools ?? {},
+      resources: policy?.resources ?? {},
+      prompts: policy?.prompts ?? {},
+      methods: policy?.methods ?? {},
+    },
     audit: {
       arguments: audit?.arguments ?? 'redacted',
       results: audit?.results ?? 'digest',
@@ -227,6 +236,10 @@ export function unsupportedFeatures(profile: Profile): UnsupportedFeature[] {
         hint: 'say allow, ask or deny',
       });
     }
+  }
+  for (const key of ['resources', 'prompts', 'methods'] as const) {
+    if (Object.keys(policy[key]).length === 0) continue;
+    missing.push({ what: `"policy.${key}" is not there yet`, hint: 'say it of tools, or leave it out' });
   }
   return missing;
 }

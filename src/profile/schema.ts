@@ -127,12 +127,23 @@ const rule = z.union(
   },
 );
 
+const plainRule = z.enum(['allow', 'ask', 'deny'], {
+  error: (issue) =>
+    typeof issue.input === 'string' ? describeEnum(issue.input, DECISIONS) : 'must be allow, ask or deny',
+});
+const rules = z.record(printable.max(256), plainRule).optional();
+
 const policy = z.strictObject({
-  default: decision.optional().describe('For tools that no pattern names; ask where nothing is said'),
+  default: decision.optional().describe('For what no pattern names; ask where nothing is said'),
   tools: z
     .record(printable.max(256), rule)
     .optional()
     .describe('By name pattern. deny wins over ask, ask over allow'),
+  resources: rules.describe('Reading, subscribing and completing, by pattern of the URI'),
+  prompts: rules.describe('Getting and completing, by pattern of the name'),
+  methods: rules.describe(
+    'All other requests, by pattern of the method; deny and ask hold for every request',
+  ),
 });
 
 const variable = z

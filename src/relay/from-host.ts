@@ -200,7 +200,7 @@ export class FromHost implements LineListener {
     const known = this.#known.get(tool);
     if (known !== undefined) return known;
     const { options, redactor } = this.#exchange;
-    const verdict = decide(options.policy, tool);
+    const verdict = decide(options.policy, { kind: 'tools', name: tool, method: CALL });
     const found = { ...verdict, shown: redactor.text(tool).slice(0, MAX_NAME).toWellFormed() };
     if (this.#known.size < MAX_KNOWN && tool.length <= MAX_NAME) this.#known.set(tool, found);
     return found;

@@ -37,7 +37,7 @@ export class FromServer {
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
-    this.#cuts = denies(exchange.options.policy);
+    this.#cuts = denies(exchange.options.policy, 'tools');
   }
 
   line(bytes: Buffer, start: number, end: number): void {
@@ -113,7 +113,8 @@ export class FromServer {
   #cut(message: Envelope, bytes: Buffer, start: number, end: number): Listing | undefined {
     if (!isUtf8(bytes.subarray(start, end))) return { fault: 'the list of tools is not UTF-8' };
     const { policy } = this.#exchange.options;
-    const hidden = (tool: string): boolean => decide(policy, tool).decision === 'deny';
+    const hidden = (name: string): boolean =>
+      decide(policy, { kind: 'tools', name, method: CALL }).decision === 'deny';
     return cutTools(bytes, start, end, message.resultStart, hidden);
   }
 

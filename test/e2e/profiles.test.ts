@@ -237,7 +237,7 @@ describe('list, show and check', () => {
     expect(await home.facts('show', 'github')).toMatchObject({
       name: 'github',
       digest: expect.stringMatching(/^[0-9a-f]{64}$/),
-      profile: { policy: { default: 'ask', tools: {} } },
+      profile: { policy: { default: 'ask', tools: {}, resources: {}, prompts: {}, methods: {} } },
     });
     expect(await home.warder(['show', 'githb'])).toMatchObject({
       code: 65,

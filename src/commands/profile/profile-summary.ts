@@ -20,8 +20,14 @@ export function commandLine(words: readonly string[]): string {
 }
 
 /** A policy on one line: `ask, 3 allowed, 1 denied`. */
-export function policyLine({ default: otherwise, tools }: ProfilePolicy): string {
-  const rules = Object.values(tools);
+export function policyLine({
+  default: otherwise,
+  tools,
+  resources,
+  prompts,
+  methods,
+}: ProfilePolicy): string {
+  const rules = [tools, resources, prompts, methods].flatMap((part) => Object.values(part));
   const counts = [
     ['allowed', rules.filter((rule) => rule === 'allow').length],
     ['asked', rules.filter((rule) => rule === 'ask').length],

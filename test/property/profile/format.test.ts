@@ -6,6 +6,7 @@ import { parseProfile } from '../../../src/profile/format.ts';
 import { parseSettings } from '../../../src/profile/settings.ts';
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../../src/profile/units.ts';
 import { isLoaderVariable } from '../../../src/profile/variable.ts';
+import { policyOf } from '../../fixtures/policy.ts';
 
 const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
 
@@ -189,13 +190,11 @@ test('what add writes reads back as what was said', () => {
       expect(profile.credentials.map(({ variable, deliver }) => [variable, deliver])).toEqual(
         said.credentials.map((name) => [name, 'env']),
       );
-      expect(profile.policy).toEqual({
-        default: 'allow',
-        tools: Object.fromEntries([
-          ...said.deny.map((name) => [name, 'deny']),
-          ...said.allow.map((name) => [name, 'allow']),
-        ]),
-      });
+      const rules = [
+        ...said.deny.map((name) => [name, 'deny'] as const),
+        ...said.allow.map((name) => [name, 'allow'] as const),
+      ];
+      expect(profile.policy).toEqual(policyOf({ tools: Object.fromEntries(rules) }));
     }),
     runs,
   );

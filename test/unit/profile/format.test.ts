@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
 import { allowedEgress, expandHome, parseProfile, unsupportedFeatures } from '../../../src/profile/format.ts';
+import { policyOf } from '../../fixtures/policy.ts';
 
 const FILE = '/config/profiles/github.yaml';
 
@@ -109,6 +110,9 @@ audit:
           'delete_*': 'deny',
           create_issue: { allow: { properties: { owner: { const: 'acme' } } }, else: 'ask' },
         },
+        resources: {},
+        prompts: {},
+        methods: {},
       },
       audit: { arguments: 'redacted', results: 'digest', durability: 'write' },
     });
@@ -116,7 +120,7 @@ audit:
 
   test('defaults to ask, to a sealed credential of its own name, and to the store chosen at init', () => {
     const profile = parse('server: {command: node}\ncredentials: {TOKEN: {hosts: [api.github.com]}}');
-    expect(profile.policy).toEqual({ default: 'ask', tools: {} });
+    expect(profile.policy).toEqual(policyOf({ default: 'ask' }));
     expect(profile.credentials).toMatchObject([
       { variable: 'TOKEN', from: 'store', name: 'github/TOKEN', deliver: 'sealed' },
     ]);
@@ -352,6 +356,12 @@ describe('a mistake', () => {
     [withServer('sandbox: {memory: 5B}'), 'sandbox.memory: must be at least 1MiB'],
     [withServer('sandbox: {processes: 0}'), 'sandbox.processes: must be at least 1'],
     [withServer('policy: {tools: {a: {allow: {}}}}'), 'policy.tools.a.else: is missing'],
+    [withServer('policy: {prompts: {a: alow}}'), 'did you mean "allow"?'],
+    [
+      withServer('policy: {methods: {a: {allow: {}, else: ask}}}'),
+      'policy.methods.a: must be allow, ask or deny',
+    ],
+    [withServer('policy: {resources: {"": allow}}'), 'must be text on one line'],
     [
       withServer('policy: {tools: {a: {allow: {const: 9007199254740993}, else: ask}}}'),
       'cannot be held exactly',
@@ -515,6 +525,9 @@ describe('what this build cannot do', () => {
   test.each([
     ['server: {url: "https://x.y"}', '"server.url"'],
     [withServer('policy: {tools: {a: {allow: {}, else: deny}}}'), 'a condition on arguments'],
+    [withServer('policy: {resources: {"file:///etc/*": deny}}'), 'policy.resources'],
+    [withServer('policy: {prompts: {review: ask}}'), 'policy.prompts'],
+    [withServer('policy: {methods: {"sampling/*": deny}}'), 'policy.methods'],
   ])('W-PROF-6 %j is listed, with what to do', (text, what) => {
     const [first] = unsupportedFeatures(parse(text));
     expect(first?.what).toContain(what);

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
 import { answer, call, join, SECRET } from '../../fixtures/ends.ts';
+import { policyOf } from '../../fixtures/policy.ts';
 
 const sha256 = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
-const policy = {
+const policy = policyOf({
   default: 'deny',
   tools: { 'get_*': 'allow', echo: 'allow', 'create_*': 'ask', get_secret: 'deny' },
-} as const;
+});
 
 describe('what goes on', () => {
   test('W-RELAY-2 goes on byte for byte, both ways', () => {

@@ -2,6 +2,7 @@
 // the other side has to say.
 import { describe, expect, test } from 'vitest';
 import { answer, call, FakeServer, join } from '../../fixtures/ends.ts';
+import { policyOf } from '../../fixtures/policy.ts';
 
 const CHUNK = 65_536;
 const ROOM = 65_536;
@@ -54,7 +55,7 @@ describe('W-RELAY-6', () => {
   });
 
   test('a host that does not read refusals is read no further', () => {
-    const { host } = join({ policy: { default: 'deny', tools: {} } });
+    const { host } = join({ policy: policyOf({ default: 'deny' }) });
     host.room = ROOM;
     let id = 0;
     while (!host.paused && id < 100_000) host.say(...Array.from({ length: 100 }, () => call(id++)));

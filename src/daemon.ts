@@ -1,5 +1,5 @@
-// The daemon: builds the real parts of the system and joins the rooms. `control/lifecycle.ts` holds the lock,
-// the socket and the way back; here stands what a session passes through.
+// The daemon's program file: creates the real OS parts and connects the rooms. The lock, the socket and the shutdown
+// are in `control/lifecycle.ts`; this file joins what a session passes through.
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
@@ -32,7 +32,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   const { places, settings, log, clock, uid, version, redactions } = context;
   const machineProcesses = processes();
   const roots = runtimeRoots(places.run, uid);
-  // First of all, and under the lock: what is there now, a killed daemon left.
+  // First of all, and under the lock: whatever exists now was left by a killed daemon.
   void sweep(roots, machineProcesses, log);
   const audit = await AuditLog.open({
     places,
@@ -61,8 +61,8 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     uid,
     env,
   });
-  // The signing key is fetched when somebody has just used the store, so that nobody is asked for it alone.
-  // Each store has a key of its own.
+  // The signing key is fetched right after another use of the store, so that nobody is prompted just for it. Each
+  // store has a key of its own.
   let signing: string | undefined;
   const sign = async (): Promise<void> => {
     const { chosen } = credentials;
@@ -72,19 +72,19 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       audit.setSigner(await openSigner(credentials.store(), { ask: false }));
     } catch (error) {
       signing = undefined;
-      log.warn({ error: codeOf(error) }, 'the audit log goes unsigned for now');
+      log.warn({ error: codeOf(error) }, 'the audit log is not signed for now');
     }
   };
   credentials.onOpened(() => void sign());
   const machine = await inspectMachine(uid, places.run);
-  // Tried while nobody waits yet.
+  // Probed now, while nobody waits for it.
   const kind =
     process.platform === 'darwin'
       ? Promise.resolve('seatbelt' as const)
       : probe(machine).then((tried) => {
           const chosen = chooseSandbox(machine, tried);
           if (chosen === 'landlock')
-            log.warn({}, 'user namespaces are forbidden: servers get the weaker sandbox');
+            log.warn({}, 'user namespaces are forbidden: servers run in the weaker sandbox');
           return chosen;
         });
   const locks = new Locks(places, log);
@@ -120,8 +120,8 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       packages: new PackageStore({ places, clock, npm: refuseInstall, progress: () => {} }),
       server: { spawn, processes: machineProcesses, log },
       machine,
-      kind: () => kind,
-      stage: siblingFile('landlock-stage.js'),
+      sandboxKind: () => kind,
+      landlockStage: siblingFile('landlock-stage.js'),
       locks,
       networks,
       egress,
@@ -140,12 +140,12 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     return sessions.rotate(name);
   });
 
-  /** What cannot be recorded stops nothing that has happened already; calls are refused meanwhile. */
+  /** Appends a record of something that has already happened. If that fails, calls are refused meanwhile. */
   function tryAppend(write: () => unknown): void {
     try {
       write();
     } catch {
-      // The audit log has said why in the daemon's log.
+      // The audit log has reported why in the daemon's log.
     }
   }
 
@@ -193,12 +193,12 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   };
 }
 
-/** A program file beside this one. */
+/** The path of a program file beside this one. */
 function siblingFile(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url));
 }
 
-/** Does it when it is first asked for; what failed is tried again. */
+/** Calls `make` at the first use, and again after a failure. */
 function lazy<Made>(make: () => Promise<Made>): () => Promise<Made> {
   let made: Promise<Made> | undefined;
   return () => {
@@ -210,12 +210,12 @@ function lazy<Made>(make: () => Promise<Made>): () => Promise<Made> {
   };
 }
 
-/** The daemon installs nothing: the command line does, with a person who waits. */
+/** The daemon installs nothing. The command line does, while a person waits. */
 function refuseInstall(): never {
   throw new WarderError('daemon-internal', 'the daemon installs no packages');
 }
 
-/** What sandboxes are made of, each tried. */
+/** The findings of `doctor` on each layer of the sandbox. */
 async function sandboxChecks(machine: Machine): Promise<Check[]> {
   const states = { ok: 'ok', weak: 'warn', missing: 'fail' } as const;
   return (await probe(machine)).map(({ layer, state, detail, hint }) => ({
@@ -226,7 +226,7 @@ async function sandboxChecks(machine: Machine): Promise<Check[]> {
   }));
 }
 
-/** Of an error, what may stand in a log. */
+/** The part of an error that may be logged. */
 function codeOf(error: unknown): string {
   return error instanceof WarderError ? error.code : String(error);
 }

@@ -1,13 +1,12 @@
-// One error class for the whole house. Match by `code`, never by text. A message is lower case, has no
-// period, quotes names, and never holds a secret or a child's output. Each code stands in the README's
-// "Errors"; a test holds this table and that list equal.
+// The one error class of Warder. Match by `code`, never by text. A message is lower case, has no period, quotes names,
+// and never contains a secret or a child's output. Each code is explained in errors.md; a test keeps the two equal.
 
-/** Every code, grouped by what a person can do next, with the exit code of a command that ends by it. */
+/** Every code, grouped by what a person can do next, with the exit code of a command that ends with it. */
 export const EXIT = {
-  // say it differently
+  // correct the command
   usage: 64,
   'name-invalid': 64,
-  // mend the profile or the configuration
+  // correct the profile or the configuration
   'profile-missing': 65,
   'profile-invalid': 65,
   'profile-exists': 73,
@@ -38,10 +37,10 @@ export const EXIT = {
   'package-unlocked': 65,
   'package-changed': 77,
   'package-bin': 65,
-  // mend the server
+  // repair the server
   'server-missing': 127,
   'server-unstartable': 126,
-  // get the sandbox, or say that there is to be none
+  // make the sandbox available, or turn it off
   'sandbox-unavailable': 78,
   // look at the daemon
   'daemon-unreachable': 69,
@@ -50,11 +49,11 @@ export const EXIT = {
   'daemon-internal': 70,
   'wire-malformed': 69,
   'socket-unsafe': 69,
-  // make room or mend permissions
+  // free space or correct permissions
   'cannot-write': 73,
   'audit-unwritable': 73,
   'audit-broken': 1,
-  // ask for leave, or take the lock off
+  // ask for permission, or unlock
   refused: 77,
   locked: 77,
   'credential-revoked': 77,
@@ -63,9 +62,9 @@ export const EXIT = {
 /** The closed union of error codes. */
 export type ErrorCode = keyof typeof EXIT;
 
-/** What a `WarderError` carries beside its message. */
+/** The details of a `WarderError` beside its message. */
 export interface ErrorDetail {
-  /** What the person can do next: a command or a sentence, lower case, no period. */
+  /** What a person can do next: a command or a sentence, lower case, without a period. */
   readonly hint?: string;
   readonly cause?: unknown;
 }
@@ -82,7 +81,7 @@ export class WarderError extends Error {
     this.hint = detail.hint;
   }
 
-  /** The exit code of a command that ends by this error. */
+  /** The exit code of a command that ends with this error. */
   get exit(): number {
     return EXIT[this.code];
   }

@@ -1,9 +1,9 @@
-// `warder run <profile>`: what a host starts in the server's place. It holds nothing: it connects to the
-// daemon, copies bytes both ways, and ends as the server ended. Its start-up time is added to every server's,
-// so it imports nothing but node: and the wire, and loads what only a fault needs when the fault is there.
+// `warder run <profile>`: the program that a host starts in place of the server. It has no secrets: it connects to
+// the daemon, copies bytes both ways, and exits as the server did. Its start-up time is added to that of every server,
+// so it imports only node: modules and the wire, and loads what only a failure needs when the failure occurs.
 //
-// Nobody may be left behind: if the daemon dies, the launcher ends the servers that it was told of. While the
-// flow stands still nothing would tell of the other side's death, so then it asks once a second.
+// No process may be left behind: if the daemon dies, the launcher ends the servers that the daemon has announced.
+// While the flow is paused, the death of the other side would go unnoticed, so it is checked once a second.
 import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { WarderError } from './errors.ts';
@@ -13,12 +13,12 @@ import { Frame, FrameDecoder, WIRE_VERSION, writeFrame, writeJson } from './wire
 import type { RunHello, ServerIdentity } from './wire/hello.ts';
 import { places } from './wire/places.ts';
 
-/** Between two questions whether the other side still lives, while the flow stands still. Milliseconds. */
+/** The time between two checks of the other side while the flow is paused, in milliseconds. */
 const KEEPALIVE_INTERVAL = 1000;
-/** How long a server has between SIGTERM and SIGKILL. Milliseconds. */
+/** How long a server has between SIGTERM and SIGKILL, in milliseconds. */
 const GRACE_PERIOD = 2000;
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-/** As a shell says it of a program that wrote to a pipe nobody reads. */
+/** The exit code, as in shells, of a program that wrote to a pipe that nobody reads (128 + SIGPIPE). */
 const BROKEN_PIPE = 141;
 
 void main();
@@ -40,9 +40,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** Says hello and copies until one side ends. Ends the process. */
+/** Sends HELLO and copies until one side ends. Ends the process. */
 function relay(socket: Socket, profile: string): void {
-  // Before all else: the daemon starts the server while the rest is set up here.
+  // Sent first: the daemon starts the server while the rest is set up here.
   const hello: RunHello = {
     wire: WIRE_VERSION,
     kind: 'run',
@@ -56,25 +56,25 @@ function relay(socket: Socket, profile: string): void {
   const output = openOutput(1);
   let errors: NodeJS.WritableStream | undefined;
   const servers: ServerIdentity[] = [];
-  let over = false;
+  let ended = false;
   let cleanup: Promise<void> | undefined;
-  /** Streams of ours that the daemon's bytes wait for. */
+  /** How many of the output streams are full, so that the daemon's bytes wait. */
   let full = 0;
   let stalled = false;
   const parent = process.ppid;
 
-  const pulse = setInterval(() => {
+  const keepalive = setInterval(() => {
     if (full > 0) writeFrame(socket, Frame.DATA, []);
-    // With its input held back, a host that was killed shows only by its child having got another parent.
+    // While the input is paused, the only sign that the host was killed is that this process has another parent.
     if (stalled && process.ppid !== parent) process.exit(BROKEN_PIPE);
   }, KEEPALIVE_INTERVAL);
 
-  /** Ends the process once all that was written has gone. */
+  /** Ends the process once everything that was written has been flushed. */
   const end = (code: number): void => {
-    if (over) return;
-    over = true;
+    if (ended) return;
+    ended = true;
     socket.destroy();
-    clearInterval(pulse);
+    clearInterval(keepalive);
     let left = errors === undefined ? 1 : 2;
     const done = (): void => {
       if (--left === 0) process.exit(code);
@@ -111,7 +111,7 @@ function relay(socket: Socket, profile: string): void {
   });
 
   input.on('data', (chunk: Buffer) => {
-    if (over || writeFrame(socket, Frame.DATA, [chunk])) return;
+    if (ended || writeFrame(socket, Frame.DATA, [chunk])) return;
     stalled = true;
     input.pause();
   });
@@ -121,12 +121,12 @@ function relay(socket: Socket, profile: string): void {
     input.resume();
   });
   input.once('end', () => {
-    if (!over) writeFrame(socket, Frame.EOF, []);
+    if (!ended) writeFrame(socket, Frame.EOF, []);
   });
   input.on('error', () => {
-    if (!over) writeFrame(socket, Frame.EOF, []);
+    if (!ended) writeFrame(socket, Frame.EOF, []);
   });
-  // Whatever the host does, a dead daemon's server is ended first.
+  // Whatever the host does, the servers of a dead daemon are ended first.
   const exitAfterCleanup = (code: number) => () =>
     void (cleanup ?? Promise.resolve()).then(() => process.exit(code));
   output.on('error', exitAfterCleanup(BROKEN_PIPE));
@@ -139,17 +139,17 @@ function relay(socket: Socket, profile: string): void {
       fail(error);
     }
   });
-  // What went wrong is in the close that follows.
+  // Handled by the "close" that follows.
   socket.on('error', () => {});
   socket.once('close', () => {
-    if (over) return;
-    over = true;
+    if (ended) return;
+    ended = true;
     input.pause();
     cleanup = endServers(servers);
     void cleanup.then(() => {
       fail(
-        new WarderError('daemon-unreachable', 'the daemon ended in mid-session', {
-          hint: 'start the server again from the host; "warder doctor" says what is wrong',
+        new WarderError('daemon-unreachable', 'the daemon ended during the session', {
+          hint: 'start the server again from the host; "warder doctor" shows what is wrong',
         }),
       );
     });
@@ -165,31 +165,31 @@ function workingFolder(): string {
   try {
     return process.cwd();
   } catch {
-    // It was removed.
+    // The folder was removed.
     return '/';
   }
 }
 
-/** Ends what a dead daemon left running: SIGTERM to each server and all its processes, SIGKILL to what remains. */
+/** Ends the servers of a dead daemon: SIGTERM to each server and all its processes, SIGKILL to those that remain. */
 async function endServers(servers: readonly ServerIdentity[]): Promise<void> {
   if (servers.length === 0) return;
-  const left = process.platform === 'linux' ? signalTrees(servers) : signalGroups(servers);
-  left('SIGTERM');
-  const patience = performance.now() + GRACE_PERIOD;
-  while (performance.now() < patience && left()) {
+  const signalAll = process.platform === 'linux' ? signalTrees(servers) : signalGroups(servers);
+  signalAll('SIGTERM');
+  const deadline = performance.now() + GRACE_PERIOD;
+  while (performance.now() < deadline && signalAll()) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  // Who is killed can start nobody; who started somebody just before shows the next time.
-  while (performance.now() < patience + GRACE_PERIOD && left('SIGKILL')) {
+  // A killed process starts no other; one that it started just before is found in the next round.
+  while (performance.now() < deadline + GRACE_PERIOD && signalAll('SIGKILL')) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
-/** Whether any of the servers' processes is left, each of which is sent `signal`. */
+/** Sends `signal`, if any, to all processes of the servers. Returns whether any is left. */
 type SignalTree = (signal?: 'SIGTERM' | 'SIGKILL') => boolean;
 
 function signalTrees(servers: readonly ServerIdentity[]): SignalTree {
-  // Once a member, always a member, also when the parent is gone by which it was found.
+  // A process that was found once stays in the list, even when the parent by which it was found is gone.
   let found: ProcessStat[] = [];
   return (signal) => {
     found = findServerProcesses(servers, found).filter(isRunning);
@@ -198,12 +198,12 @@ function signalTrees(servers: readonly ServerIdentity[]): SignalTree {
   };
 }
 
-/** Where only the leader's pid is known. */
+/** For systems on which only the leader's pid is known. */
 function signalGroups(servers: readonly ServerIdentity[]): SignalTree {
   return (signal) => servers.filter(({ pid }) => pid !== undefined && kill(-pid, signal ?? 0)).length > 0;
 }
 
-/** Whether there was somebody to get the signal. */
+/** Sends a signal. Returns whether there was a process to receive it. */
 function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal);
@@ -212,7 +212,7 @@ function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Stdin. A pipe or a socket without the detour over `process.stdin`. */
+/** Opens stdin. A pipe or a socket is opened directly, which is faster than `process.stdin`. */
 function openInput(): NodeJS.ReadableStream {
   return isPipe(0) ? new Socket({ fd: 0, readable: true, writable: false }) : process.stdin;
 }
@@ -235,7 +235,7 @@ function printError({ message, hint }: WarderError): void {
   try {
     writeSync(2, `warder: error: ${message}\n${hint === undefined ? '' : `warder: hint: ${hint}\n`}`);
   } catch {
-    // Nobody listens, or has no room for it.
+    // Nobody reads, or the pipe is full.
   }
 }
 

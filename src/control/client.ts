@@ -12,7 +12,7 @@ export function openControl(socket: Socket): ControlClient {
   let reason = new WarderError('daemon-unreachable', 'the daemon closed the connection', {
     hint: '"warder daemon status" says whether it still runs',
   });
-  let last = 0;
+  let lastId = 0;
 
   const decoder = new FrameDecoder({
     bytes(type) {
@@ -25,11 +25,11 @@ export function openControl(socket: Socket): ControlClient {
         socket.destroy();
         return;
       }
-      const asked = type === Frame.RESPONSE ? waiting.get(message.id) : undefined;
-      if (asked === undefined) throw new WarderError('wire-malformed', `unasked frame of type ${type}`);
+      const pending = type === Frame.RESPONSE ? waiting.get(message.id) : undefined;
+      if (pending === undefined) throw new WarderError('wire-malformed', `unexpected frame of type ${type}`);
       waiting.delete(message.id);
-      if (message.error === undefined) asked.resolve(message.result);
-      else asked.reject(refusalError(message.error));
+      if (message.error === undefined) pending.resolve(message.result);
+      else pending.reject(refusalError(message.error));
     },
   });
   socket.on('data', (chunk: Buffer) => {
@@ -40,7 +40,7 @@ export function openControl(socket: Socket): ControlClient {
       socket.destroy();
     }
   });
-  // What went wrong is in the close that follows.
+  // Handled by the "close" that follows.
   socket.on('error', () => {});
   const closed = new Promise<void>((resolve) => {
     socket.once('close', () => {
@@ -60,14 +60,14 @@ export function openControl(socket: Socket): ControlClient {
           reject(reason);
           return;
         }
-        const id = ++last;
+        const id = ++lastId;
         waiting.set(id, { resolve, reject });
         writeJson(socket, Frame.REQUEST, { id, verb, params });
       });
       const parsed = control[verb].result.safeParse(result);
       if (parsed.success) return parsed.data as Result<V>;
-      throw new WarderError('daemon-version', `the daemon's answer to "${verb}" is not as it must be`, {
-        hint: 'it may be of another version than this program: run "warder stop" and try again',
+      throw new WarderError('daemon-version', `the daemon's answer to "${verb}" is malformed`, {
+        hint: 'its version may differ from this program\'s: run "warder stop" and try again',
         cause: parsed.error,
       });
     },

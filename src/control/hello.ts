@@ -1,5 +1,5 @@
-// Checks what a client says first. Wire versions are told apart before all else, so that the two sides of an
-// upgrade get a sentence about versions and not about members.
+// Checks a client's HELLO. The wire version is compared first, so that the two sides of an upgrade get a message
+// about versions and not about members.
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { checkProfileName } from '../profile/format.ts';
@@ -26,19 +26,19 @@ export function parseHello(payload: Buffer): Hello {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
   } catch (cause) {
-    throw new WarderError('wire-malformed', 'the greeting is no JSON', { cause });
+    throw new WarderError('wire-malformed', 'the HELLO is not valid JSON', { cause });
   }
   const { wire } = z.looseObject({ wire: z.unknown() }).catch({ wire: undefined }).parse(value);
   if (Number.isInteger(wire) && wire !== WIRE_VERSION) {
     throw new WarderError(
       'daemon-version',
-      `the daemon speaks version ${WIRE_VERSION} of the wire, and this program version ${wire}`,
-      { hint: 'run "warder stop": the next start takes the daemon of this program' },
+      `the daemon speaks wire version ${WIRE_VERSION}, and this program version ${wire}`,
+      { hint: 'run "warder stop": the next command starts the daemon of this program' },
     );
   }
   const parsed = hello.safeParse(value);
-  if (!parsed.success) throw new WarderError('wire-malformed', 'the greeting is not as it must be');
-  const greeting: Hello = parsed.data;
-  if (greeting.kind === 'run') checkProfileName(greeting.profile);
-  return greeting;
+  if (!parsed.success) throw new WarderError('wire-malformed', 'the HELLO is malformed');
+  const result: Hello = parsed.data;
+  if (result.kind === 'run') checkProfileName(result.profile);
+  return result;
 }

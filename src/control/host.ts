@@ -1,34 +1,34 @@
-// A session's host as the daemon sees it: the launcher's end of a socket, as an endpoint of the relay. Bytes
-// pass as the slices in which they came.
+// A session's host as the daemon sees it: the launcher's socket as an endpoint of the relay. Bytes pass in the
+// slices in which they arrived.
 //
-// Node does not notice that a socket's other side has gone while nobody reads from it. So while the flow from
-// the host is held back, an empty DATA frame goes out once a second: writing to the dead fails.
+// While nobody reads from a socket, Node does not notice that its other side has gone. So while the flow from the
+// host is paused, an empty DATA frame is sent once a second: the write fails if the launcher is gone.
 import type { Socket } from 'node:net';
 import { WarderError } from '../errors.ts';
 import type { Endpoint } from '../relay/endpoint.ts';
 import { Frame, type FrameListener, writeFrame, writeJson } from '../wire/frame.ts';
 import type { Refusal, ServerIdentity } from '../wire/hello.ts';
 
-/** The host's side of a session. After `exit` or `refuse`, or once the launcher has gone, nothing is written. */
+/** The host's side of a session. Nothing is written after `exit` or `refuse`, or once the launcher has gone. */
 export interface Host extends Endpoint {
-  /** Passes on the server's standard error. Returns as `write` does. */
+  /** Passes on the server's standard error. Returns what `write` returns. */
   stderr(chunk: Uint8Array): boolean;
-  /** A server runs: tells the launcher which processes to end should the daemon die. Again for each that follows. */
+  /** Tells the launcher which processes to end if the daemon dies. Called for each server of the session. */
   announceServer(server: ServerIdentity): void;
-  /** The session is over: the launcher ends with this code. */
+  /** Ends the session: the launcher exits with this code. */
   exit(code: number): void;
-  /** There will be no session: the launcher says why, and ends. */
+  /** Refuses the session: the launcher prints the error and exits. */
   refuse(error: WarderError): void;
-  /** Aborted when the launcher has gone or the daemon stops; also before `listen`. `end` comes as well. */
+  /** Aborted when the launcher has gone or the daemon stops, also before `listen`. `end` is called as well. */
   readonly gone: AbortSignal;
 }
 
-/** Bytes that wait for a session which does not listen yet. Beyond that the flow stops. */
+/** How many bytes may wait for a session that does not listen yet. Beyond that the flow is paused. */
 const QUEUE_LIMIT = 1024 * 1024;
-/** Between two signs of life while the flow from the host is held back. Milliseconds. */
+/** The time between two empty frames while the flow from the host is paused, in milliseconds. */
 const KEEPALIVE_INTERVAL = 1000;
 
-/** The host behind a socket. Whoever reads the socket hands it the frames after HELLO. */
+/** The host behind a socket. The reader of the socket passes it the frames after HELLO. */
 export class SocketHost implements Host, FrameListener {
   readonly #socket: Socket;
   readonly #gone = new AbortController();
@@ -36,10 +36,10 @@ export class SocketHost implements Host, FrameListener {
   #queue: Buffer[] = [];
   #queueLength = 0;
   #paused = false;
-  /** The host has closed its output, or is taken for gone. */
+  /** The host has closed its output, or counts as gone. */
   #ended = false;
   #endEmitted = false;
-  /** EXIT or REFUSE is written. */
+  /** EXIT or REFUSE has been written. */
   #finished = false;
   #drain: (() => void) | undefined;
   #keepalive: NodeJS.Timeout | undefined;
@@ -49,7 +49,7 @@ export class SocketHost implements Host, FrameListener {
     socket.once('close', () => {
       clearInterval(this.#keepalive);
       this.end();
-      // Nothing is written any more, so nothing is full.
+      // Nothing is written any more, so a writer that waits may go on.
       this.#drain?.();
     });
   }
@@ -58,7 +58,7 @@ export class SocketHost implements Host, FrameListener {
     return this.#gone.signal;
   }
 
-  /** EXIT or REFUSE is written. */
+  /** Whether EXIT or REFUSE has been written. */
   get finished(): boolean {
     return this.#finished;
   }
@@ -77,7 +77,7 @@ export class SocketHost implements Host, FrameListener {
     this.#flow();
   }
 
-  /** Takes the host for gone: what waits is dropped, and the session ends. */
+  /** Treats the host as gone: drops what waits, and ends the session. */
   end(): void {
     this.#ended = true;
     this.#queue = [];
@@ -135,7 +135,7 @@ export class SocketHost implements Host, FrameListener {
     if (this.#isClosed()) return;
     writeJson(this.#socket, type, value);
     this.#finished = true;
-    // Half-closed only: the launcher may still be busy with what was written, and closes when it is done.
+    // Half-closed only: the launcher may still be reading what was written, and closes when it is done.
     this.#socket.end();
     this.#ended = true;
     this.#queue = [];
@@ -147,7 +147,7 @@ export class SocketHost implements Host, FrameListener {
     return this.#finished || this.#socket.destroyed;
   }
 
-  /** Hands on what may be handed on, and lets the socket flow or stand. */
+  /** Passes on what may be passed on, and pauses or resumes the socket. */
   #flow(): void {
     while (this.#listener !== undefined && !this.#paused) {
       const slice = this.#queue.shift();
@@ -159,8 +159,8 @@ export class SocketHost implements Host, FrameListener {
       this.#endEmitted = true;
       this.#listener.end();
     }
-    const held = !this.#ended && (this.#paused || this.#queueLength > QUEUE_LIMIT);
-    if (!held) {
+    const blocked = !this.#ended && (this.#paused || this.#queueLength > QUEUE_LIMIT);
+    if (!blocked) {
       if (this.#socket.isPaused()) this.#socket.resume();
       return;
     }

@@ -1,6 +1,6 @@
-// A daemon's life: the lock before all else, then the socket, then the rooms, and the way back in reverse. One
-// that finds another running says so and leaves at once, before it has loaded anything heavy: ten launchers
-// may have started ten.
+// The daemon's life cycle: it takes the lock first, then opens the rooms, then listens on the socket, and undoes
+// this in reverse. A daemon that finds another one running reports that and exits at once, before it loads anything
+// heavy: ten launchers may have started ten daemons.
 import { chmodSync, rmSync, writeSync } from 'node:fs';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { homedir } from 'node:os';
@@ -18,7 +18,7 @@ import type { Refusal } from '../wire/hello.ts';
 import { type Places, places as placesOf } from '../wire/places.ts';
 import type { Server, ServerParts } from './server.ts';
 
-/** What the daemon hands to the rooms. */
+/** What the daemon passes to the rooms. */
 export interface DaemonContext {
   readonly places: Places;
   readonly settings: Settings;
@@ -26,32 +26,32 @@ export interface DaemonContext {
   readonly clock: Clock;
   readonly uid: number;
   readonly version: string;
-  /** Every line of the daemon's log passes all of these. Sessions add one for their secrets, and take it away. */
+  /** Every line of the daemon's log passes through all of these. The sessions' redaction is added and removed here. */
   readonly redactions: Set<(line: string) => string>;
 }
 
-/** What the rooms, joined, give to the daemon. Disposing ends all that they hold; sessions have ended by then. */
+/** What the rooms together offer to the daemon. Disposing closes everything in them; the sessions have ended by then. */
 export interface Rooms extends AsyncDisposable {
   openSession: ServerParts['openSession'];
   readonly handlers: Omit<Handlers, 'status' | 'stop' | 'doctor'>;
   /** What `status` shows beside the daemon itself. */
   status(): Promise<Omit<Result<'status'>, 'daemon'>>;
-  /** What `doctor` finds in the rooms. */
+  /** The findings of `doctor` in the rooms. */
   checks(): Promise<Check[]>;
 }
 
-/** A stop that takes longer is cut off. Milliseconds. */
+/** After this many milliseconds a stop is cut off. */
 const STOP_TIMEOUT = 20_000;
-/** How long a daemon that was idle looks whether somebody connected just as it turned to go. Milliseconds. */
+/** How long an idle daemon waits for a client that connects just as it stops, in milliseconds. */
 const LINGER = 50;
-/** How long a daemon that was started by its socket waits for one that is going. Milliseconds. */
+/** How long a socket-activated daemon waits for another one that is stopping, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
-/** The first descriptor that systemd hands over. */
+/** The first descriptor that systemd passes (SD_LISTEN_FDS_START). */
 const LISTEN_FDS_START = 3;
 
 /**
  * Runs the daemon until it is told to stop or has been idle. Ends the process. `argv` is what follows
- * `daemon run`: with `--report` the one word `ready` or `running`, or a refusal as JSON, goes to stdout.
+ * `daemon run`: with `--report` the single word `ready` or `running`, or a refusal as JSON, is written to stdout.
  */
 export async function runDaemon(
   argv: readonly string[],
@@ -70,7 +70,7 @@ export async function runDaemon(
   process.exit(code);
 }
 
-/** From the lock to the end of all that was opened. Returns the exit code. */
+/** Runs from taking the lock to closing everything that was opened. Returns the exit code. */
 async function serve(
   report: boolean,
   version: string,
@@ -109,7 +109,7 @@ async function serve(
   const since = clock.monotonic();
   await using rooms = await openRooms({ places, settings, log, clock, uid, version, redactions });
 
-  const over = Promise.withResolvers<number>();
+  const exitCode = Promise.withResolvers<number>();
   let stopping = false;
   let idle: NodeJS.Timeout | undefined;
   const server: Server = new Server({
@@ -131,7 +131,7 @@ async function serve(
         ...(await rooms.status()),
       }),
       stop() {
-        setImmediate(stop, 'asked to', 0);
+        setImmediate(stop, 'requested', 0);
         return { pid: process.pid, sessions: server.sessions };
       },
       doctor: async () => ({
@@ -147,7 +147,7 @@ async function serve(
 
   let listener = await listen(places, activated, (socket) => server.accept(socket));
 
-  /** Ends everything, once: no new connections, the sessions with their servers, then what `live` opened. */
+  /** Ends everything, once: new connections, then the sessions with their servers, then what `serve` opened. */
   async function stop(reason: string, code: number): Promise<void> {
     if (stopping) return;
     stopping = true;
@@ -160,10 +160,10 @@ async function serve(
     listener.close();
     await server.stop();
     await server.close();
-    over.resolve(code);
+    exitCode.resolve(code);
   }
 
-  /** Goes, unless somebody connects at that very moment: the path goes first, and who has found it is served. */
+  /** Stops, unless somebody connects at that very moment: the path is removed first, and whoever has found it is served. */
   async function stopIfIdle(): Promise<void> {
     if (!activated) {
       rmSync(places.socket, { force: true });
@@ -187,12 +187,12 @@ async function serve(
   log.info({ version, peer: peer.kind, activated }, 'daemon ready');
   reportReady(report);
   if (!server.busy) idle = setTimeout(stopIfIdle, settings.daemon.idle);
-  return await over.promise;
+  return await exitCode.promise;
 }
 
-/** The lock, waited for up to `patience` milliseconds. Throws `daemon-running`. */
-async function waitForLock(places: Places, patience: number): Promise<Lock> {
-  const deadline = performance.now() + patience;
+/** Takes the lock; waits for it up to `timeout` milliseconds. Throws `daemon-running`. */
+async function waitForLock(places: Places, timeout: number): Promise<Lock> {
+  const deadline = performance.now() + timeout;
   for (;;) {
     const lock = acquireLock(places.lock);
     if ('owner' in lock) return lock;
@@ -201,7 +201,7 @@ async function waitForLock(places: Places, patience: number): Promise<Lock> {
   }
 }
 
-/** Whether somebody listens on the daemon's socket though we have the lock: systemd, for its own daemon. */
+/** Whether somebody listens on the daemon's socket although we have the lock: systemd does, for a daemon of its own. */
 async function isSocketServed(places: Places, uid: number): Promise<boolean> {
   try {
     (await connect({ places, uid, env: {} })).destroy();
@@ -212,7 +212,7 @@ async function isSocketServed(places: Places, uid: number): Promise<boolean> {
   }
 }
 
-/** Listens on systemd's descriptor, or on the path, where by now only a dead daemon's socket can be. */
+/** Listens on systemd's descriptor, or on the path, where at this point only a dead daemon's socket can be. */
 async function listen(
   { socket: path }: Places,
   activated: boolean,
@@ -229,12 +229,12 @@ async function listen(
 }
 
 function alreadyRunning(detail: string): WarderError {
-  return new WarderError('daemon-running', `a daemon runs already: ${detail}`, {
+  return new WarderError('daemon-running', `a daemon is already running: ${detail}`, {
     hint: 'run "warder stop" first',
   });
 }
 
-/** What `doctor` finds in the daemon itself. */
+/** The findings of `doctor` in the daemon itself. */
 function daemonChecks(
   peer: Result<'status'>['daemon']['peer'],
   undumpable: boolean,
@@ -246,10 +246,10 @@ function daemonChecks(
       ? {
           name: 'peer',
           state: 'warn',
-          detail: 'only the permissions of its folder guard the socket',
+          detail: 'only the permissions of its folder protect the socket',
           hint: koffi,
         }
-      : { name: 'peer', state: 'ok', detail: `who connects is checked: ${peer}` },
+      : { name: 'peer', state: 'ok', detail: `the user who connects is checked: ${peer}` },
     undumpable
       ? { name: 'core dumps', state: 'ok', detail: 'off' }
       : { name: 'core dumps', state: 'warn', detail: 'the system may still write one', hint: koffi },
@@ -259,7 +259,7 @@ function daemonChecks(
           name: 'log',
           state: 'warn',
           detail: `${dropped} lines could not be written`,
-          hint: 'make room on the disk',
+          hint: 'free space on the disk',
         },
   ];
 }

@@ -1,6 +1,6 @@
-// Whoever connects is looked at in a fixed order: the kernel's word on who it is, a greeting in time and of
-// bounded length, its shape, and only then what it asks for. A connection that breaks the wire is closed, and
-// no other is touched. Everything a client sends is validated; none of it is a command line.
+// Serves connections. A client is checked in a fixed order: its user as the kernel reports it, a HELLO in time and of
+// bounded length, the HELLO's shape, and only then the request. A connection that breaks the protocol is closed; no
+// other is affected. Everything that a client sends is validated; none of it is a command line.
 import type { Socket } from 'node:net';
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
@@ -13,35 +13,35 @@ import type { HostProcess, Refusal } from '../wire/hello.ts';
 import { HELLO_LIMIT, parseHello } from './hello.ts';
 import { type Host, SocketHost } from './host.ts';
 
-/** What a launcher asks for, and who started it. */
+/** The profile that a launcher asks for, and the processes that started it. */
 export interface SessionRequest {
   readonly profile: string;
   readonly host: { readonly chain: readonly HostProcess[]; readonly cwd: string };
 }
 
-/** What a server works with. */
+/** What a server needs. */
 export interface ServerParts {
   readonly uid: number;
   readonly peer: PeerCheck;
   readonly log: Log;
   readonly handlers: Handlers;
   /**
-   * Opens a session and settles when it is over and its server gone. What it throws is told to the launcher: a
-   * WarderError whole, anything else as `daemon-internal`.
+   * Opens a session; settles when it has ended and its server is gone. An error is sent to the launcher: a
+   * `WarderError` as it is, anything else as `daemon-internal`.
    */
   openSession(request: SessionRequest, host: Host): Promise<void>;
   /** Called when the last connection and the last session have ended. */
   onIdle(): void;
-  /** Called when somebody connects while all is quiet. */
+  /** Called when somebody connects to an idle daemon. */
   onBusy(): void;
-  /** How long a client has for its greeting, in milliseconds. */
+  /** How long a client has to send its HELLO, in milliseconds. */
   readonly helloTimeout?: number;
 }
 
 const HELLO_TIMEOUT = 5000;
-/** How long a client has to read its last bytes. Milliseconds. */
+/** How long a client has to read its last bytes, in milliseconds. */
 const CLOSE_TIMEOUT = 1000;
-/** The longest request, in bytes: it may hold a credential's value. */
+/** The longest request, in bytes: it may contain a credential's value. */
 const REQUEST_LIMIT = 8 * 1024 * 1024;
 
 const request = z.strictObject({ id: z.int(), verb: z.string(), params: z.unknown() });
@@ -57,12 +57,12 @@ export class Server {
     this.#parts = parts;
   }
 
-  /** Sessions that are open or being opened. */
+  /** How many sessions are open or being opened. */
   get sessions(): number {
     return this.#sessions.size;
   }
 
-  /** Whether anybody is connected or any session still ends. */
+  /** Whether anybody is connected, or a session has not ended yet. */
   get busy(): boolean {
     return this.#sockets.size > 0 || this.#sessions.size > 0;
   }
@@ -80,7 +80,7 @@ export class Server {
     if (!this.busy) this.#parts.onBusy();
     this.#sockets.add(socket);
     const timer = setTimeout(() => {
-      log.warn({}, 'connection without a greeting dropped');
+      log.warn({}, 'connection without a HELLO dropped');
       socket.destroy();
     }, helloTimeout);
     socket.once('close', () => {
@@ -89,22 +89,22 @@ export class Server {
       this.#notifyIfIdle();
     });
 
-    let stage: FrameListener = {
+    let listener: FrameListener = {
       bytes: (type) => {
-        throw new WarderError('wire-malformed', `frame of type ${type} before the greeting`);
+        throw new WarderError('wire-malformed', `frame of type ${type} before the HELLO`);
       },
       frame: (type, payload) => {
         if (type !== Frame.HELLO)
-          throw new WarderError('wire-malformed', `frame of type ${type} before the greeting`);
+          throw new WarderError('wire-malformed', `frame of type ${type} before the HELLO`);
         clearTimeout(timer);
-        stage = this.#acceptHello(socket, from?.pid, payload);
-        decoder.limit = stage instanceof SocketHost ? 0 : REQUEST_LIMIT;
+        listener = this.#acceptHello(socket, from?.pid, payload);
+        decoder.limit = listener instanceof SocketHost ? 0 : REQUEST_LIMIT;
       },
     };
     const decoder = new FrameDecoder(
       {
-        bytes: (type, slice) => stage.bytes(type, slice),
-        frame: (type, payload) => stage.frame(type, payload),
+        bytes: (type, slice) => listener.bytes(type, slice),
+        frame: (type, payload) => listener.frame(type, payload),
       },
       HELLO_LIMIT,
     );
@@ -117,7 +117,7 @@ export class Server {
           log.warn({ reason: error.message }, 'malformed connection closed');
         else {
           refuse(socket, error);
-          // It closes when it has read why. What it still sends is not looked at.
+          // The client closes when it has read the reason. What it still sends is ignored.
           socket.removeAllListeners('data').resume();
           setTimeout(() => socket.destroy(), helloTimeout).unref();
           return;
@@ -127,14 +127,14 @@ export class Server {
     });
   }
 
-  /** Ends all sessions, each as if its host had gone, and settles when their servers are gone. Refuses new ones. */
+  /** Ends all sessions, as if their hosts had gone, and refuses new ones. Settles when the servers are gone. */
   async stop(): Promise<void> {
     this.#stopping = true;
     for (const host of this.#sessions.keys()) host.end();
     await Promise.all(this.#sessions.values());
   }
 
-  /** Closes every connection once what was written is read; does not wait long for it. */
+  /** Closes every connection once its client has read what was written, or after a short timeout. */
   async close(): Promise<void> {
     const closed = [...this.#sockets].map((socket) => {
       socket.end();
@@ -144,7 +144,7 @@ export class Server {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Takes a greeting. Returns what takes the frames that follow. */
+  /** Accepts a HELLO. Returns the listener for the frames that follow. */
   #acceptHello(socket: Socket, pid: number | undefined, payload: Buffer): FrameListener {
     const hello = parseHello(payload);
     if (hello.kind === 'control') {
@@ -152,11 +152,11 @@ export class Server {
         bytes: (type) => {
           throw new WarderError('wire-malformed', `frame of type ${type} on a control connection`);
         },
-        frame: (type, asked) => {
+        frame: (type, message) => {
           if (type !== Frame.REQUEST) {
             throw new WarderError('wire-malformed', `frame of type ${type} on a control connection`);
           }
-          void this.#answer(socket, asked);
+          void this.#answer(socket, message);
         },
       };
     }
@@ -172,15 +172,15 @@ export class Server {
 
   async #runSession(request: SessionRequest, host: SocketHost): Promise<void> {
     const { log } = this.#parts;
-    // Let the map have the session before anything can end it.
+    // The session must be in the map before anything can end it.
     await Promise.resolve();
     try {
       await this.#parts.openSession(request, host);
       if (!host.finished) host.exit(0);
     } catch (error) {
-      const told = this.#clientError(error, 'session failed');
-      log.info({ profile: request.profile, code: told.code, reason: told.message }, 'session refused');
-      host.refuse(told);
+      const refusal = this.#clientError(error, 'session failed');
+      log.info({ profile: request.profile, code: refusal.code, reason: refusal.message }, 'session refused');
+      host.refuse(refusal);
     } finally {
       this.#sessions.delete(host);
       this.#notifyIfIdle();
@@ -188,15 +188,15 @@ export class Server {
   }
 
   async #answer(socket: Socket, payload: Buffer): Promise<void> {
-    let asked: z.infer<typeof request>;
+    let parsed: z.infer<typeof request>;
     try {
-      asked = request.parse(JSON.parse(payload.toString()));
+      parsed = request.parse(JSON.parse(payload.toString()));
     } catch {
       this.#parts.log.warn({}, 'malformed request: connection closed');
       socket.destroy();
       return;
     }
-    const { id, verb, params } = asked;
+    const { id, verb, params } = parsed;
     let answer: object;
     try {
       answer = { id, result: await this.#handle(verb, params) };
@@ -218,18 +218,18 @@ export class Server {
     if (!parsed.success) {
       // Paths and kinds only: a value may be a secret.
       const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-      throw new WarderError('usage', `the request "${name}" is not as it must be: ${issues.join('; ')}`);
+      throw new WarderError('usage', `the request "${name}" is malformed: ${issues.join('; ')}`);
     }
     const handler = this.#parts.handlers[name] as (params: unknown) => unknown;
     return await handler(parsed.data);
   }
 
-  /** The error as the client may see it. What is not a WarderError is logged, and said in general. */
+  /** The error as the client may see it. One that is not a `WarderError` is logged, and reported in general terms. */
   #clientError(error: unknown, what: string): WarderError {
     if (error instanceof WarderError) return error;
     this.#parts.log.error(describe(error), what);
     return new WarderError('daemon-internal', 'the daemon failed', {
-      hint: 'its log says why: "warder doctor" names the file',
+      hint: 'its log says why; "warder doctor" names the file',
     });
   }
 

@@ -1,8 +1,8 @@
-/** The time, handed in so that tests can set it. */
+/** The time, passed in so that tests can set it. */
 export interface Clock {
-  /** Milliseconds since the epoch. May go back when the machine's clock is set. */
+  /** Milliseconds since the epoch. May go backwards when the machine's clock is set. */
   now(): number;
-  /** Milliseconds since some point in the past; never goes back. */
+  /** Milliseconds since some point in the past; never goes backwards. */
   monotonic(): number;
 }
 

@@ -1,6 +1,6 @@
-// The options to the daemon, for the launcher and the command line alike: look at the socket's folder, connect,
-// and start a daemon if none runs. Several may find none and each start one: the daemons' lock lets one stay,
-// and all connect to that one. No package and no heavy module is imported: the launcher reads this file.
+// Connects to the daemon, for the launcher and the command line alike: verifies the socket's folder, connects, and
+// starts a daemon if none runs. Several clients may find none and each start one: the daemons' lock keeps one, and
+// all clients connect to that one. Imports no package and no heavy module, because the launcher loads this file.
 import { connect as dial, type Socket } from 'node:net';
 import { type ErrorCode, EXIT, WarderError } from '../errors.ts';
 import type { Refusal } from '../wire/hello.ts';
@@ -11,28 +11,28 @@ import { verifyFolder, verifySocket } from './socket.ts';
 interface ConnectOptions {
   readonly places: Places;
   readonly uid: number;
-  /** The environment that a daemon started here may take from. */
+  /** The environment from which a daemon that is started here gets its variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The command that runs a daemon in the foreground and reports on its stdout; none: start no daemon. */
+  /** The command that runs a daemon in the foreground and reports on its stdout; undefined: start no daemon. */
   readonly daemon?: readonly [string, ...string[]];
 }
 
 /**
- * The command that runs a daemon in the foreground. Its young objects get little room: nearly all hold bytes that were
- * passed on, and the memory of those is free when the room is full.
+ * The command that runs a daemon in the foreground. V8's young generation is kept small: nearly all young objects hold
+ * bytes that were passed on, and their memory is released when it is full.
  */
 export function daemonCommand(node: string, program: string): [string, ...string[]] {
   return [node, '--max-semi-space-size=1', program, 'daemon', 'run'];
 }
 
-/** How long a start may take before it counts as failed, in milliseconds. A busy machine takes its time. */
+/** How long a start may take before it counts as failed, in milliseconds. A busy machine is slow. */
 const START_LIMIT = 30_000;
-/** Between two tries to connect to a daemon that another started, or that is about to go. */
+/** The time between two attempts to connect to a daemon that another client started, or that is stopping, in milliseconds. */
 const RETRY = 25;
-/** How many such tries before a daemon is started again. */
+/** How many such attempts are made before a daemon is started again. */
 const TRIES = 40;
 
-/** What the daemon needs of the environment: who the user is, where things lie, how to reach the keychain. */
+/** The variables that the daemon needs: who the user is, where files are, how to reach the keychain. */
 const PASSED_VARIABLES = new Set(
   'HOME LOGNAME USER PATH SHELL LANG LC_ALL TZ WARDER_HOME DBUS_SESSION_BUS_ADDRESS CREDENTIALS_DIRECTORY'.split(
     ' ',
@@ -40,22 +40,24 @@ const PASSED_VARIABLES = new Set(
 );
 
 /**
- * Connects to the daemon, and starts one first if none runs and `options.daemon` says how. Throws `socket-unsafe`,
+ * Connects to the daemon. Starts one first if none runs and `options.daemon` is set. Throws `socket-unsafe`,
  * `daemon-unreachable`, or the error with which the new daemon ended.
  */
 export async function connect(options: ConnectOptions): Promise<Socket> {
   if (options.uid < 0) {
-    throw new WarderError('socket-unsafe', 'this system does not tell who owns a socket', {
+    throw new WarderError('socket-unsafe', 'this system does not report who owns a socket', {
       hint: 'Warder runs on Linux and macOS',
     });
   }
-  const first = await tryConnect(options);
-  if (first instanceof Object) return first;
+  let found = await tryConnect(options);
+  if (found instanceof Object) return found;
   if (options.daemon === undefined) {
-    throw new WarderError('daemon-unreachable', 'no daemon runs', { hint: 'run "warder daemon start"' });
+    throw new WarderError('daemon-unreachable', 'no daemon is running', {
+      hint: 'run "warder daemon start"',
+    });
   }
   const deadline = performance.now() + START_LIMIT;
-  let found: Socket | 'none' | 'busy' = first;
+
   while (performance.now() < deadline) {
     if (found === 'none') await startDaemon(options.daemon, options.env);
     for (let tries = 0; tries < TRIES; tries++) {
@@ -65,11 +67,11 @@ export async function connect(options: ConnectOptions): Promise<Socket> {
     }
   }
   throw new WarderError('daemon-unreachable', 'the daemon does not answer', {
-    hint: `look into ${options.places.log}, or run "warder stop" and try again`,
+    hint: `look at ${options.places.log}, or run "warder stop" and try again`,
   });
 }
 
-/** One try. `none`: nobody listens; `busy`: somebody does, and has no room for now. */
+/** Tries once. `none`: nobody listens; `busy`: somebody listens, but the backlog is full. */
 function tryConnect({ places, uid }: ConnectOptions): Promise<Socket | 'none' | 'busy'> {
   const folder = places.socket.slice(0, places.socket.lastIndexOf('/'));
   if (!verifyFolder(folder, uid) || !verifySocket(places.socket, uid)) return Promise.resolve('none');
@@ -88,20 +90,20 @@ function tryConnect({ places, uid }: ConnectOptions): Promise<Socket | 'none' | 
   });
 }
 
-/** Starts a daemon and waits for its word: that it is ready, or that another one runs. Throws what it failed by. */
+/** Starts a daemon and waits for its report that it is ready, or that another one runs. Throws the error that it reports. */
 function startDaemon(
   [file, ...args]: readonly [string, ...string[]],
   env: ConnectOptions['env'],
 ): Promise<void> {
-  const kept: Record<string, string> = {};
+  const passed: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && (PASSED_VARIABLES.has(name) || name.startsWith('XDG_'))) kept[name] = value;
+    if (value !== undefined && (PASSED_VARIABLES.has(name) || name.startsWith('XDG_'))) passed[name] = value;
   }
   return new Promise((resolve, reject) => {
     const { spawn } = process.getBuiltinModule('node:child_process');
     const child = spawn(file, args, {
       cwd: '/',
-      env: kept,
+      env: passed,
       detached: true,
       stdio: ['ignore', 'pipe', 'ignore'],
     });
@@ -138,9 +140,9 @@ function reportedError(report: string): WarderError {
   }
 }
 
-/** The error that a REFUSE frame, or a daemon that could not start, tells of. */
+/** Makes an error from a REFUSE frame, or from the report of a daemon that could not start. */
 export function refusalError({ code, message, hint }: Partial<Refusal>): WarderError {
-  // A newer daemon may know codes that this program does not.
+  // A newer daemon may use codes that this program does not know.
   const known = code !== undefined && Object.hasOwn(EXIT, code) ? (code as ErrorCode) : 'daemon-internal';
   return new WarderError(known, String(message), hint === undefined ? {} : { hint: String(hint) });
 }

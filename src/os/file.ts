@@ -1,4 +1,4 @@
-// Files of the user's own: written whole or not at all, and read only where nobody else could have written.
+// The user's own files: written whole or not at all, and read only where nobody else could have written them.
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -14,9 +14,9 @@ import {
 import { dirname } from 'node:path';
 
 /**
- * Writes a file 0600: into a new file beside it, to the disk, then in its place. A reader sees the old bytes
- * or the new ones. The folder is created 0700 where there is none. With `exclusive` an existing file is left
- * as it is and EEXIST thrown. Throws the system's error.
+ * Writes a file, 0600, atomically: to a temporary file beside it, synced to disk, which then replaces it. A reader
+ * sees either the old bytes or the new ones. Creates the folder, 0700, if it does not exist. With `exclusive` an
+ * existing file is left as it is and EEXIST is thrown. Throws the system's error.
  */
 export function writeFileAtomic(
   path: string,
@@ -44,8 +44,8 @@ export function writeFileAtomic(
 }
 
 /**
- * Why a file or folder is not the user's own: another user (but root) owns it or can write it. `undefined`
- * when all is well, and on Windows, which keeps neither owner nor mode in numbers.
+ * Says why a file or folder does not belong to the user alone: another user (other than root) owns it or can write
+ * to it. `undefined` if it does, and on Windows, which has neither numeric owners nor modes.
  */
 export function ownershipProblem(
   path: string,
@@ -58,10 +58,10 @@ export function ownershipProblem(
   }
   return (mode & 0o022) === 0
     ? undefined
-    : { what: `others can write ${path}`, hint: `run "chmod go-w ${path}"` };
+    : { what: `others can write to ${path}`, hint: `run "chmod go-w ${path}"` };
 }
 
-/** Takes a folder's entries to the disk, where the system can. */
+/** Syncs a folder's entries to disk, where the system can. */
 function syncFolder(folder: string): void {
   if (process.platform === 'win32') return;
   const handle = openSync(folder, 'r');

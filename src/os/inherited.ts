@@ -1,13 +1,13 @@
-// Descriptors that whoever started this process has left open in it. Node keeps its own from its children, and
-// those up to 15 that it was given; any other would be open in each server. They are closed at the start.
+// Closes the descriptors that this process inherited from whoever started it. Node hides its own descriptors, and the
+// inherited ones up to 15, from its children; any other would stay open in each server.
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 
 const FIRST_INHERITED = 3;
 const O_CLOEXEC = 0o2000000;
 
 /**
- * Closes each inherited descriptor from `first` on that children would get, and gives back how many. Linux only:
- * elsewhere there is no list.
+ * Closes each inherited descriptor from `first` on that children would get; returns how many. Linux only: other
+ * systems have no list of them.
  */
 export function closeInherited(first: number = FIRST_INHERITED): number {
   let closed = 0;
@@ -26,7 +26,7 @@ export function closeInherited(first: number = FIRST_INHERITED): number {
       closeSync(descriptor);
       closed++;
     } catch {
-      // The descriptor of the listing itself has gone by now.
+      // The descriptor of the listing itself is closed by now.
     }
   }
   return closed;

@@ -1,27 +1,28 @@
-// The few calls to the C library that Node has no function for: who is at the other end of a socket, and no
-// core dumps. They go through koffi, an optional dependency: without it the socket's folder alone keeps others
-// out, and dumps are only kept empty. `status` and `doctor` say which is in force.
+// The few calls to the C library that Node has no function for: which user is at the other end of a socket, and
+// disabling core dumps. They are made through koffi, an optional dependency. Without it only the permissions of the
+// socket's folder keep other users out, and core dumps are kept empty but not disabled. `status` and `doctor` show
+// which applies.
 import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
-/** A process at the other end of a socket, as the kernel names it. */
+/** A process at the other end of a socket, as the kernel reports it. */
 interface Peer {
-  /** -1, which no user has, if the kernel does not tell. */
+  /** -1, which is no user's uid, if the kernel does not report it. */
   readonly uid: number;
   readonly pid: number | undefined;
 }
 
-/** Who connects, as far as this machine can tell. */
+/** Identifies clients, as far as this machine can. */
 export interface PeerCheck {
   readonly kind: 'so_peercred' | 'local_peercred' | 'folder permissions';
-  /** The process that connected. `undefined`: cannot be told, where `kind` is the folder's permissions. */
+  /** The process that connected. `undefined` if `kind` is `folder permissions`: it cannot be determined then. */
   identify(socket: Socket): Peer | undefined;
 }
 
-/** What of the C library is to be had. */
+/** The calls to the C library that are available. */
 interface Libc {
   readonly peer: PeerCheck;
-  /** Keeps this process' memory out of core dumps, and from debuggers of the same user. `false`: only in part. */
+  /** Keeps this process's memory out of core dumps, and away from the same user's debuggers. `false`: only in part. */
   disableCoreDumps(): boolean;
 }
 
@@ -30,7 +31,7 @@ const SO_PEERCRED = 17;
 const RLIMIT_CORE = 4;
 const PR_SET_DUMPABLE = 4;
 
-/** Binds the calls. Never throws: what is missing is said by what it returns. */
+/** Binds the calls. Never throws; the result shows what is missing. */
 export async function openLibc(platform: string): Promise<Libc> {
   let library: import('koffi').LibraryHandle;
   try {
@@ -50,8 +51,8 @@ export async function openLibc(platform: string): Promise<Libc> {
         kind: 'local_peercred',
         identify(socket) {
           const uid = Buffer.alloc(4);
-          const told = getpeereid(descriptorOf(socket), uid, Buffer.alloc(4)) === 0;
-          return { uid: told ? uid.readUInt32LE() : NOBODY, pid: undefined };
+          const known = getpeereid(descriptorOf(socket), uid, Buffer.alloc(4)) === 0;
+          return { uid: known ? uid.readUInt32LE() : NOBODY, pid: undefined };
         },
       },
       disableCoreDumps: noCore,
@@ -68,37 +69,37 @@ export async function openLibc(platform: string): Promise<Libc> {
         // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
         const credentials = Buffer.alloc(12);
         const length = Buffer.from(Uint32Array.of(credentials.length).buffer);
-        const told = getsockopt(descriptorOf(socket), SOL_SOCKET, SO_PEERCRED, credentials, length) === 0;
+        const known = getsockopt(descriptorOf(socket), SOL_SOCKET, SO_PEERCRED, credentials, length) === 0;
         return {
-          uid: told ? credentials.readUInt32LE(4) : NOBODY,
-          // 0: of a pid namespace that cannot be seen from here.
-          pid: told ? credentials.readUInt32LE(0) || undefined : undefined,
+          uid: known ? credentials.readUInt32LE(4) : NOBODY,
+          // 0: in a pid namespace that is not visible from here.
+          pid: known ? credentials.readUInt32LE(0) || undefined : undefined,
         };
       },
     },
     disableCoreDumps() {
-      // First, because it needs /proc/self, which the last closes.
+      // This comes first because it needs /proc/self, which PR_SET_DUMPABLE closes.
       emptyCoreDumps();
       return noCore() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
     },
   };
 }
 
-/** No user has it: whoever cannot be asked is refused. */
+/** The uid of no user: a client whose user is unknown is refused. */
 const NOBODY = -1;
 
-/** Lets a core dump hold no memory at all. */
+/** Leaves all memory out of core dumps. */
 function emptyCoreDumps(): boolean {
   try {
     writeFileSync('/proc/self/coredump_filter', '0');
   } catch {
-    // Not Linux, or no right to it.
+    // Not Linux, or not permitted.
   }
   return false;
 }
 
 function descriptorOf(socket: Socket): number {
-  // Node has no public way to a socket's descriptor. As of Node 24 the handle of a Unix socket has `fd`.
+  // Node has no public API for a socket's descriptor. As of Node 24 the handle of a Unix socket has `fd`.
   const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } };
   return handle?.fd ?? -1;
 }

@@ -1,35 +1,35 @@
-// One daemon at a time: a lock file that names its owner (pid, and when that process was born, since pids
-// come back). `link` makes it, whole and only if there is none. A lock whose owner is dead may be taken away,
-// but two that saw the same dead owner must not both do so: the second would take away the first one's new
-// lock. So taking away needs a lock of its own, named after the dead owner; and if its owner dies in turn,
-// the same rule holds for that one. Under it one looks again: only the very lock that was seen dead is removed.
+// A lock file, so that only one daemon runs. It names its owner by pid and start time, because pids are reused. `link`
+// creates it whole, and only if it does not exist. A stale lock, whose owner is dead, may be removed. But two
+// processes that saw the same dead owner must not both remove it: the second would remove the first one's new lock. So
+// removal needs a lock of its own, named after the dead owner; if the owner of that lock dies too, the same rule
+// applies to it. Whoever has the removal lock reads the lock again, and removes it only if it is still the stale one.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { statOf } from './proc.ts';
 
-/** A process that cannot be mistaken for a later one of the same pid. */
+/** A process, identified so that it cannot be mistaken for a later one with the same pid. */
 interface Owner {
   readonly pid: number;
-  /** The boot and the time since when it runs; the same text as long as it lives. */
+  /** The boot id and the start time: the same text for as long as the process lives. */
   readonly born: string;
 }
 
-/** A lock that is held. */
+/** An acquired lock. Disposing releases it. */
 export interface Lock extends Disposable {
   readonly owner: Owner;
 }
 
-/** The owner that lives and holds the lock at `path`; `undefined` where there is none. */
+/** The living owner of the lock at `path`; `undefined` if there is none. */
 export function ownerOf(path: string): Owner | undefined {
   const owner = read(path);
   return owner !== undefined && isAlive(owner) ? owner : undefined;
 }
 
 /**
- * Takes the lock at `path`, whose folder exists. Returns the lock, or the owner that has it. Throws the
- * system's error where the folder cannot be written.
+ * Acquires the lock at `path`, whose folder must exist. Returns the lock, or its present owner. Throws the system's
+ * error if the folder is not writable.
  */
 export function acquireLock(path: string): Lock | Owner {
   const owner: Owner = { pid: process.pid, born: startOf(process.pid) ?? '' };
@@ -45,7 +45,7 @@ export function acquireLock(path: string): Lock | Owner {
   return { owner, [Symbol.dispose]: () => rmSync(path, { force: true }) };
 }
 
-/** Links `draft` to `path`, past dead owners. Returns the living owner that has it, if so. */
+/** Links `draft` to `path`, and removes stale locks. Returns the living owner if there is one. */
 function acquire(path: string, draft: string): Owner | undefined {
   for (;;) {
     try {
@@ -55,19 +55,19 @@ function acquire(path: string, draft: string): Owner | undefined {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     const other = read(path);
-    // Let go between the two calls.
+    // It was released between the two calls.
     if (other === undefined) continue;
     if (isAlive(other)) return other;
     const removalLock = `${path}.${other.pid}-${other.born.replace(/[^\w-]/g, '_')}`;
     const remover = acquire(removalLock, draft);
     if (remover !== undefined) return remover;
-    const seen = read(path);
-    if (seen?.pid === other.pid && seen.born === other.born) rmSync(path, { force: true });
+    const present = read(path);
+    if (present?.pid === other.pid && present.born === other.born) rmSync(path, { force: true });
     rmSync(removalLock, { force: true });
   }
 }
 
-/** What the lock at `path` says; `undefined` where there is none. */
+/** Reads the owner of the lock at `path`; `undefined` if there is no lock. */
 function read(path: string): Owner | undefined {
   let text: string;
   try {
@@ -80,7 +80,7 @@ function read(path: string): Owner | undefined {
     const { pid, born } = JSON.parse(text);
     if (Number.isInteger(pid) && typeof born === 'string') return { pid, born };
   } catch {
-    // Not written by `takeLock`, whose files appear whole: nobody can hold it.
+    // Not written by `acquireLock`, whose files appear whole: nobody can own this lock.
   }
   return { pid: 0, born: 'unreadable' };
 }
@@ -89,7 +89,7 @@ function isAlive({ pid, born }: Owner): boolean {
   return pid > 0 && startOf(pid) === born;
 }
 
-/** When a process was born: the same for as long as it lives, another for the next one of its pid. */
+/** Identifies a process by its start: constant for as long as it lives, different for the next one with its pid. */
 function startOf(pid: number): string | undefined {
   if (process.platform === 'linux') {
     const stat = statOf(pid);
@@ -115,16 +115,16 @@ function bootId(): string {
   }
 }
 
-/** Removes what starts that were killed half-way have left beside the lock, which the caller holds. */
+/** Removes the files that killed processes left beside the lock. The caller must own the lock. */
 function removeStaleDrafts(path: string): void {
   const prefix = `${basename(path)}.`;
   for (const name of readdirSync(dirname(path))) {
     if (!name.startsWith(prefix)) continue;
     const file = join(dirname(path), name);
     const owner = read(file);
-    // A draft may be half-written: its name says whose it is.
+    // A draft may be half-written, so its owner is taken from its name.
     const draft = /\.(\d+)\.[0-9a-f]+\.tmp$/.exec(name)?.[1];
-    const wanted = draft === undefined ? owner && isAlive(owner) : startOf(Number(draft)) !== undefined;
-    if (wanted === false) rmSync(file, { force: true });
+    const inUse = draft === undefined ? owner && isAlive(owner) : startOf(Number(draft)) !== undefined;
+    if (inUse === false) rmSync(file, { force: true });
   }
 }

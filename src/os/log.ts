@@ -1,10 +1,10 @@
-// The daemon's own log: JSON Lines through pino, for its owner alone. Every line is written before the call
-// returns, so nothing is lost when the daemon is killed; every line passes the redaction of the sessions that
-// are open. It is no audit log: a line that cannot be written is dropped, and counted.
+// The daemon's own log: JSON Lines through pino, readable only by its owner. Every line is written before the call
+// returns, so that nothing is lost when the daemon is killed. Every line passes through the redaction of the open
+// sessions. It is not the audit log: a line that cannot be written is dropped and counted.
 import { closeSync, fchmodSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 
-/** The daemon's own log, as the rooms see it. Fields hold plain data; never a secret. */
+/** The daemon's own log, as the rooms see it. Fields contain plain data, never a secret. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -14,21 +14,21 @@ export interface Log {
 
 /** How a log is kept. */
 interface LogOptions {
-  /** A file is put aside before it grows beyond so many bytes. */
+  /** The file is rotated before it grows beyond this many bytes. */
   readonly size: number;
-  /** So many files are kept beside the one being written: `daemon.log.1` is the newest. */
+  /** How many rotated files are kept: `daemon.log.1` is the newest. */
   readonly keep: number;
-  /** Takes secrets out of a line. */
+  /** Redacts secrets from a line. */
   redact(line: string): string;
 }
 
 /** A log in a file. */
 interface FileLog extends Log, Disposable {
-  /** Lines that could not be written. */
+  /** How many lines could not be written. */
   readonly dropped: number;
 }
 
-/** Opens the log at `path`, whose folder exists. Throws the system's error. */
+/** Opens the log at `path`, whose folder must exist. Throws the system's error. */
 export function openLog(path: string, { size, keep, redact }: LogOptions): FileLog {
   let file = open();
   let length = fstatSync(file).size;
@@ -42,8 +42,9 @@ export function openLog(path: string, { size, keep, redact }: LogOptions): FileL
 
   function rotate(): void {
     rmSync(`${path}.${keep}`, { force: true });
-    for (let number = keep - 1; number >= 1; number--) move(`${path}.${number}`, `${path}.${number + 1}`);
-    move(path, `${path}.1`);
+    for (let number = keep - 1; number >= 1; number--)
+      renameIfExists(`${path}.${number}`, `${path}.${number + 1}`);
+    renameIfExists(path, `${path}.1`);
     const next = open();
     closeSync(file);
     file = next;
@@ -54,7 +55,7 @@ export function openLog(path: string, { size, keep, redact }: LogOptions): FileL
     try {
       rotate();
     } catch {
-      // The file grows on; it is tried again after as much once more.
+      // The file keeps growing; rotation is tried again after another `size` bytes.
       length = 0;
     }
   }
@@ -90,7 +91,7 @@ export function openLog(path: string, { size, keep, redact }: LogOptions): FileL
   };
 }
 
-function move(from: string, to: string): void {
+function renameIfExists(from: string, to: string): void {
   try {
     renameSync(from, to);
   } catch (error) {

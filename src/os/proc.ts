@@ -1,6 +1,6 @@
-// What the system says of a process. A pid alone names nobody for long: with its start time it does. Where
-// there is no /proc (macOS) only the pid is known here. No package and no heavy module is imported: the
-// launcher reads this file.
+// Reads processes from /proc. A pid is reused after a while; a pid together with a start time identifies a process for
+// good. Without /proc (macOS) only the pid is known here. Imports no package and no heavy module, because the launcher
+// loads this file.
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import type { HostProcess, ServerIdentity } from '../wire/hello.ts';
 
@@ -10,20 +10,20 @@ export interface ProcessStat {
   readonly parent: number;
   readonly group: number;
   readonly session: number;
-  /** Ended, and not yet asked for by its parent. */
+  /** Ended, but not yet waited for by its parent. */
   readonly zombie: boolean;
   /** Start time in clock ticks since boot. */
   readonly started: number;
 }
 
 /**
- * What is read of a process goes here, again and again: `readFileSync` takes 8 KiB anew for each read of a
- * file of unknown size, and reads twice, which over all processes of a machine brings the garbage collector.
- * 52 numbers and a name of at most 64 bytes fit, and the kernel gives them in one read.
+ * One buffer for all reads of a `stat` file: `readFileSync` allocates 8 KiB for each read of a file of unknown size,
+ * and reads twice, which over all processes of a machine triggers the garbage collector. 52 numbers and a name of at
+ * most 64 bytes fit, and the kernel returns them in one read.
  */
 const STAT_BUFFER = Buffer.alloc(2048);
 
-/** Looks at a process; `undefined` where there is none, or no /proc. */
+/** Reads a process; `undefined` if it does not exist, or without /proc. */
 export function statOf(pid: number): ProcessStat | undefined {
   let text: string;
   try {
@@ -36,7 +36,7 @@ export function statOf(pid: number): ProcessStat | undefined {
   } catch {
     return undefined;
   }
-  // The name in the second field may hold spaces and parentheses: the fields count from behind the last one.
+  // The name in the second field may contain spaces and parentheses, so the fields are counted after the last ")".
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return {
     pid,
@@ -48,7 +48,7 @@ export function statOf(pid: number): ProcessStat | undefined {
   };
 }
 
-/** All processes that can be seen; none where there is no /proc. */
+/** All visible processes; none without /proc. */
 function processes(): ProcessStat[] {
   let names: string[];
   try {
@@ -66,21 +66,22 @@ function processes(): ProcessStat[] {
 }
 
 /**
- * The processes of servers: of each its leader with that one's group and session, all that have its marker in
- * their environment, `known` ones of before, and all that descend from any of these. Where a leader has gone,
- * its group could be another's by now, and does not count. Not found is who left in all three ways.
+ * Finds the processes of servers: each server's leader with its process group and session, all processes with its
+ * marker in their environment, those in `known` (found before), and the descendants of all of these. If a leader has
+ * ended, its group could belong to another process by now, and does not count. A process that left the group, the
+ * chain of parents and the marker is not found.
  */
 export function findServerProcesses(
   servers: readonly ServerIdentity[],
   known: readonly ProcessStat[],
 ): ProcessStat[] {
   const all = processes();
-  const alike = (stat: ProcessStat, pid?: number, started?: number): boolean =>
+  const isSame = (stat: ProcessStat, pid?: number, started?: number): boolean =>
     stat.pid === pid && stat.started === started;
-  const leaders = servers.filter(({ pid, started }) => all.some((stat) => alike(stat, pid, started)));
+  const leaders = servers.filter(({ pid, started }) => all.some((stat) => isSame(stat, pid, started)));
   const belongs = (stat: ProcessStat): boolean =>
     leaders.some(({ pid }) => stat.group === pid || stat.session === pid) ||
-    known.some(({ pid, started }) => alike(stat, pid, started)) ||
+    known.some(({ pid, started }) => isSame(stat, pid, started)) ||
     servers.some(({ started = 0, marker }) => stat.started >= started && hasEntry(stat.pid, marker));
   const tree = new Map<number, ProcessStat>();
   const add = (stat: ProcessStat): void => {
@@ -92,27 +93,27 @@ export function findServerProcesses(
   return [...tree.values()];
 }
 
-/** Whether an entry stands in the environment that a process was started with. */
+/** Whether the environment that a process was started with contains an entry (`NAME=value`). */
 function hasEntry(pid: number, entry: string | undefined): boolean {
   if (entry === undefined) return false;
   try {
     return `\0${readFileSync(`/proc/${pid}/environ`, 'latin1')}`.includes(`\0${entry}\0`);
   } catch {
-    // Another user's, or gone.
+    // Another user's process, or it has ended.
     return false;
   }
 }
 
-/** Whether the very process that `stat` described still runs. */
+/** Whether the process that `stat` describes still runs: this one, not a later one with its pid. */
 export function isRunning(stat: Pick<ProcessStat, 'pid' | 'started'>): boolean {
   const now = statOf(stat.pid);
   return now !== undefined && !now.zombie && now.started === stat.started;
 }
 
-/** How many processes of a chain are looked at. */
+/** How many processes of a chain are read. */
 const MAX_ANCESTORS = 16;
 
-/** The processes above `pid`, nearest first; what another user's process hides is left out. */
+/** The ancestors of `pid`, nearest first. What cannot be read of another user's process is left out. */
 export function ancestorsOf(pid: number): HostProcess[] {
   const chain: HostProcess[] = [];
   let stat = statOf(pid);

@@ -1,16 +1,16 @@
-// The machine's processes, as far as ending a tree of them needs. On Linux from /proc, elsewhere from `ps`,
-// which tells no session, no environment, and start times in whole seconds only.
+// The machine's processes, as far as ending a process tree needs them. They are read from /proc on Linux, elsewhere
+// from `ps`, which reports no session, no environment, and start times in whole seconds only.
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { statOf } from './proc.ts';
 
-/** A process. `pid` and `started` together name it for good; a pid alone may be somebody else's by now. */
+/** A process. `pid` and `started` together identify it for good; a pid alone may be reused. */
 export interface Process {
   readonly pid: number;
   readonly parent: number;
   readonly group: number;
-  /** 0 where the system does not tell. */
+  /** 0 if the system does not report it. */
   readonly session: number;
   /** Linux: clock ticks since boot. Elsewhere: seconds since the epoch. */
   readonly started: number;
@@ -18,21 +18,21 @@ export interface Process {
 
 /** The machine's processes. */
 export interface Processes {
-  /** All that still run: what has ended and waits for its parent (a zombie) is left out. Rejects if it cannot. */
+  /** Lists all that still run, without zombies. Rejects if they cannot be listed. */
   list(): Promise<Process[]>;
-  /** The process of this pid, if it runs. Undefined as well where that cannot be told. */
+  /** The process with this pid, if it runs. Also undefined where that cannot be determined. */
   find(pid: number): Process | undefined;
-  /** Whether a process that was listed still runs. */
+  /** Whether a listed process still runs. */
   isRunning(process: Process): boolean;
-  /** A variable of the environment that a process was started with, where this user may read it. */
+  /** A variable of the environment that a process was started with; undefined if this user may not read it. */
   readVariable(pid: number, name: string): string | undefined;
-  /** Sends a signal; to a process group when `pid` is negative. `false`: it is gone, or not ours to signal. */
+  /** Sends a signal; to a process group if `pid` is negative. `false`: it is gone, or may not be signalled. */
   signal(pid: number, signal: NodeJS.Signals): boolean;
-  /** Changes with each boot, after which pids and start times mean nothing. Empty where unknown. */
+  /** Changes with each boot, after which older pids and start times mean nothing. Empty if unknown. */
   readonly boot: string;
 }
 
-/** How many processes are read before other work gets its turn: about a millisecond. */
+/** How many processes are read before the event loop runs other work: about a millisecond. */
 const BATCH = 64;
 
 /** The processes of this machine. */
@@ -59,8 +59,8 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
         const pid = Number(name);
         if (!Number.isInteger(pid)) continue;
         if (++count % BATCH === 0) await setImmediate();
-        const one = find(pid);
-        if (one !== undefined) found.push(one);
+        const entry = find(pid);
+        if (entry !== undefined) found.push(entry);
       }
       return found;
     },
@@ -78,7 +78,7 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
   };
 }
 
-/** What `ps -o pid=,ppid=,pgid=,state=,lstart=` prints in the C locale. */
+/** Parses the output of `ps -o pid=,ppid=,pgid=,state=,lstart=` in the C locale. */
 export function parsePs(text: string): Process[] {
   return text.split('\n').flatMap((line) => {
     const [, pid, parent, group, state = 'Z', started = ''] =
@@ -94,7 +94,7 @@ function ps(): Promise<string> {
     const options = { env: { LC_ALL: 'C', TZ: 'UTC' }, maxBuffer: 2 ** 24, timeout: 5000 };
     execFile('/bin/ps', ['-A', '-o', 'pid=,ppid=,pgid=,state=,lstart='], options, (error, stdout) => {
       if (error === null) resolve(stdout);
-      else reject(new Error('ps does not work', { cause: error }));
+      else reject(new Error('ps failed', { cause: error }));
     });
   });
 }

@@ -1,6 +1,6 @@
-// Starting programs, through execa, with the settings that keep a child's world small: exactly the
-// environment that is given, no shell, three pipes and no other descriptor but those that are named, a session
-// and process group of its own. execa's own error is never shown or logged: its message can hold a command line.
+// Starts programs through execa, with settings that isolate the child: exactly the environment that is passed, no
+// shell, three pipes and only those other descriptors that are named, a session and process group of its own. execa's
+// own error is never shown or logged, because its message can contain a command line.
 import type { Readable, Writable } from 'node:stream';
 
 /** A program to start. */
@@ -12,7 +12,7 @@ export interface SpawnOptions {
   readonly cwd: string;
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** From descriptor 3 on: a pipe, or a descriptor of ours. */
+  /** The descriptors from 3 on: a new pipe, or a descriptor of this process. */
   readonly descriptors?: readonly ('pipe' | number)[];
 }
 
@@ -26,7 +26,7 @@ export interface Ending {
 export interface Child {
   readonly pid: number;
   readonly stdin: Writable;
-  /** Paused, and so is `stderr`: attach, then resume. */
+  /** Paused, like `stderr`: attach a listener, then resume. */
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** By descriptor; pipes as Node gives them. */
@@ -36,11 +36,11 @@ export interface Child {
 }
 
 /** Starts a program, or throws an error with the system's `code` (`ENOENT`, `EACCES`, `EAGAIN`, …). */
-export type Spawn = (start: SpawnOptions) => Promise<Child>;
+export type Spawn = (options: SpawnOptions) => Promise<Child>;
 
 /**
- * Loads execa. It is the daemon's heaviest package and needed only when a session opens: call this once the
- * daemon listens.
+ * Loads execa, the daemon's heaviest package. It is needed only when a session opens, so call this once the daemon
+ * listens.
  */
 export async function loadSpawn(): Promise<Spawn> {
   const { execa } = await import('execa');
@@ -50,14 +50,14 @@ export async function loadSpawn(): Promise<Spawn> {
       env,
       extendEnv: false,
       shell: false,
-      // execa takes descriptors by number, and its types know the standard ones only.
+      // execa accepts descriptors by number, but its types know only the standard ones.
       stdio: ['pipe', 'pipe', 'pipe', ...(descriptors as 'pipe'[])],
       buffer: false,
       encoding: 'buffer',
       stripFinalNewline: false,
       reject: false,
       verbose: 'none',
-      // Its own group, ended by `server/process-tree.ts`, which knows more of a tree than execa's clean-up does.
+      // The child leads a group of its own; `server/process-tree.ts` ends it more thoroughly than execa's clean-up would.
       detached: true,
       cleanup: false,
       forceKillAfterDelay: false,
@@ -67,10 +67,10 @@ export async function loadSpawn(): Promise<Spawn> {
       const { code } = (await subprocess) as { code?: string };
       throw Object.assign(new Error('spawn failed'), { code });
     }
-    // execa lets go of output that nobody has taken up by the next turn of the event loop.
+    // execa discards output that nobody reads by the next turn of the event loop.
     stdout.pause();
     stderr.pause();
-    // A child that closes its stdin, or ends, is no error of ours.
+    // A child that closes its stdin, or ends, is not an error here.
     stdin.on('error', () => {});
     const ended = new Promise<Ending>((resolve) => {
       nodeChildProcess.once('exit', (code, signal) => resolve({ code, signal }));

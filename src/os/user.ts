@@ -1,7 +1,7 @@
-// Who runs this program.
+// The user who runs this program.
 import { userInfo } from 'node:os';
 
-/** The user's name; USER, or else the uid, where the system knows none, as in containers. */
+/** The user's name. Where the system knows none, as in containers: USER, or else the uid. */
 export function userName(env: Readonly<Record<string, string | undefined>>): string {
   try {
     return userInfo().username;

@@ -1,9 +1,9 @@
-// A server's whole environment. It is built from nothing: a fixed base, the profile's literals, the session's
-// credentials, and what marks and serves this one server. No variable of the daemon's or the host's passes.
+// Builds the whole environment of a server from nothing: a fixed base, the profile's literals, the session's
+// credentials, and the variables of this one server instance. No variable of the daemon or the host is passed on.
 //
-// A literal of the profile may replace a variable of the base, since somebody wrote it down on purpose; a
-// credential may not, and nobody may set what Warder sets for itself. Loader variables are refused when a
-// profile is read, and here again, in case a name comes by another way.
+// A literal of the profile may replace a variable of the base, because somebody wrote it on purpose. A
+// credential may not, and nobody may set a variable that Warder sets itself. Loader variables are refused when
+// a profile is read, and here again, in case a name arrives by another path.
 import { WarderError } from '../errors.ts';
 import { SYSTEM_FOLDERS, searchPath, type UserEnvironment } from '../profile/environment.ts';
 import type { Delivery } from '../profile/format.ts';
@@ -12,15 +12,16 @@ import { BASE_VARIABLES, isLoaderVariable } from '../profile/variable.ts';
 /** Marks every process of a server. Each server has a value of its own, also within one session. */
 export const MARKER = 'WARDER_SESSION';
 
-/** What belongs to one server alone. */
+/** What belongs to one server process alone, not to its profile or session. */
 export interface ServerInstance {
+  /** The value of `MARKER` in its environment. */
   readonly marker: string;
   readonly tmpdir: string;
-  /** Folder of the credentials delivered as files. */
+  /** Folder of the credentials that are delivered as files. */
   readonly credentials: string;
 }
 
-/** A credential on its way to a server; a sealed one never is. */
+/** A credential whose value the server receives. A sealed one never is. */
 export interface DeliveredCredential {
   readonly variable: string;
   readonly deliver: Exclude<Delivery, 'sealed'>;
@@ -28,9 +29,10 @@ export interface DeliveredCredential {
 }
 
 /**
- * The environment of a server of the profile `profile`. `credentials`: those that the server gets itself; `gate`:
- * placeholders of the sealed ones, and what makes programs trust the gate. Throws `profile-invalid` when two parts
- * claim one name or a name is not to be had, `server-unstartable` for a credential that no variable can hold.
+ * Builds the environment of a server of the profile `profile`. `credentials`: those whose values the server
+ * receives. `gate`: the placeholders of the sealed ones, and the variables that make programs trust the gate.
+ * Throws `profile-invalid` when a name is set twice or is not allowed, `server-unstartable` for a value that
+ * cannot be stored in a variable.
  */
 export function environment(
   profile: string,
@@ -43,7 +45,7 @@ export function environment(
   const invalid = (what: string, hint: string): WarderError =>
     new WarderError('profile-invalid', `cannot start "${profile}": ${what}`, { hint });
 
-  // The node that runs Warder comes first: a server's "node" is a version that is known to work.
+  // The node that runs Warder comes first, so that a server's "node" is a version that is known to work.
   const path = searchPath([nodeDir, ...SYSTEM_FOLDERS]);
   const result: Record<string, string> = { PATH: path, HOME: home, USER: user, LANG: lang };
   if (tz !== undefined) result.TZ = tz;
@@ -73,8 +75,8 @@ export function environment(
     } else if (value.includes('\0')) {
       throw new WarderError(
         'server-unstartable',
-        `cannot start "${profile}": the value of ${variable} holds a NUL, and a variable cannot`,
-        { hint: `say "deliver: file" for ${variable}, or set the credential again` },
+        `cannot start "${profile}": the value of ${variable} contains a NUL, which a variable cannot`,
+        { hint: `use "deliver: file" for ${variable}, or set the credential again` },
       );
     } else {
       claim(variable, value);

@@ -1,12 +1,13 @@
-// One of a child's output pipes. Node lets go of what nobody reads once a child has ended, paused or not;
-// this keeps it until it is asked for, so that a server's last words are never lost and a pause holds.
+// One of a child's output pipes. Once a child has ended, Node discards what nobody has read, whether the pipe is
+// paused or not. This class buffers it until it is read, so that a server's last output is never lost and a pause
+// stays in force.
 import type { Readable } from 'node:stream';
 
-/** How long a pipe may stay silent, and how much may still come, once nobody is left to write to it. */
+/** Once no writer should be left: how long a pipe may stay silent (milliseconds), and how many bytes may still come. */
 const DRAIN_SILENCE = 200;
 const DRAIN_LIMIT = 16 * 2 ** 20;
 
-/** A pipe's bytes in order, held back until somebody listens and while paused. */
+/** A pipe's bytes in order, buffered until somebody listens and while the pipe is paused. */
 export class Output {
   readonly #stream: Readable;
   #onData: ((chunk: Buffer) => void) | undefined;
@@ -42,8 +43,8 @@ export class Output {
   }
 
   /**
-   * Nobody should be left who writes: takes up what lies in the pipe, which is no more than the system
-   * buffers, and closes it, whoever else may hold it open.
+   * For when no writer should be left: reads what is in the pipe, which is no more than the system buffers, and
+   * closes it, even if another process keeps it open.
    */
   drain(): void {
     if (this.#ended) return;

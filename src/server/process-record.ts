@@ -1,7 +1,7 @@
-// What is left behind when a daemon is killed: servers that do not heed the end of their input, and their
-// private folders. Every server's folder is there before the server is, and its name is the server's marker;
-// so the next daemon finds by it what still runs. The record adds the process itself, for servers that write
-// over their own environment.
+// Finds what a killed daemon leaves behind: servers that ignore the end of their input, and their private
+// folders. Each server's folder exists before the server does and is named after the server's marker, so the next
+// daemon finds by it which processes still run. The record in the folder also names the process itself, for
+// servers that overwrite their own environment.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -35,16 +35,16 @@ const record = z.object({
   boot: z.string(),
 });
 
-/** Notes which process runs for a private folder. */
+/** Writes down which process a private folder belongs to. */
 export function writeRecord(folder: string, server: z.infer<typeof record>): void {
   writeFileSync(join(folder, FILE), JSON.stringify(server), { mode: 0o600 });
 }
 
 /**
- * Ends what a killed daemon left running, and removes what it left lying. To be called at the daemon's start,
- * by the holder of its lock only, and before it makes anything of its own or in the same turn: what is there
- * at the call is taken for left behind. Credential files are gone when the call returns; the promise settles
- * when the rest is, and never rejects.
+ * Ends the processes that a killed daemon left running, and removes the folders that it left. Call it at the
+ * daemon's start, only while the daemon's lock is held, and before the daemon creates folders of its own (or in the
+ * same turn of the event loop): everything that exists at the call counts as left behind. Credential files are gone
+ * when the call returns; the promise settles when the rest is gone, and never rejects.
  */
 export async function sweep(
   { sessions, secrets }: RuntimeRoots,
@@ -52,10 +52,10 @@ export async function sweep(
   log: Log,
   timeouts: StopTimeouts = { ...STOP_TIMEOUTS, end: 0 },
 ): Promise<void> {
-  for (const base of secrets) {
-    if (!isPrivateFolder(base)) continue;
-    for (const name of markersIn(base)) removeFolderSync(join(base, name));
-    removeIfEmpty(base);
+  for (const root of secrets) {
+    if (!isPrivateFolder(root)) continue;
+    for (const marker of markersIn(root)) removeFolderSync(join(root, marker));
+    removeIfEmpty(root);
   }
   const left = markersIn(sessions);
   if (left.length === 0) return;
@@ -65,22 +65,22 @@ export async function sweep(
       { processes, log, timeouts },
     );
     for (const marker of left) {
-      for (const base of secrets) await removeFolder(join(base, marker));
+      for (const root of secrets) await removeFolder(join(root, marker));
       await removeFolder(join(sessions, marker));
     }
-    log.info({ servers: left.length, processes: ended }, 'cleared away what the daemon before left behind');
+    log.info({ servers: left.length, processes: ended }, 'removed what the previous daemon left behind');
   } catch (error) {
-    // The folders stay, for the next daemon to find what runs by them.
-    log.error({ err: error }, 'cannot look for what the daemon before left running');
+    // The folders stay, so that the next daemon can find by them what still runs.
+    log.error({ err: error }, 'cannot look for processes that the previous daemon left running');
   }
 }
 
-/** Ends those of the trees that still have members, found in one look; gives back how many processes. */
+/** Ends those trees that still have processes, by one listing of all processes; returns how many were ended. */
 async function endOrphans(trees: readonly Tree[], parts: TreeParts): Promise<number> {
   const all = await parts.processes.list();
-  const marks = await readMarkers(all, parts.processes);
+  const markers = await readMarkers(all, parts.processes);
   const alive = trees.filter((tree) => {
-    const marked = [...marks].filter(([, marker]) => marker === tree.marker).map(([pid]) => pid);
+    const marked = [...markers].filter(([, marker]) => marker === tree.marker).map(([pid]) => pid);
     return findTreeProcesses(tree, all, new Set(marked), process.pid).length > 0;
   });
   const counts = await Promise.all(alive.map((tree) => endTree(tree, parts, Promise.resolve())));

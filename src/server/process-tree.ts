@@ -1,42 +1,42 @@
-// Ending a server with all it started. What belongs to a server is found in three ways, because each alone
-// can be left: the process group and session that the server leads (left by setsid), the line of parents
-// (left when a parent ends), and the marker in the environment (left by starting with a clean one). A process
-// that has gone all three ways is not found: only a sandbox with a pid namespace holds it.
+// Ends a server with all processes that it started. They are found in three ways, because a process can escape
+// each one alone: the process group and session that the server leads (escaped by setsid), the chain of parents
+// (broken when a parent ends), and the marker in the environment (lost by starting with a clean environment). A
+// process that escapes all three is not found; only a sandbox with a pid namespace contains it.
 //
-// Every signal goes to a process whose start time was just compared, so that a pid which the system has given
-// to somebody else meanwhile is left alone. Between the comparison and the signal lie microseconds, not none.
+// A process's start time is compared right before each signal, so that a pid that the system has meanwhile given
+// to another process is left alone. The race is not closed: microseconds lie between the comparison and the signal.
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Log } from '../os/log.ts';
 import type { Process, Processes } from '../os/processes.ts';
 import { MARKER } from './environment.ts';
 
-/** A server's tree, as it is found again. */
+/** How the processes of a server are recognised. */
 export interface Tree {
-  /** The server: its group's and session's leader. Undefined where only the marker is known. */
+  /** The server, which leads its process group and session. Undefined if only the marker is known. */
   readonly pid: number | undefined;
   readonly started: number | undefined;
   readonly marker: string;
   /**
-   * The group still counts when its leader is gone. True for a daemon that has watched the server all along;
-   * false after a restart, when the leader's pid may have been another's meanwhile.
+   * Whether the group still counts when its leader is gone. True for a daemon that has supervised the server since
+   * its start; false after a restart, because the leader's pid may have belonged to another process meanwhile.
    */
   readonly supervised: boolean;
 }
 
-/** How long a tree is given, in milliseconds: to end by itself, after SIGTERM, and after SIGKILL. */
+/** How long to wait for a tree to end, in milliseconds: by itself, after SIGTERM, and after SIGKILL. */
 export interface StopTimeouts {
   readonly end: number;
   readonly term: number;
-  /** A killed process that takes longer is held by the kernel, in a dead network mount for one. */
+  /** A killed process that takes longer is blocked in the kernel, for example on a dead network mount. */
   readonly kill: number;
 }
 
-/** What servers are given. */
+/** The timeouts that apply to servers. */
 export const STOP_TIMEOUTS: StopTimeouts = { end: 2000, term: 2000, kill: 2000 };
 
 /**
- * The members of a tree among all processes. `marked` holds the pids that carry the tree's marker. Never
- * `self`, nor what `self` descends from.
+ * Selects the processes of a tree from all processes. `marked`: the pids that carry the tree's marker. Never returns
+ * `self` or an ancestor of `self`.
  */
 export function findTreeProcesses(
   tree: Tree,
@@ -44,33 +44,33 @@ export function findTreeProcesses(
   marked: ReadonlySet<number>,
   self: number,
 ): Process[] {
-  const byPid = new Map(all.map((one) => [one.pid, one]));
-  const spared = new Set<number>([0, 1]);
-  for (let pid = self; !spared.has(pid); pid = byPid.get(pid)?.parent ?? 0) spared.add(pid);
+  const byPid = new Map(all.map((entry) => [entry.pid, entry]));
+  const excluded = new Set<number>([0, 1]);
+  for (let pid = self; !excluded.has(pid); pid = byPid.get(pid)?.parent ?? 0) excluded.add(pid);
 
   const leader = tree.pid === undefined ? undefined : byPid.get(tree.pid);
-  const reused = leader !== undefined && tree.started !== undefined && leader.started !== tree.started;
-  const led = !reused && (tree.supervised || (leader !== undefined && tree.started !== undefined));
-  const inGroup = (one: Process): boolean =>
-    led && tree.pid !== undefined && (one.group === tree.pid || one.session === tree.pid);
+  const pidReused = leader !== undefined && tree.started !== undefined && leader.started !== tree.started;
+  const groupCounts = !pidReused && (tree.supervised || (leader !== undefined && tree.started !== undefined));
+  const inGroup = ({ group, session }: Process): boolean =>
+    groupCounts && tree.pid !== undefined && (group === tree.pid || session === tree.pid);
 
-  const children = Map.groupBy(all, (one) => one.parent);
+  const children = Map.groupBy(all, ({ parent }) => parent);
   const found = new Set<Process>();
-  const open = all.filter(
-    (one) => one.started >= (tree.started ?? 0) && (inGroup(one) || marked.has(one.pid)),
+  const queue = all.filter(
+    (entry) => entry.started >= (tree.started ?? 0) && (inGroup(entry) || marked.has(entry.pid)),
   );
-  for (let one = open.pop(); one !== undefined; one = open.pop()) {
-    if (found.has(one) || spared.has(one.pid)) continue;
-    found.add(one);
-    open.push(...(children.get(one.pid) ?? []));
+  for (let entry = queue.pop(); entry !== undefined; entry = queue.pop()) {
+    if (found.has(entry) || excluded.has(entry.pid)) continue;
+    found.add(entry);
+    queue.push(...(children.get(entry.pid) ?? []));
   }
   return [...found];
 }
 
-/** How many environments are read before other work gets its turn. */
+/** How many environments are read before the event loop runs other work. */
 const BATCH = 32;
 
-/** The markers of all processes that could belong to a tree begun at `since`, by pid. */
+/** Reads the markers of all processes that could belong to a tree that was started at `since`, by pid. */
 export async function readMarkers(
   all: readonly Process[],
   processes: Processes,
@@ -79,7 +79,7 @@ export async function readMarkers(
   const found = new Map<number, string>();
   let count = 0;
   for (const { pid, group, started } of all) {
-    // Group 0 is the kernel's own threads.
+    // Group 0: the kernel's own threads.
     if (started < since || group === 0) continue;
     if (++count % BATCH === 0) await setImmediate();
     const marker = processes.readVariable(pid, MARKER);
@@ -88,7 +88,7 @@ export async function readMarkers(
   return found;
 }
 
-/** What ending a tree takes. */
+/** What ending a tree needs. */
 export interface TreeParts {
   readonly processes: Processes;
   readonly log: Log;
@@ -96,10 +96,10 @@ export interface TreeParts {
 }
 
 /**
- * Ends a tree: waits, SIGTERM, waits, SIGKILL. Settles when nothing of it is left, with how many processes
- * had to be sent a signal; or gives up on what SIGKILL does not end, and says so in the log. `ended` settles
- * when the server itself has ended. `close` ends the input of one that still runs: it is called when its tree
- * is known, since a parent that heeds it takes with it what tied its children to the tree.
+ * Ends a tree: waits, SIGTERM, waits, SIGKILL. Settles when no process of it is left, with the number of processes
+ * that had to be sent a signal. Gives up on processes that SIGKILL does not end, and logs that. `ended` settles
+ * when the server itself has ended. `close` closes the input of a server that still runs. It is called after a first
+ * scan of the tree, because a parent that ends at the end of its input breaks the chain to its children.
  */
 export async function endTree(
   tree: Tree,
@@ -107,7 +107,7 @@ export async function endTree(
   ended: Promise<unknown>,
   close?: () => void,
 ): Promise<number> {
-  // Once a member, always a member, also when the parent is gone by which it was found.
+  // A process that was found once stays in the tree, even when the parent by which it was found is gone.
   const known = new Map<number, number>();
   const scan = async (): Promise<Process[]> => {
     const all = await processes.list();
@@ -124,23 +124,28 @@ export async function endTree(
   const own = processes.find(process.pid)?.group;
   const signalled = new Set<string>();
   const send = (left: readonly Process[], signal: NodeJS.Signals): void => {
-    const still = left.filter((one) => processes.isRunning(one));
-    // The group at one blow, so that none of it can start another meanwhile; then those that left it.
-    const group = tree.pid !== own && still.some((one) => one.group === tree.pid) ? tree.pid : undefined;
+    const running = left.filter((entry) => processes.isRunning(entry));
+    // The whole group at once, so that none of it can start another process meanwhile; then those that left it.
+    const group =
+      tree.pid !== own && running.some((entry) => entry.group === tree.pid) ? tree.pid : undefined;
     if (group !== undefined) processes.signal(-group, signal);
-    for (const one of still) {
-      if (one.group !== group) processes.signal(one.pid, signal);
-      signalled.add(`${one.pid}.${one.started}`);
+    for (const entry of running) {
+      if (entry.group !== group) processes.signal(entry.pid, signal);
+      signalled.add(`${entry.pid}.${entry.started}`);
     }
   };
 
-  /** Waits up to `ms` for the tree to be gone; gives back what is left of it. */
-  const wait = async (ms: number, first: number): Promise<Process[]> => {
-    const until = performance.now() + ms;
+  /** Waits up to `ms` for the tree to end, polling at first every `interval` ms; returns what is left of it. */
+  const wait = async (ms: number, interval: number): Promise<Process[]> => {
+    const deadline = performance.now() + ms;
     let found = await scan();
-    for (let step = first; found.length > 0 && performance.now() < until; step = Math.min(step * 2, 100)) {
-      await setTimeout(Math.min(step, Math.max(until - performance.now(), 0)));
-      found = found.filter((one) => processes.isRunning(one));
+    for (
+      let step = interval;
+      found.length > 0 && performance.now() < deadline;
+      step = Math.min(step * 2, 100)
+    ) {
+      await setTimeout(Math.min(step, Math.max(deadline - performance.now(), 0)));
+      found = found.filter((entry) => processes.isRunning(entry));
       if (found.length === 0) found = await scan();
     }
     return found;
@@ -150,16 +155,16 @@ export async function endTree(
     await scan();
     close();
   }
-  const begun = performance.now();
+  const closedAt = performance.now();
   await settlesWithin(ended, timeouts.end);
-  let found = await wait(timeouts.end - (performance.now() - begun), 10);
+  let found = await wait(timeouts.end - (performance.now() - closedAt), 10);
   if (found.length > 0) {
     send(await scan(), 'SIGTERM');
     await settlesWithin(ended, Math.min(timeouts.term, 10));
     found = await wait(timeouts.term, 5);
   }
-  const until = performance.now() + timeouts.kill;
-  while (found.length > 0 && performance.now() < until) {
+  const deadline = performance.now() + timeouts.kill;
+  while (found.length > 0 && performance.now() < deadline) {
     send(await scan(), 'SIGKILL');
     found = await wait(20, 1);
   }
@@ -169,11 +174,11 @@ export async function endTree(
   return signalled.size;
 }
 
-/** Waits for `event`, but not longer than `ms`. False: it has not come. */
+/** Waits for `event`, but no longer than `ms` milliseconds. Returns whether it settled in time. */
 export async function settlesWithin(event: Promise<unknown>, ms: number): Promise<boolean> {
   const timer = new AbortController();
   const timeout = setTimeout(ms, false, { signal: timer.signal }).catch(() => false);
-  const came = await Promise.race([event.then(() => true), timeout]);
+  const settled = await Promise.race([event.then(() => true), timeout]);
   timer.abort();
-  return came;
+  return settled;
 }

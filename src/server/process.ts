@@ -1,5 +1,5 @@
-// A server as a process: found, started, and as one end of a session. Its output is handed on as it comes;
-// what it writes or says never stands in an error.
+// A server as a process: finds its executable, starts it, and presents it as one end of a session. Its output is
+// passed on unchanged; what it writes never appears in an error.
 import { accessSync, constants, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -15,23 +15,23 @@ import { writeRecord } from './process-record.ts';
 import { endTree, STOP_TIMEOUTS, type StopTimeouts, settlesWithin } from './process-tree.ts';
 import type { RuntimeFolder } from './runtime-folder.ts';
 
-/** What is to run. */
+/** The program to run. */
 export interface ServerSpec {
   /** The profile's name, for messages. */
   readonly profile: string;
-  /** A path (absolute, `~/…`, or with a slash and then relative to `cwd`), or a name to be found in the child's PATH. */
+  /** A path (absolute, `~/…`, or one with a slash, relative to `cwd`), or a name to look up in the child's PATH. */
   readonly command: string;
   readonly args: readonly string[];
   /** An absolute path. */
   readonly cwd: string;
-  /** The child's whole environment, with the marker of its runtime: see `environment`. */
+  /** The child's whole environment, with the marker of its runtime folder: see `environment`. */
   readonly env: Readonly<Record<string, string>>;
   readonly home: string;
-  /** Puts the executable that was found into a sandbox; undefined: it runs as it is. */
+  /** Prepares a sandbox for the executable that was found. Undefined: it runs without one. */
   readonly sandbox: ((file: string) => Promise<PreparedSandbox>) | undefined;
 }
 
-/** What starting takes. */
+/** What starting a server needs. */
 export interface ServerParts {
   readonly spawn: Spawn;
   readonly processes: Processes;
@@ -39,24 +39,24 @@ export interface ServerParts {
   readonly timeouts?: StopTimeouts;
 }
 
-/** A server that is a process of this machine. */
+/** A server that is a process on this machine. */
 export interface ServerProcess extends ServerEnd {
   readonly pid: number;
-  /** As `Process.started`; undefined where the system does not tell at once. */
+  /** As `Process.started`; undefined where the system cannot say at once. */
   readonly started: number | undefined;
-  /** What `MARKER` holds in the environment of all its processes. */
+  /** The value of `MARKER` in the environment of all its processes. */
   readonly marker: string;
   /** The executable that was found. */
   readonly file: string;
   /** What confines the server, by measurement; undefined where nothing does. */
   readonly confined: Pick<ConfinedServer, 'layers' | 'limits'> | undefined;
-  /** Settles when the server, all it started, and its private folder are gone; never rejects. */
+  /** Settles when the server, all processes that it started, and its private folder are gone; never rejects. */
   readonly gone: Promise<void>;
 }
 
 /**
- * Starts a server. `runtime` is taken over: it is disposed of when the server and all it started are gone,
- * or the start fails. A server that ends by itself has the rest of its tree ended too. Throws
+ * Starts a server. Takes ownership of `runtime` and disposes it when the start fails, or when the server and all
+ * processes that it started are gone. When a server ends by itself, the rest of its tree is ended too. Throws
  * `server-missing`, `server-unstartable`.
  */
 export async function spawnServer(
@@ -69,7 +69,7 @@ export async function spawnServer(
     const { args, cwd, env, profile } = spec;
     using prepared = await spec.sandbox?.(file);
     const { descriptors = [], ...launch } = prepared?.launch ?? { file, args, cwd, env };
-    const inherited = descriptors.map((one) => (one.kind === 'open' ? one.descriptor : 'pipe'));
+    const inherited = descriptors.map((entry) => (entry.kind === 'open' ? entry.descriptor : 'pipe'));
     const child = await parts
       .spawn({ ...launch, descriptors: inherited })
       .catch((error: { code?: string }) => {
@@ -85,7 +85,7 @@ export async function spawnServer(
   }
 }
 
-/** The record is for the day that the daemon is killed; the server runs without it. */
+/** Writes the record that the next daemon needs if this one is killed. The server runs without it, too. */
 function recordProcess(
   runtime: RuntimeFolder,
   pid: number,
@@ -95,7 +95,7 @@ function recordProcess(
   try {
     writeRecord(runtime.path, { pid, started, boot: processes.boot });
   } catch (error) {
-    log.warn({ code: (error as NodeJS.ErrnoException).code }, "cannot note a server's process");
+    log.warn({ code: (error as NodeJS.ErrnoException).code }, "cannot record a server's process");
   }
 }
 
@@ -111,7 +111,7 @@ function superviseServer(
   const stdout = new Output(child.stdout);
   const stderr = new Output(child.stderr);
   const tree = { pid, started, marker: runtime.instance.marker, supervised: true };
-  let drained = (): void => {};
+  let onDrain = (): void => {};
 
   const finish = async (close?: () => void): Promise<void> => {
     try {
@@ -119,7 +119,7 @@ function superviseServer(
         await endTree(tree, { processes, log, timeouts }, ended, close);
       } else {
         await stopSandboxed(confined, timeouts, ended, close);
-        // What made the sandbox ends with it; this sees to that.
+        // The processes that set up the sandbox end with it; this makes sure of that.
         await endTree(tree, { processes, log, timeouts: { ...timeouts, end: timeouts.kill } }, ended);
       }
     } catch (error) {
@@ -127,7 +127,7 @@ function superviseServer(
       processes.signal(-pid, 'SIGKILL');
     }
     await runtime[Symbol.asyncDispose]();
-    // A process that got away may still hold the pipes open.
+    // A process that escaped may still keep the pipes open.
     stdout.drain();
     stderr.drain();
     gone.resolve();
@@ -139,9 +139,9 @@ function superviseServer(
     return finishing;
   };
   void ended.then(() => end());
-  stdin.on('drain', () => drained());
-  // Nothing is read any more: whoever waits to write may go on, into nothing.
-  stdin.on('close', () => drained());
+  stdin.on('drain', () => onDrain());
+  // Nobody reads any more: a writer that waits may go on, and its bytes are dropped.
+  stdin.on('close', () => onDrain());
 
   return {
     pid,
@@ -156,26 +156,26 @@ function superviseServer(
     resume: () => stdout.resume(),
     onStderr: (listener) => stderr.listen(listener, () => {}),
     onDrain: (listener) => {
-      drained = listener;
+      onDrain = listener;
     },
     write(chunks) {
       if (stdin.destroyed || stdin.writableEnded) return true;
       if (chunks.length > 1) stdin.cork();
       for (const chunk of chunks) stdin.write(chunk);
       if (chunks.length > 1) stdin.uncork();
-      // What the pipe took at once is no longer counted.
+      // Bytes that the pipe accepted at once are not counted any more.
       return stdin.writableLength < stdin.writableHighWaterMark;
     },
     close: () => void stdin.end(),
     async stop(): Promise<Ending> {
       await end(() => stdin.end());
-      // Unsettled only where the kernel holds a killed process back.
+      // Unsettled only where a killed process is blocked in the kernel.
       return Promise.race([ended, setTimeout(1000, { code: null, signal: 'SIGKILL' }, { ref: false })]);
     },
   };
 }
 
-/** Ends all in a sandbox: as a tree is ended, but what keeps the sandbox is left alone until the last. */
+/** Ends everything in a sandbox as a tree is ended, but spares the processes that keep the sandbox until last. */
 async function stopSandboxed(
   confined: ConfinedServer,
   { end, term }: StopTimeouts,
@@ -190,7 +190,7 @@ async function stopSandboxed(
   await confined[Symbol.asyncDispose]();
 }
 
-/** The executable that a spec names. Throws `server-missing`, `server-unstartable`. */
+/** Finds the executable that a spec names. Throws `server-missing`, `server-unstartable`. */
 export function findCommand({
   profile,
   command,
@@ -204,7 +204,7 @@ export function findCommand({
       'server-unstartable',
       `cannot start "${profile}": cannot enter the folder "${cwd}"`,
       {
-        hint: 'make it, or say another "cwd" in the profile',
+        hint: 'create it, or set another "cwd" in the profile',
       },
     );
   }
@@ -217,16 +217,16 @@ export function findCommand({
   }
   if (refused !== undefined) {
     throw new WarderError('server-unstartable', `cannot start "${profile}": "${refused}" is not executable`, {
-      hint: 'give the program that runs it as the command, or make it executable',
+      hint: 'use the program that runs it as the command, or make it executable',
     });
   }
   throw new WarderError(
     'server-missing',
-    `cannot start "${profile}": the command "${command}" is not found`,
+    `cannot start "${profile}": the command "${command}" was not found`,
     {
       hint: command.includes('/')
-        ? 'mend "server.command" in the profile'
-        : `give its absolute path as "server.command"; only these folders are searched: ${env.PATH ?? ''}`,
+        ? 'correct "server.command" in the profile'
+        : `set "server.command" to its absolute path; only these folders are searched: ${env.PATH ?? ''}`,
     },
   );
 }
@@ -234,7 +234,7 @@ export function findCommand({
 function candidatePaths(command: string, cwd: string, path: string, home: string): string[] {
   if (command.startsWith('~/')) return [join(home, command.slice(2))];
   if (command.includes('/')) return [resolve(cwd, command)];
-  // An empty entry means the current folder to a shell. Not here.
+  // To a shell an empty entry means the current folder; here it does not.
   return path.split(':').flatMap((folder) => (folder.startsWith('/') ? [join(folder, command)] : []));
 }
 
@@ -255,10 +255,10 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Why the system did not start a program that is there, by its error code. */
+/** Explains, by the system's error code, why a program that exists did not start. */
 function spawnError(profile: string, command: string, code: string | undefined): WarderError {
   const [what, hint] = REASONS[code ?? ''] ?? [
-    `the system refuses (${code ?? 'no reason given'})`,
+    `the system refused (${code ?? 'no reason given'})`,
     undefined,
   ];
   const message = `cannot start "${profile}": ${what.replace('%', `"${command}"`)}`;
@@ -266,12 +266,12 @@ function spawnError(profile: string, command: string, code: string | undefined):
 }
 
 const REASONS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
-  ENOENT: ['the interpreter that % names does not exist', 'install it, or give it as the command'],
-  EACCES: ['% may not be executed', 'look at its permissions, and at those of the folders above it'],
-  ENOEXEC: ['% is no program of this machine', 'install the one that is built for it'],
+  ENOENT: ['the interpreter that % names does not exist', 'install it, or set another command'],
+  EACCES: ['% may not be executed', 'check its permissions, and those of the folders above it'],
+  ENOEXEC: ['% is not a program for this machine', 'install the one that is built for it'],
   ETXTBSY: ['% is being written', 'try again'],
-  E2BIG: ['its arguments and environment are too long', 'say "deliver: file" for long credentials'],
-  EAGAIN: ['the machine takes no more processes', 'end some, or raise the limit (ulimit -u)'],
+  E2BIG: ['its arguments and environment are too long', 'use "deliver: file" for long credentials'],
+  EAGAIN: ['the machine accepts no more processes', 'end some, or raise the limit (ulimit -u)'],
   ENOMEM: ['the machine has no memory left', 'end some programs'],
   EMFILE: ['Warder has too many files open', 'raise the limit (ulimit -n), and start the daemon again'],
   ENFILE: ['the machine has too many files open', 'end some programs'],

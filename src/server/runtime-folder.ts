@@ -1,13 +1,13 @@
-// What a server has to itself, and for as long as it runs: a folder for temporary files, and its credentials
-// as files where the profile says so.
+// The private folders of a server, which exist for as long as it runs: a folder for temporary files, and its
+// credentials as files where the profile says so.
 //
 //     <run>/sessions/<marker>/             0700; `server.json` once the server runs (process-record.ts)
 //     <run>/sessions/<marker>/tmp/         0700, TMPDIR
 //     <memory>/<marker>/<VARIABLE>         0400 in 0700, CREDENTIALS_DIRECTORY
 //
-// Credential files lie in memory where the machine has a place for that: the user's runtime folder, else
-// /dev/shm; else beside the sessions, on the disk. Memory may still be swapped out. A daemon that was killed
-// leaves all this behind; `sweep` in process-record.ts clears it away at the next start.
+// Credential files are kept in memory where the machine offers it: in the user's runtime folder, else in
+// /dev/shm, else beside the sessions, on the disk. Memory may still be swapped out. A daemon that is killed
+// leaves these folders behind; `sweep` in process-record.ts removes them at the next start.
 import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -24,41 +24,41 @@ import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { ServerInstance } from './environment.ts';
 
-/** Where all this is made. */
+/** The folders in which servers get their private folders. */
 export interface RuntimeRoots {
-  /** Holds a folder for each server. */
+  /** Contains a folder for each server. */
   readonly sessions: string;
-  /** Folders that may hold credential files, the best first, the last on the disk. Made when needed. */
+  /** Folders that may contain credential files, in order of preference; the last is on the disk. Made when needed. */
   readonly secrets: readonly string[];
 }
 
-/** The shape of a marker, and of the folders named by it. */
+/** The format of a marker, and of the folders that are named by it. */
 export const MARKER_NAME = /^[0-9a-f]{16}$/;
 
 const TMPFS = 0x01021994;
 const RAMFS = 0x858458f6;
 
-/** Finds the roots for the servers of the daemon whose run folder is `run`. Makes nothing yet. */
+/** Names the roots for the servers of the daemon whose run folder is `run`. Creates nothing. */
 export function runtimeRoots(
   run: string,
   uid: number,
   memory: readonly string[] = [`/run/user/${uid}`, '/dev/shm'],
 ): RuntimeRoots {
-  // Two daemons of one user (WARDER_HOME) must not sweep each other's files away.
+  // Two daemons of one user (WARDER_HOME) must not remove each other's files.
   const name = `warder-${uid}-${createHash('sha256').update(run).digest('hex').slice(0, 12)}`;
   const found = memory.filter(isMemoryBacked).map((folder) => join(folder, name));
   return { sessions: join(run, 'sessions'), secrets: [...found, join(run, 'secrets')] };
 }
 
-/** One server's own places. Disposed of, they are gone. */
+/** The private folders of one server. Disposing removes them. */
 export class RuntimeFolder implements AsyncDisposable {
   readonly instance: ServerInstance;
   readonly path: string;
   readonly #secrets: string | undefined;
 
   /**
-   * Makes the places, and writes each of `files`, its value byte for byte, into a file named by its variable.
-   * Throws `cannot-write`.
+   * Creates the folders, and writes the value of each of `files`, byte for byte, to a file that is named after its
+   * variable. Throws `cannot-write`.
    */
   constructor(roots: RuntimeRoots, files: readonly { readonly variable: string; readonly value: string }[]) {
     const marker = randomBytes(8).toString('hex');
@@ -71,14 +71,14 @@ export class RuntimeFolder implements AsyncDisposable {
     } catch (cause) {
       removeFolderSync(this.path);
       throw new WarderError('cannot-write', `cannot make a server's private folder in "${roots.sessions}"`, {
-        hint: 'make room there, and see that the folder is yours',
+        hint: 'free space there, and check that the folder belongs to you',
         cause,
       });
     }
     this.instance = { marker, tmpdir, credentials: join(this.#secrets ?? this.path, marker) };
   }
 
-  /** Takes all away, the credentials first. What cannot be removed is left to the next sweep. Never throws. */
+  /** Removes everything, the credentials first. What cannot be removed is left to the next sweep. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#secrets !== undefined) {
       removeFolderSync(this.instance.credentials);
@@ -89,7 +89,7 @@ export class RuntimeFolder implements AsyncDisposable {
   }
 }
 
-/** Writes the files into the first folder that takes them all; gives back that folder. */
+/** Writes the files to the first folder that has room for all of them; returns that folder. */
 function writeCredentialFiles(
   { secrets }: RuntimeRoots,
   marker: string,
@@ -101,7 +101,7 @@ function writeCredentialFiles(
     try {
       makePrivateFolder(parent, folder);
       for (const { variable, value } of files) {
-        if (!/^\w+$/.test(variable)) throw new Error('not the name of a variable');
+        if (!/^\w+$/.test(variable)) throw new Error('not a valid variable name');
         const file = openSync(join(folder, variable), 'wx', 0o400);
         try {
           writeFileSync(file, value);
@@ -111,7 +111,7 @@ function writeCredentialFiles(
       }
       return parent;
     } catch (error) {
-      // Full, or in somebody else's hands: the next one.
+      // The disk is full, or the folder is not private: try the next one.
       last = error;
       if (isPrivateFolder(parent)) {
         removeFolderSync(folder);
@@ -122,29 +122,29 @@ function writeCredentialFiles(
   throw last;
 }
 
-/** Makes `parent` where there is none, sees that nobody else has a hand on it, and makes `folder` in it. */
+/** Creates `parent` if it does not exist, checks that nobody else can access it, and creates `folder` in it. */
 function makePrivateFolder(parent: string, folder: string): void {
   mkdirSync(parent, { recursive: true, mode: 0o700 });
   if (!isPrivateFolder(parent)) throw new Error('the folder is not private');
   mkdirSync(folder, { mode: 0o700 });
 }
 
-/** Whether this is a folder, no link to one, of this user's, that nobody else may enter. */
+/** Whether this is a folder (not a link to one) that belongs to this user and that nobody else may enter. */
 export function isPrivateFolder(folder: string): boolean {
   const stat = lstatSync(folder, { throwIfNoEntry: false });
   return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
 }
 
-/** Removes a folder of ours with all in it, before anything else happens. Never throws. */
+/** Removes a folder with its contents before anything else runs. Never throws. */
 export function removeFolderSync(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true });
   } catch {
-    // Its server has locked it: `removeFolder` comes after.
+    // Its server has taken the permissions away: `removeFolder` follows and handles that.
   }
 }
 
-/** Removes a folder if nothing is in it. */
+/** Removes a folder if it is empty. */
 export function removeIfEmpty(folder: string): void {
   try {
     rmdirSync(folder);
@@ -153,7 +153,7 @@ export function removeIfEmpty(folder: string): void {
   }
 }
 
-/** Removes a folder with all in it, also folders that its owner may not write to. Never throws. */
+/** Removes a folder with its contents, also those folders that its owner may not write to. Never throws. */
 export async function removeFolder(folder: string): Promise<void> {
   const options = { recursive: true, force: true };
   await rm(folder, options).catch(async () => {
@@ -162,7 +162,7 @@ export async function removeFolder(folder: string): Promise<void> {
   });
 }
 
-/** Makes the folders of a tree writable to their owner. Links are not followed. */
+/** Makes the folders of a tree writable for their owner. Does not follow links. */
 async function makeWritable(folder: string): Promise<void> {
   try {
     await chmod(folder, 0o700);
@@ -170,7 +170,7 @@ async function makeWritable(folder: string): Promise<void> {
       if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
     }
   } catch {
-    // Somebody else's, or gone meanwhile.
+    // It belongs to somebody else, or was removed meanwhile.
   }
 }
 

@@ -1,5 +1,5 @@
-// The open sessions: each is one host's connection, one profile, one server at a time. A session whose
-// credential changes gets a server with the new value, while the host goes on.
+// The open sessions. Each one is one host's connection, one profile, and one server at a time. When a credential
+// of a session changes, the session gets a server with the new value, and the host notices nothing.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import type { AuditLog } from '../audit/log.ts';
@@ -21,7 +21,7 @@ import type { SessionStatus } from '../wire/control.ts';
 import { MARKER } from './environment.ts';
 import { type SessionContext, type StartedServer, type StartParts, startServer } from './start.ts';
 
-/** What sessions work with. */
+/** What sessions need. */
 export interface SessionsParts {
   readonly profiles: Pick<Profiles, 'get'>;
   readonly audit: Pick<AuditLog, 'append'>;
@@ -36,22 +36,22 @@ interface SessionEntry {
   readonly loaded: LoadedProfile;
   readonly request: SessionRequest;
   readonly host: Host;
-  /** Milliseconds since the epoch, and of the monotonic clock. */
+  /** When it was opened: milliseconds since the epoch, and of the monotonic clock. */
   readonly since: number;
   readonly began: number;
   /** How often each sealed credential was used. */
   readonly uses: Map<string, number>;
-  /** Undefined while the server starts. */
+  /** This and `started` are undefined while the server starts. */
   session: Session | undefined;
   started: StartedServer | undefined;
-  /** Connections of its servers so far. */
+  /** How many connections its servers have opened so far. */
   connections: number;
-  /** A credential changed while the server started: it may have the old value. */
+  /** The credential that changed while the server started: the server may have the old value. */
   stale: string | undefined;
-  /** Every value that the session has had: the host sees none of them. */
+  /** Every secret value that the session has used. The host sees none of them. */
   secrets: { readonly name: string; readonly value: string }[];
-  /** What takes these, and those that its gate has sealed, out of texts; made for so many of them. */
-  clean:
+  /** Redacts these and the sealed ones of its gate. A cache: `count` and `sealed` say what it was made for. */
+  redaction:
     | { readonly count: number; readonly sealed: OpenGate['secrets']; readonly redactor: Redactor }
     | undefined;
 }
@@ -64,7 +64,7 @@ export class Sessions {
     this.#parts = parts;
   }
 
-  /** Opens a session and settles when it is over and its server gone. Throws what refuses it. */
+  /** Opens a session; settles when it has ended and its server is gone. Throws the error by which it is refused. */
   async open(request: SessionRequest, host: Host): Promise<void> {
     const { profiles, audit, clock, log, settings } = this.#parts;
     const loaded = profiles.get(request.profile);
@@ -82,17 +82,17 @@ export class Sessions {
       connections: 0,
       stale: undefined,
       secrets: [],
-      clean: undefined,
+      redaction: undefined,
     };
     const { id } = entry;
     this.#entries.set(id, entry);
-    // From before the values are fetched, so that no change is missed.
+    // Taken before the values are fetched, so that no change is missed.
     using _held = this.#parts.start.credentials.watch(profile.credentials);
     try {
       const started = await startServer(profile, sessionContext(entry), this.#parts.start);
       entry.started = started;
       try {
-        // A revocation may have come while it started, and have found nothing to end.
+        // A revocation during the start found no session to end.
         this.#parts.start.locks.assertUsable(profile.credentials.map(({ name }) => name));
         audit.append(
           'session.open',
@@ -139,7 +139,10 @@ export class Sessions {
     }
   }
 
-  /** Gives the sessions that have a credential a server with its new value. Settles when each has, or has not. */
+  /**
+   * Moves the sessions that use a credential to its new value. Settles when each has either moved or kept the old
+   * value.
+   */
   async rotate(credential: string): Promise<RotationResult> {
     const outcomes = await Promise.all(
       [...this.#entries.values()]
@@ -151,20 +154,20 @@ export class Sessions {
   }
 
   /**
-   * Takes a credential from all open sessions: connections that have carried it are cut, and a server that holds it
-   * itself is ended. How many of each.
+   * Takes a credential away from all open sessions: cuts the connections that have carried it, and ends each server
+   * that received its value. Returns how many of each.
    */
   revoke(credential: string): { cut: number; ended: number } {
     const entries = [...this.#entries.values()];
     const cut = entries.reduce((sum, { started }) => sum + (started?.gate?.disconnect(credential) ?? 0), 0);
-    const holders = entries.filter(({ loaded }) =>
+    const affected = entries.filter(({ loaded }) =>
       loaded.profile.credentials.some(({ name, deliver }) => name === credential && deliver !== 'sealed'),
     );
-    for (const { session } of holders) void session?.stop();
-    return { cut, ended: holders.length };
+    for (const { session } of affected) void session?.stop();
+    return { cut, ended: affected.length };
   }
 
-  /** The values that open sessions have, for whoever must not write them. */
+  /** Redacts the secret values of all open sessions from a text. */
   redact(text: string): string {
     let clean = text;
     for (const entry of this.#entries.values()) {
@@ -172,11 +175,11 @@ export class Sessions {
       const count = secrets.length;
       const sealed = started?.gate?.secrets ?? NO_SECRETS;
       if (count + sealed.length === 0) continue;
-      if (entry.clean?.count !== count || entry.clean.sealed !== sealed) {
+      if (entry.redaction?.count !== count || entry.redaction.sealed !== sealed) {
         const tokens = sealed.map(({ value, encodings }) => ({ name: 'sealed', value, encodings }));
-        entry.clean = { count, sealed, redactor: new Redactor([...secrets, ...tokens]) };
+        entry.redaction = { count, sealed, redactor: new Redactor([...secrets, ...tokens]) };
       }
-      clean = entry.clean.redactor.text(clean);
+      clean = entry.redaction.redactor.text(clean);
     }
     return clean;
   }
@@ -184,12 +187,12 @@ export class Sessions {
   /** What `status` shows. */
   status(): SessionStatus[] {
     return [...this.#entries.values()].map(({ id, loaded, request, since, session, started }) => {
-      const [starter] = request.host.chain;
+      const [parent] = request.host.chain;
       const { calls = 0, inflight = 0 } = session?.snapshot() ?? {};
       return {
         id,
         profile: loaded.name,
-        host: { pid: starter?.pid ?? 0, ...(starter?.exe !== undefined && { exe: starter.exe }) },
+        host: { pid: parent?.pid ?? 0, ...(parent?.exe !== undefined && { exe: parent.exe }) },
         server: started === undefined ? {} : { pid: started.server.pid },
         since: new Date(since).toISOString(),
         calls,
@@ -211,12 +214,12 @@ export class Sessions {
     }
     const named = profile.credentials.filter(({ name }) => name === credential);
     const gate = entry.started?.gate;
-    let fresh: StartedServer | undefined;
+    let next: StartedServer | undefined;
     let version = '';
     let outcome: 'moved' | 'kept' = 'kept';
     let reason: string | undefined;
     if (gate !== undefined && named.every(({ deliver }) => deliver === 'sealed')) {
-      // The server has a placeholder, which stays; the next request carries the new value.
+      // The server has only a placeholder, which stays the same; the next request carries the new value.
       try {
         const resolved = await start.credentials.resolve(profile.name, named);
         gate.update(resolved);
@@ -224,15 +227,15 @@ export class Sessions {
         version = resolved[0]?.version ?? '';
         outcome = 'moved';
       } catch (error) {
-        reason = error instanceof WarderError ? error.message : 'the new value cannot be had';
+        reason = error instanceof WarderError ? error.message : 'the new value is not available';
       }
     } else {
       ({ outcome, reason } = await session.rotate(async () => {
-        fresh = await startServer(profile, sessionContext(entry), start);
-        announceServer(host, fresh);
-        return { server: fresh.server, redactor: this.#redactor(entry, fresh.credentials) };
+        next = await startServer(profile, sessionContext(entry), start);
+        announceServer(host, next);
+        return { server: next.server, redactor: this.#redactor(entry, next.credentials) };
       }));
-      if (outcome === 'moved' && fresh !== undefined) entry.started = fresh;
+      if (outcome === 'moved' && next !== undefined) entry.started = next;
       version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
     }
     log.info({ session: id, profile: profile.name, credential, outcome, reason }, 'credential rotated');
@@ -247,7 +250,7 @@ export class Sessions {
       } as const;
       audit.append('credential.use', use, profile.audit.durability);
     } catch {
-      // The log has said why; calls are refused until it can be written again.
+      // The audit log has reported why. Calls are refused until it can be written again.
     }
     return outcome;
   }
@@ -257,7 +260,7 @@ export class Sessions {
       if (value.length < MIN_REDACTED_LENGTH) {
         this.#parts.log.warn(
           { profile: entry.loaded.name, credential: name },
-          'a value of less than 8 characters is not taken out of what passes',
+          'a value of less than 8 characters is not redacted',
         );
       } else if (!entry.secrets.some((secret) => secret.value === value)) {
         entry.secrets.push({ name: variable, value });
@@ -269,10 +272,10 @@ export class Sessions {
 
 const NO_SECRETS: readonly never[] = [];
 
-/** Values that are shorter, in characters, occur by chance. */
+/** Shorter values, in characters, are not redacted: they also occur by chance. */
 const MIN_REDACTED_LENGTH = 8;
 
-/** Whom a session's servers are started for. */
+/** The context in which a session's servers are started. */
 function sessionContext(entry: SessionEntry): SessionContext {
   const { id, began, uses } = entry;
   return {
@@ -284,7 +287,7 @@ function sessionContext(entry: SessionEntry): SessionContext {
   };
 }
 
-/** Tells the launcher which processes to end should the daemon die. */
+/** Tells the launcher which processes to end if the daemon dies. */
 function announceServer(host: Host, { server: { pid, started, marker } }: StartedServer): void {
   host.announceServer({ pid, ...(started !== undefined && { started }), marker: `${MARKER}=${marker}` });
 }
@@ -301,7 +304,7 @@ function hostEnd(host: Host): HostEnd {
   };
 }
 
-/** The launcher's exit code: the server's, or 128 and the number of the signal that ended it, as shells say. */
+/** The launcher's exit code: the server's, or 128 plus the number of the signal that ended it, as in shells. */
 function exitCode({ code, signal }: Ending): number {
   if (code !== null) return code;
   return 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);

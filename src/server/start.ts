@@ -1,6 +1,6 @@
-// The route of a start: profile -> credential -> environment -> the server's process. Nothing runs before the
-// profile has been read whole, everything it asks for can be had, and each credential is there; the log knows
-// of every credential that leaves before the server has it.
+// Starts a server: profile -> credential -> environment -> the server's process. Nothing runs before the whole
+// profile has been read, everything that it asks for is available, and each credential is there. The log records
+// each credential before the server receives it.
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SessionOpen } from '../audit/events.ts';
@@ -29,19 +29,19 @@ import { type ServerParts, type ServerProcess, spawnServer } from './process.ts'
 import { RuntimeFolder, type RuntimeRoots } from './runtime-folder.ts';
 import { type RequestContext, sandboxRequest } from './sandbox-request.ts';
 
-/** What every start works with. */
+/** What every start needs. */
 export interface StartParts extends RequestContext {
   readonly credentials: Pick<Credentials, 'resolve' | 'watch'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly runtimeRoots: RuntimeRoots;
   readonly packages: Pick<PackageStore, 'find' | 'verify'>;
   readonly server: ServerParts;
-  /** What there is to make sandboxes with. */
+  /** What this machine offers for sandboxes. */
   readonly machine: Machine;
-  /** Which sandbox that gives. */
-  readonly kind: () => Promise<SandboxKind>;
-  /** The program file of Landlock's stage. */
-  readonly stage: string;
+  /** The kind of sandbox that results. */
+  readonly sandboxKind: () => Promise<SandboxKind>;
+  /** The program file that applies Landlock and then runs the server. */
+  readonly landlockStage: string;
   readonly locks: Pick<Locks, 'assertUsable'>;
   readonly networks: Pick<NetworkPool, 'take'>;
   /** The egress room, loaded when it is first needed. */
@@ -51,31 +51,31 @@ export interface StartParts extends RequestContext {
 /** The session that a server is started for. */
 export interface SessionContext {
   readonly session: string;
-  /** When it began, in milliseconds of the monotonic clock. */
+  /** When the session began, in milliseconds of the monotonic clock. */
   readonly began: number;
-  /** How often each sealed credential was used in it, by its variable. */
+  /** How often the session has used each sealed credential, by its variable. */
   readonly uses: Map<string, number>;
-  /** Names a connection, uniquely in the log. */
+  /** Returns a name for a new connection, unique in the log. */
   readonly connection: () => string;
-  /** The tool calls in flight, by their numbers in the log. */
+  /** The ids, as in the log, of the tool calls that are in flight. */
   readonly calls: () => readonly string[];
 }
 
-/** A started server, and what it was given. */
+/** A started server, and what it was started with. */
 export interface StartedServer {
   readonly server: ServerProcess;
   readonly credentials: readonly ResolvedCredential[];
-  /** The command with its arguments, as the log tells it. */
+  /** The command with its arguments, as it is logged. */
   readonly command: readonly string[];
-  /** What confines the server, as the log tells it. */
+  /** What confines the server, as it is logged. */
   readonly sandbox: SessionOpen['sandbox'];
-  /** Its route out; none where its profile lists no host. */
+  /** Its egress gate; undefined if its profile lists no host. */
   readonly gate: OpenGate | undefined;
 }
 
 /**
- * Starts the server of a profile for a session. Throws what its steps throw; `unsupported` where the profile
- * asks for what this build cannot do, `locked` or `credential-revoked` where its credentials may not be used.
+ * Starts the server of a profile for a session. Throws what its steps throw; `unsupported` if the profile asks for
+ * something that this build cannot do, `locked` or `credential-revoked` if its credentials may not be used.
  */
 export async function startServer(
   profile: Profile,
@@ -85,11 +85,11 @@ export async function startServer(
   const [missing] = unsupportedFeatures(profile);
   const { server } = profile;
   if (missing !== undefined || server.kind === 'url') {
-    const { what, hint } = missing ?? { what: '"server" is a URL', hint: 'say "command" and "args"' };
+    const { what, hint } = missing ?? { what: '"server" is a URL', hint: 'use "command" and "args"' };
     throw new WarderError('unsupported', `cannot start "${profile.name}": ${what}`, { hint });
   }
   parts.locks.assertUsable(profile.credentials.map(({ name }) => name));
-  // Made while the package is looked at and the credentials are fetched.
+  // The network is set up while the package is verified and the credentials are fetched.
   const pendingRoute = openRoute(profile, parts);
   pendingRoute.catch(() => {});
   let gate: OpenGate | undefined;
@@ -117,16 +117,19 @@ export async function startServer(
   }
 }
 
-/** The route out of a server that may reach something: a network of its own, or a proxy where there are no such. */
+/**
+ * Opens the egress route of a server that may reach a host: a network namespace of its own, or a proxy where the
+ * system has none. Undefined for a server that may reach nothing.
+ */
 async function openRoute(profile: Profile, parts: StartParts): Promise<EgressRoute | undefined> {
   const { network, sealed } = allowedEgress(profile);
   if (network.length + sealed.length === 0) return undefined;
-  const kind = await parts.kind();
+  const kind = await parts.sandboxKind();
   if (kind === 'seatbelt') return 'proxy';
   if (kind === 'landlock') {
     throw new WarderError(
       'sandbox-unavailable',
-      `cannot start "${profile.name}": without user namespaces there is no route to the hosts that it lists`,
+      `cannot start "${profile.name}": without user namespaces there is no way to the hosts that it lists`,
       { hint: 'see "warder doctor"' },
     );
   }
@@ -139,7 +142,7 @@ async function closeRoute(route: EgressRoute | undefined, gate: OpenGate | undef
   if (route !== 'proxy') await route?.[Symbol.asyncDispose]();
 }
 
-/** What a server is given. */
+/** What a server's process is started with. */
 interface StartInputs {
   readonly command: Awaited<ReturnType<typeof commandOf>>;
   readonly credentials: readonly ResolvedCredential[];
@@ -172,14 +175,14 @@ async function startProcess(
   const trust = join(runtime.path, 'trust');
   let env: Record<string, string>;
   try {
-    const settled = route === 'proxy' ? gate?.writeTrustFiles(trust) : undefined;
-    const reached = { ...gate?.variables, ...settled };
-    env = environment(profile.name, facts, runtime.instance, profile.env, delivered, reached);
+    const trustVariables = route === 'proxy' ? gate?.writeTrustFiles(trust) : undefined;
+    const gateVariables = { ...gate?.variables, ...trustVariables };
+    env = environment(profile.name, facts, runtime.instance, profile.env, delivered, gateVariables);
   } catch (error) {
     await runtime[Symbol.asyncDispose]();
     throw error;
   }
-  const confined = async (file: string): Promise<PreparedSandbox> => {
+  const prepareSandbox = async (file: string): Promise<PreparedSandbox> => {
     const readable = [
       ...roots,
       ...(files.length === 0 ? [] : [runtime.instance.credentials]),
@@ -187,24 +190,24 @@ async function startProcess(
     ];
     const program = { file, args, env, roots: readable, files: gate?.files ?? [] };
     const request = sandboxRequest(profile, parts, program);
-    const kind = await parts.kind();
+    const kind = await parts.sandboxKind();
     if (kind === 'bubblewrap') return prepare(request, parts.machine, route === 'proxy' ? undefined : route);
     const home = join(runtime.path, 'home');
     mkdirSync(home, { mode: 0o700 });
-    const weaker = { ...request, privateFolders: { home, tmp: runtime.instance.tmpdir } };
-    if (kind === 'seatbelt') return prepareSeatbelt(weaker, gate?.port);
-    return prepareLandlock(weaker, parts.machine, parts.stage);
+    const withFolders = { ...request, privateFolders: { home, tmp: runtime.instance.tmpdir } };
+    if (kind === 'seatbelt') return prepareSeatbelt(withFolders, gate?.port);
+    return prepareLandlock(withFolders, parts.machine, parts.landlockStage);
   };
-  const plan = {
+  const spec = {
     profile: profile.name,
     command,
     args,
     cwd: expandHome(server.cwd ?? '~', facts.home),
     env,
     home: facts.home,
-    sandbox: profile.sandbox?.off === true ? undefined : confined,
+    sandbox: profile.sandbox?.off === true ? undefined : prepareSandbox,
   };
-  const started = await spawnServer(plan, runtime, parts.server);
+  const started = await spawnServer(spec, runtime, parts.server);
   const { network: allowed, sealed } = allowedEgress(profile);
   return {
     server: started,
@@ -212,7 +215,7 @@ async function startProcess(
     command: [started.file, ...args],
     gate,
     sandbox: {
-      off: plan.sandbox === undefined,
+      off: spec.sandbox === undefined,
       layers: ['environment', ...(started.confined?.layers ?? [])],
       network: [...new Set([...allowed, ...sealed])],
       limits: limitsOf(started.confined?.limits),
@@ -220,15 +223,15 @@ async function startProcess(
   };
 }
 
-/** Whether the server gets the value itself. */
+/** Whether the server receives the value itself. */
 function isDelivered(credential: ResolvedCredential): credential is ResolvedCredential & DeliveredCredential {
   return credential.deliver !== 'sealed';
 }
 
-/** Limits as the log tells them: it knows no undefined members. */
-function limitsOf(holds: AppliedLimits | undefined): SessionOpen['sandbox']['limits'] {
-  if (holds === undefined) return null;
-  const { files = null, core = null, processes, memory } = holds;
+/** Limits as they are logged: `null` in place of undefined, which canonical JSON does not have. */
+function limitsOf(limits: AppliedLimits | undefined): SessionOpen['sandbox']['limits'] {
+  if (limits === undefined) return null;
+  const { files = null, core = null, processes, memory } = limits;
   return {
     files,
     core,
@@ -237,7 +240,7 @@ function limitsOf(holds: AppliedLimits | undefined): SessionOpen['sandbox']['lim
   };
 }
 
-/** What to run. A package's files are checked first, and one whose files have changed is on record as refused. */
+/** What to run. A package's files are verified first; a package whose files have changed is logged as refused. */
 async function commandOf(
   profile: Profile,
   server: Exclude<ProfileServer, { kind: 'url' }>,
@@ -273,7 +276,7 @@ async function commandOf(
   }
 }
 
-/** The values of the profile's credentials. A failure tells which server it kept from starting. */
+/** Fetches the values of the profile's credentials. An error names the server that cannot start. */
 async function resolve(profile: Profile, { credentials }: StartParts): Promise<ResolvedCredential[]> {
   try {
     return await credentials.resolve(profile.name, profile.credentials);

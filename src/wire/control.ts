@@ -1,9 +1,9 @@
-// The control API: what the command line may ask of the daemon, over REQUEST and RESPONSE frames. One table
-// holds every verb; handlers and clients take their types from it. Requests name profiles and credentials;
-// none carries a command line, an environment or a path to run.
+// The control API: the requests that the command line may send to the daemon, in REQUEST and RESPONSE frames. One
+// table contains every verb; handlers and clients derive their types from it. Requests name profiles and credentials;
+// none carries a command line, an environment, or a path to run.
 import * as z from 'zod';
 
-/** How the daemon knows who connects: the kernel's word, or nothing but the socket's folder. */
+/** How the daemon knows which user connects: from the kernel, or only by the permissions of the socket's folder. */
 const peerCheck = z.enum(['so_peercred', 'local_peercred', 'folder permissions']);
 
 /** An open session, as `status` shows it. */
@@ -15,15 +15,15 @@ const session = z.object({
   server: z.object({ pid: z.number().int().optional() }),
   /** RFC 3339. */
   since: z.string(),
-  /** Tool calls so far. */
+  /** How many tool calls it has made so far. */
   calls: z.number().int(),
-  /** Requests that wait for their answer. */
+  /** How many requests wait for a response. */
   inflight: z.number().int(),
   /** `off`: the profile says so, and nothing but its environment confines the server. */
   sandbox: z.enum(['on', 'off']),
-  /** What confines the server, measured at its process. */
+  /** The layers that confine the server, measured at its process. */
   layers: z.array(z.string()),
-  /** What it may reach through the gate. */
+  /** The hosts that it may reach through the gate. */
   network: z.array(z.string()),
 });
 
@@ -35,18 +35,18 @@ const check = z.object({
   hint: z.string().optional(),
 });
 
-/** A credential's name in a store: words with "/" between. */
+/** A credential's name in a store: words separated by "/". */
 export const credentialName = z
   .string()
   .max(200)
   .regex(
     /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/,
-    'a credential name is words of letters, digits, ".", "_" and "-" with "/" between',
+    'a credential name consists of words of letters, digits, ".", "_" and "-", separated by "/"',
   );
 
 const storeKind = z.enum(['keychain', 'vault']);
 
-/** Whether a store can be used. Asking never makes the keychain ask a person. */
+/** Whether a store can be used. This request never makes the keychain prompt a person. */
 const storeState = z.object({
   state: z.enum(['ready', 'locked', 'unset', 'unavailable']),
   detail: z.string().optional(),
@@ -62,10 +62,10 @@ const vaultKey = z.union([
 
 const passphrase = z.string().min(1).max(1024);
 
-/** Which credential. Without `store` it is in the one that was chosen at `init`. */
+/** Names a credential. Without `store` it is in the store that was chosen at `init`. */
 const credentialTarget = { name: credentialName, store: storeKind.optional() };
 
-/** A new value. What is too long for the store is the store's to say. */
+/** A new value. The store refuses a value that is too long for it. */
 const newValue = z.strictObject({
   ...credentialTarget,
   value: z
@@ -74,26 +74,26 @@ const newValue = z.strictObject({
     .max(2 ** 20),
 });
 
-/** How a new value was stored, and what it did to the open sessions that have the credential. */
+/** How a new value was stored, and how it affected the open sessions that use the credential. */
 const stored = z.object({
   name: z.string(),
   store: storeKind,
   version: z.string(),
   /** RFC 3339. */
   updated: z.string().optional(),
-  /** There was a value before. */
+  /** Whether there was a value before. */
   replaced: z.boolean(),
   sessions: z.object({
-    /** Go on with the new value. */
+    /** Sessions that continue with the new value. */
     moved: z.number().int(),
-    /** Go on with the old one: the server did not start with the new. */
+    /** Sessions that continue with the old value, because the server did not start with the new one. */
     kept: z.number().int(),
   }),
 });
 
-/** Every verb with its parameters and its result. */
+/** Every verb with its parameters and result. */
 export const control = {
-  /** Facts about the daemon and all it holds. */
+  /** The state of the daemon and of everything in it. */
   status: {
     params: z.strictObject({}),
     result: z.object({
@@ -117,7 +117,7 @@ export const control = {
         seq: z.number().int(),
         hash: z.string(),
         signed: z.boolean(),
-        /** Why the log is not signed, or cannot be written. */
+        /** Why the log is not signed or cannot be written. */
         detail: z.string().optional(),
       }),
       profiles: z.array(z.object({ name: z.string(), broken: z.string().optional() })),
@@ -128,7 +128,7 @@ export const control = {
         /** Unlocking takes a passphrase. */
         guarded: z.boolean(),
         revoked: z.array(z.string()),
-        /** Refused by a host: they may have expired. */
+        /** Rejected by a host: they may have expired. */
         doubted: z.array(
           z.object({
             name: z.string(),
@@ -143,21 +143,21 @@ export const control = {
       }),
     }),
   },
-  /** Ends all sessions, then the daemon. Answers at once; the connection closes when all is done. */
+  /** Ends all sessions, then the daemon. Answers at once; the connection closes when the daemon is done. */
   stop: {
     params: z.strictObject({}),
     result: z.object({ pid: z.number().int(), sessions: z.number().int() }),
   },
-  /** The checks that only the daemon can make. */
+  /** The checks that only the daemon can run. */
   doctor: {
     params: z.strictObject({}),
     result: z.object({ checks: z.array(check) }),
   },
-  /** Keeps a value under a name, new or not. */
+  /** Stores a value under a name, whether or not there is one. */
   'credential.set': { params: newValue, result: stored },
-  /** Replaces a value that is there. */
+  /** Replaces an existing value. */
   'credential.rotate': { params: newValue, result: stored },
-  /** Facts about all credentials; values never leave by this way. */
+  /** Lists all credentials, never their values. */
   'credential.list': {
     params: z.strictObject({}),
     result: z.object({
@@ -167,15 +167,15 @@ export const control = {
           store: storeKind,
           version: z.string(),
           updated: z.string().optional(),
-          /** Set by Warder, under this name. */
+          /** Whether Warder stored it, under this name. */
           bound: z.boolean(),
           /** Why the value cannot be used. */
           problem: z.string().optional(),
-          /** Profiles that name it. */
+          /** The profiles that name it. */
           profiles: z.array(z.string()),
         }),
       ),
-      /** Credentials that profiles name and no store has. */
+      /** Credentials that profiles name but no store has. */
       missing: z.array(z.object({ name: z.string(), profiles: z.array(z.string()) })),
     }),
   },
@@ -183,7 +183,10 @@ export const control = {
     params: z.strictObject(credentialTarget),
     result: z.object({ name: z.string(), store: storeKind }),
   },
-  /** Locks all credentials: none is used, and no session that needs one opens. With a passphrase only that unlocks. */
+  /**
+   * Locks all credentials: none is used, and no session that needs one opens. If a passphrase is set, only that one
+   * unlocks them.
+   */
   'credential.lock': {
     params: z.strictObject({ passphrase: passphrase.optional() }),
     result: z.object({ sessions: z.number().int() }),
@@ -257,7 +260,7 @@ export interface ControlClient extends AsyncDisposable {
   readonly closed: Promise<void>;
 }
 
-/** What answers in the daemon: one handler a verb. A `WarderError` thrown reaches the client whole. */
+/** The daemon's handlers, one for each verb. A `WarderError` that one throws reaches the client as it is. */
 export type Handlers = { readonly [V in Verb]: (params: Params<V>) => Promise<Result<V>> | Result<V> };
 
 export type Check = z.infer<typeof check>;

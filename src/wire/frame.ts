@@ -2,18 +2,18 @@
 //
 //     u8 type | u32 little-endian length | payload
 //
-// HELLO opens every connection and says what it is. On a session's connection DATA, EOF and STDERR carry
-// bytes as they are; nothing on the byte path is JSON. A C program can speak this with two read calls.
+// HELLO opens every connection and states its kind. On a session's connection DATA, EOF and STDERR carry bytes
+// unchanged; nothing on the byte path is JSON. A C program can speak this protocol with two read calls.
 
 import { WarderError } from '../errors.ts';
 
-/** Version of this wire. The daemon refuses any other. */
+/** The version of this protocol. The daemon refuses any other. */
 export const WIRE_VERSION = 1;
 
-/** Bytes of a frame's head. */
+/** The length of a frame's header, in bytes. */
 export const HEADER_LENGTH = 5;
 
-/** The longest payload of one frame. Longer data goes in several DATA frames. */
+/** The longest payload of one frame, in bytes. Longer data is sent in several DATA frames. */
 export const MAX_PAYLOAD = 0x1000000;
 
 /** Frame types. */
@@ -26,7 +26,7 @@ export const Frame = {
   EOF: 3,
   /** daemon to client, bytes: the server's stderr */
   STDERR: 4,
-  /** daemon to client, JSON: `Opened`: the session has this server, which is to be ended if the daemon dies */
+  /** daemon to client, JSON: `Opened`: a server of the session, which the launcher ends if the daemon dies */
   OPEN: 5,
   /** daemon to client, JSON: `{exit: number}`: the last frame of a session */
   EXIT: 6,
@@ -38,7 +38,7 @@ export const Frame = {
   RESPONSE: 9,
 } as const;
 
-/** Writes a frame's head for a payload of `length` bytes. */
+/** Makes a frame's header for a payload of `length` bytes. */
 function header(type: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(HEADER_LENGTH);
   bytes[0] = type;
@@ -46,19 +46,19 @@ function header(type: number, length: number): Buffer {
   return bytes;
 }
 
-/** What frames are written to: a stream that can gather writes into one. */
+/** A stream to write frames to, which can combine several writes into one. */
 export interface Sink {
   cork(): void;
   uncork(): void;
   write(bytes: Uint8Array): boolean;
 }
 
-/** Up to this many bytes, copying payload behind the head is cheaper than a gathered write. */
+/** Up to this many bytes, copying the payload behind the header is cheaper than a gathered write. */
 const COPY_LIMIT = 0x2000;
 
 /**
- * Writes `chunks` as one frame; more than fits into one (DATA, STDERR only) as several. Long payloads are not
- * copied. Returns what the sink's last `write` returned.
+ * Writes `chunks` as one frame, or, if they do not fit into one (DATA and STDERR only), as several. Does not copy long
+ * payloads. Returns what the sink's last `write` returned.
  */
 export function writeFrame(sink: Sink, type: number, chunks: readonly Uint8Array[]): boolean {
   let length = 0;
@@ -84,7 +84,7 @@ export function writeFrame(sink: Sink, type: number, chunks: readonly Uint8Array
   return more;
 }
 
-/** Cuts chunks into lists that fit into one frame each. */
+/** Splits chunks into lists that each fit into one frame. */
 function splitPayload(chunks: readonly Uint8Array[]): Uint8Array[][] {
   const lists: Uint8Array[][] = [];
   let list: Uint8Array[] = [];
@@ -105,7 +105,7 @@ function splitPayload(chunks: readonly Uint8Array[]): Uint8Array[][] {
   return lists;
 }
 
-/** Writes a frame whose payload is JSON. Throws `wire-malformed` if it is too long for one. */
+/** Writes a frame whose payload is JSON. Throws `wire-malformed` if it is too long for one frame. */
 export function writeJson(sink: Sink, type: number, value: unknown): boolean {
   const payload = Buffer.from(JSON.stringify(value));
   if (payload.length > MAX_PAYLOAD) {
@@ -114,21 +114,21 @@ export function writeJson(sink: Sink, type: number, value: unknown): boolean {
   return writeFrame(sink, type, [payload]);
 }
 
-/** What a decoder hands on. */
+/** Receives what a decoder reads. */
 export interface FrameListener {
-  /** A whole frame that is neither DATA nor STDERR. The payload is valid until the call returns. */
+  /** A complete frame other than DATA and STDERR. The payload is valid until the call returns. */
   frame(type: number, payload: Buffer): void;
   /** The next bytes of a DATA or STDERR frame: slices of what was pushed, never copied, never empty. */
   bytes(type: number, slice: Buffer): void;
 }
 
 /**
- * Takes frames apart, however the bytes arrive. DATA and STDERR pass through as they come; other frames are
- * gathered whole, up to `limit` bytes of payload.
+ * Decodes frames, however their bytes are chunked. DATA and STDERR are passed on as they arrive; other frames are
+ * buffered until they are complete, up to `limit` bytes of payload.
  */
 export class FrameDecoder {
   readonly #listener: FrameListener;
-  /** The longest payload of a gathered frame. May change between frames. */
+  /** The longest payload of a buffered frame, in bytes. May change between frames. */
   limit: number;
   readonly #head = Buffer.alloc(HEADER_LENGTH);
   #headLength = 0;
@@ -141,7 +141,10 @@ export class FrameDecoder {
     this.limit = limit;
   }
 
-  /** Takes the next bytes. Throws `wire-malformed` on an unknown type or a length over the limit; the stream is then of no more use. */
+  /**
+   * Decodes the next bytes. Throws `wire-malformed` for an unknown type or a length over the limit; the stream cannot be
+   * used after that.
+   */
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {

@@ -1,15 +1,15 @@
-// What a client says first, in the HELLO frame. Types and constants only: the launcher reads this file, and
-// must load no package. `src/control/hello.ts` holds the schema that the daemon checks it with.
+// The payloads of the HELLO, OPEN and REFUSE frames. Types and constants only: the launcher loads this file, and must
+// load no package. The schema by which the daemon checks a HELLO is in `src/control/hello.ts`.
 
-/** A profile's name. Nothing with a path, a dot or a leading hyphen in it passes. */
+/** A profile's name. Excludes paths, dots and a leading hyphen. */
 export const PROFILE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
-/** One process of the chain above a launcher. What cannot be read is left out. */
+/** One ancestor process of a launcher. What cannot be read is left out. */
 export interface HostProcess {
   readonly pid: number;
   /** The executable's absolute path. */
   readonly exe?: string;
-  /** Start time: clock ticks since boot (field 22 of `/proc/PID/stat`). With `pid` it names one process for good. */
+  /** The start time in clock ticks since boot (field 22 of `/proc/PID/stat`). Identifies a process together with `pid`. */
   readonly started?: number;
 }
 
@@ -19,8 +19,8 @@ export interface RunHello {
   readonly kind: 'run';
   readonly profile: string;
   /**
-   * The launcher's own. The daemon looks up the chain above it, so that a client cannot pass for a host that it
-   * is not; where the kernel tells who connected, its word counts and not this one.
+   * The launcher's own pid. The daemon looks up its ancestors itself, so that a client cannot pretend to be another
+   * host. Where the kernel reports the pid of the client, that one is used instead of this one.
    */
   readonly pid: number;
   readonly cwd: string;
@@ -34,17 +34,17 @@ export interface ControlHello {
 
 export type Hello = RunHello | ControlHello;
 
-/** What the daemon tells a launcher of each server that it starts for the session, if it is a process here. */
+/** Identifies the processes of a server that the daemon has started for the session, if they are on this machine. */
 export interface ServerIdentity {
   /** The leader of the server's process group. */
   readonly pid?: number;
-  /** The process' start time, as in `HostProcess.started`. */
+  /** The process's start time, as in `HostProcess.started`. */
   readonly started?: number;
-  /** `NAME=value`: stands in the environment of all processes of the server, and of no other. */
+  /** `NAME=value`: in the environment of all processes of the server, and of no others. */
   readonly marker?: string;
 }
 
-/** Why a connection was refused. `exit` is the exit code that the client ends with. */
+/** Why a connection was refused. `exit` is the exit code of the client. */
 export interface Refusal {
   readonly code: string;
   readonly message: string;

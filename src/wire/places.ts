@@ -1,9 +1,9 @@
-// Where Warder keeps what. Hosts strip the environment of the servers that they start, so every place
-// follows from the home folder and the uid alone; what else the environment says only refines it, and
-// `variables` names what a host's configuration must repeat for the launcher to find the same daemon.
+// The paths of Warder's files and folders. Hosts strip the environment of the servers that they start, so every path
+// follows from the home folder and the uid alone. Other variables of the environment only refine them; `variables`
+// contains those that a host's configuration must repeat for the launcher to find the same daemon.
 import { WarderError } from '../errors.ts';
 
-/** What the places follow from. */
+/** What the paths are derived from. */
 interface PlacesInput {
   /** As `process.platform`. */
   readonly platform: string;
@@ -13,32 +13,32 @@ interface PlacesInput {
   readonly uid: number;
 }
 
-/** Absolute paths. Folders are created 0700 by whoever writes there first. */
+/** Absolute paths. A folder is created, 0700, by the first writer. */
 export interface Places {
   /** Folder of Warder's own settings (`warder.yaml`). */
   readonly config: string;
-  /** Folder of `<name>.yaml`, one a profile. */
+  /** Folder of the profiles, `<name>.yaml` each. */
   readonly profiles: string;
   readonly state: string;
   /** Folder of the audit log's segments. */
   readonly audit: string;
-  /** Folder of what lives as long as the daemon. */
+  /** Folder of files that exist only while the daemon runs. */
   readonly run: string;
   readonly socket: string;
   readonly lock: string;
   /** The daemon's own log. */
   readonly log: string;
-  /** The environment's variables that moved a place away from where the home folder alone puts it. */
+  /** The environment's variables that changed a path from the one that follows from the home folder. */
   readonly variables: Readonly<Record<string, string>>;
 }
 
-/** Bytes of a socket's path that `bind` takes, without the closing NUL. */
+/** The longest path of a socket that `bind` accepts, in bytes, without the final NUL. */
 const SOCKET_LIMIT: Readonly<Record<string, number>> = { darwin: 103, freebsd: 103, openbsd: 103 };
 const SOCKET_LIMIT_LINUX = 107;
 
 /**
- * Names every place. Throws `usage` if a folder that the environment or the account names is not absolute.
- * XDG variables that are not absolute are ignored, as the XDG Base Directory specification says.
+ * Derives every path. Throws `usage` if a folder from the environment or the account is not absolute. XDG variables
+ * that are not absolute are ignored, as the XDG Base Directory specification says.
  */
 export function places({ platform, env, home, uid }: PlacesInput): Places {
   const variables: Record<string, string> = {};
@@ -93,7 +93,7 @@ function trimmed(path: string): string {
   return path.replace(/\/+$/, '');
 }
 
-/** FNV-1a, 64 bits, hex. It only has to tell one user's own instances apart. */
+/** FNV-1a, 64 bits, hex. It only has to distinguish one user's own instances. */
 function digest(text: string): string {
   let hash = 0xcbf29ce484222325n;
   for (const byte of Buffer.from(text)) {

@@ -88,7 +88,7 @@ test('W-WIRE-5 a second daemon leaves at once', async () => {
   expect(second.lines).toEqual(['running']);
   await using third = home.daemon();
   expect((await third.ended).code).toBe(69);
-  expect(third.stderr).toMatch(/^warder: error: a daemon runs already: its pid is \d+\nwarder: hint: /);
+  expect(third.stderr).toMatch(/^warder: error: a daemon is already running: its pid is \d+\nwarder: hint: /);
   first.kill('SIGTERM');
 });
 
@@ -100,7 +100,7 @@ test('after a daemon that was killed the next run works', async () => {
   const { pid } = home;
   process.kill(pid, 'SIGKILL');
   expect((await first.ended).code).toBe(69);
-  expect(first.stderr).toMatch(/warder: error: the daemon ended in mid-session\nwarder: hint: /);
+  expect(first.stderr).toMatch(/warder: error: the daemon ended during the session\nwarder: hint: /);
   expect(existsSync(home.places.socket) && existsSync(home.places.lock)).toBe(true);
   await using second = home.run('echo');
   await second.send('y\n');

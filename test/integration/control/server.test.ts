@@ -169,7 +169,7 @@ test('W-WIRE-2 a client that says nothing, or only begins to, is dropped', async
   const [silent, slow] = [new Raw(), new Raw()];
   slow.socket.write(Buffer.from([1, 100, 0, 0, 0, 0x7b]));
   await Promise.all([silent.end(), slow.end()]);
-  expect(logged.filter((message) => message === 'connection without a greeting dropped')).toHaveLength(2);
+  expect(logged.filter((message) => message === 'connection without a HELLO dropped')).toHaveLength(2);
 });
 
 test('another version of the wire is refused with what to do', async () => {

@@ -249,7 +249,7 @@ test.runIf(process.platform === 'linux')(
     expect(readdirSync(join(run, 'sessions'))).toEqual([delivery.instance.marker]);
     expect(alive(server.pid)).toBe(true);
     await server.stop();
-    expect(logged).toEqual(['cleared away what the daemon before left behind']);
+    expect(logged).toEqual(['removed what the previous daemon left behind']);
   },
 );
 
@@ -311,8 +311,8 @@ test('what the kernel does not let go of is told, and nobody waits for ever', as
   const stuck = {
     ...real,
     list: async () => [one],
-    same: () => true,
-    variable: () => delivery.instance.marker,
+    isRunning: () => true,
+    readVariable: () => delivery.instance.marker,
     signal: () => false,
   };
   const delivery = new RuntimeFolder(runtimeRoots(run, uid), []);

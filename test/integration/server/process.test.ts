@@ -257,7 +257,7 @@ describe('how a command is found', () => {
       const error = await refusal({ command: 'other' });
       expect(error.code).toBe('server-missing');
       expect(error.exit).toBe(127);
-      expect(error.message).toBe('cannot start "test": the command "other" is not found');
+      expect(error.message).toBe('cannot start "test": the command "other" was not found');
       expect((await refusal({ command: 'tool', env: { PATH: ':.:/usr/bin' } })).code).toBe('server-missing');
     } finally {
       process.env.PATH = before;
@@ -312,7 +312,7 @@ describe('how a command is found', () => {
     };
     const wish = { command: echoServer(), args: [secret], credentials, spawn: short };
     const error = await refusal(wish);
-    expect(error.message).toBe('cannot start "test": the machine takes no more processes');
+    expect(error.message).toBe('cannot start "test": the machine accepts no more processes');
     expect(`${error.message} ${error.hint} ${error.cause}`).not.toContain(secret);
     expect(readdirSync(join(run, 'sessions'))).toEqual([]);
     // The next start is none the worse for it.

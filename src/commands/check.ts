@@ -50,7 +50,7 @@ export function checkCommand(context: Context): CommandModule<object, CheckArgum
 
 async function check(context: Context, said: readonly string[]): Promise<void> {
   const { places, terminal, json } = context;
-  const { names, strays } = listProfiles(places);
+  const { names, misnamed } = listProfiles(places);
   const read = (said.length > 0 ? said : names).map((name) => ({
     name,
     found: catchWarderError(() => loadProfile(places, name)),
@@ -73,7 +73,7 @@ async function check(context: Context, said: readonly string[]): Promise<void> {
       if (index > 0) terminal.out('');
       printFinding(terminal, one);
     }
-    if (said.length === 0) for (const stray of strays.values()) terminal.err(`\n${stray}`);
+    if (said.length === 0) for (const message of misnamed.values()) terminal.err(`\n${message}`);
   }
   if (findings.some(({ state }) => state === 'broken')) context.exit(EXIT['profile-invalid']);
   else if (findings.some(({ state }) => state === 'unsupported')) context.exit(EXIT.unsupported);

@@ -121,11 +121,11 @@ async function checkSettings(places: Places): Promise<Check> {
 
 async function checkProfiles(places: Places): Promise<Check[]> {
   const { listProfiles, loadProfile } = await import('../profile/load.ts');
-  const { names, strays } = listProfiles(places);
+  const { names, misnamed } = listProfiles(places);
   const checks = names
     .map((name) => runCheck(`profile ${name}`, () => loadProfile(places, name).file))
     .filter(({ state }) => state !== 'ok');
-  for (const [name, detail] of strays)
+  for (const [name, detail] of misnamed)
     checks.push({ name: `file ${name}`, state: 'warn', detail, hint: 'rename it' });
   if (checks.length === 0) return [{ name: 'profiles', state: 'ok', detail: `${names.length}, all sound` }];
   return checks;

@@ -18,7 +18,7 @@ export function listCommand(context: Context): CommandModule<object, object> {
 
 async function list(context: Context): Promise<void> {
   const { places, terminal, json } = context;
-  const { names, strays } = listProfiles(places);
+  const { names, misnamed } = listProfiles(places);
   const read = names.map((name) => ({ name, found: catchWarderError(() => loadProfile(places, name)) }));
   const keeps = read.some(
     ({ found }) => !(found instanceof WarderError) && found.profile.credentials.length > 0,
@@ -37,7 +37,7 @@ async function list(context: Context): Promise<void> {
       COLUMNS,
     );
   for (const { found } of read) if (found instanceof WarderError) terminal.err(`\n${found.message}`);
-  for (const stray of strays.values()) terminal.err(`\n${stray}`);
+  for (const message of misnamed.values()) terminal.err(`\n${message}`);
   if (known?.error !== undefined)
     terminal.err(`\nwhich credentials are set is not known: ${known.error.message}`);
   if (known?.locked === true) terminal.err('\nall credentials are locked: "warder unlock"');

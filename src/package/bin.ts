@@ -1,37 +1,36 @@
-// The programs of a package, and how they are started: no npx, no shell, no registry.
+// The programs (bins) of a package, and the commands that start them without npx, a shell or the registry.
 import { join } from 'node:path';
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { readText } from './files.ts';
 import type { PackageLock } from './lock.ts';
 
-/** A package that is locked and in the store. */
+/** A package that is locked and in the store. `root` is the folder of its tree. */
 export interface InstalledPackage {
   readonly lock: PackageLock;
-  /** The tree's folder. */
   readonly root: string;
 }
 
-/** What a package says of its programs. */
+/** The part of a package's manifest that names its programs. */
 const manifest = z.looseObject({ bin: z.union([z.string(), z.record(z.string(), z.string())]).default({}) });
 
-/** How to start a package's bin: no npx, no shell, no registry. */
+/** The command that starts a package's bin. */
 export interface BinCommand {
   readonly command: string;
   readonly args: readonly string[];
 }
 
 /**
- * The command that starts a package's bin: with the node that runs Warder where the bin is a Node program,
- * else by its own first line. Throws `package-bin` if the name is wrong, or missing where there are several.
+ * The command that starts a package's bin: with the node that runs Warder if the bin is a Node program, otherwise by its
+ * `#!` line. Throws `package-bin` if there is no such bin, or if none is named and there are several.
  */
 export function resolveBin({ lock, root }: InstalledPackage, bin: string | undefined): BinCommand {
   const names = Object.keys(lock.bin);
-  const own = lock.package
+  const unscopedName = lock.package
     .slice('npm:'.length)
     .replace(/@[^@]*$/, '')
     .replace(/^.*\//, '');
-  const name = bin ?? (names.length === 1 ? names[0] : names.find((each) => each === own));
+  const name = bin ?? (names.length === 1 ? names[0] : names.find((each) => each === unscopedName));
   const path = name === undefined ? undefined : lock.bin[name];
   if (path === undefined) {
     const what =
@@ -51,15 +50,15 @@ export function resolveBin({ lock, root }: InstalledPackage, bin: string | undef
   return node ? { command: process.execPath, args: [file] } : { command: file, args: [] };
 }
 
-/** A package's programs, by name: paths below the tree. What leads out of the package is left out. */
+/** A package's bins by name, as paths relative to the tree. Paths outside the package are left out. */
 export function readBins(root: string, name: string): Record<string, string> {
-  const home = `node_modules/${name}`;
-  const { bin } = manifest.parse(JSON.parse(readText(join(root, home, 'package.json'))));
-  const named = typeof bin === 'string' ? { [name.replace(/^.*\//, '')]: bin } : bin;
+  const folder = `node_modules/${name}`;
+  const { bin } = manifest.parse(JSON.parse(readText(join(root, folder, 'package.json'))));
+  const declared = typeof bin === 'string' ? { [name.replace(/^.*\//, '')]: bin } : bin;
   const bins: Record<string, string> = {};
-  for (const [key, path] of Object.entries(named)) {
-    const inside = join(home, path);
-    if (inside.startsWith(`${home}/`)) bins[key] = inside;
+  for (const [key, path] of Object.entries(declared)) {
+    const inside = join(folder, path);
+    if (inside.startsWith(`${folder}/`)) bins[key] = inside;
   }
   return bins;
 }

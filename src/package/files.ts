@@ -1,9 +1,9 @@
-// A tree's files, as the store keeps them.
+// Permissions and reading of the files in the package store.
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
 
-/** Takes the right to write from a whole tree, and all rights of others; the sandbox mounts it read-only besides. */
+/** Removes write permission from a whole tree, and all permissions of others. The sandbox also mounts it read-only. */
 export function makeReadOnly(folder: string): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
@@ -13,7 +13,7 @@ export function makeReadOnly(folder: string): void {
   chmodSync(folder, 0o500);
 }
 
-/** Gives its owner the right to remove it. */
+/** Gives the owner the permissions needed to remove a tree. */
 export function makeWritable(folder: string): void {
   if (!existsSync(folder)) return;
   chmodSync(folder, 0o700);
@@ -22,7 +22,7 @@ export function makeWritable(folder: string): void {
   }
 }
 
-/** A file of the store as text. Throws `package-changed`. */
+/** Reads a file of the store as text. Throws `package-changed`. */
 export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -1,7 +1,7 @@
-// The lock of a package: what `warder package lock` resolved and measured, kept in Warder's configuration
-// and never in a sandbox. `config/packages/<name, "/" as "+">@<version>.json`, one for all profiles that name
-// this version. The tree's listing and stamps are bulk and lie beside the tree in the store; the listing is
-// trusted only as far as it hashes to `digest`.
+// The lock of a package: what `warder package lock` resolved and hashed. It is in Warder's configuration, never in a
+// sandbox: `config/packages/<name, "/" as "+">@<version>.json`, one for all profiles that use this version. The tree's
+// listing and stamps are large and are beside the tree in the store; the listing is trusted only if its hash is
+// `digest`.
 import { z } from 'zod';
 import { WarderError } from '../errors.ts';
 import type { PackageSpec } from './spec.ts';
@@ -25,20 +25,20 @@ const lockFile = z.strictObject({
   integrity: z.string(),
   /** `sha256:<hex>` of the tree's listing. */
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
-  /** Name to path below the tree. */
+  /** Bins: name to path relative to the tree. */
   bin: z.record(z.string(), z.string()),
-  /** Packages whose install scripts a person allowed. */
+  /** Packages whose install scripts the user allowed. */
   scripts: z.array(z.string()),
   /** RFC 3339. */
   locked: z.string(),
-  /** npm's own lock, with every dependency's integrity hash: what a later install must come to again. */
+  /** npm's own lock with the integrity hash of every dependency. A later install must give the same tree. */
   npm: npmLock,
 });
 
 export type NpmLock = z.infer<typeof npmLock>;
 export type PackageLock = z.infer<typeof lockFile>;
 
-/** Reads a lock file's text. Throws `package-unlocked`. */
+/** Parses a lock file. Throws `package-unlocked`. */
 export function parseLock(text: string, file: string): PackageLock {
   try {
     return lockFile.parse(JSON.parse(text));
@@ -50,7 +50,7 @@ export function parseLock(text: string, file: string): PackageLock {
   }
 }
 
-/** Reads npm's lock. Throws `package-integrity` if a package in it is not held by a hash. */
+/** Parses npm's lock. Throws `package-integrity` if a package in it has no hash. */
 export function parseNpmLock(text: string): NpmLock {
   const lock = npmLock.parse(JSON.parse(text));
   for (const [path, entry] of Object.entries(lock.packages)) {
@@ -67,13 +67,13 @@ export function parseNpmLock(text: string): NpmLock {
   return lock;
 }
 
-/** Packages in npm's lock that run a script when they are installed. */
+/** The packages in npm's lock that have an install script. */
 export function installScripts(lock: NpmLock): string[] {
   const found = Object.entries(lock.packages).filter(([, entry]) => entry.hasInstallScript === true);
   return [...new Set(found.map(([path]) => packageName(path)))].sort();
 }
 
-/** What a change from one lock to another adds, removes and moves. */
+/** The difference between two locks. `moved`: packages whose version differs. */
 export interface LockDiff {
   readonly added: readonly string[];
   readonly removed: readonly string[];
@@ -82,35 +82,35 @@ export interface LockDiff {
   readonly scripts: readonly string[];
 }
 
-/** Compares two of npm's locks by package and version. */
-export function diffLocks(before: NpmLock, now: NpmLock): LockDiff {
-  const old = versions(before);
-  const fresh = versions(now);
-  const names = [...new Set([...old.keys(), ...fresh.keys()])].sort();
-  const had = new Set(installScripts(before));
+/** Compares two npm locks by package and version. */
+export function diffLocks(before: NpmLock, after: NpmLock): LockDiff {
+  const oldVersions = versions(before);
+  const newVersions = versions(after);
+  const names = [...new Set([...oldVersions.keys(), ...newVersions.keys()])].sort();
+  const oldScripts = new Set(installScripts(before));
   return {
-    added: names.filter((name) => !old.has(name)).map((name) => `${name}@${fresh.get(name)}`),
-    removed: names.filter((name) => !fresh.has(name)).map((name) => `${name}@${old.get(name)}`),
+    added: names.filter((name) => !oldVersions.has(name)).map((name) => `${name}@${newVersions.get(name)}`),
+    removed: names.filter((name) => !newVersions.has(name)).map((name) => `${name}@${oldVersions.get(name)}`),
     moved: names.flatMap((name) => {
-      const from = old.get(name);
-      const to = fresh.get(name);
+      const from = oldVersions.get(name);
+      const to = newVersions.get(name);
       return from !== undefined && to !== undefined && from !== to ? [{ name, from, to }] : [];
     }),
-    scripts: installScripts(now).filter((name) => !had.has(name)),
+    scripts: installScripts(after).filter((name) => !oldScripts.has(name)),
   };
 }
 
-/** The name under which a package's lock and tree are kept. */
+/** The name of a package's lock file and tree. */
 export function lockId({ name }: PackageSpec, version: string): string {
   return `${name.replace('/', '+')}@${version}`;
 }
 
-/** The package that npm's lock has at a path such as `node_modules/a/node_modules/@b/c`. */
+/** The package of a path in npm's lock, such as `node_modules/a/node_modules/@b/c`. */
 function packageName(path: string): string {
   return path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
 }
 
-/** Name to its versions, joined where there are several. */
+/** Package name to its versions, joined if there are several. */
 function versions(lock: NpmLock): Map<string, string> {
   const all = new Map<string, Set<string>>();
   for (const [path, entry] of Object.entries(lock.packages)) {

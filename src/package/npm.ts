@@ -1,10 +1,10 @@
-// npm, as the installer of pinned packages and nothing else: it resolves, downloads and checks hashes, and
-// runs no script unless a person named the package. Its own output stays here, since it may quote anything.
+// npm, used only to install pinned packages: it resolves, downloads and checks hashes, and runs no install script unless
+// the user named the package. Its output is not passed on, because it may contain anything.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { type ErrorCode, WarderError } from '../errors.ts';
 
-/** Runs npm in a folder. */
+/** Runs npm in a folder and returns its standard output. */
 export interface Npm {
   run(folder: string, args: readonly string[]): Promise<string>;
 }
@@ -17,12 +17,12 @@ const FAILURES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     /\bE404\b|\bETARGET\b|\bENOVERSIONS\b/,
     'package-missing',
     'the registry has no such package or version',
-    'look at its name and version',
+    'check its name and version',
   ],
   [
     /\bEINTEGRITY\b|\bEBADCHECKSUM\b/,
     'package-integrity',
-    'what the registry sent is not what its hash says',
+    'what the registry sent does not match its hash',
     "do not run it; try another network, then ask the package's authors",
   ],
   [
@@ -36,12 +36,12 @@ const FAILURES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     /\bE(?:CONNREFUSED|CONNRESET|NOTFOUND|TIMEDOUT|AI_AGAIN|SOCKETTIMEDOUT|HOSTUNREACH|NETUNREACH)\b|CERT/,
     'package-registry',
     'the registry cannot be reached',
-    'look at the network, and at "npm config get registry"',
+    'check the network, and "npm config get registry"',
   ],
 ];
 
 /**
- * The npm beside the node that runs Warder, else the first in PATH. Errors of `run`: `package-missing`,
+ * The npm beside the node that runs Warder, otherwise the first in PATH. Throws `package-registry`. Errors of `run`: `package-missing`,
  * `package-integrity`, `package-registry`, `cannot-write`, `package-failed`.
  */
 export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm {
@@ -56,25 +56,29 @@ export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm 
   }
   return {
     async run(folder, args) {
-      // Loaded here: most of what looks at packages installs none.
+      // Loaded here, because most commands that use packages install none.
       const { execa } = await import('execa');
-      const ran = await execa(npm, [...args, ...FLAGS], {
+      const result = await execa(npm, [...args, ...FLAGS], {
         cwd: folder,
         reject: false,
         stdin: 'ignore',
         timeout: TIMEOUT,
-        // npm's own scripts start with the first node in PATH, which may be an older one.
+        // npm starts with the first node in PATH, which may be an older one.
         env: { ...env, PATH: [dirname(process.execPath), env.PATH].filter(Boolean).join(delimiter) },
         extendEnv: false,
       });
-      if (!ran.failed) return ran.stdout;
-      if (ran.timedOut) throw new WarderError('package-registry', 'npm took more than ten minutes');
-      const told = `${ran.stderr}\n${ran.stdout}`;
-      const known = FAILURES.find(([pattern]) => pattern.test(told));
-      if (known) throw new WarderError(known[1], known[2], { hint: known[3] });
-      throw new WarderError('package-failed', `npm ${args[0]} ended with ${ran.exitCode ?? ran.signal}`, {
-        hint: 'run the same with npm in an empty folder to see what it says',
-      });
+      if (!result.failed) return result.stdout;
+      if (result.timedOut) throw new WarderError('package-registry', 'npm took more than ten minutes');
+      const output = `${result.stderr}\n${result.stdout}`;
+      const failure = FAILURES.find(([pattern]) => pattern.test(output));
+      if (failure) throw new WarderError(failure[1], failure[2], { hint: failure[3] });
+      throw new WarderError(
+        'package-failed',
+        `npm ${args[0]} ended with ${result.exitCode ?? result.signal}`,
+        {
+          hint: 'run the same with npm in an empty folder to see what it says',
+        },
+      );
     },
   };
 }

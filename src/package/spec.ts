@@ -1,15 +1,15 @@
-// What a profile's `package:` says, and what the lines that people copy from READMEs say. Pure.
+// Parses a profile's `package:`, and the `npx` lines of READMEs. Pure.
 import { WarderError } from '../errors.ts';
 
-/** A package as a profile names it: `npm:NAME@VERSION`. */
+/** A package: `npm:NAME@VERSION` in a profile. */
 export interface PackageSpec {
-  /** As npm names it, `@scope/name` or `name`. */
+  /** The npm name: `@scope/name` or `name`. */
   readonly name: string;
-  /** An exact version, a range, a tag, or undefined: only an exact one can run. */
+  /** An exact version, a range, a tag, or undefined. Only an exact version can run. */
   readonly version: string | undefined;
 }
 
-/** What an `npx …` line asks for. */
+/** The content of an `npx …` line. */
 export interface NpxCommand {
   readonly spec: PackageSpec;
   readonly bin: string | undefined;
@@ -20,7 +20,7 @@ const NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
 const EXACT_VERSION = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/;
 const VERSION = /^[0-9A-Za-z.^~<>=|* +-]+$/;
 
-/** Reads `npm:NAME[@VERSION]`. Throws `package-spec`. */
+/** Parses `npm:NAME[@VERSION]`. Throws `package-spec`. */
 export function parseSpec(text: string): PackageSpec {
   if (!text.startsWith('npm:')) {
     throw new WarderError('package-spec', `"${text}" is no package of a registry that Warder knows`, {
@@ -30,20 +30,20 @@ export function parseSpec(text: string): PackageSpec {
   return parseName(text.slice('npm:'.length));
 }
 
-/** Writes a spec as a profile has it. */
+/** Formats a spec as in a profile. */
 export function formatSpec({ name, version }: PackageSpec): string {
   return version === undefined ? `npm:${name}` : `npm:${name}@${version}`;
 }
 
-/** Says whether a version is one version and no other (SemVer 2.0.0, all three numbers). */
+/** Whether a version is exact (SemVer 2.0.0, all three numbers). */
 export function isExact(version: string | undefined): version is string {
   return version !== undefined && EXACT_VERSION.test(version);
 }
 
 /**
- * Reads a line such as `npx -y @scope/server@1.2 --flag`, given whole or as words. Understands `-y`, `--yes`,
- * `-p/--package`, `--` and `npm exec`/`npm x`; any other option before the package throws `package-spec`,
- * since its meaning would be lost.
+ * Parses a line such as `npx -y @scope/server@1.2 --flag`, as one text or as words. Supports `-y`, `--yes`, `-q`,
+ * `--quiet`, `-p/--package`, `--` and `npm exec`/`npm x`. Any other option before the package throws `package-spec`,
+ * because it would be lost.
  */
 export function parseNpx(line: string | readonly string[]): NpxCommand {
   const words = typeof line === 'string' ? splitWords(line) : [...line];
@@ -53,20 +53,20 @@ export function parseNpx(line: string | readonly string[]): NpxCommand {
     first = 'npx';
   }
   if (first !== 'npx') throw npxError(`it begins with "${first ?? ''}", not with npx`);
-  let named: string | undefined;
+  let packageOption: string | undefined;
   while (words[0]?.startsWith('-')) {
     const option = words.shift() ?? '';
     if (option === '--') break;
     if (option === '-y' || option === '--yes' || option === '-q' || option === '--quiet') continue;
-    if (option === '-p' || option === '--package') named = words.shift();
-    else if (option.startsWith('--package=')) named = option.slice('--package='.length);
+    if (option === '-p' || option === '--package') packageOption = words.shift();
+    else if (option.startsWith('--package=')) packageOption = option.slice('--package='.length);
     else throw npxError(`it has the option "${option}"`);
   }
   const target = words.shift();
   if (target === undefined) throw npxError('it names no package');
-  return named === undefined
+  return packageOption === undefined
     ? { spec: parseName(target), bin: undefined, args: words }
-    : { spec: parseName(named), bin: target, args: words };
+    : { spec: parseName(packageOption), bin: target, args: words };
 }
 
 function parseName(text: string): PackageSpec {
@@ -87,7 +87,7 @@ function npxError(why: string): WarderError {
   });
 }
 
-/** Splits a line as a shell would, for quotes and backslashes only: no expansion of any kind. */
+/** Splits a line into words by the shell's rules for quotes and backslashes, without expansion. */
 function splitWords(line: string): string[] {
   const words: string[] = [];
   let word: string | undefined;

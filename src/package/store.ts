@@ -1,13 +1,13 @@
-// The store of pinned packages: each version is installed once, listed, hashed and made read-only, and every
-// profile that names it shares the tree.
+// The store of pinned packages: each version is installed once, listed, hashed and made read-only. All profiles that use
+// it share the tree.
 //
-//     config/packages/<id>.json                  the lock: what may run
-//     state/packages/<id>-<digest12>/tree/       node_modules as npm laid it
+//     config/packages/<id>.json                  the lock
+//     state/packages/<id>-<digest12>/tree/       node_modules as npm installed it
 //     state/packages/<id>-<digest12>/listing     the tree's files (src/package/tree.ts)
-//     state/packages/<id>-<digest12>/stamps      how they looked when they were last hashed
-//     state/packages/.new-<random>/              being installed; renamed into place when it is whole
+//     state/packages/<id>-<digest12>/stamps      size, times and inode of each file when it was last hashed
+//     state/packages/.new-<random>/              an installation in progress; renamed when it is complete
 //
-// A crash leaves a `.new-` folder and nothing else; `sweep` removes it.
+// A crash leaves at most a `.new-` folder; `sweep` removes it.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,17 +30,17 @@ import type { Npm } from './npm.ts';
 import { formatSpec, isExact, type PackageSpec } from './spec.ts';
 import { diffListings, matchesStamps, readTree, treeDigest } from './tree.ts';
 
-/** What the store works with. */
+/** What the store needs. */
 export interface StoreOptions {
   readonly places: { readonly config: string; readonly state: string };
   readonly clock: Clock;
-  /** Called only when something has to be resolved or installed. */
+  /** Called only if something has to be resolved or installed. */
   readonly npm: () => Npm;
-  /** Told what is being done, for a person who waits. */
+  /** Called with each step, to show progress. */
   readonly progress: (step: string) => void;
 }
 
-/** After this long everything is hashed again, changed looks or not. Milliseconds. */
+/** After this time all files are hashed again, whether or not their stamps changed. Milliseconds. */
 const FULL_CHECK_INTERVAL = 24 * 60 * 60_000;
 
 export class PackageStore {
@@ -62,14 +62,14 @@ export class PackageStore {
   }
 
   /**
-   * Locks a package: resolves its version (a range or a tag becomes the version it means now), installs it if
-   * it is not there, and writes the lock. A version that is locked stays as it was locked. `scripts` names the
-   * packages whose install scripts may run; another that wants to throws `package-scripts`. `again` lays the
-   * tree anew from the lock's hashes.
+   * Locks a package: resolves its version (a range or a tag becomes the version it means now), installs it if it is not
+   * installed, and writes the lock. A version that is already locked keeps its lock. `scripts` names the packages whose
+   * install scripts may run; if another package has one, `package-scripts` is thrown. `reinstall` installs the tree
+   * again from the lock's hashes.
    */
-  async lock(spec: PackageSpec, scripts: readonly string[], again = false): Promise<PackageLock> {
+  async lock(spec: PackageSpec, scripts: readonly string[], reinstall = false): Promise<PackageLock> {
     const before = this.find(spec);
-    if (before && !again && existsSync(join(this.#folder(before), 'tree'))) {
+    if (before && !reinstall && existsSync(join(this.#folder(before), 'tree'))) {
       await this.verify(spec, true);
       return before;
     }
@@ -81,7 +81,7 @@ export class PackageStore {
     );
   }
 
-  /** What locking another version would change, without installing anything. */
+  /** What an update to another version would change. Installs nothing. */
   async previewUpdate(
     from: PackageLock,
     to: PackageSpec,
@@ -95,7 +95,7 @@ export class PackageStore {
     return this.#install(npm, spec, scripts, undefined);
   }
 
-  /** Where a locked package lies. Its files are not looked at. Throws `package-unlocked`. */
+  /** Finds a locked package without checking its files. Throws `package-unlocked`. */
   locate(spec: PackageSpec): InstalledPackage {
     const lock = this.find(spec);
     const root = lock && join(this.#folder(lock), 'tree');
@@ -106,25 +106,26 @@ export class PackageStore {
   }
 
   /**
-   * Checks a locked tree against its digest: a quick look where nothing moved since the last full hash of the
-   * last day, else (or with `full`) every byte. Throws `package-unlocked`, and `package-changed`, naming the files.
+   * Checks a locked tree against its digest. If all stamps match and the last full check is less than a day old, that is
+   * enough; otherwise, or with `full`, every file is hashed. Throws `package-unlocked`, or `package-changed` with the
+   * names of the files.
    */
   async verify(spec: PackageSpec, full: boolean): Promise<InstalledPackage> {
-    const ready = this.locate(spec);
-    const { lock, root } = ready;
+    const installed = this.locate(spec);
+    const { lock, root } = installed;
     const folder = this.#folder(lock);
     const listing = readText(join(folder, 'listing'));
     if (treeDigest(listing) !== lock.digest) throw changedError(lock, ['(the list of its files)']);
-    const known = readStamps(join(folder, 'stamps'));
-    const age = known && this.#options.clock.now() - known.checked;
+    const saved = readStamps(join(folder, 'stamps'));
+    const age = saved && this.#options.clock.now() - saved.checked;
     const recent = age !== undefined && age >= 0 && age < FULL_CHECK_INTERVAL;
-    if (known && recent && !full && (await matchesStamps(root, known.stamps))) return ready;
+    if (saved && recent && !full && (await matchesStamps(root, saved.stamps))) return installed;
     const tree = await readTree(root);
     const difference = diffListings(listing, tree.listing);
     if (difference)
       throw changedError(lock, [...difference.changed, ...difference.added, ...difference.removed]);
     this.#writeStamps(folder, tree.stamps);
-    return ready;
+    return installed;
   }
 
   /** Every lock, by id. */
@@ -139,27 +140,27 @@ export class PackageStore {
       });
   }
 
-  /** Removes what no profile of `used` names, and what a crash left. Returns the names of what went. */
+  /** Removes all packages but `used`, and what a crash left. Returns the names of what was removed. */
   sweep(used: readonly PackageSpec[]): string[] {
     const keep = new Set(used.flatMap((spec) => (isExact(spec.version) ? [lockId(spec, spec.version)] : [])));
-    const gone: string[] = [];
+    const removed: string[] = [];
     const folders = new Set<string>();
     for (const { id, lock } of this.list()) {
       if (keep.has(id)) folders.add(this.#folder(lock));
       else {
         rmSync(this.#lockFile(id));
-        gone.push(id);
+        removed.push(id);
       }
     }
     for (const name of listFolder(this.#treeFolder)) {
       if (folders.has(join(this.#treeFolder, name))) continue;
       this.#remove(join(this.#treeFolder, name));
-      if (!gone.some((id) => name.startsWith(`${id}-`))) gone.push(name);
+      if (!removed.some((id) => name.startsWith(`${id}-`))) removed.push(name);
     }
-    return gone;
+    return removed;
   }
 
-  /** Resolves a package and all it depends on, and downloads nothing but their descriptions. */
+  /** Resolves a package and its dependencies. Downloads only their metadata. */
   async resolve(spec: PackageSpec): Promise<NpmLock> {
     this.#options.progress(`resolving ${formatSpec(spec)}`);
     const folder = this.#newFolder();
@@ -176,21 +177,21 @@ export class PackageStore {
 
   async #install(
     npm: NpmLock,
-    asked: PackageSpec,
+    requested: PackageSpec,
     scripts: readonly string[],
     before: PackageLock | undefined,
   ): Promise<PackageLock> {
-    const wanted = installScripts(npm).filter((name) => !scripts.includes(name));
-    if (wanted.length > 0) {
+    const forbidden = installScripts(npm).filter((name) => !scripts.includes(name));
+    if (forbidden.length > 0) {
       throw new WarderError(
         'package-scripts',
-        `"${asked.name}" wants to run an install script of ${quoted(wanted)}`,
+        `"${requested.name}" wants to run an install script of ${quoted(forbidden)}`,
         {
-          hint: `read what it does, then allow it by name: --allow-scripts ${wanted.join(' ')}`,
+          hint: `read what it does, then allow it by name: --allow-scripts ${forbidden.join(' ')}`,
         },
       );
     }
-    const spec = { name: asked.name, version: pinnedVersion(npm, asked) };
+    const spec = { name: requested.name, version: pinnedVersion(npm, requested) };
     const folder = this.#newFolder();
     try {
       const root = join(folder, 'tree');
@@ -206,7 +207,7 @@ export class PackageStore {
       await this.#options.npm().run(root, ['ci', '--ignore-scripts', '--omit=dev']);
       const allowed = installScripts(npm);
       if (allowed.length > 0) await this.#options.npm().run(root, ['rebuild', ...allowed]);
-      // npm's note to itself: it differs between npm versions, and nothing runs by it.
+      // npm's internal copy of the lock: it differs between npm versions, and nothing needs it.
       rmSync(join(root, 'node_modules', '.package-lock.json'), { force: true });
       makeReadOnly(root);
       this.#options.progress('hashing its files');
@@ -214,9 +215,9 @@ export class PackageStore {
       if (before && before.scripts.length === 0 && before.digest !== tree.digest) {
         throw new WarderError(
           'package-integrity',
-          `"${formatSpec(spec)}" came out other than it was locked`,
+          `"${formatSpec(spec)}" was installed again with other files than before`,
           {
-            hint: 'do not run it; "warder package update" locks it anew, after showing what changed',
+            hint: 'do not run it; "warder package update" shows what changed, then locks it again',
           },
         );
       }
@@ -233,9 +234,9 @@ export class PackageStore {
       };
       writeFileSync(join(folder, 'listing'), tree.listing, { mode: 0o600 });
       this.#writeStamps(folder, tree.stamps);
-      const place = this.#folder(lock);
-      if (existsSync(place)) this.#remove(place);
-      renameSync(folder, place);
+      const target = this.#folder(lock);
+      if (existsSync(target)) this.#remove(target);
+      renameSync(folder, target);
       this.#writeLock(lock, lockId(spec, spec.version));
       return lock;
     } catch (error) {
@@ -319,7 +320,7 @@ function changedError(lock: PackageLock, files: readonly string[]): WarderError 
     'package-changed',
     `the package "${lock.package}" is not what was locked: ${shown}${more}`,
     {
-      hint: 'do not run it; "warder package lock PROFILE --again" installs it anew from its hashes',
+      hint: 'do not run it; "warder package lock PROFILE --again" installs it again from its hashes',
     },
   );
 }
@@ -329,7 +330,7 @@ function asWriteError(error: unknown): unknown {
   if (!['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM'].includes(String(code))) return error;
   return new WarderError('cannot-write', 'cannot write to the package store', {
     cause: error,
-    hint: 'make room or mend its permissions; it is as it was',
+    hint: 'make room, or correct its permissions; the store is unchanged',
   });
 }
 

@@ -1,21 +1,21 @@
-// A package's files as they were when it was locked. The listing names every file, link and folder below the
-// tree with its content's SHA-256; the listing's own SHA-256 is the tree's digest, and the lock file holds it.
+// A package's files at the time of locking. The listing has every file, link and folder of the tree, files with the
+// SHA-256 of their content. The SHA-256 of the listing is the tree's digest, which is in the lock file.
 //
-//     f <sha256> <x|-> <path>\n      a file, and whether it may be executed
+//     f <sha256> <x|-> <path>\n      a file; x if it is executable
 //     l <target> <path>\n            a symbolic link; target and path percent-encoded
 //     d <path>\n                     a folder
 //
-// Paths are relative, with "/", percent-encoded where a byte is a space, a control character or "%", and
-// sorted by their code units. Stamps (size, mtime, ctime, inode) say whether a file may have changed since it was last
-// hashed: a quick check compares them and hashes what differs, a full one hashes everything.
+// Paths are relative, with "/". Spaces, control characters and "%" are percent-encoded. Lines are sorted by the code
+// units of their paths. Stamps (size, mtime, ctime, inode) show whether a file may have changed since it was hashed: a
+// quick check compares them; if one differs, everything is hashed again.
 import { hash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as breathe } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 
 /** A tree's listing and stamps. */
 export interface Tree {
-  /** As above. */
+  /** See above. */
   readonly listing: string;
   /** `sha256:<hex>` of the listing. */
   readonly digest: string;
@@ -23,14 +23,14 @@ export interface Tree {
   readonly stamps: Readonly<Record<string, string>>;
 }
 
-/** How a tree differs from its listing: paths, each list sorted. */
+/** How a tree differs from its listing, as paths. */
 export interface TreeDiff {
   readonly changed: readonly string[];
   readonly added: readonly string[];
   readonly removed: readonly string[];
 }
 
-/** Work between two turns of the event loop: other sessions' messages pass meanwhile. */
+/** Entries between two turns of the event loop, so that messages of other sessions are not delayed. */
 const YIELD_EVERY = 256;
 
 /** Lists and hashes a whole tree. Throws the file system's errors. */
@@ -39,10 +39,10 @@ export async function readTree(root: string): Promise<Tree> {
   const stamps: Record<string, string> = {};
   let done = 0;
   for (const path of walk(root, '')) {
-    const found = inspectEntry(root, path);
-    entries.set(path, found.line);
-    stamps[path] = found.stamp;
-    if (++done % YIELD_EVERY === 0) await breathe();
+    const entry = inspectEntry(root, path);
+    entries.set(path, entry.line);
+    stamps[path] = entry.stamp;
+    if (++done % YIELD_EVERY === 0) await yieldToEventLoop();
   }
   const listing = [...entries.keys()]
     .sort()
@@ -56,7 +56,7 @@ export function treeDigest(listing: string): string {
   return `sha256:${hash('sha256', listing, 'hex')}`;
 }
 
-/** Says whether every file and folder looks as it did when it was hashed. Folders tell of what came or went. */
+/** Whether every file and folder has the stamp that it had when it was hashed. Folders show added and removed entries. */
 export async function matchesStamps(
   root: string,
   stamps: Readonly<Record<string, string>>,
@@ -65,16 +65,16 @@ export async function matchesStamps(
   for (const path in stamps) {
     const stat = lstatSync(join(root, path), { bigint: true, throwIfNoEntry: false });
     if (stat === undefined || formatStamp(stat) !== stamps[path]) return false;
-    if (++done % YIELD_EVERY === 0) await breathe();
+    if (++done % YIELD_EVERY === 0) await yieldToEventLoop();
   }
   return true;
 }
 
-/** Names what differs between two listings; undefined if nothing does. */
-export function diffListings(before: string, now: string): TreeDiff | undefined {
-  if (before === now) return undefined;
+/** Compares two listings; undefined if they are equal. */
+export function diffListings(before: string, after: string): TreeDiff | undefined {
+  if (before === after) return undefined;
   const old = linesByPath(before);
-  const fresh = linesByPath(now);
+  const fresh = linesByPath(after);
   const changed = [...fresh.keys()].filter((path) => old.has(path) && old.get(path) !== fresh.get(path));
   const added = [...fresh.keys()].filter((path) => !old.has(path));
   const removed = [...old.keys()].filter((path) => !fresh.has(path));
@@ -97,7 +97,7 @@ function* walk(root: string, folder: string): Generator<string> {
 
 function inspectEntry(root: string, path: string): { line: string; stamp: string } {
   const at = join(root, path);
-  // The stamp is taken first: a file that is written while it is hashed then shows at the next quick check.
+  // The stamp is taken first, so that the next quick check notices a file that was written while it was hashed.
   const stat = lstatSync(at, { bigint: true });
   const stamp = formatStamp(stat);
   if (stat.isSymbolicLink())
@@ -113,6 +113,6 @@ function formatStamp(stat: { size: bigint; mtimeNs: bigint; ctimeNs: bigint; ino
 }
 
 function encodePath(path: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not stand in a listing
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not be in a listing
   return path.replace(/[\u0000-\u0020%\u007f]/g, (c) => encodeURIComponent(c));
 }

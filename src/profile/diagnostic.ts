@@ -1,11 +1,11 @@
-// Mistakes in a file that a person wrote: each names its line, column, key and the nearest thing that was
-// perhaps meant. All of them are told at once, because mending a file one error at a time is tiresome.
+// Diagnostics: what is wrong in a file that a person wrote, with line, column and key. One error reports all of them,
+// so that the file can be fixed in one pass.
 import { type ErrorCode, WarderError } from '../errors.ts';
 
 /** Keys and indexes from the document's root. */
 export type Path = readonly (string | number)[];
 
-/** One mistake: where it is, in which key (`credentials.TOKEN.hosts`; empty for the whole file), and what. */
+/** One problem in a file. `key` is its path (`credentials.TOKEN.hosts`), empty for the whole file. */
 export interface Diagnostic {
   readonly line: number;
   readonly column: number;
@@ -14,34 +14,34 @@ export interface Diagnostic {
   readonly hint?: string | undefined;
 }
 
-/** How many mistakes one error tells of. */
+/** How many diagnostics one error lists. */
 const MAX_LISTED = 12;
 
 /**
- * One error for all mistakes of `file`: the first on the message's first line, the others on lines of their
- * own. `subject` opens the message (`profile "github" is broken`).
+ * One error with all diagnostics of `file`, sorted by place: the first on the message's first line, each of the others
+ * on a line of its own. `subject` begins the message (`profile "github" is broken`).
  */
 export function diagnosticsError(
   code: ErrorCode,
   subject: string,
   file: string,
-  mistakes: readonly Diagnostic[],
+  diagnostics: readonly Diagnostic[],
 ): WarderError {
-  const sorted = [...mistakes].sort((a, b) => a.line - b.line || a.column - b.column);
+  const sorted = [...diagnostics].sort((a, b) => a.line - b.line || a.column - b.column);
   const lines = sorted.map(
     (m) => `${file}:${m.line}:${m.column}: ${m.key === '' ? '' : `${m.key}: `}${m.message}`,
   );
-  const told = [...new Set(lines)];
-  const rest = told.length > MAX_LISTED ? [`and ${told.length - MAX_LISTED} more`] : [];
-  const hint = sorted.find((mistake) => mistake.hint !== undefined)?.hint;
+  const unique = [...new Set(lines)];
+  const rest = unique.length > MAX_LISTED ? [`and ${unique.length - MAX_LISTED} more`] : [];
+  const hint = sorted.find(({ hint }) => hint !== undefined)?.hint;
   return new WarderError(
     code,
-    `${subject}: ${[...told.slice(0, MAX_LISTED), ...rest].join('\n  ')}`,
+    `${subject}: ${[...unique.slice(0, MAX_LISTED), ...rest].join('\n  ')}`,
     hint === undefined ? {} : { hint },
   );
 }
 
-/** A path as people write it: `server.args[0]`. Keys with odd characters are quoted. */
+/** A path as people write it: `server.args[0]`. Keys with unusual characters are quoted. */
 export function formatKeyPath(path: Path): string {
   return path
     .map((part, index) => {
@@ -52,7 +52,7 @@ export function formatKeyPath(path: Path): string {
     .join('');
 }
 
-/** A text in quotes, on one line and not endless. Not for values that may be secret. */
+/** A text in quotes, on one line and shortened. Not for values that may be secret. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
 }

@@ -1,38 +1,37 @@
-// Profiles as text. What `warder add` writes: what was said on the command line, and every choice that was made
-// for the person standing there as a line to change, with a word on what it means. And what `warder show` prints:
-// a profile with all its defaults said.
+// Writes profiles as YAML. For `warder add`: what was given on the command line, and each default that matters on a line
+// of its own, with a comment on what it means. For `warder show`: a profile with all its defaults.
 import { Document, isMap, isScalar, type Node, Scalar, stringify, YAMLMap, YAMLSeq } from 'yaml';
 import type { Delivery, Profile, ProfileCredential } from './format.ts';
 import { formatDuration, formatSize } from './units.ts';
 
-/** What a new profile is to say. */
+/** The content of a new profile. */
 export interface ProfileDraft {
   readonly description?: string | undefined;
-  /** A program, or a pinned package and which of its programs. */
+  /** A program, or a pinned package and the name of one of its programs. */
   readonly server:
     | { readonly command: string }
     | { readonly package: string; readonly bin?: string | undefined };
   readonly args: readonly string[];
   readonly cwd?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** Variables, all delivered in the same way: by `env` where nothing is said. */
+  /** Variables, all delivered in the same way; `env` by default. */
   readonly credentials: readonly string[];
   readonly deliver?: Delivery | undefined;
   /** Where sealed credentials may be used. */
   readonly hosts?: readonly string[] | undefined;
-  /** What the server may reach; without any the file says nothing of a sandbox. */
+  /** What the server may reach. If it is empty, the file has no `sandbox`. */
   readonly network?: readonly string[] | undefined;
   /** Patterns of tool names. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
-  /** Where the JSON Schema lies, for editors. */
+  /** Path of the JSON Schema, for editors. */
   readonly schema?: string | undefined;
 }
 
-/** Longest list of arguments on one line. */
+/** The longest list that is written on one line, in characters. */
 const MAX_FLOW_LENGTH = 60;
 
-/** What a delivery means, beside it. */
+/** The comment beside `deliver`. */
 const DELIVERY_COMMENTS: Readonly<Record<Delivery, string>> = {
   sealed: ' the server gets a placeholder; the secret goes to "hosts" only',
   env: ' the server gets the value itself',
@@ -42,8 +41,8 @@ const DELIVERY_COMMENTS: Readonly<Record<Delivery, string>> = {
 /** The YAML of a new profile. */
 export function draftProfile(draft: ProfileDraft): string {
   const { deliver = 'env', hosts = [], network = [] } = draft;
-  // Each its own: what is written twice would become an anchor and an alias.
-  const delivered = () => ({ deliver, ...(deliver === 'sealed' ? { hosts: [...hosts] } : {}) });
+  // A new object for each credential: a shared one would be written as an anchor and an alias.
+  const delivery = () => ({ deliver, ...(deliver === 'sealed' ? { hosts: [...hosts] } : {}) });
   const document = new Document({
     ...(draft.description === undefined ? {} : { description: draft.description }),
     server: {
@@ -54,7 +53,7 @@ export function draftProfile(draft: ProfileDraft): string {
     ...(Object.keys(draft.env).length === 0 ? {} : { env: draft.env }),
     ...(draft.credentials.length === 0
       ? {}
-      : { credentials: Object.fromEntries(draft.credentials.map((name) => [name, delivered()])) }),
+      : { credentials: Object.fromEntries(draft.credentials.map((name) => [name, delivery()])) }),
     ...(network.length === 0 ? {} : { sandbox: { network } }),
     policy: { default: 'allow', ...toolRules(draft) },
   });
@@ -79,13 +78,13 @@ function serverData(server: ProfileDraft['server']): Record<string, string> {
   return { package: server.package, ...(server.bin === undefined ? {} : { bin: server.bin }) };
 }
 
-/** Denials first, as they win. */
+/** Denials first, because they win. */
 function toolRules({ allow, deny }: ProfileDraft): { tools?: Record<string, string> } {
   const rules = [...deny.map((name) => [name, 'deny']), ...allow.map((name) => [name, 'allow'])];
   return rules.length === 0 ? {} : { tools: Object.fromEntries(rules) };
 }
 
-/** Puts a list on one line where it is short. */
+/** Writes a list on one line if it is short. */
 function useFlowStyle(document: Document, path: readonly string[]): void {
   const list = document.getIn(path);
   if (!(list instanceof YAMLSeq)) return;
@@ -99,17 +98,17 @@ function addComment(document: Document, path: readonly string[], comment: string
   if (node !== undefined && !(node instanceof YAMLMap)) node.comment = comment;
 }
 
-/** A profile as YAML, with every default said: `parseProfile` reads the same profile back. */
+/** A profile as YAML, with every default. `parseProfile` reads the same profile back. */
 export function formatProfile(profile: Profile): string {
   return stringify(profileData(profile), { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 /** The data of a profile's file. Members that are `undefined` are not written. */
 function profileData({ description, server, env, credentials, sandbox, policy, audit }: Profile): object {
-  const { kind, ...started } = server;
+  const { kind, ...keys } = server;
   return {
     description,
-    server: started,
+    server: keys,
     env: kind === 'url' ? undefined : env,
     credentials: Object.fromEntries(
       credentials.map((credential) => [credential.variable, credentialData(credential)]),

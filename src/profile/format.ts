@@ -1,7 +1,7 @@
-// The profile format: what a YAML file in `config/profiles/` may say, and what it means. Strict: an unknown
-// key, a value of the wrong kind, a key that could have no effect beside another, are mistakes, never
-// passed over. The whole format is read here, also what this build cannot do yet: `unsupported` lists what a
-// profile asks for in vain, and a session that asks for any of it is not started.
+// The profile format: the YAML files in `config/profiles/`. It is strict: an unknown key, a value of the wrong type, and
+// a key that would have no effect beside another are errors. The whole format is read, including what this build does
+// not support yet. `unsupportedFeatures` lists what a profile needs and this build lacks; a session of a profile with
+// any of it is not started.
 import { WarderError } from '../errors.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
 import { crossCheck } from './cross-checks.ts';
@@ -13,13 +13,13 @@ import { parseDuration, parseSize } from './units.ts';
 
 export type Decision = 'allow' | 'ask' | 'deny';
 
-/** A decision by a call's arguments: `allow` is a JSON Schema over them. */
+/** A decision that depends on a call's arguments: `allow` is a JSON Schema for them. */
 export interface Condition {
   readonly allow: Readonly<Record<string, unknown>>;
   readonly else: Decision;
 }
 
-/** What a session's requests may do. Keys are patterns: of names, of URIs, of methods. */
+/** The policy for requests. Keys are patterns: of names, of URIs, of methods. */
 export interface ProfilePolicy {
   readonly default: Decision;
   readonly tools: Readonly<Record<string, Decision | Condition>>;
@@ -28,7 +28,7 @@ export interface ProfilePolicy {
   readonly methods: Readonly<Record<string, Decision>>;
 }
 
-/** What is started. Paths may begin with `~/`: see `expandHome`. */
+/** The server to start. Paths may begin with `~/`: see `expandHome`. */
 export type ProfileServer =
   | {
       readonly kind: 'command';
@@ -45,7 +45,7 @@ export type ProfileServer =
     }
   | { readonly kind: 'url'; readonly url: string };
 
-/** Where a value comes from. `store` is the store chosen at `warder init`. */
+/** Where a value comes from. `store` is the store chosen with `warder init`. */
 export type CredentialSource =
   | 'store'
   | 'keychain'
@@ -54,7 +54,7 @@ export type CredentialSource =
 
 export type Delivery = 'sealed' | 'env' | 'file';
 
-/** One credential of a profile. The constraints from `hosts` on are for `deliver: sealed`. */
+/** One credential of a profile. The members from `hosts` on apply to `deliver: sealed` only. */
 export interface ProfileCredential {
   /** The environment variable that the server reads. */
   readonly variable: string;
@@ -72,7 +72,7 @@ export interface ProfileCredential {
   readonly maxUses: number | undefined;
 }
 
-/** What the sandbox lets in. `off` is true only where the file says so. */
+/** What the sandbox gives access to. `off` is true only if the file says so. */
 export interface ProfileSandbox {
   readonly off: boolean;
   readonly read: readonly string[];
@@ -83,14 +83,14 @@ export interface ProfileSandbox {
   readonly processes: number | undefined;
 }
 
-/** A profile, checked and with its defaults filled in. */
+/** A valid profile with its defaults filled in. */
 export interface Profile {
   readonly name: string;
   readonly description: string | undefined;
   readonly server: ProfileServer;
   readonly env: Readonly<Record<string, string>>;
   readonly credentials: readonly ProfileCredential[];
-  /** `undefined` where the file says nothing of it. */
+  /** `undefined` if the file has no such key. */
   readonly sandbox: ProfileSandbox | undefined;
   readonly policy: ProfilePolicy;
   readonly audit: {
@@ -100,7 +100,7 @@ export interface Profile {
   };
 }
 
-/** Throws `name-invalid` unless `name` may name a profile. Comes before any use of the name in a path. */
+/** Throws `name-invalid` unless `name` is valid for a profile. Call it before any use of the name in a path. */
 export function checkProfileName(name: string): void {
   if (PROFILE_NAME.test(name)) return;
   throw new WarderError('name-invalid', `${JSON.stringify(name.slice(0, 80))} cannot name a profile`, {
@@ -109,28 +109,28 @@ export function checkProfileName(name: string): void {
 }
 
 /**
- * Reads a profile. `file` is for messages only. Throws `name-invalid`, or `profile-invalid` with every
- * mistake: its first line tells one, as `file:line:column: key: what`, each further line another.
+ * Parses a profile. `file` is for messages only. Throws `name-invalid`, or `profile-invalid` with all diagnostics, one
+ * a line, as `file:line:column: key: message`.
  */
 export function parseProfile(source: string, file: string, name: string): Profile {
   checkProfileName(name);
-  const fail = (mistakes: readonly Diagnostic[]): WarderError =>
-    diagnosticsError('profile-invalid', `profile "${name}" is broken`, file, mistakes);
+  const fail = (diagnostics: readonly Diagnostic[]): WarderError =>
+    diagnosticsError('profile-invalid', `profile "${name}" is broken`, file, diagnostics);
   const document = parseYaml(source, isTextPath);
   if (!document.isUsable) throw fail(document.diagnostics);
   const parsed = profileFile.safeParse(document.value ?? {}, { error: describeIssue });
   if (!parsed.success) throw fail([...document.diagnostics, ...toDiagnostics(parsed.error, document)]);
-  const mistakes = [...document.diagnostics, ...crossCheck(parsed.data, document)];
-  if (mistakes.length > 0) throw fail(mistakes);
+  const diagnostics = [...document.diagnostics, ...crossCheck(parsed.data, document)];
+  if (diagnostics.length > 0) throw fail(diagnostics);
   return withDefaults(parsed.data, name);
 }
 
-/** `~` and `~/…` with the home folder in their place; any other path as it is. */
+/** Replaces `~` at the beginning of a path by the home folder. Other paths are returned unchanged. */
 export function expandHome(path: string, home: string): string {
   return path === '~' ? home : path.startsWith('~/') ? `${home}${path.slice(1)}` : path;
 }
 
-/** Where the file wants text, so that a number written there keeps its spelling. */
+/** Whether a path holds text, so that a number there keeps its spelling. */
 function isTextPath([first, second, third, fourth, fifth]: Path): boolean {
   if (first === 'env') return second !== undefined && third === undefined;
   if (first === 'server') return second === 'args' && third !== undefined && fourth === undefined;
@@ -201,7 +201,7 @@ function toSource(from: NonNullable<ProfileFile['credentials']>[string]['from'])
   return { command: from.command, ttl: from.ttl === undefined ? undefined : parseDuration(from.ttl) };
 }
 
-/** What a profile's server may reach: what is listed, and where its sealed credentials may be used. */
+/** What a profile's server may reach: the entries of `sandbox.network`, and the hosts of its sealed credentials. */
 export function allowedEgress({ sandbox, credentials }: Pick<Profile, 'sandbox' | 'credentials'>): {
   readonly network: readonly string[];
   readonly sealed: readonly string[];
@@ -210,36 +210,36 @@ export function allowedEgress({ sandbox, credentials }: Pick<Profile, 'sandbox' 
   return { network: sandbox?.network ?? [], sealed: [...new Set(sealed)] };
 }
 
-/** Something that a profile asks for and this build cannot do. */
+/** Something that a profile needs and this build does not support. */
 export interface UnsupportedFeature {
   readonly what: string;
   readonly hint: string;
 }
 
 /**
- * All that a profile asks for and this build cannot do. A session of a profile with any is refused with exit
- * 78: what a profile says holds, or nothing starts.
+ * What a profile needs and this build does not support. If there is anything, a session of the profile is refused with
+ * exit code 78: a profile is enforced completely, or nothing starts.
  */
 export function unsupportedFeatures(profile: Profile): UnsupportedFeature[] {
   const { server, policy } = profile;
-  const missing: UnsupportedFeature[] = [];
+  const features: UnsupportedFeature[] = [];
   if (server.kind === 'url') {
-    missing.push({
-      what: '"server.url" is not there yet',
-      hint: 'say "command" and "args" of a server on this machine',
+    features.push({
+      what: '"server.url" is not supported yet',
+      hint: 'use "command" and "args" of a server on this machine',
     });
   }
   for (const [pattern, rule] of Object.entries(policy.tools)) {
     if (typeof rule === 'object') {
-      missing.push({
-        what: `a condition on arguments is not there yet (policy.tools.${pattern})`,
-        hint: 'say allow, ask or deny',
+      features.push({
+        what: `conditions on arguments are not supported yet (policy.tools.${pattern})`,
+        hint: 'use allow, ask or deny',
       });
     }
   }
   for (const key of ['resources', 'prompts', 'methods'] as const) {
     if (Object.keys(policy[key]).length === 0) continue;
-    missing.push({ what: `"policy.${key}" is not there yet`, hint: 'say it of tools, or leave it out' });
+    features.push({ what: `"policy.${key}" is not supported yet`, hint: 'use "policy.tools", or remove it' });
   }
-  return missing;
+  return features;
 }

@@ -1,7 +1,7 @@
-// Profiles as files: `<name>.yaml` in one folder. What a profile says decides what runs and who gets a
-// secret, so a file that others could have written is not read: it, and the folder it lies in, must belong to
-// the user (or root) and be writable by nobody else, as ssh asks of its own files. A symbolic link is
-// followed, and what it leads to is held to the same.
+// Profiles as files: `<name>.yaml` in one folder. A profile decides what runs and who gets a secret, so a file that
+// others could have written is not read: the file and its folder must belong to the user (or root) and be writable by
+// nobody else, as ssh requires of its own files. A symbolic link is followed, and its target must meet the same
+// conditions.
 import { createHash } from 'node:crypto';
 import {
   closeSync,
@@ -36,7 +36,7 @@ export interface LoadedProfile {
   readonly digest: string;
 }
 
-/** A profile's bytes, and a stamp that is another one once the file was changed. */
+/** The content of a profile's file. `stamp` is different once the file was changed. */
 export interface ProfileContent {
   readonly bytes: Buffer;
   readonly digest: string;
@@ -49,12 +49,12 @@ export function profilePath(places: Places, name: string): string {
   return join(places.profiles, `${name}.yaml`);
 }
 
-/** The stamp of a profile's file as it is now; `undefined` where there is none. Throws as `readProfile`. */
+/** The current stamp of a profile's file; `undefined` if there is no file. Throws like `readProfile`. */
 export function profileStamp(places: Places, name: string): string | undefined {
   const file = profilePath(places, name);
   try {
     const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
-    // Modes and owner are in it: mending them mends the profile.
+    // Mode and owner are included, because correcting them makes the profile usable.
     return (
       stats &&
       [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs, stats.mode, stats.uid].join(':')
@@ -64,14 +64,14 @@ export function profileStamp(places: Places, name: string): string | undefined {
   }
 }
 
-/** Reads a profile's file. Throws `name-invalid`, `profile-missing`, `profile-invalid` (not safe, not readable). */
+/** Reads a profile's file. Throws `name-invalid`, `profile-missing`, `profile-invalid` (unsafe or unreadable). */
 export function readProfile(places: Places, name: string): ProfileContent {
   const file = profilePath(places, name);
   const stamp = profileStamp(places, name);
   if (stamp === undefined) throw profileMissingError(places, name);
   let handle: number;
   try {
-    // Non-blocking, so that a named pipe of that name cannot hold the daemon.
+    // Non-blocking, so that a named pipe in its place cannot block the daemon.
     handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw profileMissingError(places, name);
@@ -80,7 +80,7 @@ export function readProfile(places: Places, name: string): ProfileContent {
   try {
     const stats = fstatSync(handle);
     if (!stats.isFile())
-      throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is no file`);
+      throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is not a file`);
     if (stats.size > MAX_FILE_BYTES) {
       throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is longer than 256 KiB`);
     }
@@ -97,43 +97,43 @@ export function readProfile(places: Places, name: string): ProfileContent {
   }
 }
 
-/** Reads and checks a profile. Throws as `readProfile`, and `profile-invalid` with every mistake in it. */
+/** Reads and parses a profile. Throws like `readProfile`, and `profile-invalid` with all diagnostics. */
 export function loadProfile(places: Places, name: string): LoadedProfile {
   return parseContent(places, name, readProfile(places, name));
 }
 
-/** Checks bytes that were read. Throws `profile-invalid`. */
+/** Parses content that was read. Throws `profile-invalid`. */
 export function parseContent(places: Places, name: string, { bytes, digest }: ProfileContent): LoadedProfile {
   const file = profilePath(places, name);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is no UTF-8 text`);
+    throw new WarderError('profile-invalid', `profile "${name}" is broken: ${file} is not UTF-8 text`);
   }
   return { name, profile: parseProfile(text, file, name), file, digest };
 }
 
-/** The profiles' names, sorted, and the files that look like profiles but cannot be any, with the reason. */
-export function listProfiles(places: Places): { names: string[]; strays: Map<string, string> } {
+/** The sorted names of all profiles. `misnamed`: files that look like profiles but have no valid name, with a message. */
+export function listProfiles(places: Places): { names: string[]; misnamed: Map<string, string> } {
   const names: string[] = [];
-  const strays = new Map<string, string>();
+  const misnamed = new Map<string, string>();
   for (const entry of listFolder(places.profiles)) {
     if (entry.startsWith('.')) continue;
     const [, stem = '', ending] = /^(.*)\.(ya?ml)$/i.exec(entry) ?? [];
     if (ending === 'yaml' && PROFILE_NAME.test(stem)) names.push(stem);
     else if (ending !== undefined) {
-      strays.set(
+      misnamed.set(
         entry,
-        `${join(places.profiles, entry)} is no profile: its name must be <name>.yaml, of a-z, 0-9 and "-"`,
+        `${join(places.profiles, entry)} is not a profile: its name must be <name>.yaml, of a-z, 0-9 and "-"`,
       );
     }
   }
-  return { names: names.sort(), strays };
+  return { names: names.sort(), misnamed };
 }
 
 /**
- * Writes a profile's file, whole, 0600. Throws `profile-exists` where there is one and `replace` is not set,
+ * Writes a profile's file atomically, with mode 0600. Throws `profile-exists` if it exists and `replace` is not set, and
  * `cannot-write`. The text is not checked.
  */
 export function writeProfile(
@@ -144,7 +144,7 @@ export function writeProfile(
 ): string {
   const file = profilePath(places, name);
   try {
-    // A link is written through: it was put there to keep the file elsewhere.
+    // A link is followed: the user keeps the file elsewhere.
     const target = options.replace === true ? realpathSync(file) : file;
     writeFileAtomic(target, text, { exclusive: options.replace !== true });
   } catch (cause) {
@@ -157,8 +157,8 @@ export function writeProfile(
 }
 
 /**
- * Takes a profile away, into `state/removed/`, and gives back where it lies now. `time` is milliseconds since
- * the epoch. Throws `profile-missing`, `cannot-write`.
+ * Moves a profile to `state/removed/`, and returns its new path. `time` is in milliseconds since the epoch. Throws
+ * `profile-missing`, `cannot-write`.
  */
 export function removeProfile(places: Places, name: string, time: number): string {
   const file = profilePath(places, name);
@@ -184,21 +184,21 @@ export function removeProfile(places: Places, name: string, time: number): strin
   return kept;
 }
 
-/** `profile-exists`. */
+/** A `profile-exists` error. */
 export function profileExistsError(places: Places, name: string): WarderError {
   return new WarderError('profile-exists', `profile "${name}" exists: ${profilePath(places, name)}`, {
     hint: `change it with "warder edit ${name}", or remove it first`,
   });
 }
 
-/** `profile-missing`, with the nearest name that there is. */
+/** A `profile-missing` error that suggests the closest name. */
 export function profileMissingError(places: Places, name: string): WarderError {
   const { names } = listProfiles(places);
   const near = suggest(name, names);
   return new WarderError('profile-missing', `there is no profile "${name}"`, {
     hint:
       near === undefined
-        ? `"warder add ${name} -- command" makes one, "warder list" shows all`
+        ? `"warder add ${name} -- command" creates one, "warder list" lists all`
         : `did you mean "${near}"?`,
   });
 }
@@ -215,7 +215,7 @@ function listFolder(folder: string): string[] {
   }
 }
 
-/** Throws unless only the user (and root) could have written what `stats` describe. */
+/** Throws `profile-invalid` unless only the user (and root) could have written what `stats` describe. */
 function checkPermissions(name: string, path: string, stats: Stats): void {
   const problem = ownershipProblem(path, stats);
   if (problem === undefined) return;
@@ -231,7 +231,7 @@ function unreadableError(name: string, file: string, cause: unknown): WarderErro
   });
 }
 
-/** What the system says, in short: `EACCES`. */
+/** The system's error code: `EACCES`. */
 function systemReason(cause: unknown): string {
   return `the system says ${(cause as NodeJS.ErrnoException).code ?? basename(String(cause))}`;
 }

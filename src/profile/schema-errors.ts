@@ -1,10 +1,10 @@
-// What zod finds in a file, in words, as mistakes with a line and a column.
+// Turns the errors of zod into messages for people, and into diagnostics with a line and a column.
 import type * as z from 'zod';
 import { type Diagnostic, type Path, quote } from './diagnostic.ts';
 import type { YamlDocument } from './document.ts';
 import { suggest } from './suggestion.ts';
 
-/** Zod's error map for people: hand it to `safeParse`, then the result's error to `mistakesOf`. */
+/** An error map for zod: pass it to `safeParse`, then pass the result's error to `mistakesOf`. */
 export const describeIssue: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'unrecognized_keys': {
@@ -47,7 +47,7 @@ function typeName(value: unknown): string {
   return typeof value === 'object' ? 'a map' : (TYPE_NAMES[typeof value] ?? typeof value);
 }
 
-/** `must be one of …`, with the nearest when a word was meant. */
+/** `must be a or b, not "c"`, with a suggestion if the input is a misspelt value. */
 export function describeEnum(input: unknown, values: readonly string[]): string {
   if (input === undefined) return 'is missing';
   const near = typeof input === 'string' ? suggest(input, values) : undefined;
@@ -62,7 +62,7 @@ function describeUnknownKey(key: string, known: readonly string[]): string {
   return known.length === 0 ? 'unknown key' : `unknown key; known here: ${known.join(', ')}`;
 }
 
-/** Every mistake that zod found, placed in the document. */
+/** A diagnostic for each error that zod found, with its place in the document. */
 export function toDiagnostics(error: z.core.$ZodError, document: YamlDocument): Diagnostic[] {
   return error.issues.flatMap((issue) => issueDiagnostics(issue, [], document));
 }
@@ -70,15 +70,15 @@ export function toDiagnostics(error: z.core.$ZodError, document: YamlDocument): 
 function issueDiagnostics(issue: z.core.$ZodIssue, base: Path, document: YamlDocument): Diagnostic[] {
   const path = [...base, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))];
   if (issue.code === 'unrecognized_keys') {
-    const said = issue.message.split('\n');
+    const messages = issue.message.split('\n');
     return issue.keys.map((key, index) =>
-      document.diagnose([...path, key], said[index] ?? 'unknown key', { key: true }),
+      document.diagnose([...path, key], messages[index] ?? 'unknown key', { key: true }),
     );
   }
   if (issue.code === 'invalid_union') {
-    // The branch that was meant is the one of the right kind: the mistake lies deeper in, or in a key of it.
+    // The intended branch is the one of the right type: its errors are about a member, or about unknown keys.
     const meant = issue.errors.find((inner) =>
-      inner.every((one) => one.path.length > 0 || one.code === 'unrecognized_keys'),
+      inner.every((nested) => nested.path.length > 0 || nested.code === 'unrecognized_keys'),
     );
     if (meant !== undefined) return meant.flatMap((inner) => issueDiagnostics(inner, path, document));
   }

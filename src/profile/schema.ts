@@ -1,5 +1,5 @@
-// The keys and values of a profile file, as a zod schema: the JSON Schema for editors is made from the same.
-// What one key alone cannot show stands in cross-checks.ts.
+// The keys and values of a profile file as a zod schema. The JSON Schema for editors is generated from it. Checks that
+// involve several keys are in cross-checks.ts.
 import * as z from 'zod';
 import { describeEnum } from './schema-errors.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
@@ -53,7 +53,7 @@ const server = z
     bin: printable.optional().describe("Which of the package's programs, if it has several"),
     command: printable.optional().describe('The program: a name on the PATH, or a path'),
     url: z.string().max(2048).optional().describe('A remote server, https'),
-    args: z.array(text).optional().describe('The arguments, one by one; no shell reads them'),
+    args: z.array(text).optional().describe('The arguments, one per item; no shell reads them'),
     cwd: path.optional().describe("The server's working folder"),
   })
   .meta({ oneOf: [{ required: ['package'] }, { required: ['command'] }, { required: ['url'] }] });
@@ -71,7 +71,9 @@ const source = z.union(
 );
 
 const credential = z.strictObject({
-  from: source.optional().describe('Where the value is; the store chosen at init where nothing is said'),
+  from: source
+    .optional()
+    .describe('Where the value comes from; by default the store chosen with "warder init"'),
   name: printable
     .regex(
       /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/,
@@ -79,7 +81,7 @@ const credential = z.strictObject({
     )
     .max(200)
     .optional()
-    .describe('Its name in the store; <profile>/<VARIABLE> where nothing is said'),
+    .describe('Its name in the store; by default <profile>/<VARIABLE>'),
   deliver: z
     .enum(['sealed', 'env', 'file'])
     .optional()
@@ -88,19 +90,19 @@ const credential = z.strictObject({
   as: z
     .enum(['bearer', 'basic', 'header', 'query', 'path', 'body'])
     .optional()
-    .describe('The place in a request where a sealed credential may stand'),
+    .describe('The place in a request where a sealed credential may be used'),
   paths: z
     .array(printable.regex(/^\//, 'must begin with "/"'))
     .min(1)
     .optional()
-    .describe('Paths of a request that may carry it: /repos/acme/**'),
+    .describe('Paths of requests that may carry it: /repos/acme/**'),
   methods: z
     .array(z.string().regex(/^[A-Z]{1,20}$/, 'must be a method in upper case, such as GET'))
     .min(1)
     .optional(),
-  confirm: z.boolean().optional().describe('Ask at the first use in a session'),
+  confirm: z.boolean().optional().describe('Ask a person at the first use in a session'),
   lifetime: duration.optional().describe('How long after the session began it may be used'),
-  'max-uses': positiveInteger.optional().describe('How often a session may use it'),
+  'max-uses': positiveInteger.optional().describe('How many requests of a session may carry it'),
 });
 
 const sandbox = z.strictObject({
@@ -111,7 +113,7 @@ const sandbox = z.strictObject({
     .array(networkEntry)
     .optional()
     .describe(
-      'Hosts that the server may reach: host, host:port; address ranges that their names may lead to',
+      'Hosts that the server may reach: host, host:port; address ranges that these names may resolve to',
     ),
   memory: size.optional(),
   processes: positiveInteger.optional(),
@@ -134,15 +136,15 @@ const plainRule = z.enum(['allow', 'ask', 'deny'], {
 const rules = z.record(printable.max(256), plainRule).optional();
 
 const policy = z.strictObject({
-  default: decision.optional().describe('For what no pattern names; ask where nothing is said'),
+  default: decision.optional().describe('For requests that match no pattern; by default ask'),
   tools: z
     .record(printable.max(256), rule)
     .optional()
-    .describe('By name pattern. deny wins over ask, ask over allow'),
+    .describe('Decisions by name pattern; deny wins over ask, ask over allow'),
   resources: rules.describe('Reading, subscribing and completing, by pattern of the URI'),
   prompts: rules.describe('Getting and completing, by pattern of the name'),
   methods: rules.describe(
-    'All other requests, by pattern of the method; deny and ask hold for every request',
+    'All other requests, by pattern of the method; deny and ask apply to every request',
   ),
 });
 
@@ -150,22 +152,28 @@ const variable = z
   .string()
   .regex(VARIABLE_PATTERN, 'must be letters, digits and "_", and not begin with a digit');
 
-/** A profile as it is written. Use `parseProfile`; this is for the JSON Schema. */
+/** A profile file. To read one use `parseProfile`; this export is for the JSON Schema. */
 export const profileFile = z.strictObject({
   description: printable.max(300).optional().describe('What this server is for'),
   server,
   env: z.record(variable, text).optional().describe('Literal variables of the server; never secrets'),
-  credentials: z.record(variable, credential).optional().describe('By the variable that the server reads'),
+  credentials: z
+    .record(variable, credential)
+    .optional()
+    .describe('Credentials by the variable that the server reads'),
   sandbox: sandbox.optional(),
   policy: policy.optional(),
   audit: z
     .strictObject({
       arguments: z.enum(['redacted', 'digest']).optional().describe("How a call's arguments are recorded"),
       results: z.enum(['digest']).optional(),
-      durability: z.enum(['write', 'fsync']).optional().describe('fsync: each record is on the disk first'),
+      durability: z
+        .enum(['write', 'fsync'])
+        .optional()
+        .describe('fsync: each record is on disk before its message goes on'),
     })
     .optional(),
 });
 
-/** A file that the schema took, before defaults. */
+/** A file that the schema accepted, without defaults. */
 export type ProfileFile = z.output<typeof profileFile>;

@@ -1,5 +1,5 @@
-// Warder's own settings: `config/warder.yaml`. All are optional. Strict, as profiles are: a setting with a
-// slip in its name is told, not passed over.
+// Warder's own settings: `config/warder.yaml`. All are optional. As in profiles, an unknown key is an error.
+// profiles/settings.md is their reference; a test compares its defaults with those here.
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
@@ -17,41 +17,41 @@ export type VaultKey = 'passphrase' | { readonly file: string } | { readonly sys
 
 /** All settings with their defaults. Durations are milliseconds, sizes are bytes. */
 export interface Settings {
-  /** `undefined`: nobody has chosen yet. */
+  /** `undefined`: not chosen yet. */
   readonly store: 'keychain' | 'vault' | undefined;
   readonly vault: { readonly key: VaultKey };
   readonly keychain: {
-    /** How long a call may take. */
+    /** Time limit of a call. */
     readonly timeout: number;
-    /** How long a person has to unlock it. */
+    /** Time limit for a person to unlock it. */
     readonly patience: number;
   };
   readonly daemon: {
-    /** How long the daemon stays with nothing to do. */
+    /** How long the daemon stays without work before it ends. */
     readonly idle: number;
     readonly log: { readonly size: number; readonly keep: number };
   };
-  /** The longest line of JSON-RPC. */
+  /** Size limit of a line of JSON-RPC. */
   readonly relay: { readonly line: number };
   /** How long a rotation waits for requests in flight. */
   readonly rotation: { readonly drain: number };
-  /** The gate between sandboxes and the world. */
+  /** The gate between the sandboxes and the network. */
   readonly egress: {
-    /** Name servers to ask instead of the system's own: address, or address:port. */
+    /** Name servers to use instead of the system's own: address, or address:port. */
     readonly resolvers: readonly string[];
-    /** A file of certificates (PEM) to trust beside the usual ones. */
+    /** A file of certificates (PEM) to trust in addition to the usual ones. */
     readonly ca: string | undefined;
-    /** A proxy for all that goes out, but for the hosts under `except`. */
+    /** The proxy for all outgoing connections, except to the hosts in `except`. */
     readonly proxy: string | undefined;
-    /** The credential with the proxy's `user:password`. */
+    /** Name of the credential that holds the proxy's `user:password`. */
     readonly login: string | undefined;
     readonly except: readonly string[];
   };
   readonly audit: {
     readonly segment: number;
-    /** Closed segments are dropped beyond this many, or this age; by default none is. */
+    /** Closed segments beyond this number or age are removed; by default none are. */
     readonly keep: { readonly count: number | undefined; readonly age: number | undefined };
-    /** A signature at least after so many records, or so long after a record. */
+    /** The log is signed at the latest after this many records, or this long after a record. */
     readonly checkpoint: { readonly records: number; readonly every: number };
   };
 }
@@ -60,14 +60,14 @@ const duration = z
   .string()
   .regex(DURATION_PATTERN, 'must be a duration such as 30s, 15m or 12h')
   .transform((value) => parseDuration(value) ?? 0);
-const size = (least: number, most: number) =>
+const size = (minimum: number, maximum: number) =>
   z
     .string()
     .regex(SIZE_PATTERN, 'must be a size such as 64MiB')
     .transform((value) => parseSize(value) ?? 0)
     .refine(
-      (value) => value >= least && value <= most,
-      `must be from ${least / 1024}KiB to ${most / 2 ** 20}MiB`,
+      (value) => value >= minimum && value <= maximum,
+      `must be from ${minimum / 1024}KiB to ${maximum / 2 ** 20}MiB`,
     );
 const count = z.int().min(1).max(1_000_000);
 const systemdName = z
@@ -130,27 +130,27 @@ const settingsFile = z.strictObject({
     .optional(),
 });
 
-/** The path of the settings' file. */
+/** The path of the settings file. */
 export function settingsPath(places: Places): string {
   return join(places.config, 'warder.yaml');
 }
 
-/** Reads settings from text; `file` is for messages. Throws `config-invalid` with every mistake. */
+/** Parses settings; `file` is for messages. Throws `config-invalid` with all diagnostics. */
 export function parseSettings(text: string, file: string): Settings {
   const document = parseYaml(text);
   const parsed = settingsFile.safeParse(document.value ?? {}, { error: describeIssue });
-  const mistakes = [
+  const diagnostics = [
     ...document.diagnostics,
     ...(document.isUsable && !parsed.success ? toDiagnostics(parsed.error, document) : []),
   ];
-  if (mistakes.length > 0 || !parsed.success) {
-    throw diagnosticsError('config-invalid', 'the settings are broken', file, mistakes);
+  if (diagnostics.length > 0 || !parsed.success) {
+    throw diagnosticsError('config-invalid', 'the settings are broken', file, diagnostics);
   }
   const { store, vault, keychain, daemon, relay, rotation, egress, audit } = parsed.data;
   return {
     store,
     vault: { key: vault?.key ?? 'passphrase' },
-    // Hosts give up on a server after a minute.
+    // Hosts give up on a server after about a minute.
     keychain: { timeout: keychain?.timeout ?? 10_000, patience: keychain?.patience ?? 45_000 },
     daemon: {
       idle: daemon?.idle ?? 15 * 60_000,
@@ -176,14 +176,14 @@ export function parseSettings(text: string, file: string): Settings {
   };
 }
 
-/** The settings as saved, or the defaults where there is no file. Throws `config-invalid`. */
+/** The saved settings, or the defaults if there is no file. Throws `config-invalid`. */
 export function loadSettings(places: Places): Settings {
   return parseSettings(readSettingsText(places) ?? '', settingsPath(places));
 }
 
 /**
- * Sets single settings, by key path, and leaves the rest of the file with its comments as it is. The whole is
- * checked before it is written. Throws `config-invalid`, `cannot-write`.
+ * Changes single settings by key path, and keeps the rest of the file with its comments. The result is checked before
+ * it is written. Throws `config-invalid`, `cannot-write`.
  */
 export function updateSettings(
   places: Places,
@@ -222,6 +222,6 @@ function readSettingsText(places: Places): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, MAX_FILE_BYTES + 1));
   } catch {
-    throw new WarderError('config-invalid', `the settings are broken: ${file} is no UTF-8 text`);
+    throw new WarderError('config-invalid', `the settings are broken: ${file} is not UTF-8 text`);
   }
 }

@@ -1,6 +1,6 @@
-// The nearest known word to one with a slip in it, for "did you mean".
+// "Did you mean": finds the known word that is closest to a misspelt one.
 
-/** The one of `known` that was perhaps meant by `word`, or `undefined` when none is near. */
+/** The word of `known` that `word` was probably meant to be; `undefined` if none is close. */
 export function suggest(word: string, known: readonly string[]): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replaceAll('_', '-');
   const limit = Math.max(1, Math.min(3, Math.floor(word.length / 3)));
@@ -11,7 +11,7 @@ export function suggest(word: string, known: readonly string[]): string | undefi
   return near[0]?.name;
 }
 
-/** Damerau-Levenshtein distance (neighbours swapped count one). */
+/** Damerau-Levenshtein distance: two swapped neighbours count as one edit. At most 4. */
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 3) return 4;
   let before: number[] = [];

@@ -1,5 +1,5 @@
-// Durations and sizes as people write them in files: a whole number and a unit, `15m`, `64MiB`. A bare
-// number is refused: nobody can tell seconds from milliseconds by looking at it.
+// Durations and sizes as people write them: a whole number and a unit, `15m`, `64MiB`. A number without a unit is
+// refused, because it does not show whether seconds or milliseconds are meant.
 
 const DURATION = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
@@ -10,12 +10,12 @@ export const DURATION_PATTERN = /^(0|[1-9][0-9]{0,11})(ms|s|m|h|d)$/;
 /** The pattern of a size, for schemas. */
 export const SIZE_PATTERN = /^(0|[1-9][0-9]{0,11})(B|KB|MB|GB|KiB|MiB|GiB)$/;
 
-/** `15m` as milliseconds; `undefined` for anything else, or more than a JavaScript integer holds. */
+/** `15m` as milliseconds; `undefined` for other text, or above `Number.MAX_SAFE_INTEGER`. */
 export function parseDuration(text: string): number | undefined {
   return parse(text, DURATION_PATTERN, DURATION);
 }
 
-/** `64MiB` as bytes; `undefined` for anything else, or more than a JavaScript integer holds. */
+/** `64MiB` as bytes; `undefined` for other text, or above `Number.MAX_SAFE_INTEGER`. */
 export function parseSize(text: string): number | undefined {
   return parse(text, SIZE_PATTERN, SIZE);
 }

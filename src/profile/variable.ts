@@ -1,11 +1,11 @@
-// Environment variables as a profile may name them. A loader variable makes the program that sees it, or one
-// that it starts, load or run code from a place of somebody's choosing; a profile which may be copied from a
-// README has no business doing that. Names are compared in upper case: Windows does not tell cases apart.
+// Environment variables that a profile may and may not set. A loader variable makes a program, or a program that it
+// starts, load or run other code. Profiles are copied from READMEs, so they must not set one. Names are compared in
+// upper case, because Windows ignores case.
 
-/** The shape of a variable's name. */
+/** The pattern of a variable's name. */
 export const VARIABLE_PATTERN = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
-/** What every server's environment begins with. A profile's literal may replace one of these, a credential not. */
+/** The variables of every server. `env` of a profile may replace them; a credential may not. */
 export const BASE_VARIABLES = ['PATH', 'HOME', 'USER', 'LANG', 'TZ', 'TMPDIR'];
 
 const LOADER_VARIABLES = new Set(
@@ -31,7 +31,7 @@ const LOADER_PREFIXES = [
   ...['LUA_INIT', 'LUA_PATH', 'LUA_CPATH'],
 ];
 
-/** Whether a variable of this name makes programs load or run code of its value's choosing. */
+/** Whether a variable of this name makes programs load or run code that its value names. */
 export function isLoaderVariable(name: string): boolean {
   const upper = name.toUpperCase();
   return LOADER_VARIABLES.has(upper) || LOADER_PREFIXES.some((prefix) => upper.startsWith(prefix));
@@ -54,7 +54,7 @@ const SECRET_PATTERNS: readonly (readonly [kind: string, pattern: RegExp])[] = [
   ['a password in a URL', /\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:[^\s/@]+@/i],
 ];
 
-/** What kind of secret a text seems to hold (`a GitHub token`), or `undefined`. A guess, for warnings. */
+/** The kind of secret that a text seems to contain (`a GitHub token`), or `undefined`. A guess, for warnings. */
 export function detectSecret(text: string): string | undefined {
   return SECRET_PATTERNS.find(([, pattern]) => pattern.test(text))?.[0];
 }

@@ -1,10 +1,10 @@
-// The daemon's view of the profiles. A change that is saved holds for the next session: `get` looks at the
-// file itself each time, so it is right also where the watcher is late, or where there is none (no more
-// inotify watches, a network drive). The watcher tells of changes in between. A file that is broken keeps the
-// last good one of this daemon's life; one that was taken away is gone at once.
+// The daemon's view of the profiles. A saved change applies to the next session. `get` checks the file each time, so it
+// is correct even if the watcher is late or there is none (no inotify watches left, a network drive). The watcher
+// reports changes in between. While a file is broken, the last valid version that this daemon has read stays in use. A
+// removed profile is gone at once.
 //
-// Known race: an editor that empties a file and then writes it in several pieces can be read in between. Most
-// such halves are broken and keep the last good one.
+// Known race: if an editor empties a file and then writes it in pieces, a part of it can be read. Most such parts are
+// broken, so that the last valid version stays in use.
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
@@ -20,7 +20,7 @@ import {
   readProfile,
 } from './load.ts';
 
-/** What happened to a profile. `digest` is of the bytes now in the file, where they could be read. */
+/** A change of a profile. `digest` is of the file's current bytes, if they could be read. */
 export interface ProfileChange {
   readonly name: string;
   readonly change: 'added' | 'changed' | 'removed' | 'broken';
@@ -29,13 +29,13 @@ export interface ProfileChange {
 
 interface ProfileState {
   readonly stamp: string | undefined;
-  /** The last good one. */
+  /** The last valid version. */
   readonly loaded: LoadedProfile | undefined;
-  /** Why the file as it is now cannot be used. */
+  /** Why the current file cannot be used. */
   readonly error: WarderError | undefined;
 }
 
-/** How long the folder must be quiet before it is looked at, in milliseconds. Editors save in several steps. */
+/** How long the folder must be unchanged before it is scanned, in milliseconds. Editors save in several steps. */
 const DEBOUNCE = 100;
 
 /** All profiles, kept up to date. */
@@ -53,7 +53,7 @@ export class Profiles implements AsyncDisposable {
     this.#log = log;
   }
 
-  /** Reads all profiles and watches their folder, which is created where there is none. */
+  /** Reads all profiles and watches their folder, which is created if it does not exist. */
   static async open(places: Places, log: Log): Promise<Profiles> {
     const profiles = new Profiles(places, log);
     try {
@@ -66,7 +66,7 @@ export class Profiles implements AsyncDisposable {
     return profiles;
   }
 
-  /** The profile as it is saved now, or the last good one. Throws `name-invalid`, `profile-missing`, `profile-invalid`. */
+  /** The profile as it is saved, or its last valid version. Throws `name-invalid`, `profile-missing`, `profile-invalid`. */
   get(name: string): LoadedProfile {
     checkProfileName(name);
     const state = this.#refresh(name);
@@ -75,37 +75,37 @@ export class Profiles implements AsyncDisposable {
     return state.loaded;
   }
 
-  /** The names of all profiles, the broken ones too. As of the last look: see `scan`. */
+  /** The names of all profiles, including broken ones, as of the last `scan`. */
   get names(): string[] {
     return [...this.#states.keys()].sort();
   }
 
-  /** Why a file cannot be used, by profile; files that no name can reach, by file name. As of the last look. */
+  /** Why files cannot be used, as of the last `scan`: by profile, or by file name for a misnamed file. */
   get broken(): Map<string, string> {
     const broken = new Map(this.#misnamed);
     for (const [name, { error, loaded }] of this.#states) {
       if (error === undefined) continue;
       broken.set(
         name,
-        loaded === undefined ? error.message : `${error.message}\n  the last good one is in use`,
+        loaded === undefined ? error.message : `${error.message}\n  the last valid version is in use`,
       );
     }
     return broken;
   }
 
-  /** Looks at the whole folder now. */
+  /** Scans the folder now. */
   scan(): void {
     try {
-      const { names, strays } = listProfiles(this.#places);
-      for (const [file, what] of strays) if (!this.#misnamed.has(file)) this.#log.warn({ file }, what);
-      this.#misnamed = strays;
+      const { names, misnamed } = listProfiles(this.#places);
+      for (const [file, what] of misnamed) if (!this.#misnamed.has(file)) this.#log.warn({ file }, what);
+      this.#misnamed = misnamed;
       for (const name of new Set([...names, ...this.#states.keys()])) this.#refresh(name);
     } catch (error) {
-      this.#log.warn({ error: String(error) }, 'cannot look at the profiles');
+      this.#log.warn({ error: String(error) }, 'cannot scan the profiles');
     }
   }
 
-  /** Calls `listener` at each change from now on; returns what ends that. */
+  /** Calls `listener` at each change from now on. Returns a function that removes it. */
   onChange(listener: (change: ProfileChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -120,11 +120,11 @@ export class Profiles implements AsyncDisposable {
 
   async #watch(): Promise<void> {
     try {
-      // Loaded here, not at the top: the command line reads this room's files without it.
+      // Loaded here because the command line uses this file's neighbours without it.
       const { watch } = await import('chokidar');
       const folder = this.#places.profiles;
       const watcher = watch(folder, {
-        // Not 0: chokidar 6.0.0 then loses a folder that is removed and made again (2026-11).
+        // Not 0: chokidar 6.0.0 would lose a folder that is removed and created again (2026-11).
         depth: 1,
         ignored: (path) => path !== folder && dirname(path) !== folder,
         ignoreInitial: true,
@@ -144,30 +144,30 @@ export class Profiles implements AsyncDisposable {
     }
   }
 
-  /** Looks at one file; tells of a change. `undefined`: there is no such profile. */
+  /** Checks one file and reports a change. `undefined`: there is no such profile. */
   #refresh(name: string): ProfileState | undefined {
-    const known = this.#states.get(name);
+    const current = this.#states.get(name);
     let stamp: string | undefined;
     let digest: string | undefined;
     try {
       stamp = profileStamp(this.#places, name);
       if (stamp === undefined) return this.#removeState(name);
-      // A broken file is looked at again each time: what was wrong may be its folder's mode, which is not in the stamp.
-      if (known?.stamp === stamp && known.error === undefined) return known;
+      // A broken file is read again each time: the cause may be its folder's mode, which is not part of the stamp.
+      if (current?.stamp === stamp && current.error === undefined) return current;
       const read = readProfile(this.#places, name);
       ({ stamp, digest } = read);
-      if (known?.loaded?.digest === digest && known.error === undefined) {
-        return this.#setState(name, { ...known, stamp });
+      if (current?.loaded?.digest === digest && current.error === undefined) {
+        return this.#setState(name, { ...current, stamp });
       }
       const loaded = parseContent(this.#places, name, read);
       const state = this.#setState(name, { stamp, loaded, error: undefined });
-      this.#notify({ name, change: known === undefined ? 'added' : 'changed', digest });
+      this.#notify({ name, change: current === undefined ? 'added' : 'changed', digest });
       return state;
     } catch (error) {
       if (!(error instanceof WarderError)) throw error;
       if (error.code === 'profile-missing') return this.#removeState(name);
-      const state = this.#setState(name, { stamp, loaded: known?.loaded, error });
-      if (known?.error?.message !== error.message) {
+      const state = this.#setState(name, { stamp, loaded: current?.loaded, error });
+      if (current?.error?.message !== error.message) {
         this.#notify({ name, change: 'broken', ...(digest === undefined ? {} : { digest }) }, error);
       }
       return state;

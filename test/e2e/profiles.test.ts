@@ -200,7 +200,7 @@ describe('list, show and check', () => {
     expect(await home.warder(['check', 'slip'])).toMatchObject({ code: 65 });
     const later = await home.warder(['check', 'later']);
     expect(later.code).toBe(78);
-    expect(later.stdout).toContain('"server.url" is not there yet');
+    expect(later.stdout).toContain('"server.url" is not supported yet');
     expect(await home.warder(['check'])).toMatchObject({ code: 65 });
     expect(await home.warder(['check', 'goood'])).toMatchObject({
       code: 65,

@@ -28,7 +28,7 @@ export function checkVariableNames(names: readonly string[]): void {
         'usage',
         `"${name}" makes programs load or run other code, and is not passed on`,
         {
-          hint: 'say it in the arguments of the command if you can',
+          hint: 'pass it in the arguments of the command if you can',
         },
       );
     }

@@ -35,7 +35,7 @@ export async function readSecret(terminal: Terminal, name: string, multiline: bo
   if (value.includes('\0'))
     throw odd('has a NUL in it', 'it must be text: encode it, for instance in base64');
   if (value.includes('\ufffd')) {
-    throw odd('is no UTF-8 text', 'it must be text: encode it, for instance in base64');
+    throw odd('is not UTF-8 text', 'it must be text: encode it, for instance in base64');
   }
   if (!multiline && /[\r\n]/.test(value)) {
     throw odd(

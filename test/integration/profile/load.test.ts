@@ -56,7 +56,7 @@ function refusal(name: string): WarderError {
 }
 
 describe('loading', () => {
-  test('gives the profile, its file and the digest of its bytes', () => {
+  test('returns the profile, its file and the digest of its bytes', () => {
     const file = save('github', SOUND);
     const loaded = loadProfile(here, 'github');
     expect(loaded).toMatchObject({ name: 'github', file });
@@ -64,13 +64,13 @@ describe('loading', () => {
     expect(loaded.digest).toBe(execFileSync('sha256sum', [file], { encoding: 'utf8' }).split(' ')[0]);
   });
 
-  test('a missing profile is named, with the nearest that there is', () => {
+  test('a missing profile is named, and the closest name is suggested', () => {
     save('github', SOUND);
     expect(refusal('githbu')).toMatchObject({ code: 'profile-missing', hint: 'did you mean "github"?' });
     expect(refusal('zzz').hint).toContain('warder add zzz');
   });
 
-  test('W-PROF-3 a name with a path in it is refused before any file is looked at', () => {
+  test('W-PROF-3 a name with a path in it is refused before any file is accessed', () => {
     save('github', SOUND);
     writeFileSync(join(here.config, 'outside.yaml'), SOUND);
     for (const name of ['../outside', './github', 'github.yaml', join(here.profiles, 'github'), 'github\0']) {
@@ -78,18 +78,18 @@ describe('loading', () => {
     }
   });
 
-  test('bytes that are no UTF-8, a folder, a named pipe and a long file are refused', () => {
+  test('bytes that are not UTF-8, a folder, a named pipe and a long file are refused', () => {
     save('bytes', Buffer.from([0x73, 0xff, 0xfe]));
     mkdirSync(join(here.profiles, 'folder.yaml'), { mode: 0o700 });
     execFileSync('mkfifo', ['-m', '600', join(here.profiles, 'pipe.yaml')]);
     save('long', `# ${'x'.repeat(300_000)}\n${SOUND}`);
-    expect(refusal('bytes').message).toContain('is no UTF-8 text');
-    expect(refusal('folder').message).toContain('is no file');
-    expect(refusal('pipe').message).toContain('is no file');
+    expect(refusal('bytes').message).toContain('is not UTF-8 text');
+    expect(refusal('folder').message).toContain('is not a file');
+    expect(refusal('pipe').message).toContain('is not a file');
     expect(refusal('long').message).toContain('is longer than 256 KiB');
   });
 
-  test('a byte order mark and Windows line ends do no harm', () => {
+  test('a byte order mark and Windows line ends are accepted', () => {
     save('bom', '\ufeffserver:\r\n  command: node\r\n');
     expect(loadProfile(here, 'bom').profile.server).toMatchObject({ command: 'node' });
   });
@@ -112,13 +112,13 @@ describe('loading', () => {
     expect(refusal('github').hint).toBe(`run "chmod go-w ${here.profiles}"`);
   });
 
-  // Giving a file away takes root; without it the mode tests above stand for this one's code path.
+  // Only root can give a file away. Without root the tests of modes above cover the same code.
   test.runIf(process.getuid?.() === 0)('W-PROF-7 a file of another user is not read', () => {
     chownSync(save('github', SOUND), 12345, 12345);
     expect(refusal('github').message).toContain('belongs to another user');
   });
 
-  test('W-PROF-7 a symbolic link is followed, and what it leads to is held to the same', () => {
+  test('W-PROF-7 a symbolic link is followed, and its target must be safe too', () => {
     const elsewhere = join(home, 'dotfiles');
     mkdirSync(elsewhere, { mode: 0o700 });
     const target = join(elsewhere, 'gh.yaml');
@@ -134,22 +134,22 @@ describe('loading', () => {
     expect(refusal('github').code).toBe('profile-missing');
   });
 
-  test('the list has the names, and tells of files that look like profiles', () => {
+  test('the list has the names of profiles, and the misnamed files', () => {
     save('b', SOUND);
     save('a', 'broken: [');
     for (const file of ['c.yml', 'My Server.yaml', '.hidden.yaml', 'a.yaml~', 'notes.txt']) {
       writeFileSync(join(here.profiles, file), SOUND);
     }
-    const { names, strays } = listProfiles(here);
+    const { names, misnamed } = listProfiles(here);
     expect(names).toEqual(['a', 'b']);
-    expect([...strays.keys()].sort()).toEqual(['My Server.yaml', 'c.yml']);
+    expect([...misnamed.keys()].sort()).toEqual(['My Server.yaml', 'c.yml']);
     rmSync(here.profiles, { recursive: true });
     expect(listProfiles(here).names).toEqual([]);
   });
 });
 
 describe('writing', () => {
-  test('makes a file of the user alone, whole, and leaves nothing beside it', () => {
+  test('creates a file for the user alone, atomically, and leaves nothing else behind', () => {
     rmSync(here.profiles, { recursive: true });
     const file = writeProfile(here, 'github', SOUND);
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -157,7 +157,7 @@ describe('writing', () => {
     expect(readdirSync(here.profiles)).toEqual(['github.yaml']);
   });
 
-  test('leaves a profile that exists as it is', () => {
+  test('does not replace a profile that exists', () => {
     save('github', SOUND);
     expect(() => writeProfile(here, 'github', 'other')).toThrow(
       expect.objectContaining({ code: 'profile-exists' }),
@@ -175,7 +175,7 @@ describe('writing', () => {
     expect(loadProfile(here, 'github').profile.env).toEqual({ A: 'b' });
   });
 
-  test('a folder that cannot be made is a clear error', () => {
+  test('a folder that cannot be created gives a clear error', () => {
     rmSync(here.config, { recursive: true });
     writeFileSync(here.config, '');
     expect(() => writeProfile(here, 'github', SOUND)).toThrow(
@@ -183,7 +183,7 @@ describe('writing', () => {
     );
   });
 
-  test('a removed profile is kept, out of the way', () => {
+  test('a removed profile is moved to another folder', () => {
     const file = save('github', SOUND);
     const kept = removeProfile(here, 'github', Date.UTC(2026, 0, 2, 3, 4, 5));
     expect(kept).toBe(join(here.state, 'removed', 'github.20260102T030405Z.yaml'));
@@ -196,7 +196,7 @@ describe('writing', () => {
 });
 
 describe('settings', () => {
-  test('have defaults where there is no file', () => {
+  test('have defaults if there is no file', () => {
     expect(loadSettings(here)).toEqual({
       store: undefined,
       vault: { key: 'passphrase' },
@@ -209,7 +209,7 @@ describe('settings', () => {
     });
   });
 
-  test('are read strictly, with the nearest key', () => {
+  test('are read strictly, with the closest key suggested', () => {
     writeFileSync(
       settingsPath(here),
       'store: keychain\ndaemon: {idle: 15, logs: {}}\nvault: {key: {fle: /x}}\n',
@@ -224,7 +224,7 @@ describe('settings', () => {
     );
   });
 
-  test('one is changed, comments and the others stay', () => {
+  test('one is changed, and comments and other settings stay', () => {
     writeFileSync(settingsPath(here), '# mine\ndaemon:\n  idle: 1h # long\n');
     updateSettings(here, [
       [['store'], 'vault'],
@@ -241,7 +241,7 @@ describe('settings', () => {
     expect(statSync(settingsPath(here)).mode & 0o777).toBe(0o600);
   });
 
-  test('a change that breaks them is not written', () => {
+  test('a change to an invalid value is not written', () => {
     updateSettings(here, [[['store'], 'keychain']]);
     expect(() => updateSettings(here, [[['store'], 'cloud']])).toThrow(
       expect.objectContaining({ code: 'config-invalid' }),

@@ -16,7 +16,7 @@ import type { Log } from '../../../src/os/log.ts';
 import { type ProfileChange, Profiles } from '../../../src/profile/watch.ts';
 import { type Places, places } from '../../../src/wire/places.ts';
 
-/** A log that keeps its warnings. */
+/** A log that records its warnings. */
 class Memory implements Log {
   readonly warnings: string[] = [];
   debug(): void {}
@@ -66,7 +66,7 @@ function save(name: string, text: string): void {
   writeFileSync(path(name), text, { mode: 0o600 });
 }
 
-/** The argument by which these profiles are told apart. */
+/** The argument that distinguishes these profiles. */
 function argument(name: string): string | undefined {
   const { server } = profiles.get(name).profile;
   return server.kind === 'command' ? server.args[0] : undefined;
@@ -76,23 +76,23 @@ function told(): string[] {
   return changes.map(({ name, change }) => `${name} ${change}`);
 }
 
-/** Waits until the watcher has told of what is expected. */
+/** Waits until the watcher has reported the expected changes. */
 async function until(...expected: string[]): Promise<void> {
   await vi.waitFor(() => expect(told()).toEqual(expected), { timeout: 10_000, interval: 20 });
 }
 
-test('what is there at the start is known, and is no change', () => {
+test('profiles that exist at the start are known, and are not reported as changes', () => {
   expect(profiles.names).toEqual(['github']);
   expect(argument('github')).toBe('one');
   expect(told()).toEqual([]);
 });
 
-test('a change saved just before is what get gives, without waiting for the watcher', () => {
+test('get returns a change that was just saved, without waiting for the watcher', () => {
   for (let i = 0; i < 50; i++) {
     save('github', profile(`v${i}`));
     expect(argument('github')).toBe(`v${i}`);
   }
-  // As long, and with the same time: the stamp still differs.
+  // The same length and the same time: the stamp still differs.
   const time = new Date(1_700_000_000_000);
   for (const value of ['aa', 'bb', 'cc']) {
     save('github', profile(value));
@@ -105,7 +105,7 @@ test('a change saved just before is what get gives, without waiting for the watc
   expect(() => profiles.get('new')).toThrow(expect.objectContaining({ code: 'profile-missing' }));
 });
 
-test('the watcher tells of files added, changed, broken, mended and removed', async () => {
+test('the watcher reports files that are added, changed, broken, repaired and removed', async () => {
   save('slack', profile('one'));
   await until('slack added');
   save('slack', profile('two'));
@@ -120,32 +120,32 @@ test('the watcher tells of files added, changed, broken, mended and removed', as
   expect(changes[1]?.digest).not.toBe(changes[0]?.digest);
 });
 
-test('W-PROF-8 a broken file keeps the last good one, and is told', async () => {
+test('W-PROF-8 while a file is broken the last valid version stays in use, and the problem is reported', async () => {
   save('github', 'server: {comand: node}\n');
   await until('github broken');
   expect(argument('github')).toBe('one');
   expect(profiles.broken.get('github')).toContain('github.yaml:1:10: server.comand: unknown key');
-  expect(profiles.broken.get('github')).toContain('the last good one is in use');
+  expect(profiles.broken.get('github')).toContain('the last valid version is in use');
   expect(log.warnings.join('\n')).toContain('server.comand');
   save('github', profile('two'));
   expect(argument('github')).toBe('two');
   expect(profiles.broken.size).toBe(0);
 });
 
-test('a file that never was good gives its error', () => {
+test('a file that was never valid gives its error', () => {
   save('new', 'server: {comand: node}\n');
   expect(() => profiles.get('new')).toThrow(expect.objectContaining({ code: 'profile-invalid' }));
-  expect(profiles.broken.get('new')).not.toContain('last good');
+  expect(profiles.broken.get('new')).not.toContain('last valid');
 });
 
-test('W-PROF-8 a removed profile is gone at once, also when its last file was broken', async () => {
+test('W-PROF-8 a removed profile is gone at once, even if its last file was broken', async () => {
   save('github', 'server: [');
   expect(argument('github')).toBe('one');
   unlinkSync(path('github'));
   expect(() => profiles.get('github')).toThrow(expect.objectContaining({ code: 'profile-missing' }));
 });
 
-test('W-PROF-7 a file that others can write now keeps the last good one until it is mended', () => {
+test('W-PROF-7 while others can write a file its last valid version stays in use', () => {
   save('github', profile('evil'));
   chmodSync(path('github'), 0o666);
   expect(argument('github')).toBe('one');
@@ -154,7 +154,7 @@ test('W-PROF-7 a file that others can write now keeps the last good one until it
   expect(argument('github')).toBe('evil');
 });
 
-test('an editor that writes a new file and renames it makes one change', async () => {
+test('a file that an editor replaces by renaming is one change', async () => {
   const draft = join(here.profiles, '.github.yaml.swp');
   writeFileSync(draft, profile('two'), { mode: 0o600 });
   renameSync(path('github'), `${path('github')}~`);
@@ -163,13 +163,13 @@ test('an editor that writes a new file and renames it makes one change', async (
   expect(argument('github')).toBe('two');
 });
 
-test('a file saved again with the same bytes is no change', async () => {
+test('a file saved again with the same bytes is not a change', async () => {
   save('github', profile('one'));
   save('marker', profile('x'));
   await until('marker added');
 });
 
-test('a folder that is removed and made again is watched again', async () => {
+test('a folder that is removed and created again is watched again', async () => {
   rmSync(here.profiles, { recursive: true });
   await until('github removed');
   mkdirSync(here.profiles, { mode: 0o700 });
@@ -179,7 +179,7 @@ test('a folder that is removed and made again is watched again', async () => {
   await until('github removed', 'github added', 'github changed');
 });
 
-test('a symbolic link is followed, also to another file', async () => {
+test('a symbolic link is followed, also when it points to another file', async () => {
   for (const name of ['a', 'b']) writeFileSync(join(home, name), profile(name), { mode: 0o600 });
   symlinkSync(join(home, 'a'), path('link'));
   expect(argument('link')).toBe('a');
@@ -190,7 +190,7 @@ test('a symbolic link is followed, also to another file', async () => {
   expect(argument('link')).toBe('b');
 });
 
-test('a file that no name can reach is told of', async () => {
+test('a misnamed file is reported', async () => {
   writeFileSync(join(here.profiles, 'Slack.yml'), profile('x'));
   await vi.waitFor(() => expect([...profiles.broken.keys()]).toEqual(['Slack.yml']), { timeout: 10_000 });
   expect(log.warnings.join('\n')).toContain('Slack.yml');
@@ -200,7 +200,7 @@ test('W-PROF-3 a name with a path in it is refused', () => {
   expect(() => profiles.get('../github')).toThrow(expect.objectContaining({ code: 'name-invalid' }));
 });
 
-test('after it is closed nothing is told', async () => {
+test('nothing is reported after it is closed', async () => {
   await profiles[Symbol.asyncDispose]();
   save('slack', profile('one'));
   expect(argument('slack')).toBe('one');

@@ -10,7 +10,7 @@ import { policyOf } from '../../fixtures/policy.ts';
 
 const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
 
-/** Text that is nearly YAML: its marks, the format's own words, and anything. */
+/** Text that is nearly YAML: its punctuation, the words of the format, and arbitrary text. */
 const yamlish = fc
   .array(
     fc.oneof(
@@ -67,7 +67,7 @@ const yamlish = fc
   )
   .map((parts) => parts.join(''));
 
-/** Plain data of the format's own keys, with wrong kinds in wrong places. */
+/** Plain data with the keys of the format, and values of wrong types in wrong places. */
 const word = fc.constantFrom(
   'server',
   'command',
@@ -122,7 +122,7 @@ const printable = fc.string({ minLength: 1, maxLength: 40 }).filter((text) => /^
 const variable = fc
   .stringMatching(/^[A-Z_][A-Z0-9_]{0,12}$/)
   .filter((name) => !isLoaderVariable(name) && name !== '__PROTO__');
-/** Anything that execve takes: no NUL, whole characters. */
+/** Text that execve accepts: no NUL, and no lone surrogates. */
 const value = fc
   .string({ unit: 'binary', maxLength: 80 })
   .map((text) => text.replaceAll('\0', '').toWellFormed());
@@ -174,7 +174,7 @@ const draft: fc.Arbitrary<ProfileDraft> = fc
     allow: names.slice(2),
   }));
 
-test('what add writes reads back as what was said', () => {
+test('a profile that add writes reads back as the options that were given', () => {
   fc.assert(
     fc.property(draft, (said) => {
       const profile = parseProfile(draftProfile(said), 'f.yaml', 'p');
@@ -200,7 +200,7 @@ test('what add writes reads back as what was said', () => {
   );
 });
 
-test('units read back as what was written', () => {
+test('units read back as they were written', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 999_999_999_999 }), (value) => {
       expect(parseDuration(formatDuration(value))).toBe(value);

@@ -9,14 +9,14 @@ import { detectSecret } from '../../../src/profile/variable.ts';
 const folder = join(import.meta.dirname, '../../../profiles');
 const names = globSync('*.yaml', { cwd: folder }).map((path) => basename(path, '.yaml'));
 
-/** Examples that show what this build cannot do. All others run. */
+/** Examples of features that this build does not support. All others run. */
 const LATER = ['sentry'];
 
 test('there are examples', () => {
   expect(names.length).toBeGreaterThanOrEqual(8);
 });
 
-test.each(names)('the example %s is a sound profile, and says by which schema', (name) => {
+test.each(names)('the example %s is a valid profile and names its schema', (name) => {
   const source = readFileSync(join(folder, `${name}.yaml`), 'utf8');
   const profile = parseProfile(source, `${name}.yaml`, name);
   expect(profile.description).toBeDefined();
@@ -25,7 +25,7 @@ test.each(names)('the example %s is a sound profile, and says by which schema', 
   expect(detectSecret(source)).toBeUndefined();
 });
 
-test.each(names)('the example %s with its defaults said is the same profile', (name) => {
+test.each(names)('the example %s written with its defaults is the same profile', (name) => {
   const profile = parseProfile(readFileSync(join(folder, `${name}.yaml`), 'utf8'), name, name);
   expect(parseProfile(formatProfile(profile), name, name)).toEqual(profile);
 });
@@ -41,7 +41,7 @@ test.each(names)('the documentation names the example %s', (name) => {
   expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain(`(${name}.yaml)`);
 });
 
-test('the JSON Schema for editors is made from the one that profiles are read with', () => {
+test('the JSON Schema for editors is generated from the current schema of profiles', () => {
   expect(readFileSync(file, 'utf8'), 'stale: run "node scripts/schema.js"').toBe(text());
 });
 

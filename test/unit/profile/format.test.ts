@@ -9,7 +9,7 @@ function parse(text: string) {
   return parseProfile(text, FILE, 'github');
 }
 
-/** The error of a text that is no profile. */
+/** The error of a text that is not a valid profile. */
 function refusal(text: string): WarderError {
   try {
     parse(text);
@@ -20,13 +20,13 @@ function refusal(text: string): WarderError {
   throw new Error('the profile was taken');
 }
 
-/** A profile with a sound server and whatever follows. */
+/** A profile with a valid server, and the given text after it. */
 function withServer(text: string): string {
   return `server: {command: node}\n${text}`;
 }
 
-describe('a sound profile', () => {
-  test('says what the design says it can', () => {
+describe('a valid profile', () => {
+  test('can have every key of the format', () => {
     const profile = parse(`
 description: GitHub issues and pull requests
 server:
@@ -118,7 +118,7 @@ audit:
     });
   });
 
-  test('defaults to ask, to a sealed credential of its own name, and to the store chosen at init', () => {
+  test('defaults to ask, to a sealed credential with a name of its own, and to the store chosen at init', () => {
     const profile = parse('server: {command: node}\ncredentials: {TOKEN: {hosts: [api.github.com]}}');
     expect(profile.policy).toEqual(policyOf({ default: 'ask' }));
     expect(profile.credentials).toMatchObject([
@@ -127,7 +127,7 @@ audit:
     expect(profile.sandbox).toBeUndefined();
   });
 
-  test('holds a sealed credential to hosts, places, paths, methods, time and number of uses', () => {
+  test('restricts a sealed credential by host, place, path, method, time and number of uses', () => {
     const [credential] = parse(
       withServer(
         'credentials: {T: {hosts: [api.github.com], as: bearer, paths: ["/repos/acme/**"], methods: [GET, POST], confirm: true, lifetime: 8h, max-uses: 10}}',
@@ -143,7 +143,7 @@ audit:
     });
   });
 
-  test('keeps the spelling of numbers and booleans where it wants text', () => {
+  test('keeps the spelling of numbers and booleans where text is expected', () => {
     const { env, server } = parse(
       'server: {command: node, args: [8080, true, "007"]}\nenv: {PORT: 8080, DEBUG: true}',
     );
@@ -159,7 +159,7 @@ audit:
     expect(parse('server: {url: "http://127.0.0.1:8000/mcp"}').server.kind).toBe('url');
   });
 
-  test('its server reaches what is listed, and where its sealed credentials may be used', () => {
+  test('lets its server reach the listed hosts and those of its sealed credentials', () => {
     const profile = parse(
       withServer(
         'credentials: {A: {hosts: [a.b, c.d]}, B: {hosts: [c.d]}, C: {deliver: env}}\nsandbox: {network: [e.f, a.b]}',
@@ -183,19 +183,19 @@ audit:
     'fd00::/16',
     '::1/128',
     '2001:db8::/32',
-  ])('its network may be %s', (entry) => {
+  ])('may list %s in its network', (entry) => {
     expect(parse(withServer(`sandbox: {network: ["${entry}"]}`)).sandbox?.network).toHaveLength(1);
   });
 
-  test('~ is the home folder, at the beginning only', () => {
+  test('replaces ~ by the home folder, at the beginning of a path only', () => {
     expect(expandHome('~', '/home/me')).toBe('/home/me');
     expect(expandHome('~/src', '/home/me')).toBe('/home/me/src');
     expect(expandHome('/a/~/b', '/home/me')).toBe('/a/~/b');
   });
 });
 
-describe('a mistake', () => {
-  test('W-PROF-1 an unknown key is refused with file, line, column and the nearest known key', () => {
+describe('an invalid profile', () => {
+  test('W-PROF-1 an unknown key is refused with file, line, column and the closest known key', () => {
     const error = refusal('server:\n  command: node\n  arsg: []\n');
     expect(error.code).toBe('profile-invalid');
     expect(error.exit).toBe(65);
@@ -219,11 +219,11 @@ describe('a mistake', () => {
       withServer('credentials: {T: {from: {comand: [x]}}}'),
       'T.from.comand: unknown key; did you mean "command"?',
     ],
-  ])('%j names the nearest key at every depth', (text, what) => {
+  ])('%j: the closest known key is suggested at every depth', (text, what) => {
     expect(refusal(text).message).toContain(what);
   });
 
-  test('all mistakes are told at once, in the order of the file', () => {
+  test('all diagnostics are reported at once, in the order of the file', () => {
     const { message } = refusal('server: {comand: node}\nenv: {A: 1.10}\npolicy: {default: alow}\n');
     expect(message.split('\n').map((line) => line.replace(/^.*yaml:/, ''))).toEqual([
       '1:10: server.comand: unknown key; did you mean "command"?',
@@ -232,7 +232,7 @@ describe('a mistake', () => {
     ]);
   });
 
-  test('fifty mistakes do not fill the screen', () => {
+  test('of fifty diagnostics only the first are listed', () => {
     const env = Array.from({ length: 50 }, (_, i) => `  A${i}: 1.0`).join('\n');
     const { message } = refusal(withServer(`env:\n${env}`));
     expect(message.split('\n')).toHaveLength(13);
@@ -246,29 +246,29 @@ describe('a mistake', () => {
     ['- a', 'must be a map, not a list'],
     ['server: {command: node', '1:23: flow map'],
     ['server:\n\tcommand: node', '2:1: tabs are not allowed'],
-    ['server: {command: node}\nserver: {command: sh}', '2:1: the key "server" stands twice'],
-    ['server:\n  command: a\n  "command": b', '3:3: the key "\\"command\\"" stands twice'],
-    ['server: {command: node}\n---\nserver: {command: sh}', '2:1: the file holds more than one document'],
-    ['%YAML 1.1\n---\nserver: {command: yes}', '1:1: directives are not read here'],
-    ['%TAG ! tag:x,2000:\n---\nserver: {command: yes}', '1:1: directives are not read here'],
-    ['server: !x {command: node}', 'server: tags and anchors are not read here'],
+    ['server: {command: node}\nserver: {command: sh}', '2:1: the key "server" appears twice'],
+    ['server:\n  command: a\n  "command": b', '3:3: the key "\\"command\\"" appears twice'],
+    ['server: {command: node}\n---\nserver: {command: sh}', '2:1: the file contains more than one document'],
+    ['%YAML 1.1\n---\nserver: {command: yes}', '1:1: directives are not supported'],
+    ['%TAG ! tag:x,2000:\n---\nserver: {command: yes}', '1:1: directives are not supported'],
+    ['server: !x {command: node}', 'server: tags and anchors are not supported'],
     ['server: {command: !!str node}', 'server.command: tags and anchors'],
-    ['server: &a {command: node}', 'server: tags and anchors are not read here'],
-    ['server: *a', 'server: aliases are not read here'],
+    ['server: &a {command: node}', 'server: tags and anchors are not supported'],
+    ['server: *a', 'server: aliases are not supported'],
     ['server: {<<: {command: node}}', 'server."<<": unknown key'],
     ['server: {command: node, __proto__: {x: 1}}', '"__proto__" cannot be a key'],
     ['? [a]\n: 1', 'a key must be plain text'],
     [withServer('policy: {tools: {1: allow}}'), 'a key must be plain text'],
-    ['server: {command: "a\\uD800"}', 'holds half a character'],
-    ['server: {command: "a\\0"}', 'holds a NUL character'],
+    ['server: {command: "a\\uD800"}', 'contains a lone surrogate'],
+    ['server: {command: "a\\0"}', 'contains a NUL character'],
     ['server: {command: ""}', 'server.command: must be text on one line'],
     ['server: {command: "a\\nb"}', 'server.command: must be text on one line'],
     ['server: {command: [node]}', 'server.command: must be text, not a list'],
     ['server:', 'server: must be a map, not empty'],
     ['server: {}', 'server: needs one of "package", "command" and "url"'],
-    ['server: {command: node, url: "https://x.y"}', 'server.url: cannot stand beside "command"'],
+    ['server: {command: node, url: "https://x.y"}', 'server.url: cannot be combined with "command"'],
     ['server: {command: node, bin: x}', 'server.bin: needs "package"'],
-    ['server: {command: ./x}', 'server.command: is a relative path, and no "cwd" says to what'],
+    ['server: {command: ./x}', 'server.command: is a relative path, and there is no "cwd"'],
     ['server: {command: node, cwd: src}', 'server.cwd: must be an absolute path'],
     ['server: {command: node, cwd: ~me}', 'server.cwd: must be an absolute path'],
     ['server: {command: node, args: --x}', 'server.args: must be a list, not text'],
@@ -277,7 +277,7 @@ describe('a mistake', () => {
     ['server: {package: left-pad}', 'server.package: must be npm:name@version'],
     ['server: {package: "npm:../x@1.0.0"}', 'server.package: must be npm:name@version'],
     ['server: {url: "http://example.com"}', 'server.url: must begin with https://'],
-    ['server: {url: "https://u:p@example.com"}', 'server.url: must not hold a user or password'],
+    ['server: {url: "https://u:p@example.com"}', 'server.url: must not contain a user or password'],
     ['server: {url: "nonsense"}', 'server.url: must be a URL'],
     ['server: {url: "https://x.y", args: [a]}', 'server.args: has no meaning for a remote server'],
     ['server: {url: "https://x.y"}\nenv: {A: b}', 'env: has no meaning for a remote server'],
@@ -327,8 +327,8 @@ describe('a mistake', () => {
     [withServer('sandbox: {network: ["*.com"]}'), 'sandbox.network[0]: must be a host'],
     [withServer('sandbox: {network: ["a.b:0"]}'), 'sandbox.network[0]: must be a host'],
     [withServer('sandbox: {network: ["a.b:65536"]}'), 'sandbox.network[0]: has a port above 65535'],
-    [withServer('sandbox: {network: ["a.b:53"]}'), 'sandbox.network[0]: is the port of names'],
-    [withServer('sandbox: {network: ["*.a.b:53"]}'), 'sandbox.network[0]: is the port of names'],
+    [withServer('sandbox: {network: ["a.b:53"]}'), 'sandbox.network[0]: is the DNS port'],
+    [withServer('sandbox: {network: ["*.a.b:53"]}'), 'sandbox.network[0]: is the DNS port'],
     [withServer('sandbox: {network: ["[fd00::1]:443"]}'), 'sandbox.network[0]: is an address'],
     [withServer('sandbox: {network: [10.0.0.1]}'), 'sandbox.network[0]: is an address'],
     [withServer('sandbox: {network: ["10.0.0.1:443"]}'), 'sandbox.network[0]: is an address'],
@@ -349,7 +349,7 @@ describe('a mistake', () => {
     [withServer('credentials: {T: {hosts: [a.b], lifetime: 8}}'), 'T.lifetime: must be text'],
     [withServer('credentials: {T: {hosts: [a.b], max-uses: 0}}'), 'T.max-uses: must be at least 1'],
     [withServer('sandbox: {off: yes}'), 'sandbox.off: must be true or false, not text'],
-    [withServer('sandbox: {off: true, read: [/a]}'), 'sandbox.read: cannot hold beside "off: true"'],
+    [withServer('sandbox: {off: true, read: [/a]}'), 'sandbox.read: has no effect with "off: true"'],
     [withServer('sandbox: {read: [src]}'), 'sandbox.read[0]: must be an absolute path'],
     [withServer('sandbox: {memory: 512}'), 'sandbox.memory: must be text'],
     [withServer('sandbox: {memory: 512M}'), 'sandbox.memory: must be a size such as 512MiB'],
@@ -364,7 +364,7 @@ describe('a mistake', () => {
     [withServer('policy: {resources: {"": allow}}'), 'must be text on one line'],
     [
       withServer('policy: {tools: {a: {allow: {const: 9007199254740993}, else: ask}}}'),
-      'cannot be held exactly',
+      'cannot be represented exactly',
     ],
     [withServer('policy: {tools: {"": allow}}'), 'must be text on one line'],
     [withServer('audit: {arguments: none}'), 'audit.arguments: must be redacted or digest'],
@@ -374,18 +374,18 @@ describe('a mistake', () => {
     expect(error.message).toContain(what);
   });
 
-  test('an ambiguous value comes with the way out', () => {
+  test('an ambiguous value is refused with a hint', () => {
     expect(refusal(withServer('env: {A: 1.10}')).hint).toBe('put the value in quotes');
   });
 
-  test('W-PROF-2 a file of nested aliases, a deep one and a long one are refused without being unfolded', () => {
+  test('W-PROF-2 a file of nested aliases, a deep one and a long one are refused without being expanded', () => {
     const bomb = [
       'a: &a [x, x]',
       ...'bcdefghijklmnop'
         .split('')
         .map((c, i) => `${c}: &${c} [*${'abcdefghijklmno'[i]}, *${'abcdefghijklmno'[i]}]`),
     ].join('\n');
-    expect(refusal(bomb).message).toContain('anchors are not read here');
+    expect(refusal(bomb).message).toContain('anchors are not supported');
     expect(refusal('['.repeat(100_000)).message).toContain('nested too deeply');
     expect(refusal(`server: {command: node}\nx: ${'['.repeat(40)}${']'.repeat(40)}`).message).toContain(
       'nested too deeply',
@@ -451,30 +451,32 @@ describe('a mistake', () => {
     'confirm: true',
     'lifetime: 1h',
     'max-uses: 1',
-  ])('W-PROF-5 %s is refused where it could not be held to', (constraint) => {
+  ])('W-PROF-5 %s is refused where it would have no effect', (constraint) => {
     for (const deliver of ['env', 'file']) {
       const { message } = refusal(withServer(`credentials: {T: {deliver: ${deliver}, ${constraint}}}`));
-      expect(message).toContain(`cannot be held to with "deliver: ${deliver}"`);
+      expect(message).toContain(`has no effect with "deliver: ${deliver}"`);
     }
   });
 });
 
-describe('a sealed credential that would promise what does not hold', () => {
+describe('a sealed credential that could not be kept from the server', () => {
   const sealed = (text: string, rest = '') => refusal(withServer(`credentials:\n  T: {${text}}\n${rest}`));
 
-  test.each(['deliver: sealed', ''])('W-SEAL-9 without a host is refused, with the way out: {%s}', (text) => {
+  test.each(['deliver: sealed', ''])('W-SEAL-9 without a host is refused with a hint: {%s}', (text) => {
     const error = sealed(text);
-    expect(error.message).toContain('is sealed, and no "hosts" says where it may be used');
+    expect(error.message).toContain(
+      'is sealed, but "hosts" is missing: it lists where the credential may be used',
+    );
     expect(error.message).toContain(text === '' ? ':3:3: credentials.T: ' : ':3:7: credentials.T.deliver: ');
-    expect(error.hint).toMatch(/list the hosts, or say "deliver: env"/);
+    expect(error.hint).toMatch(/list the hosts, or use "deliver: env"/);
   });
 
-  test('W-SEAL-9 without a sandbox is refused, with the way out', () => {
+  test('W-SEAL-9 without a sandbox is refused with a hint', () => {
     for (const text of ['hosts: [api.github.com]', 'hosts: [api.github.com], deliver: sealed', '']) {
       const error = sealed(text, 'sandbox: {off: true}');
       expect(error.message).toContain('cannot be sealed without a sandbox: the server could take it');
       expect(error.message).not.toContain('no "hosts"');
-      expect(error.hint).toMatch(/take "off: true" out, or say "deliver: env"/);
+      expect(error.hint).toMatch(/remove "off: true", or use "deliver: env"/);
     }
   });
 
@@ -491,20 +493,20 @@ describe('a sealed credential that would promise what does not hold', () => {
     expect(error.hint).toContain('list the host under "sandbox.network"');
   });
 
-  test('a host on a port of its own is no mistake, nor is such a port for a credential that the server holds', () => {
+  test('a host with an unusual port is accepted, and so is a well-known port for a credential that the server holds', () => {
     parse(withServer('credentials: {T: {hosts: ["api.example.com:8443"]}}'));
     parse(withServer('credentials: {T: {deliver: env}}\nsandbox: {network: ["db.example.com:5432"]}'));
   });
 
-  test('a remote server needs no hosts: it is one', () => {
+  test('a remote server needs no hosts, because its URL names one', () => {
     expect(parse('server: {url: "https://x.y"}\ncredentials: {T: {}}').credentials).toMatchObject([
       { deliver: 'sealed', hosts: [] },
     ]);
   });
 });
 
-describe('what this build cannot do', () => {
-  test('nothing, for a plain profile', () => {
+describe('unsupported features', () => {
+  test('a plain profile has none', () => {
     expect(
       unsupportedFeatures(parse(withServer('credentials: {T: {deliver: env}}\nsandbox: {off: true}'))),
     ).toEqual([]);
@@ -524,11 +526,11 @@ describe('what this build cannot do', () => {
 
   test.each([
     ['server: {url: "https://x.y"}', '"server.url"'],
-    [withServer('policy: {tools: {a: {allow: {}, else: deny}}}'), 'a condition on arguments'],
+    [withServer('policy: {tools: {a: {allow: {}, else: deny}}}'), 'conditions on arguments'],
     [withServer('policy: {resources: {"file:///etc/*": deny}}'), 'policy.resources'],
     [withServer('policy: {prompts: {review: ask}}'), 'policy.prompts'],
     [withServer('policy: {methods: {"sampling/*": deny}}'), 'policy.methods'],
-  ])('W-PROF-6 %j is listed, with what to do', (text, what) => {
+  ])('W-PROF-6 %j is listed with a hint', (text, what) => {
     const [first] = unsupportedFeatures(parse(text));
     expect(first?.what).toContain(what);
     expect(first?.hint).not.toBe('');

@@ -3,7 +3,7 @@ import { parseSettings } from '../../../src/profile/settings.ts';
 
 const egress = (text: string) => parseSettings(`egress: {${text}}`, 'warder.yaml').egress;
 
-test('the gate has the settings that are said, and else none', () => {
+test('the gate has the given settings, and no others', () => {
   expect(parseSettings('', 'warder.yaml').egress).toEqual({
     resolvers: [],
     ca: undefined,
@@ -34,7 +34,7 @@ test.each([
   ['proxy: "socks5://proxy:1080"', 'egress.proxy: must be http://HOST:PORT'],
   ['except: ["https://a.b"]', 'egress.except[0]: must be a host in lower case'],
   ['except: [A.b]', 'egress.except[0]: must be a host in lower case'],
-])('a slip is told: %s', (text, what) => {
+])('a wrong setting is reported: %s', (text, what) => {
   expect(() => egress(text)).toThrow(
     expect.objectContaining({ code: 'config-invalid', message: expect.stringContaining(what) }),
   );

@@ -25,7 +25,7 @@ test.each(['', '64', '64mib', '64 MiB', '-1B', '0x10B', '64M', '999999999999GiB'
   },
 );
 
-test('what is formatted reads back as the same number', () => {
+test('a formatted number reads back as the same number', () => {
   for (const value of [0, 1, 999, 1000, 1024, 60_000, 90_000, 900_000, 3_600_000, 67_108_864, 123_456_789]) {
     expect(parseDuration(formatDuration(value))).toBe(value);
     expect(parseSize(formatSize(value))).toBe(value);

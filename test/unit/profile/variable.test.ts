@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { detectSecret, isLoaderVariable } from '../../../src/profile/variable.ts';
 
-test('ordinary variables are no loader variables', () => {
+test('ordinary variables are not loader variables', () => {
   for (const name of [
     'PATH',
     'HOME',
@@ -39,6 +39,6 @@ test.each([
   'sk-short',
   '-----BEGIN CERTIFICATE-----',
   'task-manager-of-mine-x',
-])('%s does not', (text) => {
+])('%s does not look like a secret', (text) => {
   expect(detectSecret(text)).toBeUndefined();
 });

@@ -1,11 +1,11 @@
-// Real clients of the registry start `warder run` as their configuration says, and talk to real servers through it.
+// Real clients from the registry start `warder run`, as their configuration names it, and talk to real servers through it.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Client as Modern } from '@modelcontextprotocol/client';
-import { StdioClientTransport as ModernTransport } from '@modelcontextprotocol/client/stdio';
-import { Client as First } from '@modelcontextprotocol/sdk/client/index.js';
-import { StdioClientTransport as FirstTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { Client as ClientV2 } from '@modelcontextprotocol/client';
+import { StdioClientTransport as TransportV2 } from '@modelcontextprotocol/client/stdio';
+import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { CreateMessageRequestSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { expect, test } from 'vitest';
 import { Home, server } from '../fixtures/home.ts';
@@ -30,7 +30,7 @@ function home(): Home {
   return made;
 }
 
-/** What a client is told to start. */
+/** The command that a client starts. */
 function command(
   home: Home,
   profile: string,
@@ -44,7 +44,7 @@ function text(result: unknown): string {
   return (result as { content: { text?: string }[] }).content[0]?.text ?? '';
 }
 
-test('the inspector lists tools, calls one, and is refused a denied one', async () => {
+test('the inspector lists tools, calls one, and is refused a denied tool', async () => {
   await using warder = home();
   const inspect = async (...words: string[]): Promise<ReturnType<typeof JSON.parse>> => {
     const argv = [inspector, '--cli', ...warder.host('everything'), ...words];
@@ -64,16 +64,16 @@ test('the inspector lists tools, calls one, and is refused a denied one', async 
   await expect(refused).rejects.toMatchObject({ code: expect.any(Number) });
 });
 
-test('a client of the first SDK: tools, resources, prompts, and requests that the server makes', async () => {
+test('a client of the first SDK: tools, resources, prompts, and requests from the server', async () => {
   await using warder = home();
-  const client = new First(identity, { capabilities: { sampling: {}, elicitation: {}, roots: {} } });
+  const client = new ClientV1(identity, { capabilities: { sampling: {}, elicitation: {}, roots: {} } });
   client.setRequestHandler(CreateMessageRequestSchema, () => ({
     model: 'none',
     role: 'assistant' as const,
     content: { type: 'text' as const, text: 'sampled' },
   }));
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'decline' as const }));
-  await client.connect(new FirstTransport({ ...command(warder, 'everything'), stderr: 'pipe' }));
+  await client.connect(new TransportV1({ ...command(warder, 'everything'), stderr: 'pipe' }));
   try {
     expect(client.getServerVersion()?.name).toContain('everything');
     const { tools } = await client.listTools();
@@ -98,17 +98,6 @@ test('a client of the first SDK: tools, resources, prompts, and requests that th
   }
 });
 
-test('a client of the second SDK, in the era with initialize', async () => {
-  await using warder = home();
-  const client = new Modern(identity);
-  await client.connect(new ModernTransport({ ...command(warder, 'everything'), stderr: 'pipe' }));
-  try {
-    expect(text(await client.callTool({ name: 'get-sum', arguments: { a: 1, b: 2 } }))).toContain('3');
-  } finally {
-    await client.close();
-  }
-});
-
 test.each([
   ['stateless', { mode: 'auto' as const }, 'modern'],
   ['modern', { mode: { pin: '2026-07-28' } }, 'modern'],
@@ -117,13 +106,16 @@ test.each([
   'a client of the second SDK with %s, negotiating %j, gets the %s era',
   async (profile, versionNegotiation, era) => {
     await using warder = home();
-    const client = new Modern(identity, { versionNegotiation, capabilities: { elicitation: { form: {} } } });
+    const client = new ClientV2(identity, {
+      versionNegotiation,
+      capabilities: { elicitation: { form: {} } },
+    });
     client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { confirm: true } }));
-    await client.connect(new ModernTransport({ ...command(warder, profile), stderr: 'pipe' }));
+    await client.connect(new TransportV2({ ...command(warder, profile), stderr: 'pipe' }));
     try {
       expect(JSON.parse(text(await client.callTool({ name: 'where', arguments: {} }))).era).toBe(era);
       if (era === 'modern') {
-        // The answer comes by an `input_required` result and a second request.
+        // The answer is sent in a second request, after an `input_required` result.
         expect(text(await client.callTool({ name: 'confirm', arguments: { what: 'ship' } }))).toBe(
           'ship: done',
         );
@@ -134,18 +126,24 @@ test.each([
   },
 );
 
-test('a client that negotiates falls back to initialize where the server knows no other era', async () => {
-  await using warder = home();
-  const client = new Modern(identity, { versionNegotiation: { mode: 'auto' } });
-  await client.connect(new ModernTransport({ ...command(warder, 'everything'), stderr: 'pipe' }));
-  try {
-    expect(text(await client.callTool({ name: 'echo', arguments: { message: 'old' } }))).toBe('Echo: old');
-  } finally {
-    await client.close();
-  }
-});
+test.each([undefined, { mode: 'auto' as const }])(
+  'a client of the second SDK, negotiating %j, uses initialize with a server that knows no other era',
+  async (versionNegotiation) => {
+    await using warder = home();
+    const client = new ClientV2(identity, {
+      ...(versionNegotiation !== undefined && { versionNegotiation }),
+    });
+    await client.connect(new TransportV2({ ...command(warder, 'everything'), stderr: 'pipe' }));
+    try {
+      expect(text(await client.callTool({ name: 'get-sum', arguments: { a: 1, b: 2 } }))).toContain('3');
+      expect(text(await client.callTool({ name: 'echo', arguments: { message: 'old' } }))).toBe('Echo: old');
+    } finally {
+      await client.close();
+    }
+  },
+);
 
-test('five instances of one profile at once are five servers, and one daemon', async () => {
+test('five simultaneous instances of one profile are five servers and one daemon', async () => {
   await using warder = home();
   const hosts = Array.from({ length: 5 }, () => warder.run('stateless'));
   try {
@@ -161,11 +159,13 @@ test('five instances of one profile at once are five servers, and one daemon', a
     expect(pids).toHaveLength(5);
     expect(new Set(pids).size).toBe(5);
     // Each in a sandbox of its own.
-    const spaces = pids.map((pid: number) => new SandboxProcesses(pid));
-    const inside: number[] = spaces.flatMap((space: SandboxProcesses) => space.running('stateless.mjs'));
+    const sandboxes = pids.map((pid: number) => new SandboxProcesses(pid));
+    const inside: number[] = sandboxes.flatMap((sandbox: SandboxProcesses) =>
+      sandbox.running('stateless.mjs'),
+    );
     expect(new Set(inside).size).toBe(inside.length);
     expect(inside.length).toBeGreaterThanOrEqual(5);
-    for (const space of spaces) space[Symbol.dispose]();
+    for (const sandbox of sandboxes) sandbox[Symbol.dispose]();
   } finally {
     await Promise.all(hosts.map((host) => host[Symbol.asyncDispose]()));
   }

@@ -1,5 +1,5 @@
-// Holds the source to its plan: which room may import which, that a room's subfolders are private, that nothing imports in
-// a circle, and that the documents which describe the rooms say what is there. Type imports count like any other.
+// Holds the source to its plan: which room may import which, that a room's subfolders are private, and that the documents
+// which describe the rooms say what is there. Type imports count like any other. The linter finds circles of files.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -41,6 +41,25 @@ test('every import leads to a file', () => {
     to.filter((other) => !imports.has(other)).map((other) => [file, other]),
   );
   expect(missing).toEqual([]);
+});
+
+test('a room imports only what the table of rooms allows, and the table allows nothing that no file imports', () => {
+  const found = new Map([...table.keys()].map((room) => [room, new Set<string>()]));
+  for (const [file, to] of imports)
+    for (const other of to) if (roomOf(file) !== roomOf(other)) found.get(roomOf(file))?.add(roomOf(other));
+  const used = [...found].map(([room, others]) => [room, [...others].sort()]);
+  expect(Object.fromEntries(used)).toEqual(
+    Object.fromEntries([...table].map(([room, { imports: allowed }]) => [room, allowed.toSorted()])),
+  );
+});
+
+test('what is in a subfolder of a room is imported from within the room only', () => {
+  const strangers = [...imports].flatMap(([file, to]) =>
+    to
+      .filter((other) => roomOf(file) !== roomOf(other) && other.split('/').length > 3)
+      .map((other) => `${file} -> ${other}`),
+  );
+  expect(strangers).toEqual([]);
 });
 
 test('the picture and the table of src/README.md are those of rooms.json', () => {

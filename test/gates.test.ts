@@ -1,6 +1,6 @@
 // What holds the tree together: lint, types, and documents that say what the code does.
 import { execFile } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -86,4 +86,14 @@ test('every code is thrown somewhere', () => {
     .map(read)
     .join('\n');
   expect(Object.keys(EXIT).filter((code) => !source.includes(`'${code}'`))).toEqual([]);
+});
+
+test('each link of a document to a file of the tree leads to one', () => {
+  const dead = globSync(['*.md', '{profiles,src,test}/**/*.md'], { cwd: root }).flatMap((document) =>
+    [...read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
+      .map((match) => join(document, '..', match[1] ?? ''))
+      .filter((path) => !existsSync(join(root, path)))
+      .map((path) => `${document} -> ${path}`),
+  );
+  expect(dead).toEqual([]);
 });

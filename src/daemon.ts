@@ -69,7 +69,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     if (signing === chosen) return;
     signing = chosen;
     try {
-      audit.setSigner(await openSigner(credentials.store(), { ask: false }));
+      audit.setSigner(await openSigner(credentials.store(), { prompt: false }));
     } catch (error) {
       signing = undefined;
       log.warn({ error: codeOf(error) }, 'the audit log is not signed for now');

@@ -1,9 +1,9 @@
-// All credentials, wherever they come from. Values are fetched when a session starts and handed over; none is
-// kept here but what a command printed, for as long as its `ttl` says. No store is touched before somebody
-// needs it: a keychain that asked for its password at the daemon's start would be asking out of nowhere.
+// All credentials, from stores and commands. Values are fetched when a session starts, and are not kept here, except
+// the output of a command for its `ttl`. No store is opened before it is needed: a keychain that prompted for its
+// password when the daemon starts would confuse its user.
 //
-// A session that goes on holds its credentials (`hold`). For what is held, changes made elsewhere and expired
-// values are noticed and told, as changes made here always are.
+// An open session watches its credentials (`watch`). For those, the listeners of `onRotation` also learn of values that
+// another program changed and of values that expired; they always learn of changes made here.
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -12,8 +12,8 @@ import type { VaultKey } from '../profile/settings.ts';
 import type { Check } from '../wire/control.ts';
 import type { Origin } from './source/origin.ts';
 import { Values } from './source/values.ts';
-import { Holding } from './source/watch.ts';
-import type { Listed, Store, StoreKind, StoreState } from './store/store.ts';
+import { CredentialWatch } from './source/watch.ts';
+import type { CredentialMetadata, Store, StoreKind, StoreState } from './store/store.ts';
 import type { Vault } from './store/vault.ts';
 
 /** A credential with its value, on the way to a server. */
@@ -22,30 +22,30 @@ export interface ResolvedCredential {
   readonly name: string;
   readonly deliver: Delivery;
   readonly value: string;
-  /** Says nothing of the value; for the audit log. */
+  /** Identifies the value without revealing anything of it; for the audit log. */
   readonly version: string;
 }
 
-/** How the open sessions took a new value: with a new server, or not. */
+/** How many open sessions restarted their server with the new value, and how many kept the old one. */
 export interface RotationResult {
   readonly moved: number;
   readonly kept: number;
 }
 
-/** Hears of a credential that changed, by name. */
+/** Called with the name of a credential that has a new value. */
 export type RotationListener = (name: string) => Promise<RotationResult>;
 
 export interface CredentialsParts {
-  /** Makes each store, when it is first needed. Touches nothing yet. */
+  /** Creates each store when it is first needed, without any access to it yet. */
   readonly open: {
     readonly keychain: () => Store;
-    /** With the key that the settings name, or another. */
+    /** With the key of the settings, or with another one. */
     readonly vault: (key?: VaultKey) => Vault;
   };
-  /** The store that credentials are in where their profile names none. */
+  /** The store of credentials whose profile names none. */
   readonly chosen: StoreKind | undefined;
-  /** Runs a credential's command and gives what it printed, for `name`. Throws `credential-source`. */
-  readonly run: (name: string, command: readonly string[]) => Promise<string>;
+  /** Runs the command of the credential `name` and returns its output. Throws `credential-source`. */
+  readonly runCommand: (name: string, command: readonly string[]) => Promise<string>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -55,36 +55,41 @@ export class Credentials implements AsyncDisposable {
   #chosen: StoreKind | undefined;
   readonly #stores: { keychain?: Store; vault?: Vault } = {};
   readonly #values: Values;
-  readonly #holding: Holding;
+  readonly #watch: CredentialWatch;
   readonly #listeners = new Set<RotationListener>();
-  readonly #openings = new Set<() => void>();
+  readonly #openedListeners = new Set<() => void>();
 
   constructor(parts: CredentialsParts) {
     this.#parts = parts;
     this.#chosen = parts.chosen;
-    const { run, clock, log } = parts;
+    const { runCommand, clock, log } = parts;
     const store = (kind: StoreKind): Store => this.store(kind);
-    this.#values = new Values({ store, used: () => this.#used(), run, clock });
-    this.#holding = new Holding({ store, values: this.#values, tell: (name) => this.#tell(name), log });
+    this.#values = new Values({ store, onStoreUsed: () => this.#notifyOpened(), runCommand, clock });
+    this.#watch = new CredentialWatch({
+      store,
+      values: this.#values,
+      onNewVersion: (name) => this.#notify(name),
+      log,
+    });
   }
 
   /**
-   * The values for a session of a profile, in order. Throws the first failure: of the stores, `store-unset`,
-   * `credential-missing`, `credential-source`; `credential-unfit` for one that is empty or no variable can hold.
+   * Fetches the values for a session of a profile, in order. Throws the first error: a store's, `store-unset`,
+   * `credential-missing`, `credential-source`; `credential-unfit` for a value that is empty or cannot be in a variable.
    */
   async resolve(profile: string, credentials: readonly ProfileCredential[]): Promise<ResolvedCredential[]> {
     const settled = await Promise.allSettled(
       credentials.map((credential) => this.#resolve(profile, credential)),
     );
-    return settled.map((one) => {
-      if (one.status === 'rejected') throw one.reason;
-      return one.value;
+    return settled.map((result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value;
     });
   }
 
-  /** Holds a session's credentials until disposed of. To come before `resolve`, so that no change is missed. */
+  /** Watches a session's credentials until disposed of. Call it before `resolve`, so that no change is missed. */
   watch(credentials: readonly ProfileCredential[]): Disposable {
-    return this.#holding.hold(
+    return this.#watch.watch(
       credentials.flatMap(({ name, from }) => {
         const origin = this.#origin(from);
         return origin === undefined ? [] : [{ name, origin }];
@@ -92,55 +97,55 @@ export class Credentials implements AsyncDisposable {
     );
   }
 
-  /** Tells of each credential that has a new value. What the listeners did is added up. */
+  /** Adds a listener for credentials that have a new value. The results of all listeners are added up. */
   onRotation(listener: RotationListener): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
   /**
-   * Sets a value, new or not, and tells of it. `from`: the store, where it is not the chosen one. `stored` is
-   * called when the store has it, before anybody is told.
+   * Sets the value of a new or an existing credential, and calls the listeners. `from`: the store, if it is not the
+   * chosen one. `onStored` is called once the store has the value, before the listeners.
    */
   async set(
     name: string,
     value: string,
     from?: StoreKind,
-    stored?: (version: string) => void,
+    onStored?: (version: string) => void,
   ): Promise<SetResult> {
     const store = this.store(from);
-    // One that cannot be used is there, and setting it anew is the cure.
-    const before = await store.get(name).catch(unlessSpoiled);
-    return this.#write(store, name, value, before !== undefined, stored);
+    // A value that cannot be used exists; setting it again repairs it.
+    const before = await store.get(name).catch(existsIfUnusable);
+    return this.#write(store, name, value, before !== undefined, onStored);
   }
 
-  /** As `set`, for a credential that is there. Throws `credential-missing`. */
+  /** Like `set`, for an existing credential. Throws `credential-missing`. */
   async rotate(
     name: string,
     value: string,
     from?: StoreKind,
-    stored?: (version: string) => void,
+    onStored?: (version: string) => void,
   ): Promise<SetResult> {
     const store = this.store(from);
-    const before = await store.get(name).catch(unlessSpoiled);
+    const before = await store.get(name).catch(existsIfUnusable);
     if (before === undefined) throw missing(name, `set --name ${name}`);
-    return this.#write(store, name, value, true, stored);
+    return this.#write(store, name, value, true, onStored);
   }
 
   /** Removes a value. Open sessions keep what they have. Throws `credential-missing`. */
   async remove(name: string, from?: StoreKind): Promise<StoreKind> {
     const store = this.store(from);
     const removed = await store.remove(name);
-    this.#used();
+    this.#notifyOpened();
     if (!removed) throw missing(name);
-    this.#holding.has({ name, origin: store.kind }, '');
+    this.#watch.recordVersion({ name, origin: store.kind }, '');
     return store.kind;
   }
 
-  /** All that a store has, the chosen one without `kind`. */
-  async list(kind?: StoreKind): Promise<Listed[]> {
+  /** All credentials of a store; of the chosen one without `kind`. */
+  async list(kind?: StoreKind): Promise<CredentialMetadata[]> {
     const listed = await this.store(kind).list();
-    this.#used();
+    this.#notifyOpened();
     return listed;
   }
 
@@ -149,13 +154,14 @@ export class Credentials implements AsyncDisposable {
     return this.#chosen;
   }
 
-  /** The state of the chosen store, or of one kind. Asks nobody and never throws. */
+  /** The state of the chosen store, or of the store of a kind. Never prompts and never throws. */
   async state(kind = this.#chosen): Promise<StoreState & { readonly kind: StoreKind | null }> {
-    if (kind === undefined) return { kind: null, state: 'unset', detail: 'no store is chosen', hint: INIT };
+    if (kind === undefined)
+      return { kind: null, state: 'unset', detail: 'no store is chosen', hint: INIT_HINT };
     return { kind, ...(await this.store(kind).state()) };
   }
 
-  /** What `doctor` says of the store. */
+  /** The checks of `doctor` for the store. */
   async checks(): Promise<Check[]> {
     const { kind, state, detail, hint } = await this.state();
     const what = kind ?? 'none';
@@ -169,10 +175,10 @@ export class Credentials implements AsyncDisposable {
     ];
   }
 
-  /** The store of a kind, the chosen one without. Throws `store-unset`. */
+  /** The store of a kind; the chosen one without `kind`. Throws `store-unset`. */
   store(kind: StoreKind | undefined = this.#chosen): Store {
     if (kind === 'vault') return this.#vault();
-    if (kind !== 'keychain') throw unset();
+    if (kind !== 'keychain') throw storeUnset();
     this.#stores.keychain ??= this.#parts.open.keychain();
     return this.#stores.keychain;
   }
@@ -180,34 +186,34 @@ export class Credentials implements AsyncDisposable {
   /** Opens the vault. Throws `vault-key`, `vault-damaged`, `store-unset`. */
   async unlock(passphrase: string): Promise<void> {
     await this.#vault().unlock(passphrase);
-    this.#used();
+    this.#notifyOpened();
   }
 
-  /** A vault with another key than the settings name, to be set up and chosen. Touches nothing yet. */
+  /** A vault with another key than the one in the settings, to be set up and chosen. Does not access it yet. */
   newVault(key: VaultKey): Vault {
     return this.#parts.open.vault(key);
   }
 
-  /** Takes a store that was just set up as the chosen one. A vault that was open before is let go. */
+  /** Makes a store that was just set up the chosen one. Closes the vault that was open before. */
   async choose(store: { readonly kind: 'keychain' } | Vault): Promise<void> {
     const before = this.#stores.vault;
     if (store.kind === 'vault') this.#stores.vault = store;
     this.#chosen = store.kind;
-    this.#used();
+    this.#notifyOpened();
     if (before !== undefined && before !== this.#stores.vault) await before[Symbol.asyncDispose]();
   }
 
-  /** Tells whenever a store that may have been locked has just been used, or chosen. */
+  /** Adds a listener that is called whenever a store that may have been locked was just used, or chosen. */
   onOpened(listener: () => void): Disposable {
-    this.#openings.add(listener);
-    return { [Symbol.dispose]: () => void this.#openings.delete(listener) };
+    this.#openedListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#openedListeners.delete(listener) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listeners.clear();
-    this.#openings.clear();
+    this.#openedListeners.clear();
     this.#values[Symbol.dispose]();
-    await this.#holding[Symbol.asyncDispose]();
+    await this.#watch[Symbol.asyncDispose]();
     const { keychain, vault } = this.#stores;
     await Promise.all([keychain?.[Symbol.asyncDispose](), vault?.[Symbol.asyncDispose]()]);
   }
@@ -215,7 +221,7 @@ export class Credentials implements AsyncDisposable {
   async #resolve(profile: string, credential: ProfileCredential): Promise<ResolvedCredential> {
     const { variable, name, from, deliver } = credential;
     const origin = this.#origin(from);
-    if (origin === undefined) throw unset();
+    if (origin === undefined) throw storeUnset();
     const fetched = await this.#values.fetch(name, origin);
     if (fetched === undefined) throw missing(name, `set ${profile} ${variable}`);
     const { value, version } = fetched;
@@ -224,14 +230,14 @@ export class Credentials implements AsyncDisposable {
     }
     if (deliver === 'env' && /[\0\r\n]/.test(value)) {
       throw new WarderError('credential-unfit', `the value of "${name}" has a line break or NUL in it`, {
-        hint: `a variable should not hold that: say "deliver: file" for ${variable}, or set a value without`,
+        hint: `a variable should not contain that: use "deliver: file" for ${variable}, or set a value without it`,
       });
     }
-    this.#holding.has({ name, origin }, version);
+    this.#watch.recordVersion({ name, origin }, version);
     return { variable, name, deliver, value, version };
   }
 
-  async #tell(name: string): Promise<RotationResult> {
+  async #notify(name: string): Promise<RotationResult> {
     const all = await Promise.all([...this.#listeners].map((listener) => listener(name)));
     return {
       moved: all.reduce((sum, { moved }) => sum + moved, 0),
@@ -244,14 +250,14 @@ export class Credentials implements AsyncDisposable {
     name: string,
     value: string,
     replaced: boolean,
-    stored: ((version: string) => void) | undefined,
+    onStored: ((version: string) => void) | undefined,
   ): Promise<SetResult> {
     const { version, updated } = await store.set(name, value);
-    this.#used();
-    stored?.(version);
-    this.#values.forget(name, store.kind);
-    this.#holding.has({ name, origin: store.kind }, version);
-    return { name, store: store.kind, version, updated, replaced, sessions: await this.#tell(name) };
+    this.#notifyOpened();
+    onStored?.(version);
+    this.#values.invalidate(name, store.kind);
+    this.#watch.recordVersion({ name, origin: store.kind }, version);
+    return { name, store: store.kind, version, updated, replaced, sessions: await this.#notify(name) };
   }
 
   #origin(from: CredentialSource): Origin | undefined {
@@ -264,39 +270,39 @@ export class Credentials implements AsyncDisposable {
     return this.#stores.vault;
   }
 
-  #used(): void {
-    for (const listener of [...this.#openings]) listener();
+  #notifyOpened(): void {
+    for (const listener of [...this.#openedListeners]) listener();
   }
 }
 
-/** What came of setting a value. */
+/** The result of setting a value. */
 export interface SetResult {
   readonly name: string;
   readonly store: StoreKind;
   readonly version: string;
   readonly updated: string | undefined;
-  /** There was one before. */
+  /** Whether it replaced a value. */
   readonly replaced: boolean;
   readonly sessions: RotationResult;
 }
 
-const INIT = 'run "warder init"';
+const INIT_HINT = 'run "warder init"';
 
-function unset(): WarderError {
-  return new WarderError('store-unset', 'no credential store is set up', { hint: INIT });
+function storeUnset(): WarderError {
+  return new WarderError('store-unset', 'no credential store is set up', { hint: INIT_HINT });
 }
 
-/** `cure`: the words of `warder credential` that would help. */
-function missing(name: string, cure?: string): WarderError {
-  const hint = cure === undefined ? 'see "warder credential list"' : `run "warder credential ${cure}"`;
+/** `command`: the arguments of `warder credential` that set it. */
+function missing(name: string, command?: string): WarderError {
+  const hint = command === undefined ? 'see "warder credential list"' : `run "warder credential ${command}"`;
   return new WarderError('credential-missing', `there is no credential "${name}"`, { hint });
 }
 
-/** A value that cannot be used is there all the same. */
-const SPOILED = new Set<string>(['credential-misbound', 'credential-unfit', 'vault-damaged']);
+/** Codes of a value that exists but cannot be used. */
+const UNUSABLE = new Set<string>(['credential-misbound', 'credential-unfit', 'vault-damaged']);
 
-/** A value that cannot be used is there. A store that is damaged as a whole refuses the new one as well. */
-function unlessSpoiled(error: unknown): true {
-  if (error instanceof WarderError && SPOILED.has(error.code)) return true;
+/** True if a value exists but cannot be used. If the whole store is damaged, it will refuse the new value too. */
+function existsIfUnusable(error: unknown): true {
+  if (error instanceof WarderError && UNUSABLE.has(error.code)) return true;
   throw error;
 }

@@ -1,65 +1,65 @@
-// Finds where any of some values stands in bytes, in all the forms that `encodings.ts` knows, whole or in a stream
-// that is cut anywhere; the caller says what to put there. Data that holds none is passed at once (`multi-search.ts`).
-// Matches that overlap count as one. A value shorter than `SHORTEST` is passed over: it would be found everywhere.
+// Finds the occurrences of values in bytes, in all the encodings of `encodings.ts`, in a buffer or in a stream whose
+// chunks are cut anywhere; the caller says how to replace them. Data without any value passes at once
+// (`multi-search.ts`). Matches that overlap count as one. A value shorter than `MIN_SECRET_LENGTH` is not searched for:
+// it would be found everywhere.
 //
-// What a stream keeps back tells whoever receives it that the bytes so far begin a value: who can have text of its own
-// sent that way guesses a value character by character. Kept back *blindly* is all that looks like a value, whatever
-// the values are, so that this tells nothing.
-import { match, type Pattern, patternsOf, startsOf } from './search/encodings.ts';
-import { Search } from './search/multi-search.ts';
+// The bytes that a stream holds back tell its receiver that the bytes so far begin a value. Whoever can have text of
+// their own sent through the stream could guess a value from that, character by character. An *oblivious* stream holds
+// back everything that looks like a value, whatever the values are, and so reveals nothing.
+import { type Encoding, encodingsOf, firstBytesOf, type MatchResult, matchAt } from './search/encodings.ts';
+import { MultiSearch } from './search/multi-search.ts';
 
-/** The fewest characters of a value that is looked for. */
-export const SHORTEST = 8;
+/** The fewest characters of a value that is searched for. */
+export const MIN_SECRET_LENGTH = 8;
 
 /**
- * How a value was written. `raw`: its very bytes; `escaped`: with escapes of URLs, JSON or HTML in it; `base64`:
- * the characters of base64 that it alone decides; `hex`: all digits; `other`: base64 of base64, or values that
- * overlap.
+ * How a value was encoded. `raw`: its own bytes; `escaped`: with escapes of URLs, JSON or HTML; `base64`: the
+ * characters of base64 that it alone determines; `hex`: all digits; `other`: base64 of base64, or overlapping values.
  */
 export type MatchForm = 'raw' | 'escaped' | 'base64' | 'hex' | 'other';
 
-/** Bytes that hold a value, from `start` up to `end`. */
+/** Bytes that contain a value, from `start` up to `end`. */
 export interface Match {
   readonly start: number;
   readonly end: number;
-  /** Which of the values; of those that overlap the first. */
+  /** The index of the value; the first of those that overlap. */
   readonly index: number;
   readonly form: MatchForm;
-  /** With `base64`: how many bytes stood before the value in its group of three. */
+  /** For `base64`: how many bytes precede the value in its group of three. */
   readonly offset: 0 | 1 | 2;
 }
 
-/** A match, for the one who says what to put there. */
+/** A match as a `Replacer` gets it. */
 export interface MatchedValue extends Omit<Match, 'start' | 'end'> {
-  /** What stood there. */
+  /** The matched bytes. */
   readonly bytes: Buffer;
   /**
-   * It goes on from the one before, in a stream only: a value that overlaps itself again and again is not
-   * gathered. The form is `other`.
+   * The match continues the one before. Only in a stream: a value that overlaps itself again and again is not
+   * collected in memory. The form is then `other`.
    */
   readonly continued: boolean;
 }
 
-/** Says what to put in the place of a match. What it throws comes out of `push`, `flush` or `replace`. */
+/** Gives the replacement of a match. `push`, `flush` and `replace` pass on what it throws. */
 export type Replacer = (match: MatchedValue) => Buffer;
 
-/** A value to look for; with its patterns where they are at hand. */
+/** A value to search for, with its encodings if they were computed already. */
 export interface SearchTarget {
   readonly value: string;
-  readonly encodings?: readonly Pattern[];
+  readonly encodings?: readonly Encoding[];
 }
 
-/** What replaces in a stream, wherever its pieces are cut. */
+/** Transforms a stream of bytes, wherever its chunks are cut. */
 export interface ByteTransform {
-  /** Takes a piece and gives what may go on. What could be the beginning of a value is kept for the next. */
+  /** Takes a chunk and returns what can be passed on. Holds back what could be the beginning of a value. */
   push(chunk: Buffer): Buffer[];
-  /** Gives the rest: the stream has ended. */
+  /** Ends the stream and returns the rest. */
   flush(): Buffer[];
 }
 
-/** What replaces values. */
+/** Replaces values in a stream. */
 export interface ReplaceTransform extends ByteTransform {
-  /** Gives what is kept, as it came, to be pushed into another; without what belongs to a value put out already. */
+  /** Returns the bytes held back, unchanged, to push into another transform; not those of a value replaced already. */
   takePending(): Buffer;
 }
 
@@ -72,165 +72,177 @@ interface Range {
   readonly continued: boolean;
 }
 
-/** Places of data, from `from` up to `to`. */
-interface Window {
+/** Positions from `from` up to `to`. */
+interface SearchWindow {
   readonly from: number;
   to: number;
 }
 
 interface Candidate {
-  readonly pattern: Pattern;
+  readonly encoding: Encoding;
   readonly index: number;
 }
 
-const NOTHING: Buffer = Buffer.alloc(0);
-const NONE: readonly never[] = [];
+const NO_BYTES: Buffer = Buffer.alloc(0);
+const NO_RANGES: readonly never[] = [];
 const LF = 0x0a;
 const CR = 0x0d;
-/** What a run that looks like a value is made of, beside the bytes of the values: ASCII but spaces and marks around values. */
-const INSIDE = /[!#$%&*+./0-9:;=?@A-Z\\^_`a-z|~-]/;
-/** A run this short is kept back only where it must be: it tells no more than a value's first characters, mostly its kind. */
-const SHORT_RUN = 2;
+/** The characters of a run that looks like a value, beside those of the values: ASCII without spaces and delimiters. */
+const TOKEN_CHARACTER = /[!#$%&*+./0-9:;=?@A-Z\\^_`a-z|~-]/;
+/** An oblivious stream does not hold back a run this short: it reveals no more than a value's first characters, mostly its kind. */
+const MAX_UNBUFFERED_RUN = 2;
 
-/** Finds one set of values. */
+/** Finds the values of one set. */
 export class Finder {
   readonly #values: readonly Buffer[];
-  readonly #search: Search | undefined;
-  /** One of the patterns has nothing to search for: all data is looked through. */
-  readonly #always: boolean;
-  /** Patterns by their first byte. */
-  readonly #starts: (Candidate[] | undefined)[] = [];
-  /** Whether a pattern may begin with two bytes: a bit for each two. */
-  readonly #begins = new Uint8Array(8192);
-  readonly #longest: number;
-  /** By byte: whether it may be in a run that looks like a value. */
-  readonly #inside: readonly boolean[];
+  readonly #search: MultiSearch | undefined;
+  /** An encoding has no anchor, so all data is scanned. */
+  readonly #scanAll: boolean;
+  /** Encodings by their first byte. */
+  readonly #byFirstByte: (Candidate[] | undefined)[] = [];
+  /** Whether an encoding may begin with two bytes: one bit for each pair. */
+  readonly #firstTwoBytes = new Uint8Array(8192);
+  readonly #maxLength: number;
+  /** By byte: whether a run that looks like a value may contain it. */
+  readonly #tokenBytes: readonly boolean[];
 
   constructor(values: readonly SearchTarget[]) {
     this.#values = values.map(({ value }) => Buffer.from(value));
     const candidates = values.flatMap(({ value, encodings }, index) =>
-      value.length < SHORTEST ? [] : (encodings ?? patternsOf(value)).map((pattern) => ({ pattern, index })),
+      value.length < MIN_SECRET_LENGTH
+        ? []
+        : (encodings ?? encodingsOf(value)).map((encoding) => ({ encoding, index })),
     );
     for (const candidate of candidates) {
-      for (const [byte, second] of startsOf(candidate.pattern)) {
+      for (const [byte, second] of firstBytesOf(candidate.encoding)) {
         for (const next of second) {
-          const place = (byte << 5) | (next >> 3);
-          this.#begins[place] = (this.#begins[place] ?? 0) | (1 << (next & 7));
+          const pair = (byte << 5) | (next >> 3);
+          this.#firstTwoBytes[pair] = (this.#firstTwoBytes[pair] ?? 0) | (1 << (next & 7));
         }
-        const others = this.#starts[byte];
-        if (others === undefined) this.#starts[byte] = [candidate];
+        const others = this.#byFirstByte[byte];
+        if (others === undefined) this.#byFirstByte[byte] = [candidate];
         else others.push(candidate);
       }
     }
-    const patterns = candidates.map(({ pattern }) => pattern);
-    this.#always = patterns.some(({ anchors }) => anchors.length === 0);
-    const anchors = this.#always ? [] : patterns.flatMap((pattern) => pattern.anchors);
-    this.#search = anchors.length === 0 ? undefined : new Search(anchors);
-    this.#longest = Math.max(0, ...patterns.map(({ longest }) => longest));
-    const own = new Set(this.#values.flatMap((bytes) => [...bytes]));
-    this.#inside = Array.from(
+    const encodings = candidates.map(({ encoding }) => encoding);
+    this.#scanAll = encodings.some(({ anchors }) => anchors.length === 0);
+    const anchors = this.#scanAll ? [] : encodings.flatMap((encoding) => encoding.anchors);
+    this.#search = anchors.length === 0 ? undefined : new MultiSearch(anchors);
+    this.#maxLength = Math.max(0, ...encodings.map(({ maxLength }) => maxLength));
+    const valueBytes = new Set(this.#values.flatMap((bytes) => [...bytes]));
+    this.#tokenBytes = Array.from(
       { length: 256 },
-      (_, byte) => own.has(byte) || INSIDE.test(String.fromCharCode(byte)),
+      (_, byte) => valueBytes.has(byte) || TOKEN_CHARACTER.test(String.fromCharCode(byte)),
     );
   }
 
-  /** Whether a value stands anywhere in the bytes. */
+  /** Whether the bytes contain a value. */
   has(bytes: Buffer): boolean {
     return this.find(bytes).length > 0;
   }
 
-  /** Every place of a value, in order; none overlaps another. */
+  /** All matches, in order; none overlaps another. */
   find(bytes: Buffer): readonly Match[] {
-    return this.#whole(bytes);
+    return this.#findRanges(bytes);
   }
 
-  /** The bytes with something else in the place of each value. The same object when there is none. */
+  /** The bytes with each value replaced. The same object if there is none. */
   replace(bytes: Buffer, replace: Replacer): Buffer {
-    const ranges = this.#whole(bytes);
-    return ranges.length === 0 ? bytes : Buffer.concat(put(bytes, ranges, replace));
+    const ranges = this.#findRanges(bytes);
+    return ranges.length === 0 ? bytes : Buffer.concat(replaceRanges(bytes, ranges, replace));
   }
 
   /**
-   * Replaces in bytes that come in pieces. Nothing is kept back but what may be the beginning of a value; `blind`: what
-   * looks like one, which no mark, space or empty line does.
+   * Replaces values in a stream. Holds back only what may be the beginning of a value; if `oblivious`, what looks like
+   * one: a run without delimiter, space or empty line.
    */
-  stream(replace: Replacer, blind = false): ReplaceTransform {
-    let rest: Buffer = NOTHING;
-    // So many bytes of `rest` belong to a value of which the first part was replaced already.
-    let before: Range | undefined;
+  stream(replace: Replacer, oblivious = false): ReplaceTransform {
+    let pending: Buffer = NO_BYTES;
+    // The range in `pending` of a value whose first part was replaced already.
+    let carried: Range | undefined;
     return {
       push: (chunk) => {
-        const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-        const end = { from: Math.max(0, data.length - this.#longest), to: data.length };
-        const windows = [...this.#windows(data), end].sort((a, b) => a.from - b.from);
-        const { ranges, open: needed } = this.#scan(data, windows, before);
-        const open = blind ? Math.min(needed, this.#tail(data)) : needed;
-        let until = open;
-        let across = ranges.find((range) => open < range.end && (range.start < open || range.continued));
-        if (across !== undefined && !across.continued && across.end - across.start <= 2 * this.#longest) {
-          until = across.start;
-          across = undefined;
+        const data = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+        const end = { from: Math.max(0, data.length - this.#maxLength), to: data.length };
+        const windows = [...this.#searchWindows(data), end].sort((a, b) => a.from - b.from);
+        const { ranges, incomplete } = this.#scan(data, windows, carried);
+        const safe = oblivious ? Math.min(incomplete, this.#trailingToken(data)) : incomplete;
+        let until = safe;
+        let spanning = ranges.find((range) => safe < range.end && (range.start < safe || range.continued));
+        if (
+          spanning !== undefined &&
+          !spanning.continued &&
+          spanning.end - spanning.start <= 2 * this.#maxLength
+        ) {
+          until = spanning.start;
+          spanning = undefined;
         }
-        rest = data.subarray(until);
-        before = across && { ...across, start: 0, end: across.end - until, form: 'other', continued: true };
-        if (across !== undefined) {
-          across.end = until;
-          across.form = 'other';
+        pending = data.subarray(until);
+        carried = spanning && {
+          ...spanning,
+          start: 0,
+          end: spanning.end - until,
+          form: 'other',
+          continued: true,
+        };
+        if (spanning !== undefined) {
+          spanning.end = until;
+          spanning.form = 'other';
         }
-        return put(
+        return replaceRanges(
           data.subarray(0, until),
           ranges.filter(({ start }) => start < until),
           replace,
         );
       },
       flush: () => {
-        const data = rest;
-        const { ranges } = this.#scan(data, [{ from: 0, to: data.length }], before);
-        rest = NOTHING;
-        before = undefined;
-        return put(data, ranges, replace);
+        const data = pending;
+        const { ranges } = this.#scan(data, [{ from: 0, to: data.length }], carried);
+        pending = NO_BYTES;
+        carried = undefined;
+        return replaceRanges(data, ranges, replace);
       },
       takePending: () => {
-        const kept = rest.subarray(before?.end ?? 0);
-        rest = NOTHING;
-        before = undefined;
+        const kept = pending.subarray(carried?.end ?? 0);
+        pending = NO_BYTES;
+        carried = undefined;
         return kept;
       },
     };
   }
 
-  /** Where the run begins that looks like a value and ends with the data: single line breaks may be in it. */
-  #tail(data: Buffer): number {
-    const least = Math.max(0, data.length - this.#longest);
-    const inside = (at: number): boolean => at >= least && this.#inside[data[at] ?? 0] === true;
+  /** The start of the run at the end of the data that looks like a value. It may contain single line breaks. */
+  #trailingToken(data: Buffer): number {
+    const least = Math.max(0, data.length - this.#maxLength);
+    const isToken = (at: number): boolean => at >= least && this.#tokenBytes[data[at] ?? 0] === true;
     let at = data.length;
     while (at > least) {
       let last = at - 1;
-      if (!inside(last)) {
+      if (!isToken(last)) {
         if (data[last] !== LF && data[last] !== CR) break;
         if (data[last] === LF && data[last - 1] === CR) last--;
-        if (!inside(last - 1)) break;
+        if (!isToken(last - 1)) break;
       }
       at = last;
     }
-    return data.length - at > SHORT_RUN ? at : data.length;
+    return data.length - at > MAX_UNBUFFERED_RUN ? at : data.length;
   }
 
-  #whole(bytes: Buffer): readonly Range[] {
-    const windows = this.#windows(bytes);
-    return windows.length === 0 ? NONE : this.#scan(bytes, windows).ranges;
+  #findRanges(bytes: Buffer): readonly Range[] {
+    const windows = this.#searchWindows(bytes);
+    return windows.length === 0 ? NO_RANGES : this.#scan(bytes, windows).ranges;
   }
 
-  /** Where values may begin: cheap, and seldom wrong. In order; none where there is no value. */
-  #windows(data: Buffer): readonly Window[] {
-    if (this.#always) return [{ from: 0, to: data.length }];
+  /** The positions at which values may begin, in order: a cheap test that is seldom wrong. Empty if there is no value. */
+  #searchWindows(data: Buffer): readonly SearchWindow[] {
+    if (this.#scanAll) return [{ from: 0, to: data.length }];
     const search = this.#search;
     let at = search?.next(data, 0) ?? -1;
-    if (search === undefined || at < 0) return NONE;
-    const windows: Window[] = [];
+    if (search === undefined || at < 0) return NO_RANGES;
+    const windows: SearchWindow[] = [];
     for (; at >= 0; at = search.next(data, at + 1)) {
       const last = windows.at(-1);
-      const from = Math.max(0, at - this.#longest);
+      const from = Math.max(0, at - this.#maxLength);
       if (last !== undefined && from <= last.to) last.to = at + 1;
       else windows.push({ from, to: at + 1 });
     }
@@ -238,32 +250,32 @@ export class Finder {
   }
 
   /**
-   * Finds the values that begin in the windows, in order, those that overlap as one; `before` is one that goes
-   * on from earlier data. `open` is the first place where a value might begin of which the end is not there
-   * yet: the data's length if there is none.
+   * Finds the values that begin in the windows, in order; those that overlap count as one. `carried` continues from
+   * earlier data. `incomplete` is the first position of a value whose end may be yet to come; the data's length if
+   * there is none.
    */
   #scan(
     data: Buffer,
-    windows: readonly Window[],
-    before?: Range,
-  ): { readonly ranges: Range[]; readonly open: number } {
-    const begins = this.#begins;
-    const ranges: Range[] = before === undefined ? [] : [{ ...before }];
-    const found = { end: -1, open: false };
-    let open = data.length;
+    windows: readonly SearchWindow[],
+    carried?: Range,
+  ): { readonly ranges: Range[]; readonly incomplete: number } {
+    const begins = this.#firstTwoBytes;
+    const ranges: Range[] = carried === undefined ? [] : [{ ...carried }];
+    const found: MatchResult = { end: -1, incomplete: false };
+    let incomplete = data.length;
     let at = 0;
     for (const { from, to } of windows) {
       for (at = Math.max(at, from); at < to; at++) {
         const byte = data[at] ?? 0;
         const next = data[at + 1];
         if (next !== undefined && !((begins[(byte << 5) | (next >> 3)] ?? 0) & (1 << (next & 7)))) continue;
-        const candidates = this.#starts[byte];
+        const candidates = this.#byFirstByte[byte];
         if (candidates === undefined) continue;
         let end = -1;
         let best: Candidate | undefined;
         for (const candidate of candidates) {
-          match(candidate.pattern, data, at, found);
-          if (found.open && at < open) open = at;
+          matchAt(candidate.encoding, data, at, found);
+          if (found.incomplete && at < incomplete) incomplete = at;
           if (found.end <= end) continue;
           end = found.end;
           best = candidate;
@@ -277,12 +289,12 @@ export class Finder {
         }
       }
     }
-    return { ranges, open };
+    return { ranges, incomplete };
   }
 
-  #range({ pattern: { kind, offset }, index }: Candidate, data: Buffer, start: number, end: number): Range {
+  #range({ encoding: { kind, offset }, index }: Candidate, data: Buffer, start: number, end: number): Range {
     const form =
-      kind === 'twice'
+      kind === 'double-base64'
         ? 'other'
         : kind !== 'raw'
           ? kind
@@ -293,14 +305,14 @@ export class Finder {
   }
 }
 
-/** Puts what `replace` gives in the place of the ranges. */
-function put(data: Buffer, ranges: readonly Range[], replace: Replacer): Buffer[] {
+/** Replaces the ranges by what `replace` returns. */
+function replaceRanges(data: Buffer, ranges: readonly Range[], replace: Replacer): Buffer[] {
   const pieces: Buffer[] = [];
-  let done = 0;
+  let copied = 0;
   for (const { start, end, ...match } of ranges) {
-    pieces.push(data.subarray(done, start), replace({ ...match, bytes: data.subarray(start, end) }));
-    done = end;
+    pieces.push(data.subarray(copied, start), replace({ ...match, bytes: data.subarray(start, end) }));
+    copied = end;
   }
-  pieces.push(data.subarray(done));
+  pieces.push(data.subarray(copied));
   return pieces.filter(({ length }) => length > 0);
 }

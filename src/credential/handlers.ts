@@ -1,5 +1,5 @@
-// What the control API does with credentials and their store. Values come in and never go out. Each change is
-// recorded as soon as the store has it, before the open sessions are told.
+// The control API's handlers for credentials and their stores. Values come in and never go out. Each change is recorded
+// in the audit log as soon as the store has it, before open sessions get the new value.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
@@ -18,19 +18,19 @@ export interface HandlersParts {
   readonly profiles: Pick<Profiles, 'names' | 'get'>;
   readonly places: Places;
   readonly locks: Locks;
-  /** What takes a credential from the open sessions: how many connections were cut, and sessions ended. */
+  /** Takes a credential from open sessions. Returns how many connections were cut and how many sessions ended. */
   readonly revoke: (name: string) => { readonly cut: number; readonly ended: number };
-  /** Sessions that are open. */
+  /** The number of open sessions. */
   readonly sessions: () => number;
 }
 
-/** The name under which the log tells of all credentials. */
-const ALL = '*';
+/** The name that the audit log uses for all credentials. */
+const ALL_CREDENTIALS = '*';
 
-type Verbs = Extract<keyof Handlers, `credential.${string}` | `store.${string}` | `vault.${string}`>;
+type HandledVerbs = Extract<keyof Handlers, `credential.${string}` | `store.${string}` | `vault.${string}`>;
 
 /** The handlers of `credential.…`, `store.…` and `vault.…`. */
-export function credentialHandlers(parts: HandlersParts): Pick<Handlers, Verbs> {
+export function credentialHandlers(parts: HandlersParts): Pick<Handlers, HandledVerbs> {
   const { credentials, places, locks } = parts;
   return {
     'credential.set': (params) => change(parts, 'set', params),
@@ -38,25 +38,25 @@ export function credentialHandlers(parts: HandlersParts): Pick<Handlers, Verbs> 
     'credential.list': () => list(parts),
     'credential.lock'({ passphrase }) {
       locks.lock(passphrase);
-      record(parts, 'lock', ALL, '', 'ok');
+      record(parts, 'lock', ALL_CREDENTIALS, '', 'ok');
       return { sessions: parts.sessions() };
     },
     'credential.unlock'({ passphrase }) {
       try {
         locks.unlock(passphrase);
       } catch (error) {
-        record(parts, 'unlock', ALL, '', codeOf(error));
+        record(parts, 'unlock', ALL_CREDENTIALS, '', codeOf(error));
         throw error;
       }
-      record(parts, 'unlock', ALL, '', 'ok');
+      record(parts, 'unlock', ALL_CREDENTIALS, '', 'ok');
       return {};
     },
     'credential.revoke': ({ name, undo = false }) => {
       const changed = undo ? locks.restore(name) : locks.revoke(name);
-      // The switch comes first: what cannot be recorded is revoked all the same.
-      const taken = undo ? { cut: 0, ended: 0 } : parts.revoke(name);
+      // Revokes first: a revocation that cannot be recorded still takes effect.
+      const affected = undo ? { cut: 0, ended: 0 } : parts.revoke(name);
       record(parts, undo ? 'restore' : 'revoke', name, '', 'ok');
-      return { name, changed, ...taken };
+      return { name, changed, ...affected };
     },
     async 'credential.remove'({ name, store }) {
       try {
@@ -87,22 +87,22 @@ async function change(
   action: 'set' | 'rotate',
   { name, store, value }: Params<'credential.set'>,
 ): Promise<Result<'credential.set'>> {
-  let done = false;
+  let stored = false;
   try {
     const { updated, ...changed } = await parts.credentials[action](name, value, store, (version) => {
-      done = true;
-      // A new value is another secret: what was revoked was the old one.
+      stored = true;
+      // A new value is another secret: only the old one was revoked.
       parts.locks.restore(name);
       record(parts, action, name, version, 'ok');
     });
     return { ...changed, ...(updated !== undefined && { updated }) };
   } catch (error) {
-    if (!done) record(parts, action, name, '', codeOf(error));
+    if (!stored) record(parts, action, name, '', codeOf(error));
     throw error;
   }
 }
 
-/** What the chosen store has, and other stores that profiles name; and what profiles name that none has. */
+/** The credentials of the chosen store and of other stores that profiles use, and those that profiles use but no store has. */
 async function list({ credentials, profiles }: HandlersParts): Promise<Result<'credential.list'>> {
   const used = new Map<
     string,
@@ -113,9 +113,9 @@ async function list({ credentials, profiles }: HandlersParts): Promise<Result<'c
       const store = from === 'store' ? credentials.chosen : from;
       if (typeof store !== 'string') continue;
       const key = `${store} ${name}`;
-      const known = used.get(key) ?? { store, name, profiles: [] };
-      known.profiles.push(profile);
-      used.set(key, known);
+      const usage = used.get(key) ?? { store, name, profiles: [] };
+      usage.profiles.push(profile);
+      used.set(key, usage);
     }
   }
   const chosen = credentials.store().kind;
@@ -140,7 +140,7 @@ async function list({ credentials, profiles }: HandlersParts): Promise<Result<'c
   };
 }
 
-/** A profile's credentials; none of one that is broken, which `status` tells of. */
+/** A profile's credentials; none if the profile is broken, which `status` shows. */
 function credentialsOf(profiles: HandlersParts['profiles'], name: string) {
   try {
     return profiles.get(name).profile.credentials;
@@ -156,9 +156,11 @@ async function init(
 ): Promise<Result<'store.init'>> {
   const { credentials, places } = parts;
   if (kind === 'keychain' && (key !== undefined || passphrase !== undefined)) {
-    throw new WarderError('usage', 'the keychain has a key of its own', { hint: 'say it for the vault' });
+    throw new WarderError('usage', 'the keychain has a key of its own', {
+      hint: 'a key or passphrase is for the vault',
+    });
   }
-  const left = await leaving(credentials, kind, force);
+  const left = await countLeftBehind(credentials, kind, force);
   if (kind === 'keychain') {
     const keychain = credentials.store(kind);
     await probe(keychain);
@@ -186,17 +188,17 @@ async function init(
   }
 }
 
-/** How many credentials stay in the store that is left. Refuses to leave any without `force`. */
-async function leaving(credentials: Credentials, kind: StoreKind, force: boolean): Promise<number> {
+/** How many credentials stay behind in the old store. Throws `refused` if there are any, unless `force` is set. */
+async function countLeftBehind(credentials: Credentials, kind: StoreKind, force: boolean): Promise<number> {
   const { chosen } = credentials;
   if (chosen === undefined || chosen === kind) return 0;
-  const hint = `say --force to go on; what is in the ${chosen} stays there, and has to be set again in the ${kind}`;
+  const hint = `use --force to go on; credentials in the ${chosen} stay there, and must be set again in the ${kind}`;
   let count: number;
   try {
     count = (await credentials.list(chosen)).length;
   } catch (cause) {
     if (force && cause instanceof WarderError) return 0;
-    throw new WarderError('refused', `cannot see whether the ${chosen} holds credentials`, { hint, cause });
+    throw new WarderError('refused', `cannot check whether the ${chosen} holds credentials`, { hint, cause });
   }
   if (count > 0 && !force) {
     throw new WarderError('refused', `the ${chosen} holds ${count} credential${count === 1 ? '' : 's'}`, {
@@ -206,16 +208,16 @@ async function leaving(credentials: Credentials, kind: StoreKind, force: boolean
   return count;
 }
 
-/** Tries a store: what goes in must come out, and go away. */
+/** Tests a store: writes, reads back and removes an item. */
 async function probe({ kind, blobs }: Store): Promise<void> {
   const name = `probe-${randomBytes(4).toString('hex')}`;
   const bytes = randomBytes(32);
   await blobs.set(name, bytes);
-  const back = await blobs.get(name);
+  const readBack = await blobs.get(name);
   const removed = await blobs.remove(name);
-  if (back?.length === bytes.length && timingSafeEqual(back, bytes) && removed) return;
+  if (readBack?.length === bytes.length && timingSafeEqual(readBack, bytes) && removed) return;
   const code = kind === 'vault' ? 'vault-damaged' : 'keychain-unavailable';
-  throw new WarderError(code, `the ${kind} does not keep what is put into it`);
+  throw new WarderError(code, `the ${kind} does not store what is written to it`);
 }
 
 function record(

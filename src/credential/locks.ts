@@ -1,6 +1,6 @@
-// What keeps credentials from being used at all, whatever profiles say: a lock over all of them, as `ssh-add -x` puts
-// over an agent's keys, and revocations of single ones. Both outlive the daemon, in `state/locks.json`; a file that
-// cannot be read locks everything.
+// Locks that forbid every use of credentials, whatever profiles allow: a lock on all of them, as `ssh-add -x` locks an
+// agent's keys, and revocations of single ones. Both persist across restarts of the daemon, in `state/locks.json`; if
+// that file cannot be read, all credentials are locked.
 import { randomBytes, scryptSync, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,19 +12,19 @@ import type { Places } from '../wire/places.ts';
 
 const stored = z.strictObject({
   locked: z.boolean(),
-  /** Of the passphrase that unlocks: hex. Without it anybody who may ask the daemon may unlock. */
+  /** Salt and hash of the passphrase that unlocks, in hex. Without it every client of the daemon can unlock. */
   passphrase: z.strictObject({ salt: z.hex(), hash: z.hex().length(64) }).optional(),
   revoked: z.array(z.string()),
 });
 
-type Stored = z.infer<typeof stored>;
+type LockState = z.infer<typeof stored>;
 
-const OPEN: Stored = { locked: false, revoked: [] };
-const LENGTH = 32;
+const UNLOCKED: LockState = { locked: false, revoked: [] };
+const HASH_LENGTH = 32;
 
 export class Locks {
   readonly #file: string;
-  #state: Stored;
+  #state: LockState;
 
   constructor(places: Pick<Places, 'state'>, log: Log) {
     this.#file = join(places.state, 'locks.json');
@@ -35,12 +35,12 @@ export class Locks {
     return this.#state.locked;
   }
 
-  /** A passphrase unlocks. */
+  /** Whether unlocking needs a passphrase. */
   get needsPassphrase(): boolean {
     return this.#state.passphrase !== undefined;
   }
 
-  /** Names of credentials that are revoked, in order. */
+  /** The names of revoked credentials, sorted. */
   get revokedNames(): readonly string[] {
     return this.#state.revoked;
   }
@@ -49,7 +49,7 @@ export class Locks {
     return this.#state.revoked.includes(name);
   }
 
-  /** Locks all credentials. Throws `refused` where they are locked with a passphrase already, `cannot-write`. */
+  /** Locks all credentials. Throws `refused` if they are locked with a passphrase already, `cannot-write`. */
   lock(passphrase: string | undefined): void {
     if (this.#state.locked && this.needsPassphrase) {
       throw new WarderError('refused', 'all credentials are locked with a passphrase already', {
@@ -64,37 +64,37 @@ export class Locks {
     });
   }
 
-  /** Unlocks. Throws `refused` for a passphrase that is missing or another. */
+  /** Unlocks. Throws `refused` if the passphrase is missing or wrong. */
   unlock(passphrase: string | undefined): void {
-    const guard = this.#state.passphrase;
-    if (guard !== undefined) {
-      const fits =
+    const expected = this.#state.passphrase;
+    if (expected !== undefined) {
+      const matches =
         passphrase !== undefined &&
-        timingSafeEqual(hash(passphrase, guard.salt), Buffer.from(guard.hash, 'hex'));
-      if (!fits) {
+        timingSafeEqual(hash(passphrase, expected.salt), Buffer.from(expected.hash, 'hex'));
+      if (!matches) {
         throw new WarderError('refused', 'this is not the passphrase that the credentials were locked with', {
-          hint: 'try again; whoever has lost it removes state/locks.json while no daemon runs',
+          hint: 'try again; if it is lost, remove state/locks.json while no daemon runs',
         });
       }
     }
     this.#write({ locked: false, revoked: this.#state.revoked });
   }
 
-  /** Revokes a credential; `false`: it was already. */
+  /** Revokes a credential. `false`: it was revoked already. */
   revoke(name: string): boolean {
     if (this.isRevoked(name)) return false;
     this.#write({ ...this.#state, revoked: [...this.#state.revoked, name].sort() });
     return true;
   }
 
-  /** Takes a revocation back; `false`: there was none. */
+  /** Undoes a revocation. `false`: there was none. */
   restore(name: string): boolean {
     if (!this.isRevoked(name)) return false;
-    this.#write({ ...this.#state, revoked: this.#state.revoked.filter((one) => one !== name) });
+    this.#write({ ...this.#state, revoked: this.#state.revoked.filter((other) => other !== name) });
     return true;
   }
 
-  /** Throws `locked` or `credential-revoked` if any of these credentials may not be used now. */
+  /** Throws `locked` or `credential-revoked` unless all of these credentials may be used now. */
   assertUsable(names: readonly string[]): void {
     if (names.length === 0) return;
     if (this.locked) {
@@ -103,12 +103,12 @@ export class Locks {
     const revoked = names.find((name) => this.isRevoked(name));
     if (revoked !== undefined) {
       throw new WarderError('credential-revoked', `the credential "${revoked}" is revoked`, {
-        hint: `set a new value, or take it back with "warder revoke --undo ${revoked}"`,
+        hint: `set a new value, or undo it with "warder revoke --undo ${revoked}"`,
       });
     }
   }
 
-  #write(next: Stored): void {
+  #write(next: LockState): void {
     try {
       writeFileAtomic(this.#file, `${JSON.stringify(next)}\n`);
     } catch (cause) {
@@ -119,15 +119,15 @@ export class Locks {
 }
 
 function hash(passphrase: string, salt: string): Buffer {
-  return scryptSync(passphrase, Buffer.from(salt, 'hex'), LENGTH);
+  return scryptSync(passphrase, Buffer.from(salt, 'hex'), HASH_LENGTH);
 }
 
-function read(file: string, log: Log): Stored {
+function read(file: string, log: Log): LockState {
   try {
     return stored.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return OPEN;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return UNLOCKED;
     log.error({ file }, 'the locks cannot be read: all credentials are locked');
-    return { ...OPEN, locked: true };
+    return { ...UNLOCKED, locked: true };
   }
 }

@@ -1,4 +1,5 @@
-// The credential room on this machine: its stores with the real parts of the system, made when first needed.
+// Opens the credentials of this machine: wires the stores to the operating system. Each store is created when it is first
+// needed.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { busAddresses, connectBus } from '../os/bus.ts';
@@ -11,11 +12,11 @@ import type { UserEnvironment } from '../profile/environment.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Places } from '../wire/places.ts';
 import { Credentials } from './credentials.ts';
-import { readSource, sourceEnvironment } from './source/command-source.ts';
+import { commandEnvironment, readFromCommand } from './source/command-source.ts';
 import { Keychain } from './store/keychain.ts';
 import { openVault } from './store/vault.ts';
 
-/** What the room is opened with. */
+/** The dependencies of `openCredentials`. */
 export interface OpenCredentialsParts {
   readonly places: Places;
   readonly settings: Pick<Settings, 'store' | 'vault' | 'keychain'>;
@@ -25,24 +26,24 @@ export interface OpenCredentialsParts {
   readonly spawn: Spawn;
   readonly platform: string;
   readonly uid: number;
-  /** The daemon's own. */
+  /** The daemon's environment. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** How long the keychain's process stays without a call. Milliseconds. */
 const IDLE = 10_000;
 
-/** Opens the room. Touches no store. */
+/** Opens the credentials. Does not access any store. */
 export function openCredentials(parts: OpenCredentialsParts): Credentials {
   const { places, settings, clock, log, user, spawn, platform, uid, env } = parts;
   const { home } = user;
   const { timeout, patience } = settings.keychain;
-  const surroundings = sourceEnvironment(user, env, uid);
+  const surroundings = commandEnvironment(user, env, uid);
   return new Credentials({
     chosen: settings.store,
     clock,
     log,
-    run: (name, command) => readSource(name, command, { spawn, env: surroundings, home }),
+    runCommand: (name, command) => readFromCommand(name, command, { spawn, env: surroundings, home }),
     open: {
       keychain: () =>
         new Keychain({

@@ -1,5 +1,5 @@
-// Credentials that a host has refused: they may have expired, or lack a right. Told in `status` and once in the daemon's
-// log, until a host takes the credential again or it gets a new value.
+// Credentials that a host has rejected: they may have expired, or lack a permission. `status` shows them, and the daemon
+// logs each once, until the host accepts the credential again or it gets a new value.
 import type { Log } from '../os/log.ts';
 
 export interface Rejection {
@@ -27,14 +27,14 @@ export class Rejections {
     return [...this.#rejections.values()];
   }
 
-  /** A host has answered a request that carried a credential. */
+  /** Records the status of a host's response to a request that carried the credential. */
   record({ name, version }: Pick<Rejection, 'name' | 'version'>, status: number, host: string): void {
-    const before = this.#rejections.get(name);
+    const previous = this.#rejections.get(name);
     if (status !== 401 && status !== 403) {
-      if (before?.host === host && status < 400) this.#rejections.delete(name);
+      if (previous?.host === host && status < 400) this.#rejections.delete(name);
       return;
     }
-    if (before?.host === host && before.version === version && before.status === status) return;
+    if (previous?.host === host && previous.version === version && previous.status === status) return;
     this.#rejections.set(name, { name, version, host, status, since: this.#now() });
     this.#log.warn(
       { credential: name, version, host, status },
@@ -42,7 +42,7 @@ export class Rejections {
     );
   }
 
-  /** The credential has a new value. */
+  /** Forgets the rejection of a credential that has a new value. */
   clear(name: string): void {
     this.#rejections.delete(name);
   }

@@ -1,50 +1,50 @@
-// Sealed credentials of one session: what the server gets instead of each, and where and how often the gate may put
-// the secret in. Pure decisions; whoever asks says the time. What is not plainly allowed is refused, and each reason
-// is a short text without any value. The order of the checks is that of `refusal`.
+// The sealed credentials of one session: the placeholder that the server gets for each, and where and how often the gate
+// may substitute the secret. Pure decisions; the caller passes the time. Everything that is not explicitly allowed is
+// refused, with a short reason that contains no value. The order of the checks is that of `refusal`.
 import type { ProfileCredential } from '../profile/format.ts';
-import { SHORTEST } from './finder.ts';
-import { placeholderFor, type Random } from './sealed/placeholder.ts';
-import { matchesPath, plainPath } from './sealed/request-path.ts';
+import { MIN_SECRET_LENGTH } from './finder.ts';
+import { createPlaceholder, type RandomBytes } from './sealed/placeholder.ts';
+import { canonicalPath, matchesPath } from './sealed/request-path.ts';
 import { EncodedValue } from './search/encodings.ts';
 
-/** Where in a request a placeholder stands. `header`: any header but `Authorization: Bearer` and `Basic`. */
+/** Where a placeholder is in a request. `header`: any header except `Authorization: Bearer` and `Basic`. */
 export type PlaceholderLocation = 'bearer' | 'basic' | 'header' | 'query' | 'path' | 'body';
 
-/** A wish to put a secret into a request. */
+/** A request into which the gate may substitute a secret. */
 export interface SubstitutionRequest {
   readonly host: string;
   readonly port: number;
   /** The connection to the host is TLS. */
   readonly secure: boolean;
   readonly method: string;
-  /** As it stands in the request, without the query. */
+  /** The path of the request, not decoded, without the query. */
   readonly path: string;
   readonly location: PlaceholderLocation;
-  /** Milliseconds by the monotonic clock. */
+  /** In milliseconds of the monotonic clock. */
   readonly now: number;
-  /** The request carries the credential already: it is the same use. */
+  /** The request carries the credential already, so this is not another use. */
   readonly repeated?: boolean;
-  /** A header names another method or target, which some servers believe. */
+  /** The request has a header such as X-HTTP-Method-Override, which some servers obey. */
   readonly hasOverrideHeader?: boolean;
 }
 
-/** What keeps credentials from being used at all. */
+/** Locks that forbid every use of a credential. */
 export interface UsageLocks {
   readonly locked: boolean;
   isRevoked(name: string): boolean;
 }
 
 export interface SealedParts {
-  readonly random: Random;
-  /** When the session began, in milliseconds by the monotonic clock. */
+  readonly random: RandomBytes;
+  /** The start of the session, in milliseconds of the monotonic clock. */
   readonly start: number;
-  /** How many requests have carried a credential in the session, by its variable: its servers share them. */
+  /** How many requests of the session have carried each credential, by its variable. The session's servers share it. */
   readonly uses: Map<string, number>;
-  /** Whether an entry of `hosts` names a host and port. */
+  /** Whether an entry of `hosts` matches a host and port. */
   readonly matches: (pattern: string, name: string, port: number) => boolean;
 }
 
-/** A secret, former values among them, and what the server knows it as. */
+/** A current or former value, and the placeholder that the server has for it. */
 export class SealedSecret extends EncodedValue {
   readonly placeholder: string;
 
@@ -64,8 +64,8 @@ type UsageLimits = Pick<
   'variable' | 'name' | 'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses'
 >;
 
-/** What `as` lets a placeholder stand in. */
-const PLACES: Readonly<Record<string, readonly PlaceholderLocation[]>> = {
+/** The locations that each value of `as` allows. */
+const ALLOWED_LOCATIONS: Readonly<Record<string, readonly PlaceholderLocation[]>> = {
   bearer: ['bearer'],
   basic: ['basic'],
   header: ['header', 'bearer', 'basic'],
@@ -74,34 +74,34 @@ const PLACES: Readonly<Record<string, readonly PlaceholderLocation[]>> = {
   body: ['body'],
 };
 
-/** Values of before a rotation that are still looked for on the way back. */
-const MOST_FORMER = 16;
-/** Tokens of token endpoints in a session, the characters of all, and those of the longest: each costs memory. */
-const MOST_TOKENS = 256;
-const MOST_CHARACTERS = 256 * 1024;
-const LONGEST_TOKEN = 8192;
+/** How many values from before rotations are still searched for in responses. */
+const MAX_FORMER_VALUES = 16;
+/** Limits on the tokens of token endpoints in a session: their number, their characters, and the longest. Each costs memory. */
+const MAX_TOKENS = 256;
+const MAX_TOKEN_CHARACTERS = 256 * 1024;
+const MAX_TOKEN_LENGTH = 8192;
 
 export class SealedCredential {
   readonly placeholder: string;
-  /** The placeholder, to be looked for. */
+  /** The placeholder, to search for. */
   readonly placeholderEncodings: EncodedValue;
-  /** Whether it is a token of a token endpoint. */
+  /** Whether it is a token from a token endpoint. */
   readonly derived: boolean;
   readonly #limits: UsageLimits;
   readonly #parts: SealedParts;
-  readonly #changed: () => void;
+  readonly #onUpdate: () => void;
   #version: string;
-  /** The value, and those before it that may still come back. */
+  /** The current value, and former ones that a response may still contain. */
   #secrets: readonly [SealedSecret, ...SealedSecret[]];
 
   /** Made by `Sealed`; `changed` is called after each `update` that changes something. */
-  constructor(limits: UsageLimits & SealedValue, parts: SealedParts, changed: () => void, derived: boolean) {
+  constructor(limits: UsageLimits & SealedValue, parts: SealedParts, onUpdate: () => void, derived: boolean) {
     this.#limits = limits;
     this.#parts = parts;
-    this.#changed = changed;
+    this.#onUpdate = onUpdate;
     this.derived = derived;
     this.#version = limits.version;
-    this.placeholder = placeholderFor(limits.value, parts.random);
+    this.placeholder = createPlaceholder(limits.value, parts.random);
     this.placeholderEncodings = new EncodedValue(this.placeholder);
     this.#secrets = [new SealedSecret(limits.value, this.placeholder)];
   }
@@ -122,17 +122,17 @@ export class SealedCredential {
     return this.#version;
   }
 
-  /** What is to be replaced on the way back: the value, and those before it that may still come back. */
+  /** The values to replace in responses: the current one, and former ones that a response may still contain. */
   get secrets(): readonly SealedSecret[] {
     return this.#secrets;
   }
 
-  /** Whether one of its hosts is this one. */
+  /** Whether a host is one of its hosts. */
   allowsHost(name: string, port: number): boolean {
     return this.#limits.hosts.some((pattern) => this.#parts.matches(pattern, name, port));
   }
 
-  /** `undefined` where it may be put in; else why not. */
+  /** Why it may not be substituted; `undefined` if it may. */
   refusal(use: SubstitutionRequest, guards: UsageLocks): string | undefined {
     const { as, paths, methods, confirm, lifetime, maxUses } = this.#limits;
     if (guards.locked) return 'credentials are locked';
@@ -141,44 +141,45 @@ export class SealedCredential {
     if (!use.secure) return 'it would travel over plain http';
     if (methods !== undefined && !methods.includes(use.method)) return 'the method is not one of its methods';
     if (paths !== undefined) {
-      const path = plainPath(use.path);
-      if (path === undefined) return 'the path may be read in several ways';
+      const path = canonicalPath(use.path);
+      if (path === undefined) return 'the path is ambiguous';
       if (!paths.some((pattern) => matchesPath(pattern, path))) return 'the path is not one of its paths';
     }
     if (use.hasOverrideHeader && (methods ?? paths) !== undefined)
       return 'a header may name another method or path';
-    if (as !== undefined && !PLACES[as]?.includes(use.location)) return `it may stand in "${as}" only`;
+    if (as !== undefined && !ALLOWED_LOCATIONS[as]?.includes(use.location))
+      return `it may be used in "${as}" only`;
     if (lifetime !== undefined && use.now - this.#parts.start >= lifetime) return 'its lifetime is over';
     if (maxUses !== undefined && !use.repeated && this.#uses >= maxUses)
       return 'it was used as often as it may be';
-    if (confirm) return 'it asks to be confirmed, and nobody can be asked yet';
+    if (confirm) return 'it needs confirmation, which is not available yet';
     return undefined;
   }
 
-  /** A request carries it. Counts once a request: the caller sees to that. */
+  /** Counts a request that carries it. The caller calls this once for each request. */
   recordUse(): void {
-    // A token has no number of its own.
+    // A token has no limit of its own.
     if (!this.derived) this.#parts.uses.set(this.variable, this.#uses + 1);
   }
 
   /**
-   * From now on requests carry another value; the placeholder stays, and the former value is still looked for. A
-   * token of a token endpoint keeps its own: the name is that of the credential which it came from.
+   * Sets the value that requests carry from now on. The placeholder stays, and the former value is still searched for.
+   * A token from a token endpoint keeps its value: its name is that of the credential that it was obtained with.
    */
   update(value: string, version: string): void {
     if (this.derived) return;
     this.#version = version;
     if (value === this.value) return;
-    const former = this.#secrets.filter((pair) => pair.value !== value).slice(0, MOST_FORMER);
+    const former = this.#secrets.filter((secret) => secret.value !== value).slice(0, MAX_FORMER_VALUES);
     this.#secrets = [new SealedSecret(value, this.placeholder), ...former];
-    this.#changed();
+    this.#onUpdate();
   }
 
   get #uses(): number {
     return this.#parts.uses.get(this.variable) ?? 0;
   }
 
-  /** What a token that was got with it may do: go to the same hosts, as long. */
+  /** The limits of a token that was obtained with it: the same hosts, and the same lifetime. */
   derivedLimits(token: string, number: number): UsageLimits & SealedValue {
     return {
       ...{
@@ -200,21 +201,21 @@ export class SealedCredentials {
   #all: readonly SealedCredential[];
   #secrets: readonly SealedSecret[] | undefined;
   #revision = 0;
-  /** Characters of the tokens. */
-  #characters = 0;
+  /** The characters of all tokens. */
+  #tokenCharacters = 0;
 
   constructor(credentials: readonly (ProfileCredential & SealedValue)[], parts: SealedParts) {
     this.#parts = parts;
-    this.#declared = credentials.map((credential) => this.#make(credential, false));
+    this.#declared = credentials.map((credential) => this.#create(credential, false));
     this.#all = this.#declared;
   }
 
-  /** Those of the profile, then tokens of token endpoints. An array that stays as it is: changes make another. */
+  /** The profile's credentials, then tokens from token endpoints. An immutable array: a change makes a new one. */
   get all(): readonly SealedCredential[] {
     return this.#all;
   }
 
-  /** Grows with every change of `all` or of a value: who has made something of them makes it anew. */
+  /** Grows with every change of `all` or of a value, so that callers can tell when derived data is out of date. */
   get revision(): number {
     return this.#revision;
   }
@@ -224,18 +225,18 @@ export class SealedCredentials {
     return this.#all.map(({ placeholderEncodings }) => placeholderEncodings);
   }
 
-  /** What is to be replaced on the way back: former values too. The same array until something changes. */
+  /** The values to replace in responses, former ones included. The same array until something changes. */
   get secrets(): readonly SealedSecret[] {
     this.#secrets ??= this.#all.flatMap(({ secrets }) => secrets);
     return this.#secrets;
   }
 
-  /** What the server's environment says: placeholders by variable. */
+  /** The variables of the server's environment: placeholders by variable. */
   environment(): Record<string, string> {
     return Object.fromEntries(this.#declared.map(({ variable, placeholder }) => [variable, placeholder]));
   }
 
-  /** Whether connections to a host are opened: it is a host of some credential. */
+  /** Whether a host is one of some credential's hosts, so that the gate opens connections to it. */
   allowsHost(name: string, port: number): boolean {
     return this.#all.some((credential) => credential.allowsHost(name, port));
   }
@@ -245,31 +246,31 @@ export class SealedCredentials {
   }
 
   /**
-   * The placeholder for a new token of a token endpoint that was asked with a credential: a credential itself, for
-   * the hosts and the lifetime of the other, and revoked with it. A token that is known keeps its placeholder; one
-   * that is too short to be found again, or holds a placeholder, is given back. `undefined` where there is no room for
-   * it: none is forgotten, since a host that has kept it could still send it.
+   * Seals a token from a token endpoint that was obtained with a credential, and returns its placeholder. The token is a
+   * credential of its own, with the hosts and the lifetime of the other, and is revoked with it. A known token keeps its
+   * placeholder; one that is too short to find again, or contains a placeholder, is returned unchanged. `undefined` if
+   * there is no room for it: no token is forgotten, since a host could still send it.
    */
   seal(token: string, from: SealedCredential): string | undefined {
-    if (token.length < SHORTEST || this.#all.some(({ placeholder }) => token.includes(placeholder)))
+    if (token.length < MIN_SECRET_LENGTH || this.#all.some(({ placeholder }) => token.includes(placeholder)))
       return token;
-    const known = this.secrets.find(({ value }) => value === token);
-    if (known !== undefined) return known.placeholder;
+    const existing = this.secrets.find(({ value }) => value === token);
+    if (existing !== undefined) return existing.placeholder;
     const count = this.#all.length - this.#declared.length;
-    const full = count >= MOST_TOKENS || this.#characters + token.length > MOST_CHARACTERS;
-    if (full || token.length > LONGEST_TOKEN) return undefined;
-    const made = this.#make(from.derivedLimits(token, count + 1), true);
-    this.#characters += token.length;
-    this.#all = [...this.#all, made];
-    this.#change();
-    return made.placeholder;
+    const full = count >= MAX_TOKENS || this.#tokenCharacters + token.length > MAX_TOKEN_CHARACTERS;
+    if (full || token.length > MAX_TOKEN_LENGTH) return undefined;
+    const created = this.#create(from.derivedLimits(token, count + 1), true);
+    this.#tokenCharacters += token.length;
+    this.#all = [...this.#all, created];
+    this.#bumpRevision();
+    return created.placeholder;
   }
 
-  #make(limits: UsageLimits & SealedValue, derived: boolean): SealedCredential {
-    return new SealedCredential(limits, this.#parts, () => this.#change(), derived);
+  #create(limits: UsageLimits & SealedValue, derived: boolean): SealedCredential {
+    return new SealedCredential(limits, this.#parts, () => this.#bumpRevision(), derived);
   }
 
-  #change(): void {
+  #bumpRevision(): void {
     this.#revision++;
     this.#secrets = undefined;
   }

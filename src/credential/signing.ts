@@ -8,10 +8,10 @@ import type { Store } from './store/store.ts';
 const BLOB = 'audit-signing-key';
 
 /**
- * The signer whose key is in a store. With `ask: false` a locked store is an error at once, as for the store's
+ * The signer whose key is in a store. With `prompt: false` a locked store is an error at once, as for the store's
  * `get`. Throws the store's errors, and `credential-unfit` for a key that cannot be parsed.
  */
-export async function openSigner(store: Pick<Store, 'blobs'>, options = { ask: true }): Promise<Signer> {
+export async function openSigner(store: Pick<Store, 'blobs'>, options = { prompt: true }): Promise<Signer> {
   const stored = await store.blobs.get(BLOB, options);
   const key = stored === undefined ? await createKey(store) : parseKey(stored);
   const { x = '' } = createPublicKey(key).export({ format: 'jwk' });

@@ -1,13 +1,13 @@
-// Paths of requests, and the patterns of a profile over them. A path that two servers could read in two ways fits no
-// pattern: encoded slashes, backslashes, empty segments, dot segments (clients resolve those before they send), what
-// decodes once more to something else, control characters.
+// Request paths, and the patterns of a profile that match them. An ambiguous path, which two servers could interpret
+// differently, matches no pattern: encoded slashes, backslashes, empty segments, dot segments (clients resolve those
+// before they send), what decodes once more to something else, control characters.
 
 /**
- * A path as it is compared: percent-decoded once. `raw` is as it stands in the request, without the query.
- * `undefined` where it may be read in several ways.
+ * The path in the form that patterns are matched against: percent-decoded once. `raw`: the path of the request, without
+ * the query. `undefined` if it is ambiguous.
  */
-export function plainPath(raw: string): string | undefined {
-  // Every byte that RFC 3986 lets stand in a path, and no encoded slash, backslash or NUL.
+export function canonicalPath(raw: string): string | undefined {
+  // Every byte that RFC 3986 allows in a path, and no encoded slash, backslash or NUL.
   if (!/^\/(?:[\w.~!$&'()*+,;=:@/-]|%(?!2f|5c|00)[0-9a-f]{2})*$/i.test(raw)) return undefined;
   let path: string;
   try {
@@ -15,28 +15,29 @@ export function plainPath(raw: string): string | undefined {
   } catch {
     return undefined;
   }
-  // What a server that decodes twice, or resolves segments itself, would take for another path.
+  // A server that decodes twice, or resolves segments itself, would see another path.
   if (/[\p{Cc}\\?#]|\/\/|%[0-9a-f]{2}|\/\.{1,2}(?:[/;]|$)/iu.test(path)) return undefined;
   return path;
 }
 
 /**
- * Whether a pattern fits the whole of a path from `plainPath`. `*` stands for any characters of one segment, `**` for
- * any at all, none included; all others for themselves. Time is at most the product of their lengths.
+ * Whether a pattern matches the whole of a path from `canonicalPath`. `*` matches any characters of one segment, `**` any
+ * characters at all, none included; every other character matches itself. Takes time proportional to the product of
+ * both lengths at most.
  */
 export function matchesPath(pattern: string, path: string): boolean {
   const parts = pattern.match(/\*\*+|\*|[^*]/gu) ?? [];
-  // Which of the parts may come next.
-  let next = new Set(reach(parts, 0));
+  // The parts that may match next.
+  let next = new Set(epsilonClosure(parts, 0));
   for (const character of path) {
     const after = new Set<number>();
     for (const at of next) {
       const part = parts[at];
       const star = part?.startsWith('*') === true;
       if (star && (part !== '*' || character !== '/')) {
-        for (const one of reach(parts, at)) after.add(one);
+        for (const position of epsilonClosure(parts, at)) after.add(position);
       } else if (!star && part === character) {
-        for (const one of reach(parts, at + 1)) after.add(one);
+        for (const position of epsilonClosure(parts, at + 1)) after.add(position);
       }
     }
     next = after;
@@ -45,9 +46,9 @@ export function matchesPath(pattern: string, path: string): boolean {
   return next.has(parts.length);
 }
 
-/** A place in a pattern, and those that follow it where stars stand for nothing. */
-function reach(parts: readonly string[], from: number): number[] {
-  const places = [from];
-  for (let at = from; parts[at]?.startsWith('*'); at++) places.push(at + 1);
-  return places;
+/** A position in a pattern, and those after it if stars match nothing. */
+function epsilonClosure(parts: readonly string[], from: number): number[] {
+  const positions = [from];
+  for (let at = from; parts[at]?.startsWith('*'); at++) positions.push(at + 1);
+  return positions;
 }

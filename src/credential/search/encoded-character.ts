@@ -1,47 +1,47 @@
-// One character of a secret, and every way in which it may be written:
+// One character of a secret, and every encoding that it can have:
 //
 //     raw       its UTF-8 bytes
-//     URL       %XX for each byte, in either case, or %25XX where it was encoded twice; "+" for a space
-//     JSON      \uXXXX in either case, \n \t \" \/ and so on, under up to three layers of JSON in JSON, where
-//               each layer doubles the backslashes
-//     HTML      &amp; &lt; &gt; &quot; &apos;, and any character's number: &#39; &#039; &#x27;
+//     URL       %XX for each byte, in either case, or %25XX after two encodings; "+" for a space
+//     JSON      \uXXXX in either case, \n \t \" \/ and so on, up to three layers of JSON in JSON; each layer
+//               doubles the backslashes
+//     HTML      &amp; &lt; &gt; &quot; &apos;, and the number of any character: &#39; &#039; &#x27;
 //
-// Base64 is broken into lines by some who write it: a break, raw or as JSON says it, may stand before each of
-// its characters but the first.
+// Some encoders break base64 into lines: a line break, raw or JSON-escaped, may precede each of its characters
+// but the first.
 
-export interface Unit {
+export interface EncodedCharacter {
   readonly bytes: Uint8Array;
   /** UTF-16 code units, for `\uXXXX`. */
-  readonly codes: readonly number[];
+  readonly codeUnits: readonly number[];
   /** The code point, for HTML. */
-  readonly point: number;
-  /** The byte behind a backslash in JSON's short form, or -1. */
-  readonly short: number;
-  /** Another byte that stands for the character, or -1. */
-  readonly also: number;
-  /** Its names in HTML, with the semicolon. */
+  readonly codePoint: number;
+  /** The byte after the backslash in JSON's short escape, or -1. */
+  readonly jsonEscape: number;
+  /** Another byte that encodes the character, or -1. */
+  readonly alternative: number;
+  /** Its entity names in HTML, with the semicolon. */
   readonly entities: readonly Uint8Array[];
-  /** Encoders leave the character as it is. */
-  readonly plain: boolean;
-  /** It is only ever written as itself. */
-  readonly fixed: boolean;
-  /** A line break may stand before it. */
-  readonly wraps: boolean;
+  /** Encoders do not escape the character. */
+  readonly unreserved: boolean;
+  /** It is never escaped. */
+  readonly literal: boolean;
+  /** A line break may precede it. */
+  readonly mayFollowBreak: boolean;
 }
 
-/** The most bytes that a line break takes. */
-export const LONGEST_BREAK = 16;
+/** The longest line break, in bytes. */
+export const MAX_BREAK = 16;
 
-/** Backslashes before an escaped character: one layer of JSON has 1, two 3, three 7. */
-const DEEPEST = 7;
-/** The most digits of a character's number in HTML, zeros before it included. */
-const MOST_DIGITS = 7;
+/** Backslashes before an escaped character: 1 in one layer of JSON, 3 in two, 7 in three. */
+const MAX_BACKSLASHES = 7;
+/** The most digits of a character's number in HTML, leading zeros included. */
+const MAX_ENTITY_DIGITS = 7;
 
 const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
 const AMPERSAND = 0x26;
-const MARKS = [PERCENT, BACKSLASH, AMPERSAND];
-const SHORT = new Map([
+const ESCAPE_BYTES = [PERCENT, BACKSLASH, AMPERSAND];
+const JSON_ESCAPES = new Map([
   ['\b', 'b'],
   ['\t', 't'],
   ['\n', 'n'],
@@ -58,116 +58,125 @@ const ENTITIES = new Map([
   ["'", ['apos;']],
 ]);
 const encoder = new TextEncoder();
-const TWICE = encoder.encode('%25');
-const ONCE = TWICE.subarray(0, 1);
+const PERCENT_TWICE = encoder.encode('%25');
+const PERCENT_ONCE = PERCENT_TWICE.subarray(0, 1);
 
-/** A character as it stands in a text. */
-export function rawUnit(character: string): Unit {
+/** A character of a text. */
+export function encodedCharacter(character: string): EncodedCharacter {
   const point = character.codePointAt(0) ?? 0;
   return {
     bytes: point < 0x80 ? Uint8Array.of(point) : encoder.encode(character),
-    codes: Array.from({ length: character.length }, (_, index) => character.charCodeAt(index)),
-    point,
-    short: SHORT.get(character)?.charCodeAt(0) ?? -1,
-    also: character === ' ' ? 0x2b : -1,
+    codeUnits: Array.from({ length: character.length }, (_, index) => character.charCodeAt(index)),
+    codePoint: point,
+    jsonEscape: JSON_ESCAPES.get(character)?.charCodeAt(0) ?? -1,
+    alternative: character === ' ' ? 0x2b : -1,
     entities: (ENTITIES.get(character) ?? []).map((name) => encoder.encode(name)),
-    plain: /^[A-Za-z0-9._-]$/.test(character),
-    fixed: false,
-    wraps: false,
+    unreserved: /^[A-Za-z0-9._-]$/.test(character),
+    literal: false,
+    mayFollowBreak: false,
   };
 }
 
-/** A character of base64: "+" and "/" of the standard alphabet may be "-" and "_" of the other. */
-function base64Unit(character: string): Unit {
+/** A character of base64: "+" and "/" of the standard alphabet may be "-" and "_" of the URL-safe one. */
+function base64Character(character: string): EncodedCharacter {
   const also = character === '+' ? 0x2d : character === '/' ? 0x5f : -1;
-  return { ...rawUnit(character), also, fixed: also < 0 };
+  return { ...encodedCharacter(character), alternative: also, literal: also < 0 };
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_';
 
 /** The characters of base64 and of hexadecimal digits. */
-export const CODED: ReadonlyMap<string, Unit> = new Map(
-  Array.from(ALPHABET, (one) => [one, base64Unit(one)]),
+export const BASE64_CHARACTERS: ReadonlyMap<string, EncodedCharacter> = new Map(
+  Array.from(ALPHABET, (character) => [character, base64Character(character)]),
 );
 
-/** The characters of base64 that may be broken into lines. */
-export const WRAPPED: ReadonlyMap<string, Unit> = new Map(
-  Array.from(CODED, ([character, unit]) => [character, { ...unit, wraps: true }]),
+/** The characters of base64 that is broken into lines. */
+export const WRAPPED_BASE64_CHARACTERS: ReadonlyMap<string, EncodedCharacter> = new Map(
+  Array.from(BASE64_CHARACTERS, ([character, encoded]) => [character, { ...encoded, mayFollowBreak: true }]),
 );
 
-/** The bytes that a unit's escapes begin with. */
-export function marksOf({ fixed }: Unit): readonly number[] {
-  return fixed ? [] : MARKS;
+/** The bytes that the character's escapes begin with. */
+export function escapeBytesOf({ literal: fixed }: EncodedCharacter): readonly number[] {
+  return fixed ? [] : ESCAPE_BYTES;
 }
 
-/** The most bytes that a unit takes, without a line break. */
-export function longestOf({ bytes, codes, fixed }: Unit): number {
-  return fixed ? bytes.length : Math.max(5 * bytes.length, (DEEPEST + 5) * codes.length);
+/** The longest encoding of the character in bytes, without a line break. */
+export function maxLengthOf({ bytes, codeUnits: codes, literal: fixed }: EncodedCharacter): number {
+  return fixed ? bytes.length : Math.max(5 * bytes.length, (MAX_BACKSLASHES + 5) * codes.length);
 }
 
-/** Adds each place where the unit, written at `at`, may end. `true`: the data ended before all was said. */
-export function step(one: Unit, data: Uint8Array, at: number, ends: number[]): boolean {
+/**
+ * Matches the character at `at`, and adds the end of each of its encodings there to `ends`. Returns whether the data
+ * ended within a possible encoding.
+ */
+export function matchCharacter(
+  character: EncodedCharacter,
+  data: Uint8Array,
+  at: number,
+  ends: number[],
+): boolean {
   if (at >= data.length) return true;
-  const { bytes } = one;
+  const { bytes } = character;
   const byte = data[at];
-  let open = false;
+  let incomplete = false;
   if (byte === bytes[0]) {
     let length = 1;
     while (length < bytes.length && data[at + length] === bytes[length]) length++;
     if (length === bytes.length) ends.push(at + length);
-    else if (at + length >= data.length) open = true;
+    else if (at + length >= data.length) incomplete = true;
   }
-  if (byte === one.also) ends.push(at + 1);
-  if (one.fixed) return open;
+  if (byte === character.alternative) ends.push(at + 1);
+  if (character.literal) return incomplete;
   if (byte === PERCENT) {
-    for (const mark of [ONCE, TWICE]) {
-      if (percent(bytes, mark, data, at, ends)) open = true;
-      if (one.also >= 0 && percent([one.also], mark, data, at, ends)) open = true;
+    for (const mark of [PERCENT_ONCE, PERCENT_TWICE]) {
+      if (matchPercent(bytes, mark, data, at, ends)) incomplete = true;
+      if (character.alternative >= 0 && matchPercent([character.alternative], mark, data, at, ends))
+        incomplete = true;
     }
   }
-  if (byte === AMPERSAND && entity(one, data, at + 1, ends)) open = true;
-  if (byte === BACKSLASH && escaped(one, data, at, ends)) open = true;
-  return open;
+  if (byte === AMPERSAND && matchEntity(character, data, at + 1, ends)) incomplete = true;
+  if (byte === BACKSLASH && matchBackslash(character, data, at, ends)) incomplete = true;
+  return incomplete;
 }
 
-/** The place behind a line break that begins at `at`; `at` where there is none, -1 where the data ended. */
-export function behindBreak(data: Uint8Array, at: number): number {
-  let place = at;
+/** The position after a line break that begins at `at`; `at` if there is none, -1 if the data ended. */
+export function skipLineBreak(data: Uint8Array, at: number): number {
+  let position = at;
   for (let count = 0; count < 2; count++) {
-    let next = place;
-    while (next - place < DEEPEST && data[next] === BACKSLASH) next++;
+    let next = position;
+    while (next - position < MAX_BACKSLASHES && data[next] === BACKSLASH) next++;
     const byte = data[next];
     if (byte === undefined) return -1;
-    const letter = next > place;
-    if (byte === (letter ? 0x72 : 0x0d) && count === 0) place = next + 1;
+    const letter = next > position;
+    if (byte === (letter ? 0x72 : 0x0d) && count === 0) position = next + 1;
     else if (byte === (letter ? 0x6e : 0x0a)) return next + 1;
     else break;
   }
-  return place;
+  return position;
 }
 
-/** `%XX%XX…` for the bytes, or with another mark in the place of `%`. */
-function percent(
+/** Matches `%XX%XX…` for the bytes, or the same with another mark for `%`. */
+function matchPercent(
   bytes: ArrayLike<number>,
   mark: Uint8Array,
   data: Uint8Array,
   at: number,
   ends: number[],
 ): boolean {
-  let place = at;
+  let position = at;
   for (let index = 0; index < bytes.length; index++) {
-    const marked = spelled(mark, data, place);
-    const length = marked ? hex(bytes[index] ?? 0, 2, data, place + mark.length) : 0;
+    const marked = bytesAt(mark, data, position);
+    const length = marked ? matchHex(bytes[index] ?? 0, 2, data, position + mark.length) : 0;
     if (length < 0 || marked === undefined) return true;
     if (length === 0) return false;
-    place += mark.length + 2;
+    position += mark.length + 2;
   }
-  ends.push(place);
+  ends.push(position);
   return false;
 }
 
-/** Whether bytes stand at a place; `undefined`: the data ended in them. */
-function spelled(bytes: Uint8Array, data: Uint8Array, at: number): boolean | undefined {
+/** Whether the data has these bytes at `at`; `undefined` if it ended within them. */
+function bytesAt(bytes: Uint8Array, data: Uint8Array, at: number): boolean | undefined {
   for (let index = 0; index < bytes.length; index++) {
     const byte = data[at + index];
     if (byte === undefined) return undefined;
@@ -176,8 +185,8 @@ function spelled(bytes: Uint8Array, data: Uint8Array, at: number): boolean | und
   return true;
 }
 
-/** Whether `digits` hexadecimal digits at a place say `value`: their number; 0: no; -1: the data ended. */
-function hex(value: number, digits: number, data: Uint8Array, at: number): number {
+/** Matches `value` in `digits` hexadecimal digits: returns their number, 0 for another value, -1 if the data ended. */
+function matchHex(value: number, digits: number, data: Uint8Array, at: number): number {
   for (let digit = 0; digit < digits; digit++) {
     const byte = data[at + digit];
     if (byte === undefined) return -1;
@@ -192,58 +201,58 @@ function digitOf(byte: number): number {
   return lower >= 0x61 && lower <= 0x66 ? lower - 87 : -1;
 }
 
-/** HTML's ways, behind the ampersand. */
-function entity(one: Unit, data: Uint8Array, at: number, ends: number[]): boolean {
-  let open = at >= data.length;
-  for (const name of one.entities) {
-    const there = spelled(name, data, at);
-    if (there) ends.push(at + name.length);
-    else if (there === undefined) open = true;
+/** Matches HTML's entities, after the ampersand. */
+function matchEntity(character: EncodedCharacter, data: Uint8Array, at: number, ends: number[]): boolean {
+  let incomplete = at >= data.length;
+  for (const name of character.entities) {
+    const matches = bytesAt(name, data, at);
+    if (matches) ends.push(at + name.length);
+    else if (matches === undefined) incomplete = true;
   }
-  if (data[at] !== 0x23) return open;
+  if (data[at] !== 0x23) return incomplete;
   const base = ((data[at + 1] ?? 0) | 0x20) === 0x78 ? 16 : 10;
   const first = base === 16 ? at + 2 : at + 1;
-  let place = first;
+  let position = first;
   let number = 0;
-  for (; place - first < MOST_DIGITS; place++) {
-    const digit = digitOf(data[place] ?? 0);
+  for (; position - first < MAX_ENTITY_DIGITS; position++) {
+    const digit = digitOf(data[position] ?? 0);
     if (digit < 0 || digit >= base) break;
     number = number * base + digit;
   }
-  if (place >= data.length) return true;
-  if (number === one.point && place > first && data[place] === 0x3b) ends.push(place + 1);
-  return open;
+  if (position >= data.length) return true;
+  if (number === character.codePoint && position > first && data[position] === 0x3b) ends.push(position + 1);
+  return incomplete;
 }
 
-/** The ways that begin with a backslash. */
-function escaped(one: Unit, data: Uint8Array, at: number, ends: number[]): boolean {
+/** Matches the escapes that begin with a backslash. */
+function matchBackslash(character: EncodedCharacter, data: Uint8Array, at: number, ends: number[]): boolean {
   let count = 1;
-  while (count <= DEEPEST && data[at + count] === BACKSLASH) count++;
-  let open = at + count >= data.length;
-  if (one.bytes[0] === BACKSLASH) {
+  while (count <= MAX_BACKSLASHES && data[at + count] === BACKSLASH) count++;
+  let incomplete = at + count >= data.length;
+  if (character.bytes[0] === BACKSLASH) {
     for (const written of [2, 4, 8]) {
       if (written <= count) ends.push(at + written);
     }
   }
-  if (count > DEEPEST) return open;
+  if (count > MAX_BACKSLASHES) return incomplete;
   const next = data[at + count];
-  if (next === one.short) ends.push(at + count + 1);
-  if (next !== 0x75) return open;
-  let place = at;
-  for (const code of one.codes) {
+  if (next === character.jsonEscape) ends.push(at + count + 1);
+  if (next !== 0x75) return incomplete;
+  let position = at;
+  for (const code of character.codeUnits) {
     // Each half of a surrogate pair has backslashes of its own.
     let slashes = 0;
-    while (slashes <= DEEPEST && data[place] === BACKSLASH) {
-      place++;
+    while (slashes <= MAX_BACKSLASHES && data[position] === BACKSLASH) {
+      position++;
       slashes++;
     }
-    if (place >= data.length) return true;
-    if (slashes === 0 || slashes > DEEPEST || data[place] !== 0x75) return open;
-    const length = hex(code, 4, data, place + 1);
-    if (length < 0) open = true;
-    if (length <= 0) return open;
-    place += 5;
+    if (position >= data.length) return true;
+    if (slashes === 0 || slashes > MAX_BACKSLASHES || data[position] !== 0x75) return incomplete;
+    const length = matchHex(code, 4, data, position + 1);
+    if (length < 0) incomplete = true;
+    if (length <= 0) return incomplete;
+    position += 5;
   }
-  ends.push(place);
-  return open;
+  ends.push(position);
+  return incomplete;
 }

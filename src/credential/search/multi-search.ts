@@ -1,16 +1,16 @@
-// Where any of some byte strings occurs in a piece of data, in one pass: Wu and Manber's search with blocks
-// of two bytes ("A fast algorithm for multi-pattern searching", 1994). Nearly all data holds none, and then a
-// pass looks at one block in as many bytes as the shortest string has; native `indexOf` would cost a call
-// for each string and short line.
+// Searches data for several byte strings in one pass: the algorithm of Wu and Manber with blocks of two bytes
+// ("A fast algorithm for multi-pattern searching", 1994). Nearly all data contains none of them. The search then
+// reads one block in every n bytes, where n is the length of the shortest string. Native `indexOf` would cost a
+// call for each string and each short line.
 
-/** As many as there are blocks of ASCII: of these no two share one. */
+/** The number of blocks of ASCII, no two of which share a bucket. */
 const BUCKETS = 1 << 14;
 
-/** Looks for strings of at least two bytes. */
-export class Search {
-  /** How far to go on from a block: 0 where one of the strings may end its window. */
+/** Searches for strings of at least two bytes. */
+export class MultiSearch {
+  /** How far to move on from a block: 0 if the window of a string may end there. */
   readonly #shift: Uint8Array;
-  /** The strings by their window's last block. */
+  /** The strings, by the last block of their window. */
   readonly #byBlock = new Map<number, Uint8Array[]>();
   readonly #window: number;
 
@@ -27,7 +27,7 @@ export class Search {
     }
   }
 
-  /** The first place, not before `from`, where one of the strings stands; -1 if there is none. */
+  /** The first position, from `from` on, at which one of the strings occurs; -1 if there is none. */
   next(data: Uint8Array, from: number): number {
     const shifts = this.#shift;
     const length = data.length;
@@ -36,7 +36,7 @@ export class Search {
     let at = from + whole;
     while (at < length) {
       const shift = shiftAt(shifts, data, at);
-      // Nearly all shifts are whole: three at once, so that a processor need not wait for one to know the next.
+      // Nearly all shifts are maximal. Three at once spare the processor the wait for one to know the next.
       if (
         at < far &&
         shift + shiftAt(shifts, data, at + whole) + shiftAt(shifts, data, at + 2 * whole) === 3 * whole
@@ -55,18 +55,18 @@ export class Search {
     return -1;
   }
 
-  /** Where one of the strings begins of which the window ends at a place; -1 if there is none. */
+  /** The start of a string whose window ends at `at`; -1 if there is none. */
   #ending(data: Uint8Array, at: number): number {
     const start = at - this.#window + 1;
     for (const string of this.#byBlock.get(hash(data[at - 1] ?? 0, data[at] ?? 0)) ?? []) {
-      if (stands(string, data, start)) return start;
+      if (bytesMatch(string, data, start)) return start;
     }
     return -1;
   }
 }
 
 function shiftAt(shifts: Uint8Array, data: Uint8Array, at: number): number {
-  // In range by the loop's condition; `| 0` is what the compiler would otherwise check for.
+  // In range by the loop's condition. `| 0` tells the compiler that both are integers.
   return shifts[hash((data[at - 1] as number) | 0, (data[at] as number) | 0)] as number;
 }
 
@@ -74,7 +74,7 @@ function hash(first: number, second: number): number {
   return ((first << 7) ^ second) & (BUCKETS - 1);
 }
 
-function stands(string: Uint8Array, data: Uint8Array, at: number): boolean {
+function bytesMatch(string: Uint8Array, data: Uint8Array, at: number): boolean {
   for (let index = 0; index < string.length; index++) {
     if (data[at + index] !== string[index]) return false;
   }

@@ -1,7 +1,7 @@
-// Where a credential's value is from, as the rest of the room sees it.
+// The origin of a credential's value: a store or a command.
 import type { StoreKind } from '../store/store.ts';
 
-/** A command that prints the value, and for how long what it printed holds, in milliseconds. */
+/** A command that prints the value, and how long its output is valid, in milliseconds. */
 export interface CommandOrigin {
   readonly command: readonly string[];
   readonly ttl: number | undefined;
@@ -10,7 +10,7 @@ export interface CommandOrigin {
 /** A kind of store, or a command. */
 export type Origin = StoreKind | CommandOrigin;
 
-/** What one value is known by: two profiles may mean the same one. */
+/** Identifies a value: two profiles may use the same one. */
 export function keyOf(name: string, origin: Origin): string {
   return JSON.stringify([name, typeof origin === 'string' ? origin : [origin.command, origin.ttl]]);
 }

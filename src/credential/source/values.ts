@@ -1,17 +1,17 @@
-// Fetches values, from stores and commands. Whoever wants the same one meanwhile gets the same: sessions start
-// in bursts. What a command printed is kept for its `ttl`; of what a store has nothing is kept.
+// Fetches values from stores and commands. Concurrent requests for the same value share one fetch: sessions start in
+// bursts. The output of a command is cached for its `ttl`; values of stores are not cached.
 import type { Clock } from '../../os/clock.ts';
 import type { Store, StoreKind } from '../store/store.ts';
-import { fingerprints } from './fingerprint.ts';
+import { createFingerprinter } from './fingerprint.ts';
 import { type CommandOrigin, keyOf, type Origin } from './origin.ts';
 
-export interface Value {
+export interface VersionedValue {
   readonly value: string;
   readonly version: string;
 }
 
-/** What a command printed, until it is old. */
-interface Printed extends Value {
+/** The output of a command until it expires. */
+interface CachedOutput extends VersionedValue {
   /** By the monotonic clock. */
   readonly until: number;
   readonly timer: NodeJS.Timeout;
@@ -19,32 +19,33 @@ interface Printed extends Value {
 
 export interface ValuesParts {
   readonly store: (kind: StoreKind) => Store;
-  /** Called when a store has been used. */
-  readonly used: () => void;
-  /** Runs a credential's command and gives what it printed. Throws `credential-source`. */
-  readonly run: (name: string, command: readonly string[]) => Promise<string>;
+  /** Called after each use of a store. */
+  readonly onStoreUsed: () => void;
+  /** Runs a credential's command and returns its output. Throws `credential-source`. */
+  readonly runCommand: (name: string, command: readonly string[]) => Promise<string>;
   readonly clock: Clock;
 }
 
-/** The longest that a timer runs, in milliseconds. */
-export const LONGEST_TIMER = 2 ** 31 - 1;
+/** The longest time of a timer, in milliseconds. */
+export const MAX_TIMER = 2 ** 31 - 1;
 
 export class Values implements Disposable {
   readonly #parts: ValuesParts;
-  readonly #fetching = new Map<string, Promise<Value | undefined>>();
-  readonly #printed = new Map<string, Printed>();
-  readonly #fingerprint = fingerprints();
+  readonly #fetching = new Map<string, Promise<VersionedValue | undefined>>();
+  readonly #cache = new Map<string, CachedOutput>();
+  readonly #fingerprint = createFingerprinter();
 
   constructor(parts: ValuesParts) {
     this.#parts = parts;
   }
 
-  /** A value; `undefined` where the store has none. Throws what stores throw, and `credential-source`. */
-  fetch(name: string, origin: Origin): Promise<Value | undefined> {
+  /** Fetches a value; `undefined` if the store has none. Throws the stores' errors, and `credential-source`. */
+  fetch(name: string, origin: Origin): Promise<VersionedValue | undefined> {
     const key = keyOf(name, origin);
     const running = this.#fetching.get(key);
     if (running !== undefined) return running;
-    const fetching = typeof origin === 'string' ? this.#read(name, origin) : this.#print(key, name, origin);
+    const fetching =
+      typeof origin === 'string' ? this.#readStore(name, origin) : this.#runCommand(key, name, origin);
     this.#fetching.set(key, fetching);
     const done = (): void => {
       if (this.#fetching.get(key) === fetching) this.#fetching.delete(key);
@@ -53,38 +54,38 @@ export class Values implements Disposable {
     return fetching;
   }
 
-  /** The value was just set: a fetch that is under way may bring the old one. */
-  forget(name: string, origin: Origin): void {
+  /** Abandons a fetch in progress: the value was just set, and it may return the old one. */
+  invalidate(name: string, origin: Origin): void {
     this.#fetching.delete(keyOf(name, origin));
   }
 
-  /** How long what a command printed still holds, in milliseconds; `undefined` where nothing is kept. */
-  left(name: string, origin: Origin): number | undefined {
-    const printed = this.#printed.get(keyOf(name, origin));
-    return printed && Math.max(0, printed.until - this.#parts.clock.monotonic());
+  /** The time until a command's output expires, in milliseconds; `undefined` if none is cached. */
+  remainingTtl(name: string, origin: Origin): number | undefined {
+    const cached = this.#cache.get(keyOf(name, origin));
+    return cached && Math.max(0, cached.until - this.#parts.clock.monotonic());
   }
 
   [Symbol.dispose](): void {
-    for (const { timer } of this.#printed.values()) clearTimeout(timer);
-    this.#printed.clear();
+    for (const { timer } of this.#cache.values()) clearTimeout(timer);
+    this.#cache.clear();
   }
 
-  async #read(name: string, kind: StoreKind): Promise<Value | undefined> {
+  async #readStore(name: string, kind: StoreKind): Promise<VersionedValue | undefined> {
     const stored = await this.#parts.store(kind).get(name);
-    this.#parts.used();
+    this.#parts.onStoreUsed();
     return stored;
   }
 
-  async #print(key: string, name: string, { command, ttl }: CommandOrigin): Promise<Value> {
-    const { clock, run } = this.#parts;
-    const kept = this.#printed.get(key);
-    if (kept !== undefined && clock.monotonic() < kept.until) return kept;
-    const value = await run(name, command);
+  async #runCommand(key: string, name: string, { command, ttl }: CommandOrigin): Promise<VersionedValue> {
+    const { clock, runCommand } = this.#parts;
+    const cached = this.#cache.get(key);
+    if (cached !== undefined && clock.monotonic() < cached.until) return cached;
+    const value = await runCommand(name, command);
     const version = this.#fingerprint(name, value);
     if (ttl !== undefined) {
-      clearTimeout(this.#printed.get(key)?.timer);
-      const timer = setTimeout(() => this.#printed.delete(key), Math.min(ttl, LONGEST_TIMER)).unref();
-      this.#printed.set(key, { value, version, until: clock.monotonic() + ttl, timer });
+      clearTimeout(this.#cache.get(key)?.timer);
+      const timer = setTimeout(() => this.#cache.delete(key), Math.min(ttl, MAX_TIMER)).unref();
+      this.#cache.set(key, { value, version, until: clock.monotonic() + ttl, timer });
     }
     return { value, version };
   }

@@ -1,55 +1,63 @@
-// The credentials of open sessions. For what is held, changes that other programs make and values that expire
-// are noticed: the new value is fetched, and told of if it is another than the sessions have.
+// Watches the credentials of open sessions: values that other programs change in a store, and outputs of commands that
+// expire. Fetches the new value, and reports it if the sessions have another version.
 import { WarderError } from '../../errors.ts';
 import type { Log } from '../../os/log.ts';
 import type { Store, StoreKind } from '../store/store.ts';
 import { keyOf, type Origin } from './origin.ts';
-import { LONGEST_TIMER, type Values } from './values.ts';
+import { MAX_TIMER, type Values } from './values.ts';
 
-/** A credential, and where its value is from. */
-export interface Wanted {
+/** A credential, and the origin of its value. */
+export interface CredentialRef {
   readonly name: string;
   readonly origin: Origin;
 }
 
-interface Held extends Wanted {
+interface WatchedCredential extends CredentialRef {
   count: number;
-  /** The version that the sessions have; empty once the value was removed; undefined before they have any. */
+  /** The version that the sessions have; empty after the value was removed; undefined until they have one. */
   version: string | undefined;
   timer: NodeJS.Timeout | undefined;
 }
 
-export interface HoldingParts {
+export interface CredentialWatchParts {
   readonly store: (kind: StoreKind) => Store;
   readonly values: Values;
-  /** Told of a credential with a new value. */
-  readonly tell: (name: string) => Promise<unknown>;
+  /** Called with the name of a credential that has a new value. */
+  readonly onNewVersion: (name: string) => Promise<unknown>;
   readonly log: Log;
 }
 
-/** Signals come in bursts, and one change may be a removal and an addition. Milliseconds. */
-const CALM = 100;
-/** A command that failed when its value had expired is tried again after this at the latest. Milliseconds. */
+/** Signals come in bursts, and one change may be a removal and an addition. In milliseconds. */
+const DEBOUNCE = 100;
+/** A command that failed after its output expired is run again after this at the latest. In milliseconds. */
 const RETRY = 60_000;
 
-export class Holding implements AsyncDisposable {
-  readonly #parts: HoldingParts;
-  readonly #held = new Map<string, Held>();
-  readonly #watches = new Map<StoreKind, Promise<AsyncDisposable>>();
+export class CredentialWatch implements AsyncDisposable {
+  readonly #parts: CredentialWatchParts;
+  readonly #watched = new Map<string, WatchedCredential>();
+  readonly #storeWatches = new Map<StoreKind, Promise<AsyncDisposable>>();
 
-  constructor(parts: HoldingParts) {
+  constructor(parts: CredentialWatchParts) {
     this.#parts = parts;
   }
 
-  /** Holds credentials until disposed of. */
-  hold(wanted: readonly Wanted[]): Disposable {
-    const all = new Map(wanted.map((one) => [keyOf(one.name, one.origin), one]));
+  /** Watches credentials until disposed of. */
+  watch(credentials: readonly CredentialRef[]): Disposable {
+    const all = new Map(
+      credentials.map((credential) => [keyOf(credential.name, credential.origin), credential]),
+    );
     for (const [key, { name, origin }] of all) {
-      const held = this.#held.get(key) ?? { name, origin, count: 0, version: undefined, timer: undefined };
-      held.count++;
-      this.#held.set(key, held);
-      if (typeof origin === 'string') this.#watch(origin);
-      else this.#await(held);
+      const entry = this.#watched.get(key) ?? {
+        name,
+        origin,
+        count: 0,
+        version: undefined,
+        timer: undefined,
+      };
+      entry.count++;
+      this.#watched.set(key, entry);
+      if (typeof origin === 'string') this.#watchStore(origin);
+      else this.#scheduleRenewal(entry);
     }
     return {
       [Symbol.dispose]: () => {
@@ -59,105 +67,108 @@ export class Holding implements AsyncDisposable {
     };
   }
 
-  /** The sessions have this version from now on. */
-  has({ name, origin }: Wanted, version: string): void {
-    const held = this.#held.get(keyOf(name, origin));
-    if (held === undefined) return;
-    held.version = version;
-    if (typeof origin !== 'string') this.#await(held);
+  /** Records the version that the sessions have from now on. */
+  recordVersion({ name, origin }: CredentialRef, version: string): void {
+    const entry = this.#watched.get(keyOf(name, origin));
+    if (entry === undefined) return;
+    entry.version = version;
+    if (typeof origin !== 'string') this.#scheduleRenewal(entry);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { timer } of this.#held.values()) clearTimeout(timer);
-    this.#held.clear();
-    const watches = [...this.#watches.values()];
-    this.#watches.clear();
-    for (const watch of watches) await end(watch);
+    for (const { timer } of this.#watched.values()) clearTimeout(timer);
+    this.#watched.clear();
+    const watches = [...this.#storeWatches.values()];
+    this.#storeWatches.clear();
+    for (const watch of watches) await stop(watch);
   }
 
   #release(key: string): void {
-    const held = this.#held.get(key);
-    if (held === undefined || --held.count > 0) return;
-    clearTimeout(held.timer);
-    this.#held.delete(key);
-    const { origin } = held;
-    if (typeof origin !== 'string' || [...this.#held.values()].some((other) => other.origin === origin))
+    const entry = this.#watched.get(key);
+    if (entry === undefined || --entry.count > 0) return;
+    clearTimeout(entry.timer);
+    this.#watched.delete(key);
+    const { origin } = entry;
+    if (typeof origin !== 'string' || [...this.#watched.values()].some((other) => other.origin === origin))
       return;
-    const watch = this.#watches.get(origin);
-    this.#watches.delete(origin);
-    if (watch !== undefined) void end(watch);
+    const watch = this.#storeWatches.get(origin);
+    this.#storeWatches.delete(origin);
+    if (watch !== undefined) void stop(watch);
   }
 
-  /** Listens to a store's changes while any of its credentials is held. */
-  #watch(kind: StoreKind): void {
-    if (this.#watches.has(kind)) return;
-    const changed = new Set<Held>();
-    const look = (): void => {
-      for (const held of changed) void this.#look(held, kind);
+  /** Listens to the changes of a store while any of its credentials is watched. */
+  #watchStore(kind: StoreKind): void {
+    if (this.#storeWatches.has(kind)) return;
+    const changed = new Set<WatchedCredential>();
+    const checkChanged = (): void => {
+      for (const entry of changed) void this.#check(entry, kind);
       changed.clear();
     };
     const listener = (name: string | undefined): void => {
-      const calm = changed.size === 0;
-      for (const held of this.#held.values()) {
-        if (held.origin === kind && (name === undefined || name === held.name)) changed.add(held);
+      const first = changed.size === 0;
+      for (const entry of this.#watched.values()) {
+        if (entry.origin === kind && (name === undefined || name === entry.name)) changed.add(entry);
       }
-      if (calm && changed.size > 0) setTimeout(look, CALM).unref();
+      if (first && changed.size > 0) setTimeout(checkChanged, DEBOUNCE).unref();
     };
     const watching = this.#parts.store(kind).watch(listener);
-    this.#watches.set(kind, watching);
-    // What changed between the first fetch and now. A store that cannot be used says so where it is used.
+    this.#storeWatches.set(kind, watching);
+    // A value may have changed between the first fetch and now. A store that cannot be used fails where it is used.
     watching.then(
       () => listener(undefined),
       () => {},
     );
   }
 
-  /** Looks whether a value has changed. What is locked is left for later: nobody asked for it. */
-  async #look(held: Held, kind: StoreKind): Promise<void> {
+  /** Checks whether a value has changed. Does not prompt for a locked store: no user asked for the value. */
+  async #check(entry: WatchedCredential, kind: StoreKind): Promise<void> {
     const { log, store } = this.#parts;
     try {
-      const stored = await store(kind).get(held.name, { ask: false });
+      const stored = await store(kind).get(entry.name, { prompt: false });
       if (stored === undefined)
-        log.warn({ credential: held.name }, 'a credential of an open session was removed');
-      await this.#compare(held, stored?.version);
+        log.warn({ credential: entry.name }, 'a credential of an open session was removed');
+      await this.#report(entry, stored?.version);
     } catch (error) {
-      log.warn({ credential: held.name, error: codeOf(error) }, 'cannot see whether a credential changed');
+      log.warn({ credential: entry.name, error: codeOf(error) }, 'cannot check whether a credential changed');
     }
   }
 
-  /** Tells of a value if it is another than the sessions have. One that was removed they keep. */
-  async #compare(held: Held, version = ''): Promise<void> {
-    if (held.count === 0 || held.version === undefined || held.version === version) return;
-    held.version = version;
-    if (version !== '') await this.#parts.tell(held.name);
+  /** Reports a value if its version is not the sessions' one. Sessions keep a value that was removed. */
+  async #report(entry: WatchedCredential, version = ''): Promise<void> {
+    if (entry.count === 0 || entry.version === undefined || entry.version === version) return;
+    entry.version = version;
+    if (version !== '') await this.#parts.onNewVersion(entry.name);
   }
 
-  /** Sees to a command's value when its time is over, or after `wait` milliseconds. */
-  #await(held: Held, wait = this.#parts.values.left(held.name, held.origin)): void {
-    clearTimeout(held.timer);
-    held.timer = undefined;
+  /** Renews a command's value when it expires, or after `wait` milliseconds. */
+  #scheduleRenewal(
+    entry: WatchedCredential,
+    wait = this.#parts.values.remainingTtl(entry.name, entry.origin),
+  ): void {
+    clearTimeout(entry.timer);
+    entry.timer = undefined;
     if (wait === undefined) return;
-    held.timer = setTimeout(() => void this.#renew(held), Math.min(wait, LONGEST_TIMER)).unref();
+    entry.timer = setTimeout(() => void this.#renew(entry), Math.min(wait, MAX_TIMER)).unref();
   }
 
-  async #renew(held: Held): Promise<void> {
-    const { name, origin } = held;
+  async #renew(entry: WatchedCredential): Promise<void> {
+    const { name, origin } = entry;
     if (typeof origin === 'string') return;
     try {
       const fetched = await this.#parts.values.fetch(name, origin);
-      if (held.count > 0) this.#await(held);
-      await this.#compare(held, fetched?.version);
+      if (entry.count > 0) this.#scheduleRenewal(entry);
+      await this.#report(entry, fetched?.version);
     } catch (error) {
       this.#parts.log.warn(
         { credential: name, error: codeOf(error) },
         'cannot renew a credential that expired',
       );
-      if (held.count > 0) this.#await(held, Math.min(origin.ttl ?? RETRY, RETRY));
+      if (entry.count > 0) this.#scheduleRenewal(entry, Math.min(origin.ttl ?? RETRY, RETRY));
     }
   }
 }
 
-async function end(watch: Promise<AsyncDisposable>): Promise<void> {
+async function stop(watch: Promise<AsyncDisposable>): Promise<void> {
   const watching = await watch.catch(() => undefined);
   await watching?.[Symbol.asyncDispose]();
 }

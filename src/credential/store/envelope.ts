@@ -1,36 +1,36 @@
-// How a value lies in a store: bound to its name, so that what is copied under another name is not taken for
-// it. One line of text before the value, so that a person who looks with another program sees what it is:
+// The format of a value in the keychain. It binds the value to its name, so that a value that was copied under another
+// name is detected. One line of text precedes the value, so that a person who uses another program sees what it is:
 //
 //     warder1 <version> <time> <name>
 //     <value>
 //
-// It guards against mistakes, and against whoever can copy items but not read them. Whoever can write any
-// item at will can write a fitting line as well; the vault has more than this (`vault.ts`).
+// It protects against mistakes, and against an attacker who can copy items but not read them. An attacker who can write
+// items can also write a matching line; the vault protects against that too (`vault.ts`).
 import { WarderError } from '../../errors.ts';
 
-/** What an envelope says. */
+/** The content of an envelope. */
 export interface Envelope {
-  /** Eight hexadecimal digits, drawn anew whenever the value is set. */
+  /** Eight random hexadecimal digits, new whenever the value is set. */
   readonly version: string;
   /** When it was set: RFC 3339, UTC. */
   readonly updated: string;
   readonly value: string;
 }
 
-const FORM = /^warder1 ([0-9a-f]{8}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([^\s]+)\n/;
+const FIRST_LINE = /^warder1 ([0-9a-f]{8}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([^\s]+)\n/;
 
-/** Puts a value into its envelope. */
-export function seal(name: string, { version, updated, value }: Envelope): string {
+/** Encodes a value for its name. */
+export function encodeEnvelope(name: string, { version, updated, value }: Envelope): string {
   return `warder1 ${version} ${updated} ${name}\n${value}`;
 }
 
 /**
- * Opens an envelope. `undefined` for text that is none: another program wrote it. Throws `credential-misbound`
- * for one that was made for another name, or of which the first line is damaged.
+ * Decodes an envelope. `undefined` for text that is not an envelope: another program wrote it. Throws
+ * `credential-misbound` for an envelope of another name, or with a damaged first line.
  */
-export function open(name: string, text: string): Envelope | undefined {
+export function decodeEnvelope(name: string, text: string): Envelope | undefined {
   if (!text.startsWith('warder1 ')) return undefined;
-  const [line = '', version = '', updated = '', bound] = FORM.exec(text) ?? [];
+  const [line = '', version = '', updated = '', bound] = FIRST_LINE.exec(text) ?? [];
   if (bound !== name) {
     const what = bound === undefined ? 'is damaged' : `was set for "${bound}"`;
     throw new WarderError('credential-misbound', `the value kept as "${name}" ${what}`, {

@@ -13,10 +13,10 @@ import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import { type Keyring, KeyringError } from '../../os/keyring.ts';
 import type { Change, SecretService } from '../../os/secret-service.ts';
-import { fingerprints } from '../source/fingerprint.ts';
-import { open, seal } from './envelope.ts';
+import { createFingerprinter } from '../source/fingerprint.ts';
+import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
 import { ambiguous, failure, noCollection, tooLong } from './keychain-error.ts';
-import type { Blobs, Listed, Store, Stored, StoreState } from './store.ts';
+import type { Blobs, CredentialMetadata, Store, StoredValue, StoreState } from './store.ts';
 
 /** The `service` attribute of credentials, and that of blobs. */
 const SERVICE = 'warder';
@@ -56,13 +56,13 @@ export class Keychain implements Store {
   readonly kind = 'keychain';
   readonly blobs: Blobs;
   readonly #parts: KeychainParts;
-  readonly #fingerprint = fingerprints();
+  readonly #fingerprint = createFingerprinter();
 
   constructor(parts: KeychainParts) {
     this.#parts = parts;
     this.blobs = {
-      get: async (name, { ask } = { ask: true }) => {
-        const found = await this.#read(BLOBS, name, `blob:${name}`, ask);
+      get: async (name, { prompt } = { prompt: true }) => {
+        const found = await this.#read(BLOBS, name, `blob:${name}`, prompt);
         return found && Buffer.from(found.value, 'base64');
       },
       set: async (name, bytes) => {
@@ -72,11 +72,11 @@ export class Keychain implements Store {
     };
   }
 
-  get(name: string, { ask } = { ask: true }): Promise<Stored | undefined> {
-    return this.#read(SERVICE, name, name, ask);
+  get(name: string, { prompt } = { prompt: true }): Promise<StoredValue | undefined> {
+    return this.#read(SERVICE, name, name, prompt);
   }
 
-  async set(name: string, value: string): Promise<Stored> {
+  async set(name: string, value: string): Promise<StoredValue> {
     const length = Buffer.byteLength(value);
     if (length > LONGEST) throw tooLong(name, `${length} bytes`, `${LONGEST} bytes`);
     return this.#write(SERVICE, name, name, value);
@@ -86,7 +86,7 @@ export class Keychain implements Store {
     return this.#remove(SERVICE, name);
   }
 
-  async list(): Promise<Listed[]> {
+  async list(): Promise<CredentialMetadata[]> {
     const { service, keyring } = this.#parts;
     const limit = this.#limit();
     if (service !== undefined) {
@@ -193,9 +193,14 @@ export class Keychain implements Store {
     }
   }
 
-  async #read(service: string, account: string, bound: string, ask: boolean): Promise<Stored | undefined> {
+  async #read(
+    service: string,
+    account: string,
+    bound: string,
+    prompt: boolean,
+  ): Promise<StoredValue | undefined> {
     const limit = this.#limit();
-    const path = await this.#locate(service, account, ask, limit);
+    const path = await this.#locate(service, account, prompt, limit);
     if (path === undefined && this.#parts.service !== undefined) return undefined;
     const env = await this.#environment();
     const text = await this.#keyring(
@@ -203,17 +208,17 @@ export class Keychain implements Store {
       account,
     );
     if (text === undefined) return undefined;
-    const envelope = open(bound, text);
+    const envelope = decodeEnvelope(bound, text);
     if (envelope !== undefined) return { ...envelope, bound: true };
     return { value: text, ...(await this.#outside(account, text, path, limit)) };
   }
 
-  async #write(service: string, account: string, bound: string, value: string): Promise<Stored> {
+  async #write(service: string, account: string, bound: string, value: string): Promise<StoredValue> {
     const { platform, clock, keyring } = this.#parts;
     const limit = this.#limit();
     const version = randomBytes(4).toString('hex');
     const updated = new Date(clock.now()).toISOString();
-    const text = seal(bound, { version, updated, value });
+    const text = encodeEnvelope(bound, { version, updated, value });
     if (platform === 'win32' && text.length > LONGEST_WINDOWS) {
       const most = LONGEST_WINDOWS - (text.length - value.length);
       throw tooLong(account, `${value.length} characters`, `${most} characters under this name`);
@@ -233,7 +238,12 @@ export class Keychain implements Store {
   }
 
   /** An item's path once it is unlocked; `undefined` where there is none, or no Secret Service. */
-  async #locate(service: string, account: string, ask: boolean, limit: Limit): Promise<string | undefined> {
+  async #locate(
+    service: string,
+    account: string,
+    prompt: boolean,
+    limit: Limit,
+  ): Promise<string | undefined> {
     const secrets = this.#parts.service;
     if (secrets === undefined) return undefined;
     const search = async (): Promise<{ path: string; locked: boolean } | undefined> => {
@@ -243,7 +253,7 @@ export class Keychain implements Store {
       return path === undefined ? undefined : { path, locked: locked.length > 0 };
     };
     const unlock = async (path: string): Promise<void> => {
-      if (!ask) throw new WarderError('keychain-locked', 'the keychain is locked');
+      if (!prompt) throw new WarderError('keychain-locked', 'the keychain is locked');
       await secrets.unlock([path], limit.left());
       limit.restart();
     };
@@ -266,9 +276,9 @@ export class Keychain implements Store {
     if ((await secrets.collection(limit.left())) === undefined) throw noCollection();
   }
 
-  async #describe(name: string, text: string, limit: Limit): Promise<Listed> {
+  async #describe(name: string, text: string, limit: Limit): Promise<CredentialMetadata> {
     try {
-      const envelope = open(name, text);
+      const envelope = decodeEnvelope(name, text);
       if (envelope === undefined) {
         const found = await this.#parts.service?.find({ service: SERVICE, username: name }, limit.left());
         return { name, problem: undefined, ...(await this.#outside(name, text, found?.unlocked[0], limit)) };

@@ -1,14 +1,14 @@
-// The vault's file, version 1: JSON that anyone can read and nobody can change unseen without the key.
+// The vault's file, version 1: JSON that anyone can read, but that nobody can change unnoticed without the key.
 //
 //     { format, version, key: {kind, salt, N, r, p}, wrapped, sum,
 //       counter, index: [{kind, name, version, updated, digest}], mac, boxes: [{kind, name, box}] }
 //
-// A random data key encrypts the values. It lies in `wrapped`, encrypted by the key that the person or the
-// machine has (`vault-key.ts`). `sum` is a plain SHA-256 of all before it: no protection, but it tells a file
-// that rotted from a wrong passphrase. Two keys follow from the data key by HKDF: one for the boxes, one for
-// `mac`, an HMAC over `sum`, `counter` and `index`. A box is AES-256-GCM with the entry's kind and name as
-// additional data, and the index holds its SHA-256: so an entry cannot be renamed, swapped, removed, added or
-// put back alone. One damaged box spoils one entry; a damaged index spoils all.
+// A random data key encrypts the values. `wrapped` is the data key, encrypted with the wrapping key of the user or the
+// machine (`vault-key.ts`). `sum` is a plain SHA-256 of everything before it: not a protection, but it distinguishes a
+// corrupted file from a wrong passphrase. HKDF derives two keys from the data key: one for the boxes, one for `mac`, an
+// HMAC over `sum`, `counter` and `index`. A box is AES-256-GCM with the entry's kind and name as additional data, and
+// the index contains its SHA-256, so that no single entry can be renamed, swapped, removed, added or rolled back. A
+// damaged box affects one entry; a damaged index affects all.
 import {
   createCipheriv,
   createDecipheriv,
@@ -21,7 +21,7 @@ import {
 import { z } from 'zod';
 import { WarderError } from '../../errors.ts';
 
-/** A credential's value, or data that is nobody's credential. Their names do not meet. */
+/** A credential's value, or other binary data. Each kind has its own namespace. */
 export type EntryKind = 'credential' | 'blob';
 
 /** scrypt's parameters (RFC 7914, section 2). */
@@ -31,7 +31,7 @@ export interface Cost {
   readonly p: number;
 }
 
-/** The most memory that scrypt may be asked for, in bytes. What a file says of its cost is not trusted. */
+/** The most memory for scrypt, in bytes. The parameters in a file are not trusted. */
 export const COST_LIMIT = 512 * 2 ** 20;
 const MIN_N = 2 ** 10;
 const MAX_P = 4;
@@ -69,19 +69,19 @@ const file = z.strictObject({
   boxes: z.array(z.strictObject({ kind: entryKind, name, box: z.base64() })),
 });
 
-/** The file's content, its shape checked and nothing else. */
+/** The file's content. Only its shape has been checked. */
 export type VaultFile = z.infer<typeof file>;
-/** How the key that opens the data key comes about. */
-export type KeyForm = VaultFile['key'];
+/** How the wrapping key of the data key is derived. */
+export type KeyDerivation = VaultFile['key'];
 type Indexed = VaultFile['index'][number];
 
-/** What the data key gives. */
+/** The keys derived from the data key. */
 export interface Keys {
   readonly box: Buffer;
   readonly mac: Buffer;
 }
 
-/** One entry: what the index says of it, and its box. Either may be missing in a file that was tampered with. */
+/** One entry: its record in the index, and its box. Either may be missing in a file that was tampered with. */
 export interface Entry {
   readonly kind: EntryKind;
   readonly name: string;
@@ -89,28 +89,28 @@ export interface Entry {
   readonly box: string | undefined;
 }
 
-const RESTORE =
+const RESTORE_HINT =
   'restore its file from a backup, or move it away, run "warder init" and set the credentials again';
 
-/** The error for a file that is not as Warder wrote it. */
+/** The error for a file that differs from what Warder wrote. */
 export function damaged(what: string): WarderError {
   return new WarderError('vault-damaged', `the vault is damaged: ${what}`, {
-    hint: RESTORE,
+    hint: RESTORE_HINT,
   });
 }
 
-/** Reads the file's text. It must be spelled as `render` spells it. Throws `vault-damaged`. */
+/** Parses the file's text. It must be exactly what `render` gives. Throws `vault-damaged`. */
 export function parse(text: string): VaultFile {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw damaged('its file is no JSON');
+    throw damaged('its file is not JSON');
   }
   const head = z.object({ format: z.literal(FORMAT), version: z.int().gt(VERSION) }).safeParse(value);
   if (head.success) {
     throw new WarderError('vault-damaged', `the vault is of version ${head.data.version}, which is unknown`, {
-      hint: 'a newer Warder has written it: use that one',
+      hint: 'a newer version of Warder wrote it: use that one',
     });
   }
   const parsed = file.safeParse(value);
@@ -119,7 +119,7 @@ export function parse(text: string): VaultFile {
   return parsed.data;
 }
 
-/** The file's text. */
+/** Renders the file's text. */
 export function render({ key, wrapped, counter, index, mac, boxes, ...head }: VaultFile): string {
   const { kind, salt } = key;
   const whole: VaultFile = {
@@ -142,24 +142,29 @@ export function render({ key, wrapped, counter, index, mac, boxes, ...head }: Va
   return `${JSON.stringify(whole, null, 1)}\n`;
 }
 
-/** A new vault, empty, with a new data key that `wrapping` opens. */
-export function create(key: KeyForm, wrapping: Buffer): { content: VaultFile; keys: Keys } {
+/** Creates an empty vault with a new data key, encrypted with `wrapping`. */
+export function create(key: KeyDerivation, wrapping: Buffer): { content: VaultFile; keys: Keys } {
   const dataKey = randomBytes(32);
   const wrapped = encrypt(wrapping, dataKey, wrapContext(key));
   const head = { format: FORMAT, version: VERSION, key, wrapped } as const;
   const keys = derive(dataKey);
-  const content = write({ ...head, sum: sum(head), counter: 0, index: [], mac: '', boxes: [] }, keys, [], []);
+  const content = replaceIndex(
+    { ...head, sum: sum(head), counter: 0, index: [], mac: '', boxes: [] },
+    keys,
+    [],
+    [],
+  );
   return { content, keys };
 }
 
-/** Opens the data key. `undefined`: `wrapping` is not its key. */
+/** Decrypts the data key. `undefined`: `wrapping` is the wrong key. */
 export function unwrap({ key, wrapped }: VaultFile, wrapping: Buffer): Keys | undefined {
   const dataKey = decrypt(wrapping, wrapped, wrapContext(key));
   return dataKey?.length === 32 ? derive(dataKey) : undefined;
 }
 
-/** Checks the index and joins it with the boxes. Throws `vault-damaged`. */
-export function entries(content: VaultFile, keys: Keys): Map<string, Entry> {
+/** Verifies the index and joins it with the boxes. Throws `vault-damaged`. */
+export function readEntries(content: VaultFile, keys: Keys): Map<string, Entry> {
   if (!timingSafeEqual(macOf(content, keys), Buffer.from(content.mac, 'hex'))) {
     throw damaged('its index is not as it was written');
   }
@@ -171,36 +176,36 @@ export function entries(content: VaultFile, keys: Keys): Map<string, Entry> {
   const seen = new Set<string>();
   for (const { kind, name, box } of content.boxes) {
     const id = context(kind, name);
-    if (seen.has(id)) throw damaged(`"${name}" is there twice`);
+    if (seen.has(id)) throw damaged(`"${name}" occurs twice`);
     seen.add(id);
     found.set(id, { kind, name, indexed: found.get(id)?.indexed, box });
   }
   return found;
 }
 
-/** The entry of a name. */
-export function entry(all: ReadonlyMap<string, Entry>, kind: EntryKind, name: string): Entry | undefined {
+/** Finds the entry of a name. */
+export function findEntry(all: ReadonlyMap<string, Entry>, kind: EntryKind, name: string): Entry | undefined {
   return all.get(context(kind, name));
 }
 
 /**
- * Decrypts an entry's box. Throws `credential-misbound` for one that was made for another name of this vault,
- * and `vault-damaged`.
+ * Decrypts an entry's box. Throws `credential-misbound` for the box of another name of this vault, and
+ * `vault-damaged`.
  */
 export function openEntry(all: ReadonlyMap<string, Entry>, entry: Entry, keys: Keys): Buffer {
   const { kind, name, indexed, box } = entry;
-  if (box === undefined) throw spoiled(entry, 'was removed', 'vault-damaged');
+  if (box === undefined) throw entryError(entry, 'was removed', 'vault-damaged');
   const bytes = decrypt(keys.box, box, context(kind, name));
   if (bytes !== undefined && indexed !== undefined && indexed.digest === digest(box)) return bytes;
-  if (bytes !== undefined) throw spoiled(entry, 'is an older one that was put back', 'vault-damaged');
+  if (bytes !== undefined) throw entryError(entry, 'was replaced by an older one', 'vault-damaged');
   for (const [id, other] of all) {
     if (decrypt(keys.box, box, id) !== undefined)
-      throw spoiled(entry, `was set for "${other.name}"`, 'credential-misbound');
+      throw entryError(entry, `was set for "${other.name}"`, 'credential-misbound');
   }
-  throw spoiled(entry, 'is damaged', 'vault-damaged');
+  throw entryError(entry, 'is damaged', 'vault-damaged');
 }
 
-/** The file with one entry set. */
+/** Returns the file with one entry set. */
 export function withEntry(
   content: VaultFile,
   keys: Keys,
@@ -209,7 +214,7 @@ export function withEntry(
 ): VaultFile {
   const box = encrypt(keys.box, bytes, context(kind, name));
   const { index, boxes } = withoutEntry(content, keys, kind, name);
-  return write(
+  return replaceIndex(
     content,
     keys,
     [...index, { kind, name, version, updated, digest: digest(box) }],
@@ -217,13 +222,13 @@ export function withEntry(
   );
 }
 
-/** The file without an entry. */
+/** Returns the file without an entry. */
 export function withoutEntry(content: VaultFile, keys: Keys, kind: EntryKind, name: string): VaultFile {
   const other = (one: { kind: EntryKind; name: string }): boolean => one.kind !== kind || one.name !== name;
-  return write(content, keys, content.index.filter(other), content.boxes.filter(other));
+  return replaceIndex(content, keys, content.index.filter(other), content.boxes.filter(other));
 }
 
-function write(
+function replaceIndex(
   content: VaultFile,
   keys: Keys,
   index: VaultFile['index'],
@@ -233,13 +238,13 @@ function write(
   return { ...next, mac: macOf(next, keys).toString('hex') };
 }
 
-function spoiled(
+function entryError(
   { kind, name }: Entry,
   what: string,
   code: 'vault-damaged' | 'credential-misbound',
 ): WarderError {
   return new WarderError(code, `the value kept as "${name}" ${what}`, {
-    hint: kind === 'blob' ? RESTORE : `set it again: warder credential set --name ${name}`,
+    hint: kind === 'blob' ? RESTORE_HINT : `set it again: warder credential set --name ${name}`,
   });
 }
 
@@ -272,12 +277,12 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** What a box is bound to, and the entry's id. A kind has no space in it, so no two entries share one. */
+/** The additional data of a box, and the id of the entry. A kind contains no space, so no two entries share one. */
 function context(kind: EntryKind, name: string): string {
   return `${FORMAT} ${VERSION} ${kind} ${name}`;
 }
 
-function wrapContext(key: KeyForm): string {
+function wrapContext(key: KeyDerivation): string {
   const { kind, salt } = key;
   return JSON.stringify([FORMAT, VERSION, kind, salt, ...(kind === 'bytes' ? [] : [key.N, key.r, key.p])]);
 }

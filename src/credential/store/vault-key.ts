@@ -1,5 +1,5 @@
-// The key that opens a vault: from a passphrase through scrypt (RFC 7914), or from the bytes of a key file or
-// a systemd credential through HKDF (RFC 5869). A key that others could have read is refused, not used.
+// The wrapping key of a vault: derived from a passphrase by scrypt (RFC 7914), or from the bytes of a key file or a
+// systemd credential by HKDF (RFC 5869). A key file that other users can read is refused.
 import { hkdfSync, randomBytes, scrypt } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -8,33 +8,40 @@ import { WarderError } from '../../errors.ts';
 import { writeFileAtomic } from '../../os/file.ts';
 import { expandHome } from '../../profile/format.ts';
 import type { VaultKey } from '../../profile/settings.ts';
-import { COST_LIMIT, type Cost, type KeyForm } from './vault-file.ts';
+import { COST_LIMIT, type Cost, type KeyDerivation } from './vault-file.ts';
 
-/** Where a key is looked for. */
-export interface KeyPlace {
+/** Where the key is read from. */
+export interface KeySource {
   readonly key: VaultKey;
   readonly home: string;
-  /** The daemon's environment: systemd names the folder of credentials in it. */
+  /** The daemon's environment: systemd sets the folder of its credentials in it. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** About half a second and 128 MiB. */
-const COST: Cost = { N: 2 ** 17, r: 8, p: 1 };
-const SHORTEST = 32;
-const LONGEST = 64 * 1024;
+/** Takes about half a second and 128 MiB. */
+const DEFAULT_COST: Cost = { N: 2 ** 17, r: 8, p: 1 };
+const MIN_KEY_LENGTH = 32;
+const MAX_KEY_LENGTH = 64 * 1024;
 
-/** The form of a new vault's key. */
-export function newForm(kind: KeyForm['kind'], { N, r, p }: Cost = COST): KeyForm {
+/** The key derivation of a new vault. */
+export function newKeyDerivation(
+  kind: KeyDerivation['kind'],
+  { N, r, p }: Cost = DEFAULT_COST,
+): KeyDerivation {
   const salt = randomBytes(32).toString('base64');
   return kind === 'bytes' ? { kind, salt } : { kind, salt, N, r, p };
 }
 
-/** The wrapping key of a vault of this form. `secret` is the passphrase, or the key's bytes. */
-export async function wrappingKey(form: KeyForm, secret: string | Uint8Array): Promise<Buffer> {
-  const salt = Buffer.from(form.salt, 'base64');
-  if (form.kind === 'bytes') return Buffer.from(hkdfSync('sha256', secret, salt, 'warder-vault 1 wrap', 32));
-  const { N, r, p } = form;
-  // One text has several spellings in Unicode, and keyboards differ in which they type.
+/** Derives the wrapping key of a vault. `secret`: the passphrase, or the key's bytes. */
+export async function deriveWrappingKey(
+  derivation: KeyDerivation,
+  secret: string | Uint8Array,
+): Promise<Buffer> {
+  const salt = Buffer.from(derivation.salt, 'base64');
+  if (derivation.kind === 'bytes')
+    return Buffer.from(hkdfSync('sha256', secret, salt, 'warder-vault 1 wrap', 32));
+  const { N, r, p } = derivation;
+  // One text has several forms in Unicode, and keyboards differ in which one they produce.
   const text = typeof secret === 'string' ? secret.normalize('NFC') : secret;
   return new Promise((resolve, reject) => {
     scrypt(text, salt, 32, { N, r, p, maxmem: COST_LIMIT + 2 ** 24 }, (error, key) => {
@@ -44,29 +51,29 @@ export async function wrappingKey(form: KeyForm, secret: string | Uint8Array): P
   });
 }
 
-/** The bytes of a key file or systemd credential. Throws `vault-key` if they are not there, or not safe. */
-export async function keyBytes({ key, home, env }: KeyPlace): Promise<Buffer> {
+/** Reads a key file or systemd credential. Throws `vault-key` if it is missing or not safe. */
+export async function readKeyBytes({ key, home, env }: KeySource): Promise<Buffer> {
   if (typeof key === 'string') throw new TypeError('a passphrase has no file');
   if ('file' in key) {
     const path = expandHome(key.file, home);
-    return readKey(path, 0o077, `put the right file there, or restore it from a backup`);
+    return readKeyFile(path, 0o077, `put the right file there, or restore it from a backup`);
   }
-  const unit = `let systemd give it to the daemon: LoadCredentialEncrypted=${key.systemd} in its unit`;
+  const systemdHint = `let systemd pass it to the daemon: LoadCredentialEncrypted=${key.systemd} in its unit`;
   const folder = env.CREDENTIALS_DIRECTORY;
   if (!folder?.startsWith('/')) {
     throw new WarderError('vault-key', `the daemon has no systemd credential "${key.systemd}"`, {
-      hint: unit,
+      hint: systemdHint,
     });
   }
-  // Where systemd gives access by an ACL, the mode shows it as the group's.
-  return readKey(join(folder, key.systemd), 0o027, unit);
+  // If systemd grants access by an ACL, the mode shows it as the group's.
+  return readKeyFile(join(folder, key.systemd), 0o027, systemdHint);
 }
 
-/** Makes a key file of random bytes where there is none. Gives back whether it did. Throws `cannot-write`. */
-export function makeKeyFile(file: string, home: string): string | undefined {
+/** Creates a key file of random bytes unless it exists. Returns its path if it was created. Throws `cannot-write`. */
+export function createKeyFile(file: string, home: string): string | undefined {
   const path = expandHome(file, home);
   try {
-    writeFileAtomic(path, randomBytes(SHORTEST), { exclusive: true });
+    writeFileAtomic(path, randomBytes(MIN_KEY_LENGTH), { exclusive: true });
     return path;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
@@ -74,26 +81,26 @@ export function makeKeyFile(file: string, home: string): string | undefined {
   }
 }
 
-async function readKey(path: string, forbidden: number, hint: string): Promise<Buffer> {
-  const refuse = (what: string, mend: string, cause?: unknown): WarderError =>
-    new WarderError('vault-key', `the vault's key ${path} ${what}`, { hint: mend, cause });
+async function readKeyFile(path: string, forbidden: number, hint: string): Promise<Buffer> {
+  const refuse = (what: string, hint: string, cause?: unknown): WarderError =>
+    new WarderError('vault-key', `the vault's key ${path} ${what}`, { hint, cause });
   try {
-    // Non-blocking, so that a named pipe of that name cannot hold the daemon.
+    // Non-blocking, so that a named pipe of that name cannot block the daemon.
     await using handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = await handle.stat();
-    const own = process.getuid?.();
-    if (!stats.isFile()) throw refuse('is no file', hint);
-    if (own !== undefined && stats.uid !== own && stats.uid !== 0) {
-      throw refuse('belongs to another user', `run "chown ${own} ${path}", if it is yours`);
+    const uid = process.getuid?.();
+    if (!stats.isFile()) throw refuse('is not a file', hint);
+    if (uid !== undefined && stats.uid !== uid && stats.uid !== 0) {
+      throw refuse('belongs to another user', `run "chown ${uid} ${path}", if it is yours`);
     }
-    if (own !== undefined && (stats.mode & forbidden) !== 0) {
+    if (uid !== undefined && (stats.mode & forbidden) !== 0) {
       throw refuse(
         'can be read by others',
         `run "chmod 600 ${path}"; whoever has read it can open the vault`,
       );
     }
-    if (stats.size < SHORTEST) throw refuse(`has less than ${SHORTEST} bytes`, hint);
-    if (stats.size > LONGEST) throw refuse('is longer than 64 KiB', hint);
+    if (stats.size < MIN_KEY_LENGTH) throw refuse(`has less than ${MIN_KEY_LENGTH} bytes`, hint);
+    if (stats.size > MAX_KEY_LENGTH) throw refuse('is longer than 64 KiB', hint);
     return await handle.readFile();
   } catch (cause) {
     if (cause instanceof WarderError) throw cause;

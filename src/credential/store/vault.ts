@@ -1,38 +1,44 @@
-// The vault: credentials in one encrypted file, for machines without a keychain. Its form is in
-// `vault-file.ts`, its key in `vault-key.ts`.
+// The vault: credentials in one encrypted file, for machines without a keychain. Its format is in `vault-file.ts`, its
+// key in `vault-key.ts`.
 //
-// What it keeps: whoever can read the file learns names, times and lengths, no value. Whoever can write it can
-// change, rename, swap, add, remove or put back no entry without being seen. What it does not keep: a whole
-// older file put in its place is an older vault and opens as one, unless this process has seen a newer one;
-// and whoever can read the memory of the daemon has what it has. Every call reads the file anew, one at a time.
+// What it protects: an attacker who can read the file learns names, times and lengths, but no value. An attacker who can
+// write it cannot change, rename, swap, add, remove or roll back an entry without being detected. What it does not
+// protect: a whole older file in its place opens as an older vault, unless this process has seen a newer one; and an
+// attacker who can read the daemon's memory has its keys and values. Every call reads the file again, one at a time.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import { writeFileAtomic } from '../../os/file.ts';
-import type { Blobs, Listed, Store, Stored, StoreState } from './store.ts';
+import type { Blobs, CredentialMetadata, Store, StoredValue, StoreState } from './store.ts';
 import {
   type Cost,
   create,
   damaged,
   type Entry,
   type EntryKind,
-  entries,
-  entry,
+  findEntry,
   type Keys,
   openEntry,
   parse,
+  readEntries,
   render,
   unwrap,
   type VaultFile,
   withEntry,
   withoutEntry,
 } from './vault-file.ts';
-import { type KeyPlace, keyBytes, makeKeyFile, newForm, wrappingKey } from './vault-key.ts';
+import {
+  createKeyFile,
+  deriveWrappingKey,
+  type KeySource,
+  newKeyDerivation,
+  readKeyBytes,
+} from './vault-key.ts';
 
-/** What a vault is opened with: where its key is, and its file. */
-export interface VaultParts extends KeyPlace {
+/** The dependencies of a vault: its file, and the source of its key. */
+export interface VaultParts extends KeySource {
   /** Absolute path of the vault's file. */
   readonly file: string;
   readonly clock: Clock;
@@ -44,11 +50,11 @@ export interface VaultParts extends KeyPlace {
 export interface Vault extends Store {
   readonly kind: 'vault';
   /**
-   * Makes the vault where there is none, or opens the one there is, as `unlock` does. A key file that does not
-   * exist is made only for a new vault; its path is given back. Throws `usage` for a passphrase that is missing.
+   * Creates the vault, or opens an existing one as `unlock` does. A missing key file is created only for a new vault;
+   * then its path is returned. Throws `usage` if the passphrase is missing.
    */
   create(passphrase?: string): Promise<string | undefined>;
-  /** Opens a vault that a passphrase guards. Throws `vault-key` for a wrong one, `store-unset`, `vault-damaged`. */
+  /** Opens a vault that has a passphrase. Throws `vault-key` for a wrong one, `store-unset`, `vault-damaged`. */
   unlock(passphrase: string): Promise<void>;
 }
 
@@ -56,13 +62,13 @@ const VALUE_LIMIT = 64 * 1024;
 const BLOB_LIMIT = 4 * 2 ** 20;
 const FILE_LIMIT = 64 * 2 ** 20;
 
-/** Opens nothing yet: the first use does. */
+/** Does not access the file yet: the first call does. */
 export function openVault(parts: VaultParts): Vault {
   return new FileVault(parts);
 }
 
-/** An opened file. */
-interface Opened {
+/** A decrypted and verified file. */
+interface OpenedVault {
   readonly content: VaultFile;
   readonly keys: Keys;
   readonly all: ReadonlyMap<string, Entry>;
@@ -72,61 +78,66 @@ class FileVault implements Vault {
   readonly kind = 'vault';
   readonly blobs: Blobs;
   readonly #parts: VaultParts;
-  /** The keys, and the `sum` of the head that they belong to. */
-  #held: { readonly sum: string; readonly keys: Keys } | undefined;
-  /** The newest counter that this process has seen. */
-  #newest = 0;
-  #last: Promise<unknown> = Promise.resolve();
+  /** The keys, and the `sum` of the file that they belong to. */
+  #unlocked: { readonly sum: string; readonly keys: Keys } | undefined;
+  /** The highest counter that this process has seen. */
+  #highestCounter = 0;
+  #queue: Promise<unknown> = Promise.resolve();
 
   constructor(parts: VaultParts) {
     this.#parts = parts;
     this.blobs = {
-      get: (name) => this.#turn(async () => value(await this.#open(), 'blob', name)),
-      set: (name, bytes) => this.#turn(async () => void (await this.#set('blob', name, bytes, BLOB_LIMIT))),
-      remove: (name) => this.#turn(() => this.#remove('blob', name)),
+      get: (name) => this.#enqueue(async () => readValue(await this.#open(), 'blob', name)),
+      set: (name, bytes) =>
+        this.#enqueue(async () => void (await this.#set('blob', name, bytes, BLOB_LIMIT))),
+      remove: (name) => this.#enqueue(() => this.#remove('blob', name)),
     };
   }
 
   create(passphrase?: string): Promise<string | undefined> {
-    return this.#turn(async () => {
+    return this.#enqueue(async () => {
       const { key, home, file, cost } = this.#parts;
-      const there = await this.#read();
-      if (there !== undefined) {
-        await this.#unlock(there, passphrase);
+      const existing = await this.#read();
+      if (existing !== undefined) {
+        await this.#unlock(existing, passphrase);
         return undefined;
       }
-      const made = typeof key === 'object' && 'file' in key ? makeKeyFile(key.file, home) : undefined;
-      const form = newForm(key === 'passphrase' ? 'passphrase' : 'bytes', cost);
-      const { content, keys } = create(form, await wrappingKey(form, await this.#secret(passphrase)));
+      const createdKeyFile =
+        typeof key === 'object' && 'file' in key ? createKeyFile(key.file, home) : undefined;
+      const derivation = newKeyDerivation(key === 'passphrase' ? 'passphrase' : 'bytes', cost);
+      const { content, keys } = create(
+        derivation,
+        await deriveWrappingKey(derivation, await this.#secret(passphrase)),
+      );
       try {
         writeFileAtomic(file, render(content), { exclusive: true });
       } catch (cause) {
         throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
       }
-      this.#hold(content, keys);
-      return made;
+      this.#keepKeys(content, keys);
+      return createdKeyFile;
     });
   }
 
   unlock(passphrase: string): Promise<void> {
-    return this.#turn(async () => this.#unlock(await this.#need(), passphrase));
+    return this.#enqueue(async () => this.#unlock(await this.#readExisting(), passphrase));
   }
 
-  get(name: string): Promise<Stored | undefined> {
-    return this.#turn(async () => {
+  get(name: string): Promise<StoredValue | undefined> {
+    return this.#enqueue(async () => {
       const opened = await this.#open();
-      const bytes = value(opened, 'credential', name);
-      const indexed = entry(opened.all, 'credential', name)?.indexed;
+      const bytes = readValue(opened, 'credential', name);
+      const indexed = findEntry(opened.all, 'credential', name)?.indexed;
       if (bytes === undefined || indexed === undefined) return undefined;
       const { version, updated } = indexed;
       return { value: bytes.toString('utf8'), version, updated, bound: true };
     });
   }
 
-  set(name: string, text: string): Promise<Stored> {
-    return this.#turn(async () => {
+  set(name: string, text: string): Promise<StoredValue> {
+    return this.#enqueue(async () => {
       if (!text.isWellFormed()) {
-        throw new WarderError('credential-unfit', `the value for "${name}" is no Unicode text`);
+        throw new WarderError('credential-unfit', `the value for "${name}" is not Unicode text`);
       }
       const stored = await this.#set('credential', name, Buffer.from(text), VALUE_LIMIT);
       return { value: text, ...stored, bound: true };
@@ -134,11 +145,11 @@ class FileVault implements Vault {
   }
 
   remove(name: string): Promise<boolean> {
-    return this.#turn(() => this.#remove('credential', name));
+    return this.#enqueue(() => this.#remove('credential', name));
   }
 
-  list(): Promise<Listed[]> {
-    return this.#turn(async () => {
+  list(): Promise<CredentialMetadata[]> {
+    return this.#enqueue(async () => {
       const opened = await this.#open();
       return [...opened.all.values()]
         .filter(({ kind }) => kind === 'credential')
@@ -147,14 +158,14 @@ class FileVault implements Vault {
           version: indexed?.version ?? '',
           updated: indexed?.updated,
           bound: true,
-          problem: problem(() => value(opened, 'credential', name)),
+          problem: problemOf(() => readValue(opened, 'credential', name)),
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     });
   }
 
   state(): Promise<StoreState> {
-    return this.#turn(async () => {
+    return this.#enqueue(async () => {
       try {
         await this.#open();
         return { state: 'ready' };
@@ -171,14 +182,14 @@ class FileVault implements Vault {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#last;
-    this.#forget();
+    await this.#queue;
+    this.#wipeKeys();
   }
 
-  /** One call at a time, in order. */
-  #turn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
+  /** Runs one call at a time, in order. */
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => {});
     return result;
   }
 
@@ -190,7 +201,7 @@ class FileVault implements Vault {
       );
     }
     const { content, keys, all } = await this.#open();
-    const before = entry(all, kind, name)?.indexed?.version;
+    const before = findEntry(all, kind, name)?.indexed?.version;
     let version = before;
     while (version === before) version = randomBytes(4).toString('hex');
     const stored = { version: version ?? '', updated: new Date(this.#parts.clock.now()).toISOString() };
@@ -200,7 +211,7 @@ class FileVault implements Vault {
 
   async #remove(kind: EntryKind, name: string): Promise<boolean> {
     const { content, keys, all } = await this.#open();
-    if (entry(all, kind, name) === undefined) return false;
+    if (findEntry(all, kind, name) === undefined) return false;
     this.#write(withoutEntry(content, keys, kind, name));
     return true;
   }
@@ -215,77 +226,78 @@ class FileVault implements Vault {
     } catch (cause) {
       throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
     }
-    this.#newest = content.counter;
+    this.#highestCounter = content.counter;
   }
 
-  /** The file, opened and checked. Throws every code of a store that is not to be had. */
-  async #open(): Promise<Opened> {
-    const content = await this.#need();
-    if (this.#held?.sum !== content.sum) {
+  /** Opens and verifies the file. Throws every code of an unavailable store. */
+  async #open(): Promise<OpenedVault> {
+    const content = await this.#readExisting();
+    if (this.#unlocked?.sum !== content.sum) {
       if (content.key.kind === 'passphrase' && this.#parts.key === 'passphrase') {
-        throw new WarderError('vault-locked', "the vault's passphrase was not given yet", {
+        throw new WarderError('vault-locked', 'the vault is locked: its passphrase is needed', {
           hint: 'run "warder credential unlock"',
         });
       }
       await this.#unlock(content, undefined);
     }
-    const keys = this.#held?.keys;
+    const keys = this.#unlocked?.keys;
     if (keys === undefined) throw new TypeError('an unlocked vault has keys');
-    const all = entries(content, keys);
-    if (content.counter < this.#newest) throw damaged('an older file was put in its place');
-    this.#newest = content.counter;
+    const all = readEntries(content, keys);
+    if (content.counter < this.#highestCounter) throw damaged('it was replaced by an older file');
+    this.#highestCounter = content.counter;
     return { content, keys, all };
   }
 
   async #unlock(content: VaultFile, passphrase: string | undefined): Promise<void> {
-    const asked = this.#parts.key === 'passphrase' ? 'passphrase' : 'bytes';
-    if (content.key.kind !== asked) {
-      const [has, not] =
-        asked === 'bytes'
+    const expected = this.#parts.key === 'passphrase' ? 'passphrase' : 'bytes';
+    if (content.key.kind !== expected) {
+      const [actual, configured] =
+        expected === 'bytes'
           ? ['a passphrase', 'a key file']
           : ['a key file or systemd credential', 'a passphrase'];
-      throw new WarderError('vault-key', `the vault was made with ${has}, not with ${not}`, {
-        hint: 'say so as "vault.key" in warder.yaml',
+      throw new WarderError('vault-key', `the vault was made with ${actual}, not with ${configured}`, {
+        hint: 'set "vault.key" in warder.yaml',
       });
     }
-    const keys = unwrap(content, await wrappingKey(content.key, await this.#secret(passphrase)));
+    const keys = unwrap(content, await deriveWrappingKey(content.key, await this.#secret(passphrase)));
     if (keys === undefined) {
       throw new WarderError(
         'vault-key',
-        asked === 'passphrase'
+        expected === 'passphrase'
           ? 'the passphrase is wrong'
           : 'the key is not the one that the vault was made with',
         {
-          hint: asked === 'passphrase' ? 'try again' : 'put the right key there, or restore it from a backup',
+          hint:
+            expected === 'passphrase' ? 'try again' : 'put the right key there, or restore it from a backup',
         },
       );
     }
-    this.#hold(content, keys);
+    this.#keepKeys(content, keys);
   }
 
   async #secret(passphrase: string | undefined): Promise<string | Uint8Array> {
-    if (this.#parts.key !== 'passphrase') return keyBytes(this.#parts);
+    if (this.#parts.key !== 'passphrase') return readKeyBytes(this.#parts);
     if (!passphrase) {
       throw new WarderError('usage', 'the vault needs a passphrase', {
-        hint: 'run "warder init" on a terminal, or say "--key-file FILE" or "--systemd NAME"',
+        hint: 'run "warder init" on a terminal, or use "--key-file FILE" or "--systemd NAME"',
       });
     }
     return passphrase;
   }
 
-  #hold({ sum }: VaultFile, keys: Keys): void {
-    if (this.#held?.sum !== sum) this.#newest = 0;
-    this.#forget();
-    this.#held = { sum, keys };
+  #keepKeys({ sum }: VaultFile, keys: Keys): void {
+    if (this.#unlocked?.sum !== sum) this.#highestCounter = 0;
+    this.#wipeKeys();
+    this.#unlocked = { sum, keys };
   }
 
-  #forget(): void {
-    this.#held?.keys.box.fill(0);
-    this.#held?.keys.mac.fill(0);
-    this.#held = undefined;
+  #wipeKeys(): void {
+    this.#unlocked?.keys.box.fill(0);
+    this.#unlocked?.keys.mac.fill(0);
+    this.#unlocked = undefined;
   }
 
-  async #need(): Promise<VaultFile> {
+  async #readExisting(): Promise<VaultFile> {
     const content = await this.#read();
     if (content !== undefined) return content;
     throw new WarderError('store-unset', `there is no vault at ${this.#parts.file}`, {
@@ -304,7 +316,7 @@ class FileVault implements Vault {
     }
     try {
       const stats = await handle.stat();
-      if (!stats.isFile()) throw damaged('its file is no file');
+      if (!stats.isFile()) throw damaged('it is not a regular file');
       if (stats.size > FILE_LIMIT) throw damaged('its file is longer than 64 MiB');
       return parse(await handle.readFile('utf8'));
     } finally {
@@ -319,12 +331,12 @@ const STATES: Readonly<Record<string, StoreState['state']>> = {
 };
 
 /** Throws `credential-misbound`, `vault-damaged`. */
-function value({ all, keys }: Opened, kind: EntryKind, name: string): Buffer | undefined {
-  const found = entry(all, kind, name);
+function readValue({ all, keys }: OpenedVault, kind: EntryKind, name: string): Buffer | undefined {
+  const found = findEntry(all, kind, name);
   return found && openEntry(all, found, keys);
 }
 
-function problem(work: () => unknown): string | undefined {
+function problemOf(work: () => unknown): string | undefined {
   try {
     work();
     return undefined;

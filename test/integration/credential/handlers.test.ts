@@ -46,7 +46,7 @@ function open() {
           openVault({ file: join(places.state, 'vault.json'), clock, key, home, env: {}, cost }),
       },
       chosen: settings.store,
-      run: async () => 'printed value',
+      runCommand: async () => 'printed value',
       clock,
       log,
     }),

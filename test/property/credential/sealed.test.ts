@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { Finder } from '../../../src/credential/finder.ts';
 import { ResponseSealer } from '../../../src/credential/redact.ts';
-import { placeholderFor } from '../../../src/credential/sealed/placeholder.ts';
+import { createPlaceholder } from '../../../src/credential/sealed/placeholder.ts';
 import {
   type SealedCredential,
   SealedCredentials,
@@ -79,10 +79,10 @@ test('[W-SEAL-1] any placeholder is in its alphabet, is not the value, and holds
           taken.push(given);
           return given;
         };
-        const placeholder = placeholderFor(value, random);
+        const placeholder = createPlaceholder(value, random);
         expect(placeholder).toMatch(/^[A-Za-z0-9_.-]{16,}$/);
         expect(placeholder).not.toBe(value);
-        expect(placeholderFor(value, () => taken.shift() ?? new Uint8Array(0))).toBe(placeholder);
+        expect(createPlaceholder(value, () => taken.shift() ?? new Uint8Array(0))).toBe(placeholder);
         expect(new Finder([{ value }]).has(Buffer.from(placeholder))).toBe(false);
         if (/^[^.]+\.[^.]+\.[^.]+$/.test(value) && value.startsWith('eyJ')) return;
         const kept = /^(github_pat_|sk-ant-api03-|[a-zA-Z]+[_-]|A[KS]IA|AIza)/.exec(value)?.[0].length ?? 0;
@@ -106,7 +106,7 @@ test('[W-SEAL-3] in any form, cut anywhere, no secret comes back, and all else i
       (...drawn) => {
         const [value, name, before, after, cuts, keepLength] = drawn;
         fc.pre(!/[\u0100-\u0120]/.test(value) && value.trim() === value);
-        const placeholder = placeholderFor(value, randomBytes);
+        const placeholder = createPlaceholder(value, randomBytes);
         const stood = (exact[name] ?? coded[name])?.(value) ?? '';
         const data = Buffer.from(`${before}\u0100${stood}\u0100${after}`);
         const flow = new ResponseSealer([{ value, placeholder }]).transform(keepLength);

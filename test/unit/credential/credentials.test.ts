@@ -1,7 +1,7 @@
 // Resolving, holding and changing credentials, on a store in memory that can fail once.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Credentials, type CredentialsParts } from '../../../src/credential/credentials.ts';
-import type { Store, Stored } from '../../../src/credential/store/store.ts';
+import type { Store, StoredValue } from '../../../src/credential/store/store.ts';
 import type { Vault } from '../../../src/credential/store/vault.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { CredentialSource, ProfileCredential } from '../../../src/profile/format.ts';
@@ -9,7 +9,7 @@ import type { CredentialSource, ProfileCredential } from '../../../src/profile/f
 /** A keychain in memory. Others may change it behind Warder's back. */
 class Memory implements Store {
   readonly kind = 'keychain';
-  readonly values = new Map<string, Stored>();
+  readonly values = new Map<string, StoredValue>();
   readonly blobs = { get: async () => undefined, set: async () => {}, remove: async () => false };
   /** Reads so far, by name. */
   reads: string[] = [];
@@ -20,7 +20,7 @@ class Memory implements Store {
   watchers = new Set<(name: string | undefined) => void>();
   #version = 0;
 
-  put(name: string, value: string): Stored {
+  put(name: string, value: string): StoredValue {
     const stored = { value, version: `v${++this.#version}`, updated: undefined, bound: true };
     this.values.set(name, stored);
     return stored;
@@ -30,7 +30,7 @@ class Memory implements Store {
     for (const watcher of this.watchers) watcher(name);
   }
 
-  async get(name: string): Promise<Stored | undefined> {
+  async get(name: string): Promise<StoredValue | undefined> {
     this.reads.push(name);
     const found = this.values.get(name);
     await this.gate;
@@ -38,7 +38,7 @@ class Memory implements Store {
     return found;
   }
 
-  async set(name: string, value: string): Promise<Stored> {
+  async set(name: string, value: string): Promise<StoredValue> {
     this.#fail();
     return this.put(name, value);
   }
@@ -86,7 +86,7 @@ function make(parts: Partial<CredentialsParts> = {}): Credentials {
   return new Credentials({
     open: { keychain: () => store, vault: (): Vault => expect.fail('the vault was opened') },
     chosen: 'keychain',
-    run: async () => {
+    runCommand: async () => {
       runs++;
       return printed;
     },
@@ -361,7 +361,7 @@ test('a held value of a command is renewed when it expires, and told if it is an
 test('a command that fails when its value expires is tried again', async () => {
   let fails = false;
   credentials = make({
-    run: async () => {
+    runCommand: async () => {
       runs++;
       if (fails) throw new WarderError('credential-source', 'the command ended with code 1');
       return printed;

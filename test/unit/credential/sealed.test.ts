@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { sealingProblem } from '../../../src/credential/sealable.ts';
-import { matchesPath, plainPath } from '../../../src/credential/sealed/request-path.ts';
+import { canonicalPath, matchesPath } from '../../../src/credential/sealed/request-path.ts';
 import {
   type SealedCredential,
   SealedCredentials,
@@ -72,7 +72,7 @@ test('[W-SEAL-2] method, path and place', () => {
     'the path is not one of its paths',
   );
   expect(refusal({ paths: ['/repos/acme/**'] }, { path: '/repos/acme%2fhouse' })).toBe(
-    'the path may be read in several ways',
+    'the path is ambiguous',
   );
   expect(refusal({}, { path: '/repos/acme%2fhouse' })).toBe(undefined);
   const places = ['bearer', 'basic', 'header', 'query', 'path', 'body'] as const;
@@ -124,8 +124,8 @@ test('[W-SEAL-5] max-uses counts on where the session goes on with another serve
   );
 });
 
-test('[W-SEAL-5] what asks to be confirmed is refused while nobody can be asked', () => {
-  expect(refusal({ confirm: true })).toBe('it asks to be confirmed, and nobody can be asked yet');
+test('[W-SEAL-5] a credential that needs confirmation is refused, since nobody can confirm yet', () => {
+  expect(refusal({ confirm: true })).toBe('it needs confirmation, which is not available yet');
 });
 
 test('[W-SEAL-8] a new value keeps the placeholder; former ones are still looked for', () => {
@@ -230,10 +230,10 @@ test('[W-SEAL-9] what cannot be sealed is told, without its value', () => {
   expect(what('TOKEN', 'two lines\nof text')).toMatch(/line break/);
 });
 
-test('[W-SEAL-2] a path that may be read in several ways is none', () => {
-  expect(plainPath('/repos/acme/a%20b%C3%A9')).toBe('/repos/acme/a bé');
-  expect(plainPath('/')).toBe('/');
-  expect(plainPath('/a/.well-known/..x/x..')).toBe('/a/.well-known/..x/x..');
+test('[W-SEAL-2] an ambiguous path matches no pattern', () => {
+  expect(canonicalPath('/repos/acme/a%20b%C3%A9')).toBe('/repos/acme/a bé');
+  expect(canonicalPath('/')).toBe('/');
+  expect(canonicalPath('/a/.well-known/..x/x..')).toBe('/a/.well-known/..x/x..');
   const odd = [
     ...[
       '',
@@ -264,7 +264,7 @@ test('[W-SEAL-2] a path that may be read in several ways is none', () => {
     ],
     ...['/a?b', '/a#b', '/a%3Fb', '/a%23b', '/é'],
   ];
-  for (const path of odd) expect([path, plainPath(path)]).toEqual([path, undefined]);
+  for (const path of odd) expect([path, canonicalPath(path)]).toEqual([path, undefined]);
 });
 
 test('patterns of paths', () => {

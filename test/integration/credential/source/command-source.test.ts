@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
-import { readSource, sourceEnvironment } from '../../../../src/credential/source/command-source.ts';
+import { commandEnvironment, readFromCommand } from '../../../../src/credential/source/command-source.ts';
 import { WarderError } from '../../../../src/errors.ts';
 import { loadSpawn, type Spawn } from '../../../../src/os/spawn.ts';
 
 const facts = { nodeDir: '/opt/node/bin', home: tmpdir(), user: 'tester', lang: 'C.UTF-8', tz: undefined };
-const env = sourceEnvironment(facts, {}, -1);
+const env = commandEnvironment(facts, {}, -1);
 let spawn: Spawn;
 beforeAll(async () => {
   spawn = await loadSpawn();
@@ -18,7 +18,7 @@ beforeAll(async () => {
 /** Runs a shell's script as the command; `$1` is a secret that must not show. */
 const SECRET = 'secret-argument-0123456789';
 const script = (text: string, timeout?: number): Promise<string> =>
-  readSource('github/token', ['/bin/sh', '-c', text, 'sh', SECRET], {
+  readFromCommand('github/token', ['/bin/sh', '-c', text, 'sh', SECRET], {
     spawn,
     env,
     home: tmpdir(),
@@ -65,14 +65,14 @@ test('a command has no input, the home folder, and nothing of the environment', 
 
 test('no shell reads the arguments', async () => {
   const parts = { spawn, env, home: tmpdir() };
-  expect(await readSource('name', ['printf', '%s', '$HOME; `id` $(id) *'], parts)).toBe(
+  expect(await readFromCommand('name', ['printf', '%s', '$HOME; `id` $(id) *'], parts)).toBe(
     '$HOME; `id` $(id) *',
   );
 });
 
 test.each([
   ['fails', 'echo $1; echo $1 >&2; echo printed-value; exit 7', /"sh" of "github\/token" ended with code 7/],
-  ['is killed', 'echo printed-value; kill -9 $$', /was ended by SIGKILL/],
+  ['is killed', 'echo printed-value; kill -9 $$', /was killed by SIGKILL/],
   ['prints nothing', 'echo $1 >&2', /printed nothing/],
   ['prints a newline alone', 'echo', /printed nothing/],
   ['prints a NUL', "printf 'printed-value\\0more'", /printed a NUL/],
@@ -95,7 +95,7 @@ test.each([
   ['a path below home', '~/no/such', /"such" .* is not found/],
   ['a folder', '/usr', /"usr" .* is not found/],
 ])('a command that is not there says so: %s', async (_what, command, message) => {
-  const error = await refused(readSource('name', [command, SECRET], { spawn, env, home: tmpdir() }));
+  const error = await refused(readFromCommand('name', [command, SECRET], { spawn, env, home: tmpdir() }));
   expect(error).toEqual({ code: 'credential-source', text: expect.stringMatching(message) });
   expect(error.text).not.toContain(SECRET);
 });
@@ -106,10 +106,10 @@ test('a command below home is found, and one that cannot start says so', async (
     mkdirSync(join(home, '.local/bin'), { recursive: true });
     writeFileSync(join(home, '.local/bin/mine'), '#!/bin/sh\necho mine\n', { mode: 0o755 });
     writeFileSync(join(home, 'odd'), '#!/no/such/interpreter\n', { mode: 0o755 });
-    const parts = { spawn, env: sourceEnvironment({ ...facts, home }, {}, -1), home };
-    expect(await readSource('name', ['mine'], parts)).toBe('mine');
-    expect(await readSource('name', ['~/.local/bin/mine'], parts)).toBe('mine');
-    expect((await refused(readSource('name', ['~/odd'], parts))).text).toMatch(
+    const parts = { spawn, env: commandEnvironment({ ...facts, home }, {}, -1), home };
+    expect(await readFromCommand('name', ['mine'], parts)).toBe('mine');
+    expect(await readFromCommand('name', ['~/.local/bin/mine'], parts)).toBe('mine');
+    expect((await refused(readFromCommand('name', ['~/odd'], parts))).text).toMatch(
       /cannot be started \(ENOENT\)/,
     );
   } finally {
@@ -160,7 +160,7 @@ test('of the environment of the daemon comes what says where the session is, and
     PATH: '/somewhere',
     WAYLAND_DISPLAY: '',
   };
-  expect(sourceEnvironment({ ...facts, home: '/home/tester' }, daemon, -1)).toEqual({
+  expect(commandEnvironment({ ...facts, home: '/home/tester' }, daemon, -1)).toEqual({
     PATH: '/opt/node/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/opt/homebrew/bin:/snap/bin:/home/tester/.local/bin',
     HOME: '/home/tester',
     USER: 'tester',

@@ -166,8 +166,8 @@ test('nobody is asked by who only looks', async () => {
   await keychain.set('demo/token', 'some value');
   await bus.lock();
   await keychain.state();
-  expect(await code(keychain.get('demo/token', { ask: false }))).toBe('keychain-locked');
-  expect(await code(openSigner(keychain, { ask: false }))).toBe('keychain-locked');
+  expect(await code(keychain.get('demo/token', { prompt: false }))).toBe('keychain-locked');
+  expect(await code(openSigner(keychain, { prompt: false }))).toBe('keychain-locked');
   expect(bus.prompts).toBe(0);
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { placeholderFor } from '../../../../src/credential/sealed/placeholder.ts';
+import { createPlaceholder } from '../../../../src/credential/sealed/placeholder.ts';
 
 /** Bytes that look random and are the same each time. */
 function seeded(seed = 1): (bytes: number) => Uint8Array {
@@ -10,7 +10,7 @@ function seeded(seed = 1): (bytes: number) => Uint8Array {
       return state >>> 16;
     });
 }
-const make = (value: string): string => placeholderFor(value, seeded());
+const make = (value: string): string => createPlaceholder(value, seeded());
 
 const shapes: readonly (readonly [what: string, value: string, shape: RegExp])[] = [
   ['GitHub', 'ghp_16C7e42F292c6912E7710c838347Ae178B4a', /^ghp_[A-Za-z0-9]{36}$/],
@@ -77,7 +77,7 @@ test.each(shapes)('[W-SEAL-1] the placeholder looks as what it stands for: %s', 
   expect(placeholder).toMatch(shape);
   expect(placeholder).not.toBe(value);
   expect(make(value)).toBe(placeholder);
-  expect(placeholderFor(value, seeded(2))).not.toBe(placeholder);
+  expect(createPlaceholder(value, seeded(2))).not.toBe(placeholder);
 });
 
 const coded = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -114,7 +114,7 @@ test('[W-SEAL-1] bytes that are not random make no placeholder that is the value
   const zeros = (bytes: number): Uint8Array => new Uint8Array(bytes);
   const values = ['A'.repeat(40), `ghp_${'A'.repeat(36)}`, '0'.repeat(32), `sealed-${'A'.repeat(33)}`];
   for (const value of values) {
-    const placeholder = placeholderFor(value, zeros);
+    const placeholder = createPlaceholder(value, zeros);
     const own = value.replace(/^ghp_/, '');
     for (let at = 0; at + 8 <= own.length; at++) expect(placeholder).not.toContain(own.slice(at, at + 8));
   }

@@ -95,7 +95,7 @@ test('W-CRED-33 an older value that was put back alone is refused', async () => 
     of(boxes, A).box = of(before.boxes, A).box;
   });
   expect(await read(folder)).toEqual({
-    a: 'vault-damaged: the value kept as "a/token" is an older one that was put back',
+    a: 'vault-damaged: the value kept as "a/token" was replaced by an older one',
     b: 'value of b',
   });
 });

@@ -160,7 +160,7 @@ test.each([
   ['open to the group', (path: string) => chmodSync(path, 0o640), /can be read by others/],
   ['too short', (path: string) => writeFileSync(path, 'x'.repeat(31)), /less than 32 bytes/],
   ['another one', (path: string) => writeFileSync(path, 'x'.repeat(32)), /not the one/],
-  ['no file', folderInstead, /is no file/],
+  ['no file', folderInstead, /is not a file/],
   ['gone', (path: string) => rmSync(path), /does not exist/],
 ])('W-CRED-31 a key file that is %s opens nothing', async (_what, spoil, message) => {
   using folder = new VaultFolder();

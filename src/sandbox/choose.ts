@@ -1,21 +1,24 @@
-// Which sandbox this machine can give. The weaker one only stands in where the kernel or the distribution
-// forbids user namespaces, and is told by its own layers; where neither is to be had, no server starts.
+// Chooses the sandbox that this machine supports. The weaker one, Landlock's, is used only where the kernel or the
+// distribution forbids user namespaces; its layers show which one is in force. Where neither works, no server starts.
 import { MIN_LANDLOCK_VERSION } from './linux/landlock.ts';
 import type { Machine } from './machine.ts';
 import type { Finding } from './probe.ts';
 
 export type SandboxKind = 'bubblewrap' | 'landlock' | 'seatbelt';
 
-/** What bubblewrap's sandbox cannot be without, by the names of `probe`. */
-const LIMITS = /^limit/;
+/** Findings of `probe` without which bubblewrap's sandbox still works. */
+const OPTIONAL = /^limit/;
 
-/** Chooses by what was tried. Root has no weaker one. With nothing to choose from it is `bubblewrap`, whose start says what is missing. */
+/**
+ * Chooses by the findings of `probe`. Root has no weaker sandbox. Where neither works the answer is `bubblewrap`, whose
+ * start then reports what is missing.
+ */
 export function chooseSandbox(
   { uid, landlock, architecture }: Pick<Machine, 'uid' | 'landlock' | 'architecture'>,
-  tried: readonly Finding[],
+  findings: readonly Finding[],
 ): SandboxKind {
-  const whole = !tried.some(({ layer, state }) => state === 'missing' && !LIMITS.test(layer));
-  return !whole && uid !== 0 && landlock >= MIN_LANDLOCK_VERSION && architecture !== undefined
+  const complete = !findings.some(({ layer, state }) => state === 'missing' && !OPTIONAL.test(layer));
+  return !complete && uid !== 0 && landlock >= MIN_LANDLOCK_VERSION && architecture !== undefined
     ? 'landlock'
     : 'bubblewrap';
 }

@@ -1,5 +1,5 @@
-// The second half of a sandbox' start, with bubblewrap and under Landlock: what it comes to is taken into its limits,
-// let go, and measured. A server that is not confined as its plan says is ended.
+// The second step of a sandbox's start, for bubblewrap and Landlock: applies the limits to the waiting process, lets it
+// continue, and measures the server. A server that is not confined as its plan says is killed.
 import { setTimeout } from 'node:timers/promises';
 import { WarderError } from '../errors.ts';
 import type { Launch, SpawnedProcess } from './launch.ts';
@@ -29,29 +29,29 @@ import { ReportReader, unblock, writeData } from './pipes.ts';
 import type { Plan } from './plan/plan.ts';
 import { findMissing, whyUnavailable } from './probe.ts';
 
-/** Milliseconds for a sandbox to be made, on a machine that has much else to do. */
+/** Milliseconds for a sandbox to come up, also on a busy machine. */
 const TIMEOUT = 15_000;
 
-/** How often it is looked whether the server has begun, in milliseconds. */
+/** Milliseconds between two checks whether the server runs. */
 const POLL_INTERVAL = 1;
 
 const HINT = 'see "warder doctor"';
 
-/** A sandbox with a server in it. Disposed of, all in it is killed. */
+/** A sandbox with a running server. Disposing kills all processes in it. */
 export interface ConfinedServer extends AsyncDisposable {
   /**
-   * The sandbox' first process, whose end ends all others; under Landlock the server itself. It ends as the
-   * server ended, a signal as 128 and its number.
+   * The pid of the sandbox's init process, whose end ends all others; under Landlock, of the server itself. It exits
+   * with the server's exit code, or with 128 plus the signal's number.
    */
   readonly init: number;
-  /** By measurement. Empty if the server had ended before it could be measured. */
+  /** As measured. Empty if the server ended before it could be measured. */
   readonly layers: readonly Layer[];
   readonly limits: AppliedLimits | undefined;
-  /** Sends a signal to the server and what it started, and not to what keeps the sandbox. */
+  /** Sends a signal to the server and its descendants, but not to the sandbox's own processes. */
   signal(name: NodeJS.Signals): void;
 }
 
-/** A sandbox of bubblewrap that was prepared. */
+/** A prepared sandbox of bubblewrap's. */
 export interface BubblewrapStart {
   readonly plan: Plan;
   readonly machine: Machine;
@@ -60,7 +60,7 @@ export interface BubblewrapStart {
   readonly network: NetworkNamespace | undefined;
 }
 
-/** Confines what bubblewrap was started for. Throws `sandbox-unavailable`; nothing of the server runs then. */
+/** Confines the server that bubblewrap starts. Throws `sandbox-unavailable`; the server has then not run. */
 export async function confineBubblewrap(
   { plan, machine, launch, limits, network }: BubblewrapStart,
   spawned: SpawnedProcess,
@@ -92,7 +92,7 @@ export async function confineBubblewrap(
       plan,
       network,
     );
-    // bubblewrap tells how the server ended, if it came to start it.
+    // bubblewrap reports the exit code only if it started the server.
     if (measured === undefined && !(await report.readAll(TIMEOUT)).includes('"exit-code"')) {
       throw await whyUnavailable(plan.profile, machine);
     }
@@ -105,7 +105,7 @@ export async function confineBubblewrap(
       layers: measured?.layers ?? [],
       limits: applied,
       signal: (name) => {
-        for (const known of descendantsOf(init.pid)) sendSignal(known, name);
+        for (const inside of descendantsOf(init.pid)) sendSignal(inside, name);
       },
       [Symbol.asyncDispose]: end,
     };
@@ -115,7 +115,7 @@ export async function confineBubblewrap(
   }
 }
 
-/** Confines what Landlock's stage was started for. Throws as `confine` does. */
+/** Confines the server that Landlock's stage becomes. Throws as `confineBubblewrap` does. */
 export async function confineLandlock(
   plan: Plan,
   launch: Launch,
@@ -126,19 +126,19 @@ export async function confineLandlock(
   if (server === undefined) throw unavailable(plan, 'it ended at once', HINT);
   const end = async (): Promise<void> => {
     const all = [...descendantsOf(server.pid), server];
-    for (const known of all) sendSignal(known, 'SIGKILL');
+    for (const inside of all) sendSignal(inside, 'SIGKILL');
     await waitUntilEnded(all);
     await limits[Symbol.asyncDispose]();
   };
   try {
     await limits.joinCgroup(server.pid);
-    // The stage waits for its orders: what it is bound to by then, the server is.
+    // The stage waits for its configuration, so the server inherits what applies to the stage by then.
     const report = new ReportReader(launch, spawned);
     writeData(launch, spawned);
     const reported = await report.readAll(TIMEOUT);
     const version = Number(/"landlock":(\d+)/.exec(reported)?.[1] ?? 0);
     if (version === 0 || reported.includes('"error"'))
-      throw unavailable(plan, 'Landlock does not limits', HINT);
+      throw unavailable(plan, 'Landlock is not in force', HINT);
     const measured = tryMeasure(server.pid);
     const layers: Layer[] = [
       'landlock',
@@ -151,7 +151,7 @@ export async function confineLandlock(
       layers: measured === undefined ? [] : layers,
       limits: measured === undefined ? undefined : limits.verify(server.pid, measured),
       signal: (name) => {
-        for (const known of [...descendantsOf(server.pid), server]) sendSignal(known, name);
+        for (const inside of [...descendantsOf(server.pid), server]) sendSignal(inside, name);
       },
       [Symbol.asyncDispose]: end,
     };
@@ -161,16 +161,16 @@ export async function confineLandlock(
   }
 }
 
-/** Waits until processes that were killed have ended, or the kernel holds them back for too long. */
+/** Waits until killed processes have ended, or until the timeout if the kernel delays their end. */
 async function waitUntilEnded(killed: readonly ProcessIdentity[]): Promise<void> {
   const until = performance.now() + TIMEOUT;
   while (killed.some(isAlive) && performance.now() < until) await setTimeout(POLL_INTERVAL);
 }
 
-/** Waits until the server itself runs, and measures it. `undefined`: it has ended already. */
+/** Waits until the server itself runs, then measures it. `undefined`: it has ended already. `launchers`: programs that run before it. */
 async function waitForServer(
   init: number,
-  before: readonly (string | undefined)[],
+  launchers: readonly (string | undefined)[],
   plan: Plan,
   network: NetworkNamespace | undefined,
 ): Promise<Measurement | undefined> {
@@ -178,10 +178,10 @@ async function waitForServer(
   for (;;) {
     const [server] = childrenOf(init);
     const file = server === undefined ? undefined : executableOf(server);
-    if (server !== undefined && file !== undefined && !before.includes(file))
+    if (server !== undefined && file !== undefined && !launchers.includes(file))
       return tryMeasure(server, network?.namespace);
     if (executableOf(init) === undefined) return undefined;
-    if (performance.now() > until) throw unavailable(plan, 'its sandbox does not begin', HINT);
+    if (performance.now() > until) throw unavailable(plan, 'its sandbox does not start', HINT);
     await setTimeout(POLL_INTERVAL);
   }
 }
@@ -190,19 +190,20 @@ function tryMeasure(pid: number, network?: string): Measurement | undefined {
   try {
     return measure(pid, network);
   } catch {
-    // It has ended meanwhile.
+    // It has ended in the meantime.
     return undefined;
   }
 }
 
-/** Refuses a network whose holder has ended: its pid may be another's by now, and with it what is entered. */
+/** Throws for a network whose pause process has ended: its pid may belong to another process by now. */
 export function requireNetworkAlive(plan: Plan, { pauseProcess }: NetworkNamespace): void {
   if (!isAlive(pauseProcess)) throw unavailable(plan, 'its network has ended', 'try again');
 }
 
 /**
- * Looks at a sandbox before its server begins: it is in the network that was meant, whose holder lives on, so that
- * the pid by which it was entered was the holder's all the while; and it has no way back to another namespace.
+ * Checks a sandbox before its server runs. It must be in the intended network. The pause process must still be alive,
+ * so that the pid by which the sandbox joined was the pause process's all the time. And no descriptor may refer to a
+ * namespace, through which the server could enter another one.
  */
 function requireNetwork(plan: Plan, network: NetworkNamespace, init: number): void {
   requireNetworkAlive(plan, network);

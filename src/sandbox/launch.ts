@@ -1,17 +1,17 @@
-// What a renderer gives to whoever starts programs.
+// What a renderer returns: a program to start, with its descriptors.
 
-/** What stands at a descriptor of a program that is to be started. */
+/** What a descriptor of the started program refers to. */
 export type Descriptor =
-  /** A pipe: these bytes are written, then its end. */
+  /** A pipe: these bytes are written to it, then it is closed. */
   | { readonly kind: 'data'; readonly data: Buffer }
-  /** This descriptor of ours. */
+  /** A descriptor of this process. */
   | { readonly kind: 'open'; readonly descriptor: number }
-  /** A pipe to read from: JSON, one value a line. */
+  /** A pipe to read from: one JSON value per line. */
   | { readonly kind: 'report' }
-  /** A pipe: it goes on when a byte comes. */
+  /** A pipe: the program waits until it reads a byte (bubblewrap's `--block-fd`). */
   | { readonly kind: 'block' };
 
-/** A program to start, with what it finds at its descriptors. */
+/** A program to start, with its descriptors. */
 export interface Launch {
   /** Absolute. */
   readonly file: string;
@@ -23,17 +23,17 @@ export interface Launch {
   readonly descriptors: readonly Descriptor[];
 }
 
-/** Descriptors of what the sandbox gets. */
+/** Supplies descriptors for the sandbox. */
 export interface DescriptorSource {
-  /** Of what is at a real path that was looked at before. */
+  /** The descriptor of a real path that was opened before. */
   descriptorOf(path: string): number | undefined;
-  /** Of a file to read; `undefined` if it is gone by now, or not to be read. */
+  /** Opens a file for reading; `undefined` if it no longer exists or cannot be read. */
   openFile(path: string): number | undefined;
-  /** Of bytes to read, if there is a place in memory for them. */
+  /** A descriptor from which these bytes can be read; `undefined` without a file system in memory. */
   memoryFile(bytes: Buffer): number | undefined;
 }
 
-/** A launch that was started: its process, and its stdio as Node gives it. */
+/** A started launch: its process, and its stdio as Node returns it. */
 export interface SpawnedProcess {
   readonly pid: number;
   readonly stdio: readonly unknown[];

@@ -1,16 +1,16 @@
-// Which layers confine a process: measured at the process itself, in what the kernel says of it, and not
-// taken from what was asked for. A session's record and `status` list the names that stand here.
+// Which layers confine a process. They are measured: read from what the kernel reports of the process, not assumed
+// from what was requested. The session record and `status` list these names.
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import type { Enforcement } from './linux/limits.ts';
 
-/** Layers of a sandbox. */
+/** A layer of a sandbox. */
 export type Layer =
-  /** A root of its own, with a plan's files and no others. */
+  /** Its own root, with the plan's files and no others. */
   | 'files'
   | 'users'
   | 'processes'
   | 'network'
-  /** The namespace that `network` tells of is one whose only way out is a gate of the daemon's. */
+  /** Its network namespace is the one whose only way out is the daemon's egress gate. */
   | 'egress-gate'
   | 'ipc'
   | 'hostname'
@@ -18,13 +18,13 @@ export type Layer =
   | 'no-capabilities'
   | 'no-new-privileges'
   | 'system-calls'
-  /** Of the weaker sandbox: files by the kernel's rules, and signals that stay inside. */
+  /** The weaker sandbox: files restricted by Landlock rules, signals confined to the sandbox. */
   | 'landlock'
   | 'signals'
-  /** macOS: taken from what was asked for, since nothing there tells. */
+  /** macOS: assumed from what was requested, since macOS does not report it. */
   | 'seatbelt-unmeasured';
 
-/** What a session is not let through without. Kernels before 4.6 have no namespace for control groups. */
+/** Layers that every session must have. `cgroups` is not among them: kernels before 4.6 have no cgroup namespace. */
 export const REQUIRED_LAYERS: readonly Layer[] = [
   'files',
   'users',
@@ -37,10 +37,10 @@ export const REQUIRED_LAYERS: readonly Layer[] = [
   'system-calls',
 ];
 
-/** What a session under Landlock is not let through without. */
+/** Layers that every session under Landlock must have. */
 export const LANDLOCK_LAYERS: readonly Layer[] = ['landlock', 'no-new-privileges', 'system-calls'];
 
-/** Limits of a process, in the kernel's words. `undefined`: unlimited. */
+/** What was measured of a process. Its limits are the kernel's hard limits; `undefined` is unlimited. */
 export interface Measurement {
   readonly layers: readonly Layer[];
   readonly limits: {
@@ -51,14 +51,14 @@ export interface Measurement {
   };
 }
 
-/** How each limit is held. */
+/** Which limits are in force, and what enforces them. `undefined`: none. */
 export interface AppliedLimits {
   readonly files: number | undefined;
   /** Bytes of core dumps: 0. */
   readonly core: number | undefined;
-  /** `group`: a control group counts; `user`: the sandbox' own user namespace; `none`: nobody. */
+  /** `group`: a control group counts; `user`: the sandbox's own user namespace counts; `none`: not limited. */
   readonly processes: { readonly max: number | undefined; readonly enforcedBy: Enforcement['processes'] };
-  /** `group`: all processes together; `process`: the data of each; `none`: Node's own heap limit at most. */
+  /** `group`: all processes together; `process`: the data segment of each; `none`: at most Node's own heap limit. */
   readonly memory: { readonly max: number | undefined; readonly enforcedBy: Enforcement['memory'] };
 }
 
@@ -72,28 +72,28 @@ const NAMESPACES = {
 } as const satisfies Record<string, Layer>;
 
 /**
- * Looks at a process, compared with this one. `network`: the kernel's name of the network that it should be in.
- * Throws the system's error where it has ended.
+ * Measures a process by comparing it with this one. `network` is the kernel's name of the network namespace that it
+ * should be in. Throws the system's error if the process has ended.
  */
 export function measure(pid: number, network?: string): Measurement {
   const layers: Layer[] = [];
   const differs = (name: string): boolean => {
     const own = namespace('self', name);
-    // A process that is ending has let go of its namespaces before it is gone.
-    return own !== undefined && demand(namespace(pid, name)) !== own;
+    // An ending process leaves its namespaces before it disappears.
+    return own !== undefined && present(namespace(pid, name)) !== own;
   };
   const root = statSync(`/proc/${pid}/root/`);
   const own = statSync('/');
   if (differs('mnt') && (root.dev !== own.dev || root.ino !== own.ino)) layers.push('files');
   for (const [name, layer] of Object.entries(NAMESPACES)) if (differs(name)) layers.push(layer);
-  if (network !== undefined && demand(namespace(pid, 'net')) === network) layers.push('egress-gate');
+  if (network !== undefined && present(namespace(pid, 'net')) === network) layers.push('egress-gate');
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   const field = (name: string): string | undefined =>
     new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1];
   const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map(field);
   if (sets.every((set) => set !== undefined && /^0+$/.test(set))) layers.push('no-capabilities');
   if (field('NoNewPrivs') === '1') layers.push('no-new-privileges');
-  // 2: a filter. 1 is the old strict mode, which no server survives.
+  // 2 is a filter. 1 is the old strict mode, in which no server could run.
   if (field('Seccomp') === '2') layers.push('system-calls');
   const limits = readFileSync(`/proc/${pid}/limits`, 'latin1');
   const limit = (name: string): number | undefined => {
@@ -111,7 +111,7 @@ export function measure(pid: number, network?: string): Measurement {
   };
 }
 
-function demand(name: string | undefined): string {
+function present(name: string | undefined): string {
   if (name === undefined) throw new Error('it has ended');
   return name;
 }
@@ -120,7 +120,7 @@ function namespace(pid: number | 'self', name: string): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/ns/${name}`);
   } catch (error) {
-    // No such kind of namespace in this kernel: the same for both. A process that has ended is another matter.
+    // This kernel has no such namespace, for either process; but if the process has ended, this throws.
     statSync(`/proc/${pid}/ns`);
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

@@ -1,5 +1,5 @@
-// What this machine has to make sandboxes with: asked once, when the daemon starts. Programs are looked for in
-// the system's own folders only, whatever PATH says.
+// What this machine offers for making sandboxes. The daemon finds it out once, when it starts. Programs are searched
+// only in the system's own folders, whatever PATH says.
 import { execFile } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
@@ -10,39 +10,39 @@ import { makeDevices } from './linux/devices.ts';
 import { type Kernel, openKernel } from './linux/kernel.ts';
 import type { Architecture } from './linux/seccomp.ts';
 
-/** bubblewrap, and what it can do. */
+/** The installed bubblewrap. */
 export interface Bubblewrap {
   readonly file: string;
   readonly version: string;
-  /** Options that sandboxes cannot do without and this one does not know. */
+  /** Required options that this version does not know. */
   readonly missing: readonly string[];
-  /** Knows `--disable-userns` (0.8 and later). The filter refuses new namespaces as well. */
+  /** Whether it knows `--disable-userns` (0.8 and later). The seccomp filter refuses new namespaces as well. */
   readonly canDisableUserNamespaces: boolean;
 }
 
-/** What the machine has. */
+/** What this machine offers. */
 export interface Machine {
   readonly uid: number;
-  /** `undefined`: there is no filter for this one. */
+  /** `undefined`: there is no seccomp filter for this processor. */
   readonly architecture: Architecture | undefined;
   readonly bubblewrap: Bubblewrap | undefined;
-  /** A folder of devices for root's servers, who would own the machine's. */
+  /** A folder of device files for root's servers, which would otherwise own the machine's. */
   readonly devices: string | undefined;
-  /** Sets a limit of a process, where the C library can be called. */
+  /** Sets a limit of a process; `undefined` where the C library cannot be called. */
   readonly setLimit: Kernel['setLimit'] | undefined;
-  /** Else util-linux' `prlimit` does, inside the sandbox, which costs a program's start. */
+  /** util-linux's `prlimit`, used inside the sandbox where `setLimit` is missing. It costs the start of one more program. */
   readonly prlimit: string | undefined;
-  /** util-linux' `nsenter`, which starts a sandbox in a network that was made before. */
+  /** util-linux's `nsenter`, which starts a sandbox in a network that exists already. */
   readonly nsenter: string | undefined;
-  /** Copies a descriptor of another process, where the C library can be called. */
+  /** Copies a descriptor of another process; `undefined` where the C library cannot be called. */
   readonly copyDescriptor: Kernel['copyDescriptor'] | undefined;
-  /** The version of Landlock's interface; 0 where there is none, or the C library cannot be called. */
+  /** The version of Landlock's ABI; 0 where there is none, or the C library cannot be called. */
   readonly landlock: number;
-  /** The daemon's own hard limits: no child's are higher. */
+  /** The daemon's own hard limits. No child can have higher ones. */
   readonly hardLimits: { readonly files: number; readonly processes: number };
-  /** Since Linux 5.14 a user namespace counts its processes for itself. Root's are never counted. */
+  /** Whether a user namespace counts its processes for itself: since Linux 5.14. Root's are never counted. */
   readonly countsProcessesByNamespace: boolean;
-  /** How processes are put into a control group with limits of its own: by systemd, by hand, or not. */
+  /** How a sandbox gets its own control group: from systemd, made by Warder in its own groups, or not at all. */
   readonly cgroups:
     | CgroupParents
     | {
@@ -53,7 +53,7 @@ export interface Machine {
     | undefined;
 }
 
-/** Folders of the system's programs: NixOS keeps them elsewhere. */
+/** Folders of the system's programs. The last two are NixOS's. */
 const FOLDERS = [
   '/usr/bin',
   '/bin',
@@ -63,7 +63,7 @@ const FOLDERS = [
   '/run/wrappers/bin',
 ];
 
-/** Without these there is no sandbox as it is meant. `--ro-bind-fd` came with the repair of CVE-2024-42472. */
+/** Options that every sandbox needs. `--ro-bind-fd` came with the fix of CVE-2024-42472. */
 const REQUIRED_OPTIONS = [
   '--args',
   '--bind-fd',
@@ -79,8 +79,8 @@ const REQUIRED_OPTIONS = [
 const run = promisify(execFile);
 
 /**
- * Looks at the machine. `run` is the daemon's own folder. Never throws: what is missing is said by what it
- * returns. Linux only.
+ * Finds out what the machine offers. `run` is the daemon's runtime folder. Never throws: what is missing is `undefined`
+ * in the result. Linux only.
  */
 export async function inspectMachine(uid: number, run: string): Promise<Machine> {
   const architecture = process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined;
@@ -105,7 +105,7 @@ export async function inspectMachine(uid: number, run: string): Promise<Machine>
   };
 }
 
-/** The system's program of this name. */
+/** The path of a system program; `undefined` if it is not installed. */
 export function findProgram(name: string): string | undefined {
   return FOLDERS.map((folder) => `${folder}/${name}`).find((file) => {
     const stat = statSync(file, { throwIfNoEntry: false });
@@ -130,7 +130,7 @@ async function findBubblewrap(): Promise<Bubblewrap | undefined> {
   }
 }
 
-/** systemd where it runs, since the groups are its own there; else by hand where that is allowed. */
+/** systemd where it runs, because it owns the control groups there; otherwise Warder's own groups, where it may make some. */
 async function findCgroups(uid: number): Promise<Machine['cgroups']> {
   if (statSync('/run/systemd/system', { throwIfNoEntry: false }) === undefined) return findCgroupParents();
   const file = findProgram('systemd-run');

@@ -1,25 +1,25 @@
-// Networks for sandboxes: a network namespace of its own each, whose listeners the daemon holds. Making one takes a
-// start of Node, which the next server need not wait for: a spare is kept.
+// Networks for sandboxes: one network namespace for each, with listeners that the daemon owns. Creating a network
+// includes a start of Node, so the pool keeps a spare and the next server does not wait.
 import type { Log } from '../os/log.ts';
 import { isAlive } from './linux/process.ts';
 import { createNetwork, type NetworkParts, unavailable } from './network/namespace.ts';
 import type { Network } from './network.ts';
 
-/** What networks are made with. */
+/** What the pool needs to create networks. */
 export interface NetworkPoolParts extends NetworkParts {
   readonly log: Log;
 }
 
-/** Milliseconds until a spare is made: the start that took the last one comes first. */
+/** Milliseconds until a spare is created, so that it does not slow down the start that took the last network. */
 const SPARE_DELAY = 300;
 
-/** The name server of each sandbox. */
+/** The port of each sandbox's name server. */
 const DNS_PORT = 53;
 
-/** Makes networks, and keeps one ready for the ports that were asked for last. */
+/** Creates networks, and keeps a spare one for the ports that were requested last. */
 export class NetworkPool implements AsyncDisposable {
   readonly #parts: NetworkPoolParts;
-  #spare: { readonly key: string; readonly made: Promise<Network | undefined> } | undefined;
+  #spare: { readonly key: string; readonly creation: Promise<Network | undefined> } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -28,49 +28,52 @@ export class NetworkPool implements AsyncDisposable {
   }
 
   /**
-   * Gives a network with TCP listeners for exactly these ports. Throws `sandbox-unavailable` where bubblewrap or
-   * nsenter is missing, for port 53, and where the network cannot be made.
+   * Returns a network with TCP listeners on exactly these ports. The caller disposes of it. Throws
+   * `sandbox-unavailable` if bubblewrap or nsenter is missing, for port 53, and if the network cannot be created.
    */
   async take(ports: readonly number[]): Promise<Network> {
-    const wanted = [...new Set(ports)].sort((one, other) => one - other);
-    if (wanted.includes(DNS_PORT)) {
-      throw unavailable(`port ${DNS_PORT} is its own name server's`, 'take it out of "sandbox.network"');
+    const distinct = [...new Set(ports)].sort((a, b) => a - b);
+    if (distinct.includes(DNS_PORT)) {
+      throw unavailable(
+        `port ${DNS_PORT} belongs to its own name server`,
+        'take it out of "sandbox.network"',
+      );
     }
-    const key = wanted.join();
+    const key = distinct.join();
     clearTimeout(this.#timer);
     const spare = this.#spare;
     this.#spare = undefined;
-    const ready = spare?.key === key ? await spare.made : undefined;
-    if (ready === undefined || !isAlive(ready.pauseProcess)) void discard(spare?.made);
+    const ready = spare?.key === key ? await spare.creation : undefined;
+    if (ready === undefined || !isAlive(ready.pauseProcess)) void disposeOf(spare?.creation);
     const network =
-      ready !== undefined && isAlive(ready.pauseProcess) ? ready : await createNetwork(wanted, this.#parts);
-    this.#prepare(key, wanted);
+      ready !== undefined && isAlive(ready.pauseProcess) ? ready : await createNetwork(distinct, this.#parts);
+    this.#createSpare(key, distinct);
     return network;
   }
 
-  /** Gives up the spare. What was taken stays with its taker. */
+  /** Disposes of the spare. Networks that were taken are not affected. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await discard(this.#spare?.made);
+    await disposeOf(this.#spare?.creation);
     this.#spare = undefined;
   }
 
-  #prepare(key: string, ports: readonly number[]): void {
+  #createSpare(key: string, ports: readonly number[]): void {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (this.#spare?.key === key) return;
-      void discard(this.#spare?.made);
-      const made = createNetwork(ports, this.#parts).catch((error: unknown) => {
+      void disposeOf(this.#spare?.creation);
+      const creation = createNetwork(ports, this.#parts).catch((error: unknown) => {
         this.#parts.log.warn({ err: error }, 'cannot make a network in advance');
         return undefined;
       });
-      this.#spare = { key, made };
+      this.#spare = { key, creation };
     }, SPARE_DELAY).unref();
   }
 }
 
-async function discard(made: Promise<Network | undefined> | undefined): Promise<void> {
-  await (await made)?.[Symbol.asyncDispose]();
+async function disposeOf(creation: Promise<Network | undefined> | undefined): Promise<void> {
+  await (await creation)?.[Symbol.asyncDispose]();
 }

@@ -1,20 +1,20 @@
-// The pipes between the daemon and what makes a sandbox, as Node hands them to whoever started it.
+// The pipes between the daemon and the program that makes a sandbox.
 import { Readable, Writable } from 'node:stream';
 import type { Descriptor, Launch, SpawnedProcess } from './launch.ts';
 
-/** Writes to each descriptor what the launch has for it. */
+/** Writes the launch's data to its descriptors. */
 export function writeData(launch: Launch, spawned: SpawnedProcess): void {
   for (const [at, descriptor] of launch.descriptors.entries()) {
     if (descriptor.kind === 'data') writable(spawned, at).end(descriptor.data);
   }
 }
 
-/** Lets what waits at the gate go on. */
+/** Lets the program continue that waits at the `block` descriptor. */
 export function unblock(launch: Launch, spawned: SpawnedProcess): void {
   writable(spawned, indexOf(launch, 'block')).end('\n');
 }
 
-/** What a launch reports, as it comes. */
+/** Collects what a launch reports. */
 export class ReportReader {
   #text = '';
   readonly #line = Promise.withResolvers<void>();
@@ -24,7 +24,7 @@ export class ReportReader {
     const report = spawned.stdio[indexOf(launch, 'report') + 3];
     if (!(report instanceof Readable)) throw new TypeError('no pipe for the report');
     report.setEncoding('latin1');
-    // Read on to the end: a pipe that is left full would hold its writer up.
+    // Always read to the end: a full pipe would block its writer.
     report.on('data', (piece: string) => {
       this.#text += piece;
       if (this.#text.includes('\n')) this.#line.resolve();
@@ -32,20 +32,20 @@ export class ReportReader {
     for (const event of ['end', 'error', 'close']) report.on(event, () => this.#end.resolve());
   }
 
-  /** What has come once there is a line, or the end, or so many milliseconds have gone. */
-  async firstLine(patience: number): Promise<string> {
-    return this.#after(patience, this.#line.promise);
+  /** Resolves with the text so far once there is a whole line, or at the end, or after `timeout` milliseconds. */
+  async firstLine(timeout: number): Promise<string> {
+    return this.#after(timeout, this.#line.promise);
   }
 
-  /** What has come by the end, or when so many milliseconds have gone. */
-  async readAll(patience: number): Promise<string> {
-    return this.#after(patience);
+  /** Resolves with the text so far at the end, or after `timeout` milliseconds. */
+  async readAll(timeout: number): Promise<string> {
+    return this.#after(timeout);
   }
 
-  async #after(patience: number, ...enough: Promise<void>[]): Promise<string> {
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, patience);
-    await Promise.race([...enough, this.#end.promise, late.promise]);
+  async #after(timeout: number, ...events: Promise<void>[]): Promise<string> {
+    const expired = Promise.withResolvers<void>();
+    const timer = setTimeout(expired.resolve, timeout);
+    await Promise.race([...events, this.#end.promise, expired.promise]);
     clearTimeout(timer);
     return this.#text;
   }
@@ -54,11 +54,11 @@ export class ReportReader {
 function writable(spawned: SpawnedProcess, at: number): Writable {
   const pipe = spawned.stdio[at + 3];
   if (!(pipe instanceof Writable)) throw new TypeError('no pipe for a descriptor');
-  // Whoever reads it may end before it has read all.
+  // The reader may end before it has read everything.
   pipe.on('error', () => {});
   return pipe;
 }
 
 function indexOf(launch: Launch, kind: Descriptor['kind']): number {
-  return launch.descriptors.findIndex((one) => one.kind === kind);
+  return launch.descriptors.findIndex(({ kind: found }) => found === kind);
 }

@@ -1,5 +1,5 @@
-// Trying what sandboxes are made of, one layer at a time and for real: for `doctor`, and for the reason why a
-// sandbox could not be made. Each finding that is bad says the command that mends it.
+// Tries out the layers of a sandbox one by one, with real processes: for `doctor`, and to explain why a sandbox could
+// not be made. Each bad finding names the command that fixes it.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -7,13 +7,13 @@ import { promisify } from 'node:util';
 import { WarderError } from '../errors.ts';
 import type { Bubblewrap, Machine } from './machine.ts';
 
-/** What came of one trial. */
+/** The result of trying one layer. `weak`: sandboxes work, but with less. */
 export interface Finding {
   readonly layer: string;
   readonly state: 'ok' | 'weak' | 'missing';
-  /** What is there, or what is not. */
+  /** What was found, or what is missing. */
   readonly detail: string;
-  /** What mends it. */
+  /** What fixes it. */
   readonly hint?: string;
 }
 
@@ -22,7 +22,7 @@ const HINT = 'see "warder doctor"';
 const NETWORK = 'egress network';
 const INSTALL = 'sudo apt install bubblewrap (or dnf, pacman, zypper, apk)';
 
-/** A trial adds its options, and what it mounts, to those of the ones before: each builds on them. */
+/** A trial run of bubblewrap. It adds its options and mounts to those of the trials before it. */
 interface Trial {
   readonly layer: string;
   readonly options: readonly string[];
@@ -44,7 +44,7 @@ const TRIALS: readonly Trial[] = [
   },
 ];
 
-/** Tries all that a sandbox is made of. */
+/** Tries every layer. */
 export async function probe(machine: Machine): Promise<Finding[]> {
   const { bubblewrap, architecture, prlimit } = machine;
   if (bubblewrap === undefined) {
@@ -72,7 +72,7 @@ export async function probe(machine: Machine): Promise<Finding[]> {
       ? { layer: 'limits', state: 'missing', detail: 'no "prlimit"', hint: 'sudo apt install util-linux' }
       : { layer: 'limits', state: 'ok', detail: 'open files, core dumps' },
   ];
-  // What no sandbox is without comes first: `lacking` tells the first that is not there.
+  // The required layers come first: `whyUnavailable` and `findMissing` report the first one that is missing.
   return [
     ...findings,
     processesFinding(machine),
@@ -82,7 +82,7 @@ export async function probe(machine: Machine): Promise<Finding[]> {
   ];
 }
 
-/** Why no sandbox could be made: the first layer that is missing. */
+/** The error for a sandbox that could not be made: names the first layer that is missing. */
 export async function whyUnavailable(profile: string, machine: Machine): Promise<WarderError> {
   const missing = (await probe(machine)).find(({ state }) => state === 'missing');
   const what =
@@ -92,14 +92,14 @@ export async function whyUnavailable(profile: string, machine: Machine): Promise
   });
 }
 
-/** Why no network could be made for a sandbox, and what mends it. */
+/** Why no network could be created for a sandbox, and what fixes it. */
 export async function findMissing(machine: Machine): Promise<{ what: string; hint: string }> {
-  const found = await probe(machine);
-  const lack =
-    found.find(({ state }) => state === 'missing') ??
-    found.find(({ layer, state }) => layer === NETWORK && state !== 'ok');
-  if (lack === undefined) return { what: 'it did not come up', hint: HINT };
-  return { what: `${lack.layer}: ${lack.detail}`, hint: lack.hint ?? HINT };
+  const findings = await probe(machine);
+  const missing =
+    findings.find(({ state }) => state === 'missing') ??
+    findings.find(({ layer, state }) => layer === NETWORK && state !== 'ok');
+  if (missing === undefined) return { what: 'it did not come up', hint: HINT };
+  return { what: `${missing.layer}: ${missing.detail}`, hint: missing.hint ?? HINT };
 }
 
 async function runTrials({ file }: Bubblewrap): Promise<Finding[]> {
@@ -114,14 +114,17 @@ async function runTrials({ file }: Bubblewrap): Promise<Finding[]> {
       findings.push({ layer, state: 'ok', detail: 'tried' });
       continue;
     }
-    // What comes after builds on it.
+    // The trials after this one include it.
     findings.push({ layer, state: 'missing', detail, hint: namespaceHint() });
     break;
   }
   return findings;
 }
 
-/** Runs something on nothing, most often bubblewrap. What it says where it fails is its own, since no server runs. */
+/**
+ * Runs a program, usually bubblewrap, on `/bin/true`. Returns its error, or `undefined` if it succeeds. The message
+ * cannot be a server's, since none runs.
+ */
 async function tryProgram(file: string, options: readonly string[]): Promise<string | undefined> {
   try {
     await run(file, [...options, '--', '/bin/true'], { env: {}, timeout: 10_000 });
@@ -133,12 +136,12 @@ async function tryProgram(file: string, options: readonly string[]): Promise<str
         .trim()
         .split('\n')
         .at(-1)
-        ?.replace(/^(bwrap|nsenter): /, '') || 'it fails without a word'
+        ?.replace(/^(bwrap|nsenter): /, '') || 'it fails without a message'
     );
   }
 }
 
-/** The setting that forbids user namespaces here, and the command that allows them. */
+/** The command that allows user namespaces, by the setting that forbids them here. */
 function namespaceHint(): string {
   const setting = (name: string): string | undefined => {
     try {
@@ -154,11 +157,11 @@ function namespaceHint(): string {
   return CONTAINER;
 }
 
-/** No setting forbids it: this is a container, most likely. */
+/** For when no setting forbids them: then this is most likely a container. */
 const CONTAINER =
   'allow user namespaces here; in a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined';
 
-/** Ubuntu since 23.10 allows user namespaces to programs that have a profile, and ships none for bubblewrap. */
+/** Ubuntu since 23.10 allows user namespaces only to programs with an AppArmor profile, and has none for bubblewrap. */
 const APPARMOR = [
   "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }\\n'",
   'sudo tee /etc/apparmor.d/bwrap && sudo apparmor_parser -r /etc/apparmor.d/bwrap',
@@ -181,7 +184,7 @@ function processesFinding({ cgroups, countsProcessesByNamespace }: Machine): Fin
   return {
     layer,
     state: 'weak',
-    detail: 'not held',
+    detail: 'not enforced',
     hint: 'run Warder as an ordinary user on Linux 5.14 or later, or where it may make control groups',
   };
 }
@@ -199,7 +202,7 @@ function memoryFinding({ cgroups }: Machine): Finding {
   };
 }
 
-/** Only root owns the machine's devices. */
+/** Only root owns the machine's devices, so only root's daemon needs its own. */
 function devicesFinding({ uid, devices }: Machine): Finding[] {
   if (uid !== 0 || devices !== undefined) return [];
   return [
@@ -212,7 +215,7 @@ function devicesFinding({ uid, devices }: Machine): Finding[] {
   ];
 }
 
-/** Tries the way in which a sandbox gets a network that was made before: see `network`. */
+/** Tries to start a sandbox in a network namespace that exists already, as `network/namespace.ts` does. */
 async function networkFinding({ nsenter }: Machine, { file }: Bubblewrap): Promise<Finding> {
   const layer = NETWORK;
   const weak = (detail: string, hint: string): Finding => ({
@@ -223,8 +226,8 @@ async function networkFinding({ nsenter }: Machine, { file }: Bubblewrap): Promi
   });
   if (nsenter === undefined) return weak('no "nsenter"', 'sudo apt install util-linux');
   const options = ['--unshare-user', '--unshare-net', '--uid', '0', '--gid', '0', '--cap-drop', 'ALL'];
-  const waiting = ['--die-with-parent', '--ro-bind', '/', '/', '--', '/bin/sh', '-c', 'echo $$; exec cat'];
-  const outer = spawn(file, [...options, ...waiting], {
+  const command = ['--die-with-parent', '--ro-bind', '/', '/', '--', '/bin/sh', '-c', 'echo $$; exec cat'];
+  const outer = spawn(file, [...options, ...command], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: {},
     timeout: 10_000,
@@ -235,13 +238,13 @@ async function networkFinding({ nsenter }: Machine, { file }: Bubblewrap): Promi
       once(outer.stdout, 'data'),
       once(outer, 'exit').then(() => [undefined]),
     ]);
-    if (pid === undefined) return weak('it cannot be made', namespaceHint());
-    const entering = ['--target', String(pid).trim(), '--user', '--net', '--preserve-credentials', file];
+    if (pid === undefined) return weak('it cannot be created', namespaceHint());
+    const joining = ['--target', String(pid).trim(), '--user', '--net', '--preserve-credentials', file];
     const inside = ['--unshare-user', '--unshare-pid', '--cap-drop', 'ALL', '--ro-bind', '/', '/'];
-    const detail = await tryProgram(nsenter, [...entering, ...inside]);
+    const detail = await tryProgram(nsenter, [...joining, ...inside]);
     return detail === undefined ? { layer, state: 'ok', detail: 'tried' } : weak(detail, namespaceHint());
   } catch {
-    return weak('it cannot be made', namespaceHint());
+    return weak('it cannot be created', namespaceHint());
   } finally {
     outer.kill('SIGKILL');
   }

@@ -1,7 +1,7 @@
-// What a sandbox is asked for.
+// A request for a sandbox.
 import type { PlanInputs, SuppliedFile } from './plan/inputs.ts';
 
-/** What a server's start knows. Paths are absolute. */
+/** What the start of a server knows. Paths are absolute. */
 export interface SandboxRequest {
   /** The profile's name, for messages. */
   readonly profile: string;
@@ -14,7 +14,7 @@ export interface SandboxRequest {
   readonly args: readonly string[];
   readonly cwd: string | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** As in the profile, with `~` in words. */
+  /** As in the profile, with `~` expanded. */
   readonly sandbox: {
     readonly read: readonly string[];
     readonly write: readonly string[];
@@ -22,14 +22,14 @@ export interface SandboxRequest {
     readonly memory: number | undefined;
     readonly processes: number | undefined;
   };
-  /** Read-only, from Warder itself: package trees, the folder of a session's credential files. */
+  /** Read-only, added by Warder: package trees, the folder of a session's credential files. */
   readonly roots: readonly string[];
-  /** Read-only, from Warder itself: whom to trust, most often. */
+  /** Read-only, added by Warder: usually certificates to trust. */
   readonly files?: readonly SuppliedFile[];
-  /** The node that Warder runs on: it comes first in a server's PATH. */
+  /** The Node that Warder runs on. It comes first in a server's PATH. */
   readonly node: string;
-  /** Warder's own folders: configuration, state, run, the socket's. */
+  /** Warder's own folders: of the configuration, the state, the runtime files, and the socket. */
   readonly warder: readonly string[];
-  /** As `Facts.own`. */
+  /** As `PlanInputs.privateFolders`. */
   readonly privateFolders?: PlanInputs['privateFolders'];
 }

@@ -1,7 +1,7 @@
-// A plan in the words of `check`: what a server will see, without the parts that every sandbox has.
+// A plan's summary for `check`: what a server will see, without the parts that every sandbox has.
 import { inspect } from './plan/inspect.ts';
 import { PathHandles } from './plan/path-handles.ts';
-import { type Plan, makePlan as planOf } from './plan/plan.ts';
+import { makePlan, type Plan } from './plan/plan.ts';
 import { KERNEL_SETTINGS, SYSTEM_PATHS, SYSTEM_PREFIXES } from './plan/root.ts';
 import type { SandboxRequest } from './request.ts';
 
@@ -9,18 +9,18 @@ import type { SandboxRequest } from './request.ts';
 export interface PlanSummary {
   readonly command: readonly string[];
   readonly cwd: string;
-  /** Names of the variables. */
+  /** The names of its variables. */
   readonly variables: readonly string[];
   readonly read: readonly string[];
   readonly write: readonly string[];
-  /** Hosts that may be reached, as the profile says. */
+  /** Hosts that it may reach, as the profile lists them. */
   readonly network: readonly string[];
-  /** Empty below a folder that may be read. */
+  /** Shown as empty, below a folder that may be read. */
   readonly hidden: readonly string[];
-  /** Its own, empty at the start and gone at the end. */
+  /** Private: empty at the start, deleted at the end. */
   readonly home: string;
   readonly tmp: string;
-  /** In the words of `check --json`: `said` is true of a limit that the profile names. */
+  /** Named as `check --json` prints them. `said`: the profile names this limit. */
   readonly limits: {
     readonly files: number;
     readonly processes: { readonly most: number; readonly said: boolean };
@@ -28,15 +28,15 @@ export interface PlanSummary {
   };
 }
 
-/** What a server will find in its sandbox, which is not started. Throws as a start does. */
+/** Summarizes the sandbox that a request would get, without starting it. Throws as a start does. */
 export function summarize(request: SandboxRequest): PlanSummary {
-  using held = new PathHandles();
-  return summarizePlan(planOf(inspect(request, held)));
+  using handles = new PathHandles();
+  return summarizePlan(makePlan(inspect(request, handles)));
 }
 
-/** Says what a plan puts in, but for the system and what hides the system's own. */
+/** Summarizes a plan. Leaves out the system's paths, and what hides parts of the system. */
 export function summarizePlan({ program, cwd, env, steps, network, home, tmp, limits }: Plan): PlanSummary {
-  const binds = steps.flatMap((step) => (step.kind === 'bind' && !system(step.path) ? [step] : []));
+  const binds = steps.flatMap((step) => (step.kind === 'bind' && !isSystem(step.path) ? [step] : []));
   return {
     command: [program.file, ...program.args],
     cwd,
@@ -55,10 +55,10 @@ export function summarizePlan({ program, cwd, env, steps, network, home, tmp, li
   };
 }
 
-function system(path: string): boolean {
+function isSystem(path: string): boolean {
   return (
     path === KERNEL_SETTINGS ||
-    SYSTEM_PATHS.some((one) => one === path) ||
+    SYSTEM_PATHS.some((system) => system === path) ||
     SYSTEM_PREFIXES.some((prefix) => path.startsWith(prefix))
   );
 }

@@ -1,11 +1,11 @@
-// What the sandbox of a profile's server is asked for: the same for a start, and for `check`, which only shows it.
+// Makes the sandbox request for a profile's server: the same for a start and for `check`, which only shows the plan.
 import { dirname } from 'node:path';
 import type { UserEnvironment } from '../profile/environment.ts';
 import { allowedEgress, expandHome, type Profile } from '../profile/format.ts';
 import type { SandboxRequest } from '../sandbox/request.ts';
 import type { Places } from '../wire/places.ts';
 
-/** Who asks, on what machine. */
+/** The user and the machine. */
 export interface RequestContext {
   readonly facts: UserEnvironment;
   readonly uid: number;
@@ -14,10 +14,10 @@ export interface RequestContext {
   readonly places: Pick<Places, 'config' | 'state' | 'run' | 'socket'>;
 }
 
-/** The server as it is started. `roots` and `files` are brought in by Warder itself. */
+/** The server's program as it is started. Warder itself adds `roots` and `files`. */
 export type SandboxProgram = Pick<SandboxRequest, 'file' | 'args' | 'env' | 'roots' | 'files'>;
 
-/** A profile that says nothing of a sandbox gets one with nothing more in it. */
+/** A profile without a `sandbox` gets one that lists nothing. */
 export function sandboxRequest(
   profile: Profile,
   { facts, uid, gid, places }: RequestContext,

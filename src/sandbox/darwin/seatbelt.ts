@@ -1,15 +1,15 @@
-// Renders a plan for macOS: a profile in the language of Seatbelt, for /usr/bin/sandbox-exec. Everything is
-// denied that is not allowed here; of the rules that match a path the last one counts, so the plan's order (a
-// folder before what lies in it) is the rules' order. There is no network but one port of the machine's loopback, the
-// egress proxy's, where a plan lists hosts: macOS has no loopback of a sandbox' own. The private folders lie on the disk (`Facts.own`).
+// Renders a plan for macOS: a profile in Seatbelt's language, for /usr/bin/sandbox-exec. Everything is denied that is not
+// allowed here. The last rule that matches a path decides, so the rules keep the plan's order: a folder before its
+// contents. The only network is one port of the machine's loopback, the egress proxy's, if the plan lists hosts: macOS
+// has no separate loopback for a sandbox. The private folders are on the disk (`PlanInputs.privateFolders`).
 //
-// Written from Apple's own profiles in /System/Library/Sandbox/Profiles. Not yet run on a Mac.
+// Written after Apple's own profiles in /System/Library/Sandbox/Profiles. Not yet run on a Mac.
 import type { Launch } from '../launch.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 
 const SANDBOX_EXEC = '/usr/bin/sandbox-exec';
 
-/** What every program reads: the system, its certificates, time zones and the loader's cache. No key, no account. */
+/** What every program reads: the system, certificates, time zones and the loader's cache. No keys, no accounts. */
 const SYSTEM = [
   '/usr',
   '/bin',
@@ -30,10 +30,10 @@ const SYSTEM_FILES = [
 ];
 const DEVICES = ['/dev/null', '/dev/zero', '/dev/random', '/dev/urandom', '/dev/tty'];
 
-/** Without this nobody's name and home folder can be looked up. */
+/** The service that looks up user names and home folders. */
 const SERVICES = ['com.apple.system.opendirectoryd.libinfo'];
 
-/** What to start, for a plan. The server's environment is the launch's. `proxyPort` as in `seatbeltProfile`. */
+/** Renders a plan. The launch has the server's environment. `proxyPort` is as in `seatbeltProfile`. */
 export function renderSeatbelt(plan: Plan, proxyPort?: number): Launch {
   const { file, args } = plan.program;
   return {
@@ -45,9 +45,9 @@ export function renderSeatbelt(plan: Plan, proxyPort?: number): Launch {
   };
 }
 
-/** The profile's text. `proxyPort`: the only port that may be connected to, on the machine's loopback. */
+/** The profile's text. `proxyPort` is the only port that the server may connect to, on the machine's loopback. */
 export function seatbeltProfile(plan: Plan, proxyPort?: number): string {
-  const allowed = plan.steps.flatMap(rulesOf);
+  const rules = plan.steps.flatMap(rulesOf);
   return [
     '(version 1)',
     '(deny default)',
@@ -62,7 +62,7 @@ export function seatbeltProfile(plan: Plan, proxyPort?: number): string {
     ...SYSTEM_FILES.map((path) => `(allow file-read* (literal ${quoted(path)}))`),
     ...DEVICES.map((path) => `(allow file-read* file-write-data file-ioctl (literal ${quoted(path)}))`),
     ...ancestorsOf(plan).map((path) => `(allow file-read-metadata (literal ${quoted(path)}))`),
-    ...allowed,
+    ...rules,
     '',
   ].join('\n');
 }
@@ -72,7 +72,7 @@ function rulesOf(step: Step): string[] {
     case 'bind': {
       const rights = step.write ? 'file-read* file-write* process-exec' : 'file-read* process-exec';
       return [
-        // What a folder above may be written to by is taken back where this one is only read.
+        // Takes back the permission to write that a folder above may have given.
         ...(step.write ? [] : [`(deny file-write* ${matching(step.path, step.folder)})`]),
         `(allow ${rights} ${matching(step.path, step.folder)})`,
       ];
@@ -80,7 +80,7 @@ function rulesOf(step: Step): string[] {
     case 'hide':
       return [`(deny file* process-exec ${matching(step.at, step.folder)})`];
     default:
-      // The system's own places are the fixed rules; what is made afresh elsewhere is the machine's here.
+      // The fixed rules cover the system. Other systems generate these files; here the machine's own are used.
       return [];
   }
 }
@@ -89,7 +89,7 @@ function matching(path: string, folder: boolean): string {
   return `(${folder ? 'subpath' : 'literal'} ${quoted(path)})`;
 }
 
-/** The folders above all that is there: a path is looked up from the root on. */
+/** All folders above the plan's paths: looking up a path needs their metadata. */
 function ancestorsOf(plan: Plan): string[] {
   const above = new Set<string>();
   for (const step of plan.steps) {
@@ -101,7 +101,7 @@ function ancestorsOf(plan: Plan): string[] {
   return [...above].sort();
 }
 
-/** A string of the language, which is Scheme's. */
+/** A string literal in the profile's language, which is Scheme. */
 function quoted(text: string): string {
   return `"${text.replace(/[\\"]/g, '\\$&')}"`;
 }

@@ -1,4 +1,4 @@
-// Puts a sandbox' limits in place before its server begins, and tells afterwards which of them hold.
+// Applies a sandbox's limits before its server runs, and verifies afterwards which of them are in force.
 import { writeFileSync } from 'node:fs';
 import { WarderError } from '../../errors.ts';
 import type { AppliedLimits, Measurement } from '../layers.ts';
@@ -7,17 +7,17 @@ import type { Plan } from '../plan/plan.ts';
 import { type Cgroup, cgroupLimitsOf, createCgroup } from './cgroup.ts';
 import { dataLimitOf, type Enforcement, enforcementOf, processLimitsFor } from './limits.ts';
 
-/** Who is ended first when the machine's memory is short: of all programs, the sandboxed. */
+/** The highest score: if the machine runs out of memory, the kernel kills sandboxed processes first. */
 const OOM_SCORE = '1000';
 
-/** The hold on one sandbox. Disposed of once all in it has ended. */
+/** Applies the limits of one sandbox. Dispose after all its processes have ended. */
 export class LimitApplier implements AsyncDisposable {
   readonly #plan: Plan;
   readonly #machine: Machine;
   readonly #enforcement: Enforcement;
   #group: Cgroup | undefined;
 
-  /** Throws `sandbox-unavailable` where a limit that the profile names cannot be held. */
+  /** Throws `sandbox-unavailable` if a limit that the profile names cannot be enforced. */
   constructor(plan: Plan, machine: Machine) {
     this.#plan = plan;
     this.#machine = machine;
@@ -28,22 +28,22 @@ export class LimitApplier implements AsyncDisposable {
     });
   }
 
-  /** Takes a process, and what it will start. Throws the system's error where a limit is not taken. */
+  /** Applies the limits to a process and its future children. Throws the system's error if one is refused. */
   async apply(pid: number): Promise<void> {
     const { setLimit } = this.#machine;
     const limits = setLimit === undefined ? [] : processLimitsFor(this.#plan, this.#machine);
-    const refused = limits.find((one) => setLimit?.(pid, one) === false);
-    if (refused !== undefined) throw new Error(`the limit "${refused.name}" is not taken`);
+    const refused = limits.find((limit) => setLimit?.(pid, limit) === false);
+    if (refused !== undefined) throw new Error(`the system refuses the limit "${refused.name}"`);
     await this.joinCgroup(pid);
   }
 
-  /** Takes it into a control group alone, where there is one to be had. */
+  /** Only moves a process into a new control group, where Warder can make one. */
   async joinCgroup(pid: number): Promise<void> {
     const { cgroups } = this.#machine;
     try {
       writeFileSync(`/proc/${pid}/oom_score_adj`, OOM_SCORE);
     } catch {
-      // A help where there is no control group, and no limit.
+      // This is only an extra where there is no control group. It is not a limit.
     }
     if (cgroups?.kind !== 'direct') return;
     this.#group = createCgroup(cgroups, this.#plan.limits);
@@ -51,8 +51,8 @@ export class LimitApplier implements AsyncDisposable {
   }
 
   /**
-   * Which limits hold: those that the kernel shows of a measured process, no wider than the plan's. Throws
-   * `sandbox-unavailable` where one that the profile names does not.
+   * Returns the limits that are in force: those that the kernel reports for a measured process, if they are no wider
+   * than the plan's. Throws `sandbox-unavailable` if a limit that the profile names is not in force.
    */
   verify(pid: number, { limits }: Measurement): AppliedLimits {
     const group = cgroupLimitsOf(pid);
@@ -93,7 +93,7 @@ export class LimitApplier implements AsyncDisposable {
       if (!limits[name].required || enforced[name].enforcedBy !== 'none') continue;
       throw new WarderError(
         'sandbox-unavailable',
-        `cannot start "${profile}": "sandbox.${name}" cannot be held here`,
+        `cannot start "${profile}": "sandbox.${name}" cannot be enforced here`,
         { hint: `run Warder where it may make control cgroups, or take "${name}" out of the profile` },
       );
     }

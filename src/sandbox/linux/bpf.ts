@@ -1,5 +1,5 @@
-// An assembler for classic BPF, as far as seccomp filters need it: forward jumps to labels, loads of 32-bit
-// words, comparisons, returns (linux/bpf_common.h, linux/filter.h).
+// An assembler for classic BPF with what seccomp filters need: forward jumps to labels, loads of 32-bit words,
+// comparisons, returns (linux/bpf_common.h, linux/filter.h).
 
 /** `BPF_LD | BPF_W | BPF_ABS`: loads the word at offset k. */
 const LOAD = 0x20;
@@ -14,12 +14,12 @@ const COMPARE = { equal: 0x15, above: 0x25, atLeast: 0x35, anyBit: 0x45 } as con
 interface Instruction {
   readonly code: number;
   readonly k: number;
-  /** Labels; `undefined` is the next instruction. */
+  /** Labels to jump to; `undefined` continues with the next instruction. */
   readonly ifTrue: string | undefined;
   readonly ifFalse: string | undefined;
 }
 
-/** One program. Jumps go forward, by at most 255 instructions. */
+/** Assembles one program. Jumps go forward, by at most 255 instructions. */
 export class Assembler {
   readonly #program: Instruction[] = [];
   readonly #labels = new Map<string, number>();
@@ -29,22 +29,22 @@ export class Assembler {
     this.#add(LOAD, offset);
   }
 
-  /** Keeps the bits of `mask`. */
+  /** Keeps only the loaded word's bits that are in `mask`. */
   and(mask: number): void {
     this.#add(AND, mask);
   }
 
-  /** Goes to the label `yes` where the comparison with `k` holds, else to `no`, or on. */
+  /** Compares the loaded word with `k`. Jumps to the label `ifTrue` or `ifFalse`; `undefined` continues. */
   jumpIf(comparison: keyof typeof COMPARE, k: number, ifTrue: string | undefined, ifFalse?: string): void {
     this.#add(COMPARE[comparison], k, ifTrue, ifFalse);
   }
 
-  /** Ends with `k` as the filter's answer. */
+  /** Returns `k` as the filter's result. */
   ret(k: number): void {
     this.#add(RETURN, k);
   }
 
-  /** Names the place of the next instruction. */
+  /** Gives the next instruction a label. */
   label(name: string): void {
     this.#labels.set(name, this.#program.length);
   }

@@ -1,7 +1,7 @@
-// Renders a plan for bubblewrap. Its own arguments go by a descriptor, so that nothing of the plan shows in a
-// process list; so do the filter and the files of `/etc`. bubblewrap tells by another descriptor which process
-// it made, and waits at a third until the sandbox' limits are in place. With a network that was made before, all of
-// it is started inside that one, by nsenter, which leaves the rest as it is.
+// Renders a plan for bubblewrap. bubblewrap reads its arguments from a descriptor, so that no part of the plan appears in
+// a process list; the seccomp filter and the files of `/etc` go through descriptors too. It reports the pid of its init
+// process through another descriptor, and waits at a third until the sandbox's limits are applied. If the sandbox joins
+// an existing network, nsenter starts all of this inside that network and changes nothing else.
 import { WarderError } from '../../errors.ts';
 import type { Descriptor, DescriptorSource, Launch } from '../launch.ts';
 import type { Machine } from '../machine.ts';
@@ -13,11 +13,11 @@ import { seccompFilter } from './seccomp.ts';
 /** One page: the smallest file system in memory. */
 const PAGE = 4096;
 
-/** Renders a plan; with a network, for that one. Throws `sandbox-unavailable` where the machine lacks what that wants. */
+/** Renders a plan, for a sandbox that joins `network` if there is one. Throws `sandbox-unavailable` if the machine lacks what is needed. */
 export function renderBubblewrap(
   plan: Plan,
   machine: Machine,
-  held: DescriptorSource,
+  source: DescriptorSource,
   network?: Pick<Network, 'pauseProcess'>,
 ): Launch {
   const { bubblewrap: program, architecture, prlimit } = machine;
@@ -48,15 +48,15 @@ export function renderBubblewrap(
   const [ARGUMENTS, REPORT, GATE] = [3, 4, 5];
   const at = (descriptor: Descriptor): string => String(descriptors.push(descriptor) + 2);
   const bind = (path: string, write: boolean): string[] => {
-    const descriptor = held.descriptorOf(path);
+    const descriptor = source.descriptorOf(path);
     if (descriptor === undefined) return [write ? '--bind' : '--ro-bind', path, path];
     return [write ? '--bind-fd' : '--ro-bind-fd', at({ kind: 'open', descriptor }), path];
   };
-  const filled = (bytes: Buffer): Descriptor => {
-    const descriptor = held.memoryFile(bytes);
+  const dataDescriptor = (bytes: Buffer): Descriptor => {
+    const descriptor = source.memoryFile(bytes);
     return descriptor === undefined ? { kind: 'data', data: bytes } : { kind: 'open', descriptor };
   };
-  const data = (bytes: Buffer): string => at(filled(bytes));
+  const data = (bytes: Buffer): string => at(dataDescriptor(bytes));
   const copy = (descriptor: string, path: string): string[] => [
     '--perms',
     '0444',
@@ -64,8 +64,8 @@ export function renderBubblewrap(
     descriptor,
     path,
   ];
-  // What is there already cannot be written to: something is put over it.
-  const lay = (descriptor: string, path: string): string[] => [
+  // An existing file cannot be written, so the new one is mounted over it.
+  const cover = (descriptor: string, path: string): string[] => [
     '--perms',
     '0444',
     '--ro-bind-data',
@@ -73,7 +73,7 @@ export function renderBubblewrap(
     path,
   ];
   const copyOf = (path: string): string[] => {
-    const descriptor = held.openFile(path);
+    const descriptor = source.openFile(path);
     return descriptor === undefined ? [] : copy(at({ kind: 'open', descriptor }), path);
   };
   const render = (step: Step): string[] => {
@@ -85,7 +85,7 @@ export function renderBubblewrap(
       case 'file':
         return copy(data(Buffer.from(step.text)), step.at);
       case 'supplied':
-        return step.over ? lay(data(step.data), step.at) : copy(data(step.data), step.at);
+        return step.over ? cover(data(step.data), step.at) : copy(data(step.data), step.at);
       case 'copy':
         return copyOf(step.at);
       case 'tmpfs':
@@ -123,7 +123,7 @@ export function renderBubblewrap(
     ...['--chdir', plan.cwd, '--seccomp', filter],
     ...['--json-status-fd', String(REPORT), '--block-fd', String(GATE)],
   ];
-  descriptors[ARGUMENTS - 3] = filled(Buffer.from(options.map((option) => `${option}\0`).join('')));
+  descriptors[ARGUMENTS - 3] = dataDescriptor(Buffer.from(options.map((option) => `${option}\0`).join('')));
   const limiter =
     machine.setLimit === undefined && prlimit !== undefined
       ? [
@@ -147,21 +147,21 @@ export function renderBubblewrap(
   };
 }
 
-/** What starts a program in a network, and takes nothing from it but the network and the user that owns it. */
+/** The command that starts a program in a network. The program joins only the network namespace and the user namespace that owns it. */
 function nsenterCommand(
   { profile }: Plan,
   { nsenter }: Machine,
   { pauseProcess }: Pick<Network, 'pauseProcess'>,
 ): string[] {
   if (nsenter === undefined) {
-    throw new WarderError('sandbox-unavailable', `cannot start "${profile}": there is no nsenter`, {
+    throw new WarderError('sandbox-unavailable', `cannot start "${profile}": nsenter is missing`, {
       hint: 'install it: sudo apt install util-linux',
     });
   }
   return [nsenter, '--target', String(pauseProcess.pid), '--user', '--net', '--preserve-credentials', '--'];
 }
 
-/** Asks systemd for a group of the sandbox' own. It then runs the rest in its own place. */
+/** The command that runs the rest in a new systemd scope with its own control group. */
 function systemdScope({ limits }: Plan, { cgroups }: Machine): string[] {
   if (cgroups?.kind !== 'systemd') return [];
   const properties = {
@@ -179,7 +179,7 @@ function systemdScope({ limits }: Plan, { cgroups }: Machine): string[] {
 function missingBubblewrap(plan: Plan, program: Machine['bubblewrap']): WarderError {
   const what =
     program === undefined
-      ? 'there is no bubblewrap'
+      ? 'bubblewrap is missing'
       : `bubblewrap ${program.version} is too old: it does not know ${program.missing.join(', ')}`;
   return new WarderError('sandbox-unavailable', `cannot start "${plan.profile}": ${what}`, {
     hint: `${program === undefined ? 'install' : 'upgrade'} it: sudo apt install bubblewrap (or dnf, pacman, zypper, apk)`,

@@ -1,6 +1,6 @@
-// Control groups made by hand, where there is no systemd to ask and the daemon may write to its own group: as
-// root in a container or a small machine. A sandbox' processes and memory are bounded together that way, its
-// files in memory among them. Version 1 and 2 (cgroups(7)).
+// Control groups that Warder makes itself, where systemd does not run and the daemon may write to its own group: as root
+// in a container or on a small machine. They limit all processes of a sandbox together, and their memory, including its
+// files in memory. Versions 1 and 2 (cgroups(7)).
 import { randomBytes } from 'node:crypto';
 import {
   accessSync,
@@ -16,7 +16,7 @@ import { writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { Limits } from '../plan/plan.ts';
 
-/** The daemon's own groups, by controller: new groups are made inside. */
+/** The daemon's own control groups, by controller. New groups are made in them. */
 export interface CgroupParents {
   readonly kind: 'direct';
   readonly version: 1 | 2;
@@ -26,18 +26,18 @@ export interface CgroupParents {
 
 /** A group for one sandbox. */
 export interface Cgroup extends AsyncDisposable {
-  /** Which bounds it holds. */
-  readonly holds: { readonly memory: boolean; readonly processes: boolean };
+  /** Which limits it enforces. */
+  readonly limits: { readonly memory: boolean; readonly processes: boolean };
   /**
-   * Moves a process in; what it starts is in as well. The kernel may take ten milliseconds for it. Throws the
-   * system's error.
+   * Moves a process into the group; its future children are in it too. The kernel may take ten milliseconds. Throws
+   * the system's error.
    */
   add(pid: number): Promise<void>;
 }
 
 const NAME = /^warder-\d+-[0-9a-f]{12}$/;
 
-/** The daemon's groups, where it may make others in them. Leftovers of daemons that were killed are cleared away. */
+/** The daemon's groups, if it may make groups in them. Removes groups that killed daemons left behind. */
 export function findCgroupParents(): CgroupParents | undefined {
   try {
     const folders = foldersOf('self');
@@ -66,7 +66,7 @@ function unlessEmpty(groups: CgroupParents): CgroupParents | undefined {
   return (groups.memory ?? groups.processes) === undefined ? undefined : groups;
 }
 
-/** The bounds of the control groups that a process is in, bytes and tasks; `undefined`: none. */
+/** The limits of a process's control groups, in bytes and tasks. `undefined`: unlimited. */
 export function cgroupLimitsOf(pid: number): { memory: number | undefined; processes: number | undefined } {
   try {
     const { version, memory, processes } = foldersOf(pid);
@@ -79,7 +79,7 @@ export function cgroupLimitsOf(pid: number): { memory: number | undefined; proce
   }
 }
 
-/** Version 1 writes "no bound" as the largest number of pages there is. */
+/** Version 1 represents "unlimited" as the largest possible number of pages. */
 const UNLIMITED = 2 ** 62;
 
 function readLimit(folder: string | undefined, name: string): number | undefined {
@@ -92,23 +92,23 @@ function readLimit(folder: string | undefined, name: string): number | undefined
   }
 }
 
-/** The folders of the groups that a process is in: version 1 where a controller is mounted so, else version 2. */
+/** The folders of a process's control groups: version 1 if a controller is mounted so, otherwise version 2. */
 function foldersOf(pid: number | 'self'): Omit<CgroupParents, 'kind'> {
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n');
   const own = lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((match) => match !== null);
-  const old = (controller: string): string | undefined => {
+  const version1 = (controller: string): string | undefined => {
     const path = own.find(([, names = '']) => names.split(',').includes(controller))?.[2];
     return path === undefined ? undefined : folderOf(mounts, 'cgroup', path, controller);
   };
-  const [memory, processes] = [old('memory'), old('pids')];
+  const [memory, processes] = [version1('memory'), version1('pids')];
   if (memory !== undefined || processes !== undefined) return { version: 1, memory, processes };
   const path = own.find(([, names]) => names === '')?.[2];
   const folder = path === undefined ? undefined : folderOf(mounts, 'cgroup2', path);
   return { version: 2, memory: folder, processes: folder };
 }
 
-/** Makes a group with these bounds. Throws the system's error, and leaves nothing then. */
+/** Makes a control group with these limits. Throws the system's error, and then leaves no group behind. */
 export function createCgroup(groups: CgroupParents, limits: Limits): Cgroup {
   const name = `warder-${process.pid}-${randomBytes(6).toString('hex')}`;
   const folders = new Set([groups.memory, groups.processes].filter((folder) => folder !== undefined));
@@ -123,7 +123,7 @@ export function createCgroup(groups: CgroupParents, limits: Limits): Cgroup {
     if (memory !== undefined) limitMemory(memory, groups.version, limits.memory.max);
     if (processes !== undefined) writeFileSync(`${processes}/pids.max`, String(limits.processes.max));
     return {
-      holds: { memory: memory !== undefined, processes: processes !== undefined },
+      limits: { memory: memory !== undefined, processes: processes !== undefined },
       add: async (pid) => {
         await Promise.all(made.map((folder) => writeFile(`${folder}/cgroup.procs`, String(pid))));
       },
@@ -137,14 +137,14 @@ export function createCgroup(groups: CgroupParents, limits: Limits): Cgroup {
 
 function limitMemory(folder: string, version: 1 | 2, bytes: number): void {
   writeFileSync(`${folder}/${version === 1 ? 'memory.limit_in_bytes' : 'memory.max'}`, String(bytes));
-  // Where swap is not counted there is no such file; the bound then holds for memory alone.
+  // Without swap accounting this file does not exist, and the limit applies to memory alone.
   const swap = version === 1 ? ['memory.memsw.limit_in_bytes', String(bytes)] : ['memory.swap.max', '0'];
   try {
     writeFileSync(`${folder}/${swap[0]}`, `${swap[1]}`);
   } catch {}
 }
 
-/** The folder of a group, by the mount that shows it. Octal escapes in mount points do not occur here. */
+/** The folder of a control group, found by its mount. Octal escapes in mount points do not occur here. */
 function folderOf(
   mounts: readonly string[],
   type: string,
@@ -163,7 +163,7 @@ function folderOf(
   return undefined;
 }
 
-/** The folder, if groups can be made in it. */
+/** The folder, if Warder can make groups in it. */
 function writableFolder(folder: string | undefined): string | undefined {
   if (folder === undefined) return undefined;
   try {
@@ -183,23 +183,23 @@ function enableControllers(folder: string): void {
   try {
     writeFileSync(`${folder}/cgroup.subtree_control`, '+memory +pids');
   } catch {
-    // Processes in the group itself forbid it, or somebody above does. What is enabled already is used.
+    // Forbidden if the group itself contains processes, or by a group above. Controllers that are enabled already are used.
   }
 }
 
-/** Removes the groups that nobody is in and whose daemon is gone. */
+/** Removes empty groups whose daemon no longer runs. */
 function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder)) {
     if (!NAME.test(name) || existsSync(`/proc/${name.split('-')[1]}`)) continue;
     try {
       rmdirSync(`${folder}/${name}`);
     } catch {
-      // Something still lives in it.
+      // A process in it is still alive.
     }
   }
 }
 
-/** A group is busy until the kernel has buried its last process. */
+/** Removes a group. It is busy until the kernel has cleaned up its last process, so this retries. */
 async function remove(folder: string): Promise<void> {
   for (let wait = 1; wait < 1000; wait *= 2) {
     try {

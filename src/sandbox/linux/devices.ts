@@ -1,6 +1,6 @@
-// Devices for the sandboxes of root's servers. bubblewrap shows the machine's own, and a server that runs as the
-// machine's root owns them: it could take `/dev/null` away from every program. So root's daemon keeps a set of its
-// own, which stand for the same devices, and whose modes are nobody else's.
+// Device files for the sandboxes of root's servers. bubblewrap binds the machine's own files, and a server that runs as
+// root owns them: it could make `/dev/null` unusable for every program. So root's daemon keeps its own set of files, which
+// refer to the same devices but have their own modes.
 import { chmodSync, closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DEVICES } from '../plan/root.ts';
@@ -9,8 +9,8 @@ import type { Kernel } from './kernel.ts';
 const MODE = 0o666;
 
 /**
- * Makes the set in a folder, unless it is there, and gives the folder back; `undefined` where that cannot be
- * done: not root, a file system without devices, or no way to the C library.
+ * Makes the device files in a folder, unless they exist, and returns the folder. `undefined` if that is not possible:
+ * the user is not root, the file system does not allow devices, or the C library cannot be called.
  */
 export function makeDevices(folder: string, kernel: Kernel | undefined): string | undefined {
   if (kernel === undefined) return undefined;
@@ -23,7 +23,7 @@ export function makeDevices(folder: string, kernel: Kernel | undefined): string 
         rmSync(own, { force: true });
         if (!kernel.makeDevice(own, MODE, rdev)) return undefined;
       }
-      // A server may have changed the mode; and the mask of this process has.
+      // This process's umask has changed the mode, and a server may have.
       chmodSync(own, MODE);
     }
     const probe = openSync(join(folder, 'zero'), 'r');

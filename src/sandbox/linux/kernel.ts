@@ -1,56 +1,56 @@
-// The kernel's calls that Node has no function for, through the C library and koffi: limits of a process
-// (prlimit(2)), Landlock (landlock(7)), seccomp (seccomp(2)), a route (rtnetlink(7)) and a look at the segments of a
-// network namespace (raw(7)). koffi is an optional dependency: without it util-linux' `prlimit` sets the limits, there
-// is no fallback to Landlock, and no look at a network.
+// System calls that Node has no function for, through the C library and koffi: limits of a process (prlimit(2)),
+// Landlock (landlock(7)), seccomp (seccomp(2)), a route (rtnetlink(7)), and a socket that sees the segments in a network
+// namespace (raw(7)). koffi is an optional dependency. Without it util-linux's `prlimit` sets the limits, Landlock is not
+// available, and refused connections are not recorded.
 import { closeSync, readSync, writeSync } from 'node:fs';
 import type { Architecture } from './seccomp.ts';
 
-/** A limit of a process (setrlimit(2)), by the name that `prlimit` has for it. */
+/** A limit of a process (setrlimit(2)), by `prlimit`'s name for it. */
 export interface ProcessLimit {
   readonly name: 'core' | 'nofile' | 'nproc' | 'data';
   readonly soft: number;
   readonly hard: number;
 }
 
-/** The calls. Each gives back -1 where the kernel refuses, but for `limit`. */
+/** The calls. Those that return a number return -1 if the kernel refuses. */
 export interface Kernel {
-  /** Sets a limit of a process of the same user; 0 is this one. `false`: the system did not take it. */
+  /** Sets a limit of a process of the same user; pid 0 is this process. `false`: the system refused it. */
   setLimit(pid: number, limit: ProcessLimit): boolean;
-  /** Makes a character device. Root's alone. */
+  /** Makes a character device. Only root may. */
   makeDevice(path: string, mode: number, device: number): boolean;
-  /** The version of Landlock's interface; 0 or less: there is none. */
+  /** The version of Landlock's ABI; 0 or less if there is none. */
   landlockVersion(): number;
-  /** A descriptor of a new set of rules that handles these accesses. */
+  /** Creates a ruleset that handles these accesses. Returns its descriptor. */
   landlockCreateRuleset(handled: {
     readonly files: bigint;
     readonly tcp: bigint;
     readonly scoped: bigint;
   }): number;
-  /** Allows accesses to what is at a descriptor, and below it. */
+  /** Allows these accesses to the file or folder of a descriptor, and to everything below it. */
   landlockAddRule(rules: number, descriptor: number, accesses: bigint): number;
-  /** Binds this thread, and what it becomes, to a set of rules. */
+  /** Restricts this thread, and the programs it becomes, to a ruleset. */
   landlockRestrictSelf(rules: number): number;
-  /** No program that this becomes gains rights by being started. */
+  /** Sets `no_new_privs`: no program that this process becomes gains privileges. */
   setNoNewPrivileges(): number;
-  /** Ends this process when the one that started it ends. */
+  /** Makes the kernel kill this process when its parent ends. */
   setParentDeathSignal(): number;
-  /** Binds this thread, and what it becomes, to a filter as of `seccompFilter`. */
+  /** Restricts this thread, and the programs it becomes, to a filter from `seccompFilter`. */
   setSeccompFilter(program: Buffer): number;
   /**
-   * A descriptor that gets a copy of each TCP segment over IPv4, from its IP header on, that reaches this network
-   * namespace and that a classic BPF program lets through. Reading it never waits. Wants CAP_NET_RAW.
+   * Opens a socket that receives a copy of each TCP segment over IPv4 that arrives in this network namespace and that a
+   * classic BPF program passes. A copy starts with the IP header. Reading never waits. Needs CAP_NET_RAW.
    */
   openSegmentSocket(program: Buffer): number;
-  /** Makes every IPv4 address this network namespace's own, on its loopback. Wants CAP_NET_ADMIN. */
+  /** Makes every IPv4 address local to this network namespace. Needs CAP_NET_ADMIN. */
   ownAllAddresses(): boolean;
-  /** A copy of a descriptor of another process of this user, which no program started from here gets. Linux 5.6. */
+  /** Copies a descriptor of another process of this user. The copy is close-on-exec. Linux 5.6. */
   copyDescriptor(pid: number, descriptor: number): number;
 }
 
 /** RLIMIT_* (asm-generic/resource.h): the same on x86-64 and arm64. */
 const RESOURCE = { data: 2, core: 4, nproc: 6, nofile: 7 } as const;
 
-/** Numbers of calls that the C library has no function for. Landlock's are the same everywhere. */
+/** Numbers of calls that the C library has no function for. Landlock's are the same on both architectures. */
 const LANDLOCK_CREATE = 444;
 const LANDLOCK_ADD = 445;
 const LANDLOCK_RESTRICT = 446;
@@ -78,7 +78,7 @@ const AF_NETLINK = 16;
 const NETLINK = 3 | 0o2000000;
 const NETLINK_ROUTE = 0;
 
-/** Binds the calls. Never throws: `undefined` where the C library cannot be called. */
+/** Loads the C library. Never throws: `undefined` if it cannot be called. */
 export async function openKernel(architecture: Architecture | undefined): Promise<Kernel | undefined> {
   if (architecture === undefined) return undefined;
   try {
@@ -88,7 +88,7 @@ export async function openKernel(architecture: Architecture | undefined): Promis
     const prctl = library.func(
       'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
     );
-    // A call's arguments are words: declared so, none is passed at half its width.
+    // A system call's arguments are words: this declaration passes each at full width.
     const call = library.func('long syscall(long number, const void *a, unsigned long b, unsigned long c)');
     const words = library.func(
       'long syscall(long number, unsigned long a, unsigned long b, const void *c, unsigned long d)',
@@ -107,7 +107,7 @@ export async function openKernel(architecture: Architecture | undefined): Promis
         prlimit(pid, RESOURCE[name], packed(BigInt(soft), BigInt(hard)), null) === 0,
       landlockVersion: () => Number(call(LANDLOCK_CREATE, null, 0, LANDLOCK_CREATE_RULESET_VERSION)),
       landlockCreateRuleset: ({ files, tcp, scoped }) =>
-        // An older kernel takes the longer structure, as long as what it does not know is zero.
+        // An older kernel accepts the longer structure if the fields that it does not know are zero.
         Number(call(LANDLOCK_CREATE, packed(files, tcp, scoped), 24, 0)),
       landlockAddRule: (rules, descriptor, accesses) => {
         const rule = Buffer.alloc(12);
@@ -179,7 +179,7 @@ function localRoute(): Buffer {
   return message;
 }
 
-/** `struct sock_fprog`: the number of instructions, and where they are. */
+/** `struct sock_fprog`: the number of instructions, and their address. */
 function headerOf(program: Buffer, address: bigint): Buffer {
   const header = Buffer.alloc(16);
   header.writeUInt16LE(program.length / 8);

@@ -1,8 +1,8 @@
-// The weaker sandbox, for machines that forbid user namespaces but have Landlock (landlock(7), Linux 6.2): a
-// stage in Node binds itself to rules for files and to a system call filter, and then becomes the server. No
-// file outside the plan's can be opened, no socket be made at all, no privilege be gained. What it does not do,
-// and bubblewrap does: the server sees the machine's users and host name, other processes may be signalled on
-// kernels before 6.12, what it starts may outlive it, and a file's name and size can be asked for.
+// The weaker sandbox, for machines that forbid user namespaces but have Landlock (landlock(7), Linux 6.2). A stage in
+// Node restricts itself with rules for files and with a system call filter, and then becomes the server. The server can
+// open no file outside the plan, make no socket, and gain no privilege. Weaker than bubblewrap's sandbox: the server
+// sees the machine's users and host name, it can signal other processes on kernels before 6.12, its children may outlive
+// it, and it can read the name and size of any file.
 import { WarderError } from '../../errors.ts';
 import type { Launch } from '../launch.ts';
 import type { Machine } from '../machine.ts';
@@ -12,26 +12,26 @@ import type { ProcessLimit } from './kernel.ts';
 import { processLimitsFor } from './limits.ts';
 import { seccompFilter } from './seccomp.ts';
 
-/** The interface's version from which on cutting a file short is an access of its own. */
+/** The first version of the ABI that controls truncating files. */
 export const MIN_LANDLOCK_VERSION = 3;
 
-/** What the stage reads. */
+/** The configuration that the stage reads. */
 export interface StageConfig {
   readonly program: Plan['program'];
   readonly env: Plan['env'];
   readonly cwd: string;
-  /** Paths that may be read, and run. What is not there is passed over. */
+  /** Paths that may be read and executed. Paths that do not exist are skipped. */
   readonly read: readonly string[];
-  /** Paths that may be changed as well. */
+  /** Paths that may also be changed. */
   readonly write: readonly string[];
-  /** Devices: read and written to, nothing made. */
+  /** Devices that may be read and written. */
   readonly devices: readonly string[];
   readonly limits: readonly ProcessLimit[];
   /** Base64. */
   readonly filter: string;
 }
 
-/** What of `/proc` every program asks for; `/proc/self` is added by the stage. */
+/** Entries of `/proc` that every program reads. The stage adds its own folder, `/proc/PID`. */
 const PROC = [
   'cpuinfo',
   'filesystems',
@@ -44,19 +44,16 @@ const PROC = [
 ];
 
 /**
- * Renders a plan whose private folders are on the disk (`Facts.own`). `node` runs the stage, a program file.
- * Throws `sandbox-unavailable` where the machine has no such Landlock, or the plan lists hosts, brings files,
- * or hides what lies below a folder that it shows: Landlock can only allow.
+ * Renders a plan whose private folders are on the disk (`PlanInputs.privateFolders`). `node` runs the program file
+ * `stage`. Throws `sandbox-unavailable` if the machine's Landlock is missing or too old, and if the plan lists hosts,
+ * supplies files, or hides something below a folder that may be read: Landlock can only allow.
  */
 export function renderLandlock(plan: Plan, machine: Machine, node: string, stage: string): Launch {
   const { architecture } = machine;
   const refuse = (what: string, hint: string): WarderError =>
     new WarderError('sandbox-unavailable', `cannot start "${plan.profile}": ${what}`, { hint });
   if (architecture === undefined || machine.landlock < MIN_LANDLOCK_VERSION) {
-    throw refuse(
-      'the kernel has no Landlock that is new enough',
-      'run Linux 6.2 or later, or use bubblewrap',
-    );
+    throw refuse("the kernel's Landlock is missing or too old", 'run Linux 6.2 or later, or use bubblewrap');
   }
   if (machine.uid === 0) {
     throw refuse(
@@ -66,13 +63,13 @@ export function renderLandlock(plan: Plan, machine: Machine, node: string, stage
   }
   if (plan.network.length > 0) {
     throw refuse(
-      'under Landlock there is no way to the hosts that it lists',
+      'under Landlock it cannot reach the hosts that it lists',
       'allow user namespaces ("warder doctor" says how), or take "network" and sealed credentials out of the profile',
     );
   }
   const supplied = plan.steps.find((step) => step.kind === 'supplied');
   if (supplied?.kind === 'supplied') {
-    throw refuse(`Landlock cannot put in "${supplied.at}"`, 'use bubblewrap: see "warder doctor"');
+    throw refuse(`Landlock cannot supply the file "${supplied.at}"`, 'use bubblewrap: see "warder doctor"');
   }
   const shown = plan.steps.flatMap((step) => (step.kind === 'bind' && !step.write ? [step.path] : []));
   const inside = plan.steps.find(
@@ -104,7 +101,7 @@ export function renderLandlock(plan: Plan, machine: Machine, node: string, stage
   };
 }
 
-/** Where a step puts something of this machine's, it may be read there. */
+/** The path of a step, if it exists on this machine and may be read there. */
 function readable(step: Step): string[] {
   if (step.kind === 'bind') return step.write || step.path === '/proc/sys' ? [] : [step.path];
   return step.kind === 'copy' || step.kind === 'file' ? [step.at] : [];

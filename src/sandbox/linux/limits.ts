@@ -1,53 +1,53 @@
-// How a plan's limits are held on a machine: which of the kernel's means there are, and what they are told.
+// How a plan's limits are enforced on a machine: which of the kernel's mechanisms exist, and with which values.
 import type { Machine } from '../machine.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { ProcessLimit } from './kernel.ts';
 
-/** Programs that hold on to all they may open ask for the soft limit. */
+/** The soft limit. Some programs prepare for as many open files as it allows. */
 const SOFT_FILES = 1024;
 
 /**
- * Programs that set aside tens of gigabytes of address space at their start, as written to, and end if they
- * may not: a bound on a process' data is none for these.
+ * Programs that reserve tens of gigabytes of writable address space when they start, and exit if they cannot. A limit on
+ * a process's data segment is impossible for them.
  */
 const OVER_RESERVING = /\/bunx?$/;
 
 /**
- * What a process may hold beyond the plan's memory where each is bounded alone: runtimes set address space
- * aside that they never use. Node 24 does so with 512 MiB for code, counted as data from its start.
+ * How much a process's data segment may exceed the plan's memory if each process is limited separately: runtimes reserve
+ * address space that they never use. Node 24 reserves 512 MiB for code, which counts as data from the start.
  */
 const DATA_HEADROOM = 768 << 20;
 
-/** The bound on one process' data. */
+/** The limit on one process's data segment, in bytes. */
 export function dataLimitOf({ limits }: Plan): number {
   return limits.memory.max + DATA_HEADROOM;
 }
 
-/** How the plan's memory and processes are bounded on this machine, as far as is known before the start. */
+/** What enforces the limits on memory and processes, as far as is known before the start. As in `AppliedLimits`. */
 export interface Enforcement {
   readonly memory: 'group' | 'process' | 'none';
   readonly processes: 'group' | 'user' | 'none';
 }
 
-/** How a plan's limits can be held here. */
+/** What can enforce a plan's limits on this machine. */
 export function enforcementOf(
   { program }: Plan,
   { cgroups, countsProcessesByNamespace }: Machine,
 ): Enforcement {
-  const held = cgroups?.kind === 'systemd' ? { memory: true, processes: true } : cgroups;
+  const available = cgroups?.kind === 'systemd' ? { memory: true, processes: true } : cgroups;
   return {
-    memory: held?.memory ? 'group' : OVER_RESERVING.test(program.file) ? 'none' : 'process',
-    processes: countsProcessesByNamespace ? 'user' : held?.processes ? 'group' : 'none',
+    memory: available?.memory ? 'group' : OVER_RESERVING.test(program.file) ? 'none' : 'process',
+    processes: countsProcessesByNamespace ? 'user' : available?.processes ? 'group' : 'none',
   };
 }
 
-/** The limits of a plan's processes here. */
+/** The limits to set for a plan's processes on this machine. */
 export function processLimitsFor(plan: Plan, machine: Machine): ProcessLimit[] {
   const { limits } = plan;
   const bounds = enforcementOf(plan, machine);
   const files = Math.min(limits.files, machine.hardLimits.files);
   const processes = Math.min(limits.processes.max, machine.hardLimits.processes);
-  const both = (name: ProcessLimit['name'], most: number): ProcessLimit => ({ name, soft: most, hard: most });
+  const both = (name: ProcessLimit['name'], max: number): ProcessLimit => ({ name, soft: max, hard: max });
   return [
     both('core', 0),
     { name: 'nofile', soft: Math.min(SOFT_FILES, files), hard: files },

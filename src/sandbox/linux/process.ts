@@ -1,19 +1,19 @@
-// What the kernel tells of processes, as far as sandboxes need it. Linux only.
+// Reads what sandboxes need to know about processes from `/proc`. Linux only.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** A process by its pid and start time (clock ticks since boot), which together name it for good. */
+/** A process: its pid and its start time (clock ticks since boot). Together they identify it, although pids are reused. */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly startTime: number;
 }
 
-/** The process of this pid, if there is one. */
+/** The process with this pid, if there is one. */
 export function identify(pid: number): ProcessIdentity | undefined {
   const startTime = Number(statOf(pid)?.[19]);
   return Number.isNaN(startTime) ? undefined : { pid, startTime };
 }
 
-/** Whether a process has not ended yet. One that waits for its parent only has. */
+/** Whether a process has not ended yet. A zombie has ended. */
 export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   const stat = statOf(pid);
   return stat !== undefined && Number(stat[19]) === startTime && stat[0] !== 'Z' && stat[0] !== 'X';
@@ -24,11 +24,11 @@ export function sendSignal({ pid, startTime }: ProcessIdentity, name: NodeJS.Sig
   try {
     if (identify(pid)?.startTime === startTime) process.kill(pid, name);
   } catch {
-    // Ended between the look and the signal.
+    // It ended between the check and the signal.
   }
 }
 
-/** The file that a process runs, as its own root names it. `undefined`: it has ended, or is ending. */
+/** The path of a process's executable, in its own root. `undefined`: it has ended, or is ending. */
 export function executableOf(pid: number): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/exe`);
@@ -37,7 +37,7 @@ export function executableOf(pid: number): string | undefined {
   }
 }
 
-/** The kernel's name of a namespace that a process is in: `net:[4026532008]`. `undefined`: it has ended. */
+/** The kernel's name of a process's namespace: `net:[4026532008]`. `undefined`: it has ended. */
 export function namespaceOf(pid: number | 'self', name: 'net'): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/ns/${name}`);
@@ -46,7 +46,7 @@ export function namespaceOf(pid: number | 'self', name: 'net'): string | undefin
   }
 }
 
-/** Whether a process has a namespace open, by which it could enter that one. */
+/** Whether a process has a descriptor of a namespace, through which it could join that namespace. */
 export function hasOpenNamespace(pid: number): boolean {
   const folder = `/proc/${pid}/fd`;
   try {
@@ -57,7 +57,7 @@ export function hasOpenNamespace(pid: number): boolean {
   }
 }
 
-/** As `/proc/PID/ns` shows them. */
+/** Links to namespaces, as in `/proc/PID/ns`. */
 const NAMESPACE = /^(cgroup|ipc|mnt|net|pid|time|user|uts):/;
 
 function linkOf(path: string): string {
@@ -68,32 +68,32 @@ function linkOf(path: string): string {
   }
 }
 
-/** The children of a process, by their pids here. */
+/** The pids of a process's children, in this process's pid namespace. */
 export function childrenOf(pid: number): number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
     return text.split(' ').filter(Boolean).map(Number);
   } catch {
-    // A kernel without that list, or no such process.
+    // The kernel does not offer this list, or there is no such process.
     return readdirSync('/proc')
       .map(Number)
-      .filter((one) => Number.isInteger(one) && Number(statOf(one)?.[1]) === pid);
+      .filter((candidate) => Number.isInteger(candidate) && Number(statOf(candidate)?.[1]) === pid);
   }
 }
 
-/** All processes in the pid namespace whose first process is `init`, but for that one. */
-export function descendantsOf(init: number): ProcessIdentity[] {
-  const inside: ProcessIdentity[] = [];
-  const open = childrenOf(init);
-  for (let pid = open.pop(); pid !== undefined; pid = open.pop()) {
-    const known = identify(pid);
-    if (known !== undefined) inside.push(known);
-    open.push(...childrenOf(pid));
+/** All descendants of a process. Of a sandbox's init process these are all other processes in the sandbox. */
+export function descendantsOf(ancestor: number): ProcessIdentity[] {
+  const descendants: ProcessIdentity[] = [];
+  const pending = childrenOf(ancestor);
+  for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
+    const identity = identify(pid);
+    if (identity !== undefined) descendants.push(identity);
+    pending.push(...childrenOf(pid));
   }
-  return inside;
+  return descendants;
 }
 
-/** The fields of `/proc/PID/stat` from the third on: the second, the name, may hold spaces. */
+/** The fields of `/proc/PID/stat` from the third on. The second, the name, may contain spaces. */
 function statOf(pid: number): string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');

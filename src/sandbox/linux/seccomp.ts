@@ -1,14 +1,14 @@
-// The system calls that a server may make, as a seccomp filter in classic BPF (linux/seccomp.h). What is not
-// named here is allowed up to the newest call known when this was written, and not there above it. A wrong
-// architecture ends the process: a filter that read another table's numbers would be no filter.
+// The system calls that a server may make, as a seccomp filter in classic BPF (linux/seccomp.h). Calls that are not named
+// here are allowed up to the newest call that was known when this was written; newer calls get ENOSYS. A call of another
+// architecture ends the process, because its number would be looked up in the wrong table.
 //
-// `not there` (ENOSYS) is said where a program has another way and takes it: clone3 (its flags lie in memory,
-// out of a filter's sight; glibc then calls clone), io_uring, openat2. `not permitted` (EPERM) is said to the rest.
+// ENOSYS (not implemented) is the answer where programs fall back to another call: clone3 (its flags are in memory, which
+// a filter cannot read; glibc then calls clone), io_uring, openat2. All other refused calls get EPERM.
 import { Assembler } from './bpf.ts';
 
 export type Architecture = 'x64' | 'arm64';
 
-/** Sockets that may be made: IP and the kernel's routing facts, or none but the pairs that pipes are made of. */
+/** Which sockets may be made: IP and rtnetlink sockets, or only socket pairs, which serve as pipes. */
 export type SocketPolicy = 'ip' | 'none';
 
 /** The audit architecture that the kernel reports with each call (linux/audit.h). */
@@ -27,15 +27,15 @@ const EPERM = 1;
 const ENOSYS = 38;
 const EAFNOSUPPORT = 97;
 
-/** Offsets in `struct seccomp_data`. Arguments are 64 bits wide; the low word tells all that is asked here. */
+/** Offsets in `struct seccomp_data`. Arguments are 64 bits wide; the low word is enough for the checks here. */
 const NUMBER = 0;
 const ARCHITECTURE = 4;
 const argument = (n: number): number => 16 + 8 * n;
 
-/** Numbers by architecture: `[x64, arm64]`. `undefined` is a call that the architecture does not have. */
+/** Call numbers by architecture: `[x64, arm64]`. `undefined`: the architecture does not have the call. */
 type Numbers = readonly [number | undefined, number | undefined];
 
-/** Refused with EPERM, whatever the arguments. */
+/** Calls that always get EPERM. */
 export const DENIED_CALLS = {
   // other processes' memory, registers and descriptors
   ptrace: [101, 117],
@@ -106,7 +106,7 @@ export const DENIED_CALLS = {
   vserver: [236, undefined],
 } as const satisfies Record<string, Numbers>;
 
-/** Answered with ENOSYS, whatever the arguments. */
+/** Calls that always get ENOSYS. */
 export const MISSING_CALLS = {
   io_uring_setup: [425, 425],
   io_uring_enter: [426, 426],
@@ -115,7 +115,7 @@ export const MISSING_CALLS = {
   openat2: [437, 437],
 } as const satisfies Record<string, Numbers>;
 
-/** Decided by an argument. */
+/** Calls that are allowed or refused by their arguments. */
 export const CONDITIONAL_CALLS = {
   socket: [41, 198],
   socketpair: [53, 199],
@@ -134,7 +134,7 @@ export const CONDITIONAL_CALLS = {
   mknodat: [259, 33],
 } as const satisfies Record<string, Numbers>;
 
-/** Where each call that makes a file or sets a mode has its mode; `open` has flags as well. */
+/** The index of the mode argument of calls that make a file or set a mode. `open` and `openat` also have flags. */
 const MODES = { creat: 1, chmod: 1, fchmod: 1, fchmodat: 2, fchmodat2: 2, mknod: 1, mknodat: 2 } as const;
 const OPENS = { open: { flags: 1, mode: 2 }, openat: { flags: 2, mode: 3 } } as const;
 
@@ -146,7 +146,7 @@ const NETLINK_ROUTE = 0;
 const SOCK_STREAM = 1;
 const SOCK_SEQPACKET = 5;
 const SOCK_TYPE = 0xf;
-/** Every `CLONE_NEW*` but `CLONE_NEWTIME`, which `clone` cannot say. */
+/** Every `CLONE_NEW*` except `CLONE_NEWTIME`, which `clone` does not accept. */
 const CLONE_NEW = 0x7e020000;
 const CLONE_NEWTIME = 0x80;
 const TIOCSTI = 0x5412;
@@ -154,15 +154,15 @@ const TIOCLINUX = 0x541c;
 /** `O_CREAT | __O_TMPFILE`: the same on both architectures. */
 const CREATES = 0o100 | 0o20000000;
 const SETID = 0o6000;
-/** What `personality` may be asked for: Linux, 32-bit Linux, each with an old release's name; and the question. */
+/** Allowed arguments of `personality`: Linux, 32-bit Linux, both with UNAME26, and the query 0xffffffff. */
 const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
 
 /**
  * The filter for one architecture, as bytes for `bwrap --seccomp` or `SECCOMP_SET_MODE_FILTER`.
  *
- * - No AF_UNIX socket is made, so that no socket with a path is ever connected. `socketpair` stays, since
- *   pipes to children are made of it, but not for datagrams: those can be sent to any path.
- * - No set-user-ID or set-group-ID file is made: it would outlive the sandbox, with the user's rights.
+ * - No AF_UNIX socket can be made, so that no socket with a path can be connected to. `socketpair` is allowed, because
+ *   programs use it for pipes to their children, but not for datagrams: a datagram socket can send to any path.
+ * - No set-user-ID or set-group-ID file can be made: it would outlive the sandbox, with the user's rights.
  */
 export function seccompFilter(architecture: Architecture, sockets: SocketPolicy): Buffer {
   const column = architecture === 'x64' ? 0 : 1;
@@ -170,20 +170,20 @@ export function seccompFilter(architecture: Architecture, sockets: SocketPolicy)
   program.load(ARCHITECTURE);
   program.jumpIf('equal', AUDIT[architecture], undefined, 'kill');
   program.load(NUMBER);
-  if (architecture === 'x64') program.jumpIf('atLeast', X32, 'absent');
-  program.jumpIf('above', NEWEST, 'absent');
-  const watched = new Set<keyof typeof CONDITIONAL_CALLS>();
+  if (architecture === 'x64') program.jumpIf('atLeast', X32, 'enosys');
+  program.jumpIf('above', NEWEST, 'enosys');
+  const conditional = new Set<keyof typeof CONDITIONAL_CALLS>();
   for (const [name, numbers] of Object.entries(CONDITIONAL_CALLS)) {
     const number = numbers[column];
     if (number === undefined) continue;
-    watched.add(name as keyof typeof CONDITIONAL_CALLS);
+    conditional.add(name as keyof typeof CONDITIONAL_CALLS);
     program.jumpIf('equal', number, name);
   }
   for (const numbers of Object.values(DENIED_CALLS)) {
     const number = numbers[column];
-    if (number !== undefined) program.jumpIf('equal', number, 'refuse');
+    if (number !== undefined) program.jumpIf('equal', number, 'eperm');
   }
-  for (const numbers of Object.values(MISSING_CALLS)) program.jumpIf('equal', numbers[column], 'absent');
+  for (const numbers of Object.values(MISSING_CALLS)) program.jumpIf('equal', numbers[column], 'enosys');
   program.ret(ALLOW);
 
   program.label('socketpair');
@@ -192,7 +192,7 @@ export function seccompFilter(architecture: Architecture, sockets: SocketPolicy)
   program.load(argument(1));
   program.and(SOCK_TYPE);
   program.jumpIf('equal', SOCK_STREAM, 'allow');
-  program.jumpIf('equal', SOCK_SEQPACKET, 'allow', 'refuse');
+  program.jumpIf('equal', SOCK_SEQPACKET, 'allow', 'eperm');
 
   program.label('socket');
   program.load(argument(0));
@@ -208,15 +208,15 @@ export function seccompFilter(architecture: Architecture, sockets: SocketPolicy)
 
   program.label('clone');
   program.load(argument(0));
-  program.jumpIf('anyBit', CLONE_NEW, 'refuse', 'allow');
+  program.jumpIf('anyBit', CLONE_NEW, 'eperm', 'allow');
   program.label('unshare');
   program.load(argument(0));
-  program.jumpIf('anyBit', CLONE_NEW | CLONE_NEWTIME, 'refuse', 'allow');
+  program.jumpIf('anyBit', CLONE_NEW | CLONE_NEWTIME, 'eperm', 'allow');
 
   program.label('ioctl');
   program.load(argument(1));
-  program.jumpIf('equal', TIOCSTI, 'refuse');
-  program.jumpIf('equal', TIOCLINUX, 'refuse', 'allow');
+  program.jumpIf('equal', TIOCSTI, 'eperm');
+  program.jumpIf('equal', TIOCLINUX, 'eperm', 'allow');
 
   program.label('personality');
   program.load(argument(0));
@@ -224,25 +224,25 @@ export function seccompFilter(architecture: Architecture, sockets: SocketPolicy)
   program.ret(ERRNO | EPERM);
 
   for (const [name, { flags, mode }] of Object.entries(OPENS)) {
-    if (!watched.has(name as keyof typeof CONDITIONAL_CALLS)) continue;
+    if (!conditional.has(name as keyof typeof CONDITIONAL_CALLS)) continue;
     program.label(name);
     program.load(argument(flags));
     program.jumpIf('anyBit', CREATES, undefined, 'allow');
     program.load(argument(mode));
-    program.jumpIf('anyBit', SETID, 'refuse', 'allow');
+    program.jumpIf('anyBit', SETID, 'eperm', 'allow');
   }
   for (const [name, mode] of Object.entries(MODES)) {
-    if (!watched.has(name as keyof typeof CONDITIONAL_CALLS)) continue;
+    if (!conditional.has(name as keyof typeof CONDITIONAL_CALLS)) continue;
     program.label(name);
     program.load(argument(mode));
-    program.jumpIf('anyBit', SETID, 'refuse', 'allow');
+    program.jumpIf('anyBit', SETID, 'eperm', 'allow');
   }
 
   program.label('allow');
   program.ret(ALLOW);
-  program.label('refuse');
+  program.label('eperm');
   program.ret(ERRNO | EPERM);
-  program.label('absent');
+  program.label('enosys');
   program.ret(ERRNO | ENOSYS);
   program.label('kill');
   program.ret(KILL);

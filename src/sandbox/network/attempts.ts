@@ -1,36 +1,36 @@
-// What a sandbox tries to connect to and nobody listens on: the kernel refuses it at once, and tells nobody. A raw
-// socket in the sandbox' network (raw(7)), made by `listen` while it may, sees those segments; a classic BPF filter
-// lets no others through (linux/filter.h). Its buffer is the kernel's and bounded: who floods it loses attempts
-// from the record, and nothing grows.
-import { closeSync, readSync } from 'node:fs';
+// Records connections that a sandbox tries to make to ports without a listener. The kernel refuses them at once and
+// reports them to nobody. A raw socket in the sandbox's network (raw(7)) receives copies of these segments; a classic
+// BPF filter drops all others (linux/filter.h). The namespace's stage opens it while it has the capability. The
+// socket's buffer is the kernel's and has a fixed size: a flood makes the record incomplete, but nothing grows.
+import { readSync } from 'node:fs';
 
-/** A connection that was tried and refused. */
+/** A refused connection. */
 export interface ConnectionAttempt {
   /** IPv4. */
   readonly address: string;
   readonly port: number;
 }
 
-/** So many are told at a time; the rest is dropped. */
+/** The maximum of attempts that one read returns. The rest is dropped. */
 const MAX_ATTEMPTS = 1024;
 
-/** The longest IP header, and of TCP's the ports. */
+/** The bytes to read of each segment: the longest IP header, and the ports of the TCP header. */
 const HEADER_BYTES = 60 + 4;
 
-/** The server's own loopback: what it does there is its own affair. */
+/** 127.0.0.1, the server's own loopback: connections there are not recorded. */
 const LOOPBACK = 0x7f000001;
 
-/** `struct sock_filter`: code, jump if true, jump if false, constant. */
-type Instruction = readonly [code: number, yes: number, no: number, k: number];
+/** `struct sock_filter`: opcode, jump if true, jump if false, constant. */
+type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, k: number];
 
-/** Lets only the first segment of a connection through, to no port of these, and not to 127.0.0.1. */
+/** A filter that passes only the first segment of a connection, unless it goes to one of these ports or to 127.0.0.1. */
 export function attemptFilter(ports: readonly number[]): Buffer {
   const DROP: Instruction = [0x06, 0, 0, 0];
   const program: Instruction[] = [
     [0x20, 0, 0, 16], // the destination
     [0x15, 0, 1, LOOPBACK],
     DROP,
-    [0xb1, 0, 0, 0], // x: the length of the IP header
+    [0xb1, 0, 0, 0], // X = the length of the IP header
     [0x50, 0, 0, 13], // TCP's flags
     [0x54, 0, 0, 0x12], // SYN and ACK
     [0x15, 1, 0, 0x02],
@@ -40,16 +40,16 @@ export function attemptFilter(ports: readonly number[]): Buffer {
     [0x06, 0, 0, HEADER_BYTES],
   ];
   const bytes = Buffer.alloc(program.length * 8);
-  for (const [at, [code, yes, no, k]] of program.entries()) {
+  for (const [at, [code, ifTrue, ifFalse, k]] of program.entries()) {
     bytes.writeUInt16LE(code, at * 8);
-    bytes[at * 8 + 2] = yes;
-    bytes[at * 8 + 3] = no;
+    bytes[at * 8 + 2] = ifTrue;
+    bytes[at * 8 + 3] = ifFalse;
     bytes.writeUInt32LE(k, at * 8 + 4);
   }
   return bytes;
 }
 
-/** What such a socket has seen since the last look, oldest first. Never waits. */
+/** The attempts since the last read, oldest first. Never waits. */
 export function readAttempts(descriptor: number): ConnectionAttempt[] {
   const attempts: ConnectionAttempt[] = [];
   const segment = Buffer.alloc(HEADER_BYTES);
@@ -58,7 +58,7 @@ export function readAttempts(descriptor: number): ConnectionAttempt[] {
     try {
       length = readSync(descriptor, segment);
     } catch {
-      // Nothing more is there.
+      // Nothing more to read.
       return attempts;
     }
     const header = ((segment[0] ?? 0) & 0xf) * 4;
@@ -69,7 +69,7 @@ export function readAttempts(descriptor: number): ConnectionAttempt[] {
   return attempts;
 }
 
-/** The kernel holds a few hundred: this ends unless somebody fills it as fast as it is read. */
+/** Empties the socket. The kernel buffers a few hundred segments; the limit is for a server that refills it as fast. */
 function discard(descriptor: number, segment: Buffer): void {
   for (let read = 0; read < MAX_ATTEMPTS; read++) {
     try {
@@ -78,9 +78,4 @@ function discard(descriptor: number, segment: Buffer): void {
       return;
     }
   }
-}
-
-/** Lets go of such a socket. */
-export function close(descriptor: number): void {
-  closeSync(descriptor);
 }

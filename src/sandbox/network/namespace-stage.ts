@@ -1,7 +1,7 @@
-// The program that makes a sandbox' listeners, in a network namespace of its own and before any server is there:
-// `node namespace-stage.js HOLDER PORTS`. It listens, hands the sockets to the daemon over Node's channel, and becomes
-// HOLDER, a program that does nothing until its stdin ends: as long as it runs the namespace can be entered. It knows
-// numbers of ports and nothing else. Whatever fails, it says so and ends.
+// The program that opens a sandbox's listeners, in a new network namespace and before any server runs:
+// `node namespace-stage.js PAUSE PORTS`. It listens, passes the sockets to the daemon over Node's IPC channel, and becomes
+// PAUSE, a program that does nothing until its stdin ends. As long as that runs, others can join the namespace. The
+// stage is told only port numbers. If anything fails, it reports the error and exits.
 import type { SendHandle } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -9,37 +9,38 @@ import { createServer } from 'node:net';
 import { openKernel } from '../linux/kernel.ts';
 import { attemptFilter } from './attempts.ts';
 
-/** What the daemon hears. A socket comes with the first two. */
+/** What the stage sends to the daemon. The first two come with a socket. */
 export type StageMessage =
-  | { readonly listens: number }
-  | { readonly names: 'udp' | 'tcp' }
-  /** All sockets were sent. `watch`: a descriptor of this process to be copied; -1 where there is none. */
-  | { readonly pid: number; readonly watch: number }
+  /** A listener for a port. */
+  | { readonly port: number }
+  | { readonly dns: 'udp' | 'tcp' }
+  /** All sockets were sent. `attemptSocket`: a descriptor of this process to copy; -1 if there is none. */
+  | { readonly pid: number; readonly attemptSocket: number }
   | { readonly error: string };
 
-/** Connections that wait to be accepted, as Node has it. */
+/** How many connections may wait to be accepted: Node's default. */
 const BACKLOG = 511;
 
-/** Milliseconds between looks whether the daemon is still there. */
+/** Milliseconds between two checks whether the daemon is still connected. */
 const POLL_INTERVAL = 50;
 
-/** Where a sandbox asks for names. */
+/** The address of the sandbox's name server. */
 const NAME_SERVER = { host: '127.0.0.1', port: 53 };
 
-const [holder = '', list = ''] = process.argv.slice(2);
+const [pauseProgram = '', list = ''] = process.argv.slice(2);
 const ports = list.split(',').filter(Boolean).map(Number);
 
-/** Settles when the daemon has the socket. */
-function send(told: StageMessage, socket?: SendHandle): Promise<void> {
+/** Resolves when the daemon has the socket. */
+function send(message: StageMessage, socket?: SendHandle): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.send?.(told, socket, {}, (error) => (error === null ? resolve() : reject(error)));
+    process.send?.(message, socket, {}, (error) => (error === null ? resolve() : reject(error)));
   });
 }
 
-async function listenTcp(at: { host: string; port: number }, told: StageMessage): Promise<void> {
+async function listenTcp(at: { host: string; port: number }, message: StageMessage): Promise<void> {
   const server = createServer().listen({ ...at, backlog: BACKLOG });
   await once(server, 'listening');
-  await send(told, server);
+  await send(message, server);
 }
 
 async function listenUdp(): Promise<void> {
@@ -49,12 +50,12 @@ async function listenUdp(): Promise<void> {
     exclusive: true,
   });
   await once(socket, 'listening');
-  await send({ names: 'udp' }, socket);
+  await send({ dns: 'udp' }, socket);
 }
 
 /**
- * A look at what is refused, where the C library can be called. What leads nowhere then ends here, or the kernel would
- * refuse it before anybody sees it.
+ * Opens the socket that sees refused connections; -1 where the C library cannot be called. It also makes every address
+ * local: otherwise the kernel would refuse connections to other addresses before this socket sees them.
  */
 async function openAttemptSocket(): Promise<number> {
   const kernel = await openKernel(
@@ -63,22 +64,22 @@ async function openAttemptSocket(): Promise<number> {
   return kernel?.ownAllAddresses() ? kernel.openSegmentSocket(attemptFilter(ports)) : -1;
 }
 
-// Looked at, since Node 24 holds the event back as long as a socket that was sent is not acknowledged.
+// Polled, because Node 24 delays the `disconnect` event until every socket that was sent is acknowledged.
 setInterval(() => {
   if (!process.connected) process.exit(1);
 }, POLL_INTERVAL);
 try {
-  const [descriptor] = await Promise.all([
+  const [attemptSocket] = await Promise.all([
     openAttemptSocket(),
-    ...ports.map((port) => listenTcp({ host: '0.0.0.0', port }, { listens: port })),
-    listenTcp(NAME_SERVER, { names: 'tcp' }),
+    ...ports.map((port) => listenTcp({ host: '0.0.0.0', port }, { port })),
+    listenTcp(NAME_SERVER, { dns: 'tcp' }),
     listenUdp(),
   ]);
   const copied = once(process, 'message');
-  await send({ pid: process.pid, watch: descriptor });
+  await send({ pid: process.pid, attemptSocket });
   await copied;
-  process.execve?.(holder, [holder], {});
-  throw new Error('this Node cannot become another program');
+  process.execve?.(pauseProgram, [pauseProgram], {});
+  throw new Error('this Node cannot replace itself with another program');
 } catch (error) {
   await send({ error: (error as Error).message }).catch(() => {});
   process.exit(1);

@@ -1,22 +1,23 @@
-// The making of a network for a sandbox. An outer bubblewrap makes the namespace, with a user namespace that owns it; in
-// there a stage (`listen`) listens, hands the sockets over, and becomes the *pauseProcess*, a `cat` that waits for the end
-// of its stdin and by which a server's sandbox enters the namespace. Nothing of this is a socket on the host, and
-// nobody but who runs in the namespace can reach it.
+// Creates the network of a sandbox. An outer bubblewrap makes the network namespace, and a user namespace that owns it.
+// Inside, a stage (`namespace-stage.ts`) opens the listeners, passes the sockets to the daemon, and becomes the *pause
+// process*: a `cat` that waits for the end of its stdin. It keeps the namespace alive, and a server's sandbox joins the
+// namespace through its pid. None of the sockets is on the host, so only processes in the namespace can reach them.
 //
-// The pauseProcess is in the machine's pid namespace and no server is: none sees it, signals it, or has its rights. It ends
-// with the daemon, twice over: with its stdin, and with its parent.
+// The pause process is in the machine's pid namespace, and servers are not: no server can see it, signal it, or gain its
+// rights. It ends with the daemon for two reasons: its stdin closes, and its parent ends.
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket as UdpSocket } from 'node:dgram';
+import { closeSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { WarderError } from '../../errors.ts';
 import { executableOf, identify, namespaceOf, sendSignal } from '../linux/process.ts';
 import { findProgram, type Machine } from '../machine.ts';
 import type { Network } from '../network.ts';
 import { findMissing } from '../probe.ts';
-import { close, readAttempts } from './attempts.ts';
+import { readAttempts } from './attempts.ts';
 import type { StageMessage } from './namespace-stage.ts';
 
-/** Milliseconds for a network to be made, on a machine that has much else to do. */
+/** Milliseconds for a network to come up, also on a busy machine. */
 const TIMEOUT = 15_000;
 
 /** Milliseconds for a holder to end by itself. */
@@ -24,16 +25,16 @@ const EXIT_TIMEOUT = 1000;
 
 const HINT = 'see "warder doctor"';
 
-/** What a network is made with. */
+/** What is needed to create a network. */
 export interface NetworkParts {
   readonly machine: Machine;
-  /** The node that runs the stage. */
+  /** The Node that runs the stage. */
   readonly node: string;
   /** The stage's program file: `namespace-stage.ts`, built. */
   readonly stage: string;
 }
 
-/** The stage's sockets, as they come. */
+/** The sockets that the stage has passed so far. */
 interface Sockets {
   readonly listeners: ReadonlyMap<number, Server>;
   udp?: UdpSocket;
@@ -45,30 +46,30 @@ interface ReceivedSockets extends Sockets {
 }
 
 /**
- * Makes a network with listeners at these ports. Throws `sandbox-unavailable`: where bubblewrap or nsenter is
- * missing, where namespaces are forbidden, where the stage fails.
+ * Creates a network with listeners on these ports. Throws `sandbox-unavailable` if bubblewrap or nsenter is missing, if
+ * namespaces are forbidden, and if the stage fails.
  */
 export async function createNetwork(
   ports: readonly number[],
   { machine, node, stage }: NetworkParts,
 ): Promise<Network> {
   const { bubblewrap } = machine;
-  const waiting = findProgram('cat');
-  if (bubblewrap === undefined || machine.nsenter === undefined || waiting === undefined) {
+  const pauseProgram = findProgram('cat');
+  if (bubblewrap === undefined || machine.nsenter === undefined || pauseProgram === undefined) {
     throw await missingPart(machine);
   }
   const options = [
-    // As uid 0 of its namespace: as another one bubblewrap makes a second, which owns no network.
+    // As uid 0 of the namespace: for any other uid bubblewrap makes a second one, which does not own the network.
     ...['--unshare-user', '--unshare-net', '--uid', '0', '--gid', '0'],
     ...['--cap-drop', 'ALL', '--cap-add', 'CAP_NET_BIND_SERVICE'],
     ...['--cap-add', 'CAP_NET_RAW', '--cap-add', 'CAP_NET_ADMIN'],
     ...['--die-with-parent', '--ro-bind', '/', '/', '--dev', '/dev', '--'],
   ];
-  const outer = spawn(bubblewrap.file, [...options, node, stage, waiting, ports.join()], {
+  const outer = spawn(bubblewrap.file, [...options, node, stage, pauseProgram, ports.join()], {
     stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
     env: {},
     cwd: '/',
-    // A signal to the daemon's group, from a terminal, is not theirs.
+    // A terminal's signal to the daemon's process group must not reach them.
     detached: true,
   });
   const ended = new Promise<void>((resolve) => {
@@ -77,20 +78,20 @@ export async function createNetwork(
   });
   const received: ReceivedSockets = { listeners: new Map() };
   try {
-    const { pid, watch } = await receiveSockets(outer, received);
-    const descriptor = watch < 0 ? -1 : (machine.copyDescriptor?.(pid, watch) ?? -1);
+    const { pid, attemptSocket } = await receiveSockets(outer, received);
+    const descriptor = attemptSocket < 0 ? -1 : (machine.copyDescriptor?.(pid, attemptSocket) ?? -1);
     const { udp, tcp, listeners } = received;
-    const left = new Promise((resolve) => outer.once('disconnect', resolve));
+    const disconnected = new Promise((resolve) => outer.once('disconnect', resolve));
     outer.send('copied', () => {});
-    await settlesWithin(TIMEOUT, left);
+    await settlesWithin(TIMEOUT, disconnected);
     const pauseProcess = identify(pid);
     const namespace = pauseProcess === undefined ? undefined : namespaceOf(pid, 'net');
-    const whole = udp !== undefined && tcp !== undefined && ports.every((port) => listeners.has(port));
-    // The channel ends when the stage has become the pauseProcess, or has not.
-    const became = executableOf(pid) !== undefined && executableOf(pid) !== executableOf(process.pid);
-    if (!whole || !became || pauseProcess === undefined || namespace === undefined) {
-      if (descriptor >= 0) close(descriptor);
-      throw unavailable('its stage did not hold', HINT);
+    const isComplete = udp !== undefined && tcp !== undefined && ports.every((port) => listeners.has(port));
+    // The channel closes when the stage has become the pause process, or has failed to.
+    const isPaused = executableOf(pid) !== undefined && executableOf(pid) !== executableOf(process.pid);
+    if (!isComplete || !isPaused || pauseProcess === undefined || namespace === undefined) {
+      if (descriptor >= 0) closeSync(descriptor);
+      throw unavailable('its stage failed', HINT);
     }
     return networkOf({ outer, ended, pauseProcess, namespace, listeners, dns: { udp, tcp }, descriptor });
   } catch (error) {
@@ -101,31 +102,31 @@ export async function createNetwork(
   }
 }
 
-/** Takes what the stage sends, until it has sent all. Rejects where it ends, fails, or takes too long. */
+/** Receives the stage's sockets until it has sent all. Rejects if the stage ends, fails, or takes too long. */
 async function receiveSockets(
   outer: ChildProcess,
   received: ReceivedSockets,
-): Promise<{ pid: number; watch: number }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ pid: number; watch: number }>();
-  const late = setTimeout(() => reject(new Error('it takes too long')), TIMEOUT);
+): Promise<{ pid: number; attemptSocket: number }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ pid: number; attemptSocket: number }>();
+  const timer = setTimeout(() => reject(new Error('it takes too long')), TIMEOUT);
   outer.once('error', reject);
   outer.once('exit', () => reject(new Error('it ended')));
   outer.on('message', (message, socket) => {
-    const told = message as StageMessage;
-    if ('error' in told) reject(unavailable(`its ports cannot be listened on: ${told.error}`, HINT));
-    else if ('pid' in told) resolve(told);
-    else if ('listens' in told) received.listeners.set(told.listens, serverOn(socket));
-    else if (told.names === 'tcp') received.tcp = serverOn(socket);
+    const sent = message as StageMessage;
+    if ('error' in sent) reject(unavailable(`its ports cannot be listened on: ${sent.error}`, HINT));
+    else if ('pid' in sent) resolve(sent);
+    else if ('port' in sent) received.listeners.set(sent.port, serverOn(socket));
+    else if (sent.dns === 'tcp') received.tcp = serverOn(socket);
     else received.udp = socket as UdpSocket;
   });
   try {
     return await promise;
   } finally {
-    clearTimeout(late);
+    clearTimeout(timer);
   }
 }
 
-/** A server at a received one's socket: with settings that a received one has not. */
+/** A server on the socket of a received server, with the options that a received server lacks. */
 function serverOn(received: unknown): Server {
   return createServer({ allowHalfOpen: true, pauseOnConnect: true })
     .listen(received as Server)
@@ -136,23 +137,23 @@ function networkOf({
   outer,
   ended,
   descriptor,
-  ...known
+  ...network
 }: Pick<Network, 'pauseProcess' | 'namespace' | 'listeners' | 'dns'> & {
   readonly outer: ChildProcess;
   readonly ended: Promise<void>;
   readonly descriptor: number;
 }): Network {
-  const { pauseProcess, listeners, dns } = known;
+  const { pauseProcess, listeners, dns } = network;
   const stdin = outer.stdin as Socket;
   stdin.on('error', () => {});
   outer.unref();
   stdin.unref();
   dns.udp.unref();
-  let watched = descriptor;
+  let attemptSocket = descriptor;
   const end = async (): Promise<void> => {
     closeAll({ listeners, ...dns });
-    if (watched >= 0) close(watched);
-    watched = -1;
+    if (attemptSocket >= 0) closeSync(attemptSocket);
+    attemptSocket = -1;
     stdin.end();
     if (await settlesWithin(EXIT_TIMEOUT, ended)) return;
     sendSignal(pauseProcess, 'SIGKILL');
@@ -161,9 +162,9 @@ function networkOf({
   };
   let ending: Promise<void> | undefined;
   return {
-    ...known,
+    ...network,
     recordsAttempts: descriptor >= 0,
-    takeAttempts: () => (watched < 0 ? [] : readAttempts(watched)),
+    takeAttempts: () => (attemptSocket < 0 ? [] : readAttempts(attemptSocket)),
     [Symbol.asyncDispose]: () => {
       ending ??= end();
       return ending;
@@ -171,24 +172,24 @@ function networkOf({
   };
 }
 
-/** Closes sockets, those that were closed already too. */
+/** Closes sockets; some may be closed already. */
 function closeAll({ listeners, tcp, udp }: Sockets): void {
   for (const server of listeners.values()) server.close();
   tcp?.close();
   try {
     udp?.close();
   } catch {
-    // It was closed by whoever used it.
+    // Its user has closed it already.
   }
 }
 
-/** Waits for something, but not longer than so many milliseconds. `false`: it has not come. */
-async function settlesWithin(patience: number, event: Promise<unknown>): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), patience);
-  const came = await Promise.race([event.then(() => true), late.promise]);
+/** Waits for an event, at most `timeout` milliseconds. Resolves to whether it happened. */
+async function settlesWithin(timeout: number, event: Promise<unknown>): Promise<boolean> {
+  const expired = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => expired.resolve(false), timeout);
+  const happened = await Promise.race([event.then(() => true), expired.promise]);
   clearTimeout(timer);
-  return came;
+  return happened;
 }
 
 async function missingPart(machine: Machine, cause?: unknown): Promise<WarderError> {
@@ -196,7 +197,10 @@ async function missingPart(machine: Machine, cause?: unknown): Promise<WarderErr
   return unavailable(what, hint, cause);
 }
 
-/** Why there is no network. */
+/** The error for a network that cannot be created. */
 export function unavailable(what: string, hint: string, cause?: unknown): WarderError {
-  return new WarderError('sandbox-unavailable', `cannot make a sandbox' network: ${what}`, { hint, cause });
+  return new WarderError('sandbox-unavailable', `cannot create the sandbox's network: ${what}`, {
+    hint,
+    cause,
+  });
 }

@@ -1,13 +1,13 @@
-// What a profile may list in its sandbox, and what no sandbox holds whoever asks.
+// Which paths a profile may list in its sandbox, and which are refused in every sandbox.
 import { WarderError } from '../../errors.ts';
 import type { ListedPath, PlanInputs } from './inputs.ts';
 import { below, within } from './path.ts';
 import { etcFiles, TOO_WIDE } from './root.ts';
 
-/** What a sandbox is made of. */
+/** Files that Warder generates in every sandbox. */
 const GENERATED_FILES = new Set(Object.keys(etcFiles('', 0, 0, '', true)));
 
-/** Where no server writes, not even root's. */
+/** Folders to which no server may write, not even root's. */
 const SYSTEM = [
   '/usr',
   '/etc',
@@ -25,21 +25,23 @@ const SYSTEM = [
   '/System',
 ];
 
-/** Throws `profile-invalid` for the first listed path that may not be there. */
-export function checkListedPaths(facts: PlanInputs): void {
-  for (const one of facts.listed) {
-    const refusal = refusalOf(facts, one);
+/** Throws `profile-invalid` for the first listed path that is not allowed. */
+export function checkListedPaths(inputs: PlanInputs): void {
+  for (const listed of inputs.listed) {
+    const refusal = refusalOf(inputs, listed);
     if (refusal === undefined) continue;
-    const where =
-      one.requested === one.path ? `"${one.requested}"` : `"${one.requested}", which is "${one.path}",`;
-    const who = one.implied
+    const path =
+      listed.requested === listed.path
+        ? `"${listed.path}"`
+        : `"${listed.requested}", which is "${listed.path}"`;
+    const source = listed.implied
       ? 'its command needs'
-      : one.write
+      : listed.write
         ? '"sandbox.write" lists'
         : '"sandbox.read" lists';
     throw new WarderError(
       'profile-invalid',
-      `cannot start "${facts.profile}": ${who} ${where} ${refusal.what}`,
+      `cannot start "${inputs.profile}": ${source} ${path}: ${refusal.what}`,
       {
         hint: refusal.hint,
       },
@@ -47,25 +49,29 @@ export function checkListedPaths(facts: PlanInputs): void {
   }
 }
 
-/** Why a path may not be there; its real place decides, so that no link leads to what is refused by name. */
+/**
+ * Why a path is not allowed; `undefined` if it is. The real path decides, so that a link cannot lead to a path that is
+ * refused by name.
+ */
 function refusalOf(
   { secrets, hidden, homes }: PlanInputs,
   { path, write }: ListedPath,
 ): { what: string; hint: string } | undefined {
   const all = [...secrets, ...hidden];
   if (all.some((secret) => secret.kind === 'never' && within(path, secret.path))) {
-    return { what: 'and no sandbox holds that', hint: 'give the server what it needs as a credential' };
+    return { what: 'no sandbox may contain it', hint: 'give the server what it needs as a credential' };
   }
   const narrower = 'list the folders in it that the server needs';
-  if (TOO_WIDE.has(path) || GENERATED_FILES.has(path)) return { what: 'as a whole', hint: narrower };
-  if (homes.some((home) => below(home, path))) return { what: 'and home folders lie in it', hint: narrower };
+  if (TOO_WIDE.has(path) || GENERATED_FILES.has(path))
+    return { what: 'it is too much as a whole', hint: narrower };
+  if (homes.some((home) => below(home, path))) return { what: 'it contains home folders', hint: narrower };
   if (!write) return undefined;
   if (SYSTEM.some((folder) => within(path, folder))) {
-    return { what: 'and a server does not write there', hint: 'list it under "sandbox.read"' };
+    return { what: 'no server may write there', hint: 'list it under "sandbox.read"' };
   }
   const inside = all.find((secret) => below(secret.path, path));
   if (inside !== undefined) {
-    return { what: `and "${inside.path}" lies, or would lie, in it`, hint: narrower };
+    return { what: `it contains "${inside.path}", or could contain it`, hint: narrower };
   }
   return undefined;
 }

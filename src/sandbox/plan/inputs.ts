@@ -1,40 +1,40 @@
-// What a plan follows from: plain facts of a profile, a user and a machine.
+// The inputs of a plan: plain data about a profile, a user and a machine.
 import type { SystemPath } from './root.ts';
 import type { SecretPlace } from './secret-places.ts';
 
-/** A file or folder that a profile lists, or that its command needs; looked at once, and held. */
+/** A file or folder that a profile lists, or that its command needs. It is opened once, and stays open until the start. */
 export interface ListedPath {
-  /** As it was written, absolute: a link may stand in it. */
+  /** As it was written, but absolute. It may contain links. */
   readonly requested: string;
-  /** Where it really is. */
+  /** The real path. */
   readonly path: string;
   readonly folder: boolean;
   readonly write: boolean;
-  /** Not listed by the profile: it belongs to the server's command. */
+  /** Whether the server's command needs it, and the profile does not list it. */
   readonly implied: boolean;
 }
 
-/** A secret place that is there, and where it really is. */
+/** An existing path to hide. `path` is the real path. */
 export interface HiddenPath {
   readonly path: string;
   readonly folder: boolean;
 }
 
-/** A small file that Warder puts into a sandbox, to be read by anybody there. */
+/** A small file that Warder puts into a sandbox. Everything in the sandbox can read it. */
 export interface SuppliedFile {
-  /** Where it is inside, absolute and without links: a new place, or a file that a sandbox has otherwise. */
+  /** Its path inside: absolute, without links. It may be new, or a file that the sandbox has anyway. */
   readonly path: string;
   readonly data: Buffer;
 }
 
-/** A symbolic link that a path led through. */
+/** A symbolic link that a path leads through. */
 export interface SymbolicLink {
   readonly at: string;
   /** Absolute. */
   readonly to: string;
 }
 
-/** All that a plan follows from. Paths are absolute. */
+/** Everything that determines a plan. Paths are absolute. */
 export interface PlanInputs {
   /** The profile's name, for messages. */
   readonly profile: string;
@@ -42,34 +42,34 @@ export interface PlanInputs {
   readonly gid: number;
   readonly user: string;
   readonly home: string;
-  /** The executable as it is to be called, where it really is, and its arguments. */
+  /** The executable as it is called, its real path, and its arguments. */
   readonly program: { readonly file: string; readonly path: string; readonly args: readonly string[] };
-  /** The folder to work in, as it was said and where it really is. `undefined`: the private home. */
+  /** The working folder as written, and its real path. `undefined`: the private home. */
   readonly cwd: { readonly requested: string; readonly path: string } | undefined;
-  /** The whole environment, before HOME and TMPDIR are moved inside. */
+  /** The whole environment, before HOME and TMPDIR are set to paths inside. */
   readonly env: Readonly<Record<string, string>>;
-  /** What the profile lists, and the command's own files. */
+  /** The paths that the profile lists, and those that the command needs. */
   readonly listed: readonly ListedPath[];
-  /** Read-only, from Warder itself and not from a profile: package trees, a session's credential files. */
+  /** Read-only, added by Warder and not by a profile: package trees, a session's credential files. */
   readonly roots: readonly Pick<ListedPath, 'path' | 'folder'>[];
   readonly files: readonly SuppliedFile[];
   readonly links: readonly SymbolicLink[];
   readonly system: readonly SystemPath[];
-  /** Entries of `PROC_OF_ROOT` that the machine has; none where the user is not root. */
+  /** The entries of `PROC_OF_ROOT` that exist. Empty if the user is not root. */
   readonly hiddenProc: readonly HiddenPath[];
   readonly secrets: readonly SecretPlace[];
-  /** Those of `secrets` that are there, and where their links lead. */
+  /** Those of `secrets` that exist, by their real paths. */
   readonly hidden: readonly (HiddenPath & { readonly kind: SecretPlace['kind'] })[];
-  /** Home folders of this machine. */
+  /** Home folders on this machine. */
   readonly homes: readonly string[];
   /** As in the profile. */
   readonly network: readonly string[];
   readonly memory: number | undefined;
   readonly processes: number | undefined;
-  /** Bytes that the machine has. */
+  /** Bytes of the machine's memory. */
   readonly machine: { readonly memory: number };
-  /** A folder of devices to use instead of the machine's own. */
+  /** A folder of device files to use instead of the machine's own. */
   readonly devices: string | undefined;
-  /** Folders to use where no file system in memory can be made: each is empty and the session's own. */
+  /** Folders on the disk, for sandboxes without a file system in memory. Each is empty and belongs to the session alone. */
   readonly privateFolders?: { readonly home: string; readonly tmp: string };
 }

@@ -1,5 +1,5 @@
-// Gathers the facts that a plan follows from: what is on this machine, where the paths of a profile lead.
-// Everything that a profile lists is opened here, once, and held until the sandbox has bound it.
+// Collects the inputs of a plan: what exists on this machine, and where the paths of a profile lead. Everything that a
+// profile lists is opened here, once, and stays open until the sandbox has bound it.
 import {
   existsSync,
   lstatSync,
@@ -21,31 +21,35 @@ import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './
 import { type SecretPlace, secretPlaces } from './secret-places.ts';
 
 /**
- * Gathers the facts. `held` keeps what was looked at open until the sandbox runs;
- * `devices` is as in `Machine`. Throws `profile-invalid`
- * for a listed path that is not there, or is neither file nor folder.
+ * Collects a plan's inputs. `handles` keeps the paths open until the sandbox runs. `devices` is as in `Machine`. Throws
+ * `profile-invalid` for a listed path that does not exist, or that is neither a file nor a folder.
  */
-export function inspect(request: SandboxRequest, held: PathHandles, devices?: string): PlanInputs {
+export function inspect(request: SandboxRequest, handles: PathHandles, devices?: string): PlanInputs {
   const { profile, sandbox, file, args, cwd, env, roots, uid } = request;
   const home = realPathOr(request.home);
   const homes = homesOf(home, request.home);
   const all = secretPlaces(homes, [...new Set([...request.warder, ...request.warder.map(realPathOr)])]);
-  const look = (asked: string, write: boolean, implied: boolean): ListedPath => ({
-    requested: asked,
-    ...openPath(profile, asked, implied ? 'its command' : write ? '"sandbox.write"' : '"sandbox.read"', held),
+  const listedPath = (requested: string, write: boolean, implied: boolean): ListedPath => ({
+    requested,
+    ...openPath(
+      profile,
+      requested,
+      implied ? 'its command' : write ? '"sandbox.write"' : '"sandbox.read"',
+      handles,
+    ),
     write,
     implied,
   });
   const command = { file, args, cwd: cwd ?? home, path: env.PATH ?? '', home };
-  const own = { file: request.node, args: [], cwd: '/', path: '', home };
-  // What Warder itself puts in needs no leave of the plan's.
-  const brought = (path: string): boolean => roots.some((root) => within(path, root));
-  const implied = new Set([...programPaths(command), ...programPaths(own)].filter((path) => !brought(path)));
-  const folder = cwd === undefined ? undefined : openPath(profile, cwd, '"server.cwd"', held);
+  const node = { file: request.node, args: [], cwd: '/', path: '', home };
+  // The plan does not check what Warder itself adds.
+  const inRoots = (path: string): boolean => roots.some((root) => within(path, root));
+  const implied = new Set([...programPaths(command), ...programPaths(node)].filter((path) => !inRoots(path)));
+  const folder = cwd === undefined ? undefined : openPath(profile, cwd, '"server.cwd"', handles);
   const listed = [
-    ...sandbox.read.map((path) => look(path, false, false)),
-    ...sandbox.write.map((path) => look(path, true, false)),
-    ...[...implied].map((path) => look(path, false, true)),
+    ...sandbox.read.map((path) => listedPath(path, false, false)),
+    ...sandbox.write.map((path) => listedPath(path, true, false)),
+    ...[...implied].map((path) => listedPath(path, false, true)),
   ];
   return {
     profile,
@@ -57,7 +61,7 @@ export function inspect(request: SandboxRequest, held: PathHandles, devices?: st
     cwd: cwd === undefined || folder === undefined ? undefined : { requested: cwd, path: folder.path },
     env,
     listed,
-    roots: roots.map((path) => openPath(profile, path, 'Warder', held)),
+    roots: roots.map((path) => openPath(profile, path, 'Warder', handles)),
     files: request.files ?? [],
     links: dedupe(
       [
@@ -85,17 +89,17 @@ export function inspect(request: SandboxRequest, held: PathHandles, devices?: st
 
 function openPath(
   profile: string,
-  asked: string,
-  who: string,
-  held: PathHandles,
+  requested: string,
+  source: string,
+  handles: PathHandles,
 ): { path: string; folder: boolean } {
   const invalid = (what: string, hint: string, cause?: unknown): WarderError =>
-    new WarderError('profile-invalid', `cannot start "${profile}": ${who} lists "${asked}", ${what}`, {
+    new WarderError('profile-invalid', `cannot start "${profile}": ${source} lists "${requested}", ${what}`, {
       hint,
       cause,
     });
   try {
-    const { path, kind } = held.open(asked);
+    const { path, kind } = handles.open(requested);
     if (kind === 'other')
       throw invalid('which is neither a file nor a folder', 'list the folder that a file is in');
     return { path, folder: kind === 'folder' };
@@ -104,11 +108,11 @@ function openPath(
     const { code } = cause as NodeJS.ErrnoException;
     throw code === 'ENOENT'
       ? invalid('which does not exist', 'make it, or take the line out', cause)
-      : invalid(`which cannot be looked at (${code ?? 'no reason given'})`, 'mend its permissions', cause);
+      : invalid(`which cannot be opened (${code ?? 'no reason given'})`, 'fix its permissions', cause);
   }
 }
 
-/** What of the minimal root this machine has. */
+/** The system paths of the minimal root that exist on this machine. */
 export function systemPaths(): SystemPath[] {
   const more = SYSTEM_PREFIXES.flatMap((prefix) =>
     list(dirname(prefix))
@@ -124,8 +128,8 @@ export function systemPaths(): SystemPath[] {
 }
 
 /**
- * Those of the secret places that are there. What only a folder above brings in is looked for only in homes
- * that a listed path could bring in: the user's own, the first, and those that one lies in.
+ * The secret places that exist. Places of the kind `when-listed` can only appear below a listed folder, so they are
+ * searched only in the user's own home, which is the first, and in homes that contain a listed path.
  */
 function hiddenPaths(
   all: readonly SecretPlace[],
@@ -134,7 +138,7 @@ function hiddenPaths(
 ): (HiddenPath & { readonly kind: SecretPlace['kind'] })[] {
   const named = listed.filter(({ implied }) => !implied);
   const near = homes.filter((home, at) => at === 0 || named.some(({ path }) => within(path, home)));
-  // In a home that this user cannot enter nothing can be found, by a server of theirs neither.
+  // This user cannot enter these homes, and neither can a server of theirs.
   const closed = homes.filter((home) => !existsSync(`${home}/.`));
   return all
     .filter(
@@ -144,34 +148,34 @@ function hiddenPaths(
     .flatMap(({ path, kind }) => hiddenPathAt(path).map((hidden) => ({ ...hidden, kind })));
 }
 
-/** Something to hide, where it really is; nothing where nothing is. */
+/** The path to hide, by its real path; empty if it does not exist. */
 function hiddenPathAt(path: string): HiddenPath[] {
   try {
     const stat = statSync(path, { throwIfNoEntry: false });
     return stat === undefined ? [] : [{ path: realpathSync.native(path), folder: stat.isDirectory() }];
   } catch {
-    // Not to be looked at by this user: nor by a server of theirs.
+    // This user cannot see it, and neither can a server of theirs.
     return [];
   }
 }
 
-/** The first uid of people, on most systems. */
+/** The lowest uid of ordinary users, on most systems. */
 const FIRST_USER_UID = 1000;
 
-/** The user's home folder, by both its names, and those of root and of the other people on the machine. */
-function homesOf(home: string, said: string): string[] {
+/** The user's home folder, by its real path and as given, and the home folders of root and of the other users. */
+function homesOf(home: string, unresolved: string): string[] {
   let table = '';
   try {
     table = readFileSync('/etc/passwd', 'utf8');
   } catch {
-    // No such table here: the user's own must do.
+    // There is no such table here: only the user's own home is known.
   }
   const others = table.split('\n').flatMap((line) => {
     const [, , uid = '', , , folder = ''] = line.split(':');
-    const person = Number(uid) === 0 || Number(uid) >= FIRST_USER_UID;
-    return person && /^\/(home|root|Users|var\/home|export)\b/.test(folder) ? [folder] : [];
+    const isPerson = Number(uid) === 0 || Number(uid) >= FIRST_USER_UID;
+    return isPerson && /^\/(home|root|Users|var\/home|export)\b/.test(folder) ? [folder] : [];
   });
-  return [...new Set([home, said, ...others])].filter((folder) => folder !== '/');
+  return [...new Set([home, unresolved, ...others])].filter((folder) => folder !== '/');
 }
 
 function dedupe(links: PlanInputs['links']): PlanInputs['links'] {

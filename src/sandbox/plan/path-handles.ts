@@ -1,6 +1,6 @@
-// Looking at paths once, and holding on to what was seen until a sandbox has it. A path is opened, and everything else (where it
-// really is, what it is) is asked of the descriptor; the sandbox binds that same descriptor. So nobody can put
-// a link in its place between the check and the use.
+// Opens each path once and keeps it open until a sandbox has bound it. The real path and the type are read from the
+// descriptor, and the sandbox binds the same descriptor. So nobody can replace the path with a link between the check
+// and the use.
 import {
   closeSync,
   constants,
@@ -15,26 +15,26 @@ import {
 import { dirname, resolve } from 'node:path';
 import type { SymbolicLink } from './inputs.ts';
 
-/** `O_PATH`: a place in the file system, whatever may be done there. Linux, all architectures. */
+/** `O_PATH`: refers to a place in the file system without permission to read it. Linux, all architectures. */
 const O_PATH = 0o10000000;
 
-/** `O_TMPFILE`: a file without a name, gone with its last descriptor. Linux, all architectures. */
+/** `O_TMPFILE`: a file without a name, deleted with its last descriptor. Linux, all architectures. */
 const O_TMPFILE = 0o20200000;
 const MEMORY = '/dev/shm';
 
-/** Something that a path led to. */
+/** An opened path. */
 export interface PathHandle {
-  /** Where it really is. */
+  /** The real path. */
   readonly path: string;
   readonly kind: 'folder' | 'file' | 'other';
 }
 
-/** Descriptors for a sandbox that is about to be made. Disposed of, they are closed. */
+/** Descriptors for a sandbox that is about to start. Disposing closes them. */
 export class PathHandles implements Disposable {
   readonly #places = new Map<string, number>();
   readonly #files: number[] = [];
 
-  /** Opens a path, whatever it leads to, and holds it. Throws the system's error. */
+  /** Opens a path, whatever it leads to, and keeps it open. Throws the system's error. */
   open(path: string): PathHandle {
     if (process.platform !== 'linux') return { path: realpathSync(path), kind: kindOf(statSync(path)) };
     const descriptor = openSync(path, O_PATH);
@@ -44,12 +44,12 @@ export class PathHandles implements Disposable {
     return { path: real, kind: kindOf(fstatSync(descriptor)) };
   }
 
-  /** The descriptor of what is at this real path, if it was looked at. */
+  /** The descriptor of a real path, if it was opened. */
   descriptorOf(path: string): number | undefined {
     return this.#places.get(path);
   }
 
-  /** Opens a file for reading; `undefined` where that cannot be done. */
+  /** Opens a file for reading; `undefined` if that fails. */
   openFile(path: string): number | undefined {
     try {
       const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -60,12 +60,12 @@ export class PathHandles implements Disposable {
     }
   }
 
-  /** A descriptor at the beginning of these bytes, or `undefined` where there is no place in memory for them. */
+  /** A descriptor from which these bytes can be read; `undefined` without a file system in memory. */
   memoryFile(bytes: Buffer): number | undefined {
     try {
       const descriptor = openSync(MEMORY, O_TMPFILE | constants.O_RDWR, 0o600);
       this.#files.push(descriptor);
-      // At a position of its own, so that the descriptor's stays at the beginning.
+      // Written at an explicit position, so that the descriptor's own position stays at the beginning.
       writeSync(descriptor, bytes, 0, bytes.length, 0);
       return descriptor;
     } catch {
@@ -83,12 +83,12 @@ function kindOf(stat: { isDirectory(): boolean; isFile(): boolean }): PathHandle
   return stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other';
 }
 
-/** As many links as Linux follows in one path. */
+/** How many links Linux follows in one path. */
 const MAX_LINKS = 40;
 
 /**
- * The symbolic links that a path leads through, in order; each `at` has no link above it. Ends where nothing
- * is, or too many links are.
+ * The symbolic links that a path leads through, in order. No `at` contains another link. Stops where nothing exists, or after
+ * too many links.
  */
 export function linksOf(path: string): SymbolicLink[] {
   const links: SymbolicLink[] = [];

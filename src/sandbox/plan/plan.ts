@@ -1,8 +1,8 @@
-// What a server will find in its sandbox, as data: made from plain facts, in one place, before anything is
-// started. Renderers (bubblewrap, Landlock, Seatbelt) turn it into what a system understands; `check` prints it.
+// The plan of a sandbox: everything that a server will find in it, as plain data, made before anything is started.
+// Renderers (bubblewrap, Landlock, Seatbelt) translate it for the system; `check` prints it.
 //
-// There is nothing in the sandbox but what a step of the plan puts there. A profile that asks for what no
-// sandbox may hold is refused here.
+// A sandbox contains only what a step of the plan puts there. A profile that lists what no sandbox may contain is
+// refused here.
 import { WarderError } from '../../errors.ts';
 import type { SocketPolicy } from '../linux/seccomp.ts';
 import { checkListedPaths } from './allowed-paths.ts';
@@ -10,53 +10,53 @@ import type { ListedPath, PlanInputs } from './inputs.ts';
 import { below, byDepth, within } from './path.ts';
 import { DEVICES, etcFiles, HOSTNAME, KERNEL_SETTINGS, type SystemPath } from './root.ts';
 
-/** One thing that is put into the sandbox. They are done in order. */
+/** One change to the sandbox's root. Steps are done in order. */
 export type Step =
   | { readonly kind: 'bind'; readonly path: string; readonly folder: boolean; readonly write: boolean }
-  /** A file of this machine, as it is now. */
+  /** A copy of one of this machine's files, as it is now. */
   | { readonly kind: 'copy'; readonly at: string }
   | { readonly kind: 'link'; readonly at: string; readonly to: string }
   | { readonly kind: 'file'; readonly at: string; readonly text: string }
-  /** A file of Warder's. `over`: one that is there already, and stays for others. */
+  /** A file that Warder supplies. `over`: it covers a file that exists, which does not change for others. */
   | { readonly kind: 'supplied'; readonly at: string; readonly data: Buffer; readonly over: boolean }
-  /** A private file system in memory, of so many bytes. */
+  /** A private file system in memory, limited to `bytes`. */
   | { readonly kind: 'tmpfs'; readonly at: string; readonly bytes: number }
   | { readonly kind: 'proc'; readonly at: string }
   | { readonly kind: 'devices'; readonly at: string }
-  /** A device, over one that is there. */
+  /** A device file, over one that exists. */
   | { readonly kind: 'device'; readonly path: string; readonly at: string }
-  /** Something empty that cannot be written to, over something that is there. */
+  /** Something empty and read-only, over something that exists. */
   | { readonly kind: 'hide'; readonly at: string; readonly folder: boolean }
-  /** No longer writable. */
+  /** Makes a mount read-only. */
   | { readonly kind: 'remount-read-only'; readonly at: string };
 
 type Bind = Extract<Step, { kind: 'bind' }>;
 type Hide = Extract<Step, { kind: 'hide' }>;
 
-/** Bounds on what a server may use. `said`: the profile names it, so that it must hold. */
+/** Limits on what a server may use. `required`: the profile names this limit, so the server must not start without it. */
 export interface Limits {
   /** Open files of one process. */
   readonly files: number;
   readonly processes: { readonly max: number; readonly required: boolean };
-  /** Bytes, of all processes together where the system can count so. */
+  /** Bytes: of all processes together where the system can count that, otherwise of each. */
   readonly memory: { readonly max: number; readonly required: boolean };
 }
 
-/** A sandbox before it is made. */
+/** A sandbox that is not made yet. */
 export interface Plan {
   readonly profile: string;
   readonly steps: readonly Step[];
   readonly program: { readonly file: string; readonly args: readonly string[] };
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Inside. */
+  /** As the server sees it. */
   readonly uid: number;
   readonly gid: number;
   readonly home: string;
   readonly tmp: string;
   readonly hostname: string;
   readonly sockets: SocketPolicy;
-  /** Hosts that it may reach, as the profile says. */
+  /** Hosts that it may reach, as the profile lists them. */
   readonly network: readonly string[];
   readonly limits: Limits;
 }
@@ -66,95 +66,93 @@ const HOME_BYTES = 64 * MIB;
 const TMP_BYTES = 256 * MIB;
 const SHM_BYTES = 64 * MIB;
 
-/** What holds where the profile says nothing. Threads count as processes. */
+/** The limits where the profile names none. Threads count as processes. */
 const DEFAULT_LIMITS = { files: 8192, processes: 512, memory: 4096 * MIB };
 
-/** Root is somebody else inside: who is told to be uid 0 takes rights for granted that are not there. */
+/** Root gets another uid inside: programs that see uid 0 assume rights that they do not have there. */
 const ROOT_INSIDE = { id: 1000, user: 'user' };
 
-/** Where the private folders are when the home folder, or `/tmp`, is there itself. */
+/** Where the private folders are if the real home folder or `/tmp` is in the sandbox. */
 const FALLBACK_FOLDERS = { home: '/run/home', tmp: '/run/tmp' };
 
 /**
- * Makes the plan. Throws `profile-invalid` for a path that no sandbox may hold, a folder to work in or a
- * program that would not be there.
+ * Makes the plan. Throws `profile-invalid` for a listed path that no sandbox may contain, and for a working folder or a
+ * program that would not be in the sandbox.
  */
-export function makePlan(facts: PlanInputs): Plan {
-  checkListedPaths(facts);
-  const root = facts.uid === 0;
-  const uid = root ? ROOT_INSIDE.id : facts.uid;
-  const gid = root ? ROOT_INSIDE.id : facts.gid;
-  const user = root ? ROOT_INSIDE.user : facts.user;
+export function makePlan(inputs: PlanInputs): Plan {
+  checkListedPaths(inputs);
+  const root = inputs.uid === 0;
+  const uid = root ? ROOT_INSIDE.id : inputs.uid;
+  const gid = root ? ROOT_INSIDE.id : inputs.gid;
+  const user = root ? ROOT_INSIDE.user : inputs.user;
 
-  const binds = [...facts.system.flatMap(systemBind), ...bindsOf(facts)];
-  const holds = (path: string): boolean => binds.some((bind) => within(path, bind.path));
+  const binds = [...inputs.system.flatMap(systemBind), ...bindsOf(inputs)];
+  const isBound = (path: string): boolean => binds.some((bind) => within(path, bind.path));
   const home =
-    facts.privateFolders?.home ??
-    (facts.home === '/' || within('/tmp', facts.home) || holds(facts.home)
+    inputs.privateFolders?.home ??
+    (inputs.home === '/' || within('/tmp', inputs.home) || isBound(inputs.home)
       ? FALLBACK_FOLDERS.home
-      : facts.home);
-  const tmp = facts.privateFolders?.tmp ?? (holds('/tmp') ? FALLBACK_FOLDERS.tmp : '/tmp');
-  const hides = hidesOf(facts);
-  const brought = new Set(facts.files.map(({ path }) => path));
-  const places = [
+      : inputs.home);
+  const tmp = inputs.privateFolders?.tmp ?? (isBound('/tmp') ? FALLBACK_FOLDERS.tmp : '/tmp');
+  const hides = hidesOf(inputs);
+  const supplied = new Set(inputs.files.map(({ path }) => path));
+  const placed = [
     ...binds,
-    ...facts.system.filter(({ path }) => !brought.has(path)).flatMap(systemEntry),
-    ...facts.files.map(
-      ({ path, data }) => ({ kind: 'supplied', at: path, data, over: holds(path) }) as const,
+    ...inputs.system.filter(({ path }) => !supplied.has(path)).flatMap(systemEntry),
+    ...inputs.files.map(
+      ({ path, data }) => ({ kind: 'supplied', at: path, data, over: isBound(path) }) as const,
     ),
-    ...Object.entries(etcFiles(user, uid, gid, home, facts.network.length > 0)).map(
+    ...Object.entries(etcFiles(user, uid, gid, home, inputs.network.length > 0)).map(
       ([at, text]) => ({ kind: 'file', at, text }) as const,
     ),
     { kind: 'proc', at: '/proc' },
     { kind: 'bind', path: KERNEL_SETTINGS, folder: true, write: false },
     { kind: 'devices', at: '/dev' },
     { kind: 'tmpfs', at: '/dev/shm', bytes: SHM_BYTES },
-    ...privateSteps(facts.privateFolders, home, tmp),
+    ...privateSteps(inputs.privateFolders, home, tmp),
     ...hides,
-    ...facts.hiddenProc.map(({ path, folder }) => ({ kind: 'hide', at: path, folder }) as const),
-    ...deviceSteps(facts),
+    ...inputs.hiddenProc.map(({ path, folder }) => ({ kind: 'hide', at: path, folder }) as const),
+    ...deviceSteps(inputs),
   ] satisfies Step[];
-  const taken = new Set(places.map(destinationOf));
-  const links = facts.links
-    .filter(({ at }) => !taken.has(at) && !holds(at))
+  const taken = new Set(placed.map(destinationOf));
+  const links = inputs.links
+    .filter(({ at }) => !taken.has(at) && !isBound(at))
     .map(({ at, to }) => ({ kind: 'link', at, to }) as const);
-  // A folder before what lies in it: so what is hidden lies over the folder above, and what is named inside
-  // a hidden place lies over that again.
-  const steps: Step[] = [...places, ...links].sort((one, other) =>
-    byDepth(destinationOf(one), destinationOf(other)),
-  );
-  const seals = ['/dev', ...hides.filter((one) => one.folder).map((one) => one.at), '/'];
+  // Each folder comes before its contents. So a hidden path covers the folder above it, and a path that is listed
+  // inside a hidden folder covers that again.
+  const steps: Step[] = [...placed, ...links].sort((a, b) => byDepth(destinationOf(a), destinationOf(b)));
+  const readOnly = ['/dev', ...hides.filter(({ folder }) => folder).map(({ at }) => at), '/'];
 
-  const there = (path: string): boolean => within(path, home) || within(path, tmp) || holds(path);
-  if (facts.cwd !== undefined && !there(facts.cwd.path)) {
-    throw invalid(facts.profile, `its folder "${facts.cwd.requested}" is not in the sandbox`, {
+  const isInside = (path: string): boolean => within(path, home) || within(path, tmp) || isBound(path);
+  if (inputs.cwd !== undefined && !isInside(inputs.cwd.path)) {
+    throw invalid(inputs.profile, `its folder "${inputs.cwd.requested}" is not in the sandbox`, {
       hint: `list it under "sandbox.read" or "sandbox.write", or take "server.cwd" out`,
     });
   }
-  if (!there(facts.program.path)) {
-    throw invalid(facts.profile, `its program "${facts.program.file}" is not in the sandbox`, {
+  if (!isInside(inputs.program.path)) {
+    throw invalid(inputs.profile, `its program "${inputs.program.file}" is not in the sandbox`, {
       hint: 'list the folder of the program under "sandbox.read"',
     });
   }
-  const limits = limitsOf(facts);
+  const limits = limitsOf(inputs);
   return {
-    profile: facts.profile,
-    steps: [...steps, ...seals.map((at) => ({ kind: 'remount-read-only', at }) as const)],
-    program: { file: facts.program.file, args: facts.program.args },
-    cwd: facts.cwd?.requested ?? home,
-    env: environmentOf(facts, { home, tmp, user }, limits),
+    profile: inputs.profile,
+    steps: [...steps, ...readOnly.map((at) => ({ kind: 'remount-read-only', at }) as const)],
+    program: { file: inputs.program.file, args: inputs.program.args },
+    cwd: inputs.cwd?.requested ?? home,
+    env: environmentOf(inputs, { home, tmp, user }, limits),
     uid,
     gid,
     home,
     tmp,
     hostname: HOSTNAME,
     sockets: 'ip',
-    network: facts.network,
+    network: inputs.network,
     limits,
   };
 }
 
-/** Where a step puts something. */
+/** The path in the sandbox that a step changes. */
 export function destinationOf(step: Step): string {
   return step.kind === 'bind' ? step.path : step.at;
 }
@@ -177,47 +175,46 @@ function deviceSteps({ devices }: PlanInputs): Step[] {
   return DEVICES.map((at) => ({ kind: 'device', path: at.replace('/dev', devices), at }));
 }
 
-/** One bind for each path. What may be written to by one line may be, whatever another says. */
+/** One bind for each path. It is writable if any line of the profile lists it for writing. */
 function bindsOf({ listed, roots, hidden }: PlanInputs): Bind[] {
   const binds = new Map<string, Bind>();
   const add = ({ path, folder }: Pick<ListedPath, 'path' | 'folder'>, write: boolean): void => {
     binds.set(path, { kind: 'bind', path, folder, write: write || binds.get(path)?.write === true });
   };
-  for (const one of listed) {
-    // A program inside a folder that the profile lists is there already, as the profile wants it, unless what
-    // lies between is hidden.
-    const named = listed.some(
-      (other) =>
-        !other.implied &&
-        other.folder &&
-        within(one.path, other.path) &&
-        !hidden.some(({ path }) => within(one.path, path) && below(path, other.path)),
+  for (const listedPath of listed) {
+    // A program inside a listed folder is there already, as the profile lists it, unless a folder in between is hidden.
+    const covered = listed.some(
+      (explicit) =>
+        !explicit.implied &&
+        explicit.folder &&
+        within(listedPath.path, explicit.path) &&
+        !hidden.some(({ path }) => within(listedPath.path, path) && below(path, explicit.path)),
     );
-    if (!one.implied || !named) add(one, one.write);
+    if (!listedPath.implied || !covered) add(listedPath, listedPath.write);
   }
   for (const root of roots) binds.set(root.path, { kind: 'bind', ...root, write: false });
   return [...binds.values()];
 }
 
-/** What is to be hidden: each secret place below a folder that is there, unless a place above hides it too. */
+/** What to hide: each secret place below a folder in the sandbox, unless a hidden place above covers it. */
 function hidesOf({ listed, roots, hidden }: PlanInputs): Hide[] {
-  const open = listed.filter((one) => one.folder);
-  const named = new Set([...listed, ...roots].map((one) => one.path));
+  const folders = listed.filter(({ folder }) => folder);
+  const explicit = new Set([...listed, ...roots].map(({ path }) => path));
   return hidden
     .filter(({ path }) => {
-      if (named.has(path)) return false;
-      const above = open
-        .filter((one) => below(path, one.path))
+      if (explicit.has(path)) return false;
+      const above = folders
+        .filter((folder) => below(path, folder.path))
         .sort((a, b) => byDepth(a.path, b.path))
         .at(-1);
       if (above === undefined) return false;
-      return !hidden.some((other) => below(path, other.path) && below(other.path, above.path));
+      return !hidden.some((between) => below(path, between.path) && below(between.path, above.path));
     })
     .map(({ path, folder }) => ({ kind: 'hide', at: path, folder }));
 }
 
-function privateSteps(own: PlanInputs['privateFolders'], home: string, tmp: string): Step[] {
-  if (own === undefined) {
+function privateSteps(folders: PlanInputs['privateFolders'], home: string, tmp: string): Step[] {
+  if (folders === undefined) {
     return [
       { kind: 'tmpfs', at: tmp, bytes: TMP_BYTES },
       { kind: 'tmpfs', at: home, bytes: HOME_BYTES },
@@ -238,8 +235,8 @@ function limitsOf({ memory, processes, machine }: PlanInputs): Limits {
 }
 
 /**
- * The environment inside. HOME and TMPDIR are the private folders, unless the profile sets them to a place
- * that is there. Node is told how large its heap may grow: it sees the machine's memory, not the limit.
+ * The environment inside. HOME and TMPDIR are the private folders, unless the profile sets them to a listed path. Node
+ * gets an explicit heap limit, because it sees the machine's memory and not the sandbox's limit.
  */
 function environmentOf(
   { env, listed }: PlanInputs,
@@ -247,7 +244,7 @@ function environmentOf(
   { memory }: Limits,
 ): Record<string, string> {
   const kept = (value: string | undefined): boolean =>
-    value !== undefined && listed.some((one) => !one.implied && within(value, one.path));
+    value !== undefined && listed.some(({ implied, path }) => !implied && within(value, path));
   return {
     NODE_OPTIONS: `--max-old-space-size=${Math.max(Math.floor((memory.max * 0.75) / MIB), 32)}`,
     ...env,

@@ -1,6 +1,6 @@
-// What a server's command needs to run, beyond the system: the runtime that it names, a virtual environment,
-// the package that its script belongs to. As narrow as can be told: where no mark of a package is found, the
-// file alone. `check` shows all of it; what else a server reads, a profile lists.
+// Finds what a server's command needs to run besides the system: its runtime, a virtual environment, the package of its
+// script. The result is as narrow as possible: without a package marker it is the file alone. `check` shows all of it;
+// a profile lists what else a server reads.
 import {
   closeSync,
   existsSync,
@@ -16,56 +16,56 @@ import { within } from './path.ts';
 import { linksOf } from './path-handles.ts';
 import { TOO_WIDE } from './root.ts';
 
-/** A server's command: a file that is there, and its arguments. */
+/** A server's command: an existing file and its arguments. */
 export interface Command {
   /** Absolute. */
   readonly file: string;
   readonly args: readonly string[];
-  /** Where relative arguments begin. */
+  /** The folder to which relative arguments refer. */
   readonly cwd: string;
   /** The server's PATH. */
   readonly path: string;
   readonly home: string;
 }
 
-/** In every sandbox as it is. */
+/** Folders that every sandbox contains. */
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/nix/store', '/gnu/store'];
 
-/** In the folder above `bin`, the mark of a runtime that wants the whole of it: Python, Node, Conda, Java, Homebrew. */
+/** Files in the folder above `bin` that mark a runtime which needs the whole folder: Python, Node, Conda, Java, Homebrew. */
 const RUNTIME_MARKERS = ['pyvenv.cfg', 'lib/node_modules', 'include/node', 'conda-meta', 'release', 'Cellar'];
 
-/** The mark of a package's own folder. */
+/** Files that mark a package's folder. */
 const PACKAGE_MARKERS = ['package.json', 'pyproject.toml', 'deno.json', 'deno.jsonc'];
 
-/** Where many keep things of many kinds. */
+/** Folders with files of many programs and users. */
 const SHARED = new Set(['/home', '/media', '/mnt', '/opt', '/srv', '/tmp', '/Users', '/Volumes']);
 
-/** Programs whose first argument that is no option is the program proper. */
+/** Programs whose first argument that is not an option is the script to run. */
 const INTERPRETER =
   /^(node|nodejs|deno|bun|tsx|python[\d.]*|pypy[\d.]*|ruby[\d.]*|perl[\d.]*|php[\d.]*|bash|dash|sh|zsh|java)$/;
 
-/** Interpreters that name interpreters that name interpreters. */
+/** How many interpreters are followed: a script's interpreter may be a script itself. */
 const MAX_STEPS = 5;
 
-/** Absolute paths of all that the command needs, links not followed; some may lie in others. */
+/** Absolute paths of everything that the command needs. Links are not resolved, and one path may lie in another. */
 export function programPaths({ file, args, cwd, path, home }: Command): string[] {
   const needed = new Set<string>();
-  const open = [file];
+  const pending = [file];
   if (INTERPRETER.test(basename(file))) {
     const first = args.find((arg) => !arg.startsWith('-'));
     const script = first === undefined ? undefined : resolve(cwd, first);
-    if (script !== undefined && isFile(script)) open.push(script);
+    if (script !== undefined && isFile(script)) pending.push(script);
   }
   for (let step = 0; step < MAX_STEPS; step++) {
-    const next = open.shift();
+    const next = pending.shift();
     if (next === undefined) break;
     const real = realpathSync(next);
-    // A virtual environment's python is a link out of it, and finds the environment by the link's place.
+    // A virtual environment's Python is a link to a Python outside. It finds the environment by the link's path.
     for (const { at } of linksOf(next)) if (!isFolder(at)) keep(runtimeOf(at, home));
     keep(runtimeOf(real, home) ?? packageOf(real, home) ?? real);
     const interpreter = interpreterOf(real, path);
     if (interpreter === undefined) continue;
-    open.push(interpreter);
+    pending.push(interpreter);
     if (/python/.test(basename(interpreter)) && dirname(real) === `${home}/.local/bin`) keepUserSite();
   }
   return [...needed];
@@ -74,7 +74,7 @@ export function programPaths({ file, args, cwd, path, home }: Command): string[]
     if (found !== undefined && !SYSTEM.some((folder) => within(found, folder))) needed.add(found);
   }
 
-  /** `pip install --user` puts a script's modules there. */
+  /** Adds the folders in which `pip install --user` puts a script's modules. */
   function keepUserSite(): void {
     for (const name of list(`${home}/.local/lib`)) {
       if (name.startsWith('python')) keep(`${home}/.local/lib/${name}/site-packages`);
@@ -91,13 +91,13 @@ function runtimeOf(file: string, home: string): string | undefined {
   if (basename(dirname(file)) !== 'bin') return undefined;
   const prefix = dirname(dirname(file));
   if (tooWide(prefix, home)) return undefined;
-  const marked =
+  const isRuntime =
     RUNTIME_MARKERS.some((mark) => existsSync(join(prefix, mark))) ||
     list(join(prefix, 'lib')).some((name) => /^python\d/.test(name));
-  return marked ? prefix : undefined;
+  return isRuntime ? prefix : undefined;
 }
 
-/** The nearest folder above a file that is a package, but no home folder and nothing above one. */
+/** The nearest folder above a file that is a package. Never a home folder, or a folder above one. */
 function packageOf(file: string, home: string): string | undefined {
   for (let folder = dirname(file); !tooWide(folder, home); folder = dirname(folder)) {
     if (PACKAGE_MARKERS.some((mark) => existsSync(join(folder, mark)))) return folder;
@@ -109,7 +109,7 @@ function tooWide(folder: string, home: string): boolean {
   return within(home, folder) || folder === `${home}/.local` || TOO_WIDE.has(folder) || SHARED.has(folder);
 }
 
-/** The program that a script's first line names. */
+/** The interpreter that a script's first line names. */
 function interpreterOf(file: string, path: string): string | undefined {
   const [name, ...rest] = (/^#! *([^\n]+)/.exec(firstBytes(file))?.[1] ?? '').trim().split(/[ \t]+/);
   if (!name?.startsWith('/')) return undefined;

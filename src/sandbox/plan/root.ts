@@ -1,9 +1,9 @@
-// The minimal root: what of the system every server finds, and nothing else. `/etc` holds what programs need
-// to run at all (certificates, the loader's cache, names of services), and a user table with one user.
+// The minimal root: the parts of the system that every server finds, and nothing else. `/etc` contains what programs
+// need to run at all (certificates, the loader's cache, names of services), and a user table with one user.
 
 /**
- * What of the system may be there, if the machine has it. A folder is bound; a file is copied, which is quicker
- * than a mount; a link stays a link: its target is listed too, or in `/usr`.
+ * Paths of the system that are in the sandbox if they exist. Folders are bound. Files are copied, which is faster than a
+ * mount. Links stay links: their targets are in this list too, or in `/usr`.
  */
 export const SYSTEM_PATHS = [
   '/usr',
@@ -30,7 +30,7 @@ export const SYSTEM_PATHS = [
   '/etc/pki/ca-trust',
   '/etc/crypto-policies',
   '/var/lib/ca-certificates',
-  // the loader, which program stands behind a name, time and names
+  // the loader, alternatives, the time zone, names of services
   '/etc/ld.so.cache',
   '/etc/ld-musl-x86_64.path',
   '/etc/ld-musl-aarch64.path',
@@ -42,22 +42,22 @@ export const SYSTEM_PATHS = [
   '/etc/fonts',
 ] as const;
 
-/** Prefixes of further folders of `/etc`: Debian keeps parts of Java there. */
+/** Prefixes of more folders in `/etc`: Debian keeps parts of Java there. */
 export const SYSTEM_PREFIXES = ['/etc/java-'] as const;
 
-/** One of these that the machine has. */
+/** A system path that exists. */
 export type SystemPath =
   | { readonly path: string; readonly kind: 'folder' | 'file' }
   | { readonly path: string; readonly kind: 'link'; readonly target: string };
 
 /**
- * The kernel's settings, read-only. bubblewrap (0.8.0) makes them so only where it finds that it could write to
- * the folder, which it never does: yet root's server could write `kernel/core_pattern`, and with it have programs
- * run outside; and anybody's those of its own namespaces.
+ * The kernel's settings, bound read-only. bubblewrap (0.8.0) does so only if it could write to the folder itself, which
+ * it never can. But root's server could write `kernel/core_pattern`, and with it run programs outside; and every server
+ * could write the settings of its own namespaces.
  */
 export const KERNEL_SETTINGS = '/proc/sys';
 
-/** Folders that are nobody's package and no profile's to list as a whole: too much is in them. */
+/** Folders that contain too much to be a package, or to be listed by a profile as a whole. */
 export const TOO_WIDE: ReadonlySet<string> = new Set([
   '/',
   '/bin',
@@ -79,8 +79,8 @@ export const TOO_WIDE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Entries of `/proc` that uid 0 may write to, or that only uid 0 may read, without any capability: hidden where
- * the real user is root. The rest is root's by capability, which no server has.
+ * Entries of `/proc` that uid 0 may write, or that only uid 0 may read, without any capability. They are hidden if the
+ * real user is root. Root's other rights come from capabilities, which no server has.
  */
 export const PROC_OF_ROOT = [
   '/proc/acpi',
@@ -97,7 +97,7 @@ export const PROC_OF_ROOT = [
   '/proc/vmallocinfo',
 ] as const;
 
-/** Devices that a server has. */
+/** The devices in a sandbox. */
 export const DEVICES = [
   '/dev/null',
   '/dev/zero',
@@ -107,19 +107,19 @@ export const DEVICES = [
   '/dev/tty',
 ] as const;
 
-/** The name of the machine inside. */
+/** The host name inside. */
 export const HOSTNAME = 'warder';
 
-/** The files of `/etc` that are written afresh. `reaches`: there is a network, and with it somebody to ask for names. */
+/** The generated files of `/etc`. `hasNetwork`: the sandbox has a network, and with it a name server. */
 export function etcFiles(
   user: string,
   uid: number,
   gid: number,
   home: string,
-  reaches: boolean,
+  hasNetwork: boolean,
 ): Record<string, string> {
   return {
-    ...(reaches ? { '/etc/resolv.conf': 'nameserver 127.0.0.1\noptions timeout:2 attempts:2\n' } : {}),
+    ...(hasNetwork ? { '/etc/resolv.conf': 'nameserver 127.0.0.1\noptions timeout:2 attempts:2\n' } : {}),
     '/etc/passwd': `${user}:x:${uid}:${gid}::${home}:/bin/sh\n`,
     '/etc/group': `${user}:x:${gid}:\n`,
     '/etc/hosts': `127.0.0.1 localhost ${HOSTNAME}\n::1 localhost ip6-localhost\n`,

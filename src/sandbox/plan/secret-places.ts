@@ -1,18 +1,18 @@
-// Places that hold secrets, or that are doors out of a sandbox. Two kinds:
+// Places that contain secrets, or that lead out of a sandbox. There are two kinds:
 //
-//   never     not in any sandbox: a profile that names one, or anything in it, is refused
-//   unnamed   not in a sandbox because a folder above was listed; there where a profile names it
+//   never         in no sandbox: a profile that lists such a place, or a path in it, is refused
+//   when-listed   only in the sandbox of a profile that lists the place itself, not merely a folder above it
 //
-// Both are hidden below a folder that may be read, and a folder above either may not be written to: a server
-// that can make `~/.ssh` where none is, or change what a shell runs, needs no way out.
+// Both are hidden below a folder that may be read. A folder above either cannot be listed for writing: a server that can
+// create `~/.ssh`, or change what a shell runs, does not need to break out.
 
-/** A place, by its absolute path. */
+/** A secret place, by its absolute path. */
 export interface SecretPlace {
   readonly path: string;
   readonly kind: 'never' | 'when-listed';
 }
 
-/** In a home folder. */
+/** In a home folder, of the kind `never`. */
 const NEVER = [
   '.ssh',
   '.gnupg',
@@ -24,8 +24,8 @@ const NEVER = [
   'Library/Keychains',
 ];
 
-/** In a home folder: tokens of other programs, browsers, histories, and the configurations of hosts. */
-const UNNAMED = [
+/** In a home folder, of the kind `when-listed`: tokens of other programs, browsers, histories, configurations of MCP hosts. */
+const WHEN_LISTED = [
   '.azure',
   '.boto',
   '.bash_history',
@@ -94,7 +94,7 @@ const UNNAMED = [
   'Library/Safari',
 ];
 
-/** Of the system. */
+/** In the system, of the kind `never`. */
 const SYSTEM = [
   '/boot',
   '/dev',
@@ -122,14 +122,14 @@ const SYSTEM = [
 ];
 
 /**
- * All such places. `homes` are the home folders of this machine, the user's own among them; `warder` are
- * Warder's own folders: its configuration with every profile, its state, and its sockets.
+ * All secret places. `homes` are the home folders on this machine, including the user's own. `warder` are Warder's own
+ * folders: the configuration with every profile, the state, and the sockets.
  */
 export function secretPlaces(homes: readonly string[], warder: readonly string[]): SecretPlace[] {
   const inHomes = (names: readonly string[]): string[] =>
     homes.flatMap((home) => names.map((name) => (home === '/' ? `/${name}` : `${home}/${name}`)));
   return [
     ...[...SYSTEM, ...warder, ...inHomes(NEVER)].map((path) => ({ path, kind: 'never' as const })),
-    ...inHomes(UNNAMED).map((path) => ({ path, kind: 'when-listed' as const })),
+    ...inHomes(WHEN_LISTED).map((path) => ({ path, kind: 'when-listed' as const })),
   ];
 }

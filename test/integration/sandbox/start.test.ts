@@ -216,7 +216,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
   });
 
   test.each([
-    ['no bubblewrap', { bubblewrap: null }, /no bubblewrap/, /install it/],
+    ['no bubblewrap', { bubblewrap: null }, /bubblewrap is missing/, /install it/],
     ['no filter for the processor', { architecture: null }, /no system call filter/, /off: true/],
     ['no way to set limits', { prlimit: null, setLimit: null }, /nothing can set its limits/, /util-linux/],
   ] as const)('W-BOX-19 nothing starts with %s', async (_, machine, message, hint) => {
@@ -320,7 +320,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
     const { error } = await run({ file: '/bin/true', sandbox: { network: ['api.example.com'] } });
     expect(error).toMatchObject({
       code: 'sandbox-unavailable',
-      message: expect.stringContaining('no way to the hosts that it lists'),
+      message: expect.stringContaining('cannot reach the hosts that it lists'),
     });
   });
 });

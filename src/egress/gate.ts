@@ -3,7 +3,7 @@
 // profile's allowlist, and then passes the connection through undecrypted, or terminates TLS where a sealed
 // credential may be needed. All refusals leave by one exit. A record is written before the first packet goes out:
 // without a record there is no connection.
-import type { Server, Socket } from 'node:net';
+import { type Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import { Finder } from '../credential/finder.ts';
@@ -52,7 +52,7 @@ const HTTP = 80;
 /** A connection that the allowlist admits. */
 interface AdmittedConnection {
   readonly destination: Destination;
-  readonly socket: Socket;
+  readonly socket: Duplex;
 }
 
 export class Gate implements Disposable {
@@ -94,11 +94,11 @@ export class Gate implements Disposable {
   /**
    * Decides on a connection to a name and port as the server meant them, and handles it to its end. Never rejects.
    */
-  async admit(socket: Socket, host: string, port: number): Promise<void> {
+  async admit(socket: Duplex, host: string, port: number): Promise<void> {
     const { allowed, ledger } = this.#parts;
     socket.on('error', () => {});
     // Otherwise the end of a response waits 40 ms for the acknowledgement of its start.
-    socket.setNoDelay(true);
+    if (socket instanceof Socket) socket.setNoDelay(true);
     if (!allowed.allows(host, port)) {
       this.#refuse(socket, { host, port }, 'not listed');
       return;
@@ -171,7 +171,7 @@ export class Gate implements Disposable {
    * What the client sends first, whenever that is: with a timeout it could wait until nobody looks. `silent`: the
    * host spoke first.
    */
-  async #peekClient(socket: Socket, outside: Socket): Promise<Preface> {
+  async #peekClient(socket: Duplex, outside: Socket): Promise<Preface> {
     const stop = new AbortController();
     const onServerFirst = (): void => stop.abort();
     outside.once('readable', onServerFirst);
@@ -255,7 +255,8 @@ export class Gate implements Disposable {
   async #terminateTls({ socket, destination }: AdmittedConnection): Promise<void> {
     const { authority } = this.#parts;
     if (authority === undefined) throw new EgressRefusal('nothing is sealed here');
-    const client = new tls.TLSSocket(socket, {
+    // Any duplex stream will do, as documented; the type is narrower.
+    const client = new tls.TLSSocket(socket as Socket, {
       isServer: true,
       secureContext: authority.contextFor(destination.host),
       ALPNProtocols: ['http/1.1'],
@@ -299,7 +300,7 @@ export class Gate implements Disposable {
   }
 
   /** The one exit for a connection that was refused, or failed before it was passed on. */
-  #reject(socket: Socket, destination: Destination, error: unknown): void {
+  #reject(socket: Duplex, destination: Destination, error: unknown): void {
     const { ledger, log } = this.#parts;
     if (error instanceof EgressRefusal) ledger.recordRefusal(destination, error.reason);
     else {
@@ -310,7 +311,7 @@ export class Gate implements Disposable {
     reset(socket);
   }
 
-  #refuse(socket: Socket, where: { host: string; port: number }, reason: string): void {
+  #refuse(socket: Duplex, where: { host: string; port: number }, reason: string): void {
     socket.on('error', () => {});
     this.#parts.ledger.recordRefusal(where, reason);
     reset(socket);
@@ -332,8 +333,9 @@ const CERTIFICATE_NOT_ACCEPTED =
   'the server did not accept the certificate of the gate: it pins another, or does not read the trust files';
 
 /** Resets the connection, as a closed port does. */
-function reset(socket: Socket): void {
-  socket.resetAndDestroy();
+function reset(socket: Duplex): void {
+  if (socket instanceof Socket) socket.resetAndDestroy();
+  else socket.destroy();
 }
 
 function handshakeProblem({ code = '' }: NodeJS.ErrnoException): string {

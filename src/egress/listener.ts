@@ -52,7 +52,7 @@ export async function serveProxy(gate: Gate, ledger: EgressLedger): Promise<List
   const proxy = await openProxy({
     token: randomBytes(32).toString('base64url'),
     admit: (socket, host, port) => gate.admit(socket, host, port),
-    refused: (where, reason) => ledger.recordRefusal(where, reason),
+    onRefused: (target, reason) => ledger.recordRefusal(target, reason),
   });
   return {
     port: proxy.port,

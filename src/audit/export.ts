@@ -10,6 +10,8 @@ const COLUMNS = [
   'session',
   'call',
   'tool',
+  'method',
+  'target',
   'decision',
   'rule',
   'reason',

@@ -9,6 +9,7 @@ import { type LineText, listSegments, readLines, readLinesBackward, wholeLength 
 export interface Filter {
   readonly profile?: string | undefined;
   readonly tool?: string | undefined;
+  readonly method?: string | undefined;
   readonly event?: string | undefined;
   /** The beginning of a session id. */
   readonly session?: string | undefined;
@@ -24,14 +25,22 @@ export interface LogRecord {
   readonly entry: Entry;
 }
 
-/** A tool call: its `tool.call` record, joined with its `tool.result` once there is one. */
+/**
+ * A tool call, another request of a host, or a question of a server: its `tool.call`, `request` or `question`
+ * record, joined with its `tool.result`, `answer` or `reply` once there is one.
+ */
 export interface Call {
   readonly seq: number;
+  readonly event: string;
   readonly time: string;
   readonly session: string;
   readonly call: string;
   readonly profile: string;
-  readonly tool: string;
+  /** `null` unless it is a tool call. */
+  readonly tool: string | null;
+  readonly method: string;
+  /** What another request acts on: a URI, or the name of a prompt. */
+  readonly target: string | null;
   readonly decision: string;
   readonly rule: string;
   readonly reason: string | null;
@@ -41,15 +50,24 @@ export interface Call {
   readonly bytes: number | null;
 }
 
+/** The events that begin a call, and those that end one. */
+const CALLS: readonly string[] = ['tool.call', 'request', 'question'];
+const RESULTS: readonly string[] = ['tool.result', 'answer', 'reply'];
+
 /** Returns a predicate for the filter. */
 export function matcher(filter: Filter): (entry: Entry) => boolean {
   const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY } = filter;
-  const names = (['profile', 'tool', 'event', 'decision', 'outcome'] as const).flatMap((member) => {
+  const names = (['profile', 'tool', 'method', 'event', 'decision', 'outcome'] as const).flatMap((member) => {
     const pattern = filter[member];
     return pattern === undefined ? [] : [{ member, pattern }];
   });
   return (entry) => {
-    if (!names.every(({ member, pattern }) => matches(pattern, text(entry[member])))) return false;
+    if (
+      !names.every(({ member, pattern }) =>
+        matches(pattern, member === 'method' ? methodOf(entry) : text(entry[member])),
+      )
+    )
+      return false;
     if (filter.session !== undefined && !String(entry.session ?? '').startsWith(filter.session)) return false;
     if (filter.since === undefined && filter.until === undefined) return true;
     const time = Date.parse(entry.time);
@@ -90,13 +108,13 @@ export async function listRecords(folder: string, filter: Filter, limit: number)
 /** The newest `limit` calls that match, oldest first. */
 export async function listCalls(folder: string, filter: Filter, limit: number): Promise<Call[]> {
   const { outcome, ...rest } = filter;
-  const isSelected = matcher({ ...rest, event: 'tool.call' });
+  const isSelected = matcher(rest);
   const results = new Map<string, Entry>();
   const list: Call[] = [];
   for await (const { entry } of newestRecords(folder)) {
     if (list.length === limit) break;
-    if (entry.event === 'tool.result') results.set(String(entry.call), entry);
-    if (entry.event !== 'tool.call') continue;
+    if (RESULTS.includes(entry.event)) results.set(String(entry.call), entry);
+    if (!CALLS.includes(entry.event)) continue;
     const result = results.get(String(entry.call));
     results.delete(String(entry.call));
     if (!isSelected(entry) || (outcome !== undefined && !matches(outcome, text(result?.outcome)))) continue;
@@ -107,11 +125,14 @@ export async function listCalls(folder: string, filter: Filter, limit: number): 
 
 /** A call or another record, with the records that belong to it. */
 export interface RecordDetails {
-  /** The requested record; for a call, its `tool.call`. */
+  /** The requested record; for a call, that which begins it. */
   readonly record: Entry;
   /** The `session.open` of its session. */
   readonly session: Entry | null;
-  /** Records of the same call, and uses of credentials in the session before it ended, oldest first. */
+  /**
+   * Records of the same call, of others that continue it (the same task, or made again with what the server asked
+   * for), and uses of credentials in the session before it ended, oldest first.
+   */
   readonly events: readonly Entry[];
   readonly result: Entry | null;
   /** The `session.close` of its session. */
@@ -133,10 +154,12 @@ export async function findDetails(
     -readonly [K in keyof RecordDetails]: RecordDetails[K];
   };
   const events: Entry[] = [];
+  const isOfCall = callMatcher(record);
   for await (const { entry } of records(folder)) {
-    const ofCall = call !== undefined && entry.call === call;
+    const ofCall = isOfCall(entry);
     if (entry.seq === record.seq) continue;
-    if (entry.event === 'tool.result' && ofCall) details.result = entry;
+    if (ofCall && entry.call === call && RESULTS.includes(entry.event) && details.result === null)
+      details.result = entry;
     else if (ofCall) events.push(entry);
     else if (session === undefined || entry.session !== session) continue;
     else if (entry.event === 'session.open') details.session = entry;
@@ -147,16 +170,29 @@ export async function findDetails(
   return { ...details, events };
 }
 
+/** Returns a predicate for the records of a call and of those that continue it. Takes them oldest first. */
+function callMatcher({ session, call }: Entry): (entry: Entry) => boolean {
+  const calls = new Set<unknown>([call]);
+  const links = new Set<unknown>();
+  return (entry) => {
+    if (call === undefined || (entry.call !== call && entry.session !== session)) return false;
+    if (!calls.has(entry.call) && !links.has(entry.task) && !links.has(entry.state)) return false;
+    if (entry.call !== undefined) calls.add(entry.call);
+    for (const link of [entry.task, entry.state]) if (link !== undefined) links.add(link);
+    return true;
+  };
+}
+
 async function find(folder: string, key: string): Promise<{ record: Entry | undefined; calls: string[] }> {
   const seq = /^[1-9]\d{0,15}$/.test(key) ? Number(key) : undefined;
   const calls = new Map<string, Entry>();
   for await (const { entry } of newestRecords(folder)) {
     if (entry.seq === seq) {
       // The number of a result selects its call.
-      if (entry.event !== 'tool.result') return { record: entry, calls: [] };
+      if (!RESULTS.includes(entry.event)) return { record: entry, calls: [] };
       return find(folder, String(entry.call));
     }
-    const id = entry.event === 'tool.call' ? String(entry.call) : '';
+    const id = CALLS.includes(entry.event) ? String(entry.call) : '';
     if (id === key) return { record: entry, calls: [] };
     if (id.startsWith(key) && id !== '') calls.set(id, entry);
   }
@@ -221,11 +257,14 @@ async function* unlessRemoved<T>(read: () => AsyncGenerator<T>): AsyncGenerator<
 function joinCall(entry: Entry, result: Entry | undefined): Call {
   return {
     seq: entry.seq,
+    event: entry.event,
     time: entry.time,
     session: text(entry.session),
     call: text(entry.call),
     profile: text(entry.profile),
-    tool: text(entry.tool),
+    tool: entry.event === 'tool.call' ? text(entry.tool) : null,
+    method: methodOf(entry),
+    target: entry.target === undefined ? null : text(entry.target),
     decision: text(entry.decision),
     rule: text(entry.rule),
     reason: entry.reason === undefined ? null : text(entry.reason),
@@ -233,6 +272,11 @@ function joinCall(entry: Entry, result: Entry | undefined): Call {
     ms: typeof result?.ms === 'number' ? result.ms : null,
     bytes: typeof result?.bytes === 'number' ? result.bytes : null,
   };
+}
+
+/** The method of a record. That of a tool call is always the same, and is not recorded. */
+function methodOf({ event, method }: Entry): string {
+  return event === 'tool.call' || event === 'tool.result' ? 'tools/call' : text(method);
 }
 
 function text(value: unknown): string {

@@ -4,7 +4,7 @@ import type { Entry, Json, JsonObject } from './chain/chain.ts';
 import type { Call, RecordDetails } from './read.ts';
 
 /** The columns of a table of calls. */
-export const CALL_COLUMNS = ['SEQ', 'TIME', 'PROFILE', 'TOOL', 'DECISION', 'OUTCOME', 'MS', 'BYTES', 'RULE'];
+export const CALL_COLUMNS = ['SEQ', 'TIME', 'PROFILE', 'CALL', 'DECISION', 'OUTCOME', 'MS', 'BYTES', 'RULE'];
 
 /** The columns of a table of records. */
 export const RECORD_COLUMNS = ['SEQ', 'TIME', 'EVENT', 'PROFILE', 'DETAIL'];
@@ -17,9 +17,17 @@ const UNSEEN = /[\p{Cc}\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
 /** A call as a row of a table. */
 export function callRow(call: Call): string[] {
-  const { seq, time, profile, tool, decision, outcome, ms, bytes, rule, reason } = call;
+  const { seq, time, profile, decision, outcome, ms, bytes, rule, reason } = call;
   const why = reason === null ? rule : `${rule}: ${reason}`;
-  return [seq, time, profile, tool, decision, outcome ?? '-', ms ?? '-', bytes ?? '-', why].map(display);
+  return [seq, time, profile, nameOf(call), decision, outcome ?? '-', ms ?? '-', bytes ?? '-', why].map(
+    display,
+  );
+}
+
+/** A tool's name; of another request its method and what it acts on, and of a question that the server asks. */
+function nameOf({ event, tool, method, target }: Call): string {
+  if (tool !== null) return tool;
+  return event === 'question' ? `server: ${method}` : target === null ? method : `${method} ${target}`;
 }
 
 /** A record as a row of a table; a long detail is truncated. */
@@ -68,6 +76,12 @@ export function detailRows({ record, session, events, result, close }: RecordDet
     row('tool', record.tool, `request ${display(record.id)}`);
     row('arguments', record.arguments);
     row('decision', record.decision, `by ${display(record.rule)}`, record.reason ?? '');
+  } else if (record.event === 'request' || record.event === 'question') {
+    const id = record.id === undefined ? 'notification' : `request ${display(record.id)}`;
+    row(record.event === 'question' ? 'server asks' : 'method', record.method, id);
+    if (record.target !== undefined) row('target', record.target);
+    row('params', record.params);
+    row('decision', record.decision, `by ${display(record.rule)}`, record.reason ?? '');
   } else row('detail', detail(record));
   for (const entry of events) row(entry.event, `record ${entry.seq}`, entry.time, detail(entry));
   if (result !== null) {
@@ -80,11 +94,16 @@ export function detailRows({ record, session, events, result, close }: RecordDet
       result.result,
       `record ${seq}`,
     );
-  } else if (record.event === 'tool.call' && record.decision === 'allow') {
+  } else if (awaitsResult(record)) {
     row('ended', close === null ? 'no result so far' : 'no result: the session ended first');
   }
   if (close !== null) row('session end', close.time, close.reason, `record ${close.seq}`);
   return rows;
+}
+
+/** Whether a record is of something that was let through and has an end. */
+function awaitsResult({ event, decision, id }: Entry): boolean {
+  return ['tool.call', 'request', 'question'].includes(event) && decision === 'allow' && id !== undefined;
 }
 
 /** The other members of a record, on one line. */

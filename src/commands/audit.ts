@@ -34,7 +34,7 @@ export function auditCommand(context: Context): CommandModule<object, object> {
         .command(verifyCommand(context))
         .command(exportCommand(context))
         .demandCommand(1, 'choose what to do with the log: list, tail, show, verify or export')
-        .example('warder audit tail', 'the tool calls as they happen')
+        .example('warder audit tail', 'the records as they are written')
         .example(
           'warder audit list --decision deny --since 1d',
           'the calls that were refused during the last day',

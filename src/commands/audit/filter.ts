@@ -9,6 +9,7 @@ import { parseDuration } from '../../profile/units.ts';
 export interface FilterArguments {
   readonly profile: string | undefined;
   readonly tool: string | undefined;
+  readonly method: string | undefined;
   readonly event: string | undefined;
   readonly session: string | undefined;
   readonly decision: string | undefined;
@@ -22,10 +23,14 @@ export function filterOptions<T>(yargs: Argv<T>) {
   return yargs
     .option('profile', { type: 'string', describe: 'of this profile; "*" matches anything' })
     .option('tool', { type: 'string', describe: 'of this tool; "*" matches anything' })
+    .option('method', { type: 'string', describe: 'of this method, such as "resources/*"' })
     .option('event', { type: 'string', describe: `records of this event: ${EVENTS.join(', ')}` })
     .option('session', { type: 'string', describe: 'of the session whose id begins with this' })
     .option('decision', { type: 'string', choices: ['allow', 'deny'], describe: 'calls with this decision' })
-    .option('outcome', { type: 'string', describe: 'ok, error, tool-error, cancelled or lost' })
+    .option('outcome', {
+      type: 'string',
+      describe: 'ok, error, tool-error, task, input-required, cancelled, late or lost',
+    })
     .option('since', {
       type: 'string',
       describe: 'from this time on: RFC 3339, or how long ago, such as 1h or 2d',

@@ -17,6 +17,12 @@ let now = Date.parse('2026-01-02T03:00:00Z');
 afterAll(() => rmSync(scratch, { recursive: true }));
 afterEach(() => vi.restoreAllMocks());
 
+const SETTINGS = {
+  segment: 1500,
+  keep: { count: undefined, age: undefined },
+  checkpoint: { records: 1000, every: 2 ** 30 },
+};
+
 const HOSTILE = 'x\u001b[2Jy\u009b31m\u202ez';
 
 function newPlaces() {
@@ -27,11 +33,7 @@ function newPlaces() {
 function open(more: Partial<AuditOptions> = {}): Promise<AuditLog> {
   return AuditLog.open({
     places,
-    settings: {
-      segment: 1500,
-      keep: { count: undefined, age: undefined },
-      checkpoint: { records: 1000, every: 2 ** 30 },
-    },
+    settings: SETTINGS,
     version: '0.1.0',
     pid: 4242,
     clock: { now: () => now, monotonic: () => 0 },
@@ -110,6 +112,10 @@ let printed = '';
 
 /** Runs `warder audit …`: what it prints on stdout, and how it ends. */
 async function run(...argv: string[]) {
+  return runOn(places, ...argv);
+}
+
+async function runOn(at: typeof places, ...argv: string[]) {
   const stdout = new PassThrough();
   const stderr = new PassThrough().resume();
   printed = '';
@@ -120,7 +126,7 @@ async function run(...argv: string[]) {
   const terminal = openTerminal(streams as unknown as Parameters<typeof openTerminal>[0]);
   let code = 0;
   const context: Context = {
-    places,
+    places: at,
     terminal,
     json: argv.includes('--json'),
     version: '0.1.0',
@@ -155,7 +161,7 @@ describe('list', () => {
       .trimEnd()
       .split('\n')
       .map((line) => line.split(/ {2,}/));
-    expect(head).toEqual(['SEQ', 'TIME', 'PROFILE', 'TOOL', 'DECISION', 'OUTCOME', 'MS', 'BYTES', 'RULE']);
+    expect(head).toEqual(['SEQ', 'TIME', 'PROFILE', 'CALL', 'DECISION', 'OUTCOME', 'MS', 'BYTES', 'RULE']);
     expect(rows.slice(0, 3)).toEqual([
       ['4', '2026-01-02T03:00:00.000Z', 'github', 'get_issue', 'allow', 'ok', '1', '101', 'default'],
       [
@@ -315,7 +321,7 @@ describe('export', () => {
     expect(lines[0]).toMatch(/^seq,time,event,profile,/);
     expect(lines).toHaveLength(8);
     expect(lines[1]).toMatch(
-      /^4,2026-01-02T03:00:00\.000Z,tool\.call,github,aa11,aa11-1,get_issue,allow,default,,,,,,,,"\{""arguments"":""\{\\""n\\"":1\}"",""id"":""1""\}",[0-9a-f]{64}$/,
+      /^4,2026-01-02T03:00:00\.000Z,tool\.call,github,aa11,aa11-1,get_issue,,,allow,default,,,,,,,,"\{""arguments"":""\{\\""n\\"":1\}"",""id"":""1""\}",[0-9a-f]{64}$/,
     );
     expect(lines[4]).toContain(',"\'=HYPERLINK(""http://x"")",');
   });
@@ -389,5 +395,144 @@ describe('tail', () => {
       .split('\n')
       .map((line) => JSON.parse(line).call);
     expect(calls).toEqual(['bb22-12', ...Array.from({ length: 10 }, (_, i) => `bb22-${20 + i}`)]);
+  });
+});
+
+describe('requests that are no tool calls, and questions of a server', () => {
+  const elsewhere = newPlaces();
+  const digest = (letter: string): string => `sha256:${letter.repeat(64)}`;
+  const of = (n: number) => ({ session: 'cc33', call: `cc33-${n}`, profile: 'notes' });
+  const allowed = { decision: 'allow', rule: 'policy.default' } as const;
+  const end = { bytes: 20, result: digest('f'), ms: 5 };
+
+  beforeAll(async () => {
+    now = Date.parse('2026-01-03T00:00:00Z');
+    await using log = await open({ places: elsewhere, settings: { ...SETTINGS, segment: 100_000 } });
+    session(log, 'cc33', 'notes');
+    const read = { ...of(1), method: 'resources/read', target: 'file:///a\u202eb' };
+    log.append('request', { ...read, ...allowed, id: '1', params: '{"uri":"file:///a"}' });
+    log.append('answer', { ...read, outcome: 'ok', ...end });
+    const deny = { decision: 'deny', rule: 'policy.methods.x/*' } as const;
+    log.append('request', { ...of(2), method: 'x/y', ...deny, id: '2', params: digest('a') });
+    const ask = { ...of(3), method: 'sampling/createMessage' };
+    log.append('question', { ...ask, decision: 'allow', rule: 'protocol', id: '"q"', params: '{}' });
+    log.append('reply', { ...ask, outcome: 'error', ...end });
+    const slow = { ...of(4), tool: 'slow' };
+    log.append('tool.call', { ...slow, ...allowed, id: '4', arguments: '{}' });
+    log.append('tool.result', { ...slow, outcome: 'task', task: digest('t'), ...end });
+    const fetch = { ...of(5), method: 'tasks/result', task: digest('t') };
+    log.append('request', { ...fetch, ...allowed, id: '5', params: '{}' });
+    log.append('answer', { ...fetch, outcome: 'ok', ...end });
+    const book = (n: number) => ({ ...of(n), tool: 'book' });
+    log.append('tool.call', { ...book(6), ...allowed, id: '6', arguments: '{}' });
+    log.append('tool.result', { ...book(6), outcome: 'input-required', state: digest('s'), ...end });
+    const again = { state: digest('s'), responses: digest('r') };
+    log.append('tool.call', { ...book(7), ...allowed, id: '7', arguments: '{}', ...again });
+    log.append('tool.result', { ...book(7), outcome: 'ok', ...end });
+    log.append('tool.call', { ...book(8), ...allowed, id: '8', arguments: '{}' });
+    log.append('tool.result', { ...book(8), outcome: 'cancelled', ...end });
+    log.append('answer', { ...of(8), method: 'tools/call', outcome: 'late', ...end });
+  });
+
+  const show = async (which: string) => {
+    const { out } = await runOn(elsewhere, 'show', which, '--json');
+    const { record, events, result } = JSON.parse(out);
+    const short = (entry: { event: string; call?: string }) => `${entry.event} ${entry.call}`;
+    return {
+      record: short(record),
+      events: events.map(short),
+      result: result === null ? null : short(result),
+    };
+  };
+
+  test('are listed among the calls, with what they act on', async () => {
+    const { out } = await runOn(elsewhere, 'list');
+    const rows = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ {2,}/));
+    expect(rows.map(([, , , name, decision, outcome]) => [name, decision, outcome])).toEqual([
+      ['CALL', 'DECISION', 'OUTCOME'],
+      ['resources/read file:///a\\u202eb', 'allow', 'ok'],
+      ['x/y', 'deny', '-'],
+      ['server: sampling/createMessage', 'allow', 'error'],
+      ['slow', 'allow', 'task'],
+      ['tasks/result', 'allow', 'ok'],
+      ['book', 'allow', 'input-required'],
+      ['book', 'allow', 'ok'],
+      ['book', 'allow', 'cancelled'],
+    ]);
+  });
+
+  test.each([
+    [['--method', 'resources/*'], ['cc33-1']],
+    [
+      ['--method', 'tools/call'],
+      ['cc33-4', 'cc33-6', 'cc33-7', 'cc33-8'],
+    ],
+    [['--tool', 'slow'], ['cc33-4']],
+    [['--outcome', 'error'], ['cc33-3']],
+    [['--outcome', 'cancelled'], ['cc33-8']],
+    [['--decision', 'deny'], ['cc33-2']],
+  ])('are selected by %j', async (words, calls) => {
+    const list: { call: string }[] = JSON.parse((await runOn(elsewhere, 'list', '--json', ...words)).out);
+    expect(list.map(({ call }) => call)).toEqual(calls);
+  });
+
+  test('are facts for programs', async () => {
+    const [first, , third, fourth] = JSON.parse((await runOn(elsewhere, 'list', '--json')).out);
+    expect(first).toMatchObject({
+      event: 'request',
+      tool: null,
+      method: 'resources/read',
+      target: 'file:///a\u202eb',
+    });
+    expect(third).toMatchObject({
+      event: 'question',
+      tool: null,
+      method: 'sampling/createMessage',
+      target: null,
+    });
+    expect(fourth).toMatchObject({ event: 'tool.call', tool: 'slow', method: 'tools/call', target: null });
+  });
+
+  test('are shown whole, by the id of the call or the number of either record', async () => {
+    const { out } = await runOn(elsewhere, 'show', 'cc33-1');
+    expect(out).toMatch(/method +resources\/read {2}request 1\n/);
+    expect(out).toMatch(/target +file:\/\/\/a\\u202eb\n/);
+    expect(out).toMatch(/params +\{"uri":"file:\/\/\/a"\}\n/);
+    expect(out).toMatch(/ended +ok {2}after 5 ms/);
+    expect((await runOn(elsewhere, 'show', 'cc33-3')).out).toMatch(/server asks +sampling\/createMessage/);
+    expect(await show('5')).toEqual(await show('cc33-1'));
+  });
+
+  test('a task is shown with what fetched its result', async () => {
+    expect(await show('cc33-4')).toEqual({
+      record: 'tool.call cc33-4',
+      result: 'tool.result cc33-4',
+      events: ['credential.use undefined', 'request cc33-5', 'answer cc33-5'],
+    });
+  });
+
+  test('a call that is made again with what the server asked for is shown with the first one', async () => {
+    expect(await show('cc33-6')).toMatchObject({
+      result: 'tool.result cc33-6',
+      events: ['credential.use undefined', 'tool.call cc33-7', 'tool.result cc33-7'],
+    });
+  });
+
+  test('an answer that came too late is shown beside the result', async () => {
+    expect(await show('cc33-8')).toMatchObject({
+      result: 'tool.result cc33-8',
+      events: ['credential.use undefined', 'answer cc33-8'],
+    });
+  });
+
+  test('are columns of the CSV', async () => {
+    const { out } = await runOn(elsewhere, 'export', '--format', 'csv', '--event', 'request');
+    const [head = '', first = ''] = out.split('\r\n');
+    const [columns, cells] = [head.split(','), first.split(',')];
+    expect(cells[columns.indexOf('method')]).toBe('resources/read');
+    expect(cells[columns.indexOf('target')]).toBe('file:///a\u202eb');
   });
 });

@@ -1,10 +1,10 @@
-// A disk that is full: no record, no call.
+// On a full disk a call that cannot be recorded is refused.
 import { expect, test } from 'vitest';
 import { Disk } from '../fixtures/disk.ts';
 import { Home } from '../fixtures/home.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
-test('a full disk refuses calls and says why; with room again they go on, and the log verifies', async () => {
+test('calls are refused on a full disk and the reason is given; with free space they continue, and the log verifies', async () => {
   await using disk = await Disk.mount(4 << 20);
   await using home = new Home({ env: { XDG_STATE_HOME: disk.at }, within: disk.within });
   home.profile('slow', { server: fixtureServer('slow'), policy: { default: 'allow' } });
@@ -15,7 +15,7 @@ test('a full disk refuses calls and says why; with room again they go on, and th
   expect((await call()).error).toBeUndefined();
 
   disk.fill();
-  // What fits behind the last block may still go through; then nothing does.
+  // A record that fits into the last block may still be written; then no call goes through.
   let through = 1;
   let refused = await call();
   for (; refused.error === undefined && through < 20; through++) refused = await call();
@@ -25,7 +25,7 @@ test('a full disk refuses calls and says why; with room again they go on, and th
   disk.empty();
   expect((await call()).error).toBeUndefined();
   through++;
-  // A call that was refused never came to the server.
+  // A refused call never reached the server.
   expect(await host.call('count')).toBe(String(through));
   host.close();
   await host.ended;

@@ -1,4 +1,4 @@
-// What a host or a server may send that it should not, through the whole house: a clear error, and the session lives.
+// Invalid input from a host or a server, through all of Warder: the result is a clear error, and the session continues.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Home } from '../fixtures/home.ts';
@@ -16,7 +16,7 @@ function resident(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }
 
-test('a host that sends junk gets errors, and its good requests still go through', async () => {
+test('a host that sends junk gets errors, and its valid requests still go through', async () => {
   await using warder = home('slow');
   await using host = warder.run('slow');
   await host.initialize();
@@ -36,13 +36,13 @@ test('a host that sends junk gets errors, and its good requests still go through
     await host.send(call(id));
     expect((await host.answer(id)).result.content[0].text).toBe(`for ${id}`);
   }
-  // An integer that no double holds is recorded digit by digit.
+  // An integer that does not fit into a double is recorded digit by digit.
   await host.send(call(0).replace('"id":0', '"id":12345678901234567890'));
   expect(await host.call('slow', { ms: 1, say: 'behind it' })).toBe('behind it');
   expect(warder.audit('tool.call').map(({ id }) => id)).toContain('12345678901234567890');
 });
 
-test('a line of 200 MB from the host is refused, from the server it ends nothing but its call', async () => {
+test('a line of 200 MB is refused from the host, and from the server it fails only its call', async () => {
   await using warder = home('big');
   await using host = warder.run('big');
   await host.initialize();
@@ -74,7 +74,7 @@ test('a host that stops reading does not grow the daemon', async () => {
   host.pause();
   const lines = 1_000_000;
   const { answer } = host.ask('tools/call', { name: 'flood', arguments: { lines } });
-  // More than every buffer on the way holds, if nothing held it back.
+  // More than all buffers on the path can take, if nothing applied backpressure.
   let last = -1;
   for (let now = resident(daemon); now !== last; now = resident(daemon)) {
     last = now;
@@ -86,7 +86,7 @@ test('a host that stops reading does not grow the daemon', async () => {
   expect(host.lines.length).toBeGreaterThanOrEqual(lines);
 });
 
-test('a server that never reads does not hold up the daemon, and ends with its session', async () => {
+test('a server that never reads does not block the daemon, and ends with its session', async () => {
   await using warder = home('deaf', 'slow');
   await warder.done(['daemon', 'start']);
   const daemon = (await warder.daemon()) ?? 0;
@@ -108,7 +108,7 @@ test('a server that never reads does not hold up the daemon, and ends with its s
   await warder.quiet([daemon]);
 });
 
-test('what a server prints that is no JSON-RPC goes to the log, not to the host', async () => {
+test('server output that is not JSON-RPC goes to the log, not to the host', async () => {
   await using warder = home('junk');
   await using host = warder.run('junk');
   await host.initialize();
@@ -120,7 +120,7 @@ test('what a server prints that is no JSON-RPC goes to the log, not to the host'
 test.each([
   ['crash-at-start', [] as string[], 3],
   ['crash-at-start', ['SIGSEGV'], 128 + 11],
-] as const)('a server that ends at once: %s %j ends the run with its code', async (name, args, code) => {
+] as const)('a server that ends at once ends the run with its exit code: %s %j', async (name, args, code) => {
   await using warder = new Home();
   warder.profile('broken', { server: fixtureServer(name, ...args), policy: { default: 'allow' } });
   await using host = warder.run('broken');
@@ -130,7 +130,7 @@ test.each([
   expect(host.stderr).toContain('fatal: no configuration');
 });
 
-test('a server that ends in mid-call gives the call an error, whole lines only, and its exit code', async () => {
+test('a server that ends during a call fails the call, and the run ends with its exit code and without partial lines', async () => {
   await using warder = home('crash-in-call');
   await using host = warder.run('crash-in-call');
   await host.initialize();

@@ -1,5 +1,5 @@
-// A credential changes while a session is open: the server is replaced, the host notices nothing. The servers tell
-// their own pids, which mean something to the test only outside of a sandbox: sandbox.test.ts has a rotation in one.
+// A credential changes while a session is open: the server is replaced, and the host notices nothing. The servers report
+// their own pids, which the test can use only outside of a sandbox; sandbox.test.ts has a rotation in one.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { type FixtureServer, fixtureServer } from '../fixtures/server.ts';
 const first = 'first-value-0123456789';
 const second = 'second-value-9876543210';
 
-/** A home with a keychain in which `demo` has its TOKEN, and a profile that gives it to a server. */
+/** A home with a keychain that contains the TOKEN of `demo`, and a profile that passes it to a server. */
 async function prepare(bus: SecretService, name: FixtureServer, ...args: string[]): Promise<Home> {
   const home = new Home({ env: bus.env });
   home.profile('demo', {
@@ -34,20 +34,20 @@ async function pid(host: Client): Promise<number> {
   return JSON.parse(await host.call('where')).pid;
 }
 
-/** Waits until another server answers the host, and gives its pid. */
+/** Waits until another server answers the host, and returns its pid. */
 async function moved(host: Client, from: number): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const now = await pid(host);
     if (now !== from) return now;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error('the session stayed with its server');
+  throw new Error('the session kept its server');
 }
 
 test.each([
   ['legacy', '2025-11-25'],
   ['legacy', '2025-06-18'],
-])('an open session goes on with the new value: %s %s', async (name, version) => {
+])('an open session continues with the new value: %s %s', async (name, version) => {
   await using bus = await SecretService.open();
   await using home = await prepare(bus, name as FixtureServer);
   await using host = home.run('demo');
@@ -57,16 +57,16 @@ test.each([
 
   const { answer: inFlight } = host.ask('tools/call', { name: 'slow', arguments: { ms: 1000 } });
   await home.done(['credential', 'rotate', 'demo', 'TOKEN'], second);
-  // What was in flight ended where it began.
+  // The call in flight was answered by the old server.
   expect((await inFlight).result.content[0].text).toBe(String(old));
   const now = await moved(host, old);
   expect(value(now)).toBe(second);
-  // One handshake, as far as the host can tell.
+  // The host sees one handshake only.
   expect(host.lines.filter((line) => line.includes('serverInfo'))).toHaveLength(1);
   expect(home.audit('credential.use')).toContainEqual(
     expect.objectContaining({ action: 'rotate', outcome: 'moved', profile: 'demo' }),
   );
-  // Of the servers one is left.
+  // One server is left.
   const servers = () => home.processes().filter((one) => one.command.includes('servers/legacy'));
   for (let tries = 0; tries < 100 && servers().length > 1; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -109,7 +109,7 @@ test('a value that another program changed in the keychain reaches the open sess
   expect(value(await moved(host, old))).toBe(second);
 });
 
-test('an expired value of a command is fetched again, and moves the session when it changed', async () => {
+test('an expired value of a command is fetched again, and the session moves if it changed', async () => {
   await using home = new Home();
   const source = join(home.dir, 'token');
   writeFileSync(source, first);
@@ -126,11 +126,11 @@ test('an expired value of a command is fetched again, and moves the session when
   expect(value(await moved(host, old))).toBe(second);
 });
 
-test('a new server that does not start leaves the old one, and the person is told', async () => {
+test('if the new server does not start, the session keeps the old one, and this is recorded', async () => {
   await using bus = await SecretService.open();
   await using home = await prepare(bus, 'legacy');
   const { command, args } = fixtureServer('legacy');
-  // It takes the first value only.
+  // It accepts the first value only.
   const picky = ['-c', `[ "$TOKEN" = ${first} ] && exec "$@"`, 'sh', command, ...args];
   home.profile('demo', {
     server: { command: '/bin/sh', args: picky },
@@ -152,7 +152,7 @@ test('a new server that does not start leaves the old one, and the person is tol
   expect(await pid(host)).toBe(old);
 });
 
-test('W-ROT-20 under load no call is lost or run twice while the value changes again and again', async () => {
+test('W-ROT-20 under load no call is lost or run twice while the value changes repeatedly', async () => {
   await using bus = await SecretService.open();
   const folder = new Home();
   await using _folder = folder;

@@ -1,4 +1,4 @@
-// Real servers at work through Warder: what they see of the machine, and what they may do.
+// Real servers behind Warder: what they see of the machine, and what they may do.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -17,7 +17,7 @@ function command(
 }
 
 test.each(['on', 'off'])(
-  'W-ENV-1 a server sees the fixed base, what its profile says, its credential, and nothing else: sandbox %s',
+  'W-ENV-1 a server sees the fixed base, the variables of its profile, its credential, and nothing else: sandbox %s',
   async (sandbox) => {
     await using home = new Home({ env: { AWS_SECRET_ACCESS_KEY: 'of-the-daemon', LANG: 'C.UTF-8' } });
     home.profile('everything', {
@@ -35,7 +35,7 @@ test.each(['on', 'off'])(
     expect(Object.keys(fixed).sort()).toEqual(
       [
         ...['GITHUB_TOKEN', 'HOME', 'LANG', 'LOG_LEVEL', 'PATH', 'TMPDIR', 'USER', 'WARDER_SESSION'],
-        // A node is told how large its heap may grow; bubblewrap tells the folder.
+        // Node's heap limit is set by Warder; PWD by bubblewrap.
         ...(sandbox === 'on' ? ['NODE_OPTIONS', 'PWD'] : []),
       ].sort(),
     );
@@ -49,7 +49,7 @@ test.each(['on', 'off'])(
     } else {
       expect(seen.TMPDIR.startsWith(home.dir)).toBe(true);
     }
-    // The value left the server, and did not reach the host.
+    // The server sent the value, and it did not reach the host.
     expect(seen.GITHUB_TOKEN).toBe('[redacted:GITHUB_TOKEN]');
     const [session] = (await home.facts('status')).sessions;
     const environ = (pid: number): string => readFileSync(`/proc/${pid}/environ`, 'utf8');
@@ -60,13 +60,13 @@ test.each(['on', 'off'])(
       const servers = space.running('server-everything').filter((pid) => environ(pid).includes('PATH='));
       expect(servers.length).toBeGreaterThan(0);
       for (const pid of servers) expect(environ(pid)).toContain(`GITHUB_TOKEN=${secret}`);
-      // What makes the sandbox is not told.
+      // The process that sets up the sandbox does not have it.
       expect(environ(space.starter)).not.toContain(secret);
     }
   },
 );
 
-test('the file server reads, and may not write', async () => {
+test('the file server may read, and may not write', async () => {
   await using home = new Home();
   const notes = join(home.dir, 'notes');
   mkdirSync(notes);
@@ -130,7 +130,7 @@ test('the memory server remembers from one session to the next', async () => {
   expect(existsSync(join(folder, 'memory.jsonl'))).toBe(true);
 });
 
-test('a profile that says nothing of policy asks, which refuses and says so', async () => {
+test('a profile without a policy asks, which refuses the call and says so', async () => {
   await using home = new Home();
   home.profile('everything', { server: command('everything') });
   await using host = home.run('everything');

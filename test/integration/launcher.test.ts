@@ -17,7 +17,7 @@ function ended(group: number): boolean {
   }
 }
 
-test('bytes pass both ways unchanged, and the launcher ends as the session ended', async () => {
+test('bytes pass both ways unchanged, and the launcher exits as the session ended', async () => {
   await using home = new EchoHome();
   await using client = home.run('echo');
   const line = `${'é\u0000"'.repeat(100_000)}\n`;
@@ -28,7 +28,7 @@ test('bytes pass both ways unchanged, and the launcher ends as the session ended
   expect(await client.ended).toEqual({ code: 7, signal: null });
 });
 
-test('what the host sends before the session listens waits for it', async () => {
+test('bytes that the host sends before the session listens are queued', async () => {
   await using home = new EchoHome();
   await using client = home.run('slow');
   await client.send('early\n');
@@ -37,26 +37,26 @@ test('what the host sends before the session listens waits for it', async () => 
   expect(client.lines).toEqual(['early']);
 });
 
-test("the server's stderr is the launcher's", async () => {
+test("the server's stderr appears on the launcher's stderr", async () => {
   await using home = new EchoHome();
   await using client = home.run('stderr');
   expect((await client.ended).code).toBe(0);
   expect(client.stderr).toBe('from the server\n');
 });
 
-test('a long answer with the end right behind it arrives whole, also at a slow host', async () => {
+test('a long answer followed at once by the end arrives whole, even at a slow host', async () => {
   await using home = new EchoHome();
   await using client = home.run('long');
   client.pause();
   await until(async () => existsSync(home.places.socket) && (await home.sessions()).length === 0, 'the end');
-  // Long enough for a sign of life into the connection that the daemon has ended.
+  // Long enough for a keepalive frame on the connection that the daemon has ended.
   await delay(1500);
   client.resume();
   expect((await client.ended).code).toBe(3);
   expect(client.lines.map(({ length }) => length)).toEqual([0x400000]);
 });
 
-test('a refusal is told in full, with its exit code; a fault is told in general, and logged', async () => {
+test('a refusal is reported in full, with its exit code; a fault is reported in general terms, and logged', async () => {
   await using home = new EchoHome();
   await using missing = home.run('missing');
   expect((await missing.ended).code).toBe(65);
@@ -79,7 +79,7 @@ test('W-WIRE-5 ten launchers at once start one daemon', async () => {
   expect(home.log().filter(({ msg }) => msg === 'daemon ready')).toHaveLength(1);
 });
 
-test('W-WIRE-5 a second daemon leaves at once', async () => {
+test('W-WIRE-5 a second daemon exits at once', async () => {
   await using home = new EchoHome();
   await using first = home.daemon('--report');
   await first.until(() => first.lines[0] === 'ready');
@@ -92,7 +92,7 @@ test('W-WIRE-5 a second daemon leaves at once', async () => {
   first.kill('SIGTERM');
 });
 
-test('after a daemon that was killed the next run works', async () => {
+test('the next run works after the daemon was killed', async () => {
   await using home = new EchoHome();
   await using first = home.run('echo');
   await first.send('x\n');
@@ -108,41 +108,35 @@ test('after a daemon that was killed the next run works', async () => {
   expect(home.pid).not.toBe(pid);
 });
 
-test.each(['stubborn', 'pour'])(
-  'W-WIRE-6 a daemon that is killed leaves no server behind: %s',
-  async (profile) => {
-    await using home = new EchoHome();
-    await using client = home.run(profile);
-    const group = Number(await client.until(() => client.lines[0]));
-    // While the host does not read, the launcher reads nothing either: still it must notice.
-    if (profile === 'pour') client.pause();
-    expect(ended(group)).toBe(false);
-    process.kill(home.pid, 'SIGKILL');
-    await until(() => ended(group), 'the end of the server');
-    client.resume();
-    expect((await client.ended).code).toBe(69);
-  },
-);
+test.each(['stubborn', 'pour'])('W-WIRE-6 a killed daemon leaves no server behind: %s', async (profile) => {
+  await using home = new EchoHome();
+  await using client = home.run(profile);
+  const group = Number(await client.until(() => client.lines[0]));
+  // While the host does not read, the launcher does not read either. It must notice all the same.
+  if (profile === 'pour') client.pause();
+  expect(ended(group)).toBe(false);
+  process.kill(home.pid, 'SIGKILL');
+  await until(() => ended(group), 'the end of the server');
+  client.resume();
+  expect((await client.ended).code).toBe(69);
+});
 
-test.each(['echo', 'deaf', 'pour'])(
-  'W-WIRE-6 a launcher that is killed ends its session: %s',
-  async (profile) => {
-    await using home = new EchoHome();
-    await using client = home.run(profile);
-    await client.send('x\n');
-    await client.until(() => client.lines[0]);
-    // More than all buffers hold: the daemon no longer reads from the launcher.
-    if (profile === 'deaf') void client.send(Buffer.alloc(8 * 2 ** 20));
-    if (profile === 'pour') client.pause();
-    // Time for the flow to come to a stand: a closed connection shows by itself only where somebody reads.
-    await delay(profile === 'echo' ? 0 : 1000);
-    expect(await home.sessions()).toEqual([profile]);
-    client.kill();
-    await until(async () => (await home.sessions()).length === 0, 'the end of the session');
-  },
-);
+test.each(['echo', 'deaf', 'pour'])('W-WIRE-6 a killed launcher ends its session: %s', async (profile) => {
+  await using home = new EchoHome();
+  await using client = home.run(profile);
+  await client.send('x\n');
+  await client.until(() => client.lines[0]);
+  // More than all buffers can take, so that the daemon stops reading from the launcher.
+  if (profile === 'deaf') void client.send(Buffer.alloc(8 * 2 ** 20));
+  if (profile === 'pour') client.pause();
+  // Time for the flow to stop: a closed connection is noticed only by somebody who reads.
+  await delay(profile === 'echo' ? 0 : 1000);
+  expect(await home.sessions()).toEqual([profile]);
+  client.kill();
+  await until(async () => (await home.sessions()).length === 0, 'the end of the session');
+});
 
-test('W-WIRE-6 a host that is killed ends its session, also while the launcher cannot read from it', async () => {
+test('W-WIRE-6 a killed host ends its session, even while the launcher cannot read from it', async () => {
   await using home = new EchoHome();
   const host = `
     const [command, ...args] = process.argv.slice(1);
@@ -183,13 +177,13 @@ test('a session that does not read does not grow the daemon', async () => {
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${home.pid}/status`, 'utf8'))?.[1]) * 1024;
   const before = memory();
   void client.send(Buffer.alloc(64 * 2 ** 20));
-  // Two signs of life later the flow stands.
+  // After two keepalive frames the flow has stopped.
   await delay(2000);
   expect(memory() - before).toBeLessThan(24 * 2 ** 20);
   client.kill();
 });
 
-test('a daemon that is told to stop lets its sessions end', async () => {
+test('a daemon that is told to stop ends its sessions first', async () => {
   await using home = new EchoHome();
   await using client = home.run('echo');
   await client.send('x\n');
@@ -202,7 +196,7 @@ test('a daemon that is told to stop lets its sessions end', async () => {
   expect(existsSync(home.places.socket)).toBe(false);
 });
 
-test('a daemon with nothing to do ends, and the next run starts another', async () => {
+test('an idle daemon ends, and the next run starts another', async () => {
   await using home = new EchoHome();
   home.settings('daemon: {idle: 1s}\n');
   for (let round = 0; round < 2; round++) {
@@ -217,7 +211,7 @@ test('a daemon with nothing to do ends, and the next run starts another', async 
   expect(home.log().filter(({ reason }) => reason === 'idle')).toHaveLength(2);
 });
 
-test('a daemon that cannot start says why through the launcher', async () => {
+test('the launcher reports why a daemon cannot start', async () => {
   await using home = new EchoHome();
   home.settings('daemon: {idel: 1s}\n');
   await using client = home.run('echo');
@@ -225,7 +219,7 @@ test('a daemon that cannot start says why through the launcher', async () => {
   expect(client.stderr).toMatch(/^warder: error: the settings are broken: .*idel/);
 });
 
-test('a path too long for a socket is no failure', async () => {
+test('a path that is too long for a socket is not a failure', async () => {
   await using home = new EchoHome('long/'.repeat(40));
   expect(home.places.socket).toMatch(/^\/tmp\/warder-/);
   await using client = home.run('echo');
@@ -234,7 +228,7 @@ test('a path too long for a socket is no failure', async () => {
   expect(statSync(dirname(home.places.socket)).mode & 0o777).toBe(0o700);
 });
 
-test('W-WIRE-4 the daemon dumps no core, and what it writes is for its user alone', async () => {
+test('W-WIRE-4 the daemon dumps no core, and only its user can read what it writes', async () => {
   await using home = new EchoHome();
   await using client = home.run('echo');
   await client.send('x\n');
@@ -246,7 +240,7 @@ test('W-WIRE-4 the daemon dumps no core, and what it writes is for its user alon
   expect([run, state].map((path) => statSync(path).mode & 0o777)).toEqual([0o700, 0o700]);
 });
 
-test('stdin and stdout may be files, and stdin may be nothing', async () => {
+test('stdin and stdout may be files, and stdin may be empty', async () => {
   await using home = new EchoHome();
   const { spawnSync } = await import('node:child_process');
   const { closeSync, openSync, writeFileSync } = await import('node:fs');

@@ -1,5 +1,5 @@
-// Who and what the daemon lets in, over real sockets: the server with a session that echoes, and clients that
-// break every rule.
+// What the daemon accepts, over real sockets: the server with a session that echoes, and clients that break every
+// rule.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -130,17 +130,11 @@ async function bystander(): Promise<() => Promise<void>> {
 
 test.each([
   ['garbage', (raw: Raw) => raw.socket.write('GET / HTTP/1.1\r\n\r\n')],
-  ['no greeting first', (raw: Raw) => raw.json(Frame.REQUEST, { id: 1, verb: 'stop', params: {} })],
+  ['no HELLO first', (raw: Raw) => raw.json(Frame.REQUEST, { id: 1, verb: 'stop', params: {} })],
   ['data first', (raw: Raw) => writeFrame(raw.socket, Frame.DATA, [Buffer.from('x')])],
-  [
-    'a greeting that is too long',
-    (raw: Raw) => raw.json(Frame.HELLO, { ...hello, cwd: 'x'.repeat(0x10000) }),
-  ],
-  [
-    'a greeting with a command',
-    (raw: Raw) => raw.json(Frame.HELLO, { ...hello, command: ['sh', '-c', 'id'] }),
-  ],
-  ['a second greeting', (raw: Raw) => raw.json(Frame.HELLO, hello).json(Frame.HELLO, hello)],
+  ['a HELLO that is too long', (raw: Raw) => raw.json(Frame.HELLO, { ...hello, cwd: 'x'.repeat(0x10000) })],
+  ['a HELLO with a command', (raw: Raw) => raw.json(Frame.HELLO, { ...hello, command: ['sh', '-c', 'id'] })],
+  ['a second HELLO', (raw: Raw) => raw.json(Frame.HELLO, hello).json(Frame.HELLO, hello)],
   [
     'a request from a launcher',
     (raw: Raw) => raw.json(Frame.HELLO, hello).json(Frame.REQUEST, { id: 1, verb: 'stop', params: {} }),
@@ -153,7 +147,7 @@ test.each([
     },
   ],
   [
-    'a request that is none',
+    'a malformed request',
     (raw: Raw) => raw.json(Frame.HELLO, { wire: 1, kind: 'control' }).json(Frame.REQUEST, []),
   ],
 ])('W-WIRE-2 a client that sends %s is dropped, and nobody else notices', async (_what, send) => {
@@ -165,14 +159,14 @@ test.each([
   await unharmed();
 });
 
-test('W-WIRE-2 a client that says nothing, or only begins to, is dropped', async () => {
+test('W-WIRE-2 a client that sends nothing, or only part of a HELLO, is dropped', async () => {
   const [silent, slow] = [new Raw(), new Raw()];
   slow.socket.write(Buffer.from([1, 100, 0, 0, 0, 0x7b]));
   await Promise.all([silent.end(), slow.end()]);
   expect(logged.filter((message) => message === 'connection without a HELLO dropped')).toHaveLength(2);
 });
 
-test('another version of the wire is refused with what to do', async () => {
+test('another wire version is refused with a hint', async () => {
   const raw = new Raw().json(Frame.HELLO, { ...hello, wire: 2 });
   await until(() => raw.frames.length > 0, 'the refusal');
   expect(raw.frames).toEqual([
@@ -188,7 +182,7 @@ test('another version of the wire is refused with what to do', async () => {
   await raw.end();
 });
 
-test('W-WIRE-7 the host is whom the kernel names, not whom the client names', async () => {
+test('W-WIRE-7 the host is the process that the kernel reports, not the one that the client names', async () => {
   expect(peer.kind).toBe('so_peercred');
   const raw = new Raw().json(Frame.HELLO, { ...hello, pid: 1 });
   await until(() => requests.length > 0, 'the session');
@@ -201,7 +195,7 @@ test('W-WIRE-7 the host is whom the kernel names, not whom the client names', as
   raw.socket.destroy();
 });
 
-test('W-WIRE-7 a process of another user is dropped before it says a word', async (context) => {
+test('W-WIRE-7 a process of another user is dropped before it sends anything', async (context) => {
   context.skip(uid !== 0, 'needs root: it starts a process of another user');
   chmodSync(dir, 0o711);
   chmodSync(places.run, 0o711);
@@ -212,7 +206,7 @@ test('W-WIRE-7 a process of another user is dropped before it says a word', asyn
     socket.on('connect', () => console.log('connected'));
     socket.on('close', () => console.log('closed'));
   `;
-  // A copy where another user can read it.
+  // A copy that another user can read.
   const node = join(dir, 'node');
   execFileSync('cp', [process.execPath, node]);
   const child = spawn('setpriv', ['--reuid', '65534', '--clear-groups', node, '-e', client, places.socket], {
@@ -229,7 +223,7 @@ test('W-WIRE-7 a process of another user is dropped before it says a word', asyn
   await (await bystander())();
 });
 
-test('requests are answered by id, with errors whole and faults in general', async () => {
+test('requests are answered by id; errors are sent in full, faults in general terms', async () => {
   await using control = openControl(await connect({ places, uid, env: {} }));
   const results = await Promise.allSettled([
     control.request('doctor', {}),
@@ -249,7 +243,7 @@ test('requests are answered by id, with errors whole and faults in general', asy
   ]);
 });
 
-test('an answer that is not as it must be is an error, and so is none', async () => {
+test('a malformed answer is an error, and so is a missing one', async () => {
   listener.close();
   const odd = createServer((socket) => {
     const decoder = new FrameDecoder({
@@ -270,7 +264,7 @@ test('an answer that is not as it must be is an error, and so is none', async ()
   odd.close();
 });
 
-test('a stop ends every session as if its host had gone, and takes no new ones', async () => {
+test('a stop ends every session as if its host had gone, and refuses new ones', async () => {
   const raw = new Raw().json(Frame.HELLO, hello);
   await until(() => requests.length === 1, 'the session');
   await server.stop();
@@ -292,21 +286,21 @@ const unsafe: [what: string, spoil: () => void][] = [
     },
   ],
   [
-    'a file for a folder',
+    'a file in place of the folder',
     () => {
       rmSync(places.run, { recursive: true });
       writeFileSync(places.run, '');
     },
   ],
   [
-    'a file for a socket',
+    'a file in place of the socket',
     () => {
       rmSync(places.socket);
       writeFileSync(places.socket, '');
     },
   ],
   [
-    'a link for a socket',
+    'a link in place of the socket',
     () => {
       renameSync(places.socket, `${places.socket}-real`);
       symlinkSync(`${places.socket}-real`, places.socket);
@@ -337,7 +331,7 @@ test('W-WIRE-8 neither side trusts what belongs to another user', async (context
   await expect(connect({ places, uid, env: {} })).rejects.toMatchObject({ code: 'socket-unsafe' });
 });
 
-test('a daemon that systemd wakes takes the socket that it is handed, and leaves it there', async () => {
+test('a socket-activated daemon uses the socket that systemd passes, and does not remove it', async () => {
   await using home = new EchoHome();
   mkdirSync(home.places.run, { recursive: true, mode: 0o700 });
   const held = createServer().listen(home.places.socket);
@@ -351,7 +345,7 @@ test('a daemon that systemd wakes takes the socket that it is handed, and leaves
     { env: home.env, stdio: ['ignore', 'pipe', 'inherit', fd] },
   );
   if (child.stdout !== null) await once(child.stdout, 'data');
-  // Closing takes the path away if it is there.
+  // Closing removes the path if it exists.
   renameSync(home.places.socket, `${home.places.socket}-kept`);
   held.close();
   renameSync(`${home.places.socket}-kept`, home.places.socket);

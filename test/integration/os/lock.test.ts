@@ -42,7 +42,7 @@ async function deadLock(): Promise<void> {
   await client.ended;
 }
 
-test('the lock is held until it is given back, and says by whom', () => {
+test('a lock is kept until it is released, and names its owner', () => {
   const lock = acquireLock(path);
   if (!('owner' in lock)) throw new Error('not taken');
   expect(acquireLock(path)).toMatchObject({ pid: process.pid });
@@ -52,7 +52,7 @@ test('the lock is held until it is given back, and says by whom', () => {
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('W-WIRE-5 a lock whose owner was killed is taken over, by one of all that try', async () => {
+test('W-WIRE-5 the lock of a killed owner is taken over by exactly one of many', async () => {
   for (let round = 0; round < 5; round++) {
     await deadLock();
     const clients = await Promise.all(Array.from({ length: 6 }, contender));
@@ -65,20 +65,20 @@ test('W-WIRE-5 a lock whose owner was killed is taken over, by one of all that t
   }
 });
 
-test('a pid that came back to another process does not hold the lock', () => {
+test('a process with a reused pid does not own the lock', () => {
   writeFileSync(path, JSON.stringify({ pid: process.pid, born: 'another boot-1' }));
   expect(ownerOf(path)).toBeUndefined();
   expect(acquireLock(path)).toHaveProperty('owner');
 });
 
-test("a lock that nobody can have written is nobody's", () => {
+test('a lock that no daemon can have written has no owner', () => {
   writeFileSync(path, '');
   const lock = acquireLock(path);
   expect(lock).toHaveProperty('owner');
   expect(JSON.parse(readFileSync(path, 'utf8')).pid).toBe(process.pid);
 });
 
-test('one that died while taking a dead lock away does not stop the next', async () => {
+test('a process that died while it removed a stale lock does not block the next', async () => {
   await deadLock();
   const dead = JSON.parse(readFileSync(path, 'utf8'));
   const burial = `${path}.${dead.pid}-${dead.born.replace(/[^\w-]/g, '_')}`;
@@ -88,7 +88,7 @@ test('one that died while taking a dead lock away does not stop the next', async
   expect(readdirSync(folder)).toEqual(['daemon.lock']);
 });
 
-test("another user's process of the same number is told apart by its birth", () => {
+test("another user's process with the same pid is distinguished by its start time", () => {
   const child = spawn('sleep', ['60']);
   try {
     writeFileSync(path, JSON.stringify({ pid: child.pid, born: 'not then' }));

@@ -1,4 +1,4 @@
-// Ending servers with all they started, by real signals to real processes.
+// Ends servers with all processes that they started, by real signals to real processes.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { type ServerProcess, spawnServer } from '../../../src/server/process.ts'
 import { sweep } from '../../../src/server/process-record.ts';
 import { RuntimeFolder, runtimeRoots } from '../../../src/server/runtime-folder.ts';
 import { fixtureServer } from '../../fixtures/server.ts';
-import type { Kept } from '../../fixtures/server-keeper.ts';
+import type { KeeperReport } from '../../fixtures/server-keeper.ts';
 
 const { uid, username } = userInfo();
 const spawnReal = await loadSpawn();
@@ -105,14 +105,14 @@ async function stubborn(...args: string[]) {
   return { ...started, pids };
 }
 
-test('a server that heeds the end of its input is sent no signal', async () => {
+test('a server that ends at the end of its input is sent no signal', async () => {
   const { server, delivery } = await start(fixtureServer('slow'), { end: 20_000, term: 20_000, kill: 1000 });
   expect(await server.stop()).toEqual({ code: 0, signal: null });
   expect(await server.stop()).toEqual({ code: 0, signal: null });
   expect(existsSync(delivery.path)).toBe(false);
 });
 
-test('one that does not is sent SIGTERM, and then SIGKILL', async () => {
+test('a server that does not is sent SIGTERM, and then SIGKILL', async () => {
   const { server: deaf } = await start(fixtureServer('deaf'), { end: 100, term: 20_000, kill: 1000 });
   expect(await deaf.stop()).toEqual({ code: null, signal: 'SIGTERM' });
   const trap = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
@@ -121,14 +121,14 @@ test('one that does not is sent SIGTERM, and then SIGKILL', async () => {
   expect(await server.stop()).toEqual({ code: null, signal: 'SIGKILL' });
 });
 
-test('W-PROC-2 the whole tree ends: what heeds nothing, what left the group, what lost its parent', async () => {
+test('W-PROC-2 the whole tree ends: processes that ignore signals, left the group, or lost their parent', async () => {
   const { server, pids } = await stubborn();
   await server.stop();
   expect(pids.map(alive)).toEqual([false, false, false, false]);
   expect(logged).toEqual([]);
 });
 
-test('W-PROC-2 what a server leaves behind ends too, when it ends by itself', async () => {
+test('W-PROC-2 the processes that a server leaves behind are ended when it ends by itself', async () => {
   const { server, delivery, pids } = await stubborn('leave');
   server.close();
   expect(await server.ended).toEqual({ code: 0, signal: null });
@@ -137,7 +137,7 @@ test('W-PROC-2 what a server leaves behind ends too, when it ends by itself', as
   expect(existsSync(delivery.path)).toBe(false);
 });
 
-test('W-PROC-2 and when it is killed', async () => {
+test('W-PROC-2 the processes that a server leaves behind are ended when it is killed', async () => {
   const { server, pids } = await stubborn();
   process.kill(server.pid, 'SIGKILL');
   expect(await server.ended).toEqual({ code: null, signal: 'SIGKILL' });
@@ -146,7 +146,7 @@ test('W-PROC-2 and when it is killed', async () => {
 });
 
 test('W-PROC-2 a child that left the session, with a clean environment, is found by its parent', async () => {
-  // It heeds no SIGTERM, so it outlives its parent; in the second round the parent goes by itself.
+  // It ignores SIGTERM, so it outlives its parent; in the second round the parent ends by itself.
   const stay = `trap "" TERM; echo "pid $$;"; while :; do sleep 0.05; done`;
   for (const parent of ['wait', 'read line']) {
     const script = `env -i setsid sh -c '${stay}' & ${parent}`;
@@ -158,7 +158,7 @@ test('W-PROC-2 a child that left the session, with a clean environment, is found
   }
 });
 
-test('W-PROC-2 one that goes on starting others runs out of them', async () => {
+test('W-PROC-2 a server that keeps starting processes is ended with all of them', async () => {
   const fork =
     "trap '' TERM; echo ready; while :; do setsid sh -c 'trap \"\" TERM; sleep 5' & sleep 0.02; done";
   const { server, delivery, text } = await start({ command: '/bin/sh', args: ['-c', fork] });
@@ -170,26 +170,21 @@ test('W-PROC-2 one that goes on starting others runs out of them', async () => {
   expect(left).toEqual([]);
 });
 
-test.runIf(existsSync('/bin/ps'))(
-  'where there is only ps, the group and the line of parents end',
-  async () => {
-    const ps = processes('darwin');
-    expect(await ps.list()).toContainEqual(
-      expect.objectContaining({ pid: process.pid, parent: process.ppid }),
-    );
-    const stay = 'trap "" TERM; while :; do sleep 0.05; done';
-    const script = `setsid sh -c 'echo "pid $$;"; ${stay}' & sh -c '${stay}' & echo "pid $!;"; wait`;
-    const patience = { end: 100, term: 100, kill: 1000 };
-    const { server, text } = await start({ command: '/bin/sh', args: ['-c', script] }, patience, ps);
-    const [, one, two] = await text(/pid (\d+);\s*pid (\d+);/);
-    const pids = [Number(one), Number(two)];
-    seen.push(...pids);
-    expect(await server.stop()).toEqual({ code: null, signal: 'SIGTERM' });
-    expect(pids.map(alive)).toEqual([false, false]);
-  },
-);
+test.runIf(existsSync('/bin/ps'))('with only ps, the group and the descendants are ended', async () => {
+  const ps = processes('darwin');
+  expect(await ps.list()).toContainEqual(expect.objectContaining({ pid: process.pid, parent: process.ppid }));
+  const stay = 'trap "" TERM; while :; do sleep 0.05; done';
+  const script = `setsid sh -c 'echo "pid $$;"; ${stay}' & sh -c '${stay}' & echo "pid $!;"; wait`;
+  const patience = { end: 100, term: 100, kill: 1000 };
+  const { server, text } = await start({ command: '/bin/sh', args: ['-c', script] }, patience, ps);
+  const [, one, two] = await text(/pid (\d+);\s*pid (\d+);/);
+  const pids = [Number(one), Number(two)];
+  seen.push(...pids);
+  expect(await server.stop()).toEqual({ code: null, signal: 'SIGTERM' });
+  expect(pids.map(alive)).toEqual([false, false]);
+});
 
-test('two servers of one session end apart: each has a marker of its own', async () => {
+test('two servers of one session are ended separately: each has a marker of its own', async () => {
   const { server: old } = await stubborn();
   const { server, pids } = await stubborn();
   await old.stop();
@@ -199,7 +194,7 @@ test('two servers of one session end apart: each has a marker of its own', async
 });
 
 /** Runs a daemon's stand-in with the stubborn server, and kills it when the server stands. */
-async function killedDaemon(): Promise<Kept> {
+async function killedDaemon(): Promise<KeeperReport> {
   const keeper = join(import.meta.dirname, '../../fixtures/server-keeper.ts');
   const { command, args } = fixtureServer('stubborn');
   const child = spawn(process.execPath, [keeper, run, command, ...args], { stdio: 'pipe' });
@@ -211,7 +206,7 @@ async function killedDaemon(): Promise<Kept> {
     });
   });
   const [line] = await once(child.stdout, 'data');
-  const kept: Kept = JSON.parse(line);
+  const kept: KeeperReport = JSON.parse(line);
   seen.push(kept.pid);
   await stands;
   child.kill('SIGKILL');
@@ -234,7 +229,7 @@ test.runIf(process.platform === 'linux')(
     seen.push(...left);
     expect(left).toHaveLength(4);
     expect(existsSync(join(kept.credentials, 'TOKEN'))).toBe(true);
-    // The killed daemon's other session, of which nothing runs any more.
+    // Another session of the killed daemon, of which no process runs any more.
     const place = runtimeRoots(run, uid);
     const empty = new RuntimeFolder(place, [{ variable: 'TOKEN', value: 'x' }]);
     writeFileSync(join(empty.path, 'server.json'), 'torn {');
@@ -242,7 +237,7 @@ test.runIf(process.platform === 'linux')(
     const swept = sweep(place, real, log, { end: 0, term: 100, kill: 1000 });
     expect(existsSync(kept.credentials)).toBe(false);
     expect(existsSync(dirname(kept.credentials))).toBe(false);
-    // What the new daemon starts meanwhile is not touched.
+    // What the new daemon starts meanwhile is left alone.
     const { server, delivery } = await start(fixtureServer('slow'));
     await swept;
     expect(left.map(alive)).toEqual([false, false, false, false]);
@@ -254,7 +249,7 @@ test.runIf(process.platform === 'linux')(
 );
 
 test.runIf(process.platform === 'linux')(
-  'W-PROC-4 a record of before the last boot names nobody',
+  'W-PROC-4 a record from before the last boot matches no process',
   async () => {
     const { server } = await start(fixtureServer('slow'));
     const place = runtimeRoots(join(run, 'killed'), uid);
@@ -274,7 +269,7 @@ test('a sweep with nothing left behind does nothing', async () => {
   expect(logged).toEqual([]);
 });
 
-test('a server is ended also where no process can be looked for', async () => {
+test('a server is ended even if the processes cannot be listed', async () => {
   let failures = 1;
   const failing = {
     ...real,
@@ -288,7 +283,7 @@ test('a server is ended also where no process can be looked for', async () => {
   expect(existsSync(delivery.path)).toBe(false);
   expect(logged).toEqual(["cannot look for a server's processes"]);
 
-  // A sweep that cannot look removes no folder: by it the next one finds what runs.
+  // A sweep that cannot list processes removes no folder, because the next one needs it to find what runs.
   failures = 1;
   const place = runtimeRoots(join(run, 'killed'), uid);
   const left = new RuntimeFolder(place, []);
@@ -298,8 +293,8 @@ test('a server is ended also where no process can be looked for', async () => {
   expect(existsSync(left.path)).toBe(false);
 });
 
-test('what the kernel does not let go of is told, and nobody waits for ever', async () => {
-  // A process that no signal ends cannot be made here: these processes are said to remain.
+test('a process that is blocked in the kernel is logged, and nobody waits for it for ever', async () => {
+  // A process that no signal ends cannot be created here, so the listing pretends that one remains.
   const { server } = await start(fixtureServer('slow'));
   const one = {
     pid: 2 ** 22 + 1,

@@ -1,5 +1,5 @@
-// Servers as real processes: what they are given, how they are found, fed and read, and what is said of those
-// that cannot be started.
+// Servers as real processes: what they are started with, how their executables are found, how they are written to and
+// read from, and how those are reported that cannot be started.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -26,7 +26,7 @@ import { sweep } from '../../../src/server/process-record.ts';
 import { RuntimeFolder, runtimeRoots } from '../../../src/server/runtime-folder.ts';
 import { echoServer } from '../../fixtures/echo.ts';
 import { fixtureServer } from '../../fixtures/server.ts';
-import type { Kept } from '../../fixtures/server-keeper.ts';
+import type { KeeperReport } from '../../fixtures/server-keeper.ts';
 
 const uid = userInfo().uid;
 const spawnReal = await loadSpawn();
@@ -139,8 +139,8 @@ async function ask(server: ServerProcess, name: string, args: object = {}) {
   return JSON.parse(JSON.parse(await lines.line()).result.content[0].text);
 }
 
-describe('what a server is given', () => {
-  test('W-ENV-1 the whole environment is known, and nothing of the daemon passes', async () => {
+describe('what a server is started with', () => {
+  test('W-ENV-1 the whole environment is known, and no variable of the daemon is passed on', async () => {
     process.env.WARDER_TEST_SECRET = 'of the daemon';
     try {
       const { server, delivery } = await start({
@@ -171,7 +171,7 @@ describe('what a server is given', () => {
         CREDENTIALS_DIRECTORY: delivery.instance.credentials,
         KEY_FILE: `${delivery.instance.credentials}/KEY`,
       });
-      // Arguments pass as they are: no shell has seen them.
+      // Arguments are passed unchanged: no shell is involved.
       expect(seen.argv).toEqual(['a b', '$HOME', '*']);
       expect(seen.cwd).toBe(run);
       expect(seen.tmp).toEqual({ mode: '700', entries: [] });
@@ -185,15 +185,15 @@ describe('what a server is given', () => {
   });
 
   test.runIf(process.platform === 'linux')(
-    'W-PROC-1 three pipes, and none of the descriptors that the daemon was started with',
+    'W-PROC-1 a server has three pipes, and none of the descriptors that the daemon inherited',
     async () => {
       const keeper = join(import.meta.dirname, '../../fixtures/server-keeper.ts');
-      // Beyond 15 and with gaps: there Node itself stops looking.
+      // Above 15 and with gaps: Node itself stops looking there.
       const script = 'exec 20</etc/passwd 41</etc/passwd 63</etc/passwd; exec "$@"';
       const argv = ['-c', script, 'bash', process.execPath, keeper, run, echoServer()];
       const child = spawn('bash', argv, { stdio: ['pipe', 'pipe', 'inherit'] });
       const [line] = await once(child.stdout, 'data');
-      const { pid, closed }: Kept = JSON.parse(line);
+      const { pid, closed }: KeeperReport = JSON.parse(line);
       try {
         const fds = readdirSync(`/proc/${pid}/fd`);
         expect(fds.toSorted()).toEqual(['0', '1', '2']);
@@ -208,8 +208,8 @@ describe('what a server is given', () => {
     },
   );
 
-  test('it leads a process group and a session of its own', async () => {
-    // A name made to look like other fields of /proc/PID/stat.
+  test('a server leads a process group and a session of its own', async () => {
+    // A name that looks like other fields of /proc/PID/stat.
     const command = join(run, 'x) S 1 1 (');
     copyFileSync(echoServer(), command);
     const { server } = await start({ command });
@@ -248,7 +248,7 @@ describe('how a command is found', () => {
     expect((await reader(server).end).toString()).toBe(`${process.execPath}\n`);
   });
 
-  test('W-PROC-5 a name is not searched in the working folder, nor in the PATH of the daemon', async () => {
+  test('W-PROC-5 a name is not looked up in the working folder, nor in the PATH of the daemon', async () => {
     script(join(run, 'tool'));
     script(join(run, 'bin/other'));
     const before = process.env.PATH;
@@ -264,7 +264,7 @@ describe('how a command is found', () => {
     }
   });
 
-  test('one that is not there, a folder, or not executable is named', async () => {
+  test('the error names a command that does not exist, is a folder, or is not executable', async () => {
     expect((await refusal({ command: join(run, 'none') })).code).toBe('server-missing');
     expect((await refusal({ command: join(run, 'none/deeper') })).code).toBe('server-missing');
     expect((await refusal({ command: './none' })).code).toBe('server-missing');
@@ -273,13 +273,13 @@ describe('how a command is found', () => {
     expect([error.code, error.exit]).toEqual(['server-unstartable', 126]);
     expect(error.message).toBe(`cannot start "test": "${plain}" is not executable`);
     expect((await refusal({ command: run })).code).toBe('server-unstartable');
-    // A later folder of PATH may still have it.
+    // A later folder of PATH may still contain it.
     const good = script(join(run, 'bin/plain'));
     const { server } = await start({ command: 'plain', env: { PATH: `${run}:${join(run, 'bin')}:/bin` } });
     expect(server.file).toBe(good);
   });
 
-  test('a working folder that is not there is named, and not taken for a missing command', async () => {
+  test('a missing working folder is named, and not mistaken for a missing command', async () => {
     const error = await refusal({ command: echoServer(), cwd: join(run, 'gone') });
     expect(error.code).toBe('server-unstartable');
     expect(error.message).toBe(`cannot start "test": cannot enter the folder "${join(run, 'gone')}"`);
@@ -289,7 +289,7 @@ describe('how a command is found', () => {
     );
   });
 
-  test('what only the system can tell is told: a missing interpreter, too long arguments', async () => {
+  test('the reasons of the system are reported: a missing interpreter, arguments that are too long', async () => {
     const odd = script(join(run, 'odd'));
     writeFileSync(odd, '#!/nowhere/interpreter\n');
     const error = await refusal({ command: odd });
@@ -299,7 +299,7 @@ describe('how a command is found', () => {
     expect(long.message).toBe('cannot start "test": its arguments and environment are too long');
   });
 
-  test('W-PROC-6 a failed start tells no argument, value or output, and leaves nothing behind', async () => {
+  test('W-PROC-6 a failed start reveals no argument, value or output, and leaves nothing behind', async () => {
     const secret = 'hunter2-hunter2';
     const credentials: DeliveredCredential[] = [
       { variable: 'TOKEN', deliver: 'env', value: secret },
@@ -315,7 +315,7 @@ describe('how a command is found', () => {
     expect(error.message).toBe('cannot start "test": the machine accepts no more processes');
     expect(`${error.message} ${error.hint} ${error.cause}`).not.toContain(secret);
     expect(readdirSync(join(run, 'sessions'))).toEqual([]);
-    // The next start is none the worse for it.
+    // It does not affect the next start.
     expect((await start(wish)).server.pid).toBeGreaterThan(0);
 
     const odd = join(run, 'odd');
@@ -326,7 +326,7 @@ describe('how a command is found', () => {
 });
 
 describe('a server as an end of a session', () => {
-  test('lines go both ways, many in one write', async () => {
+  test('lines pass both ways, many in one write', async () => {
     const { server } = await start({ command: echoServer() });
     const lines = reader(server);
     server.write([call('echo', { text: 'one' }), call('echo', { text: 'two' }), Buffer.from('\n')]);
@@ -337,7 +337,7 @@ describe('a server as an end of a session', () => {
     await lines.end;
   });
 
-  test('10 MB come whole, also through a pause', async () => {
+  test('10 MB arrive whole, even with a pause', async () => {
     const { server } = await start({ command: echoServer() });
     let bytes = 0;
     const done = Promise.withResolvers<void>();
@@ -355,7 +355,7 @@ describe('a server as an end of a session', () => {
     expect(bytes).toBeGreaterThan(10_000_000);
   });
 
-  test('a paused server that floods is held, and goes on when resumed', async () => {
+  test('a server that floods stops while it is paused, and continues when it is resumed', async () => {
     const { server } = await start(fixtureServer('flood'));
     let chunks = 0;
     let wake = (): void => {};
@@ -381,7 +381,7 @@ describe('a server as an end of a session', () => {
     expect(chunks).toBeGreaterThan(held);
   });
 
-  test('one that never reads fills up, says so, and can still be stopped', async () => {
+  test('a server that never reads fills its pipe, which is reported, and can still be stopped', async () => {
     const { server } = await start(fixtureServer('deaf'));
     const megabyte = Buffer.alloc(2 ** 20, 'x');
     let room = true;
@@ -389,12 +389,12 @@ describe('a server as an end of a session', () => {
     expect(room).toBe(false);
     const drained = new Promise<void>((resolve) => server.onDrain(resolve));
     expect(await server.stop()).toEqual({ code: null, signal: 'SIGTERM' });
-    // Whoever waited to write is let go.
+    // A writer that waits may go on.
     await drained;
     expect(server.write([megabyte])).toBe(true);
   });
 
-  test('one that closes its input, or has ended, breaks nothing', async () => {
+  test('writing to a server that has closed its input, or has ended, breaks nothing', async () => {
     const { server } = await start({ command: '/bin/sh', args: ['-c', 'exec 0<&-; echo closed; sleep 60'] });
     const lines = reader(server);
     await lines.line();
@@ -409,7 +409,7 @@ describe('a server as an end of a session', () => {
     server.close();
   });
 
-  test('one that ends at once is told of by its code or signal, and its last words are kept', async () => {
+  test('a server that ends at once is reported by its code or signal, and its last output is kept', async () => {
     const { server: three } = await start(fixtureServer('crash-at-start'));
     let stderr = '';
     expect(await three.ended).toEqual({ code: 3, signal: null });
@@ -429,8 +429,8 @@ describe('a server as an end of a session', () => {
     expect(await end).toHaveLength(100_000);
   });
 
-  test('output that a process which got away holds open ends with the server', async () => {
-    // Its own session, no parent, a clean environment: only a sandbox would hold it.
+  test('output that an escaped process keeps open ends with the server', async () => {
+    // Its own session, no parent, a clean environment: only a sandbox would contain it.
     const away = "env -i setsid sh -c 'echo $$; exec sleep 60' & sleep 0.2";
     const { server } = await start({ command: '/bin/sh', args: ['-c', `(${away}) & read line`] });
     const lines = reader(server);

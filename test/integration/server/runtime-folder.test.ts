@@ -1,4 +1,4 @@
-// A server's own places: what they look like, and that they are gone.
+// A server's private folders: their permissions and contents, and their removal.
 import {
   chmodSync,
   existsSync,
@@ -42,7 +42,7 @@ function first({ secrets }: RuntimeRoots): string {
   return secrets[0] ?? '';
 }
 
-test('W-ENV-4 credential files are for their owner alone, byte for byte, and go with the server', async () => {
+test('W-ENV-4 only their owner can read credential files, which are exact, and removed with the server', async () => {
   const place = runtimeRoots(run, uid);
   const before = process.umask(0);
   try {
@@ -68,21 +68,21 @@ test('W-ENV-4 credential files are for their owner alone, byte for byte, and go 
 });
 
 test.runIf(process.platform === 'linux' && existsSync('/dev/shm'))(
-  'W-ENV-4 credential files lie in memory where there is a place for it',
+  'W-ENV-4 credential files are kept in memory if the machine offers it',
   async () => {
     await using delivery = new RuntimeFolder(runtimeRoots(run, uid), files);
     expect([0x01021994, 0x858458f6]).toContain(statfsSync(delivery.instance.credentials).type);
   },
 );
 
-test('without a place in memory they lie in the run folder', async () => {
+test('without a folder in memory they are kept in the run folder', async () => {
   const place = runtimeRoots(run, uid, [run, '/nowhere']);
   expect(place.secrets).toEqual([join(run, 'secrets')]);
   await using delivery = new RuntimeFolder(place, files);
   expect(readFileSync(join(run, 'secrets', delivery.instance.marker, 'TOKEN'), 'utf8')).toBe('one');
 });
 
-test('W-ENV-4 a place that somebody else can enter, or a link, is passed over', async () => {
+test('W-ENV-4 a folder that somebody else can enter, or a link, is skipped', async () => {
   const place: RuntimeRoots = {
     sessions: join(run, 'sessions'),
     secrets: [join(run, 'memory'), join(run, 'secrets')],
@@ -112,7 +112,7 @@ test('a server without credential files has no folder for them', async () => {
   expect(existsSync(first(place))).toBe(false);
 });
 
-test('two servers share a place, and each takes away its own', async () => {
+test('two servers share a folder, and each removes only its own files', async () => {
   const place = runtimeRoots(run, uid);
   const one = new RuntimeFolder(place, files);
   const two = new RuntimeFolder(place, files);
@@ -124,12 +124,12 @@ test('two servers share a place, and each takes away its own', async () => {
   expect(existsSync(first(place))).toBe(false);
 });
 
-test('two daemons of one user have places of their own', () => {
+test('two daemons of one user have separate folders', () => {
   const [one, two] = [runtimeRoots(join(run, 'one'), uid), runtimeRoots(join(run, 'two'), uid)];
   for (const place of one.secrets) expect(two.secrets).not.toContain(place);
 });
 
-test('what a server locked is removed all the same, and links are not followed', async () => {
+test('folders that a server made unwritable are removed too, and links are not followed', async () => {
   const kept = join(run, 'kept');
   mkdirSync(kept);
   writeFileSync(join(kept, 'file'), 'kept');
@@ -150,7 +150,7 @@ test('what a server locked is removed all the same, and links are not followed',
   chmodSync(kept, 0o700);
 });
 
-test('a run folder that takes nothing is told as that, and no secret is left lying', () => {
+test('an unwritable run folder is reported as such, and no secret is left behind', () => {
   writeFileSync(join(run, 'sessions'), 'a file');
   const place = runtimeRoots(run, uid);
   let error: unknown;

@@ -1,4 +1,4 @@
-// Whatever the machine runs: who is ended belongs to the server, and nobody of it is spared.
+// Whatever the machine runs: only processes of the server are ended, and all of them.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Process } from '../../../src/os/processes.ts';
@@ -7,7 +7,7 @@ import { findTreeProcesses, type Tree } from '../../../src/server/process-tree.t
 const SELF = 2;
 const numRuns = process.env.SLOW === undefined ? 300 : 20_000;
 
-// Pids 2 to 41 in small numbers, so that parents, groups and sessions meet; parents also in rings.
+// Pids 2 to 41, few enough that parents, groups and sessions coincide; parents also form cycles.
 const machine = fc.uniqueArray(
   fc.record({
     pid: fc.integer({ min: 2, max: 41 }),
@@ -26,7 +26,7 @@ const tree: fc.Arbitrary<Tree> = fc.record({
 });
 const marks = fc.uniqueArray(fc.integer({ min: 2, max: 41 }), { maxLength: 5 });
 
-test('W-PROC-4 members are linked to the server, and all that descends from a member is one', () => {
+test('W-PROC-4 every process found is linked to the server, and so are all its descendants', () => {
   fc.assert(
     fc.property(machine, tree, marks, (all, of, marked) => {
       const found = new Set(findTreeProcesses(of, all, new Set(marked), SELF));

@@ -44,7 +44,7 @@ test('W-WIRE-1 any chunking of the bytes gives the same frames', () => {
   );
 });
 
-test('W-WIRE-1 any bytes at all are frames or an error, never more than was sent', () => {
+test('W-WIRE-1 any bytes are decoded to frames or an error, and never to more than was sent', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200, size: 'max' }), (bytes) => {
       let length = 0;

@@ -19,19 +19,19 @@ const lines = (file: string) =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line));
 
-test('a line is there when the call returns, with its level, time and fields', () => {
+test('a line is written when the call returns, with its level, time and fields', () => {
   using log = openLog(path, plain);
   log.warn({ profile: 'github' }, 'odd');
   expect(lines(path)).toMatchObject([{ level: 'warn', profile: 'github', msg: 'odd', pid: process.pid }]);
   expect(lines(path)[0].time).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 });
 
-test('W-WIRE-4 the log is for its owner alone, also where it was open before', () => {
+test('W-WIRE-4 only its owner can read the log, even if others could before', () => {
   openLog(path, plain)[Symbol.dispose]();
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-test('W-WIRE-4 every line passes the redaction, also one that fails is not written', () => {
+test('W-WIRE-4 every line is redacted, and a line whose redaction fails is not written', () => {
   const secret = 'hunter2-hunter2';
   using log = openLog(path, {
     ...plain,
@@ -48,7 +48,7 @@ test('W-WIRE-4 every line passes the redaction, also one that fails is not writt
   expect(log.dropped).toBe(1);
 });
 
-test('files are put aside by size, none is lost while it is kept, and no line is cut', () => {
+test('files are rotated by size, kept in the number set, and no line is cut', () => {
   using log = openLog(path, { ...plain, size: 1000, keep: 2 });
   for (let number = 0; number < 60; number++) log.info({ number }, 'line');
   expect(readdirSync(folder).sort()).toEqual(['daemon.log', 'daemon.log.1', 'daemon.log.2']);
@@ -63,7 +63,7 @@ test('files are put aside by size, none is lost while it is kept, and no line is
   }
 });
 
-test('a log goes on where the last daemon ended', () => {
+test('a log continues where the last daemon ended', () => {
   for (const number of [1, 2]) {
     using log = openLog(path, plain);
     log.info({ number }, 'line');
@@ -71,7 +71,7 @@ test('a log goes on where the last daemon ended', () => {
   expect(lines(path).map(({ number }) => number)).toEqual([1, 2]);
 });
 
-test('a file that cannot be put aside grows on rather than losing lines', () => {
+test('a file that cannot be rotated keeps growing rather than losing lines', () => {
   mkdirSync(join(folder, 'daemon.log.1', 'in the way'), { recursive: true });
   using log = openLog(path, { ...plain, size: 500, keep: 1 });
   for (let number = 0; number < 20; number++) log.info({ number }, 'line');

@@ -45,7 +45,7 @@ const credential = (
 });
 
 describe('environment', () => {
-  test('W-ENV-1 is the base, the literals and the credentials, and nothing else', () => {
+  test('W-ENV-1 consists of the base, the literals and the credentials, and nothing else', () => {
     expect(make({})).toEqual(base);
     expect(make({ LOG_LEVEL: 'info' }, [credential('TOKEN', 'env'), credential('KEY', 'file')])).toEqual({
       ...base,
@@ -86,21 +86,21 @@ describe('environment', () => {
     expect(make({ CREDENTIALS_DIRECTORY: '/etc/x' }).CREDENTIALS_DIRECTORY).toBe('/etc/x');
   });
 
-  test('what the gate brings is there, and nobody else sets it', () => {
+  test('the variables of the gate are set, and nobody else may set them', () => {
     const gate = { TOKEN: 'sealed-placeholder', SSL_CERT_FILE: '/run/warder/ca.pem' };
     expect(environment('x', machine, own, {}, [], gate)).toMatchObject(gate);
     const taken = () => environment('x', machine, own, { SSL_CERT_FILE: '/mine' }, [], gate);
     expect(taken).toThrow(expect.objectContaining({ code: 'profile-invalid' }));
   });
 
-  test('a value that no variable can hold is refused without being told', () => {
+  test('a value that cannot be stored in a variable is refused without being shown', () => {
     const error = refusal({}, [credential('TOKEN', 'env', 'secret\0secret')]);
     expect(error.code).toBe('server-unstartable');
     expect(`${error.message} ${error.hint}`).not.toContain('secret\0');
     expect(make({}, [credential('TOKEN', 'file', 'secret\0secret')])).not.toHaveProperty('TOKEN');
   });
 
-  test('a node in a system folder is searched first and named once', () => {
+  test('a node in a system folder comes first in PATH, and only once', () => {
     const { PATH } = environment('x', { ...machine, nodeDir: '/usr/bin' }, own, {}, []);
     expect(PATH).toBe('/usr/bin:/usr/local/bin:/bin:/usr/sbin:/sbin');
     const odd = environment('x', { ...machine, nodeDir: '/opt/a:b' }, own, {}, []);

@@ -22,10 +22,10 @@ function piped(): { pipe: PassThrough; output: Output; came: (string | null)[]; 
   return { pipe, output, came, listen };
 }
 
-test('what came before anybody listened is kept, and the end comes once', async () => {
+test('output from before anybody listened is kept, and the end is emitted once', async () => {
   const { pipe, came, listen } = piped();
   pipe.write('first');
-  // As Node does to the pipes of a child that has ended.
+  // This is what Node does to the pipes of a child that has ended.
   pipe.resume();
   await setImmediate();
   pipe.end('last');
@@ -38,7 +38,7 @@ test('what came before anybody listened is kept, and the end comes once', async 
   expect(came.filter((one) => one === null)).toHaveLength(1);
 });
 
-test('a pause holds, whoever else resumes the pipe, and nothing overtakes', async () => {
+test('a pause stays in force when another party resumes the pipe, and the order is kept', async () => {
   const { pipe, output, came, listen } = piped();
   listen();
   pipe.write('a');
@@ -56,7 +56,7 @@ test('a pause holds, whoever else resumes the pipe, and nothing overtakes', asyn
   expect(came).toEqual(['a', 'b', 'c', null]);
 });
 
-test('a listener that pauses is given no more', async () => {
+test('a listener that pauses receives nothing more', async () => {
   const pipe = new PassThrough();
   const output = new Output(pipe);
   const came: string[] = [];
@@ -78,7 +78,7 @@ test('a listener that pauses is given no more', async () => {
   expect(came).toEqual(['a', 'b']);
 });
 
-test('a pipe that somebody holds open ends all the same, and a pause still holds', async () => {
+test('a pipe that another process keeps open ends all the same, and a pause stays in force', async () => {
   const { pipe, output, came, listen } = piped();
   listen();
   output.pause();

@@ -19,33 +19,33 @@ function pids(all: Process[], marked: number[] = [], of: Tree = tree): number[] 
     .sort((a, b) => a - b);
 }
 
-describe('members', () => {
-  test('W-PROC-2 group, session, line of parents and marker each suffice', () => {
+describe('findTreeProcesses', () => {
+  test('W-PROC-2 group, session, chain of parents and marker each suffice', () => {
     expect(pids([server])).toEqual([100]);
-    // Orphaned in the group; in the session with a group of its own; a child that left both; its child.
+    // An orphan in the group; one in the session with a group of its own; a child that left both; its child.
     const inGroup = one(101, 1, 100, 1001);
     const inSession = one(102, 1, 102, 1001, 100);
     const left = one(103, 100, 103, 1001);
     const below = one(104, 103, 104, 1002);
     expect(pids([server, inGroup, inSession, left, below])).toEqual([100, 101, 102, 103, 104]);
-    // Left and orphaned, but marked; its child has a clean environment.
+    // Left and orphaned, but with the marker; its child has a clean environment.
     const marked = one(105, 1, 105, 1001);
     const clean = one(106, 105, 106, 1002);
     expect(pids([server, marked, clean], [105])).toEqual([100, 105, 106]);
     expect(pids([inGroup, inSession, marked], [105])).toEqual([101, 102, 105]);
   });
 
-  test('W-PROC-4 a stranger is left alone, also one that was given the pid of a member', () => {
+  test('W-PROC-4 an unrelated process is left alone, even one that reuses the pid of a process of the tree', () => {
     expect(pids([one(101, 10, 101, 1001)])).toEqual([]);
-    // The server's pid, group and session belong to a shell by now.
+    // By now the server's pid, group and session belong to a shell.
     const shell = [one(100, 10, 100, 2000), one(107, 100, 107, 2001, 100)];
     expect(pids(shell)).toEqual([]);
     expect(pids([...shell, one(108, 1, 108, 1500)], [108])).toEqual([108]);
-    // Older than the server: it cannot be of its tree, whatever it carries.
+    // Older than the server: it cannot belong to its tree, whatever its marker.
     expect(pids([server, one(109, 1, 109, 999)], [109])).toEqual([100]);
   });
 
-  test('W-PROC-4 after a restart a group without its leader is not believed', () => {
+  test('W-PROC-4 after a restart a group without its leader does not count', () => {
     const unwatched = { ...tree, supervised: false };
     expect(pids([one(101, 1, 100, 1001)], [], unwatched)).toEqual([]);
     expect(pids([one(101, 1, 100, 1001)], [101], unwatched)).toEqual([101]);
@@ -54,14 +54,14 @@ describe('members', () => {
     expect(pids([server, one(101, 1, 100, 1001)], [101], unknown)).toEqual([101]);
   });
 
-  test('the daemon and what it descends from are never members', () => {
+  test('the daemon and its ancestors are never part of a tree', () => {
     expect(pids([server], [1, 10, SELF])).toEqual([100]);
     // Not even when the daemon was started from within the tree.
     const inside = [one(1, 0, 1, 0), server, one(110, 100, 100, 1001), one(SELF, 110, 100, 1002)];
     expect(findTreeProcesses(tree, inside, new Set([SELF]), SELF)).toEqual([]);
   });
 
-  test('a long chain and a ring of parents are gone through once', () => {
+  test('a long chain and a cycle of parents are traversed once', () => {
     const chain = Array.from({ length: 50_000 }, (_, at) =>
       one(1000 + at, at === 0 ? 100 : 999 + at, 7, 1001),
     );
@@ -69,7 +69,7 @@ describe('members', () => {
     expect(pids([server, one(111, 112, 100, 1001), one(112, 111, 100, 1001)])).toEqual([100, 111, 112]);
   });
 
-  test('where start times are not told, a supervised group counts', () => {
+  test('a supervised group counts where start times are not known', () => {
     const untold = { ...tree, started: undefined };
     expect(pids([server, one(101, 1, 100, 1001)], [], untold)).toEqual([100, 101]);
   });

@@ -15,7 +15,7 @@ test('a long payload is not copied', () => {
   expect(sink.written[1]).toBe(payload);
 });
 
-test('more than fits into one frame goes in several, and nothing is lost', () => {
+test('more than fits into one frame is sent in several, and nothing is lost', () => {
   const sink = new Bytes();
   const chunk = Buffer.alloc(MAX_PAYLOAD - 1, 'x');
   writeFrame(sink, Frame.DATA, [chunk, chunk, Buffer.from('end')]);
@@ -25,13 +25,13 @@ test('more than fits into one frame goes in several, and nothing is lost', () =>
   expect(data.subarray(-4).toString()).toBe('xend');
 });
 
-test('a JSON payload that fits into no frame is an error, not two frames', () => {
+test('a JSON payload that does not fit into a frame is an error, not two frames', () => {
   expect(() => writeJson(new Bytes(), Frame.RESPONSE, 'x'.repeat(MAX_PAYLOAD))).toThrow(
     expect.objectContaining({ code: 'wire-malformed' }),
   );
 });
 
-test('bytes of a long DATA frame pass as they come, as slices of what came', () => {
+test('bytes of a long DATA frame are passed on as they arrive, as slices of the input', () => {
   const slices: Buffer[] = [];
   const decoder = new FrameDecoder({ bytes: (_type, slice) => slices.push(slice), frame: () => {} });
   decoder.push(Buffer.from([2, 4, 0, 0, 0, 97]));
@@ -42,7 +42,7 @@ test('bytes of a long DATA frame pass as they come, as slices of what came', () 
   expect(slices.map(String)).toEqual(['a', 'bcd']);
 });
 
-test('empty DATA is nothing; an empty frame of another type is one', () => {
+test('an empty DATA frame is dropped; an empty frame of another type is not', () => {
   const { data, frames } = decode([Buffer.from([2, 0, 0, 0, 0, 3, 0, 0, 0, 0])]);
   expect(data.length).toBe(0);
   expect(frames).toEqual([[Frame.EOF, '']]);
@@ -51,7 +51,7 @@ test('empty DATA is nothing; an empty frame of another type is one', () => {
 test.each([
   ['type 0', [0, 0, 0, 0, 0]],
   ['an unknown type', [10, 0, 0, 0, 0]],
-  ['a greeting over the limit', [1, 1, 0, 1, 0]],
+  ['a HELLO over the limit', [1, 1, 0, 1, 0]],
   ['data over the limit', [2, 1, 0, 0, 1]],
   ['text', [...Buffer.from('GET / HTTP/1.1')]],
 ])('W-WIRE-1 %s is refused before its payload is read', (_what, bytes) => {

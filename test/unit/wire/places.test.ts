@@ -3,7 +3,7 @@ import { places } from '../../../src/wire/places.ts';
 
 const linux = { platform: 'linux', env: {}, home: '/home/ada', uid: 1000 };
 
-test('on Linux everything follows from the home folder', () => {
+test('on Linux all paths follow from the home folder', () => {
   expect(places(linux)).toEqual({
     config: '/home/ada/.config/warder',
     profiles: '/home/ada/.config/warder/profiles',
@@ -17,7 +17,7 @@ test('on Linux everything follows from the home folder', () => {
   });
 });
 
-test('XDG variables move folders, and are named so that a host can repeat them', () => {
+test('XDG variables move folders, and are listed so that a host can repeat them', () => {
   const env = { XDG_CONFIG_HOME: '/conf/', XDG_STATE_HOME: '/state' };
   const found = places({ ...linux, env });
   expect(found.profiles).toBe('/conf/warder/profiles');
@@ -25,12 +25,12 @@ test('XDG variables move folders, and are named so that a host can repeat them',
   expect(found.variables).toEqual(env);
 });
 
-test('XDG variables that say what is so anyhow, or are not absolute, change nothing', () => {
+test('XDG variables that equal the default, or are not absolute, change nothing', () => {
   const env = { XDG_CONFIG_HOME: '/home/ada/.config', XDG_STATE_HOME: 'state' };
   expect(places({ ...linux, env })).toEqual(places(linux));
 });
 
-test('WARDER_HOME has everything below it, on every system', () => {
+test('WARDER_HOME contains everything, on every system', () => {
   for (const platform of ['linux', 'darwin']) {
     const found = places({ ...linux, platform, env: { WARDER_HOME: '/w/', XDG_STATE_HOME: '/state' } });
     expect(found).toMatchObject({ config: '/w/config', state: '/w/state', run: '/w/run' });

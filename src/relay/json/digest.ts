@@ -1,0 +1,33 @@
+// The digest of a JSON value, to compare it with another without keeping either. The order of members and the
+// white space do not count where the value is small enough to be built; beyond that its bytes are what counts.
+import { isUtf8 } from 'node:buffer';
+import { hash } from 'node:crypto';
+import { hasDuplicateMembers } from './duplicates.ts';
+import type { Range } from './read.ts';
+
+/** The largest value, in bytes of JSON text, that is built to be digested in canonical form. */
+export const MAX_CANONICAL = 65_536;
+
+/**
+ * `sha256:<hex>` of the value in a range: of its RFC 8785 canonical form if it has at most `MAX_CANONICAL` bytes,
+ * no member twice and is UTF-8, else of its bytes. Integers beyond 2^53 are compared as the numbers that
+ * JavaScript reads.
+ */
+export function digestOf(bytes: Buffer, { start, end }: Range): string {
+  const text = bytes.subarray(start, end);
+  const small = text.length <= MAX_CANONICAL && isUtf8(text) && !hasDuplicateMembers(bytes, start, end);
+  return digest(small ? canonical(JSON.parse(text.toString())) : text);
+}
+
+/** `sha256:<hex>` of bytes, or of a text's UTF-8. */
+export function digest(data: Buffer | string): string {
+  return `sha256:${hash('sha256', data, 'hex')}`;
+}
+
+/** Members in the order of their UTF-16 code units: RFC 8785, section 3.2.3. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
+}

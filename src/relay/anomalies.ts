@@ -1,12 +1,12 @@
-// What is odd about what the two sides say: lines that are no messages, answers to nothing. It goes to the
+// What is wrong with the messages of either side: lines that are no messages, answers to nothing. It goes to the
 // daemon's log: the first ones each, and at the end a count. Neither side can fill the log with it.
 import type { Log } from '../os/log.ts';
 
-/** How many are told one by one. */
-const TOLD = 20;
+/** How many are logged one by one. */
+const MAX_LOGGED = 20;
 
-/** The oddities of one session. */
-export class Oddities {
+/** The anomalies of one session. */
+export class Anomalies {
   readonly #log: Log;
   readonly #session: string;
   #count = 0;
@@ -16,12 +16,12 @@ export class Oddities {
     this.#session = session;
   }
 
-  /** Notes one. `fields` hold no credential. */
+  /** Logs one. `fields` hold no credential. */
   note(what: string, fields: () => object): void {
-    if (++this.#count <= TOLD) this.#log.info({ session: this.#session, ...fields() }, what);
+    if (++this.#count <= MAX_LOGGED) this.#log.info({ session: this.#session, ...fields() }, what);
   }
 
-  /** Tells how many there were. */
+  /** Logs how many there were. */
   close(): void {
     if (this.#count === 0) return;
     this.#log.info(

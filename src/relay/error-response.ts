@@ -1,17 +1,18 @@
-// What the relay says of itself: JSON-RPC errors to the host, in place of a server's answer. The codes are of
-// the range that JSON-RPC 2.0 leaves to implementations and MCP leaves to servers; `data.code` says the same
-// in a word, and `data.hint` what a person can do.
+// The relay's own answers: JSON-RPC errors in place of a server's answer. The codes are of the range that
+// JSON-RPC 2.0 leaves to implementations and MCP leaves to servers, but for -32603, which is the protocol's own;
+// `data.code` gives the same as a word, and `data.hint` what a person can do.
 //
 //     -32700, -32600, -32602   the line is no JSON, no message, or no tool call: nothing was forwarded
+//     -32603  internal         a fault in Warder; whether the server did anything is not known
 //     -32010  refused          policy or a person said no: nothing was forwarded
 //     -32011  audit-unwritable the log cannot be written: not forwarded, or the answer withheld
 //     -32012  lost             the server ended, or was replaced, before it answered
 //     -32013  withheld         the server answered, but with something that must not or cannot be passed on
 //     -32014  busy             too many requests are open at once: nothing was forwarded
-import { type Id, idText } from './json/envelope.ts';
 
 /** The codes by their words. */
 export const ANSWER = {
+  internal: -32603,
   refused: -32010,
   'audit-unwritable': -32011,
   lost: -32012,
@@ -21,16 +22,23 @@ export const ANSWER = {
 
 export type AnswerCode = keyof typeof ANSWER;
 
-/** An error as a line without its line feed. `id` is undefined where the request's could not be read. */
-export function errorLine(
-  id: Id | undefined,
-  code: AnswerCode | number,
-  text: string,
-  hint?: string,
-): Buffer {
+/** Why something is not passed on. */
+export interface Refusal {
+  readonly code: AnswerCode | number;
+  readonly text: string;
+  readonly hint?: string;
+  /** The answer must not carry the id: it is another request's. */
+  readonly unnamed?: true;
+}
+
+/** The JSON text of the id in an answer to what had no id that could be read. */
+export const NO_ID = 'null';
+
+/** An error as a line without its line feed. `id` is the JSON text of the request's id. */
+export function errorLine(id: string, { code, text, hint }: Refusal): string {
   const error =
     typeof code === 'number'
       ? { code, message: text }
       : { code: ANSWER[code], message: text, data: { code, ...(hint === undefined ? {} : { hint }) } };
-  return Buffer.from(`{"jsonrpc":"2.0","id":${idText(id)},"error":${JSON.stringify(error)}}`);
+  return `{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify(error)}}`;
 }

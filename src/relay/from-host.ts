@@ -1,37 +1,48 @@
-// The way of messages from the host to the server: parse, policy, consent, audit, forward, in this order. There
-// is one place where a tool call is let through, and every refusal leaves by the same exit. What is forwarded is
-// the line as it came, byte for byte.
-import { isAscii, isUtf8 } from 'node:buffer';
+// Messages on their way from the host to the server: parse, policy, consent, audit, forward, in this order. There
+// is one place where a request is let through, and every refusal leaves by the same exit. What is forwarded is the
+// message as it came, byte for byte, but for its id.
 import { decide, type Verdict } from '../policy/decide.ts';
-import { errorLine } from './error-response.ts';
-import {
-  BUSY,
-  CALL,
-  CANCELLED,
-  type Exchange,
-  ID_OURS,
-  INITIALIZE,
-  isBlank,
-  type Refusal,
-  requestIdOf,
-  UNAUDITED,
-} from './exchange.ts';
-import { TELLING } from './handshake.ts';
-import { LISTEN } from './host-requests.ts';
+import type { Anomalies } from './anomalies.ts';
+import type { Budgets } from './budgets.ts';
+import { Call, type Calls, UNAUDITED } from './call.ts';
+import type { Current } from './current.ts';
+import { errorLine, NO_ID, type Refusal } from './error-response.ts';
+import { batchOf } from './json/batch.ts';
 import { hasDuplicateMembers } from './json/duplicates.ts';
-import { type Envelope, type Id, idText, readEnvelope, readString, withId } from './json/envelope.ts';
-import type { LineListener, Oversize } from './json/lines.ts';
-import { idOf } from './json/oversize.ts';
+import { type Envelope, type Id, idText, readEnvelope, readId, readString } from './json/envelope.ts';
+import { isBlank, type LineListener, type Oversize } from './json/lines.ts';
+import { idOf, kindOf } from './json/oversize.ts';
+import { type Found, findId } from './json/recovery.ts';
+import type { Outbox } from './outbox.ts';
+import type { Recorder } from './recorder.ts';
+import { INITIALIZE, REPLAYED, type Replay } from './replay.ts';
+import type { ServerRequests } from './server-requests.ts';
+import type { Waiter, WaitingRoom, WaitReason } from './waiting-room.ts';
+
+export interface FromHostOptions {
+  /** The profile's name. */
+  readonly profile: string;
+  readonly budgets: Budgets;
+  readonly current: Current;
+  readonly calls: Calls;
+  readonly serverRequests: ServerRequests;
+  readonly replay: Replay;
+  readonly waiting: WaitingRoom;
+  readonly recorder: Recorder;
+  readonly toHost: Outbox;
+  readonly anomalies: Anomalies;
+}
 
 /** A verdict on a tool, and the tool's name as it may be shown. */
-interface Known extends Verdict {
+interface KnownTool extends Verdict {
   readonly shown: string;
 }
 
-/** Tools whose verdicts are kept, and the longest name of one, in characters. */
+/** Tools whose verdicts are kept. */
 const MAX_KNOWN = 1024;
-const MAX_NAME = 1024;
 
+export const CALL = 'tools/call';
+export const CANCELLED = 'notifications/cancelled';
 const INITIALIZED = 'notifications/initialized';
 const PROGRESS = 'notifications/progress';
 
@@ -39,176 +50,138 @@ const QUOTE = 0x22;
 const OPEN_OBJECT = 0x7b;
 const NULL = 0x6e;
 const LINE_FEED = 0x0a;
-const NOTHING = Buffer.alloc(0);
+/** Bytes of JSON text that one character of a string has at most: `\\u` and four digits. */
+const LONGEST_CHARACTER = 6;
 
+export const BUSY: Refusal = { code: 'busy', text: 'too many requests are open' };
 const NOT_UTF8: Refusal = { code: -32700, text: 'the line is not UTF-8' };
 const OVERSIZE: Refusal = { code: -32600, text: 'the line is longer than the relay takes' };
-const NO_ID: Refusal = { code: -32600, text: 'a tool call without an id has no answer' };
+const NOT_A_REQUEST: Refusal = { code: -32600, text: 'a tool call without an id has no answer' };
 const ID_TAKEN: Refusal = { code: -32600, text: 'the id is that of a request still open', unnamed: true };
-const BAD_NAME: Refusal = { code: -32602, text: `a tool's name is a string of 1 to ${MAX_NAME} characters` };
 const BAD_ARGUMENTS: Refusal = { code: -32602, text: 'the arguments of a tool are an object' };
 const DUPLICATE: Refusal = { code: -32602, text: 'a member of the arguments is there twice' };
+const WITHDRAWN: Refusal = { code: 'refused', text: 'the host has cancelled it while it waited' };
+const TOO_MUCH_KEPT: Refusal = {
+  code: 'busy',
+  text: 'what the session has to remember, with this, is more than the relay keeps',
+};
 
-/** The host's lines. */
+/** Takes the host's lines. */
 export class FromHost implements LineListener {
-  readonly #exchange: Exchange;
-  readonly #known = new Map<string, Known>();
-  /** The last buffer that was looked at, and whether it was ASCII: found out once for many lines. */
-  #looked: Buffer | undefined;
-  #ascii = false;
-  /** Lines that wait for another server. */
-  #held: Buffer[] | undefined;
-  #heldBytes = 0;
+  readonly #options: FromHostOptions;
+  readonly #known = new Map<string, KnownTool>();
 
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange;
+  constructor(options: FromHostOptions) {
+    this.#options = options;
+    options.current.onChange(() => this.#known.clear());
   }
 
   line(bytes: Buffer, start: number, end: number): void {
-    if (!this.#isText(bytes, start, end)) {
-      this.#exchange.odd.note('a line of the host is not UTF-8', () => ({ bytes: end - start }));
-      this.#exchange.tell(undefined, NOT_UTF8);
+    const { current } = this.#options;
+    if (!current.isText(bytes, start, end)) {
+      this.#refuseUnread(findId(bytes, start, end), NOT_UTF8);
       return;
     }
     const message = readEnvelope(bytes, start, end);
-    if (this.#held !== undefined && this.#waits(message, bytes)) this.#keep(bytes, start, end);
-    else if (message.method === CALL) this.#call(message, bytes, start, end);
-    else if (message.fault !== undefined) this.#refuseLine(message, bytes, start, end);
-    else if (message.kind === 'request') this.#request(message, bytes, start, end);
-    else if (message.kind === 'notification') this.#notify(message, bytes, start, end);
+    const { fault, kind, method } = message;
+    if (kind === 'request' || method === CALL) this.#request(message, bytes, start, end);
+    else if (fault !== undefined) this.#refuseLine(message, fault, bytes, start, end);
+    else if (kind === 'notification') this.#notify(message, bytes, start, end);
     else this.#reply(message, bytes, start, end);
   }
 
   oversize(line: Oversize): void {
-    this.#exchange.odd.note('a line of the host is over the limit', () => ({ bytes: line.length }));
     const id = idOf(line);
-    const named = id !== undefined && !this.#exchange.requests.has(id);
-    this.#exchange.tell(named ? id : undefined, OVERSIZE);
+    this.#refuseUnread(id === undefined ? undefined : { id, kind: kindOf(line.head) }, OVERSIZE);
   }
 
-  /** A credential has changed: what was found out with the one before does not hold. */
-  forget(): void {
-    this.#known.clear();
+  /** Requests that wait go on no more: the host gets an answer that says why. */
+  refuseWaiting(refusal: Refusal): void {
+    for (const call of this.#options.calls.all()) {
+      if (call.state !== 'waiting') continue;
+      this.#withdraw(call, refusal);
+      this.#refuse(call, refusal);
+    }
   }
 
-  /** All lines of what has come are through. */
-  settle(): void {
-    this.#looked = undefined;
+  /** Messages have waited long enough. */
+  release(reason: WaitReason): void {
+    for (const waiter of this.#options.waiting.close(reason)) this.#resume(waiter);
   }
 
-  // The one way of a tool call.
-  #call(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { requests, upstream, options } = this.#exchange;
-    const call = options.ledger.nextCall();
+  // The one way of a request. `waited`: it has waited, and is judged again.
+  #request(message: Envelope, bytes: Buffer, start: number, end: number, waited?: Call): void {
+    const { calls, current, waiting, budgets } = this.#options;
 
     // parse
-    const fault = this.#fault(message) ?? callFault(message, bytes);
+    const call = waited ?? this.#receive(message, bytes);
+    const fault = waited === undefined ? this.#faultOf(message, bytes) : undefined;
+    if (fault === undefined && waiting.isOpen('rotation')) {
+      waiting.add('rotation', copyOf(bytes, start, end), call);
+      return;
+    }
 
     // policy
-    const known = this.#decide(toolOf(message, bytes));
+    const verdict = message.method === CALL ? this.#decide(toolOf(message, bytes, budgets.name)) : undefined;
+    call.shown = verdict?.shown ?? '';
 
     // consent: until somebody can be asked, `ask` is a refusal that says so
-    const refusal = fault ?? this.#judge(known);
+    const refusal = fault ?? this.#judge(verdict);
 
     // audit
-    const written = options.ledger.called(
-      {
-        call,
-        tool: known.shown,
-        id: idText(message.id),
-        decision: refusal === undefined ? 'allow' : 'deny',
-        rule: fault === undefined ? known.rule : 'protocol',
-        ...(fault === undefined ? {} : { reason: fault.text }),
-      },
-      this.#argumentsOf(message, bytes),
-    );
-    if (refusal !== undefined || message.id === undefined) {
-      this.#refuse(message, refusal ?? NO_ID);
+    const written = verdict === undefined || this.#record(call, verdict, fault, refusal, message, bytes);
+    if (refusal !== undefined || !written) {
+      this.#refuse(call, refusal ?? UNAUDITED);
       return;
     }
-    if (!written) {
-      this.#refuse(message, UNAUDITED);
-      return;
-    }
+    call.judged();
 
     // forward
-    this.#meet(message, bytes);
-    const since = options.clock.monotonic();
-    requests.add({ id: message.id, method: CALL, kept: undefined, call, tool: known.shown, since });
-    upstream.out.line(bytes, start, end);
+    this.#note(call, message, bytes);
+    call.since = calls.options.clock.monotonic();
+    const { idStart: from, idEnd: to, method } = message;
+    const id = call.send();
+    current.upstream.send({ bytes, start, end, from, to, text: String(id), method, name: call.shown, id });
   }
 
-  /** A request that is no tool call. */
-  #request(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { id, method } = message;
-    const fault = this.#fault(message);
-    if (fault !== undefined || id === undefined) {
-      this.#refuse(message, fault ?? NO_ID);
-      return;
-    }
-    this.#meet(message, bytes);
-    // A rotation may have to say these again.
-    let kept: Buffer | undefined;
-    if (method === INITIALIZE || method === LISTEN) kept = Buffer.from(bytes.subarray(start, end));
-    else if (TELLING.has(method)) kept = Buffer.from(bytes.subarray(message.paramsStart, message.paramsEnd));
-    this.#exchange.requests.add({ id, method, kept, call: undefined, tool: '', since: 0 });
-    this.#exchange.upstream.out.line(bytes, start, end);
+  #receive(message: Envelope, bytes: Buffer): Call {
+    const { calls, recorder } = this.#options;
+    const { id, idStart, idEnd, method } = message;
+    const text = id === undefined ? NO_ID : bytes.toString('utf8', idStart, idEnd);
+    return new Call(calls, message, text, method === CALL ? recorder.nextCall() : undefined);
   }
 
-  #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { handshake, upstream } = this.#exchange;
-    if (message.method === CANCELLED) this.#cancel(requestIdOf(message, bytes));
-    else if (message.method === INITIALIZED) handshake.completed(Buffer.from(bytes.subarray(start, end)));
-    upstream.out.line(bytes, start, end);
-  }
-
-  /** The host takes a request back: what the server may still answer is then nobody's. */
-  #cancel(id: Id | undefined): void {
-    const { requests } = this.#exchange;
-    if (id === undefined || requests.get(id)?.method === INITIALIZE) return;
-    const open = requests.cancel(id);
-    if (open === undefined) return;
-    this.#exchange.record(open, 'cancelled', NOTHING);
-  }
-
-  /** An answer of the host to a question of the server. */
-  #reply(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { questions, odd, upstream } = this.#exchange;
-    const id = message.id === undefined ? undefined : questions.answer(message.id);
-    if (id === undefined) odd.note('the host has answered what is not open', () => ({ bytes: end - start }));
-    else if (id === message.id) upstream.out.line(bytes, start, end);
-    else upstream.out.message(withId(bytes, start, end, message.idStart, message.idEnd, id));
-  }
-
-  /** By what a host says of itself, a new server can be asked in its name. */
-  #meet({ metaStart, metaEnd }: Envelope, bytes: Buffer): void {
-    const { handshake } = this.#exchange;
-    if (metaStart !== -1 && handshake.isUnmet) handshake.met(bytes.subarray(metaStart, metaEnd));
-  }
-
-  /** What is wrong with a request, whatever it asks for. */
-  #fault({ fault, id }: Envelope): Refusal | undefined {
-    const { requests, options } = this.#exchange;
+  /** What is wrong with a request. */
+  #faultOf(message: Envelope, bytes: Buffer): Refusal | undefined {
+    const { calls, budgets, replay } = this.#options;
+    const { fault, id, method } = message;
     if (fault !== undefined) return fault;
-    if (id === undefined) return NO_ID;
-    if (requests.has(id)) return ID_TAKEN;
-    if (this.#exchange.isOurs(id)) return ID_OURS;
-    return requests.size < options.open ? undefined : BUSY;
+    if (id === undefined) return NOT_A_REQUEST;
+    if (calls.has(id)) return ID_TAKEN;
+    if (calls.size >= budgets.open) return BUSY;
+    if (method === CALL) return callFault(message, bytes, budgets.name);
+    if (REPLAYED.has(method)) {
+      const kept = replay.bytes + calls.keptBytes + message.paramsEnd - message.paramsStart;
+      if (kept > budgets.replay) return TOO_MUCH_KEPT;
+    }
+    return undefined;
   }
 
-  #decide(tool: string): Known {
+  #decide(tool: string): KnownTool {
     const known = this.#known.get(tool);
     if (known !== undefined) return known;
-    const { options, redactor } = this.#exchange;
-    const verdict = decide(options.policy, { kind: 'tools', name: tool, method: CALL });
-    const found = { ...verdict, shown: redactor.text(tool).slice(0, MAX_NAME).toWellFormed() };
-    if (this.#known.size < MAX_KNOWN && tool.length <= MAX_NAME) this.#known.set(tool, found);
+    const { current, budgets } = this.#options;
+    const verdict = decide(current.policy, { kind: 'tools', name: tool, method: CALL });
+    const shown = current.redactor.text(tool).slice(0, budgets.name).toWellFormed();
+    const found = { ...verdict, shown };
+    if (this.#known.size < MAX_KNOWN && tool.length <= budgets.name) this.#known.set(tool, found);
     return found;
   }
 
-  #judge({ decision, rule, shown }: Known): Refusal | undefined {
-    if (decision === 'allow') return undefined;
-    const { profile } = this.#exchange.options;
+  #judge(verdict: KnownTool | undefined): Refusal | undefined {
+    if (verdict === undefined || verdict.decision === 'allow') return undefined;
+    const { decision, rule, shown } = verdict;
+    const { profile } = this.#options;
     const says = `refused: ${rule} of profile "${profile}" says ${decision} for ${JSON.stringify(shown)}`;
     return decision === 'deny'
       ? { code: 'refused', text: says, hint: 'only the user can change what a profile allows' }
@@ -219,86 +192,192 @@ export class FromHost implements LineListener {
         };
   }
 
+  /** Writes what was decided. False: not written. */
+  #record(
+    call: Call,
+    { shown, rule }: KnownTool,
+    fault: Refusal | undefined,
+    refusal: Refusal | undefined,
+    message: Envelope,
+    bytes: Buffer,
+  ): boolean {
+    const decided = {
+      call: call.name ?? '',
+      tool: shown,
+      id: call.idText,
+      decision: refusal === undefined ? ('allow' as const) : ('deny' as const),
+      rule: fault === undefined ? rule : 'protocol',
+      ...(fault === undefined ? {} : { reason: fault.text }),
+    };
+    return this.#options.recorder.called(decided, this.#argumentsOf(message, bytes));
+  }
+
   #argumentsOf({ argumentsStart, argumentsEnd }: Envelope, bytes: Buffer): string {
     if (argumentsStart === -1) return '';
+    const { current } = this.#options;
     const text = bytes.toString('utf8', argumentsStart, argumentsEnd);
-    return this.#exchange.isClean(bytes) ? text : this.#exchange.redactor.text(text);
+    return current.isClean(bytes) ? text : current.redactor.text(text);
   }
 
-  #refuseLine(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    if (message.fault !== undefined && !isBlank(bytes, start, end)) this.#refuse(message, message.fault);
+  /** What of a request that goes on a new server may have to be told. */
+  #note(call: Call, message: Envelope, bytes: Buffer): void {
+    const { replay, budgets } = this.#options;
+    const { metaStart, metaEnd, paramsStart, paramsEnd } = message;
+    if (metaStart !== -1) replay.noteMeta(bytes, metaStart, metaEnd, budgets.replay - replay.bytes);
+    if (paramsStart !== -1 && REPLAYED.has(call.method))
+      call.keep(Buffer.from(bytes.subarray(paramsStart, paramsEnd)));
   }
 
-  /** The one exit of what is not forwarded. A notification has no answer, and an answer becomes an error. */
-  #refuse(message: Envelope, refusal: Refusal): void {
-    const { odd, questions, upstream } = this.#exchange;
-    odd.note('refused a line of the host', () => ({ why: refusal.text }));
-    if (message.kind === 'notification') return;
-    if (message.kind === 'response') {
-      const asked = message.id === undefined ? undefined : questions.answer(message.id);
-      if (asked !== undefined) upstream.out.message(errorLine(asked, 'withheld', refusal.text));
+  #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { waiting, replay } = this.#options;
+    const { method } = message;
+    if (method === CANCELLED) {
+      this.#cancel(message, bytes, start, end);
+    } else if (method !== PROGRESS && waiting.isOpen('rotation')) {
+      waiting.add('rotation', copyOf(bytes, start, end), undefined);
+    } else {
+      if (method === INITIALIZED) replay.noteInitialized(Buffer.from(bytes.subarray(start, end)));
+      this.#send(method, bytes, start, end, start, start, '');
+    }
+  }
+
+  /** The host takes a request back. What the server may still answer is then passed on to nobody. */
+  #cancel(message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { calls, anomalies } = this.#options;
+    const id = requestIdOf(message, bytes);
+    const call = id === undefined ? undefined : calls.get(id);
+    if (call === undefined || call.method === INITIALIZE) {
+      anomalies.note('the host has cancelled what is not open', () => ({ bytes: end - start }));
       return;
     }
-    this.#exchange.tell(refusal.unnamed ? undefined : message.id, refusal);
-  }
-
-  // ---- while a rotation changes the server
-
-  /** Bytes that wait. */
-  get heldBytes(): number {
-    return this.#heldBytes;
-  }
-
-  /** From now on lines wait, but for those that belong to what is open with the server that is there. */
-  hold(): void {
-    this.#held ??= [];
-  }
-
-  /** The lines that waited go to the server that has the session now. */
-  release(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    this.#heldBytes = 0;
-    for (const line of held) this.line(line, 0, line.length - 1);
-  }
-
-  #waits(message: Envelope, bytes: Buffer): boolean {
-    if (message.fault !== undefined) return false;
-    if (message.kind === 'request') return true;
-    if (message.kind === 'response' || message.method === PROGRESS) return false;
-    if (message.method !== CANCELLED) return true;
-    const id = requestIdOf(message, bytes);
-    return id === undefined || this.#exchange.requests.get(id) === undefined;
-  }
-
-  #keep(bytes: Buffer, start: number, end: number): void {
-    const line = Buffer.allocUnsafe(end - start + 1);
-    bytes.copy(line, 0, start, end);
-    line[end - start] = LINE_FEED;
-    this.#held?.push(line);
-    this.#heldBytes += line.length;
-  }
-
-  #isText(bytes: Buffer, start: number, end: number): boolean {
-    if (this.#looked !== bytes) {
-      this.#looked = bytes;
-      this.#ascii = isAscii(bytes);
+    if (call.state === 'waiting') {
+      this.#withdraw(call, WITHDRAWN);
+      call.cancel();
+      return;
     }
-    return this.#ascii || isUtf8(bytes.subarray(start, end));
+    call.cancel();
+    const { requestIdStart, requestIdEnd } = message;
+    this.#send(CANCELLED, bytes, start, end, requestIdStart, requestIdEnd, String(call.ownId));
   }
+
+  /** A request that waits is not to go on: takes it out, and writes down why. */
+  #withdraw(call: Call, refusal: Refusal): void {
+    const line = this.#options.waiting.remove(call);
+    if (line === undefined || call.method !== CALL) return;
+    const message = readEnvelope(line, 0, line.length - 1);
+    const tool = this.#decide(toolOf(message, line, this.#options.budgets.name));
+    call.shown = tool.shown;
+    this.#record(call, tool, refusal, refusal, message, line);
+  }
+
+  /** An answer of the host to a request of the server. */
+  #reply(message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { serverRequests, anomalies } = this.#options;
+    const request = serverRequests.take(message.id);
+    if (request === undefined)
+      anomalies.note('the host has answered what is not open', () => ({ bytes: end - start }));
+    else this.#send('', bytes, start, end, message.idStart, message.idEnd, request.idText);
+  }
+
+  #send(
+    method: string,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    from: number,
+    to: number,
+    text: string,
+  ): void {
+    const { upstream } = this.#options.current;
+    upstream.send({ bytes, start, end, from, to, text, method, name: '', id: undefined });
+  }
+
+  #resume({ line, call }: Waiter): void {
+    const message = readEnvelope(line, 0, line.length - 1);
+    if (call === undefined) this.#notify(message, line, 0, line.length - 1);
+    else this.#request(message, line, 0, line.length - 1, call);
+  }
+
+  /** A line that is no message, or one of which nothing can be known. */
+  #refuseLine(message: Envelope, fault: Refusal, bytes: Buffer, start: number, end: number): void {
+    const { anomalies } = this.#options;
+    if (isBlank(bytes, start, end)) return;
+    if (message.kind === 'unknown') {
+      if (!this.#split(message, bytes, start, end))
+        this.#refuseUnread(found(message, bytes, start, end), fault);
+      return;
+    }
+    anomalies.note('refused a line of the host', () => ({ why: fault.text }));
+    // A notification has no answer, and an answer becomes an error.
+    if (message.kind === 'response') this.#refuseReply(message.id, fault);
+  }
+
+  /** Takes a batch of 2025-03-26 apart, if the line is one. Each message in it is answered by itself. */
+  #split(message: Envelope, bytes: Buffer, start: number, end: number): boolean {
+    if (!message.isBatch) return false;
+    const messages = batchOf(bytes, start, end, this.#options.budgets.batch);
+    for (const { start: from, end: to } of messages ?? []) this.line(bytes, from, to);
+    return messages !== undefined;
+  }
+
+  /** Answers a line that could not be read, under its id if that was found and is no open request's. */
+  #refuseUnread(found: Found | undefined, refusal: Refusal): void {
+    const { anomalies, calls, toHost } = this.#options;
+    anomalies.note('refused a line of the host', () => ({ why: refusal.text }));
+    if (found?.kind === 'response') {
+      this.#refuseReply(found.id, refusal);
+      return;
+    }
+    const named = found !== undefined && !calls.has(found.id);
+    toHost.message(errorLine(named ? idText(found.id) : NO_ID, refusal));
+  }
+
+  /** The server gets an error in the place of an answer that is not passed on. */
+  #refuseReply(id: Id | undefined, { text }: Refusal): void {
+    const { serverRequests, current } = this.#options;
+    const request = serverRequests.take(id);
+    if (request !== undefined) current.upstream.answer(errorLine(request.idText, { code: 'withheld', text }));
+  }
+
+  /** The one exit of requests that are not forwarded. */
+  #refuse(call: Call, refusal: Refusal): void {
+    this.#options.anomalies.note('refused a request of the host', () => ({ why: refusal.text }));
+    call.refuse(refusal);
+  }
+}
+
+/** The request that `notifications/cancelled` speaks of. */
+export function requestIdOf({ requestIdStart, requestIdEnd }: Envelope, bytes: Buffer): Id | undefined {
+  return requestIdStart === -1 ? undefined : readId(bytes, requestIdStart, requestIdEnd);
+}
+
+function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const line = Buffer.allocUnsafe(end - start + 1);
+  bytes.copy(line, 0, start, end);
+  line[end - start] = LINE_FEED;
+  return line;
 }
 
 /** What is wrong with a tool call as such. */
-function callFault(message: Envelope, bytes: Buffer): Refusal | undefined {
-  const tool = toolOf(message, bytes);
-  if (tool === '' || tool.length > MAX_NAME || !tool.isWellFormed()) return BAD_NAME;
-  const first = bytes[message.argumentsStart];
-  if (message.argumentsStart === -1 || first === NULL) return undefined;
+function callFault(message: Envelope, bytes: Buffer, maxName: number): Refusal | undefined {
+  const tool = toolOf(message, bytes, maxName);
+  if (tool === '' || tool.length > maxName || !tool.isWellFormed())
+    return { code: -32602, text: `a tool's name is a string of 1 to ${maxName} characters` };
+  const { argumentsStart, argumentsEnd } = message;
+  const first = bytes[argumentsStart];
+  if (argumentsStart === -1 || first === NULL) return undefined;
   if (first !== OPEN_OBJECT) return BAD_ARGUMENTS;
-  return hasDuplicateMembers(bytes, message.argumentsStart, message.argumentsEnd) ? DUPLICATE : undefined;
+  return hasDuplicateMembers(bytes, argumentsStart, argumentsEnd) ? DUPLICATE : undefined;
 }
 
-/** The name of the tool that is called; empty if there is none. */
-function toolOf({ nameStart, nameEnd }: Envelope, bytes: Buffer): string {
-  return nameStart !== -1 && bytes[nameStart] === QUOTE ? readString(bytes, nameStart, nameEnd) : '';
+/** The name of the tool that is called; empty if there is none, or one that cannot be as short as it must be. */
+function toolOf({ nameStart, nameEnd }: Envelope, bytes: Buffer, maxName: number): string {
+  if (nameStart === -1 || bytes[nameStart] !== QUOTE || nameEnd - nameStart > LONGEST_CHARACTER * maxName + 2)
+    return '';
+  return readString(bytes, nameStart, nameEnd);
+}
+
+/** What the sender of a line that is no message may wait for. */
+function found(message: Envelope, bytes: Buffer, start: number, end: number): Found | undefined {
+  return message.id === undefined ? findId(bytes, start, end) : { id: message.id, kind: 'unknown' };
 }

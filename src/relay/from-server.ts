@@ -1,53 +1,68 @@
-// The way of messages from the server to the host: redact, match, audit, forward. An answer goes on only if it is
-// the first to a request that is open; what is no message does not go on at all.
-import { isUtf8 } from 'node:buffer';
+// Messages on their way from the server to the host: redact, match, audit, forward. An answer goes on only if it is
+// the first to a request that is open; what is no message does not go on at all. What goes on is the message as it
+// came, byte for byte, but for ids and what is redacted.
 import { decide, denies } from '../policy/decide.ts';
+import type { Anomalies } from './anomalies.ts';
+import type { Budgets } from './budgets.ts';
+import { type Call, type Calls, LISTEN } from './call.ts';
+import type { Current } from './current.ts';
 import { errorLine } from './error-response.ts';
-import {
-  BUSY,
-  CALL,
-  CANCELLED,
-  DISCOVER,
-  type Exchange,
-  ID_OURS,
-  INITIALIZE,
-  isBlank,
-  requestIdOf,
-  UNAUDITED,
-} from './exchange.ts';
-import { TELLING } from './handshake.ts';
-import { LISTEN, type Open } from './host-requests.ts';
-import { type Envelope, type Id, readEnvelope, withId } from './json/envelope.ts';
-import type { Oversize } from './json/lines.ts';
+import { BUSY, CALL, CANCELLED, requestIdOf } from './from-host.ts';
+import { ownId } from './ids.ts';
+import { batchOf } from './json/batch.ts';
+import { type Envelope, idText, readEnvelope, readId } from './json/envelope.ts';
+import { isBlank, type Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
+import { type Range, readMember } from './json/read.ts';
+import { findId } from './json/recovery.ts';
 import { cutTools, type Listing } from './listing.ts';
+import type { Outbox } from './outbox.ts';
+import type { OwnRequests } from './own-requests.ts';
+import type { Replay } from './replay.ts';
+import type { ServerRequests } from './server-requests.ts';
+
+export interface FromServerOptions {
+  readonly budgets: Budgets;
+  readonly current: Current;
+  readonly calls: Calls;
+  readonly serverRequests: ServerRequests;
+  readonly ownRequests: OwnRequests;
+  readonly replay: Replay;
+  readonly toHost: Outbox;
+  readonly anomalies: Anomalies;
+}
 
 const LIST = 'tools/list';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
+const META = '_meta';
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
 
 /** Bytes of a line that is no message in the daemon's log. */
 const MAX_PREFIX = 200;
 
-/** The lines of the server that has the session. */
-export class FromServer {
-  readonly #exchange: Exchange;
-  /** Whether any tool may have to be cut out of a list. */
-  readonly #cuts: boolean;
+const NOT_UTF8 = 'it is not UTF-8';
 
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange;
-    this.#cuts = denies(exchange.options.policy, 'tools');
+/** Takes the messages of the server that has the session. */
+export class FromServer {
+  readonly #options: FromServerOptions;
+
+  constructor(options: FromServerOptions) {
+    this.#options = options;
   }
 
-  line(bytes: Buffer, start: number, end: number): void {
+  message(bytes: Buffer, start: number, end: number): void {
+    const { current } = this.#options;
+    if (!current.isText(bytes, start, end)) {
+      this.#withhold(undefined, bytes, start, end, NOT_UTF8);
+      return;
+    }
     const message = readEnvelope(bytes, start, end);
-    if (this.#exchange.isClean(bytes)) {
+    if (current.isClean(bytes)) {
       this.#pass(message, bytes, start, end);
       return;
     }
     const line = bytes.subarray(start, end);
-    const redacted = this.#exchange.redactor.redact(line);
+    const redacted = current.redactor.redact(line);
     if (redacted === line) {
       this.#pass(message, bytes, start, end);
       return;
@@ -56,140 +71,194 @@ export class FromServer {
     const left = readEnvelope(redacted, 0, redacted.length);
     const same = left.kind === message.kind && left.id === message.id && left.method === message.method;
     if (same && left.fault === message.fault) this.#pass(left, redacted, 0, redacted.length);
-    else this.#withhold(message, redacted, 'a credential is in it that cannot be taken out');
+    else
+      this.#withhold(message, redacted, 0, redacted.length, 'a credential is in it that cannot be taken out');
   }
 
   oversize(line: Oversize): void {
-    this.#exchange.odd.note('a line of the server is over the limit', () => ({ bytes: line.length }));
-    const id = idOf(line);
-    const open = id === undefined ? undefined : this.#exchange.requests.take(id);
-    if (open !== undefined)
-      this.#exchange.fail(open, 'withheld', 'the answer is longer than the relay takes');
+    const { anomalies, calls } = this.#options;
+    anomalies.note('a line of the server is over the limit', () => ({ bytes: line.length }));
+    const text = 'the answer is longer than the relay takes';
+    calls.sent(idOf(line))?.fail('error', { code: 'withheld', text });
   }
 
   #pass(message: Envelope, bytes: Buffer, start: number, end: number): void {
     const { fault } = message;
     if (fault === undefined) {
       if (message.kind === 'response') this.#answer(message, bytes, start, end);
-      else if (message.kind === 'request') this.#question(message, bytes, start, end);
-      else this.#notice(message, bytes, start, end);
-    } else if (!isBlank(bytes, start, end)) {
-      this.#withhold(message, bytes.subarray(start, end), fault.text);
-    }
-  }
-
-  /** An answer to a request of the host, or to one of the relay. */
-  #answer(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { requests, toHost, odd } = this.#exchange;
-    const { id, failed } = message;
-    const open = id === undefined ? undefined : requests.take(id);
-    if (open === undefined) {
-      if (id === undefined || failed || !this.#exchange.isOurs(id)) {
-        odd.note('the server has answered what is not open', () => ({ bytes: end - start, failed }));
-      }
+      else if (message.kind === 'request') this.#ask(message, bytes, start, end);
+      else this.#notify(message, bytes, start, end);
       return;
     }
-    if (open.method === CALL) {
-      const outcome = failed ? 'error' : message.isError ? 'tool-error' : 'ok';
-      if (!this.#exchange.record(open, outcome, bytes.subarray(start, end))) {
-        this.#exchange.tell(open.id, UNAUDITED);
-        return;
-      }
-    } else if (!failed && open.method === LIST && this.#cuts) {
-      const listing = this.#cut(message, bytes, start, end);
-      if (listing !== undefined) {
-        if ('fault' in listing) this.#exchange.fail(open, 'withheld', listing.fault);
-        else toHost.message(listing.line);
-        return;
-      }
-    } else if (open.method === LISTEN) {
-      this.#exchange.relisted.delete(open.id);
-    } else if (!failed) {
-      this.#remember(open, bytes.subarray(message.resultStart, message.resultEnd));
-    }
-    toHost.line(bytes, start, end);
+    const messages = message.isBatch ? batchOf(bytes, start, end, this.#options.budgets.batch) : undefined;
+    if (messages !== undefined) for (const { start: from, end: to } of messages) this.#one(bytes, from, to);
+    else if (!isBlank(bytes, start, end)) this.#withhold(message, bytes, start, end, fault.text);
   }
 
-  #cut(message: Envelope, bytes: Buffer, start: number, end: number): Listing | undefined {
-    if (!isUtf8(bytes.subarray(start, end))) return { fault: 'the list of tools is not UTF-8' };
-    const { policy } = this.#exchange.options;
+  /** One message of a batch. */
+  #one(bytes: Buffer, start: number, end: number): void {
+    this.#pass(readEnvelope(bytes, start, end), bytes, start, end);
+  }
+
+  /** An answer to a request of the host, or to one of the relay's own. */
+  #answer(message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { calls, ownRequests } = this.#options;
+    const call = calls.sent(message.id);
+    if (call !== undefined) this.#end(call, message, bytes, start, end);
+    else if (!ownRequests.answered(message, bytes)) this.#late(message, end - start);
+  }
+
+  #end(call: Call, message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { replay } = this.#options;
+    const { failed, idStart, idEnd, resultStart, resultEnd } = message;
+    const outcome = failed ? 'error' : message.isError ? 'tool-error' : 'ok';
+    if (!failed) {
+      const listing = call.method === LIST ? this.#cut(bytes, start, end, resultStart) : undefined;
+      if (listing !== undefined) {
+        if ('fault' in listing) call.fail('error', { code: 'withheld', text: listing.fault });
+        else answerWith(call, listing.line);
+        return;
+      }
+      if (call.method === LISTEN) {
+        const closed = withSubscription(call, message, bytes, start, end);
+        if (closed !== undefined) {
+          answerWith(call, closed);
+          return;
+        }
+      }
+      replay.accepted(call.method, call.params, bytes, { start: resultStart, end: resultEnd });
+    }
+    call.answer(outcome, { bytes, start, end, idStart, idEnd });
+  }
+
+  /** Nobody waits for the answer. */
+  #late(message: Envelope, length: number): void {
+    const { calls, anomalies } = this.#options;
+    if (calls.takeLate(message.id) !== undefined) return;
+    anomalies.note('the server has answered what is not open', () => ({
+      bytes: length,
+      failed: message.failed,
+    }));
+  }
+
+  #cut(bytes: Buffer, start: number, end: number, resultStart: number): Listing | undefined {
+    const { policy } = this.#options.current;
+    if (!denies(policy, 'tools')) return undefined;
     const hidden = (name: string): boolean =>
       decide(policy, { kind: 'tools', name, method: CALL }).decision === 'deny';
-    return cutTools(bytes, start, end, message.resultStart, hidden);
+    return cutTools(bytes, start, end, resultStart, hidden);
   }
 
-  /** The server has taken something that a new one would have to be told again. */
-  #remember({ method, kept }: Open, result: Buffer): void {
-    const { handshake } = this.#exchange;
-    if (method === DISCOVER) handshake.discovered(result);
-    else if (kept === undefined) return;
-    else if (method === INITIALIZE) handshake.opened(kept, result);
-    else if (TELLING.has(method)) handshake.told(method, kept);
-  }
-
-  /** A question of the server to the host. */
-  #question(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { questions, toHost, upstream, odd, options } = this.#exchange;
-    const { id } = message;
+  /** A request of the server to the host. */
+  #ask(message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { serverRequests, toHost, current, anomalies, budgets } = this.#options;
+    const { id, idStart, idEnd } = message;
     if (id === undefined) return;
-    const refusal = this.#exchange.isOurs(id) ? ID_OURS : questions.size < options.open ? undefined : BUSY;
-    if (refusal !== undefined) {
-      odd.note('refused a request of the server', () => ({ why: refusal.text }));
-      upstream.out.message(errorLine(id, refusal.code, refusal.text));
+    const text = bytes.toString('utf8', idStart, idEnd);
+    if (serverRequests.size >= budgets.open) {
+      anomalies.note('refused a request of the server', () => ({ why: BUSY.text }));
+      current.upstream.answer(errorLine(text, BUSY));
       return;
     }
-    const asked = questions.ask(id);
-    if (asked === id) toHost.line(bytes, start, end);
-    else toHost.message(withId(bytes, start, end, message.idStart, message.idEnd, asked));
+    const { ownId: own } = serverRequests.add(id, text);
+    toHost.add(bytes, start, end, idStart, idEnd, String(own));
   }
 
-  #notice(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { relisted, toHost } = this.#exchange;
+  #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { toHost, calls, anomalies } = this.#options;
     if (message.method === CANCELLED) {
       this.#cancelled(message, bytes, start, end);
       return;
     }
-    if (relisted.size > 0 && message.method === ACKNOWLEDGED) {
-      if (relisted.delete(subscriptionOf(bytes, start, end))) return;
-    }
-    toHost.line(bytes, start, end);
-  }
-
-  /** The server takes a question back; or, from 2026-07-28, ends a subscription of the host. */
-  #cancelled(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { questions, requests, toHost } = this.#exchange;
-    const id = requestIdOf(message, bytes);
-    const asked = id === undefined ? undefined : questions.cancel(id);
-    if (asked !== undefined && asked !== id) {
-      const { requestIdStart, requestIdEnd } = message;
-      toHost.message(withId(bytes, start, end, requestIdStart, requestIdEnd, asked));
+    const subscription = calls.isListening
+      ? subscriptionIn(bytes, message.metaStart, message.metaEnd)
+      : undefined;
+    if (subscription === undefined) {
+      toHost.add(bytes, start, end, start, start, '');
       return;
     }
-    if (asked === undefined && id !== undefined && requests.get(id)?.method === LISTEN) requests.cancel(id);
-    toHost.line(bytes, start, end);
+    const call = calls.sent(readId(bytes, subscription.start, subscription.end));
+    if (call?.method !== LISTEN) {
+      anomalies.note('the server has notified of a subscription that is not open', () => ({
+        bytes: end - start,
+      }));
+    } else if (call.reopened && message.method === ACKNOWLEDGED) {
+      // The host has seen the one of the server before.
+      call.reopened = false;
+    } else {
+      toHost.add(bytes, start, end, subscription.start, subscription.end, call.idText);
+    }
+  }
+
+  /** The server takes a request back; or, from 2026-07-28, ends a subscription of the host. */
+  #cancelled(message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { serverRequests, calls, toHost, anomalies } = this.#options;
+    const { requestIdStart, requestIdEnd } = message;
+    const id = requestIdOf(message, bytes);
+    const request = serverRequests.cancel(id);
+    if (request !== undefined) {
+      toHost.add(bytes, start, end, requestIdStart, requestIdEnd, String(request.ownId));
+      return;
+    }
+    const call = calls.sent(id);
+    if (call?.method !== LISTEN) {
+      anomalies.note('the server has cancelled what is not open', () => ({ bytes: end - start }));
+      return;
+    }
+    call.cancel();
+    toHost.add(bytes, start, end, requestIdStart, requestIdEnd, call.idText);
   }
 
   /** A line is not to go on. If it was an answer, the host gets an error in its place. */
-  #withhold({ kind, id }: Envelope, line: Buffer, why: string): void {
-    const { requests, odd, redactor } = this.#exchange;
-    const open = kind === 'response' && id !== undefined ? requests.take(id) : undefined;
-    if (open !== undefined) {
-      this.#exchange.fail(open, 'withheld', `the answer of the server is withheld: ${why}`);
+  #withhold(message: Envelope | undefined, bytes: Buffer, start: number, end: number, why: string): void {
+    const { calls, anomalies, current } = this.#options;
+    const found =
+      message?.id === undefined ? findId(bytes, start, end) : { id: message.id, kind: message.kind };
+    const call = found?.kind === 'response' ? calls.sent(found.id) : undefined;
+    if (call !== undefined) {
+      call.fail('error', { code: 'withheld', text: `the answer of the server is withheld: ${why}` });
       return;
     }
-    odd.note('the server has said what is no message', () => ({
-      bytes: line.length,
+    if (found?.kind === 'request')
+      current.upstream.answer(errorLine(idText(found.id), { code: 'withheld', text: why }));
+    anomalies.note('the server has sent what is no message', () => ({
+      bytes: end - start,
       why,
-      prefix: JSON.stringify(redactor.redact(line).subarray(0, MAX_PREFIX).toString()),
+      prefix: JSON.stringify(
+        current.redactor.redact(bytes.subarray(start, end)).subarray(0, MAX_PREFIX).toString(),
+      ),
     }));
   }
 }
 
-/** The subscription that a notification belongs to; empty if that cannot be said. */
-function subscriptionOf(bytes: Buffer, start: number, end: number): Id {
-  const message: { params?: { _meta?: Record<string, unknown> } } = JSON.parse(
-    bytes.toString('utf8', start, end),
-  );
-  const id = message.params?._meta?.[SUBSCRIPTION];
-  return typeof id === 'string' || typeof id === 'number' ? id : '';
+/** Answers with a line that was made anew. */
+function answerWith(call: Call, line: Buffer): void {
+  const { idStart, idEnd } = readEnvelope(line, 0, line.length);
+  call.answer('ok', { bytes: line, start: 0, end: line.length, idStart, idEnd });
+}
+
+/** The answer that ends a subscription, with the id that the host knows also where the result repeats it. */
+function withSubscription(
+  call: Call,
+  { resultStart, resultEnd }: Envelope,
+  bytes: Buffer,
+  start: number,
+  end: number,
+): Buffer | undefined {
+  const meta = readMember(bytes, resultStart, resultEnd, META);
+  if (typeof meta === 'string') return undefined;
+  const value = subscriptionIn(bytes, meta.start, meta.end);
+  if (value === undefined || ownId(readId(bytes, value.start, value.end)) !== call.ownId) return undefined;
+  return Buffer.concat([
+    bytes.subarray(start, value.start),
+    Buffer.from(call.idText),
+    bytes.subarray(value.end, end),
+  ]);
+}
+
+/** Where a `_meta` names a subscription. */
+function subscriptionIn(bytes: Buffer, start: number, end: number): Range | undefined {
+  if (start === -1) return undefined;
+  const value = readMember(bytes, start, end, SUBSCRIPTION);
+  return typeof value === 'string' ? undefined : value;
 }

@@ -1,26 +1,30 @@
-// What goes to one side. Lines that lie one behind the other in the same buffer leave as one piece, and all
-// that one incoming chunk gives rise to leaves in one write.
-
+// What goes to one side. All that one incoming chunk gives rise to leaves in one write. Small messages are copied
+// one behind the other into a block; large ones are passed on where they lie, in pieces where a value in them is
+// replaced.
 import type { Endpoint } from './endpoint.ts';
 
 /** Bytes of the relay's own that a full side may be owed before no more of what causes them is read. */
-const OWED = 65_536;
+const MAX_OWED = 65_536;
+/** Messages up to this many bytes are copied. */
+const COPIED = 4096;
+const BLOCK = 32_768;
 
-const LINE_FEED = Buffer.from('\n');
+const LINE_FEED = 0x0a;
+const FEED = Buffer.from('\n');
 
-/** The way to one side. */
+/** The queue to one side. */
 export class Outbox {
-  readonly #endpoint: Endpoint;
+  readonly #endpoint: Pick<Endpoint, 'write' | 'onDrain'>;
   #pieces: Buffer[] = [];
-  /** The run of whole lines that is not yet among the pieces. */
-  #bytes: Buffer | undefined;
-  #start = 0;
-  #end = 0;
+  /** Small messages are copied here: from `#sealed` to `#used` lies what is not yet among the pieces. */
+  #block = Buffer.alloc(0);
+  #sealed = 0;
+  #used = 0;
   #owed = 0;
   #full = false;
 
   /** `onDrain` is called each time that the other side has caught up. */
-  constructor(endpoint: Endpoint, onDrain: () => void) {
+  constructor(endpoint: Pick<Endpoint, 'write' | 'onDrain'>, onDrain: () => void) {
     this.#endpoint = endpoint;
     endpoint.onDrain(() => {
       this.#full = false;
@@ -34,37 +38,45 @@ export class Outbox {
     return this.#full;
   }
 
-  /** It does not even keep up with what the relay itself has to say: read no more of what that answers. */
+  /** It does not even keep up with the relay's own messages: read no more of what those answer. */
   get crowded(): boolean {
-    return this.#full && this.#owed > OWED;
+    return this.#full && this.#owed > MAX_OWED;
   }
 
-  /** Adds a line as a `LineListener` gets it. */
-  line(bytes: Buffer, start: number, end: number): void {
-    if (this.#bytes === bytes && this.#end === start) {
-      this.#end = end + 1;
-    } else {
-      this.#close();
-      this.#bytes = bytes;
-      this.#start = start;
-      this.#end = end + 1;
+  /**
+   * Adds a message: the bytes from `start` to `end`, with `text` in the place of those between `from` and `to`. Its
+   * line feed follows by itself. The bytes must not change until they are written.
+   */
+  add(bytes: Buffer, start: number, end: number, from: number, to: number, text: string): void {
+    const length = end - start - (to - from) + 3 * text.length + 1;
+    if (length > COPIED) {
+      this.#seal();
+      if (from > start) this.#pieces.push(bytes.subarray(start, from));
+      if (text !== '') this.#pieces.push(Buffer.from(text));
+      const feed = end < bytes.length && bytes[end] === LINE_FEED;
+      this.#pieces.push(bytes.subarray(to, feed ? end + 1 : end));
+      if (!feed) this.#pieces.push(FEED);
+      return;
     }
-    if (end < bytes.length) return;
-    this.#end = end;
-    this.#close();
-    this.#pieces.push(LINE_FEED);
+    const block = this.#room(length);
+    let at = this.#used;
+    if (from > start) at += bytes.copy(block, at, start, from);
+    if (text !== '') at += block.write(text, at);
+    at += bytes.copy(block, at, to, end);
+    block[at] = LINE_FEED;
+    this.#used = at + 1;
   }
 
-  /** Adds a message that is not a line as it came; the line feed follows by itself. */
-  message(text: Buffer): void {
-    this.#close();
-    this.#pieces.push(text, LINE_FEED);
-    this.#owed += text.length;
+  /** Adds a message of the relay's own; the line feed follows by itself. */
+  message(text: string): void {
+    const bytes = Buffer.from(text);
+    this.#owed += bytes.length;
+    this.add(bytes, 0, bytes.length, 0, 0, '');
   }
 
   /** Writes what was added. */
   flush(): void {
-    this.#close();
+    this.#seal();
     if (this.#pieces.length === 0) return;
     const pieces = this.#pieces;
     this.#pieces = [];
@@ -72,15 +84,25 @@ export class Outbox {
     if (!this.#endpoint.write(pieces)) this.#full = true;
   }
 
-  /** Notes that another way to the same side has found it full. */
+  /** Another way to the same side has found it full. */
   fill(): void {
     this.#full = true;
   }
 
-  #close(): void {
-    if (this.#bytes === undefined) return;
-    const whole = this.#start === 0 && this.#end === this.#bytes.length;
-    this.#pieces.push(whole ? this.#bytes : this.#bytes.subarray(this.#start, this.#end));
-    this.#bytes = undefined;
+  /** A block with room for `length` bytes from `#used` on. */
+  #room(length: number): Buffer {
+    if (this.#used + length > this.#block.length) {
+      this.#seal();
+      this.#block = Buffer.allocUnsafeSlow(BLOCK);
+      this.#sealed = 0;
+      this.#used = 0;
+    }
+    return this.#block;
+  }
+
+  #seal(): void {
+    if (this.#used === this.#sealed) return;
+    this.#pieces.push(this.#block.subarray(this.#sealed, this.#used));
+    this.#sealed = this.#used;
   }
 }

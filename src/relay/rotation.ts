@@ -1,18 +1,26 @@
-// Changes the server of a session, in this order: start the new server and greet it, while the old one serves; hold
-// what the host asks anew, and let what is open end; give the session over in one step; say what was held; end the
-// old server. What fails before the step leaves the old server in place. No request goes to two servers.
+// Changes the server of a session, in this order: start the new server and greet it, while the old one serves; have
+// new requests of the host wait, and let open ones end; hand the session over in one step; let what waited go on; end
+// the old server. What fails before the step leaves the old server in place. No request goes to two servers.
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
+import type { Budgets } from './budgets.ts';
+import { type Calls, LISTEN } from './call.ts';
+import { Candidate, sendNotification } from './candidate.ts';
+import type { Current, Redaction } from './current.ts';
 import type { ServerEnd } from './endpoint.ts';
-import { type Exchange, INITIALIZE, type Redaction } from './exchange.ts';
 import type { FromHost } from './from-host.ts';
+import { CANCELLED } from './from-host.ts';
 import type { FromServer } from './from-server.ts';
-import { Greeting } from './greeting.ts';
-import { type Holder, Upstream } from './upstream.ts';
+import type { Outbox } from './outbox.ts';
+import { type OwnRequests, sendRequest } from './own-requests.ts';
+import { INITIALIZE, type Replay } from './replay.ts';
+import type { ServerRequests } from './server-requests.ts';
+import type { Upstream, UpstreamListener } from './upstream.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 /** A server with new credentials. `redactor` knows the old values and the new ones. */
-export interface Fresh {
+export interface NewServer {
   readonly server: ServerEnd;
   readonly redactor: Redaction;
 }
@@ -25,38 +33,38 @@ export interface Rotated {
   readonly ms: number;
 }
 
-export interface RotationLimits {
-  /** The longest line, in bytes. */
-  readonly line: number;
-  /** How long open requests are waited for, in milliseconds. */
-  readonly drain: number;
-  /** How long a new server may take to start, and then to answer, in milliseconds. */
-  readonly greet: number;
-  /** How long a new server must live of which nothing can be asked, in milliseconds. */
-  readonly grace: number;
-  /** Bytes of either side that are held before it is read no further. */
-  readonly held: number;
-}
-
 export interface RotationOptions {
   /** The session's id. */
   readonly id: string;
-  readonly exchange: Exchange;
-  readonly fromHost: FromHost;
-  readonly fromServer: FromServer;
   readonly clock: Clock;
   readonly log: Log;
-  readonly limits: RotationLimits;
-  /** Has the server that has the session. */
-  readonly holder: Holder;
-  /** Hears of a server that has it no more, or did not get it. */
-  readonly retired: Holder;
+  readonly budgets: Budgets;
+  readonly current: Current;
+  readonly calls: Calls;
+  readonly serverRequests: ServerRequests;
+  readonly ownRequests: OwnRequests;
+  readonly replay: Replay;
+  readonly waiting: WaitingRoom;
+  readonly fromHost: FromHost;
+  readonly fromServer: FromServer;
+  readonly toHost: Outbox;
+  /** Gives the next id of the relay's own. */
+  readonly nextId: () => number;
+  readonly upstreamOf: (server: ServerEnd) => Upstream;
+  /** Makes the session the owner of a server. */
+  readonly adopt: (upstream: Upstream) => void;
+  /** What becomes of a server that has the session no more, or did not get it. */
+  readonly retired: (upstream: Upstream) => UpstreamListener;
   /** Whether the session is ending. */
   readonly isEnding: () => boolean;
   /** Writes what there is, and reads on. */
   readonly settle: () => void;
   /** No rotation is under way any more. */
   readonly onOver: () => void;
+  /** Runs what a promise leads to; never throws. */
+  readonly guard: (turn: () => void) => void;
+  /** A fault of a rotation itself. */
+  readonly onFault: (error: unknown) => void;
 }
 
 const ENDING = 'the session is ending';
@@ -68,7 +76,7 @@ export class Rotation {
   readonly #waits = new Set<{ readonly test: () => boolean; readonly end: () => void }>();
   #active = false;
   /** The one that follows the one under way. */
-  #next: { start: () => Promise<Fresh>; readonly done: PromiseWithResolvers<Rotated> } | undefined;
+  #next: { start: () => Promise<NewServer>; readonly done: PromiseWithResolvers<Rotated> } | undefined;
 
   constructor(options: RotationOptions) {
     this.#options = options;
@@ -83,7 +91,7 @@ export class Rotation {
    * Gives the session the server that `start` starts. While a rotation is under way, another waits for it, and
    * takes the place of one that waits already. Never rejects.
    */
-  rotate(start: () => Promise<Fresh>): Promise<Rotated> {
+  rotate(start: () => Promise<NewServer>): Promise<Rotated> {
     if (!this.#active) return this.#run(start);
     if (this.#next === undefined) this.#next = { start, done: Promise.withResolvers() };
     else this.#next.start = start;
@@ -95,11 +103,17 @@ export class Rotation {
     for (const { test, end } of this.#waits) if (test()) end();
   }
 
-  async #run(start: () => Promise<Fresh>): Promise<Rotated> {
-    const { clock, log, id, onOver } = this.#options;
+  async #run(start: () => Promise<NewServer>): Promise<Rotated> {
+    const { clock, log, id, onOver, onFault, guard } = this.#options;
     const began = clock.monotonic();
     this.#active = true;
-    const reason = await this.#change(start);
+    let reason: string | undefined;
+    try {
+      reason = await this.#change(start);
+    } catch (error) {
+      reason = ENDING;
+      onFault(error);
+    }
     const ms = Math.round(clock.monotonic() - began);
     const rotated: Rotated =
       reason === undefined ? { outcome: 'moved', ms } : { outcome: 'kept', reason, ms };
@@ -108,7 +122,7 @@ export class Rotation {
     this.#next = undefined;
     if (next === undefined) {
       this.#active = false;
-      onOver();
+      guard(onOver);
     } else {
       next.done.resolve(this.#run(next.start));
     }
@@ -116,50 +130,53 @@ export class Rotation {
   }
 
   /** One rotation. Returns why it was none. */
-  async #change(start: () => Promise<Fresh>): Promise<string | undefined> {
-    const { limits, exchange, fromHost, isEnding, retired, settle } = this.#options;
-    const isOpen = (): boolean => !exchange.requests.some(INITIALIZE);
-    await this.#until(() => isEnding() || isOpen(), limits.greet);
+  async #change(start: () => Promise<NewServer>): Promise<string | undefined> {
+    const { budgets, current, calls, replay, ownRequests, waiting, isEnding, retired } = this.#options;
+    const { fromHost, settle, upstreamOf, serverRequests, guard } = this.#options;
+    const isOpen = (): boolean => !calls.some(INITIALIZE);
+    await this.#until(() => isEnding() || isOpen(), budgets.greet);
     if (isEnding()) return ENDING;
     if (!isOpen()) return 'the host has not ended its handshake';
 
-    const fresh = await this.#started(start);
-    if (typeof fresh === 'string') return fresh;
-    exchange.redactor = fresh.redactor;
-    fromHost.forget();
-    const greeting = new Greeting({
-      handshake: exchange.handshake,
-      id: exchange.mint(),
-      grace: limits.grace,
-      held: limits.held,
+    const started = await this.#started(start);
+    if (typeof started === 'string') return started;
+    current.redactor = started.redactor;
+    const upstream = upstreamOf(started.server);
+    const candidate = new Candidate({
+      upstream,
+      replay,
+      ownRequests,
+      budgets,
       onChange: () => this.check(),
-      onStderr: retired.stderr,
+      onStderr: retired(upstream).stderr,
     });
-    const next = new Upstream(fresh.server, limits.line, greeting);
-    greeting.greet(next);
-    await this.#until(() => isEnding() || greeting.state !== undefined, limits.greet);
+    void candidate.greet().catch(this.#options.onFault);
+    await this.#until(() => isEnding() || candidate.state !== undefined, budgets.greet + budgets.grace);
     const failure = (): string | undefined => {
       if (isEnding()) return ENDING;
-      if (greeting.state === undefined) return 'the new server did not answer the handshake in time';
-      return greeting.state === true ? undefined : greeting.state;
+      if (candidate.state === undefined) return 'the new server did not answer in time';
+      return candidate.state === true ? undefined : candidate.state;
     };
     if (failure() === undefined) {
-      fromHost.hold();
-      await this.#until(() => failure() !== undefined || exchange.isQuiet, limits.drain);
+      waiting.open('rotation');
+      const isQuiet = (): boolean => calls.pending === 0 && serverRequests.size === 0;
+      await this.#until(() => failure() !== undefined || isQuiet(), budgets.drain);
     }
     const reason = failure();
-    if (reason === undefined) this.#give(next, greeting);
-    else void next.dismiss(retired);
-    // What waits for a server that is gone waits on, for the next rotation or for the end.
-    if (exchange.upstream.ending === undefined) fromHost.release();
-    settle();
+    guard(() => {
+      if (reason === undefined) this.#handOver(candidate);
+      else this.#retire(upstream);
+      // What waits for a server that is gone waits on, for the next rotation or for the end.
+      if (current.upstream.ending === undefined) fromHost.release('rotation');
+      settle();
+    });
     return reason;
   }
 
   /** Starts a server. Returns why there is none. */
-  async #started(start: () => Promise<Fresh>): Promise<Fresh | string> {
-    const { limits, isEnding } = this.#options;
-    let outcome: Fresh | string | undefined;
+  async #started(start: () => Promise<NewServer>): Promise<NewServer | string> {
+    const { budgets, isEnding } = this.#options;
+    let outcome: NewServer | string | undefined;
     let late = false;
     const begin = async (): Promise<void> => {
       try {
@@ -171,7 +188,7 @@ export class Rotation {
       this.check();
     };
     void begin();
-    await this.#until(() => outcome !== undefined || isEnding(), limits.greet);
+    await this.#until(() => outcome !== undefined || isEnding(), budgets.greet);
     late = true;
     if (!isEnding()) return outcome ?? 'the new server did not start in time';
     if (typeof outcome === 'object') void outcome.server.stop();
@@ -179,14 +196,46 @@ export class Rotation {
   }
 
   /** The one step: before it all is with the old server, after it all is with the new one. */
-  #give(next: Upstream, greeting: Greeting): void {
-    const { exchange, fromServer, holder, retired } = this.#options;
-    const old = exchange.upstream;
-    exchange.lose(REPLACED, false);
-    exchange.move(next, greeting.completed);
-    next.give(holder);
-    for (const line of greeting.takeLines()) fromServer.line(line, 0, line.length - 1);
-    void old.dismiss(retired);
+  #handOver(candidate: Candidate): void {
+    const { current, calls, fromServer, ownRequests, adopt } = this.#options;
+    const old = current.upstream;
+    for (const call of calls.open(false)) call.fail('lost', { code: 'lost', text: REPLACED });
+    calls.forgetLate();
+    ownRequests.abandon(old);
+    this.#cancelServerRequests();
+    current.upstream = candidate.upstream;
+    this.#reopen(candidate);
+    adopt(candidate.upstream);
+    for (const line of candidate.takeLines()) fromServer.message(line, 0, line.length);
+    this.#retire(old);
+  }
+
+  /** The host need not answer any more what the old server has asked. */
+  #cancelServerRequests(): void {
+    const { serverRequests, toHost } = this.#options;
+    for (const { ownId } of serverRequests.takeAll()) {
+      const params = `{"requestId":${ownId},"reason":"the server was replaced"}`;
+      toHost.message(`{"jsonrpc":"2.0","method":"${CANCELLED}","params":${params}}`);
+    }
+  }
+
+  /** Tells the new server what the host has told the one before it, and it does not know yet. */
+  #reopen({ upstream, initialized }: Candidate): void {
+    const { replay, calls, nextId } = this.#options;
+    if (replay.initialized !== undefined && !initialized) sendNotification(upstream, replay.initialized);
+    // Their answers are for nobody.
+    for (const { method, params } of replay.rest()) sendRequest(upstream, nextId(), method, params);
+    for (const call of calls.listening()) {
+      call.reopened = true;
+      sendRequest(upstream, call.send(), LISTEN, call.params);
+    }
+  }
+
+  #retire(upstream: Upstream): void {
+    const { retired } = this.#options;
+    upstream.listen(retired(upstream));
+    upstream.pause(false);
+    void upstream.stop();
   }
 
   /** Waits until `test` holds, `ms` at most. */

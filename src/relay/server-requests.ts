@@ -1,74 +1,60 @@
-// Requests of a server that the host has not answered yet. When a server is replaced, the host is told that what
-// the old one asked is cancelled, but may answer all the same; and the new one will count its ids from the
-// start again. So that no answer can reach a question that it was not given to, a new question under an id that
-// is still owed an answer goes to the host under an id of the relay's own.
+// Requests of a server that the host has not answered yet. Towards the host each has an id of the relay's own, so
+// that an answer can reach no other request than the one it was given to: not one of a server that is gone, and
+// not a second one under the same id.
+import { ownId } from './ids.ts';
 import type { Id } from './json/envelope.ts';
 
-/** The questions. `mint` makes ids that neither side uses. */
-export class Questions {
-  readonly #mint: () => string;
-  /** How often an id is open: some servers use one twice. */
-  readonly #open = new Map<Id, number>();
-  readonly #abandoned = new Set<Id>();
-  /** The server's own ids of questions that were asked under another, and the other way round. */
-  readonly #own = new Map<Id, Id>();
-  readonly #given = new Map<Id, Id>();
+/** A request of a server. */
+export interface ServerRequest {
+  /** The id that the host knows. */
+  readonly ownId: number;
+  /** The id that the server knows, and its JSON text as the server wrote it. */
+  readonly id: Id;
+  readonly idText: string;
+}
 
-  constructor(mint: () => string) {
-    this.#mint = mint;
+/** The open ones of one session. */
+export class ServerRequests {
+  readonly #nextId: () => number;
+  readonly #open = new Map<number, ServerRequest>();
+
+  /** `nextId` gives the next id of the relay's own. */
+  constructor(nextId: () => number) {
+    this.#nextId = nextId;
   }
 
-  /** Questions that are open. */
+  /** Requests that are open. */
   get size(): number {
     return this.#open.size;
   }
 
-  /** Notes a question. The id under which to ask it. */
-  ask(id: Id): Id {
-    let asked = id;
-    if (this.#abandoned.has(id)) {
-      asked = this.#given.get(id) ?? this.#mint();
-      this.#given.set(id, asked);
-      this.#own.set(asked, id);
-    }
-    this.#open.set(asked, (this.#open.get(asked) ?? 0) + 1);
-    return asked;
+  /** Notes a request. */
+  add(id: Id, idText: string): ServerRequest {
+    const request = { ownId: this.#nextId(), id, idText };
+    this.#open.set(request.ownId, request);
+    return request;
   }
 
-  /** The host has answered. The id that the server knows; undefined if nobody waits for it. */
-  answer(id: Id): Id | undefined {
-    return this.#close(id);
+  /** The request that the host has answered; it is open no more. */
+  take(id: Id | undefined): ServerRequest | undefined {
+    const own = ownId(id);
+    const request = own === undefined ? undefined : this.#open.get(own);
+    if (request !== undefined) this.#open.delete(request.ownId);
+    return request;
   }
 
-  /** The server takes a question back. The id that the host knows; undefined if it was not open. */
-  cancel(id: Id): Id | undefined {
-    const asked = this.#given.get(id) ?? id;
-    return this.#close(asked) === undefined ? undefined : asked;
+  /** The request that the server takes back; it is open no more. Of several under one id, the latest. */
+  cancel(id: Id | undefined): ServerRequest | undefined {
+    let found: ServerRequest | undefined;
+    for (const request of this.#open.values()) if (request.id === id) found = request;
+    if (found !== undefined) this.#open.delete(found.ownId);
+    return found;
   }
 
-  /** The server is gone. The ids that the host knows, of what need not be answered any more. */
-  abandon(): Id[] {
-    const ids = [...this.#open.keys()];
-    for (const id of ids) this.#abandoned.add(id);
+  /** All that are open, which are open no more. */
+  takeAll(): ServerRequest[] {
+    const all = [...this.#open.values()];
     this.#open.clear();
-    this.#own.clear();
-    this.#given.clear();
-    return ids;
-  }
-
-  #close(asked: Id): Id | undefined {
-    const count = this.#open.get(asked);
-    if (count === undefined) {
-      this.#abandoned.delete(asked);
-      return undefined;
-    }
-    if (count > 1) this.#open.set(asked, count - 1);
-    else this.#open.delete(asked);
-    const id = this.#own.get(asked) ?? asked;
-    if (count === 1 && id !== asked) {
-      this.#own.delete(asked);
-      this.#given.delete(id);
-    }
-    return id;
+    return all;
   }
 }

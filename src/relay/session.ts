@@ -1,35 +1,31 @@
 // One host and its server. A session joins the two: it stops reading from one side while the other does not keep
-// up, ends when either side does, and can give the host another server without the host noticing.
+// up, ends when either side does, and can give the host another server without the host noticing. A fault in it
+// ends it, and no other: see guard.ts.
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
+import { Anomalies } from './anomalies.ts';
+import { BUDGETS, type Budgets } from './budgets.ts';
+import { Calls } from './call.ts';
+import { Current, type Redaction } from './current.ts';
 import type { HostEnd, ServerEnd } from './endpoint.ts';
-import { Exchange, type Redaction } from './exchange.ts';
+import type { Refusal } from './error-response.ts';
 import { FromHost } from './from-host.ts';
 import { FromServer } from './from-server.ts';
+import { Guard } from './guard.ts';
+import { counter } from './ids.ts';
 import { LineSplitter } from './json/lines.ts';
-import { Ledger } from './ledger.ts';
 import { Outbox } from './outbox.ts';
-import { type Fresh, type Rotated, Rotation, type RotationLimits } from './rotation.ts';
-import { type Holder, NOBODY, Upstream } from './upstream.ts';
-
-/** Bounds of a session. */
-export interface Limits extends RotationLimits {
-  /** Open requests of either side. */
-  readonly open: number;
-}
-
-/** Bounds that nobody has set otherwise. */
-const LIMITS: Limits = {
-  line: 64 * 2 ** 20,
-  drain: 30_000,
-  greet: 30_000,
-  grace: 500,
-  held: 4 * 2 ** 20,
-  open: 10_000,
-};
+import { OwnRequests } from './own-requests.ts';
+import { Recorder } from './recorder.ts';
+import { Replay } from './replay.ts';
+import { type NewServer, type Rotated, Rotation } from './rotation.ts';
+import { ServerRequests } from './server-requests.ts';
+import { StdioUpstream } from './stdio-upstream.ts';
+import type { Upstream, UpstreamListener } from './upstream.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 export interface SessionOptions {
   /** Unique in the audit log. */
@@ -44,12 +40,12 @@ export interface SessionOptions {
   readonly redactor: Redaction;
   readonly clock: Clock;
   readonly log: Log;
-  /** Those not given are as in `LIMITS`. */
-  readonly limits: Partial<Limits>;
+  /** Those not set are as in `BUDGETS`. */
+  readonly budgets: Partial<Budgets>;
 }
 
-/** Why a session ended: which side closed, or that it was stopped. */
-export type Reason = 'host' | 'server' | 'stopped';
+/** Why a session ended: which side closed, that it was stopped, or a fault in Warder. */
+export type Reason = 'host' | 'server' | 'stopped' | 'fault';
 
 export interface Ended {
   readonly ending: Ending;
@@ -66,24 +62,33 @@ export interface Snapshot {
   /** Requests of the host that wait for their answer. */
   readonly inflight: number;
   readonly rotating: boolean;
+  /** The longest time for which the session has held the event loop, in milliseconds. */
+  readonly loop: number;
 }
 
-/**
- * Milliseconds that a server's last words may take to arrive after it has ended, and how often as long again a
- * host may take that does not even read what came before.
- */
-const LAST_WORDS = 500;
+/** How often again as long as `lastOutput` a host may take that does not even read what came before. */
 const PATIENCE = 20;
+
+const FAULT: Refusal = {
+  code: 'internal',
+  text: 'a fault in Warder ended the session; whether the server has done anything is not known',
+  hint: 'the log of the daemon says why: "warder doctor" names the file',
+};
 
 /** A session. It flows from when it is made. */
 export class Session {
   readonly #options: SessionOptions;
-  readonly #limits: Limits;
-  readonly #ledger: Ledger;
-  readonly #exchange: Exchange;
+  readonly #budgets: Budgets;
+  readonly #guard: Guard;
+  readonly #anomalies: Anomalies;
+  readonly #recorder: Recorder;
+  readonly #toHost: Outbox;
+  readonly #current: Current;
+  readonly #calls: Calls;
+  readonly #ownRequests: OwnRequests;
+  readonly #waiting = new WaitingRoom();
   readonly #fromHost: FromHost;
   readonly #fromServer: FromServer;
-  readonly #hostLines: LineSplitter;
   readonly #rotation: Rotation;
   readonly #done = Promise.withResolvers<Ended>();
   /** What of a server's standard error is not out yet, as it may be the beginning of a credential. */
@@ -92,75 +97,79 @@ export class Session {
   /** Why the session is ending. */
   #reason: Reason | undefined;
   #over = false;
-  #lastWords: NodeJS.Timeout | undefined;
-  /** A server that has ended, and whose last words are waited for no longer. */
+  #lastOutput: NodeJS.Timeout | undefined;
+  /** A server that has ended, and whose last output is waited for no longer. */
   #silent: Upstream | undefined;
-
-  /** Hears of a server that had the session, or did not get it. */
-  readonly #retired: Holder = {
-    ...NOBODY,
-    stderr: (from, chunk) => this.#say(from, chunk),
-    ended: (from) => this.#sayPieces(this.#stderr.get(from)?.flush() ?? []),
-  };
-
-  /** What happens to the server that has the session. */
-  readonly #holder: Holder = {
-    line: (_from, bytes, start, end) => this.#fromServer.line(bytes, start, end),
-    oversize: (_from, line) => this.#fromServer.oversize(line),
-    stderr: (from, chunk) => this.#say(from, chunk),
-    settle: () => this.#settle(),
-    drained: () => this.#settle(),
-    closed: (from) => this.#serverClosed(from),
-    ended: (from) => this.#serverEnded(from),
-  };
 
   constructor(options: SessionOptions) {
     this.#options = options;
     const { id, profile, policy, host, server, audit, auditSettings, redactor, clock, log } = options;
-    this.#limits = { ...LIMITS, ...options.limits };
-    this.#ledger = new Ledger({ id, profile, audit, settings: auditSettings, log });
-    const upstream = new Upstream(server, this.#limits.line, this.#holder);
-    this.#exchange = new Exchange({
-      id,
-      profile,
-      policy,
-      ledger: this.#ledger,
-      redactor,
+    const budgets = { ...BUDGETS, ...options.budgets };
+    this.#budgets = budgets;
+    this.#guard = new Guard({ session: id, profile, clock, log, onFault: () => this.#fault() });
+    this.#anomalies = new Anomalies(log, id);
+    this.#recorder = new Recorder({ id, profile, audit, settings: auditSettings, log });
+    this.#toHost = new Outbox(host, () => this.#guard.run(() => this.#settle()));
+    const nextId = counter();
+    const replay = new Replay();
+    const serverRequests = new ServerRequests(counter());
+    const upstreamOf = (end: ServerEnd): Upstream => new StdioUpstream(end, budgets.line, this.#guard);
+    const upstream = upstreamOf(server);
+    this.#current = new Current(upstream, policy, redactor);
+    this.#calls = new Calls({
+      recorder: this.#recorder,
       clock,
-      log,
-      open: this.#limits.open,
-      toHost: new Outbox(host, () => this.#settle()),
-      upstream,
+      toHost: this.#toHost,
+      nextId,
+      late: budgets.late,
     });
-    this.#fromHost = new FromHost(this.#exchange);
-    this.#fromServer = new FromServer(this.#exchange);
-    this.#hostLines = new LineSplitter(this.#fromHost, this.#limits.line);
+    this.#ownRequests = new OwnRequests(nextId, budgets.result);
+    const shared = {
+      budgets,
+      current: this.#current,
+      calls: this.#calls,
+      serverRequests,
+      ownRequests: this.#ownRequests,
+      replay,
+      waiting: this.#waiting,
+      recorder: this.#recorder,
+      toHost: this.#toHost,
+      anomalies: this.#anomalies,
+    };
+    this.#fromHost = new FromHost({ profile, ...shared });
+    this.#fromServer = new FromServer(shared);
     this.#rotation = new Rotation({
       id,
-      exchange: this.#exchange,
-      fromHost: this.#fromHost,
-      fromServer: this.#fromServer,
       clock,
       log,
-      limits: this.#limits,
-      holder: this.#holder,
-      retired: this.#retired,
+      nextId,
+      upstreamOf,
+      ...shared,
+      fromHost: this.#fromHost,
+      fromServer: this.#fromServer,
+      adopt: (next) => next.listen(this.#listener(next)),
+      retired: (old) => this.#retired(old),
       isEnding: () => this.#reason !== undefined,
       settle: () => this.#settle(),
-      onOver: () => this.#serverEnded(this.#exchange.upstream),
+      onOver: () => this.#serverEnded(this.#current.upstream),
+      guard: (turn) => this.#guard.run(turn),
+      onFault: (error) => this.#guard.fail(error),
     });
-    upstream.listen();
+    upstream.listen(this.#listener(upstream));
+    const lines = new LineSplitter(this.#fromHost, budgets.line);
     host.listen({
-      data: (chunk) => {
-        if (this.#over) return;
-        this.#hostLines.push(chunk);
-        this.#settle();
-      },
-      end: () => {
-        if (this.#over) return;
-        this.#hostLines.end();
-        this.#leave('host');
-      },
+      data: (chunk) =>
+        this.#guard.run(() => {
+          if (this.#over) return;
+          lines.push(chunk);
+          this.#settle();
+        }),
+      end: () =>
+        this.#guard.run(() => {
+          if (this.#over) return;
+          lines.end();
+          this.#leave('host');
+        }),
     });
   }
 
@@ -171,7 +180,7 @@ export class Session {
 
   /** Ends the session, the server first. */
   stop(): Promise<Ended> {
-    this.#leave('stopped');
+    this.#guard.run(() => this.#leave('stopped'));
     return this.done;
   }
 
@@ -180,22 +189,22 @@ export class Session {
     return {
       id: this.#options.id,
       profile: this.#options.profile,
-      pid: this.#exchange.upstream.server.pid,
-      calls: this.#ledger.calls,
-      inflight: this.#exchange.requests.size,
+      pid: this.#current.upstream.process?.pid,
+      calls: this.#recorder.calls,
+      inflight: this.#calls.size,
       rotating: this.#rotation.active,
+      loop: Math.round(this.#guard.longest),
     };
   }
 
-  /** The tool calls that wait for their answer, by their numbers in the audit log. */
+  /** The recorded requests that wait for their answer, by their numbers in the audit log. */
   calls(): string[] {
-    return this.#exchange.requests.calls();
+    return this.#calls.names();
   }
 
   /** From now on other values are taken out of what passes. */
   redact(redactor: Redaction): void {
-    this.#exchange.redactor = redactor;
-    this.#fromHost.forget();
+    this.#current.redactor = redactor;
   }
 
   /**
@@ -203,23 +212,55 @@ export class Session {
    * happened. While a rotation is under way, another waits for it, and takes the place of one that waits already.
    * Never rejects.
    */
-  rotate(start: () => Promise<Fresh>): Promise<Rotated> {
+  rotate(start: () => Promise<NewServer>): Promise<Rotated> {
     return this.#rotation.rotate(start);
+  }
+
+  /** Owns the server that has the session. */
+  #listener(from: Upstream): UpstreamListener {
+    return {
+      message: (bytes, start, end) => {
+        if (!this.#over) this.#fromServer.message(bytes, start, end);
+      },
+      oversize: (line) => this.#fromServer.oversize(line),
+      stderr: (chunk) => this.#passStderr(from, chunk),
+      settle: () => this.#settle(),
+      drained: () => this.#settle(),
+      closed: () => this.#serverClosed(from),
+      ended: () => this.#serverEnded(from),
+    };
+  }
+
+  /** Owns a server that had the session, or did not get it: only its standard error passes. */
+  #retired(from: Upstream): UpstreamListener {
+    return {
+      message: () => {},
+      oversize: () => {},
+      stderr: (chunk) => this.#passStderr(from, chunk),
+      settle: () => {},
+      drained: () => {},
+      closed: () => {},
+      ended: () => {
+        this.#ownRequests.abandon(from);
+        this.#writeStderr(this.#stderr.get(from)?.flush() ?? []);
+      },
+    };
   }
 
   /** Something has come and is through: write what it gave rise to, and read on where that is in order. */
   #settle(): void {
-    this.#fromHost.settle();
-    this.#exchange.flush();
+    this.#current.settle();
+    this.#toHost.flush();
+    this.#current.upstream.flush();
     this.#steer();
     this.#rotation.check();
   }
 
   #steer(): void {
-    const { upstream, toHost } = this.#exchange;
-    upstream.hold(toHost.full || upstream.out.crowded);
+    const { upstream } = this.#current;
     const { host } = this.#options;
-    const paused = upstream.out.full || toHost.crowded || this.#fromHost.heldBytes > this.#limits.held;
+    upstream.pause(this.#toHost.full || upstream.crowded);
+    const paused = upstream.full || this.#toHost.crowded || this.#waiting.bytes > this.#budgets.waiting;
     if (paused === this.#hostPaused) return;
     this.#hostPaused = paused;
     if (paused) host.pause();
@@ -227,20 +268,20 @@ export class Session {
   }
 
   /** Standard error passes on, redacted; that of a server which has not the session only while there is room. */
-  #say(from: Upstream, chunk: Buffer): void {
-    const { toHost, upstream, redactor } = this.#exchange;
-    if (toHost.full && from !== upstream) return;
+  #passStderr(from: Upstream, chunk: Buffer): void {
+    const { upstream, redactor } = this.#current;
+    if (this.#toHost.full && from !== upstream) return;
     let stream = this.#stderr.get(from);
     if (stream === undefined) {
       stream = redactor.stream();
       this.#stderr.set(from, stream);
     }
-    this.#sayPieces(stream.push(chunk));
+    this.#writeStderr(stream.push(chunk));
   }
 
-  #sayPieces(pieces: Buffer[]): void {
+  #writeStderr(pieces: Buffer[]): void {
     if (pieces.length === 0 || this.#over) return;
-    if (!this.#options.host.writeStderr(pieces)) this.#exchange.toHost.fill();
+    if (!this.#options.host.writeStderr(pieces)) this.#toHost.fill();
     this.#steer();
   }
 
@@ -248,60 +289,96 @@ export class Session {
   #leave(reason: Reason): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
-    this.#fromHost.release();
+    this.#fromHost.release('rotation');
     this.#settle();
-    const { server } = this.#exchange.upstream;
-    server.close();
-    void server.stop();
+    const { upstream } = this.#current;
+    upstream.close();
+    void upstream.stop();
   }
 
-  /** A server that says no more has no more to do. */
+  /** A server that sends no more has no more to do. */
   #serverClosed(from: Upstream): void {
     if (from.ending !== undefined) this.#serverEnded(from);
-    else if (this.#reason === undefined) void from.server.stop();
+    else if (this.#reason === undefined) void from.stop();
   }
 
-  /** The server has ended; its last words may still be on their way, or wait for the host to read on. */
+  /** The server has ended; its last output may still be on its way, or wait for the host to read on. */
   #serverEnded(from: Upstream): void {
-    if (from !== this.#exchange.upstream || from.ending === undefined || this.#over) return;
+    if (from !== this.#current.upstream || from.ending === undefined || this.#over) return;
     if (from.closed || this.#silent === from) {
       this.#serverGone(from, from.ending);
       return;
     }
     let patience = PATIENCE;
-    this.#lastWords ??= setInterval(() => {
-      if (this.#exchange.toHost.full && --patience > 0) return;
-      this.#silent = from;
-      this.#serverEnded(from);
-    }, LAST_WORDS);
+    this.#lastOutput ??= setInterval(
+      () =>
+        this.#guard.run(() => {
+          if (this.#toHost.full && --patience > 0) return;
+          this.#silent = from;
+          this.#serverEnded(from);
+        }),
+      this.#budgets.lastOutput,
+    );
   }
 
   /** The server is gone. A rotation under way may bring another; else the session is over. */
   #serverGone(from: Upstream, ending: Ending): void {
-    const { host } = this.#options;
-    clearInterval(this.#lastWords);
-    this.#lastWords = undefined;
-    this.#sayPieces(this.#stderr.get(from)?.flush() ?? []);
+    clearInterval(this.#lastOutput);
+    this.#lastOutput = undefined;
+    this.#ownRequests.abandon(from);
+    this.#writeStderr(this.#stderr.get(from)?.flush() ?? []);
     const goesOn = this.#rotation.active && this.#reason === undefined;
-    if (!goesOn) this.#fromHost.release();
+    if (!goesOn) this.#fromHost.release('rotation');
     // A host that has left knows that its subscriptions have ended.
-    this.#exchange.lose(
-      `the server ended (${inWords(ending)}) before it answered`,
-      this.#reason !== 'host' && !goesOn,
-    );
+    const listening = this.#reason !== 'host' && !goesOn;
+    const text = `the server ended (${inWords(ending)}) before it answered`;
+    for (const call of this.#calls.open(listening)) call.fail('lost', { code: 'lost', text });
     if (goesOn) {
-      this.#fromHost.hold();
+      this.#waiting.open('rotation');
       this.#settle();
       return;
     }
-    const reason = this.#reason ?? 'server';
+    this.#close(ending, this.#reason ?? 'server');
+  }
+
+  /** The session is over. */
+  #close(ending: Ending, reason: Reason): void {
+    if (this.#over) return;
     this.#reason = reason;
-    this.#exchange.flush();
-    host.close();
+    this.#toHost.flush();
+    this.#options.host.close();
     this.#over = true;
-    this.#ledger.closed(ending, reason);
-    this.#exchange.odd.close();
+    this.#recorder.closed(ending, reason);
+    this.#anomalies.close();
     this.#done.resolve({ ending, reason });
+  }
+
+  /** Ends the session by a fault in it. Each step stands by itself: the fault may be in any of them. */
+  #fault(): void {
+    this.#reason ??= 'fault';
+    const { upstream } = this.#current;
+    const attempt = (step: () => void): void => {
+      try {
+        step();
+      } catch (error) {
+        this.#options.log.error(
+          { session: this.#options.id, error: String(error) },
+          'a fault while a session was ended',
+        );
+      }
+    };
+    clearInterval(this.#lastOutput);
+    attempt(() => this.#fromHost.refuseWaiting(FAULT));
+    for (const call of this.#calls.all()) attempt(() => call.fail('lost', FAULT));
+    attempt(() => this.#toHost.flush());
+    attempt(() => this.#options.host.close());
+    this.#over = true;
+    attempt(() => this.#rotation.check());
+    void upstream.stop().then((ending) => {
+      attempt(() => this.#recorder.closed(ending, 'fault'));
+      attempt(() => this.#anomalies.close());
+      this.#done.resolve({ ending, reason: 'fault' });
+    });
   }
 }
 

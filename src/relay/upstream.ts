@@ -1,107 +1,65 @@
-// A server as a session holds it: its lines and its standard error go to whoever has it at the time - a
-// rotation that greets it, then the session, then nobody.
+// The server's side of a session as messages: what a session needs of a server, whether it is a process whose
+// output is split into lines, or later one behind HTTP, where each request has a stream of its own.
 import type { Ending } from '../os/spawn.ts';
-import type { ServerEnd } from './endpoint.ts';
-import { LineSplitter, type Oversize } from './json/lines.ts';
-import { Outbox } from './outbox.ts';
+import type { Oversize } from './json/lines.ts';
 
-/** Who has a server. */
-export interface Holder {
-  /** A line as a `LineListener` gets it. */
-  line(from: Upstream, bytes: Buffer, start: number, end: number): void;
-  oversize(from: Upstream, line: Oversize): void;
-  stderr(from: Upstream, chunk: Buffer): void;
-  /** All lines of what has come are handed on. */
-  settle(from: Upstream): void;
-  /** The server takes bytes again. */
-  drained(from: Upstream): void;
-  /** No more lines will come. */
-  closed(from: Upstream): void;
-  ended(from: Upstream, ending: Ending): void;
+/** A message to a server: one JSON text, and what a transport may have to say of it beside. */
+export interface Outgoing {
+  /** The text is the bytes from `start` to `end`, with `text` in the place of those between `from` and `to`. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+  /** Empty for an answer. */
+  readonly method: string;
+  /** The name of the tool or prompt, or the URI of the resource; empty for other messages. */
+  readonly name: string;
+  /** The id towards the server, of a request. */
+  readonly id: number | undefined;
 }
 
-/** Does nothing with a server. */
-export const NOBODY: Holder = {
-  line() {},
-  oversize() {},
-  stderr() {},
-  settle() {},
-  drained() {},
-  closed() {},
-  ended() {},
-};
+/** What a server's side tells its owner. Every call is one of a guarded turn: see guard.ts. */
+export interface UpstreamListener {
+  /** One message, as it came: the bytes from `start` to `end`. They stay as they are. */
+  message(bytes: Buffer, start: number, end: number): void;
+  /** A message over the limit, of which only head and tail are known. */
+  oversize(line: Oversize): void;
+  /** All messages of what has arrived are delivered. */
+  settle(): void;
+  /** The server takes messages again. */
+  drained(): void;
+  /** No more messages will come. */
+  closed(): void;
+  ended(ending: Ending): void;
+  stderr(chunk: Buffer): void;
+}
 
-/** The server. */
-export class Upstream {
-  readonly server: ServerEnd;
-  readonly out: Outbox;
-  readonly #lines: LineSplitter;
-  #holder: Holder;
-  #paused = false;
-  #closed = false;
-  #ending: Ending | undefined;
-
-  constructor(server: ServerEnd, limit: number, holder: Holder) {
-    this.server = server;
-    this.#holder = holder;
-    this.out = new Outbox(server, () => this.#holder.drained(this));
-    this.#lines = new LineSplitter(
-      {
-        line: (bytes, start, end) => this.#holder.line(this, bytes, start, end),
-        oversize: (line) => this.#holder.oversize(this, line),
-      },
-      limit,
-    );
-  }
-
-  /** Starts the flow. */
-  listen(): void {
-    this.server.onStderr((chunk) => this.#holder.stderr(this, chunk));
-    this.server.listen({
-      data: (chunk) => {
-        this.#lines.push(chunk);
-        this.#holder.settle(this);
-      },
-      end: () => {
-        this.#lines.end();
-        this.#closed = true;
-        this.#holder.settle(this);
-        this.#holder.closed(this);
-      },
-    });
-    void this.server.ended.then((ending) => {
-      this.#ending = ending;
-      this.#holder.ended(this, ending);
-    });
-  }
-
-  /** Hands the server on. What has happened to it already is not told again: ask `closed` and `ending`. */
-  give(holder: Holder): void {
-    this.#holder = holder;
-  }
-
-  /** No more lines will come. */
-  get closed(): boolean {
-    return this.#closed;
-  }
-
+/** One server of a session. */
+export interface Upstream {
+  /** Starts the flow; called again, hands the server to another owner, who asks `closed` and `ending` for the past. */
+  listen(listener: UpstreamListener): void;
+  /** Queues a message. `false`: it is taken, but send no more until `drained`. Nothing leaves before `flush`. */
+  send(message: Outgoing): boolean;
+  /** Writes what is queued. */
+  flush(): void;
+  /** The server does not keep up: read no more of what goes on to it. */
+  readonly full: boolean;
+  /** It does not even keep up with the relay's own answers to it. */
+  readonly crowded: boolean;
+  /** Queues an answer of the relay's own, as JSON text. */
+  answer(text: string): void;
+  /** Stops and starts the flow of messages and of standard error. */
+  pause(paused: boolean): void;
+  /** The server sees the end of its input. */
+  close(): void;
+  /** Ends the server. Settles when it is gone; never rejects. */
+  stop(): Promise<Ending>;
+  /** No more messages will come. */
+  readonly closed: boolean;
   /** How the server ended, if it has. */
-  get ending(): Ending | undefined {
-    return this.#ending;
-  }
-
-  /** Stops and starts the flow of what the server says. */
-  hold(paused: boolean): void {
-    if (paused === this.#paused) return;
-    this.#paused = paused;
-    if (paused) this.server.pause();
-    else this.server.resume();
-  }
-
-  /** Lets the server end; `holder` hears of its end. */
-  dismiss(holder: Holder): Promise<Ending> {
-    this.#holder = holder;
-    this.hold(false);
-    return this.server.stop();
-  }
+  readonly ending: Ending | undefined;
+  /** Where the server is a process of this machine. */
+  readonly process: { readonly pid: number } | undefined;
 }

@@ -128,11 +128,12 @@ export class Sessions {
         redactor: this.#redactor(entry, started.credentials),
         clock,
         log,
-        limits: { line: settings.relay.line, drain: settings.rotation.drain },
+        budgets: { line: settings.relay.line, drain: settings.rotation.drain },
       });
       if (entry.stale !== undefined) void this.#rotate(entry, entry.stale);
-      const { ending } = await entry.session.done;
+      const { ending, reason } = await entry.session.done;
       await entry.started.server.gone;
+      if (reason === 'fault') throw FAULT;
       host.exit(exitCode(ending));
     } finally {
       this.#entries.delete(id);
@@ -188,7 +189,7 @@ export class Sessions {
   status(): SessionStatus[] {
     return [...this.#entries.values()].map(({ id, loaded, request, since, session, started }) => {
       const [parent] = request.host.chain;
-      const { calls = 0, inflight = 0 } = session?.snapshot() ?? {};
+      const { calls = 0, inflight = 0, loop = 0 } = session?.snapshot() ?? {};
       return {
         id,
         profile: loaded.name,
@@ -197,6 +198,7 @@ export class Sessions {
         since: new Date(since).toISOString(),
         calls,
         inflight,
+        loop_ms: loop,
         sandbox: started?.sandbox.off === true ? 'off' : 'on',
         layers: [...(started?.sandbox.layers ?? [])],
         network: [...(started?.sandbox.network ?? [])],
@@ -303,6 +305,10 @@ function hostEnd(host: Host): HostEnd {
     close: () => host.close(),
   };
 }
+
+const FAULT = new WarderError('daemon-internal', 'a fault in Warder ended the session', {
+  hint: 'the log of the daemon says why: "warder doctor" names the file',
+});
 
 /** The launcher's exit code: the server's, or 128 plus the number of the signal that ended it, as in shells. */
 function exitCode({ code, signal }: Ending): number {

@@ -19,6 +19,8 @@ const session = z.object({
   calls: z.number().int(),
   /** How many requests wait for a response. */
   inflight: z.number().int(),
+  /** The longest time for which it has held the daemon's event loop, in milliseconds. */
+  loop_ms: z.number().int(),
   /** `off`: the profile says so, and nothing but its environment confines the server. */
   sandbox: z.enum(['on', 'off']),
   /** The layers that confine the server, measured at its process. */

@@ -26,6 +26,7 @@ test('a host that sends junk gets errors, and its valid requests still go throug
   await host.send('this is no JSON\n');
   expect((await host.answer(null)).error?.code).toBe(-32700);
   await host.send('[{"jsonrpc":"2.0","id":7,"method":"ping"}]\n');
+  expect(await host.answer(7)).toBeDefined();
   await host.send('{"jsonrpc":"2.0","id":8,"method":"ping","method":"tools/list"}\n');
   expect((await host.answer(8)).error?.code).toBe(-32600);
   await host.send('{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"slow","name":"count"}}\n');

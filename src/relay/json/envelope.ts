@@ -64,6 +64,8 @@ export interface Envelope {
   readonly failed: boolean;
   /** `result.isError` is true. */
   readonly isError: boolean;
+  /** The line is an array, as a batch of 2025-03-26 is; then it has a fault as well. */
+  readonly isBatch: boolean;
 }
 
 /** The longest id, and the longest name of a method, in bytes of JSON text. */
@@ -284,6 +286,7 @@ function envelope(
     resultEnd: ends[RESULT] as number,
     failed: starts[ERROR] !== -1,
     isError,
+    isBatch: fault === BATCH,
   };
 }
 

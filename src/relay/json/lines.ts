@@ -23,6 +23,15 @@ export interface LineListener {
 
 const LINE_FEED = 0x0a;
 
+/** Whether a line has nothing but white space. */
+export function isBlank(bytes: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i];
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
+  }
+  return true;
+}
+
 /** Bytes that are kept of the head and of the tail of a line over the limit. */
 const KEPT = 1024;
 

@@ -63,7 +63,16 @@ test('what a host has refused may have expired, and is told with the time', asyn
 test("each session's network is shown, in short", async () => {
   using person = new FakeCli();
   const session: SessionStatus = {
-    ...{ id: 's1', profile: 'demo', host: { pid: 1 }, server: { pid: 2 }, since: '', calls: 0, inflight: 0 },
+    ...{
+      id: 's1',
+      profile: 'demo',
+      host: { pid: 1 },
+      server: { pid: 2 },
+      since: '',
+      calls: 0,
+      inflight: 0,
+      loop_ms: 0,
+    },
     ...{ sandbox: 'on', layers: ['environment'], network: [] },
   };
   const out = await shown(person, {

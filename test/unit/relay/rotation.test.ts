@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { Rotated } from '../../../src/relay/rotation.ts';
-import { answer, call, FakeServer, type Joined, join, SECRET, settled } from '../../fixtures/ends.ts';
+import { answer, call, FakeServer, type Joined, join, SECRET, sent, settled } from '../../fixtures/ends.ts';
 
 const NEW_SECRET = 'ghp_newnewnewnewnewnewnew';
 const redactor = new Redactor([
@@ -17,13 +17,15 @@ const INFO = {
 const initialize = { id: 0, method: 'initialize', params: { protocolVersion: '2025-11-25' } };
 const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', x: 9 };
 const DISCOVERED = { supportedVersions: ['2026-07-28'], capabilities: { tools: {} } };
+/** `initialize` as a server gets it, but for the id. */
+const greeting = { method: initialize.method, params: initialize.params };
 const initialized = { method: 'notifications/initialized' };
 
 /** A session whose host has opened it as up to 2025-11-25. */
 function opened(options: Parameters<typeof join>[0] = {}): Joined {
   const joined = join(options);
   joined.host.say(initialize);
-  joined.server.say({ id: 0, result: { ...INFO, instructions: 'old' } });
+  joined.server.say({ id: 1, result: { ...INFO, instructions: 'old' } });
   joined.host.say(initialized);
   joined.host.writes.length = 0;
   joined.server.writes.length = 0;
@@ -47,19 +49,16 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     const joined = opened();
     const { host, server, session } = joined;
     const { next, done } = await rotating(joined);
-    expect(next.messages).toEqual([{ jsonrpc: '2.0', ...initialize }]);
-    next.say({ id: 0, result: { ...INFO, instructions: 'new' } });
+    expect(next.messages).toEqual([{ jsonrpc: '2.0', id: expect.any(Number), ...greeting }]);
+    next.say({ id: next.nth(1), result: { ...INFO, instructions: 'new' } });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
-    expect(next.messages).toEqual([
-      { jsonrpc: '2.0', ...initialize },
-      { jsonrpc: '2.0', ...initialized },
-    ]);
+    expect(next.messages.slice(1)).toEqual([{ jsonrpc: '2.0', ...initialized }]);
     expect(host.text).toBe('');
     expect(server.stops).toBe(1);
     expect(session.snapshot().pid).toBe(4712);
     host.say(call(1));
     expect(server.text).toBe('');
-    next.say(answer(1));
+    next.say(answer(next.idOf(1)));
     expect(host.messages).toMatchObject([{ id: 1, result: {} }]);
   });
 
@@ -68,9 +67,9 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     const { host, server } = joined;
     const { next, done } = await rotating(joined);
     host.say(call(1));
-    server.say(answer(1), { method: 'notifications/x' });
+    server.say(answer(server.idOf(1)), { method: 'notifications/x' });
     expect(host.messages).toHaveLength(2);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
   });
 
@@ -79,44 +78,44 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     const { host, server, audit } = joined;
     host.say(call(1), call(2));
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     await settled();
     host.say(call(3), { method: 'notifications/roots/list_changed' }, call(4));
-    server.say(answer(1));
+    server.say(answer(server.idOf(1)));
     await settled();
     expect(next.messages).toHaveLength(2);
-    server.say(answer(2));
+    server.say(answer(server.idOf(2)));
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
-    expect(server.messages.map(({ id }) => id)).toEqual([1, 2]);
+    expect(server.messages).toMatchObject([sent(1), sent(2)]);
     expect(next.messages.slice(2)).toMatchObject([
-      { id: 3 },
+      sent(3),
       { method: 'notifications/roots/list_changed' },
-      { id: 4 },
+      sent(4),
     ]);
-    next.say(answer(4), answer(3));
+    next.say(answer(next.idOf(4)), answer(next.idOf(3)));
     expect(host.messages.map(({ id }) => id)).toEqual([1, 2, 4, 3]);
     expect(audit.of('tool.call').map(({ id }) => id)).toEqual(['1', '2', '3', '4']);
     expect(audit.of('tool.result').map(({ outcome }) => outcome)).toEqual(['ok', 'ok', 'ok', 'ok']);
   });
 
   test('W-ROT-1 what does not end in time gets an error that says so, and its late answer goes nowhere', async () => {
-    const joined = opened({ limits: { drain: 20 } });
+    const joined = opened({ budgets: { drain: 20 } });
     const { host, server, audit } = joined;
     server.obeys = false;
     host.say(call(1), call(2));
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     await settled();
-    server.say(answer(1));
+    server.say(answer(server.idOf(1)));
     host.say(call(3));
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
-    server.say(answer(2), { method: 'notifications/x' });
+    server.say(answer(server.idOf(2)), { method: 'notifications/x' });
     expect(host.messages).toMatchObject([
       { id: 1, result: {} },
       { id: 2, error: { code: -32012, message: expect.stringContaining('replaced') } },
     ]);
     expect(audit.of('tool.result').map(({ outcome }) => outcome)).toEqual(['ok', 'lost']);
-    expect(next.messages.slice(2)).toMatchObject([{ id: 3 }]);
+    expect(next.messages.slice(2)).toMatchObject([sent(3)]);
   });
 
   test('answers and cancellations for the old server still reach it', async () => {
@@ -125,23 +124,24 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     host.say(call(1), call(2));
     server.say({ id: 'q', method: 'sampling/createMessage' });
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     await settled();
     host.say(
       call(3),
       { method: 'notifications/cancelled', params: { requestId: 3 } },
-      { id: 'q', result: {} },
+      { id: host.messages.at(-1)?.id, result: {} },
       { method: 'notifications/progress', params: { progressToken: 1 } },
       { method: 'notifications/cancelled', params: { requestId: 2 } },
     );
     expect(server.messages.slice(2)).toMatchObject([
       { id: 'q', result: {} },
       { method: 'notifications/progress' },
-      { method: 'notifications/cancelled', params: { requestId: 2 } },
+      { method: 'notifications/cancelled', params: { requestId: server.idOf(2) } },
     ]);
-    server.say(answer(1));
+    server.say(answer(server.idOf(1)));
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
-    expect(next.messages.slice(2)).toMatchObject([{ id: 3 }, { method: 'notifications/cancelled' }]);
+    // What was taken back while it waited reaches no server.
+    expect(next.messages.slice(2)).toEqual([]);
   });
 
   test('what the new server says before it has the session is said after, in its order', async () => {
@@ -150,23 +150,23 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     host.say(call(1));
     const { next, done } = await rotating(joined);
     next.raw(
-      '{"jsonrpc":"2.0","method":"notifications/message","params":{"n":1}}\n{"jsonrpc":"2.0","id":0,"resu',
+      `{"jsonrpc":"2.0","method":"notifications/message","params":{"n":1}}\n{"jsonrpc":"2.0","id":${next.nth(1)},"resu`,
     );
     next.raw(
       `lt":${JSON.stringify(INFO)}}\n{"jsonrpc":"2.0","id":0,"method":"roots/list"}\n{"jsonrpc":"2.0",`,
     );
     expect(host.text).toBe('');
-    server.say({ method: 'notifications/old' }, answer(1));
+    server.say({ method: 'notifications/old' }, answer(server.idOf(1)));
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
     next.raw('"method":"notifications/new"}\n');
     expect(host.messages).toMatchObject([
       { method: 'notifications/old' },
       { id: 1 },
       { method: 'notifications/message' },
-      { id: 0, method: 'roots/list' },
+      { id: 1, method: 'roots/list' },
       { method: 'notifications/new' },
     ]);
-    host.say({ id: 0, result: { roots: [] } });
+    host.say({ id: 1, result: { roots: [] } });
     expect(next.messages.at(-1)).toMatchObject({ id: 0, result: {} });
   });
 
@@ -175,10 +175,10 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     const { host } = joined;
     host.say(call(1), { method: 'notifications/cancelled', params: { requestId: 1 } });
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
     host.say(call(1));
-    next.say(answer(1));
+    next.say(answer(next.idOf(1)));
     expect(host.messages).toMatchObject([{ id: 1, result: {} }]);
   });
 
@@ -193,11 +193,11 @@ describe('a rotation in a session that was opened with `initialize`', () => {
       { id: 5, method: 'resources/subscribe', params: { uri: 'file:///c' } },
       { id: 6, method: 'resources/unsubscribe', params: { uri: 'file:///b' } },
     );
-    for (const id of [1, 2, 3, 4, 6]) server.say({ id, result: {} });
-    server.say({ id: 5, error: { code: 1, message: 'no' } });
+    for (const n of [1, 2, 3, 4, 6]) server.say({ id: server.nth(n), result: {} });
+    server.say({ id: server.nth(5), error: { code: 1, message: 'no' } });
     host.writes.length = 0;
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
     const said = next.messages.slice(2);
     expect(said.map(({ method, params }) => [method, params])).toEqual([
@@ -215,11 +215,11 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     const { host, server } = joined;
     host.say(call(1));
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
-    server.say(answer(1, `${SECRET} ${NEW_SECRET}`));
+    next.say({ id: next.nth(1), result: INFO });
+    server.say(answer(server.idOf(1), `${SECRET} ${NEW_SECRET}`));
     await done;
     host.say(call(2, 'echo', { a: `${SECRET} ${NEW_SECRET}` }));
-    next.say(answer(2, `${SECRET} ${NEW_SECRET}`));
+    next.say(answer(next.idOf(2), `${SECRET} ${NEW_SECRET}`));
     next.complain(`${NEW_SECRET}\n`);
     expect(host.text).not.toMatch(/ghp_/);
     expect(host.stderr).not.toMatch(/ghp_/);
@@ -236,7 +236,7 @@ describe('W-ROT-2 the old server stays where the new one', () => {
     expect(outcome).toBe('kept');
     expect(next.stops).toBeGreaterThan(0);
     joined.host.say(call(9));
-    joined.server.say(answer(9));
+    joined.server.say(answer(joined.server.idOf(9)));
     expect(joined.host.messages).toMatchObject([{ id: 9, result: {} }]);
     expect(joined.server.stops).toBe(0);
     return reason;
@@ -257,12 +257,12 @@ describe('W-ROT-2 the old server stays where the new one', () => {
       reason: 'the new server cannot be started',
     });
     host.say(call(1));
-    server.say(answer(1));
+    server.say(answer(server.idOf(1)));
     expect(host.messages).toHaveLength(1);
   });
 
   test('does not start in time, and is ended when it does', async () => {
-    const joined = opened({ limits: { greet: 20 } });
+    const joined = opened({ budgets: { greet: 20 } });
     const next = new FakeServer();
     const late = Promise.withResolvers<{ server: FakeServer; redactor: Redactor }>();
     const done = joined.session.rotate(() => late.promise);
@@ -276,9 +276,7 @@ describe('W-ROT-2 the old server stays where the new one', () => {
   });
 
   test('does not answer', async () => {
-    expect(await kept(() => {}, { limits: { greet: 20 } })).toBe(
-      'the new server did not answer the handshake in time',
-    );
+    expect(await kept(() => {}, { budgets: { greet: 20 } })).toBe('the new server did not answer in time');
   });
 
   test('ends', async () => {
@@ -289,9 +287,9 @@ describe('W-ROT-2 the old server stays where the new one', () => {
   test('ends after it has answered', async () => {
     const reason = await kept((next, { host, server }) => {
       host.say(call(1));
-      next.say({ id: 0, result: INFO });
+      next.say({ id: next.nth(1), result: INFO });
       next.exit(1);
-      server.say(answer(1));
+      server.say(answer(server.idOf(1)));
       host.writes.length = 0;
     });
     expect(reason).toMatch(/^the new server (ended|closed)/);
@@ -302,12 +300,12 @@ describe('W-ROT-2 the old server stays where the new one', () => {
     ['other capabilities', { ...INFO, capabilities: { tools: {} } }, 'has other capabilities'],
     ['another name', { ...INFO, serverInfo: { name: 'y' } }, 'has another name'],
   ])('has %s', async (_name, result, reason) => {
-    expect(await kept((next) => next.say({ id: 0, result }))).toBe(`the new server ${reason}`);
+    expect(await kept((next) => next.say({ id: next.nth(1), result }))).toBe(`the new server ${reason}`);
   });
 
   test('refuses the handshake', async () => {
     const error = { code: -32602, message: SECRET };
-    expect(await kept((next) => next.say({ id: 0, error }))).toBe(
+    expect(await kept((next) => next.say({ id: next.nth(1), error }))).toBe(
       'the new server does not take the handshake',
     );
   });
@@ -317,23 +315,23 @@ describe('W-ROT-2 the old server stays where the new one', () => {
     const { host, server } = joined;
     host.say(call(1));
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     await settled();
     host.say(call(2));
     expect(server.messages).toHaveLength(1);
     next.exit(1);
     expect(await outcome(done)).toMatchObject({ outcome: 'kept' });
-    expect(server.messages).toMatchObject([{ id: 1 }, { id: 2 }]);
+    expect(server.messages).toMatchObject([sent(1), sent(2)]);
   });
 });
 
 describe('a rotation', () => {
   test('before anything was said', async () => {
-    const joined = join({ limits: { grace: 1 } });
+    const joined = join({ budgets: { grace: 1 } });
     const { next, done } = await rotating(joined);
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
     joined.host.say(initialize);
-    expect(next.messages).toMatchObject([initialize]);
+    expect(next.messages).toMatchObject([greeting]);
     expect(joined.server.text).toBe('');
   });
 
@@ -343,31 +341,31 @@ describe('a rotation', () => {
     host.say(initialize);
     const { next, done } = await rotating(joined);
     expect(next.text).toBe('');
-    server.say({ id: 0, result: INFO });
+    server.say({ id: server.nth(1), result: INFO });
     await settled();
-    expect(next.messages).toMatchObject([initialize]);
-    next.say({ id: 0, result: INFO });
+    expect(next.messages).toMatchObject([greeting]);
+    next.say({ id: next.nth(1), result: INFO });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
     host.say(initialized, call(1));
-    expect(next.messages.slice(1)).toMatchObject([initialized, { id: 1 }]);
+    expect(next.messages.slice(1)).toMatchObject([initialized, sent(1)]);
   });
 
   test('in mid-handshake tells the new server what came meanwhile, once', async () => {
     const joined = join();
     const { host, server } = joined;
     host.say(initialize);
-    server.say({ id: 0, result: INFO });
+    server.say({ id: server.nth(1), result: INFO });
     const { next, done } = await rotating(joined);
     host.say(initialized, call(1));
-    expect(server.messages.slice(1)).toMatchObject([initialized, { id: 1 }]);
-    next.say({ id: 0, result: INFO });
-    server.say(answer(1));
+    expect(server.messages.slice(1)).toMatchObject([initialized, sent(1)]);
+    next.say({ id: next.nth(1), result: INFO });
+    server.say(answer(server.idOf(1)));
     await done;
     expect(next.messages.slice(1)).toEqual([{ jsonrpc: '2.0', ...initialized }]);
   });
 
   test('gives up where the handshake does not end', async () => {
-    const joined = join({ limits: { greet: 20 } });
+    const joined = join({ budgets: { greet: 20 } });
     joined.host.say(initialize);
     const { done } = await rotating(joined);
     expect(await outcome(done)).toEqual({ outcome: 'kept', reason: 'the host has not ended its handshake' });
@@ -379,7 +377,7 @@ describe('a rotation', () => {
     next.exit(1);
     expect(await outcome(done)).toMatchObject({ outcome: 'kept' });
     joined.host.say(initialize);
-    expect(joined.server.messages).toMatchObject([initialize]);
+    expect(joined.server.messages).toMatchObject([greeting]);
   });
 
   test('in a session of 2026-07-28 asks what the new server is, and opens subscriptions again', async () => {
@@ -390,23 +388,32 @@ describe('a rotation', () => {
       method: 'subscriptions/listen',
       params: { _meta, notifications: { toolsListChanged: true } },
     };
-    const of = (subscription: string) => ({
+    const of = (subscription: unknown) => ({
       _meta: { 'io.modelcontextprotocol/subscriptionId': subscription },
     });
-    const acknowledged = { method: 'notifications/subscriptions/acknowledged', params: of('l') };
+    const acknowledged = (subscription: unknown) => ({
+      method: 'notifications/subscriptions/acknowledged',
+      params: of(subscription),
+    });
     host.say({ id: 1, method: 'server/discover', params: { _meta } }, listen);
-    server.say({ id: 1, result: DISCOVERED }, acknowledged);
+    server.say({ id: 1, result: DISCOVERED }, acknowledged(2));
+    expect(host.messages[1]).toMatchObject(acknowledged('l'));
     host.writes.length = 0;
     const { next, done } = await rotating(joined);
     expect(next.messages).toMatchObject([{ method: 'server/discover', params: { _meta } }]);
-    next.say({ id: next.messages[0]?.id, result: { ...DISCOVERED, instructions: 'new' } });
+    next.say({ id: next.nth(1), result: { ...DISCOVERED, instructions: 'new' } });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
-    expect(next.messages.slice(1)).toEqual([{ jsonrpc: '2.0', ...listen }]);
-    server.say({ id: 'l', result: {} });
-    next.say(acknowledged, { method: 'notifications/tools/list_changed', params: of('l') });
-    expect(host.messages).toMatchObject([{ method: 'notifications/tools/list_changed' }]);
-    next.say({ ...acknowledged, params: of('m') }, acknowledged, { id: 'l', result: {} });
-    expect(host.messages).toHaveLength(4);
+    const { id: _, ...reopened } = listen;
+    expect(next.messages.slice(1)).toMatchObject([reopened]);
+    const own = next.nth(2);
+    server.say({ id: 2, result: {} });
+    next.say(acknowledged(own), { method: 'notifications/tools/list_changed', params: of(own) });
+    expect(host.messages).toMatchObject([{ method: 'notifications/tools/list_changed', params: of('l') }]);
+    next.say(acknowledged('m'), acknowledged(own), { id: own, result: { ...of(own), x: 1 } });
+    expect(host.messages.slice(1)).toMatchObject([
+      acknowledged('l'),
+      { id: 'l', result: { ...of('l'), x: 1 } },
+    ]);
   });
 
   test.each([
@@ -434,7 +441,7 @@ describe('a rotation', () => {
   });
 
   test('in a session that has neither waits for the new server to live for a while, and asks nothing', async () => {
-    const joined = join({ limits: { grace: 1 } });
+    const joined = join({ budgets: { grace: 1 } });
     joined.host.say({ id: 1, method: 'tools/call', params: { name: 'echo', _meta: { progressToken: 1 } } });
     joined.server.say(answer(1));
     const { next, done } = await rotating(joined);
@@ -446,14 +453,14 @@ describe('a rotation', () => {
     const joined = join();
     const { host, server } = joined;
     host.say({ id: 'p', method: 'server/discover', params: { _meta } });
-    server.say({ id: 'p', error: { code: -32601, message: 'no' } });
+    server.say({ id: 1, error: { code: -32601, message: 'no' } });
     host.say(initialize);
-    server.say({ id: 0, result: INFO });
+    server.say({ id: server.nth(2), result: INFO });
     host.say(initialized);
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     await done;
-    expect(next.messages).toMatchObject([initialize, initialized]);
+    expect(next.messages).toMatchObject([greeting, initialized]);
   });
 
   test('during another waits, and only the last one matters', async () => {
@@ -465,12 +472,12 @@ describe('a rotation', () => {
       const server = new FakeServer();
       return () => {
         started.push(name);
-        setImmediate(() => server.say({ id: 0, result: INFO }));
+        setImmediate(() => server.say({ id: server.nth(1), result: INFO }));
         return Promise.resolve({ server, redactor });
       };
     });
     const others = servers.map((start) => session.rotate(start));
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
     expect(await Promise.all(others.map(outcome))).toEqual([{ outcome: 'moved' }, { outcome: 'moved' }]);
     expect(started).toEqual(['third']);
@@ -484,14 +491,14 @@ describe('a rotation', () => {
     server.obeys = false;
     host.say(call(1));
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     await settled();
     host.say(call(2));
     host.end();
     expect(await outcome(done)).toEqual({ outcome: 'kept', reason: 'the session is ending' });
     expect(next.stops).toBeGreaterThan(0);
-    expect(server.messages).toMatchObject([{ id: 1 }, { id: 2 }]);
-    server.say(answer(1), answer(2));
+    expect(server.messages).toMatchObject([sent(1), sent(2)]);
+    server.say(answer(server.idOf(1)), answer(server.idOf(2)));
     server.exit(0);
     await session.done;
     expect(host.messages).toMatchObject([
@@ -525,9 +532,9 @@ describe('a rotation', () => {
     await settled();
     expect(host.messages).toMatchObject([{ id: 1, error: { code: -32012 } }]);
     host.say(call(2));
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
-    next.say(answer(2));
+    next.say(answer(next.idOf(2)));
     expect(host.messages).toMatchObject([{ id: 1 }, { id: 2, result: {} }]);
     expect(audit.of('session.close')).toEqual([]);
   });
@@ -543,9 +550,9 @@ describe('a rotation', () => {
     first.next.exit(1);
     expect(await outcome(first.done)).toMatchObject({ outcome: 'kept' });
     await settled();
-    second.next.say({ id: 0, result: INFO });
+    second.next.say({ id: second.next.nth(1), result: INFO });
     expect(await outcome(second.done)).toEqual({ outcome: 'moved' });
-    second.next.say(answer(1));
+    second.next.say(answer(second.next.idOf(1)));
     expect(host.messages).toMatchObject([{ id: 1, result: {} }]);
     expect(session.snapshot().pid).toBe(4713);
   });
@@ -578,16 +585,16 @@ describe('a rotation', () => {
   });
 
   test('W-RELAY-6 holds no more of the host than its bound', async () => {
-    const joined = opened({ limits: { held: 10_000 } });
+    const joined = opened({ budgets: { waiting: 10_000 } });
     const { host } = joined;
     host.say(call(1));
     const { next } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     await settled();
     let said = 0;
     while (!host.paused && said < 1000) host.say(call(10 + said++, 'echo', { x: 'x'.repeat(1000) }));
     expect(said).toBeLessThan(12);
-    joined.server.say(answer(1));
+    joined.server.say(answer(joined.server.idOf(1)));
     await settled();
     expect(host.paused).toBe(false);
     expect(next.messages.slice(2)).toHaveLength(said);
@@ -598,15 +605,15 @@ describe('a rotation', () => {
   });
 
   test('W-RELAY-6 holds no more of the new server than its bound', async () => {
-    const joined = opened({ limits: { held: 10_000 } });
+    const joined = opened({ budgets: { waiting: 10_000 } });
     joined.host.say(call(1));
     const { next } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     let said = 0;
     while (!next.paused && said < 1000)
       next.say({ method: 'notifications/x', params: { n: said++, x: 'x'.repeat(1000) } });
     expect(said).toBeLessThan(12);
-    joined.server.say(answer(1));
+    joined.server.say(answer(joined.server.idOf(1)));
     await settled();
     expect(next.paused).toBe(false);
     expect(joined.host.messages.slice(1)).toHaveLength(said);
@@ -614,33 +621,31 @@ describe('a rotation', () => {
 });
 
 describe('W-ROT-3 an answer of the host reaches only the server that asked', () => {
-  test('a question left open is cancelled, its late answer goes nowhere, and its id is not used again', async () => {
-    const joined = opened({ limits: { drain: 20 } });
+  test('a request left open is cancelled, its late answer goes nowhere, and its id is not used again', async () => {
+    const joined = opened({ budgets: { drain: 20 } });
     const { host, server } = joined;
     server.say({ id: 1, method: 'elicitation/create', params: { message: 'old' } });
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     expect(await outcome(done)).toEqual({ outcome: 'moved' });
     next.say({ id: 1, method: 'elicitation/create', params: { message: 'new' } });
-    const [, cancelled, asked] = host.messages;
-    expect(cancelled).toMatchObject({ method: 'notifications/cancelled', params: { requestId: 1 } });
+    const [old, cancelled, asked] = host.messages;
+    expect(cancelled).toMatchObject({ method: 'notifications/cancelled', params: { requestId: old?.id } });
     expect(asked).toMatchObject({ method: 'elicitation/create', params: { message: 'new' } });
-    expect(asked?.id).toMatch(/^warder:s:/);
-    host.say({ id: 1, result: { action: 'accept', for: 'old' } });
+    expect(asked?.id).not.toBe(old?.id);
+    host.say({ id: old?.id, result: { action: 'accept', for: 'old' } });
     host.say({ id: asked?.id, result: { action: 'decline', for: 'new' } });
     expect(next.messages.slice(2)).toEqual([
       { jsonrpc: '2.0', id: 1, result: { action: 'decline', for: 'new' } },
     ]);
-    next.say({ id: 1, method: 'elicitation/create' });
-    expect(host.messages.at(-1)).toMatchObject({ id: 1 });
   });
 
-  test('a question under another id can be taken back', async () => {
-    const joined = opened({ limits: { drain: 20 } });
+  test('a request of the server can be taken back', async () => {
+    const joined = opened({ budgets: { drain: 20 } });
     const { host, server } = joined;
     server.say({ id: 1, method: 'elicitation/create' });
     const { next, done } = await rotating(joined);
-    next.say({ id: 0, result: INFO });
+    next.say({ id: next.nth(1), result: INFO });
     await done;
     next.say(
       { id: 1, method: 'elicitation/create' },

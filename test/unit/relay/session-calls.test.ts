@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
-import { answer, call, join, SECRET } from '../../fixtures/ends.ts';
+import { answer, call, join, SECRET, sent } from '../../fixtures/ends.ts';
 import { policyOf } from '../../fixtures/policy.ts';
 
 const sha256 = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
@@ -11,14 +11,14 @@ const policy = policyOf({
 });
 
 describe('what goes on', () => {
-  test('W-RELAY-2 goes on byte for byte, both ways', () => {
+  test('W-RELAY-2 goes on byte for byte but for the id, both ways', () => {
     const { host, server } = join();
     const request =
       '{ "jsonrpc":"2.0", "id":0,\t"method":"tools/call","unknown":[1e400], "params":{"name":"echo","arguments":{"n":9007199254740993.10}}}\r';
     const result = '{"result":{"n":12345678901234567890,"content":[]},"x":null,"jsonrpc":"2.0","id":0}\r';
     host.raw(`${request}\n`);
-    expect(server.text).toBe(`${request}\n`);
-    server.raw(`${result}\n`);
+    expect(server.text).toBe(`${request.replace('"id":0', '"id":1')}\n`);
+    server.raw(`${result.replace('"id":0', '"id":1')}\n`);
     expect(host.text).toBe(`${result}\n`);
   });
 
@@ -34,15 +34,15 @@ describe('what goes on', () => {
   test('W-RELAY-2 without what is between, if that is not to go on', () => {
     const { host, server } = join({ policy });
     host.say(call(1), call(2, 'get_secret'), call(3), 'junk', call(4), call(5));
-    expect(server.messages.map(({ id }) => id)).toEqual([1, 3, 4, 5]);
+    expect(server.messages).toMatchObject([sent(1), sent(3), sent(4), sent(5)]);
     expect(server.writes).toHaveLength(1);
     host.writes.length = 0;
-    server.say(answer(1), 'junk', answer(3), answer(7), answer(4, SECRET), answer(5));
+    server.say(answer(1), 'junk', answer(2), answer(7), answer(3, SECRET), answer(4));
     expect(host.messages.map(({ id }) => id)).toEqual([1, 3, 4, 5]);
     expect(host.writes).toHaveLength(1);
   });
 
-  test('notifications and questions of the server, and the answers to them', () => {
+  test('notifications and requests of the server, and the answers to them', () => {
     const { host, server } = join();
     const lines = [
       '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}',
@@ -50,37 +50,65 @@ describe('what goes on', () => {
       '{"jsonrpc":"2.0","id":"","method":"roots/list"}',
     ];
     server.say(...lines);
-    expect(host.lines).toEqual(lines);
+    expect(host.lines).toEqual([
+      lines[0],
+      lines[1]?.replace('"id":0', '"id":1'),
+      lines[2]?.replace('"id":""', '"id":2'),
+    ]);
     const answers = [
-      '{"jsonrpc":"2.0","id":"","result":{"roots":[]}}',
-      '{"error":{"code":-1},"jsonrpc":"2.0","id":0}',
+      '{"jsonrpc":"2.0","id":2,"result":{"roots":[]}}',
+      '{"error":{"code":-1},"jsonrpc":"2.0","id":1}',
     ];
     host.say(...answers);
-    expect(server.lines).toEqual(answers);
+    expect(server.lines).toEqual([
+      answers[0]?.replace('"id":2', '"id":""'),
+      answers[1]?.replace('"id":1', '"id":0'),
+    ]);
   });
 
-  test.each(['0', '""', '1', '"1"', '"漢"', '9007199254740993'])('answers to id %s', (text) => {
-    const { host, server } = join();
-    host.say(`{"jsonrpc":"2.0","id":${text},"method":"ping"}`);
-    server.say(`{"jsonrpc":"2.0","id":${text},"result":{}}`);
-    expect(host.lines).toEqual([`{"jsonrpc":"2.0","id":${text},"result":{}}`]);
-  });
+  test.each(['0', '""', '1', '"1"', '"漢"', '9007199254740993', '1.0', '"\\u00e9"'])(
+    'W-RELAY-9 answers to id %s, in the spelling of the host',
+    (text) => {
+      const { host, server } = join();
+      host.say(`{"jsonrpc":"2.0","id":${text},"method":"ping"}`);
+      expect(server.lines).toEqual(['{"jsonrpc":"2.0","id":1,"method":"ping"}']);
+      server.say('{"jsonrpc":"2.0","id":1,"result":{}}');
+      expect(host.lines).toEqual([`{"jsonrpc":"2.0","id":${text},"result":{}}`]);
+    },
+  );
 
   test('answers to 1 and to "1", apart', () => {
     const { host, server, session } = join();
     host.say({ id: 1, method: 'ping' }, { id: '1', method: 'ping' });
     expect(session.snapshot().inflight).toBe(2);
-    server.say({ id: '1', result: {} });
+    server.say({ id: 2, result: {} });
     expect(session.snapshot().inflight).toBe(1);
-    server.say({ id: '1', result: {} }, { id: 1, result: {} });
-    expect(host.lines).toHaveLength(2);
+    server.say({ id: 2, result: {} }, { id: 1, result: {} });
+    expect(host.messages.map(({ id }) => id)).toEqual(['1', 1]);
   });
 
-  test('an answer whose id a server spells otherwise', () => {
+  test('W-RELAY-9 an answer whose id a server spells otherwise, or gives as a string', () => {
     const { host, server } = join();
-    host.say({ id: 1, method: 'ping' }, { id: 'é', method: 'ping' });
-    server.say('{"jsonrpc":"2.0","id":1.0,"result":{}}', '{"jsonrpc":"2.0","id":"\\u00e9","result":{}}');
-    expect(host.lines).toHaveLength(2);
+    host.say(call('a'), call('b'), call('c'));
+    server.say(
+      '{"jsonrpc":"2.0","id":1.0,"result":{}}',
+      '{"jsonrpc":"2.0","id":"2","result":{}}',
+      '{"jsonrpc":"2.0","id":"\\u0033","result":{}}',
+    );
+    expect(host.messages.map(({ id }) => id)).toEqual(['a', 'b', 'c']);
+  });
+
+  test('W-RELAY-9 large messages too, whose bytes are not copied', () => {
+    const { host, server, audit } = join();
+    const text = 'x'.repeat(100_000);
+    host.say(call('big', 'echo', { text }), call('small'));
+    expect(server.messages).toMatchObject([{ id: 1, params: { arguments: { text } } }, { id: 2 }]);
+    server.say(answer(2), answer(1, text));
+    expect(host.messages).toMatchObject([{ id: 'small' }, { id: 'big', ...answer('big', text) }]);
+    expect(audit.of('tool.result')[1]).toMatchObject({
+      bytes: host.lines[1]?.length,
+      result: sha256(host.lines[1] ?? ''),
+    });
   });
 });
 
@@ -242,7 +270,7 @@ describe('the audit log', () => {
     const { host, server, audit, logged } = join();
     audit.fails.add('tool.call');
     host.say(call(1), { id: 2, method: 'ping' });
-    expect(server.messages).toMatchObject([{ id: 2, method: 'ping' }]);
+    expect(server.messages).toMatchObject([{ method: 'ping' }]);
     expect(host.messages).toMatchObject([
       { id: 1, error: { code: -32011, data: { code: 'audit-unwritable' } } },
     ]);

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { answer, call, join } from '../../fixtures/ends.ts';
+import { answer, call, join, sent } from '../../fixtures/ends.ts';
+import { policyOf } from '../../fixtures/policy.ts';
+
+const deep = `${'['.repeat(300)}${']'.repeat(300)}`;
 
 /** The code and the id of each error that the host got. */
 function errors(messages: Record<string, unknown>[]): [number | undefined, unknown][] {
@@ -9,8 +12,11 @@ function errors(messages: Record<string, unknown>[]): [number | undefined, unkno
 describe('W-RELAY-3 what the host sends that is no message does not reach the server', () => {
   test.each([
     ['junk', 'hello', -32700, null],
-    ['a broken line', '{"jsonrpc":"2.0","id":1,"method"', -32700, null],
-    ['a batch', '[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}]', -32600, null],
+    ['a broken line', '{"jsonrpc":"2.0","id":1,"method"', -32700, 1],
+    ['a byte order mark', '\ufeff{"jsonrpc":"2.0","id":1,"method":"ping"}', -32700, 1],
+    ['nesting over the bound', `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":${deep}}}`, -32700, 1],
+    ['a batch of nothing', '[]', -32600, null],
+    ['a batch of scalars', '[17]', -32600, null],
     ['a scalar', '17', -32600, null],
     ['id null', '{"jsonrpc":"2.0","id":null,"method":"ping"}', -32600, null],
     [
@@ -34,7 +40,7 @@ describe('W-RELAY-3 what the host sends that is no message does not reach the se
       'a message in a message',
       '{"jsonrpc":"2.0","id":1,"method":"x","p":\r{"jsonrpc":"2.0","id":2}\r}',
       -32700,
-      null,
+      1,
     ],
     ['a call of nothing', '{"jsonrpc":"2.0","id":1,"method":"tools/call"}', -32602, 1],
     ['a call of a number', '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":7}}', -32602, 1],
@@ -50,11 +56,10 @@ describe('W-RELAY-3 what the host sends that is no message does not reach the se
       -32602,
       1,
     ],
-    ['an id of the relay', '{"jsonrpc":"2.0","id":"warder:s:1","method":"ping"}', -32600, 'warder:s:1'],
   ])('%s', (_name, line, code, id) => {
     const { host, server } = join();
     host.say(line, { id: 'after', method: 'ping' });
-    expect(server.messages).toMatchObject([{ id: 'after' }]);
+    expect(server.messages).toMatchObject([{ id: 1, method: 'ping' }]);
     expect(errors(host.messages)).toEqual([[code, id]]);
   });
 
@@ -66,8 +71,8 @@ describe('W-RELAY-3 what the host sends that is no message does not reach the se
         'latin1',
       ),
     );
-    expect(server.messages).toMatchObject([{ id: 2 }]);
-    expect(errors(host.messages)).toEqual([[-32700, null]]);
+    expect(server.messages).toMatchObject([{ method: 'ping' }]);
+    expect(errors(host.messages)).toEqual([[-32700, 1]]);
   });
 
   test('blank lines, to which there is nothing to say', () => {
@@ -132,16 +137,35 @@ describe('ids', () => {
     expect(server.messages).toHaveLength(2);
   });
 
-  test('W-RELAY-7 of a cancelled request stay taken until its answer has come, which goes nowhere', () => {
+  test('W-RELAY-7 of a cancelled request are free at once, and its late answer goes nowhere', () => {
     const { host, server, audit } = join();
     host.say(call(1), { method: 'notifications/cancelled', params: { requestId: 1 } }, call(1));
-    expect(server.messages).toMatchObject([{ id: 1 }, { method: 'notifications/cancelled' }]);
-    expect(errors(host.messages)).toEqual([[-32600, null]]);
-    server.say(answer(1));
-    expect(host.messages).toHaveLength(1);
-    expect(audit.of('tool.result')).toMatchObject([{ outcome: 'cancelled' }]);
-    host.say(call(1));
-    expect(server.messages).toHaveLength(3);
+    expect(server.messages).toMatchObject([
+      { id: 1, ...sent(1) },
+      { method: 'notifications/cancelled', params: { requestId: 1 } },
+      { id: 2, ...sent(1) },
+    ]);
+    expect(host.messages).toEqual([]);
+    server.say(answer(1, 'late'), answer(2, 'the answer'), answer(1, 'again'));
+    expect(host.messages).toEqual([{ jsonrpc: '2.0', ...answer(1, 'the answer') }]);
+    expect(audit.of('tool.result')).toMatchObject([{ outcome: 'cancelled' }, { outcome: 'ok' }]);
+  });
+
+  test('W-RELAY-9 a cancelled request is named to the server by the id that it knows', () => {
+    const { host, server } = join();
+    host.say({ id: 'p', method: 'ping' }, call('x'), {
+      method: 'notifications/cancelled',
+      params: { requestId: 'x', n: 1 },
+    });
+    expect(server.messages[2]).toMatchObject({ params: { requestId: 2, n: 1 } });
+  });
+
+  test('W-RELAY-9 what is not open cannot be cancelled: it could be the id of another request', () => {
+    const { host, server } = join();
+    host.say(call('x'), { method: 'notifications/cancelled', params: { requestId: 1 } });
+    server.say({ method: 'notifications/cancelled', params: { requestId: 7 } });
+    expect(server.messages).toHaveLength(1);
+    expect(host.messages).toEqual([]);
   });
 
   test('an `initialize` is not cancelled', () => {
@@ -150,6 +174,7 @@ describe('ids', () => {
       { id: 1, method: 'initialize' },
       { method: 'notifications/cancelled', params: { requestId: 1 } },
     );
+    expect(server.messages).toHaveLength(1);
     server.say(answer(1));
     expect(host.messages).toHaveLength(1);
   });
@@ -163,6 +188,7 @@ describe('ids', () => {
       { id: 1, result: {} },
       { id: null, error: {} },
       { id: '1', result: {} },
+      { id: 'x', result: {} },
     );
     expect(host.messages).toHaveLength(1);
     expect(logged.join()).toContain('answered what is not open');
@@ -170,28 +196,45 @@ describe('ids', () => {
 
   test('W-RELAY-7 an answer of the host goes on once, and only to what is open', () => {
     const { host, server } = join();
-    server.say({ id: 1, method: 'roots/list' });
+    server.say({ id: 'q', method: 'roots/list' });
     host.say({ id: 2, result: {} }, { id: 1, result: {} }, { id: 1, result: {} });
-    expect(server.messages).toEqual([{ jsonrpc: '2.0', id: 1, result: {} }]);
+    expect(server.messages).toEqual([{ jsonrpc: '2.0', id: 'q', result: {} }]);
   });
 
   test('a broken answer of the host is an error to the server', () => {
     const { host, server } = join();
-    server.say({ id: 1, method: 'roots/list' });
-    host.say('{"jsonrpc":"2.0","id":1,"result":{},"result":{}}');
-    expect(host.messages).toHaveLength(1);
-    expect(server.messages).toMatchObject([{ id: 1, error: { code: -32013 } }]);
+    server.say({ id: 'a', method: 'roots/list' }, { id: 'b', method: 'ping' }, { id: 'c', method: 'ping' });
+    host.say('{"jsonrpc":"2.0","id":1,"result":{},"result":{}}', '\ufeff{"id":2,"result":{}}');
+    host.raw(Buffer.from('{"jsonrpc":"2.0","id":"3","result":"caf\xe9"}\n', 'latin1'));
+    expect(host.messages).toHaveLength(3);
+    expect(server.messages).toMatchObject([
+      { id: 'a', error: { code: -32013 } },
+      { id: 'b', error: { code: -32013 } },
+      { id: 'c', error: { code: -32013 } },
+    ]);
   });
 
-  test('a question of the server under an id of the relay is refused', () => {
+  test('a request of the server that cannot be passed on is answered', () => {
     const { host, server } = join();
-    server.say({ id: 'warder:s:1', method: 'elicitation/create' });
-    expect(host.text).toBe('');
-    expect(server.messages).toMatchObject([{ id: 'warder:s:1', error: { code: -32600 } }]);
+    server.say('{"jsonrpc":"2.0","id":"q","method":"ping","params":[],"params":{}}');
+    expect(host.messages).toEqual([]);
+    expect(server.messages).toMatchObject([{ id: 'q', error: { code: -32013 } }]);
+  });
+
+  test('W-RELAY-9 two requests of the server under one id get their own answers', () => {
+    const { host, server } = join();
+    server.say({ id: 1, method: 'ping' }, { id: 1, method: 'roots/list' });
+    const [ping, roots] = host.messages;
+    expect(ping?.id).not.toBe(roots?.id);
+    host.say({ id: roots?.id, result: { roots: [] } }, { id: ping?.id, result: {} });
+    expect(server.messages).toMatchObject([
+      { id: 1, result: { roots: [] } },
+      { id: 1, result: {} },
+    ]);
   });
 
   test('W-RELAY-6 are not too many at once, on either side', () => {
-    const { host, server } = join({ limits: { open: 2 } });
+    const { host, server } = join({ budgets: { open: 2 } });
     host.say(call(1), call(2), call(3));
     expect(errors(host.messages)).toEqual([[-32014, 3]]);
     server.say({ id: 1, method: 'ping' }, { id: 2, method: 'ping' }, { id: 3, method: 'ping' });
@@ -231,31 +274,30 @@ describe('what the server says that is no message', () => {
 
   test('W-RELAY-8 is an error to the host where it was meant as an answer', () => {
     const { host, server, audit } = join();
-    host.say(call(1), call(2), { id: 3, method: 'ping' });
+    host.say(call(1), call(2), ...[3, 4, 5, 6].map((id) => ({ id, method: 'ping' })));
     server.say(
       '{"jsonrpc":"2.0","id":1,"result":{},"result":{}}',
       '{"id":2,"result":{}}',
       '{"jsonrpc":"2.0","id":3,"result":{},"error":{}}',
+      `{"jsonrpc":"2.0","id":4,"result":${deep}}`,
+      '\ufeff{"jsonrpc":"2.0","id":5,"result":{}}',
     );
-    expect(errors(host.messages)).toEqual([
-      [-32013, 1],
-      [-32013, 2],
-      [-32013, 3],
-    ]);
+    server.raw(Buffer.from('{"jsonrpc":"2.0","id":6,"result":{"a":"caf\xe9"}}\n', 'latin1'));
+    expect(errors(host.messages)).toEqual([1, 2, 3, 4, 5, 6].map((id) => [-32013, id]));
     expect(audit.of('tool.result')).toMatchObject([{ outcome: 'error' }, { outcome: 'error' }]);
   });
 });
 
 describe('lines over the limit', () => {
-  const limits = { line: 1000 };
+  const budgets = { line: 1000 };
   const long = 'x'.repeat(1000);
 
   test('W-RELAY-8 of the server are errors to the requests that they were to answer', () => {
-    const { host, server, audit } = join({ limits });
+    const { host, server, audit } = join({ budgets });
     host.say(call(1), call('two'), call(3), call(4));
     server.say(
       { id: 1, result: { text: long } },
-      `{"result":{"text":"${long}"},"jsonrpc":"2.0","id":"two"}`,
+      `{"result":{"text":"${long}"},"jsonrpc":"2.0","id":"2"}`,
       `{"result":{"text":"${long}"},"id":3,"jsonrpc":"2.0"}`,
       `{"result":{"text":"${long}\\"id\\":4}"}}`,
       answer(4),
@@ -270,13 +312,13 @@ describe('lines over the limit', () => {
   });
 
   test('of the server that belong to nothing are dropped, and the session goes on', () => {
-    const { host, server } = join({ limits });
+    const { host, server } = join({ budgets });
     server.say(long + long, { method: 'notifications/x', params: { long } }, { method: 'notifications/y' });
     expect(host.messages).toEqual([{ jsonrpc: '2.0', method: 'notifications/y' }]);
   });
 
   test('of the host are errors to the host', () => {
-    const { host, server } = join({ limits });
+    const { host, server } = join({ budgets });
     host.say(
       call(1, 'echo', { long }),
       long + long,
@@ -288,6 +330,37 @@ describe('lines over the limit', () => {
       [-32600, null],
       [-32600, 2],
     ]);
-    expect(server.messages).toMatchObject([{ id: 3 }]);
+    expect(server.messages).toMatchObject([{ method: 'ping' }]);
+  });
+
+  test('W-RELAY-8 of the host are errors to the server where they were answers', () => {
+    const { host, server } = join({ budgets });
+    server.say({ id: 'q', method: 'roots/list' });
+    host.say({ id: 1, result: { long } });
+    expect(server.messages).toMatchObject([{ id: 'q', error: { code: -32013 } }]);
+    expect(host.messages).toHaveLength(1);
   });
 });
+
+describe('batches of 2025-03-26', () => {
+  test('W-RELAY-8 are taken apart, and each message is answered by itself', () => {
+    const { host, server, audit } = join({ policy: policyOf({ tools: { no: 'deny' } }) });
+    host.say(JSON.stringify([call(1), { method: 'notifications/x' }, call(2, 'no')].map(versioned)));
+    expect(server.messages).toMatchObject([sent(1), { method: 'notifications/x' }]);
+    expect(errors(host.messages)).toEqual([[-32010, 2]]);
+    expect(audit.of('tool.call')).toHaveLength(2);
+    server.say(JSON.stringify([answer(1), { method: 'notifications/y' }].map(versioned)));
+    expect(host.messages.slice(1)).toMatchObject([{ id: 1, result: {} }, { method: 'notifications/y' }]);
+  });
+
+  test('W-RELAY-6 of too many messages are refused whole', () => {
+    const { host, server } = join({ budgets: { batch: 2 } });
+    host.say(JSON.stringify([call(1), call(2), call(3)].map(versioned)));
+    expect(server.messages).toEqual([]);
+    expect(errors(host.messages)).toEqual([[-32600, null]]);
+  });
+});
+
+function versioned(message: object): object {
+  return { jsonrpc: '2.0', ...message };
+}

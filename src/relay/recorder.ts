@@ -1,18 +1,19 @@
-// What a session tells the audit log. A record that cannot be written is told to the caller, who then lets
-// nothing through; why it could not is in the daemon's log.
-import { hash } from 'node:crypto';
+// Writes a session's records to the audit log. A record that cannot be written is reported to the caller, who then
+// lets nothing through; why it could not be written is in the daemon's log.
+import { createHash, hash } from 'node:crypto';
 import type { ToolCall, ToolResult } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { Profile } from '../profile/format.ts';
-import type { Open } from './host-requests.ts';
 
 /** Arguments that are longer, in bytes, are kept as their digest. */
 const MAX_ARGUMENTS = 16_384;
+/** Lines up to this many bytes are joined to be hashed. */
+const JOINED = 16_384;
 
 /** Whose records these are, and where they go. */
-export interface LedgerOptions {
+export interface RecorderOptions {
   /** The session's id. */
   readonly id: string;
   /** The profile's name. */
@@ -24,6 +25,7 @@ export interface LedgerOptions {
 
 /** A tool call as it is decided. */
 export interface Decided {
+  /** The call's number: see `nextCall`. */
   readonly call: string;
   readonly tool: string;
   /** The JSON text of the request's id. */
@@ -33,13 +35,12 @@ export interface Decided {
   readonly reason?: string;
 }
 
-/** A session's way to the audit log. */
-export class Ledger {
-  readonly #options: LedgerOptions;
+export class Recorder {
+  readonly #options: RecorderOptions;
   #calls = 0;
   #failing = false;
 
-  constructor(options: LedgerOptions) {
+  constructor(options: RecorderOptions) {
     this.#options = options;
   }
 
@@ -48,7 +49,7 @@ export class Ledger {
     return this.#calls;
   }
 
-  /** The name of the next call. */
+  /** The number of the next call: unique in the log. */
   nextCall(): string {
     return `${this.#options.id}-${++this.#calls}`;
   }
@@ -65,18 +66,23 @@ export class Ledger {
     return this.#append(() => this.#options.audit.append('tool.call', record, settings.durability));
   }
 
-  /** Writes `tool.result`, for the line that the host will get. False: not written. */
-  answered(open: Open, outcome: ToolResult['outcome'], line: Buffer, ms: number): boolean {
-    if (open.call === undefined) return true;
+  /** Writes `tool.result`, for the line that the host gets, in pieces. `ms` is the time it took. False: not written. */
+  ended(
+    { shown }: { readonly shown: string },
+    call: string,
+    outcome: ToolResult['outcome'],
+    line: readonly Buffer[],
+    ms: number,
+  ): boolean {
     const { id: session, profile, settings } = this.#options;
     const record: ToolResult = {
       session,
       profile,
-      call: open.call,
-      tool: open.tool,
+      call,
+      tool: shown,
       outcome,
-      bytes: line.length,
-      result: digest(line),
+      bytes: line.reduce((sum, { length }) => sum + length, 0),
+      result: digestOf(line),
       ms: Math.max(0, Math.round(ms)),
     };
     return this.#append(() => this.#options.audit.append('tool.result', record, settings.durability));
@@ -109,4 +115,12 @@ export class Ledger {
 
 function digest(bytes: Buffer | string): string {
   return `sha256:${hash('sha256', bytes, 'hex')}`;
+}
+
+function digestOf(pieces: readonly Buffer[]): string {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  if (length <= JOINED) return digest(Buffer.concat(pieces, length));
+  const all = createHash('sha256');
+  for (const piece of pieces) all.update(piece);
+  return `sha256:${all.digest('hex')}`;
 }

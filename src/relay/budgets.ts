@@ -1,0 +1,46 @@
+// What one session may take of the daemon. Whatever a host or a server sends, the daemon keeps no more for a
+// session than is listed here, and no session waits longer.
+
+/** Bounds of one session. Sizes are in bytes, times in milliseconds. */
+export interface Budgets {
+  /** The longest line of either side; a longer one is not read, and its request is answered with an error. */
+  readonly line: number;
+  /** Open requests of either side; more are answered with an error. */
+  readonly open: number;
+  /** Cancelled requests whose late answers are still recognised; the oldest are forgotten first. */
+  readonly late: number;
+  /** Messages of the host that wait; the host is read no further. Also what a new server sends before it has the session. */
+  readonly waiting: number;
+  /** Requests kept to be sent again to a new server: handshake, level of logging, subscriptions. */
+  readonly replay: number;
+  /** Messages in a batch of 2025-03-26. */
+  readonly batch: number;
+  /** A result of a request of the relay's own. */
+  readonly result: number;
+  /** A tool's name as it is recorded, in characters. */
+  readonly name: number;
+  /** How long a rotation waits for open requests. */
+  readonly drain: number;
+  /** How long a new server may take to start, and then to answer a request of the relay's own. */
+  readonly greet: number;
+  /** How long a new server must live that cannot be asked anything. */
+  readonly grace: number;
+  /** How long a server's last output may take to arrive after it has ended. */
+  readonly lastOutput: number;
+}
+
+/** The bounds where nothing else is set. */
+export const BUDGETS: Budgets = {
+  line: 64 * 2 ** 20,
+  open: 10_000,
+  late: 10_000,
+  waiting: 4 * 2 ** 20,
+  replay: 4 * 2 ** 20,
+  batch: 1000,
+  result: 16 * 2 ** 20,
+  name: 1024,
+  drain: 30_000,
+  greet: 30_000,
+  grace: 500,
+  lastOutput: 500,
+};

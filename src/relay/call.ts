@@ -1,0 +1,282 @@
+// Requests of the host, each from its arrival to its one end. Towards the server a request has an id of the
+// relay's own, so that the host may use its ids as it likes: what a server answers late, twice or by mistake can
+// never be taken for the answer to another request.
+import type { ToolResult } from '../audit/events.ts';
+import type { Clock } from '../os/clock.ts';
+import { errorLine, NO_ID, type Refusal } from './error-response.ts';
+import { ownId } from './ids.ts';
+import type { Envelope, Id } from './json/envelope.ts';
+import type { Outbox } from './outbox.ts';
+import type { Recorder } from './recorder.ts';
+
+/**
+ * received: read, and not decided on; judged: decided on and on record; waiting: kept until it can be judged; sent:
+ * the server has it; ended: answered, refused or cancelled.
+ */
+export type CallState = 'received' | 'judged' | 'waiting' | 'sent' | 'ended';
+
+/** How a request ended: as a record says it, or refused before the server had it. */
+export type Outcome = ToolResult['outcome'] | 'refused';
+
+/** The method whose answer comes only when the subscription ends. */
+export const LISTEN = 'subscriptions/listen';
+
+export const UNAUDITED: Refusal = {
+  code: 'audit-unwritable',
+  text: 'the audit log cannot be written, and nothing happens that is not in it',
+  hint: 'the user can find out why with "warder doctor"',
+};
+
+/** An answer: bytes of the server, with the id's text to put in. See `Outbox.add`. */
+export interface Answer {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly idStart: number;
+  readonly idEnd: number;
+}
+
+/** One request of the host. */
+export class Call {
+  /** Undefined where the line's id could not be read; then the answer says `null`. */
+  readonly id: Id | undefined;
+  /** The id as the host wrote it. */
+  readonly idText: string;
+  readonly method: string;
+  /** The request's number in the audit log, where it is recorded. */
+  readonly name: string | undefined;
+  /** The name of what is called, as it may be shown. */
+  shown = '';
+  /** The id towards the server, once it is sent. */
+  ownId = 0;
+  /** When it was sent, in milliseconds of the monotonic clock. */
+  since = 0;
+  /** A new server will acknowledge a subscription that the host has seen acknowledged. */
+  reopened = false;
+  #state: CallState = 'received';
+  #params: Buffer | undefined;
+  /** No answer may be given: it is a notification. */
+  readonly #silent: boolean;
+  readonly #calls: Calls;
+
+  constructor(calls: Calls, message: Envelope, idText: string, name: string | undefined) {
+    this.#calls = calls;
+    this.id = message.id;
+    this.idText = idText;
+    this.method = message.method;
+    this.name = name;
+    this.#silent = message.kind === 'notification';
+  }
+
+  get state(): CallState {
+    return this.#state;
+  }
+
+  /** What a new server has to be sent again: the JSON text of `params`, of some methods. */
+  get params(): Buffer | undefined {
+    return this.#params;
+  }
+
+  /** Keeps its `params` until it ends. */
+  keep(params: Buffer): void {
+    this.#params = params;
+    this.#calls.keptBytes += params.length;
+  }
+
+  /** It is decided on and on record. */
+  judged(): void {
+    this.#state = 'judged';
+  }
+
+  /** It waits until it can be judged; its id is taken from now on. */
+  wait(): void {
+    this.#state = 'waiting';
+    this.#calls.take(this);
+  }
+
+  /** It goes to the server, under the id that is returned. */
+  send(): number {
+    this.#state = 'sent';
+    return this.#calls.send(this);
+  }
+
+  /** The server has answered. */
+  answer(outcome: Outcome, answer: Answer): void {
+    const { bytes, start, end, idStart, idEnd } = answer;
+    const { toHost } = this.#calls.options;
+    if (!this.#end()) return;
+    if (this.name !== undefined) {
+      const line = [bytes.subarray(start, idStart), Buffer.from(this.idText), bytes.subarray(idEnd, end)];
+      if (!this.#record(outcome, line)) return;
+    }
+    toHost.add(bytes, start, end, idStart, idEnd, this.idText);
+  }
+
+  /** The server will not answer, or its answer is not passed on. */
+  fail(outcome: Outcome, refusal: Refusal): void {
+    const line = errorLine(this.idText, refusal);
+    if (this.#end() && this.#record(outcome, [Buffer.from(line)])) this.#calls.options.toHost.message(line);
+  }
+
+  /** It is not passed on to the server. */
+  refuse(refusal: Refusal): void {
+    if (!this.#end() || this.#silent) return;
+    this.#calls.options.toHost.message(errorLine(refusal.unnamed ? NO_ID : this.idText, refusal));
+  }
+
+  /** The host has taken it back: there is no answer. */
+  cancel(): void {
+    const sent = this.#state === 'sent';
+    if (!this.#end()) return;
+    if (sent) this.#calls.expectLate(this);
+    this.#record('cancelled', []);
+  }
+
+  /** The one place where a request ends. False: it has ended before. */
+  #end(): boolean {
+    if (this.#state === 'ended') return false;
+    this.#state = 'ended';
+    this.#calls.remove(this);
+    return true;
+  }
+
+  /** Writes how it ended, if it is recorded and was let through. False: not written, and the host is told so. */
+  #record(outcome: Outcome, line: readonly Buffer[]): boolean {
+    const { recorder, clock, toHost } = this.#calls.options;
+    if (this.name === undefined || this.ownId === 0 || outcome === 'refused') return true;
+    if (recorder.ended(this, this.name, outcome, line, clock.monotonic() - this.since)) return true;
+    if (outcome !== 'cancelled') toHost.message(errorLine(this.idText, UNAUDITED));
+    return false;
+  }
+}
+
+export interface CallsOptions {
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly toHost: Outbox;
+  /** Gives the next id of the relay's own. */
+  readonly nextId: () => number;
+  /** Cancelled requests that are remembered. */
+  readonly late: number;
+}
+
+/** The open requests of a host, by its own ids and by those that the server knows. */
+export class Calls {
+  readonly options: CallsOptions;
+  readonly #byHostId = new Map<Id, Call>();
+  readonly #byOwnId = new Map<number, Call>();
+  /** Cancelled requests that a server may still answer. */
+  readonly #late = new Map<number, Call>();
+  #listening = 0;
+  /** Bytes that open requests keep. */
+  keptBytes = 0;
+
+  constructor(options: CallsOptions) {
+    this.options = options;
+  }
+
+  /** Open requests. */
+  get size(): number {
+    return this.#byHostId.size;
+  }
+
+  /** Requests that the server has and whose answer can be waited for. */
+  get pending(): number {
+    return this.#byOwnId.size - this.#listening;
+  }
+
+  /** Whether subscriptions are open whose answer comes when they end. */
+  get isListening(): boolean {
+    return this.#listening > 0;
+  }
+
+  /** Whether a host's id is that of an open request. */
+  has(id: Id): boolean {
+    return this.#byHostId.has(id);
+  }
+
+  /** The open request that the host means. */
+  get(id: Id): Call | undefined {
+    return this.#byHostId.get(id);
+  }
+
+  /** The open request that the server means. */
+  sent(id: Id | undefined): Call | undefined {
+    const own = ownId(id);
+    return own === undefined ? undefined : this.#byOwnId.get(own);
+  }
+
+  /** The cancelled request that a late answer belongs to; it is forgotten with this. */
+  takeLate(id: Id | undefined): Call | undefined {
+    const own = ownId(id);
+    const call = own === undefined ? undefined : this.#late.get(own);
+    if (own !== undefined) this.#late.delete(own);
+    return call;
+  }
+
+  /** Whether one of a method is with the server. */
+  some(method: string): boolean {
+    for (const call of this.#byOwnId.values()) if (call.method === method) return true;
+    return false;
+  }
+
+  /** The recorded requests that the server has, by their numbers in the audit log, the oldest first. */
+  names(): string[] {
+    return [...this.#byOwnId.values()].flatMap(({ name }) => (name === undefined ? [] : [name]));
+  }
+
+  /** The subscriptions that are open. */
+  listening(): Call[] {
+    return this.#listening === 0 ? [] : [...this.#byOwnId.values()].filter(({ method }) => method === LISTEN);
+  }
+
+  /** The requests that the server has, subscriptions left out unless asked for. */
+  open(listening: boolean): Call[] {
+    return [...this.#byOwnId.values()].filter(({ method }) => listening || method !== LISTEN);
+  }
+
+  /** All open requests, those that wait too. */
+  all(): Call[] {
+    return [...this.#byHostId.values()];
+  }
+
+  /** The server that cancelled requests might still have been answered by is gone. */
+  forgetLate(): void {
+    this.#late.clear();
+  }
+
+  /** Of `Call` alone: the host's id is taken. */
+  take(call: Call): void {
+    if (call.id !== undefined) this.#byHostId.set(call.id, call);
+  }
+
+  /** Of `Call` alone: gives it the next id of the relay's own. */
+  send(call: Call): number {
+    if (call.ownId === 0) {
+      this.take(call);
+      if (call.method === LISTEN) this.#listening++;
+    } else {
+      this.#byOwnId.delete(call.ownId);
+    }
+    call.ownId = this.options.nextId();
+    this.#byOwnId.set(call.ownId, call);
+    return call.ownId;
+  }
+
+  /** Of `Call` alone: the server may still answer it. */
+  expectLate(call: Call): void {
+    this.#late.set(call.ownId, call);
+    if (this.#late.size <= this.options.late) return;
+    for (const oldest of this.#late.keys()) {
+      this.#late.delete(oldest);
+      break;
+    }
+  }
+
+  /** Of `Call` alone: it is open no more. */
+  remove(call: Call): void {
+    this.keptBytes -= call.params?.length ?? 0;
+    if (call.id !== undefined && this.#byHostId.get(call.id) === call) this.#byHostId.delete(call.id);
+    if (call.ownId !== 0 && this.#byOwnId.delete(call.ownId) && call.method === LISTEN) this.#listening--;
+  }
+}

@@ -1,0 +1,79 @@
+// Requests of the relay's own to a server: to greet it, to open again what the host has opened, to list its tools.
+// They share the ids with those of the host, so that an answer can never be taken for another.
+import { ownId } from './ids.ts';
+import type { Envelope } from './json/envelope.ts';
+import type { Upstream } from './upstream.ts';
+
+/** The JSON text of a result, or why there is none; `refused`: the server has answered with an error. */
+export type OwnAnswer = { readonly result: Buffer } | { readonly error: string; readonly refused?: true };
+
+interface Waiting {
+  readonly upstream: Upstream;
+  readonly done: (answer: OwnAnswer) => void;
+}
+
+/** The open ones of one session. */
+export class OwnRequests {
+  readonly #nextId: () => number;
+  readonly #limit: number;
+  readonly #open = new Map<number, Waiting>();
+
+  /** `nextId` gives the next id of the relay's own; `limit` is the longest result in bytes. */
+  constructor(nextId: () => number, limit: number) {
+    this.#nextId = nextId;
+    this.#limit = limit;
+  }
+
+  /**
+   * Asks a server. `params` is JSON text; undefined: none. Settles with its answer, or with an error after `ms`
+   * milliseconds, and when the server is gone. Never rejects.
+   */
+  ask(upstream: Upstream, method: string, params: Buffer | undefined, ms: number): Promise<OwnAnswer> {
+    const id = this.#nextId();
+    const { promise, resolve } = Promise.withResolvers<OwnAnswer>();
+    const timer = setTimeout(() => this.#open.get(id)?.done({ error: 'did not answer in time' }), ms);
+    const done = (answer: OwnAnswer): void => {
+      clearTimeout(timer);
+      this.#open.delete(id);
+      resolve(answer);
+    };
+    this.#open.set(id, { upstream, done });
+    sendRequest(upstream, id, method, params);
+    upstream.flush();
+    return promise;
+  }
+
+  /** A server has answered something. Whether it was one of these requests. */
+  answered(message: Envelope, bytes: Buffer): boolean {
+    const id = ownId(message.id);
+    const waiting = id === undefined ? undefined : this.#open.get(id);
+    if (waiting === undefined) return false;
+    const { failed, resultStart, resultEnd, fault } = message;
+    if (fault !== undefined) waiting.done({ error: 'gave an answer that cannot be read' });
+    else if (failed) waiting.done({ error: 'answered with an error', refused: true });
+    else if (resultEnd - resultStart > this.#limit) waiting.done({ error: 'gave too long an answer' });
+    else waiting.done({ result: Buffer.from(bytes.subarray(resultStart, resultEnd)) });
+    return true;
+  }
+
+  /** A server is gone. */
+  abandon(upstream: Upstream): void {
+    for (const waiting of this.#open.values())
+      if (waiting.upstream === upstream) waiting.done({ error: 'ended' });
+  }
+}
+
+/** Sends a request that the relay words itself. `params` is JSON text; undefined: none. */
+export function sendRequest(
+  upstream: Upstream,
+  id: number,
+  method: string,
+  params: Buffer | undefined,
+): void {
+  const head = `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(method)}`;
+  const bytes =
+    params === undefined
+      ? Buffer.from(`${head}}`)
+      : Buffer.concat([Buffer.from(`${head},"params":`), params, Buffer.from('}')]);
+  upstream.send({ bytes, start: 0, end: bytes.length, from: 0, to: 0, text: '', method, name: '', id });
+}

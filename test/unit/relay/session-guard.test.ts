@@ -1,0 +1,189 @@
+// A fault in one session ends that session: its host gets an answer, the log a record, and the caller nothing to
+// catch. Nothing that either side sends costs by its size more than a look at each byte.
+import { describe, expect, test } from 'vitest';
+import { Redactor } from '../../../src/credential/redact.ts';
+import { answer, call, FakeServer, type Joined, join, settled } from '../../fixtures/ends.ts';
+
+const clean = new Redactor([]);
+
+/** A redactor that throws once it is told to. */
+function failing() {
+  let fails = false;
+  const check = <T>(value: T): T => {
+    if (fails) throw new Error('a fault');
+    return value;
+  };
+  const redactor = {
+    redact: (bytes: Buffer) => check(clean.redact(bytes)),
+    text: (text: string) => check(clean.text(text)),
+    stream: () => {
+      const stream = clean.stream();
+      return { push: (chunk: Buffer) => check(stream.push(chunk)), flush: () => check(stream.flush()) };
+    },
+  };
+  const fail = (): void => {
+    fails = true;
+  };
+  return { redactor, fail };
+}
+
+const FAULT = { code: -32603, data: { code: 'internal' } };
+
+describe('W-RELAY-10 a fault ends its own session, with an answer to each open request', () => {
+  test.each<[string, (joined: Joined) => void]>([
+    ['in a message of the host', ({ host }) => host.say(call(3, 'another'))],
+    ['in a message of the server', ({ server }) => server.say({ method: 'notifications/x' })],
+    ['in standard error', ({ server }) => server.complain('x')],
+  ])('%s', async (_name, play) => {
+    const { redactor, fail } = failing();
+    const joined = join({ redactor });
+    const { host, server, audit, session, logged } = joined;
+    host.say(call(1), { id: 2, method: 'ping' });
+    fail();
+    play(joined);
+    expect(await session.done).toMatchObject({ reason: 'fault' });
+    expect(host.messages.slice(0, 2)).toMatchObject([
+      { id: 1, error: FAULT },
+      { id: 2, error: FAULT },
+    ]);
+    expect(host.closed).toBe(true);
+    expect(server.stops).toBe(1);
+    expect(audit.of('tool.result')).toMatchObject([{ call: 's-1', outcome: 'lost' }]);
+    expect(audit.of('session.close')).toMatchObject([{ reason: 'fault' }]);
+    expect(logged.join()).toContain('a fault ends the session');
+    // What still comes is for nobody.
+    const { length } = host.writes;
+    host.say(call(9));
+    server.say(answer(1), { method: 'notifications/x' });
+    server.complain('y');
+    server.exit(0);
+    host.drain();
+    await settled();
+    expect(host.writes).toHaveLength(length);
+    expect(audit.of('session.close')).toHaveLength(1);
+  });
+
+  test('in a drained queue', async () => {
+    const { host, session } = join();
+    host.room = 1;
+    host.say('junk');
+    host.pause = () => {
+      throw new Error('a fault');
+    };
+    host.resume = host.pause;
+    host.say(...Array.from({ length: 2000 }, () => 'junk'));
+    host.drain();
+    expect((await session.done).reason).toBe('fault');
+  });
+
+  test('in a rotation, before and after its server has started', async () => {
+    const { redactor, fail } = failing();
+    const { host, session } = join({ redactor });
+    host.say(call(1));
+    const next = new FakeServer();
+    const done = session.rotate(() => {
+      fail();
+      next.write = () => {
+        throw new Error('a fault');
+      };
+      return Promise.resolve({ server: next, redactor });
+    });
+    next.complain('x');
+    host.say({ id: 2, method: 'x', params: { _meta: { 'io.modelcontextprotocol/protocolVersion': '1' } } });
+    expect((await done).outcome).toBe('kept');
+    expect((await session.done).reason).toBe('fault');
+    expect(host.messages).toMatchObject([
+      { id: 1, error: FAULT },
+      { id: 2, error: FAULT },
+    ]);
+  });
+
+  test('in the log and the host as well', async () => {
+    const { redactor, fail } = failing();
+    const { host, server, audit, session } = join({ redactor });
+    host.say(call(1));
+    fail();
+    audit.append = () => {
+      throw new Error('a second fault');
+    };
+    host.write = () => {
+      throw new Error('a third');
+    };
+    server.say({ method: 'notifications/x' });
+    expect((await session.done).reason).toBe('fault');
+  });
+
+  test('a turn that holds the event loop is logged under its session', () => {
+    let now = 0;
+    const { redactor } = failing();
+    const redact = (bytes: Buffer): Buffer => {
+      now += 80;
+      return bytes;
+    };
+    const clock = { now: () => 0, monotonic: () => now };
+    const { server, session, logged } = join({ redactor: { ...redactor, redact }, clock });
+    server.say({ method: 'notifications/x' });
+    expect(session.snapshot().loop).toBe(80);
+    expect(logged.join()).toMatch(/held the event loop .*"session":"s".*"ms":80/);
+  });
+});
+
+describe('W-RELAY-10 requests that lack what they need', () => {
+  test('a subscription and a level without parameters harm nobody, now or at a rotation', async () => {
+    const joined = join({ budgets: { grace: 1 } });
+    const { host, server, session } = joined;
+    host.say(
+      { id: 1, method: 'resources/subscribe' },
+      { id: 2, method: 'logging/setLevel' },
+      { id: 3, method: 'resources/unsubscribe', params: [] },
+      { id: 4, method: 'resources/subscribe', params: null },
+      { id: 5, method: 'subscriptions/listen' },
+    );
+    server.say(...[1, 2, 3, 4].map((id) => ({ id, result: {} })));
+    expect(host.messages).toHaveLength(4);
+    const next = new FakeServer();
+    const { outcome } = await session.rotate(() => Promise.resolve({ server: next, redactor: clean }));
+    expect(outcome).toBe('moved');
+    expect(next.messages).toMatchObject([{ method: 'subscriptions/listen' }]);
+  });
+});
+
+describe('W-RELAY-6', () => {
+  test('what a session remembers for a new server is bounded', () => {
+    const { host, server } = join({ budgets: { replay: 100_000 } });
+    const listen = (id: number) => ({
+      id,
+      method: 'subscriptions/listen',
+      params: { x: 'x'.repeat(9_000) },
+    });
+    host.say(...Array.from({ length: 20 }, (_, id) => listen(id)));
+    expect(server.messages).toHaveLength(11);
+    expect(host.messages).toHaveLength(9);
+    expect(host.messages[0]).toMatchObject({ id: 11, error: { code: -32014 } });
+    // One that ends makes room.
+    server.say({ id: 1, result: {} });
+    host.say(listen(30));
+    expect(server.messages).toHaveLength(12);
+  });
+
+  test('a long answer to `initialize` is not built into values', () => {
+    const { host, server } = join();
+    const capabilities = `{${Array.from({ length: 500_000 }, (_, i) => `"c${i}":{}`).join(',')}}`;
+    host.say({ id: 0, method: 'initialize', params: {} });
+    const line = `{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"1","capabilities":${capabilities}}}`;
+    const began = performance.now();
+    server.say(line);
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(host.text.length).toBe(line.length + 1);
+  });
+
+  test('a long name of a tool is refused before anything is compared with it', () => {
+    const { host, server, audit } = join();
+    const began = performance.now();
+    host.say(call(1, 'x'.repeat(20_000_000)));
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(server.text).toBe('');
+    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32602 } }]);
+    expect(audit.of('tool.call')).toMatchObject([{ tool: '', decision: 'deny', rule: 'protocol' }]);
+  });
+});

@@ -34,6 +34,8 @@ export interface Machine {
   readonly prlimit: string | undefined;
   /** util-linux's `nsenter`, which starts a sandbox in a network that exists already. */
   readonly nsenter: string | undefined;
+  /** iproute2's `ip`, which adds a route in a sandbox's network. */
+  readonly ip: string | undefined;
   /** Copies a descriptor of another process; `undefined` where the C library cannot be called. */
   readonly copyDescriptor: Kernel['copyDescriptor'] | undefined;
   /** The version of Landlock's ABI; 0 where there is none, or the C library cannot be called. */
@@ -58,6 +60,7 @@ const FOLDERS = [
   '/usr/bin',
   '/bin',
   '/usr/sbin',
+  '/sbin',
   '/usr/local/bin',
   '/run/current-system/sw/bin',
   '/run/wrappers/bin',
@@ -98,6 +101,7 @@ export async function inspectMachine(uid: number, run: string): Promise<Machine>
     landlock: Math.max(kernel?.landlockVersion() ?? 0, 0),
     prlimit: findProgram('prlimit'),
     nsenter: findProgram('nsenter'),
+    ip: findProgram('ip'),
     copyDescriptor: kernel?.copyDescriptor,
     hardLimits: hardLimits(),
     countsProcessesByNamespace: uid !== 0 && isAtLeast(release(), 5, 14),

@@ -78,6 +78,7 @@ export async function probe(machine: Machine): Promise<Finding[]> {
     processesFinding(machine),
     memoryFinding(machine),
     ...devicesFinding(machine),
+    attemptsFinding(machine),
     await networkFinding(machine, bubblewrap),
   ];
 }
@@ -213,6 +214,22 @@ function devicesFinding({ uid, devices }: Machine): Finding[] {
       hint: 'run Warder as an ordinary user, or with its state on a file system that takes devices',
     },
   ];
+}
+
+/** What is needed to record refused connections: a local route, and a descriptor copied from the stage. */
+function attemptsFinding({ ip, copyDescriptor }: Machine): Finding {
+  const layer = 'record of refused connections';
+  const weak = (missing: string, hint: string): Finding => ({
+    layer,
+    state: 'weak',
+    detail: `${missing}: connections to addresses and ports that are not listed are refused without a record`,
+    hint,
+  });
+  if (ip === undefined) return weak('no "ip"', 'sudo apt install iproute2');
+  if (copyDescriptor === undefined) {
+    return weak('no C library', 'install Warder with its optional dependency koffi');
+  }
+  return { layer, state: 'ok', detail: 'TCP over IPv4' };
 }
 
 /** Tries to start a sandbox in a network namespace that exists already, as `network/namespace.ts` does. */

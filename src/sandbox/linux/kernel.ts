@@ -1,8 +1,7 @@
 // System calls that Node has no function for, through the C library and koffi: limits of a process (prlimit(2)),
-// Landlock (landlock(7)), seccomp (seccomp(2)), a route (rtnetlink(7)), and a socket that sees the segments in a network
-// namespace (raw(7)). koffi is an optional dependency. Without it util-linux's `prlimit` sets the limits, Landlock is not
+// Landlock (landlock(7)), seccomp (seccomp(2)), and a socket that sees the segments in a network namespace (raw(7)). koffi is an optional dependency. Without it util-linux's `prlimit` sets the limits, Landlock is not
 // available, and refused connections are not recorded.
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Architecture } from './seccomp.ts';
 
 /** A limit of a process (setrlimit(2)), by `prlimit`'s name for it. */
@@ -41,8 +40,6 @@ export interface Kernel {
    * classic BPF program passes. A copy starts with the IP header. Reading never waits. Needs CAP_NET_RAW.
    */
   openSegmentSocket(program: Buffer): number;
-  /** Makes every IPv4 address local to this network namespace. Needs CAP_NET_ADMIN. */
-  ownAllAddresses(): boolean;
   /** Copies a descriptor of another process of this user. The copy is close-on-exec. Linux 5.6. */
   copyDescriptor(pid: number, descriptor: number): number;
 }
@@ -73,10 +70,6 @@ const SOCK_RAW = 3 | 0o4000 | 0o2000000;
 const IPPROTO_TCP = 6;
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
-const AF_NETLINK = 16;
-/** `SOCK_RAW | SOCK_CLOEXEC` */
-const NETLINK = 3 | 0o2000000;
-const NETLINK_ROUTE = 0;
 
 /** Loads the C library. Never throws: `undefined` if it cannot be called. */
 export async function openKernel(architecture: Architecture | undefined): Promise<Kernel | undefined> {
@@ -130,20 +123,6 @@ export async function openKernel(architecture: Architecture | undefined): Promis
         if (!bound && descriptor >= 0) closeSync(descriptor);
         return bound ? descriptor : -1;
       },
-      ownAllAddresses: () => {
-        const descriptor = socket(AF_NETLINK, NETLINK, NETLINK_ROUTE);
-        if (descriptor < 0) return false;
-        const answer = Buffer.alloc(1024);
-        try {
-          writeSync(descriptor, localRoute());
-          // `struct nlmsgerr` behind the header; 0 is no error.
-          return readSync(descriptor, answer) >= 20 && answer.readInt32LE(16) === 0;
-        } catch {
-          return false;
-        } finally {
-          closeSync(descriptor);
-        }
-      },
       copyDescriptor: (pid, descriptor) => {
         const process = Number(words(PIDFD_OPEN, pid, 0, null, 0));
         if (process < 0) return -1;
@@ -155,28 +134,6 @@ export async function openKernel(architecture: Architecture | undefined): Promis
   } catch {
     return undefined;
   }
-}
-
-/** `ip route add local 0.0.0.0/0 dev lo`: nlmsghdr, rtmsg, and the one attribute (rtnetlink(7)). */
-function localRoute(): Buffer {
-  const RTM_NEWROUTE = 24;
-  const NLM_F_REQUEST_ACK_CREATE = 0x405;
-  const RT_TABLE_LOCAL = 255;
-  const RTPROT_STATIC = 4;
-  const RT_SCOPE_HOST = 254;
-  const RTN_LOCAL = 2;
-  const RTA_OIF = 4;
-  /** The first interface of a namespace. */
-  const LOOPBACK = 1;
-  const message = Buffer.alloc(36);
-  message.writeUInt32LE(message.length, 0);
-  message.writeUInt16LE(RTM_NEWROUTE, 4);
-  message.writeUInt16LE(NLM_F_REQUEST_ACK_CREATE, 6);
-  message.set([AF_INET, 0, 0, 0, RT_TABLE_LOCAL, RTPROT_STATIC, RT_SCOPE_HOST, RTN_LOCAL], 16);
-  message.writeUInt16LE(8, 28);
-  message.writeUInt16LE(RTA_OIF, 30);
-  message.writeUInt32LE(LOOPBACK, 32);
-  return message;
 }
 
 /** `struct sock_fprog`: the number of instructions, and their address. */

@@ -1,8 +1,8 @@
 // The program that opens a sandbox's listeners, in a new network namespace and before any server runs:
-// `node namespace-stage.js PAUSE PORTS`. It listens, passes the sockets to the daemon over Node's IPC channel, and becomes
+// `node namespace-stage.js PAUSE PORTS IP`. It listens, makes every IPv4 address local with the program IP, passes the sockets to the daemon over Node's IPC channel, and becomes
 // PAUSE, a program that does nothing until its stdin ends. As long as that runs, others can join the namespace. The
-// stage is told only port numbers. If anything fails, it reports the error and exits.
-import type { SendHandle } from 'node:child_process';
+// stage is told only port numbers and system programs. If anything fails, it reports the error and exits.
+import { type SendHandle, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -24,10 +24,13 @@ const BACKLOG = 511;
 /** Milliseconds between two checks whether the daemon is still connected. */
 const POLL_INTERVAL = 50;
 
+/** Milliseconds for `ip` to add a route. */
+const ROUTE_TIMEOUT = 5000;
+
 /** The address of the sandbox's name server. */
 const NAME_SERVER = { host: '127.0.0.1', port: 53 };
 
-const [pauseProgram = '', list = ''] = process.argv.slice(2);
+const [pauseProgram = '', list = '', ip = ''] = process.argv.slice(2);
 const ports = list.split(',').filter(Boolean).map(Number);
 
 /** Resolves when the daemon has the socket. */
@@ -54,14 +57,32 @@ async function listenUdp(): Promise<void> {
 }
 
 /**
- * Opens the socket that sees refused connections; -1 where the C library cannot be called. It also makes every address
- * local: otherwise the kernel would refuse connections to other addresses before this socket sees them.
+ * Makes every IPv4 address local to this network namespace, so that connections to any address reach the listeners.
+ * Resolves to whether it worked: not where `ip` is missing, and then only 127.0.0.0/8 is local. The table and the scope
+ * are iproute2's defaults for a local route, but BusyBox's `ip` needs them.
+ */
+async function addLocalRoute(): Promise<boolean> {
+  if (ip === '') return false;
+  const route = ['-4', 'route', 'add', 'local', '0.0.0.0/0', 'dev', 'lo', 'table', 'local', 'scope', 'host'];
+  const added = spawn(ip, route, { stdio: 'ignore', env: {}, timeout: ROUTE_TIMEOUT });
+  try {
+    const [code] = await once(added, 'exit');
+    return code === 0;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Opens the socket that sees refused connections; -1 where the C library cannot be called. It needs the local route:
+ * otherwise the kernel refuses connections to other addresses before this socket sees them.
  */
 async function openAttemptSocket(): Promise<number> {
-  const kernel = await openKernel(
-    process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined,
-  );
-  return kernel?.ownAllAddresses() ? kernel.openSegmentSocket(attemptFilter(ports)) : -1;
+  const [routed, kernel] = await Promise.all([
+    addLocalRoute(),
+    openKernel(process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined),
+  ]);
+  return routed && kernel !== undefined ? kernel.openSegmentSocket(attemptFilter(ports)) : -1;
 }
 
 // Polled, because Node 24 delays the `disconnect` event until every socket that was sent is acknowledged.

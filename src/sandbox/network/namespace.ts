@@ -65,13 +65,17 @@ export async function createNetwork(
     ...['--cap-add', 'CAP_NET_RAW', '--cap-add', 'CAP_NET_ADMIN'],
     ...['--die-with-parent', '--ro-bind', '/', '/', '--dev', '/dev', '--'],
   ];
-  const outer = spawn(bubblewrap.file, [...options, node, stage, pauseProgram, ports.join()], {
-    stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
-    env: {},
-    cwd: '/',
-    // A terminal's signal to the daemon's process group must not reach them.
-    detached: true,
-  });
+  const outer = spawn(
+    bubblewrap.file,
+    [...options, node, stage, pauseProgram, ports.join(), machine.ip ?? ''],
+    {
+      stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
+      env: {},
+      cwd: '/',
+      // A terminal's signal to the daemon's process group must not reach them.
+      detached: true,
+    },
+  );
   const ended = new Promise<void>((resolve) => {
     outer.once('exit', () => resolve());
     outer.once('error', () => resolve());

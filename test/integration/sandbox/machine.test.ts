@@ -52,6 +52,7 @@ test('doctor’s trials find every layer here', async () => {
     'limits',
     'limit on processes',
     'limit on memory',
+    'record of refused connections',
     'egress network',
   ]);
 });
@@ -95,6 +96,24 @@ test('W-EGR-1 where no network can be entered it is told, with what mends it, an
   });
   expect(other.filter(({ state }) => state === 'missing')).toEqual([]);
 });
+
+test.each([
+  ['ip', { ip: undefined }, /^no "ip": /, 'sudo apt install iproute2'],
+  ['the C library', { copyDescriptor: undefined }, /^no C library: /, /koffi/],
+])(
+  'W-EGR-1 without %s doctor says that refused connections are not recorded',
+  async (_, less, detail, hint) => {
+    const findings = await probe({ ...machine, ...less });
+    expect(findings.filter(({ state }) => state !== 'ok')).toMatchObject([
+      {
+        layer: 'record of refused connections',
+        state: 'weak',
+        detail: expect.stringMatching(detail),
+        hint: expect.stringMatching(hint),
+      },
+    ]);
+  },
+);
 
 test('a process that is in no sandbox has no layer', () => {
   expect(measure(process.pid).layers).toEqual([]);

@@ -2,7 +2,7 @@
 // there is nothing else; as root and as an ordinary user. Then the networks themselves: kept ready, and let go of.
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -403,6 +403,20 @@ describe('networks', () => {
     const missing = new NetworkPool({ machine, node: process.execPath, stage: '/nowhere.js', log: quiet });
     await expect(missing.take([443])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
     await expect.poll(() => [...keepers(70_000), ...marked('/nowhere.js')]).toEqual([]);
+  });
+
+  test('W-EGR-1 without "ip" other addresses than 127.0.0.0/8 lead nowhere, and refused connections are not recorded', async () => {
+    await using pool = open({ ip: undefined });
+    await using network = await pool.take([443]);
+    network.listeners.get(443)?.on('connection', (socket) => socket.destroy());
+    expect(network.recordsAttempts).toBe(false);
+    const connect = (address: string): string =>
+      `import socket; s = socket.socket(); s.settimeout(5); print(s.connect_ex(("${address}", 443)))`;
+    expect(await run(network, `exec ${PYTHON} -c '${connect('127.0.0.2')}'`)).toBe('0\n');
+    expect(await run(network, `exec ${PYTHON} -c '${connect('192.0.2.1')}'`)).toBe(
+      `${constants.errno.ENETUNREACH}\n`,
+    );
+    expect(network.takeAttempts()).toEqual([]);
   });
 
   test('what is refused is not told where no descriptor can be copied', async () => {

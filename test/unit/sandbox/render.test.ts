@@ -18,6 +18,7 @@ const machine: Machine = {
   setLimit: () => true,
   prlimit: '/usr/bin/prlimit',
   nsenter: '/usr/bin/nsenter',
+  ip: '/usr/bin/ip',
   copyDescriptor: undefined,
   landlock: 7,
   hardLimits: { files: 4096, processes: 1000 },

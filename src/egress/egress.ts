@@ -28,6 +28,7 @@ import { EgressLedger } from './ledger.ts';
 import { serveNetwork, serveProxy } from './listener.ts';
 import { resolverWith, systemResolver } from './names/resolver.ts';
 import { VirtualAddresses } from './names/virtual-addresses.ts';
+import { checkNodeHooks } from './node-hooks.ts';
 import { Authority } from './tls/authority.ts';
 import {
   BUNDLE_PATH,
@@ -103,9 +104,12 @@ export class Egress {
   readonly #bundle = systemBundle();
   #upstreamTrust: tls.SecureContext | undefined;
   #dialler: Dialler | undefined;
+  readonly #checked = checkNodeHooks();
 
   constructor(parts: EgressParts) {
     this.#parts = parts;
+    // Reported by `open`.
+    this.#checked.catch(() => {});
   }
 
   /** The ports that a server of a profile may need. */
@@ -115,7 +119,7 @@ export class Egress {
   }
 
   /**
-   * Opens a gate and the route to it. Throws `credential-unfit`, `config-invalid`, and the errors of resolving the
+   * Opens a gate and the route to it. Throws `credential-unfit`, `config-invalid`, `unsupported`, and the errors of resolving the
    * proxy's login.
    */
   async open({
@@ -128,6 +132,7 @@ export class Egress {
     nextConnectionId,
     calls,
   }: GateRequest): Promise<OpenGate> {
+    await this.#checked;
     const { audit, guards, onCredentialResponse, clock, log } = this.#parts;
     const sealable = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
       resolved.map((credential) => requireSealable(profile.name, credential));

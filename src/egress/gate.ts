@@ -21,6 +21,7 @@ import type { Destination, EgressLedger } from './ledger.ts';
 import type { VirtualAddresses } from './names/virtual-addresses.ts';
 import { EgressRefusal } from './refusal.ts';
 import type { Authority } from './tls/authority.ts';
+import { onSecure } from './tls/secure-event.ts';
 
 export interface GateParts {
   readonly allowed: Allowlist;
@@ -263,7 +264,7 @@ export class Gate implements Disposable {
     });
     const upstream: Upstream = { destination, secure: true, connect: () => this.#connectTls(destination) };
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    client.once('secure', resolve);
+    onSecure(client, resolve);
     const onEnd = (): void => reject(new EgressRefusal(CERTIFICATE_NOT_ACCEPTED));
     client.once('end', onEnd);
     client.once('close', onEnd);

@@ -4,6 +4,7 @@
 // which applies.
 import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { checkSocketDescriptor, socketDescriptor } from './socket-descriptor.ts';
 
 /** A process at the other end of a socket, as the kernel reports it. */
 interface Peer {
@@ -31,7 +32,7 @@ const SO_PEERCRED = 17;
 const RLIMIT_CORE = 4;
 const PR_SET_DUMPABLE = 4;
 
-/** Binds the calls. Never throws; the result shows what is missing. */
+/** Binds the calls; the result shows what is missing. Throws `unsupported` on a Node whose sockets show no descriptor. */
 export async function openLibc(platform: string): Promise<Libc> {
   let library: import('koffi').LibraryHandle;
   try {
@@ -42,6 +43,7 @@ export async function openLibc(platform: string): Promise<Libc> {
       disableCoreDumps: emptyCoreDumps,
     };
   }
+  checkSocketDescriptor();
   const setrlimit = library.func('int setrlimit(int resource, const void *limit)');
   const noCore = (): boolean => setrlimit(RLIMIT_CORE, Buffer.alloc(16)) === 0;
   if (platform === 'darwin') {
@@ -51,7 +53,7 @@ export async function openLibc(platform: string): Promise<Libc> {
         kind: 'local_peercred',
         identify(socket) {
           const uid = Buffer.alloc(4);
-          const known = getpeereid(descriptorOf(socket), uid, Buffer.alloc(4)) === 0;
+          const known = getpeereid(socketDescriptor(socket), uid, Buffer.alloc(4)) === 0;
           return { uid: known ? uid.readUInt32LE() : NOBODY, pid: undefined };
         },
       },
@@ -69,7 +71,8 @@ export async function openLibc(platform: string): Promise<Libc> {
         // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
         const credentials = Buffer.alloc(12);
         const length = Buffer.from(Uint32Array.of(credentials.length).buffer);
-        const known = getsockopt(descriptorOf(socket), SOL_SOCKET, SO_PEERCRED, credentials, length) === 0;
+        const known =
+          getsockopt(socketDescriptor(socket), SOL_SOCKET, SO_PEERCRED, credentials, length) === 0;
         return {
           uid: known ? credentials.readUInt32LE(4) : NOBODY,
           // 0: in a pid namespace that is not visible from here.
@@ -96,10 +99,4 @@ function emptyCoreDumps(): boolean {
     // Not Linux, or not permitted.
   }
   return false;
-}
-
-function descriptorOf(socket: Socket): number {
-  // Node has no public API for a socket's descriptor. As of Node 24 the handle of a Unix socket has `fd`.
-  const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } };
-  return handle?.fd ?? -1;
 }

@@ -1,6 +1,7 @@
 // A connection that passes through undecrypted: bytes are copied in both directions, the end of each side is passed
 // to the other, and each side is read no faster than the other accepts.
 import type { Duplex } from 'node:stream';
+import { releaseBuffer } from './buffer-transfer.ts';
 
 /** Joins the sandbox's socket with the host's. Settles when both have ended; never rejects. */
 export async function tunnel(inside: Duplex, outside: Duplex): Promise<void> {
@@ -10,7 +11,7 @@ export async function tunnel(inside: Duplex, outside: Duplex): Promise<void> {
 function pump(from: Duplex, to: Duplex): Promise<void> {
   return new Promise((resolve) => {
     from.on('data', (chunk: Buffer<ArrayBuffer>) => {
-      if (to.writable && !to.write(chunk, () => release(chunk))) from.pause();
+      if (to.writable && !to.write(chunk, () => releaseBuffer(chunk))) from.pause();
     });
     to.on('drain', () => from.resume());
     if (from.readableEnded) to.end();
@@ -26,12 +27,4 @@ function pump(from: Duplex, to: Duplex): Promise<void> {
       resolve();
     } else from.resume();
   });
-}
-
-/**
- * Gives the memory of bytes that were written back at once. A collector of garbage sees a small object: it comes late,
- * and what waits for it is half the cost of a tunnel.
- */
-function release({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
-  if (buffer.byteLength === byteLength) buffer.transfer(0);
 }

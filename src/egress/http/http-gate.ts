@@ -10,6 +10,7 @@ import type { Log } from '../../os/log.ts';
 import type { Destination } from '../ledger.ts';
 import { coalesce } from './coalesce.ts';
 import { sendDenial, sendRawResponse, toDenial } from './gate-response.ts';
+import { allowHalfOpen } from './half-open.ts';
 import { isTokenRequest, prepareBody } from './request-body.ts';
 import { processHead } from './request-head.ts';
 import { forwardResponse, toFields, tokenIssuer } from './response.ts';
@@ -74,8 +75,7 @@ export class HttpGate implements Disposable {
       requestTimeout: 0,
       noDelay: true,
     });
-    // A client may end its side after its request. As of Node 24 the option has no documented name.
-    Object.assign(this.#server, { httpAllowHalfOpen: true });
+    allowHalfOpen(this.#server);
     this.#server.on('request', (request, response) => void this.#enqueue(request, response));
     // Handled like any request that cannot be forwarded.
     this.#server.on('checkExpectation', (request, response) => void this.#enqueue(request, response));

@@ -15,6 +15,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { coalesce } from '../http/coalesce.ts';
+import { allowHalfOpen } from '../http/half-open.ts';
 import { toFields } from '../http/response.ts';
 import {
   NO_TARGET,
@@ -86,8 +87,7 @@ export async function openProxy({
     requestTimeout: 0,
     noDelay: true,
   });
-  // A client may end its side after its request. As of Node 24 the option has no documented name.
-  Object.assign(server, { httpAllowHalfOpen: true });
+  allowHalfOpen(server);
   server.maxConnections = MAX_CONNECTIONS;
 
   const close = (socket: Duplex, reason: string): void => {

@@ -1,5 +1,5 @@
-// The command line. The table of verbs is `commands/verbs.ts`; a verb's file is loaded only when it is named, so that
-// help and the quick verbs stay quick. Exit codes and the form of errors are those of `errors.ts`.
+// The command line. `commands/verbs.ts` has the table of verbs. A verb's file is loaded only when the verb is used, so that
+// help and simple verbs are fast. Exit codes and the format of errors are defined in `errors.ts`.
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import yargs, { type Argv, type FallbackCompletionFunction } from 'yargs';
@@ -11,11 +11,11 @@ import { EXIT, WarderError } from './errors.ts';
 import { suggest } from './profile/suggestion.ts';
 import { places as placesOf } from './wire/places.ts';
 
-/** What the completion script asks: `warder --get-yargs-completions word…`. */
+/** The option that the completion script uses: `warder --get-yargs-completions word…`. */
 const COMPLETIONS_FLAG = '--get-yargs-completions';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // Whoever read the output has seen enough.
+  // The reader of the output has closed it, as `head` does.
   if (error.code === 'EPIPE') process.exit();
   throw error;
 });
@@ -27,24 +27,25 @@ async function main(argv: string[]): Promise<void> {
     if (argv[0] === COMPLETIONS_FLAG) await complete(argv);
     else await run(argv);
   } catch (error) {
-    const told =
+    const warderError =
       error instanceof WarderError
         ? error
         : new WarderError('daemon-internal', 'the command failed', {
             hint: 'please report this',
             cause: error,
           });
-    terminal.err(`${terminal.paint('red', 'warder: error:')} ${told.message}`);
-    if (told.hint !== undefined) terminal.err(`${terminal.paint('yellow', 'warder: hint:')} ${told.hint}`);
-    if (told.code === 'daemon-internal' && error !== told && error instanceof Error)
+    terminal.err(`${terminal.paint('red', 'warder: error:')} ${warderError.message}`);
+    if (warderError.hint !== undefined)
+      terminal.err(`${terminal.paint('yellow', 'warder: hint:')} ${warderError.hint}`);
+    if (warderError.code === 'daemon-internal' && error !== warderError && error instanceof Error)
       terminal.err(String(error.stack));
-    process.exitCode = told.exit;
+    process.exitCode = warderError.exit;
   }
 }
 
-async function run(said: string[]): Promise<void> {
-  // "warder help add" is "warder add --help".
-  const argv = said[0] === 'help' ? [...said.slice(1), '--help'] : said;
+async function run(words: string[]): Promise<void> {
+  // "warder help add" means "warder add --help".
+  const argv = words[0] === 'help' ? [...words.slice(1), '--help'] : words;
   const { program, word } = await buildProgram(argv);
   if (argv.length === 0) {
     program.showHelp('error');
@@ -55,17 +56,17 @@ async function run(said: string[]): Promise<void> {
   if (word === undefined && help !== true && version !== true) throw usageError('', word);
 }
 
-/** Prints what the last word of `argv` may become: one candidate a line. */
+/** Prints the completions of the last word of `argv`, one a line. */
 async function complete(argv: string[]): Promise<void> {
-  // With these yargs would write for the login's shell and not for the one that asks.
+  // Otherwise yargs would write for the login shell instead of the shell that asks.
   delete process.env.SHELL;
   delete process.env.ZSH_NAME;
   const words = argv.slice(1);
   const { program, context, word } = await buildProgram(argv, true);
-  const named = verbs[word ?? '']?.completes;
+  const kind = verbs[word ?? '']?.completes;
   const names = async (current: string): Promise<string[]> => {
-    if (words.length < 2 || current.startsWith('-') || named === undefined) return [];
-    if (named === 'credential')
+    if (words.length < 2 || current.startsWith('-') || kind === undefined) return [];
+    if (kind === 'credential')
       return (await import('./profile/credential-names.ts')).credentialNames(context.places);
     const { listProfiles } = await import('./profile/load.ts');
     return listProfiles(context.places).names;
@@ -73,15 +74,20 @@ async function complete(argv: string[]): Promise<void> {
   const completion: FallbackCompletionFunction = (current, _argv, others, done) => {
     others(async (_error, found) => {
       const all = [...(found ?? []), ...(await names(current))];
-      // Options only where one was begun.
-      done(all.filter((one) => one.startsWith(current) && one.startsWith('-') === current.startsWith('-')));
+      // Options only if the word begins with "-".
+      done(
+        all.filter(
+          (candidate) =>
+            candidate.startsWith(current) && candidate.startsWith('-') === current.startsWith('-'),
+        ),
+      );
     });
   };
-  // Its own command for the script gets a name that nobody types: ours is `completion`.
+  // The command of yargs that prints a script gets an unused name, because `completion` is ours.
   await program.completion('yargs-completion', false, completion).parseAsync();
 }
 
-/** The program as far as `argv` needs it: the verb that is named is loaded, of the others only the name. */
+/** Builds the yargs program for `argv`: it loads the verb in use, and adds only names and summaries of the others. */
 async function buildProgram(
   argv: string[],
   completing = false,
@@ -90,12 +96,12 @@ async function buildProgram(
   const uid = process.getuid?.() ?? -1;
   const places = placesOf({ platform, env, home: env.HOME ?? homedir(), uid });
   const end = argv.indexOf('--');
-  const own = end < 0 ? argv : argv.slice(0, end);
+  const ownWords = end < 0 ? argv : argv.slice(0, end);
   const script = fileURLToPath(new URL('../bin/warder.js', import.meta.url));
   const context: Context = {
     places,
     terminal: openTerminal(process),
-    json: own.includes('--json'),
+    json: ownWords.includes('--json'),
     version: manifest.version,
     program: script,
     async control({ start = true } = {}) {
@@ -110,11 +116,11 @@ async function buildProgram(
       process.exitCode = code;
     },
   };
-  const word = own.find((one) => !one.startsWith('-'));
+  const word = ownWords.find((candidate) => !candidate.startsWith('-'));
   const program = yargs(argv)
     .scriptName('warder')
     .usage(
-      'warder <command>\n\nKeeps the keys of MCP servers: a host starts "warder run <profile>" in a server\'s place.',
+      'warder <command>\n\nKeeps the keys of MCP servers: a host starts "warder run <profile>" instead of a server.',
     )
     .option('json', { type: 'boolean', describe: 'print one JSON value' })
     .help('help', 'print this help')
@@ -122,11 +128,11 @@ async function buildProgram(
     .version('version', 'print the version', manifest.version)
     .example(
       'warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js',
-      'a server, its token sealed',
+      'a server with a sealed token',
     )
-    .example('warder credential set github GITHUB_TOKEN', 'its value, asked for without echo')
-    .example('warder run github', "what the host's configuration names as the server's command")
-    .example('warder audit tail', 'what the servers are asked, as it happens')
+    .example('warder credential set github GITHUB_TOKEN', 'its value, typed without echo')
+    .example('warder run github', "the server's command in the host's configuration")
+    .example('warder audit tail', 'the calls to all servers, as they happen')
     .strict(!completing)
     .recommendCommands()
     .locale('en')
@@ -143,23 +149,25 @@ async function buildProgram(
   return { program, context, word };
 }
 
-/** What yargs says, in our form. */
+/** Turns a message of yargs into a `WarderError`. */
 function usageError(message: string, word: string | undefined): WarderError {
   if (word !== undefined && !Object.hasOwn(verbs, word)) {
-    const near = suggest(word, Object.keys(verbs));
+    const suggestion = suggest(word, Object.keys(verbs));
     return new WarderError('usage', `there is no command "${word}"`, {
-      hint: near === undefined ? '"warder --help" lists the commands' : `did you mean "${near}"?`,
+      hint: suggestion === undefined ? '"warder --help" lists the commands' : `did you mean "${suggestion}"?`,
     });
   }
   const help = word === undefined ? 'warder --help' : `warder ${word} --help`;
-  const meant = /^Did you mean (.+)\?$/.exec(message)?.[1];
-  if (meant !== undefined) {
-    return new WarderError('usage', `"${word}" has no such command`, { hint: `did you mean "${meant}"?` });
+  const suggested = /^Did you mean (.+)\?$/.exec(message)?.[1];
+  if (suggested !== undefined) {
+    return new WarderError('usage', `"${word}" has no such command`, {
+      hint: `did you mean "${suggested}"?`,
+    });
   }
   const choice = /Argument: (\S+), Given: .*, Choices: (.+)/.exec(message);
   if (choice !== null) {
     return new WarderError('usage', `"${choice[1]}" is not one of its values`, {
-      hint: `it may be ${choice[2]}`,
+      hint: `use one of ${choice[2]}`,
     });
   }
   const [line = ''] = message.startsWith('Not enough') ? ['an argument is missing'] : message.split('\n');

@@ -1,4 +1,4 @@
-// warder add: writes a profile. Everything that it decides for the person is written into the file and said.
+// warder add: writes a profile. Every default that it chooses is written into the file and printed.
 import { existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -33,7 +33,7 @@ interface AddArguments {
   readonly '--'?: string[];
 }
 
-/** One value an occurrence: a list would swallow the words that follow. */
+/** An option with one value per occurrence. With an array option, yargs would take the following words as values too. */
 const repeatable = (describe: string) =>
   ({
     type: 'string',
@@ -53,22 +53,20 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
         .parserConfiguration({ 'populate--': true, 'parse-positional-numbers': false })
         .positional('name', { type: 'string', demandOption: true, describe: 'up to 63 of a-z, 0-9 and "-"' })
         .option('description', { type: 'string', requiresArg: true, describe: 'what the server is for' })
-        .option('credential', repeatable('a variable whose value Warder keeps; may be repeated'))
+        .option('credential', repeatable('a variable whose value Warder keeps; can be repeated'))
         .option(
           'host',
-          repeatable(
-            'a host that the server may reach, and the credentials may be used for; may be repeated',
-          ),
+          repeatable('a host that the server may reach and the credentials may be used for; can be repeated'),
         )
         .option('deliver', {
           choices: ['sealed', 'env', 'file'] as const,
           requiresArg: true,
-          describe: 'how the credentials reach the server: sealed where there is a --host, else env',
+          describe: 'how the credentials reach the server; by default sealed with a --host, env without',
         })
-        .option('env', repeatable('NAME=VALUE, never a secret; may be repeated'))
+        .option('env', repeatable('NAME=VALUE, never a secret; can be repeated'))
         .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
-        .option('allow', repeatable('a pattern of tool names; may be repeated'))
-        .option('deny', repeatable('a pattern of tool names; wins over --allow; may be repeated'))
+        .option('allow', repeatable('a pattern of tool names; can be repeated'))
+        .option('deny', repeatable('a pattern of tool names; wins over --allow; can be repeated'))
         .option('package', {
           type: 'string',
           requiresArg: true,
@@ -78,17 +76,17 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
         .option('from-npx', {
           type: 'string',
           requiresArg: true,
-          describe: 'the line of a README, pinned: "npx -y NAME args"',
+          describe: 'the npx line of a README, to be pinned: "npx -y NAME args"',
           conflicts: ['package', 'bin'],
         })
-        .option('allow-scripts', repeatable('a package whose install script may run; may be repeated'))
+        .option('allow-scripts', repeatable('a package whose install script may run; can be repeated'))
         .example(
           'warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js',
-          'a server with a token that it never gets to see',
+          'a server with a token that it never sees',
         )
         .example(
           'warder add db --credential DATABASE_URI --deliver env --host db.example.com:5432 -- pg-server',
-          'no HTTP: the server holds the value',
+          'not HTTP, so the server gets the value',
         )
         .example(
           "warder add notes --deny 'delete_*' --from-npx 'npx -y some-server /notes'",
@@ -102,57 +100,61 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   const { places, terminal, json } = context;
   const { name, credential: credentials, allow, deny } = args;
   checkProfileName(name);
-  const wanted = requestedServer(args);
-  const way = planDelivery(args.host, args.deliver, credentials.length);
+  const requested = requestedServer(args);
+  const delivery = planDelivery(args.host, args.deliver, credentials.length);
   const env = parseEnvOptions(args.env);
   checkVariableNames([...Object.keys(env), ...credentials]);
-  refuseSecrets(name, env, wanted.kind === 'command' ? [wanted.command, ...wanted.args] : wanted.args);
+  refuseSecrets(
+    name,
+    env,
+    requested.kind === 'command' ? [requested.command, ...requested.args] : requested.args,
+  );
   if (profileStamp(places, name) !== undefined) throw profileExistsError(places, name);
 
   const notes: string[] = [];
   const cwd = workingFolder(
     args.cwd,
-    wanted.kind === 'command' ? [wanted.command, ...wanted.args] : ['', ...wanted.args],
+    requested.kind === 'command' ? [requested.command, ...requested.args] : ['', ...requested.args],
     notes,
   );
   const server =
-    wanted.kind === 'command'
-      ? { command: resolveCommand(name, wanted.command, cwd, env, notes) }
-      : await lockPackage(context, wanted, args['allow-scripts'], notes);
+    requested.kind === 'command'
+      ? { command: resolveCommand(name, requested.command, cwd, env, notes) }
+      : await lockPackage(context, requested, args['allow-scripts'], notes);
   const draft = {
     description: args.description,
     server,
-    args: wanted.args,
+    args: requested.args,
     cwd,
     env,
     credentials: [...new Set(credentials)],
-    ...way,
+    ...delivery,
     allow,
     deny,
     schema: schemaPath(),
   };
   const text = draftProfile(draft);
-  // Nothing is written that could not be read.
+  // An invalid profile is not written.
   parseProfile(text, profilePath(places, name), name);
   const file = writeProfile(places, name, text);
 
   const entry = hostEntry(places, name);
-  const missing = draft.credentials.map((variable) => `warder credential set ${name} ${variable}`);
+  const next = draft.credentials.map((variable) => `warder credential set ${name} ${variable}`);
   if (json) {
-    terminal.json({ name, file, ...way, notes, next: missing, host: entry });
+    terminal.json({ name, file, ...delivery, notes, next, host: entry });
     return;
   }
   terminal.out(`wrote ${file}`);
-  for (const line of deliveryLines(way, draft.credentials)) terminal.out(`  ${line}`);
-  terminal.out('  policy: {default: allow}: every tool that no pattern names may be called');
+  for (const line of deliveryLines(delivery, draft.credentials)) terminal.out(`  ${line}`);
+  terminal.out('  policy: {default: allow}: every tool that matches no pattern may be called');
   for (const note of notes) terminal.out(`  ${note}`);
-  if (missing.length > 0) terminal.out('\nnext:');
-  for (const step of missing) terminal.out(`  ${step}`);
+  if (next.length > 0) terminal.out('\nnext:');
+  for (const step of next) terminal.out(`  ${step}`);
   terminal.out("\nin the host's configuration:");
   terminal.out(JSON.stringify({ [name]: entry }, null, 2));
 }
 
-/** What the person wants started. */
+/** The server that the options describe. */
 type RequestedServer =
   | { readonly kind: 'command'; readonly command: string; readonly args: readonly string[] }
   | {
@@ -177,11 +179,11 @@ function requestedServer({
   const [command, ...args] = words;
   if (command !== undefined) return { kind: 'command', command, args };
   throw new WarderError('usage', "the server's command is missing", {
-    hint: `put it behind "--": warder add ${name} -- node ./server.js`,
+    hint: `put it after "--": warder add ${name} -- node ./server.js`,
   });
 }
 
-/** Locks a package, so that the profile can name its one version. */
+/** Locks a package, so that the profile can name its exact version. */
 async function lockPackage(
   context: Context,
   { spec, bin }: RequestedServer & { kind: 'package' },
@@ -190,39 +192,39 @@ async function lockPackage(
 ): Promise<{ package: string; bin: string | undefined }> {
   const store = openPackageStore(context);
   const lock = await store.lock(spec, scripts);
-  // Says now what a start would say.
+  // Reports now what a start would report.
   resolveBin(await store.verify(parseSpec(lock.package), false), bin);
   notes.push(`package: ${lock.package}, installed once; it starts offline, with node alone`);
   return { package: lock.package, bin };
 }
 
-/** The working folder: the one that was said, or this one where the command counts on it. */
+/** The working folder: the given one, or the current one if the command needs it. */
 function workingFolder(
-  said: string | undefined,
+  given: string | undefined,
   words: readonly string[],
   notes: string[],
 ): string | undefined {
-  const here = process.cwd();
-  if (said !== undefined) {
-    const cwd = resolve(said);
+  const current = process.cwd();
+  if (given !== undefined) {
+    const cwd = resolve(given);
     if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() === true) return cwd;
     throw new WarderError('usage', `there is no folder ${cwd}`);
   }
   const [command = '', ...args] = words;
   const relative = (word: string): boolean =>
-    word !== '' && !/^([/~-]|[A-Za-z]:)/.test(word) && existsSync(join(here, word));
-  // Of a `--config=file`, the file.
-  const named = args.map((word) => word.replace(/^--?[\w-]+=/, '')).find(relative);
-  const found = command.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) ? command : named;
+    word !== '' && !/^([/~-]|[A-Za-z]:)/.test(word) && existsSync(join(current, word));
+  // Of `--config=file` only the file is tested.
+  const relativeArgument = args.map((word) => word.replace(/^--?[\w-]+=/, '')).find(relative);
+  const found = command.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) ? command : relativeArgument;
   if (found === undefined) return undefined;
-  notes.push(`cwd: ${here}, where ${found} is`);
-  return here;
+  notes.push(`cwd: ${current}, where ${found} is`);
+  return current;
 }
 
-/** The command: absolute where only this shell's PATH finds it. */
+/** The command, as an absolute path if only the PATH of this shell finds it. */
 function resolveCommand(
   name: string,
-  said: string,
+  command: string,
   cwd: string | undefined,
   env: Readonly<Record<string, string>>,
   notes: string[],
@@ -230,17 +232,19 @@ function resolveCommand(
   const home = homedir();
   const from = cwd ?? home;
   const path = serverPath(name, env);
-  if (typeof findExecutable(name, said, from, path, home) === 'string') return said;
-  const own = said.includes('/') ? undefined : findExecutable(name, said, from, process.env.PATH ?? '', home);
-  if (typeof own === 'string') {
-    notes.push(`command: ${own}: the server's PATH does not have ${said}`);
-    return own;
+  if (typeof findExecutable(name, command, from, path, home) === 'string') return command;
+  const found = command.includes('/')
+    ? undefined
+    : findExecutable(name, command, from, process.env.PATH ?? '', home);
+  if (typeof found === 'string') {
+    notes.push(`command: ${found}, because the server's PATH does not have ${command}`);
+    return found;
   }
-  notes.push(`the command ${said} is not found: the server's PATH is ${path}`);
-  return said;
+  notes.push(`the command ${command} is not found: the server's PATH is ${path}`);
+  return command;
 }
 
-/** The JSON Schema that ships with Warder, for editors. */
+/** The path of the JSON Schema that ships with Warder, for editors. */
 function schemaPath(): string | undefined {
   const path = join(import.meta.dirname, '..', 'profiles', 'schema.json');
   return existsSync(path) ? path : undefined;

@@ -1,4 +1,4 @@
-// warder check: whether profiles are sound, what their servers will see and reach, and what a person should know
+// warder check: validates profiles, shows what their servers will see and reach, and warns of what the user should know
 // before the first run.
 import type { CommandModule } from 'yargs';
 import { catchWarderError, EXIT, WarderError } from '../errors.ts';
@@ -40,7 +40,7 @@ export function checkCommand(context: Context): CommandModule<object, CheckArgum
           type: 'string',
           array: true,
           default: [],
-          describe: 'profiles; all where none is named',
+          describe: 'profiles; by default all',
         })
         .example('warder check', 'all profiles')
         .example('warder check github', 'before its first run'),
@@ -48,32 +48,32 @@ export function checkCommand(context: Context): CommandModule<object, CheckArgum
   };
 }
 
-async function check(context: Context, said: readonly string[]): Promise<void> {
+async function check(context: Context, requested: readonly string[]): Promise<void> {
   const { places, terminal, json } = context;
   const { names, misnamed } = listProfiles(places);
-  const read = (said.length > 0 ? said : names).map((name) => ({
+  const loaded = (requested.length > 0 ? requested : names).map((name) => ({
     name,
     found: catchWarderError(() => loadProfile(places, name)),
   }));
-  for (const { found } of read) {
-    // A name that is none, or that no profile has, is a slip on the command line and no finding.
+  for (const { found } of loaded) {
+    // An invalid or unknown name is an error of the command line, not a finding.
     if (found instanceof WarderError && found.code !== 'profile-invalid') throw found;
   }
-  const keeps = read.some(
+  const hasCredentials = loaded.some(
     ({ found }) => !(found instanceof WarderError) && found.profile.credentials.length > 0,
   );
-  const known = keeps ? await fetchCredentialStates(context) : undefined;
+  const states = hasCredentials ? await fetchCredentialStates(context) : undefined;
 
   const packages = openPackageStore(context);
-  const findings = read.map(({ name, found }) => checkProfile(name, found, known, places, packages));
+  const findings = loaded.map(({ name, found }) => checkProfile(name, found, states, places, packages));
   if (json) terminal.json(findings);
   else {
-    if (findings.length === 0) terminal.out('there are no profiles; "warder add" makes one');
-    for (const [index, one] of findings.entries()) {
+    if (findings.length === 0) terminal.out('there are no profiles; "warder add" creates one');
+    for (const [index, finding] of findings.entries()) {
       if (index > 0) terminal.out('');
-      printFinding(terminal, one);
+      printFinding(terminal, finding);
     }
-    if (said.length === 0) for (const message of misnamed.values()) terminal.err(`\n${message}`);
+    if (requested.length === 0) for (const message of misnamed.values()) terminal.err(`\n${message}`);
   }
   if (findings.some(({ state }) => state === 'broken')) context.exit(EXIT['profile-invalid']);
   else if (findings.some(({ state }) => state === 'unsupported')) context.exit(EXIT.unsupported);
@@ -96,13 +96,13 @@ interface Finding {
     readonly name: string;
     readonly deliver: string;
     readonly state: CredentialState;
-    /** What holds a sealed one. Durations are milliseconds. */
+    /** The restrictions of a sealed credential. Durations are milliseconds. */
     readonly limits?: CredentialLimits;
   }[];
   readonly sandbox?: 'off' | 'on' | 'none';
-  /** What the server may reach; none where it has no sandbox, or is elsewhere. */
+  /** What the server may reach; undefined without a sandbox, and for a remote server. */
   readonly network?: NetworkAccess;
-  /** What the sandbox holds. */
+  /** The contents of the sandbox. */
   readonly holds?: PlanSummary;
   readonly policy?: string;
   readonly unsupported?: readonly UnsupportedFeature[];
@@ -112,43 +112,43 @@ interface Finding {
 function checkProfile(
   name: string,
   found: LoadedProfile | WarderError,
-  known: CredentialStates | undefined,
+  states: CredentialStates | undefined,
   places: Places,
   packages: PackageStore,
 ): Finding {
   if (found instanceof WarderError) return { name, state: 'broken', error: found.message, hint: found.hint };
   const { profile, file } = found;
-  const seen = catchWarderError(() => previewServer(profile, places, packages));
-  // What a start refuses of a profile that can be read, a check refuses too.
-  const refused = seen instanceof WarderError ? seen : seen.sandbox;
-  if (seen instanceof WarderError || refused instanceof WarderError) {
-    const { message, hint } = refused as WarderError;
+  const server = catchWarderError(() => previewServer(profile, places, packages));
+  // What a start refuses, a check refuses too.
+  const sandbox = server instanceof WarderError ? server : server.sandbox;
+  if (server instanceof WarderError || sandbox instanceof WarderError) {
+    const { message, hint } = sandbox as WarderError;
     return { name, state: 'broken', error: message, hint };
   }
-  const missing = unsupportedFeatures(profile);
+  const features = unsupportedFeatures(profile);
   const credentials = profile.credentials.map((credential) => ({
     variable: credential.variable,
     name: credential.name,
     deliver: credential.deliver,
-    state: known?.state(credential) ?? 'unknown',
+    state: states?.state(credential) ?? 'unknown',
     ...(credential.deliver === 'sealed' ? { limits: limitsOf(credential) } : {}),
   }));
   return {
     name,
-    state: missing.length === 0 ? 'ok' : 'unsupported',
+    state: features.length === 0 ? 'ok' : 'unsupported',
     file,
     server: {
       line: serverLine(profile.server),
-      ...(typeof seen.program === 'string' ? { program: seen.program } : {}),
-      ...(profile.server.kind === 'url' ? {} : { cwd: seen.cwd, variables: seen.variables }),
+      ...(typeof server.program === 'string' ? { program: server.program } : {}),
+      ...(profile.server.kind === 'url' ? {} : { cwd: server.cwd, variables: server.variables }),
     },
     credentials,
     sandbox: sandboxState(profile),
     ...(sandboxState(profile) === 'on' ? { network: networkAccess(profile) } : {}),
-    ...(refused === undefined ? {} : { holds: refused }),
+    ...(sandbox === undefined ? {} : { holds: sandbox }),
     policy: policyLine(profile.policy),
-    unsupported: missing,
-    warnings: profileWarnings(profile, seen, credentials, known),
+    unsupported: features,
+    warnings: profileWarnings(profile, server, credentials, states),
   };
 }
 
@@ -222,5 +222,5 @@ function printLimits({ out }: Out, { limits: { memory, processes, files } }: Pla
 }
 
 function printRows({ out }: Out, label: string, rows: readonly string[]): void {
-  for (const [at, row] of rows.entries()) out(`  ${(at === 0 ? label : '').padEnd(7)} ${row}`);
+  for (const [index, row] of rows.entries()) out(`  ${(index === 0 ? label : '').padEnd(7)} ${row}`);
 }

@@ -19,7 +19,7 @@ _warder() {
 compdef _warder warder
 `;
 
-/** `completion`: prints the script for a shell; without a name for the one in \`SHELL\`. */
+/** `completion`: prints the completion script of a shell; by default of the shell in `SHELL`. */
 export function completionCommand({
   terminal,
 }: Context): CommandModule<object, { shell: string | undefined }> {
@@ -30,7 +30,7 @@ export function completionCommand({
         .positional('shell', {
           type: 'string',
           choices: ['bash', 'zsh'],
-          describe: "your login's, if left out",
+          describe: 'by default your login shell',
         })
         .example('eval "$(warder completion bash)"', 'in ~/.bashrc'),
     handler({ shell = process.env.SHELL?.split('/').at(-1) ?? '' }) {

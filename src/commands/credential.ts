@@ -1,5 +1,5 @@
-// warder credential: values go in, and never come out. They are typed without echo or come by stdin. A value
-// among the arguments is refused and not repeated: other processes have seen it there, and the shell keeps it.
+// warder credential: stores values and never prints them. A value is typed without echo or read from stdin. A value in the
+// arguments is refused and not repeated, because other processes can see it there and the shell saves it.
 import type { Argv, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import type { ControlClient, Result } from '../wire/control.ts';
@@ -12,7 +12,7 @@ import { readSecret } from './terminal/secret-input.ts';
 interface RefArguments {
   readonly words: string[];
   readonly name: string | undefined;
-  /** What stands behind "--", after the two verbs. */
+  /** The two verbs, and the words after "--". */
   readonly _?: readonly (string | number)[];
 }
 interface SetArguments extends RefArguments {
@@ -30,26 +30,26 @@ export function credentialCommand(context: Context): CommandModule<object, objec
     describe: 'set, rotate, list and remove credentials',
     builder: (yargs) =>
       yargs
-        // So that no message repeats a value that begins with "-".
+        // Otherwise a message could repeat a value that begins with "-".
         .parserConfiguration({ 'unknown-options-as-args': true, 'parse-positional-numbers': false })
         .command<SetArguments>(
           `set ${WORDS}`,
-          'keep a value: typed, or from stdin',
+          'store a value: typed, or from stdin',
           setOptions('set'),
           (args) => set(context, 'credential.set', args),
         )
         .command<SetArguments>(
           `rotate ${WORDS}`,
-          'replace a value; open sessions go on with the new one',
+          'replace a value; open sessions use the new one',
           setOptions('rotate'),
           (args) => set(context, 'credential.rotate', args),
         )
-        .command('list', 'list the credentials, and those that profiles miss', {}, () => list(context))
+        .command('list', 'list the credentials, and those that are missing', {}, () => list(context))
         .command<RemoveArguments>(
           `remove ${WORDS}`,
-          'take a value away',
-          (one) =>
-            refOptions(one, 'remove').option('yes', {
+          'remove a value',
+          (remove) =>
+            refOptions(remove, 'remove').option('yes', {
               alias: 'y',
               type: 'boolean',
               default: false,
@@ -57,12 +57,12 @@ export function credentialCommand(context: Context): CommandModule<object, objec
             }),
           (args) => remove(context, args),
         )
-        .command('unlock', 'open the vault: its passphrase is typed, or from stdin', {}, () =>
+        .command('unlock', 'unlock the vault: its passphrase is typed, or from stdin', {}, () =>
           unlock(context),
         )
-        .example('warder credential set github GITHUB_TOKEN', 'asks for it without echo')
-        .example('pass show github | warder credential set github GITHUB_TOKEN', 'takes it from stdin')
-        .example('warder credential set --multiline --name deploy/key <id_ed25519', 'a file, as it is')
+        .example('warder credential set github GITHUB_TOKEN', 'asks for the value without echo')
+        .example('pass show github | warder credential set github GITHUB_TOKEN', 'reads the value from stdin')
+        .example('warder credential set --multiline --name deploy/key <id_ed25519', 'a file, unchanged')
         .demandCommand(1),
     handler() {},
   };
@@ -80,25 +80,25 @@ function setOptions(verb: string): (yargs: Argv) => Argv<SetArguments> {
     refOptions(yargs, verb).option('multiline', {
       type: 'boolean',
       default: false,
-      describe: 'take line breaks from stdin as they are, the last one too',
+      describe: 'keep all line breaks of stdin, including the last one',
     });
 }
 
 async function set(
   context: Context,
   verb: 'credential.set' | 'credential.rotate',
-  { words, name, multiline, _: behind }: SetArguments,
+  { words, name, multiline, _: extra }: SetArguments,
 ): Promise<void> {
   const { terminal, json } = context;
-  const { note, ...where } = resolveCredential(context.places, allWords(words, behind), name);
+  const { note, ...ref } = resolveCredential(context.places, allWords(words, extra), name);
   if (note !== undefined) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${note}`);
-  const { value, notes } = await readSecret(terminal, where.name, multiline);
-  for (const one of notes) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${one}`);
+  const { value, notes } = await readSecret(terminal, ref.name, multiline);
+  for (const warning of notes) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${warning}`);
 
   await using control = await context.control();
-  const stored = await retryUnlocked(context, control, () => control.request(verb, { ...where, value }));
+  const stored = await retryUnlocked(context, control, () => control.request(verb, { ...ref, value }));
   const { moved, kept } = stored.sessions;
-  // The value is kept, and some server still has the old one.
+  // The value is stored, but a server still has the old one.
   if (kept > 0) context.exit(1);
   if (json) {
     terminal.json(stored);
@@ -128,7 +128,7 @@ async function list(context: Context): Promise<void> {
   }
   const note = (name: string): string => {
     if (revoked.includes(name)) return 'revoked';
-    return doubted.some((one) => one.name === name) ? 'may have expired: see "warder status"' : '';
+    return doubted.some((doubt) => doubt.name === name) ? 'may have expired: see "warder status"' : '';
   };
   const rows = [
     ...all.credentials.map(({ name, store, version, updated, bound, problem, profiles }) => [
@@ -143,43 +143,45 @@ async function list(context: Context): Promise<void> {
     ]),
     ...all.missing.map(({ name, profiles }) => [name, '-', '-', '-', profiles.join(', '), 'missing']),
   ];
-  if (rows.length === 0) terminal.out('there are no credentials; "warder credential set" keeps one');
+  if (rows.length === 0) terminal.out('there are no credentials; "warder credential set" stores one');
   else terminal.table(rows, ['NAME', 'STORE', 'VERSION', 'SET', 'USED BY', 'NOTE']);
   if (locked) terminal.err('\nall credentials are locked: "warder unlock"');
 }
 
-async function remove(context: Context, { words, name, yes, _: behind }: RemoveArguments): Promise<void> {
+async function remove(context: Context, { words, name, yes, _: extra }: RemoveArguments): Promise<void> {
   const { terminal, json } = context;
-  const { note, ...where } = resolveCredential(context.places, allWords(words, behind), name);
+  const { note, ...ref } = resolveCredential(context.places, allWords(words, extra), name);
   if (!yes && !terminal.interactive) {
-    throw new WarderError('usage', `nobody is here to say that "${where.name}" may go`, {
-      hint: 'say --yes',
+    throw new WarderError('usage', `removing "${ref.name}" needs a confirmation, and there is no terminal`, {
+      hint: 'use --yes',
     });
   }
   await using control = await context.control();
-  const users = await retryUnlocked(context, control, () => profilesUsing(control, where.name));
+  const users = await retryUnlocked(context, control, () => profilesUsing(control, ref.name));
   if (!yes) {
     const used =
       users.length === 0 ? '' : `, which ${users.join(', ')} ${users.length === 1 ? 'uses' : 'use'}`;
-    if (!(await terminal.confirm(`remove "${where.name}"${used}? its value is lost`))) {
-      throw new WarderError('refused', `"${where.name}" stays`);
+    if (!(await terminal.confirm(`remove "${ref.name}"${used}? its value is lost`))) {
+      throw new WarderError('refused', `"${ref.name}" was not removed`);
     }
   }
-  const { store } = await retryUnlocked(context, control, () => control.request('credential.remove', where));
+  const { store } = await retryUnlocked(context, control, () => control.request('credential.remove', ref));
   if (json) {
-    terminal.json({ name: where.name, store, profiles: users });
+    terminal.json({ name: ref.name, store, profiles: users });
     return;
   }
-  terminal.out(`removed "${where.name}" from the ${store}; open sessions keep what they have`);
-  if (users.length > 0) terminal.out(`still named by: ${users.join(', ')}`);
+  terminal.out(`removed "${ref.name}" from the ${store}; open sessions keep their value`);
+  if (users.length > 0) terminal.out(`still used by: ${users.join(', ')}`);
 }
 
-/** The profiles that name a credential, whether it has a value or not. */
+/** The profiles that use a credential, whether or not it has a value. */
 async function profilesUsing(control: ControlClient, name: string): Promise<readonly string[]> {
   const { credentials, missing }: Result<'credential.list'> = await control.request('credential.list', {});
   return [
     ...new Set(
-      [...credentials, ...missing].filter((one) => one.name === name).flatMap((one) => one.profiles),
+      [...credentials, ...missing]
+        .filter((credential) => credential.name === name)
+        .flatMap(({ profiles }) => profiles),
     ),
   ];
 }
@@ -192,7 +194,7 @@ async function unlock(context: Context): Promise<void> {
   else terminal.out('the vault is open until the daemon ends');
 }
 
-/** Does `work`; where the vault is locked and a person is there, asks for the passphrase and does it again. */
+/** Runs `work`. If the vault is locked and there is a terminal, it asks for the passphrase and runs `work` again. */
 async function retryUnlocked<T>(
   context: Context,
   control: ControlClient,
@@ -213,6 +215,6 @@ async function unlockVault({ terminal }: Context, control: ControlClient): Promi
   await control.request('vault.unlock', { passphrase });
 }
 
-function allWords(words: readonly string[], behind: readonly (string | number)[] = []): string[] {
-  return [...words, ...behind.slice(2).map(String)];
+function allWords(words: readonly string[], extra: readonly (string | number)[] = []): string[] {
+  return [...words, ...extra.slice(2).map(String)];
 }

@@ -20,13 +20,13 @@ export function daemonCommand(context: Context): CommandModule<object, object> {
     command: 'daemon',
     builder: (yargs) =>
       yargs
-        // `bin/warder.js` hands it to the daemon's own program, which loads none of this.
+        // `bin/warder.js` runs the daemon's own program instead.
         .command('run', 'run the daemon in the foreground', {}, () => {
-          throw new WarderError('usage', 'daemon run takes no options', { hint: 'say "warder daemon run"' });
+          throw new WarderError('usage', 'daemon run takes no options', { hint: 'use "warder daemon run"' });
         })
         .command('start', 'start the daemon if none runs', {}, () => start(context))
-        .command('stop', 'as "warder stop"', {}, () => stop(context))
-        .command('status', 'as "warder status"; exit code 69 if no daemon runs', {}, async () => {
+        .command('stop', 'the same as "warder stop"', {}, () => stop(context))
+        .command('status', 'the same as "warder status"; exit code 69 if no daemon runs', {}, async () => {
           if (!(await showStatus(context))) context.exit(EXIT['daemon-unreachable']);
         })
         .command('install', 'let the system start the daemon: systemd or launchd', {}, () => install(context))
@@ -43,7 +43,7 @@ async function start({ control, terminal, json }: Context): Promise<void> {
   else terminal.out(`the daemon runs: its pid is ${daemon.pid}`);
 }
 
-/** A file that the system's starter reads. */
+/** A file of the system's service manager. */
 interface ServiceFile {
   readonly path: string;
   text(input: ServiceInput): string;
@@ -111,7 +111,7 @@ async function uninstall({ terminal, json }: Context): Promise<void> {
   else if (removed.length === 0) terminal.out('nothing is installed');
 }
 
-/** Whether `systemctl --user` did as it was told; `false` also where there is none, or no user's manager. */
+/** Whether `systemctl --user` succeeded; `false` also if there is no systemctl or no user manager. */
 async function systemctl(...words: string[]): Promise<boolean> {
   try {
     await promisify(execFile)('systemctl', ['--user', ...words], { timeout: SYSTEMCTL_TIMEOUT });

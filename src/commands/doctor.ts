@@ -1,6 +1,6 @@
-// `doctor` looks at everything that a session needs, in the order in which it needs it, and says of each
-// finding how to mend it. What only the daemon can see (the store, who connects) it is asked for; so doctor
-// starts one, which is a check as well.
+// warder doctor: checks everything that a session needs, in the order in which it needs it, and tells how to repair what
+// it finds. The daemon makes the checks that only it can make (the store, who connects). doctor therefore starts a
+// daemon if none runs, which is a check as well.
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
@@ -10,9 +10,9 @@ import type { Check } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 
-/** The oldest Node that Warder runs on: `engines` in package.json. */
+/** The oldest Node that Warder supports: `engines` in package.json. */
 const MIN_NODE = [22, 22] as const;
-/** Folders below a state folder that are looked into, and files that one finding names. */
+/** How deep a folder is searched, and how many files one finding names. */
 const MAX_DEPTH = 3;
 const MAX_LISTED = 5;
 
@@ -58,11 +58,11 @@ function checkNode(version: string): Check {
   return { name: 'node', state: 'fail', detail, hint: `install Node ${MIN_NODE.join('.')} or later` };
 }
 
-/** Folders and files must be the user's own, and closed to all others. */
+/** Folders and files must belong to the user, and be closed to others. */
 function checkFiles(places: Places, uid: number): Check[] {
   const { config, state, run, socket } = places;
   const checks: Check[] = [];
-  // Others may read settings and profiles, which hold no secret, but must not write them.
+  // Settings and profiles contain no secrets: others may read them, but not write them.
   for (const [name, root, mask] of [
     ['settings and profiles', config, 0o022],
     ['state', state, 0o077],
@@ -78,7 +78,7 @@ function checkFiles(places: Places, uid: number): Check[] {
     checks.push({
       name,
       state: 'fail',
-      detail: `others have a hand on ${open.slice(0, MAX_LISTED).join(', ')}${more}`,
+      detail: `others have access to ${open.slice(0, MAX_LISTED).join(', ')}${more}`,
       hint: `run "chown -R ${uid} ${root}" and "chmod -R ${mask === 0o022 ? 'go-w' : 'go='} ${root}"`,
     });
   }
@@ -86,20 +86,20 @@ function checkFiles(places: Places, uid: number): Check[] {
     runCheck('socket', () => {
       const folder = socket.slice(0, socket.lastIndexOf('/'));
       const there = verifyFolder(folder, uid) && verifySocket(socket, uid);
-      return there ? `${socket} is yours alone` : `${socket} comes with the daemon`;
+      return there ? `${socket} is yours alone` : `${socket} is created by the daemon`;
     }),
   );
   return checks;
 }
 
-/** Paths below `path`, itself included, that belong to another user or have a mode that `mask` forbids. */
+/** `path` and paths below it that belong to another user or have a mode that `mask` forbids. */
 function findOpenPaths(path: string, uid: number, mask: number, depth: number): string[] {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return [];
-  // A link has no mode of its own; what it leads to is checked where it is read. Devices that sandboxes get are
-  // open to whoever reaches them, which the folder's mode decides.
-  const bare = stats.isSymbolicLink() || stats.isCharacterDevice();
-  const open = stats.uid !== uid || (!bare && (stats.mode & mask) !== 0);
+  // A link has no mode; its target is checked where it is read. Devices of sandboxes are open to all, and protected by
+  // the mode of their folder.
+  const modeIgnored = stats.isSymbolicLink() || stats.isCharacterDevice();
+  const open = stats.uid !== uid || (!modeIgnored && (stats.mode & mask) !== 0);
   const found = open ? [path] : [];
   if (!stats.isDirectory() || depth === 0) return found;
   try {
@@ -127,11 +127,11 @@ async function checkProfiles(places: Places): Promise<Check[]> {
     .filter(({ state }) => state !== 'ok');
   for (const [name, detail] of misnamed)
     checks.push({ name: `file ${name}`, state: 'warn', detail, hint: 'rename it' });
-  if (checks.length === 0) return [{ name: 'profiles', state: 'ok', detail: `${names.length}, all sound` }];
+  if (checks.length === 0) return [{ name: 'profiles', state: 'ok', detail: `${names.length}, all valid` }];
   return checks;
 }
 
-/** Whether a daemon is to be had, and what it finds. */
+/** Whether a daemon runs or can be started, and the checks that it makes. */
 async function checkDaemon(context: Context): Promise<Check[]> {
   try {
     await using control = await context.control();
@@ -139,16 +139,16 @@ async function checkDaemon(context: Context): Promise<Check[]> {
     const { checks } = await control.request('doctor', {});
     const { checkProxyLogin: proxyLogin } = await import('./doctor/settings-checks.ts');
     const detail = `runs: pid ${daemon.pid}, version ${daemon.version}`;
-    const own: Check =
+    const version: Check =
       daemon.version === context.version
         ? { name: 'daemon', state: 'ok', detail }
         : {
             name: 'daemon',
             state: 'warn',
             detail: `${detail}; this program is version ${context.version}`,
-            hint: 'run "warder stop": the next start takes the daemon of this program',
+            hint: 'run "warder stop": the next session starts the daemon of this version',
           };
-    return [own, ...checks, ...(await proxyLogin(context.places, control))];
+    return [version, ...checks, ...(await proxyLogin(context.places, control))];
   } catch (error) {
     return [failedCheck('daemon', error)];
   }
@@ -166,16 +166,16 @@ async function checkAudit({ audit, state }: Places): Promise<Check> {
       name,
       state: 'fail',
       detail: first?.detail ?? 'altered',
-      hint: 'run "warder audit verify" for all that is wrong; keep a copy of the log before anything else',
+      hint: 'keep a copy of the log first, then run "warder audit verify" to see all problems',
     };
   } catch (error) {
     return failedCheck(name, error);
   }
 }
 
-function runCheck(name: string, look: () => string): Check {
+function runCheck(name: string, detail: () => string): Check {
   try {
-    return { name, state: 'ok', detail: look() };
+    return { name, state: 'ok', detail: detail() };
   } catch (error) {
     return failedCheck(name, error);
   }

@@ -1,5 +1,5 @@
-// warder edit: opens a copy of a profile in the person's editor, and puts it in place once it is sound. The
-// profile in force is never a half-edited one.
+// warder edit: opens a copy of a profile in the user's editor, and replaces the profile once the copy is valid. A
+// half-edited profile is therefore never in force.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,7 +38,7 @@ async function edit({ places, terminal, json }: Context, name: string): Promise<
     if (text === before.bytes.toString('utf8')) return done('unchanged');
     keep = true;
     if (readProfile(places, name).digest !== before.digest) {
-      throw new WarderError('cannot-write', `"${name}" was changed by somebody else meanwhile`, {
+      throw new WarderError('cannot-write', `"${name}" was changed in the meantime`, {
         hint: `your text is in ${draft}`,
       });
     }
@@ -49,7 +49,7 @@ async function edit({ places, terminal, json }: Context, name: string): Promise<
     if (!keep) rmSync(folder, { recursive: true, force: true });
   }
 
-  /** Opens the editor until the text is sound or the person gives up. */
+  /** Opens the editor until the text is valid or the user gives up. */
   async function edited(): Promise<string> {
     for (;;) {
       await openEditor(draft);
@@ -60,12 +60,12 @@ async function edit({ places, terminal, json }: Context, name: string): Promise<
       } catch (error) {
         if (!(error instanceof WarderError)) throw error;
         keep = true;
-        const hint = `the old one is still in force; your text is in ${draft}`;
+        const hint = `the old version is still in force; your text is in ${draft}`;
         if (!terminal.interactive) throw new WarderError(error.code, error.message, { hint, cause: error });
         terminal.err(error.message);
         if (error.hint !== undefined) terminal.err(error.hint);
         if (!(await terminal.confirm('edit again?')))
-          throw new WarderError(error.code, `"${name}" stays as it was`, { hint });
+          throw new WarderError(error.code, `"${name}" was not changed`, { hint });
         keep = false;
       }
     }
@@ -75,16 +75,16 @@ async function edit({ places, terminal, json }: Context, name: string): Promise<
     if (json) terminal.json({ name, outcome });
     else
       terminal.out(
-        outcome === 'changed' ? `changed "${name}": it holds for the next session` : 'nothing changed',
+        outcome === 'changed' ? `changed "${name}": it applies to the next session` : 'nothing changed',
       );
   }
 }
 
-/** Runs the person's editor on a file and waits for it. Throws `usage` where it does not end well. */
+/** Runs the user's editor on a file and waits for it. Throws `usage` if it cannot be started or fails. */
 async function openEditor(file: string): Promise<void> {
-  const said = process.env.VISUAL || process.env.EDITOR || 'vi';
-  // "code --wait" is a program and an argument. No shell reads it; a path with blanks in it is taken whole.
-  const [program = said, ...args] = existsSync(said) ? [said] : said.trim().split(/\s+/);
+  const editor = process.env.VISUAL || process.env.EDITOR || 'vi';
+  // "code --wait" is a program and an argument. A path that exists may contain spaces. No shell is used.
+  const [program = editor, ...args] = existsSync(editor) ? [editor] : editor.trim().split(/\s+/);
   const child = spawn(program, [...args, file], { stdio: 'inherit', shell: false });
   const [code] = await once(child, 'exit').catch((cause: unknown) => {
     throw new WarderError('usage', `cannot start the editor "${program}"`, {

@@ -1,6 +1,6 @@
-// warder init: where credentials are kept. Nothing is chosen silently: what is not said is asked, and where
-// nobody can be asked the command says what to say. The daemon does the work, and tries the store with a value
-// before it writes the settings.
+// warder init: chooses where credentials are kept. Nothing is chosen silently: without options it asks, and without a
+// terminal it tells which options to use. The daemon does the work, and tests the store with a value before it writes
+// the settings.
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
@@ -21,7 +21,7 @@ interface InitArguments {
 type StoreState = Result<'store.state'>;
 type StoreChoice = Params<'store.init'>;
 
-/** Shorter ones are guessed by whoever has the file. */
+/** Minimum length. A shorter passphrase can be guessed by anybody who has the file. */
 const MIN_PASSPHRASE = 8;
 
 export function initCommand(context: Context): CommandModule<object, InitArguments> {
@@ -38,7 +38,7 @@ export function initCommand(context: Context): CommandModule<object, InitArgumen
         .option('key-file', {
           type: 'string',
           requiresArg: true,
-          describe: "the vault's key; made where there is none",
+          describe: "the file with the vault's key; created if it does not exist",
         })
         .option('systemd', {
           type: 'string',
@@ -48,9 +48,9 @@ export function initCommand(context: Context): CommandModule<object, InitArgumen
         .option('force', {
           type: 'boolean',
           default: false,
-          describe: 'leave a store that holds credentials',
+          describe: 'change the store even if it contains credentials',
         })
-        .example('warder init', 'asks')
+        .example('warder init', 'asks what to use')
         .example('warder init --store vault --key-file ~/.warder-key', 'for a machine without a keychain'),
     handler: (args) => init(context, args),
   };
@@ -58,22 +58,24 @@ export function initCommand(context: Context): CommandModule<object, InitArgumen
 
 async function init(context: Context, args: InitArguments): Promise<void> {
   const { places, terminal, json } = context;
-  const said = choiceFromOptions(args);
+  const given = choiceFromOptions(args);
   await using control = await context.control();
   const now = await control.request('store.state', {});
-  if (said.store === undefined && now.kind !== null) {
+  if (given.store === undefined && now.kind !== null) {
     show(context, now);
     return;
   }
-  const choice = await completeChoice(context, said, now);
+  const choice = await completeChoice(context, given, now);
   const done = await control.request('store.init', { ...choice, ...(args.force && { force: true }) });
   if (json) {
     terminal.json({ ...done, ...(choice.key !== undefined && { key: choice.key }) });
     return;
   }
-  terminal.out(`credentials are kept in ${describe(done.store, choice.key)}; it was tried and works`);
+  terminal.out(`credentials are kept in ${describe(done.store, choice.key)}; it was tested and works`);
   if (done.made !== undefined) {
-    terminal.out(`the key file ${done.made} was made: keep a copy elsewhere, nothing else opens the vault`);
+    terminal.out(
+      `the key file ${done.made} was created: keep a copy elsewhere, because nothing else opens the vault`,
+    );
   }
   if (choice.key === 'passphrase') {
     terminal.out('nothing but the passphrase opens it; it is asked for once after each start of the daemon');
@@ -81,7 +83,7 @@ async function init(context: Context, args: InitArguments): Promise<void> {
   if (done.left > 0) {
     const other = done.store === 'keychain' ? 'vault' : 'keychain';
     terminal.out(
-      `${pluralize(done.left, 'credential')} stay in the ${other}, unused: set them again, or say "from: ${other}" in the profiles`,
+      `${pluralize(done.left, 'credential')} stay in the ${other}, unused: set them again, or write "from: ${other}" in the profiles`,
     );
   }
   terminal.out(`the audit log is signed; its public key is ${done.signer}`);
@@ -96,45 +98,43 @@ async function init(context: Context, args: InitArguments): Promise<void> {
   }
 }
 
-/** What the options say. Throws `usage` where they contradict each other. */
+/** The choice that the options make. Throws `usage` if they contradict each other. */
 function choiceFromOptions({ store, 'key-file': file, systemd }: InitArguments): Partial<StoreChoice> {
   if (file !== undefined && systemd !== undefined) {
-    throw new WarderError('usage', 'a vault has one key: "--key-file" or "--systemd"', { hint: 'say one' });
+    throw new WarderError('usage', 'a vault has one key: "--key-file" or "--systemd"', {
+      hint: 'use one of them',
+    });
   }
   const key =
     file !== undefined ? { file: absolutePath(file) } : systemd !== undefined ? { systemd } : undefined;
   if (key === undefined) return store === undefined ? {} : { store };
   if (store === 'keychain') {
-    throw new WarderError(
-      'usage',
-      'a keychain has no key of ours: "--key-file" and "--systemd" are a vault\'s',
-      {
-        hint: 'say "--store vault", or leave the key out',
-      },
-    );
+    throw new WarderError('usage', '"--key-file" and "--systemd" are for a vault, not for a keychain', {
+      hint: 'use "--store vault", or leave the key out',
+    });
   }
   return { store: 'vault', key };
 }
 
-/** What to send: as said, and asked where it was not. */
+/** Completes the choice by asking for what the options do not give. */
 async function completeChoice(
   { places, terminal }: Context,
-  said: Partial<StoreChoice>,
+  given: Partial<StoreChoice>,
   now: StoreState,
 ): Promise<StoreChoice> {
-  const store = said.store ?? (await askStore());
+  const store = given.store ?? (await askStore());
   if (store === 'keychain') return { store };
-  // A vault that is there keeps the kind of its key where no other is said.
-  const key = said.key ?? (now.kind === 'vault' ? now.key : await askKey());
+  // An existing vault keeps its kind of key by default.
+  const key = given.key ?? (now.kind === 'vault' ? now.key : await askKey());
   if (key !== 'passphrase') return { store, key };
-  const there = now.kind === 'vault' && now.chosen.state !== 'unset';
-  return { store, key, passphrase: await askPassphrase(there) };
+  const exists = now.kind === 'vault' && now.chosen.state !== 'unset';
+  return { store, key, passphrase: await askPassphrase(exists) };
 
   async function askStore(): Promise<StoreChoice['store']> {
-    need('where credentials are kept is not said', 'say "--store keychain" or "--store vault"');
+    requireTerminal('choose where credentials are kept', 'use "--store keychain" or "--store vault"');
     const { state, detail, hint } = now.keychain;
     const ready = state === 'ready' || state === 'locked';
-    terminal.err('Where shall credentials be kept?');
+    terminal.err('Where should credentials be kept?');
     terminal.err(`  1  the system's keychain${ready ? ' (recommended)' : ''}`);
     if (!ready || state === 'locked') {
       terminal.err(`     ${detail ?? (state === 'locked' ? 'it is locked now' : 'it cannot be used')}`);
@@ -145,32 +145,34 @@ async function completeChoice(
   }
 
   async function askKey(): Promise<VaultKey> {
-    need('how the vault is opened is not said', 'say "--key-file FILE" or "--systemd NAME"');
-    terminal.err('What shall open the vault?');
+    requireTerminal('choose how the vault is opened', 'use "--key-file FILE" or "--systemd NAME"');
+    terminal.err('What should open the vault?');
     terminal.err('  1  a passphrase, asked for once after each start of the daemon');
-    terminal.err('  2  a key file: nobody is asked, and whoever reads both files has all');
+    terminal.err(
+      '  2  a key file: nothing is asked, and anybody who can read both files has all credentials',
+    );
     if ((await pick(1)) === 1) return 'passphrase';
-    const usual = join(places.config, 'vault.key');
-    return { file: absolutePath((await terminal.ask(`key file [${usual}]: `)).trim() || usual) };
+    const defaultFile = join(places.config, 'vault.key');
+    return { file: absolutePath((await terminal.ask(`key file [${defaultFile}]: `)).trim() || defaultFile) };
   }
 
-  async function pick(usual: 1 | 2): Promise<1 | 2> {
-    const answer = (await terminal.ask(`1 or 2 [${usual}]: `)).trim() || String(usual);
+  async function pick(defaultAnswer: 1 | 2): Promise<1 | 2> {
+    const answer = (await terminal.ask(`1 or 2 [${defaultAnswer}]: `)).trim() || String(defaultAnswer);
     if (answer === '1') return 1;
     if (answer === '2') return 2;
-    throw new WarderError('usage', 'that was neither 1 nor 2', { hint: 'run "warder init" again' });
+    throw new WarderError('usage', 'the answer was neither 1 nor 2', { hint: 'run "warder init" again' });
   }
 
-  async function askPassphrase(there: boolean): Promise<string> {
-    need(
+  async function askPassphrase(exists: boolean): Promise<string> {
+    requireTerminal(
       "the vault's passphrase can only be typed, and there is no terminal",
-      'say "--key-file FILE" or "--systemd NAME"',
+      'use "--key-file FILE" or "--systemd NAME"',
     );
     const passphrase = await terminal.askSecret("the vault's passphrase: ");
-    if (there) return passphrase;
+    if (exists) return passphrase;
     if ([...passphrase].length < MIN_PASSPHRASE) {
-      throw new WarderError('usage', `a passphrase has at least ${MIN_PASSPHRASE} characters`, {
-        hint: 'several words are easier to keep than a short one with signs in it',
+      throw new WarderError('usage', `a passphrase needs at least ${MIN_PASSPHRASE} characters`, {
+        hint: 'several words are easier to remember than a short text with special characters',
       });
     }
     if ((await terminal.askSecret('once more: ')) !== passphrase) {
@@ -179,12 +181,12 @@ async function completeChoice(
     return passphrase;
   }
 
-  function need(what: string, hint: string): void {
-    if (!terminal.interactive) throw new WarderError('usage', what, { hint });
+  function requireTerminal(message: string, hint: string): void {
+    if (!terminal.interactive) throw new WarderError('usage', message, { hint });
   }
 }
 
-/** What is set already. */
+/** Shows the current choice. */
 function show({ places, terminal, json }: Context, { kind, chosen, key }: StoreState): void {
   const config = settingsPath(places);
   if (json) {
@@ -196,7 +198,7 @@ function show({ places, terminal, json }: Context, { kind, chosen, key }: StoreS
     `credentials are kept in ${kind === 'vault' ? `a vault in ${places.state}${describeKey(key)}` : "the system's keychain"}`,
   );
   terminal.out(`its state: ${state}${detail === undefined ? '' : `: ${detail}`}`);
-  if (hint !== undefined) terminal.out(`to mend it: ${hint}`);
+  if (hint !== undefined) terminal.out(`to fix it: ${hint}`);
   terminal.out(`settings: ${config}`);
   terminal.out('to keep them elsewhere: "warder init --store keychain" or "warder init --store vault"');
 }

@@ -1,4 +1,4 @@
-// warder list: all profiles, one a line.
+// warder list: lists all profiles, one a line.
 import type { CommandModule } from 'yargs';
 import { catchWarderError, WarderError } from '../errors.ts';
 import { unsupportedFeatures } from '../profile/format.ts';
@@ -19,28 +19,28 @@ export function listCommand(context: Context): CommandModule<object, object> {
 async function list(context: Context): Promise<void> {
   const { places, terminal, json } = context;
   const { names, misnamed } = listProfiles(places);
-  const read = names.map((name) => ({ name, found: catchWarderError(() => loadProfile(places, name)) }));
-  const keeps = read.some(
+  const loaded = names.map((name) => ({ name, found: catchWarderError(() => loadProfile(places, name)) }));
+  const hasCredentials = loaded.some(
     ({ found }) => !(found instanceof WarderError) && found.profile.credentials.length > 0,
   );
-  // A daemon is worth starting only where there is something to ask it.
-  const known = keeps ? await fetchCredentialStates(context) : undefined;
+  // Without credentials no daemon is needed.
+  const states = hasCredentials ? await fetchCredentialStates(context) : undefined;
 
   if (json) {
-    terminal.json(read.map(({ name, found }) => entry(name, found, known)));
+    terminal.json(loaded.map(({ name, found }) => entry(name, found, states)));
     return;
   }
-  if (read.length === 0) terminal.out('there are no profiles; "warder add" makes one');
+  if (loaded.length === 0) terminal.out('there are no profiles; "warder add" creates one');
   else
     terminal.table(
-      read.map(({ name, found }) => row(name, found, known)),
+      loaded.map(({ name, found }) => row(name, found, states)),
       COLUMNS,
     );
-  for (const { found } of read) if (found instanceof WarderError) terminal.err(`\n${found.message}`);
+  for (const { found } of loaded) if (found instanceof WarderError) terminal.err(`\n${found.message}`);
   for (const message of misnamed.values()) terminal.err(`\n${message}`);
-  if (known?.error !== undefined)
-    terminal.err(`\nwhich credentials are set is not known: ${known.error.message}`);
-  if (known?.locked === true) terminal.err('\nall credentials are locked: "warder unlock"');
+  if (states?.error !== undefined)
+    terminal.err(`\nwhich credentials are set is not known: ${states.error.message}`);
+  if (states?.locked === true) terminal.err('\nall credentials are locked: "warder unlock"');
 }
 
 const COLUMNS = ['NAME', 'STATE', 'CREDENTIALS', 'TOOLS', 'SANDBOX', 'SERVER', 'DESCRIPTION'];
@@ -48,19 +48,19 @@ const COLUMNS = ['NAME', 'STATE', 'CREDENTIALS', 'TOOLS', 'SANDBOX', 'SERVER', '
 function row(
   name: string,
   found: LoadedProfile | WarderError,
-  known: CredentialStates | undefined,
+  states: CredentialStates | undefined,
 ): string[] {
   if (found instanceof WarderError) return [name, 'broken', '', '', '', '', ''];
   const { profile } = found;
-  const { state, credentials, sandbox } = entry(name, found, known);
-  const have = credentials.filter((one) => one.state === 'set' || one.state === 'command').length;
-  const unknown = credentials.some((one) => one.state === 'unknown');
-  const sealed = credentials.filter((one) => one.deliver === 'sealed').length;
+  const { state, credentials, sandbox } = entry(name, found, states);
+  const usable = credentials.filter(({ state }) => state === 'set' || state === 'command').length;
+  const unknown = credentials.some(({ state }) => state === 'unknown');
+  const sealed = credentials.filter(({ deliver }) => deliver === 'sealed').length;
   const mark = sealed === 0 ? '' : sealed === credentials.length ? ', sealed' : `, ${sealed} sealed`;
   return [
     name,
     state,
-    credentials.length === 0 ? '-' : `${unknown ? '?' : have} of ${credentials.length}${mark}`,
+    credentials.length === 0 ? '-' : `${unknown ? '?' : usable} of ${credentials.length}${mark}`,
     policyLine(profile.policy),
     sandbox,
     serverLine(profile.server),
@@ -68,7 +68,7 @@ function row(
   ];
 }
 
-function entry(name: string, found: LoadedProfile | WarderError, known: CredentialStates | undefined) {
+function entry(name: string, found: LoadedProfile | WarderError, states: CredentialStates | undefined) {
   if (found instanceof WarderError) {
     return { name, state: 'broken', error: found.message, credentials: [], sandbox: '' } as const;
   }
@@ -83,7 +83,7 @@ function entry(name: string, found: LoadedProfile | WarderError, known: Credenti
       variable: credential.variable,
       name: credential.name,
       deliver: credential.deliver,
-      state: known?.state(credential) ?? 'unknown',
+      state: states?.state(credential) ?? 'unknown',
     })),
     policy: profile.policy,
     sandbox: sandboxState(profile),

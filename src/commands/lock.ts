@@ -1,11 +1,11 @@
-// warder lock: puts a lock over all credentials, as `ssh-add -x` does over an agent's keys. It outlives the daemon.
+// warder lock: locks all credentials, as `ssh-add -x` locks an agent. The lock stays in force when the daemon restarts.
 import type { CommandModule } from 'yargs';
 import type { Context } from './command.ts';
 import { readNewPassphrase, refuseWords } from './terminal/passphrase.ts';
 import { pluralize } from './terminal/plural.ts';
 
 interface LockArguments {
-  /** Text, so that a passphrase that follows is seen, and refused. */
+  /** A string, so that a passphrase after it is noticed and refused. */
   readonly passphrase: string | undefined;
 }
 
@@ -15,12 +15,15 @@ export function lockCommand(context: Context): CommandModule<object, LockArgumen
     builder: (yargs) =>
       yargs
         .usage('warder lock [--passphrase]')
-        // Words come to the handler, which does not repeat them; unknown options are refused all the same.
+        // Words are passed to the handler, which does not repeat them. Unknown options are still refused.
         .strict(false)
         .strictOptions()
-        .option('passphrase', { type: 'string', describe: 'only who has it unlocks again; it is asked for' })
-        .example('warder lock', 'no credential is used, also after a restart, until "warder unlock"')
-        .example('warder lock --passphrase', 'asks twice, without echo; or takes it from stdin'),
+        .option('passphrase', {
+          type: 'string',
+          describe: 'unlocking needs this passphrase; it is asked for',
+        })
+        .example('warder lock', 'no credential is used until "warder unlock", even after a restart')
+        .example('warder lock --passphrase', 'asks twice without echo, or reads stdin'),
     handler: ({ passphrase, _: [, ...words] }) => {
       refuseWords(passphrase ? [...words, passphrase] : words);
       return lock(context, passphrase !== undefined);
@@ -41,7 +44,7 @@ async function lock(context: Context, guarded: boolean): Promise<void> {
   terminal.out('locked: no credential is used, and no session that needs one opens');
   if (sessions > 0) {
     terminal.out(
-      `${pluralize(sessions, 'session')} ${sessions === 1 ? 'stays' : 'stay'} open: requests with a sealed credential are refused; a server that was given a value has it still ("warder stop" ends all)`,
+      `${pluralize(sessions, 'session')} ${sessions === 1 ? 'stays' : 'stay'} open: requests with a sealed credential are refused; a server that got a value still has it ("warder stop" ends all)`,
     );
   }
   terminal.out(`to unlock: warder unlock${guarded ? ', with the passphrase' : ''}`);

@@ -1,4 +1,5 @@
-// `warder package`: pins a server's package, shows what an update would change, checks trees, sweeps.
+// warder package: pins a server's package, shows what an update would change, verifies installed packages, and removes
+// unused ones.
 import { parseDocument } from 'yaml';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
@@ -29,22 +30,22 @@ const allowScripts = {
   default: [] as string[],
 } as const;
 
-/** The verb `package` and what stands below it. */
+/** The verb `package` with its subcommands. */
 export function packageCommand(context: Context): CommandModule {
   return {
     command: 'package <verb>',
-    describe: "Pin a server's package, check it, update it",
+    describe: "Pin, verify and update a server's package",
     builder: (yargs) =>
       yargs
         .command<ProfileArgument & ScriptsOption & { again: boolean }>({
           command: 'lock <profile>',
-          describe: 'Resolve the exact version, install it once, record what it is',
+          describe: 'Resolve the exact version, install it once, and record its hashes',
           builder: (lock) =>
             lock
               .positional('profile', profile)
               .option('allow-scripts', allowScripts)
               .option('again', {
-                describe: 'lay the files anew, from the same hashes',
+                describe: 'install the files again from the same hashes',
                 type: 'boolean',
                 default: false,
               })
@@ -61,15 +62,15 @@ export function packageCommand(context: Context): CommandModule {
           ProfileArgument & ScriptsOption & { to: string | undefined; yes: boolean; 'dry-run': boolean }
         >({
           command: 'update <profile>',
-          describe: 'Show what a newer version changes, then pin it',
+          describe: 'Show what another version changes, then pin it',
           builder: (update) =>
             update
               .positional('profile', profile)
               .option('to', { describe: 'a version, a range or a tag (default: latest)', type: 'string' })
               .option('allow-scripts', allowScripts)
-              .option('dry-run', { describe: 'show only', type: 'boolean', default: false })
+              .option('dry-run', { describe: 'only show the changes', type: 'boolean', default: false })
               .option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false })
-              .example('$0 package update notes --dry-run', 'what would change?'),
+              .example('$0 package update notes --dry-run', 'show what would change'),
           handler: (args) => update(context, args),
         })
         .command({
@@ -79,12 +80,12 @@ export function packageCommand(context: Context): CommandModule {
         })
         .command<{ yes: boolean }>({
           command: 'sweep',
-          describe: 'Remove the packages that no profile names',
+          describe: 'Remove the packages that no profile uses',
           builder: (sweep) =>
             sweep.option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false }),
           handler: (args) => sweep(context, args.yes),
         })
-        .demandCommand(1, 'which of lock, verify, update, list and sweep?'),
+        .demandCommand(1, 'choose one of lock, verify, update, list and sweep'),
     handler: () => {},
   };
 }
@@ -131,7 +132,7 @@ async function verify(context: Context, names: readonly string[]): Promise<void>
         : `${terminal.paint('red', 'changed')}  ${problem}`,
     );
   }
-  if (results.length === 0) terminal.out('no profile names a package');
+  if (results.length === 0) terminal.out('no profile uses a package');
 }
 
 async function update(
@@ -150,12 +151,12 @@ async function update(
       hint: `run "warder package lock ${args.profile}" first`,
     });
   }
-  const target = { name: spec.name, version: args.to ?? 'latest' };
-  const { npm, difference, version } = await store.previewUpdate(before, target);
-  const same = !Object.values(difference).some((changes) => changes.length > 0);
+  const requested = { name: spec.name, version: args.to ?? 'latest' };
+  const { npm, difference, version } = await store.previewUpdate(before, requested);
+  const unchanged = !Object.values(difference).some((changes) => changes.length > 0);
   const plan = { package: spec.name, from: before.pinned, to: version, ...difference };
   if (!context.json) printDiff(context, plan);
-  if (same || args.dryRun) {
+  if (unchanged || args.dryRun) {
     if (context.json) terminal.json({ ...plan, updated: false });
     return;
   }
@@ -196,16 +197,16 @@ function list(context: Context): void {
 async function sweep(context: Context, yes: boolean): Promise<void> {
   const { terminal } = context;
   const used = [...profilesByPackage(context).keys()].map(parseSpec);
-  if (!yes && !(await terminal.confirm('remove every package that no profile names?'))) {
+  if (!yes && !(await terminal.confirm('remove every package that no profile uses?'))) {
     throw new WarderError('refused', 'nothing was removed');
   }
-  const gone = openPackageStore(context).sweep(used);
-  if (context.json) return terminal.json({ removed: gone });
-  for (const name of gone) terminal.out(`removed ${name}`);
-  if (gone.length === 0) terminal.out('nothing to remove');
+  const removed = openPackageStore(context).sweep(used);
+  if (context.json) return terminal.json({ removed });
+  for (const name of removed) terminal.out(`removed ${name}`);
+  if (removed.length === 0) terminal.out('nothing to remove');
 }
 
-/** Writes the exact version into the profile, its comments kept; says whether that changed it. */
+/** Writes the exact version into the profile, and keeps its comments. Returns whether that changed the profile. */
 function pinVersion(
   context: Context,
   { name, file, profile }: LoadedProfile,
@@ -233,7 +234,7 @@ function printDiff(
     scripts,
   }: { package: string; from: string; to: string } & LockDiff,
 ): void {
-  terminal.out(from === to ? `${name} ${from} is what there is` : `${name} ${from} -> ${to}`);
+  terminal.out(from === to ? `${name} ${from} is the current version` : `${name} ${from} -> ${to}`);
   for (const { name: each, from: old, to: fresh } of moved) {
     if (each !== name) terminal.out(`  ${terminal.paint('yellow', '~')} ${each} ${old} -> ${fresh}`);
   }
@@ -257,17 +258,17 @@ function lockData({ package: name, pinned, integrity, digest, bin, scripts, lock
 
 function packageSpec({ name, profile }: LoadedProfile): PackageSpec {
   if (profile.server.kind === 'package') return parseSpec(profile.server.package);
-  throw new WarderError('usage', `the server of "${name}" is no package`, {
-    hint: `make one of it: warder add NAME --from-npx "npx -y PACKAGE"`,
+  throw new WarderError('usage', `the server of "${name}" is not a package`, {
+    hint: `make it one: warder add NAME --from-npx "npx -y PACKAGE"`,
   });
 }
 
-/** Profiles whose server is a package. */
+/** The profiles whose server is a package. */
 function profilesWithPackage(context: Context): string[] {
   return [...profilesByPackage(context).values()].flat();
 }
 
-/** Exact packages to the profiles that name them. Throws at a broken profile: what it names cannot be known. */
+/** The profiles by package. Throws for a broken profile, because its package is not known. */
 function profilesByPackage({ places }: Context): Map<string, string[]> {
   const users = new Map<string, string[]>();
   for (const name of listProfiles(places).names) {

@@ -1,4 +1,4 @@
-// warder remove: takes a profile away, and says how to bring it back.
+// warder remove: removes a profile, and tells how to restore it.
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
@@ -19,7 +19,7 @@ interface RemoveArguments {
 export function removeCommand(context: Context): CommandModule<object, RemoveArguments> {
   return {
     command: 'remove <name>',
-    describe: 'take a profile away',
+    describe: 'remove a profile',
     builder: (yargs) =>
       yargs
         .positional('name', { type: 'string', demandOption: true, describe: 'a profile' })
@@ -32,30 +32,34 @@ export function removeCommand(context: Context): CommandModule<object, RemoveArg
 async function remove({ places, terminal, json }: Context, { name, yes }: RemoveArguments): Promise<void> {
   const file = profilePath(places, name);
   if (profileStamp(places, name) === undefined) throw profileMissingError(places, name);
-  const left = credentialsOf();
+  const remaining = ownCredentials();
   if (!yes) {
     if (!terminal.interactive) {
-      throw new WarderError('usage', `nobody is here to say that "${name}" may go`, { hint: 'say --yes' });
+      throw new WarderError('usage', `removing "${name}" needs a confirmation, and there is no terminal`, {
+        hint: 'use --yes',
+      });
     }
-    if (!(await terminal.confirm(`remove ${file}?`))) throw new WarderError('refused', `"${name}" stays`);
+    if (!(await terminal.confirm(`remove ${file}?`)))
+      throw new WarderError('refused', `"${name}" was not removed`);
   }
   const kept = removeProfile(places, name, clock.now());
   const undo = `mv ${shellQuote(kept)} ${shellQuote(file)}`;
   if (json) {
-    terminal.json({ name, kept, undo, credentials: left });
+    terminal.json({ name, kept, undo, credentials: remaining });
     return;
   }
-  terminal.out(`removed "${name}": no new session can start; open ones go on`);
-  terminal.out(`to bring it back: ${undo}`);
-  if (left.length > 0) terminal.out('its credentials are still kept; to remove them too:');
-  for (const variable of left) terminal.out(`  warder credential remove ${name} ${variable}`);
+  terminal.out(`removed "${name}": no new session can start; open sessions continue`);
+  terminal.out(`to restore it: ${undo}`);
+  if (remaining.length > 0) terminal.out('its credentials still exist; to remove them too:');
+  for (const variable of remaining) terminal.out(`  warder credential remove ${name} ${variable}`);
 
-  /** Variables whose values this profile alone has by its own name. A broken profile tells of none. */
-  function credentialsOf(): string[] {
+  /** Variables whose credentials have this profile's name. None if the profile is broken. */
+  function ownCredentials(): string[] {
     try {
       return loadProfile(places, name)
         .profile.credentials.filter(
-          (one) => typeof one.from === 'string' && one.name === `${name}/${one.variable}`,
+          (credential) =>
+            typeof credential.from === 'string' && credential.name === `${name}/${credential.variable}`,
         )
         .map(({ variable }) => variable);
     } catch (error) {

@@ -1,5 +1,5 @@
-// warder revoke: the panic switch. The credential is out of use before anything else is looked at: whether anybody knows
-// its name is asked afterwards.
+// warder revoke: for emergencies. The credential is taken out of use first; whether its name is known is checked
+// afterwards.
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { credentialNames } from '../profile/credential-names.ts';
@@ -17,7 +17,7 @@ interface RevokeArguments {
 
 export function revokeCommand(context: Context): CommandModule<object, RevokeArguments> {
   return {
-    // All words, so that none of them is repeated: in a hurry people paste the value.
+    // Accepts any number of words, so that no message repeats them: people in a hurry paste the value.
     command: 'revoke <credential..>',
     builder: (yargs) =>
       yargs
@@ -28,9 +28,9 @@ export function revokeCommand(context: Context): CommandModule<object, RevokeArg
           demandOption: true,
           describe: 'its name, as "warder credential list" shows it',
         })
-        .option('undo', { type: 'boolean', default: false, describe: 'take it back: it may be used again' })
-        .example('warder revoke github/token', 'cuts its connections, and ends servers that were given it')
-        .example('warder revoke github/token --undo', 'as does a new value: "warder credential set"'),
+        .option('undo', { type: 'boolean', default: false, describe: 'allow the credential again' })
+        .example('warder revoke github/token', 'cuts its connections, and ends servers that have it')
+        .example('warder revoke github/token --undo', 'allows it again, as does "warder credential set"'),
     handler: (args) => (args.undo ? restore(context, args) : revoke(context, args)),
   };
 }
@@ -40,24 +40,26 @@ async function revoke(context: Context, { credential }: RevokeArguments): Promis
   const name = parseName(credential);
   await using control = await context.control();
   const done = await control.request('credential.revoke', { name });
-  const known = await knownNames(places, control);
-  const slip = known !== undefined && !known.includes(name);
-  // It is done, and most likely not what was meant.
-  if (slip) context.exit(1);
+  const names = await knownNames(places, control);
+  const unknown = names !== undefined && !names.includes(name);
+  // The name is revoked, but probably not the one that was meant.
+  if (unknown) context.exit(1);
   if (json) {
-    terminal.json({ ...done, known: known === undefined ? null : !slip });
+    terminal.json({ ...done, known: names === undefined ? null : !unknown });
     return;
   }
-  terminal.out(done.changed ? `revoked "${name}": nothing gets or uses it` : `"${name}" was revoked already`);
+  terminal.out(
+    done.changed ? `revoked "${name}": it is no longer used or delivered` : `"${name}" was already revoked`,
+  );
   terminal.out(effectLine(done));
-  if (slip) {
-    const near = suggest(name, known);
-    const meant = near === undefined ? '' : `; did you mean "${near}"?`;
+  if (unknown) {
+    const suggestion = suggest(name, names);
+    const hint = suggestion === undefined ? '' : `; did you mean "${suggestion}"?`;
     terminal.err(
-      `${terminal.paint('yellow', 'warder: note:')} no store has "${name}", and no profile names it${meant}`,
+      `${terminal.paint('yellow', 'warder: note:')} no store has "${name}", and no profile uses it${hint}`,
     );
-  } else terminal.out('where it was issued it is still good: revoke it there too');
-  terminal.out(`to take it back: warder revoke ${name} --undo`);
+  } else terminal.out('it is still valid where it was issued: revoke it there too');
+  terminal.out(`to allow it again: warder revoke ${name} --undo`);
 }
 
 async function restore(context: Context, { credential }: RevokeArguments): Promise<void> {
@@ -78,28 +80,30 @@ async function restore(context: Context, { credential }: RevokeArguments): Promi
     return;
   }
   const { revoked } = (await control.request('status', {})).credentials;
-  const near = suggest(name, revoked);
-  terminal.out(`"${name}" was not revoked${near === undefined ? '' : `; did you mean "${near}"?`}`);
+  const suggestion = suggest(name, revoked);
+  terminal.out(
+    `"${name}" was not revoked${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`,
+  );
 }
 
-/** The one name that was said. What may be a value is not repeated. */
+/** The name in the arguments. Throws `usage`, without repeating what may be a value. */
 function parseName([name = '', ...rest]: readonly string[]): string {
   if (detectSecret(name) !== undefined) {
-    throw new WarderError('usage', 'that looks like a value, and the name is what is wanted', {
-      hint: 'say its name as "warder credential list" shows it; what you typed is in your shell\'s history: revoke it where it was issued',
+    throw new WarderError('usage', 'this looks like a value: give the name of the credential', {
+      hint: '"warder credential list" shows the names. What you typed is in the history of your shell: revoke it where it was issued',
     });
   }
   if (rest.length === 0 && credentialName.safeParse(name).success) return name;
   throw new WarderError(
     'usage',
-    rest.length > 0 ? 'one credential is revoked at a time' : 'that is no name of a credential',
+    rest.length > 0 ? 'only one credential can be revoked at a time' : 'this is not the name of a credential',
     {
-      hint: 'say its name as "warder credential list" shows it: github/token',
+      hint: '"warder credential list" shows the names, such as github/token',
     },
   );
 }
 
-/** The names that profiles give and stores have; undefined where that cannot be seen now. */
+/** The names in profiles and stores; undefined if the stores cannot be read now. */
 async function knownNames(places: Places, control: ControlClient): Promise<readonly string[] | undefined> {
   try {
     const { credentials, missing } = await control.request('credential.list', {});

@@ -1,4 +1,4 @@
-// warder show: one profile with all its defaults said.
+// warder show: prints a profile with all its defaults.
 import type { CommandModule } from 'yargs';
 import { formatProfile } from '../profile/draft.ts';
 import { loadProfile } from '../profile/load.ts';
@@ -15,7 +15,7 @@ export function showCommand({ places, terminal, json }: Context): CommandModule<
     builder: (yargs) =>
       yargs
         .positional('name', { type: 'string', demandOption: true, describe: 'a profile' })
-        .example('warder show github', 'what holds, also where the file says nothing'),
+        .example('warder show github', 'the whole profile, including defaults'),
     handler({ name }) {
       const loaded = loadProfile(places, name);
       if (json) terminal.json(loaded);

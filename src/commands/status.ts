@@ -7,7 +7,7 @@ import type { Terminal } from './terminal.ts';
 
 type Status = Result<'status'>;
 
-/** `status`: what the daemon has and does. It starts none: that none runs is an answer too, and no error. */
+/** `status`: shows the state of the daemon. It starts no daemon; that none runs is a result, not an error. */
 export function statusCommand(context: Context): CommandModule<object, object> {
   return {
     command: 'status',
@@ -16,7 +16,7 @@ export function statusCommand(context: Context): CommandModule<object, object> {
   };
 }
 
-/** Shows the status. Returns whether a daemon runs. With `--json` and no daemon: `{"daemon": null}`. */
+/** Shows the status, with `--json` and no daemon `{"daemon": null}`. Returns whether a daemon runs. */
 export async function showStatus(context: Context): Promise<boolean> {
   const { terminal, json } = context;
   const status = await fetchStatus(context);
@@ -31,8 +31,8 @@ async function fetchStatus(context: Context): Promise<Status | undefined> {
     await using control = await context.control({ start: false });
     return await control.request('status', {});
   } catch (error) {
-    const none = error instanceof WarderError && error.code === 'daemon-unreachable';
-    if (none && ownerOf(context.places.lock) === undefined) return undefined;
+    const unreachable = error instanceof WarderError && error.code === 'daemon-unreachable';
+    if (unreachable && ownerOf(context.places.lock) === undefined) return undefined;
     throw error;
   }
 }
@@ -52,7 +52,7 @@ function printStatus(
     [
       'peers',
       daemon.peer === 'folder permissions'
-        ? "kept out by the folder's permissions alone"
+        ? "checked only by the folder's permissions"
         : `checked by ${daemon.peer}`,
     ],
     ['store', `${store.kind ?? 'none'}, ${store.state}${detail(store.detail)}`],
@@ -65,11 +65,11 @@ function printStatus(
     ...(credentials.locked
       ? [['locked', `${terminal.paint('red', 'no credential is used')}: "warder unlock"`] as [string, string]]
       : []),
-    ...credentials.revoked.map((name, at): [string, string] => [at === 0 ? 'revoked' : '', name]),
+    ...credentials.revoked.map((name, index): [string, string] => [index === 0 ? 'revoked' : '', name]),
   ];
   terminal.table(lines.map(([name, value]) => [terminal.paint('bold', name), value]));
   if (daemon.version !== version) {
-    terminal.out(`\nthis program is version ${version}: "warder stop" lets the next start take it`);
+    terminal.out(`\nthis program is version ${version}: after "warder stop" the next session uses it`);
   }
   for (const { broken: reason } of broken) terminal.out(`\n${reason}`);
   for (const doubt of credentials.doubted) terminal.out(`\n${expiryLine(doubt)}`);
@@ -92,7 +92,7 @@ function printStatus(
   );
 }
 
-/** Entries of a session's network that are shown. */
+/** How many network entries of a session are shown. */
 const MAX_LISTED = 2;
 
 /** `api.github.com, *.example.com +3`. */
@@ -103,7 +103,7 @@ function networkCell(sandbox: 'on' | 'off', network: readonly string[]): string 
   return `${network.slice(0, MAX_LISTED).join(', ')}${more}`;
 }
 
-/** `github/token may have expired: api.github.com answered 401 at 19:20`, in the time of this place. */
+/** `github/token may have expired: api.github.com answered 401 at 19:20`, in local time. */
 function expiryLine({ name, host, status, since }: Status['credentials']['doubted'][number]): string {
   const time = new Date(since);
   const two = (number: number): string => String(number).padStart(2, '0');
@@ -111,7 +111,7 @@ function expiryLine({ name, host, status, since }: Status['credentials']['doubte
     time.toDateString() === new Date().toDateString()
       ? ''
       : `on ${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} `;
-  const fault = status === 401 ? 'may have expired' : 'may have expired, or lack a right';
+  const fault = status === 401 ? 'may have expired' : 'may have expired, or lack a permission';
   return `${name} ${fault}: ${host} answered ${status} ${day}at ${two(time.getHours())}:${two(time.getMinutes())}`;
 }
 

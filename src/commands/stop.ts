@@ -5,16 +5,16 @@ import { ownerOf } from '../os/lock.ts';
 import type { ControlClient } from '../wire/control.ts';
 import type { Context } from './command.ts';
 
-/** How long a daemon may take to answer before it is told by signal, and to end. Milliseconds. */
+/** How long the daemon may take to answer before it gets a signal, and to end. Milliseconds. */
 const ANSWER_TIMEOUT = 5000;
 const END_TIMEOUT = 25_000;
 
-/** `stop`: ends all sessions and the daemon, and waits until it is gone. None running is the end reached. */
+/** `stop`: ends all sessions and the daemon, and waits until it has ended. Succeeds if no daemon runs. */
 export function stopCommand(context: Context): CommandModule<object, object> {
   return {
     command: 'stop',
     builder: (yargs) =>
-      yargs.example('warder stop', 'servers get the end of their input, then SIGTERM, then SIGKILL'),
+      yargs.example('warder stop', 'closes the input of all servers, then sends SIGTERM, then SIGKILL'),
     handler: () => stop(context),
   };
 }
@@ -37,14 +37,14 @@ export async function stop(context: Context): Promise<void> {
     await Promise.race([control.closed, delay(END_TIMEOUT, undefined, { ref: false })]);
   } catch (error) {
     if (!(error instanceof WarderError)) throw error;
-    // Another version, or it hangs: it can still be told by signal. The lock says who it is, and that it lives.
+    // It is another version, or it hangs: send a signal. The lock shows its pid, and that it is alive.
     if (ownerOf(places.lock)?.born === owner.born) process.kill(owner.pid, 'SIGTERM');
   }
   const deadline = performance.now() + END_TIMEOUT;
   while (ownerOf(places.lock)?.born === owner.born) {
     if (performance.now() > deadline) {
-      throw new WarderError('daemon-unreachable', `the daemon does not end: its pid is ${owner.pid}`, {
-        hint: `run "kill -9 ${owner.pid}": no server outlives it`,
+      throw new WarderError('daemon-unreachable', `the daemon does not end; its pid is ${owner.pid}`, {
+        hint: `run "kill -9 ${owner.pid}": its servers end with it`,
       });
     }
     await delay(50);

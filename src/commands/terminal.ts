@@ -1,36 +1,36 @@
-// What the person sees and types. Text from servers, hosts and files passes through here on its way to the
-// terminal, so every control character in it is made visible: nothing printed can move the cursor, hide a
-// line or set the window's title. Colours are the only escape sequences that leave, and only on a terminal.
+// Input and output on the user's terminal. Text from servers, hosts and files is printed here, so control characters are
+// escaped: printed text cannot move the cursor, hide a line or set the window's title. The only escape sequences that are
+// written are colours, and only to a terminal.
 import { styleText } from 'node:util';
 import { WarderError } from '../errors.ts';
 
 /** The colours in use. */
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
-/** The person's end of the command line. */
+/** The user's terminal. */
 export interface Terminal {
-  /** Prints a line on stdout, on stderr. Line breaks inside are kept. */
+  /** Prints a line on stdout or stderr. Line breaks in it are kept. */
   out(line: string): void;
   err(line: string): void;
-  /** Prints the one JSON value of `--json`. */
+  /** Prints the JSON value of `--json`. */
   json(value: unknown): void;
-  /** Prints rows in aligned columns under a head, if there is one; the last column may run long. */
+  /** Prints rows in aligned columns, with an optional header. The last column is not padded. */
   table(rows: readonly (readonly string[])[], head?: readonly string[]): void;
-  /** Colours text; gives it back unchanged where there are no colours. */
+  /** Colours text. Without colours it returns the text unchanged. */
   paint(style: Style, text: string): string;
   readonly color: boolean;
-  /** Somebody can be asked. */
+  /** Whether there is a user who can be asked. */
   readonly interactive: boolean;
-  /** Asks on the terminal. Each throws `usage` if nobody can be asked. */
+  /** Asks a question on the terminal. `ask`, `askSecret` and `confirm` throw `usage` if there is no terminal. */
   ask(question: string): Promise<string>;
-  /** As `ask`, without echo. */
+  /** Like `ask`, without echo. */
   askSecret(question: string): Promise<string>;
   confirm(question: string): Promise<boolean>;
-  /** All of stdin as UTF-8, up to 1 MiB; more throws `usage`. */
+  /** Reads all of stdin as UTF-8. Throws `usage` above 1 MiB, or if stdin is a terminal. */
   readStdin(): Promise<string>;
 }
 
-/** The process' streams, as far as a terminal needs them. */
+/** The streams and environment of the process. */
 export interface Streams {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
@@ -40,22 +40,21 @@ export interface Streams {
 
 const STDIN_LIMIT = 1024 * 1024;
 
-// Control characters (a colour's whole sequence in one) and bidirectional overrides, which make a line read
-// as another.
+// Control characters (a colour sequence as a whole), and bidirectional overrides, which reorder the text of a line.
 const UNSAFE_CHARACTERS = /\p{Cc}(?:\[\d+m)?|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
-/** The sequences that `paint` makes. */
+/** The sequences that `paint` writes. */
 const STYLE_SEQUENCES = new Set(
   ['1', '2', '22', '31', '32', '33', '36', '39'].map((code) => `\u001b[${code}m`),
 );
 const WIDE_CHARACTER =
   /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
 
-/** A terminal on the process' streams. */
+/** A terminal on the streams of the process. */
 export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal {
   const interactive = stdin.isTTY === true && stderr.isTTY === true;
   const color = stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
 
-  /** Reads one line; `echo` says whether the typing shows. Questions go to stderr: stdout is for the answer. */
+  /** Reads one line, with or without echo. Questions go to stderr, because stdout is for results. */
   async function read(question: string, echo: boolean): Promise<string> {
     if (!interactive) {
       throw new WarderError('usage', 'there is no terminal to ask on', {
@@ -66,7 +65,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     const { Writable } = await import('node:stream');
     const prompt = escapeUnsafe(question, false);
     const output = echo ? stderr : new Writable({ write: (_chunk, _encoding, done) => done() });
-    // From here on the terminal itself shows nothing of what is typed: only then is the question asked.
+    // The interface turns the terminal's echo off. Only then the question is shown.
     const lines = createInterface({ input: stdin, output, prompt, terminal: true, historySize: 0 });
     lines.prompt();
     if (!echo) stderr.write(prompt);
@@ -109,16 +108,18 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
       return /^y(es)?$/i.test(answer.trim());
     },
     async readStdin() {
-      // A secret typed here would show.
+      // A secret typed here would be echoed.
       if (stdin.isTTY === true) {
-        throw new WarderError('usage', 'stdin is a terminal', { hint: 'let stderr be one too, to be asked' });
+        throw new WarderError('usage', 'stdin is a terminal', {
+          hint: 'do not redirect stderr: the questions are asked there',
+        });
       }
       const chunks: Buffer[] = [];
       let length = 0;
       for await (const chunk of stdin) {
         const bytes = Buffer.from(chunk);
         length += bytes.length;
-        if (length > STDIN_LIMIT) throw new WarderError('usage', 'stdin holds more than 1 MiB');
+        if (length > STDIN_LIMIT) throw new WarderError('usage', 'stdin has more than 1 MiB');
         chunks.push(bytes);
       }
       return Buffer.concat(chunks).toString('utf8');
@@ -127,7 +128,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
   return terminal;
 }
 
-/** Shows control characters as `\u00XX`: inside a JSON text that is the same character still. */
+/** Escapes control characters as `\u00XX`, which JSON reads as the same character. */
 function escapeUnsafe(text: string, colors: boolean): string {
   return text.replace(UNSAFE_CHARACTERS, (found) => {
     if (found[0] === '\n' || found[0] === '\t' || (colors && STYLE_SEQUENCES.has(found))) return found;
@@ -139,7 +140,7 @@ function escapeCharacter(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** Columns that a text takes: colours none, wide characters two. */
+/** The number of columns that a text takes: colours take none, wide characters two. */
 function columnsOf(text: string): number {
   let columns = 0;
   for (const character of text.replace(UNSAFE_CHARACTERS, ''))

@@ -1,5 +1,5 @@
-// warder unlock: takes off the lock that `warder lock` put over all credentials. A passphrase is asked for only where
-// the lock has one.
+// warder unlock: removes the lock that `warder lock` put on all credentials. It asks for a passphrase only if the lock has
+// one.
 import type { CommandModule } from 'yargs';
 import type { ControlClient } from '../wire/control.ts';
 import type { Context } from './command.ts';
@@ -11,11 +11,11 @@ export function unlockCommand(context: Context): CommandModule<object, object> {
     builder: (yargs) =>
       yargs
         .usage('warder unlock')
-        // Words come to the handler, which does not repeat them; unknown options are refused all the same.
+        // Words are passed to the handler, which does not repeat them. Unknown options are still refused.
         .strict(false)
         .strictOptions()
-        .example('warder unlock', 'asks for the passphrase if it was locked with one, or takes it from stdin')
-        .epilogue('A vault that waits for its own passphrase is opened by "warder credential unlock".'),
+        .example('warder unlock', 'asks for the passphrase if the lock has one, or reads stdin')
+        .epilogue('To unlock a vault with its own passphrase, use "warder credential unlock".'),
     handler: ({ _: [, ...words] }) => {
       refuseWords(words);
       return unlock(context);
@@ -37,8 +37,6 @@ async function unlock(context: Context): Promise<void> {
 }
 
 async function removeLock({ terminal }: Context, control: ControlClient, guarded: boolean): Promise<void> {
-  const passphrase = guarded
-    ? await readPassphrase(terminal, 'the passphrase it was locked with: ')
-    : undefined;
+  const passphrase = guarded ? await readPassphrase(terminal, 'the passphrase of the lock: ') : undefined;
   await control.request('credential.unlock', passphrase === undefined ? {} : { passphrase });
 }

@@ -1,11 +1,11 @@
-// Every verb of the command line, in the order in which help lists them. A verb's file is loaded only when it is named.
+// The verbs of the command line, in the order of the help. A verb's file is loaded only when the verb is used.
 import type { Argv, CommandModule } from 'yargs';
 import type { Context } from './command.ts';
 
-/** A verb: what it does, in a line, and how to get it. */
+/** A verb: a one-line summary, and a function that loads and registers it. */
 export interface Verb {
   readonly summary: string;
-  /** What its first argument names. */
+  /** What its first argument is completed with. */
   readonly completes: Completable | undefined;
   register(program: Argv, context: Context): Promise<void>;
 }
@@ -50,17 +50,17 @@ export const verbs: Readonly<Record<string, Verb>> = {
     async () => (await import('./edit.ts')).editCommand,
     'profile',
   ),
-  remove: verb('take a profile away', async () => (await import('./remove.ts')).removeCommand, 'profile'),
+  remove: verb('remove a profile', async () => (await import('./remove.ts')).removeCommand, 'profile'),
   package: verb(
-    "pin, check and update the servers' packages",
+    'pin, verify and update the packages of servers',
     async () => (await import('./package.ts')).packageCommand,
   ),
   credential: verb(
     'set, rotate, list and remove credentials',
     async () => (await import('./credential.ts')).credentialCommand,
   ),
-  lock: verb('lock all credentials: none is used', async () => (await import('./lock.ts')).lockCommand),
-  unlock: verb('take the lock off again', async () => (await import('./unlock.ts')).unlockCommand),
+  lock: verb('lock all credentials: none can be used', async () => (await import('./lock.ts')).lockCommand),
+  unlock: verb('unlock all credentials', async () => (await import('./unlock.ts')).unlockCommand),
   revoke: verb(
     'take a credential out of use at once',
     async () => (await import('./revoke.ts')).revokeCommand,
@@ -77,7 +77,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     async () => (await import('./audit.ts')).auditCommand,
   ),
   doctor: verb(
-    'check everything, and say how to mend it',
+    'check the installation, and tell how to fix problems',
     async () => (await import('./doctor.ts')).doctorCommand,
   ),
   completion: verb(

@@ -23,7 +23,7 @@ const VERSION = /^[0-9A-Za-z.^~<>=|* +-]+$/;
 /** Parses `npm:NAME[@VERSION]`. Throws `package-spec`. */
 export function parseSpec(text: string): PackageSpec {
   if (!text.startsWith('npm:')) {
-    throw new WarderError('package-spec', `"${text}" is no package of a registry that Warder knows`, {
+    throw new WarderError('package-spec', `"${text}" is not a package of a registry that Warder knows`, {
       hint: 'write npm:NAME@VERSION, as in npm:@modelcontextprotocol/server-memory@2026.8.31',
     });
   }
@@ -74,7 +74,7 @@ function parseName(text: string): PackageSpec {
   const name = at === -1 ? text : text.slice(0, at);
   const version = at === -1 ? undefined : text.slice(at + 1);
   if (!NAME.test(name) || name.length > 214 || (version !== undefined && !VERSION.test(version))) {
-    throw new WarderError('package-spec', `"${text}" is no package of the npm registry`, {
+    throw new WarderError('package-spec', `"${text}" is not a package of the npm registry`, {
       hint: 'write NAME@VERSION; packages from git, a file or a URL cannot be pinned',
     });
   }

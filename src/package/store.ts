@@ -90,7 +90,7 @@ export class PackageStore {
     return { npm, difference: diffLocks(from.npm, npm), version: pinnedVersion(npm, to) };
   }
 
-  /** Installs what `preview` showed. */
+  /** Installs the result of `previewUpdate`. */
   async install(npm: NpmLock, spec: PackageSpec, scripts: readonly string[]): Promise<PackageLock> {
     return this.#install(npm, spec, scripts, undefined);
   }

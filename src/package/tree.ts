@@ -73,11 +73,13 @@ export async function matchesStamps(
 /** Compares two listings; undefined if they are equal. */
 export function diffListings(before: string, after: string): TreeDiff | undefined {
   if (before === after) return undefined;
-  const old = linesByPath(before);
-  const fresh = linesByPath(after);
-  const changed = [...fresh.keys()].filter((path) => old.has(path) && old.get(path) !== fresh.get(path));
-  const added = [...fresh.keys()].filter((path) => !old.has(path));
-  const removed = [...old.keys()].filter((path) => !fresh.has(path));
+  const oldLines = linesByPath(before);
+  const newLines = linesByPath(after);
+  const changed = [...newLines.keys()].filter(
+    (path) => oldLines.has(path) && oldLines.get(path) !== newLines.get(path),
+  );
+  const added = [...newLines.keys()].filter((path) => !oldLines.has(path));
+  const removed = [...oldLines.keys()].filter((path) => !newLines.has(path));
   return { changed, added, removed };
 }
 

@@ -1,11 +1,11 @@
-// A day with Warder, by its commands, with a real server, a real keychain and a host that starts what it was told.
+// The commands of Warder, with a real server, a real keychain and a host that starts the configured command.
 import { rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
 import { Home, server } from '../fixtures/home.ts';
 import { SecretService } from '../fixtures/secret-service.ts';
 
-test('a credential goes in, a host calls, the value rotates, the log tells of it', async () => {
+test('a credential is stored and used, its value is rotated, and the log records it', async () => {
   await using bus = await SecretService.open();
   await using home = new Home({ env: bus.env });
 
@@ -23,7 +23,7 @@ test('a credential goes in, a host calls, the value rotates, the log tells of it
   );
   expect(added.host.command).toMatch(/^\//);
 
-  // {"command": "/abs/path/warder", "args": ["run", "github"]}: in an environment that has next to nothing
+  // {"command": "/abs/path/warder", "args": ["run", "github"]}: in a minimal environment
   const { HOME = '', LOGNAME = '', SHELL = '', TERM = '', USER = '' } = home.env;
   const bare = { HOME, LOGNAME, PATH: '/nowhere', SHELL, TERM, USER, ...added.host.env };
   await using host = new Client([added.host.command, ...added.host.args], bare, '/');
@@ -74,7 +74,7 @@ test('a credential goes in, a host calls, the value rotates, the log tells of it
   expect(gone).toMatchObject({ code: 1, stdout: expect.stringMatching(/^fail {2}audit log: /m) });
 });
 
-test('a keychain that is locked says so, keeps nobody waiting, and works again once it is open', async () => {
+test('a locked keychain is reported without delay, and works again once it is unlocked', async () => {
   await using bus = await SecretService.open();
   await using home = new Home({ env: bus.env });
   await home.done(['init', '--store', 'keychain']);
@@ -98,7 +98,7 @@ test('a keychain that is locked says so, keeps nobody waiting, and works again o
   expect(await host.call('echo', { message: 'open' })).toBe('Echo: open');
 });
 
-test('W-SEAL-5 lock keeps every credential from use, revoke takes one out of it at once, and both outlive the daemon', async () => {
+test('W-SEAL-5 lock stops the use of all credentials, revoke stops one at once, and both outlive the daemon', async () => {
   await using bus = await SecretService.open();
   await using home = new Home({ env: bus.env });
   await home.done(['init', '--store', 'keychain']);
@@ -134,7 +134,7 @@ test('W-SEAL-5 lock keeps every credential from use, revoke takes one out of it 
   await other.initialize();
   const revoked = await home.done(['revoke', 'demo/TOKEN']);
   expect(revoked).toContain(
-    'revoked "demo/TOKEN": nothing gets or uses it\n0 connections cut, 1 session ended\n',
+    'revoked "demo/TOKEN": it is no longer used or delivered\n0 connections cut, 1 session ended\n',
   );
   await other.ended;
   expect(await free.call('echo', { message: 'not mine' })).toBe('Echo: not mine');
@@ -158,14 +158,14 @@ test('W-SEAL-5 lock keeps every credential from use, revoke takes one out of it 
   expect(JSON.stringify(home.audit())).not.toContain('horse');
 });
 
-test('status tells that no daemon runs, and starts none', async () => {
+test('status reports that no daemon runs, and starts none', async () => {
   await using home = new Home();
   const { code, stdout } = await home.warder(['daemon', 'status']);
   expect({ code, stdout }).toMatchObject({ code: 69, stdout: expect.stringContaining('no daemon runs') });
   expect(home.processes()).toEqual([]);
 });
 
-test('two daemons are one', async () => {
+test('a second daemon does not start', async () => {
   await using home = new Home();
   await home.done(['daemon', 'start']);
   const { code, stderr } = await home.warder(['daemon', 'run']);

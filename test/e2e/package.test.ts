@@ -1,12 +1,12 @@
-// Real packages of the registry, from the line of a README to a pinned server in the sandbox that answers without
-// a network, and what happens to one that was changed. One home and one npm cache for the whole file.
+// Real packages of the registry: from the line of a README to a pinned server that answers in a sandbox without a
+// network, and what happens if its files are changed. The tests of this file share a home and an npm cache.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, chmodSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Home } from '../fixtures/home.ts';
 
-/** What a person's npm is told by the environment, for instance of a proxy and its certificates. */
+/** The npm settings in the environment of this machine, for instance a proxy and its certificates. */
 const npm = Object.fromEntries(
   Object.entries(process.env).flatMap(([name, value]) =>
     value !== undefined && /^(npm_config_(?!cache)|https?_proxy$|no_proxy$|NODE_EXTRA_CA_CERTS$)/i.test(name)
@@ -15,7 +15,7 @@ const npm = Object.fromEntries(
   ),
 );
 
-/** A server as its README starts it, one of its tools, and what an answer holds: an error of the tool is one. */
+/** A server as its README starts it, one of its tools, and a pattern of the answer, which may be an error of the tool. */
 interface Server {
   readonly line: string;
   readonly tool: string;
@@ -84,7 +84,7 @@ const servers: { readonly [profile: string]: Server } = {
 
 let home: Home;
 
-/** A person's own words, with their home folder in place of `~`. */
+/** Words with the home folder in place of `~`. */
 const said = (text: string): string => text.replaceAll('~', home.dir);
 
 beforeAll(async () => {
@@ -93,26 +93,26 @@ beforeAll(async () => {
   mkdirSync(join(home.dir, notes));
   writeFileSync(join(home.dir, notes, 'today.txt'), 'buy milk');
   const names = Object.keys(servers);
-  // Two at a time: npm waits for the network more than it works.
+  // Two at a time, because npm mostly waits for the network.
   const add = async (): Promise<void> => {
     for (let name = names.shift(); name !== undefined; name = names.shift()) {
       await home.done(['add', name, '--from-npx', said(servers[name]?.line ?? '')]);
     }
   };
   await Promise.all([add(), add()]);
-  // The one that is to read a folder is told so by the person.
+  // The server that reads a folder gets access to it.
   appendFileSync(profileOf('files'), `sandbox:\n  read: [${join(home.dir, notes)}]\n`);
 }, 240_000);
 
 afterAll(async () => {
-  // The trees are read-only, for whoever is not root.
+  // The trees are read-only, unless the user is root.
   execFileSync('chmod', ['-R', 'u+w', home.dir]);
   await home[Symbol.asyncDispose]();
 });
 
 const profileOf = (name: string): string => join(home.places.profiles, `${name}.yaml`);
 
-/** Starts a profile's server, lists its tools, calls one: what it answered. */
+/** Starts a profile's server, lists its tools, calls one, and returns its answer. */
 async function answer(name: string): Promise<string> {
   const { tool, arguments: args } = servers[name] as Server;
   await using host = home.run(name);
@@ -142,7 +142,7 @@ test.each(Object.entries(servers))(
   },
 );
 
-test('W-PKG-3 a package whose file was changed does not run: exit 77, the file named, on record', async () => {
+test('W-PKG-3 a package whose file was changed does not run: exit code 77, the file is named, and a record is written', async () => {
   const [file] = globSync(
     join(
       home.places.state,
@@ -171,17 +171,17 @@ test('W-PKG-3 a package whose file was changed does not run: exit 77, the file n
   expect(verified.code).toBe(77);
   const bad = JSON.parse(verified.stdout).filter(({ ok }: { ok: boolean }) => !ok);
   expect(bad).toMatchObject([{ package: expect.stringContaining('server-everything') }]);
-  // The others are as they were, and run.
+  // The other packages are unchanged, and run.
   expect(await answer('thinking')).toMatch(/thoughtNumber/);
 
-  // Laid anew from the same hashes, it is what it was.
+  // Installed again from the same hashes, it runs again.
   await home.done(['package', 'lock', 'everything', '--again']);
   await home.done(['package', 'verify', 'everything']);
   expect(await answer('everything')).toBe('Echo: hello');
   await home.done(['audit', 'verify']);
 });
 
-test('an update is shown before it is done, and a dry run does nothing', async () => {
+test('an update is shown before it is installed, and a dry run changes nothing', async () => {
   const before = readFileSync(profileOf('memory'), 'utf8');
   const update = ['package', 'update', 'memory', '--to', '2026.8.31'];
   const shown = JSON.parse(await home.done([...update, '--dry-run', '--json']));
@@ -195,7 +195,7 @@ test('an update is shown before it is done, and a dry run does nothing', async (
   expect(await answer('memory')).toMatch(/entities/);
 });
 
-test('a sweep removes the packages that no profile names, and no others', async () => {
+test('sweep removes the packages that no profile uses, and no others', async () => {
   const listed = async (): Promise<string[]> =>
     (await home.facts('package', 'list')).map((row: { package: string }) => row.package).sort();
   const all = await listed();

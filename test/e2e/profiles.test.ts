@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { loadProfile } from '../../src/profile/load.ts';
 import { Home, program } from '../fixtures/home.ts';
 
-/** An editor that does to the file what a shell command with `$1` says, once for each that is given. */
+/** An editor that runs one shell command on the file `$1` at each call. */
 function editor(home: Home, ...scripts: string[]): void {
   const count = join(home.dir, 'count');
   const cases = scripts.map((script, index) => `${index + 1}) ${script} ;;`).join('\n');
@@ -15,7 +15,7 @@ function editor(home: Home, ...scripts: string[]): void {
 }
 
 describe('add', () => {
-  test('writes a profile, and says what it decided, what is missing and what the host needs', async () => {
+  test('writes a profile, and prints its defaults, the next steps and the entry for the host', async () => {
     await using home = new Home();
     writeFileSync(join(home.dir, 'server.js'), '');
     const { code, stdout } = await home.warder([
@@ -49,7 +49,7 @@ describe('add', () => {
     expect(stdout).toContain(`wrote ${file}`);
     expect(stdout).toContain('GITHUB_TOKEN is delivered by "env": the server gets the value itself');
     expect(stdout).toContain('network: none; "--host HOST" lists what the server may reach');
-    expect(stdout).toContain('policy: {default: allow}: every tool that no pattern names may be called');
+    expect(stdout).toContain('policy: {default: allow}: every tool that matches no pattern may be called');
     expect(stdout).toContain(`cwd: ${home.dir}, where ./server.js is`);
     expect(stdout).toContain('warder credential set github GITHUB_TOKEN');
     expect(JSON.parse(stdout.slice(stdout.indexOf('{\n')))).toEqual({
@@ -74,7 +74,7 @@ describe('add', () => {
     expect(profile.sandbox).toBeUndefined();
   });
 
-  test('with a host seals the credentials, and check prints what is reached and what it may be used for', async () => {
+  test('seals the credentials if there is a host, and check prints their restrictions and the network', async () => {
     await using home = new Home();
     const words = ['--credential', 'GITHUB_TOKEN', '--host', 'api.github.com', '--', 'cat'];
     expect(await home.done(['add', 'github', ...words])).toContain(
@@ -88,7 +88,7 @@ describe('add', () => {
     expect(await home.done(['list'])).toMatch(/github +ok +\S+ of 1, sealed/);
   });
 
-  test('a Warder of another place is named in what the host needs', async () => {
+  test('the entry for the host has WARDER_HOME if it is set', async () => {
     await using home = new Home();
     home.env.WARDER_HOME = join(home.dir, 'elsewhere');
     const { host, file } = JSON.parse(await home.done(['add', 'github', '--json', '--', 'cat']));
@@ -96,7 +96,7 @@ describe('add', () => {
     expect(file).toBe(join(home.dir, 'elsewhere/config/profiles/github.yaml'));
   });
 
-  test('as JSON gives one value', async () => {
+  test('prints one JSON value', async () => {
     await using home = new Home();
     expect(JSON.parse(await home.done(['add', 'plain', '--json', '--', '/bin/cat']))).toMatchObject({
       name: 'plain',
@@ -119,7 +119,7 @@ describe('add', () => {
       expect(stdout + stderr).not.toContain(secret);
     }
     expect((await home.warder(['add', 'github', '--env', `TOKEN=${secret}`, '--', 'node'])).stderr).toContain(
-      'warder: hint: say "--credential TOKEN" instead',
+      'warder: hint: use "--credential TOKEN" instead',
     );
     expect(existsSync(join(home.places.profiles, 'github.yaml'))).toBe(false);
   });
@@ -135,7 +135,7 @@ describe('add', () => {
       '"NODE_OPTIONS" makes programs load',
     ],
     [['add', 'github', '--credential', 'A B', '--', 'node'], 64, '"A B" cannot name a variable'],
-    [['add', 'github', '--credential', 'A', '--env', 'A=b', '--', 'node'], 64, '"A" is said twice'],
+    [['add', 'github', '--credential', 'A', '--env', 'A=b', '--', 'node'], 64, '"A" is given twice'],
     [['add', 'github', '--cwd', '/no/such', '--', 'node'], 64, 'there is no folder /no/such'],
   ])('%j is refused', async (words, exit, what) => {
     await using home = new Home();
@@ -146,7 +146,7 @@ describe('add', () => {
     expect(existsSync(home.places.profiles)).toBe(false);
   });
 
-  test('leaves a profile that exists alone', async () => {
+  test('does not replace a profile that exists', async () => {
     await using home = new Home();
     home.profile('github', 'server: {command: node}\n');
     const { code, stderr } = await home.warder(['add', 'github', '--', 'sh']);
@@ -155,7 +155,7 @@ describe('add', () => {
     expect(loadProfile(home.places, 'github').profile.server).toMatchObject({ command: 'node' });
   });
 
-  test("takes the absolute path of a command that only this shell's PATH has", async () => {
+  test('writes the absolute path of a command that only the PATH of this shell has', async () => {
     await using home = new Home();
     const bin = join(home.dir, 'bin');
     mkdirSync(bin);
@@ -174,7 +174,7 @@ describe('add', () => {
 });
 
 describe('list, show and check', () => {
-  test('tell sound profiles from broken ones, and what is not supported', async () => {
+  test('distinguish valid, broken and unsupported profiles', async () => {
     await using home = new Home();
     home.profile(
       'good',
@@ -189,7 +189,7 @@ describe('list, show and check', () => {
       /^NAME .*\ngood +ok +- +allow, 1 denied +off +cat +A good one\nlater +unsupported .*\nslip +broken/,
     );
     expect(stderr).toContain('slip.yaml:1:10: server.comand: unknown key; did you mean "command"?');
-    expect(stderr).toContain('Stray.yml is no profile');
+    expect(stderr).toContain('Stray.yml is not a profile');
     expect(await home.facts('list')).toMatchObject([
       { name: 'good', state: 'ok', sandbox: 'off' },
       { name: 'later', state: 'unsupported' },
@@ -228,7 +228,7 @@ describe('list, show and check', () => {
     expect(stdout).toContain('"ask" refuses until there is a way to ask');
   });
 
-  test('show gives the profile with its defaults, for people and for programs', async () => {
+  test('show prints the profile with its defaults, as YAML and as JSON', async () => {
     await using home = new Home();
     home.profile('github', 'server: {command: cat}');
     const shown = await home.done(['show', 'github']);
@@ -247,17 +247,17 @@ describe('list, show and check', () => {
 });
 
 describe('edit', () => {
-  test('puts a sound text in place', async () => {
+  test('replaces the profile by a valid text', async () => {
     await using home = new Home();
     home.profile('github', '# mine\nserver: {command: cat}\n');
     editor(home, 'sed -i s/cat/tac/ "$1"');
-    expect(await home.done(['edit', 'github'])).toContain('it holds for the next session');
+    expect(await home.done(['edit', 'github'])).toContain('it applies to the next session');
     expect(readFileSync(join(home.places.profiles, 'github.yaml'), 'utf8')).toBe(
       '# mine\nserver: {command: tac}\n',
     );
   });
 
-  test('keeps the old one when the text is broken, and says where the text is', async () => {
+  test('keeps the old profile if the text is broken, and prints where the text is', async () => {
     await using home = new Home();
     home.profile('github', 'server: {command: cat}\n');
     home.env.TMPDIR = home.dir;
@@ -270,7 +270,7 @@ describe('edit', () => {
     expect(loadProfile(home.places, 'github').profile.server).toMatchObject({ command: 'cat' });
   });
 
-  test('changes nothing when nothing was changed, the editor fails, or somebody else was quicker', async () => {
+  test('changes nothing if the text is unchanged, the editor fails, or the file was changed in the meantime', async () => {
     await using home = new Home();
     home.profile('github', 'server: {command: cat}\n');
     home.env.TMPDIR = home.dir;
@@ -283,14 +283,14 @@ describe('edit', () => {
     });
     expect(await home.warder(['edit', 'github'])).toMatchObject({
       code: 73,
-      stderr: expect.stringContaining('changed by somebody else'),
+      stderr: expect.stringContaining('was changed in the meantime'),
     });
     expect(readFileSync(file, 'utf8')).toContain('rev');
     home.env.EDITOR = 'no-such-editor --wait';
     expect(await home.warder(['edit', 'github'])).toMatchObject({ code: 64 });
   });
 
-  test('no shell reads $EDITOR', async () => {
+  test('$EDITOR is not run by a shell', async () => {
     await using home = new Home();
     home.profile('github', 'server: {command: cat}\n');
     home.env.EDITOR = `sed -i -e s/cat/tac/;touch\t${join(home.dir, 'pwned')}`;
@@ -300,16 +300,16 @@ describe('edit', () => {
 });
 
 describe('remove', () => {
-  test('asks, and without anybody to ask does nothing', async () => {
+  test('asks for a confirmation, and does nothing without a terminal', async () => {
     await using home = new Home();
     home.profile('github', 'server: {command: cat}\n');
     const { code, stderr } = await home.warder(['remove', 'github']);
     expect(code).toBe(64);
-    expect(stderr).toContain('say --yes');
+    expect(stderr).toContain('use --yes');
     expect(loadProfile(home.places, 'github').name).toBe('github');
   });
 
-  test('keeps the file for undo, and tells of credentials that stay', async () => {
+  test('keeps the file for undo, and prints the remaining credentials', async () => {
     await using home = new Home();
     home.profile(
       'github',

@@ -1,4 +1,4 @@
-// The built command line as a person meets it, where no daemon runs.
+// The built command line, without a daemon.
 import { execFile, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,13 +13,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
-interface Ran {
+interface Result {
   readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-function warder(words: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+function warder(words: readonly string[], env: Record<string, string> = {}): Promise<Result> {
   return new Promise((resolve) => {
     const options = { env: { HOME: home, PATH: '/usr/bin:/bin', ...env } };
     execFile(process.execPath, [program, ...words], options, (error, out, err) => {
@@ -42,7 +42,7 @@ test('help names every command and gives examples', async () => {
   expect((await warder(['--version'])).out).toBe(`${manifest.version}\n`);
 });
 
-test('nothing said is a usage error that shows the help', async () => {
+test('without arguments it is a usage error that shows the help', async () => {
   expect(await warder([])).toEqual({ code: 64, out: '', err: (await warder(['--help'])).out });
 });
 
@@ -58,9 +58,13 @@ test.each([
   [['run', 'a', 'b'], 'unknown argument: b', '"warder run --help" shows how it is used'],
   [['revoke'], 'an argument is missing', '"warder revoke --help" shows how it is used'],
   [['lock', '--pass'], 'unknown argument: pass', '"warder lock --help" shows how it is used'],
-  [['add', 'a', '--deliver', 'x'], '"deliver" is not one of its values', 'it may be "sealed", "env", "file"'],
-  [['run', 'a', '--json'], 'run takes a profile and no options', 'say "warder run a"'],
-])('%j is a usage error that helps', async (words, error, hint) => {
+  [
+    ['add', 'a', '--deliver', 'x'],
+    '"deliver" is not one of its values',
+    'use one of "sealed", "env", "file"',
+  ],
+  [['run', 'a', '--json'], 'run takes a profile and no options', 'use "warder run a"'],
+])('%j is a usage error with a hint', async (words, error, hint) => {
   expect(await warder(words)).toEqual({
     code: 64,
     out: '',
@@ -68,7 +72,7 @@ test.each([
   });
 });
 
-test('that no daemon runs is an answer for status and stop, and an exit code for "daemon status"', async () => {
+test('without a daemon status and stop succeed, and "daemon status" has an exit code', async () => {
   expect(await warder(['status'])).toMatchObject({ code: 0, out: expect.stringContaining('no daemon runs') });
   expect(await warder(['status', '--json'])).toMatchObject({ code: 0, out: '{"daemon":null}\n' });
   expect(await warder(['daemon', 'status'])).toMatchObject({ code: 69 });
@@ -77,19 +81,19 @@ test('that no daemon runs is an answer for status and stop, and an exit code for
   expect(existsSync(join(home, '.local'))).toBe(false);
 });
 
-test('colours are not for a pipe', async () => {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that there is none is what is tested
+test('nothing is coloured in a pipe', async () => {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the test is that there is none
   expect((await warder(['lst'])).err).not.toMatch(/\x1b/);
 });
 
-test('a place that is not absolute is refused', async () => {
+test('a relative WARDER_HOME is refused', async () => {
   expect(await warder(['status'], { WARDER_HOME: 'here' })).toMatchObject({
     code: 64,
     err: 'warder: error: WARDER_HOME is "here", which is not an absolute path\n',
   });
 });
 
-test('a reader that has seen enough is no error', () => {
+test('a reader that closes the pipe early is not an error', () => {
   const { status, stderr } = spawnSync(
     '/bin/sh',
     ['-c', '"$0" "$1" --help | true', process.execPath, program],
@@ -101,7 +105,7 @@ test('a reader that has seen enough is no error', () => {
   expect([status, stderr]).toEqual([0, '']);
 });
 
-test('the shells take the completion, and it completes commands, sub-commands, options and profiles', async () => {
+test('the completion script works in a shell, for commands, subcommands, options and profiles', async () => {
   mkdirSync(join(home, '.config/warder/profiles'), { recursive: true, mode: 0o700 });
   const profile =
     'server: {command: cat}\ncredentials: {TOKEN: {hosts: [a.b]}, B: {name: shared/b, deliver: env}}\n';
@@ -126,17 +130,17 @@ ask warder rev; ask warder revoke ''; ask warder revoke sh; ask warder lock --p;
   expect(await warder(['completion'], { SHELL: '/bin/fish' })).toMatchObject({ code: 64 });
 });
 
-/** A `systemctl` that writes down what it is told. */
-function systemctl(): { path: string; told(): string[] } {
+/** A `systemctl` that records its arguments. */
+function systemctl(): { path: string; calls(): string[] } {
   const folder = join(home, 'bin');
-  const log = join(home, 'told');
+  const log = join(home, 'calls');
   mkdirSync(folder);
   writeFileSync(join(folder, 'systemctl'), `#!/bin/sh\necho "$*" >> ${log}\n`, { mode: 0o755 });
-  return { path: `${folder}:/usr/bin:/bin`, told: () => readFileSync(log, 'utf8').trim().split('\n') };
+  return { path: `${folder}:/usr/bin:/bin`, calls: () => readFileSync(log, 'utf8').trim().split('\n') };
 }
 
-test('the daemon is installed for systemd, enabled, and all of it undone', async () => {
-  const { path: PATH, told } = systemctl();
+test('the daemon is installed for systemd, enabled, and uninstalled', async () => {
+  const { path: PATH, calls } = systemctl();
   const folder = join(home, '.config/systemd/user');
   const { code, out } = await warder(['daemon', 'install'], { PATH, XDG_STATE_HOME: join(home, 'state') });
   expect(code).toBe(0);
@@ -149,18 +153,18 @@ test('the daemon is installed for systemd, enabled, and all of it undone', async
   expect(readFileSync(join(folder, 'warder.socket'), 'utf8')).toContain(
     `ListenStream=${home}/state/warder/run/daemon.sock\n`,
   );
-  expect(told()).toEqual(['--user daemon-reload', '--user enable --now warder.socket']);
+  expect(calls()).toEqual(['--user daemon-reload', '--user enable --now warder.socket']);
 
   expect(await warder(['daemon', 'uninstall'], { PATH })).toMatchObject({ code: 0 });
   expect(existsSync(join(folder, 'warder.service')) || existsSync(join(folder, 'warder.socket'))).toBe(false);
-  expect(told().slice(2)).toEqual([
+  expect(calls().slice(2)).toEqual([
     '--user disable --now warder.socket warder.service',
     '--user daemon-reload',
   ]);
   expect((await warder(['daemon', 'uninstall', '--json'], { PATH })).out).toBe('{"removed":[]}\n');
 });
 
-test('without systemd the files are written, and what enables them is said', async () => {
+test('without systemd the files are written, and the command that enables them is printed', async () => {
   const { out } = await warder(['daemon', 'install', '--json'], { PATH: '/nowhere' });
   expect(JSON.parse(out)).toMatchObject({
     enabled: false,
@@ -168,7 +172,7 @@ test('without systemd the files are written, and what enables them is said', asy
   });
 });
 
-test('W-WIRE-8 doctor names what others have a hand on, and how to mend it', async () => {
+test('W-WIRE-8 doctor names files that others can access, and how to fix that', async () => {
   mkdirSync(join(home, '.local/state/warder/run'), { recursive: true, mode: 0o700 });
   writeFileSync(join(home, '.local/state/warder/daemon.log'), '', { mode: 0o644 });
   chmodSync(join(home, '.local/state/warder/run'), 0o755);

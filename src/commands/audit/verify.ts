@@ -6,6 +6,7 @@ import type { Problem } from '../../audit/problem.ts';
 import { type Verification, verify } from '../../audit/verify.ts';
 import { WarderError } from '../../errors.ts';
 import type { Context } from '../command.ts';
+import { pluralize } from '../terminal/plural.ts';
 import { withReadErrors } from './filter.ts';
 
 interface VerifyArguments {
@@ -72,20 +73,15 @@ function successLines(verification: Verification, copy: boolean): string[] {
   if (checkpoints === 0)
     lines.push('no record is signed: whoever can change all files of the log could rewrite it');
   else if (signed_through === null)
-    lines.push(`${count(checkpoints, 'signature')}, but no key to check them with: give --key`);
+    lines.push(`${pluralize(checkpoints, 'signature')}, but no key to check them with: give --key`);
   else {
-    lines.push(`signed through record ${signed_through}, by ${count(checkpoints, 'signature')}`);
+    lines.push(`signed through record ${signed_through}, by ${pluralize(checkpoints, 'signature')}`);
     if (keys === 'kept')
       lines.push('the key is the one stored beside the log: --key with a copy from elsewhere proves more');
   }
   if (copy) lines.push('a copy has no head: a cut end would not show');
-  if (clock_back > 0) lines.push(`the clock went back ${count(clock_back, 'time')}`);
+  if (clock_back > 0) lines.push(`the clock went back ${pluralize(clock_back, 'time')}`);
   return lines;
-}
-
-/** `1 record`, `2 records`. */
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
 function parseKeys(text: string): string[] {

@@ -1,4 +1,4 @@
-// Which credential the words of a command mean. A word that may be a value is never repeated.
+// The reference to a credential in the arguments of a command. A word that may be a value is never repeated.
 import { WarderError } from '../../errors.ts';
 import { checkProfileName } from '../../profile/format.ts';
 import { loadProfile } from '../../profile/load.ts';
@@ -7,16 +7,15 @@ import { detectSecret, VARIABLE_PATTERN } from '../../profile/variable.ts';
 import { credentialName, type Params } from '../../wire/control.ts';
 import type { Places } from '../../wire/places.ts';
 
-/** A credential's name, and its store where a profile names one. */
+/** The name of a credential, and its store if a profile sets one. */
 export interface CredentialRef extends Params<'credential.remove'> {
-  /** Something that may be a slip. */
+  /** A warning of a possible mistake. */
   readonly note?: string;
 }
 
 /**
- * What `<profile> <VARIABLE>` or `--name NAME` means: the name that the profile gives the credential, or
- * `<profile>/<VARIABLE>` where there is no such profile yet. Throws `usage`, `name-invalid`, and
- * `profile-invalid` for a profile that does not read.
+ * Resolves `<profile> <VARIABLE>` or `--name NAME`. The name is the one in the profile, or `<profile>/<VARIABLE>` if there is
+ * no such profile yet. Throws `usage`, `name-invalid`, and `profile-invalid` if the profile is broken.
  */
 export function resolveCredential(
   places: Places,
@@ -28,7 +27,7 @@ export function resolveCredential(
   if (name !== undefined) {
     if (detectSecret(name) !== undefined) throw valueInArgvError();
     if (credentialName.safeParse(name).success) return { name };
-    throw new WarderError('usage', '"--name" is no name of a credential', {
+    throw new WarderError('usage', 'the value of "--name" is not the name of a credential', {
       hint: 'it is words of letters, digits, ".", "_" and "-" with "/" between: github/token',
     });
   }
@@ -37,7 +36,7 @@ export function resolveCredential(
       'usage',
       `${profile === undefined ? 'the credential' : 'the variable'} is missing`,
       {
-        hint: 'say a profile and its variable (github GITHUB_TOKEN), or --name github/token',
+        hint: 'give a profile and its variable (github GITHUB_TOKEN), or --name github/token',
       },
     );
   }
@@ -46,7 +45,7 @@ export function resolveCredential(
   }
   checkProfileName(profile);
   if (!VARIABLE_PATTERN.test(variable)) {
-    throw new WarderError('usage', 'the second word is no name of a variable', {
+    throw new WarderError('usage', 'the second word is not the name of a variable', {
       hint: 'a name is letters, digits and "_": GITHUB_TOKEN; the value is asked for, or read from stdin',
     });
   }
@@ -54,26 +53,26 @@ export function resolveCredential(
 }
 
 function credentialOfProfile(places: Places, profile: string, variable: string): CredentialRef {
-  const usual = `${profile}/${variable}`;
+  const defaultName = `${profile}/${variable}`;
   let credentials: ReturnType<typeof loadProfile>['profile']['credentials'];
   try {
     ({ credentials } = loadProfile(places, profile).profile);
   } catch (error) {
-    if (error instanceof WarderError && error.code === 'profile-missing') return { name: usual };
+    if (error instanceof WarderError && error.code === 'profile-missing') return { name: defaultName };
     throw error;
   }
-  const found = credentials.find((one) => one.variable === variable);
+  const found = credentials.find((credential) => credential.variable === variable);
   if (found === undefined) {
-    const near = suggest(
+    const suggestion = suggest(
       variable,
-      credentials.map((one) => one.variable),
+      credentials.map((credential) => credential.variable),
     );
-    const meant = near === undefined ? '' : `; did you mean "${near}"?`;
-    return { name: usual, note: `profile "${profile}" has no credential "${variable}"${meant}` };
+    const hint = suggestion === undefined ? '' : `; did you mean "${suggestion}"?`;
+    return { name: defaultName, note: `profile "${profile}" has no credential "${variable}"${hint}` };
   }
   if (typeof found.from === 'object') {
-    throw new WarderError('usage', `the value of ${variable} comes from a command: no store keeps it`, {
-      hint: `to keep it instead, take "from" out of the profile: warder edit ${profile}`,
+    throw new WarderError('usage', `the value of ${variable} comes from a command and is not in a store`, {
+      hint: `to store it instead, remove "from" from the profile: warder edit ${profile}`,
     });
   }
   return { name: found.name, ...(found.from !== 'store' && { store: found.from }) };
@@ -82,9 +81,9 @@ function credentialOfProfile(places: Places, profile: string, variable: string):
 function valueInArgvError(): WarderError {
   return new WarderError(
     'usage',
-    'a value does not belong among the words of a command: other programs can see it there, and your shell keeps it in its history',
+    'a value must not be an argument: other programs can see it there, and your shell saves it in its history',
     {
-      hint: 'leave it out: the value is asked for without echo, or read from stdin. If it was a real one, replace it where it was issued',
+      hint: 'leave it out: the value is asked for without echo, or read from stdin. If it was a real value, replace it where it was issued',
     },
   );
 }

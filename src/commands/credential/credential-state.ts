@@ -1,45 +1,45 @@
-// Which credentials have a value and may be used, as far as the daemon can tell.
+// Which credentials have a value and can be used, according to the daemon.
 import { WarderError } from '../../errors.ts';
 import type { ProfileCredential } from '../../profile/format.ts';
 import type { Result } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
 
 /**
- * `command`: asked for at each start. `unusable`: there, but not as it was set. `revoked`: taken out of use.
- * `unknown`: the daemon or the store cannot be asked now.
+ * `command`: the value comes from a command at each start. `unusable`: there is a value, but it cannot be used. `revoked`:
+ * taken out of use. `unknown`: the daemon or the store is not available now.
  */
 export type CredentialState = 'set' | 'missing' | 'command' | 'unusable' | 'revoked' | 'unknown';
 
-/** What is known of the stores. */
+/** The states of all credentials. */
 export interface CredentialStates {
   state(credential: ProfileCredential): CredentialState;
-  /** No credential is used until somebody unlocks them. */
+  /** All credentials are locked: none is used until they are unlocked. */
   readonly locked: boolean;
-  /** Why nothing is known, where it is not. */
+  /** Why the states are unknown, if they are. */
   readonly error: WarderError | undefined;
 }
 
-/** Asks the daemon for the credentials that it keeps; starts one if none runs. */
+/** Asks the daemon for the credentials in the stores. Starts a daemon if none runs. */
 export async function fetchCredentialStates(context: Context): Promise<CredentialStates> {
-  let kept: Result<'credential.list'>['credentials'] | undefined;
+  let stored: Result<'credential.list'>['credentials'] | undefined;
   let problem: WarderError | undefined;
-  let now: Pick<Result<'status'>['credentials'], 'locked' | 'revoked'> = { locked: false, revoked: [] };
+  let current: Pick<Result<'status'>['credentials'], 'locked' | 'revoked'> = { locked: false, revoked: [] };
   try {
     await using control = await context.control();
-    now = (await control.request('status', {})).credentials;
-    kept = (await control.request('credential.list', {})).credentials;
+    current = (await control.request('status', {})).credentials;
+    stored = (await control.request('credential.list', {})).credentials;
   } catch (error) {
     if (!(error instanceof WarderError)) throw error;
     problem = error;
   }
   return {
     error: problem,
-    locked: now.locked,
+    locked: current.locked,
     state({ from, name }) {
-      if (now.revoked.includes(name)) return 'revoked';
+      if (current.revoked.includes(name)) return 'revoked';
       if (typeof from === 'object') return 'command';
-      if (kept === undefined) return 'unknown';
-      const found = kept.find((one) => one.name === name && (from === 'store' || one.store === from));
+      if (stored === undefined) return 'unknown';
+      const found = stored.find((entry) => entry.name === name && (from === 'store' || entry.store === from));
       if (found === undefined) return 'missing';
       return found.problem === undefined ? 'set' : 'unusable';
     },

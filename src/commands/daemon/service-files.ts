@@ -1,19 +1,19 @@
-// The files that let the system start the daemon: for systemd a user service and the socket that wakes it, for
-// launchd an agent that starts it at login. Pure text; `daemon install` writes it.
+// The files by which the system starts the daemon: for systemd a user service and the socket that activates it, for
+// launchd an agent that starts it at login. Pure; `daemon install` writes the files.
 //
-// What hardens a service elsewhere is left out where it would break what the servers run in: seccomp filters
-// and NoNewPrivileges stop a setuid bubblewrap, and the Protect… settings mask parts of /proc, after which the
-// kernel lets no sandbox mount a /proc of its own.
+// Some settings that usually harden a service are left out, because they would break the sandboxes: seccomp filters and
+// NoNewPrivileges stop a setuid bubblewrap, and the Protect… settings mask parts of /proc, after which the kernel does not
+// let a sandbox mount its own /proc.
 
 import { daemonCommand } from '../../os/connect.ts';
 
-/** What the files name. */
+/** The values in the files. */
 export interface ServiceInput {
-  /** Absolute paths: the node that runs Warder, and its program. */
+  /** Absolute paths: the node that runs Warder, and Warder's script. */
   readonly node: string;
   readonly program: string;
   readonly socket: string;
-  /** Variables without which the daemon would look elsewhere. */
+  /** Environment variables that change the daemon's places. */
   readonly variables: Readonly<Record<string, string>>;
 }
 
@@ -34,7 +34,7 @@ ExecStart=${command.join(' ')}
 ${environment.join('')}UMask=0077
 LimitCORE=0
 KeyringMode=private
-# The daemon ends its servers itself; one that runs out of memory does not take the daemon with it.
+# The daemon ends its servers itself. A server that runs out of memory does not end the daemon.
 KillMode=mixed
 TimeoutStopSec=30
 OOMPolicy=continue
@@ -88,7 +88,7 @@ ${environment.join('')}  </dict>
 `;
 }
 
-/** A word of a systemd setting, with nothing in it left to expand but "$". */
+/** Quotes a word of a systemd setting, and escapes all specifiers, but not "$". */
 function systemdQuote(word: string): string {
   return `"${word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`;
 }

@@ -1,5 +1,5 @@
-// What `doctor` looks at of the gate and of the locks over credentials: settings that are sound as a text and name what
-// is not there, and a file of locks that does not read.
+// Checks of `doctor` on the egress settings and on the locks of credentials: settings that are valid but name something
+// that does not exist, and a lock file that cannot be read.
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -12,16 +12,16 @@ import type { Check, ControlClient } from '../../wire/control.ts';
 import type { Places } from '../../wire/places.ts';
 import { pluralize } from '../terminal/plural.ts';
 
-/** The file of certificates that the gate is to trust, where the settings name one. */
+/** Checks the file of certificates that the gate should trust, if the settings name one. */
 export function checkCertificates(places: Places): Check[] {
   const ca = egressSettings(places)?.ca;
   if (ca === undefined) return [];
   const name = 'egress.ca';
   const file = expandHome(ca, homedir());
-  const hint = `mend "egress.ca" in ${settingsPath(places)}: it names a file of certificates in PEM`;
+  const hint = `correct "egress.ca" in ${settingsPath(places)}: it names a file of certificates in PEM`;
   try {
-    const many = readCertificates(readFileSync(file, 'latin1')).length;
-    if (many > 0) return [{ name, state: 'ok', detail: `${file}, ${pluralize(many, 'certificate')}` }];
+    const number = readCertificates(readFileSync(file, 'latin1')).length;
+    if (number > 0) return [{ name, state: 'ok', detail: `${file}, ${pluralize(number, 'certificate')}` }];
     return [{ name, state: 'fail', detail: `there is no certificate in ${file}`, hint }];
   } catch (error) {
     const { code = 'not PEM' } = error as NodeJS.ErrnoException;
@@ -29,14 +29,14 @@ export function checkCertificates(places: Places): Check[] {
   }
 }
 
-/** The credential that the proxy wants, where the settings name one. Nothing where the stores cannot be asked now. */
+/** Checks the proxy's credential, if the settings name one. No result if the stores are not available now. */
 export async function checkProxyLogin(places: Places, control: ControlClient): Promise<Check[]> {
   const login = egressSettings(places)?.login;
   if (login === undefined) return [];
   const name = 'egress.login';
   try {
     const { credentials } = await control.request('credential.list', {});
-    if (credentials.some((one) => one.name === login))
+    if (credentials.some((credential) => credential.name === login))
       return [{ name, state: 'ok', detail: `"${login}" is set` }];
   } catch (error) {
     if (error instanceof WarderError) return [];
@@ -46,7 +46,7 @@ export async function checkProxyLogin(places: Places, control: ControlClient): P
   return [{ name, state: 'fail', detail: `the proxy's credential "${login}" has no value`, hint }];
 }
 
-/** What locks credentials; a file that does not read locks all of them. */
+/** Checks the locks of credentials. A lock file that cannot be read locks all of them. */
 export function checkLocks(places: Places): Check {
   const name = 'locks';
   let damaged = false;
@@ -59,15 +59,15 @@ export function checkLocks(places: Places): Check {
     return {
       name,
       state: 'fail',
-      detail: `${join(places.state, 'locks.json')} does not read: all credentials are locked`,
-      hint: 'run "warder unlock", which writes it anew, then "warder revoke" for what was revoked',
+      detail: `${join(places.state, 'locks.json')} cannot be read: all credentials are locked`,
+      hint: 'run "warder unlock", which writes it again, then "warder revoke" for each revoked credential',
     };
   }
   if (!locked) return { name, state: 'ok', detail: `nothing is locked${revoked}` };
   return { name, state: 'warn', detail: `all credentials are locked${revoked}`, hint: 'run "warder unlock"' };
 }
 
-/** Undefined where the settings do not read: that is a finding of its own. */
+/** Undefined if the settings are invalid, which is a result of another check. */
 function egressSettings(places: Places): Settings['egress'] | undefined {
   const settings = catchWarderError(() => loadSettings(places));
   return settings instanceof WarderError ? undefined : settings.egress;

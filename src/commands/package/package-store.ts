@@ -4,7 +4,7 @@ import { findNpm } from '../../package/npm.ts';
 import { PackageStore } from '../../package/store.ts';
 import type { Context } from '../command.ts';
 
-/** The store as the command line works with it: it may ask the registry, and says what it does. */
+/** Opens the package store for the command line: it may use the registry, and prints its progress. */
 export function openPackageStore(context: Context): PackageStore {
   return new PackageStore({
     places: context.places,

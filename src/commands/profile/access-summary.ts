@@ -1,13 +1,13 @@
-// What a server may reach, and what may be done with each of its sealed credentials, in words and as facts.
+// Summaries, as data and as text, of what a server may reach and how its sealed credentials may be used.
 import { allowedEgress, type Profile, type ProfileCredential } from '../../profile/format.ts';
 import { parseHost } from '../../profile/host.ts';
 import { formatDuration } from '../../profile/units.ts';
 
-/** A server's way out of its sandbox. */
+/** What a server may reach from its sandbox. */
 export interface NetworkAccess {
-  /** Names as the profile has them, `*.` in front included, each once with all its ports. */
+  /** Names as in the profile, including a leading `*.`, each once with all its ports. */
   readonly hosts: readonly { readonly name: string; readonly ports: readonly number[] }[];
-  /** What those names may lead to although it is not public. */
+  /** Ranges of addresses, not public, that these names may resolve to. */
   readonly ranges: readonly string[];
 }
 
@@ -15,7 +15,7 @@ export interface NetworkAccess {
 const NETWORK_PORTS: readonly number[] = [80, 443];
 const SEALED_PORTS: readonly number[] = [443];
 
-/** The hosts, ports and ranges that a profile opens. Nothing without a sandbox, where there is no gate. */
+/** The hosts, ports and ranges that a profile opens. It does not apply without a sandbox, where there is no gate. */
 export function networkAccess(profile: Profile): NetworkAccess {
   const { network, sealed } = allowedEgress(profile);
   const isRange = (entry: string): boolean => entry.includes('/');
@@ -34,23 +34,23 @@ export function networkAccess(profile: Profile): NetworkAccess {
   };
 }
 
-/** One line a host, and one for the ranges; `none` where there is nothing. */
+/** One line for each host, and one for the ranges; `none` if there are none. */
 export function networkLines({ hosts, ranges }: NetworkAccess): string[] {
   const lines = hosts.map(({ name, ports }) => {
     const listed = ports.join(', ').replace(/, (\d+)$/, ' and $1');
     return `${name}, ${ports.length === 1 ? 'port' : 'ports'} ${listed}`;
   });
-  if (ranges.length > 0) lines.push(`these may lead to ${ranges.join(', ')}`);
+  if (ranges.length > 0) lines.push(`these may resolve to ${ranges.join(', ')}`);
   return lines.length === 0 ? ['none'] : lines;
 }
 
-/** What holds a sealed credential. */
+/** The restrictions of a sealed credential. */
 export type CredentialLimits = Pick<
   ProfileCredential,
   'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses'
 >;
 
-/** What `as` says, in words. */
+/** The values of `as` in words. */
 const PLACEMENTS: Readonly<Record<string, string>> = {
   bearer: 'the token of "Authorization: Bearer"',
   basic: 'in "Authorization: Basic"',
@@ -60,7 +60,7 @@ const PLACEMENTS: Readonly<Record<string, string>> = {
   body: 'a form, JSON or multipart body',
 };
 
-/** What may be done with a sealed credential: a label and its text each. */
+/** The restrictions of a sealed credential, each as a label and a text. */
 export function limitLines(limits: CredentialLimits): readonly (readonly [label: string, text: string])[] {
   const { hosts, as, paths, methods, lifetime, maxUses, confirm } = limits;
   const lines: [string, string][] = [

@@ -1,5 +1,5 @@
-// How a new profile's credentials reach its server, and what the server reaches: `--host` and `--deliver` of
-// `warder add`. No host is ever guessed.
+// The options `--host` and `--deliver` of `warder add`: how the credentials of a new profile reach its server, and what the
+// server may reach. Hosts are never guessed.
 import { WarderError } from '../../errors.ts';
 import { rangeProblem } from '../../profile/address-range.ts';
 import { nonHttpsProtocol } from '../../profile/cross-checks.ts';
@@ -8,48 +8,48 @@ import { parseHost } from '../../profile/host.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import { signingWarning } from './warnings.ts';
 
-/** What was decided. */
+/** How credentials are delivered, and what the server may reach. */
 export interface DeliveryPlan {
   readonly deliver: Delivery;
-  /** Where the credentials may be used; none unless they are sealed. */
+  /** Where sealed credentials may be used; empty for other deliveries. */
   readonly hosts: readonly string[];
-  /** What the server may reach. */
+  /** The entries of `sandbox.network`. */
   readonly network: readonly string[];
 }
 
 /**
- * Sealed where a host is named and nothing else is said, for the hosts that a secret can be put in for. Throws `usage`
- * for what is no host, and for what has no meaning beside the rest.
+ * Plans the delivery: by default sealed if there is a host, otherwise `env`. Sealed credentials get the hosts at whose
+ * port HTTPS is expected. Throws `usage` for an invalid host, and for options that contradict each other.
  */
 export function planDelivery(
-  said: readonly string[],
+  entries: readonly string[],
   deliver: Delivery | undefined,
   credentials: number,
 ): DeliveryPlan {
-  const network = [...new Set(said.map(parseNetworkEntry))];
+  const network = [...new Set(entries.map(parseNetworkEntry))];
   if (deliver !== undefined && credentials === 0) {
-    throw new WarderError('usage', '"--deliver" says how credentials are delivered, and there is none', {
-      hint: 'say "--credential VARIABLE"',
+    throw new WarderError('usage', '"--deliver" needs a credential', {
+      hint: 'use "--credential VARIABLE"',
     });
   }
   const chosen = credentials === 0 ? 'env' : (deliver ?? (network.length > 0 ? 'sealed' : 'env'));
   if (chosen !== 'sealed') return { deliver: chosen, hosts: [], network };
-  const named = network.filter((entry) => !entry.includes('/'));
-  const hosts = named.filter((host) => nonHttpsProtocolOf(host) === undefined);
+  const names = network.filter((entry) => !entry.includes('/'));
+  const hosts = names.filter((host) => nonHttpsProtocolOf(host) === undefined);
   if (hosts.length > 0) return { deliver: 'sealed', hosts, network };
-  const [first] = named;
+  const [first] = names;
   const protocol = first === undefined ? undefined : nonHttpsProtocolOf(first);
   if (protocol !== undefined) {
     throw new WarderError('usage', `"${first}" is the port of ${protocol}, into which no secret can be put`, {
-      hint: 'say "--deliver env" or "--deliver file", knowing that the server then holds the secret',
+      hint: 'use "--deliver env" or "--deliver file": the server then holds the secret',
     });
   }
   throw new WarderError('usage', 'a sealed credential needs the name of a host that it may be used for', {
-    hint: 'say it with "--host api.example.com"',
+    hint: 'use "--host api.example.com"',
   });
 }
 
-/** What a person is told of it. */
+/** Describes a plan to the user. */
 export function deliveryLines(
   { deliver, hosts, network }: DeliveryPlan,
   credentials: readonly string[],
@@ -63,7 +63,7 @@ export function deliveryLines(
   if (deliver === 'sealed') lines.push(...credentials.flatMap((variable) => signingWarning(variable) ?? []));
   else if (credentials.length > 0 && network.length === 0) {
     lines.push(
-      'to keep it from the server: "deliver: sealed" and "hosts: [HOST]" in the profile, as "--host" writes',
+      'to keep it from the server, write "deliver: sealed" and "hosts: [HOST]" in the profile, as "--host" does',
     );
   }
   lines.push(
@@ -74,30 +74,30 @@ export function deliveryLines(
   return lines;
 }
 
-/** An entry of `sandbox.network`. A URL's host is said back; nothing that may hold a secret is. */
-function parseNetworkEntry(said: string, index: number): string {
-  const wrong = (what: string, hint: string): WarderError =>
-    new WarderError('usage', `--host number ${index + 1} ${what}`, { hint });
-  if (detectSecret(said) !== undefined || said.includes('@')) {
-    throw wrong('holds more than a host', 'say the host alone: api.example.com');
+/** Parses an entry of `sandbox.network`. Of invalid entries only the host of a URL is repeated: they may contain secrets. */
+function parseNetworkEntry(text: string, index: number): string {
+  const invalid = (problem: string, hint: string): WarderError =>
+    new WarderError('usage', `--host number ${index + 1} ${problem}`, { hint });
+  if (detectSecret(text) !== undefined || text.includes('@')) {
+    throw invalid('contains more than a host', 'give only the host: api.example.com');
   }
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(said) ? URL.parse(said) : null;
-  if (url !== null && url.host !== '') throw wrong('is a URL', `say the host alone: --host ${url.host}`);
-  const entry = said.toLowerCase().replace(/\.$/, '');
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
+  if (url !== null && url.host !== '') throw invalid('is a URL', `give only the host: --host ${url.host}`);
+  const entry = text.toLowerCase().replace(/\.$/, '');
   const problem = rangeProblem(entry);
   if (problem !== undefined)
-    throw wrong(problem, 'say a host, host:port, *.host, or a range such as 10.1.0.0/16');
+    throw invalid(problem, 'use a host, host:port, *.host, or a range such as 10.1.0.0/16');
   if (!entry.includes('/')) {
     try {
       parseHost(entry);
     } catch {
-      throw wrong('is no host', 'say a host, host:port, *.host, or a range such as 10.1.0.0/16');
+      throw invalid('is not a host', 'use a host, host:port, *.host, or a range such as 10.1.0.0/16');
     }
   }
   return entry;
 }
 
-/** What is spoken at a host's port, where that is known to be no HTTP over TLS. */
+/** The protocol at a host's port, if it is known not to be HTTPS. */
 function nonHttpsProtocolOf(host: string): string | undefined {
   return nonHttpsProtocol(parseHost(host).port ?? 443);
 }

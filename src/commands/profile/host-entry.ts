@@ -1,4 +1,4 @@
-// What a host's configuration says to start a server through Warder.
+// The entry in a host's configuration that starts a server through Warder.
 import { realpathSync } from 'node:fs';
 import type { Places } from '../../wire/places.ts';
 
@@ -6,11 +6,11 @@ import type { Places } from '../../wire/places.ts';
 export interface HostEntry {
   readonly command: string;
   readonly args: readonly string[];
-  /** Only where Warder's places are not those that follow from the home folder. */
+  /** Only if Warder's places do not follow from the home folder alone. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Absolute paths throughout: a host's PATH may have neither warder nor node. */
+/** The entry of a profile. All paths are absolute, because a host's PATH may have neither warder nor node. */
 export function hostEntry({ variables }: Places, profile: string): HostEntry {
   const script = realpathSync(process.argv[1] ?? '');
   return {

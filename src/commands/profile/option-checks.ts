@@ -1,21 +1,21 @@
-// What `warder add` is told on the command line, looked at for slips and for secrets in the wrong place. What may be a
-// secret is not repeated.
+// Checks of the options of `warder add`: invalid names, and secrets in the wrong place. A text that may be a secret is not
+// repeated.
 import { WarderError } from '../../errors.ts';
 import { detectSecret, isLoaderVariable, VARIABLE_PATTERN } from '../../profile/variable.ts';
 
-/** `NAME=VALUE` each. Throws `usage`. */
-export function parseEnvOptions(said: readonly string[]): Record<string, string> {
+/** Parses `NAME=VALUE` options. Throws `usage`. */
+export function parseEnvOptions(options: readonly string[]): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const [index, pair] of said.entries()) {
-    const at = pair.indexOf('=');
-    // What was typed may be a secret in the wrong place: it is not repeated.
-    if (at < 1) throw new WarderError('usage', `--env number ${index + 1} is not NAME=VALUE`);
-    env[pair.slice(0, at)] = pair.slice(at + 1);
+  for (const [index, option] of options.entries()) {
+    const equals = option.indexOf('=');
+    // The text may be a secret in the wrong place, so it is not repeated.
+    if (equals < 1) throw new WarderError('usage', `--env number ${index + 1} is not NAME=VALUE`);
+    env[option.slice(0, equals)] = option.slice(equals + 1);
   }
   return env;
 }
 
-/** Throws `usage` for a name that no variable may have, or that stands there twice. */
+/** Throws `usage` for a name that is not allowed for a variable, and for duplicates. */
 export function checkVariableNames(names: readonly string[]): void {
   for (const [index, name] of names.entries()) {
     if (!VARIABLE_PATTERN.test(name)) {
@@ -32,11 +32,11 @@ export function checkVariableNames(names: readonly string[]): void {
         },
       );
     }
-    if (names.indexOf(name) < index) throw new WarderError('usage', `"${name}" is said twice`);
+    if (names.indexOf(name) < index) throw new WarderError('usage', `"${name}" is given twice`);
   }
 }
 
-/** Refuses what looks like a secret: profiles are plain files. The value itself is not repeated. */
+/** Throws `usage` for a value that looks like a secret, because profiles are plain files. The value is not repeated. */
 export function refuseSecrets(
   name: string,
   env: Readonly<Record<string, string>>,
@@ -49,7 +49,7 @@ export function refuseSecrets(
       'usage',
       `the value of "${variable}" looks like ${kind}, and a profile is a plain file`,
       {
-        hint: `say "--credential ${variable}" instead, then "warder credential set ${name} ${variable}"`,
+        hint: `use "--credential ${variable}" instead, then "warder credential set ${name} ${variable}"`,
       },
     );
   }
@@ -60,7 +60,7 @@ export function refuseSecrets(
       'usage',
       `word ${index + 1} of the command looks like ${kind}, and anybody can read that`,
       {
-        hint: 'let the server read it from a variable: say "--credential VARIABLE"',
+        hint: 'let the server read it from a variable: use "--credential VARIABLE"',
       },
     );
   }

@@ -1,5 +1,5 @@
-// What a server of a profile will see, worked out as a session's start works it out, but without starting
-// anything or asking for any value.
+// What the server of a profile will see. It is computed in the same way as at the start of a session, but nothing is
+// launched and no value is read.
 import { homedir } from 'node:os';
 import { trustVariables } from '../../egress/trust.ts';
 import { catchWarderError, WarderError } from '../../errors.ts';
@@ -16,25 +16,25 @@ import { findCommand } from '../../server/process.ts';
 import { type SandboxProgram, sandboxRequest } from '../../server/sandbox-request.ts';
 import type { Places } from '../../wire/places.ts';
 
-/** A server's surroundings. */
+/** A server's program, environment and sandbox. */
 export interface ServerPreview {
-  /** The executable, or why there is none; `undefined` where the server is no command. */
+  /** The executable, or why there is none; `undefined` for a remote server. */
   readonly program: string | WarderError | undefined;
   readonly cwd: string;
   readonly path: string;
-  /** Names of variables, by where they come from. */
+  /** Names of variables, by their origin. */
   readonly variables: {
     readonly base: string[];
     readonly profile: string[];
     readonly credentials: string[];
-    /** What makes programs trust the gate. */
+    /** The variables that make programs trust the gate. */
     readonly trust: string[];
   };
-  /** What the sandbox holds, or why there can be none; `undefined` where there is none to be, or no program. */
+  /** The contents of the sandbox, or why it is refused; `undefined` without a sandbox or a program. */
   readonly sandbox: PlanSummary | WarderError | undefined;
 }
 
-/** Looks at the surroundings of a profile's server as they are now. Throws `profile-invalid` as a start does. */
+/** Previews the server of a profile with the current files. Throws `profile-invalid` as a start does. */
 export function previewServer(
   profile: Profile,
   places: Places,
@@ -44,27 +44,27 @@ export function previewServer(
   const home = homedir();
   const machine = readMachineFacts();
   const base = environment(name, machine, STAND_IN, {}, []);
-  const trusting = needsTrustVariables(profile, places) ? trustVariables() : {};
+  const trustEnv = needsTrustVariables(profile, places) ? trustVariables() : {};
   const whole = environment(
     name,
     machine,
     STAND_IN,
     env,
-    // A sealed credential stands in its variable too, as a placeholder.
+    // A sealed credential sets its variable too, to a placeholder.
     credentials.map(({ variable, deliver }) => ({
       variable,
       deliver: deliver === 'file' ? 'file' : 'env',
       value: '',
     })),
-    trusting,
+    trustEnv,
   );
-  const trust = Object.keys(trusting);
-  const given = Object.keys(whole).filter((variable) => !(variable in base) && !(variable in env));
+  const trust = Object.keys(trustEnv);
+  const added = Object.keys(whole).filter((variable) => !(variable in base) && !(variable in env));
   const path = whole.PATH ?? '';
   const cwd = expandHome((server.kind === 'url' ? undefined : server.cwd) ?? '~', home);
   const launch = catchWarderError(() => resolveLaunch(profile, { cwd, path, home }, packages));
-  const started = launch instanceof WarderError ? undefined : launch;
-  const asker = { facts: machine, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1, places };
+  const launched = launch instanceof WarderError ? undefined : launch;
+  const requester = { facts: machine, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1, places };
   return {
     program: launch instanceof WarderError ? launch : launch?.shown,
     cwd,
@@ -72,23 +72,23 @@ export function previewServer(
     variables: {
       base: Object.keys(base).filter((variable) => !(variable in env)),
       profile: Object.keys(env),
-      credentials: given.filter((variable) => !trust.includes(variable)),
-      trust: given.filter((variable) => trust.includes(variable)),
+      credentials: added.filter((variable) => !trust.includes(variable)),
+      trust: added.filter((variable) => trust.includes(variable)),
     },
     sandbox:
-      started === undefined || profile.sandbox?.off === true
+      launched === undefined || profile.sandbox?.off === true
         ? undefined
-        : catchWarderError(() => summarize(sandboxRequest(profile, asker, { ...started, env: whole }))),
+        : catchWarderError(() => summarize(sandboxRequest(profile, requester, { ...launched, env: whole }))),
   };
 }
 
-/** Whether the server is told whom to trust: the gate itself, or what the settings add for all. */
+/** Whether the server needs trust variables: for the gate, or for the certificates in the settings. */
 function needsTrustVariables(profile: Profile, places: Places): boolean {
   const { network, sealed } = allowedEgress(profile);
   return sealed.length > 0 || (network.length > 0 && loadSettings(places).egress.ca !== undefined);
 }
 
-/** What a start would run; undefined for a server elsewhere. Throws as a start does. */
+/** What a start would run; undefined for a remote server. Throws as a start does. */
 function resolveLaunch(
   { name, server }: Profile,
   { cwd, path, home }: { cwd: string; path: string; home: string },
@@ -106,7 +106,7 @@ function resolveLaunch(
   return { file, args: [...args, ...server.args], roots: [ready.root], shown: args[0] ?? file };
 }
 
-/** The PATH of a server with these literals. */
+/** The PATH of a server with this `env`. */
 export function serverPath(name: string, env: Readonly<Record<string, string>>): string {
   return environment(name, readMachineFacts(), STAND_IN, env, []).PATH ?? '';
 }
@@ -116,10 +116,10 @@ function readMachineFacts(): UserEnvironment {
   return userEnvironment({ execPath, home: homedir(), user: userName(env), env });
 }
 
-/** Stands for what is made for each server anew. */
+/** Stands for what is created for each server. */
 const STAND_IN = { marker: '', tmpdir: '/tmp', credentials: '/' };
 
-/** The executable of a command, or the error that a start would end with. */
+/** The executable of a command, or the error of a start. */
 export function findExecutable(
   profile: string,
   command: string,

@@ -1,7 +1,7 @@
 // A profile's parts on one line each, for tables and findings.
 import type { Profile, ProfilePolicy, ProfileServer } from '../../profile/format.ts';
 
-/** `off` was said aloud; a profile that says nothing of it has one. */
+/** The state of the sandbox: `on` by default, `none` for a remote server. */
 export function sandboxState({ server, sandbox }: Profile): 'off' | 'on' | 'none' {
   if (server.kind === 'url') return 'none';
   return sandbox?.off === true ? 'off' : 'on';
@@ -14,7 +14,7 @@ export function serverLine(server: ProfileServer): string {
   return commandLine(words);
 }
 
-/** Words on one line, quoted where they would read as several. */
+/** Words on one line, quoted where necessary. */
 export function commandLine(words: readonly string[]): string {
   return words.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
 }

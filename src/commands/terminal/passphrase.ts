@@ -1,9 +1,9 @@
-// A passphrase from the person: typed without echo, or from stdin. It is never an argument, never printed, and never
-// repeated in a message.
+// Reads a passphrase: typed without echo, or from stdin. It is never an argument, never printed, and never part of a
+// message.
 import { WarderError } from '../../errors.ts';
 import type { Terminal } from '../terminal.ts';
 
-/** Asks for a passphrase, or reads stdin less one newline. Throws `usage` where there is none. */
+/** Asks for a passphrase, or reads stdin without its last newline. Throws `usage` if it is empty. */
 export async function readPassphrase(terminal: Terminal, question: string): Promise<string> {
   const { interactive } = terminal;
   const read = interactive ? await terminal.askSecret(question) : await terminal.readStdin();
@@ -14,7 +14,7 @@ export async function readPassphrase(terminal: Terminal, question: string): Prom
   });
 }
 
-/** As `readPassphrase`, for a new one: where it is typed it is asked for twice. Throws `usage` where the two differ. */
+/** Reads a new passphrase: if it is typed, it is asked for twice. Throws `usage` if the two differ. */
 export async function readNewPassphrase(terminal: Terminal, question: string): Promise<string> {
   const passphrase = await readPassphrase(terminal, question);
   if (terminal.interactive && (await terminal.askSecret('once more: ')) !== passphrase) {
@@ -23,10 +23,10 @@ export async function readNewPassphrase(terminal: Terminal, question: string): P
   return passphrase;
 }
 
-/** Refuses words where a passphrase may have been typed by mistake. They are not repeated. */
+/** Throws `usage` if there are words, which may be a passphrase typed by mistake. They are not repeated. */
 export function refuseWords(words: readonly unknown[]): void {
   if (words.length === 0) return;
-  throw new WarderError('usage', 'a passphrase does not belong among the words of a command', {
+  throw new WarderError('usage', 'a passphrase must not be an argument', {
     hint: 'leave it out: it is asked for without echo, or read from stdin',
   });
 }

@@ -1,4 +1,4 @@
-// The parts of `edit` and `remove` that take a person at a terminal.
+// The parts of `edit` and `remove` that need a terminal.
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { type Places, places } from '../../../src/wire/places.ts';
 
 let home: string;
 let here: Places;
-let said: string[];
+let printed: string[];
 
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'warder-edit-test-'));
@@ -23,7 +23,7 @@ beforeEach(() => {
   });
   mkdirSync(here.profiles, { recursive: true, mode: 0o700 });
   writeFileSync(file(), 'server: {command: cat}\n', { mode: 0o600 });
-  said = [];
+  printed = [];
 });
 
 afterEach(() => {
@@ -35,9 +35,9 @@ function file(): string {
   return join(here.profiles, 'github.yaml');
 }
 
-/** A person who gives these answers, one to each question. */
-function person(...answers: boolean[]): Context {
-  const say = (line: string): void => void said.push(line);
+/** A context whose user gives these answers, one to each question. */
+function contextWith(...answers: boolean[]): Context {
+  const say = (line: string): void => void printed.push(line);
   const asked = async (question: string): Promise<boolean> => {
     say(question);
     const answer = answers.shift();
@@ -55,7 +55,7 @@ function person(...answers: boolean[]): Context {
   return { places: here, terminal: terminal as unknown as Context['terminal'], json: false } as Context;
 }
 
-/** An editor whose first call breaks the file and whose second mends it. */
+/** An editor whose first call breaks the file, and whose second call repairs it. */
 function editor(): void {
   const script = join(home, 'editor');
   writeFileSync(
@@ -68,32 +68,32 @@ function editor(): void {
 
 const argv = { _: [], $0: 'warder', name: 'github' };
 
-test('a broken text is shown, and may be edited again', async () => {
+test('a broken text is reported, and can be edited again', async () => {
   editor();
-  await editCommand(person(true)).handler(argv);
-  expect(said.join('\n')).toContain('unknown key; did you mean "command"?');
-  expect(said).toContain('edit again?');
+  await editCommand(contextWith(true)).handler(argv);
+  expect(printed.join('\n')).toContain('unknown key; did you mean "command"?');
+  expect(printed).toContain('edit again?');
   expect(readFileSync(file(), 'utf8')).toBe('server: {command: tac}\n');
 });
 
-test('who gives up keeps the old profile, and the text', async () => {
+test('giving up keeps the old profile, and the edited text', async () => {
   editor();
   vi.stubEnv('TMPDIR', home);
-  const error = await Promise.resolve(editCommand(person(false)).handler(argv)).catch(
+  const error = await Promise.resolve(editCommand(contextWith(false)).handler(argv)).catch(
     (error: unknown) => error,
   );
-  expect(error).toMatchObject({ code: 'profile-invalid', message: '"github" stays as it was' });
+  expect(error).toMatchObject({ code: 'profile-invalid', message: '"github" was not changed' });
   const draft = /your text is in (.*)/.exec((error as WarderError).hint ?? '')?.[1] ?? '';
   expect(readFileSync(draft, 'utf8')).toContain('comand');
   expect(readFileSync(file(), 'utf8')).toContain('command: cat');
 });
 
 test('remove asks with the path of the file', async () => {
-  await expect(removeCommand(person(false)).handler({ ...argv, yes: false })).rejects.toMatchObject({
+  await expect(removeCommand(contextWith(false)).handler({ ...argv, yes: false })).rejects.toMatchObject({
     code: 'refused',
   });
   expect(readFileSync(file(), 'utf8')).toContain('cat');
-  expect(said).toEqual([`remove ${file()}?`]);
-  await removeCommand(person(true)).handler({ ...argv, yes: false });
+  expect(printed).toEqual([`remove ${file()}?`]);
+  await removeCommand(contextWith(true)).handler({ ...argv, yes: false });
   expect(() => readFileSync(file())).toThrow(expect.objectContaining({ code: 'ENOENT' }));
 });

@@ -1,17 +1,17 @@
-// Questions on a real terminal: `script`, which every Linux has, gives the program one.
+// Questions on a real terminal, which `script` provides.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { until } from '../../fixtures/echo-home.ts';
 
-const asker = join(import.meta.dirname, '../../fixtures/prompt.ts');
+const prompt = join(import.meta.dirname, '../../fixtures/prompt.ts');
 
-/** Types each answer once its question shows; gives all that was shown, and the exit code. */
+/** Types each answer once its question is shown. Returns all output, and the exit code. */
 async function converse(
   ...turns: [question: string, answer: string][]
 ): Promise<{ shown: string; code: number }> {
-  const child = spawn('script', ['-qec', `'${process.execPath}' '${asker}'`, '/dev/null'], {
+  const child = spawn('script', ['-qec', `'${process.execPath}' '${prompt}'`, '/dev/null'], {
     env: { PATH: '/usr/bin:/bin', TERM: 'xterm' },
   });
   let shown = '';
@@ -27,7 +27,7 @@ async function converse(
   return { shown, code };
 }
 
-test('a secret that is typed is not shown', async () => {
+test('a typed secret is not shown', async () => {
   const { shown, code } = await converse(
     ['name? ', 'ada\r'],
     ['secret? ', 'hunter2\u007f\u007f22\r'],
@@ -39,7 +39,7 @@ test('a secret that is typed is not shown', async () => {
   expect(shown).toContain('{"name":"ada","length":7,"sure":true}');
 });
 
-test.each(['\u0003', '\u0004'])('a question that is broken off is a refusal: %j', async (key) => {
+test.each(['\u0003', '\u0004'])('an interrupted question is a refusal: %j', async (key) => {
   const { shown, code } = await converse(['name? ', key]);
   expect(code).not.toBe(0);
   expect(shown).toContain('the question was not answered');

@@ -81,7 +81,7 @@ test('W-PKG-1 a range is pinned when it is locked, and the tree runs with node a
   });
 });
 
-test('two profiles with one version share a tree; the lock holds when the registry moves on', async () => {
+test('two profiles with one version share a tree; the lock stays when the registry has a newer version', async () => {
   const store = openStore();
   const first = await store.lock(parseSpec('npm:@scope/server@1.2.0'), []);
   registry.publish({
@@ -111,7 +111,7 @@ test.each([
     (root: string) => remove(join(root, 'node_modules/leaf/index.js')),
     'node_modules/leaf/index.js',
   ],
-])('W-PKG-3 %s is found at the next start and named', async (_what, harm, path) => {
+])('W-PKG-3 %s is found at the next start, and the file is named', async (_what, harm, path) => {
   const store = openStore();
   const spec = parseSpec('npm:@scope/server@1.2.0');
   await store.lock(spec, []);
@@ -126,7 +126,7 @@ test.each([
   await expect(store.verify(spec, true)).resolves.toMatchObject({ root });
 });
 
-test('W-PKG-3 a change that keeps size and mtime is found; a day later every byte is read', async () => {
+test('W-PKG-3 a change that keeps size and mtime is found; a day later every file is hashed', async () => {
   const store = openStore();
   const spec = parseSpec('npm:@scope/server@1.2.0');
   await store.lock(spec, []);
@@ -138,7 +138,7 @@ test('W-PKG-3 a change that keeps size and mtime is found; a day later every byt
   await expect(store.verify(spec, false)).rejects.toMatchObject({ code: 'package-changed' });
 });
 
-test('W-PKG-3 a list of files that was rewritten to fit is refused by the lock', async () => {
+test('W-PKG-3 a listing that was rewritten to match the files is refused by the lock', async () => {
   const store = openStore();
   const spec = parseSpec('npm:@scope/server@1.2.0');
   await store.lock(spec, []);
@@ -146,7 +146,7 @@ test('W-PKG-3 a list of files that was rewritten to fit is refused by the lock',
   await expect(store.verify(spec, false)).rejects.toMatchObject({ code: 'package-changed' });
 });
 
-test('W-PKG-2 what the registry sends against its own hash is refused, the store unharmed', async () => {
+test('W-PKG-2 a package that does not match its hash is refused, and the store is unchanged', async () => {
   registry.publish({
     name: 'leaf',
     version: '1.9.9',
@@ -176,7 +176,7 @@ test('W-PKG-4 an install script does not run unless its package is named', async
   expect(existsSync(mark)).toBe(true);
 });
 
-test('an update shows what changes before anything is installed', async () => {
+test('an update shows its changes before anything is installed', async () => {
   const store = openStore();
   const lock = await store.lock(parseSpec('npm:@scope/server@1.2.0'), []);
   registry.publish({ name: 'twig', version: '0.1.0', manifest: { scripts: { install: 'true' } } });
@@ -197,7 +197,7 @@ test('an update shows what changes before anything is installed', async () => {
   expect(names()).toHaveLength(1);
 });
 
-test('a missing package, a missing version and a missing registry are told apart', async () => {
+test('a missing package, a missing version and a missing registry have different errors', async () => {
   await expect(openStore().lock(parseSpec('npm:no-such'), [])).rejects.toMatchObject({
     code: 'package-missing',
   });
@@ -211,7 +211,7 @@ test('a missing package, a missing version and a missing registry are told apart
   expect(names()).toEqual([]);
 });
 
-test('several programs need a name; a wrong one is refused', async () => {
+test('of several programs one must be named; an unknown name is refused', async () => {
   registry.publish({
     name: 'many',
     version: '1.0.0',
@@ -226,7 +226,7 @@ test('several programs need a name; a wrong one is refused', async () => {
   expect(resolveBin(ready, 'two').args[0]).toMatch(/many\/2\.js$/);
 });
 
-test('sweep removes what no profile names, and what a crash left', async () => {
+test('sweep removes packages that no profile uses, and what a crash left', async () => {
   const store = openStore();
   const lock = await store.lock(parseSpec('npm:@scope/server@1.2.0'), []);
   await store.lock(parseSpec('npm:leaf@1.0.0'), []);

@@ -1,4 +1,4 @@
-// `warder add`: how credentials reach a server, and what it reaches.
+// `warder add`: how credentials reach a server, and what the server may reach.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -6,15 +6,15 @@ import { addCommand } from '../../../src/commands/add.ts';
 import { loadProfile } from '../../../src/profile/load.ts';
 import { FakeCli } from '../../fixtures/fake-cli.ts';
 
-async function add(person: FakeCli, ...words: string[]): Promise<string> {
-  person.out.length = 0;
-  await person.run(addCommand, ['add', 'demo', ...words, '--', '/bin/cat']);
-  return person.out.join('\n');
+async function add(cli: FakeCli, ...words: string[]): Promise<string> {
+  cli.out.length = 0;
+  await cli.run(addCommand, ['add', 'demo', ...words, '--', '/bin/cat']);
+  return cli.out.join('\n');
 }
 
-function written(person: FakeCli) {
-  const text = readFileSync(join(person.places.profiles, 'demo.yaml'), 'utf8');
-  const { sandbox, credentials } = loadProfile(person.places, 'demo').profile;
+function written(cli: FakeCli) {
+  const text = readFileSync(join(cli.places.profiles, 'demo.yaml'), 'utf8');
+  const { sandbox, credentials } = loadProfile(cli.places, 'demo').profile;
   return {
     text,
     network: sandbox?.network,
@@ -22,10 +22,10 @@ function written(person: FakeCli) {
   };
 }
 
-test('with a host the credentials are sealed for it, and it is all that the server reaches', async () => {
-  using person = new FakeCli();
-  const said = await add(person, '--credential', 'A', '--credential', 'B', '--host', 'api.github.com');
-  const { text, network, credentials } = written(person);
+test('with a host the credentials are sealed for it, and the server reaches only this host', async () => {
+  using cli = new FakeCli();
+  const said = await add(cli, '--credential', 'A', '--credential', 'B', '--host', 'api.github.com');
+  const { text, network, credentials } = written(cli);
   expect(network).toEqual(['api.github.com']);
   expect(credentials).toEqual([
     { variable: 'A', deliver: 'sealed', hosts: ['api.github.com'] },
@@ -41,10 +41,10 @@ test('with a host the credentials are sealed for it, and it is all that the serv
   expect(said).toContain('network: api.github.com, and nothing else');
 });
 
-test('hosts are taken as people write them; ranges and ports of other protocols go under the network alone', async () => {
-  using person = new FakeCli();
+test('hosts are normalized; ranges and ports of other protocols are added to the network only', async () => {
+  using cli = new FakeCli();
   await add(
-    person,
+    cli,
     ...[
       '--credential',
       'A',
@@ -57,27 +57,29 @@ test('hosts are taken as people write them; ranges and ports of other protocols 
     ],
     ...['--host', 'db.example.com:5432', '--host', 'api.github.com'],
   );
-  expect(written(person)).toMatchObject({
+  expect(written(cli)).toMatchObject({
     network: ['api.github.com', '*.example.com:8443', '10.1.0.0/16', 'db.example.com:5432'],
     credentials: [{ deliver: 'sealed', hosts: ['api.github.com', '*.example.com:8443'] }],
   });
 });
 
-test('without a host a credential is given to the server, which has no network, and both are said', async () => {
-  using person = new FakeCli();
-  const said = await add(person, '--credential', 'A');
-  const { network, credentials } = written(person);
+test('without a host the server gets the credential and no network, and both are printed', async () => {
+  using cli = new FakeCli();
+  const said = await add(cli, '--credential', 'A');
+  const { network, credentials } = written(cli);
   expect(network).toBeUndefined();
   expect(credentials).toEqual([{ variable: 'A', deliver: 'env', hosts: [] }]);
   expect(said).toContain('A is delivered by "env": the server gets the value itself');
-  expect(said).toContain('to keep it from the server: "deliver: sealed" and "hosts: [HOST]" in the profile');
+  expect(said).toContain(
+    'to keep it from the server, write "deliver: sealed" and "hosts: [HOST]" in the profile',
+  );
   expect(said).toContain('network: none; "--host HOST" lists what the server may reach');
 });
 
-test('what is said of the delivery holds', async () => {
-  using person = new FakeCli();
-  const said = await add(person, '--credential', 'A', '--host', 'db.example.com:5432', '--deliver', 'file');
-  expect(written(person)).toMatchObject({
+test('--deliver is respected', async () => {
+  using cli = new FakeCli();
+  const said = await add(cli, '--credential', 'A', '--host', 'db.example.com:5432', '--deliver', 'file');
+  expect(written(cli)).toMatchObject({
     network: ['db.example.com:5432'],
     credentials: [{ variable: 'A', deliver: 'file', hosts: [] }],
   });
@@ -85,16 +87,16 @@ test('what is said of the delivery holds', async () => {
   expect(said).not.toContain('to keep it from');
 });
 
-test('no host is guessed, whatever the variable is called', async () => {
-  using person = new FakeCli();
-  await add(person, '--credential', 'GITHUB_TOKEN', '--credential', 'SLACK_BOT_TOKEN');
-  expect(written(person).text).not.toMatch(/github\.com|slack\.com|network/);
+test('no host is guessed from the name of a variable', async () => {
+  using cli = new FakeCli();
+  await add(cli, '--credential', 'GITHUB_TOKEN', '--credential', 'SLACK_BOT_TOKEN');
+  expect(written(cli).text).not.toMatch(/github\.com|slack\.com|network/);
 });
 
-test('W-SEAL-9 a variable that programs sign with is told of', async () => {
-  using person = new FakeCli();
+test('W-SEAL-9 a variable with a signing key causes a warning', async () => {
+  using cli = new FakeCli();
   const said = await add(
-    person,
+    cli,
     ...[
       '--credential',
       'AWS_SECRET_ACCESS_KEY',
@@ -105,33 +107,33 @@ test('W-SEAL-9 a variable that programs sign with is told of', async () => {
     ],
   );
   expect(said).toMatch(/AWS_SECRET_ACCESS_KEY signs requests and is never sent: it cannot be sealed/);
-  expect(said).toMatch(/APP_PRIVATE_KEY looks like a value to sign with/);
+  expect(said).toMatch(/APP_PRIVATE_KEY looks like a signing key/);
 });
 
-test('as JSON it has what was decided', async () => {
-  using person = new FakeCli();
+test('the JSON output has the delivery', async () => {
+  using cli = new FakeCli();
   const words = ['add', 'demo', '--credential', 'A', '--host', 'a.b', '--json', '--', '/bin/cat'];
-  await person.run(addCommand, words, { json: true });
-  expect(person.values).toMatchObject([{ deliver: 'sealed', hosts: ['a.b'], network: ['a.b'] }]);
+  await cli.run(addCommand, words, { json: true });
+  expect(cli.values).toMatchObject([{ deliver: 'sealed', hosts: ['a.b'], network: ['a.b'] }]);
 });
 
 test.each([
   [['--credential', 'A', '--host', 'https://api.github.com/x'], /is a URL/, '--host api.github.com'],
-  [['--host', 'https://me:hunter2@a.b'], /holds more than a host/, 'the host alone'],
-  [['--host', 'me@a.b'], /holds more than a host/, 'the host alone'],
-  [['--host', 'a b'], /is no host/, 'host:port'],
-  [['--host', 'a.b:99999'], /is no host/, 'host:port'],
+  [['--host', 'https://me:hunter2@a.b'], /contains more than a host/, 'only the host'],
+  [['--host', 'me@a.b'], /contains more than a host/, 'only the host'],
+  [['--host', 'a b'], /is not a host/, 'host:port'],
+  [['--host', 'a.b:99999'], /is not a host/, 'host:port'],
   [['--host', '10.0.0.1'], /is an address/, 'range'],
   [['--host', 'x.y', '--host', '10.0.0.1/8'], /number 2 has bits set after the first 8/, 'range'],
   [['--credential', 'A', '--host', 'db.example.com:5432'], /the port of PostgreSQL/, '--deliver env'],
   [['--credential', 'A', '--host', '10.0.0.0/8'], /needs the name of a host/, '--host'],
   [['--credential', 'A', '--deliver', 'sealed'], /needs the name of a host/, '--host'],
-  [['--deliver', 'env'], /there is none/, '--credential'],
+  [['--deliver', 'env'], /needs a credential/, '--credential'],
 ])('%j is refused, and nothing is written', async (words, message, hint) => {
-  using person = new FakeCli();
-  const failed = await add(person, ...words).catch((error) => error);
+  using cli = new FakeCli();
+  const failed = await add(cli, ...words).catch((error) => error);
   expect(failed).toMatchObject({ code: 'usage', message: expect.stringMatching(message) });
   expect(failed.hint).toContain(hint);
   expect(`${failed.message} ${failed.hint}`).not.toContain('hunter2');
-  expect(() => written(person)).toThrow();
+  expect(() => written(cli)).toThrow();
 });

@@ -1,4 +1,4 @@
-// `warder credential`: what is sent to the daemon, what is printed, and what never is.
+// `warder credential`: what is sent to the daemon, what is printed, and what is never printed.
 import { expect, test } from 'vitest';
 import { credentialCommand } from '../../../src/commands/credential.ts';
 import { WarderError } from '../../../src/errors.ts';
@@ -27,71 +27,71 @@ const usage = (message: RegExp) =>
     hint: expect.any(String),
   });
 
-test('a typed value is kept, and its length is all that shows', async () => {
-  using person = new FakeCli();
-  await person.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], {
+test('a typed value is stored, and only its length is printed', async () => {
+  using cli = new FakeCli();
+  await cli.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], {
     typed: [SECRET],
     answers: keeps,
   });
-  expect(person.requests).toEqual([
+  expect(cli.requests).toEqual([
     { verb: 'credential.set', params: { name: 'github/GITHUB_TOKEN', value: SECRET } },
   ]);
-  expect(person.out).toEqual(['set "github/GITHUB_TOKEN" in the keychain: version 1a2b3c4d, 23 characters']);
-  expect(person.output).not.toContain(SECRET);
+  expect(cli.out).toEqual(['set "github/GITHUB_TOKEN" in the keychain: version 1a2b3c4d, 23 characters']);
+  expect(cli.output).not.toContain(SECRET);
 });
 
 test.each([
-  ['one newline is not part of it', `${SECRET}\n`, SECRET],
-  ['nor is one of Windows', `${SECRET}\r\n`, SECRET],
-  ['spaces are', ` ${SECRET}`, ` ${SECRET}`],
+  ['the last newline is removed', `${SECRET}\n`, SECRET],
+  ['so is a Windows newline', `${SECRET}\r\n`, SECRET],
+  ['spaces are kept', ` ${SECRET}`, ` ${SECRET}`],
 ])('a value from stdin: %s', async (_what, stdin, value) => {
-  using person = new FakeCli();
+  using cli = new FakeCli();
   const words = ['credential', 'rotate', '--name', 'github/token'];
-  await person.run(credentialCommand, words, { stdin, json: true, answers: keeps });
-  expect(person.requests).toEqual([{ verb: 'credential.rotate', params: { name: 'github/token', value } }]);
-  expect(person.values).toEqual([
+  await cli.run(credentialCommand, words, { stdin, json: true, answers: keeps });
+  expect(cli.requests).toEqual([{ verb: 'credential.rotate', params: { name: 'github/token', value } }]);
+  expect(cli.values).toEqual([
     { ...stored, name: 'github/token', replaced: true, sessions: { moved: 2, kept: 0 } },
   ]);
-  expect(person.out).toEqual([]);
-  expect(person.output).not.toContain(SECRET);
+  expect(cli.out).toEqual([]);
+  expect(cli.output).not.toContain(SECRET);
 });
 
-test('a value of several lines is kept as it is where that is said, and refused otherwise', async () => {
-  using person = new FakeCli();
+test('a value of several lines is kept unchanged with --multiline, and refused otherwise', async () => {
+  using cli = new FakeCli();
   const stdin = `-----BEGIN KEY-----\n${SECRET}\n-----END KEY-----\n`;
   const words = ['credential', 'set', '--name', 'deploy/key'];
-  await expect(person.run(credentialCommand, words, { stdin })).rejects.toEqual(usage(/line break/));
-  expect(person.requests).toEqual([]);
-  await person.run(credentialCommand, [...words, '--multiline'], { stdin, answers: keeps });
-  expect(person.requests).toMatchObject([{ params: { value: stdin } }]);
+  await expect(cli.run(credentialCommand, words, { stdin })).rejects.toEqual(usage(/line break/));
+  expect(cli.requests).toEqual([]);
+  await cli.run(credentialCommand, [...words, '--multiline'], { stdin, answers: keeps });
+  expect(cli.requests).toMatchObject([{ params: { value: stdin } }]);
 });
 
 test.each([
   ['nothing', '', /empty/],
   ['a newline alone', '\n', /empty/],
   ['a NUL', `${SECRET}\0`, /NUL/],
-  ['no text', `${SECRET}\ufffd`, /UTF-8/],
-])('W-CRED-38 what cannot be a value is refused, and not repeated: %s', async (_what, stdin, message) => {
-  using person = new FakeCli();
-  const failed = await person
+  ['invalid UTF-8', `${SECRET}\ufffd`, /UTF-8/],
+])('W-CRED-38 an invalid value is refused, and not repeated: %s', async (_what, stdin, message) => {
+  using cli = new FakeCli();
+  const failed = await cli
     .run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], { stdin })
     .catch((error) => error);
   expect(failed).toEqual(usage(message));
-  expect(`${failed.message} ${failed.hint} ${person.output}`).not.toContain(SECRET);
-  expect(person.requests).toEqual([]);
+  expect(`${failed.message} ${failed.hint} ${cli.output}`).not.toContain(SECRET);
+  expect(cli.requests).toEqual([]);
 });
 
-test('a short value, and one with a space at its end, are kept with a word of warning', async () => {
-  using person = new FakeCli();
+test('a short value, and one with a space at its end, are stored with a warning', async () => {
+  using cli = new FakeCli();
   const situation = { stdin: 'short12 ', answers: keeps };
-  await person.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], situation);
-  expect(person.err).toEqual([expect.stringMatching(/space/)]);
-  await person.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], {
+  await cli.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], situation);
+  expect(cli.err).toEqual([expect.stringMatching(/space/)]);
+  await cli.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], {
     stdin: 'short12',
     answers: keeps,
   });
-  expect(person.err[1]).toMatch(/less than 8 characters/);
-  expect(person.requests).toHaveLength(2);
+  expect(cli.err[1]).toMatch(/less than 8 characters/);
+  expect(cli.requests).toHaveLength(2);
 });
 
 test.each([
@@ -107,33 +107,31 @@ test.each([
   [['--name', `ghp_${'x'.repeat(36)}`]],
   [['github', SECRET]],
 ])('W-CRED-38 a value among the arguments is refused and not repeated: %j', async (words) => {
-  using person = new FakeCli();
+  using cli = new FakeCli();
   for (const verb of ['set', 'rotate', 'remove']) {
-    const failed = await person
+    const failed = await cli
       .run(credentialCommand, ['credential', verb, ...words], { stdin: 'another-value' })
       .catch((error) => error);
     expect(failed).toBeInstanceOf(WarderError);
     expect(failed).toMatchObject({ code: 'usage', hint: expect.any(String) });
-    expect(`${failed.message} ${failed.hint} ${person.output}`).not.toMatch(/secret-value|xxxx/);
+    expect(`${failed.message} ${failed.hint} ${cli.output}`).not.toMatch(/secret-value|xxxx/);
   }
-  expect(person.requests).toEqual([]);
+  expect(cli.requests).toEqual([]);
 });
 
 test.each([
   [[], /missing/],
   [['github'], /missing/],
-  [['--name', 'no name'], /no name/],
-  [['--name', '../x'], /no name/],
-])('what names no credential is refused: %j', async (words, message) => {
-  using person = new FakeCli();
-  await expect(person.run(credentialCommand, ['credential', 'set', ...words])).rejects.toEqual(
-    usage(message),
-  );
+  [['--name', 'no name'], /not the name/],
+  [['--name', '../x'], /not the name/],
+])('arguments that name no credential are refused: %j', async (words, message) => {
+  using cli = new FakeCli();
+  await expect(cli.run(credentialCommand, ['credential', 'set', ...words])).rejects.toEqual(usage(message));
 });
 
-test('the profile says which credential is meant, and in which store', async () => {
-  using person = new FakeCli();
-  person.writeProfile('github', {
+test('the profile determines the credential and its store', async () => {
+  using cli = new FakeCli();
+  cli.writeProfile('github', {
     server: { command: 'node' },
     credentials: {
       GITHUB_TOKEN: { name: 'shared/token', from: 'vault', deliver: 'env' },
@@ -142,47 +140,47 @@ test('the profile says which credential is meant, and in which store', async () 
     },
   });
   const set = (variable: string) =>
-    person.run(credentialCommand, ['credential', 'set', 'github', variable], {
+    cli.run(credentialCommand, ['credential', 'set', 'github', variable], {
       stdin: SECRET,
       answers: keeps,
     });
   await set('GITHUB_TOKEN');
   await set('PLAIN');
-  expect(person.err).toEqual([]);
+  expect(cli.err).toEqual([]);
   await set('GITHUB_TOKE');
-  expect(person.requests.map(({ params }) => params)).toEqual([
+  expect(cli.requests.map(({ params }) => params)).toEqual([
     { name: 'shared/token', store: 'vault', value: SECRET },
     { name: 'github/PLAIN', value: SECRET },
     { name: 'github/GITHUB_TOKE', value: SECRET },
   ]);
-  expect(person.err).toEqual([
+  expect(cli.err).toEqual([
     expect.stringMatching(/no credential "GITHUB_TOKE"; did you mean "GITHUB_TOKEN"\?/),
   ]);
   await expect(set('PRINTED')).rejects.toEqual(usage(/from a command/));
-  person.writeProfile('broken', { serve: {} });
-  await expect(person.run(credentialCommand, ['credential', 'set', 'broken', 'X'])).rejects.toMatchObject({
+  cli.writeProfile('broken', { serve: {} });
+  await expect(cli.run(credentialCommand, ['credential', 'set', 'broken', 'X'])).rejects.toMatchObject({
     code: 'profile-invalid',
   });
 });
 
-test('open sessions that took the new value are told, and one that did not makes it a failure', async () => {
-  using person = new FakeCli();
+test('open sessions with the new value are counted, and one that keeps the old value is a failure', async () => {
+  using cli = new FakeCli();
   const rotate = (moved: number, kept: number) =>
-    person.run(credentialCommand, ['credential', 'rotate', 'github', 'GITHUB_TOKEN'], {
+    cli.run(credentialCommand, ['credential', 'rotate', 'github', 'GITHUB_TOKEN'], {
       stdin: SECRET,
       answers: { 'credential.rotate': () => ({ ...stored, replaced: true, sessions: { moved, kept } }) },
     });
   await rotate(2, 0);
-  expect(person.out[1]).toBe('2 open sessions go on with it');
-  expect(person.exitCode).toBeUndefined();
+  expect(cli.out[1]).toBe('2 open sessions go on with it');
+  expect(cli.exitCode).toBeUndefined();
   await rotate(1, 1);
-  expect(person.out[3]).toBe('1 open session goes on with it');
-  expect(person.err).toEqual([expect.stringMatching(/1 open session goes on with the old value/)]);
-  expect(person.exitCode).toBe(1);
+  expect(cli.out[3]).toBe('1 open session goes on with it');
+  expect(cli.err).toEqual([expect.stringMatching(/1 open session goes on with the old value/)]);
+  expect(cli.exitCode).toBe(1);
 });
 
-test('what the daemon refuses is refused', async () => {
-  using person = new FakeCli();
+test('a refusal of the daemon is passed on', async () => {
+  using cli = new FakeCli();
   const refusal = new WarderError('credential-missing', 'there is no credential "github/GITHUB_TOKEN"');
   const answers: Answers = {
     'credential.rotate': () => {
@@ -190,11 +188,11 @@ test('what the daemon refuses is refused', async () => {
     },
   };
   const words = ['credential', 'rotate', 'github', 'GITHUB_TOKEN'];
-  await expect(person.run(credentialCommand, words, { stdin: SECRET, answers })).rejects.toBe(refusal);
-  expect(person.output).not.toContain(SECRET);
+  await expect(cli.run(credentialCommand, words, { stdin: SECRET, answers })).rejects.toBe(refusal);
+  expect(cli.output).not.toContain(SECRET);
 });
 
-/** A daemon whose vault is locked until it hears the passphrase. */
+/** A daemon whose vault is locked until it gets the passphrase. */
 function lockedVault(passphrase: string): Answers {
   let open = false;
   const guard = <T>(result: T): T => {
@@ -213,40 +211,40 @@ function lockedVault(passphrase: string): Answers {
   };
 }
 
-test('a locked vault is opened on the way where somebody can be asked, once', async () => {
-  using person = new FakeCli();
+test('with a terminal a locked vault is unlocked first, and only once', async () => {
+  using cli = new FakeCli();
   const words = ['credential', 'set', 'github', 'GITHUB_TOKEN'];
   const answers = lockedVault('passphrase');
-  await expect(person.run(credentialCommand, words, { stdin: SECRET, answers })).rejects.toMatchObject({
+  await expect(cli.run(credentialCommand, words, { stdin: SECRET, answers })).rejects.toMatchObject({
     code: 'vault-locked',
   });
   await expect(
-    person.run(credentialCommand, words, { typed: [SECRET, 'wrong'], answers }),
+    cli.run(credentialCommand, words, { typed: [SECRET, 'wrong'], answers }),
   ).rejects.toMatchObject({ code: 'vault-key' });
-  await person.run(credentialCommand, words, { typed: [SECRET, 'passphrase'], answers });
-  expect(person.questions.at(-1)).toMatch(/passphrase/);
-  expect(person.requests.slice(-3).map(({ verb }) => verb)).toEqual([
+  await cli.run(credentialCommand, words, { typed: [SECRET, 'passphrase'], answers });
+  expect(cli.questions.at(-1)).toMatch(/passphrase/);
+  expect(cli.requests.slice(-3).map(({ verb }) => verb)).toEqual([
     'credential.set',
     'vault.unlock',
     'credential.set',
   ]);
-  expect(person.out).toHaveLength(1);
-  expect(person.output).not.toMatch(/secret-value|wrong$/m);
+  expect(cli.out).toHaveLength(1);
+  expect(cli.output).not.toMatch(/secret-value|wrong$/m);
 });
 
-test('unlock opens the vault, with a passphrase that is typed or comes by stdin', async () => {
-  using person = new FakeCli();
-  await person.run(credentialCommand, ['credential', 'unlock'], {
+test('unlock unlocks the vault, with a passphrase that is typed or read from stdin', async () => {
+  using cli = new FakeCli();
+  await cli.run(credentialCommand, ['credential', 'unlock'], {
     stdin: 'passphrase\n',
     json: true,
     answers: lockedVault('passphrase'),
   });
-  expect(person.values).toEqual([{ unlocked: true }]);
-  await person.run(credentialCommand, ['credential', 'unlock'], {
+  expect(cli.values).toEqual([{ unlocked: true }]);
+  await cli.run(credentialCommand, ['credential', 'unlock'], {
     typed: ['passphrase'],
     answers: lockedVault('passphrase'),
   });
-  await expect(person.run(credentialCommand, ['credential', 'unlock'])).rejects.toEqual(usage(/empty/));
+  await expect(cli.run(credentialCommand, ['credential', 'unlock'])).rejects.toEqual(usage(/empty/));
 });
 
 const listed: Result<'credential.list'> = {
@@ -265,23 +263,23 @@ const listed: Result<'credential.list'> = {
   missing: [{ name: 'd/token', profiles: ['d'] }],
 };
 
-test('list shows what is there and what is missing', async () => {
-  using person = new FakeCli();
+test('list shows stored and missing credentials', async () => {
+  using cli = new FakeCli();
   const answers: Answers = { 'credential.list': () => listed, status: () => daemonStatus() };
-  await person.run(credentialCommand, ['credential', 'list'], { answers });
-  expect(person.out).toEqual([
+  await cli.run(credentialCommand, ['credential', 'list'], { answers });
+  expect(cli.out).toEqual([
     'NAME | STORE | VERSION | SET | USED BY | NOTE',
     'a/token | keychain | 1a2b3c4d | 2026-01-01T00:00:00.000Z | a, b | ',
     'b/token | keychain | - | - | - | set by another program',
     'c/token | vault | x | - | - | it is damaged',
     'd/token | - | - | - | d | missing',
   ]);
-  await person.run(credentialCommand, ['credential', 'list'], { answers, json: true });
-  expect(person.values).toEqual([{ ...listed, locked: false, revoked: [], doubted: [] }]);
+  await cli.run(credentialCommand, ['credential', 'list'], { answers, json: true });
+  expect(cli.values).toEqual([{ ...listed, locked: false, revoked: [], doubted: [] }]);
 });
 
-test('W-SEAL-5 list shows what is revoked, what a host has refused, and that all is locked', async () => {
-  using person = new FakeCli();
+test('W-SEAL-5 list shows revocations, credentials that a host has refused, and a lock', async () => {
+  using cli = new FakeCli();
   const doubt = {
     name: 'b/token',
     version: 'x',
@@ -291,36 +289,36 @@ test('W-SEAL-5 list shows what is revoked, what a host has refused, and that all
   };
   const credentials = { locked: true, guarded: false, revoked: ['a/token', 'c/token'], doubted: [doubt] };
   const answers: Answers = { 'credential.list': () => listed, status: () => daemonStatus({ credentials }) };
-  await person.run(credentialCommand, ['credential', 'list'], { answers });
-  expect(person.out.map((line) => line.split(' | ').at(-1))).toEqual([
+  await cli.run(credentialCommand, ['credential', 'list'], { answers });
+  expect(cli.out.map((line) => line.split(' | ').at(-1))).toEqual([
     'NOTE',
     'revoked',
     'set by another program; may have expired: see "warder status"',
     'it is damaged; revoked',
     'missing',
   ]);
-  expect(person.err).toEqual(['\nall credentials are locked: "warder unlock"']);
+  expect(cli.err).toEqual(['\nall credentials are locked: "warder unlock"']);
 });
 
-test('remove asks first, and says who still names it', async () => {
-  using person = new FakeCli();
+test('remove asks first, and names the profiles that still use the credential', async () => {
+  using cli = new FakeCli();
   const answers: Answers = {
     'credential.list': () => listed,
     'credential.remove': ({ name }) => ({ name, store: 'keychain' }),
   };
   const words = ['credential', 'remove', '--name', 'a/token'];
-  await expect(person.run(credentialCommand, words, { answers })).rejects.toEqual(usage(/nobody is here/));
-  await expect(person.run(credentialCommand, words, { answers, typed: ['n'] })).rejects.toMatchObject({
+  await expect(cli.run(credentialCommand, words, { answers })).rejects.toEqual(usage(/needs a confirmation/));
+  await expect(cli.run(credentialCommand, words, { answers, typed: ['n'] })).rejects.toMatchObject({
     code: 'refused',
   });
-  expect(person.questions).toEqual([expect.stringMatching(/remove "a\/token", which a, b use/)]);
-  expect(person.requests.some(({ verb }) => verb === 'credential.remove')).toBe(false);
+  expect(cli.questions).toEqual([expect.stringMatching(/remove "a\/token", which a, b use/)]);
+  expect(cli.requests.some(({ verb }) => verb === 'credential.remove')).toBe(false);
 
-  await person.run(credentialCommand, words, { answers, typed: ['y'] });
-  expect(person.out).toEqual([
-    'removed "a/token" from the keychain; open sessions keep what they have',
-    'still named by: a, b',
+  await cli.run(credentialCommand, words, { answers, typed: ['y'] });
+  expect(cli.out).toEqual([
+    'removed "a/token" from the keychain; open sessions keep their value',
+    'still used by: a, b',
   ]);
-  await person.run(credentialCommand, [...words, '--yes'], { answers, json: true });
-  expect(person.values).toEqual([{ name: 'a/token', store: 'keychain', profiles: ['a', 'b'] }]);
+  await cli.run(credentialCommand, [...words, '--yes'], { answers, json: true });
+  expect(cli.values).toEqual([{ name: 'a/token', store: 'keychain', profiles: ['a', 'b'] }]);
 });

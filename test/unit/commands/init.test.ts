@@ -1,4 +1,4 @@
-// `warder init`: what is asked, what is sent, and that nothing is chosen silently.
+// `warder init`: its questions, what is sent to the daemon, and that nothing is chosen silently.
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { initCommand } from '../../../src/commands/init.ts';
@@ -26,11 +26,9 @@ function daemon(state: Result<'store.state'> = unset, done: Partial<Result<'stor
   };
 }
 
-/** What `store.init` was asked. */
-function sent(person: FakeCli): Params<'store.init'> | undefined {
-  return person.requests.find(({ verb }) => verb === 'store.init')?.params as
-    | Params<'store.init'>
-    | undefined;
+/** The parameters of the request `store.init`. */
+function sent(cli: FakeCli): Params<'store.init'> | undefined {
+  return cli.requests.find(({ verb }) => verb === 'store.init')?.params as Params<'store.init'> | undefined;
 }
 
 test.each([
@@ -39,73 +37,73 @@ test.each([
   [['--key-file', '/k'], { store: 'vault', key: { file: '/k' } }],
   [['--systemd', 'warder'], { store: 'vault', key: { systemd: 'warder' } }],
   [['--store', 'keychain', '--force'], { store: 'keychain', force: true }],
-])('what is said is done, and nobody is asked: %j', async (words, params) => {
-  using person = new FakeCli();
-  await person.run(initCommand, ['init', ...words], { answers: daemon() });
-  expect(sent(person)).toEqual(params);
-  expect(person.out.join('\n')).toMatch(/warder credential set/);
+])('options are used without asking: %j', async (words, params) => {
+  using cli = new FakeCli();
+  await cli.run(initCommand, ['init', ...words], { answers: daemon() });
+  expect(sent(cli)).toEqual(params);
+  expect(cli.out.join('\n')).toMatch(/warder credential set/);
 });
 
-test('a key file is named by its whole path', async () => {
-  using person = new FakeCli();
-  await person.run(initCommand, ['init', '--key-file', 'some/key'], { answers: daemon() });
-  expect(sent(person)).toEqual({ store: 'vault', key: { file: join(process.cwd(), 'some/key') } });
+test('the path of a key file is made absolute', async () => {
+  using cli = new FakeCli();
+  await cli.run(initCommand, ['init', '--key-file', 'some/key'], { answers: daemon() });
+  expect(sent(cli)).toEqual({ store: 'vault', key: { file: join(process.cwd(), 'some/key') } });
 });
 
 test.each([
-  [[], /where credentials are kept/],
-  [['--store', 'vault'], /how the vault is opened/],
-  [['--store', 'keychain', '--key-file', '/k'], /no key of ours/],
+  [[], /choose where credentials are kept/],
+  [['--store', 'vault'], /choose how the vault is opened/],
+  [['--store', 'keychain', '--key-file', '/k'], /not for a keychain/],
   [['--systemd', 'a', '--key-file', '/k'], /one key/],
-])('W-CRED-39 where nobody can be asked, nothing is chosen: %j', async (words, message) => {
-  using person = new FakeCli();
-  await expect(person.run(initCommand, ['init', ...words], { answers: daemon() })).rejects.toMatchObject({
+])('W-CRED-39 without a terminal nothing is chosen: %j', async (words, message) => {
+  using cli = new FakeCli();
+  await expect(cli.run(initCommand, ['init', ...words], { answers: daemon() })).rejects.toMatchObject({
     code: 'usage',
     message: expect.stringMatching(message),
     hint: expect.any(String),
   });
-  expect(sent(person)).toBeUndefined();
+  expect(sent(cli)).toBeUndefined();
 });
 
-test('a person who takes what is offered gets the keychain, where there is one', async () => {
-  using person = new FakeCli();
-  await person.run(initCommand, ['init'], { answers: daemon(), typed: [''] });
-  expect(sent(person)).toEqual({ store: 'keychain' });
-  expect(person.err.join('\n')).toMatch(/keychain \(recommended\)/);
+test('the default answer is the keychain, if there is one', async () => {
+  using cli = new FakeCli();
+  await cli.run(initCommand, ['init'], { answers: daemon(), typed: [''] });
+  expect(sent(cli)).toEqual({ store: 'keychain' });
+  expect(cli.err.join('\n')).toMatch(/keychain \(recommended\)/);
 });
 
-test('a keychain that cannot be used is offered with the reason, and the vault is the usual answer', async () => {
-  using person = new FakeCli();
+test('a keychain that cannot be used is offered with the reason, and the vault is the default answer', async () => {
+  using cli = new FakeCli();
   const keychain = { state: 'unavailable', detail: 'no session bus was found', hint: 'start one' } as const;
-  await person.run(initCommand, ['init'], {
+  await cli.run(initCommand, ['init'], {
     answers: daemon({ ...unset, keychain }),
     typed: ['', '1', 'a good passphrase', 'a good passphrase'],
   });
-  expect(person.err.join('\n')).toMatch(/no session bus was found\n +start one/);
-  expect(person.err.join('\n')).not.toMatch(/recommended/);
-  expect(sent(person)).toEqual({ store: 'vault', key: 'passphrase', passphrase: 'a good passphrase' });
-  expect(person.output).not.toContain('a good passphrase');
+  expect(cli.err.join('\n')).toMatch(/no session bus was found\n +start one/);
+  expect(cli.err.join('\n')).not.toMatch(/recommended/);
+  expect(sent(cli)).toEqual({ store: 'vault', key: 'passphrase', passphrase: 'a good passphrase' });
+  expect(cli.output).not.toContain('a good passphrase');
 });
 
-test('a key file is offered a place', async () => {
-  using person = new FakeCli();
-  const file = join(person.places.config, 'vault.key');
+test('a place for the key file is suggested', async () => {
+  using cli = new FakeCli();
+  const file = join(cli.places.config, 'vault.key');
   const answers = daemon(unset, { made: file });
-  await person.run(initCommand, ['init', '--store', 'vault'], { answers, typed: ['2', ''] });
-  expect(sent(person)).toEqual({ store: 'vault', key: { file } });
-  expect(person.out.join('\n')).toMatch(/was made: keep a copy/);
+  await cli.run(initCommand, ['init', '--store', 'vault'], { answers, typed: ['2', ''] });
+  expect(sent(cli)).toEqual({ store: 'vault', key: { file } });
+  expect(cli.out.join('\n')).toMatch(/was created: keep a copy/);
 });
 
 test.each([
   ['short', ['1', '1234567'], /at least 8/],
   ['mistyped', ['1', 'a good passphrase', 'a god passphrase'], /differ/],
   ['not chosen', ['3'], /neither/],
-])('a passphrase that is %s changes nothing', async (_what, typed, message) => {
-  using person = new FakeCli();
+])('nothing is changed with a passphrase that is %s', async (_what, typed, message) => {
+  using cli = new FakeCli();
   await expect(
-    person.run(initCommand, ['init', '--store', 'vault'], { answers: daemon(), typed }),
+    cli.run(initCommand, ['init', '--store', 'vault'], { answers: daemon(), typed }),
   ).rejects.toMatchObject({ code: 'usage', message: expect.stringMatching(message) });
-  expect(sent(person)).toBeUndefined();
+  expect(sent(cli)).toBeUndefined();
 });
 
 const vault: Result<'store.state'> = {
@@ -114,33 +112,33 @@ const vault: Result<'store.state'> = {
   chosen: { state: 'locked', hint: 'unlock it' },
 };
 
-test('a second time it shows what is set, and changes nothing', async () => {
-  using person = new FakeCli();
-  await person.run(initCommand, ['init'], { answers: daemon(vault), typed: [] });
-  expect(person.out.join('\n')).toMatch(
-    /a vault in .*, opened by a passphrase\nits state: locked\nto mend it: unlock it/,
+test('once a store is chosen, init shows it and changes nothing', async () => {
+  using cli = new FakeCli();
+  await cli.run(initCommand, ['init'], { answers: daemon(vault), typed: [] });
+  expect(cli.out.join('\n')).toMatch(
+    /a vault in .*, opened by a passphrase\nits state: locked\nto fix it: unlock it/,
   );
-  await person.run(initCommand, ['init'], { answers: daemon(vault), json: true });
-  expect(person.values).toEqual([
+  await cli.run(initCommand, ['init'], { answers: daemon(vault), json: true });
+  expect(cli.values).toEqual([
     {
       store: 'vault',
-      config: join(person.places.config, 'warder.yaml'),
+      config: join(cli.places.config, 'warder.yaml'),
       key: 'passphrase',
       state: 'locked',
       hint: 'unlock it',
     },
   ]);
-  expect(sent(person)).toBeUndefined();
+  expect(sent(cli)).toBeUndefined();
 });
 
-test('a vault that is there asks once for the passphrase that it has', async () => {
-  using person = new FakeCli();
-  await person.run(initCommand, ['init', '--store', 'vault'], { answers: daemon(vault), typed: ['short'] });
-  expect(sent(person)).toEqual({ store: 'vault', key: 'passphrase', passphrase: 'short' });
+test('for an existing vault the passphrase is asked for once', async () => {
+  using cli = new FakeCli();
+  await cli.run(initCommand, ['init', '--store', 'vault'], { answers: daemon(vault), typed: ['short'] });
+  expect(sent(cli)).toEqual({ store: 'vault', key: 'passphrase', passphrase: 'short' });
 });
 
-test('to leave a store that holds credentials is refused by the daemon, or said with what stays', async () => {
-  using person = new FakeCli();
+test('leaving a store with credentials is refused by the daemon; with --force the remaining credentials are counted', async () => {
+  using cli = new FakeCli();
   const answers = daemon({ ...vault, key: { file: '/k' } }, { left: 2 });
   const refusal = new WarderError('refused', 'the vault holds 2 credentials', { hint: 'say --force' });
   const refuses: Answers = {
@@ -149,13 +147,11 @@ test('to leave a store that holds credentials is refused by the daemon, or said 
       throw refusal;
     },
   };
-  await expect(person.run(initCommand, ['init', '--store', 'keychain'], { answers: refuses })).rejects.toBe(
+  await expect(cli.run(initCommand, ['init', '--store', 'keychain'], { answers: refuses })).rejects.toBe(
     refusal,
   );
-  await person.run(initCommand, ['init', '--store', 'keychain', '--force'], { answers });
-  expect(person.out.join('\n')).toMatch(/2 credentials stay in the vault/);
-  await person.run(initCommand, ['init', '--store', 'keychain', '--force'], { answers, json: true });
-  expect(person.values).toEqual([
-    { store: 'keychain', config: '/config/warder.yaml', signer: 'AAAA', left: 2 },
-  ]);
+  await cli.run(initCommand, ['init', '--store', 'keychain', '--force'], { answers });
+  expect(cli.out.join('\n')).toMatch(/2 credentials stay in the vault/);
+  await cli.run(initCommand, ['init', '--store', 'keychain', '--force'], { answers, json: true });
+  expect(cli.values).toEqual([{ store: 'keychain', config: '/config/warder.yaml', signer: 'AAAA', left: 2 }]);
 });

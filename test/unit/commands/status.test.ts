@@ -1,4 +1,4 @@
-// `warder status` and what `warder doctor` finds of the gate and the locks.
+// `warder status`, and the checks of `warder doctor` on the gate and the locks.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
@@ -17,22 +17,22 @@ import { FakeCli } from '../../fixtures/fake-cli.ts';
 
 type Credentials = Result<'status'>['credentials'];
 
-async function shown(person: FakeCli, parts: Partial<Result<'status'>>): Promise<string[]> {
-  await person.run(statusCommand, ['status'], { answers: { status: () => daemonStatus(parts) } });
-  return person.out;
+async function shown(cli: FakeCli, parts: Partial<Result<'status'>>): Promise<string[]> {
+  await cli.run(statusCommand, ['status'], { answers: { status: () => daemonStatus(parts) } });
+  return cli.out;
 }
 
 const nothing: Credentials = { locked: false, guarded: false, revoked: [], doubted: [] };
 
-test('where nothing is locked, revoked or refused nothing is said of it', async () => {
-  using person = new FakeCli();
-  expect((await shown(person, {})).join('\n')).not.toMatch(/locked|revoked|expired/);
+test('without a lock, revocations or refusals nothing is printed about them', async () => {
+  using cli = new FakeCli();
+  expect((await shown(cli, {})).join('\n')).not.toMatch(/locked|revoked|expired/);
 });
 
-test('W-SEAL-5 that all is locked, and what is revoked, is shown', async () => {
-  using person = new FakeCli();
+test('W-SEAL-5 a lock and revocations are shown', async () => {
+  using cli = new FakeCli();
   const credentials = { ...nothing, locked: true, revoked: ['a/token', 'b/token'] };
-  const out = await shown(person, { credentials });
+  const out = await shown(cli, { credentials });
   expect(out.slice(out.indexOf('sessions | 0') + 1)).toEqual([
     'locked | no credential is used: "warder unlock"',
     'revoked | a/token',
@@ -40,12 +40,12 @@ test('W-SEAL-5 that all is locked, and what is revoked, is shown', async () => {
   ]);
 });
 
-test('what a host has refused may have expired, and is told with the time', async () => {
-  using person = new FakeCli();
+test('a credential that a host refused is shown, with the time', async () => {
+  using cli = new FakeCli();
   const now = new Date();
   const two = (number: number): string => String(number).padStart(2, '0');
   const doubt = { name: 'github/token', version: 'x', host: 'api.github.com' };
-  const out = await shown(person, {
+  const out = await shown(cli, {
     credentials: {
       ...nothing,
       doubted: [
@@ -56,12 +56,12 @@ test('what a host has refused may have expired, and is told with the time', asyn
   });
   expect(out.slice(-2)).toEqual([
     `\ngithub/token may have expired: api.github.com answered 401 at ${two(now.getHours())}:${two(now.getMinutes())}`,
-    '\nb/token may have expired, or lack a right: api.github.com answered 403 on 2024-02-03 at 04:05',
+    '\nb/token may have expired, or lack a permission: api.github.com answered 403 on 2024-02-03 at 04:05',
   ]);
 });
 
-test("each session's network is shown, in short", async () => {
-  using person = new FakeCli();
+test('the network of each session is shown, shortened', async () => {
+  using cli = new FakeCli();
   const session: SessionStatus = {
     ...{
       id: 's1',
@@ -75,7 +75,7 @@ test("each session's network is shown, in short", async () => {
     },
     ...{ sandbox: 'on', layers: ['environment'], network: [] },
   };
-  const out = await shown(person, {
+  const out = await shown(cli, {
     sessions: [
       session,
       { ...session, network: ['a.b'] },
@@ -87,26 +87,26 @@ test("each session's network is shown, in short", async () => {
   expect(out.slice(-5).map(column)).toEqual(['NETWORK', 'none', 'a.b', 'a.b, *.c.d +2', 'all']);
 });
 
-test('as JSON it is what the daemon says', async () => {
-  using person = new FakeCli();
+test('the JSON output is the answer of the daemon', async () => {
+  using cli = new FakeCli();
   const credentials = { ...nothing, revoked: ['a/token'] };
   const answers = { status: () => daemonStatus({ credentials }) };
-  await person.run(statusCommand, ['status'], { answers, json: true });
-  expect(person.values).toMatchObject([{ credentials }]);
+  await cli.run(statusCommand, ['status'], { answers, json: true });
+  expect(cli.values).toMatchObject([{ credentials }]);
 });
 
 /** A place with these settings. */
-function settings(person: FakeCli, text: string): FakeCli['places'] {
-  mkdirSync(person.places.config, { recursive: true, mode: 0o700 });
-  writeFileSync(join(person.places.config, 'warder.yaml'), text, { mode: 0o600 });
-  return person.places;
+function settings(cli: FakeCli, text: string): FakeCli['places'] {
+  mkdirSync(cli.places.config, { recursive: true, mode: 0o700 });
+  writeFileSync(join(cli.places.config, 'warder.yaml'), text, { mode: 0o600 });
+  return cli.places;
 }
 
 test('doctor reads the certificates that the settings name', () => {
-  using person = new FakeCli();
-  expect(checkCertificates(person.places)).toEqual([]);
-  const file = join(person.dir, 'ca.pem');
-  const places = settings(person, `egress: {ca: ${file}}`);
+  using cli = new FakeCli();
+  expect(checkCertificates(cli.places)).toEqual([]);
+  const file = join(cli.dir, 'ca.pem');
+  const places = settings(cli, `egress: {ca: ${file}}`);
   expect(checkCertificates(places)).toMatchObject([
     {
       name: 'egress.ca',
@@ -127,12 +127,12 @@ test('doctor reads the certificates that the settings name', () => {
   expect(checkCertificates(places)).toEqual([
     { name: 'egress.ca', state: 'ok', detail: `${file}, 2 certificates` },
   ]);
-  settings(person, 'egress: {ca: relative.pem}');
+  settings(cli, 'egress: {ca: relative.pem}');
   expect(checkCertificates(places)).toEqual([]);
 });
 
-test("doctor says when the proxy's credential has no value", async () => {
-  using person = new FakeCli();
+test("doctor reports a missing value of the proxy's credential", async () => {
+  using cli = new FakeCli();
   const control = (names: readonly string[] | WarderError) => ({
     async request(): Promise<never> {
       if (names instanceof WarderError) throw names;
@@ -141,8 +141,8 @@ test("doctor says when the proxy's credential has no value", async () => {
     closed: Promise.resolve(),
     async [Symbol.asyncDispose]() {},
   });
-  expect(await checkProxyLogin(person.places, control([]))).toEqual([]);
-  const places = settings(person, 'egress: {proxy: "http://proxy:3128", login: proxy/login}');
+  expect(await checkProxyLogin(cli.places, control([]))).toEqual([]);
+  const places = settings(cli, 'egress: {proxy: "http://proxy:3128", login: proxy/login}');
   expect(await checkProxyLogin(places, control(['proxy/login']))).toMatchObject([{ state: 'ok' }]);
   expect(await checkProxyLogin(places, control(['other']))).toMatchObject([
     { name: 'egress.login', state: 'fail', hint: expect.stringContaining('set --name proxy/login') },
@@ -150,9 +150,9 @@ test("doctor says when the proxy's credential has no value", async () => {
   expect(await checkProxyLogin(places, control(new WarderError('vault-locked', 'locked')))).toEqual([]);
 });
 
-test('W-SEAL-5 doctor tells of locks, and of a file of them that does not read', () => {
-  using person = new FakeCli();
-  const { places } = person;
+test('W-SEAL-5 doctor reports locks, and a lock file that cannot be read', () => {
+  using cli = new FakeCli();
+  const { places } = cli;
   mkdirSync(places.state, { recursive: true, mode: 0o700 });
   const open = (): Locks => new Locks(places, { debug() {}, info() {}, warn() {}, error() {} });
   expect(checkLocks(places)).toEqual({ name: 'locks', state: 'ok', detail: 'nothing is locked' });
@@ -167,7 +167,7 @@ test('W-SEAL-5 doctor tells of locks, and of a file of them that does not read',
   writeFileSync(join(places.state, 'locks.json'), 'x');
   expect(checkLocks(places)).toMatchObject({
     state: 'fail',
-    detail: expect.stringContaining('does not read: all credentials are locked'),
+    detail: expect.stringContaining('cannot be read: all credentials are locked'),
     hint: expect.stringContaining('warder unlock'),
   });
 });

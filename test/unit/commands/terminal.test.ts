@@ -24,13 +24,13 @@ test.each(['\u001b]0;title\u0007', '\u001b[2J', '\r', '\b', '\u009b2J', '\u202et
       opened.err(`a${evil}b`);
       opened.table([[`a${evil}b`, 'c']]);
       opened.json({ text: `a${evil}b` });
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: that none is left is what is tested
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: the test is that there are none
       expect(out() + err()).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
     }
   },
 );
 
-test('JSON stays the value that it was', () => {
+test('escaping does not change the value of JSON', () => {
   const { opened, out } = terminal();
   const value = { text: 'a\u009bb\u202e\u007f\n\u001b', list: [1, 'é', '漢'] };
   opened.json(value);
@@ -52,7 +52,7 @@ test.each([
   expect(out()).toBe(colors ? '\u001b[31mno\u001b[39m\n' : 'no\n');
 });
 
-test('a table is aligned whatever is in it', () => {
+test('a table is aligned with any content', () => {
   const { opened, out } = terminal({ tty: true });
   opened.table(
     [
@@ -73,14 +73,14 @@ test('a table is aligned whatever is in it', () => {
   ]);
 });
 
-test('nobody is asked where nobody can answer', async () => {
+test('without a terminal no question is asked', async () => {
   const { opened } = terminal();
   for (const asked of [opened.ask('?'), opened.askSecret('?'), opened.confirm('?')]) {
     await expect(asked).rejects.toMatchObject({ code: 'usage' });
   }
 });
 
-test('stdin is read whole, up to its limit', async () => {
+test('stdin is read completely, up to its limit', async () => {
   expect(await terminal({ input: 'é\n' }).opened.readStdin()).toBe('é\n');
   await expect(terminal({ input: 'x'.repeat(1024 * 1024 + 1) }).opened.readStdin()).rejects.toMatchObject({
     code: 'usage',

@@ -9,7 +9,7 @@ describe('a package spec', () => {
     ['npm:server@1.2.3', { name: 'server', version: '1.2.3' }],
     ['npm:@scope/server@^1', { name: '@scope/server', version: '^1' }],
     ['npm:@scope/server', { name: '@scope/server', version: undefined }],
-  ])('%s is read and written again', (text, spec) => {
+  ])('%s is parsed and formatted again', (text, spec) => {
     expect(parseSpec(text)).toEqual(spec);
     expect(formatSpec(spec)).toBe(text);
   });
@@ -76,7 +76,7 @@ describe("npm's lock", () => {
     expect(() => parseNpmLock(text)).toThrow(expect.objectContaining({ code: 'package-integrity' }));
   });
 
-  test('two locks are compared by package and version, scripts named', () => {
+  test('two locks are compared by package and version, and new install scripts are listed', () => {
     const before = parseNpmLock(
       lock({
         '': {},

@@ -32,7 +32,7 @@ function context(
   return { control: async () => control } as unknown as Context;
 }
 
-test('what is set is told by name and store, a damaged value from a sound one', async () => {
+test('the state depends on name and store, and a damaged value is unusable', async () => {
   const known = await fetchCredentialStates(
     context([
       { name: 'p/A', store: 'keychain' },
@@ -46,7 +46,7 @@ test('what is set is told by name and store, a damaged value from a sound one', 
   expect(known.error).toBeUndefined();
 });
 
-test('W-SEAL-5 a lock and revocations are told, also of what a store cannot tell', async () => {
+test('W-SEAL-5 a lock and revocations are known, also if the store is not available', async () => {
   const revoked = ['p/A', 'p/D'];
   const known = await fetchCredentialStates(
     context([{ name: 'p/A', store: 'keychain' }], { locked: true, revoked }),
@@ -62,7 +62,7 @@ test('W-SEAL-5 a lock and revocations are told, also of what a store cannot tell
   ]);
 });
 
-test('nothing is known where nobody can be asked, and why is kept', async () => {
+test('without a daemon the states are unknown, and the error is kept', async () => {
   const problem = new WarderError('store-unset', 'no store is chosen');
   const known = await fetchCredentialStates(context(problem));
   expect(credentials.map((credential) => known.state(credential))).toEqual([

@@ -12,7 +12,7 @@ const plain = {
   variables: {},
 };
 
-test('the service runs the daemon in the foreground, with no dumps and no mask for others', () => {
+test('the service runs the daemon in the foreground, without core dumps and with a private umask', () => {
   const lines = systemdService(plain).split('\n');
   expect(lines).toContain(
     'ExecStart="/usr/bin/node" "--max-semi-space-size=1" "/opt/warder/bin/warder.js" "daemon" "run"',
@@ -23,13 +23,13 @@ test('the service runs the daemon in the foreground, with no dumps and no mask f
   expect(lines.some((line) => line.startsWith('Environment='))).toBe(false);
 });
 
-test('what would stop a sandbox inside is not asked for', () => {
+test('settings that would break a sandbox are not used', () => {
   expect(systemdService(plain)).not.toMatch(
     /^(NoNewPrivileges|Protect|Private(?!Tmp=no)|Restrict|SystemCall|MemoryDeny)/m,
   );
 });
 
-test('the socket is where the launcher looks, 0600 in a 0700 folder', () => {
+test('the socket is at the place that the launcher uses, 0600 in a 0700 folder', () => {
   const lines = systemdSocket(plain).split('\n');
   expect(lines).toEqual(
     expect.arrayContaining([
@@ -53,7 +53,7 @@ test('nothing in a path is expanded by systemd', () => {
   expect(systemdSocket(odd)).toContain('ListenStream=/run/100%%/daemon.sock');
 });
 
-test('the agent is well-formed whatever is in a path', () => {
+test('the agent is well-formed with any path', () => {
   const text = launchdAgent({ ...plain, program: '/opt/<a> & b.js', variables: { WARDER_HOME: '/w&' } });
   expect(text).toContain('<string>/opt/&lt;a&gt; &amp; b.js</string>');
   expect(text).toContain('<key>WARDER_HOME</key><string>/w&amp;</string>');

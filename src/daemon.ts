@@ -1,6 +1,7 @@
 // The daemon's program file: creates the real OS parts and connects the rooms. The lock, the socket and the shutdown
 // are in `control/lifecycle.ts`; this file joins what a session passes through.
 import { homedir } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
@@ -9,7 +10,7 @@ import { credentialHandlers } from './credential/handlers.ts';
 import { Locks } from './credential/locks.ts';
 import { openCredentials } from './credential/open.ts';
 import { Rejections } from './credential/rejections.ts';
-import { openSigner } from './credential/signing.ts';
+import { LogSigner } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
 import { processes } from './os/processes.ts';
 import { loadSpawn } from './os/spawn.ts';
@@ -26,6 +27,9 @@ import { runtimeRoots } from './server/runtime-folder.ts';
 import { Sessions } from './server/sessions.ts';
 import type { Check } from './wire/control.ts';
 
+/** Milliseconds that a stopping daemon waits for the key that signs the log. */
+const SIGNER_TIMEOUT = 2000;
+
 await runDaemon(process.argv.slice(4), manifest.version, openRooms);
 
 async function openRooms(context: DaemonContext): Promise<Rooms> {
@@ -37,6 +41,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   const audit = await AuditLog.open({
     places,
     settings: settings.audit,
+    signerExpected: settings.store !== undefined,
     version,
     pid: process.pid,
     clock,
@@ -61,21 +66,13 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     uid,
     env,
   });
-  // The signing key is fetched right after another use of the store, so that nobody is prompted just for it. Each
-  // store has a key of its own.
-  let signing: string | undefined;
-  const sign = async (): Promise<void> => {
-    const { chosen } = credentials;
-    if (signing === chosen) return;
-    signing = chosen;
-    try {
-      audit.setSigner(await openSigner(credentials.store(), { prompt: false }));
-    } catch (error) {
-      signing = undefined;
-      log.warn({ error: codeOf(error) }, 'the audit log is not signed for now');
-    }
-  };
-  credentials.onOpened(() => void sign());
+  const logSigner = new LogSigner({
+    credentials,
+    audit,
+    folder: places.state,
+    platform: process.platform,
+    log,
+  });
   const machine = await inspectMachine(uid, places.run);
   // Probed now, while nobody waits for it.
   const kind =
@@ -151,15 +148,24 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
 
   return {
     openSession: (request, host) => sessions.open(request, host),
-    handlers: credentialHandlers({
-      credentials,
-      audit,
-      profiles,
-      places,
-      locks,
-      revoke: (name) => sessions.revoke(name),
-      sessions: () => sessions.status().length,
-    }),
+    handlers: {
+      ...credentialHandlers({
+        credentials,
+        audit,
+        profiles,
+        places,
+        locks,
+        reopenSigner: () => logSigner.reopen(),
+        revoke: (name) => sessions.revoke(name),
+        sessions: () => sessions.status().length,
+      }),
+      async 'audit.signed'() {
+        await logSigner.retry();
+        await audit.checkpoint();
+        const { point = null } = audit.signed;
+        return { point, unknown: point === null ? (audit.status().detail ?? null) : null };
+      },
+    },
     async status() {
       profiles.scan();
       const { broken } = profiles;
@@ -186,9 +192,12 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     async [Symbol.asyncDispose]() {
       redactions.delete(redact);
       await networks[Symbol.asyncDispose]();
-      await credentials[Symbol.asyncDispose]();
       await profiles[Symbol.asyncDispose]();
+      // The log's last signature needs the store.
+      logSigner[Symbol.dispose]();
+      await Promise.race([logSigner.settled, delay(SIGNER_TIMEOUT, undefined, { ref: false })]);
       await audit[Symbol.asyncDispose]();
+      await credentials[Symbol.asyncDispose]();
     },
   };
 }
@@ -224,9 +233,4 @@ async function sandboxChecks(machine: Machine): Promise<Check[]> {
     detail,
     ...(hint !== undefined && { hint }),
   }));
-}
-
-/** The part of an error that may be logged. */
-function codeOf(error: unknown): string {
-  return error instanceof WarderError ? error.code : String(error);
 }

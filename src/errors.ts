@@ -53,6 +53,8 @@ export const EXIT = {
   'cannot-write': 73,
   'audit-unwritable': 73,
   'audit-broken': 1,
+  // the log is whole, but its end could still be changed: unlock the store, then try again
+  'audit-unsigned': 75,
   // ask for permission, or unlock
   refused: 77,
   locked: 77,

@@ -283,7 +283,7 @@ export interface ProfileChange {
   readonly digest?: string;
 }
 
-/** An earlier record's number and hash, signed; or, if old segments were removed, where the log now starts. */
+/** An earlier record's number and hash, signed; or why nothing is; or, if old segments were removed, where the log now starts. */
 export interface Checkpoint {
   readonly signed_seq?: number;
   readonly signed_hash?: string;
@@ -291,6 +291,12 @@ export interface Checkpoint {
   readonly key?: string;
   /** 64 bytes in base64. */
   readonly signature?: string;
+  /** What the checkpoint before this one signed, by the same store; 0 and 64 zeros in its first. None in version 1. */
+  readonly previous_seq?: number;
+  readonly previous_hash?: string;
+  /** A record that was signed last, as the credential store knows, and that the log does not contain: it is not signed. */
+  readonly missing_seq?: number;
+  readonly missing_hash?: string;
   /** The number and `prev` of the first remaining record. */
   readonly start_seq?: number;
   readonly start_prev?: string;

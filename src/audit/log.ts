@@ -5,6 +5,8 @@
 // background, a few milliseconds later, or at once for records that ask for it. The head is written in a
 // microtask: still before anything else can happen, but once for all records of one incoming chunk.
 //
+// A disk that fails to take them refuses records too, until it has taken them.
+//
 // Signatures are asynchronous: appending never waits for a key. Each signs an earlier record.
 import { mkdirSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
@@ -16,12 +18,13 @@ import type { Places } from '../wire/places.ts';
 import { Chain, type Head, type JsonObject } from './chain/chain.ts';
 import { sha256 } from './chain/hash.ts';
 import { Timestamps } from './chain/time.ts';
-import { keysPath, recordKey, type Signer } from './checkpoint.ts';
+import { keysPath, recordKey, type SignedPoint, type Signer } from './checkpoint.ts';
 import type { AuditEvent, Fields } from './events.ts';
 import { Appender, type Files, files } from './file/appender.ts';
+import { findSigned } from './file/find.ts';
 import { HeadFile, headPath } from './file/head.ts';
 import { recover } from './file/recover.ts';
-import { findExpired, firstEntry, type Retention } from './file/retention.ts';
+import { Expiry, firstEntry, type Retention, SEGMENTS_PER_AGE } from './file/retention.ts';
 import { MAX_LINE, segmentName } from './file/segments.ts';
 import { unwritableError } from './file/unwritable.ts';
 import { Signing } from './signing.ts';
@@ -40,6 +43,8 @@ export interface AuditOptions {
   readonly pid: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** A credential store is set up: its signer will come, and needs what it signed last. By default none is. */
+  readonly signerExpected?: boolean;
   /** The system calls; the real ones by default. */
   readonly files?: Files;
 }
@@ -56,8 +61,8 @@ const FLUSH_DELAY = 20;
 /** Milliseconds that a stopping daemon waits for the last signature. */
 const STOP_TIMEOUT = 2000;
 
-/** A segment also ends after this part of the retention age: otherwise a quiet log would never expire. */
-const SEGMENTS_PER_AGE = 8;
+/** Milliseconds after which a failed `fdatasync` is tried again. */
+const FLUSH_RETRY = 200;
 
 /** The log. `open` writes `daemon.start`, disposing writes `daemon.stop`. */
 export class AuditLog implements AsyncDisposable {
@@ -69,12 +74,15 @@ export class AuditLog implements AsyncDisposable {
   readonly #timestamps = new Timestamps();
   #appender: Appender;
   #closed = false;
-  /** When the segment was started, in milliseconds since the epoch. */
+  /** When the segment was started, by the monotonic clock. */
   #segmentStart: number;
   #headDue = false;
   #headFault = false;
   #flushDue = false;
   #flushing: NodeJS.Timeout | undefined;
+  /** What was appended may not be on the disk. */
+  #flushFault: Error | undefined;
+  readonly #expiry: Expiry;
   #retention: Promise<void> = Promise.resolve();
   #closingSegments: Promise<unknown> = Promise.resolve();
   #broken: boolean;
@@ -96,7 +104,9 @@ export class AuditLog implements AsyncDisposable {
       head = new HeadFile(headPath(places.state), options.files ?? files);
       // A new log has a head before its first record: a log without a head shows that it was removed.
       if (recovery.head.seq === 0) head.write(recovery.head);
-      const started = first === undefined ? clock.now() : Date.parse(first.time);
+      // A record from the future says nothing of the segment's age.
+      const old = first === undefined ? 0 : Math.max(0, clock.now() - Date.parse(first.time));
+      const started = clock.monotonic() - old;
       log = new AuditLog(options, appender, head, new Chain(sha256, recovery.head), recovery.broken, started);
       log.#append('daemon.start', { version, pid, ...recovery.findings }, true);
       log.#writeHead();
@@ -127,15 +137,29 @@ export class AuditLog implements AsyncDisposable {
     this.#chain = chain;
     this.#broken = broken;
     this.#segmentStart = segmentStart;
+    this.#expiry = new Expiry(settings.keep);
     this.#timer = setInterval(() => this.#tick(), Math.min(settings.checkpoint.every, 2 ** 31 - 1)).unref();
-    this.#signing = new Signing(settings.checkpoint.records, {
+    const { records, every } = settings.checkpoint;
+    this.#signing = new Signing(records, every, {
       head: () => chain.head,
       append: (checkpoint) => {
-        recordKey(keysPath(places.state), checkpoint.key);
+        const { key, signature } = checkpoint;
+        if (key !== undefined && signature !== undefined) recordKey(keysPath(places.state), key);
         this.#append('checkpoint', checkpoint, false);
+        // What had to stay until it was signed may go now.
+        this.#applyRetention();
       },
+      find: (point, key) => findSigned(places.audit, point, key),
+      flush: async () => {
+        await this.#closingSegments;
+        const failed = await this.#appender.flush();
+        if (failed) throw failed;
+      },
+      monotonic: () => options.clock.monotonic(),
+      report: (message) => log.error({ error: message }, 'the audit log does not verify'),
       warn: (message) => log.warn({ error: message }, 'the audit log continues without a signature'),
     });
+    if (options.signerExpected) this.#signing.setUnsigned('the credential store is not open yet', true);
   }
 
   /** The last record's number and hash. */
@@ -158,9 +182,19 @@ export class AuditLog implements AsyncDisposable {
     return seq;
   }
 
-  /** Sets the signer, or none. A signature of all records so far follows at once. */
-  setSigner(signer: Signer | undefined): void {
-    this.#signing.signer = signer;
+  /** Sets the signer. A signature of all records so far follows at once, if the log contains what it signed last. */
+  setSigner(signer: Signer): void {
+    this.#signing.setSigner(signer);
+  }
+
+  /** Says why nothing signs the log. `expected`: something will, and the log keeps what that has to find in it. */
+  setUnsigned(reason: string, expected: boolean): void {
+    this.#signing.setUnsigned(reason, expected);
+  }
+
+  /** The newest signed record, which the log has to contain, and the key that signs; `undefined` where there is none. */
+  get signed(): { readonly point: SignedPoint | undefined; readonly key: string | undefined } {
+    return { point: this.#signing.point, key: this.#signing.key };
   }
 
   /** Signs the log's end. Resolves when that is done or has failed, which `status` reports; never rejects. */
@@ -175,14 +209,15 @@ export class AuditLog implements AsyncDisposable {
     readonly signed: boolean;
     readonly detail?: string;
   } {
-    const { signer, fault } = this.#signing;
+    const { problem, warning } = this.#signing;
     const detail =
       this.#writeFault ??
+      (this.#flushFault && unwritableError(this.#flushFault, this.#options.places.audit).message) ??
       (this.#broken ? 'the log does not verify: "warder audit verify" shows where' : undefined) ??
-      fault ??
-      (signer === undefined ? 'no credential store is set up, so nothing signs the log' : undefined);
+      problem ??
+      warning;
     const { seq, hash } = this.head;
-    return { seq, hash, signed: signer !== undefined && !fault, ...(detail !== undefined && { detail }) };
+    return { seq, hash, signed: problem === undefined, ...(detail !== undefined && { detail }) };
   }
 
   /** Appends `daemon.stop`, signs it if that does not take long, and closes the log. */
@@ -196,7 +231,7 @@ export class AuditLog implements AsyncDisposable {
       log.error({}, "the daemon's stop is not in the audit log");
     }
     const timer = new AbortController();
-    const done = Promise.all([this.checkpoint(), this.#retention]);
+    const done = this.checkpoint().then(() => this.#retention);
     const timeout = delay(STOP_TIMEOUT, undefined, { signal: timer.signal }).catch(() => undefined);
     await Promise.race([done, timeout]);
     timer.abort();
@@ -219,6 +254,7 @@ export class AuditLog implements AsyncDisposable {
     const { places, settings, clock, log } = this.#options;
     try {
       if (this.#closed) throw new Error('the log is closed');
+      if (this.#flushFault !== undefined) throw this.#flushFault;
       if (this.#headFault) this.#writeHead();
       // An interface has no index signature; `Fields` guarantees that its members are JSON.
       const next = this.#chain.next(
@@ -264,16 +300,28 @@ export class AuditLog implements AsyncDisposable {
     }
   };
 
-  /** Flushes all records since the last flush. One `fdatasync` at a time. */
+  /**
+   * Flushes all records since the last flush. One `fdatasync` at a time. After one that failed records are refused
+   * until one succeeds: what the disk did not take may be lost, and a call must not outlive its record.
+   */
   readonly #flush = async (): Promise<void> => {
     this.#flushDue = false;
-    const failed = await this.#appender.flush();
-    if (failed)
-      this.#options.log.error({ error: String(failed) }, 'the audit log may not have reached the disk');
+    this.#reportFlush(await this.#appender.flush());
     if (this.#closed) return;
     this.#checkFiles();
-    this.#flushing = this.#flushDue ? setTimeout(this.#flush, FLUSH_DELAY).unref() : undefined;
+    if (this.#flushFault !== undefined) this.#flushing = setTimeout(this.#flush, FLUSH_RETRY).unref();
+    else this.#flushing = this.#flushDue ? setTimeout(this.#flush, FLUSH_DELAY).unref() : undefined;
   };
+
+  #reportFlush(failed: Error | undefined): void {
+    const { log, places } = this.#options;
+    if (failed !== undefined && this.#flushFault === undefined) {
+      log.error({ error: unwritableError(failed, places.audit).message }, 'calls are refused');
+    }
+    this.#flushFault = failed;
+    if (failed !== undefined && !this.#closed)
+      this.#flushing ??= setTimeout(this.#flush, FLUSH_RETRY).unref();
+  }
 
   /** Checks that nobody else removed or changed the files. Nothing is repaired: `verify` will report it. */
   #checkFiles(): void {
@@ -303,7 +351,7 @@ export class AuditLog implements AsyncDisposable {
     void this.checkpoint();
     if (age === undefined) return;
     try {
-      if (this.#appender.size > 0 && clock.now() - this.#segmentStart > age / SEGMENTS_PER_AGE)
+      if (this.#appender.size > 0 && clock.monotonic() - this.#segmentStart > age / SEGMENTS_PER_AGE)
         this.#startSegment();
       else this.#applyRetention();
     } catch (error) {
@@ -318,17 +366,20 @@ export class AuditLog implements AsyncDisposable {
     const path = join(places.audit, segmentName(this.#chain.head.seq + 1));
     const previous = this.#appender;
     this.#appender = new Appender(path, this.#options.files ?? files);
-    this.#segmentStart = clock.now();
-    this.#closingSegments = Promise.all([this.#closingSegments, previous.close()]);
+    this.#segmentStart = clock.monotonic();
+    const closed = previous.close().then((failed) => {
+      if (failed !== undefined) this.#reportFlush(failed);
+    });
+    this.#closingSegments = Promise.all([this.#closingSegments, closed]);
     void this.checkpoint();
     this.#applyRetention();
   }
 
   /** Removes expired segments. A record first says where the log then starts, so that other removals show. */
   #applyRetention(): void {
-    const { places, settings, clock, log } = this.#options;
+    const { places, clock, log } = this.#options;
     const work = async (): Promise<void> => {
-      const expired = await findExpired(places.audit, settings.keep, clock.now());
+      const expired = await this.#expiry.find(places.audit, clock.now(), this.#signing.needed);
       if (expired === undefined) return;
       this.#append('checkpoint', { start_seq: expired.start.seq, start_prev: expired.start.prev }, true);
       this.#signing.count();

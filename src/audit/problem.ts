@@ -12,7 +12,10 @@ export type ProblemKind =
   | 'head-missing'
   | 'bad-signature'
   | 'foreign-key'
-  | 'unsigned';
+  | 'checkpoint-missing'
+  | 'signed-missing'
+  | 'unsigned'
+  | 'unsigned-tail';
 
 /** A problem and its location: the first record that is wrong. */
 export interface Problem {

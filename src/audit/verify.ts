@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Checked, check } from './chain/chain.ts';
 import { type Examination, Examiner } from './chain/examine.ts';
 import { sha256 } from './chain/hash.ts';
-import { keysPath, readKeys } from './checkpoint.ts';
+import { keysPath, readKeys, type SignedPoint } from './checkpoint.ts';
 import { headPath, readHead } from './file/head.ts';
 import { listSegments, readLines, type Segment, segment, wholeLength } from './file/segments.ts';
 import type { Location, Problem } from './problem.ts';
@@ -19,6 +19,10 @@ export interface VerifyOptions {
   readonly state?: string;
   /** Public keys from elsewhere, used instead of those stored beside the log. */
   readonly keys?: readonly string[];
+  /** The newest signed record, as the credential store has it: the log has to contain it. */
+  readonly signed?: SignedPoint;
+  /** How long an end of the log may go unsigned: so many records, so many milliseconds. */
+  readonly checkpoint?: { readonly records: number; readonly every: number };
   /** Called from time to time with the bytes read so far and the bytes in total. */
   readonly progress?: (read: number, total: number) => void;
 }
@@ -35,6 +39,8 @@ export interface Verification {
   readonly checkpoints: number;
   /** The newest record that a signature by a trusted key covers. */
   readonly signed_through: number | null;
+  /** The records after that: their end could be cut off or written again. */
+  readonly unsigned: number;
   /** Where the trusted keys come from: whoever can change the log can change the keys that are kept beside it. */
   readonly keys: 'given' | 'kept' | 'none';
   /** How often `time` went back. That is not a problem: clocks are adjusted. */
@@ -50,6 +56,12 @@ const MAX_ATTEMPTS = 10;
 /** How often, 10 ms apart, an incomplete line is read again: a daemon may be writing it. */
 const TORN_RETRIES = 3;
 
+/** What an unsigned end may be, in parts of the checkpoint policy: a signature takes its time. */
+const TAIL_FACTOR = 2;
+
+/** Records beside that: those of a start, a stop and their checkpoints. */
+const TAIL_SLACK = 16;
+
 /** Verifies a log. Throws system errors if files cannot be read. */
 export async function verify(subject: VerifyOptions): Promise<Verification> {
   for (let attempt = 1; ; attempt += 1) {
@@ -62,10 +74,11 @@ export async function verify(subject: VerifyOptions): Promise<Verification> {
   }
 }
 
-async function verifyOnce({ path, state, keys, progress }: VerifyOptions): Promise<Verification> {
+async function verifyOnce(options: VerifyOptions): Promise<Verification> {
+  const { path, state, keys, signed, progress } = options;
   const head = state === undefined ? undefined : readHead(headPath(state));
   const segments = await segmentsOf(path, state !== undefined);
-  const examiner = new Examiner(segments[0]?.first, head);
+  const examiner = new Examiner(segments[0]?.first, head, signed);
   const torn: Problem[] = [];
   const sizes = await Promise.all(segments.map(async ({ path }) => (await stat(path)).size));
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -87,11 +100,12 @@ async function verifyOnce({ path, state, keys, progress }: VerifyOptions): Promi
   const examined = examiner.end();
   const trusted = keys ?? (state === undefined ? [] : readKeys(keysPath(state)));
   const problems = [...examined.problems, ...torn, ...keyProblems(examined, trusted, state !== undefined)];
+  const through = Math.max(0, ...trusted.map((key) => examined.signed.get(key)?.through ?? 0));
+  problems.push(...tailProblems(examined, through, options.checkpoint));
   if (state !== undefined && head === undefined && examined.records > 0) {
     const detail = 'the head is missing: a cut end would not show';
     problems.push({ kind: 'head-missing', file: null, line: null, seq: null, detail });
   }
-  const covered = trusted.map((key) => examined.signed.get(key)?.through ?? 0);
   return {
     ok: problems.length === 0,
     records: examined.records,
@@ -99,7 +113,8 @@ async function verifyOnce({ path, state, keys, progress }: VerifyOptions): Promi
     last: examined.last?.seq ?? null,
     hash: examined.last?.hash ?? null,
     checkpoints: examined.checkpoints,
-    signed_through: Math.max(0, ...covered) || null,
+    signed_through: through || null,
+    unsigned: examined.tailAfter(through).records,
     keys: keys !== undefined ? 'given' : trusted.length > 0 ? 'kept' : 'none',
     clock_back: examined.clockBack,
     problems: problems.toSorted(byLocation),
@@ -150,6 +165,20 @@ function keyProblems(examined: Examination, trusted: readonly string[], own: boo
     problems.push({ kind: 'unsigned', file: null, line: null, seq: null, detail });
   }
   return problems;
+}
+
+/** An end of the log that should have been signed long ago: a daemon that can sign leaves none so long. */
+function tailProblems(
+  examined: Examination,
+  through: number,
+  policy: VerifyOptions['checkpoint'],
+): Problem[] {
+  if (through === 0 || policy === undefined) return [];
+  const { records, span, from, at } = examined.tailAfter(through);
+  if (records <= TAIL_SLACK + policy.records * TAIL_FACTOR && span <= policy.every * TAIL_FACTOR) return [];
+  const time = span < 1000 ? `${span} ms` : `${Math.round(span / 1000)} s`;
+  const detail = `the last ${records} records, from ${from} on, over ${time}, are not signed: a signature was due after ${policy.records} records or ${policy.every / 1000} s`;
+  return [{ kind: 'unsigned-tail', file: at?.file ?? null, line: at?.line ?? null, seq: from, detail }];
 }
 
 /** Sorts by location. Problems without one come last. */

@@ -48,7 +48,8 @@ export function initCommand(context: Context): CommandModule<object, InitArgumen
         .option('force', {
           type: 'boolean',
           default: false,
-          describe: 'change the store even if it contains credentials',
+          describe:
+            'change the store even if it contains credentials; with the same store, sign the audit log as it is now',
         })
         .example('warder init', 'asks what to use')
         .example('warder init --store vault --key-file ~/.warder-key', 'for a machine without a keychain'),

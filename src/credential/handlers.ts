@@ -9,17 +9,19 @@ import type { Handlers, Params, Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Credentials } from './credentials.ts';
 import type { Locks } from './locks.ts';
-import { openSigner } from './signing.ts';
+import { openSigner, storeLastSigned } from './signing.ts';
 import type { Store, StoreKind } from './store/store.ts';
 
 export interface HandlersParts {
   readonly credentials: Credentials;
-  readonly audit: Pick<AuditLog, 'append'>;
+  readonly audit: Pick<AuditLog, 'append' | 'signed'>;
   readonly profiles: Pick<Profiles, 'names' | 'get'>;
   readonly places: Places;
   readonly locks: Locks;
   /** Takes a credential from open sessions. Returns how many connections were cut and how many sessions ended. */
   readonly revoke: (name: string) => { readonly cut: number; readonly ended: number };
+  /** Has the log signed anew, after what the store remembers of it was changed. */
+  readonly reopenSigner: () => Promise<void>;
   /** The number of open sessions. */
   readonly sessions: () => number;
 }
@@ -164,9 +166,11 @@ async function init(
   if (kind === 'keychain') {
     const keychain = credentials.store(kind);
     await probe(keychain);
-    const { publicKey } = await openSigner(keychain);
+    const { publicKey } = await openSigner(keychain, places.state);
+    await carrySigned(parts, keychain, force);
     updateSettings(places, [[['store'], kind]]);
     await credentials.choose({ kind });
+    await parts.reopenSigner();
     return { store: kind, config: settingsPath(places), signer: publicKey, left };
   }
   const chosen = key ?? loadSettings(places).vault.key;
@@ -174,18 +178,33 @@ async function init(
   try {
     const made = await vault.create(passphrase);
     await probe(vault);
-    const { publicKey } = await openSigner(vault);
+    const { publicKey } = await openSigner(vault, places.state);
+    await carrySigned(parts, vault, force);
     updateSettings(places, [
       [['store'], kind],
       [['vault', 'key'], chosen],
     ]);
     await credentials.choose(vault);
+    await parts.reopenSigner();
     const config = settingsPath(places);
     return { store: kind, config, ...(made !== undefined && { made }), signer: publicKey, left };
   } catch (error) {
     await vault[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/**
+ * A store that is newly chosen goes on from what the store before it has signed of the log. The same store again keeps
+ * what it remembers; with `force` it forgets that, and signs the log as it is.
+ */
+async function carrySigned(
+  { credentials, audit, places }: HandlersParts,
+  store: Store,
+  force: boolean,
+): Promise<void> {
+  if (credentials.chosen !== store.kind) await storeLastSigned(store, places.state, audit.signed.point);
+  else if (force) await storeLastSigned(store, places.state, undefined);
 }
 
 /** How many credentials stay behind in the old store. Throws `refused` if there are any, unless `force` is set. */

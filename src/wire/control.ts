@@ -155,6 +155,16 @@ export const control = {
     params: z.strictObject({}),
     result: z.object({ checks: z.array(check) }),
   },
+  /** The newest signed record of the audit log, once all records so far are signed, if they can be. */
+  'audit.signed': {
+    params: z.strictObject({}),
+    result: z.object({
+      /** `null`: it is not known, or nothing was signed yet. */
+      point: z.object({ seq: z.number().int(), hash: z.string() }).nullable(),
+      /** Why it is not known. */
+      unknown: z.string().nullable(),
+    }),
+  },
   /** Stores a value under a name, whether or not there is one. */
   'credential.set': { params: newValue, result: stored },
   /** Replaces an existing value. */

@@ -6,7 +6,7 @@
 // Whoever rewrites everything after an edit makes a chain whose links hold. The head and the signatures, which
 // name a record by number and hash, reveal that.
 
-import { isSigned, SIGNING_WINDOW } from '../checkpoint.ts';
+import { type Claim, SIGNING_WINDOW, type SignedPoint, validClaim } from '../checkpoint.ts';
 import { describeMissing, Gap, type Location, type Problem, type ProblemKind } from '../problem.ts';
 import { type Checked, type Entry, follows, type Head, ORIGIN } from './chain.ts';
 
@@ -34,6 +34,25 @@ export interface Examination {
   /** How often `time` went back. That is not a problem: clocks are adjusted. */
   readonly clockBack: number;
   readonly problems: readonly Problem[];
+  /** The records after record `seq`. */
+  readonly tailAfter: (seq: number) => Tail;
+}
+
+/** Records at the end of a log. */
+export interface Tail {
+  readonly records: number;
+  /** Milliseconds from the first that is not a checkpoint to the last; less, if there are more than are remembered. */
+  readonly span: number;
+  /** The number of the first. */
+  readonly from: number;
+  /** Where the last one is. */
+  readonly at: Location | undefined;
+}
+
+/** What is remembered of a record. */
+interface RecentRecord extends Head {
+  readonly time: string;
+  readonly event: string;
 }
 
 /** The most problems that are reported. */
@@ -42,12 +61,23 @@ const MAX_PROBLEMS = 100;
 /** Judges the lines of a log, in order. */
 export class Examiner {
   readonly #head: Head | undefined;
+  readonly #expected: SignedPoint | undefined;
+  #foundExpected = false;
   readonly #problems: (Problem | Gap)[] = [];
   readonly #gaps: Gap[] = [];
   readonly #pending: LogLine[] = [];
-  /** The newest records' hashes, by number. */
-  readonly #hashes = new Array<Head>(SIGNING_WINDOW);
-  readonly #signed = new Map<string, { through: number; at: Location & { readonly seq: number } }>();
+  /** The newest records, by number. */
+  readonly #recent = new Array<RecentRecord>(SIGNING_WINDOW);
+  readonly #signed = new Map<
+    string,
+    {
+      readonly through: number;
+      readonly at: Location & { readonly seq: number };
+      readonly point: SignedPoint | undefined;
+    }
+  >();
+  /** What the newest checkpoint of version 2 signed, whichever key made it. */
+  #newestPoint: SignedPoint | undefined;
   /** Where the next record has to link; the hash is unknown after a damaged record. */
   #last: { readonly seq: number; readonly hash: string | undefined } | undefined;
   #start: { readonly seq: number; readonly prev: string | undefined; readonly at: LogLine } | undefined;
@@ -59,9 +89,10 @@ export class Examiner {
   #checkpoints = 0;
   #clockBack = 0;
 
-  /** `start`: the number that the first record should have, if known. `head`: the head that is stored apart. */
-  constructor(start: number | undefined, head: Head | undefined) {
+  /** `start`: the number that the first record should have, if known. `head`: the head that is stored apart. `signed`: a record that the log has to contain. */
+  constructor(start: number | undefined, head: Head | undefined, signed?: SignedPoint) {
     this.#head = head;
+    this.#expected = signed;
     if (start !== undefined) this.#last = headBefore(start);
   }
 
@@ -75,6 +106,7 @@ export class Examiner {
     while (this.#pending.length > 0) this.#judge();
     this.#judgeStart();
     this.#judgeEnd();
+    this.#judgeExpected();
     return {
       records: this.#records,
       first: this.#first,
@@ -82,6 +114,7 @@ export class Examiner {
       checkpoints: this.#checkpoints,
       signed: this.#signed,
       clockBack: this.#clockBack,
+      tailAfter: (seq) => this.#tailAfter(seq),
       problems: this.#problems.flatMap((problem) =>
         problem instanceof Gap ? problem.problems() : [problem],
       ),
@@ -175,7 +208,9 @@ export class Examiner {
 
   #remember(item: RecordLine): void {
     const { entry } = item.checked;
-    this.#hashes[entry.seq % SIGNING_WINDOW] = headOf(entry);
+    const { seq, hash, time, event } = entry;
+    this.#recent[seq % SIGNING_WINDOW] = { seq, hash, time, event };
+    if (seq === this.#expected?.seq && hash === this.#expected.hash) this.#foundExpected = true;
     if (entry.seq === this.#head?.seq && entry.hash !== this.#head.hash) {
       this.#report('rewritten', item, `the head names another record ${entry.seq}`);
     }
@@ -183,35 +218,72 @@ export class Examiner {
 
   #judgeCheckpoint(item: RecordLine): void {
     const { entry } = item.checked;
-    const { signed_seq: seq, signed_hash: hash, key, signature, start_seq, start_prev } = entry;
+    const { signature, start_seq, start_prev, missing_seq } = entry;
     const start = this.#start;
     if (start_seq !== undefined && start_seq === start?.seq && start_prev === start.prev)
       this.#startAnnounced = true;
+    if (missing_seq !== undefined) {
+      const detail = `the daemon found that record ${String(missing_seq)}, which was signed last, was not in the log`;
+      this.#report('signed-missing', item, detail);
+    }
     if (signature === undefined) return;
     this.#checkpoints += 1;
-    const signed = typeof seq === 'number' && typeof hash === 'string' ? { seq, hash } : undefined;
-    if (
-      !signed ||
-      typeof key !== 'string' ||
-      typeof signature !== 'string' ||
-      !isSigned(signed, key, signature)
-    ) {
+    const claim = validClaim(entry);
+    if (claim === undefined) {
       this.#report('bad-signature', item, 'the signature was not made by the key that it names');
       return;
     }
-    const record = this.#hashes[signed.seq % SIGNING_WINDOW];
-    const matches = record?.seq === signed.seq && record.hash === signed.hash;
-    if (record?.seq === signed.seq && !matches) {
-      this.#report('rewritten', item, `record ${signed.seq} is not the one that was signed`);
+    this.#judgeClaim(item, claim);
+  }
+
+  #judgeClaim(item: RecordLine, { point, previous, key }: Claim): void {
+    const { entry } = item.checked;
+    const record = this.#recent[point.seq % SIGNING_WINDOW];
+    const matches = record?.seq === point.seq && record.hash === point.hash;
+    if (record?.seq === point.seq && !matches) {
+      this.#report('rewritten', item, `record ${point.seq} is not the one that was signed`);
     }
-    const byKey = this.#signed.get(key) ?? {
-      through: 0,
-      at: { file: item.file, line: item.line, seq: entry.seq },
-    };
+    const byKey = this.#signed.get(key);
+    if (previous !== undefined && !this.#isPrevious(previous, byKey?.point)) {
+      const what = previous.seq === 0 ? 'there was none' : `it signed record ${previous.seq}`;
+      this.#report(
+        'checkpoint-missing',
+        item,
+        `of the checkpoint before it says that ${what}, and the log says otherwise`,
+      );
+    }
     this.#signed.set(key, {
-      at: byKey.at,
-      through: matches ? Math.max(byKey.through, signed.seq) : byKey.through,
+      at: byKey?.at ?? { file: item.file, line: item.line, seq: entry.seq },
+      through: Math.max(byKey?.through ?? 0, matches ? point.seq : 0),
+      point: previous === undefined ? byKey?.point : point,
     });
+    if (previous !== undefined) this.#newestPoint = point;
+  }
+
+  /** Whether a checkpoint's `previous` is what the log shows, given what the same key signed before in the log. */
+  #isPrevious(previous: SignedPoint, byKey: SignedPoint | undefined): boolean {
+    if (
+      [byKey, this.#newestPoint].some((known) => known?.seq === previous.seq && known.hash === previous.hash)
+    )
+      return true;
+    // The first one of its key, or the one before was removed with the log's old start.
+    return byKey === undefined && (previous.seq === 0 || previous.seq < (this.#start?.seq ?? 1));
+  }
+
+  #tailAfter(seq: number): Tail {
+    const newest = this.#newest;
+    const last = newest?.checked.entry.seq ?? 0;
+    const records = Math.max(0, last - Math.max(seq, (this.#first?.seq ?? 1) - 1));
+    let first: RecentRecord | undefined;
+    for (let number = Math.max(seq + 1, last - SIGNING_WINDOW + 1); number <= last; number += 1) {
+      const record = this.#recent[number % SIGNING_WINDOW];
+      if (record?.seq !== number || record.event === 'checkpoint') continue;
+      first = record;
+      break;
+    }
+    const end = Date.parse(newest?.checked.entry.time ?? '');
+    const span = first === undefined ? 0 : Math.max(0, end - Date.parse(first.time));
+    return { records, span: Number.isNaN(span) ? 0 : span, from: last - records + 1, at: newest };
   }
 
   #judgeStart(): void {
@@ -227,6 +299,13 @@ export class Examiner {
     const { file, line } = this.#final ?? { file: null, line: 0 };
     const detail = `the end was cut: ${describeMissing(seq + 1, this.#head.seq)}`;
     this.#add({ kind: 'cut-end', file, line: line + 1, seq: seq + 1, detail });
+  }
+
+  #judgeExpected(): void {
+    if (this.#expected === undefined || this.#foundExpected) return;
+    const { seq } = this.#expected;
+    const detail = `record ${seq}, which was signed last, is not in the log: it was cut or rewritten`;
+    this.#add({ kind: 'signed-missing', file: null, line: null, seq, detail });
   }
 
   #reportGap(item: RecordLine, from: number): void {

@@ -13,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 
 /** The system calls in use, so that tests can make one fail. */
 export interface Files {
@@ -22,6 +23,8 @@ export interface Files {
   writeOver(fd: number, text: string): number;
   truncate(fd: number, size: number): void;
   sync(fd: number): void;
+  /** As `sync`, without blocking. */
+  flush(fd: number): Promise<void>;
 }
 
 /** The real system calls. */
@@ -30,6 +33,7 @@ export const files: Files = {
   writeOver: (fd, text) => writeSync(fd, text, 0, 'latin1'),
   truncate: ftruncateSync,
   sync: fdatasyncSync,
+  flush: promisify(fdatasync),
 };
 
 /** Appends lines to one segment. Throws system errors. */
@@ -80,7 +84,10 @@ export class Appender {
 
   /** Flushes appended records to the disk, without blocking. Never rejects: resolves to the error, if any. */
   flush(): Promise<Error | undefined> {
-    this.#flushed = new Promise((resolve) => fdatasync(this.#fd, (error) => resolve(error ?? undefined)));
+    this.#flushed = this.#files.flush(this.#fd).then(
+      () => undefined,
+      (error: Error) => error,
+    );
     return this.#flushed;
   }
 
@@ -96,11 +103,12 @@ export class Appender {
     this.size = fstatSync(this.#fd).size;
   }
 
-  /** Flushes and closes. Nothing may be appended afterwards. */
-  async close(): Promise<void> {
+  /** Flushes and closes. Nothing may be appended afterwards. Never rejects: resolves to the error of the flush, if any. */
+  async close(): Promise<Error | undefined> {
     await this.#flushed;
-    await this.flush();
+    const failed = await this.flush();
     await new Promise<void>((resolve) => close(this.#fd, () => resolve()));
+    return failed;
   }
 
   #truncateTorn(): void {

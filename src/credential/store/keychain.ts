@@ -65,8 +65,8 @@ export class Keychain implements Store {
         const found = await this.#read(BLOBS, name, `blob:${name}`, prompt);
         return found && Buffer.from(found.value, 'base64');
       },
-      set: async (name, bytes) => {
-        await this.#write(BLOBS, name, `blob:${name}`, Buffer.from(bytes).toString('base64'));
+      set: async (name, bytes, { prompt } = { prompt: true }) => {
+        await this.#write(BLOBS, name, `blob:${name}`, Buffer.from(bytes).toString('base64'), prompt);
       },
       remove: (name) => this.#remove(BLOBS, name),
     };
@@ -213,7 +213,13 @@ export class Keychain implements Store {
     return { value: text, ...(await this.#outside(account, text, path, limit)) };
   }
 
-  async #write(service: string, account: string, bound: string, value: string): Promise<StoredValue> {
+  async #write(
+    service: string,
+    account: string,
+    bound: string,
+    value: string,
+    prompt = true,
+  ): Promise<StoredValue> {
     const { platform, clock, keyring } = this.#parts;
     const limit = this.#limit();
     const version = randomBytes(4).toString('hex');
@@ -223,7 +229,7 @@ export class Keychain implements Store {
       const most = LONGEST_WINDOWS - (text.length - value.length);
       throw tooLong(account, `${value.length} characters`, `${most} characters under this name`);
     }
-    await this.#makeRoom(service, account, limit);
+    await this.#makeRoom(service, account, prompt, limit);
     const env = await this.#environment();
     await this.#keyring(() => keyring.set(service, account, text, env, limit.left()), account);
     return { value, version, updated, bound: true };
@@ -270,9 +276,9 @@ export class Keychain implements Store {
   }
 
   /** Sees to it that an item can be written: the old one, or the collection for a new one, is unlocked. */
-  async #makeRoom(service: string, account: string, limit: Limit): Promise<void> {
+  async #makeRoom(service: string, account: string, prompt: boolean, limit: Limit): Promise<void> {
     const secrets = this.#parts.service;
-    if (secrets === undefined || (await this.#locate(service, account, true, limit)) !== undefined) return;
+    if (secrets === undefined || (await this.#locate(service, account, prompt, limit)) !== undefined) return;
     if ((await secrets.collection(limit.left())) === undefined) throw noCollection();
   }
 

@@ -25,7 +25,7 @@ export interface CredentialMetadata extends Omit<StoredValue, 'value'> {
 /** Binary data that is not a credential, in a namespace of its own: keys, undo data. */
 export interface Blobs {
   get(name: string, options?: ReadOptions): Promise<Buffer | undefined>;
-  set(name: string, bytes: Uint8Array): Promise<void>;
+  set(name: string, bytes: Uint8Array, options?: ReadOptions): Promise<void>;
   remove(name: string): Promise<boolean>;
 }
 

@@ -63,6 +63,7 @@ credentials: {TOKEN: {deliver: env}, OTHER: {deliver: env}, OP: {from: {command:
         records.push(fields as never);
         return records.length;
       },
+      signed: { point: undefined, key: undefined },
     },
     profiles: { names: ['demo'], get: (name) => ({ name, profile, file: 'demo.yaml', digest: '' }) },
     places,
@@ -71,6 +72,7 @@ credentials: {TOKEN: {deliver: env}, OTHER: {deliver: env}, OP: {from: {command:
       revoked.push(name);
       return { cut: 2, ended: 1 };
     },
+    reopenSigner: async () => {},
     sessions: () => 3,
   });
   return { credentials, handlers, places, records, locks, revoked };

@@ -21,6 +21,9 @@ const PROMISES = {
   'bad-signature': 'W-AUDIT-4 a bad signature is found',
   'foreign-key': 'W-AUDIT-4 a foreign key is found',
   unsigned: 'W-AUDIT-4 a log without its signatures is found',
+  'checkpoint-missing': 'W-AUDIT-12 a dropped checkpoint is found',
+  'signed-missing': 'W-AUDIT-11 a log without the record that was signed last is found',
+  'unsigned-tail': 'W-AUDIT-13 an end that is not signed for too long is found',
   torn: 'W-AUDIT-7 a torn end is found',
   'start-missing': 'W-AUDIT-8 a missing start is found',
 };
@@ -37,11 +40,12 @@ test('the vectors are those that the generator makes', () => {
 });
 
 for (const [name, given] of expected) {
-  const { problem, signed_through } = given;
+  const { problem, signed_through, signed, checkpoint } = given;
   test(`${problem ? PROMISES[problem.kind] : 'a valid log verifies'}: ${name}`, async () => {
     const state = mkdtempSync(join(scratch, 'state-'));
     layOut(state, { ...given, bytes: readFileSync(join(folder, `${name}.jsonl`)) });
-    const verified = await verify({ path: join(state, 'audit'), state });
+    const options = { ...(signed && { signed }), ...(checkpoint && { checkpoint }) };
+    const verified = await verify({ path: join(state, 'audit'), state, ...options });
     const [first] = verified.problems;
     expect(first && { kind: first.kind, line: first.line, seq: first.seq }).toEqual(problem ?? undefined);
     expect(verified.ok).toBe(problem === null);

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Chain, type Head, type JsonObject, ORIGIN } from '../../../src/audit/chain/chain.ts';
 import { sha256 } from '../../../src/audit/chain/hash.ts';
-import { statement } from '../../../src/audit/checkpoint.ts';
+import { type SignedPoint, statement } from '../../../src/audit/checkpoint.ts';
 import { segmentName } from '../../../src/audit/file/segments.ts';
 import type { ProblemKind } from '../../../src/audit/problem.ts';
 
@@ -22,6 +22,10 @@ export interface Expected {
   /** The trusted keys. */
   readonly keys?: readonly string[];
   readonly signed_through?: number;
+  /** The last signed record, as a credential store has it. */
+  readonly signed?: SignedPoint;
+  /** How long an end may go unsigned. */
+  readonly checkpoint?: { readonly records: number; readonly every: number };
 }
 
 /** A vector: its bytes, and what a verifier reports. */
@@ -67,6 +71,19 @@ class Builder {
     return this.add('checkpoint', {
       signed_seq: over.seq,
       signed_hash: over.hash,
+      key: key.public,
+      signature,
+    });
+  }
+
+  /** Signs with a checkpoint of version 2, after `previous`. */
+  signAfter(previous: SignedPoint, key = OWN, over = this.chain.head): this {
+    const signature = sign(null, statement(over, previous), key.secret).toString('base64');
+    return this.add('checkpoint', {
+      signed_seq: over.seq,
+      signed_hash: over.hash,
+      previous_seq: previous.seq,
+      previous_hash: previous.hash,
       key: key.public,
       signature,
     });
@@ -135,6 +152,19 @@ function signed(): Builder {
     .sign();
 }
 
+/** A log with three checkpoints of version 2, of the records 1, 6 and 10. `drop`: without the second. */
+function chained(drop = false): Builder {
+  const builder = new Builder()
+    .add('daemon.start', { version: '0.1.0', pid: 4242 })
+    .signAfter(ORIGIN)
+    .calls(2);
+  const [first = ORIGIN] = builder.heads;
+  const second = builder.chain.head;
+  if (drop) builder.add('session.close', { ...SESSION, code: 0, signal: null, reason: 'host', calls: 2 });
+  else builder.signAfter(first);
+  return builder.calls(1).add('daemon.stop', { version: '0.1.0', pid: 4242 }).signAfter(second);
+}
+
 /** Writes a vector as the only segment of a log in the folder `state`, with its head and its keys. */
 export function layOut(state: string, { bytes, head, keys }: Vector): void {
   const { seq, hash } = head ?? ORIGIN;
@@ -187,6 +217,91 @@ export function vectors(): ReadonlyMap<string, Vector> {
     head: sealed.chain.head,
     keys: [OWN.public],
     signed_through: 10,
+  });
+
+  const linked = chained();
+  const points = linked.heads;
+  put('valid-chained', linked.lines, {
+    problem: null,
+    head: linked.chain.head,
+    keys: [OWN.public],
+    signed_through: 10,
+    signed: points[9] ?? ORIGIN,
+    checkpoint: { records: 1000, every: 60_000 },
+  });
+  // From version 1 to version 2.
+  const upgraded = signed().signAfter(ORIGIN);
+  put('valid-upgraded', upgraded.lines, {
+    problem: null,
+    head: upgraded.chain.head,
+    keys: [OWN.public],
+    signed_through: 11,
+  });
+  const dropped = chained(true);
+  put('checkpoint-dropped', dropped.lines, {
+    problem: { kind: 'checkpoint-missing', line: 11, seq: 11 },
+    head: dropped.chain.head,
+    keys: [OWN.public],
+  });
+  const again = chained().signAfter(ORIGIN);
+  put('checkpoint-restarted', again.lines, {
+    problem: { kind: 'checkpoint-missing', line: 12, seq: 12 },
+    head: again.chain.head,
+    keys: [OWN.public],
+  });
+  const relinked = new Builder(linked.heads[9]).add('checkpoint', {
+    ...checkpointOf(linked, 11),
+    previous_seq: 1,
+    previous_hash: points[0]?.hash ?? '',
+  });
+  put('checkpoint-relinked', [...linked.lines.slice(0, 10), ...relinked.lines], {
+    problem: { kind: 'bad-signature', line: 11, seq: 11 },
+    head: relinked.chain.head,
+    keys: [OWN.public],
+  });
+  // All after the first checkpoint was written again, and the later checkpoints were dropped.
+  const tail = new Builder(points[1]).calls(2).add('daemon.stop', { version: '0.1.0', pid: 9 });
+  put('rewritten-after-checkpoint', [...linked.lines.slice(0, 2), ...tail.lines], {
+    problem: { kind: 'signed-missing', line: null, seq: 10 },
+    head: tail.chain.head,
+    keys: [OWN.public],
+    signed: points[9] ?? ORIGIN,
+  });
+  const announced = new Builder(tail.chain.head)
+    .add('daemon.start', { version: '0.1.0', pid: 4242 })
+    .add('checkpoint', { missing_seq: 10, missing_hash: points[9]?.hash ?? '', key: OWN.public });
+  put('signed-missing', [...linked.lines.slice(0, 2), ...tail.lines, ...announced.lines], {
+    problem: { kind: 'signed-missing', line: 9, seq: 9 },
+    head: announced.chain.head,
+    keys: [OWN.public],
+  });
+  const long = new Builder(points[1]).calls(15);
+  put('unsigned-records', [...linked.lines.slice(0, 2), ...long.lines], {
+    problem: { kind: 'unsigned-tail', line: 32, seq: 2 },
+    head: long.chain.head,
+    keys: [OWN.public],
+    signed_through: 1,
+    checkpoint: { records: 5, every: 60_000 },
+  });
+  const late = new Builder(points[1])
+    .add('tool.call', { ...SESSION, tool: 'get_issue' }, 10)
+    .add('tool.call', { ...SESSION, tool: 'get_issue' }, 200);
+  put('unsigned-time', [...linked.lines.slice(0, 2), ...late.lines], {
+    problem: { kind: 'unsigned-tail', line: 4, seq: 2 },
+    head: late.chain.head,
+    keys: [OWN.public],
+    checkpoint: { records: 1000, every: 60_000 },
+  });
+  const cutStart = chained();
+  cutStart
+    .add('checkpoint', { start_seq: 5, start_prev: points[3]?.hash ?? '' })
+    .signAfter(points[9] ?? ORIGIN);
+  put('valid-chained-retained', cutStart.lines.slice(4), {
+    problem: null,
+    head: cutStart.chain.head,
+    keys: [OWN.public],
+    signed_through: 12,
+    signed: cutStart.heads[11] ?? ORIGIN,
   });
 
   const kept = signed();
@@ -325,8 +440,8 @@ export function vectors(): ReadonlyMap<string, Vector> {
 
 /** The members of the checkpoint on a line, without the chain's. */
 function checkpointOf(builder: Builder, line: number): JsonObject {
-  const { signed_seq, signed_hash, key, signature } = JSON.parse(builder.lines[line - 1] ?? '{}');
-  return { signed_seq, signed_hash, key, signature };
+  const { seq, time, event, prev, hash, ...members } = JSON.parse(builder.lines[line - 1] ?? '{}');
+  return members;
 }
 
 if (process.argv[1] === import.meta.filename) {

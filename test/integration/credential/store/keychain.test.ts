@@ -167,7 +167,7 @@ test('nobody is asked by who only looks', async () => {
   await bus.lock();
   await keychain.state();
   expect(await code(keychain.get('demo/token', { prompt: false }))).toBe('keychain-locked');
-  expect(await code(openSigner(keychain, { prompt: false }))).toBe('keychain-locked');
+  expect(await code(openSigner(keychain, '/state', { prompt: false }))).toBe('keychain-locked');
   expect(bus.prompts).toBe(0);
 });
 
@@ -234,8 +234,8 @@ test('blobs are kept apart from credentials', async () => {
 
 test('the signing key is made once, and stays', async () => {
   const { keychain } = await start();
-  const first = await openSigner(keychain);
-  const second = await openSigner(keychain);
+  const first = await openSigner(keychain, '/state');
+  const second = await openSigner(keychain, '/state');
   expect(second.publicKey).toBe(first.publicKey);
   expect(Buffer.from(first.publicKey, 'base64')).toHaveLength(32);
   const bytes = Buffer.from('a statement');

@@ -1,0 +1,157 @@
+// The table of format.md: each row is done to a log that daemons have written and signed, and looked at by Warder's
+// verifier and by one that was written from the document.
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { SignedPoint } from '../../../src/audit/checkpoint.ts';
+import { verify } from '../../../src/audit/verify.ts';
+import { AuditState, call, chained, FakeStore } from '../../fixtures/audit-state.ts';
+import { layOut, vectors } from '../../vectors/audit/generate.ts';
+
+const program = join(import.meta.dirname, '../../fixtures/verify.py');
+const document = readFileSync(join(import.meta.dirname, '../../../src/audit/format.md'), 'utf8');
+const POLICY = { records: 10, every: 3_600_000 };
+
+/** The rows of the table: the change, and what each kind of verifier says. */
+const rows = [...document.matchAll(/^\| (?!change|---)(.*?) \| (.*?) \| (.*?) \| (.*?) \|$/gm)].map(
+  ([, change = '', ...cells]) => ({ change, cells }),
+);
+
+interface Written {
+  readonly state: AuditState;
+  readonly store: FakeStore;
+  readonly lines: string[];
+}
+
+/** A record without what the chain makes of it. */
+function bare(line: string | undefined): object {
+  const { seq, time, prev, hash, ...rest } = JSON.parse(line ?? '{}');
+  return rest;
+}
+
+/** The lines up to `count`, and others that link on. */
+function rewritten(lines: readonly string[], count: number, bodies: readonly object[]): string[] {
+  const kept = lines.slice(0, count);
+  return [...kept, ...chained(kept.at(-1), bodies)];
+}
+
+const calls = (count: number): object[] =>
+  Array.from({ length: count }, (_, i) => ({ event: 'tool.call', ...call(900 + i) }));
+
+/** Writes lines without touching the head or the keys. */
+function overwrite({ state }: Written, lines: readonly string[]): void {
+  const [name = ''] = readdirSync(state.audit);
+  writeFileSync(join(state.audit, name), lines.map((line) => `${line}\n`).join(''));
+}
+
+const changes: { readonly [change: string]: (written: Written) => void | Promise<void> } = {
+  'a record edited': (written) =>
+    overwrite(written, written.lines.with(5, written.lines[5]?.replace('get_issue', 'set_issue') ?? '')),
+  'a record deleted': (written) => overwrite(written, written.lines.toSpliced(5, 1)),
+  'a record inserted': (written) =>
+    overwrite(written, written.lines.toSpliced(5, 0, chained(written.lines[4], calls(1))[0] ?? '')),
+  'two records swapped': (written) => {
+    const { lines } = written;
+    overwrite(written, lines.with(5, lines[6] ?? '').with(6, lines[5] ?? ''));
+  },
+  'a record edited, and all after it rewritten to fit, checkpoints as they were': ({ state, lines }) => {
+    const bodies = lines.slice(5).map(bare);
+    state.forge(rewritten(lines, 5, [{ ...bodies[0], tool: 'other' }, ...bodies.slice(1)]));
+  },
+  'a checkpoint dropped, and all after it rewritten to fit': ({ state, lines }) => {
+    const at = lines.findIndex((line, i) => i > 3 && line.includes('"signature"'));
+    state.forge(rewritten(lines, at, lines.slice(at + 1).map(bare)));
+  },
+  'the end cut': (written) => overwrite(written, written.lines.slice(0, -3)),
+  'everything removed but the head': ({ state }) => rmSync(state.audit, { recursive: true }),
+  'the head removed': ({ state }) => unlinkSync(join(state.state, 'audit-head')),
+  'the end cut before the last signed record, and the head set to fit': ({ state, lines, store }) =>
+    state.forge(lines.slice(0, (store.stored?.seq ?? 0) - 2)),
+  'the end cut after the last signed record, and the head set to fit': ({ state, lines, store }) =>
+    state.forge(lines.slice(0, store.stored?.seq)),
+  'rewritten after the first checkpoint, later checkpoints dropped, and the head set to fit': ({
+    state,
+    lines,
+  }) => state.forge(rewritten(lines, 2, calls(10))),
+  'the same, and the rewritten end is longer than the checkpoint policy allows': ({ state, lines }) =>
+    state.forge(rewritten(lines, 2, calls(100))),
+  'everything rewritten without checkpoints, `audit.pub` removed, and the head set to fit': ({ state }) => {
+    state.forge(rewritten([], 0, calls(10)));
+    rmSync(join(state.state, 'audit.pub'));
+  },
+  'the same, signed with another key': async ({ state }) => {
+    state.forge(rewritten([], 0, calls(10)), []);
+    await state.daemon(new FakeStore(), 1);
+  },
+  'the oldest segment removed': ({ state, lines }) => state.forge(lines.slice(4)),
+  'the same, and a record that allows it forged at the end': ({ state, lines }) => {
+    const { seq: start_seq, prev: start_prev } = JSON.parse(lines[4] ?? '{}');
+    const kept = lines.slice(4);
+    state.forge([...kept, ...chained(kept.at(-1), [{ event: 'checkpoint', start_seq, start_prev }])]);
+  },
+  'records forged after the last one, and the head set to fit': ({ state, lines }) =>
+    state.forge(rewritten(lines, lines.length, calls(3))),
+};
+
+/** What the verifier of the document finds: nothing where there is no text. */
+function python(state: string, keys: readonly string[], signed?: SignedPoint): string {
+  const args = [program, state, '--policy', String(POLICY.records), String(POLICY.every)];
+  for (const key of keys) args.push('--key', key);
+  if (signed) args.push('--signed', String(signed.seq), signed.hash);
+  const { status, stderr } = spawnSync('python3', args, { encoding: 'utf8' });
+  expect(status === 0, stderr).toBe(stderr === '');
+  return stderr;
+}
+
+describe('W-AUDIT-4 format.md says what each change shows', () => {
+  test('its table has the rows that are tested', () => {
+    expect(rows.map(({ change }) => change)).toEqual(Object.keys(changes));
+  });
+
+  test.each(rows)('$change', async ({ change, cells }) => {
+    using state = new AuditState();
+    const store = new FakeStore();
+    await state.daemon(store, 5);
+    await state.daemon(store, 25);
+    const { lines } = state;
+    const [key, point] = [store.publicKey, store.stored];
+    if (point === undefined) throw new Error('nothing was signed');
+    expect(await verify({ path: state.audit, state: state.state, keys: [key], signed: point })).toMatchObject(
+      {
+        ok: true,
+      },
+    );
+    expect(python(state.state, [key], point)).toBe('');
+
+    await changes[change]?.({ state, store, lines });
+    const options = { path: state.audit, state: state.state, checkpoint: POLICY };
+    const found = [
+      await verify(options),
+      await verify({ ...options, keys: [key] }),
+      await verify({ ...options, keys: [key], signed: point }),
+    ].map(({ ok }) => (ok ? 'not found' : 'found'));
+    expect({ warder: found }).toEqual({ warder: cells });
+    const independent = [
+      python(state.state, []),
+      python(state.state, [key]),
+      python(state.state, [key], point),
+    ].map((text) => (text === '' ? 'not found' : 'found'));
+    expect({ independent }).toEqual({ independent: cells });
+  });
+});
+
+test('W-AUDIT-13 the independent verifier agrees on the vectors', () => {
+  expect(readFileSync(program, 'utf8').split('\n').length).toBeLessThanOrEqual(60);
+  for (const [name, vector] of vectors()) {
+    using state = new AuditState();
+    layOut(state.state, vector);
+    const args = [program, state.state];
+    if (vector.signed) args.push('--signed', String(vector.signed.seq), vector.signed.hash);
+    if (vector.checkpoint)
+      args.push('--policy', String(vector.checkpoint.records), String(vector.checkpoint.every));
+    const { status, stderr } = spawnSync('python3', args, { encoding: 'utf8' });
+    const expected = vector.problem === null ? 0 : vector.problem.kind === 'unsigned-tail' ? 75 : 1;
+    expect({ name, status, stderr }).toMatchObject({ name, status: expected });
+  }
+});

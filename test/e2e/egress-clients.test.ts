@@ -1,5 +1,5 @@
-// Clients as they are, in the sandbox, with no proxy variables and nothing of Warder's in them: each asks a host of a
-// sealed credential, whose connection is opened, and one without, whose bytes pass as they are.
+// Unmodified clients in the sandbox, with no proxy variables and no code of Warder's: each requests a host of a
+// sealed credential, whose connection is decrypted, and one without, whose bytes pass unchanged.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -80,7 +80,7 @@ const script = (words: string) => ['/bin/sh', '-c', words, 'sh'];
 // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell reads it
 const bearer = '${2:+--header="Authorization: Bearer $TOKEN"}';
 
-/** Each takes a URL, and the variable with a token to be sent; and says what it got. */
+/** Each takes a URL, and the variable of a token to send; it prints the response. */
 const CLIENTS: Readonly<Record<string, readonly string[]>> = {
   "Node's fetch": [process.execPath, join(clients, 'ask.mjs'), 'fetch'],
   "Node's https": [process.execPath, join(clients, 'ask.mjs'), 'https'],
@@ -112,13 +112,13 @@ describe.for(Object.entries(CLIENTS))('%s', ([name, command]) => {
   });
 });
 
-test('an SDK of MCP speaks to a remote server over HTTP with a token that it never has', async () => {
+test('an MCP SDK talks to a remote server over HTTP with a token that it never has', async () => {
   const command = [process.execPath, join(clients, 'ask.mjs'), 'mcp', `${mcp.url}/mcp`, 'TOKEN'];
   expect(JSON.parse(await inside.out(command))).toEqual({ name: 'remote', said: `you are Bearer ${token}` });
   expect(mcp.requests.length).toBeGreaterThan(3);
 });
 
-test('git clones and pushes over HTTPS, with the token in the URL, and with one that it asks for', async () => {
+test('git clones and pushes over HTTPS, with the token in the URL, and with one that git asks for', async () => {
   const { host } = new URL(git.url);
   const at = `$HOME/${randomBytes(4).toString('hex')}`;
   const words = `set -e
@@ -136,7 +136,7 @@ test('git clones and pushes over HTTPS, with the token in the URL, and with one 
   const said = await inside.out(['/bin/sh', '-c', words]);
   expect(git.log()).toEqual(['second', 'first']);
   expect(said).toMatch(/^second\nfirst\nhttps:\/\/x-access-token:glpat-\w+@git\.test/);
-  // What stays in its configuration is worth nothing elsewhere.
+  // What stays in its configuration is useless elsewhere.
   expect(said).not.toContain(gitSecret);
 });
 
@@ -191,7 +191,7 @@ describe('a redirect', () => {
       status: 200,
       url: `${open.url}/echo`,
     });
-    // A client that hands its token to whomever it is sent.
+    // A client that sends its token wherever it is redirected.
     const curl = script('exec curl -sS --location-trusted -H "Authorization: Bearer $TOKEN" "$1"');
     expect(JSON.parse(await inside.out([...curl, to(api, open.url)])).headers.authorization).toBe(
       `Bearer ${token}`,
@@ -239,7 +239,7 @@ test.each(['opened', 'unopened'])(
   60_000,
 );
 
-test('W-SEAL-7 the log tells which connections were opened, and is whole', async () => {
+test('W-SEAL-7 the log shows which connections were decrypted, and is intact', async () => {
   const opened = home.audit('egress.connect').filter(({ outcome }) => outcome === 'open');
   const ways = new Set(opened.map(({ host, opened: read, address }) => `${host} ${read} ${address}`));
   expect([...ways].sort()).toEqual(
@@ -255,7 +255,7 @@ test('W-SEAL-7 the log tells which connections were opened, and is whole', async
   await home.done(['audit', 'verify']);
 });
 
-/** A server of MCP over HTTP, for those who bring the token. */
+/** An MCP server over HTTP, for those who send the token. */
 function remote(request: IncomingMessage, response: ServerResponse): boolean {
   if (request.method !== 'POST') {
     response.writeHead(405).end();

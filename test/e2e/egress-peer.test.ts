@@ -1,5 +1,6 @@
-// What the nearest relative, @anthropic-ai/sandbox-runtime 0.0.78, was found to do when it was tried, and Warder does not:
-// six faults, a test each, which reads by itself. More of the same stands in sealed.test.ts and egress-hostile.test.ts.
+// What the nearest relative, @anthropic-ai/sandbox-runtime 0.0.78, was found to do when it was tried, and Warder does
+// not: six faults with a test each, which reads by itself. More of the same is in sealed.test.ts and
+// egress-hostile.test.ts.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { childrenOf, executableOf, isAlive, namespaceOf } from '../../src/sandbo
 import { Home } from '../fixtures/home.ts';
 import {
   commandLines,
-  expectNone,
+  expectAbsent,
   type FetchOptions,
   Inside,
   Internet,
@@ -95,13 +96,13 @@ test('1. W-EGR-6 no token, placeholder or secret is on a command line that any u
   expect(lines).toContain(`mark-${secret.slice(4, 12)}`);
   expect(lines).toMatch(/\bbwrap\b/);
   expect(lines).toContain('outward.mjs');
-  expectNone(lines, secret, 'a command line');
-  expectNone(lines, placeholder, 'a command line');
+  expectAbsent(lines, secret, 'a command line');
+  expectAbsent(lines, placeholder, 'a command line');
   // And there is no token of a proxy that could be.
   expect(variables.filter((name) => /proxy/i.test(name))).toEqual([]);
 });
 
-test('2. W-SEAL-3 a host that sends a request back does not hand over the secret', async () => {
+test('2. W-SEAL-3 a host that echoes a request does not disclose the secret', async () => {
   // There the real secret came back.
   await using inside = await start('github');
   const placeholder = await placeholderOf(inside);
@@ -118,7 +119,7 @@ test('2. W-SEAL-3 a host that sends a request back does not hand over the secret
   for (const way of ways) {
     const answer = await inside.fetch(`${api.url}${way}`, { headers });
     expect(answer.broken).toBe(false);
-    expectNone(JSON.stringify(answer), secret, way);
+    expectAbsent(JSON.stringify(answer), secret, way);
     // The host had it.
     expect(api.requests.at(-1)?.headers.authorization).toBe(`Bearer ${secret}`);
   }
@@ -147,7 +148,7 @@ test('3. W-SEAL-1 W-SEAL-2 in a query, in Basic, in compressed bodies the placeh
   await ask('/echo', body('application/json', 'gzip', json));
   await ask('/echo', body('application/json', 'br', json));
   await ask('/echo', body('application/x-www-form-urlencoded', 'gzip', `token=${placeholder}`));
-  // Where nobody can say how it will be read.
+  // Where nobody can tell how it will be read.
   await ask('/echo', body('text/plain', 'gzip', placeholder));
   await ask('/echo', body('application/octet-stream', 'br', `x${placeholder}`));
   await ask(`/echo?token=${Buffer.from(placeholder).toString('base64url')}`);
@@ -166,11 +167,11 @@ test('3. W-SEAL-1 W-SEAL-2 in a query, in Basic, in compressed bodies the placeh
     expect(text).toContain(secret);
     expect(text).not.toContain(placeholder);
   }
-  expectNone(api.text, placeholder, 'what the host got');
+  expectAbsent(api.text, placeholder, 'what the host got');
   await recorded(home, 'credential.use', { outcome: 'refused', method: 'POST', path: '/echo' });
 });
 
-test('4. W-SEAL-1 W-EGR-1 Node’s fetch works inside, and knows of no proxy', async () => {
+test('4. W-SEAL-1 W-EGR-1 Node’s fetch works inside, and knows no proxy', async () => {
   // There it failed, since it reads no proxy variable.
   await using github = await start('github');
   await using reader = await start('reader');
@@ -181,7 +182,7 @@ test('4. W-SEAL-1 W-EGR-1 Node’s fetch works inside, and knows of no proxy', a
   for (const url of [open.url, plain]) {
     expect(await reader.fetch(`${url}/echo`)).toMatchObject({ status: 200, broken: false });
   }
-  // A process that nothing was set up for, but for whom to trust.
+  // A process that has no setup but the trust files.
   const script = `fetch('${api.url}/echo').then(async (answer) => console.log(answer.status, process.env.HTTPS_PROXY))`;
   expect(await github.out([process.execPath, '-e', script])).toBe('200 undefined\n');
 });
@@ -194,7 +195,7 @@ test('5. W-EGR-9 two sessions at once have two policies', async () => {
   const ask = (inside: Inside, host: Upstream): ReturnType<Inside['fetch']> =>
     inside.fetch(`${host.url}/echo`);
   const before = [api.requests.length, open.requests.length];
-  // All at once, and again: none loosens or tightens the other's.
+  // All at once, and again: none loosens or tightens the other's policy.
   for (let round = 1; round <= 3; round++) {
     const all = [ask(github, api), ask(reader, open), ask(github, open), ask(reader, api)];
     expect(await Promise.all(all)).toMatchObject([{ status: 200 }, { status: 200 }, elsewhere, elsewhere]);

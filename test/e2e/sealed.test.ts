@@ -1,6 +1,6 @@
-// A sealed credential through the built program: what a person types, what the server gets, what the host of the
-// credential gets, what stands in the log, and what turns it all off. What the gate does with each kind of request is
-// proved in the integration tests.
+// A sealed credential through the built program: what a person types, what the server gets, what the credential's
+// host gets, what is in the log, and what turns it all off. The integration tests prove what the gate does with each
+// kind of request.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, globSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { childrenOf, isAlive } from '../../src/sandbox/linux/process.ts';
 import { Home } from '../fixtures/home.ts';
 import {
   commandLines,
-  expectNone,
+  expectAbsent,
   Inside,
   Internet,
   listed,
@@ -21,7 +21,7 @@ import {
 } from '../fixtures/internet.ts';
 import type { Upstream } from '../fixtures/upstream.ts';
 
-/** A token of GitHub's, as to its shape. */
+/** A token in the shape of GitHub's. */
 const token = (): string => `ghp_${randomBytes(18).toString('hex')}`;
 const policy = { default: 'allow' };
 
@@ -66,7 +66,7 @@ test('W-SEAL-1 W-SEAL-3 W-SEAL-7 a server works with a credential that it never 
   expect(placeholder).toMatch(/^ghp_\w{36}$/);
   expect(placeholder).not.toBe(secret);
 
-  // The host gets the secret. What it says of it comes back with the placeholder.
+  // The host gets the secret. Its echo comes back with the placeholder.
   const authorization = `Bearer ${placeholder}`;
   const answer = await inside.fetch(`${api.url}/echo?of=it`, { headers: { authorization } });
   expect(answer).toMatchObject({ status: 200, broken: false });
@@ -74,7 +74,7 @@ test('W-SEAL-1 W-SEAL-3 W-SEAL-7 a server works with a credential that it never 
   expect(api.requests[0]?.headers.authorization).toBe(`Bearer ${secret}`);
   expect(JSON.parse(answer.body).headers.authorization).toBe(authorization);
 
-  // What its limits do not allow goes nowhere, and the server is told why.
+  // What its limits do not allow goes nowhere, and the server gets the reason.
   const refused = await inside.fetch(`${api.url}/other`, { headers: { authorization } });
   expect(refused.status).toBe(403);
   expect(JSON.parse(refused.body).message).toBe(
@@ -86,7 +86,7 @@ test('W-SEAL-1 W-SEAL-3 W-SEAL-7 a server works with a credential that it never 
   expect((await inside.fetch(`${api.url}/echo`, { headers: { 'x-key': placeholder } })).status).toBe(403);
   expect(api.requests).toHaveLength(1);
 
-  // One call, from who asked to what left, with which version, and how it ended.
+  // One call, from who requested it to what was sent, with which version, and how it ended.
   const [call] = home.audit('tool.call').filter(({ arguments: text }) => text.includes('/echo?of=it'));
   const [set] = home.audit('credential.use');
   expect(set).toMatchObject({ action: 'set', credential: 'github/TOKEN' });
@@ -122,18 +122,18 @@ test('W-SEAL-1 W-SEAL-3 W-SEAL-7 a server works with a credential that it never 
   expect(await warder('audit', 'list', '--event', 'credential.use')).toContain('github/TOKEN');
   expect(await warder('status')).toContain(listed(api));
 
-  // W-EGR-6: while it runs nobody reads it, or what stands for it, from a command line.
+  // W-EGR-6: meanwhile nobody can read it, or its placeholder, from a command line.
   const lines = commandLines();
-  expectNone(lines, secret, 'a command line');
-  expectNone(lines, placeholder, 'a command line');
-  // Nor is it in the server's memory: the placeholder is.
+  expectAbsent(lines, secret, 'a command line');
+  expectAbsent(lines, placeholder, 'a command line');
+  // It is not in the server's memory either: the placeholder is.
   expect(await inside.scan(placeholder)).toBeGreaterThan(0);
   expect(await inside.scan(secret)).toBe(0);
   const seen = await inside.see('/run', '/etc', '/tmp');
   expect(Object.keys(seen.files)).toContain('/run/warder/ca.pem');
   expect(seen.proc.environ).toContain(`TOKEN=${placeholder}`);
 
-  // A host that does not take it is told to the person.
+  // A host that refuses it is reported to the person.
   expect((await inside.fetch(`${api.url}/status/401`, { headers: { authorization } })).status).toBe(401);
   expect(await warder('status')).toMatch(/^github\/TOKEN may have expired: api\.test answered 401/m);
   const doubted = { name: 'github/TOKEN', host: 'api.test', status: 401 };
@@ -141,18 +141,18 @@ test('W-SEAL-1 W-SEAL-3 W-SEAL-7 a server works with a credential that it never 
 
   inside.client.close();
   await inside.client.ended;
-  // The connection's end is on record, with what passed.
+  // The connection's end is recorded, with the bytes that passed.
   const closed = await recorded(home, 'egress.connect', { connection: opened.connection, outcome: 'closed' });
   expect(closed.bytes_out).toBeGreaterThan(100);
   expect(closed.bytes_in).toBeGreaterThan(100);
   expect(await warder('audit', 'verify')).toMatch(/whole|ok|verif/i);
   await warder('stop');
 
-  expectNone(said.join('\n'), secret, 'what the command line said');
+  expectAbsent(said.join('\n'), secret, 'what the command line said');
   for (const name of globSync('**/*', { cwd: home.dir })) {
     const path = join(home.dir, name);
     if (statSync(path, { throwIfNoEntry: false })?.isFile())
-      expectNone(readFileSync(path, 'latin1'), secret, path);
+      expectAbsent(readFileSync(path, 'latin1'), secret, path);
   }
 });
 
@@ -188,7 +188,7 @@ test('W-SEAL-8 a new value reaches the next request of an open session; server, 
     return JSON.parse(body).headers.authorization;
   };
   expect(await echo()).toBe(`Bearer ${before.env.TOKEN}`);
-  // A stream that began with the old value goes on to its end.
+  // A stream that began with the old value continues to its end.
   const events = inside.fetch(`${api.url}/events?n=20&ms=100`, { headers: bearer(before) });
   await expect.poll(() => api.requests.length).toBe(2);
 
@@ -202,7 +202,7 @@ test('W-SEAL-8 a new value reaches the next request of an open session; server, 
     `Bearer ${first}`,
     `Bearer ${second}`,
   ]);
-  // A host that still says the old value says it to nobody.
+  // A host that still echoes the old value discloses it to nobody.
   const { body } = await inside.fetch(`${api.url}/old`);
   expect(body).toBe(`it was ${before.env.TOKEN}`);
 
@@ -220,7 +220,7 @@ test('W-SEAL-8 a new value reaches the next request of an open session; server, 
   expect(used.map(({ version }) => version === rotated.version)).toEqual([false, false, true]);
 });
 
-test('W-SEAL-5 the lock over all, and the revocation of one, hold at once, and until they are taken back', async () => {
+test('W-SEAL-5 the lock of all, and the revocation of one, take effect at once, and last until they are undone', async () => {
   await using internet = await Internet.open();
   const api = await internet.host(['api.test']);
   const secret = token();
@@ -252,7 +252,7 @@ test('W-SEAL-5 the lock over all, and the revocation of one, hold at once, and u
   await home.done(['unlock']);
   expect(await echo()).toMatchObject({ status: 200 });
 
-  // A revocation cuts what is open.
+  // A revocation closes open connections.
   const open = await streaming();
   const revoked = await home.facts('revoke', 'github/TOKEN');
   expect(revoked).toMatchObject({ name: 'github/TOKEN', changed: true, ended: 0 });
@@ -277,7 +277,7 @@ test('W-SEAL-5 the lock over all, and the revocation of one, hold at once, and u
   await home.done(['audit', 'verify']);
   expect(api.requests).toHaveLength(3);
 
-  /** A stream that has begun to come. */
+  /** A stream that has begun to arrive. */
   async function streaming(): Promise<{ answer: ReturnType<typeof inside.fetch> }> {
     const came = api.requests.length;
     const answer = inside.fetch(`${api.url}/events?n=600&ms=100`, { headers });
@@ -287,7 +287,7 @@ test('W-SEAL-5 the lock over all, and the revocation of one, hold at once, and u
   }
 });
 
-test('W-SEAL-5 what is revoked while its server starts is not left with it', async () => {
+test('W-SEAL-5 a credential that is revoked while its server starts is not left with it', async () => {
   await using home = new Home();
   const place = (name: string): string => join(home.dir, name);
   writeFileSync(place('secret'), token());
@@ -301,7 +301,7 @@ test('W-SEAL-5 what is revoked while its server starts is not left with it', asy
   expect(await run).toMatchObject({ code: 77, stderr: expect.stringContaining('is revoked') });
 });
 
-test('W-SEAL-5 a credential is used as often, and as long, as its profile says', async () => {
+test('W-SEAL-5 a credential is used only as often, and as long, as its profile allows', async () => {
   await using internet = await Internet.open();
   const api = await internet.host(['api.test']);
   const secret = token();
@@ -363,10 +363,10 @@ test('W-SEAL-9 what cannot be sealed is refused before anything runs', async () 
   await refused('short', credential('short'), /TOKEN has fewer than \d+ characters/);
   expect(existsSync(ledger)).toBe(false);
   expect(home.audit('session.open')).toEqual([]);
-  expect(internet.resolver.asked).toEqual([]);
+  expect(internet.resolver.queries).toEqual([]);
 });
 
-test('W-EGR-9 of two sessions none reaches what only the other may, or is what the other is', async () => {
+test('W-EGR-9 neither of two sessions reaches what only the other may', async () => {
   await using internet = await Internet.open();
   const [one, other] = [await internet.host(['one.test']), await internet.host(['other.test'])];
   const secret = token();
@@ -405,7 +405,7 @@ test('W-EGR-9 of two sessions none reaches what only the other may, or is what t
     `Bearer ${secret}`,
     `Bearer ${mine.env.TOKEN}`,
   ]);
-  // Nor is what one trusts trusted by another, though it may ask the same host.
+  // The authority of one is not trusted by another, though it may reach the same host.
   const trusting = { NODE_EXTRA_CA_CERTS: '/dev/stdin' };
   const script = `fetch(${JSON.stringify(`${one.url}/echo`)}).then(() => console.log('trusted'), ({ cause }) => console.log(cause.code))`;
   const asked = await third.out([process.execPath, '-e', script], {
@@ -449,7 +449,7 @@ test('W-EGR-6 W-PROC-7 a daemon that is killed leaves no server, no sandbox and 
   await first.client.ended;
   await second.client.ended;
   await home.quiet();
-  // What had begun is on record, and the next run works.
+  // What had begun is recorded, and the next run works.
   await using again = await Inside.open(home.run('github'), [secret]);
   expect(await again.fetch(`${api.url}/echo`, { headers: bearer(await again.see()) })).toMatchObject({
     status: 200,
@@ -458,7 +458,7 @@ test('W-EGR-6 W-PROC-7 a daemon that is killed leaves no server, no sandbox and 
   await home.done(['audit', 'verify']);
 });
 
-test('W-EGR-6 a daemon that stops leaves none either, and a server that ends takes its network with it', async () => {
+test('W-EGR-6 a daemon that stops leaves none either, and a server’s network ends with it', async () => {
   await using internet = await Internet.open();
   const api = await internet.host(['api.test']);
   await using home = plain(internet);
@@ -482,7 +482,7 @@ function namespaceOf(pid: number): string {
   return readlinkSync(`/proc/${inside ?? pid}/ns/net`);
 }
 
-/** The words of a process' command line; nothing where it has ended. */
+/** The command line of a process, as words; empty where it has ended. */
 function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim();

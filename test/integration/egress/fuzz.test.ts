@@ -1,10 +1,10 @@
-// A host that gives the secret back in any of the ways that it can be written, in any coding, cut anywhere: what the server
-// receives is turned back by the same ways, and the secret is nowhere in it. Longer with SLOW=1.
+// A host that returns the secret in any of its spellings, in any coding, cut anywhere: what the server receives is
+// decoded by the same steps, and the secret is nowhere in it. Longer with SLOW=1.
 import { randomBytes } from 'node:crypto';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { all, TestGate } from '../../fixtures/gate.ts';
+import { readToEnd, TestGate } from '../../fixtures/gate.ts';
 
 const SLOW = process.env.SLOW === '1';
 const RUNS = SLOW ? 3000 : 150;
@@ -79,7 +79,7 @@ function read(text: string, way: string): string {
 }
 
 test(
-  'whatever a host answers, no byte of the secret comes through [W-SEAL-1] [W-SEAL-3]',
+  'whatever a host responds, no byte of the secret comes through [W-SEAL-1] [W-SEAL-3]',
   async () => {
     const secret = `sk-${randomBytes(27).toString('base64url')}`;
     let next: Answer | undefined;
@@ -119,10 +119,10 @@ test(
         socket.write(
           `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAuthorization: Bearer ${gate.placeholder('KEY')}\r\n\r\n`,
         );
-        const text = (await all(socket)).toString('latin1');
+        const text = (await readToEnd(socket)).toString('latin1');
         expect(text).toMatch(/^HTTP\/1.1 200/);
         expect(text).not.toContain(secret);
-        // As a client reads it: the chunks joined, then every way back.
+        // As a client reads it: the chunks joined, then every step decoded.
         const body = bodyOf(text);
         expect(body).not.toContain(secret);
         expect(read(body, answer.way)).not.toContain(secret);
@@ -173,7 +173,7 @@ test(
   SLOW ? 600_000 : 60_000,
 );
 
-/** The body of an answer, its chunks joined. */
+/** The body of a response, its chunks joined. */
 function bodyOf(answer: string): string {
   const at = answer.indexOf('\r\n\r\n');
   const rest = answer.slice(at + 4);

@@ -1,5 +1,5 @@
-// The gate, against servers that want the secret: what they send, and what comes back, byte for byte. There is no sandbox
-// here; what is true of its network stands in sandbox-network.test.ts, of the whole in e2e/sealed.test.ts.
+// The gate, against servers that want the secret: what they send, and what comes back, byte for byte. There is no
+// sandbox here; its network is tested in sandbox-network.test.ts, the whole in e2e/sealed.test.ts.
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import * as net from 'node:net';
@@ -8,16 +8,16 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { brotliCompressSync, deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test, vi } from 'vitest';
-import { all, resolved, TestGate } from '../../fixtures/gate.ts';
+import { readToEnd, resolvedCredential, TestGate } from '../../fixtures/gate.ts';
 import { ECHOES, startEcho, startUpstream } from '../../fixtures/upstream.ts';
 
 const SECRET = 'ghp_Zk3mXw81LqPv0TbN7sYcRd5uEa2GhJ46fKiO';
 
-/** One request on a connection of its own; `head` without the last line's end. */
+/** Sends one request on its own connection; `head` lacks the final line break. */
 async function say(gate: TestGate, text: string | Buffer, name = 'api.test'): Promise<string> {
   const socket = await gate.secure(name);
   socket.write(text);
-  return (await all(socket)).toString('latin1');
+  return (await readToEnd(socket)).toString('latin1');
 }
 
 /** A whole request, which ends its connection. */
@@ -33,7 +33,7 @@ function request(
   return Buffer.concat([Buffer.from(`${head}\r\n\r\n`), Buffer.from(body)]);
 }
 
-/** Every way that the secret could be read in what came. */
+/** Checks every way in which the secret could be read in what arrived. */
 function expectNoSecret(text: string, secret = SECRET): void {
   const forms = [
     secret,
@@ -90,11 +90,11 @@ describe('a placeholder becomes the secret', () => {
     expect(sent.includes(SECRET) || sent.includes(Buffer.from(`me:${SECRET}`).toString('base64'))).toBe(true);
     expect(sent).not.toContain(placeholder);
     expectNoSecret(answer);
-    expect(gate.told.filter(({ event }) => event === 'credential.use')).toMatchObject([
+    expect(gate.records.filter(({ event }) => event === 'credential.use')).toMatchObject([
       { action: 'use', outcome: 'sent', credential: 'test/TOKEN', version: 'v1', host: 'api.test' },
       { action: 'answer', outcome: 'ok', status: 200 },
     ]);
-    expect(JSON.stringify(gate.told)).not.toContain(SECRET);
+    expect(JSON.stringify(gate.records)).not.toContain(SECRET);
   });
 
   test.each([
@@ -119,7 +119,7 @@ describe('a placeholder becomes the secret', () => {
     const socket = await gate.secure();
     const whole = request(gate, 'POST /upload', ['Content-Type: application/json'], body);
     for (let at = 0; at < whole.length; at += 10_007) socket.write(whole.subarray(at, at + 10_007));
-    const answer = (await all(socket)).toString();
+    const answer = (await readToEnd(socket)).toString();
     const { createHash } = await import('node:crypto');
     expect(answer).toContain(createHash('sha256').update(wanted).digest('hex'));
     expect(gate.upstream.requests[0]?.headers['content-length']).toBe(String(body.length));
@@ -127,7 +127,7 @@ describe('a placeholder becomes the secret', () => {
 });
 
 describe('what a host sends back', () => {
-  test.each(ECHOES)('by %s holds no secret [W-SEAL-3]', async (path) => {
+  test.each(ECHOES)('by %s contains no secret [W-SEAL-3]', async (path) => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const join = path.includes('?') ? '&' : '?';
     const fields = [
@@ -142,7 +142,7 @@ describe('what a host sends back', () => {
     expect(answer).toMatch(/^HTTP\/1.1 (200|500) /);
     expect(gate.upstream.requests[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
     expectNoSecret(answer);
-    // Twice encoded.
+    // Encoded twice.
     expect(answer).not.toContain(
       Buffer.from(Buffer.from(`Bearer ${SECRET}`).toString('base64'))
         .toString('base64')
@@ -151,7 +151,7 @@ describe('what a host sends back', () => {
     expect(answer).not.toContain(SECRET.slice(4, 20));
   });
 
-  test('keeps its length where the host says one [W-SEAL-3]', async () => {
+  test('keeps its length where the host declares one [W-SEAL-3]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const answer = await say(
       gate,
@@ -161,7 +161,7 @@ describe('what a host sends back', () => {
     expect(answer).toMatch(new RegExp(`content-length: ${SECRET.length + 7}`, 'i'));
   });
 
-  test('comes as it comes: an event is not held back for the next [W-SEAL-3]', async () => {
+  test('streams: an event is not delayed until the next [W-SEAL-3]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const socket = await gate.secure();
     socket.write(request(gate, 'GET /events?n=2&ms=60000'));
@@ -172,7 +172,7 @@ describe('what a host sends back', () => {
   });
 
   test.each(['compress', 'gzip, br'])(
-    'in a coding that cannot be read (%s) is refused [W-SEAL-3]',
+    'in a coding that cannot be decoded (%s) is refused [W-SEAL-3]',
     async (coding) => {
       await using gate = await TestGate.open({
         secrets: { TOKEN: SECRET },
@@ -189,14 +189,14 @@ describe('what a host sends back', () => {
     },
   );
 
-  test('comes also when the server has ended its side', async () => {
+  test('arrives also when the server has ended its side', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const socket = await gate.secure();
     socket.end(request(gate, 'GET /echo'));
-    expect((await all(socket)).toString()).toMatch(/^HTTP\/1.1 200 /);
+    expect((await readToEnd(socket)).toString()).toMatch(/^HTTP\/1.1 200 /);
   });
 
-  test('when it breaks off is broken off, and not ended as if it were whole', async () => {
+  test('when it breaks off is broken off, and does not look complete', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const answer = await say(gate, request(gate, 'GET /reset?after=100000'));
     expect(answer).toContain('content-length: 100001');
@@ -204,7 +204,7 @@ describe('what a host sends back', () => {
     expect(body).toMatch(/^x{90000,100000}$/);
   });
 
-  test('comes in the same pieces whether its end begins the secret or not [W-SEAL-1]', async () => {
+  test('arrives in the same pieces whether its end begins the secret or not [W-SEAL-1]', async () => {
     await using gate = await TestGate.open({
       secrets: { TOKEN: SECRET },
       upstream: {
@@ -222,7 +222,7 @@ describe('what a host sends back', () => {
     expect(await chunks(SECRET.slice(0, 12))).toBe(await chunks(`${SECRET.slice(0, 11)}_`));
   });
 
-  test('that changes the protocol is refused [W-SEAL-4]', async () => {
+  test('that switches protocols is refused [W-SEAL-4]', async () => {
     await using gate = await TestGate.open({
       secrets: { TOKEN: SECRET },
       upstream: {
@@ -235,7 +235,7 @@ describe('what a host sends back', () => {
     expect(await say(gate, request(gate, 'GET /'))).toMatch(/^HTTP\/1.1 502 /);
   });
 
-  test('is in memory once, however many more are asked for and not read [W-EGR-7]', async () => {
+  test('is in memory once, however many more are requested and not read [W-EGR-7]', async () => {
     let asked = 0;
     await using gate = await TestGate.open({
       secrets: { TOKEN: SECRET },
@@ -256,7 +256,7 @@ describe('what a host sends back', () => {
       before = asked;
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
-    // What the system's own buffers take, and one.
+    // What the system's own buffers take, and one more.
     expect(asked).toBeLessThan(30);
     socket.destroy();
   });
@@ -286,10 +286,10 @@ describe('a placeholder that may not be used', () => {
       expect(answer).toMatch(/^HTTP\/1.1 403 /);
       expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ error: 'warder', status: 403 });
       expect(gate.upstream.requests).toEqual([]);
-      expect(gate.told).toContainEqual(
+      expect(gate.records).toContainEqual(
         expect.objectContaining({ event: 'credential.use', action: 'use', outcome: 'refused' }),
       );
-      expect(gate.told).toContainEqual(
+      expect(gate.records).toContainEqual(
         expect.objectContaining({ event: 'egress.connect', outcome: 'refused' }),
       );
     },
@@ -325,7 +325,7 @@ describe('a placeholder that may not be used', () => {
       'a signed request',
       (p: string) => request0('GET /echo', [`Authorization: AWS4-HMAC-SHA256 Credential=${p}/2026`]),
     ],
-  ])('as %s is refused, and not passed on [W-SEAL-2]', async (_name, make) => {
+  ])('as %s is refused, and not forwarded [W-SEAL-2]', async (_name, make) => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const [line, fields, body] = make(gate.placeholder('TOKEN'));
     const answer = await say(gate, request(gate, line, fields, body));
@@ -339,7 +339,7 @@ describe('a placeholder that may not be used', () => {
     'X-Original-URL: /admin',
     'X-Rewrite-Url: /admin',
   ])(
-    'with a header that may name another method or path (%s) is refused where these are bound [W-SEAL-2]',
+    'with a header that may name another method or path (%s) is refused where these are limited [W-SEAL-2]',
     async (field) => {
       for (const limits of [{ methods: ['POST'] }, { paths: ['/echo'] }, {}]) {
         await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, limits });
@@ -349,15 +349,15 @@ describe('a placeholder that may not be used', () => {
     },
   );
 
-  test('when it leaves is refused, though it could be used when it came [W-SEAL-5]', async () => {
+  test('when it leaves is refused, though it was allowed when it arrived [W-SEAL-5]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const socket = await gate.secure();
     const whole = request(gate, 'POST /echo', [...bearer(gate), 'Content-Type: application/json'], '{}');
     socket.write(whole.subarray(0, -1));
-    await expect.poll(() => gate.told.some(({ event }) => event === 'credential.use')).toBe(true);
+    await expect.poll(() => gate.records.some(({ event }) => event === 'credential.use')).toBe(true);
     gate.guards.locked = true;
     socket.write(whole.subarray(-1));
-    expect((await all(socket)).toString()).toMatch(/^HTTP\/1.1 403 [\s\S]*locked/);
+    expect((await readToEnd(socket)).toString()).toMatch(/^HTTP\/1.1 403 [\s\S]*locked/);
     expect(gate.upstream.requests).toEqual([]);
   });
 
@@ -366,7 +366,7 @@ describe('a placeholder that may not be used', () => {
     const gone = Promise.withResolvers<void>();
     await using gate = await TestGate.open({
       secrets: { TOKEN: SECRET },
-      dialling: () => {
+      beforeDial: () => {
         asked.resolve();
         return gone.promise;
       },
@@ -379,7 +379,7 @@ describe('a placeholder that may not be used', () => {
     expect(gate.upstream.requests).toEqual([]);
   });
 
-  test('in a long body breaks the request off [W-SEAL-2]', async () => {
+  test('in a long body breaks off the request [W-SEAL-2]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const body = `${'x'.repeat(500_000)}${gate.placeholder('TOKEN')}${'x'.repeat(500_000)}`;
     const answer = await say(gate, request(gate, 'POST /upload', ['Content-Type: text/plain'], body));
@@ -395,7 +395,7 @@ describe('a placeholder that may not be used', () => {
     expect(await say(gate, twice)).toMatch(/^HTTP\/1.1 403 /);
   });
 
-  test('while all is locked, or it is revoked, is refused; a revocation cuts what is open [W-SEAL-5]', async () => {
+  test('while credentials are locked, or it is revoked, is refused; a revocation closes open connections [W-SEAL-5]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const plain = request(gate, 'GET /echo', bearer(gate));
     gate.guards.locked = true;
@@ -410,13 +410,13 @@ describe('a placeholder that may not be used', () => {
     expect(await say(gate, plain)).toMatch(/^HTTP\/1.1 403 [\s\S]*revoked/);
   });
 
-  test('is not sent without a record, and nothing else is either [W-EGR-5] [W-SEAL-7]', async () => {
+  test('is not sent without a record, nor is anything else [W-EGR-5] [W-SEAL-7]', async () => {
     let writes = true;
-    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, writes: () => writes });
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, isLogWritable: () => writes });
     const socket = await gate.secure();
     writes = false;
     socket.write(request(gate, 'GET /echo', bearer(gate)));
-    expect((await all(socket)).toString()).toMatch(/^HTTP\/1.1 503 /);
+    expect((await readToEnd(socket)).toString()).toMatch(/^HTTP\/1.1 503 /);
     expect(gate.upstream.requests).toEqual([]);
     expect(await say(gate, request(gate, 'GET /echo'))).toMatch(/^HTTP\/1.1 502 /);
     expect(gate.upstream.accepted).toBe(0);
@@ -467,7 +467,7 @@ describe('a request that could be read in two ways', () => {
     );
     expect(answer).toMatch(/^HTTP\/1.1 (400|405|421|501) /);
     expect(gate.upstream.requests).toEqual([]);
-    expect(gate.told).toContainEqual(
+    expect(gate.records).toContainEqual(
       expect.objectContaining({ event: 'egress.connect', outcome: 'refused' }),
     );
   });
@@ -481,7 +481,7 @@ describe('a request that could be read in two ways', () => {
     expect(gate.upstream.requests.map(({ target }) => target)).toEqual(['/echo']);
   });
 
-  test('what comes behind a request that is refused is not passed on [W-SEAL-4]', async () => {
+  test('what follows a refused request is not forwarded [W-SEAL-4]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const one = (path: string, host = `api.test:${gate.upstream.port}`): string =>
       `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${gate.placeholder('TOKEN')}\r\n\r\n`;
@@ -490,14 +490,14 @@ describe('a request that could be read in two ways', () => {
     expect(gate.upstream.requests).toHaveLength(1);
   });
 
-  test('a body whose words are other bytes is refused [W-SEAL-4] [W-SEAL-6]', async () => {
+  test('a body in a character set with other bytes is refused [W-SEAL-4] [W-SEAL-6]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const fields = ['Content-Type: application/x-www-form-urlencoded; charset=ibm037'];
     expect(await say(gate, request(gate, 'POST /token', fields, 'x'))).toMatch(/^HTTP\/1.1 415 /);
     expect(gate.upstream.requests).toEqual([]);
   });
 
-  test('a compressed body is what this reader makes of it: nothing behind its end goes on [W-SEAL-4] [W-SEAL-6]', async () => {
+  test('a compressed body is what this decoder reads: nothing behind its end is forwarded [W-SEAL-4] [W-SEAL-6]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const fields = ['Content-Type: application/x-www-form-urlencoded', 'Content-Encoding: gzip'];
     // Some readers skip zeros between two members.
@@ -507,14 +507,14 @@ describe('a request that could be read in two ways', () => {
     expect(gate.upstream.requests[0]?.body.equals(body)).toBe(false);
   });
 
-  test('a head without end is refused, and the daemon does not grow [W-EGR-7]', async () => {
+  test('an endless head is refused, and the daemon does not grow [W-EGR-7]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const answer = await say(gate, request(gate, 'GET /echo', [`X-Long: ${'a'.repeat(100_000)}`]));
     expect(answer).toMatch(/^HTTP\/1.1 400 /);
     expect(gate.upstream.requests).toEqual([]);
   });
 
-  test('a body in chunks of a byte takes no memory beyond its bytes [W-EGR-7]', async () => {
+  test('a body in one-byte chunks takes no memory beyond its bytes [W-EGR-7]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
@@ -534,7 +534,7 @@ describe('a request that could be read in two ways', () => {
     socket.destroy();
   });
 
-  test('a form without end, and a body that unfolds without end, are refused [W-EGR-7]', async () => {
+  test('an endless form, and a body that decodes without end, are refused [W-EGR-7]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const form = ['Content-Type: application/x-www-form-urlencoded'];
     expect(await say(gate, request(gate, 'POST /echo', form, 'a'.repeat(1_200_000)))).toMatch(
@@ -552,12 +552,12 @@ describe('who is at the other end', () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     await expect(gate.secure('api.test', { servername: 'other.test' })).rejects.toThrow();
     await expect(gate.secure('api.test', { servername: '' })).rejects.toThrow();
-    const told = gate.told.filter(({ outcome }) => outcome === 'refused').map(({ reason }) => reason);
+    const told = gate.records.filter(({ outcome }) => outcome === 'refused').map(({ reason }) => reason);
     expect(told).toEqual(['its TLS names another host', 'its TLS names no host']);
     expect(gate.upstream.accepted).toBe(0);
   });
 
-  test('what is not listed is refused at once and recorded [W-EGR-1]', async () => {
+  test('a host that is not listed is refused at once and recorded [W-EGR-1]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     for (const [name, port] of [
       ['other.test', gate.upstream.port],
@@ -567,14 +567,14 @@ describe('who is at the other end', () => {
         (socket) => once(socket, 'close'),
         () => {},
       );
-      expect(gate.told).toContainEqual(
+      expect(gate.records).toContainEqual(
         expect.objectContaining({ outcome: 'refused', host: name, port, reason: 'not listed' }),
       );
     }
     expect(gate.upstream.accepted).toBe(0);
   });
 
-  test('a host with a certificate of somebody else gets no request [W-EGR-8]', async () => {
+  test("a host with another's certificate gets no request [W-EGR-8]", async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     await using other = await TestGate.open({
       secrets: { TOKEN: SECRET },
@@ -585,12 +585,12 @@ describe('who is at the other end', () => {
     const fields = [`Authorization: Bearer ${other.placeholder('TOKEN')}`];
     expect(await say(other, request(other, 'GET /echo', fields))).toMatch(/^HTTP\/1.1 502 /);
     expect(gate.upstream.requests).toEqual([]);
-    expect(other.told).toContainEqual(
+    expect(other.records).toContainEqual(
       expect.objectContaining({ event: 'egress.connect', outcome: 'failed' }),
     );
   });
 
-  test('each address that was tried is on record, with its end [W-EGR-5]', async () => {
+  test('each address that was tried is recorded, with its end [W-EGR-5]', async () => {
     const dead = ['127.83.1.1', '127.83.1.2'];
     let leads = dead;
     await using gate = await TestGate.open({
@@ -599,7 +599,7 @@ describe('who is at the other end', () => {
       resolve: (_, { address }) => [...leads, address],
     });
     expect(await say(gate, request(gate, 'GET /echo'))).toMatch(/^HTTP\/1.1 200 /);
-    const ways = (): unknown[] => gate.told.map(({ address, outcome }) => [address, outcome]);
+    const ways = (): unknown[] => gate.records.map(({ address, outcome }) => [address, outcome]);
     const tried = dead.flatMap((address) => [
       [address, 'open'],
       [address, 'closed'],
@@ -621,7 +621,7 @@ describe('who is at the other end', () => {
     await using other = await TestGate.open({ secrets: { TOKEN: 'another-secret-of-this-session' } });
     await say(other, request(other, 'GET /echo', [`Authorization: Bearer ${one.placeholder('TOKEN')}`]));
     expect(other.upstream.requests[0]?.headers.authorization).toBe(`Bearer ${one.placeholder('TOKEN')}`);
-    expect(other.told.some(({ event }) => event === 'credential.use')).toBe(false);
+    expect(other.records.some(({ event }) => event === 'credential.use')).toBe(false);
     const socket = one.secure('api.test', { ca: other.authority.certificate });
     await expect(socket).rejects.toThrow();
   });
@@ -649,27 +649,29 @@ describe('who is at the other end', () => {
 });
 
 describe('without a sealed credential', () => {
-  test('TLS goes from end to end, unopened: the host shows its own certificate [W-EGR-4]', async () => {
+  test('TLS goes from end to end, undecrypted: the host presents its own certificate [W-EGR-4]', async () => {
     await using gate = await TestGate.open({ network: ['api.test:PORT'] });
     const socket = await gate.secure('api.test', { ca: gate.upstream.ca });
     socket.write(request(gate, 'GET /echo/raw'));
-    expect((await all(socket)).toString()).toMatch(/^HTTP\/1.1 200 /);
+    expect((await readToEnd(socket)).toString()).toMatch(/^HTTP\/1.1 200 /);
     await expect
-      .poll(() => gate.told.map(({ outcome, opened, bytes_in }) => [outcome, opened, (bytes_in ?? 0) > 100]))
+      .poll(() =>
+        gate.records.map(({ outcome, opened, bytes_in }) => [outcome, opened, (bytes_in ?? 0) > 100]),
+      )
       .toEqual([
         ['open', false, false],
         ['closed', undefined, true],
       ]);
   });
 
-  test('TLS that names another host is cut, though the port is open for anything [W-EGR-4]', async () => {
+  test('TLS that names another host is closed, though the port is open for any protocol [W-EGR-4]', async () => {
     await using gate = await TestGate.open({ network: ['api.test:PORT'] });
     await expect(gate.secure('api.test', { servername: 'other.test' })).rejects.toThrow();
     expect(gate.upstream.requests).toEqual([]);
-    expect(gate.told).toContainEqual(expect.objectContaining({ reason: 'its TLS names another host' }));
+    expect(gate.records).toContainEqual(expect.objectContaining({ reason: 'its TLS names another host' }));
   });
 
-  test('what is said late, or behind an empty line, is looked at all the same [W-EGR-4]', async () => {
+  test('what is sent late, or behind an empty line, is inspected all the same [W-EGR-4]', async () => {
     await using plain = await startUpstream({ names: ['api.test'], plain: 0 });
     await using gate = await TestGate.open({
       network: [`api.test:${plain.plain}`, `api.test:${plain.port}`, `${plain.address}/32`],
@@ -677,7 +679,7 @@ describe('without a sealed credential', () => {
     });
     const line = await gate.connect('api.test', plain.plain);
     line.end('\r\n\r\nGET /echo HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n');
-    expect((await all(line)).toString()).toMatch(/^HTTP\/1.1 421 /);
+    expect((await readToEnd(line)).toString()).toMatch(/^HTTP\/1.1 421 /);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const late = await gate.connect('api.test', plain.plain);
@@ -693,7 +695,7 @@ describe('without a sealed credential', () => {
     expect(plain.requests).toEqual([]);
   });
 
-  test('a server that goes before it has said its request leaves no connection behind [W-EGR-7]', async () => {
+  test('a server that closes before its request is sent leaves no connection behind [W-EGR-7]', async () => {
     await using plain = await startUpstream({ names: ['api.test'], plain: 0 });
     await using gate = await TestGate.open({
       network: [`api.test:${plain.plain}`, `${plain.address}/32`],
@@ -708,7 +710,7 @@ describe('without a sealed credential', () => {
     }
   });
 
-  test('a connection that the system cannot take ends nothing [W-EGR-7]', async () => {
+  test('a connection that the system cannot accept ends nothing [W-EGR-7]', async () => {
     await using gate = await TestGate.open({ network: ['api.test:PORT'] });
     const listener = net.createServer();
     gate.gate.serve(listener);
@@ -725,7 +727,7 @@ describe('without a sealed credential', () => {
     const one = async (fields: string): Promise<string> => {
       const socket = await gate.connect('api.test', plain.plain);
       socket.write(`GET /echo HTTP/1.1\r\nConnection: close\r\n${fields}\r\n\r\n`);
-      return (await all(socket)).toString();
+      return (await readToEnd(socket)).toString();
     };
     const host = `Host: api.test:${plain.plain}`;
     expect(await one(host)).toMatch(/^HTTP\/1.1 200 /);
@@ -736,7 +738,7 @@ describe('without a sealed credential', () => {
     expect(plain.requests).toHaveLength(1);
   });
 
-  test('any other protocol passes on a port of its own, whoever speaks first', async () => {
+  test('any other protocol passes on its own port, whoever speaks first', async () => {
     const greeting = net.createServer((socket) => {
       socket.on('error', () => {});
       socket.write('220 ready\r\n');
@@ -753,10 +755,10 @@ describe('without a sealed credential', () => {
     const first = await gate.connect('api.test', port);
     expect(String((await once(first, 'data'))[0])).toBe('220 ready\r\n');
     first.write('hello');
-    expect((await all(first)).toString()).toBe('got hello');
+    expect((await readToEnd(first)).toString()).toBe('got hello');
     const second = await gate.connect('api.test', echo.port);
     second.end('\x00\x01 not known to anybody');
-    expect((await all(second)).toString()).toBe('\x00\x01 not known to anybody');
+    expect((await readToEnd(second)).toString()).toBe('\x00\x01 not known to anybody');
     greeting.close();
   });
 });
@@ -785,7 +787,7 @@ describe('tokens and values', () => {
   });
 
   test.each(['', 'Bearer '])(
-    'what is said to be a token and holds the secret (behind "%s") gets no limits of its own [W-SEAL-2] [W-SEAL-6]',
+    'what is called a token and contains the secret (behind "%s") gets no limits of its own [W-SEAL-2] [W-SEAL-6]',
     async (before) => {
       await using gate = await TestGate.open({
         secrets: { TOKEN: SECRET },
@@ -807,7 +809,7 @@ describe('tokens and values', () => {
     },
   );
 
-  test('no token is forgotten for others: an answer with too many is refused [W-SEAL-6] [W-EGR-7]', async () => {
+  test('no token is dropped for others: a response with too many is refused [W-SEAL-6] [W-EGR-7]', async () => {
     const token = 'ya29.a-token-that-the-server-must-not-have';
     await using gate = await TestGate.open({
       secrets: { TOKEN: SECRET },
@@ -828,7 +830,7 @@ describe('tokens and values', () => {
     expectNoSecret(await say(gate, request(gate, 'GET /kept')), token);
   });
 
-  test('a value that comes while an answer streams is taken out of its rest [W-SEAL-8]', async () => {
+  test('a value that is added while a response streams is replaced in its rest [W-SEAL-8]', async () => {
     const stream = Promise.withResolvers<ServerResponse>();
     await using gate = await TestGate.open({
       secrets: { TOKEN: SECRET },
@@ -863,7 +865,7 @@ describe('tokens and values', () => {
     expectNoSecret(text, fresh);
   });
 
-  test('a new value reaches the next request on the same connection; the old one still does not come back [W-SEAL-8]', async () => {
+  test('a new value reaches the next request on the same connection; the old one is still replaced in responses [W-SEAL-8]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const placeholder = gate.placeholder('TOKEN');
     const socket = await gate.secure();
@@ -875,7 +877,7 @@ describe('tokens and values', () => {
     const answers = (count: number) => expect.poll(() => text.match(/"body":""/g)?.length).toBe(count);
     socket.write(one);
     await answers(1);
-    const fresh = resolved('TOKEN', 'ghp_aNewValueThatIsAsLongAsTheOld0123456');
+    const fresh = resolvedCredential('TOKEN', 'ghp_aNewValueThatIsAsLongAsTheOld0123456');
     for (const credential of gate.sealed.all) credential.update(fresh.value, fresh.version);
     expect(gate.placeholder('TOKEN')).toBe(placeholder);
     socket.write(one);
@@ -890,7 +892,7 @@ describe('tokens and values', () => {
     expectNoSecret(await say(gate, request(gate, `GET /echo?old=${SECRET}`)));
   });
 
-  test('a host that refuses a credential is told of', async () => {
+  test('a host that refuses a credential is reported', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     for (const status of [401, 403, 200]) {
       await say(
@@ -898,23 +900,23 @@ describe('tokens and values', () => {
         request(gate, `GET /status/${status}`, [`Authorization: Bearer ${gate.placeholder('TOKEN')}`]),
       );
     }
-    expect(gate.judged.map(({ status }) => status)).toEqual([401, 403, 200]);
+    expect(gate.credentialResponses.map(({ status }) => status)).toEqual([401, 403, 200]);
   });
 
-  test('a redirect elsewhere is passed on, and the credential does not follow it [W-SEAL-2]', async () => {
+  test('a redirect elsewhere is forwarded, and the credential does not follow it [W-SEAL-2]', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     const fields = [`Authorization: Bearer ${gate.placeholder('TOKEN')}`];
     expect(await say(gate, request(gate, 'GET /redirect?to=https%3A%2F%2Fother.test%2F', fields))).toContain(
       'https://other.test/',
     );
-    expect(gate.told.some(({ host }) => host === 'other.test')).toBe(false);
+    expect(gate.records.some(({ host }) => host === 'other.test')).toBe(false);
   });
 
-  test('what the server does not trust is on record as such', async () => {
+  test('a certificate that the server does not trust is recorded as such', async () => {
     await using gate = await TestGate.open({ secrets: { TOKEN: SECRET } });
     await expect(gate.secure('api.test', { ca: tls.rootCertificates[0] ?? '' })).rejects.toThrow();
     await expect
-      .poll(() => gate.told.map(({ reason }) => String(reason)).join())
+      .poll(() => gate.records.map(({ reason }) => String(reason)).join())
       .toContain('certificate of the gate');
   });
 });

@@ -1,5 +1,5 @@
-// Real clients, with the trust that a sandbox gets and outside of any: each takes what the session's authority signed
-// for the sealed hosts, and refuses what such an authority signs for another.
+// Real clients, with the trust files of a sandbox and outside of any: each accepts what the session's authority
+// signed for the sealed hosts, and refuses what such an authority signs for another.
 import { execFile } from 'node:child_process';
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -20,13 +20,14 @@ const folder = mkdtempSync(join(tmpdir(), 'warder-trust-'));
 const address = randomAddress();
 
 const session = Authority.create(['api.sealed.test', '*.wild.test'], Date.now());
-// The session's authority signs for nobody else. This one is bound as it is, trusted as it is, and signs for anyone.
+// The session's authority signs for nobody else. This one has the same constraints and is trusted in the same way,
+// and signs for anyone.
 const bound = new TestAuthority('Bound', ['api.bound.test', 'wild.test']);
 const machine = new TestAuthority("The machine's");
 const stranger = new TestAuthority('Stranger');
 
 const issued = (by: TestAuthority, name: string): SecureContext => createSecureContext(by.issue([name]));
-/** Who shows what, by the name that is asked for. */
+/** The context of each name. */
 const CONTEXTS: Readonly<Record<string, SecureContext>> = {
   'api.sealed.test': session.contextFor('api.sealed.test'),
   'far.below.wild.test': session.contextFor('far.below.wild.test'),
@@ -80,7 +81,7 @@ afterAll(async () => {
 });
 
 /** What a client does with each name: `ok`, or why it refuses. */
-async function ask(
+async function request(
   names: readonly string[],
   command: string,
   ...args: string[]
@@ -94,9 +95,9 @@ async function ask(
   );
 }
 
-/** Asks for the good and the bad, and holds the answers to what must be. */
-async function judge(good: readonly string[], command: string, ...args: string[]): Promise<void> {
-  const answers = await ask([...good, ...BAD], command, ...args);
+/** Runs a client against the good and the bad names, and checks its results. */
+async function expectOutcomes(good: readonly string[], command: string, ...args: string[]): Promise<void> {
+  const answers = await request([...good, ...BAD], command, ...args);
   const refused = expect.stringMatching(/certificat|permitted subtree|name constraints/i);
   expect(answers).toEqual({
     ...Object.fromEntries(good.map((name) => [name, 'ok'])),
@@ -116,9 +117,9 @@ function has(program: string): boolean {
 }
 
 test.each(['https', 'fetch'])(
-  '[W-EGR-8] node %s takes the sealed hosts of its session, and no other',
+  '[W-EGR-8] node %s accepts the sealed hosts of its session, and no other',
   async (kind) => {
-    await judge(GOOD, process.execPath, 'fetch.mjs', kind);
+    await expectOutcomes(GOOD, process.execPath, 'fetch.mjs', kind);
   },
 );
 
@@ -130,10 +131,10 @@ test.each([
   ['curl', '/bin/sh', 'fetch.sh', 'curl'],
   ['git', '/bin/sh', 'fetch.sh', 'git'],
 ])(
-  '[W-EGR-8] %s takes the sealed hosts of its session and those of the machine, and no other',
+  '[W-EGR-8] %s accepts the sealed hosts of its session and those of the machine, and no other',
   async (_name, ...command) => {
     const [program = '', ...args] = command;
-    await judge([...GOOD, 'machine.test'], program, ...args);
+    await expectOutcomes([...GOOD, 'machine.test'], program, ...args);
   },
 );
 
@@ -142,11 +143,11 @@ test.for(['client', 'connection'])(
   async (kind, context) => {
     context.skip(!has('java'), 'no java here');
     const hosts = `-Djdk.net.hosts.file=${join(folder, 'hosts')}`;
-    await judge([...GOOD, 'machine.test'], 'java', hosts, 'Fetch.java', kind);
+    await expectOutcomes([...GOOD, 'machine.test'], 'java', hosts, 'Fetch.java', kind);
   },
 );
 
-test('go takes the sealed hosts of its session and those of the machine', async (context) => {
+test('go accepts the sealed hosts of its session and those of the machine', async (context) => {
   context.skip(!has('go'), 'no go here');
-  await judge([...GOOD, 'machine.test'], 'go', 'run', 'fetch.go');
+  await expectOutcomes([...GOOD, 'machine.test'], 'go', 'run', 'fetch.go');
 });

@@ -28,7 +28,7 @@ const entry = fc.oneof(
     .map(([star, host, at]) => `${star}${host}${at === null ? '' : `:${at}`}`),
 );
 
-test('an entry more never takes reach away, and a range gives none to names [W-EGR-1]', () => {
+test('an additional entry never removes access, and a range gives none to names [W-EGR-1]', () => {
   fc.assert(
     fc.property(
       fc.array(entry),
@@ -52,7 +52,7 @@ test('an entry more never takes reach away, and a range gives none to names [W-E
         expect(after.ports).toEqual(expect.arrayContaining([...before.ports]));
         if (more.includes('/')) expect(after.allows(host, at)).toBe(before.allows(host, at));
         else expect(after.opens(address)).toBe(before.opens(address));
-        // What is allowed is answered, and listened for.
+        // What is allowed is resolved, and listened for.
         if (after.allows(host, at))
           expect([after.lists(host), after.ports.includes(at)]).toEqual([true, true]);
       },
@@ -61,7 +61,7 @@ test('an entry more never takes reach away, and a range gives none to names [W-E
   );
 });
 
-test('no text but a plain name is allowed [W-EGR-1]', () => {
+test('only a plain name is allowed [W-EGR-1]', () => {
   const allowed = new Allowlist(['*.wild.test', 'api.test']);
   fc.assert(
     fc.property(
@@ -93,7 +93,7 @@ const SPECIAL =
       return { text, first: toBits(address), length: Number(bits) };
     });
 
-test.each(SPECIAL)('no address of $text passes [W-EGR-3]', ({ first, length }) => {
+test.each(SPECIAL)('no address of $text is allowed [W-EGR-3]', ({ first, length }) => {
   fc.assert(
     fc.property(fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }), (random) => {
       const size = first.length;
@@ -111,7 +111,7 @@ test.each(SPECIAL)('no address of $text passes [W-EGR-3]', ({ first, length }) =
   );
 });
 
-test('an address that passes is public, and the same in every spelling [W-EGR-3]', () => {
+test('an allowed address is public, and the same in every spelling [W-EGR-3]', () => {
   fc.assert(
     fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (address) => {
       const reason = dialRefusal(address, new Set(), () => false);
@@ -167,7 +167,7 @@ test('any text is an address or refused', () => {
   );
 });
 
-test('any bytes are answered briefly or not at all [W-EGR-2] [W-EGR-7]', () => {
+test('any bytes get a short response or none [W-EGR-2] [W-EGR-7]', () => {
   const allowed = new Allowlist(['api.test', '*.wild.test']);
   const query = fc
     .tuple(
@@ -221,7 +221,7 @@ const message = fc
     ),
   }));
 
-test('a hello is the same over whatever records and in whatever pieces it comes [W-EGR-4]', () => {
+test('a hello is read the same from any records, in any pieces [W-EGR-4]', () => {
   fc.assert(
     fc.property(
       message,
@@ -239,7 +239,7 @@ test('a hello is the same over whatever records and in whatever pieces it comes 
   );
 });
 
-test('once something is told of any bytes, further bytes change nothing [W-EGR-4]', () => {
+test('once any bytes are classified, further bytes change nothing [W-EGR-4]', () => {
   const noisy = fc
     .tuple(
       message,

@@ -38,7 +38,7 @@ describe('names and ports', () => {
     expect(['wild.test', 'test', '.', '10.0.0.1'].some((name) => allowed.lists(name))).toBe(false);
   });
 
-  test('hosts of sealed credentials are reachable at 443, or at their port alone', () => {
+  test('hosts of sealed credentials are reachable at 443, or only at their own port', () => {
     const allowed = new Allowlist([], ['api.test', '*.alt.test:8443']);
     expect(allowed.ports).toEqual([443, 8443]);
     expect(allowed.allows('api.test', 443)).toBe(true);
@@ -46,7 +46,7 @@ describe('names and ports', () => {
     expect(allowed.allows('a.alt.test', 443)).toBe(false);
   });
 
-  test('ports are those that some name needs, sorted, each once', () => {
+  test('ports are those that some name needs, sorted, without duplicates', () => {
     expect(new Allowlist(['b.test:9000', 'a.test', 'c.test:443', 'd.test:22', '10.0.0.0/8']).ports).toEqual([
       22, 80, 443, 9000,
     ]);

@@ -1,4 +1,4 @@
-// What a sandbox is told to trust.
+// The trust files and variables of a sandbox.
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,7 +56,7 @@ function readKeystore(store: Buffer): Buffer[] {
   return found;
 }
 
-test('the bundle and the store hold the session, what the settings add, and the roots of the machine', () => {
+test("the bundle and the keystore contain the session's authority, those of the settings, and the machine's roots", () => {
   const system = Buffer.from(`# Root of the machine\n${machine}`);
   const files = trustFiles({ system, roots: [], added: [session.certificate, extra] });
   const all = ders(session.certificate, extra, machine);
@@ -66,7 +66,7 @@ test('the bundle and the store hold the session, what the settings add, and the 
   expect(readPem(files.session.toString())).toEqual(ders(session.certificate, extra));
 });
 
-test('a machine without roots gets those of node', () => {
+test("a machine without roots gets Node's", () => {
   const files = trustFiles({ system: undefined, roots: rootCertificates, added: [session.certificate] });
   const all = ders(session.certificate, ...rootCertificates);
   expect(all.length).toBeGreaterThan(100);
@@ -74,7 +74,7 @@ test('a machine without roots gets those of node', () => {
   expect(readKeystore(files.keystore)).toEqual(all);
 });
 
-test('a text without a newline at its end does not run into the next', () => {
+test('a PEM text without a final newline does not run into the next', () => {
   const files = trustFiles({
     system: Buffer.from(machine.trim()),
     roots: [],
@@ -83,17 +83,17 @@ test('a text without a newline at its end does not run into the next', () => {
   expect(readPem(files.bundle.toString())).toEqual(ders(session.certificate, extra, machine));
 });
 
-test('[W-EGR-8] only certificates get into the files that a sandbox sees', () => {
+test('[W-EGR-8] only certificates get into the files of a sandbox', () => {
   const key = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n';
   const files = trustFiles({ system: Buffer.from(machine), roots: [], added: [key + extra] });
   for (const file of Object.values(files)) expect(file.includes('PRIVATE')).toBe(false);
 });
 
-test('a store of nothing is a store', () => {
+test('an empty keystore is valid', () => {
   expect(readKeystore(writeKeystore([]))).toEqual([]);
 });
 
-test('the first bundle that holds a certificate is the machine’s, by its real path', () => {
+test('the first bundle that contains a certificate is the machine’s, by its real path', () => {
   const real = join(folder, 'real.pem');
   const empty = join(folder, 'empty.pem');
   const link = join(folder, 'link.pem');
@@ -110,7 +110,7 @@ test('the first bundle that holds a certificate is the machine’s, by its real 
   expect(systemBundle([missing])).toBeUndefined();
 });
 
-test('each client is told by its own variable; those that add to their roots read the small file', () => {
+test('each client has its own variable; those that add to their roots read the small file', () => {
   const variables = trustVariables();
   const names = (value: string): string[] =>
     Object.keys(variables).filter((name) => variables[name] === value);

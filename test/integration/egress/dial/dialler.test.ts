@@ -1,5 +1,5 @@
-// The dialler and its name servers, with real ones on loopback. Public addresses stand in a network namespace of a
-// test's own: nothing here leaves the machine.
+// The dialler and the resolvers, with real servers on loopback. Public addresses exist in the test's own network
+// namespace: nothing here leaves the machine.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as net from 'node:net';
@@ -24,7 +24,7 @@ const opens = (...ranges: string[]) => {
 };
 const open = opens('127.94.7.0/24');
 
-/** A server at an address of its own, which says who it is and gives back what it hears, to the very end. */
+/** A server at its own address, which names itself and echoes what it gets, to the very end. */
 class Host implements AsyncDisposable {
   accepted = 0;
   readonly #server: net.Server;
@@ -60,8 +60,8 @@ class Host implements AsyncDisposable {
   }
 }
 
-/** What is said on a connection to its end, after `text` and the end were sent. */
-async function say(socket: net.Socket, text: string): Promise<string> {
+/** What arrives on a connection to its end, after `text` and the end were sent. */
+async function exchange(socket: net.Socket, text: string): Promise<string> {
   let said = '';
   socket.setEncoding('utf8').on('data', (chunk) => {
     said += chunk;
@@ -80,8 +80,8 @@ afterAll(() => resolver[Symbol.asyncDispose]());
 const make = (parts: Partial<DiallerParts> = {}): Dialler =>
   new Dialler({ resolve: resolverWith([resolver.server]), localAddresses: () => new Set(), ...parts });
 
-/** Dials, and gives back the error's class and words, and which addresses were decided on. */
-async function fail(dialler: Dialler, port: number, given = open, name = 'api.test') {
+/** Dials, and returns the error's class and message, and the addresses that were reported. */
+async function dialFailure(dialler: Dialler, port: number, given = open, name = 'api.test') {
   const decided: string[] = [];
   const error: Error = await dialler
     .dial(name, port, given, (address) => decided.push(address))
@@ -96,7 +96,7 @@ async function fail(dialler: Dialler, port: number, given = open, name = 'api.te
 }
 
 describe('a host', () => {
-  test('is dialled at the address that was decided on; either side may end first', async () => {
+  test('is dialled at the address that was checked; either side may end first', async () => {
     await using host = await Host.at(HOST);
     resolver.names.set('api.test', [HOST]);
     const decided: string[] = [];
@@ -105,21 +105,21 @@ describe('a host', () => {
       expect(host.accepted).toBe(0);
     });
     expect([address, decided, socket.readableFlowing]).toEqual([HOST, [HOST], null]);
-    expect(await say(socket, 'hello ')).toBe(`${HOST}:hello end`);
+    expect(await exchange(socket, 'hello ')).toBe(`${HOST}:hello end`);
   });
 
-  test('is looked up anew each time, and moves at once', async () => {
+  test('is resolved anew each time, and moves at once', async () => {
     await using host = await Host.at(HOST);
     await using other = await Host.at(OTHER, undefined, host.port);
     for (const address of [HOST, OTHER]) {
       resolver.names.set('api.test', [address]);
       const { socket } = await make().dial('api.test', host.port, open, () => {});
-      expect(await say(socket, '')).toBe(`${address}:end`);
+      expect(await exchange(socket, '')).toBe(`${address}:end`);
     }
     expect([host.accepted, other.accepted]).toEqual([1, 1]);
   });
 
-  test('is dialled at its next address where one does not answer; each is decided on before [W-EGR-5]', async () => {
+  test('is dialled at its next address where one does not answer; each is reported before [W-EGR-5]', async () => {
     await using host = await Host.at(OTHER);
     resolver.names.set('api.test', ['127.94.7.9', OTHER]);
     const decided: string[] = [];
@@ -128,7 +128,7 @@ describe('a host', () => {
     expect([address, decided]).toEqual([OTHER, ['127.94.7.9', OTHER]]);
   });
 
-  test('that takes no connection loses its turn after a second, and the last one all of the time', async () => {
+  test('that accepts no connection is given up after a second, and the last one after all of the time', async () => {
     const stuck = await unaccepting(HOST);
     try {
       await using _host = await Host.at(OTHER, undefined, stuck.port);
@@ -139,7 +139,7 @@ describe('a host', () => {
       expect(address).toBe(OTHER);
       expect(performance.now() - since).toBeLessThan(3000);
       resolver.names.set('api.test', [HOST]);
-      const failed = await fail(make({ timeout: 300 }), stuck.port);
+      const failed = await dialFailure(make({ timeout: 300 }), stuck.port);
       expect(failed).toEqual({ refused: false, message: 'does not answer in time', decided: [HOST] });
     } finally {
       stuck.end();
@@ -158,7 +158,7 @@ describe('a host', () => {
     expect(host.accepted).toBe(0);
   });
 
-  test('a dial can be given up, before and while it is on its way', async () => {
+  test('a dial can be aborted, before it starts and meanwhile', async () => {
     await using host = await Host.at(HOST);
     resolver.names.set('api.test', [HOST]);
     const decided: string[] = [];
@@ -168,7 +168,7 @@ describe('a host', () => {
     resolver.silent = true;
     try {
       await expect(dial(AbortSignal.timeout(50))).rejects.toThrow('timeout');
-      const failed = await fail(make({ timeout: 100 }), host.port);
+      const failed = await dialFailure(make({ timeout: 100 }), host.port);
       expect(failed).toEqual({ refused: false, message: 'does not answer in time', decided: [] });
     } finally {
       resolver.silent = false;
@@ -176,14 +176,18 @@ describe('a host', () => {
     expect([decided, host.accepted]).toEqual([[], 0]);
   });
 
-  test('failures are told in short words', async () => {
+  test('failures have short messages', async () => {
     resolver.names.set('api.test', []);
-    expect(await fail(make(), 443)).toEqual({ refused: false, message: 'does not resolve', decided: [] });
-    expect((await fail(make(), 443, open, 'missing.test')).message).toBe('does not resolve');
+    expect(await dialFailure(make(), 443)).toEqual({
+      refused: false,
+      message: 'does not resolve',
+      decided: [],
+    });
+    expect((await dialFailure(make(), 443, open, 'missing.test')).message).toBe('does not resolve');
     resolver.names.set('api.test', [HOST]);
-    expect((await fail(make(), 1)).message).toMatch(/^connect ECONNREFUSED 127\.94\.7\.1:1$/);
+    expect((await dialFailure(make(), 1)).message).toMatch(/^connect ECONNREFUSED 127\.94\.7\.1:1$/);
     const broken = make({ resolve: () => Promise.reject(new Error('queryA ESERVFAIL api.test')) });
-    expect((await fail(broken, 1)).message).toBe('queryA ESERVFAIL api.test');
+    expect((await dialFailure(broken, 1)).message).toBe('queryA ESERVFAIL api.test');
   });
 });
 
@@ -200,14 +204,14 @@ describe('where a name may not lead', () => {
     [['224.0.0.1'], '224.0.0.1, a multicast address'],
   ])('%j: resolves to %s [W-EGR-3]', async (addresses, words) => {
     resolver.names.set('api.test', addresses);
-    const failed = await fail(make(), 443);
+    const failed = await dialFailure(make(), 443);
     expect(failed).toEqual({ refused: true, message: `resolves to ${words}`, decided: [] });
   });
 
   test.each([['127.1'], ['0x7f000001'], ['fe80::1%lo'], ['127.0.0.1\0.test'], ['localhost'], ['']])(
-    'a resolver that says %j is not believed [W-EGR-3]',
+    "a resolver's %j is not accepted [W-EGR-3]",
     async (address) => {
-      const failed = await fail(make({ resolve: async () => [address] }), 443, () => true);
+      const failed = await dialFailure(make({ resolve: async () => [address] }), 443, () => true);
       expect(failed).toEqual({
         refused: true,
         message: 'resolves to something, not an address in its usual spelling',
@@ -216,36 +220,36 @@ describe('where a name may not lead', () => {
     },
   );
 
-  test('of mixed answers only the fit ones are dialled [W-EGR-3]', async () => {
+  test('of mixed answers only the allowed addresses are dialled [W-EGR-3]', async () => {
     await using host = await Host.at(HOST);
     await using bad = await Host.at('127.0.0.1', undefined, host.port);
     resolver.names.set('api.test', ['::1', '127.0.0.1', '10.0.0.1', HOST, '::ffff:127.0.0.1']);
     const decided: string[] = [];
     const { socket } = await make().dial('api.test', host.port, open, (one) => decided.push(one));
-    expect(await say(socket, '')).toBe(`${HOST}:end`);
+    expect(await exchange(socket, '')).toBe(`${HOST}:end`);
     expect([decided, bad.accepted]).toEqual([[HOST], 0]);
   });
 
-  test('a name that changes its mind between look and dial is dialled where it was looked at [W-EGR-3]', async () => {
+  test('a name that changes its address between lookup and dial is dialled where it was checked [W-EGR-3]', async () => {
     await using host = await Host.at(HOST);
     await using bad = await Host.at('127.0.0.1', undefined, host.port);
     let looks = 0;
     resolver.names.set('api.test', () => (looks++ < 2 ? [HOST] : ['127.0.0.1']));
     const { socket } = await make().dial('api.test', host.port, open, () => {});
-    expect(await say(socket, '')).toBe(`${HOST}:end`);
-    expect((await fail(make(), host.port)).message).toBe('resolves to 127.0.0.1, a loopback address');
+    expect(await exchange(socket, '')).toBe(`${HOST}:end`);
+    expect((await dialFailure(make(), host.port)).message).toBe('resolves to 127.0.0.1, a loopback address');
     expect([host.accepted, bad.accepted]).toEqual([1, 0]);
   });
 
-  test('a name that is no name is asked of nobody [W-EGR-1]', async () => {
-    const before = resolver.asked.length;
+  test('an invalid name is not looked up [W-EGR-1]', async () => {
+    const before = resolver.queries.length;
     for (const name of ['127.0.0.1', 'a b.test', 'a.test\r\nX: y', '', '::1']) {
-      expect((await fail(make(), 443, () => true, name)).message).toBe('it is not a host name');
+      expect((await dialFailure(make(), 443, () => true, name)).message).toBe('it is not a host name');
     }
-    expect(resolver.asked.length).toBe(before);
+    expect(resolver.queries.length).toBe(before);
   });
 
-  test('public addresses: rebinding, and this machine under its own ones [W-EGR-3]', async () => {
+  test("public addresses: rebinding, and this machine's own [W-EGR-3]", async () => {
     const { stdout } = await run('unshare', [
       '--user',
       '--map-root-user',
@@ -267,7 +271,7 @@ describe('where a name may not lead', () => {
 });
 
 describe('name servers', () => {
-  test('give both families; a name that is not there has no addresses', async () => {
+  test('give both families; a name that does not exist has no addresses', async () => {
     resolver.names.set('both.test', ['192.0.2.1', '2001:db8::1']);
     const resolve = resolverWith([resolver.server]);
     expect(await resolve('both.test')).toEqual(['2001:db8::1', '192.0.2.1']);
@@ -275,17 +279,17 @@ describe('name servers', () => {
   });
 
   test('are not asked for localhost', async () => {
-    const before = resolver.asked.length;
+    const before = resolver.queries.length;
     expect(await resolverWith([resolver.server])('localhost')).toEqual(['::1', '127.0.0.1']);
-    expect(resolver.asked.length).toBe(before);
+    expect(resolver.queries.length).toBe(before);
   });
 
-  test('that are not there are a failure, not an empty answer', async () => {
+  test('that are unreachable are a failure, not an empty answer', async () => {
     await expect(resolverWith(['127.0.0.1:1'])('api.test')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     expect(() => resolverWith(['nowhere'])).toThrow();
   });
 
-  test("the system's way knows the hosts file", async () => {
+  test("the system's resolver knows the hosts file", async () => {
     expect(await systemResolver()('localhost')).toContain('127.0.0.1');
   });
 });
@@ -314,7 +318,7 @@ async function serveProxy(
       }
       const { port } = target;
       const out = net.connect({ port, host: HOST, allowHalfOpen: true }).on('error', () => {});
-      // The host's first words come in one piece with the head.
+      // The host's first bytes arrive in one piece with the head.
       out.once('data', (first) => {
         socket.write(Buffer.concat([Buffer.from('HTTP/1.1 200 Fine\r\nX: y\r\n\r\n'), first]));
         out.pipe(socket).pipe(out);
@@ -330,7 +334,7 @@ describe('through a proxy', () => {
   const none = opens();
   const unknown = 'inside.test';
 
-  test('a name that only the proxy knows is left to it; its address is on record', async () => {
+  test("a name that only the proxy knows is left to it; the proxy's address is recorded", async () => {
     await using host = await Host.at(HOST);
     await using proxy = await serveProxy({ [`${unknown}:5432`]: host });
     const decided: string[] = [];
@@ -340,11 +344,11 @@ describe('through a proxy', () => {
       expect(proxy.accepted).toBe(0);
     });
     expect([address, decided]).toEqual(['127.94.7.3', ['127.94.7.3']]);
-    expect(await say(socket, 'hello ')).toBe(`${HOST}:hello end`);
+    expect(await exchange(socket, 'hello ')).toBe(`${HOST}:hello end`);
     expect(proxy.heads).toEqual([`CONNECT ${unknown}:5432 HTTP/1.1\r\nHost: ${unknown}:5432\r\n\r\n`]);
   });
 
-  test("the proxy's own name is looked up; its login is shown to it", async () => {
+  test("the proxy's own name is resolved; it gets its login", async () => {
     await using host = await Host.at(HOST);
     await using proxy = await serveProxy({ [`${unknown}:443`]: host });
     resolver.names.set('proxy.test', ['127.94.7.3']);
@@ -355,22 +359,22 @@ describe('through a proxy', () => {
     const login = Buffer.from('me@home:p:w').toString('base64');
     expect(proxy.heads[0]).toContain(`\r\nProxy-Authorization: Basic ${login}\r\n\r\n`);
     resolver.names.delete('proxy.test');
-    expect((await fail(dialler, 443, none, unknown)).message).toBe('the proxy does not resolve');
+    expect((await dialFailure(dialler, 443, none, unknown)).message).toBe('the proxy does not resolve');
   });
 
   test.each([[['127.0.0.1']], [['169.254.169.254']], [['1.1.1.1', '10.0.0.1']], [['::ffff:1.1.1.1']]])(
-    'what this machine knows to lead where it may not is refused: %j [W-EGR-3]',
+    'a name that this machine resolves to an address that is not allowed is refused: %j [W-EGR-3]',
     async (addresses) => {
       await using proxy = await serveProxy({});
       resolver.names.set('api.test', addresses);
-      const failed = await fail(make({ proxy: { url: proxy.url, except: [] } }), 443, none);
+      const failed = await dialFailure(make({ proxy: { url: proxy.url, except: [] } }), 443, none);
       expect(failed).toMatchObject({ refused: true, decided: [] });
       expect(failed.message).toMatch(/^resolves to /);
       expect(proxy.accepted).toBe(0);
     },
   );
 
-  test('what a range opens goes through it; an exception is dialled directly', async () => {
+  test('what a range opens goes through the proxy; an exception is dialled directly', async () => {
     await using host = await Host.at(HOST);
     await using proxy = await serveProxy({ [`api.test:${host.port}`]: host });
     resolver.names.set('api.test', [HOST]);
@@ -383,13 +387,13 @@ describe('through a proxy', () => {
     ] as const) {
       const dialler = make({ proxy: { url: proxy.url, except: [...except] } });
       const { socket, address } = await dialler.dial('api.test', host.port, open, () => {});
-      expect(await say(socket, '')).toBe(`${HOST}:end`);
+      expect(await exchange(socket, '')).toBe(`${HOST}:end`);
       expect(address).toBe(expected);
     }
     expect(proxy.accepted).toBe(2);
   });
 
-  test('without a record it hears nothing [W-EGR-5]', async () => {
+  test('without a record the proxy is not dialled [W-EGR-5]', async () => {
     await using proxy = await serveProxy({});
     const dial = make({ proxy: { url: proxy.url, except: [] } }).dial(unknown, 443, none, () => {
       throw new Error('the log is full');
@@ -418,11 +422,11 @@ describe('through a proxy', () => {
     ['half a head and the end', 'HTTP/1.1 200 OK\r\nX', 'the connection was ended'],
   ])('its answer is %s', async (_name, answer, message) => {
     await using proxy = await serveProxy({}, (socket) => socket.end(answer));
-    const failed = await fail(make({ proxy: { url: proxy.url, except: [] } }), 443, none, unknown);
+    const failed = await dialFailure(make({ proxy: { url: proxy.url, except: [] } }), 443, none, unknown);
     expect(failed).toEqual({ refused: false, message, decided: ['127.94.7.3'] });
   });
 
-  test('its answer may come byte by byte, and must come in time [W-EGR-7]', async () => {
+  test('its response may arrive byte by byte, and must arrive in time [W-EGR-7]', async () => {
     await using slow = await serveProxy({}, async (socket) => {
       socket.setNoDelay();
       for (const letter of 'HTTP/1.1 200 OK\r\n\r\nhi') {
@@ -433,9 +437,9 @@ describe('through a proxy', () => {
     });
     const dialler = make({ proxy: { url: slow.url, except: [] } });
     const { socket } = await dialler.dial(unknown, 443, none, () => {});
-    expect(await say(socket, '')).toBe('hi');
+    expect(await exchange(socket, '')).toBe('hi');
     await using silent = await serveProxy({}, (one) => void setInterval(() => one.write('H'), 50).unref());
-    const failed = await fail(
+    const failed = await dialFailure(
       make({ proxy: { url: silent.url, except: [] }, timeout: 300 }),
       443,
       none,
@@ -460,17 +464,21 @@ describe('through a proxy', () => {
       make({ proxy: { url: new URL(`https://${host}:${port}`), except: [], ...more } });
     try {
       const { socket, address } = await at('proxy.test', { trusted }).dial(unknown, 443, none, () => {});
-      expect([address, await say(socket, '')]).toEqual(['127.94.7.3', 'welcome']);
-      expect((await fail(at('else.test', { trusted }), 443, none, unknown)).message).toMatch(/altnames/);
-      expect((await fail(at('127.94.7.3', { trusted }), 443, none, unknown)).message).toMatch(/altnames/);
-      expect((await fail(at('proxy.test', {}), 443, none, unknown)).message).toMatch(/certificate/);
+      expect([address, await exchange(socket, '')]).toEqual(['127.94.7.3', 'welcome']);
+      expect((await dialFailure(at('else.test', { trusted }), 443, none, unknown)).message).toMatch(
+        /altnames/,
+      );
+      expect((await dialFailure(at('127.94.7.3', { trusted }), 443, none, unknown)).message).toMatch(
+        /altnames/,
+      );
+      expect((await dialFailure(at('proxy.test', {}), 443, none, unknown)).message).toMatch(/certificate/);
     } finally {
       server.close();
     }
   });
 });
 
-/** A listener that accepts nothing, its queue full: what connects to it hears nothing. */
+/** A listener that accepts nothing, its queue full: what connects to it gets no answer. */
 async function unaccepting(address: string): Promise<{ port: number; end: () => void }> {
   const program = `import socket, sys
 s = socket.socket(); s.bind(('${address}', 0)); s.listen(0)

@@ -1,6 +1,6 @@
-// The gate's front without network namespaces: a proxy, tried with the programs that people use, and by such as have no
-// token or want more than it gives. First before a gate that lets everything in and only writes down what it was told;
-// then before the real one.
+// The gate's listener without network namespaces: a proxy, tested with the programs that people use, and with such as
+// have no token or want more than it gives. First in front of a gate that admits everything and only records it; then
+// in front of the real one.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -33,14 +33,14 @@ const basic = (token: string): string =>
  * A proxy whose gate admits everything. It echoes what comes through a tunnel, and answers a plain request with 204 once
  * nothing more comes.
  */
-class Front implements AsyncDisposable {
+class TestProxy implements AsyncDisposable {
   readonly token = newToken();
   readonly admitted: (ProxyTarget & { read: string })[] = [];
   readonly refused: (ProxyTarget & { reason: string })[] = [];
   #proxy: OpenProxy | undefined;
 
-  static async open(headTimeout?: number): Promise<Front> {
-    const front = new Front();
+  static async open(headTimeout?: number): Promise<TestProxy> {
+    const front = new TestProxy();
     front.#proxy = await openProxy({
       token: front.token,
       admit: async (socket, host, port) => {
@@ -77,10 +77,10 @@ class Front implements AsyncDisposable {
     return await dial(this.proxy.port);
   }
 
-  /** Sends pieces, each in a packet of its own, and the end; gives back all that was said. */
+  /** Sends pieces, each in its own packet, and the end; returns everything that came back. */
   async say(...pieces: (string | Buffer)[]): Promise<string> {
     const socket = await this.connect();
-    const said = all(socket);
+    const said = readToEnd(socket);
     for (const piece of pieces) {
       if (!socket.writable) break;
       socket.write(piece);
@@ -102,17 +102,17 @@ async function dial(port: number): Promise<net.Socket> {
   return socket;
 }
 
-/** What a connection says until its end, or until it is cut. */
-async function all(socket: net.Socket): Promise<Buffer> {
+/** What arrives on a connection until it ends or is closed. */
+async function readToEnd(socket: net.Socket): Promise<Buffer> {
   const pieces: Buffer[] = [];
   socket.on('data', (piece: Buffer) => pieces.push(piece)).once('end', () => socket.end());
   if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));
   return Buffer.concat(pieces);
 }
 
-describe('what is let in', () => {
-  test('CONNECT, with what came behind its head and the end behind that, byte by byte or at once', async () => {
-    await using front = await Front.open();
+describe('what is admitted', () => {
+  test('CONNECT, with the bytes behind its head and their end, byte by byte or at once', async () => {
+    await using front = await TestProxy.open();
     const text = `CONNECT Api.Test.:8443 HTTP/1.1\r\nHost: api.test\r\n${front.auth}${END}behind\r\n\r\nit`;
     const said = `HTTP/1.1 200 Connection established${END}`;
     expect(await front.say(text)).toBe(`${said}<behind\r\n\r\nit>`);
@@ -123,7 +123,7 @@ describe('what is let in', () => {
   });
 
   test('a plain request, in the form that a host expects, as the last of its connection', async () => {
-    await using front = await Front.open();
+    await using front = await TestProxy.open();
     const fields = [
       'Host: api.test',
       front.auth,
@@ -150,14 +150,14 @@ describe('what is let in', () => {
     ['OPTIONS http://api.test/', 'OPTIONS /'],
     ['POST http://api.test/', 'POST /', 'Content-Length: 0\r\n'],
   ])('%s becomes %s, in the version of the proxy', async (requested, forwarded, length = '') => {
-    await using front = await Front.open();
+    await using front = await TestProxy.open();
     const said = await front.say(`${requested} HTTP/1.0\r\n${front.auth}${END}`);
     expect(front.admitted[0]?.read).toBe(`${forwarded} HTTP/1.1\r\n${length}Connection: close${END}`);
     expect(said).toBe(`HTTP/1.1 204 No Content\r\nConnection: close${END}`);
   });
 
   test('chunks of a request arrive whole, and its answer to "Expect: 100-continue" is the proxy\'s', async () => {
-    await using front = await Front.open();
+    await using front = await TestProxy.open();
     const fields = ['Host: api.test', front.auth, 'Transfer-Encoding: chunked', 'Expect: 100-continue'];
     const said = await front.say(
       `PUT http://api.test/ HTTP/1.1\r\n${fields.join('\r\n')}${END}`,
@@ -174,7 +174,7 @@ describe('what is let in', () => {
   });
 });
 
-describe('who has no token', () => {
+describe('without the token', () => {
   const token = newToken();
   test.each([
     ['none', ''],
@@ -184,8 +184,8 @@ describe('who has no token', () => {
     ['another user', `Proxy-Authorization: Basic ${Buffer.from('root:x').toString('base64')}\r\n`],
     ['another scheme', `Proxy-Authorization: Bearer ${token}\r\n`],
     ['one for the host', `Authorization: Basic ${Buffer.from(`warder:${token}`).toString('base64')}\r\n`],
-  ])('gets 407: %s [W-EGR-6] [W-EGR-9]', async (_name, field) => {
-    await using front = await Front.open();
+  ])('a request gets 407: %s [W-EGR-6] [W-EGR-9]', async (_name, field) => {
+    await using front = await TestProxy.open();
     for (const line of ['CONNECT api.test:443', 'GET http://api.test:443/']) {
       expect(await front.say(`${line} HTTP/1.1\r\nHost: api.test\r\n${field}\r\n`)).toMatch(
         /^HTTP\/1\.1 407 .*\r\nProxy-Authenticate: Basic realm="warder"\r\n/,
@@ -196,15 +196,15 @@ describe('who has no token', () => {
     expect(front.admitted).toEqual([]);
   });
 
-  test('gets 407 also with the right token beside a wrong one [W-EGR-6]', async () => {
-    await using front = await Front.open();
+  test('a request gets 407 also with the right token beside a wrong one [W-EGR-6]', async () => {
+    await using front = await TestProxy.open();
     const text = `CONNECT api.test:443 HTTP/1.1\r\n${basic(token)}\r\n${front.auth}${END}`;
     expect(await front.say(text)).toMatch(/^HTTP\/1\.1 407 /);
     expect(front.admitted).toEqual([]);
   });
 
-  test('hears and leaves nothing of the token [W-EGR-6]', async () => {
-    await using front = await Front.open();
+  test('no response and no record contains the token [W-EGR-6]', async () => {
+    await using front = await TestProxy.open();
     await front.say(`CONNECT api.test:443 HTTP/1.1${END}`);
     await front.say(`CONNECT ${front.token}:443 HTTP/1.1\r\n${basic('x')}${END}`);
     expect(JSON.stringify(front.refused).replace(`"host":"${front.token.toLowerCase()}"`, '')).not.toContain(
@@ -213,7 +213,7 @@ describe('who has no token', () => {
   });
 });
 
-describe('what it does not do', () => {
+describe('what is refused', () => {
   test.each([
     ['CONNECT 127.0.0.1:443', '127.0.0.1', 443],
     ['CONNECT 169.254.169.254:80', '169.254.169.254', 80],
@@ -223,7 +223,7 @@ describe('what it does not do', () => {
     ['GET http://10.0.0.1/', '10.0.0.1', 80],
     ['GET http://[fd00:ec2::254]/', '[fd00:ec2::254]', 80],
   ])('%s names an address [W-EGR-1] [W-EGR-3]', async (line, host, port) => {
-    await using front = await Front.open();
+    await using front = await TestProxy.open();
     expect(await front.say(`${line} HTTP/1.1\r\n${front.auth}${END}`)).toMatch(/^HTTP\/1\.1 403 /);
     expect(front.refused).toEqual([{ host, port, reason: expect.stringContaining('by name only') }]);
     expect(front.admitted).toEqual([]);
@@ -248,7 +248,7 @@ describe('what it does not do', () => {
     'CONNECT api.test:443',
     'PRI * HTTP/2.0',
   ])('%s gets 400 [W-EGR-1]', async (line) => {
-    await using front = await Front.open();
+    await using front = await TestProxy.open();
     expect(await front.say(`${line}\r\n${front.auth}${END}`)).toMatch(/^HTTP\/1\.1 400 /);
     expect(front.refused).toHaveLength(1);
     expect(front.admitted).toEqual([]);
@@ -262,8 +262,8 @@ describe('what it does not do', () => {
     ['a space before the colon', 'Content-Length : 5'],
     ['no colon', 'nothing'],
     ['no name', ': value'],
-  ])('a head that can be read in two ways gets 400: %s [W-EGR-4]', async (_name, field) => {
-    await using front = await Front.open();
+  ])('an ambiguous head gets 400: %s [W-EGR-4]', async (_name, field) => {
+    await using front = await TestProxy.open();
     const text = `GET http://api.test/ HTTP/1.1\r\n${field}\r\n${front.auth}${END}`;
     expect(await front.say(text)).toMatch(/^HTTP\/1\.1 400 /);
     expect(front.admitted).toEqual([]);
@@ -277,16 +277,16 @@ describe('what it does not do', () => {
     ['a half of a head', 'CONNECT api.test:443 HT'],
     ['SOCKS5', Buffer.of(5, 1, 2)],
   ])('junk is refused and closed: %s [W-EGR-1]', async (_name, bytes) => {
-    await using front = await Front.open();
+    await using front = await TestProxy.open();
     expect(await front.say(bytes)).toMatch(/^(?:$|HTTP\/1\.1 400 )/);
     expect(front.refused).toMatchObject([{ host: '', port: 0 }]);
     expect(front.admitted).toEqual([]);
   });
 });
 
-describe('who floods', () => {
-  test('a head without end is not read to its end [W-EGR-7]', async () => {
-    await using front = await Front.open();
+describe('floods', () => {
+  test('an endless head is not read to its end [W-EGR-7]', async () => {
+    await using front = await TestProxy.open();
     const said = await front.say(
       `CONNECT api.test:443 HTTP/1.1\r\n${front.auth}\r\nX: ${'x'.repeat(200_000)}`,
     );
@@ -297,14 +297,14 @@ describe('who floods', () => {
     expect(await front.say(withFiller(16_384))).toMatch(/^HTTP\/1\.1 431 /);
   });
 
-  test('who does not ask in time is closed, however slowly it goes on [W-EGR-7]', async () => {
-    await using front = await Front.open(150);
+  test('a connection without a request in time is closed, however slowly it sends [W-EGR-7]', async () => {
+    await using front = await TestProxy.open(150);
     for (const beginning of ['', 'CONNECT ']) {
       const socket = await front.connect();
       const drip = setInterval(() => socket.write('A'), 40);
       if (beginning.length > 0) socket.write(beginning);
       const since = performance.now();
-      await all(socket);
+      await readToEnd(socket);
       clearInterval(drip);
       expect(performance.now() - since).toBeLessThan(1000);
     }
@@ -316,8 +316,8 @@ describe('who floods', () => {
     stays.destroy();
   });
 
-  test('connections that wait without a token keep nobody out, and are bounded [W-EGR-6] [W-EGR-7]', async () => {
-    await using front = await Front.open();
+  test('connections that wait without a token are bounded, and keep nobody out [W-EGR-6] [W-EGR-7]', async () => {
+    await using front = await TestProxy.open();
     const idle = await Promise.all(Array.from({ length: 100 }, () => front.connect()));
     for (const socket of idle) socket.resume();
     expect(await front.say(`CONNECT api.test:443 HTTP/1.1\r\n${front.auth}${END}`)).toMatch(/ 200 /);
@@ -328,8 +328,8 @@ describe('who floods', () => {
     for (const socket of idle) socket.destroy();
   });
 
-  test('of 600 connections 512 are taken, and more again when these end [W-EGR-7]', async () => {
-    await using front = await Front.open();
+  test('of 600 connections 512 are accepted, and more when these end [W-EGR-7]', async () => {
+    await using front = await TestProxy.open();
     const text = `CONNECT api.test:443 HTTP/1.1\r\n${front.auth}${END}`;
     const sockets: net.Socket[] = [];
     for (let index = 0; index < 600; index++) {
@@ -345,11 +345,11 @@ describe('who floods', () => {
   });
 
   test('nothing is left when it is closed', async () => {
-    const front = await Front.open();
+    const front = await TestProxy.open();
     const [waiting, open] = [await front.connect(), await front.connect()];
     open.write(`CONNECT api.test:443 HTTP/1.1\r\n${front.auth}${END}`);
     await expect.poll(() => front.admitted.length).toBe(1);
-    const ended = Promise.all([all(waiting), all(open)]);
+    const ended = Promise.all([readToEnd(waiting), readToEnd(open)]);
     await front[Symbol.asyncDispose]();
     await ended;
     await front[Symbol.asyncDispose]();
@@ -358,7 +358,7 @@ describe('who floods', () => {
 });
 
 /** The real gate behind it: `api.test` is listed, with TLS and without. */
-class Gated implements AsyncDisposable {
+class ProxiedGate implements AsyncDisposable {
   readonly token = newToken();
   readonly gate: TestGate;
   readonly proxy: OpenProxy;
@@ -371,7 +371,7 @@ class Gated implements AsyncDisposable {
     this.plain = plain;
   }
 
-  static async open(secrets: Readonly<Record<string, string>> = {}): Promise<Gated> {
+  static async open(secrets: Readonly<Record<string, string>> = {}): Promise<ProxiedGate> {
     const [plain, port] = [await freePort(), await freePort()];
     const gate = await TestGate.open({
       secrets,
@@ -383,9 +383,9 @@ class Gated implements AsyncDisposable {
       token,
       admit: (socket, host, at) => gate.gate.admit(socket, host, at),
       onRefused: (target, reason) =>
-        gate.told.push({ event: 'egress.connect', ...target, outcome: 'refused', reason }),
+        gate.records.push({ event: 'egress.connect', ...target, outcome: 'refused', reason }),
     });
-    return new Gated(gate, token, proxy, plain);
+    return new ProxiedGate(gate, token, proxy, plain);
   }
 
   get secure(): string {
@@ -393,10 +393,10 @@ class Gated implements AsyncDisposable {
   }
 
   get refusals(): readonly unknown[] {
-    return this.gate.told.filter(({ outcome }) => outcome === 'refused');
+    return this.gate.records.filter(({ outcome }) => outcome === 'refused');
   }
 
-  /** What a server gets: these variables and no others; what it trusts is in a file. */
+  /** The environment of a server: these variables and no others; what it trusts is in a file. */
   env(): Record<string, string> {
     const bundle = join(folder, `${this.proxy.port}.pem`);
     writeFileSync(bundle, this.gate.upstream.ca + this.gate.authority.certificate);
@@ -409,10 +409,10 @@ class Gated implements AsyncDisposable {
     return ran.stdout + ran.stderr;
   }
 
-  /** Sends text on one connection; gives back all that was said. */
+  /** Sends text on one connection; returns everything that came back. */
   async say(...pieces: string[]): Promise<string> {
     const socket = await dial(this.proxy.port);
-    const said = all(socket);
+    const said = readToEnd(socket);
     for (const piece of pieces) {
       if (socket.writable) socket.write(piece);
       await sleep(50);
@@ -453,11 +453,11 @@ describe('before the real gate', () => {
     ['urllib', '/usr/bin/python3', 'fetch.py', 'urllib'],
     ['requests', '/usr/bin/python3', 'fetch.py', 'requests'],
     ['httpx', '/usr/bin/python3', 'fetch.py', 'httpx'],
-  ])('%s reaches what is listed, and nothing else [W-EGR-1]', async (_name, program, ...args) => {
-    await using gated = await Gated.open();
+  ])('%s reaches listed hosts, and nothing else [W-EGR-1]', async (_name, program, ...args) => {
+    await using gated = await ProxiedGate.open();
     const { port } = gated.gate.upstream;
     const others = [`https://other.test:${port}`, 'https://api.test:443'];
-    // To the programs the address is the proxy's own machine: they go there themselves, where nothing is.
+    // The programs take the address for the proxy's own machine and connect directly, where nothing listens.
     const urls = [gated.secure, ...others, `https://127.0.0.1:${port}`].map((url) => `${url}/status/200`);
     const said = await gated.run(program, ...args, ...urls);
     expect(said.match(/^\w+ https\S+/gm)).toEqual(
@@ -479,7 +479,7 @@ describe('before the real gate', () => {
   ])(
     'plain HTTP by %s, also to several hosts in a row [W-EGR-1] [W-EGR-4]',
     async (_name, program, ...given) => {
-      await using gated = await Gated.open();
+      await using gated = await ProxiedGate.open();
       const hosts = ['api.test', 'one.wild.test', 'other.test', 'two.wild.test'];
       const urls = hosts.map((host) => `http://${host}:${gated.plain}/status/200`);
       const args = given.filter((arg) => arg !== '-ourl');
@@ -497,8 +497,8 @@ describe('before the real gate', () => {
     },
   );
 
-  test('CONNECT to what is not listed breaks, and is recorded [W-EGR-1]', async () => {
-    await using gated = await Gated.open();
+  test('CONNECT to a host that is not listed breaks, and is recorded [W-EGR-1]', async () => {
+    await using gated = await ProxiedGate.open();
     await gated.say(`CONNECT other.test:443 HTTP/1.1\r\n${basic(gated.token)}${END}`, 'hello');
     expect(gated.refusals).toMatchObject([{ host: 'other.test', port: 443, reason: 'not listed' }]);
     expect(gated.gate.upstream.accepted).toBe(0);
@@ -507,7 +507,7 @@ describe('before the real gate', () => {
   test.each(['at once', 'one after the other'])(
     'a second request to another host on the connection of the first goes nowhere: %s [W-EGR-1] [W-EGR-4]',
     async (how) => {
-      await using gated = await Gated.open();
+      await using gated = await ProxiedGate.open();
       const ask = (host: string, more = ''): string =>
         `GET http://${host}:${gated.plain}/echo/${host} HTTP/1.1\r\nHost: ${host}:${gated.plain}\r\n${more}${basic(gated.token)}${END}`;
       const both = [
@@ -530,7 +530,7 @@ describe('before the real gate', () => {
   );
 
   test('long bodies pass whole, there and back [W-EGR-4]', async () => {
-    await using gated = await Gated.open();
+    await using gated = await ProxiedGate.open();
     const sent = randomBytes(600_000).toString('base64');
     const request = http.request({
       host: '127.0.0.1',
@@ -549,7 +549,7 @@ describe('before the real gate', () => {
   });
 
   test('a Host that is not that of the target is refused [W-EGR-4]', async () => {
-    await using gated = await Gated.open();
+    await using gated = await ProxiedGate.open();
     const said = await gated.say(
       `GET http://api.test:${gated.plain}/ HTTP/1.1\r\nHost: one.wild.test:${gated.plain}\r\n${basic(gated.token)}${END}`,
     );
@@ -557,8 +557,8 @@ describe('before the real gate', () => {
     expect(gated.gate.upstream.requests).toEqual([]);
   });
 
-  test('TLS for another name than was asked for goes nowhere [W-EGR-4]', async () => {
-    await using gated = await Gated.open();
+  test('TLS for another name than was requested goes nowhere [W-EGR-4]', async () => {
+    await using gated = await ProxiedGate.open();
     const socket = await dial(gated.proxy.port);
     socket.write(`CONNECT api.test:${gated.gate.upstream.port} HTTP/1.1\r\n${basic(gated.token)}${END}`);
     await once(socket, 'data');
@@ -569,8 +569,8 @@ describe('before the real gate', () => {
     expect(gated.gate.upstream.requests).toEqual([]);
   });
 
-  test('the answer to a plain request says that its connection ends', async () => {
-    await using gated = await Gated.open();
+  test('the response to a plain request says that its connection ends', async () => {
+    await using gated = await ProxiedGate.open();
     const said = await gated.say(
       `GET http://api.test:${gated.plain}/status/200 HTTP/1.1\r\nHost: api.test:${gated.plain}\r\n${basic(gated.token)}${END}`,
     );
@@ -579,10 +579,10 @@ describe('before the real gate', () => {
   });
 
   test.each(['fetch', 'https'])(
-    'a sealed credential goes out by it, and does not come back: node %s [W-SEAL-1] [W-SEAL-3]',
+    'a sealed credential is sent through the proxy, and does not come back: node %s [W-SEAL-1] [W-SEAL-3]',
     async (kind) => {
       const secret = 'ghp_Zk3mXw81LqPv0TbN7sYcRd5uEa2GhJ46fKiO';
-      await using gated = await Gated.open({ TOKEN: secret });
+      await using gated = await ProxiedGate.open({ TOKEN: secret });
       const said = await gated.run(
         process.execPath,
         '-e',
@@ -596,17 +596,17 @@ describe('before the real gate', () => {
     },
   );
 
-  test('a session has no way by the proxy of another [W-EGR-9]', async () => {
-    await using one = await Gated.open();
-    await using other = await Gated.open();
+  test('a session cannot use the proxy of another [W-EGR-9]', async () => {
+    await using one = await ProxiedGate.open();
+    await using other = await ProxiedGate.open();
     const said = await one.say(`CONNECT api.test:${one.plain} HTTP/1.1\r\n${basic(other.token)}${END}`);
     expect(said).toMatch(/^HTTP\/1\.1 407 /);
     expect(one.gate.upstream.accepted).toBe(0);
   });
 });
 
-test('the proxy is on loopback alone [W-EGR-6]', async () => {
-  await using front = await Front.open();
+test('the proxy listens on loopback alone [W-EGR-6]', async () => {
+  await using front = await TestProxy.open();
   const socket = net.connect({ host: '127.0.0.2', port: front.proxy.port });
   const [error] = await once(socket, 'error');
   expect(error).toMatchObject({ code: 'ECONNREFUSED' });

@@ -1,4 +1,4 @@
-// The hellos of programs that people use, as they come over loopback.
+// The hellos of programs that people use, as they arrive over loopback.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as net from 'node:net';
@@ -33,7 +33,7 @@ test.each([
   ],
   ['python', '/usr/bin/python3', (port: string) => ['-c', PYTHON, port]],
   ["node's fetch", process.execPath, (port: string) => ['-e', LOOKUP + NODE, port]],
-])("%s's hello names its host, and every beginning of it is waited on", async (_name, program, args) => {
+])("%s's hello names its host, and every prefix of it is incomplete", async (_name, program, args) => {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as net.AddressInfo;

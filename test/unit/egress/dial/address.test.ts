@@ -20,7 +20,7 @@ test.each([
   '172.32.0.1',
 ])('%s is public', (address) => expect(dialRefusal(address, nobody, never)).toBeUndefined());
 
-describe('what is refused unless a range holds it', () => {
+describe('what is refused unless a range contains it', () => {
   test.each([
     ['127.0.0.1', 'a loopback address'],
     ['127.255.0.9', 'a loopback address'],
@@ -96,7 +96,7 @@ test.each([
   expect(dialRefusal(address, nobody, always)).toBe(reason);
 });
 
-test('a range of IPv6 does not open the IPv4 address inside [W-EGR-3]', () => {
+test('a range of IPv6 does not open the embedded IPv4 address [W-EGR-3]', () => {
   expect(dialRefusal('64:ff9b::101:101', nobody, opening('64:ff9b::/96'))).toBeUndefined();
   expect(dialRefusal('64:ff9b::a00:1', nobody, opening('64:ff9b::/96'))).toBe(
     'a private address inside an IPv6 one',
@@ -108,7 +108,7 @@ test('a range of IPv6 does not open the IPv4 address inside [W-EGR-3]', () => {
   expect(dialRefusal('::ffff:10.0.0.1', nobody, opening('10.0.0.0/8'))).toBe(INSIDE);
 });
 
-test('this machine is not reached by its public addresses either [W-EGR-3]', () => {
+test('this machine is not reached through its public addresses either [W-EGR-3]', () => {
   const own = new Set(['9.9.9.9', '2A00:0::9', 'fe80::9%eth0']);
   for (const address of ['9.9.9.9', '2a00::9', '2a00:0:0::9']) {
     expect(dialRefusal(address, own, never)).toBe('an address of this machine');
@@ -139,7 +139,7 @@ test.each([
   ':::',
   'localhost',
   '\uff11.1.1.1',
-])('%j is no address, whatever is opened [W-EGR-3]', (address) => {
+])('%j is not an address, whatever is opened [W-EGR-3]', (address) => {
   expect(dialRefusal(address, nobody, always)).toBe('not an address in its usual spelling');
   expect(canonicalAddress(address)).toBeUndefined();
 });

@@ -12,12 +12,12 @@ function message(): IncomingMessage {
   return made;
 }
 
-test('what nobody reads yet is a few pieces, however small those are in which it came [W-EGR-7]', async () => {
+test('a body that nobody reads yet is a few chunks, however small the chunks in which it arrived [W-EGR-7]', async () => {
   const body = message();
   let room = true;
   let length = 0;
   for (; room && length < 1_000_000; length++) room = body.push(Buffer.of(length & 255));
-  // Its stream holds no more than before.
+  // The stream accepts no more than before.
   expect(length).toBe(body.readableHighWaterMark);
   const pieces: Buffer[] = [];
   body.on('data', (piece: Buffer) => pieces.push(piece));
@@ -28,7 +28,7 @@ test('what nobody reads yet is a few pieces, however small those are in which it
   expect(Buffer.concat(pieces).equals(Buffer.from(Array.from({ length }, (_, at) => at & 255)))).toBe(true);
 });
 
-test('who reads gets each piece as it comes', () => {
+test('a reader gets each chunk as it arrives', () => {
   const body = message();
   const pieces: string[] = [];
   body.on('data', (piece: Buffer) => pieces.push(piece.toString()));
@@ -37,7 +37,7 @@ test('who reads gets each piece as it comes', () => {
   return turn().then(() => expect(pieces.join(' ')).toMatch(/^one ?two$/));
 });
 
-test('whatever is pushed and read when, all comes, in order and once', async () => {
+test('whenever chunks are pushed and read, all arrive, in order and once', async () => {
   const step = fc.oneof(
     fc.nat({ max: 40 }).map((length) => ({ push: length })),
     fc.constant({ push: 20_000 }),
@@ -72,7 +72,7 @@ test('whatever is pushed and read when, all comes, in order and once', async () 
   );
 });
 
-test('a body that is taken whole says what memory it takes, and is one piece [W-EGR-7]', async () => {
+test('a body that is buffered reports the memory it takes, and is one piece [W-EGR-7]', async () => {
   async function* crumbs(length: number): AsyncGenerator<Buffer> {
     for (let at = 0; at < length; at++) yield Buffer.of(at & 255);
   }

@@ -19,7 +19,7 @@ const ask = (name: string, type: string = 'A', more: object = {}): Buffer =>
     questions: [{ type: type as RecordType, name, class: 'IN' }],
     ...more,
   });
-/** A question whose labels are these bytes. */
+/** A query whose labels are these bytes. */
 const raw = (...labels: (string | Buffer)[]): Buffer =>
   Buffer.concat([
     ask('.').subarray(0, 12),
@@ -30,7 +30,7 @@ const rcode = (reply: Buffer | undefined): number => (reply?.readUInt16BE(2) ?? 
 const NXDOMAIN = 3;
 
 describe('answers', () => {
-  test('an address for a listed name, its question as it came', () => {
+  test('an address for a listed name, with the question unchanged', () => {
     const query = ask('aPi.TeSt');
     const { reply, refusedName } = answerQuery(query, make());
     expect(refusedName).toBeUndefined();
@@ -68,7 +68,7 @@ describe('answers', () => {
     '4.3.2.1.in-addr.arpa',
     'c2VjcmV0.evil.test',
     '_dns.resolver.arpa',
-  ])('%s is not listed: it does not exist, and is told of [W-EGR-2]', (name) => {
+  ])('%s is not listed: it does not exist, and is reported [W-EGR-2]', (name) => {
     for (const type of ['A', 'AAAA', 'TXT', 'UNKNOWN_65']) {
       const { reply, refusedName } = answerQuery(ask(name, type), make());
       expect(rcode(reply)).toBe(NXDOMAIN);
@@ -82,7 +82,7 @@ describe('answers', () => {
     expect([rcode(reply), refusedName]).toEqual([NXDOMAIN, '.']);
   });
 
-  test('a client that speaks of EDNS hears of it, and others do not', () => {
+  test('only a client that speaks EDNS gets an OPT record', () => {
     const opt = { type: 'OPT', name: '.', udpPayloadSize: 4096, options: [] };
     const { reply } = answerQuery(ask('api.test', 'A', { additionals: [opt] }), make());
     const read = decode(reply ?? Buffer.alloc(0));
@@ -104,7 +104,7 @@ describe('answers', () => {
   });
 });
 
-describe('what is no question [W-EGR-2]', () => {
+describe('what is not a query [W-EGR-2]', () => {
   const changed = (at: number, value: number): Buffer => {
     const query = ask('api.test');
     query.writeUInt16BE(value, at);
@@ -129,7 +129,7 @@ describe('what is no question [W-EGR-2]', () => {
     ['something behind it', Buffer.concat([ask('api.test'), Buffer.of(0)]), 1],
     ['a cut one', ask('api.test').subarray(0, -1), 1],
     ['a pointer for a name', Buffer.concat([ask('.').subarray(0, 12), Buffer.of(0xc0, 12, 0, 1, 0, 1)]), 1],
-  ])('%s gets a head with a code', (_name, query, code) => {
+  ])('%s gets a header with a response code', (_name, query, code) => {
     const { reply, refusedName } = answerQuery(query, make());
     expect(refusedName).toBeUndefined();
     expect(rcode(reply)).toBe(code);
@@ -147,21 +147,21 @@ describe('what is no question [W-EGR-2]', () => {
     ['a dot inside a label of a wildcard', raw('x.wild', 'test'), 'x.wild.test'],
     ['bytes that are no text', raw(Buffer.of(0xff, 0xfe), 'wild', 'test'), '??.wild.test'],
     ['a line feed', raw('a\n.', 'wild', 'test'), 'a?..wild.test'],
-  ])('%s gets no address, and is told of', (_name, query, name) => {
+  ])('%s gets no address, and is reported', (_name, query, name) => {
     const { reply, refusedName } = answerQuery(query, make());
     expect(rcode(reply)).toBe(1);
     expect(reply).toHaveLength(12);
     expect(refusedName).toBe(name);
   });
 
-  test('what is told cannot steer a terminal, and is no longer than a name', () => {
+  test('what is reported cannot steer a terminal, and is no longer than a name', () => {
     expect(answerQuery(raw('a\x1b[31m', '\u202etest'), make()).refusedName).toBe('a?[31m.?test');
     expect(answerQuery(raw('\u212Aey', 'wild', 'test'), make()).refusedName).toBe('?ey.wild.test');
     const long = raw(...Array.from({ length: 126 }, () => '\x01'));
     expect(answerQuery(long, make()).refusedName?.length).toBeLessThanOrEqual(253);
   });
 
-  test('another class than that of the internet has no addresses', () => {
+  test('a class other than IN has no addresses', () => {
     const query = ask('api.test');
     query.writeUInt16BE(3, query.length - 2);
     const { reply } = answerQuery(query, make());
@@ -172,7 +172,7 @@ describe('what is no question [W-EGR-2]', () => {
 
 /** A server on loopback with its clients. */
 async function serve() {
-  // As a network's are.
+  // As a network's sockets are.
   const { udp, tcp } = await bindBoth({ allowHalfOpen: true, pauseOnConnect: true });
   const { port } = udp.address();
   const refused: string[] = [];
@@ -189,8 +189,8 @@ const framed = (query: Buffer): Buffer => {
   length.writeUInt16BE(query.length);
   return Buffer.concat([length, query]);
 };
-/** Reads `count` answers. */
-async function take(socket: net.Socket, count: number): Promise<Buffer[]> {
+/** Reads `count` responses. */
+async function readResponses(socket: net.Socket, count: number): Promise<Buffer[]> {
   const found: Buffer[] = [];
   let rest = Buffer.alloc(0);
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
@@ -205,7 +205,7 @@ async function take(socket: net.Socket, count: number): Promise<Buffer[]> {
 }
 
 describe('served', () => {
-  test('over UDP; junk and long questions are passed by [W-EGR-2] [W-EGR-7]', async () => {
+  test('over UDP; junk and long queries are ignored [W-EGR-2] [W-EGR-7]', async () => {
     using server = await serve();
     const client = dgram.createSocket('udp4');
     const junk = [Buffer.alloc(0), Buffer.alloc(513), Buffer.concat([ask('long.test'), Buffer.alloc(1000)])];
@@ -218,13 +218,13 @@ describe('served', () => {
     client.close();
   });
 
-  test('over TCP, many questions a connection, cut anywhere', async () => {
+  test('over TCP, many queries on a connection, cut anywhere', async () => {
     using server = await serve();
     const socket = await server.dial();
     const bytes = Buffer.concat(
       [ask('api.test'), ask('no.test'), ask('a.wild.test'), ask('b.wild.test')].map(framed),
     );
-    const answers = take(socket.setNoDelay(), 4);
+    const answers = readResponses(socket.setNoDelay(), 4);
     for (const byte of bytes) socket.write(Buffer.of(byte));
     expect((await answers).map((one) => decode(one).answers?.[0])).toMatchObject(
       [{ data: '127.1.0.1' }, {}, { data: '127.1.0.2' }, { data: '127.1.0.3' }].map((one) =>
@@ -232,17 +232,17 @@ describe('served', () => {
       ),
     );
     socket.write(Buffer.concat(Array.from({ length: 1000 }, () => framed(ask('api.test')))));
-    expect(await take(socket, 1000)).toHaveLength(1000);
+    expect(await readResponses(socket, 1000)).toHaveLength(1000);
     expect(server.refused).toEqual(['no.test']);
     socket.destroy();
   });
 
-  test('over TCP, who has ended its side gets its answer, and the connection ends', async () => {
+  test('over TCP, a client that has ended its side gets its response, and the connection ends', async () => {
     using server = await serve();
     const socket = await server.dial();
     const ended = once(socket, 'close');
     socket.end(framed(ask('api.test')));
-    expect((await take(socket, 1)).map(rcode)).toEqual([0]);
+    expect((await readResponses(socket, 1)).map(rcode)).toEqual([0]);
     socket.resume();
     await ended;
   });
@@ -266,14 +266,14 @@ describe('served', () => {
       .poll(async () => {
         const socket = await server.dial();
         socket.write(framed(ask('api.test')));
-        const [reply] = await take(socket, 1).catch(() => []);
+        const [reply] = await readResponses(socket, 1).catch(() => []);
         socket.destroy();
         return rcode(reply);
       })
       .toBe(0);
   });
 
-  test('one who takes no answers is not read from for ever [W-EGR-7]', async () => {
+  test('a client that reads no responses is not read from for ever [W-EGR-7]', async () => {
     using server = await serve();
     const held: (() => void)[] = [];
     const stuck = new Duplex({ read() {}, write: (_chunk, _encoding, done) => void held.push(done) });
@@ -286,14 +286,14 @@ describe('served', () => {
     expect(stuck.isPaused()).toBe(true);
     expect(server.refused.length).toBeLessThan(3 * 3000);
     expect(stuck.writableLength).toBeLessThan(300_000);
-    // When they are taken it goes on.
+    // It goes on when they are read.
     const before = server.refused.length;
     while (stuck.writableLength > 0) for (const done of held.splice(0)) done();
     await expect.poll(() => server.refused.length).toBeGreaterThan(before);
     stuck.destroy();
   });
 
-  test('one who asks no whole question in five seconds is closed, however it drips [W-EGR-7]', async () => {
+  test('a client without a whole query in five seconds is closed, however slowly it sends [W-EGR-7]', async () => {
     using server = await serve();
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {

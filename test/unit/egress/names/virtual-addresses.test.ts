@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Allowlist } from '../../../../src/egress/allowlist.ts';
 import { MAX_WILDCARD_NAMES, VirtualAddresses } from '../../../../src/egress/names/virtual-addresses.ts';
 
-test('each name has an address of its own, which stays [W-EGR-2]', () => {
+test('each name has its own address, which stays [W-EGR-2]', () => {
   const names = new VirtualAddresses(new Allowlist(['b.test', 'a.test:22', '*.wild.test', 'b.test:8080']));
   expect(names.addressOf('one.wild.test')).toBe('127.1.0.3');
   expect(names.addressOf('b.test')).toBe('127.1.0.1');
@@ -12,7 +12,7 @@ test('each name has an address of its own, which stays [W-EGR-2]', () => {
   expect(names.nameAt('127.1.0.3')).toBe('one.wild.test');
 });
 
-test('what is not listed has none, and no other address has a name [W-EGR-2]', () => {
+test('a name that is not listed has none, and no other address has a name [W-EGR-2]', () => {
   const names = new VirtualAddresses(new Allowlist(['a.test', '10.0.0.0/8']));
   for (const name of ['b.test', 'x.a.test', '', '.', '10.0.0.1', 'a.test\0']) {
     expect(names.addressOf(name)).toBeUndefined();
@@ -28,7 +28,7 @@ test('127.0.0.1 is localhost where that is listed', () => {
   expect(new VirtualAddresses(new Allowlist(['a.test'])).addressOf('localhost')).toBeUndefined();
 });
 
-test('one who asks for ever new names gets so many, and takes none from a listed name [W-EGR-7]', () => {
+test('names below a wildcard get a limited number of addresses, and take none from a listed name [W-EGR-7]', () => {
   const names = new VirtualAddresses(new Allowlist(['*.wild.test', 'late.test', 'deep.wild.test']));
   const addresses = new Set<string>();
   for (let index = 0; index < 5000; index++) {

@@ -1,4 +1,4 @@
-// The authority of a session: what its certificates say, and that it says no more.
+// The authority of a session: what its certificates contain, and that they contain no more.
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { Duplex } from 'node:stream';
@@ -35,7 +35,7 @@ function children(block: asn1.BaseBlock | undefined): asn1.BaseBlock[] {
 }
 
 /** A handshake in memory: what the client sees of the server's certificates. */
-async function shake(
+async function handshake(
   authority: Authority,
   name: string,
 ): Promise<{ chain: X509Certificate[]; protocol: string }> {
@@ -66,7 +66,7 @@ function duplexes(): [Duplex, Duplex] {
   return ends as [Duplex, Duplex];
 }
 
-test('the certificate is an authority of its own, from an hour ago for thirty days', () => {
+test('the certificate is its own authority, valid from an hour ago', () => {
   const authority = create('api.example.test');
   const certificate = new X509Certificate(authority.certificate);
   expect(certificate.raw.equals(authority.der)).toBe(true);
@@ -85,7 +85,7 @@ test('serials are positive, 128 bits long, and differ', () => {
   expect(new Set(serials).size).toBe(serials.length);
 });
 
-test('[W-EGR-8] the authority is bound to the sealed hosts, and to no address', () => {
+test('[W-EGR-8] the authority is constrained to the sealed hosts, and excludes addresses', () => {
   const extensions = extensionsOf(create('a.test:8443', '*.b.test', 'b.test').der);
   const bound = [
     ...['a.test', 'b.test'].map((name) =>
@@ -104,9 +104,9 @@ test('[W-EGR-8] the authority is bound to the sealed hosts, and to no address', 
   });
 });
 
-test('a handshake shows the name alone, and what binds the signer', async () => {
+test('a handshake presents the name alone, and the constrained signer', async () => {
   const authority = Authority.create(['api.example.test'], Date.now());
-  const { chain, protocol } = await shake(authority, 'api.example.test');
+  const { chain, protocol } = await handshake(authority, 'api.example.test');
   const [own, link, ...more] = chain;
   const anchor = new X509Certificate(authority.der);
   expect(more).toEqual([]);
@@ -138,7 +138,7 @@ test('[W-EGR-8] no certificate is made for a host without a sealed credential', 
   expect(() => create()).toThrow(RangeError);
 });
 
-test('[W-EGR-8] what can be seen of an authority holds no key', () => {
+test('[W-EGR-8] no key is visible in an authority', () => {
   const authority = create('api.example.test');
   authority.contextFor('api.example.test');
   expect(Reflect.ownKeys(authority)).toEqual(['certificate', 'der']);
@@ -147,7 +147,7 @@ test('[W-EGR-8] what can be seen of an authority holds no key', () => {
   expect(seen).not.toMatch(/private|KeyObject/i);
 });
 
-test('[W-EGR-7] contexts are made once a name, and those used longest ago go when there are too many', () => {
+test('[W-EGR-7] a context is made once for each name, and the least recently used are dropped when there are too many', () => {
   const authority = create('*.wild.test');
   const first = authority.contextFor('first.wild.test');
   const second = authority.contextFor('second.wild.test');
@@ -158,7 +158,7 @@ test('[W-EGR-7] contexts are made once a name, and those used longest ago go whe
   expect(authority.contextFor('second.wild.test')).not.toBe(second);
 });
 
-test('each session has keys of its own', () => {
+test('each session has its own keys', () => {
   const [one, other] = [create('a.test'), create('a.test')].map(({ der }) => new X509Certificate(der));
   expect(one?.verify(other?.publicKey ?? generateKeys().publicKey)).toBe(false);
   expect(one?.subject).not.toBe(other?.subject);
@@ -173,7 +173,7 @@ test('a certificate may end after 2050, whose years have four digits', () => {
   expect(new X509Certificate(der).verify(signer.publicKey)).toBe(true);
 });
 
-test('an authority that nothing binds is made only without a list of names', () => {
+test('an unconstrained authority is made only without a list of names', () => {
   const issuer = { name: 'free', ...generateKeys() };
   const parts = {
     issuer,

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parseClientHello } from '../../../../src/egress/tls/client-hello.ts';
 import { block, extension, hello, message, names, protocols, records } from '../../../fixtures/hello.ts';
 
-/** The first flight of node's own TLS. */
+/** The first flight of Node's own TLS. */
 async function captured(options: tls.ConnectionOptions): Promise<Buffer> {
   const { promise, resolve } = Promise.withResolvers<Buffer>();
   const wire = new Duplex({
@@ -25,7 +25,7 @@ test.each([
   ['no name', {}, undefined, []],
   ['protocols', { servername: 'a.test', ALPNProtocols: ['h2', 'http/1.1'] }, 'a.test', ['h2', 'http/1.1']],
   ['TLS 1.2', { servername: 'a.test', maxVersion: 'TLSv1.2' }, 'a.test', []],
-] as const)("node's hello with %s, and every beginning of it", async (_name, options, name, list) => {
+] as const)("Node's hello with %s, and every prefix of it", async (_name, options, name, list) => {
   const bytes = await captured({
     ...options,
     ...('ALPNProtocols' in options && { ALPNProtocols: [...options.ALPNProtocols] }),
@@ -38,7 +38,7 @@ test.each([
   }
 });
 
-test('a hello over many records, its own head cut too', async () => {
+test('a hello over many records, its own header split too', async () => {
   const bytes = await captured({ servername: 'api.test' });
   for (const size of [1, 2, 3, 5, 100]) {
     const cut = records(bytes.subarray(5), size);
@@ -57,7 +57,7 @@ test.each([
   ['SSH', Buffer.from('SSH-2.0-OpenSSH\r\n')],
 ])('%s is not TLS', (_name, bytes) => expect(parseClientHello(bytes)).toEqual({ kind: 'not-tls' }));
 
-describe('what is broken [W-EGR-4]', () => {
+describe('what is malformed [W-EGR-4]', () => {
   const name = names('api.test');
   test.each([
     ['a record of nothing', Buffer.of(22, 3, 1, 0, 0), 'a record with a wrong length'],
@@ -125,7 +125,7 @@ describe('what is broken [W-EGR-4]', () => {
     ['a body that is cut', records(message(hello(name).subarray(4, 60))), 'a length that does not fit'],
   ])('%s', (_name, bytes, reason) => expect(parseClientHello(bytes)).toEqual({ kind: 'malformed', reason }));
 
-  test('64 KiB that never end', () => {
+  test('64 KiB without an end', () => {
     const long = records(message(Buffer.alloc(65_530)));
     expect(parseClientHello(long.subarray(0, 65_530))).toEqual({ kind: 'malformed', reason: 'too long' });
     expect(parseClientHello(long.subarray(0, 40_000))).toEqual({ kind: 'incomplete' });

@@ -1,5 +1,5 @@
-// Measures Warder beside the same server run directly, in turns, and writes BENCHMARKS.md. `--quick` takes a tenth of
-// the samples and only prints; `--gate` takes the gate's part alone. Run it from a built tree: `npm run bench` builds first.
+// Measures Warder against the same server run directly, in turns, and writes BENCHMARKS.md. `--quick` takes a tenth of
+// the samples and only prints them; `--gate` measures only the gate. Needs a built tree: `npm run bench` builds first.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
@@ -15,14 +15,14 @@ const root = join(import.meta.dirname, '..');
 const quick = process.argv.includes('--quick');
 const gateOnly = process.argv.includes('--gate');
 const times = (many) => (quick ? Math.max(3, Math.round(many / 10)) : many);
-const say = (text) => process.stderr.write(`bench: ${text}\n`);
+const log = (text) => process.stderr.write(`bench: ${text}\n`);
 
 const home = mkdtempSync(join(tmpdir(), 'warder-bench-'));
 const env = environment({ WARDER_HOME: home });
 const warder = [process.execPath, join(root, 'bin/warder.js')];
 const secret = 'bench-credential-0123456789';
 
-/** The servers: a floor that Warder dominates, and a real one. */
+/** The servers: a trivial one, to which Warder adds most, and a real one. */
 const servers = {
   echo: {
     title: 'echo in C',
@@ -39,7 +39,7 @@ const servers = {
       'stdio',
     ],
     call: '{"name":"echo","arguments":{"message":"hello"}}',
-    // It has no tool with a large result and small arguments: the text goes both ways.
+    // It has no tool with a large result and small arguments, so the text is sent both ways.
     large: (bytes) => `{"name":"echo","arguments":{"message":"${'x'.repeat(bytes)}"}}`,
     flood: 10_000,
   },
@@ -106,12 +106,13 @@ async function measureSandbox(name) {
   return { off: median(taken.off), on: median(taken.on) };
 }
 
-/** The package of the last figures: exact, so that npx asks the registry nothing that it can keep. */
+/** The package of the last figures: an exact version, so that npx can answer from its cache. */
 const pinned = '@modelcontextprotocol/server-everything@2026.8.31';
 
 /** Milliseconds to the `initialize` answer of a package: by `npx -y` with a warm cache, and pinned by Warder. */
 async function measurePackage() {
-  // npm needs the machine's own settings to reach its registry; what is measured gets them too, without what slows Node.
+  // npm needs the machine's own settings to reach its registry. The measured commands get them too, except the one that
+  // slows Node down.
   const { NODE_EXTRA_CA_CERTS: _slow, ...own } = process.env;
   const registry = { ...process.env, ...env };
   execFileSync(warder[0], [warder[1], 'add', 'pinned', '--package', `npm:${pinned}`], {
@@ -134,7 +135,7 @@ async function measurePackage() {
   return { npx: median(taken.npx), pinned: median(taken.pinned) };
 }
 
-/** What an open session takes: calls one at a time, a flood, large results; direct and through Warder in turns. */
+/** An open session: calls one at a time, a flood, large results; direct and through Warder in turns. */
 async function measureCalls(server, name) {
   const both = [
     ['direct', (await Client.start(server.argv, env)).client],
@@ -190,17 +191,18 @@ async function measureMemory(name) {
   return { daemon, launcher };
 }
 
-/** The gate, and starts with a network: in a home of its own. */
+/** The gate, and starts with a network, in a separate home. */
 async function measureEgress() {
   const base = join(home, 'egress');
   mkdirSync(base, { mode: 0o700 });
   await using upstream = await Upstream.start(base);
   prepareEgress(join(base, 'config'), upstream, servers.echo.argv);
   const own = environment({ WARDER_HOME: base });
-  const tell = (...words) => execFileSync(warder[0], [warder[1], ...words], { env: own, encoding: 'utf8' });
-  tell('daemon', 'start');
+  const runWarder = (...words) =>
+    execFileSync(warder[0], [warder[1], ...words], { env: own, encoding: 'utf8' });
+  runWarder('daemon', 'start');
   try {
-    const { pid } = JSON.parse(tell('status', '--json')).daemon;
+    const { pid } = JSON.parse(runWarder('status', '--json')).daemon;
     const amounts = { requests: times(4000), bytes: quick ? 5e7 : 3e8, downloads: times(15) };
     const inPeer = peerCommand(base, upstream);
     const gate = await measureGate(run, own, pid, upstream, inPeer, amounts);
@@ -211,7 +213,7 @@ async function measureEgress() {
         const { client, ms } = await Client.start(command, own);
         await client.close();
         start[profile].push(ms);
-        // The next spare network is made meanwhile.
+        // The next spare network is created meanwhile.
         await sleep(600);
       }
     }
@@ -220,7 +222,7 @@ async function measureEgress() {
       start: Object.fromEntries(Object.entries(start).map(([how, all]) => [how, median(all)])),
     };
   } finally {
-    tell('stop');
+    runWarder('stop');
   }
 }
 
@@ -379,9 +381,9 @@ ${table([
 `;
 }
 
-/** Takes the gate's figures anew, and leaves the others as they were. */
-async function again() {
-  say('gate');
+/** Measures the gate again, and keeps the other figures. */
+async function updateGate() {
+  log('gate');
   const part = gatePart(await measureEgress());
   process.stdout.write(part);
   if (quick) return;
@@ -391,26 +393,26 @@ async function again() {
   writeFileSync(file, `${text.slice(0, at)}${part}\n${text.slice(text.indexOf('## Audit'))}`);
 }
 
-async function all() {
+async function measureAll() {
   const figures = { memory: {} };
   for (const [name, server] of Object.entries(servers)) {
     execFileSync(warder[0], [warder[1], 'daemon', 'start'], { env, stdio: 'ignore' });
-    say(`${server.title}: cold start`);
+    log(`${server.title}: cold start`);
     const start = await measureStart(server, name);
-    say(`${server.title}: calls`);
+    log(`${server.title}: calls`);
     const calls = await measureCalls(server, name);
     figures[name] = { start, calls };
-    say(`${server.title}: memory`);
+    log(`${server.title}: memory`);
     figures.memory[name] = await measureMemory(name);
   }
   execFileSync(warder[0], [warder[1], 'daemon', 'start'], { env, stdio: 'ignore' });
-  say('sandbox: cold start');
+  log('sandbox: cold start');
   figures.sandbox = await measureSandbox('echo');
-  say('package: cold start, beside npx');
+  log('package: cold start, beside npx');
   figures.packages = await measurePackage();
-  say('gate');
+  log('gate');
   figures.egress = await measureEgress();
-  say('audit');
+  log('audit');
   figures.audit = await measureAudit(join(home, 'audit'), times(50_000));
   const text = report(figures);
   process.stdout.write(text);
@@ -419,7 +421,7 @@ async function all() {
 
 try {
   prepare();
-  await (gateOnly ? again() : all());
+  await (gateOnly ? updateGate() : measureAll());
 } finally {
   execFileSync(warder[0], [warder[1], 'stop'], { env, stdio: 'ignore' });
   rmSync(home, { recursive: true, force: true });

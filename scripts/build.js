@@ -1,7 +1,6 @@
-// Bundles src/ into dist/: the launcher as one CommonJS file (no module loader at start-up), the daemon with
-// its packages (14 MB less memory than by itself and them), the command line without them. Each file is put
-// in place by a rename and what is left over goes last, so a Warder that runs from dist/ meanwhile finds whole
-// files.
+// Bundles src/ into dist/: the launcher as one CommonJS file (no module loader at start-up), the daemon together with
+// its packages (14 MB less memory than unbundled), the command line without packages. Each file is put in place by a
+// rename, and old files are removed last, so that a Warder that runs from dist/ meanwhile always finds complete files.
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
@@ -35,10 +34,10 @@ const built = await Promise.all([
     format: 'esm',
     splitting: true,
     chunkNames: 'daemon-[hash]',
-    // Those that hold compiled code, and one that a bundle would not find by its names: it is CommonJS, and
-    // loaded when it is needed.
+    // Two packages contain compiled code. The exports of the third, which is CommonJS and loaded on demand, are not
+    // found by name in a bundle.
     external: ['koffi', '@napi-rs/keyring', 'dbus-native'],
-    // What is read at the start is kept in memory, and a larger daemon forks more slowly: 3 MB less.
+    // Source text stays in memory, and a larger daemon forks more slowly: minifying saves 3 MB.
     minify: true,
     banner: {
       js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);",
@@ -57,7 +56,7 @@ const built = await Promise.all([
 const dist = join(shared.absWorkingDir, shared.outdir);
 mkdirSync(dist, { recursive: true });
 const files = new Map(
-  built.flatMap((one) => one.outputFiles).map((file) => [basename(file.path), file.contents]),
+  built.flatMap(({ outputFiles }) => outputFiles).map((file) => [basename(file.path), file.contents]),
 );
 for (const [name, contents] of files) {
   const draft = join(dist, `${name}.${process.pid}.tmp`);

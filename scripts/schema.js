@@ -7,7 +7,7 @@ import { profileFile } from '../src/profile/schema.ts';
 
 export const file = fileURLToPath(new URL('../profiles/schema.json', import.meta.url));
 
-/** The file's text. Draft 7 is what editors' YAML servers read best. */
+/** The file's text. Draft 7 has the best support in editors' YAML servers. */
 export function text() {
   const { $schema, ...schema } = z.toJSONSchema(profileFile, {
     io: 'input',

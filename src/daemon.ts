@@ -53,14 +53,14 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     tryAppend(() => audit.append('profile.change', { profile, ...rest }));
   });
   const { env, execPath } = process;
-  const own = userEnvironment({ execPath, home: env.HOME ?? homedir(), user: userName(env), env });
+  const user = userEnvironment({ execPath, home: env.HOME ?? homedir(), user: userName(env), env });
   const spawn = await loadSpawn();
   const credentials = openCredentials({
     places,
     settings,
     clock,
     log,
-    user: own,
+    user,
     spawn,
     platform: process.platform,
     uid,
@@ -97,7 +97,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     return new Egress({
       settings: settings.egress,
       places,
-      home: own.home,
+      home: user.home,
       credentials,
       audit,
       guards: locks,
@@ -112,7 +112,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     start: {
       credentials,
       audit,
-      facts: own,
+      user,
       runtimeRoots: roots,
       packages: new PackageStore({ places, clock, npm: refuseInstall, progress: () => {} }),
       server: { spawn, processes: machineProcesses, log },

@@ -42,7 +42,7 @@ export const EXIT = {
   'server-unstartable': 126,
   // make the sandbox available, or turn it off
   'sandbox-unavailable': 78,
-  // look at the daemon
+  // check the daemon
   'daemon-unreachable': 69,
   'daemon-running': 69,
   'daemon-version': 69,

@@ -1,4 +1,4 @@
-// What a record of the audit log costs, measured in the log itself: a tool's call as the relay writes it.
+// Measures what a record costs in the audit log itself: the record of a tool call as the relay writes it.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -16,7 +16,7 @@ const call = {
   arguments: '{"text":"hello"}',
 };
 
-/** The log as the daemon has it: bundled for the oldest Node that runs Warder. */
+/** Loads the log as the daemon does: bundled for the oldest Node that runs Warder. */
 async function load() {
   const { outputFiles } = await build({
     entryPoints: [join(import.meta.dirname, '../../src/audit/log.ts')],
@@ -32,7 +32,7 @@ async function load() {
   return AuditLog;
 }
 
-/** Milliseconds a record, median of batches as they come with 32 calls in flight: by one `write`, and with `fsync`. */
+/** Milliseconds per record, as the median of batches with 32 calls in flight: with one `write`, and with `fsync`. */
 export async function measureAudit(dir, count) {
   const state = join(dir, 'state');
   mkdirSync(state, { recursive: true, mode: 0o700 });

@@ -1,8 +1,8 @@
-// The lean side of the benches: a child's pipes, bytes out, newlines counted. It parses nothing but the first answer,
-// so that what is measured is the other side.
+// The minimal client of the benchmarks: it writes bytes to a child's pipes and counts newlines. It parses only the first
+// answer, so that the figures show the cost of the other side.
 import { spawn } from 'node:child_process';
 
-/** The one environment of everything measured: nothing of the caller's, so no NODE_EXTRA_CA_CERTS, which costs a start 60 ms. */
+/** The environment of everything measured: no variable of the caller's, so no NODE_EXTRA_CA_CERTS, which adds 60 ms to a start. */
 export function environment(extra = {}) {
   return { PATH: process.env.PATH, HOME: process.env.HOME, ...extra };
 }
@@ -13,7 +13,7 @@ const initialize = (id) =>
 /** Milliseconds, monotonic. */
 const now = () => performance.now();
 
-/** One line-delimited JSON-RPC server, or what stands in front of it. */
+/** A line-delimited JSON-RPC server, or Warder in front of it. */
 export class Client {
   #child;
   #onLine = () => {};
@@ -50,7 +50,7 @@ export class Client {
     });
   }
 
-  /** Starts a server and resolves to it and the milliseconds from the start to its `initialize` answer. */
+  /** Starts a server; resolves to a client and the milliseconds from the start to the `initialize` answer. */
   static async start(argv, env) {
     const from = now();
     const client = new Client(argv, env);
@@ -62,7 +62,7 @@ export class Client {
     return { client, ms };
   }
 
-  /** Finishes the handshake, and waits until nothing comes any more. */
+  /** Finishes the handshake, and waits until nothing more arrives. */
   async settle() {
     this.#child.stdin.write('{"jsonrpc":"2.0","method":"notifications/initialized"}\n');
     let last = now();
@@ -76,7 +76,7 @@ export class Client {
     return `{"jsonrpc":"2.0","id":${++this.#id},"method":"tools/call","params":${params}}\n`;
   }
 
-  /** Milliseconds of one call, from its first byte out to the end of its answer. */
+  /** Milliseconds of one call, from its first byte sent to the end of its answer. */
   async call(params) {
     const line = this.#request(params);
     const answer = this.#answer();
@@ -86,7 +86,7 @@ export class Client {
     return now() - from;
   }
 
-  /** What a tool answers, in one short text of JSON. */
+  /** A tool's answer, which must be one short text of JSON. */
   async ask(name, args) {
     const line = this.#request(JSON.stringify({ name, arguments: args }));
     const answer = this.#answer();
@@ -100,7 +100,7 @@ export class Client {
     }
   }
 
-  /** Messages a second over `count` calls with `width` in flight; an answer counts, its request does not. */
+  /** Answers per second over `count` calls with `width` in flight. */
   async flood(params, count, width) {
     let sent = 0;
     let answered = 0;
@@ -121,7 +121,7 @@ export class Client {
     return (count / (now() - from)) * 1000;
   }
 
-  /** Ends the server by the end of its input, and waits for it. */
+  /** Closes the server's input, and waits for its end. */
   async close() {
     this.closing = true;
     this.#child.stdin.end();

@@ -1,5 +1,5 @@
-// What the gate costs: the same client outside, in the sandbox, and in that of the nearest relative, to the same host on
-// loopback.
+// Measures what the gate costs: the same client outside, in Warder's sandbox, and in the sandbox of the most similar
+// project, with the same host on loopback.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,13 +14,13 @@ import { median, quantile } from './table.js';
 const here = import.meta.dirname;
 const fetcher = [process.execPath, join(here, 'fetcher.mjs')];
 
-/** Of the sealed credential. */
+/** The value of the sealed credential. */
 const secret = 'ghp_bench0123456789abcdefghijklmnopqrstu';
 
-/** Requests of one turn; then it is another's. */
+/** How many requests one client makes before the next one takes its turn. */
 const TURN = 20;
 
-/** The host, a process of its own. */
+/** The host, a separate process. */
 export class Upstream {
   static async start(home) {
     const authority = new TestAuthority();
@@ -50,7 +50,7 @@ export class Upstream {
   }
 }
 
-/** Writes the settings and profiles of what is measured. `server`: what is started where only the start counts. */
+/** Writes the settings and profiles. `server`: the command of the profiles whose start is measured. */
 export function prepareEgress(config, { ca, port, names }, server) {
   mkdirSync(join(config, 'profiles'), { recursive: true, mode: 0o700 });
   const write = (name, value) => writeFileSync(join(config, name), JSON.stringify(value), { mode: 0o600 });
@@ -78,8 +78,8 @@ export function prepareEgress(config, { ca, port, names }, server) {
 }
 
 /**
- * What starts a program in `@anthropic-ai/sandbox-runtime`, which asks the system for names: so it has a file of hosts
- * of its own.
+ * The command that starts a program in `@anthropic-ai/sandbox-runtime`. That one resolves names by the system, so it
+ * gets an /etc/hosts of its own.
  */
 export function peerCommand(home, { ca, port }) {
   const at = (name) => join(home, name);
@@ -103,7 +103,7 @@ export function peerCommand(home, { ca, port }) {
   return [...hosts, process.execPath, program, '--settings', at('peer.json'), '--'];
 }
 
-/** Runs measurements in turns, so that what else the machine does hits all alike. */
+/** Runs measurements in turns, so that other load on the machine affects all of them alike. */
 async function inTurns(rounds, ways) {
   const taken = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
@@ -112,7 +112,7 @@ async function inTurns(rounds, ways) {
   return taken;
 }
 
-/** The most memory that a process takes meanwhile, in bytes. */
+/** The peak memory of a process during `work`, in bytes. */
 async function peak(pid, work) {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
   await work();
@@ -121,7 +121,7 @@ async function peak(pid, work) {
 
 const each = (taken, of) => Object.fromEntries(Object.entries(taken).map(([how, all]) => [how, of(all)]));
 
-/** Milliseconds of a small request over a connection that stays, and bytes a second of a large answer. */
+/** Milliseconds of a small request over a persistent connection, and bytes per second of a large answer. */
 export async function measureGate(run, env, pid, upstream, inPeer, { requests, bytes, downloads }) {
   const { port, ca } = upstream;
   const by = (client, where) => ({

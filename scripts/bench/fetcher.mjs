@@ -1,6 +1,6 @@
 // A server whose tools are HTTPS clients that time themselves: in a sandbox, in front of a gate or proxy, or run by hand.
-// `latency` sends requests one at a time over a connection that stays, `download` discards what it gets. TOKEN is sent
-// as a bearer's. `at` is what to connect to where that is not the name itself, HTTPS_PROXY a proxy to ask for a tunnel.
+// `latency` sends requests one at a time over a persistent connection, `download` discards the answer. TOKEN is sent as a
+// bearer token. `at` is the address to connect to if it does not follow from the name, HTTPS_PROXY a proxy for a tunnel.
 import { execFile } from 'node:child_process';
 import { request } from 'node:http';
 import https from 'node:https';
@@ -12,7 +12,7 @@ const { TOKEN, HTTPS_PROXY } = process.env;
 const proxy = HTTPS_PROXY && new URL(HTTPS_PROXY);
 const agents = new Map();
 
-/** A connection through a tunnel, which Node's own agent does not ask for. */
+/** A connection through a tunnel, which Node's own agent does not support. */
 function tunnel({ host, port, servername }, done) {
   const login = Buffer.from(`${proxy.username}:${proxy.password}`).toString('base64');
   request({

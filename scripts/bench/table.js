@@ -1,4 +1,4 @@
-// Figures as text.
+// Formats figures as text.
 
 /** The value below which the share `q` of `values` lies. */
 export function quantile(values, q) {
@@ -8,7 +8,7 @@ export function quantile(values, q) {
 
 export const median = (values) => quantile(values, 0.5);
 
-/** Milliseconds as people read them. */
+/** Milliseconds in a readable unit. */
 export function duration(ms) {
   const size = Math.abs(ms);
   if (size < 1) return `${(ms * 1000).toFixed(size < 0.01 ? 1 : 0)} µs`;

@@ -1,5 +1,6 @@
-// The host of the gate's bench, a process of its own: HTTPS on loopback, and the name server that leads to it. It tells
-// its ports on a line of JSON, and ends with its stdin: `node upstream.js SECRET KEY CERTIFICATE`, the latter two files.
+// The host of the gate's benchmark, a separate process: HTTPS on loopback, and the name server that resolves to it. It
+// prints its ports as a line of JSON and ends with its stdin: `node upstream.js SECRET KEY CERTIFICATE`, where KEY and
+// CERTIFICATE are files.
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -11,7 +12,7 @@ const [secret, key, cert] = process.argv.slice(2);
 const small = Buffer.from(JSON.stringify({ id: 1, title: 'an issue', body: 'x'.repeat(160) }));
 const piece = randomBytes(1 << 20);
 
-/** As many bytes as are asked for, as fast as they are taken. */
+/** Sends `length` bytes as fast as they are accepted. */
 function flood(response, length) {
   response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': length });
   let left = length;
@@ -31,7 +32,7 @@ const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }
   const [, length] = /^\/large\/(\d+)$/.exec(request.url) ?? [];
   if (length !== undefined) flood(response, Number(length));
   else {
-    // A placeholder comes to files.test, which no connection is opened to, and must not come to others.
+    // A placeholder arrives only at files.test, whose connections the gate passes through without opening them.
     const { host, authorization } = request.headers;
     const fits = authorization === `Bearer ${secret}` || host.startsWith('files.');
     response.writeHead(fits ? 200 : 401, {

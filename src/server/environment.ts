@@ -37,7 +37,7 @@ export interface DeliveredCredential {
 export function environment(
   profile: string,
   { nodeDir, home, user, lang, tz }: UserEnvironment,
-  own: ServerInstance,
+  instance: ServerInstance,
   env: Readonly<Record<string, string>>,
   credentials: readonly DeliveredCredential[],
   gate: Readonly<Record<string, string>> = {},
@@ -49,7 +49,7 @@ export function environment(
   const path = searchPath([nodeDir, ...SYSTEM_FOLDERS]);
   const result: Record<string, string> = { PATH: path, HOME: home, USER: user, LANG: lang };
   if (tz !== undefined) result.TZ = tz;
-  result.TMPDIR = own.tmpdir;
+  result.TMPDIR = instance.tmpdir;
 
   for (const [name, value] of Object.entries(env)) {
     if (isLoaderVariable(name))
@@ -63,15 +63,16 @@ export function environment(
     set.add(name);
     result[name] = value;
   };
-  claim(MARKER, own.marker);
-  if (credentials.some(({ deliver }) => deliver === 'file')) claim('CREDENTIALS_DIRECTORY', own.credentials);
+  claim(MARKER, instance.marker);
+  if (credentials.some(({ deliver }) => deliver === 'file'))
+    claim('CREDENTIALS_DIRECTORY', instance.credentials);
   for (const [name, value] of Object.entries(gate)) claim(name, value);
   for (const { variable, deliver, value } of credentials) {
     if (isLoaderVariable(variable)) {
       throw invalid(`"${variable}" makes programs load other code`, 'take it out of "credentials"');
     }
     if (deliver === 'file') {
-      claim(`${variable}_FILE`, `${own.credentials}/${variable}`);
+      claim(`${variable}_FILE`, `${instance.credentials}/${variable}`);
     } else if (value.includes('\0')) {
       throw new WarderError(
         'server-unstartable',

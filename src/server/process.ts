@@ -123,7 +123,7 @@ function superviseServer(
         await endTree(tree, { processes, log, timeouts: { ...timeouts, end: timeouts.kill } }, ended);
       }
     } catch (error) {
-      log.error({ err: error, pid }, "cannot look for a server's processes");
+      log.error({ err: error, pid }, "cannot list a server's processes");
       processes.signal(-pid, 'SIGKILL');
     }
     await runtime[Symbol.asyncDispose]();

@@ -7,7 +7,7 @@ import type { Places } from '../wire/places.ts';
 
 /** The user and the machine. */
 export interface RequestContext {
-  readonly facts: UserEnvironment;
+  readonly user: UserEnvironment;
   readonly uid: number;
   readonly gid: number;
   /** Warder's own: no server sees any of it. */
@@ -20,22 +20,22 @@ export type SandboxProgram = Pick<SandboxRequest, 'file' | 'args' | 'env' | 'roo
 /** A profile without a `sandbox` gets one that lists nothing. */
 export function sandboxRequest(
   profile: Profile,
-  { facts, uid, gid, places }: RequestContext,
+  { user, uid, gid, places }: RequestContext,
   program: SandboxProgram,
 ): SandboxRequest {
   const { name, server, sandbox } = profile;
   const { read = [], write = [], memory, processes } = sandbox ?? {};
   const reach = allowedEgress(profile);
   const network = [...new Set([...reach.network, ...reach.sealed])];
-  const absolute = (path: string): string => expandHome(path, facts.home);
+  const absolute = (path: string): string => expandHome(path, user.home);
   const cwd = server.kind === 'url' ? undefined : server.cwd;
   return {
     ...program,
     profile: name,
     uid,
     gid,
-    user: facts.user,
-    home: facts.home,
+    user: user.user,
+    home: user.home,
     cwd: cwd === undefined ? undefined : absolute(cwd),
     sandbox: { read: read.map(absolute), write: write.map(absolute), network, memory, processes },
     node: process.execPath,

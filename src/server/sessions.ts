@@ -50,7 +50,7 @@ interface SessionEntry {
   stale: string | undefined;
   /** Every secret value that the session has used. The host sees none of them. */
   secrets: { readonly name: string; readonly value: string }[];
-  /** Redacts these and the sealed ones of its gate. A cache: `count` and `sealed` say what it was made for. */
+  /** Redacts these and the sealed ones of its gate. A cache for these `count` and `sealed`. */
   redaction:
     | { readonly count: number; readonly sealed: OpenGate['secrets']; readonly redactor: Redactor }
     | undefined;

@@ -157,7 +157,7 @@ async function startProcess(
   parts: StartParts,
   { command: { command, args, roots }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
-  const { facts, runtimeRoots, audit } = parts;
+  const { user, runtimeRoots, audit } = parts;
   const delivered = credentials.filter(isDelivered);
   for (const { name, version } of delivered) {
     const use = {
@@ -177,7 +177,7 @@ async function startProcess(
   try {
     const trustVariables = route === 'proxy' ? gate?.writeTrustFiles(trust) : undefined;
     const gateVariables = { ...gate?.variables, ...trustVariables };
-    env = environment(profile.name, facts, runtime.instance, profile.env, delivered, gateVariables);
+    env = environment(profile.name, user, runtime.instance, profile.env, delivered, gateVariables);
   } catch (error) {
     await runtime[Symbol.asyncDispose]();
     throw error;
@@ -202,9 +202,9 @@ async function startProcess(
     profile: profile.name,
     command,
     args,
-    cwd: expandHome(server.cwd ?? '~', facts.home),
+    cwd: expandHome(server.cwd ?? '~', user.home),
     env,
-    home: facts.home,
+    home: user.home,
     sandbox: profile.sandbox?.off === true ? undefined : prepareSandbox,
   };
   const started = await spawnServer(spec, runtime, parts.server);

@@ -207,20 +207,20 @@ export const control = {
     params: z.strictObject({ passphrase: passphrase.optional() }),
     result: z.object({}),
   },
-  /** Takes a credential out of use at once, until it gets a new value or `undo` is said. */
+  /** Takes a credential out of use at once, until it gets a new value or the revocation is undone (`undo`). */
   'credential.revoke': {
     params: z.strictObject({ name: credentialName, undo: z.boolean().optional() }),
     result: z.object({
       name: z.string(),
-      /** It was not so before. */
+      /** Whether this changed anything. */
       changed: z.boolean(),
-      /** Connections that had carried it and were cut. */
+      /** How many connections had carried it and were cut. */
       cut: z.number().int(),
-      /** Sessions whose server held it itself and was ended. */
+      /** How many servers had received its value and were ended. */
       ended: z.number().int(),
     }),
   },
-  /** The chosen store, and whether the keychain could be it. */
+  /** The chosen store, and whether the keychain could be used. */
   'store.state': {
     params: z.strictObject({}),
     result: z.object({
@@ -231,8 +231,8 @@ export const control = {
     }),
   },
   /**
-   * Chooses the store: tries it with a value, makes the audit log's signing key, and writes the settings. A
-   * key file that does not exist is made. Refuses to leave a store that holds credentials unless \`force\`.
+   * Chooses the store: tests it with a value, creates the audit log's signing key, and writes the settings. Creates a
+   * key file that does not exist. Refuses to abandon a store that contains credentials unless `force` is set.
    */
   'store.init': {
     params: z.strictObject({

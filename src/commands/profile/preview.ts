@@ -64,7 +64,7 @@ export function previewServer(
   const cwd = expandHome((server.kind === 'url' ? undefined : server.cwd) ?? '~', home);
   const launch = catchWarderError(() => resolveLaunch(profile, { cwd, path, home }, packages));
   const launched = launch instanceof WarderError ? undefined : launch;
-  const requester = { facts: machine, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1, places };
+  const requester = { user: machine, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1, places };
   return {
     program: launch instanceof WarderError ? launch : launch?.shown,
     cwd,

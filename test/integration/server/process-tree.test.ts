@@ -281,7 +281,7 @@ test('a server is ended even if the processes cannot be listed', async () => {
   const { server, delivery } = await start(fixtureServer('deaf'), undefined, failing);
   expect(await server.stop()).toEqual({ code: null, signal: 'SIGKILL' });
   expect(existsSync(delivery.path)).toBe(false);
-  expect(logged).toEqual(["cannot look for a server's processes"]);
+  expect(logged).toEqual(["cannot list a server's processes"]);
 
   // A sweep that cannot list processes removes no folder, because the next one needs it to find what runs.
   failures = 1;

@@ -194,12 +194,12 @@ export function profileExistsError(places: Places, name: string): WarderError {
 /** A `profile-missing` error that suggests the closest name. */
 export function profileMissingError(places: Places, name: string): WarderError {
   const { names } = listProfiles(places);
-  const near = suggest(name, names);
+  const suggestion = suggest(name, names);
   return new WarderError('profile-missing', `there is no profile "${name}"`, {
     hint:
-      near === undefined
+      suggestion === undefined
         ? `"warder add ${name} -- command" creates one, "warder list" lists all`
-        : `did you mean "${near}"?`,
+        : `did you mean "${suggestion}"?`,
   });
 }
 

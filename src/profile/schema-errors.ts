@@ -50,15 +50,15 @@ function typeName(value: unknown): string {
 /** `must be a or b, not "c"`, with a suggestion if the input is a misspelt value. */
 export function describeEnum(input: unknown, values: readonly string[]): string {
   if (input === undefined) return 'is missing';
-  const near = typeof input === 'string' ? suggest(input, values) : undefined;
-  const meant = near === undefined ? '' : `; did you mean "${near}"?`;
+  const suggestion = typeof input === 'string' ? suggest(input, values) : undefined;
+  const hint = suggestion === undefined ? '' : `; did you mean "${suggestion}"?`;
   const is = typeof input === 'string' ? quote(input) : typeName(input);
-  return `must be ${values.join(' or ')}, not ${is}${meant}`;
+  return `must be ${values.join(' or ')}, not ${is}${hint}`;
 }
 
 function describeUnknownKey(key: string, known: readonly string[]): string {
-  const near = suggest(key, known);
-  if (near !== undefined) return `unknown key; did you mean "${near}"?`;
+  const suggestion = suggest(key, known);
+  if (suggestion !== undefined) return `unknown key; did you mean "${suggestion}"?`;
   return known.length === 0 ? 'unknown key' : `unknown key; known here: ${known.join(', ')}`;
 }
 
@@ -77,10 +77,10 @@ function issueDiagnostics(issue: z.core.$ZodIssue, base: Path, document: YamlDoc
   }
   if (issue.code === 'invalid_union') {
     // The intended branch is the one of the right type: its errors are about a member, or about unknown keys.
-    const meant = issue.errors.find((inner) =>
+    const branch = issue.errors.find((inner) =>
       inner.every((nested) => nested.path.length > 0 || nested.code === 'unrecognized_keys'),
     );
-    if (meant !== undefined) return meant.flatMap((inner) => issueDiagnostics(inner, path, document));
+    if (branch !== undefined) return branch.flatMap((inner) => issueDiagnostics(inner, path, document));
   }
   return [document.diagnose(path, issue.message, { key: issue.code === 'invalid_key' })];
 }

@@ -4,11 +4,11 @@
 export function suggest(word: string, known: readonly string[]): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replaceAll('_', '-');
   const limit = Math.max(1, Math.min(3, Math.floor(word.length / 3)));
-  const near = known
+  const candidates = known
     .map((name) => ({ name, distance: editDistance(plain(word), plain(name)) }))
     .filter((candidate) => candidate.distance <= limit)
     .sort((a, b) => a.distance - b.distance);
-  return near[0]?.name;
+  return candidates[0]?.name;
 }
 
 /** Damerau-Levenshtein distance: two swapped neighbours count as one edit. At most 4. */

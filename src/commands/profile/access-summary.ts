@@ -20,10 +20,10 @@ export function networkAccess(profile: Profile): NetworkAccess {
   const { network, sealed } = allowedEgress(profile);
   const isRange = (entry: string): boolean => entry.includes('/');
   const ports = new Map<string, Set<number>>();
-  const add = (entry: string, usual: readonly number[]): void => {
+  const add = (entry: string, defaults: readonly number[]): void => {
     const { name, port } = parseHost(entry);
     const all = ports.get(name) ?? new Set();
-    for (const one of port === undefined ? usual : [port]) all.add(one);
+    for (const number of port === undefined ? defaults : [port]) all.add(number);
     ports.set(name, all);
   };
   for (const entry of network) if (!isRange(entry)) add(entry, NETWORK_PORTS);

@@ -131,7 +131,7 @@ const patterns = fc.uniqueArray(
   { maxLength: 4 },
 );
 
-const draft: fc.Arbitrary<ProfileDraft> = fc
+const drafts: fc.Arbitrary<ProfileDraft> = fc
   .record({
     description: fc.option(printable, { nil: undefined }),
     server: fc.oneof(
@@ -176,23 +176,23 @@ const draft: fc.Arbitrary<ProfileDraft> = fc
 
 test('a profile that add writes reads back as the options that were given', () => {
   fc.assert(
-    fc.property(draft, (said) => {
-      const profile = parseProfile(draftProfile(said), 'f.yaml', 'p');
+    fc.property(drafts, (draft) => {
+      const profile = parseProfile(draftProfile(draft), 'f.yaml', 'p');
       expect(parseProfile(formatProfile(profile), 'f.yaml', 'p')).toEqual(profile);
-      expect(profile.description).toBe(said.description);
+      expect(profile.description).toBe(draft.description);
       expect(profile.server).toEqual({
-        kind: 'command' in said.server ? 'command' : 'package',
-        ...said.server,
-        args: said.args,
-        cwd: said.cwd,
+        kind: 'command' in draft.server ? 'command' : 'package',
+        ...draft.server,
+        args: draft.args,
+        cwd: draft.cwd,
       });
-      expect(profile.env).toEqual(said.env);
+      expect(profile.env).toEqual(draft.env);
       expect(profile.credentials.map(({ variable, deliver }) => [variable, deliver])).toEqual(
-        said.credentials.map((name) => [name, 'env']),
+        draft.credentials.map((name) => [name, 'env']),
       );
       const rules = [
-        ...said.deny.map((name) => [name, 'deny'] as const),
-        ...said.allow.map((name) => [name, 'allow'] as const),
+        ...draft.deny.map((name) => [name, 'deny'] as const),
+        ...draft.allow.map((name) => [name, 'allow'] as const),
       ];
       expect(profile.policy).toEqual(policyOf({ tools: Object.fromEntries(rules) }));
     }),

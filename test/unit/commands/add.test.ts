@@ -24,7 +24,7 @@ function written(cli: FakeCli) {
 
 test('with a host the credentials are sealed for it, and the server reaches only this host', async () => {
   using cli = new FakeCli();
-  const said = await add(cli, '--credential', 'A', '--credential', 'B', '--host', 'api.github.com');
+  const output = await add(cli, '--credential', 'A', '--credential', 'B', '--host', 'api.github.com');
   const { text, network, credentials } = written(cli);
   expect(network).toEqual(['api.github.com']);
   expect(credentials).toEqual([
@@ -35,10 +35,10 @@ test('with a host the credentials are sealed for it, and the server reaches only
     'deliver: sealed # the server gets a placeholder; the secret goes to "hosts" only\n',
   );
   expect(text).toContain('sandbox:\n  network: [api.github.com]\n');
-  expect(said).toContain(
+  expect(output).toContain(
     'A is sealed: the server gets a placeholder, and the secret goes to api.github.com only',
   );
-  expect(said).toContain('network: api.github.com, and nothing else');
+  expect(output).toContain('network: api.github.com, and nothing else');
 });
 
 test('hosts are normalized; ranges and ports of other protocols are added to the network only', async () => {
@@ -65,26 +65,26 @@ test('hosts are normalized; ranges and ports of other protocols are added to the
 
 test('without a host the server gets the credential and no network, and both are printed', async () => {
   using cli = new FakeCli();
-  const said = await add(cli, '--credential', 'A');
+  const output = await add(cli, '--credential', 'A');
   const { network, credentials } = written(cli);
   expect(network).toBeUndefined();
   expect(credentials).toEqual([{ variable: 'A', deliver: 'env', hosts: [] }]);
-  expect(said).toContain('A is delivered by "env": the server gets the value itself');
-  expect(said).toContain(
+  expect(output).toContain('A is delivered by "env": the server gets the value itself');
+  expect(output).toContain(
     'to keep it from the server, write "deliver: sealed" and "hosts: [HOST]" in the profile',
   );
-  expect(said).toContain('network: none; "--host HOST" lists what the server may reach');
+  expect(output).toContain('network: none; "--host HOST" lists what the server may reach');
 });
 
 test('--deliver is respected', async () => {
   using cli = new FakeCli();
-  const said = await add(cli, '--credential', 'A', '--host', 'db.example.com:5432', '--deliver', 'file');
+  const output = await add(cli, '--credential', 'A', '--host', 'db.example.com:5432', '--deliver', 'file');
   expect(written(cli)).toMatchObject({
     network: ['db.example.com:5432'],
     credentials: [{ variable: 'A', deliver: 'file', hosts: [] }],
   });
-  expect(said).toContain('A is delivered by "file"');
-  expect(said).not.toContain('to keep it from');
+  expect(output).toContain('A is delivered by "file"');
+  expect(output).not.toContain('to keep it from');
 });
 
 test('no host is guessed from the name of a variable', async () => {
@@ -95,7 +95,7 @@ test('no host is guessed from the name of a variable', async () => {
 
 test('W-SEAL-9 a variable with a signing key causes a warning', async () => {
   using cli = new FakeCli();
-  const said = await add(
+  const output = await add(
     cli,
     ...[
       '--credential',
@@ -106,8 +106,8 @@ test('W-SEAL-9 a variable with a signing key causes a warning', async () => {
       's3.amazonaws.com',
     ],
   );
-  expect(said).toMatch(/AWS_SECRET_ACCESS_KEY signs requests and is never sent: it cannot be sealed/);
-  expect(said).toMatch(/APP_PRIVATE_KEY looks like a signing key/);
+  expect(output).toMatch(/AWS_SECRET_ACCESS_KEY signs requests and is never sent: it cannot be sealed/);
+  expect(output).toMatch(/APP_PRIVATE_KEY looks like a signing key/);
 });
 
 test('the JSON output has the delivery', async () => {

@@ -38,11 +38,11 @@ test('a server without listed hosts has no network', async () => {
 
 test('hosts and ports are printed, including those of sealed credentials, and the allowed address ranges', async () => {
   using cli = new FakeCli();
-  const said = await check(cli, {
+  const output = await check(cli, {
     credentials: { T: { hosts: ['api.github.com', 'up.example.com:8443'] } },
     sandbox: { network: ['up.example.com', '*.example.com', 'db.example.com:5432', '10.1.0.0/16'] },
   });
-  expect(said).toContain(`
+  expect(output).toContain(`
   network up.example.com, ports 80, 443 and 8443
           *.example.com, ports 80 and 443
           db.example.com, port 5432
@@ -101,9 +101,9 @@ const CANNOT = 'a program that pins certificates, uses a client certificate, or 
 
 test('W-SEAL-9 a warning says where sealed credentials cannot work; other credentials do not cause it', async () => {
   using cli = new FakeCli();
-  const said = await check(cli, { credentials: { T: { hosts: ['a.b'] }, U: { hosts: ['a.b'] } } });
-  expect(said.split(CANNOT)).toHaveLength(2);
-  expect(said).toMatch(/HTTP\/2 only, gRPC or WebSocket/);
+  const output = await check(cli, { credentials: { T: { hosts: ['a.b'] }, U: { hosts: ['a.b'] } } });
+  expect(output.split(CANNOT)).toHaveLength(2);
+  expect(output).toMatch(/HTTP\/2 only, gRPC or WebSocket/);
   cli.out.length = 0;
   expect(await check(cli, { credentials: { T: { deliver: 'env' } } })).not.toContain(CANNOT);
 });
@@ -111,11 +111,11 @@ test('W-SEAL-9 a warning says where sealed credentials cannot work; other creden
 test('W-SEAL-2 a sealed credential that may be anywhere in a request causes a warning', async () => {
   using cli = new FakeCli();
   const hosts = ['a.b'];
-  const said = await check(cli, { credentials: { T: { hosts }, U: { hosts, as: 'bearer' } } });
-  expect(said.match(/note +\w+ may be anywhere in a request/g)).toEqual([
+  const output = await check(cli, { credentials: { T: { hosts }, U: { hosts, as: 'bearer' } } });
+  expect(output.match(/note +\w+ may be anywhere in a request/g)).toEqual([
     'note    T may be anywhere in a request',
   ]);
-  expect(said).toContain('"as: bearer"');
+  expect(output).toContain('"as: bearer"');
   cli.out.length = 0;
   expect(await check(cli, { credentials: { V: { deliver: 'env' } } })).not.toContain('may be anywhere');
 });
@@ -129,8 +129,8 @@ test.each([
 ])('W-SEAL-9 a warning says that %s cannot be sealed', async (variable, what) => {
   using cli = new FakeCli();
   const answers = daemon([`demo/${variable}`]);
-  const said = await check(cli, { credentials: { [variable]: { hosts: ['a.b'] } } }, answers);
-  expect(said.split('\n').find((line) => line.startsWith(`  note    ${variable}`))).toMatch(what);
+  const output = await check(cli, { credentials: { [variable]: { hosts: ['a.b'] } } }, answers);
+  expect(output.split('\n').find((line) => line.startsWith(`  note    ${variable}`))).toMatch(what);
   cli.out.length = 0;
   const delivered = await check(cli, { credentials: { [variable]: { deliver: 'env' } } }, answers);
   expect(delivered).not.toMatch(what);
@@ -140,26 +140,26 @@ test.each(['GITHUB_TOKEN', 'OPENAI_API_KEY', 'SLACK_BOT_TOKEN', 'CLIENT_SECRET',
   '%s is not taken for a signing key',
   async (variable) => {
     using cli = new FakeCli();
-    const said = await check(cli, { credentials: { [variable]: { hosts: ['a.b'] } } });
-    expect(said).not.toMatch(new RegExp(`note +${variable} (signs|looks)`));
+    const output = await check(cli, { credentials: { [variable]: { hosts: ['a.b'] } } });
+    expect(output).not.toMatch(new RegExp(`note +${variable} (signs|looks)`));
   },
 );
 
 test('W-SEAL-5 a revoked credential and a lock are reported, with the commands that undo them', async () => {
   using cli = new FakeCli();
   const answers = daemon(['demo/T'], { locked: true, revoked: ['demo/T'] });
-  const said = await check(cli, { credentials: { T: { hosts: ['a.b'] } } }, answers);
-  expect(said).toContain('T: demo/T, sealed, revoked');
-  expect(said).toContain(
+  const output = await check(cli, { credentials: { T: { hosts: ['a.b'] } } }, answers);
+  expect(output).toContain('T: demo/T, sealed, revoked');
+  expect(output).toContain(
     'T is revoked: set a new value, or allow it again with "warder revoke demo/T --undo"',
   );
-  expect(said).toContain('all credentials are locked: warder unlock');
+  expect(output).toContain('all credentials are locked: warder unlock');
 });
 
 test('a range without a name causes a warning', async () => {
   using cli = new FakeCli();
-  const said = await check(cli, { sandbox: { network: ['10.1.0.0/16'] } });
-  expect(said).toContain('10.1.0.0/16 opens addresses, but no listed name can resolve to them');
+  const output = await check(cli, { sandbox: { network: ['10.1.0.0/16'] } });
+  expect(output).toContain('10.1.0.0/16 opens addresses, but no listed name can resolve to them');
 });
 
 test('a server without a sandbox reaches everything, and for a remote server no network is printed', async () => {

@@ -140,7 +140,7 @@ test('for an existing vault the passphrase is asked for once', async () => {
 test('leaving a store with credentials is refused by the daemon; with --force the remaining credentials are counted', async () => {
   using cli = new FakeCli();
   const answers = daemon({ ...vault, key: { file: '/k' } }, { left: 2 });
-  const refusal = new WarderError('refused', 'the vault holds 2 credentials', { hint: 'say --force' });
+  const refusal = new WarderError('refused', 'the vault holds 2 credentials', { hint: 'use --force' });
   const refuses: Answers = {
     ...answers,
     'store.init': () => {

@@ -29,8 +29,8 @@ function nest(path: string, value: unknown): Record<string, unknown> {
 function merge(a: unknown, b: unknown): unknown {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return b ?? a;
   const all = { ...a, ...b } as Record<string, unknown>;
-  const one = a as Record<string, unknown>;
-  return Object.fromEntries(Object.entries(all).map(([key, value]) => [key, merge(one[key], value)]));
+  const first = a as Record<string, unknown>;
+  return Object.fromEntries(Object.entries(all).map(([key, value]) => [key, merge(first[key], value)]));
 }
 
 test('the reference has every setting, once', () => {

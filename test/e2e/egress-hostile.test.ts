@@ -853,7 +853,7 @@ describe.each(persons)('to $name', (person) => {
       expect(await inside.scan(secret)).toBe(0);
     });
 
-    test('W-BOX-6 W-BOX-7 W-EGR-6 into the daemon, the holder of its network, or any process but its own', async () => {
+    test('W-BOX-6 W-BOX-7 W-EGR-6 into the daemon, the pause process of its network, or any process but its own', async () => {
       const daemon = (await home.daemon()) ?? 0;
       const tree = treeOf(daemon);
       expect(tree.length).toBeGreaterThan(4);
@@ -967,7 +967,7 @@ while True: listener.accept()[0].send(b"from the other")`;
       const network = namespaceOf(childrenOf(session.server.pid)[0] ?? 0, 'net');
       const daemon = (await home.daemon()) ?? 0;
       const own = treeOf(daemon).filter(({ pid }) => pid === daemon || namespaceOf(pid, 'net') === network);
-      // The daemon, the holder of the network, and the sandbox itself.
+      // The daemon, the pause process of the network, and the sandbox itself.
       expect(own.length).toBeGreaterThan(3);
       const command = [...LANGUAGES.py, 'all_of_them'];
       other.client.ask('tools/call', { name: 'run', arguments: { command, input: '[]\n' } });

@@ -1,5 +1,5 @@
-// The sandbox through the built program: what holds when a profile says nothing of it, what a person sees of it,
-// and what is refused where it cannot be had. What each layer keeps out is proved in the integration tests.
+// The sandbox through the built program: the defaults for a profile without a sandbox section, what a person sees of it,
+// and what is refused if it is not available. The integration tests prove what each layer keeps out.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const bubblewrap = '/usr/bin/bwrap';
 const nsenter = '/usr/bin/nsenter';
 const root = process.getuid?.() === 0;
 
-/** What every session has that is not under Landlock alone. */
+/** The layers of every session, except under Landlock. */
 const layers = [
   'environment',
   'files',
@@ -28,13 +28,13 @@ const layers = [
   'system-calls',
 ];
 
-test('W-BOX-19 a profile that says nothing of a sandbox has one, and its layers are told', async () => {
+test('W-BOX-19 a profile without a sandbox section has a sandbox, and its layers are reported', async () => {
   await using home = new Home();
   home.profile('demo', { server: fixtureServer('environ'), policy });
   await using host = home.run('demo');
   await host.initialize();
   const seen = JSON.parse(await host.call('environ'));
-  // Its home is its own: nothing of the person's is there.
+  // Its home is private: nothing of the person's home is in it.
   expect(seen.env.HOME).toBe(home.dir);
   expect(seen.cwd).toBe(home.dir);
   const files = Object.entries<string>(seen.fds).filter(([, to]) =>
@@ -51,7 +51,7 @@ test('W-BOX-19 a profile that says nothing of a sandbox has one, and its layers 
   expect(await home.facts('list')).toMatchObject([{ name: 'demo', sandbox: 'on' }]);
   expect(await home.done(['status'])).toMatch(/ on +none +environment, files/);
 
-  // Measured, not meant: the kernel says the same of the process.
+  // The layers are measured: the kernel reports the same of the process.
   using space = new SandboxProcesses(session.server.pid);
   const [server] = space.running('environ.mjs').filter((pid) => statusOf(pid, 'NSpid') !== String(pid));
   if (server === undefined) throw new Error('the server is not in the sandbox');
@@ -60,7 +60,7 @@ test('W-BOX-19 a profile that says nothing of a sandbox has one, and its layers 
   expect(statusOf(server, 'CapBnd')).toMatch(/^0+$/);
 });
 
-test('W-BOX-26 a sandbox that is off was said to be, and is shown in status, list and the record', async () => {
+test('W-BOX-26 a sandbox is off only if the profile says so, and status, list and the record show it', async () => {
   await using home = new Home();
   home.profile('open', { server: fixtureServer('environ'), sandbox: { off: true }, policy });
   await using host = home.run('open');
@@ -118,7 +118,7 @@ test.for(Object.keys(snoops))(
       return JSON.parse(await host.call('look'));
     };
 
-    // Outside of a sandbox the same server finds all of it.
+    // Outside of a sandbox the same server finds everything.
     const connects = language !== 'shell';
     const found = await look('out');
     expect(found).toMatchObject({
@@ -130,14 +130,14 @@ test.for(Object.keys(snoops))(
 
     const inside = await look('in');
     expect(inside).toMatchObject({ files: [note], sockets: [], ports: [], interfaces: ['lo'] });
-    // It, what it started, and the sandbox' own first process.
+    // The server, what it started, and the sandbox's init process.
     const own = /snoop|bwrap|^$|^(cat|sed|tr|head|paste|sh|\/bin\/sh)\b/;
     expect(inside.processes.filter((command: string) => !own.test(command))).toEqual([]);
   },
 );
 
-test('W-BOX-19 where there is no way to the hosts they are not left out: exit 78, and what mends it', async () => {
-  // A machine on which nsenter is no program, so that nothing starts in the gate's network.
+test('W-BOX-19 if the listed hosts cannot be reached nothing starts without them: exit 78, and what fixes it', async () => {
+  // A machine whose nsenter does not work, so that nothing can start in the gate's network.
   const within = [bubblewrap, '--dev-bind', '/', '/', '--ro-bind', '/dev/null', nsenter, '--'];
   await using home = new Home({ within });
   const server = fixtureServer('environ');
@@ -149,13 +149,13 @@ test('W-BOX-19 where there is no way to the hosts they are not left out: exit 78
   expect(stderr).toMatch(/^warder: hint: .*util-linux/m);
   expect(home.audit('session.open')).toEqual([]);
 
-  // What asks for no hosts needs no way to them.
+  // A profile without hosts does not need a network.
   await using host = home.run('offline');
   expect(await host.initialize()).toHaveProperty('result.serverInfo');
 });
 
-test('W-BOX-19 without bubblewrap no server starts as if nothing were: exit 78, and what mends it', async () => {
-  // A machine on which its file is no program.
+test('W-BOX-19 without bubblewrap no server starts without a sandbox: exit 78, and what fixes it', async () => {
+  // A machine whose bubblewrap does not work.
   const within = [bubblewrap, '--dev-bind', '/', '/', '--ro-bind', '/dev/null', bubblewrap, '--'];
   await using home = new Home({ within });
   const ledger = join(home.dir, 'ledger');
@@ -174,20 +174,20 @@ test('W-BOX-19 without bubblewrap no server starts as if nothing were: exit 78, 
     expect(stderr).toMatch(/^warder: error: .*bubblewrap/m);
     expect(stderr).toMatch(/^warder: hint: .*(install|apt|off: true)/m);
   } else {
-    // Landlock stands in for an ordinary user, and says that it is the weaker one.
+    // An ordinary user gets Landlock, and the layers show that it is the weaker sandbox.
     expect(root).toBe(false);
     expect(opened.sandbox.layers).toContain('landlock');
     expect(opened.sandbox.layers).not.toContain('processes');
   }
   expect(existsSync(ledger)).toBe(false);
 
-  // Said by the person, it runs.
+  // With the sandbox explicitly off it runs.
   await using host = home.run('open');
   await host.initialize();
   expect(readFileSync(ledger, 'utf8')).toBe('ran\n');
 });
 
-test('a credential that is a file is there, for the server alone, and gone with it', async () => {
+test('a credential file is visible to its server alone, and deleted with it', async () => {
   await using home = new Home();
   const value = 'first-value-0123456789';
   home.profile('demo', {
@@ -202,7 +202,7 @@ test('a credential that is a file is there, for the server alone, and gone with 
     const { env, credentials } = JSON.parse(await host.call('environ'));
     folder = env.CREDENTIALS_DIRECTORY;
     expect(env.TOKEN).toBeUndefined();
-    // The value itself does not come back out.
+    // The value itself is redacted in the output.
     expect(credentials.files).toMatchObject([{ name: 'TOKEN', value: '[redacted:TOKEN]' }]);
     expect(readFileSync(join(folder, 'TOKEN'), 'utf8')).toBe(value);
     expect(home.audit('session.open')[0]?.sandbox.layers).toContain('files');
@@ -211,7 +211,7 @@ test('a credential that is a file is there, for the server alone, and gone with 
   expect(existsSync(folder)).toBe(false);
 });
 
-test('a value moves an open session from one sandbox to the next, and the first is gone', async () => {
+test('a new value moves an open session to a new sandbox, and the old one ends', async () => {
   const [first, second] = ['first-value-0123456789', 'second-value-9876543210'];
   await using bus = await SecretService.open();
   await using home = new Home({ env: bus.env });
@@ -245,7 +245,7 @@ test('a value moves an open session from one sandbox to the next, and the first 
   expect(after.inside().length).toBeGreaterThan(0);
 });
 
-/** The values of TOKEN that the processes of a sandbox were given. */
+/** The values of TOKEN in the environments of a sandbox's processes. */
 function valuesIn(space: SandboxProcesses): string[] {
   const values = space
     .running('legacy.mjs')
@@ -253,7 +253,7 @@ function valuesIn(space: SandboxProcesses): string[] {
   return [...new Set(values)];
 }
 
-/** The last word of a line of a process' status. */
+/** The last word of a line of a process's status. */
 function statusOf(pid: number, field: string): string | undefined {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return new RegExp(`^${field}:.*?(\\S+)$`, 'm').exec(status)?.[1];
@@ -269,7 +269,7 @@ async function daemonOf(home: Home): Promise<number> {
   return pid;
 }
 
-/** A server of the machine that takes connections on loopback. */
+/** A server of the machine that accepts connections on loopback. */
 async function listening(): Promise<{ port: number } & AsyncDisposable> {
   const server = createServer((socket) => socket.end());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,6 +1,6 @@
-// Hostile servers in Python, Node and shell, each trying one escape from the real sandbox, as root and as an
-// ordinary user. Every attempt is refused inside; where it can do no harm it is also tried outside, where it
-// must succeed, so that a refusal means something.
+// Hostile servers in Python, Node and shell. Each tries one escape from the real sandbox, as root and as an ordinary user.
+// Every attempt must fail inside. Harmless attempts are also made outside, where they must succeed: otherwise their failure
+// inside would prove nothing.
 import { existsSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DENIED_CALLS, MISSING_CALLS } from '../../../src/sandbox/linux/seccomp.ts';
@@ -14,7 +14,7 @@ const LANGUAGES = {
 } as const;
 type Language = keyof typeof LANGUAGES;
 
-/** One attempt: in which languages, with which arguments, and what the sandbox lists. */
+/** One escape: its languages, its arguments, and what the sandbox lists. */
 interface Attempt {
   readonly id: string;
   readonly promise: string;
@@ -22,9 +22,9 @@ interface Attempt {
   readonly in: readonly Language[];
   readonly arguments: (world: World, language: Language) => unknown;
   readonly sandbox?: (world: World) => Order['sandbox'];
-  /** Also tried without a sandbox, by an ordinary user as by root, and must succeed there. */
+  /** Also run without a sandbox, as root and as an ordinary user, where it must succeed. */
   readonly control?: boolean;
-  /** The refusal must say this. */
+  /** What the failure must report. */
   readonly said?: RegExp;
 }
 
@@ -37,7 +37,7 @@ const warders = (world: World): string[] => [
   `${world.home}/.config/warder/profiles/other.yaml`,
   `${world.home}/.local/state/warder/daemon.log`,
 ];
-/** A mark that does not itself stand on the command line that looks for it. */
+/** Splits a mark, so that the command line that searches for it does not contain it. */
 const split = (mark: string): string[] => [mark.slice(0, 3), mark.slice(3)];
 const all = ['py', 'mjs', 'sh'] as const;
 const both = ['py', 'mjs'] as const;
@@ -59,7 +59,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-1',
-    promise: 'the password file and other homes are not there',
+    promise: 'the password file and other homes do not exist',
     name: 'read',
     in: both,
     arguments: () => ({
@@ -78,7 +78,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-2',
-    promise: 'below a folder that is listed, keys, tokens and Warder’s own are hidden',
+    promise: 'keys, tokens and Warder’s own files are hidden below a listed folder',
     name: 'read',
     in: both,
     control: true,
@@ -96,7 +96,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-2',
-    promise: 'what is hidden cannot be written to either',
+    promise: 'hidden paths cannot be written either',
     name: 'make',
     in: both,
     sandbox: wide,
@@ -116,7 +116,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-5',
-    promise: 'nothing is written but in listed and private folders',
+    promise: 'only listed and private folders can be written',
     name: 'write',
     in: all,
     arguments: (world, language) => {
@@ -141,11 +141,11 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-5',
-    promise: 'of all files there, none can be written to but devices',
+    promise: 'of all existing files only devices can be written',
     name: 'scan',
     in: ['py'],
     control: true,
-    // Anybody may ask the kernel to tell of pressure, by writing.
+    // Every user may request notifications of pressure by writing to these files.
     arguments: (world) => ({
       folder: world.folder,
       allowed: [
@@ -163,7 +163,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-5',
-    promise: 'no mode of the system’s files is changed',
+    promise: 'no mode of a system file can be changed',
     name: 'change_mode',
     in: ['py'],
     arguments: (world) => ({
@@ -172,14 +172,14 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-5',
-    promise: 'root’s server changes no setting of the kernel and no device',
+    promise: 'root’s server cannot change settings of the kernel or devices',
     name: 'settings',
     in: ['sh'],
     arguments: () => [],
   },
   {
     id: 'W-BOX-6',
-    promise: 'no process outside is seen',
+    promise: 'no process outside is visible',
     name: 'see_processes',
     in: all,
     control: true,
@@ -187,7 +187,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-7',
-    promise: 'no process outside is sent a signal',
+    promise: 'no process outside can be signalled',
     name: 'signals',
     in: all,
     arguments: (_, language) =>
@@ -197,7 +197,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-7',
-    promise: 'no process is traced',
+    promise: 'no process can be traced',
     name: 'trace',
     in: ['py'],
     control: true,
@@ -206,7 +206,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-7',
-    promise: 'no process’ memory is read or written past its own',
+    promise: 'no memory of another process can be read or written',
     name: 'memory_of_others',
     in: ['py'],
     control: true,
@@ -215,7 +215,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-8',
-    promise: 'no socket with a path is connected: D-Bus, Docker, Warder’s own',
+    promise: 'no socket with a path can be connected to: D-Bus, Docker, Warder’s own',
     name: 'connect_path',
     in: both,
     control: true,
@@ -225,21 +225,21 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-8',
-    promise: 'no datagram goes to a socket with a path by way of a pair',
+    promise: 'no datagram can be sent from a socket pair to a socket with a path',
     name: 'datagram_path',
     in: ['py'],
     arguments: (world) => ({ paths: world.sockets }),
   },
   {
     id: 'W-BOX-8',
-    promise: 'no pair is connected anew',
+    promise: 'no socket pair can be reconnected',
     name: 'reconnect_pair',
     in: ['py'],
     arguments: (world) => ({ paths: world.sockets }),
   },
   {
     id: 'W-BOX-8',
-    promise: 'no abstract socket is connected',
+    promise: 'no abstract socket can be connected to',
     name: 'abstract',
     in: both,
     control: true,
@@ -247,7 +247,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-9',
-    promise: 'no connection leaves, not to this machine’s loopback either',
+    promise: 'no connection leaves the sandbox, not even to the machine’s loopback',
     name: 'tcp',
     in: both,
     arguments: (world) => ({
@@ -262,7 +262,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-9',
-    promise: 'loopback outside is not the loopback inside',
+    promise: 'the machine’s loopback is not the loopback inside',
     name: 'fetch',
     in: ['mjs'],
     control: true,
@@ -270,14 +270,14 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-9',
-    promise: 'loopback outside is not the loopback inside',
+    promise: 'the machine’s loopback is not the loopback inside',
     name: 'network',
     in: ['sh'],
     arguments: (world) => [`http://127.0.0.1:${world.port}/`],
   },
   {
     id: 'W-BOX-9',
-    promise: 'no datagram leaves',
+    promise: 'no datagram leaves the sandbox',
     name: 'udp',
     in: ['py'],
     arguments: () => ({
@@ -290,14 +290,14 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-9',
-    promise: 'no name is looked up',
+    promise: 'no name can be looked up',
     name: 'names',
     in: both,
     arguments: () => ({ names: ['example.com', 'metadata.google.internal'] }),
   },
   {
     id: 'W-BOX-10',
-    promise: 'no socket of an odd family is made',
+    promise: 'no socket of an unusual family can be made',
     name: 'families',
     in: ['py'],
     arguments: () => ({}),
@@ -305,7 +305,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-10',
-    promise: 'of the kernel’s own sockets only routing facts are to be had',
+    promise: 'of netlink sockets only rtnetlink can be used',
     name: 'netlink',
     in: ['py'],
     control: true,
@@ -313,7 +313,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-10',
-    promise: 'no call that belongs to the machine is answered',
+    promise: 'no system call that affects the machine is allowed',
     name: 'calls',
     in: ['py'],
     arguments: () => ({
@@ -328,13 +328,13 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-10',
-    promise: 'no character is put into a terminal’s input',
+    promise: 'no character can be put into a terminal’s input',
     name: 'terminal',
     in: ['py'],
     arguments: () => ({}),
     said: /EPERM.*EPERM.*EPERM/,
   },
-  { id: 'W-BOX-10', promise: 'nothing is mounted', name: 'mount', in: ['sh'], arguments: () => [] },
+  { id: 'W-BOX-10', promise: 'nothing can be mounted', name: 'mount', in: ['sh'], arguments: () => [] },
   ...(process.arch === 'x64'
     ? ([
         {
@@ -348,7 +348,7 @@ const attempts: readonly Attempt[] = [
         },
         {
           id: 'W-BOX-11',
-          promise: 'a call of the x32 table is not there',
+          promise: 'a call of the x32 table gets ENOSYS',
           name: 'x32',
           in: ['py'],
           arguments: () => ({}),
@@ -358,7 +358,7 @@ const attempts: readonly Attempt[] = [
     : []),
   {
     id: 'W-BOX-12',
-    promise: 'no namespace is made',
+    promise: 'no namespace can be made',
     name: 'namespaces',
     in: ['py'],
     arguments: () => ({}),
@@ -366,7 +366,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-12',
-    promise: 'no namespace is made by a program',
+    promise: 'no namespace can be made with a program',
     name: 'namespace_program',
     in: all,
     control: true,
@@ -374,50 +374,50 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-12',
-    promise: 'no namespace is joined',
+    promise: 'no namespace can be joined',
     name: 'join_namespace',
     in: ['py'],
     arguments: () => ({}),
   },
   {
     id: 'W-BOX-13',
-    promise: 'no capability is there, in any set',
+    promise: 'no capability is in any set',
     name: 'capabilities',
     in: ['py'],
     arguments: () => ({}),
   },
-  { id: 'W-BOX-13', promise: 'no packet is made by hand', name: 'raw_ip', in: ['py'], arguments: () => ({}) },
+  { id: 'W-BOX-13', promise: 'no raw packet can be sent', name: 'raw_ip', in: ['py'], arguments: () => ({}) },
   {
     id: 'W-BOX-13',
-    promise: 'no program that raises rights does',
+    promise: 'set-user-ID programs gain no rights',
     name: 'privileges',
     in: ['sh'],
     arguments: () => [],
   },
   {
     id: 'W-BOX-13',
-    promise: 'no set-user-ID file is left behind',
+    promise: 'no set-user-ID file can be made',
     name: 'setid',
     in: all,
     arguments: (world, language) => (language === 'sh' ? [world.writable] : { writable: world.writable }),
   },
   {
     id: 'W-BOX-13',
-    promise: 'no device is made or opened',
+    promise: 'no device can be made or opened',
     name: 'devices',
     in: ['py'],
     arguments: (world) => ({ writable: world.writable }),
   },
   {
     id: 'W-BOX-14',
-    promise: 'no descriptor but the first three is inherited',
+    promise: 'only the first three descriptors are inherited',
     name: 'descriptors',
     in: both,
     arguments: () => ({}),
   },
   {
     id: 'W-BOX-20',
-    promise: 'nothing of the daemon’s environment is seen',
+    promise: 'the daemon’s environment is not visible',
     name: 'environment',
     in: both,
     control: true,
@@ -425,7 +425,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-16',
-    promise: 'a server that fills memory is stopped at its bound',
+    promise: 'a server that fills memory is stopped at its limit',
     name: 'fill_memory',
     in: both,
     sandbox: (world) => ({ ...usual(world), memory: 192 << 20 }),
@@ -433,7 +433,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-16',
-    promise: 'a server that fills its heap is stopped at its bound',
+    promise: 'a server that fills its heap is stopped at its limit',
     name: 'fill_heap',
     in: ['mjs'],
     sandbox: (world) => ({ ...usual(world), memory: 192 << 20 }),
@@ -448,7 +448,7 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-18',
-    promise: 'a server that forks without end is stopped at its bound',
+    promise: 'a server that forks without end is stopped at its limit',
     name: 'fork_bomb',
     in: both,
     sandbox: (world) => ({ ...usual(world), processes: 40 }),
@@ -456,16 +456,22 @@ const attempts: readonly Attempt[] = [
   },
   {
     id: 'W-BOX-24',
-    promise: 'open files are bounded',
+    promise: 'open files are limited',
     name: 'open_files',
     in: ['py'],
     arguments: () => ({ most: 8192 }),
   },
-  { id: 'W-BOX-24', promise: 'no limit is raised', name: 'raise_limits', in: ['py'], arguments: () => ({}) },
+  {
+    id: 'W-BOX-24',
+    promise: 'no limit can be raised',
+    name: 'raise_limits',
+    in: ['py'],
+    arguments: () => ({}),
+  },
 ];
 
-/** What a hostile server printed; `undefined` where it was ended before it could. */
-function told({ stdout }: Pick<Outcome, 'stdout'>): { escaped: boolean; said: string } | undefined {
+/** What a hostile server printed; `undefined` if it was killed before. */
+function resultOf({ stdout }: Pick<Outcome, 'stdout'>): { escaped: boolean; said: string } | undefined {
   return stdout === '' ? undefined : JSON.parse(stdout);
 }
 
@@ -499,8 +505,8 @@ describe.each(people)('as $name', (person) => {
     async ({ attempt, language, at }) => {
       const outcome = outcomes[at] as Outcome;
       expect(outcome.error).toBeUndefined();
-      const inside = told(outcome);
-      // Ended by the bound on memory: it had no time to say anything.
+      const inside = resultOf(outcome);
+      // The memory limit killed it before it could print anything.
       if (inside === undefined) {
         expect(attempt.id).toBe('W-BOX-16');
         expect(outcome.stderr).toMatch(/^begun/);
@@ -512,7 +518,7 @@ describe.each(people)('as $name', (person) => {
     },
   );
 
-  test('W-BOX-5 a server’s devices are its own to spoil', async () => {
+  test('W-BOX-5 a server can damage only its own devices', async () => {
     const paths = ['/dev/null', '/dev/zero', '/dev/tty'];
     const modes = () => paths.map((path) => (statSync(path).mode & 0o777).toString(8));
     const before = modes();
@@ -539,16 +545,16 @@ describe.each(people)('as $name', (person) => {
     },
   );
 
-  test('W-BOX-15 nothing outlives a daemon that is killed', async () => {
+  test('W-BOX-15 nothing outlives a killed daemon', async () => {
     const mark = `orphan-${person.uid}-${process.pid}`;
-    const tell = `${world.writable}/confined`;
+    const readyFile = `${world.writable}/confined`;
     const script = 'trap "" TERM HUP; (setsid sleep 300 &); while :; do sleep 1; done';
-    const driver = world.start([{ file: '/bin/sh', args: ['-c', script, mark], until: 'never', tell }]);
-    await expect.poll(() => existsSync(tell), { timeout: 20_000 }).toBe(true);
+    const driver = world.start([{ file: '/bin/sh', args: ['-c', script, mark], until: 'never', readyFile }]);
+    await expect.poll(() => existsSync(readyFile), { timeout: 20_000 }).toBe(true);
     expect(marked(mark).length).toBeGreaterThan(1);
     driver.kill('SIGKILL');
     await expect.poll(() => marked(mark), { timeout: 20_000 }).toEqual([]);
-    // The next daemon clears away what the killed one could not.
+    // The next daemon removes what the killed one left behind.
     await world.run([]);
   });
 });

@@ -1,4 +1,4 @@
-// What a machine has for sandboxes: found, tried, and taken away again.
+// What a machine offers for sandboxes: finding it, trying it, and what happens without it.
 import { spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -39,7 +39,7 @@ test('bubblewrap, the filter and the C library are found', () => {
   expect(machine.hardLimits.files).toBeGreaterThan(0);
 });
 
-test('doctor’s trials find every layer here', async () => {
+test('doctor’s trials find every layer on this machine', async () => {
   const findings = await probe(machine);
   expect(findings.filter(({ state }) => state === 'missing')).toEqual([]);
   expect(findings.map(({ layer }) => layer)).toEqual([
@@ -57,7 +57,7 @@ test('doctor’s trials find every layer here', async () => {
   ]);
 });
 
-test('W-BOX-19 a layer that is missing is named, with what mends it', async () => {
+test('W-BOX-19 a missing layer is named, together with what fixes it', async () => {
   expect(await probe({ ...machine, bubblewrap: undefined })).toMatchObject([
     { layer: 'bubblewrap', state: 'missing', hint: expect.stringContaining('apt install') },
   ]);
@@ -77,7 +77,7 @@ test('W-BOX-19 a layer that is missing is named, with what mends it', async () =
   expect(error.hint).toMatch(/\w/);
 });
 
-test('W-EGR-1 where no network can be entered it is told, with what mends it, and nothing else is missing', async () => {
+test('W-EGR-1 if no network can be joined, doctor says so and what fixes it, and nothing else is missing', async () => {
   const found = await probe({ ...machine, nsenter: undefined });
   expect(found.at(-1)).toEqual({
     layer: 'egress network',
@@ -115,11 +115,11 @@ test.each([
   },
 );
 
-test('a process that is in no sandbox has no layer', () => {
+test('a process outside a sandbox has no layers', () => {
   expect(measure(process.pid).layers).toEqual([]);
 });
 
-test('a signal goes to the very process that was known, or to none', async () => {
+test('a signal goes to exactly the identified process, or to none', async () => {
   const child = spawn('/bin/sh', ['-c', 'sleep 60 & wait'], { stdio: 'ignore' });
   const known = identify(child.pid ?? 0);
   if (known === undefined) throw new Error('no child');
@@ -133,9 +133,9 @@ test('a signal goes to the very process that was known, or to none', async () =>
   sendSignal(known, 'SIGKILL');
 });
 
-// Control groups are made by hand, and devices at all, by root alone.
+// Only root makes its own control groups, and devices.
 describe.runIf(uid === 0)('as root', () => {
-  test('devices are the daemon’s own, and stand for the machine’s', () => {
+  test('the daemon has its own device files, for the machine’s devices', () => {
     expect(machine.devices).toBe(join(run, 'devices'));
     for (const name of ['null', 'zero', 'full', 'random', 'urandom', 'tty']) {
       const { mode, rdev } = statSync(join(run, 'devices', name));
@@ -143,9 +143,9 @@ describe.runIf(uid === 0)('as root', () => {
     }
   });
 
-  test('a control group bounds what is in it, and goes with it; one that was left behind is cleared away', async () => {
+  test('a control group limits its processes and is removed after them; leftover groups are removed too', async () => {
     const groups = findCgroupParents();
-    // A machine whose groups are systemd's, or are not to be written to, has none to be made by hand.
+    // Where systemd owns the groups, or they are read-only, Warder cannot make its own.
     if (groups === undefined) return;
     const folder = groups.processes ?? groups.memory ?? '';
     const left = join(folder, 'warder-999999999-0123456789ab');

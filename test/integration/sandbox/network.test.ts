@@ -1,5 +1,5 @@
-// A sandbox' network as a hostile server finds it: what reaches the daemon's listeners, what is refused, and that
-// there is nothing else; as root and as an ordinary user. Then the networks themselves: kept ready, and let go of.
+// A sandbox's network as a hostile server sees it, as root and as an ordinary user: what reaches the daemon's listeners,
+// what is refused, and that nothing else is reachable. Then the pool: creating, keeping spare, and disposing of networks.
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -32,7 +32,7 @@ const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}
 describe.each(people)('as $name', (person) => {
   let world: World;
 
-  /** What a server finds that looks at each of these, one after another. */
+  /** Runs a server that tries each of these in order. Returns the results. */
   async function look(
     asked: readonly (readonly unknown[])[],
     order: Partial<Order> = {},
@@ -57,7 +57,7 @@ describe.each(people)('as $name', (person) => {
     await world[Symbol.asyncDispose]();
   });
 
-  test('W-EGR-1 what is connected inside comes to the daemon, which is told the address that was meant', async () => {
+  test('W-EGR-1 a connection inside reaches the daemon, which sees the intended address', async () => {
     const { found, network, outcome } = await look([
       ['connect', '127.0.0.2', 443],
       ['connect', '127.200.3.4', 80],
@@ -71,7 +71,7 @@ describe.each(people)('as $name', (person) => {
     expect(outcome.layers).toEqual(expect.arrayContaining([...REQUIRED_LAYERS, 'egress-gate']));
   });
 
-  test('W-EGR-1 all else is refused at once: other ports, IPv6, other addresses, the machine’s loopback; and told', async () => {
+  test('W-EGR-1 everything else is refused at once and recorded: other ports, IPv6, other addresses, the machine’s loopback', async () => {
     const began = performance.now();
     const { found, network } = await look([
       ['connect', '127.0.0.2', 22],
@@ -86,14 +86,14 @@ describe.each(people)('as $name', (person) => {
     ]);
     expect(found.slice(0, 2)).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
     expect(found.slice(3, 5)).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
-    // An address that leads nowhere comes to the listener of its port, if there is one, and is not let go unseen.
+    // An address outside reaches the listener of its port, if there is one, so that it is recorded.
     expect(found[5]).toBe('192.0.2.1:443');
     expect(found[6]).toBe('169.254.169.254:80');
     expect(found[7]).toBe('ECONNREFUSED');
     expect(['ENETUNREACH', 'EADDRNOTAVAIL']).toContain(found[8]);
     expect(network.came).toEqual(['127.0.0.2:443', '192.0.2.1:443', '169.254.169.254:80']);
     expect(network.recordsAttempts).toBe(true);
-    // What is tried on the server's own 127.0.0.1 is its own affair, and what was let through no attempt.
+    // Connections to the server's own 127.0.0.1 are not recorded, and accepted connections are not attempts.
     expect(network.attempts).toEqual([
       { address: '127.0.0.2', port: 22 },
       { address: '127.9.9.9', port: 65535 },
@@ -102,7 +102,7 @@ describe.each(people)('as $name', (person) => {
     expect(performance.now() - began).toBeLessThan(15_000);
   });
 
-  test('W-EGR-6 the server has no right over its network, and no way out of it', async () => {
+  test('W-EGR-6 the server has no rights over its network and cannot leave it', async () => {
     const { found } = await look([
       ['descriptors'],
       ['capabilities'],
@@ -131,7 +131,7 @@ describe.each(people)('as $name', (person) => {
     expect(found.slice(13)).toEqual(['EPERM', 'EAFNOSUPPORT', 'EAFNOSUPPORT', 'EROFS']);
   });
 
-  test('W-EGR-6 the server neither sees nor signals the process that keeps its network', async () => {
+  test('W-EGR-6 the server can neither see nor signal the pause process of its network', async () => {
     const { found, network } = await look([['pids'], ['signal', 1], ['namespace']]);
     expect(found[0]).toHaveLength(2);
     expect(found[0]).not.toContain(network.pauseProcess);
@@ -140,7 +140,7 @@ describe.each(people)('as $name', (person) => {
     expect(other).toEqual(['ESRCH']);
   });
 
-  test('W-EGR-9 two networks are two: what listens in one is not there in the other', async () => {
+  test('W-EGR-9 networks are separate: the listeners of one do not exist in another', async () => {
     const { found, network } = await look(
       [['connect', '127.0.0.2', 443], ['connect', '127.0.0.2', 8443], ['namespace']],
       { beside: [443, 8443] },
@@ -150,14 +150,14 @@ describe.each(people)('as $name', (person) => {
     expect(network.beside?.came).toBe(0);
   });
 
-  test('W-EGR-7 a flood of refused connections is bounded in the kernel, and told in part', async () => {
+  test('W-EGR-7 a flood of refused connections is bounded in the kernel and recorded in part', async () => {
     const asked = Array.from({ length: 3000 }, (_, at) => ['connect', '127.0.0.2', 1024 + at]);
     const { network } = await look(asked);
     expect(network.attempts.length).toBeGreaterThan(50);
     expect(network.attempts.length).toBeLessThanOrEqual(1024);
   });
 
-  test('W-EGR-2 W-EGR-8 names are asked inside, and files that Warder brings lie over the system’s own', async () => {
+  test('W-EGR-2 W-EGR-8 names are resolved inside, and files that Warder supplies cover the system’s own', async () => {
     const before = existsSync(BUNDLE) ? readFileSync(BUNDLE, 'utf8') : undefined;
     const paths = ['/run/warder/ca.pem', ...(before === undefined ? [] : [BUNDLE])];
     const { found } = await look(
@@ -170,7 +170,7 @@ describe.each(people)('as $name', (person) => {
       ],
       {
         sandbox: { network: ['api.example.com'] },
-        // A buffer as JSON has it: the driver makes one of it again.
+        // The buffer goes through JSON. The driver restores it.
         files: paths.map((path) => ({ path, data: Buffer.from(`brought to ${path}`) })),
       },
     );
@@ -181,7 +181,7 @@ describe.each(people)('as $name', (person) => {
     if (before !== undefined) expect(readFileSync(BUNDLE, 'utf8')).toBe(before);
   });
 
-  test('W-BOX-18 W-BOX-24 limits hold in a network as they do without one', async () => {
+  test('W-BOX-18 W-BOX-24 the same limits are in force with a network and without one', async () => {
     const run = async (ports?: readonly number[]): Promise<Outcome['limits']> => {
       const order = {
         file: '/bin/cat',
@@ -199,29 +199,31 @@ describe.each(people)('as $name', (person) => {
 
   test('W-EGR-6 W-BOX-15 a daemon that is killed leaves no network and no server in one', async () => {
     const mark = `network-${person.uid}-${process.pid}`;
-    const tell = `${world.writable}/${mark}`;
+    const readyFile = `${world.writable}/${mark}`;
     const port = 20_000 + (process.pid % 10_000) + (person.uid === 0 ? 0 : 10_000);
     const script = 'trap "" TERM HUP; (setsid sleep 300 &); while :; do sleep 1; done';
-    const order = { file: '/bin/sh', args: ['-c', script, mark], ports: [port], until: 'never', tell };
+    const order = { file: '/bin/sh', args: ['-c', script, mark], ports: [port], until: 'never', readyFile };
     const driver = world.start([order]);
-    await expect.poll(() => existsSync(tell), { timeout: 20_000 }).toBe(true);
-    const made = keepers(port);
-    // The outer bubblewrap and the holder, and a spare's own where that was made already.
+    await expect.poll(() => existsSync(readyFile), { timeout: 20_000 }).toBe(true);
+    const made = networkProcesses(port);
+    // The outer bubblewrap and the pause process, and those of a spare if it exists already.
     expect(made.length % 2).toBe(0);
     expect(made.length).toBeGreaterThan(0);
     driver.kill('SIGKILL');
     await expect.poll(() => [...marked(mark), ...made.filter(isAlive)], { timeout: 20_000 }).toEqual([]);
-    // As well while it is still being made.
+    // The same while the network is still being created.
     const early = world.start([order]);
-    await expect.poll(() => keepers(port).length, { timeout: 20_000, interval: 2 }).toBeGreaterThan(0);
+    await expect
+      .poll(() => networkProcesses(port).length, { timeout: 20_000, interval: 2 })
+      .toBeGreaterThan(0);
     early.kill('SIGKILL');
-    await expect.poll(() => keepers(port), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => networkProcesses(port), { timeout: 20_000 }).toEqual([]);
     await world.run([]);
   });
 });
 
-/** The processes that make or keep networks with this one port. */
-function keepers(port: number): ProcessIdentity[] {
+/** The processes that create or keep alive networks with this single port. */
+function networkProcesses(port: number): ProcessIdentity[] {
   return marked(`cat\0${port}\0`)
     .flatMap((pid) => [pid, ...childrenOf(pid)])
     .flatMap((pid) => identify(pid) ?? [])
@@ -240,7 +242,7 @@ describe('networks', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'warder-networks-'));
     machine = await inspectMachine(uid, folder);
-    // Says how often it was started.
+    // Counts how often it was started.
     starts = join(folder, 'starts');
     const counting = join(folder, 'bwrap');
     writeFileSync(counting, `#!/bin/sh\necho started >>${starts}\nexec ${machine.bubblewrap?.file} "$@"\n`);
@@ -256,7 +258,7 @@ describe('networks', () => {
     bubblewrap: { file: join(folder, 'bwrap'), version: '0', missing: [], canDisableUserNamespaces: true },
   });
 
-  /** Runs a server in a network: what it says. */
+  /** Runs a server in a network. Returns its output. */
   async function run(network: NetworkNamespace, script: string): Promise<string> {
     const request: SandboxRequest = {
       profile: 'notes',
@@ -275,8 +277,8 @@ describe('networks', () => {
     };
     using prepared = prepare(request, machine, network);
     const { file, args, env, cwd, descriptors } = prepared.launch;
-    const given = descriptors.map((one) => (one.kind === 'open' ? one.descriptor : ('pipe' as const)));
-    const child = spawn(file, [...args], { env, cwd, stdio: ['ignore', 'pipe', 'ignore', ...given] });
+    const pipes = descriptors.map((one) => (one.kind === 'open' ? one.descriptor : ('pipe' as const)));
+    const child = spawn(file, [...args], { env, cwd, stdio: ['ignore', 'pipe', 'ignore', ...pipes] });
     const said = text(child.stdout as NonNullable<typeof child.stdout>);
     const confined = await prepared.confine({ pid: child.pid ?? 0, stdio: child.stdio });
     const answer = await said;
@@ -284,14 +286,14 @@ describe('networks', () => {
     return answer;
   }
 
-  test('a spare is kept for the ports that were asked for last, and taken by who asks for them', async () => {
+  test('a spare is kept for the ports that were requested last, and is the next network for them', async () => {
     const before = count();
     await using networks = open(counted());
     const first = await networks.take([443, 80, 443]);
     expect([...first.listeners.keys()].sort()).toEqual([443, 80]);
     expect(count()).toBe(before + 1);
     await expect.poll(count, { timeout: 5000 }).toBe(before + 2);
-    // Also while the spare is still being made it is the one that is waited for.
+    // A spare that is still being created is waited for.
     const second = await networks.take([80, 443]);
     expect(count()).toBe(before + 2);
     expect(second.namespace).not.toBe(first.namespace);
@@ -300,7 +302,7 @@ describe('networks', () => {
     await second[Symbol.asyncDispose]();
   });
 
-  test('a spare that has ended, or is for other ports, is not given', async () => {
+  test('a spare that has ended, or that is for other ports, is not used', async () => {
     const before = count();
     await using networks = open(counted());
     await using _first = await networks.take([443]);
@@ -317,7 +319,7 @@ describe('networks', () => {
     await expect.poll(() => spares(443).length, { timeout: 5000 }).toBe(1);
   });
 
-  /** Holders of this process' networks with one port, but for the first that is still there. */
+  /** The pause processes of this process's networks with this port, except the first. */
   function spares(port: number): ProcessIdentity[] {
     return childrenOf(process.pid)
       .filter((pid) => commandOf(pid).includes(`cat\0${port}\0`))
@@ -329,7 +331,7 @@ describe('networks', () => {
       .slice(1);
   }
 
-  test('W-EGR-6 what is disposed of is gone: its sockets, its holder and what made that', async () => {
+  test('W-EGR-6 disposing of a network ends its sockets, its pause process and the outer bubblewrap', async () => {
     await using networks = open();
     const network = await networks.take([443]);
     const [outer] = childrenOf(process.pid).filter((pid) =>
@@ -347,7 +349,7 @@ describe('networks', () => {
     await expect(run(network, 'true')).rejects.toThrow('its network has ended');
   });
 
-  test('W-EGR-9 nothing starts in a network that has ended, nor in another than was meant', async () => {
+  test('W-EGR-9 nothing starts in a network that has ended, or in a different one than intended', async () => {
     await using networks = open();
     await using one = await networks.take([443]);
     await using other = await networks.take([443]);
@@ -367,7 +369,7 @@ describe('networks', () => {
     expect(await run(one, 'echo ran')).toBe('ran\n');
   });
 
-  test('connections that were accepted live on, half-open, and come paused', async () => {
+  test('connections arrive paused and half-open, and live on after they are accepted', async () => {
     await using networks = open();
     const network: Network = await networks.take([443]);
     const came = Promise.withResolvers<string>();
@@ -385,9 +387,9 @@ describe('networks', () => {
   });
 
   test.each([
-    ['there is no nsenter', { nsenter: undefined }, /nsenter/, /util-linux/],
-    ['there is no bubblewrap', { bubblewrap: undefined }, /bubblewrap/, /install bubblewrap/],
-  ] as const)('W-EGR-1 there is no network where %s', async (_, less, message, hint) => {
+    ['nsenter is missing', { nsenter: undefined }, /nsenter/, /util-linux/],
+    ['bubblewrap is missing', { bubblewrap: undefined }, /bubblewrap/, /install bubblewrap/],
+  ] as const)('W-EGR-1 no network is created if %s', async (_, less, message, hint) => {
     await using networks = open(less);
     await expect(networks.take([443])).rejects.toMatchObject({
       code: 'sandbox-unavailable',
@@ -396,16 +398,16 @@ describe('networks', () => {
     });
   });
 
-  test('W-EGR-1 there is none where the stage fails, and nothing of it is left', async () => {
+  test('W-EGR-1 no network is created if the stage fails, and no process remains', async () => {
     await using networks = open();
     await expect(networks.take([70_000])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
     await expect(networks.take([53])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
     const missing = new NetworkPool({ machine, node: process.execPath, stage: '/nowhere.js', log: quiet });
     await expect(missing.take([443])).rejects.toMatchObject({ code: 'sandbox-unavailable' });
-    await expect.poll(() => [...keepers(70_000), ...marked('/nowhere.js')]).toEqual([]);
+    await expect.poll(() => [...networkProcesses(70_000), ...marked('/nowhere.js')]).toEqual([]);
   });
 
-  test('W-EGR-1 without "ip" other addresses than 127.0.0.0/8 lead nowhere, and refused connections are not recorded', async () => {
+  test('W-EGR-1 without "ip" addresses outside 127.0.0.0/8 are unreachable, and refused connections are not recorded', async () => {
     await using pool = open({ ip: undefined });
     await using network = await pool.take([443]);
     network.listeners.get(443)?.on('connection', (socket) => socket.destroy());
@@ -419,7 +421,7 @@ describe('networks', () => {
     expect(network.takeAttempts()).toEqual([]);
   });
 
-  test('what is refused is not told where no descriptor can be copied', async () => {
+  test('refused connections are not recorded if no descriptor can be copied', async () => {
     await using networks = open({ copyDescriptor: undefined });
     await using network = await networks.take([443]);
     expect(network.recordsAttempts).toBe(false);

@@ -1,4 +1,4 @@
-// What does work in the sandbox, what is measured of it, and that nothing starts where it cannot be had.
+// What works in the sandbox, what is measured of it, and that nothing starts if the sandbox is not available.
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -11,8 +11,8 @@ const NODE = process.execPath;
 const PYTHON = '/usr/bin/python3';
 const require = createRequire(import.meta.url);
 
-/** Lines of a client that asks a server for its tools. */
-const ASKING = [
+/** The messages of a client that lists a server's tools. */
+const LIST_TOOLS = [
   {
     jsonrpc: '2.0',
     id: 0,
@@ -47,7 +47,7 @@ describe.each(people)('as $name', (person) => {
     await world[Symbol.asyncDispose]();
   });
 
-  test('W-BOX-19 the layers in force are those of the process, and all are there', async () => {
+  test('W-BOX-19 the reported layers are measured at the process, and all are in force', async () => {
     const { layers, limits, stdout } = await shell('cat; cat /proc/self/status', { input: 'x\n' });
     expect(layers).toEqual(expect.arrayContaining([...REQUIRED_LAYERS]));
     expect(stdout).toMatch(/^Seccomp:\t2$/m);
@@ -57,7 +57,7 @@ describe.each(people)('as $name', (person) => {
     if (person.uid !== 0) expect(limits?.processes).toEqual({ max: 512, enforcedBy: 'user' });
   });
 
-  test('W-BOX-20 nothing of the plan, and no value of the environment, stands on a command line', async () => {
+  test('W-BOX-20 no part of the plan and no value of the environment is on a command line', async () => {
     const { commandLine, stdout } = await shell('echo $TOKEN', {
       env: { TOKEN: 'very-secret' },
       sandbox: { read: [world.folder] },
@@ -68,7 +68,7 @@ describe.each(people)('as $name', (person) => {
     expect(commandLine).toMatch(/bwrap --args 3 -- /);
   });
 
-  test('W-BOX-25 root’s server is not root, and anybody’s is alone in the user table', async () => {
+  test('W-BOX-25 root’s server is not root, and every server sees one user in the user table', async () => {
     const { stdout } = await shell(
       'id -u; id -un; wc -l < /etc/passwd; echo "$HOME"; cat /proc/self/uid_map',
     );
@@ -78,7 +78,7 @@ describe.each(people)('as $name', (person) => {
     expect(map?.trim().split(/\s+/)[2]).toBe('1');
   });
 
-  test('a server has its private folders, its devices, and what the profile lists', async () => {
+  test('a server has private folders, devices, and what the profile lists', async () => {
     const { stdout, stderr, code } = await shell(
       [
         'set -e',
@@ -99,7 +99,7 @@ describe.each(people)('as $name', (person) => {
     expect(existsSync(`${world.home}/x`)).toBe(false);
   });
 
-  test('what Warder itself puts in is there to be read, also in its own folders and in shared memory', async () => {
+  test('a server can read what Warder supplies, also from Warder’s own folders and shared memory', async () => {
     const roots = [join(world.state, 'packages/tree'), `/dev/shm/warder-test-${process.pid}-${person.uid}`];
     for (const folder of roots) {
       mkdirSync(folder, { recursive: true });
@@ -116,7 +116,7 @@ describe.each(people)('as $name', (person) => {
     for (const folder of roots) rmSync(folder, { recursive: true });
   });
 
-  test('Node runs whole: children, pipes between them, threads, its own network, names of the user', async () => {
+  test('Node works: child processes, pipes between them, threads, its own network, the user’s name', async () => {
     const { stdout, stderr } = await node(`
       const { execFileSync, fork } = require('node:child_process');
       const { Worker } = require('node:worker_threads');
@@ -140,7 +140,7 @@ describe.each(people)('as $name', (person) => {
     );
   });
 
-  test('Python runs whole: processes that share memory, certificates, names of services', async () => {
+  test('Python works: processes that share memory, certificates, names of services', async () => {
     const { stdout, stderr } = await python(`
 import getpass, multiprocessing, os, socket, ssl, subprocess, tempfile
 def double(x): return 2 * x
@@ -161,7 +161,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
     ]);
   });
 
-  test('a virtual environment outside the system runs by its own interpreter', async () => {
+  test('a virtual environment outside the system runs with its own interpreter', async () => {
     const venv = join(world.servers, 'venv');
     mkdirSync(join(venv, 'bin'), { recursive: true });
     mkdirSync(join(venv, 'lib/python3'), { recursive: true });
@@ -187,23 +187,23 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
       file: NODE,
       args: [script, ...args.map(() => world.folder)],
       sandbox: { read: [world.folder] },
-      input: ASKING,
+      input: LIST_TOOLS,
       until: '"id":1',
     });
     expect(error).toBeUndefined();
     expect(`${stdout}${stderr}`).toContain('"tools":[{');
   });
 
-  test('a server ends as it ended by itself', async () => {
+  test('the exit code of a server is reported', async () => {
     expect(await shell('exit 7')).toMatchObject({ code: 7 });
     expect(await shell('kill -KILL $$')).toMatchObject({ code: 137 });
   });
 
-  test('a server that ends before it is measured is no error', async () => {
+  test('a server that ends before it is measured is not an error', async () => {
     expect(await run({ file: '/bin/true' })).toMatchObject({ code: 0, left: 0 });
   });
 
-  test('W-BOX-22 what is put in the place of a listed folder after the look is not there', async () => {
+  test('W-BOX-22 replacing a listed folder after it was checked has no effect', async () => {
     const path = join(world.writable, 'moving');
     mkdirSync(path, { recursive: true });
     writeFileSync(join(path, 'file'), 'the folder that was looked at');
@@ -218,7 +218,12 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
   test.each([
     ['no bubblewrap', { bubblewrap: null }, /bubblewrap is missing/, /install it/],
     ['no filter for the processor', { architecture: null }, /no system call filter/, /off: true/],
-    ['no way to set limits', { prlimit: null, setLimit: null }, /nothing can set its limits/, /util-linux/],
+    [
+      'nothing that sets limits',
+      { prlimit: null, setLimit: null },
+      /nothing can set its limits/,
+      /util-linux/,
+    ],
   ] as const)('W-BOX-19 nothing starts with %s', async (_, machine, message, hint) => {
     const { error, stdout } = await shell('echo started', { machine });
     expect(error).toMatchObject({
@@ -229,7 +234,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
     expect(stdout).toBe('');
   });
 
-  test('W-BOX-19 nothing starts where user namespaces are forbidden, and the setting is named', async () => {
+  test('W-BOX-19 nothing starts if user namespaces are forbidden, and the error names the setting', async () => {
     const [outcome] = await world.run([{ file: '/bin/sh', args: ['-c', 'echo started'] }], true);
     expect(outcome?.error).toMatchObject({
       code: 'sandbox-unavailable',
@@ -240,7 +245,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
   });
 
   test('W-BOX-19 nothing starts with a bubblewrap that leaves a layer out', async () => {
-    // It takes the filter out of what it is told, and passes the rest on.
+    // It removes the filter from its arguments and passes the rest on.
     const file = join(world.servers, 'bwrap');
     const careless = [
       '#!/usr/bin/python3',
@@ -264,7 +269,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
     expect(stdout).toBe('');
   });
 
-  test('W-BOX-19 a sandbox that cannot be finished is no server that ended', async () => {
+  test('W-BOX-19 a sandbox that fails half-way is an error, and not a server that ended', async () => {
     const file = join(world.servers, 'bwrap-failing');
     const failing = [
       '#!/usr/bin/python3',
@@ -279,13 +284,13 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
     expect(error).toMatchObject({ code: 'sandbox-unavailable' });
   });
 
-  test('limits are held by prlimit’s program where the C library cannot be called', async () => {
+  test('the program prlimit sets the limits if the C library cannot be called', async () => {
     const { limits, layers } = await shell('cat', { machine: { setLimit: null } });
     expect(layers).toEqual(expect.arrayContaining([...REQUIRED_LAYERS]));
     expect(limits).toMatchObject({ files: 8192, core: 0 });
   });
 
-  test('W-BOX-18 a bound that the profile names holds, or nothing starts', async () => {
+  test('W-BOX-18 a limit that the profile names is enforced, or nothing starts', async () => {
     const none = { cgroups: null, countsProcessesByNamespace: false };
     const { error } = await shell('echo started', { machine: none, sandbox: { processes: 20 } });
     expect(error).toMatchObject({
@@ -296,7 +301,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
     expect(limits?.processes).toMatchObject({ max: 20 });
   });
 
-  test('W-BOX-3 a secret place is refused by name, by a link to it, and by a folder that could hold it', async () => {
+  test('W-BOX-3 a secret place is refused by name, through a link, and through a folder that could contain it', async () => {
     const link = join(world.writable, 'to-ssh');
     symlinkSync(join(world.home, '.ssh'), link);
     const refusals = await world.run(
@@ -316,7 +321,7 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
     expect(refusals.map(({ error }) => error?.code)).toEqual(refusals.map(() => 'profile-invalid'));
   });
 
-  test('W-EGR-1 hosts are refused where there is no way to them', async () => {
+  test('W-EGR-1 a profile that lists hosts is refused without a network', async () => {
     const { error } = await run({ file: '/bin/true', sandbox: { network: ['api.example.com'] } });
     expect(error).toMatchObject({
       code: 'sandbox-unavailable',

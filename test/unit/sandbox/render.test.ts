@@ -1,4 +1,4 @@
-// Renderers: the same plan as arguments for bubblewrap, as a profile for Seatbelt, as orders for Landlock.
+// Renderers: the same plan as arguments for bubblewrap, as a profile for Seatbelt, as a configuration for Landlock's stage.
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
 import { renderSeatbelt, seatbeltProfile } from '../../../src/sandbox/darwin/seatbelt.ts';
@@ -26,7 +26,7 @@ const machine: Machine = {
   cgroups: undefined,
 };
 
-const made: Plan = {
+const basePlan: Plan = {
   profile: 'notes',
   steps: [
     { kind: 'link', at: '/bin', to: 'usr/bin' },
@@ -77,8 +77,8 @@ const code = (trial: () => unknown): string => {
 };
 
 describe('bubblewrap', () => {
-  test('W-BOX-20 all goes by descriptors, and the environment with it', () => {
-    const launch = renderBubblewrap(made, machine, nothing);
+  test('W-BOX-20 the arguments go through descriptors, including the environment', () => {
+    const launch = renderBubblewrap(basePlan, machine, nothing);
     expect([launch.file, ...launch.args]).toEqual([
       '/usr/bin/bwrap',
       '--args',
@@ -92,8 +92,8 @@ describe('bubblewrap', () => {
     expect(options(launch).join(' ')).toContain('--setenv TOKEN very-secret');
   });
 
-  test('every namespace, no capability, no way back', () => {
-    const said = options(renderBubblewrap(made, machine, nothing)).join(' ');
+  test('every namespace, no capabilities, no way to regain them', () => {
+    const said = options(renderBubblewrap(basePlan, machine, nothing)).join(' ');
     for (const option of [
       '--unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --unshare-cgroup-try --disable-userns',
       '--die-with-parent --new-session --cap-drop ALL --clearenv --uid 1000 --gid 1000 --hostname warder',
@@ -108,8 +108,8 @@ describe('bubblewrap', () => {
     }
   });
 
-  test('what was looked at is bound by its descriptor', () => {
-    const launch = renderBubblewrap(made, machine, {
+  test('an opened path is bound by its descriptor', () => {
+    const launch = renderBubblewrap(basePlan, machine, {
       ...nothing,
       descriptorOf: (path) => (path.endsWith('/src') ? 99 : undefined),
     });
@@ -118,16 +118,16 @@ describe('bubblewrap', () => {
     expect(launch.descriptors[descriptor - 3]).toEqual({ kind: 'open', descriptor: 99 });
   });
 
-  test('an option that this bubblewrap does not know is left out only where the filter does the same', () => {
+  test('an option that bubblewrap does not know is omitted only if the filter has the same effect', () => {
     const older = {
       ...machine,
       bubblewrap: { file: '/usr/bin/bwrap', version: '0.6', missing: [], canDisableUserNamespaces: false },
     };
-    expect(options(renderBubblewrap(made, older, nothing))).not.toContain('--disable-userns');
+    expect(options(renderBubblewrap(basePlan, older, nothing))).not.toContain('--disable-userns');
   });
 
   test.each([
-    ['there is no bubblewrap', { bubblewrap: undefined }],
+    ['bubblewrap is missing', { bubblewrap: undefined }],
     [
       'it is too old',
       {
@@ -141,12 +141,14 @@ describe('bubblewrap', () => {
     ],
     ['there is no filter', { architecture: undefined }],
     ['nothing sets limits', { setLimit: undefined, prlimit: undefined }],
-  ])('W-BOX-19 is not made where %s', (_, less) => {
-    expect(code(() => renderBubblewrap(made, { ...machine, ...less }, nothing))).toBe('sandbox-unavailable');
+  ])('W-BOX-19 is refused if %s', (_, less) => {
+    expect(code(() => renderBubblewrap(basePlan, { ...machine, ...less }, nothing))).toBe(
+      'sandbox-unavailable',
+    );
   });
 
-  test('the program sets the limits where the C library cannot be called', () => {
-    const { args } = renderBubblewrap(made, { ...machine, setLimit: undefined }, nothing);
+  test('the program prlimit sets the limits if the C library cannot be called', () => {
+    const { args } = renderBubblewrap(basePlan, { ...machine, setLimit: undefined }, nothing);
     expect(args.slice(3)).toEqual([
       '/usr/bin/prlimit',
       '--core=0:0',
@@ -160,8 +162,8 @@ describe('bubblewrap', () => {
     ]);
   });
 
-  test('W-EGR-6 in a network it is started by nsenter, with no namespace of its own for that and all others', () => {
-    const { file, args, env, descriptors } = renderBubblewrap(made, machine, nothing, network);
+  test('W-EGR-6 nsenter starts it in a network, and every other namespace is its own', () => {
+    const { file, args, env, descriptors } = renderBubblewrap(basePlan, machine, nothing, network);
     expect([file, ...args]).toEqual([
       '/usr/bin/nsenter',
       ...['--target', '4711', '--user', '--net', '--preserve-credentials', '--'],
@@ -170,20 +172,20 @@ describe('bubblewrap', () => {
     expect(env).toEqual({});
     const said = options({ file, args, env, cwd: '/', descriptors });
     expect(said).not.toContain('--unshare-net');
-    const alone = options(renderBubblewrap(made, machine, nothing));
+    const alone = options(renderBubblewrap(basePlan, machine, nothing));
     expect(said).toEqual(alone.filter((option) => option !== '--unshare-net'));
-    expect(code(() => renderBubblewrap(made, { ...machine, nsenter: undefined }, nothing, network))).toBe(
+    expect(code(() => renderBubblewrap(basePlan, { ...machine, nsenter: undefined }, nothing, network))).toBe(
       'sandbox-unavailable',
     );
   });
 
-  test('a file that Warder brings is written, or put over one that is there', () => {
+  test('a supplied file is written, or covers an existing file', () => {
     const data = Buffer.from('roots');
     const steps = [
       { kind: 'supplied', at: '/run/warder/ca.pem', data, over: false },
       { kind: 'supplied', at: '/etc/ssl/certs/roots.crt', data, over: true },
     ] as const;
-    const launch = renderBubblewrap({ ...made, steps }, machine, nothing);
+    const launch = renderBubblewrap({ ...basePlan, steps }, machine, nothing);
     const said = options(launch);
     for (const [option, path] of [
       ['--file', '/run/warder/ca.pem'],
@@ -196,13 +198,13 @@ describe('bubblewrap', () => {
     }
   });
 
-  test('systemd is asked for a group, where it runs', () => {
+  test('it runs in a systemd scope if systemd runs', () => {
     const groups = {
       kind: 'systemd',
       command: ['/usr/bin/systemd-run', '--user', '--scope'],
       env: { XDG_RUNTIME_DIR: '/run/user/1000' },
     } as const;
-    const launch = renderBubblewrap(made, { ...machine, cgroups: groups }, nothing);
+    const launch = renderBubblewrap(basePlan, { ...machine, cgroups: groups }, nothing);
     expect([launch.file, ...launch.args].slice(0, 8)).toEqual([
       '/usr/bin/systemd-run',
       '--user',
@@ -214,7 +216,7 @@ describe('bubblewrap', () => {
       '/usr/bin/bwrap',
     ]);
     expect(launch.env).toEqual({ XDG_RUNTIME_DIR: '/run/user/1000' });
-    const entering = renderBubblewrap(made, { ...machine, cgroups: groups }, nothing, network);
+    const entering = renderBubblewrap(basePlan, { ...machine, cgroups: groups }, nothing, network);
     expect(entering.file).toBe('/usr/bin/systemd-run');
     expect(entering.args.slice(5, 8)).toEqual(['--', '/usr/bin/nsenter', '--target']);
   });
@@ -228,27 +230,29 @@ describe('limits', () => {
     processes: '/sys/fs/cgroup',
   } as const;
 
-  test('each is held by what the machine has', () => {
-    expect(enforcementOf(made, machine)).toEqual({ memory: 'process', processes: 'user' });
-    expect(enforcementOf(made, { ...machine, cgroups: direct })).toEqual({
+  test('each is enforced by what the machine offers', () => {
+    expect(enforcementOf(basePlan, machine)).toEqual({ memory: 'process', processes: 'user' });
+    expect(enforcementOf(basePlan, { ...machine, cgroups: direct })).toEqual({
       memory: 'group',
       processes: 'user',
     });
-    expect(enforcementOf(made, { ...machine, cgroups: direct, countsProcessesByNamespace: false })).toEqual({
+    expect(
+      enforcementOf(basePlan, { ...machine, cgroups: direct, countsProcessesByNamespace: false }),
+    ).toEqual({
       memory: 'group',
       processes: 'group',
     });
-    expect(enforcementOf(made, { ...machine, countsProcessesByNamespace: false }).processes).toBe('none');
+    expect(enforcementOf(basePlan, { ...machine, countsProcessesByNamespace: false }).processes).toBe('none');
   });
 
-  test('a runtime that sets gigabytes aside is not bound by its data', () => {
-    const bun = { ...made, program: { file: '/home/me/.bun/bin/bun', args: [] } };
+  test('a runtime that reserves gigabytes has no limit on its data', () => {
+    const bun = { ...basePlan, program: { file: '/home/me/.bun/bin/bun', args: [] } };
     expect(enforcementOf(bun, machine).memory).toBe('none');
     expect(enforcementOf(bun, { ...machine, cgroups: direct }).memory).toBe('group');
   });
 
-  test('W-BOX-18 one that the profile names is held, or nothing starts', () => {
-    const named = { ...made, limits: { ...made.limits, processes: { max: 5, required: true } } };
+  test('W-BOX-18 a limit that the profile names is enforced, or nothing starts', () => {
+    const named = { ...basePlan, limits: { ...basePlan.limits, processes: { max: 5, required: true } } };
     expect(code(() => new LimitApplier(named, machine))).toBe('none');
     expect(code(() => new LimitApplier(named, { ...machine, countsProcessesByNamespace: false }))).toBe(
       'sandbox-unavailable',
@@ -259,8 +263,8 @@ describe('limits', () => {
 describe('Landlock', () => {
   const orders = (launch: Launch): StageConfig => JSON.parse(data(launch, 3));
 
-  test('allows what the plan shows, and no sockets', () => {
-    const plain = { ...made, steps: made.steps.filter((step) => step.kind !== 'hide') };
+  test('allows what is in the plan, and no sockets', () => {
+    const plain = { ...basePlan, steps: basePlan.steps.filter((step) => step.kind !== 'hide') };
     const launch = renderLandlock(plain, machine, '/usr/bin/node', '/opt/warder/stage.js');
     expect([launch.file, ...launch.args]).toEqual(['/usr/bin/node', '/opt/warder/stage.js']);
     expect(launch.descriptors.map(({ kind }) => kind)).toEqual(['data', 'report']);
@@ -269,23 +273,23 @@ describe('Landlock', () => {
       expect.arrayContaining(['/etc/ld.so.cache', '/etc/passwd', '/home/me/src', '/usr', '/proc/meminfo']),
     );
     expect(said.write).toEqual(['/home/me/out']);
-    expect(said).toMatchObject({ program: made.program, env: made.env, cwd: '/home/me' });
+    expect(said).toMatchObject({ program: basePlan.program, env: basePlan.env, cwd: '/home/me' });
   });
 
   test.each([
     ['without Landlock', { landlock: 0 }],
-    ['with a Landlock that lets files be cut short', { landlock: 2 }],
+    ['with a Landlock that allows truncating any file', { landlock: 2 }],
     ['for root', { uid: 0 }],
     ['without a filter', { architecture: undefined }],
-  ])('W-BOX-23 is not made %s', (_, less) => {
-    const plain = { ...made, steps: made.steps.filter((step) => step.kind !== 'hide') };
+  ])('W-BOX-23 is refused %s', (_, less) => {
+    const plain = { ...basePlan, steps: basePlan.steps.filter((step) => step.kind !== 'hide') };
     expect(code(() => renderLandlock(plain, { ...machine, ...less }, '/usr/bin/node', '/stage.js'))).toBe(
       'sandbox-unavailable',
     );
   });
 
-  test('W-BOX-23 is not made for hosts, nor for files that Warder brings', () => {
-    const plain = { ...made, steps: made.steps.filter((step) => step.kind !== 'hide') };
+  test('W-BOX-23 is refused for a plan with hosts or supplied files', () => {
+    const plain = { ...basePlan, steps: basePlan.steps.filter((step) => step.kind !== 'hide') };
     const files = [{ kind: 'supplied', at: '/run/x', data: Buffer.alloc(0), over: false }] as const;
     for (const more of [{ network: ['api.example.com'] }, { steps: [...plain.steps, ...files] }]) {
       expect(code(() => renderLandlock({ ...plain, ...more }, machine, '/usr/bin/node', '/stage.js'))).toBe(
@@ -294,16 +298,16 @@ describe('Landlock', () => {
     }
   });
 
-  test('W-BOX-23 is not made where it would have to hide', () => {
-    expect(code(() => renderLandlock(made, machine, '/usr/bin/node', '/stage.js'))).toBe(
+  test('W-BOX-23 is refused for a plan that hides something', () => {
+    expect(code(() => renderLandlock(basePlan, machine, '/usr/bin/node', '/stage.js'))).toBe(
       'sandbox-unavailable',
     );
   });
 });
 
 describe('Seatbelt', () => {
-  test('starts the server by sandbox-exec, with nothing secret on the command line', () => {
-    const launch = renderSeatbelt(made);
+  test('starts the server with sandbox-exec, without secrets on the command line', () => {
+    const launch = renderSeatbelt(basePlan);
     expect([launch.file, launch.args[0], ...launch.args.slice(2)]).toEqual([
       '/usr/bin/sandbox-exec',
       '-p',
@@ -313,11 +317,11 @@ describe('Seatbelt', () => {
       '--flag',
     ]);
     expect(launch.args.join(' ')).not.toContain('very-secret');
-    expect(launch).toMatchObject({ env: made.env, cwd: '/home/me', descriptors: [] });
+    expect(launch).toMatchObject({ env: basePlan.env, cwd: '/home/me', descriptors: [] });
   });
 
-  test('denies all but what the plan shows, in the plan’s order', () => {
-    const lines = seatbeltProfile(made).split('\n');
+  test('denies everything that is not in the plan, in the plan’s order', () => {
+    const lines = seatbeltProfile(basePlan).split('\n');
     expect(lines.slice(0, 2)).toEqual(['(version 1)', '(deny default)']);
     expect(lines).toContain('(deny network*)');
     const order = [
@@ -333,19 +337,19 @@ describe('Seatbelt', () => {
     expect(lines.some((line) => line.includes('"/home/me")') && !line.includes('metadata'))).toBe(false);
   });
 
-  test('W-EGR-1 allows one port of the loopback where there is a proxy, and nothing else of the network', () => {
+  test('W-EGR-1 allows only the proxy’s port on loopback, and without a proxy no network', () => {
     const rules = (port?: number): string[] =>
-      seatbeltProfile(made, port)
+      seatbeltProfile(basePlan, port)
         .split('\n')
         .filter((line) => line.includes('network'));
     expect(rules()).toEqual(['(deny network*)']);
     expect(rules(8123)).toEqual(['(deny network*)', '(allow network-outbound (remote ip "localhost:8123"))']);
-    expect(renderSeatbelt(made, 8123).args[1]).toBe(seatbeltProfile(made, 8123));
+    expect(renderSeatbelt(basePlan, 8123).args[1]).toBe(seatbeltProfile(basePlan, 8123));
   });
 
   test('a path cannot end its string', () => {
     const steps = [{ kind: 'bind', path: '/a")(allow default)("\\', folder: true, write: false }] as const;
-    expect(seatbeltProfile({ ...made, steps })).toContain(
+    expect(seatbeltProfile({ ...basePlan, steps })).toContain(
       '(allow file-read* process-exec (subpath "/a\\")(allow default)(\\"\\\\"))',
     );
   });

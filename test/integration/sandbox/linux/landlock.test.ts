@@ -1,5 +1,5 @@
-// The weaker sandbox, under Landlock: what it refuses all the same, what of it is measured, and who may not
-// have it. It is the ordinary user's alone.
+// The weaker sandbox, Landlock's: what it refuses, which layers are measured, and who cannot use it. It is available only
+// to ordinary users.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -93,7 +93,7 @@ describe.each(ordinary)('as $name', (person) => {
     expect(told.filter(({ escaped }) => escaped !== false)).toEqual([]);
   });
 
-  test('W-BOX-23 the layers say that it is the weaker sandbox', async () => {
+  test('W-BOX-23 the layers show that it is the weaker sandbox', async () => {
     const [outcome] = await run([
       {
         file: '/bin/sh',
@@ -110,14 +110,14 @@ describe.each(ordinary)('as $name', (person) => {
     expect(outcome?.limits).toMatchObject({ core: 0, files: 8192, processes: { enforcedBy: 'none' } });
   });
 
-  test('Node runs under it', async () => {
+  test('Node works under Landlock', async () => {
     const [outcome] = await run([
       { file: process.execPath, args: ['-e', 'console.log(1 + 1, process.cwd())'] },
     ]);
     expect(outcome).toMatchObject({ stdout: `2 ${own.home}\n`, code: 0 });
   });
 
-  test('W-BOX-23 what cannot be hidden is not shown', async () => {
+  test('W-BOX-23 a plan that needs hiding is refused', async () => {
     const [outcome] = await run([{ file: '/bin/true', sandbox: { read: [world.home] } }]);
     expect(outcome?.error).toMatchObject({
       code: 'sandbox-unavailable',
@@ -131,7 +131,7 @@ describe.each(ordinary)('as $name', (person) => {
   });
 });
 
-test('W-BOX-23 root has no weaker sandbox', async () => {
+test('W-BOX-23 root cannot use the weaker sandbox', async () => {
   const [person] = people;
   if (person?.uid !== 0) return;
   await using world = new World(person);

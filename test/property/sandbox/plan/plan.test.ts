@@ -1,5 +1,4 @@
-// Whatever a profile lists: a plan that is made shows no secret place, and lets nothing be written to but what is
-// listed so.
+// Whatever a profile lists: the plan contains no secret place, and allows writing only to what is listed for writing.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WarderError } from '../../../../src/errors.ts';
@@ -49,7 +48,7 @@ const listed: fc.Arbitrary<ListedPath> = fc
 
 function make(lines: readonly ListedPath[], there: readonly number[]): Plan | undefined {
   const hidden = there.map((at) => known[at % known.length]).filter((one) => one !== undefined);
-  const facts: PlanInputs = {
+  const inputs: PlanInputs = {
     profile: 'p',
     uid: 1000,
     gid: 1000,
@@ -77,14 +76,14 @@ function make(lines: readonly ListedPath[], there: readonly number[]): Plan | un
     devices: undefined,
   };
   try {
-    return makePlan(facts);
+    return makePlan(inputs);
   } catch (error) {
     if (error instanceof WarderError && error.code === 'profile-invalid') return undefined;
     throw error;
   }
 }
 
-/** What stands at a path once all steps are done: the last step that put something there or above. */
+/** The step that decides what is at a path: the last one that changed the path or a folder above it. */
 function seen({ steps }: Plan, wanted: string): Step | undefined {
   return steps
     .filter(
@@ -94,7 +93,7 @@ function seen({ steps }: Plan, wanted: string): Step | undefined {
     .at(-1);
 }
 
-test('W-BOX-2 no plan shows a place that no sandbox holds', () => {
+test('W-BOX-2 no plan contains a place that no sandbox may contain', () => {
   fc.assert(
     fc.property(fc.array(listed, { maxLength: 6 }), fc.array(fc.nat(), { maxLength: 20 }), (lines, there) => {
       const made = make(lines, there);
@@ -109,7 +108,7 @@ test('W-BOX-2 no plan shows a place that no sandbox holds', () => {
   );
 });
 
-test('W-BOX-5 no plan lets a place be written to that no line lists for writing', () => {
+test('W-BOX-5 no plan allows writing to a path that no line lists for writing', () => {
   fc.assert(
     fc.property(fc.array(listed, { maxLength: 6 }), path, (lines, wanted) => {
       const made = make(lines, []);

@@ -1,5 +1,5 @@
-// The filter, run call by call in a small machine for classic BPF: both architectures, also the one that this is
-// not. The kernel's own answer is in the tests of hostile servers.
+// The filter, run call by call in a small interpreter of classic BPF, for both architectures. The tests of hostile servers
+// check the kernel's own answers.
 import { describe, expect, test } from 'vitest';
 import {
   type Architecture,
@@ -81,7 +81,7 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
   };
   const plain = (number: number): string => ask(filters.ip, AUDIT[architecture], number);
 
-  test('W-BOX-11 another architecture’s calls end the process, whatever they are', () => {
+  test('W-BOX-11 every call of another architecture ends the process', () => {
     for (const other of [0x40000003, 0xc00000b7, 0xc000003e, 0x40000028, 0].filter(
       (one) => one !== AUDIT[architecture],
     )) {
@@ -89,7 +89,7 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
     }
   });
 
-  test('W-BOX-10 each refused call is refused', () => {
+  test('W-BOX-10 each denied call is refused', () => {
     for (const [name, numbers] of Object.entries(DENIED_CALLS)) {
       const number = numbers[COLUMN[architecture]];
       if (number !== undefined) expect([name, plain(number)]).toEqual([name, EPERM]);
@@ -99,12 +99,12 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
     }
   });
 
-  test('W-BOX-10 calls that came after the filter was written are not there', () => {
+  test('W-BOX-10 calls that are newer than the filter get ENOSYS', () => {
     for (const number of [470, 471, 1000, 0x3fffffff]) expect(plain(number)).toBe(ENOSYS);
     expect(plain(469)).toBe(ALLOW);
   });
 
-  test('what every program does is allowed', () => {
+  test('common calls are allowed', () => {
     // read, write, close, mmap, execve, exit_group, futex, epoll_wait or epoll_pwait, getrandom, statx, rseq
     const usual = {
       x64: [0, 1, 3, 9, 59, 231, 202, 232, 318, 332, 334],
@@ -113,19 +113,19 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
     expect(usual[architecture].map(plain)).toEqual(usual[architecture].map(() => ALLOW));
   });
 
-  test('W-BOX-8 no AF_UNIX socket, and of pairs only those that are streams', () => {
+  test('W-BOX-8 no AF_UNIX socket, and only stream socket pairs', () => {
     for (const type of [1, 2, 5, 1 | 0o2004000]) {
       expect(call('socket', [1, type, 0])).toBe(EAFNOSUPPORT);
       expect(call('socket', [1, type, 0], 'none')).toBe(EAFNOSUPPORT);
     }
-    // The kernel takes the low half of the word for the family: so does the filter.
+    // The kernel reads only the low half of the word as the family, and so does the filter.
     expect(call('socket', [0x100000001n, 1, 0])).toBe(EAFNOSUPPORT);
     for (const type of [1, 5, 1 | 0o2004000]) expect(call('socketpair', [1, type, 0])).toBe(ALLOW);
     for (const type of [2, 3, 2 | 0o2004000]) expect(call('socketpair', [1, type, 0])).toBe(EPERM);
     expect(call('socketpair', [2, 1, 0])).toBe(EAFNOSUPPORT);
   });
 
-  test('W-BOX-9 IP and routing facts only, or no socket at all', () => {
+  test('W-BOX-9 only IP and rtnetlink sockets, or none', () => {
     for (const family of [2, 10]) {
       expect(call('socket', [family, 1, 0])).toBe(ALLOW);
       expect(call('socket', [family, 1, 0], 'none')).toBe(EAFNOSUPPORT);
@@ -138,7 +138,7 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
     }
   });
 
-  test('W-BOX-12 threads and processes, but no namespace', () => {
+  test('W-BOX-12 threads and processes can be made, namespaces cannot', () => {
     expect(call('clone', [17])).toBe(ALLOW);
     expect(call('clone', [0x003d0f00])).toBe(ALLOW);
     for (const flag of [0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000]) {
@@ -149,7 +149,7 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
     expect(call('unshare', [0x400])).toBe(ALLOW);
   });
 
-  test('W-BOX-13 no file is made or changed to set-user-ID or set-group-ID', () => {
+  test('W-BOX-13 no set-user-ID or set-group-ID file can be made', () => {
     for (const mode of [0o4755, 0o2755, 0o6000]) {
       expect(call('fchmod', [3, mode])).toBe(EPERM);
       expect(call('fchmodat', [-100, 0, mode])).toBe(EPERM);
@@ -157,7 +157,7 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
       expect(call('mknodat', [-100, 0, mode, 0])).toBe(EPERM);
       expect(call('openat', [-100, 0, 0o101, mode])).toBe(EPERM);
       expect(call('openat', [-100, 0, 0o20200002, mode])).toBe(EPERM);
-      // Without O_CREAT the fourth argument is whatever the register held.
+      // Without O_CREAT the fourth argument is whatever was in the register.
       expect(call('openat', [-100, 0, 0, mode])).toBe(ALLOW);
       if (architecture === 'x64') {
         expect(call('chmod', [0, mode])).toBe(EPERM);
@@ -170,12 +170,12 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
     expect(call('openat', [-100, 0, 0o101, 0o644])).toBe(ALLOW);
   });
 
-  test('W-BOX-10 nothing is put into a terminal, however the request is written', () => {
+  test('W-BOX-10 nothing can be put into a terminal’s input, also not with the high bits of the request set', () => {
     for (const request of [0x5412, 0x541c, 0x100005412n]) expect(call('ioctl', [0, request, 0])).toBe(EPERM);
     expect(call('ioctl', [0, 0x5401, 0])).toBe(ALLOW);
   });
 
-  test('W-BOX-10 only the usual personalities', () => {
+  test('W-BOX-10 only the common personalities are allowed', () => {
     expect([0, 8, 0x20000, 0xffffffff].map((one) => call('personality', [one]))).toEqual([
       ALLOW,
       ALLOW,
@@ -186,14 +186,14 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
   });
 });
 
-test('W-BOX-11 calls of the x32 table are not there', () => {
+test('W-BOX-11 calls of the x32 table get ENOSYS', () => {
   const filter = seccompFilter('x64', 'ip');
   for (const number of [0x40000000, 0x40000027, 0x40000209, 0xffffffff])
     expect(ask(filter, AUDIT.x64, number)).toBe(ENOSYS);
 });
 
-// The numbers as the kernel's own headers have them (asm/unistd_64.h, asm-generic/unistd.h).
-test('byte for byte, the filter begins with the architecture and ends with a kill', () => {
+// The numbers are those of the kernel's headers (asm/unistd_64.h, asm-generic/unistd.h).
+test('the filter starts with the check of the architecture and ends with a kill, byte for byte', () => {
   for (const architecture of ['x64', 'arm64'] as const) {
     const filter = seccompFilter(architecture, 'ip');
     const audit = Buffer.alloc(4);

@@ -1,4 +1,4 @@
-// The plan: what stands in it, in which order, and what it refuses. Pure data in, pure data out.
+// The plan: its contents, their order, and what it refuses. Only data goes in, and only data comes out.
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../../../src/errors.ts';
 import type { ListedPath, PlanInputs } from '../../../../src/sandbox/plan/inputs.ts';
@@ -26,7 +26,7 @@ const there = (path: string, kind: 'never' | 'when-listed' = 'never', folder = t
   folder,
 });
 
-function facts(more: Partial<PlanInputs> = {}): PlanInputs {
+function inputs(more: Partial<PlanInputs> = {}): PlanInputs {
   return {
     profile: 'notes',
     uid: 1000,
@@ -66,7 +66,7 @@ function facts(more: Partial<PlanInputs> = {}): PlanInputs {
 
 function refusal(more: Partial<PlanInputs>): WarderError {
   try {
-    makePlan(facts(more));
+    makePlan(inputs(more));
   } catch (error) {
     if (error instanceof WarderError) return error;
     throw error;
@@ -83,8 +83,8 @@ const at = (made: Plan, path: string): Step['kind'][] =>
   made.steps.filter((step) => destinationOf(step) === path).map((step) => step.kind);
 
 describe('a plan', () => {
-  test('holds the system, a user table of one, and private folders; nothing of the home', () => {
-    const made = makePlan(facts());
+  test('contains the system, a user table with one user, and private folders, but nothing of the home', () => {
+    const made = makePlan(inputs());
     expect(steps(made, 'bind')).toEqual([
       { kind: 'bind', path: '/etc/ssl/certs', folder: true, write: false },
       { kind: 'bind', path: '/proc/sys', folder: true, write: false },
@@ -104,8 +104,8 @@ describe('a plan', () => {
     });
   });
 
-  test('puts each folder before what lies in it, and seals the root last', () => {
-    const made = makePlan(facts({ listed: [read(`${home}/a/b`), read(home), write(`${home}/a`)] }));
+  test('puts each folder before its contents, and makes the root read-only last', () => {
+    const made = makePlan(inputs({ listed: [read(`${home}/a/b`), read(home), write(`${home}/a`)] }));
     const places = made.steps.filter((step) => step.kind !== 'remount-read-only').map(destinationOf);
     expect(places).toEqual(places.toSorted(byDepth));
     expect(made.steps.at(-1)).toEqual({ kind: 'remount-read-only', at: '/' });
@@ -113,7 +113,7 @@ describe('a plan', () => {
   });
 
   test('W-BOX-2 hides secrets below a folder that may be read, and only there', () => {
-    const made = makePlan(facts({ listed: [read(home)] }));
+    const made = makePlan(inputs({ listed: [read(home)] }));
     expect(steps(made, 'hide')).toEqual([
       { kind: 'hide', at: `${home}/.config/gh`, folder: true },
       { kind: 'hide', at: `${home}/.config/warder`, folder: true },
@@ -121,22 +121,22 @@ describe('a plan', () => {
       { kind: 'hide', at: `${home}/.npmrc`, folder: false },
       { kind: 'hide', at: `${home}/.ssh`, folder: true },
     ]);
-    // What is hidden cannot be written to either.
+    // Hidden paths cannot be written either.
     expect(steps(made, 'remount-read-only').map((step) => step.at)).toEqual(
       expect.arrayContaining([`${home}/.ssh`, `${home}/.config/warder`]),
     );
-    expect(steps(makePlan(facts({ listed: [read(`${home}/src`)] })), 'hide')).toEqual([]);
+    expect(steps(makePlan(inputs({ listed: [read(`${home}/src`)] })), 'hide')).toEqual([]);
   });
 
-  test('W-BOX-2 hides by where a secret really is', () => {
-    const made = makePlan(facts({ listed: [read('/data')], hidden: [there('/data/keys')] }));
+  test('W-BOX-2 hides a secret by its real path', () => {
+    const made = makePlan(inputs({ listed: [read('/data')], hidden: [there('/data/keys')] }));
     expect(steps(made, 'hide')).toEqual([{ kind: 'hide', at: '/data/keys', folder: true }]);
   });
 
-  test('shows a token’s folder where the profile names it, and what Warder itself puts below a hidden one', () => {
+  test('contains a token’s folder if the profile lists it, and what Warder supplies below a hidden folder', () => {
     const tree = `${home}/.local/state/warder/packages/x`;
     const made = makePlan(
-      facts({ listed: [read(home), read(`${home}/.config/gh`)], roots: [{ path: tree, folder: true }] }),
+      inputs({ listed: [read(home), read(`${home}/.config/gh`)], roots: [{ path: tree, folder: true }] }),
     );
     expect(at(made, `${home}/.config/gh`)).toEqual(['bind']);
     expect(at(made, tree)).toEqual(['bind']);
@@ -144,30 +144,30 @@ describe('a plan', () => {
     expect(order.indexOf(tree)).toBeGreaterThan(order.indexOf(`${home}/.local/state/warder`));
   });
 
-  test('a line that allows writing wins over one that allows reading; a program’s folder does not undo either', () => {
+  test('a line that allows writing wins over a line that allows reading, and a program’s folder changes neither', () => {
     const made = makePlan(
-      facts({ listed: [read(`${home}/p`), write(`${home}/p`), read(`${home}/p/.venv`, { implied: true })] }),
+      inputs({ listed: [read(`${home}/p`), write(`${home}/p`), read(`${home}/p/.venv`, { implied: true })] }),
     );
     expect(steps(made, 'bind').filter((step) => step.path.startsWith(home))).toEqual([
       { kind: 'bind', path: `${home}/p`, folder: true, write: true },
     ]);
   });
 
-  test('puts the private folders aside where their places are there', () => {
-    const made = makePlan(facts({ listed: [read(home), read('/tmp')], homes: [home] }));
+  test('moves the private folders if their usual paths are in the sandbox', () => {
+    const made = makePlan(inputs({ listed: [read(home), read('/tmp')], homes: [home] }));
     expect(made).toMatchObject({
       home: '/run/home',
       tmp: '/run/tmp',
       cwd: '/run/home',
       env: { HOME: '/run/home', TMPDIR: '/run/tmp' },
     });
-    expect(makePlan(facts({ home: '/' })).home).toBe('/run/home');
-    expect(makePlan(facts({ home: '/usr/share/daemon' })).home).toBe('/run/home');
+    expect(makePlan(inputs({ home: '/' })).home).toBe('/run/home');
+    expect(makePlan(inputs({ home: '/usr/share/daemon' })).home).toBe('/run/home');
   });
 
-  test('keeps a HOME that the profile sets to a listed folder, and tells Node its heap', () => {
+  test('keeps a HOME that the profile sets to a listed folder, and sets Node’s heap limit', () => {
     const { env } = makePlan(
-      facts({
+      inputs({
         env: { HOME: '/data/home', TMPDIR: '/elsewhere' },
         listed: [write('/data')],
         memory: 512 << 20,
@@ -181,22 +181,22 @@ describe('a plan', () => {
     });
   });
 
-  test('repeats links on the way to a folder, unless the way is there already', () => {
+  test('recreates the links that lead to a folder, unless they exist already', () => {
     const links = [
       { at: '/bin', to: '/usr/bin' },
       { at: `${home}/src`, to: '/data/src' },
       { at: '/usr/bin/node', to: '/usr/bin/node22' },
     ];
-    const made = makePlan(facts({ links, listed: [read('/data/src', { requested: `${home}/src` })] }));
+    const made = makePlan(inputs({ links, listed: [read('/data/src', { requested: `${home}/src` })] }));
     expect(steps(made, 'link').map(({ at: place, to }) => [place, to])).toEqual([
       ['/bin', 'usr/bin'],
       [`${home}/src`, '/data/src'],
     ]);
   });
 
-  test('W-BOX-25 root is somebody else, and cannot reach the kernel’s settings', () => {
+  test('W-BOX-25 root has another uid, and cannot reach the kernel’s settings', () => {
     const made = makePlan(
-      facts({
+      inputs({
         uid: 0,
         gid: 0,
         user: 'root',
@@ -215,22 +215,22 @@ describe('a plan', () => {
     });
   });
 
-  test('bounds: the profile’s, else fixed ones that fit the machine', () => {
-    expect(makePlan(facts({ memory: 1 << 20, processes: 7 })).limits).toEqual({
+  test('limits: the profile’s, otherwise defaults that fit the machine', () => {
+    expect(makePlan(inputs({ memory: 1 << 20, processes: 7 })).limits).toEqual({
       files: 8192,
       processes: { max: 7, required: true },
       memory: { max: 1 << 20, required: true },
     });
-    expect(makePlan(facts({ machine: { memory: 2 * GIB } })).limits.memory).toEqual({
+    expect(makePlan(inputs({ machine: { memory: 2 * GIB } })).limits.memory).toEqual({
       max: GIB,
       required: false,
     });
   });
 });
 
-test('an outline says what check shows: what is listed, not what every sandbox has', () => {
+test('a summary has what check shows: what is listed, not what every sandbox has', () => {
   const made = makePlan(
-    facts({
+    inputs({
       uid: 0,
       gid: 0,
       hiddenProc: [{ path: '/proc/mtrr', folder: false }],
@@ -252,22 +252,22 @@ test('an outline says what check shows: what is listed, not what every sandbox h
 describe('W-BOX-3 refuses', () => {
   test.each([
     ['a secret place by name', read(`${home}/.ssh`)],
-    ['what lies in one', read(`${home}/.ssh/config`, { folder: false })],
-    ['a link to one', read(`${home}/.gnupg`, { requested: `${home}/innocent` })],
-    ['where one really is', read('/data/keys')],
+    ['a path in a secret place', read(`${home}/.ssh/config`, { folder: false })],
+    ['a link to a secret place', read(`${home}/.gnupg`, { requested: `${home}/innocent` })],
+    ['the real path of a secret place', read('/data/keys')],
     ['Warder’s configuration', read(`${home}/.config/warder/profiles`)],
     ['Warder’s state', write(`${home}/.local/state/warder/audit`)],
-    ['another home’s', read('/root/.ssh')],
+    ['a secret place in another home', read('/root/.ssh')],
     ['a socket of the system', read('/run/docker.sock', { folder: false })],
     ['the root', read('/')],
     ['all homes', read('/home')],
     ['the configuration of the system', read('/etc')],
     ['the password file', read('/etc/shadow', { folder: false })],
-    ['the sandbox’ own user table', read('/etc/passwd', { folder: false })],
+    ['the sandbox’s own user table', read('/etc/passwd', { folder: false })],
     ['the kernel’s files', read('/proc/sys/kernel')],
     ['devices', read('/dev/kvm', { folder: false })],
     ['writing to the home', write(home)],
-    ['writing above a secret place that is not there yet', write(`${home}/.local/share`)],
+    ['writing above a secret place that does not exist yet', write(`${home}/.local/share`)],
     ['writing to the system', write('/usr/local/lib')],
   ])('%s', (_, listed) => {
     const error = refusal({ listed: [listed], hidden: [there(`${home}/.ssh`), there('/data/keys')] });
@@ -276,12 +276,12 @@ describe('W-BOX-3 refuses', () => {
     expect(error.hint).toMatch(/\w/);
   });
 
-  test('a program, or a folder to work in, that would not be there', () => {
+  test('a program or a working folder that would not be in the sandbox', () => {
     expect(refusal({ program: { file: '/srv/x', path: '/srv/x', args: [] } }).message).toContain(
       'its program "/srv/x"',
     );
     expect(refusal({ cwd: { requested: '/srv', path: '/srv' } }).hint).toContain('sandbox.read');
-    expect(makePlan(facts({ cwd: { requested: '/srv', path: '/srv' }, listed: [read('/srv')] })).cwd).toBe(
+    expect(makePlan(inputs({ cwd: { requested: '/srv', path: '/srv' }, listed: [read('/srv')] })).cwd).toBe(
       '/srv',
     );
   });
@@ -291,18 +291,18 @@ describe('with hosts', () => {
   const named = (made: Plan): string | undefined =>
     steps(made, 'file').find((step) => step.at === '/etc/resolv.conf')?.text;
 
-  test('W-EGR-2 names are asked of the sandbox’ own name server, and without hosts of none', () => {
-    expect(named(makePlan(facts({ network: ['api.example.com'] })))).toBe(
+  test('W-EGR-2 names are resolved by the sandbox’s own name server; without hosts there is none', () => {
+    expect(named(makePlan(inputs({ network: ['api.example.com'] })))).toBe(
       'nameserver 127.0.0.1\noptions timeout:2 attempts:2\n',
     );
-    expect(named(makePlan(facts()))).toBeUndefined();
+    expect(named(makePlan(inputs()))).toBeUndefined();
     expect(refusal({ listed: [read('/etc/resolv.conf', { folder: false })] }).code).toBe('profile-invalid');
   });
 
-  test('W-EGR-8 what Warder brings is new, or lies over a file that others keep, or stands instead of a copy', () => {
+  test('W-EGR-8 a supplied file is new, or covers an existing file, or replaces a copy', () => {
     const data = Buffer.from('roots');
     const paths = ['/run/warder/ca.pem', '/etc/ssl/certs/ca-certificates.crt', '/etc/ld.so.cache'];
-    const made = makePlan(facts({ files: paths.map((path) => ({ path, data })) }));
+    const made = makePlan(inputs({ files: paths.map((path) => ({ path, data })) }));
     expect(steps(made, 'supplied')).toEqual([
       { kind: 'supplied', at: paths[2], data, over: false },
       { kind: 'supplied', at: paths[1], data, over: true },
@@ -313,18 +313,18 @@ describe('with hosts', () => {
     expect(order.indexOf('/etc/ssl/certs')).toBeLessThan(order.indexOf('/etc/ssl/certs/ca-certificates.crt'));
   });
 
-  test('what the profile lists itself is there, and what Warder brings lies over it', () => {
+  test('a supplied file covers a file that the profile lists', () => {
     const path = '/srv/roots.pem';
     const made = makePlan(
-      facts({ listed: [read(path, { folder: false })], files: [{ path, data: Buffer.from('roots') }] }),
+      inputs({ listed: [read(path, { folder: false })], files: [{ path, data: Buffer.from('roots') }] }),
     );
     expect(at(made, path)).toEqual(['bind', 'supplied']);
     expect(steps(made, 'supplied')).toMatchObject([{ over: true }]);
   });
 
-  test('an outline tells them', () => {
+  test('a summary lists them', () => {
     const network = ['api.example.com', '*.example.org:8443'];
-    expect(summarizePlan(makePlan(facts({ network }))).network).toEqual(network);
-    expect(summarizePlan(makePlan(facts())).network).toEqual([]);
+    expect(summarizePlan(makePlan(inputs({ network }))).network).toEqual(network);
+    expect(summarizePlan(makePlan(inputs())).network).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-// What a command needs beyond the system: narrow, and found by the marks that packages and runtimes leave.
+// What a command needs besides the system. It is narrow, and found by the markers of packages and runtimes.
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -37,7 +37,7 @@ const needs = (program: string, ...args: string[]): string[] =>
     .map((path) => path.replace(`${home}/`, ''))
     .toSorted();
 
-test('a program of the system needs nothing more, a program alone itself', () => {
+test('a system program needs nothing, any other program needs itself', () => {
   expect(needs('/bin/sh', '-c', 'exit')).toEqual([]);
   expect(needs(file('go/bin/server'))).toEqual(['go/bin/server']);
 });
@@ -52,16 +52,16 @@ test('a script that an interpreter runs needs its package, or itself alone', () 
   ]);
 });
 
-test('an argument of a program that is no interpreter is not taken for its own', () => {
+test('an argument of a program that is not an interpreter is not needed', () => {
   expect(needs(file('go/bin/server'), file('private.db'))).toEqual(['go/bin/server']);
 });
 
-test('a package in the home folder itself does not show the home', () => {
+test('a package in the home folder itself does not include the home', () => {
   file('package.json', '{}');
   expect(needs('/usr/bin/node', file('index.js'))).toEqual(['index.js']);
 });
 
-test('a runtime of the user’s is shown whole: by its mark, through links', () => {
+test('a user’s runtime is included as a whole: found by its marker, through links', () => {
   file('.nvm/versions/node/v22/lib/node_modules/npm/package.json', '{}');
   file('.nvm/versions/node/v22/bin/node');
   expect(needs(link('.local/bin/node', join(home, '.nvm/versions/node/v22/bin/node')))).toEqual([
@@ -69,7 +69,7 @@ test('a runtime of the user’s is shown whole: by its mark, through links', () 
   ]);
 });
 
-test('a virtual environment is shown with the Python that it links to, for a script by its first line', () => {
+test('a virtual environment is included with the Python that it links to, also for a script’s interpreter', () => {
   file('python/lib/python3.12/os.py');
   const python = file('python/bin/python3.12');
   file('venv/pyvenv.cfg');
@@ -82,24 +82,24 @@ test('env in a first line finds the program in the server’s PATH', () => {
   expect(needs(file('tools/run', '#!/usr/bin/env -S sh -e\n'))).toEqual(['tools/run']);
 });
 
-test('links are told with no link above them, and a circle ends', () => {
+test('links are listed without links above them, and a circle of links ends', () => {
   mkdirSync(join(home, 'real/inner'), { recursive: true });
   link('outer', 'real');
-  link('real/way', 'inner');
+  link('real/link', 'inner');
   link('round', 'round');
-  expect(linksOf(join(home, 'outer/way/x'))).toEqual([
+  expect(linksOf(join(home, 'outer/link/x'))).toEqual([
     { at: join(home, 'outer'), to: join(home, 'real') },
-    { at: join(home, 'real/way'), to: join(home, 'real/inner') },
+    { at: join(home, 'real/link'), to: join(home, 'real/inner') },
   ]);
   expect(linksOf(join(home, 'round')).length).toBe(40);
 });
 
-test('what was looked at is held, though another takes its place', () => {
-  using held = new PathHandles();
+test('an opened path stays open', () => {
+  using handles = new PathHandles();
   mkdirSync(join(home, 'a'));
   link('to-a', 'a');
-  expect(held.open(join(home, 'to-a'))).toEqual({ path: join(home, 'a'), kind: 'folder' });
-  expect(held.descriptorOf(join(home, 'a'))).toBeGreaterThan(2);
-  expect(held.descriptorOf(join(home, 'b'))).toBeUndefined();
-  expect(() => held.open(join(home, 'b'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  expect(handles.open(join(home, 'to-a'))).toEqual({ path: join(home, 'a'), kind: 'folder' });
+  expect(handles.descriptorOf(join(home, 'a'))).toBeGreaterThan(2);
+  expect(handles.descriptorOf(join(home, 'b'))).toBeUndefined();
+  expect(() => handles.open(join(home, 'b'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
 });

@@ -14,6 +14,9 @@ import type { Places } from '../wire/places.ts';
 import { Credentials } from './credentials.ts';
 import { commandEnvironment, readFromCommand } from './source/command-source.ts';
 import { Keychain } from './store/keychain.ts';
+import type { KeychainItems } from './store/keychain-items.ts';
+import { KeyringItems } from './store/keyring-items.ts';
+import { SecretServiceItems } from './store/secret-service-items.ts';
 import { openVault } from './store/vault.ts';
 
 /** The dependencies of `openCredentials`. */
@@ -30,14 +33,13 @@ export interface OpenCredentialsParts {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** How long the keychain's process stays without a call. Milliseconds. */
+/** How long the keyring process stays without a call, in milliseconds. */
 const IDLE = 10_000;
 
 /** Opens the credentials. Does not access any store. */
 export function openCredentials(parts: OpenCredentialsParts): Credentials {
   const { places, settings, clock, log, user, spawn, platform, uid, env } = parts;
   const { home } = user;
-  const { timeout, patience } = settings.keychain;
   const surroundings = commandEnvironment(user, env, uid);
   return new Credentials({
     chosen: settings.store,
@@ -45,26 +47,23 @@ export function openCredentials(parts: OpenCredentialsParts): Credentials {
     log,
     runCommand: (name, command) => readFromCommand(name, command, { spawn, env: surroundings, home }),
     open: {
-      keychain: () =>
-        new Keychain({
-          platform,
-          keyring: new Keyring({
-            program: fileURLToPath(new URL('keyring.js', import.meta.url)),
-            idle: IDLE,
-          }),
-          service:
-            platform === 'linux'
-              ? new SecretService({
-                  connect: () => connectBus(busAddresses({ env, home, uid }), timeout),
-                  patience,
-                })
-              : undefined,
-          env: surroundings,
-          timeout,
-          clock,
-        }),
+      keychain: () => new Keychain({ platform, items: keychainItems(parts, surroundings), clock }),
       vault: (key = settings.vault.key) =>
         openVault({ file: join(places.state, 'vault.json'), clock, key, home, env }),
     },
   });
+}
+
+function keychainItems(
+  { settings, clock, user, platform, uid, env }: OpenCredentialsParts,
+  surroundings: Readonly<Record<string, string>>,
+): KeychainItems {
+  const { timeout, patience } = settings.keychain;
+  if (platform === 'linux') {
+    const addresses = (): string[] => busAddresses({ env, home: user.home, uid });
+    const service = new SecretService({ connect: () => connectBus(addresses(), timeout), patience });
+    return new SecretServiceItems({ service, timeout, clock });
+  }
+  const program = fileURLToPath(new URL('keyring.js', import.meta.url));
+  return new KeyringItems({ keyring: new Keyring({ program, idle: IDLE }), env: surroundings, timeout });
 }

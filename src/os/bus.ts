@@ -1,54 +1,56 @@
-// The D-Bus session bus: where it is, and a connection with a limit to every wait. Hosts strip the address
-// from the environment, so it is also looked for where systemd and dbus-launch put it. dbus-native is loaded
-// at the first connection only: 8 MB that a daemon without a keychain does not need.
+// The D-Bus session bus: its addresses, and a connection with a time limit on every wait. Hosts strip the address from
+// the environment, so it is also searched where systemd and dbus-launch put it. dbus-native is loaded for the first
+// connection only: a daemon without a keychain does not need its 8 MB.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect as dial, type NetConnectOpts, type Socket } from 'node:net';
 import type { Message, MessageBus } from 'dbus-native';
 
-/** What the bus's place follows from. */
-export interface BusInput {
+/** What the addresses of the bus are derived from. */
+export interface BusEnvironment {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly home: string;
   readonly uid: number;
 }
 
-/** A connection. All errors are of dbus-native: `DBusError` with a `dbusName`, `TimeoutError`, `ConnectionClosedError`. */
+/** A connection. All errors are those of dbus-native: `DBusError` with a `dbusName`, `TimeoutError`, `ConnectionClosedError`. */
 export interface Bus extends AsyncDisposable {
-  /** The address that answered. */
+  /** Its address. */
   readonly address: string;
-  /** Calls a method; gives the values of the reply. */
+  /** Calls a method and returns the values of the reply. */
   call(message: Message, timeout?: number): Promise<unknown[]>;
-  /** Asks for signals by a match rule; they come to the listener until it is disposed of. */
+  /** Subscribes to signals by a match rule. The listener gets all signals of the connection until it is disposed of. */
   listen(rule: string, listener: (signal: Message) => void): Promise<AsyncDisposable>;
-  /** Settles when the connection is gone. */
+  /** Settles when the connection is closed. */
   readonly closed: Promise<void>;
 }
 
-/** The addresses at which the user's bus may be, the likeliest first. */
-export function busAddresses({ env, home, uid }: BusInput): string[] {
+/** The possible addresses of the user's bus, the likeliest first. */
+export function busAddresses({ env, home, uid }: BusEnvironment): string[] {
   const runtime = [`/run/user/${uid}`, env.XDG_RUNTIME_DIR].map((folder) => `${folder}/bus`);
   const sockets = [...new Set(runtime)].filter((path) => {
     const stats = statSync(path, { throwIfNoEntry: false });
     return stats?.isSocket() === true && stats.uid === uid;
   });
-  const said = env.DBUS_SESSION_BUS_ADDRESS?.split(';') ?? [];
-  return [...said, ...sockets.map((path) => `unix:path=${encoded(path)}`), ...launched(home)].filter(
-    (address, index, all) => target(address) !== undefined && all.indexOf(address) === index,
-  );
+  const configured = env.DBUS_SESSION_BUS_ADDRESS?.split(';') ?? [];
+  return [
+    ...configured,
+    ...sockets.map((path) => `unix:path=${escapePath(path)}`),
+    ...dbusLaunchAddresses(home),
+  ].filter((address, index, all) => socketOf(address) !== undefined && all.indexOf(address) === index);
 }
 
-/** Connects to the first address that answers. `undefined`: none does. Throws when one answers too slowly. */
+/** Connects to the first address that accepts a connection. `undefined`: none does. Throws if that bus does not answer in time. */
 export async function connectBus(addresses: readonly string[], timeout: number): Promise<Bus | undefined> {
   for (const address of addresses) {
-    const to = target(address);
-    const stream = to && (await reach(to));
-    if (stream) return await greet(address, stream, timeout);
+    const to = socketOf(address);
+    const stream = to && (await openSocket(to));
+    if (stream) return await authenticate(address, stream, timeout);
   }
   return undefined;
 }
 
-/** What dbus-launch has noted for this machine's displays, the newest first. */
-function launched(home: string): string[] {
+/** The addresses that dbus-launch saved for the displays of this machine, the newest first. */
+function dbusLaunchAddresses(home: string): string[] {
   const folder = `${home}/.dbus/session-bus`;
   try {
     const files = readdirSync(folder).map((name) => `${folder}/${name}`);
@@ -63,8 +65,8 @@ function launched(home: string): string[] {
   }
 }
 
-/** Where an address leads, for the kinds that Node can connect to: `unix:` with a path or an abstract name. */
-function target(address: string): NetConnectOpts | undefined {
+/** The socket of an address that Node can connect to: `unix:` with a path or an abstract name. */
+function socketOf(address: string): NetConnectOpts | undefined {
   const [, kind, value = ''] = /^unix:(?:[^,]*,)*(path|abstract)=([^,]+)/.exec(address) ?? [];
   if (kind === undefined) return undefined;
   const path = value.replace(/%([0-9A-Fa-f]{2})/g, (_all, hex) =>
@@ -73,14 +75,14 @@ function target(address: string): NetConnectOpts | undefined {
   return { path: kind === 'abstract' ? `\0${path}` : path };
 }
 
-/** A path as an address holds it: the D-Bus specification, "Server Addresses". */
-function encoded(path: string): string {
+/** A path, escaped for an address: the D-Bus specification, "Server Addresses". */
+function escapePath(path: string): string {
   return path.replace(/[^-0-9A-Za-z_/.*]/gu, (character) =>
     Buffer.from(character).toString('hex').replace(/../g, '%$&'),
   );
 }
 
-function reach(to: NetConnectOpts): Promise<Socket | undefined> {
+function openSocket(to: NetConnectOpts): Promise<Socket | undefined> {
   return new Promise((resolve) => {
     const stream = dial(to);
     stream.once('error', () => resolve(undefined));
@@ -91,19 +93,19 @@ function reach(to: NetConnectOpts): Promise<Socket | undefined> {
   });
 }
 
-async function greet(address: string, stream: Socket, timeout: number): Promise<Bus> {
+async function authenticate(address: string, stream: Socket, timeout: number): Promise<Bus> {
   const { createClient } = await import('dbus-native');
-  // `direct`: dbus-native 0.16.1 says Hello by itself, and throws out of a timer when nobody answers.
+  // `direct`: otherwise dbus-native 0.16.1 sends Hello by itself, and throws from a timer if nobody answers.
   const bus: MessageBus = createClient({ stream, authMethods: ['EXTERNAL'], timeout, direct: true });
   const { promise: closed, resolve: close } = Promise.withResolvers<void>();
   bus.connection.on('close', () => close());
-  const greeted = Promise.withResolvers<void>();
-  const timer = setTimeout(() => greeted.reject(silence()), timeout);
-  bus.connection.on('connect', () => greeted.resolve());
-  bus.connection.on('error', (error) => greeted.reject(error));
-  closed.then(() => greeted.reject(new Error('the bus hung up')));
+  const authenticated = Promise.withResolvers<void>();
+  const timer = setTimeout(() => authenticated.reject(noReply()), timeout);
+  bus.connection.on('connect', () => authenticated.resolve());
+  bus.connection.on('error', (error) => authenticated.reject(error));
+  closed.then(() => authenticated.reject(new Error('the bus hung up')));
   try {
-    await greeted.promise;
+    await authenticated.promise;
     bus.name = await bus.invokeDbus<string>({ member: 'Hello' });
   } catch (error) {
     stream.destroy();
@@ -136,7 +138,7 @@ async function greet(address: string, stream: Socket, timeout: number): Promise<
       return {
         async [Symbol.asyncDispose]() {
           listeners.delete(listener);
-          // The bus forgets the rule with the connection.
+          // When the connection closes, the bus drops the rule by itself.
           await Promise.race([closed, Promise.resolve(bus.removeMatch(rule)).catch(() => {})]);
         },
       };
@@ -148,8 +150,8 @@ async function greet(address: string, stream: Socket, timeout: number): Promise<
   };
 }
 
-/** As dbus-native says it of a call. */
-function silence(): Error {
+/** The error that dbus-native gives for a call without reply. */
+function noReply(): Error {
   return Object.assign(new Error('the bus does not answer'), {
     dbusName: 'org.freedesktop.DBus.Error.NoReply',
   });

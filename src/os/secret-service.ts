@@ -1,104 +1,199 @@
-// What the keyring package cannot tell of the Secret Service (freedesktop.org, draft 0.2): whether the item
-// that is asked for is there, locked or missing; how a person answers who is asked to unlock it; and that
-// another program has changed an item. All of it is asynchronous and every wait has an end, so nothing here
-// holds up the daemon, whatever the service does. No value passes here.
+// A client of the Secret Service (freedesktop.org, draft 0.2), the keychain of Linux desktops: gnome-keyring, KWallet,
+// KeePassXC. It searches items, reads and writes their secrets, unlocks them, and reports changes by other programs.
+// Everything is asynchronous and every wait has a limit, so that nothing here blocks the daemon, whatever the service
+// does. Secrets cross the bus encrypted (`secret-service/cipher.ts`): a service that cannot do that is refused.
 import type { Message } from 'dbus-native';
-import { WarderError } from '../errors.ts';
 import type { Bus } from './bus.ts';
+import { ALGORITHM, type SessionCipher, startKeyExchange } from './secret-service/cipher.ts';
+import {
+  dbusName,
+  fromDbusError,
+  needsPrompt,
+  noBus,
+  noEncryption,
+  undecipherable,
+} from './secret-service/errors.ts';
+import { answerPrompt, withPatience } from './secret-service/prompts.ts';
+import { NAME, NO_OBJECT, ROOT, SERVICE, type TimeLimit } from './secret-service/protocol.ts';
 
-const SERVICE = 'org.freedesktop.secrets';
-const ROOT = '/org/freedesktop/secrets';
-const NAME = 'org.freedesktop.Secret';
-/** What asks the person for gnome-keyring. It is started on demand, and cannot be where there is no display. */
-const PROMPTER = 'org.gnome.keyring.SystemPrompter';
-const GNOME = 'org.gnome.keyring';
-/** No object: the answer of a method that has none to name. */
-const NONE = '/';
+export type { TimeLimit } from './secret-service/protocol.ts';
 
-/** What a search found: object paths. */
-export interface Items {
+/** The result of a search: object paths. */
+export interface SearchResult {
   readonly unlocked: readonly string[];
   readonly locked: readonly string[];
 }
 
-/** Which item changed; without a path any may have. */
-export type Change = { readonly path?: string };
+/** A change of an item; without a path any item may have changed. */
+export interface ItemChange {
+  readonly path?: string;
+}
+
+export interface NewItem {
+  readonly label: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly secret: Uint8Array;
+}
 
 export interface SecretServiceParts {
   /** Connects to the session bus. `undefined`: there is none. */
   readonly connect: () => Promise<Bus | undefined>;
-  /** How long a person has to unlock the keychain, in milliseconds. */
+  /** How long a user has to answer a prompt, in milliseconds. */
   readonly patience: number;
 }
 
-/** A client. Connects when it is first needed, and again when the connection was lost. */
+/** A session with the service, in which secrets are encrypted. */
+interface Session {
+  /** The unique bus name of the service. Only it knows the session. */
+  readonly owner: string;
+  readonly path: string;
+  readonly cipher: SessionCipher;
+}
+
+/** The type of a secret. The one that existing items have. */
+const CONTENT_TYPE = 'application/octet-stream';
+/** A secret in a method's signature: session, parameters, value, content type. */
+const SECRET = '(oayays)';
+
+/** Errors of a call to an item that was removed meanwhile. */
+const ITEM_GONE = new Set([
+  'Secret.Error.NoSuchObject',
+  'DBus.Error.UnknownObject',
+  'DBus.Error.UnknownMethod',
+]);
+/** Errors of a call with a session that has ended, since the service was restarted. */
+const SESSION_ENDED = new Set([
+  'Secret.Error.NoSession',
+  'DBus.Error.ServiceUnknown',
+  'DBus.Error.NameHasNoOwner',
+]);
+
+/**
+ * A client. Connects when it is first used, and again after the connection was lost. Every method may throw
+ * `keychain-unavailable`, `keychain-timeout`, and `keychain-locked` for an object that is locked.
+ */
 export class SecretService implements AsyncDisposable {
   readonly #parts: SecretServiceParts;
   #bus: Promise<Bus> | undefined;
+  #session: Promise<Session> | undefined;
   readonly #unlocking = new Map<string, Promise<void>>();
 
   constructor(parts: SecretServiceParts) {
     this.#parts = parts;
   }
 
-  /** The address of the bus. Throws `keychain-unavailable`, `keychain-timeout`. */
-  async address(): Promise<string> {
-    return (await this.#connected()).address;
-  }
-
-  /** Items that have these attributes. `timeout` in milliseconds, here and below. */
-  async find(attributes: Readonly<Record<string, string>>, timeout: number): Promise<Items> {
-    const found = { member: 'SearchItems', signature: 'a{ss}', body: [Object.entries(attributes)] };
-    const [unlocked, locked] = await this.#call(found, timeout);
+  /** Searches the items that have these attributes. */
+  async search(attributes: Readonly<Record<string, string>>, limit: TimeLimit): Promise<SearchResult> {
+    const message = { member: 'SearchItems', signature: 'a{ss}', body: [Object.entries(attributes)] };
+    const [unlocked, locked] = await this.#call(message, limit);
     return { unlocked: paths(unlocked), locked: paths(locked) };
   }
 
-  /** The collection that new items go into; `undefined` when the person has made none. */
+  /** The default collection, for new items; `undefined` if the user has none. */
   async collection(
-    timeout: number,
+    limit: TimeLimit,
   ): Promise<{ readonly path: string; readonly locked: boolean } | undefined> {
-    const [alias] = await this.#call({ member: 'ReadAlias', signature: 's', body: ['default'] }, timeout);
+    const [alias] = await this.#call({ member: 'ReadAlias', signature: 's', body: ['default'] }, limit);
     const path = String(alias);
-    if (path === NONE) return undefined;
-    return { path, locked: (await this.#property(path, 'Collection', 'Locked', timeout)) !== false };
+    if (path === NO_OBJECT) return undefined;
+    return { path, locked: (await this.#property(path, 'Collection', 'Locked', limit)) !== false };
   }
 
   /** An item's attributes. */
-  async attributes(path: string, timeout: number): Promise<Readonly<Record<string, unknown>>> {
-    return Object(await this.#property(path, 'Item', 'Attributes', timeout));
+  async attributes(path: string, limit: TimeLimit): Promise<Readonly<Record<string, unknown>>> {
+    return Object(await this.#property(path, 'Item', 'Attributes', limit));
   }
 
   /** When an item was last changed: milliseconds since the epoch, of whole seconds. */
-  async modified(path: string, timeout: number): Promise<number> {
-    return Number(await this.#property(path, 'Item', 'Modified', timeout)) * 1000;
+  async modified(path: string, limit: TimeLimit): Promise<number> {
+    return Number(await this.#property(path, 'Item', 'Modified', limit)) * 1000;
+  }
+
+  /** Reads an item's secret; the caller overwrites it after use. `undefined`: the item was removed. */
+  async read(path: string, limit: TimeLimit): Promise<Buffer | undefined> {
+    return await orGone(
+      this.#inSession(limit, async (session) => {
+        const message = { ...item(session, path), member: 'GetSecret', signature: 'o', body: [session.path] };
+        const [secret] = await this.#call(message, limit);
+        const [, parameters, value] = Array.isArray(secret) ? secret : [];
+        try {
+          return session.cipher.decrypt({ parameters, value });
+        } catch (error) {
+          throw undecipherable(error);
+        }
+      }),
+      undefined,
+    );
+  }
+
+  /** Replaces an item's secret. `false`: the item was removed. */
+  async write(path: string, secret: Uint8Array, limit: TimeLimit): Promise<boolean> {
+    return await orGone(
+      this.#inSession(limit, async (session) => {
+        const body = [encrypted(session, secret)];
+        await this.#call({ ...item(session, path), member: 'SetSecret', signature: SECRET, body }, limit);
+        return true;
+      }),
+      false,
+    );
   }
 
   /**
-   * Unlocks items or a collection; the service asks the person if it must. All who want the same wait for one
-   * answer. A prompt that nobody has answered in time is left open, and whoever comes next waits for the same
-   * one: to dismiss it crashes gnome-keyring (42.1, `perform_next_unlock`), and so may a second one beside it.
-   * Throws `keychain-dismissed`; `keychain-locked` when nobody can be asked or nobody answers.
+   * Creates an item in a collection, or replaces the one with the same attributes. If the service wants to prompt, the
+   * prompt is shown, or with `prompt: false` the collection counts as locked. Throws `keychain-dismissed` as well.
    */
-  async unlock(objects: readonly string[], timeout: number): Promise<void> {
+  async create(
+    collection: string,
+    { label, attributes, secret }: NewItem,
+    { prompt: mayPrompt, limit }: { readonly prompt: boolean; readonly limit: TimeLimit },
+  ): Promise<void> {
+    const properties = [
+      [`${NAME}.Item.Label`, ['s', label]],
+      [`${NAME}.Item.Attributes`, ['a{ss}', Object.entries(attributes)]],
+    ];
+    const prompt = await this.#inSession(limit, async (session) => {
+      const message = {
+        destination: session.owner,
+        path: collection,
+        interface: `${NAME}.Collection`,
+        member: 'CreateItem',
+        signature: `a{sv}${SECRET}b`,
+        body: [properties, encrypted(session, secret), true],
+      };
+      return (await this.#call(message, limit))[1];
+    });
+    if (!mayPrompt && isPrompt(prompt)) throw needsPrompt();
+    await this.#answer(prompt, limit);
+  }
+
+  /** Removes an item; prompts if the service wants to. `false`: it was removed already. Throws `keychain-dismissed` as well. */
+  async remove(path: string, limit: TimeLimit): Promise<boolean> {
+    const message = { path, interface: `${NAME}.Item`, member: 'Delete' };
+    const reply = await orGone(this.#call(message, limit), undefined);
+    if (reply === undefined) return false;
+    await this.#answer(reply[0], limit);
+    return true;
+  }
+
+  /**
+   * Unlocks items or a collection; the service prompts the user if it must. Concurrent calls for the same objects share
+   * one prompt. A prompt that is not answered in time stays open, and the next call waits for the same one: to dismiss
+   * it crashes gnome-keyring (42.1, `perform_next_unlock`), and so may a second prompt beside it. Throws
+   * `keychain-dismissed`; `keychain-locked` if no prompt can be shown or nobody answers.
+   */
+  async unlock(objects: readonly string[], limit: TimeLimit): Promise<void> {
     const key = [...objects].sort().join(' ');
-    const unlocking = this.#unlocking.get(key) ?? this.#unlock(objects, timeout);
+    const unlocking = this.#unlocking.get(key) ?? this.#unlock(objects, limit);
     if (!this.#unlocking.has(key)) {
       const done = (): void => void this.#unlocking.delete(key);
       this.#unlocking.set(key, unlocking);
       unlocking.then(done, done);
     }
-    const { patience } = this.#parts;
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(unanswered(patience)), patience);
-    try {
-      await Promise.race([unlocking, late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await withPatience(unlocking, this.#parts.patience);
   }
 
-  /** Tells of changes of items until disposed of. Throws as `address` does; later losses end it: see `lost`. */
-  async watch(listener: (change: Change) => void, lost: () => void): Promise<AsyncDisposable> {
+  /** Reports changes of items until disposed of. `lost` is called if the connection is lost before that. */
+  async watch(listener: (change: ItemChange) => void, lost: () => void): Promise<AsyncDisposable> {
     const bus = await this.#connected();
     const onSignal = ({ interface: kind, member, body = [] }: Message): void => {
       if (kind === `${NAME}.Collection` && typeof body[0] === 'string') {
@@ -114,12 +209,9 @@ export class SecretService implements AsyncDisposable {
     ];
     await using watches = new AsyncDisposableStack();
     for (const [index, rule] of rules.entries()) {
-      // One of them hears the signals of all.
-      watches.use(
-        await bus
-          .listen(rule, index === 0 ? onSignal : () => {})
-          .catch((error) => Promise.reject(failure(error))),
-      );
+      // One listener receives the signals of all rules.
+      const listening = bus.listen(rule, index === 0 ? onSignal : () => {});
+      watches.use(await listening.catch((error) => Promise.reject(fromDbusError(error))));
     }
     let open = true;
     bus.closed.then(() => {
@@ -132,69 +224,85 @@ export class SecretService implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#endSession();
     const bus = await this.#bus?.catch(() => undefined);
     await bus?.[Symbol.asyncDispose]();
   }
 
-  async #unlock(objects: readonly string[], timeout: number): Promise<void> {
-    const [, prompt] = await this.#call({ member: 'Unlock', signature: 'ao', body: [objects] }, timeout);
-    const path = String(prompt);
-    if (path === NONE) return;
-    const bus = await this.#connected();
-    const answered = Promise.withResolvers<boolean>();
-    await using _answer = await bus.listen(
-      `type='signal',sender='${SERVICE}',interface='${NAME}.Prompt',member='Completed',path='${path}'`,
-      ({ path: from, member, body = [] }) => {
-        if (from === path && member === 'Completed') answered.resolve(body[0] === false);
-      },
-    );
-    await this.#call(
-      { path, interface: `${NAME}.Prompt`, member: 'Prompt', signature: 's', body: [''] },
-      timeout,
-    );
-    bus.closed.then(() => answered.reject(gone()));
-    if (await answered.promise) return;
-    if (await this.#canAsk(timeout)) {
-      throw new WarderError(
-        'keychain-dismissed',
-        'the keychain is locked, and was not unlocked when it asked',
-        {
-          hint: 'try again, and give the password of the keychain',
-        },
-      );
-    }
-    throw new WarderError(
-      'keychain-locked',
-      'the keychain is locked, and nobody can be asked to unlock it here',
-      {
-        hint: UNLOCK,
-      },
-    );
+  async #unlock(objects: readonly string[], limit: TimeLimit): Promise<void> {
+    const [, prompt] = await this.#call({ member: 'Unlock', signature: 'ao', body: [objects] }, limit);
+    if (isPrompt(prompt)) await this.#prompt(prompt, limit);
   }
 
-  /** Whether a prompt that was not answered had been shown: gnome-keyring says "dismissed" in either case. */
-  async #canAsk(timeout: number): Promise<boolean> {
+  /** Answers the prompt of a method's reply, if it has one. */
+  async #answer(prompt: unknown, limit: TimeLimit): Promise<void> {
+    if (!isPrompt(prompt)) return;
+    await withPatience(this.#prompt(prompt, limit), this.#parts.patience);
+  }
+
+  async #prompt(path: string, limit: TimeLimit): Promise<void> {
     const bus = await this.#connected();
-    const ask = (member: string, signature: string, ...body: unknown[]): Promise<unknown[]> =>
-      bus.call(
-        {
-          destination: 'org.freedesktop.DBus',
-          path: '/org/freedesktop/DBus',
-          interface: 'org.freedesktop.DBus',
-          member,
-          signature,
-          body,
-        },
-        timeout,
-      );
-    const [gnome] = await ask('NameHasOwner', 's', GNOME).catch(() => [false]);
-    if (gnome !== true) return true;
-    const [running] = await ask('NameHasOwner', 's', PROMPTER).catch(() => [false]);
-    if (running === true) return true;
-    return await ask('StartServiceByName', 'su', PROMPTER, 0).then(
-      () => true,
-      () => false,
+    await answerPrompt(bus, path, limit).catch((error) => Promise.reject(fromDbusError(error)));
+  }
+
+  /** Calls with the current session; once more with a new one if the service has ended it. */
+  async #inSession<T>(limit: TimeLimit, call: (session: Session) => Promise<T>): Promise<T> {
+    const current = this.#openSession(limit);
+    try {
+      return await call(await current);
+    } catch (error) {
+      if (!SESSION_ENDED.has(dbusName(error))) throw error;
+      if (this.#session === current) this.#endSession();
+      return await call(await this.#openSession(limit));
+    }
+  }
+
+  #openSession(limit: TimeLimit): Promise<Session> {
+    if (this.#session !== undefined) return this.#session;
+    const opening = this.#negotiate(limit);
+    this.#session = opening;
+    opening.catch(() => {
+      if (this.#session === opening) this.#session = undefined;
+    });
+    return opening;
+  }
+
+  async #negotiate(limit: TimeLimit): Promise<Session> {
+    const [owner] = await this.#call(
+      {
+        destination: 'org.freedesktop.DBus',
+        path: '/org/freedesktop/DBus',
+        interface: 'org.freedesktop.DBus',
+        member: 'GetNameOwner',
+        signature: 's',
+        body: [SERVICE],
+      },
+      limit,
     );
+    const exchange = await startKeyExchange();
+    const message = {
+      destination: String(owner),
+      member: 'OpenSession',
+      signature: 'sv',
+      body: [ALGORITHM, ['ay', exchange.publicKey]],
+    };
+    const [peerKey, path] = await this.#call(message, limit).catch((error) => {
+      throw dbusName(error) === 'DBus.Error.NotSupported' ? noEncryption(error) : error;
+    });
+    if (!Buffer.isBuffer(peerKey)) throw noEncryption(undefined);
+    try {
+      return { owner: String(owner), path: String(path), cipher: exchange.complete(peerKey) };
+    } catch (error) {
+      throw noEncryption(error);
+    }
+  }
+
+  #endSession(): void {
+    this.#session?.then(
+      ({ cipher }) => cipher[Symbol.dispose](),
+      () => {},
+    );
+    this.#session = undefined;
   }
 
   #connected(): Promise<Bus> {
@@ -205,88 +313,69 @@ export class SecretService implements AsyncDisposable {
   async #connect(): Promise<Bus> {
     const forget = (): void => {
       this.#bus = undefined;
+      this.#endSession();
     };
     try {
       const bus = await this.#parts.connect();
-      if (bus === undefined) {
-        throw new WarderError('keychain-unavailable', 'there is no session bus, and so no keychain', {
-          hint: VAULT,
-        });
-      }
+      if (bus === undefined) throw noBus();
       bus.closed.then(forget);
       return bus;
     } catch (error) {
       forget();
-      throw failure(error);
+      throw fromDbusError(error);
     }
   }
 
-  async #property(path: string, kind: string, name: string, timeout: number): Promise<unknown> {
-    const [value] = await this.#call(
-      {
-        path,
-        interface: 'org.freedesktop.DBus.Properties',
-        member: 'Get',
-        signature: 'ss',
-        body: [`${NAME}.${kind}`, name],
-      },
-      timeout,
-    );
-    return value;
+  async #property(path: string, kind: string, name: string, limit: TimeLimit): Promise<unknown> {
+    const message = {
+      path,
+      interface: 'org.freedesktop.DBus.Properties',
+      member: 'Get',
+      signature: 'ss',
+      body: [`${NAME}.${kind}`, name],
+    };
+    return (await this.#call(message, limit))[0];
   }
 
-  async #call(message: Message, timeout: number): Promise<unknown[]> {
+  async #call(message: Message, limit: TimeLimit): Promise<unknown[]> {
     const bus = await this.#connected();
     try {
       return await bus.call(
         { destination: SERVICE, path: ROOT, interface: `${NAME}.Service`, ...message },
-        Math.max(1, timeout),
+        limit.left(),
       );
     } catch (error) {
-      throw failure(error);
+      throw fromDbusError(error);
     }
   }
 }
 
-const VAULT = 'log in to a desktop session, or keep credentials in a file: warder init --store vault';
-const UNLOCK = 'unlock it in a desktop session, or keep credentials in a file: warder init --store vault';
+/** An item, addressed to the service of the session. */
+function item({ owner }: Session, path: string): Message {
+  return { destination: owner, path, interface: `${NAME}.Item` };
+}
+
+/** A secret as an argument of a method. */
+function encrypted({ path, cipher }: Session, secret: Uint8Array): unknown[] {
+  const { parameters, value } = cipher.encrypt(secret);
+  return [path, parameters, value, CONTENT_TYPE];
+}
+
+/** The result of a call to an item, or `gone` if the item was removed. */
+async function orGone<T, G>(call: Promise<T>, gone: G): Promise<T | G> {
+  try {
+    return await call;
+  } catch (error) {
+    if (ITEM_GONE.has(dbusName(error))) return gone;
+    throw error;
+  }
+}
+
+/** Whether a reply names a prompt. */
+function isPrompt(path: unknown): path is string {
+  return typeof path === 'string' && path !== NO_OBJECT;
+}
 
 function paths(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
-}
-
-function gone(): WarderError {
-  return new WarderError('keychain-unavailable', 'the session bus went away', { hint: VAULT });
-}
-
-function unanswered(ms: number): WarderError {
-  return new WarderError(
-    'keychain-locked',
-    `the keychain is locked, and was not unlocked within ${ms / 1000} s`,
-    {
-      hint: 'unlock it, and try again',
-    },
-  );
-}
-
-/** A D-Bus error as Warder's. */
-function failure(error: unknown): WarderError {
-  if (error instanceof WarderError) return error;
-  const name = String(Object(error).dbusName ?? '').replace('org.freedesktop.', '');
-  if (name === 'DBus.Error.NoReply' || name === 'DBus.Error.Timeout' || name === 'DBus.Error.TimedOut') {
-    return new WarderError('keychain-timeout', 'the keychain does not answer', {
-      hint: 'look whether it waits for you in a window, else log out and in again',
-      cause: error,
-    });
-  }
-  if (name === 'Secret.Error.IsLocked') {
-    return new WarderError('keychain-locked', 'the keychain is locked', { hint: UNLOCK, cause: error });
-  }
-  if (name === 'DBus.Error.Disconnected') return gone();
-  const unknown = /^DBus\.Error\.(ServiceUnknown|NameHasNoOwner|Spawn\..*)$/.test(name);
-  const what = unknown ? 'no keychain runs in this session' : 'the keychain cannot be used';
-  return new WarderError('keychain-unavailable', what, {
-    hint: unknown ? `start gnome-keyring or KWallet; or ${VAULT.slice(VAULT.indexOf('keep'))}` : VAULT,
-    cause: error,
-  });
 }

@@ -76,7 +76,7 @@ test.each([
   ['prints nothing', 'echo $1 >&2', /printed nothing/],
   ['prints a newline alone', 'echo', /printed nothing/],
   ['prints a NUL', "printf 'printed-value\\0more'", /printed a NUL/],
-  ['prints no text', "printf 'printed-value\\377'", /no UTF-8/],
+  ['prints no text', "printf 'printed-value\\377'", /not print UTF-8/],
   ['prints without end', 'yes printed-value', /more than 64 KiB/],
 ])(
   'W-CRED-36 a command that %s gives an error without its output and arguments',

@@ -184,7 +184,7 @@ test('a prompt that nobody answers ends, and the keychain works when it is unloc
 });
 
 test('W-CRED-6 without a bus, or a keychain on it, nothing else takes its place', async () => {
-  await using nowhere = keychainOn({ address: 'unix:path=/nonexistent/bus', dir: '/' });
+  await using nowhere = keychainOn({ address: 'unix:path=/nonexistent/bus' });
   expect(await code(nowhere.set('demo/token', 'some value'))).toBe('keychain-unavailable');
   expect(await nowhere.state()).toMatchObject({
     state: 'unavailable',

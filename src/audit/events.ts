@@ -123,6 +123,8 @@ export interface CredentialUse {
   readonly path?: string;
   readonly status?: number;
   readonly reason?: string;
+  /** The number of equal refusals that this record stands for, if it is not the only one. */
+  readonly count?: number;
 }
 
 /**

@@ -1,6 +1,7 @@
 // Formats records for people. They contain text from hosts and servers: control characters are escaped here,
 // whatever the terminal does, so that none of them moves, hides or colours what is printed.
 import type { Entry, Json, JsonObject } from './chain/chain.ts';
+import { escapeUnprintable } from './printable.ts';
 import type { Call, RecordDetails } from './read.ts';
 
 /** The columns of a table of calls. */
@@ -11,9 +12,6 @@ export const RECORD_COLUMNS = ['SEQ', 'TIME', 'EVENT', 'PROFILE', 'DETAIL'];
 
 /** The most characters of a record's detail on one line. */
 const MAX_DETAIL = 240;
-
-// Control characters, and those that change the writing direction, so that a line reads differently.
-const UNSEEN = /[\p{Cc}\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
 /** A call as a row of a table. */
 export function callRow(call: Call): string[] {
@@ -117,7 +115,7 @@ function detail(entry: Entry): string {
 
 function display(value: unknown): string {
   const text = typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);
-  return text.replace(UNSEEN, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return escapeUnprintable(text);
 }
 
 function members(value: Json | undefined): JsonObject {

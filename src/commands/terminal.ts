@@ -2,6 +2,7 @@
 // escaped: printed text cannot move the cursor, hide a line or set the window's title. The only escape sequences that are
 // written are colours, and only to a terminal.
 import { styleText } from 'node:util';
+import { escapeCharacter, escapeUnprintable } from '../audit/printable.ts';
 import { WarderError } from '../errors.ts';
 
 /** The colours in use. */
@@ -40,12 +41,9 @@ export interface Streams {
 
 const STDIN_LIMIT = 1024 * 1024;
 
-// Control characters (a colour sequence as a whole), and bidirectional overrides, which reorder the text of a line.
-const UNSAFE_CHARACTERS = /\p{Cc}(?:\[\d+m)?|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 /** The sequences that `paint` writes. */
-const STYLE_SEQUENCES = new Set(
-  ['1', '2', '22', '31', '32', '33', '36', '39'].map((code) => `\u001b[${code}m`),
-);
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they begin with ESC
+const STYLE_SEQUENCE = /(\u001b\[(?:1|2|22|31|32|33|36|39)m)/;
 const WIDE_CHARACTER =
   /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
 
@@ -128,22 +126,22 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
   return terminal;
 }
 
-/** Escapes control characters as `\u00XX`, which JSON reads as the same character. */
+/** Escapes what a terminal would obey or hide, but for line breaks, tabs and, with `colors`, what `paint` writes. */
 function escapeUnsafe(text: string, colors: boolean): string {
-  return text.replace(UNSAFE_CHARACTERS, (found) => {
-    if (found[0] === '\n' || found[0] === '\t' || (colors && STYLE_SEQUENCES.has(found))) return found;
-    return escapeCharacter(found[0] ?? '') + found.slice(1);
-  });
-}
-
-function escapeCharacter(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  const escapePart = (part: string): string =>
+    escapeUnprintable(part, (character) => character === '\n' || character === '\t');
+  if (!colors) return escapePart(text);
+  // Every second part is what the pattern has captured.
+  return text
+    .split(STYLE_SEQUENCE)
+    .map((part, i) => (i % 2 === 1 ? part : escapePart(part)))
+    .join('');
 }
 
 /** The number of columns that a text takes: colours take none, wide characters two. */
 function columnsOf(text: string): number {
   let columns = 0;
-  for (const character of text.replace(UNSAFE_CHARACTERS, ''))
-    columns += WIDE_CHARACTER.test(character) ? 2 : 1;
+  const shown = text.split(STYLE_SEQUENCE).filter((_part, i) => i % 2 === 0);
+  for (const character of shown.join('')) columns += WIDE_CHARACTER.test(character) ? 2 : 1;
   return columns;
 }

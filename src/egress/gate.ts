@@ -202,6 +202,7 @@ export class Gate implements Disposable {
   /** Dials a host; the record comes before the first packet. */
   async #dial(destination: Destination, opened = false): Promise<Socket> {
     const { dialler, allowed, ledger, clock } = this.#parts;
+    await ledger.pace();
     const since = clock.monotonic();
     const recordClose = (address: string, { bytesWritten = 0, bytesRead = 0 } = {}): void =>
       ledger.recordClose(destination, address, {

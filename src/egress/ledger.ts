@@ -1,6 +1,9 @@
 // What the gate of one server writes to the audit log. The record of what goes out is written before it goes: if it
-// throws, the caller lets nothing through. A server can cause floods of refusals on purpose, so equal refusals are
-// counted for a while and written as one, and different ones are written at a limited rate, the rest counted.
+// throws, the caller lets nothing through.
+//
+// A server can cause floods of records on purpose, so their rate is limited. What is allowed is never left out: it
+// waits (`pace`) before it is recorded and goes out. Equal refusals are counted for a while and written as one, and
+// different ones are written at a limited rate, the rest counted; a record says how many it stands for.
 import type { CredentialUse, EgressConnect } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../os/clock.ts';
@@ -19,6 +22,8 @@ export interface EgressLedgerParts {
   readonly nextConnectionId: () => string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Records of what is allowed: how many at once, and how many a second after that. */
+  readonly pace?: { readonly burst: number; readonly rate: number };
 }
 
 /** A connection's id in the log, and where it leads. */
@@ -47,6 +52,10 @@ const REPEAT_WINDOW = 60_000;
 /** Different refusals: how many at once, and how many a second after that. */
 const BURST = 200;
 const RATE = 10;
+/** Records of what is allowed, unless the parts say otherwise. */
+const PACE = { burst: 4000, rate: 200 };
+/** What a connection or a use writes: a record before, and one after. */
+const RECORDS_PER_USE = 2;
 /** How many refusals are remembered. */
 const MAX_REMEMBERED = 1024;
 /** Characters of a path or reason in a record. */
@@ -55,13 +64,24 @@ const MAX_TEXT = 1024;
 export class EgressLedger {
   readonly #parts: EgressLedgerParts;
   readonly #recent = new Map<string, { since: number; count: number }>();
-  #allowance = BURST;
-  #refilled: number;
+  readonly #refusals: Budget;
+  readonly #uses: Budget;
+  /** Refusals that were only counted, and when such were last written. */
   #unreported = 0;
+  #reported: number;
 
   constructor(parts: EgressLedgerParts) {
     this.#parts = parts;
-    this.#refilled = parts.clock.monotonic();
+    this.#refusals = new Budget({ burst: BURST, rate: RATE }, parts.clock);
+    this.#uses = new Budget(parts.pace ?? PACE, parts.clock);
+    this.#reported = parts.clock.monotonic();
+  }
+
+  /** Resolves when another connection or use may be recorded, so that a flood of them is slowed. Call it before. */
+  async pace(): Promise<void> {
+    for (let wait = this.#uses.wait; wait > 0; wait = this.#uses.wait) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
   }
 
   /** The id of a new connection. */
@@ -71,6 +91,7 @@ export class EgressLedger {
 
   /** A connection is about to be made to an address. Throws `audit-unwritable`. */
   recordOpen(destination: Destination, address: string, opened: boolean): void {
+    this.#uses.spend(RECORDS_PER_USE);
     this.#connect({ ...destination, address, opened, outcome: 'open' });
   }
 
@@ -96,6 +117,7 @@ export class EgressLedger {
 
   /** A credential is about to be sent. Throws `audit-unwritable`. */
   recordUse(request: CredentialedRequest): void {
+    this.#uses.spend(RECORDS_PER_USE);
     this.#use({ ...request, action: 'use', outcome: 'sent' });
   }
 
@@ -113,59 +135,58 @@ export class EgressLedger {
   /** A credential was not substituted. Never throws. */
   recordDenial(request: CredentialedRequest, reason: string): void {
     const { credential, host, port, method } = request;
-    if (!this.#shouldRecord(`withheld ${credential} ${host} ${port} ${method} ${reason}`)) return;
-    this.#try(() => this.#use({ ...request, action: 'use', outcome: 'refused', reason: truncate(reason) }));
+    const count = this.#countToRecord(`withheld ${credential} ${host} ${port} ${method} ${reason}`);
+    if (count === 0) return;
+    const use = { ...request, action: 'use', outcome: 'refused', reason: truncate(reason) } as const;
+    this.#try(() => this.#use({ ...use, ...(count > 1 && { count }) }));
   }
 
   /** Writes what was only counted so far. To be called when the gate closes. */
   close(): void {
-    const count =
-      [...this.#recent.values()].reduce((sum, { count: repeats }) => sum + repeats, 0) + this.#unreported;
+    for (const { count } of this.#recent.values()) this.#unreported += count;
     this.#recent.clear();
-    this.#unreported = 0;
-    if (count === 0) return;
-    this.#try(() =>
-      this.#connect({
-        host: '',
-        port: 0,
-        outcome: 'refused',
-        reason: 'more refusals like those before',
-        count,
-      }),
-    );
+    this.#reportCounted();
   }
 
   #refusal(outcome: 'refused' | 'failed', destination: RefusedDestination, reason: string): void {
-    if (!this.#shouldRecord(`${outcome} ${destination.host} ${destination.port} ${reason}`)) return;
-    this.#try(() => this.#connect({ ...destination, outcome, reason: truncate(reason) }));
+    const count = this.#countToRecord(`${outcome} ${destination.host} ${destination.port} ${reason}`);
+    if (count === 0) return;
+    const fields = { ...destination, outcome, reason: truncate(reason), ...(count > 1 && { count }) };
+    this.#try(() => this.#connect(fields));
   }
 
-  /** Whether a refusal is written, or only counted. */
-  #shouldRecord(key: string): boolean {
+  /** How many equal refusals, with this one, a record is to stand for now. 0: this one is only counted. */
+  #countToRecord(key: string): number {
     const now = this.#parts.clock.monotonic();
+    if (now - this.#reported >= REPEAT_WINDOW) this.#reportCounted();
     const earlier = this.#recent.get(key);
     if (earlier !== undefined && now - earlier.since < REPEAT_WINDOW) {
       earlier.count++;
-      return false;
+      return 0;
     }
-    this.#allowance = Math.min(BURST, this.#allowance + ((now - this.#refilled) / 1000) * RATE);
-    this.#refilled = now;
-    if (this.#allowance < 1) {
+    if (this.#refusals.wait > 0) {
       this.#unreported++;
-      return false;
+      return 0;
     }
-    this.#allowance--;
-    this.#drop(
-      earlier === undefined && this.#recent.size >= MAX_REMEMBERED ? this.#recent.keys().next().value : key,
-    );
+    this.#refusals.spend(1);
+    this.#recent.delete(key);
+    const [oldest] = this.#recent;
+    if (oldest !== undefined && this.#recent.size >= MAX_REMEMBERED) {
+      this.#unreported += oldest[1].count;
+      this.#recent.delete(oldest[0]);
+    }
     this.#recent.set(key, { since: now, count: 0 });
-    return true;
+    return 1 + (earlier?.count ?? 0);
   }
 
-  #drop(key: string | undefined): void {
-    if (key === undefined) return;
-    this.#unreported += this.#recent.get(key)?.count ?? 0;
-    this.#recent.delete(key);
+  /** Writes how many refusals were only counted. */
+  #reportCounted(): void {
+    const count = this.#unreported;
+    this.#unreported = 0;
+    this.#reported = this.#parts.clock.monotonic();
+    if (count === 0) return;
+    const reason = 'more refusals like those before';
+    this.#try(() => this.#connect({ host: '', port: 0, outcome: 'refused', reason, count }));
   }
 
   #connect(fields: Omit<EgressConnect, 'session' | 'profile' | 'call' | 'calls'>): void {
@@ -200,4 +221,37 @@ export class EgressLedger {
 
 function truncate(text: string): string {
   return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
+}
+
+/** How many records may be written: a number at once, and a rate after that. More can be spent, and is made up for. */
+class Budget {
+  readonly #limit: { readonly burst: number; readonly rate: number };
+  readonly #clock: Clock;
+  #left: number;
+  #refilled: number;
+
+  constructor(limit: { readonly burst: number; readonly rate: number }, clock: Clock) {
+    this.#limit = limit;
+    this.#clock = clock;
+    this.#left = limit.burst;
+    this.#refilled = clock.monotonic();
+  }
+
+  /** Milliseconds until another record may be written; 0: now. */
+  get wait(): number {
+    this.#refill();
+    return this.#left >= 1 ? 0 : Math.ceil(((1 - this.#left) / this.#limit.rate) * 1000);
+  }
+
+  spend(records: number): void {
+    this.#refill();
+    this.#left -= records;
+  }
+
+  #refill(): void {
+    const { burst, rate } = this.#limit;
+    const now = this.#clock.monotonic();
+    this.#left = Math.min(burst, this.#left + ((now - this.#refilled) / 1000) * rate);
+    this.#refilled = now;
+  }
 }

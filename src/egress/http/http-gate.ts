@@ -184,6 +184,7 @@ export class HttpGate implements Disposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     connection.lastRequest = promise;
     await previous;
+    await this.#parts.ledger.pace();
     try {
       // A request behind a refused one would get no response.
       if (!connection.client.destroyed && !connection.client.writableEnded)

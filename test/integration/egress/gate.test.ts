@@ -421,6 +421,21 @@ describe('a placeholder that may not be used', () => {
     expect(await say(gate, request(gate, 'GET /echo'))).toMatch(/^HTTP\/1.1 502 /);
     expect(gate.upstream.accepted).toBe(0);
   });
+
+  test('waits where they come in a flood, and each is on record [W-AUDIT-17] [W-SEAL-7]', async () => {
+    const pace = { burst: 20, rate: 100 };
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, pace });
+    const since = performance.now();
+    const answers: string[] = [];
+    while (answers.length < 40) answers.push(await say(gate, request(gate, 'GET /echo', bearer(gate))));
+    const seconds = (performance.now() - since) / 1000;
+    for (const answer of answers) expect(answer).toMatch(/^HTTP\/1.1 200 /);
+    const uses = gate.records.filter(({ event, action }) => event === 'credential.use' && action === 'use');
+    expect(uses).toHaveLength(40);
+    expect(gate.upstream.requests).toHaveLength(40);
+    // 40 connections and 40 uses, with two records each; the last ones need not wait for what they spend.
+    expect(seconds).toBeGreaterThan((160 - pace.burst - 4) / pace.rate);
+  });
 });
 
 describe('a request that could be read in two ways', () => {

@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
+import { recordRow } from '../../../src/audit/view.ts';
 import { openTerminal, type Streams } from '../../../src/commands/terminal.ts';
 
 /** A terminal that writes into memory. */
@@ -29,6 +30,35 @@ test.each(['\u001b]0;title\u0007', '\u001b[2J', '\r', '\b', '\u009b2J', '\u202et
     }
   },
 );
+
+test.each([
+  ['a zero-width space', '\u200b'],
+  ['an Arabic letter mark', '\u061c'],
+  ['a soft hyphen', '\u00ad'],
+  ['a zero-width joiner', '\u200d'],
+  ['a word joiner', '\u2060'],
+  ['a byte order mark', '\ufeff'],
+  ['a line separator', '\u2028'],
+  ['a Hangul filler', '\u3164'],
+  ['a variation selector', '\ufe0f'],
+  ['a tag', '\u{e0041}'],
+  ['a lone surrogate', '\ud800'],
+])('W-AUDIT-10 what cannot be seen is shown escaped: %s', (_name, character) => {
+  const escaped = [...Array(character.length).keys()]
+    .map((i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`)
+    .join('');
+  for (const tty of [true, false]) {
+    const { opened, out } = terminal({ tty });
+    opened.out(`delete${character}_all`);
+    expect(out()).toBe(`delete${escaped}_all\n`);
+    opened.table([[`delete${character}_all`, 'x']]);
+    expect(out()).toBe(`delete${escaped}_all  x\n`);
+    opened.json({ text: character });
+    expect(JSON.parse(out())).toEqual({ text: character });
+  }
+  const record = { seq: 1, time: '', prev: '', hash: '', event: 'tool.call', tool: `delete${character}_all` };
+  expect(recordRow(record)[4]).toBe(`tool=delete${escaped}_all`);
+});
 
 test('escaping does not change the value of JSON', () => {
   const { opened, out } = terminal();

@@ -8,8 +8,12 @@ const UNSEEN = /[\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
 /** A name of these characters alone is its own folded form. */
 const PLAIN = /^[a-z0-9_.:/*?~-]*$/;
 
-/** The folded form. It may be longer than the name. Case goes by way of upper case: U+017F becomes `s`. */
+/** The folded form. It may be longer than the name. */
 export function fold(name: string): string {
-  if (PLAIN.test(name)) return name;
-  return name.normalize('NFKC').replace(UNSEEN, '').toUpperCase().toLowerCase().normalize('NFKC');
+  return PLAIN.test(name) ? name : foldCase(name.normalize('NFKC').replace(UNSEEN, '')).normalize('NFKC');
+}
+
+/** By way of upper case: U+017F becomes `s`, and U+1E9E `ss`. The last sigma of a word is one like any other. */
+function foldCase(text: string): string {
+  return text.toLowerCase().toUpperCase().toLowerCase().replaceAll('\u03c2', '\u03c3');
 }

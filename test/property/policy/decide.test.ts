@@ -120,7 +120,19 @@ test('W-POL-2 a deny or an ask holds for a name however its characters are spell
   );
 });
 
-test('folding changes nothing the second time', () => {
+test('folding changes nothing the second time, and tells no case and no composition of a character apart', () => {
+  for (let code = 0; code <= 0x10ffff; code++) {
+    const one = String.fromCodePoint(code);
+    const folded = fold(one);
+    const others = [
+      folded,
+      one.toUpperCase(),
+      one.toLowerCase(),
+      one.normalize('NFKC'),
+      one.normalize('NFD'),
+    ];
+    if (others.some((other) => fold(other) !== folded)) expect.fail(`U+${code.toString(16)}`);
+  }
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 12 }), (given) => {
       expect(fold(fold(given))).toBe(fold(given));

@@ -132,6 +132,10 @@ describe('W-POL-2 another spelling of a name does not escape a deny or an ask', 
 
   test('a pattern is folded as a name is', () => {
     expect(decide(policy, 'STRASSE x').decision).toBe('ask');
+    expect(decide(policy, 'STRA\u1e9eE x').decision).toBe('ask');
+    expect(decide(policyOf({ tools: { '\u039f\u03a3*': 'deny' } }), '\u03bf\u03c3\u03b1').decision).toBe(
+      'deny',
+    );
     expect(decide(policy, 'strassex').decision).toBe('ask');
     expect(decide(policyOf({ tools: { DELETE_ALL: 'deny' } }), 'delete_all').decision).toBe('deny');
   });

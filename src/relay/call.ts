@@ -105,11 +105,12 @@ export class Call {
     const { bytes, start, end, idStart, idEnd } = answer;
     const { toHost } = this.#calls.options;
     if (!this.#end()) return;
-    if (this.name !== undefined) {
-      const line = [bytes.subarray(start, idStart), Buffer.from(this.idText), bytes.subarray(idEnd, end)];
-      if (!this.#record(outcome, line)) return;
+    if (this.name === undefined) {
+      toHost.add(bytes, start, end, idStart, idEnd, this.idText);
+      return;
     }
-    toHost.add(bytes, start, end, idStart, idEnd, this.idText);
+    const line = toHost.compose(bytes, start, end, idStart, idEnd, this.idText);
+    if (this.#record(outcome, line)) toHost.push(line);
   }
 
   /** The server will not answer, or its answer is not passed on. */

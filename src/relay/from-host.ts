@@ -7,6 +7,7 @@ import type { Budgets } from './budgets.ts';
 import { Call, type Calls, UNAUDITED } from './call.ts';
 import type { Current } from './current.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
+import { textOfId } from './ids.ts';
 import { batchOf } from './json/batch.ts';
 import { hasDuplicateMembers } from './json/duplicates.ts';
 import { type Envelope, type Id, idText, readEnvelope, readId, readString } from './json/envelope.ts';
@@ -147,7 +148,7 @@ export class FromHost implements LineListener {
   #receive(message: Envelope, bytes: Buffer): Call {
     const { calls, recorder } = this.#options;
     const { id, idStart, idEnd, method } = message;
-    const text = id === undefined ? NO_ID : bytes.toString('utf8', idStart, idEnd);
+    const text = id === undefined ? NO_ID : textOfId(bytes, idStart, idEnd, id);
     return new Call(calls, message, text, method === CALL ? recorder.nextCall() : undefined);
   }
 

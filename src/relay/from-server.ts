@@ -8,7 +8,7 @@ import { type Call, type Calls, LISTEN } from './call.ts';
 import type { Current } from './current.ts';
 import { errorLine } from './error-response.ts';
 import { BUSY, CALL, CANCELLED, requestIdOf } from './from-host.ts';
-import { ownId } from './ids.ts';
+import { ownId, textOfId } from './ids.ts';
 import { batchOf } from './json/batch.ts';
 import { type Envelope, idText, readEnvelope, readId } from './json/envelope.ts';
 import { isBlank, type Oversize } from './json/lines.ts';
@@ -154,7 +154,7 @@ export class FromServer {
     const { serverRequests, toHost, current, anomalies, budgets } = this.#options;
     const { id, idStart, idEnd } = message;
     if (id === undefined) return;
-    const text = bytes.toString('utf8', idStart, idEnd);
+    const text = textOfId(bytes, idStart, idEnd, id);
     if (serverRequests.size >= budgets.open) {
       anomalies.note('refused a request of the server', () => ({ why: BUSY.text }));
       current.upstream.answer(errorLine(text, BUSY));

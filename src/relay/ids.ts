@@ -12,3 +12,13 @@ export function ownId(id: Id | undefined): number | undefined {
   if (typeof id === 'number') return id;
   return typeof id === 'string' && /^[1-9]\d{0,15}$/.test(id) ? Number(id) : undefined;
 }
+
+/** An id as it is written from `start` to `end`. */
+export function textOfId(bytes: Buffer, start: number, end: number, id: Id): string {
+  if (typeof id !== 'number') return bytes.toString('utf8', start, end);
+  for (let i = start; i < end; i++) {
+    const digit = (bytes[i] as number) - 0x30;
+    if (digit < 0 || digit > 9) return bytes.toString('latin1', start, end);
+  }
+  return String(id);
+}

@@ -9,6 +9,9 @@ const MAX_OWED = 65_536;
 const COPIED = 4096;
 const BLOCK = 32_768;
 
+/** Texts up to this many characters are written one by one. */
+const FEW = 16;
+
 const LINE_FEED = 0x0a;
 const FEED = Buffer.from('\n');
 
@@ -44,25 +47,47 @@ export class Outbox {
   }
 
   /**
-   * Adds a message: the bytes from `start` to `end`, with `text` in the place of those between `from` and `to`. Its
-   * line feed follows by itself. The bytes must not change until they are written.
+   * Puts a message together: the bytes from `start` to `end`, with `text` in the place of those between `from` and
+   * `to`. Its pieces, without the line feed; `push` adds them. The bytes must not change until they are written.
    */
+  compose(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    from: number,
+    to: number,
+    text: string,
+  ): readonly Buffer[] {
+    const length = end - start - (to - from) + 3 * text.length + 1;
+    if (length > COPIED) {
+      const head = from > start ? [bytes.subarray(start, from)] : [];
+      return [...head, ...(text === '' ? [] : [Buffer.from(text)]), bytes.subarray(to, end)];
+    }
+    const block = this.#room(length);
+    return [block.subarray(this.#used, this.#copy(block, bytes, start, end, from, to, text))];
+  }
+
+  /** Adds the message that was composed last; its line feed follows by itself. */
+  push(pieces: readonly Buffer[]): void {
+    const [only] = pieces;
+    if (pieces.length === 1 && only?.buffer === this.#block.buffer) {
+      this.#used += only.length;
+      this.#block[this.#used++] = LINE_FEED;
+      return;
+    }
+    this.#seal();
+    this.#pieces.push(...pieces, FEED);
+  }
+
+  /** Composes a message and adds it. */
   add(bytes: Buffer, start: number, end: number, from: number, to: number, text: string): void {
     const length = end - start - (to - from) + 3 * text.length + 1;
     if (length > COPIED) {
-      this.#seal();
-      if (from > start) this.#pieces.push(bytes.subarray(start, from));
-      if (text !== '') this.#pieces.push(Buffer.from(text));
-      const feed = end < bytes.length && bytes[end] === LINE_FEED;
-      this.#pieces.push(bytes.subarray(to, feed ? end + 1 : end));
-      if (!feed) this.#pieces.push(FEED);
+      this.push(this.compose(bytes, start, end, from, to, text));
       return;
     }
     const block = this.#room(length);
-    let at = this.#used;
-    if (from > start) at += bytes.copy(block, at, start, from);
-    if (text !== '') at += block.write(text, at);
-    at += bytes.copy(block, at, to, end);
+    const at = this.#copy(block, bytes, start, end, from, to, text);
     block[at] = LINE_FEED;
     this.#used = at + 1;
   }
@@ -100,9 +125,37 @@ export class Outbox {
     return this.#block;
   }
 
+  /** Copies a message behind what the block has. The index after it. */
+  #copy(
+    block: Buffer,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    from: number,
+    to: number,
+    text: string,
+  ): number {
+    let at = this.#used;
+    if (from > start) at += bytes.copy(block, at, start, from);
+    at += write(block, at, text);
+    return at + bytes.copy(block, at, to, end);
+  }
+
   #seal(): void {
     if (this.#used === this.#sealed) return;
     this.#pieces.push(this.#block.subarray(this.#sealed, this.#used));
     this.#sealed = this.#used;
   }
+}
+
+/** Writes a text, most of which are a few digits. The bytes that it takes. */
+function write(block: Buffer, at: number, text: string): number {
+  const { length } = text;
+  if (length > FEW) return block.write(text, at);
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return block.write(text, at);
+    block[at + i] = code;
+  }
+  return length;
 }

@@ -118,6 +118,8 @@ function digest(bytes: Buffer | string): string {
 }
 
 function digestOf(pieces: readonly Buffer[]): string {
+  const [only] = pieces;
+  if (pieces.length === 1 && only !== undefined) return digest(only);
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   if (length <= JOINED) return digest(Buffer.concat(pieces, length));
   const all = createHash('sha256');

@@ -75,10 +75,12 @@ export async function spawnServer(
       .catch((error: { code?: string }) => {
         throw spawnError(profile, spec.command, error.code);
       });
+    // Attached at once: of a server that ends while it is being confined Node would discard the output.
+    const output = { stdout: new Output(child.stdout), stderr: new Output(child.stderr) };
     const started = parts.processes.find(child.pid)?.started;
     if (started !== undefined) recordProcess(runtime, child.pid, started, parts);
     const confined = await prepared?.confine(child);
-    return superviseServer(file, child, started, confined, runtime, parts);
+    return superviseServer(file, { child, ...output }, started, confined, runtime, parts);
   } catch (error) {
     await runtime[Symbol.asyncDispose]();
     throw error;
@@ -101,15 +103,13 @@ function recordProcess(
 
 function superviseServer(
   file: string,
-  child: Child,
+  { child, stdout, stderr }: { readonly child: Child; readonly stdout: Output; readonly stderr: Output },
   started: number | undefined,
   confined: ConfinedServer | undefined,
   runtime: RuntimeFolder,
   { processes, log, timeouts = STOP_TIMEOUTS }: ServerParts,
 ): ServerProcess {
   const { pid, stdin, ended } = child;
-  const stdout = new Output(child.stdout);
-  const stderr = new Output(child.stderr);
   const tree = { pid, started, marker: runtime.instance.marker, supervised: true };
   let onDrain = (): void => {};
 
@@ -152,8 +152,14 @@ function superviseServer(
     ended,
     gone: gone.promise,
     listen: (on) => stdout.listen(on.data, on.end),
-    pause: () => stdout.pause(),
-    resume: () => stdout.resume(),
+    pause() {
+      stdout.pause();
+      stderr.pause();
+    },
+    resume() {
+      stdout.resume();
+      stderr.resume();
+    },
     onStderr: (listener) => stderr.listen(listener, () => {}),
     onDrain: (listener) => {
       onDrain = listener;

@@ -120,7 +120,7 @@ export class Sessions {
       entry.session = new Session({
         id,
         profile: profile.name,
-        host: hostEnd(host),
+        host: hostEndOf(host),
         server: started.server,
         policy: profile.policy,
         audit,
@@ -294,7 +294,8 @@ function announceServer(host: Host, { server: { pid, started, marker } }: Starte
   host.announceServer({ pid, ...(started !== undefined && { started }), marker: `${MARKER}=${marker}` });
 }
 
-function hostEnd(host: Host): HostEnd {
+/** The host as an end of a session. */
+export function hostEndOf(host: Host): HostEnd {
   return {
     listen: (on) => host.listen(on),
     pause: () => host.pause(),

@@ -6,6 +6,7 @@
 // While the flow is paused, the death of the other side would go unnoticed, so it is checked once a second.
 import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import { WarderError } from './errors.ts';
 import { connect, daemonCommand, refusalError } from './os/connect.ts';
 import { findServerProcesses, isRunning, type ProcessStat } from './os/proc.ts';
@@ -18,6 +19,9 @@ const KEEPALIVE_INTERVAL = 1000;
 /** How long a server has between SIGTERM and SIGKILL, in milliseconds. */
 const GRACE_PERIOD = 2000;
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** How many bytes of standard error wait for a host that does not read it, and how long, at the end, in milliseconds. */
+const STDERR_LIMIT = 2 ** 20;
+const STDERR_PATIENCE = 1000;
 /** The exit code, as in shells, of a program that wrote to a pipe that nobody reads (128 + SIGPIPE). */
 const BROKEN_PIPE = 141;
 
@@ -54,19 +58,23 @@ function relay(socket: Socket, profile: string): void {
 
   const input = openInput();
   const output = openOutput(1);
-  let errors: NodeJS.WritableStream | undefined;
+  let errors: Writable | undefined;
   const servers: ServerIdentity[] = [];
   let ended = false;
   let cleanup: Promise<void> | undefined;
   /** How many of the output streams are full, so that the daemon's bytes wait. */
   let full = 0;
   let stalled = false;
+  let inputEnded = false;
+  /** Bytes of standard error that were dropped because nobody reads it. */
+  let dropped = 0;
   const parent = process.ppid;
 
   const keepalive = setInterval(() => {
     if (full > 0) writeFrame(socket, Frame.DATA, []);
-    // While the input is paused, the only sign that the host was killed is that this process has another parent.
-    if (stalled && process.ppid !== parent) process.exit(BROKEN_PIPE);
+    // While the input is paused or has ended, the only sign that the host was killed is that this process has
+    // another parent.
+    if ((stalled || inputEnded) && process.ppid !== parent) process.exit(BROKEN_PIPE);
   }, KEEPALIVE_INTERVAL);
 
   /** Ends the process once everything that was written has been flushed. */
@@ -75,14 +83,14 @@ function relay(socket: Socket, profile: string): void {
     ended = true;
     socket.destroy();
     clearInterval(keepalive);
-    let left = errors === undefined ? 1 : 2;
-    const done = (): void => {
-      if (--left === 0) process.exit(code);
-    };
-    output.end(done);
-    errors?.end(done);
+    // Flushed, and not ended: a socket would be shut down for others who write to it too.
+    output.write('', () => {
+      if (errors === undefined) process.exit(code);
+      errors.write('', () => process.exit(code));
+      setTimeout(() => process.exit(code), STDERR_PATIENCE);
+    });
   };
-  const write = (stream: NodeJS.WritableStream, bytes: Buffer): void => {
+  const write = (stream: Writable, bytes: Buffer): void => {
     if (stream.write(bytes)) return;
     full++;
     socket.pause();
@@ -91,13 +99,24 @@ function relay(socket: Socket, profile: string): void {
     });
   };
 
+  /** Standard error never holds up the rest: what nobody reads is dropped. */
+  const writeError = (bytes: Buffer): void => {
+    errors ??= openOutput(2).on('error', () => {});
+    if (errors.writableLength + bytes.length > STDERR_LIMIT) {
+      dropped += bytes.length;
+      return;
+    }
+    if (dropped > 0) {
+      errors.write(`\nwarder: ${dropped} bytes of standard error were dropped: nobody read it\n`);
+      dropped = 0;
+    }
+    errors.write(bytes);
+  };
+
   const decoder = new FrameDecoder({
     bytes(type, slice) {
       if (type === Frame.DATA) write(output, slice);
-      else {
-        errors ??= openOutput(2);
-        write(errors, slice);
-      }
+      else writeError(slice);
     },
     frame(type, payload) {
       if (type === Frame.OPEN) servers.push(JSON.parse(payload.toString()));
@@ -111,7 +130,7 @@ function relay(socket: Socket, profile: string): void {
   });
 
   input.on('data', (chunk: Buffer) => {
-    if (ended || writeFrame(socket, Frame.DATA, [chunk])) return;
+    if (ended || inputEnded || writeFrame(socket, Frame.DATA, [chunk])) return;
     stalled = true;
     input.pause();
   });
@@ -120,12 +139,14 @@ function relay(socket: Socket, profile: string): void {
     stalled = false;
     input.resume();
   });
-  input.once('end', () => {
-    if (!ended) writeFrame(socket, Frame.EOF, []);
-  });
-  input.on('error', () => {
-    if (!ended) writeFrame(socket, Frame.EOF, []);
-  });
+  /** The host asks no more. The daemon answers what is open, and ends the session. */
+  const endInput = (): void => {
+    if (ended || inputEnded) return;
+    inputEnded = true;
+    writeFrame(socket, Frame.EOF, []);
+  };
+  input.once('end', endInput);
+  input.on('error', endInput);
   // Whatever the host does, the servers of a dead daemon are ended first.
   const exitAfterCleanup = (code: number) => () =>
     void (cleanup ?? Promise.resolve()).then(() => process.exit(code));
@@ -156,8 +177,11 @@ function relay(socket: Socket, profile: string): void {
   });
 
   for (const [name, number] of Object.entries(SIGNALS)) {
-    // Closing is enough: the daemon ends the server.
-    process.once(name, exitAfterCleanup(128 + number));
+    // The first ends the session as the end of the input does; a second one does not wait for it.
+    process.on(name, () => {
+      if (inputEnded || ended || name === 'SIGHUP') exitAfterCleanup(128 + number)();
+      else endInput();
+    });
   }
 }
 
@@ -217,7 +241,7 @@ function openInput(): NodeJS.ReadableStream {
   return isPipe(0) ? new Socket({ fd: 0, readable: true, writable: false }) : process.stdin;
 }
 
-function openOutput(fd: 1 | 2): NodeJS.WritableStream {
+function openOutput(fd: 1 | 2): Writable {
   if (isPipe(fd)) return new Socket({ fd, readable: false, writable: true });
   return fd === 1 ? process.stdout : process.stderr;
 }

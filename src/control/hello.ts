@@ -42,3 +42,12 @@ export function parseHello(payload: Buffer): Hello {
   if (result.kind === 'run') checkProfileName(result.profile);
   return result;
 }
+
+/** Whether a HELLO is a launcher's, whatever else is wrong with it. */
+export function isRun(payload: Buffer): boolean {
+  try {
+    return z.looseObject({ kind: z.literal('run') }).safeParse(JSON.parse(payload.toString())).success;
+  } catch {
+    return false;
+  }
+}

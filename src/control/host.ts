@@ -19,7 +19,10 @@ export interface Host extends Endpoint {
   exit(code: number): void;
   /** Refuses the session: the launcher prints the error and exits. */
   refuse(error: WarderError): void;
-  /** Aborted when the launcher has gone or the daemon stops, also before `listen`. `end` is called as well. */
+  /**
+   * Aborted when the launcher has gone or the session is to end, also before `listen`; `end` is called as well. The
+   * signal's reason is a `WarderError` where the launcher is still there to be told.
+   */
   readonly gone: AbortSignal;
 }
 
@@ -58,6 +61,11 @@ export class SocketHost implements Host, FrameListener {
     return this.#gone.signal;
   }
 
+  /** Whether a session has taken the host's bytes. */
+  get listening(): boolean {
+    return this.#listener !== undefined;
+  }
+
   /** Whether EXIT or REFUSE has been written. */
   get finished(): boolean {
     return this.#finished;
@@ -77,12 +85,12 @@ export class SocketHost implements Host, FrameListener {
     this.#flow();
   }
 
-  /** Treats the host as gone: drops what waits, and ends the session. */
-  end(): void {
+  /** Treats the host as gone: drops what waits, and ends the session. `reason`: what the launcher is to be told. */
+  end(reason?: WarderError): void {
     this.#ended = true;
     this.#queue = [];
     this.#queueLength = 0;
-    this.#gone.abort();
+    this.#gone.abort(reason);
     this.#flow();
   }
 

@@ -7,10 +7,11 @@ import { WarderError } from '../errors.ts';
 import type { PeerCheck } from '../os/libc.ts';
 import type { Log } from '../os/log.ts';
 import { ancestorsOf } from '../os/proc.ts';
+import { answerRefusal } from '../relay/refused-start.ts';
 import { control, type Handlers, type Verb } from '../wire/control.ts';
 import { Frame, FrameDecoder, type FrameListener, writeJson } from '../wire/frame.ts';
-import type { HostProcess, Refusal } from '../wire/hello.ts';
-import { HELLO_LIMIT, parseHello } from './hello.ts';
+import type { Hello, HostProcess, Refusal } from '../wire/hello.ts';
+import { HELLO_LIMIT, isRun, parseHello } from './hello.ts';
 import { type Host, SocketHost } from './host.ts';
 
 /** The profile that a launcher asks for, and the processes that started it. */
@@ -130,7 +131,7 @@ export class Server {
   /** Ends all sessions, as if their hosts had gone, and refuses new ones. Settles when the servers are gone. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    for (const host of this.#sessions.keys()) host.end();
+    for (const host of this.#sessions.keys()) host.end(STOPPED);
     await Promise.all(this.#sessions.values());
   }
 
@@ -146,7 +147,13 @@ export class Server {
 
   /** Accepts a HELLO. Returns the listener for the frames that follow. */
   #acceptHello(socket: Socket, pid: number | undefined, payload: Buffer): FrameListener {
-    const hello = parseHello(payload);
+    let hello: Hello;
+    try {
+      hello = parseHello(payload);
+    } catch (error) {
+      if (!(error instanceof WarderError) || error.code === 'wire-malformed' || !isRun(payload)) throw error;
+      return this.#refuseRun(socket, error);
+    }
     if (hello.kind === 'control') {
       return {
         bytes: (type) => {
@@ -161,12 +168,24 @@ export class Server {
       };
     }
     if (this.#stopping) {
-      throw new WarderError('daemon-unreachable', 'the daemon is stopping', { hint: 'try again' });
+      const error = new WarderError('daemon-unreachable', 'the daemon is stopping', { hint: 'try again' });
+      return this.#refuseRun(socket, error);
     }
     const host = new SocketHost(socket);
     const { profile, cwd } = hello;
     const request: SessionRequest = { profile, host: { chain: ancestorsOf(pid ?? hello.pid), cwd } };
     this.#sessions.set(host, this.#runSession(request, host));
+    return host;
+  }
+
+  /** A launcher gets no session, and its host an answer to what it asks. */
+  #refuseRun(socket: Socket, error: WarderError): FrameListener {
+    const { helloTimeout = HELLO_TIMEOUT } = this.#parts;
+    const host = new SocketHost(socket);
+    void answerRefusal(host, error).then(() => {
+      host.refuse(error);
+      setTimeout(() => socket.destroy(), helloTimeout).unref();
+    });
     return host;
   }
 
@@ -180,6 +199,7 @@ export class Server {
     } catch (error) {
       const refusal = this.#clientError(error, 'session failed');
       log.info({ profile: request.profile, code: refusal.code, reason: refusal.message }, 'session refused');
+      if (!host.listening) await answerRefusal(host, refusal);
       host.refuse(refusal);
     } finally {
       this.#sessions.delete(host);
@@ -237,6 +257,10 @@ export class Server {
     if (!this.busy) this.#parts.onIdle();
   }
 }
+
+const STOPPED = new WarderError('daemon-unreachable', 'the daemon was stopped during the session', {
+  hint: 'start the server again from the host',
+});
 
 function refuse(socket: Socket, { code, message, hint, exit }: WarderError): void {
   const refusal: Refusal = { code, message, exit, ...(hint !== undefined && { hint }) };

@@ -25,6 +25,8 @@ export interface Budgets {
   readonly greet: number;
   /** How long a new server must live that cannot be asked anything. */
   readonly grace: number;
+  /** How long open requests are waited for once the host has ended its input. */
+  readonly close: number;
   /** How long a server's last output may take to arrive after it has ended. */
   readonly lastOutput: number;
 }
@@ -42,5 +44,6 @@ export const BUDGETS: Budgets = {
   drain: 30_000,
   greet: 30_000,
   grace: 500,
+  close: 30_000,
   lastOutput: 500,
 };

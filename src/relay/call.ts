@@ -186,6 +186,11 @@ export class Calls {
     return this.#byOwnId.size - this.#listening;
   }
 
+  /** Open requests that can still be answered: all but subscriptions, which end with the session. */
+  get unanswered(): number {
+    return this.#byHostId.size - this.#listening;
+  }
+
   /** Whether subscriptions are open whose answer comes when they end. */
   get isListening(): boolean {
     return this.#listening > 0;

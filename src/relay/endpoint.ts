@@ -24,6 +24,11 @@ export interface Endpoint {
 export interface HostEnd extends Endpoint {
   /** As `write`, to the host's view of the server's standard error. Both share one queue and one `onDrain`. */
   writeStderr(chunks: readonly Uint8Array[]): boolean;
+  /**
+   * Aborted once nobody reads any more, or nobody is to: then nothing that is open is waited for. The `end` of its
+   * input alone is no such thing: a client may write its requests, close, and read on.
+   */
+  readonly gone: AbortSignal;
 }
 
 /** A running server. `pause` and `resume` hold for its standard error too. */

@@ -6,7 +6,7 @@ import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
 import { type Call, type Calls, LISTEN } from './call.ts';
 import type { Current } from './current.ts';
-import { errorLine } from './error-response.ts';
+import { errorLine, type Refusal } from './error-response.ts';
 import { BUSY, CALL, CANCELLED, requestIdOf } from './from-host.ts';
 import { ownId, textOfId } from './ids.ts';
 import { batchOf } from './json/batch.ts';
@@ -40,6 +40,7 @@ const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
 /** Bytes of a line that is no message in the daemon's log. */
 const MAX_PREFIX = 200;
 
+export const HOST_LEFT: Refusal = { code: 'lost', text: 'the host has ended its input' };
 const NOT_UTF8 = 'it is not UTF-8';
 
 /** Takes the messages of the server that has the session. */
@@ -155,9 +156,14 @@ export class FromServer {
     const { id, idStart, idEnd } = message;
     if (id === undefined) return;
     const text = textOfId(bytes, idStart, idEnd, id);
-    if (serverRequests.size >= budgets.open) {
-      anomalies.note('refused a request of the server', () => ({ why: BUSY.text }));
-      current.upstream.answer(errorLine(text, BUSY));
+    const refusal = serverRequests.isClosed
+      ? HOST_LEFT
+      : serverRequests.size < budgets.open
+        ? undefined
+        : BUSY;
+    if (refusal !== undefined) {
+      anomalies.note('refused a request of the server', () => ({ why: refusal.text }));
+      current.upstream.answer(errorLine(text, refusal));
       return;
     }
     const { ownId: own } = serverRequests.add(id, text);

@@ -17,6 +17,7 @@ export interface ServerRequest {
 export class ServerRequests {
   readonly #nextId: () => number;
   readonly #open = new Map<number, ServerRequest>();
+  #closed = false;
 
   /** `nextId` gives the next id of the relay's own. */
   constructor(nextId: () => number) {
@@ -26,6 +27,17 @@ export class ServerRequests {
   /** Requests that are open. */
   get size(): number {
     return this.#open.size;
+  }
+
+  /** Whether nobody is left to answer. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** The host answers no more: the requests that were open, which are so no more. */
+  close(): ServerRequest[] {
+    this.#closed = true;
+    return this.takeAll();
   }
 
   /** Notes a request. */

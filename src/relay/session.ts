@@ -2,6 +2,7 @@
 // up, ends when either side does, and can give the host another server without the host noticing. A fault in it
 // ends it, and no other: see guard.ts.
 import type { AuditLog } from '../audit/log.ts';
+import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
@@ -11,9 +12,9 @@ import { BUDGETS, type Budgets } from './budgets.ts';
 import { Calls } from './call.ts';
 import { Current, type Redaction } from './current.ts';
 import type { HostEnd, ServerEnd } from './endpoint.ts';
-import type { Refusal } from './error-response.ts';
+import { errorLine, type Refusal } from './error-response.ts';
 import { FromHost } from './from-host.ts';
-import { FromServer } from './from-server.ts';
+import { FromServer, HOST_LEFT } from './from-server.ts';
 import { Guard } from './guard.ts';
 import { counter } from './ids.ts';
 import { LineSplitter } from './json/lines.ts';
@@ -81,6 +82,7 @@ export class Session {
   readonly #budgets: Budgets;
   readonly #guard: Guard;
   readonly #anomalies: Anomalies;
+  readonly #serverRequests = new ServerRequests(counter());
   readonly #recorder: Recorder;
   readonly #toHost: Outbox;
   readonly #current: Current;
@@ -96,6 +98,9 @@ export class Session {
   #hostPaused = false;
   /** Why the session is ending. */
   #reason: Reason | undefined;
+  /** The host has ended its input; what is open is waited for until `#closing`. */
+  #inputEnded = false;
+  #closing: NodeJS.Timeout | undefined;
   #over = false;
   #lastOutput: NodeJS.Timeout | undefined;
   /** A server that has ended, and whose last output is waited for no longer. */
@@ -112,7 +117,6 @@ export class Session {
     this.#toHost = new Outbox(host, () => this.#guard.run(() => this.#settle()));
     const nextId = counter();
     const replay = new Replay();
-    const serverRequests = new ServerRequests(counter());
     const upstreamOf = (end: ServerEnd): Upstream => new StdioUpstream(end, budgets.line, this.#guard);
     const upstream = upstreamOf(server);
     this.#current = new Current(upstream, policy, redactor);
@@ -128,7 +132,7 @@ export class Session {
       budgets,
       current: this.#current,
       calls: this.#calls,
-      serverRequests,
+      serverRequests: this.#serverRequests,
       ownRequests: this.#ownRequests,
       replay,
       waiting: this.#waiting,
@@ -149,7 +153,7 @@ export class Session {
       fromServer: this.#fromServer,
       adopt: (next) => next.listen(this.#listener(next)),
       retired: (old) => this.#retired(old),
-      isEnding: () => this.#reason !== undefined,
+      isEnding: () => this.#reason !== undefined || this.#inputEnded,
       settle: () => this.#settle(),
       onOver: () => this.#serverEnded(this.#current.upstream),
       guard: (turn) => this.#guard.run(turn),
@@ -168,9 +172,14 @@ export class Session {
         this.#guard.run(() => {
           if (this.#over) return;
           lines.end();
-          this.#leave('host');
+          this.#endInput();
         }),
     });
+    const { gone } = host;
+    const leave = (): void =>
+      this.#guard.run(() => this.#leave(gone.reason instanceof WarderError ? 'stopped' : 'host'));
+    if (gone.aborted) leave();
+    else gone.addEventListener('abort', leave, { once: true });
   }
 
   /** Settles when both sides are done with; never rejects. */
@@ -254,6 +263,7 @@ export class Session {
     this.#current.upstream.flush();
     this.#steer();
     this.#rotation.check();
+    if (this.#inputEnded && this.#calls.unanswered === 0) this.#leave('host');
   }
 
   #steer(): void {
@@ -285,10 +295,22 @@ export class Session {
     this.#steer();
   }
 
+  /** The host asks no more, but may still read: what is open is waited for, up to a limit. */
+  #endInput(): void {
+    if (this.#reason !== undefined) return;
+    this.#inputEnded = true;
+    this.#fromHost.release('rotation');
+    for (const { idText } of this.#serverRequests.close())
+      this.#current.upstream.answer(errorLine(idText, HOST_LEFT));
+    this.#closing = setTimeout(() => this.#guard.run(() => this.#leave('host')), this.#budgets.close);
+    this.#settle();
+  }
+
   /** The session begins to end. What waits goes to the server that is there, then the end of its input. */
   #leave(reason: Reason): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
+    clearTimeout(this.#closing);
     this.#fromHost.release('rotation');
     this.#settle();
     const { upstream } = this.#current;
@@ -327,24 +349,29 @@ export class Session {
     this.#lastOutput = undefined;
     this.#ownRequests.abandon(from);
     this.#writeStderr(this.#stderr.get(from)?.flush() ?? []);
-    const goesOn = this.#rotation.active && this.#reason === undefined;
+    const reason = this.#reason ?? (this.#inputEnded ? 'host' : 'server');
+    const goesOn = this.#rotation.active && reason === 'server';
     if (!goesOn) this.#fromHost.release('rotation');
     // A host that has left knows that its subscriptions have ended.
-    const listening = this.#reason !== 'host' && !goesOn;
-    const text = `the server ended (${inWords(ending)}) before it answered`;
+    const listening = reason !== 'host' && !goesOn;
+    const text =
+      reason === 'stopped'
+        ? 'the session was ended before the server answered'
+        : `the server ended (${inWords(ending)}) before it answered`;
     for (const call of this.#calls.open(listening)) call.fail('lost', { code: 'lost', text });
     if (goesOn) {
       this.#waiting.open('rotation');
       this.#settle();
       return;
     }
-    this.#close(ending, this.#reason ?? 'server');
+    this.#close(ending, reason);
   }
 
   /** The session is over. */
   #close(ending: Ending, reason: Reason): void {
     if (this.#over) return;
     this.#reason = reason;
+    clearTimeout(this.#closing);
     this.#toHost.flush();
     this.#options.host.close();
     this.#over = true;
@@ -368,6 +395,7 @@ export class Session {
       }
     };
     clearInterval(this.#lastOutput);
+    clearTimeout(this.#closing);
     attempt(() => this.#fromHost.refuseWaiting(FAULT));
     for (const call of this.#calls.all()) attempt(() => call.fail('lost', FAULT));
     attempt(() => this.#toHost.flush());

@@ -134,6 +134,7 @@ export class Sessions {
       const { ending, reason } = await entry.session.done;
       await entry.started.server.gone;
       if (reason === 'fault') throw FAULT;
+      if (host.gone.reason instanceof WarderError) throw host.gone.reason;
       host.exit(exitCode(ending));
     } finally {
       this.#entries.delete(id);
@@ -297,6 +298,7 @@ function announceServer(host: Host, { server: { pid, started, marker } }: Starte
 /** The host as an end of a session. */
 export function hostEndOf(host: Host): HostEnd {
   return {
+    gone: host.gone,
     listen: (on) => host.listen(on),
     pause: () => host.pause(),
     resume: () => host.resume(),

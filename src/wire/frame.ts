@@ -30,7 +30,7 @@ export const Frame = {
   OPEN: 5,
   /** daemon to client, JSON: `{exit: number}`: the last frame of a session */
   EXIT: 6,
-  /** daemon to client, JSON: `Refusal`: the last frame of a refused connection */
+  /** daemon to client, JSON: `Refusal`: the last frame of a connection that is refused, or that Warder ends */
   REFUSE: 7,
   /** client to daemon, JSON: `{id, verb, params}` */
   REQUEST: 8,

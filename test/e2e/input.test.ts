@@ -158,3 +158,58 @@ test.each([
   expect(stderr).toMatch(why);
   expect({ code, stdout }).toEqual({ code: exit, stdout: '' });
 });
+
+test('W-RELAY-11 a host that closes its input gets the answer to the call that is open', async () => {
+  await using warder = home('slow');
+  await using host = warder.run('slow');
+  await host.initialize();
+  const { answer } = host.ask('tools/call', { name: 'slow', arguments: { ms: 3000, say: 'after all' } });
+  host.close();
+  expect((await answer).result.content[0].text).toBe('after all');
+  expect((await host.ended).code).toBe(0);
+});
+
+test('last words of a server in its sandbox always arrive', async () => {
+  await using warder = new Home();
+  warder.profile('broken', { server: fixtureServer('crash-at-start'), policy: { default: 'allow' } });
+  for (let start = 0; start < 10; start++) {
+    await using host = warder.run('broken');
+    expect((await host.ended).code).toBe(3);
+    expect(host.stderr).toContain('fatal: no configuration');
+  }
+});
+
+test('W-RELAY-6 a server that floods its standard error does not grow the daemon', async () => {
+  await using warder = home('flood');
+  await using host = warder.run('flood');
+  await host.initialize();
+  const daemon = (await warder.daemon()) ?? 0;
+  const before = resident(daemon);
+  host.ask('tools/call', { name: 'flood', arguments: { stderr: true } });
+  let most = 0;
+  for (let looks = 0; looks < 30; looks++) {
+    most = Math.max(most, resident(daemon));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(most - before).toBeLessThan(60e6);
+  expect(host.stderr.length).toBeGreaterThan(1e6);
+  // It is not the others who pay.
+  warder.profile('slow', { server: fixtureServer('slow'), policy: { default: 'allow' } });
+  await using other = warder.run('slow');
+  await other.initialize();
+  expect(await other.call('slow', { ms: 1, say: 'meanwhile' })).toBe('meanwhile');
+  host.kill();
+});
+
+test.each([
+  ['nobody', 'profile-missing'],
+  ['missing', 'server-missing'],
+])('W-RELAY-11 a refused start of "%s" answers `initialize` with the reason', async (profile, code) => {
+  await using warder = new Home();
+  warder.profile('missing', { server: { command: 'no-such-program' }, policy: { default: 'allow' } });
+  await using host = warder.run(profile);
+  const { error } = await host.request('initialize', { protocolVersion: '2025-11-25' });
+  expect(error).toMatchObject({ code: -32015, data: { code } });
+  await host.ended;
+  expect(host.stderr).toContain(error?.message);
+});

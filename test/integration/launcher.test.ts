@@ -1,4 +1,6 @@
 // The built launcher and the real lifecycle, with sessions that echo.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -156,16 +158,88 @@ test('W-WIRE-6 a killed host ends its session, even while the launcher cannot re
   await until(async () => (await home.sessions()).length === 0, 'the end of the session');
 });
 
-test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-  '%s ends the launcher and its session',
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  'W-RELAY-11 %s ends the session as the end of the input does, with the exit code of the server',
   async (signal) => {
     await using home = new EchoHome();
-    await using client = home.run('stubborn');
+    await using client = home.run('echo');
+    await client.send('before\n');
+    await client.until(() => client.lines[0]);
+    client.kill(signal);
+    expect(await client.ended).toEqual({ code: 7, signal: null });
+  },
+);
+
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+  '%s ends the launcher of a session that does not end by itself',
+  async (signal) => {
+    await using home = new EchoHome();
+    await using client = home.run('pour');
     const group = Number(await client.until(() => client.lines[0]));
     client.kill(signal);
+    if (signal !== 'SIGHUP') {
+      await delay(200);
+      client.kill(signal);
+    }
     const { code } = await client.ended;
     expect(code).toBe({ SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[signal]);
     await until(() => ended(group), 'the end of the server');
+  },
+);
+
+test('a wrapper can go on to write to the stdout that it shares with the launcher', async () => {
+  await using home = new EchoHome();
+  const wrapper = ['/bin/sh', '-c', '"$@"; echo "and then $?"', 'sh', ...home.command('echo')];
+  await using client = new Client(wrapper, home.env, home.dir);
+  await client.send('a line\n');
+  client.close();
+  expect((await client.ended).code).toBe(0);
+  expect(client.lines).toEqual(['a line', 'and then 7']);
+});
+
+test('W-RELAY-11 stderr that nobody reads holds up nothing, and what is dropped is counted', async () => {
+  await using home = new EchoHome();
+  const [command = '', ...args] = home.command('noisy');
+  const child = spawn(command, args, { env: home.env, cwd: home.dir, stdio: 'pipe' });
+  const [line] = await once(child.stdout, 'data');
+  expect(String(line)).toBe('done\n');
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  await until(() => stderr.length > 500_000, 'what was queued');
+  child.stdin.write('more\n');
+  await until(() => stderr.includes('were dropped: nobody read it'), 'the count');
+  child.stdin.end();
+  expect((await once(child, 'exit'))[0]).toBe(4);
+  expect(stderr.length).toBeLessThan(3e6);
+});
+
+test('W-RELAY-11 a daemon that is stopped is no success of the server: the launcher says why', async () => {
+  await using home = new EchoHome();
+  await using client = home.run('echo');
+  await client.send('before\n');
+  await client.until(() => client.lines[0]);
+  await using control = await home.control();
+  await control.request('stop', {});
+  expect((await client.ended).code).toBe(69);
+  expect(client.stderr).toContain('warder: error: the daemon was stopped during the session');
+});
+
+test.each(['absent', 'broken'])(
+  'W-RELAY-11 a refused start answers what the host asks: %s',
+  async (profile) => {
+    await using home = new EchoHome();
+    await using client = home.run(profile);
+    const { answer } = client.ask('initialize', { protocolVersion: '2025-11-25' });
+    const { error } = await answer;
+    expect(error?.code).toBe(-32015);
+    expect(error?.message).toBe(profile === 'absent' ? 'there is no profile "absent"' : 'the daemon failed');
+    expect(error?.data).toMatchObject(
+      profile === 'absent' ? { code: 'profile-missing', hint: 'make one' } : { code: 'daemon-internal' },
+    );
+    expect((await client.ended).code).toBe(profile === 'absent' ? 65 : 70);
+    expect(client.stderr).toMatch(/^warder: error: /);
   },
 );
 
@@ -191,7 +265,7 @@ test('a daemon that is told to stop ends its sessions first', async () => {
   const control = await home.control();
   expect(await control.request('stop', {})).toEqual({ pid: home.pid, sessions: 1 });
   await control.closed;
-  expect((await client.ended).code).toBe(7);
+  expect((await client.ended).code).toBe(69);
   await home.gone();
   expect(existsSync(home.places.socket)).toBe(false);
 });

@@ -182,6 +182,20 @@ test('another wire version is refused with a hint', async () => {
   await raw.end();
 });
 
+test.each([
+  ['another version of the wire', { wire: 2 }, 'daemon-version'],
+  ['a name that is none', { profile: '../x' }, 'name-invalid'],
+])('W-RELAY-11 a start that is refused answers what the host asks: %s', async (_what, wrong, code) => {
+  const raw = new Raw().json(Frame.HELLO, { ...hello, ...wrong });
+  writeFrame(raw.socket, Frame.DATA, [
+    Buffer.from('{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}\n'),
+  ]);
+  await until(() => raw.frames.length > 0, 'the refusal');
+  expect(raw.frames).toMatchObject([[Frame.REFUSE, { code }]]);
+  expect(JSON.parse(raw.data)).toMatchObject({ id: 'i', error: { code: -32015, data: { code } } });
+  await raw.end();
+});
+
 test('W-WIRE-7 the host is the process that the kernel reports, not the one that the client names', async () => {
   expect(peer.kind).toBe('so_peercred');
   const raw = new Raw().json(Frame.HELLO, { ...hello, pid: 1 });
@@ -355,6 +369,6 @@ test('a socket-activated daemon uses the socket that systemd passes, and does no
   expect(home.pid).toBe(child.pid);
   process.kill(home.pid, 'SIGTERM');
   expect((await once(child, 'exit'))[0]).toBe(0);
-  expect((await client.ended).code).toBe(7);
+  expect((await client.ended).code).toBe(69);
   expect(existsSync(home.places.socket)).toBe(true);
 });

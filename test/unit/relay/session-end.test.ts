@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { WarderError } from '../../../src/errors.ts';
 import { answer, call, FakeServer, join, settled } from '../../fixtures/ends.ts';
 
 describe('a server that ends', () => {
@@ -77,26 +78,67 @@ describe('a server that ends', () => {
 });
 
 describe('a host that ends', () => {
-  test('gives the server the end of its input, and hears it to its end', async () => {
+  test('W-RELAY-11 gets the answers to what is open, and then the server the end of its input', async () => {
     const server = new FakeServer();
     server.obeys = false;
     const { host, session, audit } = join({ server });
-    host.say(call(1));
+    host.say(call(1), { id: 'l', method: 'subscriptions/listen' });
     host.end();
+    expect(server.closed).toBe(false);
+    expect(server.stops).toBe(0);
+    server.say({ method: 'notifications/progress', params: { progressToken: 1 } }, answer(1));
+    expect(host.messages).toMatchObject([{ method: 'notifications/progress' }, { id: 1, result: {} }]);
     expect(server.closed).toBe(true);
     expect(server.stops).toBe(1);
-    server.say(answer(1));
-    expect(host.messages).toMatchObject([{ id: 1, result: {} }]);
     server.exit(0);
     expect(await session.done).toEqual({ ending: { code: 0, signal: null }, reason: 'host' });
     expect(audit.of('tool.result')).toMatchObject([{ outcome: 'ok' }]);
     expect(audit.of('session.close')).toMatchObject([{ reason: 'host' }]);
   });
 
+  test('W-RELAY-11 waits for what is open no longer than its limit', async () => {
+    const { host, server, session } = join({ budgets: { close: 20 } });
+    host.say(call(1));
+    host.end();
+    expect((await session.done).reason).toBe('host');
+    expect(server.stops).toBe(1);
+    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32012 } }]);
+  });
+
+  test('W-RELAY-11 answers nothing any more: what the server asks is an error', () => {
+    const { host, server } = join();
+    host.say(call(1));
+    server.say({ id: 'a', method: 'sampling/createMessage' });
+    host.end();
+    server.say({ id: 'b', method: 'roots/list' });
+    expect(host.messages).toHaveLength(1);
+    expect(server.messages.slice(1)).toMatchObject([
+      { id: 'a', error: { code: -32012 } },
+      { id: 'b', error: { code: -32012 } },
+    ]);
+  });
+
+  test('W-RELAY-11 that is gone, and not only its input, waits for nothing', async () => {
+    const { host, server, session } = join();
+    host.say(call(1));
+    host.vanish();
+    expect(server.stops).toBe(1);
+    expect((await session.done).reason).toBe('host');
+  });
+
+  test('whose session is ended waits for nothing either, and is told why', async () => {
+    const { host, session, audit } = join();
+    host.say(call(1));
+    host.vanish(new WarderError('daemon-unreachable', 'the daemon was stopped'));
+    expect((await session.done).reason).toBe('stopped');
+    expect(host.messages).toMatchObject([{ id: 1, error: { message: expect.stringContaining('ended') } }]);
+    expect(audit.of('session.close')).toMatchObject([{ reason: 'stopped' }]);
+  });
+
   test('hears nothing of its subscriptions, which have ended with it', async () => {
     const { host, session } = join();
     host.say({ id: 'l', method: 'subscriptions/listen' }, { id: 1, method: 'ping' });
-    host.end();
+    host.vanish();
     await session.done;
     expect(host.messages).toMatchObject([{ id: 1, error: { code: -32012 } }]);
   });

@@ -1,4 +1,4 @@
-// A keychain that is locked, or does not answer: whoever needs it is told, nobody else notices.
+// A keychain that is locked or does not answer: a session that needs it gets an error, and no other session is affected.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -22,7 +22,7 @@ async function prepare(bus: SecretService): Promise<Home> {
   return home;
 }
 
-test('W-CRED-7 while one session waits for a keychain that stands still, another goes on', async () => {
+test('W-CRED-7 while one session waits for a keychain that hangs, another continues', async () => {
   await using bus = await SecretService.open();
   await using home = await prepare(bus);
   await using other = home.run('plain');
@@ -42,7 +42,7 @@ test('W-CRED-7 while one session waits for a keychain that stands still, another
   await again.initialize();
 });
 
-test('W-CRED-5 a session that needs a locked keychain is refused with what to do, and starts once it is open', async () => {
+test('W-CRED-5 a session that needs a locked keychain is refused with a hint, and starts once the keychain is unlocked', async () => {
   await using bus = await SecretService.open();
   await using home = await prepare(bus);
   await bus.lock();

@@ -1,4 +1,4 @@
-// Where a secret must never show: arguments of any process, Warder's log, the audit log, messages, the host.
+// Where a secret must never appear: arguments of any process, Warder's log, the audit log, messages, the host.
 import { randomBytes } from 'node:crypto';
 import { globSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { Home } from '../fixtures/home.ts';
 import { SecretService } from '../fixtures/secret-service.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
-// Another for each run: the processes of all the machine are looked at, and the same test may run elsewhere.
+// A new one for each run: the test reads the arguments of all processes, and may run twice on one machine.
 const secret = `canary/+~"\\-${randomBytes(12).toString('hex')}`;
 const token = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
 const shapes = [
@@ -18,7 +18,7 @@ const shapes = [
   JSON.stringify(secret).slice(1, -1),
 ];
 
-/** Fails on any shape of the secret. */
+/** Fails on any encoding of the secret. */
 function clean(where: string, text: string): void {
   for (const shape of shapes) if (text.includes(shape)) throw new Error(`the secret shows in ${where}`);
 }
@@ -30,7 +30,7 @@ function files(folder: string): string[] {
     .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
 
-/** Every process' arguments. */
+/** The arguments of every process. */
 function commands(): string {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -44,7 +44,7 @@ function commands(): string {
     .join('\n');
 }
 
-test('W-CRED-20 a secret is in no argument, log, record, message or result, in none of its shapes', async () => {
+test('W-CRED-20 a secret is in no argument, log, record, message or result, in any encoding', async () => {
   await using bus = await SecretService.open();
   await using home = new Home({ env: bus.env });
   const said: string[] = [];
@@ -65,7 +65,7 @@ test('W-CRED-20 a secret is in no argument, log, record, message or result, in n
     for (const to of ['result', 'stderr', 'stdout']) await host.call('leak', { variable: 'TOKEN', as, to });
   }
   expect(await host.call('leak', { variable: 'TOKEN' })).toBe('[redacted:TOKEN]');
-  // A host that sends the value itself: it reaches the server, and the record holds its name only.
+  // A host that sends the value itself: it reaches the server, and the record contains only its name.
   expect(await host.call('environ', { token: secret })).toBeTruthy();
   clean('an argument', commands());
 
@@ -78,7 +78,7 @@ test('W-CRED-20 a secret is in no argument, log, record, message or result, in n
   await warder(['audit', 'list', '--json']);
   await warder(['audit', 'export', '--format', 'csv']);
   await warder(['credential', 'set', 'leaky', 'TOKEN', secret]);
-  // What looks like a token is not taken where it does not belong, and not repeated.
+  // An argument that looks like a token is refused where it does not belong, and is not repeated.
   const literal = await home.warder(['add', 'second', '--env', `TOKEN=${token}`, '--', 'node', 'server.js']);
   expect(literal).toMatchObject({ code: 64, stderr: expect.not.stringContaining(token) });
   clean('an argument', commands());

@@ -1,4 +1,4 @@
-// A machine without a keychain: credentials in a vault that a key file opens.
+// A machine without a keychain: credentials in a vault with a key file.
 import { chmodSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -8,11 +8,11 @@ import { fixtureServer } from '../fixtures/server.ts';
 const first = 'first-value-0123456789';
 const second = 'second-value-9876543210';
 
-test('a vault is chosen, keeps a credential for a server, and moves an open session to a new value', async () => {
+test('a vault is chosen, stores a credential for a server, and an open session gets a new value', async () => {
   await using home = new Home();
   const key = join(home.dir, 'key');
   const unsaid = await home.warder(['init']);
-  expect(unsaid).toMatchObject({ code: 64, stdout: '', stderr: expect.stringMatching(/hint: say "--store/) });
+  expect(unsaid).toMatchObject({ code: 64, stdout: '', stderr: expect.stringMatching(/hint: use "--store/) });
   expect(await home.facts('init', '--store', 'vault', '--key-file', key)).toMatchObject({
     store: 'vault',
     made: key,
@@ -23,11 +23,11 @@ test('a vault is chosen, keeps a credential for a server, and moves an open sess
   home.profile('demo', {
     server: fixtureServer('legacy'),
     credentials: { TOKEN: { deliver: 'env' } },
-    // What it tells is the pid of its own namespace.
+    // It reports the pid in its own namespace.
     sandbox: { off: true },
     policy: { default: 'allow' },
   });
-  // Another daemon opens it without being told anything.
+  // Another daemon opens it without any input.
   await home.done(['stop']);
   await using host = home.run('demo');
   await host.initialize();
@@ -69,7 +69,7 @@ test('W-CRED-32 a value that was copied under another name in the vault reaches 
   await home.done(['credential', 'rotate', 'poor', 'TOKEN'], second);
   expect(await home.done(['credential', 'list'])).not.toContain('was set for');
 
-  // A key that others can read is not used.
+  // A key file that other users can read is not used.
   await home.done(['stop']);
   chmodSync(join(home.dir, 'key'), 0o644);
   const open = await home.warder(['run', 'poor']);

@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => stack.disposeAsync());
 
-/** A daemon's credentials, as the settings are now. */
+/** The credentials of a daemon with the current settings. */
 function open() {
   const places = placesOf({
     platform: 'linux',
@@ -78,7 +78,7 @@ credentials: {TOKEN: {deliver: env}, OTHER: {deliver: env}, OP: {from: {command:
   return { credentials, handlers, places, records, locks, revoked };
 }
 
-test('the keychain is chosen, used, and named in what was done', async () => {
+test('the keychain is chosen, used, and named in the results', async () => {
   const { handlers, credentials, places, records } = open();
   const name = 'demo/TOKEN';
   await expect(handlers['credential.set']({ name, value: 'first value' })).rejects.toMatchObject({
@@ -128,7 +128,7 @@ test('the keychain is chosen, used, and named in what was done', async () => {
   expect(loadSettings(places).store).toBe('keychain');
 });
 
-test('a store that holds credentials is not left by accident', async () => {
+test('a store with credentials is not abandoned without --force', async () => {
   const { handlers } = open();
   await handlers['store.init']({ store: 'keychain' });
   await handlers['credential.set']({ name: 'demo/TOKEN', value: 'some value' });
@@ -145,7 +145,7 @@ test('a store that holds credentials is not left by accident', async () => {
   expect(await handlers['credential.list']({})).toMatchObject({ credentials: [] });
 });
 
-test('a vault with a passphrase is locked to the next daemon until it is told', async () => {
+test('a vault with a passphrase is locked for the next daemon until it gets the passphrase', async () => {
   const first = open();
   await first.handlers['store.init']({ store: 'vault', key: 'passphrase', passphrase: 'correct horse' });
   await first.handlers['credential.set']({ name: 'demo/TOKEN', value: 'some value' });
@@ -160,7 +160,7 @@ test('a vault with a passphrase is locked to the next daemon until it is told', 
   expect(await handlers['credential.list']({})).toMatchObject({ credentials: [{ name: 'demo/TOKEN' }] });
 });
 
-test('a store that cannot be used is not chosen, and the settings stay', async () => {
+test('a store that cannot be used is not chosen, and the settings stay unchanged', async () => {
   const { handlers, places } = open();
   await bus.lock();
   await expect(handlers['store.init']({ store: 'keychain' })).rejects.toMatchObject({
@@ -173,7 +173,7 @@ test('a store that cannot be used is not chosen, and the settings stay', async (
   expect(await handlers['store.state']({})).toMatchObject({ kind: null, keychain: { state: 'locked' } });
 });
 
-test('W-SEAL-5 all credentials are locked and unlocked, with each attempt on record', async () => {
+test('W-SEAL-5 all credentials are locked and unlocked, and each attempt is recorded', async () => {
   const { handlers, records, locks } = open();
   expect(await handlers['credential.lock']({ passphrase: 'correct horse' })).toEqual({ sessions: 3 });
   expect(locks.locked).toBe(true);
@@ -195,12 +195,12 @@ test('W-SEAL-5 all credentials are locked and unlocked, with each attempt on rec
   expect(JSON.stringify(records)).not.toContain('horse');
 });
 
-test('W-SEAL-5 a revocation takes the credential from open sessions, and a new value or a word ends it', async () => {
+test('W-SEAL-5 a revocation takes the credential from open sessions, until it is undone or the value is replaced', async () => {
   const { handlers, records, locks, revoked } = open();
   await handlers['store.init']({ store: 'keychain' });
   const name = 'demo/TOKEN';
   expect(await handlers['credential.revoke']({ name })).toEqual({ name, changed: true, cut: 2, ended: 1 });
-  // Once more cuts what has come since.
+  // A second revocation cuts the connections that were opened since.
   expect(await handlers['credential.revoke']({ name })).toEqual({ name, changed: false, cut: 2, ended: 1 });
   expect(revoked).toEqual([name, name]);
   expect(() => locks.assertUsable([name])).toThrow(expect.objectContaining({ code: 'credential-revoked' }));

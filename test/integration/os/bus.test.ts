@@ -1,4 +1,4 @@
-// Where the session bus is found, and that a bus which does not speak is given up.
+// Where the session bus is searched, and that a bus which does not answer times out.
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-/** A socket where somebody listens: `greet` is what they say. */
+/** A listening socket; `greet` is called with each client. */
 async function listen(path: string, greet: (client: Socket) => void = () => {}): Promise<AsyncDisposable> {
   const server = createServer((client) => {
     client.on('error', () => {}).resume();
@@ -24,8 +24,8 @@ async function listen(path: string, greet: (client: Socket) => void = () => {}):
   return server;
 }
 
-test('the address is what the environment says, else where systemd and dbus-launch put it', async () => {
-  // What else this machine has comes between, and is no matter here.
+test('the address is the one of the environment, else those of systemd and dbus-launch', async () => {
+  // This machine's own bus may come in between; it does not matter here.
   const found = (env: Record<string, string>): string[] =>
     busAddresses({ env, home, uid }).filter((address) => !address.includes('/run/user/'));
   expect(found({})).toEqual([]);
@@ -56,7 +56,7 @@ test('the address is what the environment says, else where systemd and dbus-laun
   ]);
 });
 
-test('an address where nobody listens is passed over', async () => {
+test('an address where nobody listens is skipped', async () => {
   await using service = await SecretService.open();
   await using bus = await connectBus(['unix:path=/nonexistent/bus', service.address], 10_000);
   expect(bus?.address).toBe(service.address);
@@ -71,7 +71,7 @@ test.each([
   ],
   ['hangs up', (client: Socket) => void client.end()],
   ['talks nonsense', (client: Socket) => void client.write(`OK 0123\r\n${'x'.repeat(1000)}`)],
-])('a bus that %s is given up', async (_what, greet) => {
+])('a bus that %s is an error', async (_what, greet) => {
   const path = join(home, 'bus');
   await using _server = await listen(path, greet);
   await expect(connectBus([`unix:path=${path}`], 200)).rejects.toThrow();

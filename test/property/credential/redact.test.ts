@@ -1,4 +1,4 @@
-// Whatever a secret is and however it is written, it is gone; whatever is no secret stays as it is.
+// Any secret is removed, in any encoding; everything else stays unchanged.
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
@@ -20,7 +20,7 @@ const secret = fc
       maxLength: 20,
     }),
   )
-  // Half a character has no UTF-8 form; what is all marks of JSON's structure cannot be told from it.
+  // A lone surrogate has no UTF-8 form; a secret of structural characters only cannot be told from JSON's structure.
   .filter((value) => value.isWellFormed() && value.length >= 8 && /[^\s[\]{},:"]/.test(value));
 
 const upper = (hex: string): string => hex.toUpperCase();
@@ -29,7 +29,7 @@ const escapes = (text: string, pick: RegExp, write: (code: string) => string): s
 const entities = (text: string, pick: RegExp, write: (point: number) => string): string =>
   text.replace(pick, (unit) => write(unit.codePointAt(0) ?? 0));
 
-/** Every form that is promised. */
+/** Every encoding that is promised. */
 const forms: { readonly [name: string]: (value: string) => string } = {
   raw: (value) => value,
   'URL, upper case': (value) => encodeURIComponent(value),
@@ -68,12 +68,12 @@ const NAMED = new Map([
 ]);
 const form = fc.constantFrom(...Object.keys(forms));
 
-/** What surrounds a secret; no backslash, percent sign or ampersand that would make its first characters others. */
+/** Text around a secret, without a backslash, percent sign or ampersand that would change its first characters. */
 const around = fc
   .string({ unit: 'grapheme', maxLength: 30 })
   .filter((text) => text.isWellFormed() && !/[\\%&]/.test(text));
 
-test('W-CRED-1 a secret is gone from any text, in any form', () => {
+test('W-CRED-1 a secret is removed from any text, in any encoding', () => {
   fc.assert(
     fc.property(secret, form, around, around, (value, name, before, after) => {
       const written = forms[name]?.(value) ?? '';
@@ -85,7 +85,7 @@ test('W-CRED-1 a secret is gone from any text, in any form', () => {
   );
 });
 
-test('W-CRED-1 the base64 of a text with a secret in it says nothing of the secret', () => {
+test('W-CRED-1 the base64 of a text with a secret reveals nothing of the secret', () => {
   fc.assert(
     fc.property(
       secret,
@@ -97,7 +97,7 @@ test('W-CRED-1 the base64 of a text with a secret in it says nothing of the secr
         const coded = Buffer.concat([before, Buffer.from(value), after]).toString(alphabet as 'base64');
         const redacted = redactor.text(`= ${coded} =`);
         expect(redacted).toContain('[redacted:demo/TOKEN]');
-        // Of the first and the last character of a secret, bits may be in a character that others share.
+        // The first and the last character of a secret may share a base64 character with their neighbours.
         const left = redacted.slice(2, -2).replace('[redacted:demo/TOKEN]', '');
         expect(left.length).toBeLessThanOrEqual(
           coded.length - Math.floor(((Buffer.byteLength(value) - 1) * 8) / 6) + 1,
@@ -108,7 +108,7 @@ test('W-CRED-1 the base64 of a text with a secret in it says nothing of the secr
   );
 });
 
-test('W-CRED-1 the base64 of a base64 text with a secret in it says nothing of the secret', () => {
+test('W-CRED-1 the base64 of a base64 text with a secret reveals nothing of the secret', () => {
   const alphabet = fc.constantFrom<'base64' | 'base64url'>('base64', 'base64url');
   fc.assert(
     fc.property(
@@ -130,7 +130,7 @@ test('W-CRED-1 the base64 of a base64 text with a secret in it says nothing of t
   );
 });
 
-test('W-CRED-1 base64 that is broken into lines says nothing of a token', () => {
+test('W-CRED-1 base64 that is broken into lines reveals nothing of a token', () => {
   fc.assert(
     fc.property(
       fc.stringMatching(/^[A-Za-z0-9_-]{16,80}$/),
@@ -151,7 +151,7 @@ test('W-CRED-1 base64 that is broken into lines says nothing of a token', () => 
   );
 });
 
-test('W-CRED-2 what is cut into pieces is redacted as the whole would be', () => {
+test('W-CRED-2 a stream is redacted like the whole text, wherever it is cut', () => {
   fc.assert(
     fc.property(
       fc.array(secret, { minLength: 1, maxLength: 3 }),
@@ -181,7 +181,7 @@ test('W-CRED-2 what is cut into pieces is redacted as the whole would be', () =>
   );
 });
 
-test('W-CRED-3 a JSON line stays JSON, and all else in it stays as it is', () => {
+test('W-CRED-3 a JSON line stays JSON, and everything else in it stays unchanged', () => {
   const json = fc.jsonValue({ maxDepth: 3 });
   fc.assert(
     fc.property(secret, json, json, fc.boolean(), (value, one, other, ascii) => {
@@ -207,7 +207,7 @@ test('W-CRED-3 a JSON line stays JSON, and all else in it stays as it is', () =>
   );
 });
 
-test('W-CRED-3 any line of JSON stays JSON, whatever counts as a secret', () => {
+test('W-CRED-3 any JSON line stays JSON, whatever the secret is', () => {
   fc.assert(
     fc.property(fc.json(), fc.nat(), fc.nat(60), (text, from, length) => {
       const line = Buffer.from(
@@ -222,7 +222,7 @@ test('W-CRED-3 any line of JSON stays JSON, whatever counts as a secret', () => 
   );
 });
 
-test('what holds no secret comes back as the same object', () => {
+test('data without a secret is returned as the same object', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[A-Za-z0-9]{20,40}$/), fc.json(), (value, text) => {
       fc.pre(!text.includes(value));

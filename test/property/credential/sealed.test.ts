@@ -1,5 +1,5 @@
-// Whatever a secret is and however a host writes it, cut anywhere: it comes back as the placeholder, and all else as it
-// was. Whatever a credential's limits are, one more never allows more.
+// Any secret in a response, in any encoding and cut anywhere, becomes the placeholder, and everything else stays
+// unchanged. Whatever a credential's limits are, another limit never allows more.
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
@@ -39,7 +39,7 @@ const secret = fc.oneof(
 const hexOf = (value: string): string => Buffer.from(value).toString('hex');
 const base64Of = (value: string): string => Buffer.from(value).toString('base64');
 
-/** Forms in which the placeholder takes exactly the place of what stood there. */
+/** Encodings in which the placeholder replaces exactly the bytes of the secret. */
 const exact: { readonly [name: string]: (value: string) => string } = {
   raw: (value) => value,
   URL: encodeURIComponent,
@@ -58,7 +58,7 @@ const coded: { readonly [name: string]: (value: string) => string } = {
   'base64 of base64': (value) => base64Of(base64Of(`xy${value}`)),
 };
 const written = fc.constantFrom(...Object.keys(exact), ...Object.keys(coded));
-/** Nothing that could be part of any form of a secret. */
+/** Text that cannot be part of any encoding of a secret. */
 const around = fc.stringMatching(/^[\u0100-\u0120 ]{0,20}$/);
 
 function cutUp(data: Buffer, cuts: readonly number[]): Buffer[] {
@@ -66,7 +66,7 @@ function cutUp(data: Buffer, cuts: readonly number[]): Buffer[] {
   return places.slice(1).map((end, index) => data.subarray(places[index], end));
 }
 
-test('[W-SEAL-1] any placeholder is in its alphabet, is not the value, and holds nothing of it', () => {
+test('[W-SEAL-1] any placeholder has only characters of its alphabet, is not the value, and contains nothing of it', () => {
   fc.assert(
     fc.property(
       secret,
@@ -94,7 +94,7 @@ test('[W-SEAL-1] any placeholder is in its alphabet, is not the value, and holds
   );
 });
 
-test('[W-SEAL-3] in any form, cut anywhere, no secret comes back, and all else is as it was', () => {
+test('[W-SEAL-3] in any encoding, cut anywhere, no secret is left in a response, and everything else is unchanged', () => {
   fc.assert(
     fc.property(
       secret,
@@ -118,7 +118,7 @@ test('[W-SEAL-3] in any form, cut anywhere, no secret comes back, and all else i
         if (keepLength) expect(out.length).toBe(data.length);
         expect(out.toString().startsWith(`${before}\u0100`)).toBe(true);
         expect(out.toString().endsWith(`\u0100${after}`)).toBe(true);
-        // A value of white space and such may have parts that overlap themselves: one find, one placeholder.
+        // A value such as white space may overlap itself: one match, one placeholder.
         if (name in exact && !keepLength)
           expect(out.toString()).toBe(`${before}\u0100${placeholder}\u0100${after}`);
         if (name === 'hex' && !keepLength) expect(out.toString()).toContain(hexOf(placeholder));
@@ -132,7 +132,7 @@ test('[W-SEAL-3] in any form, cut anywhere, no secret comes back, and all else i
   );
 });
 
-test('[W-SEAL-1] [W-SEAL-3] how much of an answer is kept back does not tell whether it begins the secret', () => {
+test('[W-SEAL-1] [W-SEAL-3] how much of a response is held back does not reveal whether it begins the secret', () => {
   const write = fc.constantFrom<(text: string) => string>(
     (text) => text,
     (text) => Buffer.from(text).toString('base64').replace(/=+$/, ''),
@@ -146,7 +146,7 @@ test('[W-SEAL-1] [W-SEAL-3] how much of an answer is kept back does not tell whe
   fc.assert(
     fc.property(secret, write, fc.nat(), fc.nat(40), around, (value, written, length, less, before) => {
       const guess = written(value.slice(0, 3 + (length % (value.length - 3))));
-      // Also a part of an escape, or of a group of base64.
+      // Parts of an escape, or of a group of base64, too.
       const right = guess.slice(0, Math.max(3, guess.length - (less % 12)));
       const wrong = right.replace(/[A-Za-z0-9](?=\W*$)/, (one) =>
         /\d/.test(one) ? (one === '7' ? '6' : '7') : 'Q',
@@ -162,7 +162,7 @@ test('[W-SEAL-1] [W-SEAL-3] how much of an answer is kept back does not tell whe
   );
 });
 
-test('[W-SEAL-3] what holds no secret passes as it is, to the byte', () => {
+test('[W-SEAL-3] data without a secret passes unchanged, byte for byte', () => {
   fc.assert(
     fc.property(
       fc.stringMatching(/^[A-Za-z0-9]{20,40}$/),
@@ -182,7 +182,7 @@ test('[W-SEAL-3] what holds no secret passes as it is, to the byte', () => {
   );
 });
 
-test('[W-SEAL-8] after any rotations the secret of any time comes back as the one placeholder', () => {
+test('[W-SEAL-8] after any rotations, the secret of any time becomes the same placeholder', () => {
   fc.assert(
     fc.property(fc.array(secret, { minLength: 1, maxLength: 6 }), fc.nat(), (values, which) => {
       const sealed = make({}, values[0] ?? '');
@@ -255,7 +255,7 @@ function make(limits: Limits, value = 'a-value-of-some-length'): SealedCredentia
   });
 }
 
-test('[W-SEAL-2] [W-SEAL-5] one more limit, a lock or a revocation never allows more', () => {
+test('[W-SEAL-2] [W-SEAL-5] another limit, a lock or a revocation never allows more', () => {
   fc.assert(
     fc.property(
       fc.array(limit, { maxLength: 4 }),
@@ -267,7 +267,7 @@ test('[W-SEAL-2] [W-SEAL-5] one more limit, a lock or a revocation never allows 
       (...drawn) => {
         const [some, more, wish, locked, revoked, uses] = drawn;
         const base = Object.assign({}, ...some) as Limits;
-        // Only what was not said yet is more; said again it could be wider.
+        // Only limits that were not set yet: to set one again could widen it.
         fc.pre(Object.keys(more).every((key) => !(key in base)));
         const used = (limits: Limits): SealedCredential => {
           const [credential] = make(limits).all;

@@ -1,4 +1,4 @@
-// Resolving, holding and changing credentials, on a store in memory that can fail once.
+// Resolving, watching and changing credentials, on a store in memory that can fail once.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Credentials, type CredentialsParts } from '../../../src/credential/credentials.ts';
 import type { Store, StoredValue } from '../../../src/credential/store/store.ts';
@@ -6,7 +6,7 @@ import type { Vault } from '../../../src/credential/store/vault.ts';
 import { WarderError } from '../../../src/errors.ts';
 import type { CredentialSource, ProfileCredential } from '../../../src/profile/format.ts';
 
-/** A keychain in memory. Others may change it behind Warder's back. */
+/** A keychain in memory, which other programs may change. */
 class Memory implements Store {
   readonly kind = 'keychain';
   readonly values = new Map<string, StoredValue>();
@@ -129,7 +129,7 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-test('the values of a profile come in its order; no store is opened before', async () => {
+test('the values of a profile are resolved in its order, and no store is opened before that', async () => {
   const opened = vi.fn(() => store);
   credentials = make({ open: { keychain: opened, vault: (): Vault => expect.fail() } });
   expect(opened).not.toHaveBeenCalled();
@@ -150,7 +150,7 @@ test('the values of a profile come in its order; no store is opened before', asy
   expect(opened).toHaveBeenCalledOnce();
 });
 
-test('one that is missing is named, with the command that sets it', async () => {
+test('a missing credential is named, with the command that sets it', async () => {
   store.put('demo/A', 'value of a');
   await expect(credentials.resolve('demo', [one('A'), one('B')])).rejects.toMatchObject({
     code: 'credential-missing',
@@ -159,7 +159,7 @@ test('one that is missing is named, with the command that sets it', async () => 
   });
 });
 
-test('without a store each use says how to choose one; commands need none', async () => {
+test('without a store, each use says how to choose one; commands need no store', async () => {
   credentials = make({ chosen: undefined });
   await expect(credentials.resolve('demo', [one('A')])).rejects.toMatchObject({ code: 'store-unset' });
   await expect(credentials.set('demo/A', 'value of a')).rejects.toMatchObject({ code: 'store-unset' });
@@ -168,7 +168,7 @@ test('without a store each use says how to choose one; commands need none', asyn
 });
 
 test.each(['a\nb', 'a\rb', 'a\0b'])(
-  'W-CRED-8 a variable gets no value with a line break or NUL: %j',
+  'W-CRED-8 a value with a line break or NUL is not put into a variable: %j',
   async (value) => {
     store.put('demo/A', value);
     await expect(credentials.resolve('demo', [one('A')])).rejects.toMatchObject({ code: 'credential-unfit' });
@@ -176,7 +176,7 @@ test.each(['a\nb', 'a\rb', 'a\0b'])(
   },
 );
 
-test('sessions that start together share one call, and its failure is not kept', async () => {
+test('sessions that start together share one fetch, and its failure is not cached', async () => {
   store.put('demo/A', 'value of a');
   store.fault = new WarderError('keychain-locked', 'the keychain is locked');
   const both = await Promise.allSettled([
@@ -188,7 +188,7 @@ test('sessions that start together share one call, and its failure is not kept',
   expect(await credentials.resolve('demo', [one('A')])).toHaveLength(1);
 });
 
-test('set and rotate tell of it once the store has the value, and say what came of it', async () => {
+test('set and rotate call the listeners once the store has the value, and return their results', async () => {
   const stored: string[] = [];
   const set = await credentials.set('demo/A', 'value one', undefined, (version) => {
     expect(told).toEqual([]);
@@ -208,7 +208,7 @@ test('set and rotate tell of it once the store has the value, and say what came 
   expect(told).toEqual(['demo/A', 'demo/A']);
 });
 
-test('an empty value is no credential', async () => {
+test('an empty value is refused', async () => {
   store.put('demo/A', '');
   await expect(credentials.resolve('demo', [one('A', { deliver: 'file' })])).rejects.toMatchObject({
     code: 'credential-unfit',
@@ -216,14 +216,14 @@ test('an empty value is no credential', async () => {
 });
 
 test.each(['credential-misbound', 'credential-unfit'] as const)(
-  'a value can be replaced that is %s',
+  'a value that is %s can be replaced',
   async (code) => {
     store.fault = new WarderError(code, 'the value cannot be used');
     expect(await credentials.rotate('demo/A', 'value one')).toMatchObject({ replaced: true });
   },
 );
 
-test('what is fetched while the value is set is not taken for the new one', async () => {
+test('a value that is fetched while another is set does not count as the new one', async () => {
   store.put('demo/A', 'old value');
   const gate = Promise.withResolvers<void>();
   store.gate = gate.promise;
@@ -236,14 +236,14 @@ test('what is fetched while the value is set is not taken for the new one', asyn
   expect(await early).toMatchObject([{ value: 'old value' }]);
 });
 
-test('remove takes it away; who has it keeps it', async () => {
+test('remove deletes the value; sessions that have it keep it', async () => {
   store.put('demo/A', 'value of a');
   expect(await credentials.remove('demo/A')).toBe('keychain');
   await expect(credentials.remove('demo/A')).rejects.toMatchObject({ code: 'credential-missing' });
   expect(told).toEqual([]);
 });
 
-test('for what is held, a change from outside is told, and told once', async () => {
+test('a change by another program to a watched credential is reported once', async () => {
   store.put('demo/A', 'value one');
   store.put('demo/B', 'value of b');
   using _held = credentials.watch([one('A')]);
@@ -265,7 +265,7 @@ test('for what is held, a change from outside is told, and told once', async () 
   expect(told).toEqual(['demo/A']);
 });
 
-test('a change before the watch began is seen when it does', async () => {
+test('a change before the watch began is reported when it begins', async () => {
   store.put('demo/A', 'value one');
   using _held = credentials.watch([one('A')]);
   const resolving = credentials.resolve('demo', [one('A')]);
@@ -275,7 +275,7 @@ test('a change before the watch began is seen when it does', async () => {
   expect(told).toEqual(['demo/A']);
 });
 
-test('one that another program removed stays with who has it, and its return is told', async () => {
+test('a credential that another program removed stays in its sessions, and its return is reported', async () => {
   store.put('demo/A', 'value one');
   using _held = credentials.watch([one('A')]);
   await credentials.resolve('demo', [one('A')]);
@@ -289,7 +289,7 @@ test('one that another program removed stays with who has it, and its return is 
   expect(told).toEqual(['demo/A']);
 });
 
-test('what cannot be read now is left until the next signal', async () => {
+test('a value that cannot be read is checked again at the next signal', async () => {
   store.put('demo/A', 'value one');
   using _held = credentials.watch([one('A')]);
   await credentials.resolve('demo', [one('A')]);
@@ -304,7 +304,7 @@ test('what cannot be read now is left until the next signal', async () => {
   expect(told).toEqual(['demo/A']);
 });
 
-test('our own change is told once, though the keychain signals it too', async () => {
+test('our own change is reported once, although the keychain signals it too', async () => {
   store.put('demo/A', 'value one');
   using _held = credentials.watch([one('A')]);
   await credentials.resolve('demo', [one('A')]);
@@ -314,7 +314,7 @@ test('our own change is told once, though the keychain signals it too', async ()
   expect(told).toEqual(['demo/A']);
 });
 
-test('the store is watched as long as somebody holds one of its credentials', async () => {
+test('a store is watched while any of its credentials is watched', async () => {
   store.put('demo/A', 'value one');
   const first = credentials.watch([one('A')]);
   const second = credentials.watch([one('A'), one('A')]);
@@ -329,7 +329,7 @@ test('the store is watched as long as somebody holds one of its credentials', as
   expect(store.watchers.size).toBe(0);
 });
 
-test('what a command prints is kept for its time, and not without one', async () => {
+test('the output of a command is cached for its ttl, and not without a ttl', async () => {
   const lasting = [one('A', { from: command(60_000) })];
   const [first] = await credentials.resolve('demo', lasting);
   printed = 'another value';
@@ -342,7 +342,7 @@ test('what a command prints is kept for its time, and not without one', async ()
   expect(runs).toBe(4);
 });
 
-test('a held value of a command is renewed when it expires, and told if it is another', async () => {
+test('a watched value of a command is renewed when it expires, and reported if it has changed', async () => {
   const lasting = [one('A', { from: command(60_000) })];
   using _held = credentials.watch(lasting);
   await credentials.resolve('demo', lasting);
@@ -353,12 +353,12 @@ test('a held value of a command is renewed when it expires, and told if it is an
   await vi.advanceTimersByTimeAsync(60_000);
   expect(runs).toBe(3);
   expect(told).toEqual(['demo/A']);
-  // Whoever hears of it gets what was fetched.
+  // The listeners get the value that was fetched.
   expect(await credentials.resolve('demo', lasting)).toMatchObject([{ value: 'another value' }]);
   expect(runs).toBe(3);
 });
 
-test('a command that fails when its value expires is tried again', async () => {
+test('a command that fails when its value expires is run again', async () => {
   let fails = false;
   credentials = make({
     runCommand: async () => {
@@ -384,7 +384,7 @@ test('a command that fails when its value expires is tried again', async () => {
   expect(told).toEqual(['demo/A']);
 });
 
-test('what nobody holds is not renewed', async () => {
+test('a value that nobody watches is not renewed', async () => {
   const lasting = [one('A', { from: command(10_000) })];
   const held = credentials.watch(lasting);
   await credentials.resolve('demo', lasting);

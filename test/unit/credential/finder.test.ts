@@ -8,7 +8,7 @@ const finder = new Finder([{ value: 'short' }, { value: one }, { value: other }]
 const forms = (text: string): unknown[] =>
   finder.find(Buffer.from(text)).map(({ index, form, start, end }) => [index, form, text.slice(start, end)]);
 
-test('a find says which value stands where, and how it is written', () => {
+test('a match names the value, its position and its encoding', () => {
   const odd = new Finder([{ value: 'pass/word+1&"x' }]);
   const form = (text: string): unknown => odd.find(Buffer.from(`<${text}>`))[0]?.form;
   expect(forms(`a ${one} b ${other}`)).toEqual([
@@ -29,14 +29,14 @@ test('a find says which value stands where, and how it is written', () => {
   expect(form('pass/word+1&"')).toBe(undefined);
 });
 
-test('what overlaps is one find, in no form', () => {
+test('overlapping values are one match, with the form "other"', () => {
   const two = new Finder([{ value: 'abcdefghijkl' }, { value: 'ijklmnopqrst' }]);
   expect(two.find(Buffer.from('<abcdefghijklmnopqrst>'))).toEqual([
     { start: 1, end: 21, index: 0, form: 'other', offset: 0, continued: false },
   ]);
 });
 
-test('what is replaced is what stood there; bytes without a value are the same object', () => {
+test('exactly the matched bytes are replaced; bytes without a value are the same object', () => {
   const seen: MatchedValue[] = [];
   const put = finder.replace(Buffer.from(`<${one}>`), (standing) => {
     seen.push(standing);
@@ -51,7 +51,7 @@ test('what is replaced is what stood there; bytes without a value are the same o
   expect(finder.has(Buffer.from(other))).toBe(true);
 });
 
-test('what the caller throws ends the stream where it stands', () => {
+test('an error of the caller ends the stream at that point', () => {
   const flow = finder.stream(() => {
     throw new Error('not here');
   });
@@ -59,7 +59,7 @@ test('what the caller throws ends the stream where it stands', () => {
   expect(() => flow.push(Buffer.from(`${one} after`))).toThrow('not here');
 });
 
-test('a value at the end of a piece is put out whole, also where its end could begin another', () => {
+test('a value at the end of a chunk is replaced whole, even if its end could begin another one', () => {
   // The first value's last two characters are the second's first two.
   const two = new Finder([{ value: 'token-one-xoxb' }, { value: 'xb-another-token' }]);
   const seen: string[] = [];
@@ -86,19 +86,19 @@ test('[W-SEAL-3] events of a stream are passed on as they come', () => {
   expect(flow.flush()).toEqual([]);
 });
 
-test('[W-SEAL-1] [W-SEAL-3] a beginning of a secret is kept back no more than what only looks like one', () => {
+test('[W-SEAL-1] [W-SEAL-3] a beginning of a secret is held back no more than text that only looks like one', () => {
   const said = (tail: string): string => {
     const flow = new ResponseSealer([{ value: one, placeholder: 'sealed-x' }]).transform(false);
     return Buffer.concat(flow.push(Buffer.from(`text, ${tail}`))).toString();
   };
   for (const tail of [one.slice(0, 20), `${one.slice(0, 19)}!`, 'quite-another', 'wwwwwwww\n', 'x=1&y=%41'])
     expect(said(tail)).toBe('text, ');
-  // Marks, spaces and empty lines end what looks like a secret; two characters are not worth it.
+  // Delimiters, spaces and empty lines end a run that looks like a secret; two characters are not held back.
   for (const tail of ['word ', '{"a":1}\n', 'data: word\n\n', 'word\r\n\r\n', '~~'])
     expect(said(tail)).toBe(`text, ${tail}`);
 });
 
-test('[W-SEAL-8] [W-SEAL-6] a secret that comes while an answer streams is taken out of its rest, also where it is cut', () => {
+test('[W-SEAL-8] [W-SEAL-6] a secret that is added while a response streams is removed from the rest, even if it is cut', () => {
   let now = new ResponseSealer([{ value: other, placeholder: 'sealed-other' }]);
   const flow = sealWithLatest(() => now, false);
   const text = `${other} ${one} ${other} ${one}`;
@@ -122,21 +122,21 @@ function back(text: string, keepLength = false): string {
   return Buffer.concat([...flow.push(Buffer.from(text)), ...flow.flush()]).toString();
 }
 
-test('[W-SEAL-3] a secret comes back as the placeholder, in its own form', () => {
+test('[W-SEAL-3] a secret becomes the placeholder, in the same encoding', () => {
   const base64 = (text: string): string => Buffer.from(text).toString('base64');
   expect(back(`{"token":"${one}"}`)).toBe(`{"token":"${placeholder}"}`);
   expect(back(Buffer.from(one).toString('hex'))).toBe(Buffer.from(placeholder).toString('hex'));
   expect(back(Buffer.from(one).toString('hex').toUpperCase())).toBe(
     Buffer.from(placeholder).toString('hex').toUpperCase(),
   );
-  // The last character of base64 has bits of the secret's last byte, which no string of six bits can hold alone.
+  // The last base64 character has bits of the secret's last byte and of what follows it.
   const plain = Buffer.from(back(`Basic ${base64(`user:${one}`)}`).slice(6), 'base64').toString('latin1');
   expect(plain.slice(0, -1)).toBe(`user:${placeholder}`.slice(0, -1));
   expect(back('?p=hunter2+hunter2&q')).toBe('?p=sealed-0123456789012345678901234567890123&q');
   expect(back(base64(base64(one)))).toContain(placeholder);
 });
 
-test('[W-SEAL-3] base64 that is broken into lines stays so', () => {
+test('[W-SEAL-3] base64 that is broken into lines keeps its line breaks', () => {
   const text = `${'a line of a file\n'.repeat(4)}token = ${one}\nend`;
   for (const line of ['\n', '\\n', '\r\n']) {
     const broken = Buffer.from(text).toString('base64').replace(/.{60}/g, `$&${line}`);
@@ -148,7 +148,7 @@ test('[W-SEAL-3] base64 that is broken into lines stays so', () => {
   }
 });
 
-test('[W-SEAL-3] where a length was said it is kept', () => {
+test('[W-SEAL-3] a declared length is kept', () => {
   const said = '?p=hunter2+hunter2&q';
   expect(back(said, true)).toBe('?p=sealed-01234567&q');
   const long = `{"p":"${JSON.stringify(JSON.stringify('hunter2 hunter2')).slice(3, -3).replace(' ', '\\u0020')}"}`;
@@ -165,7 +165,7 @@ test('[W-SEAL-3] where a length was said it is kept', () => {
   expect(length).toBe(3500);
 });
 
-test('[W-SEAL-3] header fields are read byte by byte', () => {
+test('[W-SEAL-3] header fields are searched byte by byte', () => {
   expect(sealing.text(`token ${one}; caf\u00e9`)).toBe(`token ${placeholder}; caf\u00e9`);
   const utf8 = new ResponseSealer([{ value: 'gehe\u00efmnis', placeholder: 'sealed-abc' }]);
   expect(utf8.text(Buffer.from('gehe\u00efmnis').toString('latin1'))).toBe('sealed-abc');

@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(state, { recursive: true }));
 
-/** What a daemon reads at its start. */
+/** The locks that a daemon reads at its start. */
 function open(): Locks {
   const error = (_fields: object, message: string): void => void told.push(message);
   return new Locks({ state }, { debug() {}, info() {}, warn() {}, error });
@@ -24,7 +24,7 @@ function open(): Locks {
 const refusal = (code: string, message: RegExp = /./) =>
   expect.objectContaining({ code, message: expect.stringMatching(message), hint: expect.any(String) });
 
-test('W-SEAL-5 a lock holds for every credential, and for the next daemon too', () => {
+test('W-SEAL-5 a lock applies to every credential, and to the next daemon too', () => {
   const locks = open();
   expect([locks.locked, locks.needsPassphrase]).toEqual([false, false]);
   locks.assertUsable(['github/token']);
@@ -32,7 +32,7 @@ test('W-SEAL-5 a lock holds for every credential, and for the next daemon too', 
   for (const now of [locks, open()]) {
     expect([now.locked, now.needsPassphrase]).toEqual([true, false]);
     expect(() => now.assertUsable(['github/token'])).toThrow(refusal('locked', /all credentials are locked/));
-    // A profile without a credential has nothing to wait for.
+    // A profile without credentials is not affected.
     now.assertUsable([]);
   }
   open().unlock(undefined);
@@ -40,7 +40,7 @@ test('W-SEAL-5 a lock holds for every credential, and for the next daemon too', 
   expect(told).toEqual([]);
 });
 
-test('W-SEAL-5 what was locked with a passphrase is unlocked by it alone, which the file does not hold', () => {
+test('W-SEAL-5 a lock with a passphrase is undone by that one only, and the file does not contain it', () => {
   open().lock('correct horse');
   expect(readFileSync(file, 'utf8')).not.toContain('correct horse');
   expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -69,7 +69,7 @@ test('a lock without a passphrase may get one', () => {
   locks.unlock('correct horse');
 });
 
-test('equal passphrases leave other marks', () => {
+test('equal passphrases have different hashes', () => {
   open().lock('correct horse');
   const first = readFileSync(file, 'utf8');
   open().unlock('correct horse');
@@ -77,7 +77,7 @@ test('equal passphrases leave other marks', () => {
   expect(readFileSync(file, 'utf8')).not.toBe(first);
 });
 
-test('W-SEAL-5 a revoked credential is refused by its name, now and by the next daemon, and no other is', () => {
+test('W-SEAL-5 a revoked credential is refused by name, now and by the next daemon, and no other one is', () => {
   const locks = open();
   expect(locks.revoke('b/token')).toBe(true);
   expect(locks.revoke('a/token')).toBe(true);
@@ -96,7 +96,7 @@ test('W-SEAL-5 a revoked credential is refused by its name, now and by the next 
   expect(open().revokedNames).toEqual(['a/token']);
 });
 
-test('W-SEAL-5 locking and unlocking leave revocations as they are', () => {
+test('W-SEAL-5 locking and unlocking do not change revocations', () => {
   const locks = open();
   locks.revoke('a/token');
   locks.lock('correct horse');
@@ -115,7 +115,7 @@ test.each([
   ['no revocations', '{"locked":false}'],
   ['an unknown key', '{"locked":false,"revoked":[],"more":1}'],
   ['bytes', Buffer.from([0xff, 0xfe, 0])],
-])('W-SEAL-5 a damaged file locks everything, and the log says so: %s', (_what, content) => {
+])('W-SEAL-5 a damaged file locks everything, and is logged: %s', (_what, content) => {
   writeFileSync(file, content);
   const locks = open();
   expect(locks.locked).toBe(true);
@@ -125,13 +125,13 @@ test.each([
   expect(open().locked).toBe(false);
 });
 
-test('W-SEAL-5 a file that may not be read, or is none, locks everything', () => {
+test('W-SEAL-5 a file that cannot be read, or is not a regular file, locks everything', () => {
   mkdirSync(file);
   expect(open().locked).toBe(true);
   expect(() => open().unlock(undefined)).toThrow(expect.objectContaining({ code: 'cannot-write' }));
 });
 
-test('W-SEAL-5 what cannot be written is not taken for done', () => {
+test('W-SEAL-5 a change that cannot be written does not take effect', () => {
   const locks = open();
   rmSync(state, { recursive: true });
   writeFileSync(state, '');

@@ -18,12 +18,12 @@ test('a line without the value is the same object', () => {
   expect(one.text(text)).toBe(text);
 });
 
-test('base64 of a longer text: the characters that the value decides are gone', () => {
+test('in the base64 of a longer text, the characters that the value determines are removed', () => {
   const header = `Basic ${Buffer.from(`user:${token}`).toString('base64')}`;
   expect(one.text(header)).toMatch(/^Basic dXNlcj\w?\[redacted:GITHUB_TOKEN\]\w?=*$/);
 });
 
-test('a value that begins as another one does is told from it', () => {
+test('a value that begins like another one is told apart', () => {
   const redactor = new Redactor([
     { name: 'short', value: 'correcthorse' },
     { name: 'long', value: 'correcthorsebatterystaple' },
@@ -31,7 +31,7 @@ test('a value that begins as another one does is told from it', () => {
   expect(redactor.text('correcthorse correcthorsebatterystaple')).toBe('[redacted:short] [redacted:long]');
 });
 
-test('values that overlap go as one', () => {
+test('overlapping values are removed as one', () => {
   const redactor = new Redactor([
     { name: 'A', value: 'abcdefghijkl' },
     { name: 'B', value: 'ijklmnopqrst' },
@@ -39,13 +39,13 @@ test('values that overlap go as one', () => {
   expect(redactor.text('<abcdefghijklmnopqrst>')).toBe('<[redacted:A]>');
 });
 
-test('fewer than 8 characters are not looked for', () => {
+test('values of fewer than 8 characters are not searched for', () => {
   expect(new Redactor([{ name: 'PIN', value: '1234567' }]).text('1234567')).toBe('1234567');
   expect(new Redactor([{ name: 'PIN', value: '12345678' }]).text('12345678')).toBe('[redacted:PIN]');
   expect(new Redactor([]).text('anything')).toBe('anything');
 });
 
-test('a name that holds a value does not bring it back', () => {
+test('a name that contains a value does not reveal it', () => {
   const redactor = new Redactor([{ name: 'correcthorse', value: 'correcthorse' }]);
   expect(redactor.text('correcthorse')).toBe('[redacted]');
   expect(new Redactor([{ name: 'x', value: 'redacted' }]).text('redacted')).toBe('***');
@@ -59,7 +59,7 @@ test('in JSON a number becomes a string, and the line stays JSON', () => {
 });
 
 test('in JSON a match never ends inside an escape sequence', () => {
-  // Raw, the value occurs; in the text that the JSON means, a line break takes its first letter.
+  // The value occurs in the raw bytes, but in the decoded JSON its first letter belongs to a line break.
   expect(run(new Redactor([{ name: 'N', value: 'nothing-else' }]), '{"a":"\\nothing-else"}')).toBe(
     '{"a":"[redacted:N]"}',
   );
@@ -78,7 +78,7 @@ test('in JSON the structure stays where a value spans it', () => {
   );
 });
 
-test('a stream lets go at once of what cannot be the beginning of a value', () => {
+test('a stream passes on at once what cannot be the beginning of a value', () => {
   const stream = one.stream();
   const text = (pieces: Buffer[]): string => Buffer.concat(pieces).toString();
   expect(text(stream.push(Buffer.from('Password: ')))).toBe('Password: ');
@@ -89,7 +89,7 @@ test('a stream lets go at once of what cannot be the beginning of a value', () =
   expect(text(stream.flush())).toBe('ghp_1');
 });
 
-test('a value without end is put out once, and takes no more memory than it must', () => {
+test('a value without end is replaced once, with bounded memory', () => {
   const stream = new Redactor([{ name: 'A', value: 'aaaaaaaa' }]).stream();
   let out = '';
   for (let round = 0; round < 1000; round++) {

@@ -14,34 +14,31 @@ function open(): Rejections {
 const token = { name: 'github/token', version: 'v1' };
 const host = 'api.github.com';
 
-test.each([401, 403])(
-  'a host that answers %i makes a credential doubtful, and the log says so once',
-  (status) => {
-    const doubts = open();
-    doubts.record(token, status, host);
-    now = 2000;
-    doubts.record(token, status, host);
-    expect(doubts.all).toEqual([{ ...token, host, status, since: 1000 }]);
-    expect(told).toEqual([
-      {
-        credential: token.name,
-        version: 'v1',
-        host,
-        status,
-        message: expect.stringMatching(/may have expired/),
-      },
-    ]);
-  },
-);
+test.each([401, 403])('a response of %i rejects a credential, and is logged once', (status) => {
+  const doubts = open();
+  doubts.record(token, status, host);
+  now = 2000;
+  doubts.record(token, status, host);
+  expect(doubts.all).toEqual([{ ...token, host, status, since: 1000 }]);
+  expect(told).toEqual([
+    {
+      credential: token.name,
+      version: 'v1',
+      host,
+      status,
+      message: expect.stringMatching(/may have expired/),
+    },
+  ]);
+});
 
-test.each([200, 204, 302, 404, 429, 500])('an answer of %i makes none doubtful', (status) => {
+test.each([200, 204, 302, 404, 429, 500])('a response of %i does not reject it', (status) => {
   const doubts = open();
   doubts.record(token, status, host);
   expect(doubts.all).toEqual([]);
   expect(told).toEqual([]);
 });
 
-test('it is taken back when the host takes the credential again, and by no other host or failure', () => {
+test('it is cleared when the host accepts the credential again, and by no other host or failure', () => {
   const doubts = open();
   doubts.record(token, 401, host);
   doubts.record(token, 200, 'other.example.com');
@@ -53,7 +50,7 @@ test('it is taken back when the host takes the credential again, and by no other
   expect(doubts.all).toEqual([]);
 });
 
-test('another version, status or host is another doubt, with a time of its own', () => {
+test('another version, status or host is another rejection, with its own time', () => {
   const doubts = open();
   doubts.record(token, 401, host);
   now = 2000;
@@ -67,7 +64,7 @@ test('another version, status or host is another doubt, with a time of its own',
   expect(told).toHaveLength(4);
 });
 
-test('a new value ends it, for that credential alone', () => {
+test('a new value clears it, for that credential only', () => {
   const doubts = open();
   doubts.record(token, 401, host);
   doubts.record({ ...token, name: 'other/token' }, 401, host);

@@ -63,7 +63,7 @@ test('[W-SEAL-2] a credential without limits may be used at its hosts, over TLS 
   expect(refusal({}, { secure: false })).toBe('it would travel over plain http');
 });
 
-test('[W-SEAL-2] method, path and place', () => {
+test('[W-SEAL-2] method, path and location', () => {
   expect(refusal({ methods: ['POST'] })).toBe('the method is not one of its methods');
   expect(refusal({ methods: ['GET'] }, { method: 'get' })).toBe('the method is not one of its methods');
   expect(refusal({ methods: ['GET', 'POST'] })).toBe(undefined);
@@ -85,7 +85,7 @@ test('[W-SEAL-2] method, path and place', () => {
   expect(allowed('anything')).toEqual([]);
 });
 
-test('[W-SEAL-5] lock and revoke come first, and hold for what came of a credential too', () => {
+test('[W-SEAL-5] lock and revocation come first, and apply to tokens that were obtained with the credential too', () => {
   expect(refusal({ hosts: [] }, {}, { ...open, locked: true })).toBe('credentials are locked');
   const revoked = (name: string): boolean => name === 'github/token';
   expect(refusal({}, {}, { ...open, isRevoked: revoked })).toBe('the credential is revoked');
@@ -99,7 +99,7 @@ test('[W-SEAL-5] lifetime counts from the start of the session', () => {
   expect(refusal({ lifetime: 1000 })).toBe('its lifetime is over');
 });
 
-test('[W-SEAL-5] max-uses counts requests, and a request that carries it already is none', () => {
+test('[W-SEAL-5] max-uses counts requests, and one that carries the credential already is not another use', () => {
   const credential = first(make({ maxUses: 2 }));
   for (const _ of [1, 2]) {
     expect(credential.refusal(use, open)).toBe(undefined);
@@ -109,7 +109,7 @@ test('[W-SEAL-5] max-uses counts requests, and a request that carries it already
   expect(credential.refusal(use, open)).toBe('it was used as often as it may be');
 });
 
-test('[W-SEAL-5] max-uses counts on where the session goes on with another server; tokens count for themselves', () => {
+test('[W-SEAL-5] max-uses counts on when the session gets another server; tokens are not counted', () => {
   const session = parts();
   const server = (): SealedCredentials => new SealedCredentials([{ ...plain, maxUses: 2 }], session);
   const [one, other] = [server(), server()];
@@ -128,7 +128,7 @@ test('[W-SEAL-5] a credential that needs confirmation is refused, since nobody c
   expect(refusal({ confirm: true })).toBe('it needs confirmation, which is not available yet');
 });
 
-test('[W-SEAL-8] a new value keeps the placeholder; former ones are still looked for', () => {
+test('[W-SEAL-8] a new value keeps the placeholder; former values are still searched for', () => {
   const sealed = make({});
   const { placeholder } = first(sealed);
   const before = sealed.revision;
@@ -148,7 +148,7 @@ test('[W-SEAL-8] a new value keeps the placeholder; former ones are still looked
   expect(sealed.secrets[0]).toEqual({ value: 'ghp_number-99', placeholder });
 });
 
-test('the environment has the placeholders, and the hosts of any are opened', () => {
+test('the environment has the placeholders, and the hosts of every credential are allowed', () => {
   const sealed = make(
     {},
     { variable: 'SLACK', name: 'slack', hosts: ['slack.com'], value: 'xoxb-123456789012-abc' },
@@ -184,12 +184,12 @@ test('[W-SEAL-6] a new token is sealed for the same hosts and lifetime, without 
   expect(sealed.seal(token, made)).toBe(first(sealed).placeholder);
   expect(sealed.seal(placeholder, made)).toBe(placeholder);
   expect(sealed.seal('short', made)).toBe('short');
-  // A rotation of the credential that it came from leaves it alone.
+  // A rotation of the credential that it was obtained with does not change it.
   made.update('another', 'v9');
   expect(made.value).toBe('gho_an-access-token-0123');
 });
 
-test('[W-SEAL-6] [W-EGR-7] no token is forgotten: of too many, or too long ones, none is taken', () => {
+test('[W-SEAL-6] [W-EGR-7] no token is forgotten: tokens beyond the limits are refused', () => {
   const sealed = make({});
   for (let round = 0; round < 300; round++) {
     const placeholder = sealed.seal(`token-of-endpoint-${round}`, first(sealed));
@@ -205,14 +205,14 @@ test('[W-SEAL-6] [W-EGR-7] no token is forgotten: of too many, or too long ones,
   expect(long.filter((placeholder) => placeholder !== undefined)).toHaveLength(32);
 });
 
-test('[W-SEAL-2] where methods or paths are bound, a header that may name another is refused', () => {
+test('[W-SEAL-2] if methods or paths are limited, a header that may override them is refused', () => {
   const diverted = { hasOverrideHeader: true };
   expect(refusal({ methods: ['GET'] }, diverted)).toBe('a header may name another method or path');
   expect(refusal({ paths: ['/**'] }, diverted)).toBe('a header may name another method or path');
   expect(refusal({}, diverted)).toBe(undefined);
 });
 
-test('[W-SEAL-9] what cannot be sealed is told, without its value', () => {
+test('[W-SEAL-9] a value that cannot be sealed has a reason, which does not contain it', () => {
   const what = (variable: string, value: string): string | undefined => {
     const problem = sealingProblem(variable, value);
     expect(JSON.stringify(problem ?? '')).not.toContain(value);
@@ -267,7 +267,7 @@ test('[W-SEAL-2] an ambiguous path matches no pattern', () => {
   for (const path of odd) expect([path, canonicalPath(path)]).toEqual([path, undefined]);
 });
 
-test('patterns of paths', () => {
+test('path patterns', () => {
   const cases: readonly (readonly [string, string, boolean])[] = [
     ['/repos/acme/**', '/repos/acme/house/issues', true],
     ['/repos/acme/**', '/repos/acme/', true],
@@ -289,7 +289,7 @@ test('patterns of paths', () => {
     expect([pattern, path, matchesPath(pattern, path)]).toEqual([pattern, path, fits]);
 });
 
-test('a pattern made to be slow is not', () => {
+test('a malicious pattern is not slow', () => {
   const begun = performance.now();
   expect(matchesPath(`/${'**a'.repeat(20)}b`, `/${'a'.repeat(8000)}`)).toBe(false);
   expect(performance.now() - begun).toBeLessThan(2000);

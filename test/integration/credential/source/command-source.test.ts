@@ -15,7 +15,7 @@ beforeAll(async () => {
   spawn = await loadSpawn();
 });
 
-/** Runs a shell's script as the command; `$1` is a secret that must not show. */
+/** Runs a shell script as the command; `$1` is a secret that must not appear. */
 const SECRET = 'secret-argument-0123456789';
 const script = (text: string, timeout?: number): Promise<string> =>
   readFromCommand('github/token', ['/bin/sh', '-c', text, 'sh', SECRET], {
@@ -25,7 +25,7 @@ const script = (text: string, timeout?: number): Promise<string> =>
     ...(timeout !== undefined && { timeout }),
   });
 
-/** The error of a command, all of it as text beside its code. */
+/** The error of a command: its code, and everything else as text. */
 async function refused(running: Promise<string>): Promise<{ code: string; text: string }> {
   const error = await running.then(
     () => undefined,
@@ -46,11 +46,11 @@ test.each([
   ['no ASCII', "printf 'p\\303\\244ss'", 'päss'],
   ['a byte order mark', "printf '\\357\\273\\277value'", '\ufeffvalue'],
   ['all that fits', "head -c 65536 /dev/zero | tr '\\0' x", 'x'.repeat(65536)],
-])('what a command prints is the value: %s', async (_what, text, value) => {
+])('the output of a command is the value: %s', async (_what, text, value) => {
   expect(await script(text)).toBe(value);
 });
 
-test('a command has no input, the home folder, and nothing of the environment', async () => {
+test('a command has no input, runs in the home folder, and gets nothing of the environment', async () => {
   expect(await script('cat; pwd')).toBe(tmpdir());
   process.env.WARDER_TEST_LEAK = 'leak';
   try {
@@ -94,13 +94,13 @@ test.each([
   ['a relative path', './sh', /"sh" .* is not found; .*absolute/],
   ['a path below home', '~/no/such', /"such" .* is not found/],
   ['a folder', '/usr', /"usr" .* is not found/],
-])('a command that is not there says so: %s', async (_what, command, message) => {
+])('a missing command is an error: %s', async (_what, command, message) => {
   const error = await refused(readFromCommand('name', [command, SECRET], { spawn, env, home: tmpdir() }));
   expect(error).toEqual({ code: 'credential-source', text: expect.stringMatching(message) });
   expect(error.text).not.toContain(SECRET);
 });
 
-test('a command below home is found, and one that cannot start says so', async () => {
+test('a command below home is found, and one that cannot be started is an error', async () => {
   const home = mkdtempSync(join(tmpdir(), 'warder-source-'));
   try {
     mkdirSync(join(home, '.local/bin'), { recursive: true });
@@ -117,7 +117,7 @@ test('a command below home is found, and one that cannot start says so', async (
   }
 });
 
-test('W-CRED-37 a command that hangs is ended with all it started', async () => {
+test('W-CRED-37 a command that hangs is killed with all its processes', async () => {
   const home = mkdtempSync(join(tmpdir(), 'warder-source-'));
   try {
     const pids = join(home, 'pids');
@@ -135,13 +135,13 @@ test('W-CRED-37 a command that hangs is ended with all it started', async () => 
   }
 });
 
-test('W-CRED-37 what a command leaves behind is ended, and does not hold its value back', async () => {
+test('W-CRED-37 a process that a command leaves behind is killed, and does not delay the value', async () => {
   const home = mkdtempSync(join(tmpdir(), 'warder-source-'));
   try {
     const pids = join(home, 'pids');
     expect(await script(`sleep 100 & echo $! >${pids}; echo value`)).toBe('value');
     await gone(pids);
-    // One with a session of its own is left alone: an agent that the tool has started. It holds the pipe.
+    // A process with its own session, such as an agent that the tool started, is not killed. It keeps the pipe open.
     const agent = `setsid sh -c 'echo $$ >${pids}.agent; sleep 100' & while ! [ -s ${pids}.agent ]; do sleep 0.01; done; echo value`;
     expect(await script(agent)).toBe('value');
     process.kill(-Number(readFileSync(`${pids}.agent`, 'utf8')), 'SIGKILL');
@@ -150,7 +150,7 @@ test('W-CRED-37 what a command leaves behind is ended, and does not hold its val
   }
 });
 
-test('of the environment of the daemon comes what says where the session is, and no token', () => {
+test('only variables of the session are passed on from the environment, and no token', () => {
   const daemon = {
     DISPLAY: ':0',
     SSH_AUTH_SOCK: '/run/agent',

@@ -23,7 +23,7 @@ const code = (promise: Promise<unknown>): Promise<string> =>
     (error) => error.code ?? String(error),
   );
 
-test('what is set is there, for other programs too, until it is removed', async () => {
+test('a value that is set can be read, by other programs too, until it is removed', async () => {
   const { bus, keychain } = await start();
   expect(await keychain.get('github/token')).toBeUndefined();
   const set = await keychain.set('github/token', 'first "value"\nwith a line break');
@@ -42,7 +42,7 @@ test('what is set is there, for other programs too, until it is removed', async 
   expect(await keychain.list()).toEqual([]);
 });
 
-test('what another program set is taken as it is, and said to be', async () => {
+test('a value that another program set is used as it is, and marked', async () => {
   const { bus, keychain } = await start();
   await bus.change('github/token', 'from outside');
   const first = await keychain.get('github/token');
@@ -77,7 +77,7 @@ test('W-CRED-4 a value that was copied under another name is refused', async () 
   expect(await keychain.get('demo/token')).toMatchObject({ value: 'its own value', bound: true });
 });
 
-test('two items of one name are no credential', async () => {
+test('two items of one name are refused', async () => {
   const { bus, keychain } = await start();
   await keychain.set('demo/token', 'first value');
   await bus.tool(
@@ -87,7 +87,7 @@ test('two items of one name are no credential', async () => {
   await expect(keychain.get('demo/token')).rejects.toMatchObject({ code: 'credential-misbound' });
 });
 
-test('a value that is no text is said to be, and can be replaced', async () => {
+test('a value that is not text is an error, and can be replaced', async () => {
   const { bus, keychain } = await start();
   await bus.tool(
     ['store', '--label=x', 'service', 'warder', 'username', 'demo/key'],
@@ -98,14 +98,14 @@ test('a value that is no text is said to be, and can be replaced', async () => {
   expect(await keychain.get('demo/key')).toMatchObject({ value: 'some value' });
 });
 
-test('a value that is too long is refused before the keychain has it', async () => {
+test('a value that is too long is refused before it reaches the keychain', async () => {
   const { keychain } = await start();
   expect(await code(keychain.set('demo/token', 'x'.repeat(65537)))).toBe('credential-long');
   await keychain.set('demo/token', 'é'.repeat(32768));
   expect((await keychain.get('demo/token'))?.value).toBe('é'.repeat(32768));
 });
 
-test('changes by other programs are told by name', async () => {
+test('changes by other programs are reported by name', async () => {
   const { bus, keychain } = await start();
   await keychain.set('demo/token', 'first value');
   await keychain.set('demo/other', 'other value');
@@ -125,13 +125,13 @@ test('changes by other programs are told by name', async () => {
     heard();
   });
   expect(await next(() => bus.change('demo/token', 'second value'))).toBe('demo/token');
-  // Which one was removed cannot be asked any more: any may have been.
+  // The name of a removed item is not known any more, so any may have changed.
   expect(
     await next(() => bus.tool(['clear', 'service', 'warder', 'username', 'demo/other'])),
   ).toBeUndefined();
 });
 
-test('W-CRED-5 a locked keychain that can ask nobody is an error, never a missing value', async () => {
+test('W-CRED-5 a locked keychain that cannot prompt is an error, never a missing value', async () => {
   const { bus, keychain } = await start();
   await bus.lock();
   expect(await code(keychain.list())).toBe('keychain-locked');
@@ -152,7 +152,7 @@ test('W-CRED-5 a locked keychain that can ask nobody is an error, never a missin
   expect((await keychain.get('demo/token'))?.value).toBe('some value');
 });
 
-test('a prompt that the person dismisses is told as such; all who wait share one prompt', async () => {
+test('a dismissed prompt has an error of its own, and concurrent calls share one prompt', async () => {
   const { bus, keychain } = await start({ prompter: 'dismiss' });
   await keychain.set('demo/token', 'some value');
   await bus.lock();
@@ -161,7 +161,7 @@ test('a prompt that the person dismisses is told as such; all who wait share one
   expect(bus.prompts).toBe(1);
 });
 
-test('nobody is asked by who only looks', async () => {
+test('a read that must not prompt does not prompt', async () => {
   const { bus, keychain } = await start({ prompter: 'dismiss' });
   await keychain.set('demo/token', 'some value');
   await bus.lock();
@@ -171,19 +171,19 @@ test('nobody is asked by who only looks', async () => {
   expect(bus.prompts).toBe(0);
 });
 
-test('a prompt that nobody answers ends, and the keychain works when it is unlocked', async () => {
+test('a prompt that nobody answers times out, and the keychain works once it is unlocked', async () => {
   const { bus, keychain } = await start({ prompter: 'wait' }, { patience: 200 });
   await keychain.set('demo/token', 'some value');
   await bus.lock();
   expect(await code(keychain.get('demo/token'))).toBe('keychain-locked');
-  // The same prompt still, not another on top of it.
+  // Still the same prompt, not a second one.
   expect(await code(keychain.get('demo/token'))).toBe('keychain-locked');
   expect(bus.prompts).toBe(1);
   await bus.unlock();
   expect((await keychain.get('demo/token'))?.value).toBe('some value');
 });
 
-test('W-CRED-6 without a bus, or a keychain on it, nothing else takes its place', async () => {
+test('W-CRED-6 without a bus, or a keychain on it, nothing else is used instead', async () => {
   await using nowhere = keychainOn({ address: 'unix:path=/nonexistent/bus' });
   expect(await code(nowhere.set('demo/token', 'some value'))).toBe('keychain-unavailable');
   expect(await nowhere.state()).toMatchObject({
@@ -198,7 +198,7 @@ test('W-CRED-6 without a bus, or a keychain on it, nothing else takes its place'
 });
 
 test.each(['keychain', 'bus'] as const)(
-  'W-CRED-7 a %s that stands still holds up its own call only, and that not for ever',
+  'W-CRED-7 a %s that hangs delays only its own calls, and these time out',
   async (what) => {
     const { bus, keychain } = await start({}, { timeout: 1000 });
     await keychain.set('demo/token', 'some value');
@@ -208,11 +208,11 @@ test.each(['keychain', 'bus'] as const)(
     const calls = Promise.all(
       Array.from({ length: 20 }, () => code(keychain.get('demo/token')).finally(() => (ended = true))),
     );
-    // More reads than there are threads for them, while all calls hang.
+    // More reads than there are threads, while all calls hang.
     await Promise.all(Array.from({ length: 64 }, () => readFile(import.meta.filename)));
     expect(ended).toBe(false);
     expect(new Set(await calls)).toEqual(new Set(['keychain-timeout']));
-    // The same for one that has no connection yet.
+    // The same for a client that has no connection yet.
     await using other = keychainOn(bus, { timeout: 300 });
     expect(await code(other.get('demo/token'))).toBe('keychain-timeout');
     expect(await other.state()).toMatchObject({ state: 'unavailable' });
@@ -221,7 +221,7 @@ test.each(['keychain', 'bus'] as const)(
   },
 );
 
-test('blobs are kept apart from credentials', async () => {
+test('blobs and credentials have separate names', async () => {
   const { keychain } = await start();
   const bytes = Buffer.from([0, 1, 2, 253, 254, 255]);
   await keychain.blobs.set('undo', bytes);
@@ -232,7 +232,7 @@ test('blobs are kept apart from credentials', async () => {
   expect(await keychain.blobs.get('undo')).toBeUndefined();
 });
 
-test('the signing key is made once, and stays', async () => {
+test('the signing key is created once, and stays the same', async () => {
   const { keychain } = await start();
   const first = await openSigner(keychain, '/state');
   const second = await openSigner(keychain, '/state');

@@ -1,4 +1,4 @@
-// Whatever is set, in whatever order, comes back as it was set.
+// Any value, set in any order, is read back unchanged.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { VaultFolder } from '../../../fixtures/vault.ts';
@@ -13,7 +13,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('remove' as const), name }),
 );
 
-test('W-CRED-30 any values under any names come back from another daemon as they were set', async () => {
+test('W-CRED-30 any values under any names are read unchanged by another daemon', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
       using folder = new VaultFolder();

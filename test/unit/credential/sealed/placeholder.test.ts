@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createPlaceholder } from '../../../../src/credential/sealed/placeholder.ts';
 
-/** Bytes that look random and are the same each time. */
+/** Pseudorandom bytes, the same in each run. */
 function seeded(seed = 1): (bytes: number) => Uint8Array {
   let state = seed;
   return (bytes) =>
@@ -72,7 +72,7 @@ const shapes: readonly (readonly [what: string, value: string, shape: RegExp])[]
   ['what is long', 'x'.repeat(1000), /^sealed-[A-Za-z0-9]{33}$/],
 ];
 
-test.each(shapes)('[W-SEAL-1] the placeholder looks as what it stands for: %s', (_what, value, shape) => {
+test.each(shapes)('[W-SEAL-1] the placeholder has the format of the value: %s', (_what, value, shape) => {
   const placeholder = make(value);
   expect(placeholder).toMatch(shape);
   expect(placeholder).not.toBe(value);
@@ -83,7 +83,7 @@ test.each(shapes)('[W-SEAL-1] the placeholder looks as what it stands for: %s', 
 const coded = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 const read = (part = ''): Record<string, unknown> => JSON.parse(Buffer.from(part, 'base64url').toString());
 
-test('[W-SEAL-1] a JWT has three parts that decode, the same end, and nothing else of the real one', () => {
+test('[W-SEAL-1] a JWT has three parts that can be decoded, the same expiry, and nothing else of the real one', () => {
   for (const extra of ['', 'a', 'ab', 'abc', 'abcd', 'x'.repeat(500)]) {
     const real = `${coded({ alg: 'RS256', kid: 'k1' })}.${coded({
       iss: 'https://issuer.example',
@@ -104,13 +104,13 @@ test('[W-SEAL-1] a JWT has three parts that decode, the same end, and nothing el
   }
 });
 
-test('a JWT without an end says none; what only looks like one is none', () => {
+test('a JWT without an expiry gets none; a value that only looks like a JWT is not treated as one', () => {
   const short = `${coded({ alg: 'none' })}.${coded({})}.abcd`;
   expect(read(make(short).split('.')[1])).toEqual({ sealed: true, jti: expect.any(String) });
   expect(make('aaaa.bbbbbbbbbbbb.cccccc')).toMatch(/^sealed-/);
 });
 
-test('[W-SEAL-1] bytes that are not random make no placeholder that is the value, or holds 8 characters of it', () => {
+test('[W-SEAL-1] even without randomness, no placeholder is the value or contains 8 characters of it', () => {
   const zeros = (bytes: number): Uint8Array => new Uint8Array(bytes);
   const values = ['A'.repeat(40), `ghp_${'A'.repeat(36)}`, '0'.repeat(32), `sealed-${'A'.repeat(33)}`];
   for (const value of values) {

@@ -1,5 +1,5 @@
-// The vault in the hands of somebody who can write its file and has no key: whatever is changed, nothing that
-// was not set comes out.
+// The vault against an attacker who can write its file but has no key: whatever they change, no value that
+// was not set is read.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WarderError } from '../../../../src/errors.ts';
@@ -22,7 +22,7 @@ async function two(): Promise<{ folder: VaultFolder; before: ReturnType<typeof J
 // biome-ignore lint/suspicious/noExplicitAny: parts of a file that is tampered with
 const of = (list: any[], name: string) => list.find((one) => one.name === name);
 
-/** What each of the two is read as: its value, or the code and message that refuse it. */
+/** The result of reading each of the two: its value, or the code and message of the error. */
 async function read(folder: VaultFolder): Promise<{ a: string; b: string }> {
   const get = async (name: string): Promise<string> => {
     try {
@@ -36,7 +36,7 @@ async function read(folder: VaultFolder): Promise<{ a: string; b: string }> {
   return { a: await get(A), b: await get(B) };
 }
 
-test('W-CRED-32 a value that was copied under another name is refused, and the other stays', async () => {
+test('W-CRED-32 a value that was copied under another name is refused, and the original stays', async () => {
   const { folder } = await two();
   using _ = folder;
   folder.tamper(({ boxes }) => {
@@ -51,7 +51,7 @@ test('W-CRED-32 a value that was copied under another name is refused, and the o
     { name: A, problem: undefined },
     { name: B, problem: expect.stringContaining('was set for "a/token"') },
   ]);
-  // To set it again mends it.
+  // Setting it again repairs it.
   await vault.set(B, 'mended');
   expect(await read(folder)).toEqual({ a: 'new value of a', b: 'mended' });
 });
@@ -76,7 +76,7 @@ test('W-CRED-32 a value under a name that was never set is refused', async () =>
   await expect(vault.get('c/token')).rejects.toMatchObject({ code: 'credential-misbound' });
 });
 
-test('W-CRED-32 a blob is no credential', async () => {
+test('W-CRED-32 a blob is not a credential', async () => {
   const { folder } = await two();
   using _ = folder;
   await using vault = await folder.again();
@@ -88,7 +88,7 @@ test('W-CRED-32 a blob is no credential', async () => {
   await expect(vault.get(A)).rejects.toMatchObject({ code: 'credential-misbound' });
 });
 
-test('W-CRED-33 an older value that was put back alone is refused', async () => {
+test('W-CRED-33 an older value that was put back is refused', async () => {
   const { folder, before } = await two();
   using _ = folder;
   folder.tamper(({ boxes }) => {
@@ -100,7 +100,7 @@ test('W-CRED-33 an older value that was put back alone is refused', async () => 
   });
 });
 
-test('W-CRED-33 an older value with its line of the index is refused, and all else with it', async () => {
+test('W-CRED-33 an older value with its line of the index is refused, and so is everything else', async () => {
   const { folder, before } = await two();
   using _ = folder;
   folder.tamper(({ boxes, index }) => {
@@ -114,7 +114,7 @@ test('W-CRED-33 an older value with its line of the index is refused, and all el
   ]);
 });
 
-test('W-CRED-33 a value that was taken out is missed', async () => {
+test('W-CRED-33 a value that was removed from the file is detected', async () => {
   const { folder } = await two();
   using _ = folder;
   const whole = folder.text;
@@ -165,7 +165,7 @@ test.each([
   ['p: 0', { p: 0 }],
   ['N: "1024"', { N: '1024' }],
   ['N: 1.5', { N: 1.5 }],
-])('W-CRED-34 a file that asks for %s of scrypt gets none', async (_what, change) => {
+])('W-CRED-34 a file that asks for %s of scrypt is refused', async (_what, change) => {
   using folder = new VaultFolder();
   await folder.made();
   folder.tamper(({ key }) => Object.assign(key, change));
@@ -173,7 +173,7 @@ test.each([
   expect(a).toBe('vault-damaged: the vault is damaged: its file is not as it was written');
 });
 
-test('a vault of a newer version says so', async () => {
+test('a vault of a newer version has its own message', async () => {
   using folder = new VaultFolder();
   await folder.made();
   folder.tamper((content) => {
@@ -183,7 +183,7 @@ test('a vault of a newer version says so', async () => {
   expect((await read(folder)).a).toBe('vault-damaged: the vault is of version 2, which is unknown');
 });
 
-test('W-CRED-35 no flipped bit gives another value, wherever it is', async () => {
+test('W-CRED-35 no flipped bit gives another value', async () => {
   const { folder } = await two();
   using _ = folder;
   const whole = Buffer.from(folder.text);
@@ -198,14 +198,14 @@ test('W-CRED-35 no flipped bit gives another value, wherever it is', async () =>
       const refused = /^(vault-damaged|credential-misbound): /;
       expect([right.a, refused.exec(a)?.input]).toContain(a);
       expect([right.b, refused.exec(b)?.input]).toContain(b);
-      // It is seen by at least one of them, and never taken for a wrong passphrase.
+      // At least one of them detects it, and it is never reported as a wrong passphrase.
       expect(refused.test(a) || refused.test(b)).toBe(true);
     }),
     { numRuns: process.env.SLOW ? 5000 : 200 },
   );
 }, 300_000);
 
-test('W-CRED-35 a file that was cut anywhere opens nothing', async () => {
+test('W-CRED-35 a truncated file is refused', async () => {
   const { folder } = await two();
   using _ = folder;
   const whole = folder.text;
@@ -218,7 +218,7 @@ test('W-CRED-35 a file that was cut anywhere opens nothing', async () => {
   }
 });
 
-test('W-CRED-35 what is no vault, or is there twice, opens nothing', async () => {
+test('W-CRED-35 a file that is not a vault, or has duplicate entries, is refused', async () => {
   const { folder } = await two();
   using _ = folder;
   const whole = folder.text;

@@ -1,10 +1,10 @@
-// The vault in an honest world: what is set comes back, and each state says so.
+// The vault without an attacker: values are read back, and each state is reported.
 import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PASSPHRASE, VaultFolder } from '../../../fixtures/vault.ts';
 
-/** Puts a folder in a file's place. */
+/** Replaces a file by a folder. */
 function folderInstead(path: string): void {
   rmSync(path);
   mkdirSync(path, 0o700);
@@ -12,7 +12,7 @@ function folderInstead(path: string): void {
 
 const code = (error: string) => expect.objectContaining({ code: error });
 
-test('what is set comes back, under its name alone, also in another daemon', async () => {
+test('a value is read back, under its own name only, also by another daemon', async () => {
   using folder = new VaultFolder();
   await using vault = await folder.made();
   const first = await vault.set('github/token', 'first');
@@ -36,7 +36,7 @@ test('what is set comes back, under its name alone, also in another daemon', asy
   expect((await vault.get('other/token'))?.value).toBe('other');
 });
 
-test('blobs have names of their own', async () => {
+test('blobs have their own names', async () => {
   using folder = new VaultFolder();
   await using vault = await folder.made();
   const bytes = Buffer.from([0, 255, 10, 13]);
@@ -50,7 +50,7 @@ test('blobs have names of their own', async () => {
   expect((await vault.get('name'))?.value).toBe('credential');
 });
 
-test('calls at the same time do not lose each other', async () => {
+test('concurrent calls do not lose changes', async () => {
   using folder = new VaultFolder();
   await using vault = await folder.made();
   const names = Array.from({ length: 20 }, (_, at) => `name/${at}`);
@@ -70,7 +70,7 @@ test('W-CRED-30 neither a value nor the passphrase is in the file, and nobody el
   expect(statSync(folder.file).mode & 0o777).toBe(0o600);
 });
 
-test('what is too long, or no text, is refused', async () => {
+test('a value that is too long or not text is refused', async () => {
   using folder = new VaultFolder();
   await using vault = await folder.made();
   await vault.set('long', 'ü'.repeat(32 * 1024));
@@ -80,7 +80,7 @@ test('what is too long, or no text, is refused', async () => {
   expect(await vault.get('odd')).toBeUndefined();
 });
 
-test('a vault is locked until its passphrase is given, and knows a wrong one', async () => {
+test('a vault is locked until it gets its passphrase, and refuses a wrong one', async () => {
   using folder = new VaultFolder();
   await (await folder.made()).set('name', 'value');
   await using vault = folder.vault();
@@ -99,7 +99,7 @@ test('a vault is locked until its passphrase is given, and knows a wrong one', a
   await vault.unlock(PASSPHRASE);
   expect((await vault.get('name'))?.value).toBe('value');
   expect(await vault.state()).toEqual({ state: 'ready' });
-  // A wrong one later does not lock it.
+  // A wrong passphrase later does not lock it.
   await expect(vault.unlock('wrong')).rejects.toEqual(code('vault-key'));
   expect((await vault.get('name'))?.value).toBe('value');
 });
@@ -110,7 +110,7 @@ test('a passphrase may be typed in either form of Unicode', async () => {
   await folder.vault().unlock('paßw\u00f6rter');
 });
 
-test('without a file there is no vault, and a use makes none', async () => {
+test('without a file there is no vault, and a read does not create one', async () => {
   using folder = new VaultFolder();
   await using vault = folder.vault();
   expect(await vault.state()).toMatchObject({ state: 'unset' });
@@ -121,7 +121,7 @@ test('without a file there is no vault, and a use makes none', async () => {
   expect(await vault.state()).toMatchObject({ state: 'unset' });
 });
 
-test('to make a vault that is there opens it, with its own passphrase only', async () => {
+test('creating a vault that exists opens it, with its own passphrase only', async () => {
   using folder = new VaultFolder();
   await (await folder.made()).set('name', 'value');
   await expect(folder.vault().create('another')).rejects.toEqual(code('vault-key'));
@@ -129,7 +129,7 @@ test('to make a vault that is there opens it, with its own passphrase only', asy
   expect((await vault.get('name'))?.value).toBe('value');
 });
 
-test('a vault that was made anew asks for its own passphrase', async () => {
+test('a vault that was created again needs its own passphrase', async () => {
   using folder = new VaultFolder();
   using other = new VaultFolder();
   await using vault = await folder.made();
@@ -138,7 +138,7 @@ test('a vault that was made anew asks for its own passphrase', async () => {
   await expect(vault.get('name')).rejects.toEqual(code('vault-locked'));
 });
 
-test('a key file is made once, and opens the vault with nobody asked', async () => {
+test('a key file is created once, and opens the vault without a prompt', async () => {
   using folder = new VaultFolder();
   const key = { file: '~/key' };
   const made = folder.vault({ key });
@@ -162,7 +162,7 @@ test.each([
   ['another one', (path: string) => writeFileSync(path, 'x'.repeat(32)), /not the one/],
   ['no file', folderInstead, /is not a file/],
   ['gone', (path: string) => rmSync(path), /does not exist/],
-])('W-CRED-31 a key file that is %s opens nothing', async (_what, spoil, message) => {
+])('W-CRED-31 a key file that is %s is refused', async (_what, spoil, message) => {
   using folder = new VaultFolder();
   const key = { file: folder.keyFile };
   await folder.vault({ key }).create();
@@ -188,13 +188,13 @@ test.runIf(process.getuid?.() === 0)('W-CRED-31 a key file of another user opens
   });
 });
 
-test('a systemd credential opens the vault where systemd has given it to the daemon', async () => {
+test('a systemd credential opens the vault if systemd passed it to the daemon', async () => {
   using folder = new VaultFolder();
   const key = { systemd: 'warder' };
   const env = { CREDENTIALS_DIRECTORY: join(folder.dir, 'credentials') };
   mkdirSync(env.CREDENTIALS_DIRECTORY);
   await expect(folder.vault({ key, env }).create()).rejects.toMatchObject({ code: 'vault-key' });
-  // With the mask of an ACL, as systemd leaves it for a service of another user.
+  // With an ACL's mask in its mode, as systemd sets it for a service of another user.
   writeFileSync(join(env.CREDENTIALS_DIRECTORY, 'warder'), 'k'.repeat(32), { mode: 0o440 });
   await (await folder.made({ key, env })).set('name', 'value');
   expect((await folder.vault({ key, env }).get('name'))?.value).toBe('value');

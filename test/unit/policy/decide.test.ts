@@ -98,16 +98,6 @@ describe('decisions', () => {
     expect(decide(open, 'a'.repeat(MAX_NAME.tools)).decision).toBe('allow');
     expect(decide(open, 'a'.repeat(MAX_NAME.tools + 1))).toEqual({ decision: 'deny', rule: 'protocol' });
   });
-
-  test('many patterns and a million names take a few seconds at most', () => {
-    const tools = Object.fromEntries(
-      Array.from({ length: 21 }, (_, i) => [`*_${i}_*delete*`, 'deny' as const]),
-    );
-    const rules = policyOf({ tools });
-    const started = performance.now();
-    for (let i = 0; i < 100_000; i++) decide(rules, `get_the_thing_number_${i}`);
-    expect(performance.now() - started).toBeLessThan(1000);
-  });
 });
 
 describe('W-POL-2 another spelling of a name does not escape a deny or an ask', () => {

@@ -1,12 +1,12 @@
 // The table of format.md: each row is done to a log that daemons have written and signed, and looked at by Warder's
 // verifier and by one that was written from the document.
-import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { SignedPoint } from '../../../src/audit/checkpoint.ts';
 import { verify } from '../../../src/audit/verify.ts';
 import { AuditState, call, chained, FakeStore } from '../../fixtures/audit-state.ts';
+import { runPython } from '../../fixtures/python.ts';
 import { layOut, vectors } from '../../vectors/audit/generate.ts';
 
 const program = join(import.meta.dirname, '../../fixtures/verify.py');
@@ -94,14 +94,14 @@ const changes: { readonly [change: string]: (written: Written) => void | Promise
     state.forge(rewritten(lines, lines.length, calls(3))),
 };
 
-/** What the verifier of the document finds: nothing where there is no text. */
-function python(state: string, keys: readonly string[], signed?: SignedPoint): string {
-  const args = [program, state, '--policy', String(POLICY.records), String(POLICY.every)];
-  for (const key of keys) args.push('--key', key);
-  if (signed) args.push('--signed', String(signed.seq), signed.hash);
-  const { status, stderr } = spawnSync('python3', args, { encoding: 'utf8' });
-  expect(status === 0, stderr).toBe(stderr === '');
-  return stderr;
+/** The arguments of the independent verifier. */
+function words(state: string, keys: readonly string[], signed?: SignedPoint): string[] {
+  return [
+    state,
+    ...['--policy', String(POLICY.records), String(POLICY.every)],
+    ...keys.flatMap((key) => ['--key', key]),
+    ...(signed ? ['--signed', String(signed.seq), signed.hash] : []),
+  ];
 }
 
 describe('W-AUDIT-4 format.md says what each change shows', () => {
@@ -122,7 +122,7 @@ describe('W-AUDIT-4 format.md says what each change shows', () => {
         ok: true,
       },
     );
-    expect(python(state.state, [key], point)).toBe('');
+    expect(runPython(program, [words(state.state, [key], point)])).toEqual([{ status: 0, text: '' }]);
 
     await changes[change]?.({ state, store, lines });
     const options = { path: state.audit, state: state.state, checkpoint: POLICY };
@@ -132,26 +132,34 @@ describe('W-AUDIT-4 format.md says what each change shows', () => {
       await verify({ ...options, keys: [key], signed: point }),
     ].map(({ ok }) => (ok ? 'not found' : 'found'));
     expect({ warder: found }).toEqual({ warder: cells });
-    const independent = [
-      python(state.state, []),
-      python(state.state, [key]),
-      python(state.state, [key], point),
-    ].map((text) => (text === '' ? 'not found' : 'found'));
+    const independent = runPython(program, [
+      words(state.state, []),
+      words(state.state, [key]),
+      words(state.state, [key], point),
+    ]).map(({ status }) => (status === 0 ? 'not found' : 'found'));
     expect({ independent }).toEqual({ independent: cells });
   });
 });
 
 test('W-AUDIT-13 the independent verifier agrees on the vectors', () => {
   expect(readFileSync(program, 'utf8').split('\n').length).toBeLessThanOrEqual(60);
-  for (const [name, vector] of vectors()) {
-    using state = new AuditState();
-    layOut(state.state, vector);
-    const args = [program, state.state];
-    if (vector.signed) args.push('--signed', String(vector.signed.seq), vector.signed.hash);
-    if (vector.checkpoint)
-      args.push('--policy', String(vector.checkpoint.records), String(vector.checkpoint.every));
-    const { status, stderr } = spawnSync('python3', args, { encoding: 'utf8' });
+  using states = new DisposableStack();
+  const all = [...vectors()].map(([name, vector]) => ({
+    name,
+    vector,
+    state: states.use(new AuditState()).state,
+  }));
+  for (const { vector, state } of all) layOut(state, vector);
+  const ends = runPython(
+    program,
+    all.map(({ vector: { signed, checkpoint }, state }) => [
+      state,
+      ...(signed ? ['--signed', String(signed.seq), signed.hash] : []),
+      ...(checkpoint ? ['--policy', String(checkpoint.records), String(checkpoint.every)] : []),
+    ]),
+  );
+  for (const [i, { name, vector }] of all.entries()) {
     const expected = vector.problem === null ? 0 : vector.problem.kind === 'unsigned-tail' ? 75 : 1;
-    expect({ name, status, stderr }).toMatchObject({ name, status: expected });
+    expect({ name, status: ends[i]?.status, text: ends[i]?.text }).toMatchObject({ name, status: expected });
   }
 });

@@ -83,6 +83,20 @@ export function decide(policy: ProfilePolicy, subject: Subject, unlisted?: Decis
     : { decision: unlisted, rule: 'protocol' };
 }
 
+/**
+ * Decides on a request that acts on several things, or on none: the strictest verdict holds. What acts on nothing
+ * is allowed by the protocol.
+ */
+export function decideAll(policy: ProfilePolicy, subjects: readonly Subject[], unlisted?: Decision): Verdict {
+  let strictest: Verdict = { decision: 'allow', rule: 'protocol' };
+  for (const [at, subject] of subjects.entries()) {
+    const verdict = decide(policy, subject, unlisted);
+    const isStricter = PRECEDENCE.indexOf(verdict.decision) < PRECEDENCE.indexOf(strictest.decision);
+    if (at === 0 || isStricter) strictest = verdict;
+  }
+  return strictest;
+}
+
 /** Whether a policy has any rule by which something of a kind is denied. */
 export function denies(policy: ProfilePolicy, kind: Kind): boolean {
   const { [kind]: own, methods } = prepare(policy);

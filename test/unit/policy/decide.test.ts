@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decide as decideOn, denies, MAX_NAME } from '../../../src/policy/decide.ts';
+import { decideAll, decide as decideOn, denies, MAX_NAME } from '../../../src/policy/decide.ts';
 import { matches } from '../../../src/policy/pattern.ts';
 import { isNormal, normalForm } from '../../../src/policy/uri.ts';
 import { policyOf } from '../../fixtures/policy.ts';
@@ -246,4 +246,17 @@ test('prompts are decided on by name, as tools are', () => {
   expect(on('review_this')).toEqual({ decision: 'allow', rule: 'policy.prompts.review_*' });
   expect(on('Review_All')).toEqual({ decision: 'deny', rule: 'policy.prompts.review_all' });
   expect(on('other')).toEqual({ decision: 'deny', rule: 'policy.default' });
+});
+
+test('of several things the strictest verdict holds', () => {
+  const policy = policyOf({ resources: { 'a:*': 'allow', 'b:*': 'ask', 'c:*': 'deny' } });
+  const on = (...names: string[]) =>
+    decideAll(
+      policy,
+      names.map((name) => ({ kind: 'resources', name })),
+    );
+  expect(on('a:1', 'b:1', 'a:2')).toEqual({ decision: 'ask', rule: 'policy.resources.b:*' });
+  expect(on('c:1', 'b:1')).toEqual({ decision: 'deny', rule: 'policy.resources.c:*' });
+  expect(on('a:1')).toEqual({ decision: 'allow', rule: 'policy.resources.a:*' });
+  expect(on()).toEqual({ decision: 'allow', rule: 'protocol' });
 });

@@ -1,0 +1,247 @@
+// The methods of MCP: what governs each, how it is recorded, which capability of the receiver it needs. There are
+// two eras of the protocol. In the `session` era (up to 2025-11-25) a host opens with `initialize`, and either side
+// sends requests. In the `stateless` era (from 2026-07-28) only the host does, and what the server wants to ask
+// comes as an `input_required` result.
+//
+// The table follows the schemas of both eras and the tasks extension (SEP-2663). A method that is not in it is
+// governed by `policy.methods`, else by the policy's default, and recorded: it may do anything.
+import { type Kind, MAX_NAME } from '../policy/decide.ts';
+import { hasDuplicateMembers } from './json/duplicates.ts';
+import { OPEN_ARRAY } from './json/json.ts';
+import { type Keys, keysOf } from './json/member.ts';
+import { findMember, type Range, readElements, readText } from './json/read.ts';
+
+export type Sender = 'host' | 'server';
+export type Era = 'session' | 'stateless';
+
+/**
+ * What decides whether a message goes on. `lifecycle`: it always does. `completion`: the prompt or resource that
+ * its `ref` names. `subscriptions`: the resources that it lists. `tasks`: whether the task is one of this session.
+ */
+export type Governance = Kind | 'completion' | 'subscriptions' | 'tasks' | 'lifecycle';
+
+export interface Method {
+  readonly form: 'request' | 'notification';
+  /** None: the method is in no version of the protocol. */
+  readonly eras: readonly Era[];
+  readonly governedBy: Governance;
+  /** The event of its record; undefined: it has none. */
+  readonly event: 'tool.call' | 'request' | 'question' | undefined;
+  /** The capability that its receiver has declared, as a path: `resources.subscribe`. */
+  readonly capability: string | undefined;
+  /** The member of `params` that names what it acts on. */
+  readonly target: string | undefined;
+  /** The decision where no pattern of the policy matches; undefined: the policy's default. */
+  readonly unlisted: 'allow' | undefined;
+}
+
+/** What a request acts on, as `decide` takes it. */
+export interface Target {
+  readonly kind: Kind;
+  readonly name: string;
+}
+
+/** What a request acts on, or what is wrong with its `params`. `task` is a task's id, which may be a bearer token. */
+export type Targets =
+  | { readonly fault: undefined; readonly targets: readonly Target[]; readonly task: string | undefined }
+  | { readonly fault: string };
+
+/** Resources in one `subscriptions/listen`, at most. */
+export const MAX_SUBSCRIPTIONS = 1000;
+
+/** The longest id of a task, in characters. */
+const MAX_TASK = 1024;
+
+const BOTH: readonly Era[] = ['session', 'stateless'];
+const SESSION: readonly Era[] = ['session'];
+const STATELESS: readonly Era[] = ['stateless'];
+
+function request(eras: readonly Era[], governedBy: Governance, rest: Partial<Method> = {}): Method {
+  const event = governedBy === 'lifecycle' ? undefined : 'request';
+  const plain = { capability: undefined, target: undefined, unlisted: undefined };
+  return { form: 'request', eras, governedBy, event, ...plain, ...rest };
+}
+
+function notification(eras: readonly Era[], rest: Partial<Method> = {}): Method {
+  return { ...request(eras, 'lifecycle'), form: 'notification', ...rest };
+}
+
+function question(eras: readonly Era[], capability: string): Method {
+  return request(eras, 'methods', { event: 'question', capability, unlisted: 'allow' });
+}
+
+const FROM_HOST: ReadonlyMap<string, Method> = new Map([
+  ['initialize', request(SESSION, 'lifecycle')],
+  ['server/discover', request(STATELESS, 'lifecycle')],
+  ['ping', request(SESSION, 'lifecycle')],
+  ['logging/setLevel', request(SESSION, 'lifecycle', { capability: 'logging' })],
+  ['tools/list', request(BOTH, 'lifecycle', { capability: 'tools' })],
+  ['tools/call', request(BOTH, 'tools', { event: 'tool.call', capability: 'tools', target: 'name' })],
+  ['resources/list', request(BOTH, 'lifecycle', { capability: 'resources' })],
+  ['resources/templates/list', request(BOTH, 'lifecycle', { capability: 'resources' })],
+  ['resources/read', request(BOTH, 'resources', { capability: 'resources', target: 'uri' })],
+  [
+    'resources/subscribe',
+    request(SESSION, 'resources', { capability: 'resources.subscribe', target: 'uri' }),
+  ],
+  [
+    'resources/unsubscribe',
+    request(SESSION, 'resources', { capability: 'resources.subscribe', target: 'uri' }),
+  ],
+  ['prompts/list', request(BOTH, 'lifecycle', { capability: 'prompts' })],
+  ['prompts/get', request(BOTH, 'prompts', { capability: 'prompts', target: 'name' })],
+  ['completion/complete', request(BOTH, 'completion', { capability: 'completions', target: 'ref' })],
+  ['subscriptions/listen', request(STATELESS, 'subscriptions', { target: 'notifications' })],
+  ['tasks/list', request(SESSION, 'tasks', { capability: 'tasks.list' })],
+  ['tasks/get', request(BOTH, 'tasks', { capability: 'tasks', target: 'taskId' })],
+  ['tasks/result', request(SESSION, 'tasks', { capability: 'tasks', target: 'taskId' })],
+  ['tasks/cancel', request(BOTH, 'tasks', { capability: 'tasks.cancel', target: 'taskId' })],
+  ['tasks/update', request(STATELESS, 'tasks', { capability: 'tasks', target: 'taskId' })],
+  ['notifications/initialized', notification(SESSION)],
+  ['notifications/cancelled', notification(BOTH, { target: 'requestId' })],
+  ['notifications/progress', notification(BOTH)],
+  ['notifications/roots/list_changed', notification(SESSION)],
+  ['notifications/tasks/status', notification(SESSION)],
+]);
+
+const FROM_SERVER: ReadonlyMap<string, Method> = new Map([
+  ['ping', request(SESSION, 'lifecycle')],
+  ['sampling/createMessage', question(SESSION, 'sampling')],
+  ['elicitation/create', question(SESSION, 'elicitation')],
+  ['roots/list', question(SESSION, 'roots')],
+  ['tasks/list', question(SESSION, 'tasks.list')],
+  ['tasks/get', question(SESSION, 'tasks')],
+  ['tasks/result', question(SESSION, 'tasks')],
+  ['tasks/cancel', question(SESSION, 'tasks.cancel')],
+  ['notifications/cancelled', notification(BOTH, { target: 'requestId' })],
+  ['notifications/progress', notification(BOTH)],
+  ['notifications/message', notification(BOTH)],
+  ['notifications/tools/list_changed', notification(BOTH)],
+  ['notifications/resources/list_changed', notification(BOTH)],
+  ['notifications/resources/updated', notification(BOTH)],
+  ['notifications/prompts/list_changed', notification(BOTH)],
+  ['notifications/elicitation/complete', notification(SESSION)],
+  ['notifications/subscriptions/acknowledged', notification(STATELESS)],
+  ['notifications/tasks', notification(STATELESS)],
+  ['notifications/tasks/status', notification(SESSION)],
+]);
+
+const UNKNOWN_REQUEST: Method = request([], 'methods');
+const UNKNOWN_QUESTION: Method = request([], 'methods', { event: 'question' });
+/** A notification may make a server act; a host only shows it, or lets it be. */
+const UNKNOWN_TO_SERVER: Method = { ...UNKNOWN_REQUEST, form: 'notification' };
+const UNKNOWN_TO_HOST: Method = notification([]);
+
+/**
+ * The method of a message. `form` is that of the message: a request sent as a notification, or the other way
+ * round, is an unknown method.
+ */
+export function methodOf(name: string, sender: Sender, form: Method['form']): Method {
+  const known = (sender === 'host' ? FROM_HOST : FROM_SERVER).get(name);
+  if (known?.form === form) return known;
+  if (sender === 'host') return form === 'request' ? UNKNOWN_REQUEST : UNKNOWN_TO_SERVER;
+  return form === 'request' ? UNKNOWN_QUESTION : UNKNOWN_TO_HOST;
+}
+
+const KEYS: Readonly<Record<string, Keys>> = Object.fromEntries(
+  ['name', 'uri', 'ref', 'type', 'taskId', 'notifications', 'resourceSubscriptions'].map((name) => [
+    name,
+    keysOf({ [name]: 0 }),
+  ]),
+);
+
+const TWICE = 'a member of "params" is there twice, or spelled so that some see it twice';
+
+/**
+ * What a request acts on. `params` is the range of its `params`; undefined if it has none. With a fault the request
+ * is not to go on: it cannot be said what it acts on.
+ */
+export function readTargets(name: string, method: Method, bytes: Buffer, params: Range | undefined): Targets {
+  const { governedBy } = method;
+  if (governedBy === 'lifecycle') return targets([]);
+  if (params !== undefined && hasDuplicateMembers(bytes, params.start, params.end)) return { fault: TWICE };
+  switch (governedBy) {
+    case 'methods':
+      return targets([{ kind: 'methods', name }]);
+    case 'tasks':
+      return taskOf(name, method, bytes, params);
+    case 'completion':
+      return completionOf(bytes, params);
+    case 'subscriptions':
+      return subscriptionsOf(bytes, params);
+    default:
+      return named(bytes, params, governedBy, method.target ?? '');
+  }
+}
+
+function targets(list: readonly Target[], task?: string): Targets {
+  return { fault: undefined, targets: list, task };
+}
+
+/** The one thing that a member names. */
+function named(bytes: Buffer, within: Range | undefined, kind: Kind, member: string): Targets {
+  const name = textIn(bytes, within, member, MAX_NAME[kind]);
+  if (typeof name !== 'string') return name;
+  return targets([{ kind, name }]);
+}
+
+function taskOf(name: string, { target }: Method, bytes: Buffer, params: Range | undefined): Targets {
+  const list: Target[] = [{ kind: 'methods', name }];
+  if (target === undefined) return targets(list);
+  const task = textIn(bytes, params, target, MAX_TASK);
+  return typeof task === 'string' ? targets(list, task) : task;
+}
+
+function completionOf(bytes: Buffer, params: Range | undefined): Targets {
+  const ref = memberOf(bytes, params, 'ref');
+  if (ref === 'ambiguous') return { fault: TWICE };
+  const within = ref === 'absent' ? undefined : ref;
+  const type = textIn(bytes, within, 'type', MAX_TASK);
+  if (typeof type !== 'string') return type;
+  if (type === 'ref/prompt') return named(bytes, within, 'prompts', 'name');
+  if (type === 'ref/resource') return named(bytes, within, 'resources', 'uri');
+  return { fault: '"ref" names neither a prompt nor a resource' };
+}
+
+function subscriptionsOf(bytes: Buffer, params: Range | undefined): Targets {
+  const filter = memberOf(bytes, params, 'notifications');
+  const uris = typeof filter === 'string' ? filter : memberOf(bytes, filter, 'resourceSubscriptions');
+  if (uris === 'ambiguous') return { fault: TWICE };
+  if (uris === 'absent') return targets([]);
+  if (bytes[uris.start] !== OPEN_ARRAY) return { fault: '"resourceSubscriptions" is a list of URIs' };
+  const list: Target[] = [];
+  for (const range of readElements(bytes, uris.start, uris.end)) {
+    const name = readText(bytes, range, maxBytes(MAX_NAME.resources));
+    if (name === undefined) return { fault: '"resourceSubscriptions" is a list of URIs' };
+    if (list.push({ kind: 'resources', name }) > MAX_SUBSCRIPTIONS) {
+      return { fault: `"resourceSubscriptions" has more than ${MAX_SUBSCRIPTIONS} URIs` };
+    }
+  }
+  return targets(list);
+}
+
+/** A member that is a text of 1 to `max` characters, or the fault. */
+function textIn(
+  bytes: Buffer,
+  within: Range | undefined,
+  member: string,
+  max: number,
+): string | { readonly fault: string } {
+  const range = memberOf(bytes, within, member);
+  if (range === 'ambiguous') return { fault: TWICE };
+  const text = range === 'absent' ? undefined : readText(bytes, range, maxBytes(max));
+  const fits = text !== undefined && text !== '' && text.length <= max && text.isWellFormed();
+  return fits ? text : { fault: `"${member}" is not a string of 1 to ${max} characters` };
+}
+
+function memberOf(bytes: Buffer, within: Range | undefined, member: string): Range | 'absent' | 'ambiguous' {
+  const keys = KEYS[member];
+  return within === undefined || keys === undefined
+    ? 'absent'
+    : findMember(bytes, within.start, within.end, keys);
+}
+
+/** JSON text of so many characters is at most so long: each may be an escape, and there are quotes. */
+function maxBytes(characters: number): number {
+  return 6 * characters + 2;
+}

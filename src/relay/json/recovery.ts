@@ -78,12 +78,12 @@ function findInObject(bytes: Buffer, from: number, end: number): Found | undefin
   return { id, kind: method === answer ? 'unknown' : method ? 'request' : 'response' };
 }
 
-/** The id whose JSON text begins at `at`. */
+/** The id whose JSON text begins at `at`. Digits at the end of the line may be cut off, and are none. */
 function idAt(bytes: Buffer, at: number, end: number): Id | undefined {
   let after = at;
   if (bytes[at] === QUOTE) after = skipKey(bytes, at, end);
   else while (after < end && /[-+.\deE]/.test(String.fromCharCode(bytes[after] as number))) after++;
-  return after <= at ? undefined : readId(bytes, at, after);
+  return after <= at || (after === end && bytes[at] !== QUOTE) ? undefined : readId(bytes, at, after);
 }
 
 /** The index after a string whose quote is at `at`; `end` if it does not end. Any bytes may be in it. */

@@ -45,6 +45,7 @@ describe('the id of a line that cannot be passed on', () => {
     ['is an object', '{"id":{"id":7},"result":{}}'],
     ['is too long', `{"id":"${'x'.repeat(2000)}","result":{}}`],
     ['is cut off', '{"id":"7'],
+    ['may be cut off', '{"id":7'],
     ['is not there', '{"result":{}}'],
     ['is not JSON', 'id: 7'],
     ['is nothing', ''],
@@ -54,10 +55,10 @@ describe('the id of a line that cannot be passed on', () => {
 
   test.each([
     ['{"id":7,"method":"ping"', 'request'],
-    ['{"method":"ping","id":7', 'request'],
+    ['{"method":"ping","id":7 ', 'request'],
     ['{"id":7,"error":{}', 'response'],
     ['{"id":7,"method":"ping","result":{}', 'unknown'],
-    ['{"id":7', 'unknown'],
+    ['{"id":7,', 'unknown'],
     ['{"id":7,"params":{"method":"ping"}', 'unknown'],
   ])('%s: a %s', (line, kind) => {
     expect(find(line)).toEqual({ id: 7, kind });

@@ -237,9 +237,5 @@ export function unsupportedFeatures(profile: Profile): UnsupportedFeature[] {
       });
     }
   }
-  for (const key of ['resources', 'prompts', 'methods'] as const) {
-    if (Object.keys(policy[key]).length === 0) continue;
-    features.push({ what: `"policy.${key}" is not supported yet`, hint: 'use "policy.tools", or remove it' });
-  }
   return features;
 }

@@ -56,7 +56,7 @@ test('W-POL-3 adding a deny never allows more', () => {
   );
 });
 
-test('adding an allow for methods allows nothing that another key governs', () => {
+test('W-POL-6 adding an allow for methods allows nothing that another key governs', () => {
   fc.assert(
     fc.property(policy, pattern, subject, (before, allowed, about) => {
       if (about.kind === 'methods') return;
@@ -150,7 +150,7 @@ const encoded = fc.constantFrom(
 );
 const slash = fc.constantFrom('/', '\\', '%2f', '%5C', '//');
 
-test('a deny of a folder holds for whatever leads into it', () => {
+test('W-POL-4 a deny of a folder holds for whatever leads into it', () => {
   const policy = policyOf({ resources: { 'file:///etc/keys/*': 'deny' } });
   const letters = fc.tuple(...[...'etckeys'].map((letter) => encoded.map((spell) => spell(letter))));
   fc.assert(

@@ -138,7 +138,7 @@ describe('W-POL-2 another spelling of a name does not escape a deny or an ask', 
   });
 });
 
-describe('resources are decided on by what their URI leads to', () => {
+describe('W-POL-4 resources are decided on by what their URI leads to', () => {
   const policy = policyOf({
     default: 'ask',
     resources: { 'file:///home/me/*': 'allow', 'file:///home/me/.ssh/*': 'deny', 'file:///a%20b/*': 'deny' },
@@ -201,7 +201,7 @@ describe('resources are decided on by what their URI leads to', () => {
   });
 });
 
-describe('methods', () => {
+describe('W-POL-6 methods', () => {
   const policy = policyOf({
     default: 'deny',
     tools: { get: 'allow' },
@@ -240,7 +240,7 @@ describe('methods', () => {
   });
 });
 
-test('prompts are decided on by name, as tools are', () => {
+test('W-POL-5 prompts are decided on by name, as tools are', () => {
   const policy = policyOf({ default: 'deny', prompts: { 'review_*': 'allow', review_all: 'deny' } });
   const on = (name: string) => decideOn(policy, { kind: 'prompts', name, method: 'prompts/get' });
   expect(on('review_this')).toEqual({ decision: 'allow', rule: 'policy.prompts.review_*' });

@@ -527,9 +527,6 @@ describe('unsupported features', () => {
   test.each([
     ['server: {url: "https://x.y"}', '"server.url"'],
     [withServer('policy: {tools: {a: {allow: {}, else: deny}}}'), 'conditions on arguments'],
-    [withServer('policy: {resources: {"file:///etc/*": deny}}'), 'policy.resources'],
-    [withServer('policy: {prompts: {review: ask}}'), 'policy.prompts'],
-    [withServer('policy: {methods: {"sampling/*": deny}}'), 'policy.methods'],
   ])('W-PROF-6 %j is listed with a hint', (text, what) => {
     const [first] = unsupportedFeatures(parse(text));
     expect(first?.what).toContain(what);

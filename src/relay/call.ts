@@ -6,8 +6,9 @@ import type { Clock } from '../os/clock.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
 import { ownId } from './ids.ts';
 import type { Envelope, Id } from './json/envelope.ts';
+import type { Method, Target } from './methods.ts';
 import type { Outbox } from './outbox.ts';
-import type { Recorder } from './recorder.ts';
+import type { Joins, Recorder } from './recorder.ts';
 
 /**
  * received: read, and not decided on; judged: decided on and on record; waiting: kept until it can be judged; sent:
@@ -28,7 +29,7 @@ export const UNAUDITED: Refusal = {
 };
 
 /** An answer: bytes of the server, with the id's text to put in. See `Outbox.add`. */
-export interface Answer {
+export interface Answer extends Joins {
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
@@ -43,10 +44,15 @@ export class Call {
   /** The id as the host wrote it. */
   readonly idText: string;
   readonly method: string;
+  /** What the protocol says of the method. */
+  readonly governance: Method;
   /** The request's number in the audit log, where it is recorded. */
   readonly name: string | undefined;
-  /** The name of what is called, as it may be shown. */
+  /** What it acts on, once that is read; `shown` is that as it may be shown. */
+  targets: readonly Target[] = [];
   shown = '';
+  /** The digest of the id of the task that it acts on. */
+  task: string | undefined;
   /** The id towards the server, once it is sent. */
   ownId = 0;
   /** When it was sent, in milliseconds of the monotonic clock. */
@@ -59,11 +65,12 @@ export class Call {
   readonly #silent: boolean;
   readonly #calls: Calls;
 
-  constructor(calls: Calls, message: Envelope, idText: string, name: string | undefined) {
+  constructor(calls: Calls, message: Envelope, idText: string, governance: Method, name: string | undefined) {
     this.#calls = calls;
     this.id = message.id;
     this.idText = idText;
     this.method = message.method;
+    this.governance = governance;
     this.name = name;
     this.#silent = message.kind === 'notification';
   }
@@ -102,7 +109,7 @@ export class Call {
 
   /** The server has answered. */
   answer(outcome: Outcome, answer: Answer): void {
-    const { bytes, start, end, idStart, idEnd } = answer;
+    const { bytes, start, end, idStart, idEnd, ...joins } = answer;
     const { toHost } = this.#calls.options;
     if (!this.#end()) return;
     if (this.name === undefined) {
@@ -110,7 +117,7 @@ export class Call {
       return;
     }
     const line = toHost.compose(bytes, start, end, idStart, idEnd, this.idText);
-    if (this.#record(outcome, line)) toHost.push(line);
+    if (this.#record(outcome, line, joins)) toHost.push(line);
   }
 
   /** The server will not answer, or its answer is not passed on. */
@@ -141,13 +148,25 @@ export class Call {
     return true;
   }
 
+  /** The server has answered what the host had cancelled; the answer goes nowhere. */
+  noteLate(line: Buffer): void {
+    if (this.name !== undefined) this.#write('late', [line], {});
+  }
+
   /** Writes how it ended, if it is recorded and was let through. False: not written, and the host is told so. */
-  #record(outcome: Outcome, line: readonly Buffer[]): boolean {
-    const { recorder, clock, toHost } = this.#calls.options;
+  #record(outcome: Outcome, line: readonly Buffer[], joins: Joins = {}): boolean {
     if (this.name === undefined || this.ownId === 0 || outcome === 'refused') return true;
-    if (recorder.ended(this, this.name, outcome, line, clock.monotonic() - this.since)) return true;
-    if (outcome !== 'cancelled') toHost.message(errorLine(this.idText, UNAUDITED));
+    if (this.#write(outcome, line, joins)) return true;
+    if (outcome !== 'cancelled') this.#calls.options.toHost.message(errorLine(this.idText, UNAUDITED));
     return false;
+  }
+
+  #write(outcome: Exclude<Outcome, 'refused'> | 'late', line: readonly Buffer[], joins: Joins): boolean {
+    const { recorder, clock } = this.#calls.options;
+    const { name: call = '', method, shown: target, governance } = this;
+    const event = governance.event ?? 'request';
+    const ms = clock.monotonic() - this.since;
+    return recorder.ended({ call, event, method, target, outcome, line, ms, ...joins });
   }
 }
 

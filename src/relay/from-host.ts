@@ -1,7 +1,7 @@
 // Messages on their way from the host to the server: parse, policy, consent, audit, forward, in this order. There
 // is one place where a request is let through, and every refusal leaves by the same exit. What is forwarded is the
 // message as it came, byte for byte, but for its id.
-import { decide, type Verdict } from '../policy/decide.ts';
+import { decide, decideAll, type Verdict } from '../policy/decide.ts';
 import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
 import { Call, type Calls, UNAUDITED } from './call.ts';
@@ -9,15 +9,19 @@ import type { Current } from './current.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
 import { textOfId } from './ids.ts';
 import { batchOf } from './json/batch.ts';
+import { digestOf } from './json/digest.ts';
 import { hasDuplicateMembers } from './json/duplicates.ts';
 import { type Envelope, type Id, idText, readEnvelope, readId, readString } from './json/envelope.ts';
 import { isBlank, type LineListener, type Oversize } from './json/lines.ts';
 import { idOf, kindOf } from './json/oversize.ts';
+import { readMember } from './json/read.ts';
 import { type Found, findId } from './json/recovery.ts';
+import { methodOf, readTargets } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import type { Recorder } from './recorder.ts';
 import { INITIALIZE, REPLAYED, type Replay } from './replay.ts';
 import type { ServerRequests } from './server-requests.ts';
+import type { Tasks } from './tasks.ts';
 import type { Waiter, WaitingRoom, WaitReason } from './waiting-room.ts';
 
 export interface FromHostOptions {
@@ -29,6 +33,7 @@ export interface FromHostOptions {
   readonly serverRequests: ServerRequests;
   readonly replay: Replay;
   readonly waiting: WaitingRoom;
+  readonly tasks: Tasks;
   readonly recorder: Recorder;
   readonly toHost: Outbox;
   readonly anomalies: Anomalies;
@@ -51,6 +56,7 @@ const QUOTE = 0x22;
 const OPEN_OBJECT = 0x7b;
 const NULL = 0x6e;
 const LINE_FEED = 0x0a;
+const NOTHING = Buffer.alloc(0);
 /** Bytes of JSON text that one character of a string has at most: `\\u` and four digits. */
 const LONGEST_CHARACTER = 6;
 
@@ -61,6 +67,8 @@ const NOT_A_REQUEST: Refusal = { code: -32600, text: 'a tool call without an id 
 const ID_TAKEN: Refusal = { code: -32600, text: 'the id is that of a request still open', unnamed: true };
 const BAD_ARGUMENTS: Refusal = { code: -32602, text: 'the arguments of a tool are an object' };
 const DUPLICATE: Refusal = { code: -32602, text: 'a member of the arguments is there twice' };
+const NO_TASK: Refusal = { code: -32602, text: 'the task is none of this session' };
+const PROTOCOL: Verdict = { decision: 'allow', rule: 'protocol' };
 const WITHDRAWN: Refusal = { code: 'refused', text: 'the host has cancelled it while it waited' };
 const TOO_MUCH_KEPT: Refusal = {
   code: 'busy',
@@ -112,25 +120,24 @@ export class FromHost implements LineListener {
 
   // The one way of a request. `waited`: it has waited, and is judged again.
   #request(message: Envelope, bytes: Buffer, start: number, end: number, waited?: Call): void {
-    const { calls, current, waiting, budgets } = this.#options;
+    const { calls, current, waiting } = this.#options;
 
     // parse
     const call = waited ?? this.#receive(message, bytes);
-    const fault = waited === undefined ? this.#faultOf(message, bytes) : undefined;
+    const fault = waited === undefined ? this.#faultOf(call, message, bytes) : undefined;
     if (fault === undefined && waiting.isOpen('rotation')) {
       waiting.add('rotation', copyOf(bytes, start, end), call);
       return;
     }
 
     // policy
-    const verdict = message.method === CALL ? this.#decide(toolOf(message, bytes, budgets.name)) : undefined;
-    call.shown = verdict?.shown ?? '';
+    const verdict = fault === undefined ? this.#decide(call) : PROTOCOL;
 
     // consent: until somebody can be asked, `ask` is a refusal that says so
-    const refusal = fault ?? this.#judge(verdict);
+    const refusal = fault ?? this.#judge(call, verdict);
 
     // audit
-    const written = verdict === undefined || this.#record(call, verdict, fault, refusal, message, bytes);
+    const written = this.#record(call, verdict, fault, refusal, message, bytes);
     if (refusal !== undefined || !written) {
       this.#refuse(call, refusal ?? UNAUDITED);
       return;
@@ -138,6 +145,10 @@ export class FromHost implements LineListener {
     call.judged();
 
     // forward
+    if (message.kind === 'notification') {
+      this.#send(call.method, bytes, start, end, start, start, '');
+      return;
+    }
     this.#note(call, message, bytes);
     call.since = calls.options.clock.monotonic();
     const { idStart: from, idEnd: to, method } = message;
@@ -147,20 +158,28 @@ export class FromHost implements LineListener {
 
   #receive(message: Envelope, bytes: Buffer): Call {
     const { calls, recorder } = this.#options;
-    const { id, idStart, idEnd, method } = message;
+    const { id, idStart, idEnd, method, kind } = message;
     const text = id === undefined ? NO_ID : textOfId(bytes, idStart, idEnd, id);
-    return new Call(calls, message, text, method === CALL ? recorder.nextCall() : undefined);
+    // A tool call without an id is recorded as what it was meant to be.
+    const form = kind === 'notification' && method !== CALL ? 'notification' : 'request';
+    const governance = methodOf(method, 'host', form);
+    const name = governance.event === undefined ? undefined : recorder.nextName(governance.event);
+    return new Call(calls, message, text, governance, name);
   }
 
-  /** What is wrong with a request. */
-  #faultOf(message: Envelope, bytes: Buffer): Refusal | undefined {
+  /** What is wrong with a request. Reads what it acts on. */
+  #faultOf(call: Call, message: Envelope, bytes: Buffer): Refusal | undefined {
     const { calls, budgets, replay } = this.#options;
-    const { fault, id, method } = message;
+    const { fault, id, method, kind } = message;
+    const unread = this.#readTargets(call, message, bytes);
     if (fault !== undefined) return fault;
-    if (id === undefined) return NOT_A_REQUEST;
-    if (calls.has(id)) return ID_TAKEN;
-    if (calls.size >= budgets.open) return BUSY;
-    if (method === CALL) return callFault(message, bytes, budgets.name);
+    if (id === undefined && method === CALL) return NOT_A_REQUEST;
+    if (kind === 'request') {
+      if (id === undefined) return NOT_A_REQUEST;
+      if (calls.has(id)) return ID_TAKEN;
+      if (calls.size >= budgets.open) return BUSY;
+    }
+    if (unread !== undefined) return unread;
     if (REPLAYED.has(method)) {
       const kept = replay.bytes + calls.keptBytes + message.paramsEnd - message.paramsStart;
       if (kept > budgets.replay) return TOO_MUCH_KEPT;
@@ -168,56 +187,93 @@ export class FromHost implements LineListener {
     return undefined;
   }
 
-  #decide(tool: string): KnownTool {
-    const known = this.#known.get(tool);
-    if (known !== undefined) return known;
+  /** Reads what a request acts on. Returns what is wrong with it. */
+  #readTargets(call: Call, message: Envelope, bytes: Buffer): Refusal | undefined {
+    const { budgets, tasks } = this.#options;
+    if (call.method === CALL) {
+      const name = toolOf(message, bytes, budgets.name);
+      call.targets = [{ kind: 'tools', name }];
+      call.shown = this.#known.get(name)?.shown ?? this.#show(name);
+      return callFault(name, message, bytes, budgets.name);
+    }
+    const { paramsStart: start, paramsEnd: end } = message;
+    const params = start === -1 ? undefined : { start, end };
+    const read = readTargets(call.method, call.governance, bytes, params);
+    if (read.fault !== undefined) return { code: -32602, text: read.fault };
+    call.targets = read.targets;
+    call.shown = this.#show(
+      read.targets.flatMap(({ kind, name }) => (kind === 'methods' ? [] : [name])).join(' '),
+    );
+    if (read.task === undefined) return undefined;
+    call.task = tasks.digestOf(read.task);
+    return tasks.has(call.task) ? undefined : NO_TASK;
+  }
+
+  /** A name as it may be shown and recorded. */
+  #show(name: string): string {
     const { current, budgets } = this.#options;
-    const verdict = decide(current.policy, { kind: 'tools', name: tool, method: CALL });
-    const shown = current.redactor.text(tool).slice(0, budgets.name).toWellFormed();
-    const found = { ...verdict, shown };
-    if (this.#known.size < MAX_KNOWN && tool.length <= budgets.name) this.#known.set(tool, found);
-    return found;
+    return name === '' ? '' : current.redactor.text(name).slice(0, budgets.name).toWellFormed();
   }
 
-  #judge(verdict: KnownTool | undefined): Refusal | undefined {
-    if (verdict === undefined || verdict.decision === 'allow') return undefined;
-    const { decision, rule, shown } = verdict;
-    const { profile } = this.#options;
-    const says = `refused: ${rule} of profile "${profile}" says ${decision} for ${JSON.stringify(shown)}`;
-    return decision === 'deny'
-      ? { code: 'refused', text: says, hint: 'only the user can change what a profile allows' }
-      : {
-          code: 'refused',
-          text: `${says}, and nobody can be asked yet`,
-          hint: `the user can say allow or deny instead, with "warder edit ${profile}"`,
-        };
+  #decide({ method, targets, governance, shown }: Call): Verdict {
+    const { current, budgets } = this.#options;
+    const [only] = targets;
+    if (method !== CALL || only === undefined) {
+      const subjects = targets.map((target) => ({ ...target, method }));
+      return decideAll(current.policy, subjects, governance.unlisted);
+    }
+    const known = this.#known.get(only.name);
+    if (known !== undefined) return known;
+    const verdict = { ...decide(current.policy, { ...only, method }), shown };
+    if (this.#known.size < MAX_KNOWN && only.name.length <= budgets.name) this.#known.set(only.name, verdict);
+    return verdict;
   }
 
-  /** Writes what was decided. False: not written. */
+  #judge({ shown, method }: Call, { decision, rule }: Verdict): Refusal | undefined {
+    return refusalOf(this.#options.profile, decision, rule, shown === '' ? method : shown);
+  }
+
+  /** Writes what was decided, if it is recorded. False: not written. */
   #record(
     call: Call,
-    { shown, rule }: KnownTool,
+    { rule }: Verdict,
     fault: Refusal | undefined,
     refusal: Refusal | undefined,
     message: Envelope,
     bytes: Buffer,
   ): boolean {
-    const decided = {
-      call: call.name ?? '',
-      tool: shown,
-      id: call.idText,
-      decision: refusal === undefined ? ('allow' as const) : ('deny' as const),
-      rule: fault === undefined ? rule : 'protocol',
-      ...(fault === undefined ? {} : { reason: fault.text }),
-    };
-    return this.#options.recorder.called(decided, this.#argumentsOf(message, bytes));
+    const { event, governedBy, target } = call.governance;
+    if (event === undefined || call.name === undefined) return true;
+    const { recorder, replay } = this.#options;
+    const { paramsStart, paramsEnd, argumentsStart, argumentsEnd } = message;
+    const text =
+      event === 'tool.call'
+        ? this.#redacted(bytes, argumentsStart, argumentsEnd)
+        : this.#redacted(bytes, paramsStart, paramsEnd);
+    const isRetry = replay.meta !== undefined && paramsStart !== -1;
+    return recorder.decided(
+      {
+        call: call.name,
+        event,
+        method: call.method,
+        target: call.shown,
+        id: message.kind === 'notification' && event === 'request' ? undefined : call.idText,
+        decision: refusal === undefined ? 'allow' : 'deny',
+        rule: fault === undefined ? rule : 'protocol',
+        ...(fault === undefined ? {} : { reason: fault.text }),
+        ...(call.task === undefined ? {} : { task: call.task }),
+        ...(isRetry ? retryOf(bytes, paramsStart, paramsEnd) : {}),
+        isSecret: governedBy === 'tasks' && target !== undefined,
+      },
+      text,
+    );
   }
 
-  #argumentsOf({ argumentsStart, argumentsEnd }: Envelope, bytes: Buffer): string {
-    if (argumentsStart === -1) return '';
+  #redacted(bytes: Buffer, start: number, end: number): Buffer {
+    if (start === -1) return NOTHING;
     const { current } = this.#options;
-    const text = bytes.toString('utf8', argumentsStart, argumentsEnd);
-    return current.isClean(bytes) ? text : current.redactor.text(text);
+    const text = bytes.subarray(start, end);
+    return current.isClean(bytes) ? text : current.redactor.redact(text);
   }
 
   /** What of a request that goes on a new server may have to be told. */
@@ -234,6 +290,8 @@ export class FromHost implements LineListener {
     const { method } = message;
     if (method === CANCELLED) {
       this.#cancel(message, bytes, start, end);
+    } else if (methodOf(method, 'host', 'notification').governedBy !== 'lifecycle') {
+      this.#request(message, bytes, start, end);
     } else if (method !== PROGRESS && waiting.isOpen('rotation')) {
       waiting.add('rotation', copyOf(bytes, start, end), undefined);
     } else {
@@ -264,20 +322,24 @@ export class FromHost implements LineListener {
   /** A request that waits is not to go on: takes it out, and writes down why. */
   #withdraw(call: Call, refusal: Refusal): void {
     const line = this.#options.waiting.remove(call);
-    if (line === undefined || call.method !== CALL) return;
+    if (line === undefined) return;
     const message = readEnvelope(line, 0, line.length - 1);
-    const tool = this.#decide(toolOf(message, line, this.#options.budgets.name));
-    call.shown = tool.shown;
-    this.#record(call, tool, refusal, refusal, message, line);
+    this.#record(call, PROTOCOL, refusal, refusal, message, line);
   }
 
-  /** An answer of the host to a request of the server. */
+  /** An answer of the host to a request of the server: on record before the server has it. */
   #reply(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { serverRequests, anomalies } = this.#options;
+    const { serverRequests, anomalies, current } = this.#options;
     const request = serverRequests.take(message.id);
-    if (request === undefined)
+    if (request === undefined) {
       anomalies.note('the host has answered what is not open', () => ({ bytes: end - start }));
-    else this.#send('', bytes, start, end, message.idStart, message.idEnd, request.idText);
+      return;
+    }
+    const { idStart, idEnd, failed } = message;
+    const line = bytes.subarray(start, end);
+    if (serverRequests.record(request, failed ? 'error' : 'ok', line))
+      this.#send('', bytes, start, end, idStart, idEnd, request.idText);
+    else current.upstream.answer(errorLine(request.idText, UNAUDITED));
   }
 
   #send(
@@ -337,7 +399,10 @@ export class FromHost implements LineListener {
   #refuseReply(id: Id | undefined, { text }: Refusal): void {
     const { serverRequests, current } = this.#options;
     const request = serverRequests.take(id);
-    if (request !== undefined) current.upstream.answer(errorLine(request.idText, { code: 'withheld', text }));
+    if (request === undefined) return;
+    const line = errorLine(request.idText, { code: 'withheld', text });
+    serverRequests.record(request, 'error', Buffer.from(line));
+    current.upstream.answer(line);
   }
 
   /** The one exit of requests that are not forwarded. */
@@ -359,9 +424,36 @@ function copyOf(bytes: Buffer, start: number, end: number): Buffer {
   return line;
 }
 
+/** Why a verdict lets nothing through; undefined if it does. */
+export function refusalOf(
+  profile: string,
+  decision: Verdict['decision'],
+  rule: string,
+  shown: string,
+): Refusal | undefined {
+  if (decision === 'allow') return undefined;
+  const says = `refused: ${rule} of profile "${profile}" says ${decision} for ${JSON.stringify(shown)}`;
+  return decision === 'deny'
+    ? { code: 'refused', text: says, hint: 'only the user can change what a profile allows' }
+    : {
+        code: 'refused',
+        text: `${says}, and nobody can be asked yet`,
+        hint: `the user can say allow or deny instead, with "warder edit ${profile}"`,
+      };
+}
+
+/** By what a request that is made again with what was asked for joins the one before it. */
+function retryOf(bytes: Buffer, start: number, end: number): { state?: string; responses?: string } {
+  const state = readMember(bytes, start, end, 'requestState');
+  const responses = readMember(bytes, start, end, 'inputResponses');
+  return {
+    ...(typeof state === 'string' ? {} : { state: digestOf(bytes, state) }),
+    ...(typeof responses === 'string' ? {} : { responses: digestOf(bytes, responses) }),
+  };
+}
+
 /** What is wrong with a tool call as such. */
-function callFault(message: Envelope, bytes: Buffer, maxName: number): Refusal | undefined {
-  const tool = toolOf(message, bytes, maxName);
+function callFault(tool: string, message: Envelope, bytes: Buffer, maxName: number): Refusal | undefined {
   if (tool === '' || tool.length > maxName || !tool.isWellFormed())
     return { code: -32602, text: `a tool's name is a string of 1 to ${maxName} characters` };
   const { argumentsStart, argumentsEnd } = message;

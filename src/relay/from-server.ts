@@ -1,13 +1,14 @@
 // Messages on their way from the server to the host: redact, match, audit, forward. An answer goes on only if it is
 // the first to a request that is open; what is no message does not go on at all. What goes on is the message as it
 // came, byte for byte, but for ids and what is redacted.
+import type { Clock } from '../os/clock.ts';
 import { decide, denies } from '../policy/decide.ts';
 import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
-import { type Call, type Calls, LISTEN } from './call.ts';
+import { type Call, type Calls, LISTEN, UNAUDITED } from './call.ts';
 import type { Current } from './current.ts';
 import { errorLine, type Refusal } from './error-response.ts';
-import { BUSY, CALL, CANCELLED, requestIdOf } from './from-host.ts';
+import { BUSY, CALL, CANCELLED, refusalOf, requestIdOf } from './from-host.ts';
 import { ownId, textOfId } from './ids.ts';
 import { batchOf } from './json/batch.ts';
 import { type Envelope, idText, readEnvelope, readId } from './json/envelope.ts';
@@ -16,12 +17,20 @@ import { idOf } from './json/oversize.ts';
 import { type Range, readMember } from './json/read.ts';
 import { findId } from './json/recovery.ts';
 import { cutTools, type Listing } from './listing.ts';
+import { type Method, methodOf } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import type { OwnRequests } from './own-requests.ts';
+import type { Recorder } from './recorder.ts';
 import type { Replay } from './replay.ts';
 import type { ServerRequests } from './server-requests.ts';
+import { readInterim, type Tasks } from './tasks.ts';
 
 export interface FromServerOptions {
+  /** The profile's name. */
+  readonly profile: string;
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+  readonly tasks: Tasks;
   readonly budgets: Budgets;
   readonly current: Current;
   readonly calls: Calls;
@@ -41,6 +50,7 @@ const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
 const MAX_PREFIX = 200;
 
 export const HOST_LEFT: Refusal = { code: 'lost', text: 'the host has ended its input' };
+const NOTHING = Buffer.alloc(0);
 const NOT_UTF8 = 'it is not UTF-8';
 
 /** Takes the messages of the server that has the session. */
@@ -106,11 +116,11 @@ export class FromServer {
     const { calls, ownRequests } = this.#options;
     const call = calls.sent(message.id);
     if (call !== undefined) this.#end(call, message, bytes, start, end);
-    else if (!ownRequests.answered(message, bytes)) this.#late(message, end - start);
+    else if (!ownRequests.answered(message, bytes)) this.#late(message, bytes.subarray(start, end));
   }
 
   #end(call: Call, message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { replay } = this.#options;
+    const { replay, tasks } = this.#options;
     const { failed, idStart, idEnd, resultStart, resultEnd } = message;
     const outcome = failed ? 'error' : message.isError ? 'tool-error' : 'ok';
     if (!failed) {
@@ -127,17 +137,26 @@ export class FromServer {
           return;
         }
       }
-      replay.accepted(call.method, call.params, bytes, { start: resultStart, end: resultEnd });
+      const result = { start: resultStart, end: resultEnd };
+      replay.accepted(call.method, call.params, bytes, result);
+      const interim = message.isInterim ? readInterim(bytes, result) : undefined;
+      if (interim !== undefined) {
+        if (interim.joins.task !== undefined) tasks.add(interim.joins.task);
+        call.answer(interim.outcome, { bytes, start, end, idStart, idEnd, ...interim.joins });
+        return;
+      }
     }
     call.answer(outcome, { bytes, start, end, idStart, idEnd });
   }
 
   /** Nobody waits for the answer. */
-  #late(message: Envelope, length: number): void {
+  #late(message: Envelope, line: Buffer): void {
     const { calls, anomalies } = this.#options;
-    if (calls.takeLate(message.id) !== undefined) return;
+    const call = calls.takeLate(message.id);
+    call?.noteLate(line);
+    if (call !== undefined) return;
     anomalies.note('the server has answered what is not open', () => ({
-      bytes: length,
+      bytes: line.length,
       failed: message.failed,
     }));
   }
@@ -150,24 +169,39 @@ export class FromServer {
     return cutTools(bytes, start, end, resultStart, hidden);
   }
 
-  /** A request of the server to the host. */
+  /** A request of the server to the host: policy, audit, forward. */
   #ask(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { serverRequests, toHost, current, anomalies, budgets } = this.#options;
-    const { id, idStart, idEnd } = message;
+    const { serverRequests, toHost, current, anomalies, recorder, clock } = this.#options;
+    const { id, idStart, idEnd, method, paramsStart, paramsEnd } = message;
     if (id === undefined) return;
-    const text = textOfId(bytes, idStart, idEnd, id);
-    const refusal = serverRequests.isClosed
-      ? HOST_LEFT
-      : serverRequests.size < budgets.open
-        ? undefined
-        : BUSY;
-    if (refusal !== undefined) {
-      anomalies.note('refused a request of the server', () => ({ why: refusal.text }));
-      current.upstream.answer(errorLine(text, refusal));
+    const idText = textOfId(bytes, idStart, idEnd, id);
+    const governance = methodOf(method, 'server', 'request');
+    const { rule, refusal } = this.#judge(method, governance);
+    const name = governance.event === undefined ? undefined : recorder.nextName(governance.event);
+    const decision = refusal === undefined ? 'allow' : 'deny';
+    const reason = rule === 'protocol' && refusal !== undefined ? { reason: refusal.text } : {};
+    const params = paramsStart === -1 ? NOTHING : bytes.subarray(paramsStart, paramsEnd);
+    const question = { event: 'question', method, target: '', id: idText, isSecret: false } as const;
+    const written =
+      name === undefined || recorder.decided({ ...question, call: name, decision, rule, ...reason }, params);
+    if (refusal !== undefined || !written) {
+      const told = refusal ?? UNAUDITED;
+      anomalies.note('refused a request of the server', () => ({ why: told.text }));
+      current.upstream.answer(errorLine(idText, told));
       return;
     }
-    const { ownId: own } = serverRequests.add(id, text);
-    toHost.add(bytes, start, end, idStart, idEnd, String(own));
+    const request = serverRequests.add({ id, idText, method, name, since: clock.monotonic() });
+    toHost.add(bytes, start, end, idStart, idEnd, String(request.ownId));
+  }
+
+  /** Whether a request of the server goes on, and by which rule. */
+  #judge(method: string, { governedBy, unlisted }: Method): { rule: string; refusal: Refusal | undefined } {
+    const { serverRequests, budgets, current, profile } = this.#options;
+    if (serverRequests.isClosed) return { rule: 'protocol', refusal: HOST_LEFT };
+    if (serverRequests.size >= budgets.open) return { rule: 'protocol', refusal: BUSY };
+    if (governedBy === 'lifecycle') return { rule: 'protocol', refusal: undefined };
+    const { decision, rule } = decide(current.policy, { kind: 'methods', name: method }, unlisted);
+    return { rule, refusal: refusalOf(profile, decision, rule, method) };
   }
 
   #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
@@ -203,6 +237,7 @@ export class FromServer {
     const id = requestIdOf(message, bytes);
     const request = serverRequests.cancel(id);
     if (request !== undefined) {
+      serverRequests.record(request, 'cancelled', NOTHING);
       toHost.add(bytes, start, end, requestIdStart, requestIdEnd, String(request.ownId));
       return;
     }

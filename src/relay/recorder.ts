@@ -1,7 +1,7 @@
 // Writes a session's records to the audit log. A record that cannot be written is reported to the caller, who then
 // lets nothing through; why it could not be written is in the daemon's log.
 import { createHash, hash } from 'node:crypto';
-import type { ToolCall, ToolResult } from '../audit/events.ts';
+import type { Answer, Question, Reply, Request, ToolCall, ToolResult } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
@@ -23,20 +23,45 @@ export interface RecorderOptions {
   readonly log: Log;
 }
 
-/** A tool call as it is decided. */
-export interface Decided {
-  /** The call's number: see `nextCall`. */
+/** What a record joins to others: digests of the ids by which a result that comes later is found. */
+export interface Joins {
+  readonly task?: string;
+  readonly state?: string;
+}
+
+/** A request of the host as it is decided. */
+export interface Decided extends Joins {
+  /** Its number: see `nextName`. */
   readonly call: string;
-  readonly tool: string;
-  /** The JSON text of the request's id. */
-  readonly id: string;
+  readonly event: 'tool.call' | 'request' | 'question';
+  readonly method: string;
+  /** What it acts on, as it may be shown; empty if nothing. */
+  readonly target: string;
+  /** The JSON text of its id; undefined for a notification. */
+  readonly id: string | undefined;
   readonly decision: 'allow' | 'deny';
   readonly rule: string;
   readonly reason?: string;
+  readonly responses?: string;
+  /** What it carries is recorded as a digest, whatever the profile says. */
+  readonly isSecret: boolean;
+}
+
+/** How a request that was let through ended. */
+export interface Ended extends Joins {
+  readonly call: string;
+  readonly event: 'tool.call' | 'request' | 'question';
+  readonly method: string;
+  readonly target: string;
+  readonly outcome: ToolResult['outcome'] | 'late';
+  /** The line that its sender gets, in pieces. */
+  readonly line: readonly Buffer[];
+  readonly ms: number;
 }
 
 export class Recorder {
   readonly #options: RecorderOptions;
+  #names = 0;
   #calls = 0;
   #failing = false;
 
@@ -49,43 +74,87 @@ export class Recorder {
     return this.#calls;
   }
 
-  /** The number of the next call: unique in the log. */
-  nextCall(): string {
-    return `${this.#options.id}-${++this.#calls}`;
+  /** The number of the next recorded request: unique in the log. */
+  nextName(event: Decided['event']): string {
+    if (event === 'tool.call') this.#calls++;
+    return `${this.#options.id}-${++this.#names}`;
   }
 
-  /** Writes `tool.call`. `text` is the redacted JSON text of the arguments. False: not written. */
-  called(decided: Decided, text: string): boolean {
-    const { id: session, profile, settings } = this.#options;
-    const bytes = Buffer.byteLength(text);
-    const kept =
-      bytes > MAX_ARGUMENTS
-        ? { arguments: digest(text), arguments_bytes: bytes }
-        : { arguments: settings.arguments === 'digest' ? digest(text) : text };
-    const record: ToolCall = { session, profile, ...decided, ...kept };
-    return this.#append(() => this.#options.audit.append('tool.call', record, settings.durability));
+  /** Writes `tool.call`, `request` or `question`. `text` is the redacted JSON text of what it carries. False: not written. */
+  decided({ event, method, target, isSecret, ...rest }: Decided, text: Buffer): boolean {
+    const { id: session, profile, settings, audit } = this.#options;
+    const { durability } = settings;
+    const bytes = text.length;
+    const isLong = bytes > MAX_ARGUMENTS;
+    const kept = isLong || isSecret || settings.arguments === 'digest' ? digest(text) : text.toString();
+    if (event === 'tool.call') {
+      const { id = 'null', ...call } = rest;
+      const values = { arguments: kept, ...(isLong && { arguments_bytes: bytes }) };
+      const record: ToolCall = { session, profile, tool: target, id, ...call, ...values };
+      return this.#append(() => audit.append('tool.call', record, durability));
+    }
+    const values = { params: kept, ...(isLong && { params_bytes: bytes }) };
+    if (event === 'question') {
+      const { id = 'null', call, decision, rule, reason } = rest;
+      const why = reason === undefined ? {} : { reason };
+      const record: Question = { session, profile, call, method, id, decision, rule, ...why, ...values };
+      return this.#append(() => audit.append('question', record, durability));
+    }
+    const { id, ...request } = rest;
+    const record: Request = {
+      session,
+      profile,
+      method,
+      ...(target === '' ? {} : { target }),
+      ...(id === undefined ? {} : { id }),
+      ...request,
+      ...values,
+    };
+    return this.#append(() => audit.append('request', record, durability));
   }
 
-  /** Writes `tool.result`, for the line that the host gets, in pieces. `ms` is the time it took. False: not written. */
-  ended(
-    { shown }: { readonly shown: string },
-    call: string,
-    outcome: ToolResult['outcome'],
-    line: readonly Buffer[],
-    ms: number,
-  ): boolean {
-    const { id: session, profile, settings } = this.#options;
-    const record: ToolResult = {
+  /** Writes `tool.result`, `answer` or `reply`. False: not written. */
+  ended({ call, event, method, target, outcome, line, ms: took, ...joins }: Ended): boolean {
+    const { id: session, profile, settings, audit } = this.#options;
+    const { durability } = settings;
+    const bytes = line.reduce((sum, { length }) => sum + length, 0);
+    const result = digestOf(line);
+    const ms = Math.max(0, Math.round(took));
+    if (event === 'tool.call' && outcome !== 'late') {
+      const record: ToolResult = {
+        session,
+        profile,
+        call,
+        tool: target,
+        outcome,
+        bytes,
+        result,
+        ms,
+        ...joins,
+      };
+      return this.#append(() => audit.append('tool.result', record, durability));
+    }
+    // A tool error is one of `tools/call` alone.
+    const plain = outcome === 'tool-error' ? 'error' : outcome;
+    if (event === 'question') {
+      const ending = plain === 'task' || plain === 'input-required' ? 'ok' : plain;
+      const record: Reply = { session, profile, call, method, outcome: ending, bytes, result, ms };
+      return this.#append(() => audit.append('reply', record, durability));
+    }
+    const shown = target === '' ? {} : { target };
+    const record: Answer = {
       session,
       profile,
       call,
-      tool: shown,
-      outcome,
-      bytes: line.reduce((sum, { length }) => sum + length, 0),
-      result: digestOf(line),
-      ms: Math.max(0, Math.round(ms)),
+      method,
+      ...shown,
+      outcome: plain,
+      bytes,
+      result,
+      ms,
+      ...joins,
     };
-    return this.#append(() => this.#options.audit.append('tool.result', record, settings.durability));
+    return this.#append(() => audit.append('answer', record, durability));
   }
 
   /** Writes `session.close`. False: not written. */

@@ -67,6 +67,7 @@ export interface RotationOptions {
   readonly onFault: (error: unknown) => void;
 }
 
+const NOTHING = Buffer.alloc(0);
 const ENDING = 'the session is ending';
 const REPLACED = 'the server was replaced before it answered, because a credential has changed';
 
@@ -213,7 +214,9 @@ export class Rotation {
   /** The host need not answer any more what the old server has asked. */
   #cancelServerRequests(): void {
     const { serverRequests, toHost } = this.#options;
-    for (const { ownId } of serverRequests.takeAll()) {
+    for (const request of serverRequests.takeAll()) {
+      serverRequests.record(request, 'lost', NOTHING);
+      const { ownId } = request;
       const params = `{"requestId":${ownId},"reason":"the server was replaced"}`;
       toHost.message(`{"jsonrpc":"2.0","method":"${CANCELLED}","params":${params}}`);
     }

@@ -1,8 +1,10 @@
 // Requests of a server that the host has not answered yet. Towards the host each has an id of the relay's own, so
 // that an answer can reach no other request than the one it was given to: not one of a server that is gone, and
 // not a second one under the same id.
-import { ownId } from './ids.ts';
+import type { Clock } from '../os/clock.ts';
+import { counter, ownId } from './ids.ts';
 import type { Id } from './json/envelope.ts';
+import type { Recorder } from './recorder.ts';
 
 /** A request of a server. */
 export interface ServerRequest {
@@ -11,17 +13,27 @@ export interface ServerRequest {
   /** The id that the server knows, and its JSON text as the server wrote it. */
   readonly id: Id;
   readonly idText: string;
+  readonly method: string;
+  /** Its number in the audit log, where it is recorded. */
+  readonly name: string | undefined;
+  /** When it was passed on, in milliseconds of the monotonic clock. */
+  readonly since: number;
+}
+
+export interface ServerRequestsOptions {
+  readonly recorder: Recorder;
+  readonly clock: Clock;
 }
 
 /** The open ones of one session. */
 export class ServerRequests {
-  readonly #nextId: () => number;
+  readonly #options: ServerRequestsOptions;
+  readonly #nextId = counter();
   readonly #open = new Map<number, ServerRequest>();
   #closed = false;
 
-  /** `nextId` gives the next id of the relay's own. */
-  constructor(nextId: () => number) {
-    this.#nextId = nextId;
+  constructor(options: ServerRequestsOptions) {
+    this.#options = options;
   }
 
   /** Requests that are open. */
@@ -41,10 +53,22 @@ export class ServerRequests {
   }
 
   /** Notes a request. */
-  add(id: Id, idText: string): ServerRequest {
-    const request = { ownId: this.#nextId(), id, idText };
-    this.#open.set(request.ownId, request);
-    return request;
+  add(request: Omit<ServerRequest, 'ownId'>): ServerRequest {
+    const added = { ...request, ownId: this.#nextId() };
+    this.#open.set(added.ownId, added);
+    return added;
+  }
+
+  /** Writes how a request ended, if it is recorded. `line`: what the server gets. False: not written. */
+  record(
+    { name, method, since }: ServerRequest,
+    outcome: 'ok' | 'error' | 'cancelled' | 'lost',
+    line: Buffer,
+  ): boolean {
+    if (name === undefined) return true;
+    const { recorder, clock } = this.#options;
+    const ms = clock.monotonic() - since;
+    return recorder.ended({ call: name, event: 'question', method, target: '', outcome, line: [line], ms });
   }
 
   /** The request that the host has answered; it is open no more. */

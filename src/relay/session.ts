@@ -25,6 +25,7 @@ import { Replay } from './replay.ts';
 import { type NewServer, type Rotated, Rotation } from './rotation.ts';
 import { ServerRequests } from './server-requests.ts';
 import { StdioUpstream } from './stdio-upstream.ts';
+import { Tasks } from './tasks.ts';
 import type { Upstream, UpstreamListener } from './upstream.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
@@ -70,6 +71,7 @@ export interface Snapshot {
 /** How often again as long as `lastOutput` a host may take that does not even read what came before. */
 const PATIENCE = 20;
 
+const NOTHING = Buffer.alloc(0);
 const FAULT: Refusal = {
   code: 'internal',
   text: 'a fault in Warder ended the session; whether the server has done anything is not known',
@@ -82,7 +84,7 @@ export class Session {
   readonly #budgets: Budgets;
   readonly #guard: Guard;
   readonly #anomalies: Anomalies;
-  readonly #serverRequests = new ServerRequests(counter());
+  readonly #serverRequests: ServerRequests;
   readonly #recorder: Recorder;
   readonly #toHost: Outbox;
   readonly #current: Current;
@@ -115,6 +117,7 @@ export class Session {
     this.#anomalies = new Anomalies(log, id);
     this.#recorder = new Recorder({ id, profile, audit, settings: auditSettings, log });
     this.#toHost = new Outbox(host, () => this.#guard.run(() => this.#settle()));
+    this.#serverRequests = new ServerRequests({ recorder: this.#recorder, clock });
     const nextId = counter();
     const replay = new Replay();
     const upstreamOf = (end: ServerEnd): Upstream => new StdioUpstream(end, budgets.line, this.#guard);
@@ -139,12 +142,14 @@ export class Session {
       recorder: this.#recorder,
       toHost: this.#toHost,
       anomalies: this.#anomalies,
+      tasks: new Tasks(),
+      profile,
+      clock,
     };
-    this.#fromHost = new FromHost({ profile, ...shared });
+    this.#fromHost = new FromHost(shared);
     this.#fromServer = new FromServer(shared);
     this.#rotation = new Rotation({
       id,
-      clock,
       log,
       nextId,
       upstreamOf,
@@ -300,8 +305,11 @@ export class Session {
     if (this.#reason !== undefined) return;
     this.#inputEnded = true;
     this.#fromHost.release('rotation');
-    for (const { idText } of this.#serverRequests.close())
-      this.#current.upstream.answer(errorLine(idText, HOST_LEFT));
+    for (const request of this.#serverRequests.close()) {
+      const line = errorLine(request.idText, HOST_LEFT);
+      this.#serverRequests.record(request, 'lost', Buffer.from(line));
+      this.#current.upstream.answer(line);
+    }
     this.#closing = setTimeout(() => this.#guard.run(() => this.#leave('host')), this.#budgets.close);
     this.#settle();
   }
@@ -372,6 +380,7 @@ export class Session {
     if (this.#over) return;
     this.#reason = reason;
     clearTimeout(this.#closing);
+    for (const request of this.#serverRequests.close()) this.#serverRequests.record(request, 'lost', NOTHING);
     this.#toHost.flush();
     this.#options.host.close();
     this.#over = true;

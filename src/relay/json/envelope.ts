@@ -64,6 +64,8 @@ export interface Envelope {
   readonly failed: boolean;
   /** `result.isError` is true. */
   readonly isError: boolean;
+  /** The result may be a task's ticket or ask for input first: it has a `task`, or a `resultType` that begins so. */
+  readonly isInterim: boolean;
   /** The line is an array, as a batch of 2025-03-26 is; then it has a fault as well. */
   readonly isBatch: boolean;
 }
@@ -84,6 +86,8 @@ const ARGUMENTS = 7;
 const REQUEST_ID = 8;
 const META = 9;
 const IS_ERROR = 10;
+const TASK = 11;
+const RESULT_TYPE = 12;
 
 const MESSAGE = keysOf({
   method: METHOD,
@@ -94,7 +98,7 @@ const MESSAGE = keysOf({
   error: ERROR,
 });
 const IN_PARAMS = keysOf({ name: NAME, arguments: ARGUMENTS, requestId: REQUEST_ID, _meta: META });
-const IN_RESULT = keysOf({ isError: IS_ERROR });
+const IN_RESULT = keysOf({ isError: IS_ERROR, task: TASK, resultType: RESULT_TYPE });
 
 const VERSION = Buffer.from('"2.0"');
 const CALL = 'tools/call';
@@ -122,6 +126,7 @@ class Members {
   /** Bits of the slots beside which something is spelled alike. */
   alike = 0;
   isError = false;
+  isInterim = false;
 }
 
 /** Reads the line from `start` to `end`, without its line feed. */
@@ -216,6 +221,9 @@ function readObject(
     }
     if (i < 0) return -1;
     if (slot === IS_ERROR) members.isError ||= bytes[start] === 0x74;
+    else if (slot === TASK) members.isInterim ||= bytes[start] === OPEN_OBJECT;
+    else if (slot === RESULT_TYPE)
+      members.isInterim ||= bytes[start + 1] === 0x74 || bytes[start + 1] === 0x69;
     else if (slot !== NO_KEY) note(members, slot, start, i);
     i = skipSpace(bytes, i, end);
     if (i >= end) return -1;
@@ -259,7 +267,7 @@ function classify(bytes: Buffer, members: Members): Envelope {
 }
 
 function envelope(
-  { starts, ends, isError }: Members,
+  { starts, ends, isError, isInterim }: Members,
   fault: Fault | undefined,
   kind: Envelope['kind'],
   id?: Id,
@@ -286,6 +294,7 @@ function envelope(
     resultEnd: ends[RESULT] as number,
     failed: starts[ERROR] !== -1,
     isError,
+    isInterim,
     isBatch: fault === BATCH,
   };
 }

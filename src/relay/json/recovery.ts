@@ -60,7 +60,8 @@ function findInObject(bytes: Buffer, from: number, end: number): Found | undefin
     while (next < end && isSpace(bytes[next] as number)) next++;
     if (depth === 1 && bytes[next] === 0x3a && next < end) {
       next++;
-      const slot = matchKey(bytes, i + 1, close - 1, KEYS);
+      // A name with a broken escape is no name that any parser reads.
+      const slot = skipKey(bytes, i, close) === close ? matchKey(bytes, i + 1, close - 1, KEYS) : NO_KEY;
       if (slot === METHOD) method = true;
       else if (slot === ANSWER) answer = true;
       else if (slot < NO_KEY) return undefined;

@@ -329,7 +329,7 @@ describe('the audit log', () => {
 describe('W-RELAY-5 credentials do not reach the host', () => {
   test('in results, notifications and questions; all else stays as it was', () => {
     const { host, server } = join();
-    host.say(call(1), { id: 2, method: 'resources/read' });
+    host.say(call(1), { id: 2, method: 'resources/read', params: { uri: 'file:///a' } });
     const lines = [
       `{"jsonrpc":"2.0","id":1,"result":{"n":9007199254740993,"text":"${SECRET}"}}`,
       `{"jsonrpc":"2.0","id":2,"result":{"text":"${Buffer.from(`Basic ${SECRET}`).toString('base64')}"}}`,

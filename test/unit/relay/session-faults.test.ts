@@ -13,6 +13,7 @@ describe('W-RELAY-3 what the host sends that is no message does not reach the se
   test.each([
     ['junk', 'hello', -32700, null],
     ['a broken line', '{"jsonrpc":"2.0","id":1,"method"', -32700, 1],
+    ['a broken escape in a name', '{"\\x":1,"id":1}', -32700, 1],
     ['a byte order mark', '\ufeff{"jsonrpc":"2.0","id":1,"method":"ping"}', -32700, 1],
     ['nesting over the bound', `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":${deep}}}`, -32700, 1],
     ['a batch of nothing', '[]', -32600, null],

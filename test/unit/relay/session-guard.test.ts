@@ -139,7 +139,14 @@ describe('W-RELAY-10 requests that lack what they need', () => {
       { id: 4, method: 'resources/subscribe', params: null },
       { id: 5, method: 'subscriptions/listen' },
     );
-    server.say(...[1, 2, 3, 4].map((id) => ({ id, result: {} })));
+    // Without a resource there is nothing to decide on.
+    expect(host.messages.map(({ id, error }) => [id, (error as { code: number }).code])).toEqual([
+      [1, -32602],
+      [3, -32602],
+      [4, -32602],
+    ]);
+    expect(server.messages.map(({ method }) => method)).toEqual(['logging/setLevel', 'subscriptions/listen']);
+    server.say({ id: 1, result: {} });
     expect(host.messages).toHaveLength(4);
     const next = new FakeServer();
     const { outcome } = await session.rotate(() => Promise.resolve({ server: next, redactor: clean }));

@@ -4,6 +4,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
+import { methodOf } from '../../../src/relay/methods.ts';
 import { answer, FakeServer, type Joined, join, SECRET, settled } from '../../fixtures/ends.ts';
 import { policyOf } from '../../fixtures/policy.ts';
 
@@ -147,7 +148,12 @@ class Game {
 
   constructor(denies: boolean) {
     const policy = denies
-      ? policyOf({ tools: { 'delete_*': 'deny', ask_me: 'ask' }, resources: { 'file:///etc/*': 'deny' } })
+      ? policyOf({
+          tools: { 'delete_*': 'deny' },
+          resources: { 'file:///etc/*': 'deny' },
+          prompts: { '*': 'ask' },
+          methods: { 'x/*': 'deny', 'sampling/*': 'deny', 'notifications/x': 'deny' },
+        })
       : policyOf({});
     this.joined = join({ policy, budgets: { line: LINE, drain: 60_000, greet: 20, grace: 0 } });
     this.servers = [this.joined.server];
@@ -397,10 +403,15 @@ function check(game: Game): void {
   const ended = ends.filter(({ outcome }) => outcome !== 'late').map(({ call }) => call);
   expect(new Set(ended).size).toBe(ended.length);
   const allowed = begun.filter(({ decision, id }) => decision === 'allow' && id !== undefined);
-  const hosts = allowed.filter(({ event }) => event !== 'question');
-  expect(ended).toEqual(expect.arrayContaining(hosts.map(({ call }) => call)));
-  const calls = [...game.unique].filter(([, { method }]) => method === 'tools/call').map(([id]) => id);
-  for (const id of calls) expect(audit.of('tool.call').filter((record) => record.id === id)).toHaveLength(1);
+  expect(new Set(ended)).toEqual(new Set(allowed.map(({ call }) => call)));
+  for (const [id, { method }] of game.unique) {
+    const { event } = methodOf(method, 'host', 'request');
+    const own = begun.filter((record) => record.id === id && record.event !== 'question');
+    expect(
+      own.map((record) => record.event),
+      `${id} ${method}`,
+    ).toEqual(event === undefined ? [] : [event]);
+  }
 }
 
 test(

@@ -132,6 +132,9 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   });
   const redact = (line: string): string => sessions.redact(line);
   redactions.add(redact);
+  profiles.onChange(({ name, change }) => {
+    if (change === 'changed') sessions.updatePolicy(name);
+  });
   credentials.onRotation((name) => {
     rejections.clear(name);
     return sessions.rotate(name);
@@ -159,6 +162,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
         revoke: (name) => sessions.revoke(name),
         sessions: () => sessions.status().length,
       }),
+      end: ({ session }) => sessions.end(session),
       async 'audit.signed'() {
         await logSigner.retry();
         await audit.checkpoint();

@@ -70,6 +70,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     'show the daemon, its store, its log and its sessions',
     async () => (await import('./status.ts')).statusCommand,
   ),
+  end: verb('end one session', async () => (await import('./end.ts')).endCommand),
   stop: verb('end all sessions and the daemon', async () => (await import('./stop.ts')).stopCommand),
   daemon: verb('start, stop and install the daemon', async () => (await import('./daemon.ts')).daemonCommand),
   audit: verb(

@@ -17,6 +17,8 @@ export interface Host extends Endpoint {
   announceServer(server: ServerIdentity): void;
   /** Ends the session: the launcher exits with this code. */
   exit(code: number): void;
+  /** Ends the session as if the host had gone; the launcher is told why. */
+  end(reason: WarderError): void;
   /** Refuses the session: the launcher prints the error and exits. */
   refuse(error: WarderError): void;
   /**

@@ -42,6 +42,7 @@ export interface FromServerOptions {
 }
 
 const LIST = 'tools/list';
+const LIST_CHANGED = 'notifications/tools/list_changed';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const META = '_meta';
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
@@ -84,6 +85,12 @@ export class FromServer {
     if (same && left.fault === message.fault) this.#pass(left, redacted, 0, redacted.length);
     else
       this.#withhold(message, redacted, 0, redacted.length, 'a credential is in it that cannot be taken out');
+  }
+
+  /** Tells a host that has opened the session with `initialize` that the list of tools may be another. */
+  announceTools(): void {
+    const { replay, toHost } = this.#options;
+    if (replay.initialized !== undefined) toHost.message(`{"jsonrpc":"2.0","method":"${LIST_CHANGED}"}`);
   }
 
   oversize(line: Oversize): void {

@@ -216,6 +216,16 @@ export class Session {
     return this.#calls.names();
   }
 
+  /** From the next request on another policy decides. The host is told that its list of tools may be another. */
+  set policy(policy: ProfilePolicy) {
+    this.#guard.run(() => {
+      if (this.#over) return;
+      this.#current.policy = policy;
+      this.#fromServer.announceTools();
+      this.#settle();
+    });
+  }
+
   /** From now on other values are taken out of what passes. */
   redact(redactor: Redaction): void {
     this.#current.redactor = redactor;

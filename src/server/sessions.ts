@@ -2,6 +2,7 @@
 // of a session changes, the session gets a server with the new value, and the host notices nothing.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import type { AuditLog } from '../audit/log.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
@@ -12,6 +13,7 @@ import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
+import type { ProfilePolicy } from '../profile/format.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
@@ -41,6 +43,8 @@ interface SessionEntry {
   readonly began: number;
   /** How often each sealed credential was used. */
   readonly uses: Map<string, number>;
+  /** As the profile says it now. */
+  policy: ProfilePolicy;
   /** This and `started` are undefined while the server starts. */
   session: Session | undefined;
   started: StartedServer | undefined;
@@ -77,6 +81,7 @@ export class Sessions {
       since: clock.now(),
       began: clock.monotonic(),
       uses: new Map(),
+      policy: profile.policy,
       session: undefined,
       started: undefined,
       connections: 0,
@@ -122,7 +127,7 @@ export class Sessions {
         profile: profile.name,
         host: hostEndOf(host),
         server: started.server,
-        policy: profile.policy,
+        policy: entry.policy,
         audit,
         auditSettings: profile.audit,
         redactor: this.#redactor(entry, started.credentials),
@@ -165,8 +170,43 @@ export class Sessions {
     const affected = entries.filter(({ loaded }) =>
       loaded.profile.credentials.some(({ name, deliver }) => name === credential && deliver !== 'sealed'),
     );
-    for (const { session } of affected) void session?.stop();
+    for (const { host } of affected) {
+      host.end(
+        new WarderError(
+          'credential-revoked',
+          `the credential "${credential}" was revoked during the session`,
+          {
+            hint: 'its server had the value; start it again once there is another',
+          },
+        ),
+      );
+    }
     return { cut, ended: affected.length };
+  }
+
+  /** Ends the session whose id is, or begins with, `prefix`. Throws `usage` where that is none or several. */
+  end(prefix: string): { session: string; profile: string } {
+    const found = [...this.#entries.values()].filter(({ id }) => id.startsWith(prefix));
+    const [entry] = found;
+    if (entry === undefined || found.length > 1) {
+      const what =
+        entry === undefined ? 'no session has an id that begins' : 'several sessions have ids that begin';
+      throw new WarderError('usage', `${what} with "${prefix}"`, { hint: '"warder status" lists them' });
+    }
+    const { id, loaded, host } = entry;
+    host.end(new WarderError('refused', 'the user ended the session with "warder end"'));
+    return { session: id, profile: loaded.name };
+  }
+
+  /** A profile has changed: its policy holds for its open sessions from the next request on. */
+  updatePolicy(name: string): void {
+    const { policy } = this.#parts.profiles.get(name).profile;
+    for (const entry of this.#entries.values()) {
+      if (entry.loaded.name !== name || isDeepStrictEqual(entry.policy, policy)) continue;
+      entry.policy = policy;
+      if (entry.session !== undefined) entry.session.policy = policy;
+      this.#parts.log.info({ session: entry.id, profile: name }, 'a changed policy holds from now on');
+    }
   }
 
   /** Redacts the secret values of all open sessions from a text. */

@@ -145,6 +145,11 @@ export const control = {
       }),
     }),
   },
+  /** Ends one session, named by its id or the beginning of it. */
+  end: {
+    params: z.strictObject({ session: z.string().regex(/^[0-9a-f]{1,16}$/, 'an id is hexadecimal digits') }),
+    result: z.object({ session: z.string(), profile: z.string() }),
+  },
   /** Ends all sessions, then the daemon. Answers at once; the connection closes when the daemon is done. */
   stop: {
     params: z.strictObject({}),

@@ -213,3 +213,34 @@ test.each([
   await host.ended;
   expect(host.stderr).toContain(error?.message);
 });
+
+test('`warder end` ends one session, and its launcher says why', async () => {
+  await using warder = home('slow');
+  await using one = warder.run('slow');
+  await one.initialize();
+  await using other = warder.run('slow');
+  await other.initialize();
+  const { sessions } = await warder.facts('status');
+  const ids: string[] = sessions.map(({ id }: { id: string }) => id);
+  const { answer } = one.ask('tools/call', { name: 'slow', arguments: { ms: 60_000 } });
+  await warder.done(['end', ids[0] ?? '']);
+  expect((await answer).error?.message).toContain('the session was ended');
+  expect((await one.ended).code).toBe(77);
+  expect(one.stderr).toContain('warder: error: the user ended the session with "warder end"');
+  expect(await other.call('slow', { ms: 1, say: 'still here' })).toBe('still here');
+  expect(await warder.warder(['end', ids[0] ?? ''])).toMatchObject({ code: 64 });
+});
+
+test('W-POL-9 a changed profile holds for its open session', async () => {
+  await using warder = home('slow');
+  await using host = warder.run('slow');
+  await host.initialize();
+  expect(await host.call('slow', { ms: 1, say: 'before' })).toBe('before');
+  warder.profile('slow', {
+    server: fixtureServer('slow'),
+    policy: { default: 'allow', tools: { slow: 'deny' } },
+  });
+  await host.until(() => host.lines.some((line) => line.includes('list_changed')), 'the notification');
+  const { error } = await host.request('tools/call', { name: 'slow', arguments: { ms: 1 } });
+  expect(error?.data).toMatchObject({ code: 'refused' });
+});

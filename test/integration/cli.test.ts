@@ -32,7 +32,7 @@ test('help names every command and gives examples', async () => {
   const { code, out } = await warder(['--help']);
   expect(code).toBe(0);
   for (const verb of [
-    ...['run', 'add', 'credential', 'status', 'stop', 'daemon', 'audit', 'doctor', 'init'],
+    ...['run', 'add', 'credential', 'status', 'end', 'stop', 'daemon', 'audit', 'doctor', 'init'],
     ...['lock', 'unlock', 'revoke'],
   ]) {
     expect(out).toMatch(new RegExp(`^  warder ${verb} `, 'm'));

@@ -208,6 +208,22 @@ describe('policy', () => {
     ]);
   });
 
+  test('W-POL-9 a changed policy holds from the next call on, and the host is told to list again', () => {
+    const { host, server, session } = join();
+    host.say({ id: 0, method: 'initialize' }, { method: 'notifications/initialized' }, call(1));
+    session.policy = policyOf({ tools: { echo: 'deny' } });
+    expect(host.messages).toMatchObject([{ method: 'notifications/tools/list_changed' }]);
+    server.say(answer(server.idOf(1)));
+    host.say(call(2));
+    expect(host.messages.slice(1)).toMatchObject([
+      { id: 1, result: {} },
+      { id: 2, error: { code: -32010 } },
+    ]);
+    session.policy = policyOf({});
+    host.say(call(3));
+    expect(server.messages.at(-1)).toMatchObject(sent(3));
+  });
+
   test('a list goes on as it came where nothing is denied', () => {
     const { host, server } = join();
     host.say({ id: 1, method: 'tools/list' });

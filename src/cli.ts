@@ -1,6 +1,5 @@
 // The command line. `commands/verbs.ts` has the table of verbs. A verb's file is loaded only when the verb is used, so that
 // help and simple verbs are fast. Exit codes and the format of errors are defined in `errors.ts`.
-import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import yargs, { type Argv, type FallbackCompletionFunction } from 'yargs';
 import manifest from '../package.json' with { type: 'json' };
@@ -8,6 +7,7 @@ import type { Context } from './commands/command.ts';
 import { openTerminal } from './commands/terminal.ts';
 import { verbs } from './commands/verbs.ts';
 import { EXIT, WarderError } from './errors.ts';
+import { homeFolder } from './os/home.ts';
 import { suggest } from './profile/suggestion.ts';
 import { places as placesOf } from './wire/places.ts';
 
@@ -94,7 +94,7 @@ async function buildProgram(
 ): Promise<{ program: Argv; context: Context; word: string | undefined }> {
   const { env, platform } = process;
   const uid = process.getuid?.() ?? -1;
-  const places = placesOf({ platform, env, home: env.HOME ?? homedir(), uid });
+  const places = placesOf({ platform, env, home: homeFolder(env), uid });
   const end = argv.indexOf('--');
   const ownWords = end < 0 ? argv : argv.slice(0, end);
   const script = fileURLToPath(new URL('../bin/warder.js', import.meta.url));

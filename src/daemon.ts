@@ -1,6 +1,5 @@
 // The daemon's program file: creates the real OS parts and connects the rooms. The lock, the socket and the shutdown
 // are in `control/lifecycle.ts`; this file joins what a session passes through.
-import { homedir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
@@ -12,6 +11,7 @@ import { openCredentials } from './credential/open.ts';
 import { Rejections } from './credential/rejections.ts';
 import { LogSigner } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
+import { homeFolder } from './os/home.ts';
 import { processes } from './os/processes.ts';
 import { loadSpawn } from './os/spawn.ts';
 import { userName } from './os/user.ts';
@@ -53,7 +53,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     tryAppend(() => audit.append('profile.change', { profile, ...rest }));
   });
   const { env, execPath } = process;
-  const user = userEnvironment({ execPath, home: env.HOME ?? homedir(), user: userName(env), env });
+  const user = userEnvironment({ execPath, home: homeFolder(env), user: userName(env), env });
   const spawn = await loadSpawn();
   const credentials = openCredentials({
     places,

@@ -3,13 +3,22 @@
 // a thread, without a time limit. In the daemon, every session would feel that.
 import { AsyncEntry, findCredentialsAsync } from '@napi-rs/keyring';
 import type { KeyringReply, KeyringRequest } from './os/keyring.ts';
+import { openLibc } from './os/libc.ts';
+
+/** Settles when no debugger of the same user can read the values, where koffi is installed. */
+const hardened = openLibc(process.platform).then(
+  ({ disableCoreDumps }) => disableCoreDumps(),
+  () => false,
+);
 
 process.on('message', (request: KeyringRequest) => {
-  perform(request).then(
-    (result) => reply({ id: request.id, result }),
-    (error: unknown) =>
-      reply({ id: request.id, error: error instanceof Error ? error.message : String(error) }),
-  );
+  hardened
+    .then(() => perform(request))
+    .then(
+      (result) => reply({ id: request.id, result }),
+      (error: unknown) =>
+        reply({ id: request.id, error: error instanceof Error ? error.message : String(error) }),
+    );
 });
 // The daemon has ended. A call that hangs would delay an orderly exit.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));

@@ -9,6 +9,7 @@ import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { WarderError } from './errors.ts';
 import { connect, daemonCommand, refusalError } from './os/connect.ts';
+import { homeFolder } from './os/home.ts';
 import { findServerProcesses, isRunning, type ProcessStat } from './os/proc.ts';
 import { Frame, FrameDecoder, WIRE_VERSION, writeFrame, writeJson } from './wire/frame.ts';
 import type { RunHello, ServerIdentity } from './wire/hello.ts';
@@ -31,9 +32,8 @@ async function main(): Promise<void> {
   try {
     const { env, argv } = process;
     const uid = process.getuid?.() ?? -1;
-    const home = env.HOME ?? process.getBuiltinModule('node:os').homedir();
     const socket = await connect({
-      places: places({ platform: process.platform, env, home, uid }),
+      places: places({ platform: process.platform, env, home: homeFolder(env), uid }),
       uid,
       env,
       daemon: [...daemonCommand(process.execPath, argv[1] ?? ''), '--report'],

@@ -1,9 +1,10 @@
 // warder add: writes a profile. Every default that it chooses is written into the file and printed.
+
 import { existsSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
+import { homeFolder } from '../os/home.ts';
 import { resolveBin } from '../package/bin.ts';
 import { type PackageSpec, parseNpx, parseSpec } from '../package/spec.ts';
 import { draftProfile } from '../profile/draft.ts';
@@ -229,7 +230,7 @@ function resolveCommand(
   env: Readonly<Record<string, string>>,
   notes: string[],
 ): string {
-  const home = homedir();
+  const home = homeFolder(process.env);
   const from = cwd ?? home;
   const path = serverPath(name, env);
   if (typeof findExecutable(name, command, from, path, home) === 'string') return command;

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { CommandModule } from 'yargs';
 import { EXIT, WarderError } from '../errors.ts';
 import { writeFileAtomic } from '../os/file.ts';
+import { homeFolder } from '../os/home.ts';
 import { ownerOf } from '../os/lock.ts';
 import type { Context } from './command.ts';
 import { launchdAgent, type ServiceInput, systemdService, systemdSocket } from './daemon/service-files.ts';
@@ -51,10 +51,13 @@ interface ServiceFile {
 
 function serviceFiles(): ServiceFile[] {
   if (process.platform === 'darwin') {
-    return [{ path: join(homedir(), 'Library/LaunchAgents/warder.plist'), text: launchdAgent }];
+    return [{ path: join(homeFolder(process.env), 'Library/LaunchAgents/warder.plist'), text: launchdAgent }];
   }
   const { XDG_CONFIG_HOME: config } = process.env;
-  const folder = join(config?.startsWith('/') ? config : join(homedir(), '.config'), 'systemd/user');
+  const folder = join(
+    config?.startsWith('/') ? config : join(homeFolder(process.env), '.config'),
+    'systemd/user',
+  );
   return [
     { path: join(folder, 'warder.service'), text: systemdService },
     { path: join(folder, 'warder.socket'), text: systemdSocket },

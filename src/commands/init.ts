@@ -1,10 +1,11 @@
 // warder init: chooses where credentials are kept. Nothing is chosen silently: without options it asks, and without a
 // terminal it tells which options to use. The daemon does the work, and tests the store with a value before it writes
 // the settings.
-import { homedir } from 'node:os';
+
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
+import { homeFolder } from '../os/home.ts';
 import { expandHome } from '../profile/format.ts';
 import { settingsPath, type VaultKey } from '../profile/settings.ts';
 import type { Params, Result } from '../wire/control.ts';
@@ -212,5 +213,5 @@ function describeKey(key: VaultKey | undefined): string {
 }
 
 function absolutePath(path: string): string {
-  return resolve(expandHome(path, homedir()));
+  return resolve(expandHome(path, homeFolder(process.env)));
 }

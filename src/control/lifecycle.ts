@@ -3,11 +3,11 @@
 // heavy: ten launchers may have started ten daemons.
 import { chmodSync, rmSync, writeSync } from 'node:fs';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import { connect } from '../os/connect.ts';
+import { homeFolder } from '../os/home.ts';
 import { closeInherited } from '../os/inherited.ts';
 import { acquireLock, type Lock } from '../os/lock.ts';
 import type { Log } from '../os/log.ts';
@@ -78,7 +78,7 @@ async function serve(
 ): Promise<number> {
   const { env, platform } = process;
   const uid = process.getuid?.() ?? -1;
-  const places = placesOf({ platform, env, home: env.HOME ?? homedir(), uid });
+  const places = placesOf({ platform, env, home: homeFolder(env), uid });
   const activated = env.LISTEN_PID === String(process.pid) && Number(env.LISTEN_FDS) > 0;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
   closeInherited(activated ? LISTEN_FDS_START + 1 : LISTEN_FDS_START);
@@ -88,12 +88,14 @@ async function serve(
   if (!activated && (await isSocketServed(places, uid)))
     throw alreadyRunning('another program listens on its socket');
 
-  const [{ loadSettings }, { openLog }, { openLibc }, { clock }, { Server }] = await Promise.all([
+  const [{ loadSettings }, { openLog }, { openLibc }, { clock }, { Server }, scoped] = await Promise.all([
     import('../profile/settings.ts'),
     import('../os/log.ts'),
     import('../os/libc.ts'),
     import('../os/clock.ts'),
     import('./server.ts'),
+    // One that a client started. Before the rooms: a sandbox's control group may be made below the daemon's.
+    report && import('../os/scope.ts').then(({ enterScope }) => enterScope(env, uid)),
   ]);
   const settings = loadSettings(places);
   const redactions = new Set<(line: string) => string>();
@@ -184,7 +186,7 @@ async function serve(
   });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => void stop(signal, 0));
 
-  log.info({ version, peer: peer.kind, activated }, 'daemon ready');
+  log.info({ version, peer: peer.kind, activated, scoped }, 'daemon ready');
   reportReady(report);
   if (!server.busy) idle = setTimeout(stopIfIdle, settings.daemon.idle);
   return await exitCode.promise;

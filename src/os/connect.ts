@@ -19,10 +19,10 @@ interface ConnectOptions {
 
 /**
  * The command that runs a daemon in the foreground. V8's young generation is kept small: nearly all young objects hold
- * bytes that were passed on, and their memory is released when it is full.
+ * bytes that were passed on, and their memory is released when it is full. SIGUSR1 opens no inspector.
  */
 export function daemonCommand(node: string, program: string): [string, ...string[]] {
-  return [node, '--max-semi-space-size=1', program, 'daemon', 'run'];
+  return [node, '--max-semi-space-size=1', '--disable-sigusr1', program, 'daemon', 'run'];
 }
 
 /** How long a start may take before it counts as failed, in milliseconds. A busy machine is slow. */
@@ -90,18 +90,20 @@ function tryConnect({ places, uid }: ConnectOptions): Promise<Socket | 'none' | 
   });
 }
 
-/** Starts a daemon and waits for its report that it is ready, or that another one runs. Throws the error that it reports. */
-function startDaemon(
-  [file, ...args]: readonly [string, ...string[]],
-  env: ConnectOptions['env'],
-): Promise<void> {
+/**
+ * Starts a daemon and waits for its report that it is ready, or that another one runs. Throws the error that it reports.
+ *
+ * A shell starts it in the background and ends, in a session of its own, so that the daemon is a child of init: a host
+ * that ends its tree by parent, process group or session does not end the daemon that other hosts use.
+ */
+function startDaemon(command: readonly [string, ...string[]], env: ConnectOptions['env']): Promise<void> {
   const passed: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && (PASSED_VARIABLES.has(name) || name.startsWith('XDG_'))) passed[name] = value;
   }
   return new Promise((resolve, reject) => {
     const { spawn } = process.getBuiltinModule('node:child_process');
-    const child = spawn(file, args, {
+    const child = spawn('/bin/sh', ['-c', '"$@" &', 'sh', ...command], {
       cwd: '/',
       env: passed,
       detached: true,

@@ -106,7 +106,8 @@ export class Keyring implements AsyncDisposable {
     if (this.#current?.key === key) return this.#current;
     const child = fork(this.#parts.program, [], {
       env: { ...env },
-      execArgv: [],
+      // SIGUSR1 opens no inspector.
+      execArgv: ['--disable-sigusr1'],
       // In its own process group, so that a signal from the terminal reaches only the daemon.
       detached: true,
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

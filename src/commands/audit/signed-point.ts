@@ -1,8 +1,9 @@
 // The last signed record of the log, as the credential store has it: of the daemon, if one runs, or else of the store
 // itself. Nobody is asked to unlock anything for it, and no daemon is started: that would write to the log.
-import { homedir } from 'node:os';
+
 import type { SignedPoint } from '../../audit/checkpoint.ts';
 import { WarderError } from '../../errors.ts';
+import { homeFolder } from '../../os/home.ts';
 import { loadSettings } from '../../profile/settings.ts';
 import type { Context } from '../command.ts';
 
@@ -55,7 +56,7 @@ async function askStore({ places }: Context): Promise<KnownPoint> {
     settings,
     clock,
     log: silent,
-    user: userEnvironment({ execPath, home: env.HOME ?? homedir(), user: userName(env), env }),
+    user: userEnvironment({ execPath, home: homeFolder(env), user: userName(env), env }),
     spawn: await loadSpawn(),
     platform,
     uid: process.getuid?.() ?? -1,

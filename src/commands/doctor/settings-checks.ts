@@ -1,11 +1,12 @@
 // Checks of `doctor` on the egress settings and on the locks of credentials: settings that are valid but name something
 // that does not exist, and a lock file that cannot be read.
+
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Locks } from '../../credential/locks.ts';
 import { readCertificates } from '../../egress/trust.ts';
 import { catchWarderError, WarderError } from '../../errors.ts';
+import { homeFolder } from '../../os/home.ts';
 import { expandHome } from '../../profile/format.ts';
 import { loadSettings, type Settings, settingsPath } from '../../profile/settings.ts';
 import type { Check, ControlClient } from '../../wire/control.ts';
@@ -17,7 +18,7 @@ export function checkCertificates(places: Places): Check[] {
   const ca = egressSettings(places)?.ca;
   if (ca === undefined) return [];
   const name = 'egress.ca';
-  const file = expandHome(ca, homedir());
+  const file = expandHome(ca, homeFolder(process.env));
   const hint = `correct "egress.ca" in ${settingsPath(places)}: it names a file of certificates in PEM`;
   try {
     const number = readCertificates(readFileSync(file, 'latin1')).length;

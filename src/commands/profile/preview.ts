@@ -1,8 +1,9 @@
 // What the server of a profile will see. It is computed in the same way as at the start of a session, but nothing is
 // launched and no value is read.
-import { homedir } from 'node:os';
+
 import { trustVariables } from '../../egress/trust.ts';
 import { catchWarderError, WarderError } from '../../errors.ts';
+import { homeFolder } from '../../os/home.ts';
 import { userName } from '../../os/user.ts';
 import { resolveBin } from '../../package/bin.ts';
 import { parseSpec } from '../../package/spec.ts';
@@ -41,7 +42,7 @@ export function previewServer(
   packages: Pick<PackageStore, 'locate'>,
 ): ServerPreview {
   const { name, server, env, credentials } = profile;
-  const home = homedir();
+  const home = homeFolder(process.env);
   const machine = readMachineFacts();
   const base = environment(name, machine, STAND_IN, {}, []);
   const trustEnv = needsTrustVariables(profile, places) ? trustVariables() : {};
@@ -113,7 +114,7 @@ export function serverPath(name: string, env: Readonly<Record<string, string>>):
 
 function readMachineFacts(): UserEnvironment {
   const { execPath, env } = process;
-  return userEnvironment({ execPath, home: homedir(), user: userName(env), env });
+  return userEnvironment({ execPath, home: homeFolder(process.env), user: userName(env), env });
 }
 
 /** Stands for what is created for each server. */

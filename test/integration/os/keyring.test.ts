@@ -1,6 +1,7 @@
 // The process that calls the keychain on macOS and Windows: its calls have a time limit, and it ends when it is not needed.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Keyring, KeyringError } from '../../../src/os/keyring.ts';
@@ -45,6 +46,29 @@ test('the process ends when it was idle, and with its owner', async () => {
   await owner[Symbol.asyncDispose]();
   expect(runs(owned)).toBe(false);
   await expect(stuck).rejects.toBeInstanceOf(KeyringError);
+});
+
+test('W-PROC-21 the program dumps no core, and SIGUSR1 opens no inspector in it', async () => {
+  const child = fork(program, [], {
+    execArgv: ['--disable-sigusr1'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  const { pid = 0 } = child;
+  let stderr = '';
+  child.stderr?.on('data', (text: Buffer) => {
+    stderr += text;
+  });
+  const answered = once(child, 'message');
+  child.send({ id: 1, verb: 'get', service: 'warder-test', account: 'none' });
+  await answered;
+  expect(readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/^Max core file size\s+0\s+0\s/m);
+  child.kill('SIGUSR1');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(runs(pid)).toBe(true);
+  expect(stderr).not.toMatch(/Debugger/);
+  const ended = once(child, 'exit');
+  child.disconnect();
+  await ended;
 });
 
 test('the program ends with the daemon', async () => {

@@ -3,11 +3,18 @@
 // (`multi-search.ts`). Matches that overlap count as one. A value shorter than `MIN_SECRET_LENGTH` is not searched for:
 // it would be found everywhere.
 //
+// The time is proportional to the data, whatever the data and however many values there are: positions that may begin
+// a value are matched against all values at once (`pattern-tree.ts`). Only a value that repeats itself could make them
+// match the same bytes again and again. The comparisons are counted, and data that takes more than `MAX_STEPS` a byte
+// counts as a match from there on: what cannot be searched is not passed on.
+//
 // The bytes that a stream holds back tell its receiver that the bytes so far begin a value. Whoever can have text of
 // their own sent through the stream could guess a value from that, character by character. An *oblivious* stream holds
 // back everything that looks like a value, whatever the values are, and so reveals nothing.
-import { type Encoding, encodingsOf, firstBytesOf, type MatchResult, matchAt } from './search/encodings.ts';
+import { type Encoding, encodingsOf } from './search/encodings.ts';
+import { emptyReadings, isSpecial, mayBeginEscape, readCharacters } from './search/escapes.ts';
 import { MultiSearch } from './search/multi-search.ts';
+import { PatternTree, type TreeMatch } from './search/pattern-tree.ts';
 
 /** The fewest characters of a value that is searched for. */
 export const MIN_SECRET_LENGTH = 8;
@@ -78,9 +85,15 @@ interface SearchWindow {
   to: number;
 }
 
-interface Candidate {
-  readonly encoding: Encoding;
+/** An encoding of a value. */
+interface Candidate extends Encoding {
   readonly index: number;
+}
+
+/** Candidates that are matched together. */
+interface CandidateTree {
+  readonly candidates: readonly Candidate[];
+  readonly tree: PatternTree;
 }
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
@@ -92,39 +105,49 @@ const TOKEN_CHARACTER = /[!#$%&*+./0-9:;=?@A-Z\\^_`a-z|~-]/;
 /** An oblivious stream does not hold back a run this short: it reveals no more than a value's first characters, mostly its kind. */
 const MAX_UNBUFFERED_RUN = 2;
 
+/** Comparisons that a search may take: for each byte of the data, and at least. */
+const MAX_STEPS = 16;
+const MIN_ALLOWANCE = 65_536;
+/** Characters that count as the same: forms write "+" for a space, and base64 has two alphabets. */
+const ALIKE_IN_TEXT = [' +'];
+const ALIKE_IN_BASE64 = ['-+', '_/'];
+const ANY_BYTE = Array.from({ length: 256 }, (_, byte) => byte);
+/** Bytes that a line break or an escape may begin with. */
+const BREAKS = [LF, CR, 0x5c];
+const ESCAPES = [0x25, 0x26, 0x5c];
+const utf8 = new TextEncoder();
+
 /** Finds the values of one set. */
 export class Finder {
   readonly #values: readonly Buffer[];
   readonly #search: MultiSearch | undefined;
   /** An encoding has no anchor, so all data is scanned. */
   readonly #scanAll: boolean;
-  /** Encodings by their first byte. */
-  readonly #byFirstByte: (Candidate[] | undefined)[] = [];
+  readonly #trees: readonly CandidateTree[];
   /** Whether an encoding may begin with two bytes: one bit for each pair. */
   readonly #firstTwoBytes = new Uint8Array(8192);
+  /** By ASCII character: whether a value may begin with it. */
+  readonly #firstCharacters = new Uint8Array(128);
+  readonly #readings = emptyReadings();
   readonly #maxLength: number;
   /** By byte: whether a run that looks like a value may contain it. */
   readonly #tokenBytes: readonly boolean[];
+  #steps = 0;
 
   constructor(values: readonly SearchTarget[]) {
     this.#values = values.map(({ value }) => Buffer.from(value));
-    const candidates = values.flatMap(({ value, encodings }, index) =>
+    const encodings: Candidate[] = values.flatMap(({ value, encodings }, index) =>
       value.length < MIN_SECRET_LENGTH
         ? []
-        : (encodings ?? encodingsOf(value)).map((encoding) => ({ encoding, index })),
+        : (encodings ?? encodingsOf(value)).map((encoding) => ({ ...encoding, index })),
     );
-    for (const candidate of candidates) {
-      for (const [byte, second] of firstBytesOf(candidate.encoding)) {
-        for (const next of second) {
-          const pair = (byte << 5) | (next >> 3);
-          this.#firstTwoBytes[pair] = (this.#firstTwoBytes[pair] ?? 0) | (1 << (next & 7));
-        }
-        const others = this.#byFirstByte[byte];
-        if (others === undefined) this.#byFirstByte[byte] = [candidate];
-        else others.push(candidate);
-      }
-    }
-    const encodings = candidates.map(({ encoding }) => encoding);
+    const raw = encodings.filter(({ kind }) => kind === 'raw');
+    const encoded = encodings.filter(({ kind }) => kind !== 'raw');
+    this.#trees = [
+      { candidates: raw, tree: new PatternTree(raw, ALIKE_IN_TEXT) },
+      { candidates: encoded, tree: new PatternTree(encoded, ALIKE_IN_BASE64) },
+    ];
+    if (encodings.length > 0) this.#allowBeginnings();
     this.#scanAll = encodings.some(({ anchors }) => anchors.length === 0);
     const anchors = this.#scanAll ? [] : encodings.flatMap((encoding) => encoding.anchors);
     this.#search = anchors.length === 0 ? undefined : new MultiSearch(anchors);
@@ -134,6 +157,11 @@ export class Finder {
       { length: 256 },
       (_, byte) => valueBytes.has(byte) || TOKEN_CHARACTER.test(String.fromCharCode(byte)),
     );
+  }
+
+  /** Comparisons so far, of all data: the time that the searches took. */
+  get steps(): number {
+    return this.#steps;
   }
 
   /** Whether the bytes contain a value. */
@@ -230,7 +258,11 @@ export class Finder {
 
   #findRanges(bytes: Buffer): readonly Range[] {
     const windows = this.#searchWindows(bytes);
-    return windows.length === 0 ? NO_RANGES : this.#scan(bytes, windows).ranges;
+    if (windows.length === 0) return NO_RANGES;
+    const { ranges } = this.#scan(bytes, windows);
+    const last = ranges.at(-1);
+    if (last !== undefined) last.end = Math.min(last.end, bytes.length);
+    return ranges;
   }
 
   /** The positions at which values may begin, in order: a cheap test that is seldom wrong. Empty if there is no value. */
@@ -261,7 +293,8 @@ export class Finder {
   ): { readonly ranges: Range[]; readonly incomplete: number } {
     const begins = this.#firstTwoBytes;
     const ranges: Range[] = carried === undefined ? [] : [{ ...carried }];
-    const found: MatchResult = { end: -1, incomplete: false };
+    const found: TreeMatch = { pattern: -1, end: -1, incomplete: false, steps: 0 };
+    let allowance = MIN_ALLOWANCE + MAX_STEPS * data.length;
     let incomplete = data.length;
     let at = 0;
     for (const { from, to } of windows) {
@@ -269,30 +302,70 @@ export class Finder {
         const byte = data[at] ?? 0;
         const next = data[at + 1];
         if (next !== undefined && !((begins[(byte << 5) | (next >> 3)] ?? 0) & (1 << (next & 7)))) continue;
-        const candidates = this.#byFirstByte[byte];
-        if (candidates === undefined) continue;
+        if (isSpecial(byte) && !this.#mayBegin(data, at)) continue;
         let end = -1;
         let best: Candidate | undefined;
-        for (const candidate of candidates) {
-          matchAt(candidate.encoding, data, at, found);
+        for (const { candidates, tree } of this.#trees) {
+          tree.match(data, at, found);
+          allowance -= found.steps;
+          this.#steps += found.steps;
           if (found.incomplete && at < incomplete) incomplete = at;
           if (found.end <= end) continue;
           end = found.end;
-          best = candidate;
+          best = candidates[found.pattern];
         }
-        if (best === undefined) continue;
-        const last = ranges.at(-1);
-        if (last === undefined || at >= last.end) ranges.push(this.#range(best, data, at, end));
-        else if (end > last.end) {
-          last.end = end;
-          last.form = 'other';
+        if (allowance < 0) {
+          // A value may begin at the end of the data.
+          addRange(ranges, { ...UNSEARCHED, start: at, end: data.length + this.#maxLength });
+          return { ranges, incomplete };
         }
+        if (best !== undefined) addRange(ranges, this.#range(best, data, at, end));
       }
     }
     return { ranges, incomplete };
   }
 
-  #range({ encoding: { kind, offset }, index }: Candidate, data: Buffer, start: number, end: number): Range {
+  /** Whether a value may begin with the escape at a position. */
+  #mayBegin(data: Buffer, at: number): boolean {
+    const readings = this.#readings;
+    readings.count = 0;
+    readings.incomplete = false;
+    readCharacters(data, at, readings);
+    if (readings.incomplete) return true;
+    for (let index = 0; index < readings.count; index++) {
+      const point = readings.points[index] as number;
+      if (point >= 128 || this.#firstCharacters[point] === 1) return true;
+    }
+    return false;
+  }
+
+  /** Sets the bits of all pairs of bytes that a value may begin with. */
+  #allowBeginnings(): void {
+    const allow = (byte: number, next: Iterable<number>): void => {
+      for (const second of next) {
+        const pair = (byte << 5) | (second >> 3);
+        this.#firstTwoBytes[pair] = (this.#firstTwoBytes[pair] ?? 0) | (1 << (second & 7));
+      }
+    };
+    for (const byte of ESCAPES)
+      allow(
+        byte,
+        ANY_BYTE.filter((next) => mayBeginEscape(byte, next)),
+      );
+    for (const { tree } of this.#trees) {
+      for (const [first, second, mayBreak] of tree.beginnings) {
+        if (first < 128) this.#firstCharacters[first] = 1;
+        const [byte = 0, another] = utf8.encode(String.fromCodePoint(first));
+        if (another !== undefined) allow(byte, [another]);
+        else {
+          const bytes = second.map((point) => utf8.encode(String.fromCodePoint(point))[0] ?? 0);
+          allow(byte, [...bytes, ...ESCAPES, ...(mayBreak ? BREAKS : [])]);
+        }
+      }
+    }
+  }
+
+  #range({ kind, offset, index }: Candidate, data: Buffer, start: number, end: number): Range {
     const form =
       kind === 'double-base64'
         ? 'other'
@@ -302,6 +375,19 @@ export class Finder {
             ? 'raw'
             : 'escaped';
     return { start, end, index, form, offset, continued: false };
+  }
+}
+
+/** Data that takes too long to search: it counts as a match of the first value. */
+const UNSEARCHED = { index: 0, form: 'other', offset: 0, continued: false } as const;
+
+/** Adds a range behind the others, or to the last one where they overlap. */
+function addRange(ranges: Range[], range: Range): void {
+  const last = ranges.at(-1);
+  if (last === undefined || range.start >= last.end) ranges.push(range);
+  else if (range.end > last.end) {
+    last.end = range.end;
+    last.form = 'other';
   }
 }
 

@@ -36,11 +36,12 @@ export function hasDuplicateMembers(bytes: Buffer, start: number, end: number): 
   return after < 0 || skipSpace(bytes, after, end) !== end;
 }
 
-/** One search. Each method returns the index after what it has read, or -1 to end the search: see above. */
+/** One search. `value` and its parts return the index after what they have read, or -1 to end the search: see above. */
 class Search {
   readonly #bytes: Buffer;
   readonly #end: number;
-  #names = 0;
+  /** The ranges of the names of the objects that are open, quotes included, as pairs. */
+  readonly #ranges: number[] = [];
   #nameBytes = 0;
 
   constructor(bytes: Buffer, end: number) {
@@ -62,14 +63,21 @@ class Search {
     if (depth > MAX_DEPTH) return -1;
     let i = skipSpace(bytes, at + 1, end);
     if (i < end && bytes[i] === CLOSE_OBJECT) return i + 1;
-    const outside = [this.#names, this.#nameBytes] as const;
-    const names = new Names(bytes);
+    const first = this.#ranges.length;
+    const outside = this.#nameBytes;
+    let names: Set<string> | undefined;
     for (;;) {
       const close = skipKey(bytes, i, end);
       if (close < 0) return -1;
-      this.#names++;
       this.#nameBytes += close - i;
-      if (this.#names > MAX_NAMES || this.#nameBytes > MAX_NAME_BYTES || !names.add(i, close)) return -1;
+      if (this.#ranges.length >= 2 * MAX_NAMES || this.#nameBytes > MAX_NAME_BYTES) return -1;
+      if (names === undefined && (this.#ranges.length - first >= 2 * FEW || hasEscape(bytes, i, close))) {
+        names = this.#decodeFrom(first);
+      }
+      if (names === undefined ? this.#isAmong(first, i, close) : !isNew(names, decode(bytes, i, close))) {
+        return -1;
+      }
+      this.#ranges.push(i, close);
       const value = skipColon(bytes, close, end);
       if (value < 0 || value >= end) return -1;
       const after = this.value(value, depth);
@@ -79,7 +87,8 @@ class Search {
       if (i >= end || bytes[i] !== COMMA) return -1;
       i = skipSpace(bytes, i + 1, end);
     }
-    [this.#names, this.#nameBytes] = outside;
+    this.#ranges.length = first;
+    this.#nameBytes = outside;
     return i + 1;
   }
 
@@ -99,44 +108,34 @@ class Search {
       i = skipSpace(bytes, i + 1, end);
     }
   }
-}
 
-/** The names of one object. */
-class Names {
-  readonly #bytes: Buffer;
-  /** The ranges of the first names, quotes included, as pairs. */
-  readonly #few: number[] = [];
-  #set: Set<string> | undefined;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
+  /** The names of the object whose ranges begin at `first`. */
+  #decodeFrom(first: number): Set<string> {
+    const names = new Set<string>();
+    for (let i = first; i < this.#ranges.length; i += 2) {
+      names.add(decode(this.#bytes, this.#ranges[i] as number, this.#ranges[i + 1] as number));
+    }
+    return names;
   }
 
-  /** False: the name, whose quotes are at `start` and before `end`, is there already. */
-  add(start: number, end: number): boolean {
-    if (this.#set === undefined && (this.#few.length === 2 * FEW || hasEscape(this.#bytes, start, end))) {
-      this.#set = new Set();
-      for (let i = 0; i < this.#few.length; i += 2) this.#set.add(this.#name(i));
-    }
-    if (this.#set !== undefined) {
-      const { size } = this.#set;
-      return this.#set.add(decode(this.#bytes, start, end)).size > size;
-    }
-    for (let i = 0; i < this.#few.length; i += 2) if (this.#isSame(i, start, end)) return false;
-    this.#few.push(start, end);
-    return true;
-  }
-
-  #name(i: number): string {
-    return decode(this.#bytes, this.#few[i] as number, this.#few[i + 1] as number);
+  /** Whether a name has the very bytes of one before it in its object. */
+  #isAmong(first: number, start: number, end: number): boolean {
+    for (let i = first; i < this.#ranges.length; i += 2) if (this.#isSame(i, start, end)) return true;
+    return false;
   }
 
   #isSame(i: number, start: number, end: number): boolean {
-    const from = this.#few[i] as number;
-    if ((this.#few[i + 1] as number) - from !== end - start) return false;
+    const from = this.#ranges[i] as number;
+    if ((this.#ranges[i + 1] as number) - from !== end - start) return false;
     for (let j = start; j < end; j++) if (this.#bytes[j] !== this.#bytes[from + j - start]) return false;
     return true;
   }
+}
+
+/** Adds a name. False: it was there. */
+function isNew(names: Set<string>, name: string): boolean {
+  const { size } = names;
+  return names.add(name).size > size;
 }
 
 function hasEscape(bytes: Buffer, start: number, end: number): boolean {

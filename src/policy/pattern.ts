@@ -22,20 +22,45 @@ export function compile(source: string): Pattern {
 
 function matcher(source: string, isExact: boolean): (name: string) => boolean {
   if (isExact) return (name) => name === source;
-  if (source.includes('?') || !source.isWellFormed()) return (name) => matches(source, name);
-  const [first = '', ...middle] = source.split('*');
-  const last = middle.pop() ?? '';
+  if (!source.isWellFormed()) return (name) => matches(source, name);
+  const parts = source.split('*');
+  if (parts.length === 1) return (name) => matches(source, name);
+  const first = parts[0] ?? '';
+  const last = parts.at(-1) ?? '';
+  const middle = parts.slice(1, -1);
+  const hasAny = source.includes('?');
   return (name) => {
+    // One character is one unit, but for those beyond U+FFFF, of which a `?` stands for both.
+    if (hasAny && SURROGATE.test(name)) return matches(source, name);
     const end = name.length - last.length;
     let at = first.length;
-    if (at > end || !name.startsWith(first) || !name.endsWith(last)) return false;
+    if (at > end || !isAt(name, 0, first) || !isAt(name, end, last)) return false;
     for (const part of middle) {
-      const found = name.indexOf(part, at);
+      const found = find(name, at, end, part);
       if (found < 0) return false;
       at = found + part.length;
     }
-    return at <= end;
+    return true;
   };
+}
+
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** The first place from `at` on where a part of a pattern matches and ends by `end`; -1 if there is none. */
+function find(name: string, at: number, end: number, part: string): number {
+  if (!part.includes('?')) {
+    const found = name.indexOf(part, at);
+    return found + part.length <= end ? found : -1;
+  }
+  for (let i = at; i + part.length <= end; i++) if (isAt(name, i, part)) return i;
+  return -1;
+}
+
+/** Whether a part of a pattern matches at a place. */
+function isAt(name: string, at: number, part: string): boolean {
+  if (!part.includes('?')) return name.startsWith(part, at);
+  for (let i = 0; i < part.length; i++) if (part[i] !== '?' && part[i] !== name[at + i]) return false;
+  return true;
 }
 
 /** Whether `pattern` matches the whole of `name`. Time is at most the product of their lengths. */

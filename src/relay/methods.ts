@@ -46,8 +46,9 @@ export type Targets =
   | { readonly fault: undefined; readonly targets: readonly Target[]; readonly task: string | undefined }
   | { readonly fault: string };
 
-/** Resources in one `subscriptions/listen`, at most. */
-export const MAX_SUBSCRIPTIONS = 1000;
+/** Resources in one `subscriptions/listen`, and the bytes of JSON text in which they are listed, at most. */
+export const MAX_SUBSCRIPTIONS = 500;
+export const MAX_SUBSCRIPTION_BYTES = 65_536;
 
 /** The longest id of a task, in characters. */
 const MAX_TASK = 1024;
@@ -209,6 +210,9 @@ function subscriptionsOf(bytes: Buffer, params: Range | undefined): Targets {
   if (uris === 'ambiguous') return { fault: TWICE };
   if (uris === 'absent') return targets([]);
   if (bytes[uris.start] !== OPEN_ARRAY) return { fault: '"resourceSubscriptions" is a list of URIs' };
+  if (uris.end - uris.start > MAX_SUBSCRIPTION_BYTES) {
+    return { fault: `"resourceSubscriptions" has more than ${MAX_SUBSCRIPTION_BYTES} bytes` };
+  }
   const list: Target[] = [];
   for (const range of readElements(bytes, uris.start, uris.end)) {
     const name = readText(bytes, range, maxBytes(MAX_NAME.resources));

@@ -1,6 +1,12 @@
 import * as sdk from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect, test } from 'vitest';
-import { MAX_SUBSCRIPTIONS, methodOf, readTargets, type Sender } from '../../../src/relay/methods.ts';
+import {
+  MAX_SUBSCRIPTION_BYTES,
+  MAX_SUBSCRIPTIONS,
+  methodOf,
+  readTargets,
+  type Sender,
+} from '../../../src/relay/methods.ts';
 
 /** The methods of 2026-07-28 that a host may send: the schemas of the SDK, and the tasks extension. */
 const STATELESS = [
@@ -166,6 +172,10 @@ describe('what a request acts on', () => {
     [
       'subscriptions/listen',
       `{"notifications":{"resourceSubscriptions":[${'"a:1",'.repeat(MAX_SUBSCRIPTIONS)}"a:1"]}}`,
+    ],
+    [
+      'subscriptions/listen',
+      `{"notifications":{"resourceSubscriptions":[${`"a:${'x'.repeat(MAX_SUBSCRIPTION_BYTES / 8)}",`.repeat(8)}"a:1"]}}`,
     ],
     ['tasks/get', '{}'],
     ['tasks/cancel', '{"taskId":"a","taskId":"b"}'],

@@ -6,6 +6,7 @@ import type { PackageStore } from '../package/store.ts';
 import { type ProfileCredential, type UnsupportedFeature, unsupportedFeatures } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile } from '../profile/load.ts';
 import { formatSize } from '../profile/units.ts';
+import { findBubblewrap, UPGRADE } from '../sandbox/machine.ts';
 import type { PlanSummary } from '../sandbox/summary.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
@@ -65,7 +66,10 @@ async function check(context: Context, requested: readonly string[]): Promise<vo
   const states = hasCredentials ? await fetchCredentialStates(context) : undefined;
 
   const packages = openPackageStore(context);
-  const findings = loaded.map(({ name, found }) => checkProfile(name, found, states, places, packages));
+  const findings: Finding[] = [];
+  for (const { name, found } of loaded) {
+    findings.push(await checkMounts(checkProfile(name, found, states, places, packages)));
+  }
   if (json) terminal.json(findings);
   else {
     if (findings.length === 0) terminal.out('there are no profiles; "warder add" creates one');
@@ -149,6 +153,20 @@ function checkProfile(
     policy: policyLine(profile.policy),
     unsupported: features,
     warnings: profileWarnings(profile, server, credentials, states),
+  };
+}
+
+/** Adds what this machine's bubblewrap cannot mount safely. It is tried only if the profile needs it. */
+async function checkMounts(finding: Finding): Promise<Finding> {
+  const [path] = finding.holds?.belowWritable ?? [];
+  if (path === undefined || process.platform !== 'linux') return finding;
+  const bubblewrap = await findBubblewrap();
+  if (bubblewrap?.followsLinks !== true) return finding;
+  const what = `"${path}" is below a folder that the server may write, and this bubblewrap cannot mount it there safely`;
+  return {
+    ...finding,
+    state: 'unsupported',
+    unsupported: [...(finding.unsupported ?? []), { what, hint: UPGRADE }],
   };
 }
 

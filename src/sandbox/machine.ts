@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { type CgroupParents, findCgroupParents } from './linux/cgroup.ts';
 import { makeDevices } from './linux/devices.ts';
 import { type Kernel, openKernel } from './linux/kernel.ts';
+import { followsLinks } from './linux/mount-points.ts';
 import type { Architecture } from './linux/seccomp.ts';
 
 /** The installed bubblewrap. */
@@ -18,7 +19,14 @@ export interface Bubblewrap {
   readonly missing: readonly string[];
   /** Whether it knows `--disable-userns` (0.8 and later). The seccomp filter refuses new namespaces as well. */
   readonly canDisableUserNamespaces: boolean;
+  /** Whether it is a set-user-ID program. Then it makes mount points with root's rights, and no sandbox uses it. */
+  readonly setUserId: boolean;
+  /** Whether it follows symbolic links when it makes a mount point (CVE-2026-87766). Tried, not read from the version. */
+  readonly followsLinks: boolean;
 }
+
+/** What fixes a bubblewrap that follows links. */
+export const UPGRADE = 'upgrade bubblewrap to 0.12 or later, or to a package with the fix of CVE-2026-87766';
 
 /** What this machine offers. */
 export interface Machine {
@@ -117,17 +125,29 @@ export function findProgram(name: string): string | undefined {
   });
 }
 
-async function findBubblewrap(): Promise<Bubblewrap | undefined> {
+/** Finds and tries bubblewrap; `undefined` if it is not installed, or does not run at all. */
+export async function findBubblewrap(): Promise<Bubblewrap | undefined> {
   const file = findProgram('bwrap');
-  if (file === undefined) return undefined;
+  return file === undefined ? undefined : inspectBubblewrap(file);
+}
+
+/** Tries a bubblewrap; `undefined` if it does not run at all. A set-user-ID one is not tried any further. */
+export async function inspectBubblewrap(file: string): Promise<Bubblewrap | undefined> {
   try {
-    const [version, help] = await Promise.all([run(file, ['--version']), run(file, ['--help'])]);
+    const setUserId = (statSync(file).mode & 0o4000) !== 0;
+    const [version, help, follows] = await Promise.all([
+      run(file, ['--version']),
+      run(file, ['--help']),
+      setUserId || followsLinks(file),
+    ]);
     const options = new Set(help.stdout.match(/--[a-z][a-z0-9-]*/g));
     return {
       file,
       version: version.stdout.replace('bubblewrap', '').trim(),
       missing: REQUIRED_OPTIONS.filter((option) => !options.has(option)),
       canDisableUserNamespaces: options.has('--disable-userns'),
+      setUserId,
+      followsLinks: follows,
     };
   } catch {
     return undefined;

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { WarderError } from '../errors.ts';
-import type { Bubblewrap, Machine } from './machine.ts';
+import { type Bubblewrap, type Machine, UPGRADE } from './machine.ts';
 
 /** The result of trying one layer. `weak`: sandboxes work, but with less. */
 export interface Finding {
@@ -50,6 +50,17 @@ export async function probe(machine: Machine): Promise<Finding[]> {
   if (bubblewrap === undefined) {
     return [{ layer: 'bubblewrap', state: 'missing', detail: 'not found', hint: INSTALL }];
   }
+  if (bubblewrap.setUserId) {
+    const { file } = bubblewrap;
+    return [
+      {
+        layer: 'bubblewrap',
+        state: 'missing',
+        detail: `${file} is a set-user-ID program`,
+        hint: `sudo chmod u-s ${file}`,
+      },
+    ];
+  }
   const findings: Finding[] = [
     bubblewrap.missing.length > 0
       ? {
@@ -77,6 +88,7 @@ export async function probe(machine: Machine): Promise<Finding[]> {
     ...findings,
     processesFinding(machine),
     memoryFinding(machine),
+    mountPointsFinding(bubblewrap),
     ...devicesFinding(machine),
     attemptsFinding(machine),
     await networkFinding(machine, bubblewrap),
@@ -200,6 +212,18 @@ function memoryFinding({ cgroups }: Machine): Finding {
     state: 'weak',
     detail: 'for each process alone, not for all together',
     hint: 'log in where systemd runs for you (loginctl enable-linger), or run Warder where it may make control groups',
+  };
+}
+
+/** Whether a folder may be mounted below one that a server may write. */
+function mountPointsFinding({ followsLinks, version }: Bubblewrap): Finding {
+  const layer = 'mount points below writable folders';
+  if (!followsLinks) return { layer, state: 'ok', detail: 'tried' };
+  return {
+    layer,
+    state: 'weak',
+    detail: `bubblewrap ${version} follows links when it makes one (CVE-2026-87766): a profile that lists a path below a folder under "write" cannot start`,
+    hint: UPGRADE,
   };
 }
 

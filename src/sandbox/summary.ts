@@ -1,4 +1,5 @@
 // A plan's summary for `check`: what a server will see, without the parts that every sandbox has.
+import { mountsBelowWritable } from './linux/mount-points.ts';
 import { inspect } from './plan/inspect.ts';
 import { PathHandles } from './plan/path-handles.ts';
 import { makePlan, type Plan } from './plan/plan.ts';
@@ -13,6 +14,8 @@ export interface PlanSummary {
   readonly variables: readonly string[];
   readonly read: readonly string[];
   readonly write: readonly string[];
+  /** Mounted below a folder of `write`. Not every bubblewrap can do that safely: see `Bubblewrap.followsLinks`. */
+  readonly belowWritable: readonly string[];
   /** Hosts that it may reach, as the profile lists them. */
   readonly network: readonly string[];
   /** Shown as empty, below a folder that may be read. */
@@ -43,6 +46,7 @@ export function summarizePlan({ program, cwd, env, steps, network, home, tmp, li
     variables: Object.keys(env).sort(),
     read: binds.filter(({ write }) => !write).map(({ path }) => path),
     write: binds.filter(({ write }) => write).map(({ path }) => path),
+    belowWritable: mountsBelowWritable({ steps }),
     hidden: steps.flatMap((step) => (step.kind === 'hide' && !step.at.startsWith('/proc/') ? [step.at] : [])),
     network,
     home,

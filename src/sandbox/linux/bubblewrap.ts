@@ -4,10 +4,11 @@
 // an existing network, nsenter starts all of this inside that network and changes nothing else.
 import { WarderError } from '../../errors.ts';
 import type { Descriptor, DescriptorSource, Launch } from '../launch.ts';
-import type { Machine } from '../machine.ts';
+import { type Machine, UPGRADE } from '../machine.ts';
 import type { Network } from '../network.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 import { processLimitsFor } from './limits.ts';
+import { mountsBelowWritable } from './mount-points.ts';
 import { seccompFilter } from './seccomp.ts';
 
 /** One page: the smallest file system in memory. */
@@ -23,6 +24,16 @@ export function renderBubblewrap(
   const { bubblewrap: program, architecture, prlimit } = machine;
   const entering = network === undefined ? [] : nsenterCommand(plan, machine, network);
   if (program === undefined || program.missing.length > 0) throw missingBubblewrap(plan, program);
+  if (program.setUserId) {
+    throw new WarderError(
+      'sandbox-unavailable',
+      `cannot start "${plan.profile}": bubblewrap is a set-user-ID program`,
+      {
+        hint: `sudo chmod u-s ${program.file}`,
+      },
+    );
+  }
+  if (program.followsLinks) refuseMountsBelowWritable(plan);
   if (architecture === undefined) {
     throw new WarderError(
       'sandbox-unavailable',
@@ -145,6 +156,17 @@ export function renderBubblewrap(
     cwd: '/',
     descriptors,
   };
+}
+
+/** Throws for a plan that mounts something below a folder that the server may write. */
+function refuseMountsBelowWritable(plan: Plan): void {
+  const [path] = mountsBelowWritable(plan);
+  if (path === undefined) return;
+  throw new WarderError(
+    'sandbox-unavailable',
+    `cannot start "${plan.profile}": "${path}" is below a folder that it may write, and this bubblewrap cannot mount it there safely`,
+    { hint: `${UPGRADE}; or take the line out: what is below the folder can be read and written anyway` },
+  );
 }
 
 /** The command that starts a program in a network. The program joins only the network namespace and the user namespace that owns it. */

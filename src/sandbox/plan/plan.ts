@@ -118,6 +118,16 @@ export function makePlan(inputs: PlanInputs): Plan {
   const links = inputs.links
     .filter(({ at }) => !taken.has(at) && !isBound(at))
     .map(({ at, to }) => ({ kind: 'link', at, to }) as const);
+  // A real path leads through no link, so a link above one was made while the paths were looked at. A mount point must
+  // not be made through it.
+  const raced = links.find(({ at }) =>
+    [...taken, ...links.map((link) => link.at)].some((path) => below(path, at)),
+  );
+  if (raced !== undefined) {
+    throw invalid(inputs.profile, `"${raced.at}" was replaced with a link in the meantime`, {
+      hint: 'try again; if it happens again, find out what changes it',
+    });
+  }
   // Each folder comes before its contents. So a hidden path covers the folder above it, and a path that is listed
   // inside a hidden folder covers that again.
   const steps: Step[] = [...placed, ...links].sort((a, b) => byDepth(destinationOf(a), destinationOf(b)));

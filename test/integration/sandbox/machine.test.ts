@@ -1,13 +1,15 @@
 // What a machine offers for sandboxes: finding it, trying it, and what happens without it.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,8 +17,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { measure } from '../../../src/sandbox/layers.ts';
 import { cgroupLimitsOf, createCgroup, findCgroupParents } from '../../../src/sandbox/linux/cgroup.ts';
+import { followsLinks } from '../../../src/sandbox/linux/mount-points.ts';
 import { descendantsOf, identify, isAlive, sendSignal } from '../../../src/sandbox/linux/process.ts';
-import { inspectMachine, type Machine } from '../../../src/sandbox/machine.ts';
+import { inspectBubblewrap, inspectMachine, type Machine } from '../../../src/sandbox/machine.ts';
 import { probe, whyUnavailable } from '../../../src/sandbox/probe.ts';
 
 const uid = process.getuid?.() ?? 0;
@@ -52,6 +55,7 @@ test('doctor’s trials find every layer on this machine', async () => {
     'limits',
     'limit on processes',
     'limit on memory',
+    'mount points below writable folders',
     'record of refused connections',
     'egress network',
   ]);
@@ -66,7 +70,14 @@ test('W-BOX-19 a missing layer is named, together with what fixes it', async () 
   chmodSync(file, 0o755);
   const broken = {
     ...machine,
-    bubblewrap: { file, version: '0', missing: [], canDisableUserNamespaces: true },
+    bubblewrap: {
+      file,
+      version: '0',
+      missing: [],
+      canDisableUserNamespaces: true,
+      setUserId: false,
+      followsLinks: false,
+    },
   };
   const error = await whyUnavailable('notes', broken);
   expect(error).toMatchObject({
@@ -75,6 +86,52 @@ test('W-BOX-19 a missing layer is named, together with what fixes it', async () 
     message: 'cannot start "notes": user namespace: setting up uid map: Permission denied',
   });
   expect(error.hint).toMatch(/\w/);
+});
+
+test('W-BOX-27 doctor names a bubblewrap that follows links when it makes a mount point, and what fixes it', async () => {
+  const { bubblewrap } = machine;
+  if (bubblewrap === undefined) throw new Error('no bubblewrap');
+  const finding = async (followsLinks: boolean) =>
+    (await probe({ ...machine, bubblewrap: { ...bubblewrap, followsLinks } })).find(
+      ({ layer }) => layer === 'mount points below writable folders',
+    );
+  expect(await finding(true)).toMatchObject({
+    state: 'weak',
+    detail: expect.stringContaining('CVE-2026-87766'),
+    hint: expect.stringContaining('0.12'),
+  });
+  expect(await finding(false)).toMatchObject({ state: 'ok' });
+});
+
+test('W-BOX-27 the trial finds out what a bubblewrap does, and assumes the worst of one that does not work', async () => {
+  const { file = '' } = machine.bubblewrap ?? {};
+  const folder = mkdtempSync(join(run, 'links-'));
+  for (const name of ['w', 'outside']) mkdirSync(join(folder, name));
+  symlinkSync(`/oldroot${folder}/outside`, join(folder, 'w/link'));
+  spawnSync(file, [
+    ...['--unshare-user', '--ro-bind', '/', '/', '--bind', join(folder, 'w'), join(folder, 'w')],
+    ...['--tmpfs', join(folder, 'w/link/made'), '--', '/bin/true'],
+  ]);
+  expect(await followsLinks(file)).toBe(existsSync(join(folder, 'outside/made')));
+  // A bubblewrap with the fix: the trial's mount point through the link fails, the other one works.
+  const fixed = join(run, 'bwrap-fixed');
+  writeFileSync(fixed, '#!/bin/sh\ncase "$*" in *link/made*) exit 1;; esac\n', { mode: 0o755 });
+  expect(await followsLinks(fixed)).toBe(false);
+  expect(await followsLinks('/bin/false')).toBe(true);
+  expect(await followsLinks(join(run, 'missing'))).toBe(true);
+});
+
+test('W-BOX-27 a set-user-ID bubblewrap is recognized and refused', async () => {
+  const file = join(run, 'bwrap-setuid');
+  copyFileSync(machine.bubblewrap?.file ?? '', file);
+  chmodSync(file, 0o4755);
+  const bubblewrap = await inspectBubblewrap(file);
+  expect(bubblewrap).toMatchObject({ setUserId: true, followsLinks: true });
+  expect(await whyUnavailable('notes', { ...machine, bubblewrap })).toMatchObject({
+    exit: 78,
+    message: expect.stringContaining('set-user-ID'),
+    hint: `sudo chmod u-s ${file}`,
+  });
 });
 
 test('W-EGR-1 if no network can be joined, doctor says so and what fixes it, and nothing else is missing', async () => {
@@ -104,7 +161,8 @@ test.each([
   'W-EGR-1 without %s doctor says that refused connections are not recorded',
   async (_, less, detail, hint) => {
     const findings = await probe({ ...machine, ...less });
-    expect(findings.filter(({ state }) => state !== 'ok')).toMatchObject([
+    const others = findings.filter(({ layer }) => layer !== 'mount points below writable folders');
+    expect(others.filter(({ state }) => state !== 'ok')).toMatchObject([
       {
         layer: 'record of refused connections',
         state: 'weak',

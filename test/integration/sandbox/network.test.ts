@@ -255,7 +255,14 @@ describe('networks', () => {
 
   const count = (): number => (existsSync(starts) ? readFileSync(starts, 'utf8').split('\n').length - 1 : 0);
   const counted = (): Partial<Machine> => ({
-    bubblewrap: { file: join(folder, 'bwrap'), version: '0', missing: [], canDisableUserNamespaces: true },
+    bubblewrap: {
+      file: join(folder, 'bwrap'),
+      version: '0',
+      missing: [],
+      canDisableUserNamespaces: true,
+      setUserId: false,
+      followsLinks: false,
+    },
   });
 
   /** Runs a server in a network. Returns its output. */

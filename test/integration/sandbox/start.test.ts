@@ -256,7 +256,16 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
       'os.execv("/usr/bin/bwrap", [b"bwrap", *words, *[word.encode() for word in sys.argv[3:]]])',
     ];
     writeFileSync(file, careless.join('\n'), { mode: 0o755 });
-    const machine = { bubblewrap: { file, version: '0', missing: [], canDisableUserNamespaces: true } };
+    const machine = {
+      bubblewrap: {
+        file,
+        version: '0',
+        missing: [],
+        canDisableUserNamespaces: true,
+        setUserId: false,
+        followsLinks: false,
+      },
+    };
     const { error, stdout } = await run({
       file: PYTHON,
       args: ['-c', 'import time; time.sleep(30)'],
@@ -279,7 +288,16 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
       'os.execv("/usr/bin/bwrap", [b"bwrap", *words, *[word.encode() for word in sys.argv[3:]]])',
     ];
     writeFileSync(file, failing.join('\n'), { mode: 0o755 });
-    const machine = { bubblewrap: { file, version: '0', missing: [], canDisableUserNamespaces: true } };
+    const machine = {
+      bubblewrap: {
+        file,
+        version: '0',
+        missing: [],
+        canDisableUserNamespaces: true,
+        setUserId: false,
+        followsLinks: false,
+      },
+    };
     const { error } = await shell('echo started', { machine });
     expect(error).toMatchObject({ code: 'sandbox-unavailable' });
   });
@@ -319,6 +337,30 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
       ].map((sandbox) => ({ file: '/bin/true', sandbox })),
     );
     expect(refusals.map(({ error }) => error?.code)).toEqual(refusals.map(() => 'profile-invalid'));
+  });
+
+  test('W-BOX-27 what would be mounted below a writable folder is refused if bubblewrap follows links there', async () => {
+    const inner = join(world.writable, 'ref/lib');
+    mkdirSync(inner, { recursive: true });
+    world.give(world.writable);
+    const file = '/usr/bin/bwrap';
+    const bubblewrap = { file, version: '0', missing: [], canDisableUserNamespaces: true, setUserId: false };
+    const order = { file: '/bin/true', sandbox: { read: [inner], write: [world.writable] } };
+    const [unfixed, fixed, setUserId] = await world.run([
+      { ...order, machine: { bubblewrap: { ...bubblewrap, followsLinks: true } } },
+      { ...order, machine: { bubblewrap: { ...bubblewrap, followsLinks: false } } },
+      { file: '/bin/true', machine: { bubblewrap: { ...bubblewrap, followsLinks: true, setUserId: true } } },
+    ]);
+    expect(unfixed?.error).toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringContaining(`"${inner}" is below a folder that it may write`),
+      hint: expect.stringContaining('0.12'),
+    });
+    expect(fixed?.error).toBeUndefined();
+    expect(setUserId?.error).toMatchObject({
+      code: 'sandbox-unavailable',
+      hint: expect.stringContaining('chmod u-s'),
+    });
   });
 
   test('W-EGR-1 a profile that lists hosts is refused without a network', async () => {

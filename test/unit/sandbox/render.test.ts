@@ -13,7 +13,14 @@ import type { Plan } from '../../../src/sandbox/plan/plan.ts';
 const machine: Machine = {
   uid: 1000,
   architecture: 'x64',
-  bubblewrap: { file: '/usr/bin/bwrap', version: '0.8.0', missing: [], canDisableUserNamespaces: true },
+  bubblewrap: {
+    file: '/usr/bin/bwrap',
+    version: '0.8.0',
+    missing: [],
+    canDisableUserNamespaces: true,
+    setUserId: false,
+    followsLinks: false,
+  },
   devices: undefined,
   setLimit: () => true,
   prlimit: '/usr/bin/prlimit',
@@ -121,7 +128,14 @@ describe('bubblewrap', () => {
   test('an option that bubblewrap does not know is omitted only if the filter has the same effect', () => {
     const older = {
       ...machine,
-      bubblewrap: { file: '/usr/bin/bwrap', version: '0.6', missing: [], canDisableUserNamespaces: false },
+      bubblewrap: {
+        file: '/usr/bin/bwrap',
+        version: '0.6',
+        missing: [],
+        canDisableUserNamespaces: false,
+        setUserId: false,
+        followsLinks: false,
+      },
     };
     expect(options(renderBubblewrap(basePlan, older, nothing))).not.toContain('--disable-userns');
   });
@@ -136,6 +150,8 @@ describe('bubblewrap', () => {
           version: '0.4',
           missing: ['--size'],
           canDisableUserNamespaces: false,
+          setUserId: false,
+          followsLinks: false,
         },
       },
     ],

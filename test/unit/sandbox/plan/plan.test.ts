@@ -194,6 +194,15 @@ describe('a plan', () => {
     ]);
   });
 
+  test('W-BOX-27 no mount point is made through a link that appeared while the paths were looked at', () => {
+    const raced = { at: `${home}/w/ref`, to: `/oldroot${home}/.config` };
+    const listed = [read(`${home}/w/ref/lib`)];
+    expect(refusal({ listed, links: [raced] }).message).toContain(`"${home}/w/ref" was replaced with a link`);
+    const deeper = { at: `${home}/w/ref/x/y`, to: '/usr' };
+    expect(refusal({ links: [raced, deeper] }).message).toContain('was replaced with a link');
+    expect(steps(makePlan(inputs({ links: [raced] })), 'link').map((step) => step.at)).toContain(raced.at);
+  });
+
   test('W-BOX-25 root has another uid, and cannot reach the kernel’s settings', () => {
     const made = makePlan(
       inputs({

@@ -19,6 +19,10 @@ export interface Budgets {
   readonly result: number;
   /** A tool's name as it is recorded, in characters. */
   readonly name: number;
+  /** Tools in a list, the bytes of the definition of one, and pages that the relay lists by itself. */
+  readonly entries: number;
+  readonly definition: number;
+  readonly pages: number;
   /** How long a rotation waits for open requests. */
   readonly drain: number;
   /** How long a new server may take to start, and then to answer a request of the relay's own. */
@@ -41,6 +45,9 @@ export const BUDGETS: Budgets = {
   batch: 1000,
   result: 16 * 2 ** 20,
   name: 1024,
+  entries: 100_000,
+  definition: 2 ** 20,
+  pages: 1000,
   drain: 30_000,
   greet: 30_000,
   grace: 500,

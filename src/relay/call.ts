@@ -57,6 +57,8 @@ export class Call {
   ownId = 0;
   /** When it was sent, in milliseconds of the monotonic clock. */
   since = 0;
+  /** Of `tools/list`: it asks for a page that is not the first. */
+  isFurtherPage = false;
   /** A new server will acknowledge a subscription that the host has seen acknowledged. */
   reopened = false;
   #state: CallState = 'received';

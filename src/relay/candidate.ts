@@ -5,6 +5,9 @@
 import type { Ending } from '../os/spawn.ts';
 import type { Budgets } from './budgets.ts';
 import { readEnvelope } from './json/envelope.ts';
+import type { Oversize } from './json/lines.ts';
+import { idOf } from './json/oversize.ts';
+import { findId } from './json/recovery.ts';
 import type { OwnRequests } from './own-requests.ts';
 import { DISCOVER, INITIALIZE, type Replay } from './replay.ts';
 import type { Upstream, UpstreamListener } from './upstream.ts';
@@ -74,13 +77,17 @@ export class Candidate implements UpstreamListener {
 
   message(bytes: Buffer, start: number, end: number): void {
     const message = readEnvelope(bytes, start, end);
-    if (message.kind === 'response' && this.#options.ownRequests.answered(message, bytes)) return;
+    const { ownRequests } = this.#options;
+    if (message.fault !== undefined) ownRequests.unreadable(message.id ?? findId(bytes, start, end)?.id);
+    else if (message.kind === 'response' && ownRequests.answered(message, bytes)) return;
     this.#lines.push(Buffer.from(bytes.subarray(start, end)));
     this.#bytes += end - start;
   }
 
-  /** Too long to be kept; nothing waits for it. */
-  oversize(): void {}
+  /** Too long to be kept. */
+  oversize(line: Oversize): void {
+    this.#options.ownRequests.unreadable(idOf(line));
+  }
 
   stderr(chunk: Buffer): void {
     this.#options.onStderr(chunk);

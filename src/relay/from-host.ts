@@ -1,7 +1,7 @@
 // Messages on their way from the host to the server: parse, policy, consent, audit, forward, in this order. There
 // is one place where a request is let through, and every refusal leaves by the same exit. What is forwarded is the
 // message as it came, byte for byte, but for its id.
-import { decide, decideAll, type Verdict } from '../policy/decide.ts';
+import { decide, decideAll, denies, type Verdict } from '../policy/decide.ts';
 import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
 import { Call, type Calls, UNAUDITED } from './call.ts';
@@ -22,6 +22,7 @@ import type { Recorder } from './recorder.ts';
 import { INITIALIZE, REPLAYED, type Replay } from './replay.ts';
 import type { ServerRequests } from './server-requests.ts';
 import type { Tasks } from './tasks.ts';
+import { LIST, type ToolList } from './tool-list.ts';
 import type { Waiter, WaitingRoom, WaitReason } from './waiting-room.ts';
 
 export interface FromHostOptions {
@@ -34,6 +35,9 @@ export interface FromHostOptions {
   readonly replay: Replay;
   readonly waiting: WaitingRoom;
   readonly tasks: Tasks;
+  readonly tools: ToolList;
+  /** Runs what goes on later as a turn of the session. */
+  readonly resume: (turn: () => void) => void;
   readonly recorder: Recorder;
   readonly toHost: Outbox;
   readonly anomalies: Anomalies;
@@ -67,6 +71,11 @@ const NOT_A_REQUEST: Refusal = { code: -32600, text: 'a tool call without an id 
 const ID_TAKEN: Refusal = { code: -32600, text: 'the id is that of a request still open', unnamed: true };
 const BAD_ARGUMENTS: Refusal = { code: -32602, text: 'the arguments of a tool are an object' };
 const DUPLICATE: Refusal = { code: -32602, text: 'a member of the arguments is there twice' };
+const UNLISTED: Refusal = {
+  code: 'refused',
+  text: 'refused: the server has not listed a tool of this name',
+  hint: 'where a policy denies tools, only those can be called that the server lists',
+};
 const NO_TASK: Refusal = { code: -32602, text: 'the task is none of this session' };
 const PROTOCOL: Verdict = { decision: 'allow', rule: 'protocol' };
 const WITHDRAWN: Refusal = { code: 'refused', text: 'the host has cancelled it while it waited' };
@@ -113,6 +122,12 @@ export class FromHost implements LineListener {
     }
   }
 
+  /** Nothing waits any more. */
+  releaseAll(): void {
+    this.release('rotation');
+    this.release('listing');
+  }
+
   /** Messages have waited long enough. */
   release(reason: WaitReason): void {
     for (const waiter of this.#options.waiting.close(reason)) this.#resume(waiter);
@@ -124,11 +139,15 @@ export class FromHost implements LineListener {
 
     // parse
     const call = waited ?? this.#receive(message, bytes);
-    const fault = waited === undefined ? this.#faultOf(call, message, bytes) : undefined;
-    if (fault === undefined && waiting.isOpen('rotation')) {
-      waiting.add('rotation', copyOf(bytes, start, end), call);
+    const malformed = waited === undefined ? this.#faultOf(call, message, bytes) : undefined;
+    const reason = malformed === undefined ? this.#waitsFor(call, waited !== undefined) : undefined;
+    if (reason !== undefined) {
+      waiting.add(reason, copyOf(bytes, start, end), call);
+      if (reason === 'listing') this.#list();
       return;
     }
+
+    const fault = malformed ?? this.#unlisted(call);
 
     // policy
     const verdict = fault === undefined ? this.#decide(call) : PROTOCOL;
@@ -185,6 +204,34 @@ export class FromHost implements LineListener {
       if (kept > budgets.replay) return TOO_MUCH_KEPT;
     }
     return undefined;
+  }
+
+  /** What a request has to wait for. `hasWaited`: the list of tools is not asked for twice. */
+  #waitsFor(call: Call, hasWaited: boolean): WaitReason | undefined {
+    const { waiting, tools } = this.#options;
+    if (waiting.isOpen('rotation')) return 'rotation';
+    if (hasWaited || !this.#needsList(call) || tools.isComplete || !tools.canList) return undefined;
+    // What is refused as it is need not wait.
+    return this.#decide(call).decision === 'allow' ? 'listing' : undefined;
+  }
+
+  /** Under a policy that denies anything, a tool has to be listed. */
+  #needsList({ method, targets }: Call): boolean {
+    const { current, tools } = this.#options;
+    const [only] = targets;
+    return method === CALL && only !== undefined && denies(current.policy, 'tools') && !tools.has(only.name);
+  }
+
+  #unlisted(call: Call): Refusal | undefined {
+    if (!this.#needsList(call) || !this.#options.tools.canList) return undefined;
+    return this.#decide(call).decision === 'allow' ? UNLISTED : undefined;
+  }
+
+  /** Has the relay list the tools; what waits for that is then judged. */
+  #list(): void {
+    const { waiting, tools, resume } = this.#options;
+    waiting.open('listing');
+    void tools.list().then(() => resume(() => this.release('listing')));
   }
 
   /** Reads what a request acts on. Returns what is wrong with it. */
@@ -280,6 +327,8 @@ export class FromHost implements LineListener {
   #note(call: Call, message: Envelope, bytes: Buffer): void {
     const { replay, budgets } = this.#options;
     const { metaStart, metaEnd, paramsStart, paramsEnd } = message;
+    if (call.method === LIST && paramsStart !== -1)
+      call.isFurtherPage = readMember(bytes, paramsStart, paramsEnd, 'cursor') !== 'absent';
     if (metaStart !== -1) replay.noteMeta(bytes, metaStart, metaEnd, budgets.replay - replay.bytes);
     if (paramsStart !== -1 && REPLAYED.has(call.method))
       call.keep(Buffer.from(bytes.subarray(paramsStart, paramsEnd)));

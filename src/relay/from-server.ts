@@ -16,7 +16,6 @@ import { isBlank, type Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
 import { type Range, readMember } from './json/read.ts';
 import { findId } from './json/recovery.ts';
-import { cutTools, type Listing } from './listing.ts';
 import { type Method, methodOf } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import type { OwnRequests } from './own-requests.ts';
@@ -24,6 +23,8 @@ import type { Recorder } from './recorder.ts';
 import type { Replay } from './replay.ts';
 import type { ServerRequests } from './server-requests.ts';
 import { readInterim, type Tasks } from './tasks.ts';
+import { LIST, type ToolList } from './tool-list.ts';
+import { readToolPage } from './tools.ts';
 
 export interface FromServerOptions {
   /** The profile's name. */
@@ -31,6 +32,7 @@ export interface FromServerOptions {
   readonly clock: Clock;
   readonly recorder: Recorder;
   readonly tasks: Tasks;
+  readonly tools: ToolList;
   readonly budgets: Budgets;
   readonly current: Current;
   readonly calls: Calls;
@@ -41,7 +43,6 @@ export interface FromServerOptions {
   readonly anomalies: Anomalies;
 }
 
-const LIST = 'tools/list';
 const LIST_CHANGED = 'notifications/tools/list_changed';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const META = '_meta';
@@ -94,10 +95,12 @@ export class FromServer {
   }
 
   oversize(line: Oversize): void {
-    const { anomalies, calls } = this.#options;
+    const { anomalies, calls, ownRequests } = this.#options;
     anomalies.note('a line of the server is over the limit', () => ({ bytes: line.length }));
     const text = 'the answer is longer than the relay takes';
-    calls.sent(idOf(line))?.fail('error', { code: 'withheld', text });
+    const id = idOf(line);
+    calls.sent(id)?.fail('error', { code: 'withheld', text });
+    ownRequests.unreadable(id);
   }
 
   #pass(message: Envelope, bytes: Buffer, start: number, end: number): void {
@@ -131,10 +134,8 @@ export class FromServer {
     const { failed, idStart, idEnd, resultStart, resultEnd } = message;
     const outcome = failed ? 'error' : message.isError ? 'tool-error' : 'ok';
     if (!failed) {
-      const listing = call.method === LIST ? this.#cut(bytes, start, end, resultStart) : undefined;
-      if (listing !== undefined) {
-        if ('fault' in listing) call.fail('error', { code: 'withheld', text: listing.fault });
-        else answerWith(call, listing.line);
+      if (call.method === LIST) {
+        this.#page(call, message, bytes, start, end);
         return;
       }
       if (call.method === LISTEN) {
@@ -168,12 +169,27 @@ export class FromServer {
     }));
   }
 
-  #cut(bytes: Buffer, start: number, end: number, resultStart: number): Listing | undefined {
-    const { policy } = this.#options.current;
-    if (!denies(policy, 'tools')) return undefined;
+  /** A page of the list of tools: noted, and without what is denied. */
+  #page(call: Call, message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { current, tools } = this.#options;
+    const { policy } = current;
+    const { idStart, idEnd, resultStart, resultEnd } = message;
+    const isStrict = denies(policy, 'tools');
     const hidden = (name: string): boolean =>
       decide(policy, { kind: 'tools', name, method: CALL }).decision === 'deny';
-    return cutTools(bytes, start, end, resultStart, hidden);
+    const reader = readToolPage(bytes, start, end, {
+      result: { start: resultStart, end: resultEnd },
+      limits: tools.limits,
+      hidden: isStrict ? hidden : undefined,
+    });
+    tools.run(reader, (page) => {
+      // It may have ended while a long list was read.
+      if (call.state !== 'sent') return;
+      const fault = page.fault ?? tools.add(page.tools, !call.isFurtherPage, page.isLast);
+      if (fault !== undefined && isStrict) call.fail('error', { code: 'withheld', text: fault });
+      else if (page.fault === undefined && page.line !== undefined) answerWith(call, page.line);
+      else call.answer('ok', { bytes, start, end, idStart, idEnd });
+    });
   }
 
   /** A request of the server to the host: policy, audit, forward. */
@@ -212,7 +228,8 @@ export class FromServer {
   }
 
   #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { toHost, calls, anomalies } = this.#options;
+    const { toHost, calls, anomalies, tools } = this.#options;
+    if (message.method === LIST_CHANGED) tools.invalidate();
     if (message.method === CANCELLED) {
       this.#cancelled(message, bytes, start, end);
       return;
@@ -259,7 +276,7 @@ export class FromServer {
 
   /** A line is not to go on. If it was an answer, the host gets an error in its place. */
   #withhold(message: Envelope | undefined, bytes: Buffer, start: number, end: number, why: string): void {
-    const { calls, anomalies, current } = this.#options;
+    const { calls, anomalies, current, ownRequests } = this.#options;
     const found =
       message?.id === undefined ? findId(bytes, start, end) : { id: message.id, kind: message.kind };
     const call = found?.kind === 'response' ? calls.sent(found.id) : undefined;
@@ -267,6 +284,7 @@ export class FromServer {
       call.fail('error', { code: 'withheld', text: `the answer of the server is withheld: ${why}` });
       return;
     }
+    if (found?.kind === 'response') ownRequests.unreadable(found.id);
     if (found?.kind === 'request')
       current.upstream.answer(errorLine(idText(found.id), { code: 'withheld', text: why }));
     anomalies.note('the server has sent what is no message', () => ({

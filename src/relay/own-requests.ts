@@ -1,7 +1,7 @@
 // Requests of the relay's own to a server: to greet it, to open again what the host has opened, to list its tools.
 // They share the ids with those of the host, so that an answer can never be taken for another.
 import { ownId } from './ids.ts';
-import type { Envelope } from './json/envelope.ts';
+import type { Envelope, Id } from './json/envelope.ts';
 import type { Upstream } from './upstream.ts';
 
 /** The JSON text of a result, or why there is none; `refused`: the server has answered with an error. */
@@ -48,12 +48,17 @@ export class OwnRequests {
     const id = ownId(message.id);
     const waiting = id === undefined ? undefined : this.#open.get(id);
     if (waiting === undefined) return false;
-    const { failed, resultStart, resultEnd, fault } = message;
-    if (fault !== undefined) waiting.done({ error: 'gave an answer that cannot be read' });
-    else if (failed) waiting.done({ error: 'answered with an error', refused: true });
+    const { failed, resultStart, resultEnd } = message;
+    if (failed) waiting.done({ error: 'answered with an error', refused: true });
     else if (resultEnd - resultStart > this.#limit) waiting.done({ error: 'gave too long an answer' });
     else waiting.done({ result: Buffer.from(bytes.subarray(resultStart, resultEnd)) });
     return true;
+  }
+
+  /** A server has answered something that cannot be read. */
+  unreadable(id: Id | undefined): void {
+    const own = ownId(id);
+    if (own !== undefined) this.#open.get(own)?.done({ error: 'gave an answer that cannot be read' });
   }
 
   /** A server is gone. */

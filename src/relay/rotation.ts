@@ -16,6 +16,7 @@ import type { Outbox } from './outbox.ts';
 import { type OwnRequests, sendRequest } from './own-requests.ts';
 import { INITIALIZE, type Replay } from './replay.ts';
 import type { ServerRequests } from './server-requests.ts';
+import type { ToolList } from './tool-list.ts';
 import type { Upstream, UpstreamListener } from './upstream.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
@@ -44,6 +45,7 @@ export interface RotationOptions {
   readonly serverRequests: ServerRequests;
   readonly ownRequests: OwnRequests;
   readonly replay: Replay;
+  readonly tools: ToolList;
   readonly waiting: WaitingRoom;
   readonly fromHost: FromHost;
   readonly fromServer: FromServer;
@@ -69,7 +71,6 @@ export interface RotationOptions {
 
 const NOTHING = Buffer.alloc(0);
 const ENDING = 'the session is ending';
-const REPLACED = 'the server was replaced before it answered, because a credential has changed';
 
 /** The rotations of a session. */
 export class Rotation {
@@ -198,9 +199,11 @@ export class Rotation {
 
   /** The one step: before it all is with the old server, after it all is with the new one. */
   #handOver(candidate: Candidate): void {
-    const { current, calls, fromServer, ownRequests, adopt } = this.#options;
+    const { current, calls, fromServer, ownRequests, adopt, budgets } = this.#options;
     const old = current.upstream;
-    for (const call of calls.open(false)) call.fail('lost', { code: 'lost', text: REPLACED });
+    const limit = seconds(budgets.drain);
+    const text = `the server was replaced, because a credential has changed; it did not answer within ${limit}`;
+    for (const call of calls.open(false)) call.fail('lost', { code: 'lost', text });
     calls.forgetLate();
     ownRequests.abandon(old);
     this.#cancelServerRequests();
@@ -209,6 +212,21 @@ export class Rotation {
     adopt(candidate.upstream);
     for (const line of candidate.takeLines()) fromServer.message(line, 0, line.length);
     this.#retire(old);
+    this.#listAgain();
+  }
+
+  /** What the new server lists may be other tools: then the host is told so. */
+  #listAgain(): void {
+    const { tools, fromServer, guard, settle, onFault } = this.#options;
+    if (tools.isEmpty) {
+      tools.invalidate();
+      return;
+    }
+    const announce = (differs: boolean): void => {
+      if (differs) fromServer.announceTools();
+      settle();
+    };
+    void tools.replace().then((differs) => guard(() => announce(differs)), onFault);
   }
 
   /** The host need not answer any more what the old server has asked. */
@@ -255,4 +273,8 @@ export class Rotation {
     this.#waits.add(wait);
     return promise;
   }
+}
+
+function seconds(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${Math.round(ms / 1000)} s`;
 }

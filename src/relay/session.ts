@@ -26,6 +26,7 @@ import { type NewServer, type Rotated, Rotation } from './rotation.ts';
 import { ServerRequests } from './server-requests.ts';
 import { StdioUpstream } from './stdio-upstream.ts';
 import { Tasks } from './tasks.ts';
+import { ToolList } from './tool-list.ts';
 import type { Upstream, UpstreamListener } from './upstream.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
@@ -131,6 +132,12 @@ export class Session {
       late: budgets.late,
     });
     this.#ownRequests = new OwnRequests(nextId, budgets.result);
+    const resume = (turn: () => void): void =>
+      this.#guard.run(() => {
+        if (this.#over) return;
+        turn();
+        this.#settle();
+      });
     const shared = {
       budgets,
       current: this.#current,
@@ -143,6 +150,15 @@ export class Session {
       toHost: this.#toHost,
       anomalies: this.#anomalies,
       tasks: new Tasks(),
+      resume,
+      tools: new ToolList({
+        budgets,
+        current: this.#current,
+        replay,
+        ownRequests: this.#ownRequests,
+        resume,
+        onFault: (error) => this.#guard.fail(error),
+      }),
       profile,
       clock,
     };
@@ -329,7 +345,7 @@ export class Session {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     clearTimeout(this.#closing);
-    this.#fromHost.release('rotation');
+    this.#fromHost.releaseAll();
     this.#settle();
     const { upstream } = this.#current;
     upstream.close();
@@ -369,7 +385,7 @@ export class Session {
     this.#writeStderr(this.#stderr.get(from)?.flush() ?? []);
     const reason = this.#reason ?? (this.#inputEnded ? 'host' : 'server');
     const goesOn = this.#rotation.active && reason === 'server';
-    if (!goesOn) this.#fromHost.release('rotation');
+    if (!goesOn) this.#fromHost.releaseAll();
     // A host that has left knows that its subscriptions have ended.
     const listening = reason !== 'host' && !goesOn;
     const text =

@@ -1,0 +1,166 @@
+// What a server has listed of its tools, for one session: read from the answers that the host gets, and asked for by
+// the relay itself where it has to know. Under a policy that denies anything, a tool that was never listed is refused:
+// a name that nobody was shown is one that somebody made up.
+//
+// Long lists are read in slices, between which other sessions have their turn.
+import type { Budgets } from './budgets.ts';
+import type { Current } from './current.ts';
+import { readMember } from './json/read.ts';
+import type { OwnRequests } from './own-requests.ts';
+import type { Replay } from './replay.ts';
+import { type ListLimits, readToolPage, type Tool, ToolRegistry } from './tools.ts';
+
+export const LIST = 'tools/list';
+
+/** How long one slice may take, in milliseconds. */
+const SLICE = 4;
+
+export interface ToolListOptions {
+  readonly budgets: Budgets;
+  readonly current: Current;
+  readonly replay: Replay;
+  readonly ownRequests: OwnRequests;
+  /** Runs what goes on later as a turn of the session. */
+  readonly resume: (turn: () => void) => void;
+  /** A fault while the relay lists by itself. */
+  readonly onFault: (error: unknown) => void;
+}
+
+export class ToolList {
+  readonly limits: ListLimits;
+  readonly #options: ToolListOptions;
+  #registry: ToolRegistry;
+  /** All pages were read since the server last said that they change. */
+  #complete = false;
+  #listing: Promise<string | undefined> | undefined;
+
+  constructor(options: ToolListOptions) {
+    this.#options = options;
+    const { entries, name, definition } = options.budgets;
+    this.limits = { entries, nameBytes: 6 * name + 2, definitionBytes: definition };
+    this.#registry = new ToolRegistry(this.limits);
+  }
+
+  /** Whether a tool was listed. */
+  has(name: string): boolean {
+    return this.#registry.has(name);
+  }
+
+  /** Whether the list is whole, and as new as the server has said. */
+  get isComplete(): boolean {
+    return this.#complete;
+  }
+
+  /** Whether anything was listed yet. */
+  get isEmpty(): boolean {
+    return this.#registry.size === 0;
+  }
+
+  /** Whether the relay can list in the host's name: the host has opened the session. */
+  get canList(): boolean {
+    const { replay } = this.#options;
+    return replay.initialized !== undefined || replay.meta !== undefined;
+  }
+
+  /** Adds a page that the host gets. Returns why it must not go on. */
+  add(tools: readonly Tool[], isFirst: boolean, isLast: boolean): string | undefined {
+    const fault = this.#registry.add(tools, isFirst);
+    if (isLast && fault === undefined) this.#complete = true;
+    return fault;
+  }
+
+  /** The server's tools are others, or may be. */
+  invalidate(): void {
+    this.#complete = false;
+  }
+
+  /** Lists all tools. Settles with why that failed, if it did; never rejects. One list is under way at a time. */
+  list(): Promise<string | undefined> {
+    this.#listing ??= this.#listAll()
+      .catch((error: unknown) => {
+        this.#options.onFault(error);
+        return 'a fault in Warder';
+      })
+      .finally(() => {
+        this.#listing = undefined;
+      });
+    return this.#listing;
+  }
+
+  /** Lists the tools of a new server, and replaces what was known. Whether they are others than before. */
+  async replace(): Promise<boolean> {
+    const before = this.#registry;
+    this.#registry = new ToolRegistry(this.limits);
+    this.#complete = false;
+    if ((await this.list()) === undefined) return before.digest() !== this.#registry.digest();
+    return true;
+  }
+
+  async #listAll(): Promise<string | undefined> {
+    const { ownRequests, current, budgets, replay } = this.#options;
+    const registry = this.#registry;
+    const { upstream } = current;
+    let cursor: Buffer | undefined;
+    for (let page = 0; page < budgets.pages; page++) {
+      const params = paramsOf(replay.isOpened ? undefined : replay.meta, cursor);
+      const answer = await ownRequests.ask(upstream, LIST, params, budgets.greet);
+      // A server that was replaced meanwhile is not the one to ask.
+      if (current.upstream !== upstream) return this.#listAll();
+      if ('error' in answer) return answer.error;
+      const { result } = answer;
+      const whole = { start: 0, end: result.length };
+      const read = await this.#read(result, whole);
+      const fault = read.fault ?? registry.add(read.tools, page === 0);
+      if (fault !== undefined) return fault;
+      if (read.fault === undefined && read.isLast) {
+        if (registry === this.#registry) this.#complete = true;
+        return undefined;
+      }
+      const next = readMember(result, 0, result.length, 'nextCursor');
+      if (typeof next === 'string') return 'gave a list that two readers could read differently';
+      cursor = result.subarray(next.start, next.end);
+    }
+    return `gave a list of more than ${budgets.pages} pages`;
+  }
+
+  #read(result: Buffer, whole: { start: number; end: number }): Promise<PageRead> {
+    const reader = readToolPage(result, 0, result.length, {
+      result: whole,
+      limits: this.limits,
+      hidden: undefined,
+    });
+    return new Promise((resolve) => this.run(reader, resolve));
+  }
+
+  /** Runs a reader to its end: at once if that is soon, else in slices. */
+  run(reader: Generator<void, PageRead>, then: (page: PageRead) => void): void {
+    const { resume } = this.#options;
+    const step = (): void => {
+      const until = performance.now() + SLICE;
+      for (;;) {
+        const { done, value } = reader.next();
+        if (done === true) {
+          then(value);
+          return;
+        }
+        if (performance.now() >= until) break;
+      }
+      setImmediate(() => resume(step));
+    };
+    step();
+  }
+}
+
+/** What `readToolPage` returns. */
+export type PageRead = ReturnType<typeof readToolPage> extends Generator<void, infer Page> ? Page : never;
+
+function paramsOf(meta: Buffer | undefined, cursor: Buffer | undefined): Buffer | undefined {
+  if (meta === undefined && cursor === undefined) return undefined;
+  const members = [
+    ...(cursor === undefined ? [] : [Buffer.concat([Buffer.from('"cursor":'), cursor])]),
+    ...(meta === undefined ? [] : [Buffer.concat([Buffer.from('"_meta":'), meta])]),
+  ];
+  const [first = Buffer.alloc(0), second] = members;
+  const body = second === undefined ? first : Buffer.concat([first, Buffer.from(','), second]);
+  return Buffer.concat([Buffer.from('{'), body, Buffer.from('}')]);
+}

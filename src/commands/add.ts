@@ -121,7 +121,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   const server =
     requested.kind === 'command'
       ? { command: resolveCommand(name, requested.command, cwd, env, notes) }
-      : await lockPackage(context, requested, args['allow-scripts'], notes);
+      : await lockPackage(context, name, requested, args['allow-scripts'], notes);
   const draft = {
     description: args.description,
     server,
@@ -187,14 +187,15 @@ function requestedServer({
 /** Locks a package, so that the profile can name its exact version. */
 async function lockPackage(
   context: Context,
+  profile: string,
   { spec, bin }: RequestedServer & { kind: 'package' },
   scripts: readonly string[],
   notes: string[],
 ): Promise<{ package: string; bin: string | undefined }> {
   const store = openPackageStore(context);
-  const lock = await store.lock(spec, scripts);
+  const lock = await store.lock({ profile, spec }, scripts);
   // Reports now what a start would report.
-  resolveBin(await store.verify(parseSpec(lock.package), false), bin);
+  resolveBin(await store.verify({ profile, spec: parseSpec(lock.package) }, false), bin);
   notes.push(`package: ${lock.package}, installed once; it starts offline, with node alone`);
   return { package: lock.package, bin };
 }

@@ -4,7 +4,8 @@ import { parseDocument } from 'yaml';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import type { LockDiff, PackageLock } from '../package/lock.ts';
-import { formatSpec, isExact, type PackageSpec, parseSpec } from '../package/spec.ts';
+import { formatSpec, isExact, parseSpec } from '../package/spec.ts';
+import { type PackageUse, unlockedError } from '../package/store.ts';
 import { parseProfile } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
@@ -96,8 +97,8 @@ async function lock(
 ): Promise<void> {
   const { places, terminal } = context;
   const loaded = loadProfile(places, args.profile);
-  const spec = packageSpec(loaded);
-  const locked = await openPackageStore(context).lock(spec, args.allowScripts, args.again);
+  const use = packageUse(loaded);
+  const locked = await openPackageStore(context).lock(use, args.allowScripts, args.again);
   const pinned = pinVersion(context, loaded, locked);
   if (context.json) return terminal.json({ ...lockData(locked), pinned });
   if (pinned) terminal.out(`${args.profile}: "package" is now ${locked.package}`);
@@ -107,29 +108,28 @@ async function lock(
 async function verify(context: Context, names: readonly string[]): Promise<void> {
   const { places, terminal } = context;
   const store = openPackageStore(context);
-  const specs = new Map<string, PackageSpec>();
-  for (const name of names.length > 0 ? names : profilesWithPackage(context)) {
-    const spec = packageSpec(loadProfile(places, name));
-    specs.set(formatSpec(spec), spec);
-  }
-  const results: { package: string; ok: boolean; problem?: string }[] = [];
-  for (const [text, spec] of specs) {
-    if (!context.json) terminal.err(`warder: hashing ${text}`);
+  const uses =
+    names.length > 0 ? names.map((name) => packageUse(loadProfile(places, name))) : pinnedUses(context);
+  const results: { profile: string; package: string; ok: boolean; problem?: string }[] = [];
+  for (const use of uses) {
+    const { profile } = use;
+    const text = formatSpec(use.spec);
+    if (!context.json) terminal.err(`warder: hashing ${text} of ${profile}`);
     try {
-      await store.verify(spec, true);
-      results.push({ package: text, ok: true });
+      await store.verify(use, true);
+      results.push({ profile, package: text, ok: true });
     } catch (error) {
       if (!(error instanceof WarderError)) throw error;
-      results.push({ package: text, ok: false, problem: error.message });
+      results.push({ profile, package: text, ok: false, problem: error.message });
       context.exit(error.exit);
     }
   }
   if (context.json) return terminal.json(results);
-  for (const { package: text, ok, problem } of results) {
+  for (const { profile, package: text, ok, problem } of results) {
     terminal.out(
       ok
-        ? `${terminal.paint('green', 'ok')}       ${text}`
-        : `${terminal.paint('red', 'changed')}  ${problem}`,
+        ? `${terminal.paint('green', 'ok')}       ${profile}: ${text}`
+        : `${terminal.paint('red', 'changed')}  ${profile}: ${problem}`,
     );
   }
   if (results.length === 0) terminal.out('no profile uses a package');
@@ -144,13 +144,10 @@ async function update(
   const { places, terminal } = context;
   const store = openPackageStore(context);
   const loaded = loadProfile(places, args.profile);
-  const spec = packageSpec(loaded);
-  const before = store.find(spec);
-  if (before === undefined) {
-    throw new WarderError('package-unlocked', `the package "${formatSpec(spec)}" is not locked here`, {
-      hint: `run "warder package lock ${args.profile}" first`,
-    });
-  }
+  const use = packageUse(loaded);
+  const { spec } = use;
+  const before = store.find(use);
+  if (before === undefined) throw unlockedError(use);
   const requested = { name: spec.name, version: args.to ?? 'latest' };
   const { npm, difference, version } = await store.previewUpdate(before, requested);
   const unchanged = !Object.values(difference).some((changes) => changes.length > 0);
@@ -163,7 +160,11 @@ async function update(
   if (!args.yes && !(await terminal.confirm(`install ${spec.name}@${version} and pin it?`))) {
     throw new WarderError('refused', 'nothing was changed');
   }
-  const locked = await store.install(npm, { name: spec.name, version }, args.allowScripts);
+  const locked = await store.install(
+    npm,
+    { profile: args.profile, spec: { name: spec.name, version } },
+    args.allowScripts,
+  );
   pinVersion(context, loaded, locked);
   if (context.json) return terminal.json({ ...plan, updated: true, digest: locked.digest });
   terminal.out(`${args.profile}: "package" is now ${locked.package}; new sessions start it`);
@@ -171,14 +172,13 @@ async function update(
 
 function list(context: Context): void {
   const { terminal } = context;
-  const users = profilesByPackage(context);
-  const rows = openPackageStore(context)
-    .list()
-    .map(({ lock, installed }) => ({
-      ...lockData(lock),
-      installed,
-      profiles: users.get(lock.package) ?? [],
-    }));
+  const uses = pinnedUses(context);
+  const store = openPackageStore(context);
+  const rows = store.list().map((stored) => ({
+    ...lockData(stored.lock),
+    installed: stored.installed,
+    profiles: uses.filter((use) => store.isUsed(stored, use)).map(({ profile }) => profile),
+  }));
   if (context.json) terminal.json(rows);
   else if (rows.length === 0) terminal.out('no package is locked');
   else
@@ -196,11 +196,11 @@ function list(context: Context): void {
 
 async function sweep(context: Context, yes: boolean): Promise<void> {
   const { terminal } = context;
-  const used = [...profilesByPackage(context).keys()].map(parseSpec);
+  const uses = pinnedUses(context);
   if (!yes && !(await terminal.confirm('remove every package that no profile uses?'))) {
     throw new WarderError('refused', 'nothing was removed');
   }
-  const removed = openPackageStore(context).sweep(used);
+  const removed = openPackageStore(context).sweep(uses);
   if (context.json) return terminal.json({ removed });
   for (const name of removed) terminal.out(`removed ${name}`);
   if (removed.length === 0) terminal.out('nothing to remove');
@@ -256,27 +256,18 @@ function lockData({ package: name, pinned, integrity, digest, bin, scripts, lock
   };
 }
 
-function packageSpec({ name, profile }: LoadedProfile): PackageSpec {
-  if (profile.server.kind === 'package') return parseSpec(profile.server.package);
+function packageUse({ name, profile }: LoadedProfile): PackageUse {
+  if (profile.server.kind === 'package') return { profile: name, spec: parseSpec(profile.server.package) };
   throw new WarderError('usage', `the server of "${name}" is not a package`, {
     hint: `make it one: warder add NAME --from-npx "npx -y PACKAGE"`,
   });
 }
 
-/** The profiles whose server is a package. */
-function profilesWithPackage(context: Context): string[] {
-  return [...profilesByPackage(context).values()].flat();
-}
-
-/** The profiles by package. Throws for a broken profile, because its package is not known. */
-function profilesByPackage({ places }: Context): Map<string, string[]> {
-  const users = new Map<string, string[]>();
-  for (const name of listProfiles(places).names) {
-    const { profile } = loadProfile(places, name);
-    if (profile.server.kind !== 'package') continue;
-    const spec = parseSpec(profile.server.package);
-    if (!isExact(spec.version)) continue;
-    users.set(formatSpec(spec), [...(users.get(formatSpec(spec)) ?? []), name]);
-  }
-  return users;
+/** The profiles that name an exact version. Throws for a broken profile, because its package is not known. */
+function pinnedUses({ places }: Context): PackageUse[] {
+  return listProfiles(places)
+    .names.map((name) => loadProfile(places, name))
+    .filter(({ profile }) => profile.server.kind === 'package')
+    .map(packageUse)
+    .filter(({ spec }) => isExact(spec.version));
 }

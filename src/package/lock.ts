@@ -1,6 +1,5 @@
 // The lock of a package: what `warder package lock` resolved and hashed. It is in Warder's configuration, never in a
-// sandbox: `config/packages/<name, "/" as "+">@<version>.json`, one for all profiles that use this version. The tree's
-// listing and stamps are large and are beside the tree in the store; the listing is trusted only if its hash is
+// sandbox: `config/packages/<profile>/<name, "/" as "+">@<version>.json`. The tree's listing and stamps are large and are beside the tree in the store; the listing is trusted only if its hash is
 // `digest`.
 import { z } from 'zod';
 import { WarderError } from '../errors.ts';
@@ -100,7 +99,7 @@ export function diffLocks(before: NpmLock, after: NpmLock): LockDiff {
   };
 }
 
-/** The name of a package's lock file and tree. */
+/** The name of a package's lock file, without its ending. */
 export function lockId({ name }: PackageSpec, version: string): string {
   return `${name.replace('/', '+')}@${version}`;
 }

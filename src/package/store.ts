@@ -1,15 +1,28 @@
-// The store of pinned packages: each version is installed once, listed, hashed and made read-only. All profiles that use
-// it share the tree.
+// The store of pinned packages: what a profile locks is installed once, listed, hashed and made read-only. A lock belongs to
+// its profile, and only a lock or an update for that profile writes it. Trees are shared by digest: profiles whose locks
+// have the same digest run the same files, and a tree that is in order is never replaced.
 //
-//     config/packages/<id>.json                  the lock
+//     config/packages/<profile>/<id>.json        the lock
+//     config/packages/<id>.json                  a lock of the former layout, for all profiles that have none of their own
 //     state/packages/<id>-<digest12>/tree/       node_modules as npm installed it
 //     state/packages/<id>-<digest12>/listing     the tree's files (src/package/tree.ts)
 //     state/packages/<id>-<digest12>/stamps      size, times and inode of each file when it was last hashed
 //     state/packages/.new-<random>/              an installation in progress; renamed when it is complete
 //
-// A crash leaves at most a `.new-` folder; `sweep` removes it.
+// A lock of the former layout is never written again, so that no profile changes what another one runs; `lock` copies it
+// to the profile. A crash leaves at most a `.new-` or `.old-` folder; `sweep` removes it.
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
@@ -40,6 +53,19 @@ export interface StoreOptions {
   readonly progress: (step: string) => void;
 }
 
+/** A profile, and the package that it names. */
+export interface PackageUse {
+  readonly profile: string;
+  readonly spec: PackageSpec;
+}
+
+/** A lock in the store. `profile` is undefined for one of the former layout, which all profiles share. */
+export interface StoredLock {
+  readonly profile: string | undefined;
+  readonly lock: PackageLock;
+  readonly installed: boolean;
+}
+
 /** After this time all files are hashed again, whether or not their stamps changed. Milliseconds. */
 const FULL_CHECK_INTERVAL = 24 * 60 * 60_000;
 
@@ -54,28 +80,32 @@ export class PackageStore {
     this.#treeFolder = join(parts.places.state, 'packages');
   }
 
-  /** The lock of an exact version, or undefined. Throws `package-unlocked` if its file cannot be read. */
-  find(spec: PackageSpec): PackageLock | undefined {
+  /** A profile's lock of an exact version, or undefined. Throws `package-unlocked` if its file cannot be read. */
+  find({ profile, spec }: PackageUse): PackageLock | undefined {
     if (!isExact(spec.version)) return undefined;
-    const file = this.#lockFile(lockId(spec, spec.version));
-    return existsSync(file) ? parseLock(readFileSync(file, 'utf8'), file) : undefined;
+    const id = lockId(spec, spec.version);
+    const file = [this.#lockFile(profile, id), this.#lockFile(undefined, id)].find((each) =>
+      existsSync(each),
+    );
+    return file === undefined ? undefined : parseLock(readFileSync(file, 'utf8'), file);
   }
 
   /**
-   * Locks a package: resolves its version (a range or a tag becomes the version it means now), installs it if it is not
-   * installed, and writes the lock. A version that is already locked keeps its lock. `scripts` names the packages whose
-   * install scripts may run; if another package has one, `package-scripts` is thrown. `reinstall` installs the tree
-   * again from the lock's hashes.
+   * Locks a package for a profile: resolves its version (a range or a tag becomes the version it means now), installs it
+   * if it is not installed, and writes the lock. A version that the profile has locked already keeps its lock. `scripts`
+   * names the packages whose install scripts may run; if another package has one, `package-scripts` is thrown.
+   * `reinstall` installs the tree again from the lock's hashes.
    */
-  async lock(spec: PackageSpec, scripts: readonly string[], reinstall = false): Promise<PackageLock> {
-    const before = this.find(spec);
+  async lock(use: PackageUse, scripts: readonly string[], reinstall = false): Promise<PackageLock> {
+    const before = this.find(use);
     if (before && !reinstall && existsSync(join(this.#folder(before), 'tree'))) {
-      await this.verify(spec, true);
+      await this.verify(use, true);
+      this.#adopt(use.profile, before);
       return before;
     }
     return this.#install(
-      before ? before.npm : await this.resolve(spec),
-      spec,
+      before ? before.npm : await this.resolve(use.spec),
+      use,
       before?.scripts ?? scripts,
       before,
     );
@@ -90,19 +120,17 @@ export class PackageStore {
     return { npm, difference: diffLocks(from.npm, npm), version: pinnedVersion(npm, to) };
   }
 
-  /** Installs the result of `previewUpdate`. */
-  async install(npm: NpmLock, spec: PackageSpec, scripts: readonly string[]): Promise<PackageLock> {
-    return this.#install(npm, spec, scripts, undefined);
+  /** Installs the result of `previewUpdate` for a profile. */
+  async install(npm: NpmLock, use: PackageUse, scripts: readonly string[]): Promise<PackageLock> {
+    return this.#install(npm, use, scripts, undefined);
   }
 
   /** Finds a locked package without checking its files. Throws `package-unlocked`. */
-  locate(spec: PackageSpec): InstalledPackage {
-    const lock = this.find(spec);
+  locate(use: PackageUse): InstalledPackage {
+    const lock = this.find(use);
     const root = lock && join(this.#folder(lock), 'tree');
     if (lock !== undefined && root !== undefined && existsSync(root)) return { lock, root };
-    throw new WarderError('package-unlocked', `the package "${formatSpec(spec)}" is not locked here`, {
-      hint: 'run "warder package lock PROFILE": it installs the package once and pins what it is',
-    });
+    throw unlockedError(use);
   }
 
   /**
@@ -110,12 +138,13 @@ export class PackageStore {
    * enough; otherwise, or with `full`, every file is hashed. Throws `package-unlocked`, or `package-changed` with the
    * names of the files.
    */
-  async verify(spec: PackageSpec, full: boolean): Promise<InstalledPackage> {
-    const installed = this.locate(spec);
+  async verify(use: PackageUse, full: boolean): Promise<InstalledPackage> {
+    const installed = this.locate(use);
     const { lock, root } = installed;
     const folder = this.#folder(lock);
     const listing = readText(join(folder, 'listing'));
-    if (treeDigest(listing) !== lock.digest) throw changedError(lock, ['(the list of its files)']);
+    if (treeDigest(listing) !== lock.digest)
+      throw changedError(use.profile, lock, ['(the list of its files)']);
     const saved = readStamps(join(folder, 'stamps'));
     const age = saved && this.#options.clock.now() - saved.checked;
     const recent = age !== undefined && age >= 0 && age < FULL_CHECK_INTERVAL;
@@ -123,39 +152,60 @@ export class PackageStore {
     const tree = await readTree(root);
     const difference = diffListings(listing, tree.listing);
     if (difference)
-      throw changedError(lock, [...difference.changed, ...difference.added, ...difference.removed]);
+      throw changedError(use.profile, lock, [
+        ...difference.changed,
+        ...difference.added,
+        ...difference.removed,
+      ]);
     this.#writeStamps(folder, tree.stamps);
     return installed;
   }
 
-  /** Every lock, by id. */
-  list(): { readonly id: string; readonly lock: PackageLock; readonly installed: boolean }[] {
-    return listFolder(this.#lockFolder)
-      .filter((name) => name.endsWith('.json'))
-      .sort()
-      .map((name) => {
-        const file = join(this.#lockFolder, name);
+  /** Every lock, by package and profile. */
+  list(): StoredLock[] {
+    const profiles = listFolder(this.#lockFolder).filter((name) => isFolder(join(this.#lockFolder, name)));
+    return [undefined, ...profiles]
+      .flatMap((profile) =>
+        listFolder(join(this.#lockFolder, profile ?? ''))
+          .filter((name) => name.endsWith('.json'))
+          .map((name) => ({ profile, file: join(this.#lockFolder, profile ?? '', name) })),
+      )
+      .map(({ profile, file }) => {
         const lock = parseLock(readFileSync(file, 'utf8'), file);
-        return { id: name.slice(0, -'.json'.length), lock, installed: existsSync(this.#folder(lock)) };
-      });
+        return { profile, lock, installed: existsSync(this.#folder(lock)) };
+      })
+      .sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
   }
 
-  /** Removes all packages but `used`, and what a crash left. Returns the names of what was removed. */
-  sweep(used: readonly PackageSpec[]): string[] {
-    const keep = new Set(used.flatMap((spec) => (isExact(spec.version) ? [lockId(spec, spec.version)] : [])));
+  /** Whether a lock is the one that a profile runs by. */
+  isUsed({ profile, lock }: Pick<StoredLock, 'profile' | 'lock'>, use: PackageUse): boolean {
+    if (lock.package !== formatSpec(use.spec)) return false;
+    if (profile !== undefined) return profile === use.profile;
+    return !existsSync(this.#lockFile(use.profile, lockId(use.spec, lock.pinned)));
+  }
+
+  /** Removes all locks but those of `uses`, the trees of no lock, and what a crash left. Returns the names of what was removed. */
+  sweep(uses: readonly PackageUse[]): string[] {
+    const stored = this.list();
+    const keep = stored.filter((each) => uses.some((use) => this.isUsed(each, use)));
+    const folders = new Set(keep.map(({ lock }) => this.#folder(lock)));
     const removed: string[] = [];
-    const folders = new Set<string>();
-    for (const { id, lock } of this.list()) {
-      if (keep.has(id)) folders.add(this.#folder(lock));
-      else {
-        rmSync(this.#lockFile(id));
-        removed.push(id);
-      }
+    const listed = new Set<string>();
+    for (const { profile, lock } of stored.filter((each) => !keep.includes(each))) {
+      const id = idOf(lock);
+      rmSync(this.#lockFile(profile, id));
+      removed.push(profile === undefined ? id : `${profile}/${id}`);
+      listed.add(this.#folder(lock));
+    }
+    for (const name of listFolder(this.#lockFolder)) {
+      const folder = join(this.#lockFolder, name);
+      if (isFolder(folder) && listFolder(folder).length === 0) rmdirSync(folder);
     }
     for (const name of listFolder(this.#treeFolder)) {
-      if (folders.has(join(this.#treeFolder, name))) continue;
-      this.#remove(join(this.#treeFolder, name));
-      if (!removed.some((id) => name.startsWith(`${id}-`))) removed.push(name);
+      const folder = join(this.#treeFolder, name);
+      if (folders.has(folder) || !isFolder(folder)) continue;
+      this.#remove(folder);
+      if (!listed.has(folder)) removed.push(name);
     }
     return removed;
   }
@@ -177,7 +227,7 @@ export class PackageStore {
 
   async #install(
     npm: NpmLock,
-    requested: PackageSpec,
+    { profile, spec: requested }: PackageUse,
     scripts: readonly string[],
     before: PackageLock | undefined,
   ): Promise<PackageLock> {
@@ -217,7 +267,7 @@ export class PackageStore {
           'package-integrity',
           `"${formatSpec(spec)}" was installed again with other files than before`,
           {
-            hint: 'do not run it; "warder package update" shows what changed, then locks it again',
+            hint: `do not run it; "warder package update ${profile}" shows what changed, then locks it again`,
           },
         );
       }
@@ -234,10 +284,8 @@ export class PackageStore {
       };
       writeFileSync(join(folder, 'listing'), tree.listing, { mode: 0o600 });
       this.#writeStamps(folder, tree.stamps);
-      const target = this.#folder(lock);
-      if (existsSync(target)) this.#remove(target);
-      renameSync(folder, target);
-      this.#writeLock(lock, lockId(spec, spec.version));
+      await this.#place(folder, lock);
+      this.#writeLock(profile, lock);
       return lock;
     } catch (error) {
       this.#remove(folder);
@@ -245,13 +293,38 @@ export class PackageStore {
     }
   }
 
-  #lockFile(id: string): string {
-    return join(this.#lockFolder, `${id}.json`);
+  /** Moves a new tree to its place. A tree with the same files stays, because sessions may run from it. */
+  async #place(folder: string, lock: PackageLock): Promise<void> {
+    const target = this.#folder(lock);
+    if (existsSync(target)) {
+      const present = await readTree(join(target, 'tree')).catch(() => undefined);
+      if (present?.digest === lock.digest) {
+        writeFile(join(target, 'listing'), present.listing);
+        this.#writeStamps(target, present.stamps);
+        return this.#remove(folder);
+      }
+      const old = join(this.#treeFolder, `.old-${randomBytes(6).toString('hex')}`);
+      renameSync(target, old);
+      renameSync(folder, target);
+      return this.#remove(old);
+    }
+    renameSync(folder, target);
+  }
+
+  /** Gives a profile a lock of its own if it used one of the former layout. */
+  #adopt(profile: string, lock: PackageLock): void {
+    if (existsSync(this.#lockFile(profile, idOf(lock)))) return;
+    this.#writeLock(profile, lock);
+    this.#options.progress(`${lock.package} was locked for all profiles; "${profile}" has its own lock now`);
+  }
+
+  #lockFile(profile: string | undefined, id: string): string {
+    return join(this.#lockFolder, profile ?? '', `${id}.json`);
   }
 
   #folder(lock: PackageLock): string {
-    const id = lock.package.slice('npm:'.length).replace('/', '+');
-    return join(this.#treeFolder, `${id}-${lock.digest.slice('sha256:'.length, 'sha256:'.length + 12)}`);
+    const digest = lock.digest.slice('sha256:'.length, 'sha256:'.length + 12);
+    return join(this.#treeFolder, `${idOf(lock)}-${digest}`);
   }
 
   #newFolder(): string {
@@ -264,8 +337,8 @@ export class PackageStore {
     return folder;
   }
 
-  #writeLock(lock: PackageLock, id: string): void {
-    writeFile(this.#lockFile(id), `${JSON.stringify(lock, null, 1)}\n`);
+  #writeLock(profile: string, lock: PackageLock): void {
+    writeFile(this.#lockFile(profile, idOf(lock)), `${JSON.stringify(lock, null, 1)}\n`);
   }
 
   #writeStamps(folder: string, stamps: Readonly<Record<string, string>>): void {
@@ -294,6 +367,10 @@ function listFolder(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder) : [];
 }
 
+function isFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
 function readStamps(file: string): { checked: number; stamps: Record<string, string> } | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
@@ -310,7 +387,25 @@ function writeFile(file: string, text: string): void {
   }
 }
 
-function changedError(lock: PackageLock, files: readonly string[]): WarderError {
+/** The error for a package that a profile has not locked. */
+export function unlockedError({ profile, spec }: PackageUse): WarderError {
+  return new WarderError(
+    'package-unlocked',
+    `the package "${formatSpec(spec)}" of "${profile}" is not locked here`,
+    { hint: `run "warder package lock ${profile}": it installs the package once and pins what it is` },
+  );
+}
+
+/** The name of a lock's file and, with its digest, of its tree. */
+function idOf({ package: name }: PackageLock): string {
+  return name.slice('npm:'.length).replace('/', '+');
+}
+
+function sortKey({ profile = '', lock }: StoredLock): string {
+  return `${idOf(lock)} ${profile}`;
+}
+
+function changedError(profile: string, lock: PackageLock, files: readonly string[]): WarderError {
   const shown = files
     .slice(0, 5)
     .map((file) => `"${file}"`)
@@ -320,7 +415,7 @@ function changedError(lock: PackageLock, files: readonly string[]): WarderError 
     'package-changed',
     `the package "${lock.package}" is not what was locked: ${shown}${more}`,
     {
-      hint: 'do not run it; "warder package lock PROFILE --again" installs it again from its hashes',
+      hint: `do not run it; "warder package lock ${profile} --again" installs it again from its hashes`,
     },
   );
 }

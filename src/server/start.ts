@@ -248,14 +248,14 @@ async function commandOf(
   { packages, audit }: StartParts,
 ): Promise<{ command: string; args: readonly string[]; roots: readonly string[] }> {
   if (server.kind === 'command') return { ...server, roots: [] };
-  const spec = parseSpec(server.package);
+  const use = { profile: profile.name, spec: parseSpec(server.package) };
   try {
-    const ready = await packages.verify(spec, false);
+    const ready = await packages.verify(use, false);
     const { command, args } = resolveBin(ready, server.bin);
     return { command, args: [...args, ...server.args], roots: [ready.root] };
   } catch (error) {
     if (error instanceof WarderError && error.code === 'package-changed') {
-      const digest = packages.find(spec)?.digest ?? '';
+      const digest = packages.find(use)?.digest ?? '';
       const { name } = profile;
       const { message: detail } = error;
       audit.append(

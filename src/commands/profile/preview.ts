@@ -101,7 +101,7 @@ function resolveLaunch(
     const file = findCommand({ ...at, command: server.command });
     return { file, args: server.args, roots: [], shown: file };
   }
-  const ready = packages.locate(parseSpec(server.package));
+  const ready = packages.locate({ profile: name, spec: parseSpec(server.package) });
   const { command, args } = resolveBin(ready, server.bin);
   const file = findCommand({ ...at, command });
   return { file, args: [...args, ...server.args], roots: [ready.root], shown: args[0] ?? file };

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   utimesSync,
@@ -14,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { resolveBin } from '../../../src/package/bin.ts';
+import { type InstalledPackage, resolveBin } from '../../../src/package/bin.ts';
 import { findNpm } from '../../../src/package/npm.ts';
 import { parseSpec } from '../../../src/package/spec.ts';
 import { PackageStore } from '../../../src/package/store.ts';
@@ -43,7 +44,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function openStore(env: Record<string, string> = {}): PackageStore {
+function openStore(env: Record<string, string> = {}, progress: string[] = []): PackageStore {
   return new PackageStore({
     places: { config: join(folder, 'config'), state: join(folder, 'state') },
     clock: { now: () => now, monotonic: () => now },
@@ -56,43 +57,117 @@ function openStore(env: Record<string, string> = {}): PackageStore {
         npm_config_fetch_retries: '0',
         ...env,
       }),
-    progress: () => {},
+    progress: (step) => progress.push(step),
   });
 }
+
+/** A package as a profile names it. */
+const use = (spec: string, profile = 'a') => ({ profile, spec: parseSpec(spec) });
 
 const trees = () => join(folder, 'state', 'packages');
 const names = () => (existsSync(trees()) ? readdirSync(trees()) : []);
 
 test('W-PKG-1 a range is pinned when it is locked, and the tree runs with node alone', async () => {
   const store = openStore();
-  const lock = await store.lock(parseSpec('npm:@scope/server@^1'), []);
+  const lock = await store.lock(use('npm:@scope/server@^1'), []);
   expect(lock).toMatchObject({
     package: 'npm:@scope/server@1.2.0',
     pinned: '1.2.0',
     bin: { server: 'node_modules/@scope/server/main.js' },
   });
   registry.publish({ name: '@scope/server', version: '1.3.0' });
-  const ready = await store.verify(parseSpec('npm:@scope/server@1.2.0'), false);
+  const ready = await store.verify(use('npm:@scope/server@1.2.0'), false);
   const { command, args } = resolveBin(ready, undefined);
   expect(command).toBe(process.execPath);
   expect(execFileSync(command, [...args, 'hello'], { encoding: 'utf8' })).toBe('leaf 1 hello\n');
-  await expect(store.verify(parseSpec('npm:@scope/server@^1'), false)).rejects.toMatchObject({
+  await expect(store.verify(use('npm:@scope/server@^1'), false)).rejects.toMatchObject({
     code: 'package-unlocked',
   });
 });
 
-test('two profiles with one version share a tree; the lock stays when the registry has a newer version', async () => {
+test('two profiles with the same files share a tree; a lock stays when the registry has a newer version', async () => {
   const store = openStore();
-  const first = await store.lock(parseSpec('npm:@scope/server@1.2.0'), []);
-  registry.publish({
-    name: 'leaf',
-    version: '1.5.0',
-    files: { 'index.js': 'module.exports = "leaf 1.5";\n' },
-  });
-  expect(await store.lock(parseSpec('npm:@scope/server@1.2.0'), [])).toEqual(first);
+  const spec = '@scope/server@1.2.0';
+  const first = await store.lock(use(`npm:${spec}`), []);
+  expect(await store.lock(use(`npm:${spec}`, 'b'), [])).toMatchObject({ digest: first.digest });
   expect(names()).toHaveLength(1);
-  const again = await store.lock(parseSpec('npm:@scope/server@1.2.0'), [], true);
+  publishLeaf('1.5.0');
+  expect(await store.lock(use(`npm:${spec}`), [])).toEqual(first);
+  const again = await store.lock(use(`npm:${spec}`), [], true);
   expect(again.digest).toBe(first.digest);
+  expect(names()).toHaveLength(1);
+});
+
+test.each([
+  ['the exact version', (store: PackageStore) => store.lock(use('npm:@scope/server@1.2.0', 'b'), [])],
+  ['a range', (store: PackageStore) => store.lock(use('npm:@scope/server@^1', 'b'), [])],
+  ['a bare name', (store: PackageStore) => store.lock(use('npm:@scope/server', 'b'), [])],
+  [
+    'an update',
+    async (store: PackageStore) => {
+      const to = use('npm:@scope/server@1.2.0', 'b');
+      return store.install(await store.resolve(to.spec), to, []);
+    },
+  ],
+])('W-PKG-6 locking %s for another profile does not change what a locked one runs', async (_what, lock) => {
+  const store = openStore();
+  const a = use('npm:@scope/server@1.2.0');
+  const before = await store.lock(a, []);
+  const { root } = await store.verify(a, true);
+  const { ino } = statSync(root);
+  publishLeaf('1.5.0');
+  expect((await lock(store)).digest).not.toBe(before.digest);
+  expect(store.find(a)).toEqual(before);
+  expect(await store.verify(a, true)).toEqual({ lock: before, root });
+  expect(statSync(root).ino).toBe(ino);
+  expect(runBin(await store.verify(a, false))).toBe('leaf 1 hello\n');
+  expect(runBin(await store.verify(use('npm:@scope/server@1.2.0', 'b'), false))).toBe('leaf 1.5.0 hello\n');
+});
+
+test('W-PKG-6 a tree that is in order stays in place when it is installed again; a changed one is replaced', async () => {
+  const store = openStore();
+  const a = use('npm:@scope/server@1.2.0');
+  await store.lock(a, []);
+  const { root } = await store.verify(a, false);
+  const { ino } = statSync(root);
+  await store.lock(a, [], true);
+  expect(statSync(root).ino).toBe(ino);
+  write(join(root, 'node_modules/leaf/index.js'), 'evil');
+  await store.lock(a, [], true);
+  await store.verify(a, true);
+  expect(statSync(root).ino).not.toBe(ino);
+  expect(names()).toHaveLength(1);
+});
+
+test('W-PKG-6 a lock of the former layout serves its profiles until each has its own, and is never changed', async () => {
+  const progress: string[] = [];
+  const store = openStore({}, progress);
+  const spec = 'npm:@scope/server@1.2.0';
+  const before = await store.lock(use(spec), []);
+  const former = join(folder, 'config/packages/@scope+server@1.2.0.json');
+  renameSync(join(folder, 'config/packages/a/@scope+server@1.2.0.json'), former);
+  const text = readFileSync(former, 'utf8');
+  publishLeaf('1.5.0');
+  await expect(store.verify(use(spec), false)).resolves.toMatchObject({ lock: before });
+  await expect(store.verify(use(spec, 'b'), false)).resolves.toMatchObject({ lock: before });
+  expect(await store.lock(use(spec, 'b'), [])).toEqual(before);
+  expect(progress.at(-1)).toBe(`${spec} was locked for all profiles; "b" has its own lock now`);
+  const b = use(spec, 'b');
+  const fresh = await store.install(await store.resolve(b.spec), b, []);
+  expect(fresh.digest).not.toBe(before.digest);
+  expect(store.find(use(spec))).toEqual(before);
+  expect(readFileSync(former, 'utf8')).toBe(text);
+  expect(store.sweep([use(spec), b])).toEqual([]);
+  await store.lock(use(spec), []);
+  expect(store.sweep([use(spec), b])).toEqual(['@scope+server@1.2.0']);
+  await expect(store.verify(use(spec), true)).resolves.toMatchObject({ lock: before });
+});
+
+test('an unlocked package is an error that names the profile', async () => {
+  await expect(openStore().verify(use('npm:leaf@1.0.0', 'notes'), false)).rejects.toMatchObject({
+    code: 'package-unlocked',
+    hint: expect.stringContaining('"warder package lock notes"'),
+  });
 });
 
 test.each([
@@ -113,37 +188,37 @@ test.each([
   ],
 ])('W-PKG-3 %s is found at the next start, and the file is named', async (_what, harm, path) => {
   const store = openStore();
-  const spec = parseSpec('npm:@scope/server@1.2.0');
-  await store.lock(spec, []);
-  const { root } = await store.verify(spec, false);
+  const spec = 'npm:@scope/server@1.2.0';
+  await store.lock(use(spec), []);
+  const { root } = await store.verify(use(spec), false);
   harm(root);
-  await expect(store.verify(spec, false)).rejects.toMatchObject({
+  await expect(store.verify(use(spec), false)).rejects.toMatchObject({
     code: 'package-changed',
     exit: 77,
     message: expect.stringContaining(path),
   });
-  await store.lock(spec, [], true);
-  await expect(store.verify(spec, true)).resolves.toMatchObject({ root });
+  await store.lock(use(spec), [], true);
+  await expect(store.verify(use(spec), true)).resolves.toMatchObject({ root });
 });
 
 test('W-PKG-3 a change that keeps size and mtime is found; a day later every file is hashed', async () => {
   const store = openStore();
-  const spec = parseSpec('npm:@scope/server@1.2.0');
-  await store.lock(spec, []);
-  const { root } = await store.verify(spec, false);
+  const spec = 'npm:@scope/server@1.2.0';
+  await store.lock(use(spec), []);
+  const { root } = await store.verify(use(spec), false);
   const file = join(root, 'node_modules/leaf/index.js');
   const { atime, mtime } = statSync(file);
   write(file, readFileSync(file, 'utf8').replace('leaf', 'evil'));
   utimesSync(file, atime, mtime);
-  await expect(store.verify(spec, false)).rejects.toMatchObject({ code: 'package-changed' });
+  await expect(store.verify(use(spec), false)).rejects.toMatchObject({ code: 'package-changed' });
 });
 
 test('W-PKG-3 a listing that was rewritten to match the files is refused by the lock', async () => {
   const store = openStore();
-  const spec = parseSpec('npm:@scope/server@1.2.0');
-  await store.lock(spec, []);
+  const spec = 'npm:@scope/server@1.2.0';
+  await store.lock(use(spec), []);
   appendFileSync(join(trees(), names()[0] ?? '', 'listing'), 'f 00 - evil.js\n');
-  await expect(store.verify(spec, false)).rejects.toMatchObject({ code: 'package-changed' });
+  await expect(store.verify(use(spec), false)).rejects.toMatchObject({ code: 'package-changed' });
 });
 
 test('W-PKG-2 a package that does not match its hash is refused, and the store is unchanged', async () => {
@@ -152,7 +227,7 @@ test('W-PKG-2 a package that does not match its hash is refused, and the store i
     version: '1.9.9',
     integrity: `sha512-${Buffer.alloc(64, 7).toString('base64')}`,
   });
-  await expect(openStore().lock(parseSpec('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
+  await expect(openStore().lock(use('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
     code: 'package-integrity',
   });
   expect(names()).toEqual([]);
@@ -166,19 +241,19 @@ test('W-PKG-4 an install script does not run unless its package is named', async
     manifest: { scripts: { postinstall: `node -e "fs.writeFileSync('${mark}','')"` } },
   });
   const store = openStore();
-  await expect(store.lock(parseSpec('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
+  await expect(store.lock(use('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
     code: 'package-scripts',
     exit: 77,
     message: expect.stringContaining('"leaf"'),
   });
   expect(existsSync(mark)).toBe(false);
-  expect((await store.lock(parseSpec('npm:@scope/server@1.2.0'), ['leaf'])).scripts).toEqual(['leaf']);
+  expect((await store.lock(use('npm:@scope/server@1.2.0'), ['leaf'])).scripts).toEqual(['leaf']);
   expect(existsSync(mark)).toBe(true);
 });
 
 test('an update shows its changes before anything is installed', async () => {
   const store = openStore();
-  const lock = await store.lock(parseSpec('npm:@scope/server@1.2.0'), []);
+  const lock = await store.lock(use('npm:@scope/server@1.2.0'), []);
   registry.publish({ name: 'twig', version: '0.1.0', manifest: { scripts: { install: 'true' } } });
   registry.publish({
     name: '@scope/server',
@@ -198,14 +273,14 @@ test('an update shows its changes before anything is installed', async () => {
 });
 
 test('a missing package, a missing version and a missing registry have different errors', async () => {
-  await expect(openStore().lock(parseSpec('npm:no-such'), [])).rejects.toMatchObject({
+  await expect(openStore().lock(use('npm:no-such'), [])).rejects.toMatchObject({
     code: 'package-missing',
   });
-  await expect(openStore().lock(parseSpec('npm:leaf@9.9.9'), [])).rejects.toMatchObject({
+  await expect(openStore().lock(use('npm:leaf@9.9.9'), [])).rejects.toMatchObject({
     code: 'package-missing',
   });
   const gone = openStore({ npm_config_registry: 'http://127.0.0.1:1/' });
-  await expect(gone.lock(parseSpec('npm:leaf@1.0.0'), [])).rejects.toMatchObject({
+  await expect(gone.lock(use('npm:leaf@1.0.0'), [])).rejects.toMatchObject({
     code: 'package-registry',
   });
   expect(names()).toEqual([]);
@@ -219,8 +294,8 @@ test('of several programs one must be named; an unknown name is refused', async 
     files: { '1.js': '', '2.js': '' },
   });
   const store = openStore();
-  const lock = await store.lock(parseSpec('npm:many@1.0.0'), []);
-  const ready = await store.verify(parseSpec(lock.package), false);
+  const lock = await store.lock(use('npm:many@1.0.0'), []);
+  const ready = await store.verify(use(lock.package), false);
   expect(() => resolveBin(ready, undefined)).toThrow(expect.objectContaining({ code: 'package-bin' }));
   expect(() => resolveBin(ready, 'three')).toThrow(expect.objectContaining({ code: 'package-bin' }));
   expect(resolveBin(ready, 'two').args[0]).toMatch(/many\/2\.js$/);
@@ -228,14 +303,29 @@ test('of several programs one must be named; an unknown name is refused', async 
 
 test('sweep removes packages that no profile uses, and what a crash left', async () => {
   const store = openStore();
-  const lock = await store.lock(parseSpec('npm:@scope/server@1.2.0'), []);
-  await store.lock(parseSpec('npm:leaf@1.0.0'), []);
-  const spec = parseSpec(lock.package);
+  const lock = await store.lock(use('npm:@scope/server@1.2.0'), []);
+  await store.lock(use('npm:leaf@1.0.0'), []);
+  const spec = lock.package;
   execFileSync('mkdir', [join(trees(), '.new-dead')]);
-  expect(store.sweep([spec]).sort()).toEqual(['.new-dead', 'leaf@1.0.0']);
-  await expect(store.verify(spec, true)).resolves.toBeDefined();
-  expect(store.list().map(({ id }) => id)).toEqual(['@scope+server@1.2.0']);
+  expect(store.sweep([use(spec)]).sort()).toEqual(['.new-dead', 'a/leaf@1.0.0']);
+  await expect(store.verify(use(spec), true)).resolves.toBeDefined();
+  expect(store.list().map(({ profile, lock: each }) => [profile, each.package])).toEqual([
+    ['a', 'npm:@scope/server@1.2.0'],
+  ]);
 });
+
+function publishLeaf(version: string): void {
+  registry.publish({
+    name: 'leaf',
+    version,
+    files: { 'index.js': `module.exports = "leaf ${version}";\n` },
+  });
+}
+
+function runBin(installed: InstalledPackage): string {
+  const { command, args } = resolveBin(installed, undefined);
+  return execFileSync(command, [...args, 'hello'], { encoding: 'utf8' });
+}
 
 function write(file: string, text: string): void {
   chmodSync(join(file, '..'), 0o755);

@@ -11,8 +11,17 @@ if (major < 22 || (major === 22 && minor < 22)) {
   );
   process.exit(69);
 }
+const { existsSync, readFileSync } = require('node:fs');
+const current = `${__dirname}/../dist/current`;
+if (!existsSync(current)) {
+  process.stderr.write(
+    'warder: error: this copy of Warder is not built\nwarder: hint: run "npm run build"\n',
+  );
+  process.exit(69);
+}
+const { launcher, daemon, cli } = JSON.parse(readFileSync(current, 'utf8'));
 const [, , verb, word, extra] = process.argv;
-if (verb === 'run' && word && word[0] !== '-' && extra === undefined) require('../dist/launcher.cjs');
+if (verb === 'run' && word && word[0] !== '-' && extra === undefined) require(`../dist/${launcher}`);
 else if (verb === 'daemon' && word === 'run' && (extra === undefined || extra === '--report'))
-  import('../dist/daemon.js');
-else import('../dist/cli.js');
+  import(`../dist/${daemon}`);
+else import(`../dist/${cli}`);

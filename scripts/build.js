@@ -1,6 +1,11 @@
 // Bundles src/ into dist/: the launcher as one CommonJS file (no module loader at start-up), the daemon together with
-// its packages (14 MB less memory than unbundled), the command line without packages. Each file is put in place by a
-// rename, and old files are removed last, so that a Warder that runs from dist/ meanwhile always finds complete files.
+// its packages (14 MB less memory than unbundled), the command line without packages.
+//
+// The name of each file ends in the build's id, a hash of all its files, and no build changes a file of another one: a
+// daemon of an earlier build goes on with its own files. `dist/current` names the programs of the newest build; it is
+// put in place last, by a rename. A daemon that starts removes the builds that no daemon uses (src/os/build.ts).
+// `--only` removes all others at once: for a package.
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
@@ -24,16 +29,15 @@ const built = await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: [
-      'src/daemon.ts',
-      'src/keyring.ts',
-      'src/sandbox/linux/landlock-stage.ts',
-      'src/sandbox/network/namespace-stage.ts',
-    ],
-    entryNames: '[name]',
+    entryPoints: {
+      daemon: 'src/daemon.ts',
+      keyring: 'src/keyring.ts',
+      landlock: 'src/sandbox/linux/landlock-stage.ts',
+      namespace: 'src/sandbox/network/namespace-stage.ts',
+    },
     format: 'esm',
     splitting: true,
-    chunkNames: 'daemon-[hash]',
+    chunkNames: 'daemon_[hash]',
     // Two packages contain compiled code. The exports of the third, which is CommonJS and loaded on demand, are not
     // found by name in a bundle.
     external: ['koffi', '@napi-rs/keyring', 'dbus-native'],
@@ -49,20 +53,42 @@ const built = await Promise.all([
     packages: 'external',
     format: 'esm',
     splitting: true,
-    chunkNames: 'cli-[hash]',
+    chunkNames: 'cli_[hash]',
   }),
 ]);
 
 const dist = join(shared.absWorkingDir, shared.outdir);
 mkdirSync(dist, { recursive: true });
-const files = new Map(
-  built.flatMap(({ outputFiles }) => outputFiles).map((file) => [basename(file.path), file.contents]),
-);
-for (const [name, contents] of files) {
-  const draft = join(dist, `${name}.${process.pid}.tmp`);
-  writeFileSync(draft, contents);
-  renameSync(draft, join(dist, name));
+const outputs = built
+  .flatMap(({ outputFiles }) => outputFiles)
+  .map((file) => ({ name: basename(file.path), text: file.text }))
+  .sort((a, b) => (a.name < b.name ? -1 : 1));
+const id = buildId(outputs);
+const names = new Map(outputs.map(({ name }) => [name, name.replace(/\.c?js$/, `-${id}$&`)]));
+for (const { name, text } of outputs) {
+  // The parts import each other by name.
+  const linked = text.replace(/\b(?:daemon|cli)_[A-Z2-7]{8}\.js\b/g, (part) => names.get(part) ?? part);
+  put(names.get(name), linked);
 }
-for (const name of readdirSync(dist)) {
-  if (!files.has(name) && !name.endsWith('.tmp')) rmSync(join(dist, name), { recursive: true, force: true });
+const programs = ['launcher.cjs', 'daemon.js', 'cli.js'].map((name) => [
+  name.replace(/\..*/, ''),
+  names.get(name),
+]);
+put('current', `${JSON.stringify(Object.fromEntries(programs))}\n`);
+if (process.argv.includes('--only')) {
+  const kept = new Set(['current', ...names.values()]);
+  for (const name of readdirSync(dist)) if (!kept.has(name)) rmSync(join(dist, name), { recursive: true });
+}
+
+/** Eight characters of base32 over the names and contents of all files. */
+function buildId(files) {
+  const digest = createHash('sha256').update(JSON.stringify(files)).digest();
+  return Array.from(digest.subarray(0, 8), (byte) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[byte % 32]).join('');
+}
+
+/** Writes a file that appears whole. */
+function put(name, text) {
+  const draft = join(dist, `${name}.${process.pid}.tmp`);
+  writeFileSync(draft, text);
+  renameSync(draft, join(dist, name));
 }

@@ -1,7 +1,6 @@
 // The daemon's program file: creates the real OS parts and connects the rooms. The lock, the socket and the shutdown
 // are in `control/lifecycle.ts`; this file joins what a session passes through.
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
 import { type DaemonContext, type Rooms, runDaemon } from './control/lifecycle.ts';
@@ -11,6 +10,7 @@ import { openCredentials } from './credential/open.ts';
 import { Rejections } from './credential/rejections.ts';
 import { LogSigner } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
+import { programFile } from './os/build.ts';
 import { homeFolder } from './os/home.ts';
 import { processes } from './os/processes.ts';
 import { loadSpawn } from './os/spawn.ts';
@@ -89,7 +89,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   const networks = new NetworkPool({
     machine,
     node: execPath,
-    stage: siblingFile('namespace-stage.js'),
+    stage: programFile('namespace'),
     log,
   });
   const egress = lazy(async () => {
@@ -118,7 +118,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       server: { spawn, processes: machineProcesses, log },
       machine,
       sandboxKind: () => kind,
-      landlockStage: siblingFile('landlock-stage.js'),
+      landlockStage: programFile('landlock'),
       locks,
       networks,
       egress,
@@ -204,11 +204,6 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       await credentials[Symbol.asyncDispose]();
     },
   };
-}
-
-/** The path of a program file beside this one. */
-function siblingFile(name: string): string {
-  return fileURLToPath(new URL(name, import.meta.url));
 }
 
 /** Calls `make` at the first use, and again after a failure. */

@@ -5,6 +5,7 @@ import { chmodSync, rmSync, writeSync } from 'node:fs';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
+import { buildState, useBuild } from '../os/build.ts';
 import type { Clock } from '../os/clock.ts';
 import { connect } from '../os/connect.ts';
 import { homeFolder } from '../os/home.ts';
@@ -118,7 +119,10 @@ async function serve(
     uid,
     peer,
     log,
-    openSession: (request, host) => rooms.openSession(request, host),
+    async openSession(request, host) {
+      if (buildState() === 'removed') throw replaced();
+      await rooms.openSession(request, host);
+    },
     handlers: {
       ...rooms.handlers,
       status: async () => ({
@@ -188,6 +192,7 @@ async function serve(
 
   log.info({ version, peer: peer.kind, activated, scoped }, 'daemon ready');
   reportReady(report);
+  using _build = useBuild();
   if (!server.busy) idle = setTimeout(stopIfIdle, settings.daemon.idle);
   return await exitCode.promise;
 }
@@ -233,6 +238,12 @@ async function listen(
 function alreadyRunning(detail: string): WarderError {
   return new WarderError('daemon-running', `a daemon is already running: ${detail}`, {
     hint: 'run "warder stop" first',
+  });
+}
+
+function replaced(): WarderError {
+  return new WarderError('daemon-version', 'Warder was replaced by another version while the daemon ran', {
+    hint: 'run "warder stop": the next session starts the daemon of the new version',
   });
 }
 

@@ -1,7 +1,7 @@
 // Opens the credentials of this machine: wires the stores to the operating system. Each store is created when it is first
 // needed.
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { programFile } from '../os/build.ts';
 import { busAddresses, connectBus } from '../os/bus.ts';
 import type { Clock } from '../os/clock.ts';
 import { Keyring } from '../os/keyring.ts';
@@ -64,6 +64,6 @@ function keychainItems(
     const service = new SecretService({ connect: () => connectBus(addresses(), timeout), patience });
     return new SecretServiceItems({ service, timeout, clock });
   }
-  const program = fileURLToPath(new URL('keyring.js', import.meta.url));
+  const program = programFile('keyring');
   return new KeyringItems({ keyring: new Keyring({ program, idle: IDLE }), env: surroundings, timeout });
 }

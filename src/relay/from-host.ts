@@ -208,8 +208,10 @@ export class FromHost implements LineListener {
 
   /** What a request has to wait for. `hasWaited`: the list of tools is not asked for twice. */
   #waitsFor(call: Call, hasWaited: boolean): WaitReason | undefined {
-    const { waiting, tools } = this.#options;
-    if (waiting.isOpen('rotation')) return 'rotation';
+    const { waiting, tools, tasks } = this.#options;
+    // What is asked of a task that is open is for the server that has it.
+    const isForOpenTask = call.task !== undefined && tasks.isOpen(call.task);
+    if (waiting.isOpen('rotation') && !isForOpenTask) return 'rotation';
     if (hasWaited || !this.#needsList(call) || tools.isComplete || !tools.canList) return undefined;
     // What is refused as it is need not wait.
     return this.#decide(call).decision === 'allow' ? 'listing' : undefined;

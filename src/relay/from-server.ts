@@ -147,6 +147,7 @@ export class FromServer {
       }
       const result = { start: resultStart, end: resultEnd };
       replay.accepted(call.method, call.params, bytes, result);
+      if (call.task !== undefined) tasks.answered(call.task, call.method, bytes, result);
       const interim = message.isInterim ? readInterim(bytes, result) : undefined;
       if (interim !== undefined) {
         if (interim.joins.task !== undefined) tasks.add(interim.joins.task);

@@ -16,6 +16,7 @@ import type { Outbox } from './outbox.ts';
 import { type OwnRequests, sendRequest } from './own-requests.ts';
 import { INITIALIZE, type Replay } from './replay.ts';
 import type { ServerRequests } from './server-requests.ts';
+import type { Tasks } from './tasks.ts';
 import type { ToolList } from './tool-list.ts';
 import type { Upstream, UpstreamListener } from './upstream.ts';
 import type { WaitingRoom } from './waiting-room.ts';
@@ -46,6 +47,7 @@ export interface RotationOptions {
   readonly ownRequests: OwnRequests;
   readonly replay: Replay;
   readonly tools: ToolList;
+  readonly tasks: Tasks;
   readonly waiting: WaitingRoom;
   readonly fromHost: FromHost;
   readonly fromServer: FromServer;
@@ -134,7 +136,7 @@ export class Rotation {
   /** One rotation. Returns why it was none. */
   async #change(start: () => Promise<NewServer>): Promise<string | undefined> {
     const { budgets, current, calls, replay, ownRequests, waiting, isEnding, retired } = this.#options;
-    const { fromHost, settle, upstreamOf, serverRequests, guard } = this.#options;
+    const { fromHost, settle, upstreamOf, serverRequests, guard, tasks } = this.#options;
     const isOpen = (): boolean => !calls.some(INITIALIZE);
     await this.#until(() => isEnding() || isOpen(), budgets.greet);
     if (isEnding()) return ENDING;
@@ -161,7 +163,7 @@ export class Rotation {
     };
     if (failure() === undefined) {
       waiting.open('rotation');
-      const isQuiet = (): boolean => calls.pending === 0 && serverRequests.size === 0;
+      const isQuiet = (): boolean => calls.pending === 0 && serverRequests.size === 0 && !tasks.anyOpen;
       await this.#until(() => failure() !== undefined || isQuiet(), budgets.drain);
     }
     const reason = failure();
@@ -199,12 +201,13 @@ export class Rotation {
 
   /** The one step: before it all is with the old server, after it all is with the new one. */
   #handOver(candidate: Candidate): void {
-    const { current, calls, fromServer, ownRequests, adopt, budgets } = this.#options;
+    const { current, calls, fromServer, ownRequests, adopt, budgets, tasks } = this.#options;
     const old = current.upstream;
     const limit = seconds(budgets.drain);
     const text = `the server was replaced, because a credential has changed; it did not answer within ${limit}`;
     for (const call of calls.open(false)) call.fail('lost', { code: 'lost', text });
     calls.forgetLate();
+    tasks.forgetOpen();
     ownRequests.abandon(old);
     this.#cancelServerRequests();
     current.upstream = candidate.upstream;

@@ -7,11 +7,14 @@ import type { Joins } from './recorder.ts';
 
 /** Tasks that are remembered; the oldest are forgotten first. */
 const MAX_TASKS = 10_000;
+const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
 /** The longest id, in bytes of JSON text. */
 const MAX_ID = 6200;
 
 export class Tasks {
   readonly #known = new Set<string>();
+  /** Those that have not ended, as far as can be seen from what the host asks. */
+  readonly #open = new Set<string>();
 
   /** The digest by which a task is known. */
   digestOf(id: string): string {
@@ -23,11 +26,35 @@ export class Tasks {
     return this.#known.has(taskDigest);
   }
 
+  /** Whether any task has not ended. */
+  get anyOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
+  /** Whether a task has not ended. */
+  isOpen(taskDigest: string): boolean {
+    return this.#open.has(taskDigest);
+  }
+
+  /** A server that knew the tasks is gone. */
+  forgetOpen(): void {
+    this.#open.clear();
+  }
+
+  /** The server has answered a request for a task: it may have ended with that. */
+  answered(taskDigest: string, method: string, bytes: Buffer, result: Range): void {
+    const status = textOf(bytes, result, 'status');
+    if (method === 'tasks/result' || (status !== undefined && ENDED.has(status)))
+      this.#open.delete(taskDigest);
+  }
+
   add(taskDigest: string): void {
+    this.#open.add(taskDigest);
     this.#known.add(taskDigest);
     if (this.#known.size <= MAX_TASKS) return;
     for (const oldest of this.#known) {
       this.#known.delete(oldest);
+      this.#open.delete(oldest);
       break;
     }
   }

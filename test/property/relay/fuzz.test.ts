@@ -155,7 +155,7 @@ class Game {
           methods: { 'x/*': 'deny', 'sampling/*': 'deny', 'notifications/x': 'deny' },
         })
       : policyOf({});
-    this.joined = join({ policy, budgets: { line: LINE, drain: 60_000, greet: 20, grace: 0 } });
+    this.joined = join({ policy, budgets: { line: LINE, drain: 50, greet: 20, grace: 0 } });
     this.servers = [this.joined.server];
   }
 
@@ -332,7 +332,7 @@ class Game {
       const { host } = this.joined;
       host.room = Number.POSITIVE_INFINITY;
       host.drain();
-      // A rotation waits for what the server has asked.
+      // A rotation waits for what the server has asked, and up to its limit for tasks.
       for (const { id, method } of host.messages) {
         if (method === undefined || id === undefined || this.#replied.has(id)) continue;
         still = 0;

@@ -249,7 +249,7 @@ const ends: [string, () => Promise<Pair>][] = [
 ];
 
 async function until(test: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1000 && !test(); tries++) await setTimeout(10);
+  for (let tries = 0; tries < 2500 && !test(); tries++) await setTimeout(10);
   expect(test()).toBe(true);
 }
 

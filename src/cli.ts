@@ -110,7 +110,7 @@ async function buildProgram(
         import('./control/client.ts'),
       ]);
       const daemon = [...daemonCommand(process.execPath, script), '--report'] as const;
-      return openControl(await connect({ places, uid, env, ...(start && { daemon }) }));
+      return openControl(await connect({ places, uid, env, ...(start && { daemon }) }), env);
     },
     exit(code) {
       process.exitCode = code;

@@ -8,7 +8,7 @@ import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { WarderError } from './errors.ts';
-import { connect, daemonCommand, refusalError } from './os/connect.ts';
+import { connect, daemonCommand, refusalError, sessionBus } from './os/connect.ts';
 import { homeFolder } from './os/home.ts';
 import { findServerProcesses, isRunning, type ProcessStat } from './os/proc.ts';
 import { Frame, FrameDecoder, WIRE_VERSION, writeFrame, writeJson } from './wire/frame.ts';
@@ -53,6 +53,7 @@ function relay(socket: Socket, profile: string): void {
     profile,
     pid: process.pid,
     cwd: workingFolder(),
+    ...sessionBus(process.env),
   };
   writeJson(socket, Frame.HELLO, hello);
 

@@ -1,13 +1,13 @@
 // The command line's connection to the daemon.
 import type { Socket } from 'node:net';
 import { WarderError } from '../errors.ts';
-import { refusalError } from '../os/connect.ts';
+import { refusalError, sessionBus } from '../os/connect.ts';
 import { type ControlClient, control, type Params, type Result, type Verb } from '../wire/control.ts';
 import { Frame, FrameDecoder, WIRE_VERSION, writeJson } from '../wire/frame.ts';
 import type { ControlHello, Refusal } from '../wire/hello.ts';
 
-/** Speaks the control API over a connected socket. */
-export function openControl(socket: Socket): ControlClient {
+/** Speaks the control API over a connected socket. `env` may name a session bus that the daemon does not know. */
+export function openControl(socket: Socket, env: NodeJS.ProcessEnv = {}): ControlClient {
   const waiting = new Map<number, { resolve(result: unknown): void; reject(error: WarderError): void }>();
   let reason = new WarderError('daemon-unreachable', 'the daemon closed the connection', {
     hint: '"warder daemon status" says whether it still runs',
@@ -49,7 +49,7 @@ export function openControl(socket: Socket): ControlClient {
       resolve();
     });
   });
-  const hello: ControlHello = { wire: WIRE_VERSION, kind: 'control' };
+  const hello: ControlHello = { wire: WIRE_VERSION, kind: 'control', ...sessionBus(env) };
   writeJson(socket, Frame.HELLO, hello);
 
   return {

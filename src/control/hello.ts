@@ -9,6 +9,10 @@ import type { Hello } from '../wire/hello.ts';
 /** The longest HELLO, in bytes. */
 export const HELLO_LIMIT = 64 * 1024;
 
+const bus = z
+  .strictObject({ address: z.string().max(4096), runtime: z.string().max(4096).optional() })
+  .optional();
+
 const hello = z.discriminatedUnion('kind', [
   z.strictObject({
     wire: z.literal(WIRE_VERSION),
@@ -16,8 +20,9 @@ const hello = z.discriminatedUnion('kind', [
     profile: z.string().max(4096),
     pid: z.int().positive(),
     cwd: z.string().max(4096),
+    bus,
   }),
-  z.strictObject({ wire: z.literal(WIRE_VERSION), kind: z.literal('control') }),
+  z.strictObject({ wire: z.literal(WIRE_VERSION), kind: z.literal('control'), bus }),
 ]);
 
 /** Reads a HELLO. Throws `wire-malformed`, `daemon-version`, `name-invalid`. */
@@ -38,7 +43,7 @@ export function parseHello(payload: Buffer): Hello {
   }
   const parsed = hello.safeParse(value);
   if (!parsed.success) throw new WarderError('wire-malformed', 'the HELLO is malformed');
-  const result: Hello = parsed.data;
+  const result = parsed.data as Hello;
   if (result.kind === 'run') checkProfileName(result.profile);
   return result;
 }

@@ -89,15 +89,17 @@ async function serve(
   if (!activated && (await isSocketServed(places, uid)))
     throw alreadyRunning('another program listens on its socket');
 
-  const [{ loadSettings }, { openLog }, { openLibc }, { clock }, { Server }, scoped] = await Promise.all([
-    import('../profile/settings.ts'),
-    import('../os/log.ts'),
-    import('../os/libc.ts'),
-    import('../os/clock.ts'),
-    import('./server.ts'),
-    // One that a client started. Before the rooms: a sandbox's control group may be made below the daemon's.
-    report && import('../os/scope.ts').then(({ enterScope }) => enterScope(env, uid)),
-  ]);
+  const [{ loadSettings }, { openLog }, { openLibc }, { clock }, { Server }, { adoptBus }, scoped] =
+    await Promise.all([
+      import('../profile/settings.ts'),
+      import('../os/log.ts'),
+      import('../os/libc.ts'),
+      import('../os/clock.ts'),
+      import('./server.ts'),
+      import('../os/bus.ts'),
+      // One that a client started. Before the rooms: a sandbox's control group may be made below the daemon's.
+      report && import('../os/scope.ts').then(({ enterScope }) => enterScope(env, uid)),
+    ]);
   const settings = loadSettings(places);
   const redactions = new Set<(line: string) => string>();
   const redact = (line: string): string => {
@@ -143,6 +145,9 @@ async function serve(
       doctor: async () => ({
         checks: [...daemonChecks(peer.kind, undumpable, log.dropped), ...(await rooms.checks())],
       }),
+    },
+    onBus(bus) {
+      if (adoptBus(bus, { env, home: homeFolder(env), uid })) log.info({}, "a client's session bus is used");
     },
     onBusy: () => clearTimeout(idle),
     onIdle() {

@@ -10,7 +10,7 @@ import { ancestorsOf } from '../os/proc.ts';
 import { answerRefusal } from '../relay/refused-start.ts';
 import { control, type Handlers, type Verb } from '../wire/control.ts';
 import { Frame, FrameDecoder, type FrameListener, writeJson } from '../wire/frame.ts';
-import type { Hello, HostProcess, Refusal } from '../wire/hello.ts';
+import type { Hello, HostProcess, Refusal, SessionBus } from '../wire/hello.ts';
 import { HELLO_LIMIT, isRun, parseHello } from './hello.ts';
 import { type Host, SocketHost } from './host.ts';
 
@@ -31,6 +31,8 @@ export interface ServerParts {
    * `WarderError` as it is, anything else as `daemon-internal`.
    */
   openSession(request: SessionRequest, host: Host): Promise<void>;
+  /** Called with the session bus that a client names. */
+  onBus?(bus: SessionBus): void;
   /** Called when the last connection and the last session have ended. */
   onIdle(): void;
   /** Called when somebody connects to an idle daemon. */
@@ -154,6 +156,7 @@ export class Server {
       if (!(error instanceof WarderError) || error.code === 'wire-malformed' || !isRun(payload)) throw error;
       return this.#refuseRun(socket, error);
     }
+    if (hello.bus !== undefined) this.#parts.onBus?.(hello.bus);
     if (hello.kind === 'control') {
       return {
         bytes: (type) => {

@@ -40,14 +40,15 @@ const IDLE = 10_000;
 export function openCredentials(parts: OpenCredentialsParts): Credentials {
   const { places, settings, clock, log, user, spawn, platform, uid, env } = parts;
   const { home } = user;
-  const surroundings = commandEnvironment(user, env, uid);
+  // Made anew for each command: the session bus may have come since.
+  const surroundings = (): Record<string, string> => commandEnvironment(user, env, uid);
   return new Credentials({
     chosen: settings.store,
     clock,
     log,
-    runCommand: (name, command) => readFromCommand(name, command, { spawn, env: surroundings, home }),
+    runCommand: (name, command) => readFromCommand(name, command, { spawn, env: surroundings(), home }),
     open: {
-      keychain: () => new Keychain({ platform, items: keychainItems(parts, surroundings), clock }),
+      keychain: () => new Keychain({ platform, items: keychainItems(parts, surroundings()), clock }),
       vault: (key = settings.vault.key) =>
         openVault({ file: join(places.state, 'vault.json'), clock, key, home, env }),
     },

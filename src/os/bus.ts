@@ -1,9 +1,11 @@
 // The D-Bus session bus: its addresses, and a connection with a time limit on every wait. Hosts strip the address from
 // the environment, so it is also searched where systemd and dbus-launch put it. dbus-native is loaded for the first
 // connection only: a daemon without a keychain does not need its 8 MB.
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect as dial, type NetConnectOpts, type Socket } from 'node:net';
 import type { Message, MessageBus } from 'dbus-native';
+import type { SessionBus } from '../wire/hello.ts';
+import { verifyFolder } from './socket.ts';
 
 /** What the addresses of the bus are derived from. */
 export interface BusEnvironment {
@@ -37,6 +39,45 @@ export function busAddresses({ env, home, uid }: BusEnvironment): string[] {
     ...sockets.map((path) => `unix:path=${escapePath(path)}`),
     ...dbusLaunchAddresses(home),
   ].filter((address, index, all) => socketOf(address) !== undefined && all.indexOf(address) === index);
+}
+
+/**
+ * Takes the session bus that a client names into the daemon's environment, `env`, if the daemon finds none itself: a host
+ * without one may have started it. Only a socket of the user in the user's own runtime folder counts.
+ */
+export function adoptBus(
+  client: SessionBus,
+  { env, home, uid }: { readonly env: NodeJS.ProcessEnv; readonly home: string; readonly uid: number },
+): boolean {
+  if (busAddresses({ env, home, uid }).some((address) => isPresent(address))) return false;
+  const { address, runtime = '' } = client;
+  const folders = [`/run/user/${uid}`, runtime].filter((folder) => isPrivate(folder, uid));
+  const { path = '' } = pathOf(address) ?? {};
+  const inside = folders.some((folder) => path.startsWith(`${folder}/`) && !path.includes('/../'));
+  const stats = inside ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
+  if (stats?.isSocket() !== true || stats.uid !== uid) return false;
+  env.DBUS_SESSION_BUS_ADDRESS = `unix:path=${escapePath(path)}`;
+  return true;
+}
+
+/** The path of an address; `undefined` for an abstract name and for other kinds. */
+function pathOf(address: string): { readonly path: string } | undefined {
+  const options = socketOf(address) as { readonly path: string } | undefined;
+  return options?.path.startsWith('/') === true ? options : undefined;
+}
+
+/** Whether there may be a bus: an abstract name shows only when one connects to it. */
+function isPresent(address: string): boolean {
+  const target = pathOf(address);
+  return target === undefined || lstatSync(target.path, { throwIfNoEntry: false })?.isSocket() === true;
+}
+
+function isPrivate(folder: string, uid: number): boolean {
+  try {
+    return folder.startsWith('/') && verifyFolder(folder, uid);
+  } catch {
+    return false;
+  }
 }
 
 /** Connects to the first address that accepts a connection. `undefined`: none does. Throws if that bus does not answer in time. */

@@ -3,7 +3,7 @@
 // all clients connect to that one. Imports no package and no heavy module, because the launcher loads this file.
 import { connect as dial, type Socket } from 'node:net';
 import { type ErrorCode, EXIT, WarderError } from '../errors.ts';
-import type { Refusal } from '../wire/hello.ts';
+import type { Refusal, SessionBus } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
 import { verifyFolder, verifySocket } from './socket.ts';
 
@@ -23,6 +23,14 @@ interface ConnectOptions {
  */
 export function daemonCommand(node: string, program: string): [string, ...string[]] {
   return [node, '--max-semi-space-size=1', '--disable-sigusr1', program, 'daemon', 'run'];
+}
+
+/** The client's session bus, for its HELLO. */
+export function sessionBus({
+  DBUS_SESSION_BUS_ADDRESS: address,
+  XDG_RUNTIME_DIR: runtime,
+}: ConnectOptions['env']): { bus: SessionBus } | undefined {
+  return address ? { bus: { address, ...(runtime && { runtime }) } } : undefined;
 }
 
 /** How long a start may take before it counts as failed, in milliseconds. A busy machine is slow. */

@@ -13,6 +13,14 @@ export interface HostProcess {
   readonly started?: number;
 }
 
+/** Where a client finds the user's D-Bus session bus. The daemon may have been started without one. */
+export interface SessionBus {
+  /** DBUS_SESSION_BUS_ADDRESS. */
+  readonly address: string;
+  /** XDG_RUNTIME_DIR. */
+  readonly runtime?: string;
+}
+
 /** The first frame of a session's connection. */
 export interface RunHello {
   readonly wire: number;
@@ -24,12 +32,14 @@ export interface RunHello {
    */
   readonly pid: number;
   readonly cwd: string;
+  readonly bus?: SessionBus;
 }
 
 /** The first frame of a control connection. */
 export interface ControlHello {
   readonly wire: number;
   readonly kind: 'control';
+  readonly bus?: SessionBus;
 }
 
 export type Hello = RunHello | ControlHello;

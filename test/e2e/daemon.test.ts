@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { statOf } from '../../src/os/proc.ts';
 import { Home, server } from '../fixtures/home.ts';
+import { SecretService } from '../fixtures/secret-service.ts';
 
 function home(): Home {
   const warder = new Home();
@@ -80,4 +81,17 @@ test('an empty HOME is as none: the user database says where the home folder is'
   await using client = warder.run('echo');
   await client.initialize();
   expect(await client.call('echo', { message: 'at home' })).toContain('at home');
+});
+
+test('W-WIRE-20 a daemon that was started without a session bus uses that of a later client', async () => {
+  await using service = await SecretService.open();
+  await using warder = home();
+  await warder.done(['daemon', 'start']);
+  expect((await warder.warder(['init', '--store', 'keychain'])).code).not.toBe(0);
+  const pid = await daemon(warder);
+  Object.assign(warder.env, service.env, { XDG_RUNTIME_DIR: service.dir });
+  await warder.done(['init', '--store', 'keychain']);
+  await warder.done(['credential', 'set', 'echo', 'TOKEN'], 'a-secret-value-1234');
+  expect(await service.read('echo/TOKEN')).toContain('a-secret-value-1234');
+  expect(await daemon(warder)).toBe(pid);
 });

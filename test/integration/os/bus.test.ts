@@ -1,10 +1,10 @@
 // Where the session bus is searched, and that a bus which does not answer times out.
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { busAddresses, connectBus } from '../../../src/os/bus.ts';
+import { adoptBus, busAddresses, connectBus } from '../../../src/os/bus.ts';
 import { SecretService } from '../../fixtures/secret-service.ts';
 
 const uid = process.getuid?.() ?? 0;
@@ -54,6 +54,40 @@ test('the address is the one of the environment, else those of systemd and dbus-
     'unix:abstract=/tmp/dbus-3,guid=ab',
     'unix:abstract=/tmp/dbus-1,guid=ab',
   ]);
+});
+
+test('W-WIRE-20 the bus of a client is taken only where the daemon has none, and only a socket of the user in a private folder', async () => {
+  const runtime = join(home, 'runtime');
+  mkdirSync(runtime, { mode: 0o700 });
+  await using _socket = await listen(join(runtime, 'bus'));
+  await using _outside = await listen(join(home, 'outside'));
+  writeFileSync(join(runtime, 'file'), '');
+  const open = join(home, 'open');
+  mkdirSync(open, { mode: 0o700 });
+  await using _open = await listen(join(open, 'bus'));
+  chmodSync(open, 0o755);
+  const adopted = (address: string, folder = runtime, env: NodeJS.ProcessEnv = {}): string | undefined => {
+    adoptBus({ address, runtime: folder }, { env, home, uid });
+    return env.DBUS_SESSION_BUS_ADDRESS;
+  };
+  const own = `unix:path=${runtime}/bus`;
+  expect(adopted(own)).toBe(own);
+  expect(adopted(`${own},guid=0123`)).toBe(own);
+  const there = { DBUS_SESSION_BUS_ADDRESS: `unix:path=${home}/outside` };
+  expect(adopted(own, runtime, there)).toBe(`unix:path=${home}/outside`);
+  expect(adopted(own, runtime, { DBUS_SESSION_BUS_ADDRESS: `unix:path=${home}/gone` })).toBe(own);
+  for (const address of [
+    `unix:path=${home}/outside`,
+    `unix:path=${runtime}/../outside`,
+    `unix:path=${runtime}/file`,
+    `unix:path=${runtime}/none`,
+    'unix:abstract=/tmp/bus',
+    'tcp:host=example.com,port=1',
+    '',
+  ])
+    expect(adopted(address), address).toBeUndefined();
+  expect(adopted(`unix:path=${open}/bus`, open)).toBeUndefined();
+  expect(adopted('unix:path=bus', '')).toBeUndefined();
 });
 
 test('an address where nobody listens is skipped', async () => {

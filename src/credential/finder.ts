@@ -1,5 +1,6 @@
 // Finds the occurrences of values in bytes, in all the encodings of `encodings.ts`, in a buffer or in a stream whose
-// chunks are cut anywhere; the caller says how to replace them. Data without any value passes at once
+// chunks are cut anywhere; the caller says how to replace them. A *folded* finder also searches the letters and digits
+// of the data alone (`folded-search.ts`), which escapes, separators and case do not change. Data without any value passes at once
 // (`multi-search.ts`). Matches that overlap count as one. A value shorter than `MIN_SECRET_LENGTH` is not searched for:
 // it would be found everywhere.
 //
@@ -13,6 +14,7 @@
 // back everything that looks like a value, whatever the values are, and so reveals nothing.
 import { type Encoding, encodingsOf } from './search/encodings.ts';
 import { emptyReadings, isSpecial, mayBeginEscape, readCharacters } from './search/escapes.ts';
+import { type FoldedMatch, FoldedSearch } from './search/folded-search.ts';
 import { MultiSearch } from './search/multi-search.ts';
 import { PatternTree, type TreeMatch } from './search/pattern-tree.ts';
 
@@ -132,31 +134,40 @@ export class Finder {
   readonly #maxLength: number;
   /** By byte: whether a run that looks like a value may contain it. */
   readonly #tokenBytes: readonly boolean[];
+  readonly #folded: FoldedSearch | undefined;
+  /** The longest match of either search. */
+  readonly #maxHeld: number;
   #steps = 0;
 
-  constructor(values: readonly SearchTarget[]) {
+  /** `folded`: values are found in the folded view too (`folded-view.ts`), with the form `other`. */
+  constructor(values: readonly SearchTarget[], folded = false) {
     this.#values = values.map(({ value }) => Buffer.from(value));
-    const encodings: Candidate[] = values.flatMap(({ value, encodings }, index) =>
-      value.length < MIN_SECRET_LENGTH
-        ? []
-        : (encodings ?? encodingsOf(value)).map((encoding) => ({ ...encoding, index })),
+    const encoded = values.map(({ value, encodings }) => ({
+      value,
+      encodings: value.length < MIN_SECRET_LENGTH ? [] : (encodings ?? encodingsOf(value)),
+    }));
+    const encodings: Candidate[] = encoded.flatMap(({ encodings }, index) =>
+      encodings.map((encoding) => ({ ...encoding, index })),
     );
     const raw = encodings.filter(({ kind }) => kind === 'raw');
-    const encoded = encodings.filter(({ kind }) => kind !== 'raw');
+    const others = encodings.filter(({ kind }) => kind !== 'raw');
     this.#trees = [
       { candidates: raw, tree: new PatternTree(raw, ALIKE_IN_TEXT) },
-      { candidates: encoded, tree: new PatternTree(encoded, ALIKE_IN_BASE64) },
+      { candidates: others, tree: new PatternTree(others, ALIKE_IN_BASE64) },
     ];
     if (encodings.length > 0) this.#allowBeginnings();
-    this.#scanAll = encodings.some(({ anchors }) => anchors.length === 0);
-    const anchors = this.#scanAll ? [] : encodings.flatMap((encoding) => encoding.anchors);
-    this.#search = anchors.length === 0 ? undefined : new MultiSearch(anchors);
-    this.#maxLength = Math.max(0, ...encodings.map(({ maxLength }) => maxLength));
     const valueBytes = new Set(this.#values.flatMap((bytes) => [...bytes]));
     this.#tokenBytes = Array.from(
       { length: 256 },
-      (_, byte) => valueBytes.has(byte) || TOKEN_CHARACTER.test(String.fromCharCode(byte)),
+      (_, byte) => byte === 0 || valueBytes.has(byte) || TOKEN_CHARACTER.test(String.fromCharCode(byte)),
     );
+    this.#folded = folded && encodings.length > 0 ? new FoldedSearch(encoded, this.#tokenBytes) : undefined;
+    this.#scanAll =
+      this.#folded?.needsExact === true || encodings.some(({ anchors }) => anchors.length === 0);
+    const anchors = this.#scanAll ? [] : encodings.flatMap((encoding) => encoding.anchors);
+    this.#search = anchors.length === 0 ? undefined : new MultiSearch(anchors);
+    this.#maxLength = Math.max(0, ...encodings.map(({ maxLength }) => maxLength));
+    this.#maxHeld = Math.max(this.#maxLength, this.#folded?.maxLength ?? 0);
   }
 
   /** Comparisons so far, of all data: the time that the searches took. */
@@ -192,15 +203,14 @@ export class Finder {
       push: (chunk) => {
         const data = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
         const end = { from: Math.max(0, data.length - this.#maxLength), to: data.length };
-        const windows = [...this.#searchWindows(data), end].sort((a, b) => a.from - b.from);
-        const { ranges, incomplete } = this.#scan(data, windows, carried);
+        const { ranges, incomplete } = this.#findIn(data, false, carried, end);
         const safe = oblivious ? Math.min(incomplete, this.#trailingToken(data)) : incomplete;
         let until = safe;
         let spanning = ranges.find((range) => safe < range.end && (range.start < safe || range.continued));
         if (
           spanning !== undefined &&
           !spanning.continued &&
-          spanning.end - spanning.start <= 2 * this.#maxLength
+          spanning.end - spanning.start <= 2 * this.#maxHeld
         ) {
           until = spanning.start;
           spanning = undefined;
@@ -225,7 +235,7 @@ export class Finder {
       },
       flush: () => {
         const data = pending;
-        const { ranges } = this.#scan(data, [{ from: 0, to: data.length }], carried);
+        const { ranges } = this.#findIn(data, true, carried, { from: 0, to: data.length });
         pending = NO_BYTES;
         carried = undefined;
         return replaceRanges(data, ranges, replace);
@@ -241,7 +251,7 @@ export class Finder {
 
   /** The start of the run at the end of the data that looks like a value. It may contain single line breaks. */
   #trailingToken(data: Buffer): number {
-    const least = Math.max(0, data.length - this.#maxLength);
+    const least = Math.max(0, data.length - this.#maxHeld);
     const isToken = (at: number): boolean => at >= least && this.#tokenBytes[data[at] ?? 0] === true;
     let at = data.length;
     while (at > least) {
@@ -257,12 +267,35 @@ export class Finder {
   }
 
   #findRanges(bytes: Buffer): readonly Range[] {
-    const windows = this.#searchWindows(bytes);
-    if (windows.length === 0) return NO_RANGES;
-    const { ranges } = this.#scan(bytes, windows);
+    const { ranges } = this.#findIn(bytes, true);
     const last = ranges.at(-1);
     if (last !== undefined) last.end = Math.min(last.end, bytes.length);
     return ranges;
+  }
+
+  /** Searches both views. `whole`: nothing follows the data. `also`: positions that the exact search must look at. */
+  #findIn(
+    data: Buffer,
+    whole: boolean,
+    carried?: Range,
+    also?: SearchWindow,
+  ): { readonly ranges: readonly Range[]; readonly incomplete: number } {
+    const folded = this.#folded?.scan(data, whole);
+    const windows = this.#searchWindows(data);
+    if (windows.length === 0 && also === undefined && folded === undefined)
+      return { ranges: NO_RANGES, incomplete: data.length };
+    const extra = (folded?.anchors ?? []).map((at) => ({
+      from: Math.max(0, at - this.#maxLength),
+      to: at + 1,
+    }));
+    const all =
+      also === undefined && extra.length === 0
+        ? windows
+        : [...windows, ...extra, ...(also ? [also] : [])].sort((a, b) => a.from - b.from);
+    const exact = all.length === 0 ? { ranges: [], incomplete: data.length } : this.#scan(data, all, carried);
+    if (folded === undefined) return exact;
+    const incomplete = Math.min(exact.incomplete, folded.incomplete);
+    return { ranges: mergeRanges(exact.ranges, folded.matches), incomplete };
   }
 
   /** The positions at which values may begin, in order: a cheap test that is seldom wrong. Empty if there is no value. */
@@ -389,6 +422,18 @@ function addRange(ranges: Range[], range: Range): void {
     last.end = range.end;
     last.form = 'other';
   }
+}
+
+/** The ranges of both searches, in order; those that overlap count as one. */
+function mergeRanges(ranges: readonly Range[], matches: readonly FoldedMatch[]): readonly Range[] {
+  if (matches.length === 0) return ranges;
+  const folded = matches.map((match): Range => ({ ...UNSEARCHED, ...match }));
+  const merged: Range[] = [];
+  for (const range of [...ranges, ...folded].sort(
+    (a, b) => Number(b.continued) - Number(a.continued) || a.start - b.start || b.end - a.end,
+  ))
+    addRange(merged, { ...range });
+  return merged;
 }
 
 /** Replaces the ranges by what `replace` returns. */

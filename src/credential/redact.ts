@@ -1,6 +1,6 @@
-// Removes the values of credentials from what passes, in all the encodings of `encodings.ts`: unencoded, URL-encoded,
-// JSON-escaped, with HTML entities, in base64 and in hexadecimal digits. Each becomes `[redacted:NAME]`. A value shorter
-// than `MIN_SECRET_LENGTH` stays: it would be found everywhere.
+// Removes the values of credentials from what passes, in all the encodings of `encodings.ts` (unencoded, base64,
+// hexadecimal digits) and all the writings of each character of `escapes.ts` and `folded-view.ts`. Each value becomes
+// `[redacted:NAME]`. A value shorter than `MIN_SECRET_LENGTH` stays: it would be found everywhere.
 //
 // JSON stays JSON: a match is widened to whole escape sequences; a number or word outside strings is replaced by a
 // string; quotes, brackets and commas stay, even where a value spans them.
@@ -35,7 +35,7 @@ export class Redactor {
   readonly #labels: readonly Buffer[];
 
   constructor(secrets: readonly NamedSecret[]) {
-    this.#finder = new Finder(secrets);
+    this.#finder = new Finder(secrets, true);
     // A name may contain another credential's value.
     this.#labels = secrets.map(
       ({ name }) =>
@@ -80,7 +80,7 @@ export class ResponseSealer {
   readonly #secrets: readonly SecretPlaceholder[];
 
   constructor(secrets: readonly SecretPlaceholder[]) {
-    this.#finder = new Finder(secrets);
+    this.#finder = new Finder(secrets, true);
     this.#secrets = secrets;
   }
 

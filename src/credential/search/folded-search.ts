@@ -1,0 +1,365 @@
+// Searches the folded view of data (`folded-view.ts`) for values, in time proportional to the data. Nearly all data is
+// told from a value without folding it: of any n bytes, n the letters and digits of the shortest key, three neighbours
+// that no key contains as neighbours exclude a match around them. The rest runs through an automaton.
+//
+// What a match in this view proves depends on the key:
+//
+//     loose    16 letters and digits or more: case and separators do not count
+//     strict   fewer: each character must be the value's, in whatever writing; only NULs, line breaks and backslashes
+//              do not count. Words and short numbers would be found everywhere otherwise
+//     anchor   a part of a value that contains marks of escapes, so that it can be read in several ways: the exact
+//              search looks there
+
+import type { Encoding } from './encodings.ts';
+import {
+  codeOfUnit,
+  foldText,
+  INCOMPLETE,
+  lengthOfUnit,
+  MAX_ESCAPE,
+  mayBeInEscape,
+  NO_SYMBOL,
+  readUnit,
+  SYMBOL_OF,
+  SYMBOLS,
+  symbolOf,
+} from './folded-view.ts';
+import { NO_STATE, SymbolAutomaton } from './symbol-automaton.ts';
+
+interface Key {
+  readonly symbols: Uint8Array;
+  readonly use: 'loose' | 'strict' | 'anchor';
+  /** The index of its value. */
+  readonly index: number;
+  /** It is the value itself, not its base64 or hexadecimal digits. */
+  readonly raw: boolean;
+  /** The longest match, in bytes. */
+  readonly maxLength: number;
+}
+
+export interface FoldedMatch {
+  readonly start: number;
+  readonly end: number;
+  /** The index of the value. */
+  readonly index: number;
+}
+
+export interface FoldedResult {
+  readonly matches: FoldedMatch[];
+  /** Positions near which the exact search must look. */
+  readonly anchors: number[];
+  /** The first position of a match whose end may be yet to come; the data's length if there is none. */
+  incomplete: number;
+}
+
+const MIN_LOOSE = 16;
+const MIN_STRICT = 8;
+const MIN_ANCHOR = 6;
+/** A longer base64 of base64 is not searched for in this view: it would take much memory. */
+const MAX_DOUBLE_BASE64 = 1024;
+/** The most bytes before a character of a match that count as its writing. */
+const MAX_GAP_EACH = 32;
+/** The most bytes of a match: for each character, and beside that. */
+const MAX_LENGTH_EACH = 16;
+const MAX_LENGTH_BESIDE = 256;
+
+/** Classes of bytes beside the symbols: bit 6 is no symbol, bit 7 ends a run. */
+const GAP = NO_SYMBOL;
+const MARK = NO_SYMBOL | 1;
+const LINE_BREAK = NO_SYMBOL | 2;
+const END = 128;
+const LF = 0x0a;
+const CR = 0x0d;
+const BACKSLASH = 0x5c;
+
+export class FoldedSearch {
+  readonly #values: readonly string[];
+  readonly #keys: readonly Key[];
+  /** By byte: its symbol or class. */
+  readonly #classes: Uint8Array;
+  /** Three neighbouring symbols of a key: 1. */
+  readonly #triples = new Uint8Array(SYMBOLS ** 3);
+  /** The symbols of the shortest key. */
+  readonly #least: number;
+  /** The most bytes between two letters or digits of a match. */
+  readonly #maxGap: number;
+  /** The longest match, in bytes. */
+  readonly maxLength: number;
+  /** A value can be read in several ways, and has no anchor. */
+  readonly needsExact: boolean;
+  #automaton: SymbolAutomaton | undefined;
+  /** Where the last symbols began, as many as the longest key has at least; a power of two. */
+  readonly #starts: Int32Array;
+
+  /** `tokenBytes`: by byte, whether a value may contain it, or what separates its characters. */
+  constructor(
+    values: readonly { readonly value: string; readonly encodings: readonly Encoding[] }[],
+    tokenBytes: readonly boolean[],
+  ) {
+    this.#values = values.map(({ value }) => value);
+    const searched = values.filter(({ encodings }) => encodings.length > 0);
+    const keys = values.map(({ value, encodings }, index) => keysOf(value, encodings, index));
+    this.#keys = keys.flat();
+    this.needsExact = searched.some(({ value }) => {
+      const found = keys[this.#values.indexOf(value)] ?? [];
+      return !isPlain(value) && !found.some(({ use }) => use === 'anchor');
+    });
+    const between = searched.flatMap(({ value }) => (value.match(BETWEEN) ?? []).map(({ length }) => length));
+    this.#maxGap = MAX_GAP_EACH * (1 + Math.max(0, ...between));
+    for (const { symbols } of this.#keys) {
+      for (let at = 2; at < symbols.length; at++)
+        this.#triples[tripleOf(symbols[at - 2] ?? 0, symbols[at - 1] ?? 0, symbols[at] ?? 0)] = 1;
+    }
+    const lengths = this.#keys.map(({ symbols }) => symbols.length);
+    this.#least = Math.min(...lengths);
+    const longest = Math.max(0, ...lengths);
+    this.maxLength = Math.max(0, ...this.#keys.map(({ maxLength }) => maxLength));
+    this.#starts = new Int32Array(2 ** Math.ceil(Math.log2(longest + 1)));
+    this.#classes = SYMBOL_OF.map((symbol, byte) => {
+      if (symbol !== NO_SYMBOL) return symbol;
+      if ('\\%&'.includes(String.fromCharCode(byte))) return MARK;
+      if (tokenBytes[byte] === true) return GAP;
+      return byte === LF || byte === CR ? LINE_BREAK : END;
+    });
+  }
+
+  /** Finds the matches; in a `whole` text there is nothing after the data. */
+  scan(data: Uint8Array, whole: boolean): FoldedResult {
+    const result: FoldedResult = { matches: [], anchors: [], incomplete: data.length };
+    if (this.#keys.length === 0) return result;
+    const least = this.#least;
+    // No match has the three bytes at `clear` in it. Those after it up to `seen` exclude nothing.
+    let clear = -1;
+    let seen = -1;
+    for (;;) {
+      const far = clear + least - 2;
+      if (far + 2 >= data.length) break;
+      let at = far;
+      while (at > seen && !this.#excludes(data, at)) at--;
+      if (at > seen) {
+        clear = at;
+        seen = far;
+        continue;
+      }
+      at = far + 1;
+      while (at + 2 < data.length && !this.#excludes(data, at)) at++;
+      if (at + 2 >= data.length) break;
+      this.#fold(data, clear + 1, at + 2, whole, result);
+      clear = at;
+      seen = at;
+    }
+    if (!whole || data.length - clear > least) this.#fold(data, clear + 1, data.length, whole, result);
+    return result;
+  }
+
+  /** Whether no match has the three bytes in it. */
+  #excludes(data: Uint8Array, at: number): boolean {
+    const classes = this.#classes;
+    const first = classes[data[at] as number] as number;
+    const second = classes[data[at + 1] as number] as number;
+    const third = classes[data[at + 2] as number] as number;
+    const all = first | second | third;
+    if (all >= NO_SYMBOL) return all >= END;
+    return this.#triples[tripleOf(first, second, third)] === 0 && !mayBeInEscape(data, at);
+  }
+
+  /** Folds the data from `from` to `to`, where no escape is cut but by the data's end. */
+  #fold(data: Uint8Array, from: number, to: number, whole: boolean, result: FoldedResult): void {
+    this.#automaton ??= new SymbolAutomaton(this.#keys.map(({ symbols }) => symbols));
+    const automaton = this.#automaton;
+    const starts = this.#starts;
+    const mask = starts.length - 1;
+    let state = 0;
+    let count = 0;
+    let last = from;
+    let afterBreak = false;
+    for (let at = from; at < to; ) {
+      const byte = data[at] as number;
+      let symbol = this.#classes[byte] as number;
+      let length = 1;
+      if (symbol >= NO_SYMBOL) {
+        let isBreak = false;
+        if (symbol === MARK) {
+          const unit = readUnit(data, at, whole);
+          if (unit === INCOMPLETE) {
+            const open = automaton.openDepthOf(state);
+            this.#hold(data, at, result);
+            if (open > 0) this.#hold(data, starts[(count - open) & mask] ?? at, result);
+            return;
+          }
+          length = lengthOfUnit(unit);
+          symbol = symbolOf(codeOfUnit(unit));
+        } else if (symbol === LINE_BREAK) {
+          isBreak = true;
+          if (byte === CR && data[at + 1] === LF) length = 2;
+          if (afterBreak) state = 0;
+        } else if (symbol === END) state = 0;
+        afterBreak = isBreak;
+        if (symbol >= NO_SYMBOL) {
+          at += length;
+          continue;
+        }
+      }
+      afterBreak = false;
+      if (at - last > this.#maxGap) state = 0;
+      starts[count & mask] = at;
+      count++;
+      at += length;
+      last = at;
+      state = automaton.next(state, symbol);
+      for (let found = automaton.firstEnd(state); found !== NO_STATE; found = automaton.nextEnd(found)) {
+        const start = starts[(count - automaton.depthOf(found)) & mask] ?? 0;
+        for (const key of automaton.keysAt(found)) this.#report(data, start, at, whole, key, result);
+      }
+    }
+    const open = automaton.openDepthOf(state);
+    if (to === data.length && !whole && open > 0 && to - last <= this.#maxGap)
+      this.#hold(data, starts[(count - open) & mask] ?? 0, result);
+  }
+
+  /** Holds back from `start` on. Not from within a complete match: a stream passes on the line that a value ends. */
+  #hold(data: Uint8Array, start: number, result: FoldedResult): void {
+    const last = result.matches.at(-1);
+    if (last !== undefined && start > last.start && start < last.end) return;
+    if (data.length - start <= this.maxLength) result.incomplete = Math.min(result.incomplete, start);
+  }
+
+  #report(
+    data: Uint8Array,
+    start: number,
+    end: number,
+    whole: boolean,
+    number: number,
+    result: FoldedResult,
+  ): void {
+    const key = this.#keys[number];
+    if (key === undefined || end - start > key.maxLength) return;
+    const { index, use, raw } = key;
+    const value = this.#values[index] ?? '';
+    if (use === 'anchor') {
+      result.anchors.push(start);
+      return;
+    }
+    if (!raw) {
+      result.matches.push({ start, end, index });
+      return;
+    }
+    if (use === 'strict' && !isWritten(value, data, start, end)) return;
+    const [, before = '', after = ''] = EDGES.exec(value) ?? [];
+    const extended = extendRight(after, data, end, whole);
+    if (extended === INCOMPLETE) this.#hold(data, start, result);
+    result.matches.push({
+      start: extendLeft(before, data, start),
+      end: extended === INCOMPLETE ? end : extended,
+      index,
+    });
+  }
+}
+
+/** What a value has before its first letter or digit, and after its last. */
+const EDGES = /^([^A-Za-z0-9]*)[\s\S]*?([^A-Za-z0-9]*)$/;
+/** What a value has between two letters or digits. */
+const BETWEEN = /[^A-Za-z0-9]+/g;
+const MARKS = /[\\%&]/;
+/** What an escape may take from the text after its mark. */
+const ESCAPED = /^#?[A-Za-z0-9]{0,10}/;
+
+/** Whether a value can be read in one way only, and is long enough to be found in this view. */
+function isPlain(value: string): boolean {
+  return !MARKS.test(value) && foldText(value).length >= MIN_STRICT;
+}
+
+/** The keys of a value. */
+function keysOf(value: string, encodings: readonly Encoding[], index: number): Key[] {
+  if (encodings.length === 0) return [];
+  const keys: Key[] = [];
+  const add = (symbols: Uint8Array, use: Key['use'], characters: number, raw: boolean): void => {
+    const maxLength = characters * MAX_LENGTH_EACH + MAX_LENGTH_BESIDE;
+    keys.push({ symbols, use, index, raw, maxLength });
+  };
+  for (const { kind, characters } of encodings) {
+    if (kind === 'raw' || (kind === 'double-base64' && characters.length > MAX_DOUBLE_BASE64)) continue;
+    const symbols = foldText(Array.from(characters, (code) => String.fromCharCode(code)).join(''));
+    if (symbols.length >= MIN_STRICT) add(symbols, 'loose', characters.length, false);
+  }
+  const symbols = foldText(value);
+  if (symbols.length >= MIN_STRICT)
+    add(symbols, symbols.length >= MIN_LOOSE ? 'loose' : 'strict', value.length, true);
+  if (isPlain(value)) return keys;
+  const [first = '', ...others] = value.split(MARKS);
+  const runs = [first, ...others.map((text) => text.replace(ESCAPED, ''))].map(foldText);
+  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best));
+  if (longest.length >= MIN_ANCHOR) add(longest, 'anchor', value.length, true);
+  return keys;
+}
+
+/** Whether the value's characters from its first letter or digit to its last stand there, with nothing between them. */
+function isWritten(value: string, data: Uint8Array, start: number, end: number): boolean {
+  const isOther = (code: number): boolean => code >= 128;
+  let index = value.search(/[A-Za-z0-9]/);
+  for (let at = start; at < end; ) {
+    const unit = readUnit(data, at, true);
+    at += lengthOfUnit(unit);
+    const code = codeOfUnit(unit);
+    if (isOther(code)) continue;
+    while (isOther(value.charCodeAt(index))) index++;
+    if (isCharacter(code, value.charCodeAt(index))) index++;
+    else if (!isFiller(code)) return false;
+  }
+  return true;
+}
+
+function isCharacter(code: number, expected: number): boolean {
+  return code === expected || (code === 0x2b && expected === 0x20);
+}
+
+function isFiller(code: number): boolean {
+  return code === 0 || code === LF || code === CR || code === BACKSLASH;
+}
+
+/** The end of `text` where it goes on from `at`, in whatever writing; `INCOMPLETE` if the data ends before. */
+function extendRight(text: string, data: Uint8Array, at: number, whole: boolean): number {
+  let end = at;
+  let position = at;
+  for (let index = 0; index < text.length; ) {
+    if (position - end > MAX_GAP_EACH) return end;
+    const unit = position < data.length ? readUnit(data, position, whole) : INCOMPLETE;
+    if (unit === INCOMPLETE) return whole ? end : INCOMPLETE;
+    position += lengthOfUnit(unit);
+    const code = codeOfUnit(unit);
+    if (isCharacter(code, text.charCodeAt(index))) {
+      index++;
+      end = position;
+    } else if (!isFiller(code)) return end;
+  }
+  return end;
+}
+
+/** The start of `text` where it ends at `at`, in whatever writing. */
+function extendLeft(text: string, data: Uint8Array, at: number): number {
+  let start = at;
+  let position = at;
+  for (let index = text.length - 1; index >= 0 && start - position <= MAX_GAP_EACH; ) {
+    const found = unitBefore(data, position, text.charCodeAt(index));
+    if (found >= 0) {
+      position = found;
+      start = found;
+      index--;
+    } else if (position > 0 && isFiller(data[position - 1] ?? BACKSLASH)) position--;
+    else break;
+  }
+  return start;
+}
+
+/** Where a writing of a character begins that ends at `end`; -1 if there is none. The longest counts. */
+function unitBefore(data: Uint8Array, end: number, expected: number): number {
+  for (let at = Math.max(0, end - MAX_ESCAPE); at < end; at++) {
+    const unit = readUnit(data, at, true);
+    if (at + lengthOfUnit(unit) === end && isCharacter(codeOfUnit(unit), expected)) return at;
+  }
+  return -1;
+}
+
+function tripleOf(first: number, second: number, third: number): number {
+  return (first * SYMBOLS + second) * SYMBOLS + third;
+}

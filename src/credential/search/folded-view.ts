@@ -1,0 +1,198 @@
+// The folded view of data: its letters and digits without case, and nothing else. Escapes are decoded; separators, NULs,
+// line breaks and backslashes are left out. A value that is written in several ways at once, a way of its own for each
+// character, has the same letters and digits in this view as the value itself.
+//
+// A character may be written as
+//
+//     JSON, C      \uXXXX, \UXXXXXXXX, \xXX after any number of backslashes
+//     URL          %XX, or %25XX after more encodings; %uXXXX
+//     HTML         &#39; &#039; &#x27; &amp; &lt; and so on, also after "&" itself became "&amp;"
+//
+// What ends a token (a space, a quote, a comma, a bracket, an empty line) ends a run of the view too, unless a value
+// contains it: words of a sentence or values of a list do not become one value.
+
+/** The symbols of the view: 26 letters and 10 digits. */
+export const SYMBOLS = 36;
+/** The byte is no symbol. */
+export const NO_SYMBOL = 64;
+/** The escape may go on where the data ends. */
+export const INCOMPLETE = -1;
+
+/** Letters and digits that an escape may have directly after its mark, at most. */
+export const MAX_ESCAPE_RUN = 10;
+/** Bytes of the longest escape that `readUnit` reads, backslashes before the last seven aside. */
+export const MAX_ESCAPE = 24;
+/** How often "%" or "&" may be escaped itself. */
+const MAX_LAYERS = 3;
+const MAX_ENTITY_DIGITS = 7;
+/** A longer run of backslashes is read in parts. */
+const MAX_BACKSLASHES = 64;
+
+const BACKSLASH = 0x5c;
+const PERCENT = 0x25;
+const AMPERSAND = 0x26;
+const LOWER_U = 0x75;
+/** A unit is its length and the code that it stands for, in one number: it is read for many positions. */
+const CODE_BITS = 21;
+const CODE_MASK = (1 << CODE_BITS) - 1;
+/** The code of what stands for no character of a value. */
+const FILLER = 0;
+
+const ENTITIES: readonly (readonly [string, number])[] = [
+  ['amp;', 0x26],
+  ['AMP;', 0x26],
+  ['lt;', 0x3c],
+  ['LT;', 0x3c],
+  ['gt;', 0x3e],
+  ['GT;', 0x3e],
+  ['quot;', 0x22],
+  ['QUOT;', 0x22],
+  ['apos;', 0x27],
+];
+
+/** By byte: its symbol, or `NO_SYMBOL`. */
+export const SYMBOL_OF: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x7a ? lower - 0x61 + 10 : NO_SYMBOL;
+});
+
+/** By byte: an escape's letters and digits may follow it. */
+const MARKS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
+  '\\%&#;'.includes(String.fromCharCode(byte)) ? 1 : 0,
+);
+
+/** The symbols of a text that has no escapes. */
+export function foldText(text: string): Uint8Array {
+  const symbols: number[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const symbol = symbolOf(text.charCodeAt(at));
+    if (symbol !== NO_SYMBOL) symbols.push(symbol);
+  }
+  return Uint8Array.from(symbols);
+}
+
+export function symbolOf(code: number): number {
+  return code < 128 ? (SYMBOL_OF[code] as number) : NO_SYMBOL;
+}
+
+export function lengthOfUnit(unit: number): number {
+  return unit >> CODE_BITS;
+}
+
+export function codeOfUnit(unit: number): number {
+  return unit & CODE_MASK;
+}
+
+/** Whether a letter or digit may belong to an escape that begins before it. */
+export function mayBeInEscape(data: Uint8Array, at: number): boolean {
+  const least = Math.max(0, at - MAX_ESCAPE_RUN);
+  for (let before = at - 1; before >= least; before--) {
+    const byte = data[before] as number;
+    if (SYMBOL_OF[byte] === NO_SYMBOL) return MARKS[byte] === 1;
+  }
+  return false;
+}
+
+/**
+ * Reads the byte or escape at `at`, which is within the data: see `lengthOfUnit` and `codeOfUnit`. `INCOMPLETE` if the
+ * data ends where an escape could go on, unless it is `whole`.
+ */
+export function readUnit(data: Uint8Array, at: number, whole: boolean): number {
+  const byte = data[at] as number;
+  let unit: number;
+  if (byte === BACKSLASH) unit = readBackslash(data, at);
+  else if (byte === PERCENT) unit = readPercent(data, at);
+  else if (byte === AMPERSAND) unit = readEntity(data, at);
+  else return unitOf(1, byte);
+  if (unit !== INCOMPLETE) return unit;
+  return whole ? unitOf(1, byte) : INCOMPLETE;
+}
+
+function unitOf(length: number, code: number): number {
+  return (length << CODE_BITS) | Math.min(code, CODE_MASK);
+}
+
+function readBackslash(data: Uint8Array, at: number): number {
+  let count = 1;
+  while (count < MAX_BACKSLASHES && data[at + count] === BACKSLASH) count++;
+  const letter = data[at + count];
+  if (letter === undefined) return INCOMPLETE;
+  const digits = letter === LOWER_U ? 4 : letter === 0x78 ? 2 : letter === 0x55 ? 8 : 0;
+  if (digits > 0) {
+    const code = readHex(data, at + count + 1, digits);
+    if (code === INCOMPLETE) return INCOMPLETE;
+    return code < 0 ? unitOf(count, BACKSLASH) : unitOf(count + 1 + digits, code);
+  }
+  // \n, \r, \t, \b, \f
+  const control = letter === 0x6e || letter === 0x72 || letter === 0x74 || letter === 0x62 || letter === 0x66;
+  return control ? unitOf(count + 1, FILLER) : unitOf(count, BACKSLASH);
+}
+
+function readPercent(data: Uint8Array, at: number): number {
+  let digits = at + 1;
+  for (let layer = 0; layer < MAX_LAYERS; layer++) {
+    if (data[digits] !== 0x32 || data[digits + 1] !== 0x35) break;
+    const code = readHex(data, digits + 2, 2);
+    if (code === INCOMPLETE) return INCOMPLETE;
+    if (code < 0) break;
+    digits += 2;
+  }
+  const wide = data[digits] === LOWER_U ? 1 : 0;
+  const code = readHex(data, digits + wide, wide === 1 ? 4 : 2);
+  if (code === INCOMPLETE) return INCOMPLETE;
+  return code < 0 ? unitOf(1, PERCENT) : unitOf(digits + wide + (wide === 1 ? 4 : 2) - at, code);
+}
+
+function readEntity(data: Uint8Array, at: number): number {
+  let from = at + 1;
+  for (let layer = 1; layer < MAX_LAYERS && matchesText(data, from, 'amp;') === 1; layer++) from += 4;
+  if (from >= data.length) return INCOMPLETE;
+  if (data[from] === 0x23) {
+    const hex = ((data[from + 1] ?? 0) | 0x20) === 0x78;
+    const first = from + (hex ? 2 : 1);
+    let code = 0;
+    let end = first;
+    for (; end - first < MAX_ENTITY_DIGITS; end++) {
+      const digit = digitOf(data[end] ?? 0);
+      if (digit < 0 || (!hex && digit > 9)) break;
+      code = code * (hex ? 16 : 10) + digit;
+    }
+    if (end >= data.length) return INCOMPLETE;
+    return end > first && data[end] === 0x3b ? unitOf(end + 1 - at, code) : unitOf(1, AMPERSAND);
+  }
+  for (const [name, code] of ENTITIES) {
+    const matches = matchesText(data, from, name);
+    if (matches === INCOMPLETE) return INCOMPLETE;
+    if (matches === 1) return unitOf(from + name.length - at, code);
+  }
+  return unitOf(from - at, AMPERSAND);
+}
+
+/** 1: the text is there. `INCOMPLETE`: the data ends within it. */
+function matchesText(data: Uint8Array, at: number, text: string): 0 | 1 | typeof INCOMPLETE {
+  for (let index = 0; index < text.length; index++) {
+    const byte = data[at + index];
+    if (byte === undefined) return INCOMPLETE;
+    if (byte !== text.charCodeAt(index)) return 0;
+  }
+  return 1;
+}
+
+/** A number of so many hexadecimal digits; `INCOMPLETE` if the data ends within it, less if it is none. */
+function readHex(data: Uint8Array, at: number, digits: number): number {
+  let value = 0;
+  for (let index = 0; index < digits; index++) {
+    const byte = data[at + index];
+    if (byte === undefined) return INCOMPLETE;
+    const digit = digitOf(byte);
+    if (digit < 0) return -2;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+function digitOf(byte: number): number {
+  const symbol = SYMBOL_OF[byte] as number;
+  return symbol < 16 ? symbol : -1;
+}

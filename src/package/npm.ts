@@ -9,8 +9,13 @@ export interface Npm {
   run(folder: string, args: readonly string[]): Promise<string>;
 }
 
-const FLAGS = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+const FLAGS = ['--no-audit', '--no-fund', '--no-update-notifier', '--no-color', '--loglevel=http'];
+/** How much of npm's log is searched at once, in bytes. */
+const MAX_LINE = 4096;
 const TIMEOUT = 10 * 60_000;
+
+/** What npm logs when an archive does not match its hash. npm would ask for it again, for more than two minutes. */
+const MISMATCH = /failed with EINTEGRITY|\btarball data for .* seems to be corrupted/;
 
 const FAILURES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
   [
@@ -18,12 +23,6 @@ const FAILURES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
     'package-missing',
     'the registry has no such package or version',
     'check its name and version',
-  ],
-  [
-    /\bEINTEGRITY\b|\bEBADCHECKSUM\b/,
-    'package-integrity',
-    'what the registry sent does not match its hash',
-    "do not run it; try another network, then ask the package's authors",
   ],
   [
     /\bENOSPC\b|\bEDQUOT\b/,
@@ -58,7 +57,7 @@ export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm 
     async run(folder, args) {
       // Loaded here, because most commands that use packages install none.
       const { execa } = await import('execa');
-      const result = await execa(npm, [...args, ...FLAGS], {
+      const subprocess = execa(npm, [...args, ...FLAGS], {
         cwd: folder,
         reject: false,
         stdin: 'ignore',
@@ -67,8 +66,19 @@ export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm 
         env: { ...env, PATH: [dirname(process.execPath), env.PATH].filter(Boolean).join(delimiter) },
         extendEnv: false,
       });
+      let mismatched = false;
+      let line = '';
+      subprocess.stderr.on('data', (chunk: Buffer) => {
+        line = (line + chunk.toString('latin1')).slice(-MAX_LINE);
+        if (mismatched || !MISMATCH.test(line)) return;
+        mismatched = true;
+        subprocess.kill('SIGKILL');
+      });
+      const result = await subprocess;
       if (!result.failed) return result.stdout;
+      if (mismatched) throw integrityError();
       if (result.timedOut) throw new WarderError('package-registry', 'npm took more than ten minutes');
+      if (/\bEINTEGRITY\b|\bEBADCHECKSUM\b/.test(result.stderr)) throw integrityError();
       const output = `${result.stderr}\n${result.stdout}`;
       const failure = FAILURES.find(([pattern]) => pattern.test(output));
       if (failure) throw new WarderError(failure[1], failure[2], { hint: failure[3] });
@@ -81,6 +91,12 @@ export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm 
       );
     },
   };
+}
+
+function integrityError(): WarderError {
+  return new WarderError('package-integrity', 'what the registry sent does not match its hash', {
+    hint: "do not run it; try another network, then ask the package's authors",
+  });
 }
 
 function isExecutable(file: string): boolean {

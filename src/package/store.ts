@@ -6,7 +6,7 @@
 //     config/packages/<id>.json                  a lock of the former layout, for all profiles that have none of their own
 //     state/packages/<id>-<digest12>/tree/       node_modules as npm installed it
 //     state/packages/<id>-<digest12>/listing     the tree's files (src/package/tree.ts)
-//     state/packages/<id>-<digest12>/stamps      size, times and inode of each file when it was last hashed
+//     state/packages/<id>-<digest12>/stamps      size, times and inode of each file when it was last hashed (src/package/stamps.ts)
 //     state/packages/.new-<random>/              an installation in progress; renamed when it is complete
 //
 // A lock of the former layout is never written again, so that no profile changes what another one runs; `lock` copies it
@@ -41,7 +41,8 @@ import {
 } from './lock.ts';
 import type { Npm } from './npm.ts';
 import { formatSpec, isExact, type PackageSpec } from './spec.ts';
-import { diffListings, matchesStamps, readTree, treeDigest } from './tree.ts';
+import { StampFiles } from './stamps.ts';
+import { diffListings, matchesStamps, readTree, type Tree, treeDigest } from './tree.ts';
 
 /** What the store needs. */
 export interface StoreOptions {
@@ -73,11 +74,13 @@ export class PackageStore {
   readonly #lockFolder: string;
   readonly #treeFolder: string;
   readonly #options: StoreOptions;
+  readonly #stamps: StampFiles;
 
   constructor(parts: StoreOptions) {
     this.#options = parts;
     this.#lockFolder = join(parts.places.config, 'packages');
     this.#treeFolder = join(parts.places.state, 'packages');
+    this.#stamps = new StampFiles(this.#treeFolder);
   }
 
   /** A profile's lock of an exact version, or undefined. Throws `package-unlocked` if its file cannot be read. */
@@ -145,7 +148,7 @@ export class PackageStore {
     const listing = readText(join(folder, 'listing'));
     if (treeDigest(listing) !== lock.digest)
       throw changedError(use.profile, lock, ['(the list of its files)']);
-    const saved = readStamps(join(folder, 'stamps'));
+    const saved = this.#stamps.read(join(folder, 'stamps'), lock.digest);
     const age = saved && this.#options.clock.now() - saved.checked;
     const recent = age !== undefined && age >= 0 && age < FULL_CHECK_INTERVAL;
     if (saved && recent && !full && (await matchesStamps(root, saved.stamps))) return installed;
@@ -157,7 +160,7 @@ export class PackageStore {
         ...difference.added,
         ...difference.removed,
       ]);
-    this.#writeStamps(folder, tree.stamps);
+    this.#writeStamps(folder, tree);
     return installed;
   }
 
@@ -283,7 +286,7 @@ export class PackageStore {
         npm,
       };
       writeFileSync(join(folder, 'listing'), tree.listing, { mode: 0o600 });
-      this.#writeStamps(folder, tree.stamps);
+      this.#writeStamps(folder, tree);
       await this.#place(folder, lock);
       this.#writeLock(profile, lock);
       return lock;
@@ -300,7 +303,7 @@ export class PackageStore {
       const present = await readTree(join(target, 'tree')).catch(() => undefined);
       if (present?.digest === lock.digest) {
         writeFile(join(target, 'listing'), present.listing);
-        this.#writeStamps(target, present.stamps);
+        this.#writeStamps(target, present);
         return this.#remove(folder);
       }
       const old = join(this.#treeFolder, `.old-${randomBytes(6).toString('hex')}`);
@@ -341,8 +344,12 @@ export class PackageStore {
     writeFile(this.#lockFile(profile, idOf(lock)), `${JSON.stringify(lock, null, 1)}\n`);
   }
 
-  #writeStamps(folder: string, stamps: Readonly<Record<string, string>>): void {
-    writeFile(join(folder, 'stamps'), JSON.stringify({ checked: this.#options.clock.now(), stamps }));
+  #writeStamps(folder: string, { digest, stamps }: Tree): void {
+    try {
+      this.#stamps.write(join(folder, 'stamps'), { digest, checked: this.#options.clock.now(), stamps });
+    } catch (error) {
+      throw asWriteError(error);
+    }
   }
 
   #remove(folder: string): void {
@@ -369,14 +376,6 @@ function listFolder(folder: string): string[] {
 
 function isFolder(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-function readStamps(file: string): { checked: number; stamps: Record<string, string> } | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 function writeFile(file: string, text: string): void {

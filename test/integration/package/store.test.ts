@@ -18,7 +18,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type InstalledPackage, resolveBin } from '../../../src/package/bin.ts';
 import { findNpm } from '../../../src/package/npm.ts';
 import { parseSpec } from '../../../src/package/spec.ts';
+import { StampFiles } from '../../../src/package/stamps.ts';
 import { PackageStore } from '../../../src/package/store.ts';
+import { readTree } from '../../../src/package/tree.ts';
 import { type Registry, startRegistry } from '../../fixtures/registry.ts';
 
 let folder: string;
@@ -65,7 +67,7 @@ function openStore(env: Record<string, string> = {}, progress: string[] = []): P
 const use = (spec: string, profile = 'a') => ({ profile, spec: parseSpec(spec) });
 
 const trees = () => join(folder, 'state', 'packages');
-const names = () => (existsSync(trees()) ? readdirSync(trees()) : []);
+const names = () => (existsSync(trees()) ? readdirSync(trees()).filter((name) => name !== 'stamp-key') : []);
 
 test('W-PKG-1 a range is pinned when it is locked, and the tree runs with node alone', async () => {
   const store = openStore();
@@ -221,15 +223,59 @@ test('W-PKG-3 a listing that was rewritten to match the files is refused by the 
   await expect(store.verify(use(spec), false)).rejects.toMatchObject({ code: 'package-changed' });
 });
 
+test.each(['a forged MAC', 'no MAC', 'the stamps of another tree', 'a key that others may read'])(
+  'W-PKG-7 stamps of a changed file with %s are not believed',
+  async (how) => {
+    const store = openStore();
+    const a = use('npm:@scope/server@1.2.0');
+    await store.lock(a, []);
+    const { root } = await store.verify(a, false);
+    write(join(root, 'node_modules/leaf/index.js'), 'evil');
+    const { stamps } = await readTree(root);
+    const { digest } = (await store.find(a)) ?? { digest: '' };
+    const file = join(root, '..', 'stamps');
+    const key = join(trees(), 'stamp-key');
+    expect(statSync(key).mode & 0o777).toBe(0o600);
+    if (how === 'a forged MAC') {
+      const forger = new StampFiles(join(folder, 'forger'));
+      forger.write(file, { digest, checked: now, stamps });
+    } else if (how === 'no MAC') {
+      writeFileSync(file, JSON.stringify({ checked: now, stamps }));
+    } else if (how === 'the stamps of another tree') {
+      new StampFiles(trees()).write(file, { digest: `sha256:${'0'.repeat(64)}`, checked: now, stamps });
+    } else {
+      new StampFiles(trees()).write(file, { digest, checked: now, stamps });
+      chmodSync(key, 0o644);
+    }
+    await expect(store.verify(a, false)).rejects.toMatchObject({ code: 'package-changed' });
+  },
+);
+
+test('stamps that are authentic let a start skip hashing', async () => {
+  const store = openStore();
+  const a = use('npm:@scope/server@1.2.0');
+  await store.lock(a, []);
+  const stamps = join(trees(), names().find((name) => name.startsWith('@scope')) ?? '', 'stamps');
+  const before = statSync(stamps).ino;
+  await store.verify(a, false);
+  expect(statSync(stamps).ino).toBe(before);
+  now += 25 * 60 * 60_000;
+  await store.verify(a, false);
+  expect(statSync(stamps).ino).not.toBe(before);
+});
+
 test('W-PKG-2 a package that does not match its hash is refused, and the store is unchanged', async () => {
   registry.publish({
     name: 'leaf',
     version: '1.9.9',
     integrity: `sha512-${Buffer.alloc(64, 7).toString('base64')}`,
   });
-  await expect(openStore().lock(use('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
+  // With its default settings npm would ask again and again for more than two minutes.
+  const store = openStore({ npm_config_fetch_retries: '2' });
+  await expect(store.lock(use('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
     code: 'package-integrity',
   });
+  expect(registry.archives.filter((name) => name === 'leaf@1.9.9')).toHaveLength(1);
   expect(names()).toEqual([]);
 });
 

@@ -1,4 +1,5 @@
 // A plan's summary for `check`: what a server will see, without the parts that every sandbox has.
+import { dirname } from 'node:path';
 import { mountsBelowWritable } from './linux/mount-points.ts';
 import { inspect } from './plan/inspect.ts';
 import { PathHandles } from './plan/path-handles.ts';
@@ -18,7 +19,7 @@ export interface PlanSummary {
   readonly belowWritable: readonly string[];
   /** Hosts that it may reach, as the profile lists them. */
   readonly network: readonly string[];
-  /** Shown as empty, below a folder that may be read. */
+  /** Left out of a folder of `read`. */
   readonly hidden: readonly string[];
   /** Private: empty at the start, deleted at the end. */
   readonly home: string;
@@ -38,16 +39,29 @@ export function summarize(request: SandboxRequest): PlanSummary {
 }
 
 /** Summarizes a plan. Leaves out the system's paths, and what hides parts of the system. */
-export function summarizePlan({ program, cwd, env, steps, network, home, tmp, limits }: Plan): PlanSummary {
+export function summarizePlan({
+  program,
+  cwd,
+  env,
+  steps,
+  network,
+  home,
+  tmp,
+  limits,
+  partial,
+}: Plan): PlanSummary {
   const binds = steps.flatMap((step) => (step.kind === 'bind' && !isSystem(step.path) ? [step] : []));
+  // A folder that is bound entry by entry is one line.
+  const folderOf = (path: string): string =>
+    partial.find((folder) => dirname(path) === folder.path)?.path ?? path;
   return {
     command: [program.file, ...program.args],
     cwd,
     variables: Object.keys(env).sort(),
-    read: binds.filter(({ write }) => !write).map(({ path }) => path),
+    read: [...new Set(binds.filter(({ write }) => !write).map(({ path }) => folderOf(path)))],
     write: binds.filter(({ write }) => write).map(({ path }) => path),
     belowWritable: mountsBelowWritable({ steps }),
-    hidden: steps.flatMap((step) => (step.kind === 'hide' && !step.at.startsWith('/proc/') ? [step.at] : [])),
+    hidden: partial.flatMap(({ path, omitted }) => omitted.map((name) => `${path}/${name}`)),
     network,
     home,
     tmp,

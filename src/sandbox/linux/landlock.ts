@@ -46,7 +46,7 @@ const PROC = [
 /**
  * Renders a plan whose private folders are on the disk (`PlanInputs.privateFolders`). `node` runs the program file
  * `stage`. Throws `sandbox-unavailable` if the machine's Landlock is missing or too old, and if the plan lists hosts,
- * supplies files, or hides something below a folder that may be read: Landlock can only allow.
+ * or supplies files.
  */
 export function renderLandlock(plan: Plan, machine: Machine, node: string, stage: string): Launch {
   const { architecture } = machine;
@@ -70,17 +70,6 @@ export function renderLandlock(plan: Plan, machine: Machine, node: string, stage
   const supplied = plan.steps.find((step) => step.kind === 'supplied');
   if (supplied?.kind === 'supplied') {
     throw refuse(`Landlock cannot supply the file "${supplied.at}"`, 'use bubblewrap: see "warder doctor"');
-  }
-  const shown = plan.steps.flatMap((step) => (step.kind === 'bind' && !step.write ? [step.path] : []));
-  const inside = plan.steps.find(
-    (step) =>
-      step.kind === 'hide' && shown.some((path) => step.at.startsWith(`${path}/`) && path !== '/proc/sys'),
-  );
-  if (inside !== undefined && inside.kind === 'hide') {
-    throw refuse(
-      `Landlock cannot hide "${inside.at}" in a folder that may be read`,
-      'list the folders in it that the server needs, or use bubblewrap',
-    );
   }
   const config: StageConfig = {
     program: plan.program,

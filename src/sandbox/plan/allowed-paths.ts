@@ -3,6 +3,7 @@ import { WarderError } from '../../errors.ts';
 import type { ListedPath, PlanInputs } from './inputs.ts';
 import { below, within } from './path.ts';
 import { etcFiles, TOO_WIDE } from './root.ts';
+import { foldersOfPrograms } from './secret-places.ts';
 
 /** Files that Warder generates in every sandbox. */
 const GENERATED_FILES = new Set(Object.keys(etcFiles('', 0, 0, '', true)));
@@ -55,7 +56,7 @@ export function checkListedPaths(inputs: PlanInputs): void {
  */
 function refusalOf(
   { secrets, hidden, homes }: PlanInputs,
-  { path, write }: ListedPath,
+  { path, write, entries }: ListedPath,
 ): { what: string; hint: string } | undefined {
   const all = [...secrets, ...hidden];
   if (all.some((secret) => secret.kind === 'never' && within(path, secret.path))) {
@@ -64,14 +65,17 @@ function refusalOf(
   const narrower = 'list the folders in it that the server needs';
   if (TOO_WIDE.has(path) || GENERATED_FILES.has(path))
     return { what: 'it is too much as a whole', hint: narrower };
+  if (homes.includes(path)) return { what: 'it is a home folder', hint: narrower };
   if (homes.some((home) => below(home, path))) return { what: 'it contains home folders', hint: narrower };
-  if (!write) return undefined;
-  if (SYSTEM.some((folder) => within(path, folder))) {
-    return { what: 'no server may write there', hint: 'list it under "sandbox.read"' };
-  }
-  const inside = all.find((secret) => below(secret.path, path));
+  if (foldersOfPrograms(homes).includes(path))
+    return { what: 'every program keeps its files there, and its tokens', hint: narrower };
+  // What is secret in a folder of which the sandbox contains only some entries is not among them.
+  const inside = entries === undefined ? all.find((secret) => below(secret.path, path)) : undefined;
   if (inside !== undefined) {
     return { what: `it contains "${inside.path}", or could contain it`, hint: narrower };
+  }
+  if (write && SYSTEM.some((folder) => within(path, folder))) {
+    return { what: 'no server may write there', hint: 'list it under "sandbox.read"' };
   }
   return undefined;
 }

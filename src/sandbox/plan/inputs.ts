@@ -12,6 +12,16 @@ export interface ListedPath {
   readonly write: boolean;
   /** Whether the server's command needs it, and the profile does not list it. */
   readonly implied: boolean;
+  /** The entries of this folder that the sandbox contains. `undefined`: the whole folder, as it is at any time. */
+  readonly entries?: readonly FolderEntry[];
+  /** The names in this folder that the sandbox does not contain. */
+  readonly omitted?: readonly string[];
+}
+
+/** A file or folder in a folder, opened as `ListedPath` is. */
+export interface FolderEntry {
+  readonly path: string;
+  readonly folder: boolean;
 }
 
 /** An existing path to hide. `path` is the real path. */

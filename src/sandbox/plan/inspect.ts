@@ -14,6 +14,7 @@ import { dirname } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import type { SandboxRequest } from '../request.ts';
 import type { HiddenPath, ListedPath, PlanInputs } from './inputs.ts';
+import { withoutPrivateEntries } from './package-folder.ts';
 import { below, within } from './path.ts';
 import { linksOf, type PathHandles } from './path-handles.ts';
 import { programPaths } from './program.ts';
@@ -51,6 +52,10 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     ...sandbox.write.map((path) => listedPath(path, true, false)),
     ...[...implied].map((path) => listedPath(path, false, true)),
   ];
+  const hidden = hiddenPaths(all, homes, listed);
+  const narrowed = listed.map((path) =>
+    withoutPrivateEntries(path, listed, [...all, ...hidden], profile, handles),
+  );
   return {
     profile,
     uid,
@@ -60,11 +65,11 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     program: { file, path: realpathSync.native(file), args },
     cwd: cwd === undefined || folder === undefined ? undefined : { requested: cwd, path: folder.path },
     env,
-    listed,
+    listed: narrowed.map(({ listed }) => listed),
     roots: roots.map((path) => openPath(profile, path, 'Warder', handles)),
     files: request.files ?? [],
-    links: dedupe(
-      [
+    links: dedupe([
+      ...[
         ...sandbox.read,
         ...sandbox.write,
         ...implied,
@@ -72,11 +77,12 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
         file,
         ...(cwd === undefined ? [] : [cwd]),
       ].flatMap(linksOf),
-    ),
+      ...narrowed.flatMap(({ links }) => links),
+    ]),
     system: systemPaths(),
     hiddenProc: uid === 0 ? PROC_OF_ROOT.flatMap(hiddenPathAt) : [],
     secrets: all,
-    hidden: hiddenPaths(all, homes, listed),
+    hidden,
     homes,
     network: sandbox.network,
     memory: sandbox.memory,
@@ -128,22 +134,19 @@ export function systemPaths(): SystemPath[] {
 }
 
 /**
- * The secret places that exist. Places of the kind `when-listed` can only appear below a listed folder, so they are
- * searched only in the user's own home, which is the first, and in homes that contain a listed path.
+ * The secret places that exist. Places of the kind `when-listed` are searched only in the user's own home, which is the
+ * first, and in homes that contain a listed path.
  */
 function hiddenPaths(
   all: readonly SecretPlace[],
   homes: readonly string[],
   listed: readonly ListedPath[],
 ): (HiddenPath & { readonly kind: SecretPlace['kind'] })[] {
-  const named = listed.filter(({ implied }) => !implied);
-  const near = homes.filter((home, at) => at === 0 || named.some(({ path }) => within(path, home)));
+  const near = homes.filter((home, at) => at === 0 || listed.some(({ path }) => within(path, home)));
   // This user cannot enter these homes, and neither can a server of theirs.
   const closed = homes.filter((home) => !existsSync(`${home}/.`));
   return all
-    .filter(
-      ({ path, kind }) => kind === 'never' || (named.length > 0 && near.some((home) => below(path, home))),
-    )
+    .filter(({ path, kind }) => kind === 'never' || near.some((home) => below(path, home)))
     .filter(({ path }) => !closed.some((home) => below(path, home)))
     .flatMap(({ path, kind }) => hiddenPathAt(path).map((hidden) => ({ ...hidden, kind })));
 }

@@ -9,6 +9,7 @@ import {
   openSync,
   readlinkSync,
   realpathSync,
+  type Stats,
   statSync,
   writeSync,
 } from 'node:fs';
@@ -29,6 +30,11 @@ export interface PathHandle {
   readonly kind: 'folder' | 'file' | 'other';
 }
 
+/** An opened entry of a folder. */
+export type FolderEntryHandle =
+  | PathHandle
+  | { readonly path: string; readonly kind: 'link'; readonly to: string };
+
 /** Descriptors for a sandbox that is about to start. Disposing closes them. */
 export class PathHandles implements Disposable {
   readonly #places = new Map<string, number>();
@@ -42,6 +48,19 @@ export class PathHandles implements Disposable {
     const real = readlinkSync(`/proc/self/fd/${descriptor}`);
     this.#places.set(real, descriptor);
     return { path: real, kind: kindOf(fstatSync(descriptor)) };
+  }
+
+  /** Opens an entry of an opened folder, without following a link, and keeps it open. Throws the system's error. */
+  openEntry(folder: string, name: string): FolderEntryHandle {
+    const path = `${folder}/${name}`;
+    const parent = this.#places.get(folder);
+    if (process.platform !== 'linux' || parent === undefined) return entryOf(path, path, lstatSync(path));
+    const at = `/proc/self/fd/${parent}/${name}`;
+    const descriptor = openSync(at, O_PATH | constants.O_NOFOLLOW);
+    this.#files.push(descriptor);
+    const entry = entryOf(path, at, fstatSync(descriptor));
+    if (entry.kind === 'file' || entry.kind === 'folder') this.#places.set(path, descriptor);
+    return entry;
   }
 
   /** The descriptor of a real path, if it was opened. */
@@ -77,6 +96,11 @@ export class PathHandles implements Disposable {
     for (const descriptor of this.#files.splice(0)) closeSync(descriptor);
     this.#places.clear();
   }
+}
+
+function entryOf(path: string, at: string, stat: Stats): FolderEntryHandle {
+  if (!stat.isSymbolicLink()) return { path, kind: kindOf(stat) };
+  return { path, kind: 'link', to: resolve(dirname(path), readlinkSync(at)) };
 }
 
 function kindOf(stat: { isDirectory(): boolean; isFile(): boolean }): PathHandle['kind'] {

@@ -31,7 +31,6 @@ export type Step =
   | { readonly kind: 'remount-read-only'; readonly at: string };
 
 type Bind = Extract<Step, { kind: 'bind' }>;
-type Hide = Extract<Step, { kind: 'hide' }>;
 
 /** Limits on what a server may use. `required`: the profile names this limit, so the server must not start without it. */
 export interface Limits {
@@ -59,12 +58,16 @@ export interface Plan {
   /** Hosts that it may reach, as the profile lists them. */
   readonly network: readonly string[];
   readonly limits: Limits;
+  /** Folders of which the sandbox contains only some entries, and the names that it does not contain. */
+  readonly partial: readonly { readonly path: string; readonly omitted: readonly string[] }[];
 }
 
 const MIB = 1 << 20;
 const HOME_BYTES = 64 * MIB;
 const TMP_BYTES = 256 * MIB;
 const SHM_BYTES = 64 * MIB;
+/** A folder that contains nothing but what is mounted in it. */
+const PARTIAL_BYTES = 4096;
 
 /** The limits where the profile names none. Threads count as processes. */
 const DEFAULT_LIMITS = { files: 8192, processes: 512, memory: 4096 * MIB };
@@ -94,7 +97,9 @@ export function makePlan(inputs: PlanInputs): Plan {
       ? FALLBACK_FOLDERS.home
       : inputs.home);
   const tmp = inputs.privateFolders?.tmp ?? (isBound('/tmp') ? FALLBACK_FOLDERS.tmp : '/tmp');
-  const hides = hidesOf(inputs);
+  const partial = inputs.listed.flatMap(({ path, entries, omitted = [] }) =>
+    entries === undefined ? [] : [{ path, omitted }],
+  );
   const supplied = new Set(inputs.files.map(({ path }) => path));
   const placed = [
     ...binds,
@@ -110,7 +115,7 @@ export function makePlan(inputs: PlanInputs): Plan {
     { kind: 'devices', at: '/dev' },
     { kind: 'tmpfs', at: '/dev/shm', bytes: SHM_BYTES },
     ...privateSteps(inputs.privateFolders, home, tmp),
-    ...hides,
+    ...partial.map(({ path }) => ({ kind: 'tmpfs', at: path, bytes: PARTIAL_BYTES }) as const),
     ...inputs.hiddenProc.map(({ path, folder }) => ({ kind: 'hide', at: path, folder }) as const),
     ...deviceSteps(inputs),
   ] satisfies Step[];
@@ -128,12 +133,15 @@ export function makePlan(inputs: PlanInputs): Plan {
       hint: 'try again; if it happens again, find out what changes it',
     });
   }
-  // Each folder comes before its contents. So a hidden path covers the folder above it, and a path that is listed
-  // inside a hidden folder covers that again.
+  // Each folder comes before its contents.
   const steps: Step[] = [...placed, ...links].sort((a, b) => byDepth(destinationOf(a), destinationOf(b)));
-  const readOnly = ['/dev', ...hides.filter(({ folder }) => folder).map(({ at }) => at), '/'];
+  const readOnly = ['/dev', ...partial.map(({ path }) => path), '/'];
 
-  const isInside = (path: string): boolean => within(path, home) || within(path, tmp) || isBound(path);
+  const isInside = (path: string): boolean =>
+    within(path, home) ||
+    within(path, tmp) ||
+    isBound(path) ||
+    partial.some((folder) => folder.path === path);
   if (inputs.cwd !== undefined && !isInside(inputs.cwd.path)) {
     throw invalid(inputs.profile, `its folder "${inputs.cwd.requested}" is not in the sandbox`, {
       hint: `list it under "sandbox.read" or "sandbox.write", or take "server.cwd" out`,
@@ -159,6 +167,7 @@ export function makePlan(inputs: PlanInputs): Plan {
     sockets: 'ip',
     network: inputs.network,
     limits,
+    partial,
   };
 }
 
@@ -186,41 +195,21 @@ function deviceSteps({ devices }: PlanInputs): Step[] {
 }
 
 /** One bind for each path. It is writable if any line of the profile lists it for writing. */
-function bindsOf({ listed, roots, hidden }: PlanInputs): Bind[] {
+function bindsOf({ listed, roots }: PlanInputs): Bind[] {
   const binds = new Map<string, Bind>();
   const add = ({ path, folder }: Pick<ListedPath, 'path' | 'folder'>, write: boolean): void => {
     binds.set(path, { kind: 'bind', path, folder, write: write || binds.get(path)?.write === true });
   };
   for (const listedPath of listed) {
-    // A program inside a listed folder is there already, as the profile lists it, unless a folder in between is hidden.
+    // A program inside a listed folder is there already, as the profile lists it.
     const covered = listed.some(
-      (explicit) =>
-        !explicit.implied &&
-        explicit.folder &&
-        within(listedPath.path, explicit.path) &&
-        !hidden.some(({ path }) => within(listedPath.path, path) && below(path, explicit.path)),
+      (explicit) => !explicit.implied && explicit.folder && within(listedPath.path, explicit.path),
     );
-    if (!listedPath.implied || !covered) add(listedPath, listedPath.write);
+    if (listedPath.implied && covered) continue;
+    for (const entry of listedPath.entries ?? [listedPath]) add(entry, listedPath.write);
   }
   for (const root of roots) binds.set(root.path, { kind: 'bind', ...root, write: false });
   return [...binds.values()];
-}
-
-/** What to hide: each secret place below a folder in the sandbox, unless a hidden place above covers it. */
-function hidesOf({ listed, roots, hidden }: PlanInputs): Hide[] {
-  const folders = listed.filter(({ folder }) => folder);
-  const explicit = new Set([...listed, ...roots].map(({ path }) => path));
-  return hidden
-    .filter(({ path }) => {
-      if (explicit.has(path)) return false;
-      const above = folders
-        .filter((folder) => below(path, folder.path))
-        .sort((a, b) => byDepth(a.path, b.path))
-        .at(-1);
-      if (above === undefined) return false;
-      return !hidden.some((between) => below(path, between.path) && below(between.path, above.path));
-    })
-    .map(({ path, folder }) => ({ kind: 'hide', at: path, folder }));
 }
 
 function privateSteps(folders: PlanInputs['privateFolders'], home: string, tmp: string): Step[] {

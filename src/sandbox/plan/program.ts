@@ -62,7 +62,12 @@ export function programPaths({ file, args, cwd, path, home }: Command): string[]
     const real = realpathSync(next);
     // A virtual environment's Python is a link to a Python outside. It finds the environment by the link's path.
     for (const { at } of linksOf(next)) if (!isFolder(at)) keep(runtimeOf(at, home));
-    keep(runtimeOf(real, home) ?? packageOf(real, home) ?? real);
+    const runtime = runtimeOf(real, home);
+    const inPackage = runtime === undefined ? packageOf(real, home) : undefined;
+    keep(runtime ?? inPackage ?? real);
+    // Of a package's folder, names that begin with a dot are left out, unless the program itself is there.
+    const [entry] = inPackage === undefined ? [] : real.slice(inPackage.length + 1).split('/');
+    if (entry?.startsWith('.') === true) keep(`${inPackage}/${entry}`);
     const interpreter = interpreterOf(real, path);
     if (interpreter === undefined) continue;
     pending.push(interpreter);
@@ -100,9 +105,14 @@ function runtimeOf(file: string, home: string): string | undefined {
 /** The nearest folder above a file that is a package. Never a home folder, or a folder above one. */
 function packageOf(file: string, home: string): string | undefined {
   for (let folder = dirname(file); !tooWide(folder, home); folder = dirname(folder)) {
-    if (PACKAGE_MARKERS.some((mark) => existsSync(join(folder, mark)))) return folder;
+    if (isPackage(folder)) return folder;
   }
   return undefined;
+}
+
+/** Whether a folder is a package's. */
+export function isPackage(folder: string): boolean {
+  return PACKAGE_MARKERS.some((mark) => existsSync(join(folder, mark)));
 }
 
 function tooWide(folder: string, home: string): boolean {

@@ -1,7 +1,8 @@
 // What works in the sandbox, what is measured of it, and that nothing starts if the sandbox is not available.
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REQUIRED_LAYERS } from '../../../src/sandbox/layers.ts';
 import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
@@ -110,7 +111,7 @@ describe.each(people)('as $name', (person) => {
       .join('; ');
     const { stdout } = await shell(`${script}; cat ${world.state}/daemon.log 2>/dev/null || echo hidden`, {
       roots,
-      sandbox: { read: [world.home] },
+      sandbox: { read: [world.folder] },
     });
     expect(stdout.split('\n')).toEqual(['from Warder kept', 'from Warder kept', 'hidden', '']);
     for (const folder of roots) rmSync(folder, { recursive: true });
@@ -201,6 +202,53 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
 
   test('a server that ends before it is measured is not an error', async () => {
     expect(await run({ file: '/bin/true' })).toMatchObject({ code: 0, left: 0 });
+  });
+
+  test('W-BOX-2 nothing private appears in a package’s folder while its server runs', async () => {
+    const app = join(world.home, 'app');
+    mkdirSync(join(app, '.git'), { recursive: true });
+    mkdirSync(join(app, 'dist'));
+    const ready = join(world.writable, `ready-${person.uid}`);
+    for (const [name, content] of Object.entries({
+      'package.json': '{}',
+      '.env': 'SECRET of before',
+      '.git/config': 'SECRET of git',
+      'dist/index.sh': `ls -A ${app}; cat ${app}/.env; (true >${app}/x) && echo written
+        read line; ls -A ${app}; cat ${app}/.env ${app}/.npmrc ${app}/.git/config ${world.home}/.netrc; echo end`,
+    })) {
+      writeFileSync(join(app, name), content);
+    }
+    symlinkSync('.env', join(app, 'env-link'));
+    world.give(app);
+    const driver = world.start([
+      {
+        file: '/bin/sh',
+        args: [join(app, 'dist/index.sh')],
+        input: 'go\n',
+        until: 'end',
+        readyFile: ready,
+        inputAfter: `${ready}-go`,
+      },
+    ]);
+    await expect.poll(() => existsSync(ready), { timeout: 20_000 }).toBe(true);
+    // What an editor, git and npm do outside: they write a new file and rename it.
+    for (const name of ['app/.env', 'app/.npmrc', 'app/.git/config', '.netrc', 'app/.env.local']) {
+      writeFileSync(join(world.home, `${name}.new`), 'SECRET of after');
+      renameSync(join(world.home, `${name}.new`), join(world.home, name));
+    }
+    writeFileSync(`${ready}-go`, '');
+    const [outcome] = JSON.parse(await text(driver.stdout)) as Outcome[];
+    expect(outcome?.error).toBeUndefined();
+    expect(outcome?.stdout.split('\n')).toEqual([
+      'dist',
+      'env-link',
+      'package.json',
+      'dist',
+      'env-link',
+      'package.json',
+      'end',
+      '',
+    ]);
   });
 
   test('W-BOX-22 replacing a listed folder after it was checked has no effect', async () => {
@@ -330,6 +378,9 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
         { read: [`${world.home}/.config/warder/profiles`] },
         { write: [`${world.home}/.local/state/warder`] },
         { write: [world.home] },
+        { read: [world.home] },
+        { read: [`${world.home}/.config`] },
+        { read: [`${world.home}/.local/share`] },
         { read: ['/'] },
         { read: ['/proc'] },
         { read: ['/etc/shadow'] },

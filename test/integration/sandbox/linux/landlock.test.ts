@@ -1,6 +1,6 @@
 // The weaker sandbox, Landlock's: what it refuses, which layers are measured, and who cannot use it. It is available only
 // to ordinary users.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Order, Outcome } from '../../../fixtures/hostile/driver.ts';
@@ -117,12 +117,15 @@ describe.each(ordinary)('as $name', (person) => {
     expect(outcome).toMatchObject({ stdout: `2 ${own.home}\n`, code: 0 });
   });
 
-  test('W-BOX-23 a plan that needs hiding is refused', async () => {
-    const [outcome] = await run([{ file: '/bin/true', sandbox: { read: [world.home] } }]);
-    expect(outcome?.error).toMatchObject({
-      code: 'sandbox-unavailable',
-      message: expect.stringContaining('cannot hide'),
-    });
+  test('W-BOX-2 a package’s folder has nothing private under Landlock either', async () => {
+    const app = join(world.servers, 'app');
+    mkdirSync(app);
+    for (const name of ['package.json', '.env', 'index.sh']) {
+      writeFileSync(join(app, name), `cat ${app}/.env; cat ${app}/package.json`, { mode: 0o644 });
+    }
+    const [outcome] = await run([{ file: '/bin/sh', args: [join(app, 'index.sh')] }]);
+    expect(outcome?.stdout).toBe(`cat ${app}/.env; cat ${app}/package.json`);
+    expect(outcome?.stderr).toMatch(/\.env: Permission denied/);
   });
 
   test('W-BOX-23 nothing starts without Landlock', async () => {

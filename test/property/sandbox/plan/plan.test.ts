@@ -93,6 +93,71 @@ function seen({ steps }: Plan, wanted: string): Step | undefined {
     .at(-1);
 }
 
+/** All folders above a path. */
+function above(place: string): string[] {
+  const names = place.split('/').slice(1, -1);
+  return ['/', ...names.map((_, at) => `/${names.slice(0, at + 1).join('/')}`)];
+}
+
+const line = (place: string, write: boolean, implied: boolean): ListedPath => ({
+  path: place,
+  requested: place,
+  folder: true,
+  write,
+  implied,
+});
+
+test('W-BOX-3 of all pairs of a listed folder and a secret place, none is let in but the place that is listed itself', () => {
+  const places = known.map(({ path }) => path);
+  const folders = new Set([
+    ...places.flatMap((place) => [place, `${place}/inner`, ...above(place)]),
+    ...IN_HOME,
+    ...ELSEWHERE,
+  ]);
+  let allowed = 0;
+  for (const folder of folders) {
+    for (const [write, implied] of [
+      [false, false],
+      [true, false],
+      [false, true],
+    ] as const) {
+      const made = make([line(folder, write, implied)], []);
+      if (made === undefined) continue;
+      allowed++;
+      for (const { path: place, kind } of known) {
+        const open = seen(made, `${place}/inner`)?.kind === 'bind';
+        const named = kind === 'when-listed' && within(folder, place);
+        // A place that does not exist is as much out of reach as one that does.
+        if (open && !named && !place.startsWith('/proc')) throw new Error(`${folder} opens ${place}`);
+      }
+    }
+  }
+  expect(allowed).toBeGreaterThan(places.length);
+});
+
+test('W-BOX-3 what a program keeps in a home is in no sandbox whose profile does not name it, whatever its name', () => {
+  const name = fc.stringMatching(/^[A-Za-z][A-Za-z0-9._-]{0,12}$/);
+  const kept = fc.oneof(
+    name.map((program) => `${home}/.${program}`),
+    fc
+      .tuple(fc.constantFrom('.config', '.local/share', '.local/state', '.cache', '.var/app', 'snap'), name)
+      .map(([folder, program]) => `${home}/${folder}/${program}`),
+  );
+  fc.assert(
+    fc.property(kept, fc.boolean(), (place, write) => {
+      for (const folder of above(place)) {
+        // Folders of the system contain no home; those above the home are refused.
+        const made = make([line(folder, write, false)], []);
+        expect([folder, made === undefined ? undefined : seen(made, place)?.kind]).not.toEqual([
+          folder,
+          'bind',
+        ]);
+      }
+    }),
+    { numRuns },
+  );
+});
+
 test('W-BOX-2 no plan contains a place that no sandbox may contain', () => {
   fc.assert(
     fc.property(fc.array(listed, { maxLength: 6 }), fc.array(fc.nat(), { maxLength: 20 }), (lines, there) => {

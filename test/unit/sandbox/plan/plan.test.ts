@@ -105,43 +105,55 @@ describe('a plan', () => {
   });
 
   test('puts each folder before its contents, and makes the root read-only last', () => {
-    const made = makePlan(inputs({ listed: [read(`${home}/a/b`), read(home), write(`${home}/a`)] }));
+    const made = makePlan(inputs({ listed: [read(`${home}/a/b`), read('/data'), write(`${home}/a`)] }));
     const places = made.steps.filter((step) => step.kind !== 'remount-read-only').map(destinationOf);
     expect(places).toEqual(places.toSorted(byDepth));
     expect(made.steps.at(-1)).toEqual({ kind: 'remount-read-only', at: '/' });
     expect(steps(made, 'remount-read-only').map((step) => step.at)).toContain('/dev');
   });
 
-  test('W-BOX-2 hides secrets below a folder that may be read, and only there', () => {
-    const made = makePlan(inputs({ listed: [read(home)] }));
-    expect(steps(made, 'hide')).toEqual([
-      { kind: 'hide', at: `${home}/.config/gh`, folder: true },
-      { kind: 'hide', at: `${home}/.config/warder`, folder: true },
-      { kind: 'hide', at: `${home}/.local/state/warder`, folder: true },
-      { kind: 'hide', at: `${home}/.npmrc`, folder: false },
-      { kind: 'hide', at: `${home}/.ssh`, folder: true },
+  const parts = (folder: string, ...names: string[]): ListedPath =>
+    read(folder, {
+      implied: true,
+      entries: names.map((name) => ({ path: `${folder}/${name}`, folder: true })),
+      omitted: ['.env', '.git'],
+    });
+
+  test('W-BOX-2 contains a package’s folder in part: entry by entry, in a folder that is otherwise empty', () => {
+    const made = makePlan(inputs({ listed: [parts(`${home}/app`, 'dist', 'src')] }));
+    expect(steps(made, 'bind').filter(({ path }) => path.startsWith(home))).toEqual([
+      { kind: 'bind', path: `${home}/app/dist`, folder: true, write: false },
+      { kind: 'bind', path: `${home}/app/src`, folder: true, write: false },
     ]);
-    // Hidden paths cannot be written either.
-    expect(steps(made, 'remount-read-only').map((step) => step.at)).toEqual(
-      expect.arrayContaining([`${home}/.ssh`, `${home}/.config/warder`]),
+    expect(at(made, `${home}/app`)).toEqual(['tmpfs', 'remount-read-only']);
+    expect(
+      makePlan(inputs({ listed: [parts('/srv/a', 'x')], cwd: { requested: '/srv/a', path: '/srv/a' } })).cwd,
+    ).toBe('/srv/a');
+    expect(summarizePlan(made)).toMatchObject({
+      read: [`${home}/app`],
+      hidden: [`${home}/app/.env`, `${home}/app/.git`],
+    });
+  });
+
+  test('a line of the profile adds to a package’s folder, and replaces the part of it', () => {
+    const made = makePlan(
+      inputs({ listed: [parts('/srv/a', 'data'), write('/srv/a/data'), read('/srv/a/.env')] }),
     );
-    expect(steps(makePlan(inputs({ listed: [read(`${home}/src`)] })), 'hide')).toEqual([]);
+    expect(steps(made, 'bind').filter(({ path }) => path.startsWith('/srv'))).toEqual([
+      { kind: 'bind', path: '/srv/a/.env', folder: true, write: false },
+      { kind: 'bind', path: '/srv/a/data', folder: true, write: true },
+    ]);
+    const whole = makePlan(inputs({ listed: [read('/srv/a'), read('/srv/a', { implied: true })] }));
+    expect(at(whole, '/srv/a')).toEqual(['bind']);
   });
 
-  test('W-BOX-2 hides a secret by its real path', () => {
-    const made = makePlan(inputs({ listed: [read('/data')], hidden: [there('/data/keys')] }));
-    expect(steps(made, 'hide')).toEqual([{ kind: 'hide', at: '/data/keys', folder: true }]);
-  });
-
-  test('contains a token’s folder if the profile lists it, and what Warder supplies below a hidden folder', () => {
+  test('contains a token’s folder if the profile lists it, and what Warder supplies from its own folders', () => {
     const tree = `${home}/.local/state/warder/packages/x`;
     const made = makePlan(
-      inputs({ listed: [read(home), read(`${home}/.config/gh`)], roots: [{ path: tree, folder: true }] }),
+      inputs({ listed: [read(`${home}/.config/gh`)], roots: [{ path: tree, folder: true }] }),
     );
     expect(at(made, `${home}/.config/gh`)).toEqual(['bind']);
     expect(at(made, tree)).toEqual(['bind']);
-    const order = made.steps.map(destinationOf);
-    expect(order.indexOf(tree)).toBeGreaterThan(order.indexOf(`${home}/.local/state/warder`));
   });
 
   test('a line that allows writing wins over a line that allows reading, and a program’s folder changes neither', () => {
@@ -154,7 +166,7 @@ describe('a plan', () => {
   });
 
   test('moves the private folders if their usual paths are in the sandbox', () => {
-    const made = makePlan(inputs({ listed: [read(home), read('/tmp')], homes: [home] }));
+    const made = makePlan(inputs({ listed: [read('/tmp'), read('/srv/me')], home: '/srv/me' }));
     expect(made).toMatchObject({
       home: '/run/home',
       tmp: '/run/tmp',
@@ -243,16 +255,16 @@ test('a summary has what check shows: what is listed, not what every sandbox has
       uid: 0,
       gid: 0,
       hiddenProc: [{ path: '/proc/mtrr', folder: false }],
-      listed: [read(home), write('/data')],
+      listed: [read(`${home}/src`), write('/data')],
     }),
   );
   expect(summarizePlan(made)).toMatchObject({
     command: ['/usr/bin/node', '-v'],
     variables: ['HOME', 'NODE_OPTIONS', 'PATH', 'TMPDIR', 'USER'],
-    read: [home],
+    read: [`${home}/src`],
     write: ['/data'],
-    hidden: expect.arrayContaining([`${home}/.ssh`]),
-    home: '/run/home',
+    hidden: [],
+    home,
     tmp: '/tmp',
   });
   expect(summarizePlan(made).hidden).not.toContain('/proc/mtrr');
@@ -275,6 +287,14 @@ describe('W-BOX-3 refuses', () => {
     ['the sandbox’s own user table', read('/etc/passwd', { folder: false })],
     ['the kernel’s files', read('/proc/sys/kernel')],
     ['devices', read('/dev/kvm', { folder: false })],
+    ['the home', read(home)],
+    ['another home', read('/root')],
+    ['a folder of all programs', read(`${home}/.config`)],
+    ['a folder of all programs that does not exist yet elsewhere', read('/root/.local/share')],
+    ['a folder above a secret place, for reading', read(`${home}/.cargo`)],
+    ['a folder above the real path of a secret place', read('/data')],
+    ['a folder of the system above a secret place', read('/var/lib')],
+    ['a program’s folder above a secret place', read('/data', { implied: true })],
     ['writing to the home', write(home)],
     ['writing above a secret place that does not exist yet', write(`${home}/.local/share`)],
     ['writing to the system', write('/usr/local/lib')],

@@ -88,10 +88,16 @@ const TOO_MUCH_KEPT: Refusal = {
 export class FromHost implements LineListener {
   readonly #options: FromHostOptions;
   readonly #known = new Map<string, KnownTool>();
+  /** Whether the policy denies any tool. */
+  #denies: boolean;
 
   constructor(options: FromHostOptions) {
     this.#options = options;
-    options.current.onChange(() => this.#known.clear());
+    this.#denies = denies(options.current.policy, 'tools');
+    options.current.onChange(() => {
+      this.#known.clear();
+      this.#denies = denies(options.current.policy, 'tools');
+    });
   }
 
   line(bytes: Buffer, start: number, end: number): void {
@@ -219,9 +225,9 @@ export class FromHost implements LineListener {
 
   /** Under a policy that denies anything, a tool has to be listed. */
   #needsList({ method, targets }: Call): boolean {
-    const { current, tools } = this.#options;
+    if (!this.#denies || method !== CALL) return false;
     const [only] = targets;
-    return method === CALL && only !== undefined && denies(current.policy, 'tools') && !tools.has(only.name);
+    return only !== undefined && !this.#options.tools.has(only.name);
   }
 
   #unlisted(call: Call): Refusal | undefined {

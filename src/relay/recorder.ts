@@ -88,9 +88,22 @@ export class Recorder {
     const isLong = bytes > MAX_ARGUMENTS;
     const kept = isLong || isSecret || settings.arguments === 'digest' ? digest(text) : text.toString();
     if (event === 'tool.call') {
-      const { id = 'null', ...call } = rest;
-      const values = { arguments: kept, ...(isLong && { arguments_bytes: bytes }) };
-      const record: ToolCall = { session, profile, tool: target, id, ...call, ...values };
+      const { call, id = 'null', decision, rule, reason, task, state, responses } = rest;
+      const record: ToolCall = {
+        session,
+        call,
+        profile,
+        tool: target,
+        id,
+        decision,
+        rule,
+        arguments: kept,
+        ...(reason !== undefined && { reason }),
+        ...(isLong && { arguments_bytes: bytes }),
+        ...(task !== undefined && { task }),
+        ...(state !== undefined && { state }),
+        ...(responses !== undefined && { responses }),
+      };
       return this.#append(() => audit.append('tool.call', record, durability));
     }
     const values = { params: kept, ...(isLong && { params_bytes: bytes }) };

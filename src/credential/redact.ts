@@ -1,18 +1,17 @@
 // Removes the values of credentials from what passes, in all the encodings of `encodings.ts` (unencoded, base64,
 // hexadecimal digits) and all the writings of each character of `escapes.ts` and `folded-view.ts`. Each value becomes
 // `[redacted:NAME]`. A value shorter than `MIN_SECRET_LENGTH` stays: it would be found everywhere.
-//
-// JSON stays JSON: a match is widened to whole escape sequences; a number or word outside strings is replaced by a
-// string; quotes, brackets and commas stay, even where a value spans them.
+// JSON stays JSON: see `redact-json.ts`.
 import {
   type ByteTransform,
   Finder,
-  type Match,
   type MatchedValue,
   type ReplaceTransform,
   type SearchTarget,
 } from './finder.ts';
+import { isJson, type Obstacle, replaceInJson, replaceInMessage } from './redact-json.ts';
 import { base64Core } from './search/encodings.ts';
+import { isGuessable } from './strength.ts';
 
 export { MIN_SECRET_LENGTH as SHORTEST } from './finder.ts';
 
@@ -28,11 +27,27 @@ export interface SecretPlaceholder extends SearchTarget {
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
+/** A value that cannot be replaced where it is. */
+export interface ValuePlace {
+  /** The name of the credential, or `***` if it contains a value itself. */
+  readonly credential: string;
+  /** What contains the value, such as "the name of a tool". */
+  readonly place: string;
+}
+
+/** `withheld`: the message must not be passed on. `stayed`: values that may be there by chance, and are there still. */
+export type MessageRedaction =
+  | { readonly line: Buffer; readonly stayed: readonly ValuePlace[] }
+  | { readonly withheld: ValuePlace };
+
 /** Redacts the values of one set of credentials. */
 export class Redactor {
   readonly #finder: Finder;
   /** The replacement of each value. */
   readonly #labels: readonly Buffer[];
+  /** Whether each value is found by chance: see `isGuessable`. */
+  readonly #guessable: readonly boolean[];
+  readonly #names: readonly string[];
 
   constructor(secrets: readonly NamedSecret[]) {
     this.#finder = new Finder(secrets, true);
@@ -43,15 +58,36 @@ export class Redactor {
           .map((label) => Buffer.from(label))
           .find((label) => !this.#finder.has(label)) ?? Buffer.from('***'),
     );
+    this.#guessable = secrets.map(({ value }) => isGuessable(value));
+    this.#names = secrets.map(({ name }) => (this.#finder.has(Buffer.from(name)) ? '***' : name));
   }
 
-  /** The line without the values. The same object if there are none; JSON if it was JSON. */
+  /** The line without the values, for a record. The same object if there are none; JSON if it was JSON. */
   redact(line: Buffer): Buffer {
     const matches = this.#finder.find(line);
     if (matches.length === 0) return line;
     return isJson(line)
       ? replaceInJson(line, matches, ({ index }) => this.#label(index))
       : this.#finder.replace(line, ({ index }) => this.#label(index));
+  }
+
+  /**
+   * A line of JSON-RPC for the host, without the values in its texts. Names, ids and numbers do not change. A value there
+   * that is a common word stays, as it may be there by chance; because of any other the message is withheld. The same
+   * object if there are none. What is no JSON is redacted like a record.
+   */
+  message(line: Buffer): MessageRedaction {
+    const matches = this.#finder.find(line);
+    if (matches.length === 0) return { line, stayed: [] };
+    if (!isJson(line)) return { line: this.redact(line), stayed: [] };
+    const redacted = replaceInMessage(
+      line,
+      matches,
+      ({ index }) => this.#label(index),
+      ({ index }) => this.#guessable[index] === true,
+    );
+    if ('obstacle' in redacted) return { withheld: this.#placeOf(redacted.obstacle) };
+    return { line: redacted.line, stayed: redacted.stayed.map((obstacle) => this.#placeOf(obstacle)) };
   }
 
   /** Like `redact`, for text. */
@@ -64,6 +100,10 @@ export class Redactor {
   /** Redacts a stream, such as a server's stderr. */
   stream(): ReplaceTransform {
     return this.#finder.stream(({ index, continued }) => (continued ? NO_BYTES : this.#label(index)));
+  }
+
+  #placeOf({ match, place }: Obstacle): ValuePlace {
+    return { credential: this.#names[match.index] ?? '***', place };
   }
 
   #label(index: number): Buffer {
@@ -144,56 +184,3 @@ function encodePlaceholder(
 }
 
 const LINE_BREAK = /\\+[rn]|[\r\n]/;
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const LOWER_U = 0x75;
-
-/** Whether a line must stay JSON: it begins like an object, an array or a string. */
-function isJson(line: Buffer): boolean {
-  for (const byte of line) {
-    if (byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d) continue;
-    return byte === 0x7b || byte === 0x5b || byte === QUOTE;
-  }
-  return false;
-}
-
-/**
- * Replaces matches by labels. Goes through the line token by token: a character or escape sequence of a string, a
- * number or word, a structural character. A token that a match touches is replaced whole; structural ones stay.
- */
-function replaceInJson(line: Buffer, matches: readonly Match[], labelOf: (match: Match) => Buffer): Buffer {
-  const pieces: Buffer[] = [];
-  let done = 0;
-  let at = 0;
-  let inString = false;
-  for (const match of matches) {
-    let labelled = false;
-    while (at < match.end && at < line.length) {
-      const start = at;
-      const byte = line[at] ?? 0;
-      const structural = inString ? byte === QUOTE : !isWord(byte);
-      if (inString) at += byte !== BACKSLASH ? 1 : line[at + 1] === LOWER_U ? 6 : 2;
-      else
-        do at++;
-        while (!structural && isWord(line[at] ?? 0));
-      if (structural) {
-        if (byte === QUOTE) inString = !inString;
-        labelled = false;
-      } else if (at > match.start) {
-        const label = labelOf(match);
-        if (!labelled) pieces.push(line.subarray(done, start), inString ? label : Buffer.from(`"${label}"`));
-        labelled = true;
-        done = at;
-      }
-    }
-  }
-  pieces.push(line.subarray(done));
-  return Buffer.concat(pieces);
-}
-
-/** Whether a byte may be part of a number, `true`, `false` or `null`. */
-function isWord(byte: number): boolean {
-  const lower = byte | 0x20;
-  if (lower >= 0x61 && lower <= 0x7a) return true;
-  return (byte >= 0x30 && byte <= 0x39) || byte === 0x2b || byte === 0x2d || byte === 0x2e;
-}

@@ -4,10 +4,22 @@ import { isAscii, isUtf8 } from 'node:buffer';
 import type { ProfilePolicy } from '../profile/format.ts';
 import type { Upstream } from './upstream.ts';
 
+/** A value that cannot be taken out of what contains it. */
+export interface ValuePlace {
+  /** The name of its credential. */
+  readonly credential: string;
+  /** Such as "the name of a tool". */
+  readonly place: string;
+}
+
 /** Takes the values of credentials out of what passes: see `Redactor`. */
 export interface Redaction {
   /** The same object if there is nothing to take out. */
   redact(bytes: Buffer): Buffer;
+  /** For a message to the host: `withheld` if it must not be passed on, `stayed` for what stays in names. */
+  message(
+    line: Buffer,
+  ): { readonly line: Buffer; readonly stayed: readonly ValuePlace[] } | { readonly withheld: ValuePlace };
   text(text: string): string;
   /** For bytes that come in pieces. */
   stream(): { push(chunk: Buffer): Buffer[]; flush(): Buffer[] };

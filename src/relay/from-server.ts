@@ -53,6 +53,10 @@ const MAX_PREFIX = 200;
 
 export const HOST_LEFT: Refusal = { code: 'lost', text: 'the host has ended its input' };
 const NOTHING = Buffer.alloc(0);
+/** What a person can do where a value stands in what must not change. */
+const FIXED =
+  'Warder removes values from text only: rename what contains it, or give the credential another value';
+
 const NOT_UTF8 = 'it is not UTF-8';
 
 /** Takes the messages of the server that has the session. */
@@ -64,7 +68,7 @@ export class FromServer {
   }
 
   message(bytes: Buffer, start: number, end: number): void {
-    const { current } = this.#options;
+    const { current, anomalies } = this.#options;
     if (!current.isText(bytes, start, end)) {
       this.#withhold(undefined, bytes, start, end, NOT_UTF8);
       return;
@@ -75,17 +79,23 @@ export class FromServer {
       return;
     }
     const line = bytes.subarray(start, end);
-    const redacted = current.redactor.redact(line);
-    if (redacted === line) {
+    const redacted = current.redactor.message(line);
+    if ('withheld' in redacted) {
+      const { credential, place } = redacted.withheld;
+      this.#withhold(message, bytes, start, end, `${place} contains the value of ${credential}`, FIXED);
+      return;
+    }
+    for (const { credential, place } of redacted.stayed)
+      anomalies.note('a value too simple to be withheld stays in the message', () => ({ credential, place }));
+    if (redacted.line === line) {
       this.#pass(message, bytes, start, end);
       return;
     }
     // What was taken out may have been more than the content of a string.
-    const left = readEnvelope(redacted, 0, redacted.length);
+    const left = readEnvelope(redacted.line, 0, redacted.line.length);
     const same = left.kind === message.kind && left.id === message.id && left.method === message.method;
-    if (same && left.fault === message.fault) this.#pass(left, redacted, 0, redacted.length);
-    else
-      this.#withhold(message, redacted, 0, redacted.length, 'a credential is in it that cannot be taken out');
+    if (same && left.fault === message.fault) this.#pass(left, redacted.line, 0, redacted.line.length);
+    else this.#withhold(message, bytes, start, end, 'a credential is in it that cannot be taken out', FIXED);
   }
 
   /** Tells a host that has opened the session with `initialize` that the list of tools may be another. */
@@ -276,13 +286,21 @@ export class FromServer {
   }
 
   /** A line is not to go on. If it was an answer, the host gets an error in its place. */
-  #withhold(message: Envelope | undefined, bytes: Buffer, start: number, end: number, why: string): void {
+  #withhold(
+    message: Envelope | undefined,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    why: string,
+    hint?: string,
+  ): void {
     const { calls, anomalies, current, ownRequests } = this.#options;
     const found =
       message?.id === undefined ? findId(bytes, start, end) : { id: message.id, kind: message.kind };
     const call = found?.kind === 'response' ? calls.sent(found.id) : undefined;
     if (call !== undefined) {
-      call.fail('error', { code: 'withheld', text: `the answer of the server is withheld: ${why}` });
+      const text = `the answer of the server is withheld: ${why}`;
+      call.fail('error', { code: 'withheld', text, ...(hint === undefined ? {} : { hint }) });
       return;
     }
     if (found?.kind === 'response') ownRequests.unreadable(found.id);

@@ -1,5 +1,6 @@
 // Reads the value of a credential: typed without echo, or from stdin. It is checked for common mistakes, and never
 // printed.
+import { isGuessable } from '../../credential/strength.ts';
 import { WarderError } from '../../errors.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -44,6 +45,10 @@ export async function readSecret(terminal: Terminal, name: string, multiline: bo
   const length = [...value].length;
   if (length < MIN_REDACTED) {
     notes.push(`a value of less than ${MIN_REDACTED} characters is not redacted in logs and answers`);
+  } else if (isGuessable(value)) {
+    notes.push(
+      'the value is a common word or too simple: it is also redacted where it occurs by chance, and stays in names and numbers',
+    );
   }
   if (!multiline && value.trim() !== value) notes.push('the value begins or ends with a space; it is kept');
   return { value, notes };

@@ -222,6 +222,73 @@ test('W-CRED-3 any JSON line stays JSON, whatever the secret is', () => {
   );
 });
 
+test('W-CRED-40 names, numbers and ids of a message never change; no text keeps a secret', () => {
+  const word = fc.constantFrom('postgres', '12345678', 'x7Kp2mQ9-Zt4', 'password1');
+  const part = (value: string) => fc.constantFrom(value, `a ${value} b`, 'text', '');
+  const number = fc.constantFrom(3123456789, 12345678, 1.5, 0);
+  const drawn = word.chain((value) =>
+    fc.tuple(
+      fc.constant(value),
+      fc.constantFrom('postgres', 'tool', '12345678'),
+      fc.dictionary(fc.constantFrom('postgres', 'a', '12345678', 'name'), fc.oneof(part(value), number)),
+      part(value),
+      number,
+    ),
+  );
+  fc.assert(
+    fc.property(drawn, ([value, name, structuredContent, text, id]) => {
+      const before = {
+        jsonrpc: '2.0',
+        id,
+        result: {
+          tools: [{ name, description: text }],
+          structuredContent,
+          content: [{ type: 'text', text }],
+        },
+      };
+      const redacted = new Redactor([{ name: 'T', value }]).message(Buffer.from(JSON.stringify(before)));
+      expect('line' in redacted).toBe(true);
+      const clean = (part: unknown): unknown =>
+        typeof part === 'string' ? part.replaceAll(value, '[redacted:T]') : part;
+      expect('line' in redacted ? JSON.parse(redacted.line.toString()) : undefined).toEqual({
+        ...before,
+        result: {
+          tools: [{ name, description: clean(text) }],
+          structuredContent: Object.fromEntries(
+            Object.entries(structuredContent).map(([key, part]) => [key, clean(part)]),
+          ),
+          content: [{ type: 'text', text: clean(text) }],
+        },
+      });
+    }),
+    runs,
+  );
+});
+
+test('W-CRED-40 any JSON line stays JSON with the same names, whatever the secret is', () => {
+  const shape = (part: unknown): unknown =>
+    typeof part === 'string'
+      ? ''
+      : Array.isArray(part)
+        ? part.map(shape)
+        : part !== null && typeof part === 'object'
+          ? Object.entries(part).map(([name, value]) => [name, shape(value)])
+          : part;
+  fc.assert(
+    fc.property(fc.json(), fc.nat(), fc.nat(60), (text, from, length) => {
+      const line = Buffer.from(
+        `{"a":${text},"b":"${'\\u0041\\n\\"'.repeat(3)}","c":[12345678901,-1.5e10,true]}`,
+      );
+      const start = from % line.length;
+      const value = line.toString('latin1', start, start + 8 + length);
+      const redacted = new Redactor([{ name: 'T', value }]).message(line);
+      if ('line' in redacted)
+        expect(shape(JSON.parse(redacted.line.toString()))).toEqual(shape(JSON.parse(line.toString())));
+    }),
+    runs,
+  );
+});
+
 test('data without a secret is returned as the same object', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[A-Za-z0-9]{20,40}$/), fc.json(), (value, text) => {

@@ -56,6 +56,25 @@ test.each([
   expect(cli.output).not.toContain(SECRET);
 });
 
+test.each([
+  ['postgres', true],
+  ['12345678', true],
+  ['correct-horse', true],
+  ['aaaaaaaaaaaaaaaaaaaaa', true],
+  ['secret-secret-secret', true],
+  ['Password2026', true],
+  ['x7Kp2mQ9', false],
+  ['ghp_16C7e42F292c6912E7710c838347Ae178B4a', false],
+  ['550e8400-e29b-41d4-a716-446655440000', false],
+  ['correct horse battery staple', false],
+])('setting "%s" warns of a value that is found by chance: %s', async (value, warns) => {
+  using cli = new FakeCli();
+  const words = ['credential', 'set', 'github', 'GITHUB_TOKEN'];
+  await cli.run(credentialCommand, words, { typed: [value], answers: keeps });
+  expect(cli.output.includes('a common word or too simple')).toBe(warns);
+  expect(cli.output).not.toContain(value);
+});
+
 test('a value of several lines is kept unchanged with --multiline, and refused otherwise', async () => {
   using cli = new FakeCli();
   const stdin = `-----BEGIN KEY-----\n${SECRET}\n-----END KEY-----\n`;
@@ -83,7 +102,7 @@ test.each([
 
 test('a short value, and one with a space at its end, are stored with a warning', async () => {
   using cli = new FakeCli();
-  const situation = { stdin: 'short12 ', answers: keeps };
+  const situation = { stdin: 'x7Kp2mQ9 ', answers: keeps };
   await cli.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], situation);
   expect(cli.err).toEqual([expect.stringMatching(/space/)]);
   await cli.run(credentialCommand, ['credential', 'set', 'github', 'GITHUB_TOKEN'], {

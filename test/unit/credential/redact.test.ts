@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
 
 const token = 'ghp_16C7e42F292c6912E771';
@@ -76,6 +76,90 @@ test('in JSON the structure stays where a value spans it', () => {
   expect(run(redactor, '{"a":"user","pass":"word"}')).toBe(
     '{"a":"[redacted:N]","[redacted:N]":"[redacted:N]"}',
   );
+});
+
+describe('W-CRED-40 a message keeps what the host and the protocol go by', () => {
+  const simple = new Redactor([
+    { name: 'PASSWORD', value: 'postgres' },
+    { name: 'PIN', value: '12345678' },
+    { name: 'ROLE', value: 'assistant' },
+  ]);
+  const message = (redactor: Redactor, line: string): string => {
+    const redacted = redactor.message(Buffer.from(line));
+    return 'withheld' in redacted ? redacted.withheld.place : redacted.line.toString();
+  };
+
+  test.each([
+    ['a name of a tool', '{"id":1,"result":{"tools":[{"name":"query_postgres"}]}}'],
+    ['a name spelled with escapes', '{"id":1,"result":{"tools":[{"n\\u0061me":"postgr\\u0065s"}]}}'],
+    ['a number', '{"id":12345678,"result":{"n":3123456789,"list":[-12345678.5]}}'],
+    ['an id that is a string', '{"id":"postgres","result":{}}'],
+    ['a method', '{"method":"notifications/postgres"}'],
+    ['a URI', '{"id":1,"result":{"resources":[{"uri":"postgres://db"}]}}'],
+    ['a cursor', '{"id":1,"result":{"nextCursor":"12345678"}}'],
+    ['a role', '{"id":1,"result":{"messages":[{"role":"assistant"}]}}'],
+    ['a subscription', '{"params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"12345678"}}}'],
+    [
+      'a schema',
+      '{"result":{"tools":[{"inputSchema":{"properties":{"postgres":{"enum":["postgres"]}},"required":["postgres"]}}]}}',
+    ],
+    ['a batch', '[{"id":"postgres","result":{"tools":[{"name":"postgres"}]}}]'],
+  ])('%s stays where the value is a common word', (_what, line) => {
+    const bytes = Buffer.from(line);
+    const redacted = simple.message(bytes);
+    expect('withheld' in redacted ? undefined : redacted.line).toBe(bytes);
+    expect(redacted).toMatchObject({ stayed: expect.arrayContaining([expect.anything()]) });
+  });
+
+  test('texts do not keep it, wherever they are', () => {
+    expect(
+      message(
+        simple,
+        '{"id":1,"result":{"content":[{"type":"text","text":"postgres 12345678","name":"postgres"}],"structuredContent":{"postgres":"postgres","name":"postgres"}}}',
+      ),
+    ).toBe(
+      '{"id":1,"result":{"content":[{"type":"text","text":"[redacted:PASSWORD] [redacted:PIN]","name":"[redacted:PASSWORD]"}],"structuredContent":{"postgres":"[redacted:PASSWORD]","name":"[redacted:PASSWORD]"}}}',
+    );
+    expect(
+      message(
+        simple,
+        '{"result":{"tools":[{"name":"x","description":"postgres","inputSchema":{"description":"postgres","properties":{"a":{"title":"postgres"}}}}]}}',
+      ),
+    ).toBe(
+      '{"result":{"tools":[{"name":"x","description":"[redacted:PASSWORD]","inputSchema":{"description":"[redacted:PASSWORD]","properties":{"a":{"title":"[redacted:PASSWORD]"}}}}]}}',
+    );
+    expect(message(simple, '{"error":{"code":-12345678,"message":"postgres","data":["postgres"]}}')).toBe(
+      '{"error":{"code":-12345678,"message":"[redacted:PASSWORD]","data":["[redacted:PASSWORD]"]}}',
+    );
+  });
+
+  test.each([
+    ['the name of a tool', `{"result":{"tools":[{"name":"x"},{"name":"q_${token}"}]}}`],
+    ["a member's name", `{"result":{"structuredContent":{"${token}":1}}}`],
+    ['a schema', `{"result":{"tools":[{"inputSchema":{"properties":{"a":{"enum":["${token}"]}}}}]}}`],
+    ['an id or token that the host must send back', `{"result":{"nextCursor":"${token}"}}`],
+    ['the message itself', `{"method":"${token}"}`],
+  ])('a token in %s has the message withheld', (place, line) => {
+    expect(one.message(Buffer.from(line))).toEqual({ withheld: { credential: 'GITHUB_TOKEN', place } });
+  });
+
+  test('a number of which a long value is a part has it withheld, and is no string', () => {
+    const redactor = new Redactor([{ name: 'CARD', value: '4929123071234986' }]);
+    expect(message(redactor, '{"result":{"n":4929123071234986}}')).toBe('a number');
+    expect(message(redactor, '{"result":{"n":"4929 1230-7123.4986 4929123071234986"}}')).toBe(
+      '{"result":{"n":"4929 1230-7123.4986 [redacted:CARD]"}}',
+    );
+  });
+
+  test('a value that spans members is withheld, since a name is a part of it', () => {
+    const redactor = new Redactor([{ name: 'N', value: 'user","pass":"word' }]);
+    expect(message(redactor, '{"a":"user","pass":"word"}')).toBe("a member's name");
+  });
+
+  test('nesting without end is withheld, and a line that is no JSON is redacted', () => {
+    expect(message(one, `${'['.repeat(5000)}"${token}"`)).toBe('the message itself');
+    expect(message(one, `no JSON ${token}`)).toBe('no JSON [redacted:GITHUB_TOKEN]');
+  });
 });
 
 test('a stream passes on at once what cannot be the beginning of a value', () => {

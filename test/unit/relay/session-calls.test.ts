@@ -350,7 +350,7 @@ describe('W-RELAY-5 credentials do not reach the host', () => {
       `{"jsonrpc":"2.0","id":1,"result":{"n":9007199254740993,"text":"${SECRET}"}}`,
       `{"jsonrpc":"2.0","id":2,"result":{"text":"${Buffer.from(`Basic ${SECRET}`).toString('base64')}"}}`,
       `{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"${SECRET}"}}`,
-      `{"jsonrpc":"2.0","id":7,"method":"sampling/createMessage","params":{"${SECRET}":1}}`,
+      `{"jsonrpc":"2.0","id":7,"method":"sampling/createMessage","params":{"text":"${SECRET}"}}`,
       '{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"nothing"}}',
     ];
     server.say(...lines);
@@ -364,12 +364,66 @@ describe('W-RELAY-5 credentials do not reach the host', () => {
 
   test('in a line from which it cannot be taken out, which is withheld', () => {
     const redactor = new Redactor([{ name: 'PIN', value: '"error":{' }]);
-    const { host, server, audit } = join({ redactor: { ...plain(redactor), redact: (line) => spoil(line) } });
+    const { host, server, audit } = join({
+      redactor: {
+        ...plain(redactor),
+        redact: (line) => spoil(line),
+        message: (line) => ({ line: spoil(line), stayed: [] }),
+      },
+    });
     host.say(call(1));
     server.say({ id: 1, error: { code: 1, message: 'spoil' } });
     expect(host.messages).toMatchObject([{ id: 1, error: { code: -32013, data: { code: 'withheld' } } }]);
     expect(audit.of('tool.result')).toMatchObject([
       { outcome: 'error', result: sha256(host.lines[0] ?? '') },
+    ]);
+  });
+
+  test.each([
+    ['the name of a tool', { tools: [{ name: `query_${SECRET}` }] }],
+    ["a member's name", { structuredContent: { [SECRET]: 1 } }],
+    ['the URI of a resource', { resources: [{ uri: `db://${SECRET}/x` }] }],
+  ])('in %s, which must not change: the answer is withheld, and says why', (place, result) => {
+    const { host, server, audit } = join();
+    host.say(call(1));
+    server.say({ jsonrpc: '2.0', id: 1, result });
+    expect(host.text).not.toContain(SECRET);
+    expect(host.messages).toMatchObject([
+      {
+        id: 1,
+        error: {
+          code: -32013,
+          message: expect.stringContaining(`${place} contains the value of TOKEN`),
+          data: { code: 'withheld', hint: expect.any(String) },
+        },
+      },
+    ]);
+    expect(audit.of('tool.result')).toMatchObject([{ outcome: 'error' }]);
+  });
+
+  test('in the name of a member of its request or notification, which is withheld too', () => {
+    const { host, server } = join();
+    server.say(
+      `{"jsonrpc":"2.0","id":7,"method":"sampling/createMessage","params":{"${SECRET}":1}}`,
+      `{"jsonrpc":"2.0","method":"notifications/message","params":{"${SECRET}":1}}`,
+    );
+    expect(host.text).toBe('');
+    expect(server.text).toContain('"id":7,"error"');
+    expect(server.text).not.toContain(SECRET);
+  });
+
+  test('a common word that names a tool breaks neither the list nor a call, and a number stays a number', () => {
+    const redactor = new Redactor([
+      { name: 'PASSWORD', value: 'postgres' },
+      { name: 'PIN', value: '12345678' },
+    ]);
+    const { host, server } = join({ redactor });
+    host.say(call(1), call(2));
+    const list = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"query_postgres","inputSchema":{}}]}}';
+    server.say(list, '{"jsonrpc":"2.0","id":2,"result":{"n":3123456789,"text":"postgres 12345678"}}');
+    expect(host.lines).toEqual([
+      list,
+      '{"jsonrpc":"2.0","id":2,"result":{"n":3123456789,"text":"[redacted:PASSWORD] [redacted:PIN]"}}',
     ]);
   });
 

@@ -16,6 +16,7 @@ function failing() {
   const redactor = {
     redact: (bytes: Buffer) => check(clean.redact(bytes)),
     text: (text: string) => check(clean.text(text)),
+    message: (line: Buffer) => check(clean.message(line)),
     stream: () => {
       const stream = clean.stream();
       return { push: (chunk: Buffer) => check(stream.push(chunk)), flush: () => check(stream.flush()) };

@@ -1,0 +1,307 @@
+// Replaces values in lines of JSON. JSON stays JSON: a match is widened to whole escape sequences; quotes, brackets and
+// commas stay, even where a value spans them.
+//
+// A record (`replaceInJson`) contains no value afterwards: a number or word outside strings becomes a string, and names
+// of members are replaced too. A message (`replaceInMessage`) must still mean the same to the host. Only the content of
+// strings is replaced, and of these not what the host or the protocol goes by:
+//
+//     names of members, numbers, true, false and null
+//     jsonrpc, id, method; ids, tokens, cursors and tickets in params and result
+//     names of tools, prompts and their arguments; URIs of resources; types and roles of content
+//     schemas, but for their descriptions, titles, defaults and examples
+//
+// A value that stands there is an obstacle. What the caller decides by is whether the value is there by chance.
+import type { Match } from './finder.ts';
+
+/** A value where it cannot be replaced. */
+export interface Obstacle {
+  readonly match: Match;
+  /** What contains it, such as "the name of a tool". */
+  readonly place: string;
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** An open array or object. */
+interface Frame {
+  readonly isObject: boolean;
+  /** See `ROUTED`; `undefined` where nothing is routed. */
+  readonly path: string | undefined;
+  /** In a schema. */
+  readonly isSchema: boolean;
+  /** The next string of the object is a member's name. */
+  expectsName: boolean;
+  member: string | undefined;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const LOWER_U = 0x75;
+const COMMA = 0x2c;
+/** Deeper than any message of the relay. */
+const MAX_DEPTH = 1024;
+/** The longest name of a member that the rules mention, in bytes of JSON. */
+const MAX_NAME = 256;
+
+const MEMBER_NAME = "a member's name";
+const NOT_STRING = 'a number';
+const SCHEMA = 'a schema';
+const ENVELOPE = 'the message itself';
+const ID = 'an id or token that the host must send back';
+const URI = 'the URI of a resource';
+const CONTENT_TYPE = 'the type of content';
+
+/** By the path from the message; `*` stands for the elements of an array. */
+const ROUTED: ReadonlyMap<string, string> = new Map([
+  ['jsonrpc', ENVELOPE],
+  ['id', ENVELOPE],
+  ['method', ENVELOPE],
+  ['params.name', 'a name'],
+  ['params.uri', URI],
+  ['params.mode', ENVELOPE],
+  ['params.level', ENVELOPE],
+  ['params.requestId', ID],
+  ['params.progressToken', ID],
+  ['params.taskId', ID],
+  ['params.elicitationId', ID],
+  ['params.cursor', ID],
+  ['params._meta.progressToken', ID],
+  ['params._meta.io.modelcontextprotocol/subscriptionId', ID],
+  ['params.messages.*.role', CONTENT_TYPE],
+  ['params.messages.*.content.type', CONTENT_TYPE],
+  ['result.protocolVersion', ENVELOPE],
+  ['result.resultType', ENVELOPE],
+  ['result.nextCursor', ID],
+  ['result.requestState', ID],
+  ['result.taskId', ID],
+  ['result.task.taskId', ID],
+  ['result.tasks.*.taskId', ID],
+  ['result._meta.io.modelcontextprotocol/subscriptionId', ID],
+  ['result.tools.*.name', 'the name of a tool'],
+  ['result.prompts.*.name', 'the name of a prompt'],
+  ['result.prompts.*.arguments.*.name', 'the name of an argument'],
+  ['result.resources.*.uri', URI],
+  ['result.resourceTemplates.*.uriTemplate', URI],
+  ['result.contents.*.uri', URI],
+  ['result.contents.*.mimeType', CONTENT_TYPE],
+  ['result.content.*.type', CONTENT_TYPE],
+  ['result.content.*.mimeType', CONTENT_TYPE],
+  ['result.content.*.uri', URI],
+  ['result.content.*.resource.uri', URI],
+  ['result.content.*.resource.mimeType', CONTENT_TYPE],
+  ['result.messages.*.role', CONTENT_TYPE],
+  ['result.messages.*.content.type', CONTENT_TYPE],
+  ['result.messages.*.content.uri', URI],
+  ['result.messages.*.content.resource.uri', URI],
+]);
+const SCHEMAS = new Set([
+  'params.requestedSchema',
+  'result.tools.*.inputSchema',
+  'result.tools.*.outputSchema',
+]);
+/** Members of a schema that are text. */
+const SCHEMA_TEXT = new Set(['description', 'title', 'default', 'examples', '$comment']);
+/** The beginnings of the paths, to the depth at which the rest cannot be routed. */
+const PREFIXES = new Set(
+  [...ROUTED.keys(), ...SCHEMAS].flatMap((path) => {
+    const parts = splitPath(path);
+    return parts.map((_, index) => parts.slice(0, index + 1).join('.'));
+  }),
+);
+
+/** Whether a line must stay JSON: it begins like an object, an array or a string. */
+export function isJson(line: Buffer): boolean {
+  for (const byte of line) {
+    if (byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d) continue;
+    return byte === 0x7b || byte === 0x5b || byte === QUOTE;
+  }
+  return false;
+}
+
+/**
+ * Replaces matches by labels. Goes through the line token by token: a character or escape sequence of a string, a
+ * number or word, a structural character. A token that a match touches is replaced whole; structural ones stay.
+ */
+export function replaceInJson(
+  line: Buffer,
+  matches: readonly Match[],
+  labelOf: (match: Match) => Buffer,
+): Buffer {
+  const pieces: Buffer[] = [];
+  let done = 0;
+  let at = 0;
+  let inString = false;
+  for (const match of matches) {
+    let labelled = false;
+    while (at < match.end && at < line.length) {
+      const start = at;
+      const byte = line[at] ?? 0;
+      const structural = inString ? byte === QUOTE : !isWord(byte);
+      if (inString) at += byte !== BACKSLASH ? 1 : line[at + 1] === LOWER_U ? 6 : 2;
+      else
+        do at++;
+        while (!structural && isWord(line[at] ?? 0));
+      if (structural) {
+        if (byte === QUOTE) inString = !inString;
+        labelled = false;
+      } else if (at > match.start) {
+        const label = labelOf(match);
+        if (!labelled) pieces.push(line.subarray(done, start), inString ? label : Buffer.from(`"${label}"`));
+        labelled = true;
+        done = at;
+      }
+    }
+  }
+  pieces.push(line.subarray(done));
+  return Buffer.concat(pieces);
+}
+
+/**
+ * Replaces matches by labels in a message or a batch, where that is safe. An obstacle for which `mayStay` is false ends
+ * it: then the message must not be passed on. The others stay.
+ */
+export function replaceInMessage(
+  line: Buffer,
+  matches: readonly Match[],
+  labelOf: (match: Match) => Buffer,
+  mayStay: (match: Match) => boolean,
+): { readonly line: Buffer; readonly stayed: readonly Obstacle[] } | { readonly obstacle: Obstacle } {
+  const stayed: Obstacle[] = [];
+  const kept: Span[] = [];
+  for (const { start, end, place, index } of fixedTokens(line, matches)) {
+    for (let next = index; next < matches.length; next++) {
+      const match = matches[next];
+      if (match === undefined || match.start >= end) break;
+      if (!mayStay(match)) return { obstacle: { match, place } };
+      stayed.push({ match, place });
+    }
+    kept.push({ start, end });
+  }
+  if (kept.length === 0) return { line: replaceInJson(line, matches, labelOf), stayed };
+  const parts = outside(matches, kept);
+  return { line: parts.length === 0 ? line : replaceInJson(line, parts, labelOf), stayed };
+}
+
+/** The tokens of a message that matches touch and that must not change. `index`: the first such match. */
+function* fixedTokens(
+  line: Buffer,
+  matches: readonly Match[],
+): Generator<Span & { readonly place: string; readonly index: number }> {
+  const frames: Frame[] = [];
+  let index = 0;
+  for (let at = 0; at < line.length && index < matches.length; ) {
+    const start = at;
+    const byte = line[at] as number;
+    const frame = frames.at(-1);
+    let place: string | undefined;
+    if (byte === QUOTE) {
+      at = endOfString(line, at);
+      if (frame?.expectsName === true) {
+        place = MEMBER_NAME;
+        frame.member = nameAt(line, start, at);
+        frame.expectsName = false;
+      } else place = placeOf(frame);
+    } else if (isWord(byte)) {
+      do at++;
+      while (isWord(line[at] ?? 0));
+      place = NOT_STRING;
+    } else {
+      at++;
+      if (byte === 0x7b || byte === 0x5b) {
+        if (frames.length >= MAX_DEPTH) place = ENVELOPE;
+        frames.push(open(frame, byte === 0x7b));
+      } else if (byte === 0x7d || byte === 0x5d) frames.pop();
+      else if (byte === COMMA && frame?.isObject === true) frame.expectsName = true;
+    }
+    while ((matches[index]?.end ?? line.length) <= start) index++;
+    const touched = (matches[index]?.start ?? line.length) < at;
+    if (frames.length > MAX_DEPTH) {
+      yield { start, end: line.length, place: ENVELOPE, index };
+      return;
+    }
+    if (place !== undefined && touched) yield { start, end: at, place, index };
+  }
+}
+
+function open(frame: Frame | undefined, isObject: boolean): Frame {
+  // The messages of a batch are the elements of the outermost array.
+  const path = frame === undefined ? '' : pathOf(frame);
+  const isSchema =
+    frame?.isSchema === true
+      ? !(frame.isObject && SCHEMA_TEXT.has(frame.member ?? ''))
+      : path !== undefined && SCHEMAS.has(path);
+  return { isObject, path, isSchema, expectsName: isObject, member: undefined };
+}
+
+/** The path of the value that comes next in a frame; `undefined` where nothing is routed. */
+function pathOf({ isObject, path, member }: Frame): string | undefined {
+  if (path === undefined) return undefined;
+  const step = isObject ? member : '*';
+  if (step === undefined) return undefined;
+  // A batch: its elements are messages.
+  if (path === '' && !isObject) return '';
+  const next = path === '' ? step : `${path}.${step}`;
+  return PREFIXES.has(next) ? next : undefined;
+}
+
+/** What a string value of a frame is, if it must not change. */
+function placeOf(frame: Frame | undefined): string | undefined {
+  if (frame === undefined) return undefined;
+  if (frame.isSchema) return frame.isObject && SCHEMA_TEXT.has(frame.member ?? '') ? undefined : SCHEMA;
+  const path = pathOf(frame);
+  return path === undefined ? undefined : ROUTED.get(path);
+}
+
+/** The position after the string that begins at `start`. */
+function endOfString(line: Buffer, start: number): number {
+  let at = start + 1;
+  while (at < line.length && line[at] !== QUOTE) at += line[at] === BACKSLASH ? 2 : 1;
+  return Math.min(at + 1, line.length);
+}
+
+/** The name of a member, from quote to quote; `undefined` if no rule mentions it. */
+function nameAt(line: Buffer, start: number, end: number): string | undefined {
+  if (end - start > MAX_NAME) return undefined;
+  const text = line.toString('utf8', start, end);
+  if (!text.includes('\\')) return text.slice(1, -1);
+  try {
+    const name: unknown = JSON.parse(text);
+    return typeof name === 'string' ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The parts of the matches that are in no span. Both are in order. */
+function outside(matches: readonly Match[], spans: readonly Span[]): Match[] {
+  const parts: Match[] = [];
+  let index = 0;
+  for (const match of matches) {
+    while ((spans[index]?.end ?? match.start + 1) <= match.start) index++;
+    let start = match.start;
+    for (let next = index; start < match.end; next++) {
+      const span = spans[next];
+      const end = Math.min(match.end, span?.start ?? match.end);
+      if (end > start) parts.push({ ...match, start, end });
+      if (span === undefined) break;
+      start = Math.max(start, span.end);
+    }
+  }
+  return parts;
+}
+
+/** A path's members; the name of a subscription's id contains dots. */
+function splitPath(path: string): string[] {
+  const at = path.indexOf('io.modelcontextprotocol/');
+  return at < 0 ? path.split('.') : [...path.slice(0, at - 1).split('.'), path.slice(at)];
+}
+
+/** Whether a byte may be part of a number, `true`, `false` or `null`. */
+function isWord(byte: number): boolean {
+  const lower = byte | 0x20;
+  if (lower >= 0x61 && lower <= 0x7a) return true;
+  return (byte >= 0x30 && byte <= 0x39) || byte === 0x2b || byte === 0x2d || byte === 0x2e;
+}

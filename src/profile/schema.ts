@@ -108,7 +108,7 @@ const credential = z.strictObject({
 const sandbox = z.strictObject({
   off: z.boolean().optional().describe('true: no sandbox at all'),
   read: z.array(path).optional().describe('Files and folders that the server may read'),
-  write: z.array(path).optional().describe('Files and folders that the server may change'),
+  write: z.array(path).optional().describe('Folders that the server may change'),
   network: z
     .array(networkEntry)
     .optional()

@@ -1,4 +1,5 @@
 // Which paths a profile may list in its sandbox, and which are refused in every sandbox.
+import { dirname } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import type { ListedPath, PlanInputs } from './inputs.ts';
 import { below, within } from './path.ts';
@@ -56,7 +57,7 @@ export function checkListedPaths(inputs: PlanInputs): void {
  */
 function refusalOf(
   { secrets, hidden, homes }: PlanInputs,
-  { path, write, entries }: ListedPath,
+  { path, folder, write, entries }: ListedPath,
 ): { what: string; hint: string } | undefined {
   const all = [...secrets, ...hidden];
   if (all.some((secret) => secret.kind === 'never' && within(path, secret.path))) {
@@ -76,6 +77,14 @@ function refusalOf(
   }
   if (write && SYSTEM.some((folder) => within(path, folder))) {
     return { what: 'no server may write there', hint: 'list it under "sandbox.read"' };
+  }
+  // A bind mount holds a file, not its name: what is beside it would be lost with the sandbox (SQLite's -wal and -journal,
+  // locks), and a program that saves by renaming a new file over it cannot.
+  if (write && !folder) {
+    return {
+      what: 'it is a file among others: it cannot be replaced in a sandbox, and what is written beside it is lost',
+      hint: `list its folder: "${dirname(path)}"`,
+    };
   }
   return undefined;
 }

@@ -10,7 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import type { SandboxRequest } from '../request.ts';
 import type { HiddenPath, ListedPath, PlanInputs } from './inputs.ts';
@@ -49,7 +49,7 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
   const folder = cwd === undefined ? undefined : openPath(profile, cwd, '"server.cwd"', handles);
   const listed = [
     ...sandbox.read.map((path) => listedPath(path, false, false)),
-    ...sandbox.write.map((path) => listedPath(path, true, false)),
+    ...sandbox.write.map((path) => withSiblings(listedPath(path, true, false), handles)),
     ...[...implied].map((path) => listedPath(path, false, true)),
   ];
   const hidden = hiddenPaths(all, homes, listed);
@@ -91,6 +91,16 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     devices,
     ...(request.privateFolders === undefined ? {} : { privateFolders: request.privateFolders }),
   };
+}
+
+/**
+ * A file that may be written is listed as its folder if nothing else is in it, but files whose names begin with the
+ * file's name: `notes.db`, `notes.db-wal`. The plan refuses any other file.
+ */
+function withSiblings(listed: ListedPath, handles: PathHandles): ListedPath {
+  const [folder, name] = [dirname(listed.path), basename(listed.path)];
+  if (listed.folder || !list(folder).every((sibling) => sibling.startsWith(name))) return listed;
+  return { ...listed, path: handles.open(folder).path, folder: true };
 }
 
 function openPath(

@@ -251,6 +251,42 @@ a, b = socket.socketpair(); a.send(b"pair"); print(b.recv(4).decode())
     ]);
   });
 
+  test('W-BOX-28 what a database commits is there after its server was killed, and a file can be replaced', async () => {
+    const data = join(world.home, 'data');
+    mkdirSync(data);
+    world.give(data);
+    const script = (file: string) => `
+import os, sqlite3, signal
+db = sqlite3.connect("${data}/${file}")
+db.execute("pragma journal_mode=wal")
+db.execute("create table if not exists n (t)")
+for at in range(100):
+    db.execute("insert into n values (?)", (at,)); db.commit()
+open("${data}/${file}.tmp", "w").write("saved")
+os.rename("${data}/${file}.tmp", "${data}/${file}.saved")
+os.kill(os.getpid(), signal.SIGKILL)
+`;
+    const rows = async (file: string) =>
+      world.outside(PYTHON, [
+        '-c',
+        `import sqlite3; print(*sqlite3.connect("${data}/${file}").execute("select count(*) from n").fetchone())`,
+      ]);
+    // The file alone, by its own name, and the folder.
+    writeFileSync(join(data, 'notes.db'), '');
+    world.give(data);
+    expect((await python(script('notes.db'), { sandbox: { write: [join(data, 'notes.db')] } })).code).toBe(
+      137,
+    );
+    expect(await rows('notes.db')).toBe('100\n');
+    expect((await python(script('notes.db'), { sandbox: { write: [data] } })).code).toBe(137);
+    expect(await rows('notes.db')).toBe('200\n');
+    expect(readFileSync(join(data, 'notes.db.saved'), 'utf8')).toBe('saved');
+
+    writeFileSync(join(data, 'other'), '');
+    const { error } = await python(script('notes.db'), { sandbox: { write: [join(data, 'notes.db')] } });
+    expect(error).toMatchObject({ code: 'profile-invalid', hint: `list its folder: "${data}"` });
+  });
+
   test('W-BOX-22 replacing a listed folder after it was checked has no effect', async () => {
     const path = join(world.writable, 'moving');
     mkdirSync(path, { recursive: true });

@@ -296,6 +296,7 @@ describe('W-BOX-3 refuses', () => {
     ['a folder of the system above a secret place', read('/var/lib')],
     ['a program’s folder above a secret place', read('/data', { implied: true })],
     ['writing to the home', write(home)],
+    ['writing to a file among others', write(`${home}/data/notes.db`, { folder: false })],
     ['writing above a secret place that does not exist yet', write(`${home}/.local/share`)],
     ['writing to the system', write('/usr/local/lib')],
   ])('%s', (_, listed) => {

@@ -7,6 +7,7 @@ import { WarderError } from '../errors.ts';
 import { homeFolder } from '../os/home.ts';
 import { resolveBin } from '../package/bin.ts';
 import { type PackageSpec, parseNpx, parseSpec } from '../package/spec.ts';
+import type { ScriptChoice } from '../package/store.ts';
 import { draftProfile } from '../profile/draft.ts';
 import { checkProfileName, type Delivery, parseProfile } from '../profile/format.ts';
 import { profileExistsError, profilePath, profileStamp, writeProfile } from '../profile/load.ts';
@@ -31,6 +32,7 @@ interface AddArguments {
   readonly bin: string | undefined;
   readonly 'from-npx': string | undefined;
   readonly 'allow-scripts': string[];
+  readonly 'without-scripts': boolean;
   readonly '--'?: string[];
 }
 
@@ -80,7 +82,17 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
           describe: 'the npx line of a README, to be pinned: "npx -y NAME args"',
           conflicts: ['package', 'bin'],
         })
-        .option('allow-scripts', repeatable('a package whose install script may run; can be repeated'))
+        .option('allow-scripts', {
+          type: 'string',
+          array: true,
+          default: [],
+          describe: 'packages whose install scripts run, in a sandbox without a network',
+        })
+        .option('without-scripts', {
+          type: 'boolean',
+          default: false,
+          describe: 'install a package without the scripts of all others',
+        })
         .example(
           'warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js',
           'a server with a token that it never sees',
@@ -121,7 +133,13 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   const server =
     requested.kind === 'command'
       ? { command: resolveCommand(name, requested.command, cwd, env, notes) }
-      : await lockPackage(context, name, requested, args['allow-scripts'], notes);
+      : await lockPackage(
+          context,
+          name,
+          requested,
+          { allow: args['allow-scripts'], skipOthers: args['without-scripts'] },
+          notes,
+        );
   const draft = {
     description: args.description,
     server,
@@ -189,7 +207,7 @@ async function lockPackage(
   context: Context,
   profile: string,
   { spec, bin }: RequestedServer & { kind: 'package' },
-  scripts: readonly string[],
+  scripts: ScriptChoice,
   notes: string[],
 ): Promise<{ package: string; bin: string | undefined }> {
   const store = openPackageStore(context);

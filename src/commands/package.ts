@@ -5,7 +5,7 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import type { LockDiff, PackageLock } from '../package/lock.ts';
 import { formatSpec, isExact, parseSpec } from '../package/spec.ts';
-import { type PackageUse, unlockedError } from '../package/store.ts';
+import { type PackageUse, type ScriptChoice, unlockedError } from '../package/store.ts';
 import { parseProfile } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
@@ -17,6 +17,7 @@ interface ProfileArgument {
 
 interface ScriptsOption {
   'allow-scripts': string[];
+  'without-scripts': boolean;
 }
 
 const profile = {
@@ -25,10 +26,15 @@ const profile = {
   demandOption: true,
 } as const;
 const allowScripts = {
-  describe: 'packages whose install scripts may run',
+  describe: 'packages whose install scripts run, in a sandbox without a network',
   type: 'string',
   array: true,
   default: [] as string[],
+} as const;
+const withoutScripts = {
+  describe: 'install without the scripts of all other packages',
+  type: 'boolean',
+  default: false,
 } as const;
 
 /** The verb `package` with its subcommands. */
@@ -45,6 +51,7 @@ export function packageCommand(context: Context): CommandModule {
             lock
               .positional('profile', profile)
               .option('allow-scripts', allowScripts)
+              .option('without-scripts', withoutScripts)
               .option('again', {
                 describe: 'install the files again from the same hashes',
                 type: 'boolean',
@@ -69,6 +76,7 @@ export function packageCommand(context: Context): CommandModule {
               .positional('profile', profile)
               .option('to', { describe: 'a version, a range or a tag (default: latest)', type: 'string' })
               .option('allow-scripts', allowScripts)
+              .option('without-scripts', withoutScripts)
               .option('dry-run', { describe: 'only show the changes', type: 'boolean', default: false })
               .option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false })
               .example('$0 package update notes --dry-run', 'show what would change'),
@@ -98,7 +106,7 @@ async function lock(
   const { places, terminal } = context;
   const loaded = loadProfile(places, args.profile);
   const use = packageUse(loaded);
-  const locked = await openPackageStore(context).lock(use, args.allowScripts, args.again);
+  const locked = await openPackageStore(context).lock(use, scriptChoice(args), args.again);
   const pinned = pinVersion(context, loaded, locked);
   if (context.json) return terminal.json({ ...lockData(locked), pinned });
   if (pinned) terminal.out(`${args.profile}: "package" is now ${locked.package}`);
@@ -163,7 +171,7 @@ async function update(
   const locked = await store.install(
     npm,
     { profile: args.profile, spec: { name: spec.name, version } },
-    args.allowScripts,
+    scriptChoice(args),
   );
   pinVersion(context, loaded, locked);
   if (context.json) return terminal.json({ ...plan, updated: true, digest: locked.digest });
@@ -204,6 +212,13 @@ async function sweep(context: Context, yes: boolean): Promise<void> {
   if (context.json) return terminal.json({ removed });
   for (const name of removed) terminal.out(`removed ${name}`);
   if (removed.length === 0) terminal.out('nothing to remove');
+}
+
+function scriptChoice({
+  allowScripts: allow,
+  withoutScripts: skipOthers,
+}: ArgumentsCamelCase<ScriptsOption>): ScriptChoice {
+  return { allow, skipOthers };
 }
 
 /** Writes the exact version into the profile, and keeps its comments. Returns whether that changed the profile. */
@@ -259,7 +274,7 @@ function lockData({ package: name, pinned, integrity, digest, bin, scripts, lock
 function packageUse({ name, profile }: LoadedProfile): PackageUse {
   if (profile.server.kind === 'package') return { profile: name, spec: parseSpec(profile.server.package) };
   throw new WarderError('usage', `the server of "${name}" is not a package`, {
-    hint: `make it one: warder add NAME --from-npx "npx -y PACKAGE"`,
+    hint: 'only a profile with "package:" has something to lock; "warder package list" shows them',
   });
 }
 

@@ -29,7 +29,7 @@ export function readText(file: string): string {
   } catch (cause) {
     throw new WarderError('package-changed', `cannot read "${file}"`, {
       cause,
-      hint: 'run "warder package lock" again',
+      hint: 'run "warder package verify": it names what is damaged, and how to install it again',
     });
   }
 }

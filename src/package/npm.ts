@@ -1,11 +1,16 @@
-// npm, used only to install pinned packages: it resolves, downloads and checks hashes, and runs no install script unless
-// the user named the package. Its output is not passed on, because it may contain anything.
-import { accessSync, constants } from 'node:fs';
+// npm, used only to install pinned packages: it resolves, downloads and checks hashes, and runs no install script. Of its
+// output only the words on an error are shown, filtered.
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { type ErrorCode, WarderError } from '../errors.ts';
+import { npmErrorCode, npmWords, secretValues } from './npm-output.ts';
 
 /** Runs npm in a folder and returns its standard output. */
 export interface Npm {
+  /** The program's path. */
+  readonly file: string;
+  /** What npm's output says is wrong, fit for a person's terminal. */
+  words(output: string): string;
   run(folder: string, args: readonly string[]): Promise<string>;
 }
 
@@ -17,22 +22,28 @@ const TIMEOUT = 10 * 60_000;
 /** What npm logs when an archive does not match its hash. npm would ask for it again, for more than two minutes. */
 const MISMATCH = /failed with EINTEGRITY|\btarball data for .* seems to be corrupted/;
 
+/** Errors by npm's own code. */
 const FAILURES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
   [
-    /\bE404\b|\bETARGET\b|\bENOVERSIONS\b/,
+    /^(E404|ETARGET|ENOVERSIONS)$/,
     'package-missing',
     'the registry has no such package or version',
     'check its name and version',
   ],
   [
-    /\bENOSPC\b|\bEDQUOT\b/,
+    /^(ENOSPC|EDQUOT)$/,
     'cannot-write',
     'the disk is full',
     'make room, then run it again; the store is as it was',
   ],
-  [/\bE40[13]\b/, 'package-registry', 'the registry refuses this user', 'log in with "npm login"'],
   [
-    /\bE(?:CONNREFUSED|CONNRESET|NOTFOUND|TIMEDOUT|AI_AGAIN|SOCKETTIMEDOUT|HOSTUNREACH|NETUNREACH)\b|CERT/,
+    /^(E40[13]|ENEEDAUTH|EOTP)$/,
+    'package-registry',
+    'the registry refuses this user',
+    'log in with "npm login"',
+  ],
+  [
+    /^(E(CONNREFUSED|CONNRESET|NOTFOUND|TIMEDOUT|AI_AGAIN|SOCKETTIMEDOUT|IDLETIMEOUT|HOSTUNREACH|NETUNREACH|PROTO)|ERR_SOCKET_TIMEOUT|ERR_SSL_.*|E5\d\d|.*CERT.*|UNABLE_TO_.*)$/,
     'package-registry',
     'the registry cannot be reached',
     'check the network, and "npm config get registry"',
@@ -53,7 +64,10 @@ export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm 
   if (npm === undefined) {
     throw new WarderError('package-registry', 'cannot find npm', { hint: 'install npm, or put it in PATH' });
   }
+  const words = (output: string): string => npmWords(output, secretValues(env, readSettings(env)));
   return {
+    file: npm,
+    words,
     async run(folder, args) {
       // Loaded here, because most commands that use packages install none.
       const { execa } = await import('execa');
@@ -80,15 +94,18 @@ export function findNpm(env: Readonly<Record<string, string | undefined>>): Npm 
       if (result.timedOut) throw new WarderError('package-registry', 'npm took more than ten minutes');
       if (/\bEINTEGRITY\b|\bEBADCHECKSUM\b/.test(result.stderr)) throw integrityError();
       const output = `${result.stderr}\n${result.stdout}`;
-      const failure = FAILURES.find(([pattern]) => pattern.test(output));
-      if (failure) throw new WarderError(failure[1], failure[2], { hint: failure[3] });
-      throw new WarderError(
-        'package-failed',
-        `npm ${args[0]} ended with ${result.exitCode ?? result.signal}`,
-        {
-          hint: 'run the same with npm in an empty folder to see what it says',
-        },
-      );
+      const said = words(output);
+      const code = npmErrorCode(output) ?? '';
+      const failure = FAILURES.find(([pattern]) => pattern.test(code));
+      if (failure) {
+        throw new WarderError(failure[1], said === '' ? failure[2] : `${failure[2]} (npm: ${said})`, {
+          hint: failure[3],
+        });
+      }
+      const ending = `npm ${args[0]} ended with ${result.exitCode ?? result.signal}`;
+      throw new WarderError('package-failed', said === '' ? ending : `${ending}: ${said}`, {
+        hint: 'npm keeps a log of each run: "npm config get cache" prints its folder, and "_logs" is in it',
+      });
     },
   };
 }
@@ -97,6 +114,15 @@ function integrityError(): WarderError {
   return new WarderError('package-integrity', 'what the registry sent does not match its hash', {
     hint: "do not run it; try another network, then ask the package's authors",
   });
+}
+
+/** The user's npm settings; empty if there are none. */
+function readSettings(env: Readonly<Record<string, string | undefined>>): string {
+  try {
+    return readFileSync(env.npm_config_userconfig ?? join(env.HOME ?? '', '.npmrc'), 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 function isExecutable(file: string): boolean {

@@ -52,6 +52,27 @@ export interface StoreOptions {
   readonly npm: () => Npm;
   /** Called with each step, to show progress. */
   readonly progress: (step: string) => void;
+  /** Runs the install scripts that the user allowed, confined. */
+  readonly runScripts: ScriptRunner;
+}
+
+/** A run of npm that runs install scripts in a tree. */
+export interface ScriptRun {
+  readonly tree: string;
+  /** npm's path, and its arguments. */
+  readonly npm: string;
+  readonly args: readonly string[];
+}
+
+/** Runs npm for install scripts. Returns its exit code, null if a signal ended it, and its output. */
+export type ScriptRunner = (
+  run: ScriptRun,
+) => Promise<{ readonly code: number | null; readonly output: string }>;
+
+/** Which install scripts run: those of `allow`. Scripts of other packages are an error, or skipped. */
+export interface ScriptChoice {
+  readonly allow: readonly string[];
+  readonly skipOthers: boolean;
 }
 
 /** A profile, and the package that it names. */
@@ -90,16 +111,16 @@ export class PackageStore {
     const file = [this.#lockFile(profile, id), this.#lockFile(undefined, id)].find((each) =>
       existsSync(each),
     );
-    return file === undefined ? undefined : parseLock(readFileSync(file, 'utf8'), file);
+    return file === undefined ? undefined : parseLock(readFileSync(file, 'utf8'), file, profile);
   }
 
   /**
    * Locks a package for a profile: resolves its version (a range or a tag becomes the version it means now), installs it
    * if it is not installed, and writes the lock. A version that the profile has locked already keeps its lock. `scripts`
-   * names the packages whose install scripts may run; if another package has one, `package-scripts` is thrown.
+   * says which install scripts run; `package-scripts` is thrown if a package has one that is neither allowed nor skipped.
    * `reinstall` installs the tree again from the lock's hashes.
    */
-  async lock(use: PackageUse, scripts: readonly string[], reinstall = false): Promise<PackageLock> {
+  async lock(use: PackageUse, scripts: ScriptChoice, reinstall = false): Promise<PackageLock> {
     const before = this.find(use);
     if (before && !reinstall && existsSync(join(this.#folder(before), 'tree'))) {
       await this.verify(use, true);
@@ -109,7 +130,7 @@ export class PackageStore {
     return this.#install(
       before ? before.npm : await this.resolve(use.spec),
       use,
-      before?.scripts ?? scripts,
+      before ? { allow: before.scripts, skipOthers: true } : scripts,
       before,
     );
   }
@@ -124,7 +145,7 @@ export class PackageStore {
   }
 
   /** Installs the result of `previewUpdate` for a profile. */
-  async install(npm: NpmLock, use: PackageUse, scripts: readonly string[]): Promise<PackageLock> {
+  async install(npm: NpmLock, use: PackageUse, scripts: ScriptChoice): Promise<PackageLock> {
     return this.#install(npm, use, scripts, undefined);
   }
 
@@ -145,8 +166,8 @@ export class PackageStore {
     const installed = this.locate(use);
     const { lock, root } = installed;
     const folder = this.#folder(lock);
-    const listing = readText(join(folder, 'listing'));
-    if (treeDigest(listing) !== lock.digest)
+    const listing = readListing(join(folder, 'listing'));
+    if (listing === undefined || treeDigest(listing) !== lock.digest)
       throw changedError(use.profile, lock, ['(the list of its files)']);
     const saved = this.#stamps.read(join(folder, 'stamps'), lock.digest);
     const age = saved && this.#options.clock.now() - saved.checked;
@@ -174,7 +195,7 @@ export class PackageStore {
           .map((name) => ({ profile, file: join(this.#lockFolder, profile ?? '', name) })),
       )
       .map(({ profile, file }) => {
-        const lock = parseLock(readFileSync(file, 'utf8'), file);
+        const lock = parseLock(readFileSync(file, 'utf8'), file, profile);
         return { profile, lock, installed: existsSync(this.#folder(lock)) };
       })
       .sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
@@ -231,16 +252,18 @@ export class PackageStore {
   async #install(
     npm: NpmLock,
     { profile, spec: requested }: PackageUse,
-    scripts: readonly string[],
+    scripts: ScriptChoice,
     before: PackageLock | undefined,
   ): Promise<PackageLock> {
-    const forbidden = installScripts(npm).filter((name) => !scripts.includes(name));
-    if (forbidden.length > 0) {
+    const withScript = installScripts(npm);
+    const allowed = withScript.filter((name) => scripts.allow.includes(name));
+    const others = withScript.filter((name) => !scripts.allow.includes(name));
+    if (others.length > 0 && !scripts.skipOthers) {
       throw new WarderError(
         'package-scripts',
-        `"${requested.name}" wants to run an install script of ${quoted(forbidden)}`,
+        `"${requested.name}" wants to run an install script of ${quoted(others)}`,
         {
-          hint: `read what it does, then allow it by name: --allow-scripts ${forbidden.join(' ')}`,
+          hint: `add "--without-scripts" to the command: most servers run without; or read the scripts, then add "--allow-scripts ${withScript.join(' ')}": they run in a sandbox without a network`,
         },
       );
     }
@@ -258,8 +281,7 @@ export class PackageStore {
         `installing ${formatSpec(spec)} and ${Object.keys(npm.packages).length - 2} dependencies`,
       );
       await this.#options.npm().run(root, ['ci', '--ignore-scripts', '--omit=dev']);
-      const allowed = installScripts(npm);
-      if (allowed.length > 0) await this.#options.npm().run(root, ['rebuild', ...allowed]);
+      if (allowed.length > 0) await this.#runScripts(root, allowed);
       // npm's internal copy of the lock: it differs between npm versions, and nothing needs it.
       rmSync(join(root, 'node_modules', '.package-lock.json'), { force: true });
       makeReadOnly(root);
@@ -294,6 +316,26 @@ export class PackageStore {
       this.#remove(folder);
       throw asWriteError(error);
     }
+  }
+
+  async #runScripts(tree: string, packages: readonly string[]): Promise<void> {
+    this.#options.progress(`running the install scripts of ${packages.join(', ')} in a sandbox`);
+    const npm = this.#options.npm();
+    const args = [
+      'rebuild',
+      ...packages,
+      '--ignore-scripts=false',
+      '--no-audit',
+      '--no-color',
+      '--loglevel=error',
+    ];
+    const { code, output } = await this.#options.runScripts({ tree, npm: npm.file, args });
+    if (code === 0) return;
+    const said = npm.words(output);
+    const ending = `an install script of ${quoted(packages)} failed in its sandbox, which has no network`;
+    throw new WarderError('package-failed', said === '' ? ending : `${ending}: ${said}`, {
+      hint: 'use "--without-scripts" in place of "--allow-scripts": most servers run without them',
+    });
   }
 
   /** Moves a new tree to its place. A tree with the same files stays, because sessions may run from it. */
@@ -376,6 +418,14 @@ function listFolder(folder: string): string[] {
 
 function isFolder(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function readListing(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 function writeFile(file: string, text: string): void {

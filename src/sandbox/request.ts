@@ -24,6 +24,8 @@ export interface SandboxRequest {
   };
   /** Read-only, added by Warder: package trees, the folder of a session's credential files. */
   readonly roots: readonly string[];
+  /** Folders to write to, added by Warder: the tree whose install scripts run. */
+  readonly writableRoots?: readonly string[];
   /** Read-only, added by Warder: usually certificates to trust. */
   readonly files?: readonly SuppliedFile[];
   /** The Node that Warder runs on. It comes first in a server's PATH. */

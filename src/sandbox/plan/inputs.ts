@@ -60,8 +60,8 @@ export interface PlanInputs {
   readonly env: Readonly<Record<string, string>>;
   /** The paths that the profile lists, and those that the command needs. */
   readonly listed: readonly ListedPath[];
-  /** Read-only, added by Warder and not by a profile: package trees, a session's credential files. */
-  readonly roots: readonly Pick<ListedPath, 'path' | 'folder'>[];
+  /** Added by Warder and not by a profile, read-only unless `write`: package trees, a session's credential files. */
+  readonly roots: readonly (Pick<ListedPath, 'path' | 'folder'> & { readonly write?: boolean })[];
   readonly files: readonly SuppliedFile[];
   readonly links: readonly SymbolicLink[];
   readonly system: readonly SystemPath[];

@@ -26,7 +26,8 @@ import { type SecretPlace, secretPlaces } from './secret-places.ts';
  * `profile-invalid` for a listed path that does not exist, or that is neither a file nor a folder.
  */
 export function inspect(request: SandboxRequest, handles: PathHandles, devices?: string): PlanInputs {
-  const { profile, sandbox, file, args, cwd, env, roots, uid } = request;
+  const { profile, sandbox, file, args, cwd, env, uid, writableRoots = [] } = request;
+  const roots = [...request.roots, ...writableRoots];
   const home = realPathOr(request.home);
   const homes = homesOf(home, request.home);
   const all = secretPlaces(homes, [...new Set([...request.warder, ...request.warder.map(realPathOr)])]);
@@ -66,7 +67,10 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     cwd: cwd === undefined || folder === undefined ? undefined : { requested: cwd, path: folder.path },
     env,
     listed: narrowed.map(({ listed }) => listed),
-    roots: roots.map((path) => openPath(profile, path, 'Warder', handles)),
+    roots: roots.map((path) => ({
+      ...openPath(profile, path, 'Warder', handles),
+      write: writableRoots.includes(path),
+    })),
     files: request.files ?? [],
     links: dedupe([
       ...[

@@ -208,7 +208,7 @@ function bindsOf({ listed, roots }: PlanInputs): Bind[] {
     if (listedPath.implied && covered) continue;
     for (const entry of listedPath.entries ?? [listedPath]) add(entry, listedPath.write);
   }
-  for (const root of roots) binds.set(root.path, { kind: 'bind', ...root, write: false });
+  for (const root of roots) binds.set(root.path, { kind: 'bind', write: false, ...root });
   return [...binds.values()];
 }
 

@@ -15,13 +15,17 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sandboxedScripts } from '../../../src/commands/package/install-scripts.ts';
 import { type InstalledPackage, resolveBin } from '../../../src/package/bin.ts';
 import { findNpm } from '../../../src/package/npm.ts';
 import { parseSpec } from '../../../src/package/spec.ts';
 import { StampFiles } from '../../../src/package/stamps.ts';
 import { PackageStore } from '../../../src/package/store.ts';
 import { readTree } from '../../../src/package/tree.ts';
+import type { Places } from '../../../src/wire/places.ts';
 import { type Registry, startRegistry } from '../../fixtures/registry.ts';
+
+const NO_SCRIPTS = { allow: [], skipOthers: false };
 
 let folder: string;
 let registry: Registry;
@@ -59,6 +63,15 @@ function openStore(env: Record<string, string> = {}, progress: string[] = []): P
         npm_config_fetch_retries: '0',
         ...env,
       }),
+    runScripts: sandboxedScripts(
+      {
+        config: join(folder, 'config'),
+        state: join(folder, 'state'),
+        run: join(folder, 'run'),
+        socket: join(folder, 'run/socket'),
+      } as Places,
+      folder,
+    ),
     progress: (step) => progress.push(step),
   });
 }
@@ -71,7 +84,7 @@ const names = () => (existsSync(trees()) ? readdirSync(trees()).filter((name) =>
 
 test('W-PKG-1 a range is pinned when it is locked, and the tree runs with node alone', async () => {
   const store = openStore();
-  const lock = await store.lock(use('npm:@scope/server@^1'), []);
+  const lock = await store.lock(use('npm:@scope/server@^1'), NO_SCRIPTS);
   expect(lock).toMatchObject({
     package: 'npm:@scope/server@1.2.0',
     pinned: '1.2.0',
@@ -90,31 +103,31 @@ test('W-PKG-1 a range is pinned when it is locked, and the tree runs with node a
 test('two profiles with the same files share a tree; a lock stays when the registry has a newer version', async () => {
   const store = openStore();
   const spec = '@scope/server@1.2.0';
-  const first = await store.lock(use(`npm:${spec}`), []);
-  expect(await store.lock(use(`npm:${spec}`, 'b'), [])).toMatchObject({ digest: first.digest });
+  const first = await store.lock(use(`npm:${spec}`), NO_SCRIPTS);
+  expect(await store.lock(use(`npm:${spec}`, 'b'), NO_SCRIPTS)).toMatchObject({ digest: first.digest });
   expect(names()).toHaveLength(1);
   publishLeaf('1.5.0');
-  expect(await store.lock(use(`npm:${spec}`), [])).toEqual(first);
-  const again = await store.lock(use(`npm:${spec}`), [], true);
+  expect(await store.lock(use(`npm:${spec}`), NO_SCRIPTS)).toEqual(first);
+  const again = await store.lock(use(`npm:${spec}`), NO_SCRIPTS, true);
   expect(again.digest).toBe(first.digest);
   expect(names()).toHaveLength(1);
 });
 
 test.each([
-  ['the exact version', (store: PackageStore) => store.lock(use('npm:@scope/server@1.2.0', 'b'), [])],
-  ['a range', (store: PackageStore) => store.lock(use('npm:@scope/server@^1', 'b'), [])],
-  ['a bare name', (store: PackageStore) => store.lock(use('npm:@scope/server', 'b'), [])],
+  ['the exact version', (store: PackageStore) => store.lock(use('npm:@scope/server@1.2.0', 'b'), NO_SCRIPTS)],
+  ['a range', (store: PackageStore) => store.lock(use('npm:@scope/server@^1', 'b'), NO_SCRIPTS)],
+  ['a bare name', (store: PackageStore) => store.lock(use('npm:@scope/server', 'b'), NO_SCRIPTS)],
   [
     'an update',
     async (store: PackageStore) => {
       const to = use('npm:@scope/server@1.2.0', 'b');
-      return store.install(await store.resolve(to.spec), to, []);
+      return store.install(await store.resolve(to.spec), to, NO_SCRIPTS);
     },
   ],
 ])('W-PKG-6 locking %s for another profile does not change what a locked one runs', async (_what, lock) => {
   const store = openStore();
   const a = use('npm:@scope/server@1.2.0');
-  const before = await store.lock(a, []);
+  const before = await store.lock(a, NO_SCRIPTS);
   const { root } = await store.verify(a, true);
   const { ino } = statSync(root);
   publishLeaf('1.5.0');
@@ -129,13 +142,13 @@ test.each([
 test('W-PKG-6 a tree that is in order stays in place when it is installed again; a changed one is replaced', async () => {
   const store = openStore();
   const a = use('npm:@scope/server@1.2.0');
-  await store.lock(a, []);
+  await store.lock(a, NO_SCRIPTS);
   const { root } = await store.verify(a, false);
   const { ino } = statSync(root);
-  await store.lock(a, [], true);
+  await store.lock(a, NO_SCRIPTS, true);
   expect(statSync(root).ino).toBe(ino);
   write(join(root, 'node_modules/leaf/index.js'), 'evil');
-  await store.lock(a, [], true);
+  await store.lock(a, NO_SCRIPTS, true);
   await store.verify(a, true);
   expect(statSync(root).ino).not.toBe(ino);
   expect(names()).toHaveLength(1);
@@ -145,22 +158,22 @@ test('W-PKG-6 a lock of the former layout serves its profiles until each has its
   const progress: string[] = [];
   const store = openStore({}, progress);
   const spec = 'npm:@scope/server@1.2.0';
-  const before = await store.lock(use(spec), []);
+  const before = await store.lock(use(spec), NO_SCRIPTS);
   const former = join(folder, 'config/packages/@scope+server@1.2.0.json');
   renameSync(join(folder, 'config/packages/a/@scope+server@1.2.0.json'), former);
   const text = readFileSync(former, 'utf8');
   publishLeaf('1.5.0');
   await expect(store.verify(use(spec), false)).resolves.toMatchObject({ lock: before });
   await expect(store.verify(use(spec, 'b'), false)).resolves.toMatchObject({ lock: before });
-  expect(await store.lock(use(spec, 'b'), [])).toEqual(before);
+  expect(await store.lock(use(spec, 'b'), NO_SCRIPTS)).toEqual(before);
   expect(progress.at(-1)).toBe(`${spec} was locked for all profiles; "b" has its own lock now`);
   const b = use(spec, 'b');
-  const fresh = await store.install(await store.resolve(b.spec), b, []);
+  const fresh = await store.install(await store.resolve(b.spec), b, NO_SCRIPTS);
   expect(fresh.digest).not.toBe(before.digest);
   expect(store.find(use(spec))).toEqual(before);
   expect(readFileSync(former, 'utf8')).toBe(text);
   expect(store.sweep([use(spec), b])).toEqual([]);
-  await store.lock(use(spec), []);
+  await store.lock(use(spec), NO_SCRIPTS);
   expect(store.sweep([use(spec), b])).toEqual(['@scope+server@1.2.0']);
   await expect(store.verify(use(spec), true)).resolves.toMatchObject({ lock: before });
 });
@@ -191,7 +204,7 @@ test.each([
 ])('W-PKG-3 %s is found at the next start, and the file is named', async (_what, harm, path) => {
   const store = openStore();
   const spec = 'npm:@scope/server@1.2.0';
-  await store.lock(use(spec), []);
+  await store.lock(use(spec), NO_SCRIPTS);
   const { root } = await store.verify(use(spec), false);
   harm(root);
   await expect(store.verify(use(spec), false)).rejects.toMatchObject({
@@ -199,14 +212,14 @@ test.each([
     exit: 77,
     message: expect.stringContaining(path),
   });
-  await store.lock(use(spec), [], true);
+  await store.lock(use(spec), NO_SCRIPTS, true);
   await expect(store.verify(use(spec), true)).resolves.toMatchObject({ root });
 });
 
 test('W-PKG-3 a change that keeps size and mtime is found; a day later every file is hashed', async () => {
   const store = openStore();
   const spec = 'npm:@scope/server@1.2.0';
-  await store.lock(use(spec), []);
+  await store.lock(use(spec), NO_SCRIPTS);
   const { root } = await store.verify(use(spec), false);
   const file = join(root, 'node_modules/leaf/index.js');
   const { atime, mtime } = statSync(file);
@@ -218,7 +231,7 @@ test('W-PKG-3 a change that keeps size and mtime is found; a day later every fil
 test('W-PKG-3 a listing that was rewritten to match the files is refused by the lock', async () => {
   const store = openStore();
   const spec = 'npm:@scope/server@1.2.0';
-  await store.lock(use(spec), []);
+  await store.lock(use(spec), NO_SCRIPTS);
   appendFileSync(join(trees(), names()[0] ?? '', 'listing'), 'f 00 - evil.js\n');
   await expect(store.verify(use(spec), false)).rejects.toMatchObject({ code: 'package-changed' });
 });
@@ -228,7 +241,7 @@ test.each(['a forged MAC', 'no MAC', 'the stamps of another tree', 'a key that o
   async (how) => {
     const store = openStore();
     const a = use('npm:@scope/server@1.2.0');
-    await store.lock(a, []);
+    await store.lock(a, NO_SCRIPTS);
     const { root } = await store.verify(a, false);
     write(join(root, 'node_modules/leaf/index.js'), 'evil');
     const { stamps } = await readTree(root);
@@ -254,7 +267,7 @@ test.each(['a forged MAC', 'no MAC', 'the stamps of another tree', 'a key that o
 test('stamps that are authentic let a start skip hashing', async () => {
   const store = openStore();
   const a = use('npm:@scope/server@1.2.0');
-  await store.lock(a, []);
+  await store.lock(a, NO_SCRIPTS);
   const stamps = join(trees(), names().find((name) => name.startsWith('@scope')) ?? '', 'stamps');
   const before = statSync(stamps).ino;
   await store.verify(a, false);
@@ -272,7 +285,7 @@ test('W-PKG-2 a package that does not match its hash is refused, and the store i
   });
   // With its default settings npm would ask again and again for more than two minutes.
   const store = openStore({ npm_config_fetch_retries: '2' });
-  await expect(store.lock(use('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
+  await expect(store.lock(use('npm:@scope/server@1.2.0'), NO_SCRIPTS)).rejects.toMatchObject({
     code: 'package-integrity',
   });
   expect(registry.archives.filter((name) => name === 'leaf@1.9.9')).toHaveLength(1);
@@ -280,26 +293,100 @@ test('W-PKG-2 a package that does not match its hash is refused, and the store i
 });
 
 test('W-PKG-4 an install script does not run unless its package is named', async () => {
-  const mark = join(folder, 'ran');
   registry.publish({
     name: 'leaf',
     version: '1.9.0',
-    manifest: { scripts: { postinstall: `node -e "fs.writeFileSync('${mark}','')"` } },
+    manifest: { scripts: { postinstall: "node -e \"fs.writeFileSync('ran','')\"" } },
+    files: { 'index.js': '' },
   });
   const store = openStore();
-  await expect(store.lock(use('npm:@scope/server@1.2.0'), [])).rejects.toMatchObject({
+  const spec = 'npm:@scope/server@1.2.0';
+  const ran = async (profile: string): Promise<boolean> =>
+    existsSync(join((await store.verify(use(spec, profile), true)).root, 'node_modules/leaf/ran'));
+  await expect(store.lock(use(spec), NO_SCRIPTS)).rejects.toMatchObject({
     code: 'package-scripts',
     exit: 77,
     message: expect.stringContaining('"leaf"'),
   });
-  expect(existsSync(mark)).toBe(false);
-  expect((await store.lock(use('npm:@scope/server@1.2.0'), ['leaf'])).scripts).toEqual(['leaf']);
-  expect(existsSync(mark)).toBe(true);
+  expect(names()).toEqual([]);
+  expect((await store.lock(use(spec), { allow: [], skipOthers: true })).scripts).toEqual([]);
+  expect(await ran('a')).toBe(false);
+  expect((await store.lock(use(spec, 'b'), { allow: ['leaf'], skipOthers: false })).scripts).toEqual([
+    'leaf',
+  ]);
+  expect(await ran('b')).toBe(true);
+  expect(await ran('a')).toBe(false);
+});
+
+test('W-PKG-4 an allowed install script runs in a sandbox: no network, no variables, no files but its own', async () => {
+  const outside = join(folder, 'outside');
+  writeFileSync(outside, 'secret');
+  const code = `
+    const { existsSync, writeFileSync } = require('node:fs');
+    const net = require('node:net').connect(${new URL(registry.url).port}, '127.0.0.1');
+    const done = (network) => writeFileSync('report.json', JSON.stringify({
+      network, outside: existsSync('${outside}'), store: existsSync('${join(folder, 'config')}'),
+      variable: process.env.WARDER_TEST_SECRET ?? null, registry: process.env.npm_config_registry ?? null,
+    }));
+    net.on('connect', () => { done(true); process.exit(); });
+    net.on('error', () => done(false));`;
+  registry.publish({
+    name: 'leaf',
+    version: '1.9.0',
+    manifest: { scripts: { postinstall: 'node install.js' } },
+    files: { 'install.js': code, 'index.js': '' },
+  });
+  registry.publish({
+    name: 'other',
+    version: '1.0.0',
+    manifest: { scripts: { postinstall: 'touch ran' }, dependencies: { leaf: '1.9.0' } },
+  });
+  const store = openStore({ WARDER_TEST_SECRET: 'x' });
+  const use1 = use('npm:other@1.0.0');
+  await store.lock(use1, { allow: ['leaf'], skipOthers: true });
+  const { root, lock } = await store.verify(use1, true);
+  expect(lock.scripts).toEqual(['leaf']);
+  expect(JSON.parse(readFileSync(join(root, 'node_modules/leaf/report.json'), 'utf8'))).toEqual({
+    network: false,
+    outside: false,
+    store: false,
+    variable: null,
+    registry: null,
+  });
+  expect(existsSync(join(root, 'node_modules/other/ran'))).toBe(false);
+});
+
+test('bundled dependencies and optional packages that do not exist do not stop a lock', async () => {
+  registry.publish({
+    name: 'native',
+    version: '1.0.0',
+    manifest: { os: ['sunos'], scripts: { install: 'false' } },
+  });
+  registry.publish({
+    name: 'bundler',
+    version: '1.0.0',
+    manifest: {
+      bin: 'main.js',
+      dependencies: { inner: '^1.0.0' },
+      bundleDependencies: ['inner'],
+      optionalDependencies: { gone: '1.0.0', native: '1.0.0' },
+    },
+    files: {
+      'main.js': 'console.log(require("inner"), process.argv[2]);',
+      'node_modules/inner/package.json': '{"name":"inner","version":"1.0.0"}',
+      'node_modules/inner/index.js': 'module.exports = "bundled";',
+    },
+  });
+  const store = openStore();
+  const bundler = use('npm:bundler@1.0.0');
+  const before = await store.lock(bundler, NO_SCRIPTS);
+  expect(runBin(await store.verify(bundler, true))).toBe('bundled hello\n');
+  expect((await store.lock(bundler, NO_SCRIPTS, true)).digest).toBe(before.digest);
 });
 
 test('an update shows its changes before anything is installed', async () => {
   const store = openStore();
-  const lock = await store.lock(use('npm:@scope/server@1.2.0'), []);
+  const lock = await store.lock(use('npm:@scope/server@1.2.0'), NO_SCRIPTS);
   registry.publish({ name: 'twig', version: '0.1.0', manifest: { scripts: { install: 'true' } } });
   registry.publish({
     name: '@scope/server',
@@ -319,14 +406,14 @@ test('an update shows its changes before anything is installed', async () => {
 });
 
 test('a missing package, a missing version and a missing registry have different errors', async () => {
-  await expect(openStore().lock(use('npm:no-such'), [])).rejects.toMatchObject({
+  await expect(openStore().lock(use('npm:no-such'), NO_SCRIPTS)).rejects.toMatchObject({
     code: 'package-missing',
   });
-  await expect(openStore().lock(use('npm:leaf@9.9.9'), [])).rejects.toMatchObject({
+  await expect(openStore().lock(use('npm:leaf@9.9.9'), NO_SCRIPTS)).rejects.toMatchObject({
     code: 'package-missing',
   });
   const gone = openStore({ npm_config_registry: 'http://127.0.0.1:1/' });
-  await expect(gone.lock(use('npm:leaf@1.0.0'), [])).rejects.toMatchObject({
+  await expect(gone.lock(use('npm:leaf@1.0.0'), NO_SCRIPTS)).rejects.toMatchObject({
     code: 'package-registry',
   });
   expect(names()).toEqual([]);
@@ -340,7 +427,7 @@ test('of several programs one must be named; an unknown name is refused', async 
     files: { '1.js': '', '2.js': '' },
   });
   const store = openStore();
-  const lock = await store.lock(use('npm:many@1.0.0'), []);
+  const lock = await store.lock(use('npm:many@1.0.0'), NO_SCRIPTS);
   const ready = await store.verify(use(lock.package), false);
   expect(() => resolveBin(ready, undefined)).toThrow(expect.objectContaining({ code: 'package-bin' }));
   expect(() => resolveBin(ready, 'three')).toThrow(expect.objectContaining({ code: 'package-bin' }));
@@ -349,8 +436,8 @@ test('of several programs one must be named; an unknown name is refused', async 
 
 test('sweep removes packages that no profile uses, and what a crash left', async () => {
   const store = openStore();
-  const lock = await store.lock(use('npm:@scope/server@1.2.0'), []);
-  await store.lock(use('npm:leaf@1.0.0'), []);
+  const lock = await store.lock(use('npm:@scope/server@1.2.0'), NO_SCRIPTS);
+  await store.lock(use('npm:leaf@1.0.0'), NO_SCRIPTS);
   const spec = lock.package;
   execFileSync('mkdir', [join(trees(), '.new-dead')]);
   expect(store.sweep([use(spec)]).sort()).toEqual(['.new-dead', 'a/leaf@1.0.0']);

@@ -147,6 +147,9 @@ export class Call {
     if (this.#state === 'ended') return false;
     this.#state = 'ended';
     this.#calls.remove(this);
+    // Of a cancelled request that is remembered no more is kept than a late answer's record needs.
+    this.#params = undefined;
+    this.targets = [];
     return true;
   }
 

@@ -12,6 +12,7 @@ import { batchOf } from './json/batch.ts';
 import { digestOf } from './json/digest.ts';
 import { hasDuplicateMembers } from './json/duplicates.ts';
 import { type Envelope, type Id, idText, readEnvelope, readId, readString } from './json/envelope.ts';
+import { OPEN_ARRAY } from './json/json.ts';
 import { isBlank, type LineListener, type Oversize } from './json/lines.ts';
 import { idOf, kindOf } from './json/oversize.ts';
 import { readMember } from './json/read.ts';
@@ -139,14 +140,14 @@ export class FromHost implements LineListener {
     for (const waiter of this.#options.waiting.close(reason)) this.#resume(waiter);
   }
 
-  // The one way of a request. `waited`: it has waited, and is judged again.
-  #request(message: Envelope, bytes: Buffer, start: number, end: number, waited?: Call): void {
+  // The one way of a request. `waiter`: it has waited, and is judged again.
+  #request(message: Envelope, bytes: Buffer, start: number, end: number, waiter?: Waiter): void {
     const { calls, current, waiting } = this.#options;
 
     // parse
-    const call = waited ?? this.#receive(message, bytes);
-    const malformed = waited === undefined ? this.#faultOf(call, message, bytes) : undefined;
-    const reason = malformed === undefined ? this.#waitsFor(call, waited !== undefined) : undefined;
+    const call = waiter?.call ?? this.#receive(message, bytes);
+    const malformed = waiter === undefined ? this.#faultOf(call, message, bytes) : undefined;
+    const reason = malformed === undefined ? this.#waitsFor(call, waiter?.reason) : undefined;
     if (reason !== undefined) {
       waiting.add(reason, copyOf(bytes, start, end), call);
       if (reason === 'listing') this.#list();
@@ -212,13 +213,14 @@ export class FromHost implements LineListener {
     return undefined;
   }
 
-  /** What a request has to wait for. `hasWaited`: the list of tools is not asked for twice. */
-  #waitsFor(call: Call, hasWaited: boolean): WaitReason | undefined {
+  /** What a request has to wait for. `waited`: what it has just waited for; the list of tools is not asked for twice. */
+  #waitsFor(call: Call, waited: WaitReason | undefined): WaitReason | undefined {
     const { waiting, tools, tasks } = this.#options;
     // What is asked of a task that is open is for the server that has it.
     const isForOpenTask = call.task !== undefined && tasks.isOpen(call.task);
     if (waiting.isOpen('rotation') && !isForOpenTask) return 'rotation';
-    if (hasWaited || !this.#needsList(call) || tools.isComplete || !tools.canList) return undefined;
+    if (waited === 'listing' || !this.#needsList(call) || tools.isComplete || !tools.canList)
+      return undefined;
     // What is refused as it is need not wait.
     return this.#decide(call).decision === 'allow' ? 'listing' : undefined;
   }
@@ -267,7 +269,10 @@ export class FromHost implements LineListener {
   /** A name as it may be shown and recorded. */
   #show(name: string): string {
     const { current, budgets } = this.#options;
-    return name === '' ? '' : current.redactor.text(name).slice(0, budgets.name).toWellFormed();
+    const text = name === '' ? '' : current.redactor.text(name);
+    if (text.length <= budgets.name) return text.toWellFormed();
+    // A copy: a slice of a string keeps all of it.
+    return Buffer.from(text.slice(0, budgets.name)).toString();
   }
 
   #decide({ method, targets, governance, shown }: Call): Verdict {
@@ -412,10 +417,11 @@ export class FromHost implements LineListener {
     upstream.send({ bytes, start, end, from, to, text, method, name: '', id: undefined });
   }
 
-  #resume({ line, call }: Waiter): void {
+  #resume(waiter: Waiter): void {
+    const { line, call } = waiter;
     const message = readEnvelope(line, 0, line.length - 1);
     if (call === undefined) this.#notify(message, line, 0, line.length - 1);
-    else this.#request(message, line, 0, line.length - 1, call);
+    else this.#request(message, line, 0, line.length - 1, waiter);
   }
 
   /** A line that is no message, or one of which nothing can be known. */
@@ -423,7 +429,7 @@ export class FromHost implements LineListener {
     const { anomalies } = this.#options;
     if (isBlank(bytes, start, end)) return;
     if (message.kind === 'unknown') {
-      if (!this.#split(message, bytes, start, end))
+      if (!this.#split(message, fault, bytes, start, end))
         this.#refuseUnread(found(message, bytes, start, end), fault);
       return;
     }
@@ -433,10 +439,14 @@ export class FromHost implements LineListener {
   }
 
   /** Takes a batch of 2025-03-26 apart, if the line is one. Each message in it is answered by itself. */
-  #split(message: Envelope, bytes: Buffer, start: number, end: number): boolean {
+  #split(message: Envelope, fault: Refusal, bytes: Buffer, start: number, end: number): boolean {
     if (!message.isBatch) return false;
     const messages = batchOf(bytes, start, end, this.#options.budgets.batch);
-    for (const { start: from, end: to } of messages ?? []) this.line(bytes, from, to);
+    for (const { start: from, end: to } of messages ?? []) {
+      // A batch in a batch is no message: else their number, and the time to read them, would have no bound.
+      if (bytes[from] === OPEN_ARRAY) this.#refuseUnread(undefined, fault);
+      else this.line(bytes, from, to);
+    }
     return messages !== undefined;
   }
 

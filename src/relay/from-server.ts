@@ -12,6 +12,7 @@ import { BUSY, CALL, CANCELLED, refusalOf, requestIdOf } from './from-host.ts';
 import { ownId, textOfId } from './ids.ts';
 import { batchOf } from './json/batch.ts';
 import { type Envelope, idText, readEnvelope, readId } from './json/envelope.ts';
+import { OPEN_ARRAY } from './json/json.ts';
 import { isBlank, type Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
 import { type Range, readMember } from './json/read.ts';
@@ -122,7 +123,12 @@ export class FromServer {
       return;
     }
     const messages = message.isBatch ? batchOf(bytes, start, end, this.#options.budgets.batch) : undefined;
-    if (messages !== undefined) for (const { start: from, end: to } of messages) this.#one(bytes, from, to);
+    if (messages !== undefined)
+      for (const { start: from, end: to } of messages) {
+        // A batch in a batch is no message: else their number, and the time to read them, would have no bound.
+        if (bytes[from] === OPEN_ARRAY) this.#withhold(undefined, bytes, from, to, fault.text);
+        else this.#one(bytes, from, to);
+      }
     else if (!isBlank(bytes, start, end)) this.#withhold(message, bytes, start, end, fault.text);
   }
 

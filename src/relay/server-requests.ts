@@ -30,6 +30,8 @@ export class ServerRequests {
   readonly #options: ServerRequestsOptions;
   readonly #nextId = counter();
   readonly #open = new Map<number, ServerRequest>();
+  /** Those of each id of the server, the latest last. */
+  readonly #byId = new Map<Id, ServerRequest[]>();
   #closed = false;
 
   constructor(options: ServerRequestsOptions) {
@@ -56,6 +58,9 @@ export class ServerRequests {
   add(request: Omit<ServerRequest, 'ownId'>): ServerRequest {
     const added = { ...request, ownId: this.#nextId() };
     this.#open.set(added.ownId, added);
+    const same = this.#byId.get(added.id);
+    if (same === undefined) this.#byId.set(added.id, [added]);
+    else same.push(added);
     return added;
   }
 
@@ -75,15 +80,14 @@ export class ServerRequests {
   take(id: Id | undefined): ServerRequest | undefined {
     const own = ownId(id);
     const request = own === undefined ? undefined : this.#open.get(own);
-    if (request !== undefined) this.#open.delete(request.ownId);
+    if (request !== undefined) this.#remove(request);
     return request;
   }
 
   /** The request that the server takes back; it is open no more. Of several under one id, the latest. */
   cancel(id: Id | undefined): ServerRequest | undefined {
-    let found: ServerRequest | undefined;
-    for (const request of this.#open.values()) if (request.id === id) found = request;
-    if (found !== undefined) this.#open.delete(found.ownId);
+    const found = id === undefined ? undefined : this.#byId.get(id)?.at(-1);
+    if (found !== undefined) this.#remove(found);
     return found;
   }
 
@@ -91,6 +95,14 @@ export class ServerRequests {
   takeAll(): ServerRequest[] {
     const all = [...this.#open.values()];
     this.#open.clear();
+    this.#byId.clear();
     return all;
+  }
+
+  #remove(request: ServerRequest): void {
+    this.#open.delete(request.ownId);
+    const same = this.#byId.get(request.id) ?? [];
+    same.splice(same.lastIndexOf(request), 1);
+    if (same.length === 0) this.#byId.delete(request.id);
   }
 }

@@ -8,6 +8,7 @@ export type WaitReason = 'rotation' | 'listing';
 
 /** A message that waits: a copy of its line, and the request that it is, if it is one. */
 export interface Waiter {
+  readonly reason: WaitReason;
   readonly line: Buffer;
   readonly call: Call | undefined;
 }
@@ -15,7 +16,9 @@ export interface Waiter {
 /** The messages that wait. */
 export class WaitingRoom {
   readonly #reasons = new Set<WaitReason>();
-  #waiters: (Waiter & { readonly reason: WaitReason })[] = [];
+  /** In their order. */
+  readonly #waiters = new Set<Waiter>();
+  readonly #byCall = new Map<Call, Waiter>();
   #bytes = 0;
 
   /** Bytes that wait. The host is read no further while they are over the budget. */
@@ -35,27 +38,32 @@ export class WaitingRoom {
 
   /** Has a message wait. */
   add(reason: WaitReason, line: Buffer, call: Call | undefined): void {
-    this.#waiters.push({ reason, line, call });
+    const waiter = { reason, line, call };
+    this.#waiters.add(waiter);
     this.#bytes += line.length;
-    call?.wait();
+    if (call === undefined) return;
+    this.#byCall.set(call, waiter);
+    call.wait();
   }
 
   /** A request that waits is to wait no longer: its line. */
   remove(call: Call): Buffer | undefined {
-    return this.#take((waiter) => waiter.call === call)[0]?.line;
+    const waiter = this.#byCall.get(call);
+    if (waiter !== undefined) this.#take(waiter);
+    return waiter?.line;
   }
 
   /** Nothing waits for this any more: what did, in its order. */
   close(reason: WaitReason): Waiter[] {
     if (!this.#reasons.delete(reason)) return [];
-    return this.#take((waiter) => waiter.reason === reason);
+    const left = [...this.#waiters].filter((waiter) => waiter.reason === reason);
+    for (const waiter of left) this.#take(waiter);
+    return left;
   }
 
-  #take(leaves: (waiter: Waiter & { readonly reason: WaitReason }) => boolean): Waiter[] {
-    const left = this.#waiters.filter(leaves);
-    if (left.length === 0) return left;
-    this.#waiters = this.#waiters.filter((waiter) => !leaves(waiter));
-    this.#bytes = this.#waiters.reduce((sum, { line }) => sum + line.length, 0);
-    return left;
+  #take(waiter: Waiter): void {
+    this.#waiters.delete(waiter);
+    if (waiter.call !== undefined) this.#byCall.delete(waiter.call);
+    this.#bytes -= waiter.line.length;
   }
 }

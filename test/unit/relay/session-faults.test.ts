@@ -354,6 +354,25 @@ describe('batches of 2025-03-26', () => {
     expect(host.messages.slice(1)).toMatchObject([{ id: 1, result: {} }, { method: 'notifications/y' }]);
   });
 
+  test('W-RELAY-6 W-RELAY-8 are not in one another: what is in one of those is no message', () => {
+    const { host, server } = join();
+    host.say(JSON.stringify([versioned(call(1)), [versioned(call(2))], versioned(call(3))]));
+    expect(server.messages).toMatchObject([sent(1), sent(3)]);
+    expect(errors(host.messages)).toEqual([[-32600, null]]);
+    server.say(JSON.stringify([[versioned(answer(1))], versioned(answer(2))]));
+    expect(host.messages.slice(1)).toMatchObject([{ id: 3, result: {} }]);
+    // Each level of these would be read anew.
+    const deep = `${'['.repeat(250)}"${'x'.repeat(2 ** 22)}"${']'.repeat(250)}\n`;
+    const wide = `[${Array.from({ length: 900 }, () => `[${'1,'.repeat(900)}1]`).join(',')}]\n`;
+    const before = host.text.length;
+    const began = performance.now();
+    host.raw(deep);
+    host.raw(wide);
+    server.raw(deep);
+    expect(performance.now() - began).toBeLessThan(2000);
+    expect(host.text.length - before).toBeLessThan(200_000);
+  });
+
   test('W-RELAY-6 of too many messages are refused whole', () => {
     const { host, server } = join({ budgets: { batch: 2 } });
     host.say(JSON.stringify([call(1), call(2), call(3)].map(versioned)));

@@ -1,10 +1,19 @@
 // A fault in one session ends that session: its host gets an answer, the log a record, and the caller nothing to
 // catch. Nothing that either side sends costs by its size more than a look at each byte.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
 import { answer, call, FakeServer, type Joined, join, settled } from '../../fixtures/ends.ts';
+import { policyOf } from '../../fixtures/policy.ts';
 
 const clean = new Redactor([]);
+
+/** Collects garbage. */
+function collect(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
 
 /** A redactor that throws once it is told to. */
 function failing() {
@@ -172,6 +181,40 @@ describe('W-RELAY-6', () => {
     server.say({ id: 1, result: {} });
     host.say(listen(30));
     expect(server.messages).toHaveLength(12);
+  });
+
+  test('nothing of a cancelled request is kept but what a record of its late answer needs', async () => {
+    const { host, server } = join();
+    collect();
+    const before = process.memoryUsage().arrayBuffers;
+    for (let id = 0; id < 40; id++) {
+      host.say({ id, method: 'resources/subscribe', params: { uri: 'a', x: 'x'.repeat(2 ** 20) } });
+      host.say({ method: 'notifications/cancelled', params: { requestId: id } });
+      server.writes.length = 0;
+    }
+    await settled();
+    collect();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(10 * 2 ** 20);
+  });
+
+  test('to take back many requests takes time in proportion to their number', () => {
+    const cancelled = (requestId: unknown) => ({
+      method: 'notifications/cancelled',
+      params: { requestId },
+    });
+    const numbers = Array.from({ length: 9000 }, (_, i) => i + 1);
+    const { host, server } = join({ policy: policyOf({ tools: { no: 'deny' } }) });
+    host.say({ id: 'i', method: 'initialize', params: {} });
+    server.say({ id: 1, result: {} });
+    host.say({ method: 'notifications/initialized' });
+    const began = performance.now();
+    host.say(...numbers.map((id) => call(id)));
+    host.say(...numbers.map(cancelled));
+    server.say(...numbers.map((id) => ({ id, method: 'ping' })));
+    server.say(...numbers.map((id) => cancelled(id % 2 === 0 ? 'none' : id)));
+    expect(performance.now() - began).toBeLessThan(3000);
+    // But for the handshake, the relay's list of tools and the answers, the server gets nothing.
+    expect(server.messages.slice(2).map(({ method }) => method)).toEqual(['tools/list']);
   });
 
   test('a long answer to `initialize` is not built into values', () => {

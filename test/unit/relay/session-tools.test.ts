@@ -133,3 +133,23 @@ test.each([
   next.say(answer(next.idOf(1)));
   expect(host.messages.at(-1)).toMatchObject({ id: 1, result: {} });
 });
+
+test('a call that has waited for a rotation waits for the list of the new server too', async () => {
+  const { host, server, session } = opened();
+  host.say({ id: 'l', method: 'tools/list' });
+  server.say(list(server.nth(1), ['echo']));
+  host.say(call(1));
+  const next = new FakeServer(4712);
+  const done = session.rotate(() => Promise.resolve({ server: next, redactor: new Redactor([]) }));
+  await settled();
+  next.say({ id: next.nth(1), result: { protocolVersion: '1', capabilities: {} } });
+  await settled();
+  host.say(call(2), call(3, 'gone'));
+  server.say(answer(server.idOf(1)));
+  expect((await done).outcome).toBe('moved');
+  await settled();
+  next.say(list(next.nth(2), ['echo']));
+  await settled();
+  expect(next.messages.at(-1)).toMatchObject(sent(2));
+  expect(host.messages.slice(2)).toMatchObject([{ id: 3, error: { code: -32010 } }]);
+});

@@ -10,6 +10,7 @@ export class Anomalies {
   readonly #log: Log;
   readonly #session: string;
   #count = 0;
+  readonly #remarked = new Set<string>();
 
   constructor(log: Log, session: string) {
     this.#log = log;
@@ -19,6 +20,14 @@ export class Anomalies {
   /** Logs one. `fields` hold no credential. */
   note(what: string, fields: () => object): void {
     if (++this.#count <= MAX_LOGGED) this.#log.info({ session: this.#session, ...fields() }, what);
+  }
+
+  /** Logs once what is odd about messages that are passed on. `fields` hold no credential, and are few in number. */
+  remark(what: string, fields: object): void {
+    const key = JSON.stringify([what, fields]);
+    if (this.#remarked.has(key) || this.#remarked.size >= MAX_LOGGED) return;
+    this.#remarked.add(key);
+    this.#log.info({ session: this.#session, ...fields }, what);
   }
 
   /** Logs how many there were. */

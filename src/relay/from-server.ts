@@ -87,7 +87,7 @@ export class FromServer {
       return;
     }
     for (const { credential, place } of redacted.stayed)
-      anomalies.note('a value too simple to be withheld stays in the message', () => ({ credential, place }));
+      anomalies.remark('a value that is too simple to be withheld stays', { credential, place });
     if (redacted.line === line) {
       this.#pass(message, bytes, start, end);
       return;

@@ -417,13 +417,18 @@ describe('W-RELAY-5 credentials do not reach the host', () => {
       { name: 'PASSWORD', value: 'postgres' },
       { name: 'PIN', value: '12345678' },
     ]);
-    const { host, server } = join({ redactor });
+    const { host, server, logged } = join({ redactor });
     host.say(call(1), call(2));
     const list = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"query_postgres","inputSchema":{}}]}}';
     server.say(list, '{"jsonrpc":"2.0","id":2,"result":{"n":3123456789,"text":"postgres 12345678"}}');
     expect(host.lines).toEqual([
       list,
       '{"jsonrpc":"2.0","id":2,"result":{"n":3123456789,"text":"[redacted:PASSWORD] [redacted:PIN]"}}',
+    ]);
+    server.say(list);
+    expect(logged.filter((line) => line.includes('too simple'))).toEqual([
+      expect.stringMatching(/"credential":"PASSWORD","place":"the name of a tool"/),
+      expect.stringMatching(/"credential":"PIN","place":"a number"/),
     ]);
   });
 

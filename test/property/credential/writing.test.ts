@@ -185,3 +185,59 @@ test('W-SEAL-3 a host gets the placeholder back from an answer that writes each 
     runs,
   );
 });
+
+test('W-SEAL-1 W-SEAL-3 what a stream holds back depends on the text, not on the value', () => {
+  const value = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
+  const decoy = 'ghq_61D8f53G303d7023F8821d949458Bf289C5b';
+  const sealers = [value, decoy].map((value) => new ResponseSealer([{ value, placeholder: 'sealed' }]));
+  const part = fc.oneof(
+    fc.nat(value.length - 5).map((length) => value.slice(0, length + 4)),
+    draw(
+      fc.nat(value.length - 5).map((length) => value.slice(0, length + 4)),
+      [...ESCAPES, ...LOOSE],
+      [...NOTHING, ...FILLERS, ...SEPARATORS],
+    ).map(({ written }) => written),
+    fc.constantFrom(' ', ', ', '"', '\n\n', '{"a":', 'other words '),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { minLength: 1, maxLength: 6 }), (parts) => {
+      const streams = sealers.map((sealer) => sealer.transform(false));
+      for (const part of parts) {
+        const [one, other] = streams.map((stream) =>
+          Buffer.concat(stream.push(Buffer.from(part))).toString(),
+        );
+        expect(one).toBe(other);
+      }
+    }),
+    runs,
+  );
+});
+
+test('W-CRED-1 the search of the folded view takes time in proportion to the data', () => {
+  const value = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
+  const redactor = new Redactor([{ name: 'T', value }]);
+  const pieces = [
+    value.slice(0, -1),
+    [...value.slice(0, -1)].join('-'),
+    '\\',
+    '%25',
+    '&amp;',
+    '\\u00',
+    '12:',
+  ];
+  for (const piece of pieces) {
+    const time = (length: number): number => {
+      const data = Buffer.from(piece.repeat(Math.ceil(length / piece.length)));
+      return Math.min(
+        ...Array.from({ length: 2 }, () => {
+          const start = process.cpuUsage().user;
+          redactor.redact(data);
+          return process.cpuUsage().user - start;
+        }),
+      );
+    };
+    time(50_000);
+    // Eight times the data; sixteen times the time is far from its square.
+    expect(time(800_000)).toBeLessThan(16 * time(100_000) + 50_000);
+  }
+});

@@ -78,6 +78,57 @@ test('in JSON the structure stays where a value spans it', () => {
   );
 });
 
+describe('W-CRED-1 the letters and digits of a value are enough', () => {
+  const uuid = '550e8400-e29b-41d4-a716-446655440000';
+  const ids = new Redactor([{ name: 'ID', value: uuid }]);
+  const codes = (digits: number) => (character: string) =>
+    character.charCodeAt(0).toString(16).padStart(digits, '0');
+  const all = (write: (character: string) => string): string => Array.from(token, write).join('');
+  const base64 = Buffer.from(`user:${token}`).toString('base64');
+  const hex = Buffer.from(token).toString('hex');
+
+  test.each([
+    ['escapes in JSON in JSON in JSON', all((one) => `\\\\\\\\u${codes(4)(one)}`)],
+    ['every second character escaped', all((one) => (one < 'a' ? `\\u${codes(4)(one)}` : one))],
+    ['numbers of HTML with zeros', all((one) => `&#0${one.charCodeAt(0)};`)],
+    ['numbers of HTML, escaped once more', all((one) => `&amp;#${one.charCodeAt(0)};`)],
+    ['escapes of C', all((one) => `\\x${codes(2)(one)}`)],
+    ['UTF-16', Buffer.from(token, 'utf16le').toString('latin1')],
+    ['UTF-16 in JSON', JSON.stringify(Buffer.from(token, 'utf16le').toString('latin1')).slice(1, -1)],
+    ['quoted-printable', token.replace(/.{9}/g, '$&=\r\n')],
+    ['lines of eight characters', token.replace(/.{8}/g, '$&\n')],
+    ['another case', token.toUpperCase()],
+    ['hexadecimal digits with colons', hex.replace(/..(?=.)/g, '$&:')],
+    ['hexadecimal digits in mixed case', hex.replace('f', 'F')],
+  ])('%s', (_what, text) => {
+    expect(one.text(`<${text}>`)).toMatch(/^<\[redacted:GITHUB_TOKEN\](?:\0|\\u0000|\n)?>$/);
+  });
+
+  test.each([8, 12, 16, 60])('base64 in lines of %i characters', (length) => {
+    const broken = base64.replace(new RegExp(`.{${length}}`, 'g'), '$&\n');
+    expect(one.text(broken)).toContain('[redacted:GITHUB_TOKEN]');
+    expect(one.text(JSON.stringify(broken))).toContain('[redacted:GITHUB_TOKEN]');
+  });
+
+  test.each([
+    ['in upper case', uuid.toUpperCase()],
+    ['without hyphens', uuid.replaceAll('-', '')],
+    ['with underscores', uuid.replaceAll('-', '_')],
+  ])('a UUID %s', (_what, text) => {
+    expect(ids.text(`<${text}>`)).toBe('<[redacted:ID]>');
+  });
+
+  test.each([
+    ['20260112', 'on 2026-01-12, at 20:26:01.12, and 2.0.2.6.0.1.1.2'],
+    ['postgres', 'Postgres, POSTGRES, post-gres, post gres and postg-res'],
+    ['hunter2-hunter2', 'hunter2 hunter2 or hunter2hunter2'],
+    [token, 'ghp, 16C7, e42F, 292c, 6912, E771'],
+    [uuid, '550e8400 e29b 41d4 a716 446655440000'],
+  ])('what only resembles "%s" stays', (value, text) => {
+    expect(new Redactor([{ name: 'X', value }]).text(text)).toBe(text);
+  });
+});
+
 describe('W-CRED-40 a message keeps what the host and the protocol go by', () => {
   const simple = new Redactor([
     { name: 'PASSWORD', value: 'postgres' },

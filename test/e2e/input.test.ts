@@ -74,7 +74,7 @@ test('a host that stops reading does not grow the daemon', async () => {
   const before = resident(daemon);
   host.pause();
   const lines = 1_000_000;
-  const { answer } = host.ask('tools/call', { name: 'flood', arguments: { lines } });
+  const { answer } = host.ask('tools/call', { name: 'flood', arguments: { lines } }, 50);
   // More than all buffers on the path can take, if nothing applied backpressure.
   let last = -1;
   for (let now = resident(daemon); now !== last; now = resident(daemon)) {

@@ -11,7 +11,7 @@
 import type { Condition, Decision, ProfilePolicy } from '../profile/format.ts';
 import { fold } from './fold.ts';
 import { compile, type Pattern } from './pattern.ts';
-import { isNormal, normalForm } from './uri.ts';
+import { isNormal, normalForm, plainForm } from './uri.ts';
 
 /** What a request acts on: the key under `policy` that governs it. */
 export type Kind = 'tools' | 'resources' | 'prompts' | 'methods';
@@ -138,7 +138,7 @@ function formsOf(kind: Kind, name: string): Forms {
   const folded = fold(name);
   if (kind !== 'resources') return { name, isNormal: true, others: folded === name ? [] : [folded] };
   const normal = normalForm(name);
-  const others = new Set([folded, fold(normal), fold(normal.replace(/\?.*/s, ''))]);
+  const others = new Set([folded, fold(normal), fold(normal.replace(/\?.*/s, '')), fold(plainForm(name))]);
   others.delete(name);
   return { name, isNormal: isNormal(name), others: [...others] };
 }

@@ -9,13 +9,21 @@ const ROUNDS = 3;
 const ENCODED = /(?:%[0-9a-f]{2})+/gi;
 
 const PARTS = /^([a-z][a-z0-9+.-]*:)?(\/\/[^/?#]*)?([^?#]*)([^#]*)/is;
+/** The same where `?` and `#` are characters like any other. */
+const PLAIN_PARTS = /^([a-z][a-z0-9+.-]*:)?(\/\/[^/?#]*)?(.*)()/is;
+const WEB = /^https?:/i;
 
-/** Whether no part of the URI's path leads elsewhere than its characters say, nor hides where it leads. */
+/**
+ * Whether no part of the URI's path leads elsewhere than its characters say, nor hides where it leads. Query and
+ * fragment count as path, but for `http` and `https`: many a server takes all after the scheme for a path.
+ */
 export function isNormal(uri: string): boolean {
-  const path = pathOf(decode(uri));
+  const text = decode(uri);
+  const path = pathOf(text);
+  const led = WEB.test(text) ? path : text;
   return (
     !/[\\\p{Cc}]/u.test(path) &&
-    path.split('/').every((part) => part !== '.' && part !== '..') &&
+    !/(^|[:/\\])\.\.?([/\\?#]|$)/.test(led) &&
     countSlashes(path) === countSlashes(pathOf(uri))
   );
 }
@@ -25,8 +33,17 @@ export function isNormal(uri: string): boolean {
  * empty segments and the fragment left out. `file:/x` and `file://localhost/x` become `file:///x`.
  */
 export function normalForm(uri: string): string {
+  return normal(uri, PARTS);
+}
+
+/** As `normalForm`, to a server that takes all after the scheme for a path, `?` and `#` included. */
+export function plainForm(uri: string): string {
+  return normal(uri, PLAIN_PARTS);
+}
+
+function normal(uri: string, parts: RegExp): string {
   const [, scheme = '', authority = '', path = '', query = ''] =
-    PARTS.exec(decode(uri).replaceAll('\\', '/')) ?? [];
+    parts.exec(decode(uri).replaceAll('\\', '/')) ?? [];
   const isFile = scheme.toLowerCase() === 'file:';
   const host = isFile && /^(\/\/(localhost)?)?$/i.test(authority) ? '//' : authority;
   return `${scheme}${host}${resolve(path)}${query}`;

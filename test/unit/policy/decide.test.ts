@@ -163,6 +163,8 @@ describe('W-POL-4 resources are decided on by what their URI leads to', () => {
     ['file://localhost/home/me/.ssh/id', 'deny'],
     ['file:///home\\me\\.ssh\\id', 'deny'],
     ['file:///home/me/.ssh/id?x#y', 'deny'],
+    ['file:///x?/../home/me/.ssh/id', 'deny'],
+    ['file:///x%23/../home/me/.ssh/id', 'deny'],
     ['file:///a b/x', 'deny'],
     ['file:///a%20b/x', 'deny'],
   ])('%s: %s', (uri, decision) => {
@@ -176,6 +178,9 @@ describe('W-POL-4 resources are decided on by what their URI leads to', () => {
     'file:///home/me/%252e%252e/x',
     'file:///home/me/..\\..\\etc/passwd',
     'file:///home/me/..%5c..%5cetc/passwd',
+    'file:///home/me/x?/../../../etc/passwd',
+    'file:///home/me/x#/../../../etc/passwd',
+    'file:///home/me/x#..%5c/..\\..\\etc/passwd',
     'file:///home/me/./x',
     'file:///home/me/x\0.txt',
   ])('%s is not what a pattern allows', (uri) => {

@@ -19,7 +19,7 @@ export interface Budgets {
   readonly result: number;
   /** A tool's name as it is recorded, in characters. */
   readonly name: number;
-  /** Tools in a list, the bytes of the definition of one, and pages that the relay lists by itself. */
+  /** Tools in a list, the bytes of the definition of one, and pages that the relay lists by itself, all within `greet`. */
   readonly entries: number;
   readonly definition: number;
   readonly pages: number;
@@ -45,7 +45,7 @@ export const BUDGETS: Budgets = {
   batch: 1000,
   result: 16 * 2 ** 20,
   name: 1024,
-  entries: 100_000,
+  entries: 10_000,
   definition: 2 ** 20,
   pages: 1000,
   drain: 30_000,

@@ -22,6 +22,9 @@ export interface CandidateOptions {
   readonly onStderr: (chunk: Buffer) => void;
 }
 
+/** What keeping a line costs beside its bytes. */
+const OVERHEAD = 128;
+
 /** Owns a new server until a session takes it. */
 export class Candidate implements UpstreamListener {
   readonly upstream: Upstream;
@@ -78,15 +81,16 @@ export class Candidate implements UpstreamListener {
   message(bytes: Buffer, start: number, end: number): void {
     const message = readEnvelope(bytes, start, end);
     const { ownRequests } = this.#options;
-    if (message.fault !== undefined) ownRequests.unreadable(message.id ?? findId(bytes, start, end)?.id);
-    else if (message.kind === 'response' && ownRequests.answered(message, bytes)) return;
+    if (message.fault !== undefined)
+      ownRequests.unreadable(this.upstream, message.id ?? findId(bytes, start, end)?.id);
+    else if (message.kind === 'response' && ownRequests.answered(this.upstream, message, bytes)) return;
     this.#lines.push(Buffer.from(bytes.subarray(start, end)));
-    this.#bytes += end - start;
+    this.#bytes += end - start + OVERHEAD;
   }
 
   /** Too long to be kept. */
   oversize(line: Oversize): void {
-    this.#options.ownRequests.unreadable(idOf(line));
+    this.#options.ownRequests.unreadable(this.upstream, idOf(line));
   }
 
   stderr(chunk: Buffer): void {

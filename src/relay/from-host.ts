@@ -233,7 +233,7 @@ export class FromHost implements LineListener {
   }
 
   #unlisted(call: Call): Refusal | undefined {
-    if (!this.#needsList(call) || !this.#options.tools.canList) return undefined;
+    if (!this.#needsList(call)) return undefined;
     return this.#decide(call).decision === 'allow' ? UNLISTED : undefined;
   }
 
@@ -348,7 +348,7 @@ export class FromHost implements LineListener {
   }
 
   #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { waiting, replay } = this.#options;
+    const { waiting, replay, budgets } = this.#options;
     const { method } = message;
     if (method === CANCELLED) {
       this.#cancel(message, bytes, start, end);
@@ -357,7 +357,7 @@ export class FromHost implements LineListener {
     } else if (method !== PROGRESS && waiting.isOpen('rotation')) {
       waiting.add('rotation', copyOf(bytes, start, end), undefined);
     } else {
-      if (method === INITIALIZED) replay.noteInitialized(Buffer.from(bytes.subarray(start, end)));
+      if (method === INITIALIZED) replay.noteInitialized(bytes, start, end, budgets.replay - replay.bytes);
       this.#send(method, bytes, start, end, start, start, '');
     }
   }

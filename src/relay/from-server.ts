@@ -15,7 +15,7 @@ import { type Envelope, idText, readEnvelope, readId } from './json/envelope.ts'
 import { OPEN_ARRAY } from './json/json.ts';
 import { isBlank, type Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
-import { type Range, readMember } from './json/read.ts';
+import { type Member, readMember } from './json/read.ts';
 import { findId } from './json/recovery.ts';
 import { type Method, methodOf } from './methods.ts';
 import type { Outbox } from './outbox.ts';
@@ -106,12 +106,12 @@ export class FromServer {
   }
 
   oversize(line: Oversize): void {
-    const { anomalies, calls, ownRequests } = this.#options;
+    const { anomalies, calls, ownRequests, current } = this.#options;
     anomalies.note('a line of the server is over the limit', () => ({ bytes: line.length }));
     const text = 'the answer is longer than the relay takes';
     const id = idOf(line);
     calls.sent(id)?.fail('error', { code: 'withheld', text });
-    ownRequests.unreadable(id);
+    ownRequests.unreadable(current.upstream, id);
   }
 
   #pass(message: Envelope, bytes: Buffer, start: number, end: number): void {
@@ -139,10 +139,11 @@ export class FromServer {
 
   /** An answer to a request of the host, or to one of the relay's own. */
   #answer(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { calls, ownRequests } = this.#options;
+    const { calls, ownRequests, current } = this.#options;
     const call = calls.sent(message.id);
     if (call !== undefined) this.#end(call, message, bytes, start, end);
-    else if (!ownRequests.answered(message, bytes)) this.#late(message, bytes.subarray(start, end));
+    else if (!ownRequests.answered(current.upstream, message, bytes))
+      this.#late(message, bytes.subarray(start, end));
   }
 
   #end(call: Call, message: Envelope, bytes: Buffer, start: number, end: number): void {
@@ -253,13 +254,17 @@ export class FromServer {
     }
     const subscription = calls.isListening
       ? subscriptionIn(bytes, message.metaStart, message.metaEnd)
-      : undefined;
-    if (subscription === undefined) {
+      : 'absent';
+    if (subscription === 'absent') {
       toHost.add(bytes, start, end, start, start, '');
       return;
     }
-    const call = calls.sent(readId(bytes, subscription.start, subscription.end));
-    if (call?.method !== LISTEN) {
+    // What is there twice, or spelled in another way, names none that two readers would agree on.
+    const call =
+      subscription === 'ambiguous'
+        ? undefined
+        : calls.sent(readId(bytes, subscription.start, subscription.end));
+    if (subscription === 'ambiguous' || call?.method !== LISTEN) {
       anomalies.note('the server has notified of a subscription that is not open', () => ({
         bytes: end - start,
       }));
@@ -309,7 +314,7 @@ export class FromServer {
       call.fail('error', { code: 'withheld', text, ...(hint === undefined ? {} : { hint }) });
       return;
     }
-    if (found?.kind === 'response') ownRequests.unreadable(found.id);
+    if (found?.kind === 'response') ownRequests.unreadable(current.upstream, found.id);
     if (found?.kind === 'request')
       current.upstream.answer(errorLine(idText(found.id), { code: 'withheld', text: why }));
     anomalies.note('the server has sent what is no message', () => ({
@@ -339,7 +344,8 @@ function withSubscription(
   const meta = readMember(bytes, resultStart, resultEnd, META);
   if (typeof meta === 'string') return undefined;
   const value = subscriptionIn(bytes, meta.start, meta.end);
-  if (value === undefined || ownId(readId(bytes, value.start, value.end)) !== call.ownId) return undefined;
+  if (typeof value === 'string' || ownId(readId(bytes, value.start, value.end)) !== call.ownId)
+    return undefined;
   return Buffer.concat([
     bytes.subarray(start, value.start),
     Buffer.from(call.idText),
@@ -348,8 +354,6 @@ function withSubscription(
 }
 
 /** Where a `_meta` names a subscription. */
-function subscriptionIn(bytes: Buffer, start: number, end: number): Range | undefined {
-  if (start === -1) return undefined;
-  const value = readMember(bytes, start, end, SUBSCRIPTION);
-  return typeof value === 'string' ? undefined : value;
+function subscriptionIn(bytes: Buffer, start: number, end: number): Member {
+  return start === -1 ? 'absent' : readMember(bytes, start, end, SUBSCRIPTION);
 }

@@ -43,10 +43,9 @@ export class OwnRequests {
     return promise;
   }
 
-  /** A server has answered something. Whether it was one of these requests. */
-  answered(message: Envelope, bytes: Buffer): boolean {
-    const id = ownId(message.id);
-    const waiting = id === undefined ? undefined : this.#open.get(id);
+  /** A server has answered something. Whether it was one of these requests, made of this server. */
+  answered(upstream: Upstream, message: Envelope, bytes: Buffer): boolean {
+    const waiting = this.#askedOf(upstream, message.id);
     if (waiting === undefined) return false;
     const { failed, resultStart, resultEnd } = message;
     if (failed) waiting.done({ error: 'answered with an error', refused: true });
@@ -56,15 +55,20 @@ export class OwnRequests {
   }
 
   /** A server has answered something that cannot be read. */
-  unreadable(id: Id | undefined): void {
-    const own = ownId(id);
-    if (own !== undefined) this.#open.get(own)?.done({ error: 'gave an answer that cannot be read' });
+  unreadable(upstream: Upstream, id: Id | undefined): void {
+    this.#askedOf(upstream, id)?.done({ error: 'gave an answer that cannot be read' });
   }
 
   /** A server is gone. */
   abandon(upstream: Upstream): void {
     for (const waiting of this.#open.values())
       if (waiting.upstream === upstream) waiting.done({ error: 'ended' });
+  }
+
+  #askedOf(upstream: Upstream, id: Id | undefined): Waiting | undefined {
+    const own = ownId(id);
+    const waiting = own === undefined ? undefined : this.#open.get(own);
+    return waiting?.upstream === upstream ? waiting : undefined;
   }
 }
 

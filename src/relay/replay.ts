@@ -21,8 +21,13 @@ export const REPLAYED: ReadonlySet<string> = new Set([INITIALIZE, LISTEN, SET_LE
 /** The longest URI that is subscribed to, in bytes of JSON text. */
 const MAX_URI = 16_384;
 
+/** What keeping one of many costs beside its bytes. */
+const OVERHEAD = 256;
+
 /** By this member a `_meta` is one of 2026-07-28. */
 const VERSION = '"io.modelcontextprotocol/protocolVersion"';
+
+const INITIALIZED_LINE = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}');
 
 const ABSENT = 'absent';
 
@@ -80,10 +85,11 @@ export class Replay {
     if (meta.includes(VERSION)) this.#meta = this.#keep(Buffer.from(meta));
   }
 
-  /** The host has sent `notifications/initialized`. */
-  noteInitialized(line: Buffer): void {
+  /** The host has sent `notifications/initialized`; what is longer than `limit` is not repeated word for word. */
+  noteInitialized(bytes: Buffer, start: number, end: number, limit: number): void {
     this.#drop(this.#initialized);
-    this.#initialized = this.#keep(line);
+    const line = end - start > limit ? INITIALIZED_LINE : bytes.subarray(start, end);
+    this.#initialized = this.#keep(Buffer.from(line));
   }
 
   /** The server has accepted a request. `params` is its JSON text, `result` where the result is in `bytes`. */
@@ -126,12 +132,12 @@ export class Replay {
   }
 
   #keep(bytes: Buffer): Buffer {
-    this.#bytes += bytes.length;
+    this.#bytes += bytes.length + OVERHEAD;
     return bytes;
   }
 
   #drop(bytes: Buffer | undefined): void {
-    this.#bytes -= bytes?.length ?? 0;
+    if (bytes !== undefined) this.#bytes -= bytes.length + OVERHEAD;
   }
 }
 

@@ -95,6 +95,7 @@ export class Session {
   readonly #fromHost: FromHost;
   readonly #fromServer: FromServer;
   readonly #rotation: Rotation;
+  readonly #tools: ToolList;
   readonly #done = Promise.withResolvers<Ended>();
   /** What of a server's standard error is not out yet, as it may be the beginning of a credential. */
   readonly #stderr = new WeakMap<Upstream, ReturnType<Redaction['stream']>>();
@@ -138,6 +139,14 @@ export class Session {
         turn();
         this.#settle();
       });
+    this.#tools = new ToolList({
+      budgets,
+      current: this.#current,
+      replay,
+      ownRequests: this.#ownRequests,
+      resume,
+      onFault: (error) => this.#guard.fail(error),
+    });
     const shared = {
       budgets,
       current: this.#current,
@@ -151,14 +160,7 @@ export class Session {
       anomalies: this.#anomalies,
       tasks: new Tasks(),
       resume,
-      tools: new ToolList({
-        budgets,
-        current: this.#current,
-        replay,
-        ownRequests: this.#ownRequests,
-        resume,
-        onFault: (error) => this.#guard.fail(error),
-      }),
+      tools: this.#tools,
       profile,
       clock,
     };
@@ -300,7 +302,7 @@ export class Session {
   #steer(): void {
     const { upstream } = this.#current;
     const { host } = this.#options;
-    upstream.pause(this.#toHost.full || upstream.crowded);
+    upstream.pause(this.#toHost.full || upstream.crowded || this.#tools.isReading);
     const paused = upstream.full || this.#toHost.crowded || this.#waiting.bytes > this.#budgets.waiting;
     if (paused === this.#hostPaused) return;
     this.#hostPaused = paused;

@@ -32,7 +32,12 @@ export class ToolList {
   #registry: ToolRegistry;
   /** All pages were read since the server last said that they change. */
   #complete = false;
+  /** How often the server has said that they change. */
+  #changes = 0;
   #listing: Promise<string | undefined> | undefined;
+  /** Pages that are being read, one after another. */
+  readonly #pages: { readonly reader: Generator<void, PageRead>; readonly then: (page: PageRead) => void }[] =
+    [];
 
   constructor(options: ToolListOptions) {
     this.#options = options;
@@ -56,10 +61,10 @@ export class ToolList {
     return this.#registry.size === 0;
   }
 
-  /** Whether the relay can list in the host's name: the host has opened the session. */
+  /** Whether the relay can list in the host's name: the server has answered the host, or need not have. */
   get canList(): boolean {
     const { replay } = this.#options;
-    return replay.initialized !== undefined || replay.meta !== undefined;
+    return replay.isOpened || replay.meta !== undefined;
   }
 
   /** Adds a page that the host gets. Returns why it must not go on. */
@@ -72,6 +77,12 @@ export class ToolList {
   /** The server's tools are others, or may be. */
   invalidate(): void {
     this.#complete = false;
+    this.#changes++;
+  }
+
+  /** A page is being read: until that is done no more is to come. */
+  get isReading(): boolean {
+    return this.#pages.length > 0;
   }
 
   /** Lists all tools. Settles with why that failed, if it did; never rejects. One list is under way at a time. */
@@ -100,20 +111,25 @@ export class ToolList {
     const { ownRequests, current, budgets, replay } = this.#options;
     const registry = this.#registry;
     const { upstream } = current;
+    const changes = this.#changes;
+    const until = performance.now() + budgets.greet;
     let cursor: Buffer | undefined;
     for (let page = 0; page < budgets.pages; page++) {
+      const left = until - performance.now();
+      if (left <= 0) return 'did not list its tools in time';
       const params = paramsOf(replay.isOpened ? undefined : replay.meta, cursor);
-      const answer = await ownRequests.ask(upstream, LIST, params, budgets.greet);
+      const answer = await ownRequests.ask(upstream, LIST, params, left);
       // A server that was replaced meanwhile is not the one to ask.
       if (current.upstream !== upstream) return this.#listAll();
       if ('error' in answer) return answer.error;
       const { result } = answer;
       const whole = { start: 0, end: result.length };
       const read = await this.#read(result, whole);
+      if (current.upstream !== upstream) return this.#listAll();
       const fault = read.fault ?? registry.add(read.tools, page === 0);
       if (fault !== undefined) return fault;
       if (read.fault === undefined && read.isLast) {
-        if (registry === this.#registry) this.#complete = true;
+        if (registry === this.#registry && changes === this.#changes) this.#complete = true;
         return undefined;
       }
       const next = readMember(result, 0, result.length, 'nextCursor');
@@ -132,22 +148,23 @@ export class ToolList {
     return new Promise((resolve) => this.run(reader, resolve));
   }
 
-  /** Runs a reader to its end: at once if that is soon, else in slices. */
+  /** Runs a reader to its end: at once if that is soon and none is before it, else in slices. */
   run(reader: Generator<void, PageRead>, then: (page: PageRead) => void): void {
-    const { resume } = this.#options;
-    const step = (): void => {
-      const until = performance.now() + SLICE;
-      for (;;) {
-        const { done, value } = reader.next();
-        if (done === true) {
-          then(value);
-          return;
-        }
-        if (performance.now() >= until) break;
+    if (this.#pages.push({ reader, then }) === 1) this.#step();
+  }
+
+  /** One slice, of one page: many pages take no more time between two turns of others than one does. */
+  #step(): void {
+    const until = performance.now() + SLICE;
+    for (let page = this.#pages[0]; page !== undefined; page = this.#pages[0]) {
+      const { done, value } = page.reader.next();
+      if (done === true) {
+        page.then(value);
+        this.#pages.shift();
       }
-      setImmediate(() => resume(step));
-    };
-    step();
+      if (performance.now() >= until) break;
+    }
+    if (this.isReading) setImmediate(() => this.#options.resume(() => this.#step()));
   }
 }
 

@@ -165,18 +165,20 @@ export class ToolRegistry {
    * stays, since its other pages may. Returns why the page must not go on; then nothing was added.
    */
   add(tools: readonly Tool[], isFirst: boolean): string | undefined {
-    const listed = isFirst ? new Set<string>() : new Set(this.#listed);
+    const listed = isFirst ? new Set<string>() : this.#listed;
     const page = new Map<string, string>();
     for (const { name, digest: found } of tools) {
       const before = page.get(name) ?? (listed.has(name) ? this.#digests.get(name) : undefined);
       if (before !== undefined && before !== found) return 'two tools of the list have one name';
       page.set(name, found);
     }
-    for (const name of page.keys()) listed.add(name);
     let total = this.#digests.size;
     for (const name of page.keys()) if (!this.#digests.has(name)) total++;
     if (total > this.#entries) return `the list has more than ${this.#entries} tools`;
-    for (const [name, found] of page) this.#digests.set(name, found);
+    for (const [name, found] of page) {
+      this.#digests.set(name, found);
+      listed.add(name);
+    }
     this.#listed = listed;
     return undefined;
   }

@@ -13,6 +13,9 @@ export interface Waiter {
   readonly call: Call | undefined;
 }
 
+/** What keeping a message costs beside its bytes. */
+const OVERHEAD = 256;
+
 /** The messages that wait. */
 export class WaitingRoom {
   readonly #reasons = new Set<WaitReason>();
@@ -40,7 +43,7 @@ export class WaitingRoom {
   add(reason: WaitReason, line: Buffer, call: Call | undefined): void {
     const waiter = { reason, line, call };
     this.#waiters.add(waiter);
-    this.#bytes += line.length;
+    this.#bytes += line.length + OVERHEAD;
     if (call === undefined) return;
     this.#byCall.set(call, waiter);
     call.wait();
@@ -64,6 +67,6 @@ export class WaitingRoom {
   #take(waiter: Waiter): void {
     this.#waiters.delete(waiter);
     if (waiter.call !== undefined) this.#byCall.delete(waiter.call);
-    this.#bytes -= waiter.line.length;
+    this.#bytes -= waiter.line.length + OVERHEAD;
   }
 }

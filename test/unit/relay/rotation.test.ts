@@ -62,6 +62,18 @@ describe('a rotation in a session that was opened with `initialize`', () => {
     expect(host.messages).toMatchObject([{ id: 1, result: {} }]);
   });
 
+  test('W-RELAY-9 neither server answers what the other was asked', async () => {
+    const joined = opened();
+    const { server } = joined;
+    const { next, done } = await rotating(joined);
+    server.say({ id: next.nth(1), result: INFO });
+    server.say(`{"jsonrpc":"2.0","id":${next.nth(1)},"result":{},"result":{}}`);
+    await settled();
+    expect(next.messages).toHaveLength(1);
+    next.say({ id: next.nth(1), result: { ...INFO, protocolVersion: 'another' } });
+    expect(await outcome(done)).toMatchObject({ outcome: 'kept' });
+  });
+
   test('the old server serves until the new one is ready', async () => {
     const joined = opened();
     const { host, server } = joined;

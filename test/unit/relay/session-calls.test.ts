@@ -32,7 +32,7 @@ describe('what goes on', () => {
   });
 
   test('W-RELAY-2 without what is between, if that is not to go on', () => {
-    const { host, server } = join({ policy });
+    const { host, server } = join({ policy: policyOf({ tools: { get_secret: 'ask' } }) });
     host.say(call(1), call(2, 'get_secret'), call(3), 'junk', call(4), call(5));
     expect(server.messages).toMatchObject([sent(1), sent(3), sent(4), sent(5)]);
     expect(server.writes).toHaveLength(1);

@@ -169,6 +169,21 @@ describe('ids', () => {
     expect(host.messages).toEqual([]);
   });
 
+  test('W-RELAY-9 what names a subscription in two ways goes nowhere: readers could take it for another', () => {
+    const { host, server } = join();
+    host.say({ id: 7, method: 'subscriptions/listen', params: { notifications: {} } });
+    const named = (meta: string) =>
+      `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{${meta}}}}`;
+    const key = 'io.modelcontextprotocol/subscriptionId';
+    server.say(
+      named(`"${key}":1,"${key}":7`),
+      named(`"io.modelcontextprotocol\\/subscriptionId":1`),
+      named(`"${key}":7`),
+      named(`"${key}":1`),
+    );
+    expect(host.lines).toEqual([named(`"${key}":7`)]);
+  });
+
   test('an `initialize` is not cancelled', () => {
     const { host, server } = join();
     host.say(
@@ -345,7 +360,7 @@ describe('lines over the limit', () => {
 
 describe('batches of 2025-03-26', () => {
   test('W-RELAY-8 are taken apart, and each message is answered by itself', () => {
-    const { host, server, audit } = join({ policy: policyOf({ tools: { no: 'deny' } }) });
+    const { host, server, audit } = join({ policy: policyOf({ tools: { no: 'ask' } }) });
     host.say(JSON.stringify([call(1), { method: 'notifications/x' }, call(2, 'no')].map(versioned)));
     expect(server.messages).toMatchObject([sent(1), { method: 'notifications/x' }]);
     expect(errors(host.messages)).toEqual([[-32010, 2]]);

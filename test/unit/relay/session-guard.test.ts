@@ -183,6 +183,44 @@ describe('W-RELAY-6', () => {
     expect(server.messages).toHaveLength(12);
   });
 
+  test('a long `notifications/initialized` is not kept', async () => {
+    const { host, server, session } = join({ budgets: { replay: 2000 } });
+    host.say({ id: 0, method: 'initialize', params: {} });
+    server.say({ id: 1, result: {} });
+    host.say({ method: 'notifications/initialized', params: { x: 'x'.repeat(3000) } });
+    host.say({ id: 1, method: 'resources/subscribe', params: { uri: 'a' } });
+    expect(server.messages.at(-1)).toMatchObject({ method: 'resources/subscribe' });
+    const next = new FakeServer();
+    const done = session.rotate(() => Promise.resolve({ server: next, redactor: clean }));
+    await settled();
+    next.say({ id: next.nth(1), result: {} });
+    await settled();
+    expect(next.messages[1]).toEqual({ jsonrpc: '2.0', method: 'notifications/initialized' });
+    server.say({ id: server.nth(2), result: {} });
+    expect((await done).outcome).toBe('moved');
+  });
+
+  test('what is kept counts with what keeping it costs', () => {
+    const { host, server } = join({ budgets: { replay: 100_000 } });
+    for (let id = 0; id < 1000; id++) {
+      host.say({ id, method: 'resources/subscribe', params: { uri: `${id}` } });
+      server.say({ id: server.nth(server.messages.length), result: {} });
+    }
+    expect(server.messages.length).toBeLessThan(500);
+  });
+
+  test('a new server that is kept waiting with many short lines is read no further', async () => {
+    const { host, server, session } = join();
+    host.say({ id: 0, method: 'initialize', params: {} });
+    server.say({ id: 1, result: {} });
+    const next = new FakeServer();
+    void session.rotate(() => Promise.resolve({ server: next, redactor: clean }));
+    await settled();
+    let lines = 0;
+    for (; !next.paused && lines < 1_000_000; lines += 10_000) next.raw('1\n'.repeat(10_000));
+    expect(lines).toBeLessThan(50_000);
+  });
+
   test('nothing of a cancelled request is kept but what a record of its late answer needs', async () => {
     const { host, server } = join();
     collect();

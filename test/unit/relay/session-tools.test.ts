@@ -104,6 +104,39 @@ describe('W-POL-10 a tool that was never listed', () => {
     expect(audit.of('tool.call')).toMatchObject([{ decision: 'deny', reason: expect.any(String) }]);
   });
 
+  test('is refused also where the host has not opened the session, or has not said so', async () => {
+    const { host, server } = join({ policy });
+    host.say(call(1, 'made_up'));
+    expect(server.messages).toEqual([]);
+    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32010 } }]);
+    host.say({ id: 0, method: 'initialize' });
+    server.say({ id: 1, result: { protocolVersion: '1', capabilities: {} } });
+    host.say(call(2));
+    server.say(list(server.nth(2), ['echo']));
+    await settled();
+    expect(server.messages.slice(2)).toMatchObject([sent(2)]);
+  });
+
+  test('is refused where the list has not ended in time, or has changed meanwhile, until it is listed anew', async () => {
+    const { host, server } = opened({ budgets: { greet: 100 } });
+    host.say(call(1));
+    for (let page = 1; host.messages.length === 0; page++) {
+      await new Promise((resolve) => setTimeout(resolve, 15));
+      server.say(list(server.nth(page), ['x'], { nextCursor: 'always' }));
+      await settled();
+      expect(page).toBeLessThan(20);
+    }
+    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32010 } }]);
+    host.say(call(2));
+    const asked = server.messages.length;
+    server.say({ method: 'notifications/tools/list_changed' }, list(server.nth(asked), ['x']));
+    await settled();
+    host.say(call(3));
+    server.say(list(server.nth(asked + 1), ['echo']));
+    await settled();
+    expect(server.messages.at(-1)).toMatchObject(sent(3));
+  });
+
   test('passes where nothing is denied', () => {
     const { host, server } = opened({ policy: policyOf({}) });
     host.say(call(1, 'anything'));
@@ -152,4 +185,23 @@ test('a call that has waited for a rotation waits for the list of the new server
   await settled();
   expect(next.messages.at(-1)).toMatchObject(sent(2));
   expect(host.messages.slice(2)).toMatchObject([{ id: 3, error: { code: -32010 } }]);
+});
+
+test('W-RELAY-6 lists are read one after another, and while one is read no other comes', async () => {
+  const { host, server } = opened();
+  const names = Array.from({ length: 9000 }, (_, i) => `tool_${i}`);
+  const ids = Array.from({ length: 20 }, (_, i) => i + 1);
+  host.say(...ids.map((id) => ({ id, method: 'tools/list' })));
+  // All in one chunk, as if each were short.
+  server.say(...ids.map((id) => list(server.nth(id), names)));
+  let turns = 0;
+  let longest = 0;
+  for (; server.paused; turns++) {
+    const began = performance.now();
+    await settled();
+    longest = Math.max(longest, performance.now() - began);
+  }
+  expect(turns).toBeGreaterThan(ids.length / 2);
+  expect(longest).toBeLessThan(150);
+  expect(host.lines).toHaveLength(ids.length);
 });

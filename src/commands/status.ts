@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { ownerOf } from '../os/lock.ts';
-import type { Result } from '../wire/control.ts';
+import type { Result, SessionStatus } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -90,6 +90,23 @@ function printStatus(
     ]),
     ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'SANDBOX', 'NETWORK', 'LAYERS'],
   );
+  for (const session of sessions.filter(heldUp)) terminal.out(`\n${holdLine(session)}`);
+}
+
+/** A session that held up the others for longer is named. Milliseconds. */
+const SLOW_TURN = 50;
+
+function heldUp({ loop_ms, gate_loop_ms }: SessionStatus): boolean {
+  return Math.max(loop_ms, gate_loop_ms) > SLOW_TURN;
+}
+
+/** `session 1f2e (github) held up all others for 80 ms, by its gate for 120 ms`. */
+function holdLine({ id, profile, loop_ms, gate_loop_ms }: SessionStatus): string {
+  const parts = [
+    ...(loop_ms > SLOW_TURN ? [`for ${loop_ms} ms`] : []),
+    ...(gate_loop_ms > SLOW_TURN ? [`by its gate for ${gate_loop_ms} ms`] : []),
+  ];
+  return `session ${id} (${profile}) held up all others ${parts.join(', ')}`;
 }
 
 /** How many network entries of a session are shown. */

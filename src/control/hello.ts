@@ -6,9 +6,6 @@ import { checkProfileName } from '../profile/format.ts';
 import { WIRE_VERSION } from '../wire/frame.ts';
 import type { Hello } from '../wire/hello.ts';
 
-/** The longest HELLO, in bytes. */
-export const HELLO_LIMIT = 64 * 1024;
-
 const bus = z
   .strictObject({ address: z.string().max(4096), runtime: z.string().max(4096).optional() })
   .optional();

@@ -1,8 +1,8 @@
 // Serves connections. A client is checked in a fixed order: its user as the kernel reports it, a HELLO in time and of
 // bounded length, the HELLO's shape, and only then the request. A connection that breaks the protocol is closed; no
-// other is affected. Everything that a client sends is validated; none of it is a command line.
+// other is affected. Everything that a client sends is validated; none of it is a command line. Connections that are not
+// a session's are bounded in number (`budgets.ts`), so that no session is refused because of them.
 import type { Socket } from 'node:net';
-import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import type { PeerCheck } from '../os/libc.ts';
 import type { Log } from '../os/log.ts';
@@ -11,7 +11,10 @@ import { answerRefusal } from '../relay/refused-start.ts';
 import { control, type Handlers, type Verb } from '../wire/control.ts';
 import { Frame, FrameDecoder, type FrameListener, writeJson } from '../wire/frame.ts';
 import type { Hello, HostProcess, Refusal, SessionBus } from '../wire/hello.ts';
-import { HELLO_LIMIT, isRun, parseHello } from './hello.ts';
+import { BUDGETS } from './budgets.ts';
+import { ConnectionQueue } from './connection-queue.ts';
+import { ControlConnection } from './control-connection.ts';
+import { isRun, parseHello } from './hello.ts';
 import { type Host, SocketHost } from './host.ts';
 
 /** The profile that a launcher asks for, and the processes that started it. */
@@ -39,22 +42,20 @@ export interface ServerParts {
   onBusy(): void;
   /** How long a client has to send its HELLO, in milliseconds. */
   readonly helloTimeout?: number;
+  /** How long a client has to read an answer, in milliseconds. */
+  readonly readTimeout?: number;
 }
-
-const HELLO_TIMEOUT = 5000;
-/** How long a client has to read its last bytes, in milliseconds. */
-const CLOSE_TIMEOUT = 1000;
-/** The longest request, in bytes: it may contain a credential's value. */
-const REQUEST_LIMIT = 8 * 1024 * 1024;
-
-const request = z.strictObject({ id: z.int(), verb: z.string(), params: z.unknown() });
 
 /** Serves launchers and the command line. */
 export class Server {
   readonly #parts: ServerParts;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Map<SocketHost, Promise<void>>();
+  readonly #unknown = new ConnectionQueue(BUDGETS.unknown);
+  readonly #control = new ConnectionQueue(BUDGETS.control);
+  readonly #ended = new ConnectionQueue(BUDGETS.ended);
   #stopping = false;
+  #doctor: Promise<unknown> | undefined;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
@@ -72,7 +73,7 @@ export class Server {
 
   /** Serves a connection until it ends. */
   accept(socket: Socket): void {
-    const { uid, peer, log, helloTimeout = HELLO_TIMEOUT } = this.#parts;
+    const { uid, peer, log, helloTimeout = BUDGETS.helloTime } = this.#parts;
     socket.on('error', (error) => log.debug({ error: error.message }, 'connection failed'));
     const from = peer.identify(socket);
     if (from !== undefined && from.uid !== uid) {
@@ -82,6 +83,7 @@ export class Server {
     }
     if (!this.busy) this.#parts.onBusy();
     this.#sockets.add(socket);
+    this.#unknown.add(socket);
     const timer = setTimeout(() => {
       log.warn({}, 'connection without a HELLO dropped');
       socket.destroy();
@@ -101,7 +103,7 @@ export class Server {
           throw new WarderError('wire-malformed', `frame of type ${type} before the HELLO`);
         clearTimeout(timer);
         listener = this.#acceptHello(socket, from?.pid, payload);
-        decoder.limit = listener instanceof SocketHost ? 0 : REQUEST_LIMIT;
+        decoder.limit = listener instanceof SocketHost ? 0 : BUDGETS.request;
       },
     };
     const decoder = new FrameDecoder(
@@ -109,7 +111,7 @@ export class Server {
         bytes: (type, slice) => listener.bytes(type, slice),
         frame: (type, payload) => listener.frame(type, payload),
       },
-      HELLO_LIMIT,
+      BUDGETS.hello,
     );
     socket.on('data', (chunk: Buffer) => {
       try {
@@ -143,7 +145,7 @@ export class Server {
       socket.end();
       return new Promise((resolve) => socket.once('close', resolve));
     });
-    await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT))]);
+    await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, BUDGETS.close))]);
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -157,33 +159,22 @@ export class Server {
       return this.#refuseRun(socket, error);
     }
     if (hello.bus !== undefined) this.#parts.onBus?.(hello.bus);
-    if (hello.kind === 'control') {
-      return {
-        bytes: (type) => {
-          throw new WarderError('wire-malformed', `frame of type ${type} on a control connection`);
-        },
-        frame: (type, message) => {
-          if (type !== Frame.REQUEST) {
-            throw new WarderError('wire-malformed', `frame of type ${type} on a control connection`);
-          }
-          void this.#answer(socket, message);
-        },
-      };
-    }
+    if (hello.kind === 'control') return this.#serveControl(socket);
     if (this.#stopping) {
       const error = new WarderError('daemon-unreachable', 'the daemon is stopping', { hint: 'try again' });
       return this.#refuseRun(socket, error);
     }
+    this.#unknown.delete(socket);
     const host = new SocketHost(socket);
     const { profile, cwd } = hello;
     const request: SessionRequest = { profile, host: { chain: ancestorsOf(pid ?? hello.pid), cwd } };
-    this.#sessions.set(host, this.#runSession(request, host));
+    this.#sessions.set(host, this.#runSession(request, host, socket));
     return host;
   }
 
   /** A launcher gets no session, and its host an answer to what it asks. */
   #refuseRun(socket: Socket, error: WarderError): FrameListener {
-    const { helloTimeout = HELLO_TIMEOUT } = this.#parts;
+    const { helloTimeout = BUDGETS.helloTime } = this.#parts;
     const host = new SocketHost(socket);
     void answerRefusal(host, error).then(() => {
       host.refuse(error);
@@ -192,7 +183,7 @@ export class Server {
     return host;
   }
 
-  async #runSession(request: SessionRequest, host: SocketHost): Promise<void> {
+  async #runSession(request: SessionRequest, host: SocketHost, socket: Socket): Promise<void> {
     const { log } = this.#parts;
     // The session must be in the map before anything can end it.
     await Promise.resolve();
@@ -206,28 +197,33 @@ export class Server {
       host.refuse(refusal);
     } finally {
       this.#sessions.delete(host);
+      if (!socket.destroyed) this.#ended.add(socket);
       this.#notifyIfIdle();
     }
   }
 
-  async #answer(socket: Socket, payload: Buffer): Promise<void> {
-    let parsed: z.infer<typeof request>;
+  /** Serves the command line. */
+  #serveControl(socket: Socket): ControlConnection {
+    const { log, readTimeout = BUDGETS.read } = this.#parts;
+    const add = (): void => this.#control.add(socket, () => connection.idle);
+    const connection = new ControlConnection(socket, {
+      answer: (verb, params) => this.#answer(verb, params),
+      onIdle: add,
+      onCut: (reason) => log.warn({}, reason),
+      readTimeout,
+    });
+    this.#unknown.delete(socket);
+    add();
+    return connection;
+  }
+
+  async #answer(verb: string, params: unknown): Promise<{ result: unknown } | { error: object }> {
     try {
-      parsed = request.parse(JSON.parse(payload.toString()));
-    } catch {
-      this.#parts.log.warn({}, 'malformed request: connection closed');
-      socket.destroy();
-      return;
-    }
-    const { id, verb, params } = parsed;
-    let answer: object;
-    try {
-      answer = { id, result: await this.#handle(verb, params) };
+      return { result: await this.#handle(verb, params) };
     } catch (error) {
       const { code, message, hint } = this.#clientError(error, `request "${verb.slice(0, 40)}" failed`);
-      answer = { id, error: { code, message, ...(hint !== undefined && { hint }) } };
+      return { error: { code, message, ...(hint !== undefined && { hint }) } };
     }
-    if (!socket.destroyed) writeJson(socket, Frame.RESPONSE, answer);
   }
 
   async #handle(verb: string, params: unknown): Promise<unknown> {
@@ -244,7 +240,12 @@ export class Server {
       throw new WarderError('usage', `the request "${name}" is malformed: ${issues.join('; ')}`);
     }
     const handler = this.#parts.handlers[name] as (params: unknown) => unknown;
-    return await handler(parsed.data);
+    if (name !== 'doctor') return await handler(parsed.data);
+    // It starts many processes: whoever asks meanwhile gets the same answer.
+    this.#doctor ??= (async () => handler(parsed.data))().finally(() => {
+      this.#doctor = undefined;
+    });
+    return await this.#doctor;
   }
 
   /** The error as the client may see it. One that is not a `WarderError` is logged, and reported in general terms. */

@@ -39,6 +39,7 @@ import {
   trustVariables,
   writeTrustFiles,
 } from './trust.ts';
+import { GateTurns } from './turns.ts';
 
 export interface EgressParts {
   readonly settings: Settings['egress'];
@@ -97,6 +98,8 @@ export interface OpenGate extends Disposable {
   update(fresh: readonly ResolvedCredential[]): void;
   /** Closes the connections that have carried a credential. Returns how many. */
   disconnect(credential: string): number;
+  /** The longest time for which it has held the event loop, in milliseconds. */
+  readonly longestTurn: number;
 }
 
 export class Egress {
@@ -163,6 +166,7 @@ export class Egress {
       minVersion: 'TLSv1.2',
     });
     this.#dialler ??= await this.#createDialler();
+    const turns = new GateTurns({ session, profile: profile.name, clock, log });
     const gate = new Gate({
       allowed,
       addresses,
@@ -173,11 +177,14 @@ export class Egress {
       guards,
       ledger,
       onCredentialResponse,
+      turns,
       clock,
       log,
     });
     const listener =
-      route === 'proxy' ? await serveProxy(gate, ledger) : serveNetwork(route, gate, addresses, ledger);
+      route === 'proxy'
+        ? await serveProxy(gate, ledger)
+        : serveNetwork(route, gate, addresses, ledger, turns);
     const trusted = [...(authority === undefined ? [] : [authority.certificate]), ...added];
     return {
       variables: {
@@ -187,6 +194,9 @@ export class Egress {
       },
       files: trusted.length > 0 && route !== 'proxy' ? this.#files(trusted) : [],
       port: listener.port,
+      get longestTurn() {
+        return turns.longest;
+      },
       writeTrustFiles: (folder) =>
         trusted.length > 0 ? trustVariables(writeTrustFiles(folder, this.#trust(trusted))) : {},
       get secrets() {

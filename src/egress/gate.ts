@@ -12,6 +12,7 @@ import type { SealedCredential, SealedCredentials, UsageLocks } from '../credent
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Allowlist } from './allowlist.ts';
+import { BUDGETS } from './budgets.ts';
 import { type Preface, peek } from './connection/peek.ts';
 import { tunnel } from './connection/tunnel.ts';
 import type { Dialler } from './dial/dialler.ts';
@@ -22,6 +23,7 @@ import type { VirtualAddresses } from './names/virtual-addresses.ts';
 import { EgressRefusal } from './refusal.ts';
 import type { Authority } from './tls/authority.ts';
 import { onSecure } from './tls/secure-event.ts';
+import { type GateTurns, Places } from './turns.ts';
 
 export interface GateParts {
   readonly allowed: Allowlist;
@@ -36,16 +38,10 @@ export interface GateParts {
   readonly ledger: EgressLedger;
   /** Called when a host has answered a request that carried a credential. */
   readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
+  readonly turns: GateTurns;
   readonly clock: Clock;
   readonly log: Log;
 }
-
-/** Open connections; any more are refused. */
-const MAX_CONNECTIONS = 512;
-/** Milliseconds for the first bytes of a connection, where the client must speak first. */
-const PEEK_TIMEOUT = 30_000;
-/** Milliseconds for a TLS handshake with a host. */
-const HANDSHAKE_TIMEOUT = 15_000;
 
 const HTTPS = 443;
 const HTTP = 80;
@@ -60,16 +56,19 @@ export class Gate implements Disposable {
   readonly #parts: GateParts;
   readonly #http: HttpGate;
   readonly #sockets = new Set<Duplex>();
+  readonly #handshakesInside = new Places(BUDGETS.handshakes);
+  readonly #handshakesOutside = new Places(BUDGETS.handshakes);
   #searchVersion = -1;
   #search: (PlaceholderSearch & { readonly sealing: ResponseSealer }) | undefined;
 
   constructor(parts: GateParts) {
     this.#parts = parts;
-    const { sealed, guards, ledger, clock, onCredentialResponse, log } = parts;
+    const { sealed, guards, ledger, turns, clock, onCredentialResponse, log } = parts;
     this.#http = new HttpGate({
       sealed,
       guards,
       ledger,
+      turns,
       clock,
       onCredentialResponse,
       log,
@@ -83,6 +82,7 @@ export class Gate implements Disposable {
     // The error of a connection that cannot be accepted, for instance for want of a descriptor. The next one may
     // succeed.
     listener.on('error', () => {});
+    this.#parts.turns.watch(listener);
     listener.on('connection', (socket: Socket) => {
       const { localAddress = '', localPort = 0 } = socket;
       const name = this.#parts.addresses.nameAt(localAddress);
@@ -96,15 +96,16 @@ export class Gate implements Disposable {
    * Decides on a connection to a name and port as the server meant them, and handles it to its end. Never rejects.
    */
   async admit(socket: Duplex, host: string, port: number): Promise<void> {
-    const { allowed, ledger } = this.#parts;
+    const { allowed, ledger, turns } = this.#parts;
     socket.on('error', () => {});
+    turns.watch(socket);
     // Otherwise the end of a response waits 40 ms for the acknowledgement of its start.
     if (socket instanceof Socket) socket.setNoDelay(true);
     if (!allowed.allows(host, port)) {
       this.#refuse(socket, { host, port }, 'not listed');
       return;
     }
-    if (this.#sockets.size >= MAX_CONNECTIONS) {
+    if (this.#sockets.size >= BUDGETS.connections) {
       this.#refuse(socket, { host, port }, 'too many connections are open');
       return;
     }
@@ -126,6 +127,7 @@ export class Gate implements Disposable {
   [Symbol.dispose](): void {
     this.#http[Symbol.dispose]();
     for (const socket of this.#sockets) socket.destroy();
+    this.#parts.turns[Symbol.dispose]();
     this.#parts.ledger.close();
   }
 
@@ -133,13 +135,13 @@ export class Gate implements Disposable {
     const { sealed } = this.#parts;
     const { socket, destination } = connection;
     if (sealed.allowsHost(destination.host, destination.port)) {
-      this.#checkPreface(await peek(socket, PEEK_TIMEOUT), destination, 'tls');
+      this.#checkPreface(await peek(socket, BUDGETS.firstBytes), destination, 'tls');
       await this.#terminateTls(connection);
     } else if (destination.port === HTTPS) {
-      this.#checkPreface(await peek(socket, PEEK_TIMEOUT), destination, 'tls');
+      this.#checkPreface(await peek(socket, BUDGETS.firstBytes), destination, 'tls');
       await this.#tunnel(connection, await this.#dial(destination));
     } else if (destination.port === HTTP) {
-      this.#checkPreface(await peek(socket, PEEK_TIMEOUT), destination, 'http');
+      this.#checkPreface(await peek(socket, BUDGETS.firstBytes), destination, 'http');
       this.#servePlainHttp(connection, () => this.#dial(destination));
     } else {
       await this.#routeOther(connection);
@@ -201,7 +203,7 @@ export class Gate implements Disposable {
 
   /** Dials a host; the record comes before the first packet. */
   async #dial(destination: Destination, opened = false): Promise<Socket> {
-    const { dialler, allowed, ledger, clock } = this.#parts;
+    const { dialler, allowed, ledger, turns, clock } = this.#parts;
     await ledger.pace();
     const since = clock.monotonic();
     const recordClose = (address: string, { bytesWritten = 0, bytesRead = 0 } = {}): void =>
@@ -228,6 +230,7 @@ export class Gate implements Disposable {
       throw error;
     });
     socket.on('error', () => {});
+    turns.watch(socket);
     socket.once('close', () => recordClose(address, socket));
     return socket;
   }
@@ -255,14 +258,17 @@ export class Gate implements Disposable {
 
   /** Terminates TLS with a certificate of the session's own authority. */
   async #terminateTls({ socket, destination }: AdmittedConnection): Promise<void> {
-    const { authority } = this.#parts;
+    const { authority, turns } = this.#parts;
     if (authority === undefined) throw new EgressRefusal('nothing is sealed here');
+    using _place = await this.#handshakesInside.take();
+    if (socket.destroyed) throw new EgressRefusal(CERTIFICATE_NOT_ACCEPTED);
     // Any duplex stream will do, as documented; the type is narrower.
     const client = new tls.TLSSocket(socket as Socket, {
       isServer: true,
       secureContext: authority.contextFor(destination.host),
       ALPNProtocols: ['http/1.1'],
     });
+    turns.watch(client);
     const upstream: Upstream = { destination, secure: true, connect: () => this.#connectTls(destination) };
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     onSecure(client, resolve);
@@ -270,7 +276,15 @@ export class Gate implements Disposable {
     client.once('end', onEnd);
     client.once('close', onEnd);
     client.on('error', (error: NodeJS.ErrnoException) => reject(new EgressRefusal(handshakeProblem(error))));
-    await promise;
+    const timer = setTimeout(
+      () => reject(new EgressRefusal('its TLS handshake takes too long')),
+      BUDGETS.handshake,
+    );
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+    }
     client.off('end', onEnd);
     this.#http.serve(client, upstream);
   }
@@ -278,6 +292,7 @@ export class Gate implements Disposable {
   /** A connection to the host for HTTP/1.1, with its certificate verified. */
   async #connectTls(destination: Destination): Promise<Duplex> {
     const raw = await this.#dial(destination, true);
+    using _place = await this.#handshakesOutside.take();
     const secure = tls.connect({
       socket: raw,
       servername: destination.host,
@@ -285,7 +300,8 @@ export class Gate implements Disposable {
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: true,
     });
-    secure.setTimeout(HANDSHAKE_TIMEOUT, () => secure.destroy(new Error('its TLS handshake takes too long')));
+    this.#parts.turns.watch(secure);
+    secure.setTimeout(BUDGETS.handshake, () => secure.destroy(new Error('its TLS handshake takes too long')));
     try {
       await new Promise<void>((resolve, reject) => {
         secure.once('secureConnect', resolve);

@@ -9,6 +9,7 @@ import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile } from '../profile/format.ts';
+import { BUDGETS } from './budgets.ts';
 
 /** Identifies the session in the records, and where they go. */
 export interface EgressLedgerParts {
@@ -49,15 +50,8 @@ type RefusedDestination = Omit<Destination, 'connection'> & Partial<Destination>
 const MAX_CALLS = 16;
 /** Milliseconds during which equal refusals become one record and a count. */
 const REPEAT_WINDOW = 60_000;
-/** Different refusals: how many at once, and how many a second after that. */
-const BURST = 200;
-const RATE = 10;
-/** Records of what is allowed, unless the parts say otherwise. */
-const PACE = { burst: 4000, rate: 200 };
 /** What a connection or a use writes: a record before, and one after. */
 const RECORDS_PER_USE = 2;
-/** How many refusals are remembered. */
-const MAX_REMEMBERED = 1024;
 /** Characters of a path or reason in a record. */
 const MAX_TEXT = 1024;
 
@@ -72,8 +66,8 @@ export class EgressLedger {
 
   constructor(parts: EgressLedgerParts) {
     this.#parts = parts;
-    this.#refusals = new Budget({ burst: BURST, rate: RATE }, parts.clock);
-    this.#uses = new Budget(parts.pace ?? PACE, parts.clock);
+    this.#refusals = new Budget(BUDGETS.refusals, parts.clock);
+    this.#uses = new Budget(parts.pace ?? BUDGETS.records, parts.clock);
     this.#reported = parts.clock.monotonic();
   }
 
@@ -171,7 +165,7 @@ export class EgressLedger {
     this.#refusals.spend(1);
     this.#recent.delete(key);
     const [oldest] = this.#recent;
-    if (oldest !== undefined && this.#recent.size >= MAX_REMEMBERED) {
+    if (oldest !== undefined && this.#recent.size >= BUDGETS.remembered) {
       this.#unreported += oldest[1].count;
       this.#recent.delete(oldest[0]);
     }

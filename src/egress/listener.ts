@@ -7,6 +7,7 @@ import type { EgressLedger } from './ledger.ts';
 import { serveDns } from './names/dns-server.ts';
 import type { VirtualAddresses } from './names/virtual-addresses.ts';
 import { openProxy } from './proxy/proxy.ts';
+import type { GateTurns } from './turns.ts';
 
 /** Leads to a gate. Once disposed, nothing does. */
 export interface Listener extends Disposable {
@@ -25,17 +26,17 @@ export function serveNetwork(
   gate: Gate,
   addresses: VirtualAddresses,
   ledger: EgressLedger,
+  turns: GateTurns,
 ): Listener {
-  const dns = serveDns(network.dns, addresses, (name: string) =>
-    ledger.recordRefusal({ host: name, port: 53 }, 'not listed'),
-  );
+  const refused = (name: string): void => ledger.recordRefusal({ host: name, port: 53 }, 'not listed');
+  const dns = serveDns(network.dns, addresses, turns, refused);
   for (const listener of network.listeners.values()) gate.serve(listener);
   const recordAttempts = (): void => {
     for (const { address, port } of network.takeAttempts()) {
       ledger.recordRefusal({ host: addresses.nameAt(address) ?? address, port }, 'not listed');
     }
   };
-  const timer = setInterval(recordAttempts, POLL_INTERVAL).unref();
+  const timer = setInterval(() => turns.enter(recordAttempts), POLL_INTERVAL).unref();
   return {
     port: undefined,
     variables: {},

@@ -3,11 +3,7 @@
 // loop for long is logged under the name of its session.
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-
-/** A turn that holds the event loop longer is logged. Milliseconds. */
-const SLOW = 50;
-/** How many slow turns of a session are logged. */
-const MAX_LOGGED = 20;
+import { TurnMeter } from '../os/turn-meter.ts';
 
 export interface GuardOptions {
   /** The session's id. */
@@ -23,43 +19,29 @@ export interface GuardOptions {
 /** Runs the turns of one session. */
 export class Guard {
   readonly #options: GuardOptions;
-  #depth = 0;
-  #longest = 0;
-  #slow = 0;
+  readonly #meter: TurnMeter;
   #failed = false;
 
   constructor(options: GuardOptions) {
     this.#options = options;
+    this.#meter = new TurnMeter({ owner: 'a session', ...options });
   }
 
   /** The longest turn so far, in milliseconds. */
   get longest(): number {
-    return this.#longest;
+    return this.#meter.longest;
   }
 
-  /** Runs `turn`. Never throws. */
+  /** Runs `turn`. Never throws: what throws in a turn within a turn must not unwind the outer one. */
   run(turn: () => void): void {
-    if (this.#depth > 0) {
-      // A turn within a turn: the outer one takes its time, but what throws here must not unwind its caller.
-      try {
-        turn();
-      } catch (error) {
-        this.fail(error);
-      }
-      return;
-    }
-    const { clock } = this.#options;
-    const began = clock.monotonic();
-    this.#depth++;
+    this.#meter.begin();
     try {
       turn();
     } catch (error) {
       this.fail(error);
     } finally {
-      this.#depth--;
+      this.#meter.end();
     }
-    const ms = clock.monotonic() - began;
-    if (ms > this.#longest) this.#note(ms);
   }
 
   /** A fault that came by another way, such as a promise. Never throws. */
@@ -74,12 +56,5 @@ export class Guard {
     } catch (second) {
       log.error({ session, profile, error: String(second) }, 'a fault while a session was ended');
     }
-  }
-
-  #note(ms: number): void {
-    const { session, profile, log } = this.#options;
-    this.#longest = ms;
-    if (ms > SLOW && ++this.#slow <= MAX_LOGGED)
-      log.warn({ session, profile, ms: Math.round(ms) }, 'a session held the event loop');
   }
 }

@@ -240,6 +240,7 @@ export class Sessions {
         calls,
         inflight,
         loop_ms: loop,
+        gate_loop_ms: Math.round(started?.gate?.longestTurn ?? 0),
         sandbox: started?.sandbox.off === true ? 'off' : 'on',
         layers: [...(started?.sandbox.layers ?? [])],
         network: [...(started?.sandbox.network ?? [])],

@@ -21,6 +21,8 @@ const session = z.object({
   inflight: z.number().int(),
   /** The longest time for which it has held the daemon's event loop, in milliseconds. */
   loop_ms: z.number().int(),
+  /** The same, of its gate. */
+  gate_loop_ms: z.number().int(),
   /** `off`: the profile says so, and nothing but its environment confines the server. */
   sandbox: z.enum(['on', 'off']),
   /** The layers that confine the server, measured at its process. */

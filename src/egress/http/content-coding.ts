@@ -1,5 +1,6 @@
 // Content codings (RFC 9110 8.4.1) that the gate can decode, so that nothing passes it compressed and unsearched.
 import type { Transform } from 'node:stream';
+import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 
 export type ContentCoding = 'identity' | 'gzip' | 'deflate' | 'br' | 'zstd';
@@ -70,20 +71,25 @@ export function createEncoder(coding: ContentCoding): Transform | undefined {
   }
 }
 
+const unzip = promisify(zlib.unzip);
+const brotliDecompress = promisify(zlib.brotliDecompress);
+const zstdDecompress = promisify(zlib.zstdDecompress);
+
 /**
- * Decodes a whole body. Throws where the result is longer than `maxLength` bytes, or the body is not in that coding.
+ * Decodes a whole body, off the event loop. Rejects where the result is longer than `maxLength` bytes, or the body is
+ * not in that coding.
  */
-export function decode(coding: ContentCoding, body: Buffer, most: number): Buffer {
-  const bounded = { maxOutputLength: most };
+export async function decode(coding: ContentCoding, body: Buffer, maxLength: number): Promise<Buffer> {
+  const bounded = { maxOutputLength: maxLength };
   switch (coding) {
     case 'identity':
       return body;
     case 'gzip':
     case 'deflate':
-      return zlib.unzipSync(body, bounded);
+      return await unzip(body, bounded);
     case 'br':
-      return zlib.brotliDecompressSync(body, bounded);
+      return await brotliDecompress(body, bounded);
     case 'zstd':
-      return zlib.zstdDecompressSync(body, bounded);
+      return await zstdDecompress(body, bounded);
   }
 }

@@ -7,7 +7,9 @@ import type { Duplex } from 'node:stream';
 import type { ResponseSealer } from '../../credential/redact.ts';
 import type { SealedCredential } from '../../credential/sealed.ts';
 import type { Log } from '../../os/log.ts';
+import { BUDGETS } from '../budgets.ts';
 import type { Destination } from '../ledger.ts';
+import type { GateTurns } from '../turns.ts';
 import { coalesce } from './coalesce.ts';
 import { sendDenial, sendRawResponse, toDenial } from './gate-response.ts';
 import { allowHalfOpen } from './half-open.ts';
@@ -29,17 +31,9 @@ export interface HttpGateParts extends RequestContextParts {
   readonly sealing: () => ResponseSealer;
   /** Called when a host has answered a request that carried a credential, with any status. */
   readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
+  readonly turns: GateTurns;
   readonly log: Log;
 }
-
-/** Bytes of a request's head. */
-const MAX_HEAD_SIZE = 64 * 1024;
-
-/** Requests of a connection that wait for the response to another. With any more, the connection is closed. */
-const MAX_PIPELINED = 64;
-
-/** Bytes of bodies that a gate keeps in memory, over all its connections. */
-const MAX_BUFFERED = 64 * 1024 * 1024;
 
 /** A connection that is being served, and what it has used. */
 interface HttpConnection {
@@ -67,7 +61,7 @@ export class HttpGate implements Disposable {
   constructor(parts: HttpGateParts) {
     this.#parts = parts;
     this.#server = http.createServer({
-      maxHeaderSize: MAX_HEAD_SIZE,
+      maxHeaderSize: BUDGETS.head,
       insecureHTTPParser: false,
       // The first step over a head checks for it.
       requireHostHeader: false,
@@ -76,7 +70,9 @@ export class HttpGate implements Disposable {
       noDelay: true,
     });
     allowHalfOpen(this.#server);
-    this.#server.on('request', (request, response) => void this.#enqueue(request, response));
+    this.#server.on('request', (request, response) =>
+      parts.turns.enter(() => void this.#enqueue(request, response)),
+    );
     // Handled like any request that cannot be forwarded.
     this.#server.on('checkExpectation', (request, response) => void this.#enqueue(request, response));
     this.#server.on('upgrade', (request, socket) => this.#refuseProtocol(request.socket, socket, NO_UPGRADE));
@@ -170,7 +166,7 @@ export class HttpGate implements Disposable {
     response.on('error', () => {});
     coalesce(request);
     connection.hasRequest = true;
-    if (connection.pending > MAX_PIPELINED) {
+    if (connection.pending > BUDGETS.pipelined) {
       if (!connection.client.destroyed)
         this.#parts.ledger.recordRefusal(
           connection.upstream.destination,
@@ -224,14 +220,18 @@ export class HttpGate implements Disposable {
     connection.current = { context, outgoing: undefined };
     let reserved = 0;
     const reserve = (bytes: number): void => {
-      if (this.#bufferedBytes + bytes > MAX_BUFFERED) throw new Denial(503, 'too much is buffered in memory');
+      if (this.#bufferedBytes + bytes > BUDGETS.buffered)
+        throw new Denial(503, 'too much is buffered in memory');
       this.#bufferedBytes += bytes;
       reserved += bytes;
     };
     try {
       const head: Head = { method, target, fields: toFields(request.rawHeaders) };
-      processHead(head, context, { ...upstream.destination, secure: upstream.secure });
-      const body = await prepareBody(request, head, context, reserve);
+      const { turns } = this.#parts;
+      await turns.slice(() =>
+        processHead(head, context, { ...upstream.destination, secure: upstream.secure }),
+      );
+      const body = await prepareBody(request, head, context, turns, reserve);
       context.recheck();
       const outgoing = http.request({
         agent,
@@ -250,12 +250,14 @@ export class HttpGate implements Disposable {
       // A host may respond before it has read everything; a request that was refused midway has no response.
       const incoming = await Promise.race([responding, sent.then(() => responding)]);
       this.#reportResponse(context, incoming.statusCode ?? 0, upstream.destination.host);
-      const issuesToken = body.isTokenRequest || isTokenRequest(Buffer.from(target, 'latin1'));
+      const issuesToken =
+        body.isTokenRequest || (await turns.slice(() => isTokenRequest(Buffer.from(target, 'latin1'))));
       const issuer = issuesToken ? this.#tokenIssuer(context, upstream) : undefined;
       await forwardResponse(incoming, response, method, {
         sealing: this.#parts.sealing,
         seal: issuer && ((token) => this.#parts.sealed.seal(token, issuer)),
         reserve,
+        turns,
       });
       await sent.catch(() => {});
     } catch (error) {

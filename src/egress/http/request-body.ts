@@ -5,6 +5,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Finder, type MatchedValue } from '../../credential/finder.ts';
+import { BUDGETS } from '../budgets.ts';
+import type { GateTurns } from '../turns.ts';
 import {
   type ContentCoding,
   createDecoder,
@@ -13,17 +15,12 @@ import {
   isUnsearchable,
   parseContentEncoding,
 } from './content-coding.ts';
-import { ReplaceStream } from './replace-stream.ts';
+import { ReplaceStream, replaceInSlices } from './replace-stream.ts';
 import { fieldValues, isPercentEncoded } from './request-head.ts';
 import { Denial, type Field, type Head, type RequestContext } from './substitution.ts';
 
-/** Bodies with a declared length up to this, in bytes, are buffered; forms always are, up to `MAX_FORM`. */
-const MAX_BUFFERED_BODY = 256 * 1024;
-const MAX_FORM = 1024 * 1024;
 /** Bytes allocated at first. */
 const INITIAL_SIZE = 1024;
-/** A short compressed body may decode to this many bytes: it is searched in one go, while everything else waits. */
-const MAX_DECODED = 1024 * 1024;
 
 /** What a token request contains (RFC 6749 4), whatever its format: in a query, a form, JSON, multipart. */
 const GRANT_TYPE = new Finder([{ value: 'grant_type' }]);
@@ -53,6 +50,7 @@ export async function prepareBody(
   request: IncomingMessage,
   head: Head,
   context: RequestContext,
+  turns: GateTurns,
   reserve: (bytes: number) => void,
 ): Promise<OutgoingBody> {
   const [length] = fieldValues(head.fields, 'content-length');
@@ -67,10 +65,10 @@ export async function prepareBody(
   if (types.some(isUnsearchable)) throw new Denial(415, 'the character set of the body cannot be read');
   const format = formatOf(types);
   const replace = createReplacer(format, context);
-  const buffered = format === 'form' || (!chunked && Number(length) <= MAX_BUFFERED_BODY);
+  const buffered = format === 'form' || (!chunked && Number(length) <= BUDGETS.bufferedBody);
   if (buffered) {
-    const body = await readWhole(request, MAX_FORM, reserve);
-    return bufferedBody(body, coding, replace, context, reserve);
+    const body = await readWhole(request, BUDGETS.form, reserve);
+    return await bufferedBody(body, coding, replace, context, turns, reserve);
   }
 
   const lengthKept = !chunked && coding === 'identity' && preservesLength(format, context);
@@ -81,8 +79,11 @@ export async function prepareBody(
   };
   const steps = [
     createDecoder(coding),
-    new ReplaceStream(GRANT_TYPE.stream(onGrantType)),
-    new ReplaceStream(context.finder.stream(lengthKept ? requireSameLength(replace, context) : replace)),
+    new ReplaceStream(GRANT_TYPE.stream(onGrantType), turns),
+    new ReplaceStream(
+      context.finder.stream(lengthKept ? requireSameLength(replace, context) : replace),
+      turns,
+    ),
     createEncoder(coding),
   ].filter((step) => step !== undefined);
   return {
@@ -130,28 +131,35 @@ function emptyBody({ method }: Head, length: string | undefined): OutgoingBody {
   };
 }
 
-function bufferedBody(
+async function bufferedBody(
   body: Buffer,
   coding: ContentCoding,
   replace: (match: MatchedValue) => Buffer,
   context: RequestContext,
+  turns: GateTurns,
   reserve: (bytes: number) => void,
-): OutgoingBody {
+): Promise<OutgoingBody> {
   let plain: Buffer;
   try {
-    plain = decode(coding, body, MAX_DECODED);
+    plain = await decode(coding, body, BUDGETS.decoded);
   } catch (cause) {
     throw new Denial(400, 'the body does not match its content coding', cause);
   }
   if (plain !== body) reserve(plain.length);
-  const put = context.finder.replace(plain, replace);
+  let issuesToken = false;
+  const onGrantType = (match: MatchedValue): Buffer => {
+    issuesToken = true;
+    return match.bytes;
+  };
+  await replaceInSlices(plain, GRANT_TYPE.stream(onGrantType), turns);
+  const put = await replaceInSlices(plain, context.finder.stream(replace), turns);
   if (put !== plain) reserve(put.length);
   // Encoded anew: another decoder could read on where this one sees padding or the end.
   const step = createEncoder(coding);
   return {
     framing:
       step === undefined ? [['Content-Length', String(put.length)]] : [['Transfer-Encoding', 'chunked']],
-    isTokenRequest: isTokenRequest(plain),
+    isTokenRequest: issuesToken,
     async send(to) {
       if (step === undefined) {
         to.end(put);

@@ -111,12 +111,11 @@ const replaceInBasic: Step = ({ fields }, context) => {
     if (parsed === null || field[0].toLowerCase() !== 'authorization') continue;
     const [, scheme = '', text = ''] = parsed;
     const plain = Buffer.from(text, 'base64');
-    if (!context.finder.has(plain)) continue;
     const replaced = context.finder.replace(plain, (match) => {
       if (match.form !== 'raw') throw context.denyMisplaced(match.index, 'it is written in another form');
       return Buffer.from(context.substitute(match.index, 'basic'));
     });
-    field[1] = `${scheme}${replaced.toString('base64')}`;
+    if (replaced !== plain) field[1] = `${scheme}${replaced.toString('base64')}`;
   }
 };
 
@@ -127,19 +126,17 @@ const replaceInFields: Step = (head, context) => {
     const [named] = finder.find(Buffer.from(name, 'latin1'));
     if (named !== undefined) throw context.denyMisplaced(named.index, "it is in a header's name");
     const bytes = Buffer.from(value, 'latin1');
-    if (!finder.has(bytes)) continue;
     const authorization = name.toLowerCase() === 'authorization';
     const bearer = authorization && /^bearer +\S+ *$/i.test(value);
-    field[1] = finder
-      .replace(bytes, (match) => {
-        if (match.form !== 'raw')
-          throw context.denyMisplaced(match.index, 'it is written in another form in a header');
-        if (authorization && SIGNATURE_SCHEME.test(value)) {
-          throw context.denyMisplaced(match.index, 'signed requests are not supported yet');
-        }
-        return toFieldValue(context.substitute(match.index, bearer ? 'bearer' : 'header'), context, match);
-      })
-      .toString('latin1');
+    const replaced = finder.replace(bytes, (match) => {
+      if (match.form !== 'raw')
+        throw context.denyMisplaced(match.index, 'it is written in another form in a header');
+      if (authorization && SIGNATURE_SCHEME.test(value)) {
+        throw context.denyMisplaced(match.index, 'signed requests are not supported yet');
+      }
+      return toFieldValue(context.substitute(match.index, bearer ? 'bearer' : 'header'), context, match);
+    });
+    if (replaced !== bytes) field[1] = replaced.toString('latin1');
   }
 };
 
@@ -174,13 +171,12 @@ export function fieldValues(all: readonly Field[], name: string): string[] {
 
 function replaceInUrl(text: string, context: RequestContext, place: 'query' | 'path'): string {
   const bytes = Buffer.from(text, 'latin1');
-  if (!context.finder.has(bytes)) return text;
   const replaced = context.finder.replace(bytes, (match) => {
     if (!isPercentEncoded(match))
       throw context.denyMisplaced(match.index, `it is written in another form in the ${place}`);
     return Buffer.from(encodeURIComponent(context.substitute(match.index, place)));
   });
-  return replaced.toString('latin1');
+  return replaced === bytes ? text : replaced.toString('latin1');
 }
 
 /** Whether a match is the value itself, or its percent-encoding in one layer. */

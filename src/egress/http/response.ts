@@ -7,7 +7,10 @@ import type { Readable } from 'node:stream';
 import type { ByteTransform } from '../../credential/finder.ts';
 import { type ResponseSealer, sealWithLatest } from '../../credential/redact.ts';
 import type { SealedCredential } from '../../credential/sealed.ts';
+import { BUDGETS } from '../budgets.ts';
+import type { GateTurns } from '../turns.ts';
 import { createDecoder, decode, isUnsearchable, parseContentEncoding } from './content-coding.ts';
+import { replaceInSlices } from './replace-stream.ts';
 import { readWhole } from './request-body.ts';
 import { fieldValues } from './request-head.ts';
 import { Denial, type Field } from './substitution.ts';
@@ -19,16 +22,8 @@ export interface ForwardOptions {
   readonly seal: ((token: string) => unknown) | undefined;
   /** Called with the bytes that stay in memory; may throw. */
   readonly reserve: (bytes: number) => void;
+  readonly turns: GateTurns;
 }
-
-/** The longest response of a token endpoint, in bytes. */
-const MAX_TOKEN_RESPONSE = 1024 * 1024;
-
-/** Bytes of a body that are forwarded at once, and that wait until the server has read them. */
-const MAX_BATCH = 128 * 1024;
-const MAX_UNREAD = 256 * 1024;
-/** Pieces that are written although Node would rather wait: a piece may be one byte, and takes hundreds. */
-const MAX_WRITES = 1024;
 
 /** Members of a token endpoint's response that are secrets. */
 const TOKEN_MEMBERS = ['access_token', 'refresh_token', 'id_token'];
@@ -61,7 +56,7 @@ export async function forwardResponse(
   from: IncomingMessage,
   to: ServerResponse,
   method: string,
-  { sealing, seal, reserve }: ForwardOptions,
+  { sealing, seal, reserve, turns }: ForwardOptions,
 ): Promise<void> {
   const status = from.statusCode ?? 502;
   const received = toFields(from.rawHeaders);
@@ -88,14 +83,13 @@ export async function forwardResponse(
     mayHoldTokens &&
     TOKEN_TYPE.test(types[0]?.trim() ?? '')
   ) {
-    whole = decode(coding, await readWhole(from, MAX_TOKEN_RESPONSE, reserve), MAX_TOKEN_RESPONSE);
+    const body = await readWhole(from, BUDGETS.tokenResponse, reserve);
+    whole = await decode(coding, body, BUDGETS.tokenResponse);
     reserve(2 * whole.length);
     // A known secret inside a new token must not get a second placeholder.
-    whole = sealSecrets(whole, sealing());
-    for (const token of extractTokens(whole)) {
-      if (seal(token) === undefined) throw new Denial(502, 'more tokens were issued than a session can seal');
-    }
-    whole = sealSecrets(whole, sealing());
+    whole = await replaceInSlices(whole, sealing().transform(false), turns);
+    await sealTokens(whole.toString(), seal, turns);
+    whole = await replaceInSlices(whole, sealing().transform(false), turns);
   }
 
   const out = sealing();
@@ -124,12 +118,8 @@ export async function forwardResponse(
     from,
     to,
     sealWithLatest(sealing, lengthKept),
+    turns,
   );
-}
-
-function sealSecrets(body: Buffer, sealing: ResponseSealer): Buffer {
-  const replacing = sealing.transform(false);
-  return Buffer.concat([...replacing.push(body), ...replacing.flush()]);
 }
 
 /** What Node accepts in a reason phrase, and refuses to write. */
@@ -166,6 +156,7 @@ async function streamBody(
   from: IncomingMessage,
   to: ServerResponse,
   replacing: ByteTransform,
+  turns: GateTurns,
 ): Promise<void> {
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => {});
@@ -185,28 +176,42 @@ async function streamBody(
     let room = true;
     for (const piece of replacing.push(batch)) room = to.write(piece);
     writes = room ? 0 : writes + 1;
-    if (to.writableLength < MAX_UNREAD && writes < MAX_WRITES) return;
+    if (to.writableLength < BUDGETS.unread && writes < BUDGETS.writes) {
+      body.resume();
+      return;
+    }
     body.pause();
     to.once('drain', () => {
       writes = 0;
       body.resume();
     });
   };
+  /** A batch waits for its turn: until then nothing more is read. */
+  let waiting = false;
   const flush = (): void => {
     clearImmediate(scheduled);
     scheduled = undefined;
-    try {
-      if (length > 0) write();
-      else to.flushHeaders();
-    } catch (error) {
-      fail(error);
+    if (waiting) return;
+    if (length === 0) {
+      to.flushHeaders();
+      return;
     }
+    waiting = true;
+    turns.run(() => {
+      waiting = false;
+      try {
+        write();
+      } catch (error) {
+        fail(error);
+      }
+    });
+    if (waiting) body.pause();
   };
   let scheduled: NodeJS.Immediate | undefined = setImmediate(flush);
   body.on('data', (piece: Buffer) => {
     pieces.push(piece);
     length += piece.length;
-    if (length >= MAX_BATCH) flush();
+    if (length >= BUDGETS.batch) flush();
     else scheduled ??= setImmediate(flush);
   });
   try {
@@ -214,20 +219,58 @@ async function streamBody(
   } finally {
     clearImmediate(scheduled);
   }
-  if (length > 0) write();
-  for (const piece of replacing.flush()) to.write(piece);
-  to.end();
+  await turns.slice(() => {
+    if (length > 0) write();
+    for (const piece of replacing.flush()) to.write(piece);
+    to.end();
+  });
 }
 
-/** The tokens in a response of a token endpoint: JSON, or a form, as some servers send. */
-function extractTokens(body: Buffer): string[] {
-  const text = body.toString();
-  const form = new URLSearchParams(text);
-  const tokens = [
-    ...Array.from(text.matchAll(TOKEN_IN_JSON), ([, literal = '']) => parseJsonString(literal)),
-    ...TOKEN_MEMBERS.flatMap((name) => form.getAll(name)),
-  ];
-  return tokens.filter((token) => token !== '');
+/** Seals the tokens in a response of a token endpoint, a few in each slice. */
+async function sealTokens(text: string, seal: (token: string) => unknown, turns: GateTurns): Promise<void> {
+  const tokens = readTokens(text);
+  let next = await turns.slice(() => tokens.next());
+  while (next.done !== true) {
+    const token = next.value;
+    if (token !== undefined && (await turns.slice(() => seal(token))) === undefined)
+      throw new Denial(502, 'more tokens were issued than a session can seal');
+    next = await turns.slice(() => tokens.next());
+  }
+}
+
+/**
+ * The tokens in JSON, or in a form, as some servers send; each once. `undefined` after each `FIELDS_READ` fields
+ * without one.
+ */
+function* readTokens(text: string): Generator<string | undefined> {
+  const seen = new Set<string>();
+  const isNew = (token: string): boolean => token !== '' && seen.size < seen.add(token).size;
+  for (const [, literal = ''] of text.matchAll(TOKEN_IN_JSON)) {
+    const token = parseJsonString(literal);
+    if (isNew(token)) yield token;
+  }
+  let fields = 0;
+  for (let start = 0; start < text.length; ) {
+    const next = text.indexOf('&', start);
+    const end = next < 0 ? text.length : next;
+    const [[name = '', token = ''] = []] = isTokenField(text, start)
+      ? new URLSearchParams(text.slice(start, end))
+      : [];
+    start = end + 1;
+    if (TOKEN_MEMBERS.includes(name) && isNew(token)) yield token;
+    else if (++fields % FIELDS_READ === 0) yield undefined;
+  }
+}
+
+/** How many fields of a form are read in one slice. */
+const FIELDS_READ = 1000;
+/** The longest name of a token's field: each character may be escaped. */
+const MAX_FIELD_NAME = 3 * 'refresh_token'.length;
+
+/** Whether the field at a position may have the name of a token. */
+function isTokenField(text: string, start: number): boolean {
+  const equals = text.slice(start, start + MAX_FIELD_NAME + 1).indexOf('=');
+  return equals >= 'id_token'.length;
 }
 
 /** Decodes a JSON string; empty if it is malformed. */

@@ -11,6 +11,8 @@ import {
   type OptAnswer,
   RECURSION_AVAILABLE,
 } from 'dns-packet';
+import { BUDGETS } from '../budgets.ts';
+import type { GateTurns } from '../turns.ts';
 import type { VirtualAddresses } from './virtual-addresses.ts';
 
 /**
@@ -27,12 +29,6 @@ const TTL = 60;
 /** The longest query over UDP (RFC 1035 4.2.1) and over TCP. */
 const MAX_UDP = 512;
 const MAX_TCP = 4096;
-const MAX_CONNECTIONS = 64;
-/** Milliseconds in which a connection must send a whole query. */
-const IDLE_TIMEOUT = 5000;
-/** Limits on responses that nobody reads: beyond this many bytes, or datagrams, no more queries are read. */
-const MAX_UNREAD = 65_536;
-const MAX_UNSENT = 64;
 
 const NOERROR = 0;
 const FORMERR = 1;
@@ -80,6 +76,7 @@ export function answerQuery(query: Buffer, addresses: VirtualAddresses): QueryRe
 export function serveDns(
   { udp, tcp }: { readonly udp: UdpSocket; readonly tcp: Server },
   addresses: VirtualAddresses,
+  turns: GateTurns,
   onRefused: (name: string) => void,
 ): Disposable {
   const open = new Set<Socket>();
@@ -89,22 +86,24 @@ export function serveDns(
     return reply;
   };
   const datagram = (query: Buffer, { address, port }: { address: string; port: number }): void => {
-    if (query.length > MAX_UDP || udp.getSendQueueCount() >= MAX_UNSENT) return;
+    if (query.length > MAX_UDP || udp.getSendQueueCount() >= BUDGETS.dnsUnsent) return;
     const reply = respond(query);
     // The client may have gone; that is not the server's failure.
     if (reply !== undefined) udp.send(reply, port, address, () => {});
   };
   const connection = (socket: Socket): void => {
     socket.on('error', () => {});
-    if (open.size >= MAX_CONNECTIONS) {
+    if (open.size >= BUDGETS.dnsConnections) {
       socket.destroy();
       return;
     }
     open.add(socket);
     socket.once('close', () => open.delete(socket));
-    serveTcp(socket, respond);
+    turns.watch(socket);
+    serveTcp(socket, turns, respond);
   };
   const fault = (): void => {};
+  turns.watch(udp);
   udp.on('error', fault);
   tcp.on('error', fault);
   udp.on('message', datagram);
@@ -123,28 +122,44 @@ export function serveDns(
   };
 }
 
-/** Queries with their length in front, one after the other, in chunks cut anywhere. */
-function serveTcp(socket: Socket, respond: (query: Buffer) => Buffer | undefined): void {
-  const timer = setTimeout(() => socket.destroy(), IDLE_TIMEOUT);
+/** Queries with their length in front, one after the other, in chunks cut anywhere. A chunk of many is answered in slices. */
+function serveTcp(socket: Socket, turns: GateTurns, respond: (query: Buffer) => Buffer | undefined): void {
+  const timer = setTimeout(() => socket.destroy(), BUDGETS.dnsQuery);
   socket.once('close', () => clearTimeout(timer));
   let rest: Buffer = Buffer.alloc(0);
-  socket.on('data', (chunk: Buffer) => {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    while (rest.length >= 2) {
+  let waiting = false;
+  const answer = (): void => {
+    waiting = false;
+    const replies: Buffer[] = [];
+    for (let count = 0; rest.length >= 2 && !socket.destroyed; count++) {
       const length = rest.readUInt16BE(0);
       if (length < HEADER_SIZE || length > MAX_TCP) {
         socket.destroy();
         return;
       }
       if (rest.length < 2 + length) break;
+      if (count === BUDGETS.dnsQueries) {
+        waiting = true;
+        break;
+      }
       const reply = respond(rest.subarray(2, 2 + length));
       rest = rest.subarray(2 + length);
       timer.refresh();
-      if (reply !== undefined) socket.write(Buffer.concat([lengthPrefix(reply), reply]));
+      if (reply !== undefined) replies.push(lengthPrefix(reply), reply);
     }
-    if (socket.writableLength > MAX_UNREAD) socket.pause();
+    if (replies.length > 0 && !socket.destroyed) socket.write(Buffer.concat(replies));
+    if (waiting) turns.run(answer);
+    else if (socket.writableLength <= BUDGETS.dnsUnread) socket.resume();
+  };
+  socket.on('data', (chunk: Buffer) => {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    socket.pause();
+    waiting = true;
+    turns.run(answer);
   });
-  socket.on('drain', () => socket.resume());
+  socket.on('drain', () => {
+    if (!waiting) socket.resume();
+  });
   // A network's connections come paused and half-open.
   socket.once('end', () => socket.end());
   socket.resume();

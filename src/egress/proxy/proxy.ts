@@ -14,6 +14,7 @@ import * as http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { BUDGETS } from '../budgets.ts';
 import { coalesce } from '../http/coalesce.ts';
 import { allowHalfOpen } from '../http/half-open.ts';
 import { toFields } from '../http/response.ts';
@@ -54,13 +55,6 @@ interface PendingConnection {
 
 const LOOPBACK = '127.0.0.1';
 const USER = 'warder';
-/** Open connections; any more are refused. */
-const MAX_CONNECTIONS = 512;
-/** Connections without the token: of any more the oldest is closed, as any process of the machine can open them. */
-const MAX_PENDING = 64;
-const HEAD_TIMEOUT = 10_000;
-/** Bytes of a request's head. */
-const MAX_HEAD_SIZE = 16_384;
 /** Milliseconds for a program to read why it is refused. */
 const LINGER = 1000;
 /** Fields of one connection (RFC 9110 7.6.1): Node frames the response anew, and ends the connection. */
@@ -71,7 +65,7 @@ export async function openProxy({
   admit,
   onRefused,
   token,
-  headTimeout = HEAD_TIMEOUT,
+  headTimeout = BUDGETS.proxyHeadTime,
 }: ProxyParts): Promise<OpenProxy> {
   const expected = digest(`${USER}:${token}`);
   const isAuthorized = (login: string): boolean => timingSafeEqual(digest(login), expected);
@@ -79,7 +73,7 @@ export async function openProxy({
   const pending = new Map<Duplex, PendingConnection>();
 
   const server = http.createServer({
-    maxHeaderSize: MAX_HEAD_SIZE,
+    maxHeaderSize: BUDGETS.proxyHead,
     insecureHTTPParser: false,
     // The gate checks it.
     requireHostHeader: false,
@@ -88,7 +82,7 @@ export async function openProxy({
     noDelay: true,
   });
   allowHalfOpen(server);
-  server.maxConnections = MAX_CONNECTIONS;
+  server.maxConnections = BUDGETS.proxyConnections;
 
   const close = (socket: Duplex, reason: string): void => {
     const connection = pending.get(socket);
@@ -110,7 +104,7 @@ export async function openProxy({
   server.on('connection', (socket: Socket) => {
     open.add(socket);
     const [oldest] = pending.keys();
-    if (oldest !== undefined && pending.size >= MAX_PENDING) {
+    if (oldest !== undefined && pending.size >= BUDGETS.proxyPending) {
       close(oldest, 'too many connections wait without a token');
     }
     const timer = setTimeout(() => close(socket, 'it does not ask for a host in time'), headTimeout);
@@ -186,7 +180,7 @@ export async function openProxy({
     const { code = '' } = error;
     const refusal =
       code === 'HPE_HEADER_OVERFLOW'
-        ? new ProxyRefusal(431, `the head of the request does not end within ${MAX_HEAD_SIZE} bytes`)
+        ? new ProxyRefusal(431, `the head of the request does not end within ${BUDGETS.proxyHead} bytes`)
         : new ProxyRefusal(400, 'the request is malformed');
     // An end inside a head has no reader for an answer; after a request, the answer is the host's.
     if (!code.startsWith('HPE_') || code === 'HPE_INVALID_EOF_STATE' || !settle(socket)) {

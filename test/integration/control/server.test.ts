@@ -36,6 +36,8 @@ let listener: NetServer;
 let requests: SessionRequest[];
 let logged: string[];
 let calls: number;
+let listed: number;
+let checked: number;
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'warder-control-'));
@@ -44,6 +46,8 @@ beforeEach(async () => {
   requests = [];
   logged = [];
   calls = 0;
+  listed = 0;
+  checked = 0;
   const note = (_fields: object, message: string) => void logged.push(message);
   server = new Server({
     uid,
@@ -51,11 +55,18 @@ beforeEach(async () => {
     log: { debug: note, info: note, warn: note, error: note },
     handlers: {
       stop: () => ({ pid: process.pid, sessions: ++calls }),
-      doctor: () => {
+      doctor: async () => {
+        checked++;
+        await new Promise((resolve) => setTimeout(resolve, 50));
         throw new WarderError('keychain-locked', 'the keychain is locked', { hint: 'unlock it' });
       },
       status: () => {
         throw new Error('with a detail');
+      },
+      // As long as the store's name says.
+      'credential.remove': ({ name }) => {
+        listed++;
+        return { name: 'x'.repeat(Number(name)), store: 'vault' };
       },
     } as Partial<Handlers> as Handlers,
     async openSession(request, host) {
@@ -68,6 +79,7 @@ beforeEach(async () => {
     onBusy: () => {},
     onIdle: () => {},
     helloTimeout: 200,
+    readTimeout: 200,
   });
   listener = createServer((socket) => server.accept(socket)).listen(places.socket);
   await once(listener, 'listening');
@@ -164,6 +176,82 @@ test('W-WIRE-2 a client that sends nothing, or only part of a HELLO, is dropped'
   slow.socket.write(Buffer.from([1, 100, 0, 0, 0, 0x7b]));
   await Promise.all([silent.end(), slow.end()]);
   expect(logged.filter((message) => message === 'connection without a HELLO dropped')).toHaveLength(2);
+});
+
+const control = { wire: 1, kind: 'control' };
+const long = (id: number, length: number): object => ({
+  id,
+  verb: 'credential.remove',
+  params: { name: String(length) },
+});
+
+test.each([
+  ['connections that say nothing', () => new Raw()],
+  ['idle control connections', () => new Raw().json(Frame.HELLO, control)],
+  ['refused launchers that do not go', () => new Raw().json(Frame.HELLO, { ...hello, wire: 2 })],
+])('W-WIRE-9 of many %s the oldest are closed, and a session opens', async (_what, make) => {
+  const unharmed = await bystander();
+  const many = Array.from({ length: 150 }, make);
+  await until(() => many.filter(({ closed }) => closed).length >= 86, 'the end of the oldest');
+  expect(many.slice(0, 80).every(({ closed }) => closed)).toBe(true);
+  await (await bystander())();
+  const last = new Raw().json(Frame.HELLO, control).json(Frame.REQUEST, { id: 1, verb: 'stop', params: {} });
+  await until(() => last.frames.length > 0, 'an answer');
+  for (const { socket } of [...many, last]) socket.destroy();
+  await unharmed();
+});
+
+test('W-WIRE-9 a control connection that waits for an answer outlives idle ones', async () => {
+  const busy = new Raw().json(Frame.HELLO, control);
+  busy.socket.pause();
+  for (let id = 0; id < 3; id++) busy.json(Frame.REQUEST, long(id, 4_000_000));
+  await until(() => listed > 0, 'the request');
+  const idle = Array.from({ length: 80 }, () => new Raw().json(Frame.HELLO, control));
+  await until(() => idle.some(({ closed }) => closed), 'the end of the oldest');
+  busy.socket.resume();
+  await until(() => busy.frames.length === 3, 'the answers');
+  for (const { socket } of [...idle, busy]) socket.destroy();
+});
+
+test('W-WIRE-10 a client that does not read has one answer waiting, and is cut', async () => {
+  const unharmed = await bystander();
+  const raw = new Raw().json(Frame.HELLO, control);
+  raw.socket.pause();
+  for (let id = 0; id < 50; id++) raw.json(Frame.REQUEST, long(id, 4_000_000));
+  await until(() => logged.includes('a client that does not read was cut'), 'the end of the connection');
+  expect(listed).toBe(1);
+  raw.socket.destroy();
+  await unharmed();
+});
+
+test('W-WIRE-10 of many who ask for the checks at once, one has them made', async () => {
+  const many = Array.from({ length: 20 }, () =>
+    new Raw().json(Frame.HELLO, control).json(Frame.REQUEST, { id: 1, verb: 'doctor', params: {} }),
+  );
+  await until(() => many.every(({ frames }) => frames.length === 1), 'the answers');
+  expect(checked).toBeLessThan(5);
+  for (const { socket } of many) socket.destroy();
+});
+
+test('W-WIRE-10 a request of many members is not read, a long text is', async () => {
+  const raw = new Raw().json(Frame.HELLO, control);
+  raw.json(Frame.REQUEST, { id: 1, verb: 'stop', params: { text: ',[{"'.repeat(500_000) } });
+  await until(() => raw.frames.length === 1, 'the answer');
+  expect(raw.frames[0]).toEqual([Frame.RESPONSE, expect.objectContaining({ id: 1 })]);
+  raw.json(Frame.REQUEST, { id: 2, verb: 'stop', params: Array.from({ length: 2000 }, () => ({})) });
+  await raw.end();
+  expect(logged).toContain('malformed request: connection closed');
+});
+
+test('W-WIRE-10 an answer that fits no frame is an error, and the connection goes on', async () => {
+  const raw = new Raw().json(Frame.HELLO, control).json(Frame.REQUEST, long(1, 17_000_000));
+  raw.json(Frame.REQUEST, long(2, 5));
+  await until(() => raw.frames.length === 2, 'the answers');
+  expect(raw.frames).toEqual([
+    [Frame.RESPONSE, { id: 1, error: expect.objectContaining({ code: 'daemon-internal' }) }],
+    [Frame.RESPONSE, { id: 2, result: { name: 'xxxxx', store: 'vault' } }],
+  ]);
+  raw.socket.destroy();
 });
 
 test('another wire version is refused with a hint', async () => {

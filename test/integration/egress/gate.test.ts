@@ -866,6 +866,7 @@ describe('tokens and values', () => {
       },
     });
     const open = await gate.secure();
+    const closed = once(open, 'close');
     open.write(request(gate, 'GET /stream'));
     let text = '';
     open.on('data', (piece: Buffer) => {
@@ -876,7 +877,7 @@ describe('tokens and values', () => {
     for (const credential of gate.sealed.all) credential.update(fresh, 'v2');
     await say(gate, request(gate, 'GET /other', [`Authorization: Bearer ${gate.placeholder('TOKEN')}`]));
     await expect.poll(() => text).toContain('data: Bearer ');
-    await once(open, 'close');
+    await closed;
     expectNoSecret(text, fresh);
   });
 

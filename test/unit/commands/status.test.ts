@@ -72,6 +72,7 @@ test('the network of each session is shown, shortened', async () => {
       calls: 0,
       inflight: 0,
       loop_ms: 0,
+      gate_loop_ms: 0,
     },
     ...{ sandbox: 'on', layers: ['environment'], network: [] },
   };
@@ -85,6 +86,22 @@ test('the network of each session is shown, shortened', async () => {
   });
   const column = (line: string | undefined): string | undefined => line?.split(' | ').at(-2);
   expect(out.slice(-5).map(column)).toEqual(['NETWORK', 'none', 'a.b', 'a.b, *.c.d +2', 'all']);
+});
+
+test('[W-EGR-12] a session that held up the others is named', async () => {
+  using cli = new FakeCli();
+  const session = (id: string, loop_ms: number, gate_loop_ms: number): SessionStatus => ({
+    ...{ id, profile: 'demo', host: { pid: 1 }, server: {}, since: '', calls: 0, inflight: 0 },
+    ...{ loop_ms, gate_loop_ms, sandbox: 'on', layers: [], network: [] },
+  });
+  const out = await shown(cli, {
+    sessions: [session('s1', 50, 0), session('s2', 80, 3), session('s3', 0, 51), session('s4', 60, 70)],
+  });
+  expect(out.filter((line) => line.includes('held up'))).toEqual([
+    '\nsession s2 (demo) held up all others for 80 ms',
+    '\nsession s3 (demo) held up all others by its gate for 51 ms',
+    '\nsession s4 (demo) held up all others for 60 ms, by its gate for 70 ms',
+  ]);
 });
 
 test('the JSON output is the answer of the daemon', async () => {

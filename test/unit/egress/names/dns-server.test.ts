@@ -7,6 +7,9 @@ import { describe, expect, test, vi } from 'vitest';
 import { Allowlist } from '../../../../src/egress/allowlist.ts';
 import { answerQuery, serveDns } from '../../../../src/egress/names/dns-server.ts';
 import { VirtualAddresses } from '../../../../src/egress/names/virtual-addresses.ts';
+import { GateTurns } from '../../../../src/egress/turns.ts';
+import { clock } from '../../../../src/os/clock.ts';
+import { silentLog } from '../../../fixtures/gate.ts';
 import { bindBoth } from '../../../fixtures/resolver.ts';
 
 const make = (): VirtualAddresses =>
@@ -176,7 +179,12 @@ async function serve() {
   const { udp, tcp } = await bindBoth({ allowHalfOpen: true, pauseOnConnect: true });
   const { port } = udp.address();
   const refused: string[] = [];
-  const serving = serveDns({ udp, tcp }, make(), (name) => refused.push(name));
+  const serving = serveDns(
+    { udp, tcp },
+    make(),
+    new GateTurns({ session: 's', profile: 'p', clock, log: silentLog }),
+    (name) => refused.push(name),
+  );
   const dial = async (): Promise<net.Socket> => {
     const socket = net.connect(port, '127.0.0.1').on('error', () => {});
     await once(socket, 'connect');
@@ -205,6 +213,20 @@ async function readResponses(socket: net.Socket, count: number): Promise<Buffer[
 }
 
 describe('served', () => {
+  test('[W-EGR-11] a chunk of many queries is answered in order', async () => {
+    using server = await serve();
+    const socket = await server.dial();
+    const queries = Array.from({ length: 1000 }, (_, id) => {
+      const query = ask('api.test');
+      query.writeUInt16BE(id, 0);
+      return framed(query);
+    });
+    socket.write(Buffer.concat(queries));
+    const answers = await readResponses(socket, 1000);
+    expect(answers.map((answer) => answer.readUInt16BE(0))).toEqual(queries.map((_, id) => id));
+    socket.destroy();
+  });
+
   test('over UDP; junk and long queries are ignored [W-EGR-2] [W-EGR-7]', async () => {
     using server = await serve();
     const client = dgram.createSocket('udp4');

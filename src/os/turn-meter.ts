@@ -1,0 +1,55 @@
+// Measures how long an owner's turns hold the event loop. All that the daemon does for a session runs in turns: one for
+// each chunk, request, datagram or slice of long work. Whoever holds the loop for longer than `SLOW` is named in the log.
+//
+// What OpenSSL and the kernel do before a turn begins is not part of it.
+import type { Clock } from './clock.ts';
+import type { Log } from './log.ts';
+
+/** A turn that holds the event loop longer is logged. Milliseconds. */
+const SLOW = 50;
+/** How many slow turns of an owner are logged. */
+const MAX_LOGGED = 20;
+
+export interface TurnMeterOptions {
+  /** Named in the log: a session, or a part of what the daemon does for it. */
+  readonly owner: string;
+  readonly session: string;
+  readonly profile: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class TurnMeter {
+  readonly #options: TurnMeterOptions;
+  #depth = 0;
+  #began = 0;
+  #longest = 0;
+  #slow = 0;
+
+  constructor(options: TurnMeterOptions) {
+    this.#options = options;
+  }
+
+  /** The longest turn so far, in milliseconds. */
+  get longest(): number {
+    return this.#longest;
+  }
+
+  /** Begins a turn. A turn within a turn belongs to the outer one. Each needs its `end`, whatever is thrown. */
+  begin(): void {
+    if (this.#depth++ === 0) this.#began = this.#options.clock.monotonic();
+  }
+
+  end(): void {
+    if (--this.#depth > 0) return;
+    const ms = this.#options.clock.monotonic() - this.#began;
+    if (ms > this.#longest) this.#longest = ms;
+    if (ms > SLOW) this.#report(ms);
+  }
+
+  #report(ms: number): void {
+    const { owner, session, profile, log } = this.#options;
+    if (++this.#slow <= MAX_LOGGED)
+      log.warn({ session, profile, ms: Math.round(ms) }, `${owner} held the event loop`);
+  }
+}

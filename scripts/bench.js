@@ -1,5 +1,6 @@
 // Measures Warder against the same server run directly, in turns, and writes BENCHMARKS.md. `--quick` takes a tenth of
-// the samples and only prints them; `--gate` measures only the gate. Needs a built tree: `npm run bench` builds first.
+// the samples and only prints them; `--gate` measures only the gate, `isolation` only
+// what one session can do to another. Needs a built tree: `npm run bench` builds first.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
@@ -9,11 +10,13 @@ import { echoServer } from '../test/fixtures/echo.ts';
 import { measureAudit } from './bench/audit.js';
 import { Client, environment, timed } from './bench/client.js';
 import { measureGate, peerCommand, prepareEgress, Upstream } from './bench/egress.js';
+import { isolationPart, measureIsolation } from './bench/isolation.js';
 import { duration, mebibytes, median, quantile, rate, table } from './bench/table.js';
 
 const root = join(import.meta.dirname, '..');
 const quick = process.argv.includes('--quick');
 const gateOnly = process.argv.includes('--gate');
+const isolationOnly = process.argv.includes('isolation');
 const times = (many) => (quick ? Math.max(3, Math.round(many / 10)) : many);
 const log = (text) => process.stderr.write(`bench: ${text}\n`);
 
@@ -280,7 +283,7 @@ function verdict(title, value, limit, show) {
 }
 
 function report(figures) {
-  const { echo, everything, memory, sandbox, packages, egress, audit } = figures;
+  const { echo, everything, memory, sandbox, packages, egress, isolation, audit } = figures;
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
     cwd: root,
     encoding: 'utf8',
@@ -371,6 +374,7 @@ ${table([
 Resident memory. Each session also has its launcher: ${mebibytes(memory.echo.launcher)} resident, most of it Node's own and shared.
 
 ${gatePart(egress)}
+${isolationPart(isolation)}
 ## Audit
 
 ${table([
@@ -379,6 +383,11 @@ ${table([
   ['with `durability: fsync`', duration(audit.fsync)],
 ])}
 `;
+}
+
+/** What one session can do to another, in a separate home. */
+function isolationFigures() {
+  return measureIsolation(join(home, 'isolation'), warder, servers.echo.argv[0], quick ? 1000 : 4000);
 }
 
 /** Measures the gate again, and keeps the other figures. */
@@ -412,6 +421,8 @@ async function measureAll() {
   figures.packages = await measurePackage();
   log('gate');
   figures.egress = await measureEgress();
+  log('isolation');
+  figures.isolation = await isolationFigures();
   log('audit');
   figures.audit = await measureAudit(join(home, 'audit'), times(50_000));
   const text = report(figures);
@@ -421,7 +432,9 @@ async function measureAll() {
 
 try {
   prepare();
-  await (gateOnly ? updateGate() : measureAll());
+  if (gateOnly) await updateGate();
+  else if (isolationOnly) process.stdout.write(isolationPart(await isolationFigures()));
+  else await measureAll();
 } finally {
   execFileSync(warder[0], [warder[1], 'stop'], { env, stdio: 'ignore' });
   rmSync(home, { recursive: true, force: true });

@@ -98,6 +98,11 @@ export interface OpenGate extends Disposable {
   update(fresh: readonly ResolvedCredential[]): void;
   /** Closes the connections that have carried a credential. Returns how many. */
   disconnect(credential: string): number;
+  /**
+   * Rejects with `unsupported` on a Node without what the gate relies on; until it has resolved, no connection is admitted.
+   * Takes some 30 ms at the first call: to be called while the server starts.
+   */
+  checkNode(): Promise<void>;
   /** The longest time for which it has held the event loop, in milliseconds. */
   readonly longestTurn: number;
 }
@@ -107,12 +112,10 @@ export class Egress {
   readonly #bundle = systemBundle();
   #upstreamTrust: tls.SecureContext | undefined;
   #dialler: Dialler | undefined;
-  readonly #checked = checkNodeHooks();
+  #checked: Promise<void> | undefined;
 
   constructor(parts: EgressParts) {
     this.#parts = parts;
-    // Reported by `open`.
-    this.#checked.catch(() => {});
   }
 
   /** The ports that a server of a profile may need. */
@@ -135,7 +138,6 @@ export class Egress {
     nextConnectionId,
     calls,
   }: GateRequest): Promise<OpenGate> {
-    await this.#checked;
     const { audit, guards, onCredentialResponse, clock, log } = this.#parts;
     const sealable = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
       resolved.map((credential) => requireSealable(profile.name, credential));
@@ -178,6 +180,7 @@ export class Egress {
       ledger,
       onCredentialResponse,
       turns,
+      checkNode: () => this.#checkNode(),
       clock,
       log,
     });
@@ -194,6 +197,7 @@ export class Egress {
       },
       files: trusted.length > 0 && route !== 'proxy' ? this.#files(trusted) : [],
       port: listener.port,
+      checkNode: () => this.#checkNode(),
       get longestTurn() {
         return turns.longest;
       },
@@ -214,6 +218,12 @@ export class Egress {
         gate[Symbol.dispose]();
       },
     };
+  }
+
+  /** Tests this Node at the first call. */
+  #checkNode(): Promise<void> {
+    this.#checked ??= checkNodeHooks();
+    return this.#checked;
   }
 
   /** The trust files: the machine's own authorities, those of the settings, and the session's. */

@@ -39,6 +39,8 @@ export interface GateParts {
   /** Called when a host has answered a request that carried a credential. */
   readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
   readonly turns: GateTurns;
+  /** Rejects on a Node without what the gate relies on. */
+  readonly checkNode: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -113,6 +115,7 @@ export class Gate implements Disposable {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     try {
+      await this.#parts.checkNode();
       await this.#route({ destination, socket });
     } catch (error) {
       this.#reject(socket, destination, error);

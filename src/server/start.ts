@@ -103,11 +103,19 @@ export async function startServer(
       const egress = await parts.egress();
       gate = await egress.open({ ...shared, profile, sealed, route, nextConnectionId });
     }
-    const started = await startProcess(profile, server, context, parts, {
+    const starting = startProcess(profile, server, context, parts, {
       command,
       credentials,
       route,
       gate,
+    });
+    const checked = Promise.resolve(gate?.checkNode());
+    // Reported below.
+    checked.catch(() => {});
+    const started = await starting;
+    await checked.catch(async (error: unknown) => {
+      await started.server.stop();
+      throw error;
     });
     void started.server.gone.then(() => closeRoute(route, gate));
     return started;

@@ -845,6 +845,18 @@ describe('tokens and values', () => {
     expectNoSecret(await say(gate, request(gate, 'GET /kept')), token);
   });
 
+  test('no connection is admitted before this Node was tested, and none on one that fails [W-EGR-9]', async () => {
+    const tested = Promise.withResolvers<void>();
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, checkNode: () => tested.promise });
+    const socket = await gate.connect();
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(gate.records).toEqual([]);
+    tested.reject(new Error('this Node cannot'));
+    await closed;
+    expect(gate.records).toMatchObject([{ event: 'egress.connect', outcome: 'failed' }]);
+  });
+
   test('a value that is added while a response streams is replaced in its rest [W-SEAL-8]', async () => {
     const stream = Promise.withResolvers<ServerResponse>();
     await using gate = await TestGate.open({

@@ -17,7 +17,7 @@ import type { HiddenPath, ListedPath, PlanInputs } from './inputs.ts';
 import { withoutPrivateEntries } from './package-folder.ts';
 import { below, within } from './path.ts';
 import { linksOf, type PathHandles } from './path-handles.ts';
-import { programPaths } from './program.ts';
+import { programPaths, scriptOf, shimOf } from './program.ts';
 import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './root.ts';
 import { type SecretPlace, secretPlaces } from './secret-places.ts';
 
@@ -43,6 +43,17 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     implied,
   });
   const command = { file, args, cwd: cwd ?? home, path: env.PATH ?? '', home };
+  const script = scriptOf(command);
+  const shim = shimOf(file);
+  if (shim?.complete === false && !sandbox.read.some((path) => within(shim.root, path))) {
+    throw new WarderError(
+      'profile-invalid',
+      `cannot start "${profile}": its command "${file}" is a shim, and the version manager that it runs is not in the sandbox`,
+      {
+        hint: 'give the program itself as the command: "asdf which NAME", "mise which NAME" or "volta which NAME" prints its path',
+      },
+    );
+  }
   const node = { file: request.node, args: [], cwd: '/', path: '', home };
   // The plan does not check what Warder itself adds.
   const inRoots = (path: string): boolean => roots.some((root) => within(path, root));
@@ -79,6 +90,7 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
         ...implied,
         ...roots,
         file,
+        ...(script === undefined ? [] : [script]),
         ...(cwd === undefined ? [] : [cwd]),
       ].flatMap(linksOf),
       ...narrowed.flatMap(({ links }) => links),

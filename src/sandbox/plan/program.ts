@@ -50,16 +50,15 @@ const MAX_STEPS = 5;
 /** Absolute paths of everything that the command needs. Links are not resolved, and one path may lie in another. */
 export function programPaths({ file, args, cwd, path, home }: Command): string[] {
   const needed = new Set<string>();
-  const pending = [file];
-  if (INTERPRETER.test(basename(file))) {
-    const first = args.find((arg) => !arg.startsWith('-'));
-    const script = first === undefined ? undefined : resolve(cwd, first);
-    if (script !== undefined && isFile(script)) pending.push(script);
-  }
+  const script = scriptOf({ file, args, cwd });
+  const pending = script === undefined ? [file] : [file, script];
   for (let step = 0; step < MAX_STEPS; step++) {
     const next = pending.shift();
     if (next === undefined) break;
     const real = realpathSync(next);
+    const shim = shimOf(next);
+    if (shim?.complete === true) keep(shim.root);
+    else if (runtimeOf(real, home) === undefined) hoistedModules(real, home).forEach(keep);
     // A virtual environment's Python is a link to a Python outside. It finds the environment by the link's path.
     for (const { at } of linksOf(next)) if (!isFolder(at)) keep(runtimeOf(at, home));
     const runtime = runtimeOf(real, home);
@@ -85,6 +84,52 @@ export function programPaths({ file, args, cwd, path, home }: Command): string[]
       if (name.startsWith('python')) keep(`${home}/.local/lib/${name}/site-packages`);
     }
   }
+}
+
+/** The script that an interpreter is given, as it is written but absolute; undefined if there is none. */
+export function scriptOf({ file, args, cwd }: Pick<Command, 'file' | 'args' | 'cwd'>): string | undefined {
+  if (!INTERPRETER.test(basename(file))) return undefined;
+  const first = args.find((arg) => !arg.startsWith('-'));
+  const script = first === undefined ? undefined : resolve(cwd, first);
+  return script !== undefined && isFile(script) ? script : undefined;
+}
+
+/** A shim of a version manager: it looks up the version, and becomes the real program. */
+export interface Shim {
+  /** The version manager's folder. */
+  readonly root: string;
+  /** Whether that folder has all that the shim needs: pyenv, rbenv, nodenv and others of their kind. */
+  readonly complete: boolean;
+}
+
+/** Whether a program is a version manager's shim: in a folder `shims`, or a link to Volta's. */
+export function shimOf(file: string): Shim | undefined {
+  const folder = dirname(file);
+  const volta = basename(realpathSync(file)) === 'volta-shim';
+  if (SYSTEM.some((each) => within(file, each)) || (basename(folder) !== 'shims' && !volta)) return undefined;
+  const root = dirname(folder);
+  const complete = !volta && ['libexec', 'versions'].every((name) => isFolder(join(root, name)));
+  return { root, complete };
+}
+
+/**
+ * The `node_modules` above a script's package, and the packages of the same repository that are linked there: what npm,
+ * yarn and pnpm install for a workspace of several packages.
+ */
+function hoistedModules(file: string, home: string): string[] {
+  const own = packageOf(file, home);
+  if (own === undefined || file.includes('/node_modules/')) return [];
+  const found: string[] = [];
+  for (let folder = dirname(own); !tooWide(folder, home); folder = dirname(folder)) {
+    const modules = join(folder, 'node_modules');
+    if (!existsSync(join(folder, 'package.json')) || !isFolder(modules)) continue;
+    const names = list(modules).flatMap((name) =>
+      name.startsWith('@') ? list(join(modules, name)).map((each) => `${name}/${each}`) : [name],
+    );
+    const linked = names.map((name) => join(modules, name)).flatMap(realPathsOf);
+    found.push(modules, ...linked.filter((path) => within(path, folder) && !within(path, modules)));
+  }
+  return found;
 }
 
 /** The folder of the runtime or installed package that a file belongs to. */
@@ -157,6 +202,15 @@ function statOf(path: string): Stats | undefined {
     return statSync(path, { throwIfNoEntry: false });
   } catch {
     return undefined;
+  }
+}
+
+/** The real path; empty if the link leads nowhere. */
+function realPathsOf(path: string): string[] {
+  try {
+    return [realpathSync(path)];
+  } catch {
+    return [];
   }
 }
 

@@ -3,8 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { inspect } from '../../../../src/sandbox/plan/inspect.ts';
 import { linksOf, PathHandles } from '../../../../src/sandbox/plan/path-handles.ts';
-import { programPaths } from '../../../../src/sandbox/plan/program.ts';
+import { programPaths, shimOf } from '../../../../src/sandbox/plan/program.ts';
 
 let home = '';
 
@@ -50,6 +51,76 @@ test('a script that an interpreter runs needs its package, or itself alone', () 
   expect(needs('/usr/bin/node', file('other/node_modules/@scope/server/dist/index.js'))).toEqual([
     'other/node_modules',
   ]);
+});
+
+test('a package of a workspace needs the modules above it, and the packages that are linked there', () => {
+  file('code/repo/package.json', '{"workspaces":["src/*"]}');
+  file('code/repo/node_modules/dep/index.js');
+  file('code/repo/src/one/package.json', '{}');
+  file('code/repo/src/two/package.json', '{}');
+  link('code/repo/node_modules/@me/two', join(home, 'code/repo/src/two'));
+  link('code/repo/node_modules/elsewhere', file('private/secret'));
+  link('code/repo/node_modules/gone', join(home, 'gone'));
+  expect(needs('/usr/bin/node', file('code/repo/src/one/dist/index.js'))).toEqual([
+    'code/repo/node_modules',
+    'code/repo/src/one',
+    'code/repo/src/two',
+  ]);
+});
+
+test('modules in the home folder, or above a package that is no workspace, are not needed', () => {
+  file('node_modules/dep/index.js');
+  file('package.json', '{}');
+  file('code/node_modules/dep/index.js');
+  file('code/one/package.json', '{}');
+  expect(needs('/usr/bin/node', file('code/one/index.js'))).toEqual(['code/one']);
+});
+
+const request = (command: string, args: readonly string[], read: readonly string[] = []) => ({
+  profile: 'a',
+  uid: 1000,
+  gid: 1000,
+  user: 'me',
+  home,
+  file: command,
+  args,
+  cwd: undefined,
+  env: { PATH: '/usr/bin:/bin' },
+  sandbox: { read, write: [], network: [], memory: undefined, processes: undefined },
+  roots: [],
+  node: process.execPath,
+  warder: [],
+});
+
+test('a shim of pyenv’s kind needs its version manager; others are refused unless their folder is listed', () => {
+  for (const name of ['libexec/pyenv', 'versions/3/bin/python', 'shims/python']) file(`.pyenv/${name}`);
+  expect(needs(join(home, '.pyenv/shims/python'))).toContain('.pyenv');
+  const shim = file('.asdf/shims/node');
+  expect(shimOf(shim)).toEqual({ root: join(home, '.asdf'), complete: false });
+  expect(shimOf('/usr/bin/node')).toBeUndefined();
+  using handles = new PathHandles();
+  expect(() => inspect(request(shim, []), handles)).toThrow(
+    expect.objectContaining({ code: 'profile-invalid', hint: expect.stringContaining('asdf which NAME') }),
+  );
+  expect(() => inspect(request(shim, [], [join(home, '.asdf')]), handles)).not.toThrow();
+  link('.volta/bin/node', file('.volta/bin/volta-shim'));
+  expect(shimOf(join(home, '.volta/bin/node'))?.complete).toBe(false);
+});
+
+test('the links that lead to a script are in the sandbox, too', () => {
+  file('real/pkg/package.json', '{}');
+  file('real/pkg/s.mjs');
+  const projects = link('projects', join(home, 'real'));
+  const script = link('one.mjs', join(home, 'projects/pkg/s.mjs'));
+  using handles = new PathHandles();
+  const { links, listed } = inspect(request(process.execPath, [script]), handles);
+  expect(links).toEqual(
+    expect.arrayContaining([
+      { at: script, to: join(projects, 'pkg/s.mjs') },
+      { at: projects, to: join(home, 'real') },
+    ]),
+  );
+  expect(listed.map(({ path }) => path)).toContain(join(home, 'real/pkg'));
 });
 
 test('an argument of a program that is not an interpreter is not needed', () => {

@@ -45,6 +45,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     async () => (await import('./check.ts')).checkCommand,
     'profile',
   ),
+  test: verb(
+    'start a server once, and show what it was refused',
+    async () => (await import('./test.ts')).testCommand,
+    'profile',
+  ),
   edit: verb(
     'change a profile in your editor',
     async () => (await import('./edit.ts')).editCommand,

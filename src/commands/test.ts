@@ -1,0 +1,110 @@
+// warder test: starts a profile's server once, as a host does, and shows what it was refused.
+import { existsSync } from 'node:fs';
+import type { CommandModule } from 'yargs';
+import { type LogRecord, listRecords } from '../audit/read.ts';
+import { WarderError } from '../errors.ts';
+import { clock } from '../os/clock.ts';
+import { loadProfile } from '../profile/load.ts';
+import type { Context } from './command.ts';
+import { hostEntry } from './profile/host-entry.ts';
+import {
+  mergeRefusals,
+  type Refusal,
+  recordedRefusals,
+  refusedTools,
+  reportedRefusals,
+} from './test/refusals.ts';
+import { tryServer } from './test/trial-client.ts';
+
+interface TestArguments {
+  readonly name: string;
+  readonly timeout: number;
+}
+
+/** How many records of the log are searched. */
+const MAX_RECORDS = 10_000;
+
+/** How many lines of a failed server's messages are shown. */
+const MAX_LINES = 20;
+
+export function testCommand(context: Context): CommandModule<object, TestArguments> {
+  return {
+    command: 'test <name>',
+    builder: (yargs) =>
+      yargs
+        .positional('name', { type: 'string', demandOption: true, describe: 'a profile' })
+        .option('timeout', {
+          type: 'number',
+          default: 60,
+          requiresArg: true,
+          describe: 'seconds for each answer of the server',
+        })
+        .example('warder test github', 'starts it, lists its tools, ends it, and shows what was refused'),
+    handler: (args) => test(context, args),
+  };
+}
+
+async function test(context: Context, { name, timeout }: TestArguments): Promise<void> {
+  const { places, terminal, json } = context;
+  if (!(timeout > 0 && timeout <= 3600)) {
+    throw new WarderError('usage', '"--timeout" is not a number of seconds', { hint: 'from 1 to 3600' });
+  }
+  const { profile } = loadProfile(places, name);
+  if (profile.server.kind === 'url') {
+    throw new WarderError('unsupported', `cannot test "${name}": its server is remote`, {
+      hint: 'only servers that Warder starts can be tested',
+    });
+  }
+  const since = clock.now();
+  const trial = await tryServer(hostEntry(places, name), timeout * 1000);
+  const entries = await ownRecords(places.audit, name, since);
+  const refused = [
+    ...mergeRefusals(recordedRefusals(entries), reportedRefusals(trial.stderr, existsSync)),
+    ...refusedTools(profile.policy, trial.tools ?? []),
+  ];
+  const ok = trial.error === undefined;
+  // A start that Warder refuses has an exit code of its own.
+  if (!ok) context.exit(trial.code === 0 || trial.code === null ? 1 : trial.code);
+  if (json) {
+    const { server, tools, error, code, stderr } = trial;
+    terminal.json({ name, ok, server, tools, error, code, refused, stderr: ok ? undefined : stderr });
+    return;
+  }
+  const state = terminal.paint(ok ? 'green' : 'red', ok ? 'ok' : 'failed');
+  terminal.out(`${terminal.paint('bold', name)}: ${state}`);
+  if (trial.server !== undefined) terminal.out(`  server  ${trial.server.name} ${trial.server.version}`);
+  if (trial.tools !== undefined) {
+    terminal.out(
+      `  tools   ${trial.tools.length}${trial.tools.length > 0 ? `: ${trial.tools.join(', ')}` : ''}`,
+    );
+  }
+  if (trial.error !== undefined) {
+    terminal.out(`  error   ${trial.error}`);
+    for (const line of trial.stderr.trimEnd().split('\n').slice(-MAX_LINES))
+      terminal.out(`          ${line}`);
+  }
+  for (const refusal of refused) printRefusal(terminal, refusal);
+  if (refused.length === 0) terminal.out('  refused nothing that Warder knows of');
+}
+
+function printRefusal({ out, paint }: Context['terminal'], { what, reason, count, allow }: Refusal): void {
+  const times = count > 1 ? `, ${count} times` : '';
+  out(`  ${paint('red', 'refused')} ${what}: ${reason}${times}`);
+  if (allow !== undefined) out(`          to allow it: ${allow}`);
+}
+
+/** The records of the session that this process has opened. */
+async function ownRecords(folder: string, profile: string, since: number): Promise<LogRecord['entry'][]> {
+  const records = await listRecords(folder, { profile, since }, MAX_RECORDS);
+  const entries = records.map(({ entry }) => entry);
+  const own = entries.find(
+    ({ event, host }) => event === 'session.open' && chainOf(host).includes(process.pid),
+  );
+  return own === undefined ? [] : entries.filter(({ session }) => session === own.session);
+}
+
+/** The pids of the processes that opened a session. */
+function chainOf(host: unknown): unknown[] {
+  const { chain = [] } = (host ?? {}) as { chain?: readonly { pid?: unknown }[] };
+  return chain.map(({ pid }) => pid);
+}

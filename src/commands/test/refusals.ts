@@ -1,0 +1,128 @@
+// What a server was refused during a trial, each with the line of the profile that would allow it. Hosts and calls are
+// in the log. Files are not: a file outside the sandbox does not exist for the server, so its messages are searched for
+// paths that exist on this machine.
+import type { LogRecord } from '../../audit/read.ts';
+import { decide } from '../../policy/decide.ts';
+import type { ProfilePolicy } from '../../profile/format.ts';
+
+type Entry = LogRecord['entry'];
+
+/** A refusal. `allow` is the line for the profile; undefined if no single line would allow it. */
+export interface Refusal {
+  readonly kind: 'file' | 'host' | 'call';
+  /** The path, `host:port`, or the call's method and name. */
+  readonly what: string;
+  readonly reason: string;
+  readonly count: number;
+  readonly allow: string | undefined;
+}
+
+const MISSING = /ENOENT|no such file|not found|cannot find|does not exist|FileNotFound/i;
+const FORBIDDEN = /EROFS|EACCES|EPERM|read-only file system|permission denied/i;
+const PATH = /(?:^|[\s'"`(=:])(\/[^\s'"`():,;]+)/g;
+const UNRESOLVED =
+  /(?:(?:ENOTFOUND|EAI_AGAIN|ENODATA)|could not resolve host:|failed to resolve|lookup|no such host:?) ['"]?((?:[a-z0-9_-]+\.)+[a-z]{2,})/gi;
+
+/** The refusals in the records of a session. */
+export function recordedRefusals(entries: readonly Entry[]): Refusal[] {
+  const found = entries.flatMap((entry): Refusal[] => {
+    const { event, outcome, decision, count = 1 } = entry;
+    // A record without a host only sums up those before it.
+    if (event === 'egress.connect' && outcome === 'refused' && entry.host !== '')
+      return [hostRefusal(entry, Number(count))];
+    const isCall = event === 'tool.call' || event === 'request' || event === 'question';
+    return isCall && decision === 'deny' ? [callRefusal(entry)] : [];
+  });
+  return sumUp(found);
+}
+
+/** The tools of a server of which a profile would refuse every call. */
+export function refusedTools(policy: ProfilePolicy, tools: readonly string[]): Refusal[] {
+  return tools.flatMap((name): Refusal[] => {
+    const { decision, rule } = decide(policy, { kind: 'tools', name, method: 'tools/call' });
+    if (decision === 'allow') return [];
+    const allow = `policy: {tools: {${JSON.stringify(name)}: allow}}`;
+    return [{ kind: 'call', what: `tools/call ${name}`, reason: `${rule}: ${decision}`, count: 1, allow }];
+  });
+}
+
+/** The refusals that a server's messages speak of. `exists` is about this machine, outside the sandbox. */
+export function reportedRefusals(stderr: string, exists: (path: string) => boolean): Refusal[] {
+  const found = stderr.split('\n').flatMap((line): Refusal[] => {
+    const hosts = [...line.matchAll(UNRESOLVED)].map(([, host = '']): Refusal => {
+      const name = host.toLowerCase();
+      return {
+        kind: 'host',
+        what: name,
+        reason: 'does not resolve in the sandbox',
+        count: 1,
+        allow: networkLine(name),
+      };
+    });
+    const forbidden = FORBIDDEN.test(line);
+    if (!forbidden && !MISSING.test(line)) return hosts;
+    const files = [...line.matchAll(PATH)].flatMap(([, path = '']): Refusal[] => {
+      const above = path.slice(0, Math.max(path.lastIndexOf('/'), 1));
+      if (forbidden && above !== '/' && exists(above)) {
+        const allow = `sandbox: {write: [${JSON.stringify(above)}]}`;
+        return [{ kind: 'file', what: path, reason: 'cannot be written in the sandbox', count: 1, allow }];
+      }
+      if (forbidden || !exists(path)) return [];
+      const allow = `sandbox: {read: [${JSON.stringify(path)}]}`;
+      return [{ kind: 'file', what: path, reason: 'is not in the sandbox', count: 1, allow }];
+    });
+    return [...hosts, ...files];
+  });
+  return sumUp(found);
+}
+
+/** Adds up equal refusals; of a host that was refused, one that only messages speak of is left out. */
+export function mergeRefusals(recorded: readonly Refusal[], reported: readonly Refusal[]): Refusal[] {
+  const hosts = new Set(recorded.flatMap(({ kind, what }) => (kind === 'host' ? [hostOf(what)] : [])));
+  return sumUp([...recorded, ...reported.filter(({ kind, what }) => kind !== 'host' || !hosts.has(what))]);
+}
+
+function hostRefusal({ host, port, reason }: Entry, count: number): Refusal {
+  const name = String(host);
+  const isQuery = port === 53;
+  const listable = reason === 'not listed' && /[a-z]/i.test(name) && !name.includes(':');
+  const withPort = isQuery || port === 443 || port === 80 ? name : `${name}:${port}`;
+  return {
+    kind: 'host',
+    what: isQuery ? name : `${name}:${port}`,
+    reason: String(reason),
+    count,
+    allow: listable ? networkLine(withPort) : undefined,
+  };
+}
+
+function callRefusal({ event, tool, method, target, rule, reason }: Entry): Refusal {
+  const name = String(tool ?? target ?? method);
+  const key = event === 'tool.call' ? 'tools' : 'methods';
+  const subject = event === 'tool.call' ? name : String(method);
+  return {
+    kind: 'call',
+    what: event === 'tool.call' ? `tools/call ${name}` : String(method),
+    reason: String(reason ?? rule),
+    count: 1,
+    allow: `policy: {${key}: {${JSON.stringify(subject)}: allow}}`,
+  };
+}
+
+function networkLine(entry: string): string {
+  return `sandbox: {network: [${JSON.stringify(entry)}]}`;
+}
+
+function hostOf(what: string): string {
+  return what.replace(/:\d+$/, '');
+}
+
+function sumUp(refusals: readonly Refusal[]): Refusal[] {
+  const sums = new Map<string, Refusal>();
+  for (const refusal of refusals) {
+    const key = `${refusal.kind} ${refusal.what} ${refusal.reason}`;
+    const before = sums.get(key)?.count ?? 0;
+    sums.set(key, { ...refusal, count: before + refusal.count });
+  }
+  return [...sums.values()];
+}

@@ -1,0 +1,157 @@
+// A host for one trial: starts a server through `warder run`, initializes it, lists its tools, and ends it.
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { HostEntry } from '../profile/host-entry.ts';
+
+const PROTOCOL = '2025-06-18';
+
+/** How much of a server's stderr is kept, in characters. */
+const MAX_STDERR = 256 * 1024;
+
+/** How many pages of tools are read at most. */
+const MAX_PAGES = 100;
+
+/** Milliseconds for a server to end after its input was closed, before it is sent SIGTERM. */
+const END_TIMEOUT = 10_000;
+
+/** What a server did. */
+export interface Trial {
+  /** The name and version that it reports. */
+  readonly server: { readonly name: string; readonly version: string } | undefined;
+  /** The names of its tools; undefined if it did not list them. */
+  readonly tools: readonly string[] | undefined;
+  /** Why it was not initialized, or did not list its tools. */
+  readonly error: string | undefined;
+  readonly stderr: string;
+  /** How `warder run` ended; null if a signal ended it. */
+  readonly code: number | null;
+}
+
+interface Message {
+  readonly id?: unknown;
+  readonly method?: string;
+  readonly result?: {
+    readonly serverInfo?: { readonly name?: unknown; readonly version?: unknown };
+    readonly capabilities?: { readonly tools?: unknown };
+    readonly tools?: readonly { readonly name?: unknown }[];
+    readonly nextCursor?: unknown;
+  };
+  readonly error?: { readonly message?: unknown };
+}
+
+/** Tries a server. `timeout` is for each answer, in milliseconds. Never rejects. */
+export async function tryServer(entry: HostEntry, timeout: number): Promise<Trial> {
+  const child = spawn(entry.command, [...entry.args], {
+    env: { ...process.env, ...entry.env },
+    stdio: 'pipe',
+  });
+  const connection = new Connection(child, timeout);
+  let server: Trial['server'];
+  let tools: string[] | undefined;
+  let error: string | undefined;
+  try {
+    const { serverInfo, capabilities } = await connection.request('initialize', {
+      protocolVersion: PROTOCOL,
+      capabilities: {},
+      clientInfo: { name: 'warder test', version: '1' },
+    });
+    server = { name: String(serverInfo?.name ?? ''), version: String(serverInfo?.version ?? '') };
+    connection.send({ method: 'notifications/initialized' });
+    tools = capabilities?.tools === undefined ? [] : await listTools(connection);
+  } catch (cause) {
+    error = cause instanceof Error ? cause.message : String(cause);
+  }
+  child.stdin.end();
+  const waiting = new AbortController();
+  const stopped = delay(END_TIMEOUT, undefined, { signal: waiting.signal }).then(
+    () => child.kill('SIGTERM'),
+    () => {},
+  );
+  const code = await connection.ended;
+  waiting.abort();
+  await stopped;
+  return { server, tools, error, stderr: connection.stderr, code };
+}
+
+async function listTools(connection: Connection): Promise<string[]> {
+  const names: string[] = [];
+  let cursor: unknown;
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const { tools = [], nextCursor } = await connection.request(
+      'tools/list',
+      cursor === undefined ? {} : { cursor },
+    );
+    names.push(...tools.map(({ name }) => String(name)));
+    if (nextCursor === undefined || nextCursor === null) break;
+    cursor = nextCursor;
+  }
+  return names;
+}
+
+/** JSON-RPC over the pipes of a process. Requests of the server are answered with an error, a `ping` with a result. */
+class Connection {
+  readonly ended: Promise<number | null>;
+  stderr = '';
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #timeout: number;
+  readonly #waiting = new Map<number, (message: Message) => void>();
+  #ids = 0;
+
+  constructor(child: ChildProcessWithoutNullStreams, timeout: number) {
+    this.#child = child;
+    this.#timeout = timeout;
+    this.ended = new Promise((resolve) => {
+      child.on('error', () => resolve(null));
+      child.on('close', (code) => resolve(code));
+    });
+    child.stdin.on('error', () => {});
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr = (this.stderr + text).slice(-MAX_STDERR);
+    });
+    createInterface({ input: child.stdout }).on('line', (line) => this.#receive(line));
+  }
+
+  send(message: object): void {
+    this.#child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  }
+
+  /** Sends a request. Throws the answer's error, and if the process ends or does not answer in time. */
+  async request(method: string, params: object): Promise<NonNullable<Message['result']>> {
+    const id = ++this.#ids;
+    const timer = new AbortController();
+    const answered = new Promise<Message>((resolve) => this.#waiting.set(id, resolve));
+    this.send({ id, method, params });
+    try {
+      const answer = await Promise.race([
+        answered,
+        this.ended.then(async () => {
+          // An answer may have been the last thing that it wrote.
+          await delay(0);
+          throw new Error('the server ended before it answered');
+        }),
+        delay(this.#timeout, undefined, { signal: timer.signal }).then(() => {
+          throw new Error(`no answer to ${method} in ${this.#timeout / 1000} s`);
+        }),
+      ]);
+      if (answer.result !== undefined) return answer.result;
+      throw new Error(String(answer.error?.message ?? `${method} has an invalid answer`));
+    } finally {
+      timer.abort();
+      this.#waiting.delete(id);
+    }
+  }
+
+  #receive(line: string): void {
+    let message: Message;
+    try {
+      message = JSON.parse(line);
+    } catch {
+      return;
+    }
+    const { id, method } = message;
+    if (method === undefined) this.#waiting.get(Number(id))?.(message);
+    else if (id !== undefined && method === 'ping') this.send({ id, result: {} });
+    else if (id !== undefined) this.send({ id, error: { code: -32601, message: 'method not found' } });
+  }
+}

@@ -1,0 +1,92 @@
+import { expect, test } from 'vitest';
+import type { Entry } from '../../../src/audit/chain/chain.ts';
+import {
+  mergeRefusals,
+  recordedRefusals,
+  refusedTools,
+  reportedRefusals,
+} from '../../../src/commands/test/refusals.ts';
+import { parseProfile } from '../../../src/profile/format.ts';
+
+const entry = (fields: object): Entry => ({ seq: 1, time: '', prev: '', hash: '', event: '', ...fields });
+
+test('hosts that the gate refused are added up, with the line that lists them', () => {
+  const connect = { event: 'egress.connect', outcome: 'refused', reason: 'not listed' };
+  const refused = recordedRefusals([
+    entry({ ...connect, host: 'api.example.com', port: 53 }),
+    entry({ ...connect, host: 'api.example.com', port: 53, count: 2 }),
+    entry({ ...connect, host: 'db.example.com', port: 5432 }),
+    entry({ ...connect, host: '10.0.0.1', port: 443 }),
+    entry({ ...connect, host: 'in.example.com', port: 443, reason: 'a private address' }),
+    entry({ ...connect, host: 'ok.example.com', port: 443, outcome: 'open' }),
+  ]);
+  expect(refused.map(({ what, count, allow }) => [what, count, allow])).toEqual([
+    ['api.example.com', 3, 'sandbox: {network: ["api.example.com"]}'],
+    ['db.example.com:5432', 1, 'sandbox: {network: ["db.example.com:5432"]}'],
+    ['10.0.0.1:443', 1, undefined],
+    ['in.example.com:443', 1, undefined],
+  ]);
+});
+
+test('calls that the policy refused are listed with the line that allows them', () => {
+  const refused = recordedRefusals([
+    entry({ event: 'tool.call', tool: 'delete_all', decision: 'deny', rule: 'policy.default' }),
+    entry({ event: 'question', method: 'roots/list', decision: 'deny', rule: 'policy.methods.roots/list' }),
+    entry({ event: 'request', method: 'tools/list', decision: 'allow', rule: 'protocol' }),
+  ]);
+  expect(refused.map(({ what, reason, allow }) => [what, reason, allow])).toEqual([
+    ['tools/call delete_all', 'policy.default', 'policy: {tools: {"delete_all": allow}}'],
+    ['roots/list', 'policy.methods.roots/list', 'policy: {methods: {"roots/list": allow}}'],
+  ]);
+});
+
+test('tools that the policy does not allow are listed', () => {
+  const policy = parseProfile(
+    'server: {command: x}\npolicy: {default: ask, tools: {a: allow}}',
+    'f',
+    'p',
+  ).policy;
+  expect(refusedTools(policy, ['a', 'b'])).toEqual([
+    {
+      kind: 'call',
+      what: 'tools/call b',
+      reason: 'policy.default: ask',
+      count: 1,
+      allow: 'policy: {tools: {"b": allow}}',
+    },
+  ]);
+});
+
+test.each([
+  ["Error: ENOENT: no such file or directory, open '/home/me/data.json'", 'read', '/home/me/data.json'],
+  [
+    "FileNotFoundError: [Errno 2] No such file or directory: '/home/me/data.json'",
+    'read',
+    '/home/me/data.json',
+  ],
+  ["Error: EROFS: read-only file system, mkdir '/home/me/cache'", 'write', '/home/me'],
+  ['sh: 1: cannot create /home/me/log: Permission denied', 'write', '/home/me'],
+])('a file in a message: %s', (line, key, path) => {
+  const exists = (each: string): boolean => ['/home/me', '/home/me/data.json'].includes(each);
+  expect(reportedRefusals(`starting\n${line}\n`, exists)).toMatchObject([
+    { kind: 'file', count: 1, allow: `sandbox: {${key}: ["${path}"]}` },
+  ]);
+  expect(reportedRefusals(line, () => false)).toEqual([]);
+});
+
+test('a host in a message counts unless the gate has recorded it', () => {
+  const line = 'TypeError: fetch failed: getaddrinfo EAI_AGAIN API.example.com';
+  const reported = reportedRefusals(line, () => false);
+  expect(reported).toMatchObject([{ kind: 'host', what: 'api.example.com' }]);
+  const recorded = recordedRefusals([
+    entry({
+      event: 'egress.connect',
+      outcome: 'refused',
+      reason: 'not listed',
+      host: 'api.example.com',
+      port: 53,
+    }),
+  ]);
+  expect(mergeRefusals(recorded, reported)).toEqual(recorded);
+  expect(mergeRefusals([], reported)).toEqual(reported);
+});

@@ -35,6 +35,11 @@ export class TurnMeter {
     return this.#longest;
   }
 
+  /** When the turn that runs began, or the last one, in milliseconds of the monotonic clock. */
+  get began(): number {
+    return this.#began;
+  }
+
   /** Begins a turn. A turn within a turn belongs to the outer one. Each needs its `end`, whatever is thrown. */
   begin(): void {
     if (this.#depth++ === 0) this.#began = this.#options.clock.monotonic();

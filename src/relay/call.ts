@@ -2,9 +2,7 @@
 // relay's own, so that the host may use its ids as it likes: what a server answers late, twice or by mistake can
 // never be taken for the answer to another request.
 import type { ToolResult } from '../audit/events.ts';
-import type { Clock } from '../os/clock.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
-import { ownId } from './ids.ts';
 import type { Envelope, Id } from './json/envelope.ts';
 import type { Method, Target } from './methods.ts';
 import type { Outbox } from './outbox.ts';
@@ -29,12 +27,36 @@ export const UNAUDITED: Refusal = {
 };
 
 /** An answer: bytes of the server, with the id's text to put in. See `Outbox.add`. */
-export interface Answer extends Joins {
+export interface Answer {
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
   readonly idStart: number;
   readonly idEnd: number;
+  readonly joins: Joins | undefined;
+}
+
+/** What a request writes to. */
+export interface CallContext {
+  readonly recorder: Recorder;
+  /** When the turn that runs began, in milliseconds of the monotonic clock. */
+  readonly turn: { readonly began: number };
+  readonly toHost: Outbox;
+}
+
+/** The books that a request is in: see calls.ts. */
+export interface CallBooks {
+  readonly options: CallContext;
+  /** Bytes that open requests keep. */
+  keptBytes: number;
+  /** The host's id is taken. */
+  take(call: Call): void;
+  /** Gives it the next id of the relay's own, and returns that. */
+  send(call: Call): number;
+  /** The server may still answer it. */
+  expectLate(call: Call): void;
+  /** It is open no more. */
+  remove(call: Call): void;
 }
 
 /** One request of the host. */
@@ -55,19 +77,27 @@ export class Call {
   task: string | undefined;
   /** The id towards the server, once it is sent. */
   ownId = 0;
-  /** When it was sent, in milliseconds of the monotonic clock. */
+  /** When the chunk had come with which it was sent, in milliseconds of the monotonic clock. */
   since = 0;
   /** Of `tools/list`: it asks for a page that is not the first. */
   isFurtherPage = false;
   /** A new server will acknowledge a subscription that the host has seen acknowledged. */
   reopened = false;
+  /** The host's id is taken by it. */
+  isTaken = false;
   #state: CallState = 'received';
   #params: Buffer | undefined;
   /** No answer may be given: it is a notification. */
   readonly #silent: boolean;
-  readonly #calls: Calls;
+  readonly #calls: CallBooks;
 
-  constructor(calls: Calls, message: Envelope, idText: string, governance: Method, name: string | undefined) {
+  constructor(
+    calls: CallBooks,
+    message: Envelope,
+    idText: string,
+    governance: Method,
+    name: string | undefined,
+  ) {
     this.#calls = calls;
     this.id = message.id;
     this.idText = idText;
@@ -106,12 +136,13 @@ export class Call {
   /** It goes to the server, under the id that is returned. */
   send(): number {
     this.#state = 'sent';
+    if (this.ownId === 0) this.since = this.#calls.options.turn.began;
     return this.#calls.send(this);
   }
 
   /** The server has answered. */
   answer(outcome: Outcome, answer: Answer): void {
-    const { bytes, start, end, idStart, idEnd, ...joins } = answer;
+    const { bytes, start, end, idStart, idEnd, joins } = answer;
     const { toHost } = this.#calls.options;
     if (!this.#end()) return;
     if (this.name === undefined) {
@@ -125,7 +156,8 @@ export class Call {
   /** The server will not answer, or its answer is not passed on. */
   fail(outcome: Outcome, refusal: Refusal): void {
     const line = errorLine(this.idText, refusal);
-    if (this.#end() && this.#record(outcome, [Buffer.from(line)])) this.#calls.options.toHost.message(line);
+    if (this.#end() && this.#record(outcome, [Buffer.from(line)], undefined))
+      this.#calls.options.toHost.message(line);
   }
 
   /** It is not passed on to the server. */
@@ -139,7 +171,7 @@ export class Call {
     const sent = this.#state === 'sent';
     if (!this.#end()) return;
     if (sent) this.#calls.expectLate(this);
-    this.#record('cancelled', []);
+    this.#record('cancelled', [], undefined);
   }
 
   /** The one place where a request ends. False: it has ended before. */
@@ -155,158 +187,26 @@ export class Call {
 
   /** The server has answered what the host had cancelled; the answer goes nowhere. */
   noteLate(line: Buffer): void {
-    if (this.name !== undefined) this.#write('late', [line], {});
+    if (this.name !== undefined) this.#write('late', [line], undefined);
   }
 
   /** Writes how it ended, if it is recorded and was let through. False: not written, and the host is told so. */
-  #record(outcome: Outcome, line: readonly Buffer[], joins: Joins = {}): boolean {
+  #record(outcome: Outcome, line: readonly Buffer[], joins: Joins | undefined): boolean {
     if (this.name === undefined || this.ownId === 0 || outcome === 'refused') return true;
     if (this.#write(outcome, line, joins)) return true;
     if (outcome !== 'cancelled') this.#calls.options.toHost.message(errorLine(this.idText, UNAUDITED));
     return false;
   }
 
-  #write(outcome: Exclude<Outcome, 'refused'> | 'late', line: readonly Buffer[], joins: Joins): boolean {
-    const { recorder, clock } = this.#calls.options;
+  #write(
+    outcome: Exclude<Outcome, 'refused'> | 'late',
+    line: readonly Buffer[],
+    joins: Joins | undefined,
+  ): boolean {
+    const { recorder, turn } = this.#calls.options;
     const { name: call = '', method, shown: target, governance } = this;
     const event = governance.event ?? 'request';
-    const ms = clock.monotonic() - this.since;
-    return recorder.ended({ call, event, method, target, outcome, line, ms, ...joins });
-  }
-}
-
-export interface CallsOptions {
-  readonly recorder: Recorder;
-  readonly clock: Clock;
-  readonly toHost: Outbox;
-  /** Gives the next id of the relay's own. */
-  readonly nextId: () => number;
-  /** Cancelled requests that are remembered. */
-  readonly late: number;
-}
-
-/** The open requests of a host, by its own ids and by those that the server knows. */
-export class Calls {
-  readonly options: CallsOptions;
-  readonly #byHostId = new Map<Id, Call>();
-  readonly #byOwnId = new Map<number, Call>();
-  /** Cancelled requests that a server may still answer. */
-  readonly #late = new Map<number, Call>();
-  #listening = 0;
-  /** Bytes that open requests keep. */
-  keptBytes = 0;
-
-  constructor(options: CallsOptions) {
-    this.options = options;
-  }
-
-  /** Open requests. */
-  get size(): number {
-    return this.#byHostId.size;
-  }
-
-  /** Requests that the server has and whose answer can be waited for. */
-  get pending(): number {
-    return this.#byOwnId.size - this.#listening;
-  }
-
-  /** Open requests that can still be answered: all but subscriptions, which end with the session. */
-  get unanswered(): number {
-    return this.#byHostId.size - this.#listening;
-  }
-
-  /** Whether subscriptions are open whose answer comes when they end. */
-  get isListening(): boolean {
-    return this.#listening > 0;
-  }
-
-  /** Whether a host's id is that of an open request. */
-  has(id: Id): boolean {
-    return this.#byHostId.has(id);
-  }
-
-  /** The open request that the host means. */
-  get(id: Id): Call | undefined {
-    return this.#byHostId.get(id);
-  }
-
-  /** The open request that the server means. */
-  sent(id: Id | undefined): Call | undefined {
-    const own = ownId(id);
-    return own === undefined ? undefined : this.#byOwnId.get(own);
-  }
-
-  /** The cancelled request that a late answer belongs to; it is forgotten with this. */
-  takeLate(id: Id | undefined): Call | undefined {
-    const own = ownId(id);
-    const call = own === undefined ? undefined : this.#late.get(own);
-    if (own !== undefined) this.#late.delete(own);
-    return call;
-  }
-
-  /** Whether one of a method is with the server. */
-  some(method: string): boolean {
-    for (const call of this.#byOwnId.values()) if (call.method === method) return true;
-    return false;
-  }
-
-  /** The recorded requests that the server has, by their numbers in the audit log, the oldest first. */
-  names(): string[] {
-    return [...this.#byOwnId.values()].flatMap(({ name }) => (name === undefined ? [] : [name]));
-  }
-
-  /** The subscriptions that are open. */
-  listening(): Call[] {
-    return this.#listening === 0 ? [] : [...this.#byOwnId.values()].filter(({ method }) => method === LISTEN);
-  }
-
-  /** The requests that the server has, subscriptions left out unless asked for. */
-  open(listening: boolean): Call[] {
-    return [...this.#byOwnId.values()].filter(({ method }) => listening || method !== LISTEN);
-  }
-
-  /** All open requests, those that wait too. */
-  all(): Call[] {
-    return [...this.#byHostId.values()];
-  }
-
-  /** The server that cancelled requests might still have been answered by is gone. */
-  forgetLate(): void {
-    this.#late.clear();
-  }
-
-  /** Of `Call` alone: the host's id is taken. */
-  take(call: Call): void {
-    if (call.id !== undefined) this.#byHostId.set(call.id, call);
-  }
-
-  /** Of `Call` alone: gives it the next id of the relay's own. */
-  send(call: Call): number {
-    if (call.ownId === 0) {
-      this.take(call);
-      if (call.method === LISTEN) this.#listening++;
-    } else {
-      this.#byOwnId.delete(call.ownId);
-    }
-    call.ownId = this.options.nextId();
-    this.#byOwnId.set(call.ownId, call);
-    return call.ownId;
-  }
-
-  /** Of `Call` alone: the server may still answer it. */
-  expectLate(call: Call): void {
-    this.#late.set(call.ownId, call);
-    if (this.#late.size <= this.options.late) return;
-    for (const oldest of this.#late.keys()) {
-      this.#late.delete(oldest);
-      break;
-    }
-  }
-
-  /** Of `Call` alone: it is open no more. */
-  remove(call: Call): void {
-    this.keptBytes -= call.params?.length ?? 0;
-    if (call.id !== undefined && this.#byHostId.get(call.id) === call) this.#byHostId.delete(call.id);
-    if (call.ownId !== 0 && this.#byOwnId.delete(call.ownId) && call.method === LISTEN) this.#listening--;
+    const ms = turn.began - this.since;
+    return recorder.ended({ call, event, method, target, outcome, line, ms, joins });
   }
 }

@@ -31,6 +31,8 @@ export interface Refusal {
   readonly unnamed?: true;
 }
 
+export const BUSY: Refusal = { code: 'busy', text: 'too many requests are open' };
+
 /** The JSON text of the id in an answer to what had no id that could be read. */
 export const NO_ID = 'null';
 

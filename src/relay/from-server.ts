@@ -5,10 +5,10 @@ import type { Clock } from '../os/clock.ts';
 import { decide, denies } from '../policy/decide.ts';
 import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
-import { type Call, type Calls, LISTEN, UNAUDITED } from './call.ts';
+import { type Call, LISTEN, UNAUDITED } from './call.ts';
+import type { Calls } from './calls.ts';
 import type { Current } from './current.ts';
-import { errorLine, type Refusal } from './error-response.ts';
-import { BUSY, CALL, CANCELLED, refusalOf, requestIdOf } from './from-host.ts';
+import { BUSY, errorLine, type Refusal } from './error-response.ts';
 import { ownId, textOfId } from './ids.ts';
 import { batchOf } from './json/batch.ts';
 import { type Envelope, idText, readEnvelope, readId } from './json/envelope.ts';
@@ -17,15 +17,17 @@ import { isBlank, type Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
 import { type Member, readMember } from './json/read.ts';
 import { findId } from './json/recovery.ts';
-import { type Method, methodOf } from './methods.ts';
+import { CALL, CANCELLED, type Method, methodOf } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import type { OwnRequests } from './own-requests.ts';
+import { requestIdOf } from './params.ts';
 import type { Recorder } from './recorder.ts';
 import type { Replay } from './replay.ts';
 import type { ServerRequests } from './server-requests.ts';
 import { readInterim, type Tasks } from './tasks.ts';
 import { LIST, type ToolList } from './tool-list.ts';
 import { readToolPage } from './tools.ts';
+import { refusalOf } from './verdicts.ts';
 
 export interface FromServerOptions {
   /** The profile's name. */
@@ -168,11 +170,11 @@ export class FromServer {
       const interim = message.isInterim ? readInterim(bytes, result) : undefined;
       if (interim !== undefined) {
         if (interim.joins.task !== undefined) tasks.add(interim.joins.task);
-        call.answer(interim.outcome, { bytes, start, end, idStart, idEnd, ...interim.joins });
+        call.answer(interim.outcome, { bytes, start, end, idStart, idEnd, joins: interim.joins });
         return;
       }
     }
-    call.answer(outcome, { bytes, start, end, idStart, idEnd });
+    call.answer(outcome, { bytes, start, end, idStart, idEnd, joins: undefined });
   }
 
   /** Nobody waits for the answer. */
@@ -206,7 +208,7 @@ export class FromServer {
       const fault = page.fault ?? tools.add(page.tools, !call.isFurtherPage, page.isLast);
       if (fault !== undefined && isStrict) call.fail('error', { code: 'withheld', text: fault });
       else if (page.fault === undefined && page.line !== undefined) answerWith(call, page.line);
-      else call.answer('ok', { bytes, start, end, idStart, idEnd });
+      else call.answer('ok', { bytes, start, end, idStart, idEnd, joins: undefined });
     });
   }
 
@@ -220,11 +222,19 @@ export class FromServer {
     const { rule, refusal } = this.#judge(method, governance);
     const name = governance.event === undefined ? undefined : recorder.nextName(governance.event);
     const decision = refusal === undefined ? 'allow' : 'deny';
-    const reason = rule === 'protocol' && refusal !== undefined ? { reason: refusal.text } : {};
+    const reason = rule === 'protocol' ? refusal?.text : undefined;
     const params = paramsStart === -1 ? NOTHING : bytes.subarray(paramsStart, paramsEnd);
-    const question = { event: 'question', method, target: '', id: idText, isSecret: false } as const;
+    const question = {
+      event: 'question',
+      method,
+      target: '',
+      id: idText,
+      reason,
+      joins: undefined,
+      isSecret: false,
+    } as const;
     const written =
-      name === undefined || recorder.decided({ ...question, call: name, decision, rule, ...reason }, params);
+      name === undefined || recorder.decided({ ...question, call: name, decision, rule }, params);
     if (refusal !== undefined || !written) {
       const told = refusal ?? UNAUDITED;
       anomalies.note('refused a request of the server', () => ({ why: told.text }));
@@ -330,7 +340,7 @@ export class FromServer {
 /** Answers with a line that was made anew. */
 function answerWith(call: Call, line: Buffer): void {
   const { idStart, idEnd } = readEnvelope(line, 0, line.length);
-  call.answer('ok', { bytes: line, start: 0, end: line.length, idStart, idEnd });
+  call.answer('ok', { bytes: line, start: 0, end: line.length, idStart, idEnd, joins: undefined });
 }
 
 /** The answer that ends a subscription, with the id that the host knows also where the result repeats it. */

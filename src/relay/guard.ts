@@ -32,6 +32,11 @@ export class Guard {
     return this.#meter.longest;
   }
 
+  /** When the turn that runs began, in milliseconds of the monotonic clock. */
+  get began(): number {
+    return this.#meter.began;
+  }
+
   /** Runs `turn`. Never throws: what throws in a turn within a turn must not unwind the outer one. */
   run(turn: () => void): void {
     this.#meter.begin();
@@ -51,10 +56,13 @@ export class Guard {
     log.error({ session, profile, error: text }, 'a fault ends the session');
     if (this.#failed) return;
     this.#failed = true;
+    this.#meter.begin();
     try {
       onFault();
     } catch (second) {
       log.error({ session, profile, error: String(second) }, 'a fault while a session was ended');
+    } finally {
+      this.#meter.end();
     }
   }
 }

@@ -1,5 +1,4 @@
-// The methods of MCP: what governs each, how it is recorded, which capability of the receiver it needs. There are
-// two eras of the protocol. In the `session` era (up to 2025-11-25) a host opens with `initialize`, and either side
+// The methods of MCP: what governs each and how it is recorded. There are two eras of the protocol. In the `session` era (up to 2025-11-25) a host opens with `initialize`, and either side
 // sends requests. In the `stateless` era (from 2026-07-28) only the host does, and what the server wants to ask
 // comes as an `input_required` result.
 //
@@ -8,11 +7,15 @@
 import { type Kind, MAX_NAME } from '../policy/decide.ts';
 import { hasDuplicateMembers } from './json/duplicates.ts';
 import { OPEN_ARRAY } from './json/json.ts';
-import { type Keys, keysOf } from './json/member.ts';
-import { findMember, type Range, readElements, readText } from './json/read.ts';
+import { type Range, readElements, readMember, readText } from './json/read.ts';
+
+/** The method that calls a tool. */
+export const CALL = 'tools/call';
+
+/** The notification that takes a request back. */
+export const CANCELLED = 'notifications/cancelled';
 
 export type Sender = 'host' | 'server';
-export type Era = 'session' | 'stateless';
 
 /**
  * What decides whether a message goes on. `lifecycle`: it always does. `completion`: the prompt or resource that
@@ -22,14 +25,10 @@ export type Governance = Kind | 'completion' | 'subscriptions' | 'tasks' | 'life
 
 export interface Method {
   readonly form: 'request' | 'notification';
-  /** None: the method is in no version of the protocol. */
-  readonly eras: readonly Era[];
   readonly governedBy: Governance;
   /** The event of its record; undefined: it has none. */
   readonly event: 'tool.call' | 'request' | 'question' | undefined;
-  /** The capability that its receiver has declared, as a path: `resources.subscribe`. */
-  readonly capability: string | undefined;
-  /** The member of `params` that names what it acts on. */
+  /** The member of `params` that names the one thing it acts on. */
   readonly target: string | undefined;
   /** The decision where no pattern of the policy matches; undefined: the policy's default. */
   readonly unlisted: 'allow' | undefined;
@@ -53,85 +52,73 @@ export const MAX_SUBSCRIPTION_BYTES = 65_536;
 /** The longest id of a task, in characters. */
 const MAX_TASK = 1024;
 
-const BOTH: readonly Era[] = ['session', 'stateless'];
-const SESSION: readonly Era[] = ['session'];
-const STATELESS: readonly Era[] = ['stateless'];
-
-function request(eras: readonly Era[], governedBy: Governance, rest: Partial<Method> = {}): Method {
+function request(governedBy: Governance, rest: Partial<Method> = {}): Method {
   const event = governedBy === 'lifecycle' ? undefined : 'request';
-  const plain = { capability: undefined, target: undefined, unlisted: undefined };
-  return { form: 'request', eras, governedBy, event, ...plain, ...rest };
+  const plain = { target: undefined, unlisted: undefined };
+  return { form: 'request', governedBy, event, ...plain, ...rest };
 }
 
-function notification(eras: readonly Era[], rest: Partial<Method> = {}): Method {
-  return { ...request(eras, 'lifecycle'), form: 'notification', ...rest };
+function notification(rest: Partial<Method> = {}): Method {
+  return { ...request('lifecycle'), form: 'notification', ...rest };
 }
 
-function question(eras: readonly Era[], capability: string): Method {
-  return request(eras, 'methods', { event: 'question', capability, unlisted: 'allow' });
-}
+const QUESTION: Method = request('methods', { event: 'question', unlisted: 'allow' });
 
 const FROM_HOST: ReadonlyMap<string, Method> = new Map([
-  ['initialize', request(SESSION, 'lifecycle')],
-  ['server/discover', request(STATELESS, 'lifecycle')],
-  ['ping', request(SESSION, 'lifecycle')],
-  ['logging/setLevel', request(SESSION, 'lifecycle', { capability: 'logging' })],
-  ['tools/list', request(BOTH, 'lifecycle', { capability: 'tools' })],
-  ['tools/call', request(BOTH, 'tools', { event: 'tool.call', capability: 'tools', target: 'name' })],
-  ['resources/list', request(BOTH, 'lifecycle', { capability: 'resources' })],
-  ['resources/templates/list', request(BOTH, 'lifecycle', { capability: 'resources' })],
-  ['resources/read', request(BOTH, 'resources', { capability: 'resources', target: 'uri' })],
-  [
-    'resources/subscribe',
-    request(SESSION, 'resources', { capability: 'resources.subscribe', target: 'uri' }),
-  ],
-  [
-    'resources/unsubscribe',
-    request(SESSION, 'resources', { capability: 'resources.subscribe', target: 'uri' }),
-  ],
-  ['prompts/list', request(BOTH, 'lifecycle', { capability: 'prompts' })],
-  ['prompts/get', request(BOTH, 'prompts', { capability: 'prompts', target: 'name' })],
-  ['completion/complete', request(BOTH, 'completion', { capability: 'completions', target: 'ref' })],
-  ['subscriptions/listen', request(STATELESS, 'subscriptions', { target: 'notifications' })],
-  ['tasks/list', request(SESSION, 'tasks', { capability: 'tasks.list' })],
-  ['tasks/get', request(BOTH, 'tasks', { capability: 'tasks', target: 'taskId' })],
-  ['tasks/result', request(SESSION, 'tasks', { capability: 'tasks', target: 'taskId' })],
-  ['tasks/cancel', request(BOTH, 'tasks', { capability: 'tasks.cancel', target: 'taskId' })],
-  ['tasks/update', request(STATELESS, 'tasks', { capability: 'tasks', target: 'taskId' })],
-  ['notifications/initialized', notification(SESSION)],
-  ['notifications/cancelled', notification(BOTH, { target: 'requestId' })],
-  ['notifications/progress', notification(BOTH)],
-  ['notifications/roots/list_changed', notification(SESSION)],
-  ['notifications/tasks/status', notification(SESSION)],
+  ['initialize', request('lifecycle')],
+  ['server/discover', request('lifecycle')],
+  ['ping', request('lifecycle')],
+  ['logging/setLevel', request('lifecycle')],
+  ['tools/list', request('lifecycle')],
+  [CALL, request('tools', { event: 'tool.call', target: 'name' })],
+  ['resources/list', request('lifecycle')],
+  ['resources/templates/list', request('lifecycle')],
+  ['resources/read', request('resources', { target: 'uri' })],
+  ['resources/subscribe', request('resources', { target: 'uri' })],
+  ['resources/unsubscribe', request('resources', { target: 'uri' })],
+  ['prompts/list', request('lifecycle')],
+  ['prompts/get', request('prompts', { target: 'name' })],
+  ['completion/complete', request('completion')],
+  ['subscriptions/listen', request('subscriptions')],
+  ['tasks/list', request('tasks')],
+  ['tasks/get', request('tasks', { target: 'taskId' })],
+  ['tasks/result', request('tasks', { target: 'taskId' })],
+  ['tasks/cancel', request('tasks', { target: 'taskId' })],
+  ['tasks/update', request('tasks', { target: 'taskId' })],
+  ['notifications/initialized', notification()],
+  [CANCELLED, notification()],
+  ['notifications/progress', notification()],
+  ['notifications/roots/list_changed', notification()],
+  ['notifications/tasks/status', notification()],
 ]);
 
 const FROM_SERVER: ReadonlyMap<string, Method> = new Map([
-  ['ping', request(SESSION, 'lifecycle')],
-  ['sampling/createMessage', question(SESSION, 'sampling')],
-  ['elicitation/create', question(SESSION, 'elicitation')],
-  ['roots/list', question(SESSION, 'roots')],
-  ['tasks/list', question(SESSION, 'tasks.list')],
-  ['tasks/get', question(SESSION, 'tasks')],
-  ['tasks/result', question(SESSION, 'tasks')],
-  ['tasks/cancel', question(SESSION, 'tasks.cancel')],
-  ['notifications/cancelled', notification(BOTH, { target: 'requestId' })],
-  ['notifications/progress', notification(BOTH)],
-  ['notifications/message', notification(BOTH)],
-  ['notifications/tools/list_changed', notification(BOTH)],
-  ['notifications/resources/list_changed', notification(BOTH)],
-  ['notifications/resources/updated', notification(BOTH)],
-  ['notifications/prompts/list_changed', notification(BOTH)],
-  ['notifications/elicitation/complete', notification(SESSION)],
-  ['notifications/subscriptions/acknowledged', notification(STATELESS)],
-  ['notifications/tasks', notification(STATELESS)],
-  ['notifications/tasks/status', notification(SESSION)],
+  ['ping', request('lifecycle')],
+  ['sampling/createMessage', QUESTION],
+  ['elicitation/create', QUESTION],
+  ['roots/list', QUESTION],
+  ['tasks/list', QUESTION],
+  ['tasks/get', QUESTION],
+  ['tasks/result', QUESTION],
+  ['tasks/cancel', QUESTION],
+  [CANCELLED, notification()],
+  ['notifications/progress', notification()],
+  ['notifications/message', notification()],
+  ['notifications/tools/list_changed', notification()],
+  ['notifications/resources/list_changed', notification()],
+  ['notifications/resources/updated', notification()],
+  ['notifications/prompts/list_changed', notification()],
+  ['notifications/elicitation/complete', notification()],
+  ['notifications/subscriptions/acknowledged', notification()],
+  ['notifications/tasks', notification()],
+  ['notifications/tasks/status', notification()],
 ]);
 
-const UNKNOWN_REQUEST: Method = request([], 'methods');
-const UNKNOWN_QUESTION: Method = request([], 'methods', { event: 'question' });
+const UNKNOWN_REQUEST: Method = request('methods');
+const UNKNOWN_QUESTION: Method = request('methods', { event: 'question' });
 /** A notification may make a server act; a host only shows it, or lets it be. */
 const UNKNOWN_TO_SERVER: Method = { ...UNKNOWN_REQUEST, form: 'notification' };
-const UNKNOWN_TO_HOST: Method = notification([]);
+const UNKNOWN_TO_HOST: Method = notification();
 
 /**
  * The method of a message. `form` is that of the message: a request sent as a notification, or the other way
@@ -143,13 +130,6 @@ export function methodOf(name: string, sender: Sender, form: Method['form']): Me
   if (sender === 'host') return form === 'request' ? UNKNOWN_REQUEST : UNKNOWN_TO_SERVER;
   return form === 'request' ? UNKNOWN_QUESTION : UNKNOWN_TO_HOST;
 }
-
-const KEYS: Readonly<Record<string, Keys>> = Object.fromEntries(
-  ['name', 'uri', 'ref', 'type', 'taskId', 'notifications', 'resourceSubscriptions'].map((name) => [
-    name,
-    keysOf({ [name]: 0 }),
-  ]),
-);
 
 const TWICE = 'a member of "params" is there twice, or spelled so that some see it twice';
 
@@ -239,10 +219,7 @@ function textIn(
 }
 
 function memberOf(bytes: Buffer, within: Range | undefined, member: string): Range | 'absent' | 'ambiguous' {
-  const keys = KEYS[member];
-  return within === undefined || keys === undefined
-    ? 'absent'
-    : findMember(bytes, within.start, within.end, keys);
+  return within === undefined ? 'absent' : readMember(bytes, within.start, within.end, member);
 }
 
 /** JSON text of so many characters is at most so long: each may be an escape, and there are quotes. */

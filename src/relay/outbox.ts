@@ -9,8 +9,9 @@ const MAX_OWED = 65_536;
 const COPIED = 4096;
 const BLOCK = 32_768;
 
-/** Texts up to this many characters are written one by one. */
+/** Texts up to this many characters, and heads up to this many bytes, are copied one by one. */
 const FEW = 16;
+const FEW_BYTES = 48;
 
 const LINE_FEED = 0x0a;
 const FEED = Buffer.from('\n');
@@ -136,7 +137,8 @@ export class Outbox {
     text: string,
   ): number {
     let at = this.#used;
-    if (from > start) at += bytes.copy(block, at, start, from);
+    if (from - start > FEW_BYTES) at += bytes.copy(block, at, start, from);
+    else for (let i = start; i < from; i++) block[at++] = bytes[i] as number;
     at += write(block, at, text);
     return at + bytes.copy(block, at, to, end);
   }

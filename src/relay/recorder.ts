@@ -1,7 +1,7 @@
 // Writes a session's records to the audit log. A record that cannot be written is reported to the caller, who then
 // lets nothing through; why it could not be written is in the daemon's log.
 import { createHash, hash } from 'node:crypto';
-import type { Answer, Question, Reply, Request, ToolCall, ToolResult } from '../audit/events.ts';
+import type { Fields, ToolCall, ToolResult } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
@@ -11,6 +11,9 @@ import type { Profile } from '../profile/format.ts';
 const MAX_ARGUMENTS = 16_384;
 /** Lines up to this many bytes are joined to be hashed. */
 const JOINED = 16_384;
+
+/** The events that are written here. */
+type Recorded = 'tool.call' | 'tool.result' | 'request' | 'answer' | 'question' | 'reply' | 'session.close';
 
 /** Whose records these are, and where they go. */
 export interface RecorderOptions {
@@ -29,8 +32,13 @@ export interface Joins {
   readonly state?: string;
 }
 
+/** Of a request: also of the `inputResponses` of one that is made again. */
+export interface RequestJoins extends Joins {
+  readonly responses?: string;
+}
+
 /** A request of the host as it is decided. */
-export interface Decided extends Joins {
+export interface Decided {
   /** Its number: see `nextName`. */
   readonly call: string;
   readonly event: 'tool.call' | 'request' | 'question';
@@ -41,14 +49,14 @@ export interface Decided extends Joins {
   readonly id: string | undefined;
   readonly decision: 'allow' | 'deny';
   readonly rule: string;
-  readonly reason?: string;
-  readonly responses?: string;
+  readonly reason: string | undefined;
+  readonly joins: RequestJoins | undefined;
   /** What it carries is recorded as a digest, whatever the profile says. */
   readonly isSecret: boolean;
 }
 
 /** How a request that was let through ended. */
-export interface Ended extends Joins {
+export interface Ended {
   readonly call: string;
   readonly event: 'tool.call' | 'request' | 'question';
   readonly method: string;
@@ -57,6 +65,7 @@ export interface Ended extends Joins {
   /** The line that its sender gets, in pieces. */
   readonly line: readonly Buffer[];
   readonly ms: number;
+  readonly joins: Joins | undefined;
 }
 
 export class Recorder {
@@ -81,81 +90,66 @@ export class Recorder {
   }
 
   /** Writes `tool.call`, `request` or `question`. `text` is the redacted JSON text of what it carries. False: not written. */
-  decided({ event, method, target, isSecret, ...rest }: Decided, text: Buffer): boolean {
-    const { id: session, profile, settings, audit } = this.#options;
-    const { durability } = settings;
+  decided(decided: Decided, text: Buffer): boolean {
+    const { id: session, profile, settings } = this.#options;
+    const { event, call, method, target, id, decision, rule, reason, joins } = decided;
     const bytes = text.length;
     const isLong = bytes > MAX_ARGUMENTS;
-    const kept = isLong || isSecret || settings.arguments === 'digest' ? digest(text) : text.toString();
+    const isDigest = isLong || decided.isSecret || settings.arguments === 'digest';
+    const kept = isDigest ? digest(text) : text.toString();
+    const why = reason === undefined ? undefined : { reason };
     if (event === 'tool.call') {
-      const { call, id = 'null', decision, rule, reason, task, state, responses } = rest;
       const record: ToolCall = {
         session,
         call,
         profile,
         tool: target,
-        id,
+        id: id ?? 'null',
         decision,
         rule,
         arguments: kept,
-        ...(reason !== undefined && { reason }),
-        ...(isLong && { arguments_bytes: bytes }),
-        ...(task !== undefined && { task }),
-        ...(state !== undefined && { state }),
-        ...(responses !== undefined && { responses }),
       };
-      return this.#append(() => audit.append('tool.call', record, durability));
+      if (why === undefined && joins === undefined && !isLong) return this.#append(event, record);
+      return this.#append(event, { ...record, ...why, ...(isLong && { arguments_bytes: bytes }), ...joins });
     }
     const values = { params: kept, ...(isLong && { params_bytes: bytes }) };
     if (event === 'question') {
-      const { id = 'null', call, decision, rule, reason } = rest;
-      const why = reason === undefined ? {} : { reason };
-      const record: Question = { session, profile, call, method, id, decision, rule, ...why, ...values };
-      return this.#append(() => audit.append('question', record, durability));
+      const question = { session, profile, call, method, id: id ?? 'null', decision, rule };
+      return this.#append(event, { ...question, ...why, ...values });
     }
-    const { id, ...request } = rest;
-    const record: Request = {
+    return this.#append(event, {
       session,
       profile,
       method,
       ...(target === '' ? {} : { target }),
       ...(id === undefined ? {} : { id }),
-      ...request,
+      call,
+      decision,
+      rule,
+      ...why,
+      ...joins,
       ...values,
-    };
-    return this.#append(() => audit.append('request', record, durability));
+    });
   }
 
   /** Writes `tool.result`, `answer` or `reply`. False: not written. */
-  ended({ call, event, method, target, outcome, line, ms: took, ...joins }: Ended): boolean {
-    const { id: session, profile, settings, audit } = this.#options;
-    const { durability } = settings;
-    const bytes = line.reduce((sum, { length }) => sum + length, 0);
-    const result = digestOf(line);
+  ended({ call, event, method, target, outcome, line, ms: took, joins }: Ended): boolean {
+    const { id: session, profile } = this.#options;
+    const bytes = lengthOf(line);
+    const result = digestOf(line, bytes);
     const ms = Math.max(0, Math.round(took));
     if (event === 'tool.call' && outcome !== 'late') {
-      const record: ToolResult = {
-        session,
-        profile,
-        call,
-        tool: target,
-        outcome,
-        bytes,
-        result,
-        ms,
-        ...joins,
-      };
-      return this.#append(() => audit.append('tool.result', record, durability));
+      const record: ToolResult = { session, profile, call, tool: target, outcome, bytes, result, ms };
+      return this.#append('tool.result', joins === undefined ? record : { ...record, ...joins });
     }
     // A tool error is one of `tools/call` alone.
     const plain = outcome === 'tool-error' ? 'error' : outcome;
     if (event === 'question') {
       const ending = plain === 'task' || plain === 'input-required' ? 'ok' : plain;
-      const record: Reply = { session, profile, call, method, outcome: ending, bytes, result, ms };
-      return this.#append(() => audit.append('reply', record, durability));
+      return this.#append('reply', { session, profile, call, method, outcome: ending, bytes, result, ms });
     }
     const shown = target === '' ? {} : { target };
-    const record: Answer = {
+    return this.#append('answer', {
       session,
       profile,
       call,
@@ -166,29 +160,25 @@ export class Recorder {
       result,
       ms,
       ...joins,
-    };
-    return this.#append(() => audit.append('answer', record, durability));
+    });
   }
 
   /** Writes `session.close`. False: not written. */
   closed(ending: Ending, reason: string): boolean {
-    const { id: session, profile, settings, audit } = this.#options;
-    const record = { session, profile, code: ending.code, signal: ending.signal, reason, calls: this.#calls };
-    return this.#append(() => audit.append('session.close', record, settings.durability));
+    const { id: session, profile } = this.#options;
+    const { code, signal } = ending;
+    return this.#append('session.close', { session, profile, code, signal, reason, calls: this.#calls });
   }
 
-  #append(write: () => number): boolean {
+  #append<E extends Recorded>(event: E, fields: Fields[E]): boolean {
+    const { audit, settings, log, id } = this.#options;
     try {
-      write();
+      audit.append(event, fields, settings.durability);
       this.#failing = false;
       return true;
     } catch (error) {
       // Once, not for each call that is refused meanwhile.
-      if (!this.#failing)
-        this.#options.log.error(
-          { session: this.#options.id, error: String(error) },
-          'the audit log cannot be written',
-        );
+      if (!this.#failing) log.error({ session: id, error: String(error) }, 'the audit log cannot be written');
       this.#failing = true;
       return false;
     }
@@ -199,10 +189,15 @@ function digest(bytes: Buffer | string): string {
   return `sha256:${hash('sha256', bytes, 'hex')}`;
 }
 
-function digestOf(pieces: readonly Buffer[]): string {
+function lengthOf(pieces: readonly Buffer[]): number {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  return length;
+}
+
+function digestOf(pieces: readonly Buffer[], length: number): string {
   const [only] = pieces;
   if (pieces.length === 1 && only !== undefined) return digest(only);
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   if (length <= JOINED) return digest(Buffer.concat(pieces, length));
   const all = createHash('sha256');
   for (const piece of pieces) all.update(piece);

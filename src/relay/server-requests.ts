@@ -73,7 +73,8 @@ export class ServerRequests {
     if (name === undefined) return true;
     const { recorder, clock } = this.#options;
     const ms = clock.monotonic() - since;
-    return recorder.ended({ call: name, event: 'question', method, target: '', outcome, line: [line], ms });
+    const reply = { call: name, event: 'question', method, target: '', joins: undefined } as const;
+    return recorder.ended({ ...reply, outcome, line: [line], ms });
   }
 
   /** The request that the host has answered; it is open no more. */

@@ -9,7 +9,7 @@ import type { Ending } from '../os/spawn.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
 import { Anomalies } from './anomalies.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
-import { Calls } from './call.ts';
+import { Calls } from './calls.ts';
 import { Current, type Redaction } from './current.ts';
 import type { HostEnd, ServerEnd } from './endpoint.ts';
 import { errorLine, type Refusal } from './error-response.ts';
@@ -127,7 +127,7 @@ export class Session {
     this.#current = new Current(upstream, policy, redactor);
     this.#calls = new Calls({
       recorder: this.#recorder,
-      clock,
+      turn: this.#guard,
       toHost: this.#toHost,
       nextId,
       late: budgets.late,

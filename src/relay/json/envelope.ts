@@ -66,6 +66,8 @@ export interface Envelope {
   readonly isError: boolean;
   /** The result may be a task's ticket or ask for input first: it has a `task`, or a `resultType` that begins so. */
   readonly isInterim: boolean;
+  /** The request may be one made again with what was asked for: it has a `requestState` or `inputResponses`. */
+  readonly isRetry: boolean;
   /** The line is an array, as a batch of 2025-03-26 is; then it has a fault as well. */
   readonly isBatch: boolean;
 }
@@ -88,6 +90,8 @@ const META = 9;
 const IS_ERROR = 10;
 const TASK = 11;
 const RESULT_TYPE = 12;
+const REQUEST_STATE = 13;
+const INPUT_RESPONSES = 14;
 
 const MESSAGE = keysOf({
   method: METHOD,
@@ -97,12 +101,21 @@ const MESSAGE = keysOf({
   result: RESULT,
   error: ERROR,
 });
-const IN_PARAMS = keysOf({ name: NAME, arguments: ARGUMENTS, requestId: REQUEST_ID, _meta: META });
+const IN_PARAMS = keysOf({
+  name: NAME,
+  arguments: ARGUMENTS,
+  requestId: REQUEST_ID,
+  _meta: META,
+  requestState: REQUEST_STATE,
+  inputResponses: INPUT_RESPONSES,
+});
 const IN_RESULT = keysOf({ isError: IS_ERROR, task: TASK, resultType: RESULT_TYPE });
 
 const VERSION = Buffer.from('"2.0"');
 const CALL = 'tools/call';
+const CALL_TEXT = Buffer.from(`"${CALL}"`);
 const CANCELLED = 'notifications/cancelled';
+const NULL = 0x6e;
 
 const NOT_JSON: Fault = { code: -32700, text: 'the line is not one JSON object' };
 const BATCH: Fault = { code: -32600, text: 'a batch is no message of this protocol' };
@@ -117,16 +130,49 @@ const BAD_METHOD: Fault = { code: -32600, text: `"method" is not a string of at 
 const BAD_PARAMS: Fault = { code: -32600, text: '"params" is neither an object nor an array' };
 const NO_KIND: Fault = { code: -32600, text: 'neither a request nor a notification nor a response' };
 
-/** The members of one line: where they are, and which are there twice, or nearly. */
-class Members {
-  readonly starts = [-1, -1, -1, -1, -1, -1, -1, -1, -1, -1];
-  readonly ends = [-1, -1, -1, -1, -1, -1, -1, -1, -1, -1];
-  /** Bits of the slots that are there twice. */
-  twice = 0;
-  /** Bits of the slots beside which something is spelled alike. */
-  alike = 0;
+/** An envelope while it is read. */
+class Reading implements Envelope {
+  fault: Fault | undefined;
+  kind: Envelope['kind'] = 'unknown';
+  id: Id | undefined;
+  method = '';
+  idStart = -1;
+  idEnd = -1;
+  methodStart = -1;
+  methodEnd = -1;
+  paramsStart = -1;
+  paramsEnd = -1;
+  resultStart = -1;
+  resultEnd = -1;
+  nameStart = -1;
+  nameEnd = -1;
+  argumentsStart = -1;
+  argumentsEnd = -1;
+  requestIdStart = -1;
+  requestIdEnd = -1;
+  metaStart = -1;
+  metaEnd = -1;
+  failed = false;
   isError = false;
   isInterim = false;
+  isRetry = false;
+  isBatch = false;
+  /** "jsonrpc" is "2.0". */
+  isVersion2 = false;
+  /** Bits of the slots that are there, that are there twice, and beside which something is spelled alike. */
+  present = 0;
+  twice = 0;
+  alike = 0;
+
+  /** Whether the line has a member; a slot is one of those up to `META`. */
+  has(slot: number): boolean {
+    return (this.present & (1 << slot)) !== 0;
+  }
+
+  /** Whether two parsers could see two values of a member. */
+  isAmbiguous(slot: number): boolean {
+    return ((this.twice | this.alike) & (1 << slot)) !== 0;
+  }
 }
 
 /** Reads the line from `start` to `end`, without its line feed. */
@@ -134,15 +180,20 @@ export function readEnvelope(bytes: Buffer, start: number, end: number): Envelop
   let last = end;
   while (last > start && isTrailing(bytes[last - 1])) last--;
   const first = skipSpace(bytes, start, last);
-  const members = new Members();
+  const reading = new Reading();
   if (first === last || bytes[first] !== OPEN_OBJECT) {
     const whole = skipValue(bytes, first, last, 0) === last;
-    return envelope(members, whole ? (bytes[first] === OPEN_ARRAY ? BATCH : SCALAR) : NOT_JSON, 'unknown');
+    reading.isBatch = whole && bytes[first] === OPEN_ARRAY;
+    reading.fault = whole ? (reading.isBatch ? BATCH : SCALAR) : NOT_JSON;
+    return reading;
   }
-  if (readObject(bytes, first, last, 1, MESSAGE, members) !== last) {
-    return envelope(new Members(), NOT_JSON, 'unknown');
+  if (readObject(bytes, first, last, 1, MESSAGE, reading) === last) {
+    classify(bytes, reading);
+    return reading;
   }
-  return classify(bytes, members);
+  const broken = new Reading();
+  broken.fault = NOT_JSON;
+  return broken;
 }
 
 /** The id whose JSON text is from `start` to `end`; `undefined` if that is none. */
@@ -181,18 +232,6 @@ export function idText(id: Id | undefined): string {
   return id === undefined ? 'null' : typeof id === 'string' ? JSON.stringify(id) : String(id);
 }
 
-/** The line from `start` to `end` with another id in the place of the value from `idStart` to `idEnd`. */
-export function withId(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  idStart: number,
-  idEnd: number,
-  id: Id,
-): Buffer {
-  return Buffer.concat([bytes.subarray(start, idStart), Buffer.from(idText(id)), bytes.subarray(idEnd, end)]);
-}
-
 function isTrailing(byte: number | undefined): boolean {
   return byte === 0x0d || byte === 0x20 || byte === 0x09;
 }
@@ -204,7 +243,7 @@ function readObject(
   end: number,
   depth: number,
   keys: Keys,
-  members: Members,
+  reading: Reading,
 ): number {
   let i = skipSpace(bytes, at + 1, end);
   if (i < end && bytes[i] === CLOSE_OBJECT) return i + 1;
@@ -215,16 +254,12 @@ function readObject(
     const start = skipColon(bytes, close, end);
     if (start < 0) return -1;
     if (start < end && bytes[start] === OPEN_OBJECT && (slot === PARAMS || slot === RESULT)) {
-      i = readObject(bytes, start, end, depth + 1, slot === PARAMS ? IN_PARAMS : IN_RESULT, members);
+      i = readObject(bytes, start, end, depth + 1, slot === PARAMS ? IN_PARAMS : IN_RESULT, reading);
     } else {
       i = skipValue(bytes, start, end, depth);
     }
     if (i < 0) return -1;
-    if (slot === IS_ERROR) members.isError ||= bytes[start] === 0x74;
-    else if (slot === TASK) members.isInterim ||= bytes[start] === OPEN_OBJECT;
-    else if (slot === RESULT_TYPE)
-      members.isInterim ||= bytes[start + 1] === 0x74 || bytes[start + 1] === 0x69;
-    else if (slot !== NO_KEY) note(members, slot, start, i);
+    if (slot !== NO_KEY) note(bytes, reading, slot, start, i);
     i = skipSpace(bytes, i, end);
     if (i >= end) return -1;
     if (bytes[i] === CLOSE_OBJECT) return i + 1;
@@ -233,90 +268,104 @@ function readObject(
   }
 }
 
-function note(members: Members, slot: number, start: number, end: number): void {
+/** Notes a member whose value is from `start` to `end`. */
+function note(bytes: Buffer, reading: Reading, slot: number, start: number, end: number): void {
   if (slot < NO_KEY) {
-    members.alike |= 1 << alike(slot);
+    const like = alike(slot);
+    if (like <= META) reading.alike |= 1 << like;
     return;
   }
-  if (members.starts[slot] !== -1) members.twice |= 1 << slot;
-  members.starts[slot] = start;
-  members.ends[slot] = end;
+  if (slot <= META) {
+    if (reading.has(slot)) reading.twice |= 1 << slot;
+    reading.present |= 1 << slot;
+  }
+  switch (slot) {
+    case JSONRPC:
+      reading.isVersion2 = isText(bytes, start, end, VERSION);
+      break;
+    case ID:
+      reading.idStart = start;
+      reading.idEnd = end;
+      break;
+    case METHOD:
+      reading.methodStart = start;
+      reading.methodEnd = end;
+      break;
+    case PARAMS:
+      reading.paramsStart = start;
+      reading.paramsEnd = end;
+      break;
+    case RESULT:
+      reading.resultStart = start;
+      reading.resultEnd = end;
+      break;
+    case ERROR:
+      reading.failed = true;
+      break;
+    case NAME:
+      reading.nameStart = start;
+      reading.nameEnd = end;
+      break;
+    case ARGUMENTS:
+      reading.argumentsStart = start;
+      reading.argumentsEnd = end;
+      break;
+    case REQUEST_ID:
+      reading.requestIdStart = start;
+      reading.requestIdEnd = end;
+      break;
+    case META:
+      reading.metaStart = start;
+      reading.metaEnd = end;
+      break;
+    case IS_ERROR:
+      reading.isError ||= bytes[start] === 0x74;
+      break;
+    case TASK:
+      reading.isInterim ||= bytes[start] === OPEN_OBJECT;
+      break;
+    case RESULT_TYPE:
+      reading.isInterim ||= bytes[start + 1] === 0x74 || bytes[start + 1] === 0x69;
+      break;
+    default:
+      reading.isRetry = true;
+  }
 }
 
-function classify(bytes: Buffer, members: Members): Envelope {
-  const has = (slot: number): boolean => members.starts[slot] !== -1;
-  const unsure = members.twice | members.alike;
-  const method = has(METHOD) && (unsure & (1 << METHOD)) === 0 ? methodAt(bytes, members) : undefined;
-  const id =
-    has(ID) && (unsure & (1 << ID)) === 0
-      ? readId(bytes, members.starts[ID] as number, members.ends[ID] as number)
-      : undefined;
-  const answers = has(RESULT) || has(ERROR);
-  const kind = has(METHOD) ? (has(ID) ? 'request' : 'notification') : answers ? 'response' : 'unknown';
+function classify(bytes: Buffer, reading: Reading): void {
+  const hasId = reading.has(ID);
+  const hasMethod = reading.has(METHOD);
+  const answers = reading.has(RESULT) || reading.failed;
+  const method = hasMethod && !reading.isAmbiguous(METHOD) ? methodAt(bytes, reading) : undefined;
+  const id = hasId && !reading.isAmbiguous(ID) ? readId(bytes, reading.idStart, reading.idEnd) : undefined;
+  reading.method = method ?? '';
+  reading.id = id;
+  reading.kind = hasMethod ? (hasId ? 'request' : 'notification') : answers ? 'response' : 'unknown';
   // What `params` means is known for these methods alone: elsewhere a name that looks alike is just a name.
   const decisive = method === CALL || method === CANCELLED ? -1 : (1 << NAME) - 1;
-  let fault: Fault | undefined;
-  if ((members.twice | (members.alike & decisive)) !== 0) fault = TWICE;
-  else if (!isVersion(bytes, members)) fault = BAD_VERSION;
-  else if (has(METHOD) ? answers : has(RESULT) === has(ERROR) || !has(ID)) fault = NO_KIND;
-  else if (has(METHOD) && method === undefined) fault = BAD_METHOD;
-  else if (has(ID) && id === undefined && !(kind === 'response' && isNull(bytes, members, ID)))
-    fault = BAD_ID;
-  else if (has(PARAMS) && !isStructure(bytes, members)) fault = BAD_PARAMS;
-  return envelope(members, fault, kind, id, method);
-}
-
-function envelope(
-  { starts, ends, isError, isInterim }: Members,
-  fault: Fault | undefined,
-  kind: Envelope['kind'],
-  id?: Id,
-  method = '',
-): Envelope {
-  return {
-    fault,
-    kind,
-    id,
-    idStart: starts[ID] as number,
-    idEnd: ends[ID] as number,
-    method,
-    paramsStart: starts[PARAMS] as number,
-    paramsEnd: ends[PARAMS] as number,
-    nameStart: starts[NAME] as number,
-    nameEnd: ends[NAME] as number,
-    argumentsStart: starts[ARGUMENTS] as number,
-    argumentsEnd: ends[ARGUMENTS] as number,
-    metaStart: starts[META] as number,
-    metaEnd: ends[META] as number,
-    requestIdStart: starts[REQUEST_ID] as number,
-    requestIdEnd: ends[REQUEST_ID] as number,
-    resultStart: starts[RESULT] as number,
-    resultEnd: ends[RESULT] as number,
-    failed: starts[ERROR] !== -1,
-    isError,
-    isInterim,
-    isBatch: fault === BATCH,
-  };
+  if ((reading.twice | (reading.alike & decisive)) !== 0) reading.fault = TWICE;
+  else if (!reading.isVersion2) reading.fault = BAD_VERSION;
+  else if (hasMethod ? answers : reading.has(RESULT) === reading.failed || !hasId) reading.fault = NO_KIND;
+  else if (hasMethod && method === undefined) reading.fault = BAD_METHOD;
+  else if (hasId && id === undefined && !(reading.kind === 'response' && bytes[reading.idStart] === NULL))
+    reading.fault = BAD_ID;
+  else if (reading.has(PARAMS) && !isStructure(bytes[reading.paramsStart])) reading.fault = BAD_PARAMS;
 }
 
 /** The method; `undefined` if there is something else, or something too long. */
-function methodAt(bytes: Buffer, { starts, ends }: Members): string | undefined {
-  const start = starts[METHOD] as number;
-  const end = ends[METHOD] as number;
+function methodAt(bytes: Buffer, { methodStart: start, methodEnd: end }: Reading): string | undefined {
+  if (isText(bytes, start, end, CALL_TEXT)) return CALL;
   return bytes[start] === QUOTE && end - start <= MAX_METHOD ? readString(bytes, start, end) : undefined;
 }
 
-function isVersion(bytes: Buffer, { starts, ends }: Members): boolean {
-  const start = starts[JSONRPC] as number;
-  return start !== -1 && VERSION.compare(bytes, start, ends[JSONRPC]) === 0;
-}
-
-function isNull(bytes: Buffer, { starts }: Members, slot: number): boolean {
-  return bytes[starts[slot] as number] === 0x6e;
+/** Whether the bytes from `start` to `end` are `text`. */
+function isText(bytes: Buffer, start: number, end: number, text: Buffer): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text[i]) return false;
+  return true;
 }
 
 /** An object or an array, or null, which some hosts say for nothing. */
-function isStructure(bytes: Buffer, members: Members): boolean {
-  const byte = bytes[members.starts[PARAMS] as number];
-  return byte === OPEN_OBJECT || byte === OPEN_ARRAY || isNull(bytes, members, PARAMS);
+function isStructure(first: number | undefined): boolean {
+  return first === OPEN_OBJECT || first === OPEN_ARRAY || first === NULL;
 }

@@ -72,7 +72,7 @@ export class LineSplitter {
       this.#gather(chunk.subarray(0, feed));
       this.#finish(chunk.subarray(feed, at));
     }
-    for (;;) {
+    while (at < chunk.length) {
       const feed = chunk.indexOf(LINE_FEED, at);
       if (feed < 0) break;
       if (feed - at > this.#limit) {

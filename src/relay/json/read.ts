@@ -25,12 +25,20 @@ export interface Range {
 /** What `readMember` found. `ambiguous`: two parsers could read two values. */
 export type Member = Range | 'absent' | 'ambiguous';
 
+/** The names that were looked for, prepared: as many as there are such constants. */
+const KEYS = new Map<string, Keys>();
+
 /**
  * The value of a member of the object from `start` to `end`. Its name occurs once and is spelled plainly, else it
  * is `ambiguous`; of what is no object every member is `absent`. `name` is that of a constant in the source.
  */
 export function readMember(bytes: Buffer, start: number, end: number, name: string): Member {
-  return findMember(bytes, start, end, keysOf({ [name]: 0 }));
+  let keys = KEYS.get(name);
+  if (keys === undefined) {
+    keys = keysOf({ [name]: 0 });
+    KEYS.set(name, keys);
+  }
+  return findMember(bytes, start, end, keys);
 }
 
 /** As `readMember`, for many objects: `keys` has one key. */

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { idText, readEnvelope, readString, withId } from '../../../../src/relay/json/envelope.ts';
+import { idText, readEnvelope, readString } from '../../../../src/relay/json/envelope.ts';
 
 /** A line, and what it is. `id` is its JSON text, absent where it could not be read safely. */
 interface Vector {
@@ -58,12 +58,6 @@ describe('ranges', () => {
       '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"reason":"x","requestId":"a"}}',
     );
     expect(bytes.toString('utf8', message.requestIdStart, message.requestIdEnd)).toBe('"a"');
-  });
-
-  test('an id can be put in the place of another', () => {
-    const { bytes, message } = read('{"jsonrpc":"2.0","id": 7 ,"method":"ping"}');
-    const line = withId(bytes, 3, bytes.length - 3, message.idStart, message.idEnd, 'w:"1');
-    expect(line.toString()).toBe('{"jsonrpc":"2.0","id": "w:\\"1" ,"method":"ping"}');
   });
 });
 

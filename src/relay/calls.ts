@@ -1,0 +1,138 @@
+// The open requests of a host, by its own ids and by those that the server knows.
+import { type Call, type CallBooks, type CallContext, LISTEN } from './call.ts';
+import { ownId } from './ids.ts';
+import type { Id } from './json/envelope.ts';
+
+export interface CallsOptions extends CallContext {
+  /** Gives the next id of the relay's own. */
+  readonly nextId: () => number;
+  /** Cancelled requests that are remembered. */
+  readonly late: number;
+}
+
+export class Calls implements CallBooks {
+  readonly options: CallsOptions;
+  readonly #byHostId = new Map<Id, Call>();
+  readonly #byOwnId = new Map<number, Call>();
+  /** Cancelled requests that a server may still answer. */
+  readonly #late = new Map<number, Call>();
+  #listening = 0;
+  /** Bytes that open requests keep. */
+  keptBytes = 0;
+
+  constructor(options: CallsOptions) {
+    this.options = options;
+  }
+
+  /** Open requests. */
+  get size(): number {
+    return this.#byHostId.size;
+  }
+
+  /** Requests that the server has and whose answer can be waited for. */
+  get pending(): number {
+    return this.#byOwnId.size - this.#listening;
+  }
+
+  /** Open requests that can still be answered: all but subscriptions, which end with the session. */
+  get unanswered(): number {
+    return this.#byHostId.size - this.#listening;
+  }
+
+  /** Whether subscriptions are open whose answer comes when they end. */
+  get isListening(): boolean {
+    return this.#listening > 0;
+  }
+
+  /** Whether a host's id is that of an open request. */
+  has(id: Id): boolean {
+    return this.#byHostId.has(id);
+  }
+
+  /** The open request that the host means. */
+  get(id: Id): Call | undefined {
+    return this.#byHostId.get(id);
+  }
+
+  /** The open request that the server means. */
+  sent(id: Id | undefined): Call | undefined {
+    const own = ownId(id);
+    return own === undefined ? undefined : this.#byOwnId.get(own);
+  }
+
+  /** The cancelled request that a late answer belongs to; it is forgotten with this. */
+  takeLate(id: Id | undefined): Call | undefined {
+    const own = ownId(id);
+    const call = own === undefined ? undefined : this.#late.get(own);
+    if (own !== undefined) this.#late.delete(own);
+    return call;
+  }
+
+  /** Whether one of a method is with the server. */
+  some(method: string): boolean {
+    for (const call of this.#byOwnId.values()) if (call.method === method) return true;
+    return false;
+  }
+
+  /** The recorded requests that the server has, by their numbers in the audit log, the oldest first. */
+  names(): string[] {
+    return [...this.#byOwnId.values()].flatMap(({ name }) => (name === undefined ? [] : [name]));
+  }
+
+  /** The subscriptions that are open. */
+  listening(): Call[] {
+    return this.#listening === 0 ? [] : [...this.#byOwnId.values()].filter(({ method }) => method === LISTEN);
+  }
+
+  /** The requests that the server has, subscriptions left out unless asked for. */
+  open(listening: boolean): Call[] {
+    return [...this.#byOwnId.values()].filter(({ method }) => listening || method !== LISTEN);
+  }
+
+  /** All open requests, those that wait too. */
+  all(): Call[] {
+    return [...this.#byHostId.values()];
+  }
+
+  /** The server that cancelled requests might still have been answered by is gone. */
+  forgetLate(): void {
+    this.#late.clear();
+  }
+
+  /** For `Call` alone: the host's id is taken. */
+  take(call: Call): void {
+    if (call.id === undefined) return;
+    call.isTaken = true;
+    this.#byHostId.set(call.id, call);
+  }
+
+  /** For `Call` alone: gives it the next id of the relay's own. */
+  send(call: Call): number {
+    if (call.ownId === 0) {
+      this.take(call);
+      if (call.method === LISTEN) this.#listening++;
+    } else {
+      this.#byOwnId.delete(call.ownId);
+    }
+    call.ownId = this.options.nextId();
+    this.#byOwnId.set(call.ownId, call);
+    return call.ownId;
+  }
+
+  /** For `Call` alone: the server may still answer it. */
+  expectLate(call: Call): void {
+    this.#late.set(call.ownId, call);
+    if (this.#late.size <= this.options.late) return;
+    for (const oldest of this.#late.keys()) {
+      this.#late.delete(oldest);
+      break;
+    }
+  }
+
+  /** For `Call` alone: it is open no more. */
+  remove(call: Call): void {
+    this.keptBytes -= call.params?.length ?? 0;
+    if (call.isTaken && call.id !== undefined) this.#byHostId.delete(call.id);
+    if (call.ownId !== 0 && this.#byOwnId.delete(call.ownId) && call.method === LISTEN) this.#listening--;
+  }
+}

@@ -1,0 +1,103 @@
+// What the policy of a session says of a request. Verdicts on tools are kept by name, as the same few are called
+// again and again; a changed policy or redaction drops them.
+import { decide, decideAll, denies, type Verdict } from '../policy/decide.ts';
+import type { Budgets } from './budgets.ts';
+import type { Call } from './call.ts';
+import type { Current } from './current.ts';
+import type { Refusal } from './error-response.ts';
+import { CALL, type Target } from './methods.ts';
+
+export interface VerdictsOptions {
+  /** The profile's name. */
+  readonly profile: string;
+  readonly budgets: Budgets;
+  readonly current: Current;
+}
+
+/** What is kept of a tool. */
+interface KnownTool {
+  readonly targets: readonly Target[];
+  readonly shown: string;
+  readonly verdict: Verdict;
+}
+
+/** Tools whose verdicts are kept. */
+const MAX_KNOWN = 1024;
+
+export class Verdicts {
+  readonly #options: VerdictsOptions;
+  readonly #known = new Map<string, KnownTool>();
+  #deniesTools: boolean;
+
+  constructor(options: VerdictsOptions) {
+    this.#options = options;
+    const { current } = options;
+    this.#deniesTools = denies(current.policy, 'tools');
+    current.onChange(() => {
+      this.#known.clear();
+      this.#deniesTools = denies(current.policy, 'tools');
+    });
+  }
+
+  /** Whether the policy denies any tool. */
+  get deniesTools(): boolean {
+    return this.#deniesTools;
+  }
+
+  /** Notes the tool that a call acts on. */
+  nameTool(call: Call, name: string): void {
+    const known = this.#known.get(name);
+    call.targets = known?.targets ?? [{ kind: 'tools', name }];
+    call.shown = known?.shown ?? this.show(name);
+  }
+
+  /** A name as it may be shown and recorded. */
+  show(name: string): string {
+    const { current, budgets } = this.#options;
+    const text = name === '' ? '' : current.redactor.text(name);
+    if (text.length <= budgets.name) return text.toWellFormed();
+    // A copy: a slice of a string keeps all of it.
+    return Buffer.from(text.slice(0, budgets.name)).toString();
+  }
+
+  /** Decides on a request whose targets are read. */
+  decide({ method, targets, governance, shown }: Call): Verdict {
+    const { current, budgets } = this.#options;
+    const [only] = targets;
+    if (method !== CALL || only === undefined) {
+      const subjects = targets.map((target) => ({ ...target, method }));
+      return decideAll(current.policy, subjects, governance.unlisted);
+    }
+    const known = this.#known.get(only.name);
+    if (known !== undefined) return known.verdict;
+    const verdict = decide(current.policy, { ...only, method });
+    if (this.#known.size < MAX_KNOWN && only.name.length <= budgets.name)
+      this.#known.set(only.name, { targets, shown, verdict });
+    return verdict;
+  }
+
+  /** Why a verdict does not let a request through; undefined if it does. */
+  refusal({ shown, method }: Call, { decision, rule }: Verdict): Refusal | undefined {
+    return decision === 'allow'
+      ? undefined
+      : refusalOf(this.#options.profile, decision, rule, shown === '' ? method : shown);
+  }
+}
+
+/** Why a verdict lets nothing through; undefined if it does. */
+export function refusalOf(
+  profile: string,
+  decision: Verdict['decision'],
+  rule: string,
+  shown: string,
+): Refusal | undefined {
+  if (decision === 'allow') return undefined;
+  const says = `refused: ${rule} of profile "${profile}" says ${decision} for ${JSON.stringify(shown)}`;
+  return decision === 'deny'
+    ? { code: 'refused', text: says, hint: 'only the user can change what a profile allows' }
+    : {
+        code: 'refused',
+        text: `${says}, and nobody can be asked yet`,
+        hint: `the user can say allow or deny instead, with "warder edit ${profile}"`,
+      };
+}

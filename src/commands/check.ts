@@ -225,12 +225,16 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
 
 type Out = Pick<Context['terminal'], 'out'>;
 
-function printSandbox({ out }: Out, { read, write, hidden, command }: PlanSummary): void {
+function printSandbox({ out }: Out, { read, write, mayPlant, hidden, command }: PlanSummary): void {
   out(`  command ${commandLine(command)}`);
   printRows({ out }, 'files', [
     'the system, read-only; a home and a /tmp of its own, empty at each start',
     ...read.map((path) => `${path}, read-only`),
     ...write.map((path) => `${path}, to read and write`),
+    ...(write.length === 0
+      ? []
+      : ['in these no names that other programs obey: .git/hooks, .vscode, AGENTS.md, …']),
+    ...mayPlant.map((name) => `but ${name}, which other programs obey, it may write`),
     ...hidden.map((path) => `${path}, hidden`),
   ]);
 }

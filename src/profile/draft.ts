@@ -1,7 +1,7 @@
 // Writes profiles as YAML. For `warder add`: what was given on the command line, and each default that matters on a line
 // of its own, with a comment on what it means. For `warder show`: a profile with all its defaults.
 import { Document, isMap, isScalar, type Node, Scalar, stringify, YAMLMap, YAMLSeq } from 'yaml';
-import type { Delivery, Profile, ProfileCredential } from './format.ts';
+import type { Delivery, Profile, ProfileCredential, ProfileSandbox } from './format.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 /** The content of a new profile. */
@@ -113,12 +113,17 @@ function profileData({ description, server, env, credentials, sandbox, policy, a
     credentials: Object.fromEntries(
       credentials.map((credential) => [credential.variable, credentialData(credential)]),
     ),
-    sandbox:
-      sandbox === undefined || sandbox.off
-        ? sandbox && { off: true }
-        : { ...sandbox, memory: sandbox.memory === undefined ? undefined : formatSize(sandbox.memory) },
+    sandbox: sandbox === undefined || sandbox.off ? sandbox && { off: true } : sandboxData(sandbox),
     policy,
     audit,
+  };
+}
+
+function sandboxData({ mayPlant, memory, ...sandbox }: ProfileSandbox): object {
+  return {
+    ...sandbox,
+    'may-plant': mayPlant.length === 0 ? undefined : mayPlant,
+    memory: memory === undefined ? undefined : formatSize(memory),
   };
 }
 

@@ -77,6 +77,8 @@ export interface ProfileSandbox {
   readonly off: boolean;
   readonly read: readonly string[];
   readonly write: readonly string[];
+  /** Names that programs outside obey, and that the server may write all the same. */
+  readonly mayPlant: readonly string[];
   readonly network: readonly string[];
   /** Bytes. */
   readonly memory: number | undefined;
@@ -164,6 +166,7 @@ function withDefaults(file: ProfileFile, name: string): Profile {
             off: sandbox.off ?? false,
             read: sandbox.read ?? [],
             write: sandbox.write ?? [],
+            mayPlant: sandbox['may-plant'] ?? [],
             network: sandbox.network ?? [],
             memory: sandbox.memory === undefined ? undefined : parseSize(sandbox.memory),
             processes: sandbox.processes,

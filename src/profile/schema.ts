@@ -115,6 +115,13 @@ const sandbox = z.strictObject({
     .describe(
       'Hosts that the server may reach: host, host:port; address ranges that these names may resolve to',
     ),
+  'may-plant': z
+    .array(printable)
+    .min(1)
+    .optional()
+    .describe(
+      'Protected names that the server may write below its writable folders: .git/hooks, .vscode, ...',
+    ),
   memory: size.optional(),
   processes: positiveInteger.optional(),
 });

@@ -27,6 +27,7 @@ import type { Machine } from './machine.ts';
 import type { NetworkNamespace } from './network.ts';
 import { ReportReader, unblock, writeData } from './pipes.ts';
 import type { Plan } from './plan/plan.ts';
+import { type PlantedReport, PlantGuard } from './planted.ts';
 import { findMissing, whyUnavailable } from './probe.ts';
 
 /** Milliseconds for a sandbox to come up, also on a busy machine. */
@@ -60,10 +61,14 @@ export interface BubblewrapStart {
   readonly network: NetworkNamespace | undefined;
 }
 
+/** Told what a server planted, while it runs and when it has ended. */
+export type PlantListener = (report: PlantedReport) => void;
+
 /** Confines the server that bubblewrap starts. Throws `sandbox-unavailable`; the server has then not run. */
 export async function confineBubblewrap(
   { plan, machine, launch, limits, network }: BubblewrapStart,
   spawned: SpawnedProcess,
+  onPlanted?: PlantListener,
 ): Promise<ConfinedServer> {
   const bwrap = identify(spawned.pid);
   const report = new ReportReader(launch, spawned);
@@ -77,14 +82,17 @@ export async function confineBubblewrap(
     const { what, hint } = await findMissing(machine);
     throw unavailable(plan, what, hint);
   }
+  const guard = onPlanted === undefined ? undefined : new PlantGuard(plan.planting, onPlanted);
   const end = async (): Promise<void> => {
     sendSignal(init, 'SIGKILL');
     await waitUntilEnded([init]);
+    await guard?.end();
     await limits[Symbol.asyncDispose]();
   };
   try {
     if (network !== undefined) requireNetwork(plan, network, init.pid);
     await limits.apply(init.pid);
+    await guard?.begin();
     unblock(launch, spawned);
     const measured = await waitForServer(
       init.pid,
@@ -121,17 +129,21 @@ export async function confineLandlock(
   launch: Launch,
   limits: LimitApplier,
   spawned: SpawnedProcess,
+  onPlanted?: PlantListener,
 ): Promise<ConfinedServer> {
+  const guard = onPlanted === undefined ? undefined : new PlantGuard(plan.planting, onPlanted);
   const server = identify(spawned.pid);
   if (server === undefined) throw unavailable(plan, 'it ended at once', HINT);
   const end = async (): Promise<void> => {
     const all = [...descendantsOf(server.pid), server];
     for (const inside of all) sendSignal(inside, 'SIGKILL');
     await waitUntilEnded(all);
+    await guard?.end();
     await limits[Symbol.asyncDispose]();
   };
   try {
     await limits.joinCgroup(server.pid);
+    await guard?.begin();
     // The stage waits for its configuration, so the server inherits what applies to the stage by then.
     const report = new ReportReader(launch, spawned);
     writeData(launch, spawned);

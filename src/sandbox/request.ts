@@ -18,6 +18,8 @@ export interface SandboxRequest {
   readonly sandbox: {
     readonly read: readonly string[];
     readonly write: readonly string[];
+    /** Names of `PLANTABLE` that the server may write. By default none. */
+    readonly mayPlant?: readonly string[];
     readonly network: readonly string[];
     readonly memory: number | undefined;
     readonly processes: number | undefined;

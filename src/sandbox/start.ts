@@ -5,7 +5,13 @@
 // Until `confine` has settled the caller must not use the server's output or write to it: a server whose sandbox is
 // incomplete is killed, and nothing of it is used.
 import { WarderError } from '../errors.ts';
-import { type ConfinedServer, confineBubblewrap, confineLandlock, requireNetworkAlive } from './confine.ts';
+import {
+  type ConfinedServer,
+  confineBubblewrap,
+  confineLandlock,
+  type PlantListener,
+  requireNetworkAlive,
+} from './confine.ts';
 import { renderSeatbelt } from './darwin/seatbelt.ts';
 import type { Launch, SpawnedProcess } from './launch.ts';
 import { LimitApplier } from './linux/apply-limits.ts';
@@ -22,8 +28,11 @@ import type { SandboxRequest } from './request.ts';
 export interface PreparedSandbox extends Disposable {
   readonly plan: Plan;
   readonly launch: Launch;
-  /** Lets the server of the started launch run. Throws `sandbox-unavailable`; the server has then not run. */
-  confine(spawned: SpawnedProcess): Promise<ConfinedServer>;
+  /**
+   * Lets the server of the started launch run. `onPlanted` is told what it plants; without it nothing is compared.
+   * Throws `sandbox-unavailable`; the server has then not run.
+   */
+  confine(spawned: SpawnedProcess, onPlanted?: PlantListener): Promise<ConfinedServer>;
 }
 
 /**
@@ -43,7 +52,8 @@ export function prepare(
     const launch = renderBubblewrap(plan, machine, handles, network);
     return {
       launch,
-      confine: (spawned) => confineBubblewrap({ plan, machine, launch, limits, network }, spawned),
+      confine: (spawned, onPlanted) =>
+        confineBubblewrap({ plan, machine, launch, limits, network }, spawned, onPlanted),
     };
   });
 }
@@ -62,7 +72,10 @@ export function prepareLandlock(
   return prepareWith(request, undefined, (plan) => {
     const limits = new LimitApplier(plan, withoutNamespace);
     const launch = renderLandlock(plan, withoutNamespace, request.node, stage);
-    return { launch, confine: (spawned) => confineLandlock(plan, launch, limits, spawned) };
+    return {
+      launch,
+      confine: (spawned, onPlanted) => confineLandlock(plan, launch, limits, spawned, onPlanted),
+    };
   });
 }
 

@@ -17,6 +17,8 @@ export interface PlanSummary {
   readonly write: readonly string[];
   /** Mounted below a folder of `write`. Not every bubblewrap can do that safely: see `Bubblewrap.followsLinks`. */
   readonly belowWritable: readonly string[];
+  /** Names in folders of `write` that programs outside obey, and that it may write all the same. */
+  readonly mayPlant: readonly string[];
   /** Hosts that it may reach, as the profile lists them. */
   readonly network: readonly string[];
   /** Left out of a folder of `read`. */
@@ -49,6 +51,7 @@ export function summarizePlan({
   tmp,
   limits,
   partial,
+  planting,
 }: Plan): PlanSummary {
   const binds = steps.flatMap((step) => (step.kind === 'bind' && !isSystem(step.path) ? [step] : []));
   // A folder that is bound entry by entry is one line.
@@ -61,6 +64,7 @@ export function summarizePlan({
     read: [...new Set(binds.filter(({ write }) => !write).map(({ path }) => folderOf(path)))],
     write: binds.filter(({ write }) => write).map(({ path }) => path),
     belowWritable: mountsBelowWritable({ steps }),
+    mayPlant: planting.mayPlant,
     hidden: partial.flatMap(({ path, omitted }) => omitted.map((name) => `${path}/${name}`)),
     network,
     home,

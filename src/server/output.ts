@@ -32,6 +32,12 @@ export class Output {
     this.#flow();
   }
 
+  /** Adds bytes as if the pipe had brought them. After its end they still reach whoever listens. */
+  append(bytes: Buffer): void {
+    if (this.#flowing && this.#buffered.length === 0) this.#onData?.(bytes);
+    else this.#buffered.push(bytes);
+  }
+
   pause(): void {
     this.#paused = true;
     if (this.#timer === undefined) this.#stream.pause();

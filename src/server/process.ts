@@ -9,6 +9,7 @@ import type { Processes } from '../os/processes.ts';
 import type { Child, Ending, Spawn } from '../os/spawn.ts';
 import type { ServerEnd } from '../relay/endpoint.ts';
 import type { ConfinedServer } from '../sandbox/confine.ts';
+import type { PlantedReport } from '../sandbox/planted.ts';
 import type { PreparedSandbox } from '../sandbox/start.ts';
 import { Output } from './output.ts';
 import { writeRecord } from './process-record.ts';
@@ -79,12 +80,28 @@ export async function spawnServer(
     const output = { stdout: new Output(child.stdout), stderr: new Output(child.stderr) };
     const started = parts.processes.find(child.pid)?.started;
     if (started !== undefined) recordProcess(runtime, child.pid, started, parts);
-    const confined = await prepared?.confine(child);
+    const confined = await prepared?.confine(child, (report) =>
+      reportPlanted(profile, report, output.stderr, parts.log),
+    );
     return superviseServer(file, { child, ...output }, started, confined, runtime, parts);
   } catch (error) {
     await runtime[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Tells of what a server planted: in the log, and on its standard error as long as somebody reads that. */
+function reportPlanted(profile: string, report: PlantedReport, stderr: Output, log: Log): void {
+  log.warn({ profile, ...report }, 'a server wrote what other programs execute or obey');
+  const lines = [
+    ...report.appeared.map(
+      ({ path, putAway }) => `"${path}" appeared, which other programs obey: it is now "${putAway}"`,
+    ),
+    ...report.changed.map(
+      (path) => `"${path}" has changed, which other programs obey: look at it before you use it`,
+    ),
+  ];
+  stderr.append(Buffer.from(lines.map((line) => `warder: ${profile}: ${line}\n`).join('')));
 }
 
 /** Writes the record that the next daemon needs if this one is killed. The server runs without it, too. */

@@ -129,7 +129,10 @@ export function renderBubblewrap(
     ...(program.canDisableUserNamespaces ? ['--disable-userns'] : []),
     ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--clearenv'],
     ...['--uid', String(plan.uid), '--gid', String(plan.gid), '--hostname', plan.hostname],
-    ...plan.steps.flatMap(render),
+    ...plan.steps.filter(({ kind }) => kind !== 'remount-read-only').flatMap(render),
+    // Only a fixed bubblewrap can mount below a writable folder safely.
+    ...(program.followsLinks ? [] : plan.planting.guarded.flatMap(({ path }) => bind(path, false))),
+    ...plan.steps.filter(({ kind }) => kind === 'remount-read-only').flatMap(render),
     ...Object.entries(plan.env).flatMap(([name, value]) => ['--setenv', name, value]),
     ...['--chdir', plan.cwd, '--seccomp', filter],
     ...['--json-status-fd', String(REPORT), '--block-fd', String(GATE)],

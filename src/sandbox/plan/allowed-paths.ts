@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import type { ListedPath, PlanInputs } from './inputs.ts';
 import { below, within } from './path.ts';
+import { PLANTABLE, plantableAround } from './plantable.ts';
 import { etcFiles, TOO_WIDE } from './root.ts';
 import { foldersOfPrograms } from './secret-places.ts';
 
@@ -27,8 +28,17 @@ const SYSTEM = [
   '/System',
 ];
 
-/** Throws `profile-invalid` for the first listed path that is not allowed. */
+/** Throws `profile-invalid` for the first listed path that is not allowed, and for a name that is not protected anyway. */
 export function checkListedPaths(inputs: PlanInputs): void {
+  const names: readonly string[] = PLANTABLE;
+  const unknown = inputs.mayPlant.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new WarderError(
+      'profile-invalid',
+      `cannot start "${inputs.profile}": "sandbox.may-plant" lists "${unknown}", which is not protected`,
+      { hint: `the protected names are ${names.join(' ')}` },
+    );
+  }
   for (const listed of inputs.listed) {
     const refusal = refusalOf(inputs, listed);
     if (refusal === undefined) continue;
@@ -56,7 +66,7 @@ export function checkListedPaths(inputs: PlanInputs): void {
  * refused by name.
  */
 function refusalOf(
-  { secrets, hidden, homes }: PlanInputs,
+  { secrets, hidden, homes, mayPlant }: PlanInputs,
   { path, folder, write, entries }: ListedPath,
 ): { what: string; hint: string } | undefined {
   const all = [...secrets, ...hidden];
@@ -77,6 +87,13 @@ function refusalOf(
   }
   if (write && SYSTEM.some((folder) => within(path, folder))) {
     return { what: 'no server may write there', hint: 'list it under "sandbox.read"' };
+  }
+  const obeyed = write ? plantableAround(path) : undefined;
+  if (obeyed !== undefined && !mayPlant.includes(obeyed)) {
+    return {
+      what: `programs outside execute or obey what is in "${obeyed}"`,
+      hint: `list another folder, or say "may-plant: [${obeyed}]" beside it`,
+    };
   }
   // A bind mount holds a file, not its name: what is beside it would be lost with the sandbox (SQLite's -wal and -journal,
   // locks), and a program that saves by renaming a new file over it cannot.

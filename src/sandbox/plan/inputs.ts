@@ -72,6 +72,10 @@ export interface PlanInputs {
   readonly hidden: readonly (HiddenPath & { readonly kind: SecretPlace['kind'] })[];
   /** Home folders on this machine. */
   readonly homes: readonly string[];
+  /** Names of `PLANTABLE` that the server may write, as in the profile. */
+  readonly mayPlant: readonly string[];
+  /** Existing paths with such a name directly in a writable folder, opened as `ListedPath` is. */
+  readonly guarded: readonly FolderEntry[];
   /** As in the profile. */
   readonly network: readonly string[];
   readonly memory: number | undefined;

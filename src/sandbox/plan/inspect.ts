@@ -13,10 +13,11 @@ import { totalmem } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import type { SandboxRequest } from '../request.ts';
-import type { HiddenPath, ListedPath, PlanInputs } from './inputs.ts';
+import type { FolderEntry, HiddenPath, ListedPath, PlanInputs } from './inputs.ts';
 import { withoutPrivateEntries } from './package-folder.ts';
 import { below, within } from './path.ts';
 import { linksOf, type PathHandles } from './path-handles.ts';
+import { PLANTABLE } from './plantable.ts';
 import { programPaths, scriptOf, shimOf } from './program.ts';
 import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './root.ts';
 import { type SecretPlace, secretPlaces } from './secret-places.ts';
@@ -100,6 +101,8 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     secrets: all,
     hidden,
     homes,
+    mayPlant: sandbox.mayPlant ?? [],
+    guarded: guardedPaths(listed, sandbox.mayPlant ?? [], handles),
     network: sandbox.network,
     memory: sandbox.memory,
     processes: sandbox.processes,
@@ -107,6 +110,24 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     devices,
     ...(request.privateFolders === undefined ? {} : { privateFolders: request.privateFolders }),
   };
+}
+
+/** The protected names that exist directly in writable folders. One that is a link, or is reached through one, is left out. */
+function guardedPaths(
+  listed: readonly ListedPath[],
+  mayPlant: readonly string[],
+  handles: PathHandles,
+): FolderEntry[] {
+  const names = PLANTABLE.filter((name) => !mayPlant.includes(name));
+  const explicit = new Set(listed.map(({ path }) => path));
+  return listed
+    .filter(({ write, folder }) => write && folder)
+    .flatMap(({ path }) => names.map((name) => `${path}/${name}`))
+    .flatMap((path) => {
+      if (explicit.has(path) || !existsSync(path) || realPathOr(path) !== path) return [];
+      const { path: real, kind } = handles.open(path);
+      return real === path && kind !== 'other' ? [{ path, folder: kind === 'folder' }] : [];
+    });
 }
 
 /**

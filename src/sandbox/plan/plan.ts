@@ -6,7 +6,7 @@
 import { WarderError } from '../../errors.ts';
 import type { SocketPolicy } from '../linux/seccomp.ts';
 import { checkListedPaths } from './allowed-paths.ts';
-import type { ListedPath, PlanInputs } from './inputs.ts';
+import type { FolderEntry, ListedPath, PlanInputs } from './inputs.ts';
 import { below, byDepth, within } from './path.ts';
 import { DEVICES, etcFiles, HOSTNAME, KERNEL_SETTINGS, type SystemPath } from './root.ts';
 
@@ -58,6 +58,12 @@ export interface Plan {
   /** Hosts that it may reach, as the profile lists them. */
   readonly network: readonly string[];
   readonly limits: Limits;
+  /** The folders that the server may write, what it may write there although programs outside obey it, and what exists of that. */
+  readonly planting: {
+    readonly folders: readonly string[];
+    readonly mayPlant: readonly string[];
+    readonly guarded: readonly FolderEntry[];
+  };
   /** Folders of which the sandbox contains only some entries, and the names that it does not contain. */
   readonly partial: readonly { readonly path: string; readonly omitted: readonly string[] }[];
 }
@@ -168,6 +174,11 @@ export function makePlan(inputs: PlanInputs): Plan {
     network: inputs.network,
     limits,
     partial,
+    planting: {
+      folders: binds.filter(({ write, folder }) => write && folder).map(({ path }) => path),
+      mayPlant: inputs.mayPlant,
+      guarded: inputs.guarded,
+    },
   };
 }
 

@@ -1,5 +1,15 @@
 // What works in the sandbox, what is measured of it, and that nothing starts if the sandbox is not available.
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -285,6 +295,78 @@ os.kill(os.getpid(), signal.SIGKILL)
     writeFileSync(join(data, 'other'), '');
     const { error } = await python(script('notes.db'), { sandbox: { write: [join(data, 'notes.db')] } });
     expect(error).toMatchObject({ code: 'profile-invalid', hint: `list its folder: "${data}"` });
+  });
+
+  test('W-BOX-29 what programs outside obey is put away when it appears, and reported when it changes', async () => {
+    const project = join(world.home, 'planted');
+    mkdirSync(join(project, '.git/hooks'), { recursive: true });
+    mkdirSync(join(project, 'sub/.vscode'), { recursive: true });
+    writeFileSync(join(project, '.git/config'), '[core]\n');
+    writeFileSync(join(project, 'README'), '');
+    symlinkSync(world.home, join(project, 'elsewhere'));
+    world.give(project);
+    const script = `cd ${project}; set -e
+      echo evil >.git/hooks/pre-commit; echo evil >>.git/config; echo evil >sub/.vscode/tasks.json
+      mkdir .claude; echo evil >.claude/settings.json; echo evil >.mcp.json; mkdir -p sub/deep/.git; ln -s /x sub/deep/.github
+      echo evil >sub/deep/.git/config; echo fine >README; echo fine >new`;
+    const [outcome] = await world.run([
+      { file: '/bin/sh', args: ['-c', script], sandbox: { write: [project] } },
+    ]);
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+    const appeared = outcome?.planted.flatMap((report) => report.appeared) ?? [];
+    const names = [
+      '.git/hooks/pre-commit',
+      'sub/.vscode/tasks.json',
+      '.claude',
+      '.mcp.json',
+      'sub/deep/.git/config',
+      'sub/deep/.github',
+    ];
+    expect(appeared.map(({ path }) => path.slice(project.length + 1)).toSorted()).toEqual(names.toSorted());
+    for (const { path, putAway } of appeared) {
+      expect(existsSync(path)).toBe(false);
+      expect(putAway).toMatch(/\.planted-\d+T\d+Z$/);
+      expect(lstatSync(putAway)).toBeDefined();
+    }
+    expect(outcome?.planted.flatMap((report) => report.changed)).toEqual([`${project}/.git/config`]);
+    expect(readFileSync(join(project, 'new'), 'utf8')).toBe('fine\n');
+
+    // What was put away is not reported again, and what the profile allows stays.
+    const allowed = 'echo mine >.mcp.json; echo mine >.git/hooks/post-merge';
+    const [second] = await world.run([
+      {
+        file: '/bin/sh',
+        args: ['-c', `cd ${project}; ${allowed}`],
+        sandbox: { write: [project], mayPlant: ['.mcp.json', '.git/hooks'] },
+      },
+    ]);
+    expect(second?.planted).toEqual([]);
+    expect(existsSync(join(project, '.git/hooks/post-merge'))).toBe(true);
+    rmSync(project, { recursive: true });
+  });
+
+  test('W-BOX-29 with a fixed bubblewrap what is there cannot be written, and nothing is left of the mounts', async () => {
+    const project = join(world.home, 'guarded');
+    mkdirSync(join(project, '.git/hooks'), { recursive: true });
+    writeFileSync(join(project, '.git/config'), '[core]\n');
+    world.give(project);
+    const bubblewrap = {
+      file: '/usr/bin/bwrap',
+      version: '0.12',
+      missing: [],
+      canDisableUserNamespaces: true,
+      setUserId: false,
+      followsLinks: false,
+    };
+    const script = `cd ${project}; echo evil >>.git/config; echo evil >.git/hooks/pre-commit; mv .git/config x; mv .git/hooks y; echo fine >new`;
+    const [outcome] = await world.run([
+      { file: '/bin/sh', args: ['-c', script], sandbox: { write: [project] }, machine: { bubblewrap } },
+    ]);
+    expect(outcome?.planted).toEqual([]);
+    expect(readFileSync(join(project, '.git/config'), 'utf8')).toBe('[core]\n');
+    expect(readdirSync(project).toSorted()).toEqual(['.git', 'new']);
+    expect(readdirSync(join(project, '.git/hooks'))).toEqual([]);
+    rmSync(project, { recursive: true });
   });
 
   test('W-BOX-22 replacing a listed folder after it was checked has no effect', async () => {

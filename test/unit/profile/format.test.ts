@@ -47,6 +47,7 @@ credentials:
 sandbox:
   read: [~/src]
   write: [~/src/scratch]
+  may-plant: [.git/hooks]
   network: [api.github.com, "*.githubusercontent.com", "db.example.com:5432", 10.0.0.0/8, "fd00:1::/32"]
   memory: 512MiB
 policy:
@@ -94,6 +95,7 @@ audit:
         off: false,
         read: ['~/src'],
         write: ['~/src/scratch'],
+        mayPlant: ['.git/hooks'],
         network: [
           'api.github.com',
           '*.githubusercontent.com',

@@ -35,6 +35,7 @@ const machine: Machine = {
 
 const basePlan: Plan = {
   partial: [],
+  planting: { folders: [], mayPlant: [], guarded: [] },
   profile: 'notes',
   steps: [
     { kind: 'link', at: '/bin', to: 'usr/bin' },

@@ -72,6 +72,8 @@ function make(lines: readonly ListedPath[], there: readonly number[]): Plan | un
     network: [],
     memory: undefined,
     processes: undefined,
+    mayPlant: [],
+    guarded: [],
     machine: { memory: 1e10 },
     devices: undefined,
   };

@@ -58,6 +58,8 @@ function inputs(more: Partial<PlanInputs> = {}): PlanInputs {
     network: [],
     memory: undefined,
     processes: undefined,
+    mayPlant: [],
+    guarded: [],
     machine: { memory: 16 * GIB },
     devices: undefined,
     ...more,
@@ -304,6 +306,16 @@ describe('W-BOX-3 refuses', () => {
     expect(error.code).toBe('profile-invalid');
     expect(error.message).toContain(`"${listed.requested}"`);
     expect(error.hint).toMatch(/\w/);
+  });
+
+  test.each([
+    ['what programs outside obey', `${home}/p/.git/hooks`, '.git/hooks'],
+    ['a path in it', `${home}/.config/autostart/x`, '.config/autostart'],
+    ['it in another case', `${home}/p/.VSCode`, '.vscode'],
+  ])('writing to %s, unless the profile says that it may', (_, path, name) => {
+    expect(refusal({ listed: [write(path)] }).hint).toContain(`may-plant: [${name}]`);
+    expect(makePlan(inputs({ listed: [write(path)], mayPlant: [name] })).planting.mayPlant).toEqual([name]);
+    expect(refusal({ mayPlant: ['.git/hook'] }).message).toContain('".git/hook", which is not protected');
   });
 
   test('a program or a working folder that would not be in the sandbox', () => {

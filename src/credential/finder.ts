@@ -102,6 +102,8 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 const NO_RANGES: readonly never[] = [];
 const LF = 0x0a;
 const CR = 0x0d;
+const SPACE = 0x20;
+const PLUS = 0x2b;
 /** The characters of a run that looks like a value, beside those of the values: ASCII without spaces and delimiters. */
 const TOKEN_CHARACTER = /[!#$%&*+./0-9:;=?@A-Z\\^_`a-z|~-]/;
 /** An oblivious stream does not hold back a run this short: it reveals no more than a value's first characters, mostly its kind. */
@@ -159,7 +161,12 @@ export class Finder {
     const valueBytes = new Set(this.#values.flatMap((bytes) => [...bytes]));
     this.#tokenBytes = Array.from(
       { length: 256 },
-      (_, byte) => byte === 0 || valueBytes.has(byte) || TOKEN_CHARACTER.test(String.fromCharCode(byte)),
+      (_, byte) =>
+        byte === 0 ||
+        valueBytes.has(byte) ||
+        // A space may stand for the "+" of a value.
+        (byte === SPACE && valueBytes.has(PLUS)) ||
+        TOKEN_CHARACTER.test(String.fromCharCode(byte)),
     );
     this.#folded = folded && encodings.length > 0 ? new FoldedSearch(encoded, this.#tokenBytes) : undefined;
     this.#scanAll =

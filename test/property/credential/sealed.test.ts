@@ -162,6 +162,21 @@ test('[W-SEAL-1] [W-SEAL-3] how much of a response is held back does not reveal 
   );
 });
 
+test('[W-SEAL-1] [W-SEAL-3] a space that may stand for the plus of a secret is held back, whatever follows it', () => {
+  const held = (text: string): number => {
+    const flow = new ResponseSealer([{ value: '+++aB3dEfGh1jKl9', placeholder: 'sealed-x' }]).transform(
+      false,
+    );
+    return text.length - flow.push(Buffer.from(text)).reduce((sum, piece) => sum + piece.length, 0);
+  };
+  for (const [right, wrong] of [
+    [' &#43;', ' &#47;'],
+    [' &#43;&#43;', ' &#43;&#47;'],
+    ['x %2B%2B', 'x %2B%2F'],
+  ] as const)
+    expect(held(right)).toBe(held(wrong));
+});
+
 test('[W-SEAL-3] data without a secret passes unchanged, byte for byte', () => {
   fc.assert(
     fc.property(

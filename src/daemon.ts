@@ -13,6 +13,7 @@ import { WarderError } from './errors.ts';
 import { programFile } from './os/build.ts';
 import { homeFolder } from './os/home.ts';
 import { processes } from './os/processes.ts';
+import { retiredDaemons } from './os/retired.ts';
 import { loadSpawn } from './os/spawn.ts';
 import { userName } from './os/user.ts';
 import { PackageStore } from './package/store.ts';
@@ -23,7 +24,7 @@ import { inspectMachine, type Machine } from './sandbox/machine.ts';
 import { NetworkPool } from './sandbox/network-pool.ts';
 import { probe } from './sandbox/probe.ts';
 import { sweep } from './server/process-record.ts';
-import { runtimeRoots } from './server/runtime-folder.ts';
+import { leftRoots, runtimeRoots } from './server/runtime-folder.ts';
 import { Sessions } from './server/sessions.ts';
 import type { Check } from './wire/control.ts';
 
@@ -35,20 +36,25 @@ await runDaemon(process.argv.slice(4), manifest.version, openRooms);
 async function openRooms(context: DaemonContext): Promise<Rooms> {
   const { places, settings, log, clock, uid, version, redactions } = context;
   const machineProcesses = processes();
-  const roots = runtimeRoots(places.run, uid);
-  // First of all, and under the lock: whatever exists now was left by a killed daemon.
-  void sweep(roots, machineProcesses, log);
+  const roots = runtimeRoots(places.run, uid, process.pid);
+  // First of all, and under the lock: what is here now belongs to daemons that have handed over, or was left by a killed one.
+  const living = new Set([process.pid, ...retiredDaemons(places).map(({ pid }) => pid)]);
+  for (const left of leftRoots(places.run, uid, living)) void sweep(left, machineProcesses, log);
   const audit = await AuditLog.open({
     places,
     settings: settings.audit,
     signerExpected: settings.store !== undefined,
+    othersAppend: () => retiredDaemons(places).some(({ pid }) => pid !== process.pid),
     version,
     pid: process.pid,
     clock,
     log,
   });
   const profiles = await Profiles.open(places, log);
+  let retired = false;
   profiles.onChange((change) => {
+    // The daemon that took over records it.
+    if (retired) return;
     const { name: profile, ...rest } = change;
     tryAppend(() => audit.append('profile.change', { profile, ...rest }));
   });
@@ -156,6 +162,16 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   }
 
   return {
+    retire() {
+      retired = true;
+      logSigner[Symbol.dispose]();
+      audit.retire();
+    },
+    async refresh(credential, revoked) {
+      locks.reload();
+      if (credential === undefined) return {};
+      return revoked ? sessions.revoke(credential) : await sessions.rotate(credential);
+    },
     openSession: (request, host) => sessions.open(request, host),
     handlers: {
       ...credentialHandlers({

@@ -1,4 +1,6 @@
-// The audit log, open for append: by one process at a time, which the daemon's lock guarantees.
+// The audit log, open for append: by the process that has the daemon's lock. While a daemon that has handed over to it still
+// has sessions, that one appends too, and each record is written under a lock of the log's own (file/shared.ts); the
+// daemon with the lock signs the records of both, and nothing is removed meanwhile.
 //
 // A record is written by one synchronous `write` before the message that it describes is forwarded: no record,
 // no call. A process that is killed loses nothing that was written. Bytes are flushed to the disk in the
@@ -8,9 +10,9 @@
 // A disk that fails to take them refuses records too, until it has taken them.
 //
 // Signatures are asynchronous: appending never waits for a key. Each signs an earlier record.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -22,10 +24,11 @@ import { keysPath, recordKey, type SignedPoint, type Signer } from './checkpoint
 import type { AuditEvent, Fields } from './events.ts';
 import { Appender, type Files, files } from './file/appender.ts';
 import { findSigned } from './file/find.ts';
-import { HeadFile, headPath } from './file/head.ts';
-import { recover } from './file/recover.ts';
+import { HeadFile, headPath, readHead } from './file/head.ts';
+import { type Recovery, recover } from './file/recover.ts';
 import { Expiry, firstEntry, type Retention, SEGMENTS_PER_AGE } from './file/retention.ts';
-import { MAX_LINE, segmentName } from './file/segments.ts';
+import { MAX_LINE, segment, segmentName } from './file/segments.ts';
+import { findLogEnd, lockLog } from './file/shared.ts';
 import { unwritableError } from './file/unwritable.ts';
 import { Signing } from './signing.ts';
 
@@ -45,6 +48,8 @@ export interface AuditOptions {
   readonly log: Log;
   /** A credential store is set up: its signer will come, and needs what it signed last. By default none is. */
   readonly signerExpected?: boolean;
+  /** Whether another daemon, which has handed over to this one, still appends. By default none does. */
+  readonly othersAppend?: () => boolean;
   /** The system calls; the real ones by default. */
   readonly files?: Files;
 }
@@ -64,6 +69,9 @@ const STOP_TIMEOUT = 2000;
 /** Milliseconds after which a failed `fdatasync` is tried again. */
 const FLUSH_RETRY = 200;
 
+/** Up to so many records of another daemon are counted one by one, which is enough for a signature. */
+const MAX_COUNTED = 10_000;
+
 /** The log. `open` writes `daemon.start`, disposing writes `daemon.stop`. */
 export class AuditLog implements AsyncDisposable {
   readonly #options: AuditOptions;
@@ -74,6 +82,10 @@ export class AuditLog implements AsyncDisposable {
   readonly #timestamps = new Timestamps();
   #appender: Appender;
   #closed = false;
+  /** Another daemon appends as well. */
+  #shared: boolean;
+  /** This daemon has handed over to the other one, which signs. */
+  #retired = false;
   /** When the segment was started, by the monotonic clock. */
   #segmentStart: number;
   #headDue = false;
@@ -96,7 +108,8 @@ export class AuditLog implements AsyncDisposable {
     let log: AuditLog | undefined;
     try {
       mkdirSync(places.audit, { recursive: true, mode: 0o700 });
-      const recovery = await recover(places.audit, places.state);
+      const shared = options.othersAppend?.() ?? false;
+      const recovery = shared ? joinLog(places) : await recover(places.audit, places.state);
       // The segment's age only matters for retention by age.
       const first = settings.keep.age === undefined ? undefined : await firstEntry(recovery.segment);
       const path = recovery.segment?.path ?? join(places.audit, segmentName(recovery.head.seq + 1));
@@ -137,6 +150,7 @@ export class AuditLog implements AsyncDisposable {
     this.#chain = chain;
     this.#broken = broken;
     this.#segmentStart = segmentStart;
+    this.#shared = options.othersAppend?.() ?? false;
     this.#expiry = new Expiry(settings.keep);
     this.#timer = setInterval(() => this.#tick(), Math.min(settings.checkpoint.every, 2 ** 31 - 1)).unref();
     const { records, every } = settings.checkpoint;
@@ -160,6 +174,17 @@ export class AuditLog implements AsyncDisposable {
       warn: (message) => log.warn({ error: message }, 'the audit log continues without a signature'),
     });
     if (options.signerExpected) this.#signing.setUnsigned('the credential store is not open yet', true);
+  }
+
+  /**
+   * Hands over to another daemon, which signs from now on. This one goes on appending for its sessions, under the log's
+   * lock: as soon as this returns, the other one may append as well.
+   */
+  retire(): void {
+    this.#writeDueHead();
+    this.#shared = true;
+    this.#retired = true;
+    this.#signing.setUnsigned('the daemon that took over signs the log', true);
   }
 
   /** The last record's number and hash. */
@@ -254,6 +279,8 @@ export class AuditLog implements AsyncDisposable {
     const { places, settings, clock, log } = this.#options;
     try {
       if (this.#closed) throw new Error('the log is closed');
+      using _lock = this.#shared ? lockLog(places.state) : undefined;
+      if (this.#shared) this.#catchUp();
       if (this.#flushFault !== undefined) throw this.#flushFault;
       if (this.#headFault) this.#writeHead();
       // An interface has no index signature; `Fields` guarantees that its members are JSON.
@@ -267,6 +294,8 @@ export class AuditLog implements AsyncDisposable {
       if (full) this.#startSegment();
       this.#appender.append(next.line, sync);
       this.#chain.head = next.head;
+      // The other daemon reads it as soon as the lock is free.
+      if (this.#shared) this.#writeHead();
     } catch (error) {
       const refused = unwritableError(error, places.audit);
       if (this.#writeFault === undefined) log.error({ error: refused.message }, 'calls are refused');
@@ -274,13 +303,49 @@ export class AuditLog implements AsyncDisposable {
       throw refused;
     }
     this.#writeFault = undefined;
-    if (!this.#headDue) {
+    if (!this.#headDue && !this.#shared) {
       this.#headDue = true;
       queueMicrotask(this.#writeDueHead);
     }
     this.#flushDue = true;
     this.#flushing ??= setTimeout(this.#flush, FLUSH_DELAY).unref();
     return this.#chain.head.seq;
+  }
+
+  /** Goes on from the record that was written last, by whichever daemon. The caller has the log's lock. */
+  #catchUp(): void {
+    const { places, files: calls = files } = this.#options;
+    const { seq, hash } = this.#chain.head;
+    const stored = readHead(headPath(places.state));
+    const unchanged =
+      stored?.seq === seq &&
+      stored.hash === hash &&
+      this.#appender.state() === 'intact' &&
+      !existsSync(join(places.audit, segmentName(seq + 1)));
+    if (unchanged) return;
+    const end = findLogEnd(places.audit, places.state);
+    if (end.path === this.#appender.path) this.#appender.acceptSize();
+    else {
+      const previous = this.#appender;
+      this.#appender = new Appender(end.path, calls);
+      this.#closingSegments = Promise.all([this.#closingSegments, previous.close()]);
+    }
+    for (let more = Math.min(end.head.seq - seq, MAX_COUNTED); more > 0; more--) this.#signing.count();
+    this.#chain.head = end.head;
+  }
+
+  /** Looks what the other daemon has appended, so that it is signed, and whether it has ended. */
+  #follow(): void {
+    const { places, log } = this.#options;
+    try {
+      const ended = this.#options.othersAppend?.() !== true;
+      using _lock = lockLog(places.state);
+      this.#catchUp();
+      this.#writeHead();
+      if (ended && !this.#retired) this.#shared = false;
+    } catch (error) {
+      log.warn({ error: String(error) }, 'cannot follow what the older daemon appends to the audit log');
+    }
   }
 
   #writeHead(): void {
@@ -326,6 +391,8 @@ export class AuditLog implements AsyncDisposable {
   /** Checks that nobody else removed or changed the files. Nothing is repaired: `verify` will report it. */
   #checkFiles(): void {
     const { log, places } = this.#options;
+    // The other daemon appends to them.
+    if (this.#shared) return;
     try {
       const state = this.#appender.state();
       if (state !== 'intact') {
@@ -348,8 +415,9 @@ export class AuditLog implements AsyncDisposable {
   #tick(): void {
     const { settings, clock, log } = this.#options;
     const { age } = settings.keep;
+    if (this.#shared) this.#follow();
     void this.checkpoint();
-    if (age === undefined) return;
+    if (age === undefined || this.#shared) return;
     try {
       if (this.#appender.size > 0 && clock.monotonic() - this.#segmentStart > age / SEGMENTS_PER_AGE)
         this.#startSegment();
@@ -379,6 +447,7 @@ export class AuditLog implements AsyncDisposable {
   #applyRetention(): void {
     const { places, clock, log } = this.#options;
     const work = async (): Promise<void> => {
+      if (this.#shared) return;
       const expired = await this.#expiry.find(places.audit, clock.now(), this.#signing.needed);
       if (expired === undefined) return;
       this.#append('checkpoint', { start_seq: expired.start.seq, start_prev: expired.start.prev }, true);
@@ -389,4 +458,11 @@ export class AuditLog implements AsyncDisposable {
       .then(work)
       .catch((error) => log.warn({ error: String(error) }, 'expired audit segments cannot be removed'));
   }
+}
+
+/** Where a log ends that another daemon appends to: it is checked by that one, and may be longer by the next record. */
+function joinLog({ audit, state }: AuditOptions['places']): Recovery {
+  using _lock = lockLog(state);
+  const { head, path } = findLogEnd(audit, state);
+  return { head, segment: segment(audit, basename(path)), findings: {}, broken: false };
 }

@@ -1,7 +1,9 @@
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { ownerOf } from '../os/lock.ts';
+import { askRetired, retiredDaemons } from '../os/retired.ts';
 import type { Result, SessionStatus } from '../wire/control.ts';
+import type { HandOverAnswer } from '../wire/hello.ts';
 import type { Context } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -20,9 +22,11 @@ export function statusCommand(context: Context): CommandModule<object, object> {
 export async function showStatus(context: Context): Promise<boolean> {
   const { terminal, json } = context;
   const status = await fetchStatus(context);
-  if (json) terminal.json(status ?? { daemon: null });
+  const retired = await fetchRetired(context);
+  if (json) terminal.json({ ...(status ?? { daemon: null }), ...(retired.length > 0 && { retired }) });
   else if (status === undefined) terminal.out('no daemon runs: it starts with the next session');
   else printStatus(terminal, status, context.version);
+  if (!json) for (const daemon of retired) terminal.out(retiredLine(daemon));
   return status !== undefined;
 }
 
@@ -35,6 +39,20 @@ async function fetchStatus(context: Context): Promise<Status | undefined> {
     if (unreachable && ownerOf(context.places.lock) === undefined) return undefined;
     throw error;
   }
+}
+
+/** The daemons that have handed over. One that does not answer is listed by its pid. */
+async function fetchRetired({ places }: Context): Promise<HandOverAnswer[]> {
+  const answers = retiredDaemons(places).map((daemon) =>
+    askRetired(daemon, { ask: 'status' }).catch(() => ({ pid: daemon.pid })),
+  );
+  return (await Promise.all(answers)).filter((answer) => answer !== undefined);
+}
+
+/** `an older daemon goes on until its 2 sessions have ended: pid 123, version 0.1.0`. */
+function retiredLine({ pid, version = 'unknown', sessions }: HandOverAnswer): string {
+  const open = sessions === 1 ? '1 session has' : `${sessions ?? ''} sessions have`.trimStart();
+  return `\nan older daemon goes on until its ${open} ended: pid ${pid}, version ${version}`;
 }
 
 function printStatus(

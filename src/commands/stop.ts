@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { ownerOf } from '../os/lock.ts';
+import { askRetired, retiredDaemons, retiredLock } from '../os/retired.ts';
 import type { ControlClient } from '../wire/control.ts';
 import type { Context } from './command.ts';
 
@@ -22,18 +23,18 @@ export function stopCommand(context: Context): CommandModule<object, object> {
 /** Stops the daemon. Throws `daemon-unreachable` if it does not end. */
 export async function stop(context: Context): Promise<void> {
   const { places, terminal, json } = context;
+  let sessions = await stopRetired(context);
   const owner = ownerOf(places.lock);
   if (owner === undefined) {
-    if (json) terminal.json({ stopped: null, sessions: 0 });
-    else terminal.out('no daemon runs');
+    if (json) terminal.json({ stopped: null, sessions });
+    else terminal.out(sessions > 0 ? 'stopped' : 'no daemon runs');
     return;
   }
-  let sessions = 0;
   try {
     await using control = await context.control({ start: false });
-    sessions = await requestStop(control);
-    if (!json && sessions > 0)
-      terminal.err(`ending ${sessions} ${sessions === 1 ? 'session' : 'sessions'} …`);
+    const open = await requestStop(control);
+    sessions += open;
+    if (!json && open > 0) terminal.err(`ending ${open} ${open === 1 ? 'session' : 'sessions'} …`);
     await Promise.race([control.closed, delay(END_TIMEOUT, undefined, { ref: false })]);
   } catch (error) {
     if (!(error instanceof WarderError)) throw error;
@@ -43,14 +44,36 @@ export async function stop(context: Context): Promise<void> {
   const deadline = performance.now() + END_TIMEOUT;
   while (ownerOf(places.lock)?.born === owner.born) {
     if (performance.now() > deadline) {
-      throw new WarderError('daemon-unreachable', `the daemon does not end; its pid is ${owner.pid}`, {
-        hint: `run "kill -9 ${owner.pid}": its servers end with it`,
-      });
+      throw stillRunning(owner.pid);
     }
     await delay(50);
   }
   if (json) terminal.json({ stopped: owner.pid, sessions });
   else terminal.out('stopped');
+}
+
+/** Stops the daemons that have handed over, before the one that signs their records. Returns how many sessions they had. */
+async function stopRetired({ places, terminal, json }: Context): Promise<number> {
+  let sessions = 0;
+  for (const daemon of retiredDaemons(places)) {
+    const lock = retiredLock(places, daemon.pid);
+    const answer = await askRetired(daemon, { ask: 'stop' }).catch(() => undefined);
+    sessions += answer?.sessions ?? 0;
+    if (answer === undefined && ownerOf(lock)?.pid === daemon.pid) process.kill(daemon.pid, 'SIGTERM');
+    const deadline = performance.now() + END_TIMEOUT;
+    while (ownerOf(lock)?.pid === daemon.pid) {
+      if (performance.now() > deadline) throw stillRunning(daemon.pid);
+      await delay(50);
+    }
+    if (!json) terminal.err(`the older daemon ${daemon.pid} has ended`);
+  }
+  return sessions;
+}
+
+function stillRunning(pid: number): WarderError {
+  return new WarderError('daemon-unreachable', `the daemon does not end; its pid is ${pid}`, {
+    hint: `run "kill -9 ${pid}": its servers end with it`,
+  });
 }
 
 async function requestStop(control: ControlClient): Promise<number> {

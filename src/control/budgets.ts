@@ -10,6 +10,8 @@ export const BUDGETS = {
   control: 64,
   /** Connections whose session has ended and whose client has not read the end: of any more the oldest is closed. */
   ended: 64,
+  /** For a HAND_OVER, whose answer may come after a rotation in each session. */
+  handOver: 30_000,
   /** The longest request: it may contain a credential's value. */
   request: 8 * 1024 * 1024,
   /** Members and elements of a request: more would take long to read. */

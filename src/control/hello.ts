@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { checkProfileName } from '../profile/format.ts';
 import { WIRE_VERSION } from '../wire/frame.ts';
-import type { Hello } from '../wire/hello.ts';
+import type { HandOver, Hello } from '../wire/hello.ts';
 
 const bus = z
   .strictObject({ address: z.string().max(4096), runtime: z.string().max(4096).optional() })
@@ -22,6 +22,13 @@ const hello = z.discriminatedUnion('kind', [
   z.strictObject({ wire: z.literal(WIRE_VERSION), kind: z.literal('control'), bus }),
 ]);
 
+const handOver = z.object({
+  wire: z.int(),
+  ask: z.enum(['hand-over', 'status', 'stop', 'refresh']),
+  credential: z.string().max(200).optional(),
+  revoked: z.boolean().optional(),
+});
+
 /** Reads a HELLO. Throws `wire-malformed`, `daemon-version`, `name-invalid`. */
 export function parseHello(payload: Buffer): Hello {
   let value: unknown;
@@ -35,7 +42,12 @@ export function parseHello(payload: Buffer): Hello {
     throw new WarderError(
       'daemon-version',
       `the daemon speaks wire version ${WIRE_VERSION}, and this program version ${wire}`,
-      { hint: 'run "warder stop": the next command starts the daemon of this program' },
+      {
+        hint:
+          Number(wire) < WIRE_VERSION
+            ? 'this program is older than the daemon: use the newer one, or run "warder stop" first'
+            : 'run "warder stop": the next command starts the daemon of this program',
+      },
     );
   }
   const parsed = hello.safeParse(value);
@@ -43,6 +55,15 @@ export function parseHello(payload: Buffer): Hello {
   const result = parsed.data as Hello;
   if (result.kind === 'run') checkProfileName(result.profile);
   return result;
+}
+
+/** Reads a HAND_OVER. Later versions may add members. Throws `wire-malformed`. */
+export function parseHandOver(payload: Buffer): HandOver {
+  try {
+    return handOver.parse(JSON.parse(payload.toString())) as HandOver;
+  } catch (cause) {
+    throw new WarderError('wire-malformed', 'the HAND_OVER is malformed', { cause });
+  }
 }
 
 /** Whether a HELLO is a launcher's, whatever else is wrong with it. */

@@ -5,18 +5,21 @@ import { chmodSync, rmSync, writeSync } from 'node:fs';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
-import { buildState, useBuild } from '../os/build.ts';
+import { buildState, daemonFile, useBuild } from '../os/build.ts';
 import type { Clock } from '../os/clock.ts';
 import { connect } from '../os/connect.ts';
 import { homeFolder } from '../os/home.ts';
 import { closeInherited } from '../os/inherited.ts';
 import { acquireLock, type Lock } from '../os/lock.ts';
 import type { Log } from '../os/log.ts';
+import { retiredDaemons, retiredLock, retiredSocket, sweepRetired } from '../os/retired.ts';
 import { ensureFolder } from '../os/socket.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Check, Handlers, Result } from '../wire/control.ts';
-import type { Refusal } from '../wire/hello.ts';
+import { WIRE_VERSION } from '../wire/frame.ts';
+import type { DaemonProgram, HandOver, HandOverAnswer, Refusal } from '../wire/hello.ts';
 import { type Places, places as placesOf } from '../wire/places.ts';
+import { forwardChanges } from './forward.ts';
 import type { Server, ServerParts } from './server.ts';
 
 /** What the daemon passes to the rooms. */
@@ -37,6 +40,10 @@ export interface Rooms extends AsyncDisposable {
   readonly handlers: Omit<Handlers, 'status' | 'stop' | 'doctor'>;
   /** What `status` shows beside the daemon itself. */
   status(): Promise<Omit<Result<'status'>, 'daemon'>>;
+  /** Another daemon takes over the lock: from now on both append to the audit log, and the other one signs it. */
+  retire(): void;
+  /** The locks, or a credential's value, were changed through another daemon. Counts what that did to sessions. */
+  refresh(credential: string | undefined, revoked: boolean): Promise<Omit<HandOverAnswer, 'pid'>>;
   /** The findings of `doctor` in the rooms. */
   checks(): Promise<Check[]>;
 }
@@ -85,9 +92,12 @@ async function serve(
   closeInherited(activated ? LISTEN_FDS_START + 1 : LISTEN_FDS_START);
   for (const folder of [places.state, places.run, dirname(places.socket)]) ensureFolder(folder, uid);
 
-  using _lock = await waitForLock(places, activated ? LOCK_TIMEOUT : 0);
+  using lock = await waitForLock(places, activated ? LOCK_TIMEOUT : 0);
+  /** Its lock says that this daemon has handed over and goes on with its sessions. */
+  using retired = new Retirement();
   if (!activated && (await isSocketServed(places, uid)))
     throw alreadyRunning('another program listens on its socket');
+  sweepRetired(places);
 
   const [{ loadSettings }, { openLog }, { openLibc }, { clock }, { Server }, { adoptBus }, scoped] =
     await Promise.all([
@@ -117,6 +127,7 @@ async function serve(
   const exitCode = Promise.withResolvers<number>();
   let stopping = false;
   let idle: NodeJS.Timeout | undefined;
+  let retiring: Promise<void> | undefined;
   const server: Server = new Server({
     uid,
     peer,
@@ -126,7 +137,7 @@ async function serve(
       await rooms.openSession(request, host);
     },
     handlers: {
-      ...rooms.handlers,
+      ...forwardChanges(rooms.handlers, places),
       status: async () => ({
         daemon: {
           pid: process.pid,
@@ -146,17 +157,69 @@ async function serve(
         checks: [...daemonChecks(peer.kind, undumpable, log.dropped), ...(await rooms.checks())],
       }),
     },
+    handOver: answerHandOver,
     onBus(bus) {
       if (adoptBus(bus, { env, home: homeFolder(env), uid })) log.info({}, "a client's session bus is used");
     },
     onBusy: () => clearTimeout(idle),
     onIdle() {
       clearTimeout(idle);
-      if (!stopping) idle = setTimeout(stopIfIdle, settings.daemon.idle);
+      if (stopping) return;
+      if (retired.lock !== undefined) void stop('handed over', 0);
+      else idle = setTimeout(stopIfIdle, settings.daemon.idle);
     },
   });
 
-  let listener = await listen(places, activated, (socket) => server.accept(socket));
+  let listener = await listen(places.socket, activated, (socket) => server.accept(socket));
+
+  /** Answers a program of another version: gives way to it, or, once that is done, tells and does what it asks. */
+  async function answerHandOver({
+    ask,
+    wire,
+    credential,
+    revoked = false,
+  }: HandOver): Promise<HandOverAnswer> {
+    const answer = { pid: process.pid, version, sessions: server.sessions };
+    if (ask === 'stop') void setImmediate(stop, 'requested', 0);
+    else if (ask === 'refresh') return { ...answer, ...(await rooms.refresh(credential, revoked)) };
+    else if (ask === 'hand-over') await handOver(wire);
+    return answer;
+  }
+
+  /** Lets go of the lock and the socket. Sessions go on with this build's files; the daemon ends after the last one. */
+  async function handOver(clientWire: number): Promise<void> {
+    if (clientWire <= WIRE_VERSION && buildState() === 'current')
+      throw new WarderError('daemon-version', 'the daemon is not older than this program');
+    if (server.sessions === 0 || stopping) {
+      void stop('handed over', 0);
+      return;
+    }
+    if (activated) {
+      // systemd would start no other daemon while this one runs.
+      throw new WarderError('daemon-version', `the older daemon has ${server.sessions} open sessions`, {
+        hint: 'end them, or run "systemctl --user restart warder.service"',
+      });
+    }
+    retiring ??= retire();
+    await retiring;
+  }
+
+  async function retire(): Promise<void> {
+    const own = await listen(retiredSocket(places, process.pid), false, (socket) => server.accept(socket));
+    const record = acquireLock(retiredLock(places, process.pid));
+    if (!('owner' in record)) throw alreadyRunning(`its pid is ${record.pid}`);
+    retired.lock = record;
+    // Whoever has found the path is still served; whoever comes later finds the lock until the other daemon may have it.
+    rmSync(places.socket, { force: true });
+    await new Promise((resolve) => setTimeout(resolve, LINGER));
+    listener.close();
+    listener = own;
+    if (stopping) return;
+    rooms.retire();
+    lock[Symbol.dispose]();
+    log.info({ sessions: server.sessions }, 'handed over to a newer daemon');
+    if (!server.busy) void stop('handed over', 0);
+  }
 
   /** Ends everything, once: new connections, then the sessions with their servers, then what `serve` opened. */
   async function stop(reason: string, code: number): Promise<void> {
@@ -176,13 +239,18 @@ async function serve(
 
   /** Stops, unless somebody connects at that very moment: the path is removed first, and whoever has found it is served. */
   async function stopIfIdle(): Promise<void> {
+    // The records of a daemon that has handed over are signed by this one.
+    if (retiredDaemons(places).length > 0) {
+      idle = setTimeout(stopIfIdle, settings.daemon.idle);
+      return;
+    }
     if (!activated) {
       rmSync(places.socket, { force: true });
       await new Promise((resolve) => setTimeout(resolve, LINGER));
       if (stopping) return;
       if (server.busy) {
         listener.close();
-        listener = await listen(places, activated, (socket) => server.accept(socket));
+        listener = await listen(places.socket, activated, (socket) => server.accept(socket));
         return;
       }
     }
@@ -202,11 +270,21 @@ async function serve(
   return await exitCode.promise;
 }
 
+class Retirement implements Disposable {
+  lock: Lock | undefined;
+
+  [Symbol.dispose](): void {
+    this.lock?.[Symbol.dispose]();
+  }
+}
+
 /** Takes the lock; waits for it up to `timeout` milliseconds. Throws `daemon-running`. */
 async function waitForLock(places: Places, timeout: number): Promise<Lock> {
   const deadline = performance.now() + timeout;
   for (;;) {
-    const lock = acquireLock(places.lock);
+    const program: DaemonProgram | undefined =
+      daemonFile === undefined ? undefined : { wire: WIRE_VERSION, build: daemonFile };
+    const lock = acquireLock(places.lock, program);
     if ('owner' in lock) return lock;
     if (performance.now() >= deadline) throw alreadyRunning(`its pid is ${lock.pid}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -226,7 +304,7 @@ async function isSocketServed(places: Places, uid: number): Promise<boolean> {
 
 /** Listens on systemd's descriptor, or on the path, where at this point only a dead daemon's socket can be. */
 async function listen(
-  { socket: path }: Places,
+  path: string,
   activated: boolean,
   accept: (socket: Socket) => void,
 ): Promise<NetServer> {

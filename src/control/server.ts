@@ -10,11 +10,11 @@ import { ancestorsOf } from '../os/proc.ts';
 import { answerRefusal } from '../relay/refused-start.ts';
 import { control, type Handlers, type Verb } from '../wire/control.ts';
 import { Frame, FrameDecoder, type FrameListener, writeJson } from '../wire/frame.ts';
-import type { Hello, HostProcess, Refusal, SessionBus } from '../wire/hello.ts';
+import type { HandOver, HandOverAnswer, Hello, HostProcess, Refusal, SessionBus } from '../wire/hello.ts';
 import { BUDGETS } from './budgets.ts';
 import { ConnectionQueue } from './connection-queue.ts';
 import { ControlConnection } from './control-connection.ts';
-import { isRun, parseHello } from './hello.ts';
+import { isRun, parseHandOver, parseHello } from './hello.ts';
 import { type Host, SocketHost } from './host.ts';
 
 /** The profile that a launcher asks for, and the processes that started it. */
@@ -34,6 +34,8 @@ export interface ServerParts {
    * `WarderError` as it is, anything else as `daemon-internal`.
    */
   openSession(request: SessionRequest, host: Host): Promise<void>;
+  /** Answers a HAND_OVER. */
+  handOver(request: HandOver): Promise<HandOverAnswer>;
   /** Called with the session bus that a client names. */
   onBus?(bus: SessionBus): void;
   /** Called when the last connection and the last session have ended. */
@@ -99,6 +101,12 @@ export class Server {
         throw new WarderError('wire-malformed', `frame of type ${type} before the HELLO`);
       },
       frame: (type, payload) => {
+        if (type === Frame.HAND_OVER) {
+          clearTimeout(timer);
+          this.#answerHandOver(socket, parseHandOver(payload));
+          listener = NOTHING_MORE;
+          return;
+        }
         if (type !== Frame.HELLO)
           throw new WarderError('wire-malformed', `frame of type ${type} before the HELLO`);
         clearTimeout(timer);
@@ -147,6 +155,17 @@ export class Server {
     });
     await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, BUDGETS.close))]);
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #answerHandOver(socket: Socket, request: HandOver): void {
+    setTimeout(() => socket.destroy(), BUDGETS.handOver).unref();
+    this.#parts.handOver(request).then(
+      (answer) => {
+        writeJson(socket, Frame.HAND_OVER, answer);
+        socket.end();
+      },
+      (error) => refuse(socket, this.#clientError(error, 'hand-over failed')),
+    );
   }
 
   /** Accepts a HELLO. Returns the listener for the frames that follow. */
@@ -265,6 +284,14 @@ export class Server {
 const STOPPED = new WarderError('daemon-unreachable', 'the daemon was stopped during the session', {
   hint: 'start the server again from the host',
 });
+
+/** For a connection whose client has nothing more to send. */
+const NOTHING_MORE: FrameListener = {
+  bytes: (type) => NOTHING_MORE.frame(type, Buffer.alloc(0)),
+  frame(type) {
+    throw new WarderError('wire-malformed', `frame of type ${type} after a HAND_OVER`);
+  },
+};
 
 function refuse(socket: Socket, { code, message, hint, exit }: WarderError): void {
   const refusal: Refusal = { code, message, exit, ...(hint !== undefined && { hint }) };

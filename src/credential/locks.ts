@@ -24,11 +24,18 @@ const HASH_LENGTH = 32;
 
 export class Locks {
   readonly #file: string;
+  readonly #log: Log;
   #state: LockState;
 
   constructor(places: Pick<Places, 'state'>, log: Log) {
     this.#file = join(places.state, 'locks.json');
+    this.#log = log;
     this.#state = read(this.#file, log);
+  }
+
+  /** Reads the file again: another daemon has changed it. */
+  reload(): void {
+    this.#state = read(this.#file, this.#log);
   }
 
   get locked(): boolean {

@@ -13,6 +13,10 @@ const folder = dirname(here);
 /** Undefined when the program runs from its source. */
 const own = FILE.exec(here)?.[1];
 
+/** The file of the daemon's program; undefined when it runs from its source. */
+export const daemonFile: string | undefined =
+  own === undefined ? undefined : join(folder, `daemon-${own}.js`);
+
 /** The path of another program of the same build. */
 export function programFile(name: string): string {
   return join(folder, own === undefined ? `${name}.js` : `${name}-${own}.js`);

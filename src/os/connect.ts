@@ -1,9 +1,11 @@
 // Connects to the daemon, for the launcher and the command line alike: verifies the socket's folder, connects, and
 // starts a daemon if none runs. Several clients may find none and each start one: the daemons' lock keeps one, and
 // all clients connect to that one. Imports no package and no heavy module, because the launcher loads this file.
+import { readFileSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { type ErrorCode, EXIT, WarderError } from '../errors.ts';
-import type { Refusal, SessionBus } from '../wire/hello.ts';
+import { Frame, WIRE_VERSION, writeJson } from '../wire/frame.ts';
+import type { DaemonProgram, HandOver, Refusal, SessionBus } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
 import { verifyFolder, verifySocket } from './socket.ts';
 
@@ -35,6 +37,8 @@ export function sessionBus({
 
 /** How long a start may take before it counts as failed, in milliseconds. A busy machine is slow. */
 const START_LIMIT = 30_000;
+/** How long a daemon may take to give way before its client tries to connect anyway, in milliseconds. */
+const HAND_OVER_LIMIT = 5000;
 /** The time between two attempts to connect to a daemon that another client started, or that is stopping, in milliseconds. */
 const RETRY = 25;
 /** How many such attempts are made before a daemon is started again. */
@@ -57,6 +61,7 @@ export async function connect(options: ConnectOptions): Promise<Socket> {
       hint: 'Warder runs on Linux and macOS',
     });
   }
+  if (options.daemon !== undefined && isOutdated(options.places.lock)) await requestHandOver(options);
   let found = await tryConnect(options);
   if (found instanceof Object) return found;
   if (options.daemon === undefined) {
@@ -76,6 +81,42 @@ export async function connect(options: ConnectOptions): Promise<Socket> {
   }
   throw new WarderError('daemon-unreachable', 'the daemon does not answer', {
     hint: `look at ${options.places.log}, or run "warder stop" and try again`,
+  });
+}
+
+/**
+ * Whether the daemon's lock names a program that speaks an older protocol, or one that another build has replaced in its
+ * own folder. Two installations that differ only in their builds do not replace each other's daemon.
+ */
+function isOutdated(lock: string): boolean {
+  let program: Partial<DaemonProgram>;
+  try {
+    program = JSON.parse(readFileSync(lock, 'utf8'));
+  } catch {
+    return false;
+  }
+  const { wire, build } = program;
+  if (typeof wire !== 'number' || typeof build !== 'string') return false;
+  if (wire !== WIRE_VERSION) return wire < WIRE_VERSION;
+  const at = build.lastIndexOf('/') + 1;
+  try {
+    return !readFileSync(`${build.slice(0, at)}current`, 'utf8').includes(`"${build.slice(at)}"`);
+  } catch {
+    return true;
+  }
+}
+
+/** Asks the daemon to give way. Settles when it has, or has refused, which the connection that follows will show. */
+async function requestHandOver(options: ConnectOptions): Promise<void> {
+  const socket = await tryConnect(options);
+  if (!(socket instanceof Object)) return;
+  const request: HandOver = { wire: WIRE_VERSION, ask: 'hand-over' };
+  writeJson(socket, Frame.HAND_OVER, request);
+  await new Promise<void>((resolve) => {
+    socket.on('error', () => {});
+    socket.once('close', () => resolve());
+    socket.setTimeout(HAND_OVER_LIMIT, () => socket.destroy());
+    socket.resume().once('end', () => socket.destroy());
   });
 }
 

@@ -16,7 +16,7 @@ interface Owner {
   readonly born: string;
 }
 
-/** An acquired lock. Disposing releases it. */
+/** An acquired lock. Disposing releases it, once. */
 export interface Lock extends Disposable {
   readonly owner: Owner;
 }
@@ -28,13 +28,13 @@ export function ownerOf(path: string): Owner | undefined {
 }
 
 /**
- * Acquires the lock at `path`, whose folder must exist. Returns the lock, or its present owner. Throws the system's
+ * Acquires the lock at `path`, whose folder must exist. The file has the members of `details` beside the owner. Returns the lock, or its present owner. Throws the system's
  * error if the folder is not writable.
  */
-export function acquireLock(path: string): Lock | Owner {
+export function acquireLock(path: string, details: object = {}): Lock | Owner {
   const owner: Owner = { pid: process.pid, born: startOf(process.pid) ?? '' };
   const draft = `${path}.${owner.pid}.${randomBytes(6).toString('hex')}.tmp`;
-  writeFileSync(draft, JSON.stringify(owner), { mode: 0o600, flag: 'wx' });
+  writeFileSync(draft, JSON.stringify({ ...owner, ...details }), { mode: 0o600, flag: 'wx' });
   try {
     const other = acquire(path, draft);
     if (other !== undefined) return other;
@@ -42,7 +42,15 @@ export function acquireLock(path: string): Lock | Owner {
     rmSync(draft, { force: true });
   }
   removeStaleDrafts(path);
-  return { owner, [Symbol.dispose]: () => rmSync(path, { force: true }) };
+  let released = false;
+  return {
+    owner,
+    [Symbol.dispose]() {
+      // Only once: it may be another's lock by then.
+      if (!released) rmSync(path, { force: true });
+      released = true;
+    },
+  };
 }
 
 /** Links `draft` to `path`, and removes stale locks. Returns the living owner if there is one. */

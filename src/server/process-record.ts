@@ -58,7 +58,10 @@ export async function sweep(
     removeIfEmpty(root);
   }
   const left = markersIn(sessions);
-  if (left.length === 0) return;
+  if (left.length === 0) {
+    removeIfEmpty(sessions);
+    return;
+  }
   try {
     const ended = await endOrphans(
       left.map((marker) => readTree(sessions, marker, processes.boot)),
@@ -68,6 +71,7 @@ export async function sweep(
       for (const root of secrets) await removeFolder(join(root, marker));
       await removeFolder(join(sessions, marker));
     }
+    removeIfEmpty(sessions);
     log.info({ servers: left.length, processes: ended }, 'removed what the previous daemon left behind');
   } catch (error) {
     // The folders stay, so that the next daemon can find by them what still runs.

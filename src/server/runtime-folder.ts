@@ -1,8 +1,8 @@
 // The private folders of a server, which exist for as long as it runs: a folder for temporary files, and its
 // credentials as files where the profile says so.
 //
-//     <run>/sessions/<marker>/             0700; `server.json` once the server runs (process-record.ts)
-//     <run>/sessions/<marker>/tmp/         0700, TMPDIR
+//     <run>/sessions-<daemon>/<marker>/      0700; `server.json` once the server runs (process-record.ts)
+//     <run>/sessions-<daemon>/<marker>/tmp/         0700, TMPDIR
 //     <memory>/<marker>/<VARIABLE>         0400 in 0700, CREDENTIALS_DIRECTORY
 //
 // Credential files are kept in memory where the machine offers it: in the user's runtime folder, else in
@@ -14,6 +14,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   rmdirSync,
   rmSync,
   statfsSync,
@@ -38,16 +39,55 @@ export const MARKER_NAME = /^[0-9a-f]{16}$/;
 const TMPFS = 0x01021994;
 const RAMFS = 0x858458f6;
 
-/** Names the roots for the servers of the daemon whose run folder is `run`. Creates nothing. */
+const MEMORY = (uid: number): readonly string[] => [`/run/user/${uid}`, '/dev/shm'];
+
+/**
+ * Names the roots for the servers of the daemon `pid` whose run folder is `run`; without `pid` those that earlier versions
+ * had for all daemons. Creates nothing.
+ */
 export function runtimeRoots(
   run: string,
   uid: number,
-  memory: readonly string[] = [`/run/user/${uid}`, '/dev/shm'],
+  pid?: number,
+  memory: readonly string[] = MEMORY(uid),
 ): RuntimeRoots {
-  // Two daemons of one user (WARDER_HOME) must not remove each other's files.
-  const name = `warder-${uid}-${createHash('sha256').update(run).digest('hex').slice(0, 12)}`;
-  const found = memory.filter(isMemoryBacked).map((folder) => join(folder, name));
-  return { sessions: join(run, 'sessions'), secrets: [...found, join(run, 'secrets')] };
+  const own = pid === undefined ? '' : `-${pid}`;
+  const found = memory.filter(isMemoryBacked).map((folder) => join(folder, `${memoryName(run, uid)}${own}`));
+  return { sessions: join(run, `sessions${own}`), secrets: [...found, join(run, `secrets${own}`)] };
+}
+
+/** The roots of daemons that do not live: whatever is in them was left behind. */
+export function leftRoots(
+  run: string,
+  uid: number,
+  living: ReadonlySet<number>,
+  memory: readonly string[] = MEMORY(uid),
+): RuntimeRoots[] {
+  const pids = new Set<number | undefined>([undefined]);
+  const prefixes = new Map<string, readonly string[]>(
+    memory.map((folder) => [folder, [`${memoryName(run, uid)}-`]]),
+  ).set(run, ['sessions-', 'secrets-']);
+  for (const [folder, starts] of prefixes) {
+    for (const name of namesIn(folder)) {
+      const start = starts.find((prefix) => name.startsWith(prefix));
+      const pid = start === undefined ? Number.NaN : Number(name.slice(start.length));
+      if (Number.isInteger(pid) && !living.has(pid)) pids.add(pid);
+    }
+  }
+  return [...pids].map((pid) => runtimeRoots(run, uid, pid, memory));
+}
+
+/** Two daemons of one user (WARDER_HOME) must not remove each other's files. */
+function memoryName(run: string, uid: number): string {
+  return `warder-${uid}-${createHash('sha256').update(run).digest('hex').slice(0, 12)}`;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 /** The private folders of one server. Disposing removes them. */

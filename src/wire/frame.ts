@@ -36,6 +36,12 @@ export const Frame = {
   REQUEST: 8,
   /** daemon to client, JSON: `{id, result}` or `{id, error: {code, message, hint?}}` */
   RESPONSE: 9,
+  /**
+   * client to daemon, in place of HELLO, JSON `HandOver`; daemon to client, JSON `HandOverAnswer`, its last frame. Programs
+   * of any two versions understand each other here: this type, the header, and the members of these payloads and of
+   * REFUSE stay as they are for ever, whatever WIRE_VERSION is.
+   */
+  HAND_OVER: 10,
 } as const;
 
 /** Makes a frame's header for a payload of `length` bytes. */
@@ -188,7 +194,7 @@ export class FrameDecoder {
     this.#headLength = HEADER_LENGTH;
     this.#type = type;
     this.#left = length;
-    if (type < Frame.HELLO || type > Frame.RESPONSE)
+    if (type < Frame.HELLO || type > Frame.HAND_OVER)
       throw new WarderError('wire-malformed', `frame of unknown type ${type}`);
     const limit = this.#streams() ? MAX_PAYLOAD : this.limit;
     if (length > limit)

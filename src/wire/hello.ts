@@ -54,6 +54,38 @@ export interface ServerIdentity {
   readonly marker?: string;
 }
 
+/** What a daemon's lock says beside its owner: by this a client sees, before it connects, that it is newer. */
+export interface DaemonProgram {
+  readonly wire: number;
+  /** The absolute path of the daemon's program file; its folder's `current` names the newest one. */
+  readonly build: string;
+}
+
+/** What a client of any version may ask a daemon of any version. */
+export interface HandOver {
+  readonly wire: number;
+  /**
+   * `hand-over`: let go of the lock and the socket, keep the sessions until they end. The rest is for a daemon that has
+   * done so. `refresh`: locks, or the credential that is named, have changed.
+   */
+  readonly ask: 'hand-over' | 'status' | 'stop' | 'refresh';
+  readonly credential?: string;
+  /** The credential was revoked: take it from the sessions. */
+  readonly revoked?: boolean;
+}
+
+/** The answer. Later versions may leave out or add members. */
+export interface HandOverAnswer {
+  readonly pid: number;
+  readonly version?: string;
+  readonly sessions?: number;
+  /** Of `refresh`: sessions that have the new value, that kept the old one, connections that were cut, servers that ended. */
+  readonly moved?: number;
+  readonly kept?: number;
+  readonly cut?: number;
+  readonly ended?: number;
+}
+
 /** Why a connection was refused. `exit` is the exit code of the client. */
 export interface Refusal {
   readonly code: string;

@@ -1,5 +1,9 @@
 // The program is upgraded in place while its daemon runs.
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { Frame, FrameDecoder, writeJson } from '../../src/wire/frame.ts';
 import { Home, server } from '../fixtures/home.ts';
 import { Install } from '../fixtures/install.ts';
 
@@ -28,4 +32,188 @@ test('W-PROC-22 the files of a build stay while one of its daemons lives, and ar
   await two.done(['stop']);
   await two.done(['daemon', 'start']);
   expect(install.builds).toEqual(['SECONDAA']);
+});
+
+async function daemon(warder: Home): Promise<number> {
+  const pid = await warder.daemon();
+  if (pid === undefined) throw new Error('no daemon is running');
+  return pid;
+}
+
+test('W-WIRE-21 a daemon whose build was replaced gives way, and its sessions go on until they end', async () => {
+  using install = new Install();
+  await using warder = home(install);
+  await using old = warder.run('echo');
+  await old.initialize();
+  const first = await daemon(warder);
+  // As npm does it: the files of the old build are gone.
+  install.upgrade('SECONDAA', { remove: true });
+
+  await using young = warder.run('echo');
+  await young.initialize();
+  const second = await daemon(warder);
+  expect(second).not.toBe(first);
+  for (let round = 0; round < 5; round++) {
+    expect(await old.call('echo', { message: `old ${round}` })).toContain(`old ${round}`);
+    expect(await young.call('echo', { message: `young ${round}` })).toContain(`young ${round}`);
+  }
+  const status = await warder.facts('status');
+  expect(status.sessions).toHaveLength(1);
+  expect(status.retired).toMatchObject([{ pid: first, sessions: 1 }]);
+  expect(await warder.done(['status'])).toContain(
+    `an older daemon goes on until its 1 session has ended: pid ${first}`,
+  );
+
+  // One log, one chain, whoever wrote a record.
+  const calls = warder.audit('tool.call').map(({ session }) => session);
+  expect(calls).toHaveLength(10);
+  expect(new Set(calls).size).toBe(2);
+  await warder.done(['audit', 'verify']);
+
+  old.close();
+  await old.ended;
+  for (
+    const deadline = Date.now() + 5000;
+    (await warder.facts('status')).retired !== undefined;
+    await sleep(50)
+  )
+    expect(Date.now()).toBeLessThan(deadline);
+  expect(await young.call('echo', { message: 'alone' })).toContain('alone');
+  expect(warder.audit('daemon.stop')).toMatchObject([{ pid: first }]);
+  await warder.done(['audit', 'verify']);
+});
+
+test('W-WIRE-21 a daemon without sessions ends when a newer program comes; one of the same build does not', async () => {
+  using install = new Install();
+  await using warder = home(install);
+  await warder.done(['daemon', 'start']);
+  const first = await daemon(warder);
+  await warder.done(['daemon', 'start']);
+  expect(await daemon(warder)).toBe(first);
+  install.upgrade('SECONDAA');
+  await warder.done(['daemon', 'start']);
+  expect(await daemon(warder)).not.toBe(first);
+  expect((await warder.facts('status')).retired).toBeUndefined();
+});
+
+test('W-WIRE-21 stop ends both daemons', async () => {
+  using install = new Install();
+  await using warder = home(install);
+  await using old = warder.run('echo');
+  await old.initialize();
+  install.upgrade('SECONDAA');
+  await using young = warder.run('echo');
+  await young.initialize();
+  expect(await warder.facts('stop')).toMatchObject({ sessions: 2 });
+  await Promise.all([old.ended, young.ended]);
+  await warder.quiet();
+  expect(warder.audit('daemon.stop')).toHaveLength(2);
+  await warder.done(['audit', 'verify']);
+});
+
+test.each(['the older', 'the newer'])(
+  'W-AUDIT-20 killing %s daemon while both record leaves a log that verifies',
+  async (victim) => {
+    using install = new Install();
+    await using warder = home(install);
+    await using old = warder.run('echo');
+    await old.initialize();
+    const first = await daemon(warder);
+    install.upgrade('SECONDAA');
+    await using young = warder.run('echo');
+    await young.initialize();
+    const second = await daemon(warder);
+    const [survivor, killed] = victim === 'the older' ? [young, old] : [old, young];
+    let going = true;
+    const load = async (client: typeof old): Promise<number> => {
+      let answered = 0;
+      while (going) {
+        await client.call('echo', { message: 'x' });
+        answered++;
+      }
+      return answered;
+    };
+    const lost = load(killed).catch(() => 0);
+    const kept = load(survivor);
+    await sleep(500);
+    process.kill(victim === 'the older' ? first : second, 'SIGKILL');
+    await sleep(500);
+    going = false;
+    expect(await kept).toBeGreaterThan(10);
+    await lost;
+    await warder.done(['audit', 'verify']);
+    // The next daemon joins whoever is left.
+    await using next = warder.run('echo');
+    await next.initialize();
+    expect(await next.call('echo', { message: 'next' })).toContain('next');
+    expect(await survivor.call('echo', { message: 'still' })).toContain('still');
+    await warder.done(['audit', 'verify']);
+  },
+);
+
+/** Sends a HAND_OVER as a program of a later version would; returns the answer, which the daemon ends. */
+function ask(path: string, request: object): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path).once('error', reject);
+    let answer: unknown;
+    const decoder = new FrameDecoder({
+      bytes() {},
+      frame: (type, payload) => {
+        answer = { type, ...JSON.parse(payload.toString()) };
+      },
+    });
+    socket.on('data', (chunk: Buffer) => decoder.push(chunk));
+    socket.once('end', () => socket.destroy()).once('close', () => resolve(answer));
+    writeJson(socket, Frame.HAND_OVER, request);
+  });
+}
+
+test('W-WIRE-21 a program with a raised wire number is given way to, and one of the same number is not', async () => {
+  using install = new Install();
+  await using warder = home(install);
+  await using old = warder.run('echo');
+  await old.initialize();
+  const first = await daemon(warder);
+  const { socket } = warder.places;
+  const refused = { type: Frame.REFUSE, code: 'daemon-version' };
+  expect(await ask(socket, { wire: 1, ask: 'hand-over' })).toMatchObject(refused);
+  expect(await ask(socket, { wire: 0, ask: 'hand-over' })).toMatchObject(refused);
+  const later = { wire: 99, ask: 'hand-over', member: 'of a later version' };
+  expect(await ask(socket, later)).toMatchObject({ type: Frame.HAND_OVER, pid: first, sessions: 1 });
+  const own = join(warder.places.run, `${first}.sock`);
+  expect(await ask(own, { wire: 99, ask: 'status' })).toMatchObject({ pid: first, sessions: 1 });
+  expect(await old.call('echo', { message: 'goes on' })).toContain('goes on');
+  await warder.done(['daemon', 'start']);
+  expect(await daemon(warder)).not.toBe(first);
+  expect(await ask(own, { wire: 99, ask: 'stop' })).toMatchObject({ pid: first });
+  await old.ended;
+});
+
+test('W-WIRE-22 new values, locks and revocations hold for the sessions of both daemons', async () => {
+  using install = new Install();
+  await using warder = home(install);
+  const [command = '', ...args] = server('everything');
+  const credentials = { TOKEN: { deliver: 'env' } };
+  const profile = {
+    server: { command, args },
+    credentials,
+    sandbox: { off: true },
+    policy: { default: 'allow' },
+  };
+  warder.profile('keyed', profile);
+  await warder.done(['init', '--store', 'vault', '--key-file', join(warder.dir, 'key')]);
+  await warder.done(['credential', 'set', 'keyed', 'TOKEN'], 'first-value-0123456789');
+  await using old = warder.run('keyed');
+  await old.initialize();
+  install.upgrade('SECONDAA');
+  await using young = warder.run('keyed');
+  await young.initialize();
+  expect((await warder.facts('status')).retired).toHaveLength(1);
+
+  const rotate = ['credential', 'rotate', 'keyed', 'TOKEN', '--json'];
+  const rotated = JSON.parse(await warder.done(rotate, 'second-value-9876543210'));
+  expect(rotated.sessions).toEqual({ moved: 2, kept: 0 });
+  expect(await old.call('echo', { message: 'moved' })).toContain('moved');
+  expect(await warder.facts('revoke', 'keyed/TOKEN')).toMatchObject({ ended: 2 });
+  await Promise.all([old.ended, young.ended]);
 });

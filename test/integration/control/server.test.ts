@@ -52,6 +52,7 @@ beforeEach(async () => {
   server = new Server({
     uid,
     peer,
+    handOver: async () => ({ pid: process.pid }),
     log: { debug: note, info: note, warn: note, error: note },
     handlers: {
       stop: () => ({ pid: process.pid, sessions: ++calls }),

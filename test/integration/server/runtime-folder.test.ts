@@ -76,7 +76,7 @@ test.runIf(process.platform === 'linux' && existsSync('/dev/shm'))(
 );
 
 test('without a folder in memory they are kept in the run folder', async () => {
-  const place = runtimeRoots(run, uid, [run, '/nowhere']);
+  const place = runtimeRoots(run, uid, undefined, [run, '/nowhere']);
   expect(place.secrets).toEqual([join(run, 'secrets')]);
   await using delivery = new RuntimeFolder(place, files);
   expect(readFileSync(join(run, 'secrets', delivery.instance.marker, 'TOKEN'), 'utf8')).toBe('one');

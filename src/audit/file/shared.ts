@@ -1,0 +1,83 @@
+// A log that two daemons append to: the one that has the daemon's lock, and an older one that has handed over and still has
+// sessions. Each record is written under a lock of the log's own, after its writer has looked where the log ends now, so
+// the records of both are one chain. A lock whose owner was killed is taken over; what the owner left behind shows in
+// the files: part of a record, which is cut off, or a record that the head does not have yet.
+import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { acquireLock } from '../../os/lock.ts';
+import { check, type Head, ORIGIN } from '../chain/chain.ts';
+import { sha256 } from '../chain/hash.ts';
+import { headPath, readHead } from './head.ts';
+import { MAX_LINE, segmentName } from './segments.ts';
+
+/** Milliseconds that a record waits for the other daemon. It needs less than one. */
+const TIMEOUT = 1000;
+const FIRST_READ = 16 * 1024;
+const SEGMENT = /^\d{16}\.jsonl$/;
+const NEWLINE = 0x0a;
+
+/** Where a log ends. */
+export interface LogEnd {
+  readonly head: Head;
+  /** The newest segment, which exists unless the log is empty. */
+  readonly path: string;
+}
+
+/** Takes the log's lock, and blocks until it has it. Throws if the other daemon does not let go of it in time. */
+export function lockLog(state: string): Disposable {
+  const deadline = performance.now() + TIMEOUT;
+  for (;;) {
+    const lock = acquireLock(join(state, 'audit.lock'));
+    if ('owner' in lock) return lock;
+    if (performance.now() > deadline) throw new Error(`the daemon ${lock.pid} does not let go of the log`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
+}
+
+/** Finds the log's end. Cuts off a part of a record, which nobody was told is written. The caller has the lock. */
+export function findLogEnd(folder: string, state: string): LogEnd {
+  const head = readHead(headPath(state)) ?? ORIGIN;
+  const newest = readdirSync(folder)
+    .filter((name) => SEGMENT.test(name))
+    .sort()
+    .at(-1);
+  if (newest === undefined) return { head, path: join(folder, segmentName(head.seq + 1)) };
+  const path = join(folder, newest);
+  const line = lastLine(path);
+  const { entry } = line === undefined ? { entry: undefined } : check(line, sha256);
+  // As at a start: a head that is ahead of the log shows that the end was cut.
+  if (entry === undefined || entry.seq < head.seq) return { head, path };
+  return { head: { seq: entry.seq, hash: entry.hash }, path };
+}
+
+/** The last whole line, without its "\n"; what follows it is cut off. */
+function lastLine(path: string): string | undefined {
+  const fd = openSync(path, 'r+');
+  try {
+    let end = fstatSync(fd).size;
+    for (let size = FIRST_READ; end > 0; size *= 4) {
+      const length = Math.min(size, end);
+      const bytes = Buffer.allocUnsafe(length);
+      readSync(fd, bytes, 0, length, end - length);
+      const last = bytes.lastIndexOf(NEWLINE);
+      if (last < 0) {
+        if (length < end && length < MAX_LINE) continue;
+        end = length < end ? end : 0;
+        ftruncateSync(fd, end);
+        return undefined;
+      }
+      if (last < length - 1) {
+        end -= length - 1 - last;
+        ftruncateSync(fd, end);
+        size = FIRST_READ / 4;
+        continue;
+      }
+      const before = length < 2 ? -1 : bytes.lastIndexOf(NEWLINE, length - 2);
+      if (before < 0 && length < end && length < MAX_LINE) continue;
+      return bytes.toString('utf8', before + 1, length - 1);
+    }
+    return undefined;
+  } finally {
+    closeSync(fd);
+  }
+}

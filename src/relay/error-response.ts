@@ -1,6 +1,7 @@
 // The relay's own answers: JSON-RPC errors in place of a server's answer. The codes are of the range that
 // JSON-RPC 2.0 leaves to implementations and MCP leaves to servers, but for -32603, which is the protocol's own;
-// `data.code` gives the same as a word, and `data.hint` what a person can do.
+// `data.code` gives the same as a word, `data.hint` what a person can do, and `data.stderr` the last words of a
+// server that has ended.
 //
 //     -32700, -32600, -32602   the line is no JSON, no message, or no tool call: nothing was forwarded
 //     -32603  internal         a fault in Warder; whether the server did anything is not known
@@ -27,6 +28,8 @@ export interface Refusal {
   readonly code: AnswerCode | number;
   readonly text: string;
   readonly hint?: string;
+  /** What the server wrote last to standard error: one line, redacted. */
+  readonly stderr?: string | undefined;
   /** The answer must not carry the id: it is another request's. */
   readonly unnamed?: true;
 }
@@ -37,10 +40,10 @@ export const BUSY: Refusal = { code: 'busy', text: 'too many requests are open' 
 export const NO_ID = 'null';
 
 /** An error as a line without its line feed. `id` is the JSON text of the request's id. */
-export function errorLine(id: string, { code, text, hint }: Refusal): string {
+export function errorLine(id: string, { code, text, hint, stderr }: Refusal): string {
   const error =
     typeof code === 'number'
       ? { code, message: text }
-      : { code: ANSWER[code], message: text, data: { code, ...(hint === undefined ? {} : { hint }) } };
+      : { code: ANSWER[code], message: text, data: { code, hint, stderr } };
   return `{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify(error)}}`;
 }

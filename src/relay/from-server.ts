@@ -5,33 +5,29 @@ import type { Clock } from '../os/clock.ts';
 import { decide, denies } from '../policy/decide.ts';
 import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
-import { type Call, LISTEN, UNAUDITED } from './call.ts';
+import { type Call, LISTEN } from './call.ts';
 import type { Calls } from './calls.ts';
 import type { Current } from './current.ts';
-import { BUSY, errorLine, type Refusal } from './error-response.ts';
-import { ownId, textOfId } from './ids.ts';
+import { errorLine } from './error-response.ts';
 import { batchOf } from './json/batch.ts';
 import { type Envelope, idText, readEnvelope, readId } from './json/envelope.ts';
 import { OPEN_ARRAY } from './json/json.ts';
 import { isBlank, type Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
-import { type Member, readMember } from './json/read.ts';
 import { findId } from './json/recovery.ts';
-import { CALL, CANCELLED, type Method, methodOf } from './methods.ts';
+import { CALL, CANCELLED } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import type { OwnRequests } from './own-requests.ts';
 import { requestIdOf } from './params.ts';
+import type { Questions } from './questions.ts';
 import type { Recorder } from './recorder.ts';
 import type { Replay } from './replay.ts';
-import type { ServerRequests } from './server-requests.ts';
+import { subscriptionIn, withSubscription } from './subscriptions.ts';
 import { readInterim, type Tasks } from './tasks.ts';
 import { LIST, type ToolList } from './tool-list.ts';
 import { readToolPage } from './tools.ts';
-import { refusalOf } from './verdicts.ts';
 
 export interface FromServerOptions {
-  /** The profile's name. */
-  readonly profile: string;
   readonly clock: Clock;
   readonly recorder: Recorder;
   readonly tasks: Tasks;
@@ -39,7 +35,7 @@ export interface FromServerOptions {
   readonly budgets: Budgets;
   readonly current: Current;
   readonly calls: Calls;
-  readonly serverRequests: ServerRequests;
+  readonly questions: Questions;
   readonly ownRequests: OwnRequests;
   readonly replay: Replay;
   readonly toHost: Outbox;
@@ -48,14 +44,9 @@ export interface FromServerOptions {
 
 const LIST_CHANGED = 'notifications/tools/list_changed';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
-const META = '_meta';
-const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
-
 /** Bytes of a line that is no message in the daemon's log. */
 const MAX_PREFIX = 200;
 
-export const HOST_LEFT: Refusal = { code: 'lost', text: 'the host has ended its input' };
-const NOTHING = Buffer.alloc(0);
 /** What a person can do where a value stands in what must not change. */
 const FIXED =
   'Warder removes values from text only: rename what contains it, or give the credential another value';
@@ -120,7 +111,7 @@ export class FromServer {
     const { fault } = message;
     if (fault === undefined) {
       if (message.kind === 'response') this.#answer(message, bytes, start, end);
-      else if (message.kind === 'request') this.#ask(message, bytes, start, end);
+      else if (message.kind === 'request') this.#options.questions.ask(message, bytes, start, end);
       else this.#notify(message, bytes, start, end);
       return;
     }
@@ -212,49 +203,6 @@ export class FromServer {
     });
   }
 
-  /** A request of the server to the host: policy, audit, forward. */
-  #ask(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { serverRequests, toHost, current, anomalies, recorder, clock } = this.#options;
-    const { id, idStart, idEnd, method, paramsStart, paramsEnd } = message;
-    if (id === undefined) return;
-    const idText = textOfId(bytes, idStart, idEnd, id);
-    const governance = methodOf(method, 'server', 'request');
-    const { rule, refusal } = this.#judge(method, governance);
-    const name = governance.event === undefined ? undefined : recorder.nextName(governance.event);
-    const decision = refusal === undefined ? 'allow' : 'deny';
-    const reason = rule === 'protocol' ? refusal?.text : undefined;
-    const params = paramsStart === -1 ? NOTHING : bytes.subarray(paramsStart, paramsEnd);
-    const question = {
-      event: 'question',
-      method,
-      target: '',
-      id: idText,
-      reason,
-      joins: undefined,
-      isSecret: false,
-    } as const;
-    const written =
-      name === undefined || recorder.decided({ ...question, call: name, decision, rule }, params);
-    if (refusal !== undefined || !written) {
-      const told = refusal ?? UNAUDITED;
-      anomalies.note('refused a request of the server', () => ({ why: told.text }));
-      current.upstream.answer(errorLine(idText, told));
-      return;
-    }
-    const request = serverRequests.add({ id, idText, method, name, since: clock.monotonic() });
-    toHost.add(bytes, start, end, idStart, idEnd, String(request.ownId));
-  }
-
-  /** Whether a request of the server goes on, and by which rule. */
-  #judge(method: string, { governedBy, unlisted }: Method): { rule: string; refusal: Refusal | undefined } {
-    const { serverRequests, budgets, current, profile } = this.#options;
-    if (serverRequests.isClosed) return { rule: 'protocol', refusal: HOST_LEFT };
-    if (serverRequests.size >= budgets.open) return { rule: 'protocol', refusal: BUSY };
-    if (governedBy === 'lifecycle') return { rule: 'protocol', refusal: undefined };
-    const { decision, rule } = decide(current.policy, { kind: 'methods', name: method }, unlisted);
-    return { rule, refusal: refusalOf(profile, decision, rule, method) };
-  }
-
   #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
     const { toHost, calls, anomalies, tools } = this.#options;
     if (message.method === LIST_CHANGED) tools.invalidate();
@@ -288,15 +236,10 @@ export class FromServer {
 
   /** The server takes a request back; or, from 2026-07-28, ends a subscription of the host. */
   #cancelled(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { serverRequests, calls, toHost, anomalies } = this.#options;
+    const { questions, calls, toHost, anomalies } = this.#options;
     const { requestIdStart, requestIdEnd } = message;
     const id = requestIdOf(message, bytes);
-    const request = serverRequests.cancel(id);
-    if (request !== undefined) {
-      serverRequests.record(request, 'cancelled', NOTHING);
-      toHost.add(bytes, start, end, requestIdStart, requestIdEnd, String(request.ownId));
-      return;
-    }
+    if (questions.cancel(id, message, bytes, start, end)) return;
     const call = calls.sent(id);
     if (call?.method !== LISTEN) {
       anomalies.note('the server has cancelled what is not open', () => ({ bytes: end - start }));
@@ -341,29 +284,4 @@ export class FromServer {
 function answerWith(call: Call, line: Buffer): void {
   const { idStart, idEnd } = readEnvelope(line, 0, line.length);
   call.answer('ok', { bytes: line, start: 0, end: line.length, idStart, idEnd, joins: undefined });
-}
-
-/** The answer that ends a subscription, with the id that the host knows also where the result repeats it. */
-function withSubscription(
-  call: Call,
-  { resultStart, resultEnd }: Envelope,
-  bytes: Buffer,
-  start: number,
-  end: number,
-): Buffer | undefined {
-  const meta = readMember(bytes, resultStart, resultEnd, META);
-  if (typeof meta === 'string') return undefined;
-  const value = subscriptionIn(bytes, meta.start, meta.end);
-  if (typeof value === 'string' || ownId(readId(bytes, value.start, value.end)) !== call.ownId)
-    return undefined;
-  return Buffer.concat([
-    bytes.subarray(start, value.start),
-    Buffer.from(call.idText),
-    bytes.subarray(value.end, end),
-  ]);
-}
-
-/** Where a `_meta` names a subscription. */
-function subscriptionIn(bytes: Buffer, start: number, end: number): Member {
-  return start === -1 ? 'absent' : readMember(bytes, start, end, SUBSCRIPTION);
 }

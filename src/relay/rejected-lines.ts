@@ -3,21 +3,19 @@
 import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
 import type { Calls } from './calls.ts';
-import type { Current } from './current.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
 import { batchOf } from './json/batch.ts';
-import { type Envelope, type Id, idText } from './json/envelope.ts';
+import { type Envelope, idText } from './json/envelope.ts';
 import { OPEN_ARRAY } from './json/json.ts';
 import { isBlank } from './json/lines.ts';
 import { type Found, findId } from './json/recovery.ts';
 import type { Outbox } from './outbox.ts';
-import type { ServerRequests } from './server-requests.ts';
+import type { Questions } from './questions.ts';
 
 export interface RejectedLinesOptions {
   readonly budgets: Budgets;
-  readonly current: Current;
   readonly calls: Calls;
-  readonly serverRequests: ServerRequests;
+  readonly questions: Questions;
   readonly toHost: Outbox;
   readonly anomalies: Anomalies;
 }
@@ -43,7 +41,7 @@ export class RejectedLines {
     }
     anomalies.note('refused a line of the host', () => ({ why: fault.text }));
     // A notification has no answer, and an answer becomes an error.
-    if (message.kind === 'response') this.#refuseReply(message.id, fault);
+    if (message.kind === 'response') this.#options.questions.refuseReply(message.id, fault);
   }
 
   /** Takes a batch of 2025-03-26 apart, if the line is one. Each message in it is answered by itself. */
@@ -63,21 +61,11 @@ export class RejectedLines {
     const { anomalies, calls, toHost } = this.#options;
     anomalies.note('refused a line of the host', () => ({ why: refusal.text }));
     if (found?.kind === 'response') {
-      this.#refuseReply(found.id, refusal);
+      this.#options.questions.refuseReply(found.id, refusal);
       return;
     }
     const named = found !== undefined && !calls.has(found.id);
     toHost.message(errorLine(named ? idText(found.id) : NO_ID, refusal));
-  }
-
-  /** The server gets an error in the place of an answer that is not passed on. */
-  #refuseReply(id: Id | undefined, { text }: Refusal): void {
-    const { serverRequests, current } = this.#options;
-    const request = serverRequests.take(id);
-    if (request === undefined) return;
-    const line = errorLine(request.idText, { code: 'withheld', text });
-    serverRequests.record(request, 'error', Buffer.from(line));
-    current.upstream.answer(line);
   }
 }
 

@@ -12,18 +12,20 @@ import { BUDGETS, type Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
 import { Current, type Redaction } from './current.ts';
 import type { HostEnd, ServerEnd } from './endpoint.ts';
-import { errorLine, type Refusal } from './error-response.ts';
+import type { Refusal } from './error-response.ts';
 import { FromHost } from './from-host.ts';
-import { FromServer, HOST_LEFT } from './from-server.ts';
+import { FromServer } from './from-server.ts';
 import { Guard } from './guard.ts';
 import { counter } from './ids.ts';
 import { LineSplitter } from './json/lines.ts';
 import { Outbox } from './outbox.ts';
 import { OwnRequests } from './own-requests.ts';
+import { Questions } from './questions.ts';
 import { Recorder } from './recorder.ts';
 import { Replay } from './replay.ts';
 import { type NewServer, type Rotated, Rotation } from './rotation.ts';
 import { ServerRequests } from './server-requests.ts';
+import { Stderr } from './stderr.ts';
 import { StdioUpstream } from './stdio-upstream.ts';
 import { Tasks } from './tasks.ts';
 import { ToolList } from './tool-list.ts';
@@ -72,7 +74,6 @@ export interface Snapshot {
 /** How often again as long as `lastOutput` a host may take that does not even read what came before. */
 const PATIENCE = 20;
 
-const NOTHING = Buffer.alloc(0);
 const FAULT: Refusal = {
   code: 'internal',
   text: 'a fault in Warder ended the session; whether the server has done anything is not known',
@@ -97,8 +98,8 @@ export class Session {
   readonly #rotation: Rotation;
   readonly #tools: ToolList;
   readonly #done = Promise.withResolvers<Ended>();
-  /** What of a server's standard error is not out yet, as it may be the beginning of a credential. */
-  readonly #stderr = new WeakMap<Upstream, ReturnType<Redaction['stream']>>();
+  readonly #stderr: Stderr;
+  readonly #questions: Questions;
   #hostPaused = false;
   /** Why the session is ending. */
   #reason: Reason | undefined;
@@ -147,7 +148,19 @@ export class Session {
       resume,
       onFault: (error) => this.#guard.fail(error),
     });
+    this.#stderr = new Stderr({ host, toHost: this.#toHost, current: this.#current });
+    this.#questions = new Questions({
+      profile,
+      budgets,
+      current: this.#current,
+      serverRequests: this.#serverRequests,
+      recorder: this.#recorder,
+      toHost: this.#toHost,
+      anomalies: this.#anomalies,
+      clock,
+    });
     const shared = {
+      questions: this.#questions,
       budgets,
       current: this.#current,
       calls: this.#calls,
@@ -284,7 +297,7 @@ export class Session {
       closed: () => {},
       ended: () => {
         this.#ownRequests.abandon(from);
-        this.#writeStderr(this.#stderr.get(from)?.flush() ?? []);
+        this.#endStderr(from);
       },
     };
   }
@@ -310,21 +323,15 @@ export class Session {
     else host.resume();
   }
 
-  /** Standard error passes on, redacted; that of a server which has not the session only while there is room. */
   #passStderr(from: Upstream, chunk: Buffer): void {
-    const { upstream, redactor } = this.#current;
-    if (this.#toHost.full && from !== upstream) return;
-    let stream = this.#stderr.get(from);
-    if (stream === undefined) {
-      stream = redactor.stream();
-      this.#stderr.set(from, stream);
-    }
-    this.#writeStderr(stream.push(chunk));
+    if (this.#over) return;
+    this.#stderr.pass(from, chunk);
+    this.#steer();
   }
 
-  #writeStderr(pieces: Buffer[]): void {
-    if (pieces.length === 0 || this.#over) return;
-    if (!this.#options.host.writeStderr(pieces)) this.#toHost.fill();
+  #endStderr(from: Upstream): void {
+    if (this.#over) return;
+    this.#stderr.end(from);
     this.#steer();
   }
 
@@ -333,11 +340,7 @@ export class Session {
     if (this.#reason !== undefined) return;
     this.#inputEnded = true;
     this.#fromHost.release('rotation');
-    for (const request of this.#serverRequests.close()) {
-      const line = errorLine(request.idText, HOST_LEFT);
-      this.#serverRequests.record(request, 'lost', Buffer.from(line));
-      this.#current.upstream.answer(line);
-    }
+    this.#questions.endInput();
     this.#closing = setTimeout(() => this.#guard.run(() => this.#leave('host')), this.#budgets.close);
     this.#settle();
   }
@@ -384,7 +387,7 @@ export class Session {
     clearInterval(this.#lastOutput);
     this.#lastOutput = undefined;
     this.#ownRequests.abandon(from);
-    this.#writeStderr(this.#stderr.get(from)?.flush() ?? []);
+    this.#endStderr(from);
     const reason = this.#reason ?? (this.#inputEnded ? 'host' : 'server');
     const goesOn = this.#rotation.active && reason === 'server';
     if (!goesOn) this.#fromHost.releaseAll();
@@ -394,7 +397,8 @@ export class Session {
       reason === 'stopped'
         ? 'the session was ended before the server answered'
         : `the server ended (${inWords(ending)}) before it answered`;
-    for (const call of this.#calls.open(listening)) call.fail('lost', { code: 'lost', text });
+    const stderr = reason === 'server' ? this.#stderr.lastWords(from) : undefined;
+    for (const call of this.#calls.open(listening)) call.fail('lost', { code: 'lost', text, stderr });
     if (goesOn) {
       this.#waiting.open('rotation');
       this.#settle();
@@ -408,7 +412,7 @@ export class Session {
     if (this.#over) return;
     this.#reason = reason;
     clearTimeout(this.#closing);
-    for (const request of this.#serverRequests.close()) this.#serverRequests.record(request, 'lost', NOTHING);
+    this.#questions.close();
     this.#toHost.flush();
     this.#options.host.close();
     this.#over = true;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
-import { answer, call, FakeServer, join, settled } from '../../fixtures/ends.ts';
+import { answer, call, FakeServer, join, SECRET, settled } from '../../fixtures/ends.ts';
 
 describe('a server that ends', () => {
   test('W-RELAY-8 in mid-call: each open request gets an error that says so, then the host its end', async () => {
@@ -30,6 +30,20 @@ describe('a server that ends', () => {
       reason: 'server',
       calls: 2,
     });
+  });
+
+  test('gives its last words with the error: redacted, in one line, and bounded', async () => {
+    const { host, server, session } = join();
+    host.say(call(1));
+    server.complain(`${'x'.repeat(5000)}\n`);
+    server.complain(`no module "a"\n  with ${SECRET.slice(0, 9)}`);
+    server.complain(`${SECRET.slice(9)}\u001b[0m\n`);
+    server.exit(1);
+    await session.done;
+    const { stderr } = (host.messages[0] as { error: { data: { stderr: string } } }).error.data;
+    expect(stderr).toMatch(/x no module "a" with .* \[0m$/);
+    expect(stderr).not.toContain(SECRET.slice(0, 9));
+    expect(stderr).toHaveLength(500);
   });
 
   test('by a signal is told so', async () => {

@@ -1,0 +1,139 @@
+// What a server asks of the host, and the host's replies: policy, audit, forward. Each has an id of the relay's own
+// towards the host: see server-requests.ts.
+import type { Clock } from '../os/clock.ts';
+import { decide } from '../policy/decide.ts';
+import type { Anomalies } from './anomalies.ts';
+import type { Budgets } from './budgets.ts';
+import { UNAUDITED } from './call.ts';
+import type { Current } from './current.ts';
+import { BUSY, errorLine, type Refusal } from './error-response.ts';
+import { textOfId } from './ids.ts';
+import type { Envelope, Id } from './json/envelope.ts';
+import { type Method, methodOf } from './methods.ts';
+import type { Outbox } from './outbox.ts';
+import type { Recorder } from './recorder.ts';
+import type { ServerRequests } from './server-requests.ts';
+import { refusalOf } from './verdicts.ts';
+
+export interface QuestionsOptions {
+  /** The profile's name. */
+  readonly profile: string;
+  readonly budgets: Budgets;
+  readonly current: Current;
+  readonly serverRequests: ServerRequests;
+  readonly recorder: Recorder;
+  readonly toHost: Outbox;
+  readonly anomalies: Anomalies;
+  readonly clock: Clock;
+}
+
+export const HOST_LEFT: Refusal = { code: 'lost', text: 'the host has ended its input' };
+const NOTHING = Buffer.alloc(0);
+
+export class Questions {
+  readonly #options: QuestionsOptions;
+
+  constructor(options: QuestionsOptions) {
+    this.#options = options;
+  }
+
+  /** A request of the server to the host: policy, audit, forward. */
+  ask(message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { serverRequests, toHost, current, anomalies, recorder, clock } = this.#options;
+    const { id, idStart, idEnd, method, paramsStart, paramsEnd } = message;
+    if (id === undefined) return;
+    const idText = textOfId(bytes, idStart, idEnd, id);
+    const governance = methodOf(method, 'server', 'request');
+    const { rule, refusal } = this.#judge(method, governance);
+    const name = governance.event === undefined ? undefined : recorder.nextName(governance.event);
+    const decision = refusal === undefined ? 'allow' : 'deny';
+    const reason = rule === 'protocol' ? refusal?.text : undefined;
+    const params = paramsStart === -1 ? NOTHING : bytes.subarray(paramsStart, paramsEnd);
+    const question = {
+      event: 'question',
+      method,
+      target: '',
+      id: idText,
+      reason,
+      joins: undefined,
+      isSecret: false,
+    } as const;
+    const written =
+      name === undefined || recorder.decided({ ...question, call: name, decision, rule }, params);
+    if (refusal !== undefined || !written) {
+      const told = refusal ?? UNAUDITED;
+      anomalies.note('refused a request of the server', () => ({ why: told.text }));
+      current.upstream.answer(errorLine(idText, told));
+      return;
+    }
+    const request = serverRequests.add({ id, idText, method, name, since: clock.monotonic() });
+    toHost.add(bytes, start, end, idStart, idEnd, String(request.ownId));
+  }
+
+  /** Whether a request of the server goes on, and by which rule. */
+  #judge(method: string, { governedBy, unlisted }: Method): { rule: string; refusal: Refusal | undefined } {
+    const { serverRequests, budgets, current, profile } = this.#options;
+    if (serverRequests.isClosed) return { rule: 'protocol', refusal: HOST_LEFT };
+    if (serverRequests.size >= budgets.open) return { rule: 'protocol', refusal: BUSY };
+    if (governedBy === 'lifecycle') return { rule: 'protocol', refusal: undefined };
+    const { decision, rule } = decide(current.policy, { kind: 'methods', name: method }, unlisted);
+    return { rule, refusal: refusalOf(profile, decision, rule, method) };
+  }
+
+  /** An answer of the host to a request of the server: on record before the server has it. */
+  reply(message: Envelope, bytes: Buffer, start: number, end: number): void {
+    const { serverRequests, anomalies, current } = this.#options;
+    const request = serverRequests.take(message.id);
+    if (request === undefined) {
+      anomalies.note('the host has answered what is not open', () => ({ bytes: end - start }));
+      return;
+    }
+    const { idStart, idEnd, failed } = message;
+    const line = bytes.subarray(start, end);
+    if (serverRequests.record(request, failed ? 'error' : 'ok', line))
+      this.#answer(bytes, start, end, idStart, idEnd, request.idText);
+    else current.upstream.answer(errorLine(request.idText, UNAUDITED));
+  }
+
+  /** The server gets an error in the place of an answer that is not passed on. */
+  refuseReply(id: Id | undefined, { text }: Refusal): void {
+    const { serverRequests, current } = this.#options;
+    const request = serverRequests.take(id);
+    if (request === undefined) return;
+    const line = errorLine(request.idText, { code: 'withheld', text });
+    serverRequests.record(request, 'error', Buffer.from(line));
+    current.upstream.answer(line);
+  }
+
+  /** The server takes back what it has asked. False: it was not that. */
+  cancel(id: Id | undefined, message: Envelope, bytes: Buffer, start: number, end: number): boolean {
+    const { serverRequests, toHost } = this.#options;
+    const request = serverRequests.cancel(id);
+    if (request === undefined) return false;
+    serverRequests.record(request, 'cancelled', NOTHING);
+    const { requestIdStart, requestIdEnd } = message;
+    toHost.add(bytes, start, end, requestIdStart, requestIdEnd, String(request.ownId));
+    return true;
+  }
+
+  /** The host asks no more: what is open is answered, as nobody else will. */
+  endInput(): void {
+    const { serverRequests, current } = this.#options;
+    for (const request of serverRequests.close()) {
+      const line = errorLine(request.idText, HOST_LEFT);
+      serverRequests.record(request, 'lost', Buffer.from(line));
+      current.upstream.answer(line);
+    }
+  }
+
+  /** The session is over. */
+  close(): void {
+    const { serverRequests } = this.#options;
+    for (const request of serverRequests.close()) serverRequests.record(request, 'lost', NOTHING);
+  }
+
+  #answer(bytes: Buffer, start: number, end: number, from: number, to: number, text: string): void {
+    const { upstream } = this.#options.current;
+    upstream.send({ bytes, start, end, from, to, text, method: '', name: '', id: undefined });
+  }
+}

@@ -1,0 +1,67 @@
+// The records of what the host asks: a request is on record, with what was decided on it, before it goes on.
+import type { Verdict } from '../policy/decide.ts';
+import type { Call } from './call.ts';
+import type { Current } from './current.ts';
+import type { Refusal } from './error-response.ts';
+import type { Envelope } from './json/envelope.ts';
+import { retryOf } from './params.ts';
+import type { Decided, Recorder } from './recorder.ts';
+import type { Replay } from './replay.ts';
+
+export interface RequestRecordsOptions {
+  readonly current: Current;
+  readonly recorder: Recorder;
+  readonly replay: Replay;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class RequestRecords {
+  readonly #options: RequestRecordsOptions;
+
+  constructor(options: RequestRecordsOptions) {
+    this.#options = options;
+  }
+
+  /** Writes what was decided, if it is recorded. False: not written. */
+  write(
+    call: Call,
+    { rule }: Verdict,
+    fault: Refusal | undefined,
+    refusal: Refusal | undefined,
+    message: Envelope,
+    bytes: Buffer,
+  ): boolean {
+    const { governance, name, method, task } = call;
+    const { event } = governance;
+    if (event === undefined || name === undefined) return true;
+    const { recorder, replay } = this.#options;
+    const { kind, paramsStart, paramsEnd, argumentsStart, argumentsEnd } = message;
+    const isTool = event === 'tool.call';
+    const text = isTool
+      ? this.#redacted(bytes, argumentsStart, argumentsEnd)
+      : this.#redacted(bytes, paramsStart, paramsEnd);
+    const retry =
+      message.isRetry && replay.meta !== undefined ? retryOf(bytes, paramsStart, paramsEnd) : undefined;
+    const decided: Decided = {
+      call: name,
+      event,
+      method,
+      target: call.shown,
+      id: kind === 'notification' && !isTool ? undefined : call.idText,
+      decision: refusal === undefined ? 'allow' : 'deny',
+      rule: fault === undefined ? rule : 'protocol',
+      reason: fault?.text,
+      joins: task === undefined ? retry : { ...retry, task },
+      isSecret: governance.governedBy === 'tasks' && governance.target !== undefined,
+    };
+    return recorder.decided(decided, text);
+  }
+
+  #redacted(bytes: Buffer, start: number, end: number): Buffer {
+    if (start === -1) return NOTHING;
+    const { current } = this.#options;
+    const text = bytes.subarray(start, end);
+    return current.isClean(bytes) ? text : current.redactor.redact(text);
+  }
+}

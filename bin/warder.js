@@ -3,25 +3,23 @@
 // ES module takes 4 ms longer at each start of a server.
 // Node opens its inspector for whoever sends this signal, and the inspector reads and runs everything.
 process.on('SIGUSR1', () => {});
+const { existsSync, readFileSync } = require('node:fs');
+const [, , verb, word, extra] = process.argv;
+const runs = verb === 'run' && word && word[0] !== '-' && extra === undefined;
+const current = `${__dirname}/../dist/current`;
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 22)) {
-  process.stderr.write(`warder: error: this is Node ${process.versions.node}; Warder needs 22.22 or later\n`);
-  process.stderr.write(
-    "warder: hint: install a current Node, or give the path of one in the host's config\n",
+  require('./refusal.js')(
+    `this is Node ${process.versions.node}; Warder needs 22.22 or later`,
+    "install a current Node, or give the path of one in the host's config",
+    runs,
   );
-  process.exit(69);
+} else if (!existsSync(current)) {
+  require('./refusal.js')('this copy of Warder is not built', 'run "npm run build"', runs);
+} else {
+  const { launcher, daemon, cli } = JSON.parse(readFileSync(current, 'utf8'));
+  if (runs) require(`../dist/${launcher}`);
+  else if (verb === 'daemon' && word === 'run' && (extra === undefined || extra === '--report'))
+    import(`../dist/${daemon}`);
+  else import(`../dist/${cli}`);
 }
-const { existsSync, readFileSync } = require('node:fs');
-const current = `${__dirname}/../dist/current`;
-if (!existsSync(current)) {
-  process.stderr.write(
-    'warder: error: this copy of Warder is not built\nwarder: hint: run "npm run build"\n',
-  );
-  process.exit(69);
-}
-const { launcher, daemon, cli } = JSON.parse(readFileSync(current, 'utf8'));
-const [, , verb, word, extra] = process.argv;
-if (verb === 'run' && word && word[0] !== '-' && extra === undefined) require(`../dist/${launcher}`);
-else if (verb === 'daemon' && word === 'run' && (extra === undefined || extra === '--report'))
-  import(`../dist/${daemon}`);
-else import(`../dist/${cli}`);

@@ -6,25 +6,26 @@
 // While the flow is paused, the death of the other side would go unnoticed, so it is checked once a second.
 import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { WarderError } from './errors.ts';
 import { connect, daemonCommand, refusalError, sessionBus } from './os/connect.ts';
 import { homeFolder } from './os/home.ts';
-import { findServerProcesses, isRunning, type ProcessStat } from './os/proc.ts';
+import { endServers } from './os/orphans.ts';
 import { Frame, FrameDecoder, WIRE_VERSION, writeFrame, writeJson } from './wire/frame.ts';
 import type { RunHello, ServerIdentity } from './wire/hello.ts';
 import { places } from './wire/places.ts';
 
 /** The time between two checks of the other side while the flow is paused, in milliseconds. */
 const KEEPALIVE_INTERVAL = 1000;
-/** How long a server has between SIGTERM and SIGKILL, in milliseconds. */
-const GRACE_PERIOD = 2000;
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 /** How many bytes of standard error wait for a host that does not read it, and how long, at the end, in milliseconds. */
 const STDERR_LIMIT = 2 ** 20;
 const STDERR_PATIENCE = 1000;
+/** How much of what the host sends is kept until the first answer. */
+const UNANSWERED_LIMIT = 2 ** 20;
 /** The exit code, as in shells, of a program that wrote to a pipe that nobody reads (128 + SIGPIPE). */
 const BROKEN_PIPE = 141;
+const LINE_FEED = 0x0a;
 
 void main();
 
@@ -40,7 +41,7 @@ async function main(): Promise<void> {
     });
     relay(socket, argv[3] ?? '');
   } catch (error) {
-    fail(error);
+    await refuseStart(errorOf(error), { input: openInput(), output: openOutput(1), asked: [] });
   }
 }
 
@@ -61,6 +62,9 @@ function relay(socket: Socket, profile: string): void {
   const output = openOutput(1);
   let errors: Writable | undefined;
   const servers: ServerIdentity[] = [];
+  /** What the host has sent, for as long as nothing has come back that could be an answer. */
+  let unanswered: Buffer[] | undefined = [];
+  let unansweredLength = 0;
   let ended = false;
   let cleanup: Promise<void> | undefined;
   /** How many of the output streams are full, so that the daemon's bytes wait. */
@@ -84,12 +88,28 @@ function relay(socket: Socket, profile: string): void {
     ended = true;
     socket.destroy();
     clearInterval(keepalive);
+    flush(code);
+  };
+  const flush = (code: number): void => {
     // Flushed, and not ended: a socket would be shut down for others who write to it too.
     output.write('', () => {
       if (errors === undefined) process.exit(code);
       errors.write('', () => process.exit(code));
       setTimeout(() => process.exit(code), STDERR_PATIENCE);
     });
+  };
+  /** Ends the process with an error. If the start failed, the host is told as well. */
+  const fail = (error: WarderError, code: number = error.exit): void => {
+    ended = true;
+    socket.destroy();
+    clearInterval(keepalive);
+    const asked = unanswered;
+    unanswered = undefined;
+    if (asked !== undefined) void refuseStart(error, { input, output, asked }, code);
+    else {
+      printError(error);
+      flush(code);
+    }
   };
   const write = (stream: Writable, bytes: Buffer): void => {
     if (stream.write(bytes)) return;
@@ -116,21 +136,27 @@ function relay(socket: Socket, profile: string): void {
 
   const decoder = new FrameDecoder({
     bytes(type, slice) {
-      if (type === Frame.DATA) write(output, slice);
-      else writeError(slice);
+      if (type === Frame.DATA) {
+        unanswered = undefined;
+        write(output, slice);
+      } else writeError(slice);
     },
     frame(type, payload) {
       if (type === Frame.OPEN) servers.push(JSON.parse(payload.toString()));
       else if (type === Frame.EXIT) end(JSON.parse(payload.toString()).exit);
-      else if (type === Frame.REFUSE) {
+      else if (type === Frame.REFUSE && !ended) {
         const refusal = JSON.parse(payload.toString());
-        printError(refusalError(refusal));
-        end(refusal.exit);
+        fail(refusalError(refusal), refusal.exit);
       }
     },
   });
 
   input.on('data', (chunk: Buffer) => {
+    if (unanswered !== undefined) {
+      unanswered.push(chunk);
+      unansweredLength += chunk.length;
+      if (unansweredLength > UNANSWERED_LIMIT) unanswered = undefined;
+    }
     if (ended || inputEnded || writeFrame(socket, Frame.DATA, [chunk])) return;
     stalled = true;
     input.pause();
@@ -157,8 +183,7 @@ function relay(socket: Socket, profile: string): void {
     try {
       decoder.push(chunk);
     } catch (error) {
-      socket.destroy();
-      fail(error);
+      if (!ended) fail(errorOf(error));
     }
   });
   // Handled by the "close" that follows.
@@ -166,7 +191,6 @@ function relay(socket: Socket, profile: string): void {
   socket.once('close', () => {
     if (ended) return;
     ended = true;
-    input.pause();
     cleanup = endServers(servers);
     void cleanup.then(() => {
       fail(
@@ -195,50 +219,8 @@ function workingFolder(): string {
   }
 }
 
-/** Ends the servers of a dead daemon: SIGTERM to each server and all its processes, SIGKILL to those that remain. */
-async function endServers(servers: readonly ServerIdentity[]): Promise<void> {
-  if (servers.length === 0) return;
-  const signalAll = process.platform === 'linux' ? signalTrees(servers) : signalGroups(servers);
-  signalAll('SIGTERM');
-  const deadline = performance.now() + GRACE_PERIOD;
-  while (performance.now() < deadline && signalAll()) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  // A killed process starts no other; one that it started just before is found in the next round.
-  while (performance.now() < deadline + GRACE_PERIOD && signalAll('SIGKILL')) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-/** Sends `signal`, if any, to all processes of the servers. Returns whether any is left. */
-type SignalTree = (signal?: 'SIGTERM' | 'SIGKILL') => boolean;
-
-function signalTrees(servers: readonly ServerIdentity[]): SignalTree {
-  // A process that was found once stays in the list, even when the parent by which it was found is gone.
-  let found: ProcessStat[] = [];
-  return (signal) => {
-    found = findServerProcesses(servers, found).filter(isRunning);
-    if (signal !== undefined) for (const { pid } of found) kill(pid, signal);
-    return found.length > 0;
-  };
-}
-
-/** For systems on which only the leader's pid is known. */
-function signalGroups(servers: readonly ServerIdentity[]): SignalTree {
-  return (signal) => servers.filter(({ pid }) => pid !== undefined && kill(-pid, signal ?? 0)).length > 0;
-}
-
-/** Sends a signal. Returns whether there was a process to receive it. */
-function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false;
-  }
-}
-
 /** Opens stdin. A pipe or a socket is opened directly, which is faster than `process.stdin`. */
-function openInput(): NodeJS.ReadableStream {
+function openInput(): Readable {
   return isPipe(0) ? new Socket({ fd: 0, readable: true, writable: false }) : process.stdin;
 }
 
@@ -264,11 +246,45 @@ function printError({ message, hint }: WarderError): void {
   }
 }
 
-function fail(error: unknown): never {
-  const failure =
-    error instanceof WarderError
-      ? error
-      : new WarderError('daemon-internal', 'the launcher failed', { cause: error, hint: String(error) });
-  printError(failure);
-  process.exit(failure.exit);
+function errorOf(error: unknown): WarderError {
+  return error instanceof WarderError
+    ? error
+    : new WarderError('daemon-internal', 'the launcher failed', { cause: error, hint: String(error) });
+}
+
+/**
+ * Ends the process of a start that is refused. `asked`: what the host has sent so far. If it has asked nothing yet, it may
+ * do so until a second after the start, so that its first request is answered with the reason.
+ */
+async function refuseStart(
+  error: WarderError,
+  { input, output, asked }: { input: Readable; output: Writable; asked: Buffer[] },
+  code: number = error.exit,
+): Promise<void> {
+  printError(error);
+  const { answerRefused, MAX_ASKED, PATIENCE } = await import('./wire/refused-start.ts');
+  const exit = (): never => process.exit(code);
+  // Also for a host that does not read.
+  setTimeout(exit, Math.max(PATIENCE / 4, PATIENCE - performance.now()));
+  output.on('error', exit);
+  let length = 0;
+  let answered = false;
+  const answer = (atEnd: boolean): void => {
+    const bytes = Buffer.concat(asked.splice(0));
+    const whole = atEnd ? bytes.length : bytes.lastIndexOf(LINE_FEED) + 1;
+    asked.push(bytes.subarray(whole));
+    const answers = answerRefused(bytes.toString('utf8', 0, whole), error);
+    if (answers !== '') output.write(answers, exit);
+    else if (atEnd) exit();
+    answered ||= answers !== '';
+  };
+  answer(input.readableEnded);
+  input.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (answered || length > MAX_ASKED) return;
+    asked.push(chunk);
+    if (chunk.includes(LINE_FEED)) answer(false);
+  });
+  for (const event of ['end', 'error']) input.on(event, () => answered || answer(true));
+  input.resume();
 }

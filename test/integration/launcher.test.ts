@@ -1,11 +1,13 @@
 // The built launcher and the real lifecycle, with sessions that echo.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { statOf } from '../../src/os/proc.ts';
+import { Frame, writeJson } from '../../src/wire/frame.ts';
 import { Client } from '../fixtures/client.ts';
 import { EchoHome, until } from '../fixtures/echo-home.ts';
 
@@ -242,6 +244,112 @@ test.each(['absent', 'broken'])(
     expect(client.stderr).toMatch(/^warder: error: /);
   },
 );
+
+/** Refusals that no daemon can answer: what is done before, and the error's code and exit code. */
+const REFUSALS: Record<string, { prepare(home: EchoHome): Promise<Disposable>; code: string; exit: number }> =
+  {
+    'the settings are broken': {
+      async prepare(home) {
+        home.settings('daemon: {idel: 1s}\n');
+        return new DisposableStack();
+      },
+      code: 'config-invalid',
+      exit: 65,
+    },
+    "the socket's folder is open to others": {
+      async prepare(home) {
+        mkdirSync(dirname(home.places.socket), { recursive: true, mode: 0o700 });
+        chmodSync(dirname(home.places.socket), 0o777);
+        return new DisposableStack();
+      },
+      code: 'socket-unsafe',
+      exit: 69,
+    },
+    'the daemon speaks another version': {
+      prepare: (home) =>
+        serveOnce(home, (socket) => {
+          writeJson(socket, Frame.REFUSE, { code: 'daemon-version', message: 'no', hint: 'h', exit: 69 });
+          socket.end();
+        }),
+      code: 'daemon-version',
+      exit: 69,
+    },
+    'the daemon ends before it has answered': {
+      prepare: (home) => serveOnce(home, (socket) => setTimeout(() => socket.destroy(), 200)),
+      code: 'daemon-unreachable',
+      exit: 69,
+    },
+    'the daemon sends what is no frame': {
+      prepare: (home) => serveOnce(home, (socket) => socket.write(Buffer.alloc(64, 0xff))),
+      code: 'wire-malformed',
+      exit: 69,
+    },
+  };
+
+/** Listens in the daemon's place. */
+async function serveOnce(home: EchoHome, serve: (socket: Socket) => void): Promise<Disposable> {
+  const { socket: path } = home.places;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => serve(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  return { [Symbol.dispose]: () => void server.close() };
+}
+
+const INITIALIZE = '{"jsonrpc":"2.0","id":9007199254740993,"method":"initialize","params":{}}';
+const BATCH = `[{"jsonrpc":"2.0","id":9007199254740993,"method":"initialize"},{"jsonrpc":"2.0","method":"notifications/x"}]`;
+
+test.each(
+  Object.keys(REFUSALS).flatMap((name) => [
+    { name, how: 'at once', line: INITIALIZE },
+    { name, how: 'in a batch', line: BATCH },
+    { name, how: 'late', line: INITIALIZE },
+    { name, how: 'with the end of its input', line: INITIALIZE },
+  ]),
+)(
+  'W-RELAY-11 a start that the launcher refuses answers the host that asks $how: $name',
+  async ({ name, how, line }) => {
+    await using home = new EchoHome();
+    const { prepare, code, exit } = REFUSALS[name] ?? expect.fail('unknown');
+    using _prepared = await prepare(home);
+    await using client = home.run('echo');
+    if (how === 'late') await delay(300);
+    if (how === 'with the end of its input') {
+      await client.send(line);
+      client.close();
+    } else await client.send(`${line}\n`);
+    const answer = await client.until(() => client.lines[0]);
+    expect(answer).toContain('"id":9007199254740993,"error":{"code":-32015,"message":');
+    expect(JSON.parse(answer).error.data).toMatchObject({ code });
+    expect(client.stderr).toContain(`warder: error: ${JSON.parse(answer).error.message}\n`);
+    expect((await client.ended).code).toBe(exit);
+    expect(client.lines).toHaveLength(1);
+  },
+);
+
+test('W-RELAY-11 a launcher that nobody asks anything ends all the same, and has said why', async () => {
+  await using home = new EchoHome();
+  home.settings('daemon: {idel: 1s}\n');
+  await using silent = home.run('echo');
+  await using noisy = home.run('echo');
+  await noisy.send('junk\n{"jsonrpc":"2.0","method":"notifications/x"}\n'.repeat(20_000));
+  for (const client of [silent, noisy]) {
+    expect((await client.ended).code).toBe(65);
+    expect(client.lines).toEqual([]);
+    expect(client.stderr).toContain('warder: error: the settings are broken');
+  }
+});
+
+test('W-RELAY-11 a batch of a start that the daemon refuses is answered', async () => {
+  await using home = new EchoHome();
+  await using client = home.run('absent');
+  await client.send(`${BATCH}\n`);
+  const answer = await client.until(() => client.lines[0]);
+  expect(answer).toContain('"id":9007199254740993,"error":{"code":-32015,"message":"there is no profile');
+  expect((await client.ended).code).toBe(65);
+});
 
 test('a session that does not read does not grow the daemon', async () => {
   await using home = new EchoHome();

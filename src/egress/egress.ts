@@ -1,8 +1,6 @@
 // The egress room as the daemon uses it: what all gates share (trusted certificates, name resolution, the proxy of
 // the settings), and the opening of a gate for one server. Loaded when the first server needs it.
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import * as tls from 'node:tls';
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
@@ -16,17 +14,17 @@ import {
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-import { allowedEgress, expandHome, type Profile, type ProfileCredential } from '../profile/format.ts';
+import { allowedEgress, type Profile, type ProfileCredential } from '../profile/format.ts';
 import { matchesHost } from '../profile/host.ts';
-import { type Settings, settingsPath } from '../profile/settings.ts';
+import type { Settings } from '../profile/settings.ts';
 import type { Network } from '../sandbox/network.ts';
 import type { Places } from '../wire/places.ts';
 import { Allowlist } from './allowlist.ts';
-import { Dialler } from './dial/dialler.ts';
+import { Outbound } from './dial/outbound.ts';
+import { Routes } from './dial/routes.ts';
 import { Gate } from './gate.ts';
 import { EgressLedger } from './ledger.ts';
 import { serveNetwork, serveProxy } from './listener.ts';
-import { resolverWith, systemResolver } from './names/resolver.ts';
 import { VirtualAddresses } from './names/virtual-addresses.ts';
 import { checkNodeHooks } from './node-hooks.ts';
 import { Authority } from './tls/authority.ts';
@@ -110,12 +108,12 @@ export interface OpenGate extends Disposable {
 export class Egress {
   readonly #parts: EgressParts;
   readonly #bundle = systemBundle();
-  #upstreamTrust: tls.SecureContext | undefined;
-  #dialler: Dialler | undefined;
+  readonly #outbound: Outbound;
   #checked: Promise<void> | undefined;
 
   constructor(parts: EgressParts) {
     this.#parts = parts;
+    this.#outbound = new Outbound({ ...parts, system: this.#bundle?.data });
   }
 
   /** The ports that a server of a profile may need. */
@@ -162,20 +160,17 @@ export class Egress {
       clock,
       log,
     });
-    const added = this.#addedAuthorities();
-    this.#upstreamTrust ??= tls.createSecureContext({
-      ca: [...this.#roots(), ...added],
-      minVersion: 'TLSv1.2',
-    });
-    this.#dialler ??= await this.#createDialler();
+    const added = this.#outbound.addedAuthorities();
+    const upstreamTrust = this.#outbound.trust();
+    const dialler = await this.#outbound.dialler();
     const turns = new GateTurns({ session, profile: profile.name, clock, log });
     const gate = new Gate({
       allowed,
       addresses,
       sealed,
       authority,
-      dialler: this.#dialler,
-      upstreamTrust: this.#upstreamTrust,
+      routes: new Routes({ dialler, allowed, ledger, turns, clock }),
+      upstreamTrust,
       guards,
       ledger,
       onCredentialResponse,
@@ -241,74 +236,9 @@ export class Egress {
   #trust(trusted: readonly string[]): ReturnType<typeof trustFiles> {
     return trustFiles({ system: this.#bundle?.data, roots: tls.rootCertificates, added: trusted });
   }
-
-  #roots(): readonly string[] {
-    return this.#bundle === undefined ? tls.rootCertificates : [this.#bundle.data.toString()];
-  }
-
-  /** The certificates that the settings add. */
-  #addedAuthorities(): string[] {
-    const { settings, places, home } = this.#parts;
-    if (settings.ca === undefined) return [];
-    const file = expandHome(settings.ca, home);
-    try {
-      const text = readFileSync(file, 'utf8');
-      if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new Error('no certificate');
-      return [text];
-    } catch (cause) {
-      throw new WarderError('config-invalid', `cannot read certificates from "${file}"`, {
-        hint: `correct "egress.ca" in ${settingsPath(places)}`,
-        cause,
-      });
-    }
-  }
-
-  async #createDialler(): Promise<Dialler> {
-    const { settings } = this.#parts;
-    const resolve = settings.resolvers.length > 0 ? resolverWith([...settings.resolvers]) : systemResolver();
-    const localAddresses = (): ReadonlySet<string> =>
-      new Set(
-        Object.values(networkInterfaces()).flatMap((addresses = []) =>
-          addresses.map(({ address }) => address),
-        ),
-      );
-    if (settings.proxy === undefined) return new Dialler({ resolve, localAddresses });
-    const trusted = this.#upstreamTrust;
-    const url = new URL(settings.proxy);
-    if (settings.login !== undefined) {
-      const [user = '', ...rest] = (await this.#login(settings.login)).split(':');
-      url.username = encodeURIComponent(user);
-      url.password = encodeURIComponent(rest.join(':'));
-    }
-    return new Dialler({
-      resolve,
-      localAddresses,
-      proxy: { url, except: settings.except, ...(trusted && { trusted }) },
-    });
-  }
-
-  async #login(name: string): Promise<string> {
-    const login = { ...PROXY_LOGIN, name };
-    const [resolved] = await this.#parts.credentials.resolve('warder', [login]);
-    return resolved?.value ?? '';
-  }
 }
 
 const HTTPS = 443;
-
-/** The proxy's login is resolved like any credential. */
-const PROXY_LOGIN: Omit<ProfileCredential, 'name'> = {
-  variable: 'PROXY_LOGIN',
-  from: 'store',
-  deliver: 'file',
-  hosts: [],
-  as: undefined,
-  paths: undefined,
-  methods: undefined,
-  confirm: false,
-  lifetime: undefined,
-  maxUses: undefined,
-};
 
 function withValues(
   credentials: readonly ProfileCredential[],

@@ -5,7 +5,7 @@
 // without a record there is no connection.
 import { type Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import * as tls from 'node:tls';
+import type * as tls from 'node:tls';
 import { Finder } from '../credential/finder.ts';
 import { ResponseSealer } from '../credential/redact.ts';
 import type { SealedCredential, SealedCredentials, UsageLocks } from '../credential/sealed.ts';
@@ -13,17 +13,17 @@ import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Allowlist } from './allowlist.ts';
 import { BUDGETS } from './budgets.ts';
-import { type Preface, peek } from './connection/peek.ts';
+import { type Preface, peek, requirePreface } from './connection/peek.ts';
 import { tunnel } from './connection/tunnel.ts';
-import type { Dialler } from './dial/dialler.ts';
+import type { Routes } from './dial/routes.ts';
 import { HttpGate, type Upstream } from './http/http-gate.ts';
 import type { PlaceholderSearch } from './http/substitution.ts';
 import type { Destination, EgressLedger } from './ledger.ts';
 import type { VirtualAddresses } from './names/virtual-addresses.ts';
 import { EgressRefusal } from './refusal.ts';
 import type { Authority } from './tls/authority.ts';
-import { onSecure } from './tls/secure-event.ts';
-import { type GateTurns, Places } from './turns.ts';
+import { Handshakes } from './tls/handshakes.ts';
+import type { GateTurns } from './turns.ts';
 
 export interface GateParts {
   readonly allowed: Allowlist;
@@ -31,7 +31,7 @@ export interface GateParts {
   readonly sealed: SealedCredentials;
   /** Terminates TLS inside; undefined where nothing is sealed. */
   readonly authority: Authority | undefined;
-  readonly dialler: Dialler;
+  readonly routes: Routes;
   /** The authorities that hosts are verified against. */
   readonly upstreamTrust: tls.SecureContext;
   readonly guards: UsageLocks;
@@ -58,13 +58,13 @@ export class Gate implements Disposable {
   readonly #parts: GateParts;
   readonly #http: HttpGate;
   readonly #sockets = new Set<Duplex>();
-  readonly #handshakesInside = new Places(BUDGETS.handshakes);
-  readonly #handshakesOutside = new Places(BUDGETS.handshakes);
+  readonly #handshakes: Handshakes;
   #searchVersion = -1;
   #search: (PlaceholderSearch & { readonly sealing: ResponseSealer }) | undefined;
 
   constructor(parts: GateParts) {
     this.#parts = parts;
+    this.#handshakes = new Handshakes(parts.turns);
     const { sealed, guards, ledger, turns, clock, onCredentialResponse, log } = parts;
     this.#http = new HttpGate({
       sealed,
@@ -138,14 +138,14 @@ export class Gate implements Disposable {
     const { sealed } = this.#parts;
     const { socket, destination } = connection;
     if (sealed.allowsHost(destination.host, destination.port)) {
-      this.#checkPreface(await peek(socket, BUDGETS.firstBytes), destination, 'tls');
+      requirePreface(await peek(socket, BUDGETS.firstBytes), destination.host, 'tls');
       await this.#terminateTls(connection);
     } else if (destination.port === HTTPS) {
-      this.#checkPreface(await peek(socket, BUDGETS.firstBytes), destination, 'tls');
-      await this.#tunnel(connection, await this.#dial(destination));
+      requirePreface(await peek(socket, BUDGETS.firstBytes), destination.host, 'tls');
+      await this.#tunnel(connection, await this.#parts.routes.dial(destination));
     } else if (destination.port === HTTP) {
-      this.#checkPreface(await peek(socket, BUDGETS.firstBytes), destination, 'http');
-      this.#servePlainHttp(connection, () => this.#dial(destination));
+      requirePreface(await peek(socket, BUDGETS.firstBytes), destination.host, 'http');
+      this.#servePlainHttp(connection, () => this.#parts.routes.dial(destination));
     } else {
       await this.#routeOther(connection);
     }
@@ -154,7 +154,7 @@ export class Gate implements Disposable {
   /** Any protocol: whichever side speaks first decides. TLS and HTTP must name the host here too. */
   async #routeOther(connection: AdmittedConnection): Promise<void> {
     const { socket, destination } = connection;
-    const outside = await this.#dial(destination);
+    const outside = await this.#parts.routes.dial(destination);
     this.#sockets.add(outside);
     outside.once('close', () => this.#sockets.delete(outside));
     // Also where the server closes before its first request has been read.
@@ -164,7 +164,7 @@ export class Gate implements Disposable {
       if (preface.kind === 'http') this.#servePlainHttp(connection, async () => outside);
       else {
         if (preface.kind === 'tls' || preface.kind === 'malformed')
-          this.#checkPreface(preface, destination, 'tls');
+          requirePreface(preface, destination.host, 'tls');
         await this.#tunnel(connection, outside);
       }
     } catch (error) {
@@ -190,54 +190,6 @@ export class Gate implements Disposable {
     }
   }
 
-  /** The preface must be of the expected kind, and name the host that the address stands for. */
-  #checkPreface(preface: Preface, { host }: Destination, expected: 'tls' | 'http'): void {
-    if (preface.kind === 'ended') throw new EgressRefusal('it ended before it sent anything');
-    if (preface.kind === 'silent') throw new EgressRefusal('it sent nothing');
-    if (preface.kind === 'malformed') throw new EgressRefusal(`its TLS cannot be read: ${preface.reason}`);
-    if (preface.kind !== expected) {
-      throw new EgressRefusal(expected === 'tls' ? 'it is not TLS' : 'it is not HTTP');
-    }
-    if (preface.kind !== 'tls') return;
-    const name = preface.name?.toLowerCase().replace(/\.$/, '');
-    if (name === undefined) throw new EgressRefusal('its TLS names no host');
-    if (name !== host) throw new EgressRefusal('its TLS names another host');
-  }
-
-  /** Dials a host; the record comes before the first packet. */
-  async #dial(destination: Destination, opened = false): Promise<Socket> {
-    const { dialler, allowed, ledger, turns, clock } = this.#parts;
-    await ledger.pace();
-    const since = clock.monotonic();
-    const recordClose = (address: string, { bytesWritten = 0, bytesRead = 0 } = {}): void =>
-      ledger.recordClose(destination, address, {
-        bytes_out: bytesWritten,
-        bytes_in: bytesRead,
-        ms: clock.monotonic() - since,
-      });
-    /** Recorded, and not yet connected. */
-    let attempted: string | undefined;
-    const dialled = dialler.dial(
-      destination.host,
-      destination.port,
-      (address) => allowed.opens(address),
-      (address) => {
-        if (attempted !== undefined) recordClose(attempted);
-        attempted = undefined;
-        ledger.recordOpen(destination, address, opened);
-        attempted = address;
-      },
-    );
-    const { socket, address } = await dialled.catch((error: unknown) => {
-      if (attempted !== undefined) recordClose(attempted);
-      throw error;
-    });
-    socket.on('error', () => {});
-    turns.watch(socket);
-    socket.once('close', () => recordClose(address, socket));
-    return socket;
-  }
-
   async #tunnel({ socket }: AdmittedConnection, outside: Socket): Promise<void> {
     await tunnel(socket, outside);
     socket.destroy();
@@ -252,7 +204,7 @@ export class Gate implements Disposable {
       secure: false,
       connect: () => {
         // A connection that was dialled already serves the first request only.
-        const upstream = first === undefined ? connect() : this.#dial(destination);
+        const upstream = first === undefined ? connect() : this.#parts.routes.dial(destination);
         first = upstream;
         return upstream;
       },
@@ -261,63 +213,20 @@ export class Gate implements Disposable {
 
   /** Terminates TLS with a certificate of the session's own authority. */
   async #terminateTls({ socket, destination }: AdmittedConnection): Promise<void> {
-    const { authority, turns } = this.#parts;
+    const { authority } = this.#parts;
     if (authority === undefined) throw new EgressRefusal('nothing is sealed here');
-    using _place = await this.#handshakesInside.take();
-    if (socket.destroyed) throw new EgressRefusal(CERTIFICATE_NOT_ACCEPTED);
-    // Any duplex stream will do, as documented; the type is narrower.
-    const client = new tls.TLSSocket(socket as Socket, {
-      isServer: true,
-      secureContext: authority.contextFor(destination.host),
-      ALPNProtocols: ['http/1.1'],
-    });
-    turns.watch(client);
+    const client = await this.#handshakes.accept(socket, authority.contextFor(destination.host));
     const upstream: Upstream = { destination, secure: true, connect: () => this.#connectTls(destination) };
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    onSecure(client, resolve);
-    const onEnd = (): void => reject(new EgressRefusal(CERTIFICATE_NOT_ACCEPTED));
-    client.once('end', onEnd);
-    client.once('close', onEnd);
-    client.on('error', (error: NodeJS.ErrnoException) => reject(new EgressRefusal(handshakeProblem(error))));
-    const timer = setTimeout(
-      () => reject(new EgressRefusal('its TLS handshake takes too long')),
-      BUDGETS.handshake,
-    );
-    try {
-      await promise;
-    } finally {
-      clearTimeout(timer);
-    }
-    client.off('end', onEnd);
     this.#http.serve(client, upstream);
   }
 
   /** A connection to the host for HTTP/1.1, with its certificate verified. */
   async #connectTls(destination: Destination): Promise<Duplex> {
-    const raw = await this.#dial(destination, true);
-    using _place = await this.#handshakesOutside.take();
-    const secure = tls.connect({
-      socket: raw,
-      servername: destination.host,
-      secureContext: this.#parts.upstreamTrust,
-      ALPNProtocols: ['http/1.1'],
-      rejectUnauthorized: true,
-    });
-    this.#parts.turns.watch(secure);
-    secure.setTimeout(BUDGETS.handshake, () => secure.destroy(new Error('its TLS handshake takes too long')));
-    try {
-      await new Promise<void>((resolve, reject) => {
-        secure.once('secureConnect', resolve);
-        secure.once('error', reject);
-        secure.once('close', () => reject(new Error('the host ended its TLS handshake')));
-      });
-    } catch (error) {
-      raw.destroy();
-      throw error;
-    }
-    secure.setTimeout(0);
-    secure.on('error', () => {});
-    return secure;
+    return this.#handshakes.connect(
+      await this.#parts.routes.dial(destination, true),
+      destination.host,
+      this.#parts.upstreamTrust,
+    );
   }
 
   /** The one exit for a connection that was refused, or failed before it was passed on. */
@@ -350,19 +259,8 @@ export class Gate implements Disposable {
   }
 }
 
-const CERTIFICATE_NOT_ACCEPTED =
-  'the server did not accept the certificate of the gate: it pins another, or does not read the trust files';
-
 /** Resets the connection, as a closed port does. */
 function reset(socket: Duplex): void {
   if (socket instanceof Socket) socket.resetAndDestroy();
   else socket.destroy();
-}
-
-function handshakeProblem({ code = '' }: NodeJS.ErrnoException): string {
-  if (code.includes('ALERT_UNKNOWN_CA') || code.includes('ALERT_BAD_CERTIFICATE')) {
-    return CERTIFICATE_NOT_ACCEPTED;
-  }
-  if (code.includes('NO_APPLICATION_PROTOCOL')) return 'the server wants HTTP/2, which is not supported yet';
-  return `the TLS handshake inside failed (${code})`;
 }

@@ -1,5 +1,6 @@
 // Reads the first bytes of a connection to tell what it carries, and puts them back.
 import type { Duplex } from 'node:stream';
+import { EgressRefusal } from '../refusal.ts';
 import { type ClientHello, parseClientHello } from '../tls/client-hello.ts';
 
 /**
@@ -63,6 +64,22 @@ export async function peek(
     stream.pause();
     if (read.length > 0) stream.unshift(read);
   }
+}
+
+/**
+ * Throws `EgressRefusal` unless a preface is of the expected kind, and TLS names the host that the address stands for.
+ */
+export function requirePreface(preface: Preface, host: string, expected: 'tls' | 'http'): void {
+  if (preface.kind === 'ended') throw new EgressRefusal('it ended before it sent anything');
+  if (preface.kind === 'silent') throw new EgressRefusal('it sent nothing');
+  if (preface.kind === 'malformed') throw new EgressRefusal(`its TLS cannot be read: ${preface.reason}`);
+  if (preface.kind !== expected) {
+    throw new EgressRefusal(expected === 'tls' ? 'it is not TLS' : 'it is not HTTP');
+  }
+  if (preface.kind !== 'tls') return;
+  const name = preface.name?.toLowerCase().replace(/\.$/, '');
+  if (name === undefined) throw new EgressRefusal('its TLS names no host');
+  if (name !== host) throw new EgressRefusal('its TLS names another host');
 }
 
 function classify(read: Buffer): Preface | undefined {

@@ -3,6 +3,7 @@
 import type { CommandModule } from 'yargs';
 import { catchWarderError, EXIT, WarderError } from '../errors.ts';
 import type { PackageStore } from '../package/store.ts';
+import { requireConditions } from '../policy/condition.ts';
 import { type ProfileCredential, type UnsupportedFeature, unsupportedFeatures } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile } from '../profile/load.ts';
 import { formatSize } from '../profile/units.ts';
@@ -68,7 +69,8 @@ async function check(context: Context, requested: readonly string[]): Promise<vo
   const packages = openPackageStore(context);
   const findings: Finding[] = [];
   for (const { name, found } of loaded) {
-    findings.push(await checkMounts(checkProfile(name, found, states, places, packages)));
+    const compiled = found instanceof WarderError ? found : await withConditions(found);
+    findings.push(await checkMounts(checkProfile(name, compiled, states, places, packages)));
   }
   if (json) terminal.json(findings);
   else {
@@ -111,6 +113,17 @@ interface Finding {
   readonly policy?: string;
   readonly unsupported?: readonly UnsupportedFeature[];
   readonly warnings?: readonly string[];
+}
+
+/** The profile, or why its conditions cannot be used. */
+async function withConditions(loaded: LoadedProfile): Promise<LoadedProfile | WarderError> {
+  try {
+    await requireConditions(loaded.profile.policy, loaded.profile.name);
+    return loaded;
+  } catch (error) {
+    if (error instanceof WarderError) return error;
+    throw error;
+  }
 }
 
 function checkProfile(

@@ -56,6 +56,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     'profile',
   ),
   remove: verb('remove a profile', async () => (await import('./remove.ts')).removeCommand, 'profile'),
+  policy: verb(
+    'explain what a profile says of a call',
+    async () => (await import('./policy.ts')).policyCommand,
+  ),
   package: verb(
     'pin, verify and update the packages of servers',
     async () => (await import('./package.ts')).packageCommand,

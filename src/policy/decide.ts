@@ -8,7 +8,10 @@
 //
 // The rules of `policy.methods` that deny or ask hold for every request of a method. Those that allow hold for
 // requests that no other key governs: `methods: {"*": allow}` allows no tool.
+//
+// A rule with a condition says `allow` for a call whose arguments meet it, and what its `else` says for any other.
 import type { Condition, Decision, ProfilePolicy } from '../profile/format.ts';
+import { type CallArguments, judge } from './condition.ts';
 import { fold } from './fold.ts';
 import { compile, type Pattern } from './pattern.ts';
 import { isNormal, normalForm, plainForm } from './uri.ts';
@@ -23,13 +26,22 @@ export interface Subject {
   readonly name: string;
   /** The method of the request, where the rules of `policy.methods` are to count too. */
   readonly method?: string;
+  /** The arguments of a tool call. Without them a rule with a condition counts as `ask`. */
+  readonly arguments?: CallArguments;
 }
 
 /** What was decided, and which part of the profile did. */
 export interface Verdict {
   readonly decision: Decision;
-  /** `policy.tools.<pattern>` and so on, `policy.default`, or `protocol`: no part of the profile did. */
+  /**
+   * `policy.tools.<pattern>` and so on, `policy.default`, or `protocol`: no part of the profile did. Of a rule with a
+   * condition, `.allow` or `.else` follows.
+   */
   readonly rule: string;
+  /** Why the arguments do not meet the condition of the rule. */
+  readonly why?: string;
+  /** Other arguments may bring another verdict. */
+  readonly byArguments?: true;
 }
 
 /** The longest names, in characters. What is longer is denied before it is compared with anything. */
@@ -41,10 +53,19 @@ export const MAX_NAME: Readonly<Record<Kind, number>> = {
 };
 
 interface Rule {
-  readonly decision: Decision;
+  readonly says: Decision | Condition;
   readonly exact: Pattern;
   /** Its other forms: those with which a deny or an ask is compared too. */
   readonly others: readonly Pattern[];
+}
+
+/** A rule that matches a name, and what it says of the request. */
+interface Match {
+  readonly decision: Decision;
+  readonly pattern: Pattern;
+  /** What of the rule says it: `.allow`, `.else`, or all of it. */
+  readonly part: string;
+  readonly why: string | undefined;
 }
 
 /** A name, and its other forms likewise. */
@@ -54,14 +75,16 @@ interface Forms {
   readonly others: readonly string[];
 }
 
+const NOT_EXACT = { isMet: false, why: 'the name is spelled otherwise' } as const;
+
 const PRECEDENCE: readonly Decision[] = ['deny', 'ask', 'allow'];
 
 /** The prepared rules of each policy, for as long as the policy is in use. */
 const prepared = new WeakMap<ProfilePolicy, Readonly<Record<Kind, readonly Rule[]>>>();
 
 /**
- * Decides on a request. A rule with a condition on the arguments counts as `ask`: what it allows depends on more
- * than the name. `unlisted` is the decision where no pattern matches: the policy's default if it is left out.
+ * Decides on a request. `unlisted` is the decision where no pattern matches: the policy's default if it is left out.
+ * The conditions of the policy have to be loaded: see `loadConditions`.
  */
 export function decide(policy: ProfilePolicy, subject: Subject, unlisted?: Decision): Verdict {
   const { kind, name, method } = subject;
@@ -69,14 +92,19 @@ export function decide(policy: ProfilePolicy, subject: Subject, unlisted?: Decis
     return { decision: 'deny', rule: 'protocol' };
   }
   const rules = prepare(policy);
-  const matching = matched(rules[kind], kind, name);
+  const own = matching(rules[kind], kind, name, subject.arguments);
   const byMethod =
-    method === undefined || kind === 'methods' ? [] : matched(rules.methods, 'methods', method);
+    method === undefined || kind === 'methods' ? [] : matching(rules.methods, 'methods', method, undefined);
+  const extra = own.some(({ part }) => part !== '') ? ({ byArguments: true } as const) : undefined;
   for (const decision of PRECEDENCE) {
-    const own = mostSpecific(matching, decision);
-    if (own !== undefined) return { decision, rule: `policy.${kind}.${own}` };
+    const found = mostSpecific(own, decision);
+    if (found !== undefined) {
+      const { pattern, part, why } = found;
+      const rule = `policy.${kind}.${pattern.source}${part}`;
+      return { decision, rule, ...(why !== undefined && { why }), ...extra };
+    }
     const other = decision === 'allow' ? undefined : mostSpecific(byMethod, decision);
-    if (other !== undefined) return { decision, rule: `policy.methods.${other}` };
+    if (other !== undefined) return { decision, rule: `policy.methods.${other.pattern.source}`, ...extra };
   }
   return unlisted === undefined
     ? { decision: policy.default, rule: 'policy.default' }
@@ -100,7 +128,15 @@ export function decideAll(policy: ProfilePolicy, subjects: readonly Subject[], u
 /** Whether a policy has any rule by which something of a kind is denied. */
 export function denies(policy: ProfilePolicy, kind: Kind): boolean {
   const { [kind]: own, methods } = prepare(policy);
-  return policy.default === 'deny' || [...own, ...methods].some(({ decision }) => decision === 'deny');
+  return (
+    policy.default === 'deny' ||
+    [...own, ...methods].some(({ says }) => (typeof says === 'string' ? says : says.else) === 'deny')
+  );
+}
+
+/** Whether what a policy says of some tool depends on its arguments. */
+export function hasConditions({ tools }: ProfilePolicy): boolean {
+  return Object.values(tools).some((rule) => typeof rule !== 'string');
 }
 
 function prepare(policy: ProfilePolicy): Readonly<Record<Kind, readonly Rule[]>> {
@@ -119,19 +155,24 @@ function prepare(policy: ProfilePolicy): Readonly<Record<Kind, readonly Rule[]>>
   return rules;
 }
 
-function ruleOf(kind: Kind, pattern: string, rule: Decision | Condition): Rule {
+function ruleOf(kind: Kind, pattern: string, says: Decision | Condition): Rule {
   const others = kind === 'resources' ? [fold(pattern), fold(normalForm(pattern))] : [fold(pattern)];
   return {
-    decision: typeof rule === 'string' ? rule : 'ask',
+    says,
     exact: compile(pattern),
     others: [...new Set(others)].filter((other) => other !== pattern).map(compile),
   };
 }
 
-function matched(rules: readonly Rule[], kind: Kind, name: string): Rule[] {
+function matching(
+  rules: readonly Rule[],
+  kind: Kind,
+  name: string,
+  args: CallArguments | undefined,
+): Match[] {
   if (rules.length === 0) return [];
   const forms = formsOf(kind, name);
-  return rules.filter((rule) => isMatch(rule, forms));
+  return rules.flatMap((rule) => matchOf(rule, forms, args) ?? []);
 }
 
 function formsOf(kind: Kind, name: string): Forms {
@@ -143,22 +184,37 @@ function formsOf(kind: Kind, name: string): Forms {
   return { name, isNormal: isNormal(name), others: [...others] };
 }
 
-function isMatch(rule: Rule, { name, isNormal, others }: Forms): boolean {
-  const { decision, exact } = rule;
-  if (decision === 'allow') return (isNormal || exact.isExact) && exact.matches(name);
+function matchOf(rule: Rule, forms: Forms, args: CallArguments | undefined): Match | undefined {
+  const { says, exact } = rule;
+  const isExact = (forms.isNormal || exact.isExact) && exact.matches(forms.name);
+  if (typeof says === 'string') {
+    const isMatch = says === 'allow' ? isExact : matchesLoosely(rule, forms);
+    return isMatch ? { decision: says, pattern: exact, part: '', why: undefined } : undefined;
+  }
+  if (!matchesLoosely(rule, forms)) return undefined;
+  if (args === undefined) return { decision: 'ask', pattern: exact, part: '', why: undefined };
+  // What is only spelled almost like a tool is never allowed by a condition.
+  const judgement = isExact ? judge(says, args) : NOT_EXACT;
+  return judgement.isMet
+    ? { decision: 'allow', pattern: exact, part: '.allow', why: undefined }
+    : { decision: says.else, pattern: exact, part: '.else', why: judgement.why };
+}
+
+function matchesLoosely({ exact, others: patterns }: Rule, { name, others }: Forms): boolean {
   if (exact.matches(name)) return true;
-  return [exact, ...rule.others].some(
+  return [exact, ...patterns].some(
     (pattern) => (pattern !== exact && pattern.matches(name)) || others.some((form) => pattern.matches(form)),
   );
 }
 
-/** The most specific pattern that says `decision`. */
-function mostSpecific(rules: readonly Rule[], decision: Decision): string | undefined {
-  let best: Pattern | undefined;
-  for (const { decision: says, exact } of rules) {
-    if (says === decision && (best === undefined || isMoreSpecific(exact, best))) best = exact;
+/** The match with the most specific pattern among those that say `decision`. */
+function mostSpecific(matches: readonly Match[], decision: Decision): Match | undefined {
+  let best: Match | undefined;
+  for (const match of matches) {
+    const isBetter = best === undefined || isMoreSpecific(match.pattern, best.pattern);
+    if (match.decision === decision && isBetter) best = match;
   }
-  return best?.source;
+  return best;
 }
 
 function isMoreSpecific(pattern: Pattern, than: Pattern): boolean {

@@ -16,7 +16,7 @@ export type Decision = 'allow' | 'ask' | 'deny';
 /** A decision that depends on a call's arguments: `allow` is a JSON Schema for them. */
 export interface Condition {
   readonly allow: Readonly<Record<string, unknown>>;
-  readonly else: Decision;
+  readonly else: 'ask' | 'deny';
 }
 
 /** The policy for requests. Keys are patterns: of names, of URIs, of methods. */
@@ -139,6 +139,22 @@ function isTextPath([first, second, third, fourth, fifth]: Path): boolean {
   return first === 'credentials' && third === 'from' && fourth === 'command' && fifth !== undefined;
 }
 
+/** The short forms for requests of the server, by the methods that they stand for. */
+export const SERVER_REQUESTS = {
+  sampling: 'sampling/createMessage',
+  elicitation: 'elicitation/create',
+  roots: 'roots/list',
+} as const;
+
+function serverRequestRules(policy: NonNullable<ProfileFile['policy']>): Record<string, Decision> {
+  const rules: Record<string, Decision> = {};
+  for (const [key, method] of Object.entries(SERVER_REQUESTS)) {
+    const decision = policy[key as keyof typeof SERVER_REQUESTS];
+    if (decision !== undefined) rules[method] = decision;
+  }
+  return rules;
+}
+
 function withDefaults(file: ProfileFile, name: string): Profile {
   const { description, sandbox, policy, audit } = file;
   return {
@@ -176,7 +192,7 @@ function withDefaults(file: ProfileFile, name: string): Profile {
       tools: policy?.tools ?? {},
       resources: policy?.resources ?? {},
       prompts: policy?.prompts ?? {},
-      methods: policy?.methods ?? {},
+      methods: { ...serverRequestRules(policy ?? {}), ...policy?.methods },
     },
     audit: {
       arguments: audit?.arguments ?? 'redacted',
@@ -224,21 +240,13 @@ export interface UnsupportedFeature {
  * exit code 78: a profile is enforced completely, or nothing starts.
  */
 export function unsupportedFeatures(profile: Profile): UnsupportedFeature[] {
-  const { server, policy } = profile;
+  const { server } = profile;
   const features: UnsupportedFeature[] = [];
   if (server.kind === 'url') {
     features.push({
       what: '"server.url" is not supported yet',
       hint: 'use "command" and "args" of a server on this machine',
     });
-  }
-  for (const [pattern, rule] of Object.entries(policy.tools)) {
-    if (typeof rule === 'object') {
-      features.push({
-        what: `conditions on arguments are not supported yet (policy.tools.${pattern})`,
-        hint: 'use allow, ask or deny',
-      });
-    }
   }
   return features;
 }

@@ -127,7 +127,16 @@ const sandbox = z.strictObject({
 });
 
 const rule = z.union(
-  [decision, z.strictObject({ allow: z.record(z.string(), z.unknown()), else: decision })],
+  [
+    decision,
+    z.strictObject({
+      allow: z.record(z.string(), z.unknown()),
+      else: z.enum(['ask', 'deny'], {
+        error: ({ input }) =>
+          input === undefined ? undefined : 'must be ask or deny: "allow" would allow every call',
+      }),
+    }),
+  ],
   {
     error: (issue) =>
       typeof issue.input === 'string'
@@ -153,6 +162,9 @@ const policy = z.strictObject({
   methods: rules.describe(
     'All other requests, by pattern of the method; deny and ask apply to every request',
   ),
+  sampling: plainRule.optional().describe('What the server asks of the model of the host; by default allow'),
+  elicitation: plainRule.optional().describe('What the server asks of the user; by default allow'),
+  roots: plainRule.optional().describe("Whether the server learns the host's folders; by default allow"),
 });
 
 const variable = z

@@ -2,6 +2,7 @@
 // relay's own, so that the host may use its ids as it likes: what a server answers late, twice or by mistake can
 // never be taken for the answer to another request.
 import type { ToolResult } from '../audit/events.ts';
+import type { CallArguments } from '../policy/condition.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
 import type { Envelope, Id } from './json/envelope.ts';
 import type { Method, Target } from './methods.ts';
@@ -73,6 +74,8 @@ export class Call {
   /** What it acts on, once that is read; `shown` is that as it may be shown. */
   targets: readonly Target[] = [];
   shown = '';
+  /** Its arguments, where the policy may ask for them, until it is decided on. */
+  arguments: CallArguments | undefined;
   /** The digest of the id of the task that it acts on. */
   task: string | undefined;
   /** The id towards the server, once it is sent. */
@@ -125,11 +128,13 @@ export class Call {
   /** It is decided on and on record. */
   judged(): void {
     this.#state = 'judged';
+    this.arguments = undefined;
   }
 
   /** It waits until it can be judged; its id is taken from now on. */
   wait(): void {
     this.#state = 'waiting';
+    this.arguments = undefined;
     this.#calls.take(this);
   }
 
@@ -182,6 +187,7 @@ export class Call {
     // Of a cancelled request that is remembered no more is kept than a late answer's record needs.
     this.#params = undefined;
     this.targets = [];
+    this.arguments = undefined;
     return true;
   }
 

@@ -119,6 +119,7 @@ export class FromHost implements LineListener {
     // parse
     const call = waiter?.call ?? this.#receive(message, bytes);
     const malformed = waiter === undefined ? this.#admission.fault(call, message, bytes) : undefined;
+    if (malformed === undefined) call.arguments = this.#verdicts.argumentsOf(call, message, bytes);
     const reason = malformed === undefined ? this.#admission.waitsFor(call, waiter?.reason) : undefined;
     if (reason !== undefined) {
       waiting.add(reason, copyOf(bytes, start, end), call);

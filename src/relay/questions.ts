@@ -76,8 +76,8 @@ export class Questions {
     if (serverRequests.isClosed) return { rule: 'protocol', refusal: HOST_LEFT };
     if (serverRequests.size >= budgets.open) return { rule: 'protocol', refusal: BUSY };
     if (governedBy === 'lifecycle') return { rule: 'protocol', refusal: undefined };
-    const { decision, rule } = decide(current.policy, { kind: 'methods', name: method }, unlisted);
-    return { rule, refusal: refusalOf(profile, decision, rule, method) };
+    const verdict = decide(current.policy, { kind: 'methods', name: method }, unlisted);
+    return { rule: verdict.rule, refusal: refusalOf(profile, verdict, method) };
   }
 
   /** An answer of the host to a request of the server: on record before the server has it. */

@@ -1,10 +1,13 @@
 // What the policy of a session says of a request. Verdicts on tools are kept by name, as the same few are called
 // again and again; a changed policy or redaction drops them.
-import { decide, decideAll, denies, type Verdict } from '../policy/decide.ts';
+import { CallArguments } from '../policy/condition.ts';
+import { decide, decideAll, denies, hasConditions, type Verdict } from '../policy/decide.ts';
 import type { Budgets } from './budgets.ts';
 import type { Call } from './call.ts';
 import type { Current } from './current.ts';
 import type { Refusal } from './error-response.ts';
+import type { Envelope } from './json/envelope.ts';
+import { OPEN_OBJECT } from './json/json.ts';
 import { CALL, type Target } from './methods.ts';
 
 export interface VerdictsOptions {
@@ -28,14 +31,17 @@ export class Verdicts {
   readonly #options: VerdictsOptions;
   readonly #known = new Map<string, KnownTool>();
   #deniesTools: boolean;
+  #hasConditions: boolean;
 
   constructor(options: VerdictsOptions) {
     this.#options = options;
     const { current } = options;
     this.#deniesTools = denies(current.policy, 'tools');
+    this.#hasConditions = hasConditions(current.policy);
     current.onChange(() => {
       this.#known.clear();
       this.#deniesTools = denies(current.policy, 'tools');
+      this.#hasConditions = hasConditions(current.policy);
     });
   }
 
@@ -51,6 +57,15 @@ export class Verdicts {
     call.shown = known?.shown ?? this.show(name);
   }
 
+  /** The arguments of a tool call, where the policy may ask for them. They are read while `bytes` are there. */
+  argumentsOf({ method }: Call, message: Envelope, bytes: Buffer): CallArguments | undefined {
+    if (!this.#hasConditions || method !== CALL) return undefined;
+    const { argumentsStart: start, argumentsEnd: end } = message;
+    return new CallArguments(() =>
+      start !== -1 && bytes[start] === OPEN_OBJECT ? bytes.toString('utf8', start, end) : '{}',
+    );
+  }
+
   /** A name as it may be shown and recorded. */
   show(name: string): string {
     const { current, budgets } = this.#options;
@@ -61,7 +76,7 @@ export class Verdicts {
   }
 
   /** Decides on a request whose targets are read. */
-  decide({ method, targets, governance, shown }: Call): Verdict {
+  decide({ method, targets, governance, shown, arguments: args }: Call): Verdict {
     const { current, budgets } = this.#options;
     const [only] = targets;
     if (method !== CALL || only === undefined) {
@@ -70,29 +85,28 @@ export class Verdicts {
     }
     const known = this.#known.get(only.name);
     if (known !== undefined) return known.verdict;
-    const verdict = decide(current.policy, { ...only, method });
+    const verdict = decide(current.policy, { ...only, method, ...(args && { arguments: args }) });
+    if (verdict.byArguments) return verdict;
     if (this.#known.size < MAX_KNOWN && only.name.length <= budgets.name)
       this.#known.set(only.name, { targets, shown, verdict });
     return verdict;
   }
 
   /** Why a verdict does not let a request through; undefined if it does. */
-  refusal({ shown, method }: Call, { decision, rule }: Verdict): Refusal | undefined {
-    return decision === 'allow'
-      ? undefined
-      : refusalOf(this.#options.profile, decision, rule, shown === '' ? method : shown);
+  refusal({ shown, method }: Call, verdict: Verdict): Refusal | undefined {
+    return refusalOf(this.#options.profile, verdict, shown === '' ? method : shown);
   }
 }
 
 /** Why a verdict lets nothing through; undefined if it does. */
 export function refusalOf(
   profile: string,
-  decision: Verdict['decision'],
-  rule: string,
+  { decision, rule, why }: Verdict,
   shown: string,
 ): Refusal | undefined {
   if (decision === 'allow') return undefined;
-  const says = `refused: ${rule} of profile "${profile}" says ${decision} for ${JSON.stringify(shown)}`;
+  const because = why === undefined ? '' : `, since ${why}`;
+  const says = `refused: ${rule} of profile "${profile}" says ${decision} for ${JSON.stringify(shown)}${because}`;
   return decision === 'deny'
     ? { code: 'refused', text: says, hint: 'only the user can change what a profile allows' }
     : {

@@ -13,6 +13,7 @@ import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
+import { loadConditions, requireConditions } from '../policy/condition.ts';
 import type { ProfilePolicy } from '../profile/format.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import type { Settings } from '../profile/settings.ts';
@@ -94,6 +95,7 @@ export class Sessions {
     // Taken before the values are fetched, so that no change is missed.
     using _held = this.#parts.start.credentials.watch(profile.credentials);
     try {
+      await requireConditions(profile.policy, profile.name);
       const started = await startServer(profile, sessionContext(entry), this.#parts.start);
       entry.started = started;
       try {
@@ -204,6 +206,11 @@ export class Sessions {
     for (const entry of this.#entries.values()) {
       if (entry.loaded.name !== name || isDeepStrictEqual(entry.policy, policy)) continue;
       entry.policy = policy;
+      // Until they are loaded, conditions allow nothing.
+      void loadConditions(policy).then((faults) => {
+        for (const fault of faults)
+          this.#parts.log.error({ profile: name, ...fault }, 'a condition cannot be used');
+      });
       if (entry.session !== undefined) entry.session.policy = policy;
       this.#parts.log.info({ session: entry.id, profile: name }, 'a changed policy holds from now on');
     }

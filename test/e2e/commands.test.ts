@@ -185,3 +185,49 @@ test.each([
   expect({ code, stdout }).toEqual({ code: exit, stdout: '' });
   expect(stderr).toMatch(/^warder: (error|hint): /m);
 });
+
+test('policy test explains what a profile says of a call', async () => {
+  await using home = new Home();
+  home.profile(
+    'github',
+    `server: {command: node}
+policy:
+  tools:
+    create_issue: {allow: {properties: {owner: {const: acme}}, required: [owner]}, else: deny}
+    "get_*": allow
+  prompts: {review: deny}
+`,
+  );
+  const explain = (...words: string[]) => home.warder(['policy', 'test', 'github', ...words]);
+  expect(await explain('create_issue', '{"owner":"acme"}')).toMatchObject({
+    code: 0,
+    stdout: 'allow: policy.tools.create_issue.allow\n',
+  });
+  expect((await explain('create_issue', '{"owner":"x"}')).stdout).toBe(
+    'deny: policy.tools.create_issue.else, since "owner" must be equal to constant "acme"\n',
+  );
+  expect((await explain('create_issue')).stdout).toContain('give them after the name');
+  expect(JSON.parse((await explain('review', '--kind', 'prompts', '--json')).stdout)).toEqual({
+    profile: 'github',
+    kind: 'prompts',
+    name: 'review',
+    decision: 'deny',
+    rule: 'policy.prompts.review',
+    why: null,
+    by_arguments: false,
+  });
+  expect(await explain('create_issue', '[1]')).toMatchObject({ code: 64, stdout: '' });
+  expect(await explain('create_issue', "{'owner'}")).toMatchObject({ code: 64, stdout: '' });
+  home.profile(
+    'github',
+    'server: {command: node}\npolicy: {tools: {a: {allow: {propertys: {}}, else: ask}}}\n',
+  );
+  for (const words of [
+    ['policy', 'test', 'github', 'a'],
+    ['check', 'github'],
+  ]) {
+    const { code, stderr } = await home.warder(words);
+    expect(code).toBe(65);
+    expect(stderr).toContain('policy.tools.a.allow: strict mode: unknown keyword: "propertys"');
+  }
+});

@@ -2,6 +2,7 @@
 // repeated.
 import { sealingProblem } from '../../credential/sealable.ts';
 import { WarderError } from '../../errors.ts';
+import { optionalNames } from '../../policy/condition.ts';
 import type { Profile } from '../../profile/format.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import type { CredentialState, CredentialStates } from '../credential/credential-state.ts';
@@ -38,6 +39,14 @@ export function profileWarnings(
   if (sandbox?.off === true) warnings.push('the sandbox is off');
   const hasAsk = policy.default === 'ask' || Object.values(policy.tools).includes('ask');
   if (hasAsk) warnings.push('"ask" refuses until there is a way to ask');
+  for (const [pattern, rule] of Object.entries(policy.tools)) {
+    const optional = typeof rule === 'string' ? [] : optionalNames(rule);
+    if (optional.length > 0) {
+      warnings.push(
+        `policy.tools.${pattern} allows calls without ${optional.join(', ')}: list them under "required" to refuse that`,
+      );
+    }
+  }
   return warnings;
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
+import { loadConditions } from '../../../src/policy/condition.ts';
 import { answer, call, join, SECRET, sent } from '../../fixtures/ends.ts';
 import { policyOf } from '../../fixtures/policy.ts';
 
@@ -205,6 +206,40 @@ describe('policy', () => {
     expect(host.messages).toMatchObject([
       { id: 1, error: { code: -32013, data: { code: 'withheld' } } },
       { id: 2, error: { code: -32013 } },
+    ]);
+  });
+
+  test('W-POL-1 a rule with a condition decides each call by its arguments, and says why not', async () => {
+    const conditional = policyOf({
+      default: 'deny',
+      tools: { echo: { allow: { properties: { n: { const: 1 } }, required: ['n'] }, else: 'deny' } },
+    });
+    await loadConditions(conditional);
+    const { host, server, audit } = join({ policy: conditional });
+    const withN = (id: number, n: number) => ({
+      id,
+      method: 'tools/call',
+      params: { name: 'echo', arguments: { n } },
+    });
+    host.say({ id: 'list', method: 'tools/list' });
+    server.say({ id: 1, result: { tools: [{ name: 'echo' }] } });
+    host.say(withN(1, 1), withN(2, 2), withN(3, 1), call(4));
+    expect(server.messages.filter(({ method }) => method === 'tools/call')).toHaveLength(2);
+    expect(host.messages.slice(1)).toMatchObject([
+      {
+        id: 2,
+        error: {
+          message:
+            'refused: policy.tools.echo.else of profile "github" says deny for "echo", since "n" must be equal to constant 1',
+        },
+      },
+      { id: 4, error: { code: -32010 } },
+    ]);
+    expect(audit.records.map(({ decision, rule }) => [decision, rule])).toEqual([
+      ['allow', 'policy.tools.echo.allow'],
+      ['deny', 'policy.tools.echo.else'],
+      ['allow', 'policy.tools.echo.allow'],
+      ['deny', 'policy.tools.echo.else'],
     ]);
   });
 

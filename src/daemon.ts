@@ -203,6 +203,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
           return why === undefined ? { name } : { name, broken: why };
         }),
         sessions: sessions.status(),
+        planted: [...sessions.planted],
         credentials: {
           locked: locks.locked,
           guarded: locks.needsPassphrase,

@@ -8,6 +8,7 @@ export const EVENTS = [
   'daemon.stop',
   'session.open',
   'session.close',
+  'sandbox.planted',
   'credential.use',
   'tool.call',
   'tool.result',
@@ -88,6 +89,23 @@ export interface SessionClose {
   readonly reason: string;
   /** Tool calls in the session. */
   readonly calls: number;
+}
+
+/**
+ * A server wrote, below a folder that it may write, what programs outside execute or obey (`sandbox/plan/plantable.ts`).
+ * Written when it is found: while the server runs, or after it has ended. Paths are absolute.
+ */
+export interface SandboxPlanted {
+  readonly session: string;
+  readonly profile: string;
+  /** What appeared, and the path to which it was renamed. */
+  readonly appeared: readonly { readonly path: string; readonly put_away: string }[];
+  /** What was there before and has changed: it was left as it is. */
+  readonly changed: readonly string[];
+  /** Folders that got too many entries to compare all. */
+  readonly uncompared: readonly string[];
+  /** How many more paths there are than this record names. */
+  readonly more?: number;
 }
 
 /**
@@ -310,6 +328,7 @@ export interface Fields {
   'daemon.stop': DaemonStop;
   'session.open': SessionOpen;
   'session.close': SessionClose;
+  'sandbox.planted': SandboxPlanted;
   'credential.use': CredentialUse;
   'tool.call': ToolCall;
   'tool.result': ToolResult;

@@ -94,12 +94,18 @@ async function* newestRecords(folder: string): AsyncGenerator<LogRecord> {
   }
 }
 
-/** The newest `limit` records that match, oldest first. */
-export async function listRecords(folder: string, filter: Filter, limit: number): Promise<LogRecord[]> {
+/** The newest `limit` records that match, oldest first. At most `search` records are looked at. */
+export async function listRecords(
+  folder: string,
+  filter: Filter,
+  limit: number,
+  search = Number.POSITIVE_INFINITY,
+): Promise<LogRecord[]> {
   const isSelected = matcher(filter);
   const list: LogRecord[] = [];
+  let left = search;
   for await (const record of newestRecords(folder)) {
-    if (list.length === limit) break;
+    if (list.length === limit || left-- <= 0) break;
     if (isSelected(record.entry)) list.push(record);
   }
   return list.reverse();

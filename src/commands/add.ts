@@ -9,13 +9,14 @@ import { resolveBin } from '../package/bin.ts';
 import { type PackageSpec, parseNpx, parseSpec } from '../package/spec.ts';
 import type { ScriptChoice } from '../package/store.ts';
 import { draftProfile } from '../profile/draft.ts';
-import { checkProfileName, type Delivery, parseProfile } from '../profile/format.ts';
+import { checkProfileName, type Delivery, expandHome, parseProfile } from '../profile/format.ts';
 import { profileExistsError, profilePath, profileStamp, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 import { openPackageStore } from './package/package-store.ts';
 import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
 import { hostEntry } from './profile/host-entry.ts';
 import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/option-checks.ts';
+import { protectedLine } from './profile/planted.ts';
 import { findExecutable, serverPath } from './profile/preview.ts';
 
 interface AddArguments {
@@ -26,6 +27,8 @@ interface AddArguments {
   readonly deliver: Delivery | undefined;
   readonly env: string[];
   readonly cwd: string | undefined;
+  readonly read: string[];
+  readonly write: string[];
   readonly allow: string[];
   readonly deny: string[];
   readonly package: string | undefined;
@@ -68,6 +71,8 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
         })
         .option('env', repeatable('NAME=VALUE, never a secret; can be repeated'))
         .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
+        .option('read', repeatable('a file or folder that the server may read; can be repeated'))
+        .option('write', repeatable('a folder that the server may change; can be repeated'))
         .option('allow', repeatable('a pattern of tool names; can be repeated'))
         .option('deny', repeatable('a pattern of tool names; wins over --allow; can be repeated'))
         .option('package', {
@@ -148,6 +153,8 @@ async function add(context: Context, args: AddArguments): Promise<void> {
     env,
     credentials: [...new Set(credentials)],
     ...delivery,
+    read: args.read.map(listedPath),
+    write: args.write.map(listedPath),
     allow,
     deny,
     schema: schemaPath(),
@@ -165,6 +172,10 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   }
   terminal.out(`wrote ${file}`);
   for (const line of deliveryLines(delivery, draft.credentials)) terminal.out(`  ${line}`);
+  if (draft.write.length > 0) {
+    const folders = draft.write.map((path) => expandHome(path, homeFolder(process.env)));
+    terminal.out(`  sandbox.write: ${await protectedLine(folders, [])}`);
+  }
   terminal.out('  policy: {default: allow}: every tool that matches no pattern may be called');
   for (const note of notes) terminal.out(`  ${note}`);
   if (next.length > 0) terminal.out('\nnext:');
@@ -236,9 +247,19 @@ function workingFolder(
   // Of `--config=file` only the file is tested.
   const relativeArgument = args.map((word) => word.replace(/^--?[\w-]+=/, '')).find(relative);
   const found = command.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) ? command : relativeArgument;
-  if (found === undefined) return undefined;
+  if (found === undefined) {
+    notes.push(
+      'cwd: a home of its own, not the folder that a host has open; what it writes there is not kept ("--cwd" and "--write" name folders that are)',
+    );
+    return undefined;
+  }
   notes.push(`cwd: ${current}, where ${found} is`);
   return current;
+}
+
+/** A path for the profile: as it was given, or absolute. */
+function listedPath(path: string): string {
+  return path.startsWith('~/') ? path : resolve(path);
 }
 
 /** The command, as an absolute path if only the PATH of this shell finds it. */

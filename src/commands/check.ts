@@ -2,6 +2,7 @@
 // before the first run.
 import type { CommandModule } from 'yargs';
 import { catchWarderError, EXIT, WarderError } from '../errors.ts';
+import { clock } from '../os/clock.ts';
 import type { PackageStore } from '../package/store.ts';
 import { requireConditions } from '../policy/condition.ts';
 import { type ProfileCredential, type UnsupportedFeature, unsupportedFeatures } from '../profile/format.ts';
@@ -24,6 +25,7 @@ import {
   networkAccess,
   networkLines,
 } from './profile/access-summary.ts';
+import { plantedNotes, protectedLine } from './profile/planted.ts';
 import { previewServer, type ServerPreview } from './profile/preview.ts';
 import { commandLine, policyLine, sandboxState, serverLine } from './profile/profile-summary.ts';
 import { profileWarnings } from './profile/warnings.ts';
@@ -70,7 +72,9 @@ async function check(context: Context, requested: readonly string[]): Promise<vo
   const findings: Finding[] = [];
   for (const { name, found } of loaded) {
     const compiled = found instanceof WarderError ? found : await withConditions(found);
-    findings.push(await checkMounts(checkProfile(name, compiled, states, places, packages)));
+    findings.push(
+      await addPlanted(await checkMounts(checkProfile(name, compiled, states, places, packages)), places),
+    );
   }
   if (json) terminal.json(findings);
   else {
@@ -95,6 +99,8 @@ interface Finding {
     readonly line: string;
     readonly program?: string;
     readonly cwd?: string;
+    /** The working folder is its private home. */
+    readonly private?: boolean;
     readonly variables?: ServerPreview['variables'];
   };
   readonly credentials?: readonly {
@@ -110,6 +116,8 @@ interface Finding {
   readonly network?: NetworkAccess;
   /** The contents of the sandbox. */
   readonly holds?: PlanSummary;
+  /** Which names it cannot write below its writable folders, in words. */
+  readonly protected?: string;
   readonly policy?: string;
   readonly unsupported?: readonly UnsupportedFeature[];
   readonly warnings?: readonly string[];
@@ -125,6 +133,9 @@ async function withConditions(loaded: LoadedProfile): Promise<LoadedProfile | Wa
     throw error;
   }
 }
+
+/** What to know of a working folder that is the private home. */
+const PRIVATE = ', of its own: not the folder that a host has open, and what it writes there is not kept';
 
 function checkProfile(
   name: string,
@@ -158,6 +169,7 @@ function checkProfile(
       line: serverLine(profile.server),
       ...(typeof server.program === 'string' ? { program: server.program } : {}),
       ...(profile.server.kind === 'url' ? {} : { cwd: server.cwd, variables: server.variables }),
+      ...(sandbox?.cwd === sandbox?.home && sandbox !== undefined ? { private: true } : {}),
     },
     credentials,
     sandbox: sandboxState(profile),
@@ -166,6 +178,17 @@ function checkProfile(
     policy: policyLine(profile.policy),
     unsupported: features,
     warnings: profileWarnings(profile, server, credentials, states),
+  };
+}
+
+/** Adds what the server may not write although its folders are listed, and what it has planted there. */
+async function addPlanted(finding: Finding, { audit }: Places): Promise<Finding> {
+  const { name, holds, warnings = [] } = finding;
+  if (holds === undefined || holds.write.length === 0) return finding;
+  return {
+    ...finding,
+    protected: await protectedLine(holds.write, holds.mayPlant),
+    warnings: [...warnings, ...(await plantedNotes(audit, name, clock.now()))],
   };
 }
 
@@ -198,6 +221,7 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
     credentials = [],
     sandbox,
     holds,
+    protected: kept,
     network,
     policy,
     unsupported = [],
@@ -211,7 +235,7 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
   if (server !== undefined) {
     out(`  runs    ${server.line}`);
     if (server.program !== undefined) out(`          ${server.program}`);
-    if (server.cwd !== undefined) out(`  in      ${server.cwd}`);
+    if (server.cwd !== undefined) out(`  in      ${server.cwd}${server.private === true ? PRIVATE : ''}`);
     if (server.variables !== undefined) {
       const { trust, ...others } = server.variables;
       out(`  sees    ${Object.values(others).flat().join(' ')}`);
@@ -227,7 +251,7 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
       out(`  files   all that you can read and write: ${paint('red', 'no sandbox')}`);
       out(`  network all that you can reach: ${paint('red', 'no sandbox')}`);
     }
-    if (holds !== undefined) printSandbox({ out }, holds);
+    if (holds !== undefined) printSandbox({ out }, holds, kept);
     if (network !== undefined) printRows({ out }, 'network', networkLines(network));
     if (holds !== undefined) printLimits({ out }, holds);
     out(`  tools   ${policy}`);
@@ -238,15 +262,17 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
 
 type Out = Pick<Context['terminal'], 'out'>;
 
-function printSandbox({ out }: Out, { read, write, mayPlant, hidden, command }: PlanSummary): void {
+function printSandbox(
+  { out }: Out,
+  { read, write, mayPlant, hidden, command }: PlanSummary,
+  kept: string | undefined,
+): void {
   out(`  command ${commandLine(command)}`);
   printRows({ out }, 'files', [
     'the system, read-only; a home and a /tmp of its own, empty at each start',
     ...read.map((path) => `${path}, read-only`),
     ...write.map((path) => `${path}, to read and write`),
-    ...(write.length === 0
-      ? []
-      : ['in these no names that other programs obey: .git/hooks, .vscode, AGENTS.md, …']),
+    ...(kept === undefined ? [] : [kept]),
     ...mayPlant.map((name) => `but ${name}, which other programs obey, it may write`),
     ...hidden.map((path) => `${path}, hidden`),
   ]);

@@ -2,7 +2,7 @@ import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { ownerOf } from '../os/lock.ts';
 import { askRetired, retiredDaemons } from '../os/retired.ts';
-import type { Result, SessionStatus } from '../wire/control.ts';
+import type { PlantedPath, Result, SessionStatus } from '../wire/control.ts';
 import type { HandOverAnswer } from '../wire/hello.ts';
 import type { Context } from './command.ts';
 import type { Terminal } from './terminal.ts';
@@ -57,7 +57,7 @@ function retiredLine({ pid, version = 'unknown', sessions }: HandOverAnswer): st
 
 function printStatus(
   terminal: Terminal,
-  { daemon, store, audit, profiles, sessions, credentials }: Status,
+  { daemon, store, audit, profiles, sessions, planted = [], credentials }: Status,
   version: string,
 ): void {
   const broken = profiles.filter((profile) => profile.broken !== undefined);
@@ -91,6 +91,7 @@ function printStatus(
   }
   for (const { broken: reason } of broken) terminal.out(`\n${reason}`);
   for (const doubt of credentials.doubted) terminal.out(`\n${expiryLine(doubt)}`);
+  for (const path of planted) terminal.out(`\n${plantedLine(path)}`);
   if (sessions.length === 0) return;
   terminal.out('');
   terminal.table(
@@ -109,6 +110,13 @@ function printStatus(
     ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'SANDBOX', 'NETWORK', 'LAYERS'],
   );
   for (const session of sessions.filter(heldUp)) terminal.out(`\n${holdLine(session)}`);
+}
+
+/** `"/p/.mcp.json" was planted by the server of demo: it is now "…"`. */
+function plantedLine({ path, profile, put_away }: PlantedPath): string {
+  return put_away === undefined
+    ? `"${path}", which other programs obey, has changed while the server of ${profile} could write it: look at it`
+    : `"${path}", which other programs obey, was planted by the server of ${profile}: it is now "${put_away}"`;
 }
 
 /** A session that held up the others for longer is named. Milliseconds. */

@@ -19,7 +19,9 @@ export interface ProfileDraft {
   readonly deliver?: Delivery | undefined;
   /** Where sealed credentials may be used. */
   readonly hosts?: readonly string[] | undefined;
-  /** What the server may reach. If it is empty, the file has no `sandbox`. */
+  /** What the server may read, write and reach. If all of it is empty, the file has no `sandbox`. */
+  readonly read?: readonly string[] | undefined;
+  readonly write?: readonly string[] | undefined;
   readonly network?: readonly string[] | undefined;
   /** Patterns of tool names. */
   readonly allow: readonly string[];
@@ -40,7 +42,8 @@ const DELIVERY_COMMENTS: Readonly<Record<Delivery, string>> = {
 
 /** The YAML of a new profile. */
 export function draftProfile(draft: ProfileDraft): string {
-  const { deliver = 'env', hosts = [], network = [] } = draft;
+  const { deliver = 'env', hosts = [], read = [], write = [], network = [] } = draft;
+  const sandbox = Object.entries({ read, write, network }).filter(([, list]) => list.length > 0);
   // A new object for each credential: a shared one would be written as an anchor and an alias.
   const delivery = () => ({ deliver, ...(deliver === 'sealed' ? { hosts: [...hosts] } : {}) });
   const document = new Document({
@@ -54,7 +57,7 @@ export function draftProfile(draft: ProfileDraft): string {
     ...(draft.credentials.length === 0
       ? {}
       : { credentials: Object.fromEntries(draft.credentials.map((name) => [name, delivery()])) }),
-    ...(network.length === 0 ? {} : { sandbox: { network } }),
+    ...(sandbox.length === 0 ? {} : { sandbox: Object.fromEntries(sandbox) }),
     policy: { default: 'allow', ...toolRules(draft) },
   });
   addComment(document, ['server', 'cwd'], ' where relative paths begin');
@@ -62,7 +65,7 @@ export function draftProfile(draft: ProfileDraft): string {
     addComment(document, ['credentials', name, 'deliver'], DELIVERY_COMMENTS[deliver]);
     useFlowStyle(document, ['credentials', name, 'hosts']);
   }
-  useFlowStyle(document, ['sandbox', 'network']);
+  for (const [key] of sandbox) useFlowStyle(document, ['sandbox', key]);
   addComment(document, ['policy', 'default'], ' tools that no pattern names');
   useFlowStyle(document, ['server', 'args']);
   const patterns = document.getIn(['policy', 'tools']);

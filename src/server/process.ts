@@ -12,6 +12,7 @@ import type { ConfinedServer } from '../sandbox/confine.ts';
 import type { PlantedReport } from '../sandbox/planted.ts';
 import type { PreparedSandbox } from '../sandbox/start.ts';
 import { Output } from './output.ts';
+import { plantedText } from './planted-record.ts';
 import { writeRecord } from './process-record.ts';
 import { endTree, STOP_TIMEOUTS, type StopTimeouts, settlesWithin } from './process-tree.ts';
 import type { RuntimeFolder } from './runtime-folder.ts';
@@ -30,6 +31,8 @@ export interface ServerSpec {
   readonly home: string;
   /** Prepares a sandbox for the executable that was found. Undefined: it runs without one. */
   readonly sandbox: ((file: string) => Promise<PreparedSandbox>) | undefined;
+  /** Told what the server planted. Its standard error tells it too, as long as somebody reads that. */
+  readonly onPlanted?: (report: PlantedReport) => void;
 }
 
 /** What starting a server needs. */
@@ -80,28 +83,15 @@ export async function spawnServer(
     const output = { stdout: new Output(child.stdout), stderr: new Output(child.stderr) };
     const started = parts.processes.find(child.pid)?.started;
     if (started !== undefined) recordProcess(runtime, child.pid, started, parts);
-    const confined = await prepared?.confine(child, (report) =>
-      reportPlanted(profile, report, output.stderr, parts.log),
-    );
+    const confined = await prepared?.confine(child, (report) => {
+      output.stderr.append(Buffer.from(plantedText(profile, report)));
+      spec.onPlanted?.(report);
+    });
     return superviseServer(file, { child, ...output }, started, confined, runtime, parts);
   } catch (error) {
     await runtime[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/** Tells of what a server planted: in the log, and on its standard error as long as somebody reads that. */
-function reportPlanted(profile: string, report: PlantedReport, stderr: Output, log: Log): void {
-  log.warn({ profile, ...report }, 'a server wrote what other programs execute or obey');
-  const lines = [
-    ...report.appeared.map(
-      ({ path, putAway }) => `"${path}" appeared, which other programs obey: it is now "${putAway}"`,
-    ),
-    ...report.changed.map(
-      (path) => `"${path}" has changed, which other programs obey: look at it before you use it`,
-    ),
-  ];
-  stderr.append(Buffer.from(lines.map((line) => `warder: ${profile}: ${line}\n`).join('')));
 }
 
 /** Writes the record that the next daemon needs if this one is killed. The server runs without it, too. */

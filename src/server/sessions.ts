@@ -20,8 +20,9 @@ import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
 import type { HostEnd } from '../relay/endpoint.ts';
 import { Session } from '../relay/session.ts';
-import type { SessionStatus } from '../wire/control.ts';
+import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { MARKER } from './environment.ts';
+import { PlantedRecords } from './planted-record.ts';
 import { type SessionContext, type StartedServer, type StartParts, startServer } from './start.ts';
 
 /** What sessions need. */
@@ -64,9 +65,16 @@ interface SessionEntry {
 export class Sessions {
   readonly #parts: SessionsParts;
   readonly #entries = new Map<string, SessionEntry>();
+  readonly #planted: PlantedRecords;
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
+    this.#planted = new PlantedRecords(parts);
+  }
+
+  /** What servers planted lately, of sessions that have ended too. */
+  get planted(): readonly PlantedPath[] {
+    return this.#planted.recent;
   }
 
   /** Opens a session; settles when it has ended and its server is gone. Throws the error by which it is refused. */
@@ -96,7 +104,7 @@ export class Sessions {
     using _held = this.#parts.start.credentials.watch(profile.credentials);
     try {
       await requireConditions(profile.policy, profile.name);
-      const started = await startServer(profile, sessionContext(entry), this.#parts.start);
+      const started = await startServer(profile, this.#context(entry), this.#parts.start);
       entry.started = started;
       try {
         // A revocation during the start found no session to end.
@@ -282,7 +290,7 @@ export class Sessions {
       }
     } else {
       ({ outcome, reason } = await session.rotate(async () => {
-        next = await startServer(profile, sessionContext(entry), start);
+        next = await startServer(profile, this.#context(entry), start);
         announceServer(host, next);
         return { server: next.server, redactor: this.#redactor(entry, next.credentials) };
       }));
@@ -306,6 +314,19 @@ export class Sessions {
     return outcome;
   }
 
+  /** The context in which a session's servers are started. */
+  #context(entry: SessionEntry): SessionContext {
+    const { id, began, uses, loaded } = entry;
+    return {
+      session: id,
+      began,
+      uses,
+      connection: () => `${id}-n${++entry.connections}`,
+      calls: () => entry.session?.calls() ?? [],
+      onPlanted: (report) => this.#planted.record(id, loaded.profile, report),
+    };
+  }
+
   #redactor(entry: SessionEntry, credentials: readonly ResolvedCredential[]): Redactor {
     for (const { variable, name, value } of credentials) {
       if (value.length < MIN_REDACTED_LENGTH) {
@@ -325,18 +346,6 @@ const NO_SECRETS: readonly never[] = [];
 
 /** Shorter values, in characters, are not redacted: they also occur by chance. */
 const MIN_REDACTED_LENGTH = 8;
-
-/** The context in which a session's servers are started. */
-function sessionContext(entry: SessionEntry): SessionContext {
-  const { id, began, uses } = entry;
-  return {
-    session: id,
-    began,
-    uses,
-    connection: () => `${id}-n${++entry.connections}`,
-    calls: () => entry.session?.calls() ?? [],
-  };
-}
 
 /** Tells the launcher which processes to end if the daemon dies. */
 function announceServer(host: Host, { server: { pid, started, marker } }: StartedServer): void {

@@ -23,6 +23,7 @@ import type { SandboxKind } from '../sandbox/choose.ts';
 import type { AppliedLimits } from '../sandbox/layers.ts';
 import type { Machine } from '../sandbox/machine.ts';
 import type { NetworkPool } from '../sandbox/network-pool.ts';
+import type { PlantedReport } from '../sandbox/planted.ts';
 import { type PreparedSandbox, prepare, prepareLandlock, prepareSeatbelt } from '../sandbox/start.ts';
 import { type DeliveredCredential, environment } from './environment.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
@@ -59,6 +60,8 @@ export interface SessionContext {
   readonly connection: () => string;
   /** The ids, as in the log, of the tool calls that are in flight. */
   readonly calls: () => readonly string[];
+  /** Told what the server plants. */
+  readonly onPlanted: (report: PlantedReport) => void;
 }
 
 /** A started server, and what it was started with. */
@@ -99,7 +102,7 @@ export async function startServer(
     const route = await pendingRoute;
     const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
     if (route !== undefined) {
-      const { connection: nextConnectionId, ...shared } = context;
+      const { connection: nextConnectionId, onPlanted: _, ...shared } = context;
       const egress = await parts.egress();
       gate = await egress.open({ ...shared, profile, sealed, route, nextConnectionId });
     }
@@ -161,7 +164,7 @@ interface StartInputs {
 async function startProcess(
   profile: Profile,
   server: Exclude<ProfileServer, { kind: 'url' }>,
-  { session }: SessionContext,
+  { session, onPlanted }: SessionContext,
   parts: StartParts,
   { command: { command, args, roots }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
@@ -214,6 +217,7 @@ async function startProcess(
     env,
     home: user.home,
     sandbox: profile.sandbox?.off === true ? undefined : prepareSandbox,
+    onPlanted,
   };
   const started = await spawnServer(spec, runtime, parts.server);
   const { network: allowed, sealed } = allowedEgress(profile);

@@ -31,6 +31,17 @@ const session = z.object({
   network: z.array(z.string()),
 });
 
+/** What a server planted for programs outside. */
+const planted = z.object({
+  session: z.string(),
+  profile: z.string(),
+  /** When it was found: RFC 3339. */
+  since: z.string(),
+  path: z.string(),
+  /** Where it is now, if it appeared; what was there before and has changed stays where it is. */
+  put_away: z.string().optional(),
+});
+
 /** One finding of `doctor`. */
 const check = z.object({
   name: z.string(),
@@ -126,6 +137,8 @@ export const control = {
       }),
       profiles: z.array(z.object({ name: z.string(), broken: z.string().optional() })),
       sessions: z.array(session),
+      /** The newest, since the daemon began; none from a daemon that is older than this. */
+      planted: z.array(planted).optional(),
       credentials: z.object({
         /** No credential is used until somebody unlocks them. */
         locked: z.boolean(),
@@ -284,3 +297,4 @@ export type Handlers = { readonly [V in Verb]: (params: Params<V>) => Promise<Re
 
 export type Check = z.infer<typeof check>;
 export type SessionStatus = z.infer<typeof session>;
+export type PlantedPath = z.infer<typeof planted>;

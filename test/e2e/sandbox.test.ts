@@ -1,6 +1,6 @@
 // The sandbox through the built program: the defaults for a profile without a sandbox section, what a person sees of it,
 // and what is refused if it is not available. The integration tests prove what each layer keeps out.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -156,6 +156,24 @@ test('W-BOX-29 what a server plants in a project is put away, and its user reads
   await expect
     .poll(() => readFileSync(home.places.log, 'utf8'), { timeout: 10_000 })
     .toContain('a server wrote what other programs execute or obey');
+
+  // On record with its session, shown by status, and told by check until somebody removes it.
+  await expect.poll(() => home.audit('sandbox.planted'), { timeout: 10_000 }).toHaveLength(1);
+  const [record] = home.audit('sandbox.planted');
+  const path = join(project, '.mcp.json');
+  const putAway = join(project, readdirSync(project)[0] ?? '');
+  expect(record).toMatchObject({
+    session: home.audit('session.open')[0]?.session,
+    profile: 'demo',
+    appeared: [{ path, put_away: putAway }],
+    changed: [],
+  });
+  expect(await home.done(['status'])).toContain(`${path}", which other programs obey, was planted`);
+  expect(await home.done(['check', 'demo'])).toContain(`look at ${putAway}, and remove it`);
+  rmSync(putAway);
+  expect(await home.done(['check', 'demo'])).not.toContain('planted');
+  mkdirSync(join(project, 'sub/.vscode'), { recursive: true });
+  expect(await home.done(['check', 'demo'])).toContain(`that other programs obey: ${project}/sub/.vscode`);
 
   home.profile('hooks', { server, sandbox: { write: [join(home.dir, '.config/autostart')] }, policy });
   mkdirSync(join(home.dir, '.config/autostart'), { recursive: true });

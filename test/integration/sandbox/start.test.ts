@@ -1,5 +1,6 @@
 // What works in the sandbox, what is measured of it, and that nothing starts if the sandbox is not available.
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -342,6 +343,54 @@ os.kill(os.getpid(), signal.SIGKILL)
     ]);
     expect(second?.planted).toEqual([]);
     expect(existsSync(join(project, '.git/hooks/post-merge'))).toBe(true);
+    rmSync(project, { recursive: true });
+  });
+
+  test('W-BOX-29 a server hides what it plants neither in a folder that cannot be listed, nor by a name that is no UTF-8, nor behind a flood', async () => {
+    const project = join(world.home, 'hiding');
+    for (const name of ['closed', 'sub/.git/hooks']) mkdirSync(join(project, name), { recursive: true });
+    writeFileSync(join(project, 'sub/.git/config'), '[core]\n');
+    world.give(project);
+    const closed = join(project, 'closed');
+    chmodSync(closed, 0o300);
+    const script = `
+import os
+os.chdir("${project}")
+os.makedirs(b"odd\\xff", exist_ok=True); open(b"odd\\xff/.mcp.json", "w").write("evil")
+open("sub/.git/config", "a").write("evil"); os.chmod("sub/.git", 0o300); os.chmod("sub", 0o300)
+os.mkdir("flood")
+for at in range(51000): open("flood/" + str(at), "w").close()
+open(".mcp.json", "w").write("evil")
+os.chmod(".", 0o300)
+`;
+    const [outcome] = await world.run([
+      { file: PYTHON, args: ['-c', script], sandbox: { write: [project] } },
+    ]);
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+    const { planted = [] } = outcome ?? {};
+    expect(existsSync(join(project, '.mcp.json'))).toBe(false);
+    expect(planted.flatMap(({ uncompared }) => uncompared)).toEqual([project]);
+    const changed = planted.flatMap((report) => report.changed);
+    // Root can list every folder.
+    if (person.uid !== 0) expect(changed).toContain(project);
+    expect(changed).not.toContain(closed);
+
+    // Without the flood all of it is found.
+    rmSync(join(project, 'flood'), { recursive: true });
+    const [second] = await world.run([
+      {
+        file: PYTHON,
+        args: ['-c', script.replace(/.*flood.*\n/g, '')],
+        sandbox: { write: [project] },
+      },
+    ]);
+    expect(second).toMatchObject({ code: 0, stderr: '' });
+    if (person.uid !== 0)
+      expect(second?.planted.flatMap((report) => report.changed)).toContain(join(project, 'sub/.git'));
+    expect(second?.planted.flatMap((report) => report.changed)).toContain(join(project, 'sub/.git/config'));
+    const odd = readdirSync(Buffer.from(`${project}/odd\xff`, 'latin1'));
+    expect(odd.length).toBeGreaterThan(0);
+    for (const name of odd) expect(name).toMatch(/^\.mcp\.json\.planted-/);
     rmSync(project, { recursive: true });
   });
 

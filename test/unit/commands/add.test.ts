@@ -1,5 +1,5 @@
 // `warder add`: how credentials reach a server, and what the server may reach.
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { addCommand } from '../../../src/commands/add.ts';
@@ -136,4 +136,17 @@ test.each([
   expect(failed.hint).toContain(hint);
   expect(`${failed.message} ${failed.hint}`).not.toContain('hunter2');
   expect(() => written(cli)).toThrow();
+});
+
+test('W-BOX-29 folders are listed for reading and writing, with what stays protected in them', async () => {
+  using cli = new FakeCli();
+  const project = join(cli.places.state, 'project');
+  mkdirSync(join(project, '.git/hooks'), { recursive: true });
+  const output = await add(cli, '--read', '/usr/share', '--write', project);
+  expect(loadProfile(cli.places, 'demo').profile.sandbox).toMatchObject({
+    read: ['/usr/share'],
+    write: [project],
+  });
+  expect(output).toContain(`in these no names that other programs obey: ${project}/.git/hooks`);
+  expect(output).toContain('not the folder that a host has open; what it writes there is not kept');
 });

@@ -34,7 +34,7 @@ const SIGNER_TIMEOUT = 2000;
 await runDaemon(process.argv.slice(4), manifest.version, openRooms);
 
 async function openRooms(context: DaemonContext): Promise<Rooms> {
-  const { places, settings, log, clock, uid, version, redactions } = context;
+  const { places, settings, log, clock, uid, version, redactions, inherited } = context;
   const machineProcesses = processes();
   const roots = runtimeRoots(places.run, uid, process.pid);
   // First of all, and under the lock: what is here now belongs to daemons that have handed over, or was left by a killed one.
@@ -72,6 +72,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     uid,
     env,
   });
+  if (inherited !== undefined) credentials.inherit(inherited);
   const logSigner = new LogSigner({
     credentials,
     audit,
@@ -167,6 +168,12 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       logSigner[Symbol.dispose]();
       audit.retire();
     },
+    get needed() {
+      return credentials.inheritance() !== undefined;
+    },
+    inheritance: () => credentials.inheritance(),
+    list: () => sessions.status(),
+    end: (session) => sessions.end(session),
     async refresh(credential, revoked) {
       locks.reload();
       if (credential === undefined) return {};

@@ -1,10 +1,9 @@
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { ownerOf } from '../os/lock.ts';
-import { askRetired, retiredDaemons } from '../os/retired.ts';
 import type { PlantedPath, Result, SessionStatus } from '../wire/control.ts';
-import type { HandOverAnswer } from '../wire/hello.ts';
 import type { Context } from './command.ts';
+import { type OlderDaemon, olderDaemons } from './older-daemons.ts';
 import type { Terminal } from './terminal.ts';
 
 type Status = Result<'status'>;
@@ -22,11 +21,15 @@ export function statusCommand(context: Context): CommandModule<object, object> {
 export async function showStatus(context: Context): Promise<boolean> {
   const { terminal, json } = context;
   const status = await fetchStatus(context);
-  const retired = await fetchRetired(context);
+  const older = await olderDaemons(context.places);
+  const retired = older.map(({ daemon: _daemon, ...facts }) => facts);
   if (json) terminal.json({ ...(status ?? { daemon: null }), ...(retired.length > 0 && { retired }) });
   else if (status === undefined) terminal.out('no daemon runs: it starts with the next session');
   else printStatus(terminal, status, context.version);
-  if (!json) for (const daemon of retired) terminal.out(retiredLine(daemon));
+  for (const daemon of json ? [] : older) {
+    terminal.out(olderLine(daemon));
+    if (daemon.list.length > 0) printSessions(terminal, daemon.list);
+  }
   return status !== undefined;
 }
 
@@ -41,16 +44,8 @@ async function fetchStatus(context: Context): Promise<Status | undefined> {
   }
 }
 
-/** The daemons that have handed over. One that does not answer is listed by its pid. */
-async function fetchRetired({ places }: Context): Promise<HandOverAnswer[]> {
-  const answers = retiredDaemons(places).map((daemon) =>
-    askRetired(daemon, { ask: 'status' }).catch(() => ({ pid: daemon.pid })),
-  );
-  return (await Promise.all(answers)).filter((answer) => answer !== undefined);
-}
-
 /** `an older daemon goes on until its 2 sessions have ended: pid 123, version 0.1.0`. */
-function retiredLine({ pid, version = 'unknown', sessions }: HandOverAnswer): string {
+function olderLine({ pid, version = 'unknown', sessions }: OlderDaemon): string {
   const open = sessions === 1 ? '1 session has' : `${sessions ?? ''} sessions have`.trimStart();
   return `\nan older daemon goes on until its ${open} ended: pid ${pid}, version ${version}`;
 }
@@ -92,7 +87,10 @@ function printStatus(
   for (const { broken: reason } of broken) terminal.out(`\n${reason}`);
   for (const doubt of credentials.doubted) terminal.out(`\n${expiryLine(doubt)}`);
   for (const path of planted) terminal.out(`\n${plantedLine(path)}`);
-  if (sessions.length === 0) return;
+  if (sessions.length > 0) printSessions(terminal, sessions);
+}
+
+function printSessions(terminal: Terminal, sessions: readonly SessionStatus[]): void {
   terminal.out('');
   terminal.table(
     sessions.map(({ id, profile, host, server, since, calls, inflight, sandbox, network, layers }) => [

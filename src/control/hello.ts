@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { checkProfileName } from '../profile/format.ts';
 import { WIRE_VERSION } from '../wire/frame.ts';
-import type { HandOver, Hello } from '../wire/hello.ts';
+import type { HandOver, Hello, Inheritance } from '../wire/hello.ts';
 
 const bus = z
   .strictObject({ address: z.string().max(4096), runtime: z.string().max(4096).optional() })
@@ -24,7 +24,8 @@ const hello = z.discriminatedUnion('kind', [
 
 const handOver = z.object({
   wire: z.int(),
-  ask: z.enum(['hand-over', 'status', 'stop', 'refresh']),
+  ask: z.enum(['hand-over', 'status', 'stop', 'refresh', 'end']),
+  session: z.string().max(64).optional(),
   credential: z.string().max(200).optional(),
   revoked: z.boolean().optional(),
 });
@@ -63,6 +64,25 @@ export function parseHandOver(payload: Buffer): HandOver {
     return handOver.parse(JSON.parse(payload.toString())) as HandOver;
   } catch (cause) {
     throw new WarderError('wire-malformed', 'the HAND_OVER is malformed', { cause });
+  }
+}
+
+const inheritance = z.strictObject({
+  vault: z.strictObject({
+    sum: z.string().length(64),
+    box: z.base64().length(44),
+    mac: z.base64().length(44),
+    counter: z.int().nonnegative(),
+  }),
+});
+
+/** Reads what an older daemon passes on. Throws `daemon-internal`. */
+export function parseInheritance(text: string): Inheritance {
+  try {
+    return inheritance.parse(JSON.parse(text));
+  } catch {
+    // Without the cause: it may contain a part of the key.
+    throw new WarderError('daemon-internal', 'the older daemon passed on nothing that can be read');
   }
 }
 

@@ -1,25 +1,26 @@
 // The daemon's life cycle: it takes the lock first, then opens the rooms, then listens on the socket, and undoes
 // this in reverse. A daemon that finds another one running reports that and exits at once, before it loads anything
 // heavy: ten launchers may have started ten daemons.
-import { chmodSync, rmSync, writeSync } from 'node:fs';
-import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { WarderError } from '../errors.ts';
 import { buildState, daemonFile, useBuild } from '../os/build.ts';
 import type { Clock } from '../os/clock.ts';
-import { connect } from '../os/connect.ts';
+import { connect, WAITING } from '../os/connect.ts';
 import { homeFolder } from '../os/home.ts';
 import { closeInherited } from '../os/inherited.ts';
 import { acquireLock, type Lock } from '../os/lock.ts';
 import type { Log } from '../os/log.ts';
-import { retiredDaemons, retiredLock, retiredSocket, sweepRetired } from '../os/retired.ts';
+import { retiredDaemons, sweepRetired } from '../os/retired.ts';
 import { ensureFolder } from '../os/socket.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Check, Handlers, Result } from '../wire/control.ts';
 import { WIRE_VERSION } from '../wire/frame.ts';
-import type { DaemonProgram, HandOver, HandOverAnswer, Refusal } from '../wire/hello.ts';
+import type { DaemonProgram, Inheritance, Refusal } from '../wire/hello.ts';
 import { type Places, places as placesOf } from '../wire/places.ts';
+import { DaemonSocket, LISTEN_FDS_START } from './daemon-socket.ts';
 import { forwardChanges } from './forward.ts';
+import { Retirement, type RetiringRooms } from './hand-over.ts';
 import type { Server, ServerParts } from './server.ts';
 
 /** What the daemon passes to the rooms. */
@@ -32,34 +33,32 @@ export interface DaemonContext {
   readonly version: string;
   /** Every line of the daemon's log passes through all of these. The sessions' redaction is added and removed here. */
   readonly redactions: Set<(line: string) => string>;
+  /** What the daemon in whose place this one was started has passed on. */
+  readonly inherited: Inheritance | undefined;
 }
 
 /** What the rooms together offer to the daemon. Disposing closes everything in them; the sessions have ended by then. */
-export interface Rooms extends AsyncDisposable {
+export interface Rooms extends RetiringRooms, AsyncDisposable {
   openSession: ServerParts['openSession'];
+  /** Whether the daemon must not end while it is idle: with it something would be lost that only the user can give. */
+  readonly needed: boolean;
   readonly handlers: Omit<Handlers, 'status' | 'stop' | 'doctor'>;
   /** What `status` shows beside the daemon itself. */
   status(): Promise<Omit<Result<'status'>, 'daemon'>>;
-  /** Another daemon takes over the lock: from now on both append to the audit log, and the other one signs it. */
-  retire(): void;
-  /** The locks, or a credential's value, were changed through another daemon. Counts what that did to sessions. */
-  refresh(credential: string | undefined, revoked: boolean): Promise<Omit<HandOverAnswer, 'pid'>>;
   /** The findings of `doctor` in the rooms. */
   checks(): Promise<Check[]>;
 }
 
 /** After this many milliseconds a stop is cut off. */
 const STOP_TIMEOUT = 20_000;
-/** How long an idle daemon waits for a client that connects just as it stops, in milliseconds. */
-const LINGER = 50;
-/** How long a socket-activated daemon waits for another one that is stopping, in milliseconds. */
+/** How long a daemon that systemd or its predecessor started waits for another one that is stopping, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
-/** The first descriptor that systemd passes (SD_LISTEN_FDS_START). */
-const LISTEN_FDS_START = 3;
-
+/** The time between two attempts to take it, in milliseconds: nobody else is to be faster. */
+const LOCK_RETRY = 5;
 /**
  * Runs the daemon until it is told to stop or has been idle. Ends the process. `argv` is what follows
- * `daemon run`: with `--report` the single word `ready` or `running`, or a refusal as JSON, is written to stdout.
+ * `daemon run`: with `--report` the single word `ready` or `running`, or a refusal as JSON, is written to stdout; with
+ * `--inherit` an older daemon passes something on by stdin.
  */
 export async function runDaemon(
   argv: readonly string[],
@@ -68,9 +67,10 @@ export async function runDaemon(
 ): Promise<never> {
   process.umask(0o077);
   const report = argv.includes('--report');
+  const inherits = argv.includes('--inherit');
   let code: number;
   try {
-    code = await serve(report, version, openRooms);
+    code = await serve({ report, inherits, version }, openRooms);
   } catch (error) {
     reportFailure(report, error);
     code = error instanceof WarderError ? error.exit : 70;
@@ -80,8 +80,7 @@ export async function runDaemon(
 
 /** Runs from taking the lock to closing everything that was opened. Returns the exit code. */
 async function serve(
-  report: boolean,
-  version: string,
+  { report, inherits, version }: { report: boolean; inherits: boolean; version: string },
   openRooms: (context: DaemonContext) => Promise<Rooms>,
 ): Promise<number> {
   const { env, platform } = process;
@@ -92,24 +91,34 @@ async function serve(
   closeInherited(activated ? LISTEN_FDS_START + 1 : LISTEN_FDS_START);
   for (const folder of [places.state, places.run, dirname(places.socket)]) ensureFolder(folder, uid);
 
-  using lock = await waitForLock(places, activated ? LOCK_TIMEOUT : 0);
-  /** Its lock says that this daemon has handed over and goes on with its sessions. */
-  using retired = new Retirement();
+  // Read in any case, so that nobody is left with a full pipe.
+  const given = inherits ? readFileSync(0, 'utf8') : undefined;
+  if (inherits) writeLine(1, WAITING.trimEnd());
+  using lock = await waitForLock(places, activated || inherits ? LOCK_TIMEOUT : 0);
   if (!activated && (await isSocketServed(places, uid)))
     throw alreadyRunning('another program listens on its socket');
   sweepRetired(places);
 
-  const [{ loadSettings }, { openLog }, { openLibc }, { clock }, { Server }, { adoptBus }, scoped] =
-    await Promise.all([
-      import('../profile/settings.ts'),
-      import('../os/log.ts'),
-      import('../os/libc.ts'),
-      import('../os/clock.ts'),
-      import('./server.ts'),
-      import('../os/bus.ts'),
-      // One that a client started. Before the rooms: a sandbox's control group may be made below the daemon's.
-      report && import('../os/scope.ts').then(({ enterScope }) => enterScope(env, uid)),
-    ]);
+  const [
+    { loadSettings },
+    { openLog },
+    { openLibc },
+    { clock },
+    { Server },
+    { adoptBus },
+    { parseInheritance },
+    scoped,
+  ] = await Promise.all([
+    import('../profile/settings.ts'),
+    import('../os/log.ts'),
+    import('../os/libc.ts'),
+    import('../os/clock.ts'),
+    import('./server.ts'),
+    import('../os/bus.ts'),
+    import('./hello.ts'),
+    // One that a client started. Before the rooms: a sandbox's control group may be made below the daemon's.
+    report && import('../os/scope.ts').then(({ enterScope }) => enterScope(env, uid)),
+  ]);
   const settings = loadSettings(places);
   const redactions = new Set<(line: string) => string>();
   const redact = (line: string): string => {
@@ -122,12 +131,12 @@ async function serve(
   const undumpable = disableCoreDumps();
   const started = clock.now();
   const since = clock.monotonic();
-  await using rooms = await openRooms({ places, settings, log, clock, uid, version, redactions });
+  const inherited = given === undefined ? undefined : parseInheritance(given);
+  await using rooms = await openRooms({ places, settings, log, clock, uid, version, redactions, inherited });
 
   const exitCode = Promise.withResolvers<number>();
   let stopping = false;
   let idle: NodeJS.Timeout | undefined;
-  let retiring: Promise<void> | undefined;
   const server: Server = new Server({
     uid,
     peer,
@@ -157,7 +166,7 @@ async function serve(
         checks: [...daemonChecks(peer.kind, undumpable, log.dropped), ...(await rooms.checks())],
       }),
     },
-    handOver: answerHandOver,
+    handOver: (request) => retirement.answer(request),
     onBus(bus) {
       if (adoptBus(bus, { env, home: homeFolder(env), uid })) log.info({}, "a client's session bus is used");
     },
@@ -165,61 +174,23 @@ async function serve(
     onIdle() {
       clearTimeout(idle);
       if (stopping) return;
-      if (retired.lock !== undefined) void stop('handed over', 0);
+      if (retirement.done) void stop('handed over', 0);
       else idle = setTimeout(stopIfIdle, settings.daemon.idle);
     },
   });
 
-  let listener = await listen(places.socket, activated, (socket) => server.accept(socket));
-
-  /** Answers a program of another version: gives way to it, or, once that is done, tells and does what it asks. */
-  async function answerHandOver({
-    ask,
-    wire,
-    credential,
-    revoked = false,
-  }: HandOver): Promise<HandOverAnswer> {
-    const answer = { pid: process.pid, version, sessions: server.sessions };
-    if (ask === 'stop') void setImmediate(stop, 'requested', 0);
-    else if (ask === 'refresh') return { ...answer, ...(await rooms.refresh(credential, revoked)) };
-    else if (ask === 'hand-over') await handOver(wire);
-    return answer;
-  }
-
-  /** Lets go of the lock and the socket. Sessions go on with this build's files; the daemon ends after the last one. */
-  async function handOver(clientWire: number): Promise<void> {
-    if (clientWire <= WIRE_VERSION && buildState() === 'current')
-      throw new WarderError('daemon-version', 'the daemon is not older than this program');
-    if (server.sessions === 0 || stopping) {
-      void stop('handed over', 0);
-      return;
-    }
-    if (activated) {
-      // systemd would start no other daemon while this one runs.
-      throw new WarderError('daemon-version', `the older daemon has ${server.sessions} open sessions`, {
-        hint: 'end them, or run "systemctl --user restart warder.service"',
-      });
-    }
-    retiring ??= retire();
-    await retiring;
-  }
-
-  async function retire(): Promise<void> {
-    const own = await listen(retiredSocket(places, process.pid), false, (socket) => server.accept(socket));
-    const record = acquireLock(retiredLock(places, process.pid));
-    if (!('owner' in record)) throw alreadyRunning(`its pid is ${record.pid}`);
-    retired.lock = record;
-    // Whoever has found the path is still served; whoever comes later finds the lock until the other daemon may have it.
-    rmSync(places.socket, { force: true });
-    await new Promise((resolve) => setTimeout(resolve, LINGER));
-    listener.close();
-    listener = own;
-    if (stopping) return;
-    rooms.retire();
-    lock[Symbol.dispose]();
-    log.info({ sessions: server.sessions }, 'handed over to a newer daemon');
-    if (!server.busy) void stop('handed over', 0);
-  }
+  using retirement = new Retirement({
+    places,
+    version,
+    log,
+    lock,
+    rooms,
+    socket: () => socket,
+    sessions: () => server.sessions,
+    stop: (reason) => void stop(reason, 0),
+    stopping: () => stopping,
+  });
+  const socket = await DaemonSocket.open(places.socket, activated, (client) => server.accept(client));
 
   /** Ends everything, once: new connections, then the sessions with their servers, then what `serve` opened. */
   async function stop(reason: string, code: number): Promise<void> {
@@ -231,7 +202,7 @@ async function serve(
       log.error({}, 'daemon did not stop in time');
       process.exit(70);
     }, STOP_TIMEOUT).unref();
-    listener.close();
+    socket.close();
     await server.stop();
     await server.close();
     exitCode.resolve(code);
@@ -240,19 +211,14 @@ async function serve(
   /** Stops, unless somebody connects at that very moment: the path is removed first, and whoever has found it is served. */
   async function stopIfIdle(): Promise<void> {
     // The records of a daemon that has handed over are signed by this one.
-    if (retiredDaemons(places).length > 0) {
+    if (rooms.needed || retiredDaemons(places).length > 0) {
       idle = setTimeout(stopIfIdle, settings.daemon.idle);
       return;
     }
     if (!activated) {
-      rmSync(places.socket, { force: true });
-      await new Promise((resolve) => setTimeout(resolve, LINGER));
+      await socket.hide();
       if (stopping) return;
-      if (server.busy) {
-        listener.close();
-        listener = await listen(places.socket, activated, (socket) => server.accept(socket));
-        return;
-      }
+      if (server.busy) return await socket.show();
     }
     await stop('idle', 0);
   }
@@ -270,14 +236,6 @@ async function serve(
   return await exitCode.promise;
 }
 
-class Retirement implements Disposable {
-  lock: Lock | undefined;
-
-  [Symbol.dispose](): void {
-    this.lock?.[Symbol.dispose]();
-  }
-}
-
 /** Takes the lock; waits for it up to `timeout` milliseconds. Throws `daemon-running`. */
 async function waitForLock(places: Places, timeout: number): Promise<Lock> {
   const deadline = performance.now() + timeout;
@@ -287,7 +245,7 @@ async function waitForLock(places: Places, timeout: number): Promise<Lock> {
     const lock = acquireLock(places.lock, program);
     if ('owner' in lock) return lock;
     if (performance.now() >= deadline) throw alreadyRunning(`its pid is ${lock.pid}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY));
   }
 }
 
@@ -300,22 +258,6 @@ async function isSocketServed(places: Places, uid: number): Promise<boolean> {
     if (error instanceof WarderError && error.code === 'daemon-unreachable') return false;
     throw error;
   }
-}
-
-/** Listens on systemd's descriptor, or on the path, where at this point only a dead daemon's socket can be. */
-async function listen(
-  path: string,
-  activated: boolean,
-  accept: (socket: Socket) => void,
-): Promise<NetServer> {
-  const listener = createServer(accept);
-  if (!activated) rmSync(path, { force: true });
-  await new Promise<void>((resolve, reject) => {
-    listener.once('error', reject);
-    listener.listen(activated ? { fd: LISTEN_FDS_START } : { path }, resolve);
-  });
-  if (!activated) chmodSync(path, 0o600);
-  return listener;
 }
 
 function alreadyRunning(detail: string): WarderError {

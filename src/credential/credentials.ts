@@ -10,6 +10,7 @@ import type { Log } from '../os/log.ts';
 import type { CredentialSource, Delivery, ProfileCredential } from '../profile/format.ts';
 import type { VaultKey } from '../profile/settings.ts';
 import type { Check } from '../wire/control.ts';
+import type { Inheritance } from '../wire/hello.ts';
 import type { Origin } from './source/origin.ts';
 import { Values } from './source/values.ts';
 import { CredentialWatch } from './source/watch.ts';
@@ -187,6 +188,17 @@ export class Credentials implements AsyncDisposable {
   async unlock(passphrase: string): Promise<void> {
     await this.#vault().unlock(passphrase);
     this.#notifyOpened();
+  }
+
+  /** What the next daemon gets, so that a passphrase need not be given again; `undefined` if none was given. */
+  inheritance(): Inheritance | undefined {
+    const vault = this.#stores.vault?.passOn();
+    return vault && { vault };
+  }
+
+  /** Opens the vault with what an older daemon passed on. */
+  inherit({ vault }: Inheritance): void {
+    this.#vault().inherit(vault);
   }
 
   /** A vault with another key than the one in the settings, to be set up and chosen. Does not access it yet. */

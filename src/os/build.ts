@@ -22,6 +22,12 @@ export function programFile(name: string): string {
   return join(folder, own === undefined ? `${name}.js` : `${name}-${own}.js`);
 }
 
+/** The file of the newest daemon's program in this program's folder. Throws where there is none. */
+export function newestDaemonFile(): string {
+  const { daemon } = JSON.parse(readFileSync(join(folder, 'current'), 'utf8'));
+  return join(folder, basename(String(daemon)));
+}
+
 /** Whether the build is still the newest of its folder, has been followed by another, or was removed. */
 export function buildState(): 'current' | 'replaced' | 'removed' {
   if (own === undefined) return 'current';

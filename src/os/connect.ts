@@ -1,8 +1,10 @@
 // Connects to the daemon, for the launcher and the command line alike: verifies the socket's folder, connects, and
 // starts a daemon if none runs. Several clients may find none and each start one: the daemons' lock keeps one, and
 // all clients connect to that one. Imports no package and no heavy module, because the launcher loads this file.
+import type { ChildProcessByStdio } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
 import { type ErrorCode, EXIT, WarderError } from '../errors.ts';
 import { Frame, WIRE_VERSION, writeJson } from '../wire/frame.ts';
 import type { DaemonProgram, HandOver, Refusal, SessionBus } from '../wire/hello.ts';
@@ -43,6 +45,9 @@ const HAND_OVER_LIMIT = 5000;
 const RETRY = 25;
 /** How many such attempts are made before a daemon is started again. */
 const TRIES = 40;
+
+/** What a daemon reports before `ready` that waits for its predecessor. */
+export const WAITING = 'waiting\n';
 
 /** The variables that the daemon needs: who the user is, where files are, how to reach the keychain. */
 const PASSED_VARIABLES = new Set(
@@ -141,23 +146,31 @@ function tryConnect({ places, uid }: ConnectOptions): Promise<Socket | 'none' | 
 
 /**
  * Starts a daemon and waits for its report that it is ready, or that another one runs. Throws the error that it reports.
+ * `next`: one that takes this daemon's place gets `input` as its standard input, and says when it waits for the lock.
  *
  * A shell starts it in the background and ends, in a session of its own, so that the daemon is a child of init: a host
  * that ends its tree by parent, process group or session does not end the daemon that other hosts use.
  */
-function startDaemon(command: readonly [string, ...string[]], env: ConnectOptions['env']): Promise<void> {
+export function startDaemon(
+  command: readonly string[],
+  env: ConnectOptions['env'],
+  next?: { readonly input: string; onWaiting(): void },
+): Promise<void> {
   const passed: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && (PASSED_VARIABLES.has(name) || name.startsWith('XDG_'))) passed[name] = value;
   }
   return new Promise((resolve, reject) => {
     const { spawn } = process.getBuiltinModule('node:child_process');
-    const child = spawn('/bin/sh', ['-c', '"$@" &', 'sh', ...command], {
+    // A shell gives what it starts in the background no input but what it is told to.
+    const script = next === undefined ? '"$@" &' : '"$@" 0<&3 3<&- &';
+    const child = spawn('/bin/sh', ['-c', script, 'sh', ...command], {
       cwd: '/',
       env: passed,
       detached: true,
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
+      stdio: ['ignore', 'pipe', 'ignore', ...(next === undefined ? [] : ['pipe' as const])],
+    }) as ChildProcessByStdio<null, Readable, null>;
+    (child.stdio[3] as Writable | undefined)?.on('error', () => {}).end(next?.input);
     let report = '';
     const finish = (): void => {
       clearTimeout(timer);
@@ -171,6 +184,10 @@ function startDaemon(command: readonly [string, ...string[]], env: ConnectOption
     child.stdout.setEncoding('utf8');
     child.stdout.on('data', (text: string) => {
       report += text;
+      if (report.startsWith(WAITING)) {
+        report = report.slice(WAITING.length);
+        next?.onWaiting();
+      }
       if (report.includes('\n')) finish();
     });
     child.stdout.once('end', finish);

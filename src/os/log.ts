@@ -1,8 +1,12 @@
 // The daemon's own log: JSON Lines through pino, readable only by its owner. Every line is written before the call
 // returns, so that nothing is lost when the daemon is killed. Every line passes through the redaction of the open
 // sessions. It is not the audit log: a line that cannot be written is dropped and counted.
-import { closeSync, fchmodSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+//
+// Two daemons may write to it: one that has handed over, and the newer one. Each line is one write at the file's end; a
+// writer whose file another one has rotated goes on in the new file, and only one at a time rotates.
+import { closeSync, fchmodSync, fstatSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
+import { acquireLock } from './lock.ts';
 
 /** The daemon's own log, as the rooms see it. Fields contain plain data, never a secret. */
 export interface Log {
@@ -31,8 +35,9 @@ interface FileLog extends Log, Disposable {
 /** Opens the log at `path`, whose folder must exist. Throws the system's error. */
 export function openLog(path: string, { size, keep, redact }: LogOptions): FileLog {
   let file = open();
-  let length = fstatSync(file).size;
   let dropped = 0;
+  /** A rotation that failed is tried again once the file has grown beyond this. */
+  let limit = size;
 
   function open(): number {
     const opened = openSync(path, 'a', 0o600);
@@ -40,32 +45,52 @@ export function openLog(path: string, { size, keep, redact }: LogOptions): FileL
     return opened;
   }
 
+  function reopen(): void {
+    const next = open();
+    closeSync(file);
+    file = next;
+  }
+
+  /** The length of the file at the path, which is open then. */
+  function follow(): number {
+    const own = fstatSync(file);
+    const { ino, dev } = statSync(path, { throwIfNoEntry: false }) ?? {};
+    if (ino === own.ino && dev === own.dev) return own.size;
+    reopen();
+    limit = size;
+    return fstatSync(file).size;
+  }
+
   function rotate(): void {
     rmSync(`${path}.${keep}`, { force: true });
     for (let number = keep - 1; number >= 1; number--)
       renameIfExists(`${path}.${number}`, `${path}.${number + 1}`);
     renameIfExists(path, `${path}.1`);
-    const next = open();
-    closeSync(file);
-    file = next;
-    length = 0;
+    reopen();
+    limit = size;
   }
 
-  function tryRotate(): void {
+  /** Rotates, unless another daemon does or just did. */
+  function tryRotate(more: number): void {
+    const length = follow();
+    if (length === 0 || length + more <= limit) return;
     try {
-      rotate();
+      const lock = acquireLock(`${path}.lock`);
+      // The other daemon is about to: until then the file grows by some lines.
+      if (!('owner' in lock)) return;
+      using _lock = lock;
+      if (follow() + more > limit) rotate();
     } catch {
       // The file keeps growing; rotation is tried again after another `size` bytes.
-      length = 0;
+      limit += size;
     }
   }
 
   function write(line: string): void {
     try {
       const bytes = Buffer.from(redact(line));
-      if (length > 0 && length + bytes.length > size) tryRotate();
+      tryRotate(bytes.length);
       for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-      length += bytes.length;
     } catch {
       dropped++;
     }

@@ -7,7 +7,7 @@ import * as z from 'zod';
 const peerCheck = z.enum(['so_peercred', 'local_peercred', 'folder permissions']);
 
 /** An open session, as `status` shows it. */
-const session = z.object({
+export const session = z.object({
   id: z.string(),
   profile: z.string(),
   /** The process that started the launcher. */

@@ -66,9 +66,11 @@ export interface HandOver {
   readonly wire: number;
   /**
    * `hand-over`: let go of the lock and the socket, keep the sessions until they end. The rest is for a daemon that has
-   * done so. `refresh`: locks, or the credential that is named, have changed.
+   * done so. `refresh`: locks, or the credential that is named, have changed. `end`: end the session that is named.
    */
-  readonly ask: 'hand-over' | 'status' | 'stop' | 'refresh';
+  readonly ask: 'hand-over' | 'status' | 'stop' | 'refresh' | 'end';
+  /** The id of a session. */
+  readonly session?: string;
   readonly credential?: string;
   /** The credential was revoked: take it from the sessions. */
   readonly revoked?: boolean;
@@ -79,11 +81,24 @@ export interface HandOverAnswer {
   readonly pid: number;
   readonly version?: string;
   readonly sessions?: number;
+  /** Of `status`: the sessions, each as `status` of the daemon's own version shows them. */
+  readonly list?: readonly unknown[];
   /** Of `refresh`: sessions that have the new value, that kept the old one, connections that were cut, servers that ended. */
   readonly moved?: number;
   readonly kept?: number;
   readonly cut?: number;
   readonly ended?: number;
+}
+
+/** What a daemon passes to the one that it starts in its own place, by a pipe: what the user would have to give again. */
+export interface Inheritance {
+  /** The keys of an open vault in base64, the `sum` of its file, and the highest counter that was seen in it. */
+  readonly vault: {
+    readonly sum: string;
+    readonly box: string;
+    readonly mac: string;
+    readonly counter: number;
+  };
 }
 
 /** Why a connection was refused. `exit` is the exit code of the client. */

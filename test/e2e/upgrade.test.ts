@@ -1,8 +1,11 @@
 // The program is upgraded in place while its daemon runs.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { openControl } from '../../src/control/client.ts';
+import { connect as connectTo } from '../../src/os/connect.ts';
 import { Frame, FrameDecoder, writeJson } from '../../src/wire/frame.ts';
 import { Home, server } from '../fixtures/home.ts';
 import { Install } from '../fixtures/install.ts';
@@ -216,4 +219,107 @@ test('W-WIRE-22 new values, locks and revocations hold for the sessions of both 
   expect(await old.call('echo', { message: 'moved' })).toContain('moved');
   expect(await warder.facts('revoke', 'keyed/TOKEN')).toMatchObject({ ended: 2 });
   await Promise.all([old.ended, young.ended]);
+});
+
+test('W-WIRE-21 status lists the sessions of both daemons, and end ends those of the older one', async () => {
+  using install = new Install();
+  await using warder = home(install);
+  await using old = warder.run('echo');
+  await old.initialize();
+  await using other = warder.run('echo');
+  await other.initialize();
+  install.upgrade('SECONDAA');
+  await using young = warder.run('echo');
+  await young.initialize();
+
+  const status = await warder.facts('status');
+  const [retired] = status.retired;
+  expect(retired.list).toMatchObject([{ profile: 'echo' }, { profile: 'echo' }]);
+  const [first, second] = retired.list.map(({ id }: { id: string }) => id);
+  const text = await warder.done(['status']);
+  for (const id of [first, second, status.sessions[0].id]) expect(text).toContain(id);
+
+  expect(await warder.facts('end', first.slice(0, 12))).toEqual({ session: first, profile: 'echo' });
+  expect((await old.ended).code).toBe(77);
+  expect(await other.call('echo', { message: 'still' })).toContain('still');
+  expect(await young.call('echo', { message: 'too' })).toContain('too');
+  expect((await warder.warder(['end', 'ffffffffffffffff'])).stderr).toContain('no session has an id');
+  expect(await warder.facts('end', second)).toEqual({ session: second, profile: 'echo' });
+  await other.ended;
+  expect(await warder.facts('end', status.sessions[0].id.slice(0, 12))).toMatchObject({ profile: 'echo' });
+  expect((await young.ended).code).toBe(77);
+});
+
+const PASSPHRASE = 'a passphrase of some length';
+
+/** A vault with a passphrase, and a profile that needs a value of it. */
+async function keyed(install: Install): Promise<Home> {
+  const warder = home(install);
+  const [command = '', ...args] = server('everything');
+  warder.profile('keyed', {
+    server: { command, args },
+    credentials: { TOKEN: { deliver: 'env' } },
+    sandbox: { off: true },
+    policy: { default: 'allow' },
+  });
+  await warder.done(['daemon', 'start']);
+  // As "init" does it on a terminal.
+  const uid = process.getuid?.() ?? -1;
+  await using control = openControl(await connectTo({ places: warder.places, uid, env: {} }));
+  await control.request('store.init', { store: 'vault', key: 'passphrase', passphrase: PASSPHRASE });
+  await warder.done(['credential', 'set', 'keyed', 'TOKEN'], 'first-value-0123456789');
+  return warder;
+}
+
+test("W-WIRE-24 after an upgrade a vault's passphrase need not be given again, and nobody who asks gets its key", async () => {
+  using install = new Install();
+  await using warder = await keyed(install);
+  await using old = warder.run('keyed');
+  await old.initialize();
+  const first = await daemon(warder);
+  install.upgrade('SECONDAA', { remove: true });
+  await using young = warder.run('keyed');
+  await young.initialize();
+  expect(await daemon(warder)).not.toBe(first);
+  const { retired, audit } = await warder.facts('status');
+  expect(retired).toMatchObject([{ pid: first, sessions: 1 }]);
+  expect(audit.signed).toBe(true);
+  const sockets = [warder.places.socket, join(warder.places.socket, `../${first}.sock`)];
+  for (const path of sockets) {
+    for (const what of ['hand-over', 'status', 'refresh']) {
+      const answer = JSON.stringify(await ask(path, { wire: 1, ask: what, inherit: true }));
+      expect(answer).not.toMatch(/vault|mac|[A-Za-z0-9+/]{43}=/);
+    }
+  }
+  expect(await old.call('echo', { message: 'old' })).toContain('old');
+
+  // Also where the older daemon has no session and ends at once.
+  old.close();
+  young.close();
+  await Promise.all([old.ended, young.ended]);
+  while ((await warder.facts('status')).retired !== undefined) await sleep(50);
+  install.upgrade('THIRDAAA');
+  await using third = warder.run('keyed');
+  await third.initialize();
+  expect(await third.call('echo', { message: 'third' })).toContain('third');
+  await warder.done(['audit', 'verify']);
+
+  // A daemon that is stopped forgets.
+  await warder.done(['stop']);
+  await using locked = warder.run('keyed');
+  expect((await locked.initialize()).error?.data).toMatchObject({ code: 'vault-locked' });
+});
+
+test('W-CRED-41 a daemon that a passphrase has opened a vault for does not end because it is idle', async () => {
+  using install = new Install();
+  await using warder = await keyed(install);
+  await warder.done(['stop']);
+  const settings = join(warder.places.config, 'warder.yaml');
+  writeFileSync(settings, `${readFileSync(settings, 'utf8')}\ndaemon: {idle: 1s}\n`);
+  await warder.done(['credential', 'unlock'], PASSPHRASE);
+  const pid = await daemon(warder);
+  await sleep(2500);
+  expect(await daemon(warder)).toBe(pid);
+  await using host = warder.run('keyed');
+  expect((await host.initialize()).error).toBeUndefined();
 });

@@ -11,6 +11,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import { writeFileAtomic } from '../../os/file.ts';
+import type { Inheritance } from '../../wire/hello.ts';
 import type { Blobs, CredentialMetadata, Store, StoredValue, StoreState } from './store.ts';
 import {
   type Cost,
@@ -56,6 +57,10 @@ export interface Vault extends Store {
   create(passphrase?: string): Promise<string | undefined>;
   /** Opens a vault that has a passphrase. Throws `vault-key` for a wrong one, `store-unset`, `vault-damaged`. */
   unlock(passphrase: string): Promise<void>;
+  /** The keys of a vault that a passphrase opened, for the next daemon; `undefined` if it is not open, or needs none. */
+  passOn(): Inheritance['vault'] | undefined;
+  /** Opens a vault with keys that another daemon passed on, if they are the file's. */
+  inherit(vault: Inheritance['vault']): void;
 }
 
 const VALUE_LIMIT = 64 * 1024;
@@ -175,6 +180,19 @@ class FileVault implements Vault {
         return { state, detail: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
       }
     });
+  }
+
+  passOn(): Inheritance['vault'] | undefined {
+    if (this.#parts.key !== 'passphrase' || this.#unlocked === undefined) return undefined;
+    const { sum, keys } = this.#unlocked;
+    const [box, mac] = [keys.box.toString('base64'), keys.mac.toString('base64')];
+    return { sum, box, mac, counter: this.#highestCounter };
+  }
+
+  inherit({ sum, box, mac, counter }: Inheritance['vault']): void {
+    if (this.#parts.key !== 'passphrase') return;
+    this.#unlocked = { sum, keys: { box: Buffer.from(box, 'base64'), mac: Buffer.from(mac, 'base64') } };
+    this.#highestCounter = counter;
   }
 
   async watch(): Promise<AsyncDisposable> {

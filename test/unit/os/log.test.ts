@@ -78,3 +78,28 @@ test('a file that cannot be rotated keeps growing rather than losing lines', () 
   expect(lines(path)).toHaveLength(20);
   expect(log.dropped).toBe(0);
 });
+
+test('W-WIRE-23 two daemons that write at once lose no line, cut none, and keep each file within its size', () => {
+  const options = { ...plain, size: 2000, keep: 50 };
+  using older = openLog(path, options);
+  using newer = openLog(path, options);
+  for (let number = 0; number < 200; number++) {
+    older.info({ number }, 'older');
+    if (number % 3 === 0) newer.info({ number }, 'newer');
+  }
+  const names = readdirSync(folder).filter((name) => name !== 'daemon.log');
+  const order = names.sort((a, b) => Number(b.split('.')[2]) - Number(a.split('.')[2]));
+  const all = [...order, 'daemon.log'].flatMap((name) => lines(join(folder, name)));
+  const of = (msg: string) => all.filter((line) => line.msg === msg).map(({ number }) => number);
+  expect(of('older')).toEqual(Array.from({ length: 200 }, (_, i) => i));
+  expect(of('newer')).toEqual(Array.from({ length: 67 }, (_, i) => i * 3));
+  for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).size).toBeLessThanOrEqual(2000);
+});
+
+test('a log that was removed is made again', () => {
+  using log = openLog(path, plain);
+  log.info({}, 'before');
+  rmSync(path);
+  log.info({}, 'after');
+  expect(lines(path)).toMatchObject([{ msg: 'after' }]);
+});

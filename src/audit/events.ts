@@ -163,6 +163,10 @@ export interface EgressConnect {
   readonly port: number;
   /** The address that was dialled; the proxy's if there is one. */
   readonly address?: string;
+  /** The judged address that the proxy was asked for. */
+  readonly target?: string;
+  /** `false`: the proxy was asked for the name, and resolves it, so that no address of the host was judged. */
+  readonly judged?: false;
   /** Whether the gate terminates TLS or reads HTTP, to put sealed credentials in. */
   readonly opened?: boolean;
   readonly outcome: 'open' | 'closed' | 'refused' | 'failed';

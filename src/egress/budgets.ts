@@ -25,6 +25,12 @@ export const BUDGETS = {
   /** TLS handshakes at a time on each side: the rest wait. */
   handshakes: 16,
 
+  /** Names that are looked up at a time, and those that wait as well; for how long a look-up that failed counts. */
+  lookups: 8,
+  waitingLookups: 256,
+  failureMemory: 5000,
+  rememberedFailures: 256,
+
   /** A request's head. */
   head: 64 * KIB,
   /** Requests of a connection that wait for the response to another. With any more, the connection is closed. */

@@ -162,7 +162,7 @@ export class Egress {
     });
     const added = this.#outbound.addedAuthorities();
     const upstreamTrust = this.#outbound.trust();
-    const dialler = await this.#outbound.dialler();
+    const dialler = await this.#outbound.dialler(clock);
     const turns = new GateTurns({ session, profile: profile.name, clock, log });
     const gate = new Gate({
       allowed,

@@ -83,10 +83,20 @@ export class EgressLedger {
     return this.#parts.nextConnectionId();
   }
 
-  /** A connection is about to be made to an address. Throws `audit-unwritable`. */
-  recordOpen(destination: Destination, address: string, opened: boolean): void {
+  /**
+   * A connection is about to be made to an address. `opened`: the gate reads what it carries; `proxied`: the address is a
+   * proxy's, which is asked for another address or, if `target` is undefined, for the name. Throws `audit-unwritable`.
+   */
+  recordOpen(
+    destination: Destination,
+    address: string,
+    { opened, proxied }: { opened: boolean; proxied?: { target: string | undefined } | undefined },
+  ): void {
     this.#uses.spend(RECORDS_PER_USE);
-    this.#connect({ ...destination, address, opened, outcome: 'open' });
+    const { target } = proxied ?? {};
+    const judgement =
+      proxied === undefined ? {} : target === undefined ? ({ judged: false } as const) : { target };
+    this.#connect({ ...destination, address, ...judgement, opened, outcome: 'open' });
   }
 
   /** A connection has ended; bytes as the sandbox's side counts them. Never throws. */

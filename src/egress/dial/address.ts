@@ -1,6 +1,6 @@
 // Decides which addresses may be dialled. Only what IANA calls global unicast is allowed by itself; everything else
 // must lie in a range that the profile names. An IPv6 address that embeds an IPv4 one (mapped, NAT64, 6to4, ...)
-// leads to that one, so both must be allowed. An IPv4 address has four decimal parts and no other spelling: a
+// leads to that one, so both must be allowed; NAT64's own prefix is, where the address inside is public. An IPv4 address has four decimal parts and no other spelling: a
 // resolver's "0x7f.1" is not accepted. What is dialled is the text that was checked, formatted anew from the bits
 // (`canonicalAddress`).
 import ipaddr from 'ipaddr.js';
@@ -48,6 +48,9 @@ const REASONS: Readonly<Record<string, string>> = {
 /** All of IPv6 that IANA has allocated as global unicast so far; the rest is reserved (RFC 4291 2.4). */
 const GLOBAL_UNICAST: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('2000::'), 3];
 
+/** The prefix of NAT64 for all networks (RFC 6052 2.1). */
+const NAT64: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('64:ff9b::'), 96];
+
 /** The address in its usual spelling; undefined where the text is not an address, has a zone, or is spelled oddly. */
 export function canonicalAddress(address: string): string | undefined {
   return parseAddress(address)?.toString();
@@ -76,11 +79,33 @@ export function dialRefusal(
   if (embedded !== undefined) {
     const reason = dialRefusal(embedded, localAddresses, opens);
     if (reason !== undefined) return opens(text) ? `${reason} inside an IPv6 one` : EMBEDS_IPV4;
+    // A network without IPv4 reaches public addresses so; the prefix stands for no others (RFC 6052 3.1).
+    const isPublic = dialRefusal(embedded, localAddresses, () => false) === undefined;
+    if (isPublic && parsed.match(NAT64)) return undefined;
   }
   if (opens(text)) return undefined;
   if (isMetadata(text)) return "a cloud's metadata service";
   if (range !== 'unicast') return REASONS[range] ?? RESERVED;
   return isLocal(text, localAddresses) ? 'an address of this machine' : undefined;
+}
+
+/**
+ * The order in which to try addresses: IPv6 first where this machine has a global address of its own, else IPv4 first
+ * (RFC 6724 6, rules 1 and 2); of each family in their order.
+ */
+export function orderByFamily(
+  addresses: readonly string[],
+  localAddresses: ReadonlySet<string>,
+): readonly string[] {
+  const hasIpv6 = [...localAddresses].some((address) => {
+    const parsed = parseAddress(address);
+    return parsed instanceof ipaddr.IPv6 && parsed.match(GLOBAL_UNICAST);
+  });
+  const [ipv4, ipv6] = [
+    addresses.filter((one) => !one.includes(':')),
+    addresses.filter((one) => one.includes(':')),
+  ];
+  return hasIpv6 ? [...ipv6, ...ipv4] : [...ipv4, ...ipv6];
 }
 
 /** As ipaddr.js names it, but without `unicast` for what IANA has not allocated, or what embeds an IPv4 address. */

@@ -2,59 +2,41 @@
 // changes its address in between (DNS rebinding) gains nothing. The addresses are tried one after the other, not at
 // once (RFC 8305 would race them): each is recorded before a packet goes to it, and no packet goes to one that is not
 // used. An address that does not answer is given up after a second; the last may take the time that is left.
-import * as net from 'node:net';
-import type { SecureContext } from 'node:tls';
-import { matchesHost, normalizeName } from '../../profile/host.ts';
-import { abortable, waitForEvent } from '../connection/wait.ts';
+import { normalizeName } from '../../profile/host.ts';
+import { abortable } from '../connection/wait.ts';
 import type { Resolve } from '../names/resolver.ts';
 import { EgressRefusal } from '../refusal.ts';
-import { canonicalAddress, dialRefusal } from './address.ts';
-import { basicCredentials, openTunnel } from './proxy-tunnel.ts';
+import { canonicalAddress, dialRefusal, orderByFamily } from './address.ts';
+import { connectAny, type DialAttempt, type Dialled } from './connect.ts';
+import type { UpstreamProxy } from './upstream-proxy.ts';
 
 export interface DiallerParts {
   readonly resolve: Resolve;
   /** This machine's own addresses; read at each dial. */
   readonly localAddresses: () => ReadonlySet<string>;
-  /**
-   * The proxy of the settings, http: or https:, with user and password if it needs them; `except` are hosts dialled
-   * directly.
-   */
-  readonly proxy?: {
-    readonly url: URL;
-    readonly except: readonly string[];
-    /** The authorities that an https: proxy is verified against; the usual roots where undefined. */
-    readonly trusted?: SecureContext;
-  };
+  /** The proxy of the settings. */
+  readonly proxy?: UpstreamProxy | undefined;
   /** Milliseconds for a whole dial. */
   readonly timeout?: number;
 }
 
-/** One dial. `onAddress` is called with each address before the first packet goes to it, and may throw. */
-interface DialAttempt {
-  readonly onAddress: (address: string) => void;
-  readonly signal: AbortSignal;
-}
-
 const TIMEOUT = 15_000;
-/** Milliseconds for an address while there is another to try. */
-const ADDRESS_TIMEOUT = 1000;
+/** Milliseconds for a name that a proxy may know better than this machine. */
+const PROXIED_LOOKUP_TIMEOUT = 3000;
 
-/** Dials for all sessions. */
+/** Dials for one session. */
 export class Dialler {
   readonly #parts: DiallerParts;
   readonly #timeout: number;
-  readonly #login: string | undefined;
 
-  /** Throws URIError where the proxy's user or password is badly encoded. */
   constructor(parts: DiallerParts) {
     this.#parts = parts;
     this.#timeout = parts.timeout ?? TIMEOUT;
-    this.#login = parts.proxy === undefined ? undefined : basicCredentials(parts.proxy.url);
   }
 
   /**
    * A connection to a listed host, paused, half-open allowed, and the address that was dialled (the proxy's, where
-   * one is used). `opens` says which addresses the profile's ranges contain. `onAddress` is called with each address
+   * one is used). `opens` says which addresses the profile opens to this host. `onAddress` is called with each address
    * before it is tried: if it throws, nothing is dialled and the error is passed on. Throws EgressRefusal where no
    * address may be dialled, and an Error with a short message, or the system's own, where none can be reached.
    */
@@ -62,17 +44,18 @@ export class Dialler {
     name: string,
     port: number,
     opens: (address: string) => boolean,
-    onAddress: (address: string) => void,
+    onAddress: DialAttempt['onAddress'],
     signal?: AbortSignal,
-  ): Promise<{ socket: net.Socket; address: string }> {
+  ): Promise<Dialled> {
     const normalized = normalizeName(name);
     if (normalized === undefined) throw new EgressRefusal('it is not a host name');
     const limit = AbortSignal.timeout(this.#timeout);
     const attempt = { onAddress, signal: signal === undefined ? limit : AbortSignal.any([limit, signal]) };
     try {
-      return this.#bypassesProxy(normalized, port)
+      const { proxy } = this.#parts;
+      return proxy === undefined || proxy.isBypassed(normalized, port)
         ? await this.#dialDirect(normalized, port, opens, attempt)
-        : await this.#dialThroughProxy(normalized, port, opens, attempt);
+        : await this.#dialThroughProxy(proxy, normalized, port, opens, attempt);
     } catch (error) {
       // An error caused by the timeout says so.
       if (limit.aborted && !(error instanceof EgressRefusal))
@@ -81,17 +64,12 @@ export class Dialler {
     }
   }
 
-  #bypassesProxy(name: string, port: number): boolean {
-    const { proxy } = this.#parts;
-    return proxy === undefined || proxy.except.some((pattern) => matchesHost(pattern, name, port, port));
-  }
-
   async #dialDirect(
     name: string,
     port: number,
     opens: (address: string) => boolean,
     attempt: DialAttempt,
-  ): Promise<{ socket: net.Socket; address: string }> {
+  ): Promise<Dialled> {
     const { allowed, refusal } = this.#filterAddresses(await this.#lookUp(name, attempt.signal), opens);
     if (allowed.length === 0) throw refusal ?? new Error('does not resolve');
     const { socket, address } = await connectAny(allowed, port, attempt);
@@ -104,29 +82,25 @@ export class Dialler {
   }
 
   async #dialThroughProxy(
+    proxy: UpstreamProxy,
     name: string,
     port: number,
     opens: (address: string) => boolean,
     attempt: DialAttempt,
-  ): Promise<{ socket: net.Socket; address: string }> {
-    const { proxy } = this.#parts;
-    if (proxy === undefined) throw new Error('no proxy is set');
-    // The proxy resolves the name itself, and may know names that this machine does not. Addresses that this machine
-    // knows and that are not allowed are refused here; one such address is enough, as the proxy chooses.
-    const known = await this.#lookUp(name, attempt.signal).catch(() => []);
+  ): Promise<Dialled> {
+    // The proxy may know names that this machine does not. Addresses that this machine knows and that are not allowed
+    // are refused here; one such address is enough, as a proxy that resolves the name itself chooses.
+    const limit = AbortSignal.any([attempt.signal, AbortSignal.timeout(PROXIED_LOOKUP_TIMEOUT)]);
+    const known = await this.#lookUp(name, limit).catch(() => []);
     attempt.signal.throwIfAborted();
-    const { refusal } = this.#filterAddresses(known, opens);
+    const { allowed, refusal } = this.#filterAddresses(known, opens);
     if (refusal !== undefined) throw refusal;
-    const { protocol, hostname, port: proxyPort } = proxy.url;
-    const host = hostname.replace(/^\[(.*)\]$/, '$1');
-    const secure = protocol === 'https:';
-    const resolved = net.isIP(host) === 0 ? await this.#lookUp(host, attempt.signal) : [host];
-    const addresses = resolved.flatMap((address) => canonicalAddress(address) ?? []);
-    if (addresses.length === 0) throw new Error('the proxy does not resolve');
-    const dialled = await connectAny(addresses, Number(proxyPort) || (secure ? 443 : 80), attempt);
-    const { trusted } = proxy;
-    const tunnel = { host, secure, trusted, login: this.#login, authority: `${name}:${port}` };
-    return { socket: await openTunnel(dialled.socket, tunnel, attempt.signal), address: dialled.address };
+    const localAddresses = this.#parts.localAddresses();
+    // What only a range opens is inside, where proxies know names rather than addresses.
+    const isPublic = (address: string): boolean =>
+      dialRefusal(address, localAddresses, () => false) === undefined;
+    const judged = allowed.every(isPublic) ? allowed : [];
+    return proxy.connect({ name, port, judged }, (host) => this.#lookUp(host, attempt.signal), attempt);
   }
 
   #lookUp(name: string, signal: AbortSignal): Promise<string[]> {
@@ -134,8 +108,8 @@ export class Dialler {
   }
 
   /**
-   * Which of a name's addresses may be dialled, in their order, without duplicates; and why the first of the others
-   * may not.
+   * Which of a name's addresses may be dialled, without duplicates, in the order to try them; and why the first of
+   * the others may not.
    */
   #filterAddresses(
     addresses: readonly string[],
@@ -150,61 +124,10 @@ export class Dialler {
       if (reason === undefined && canonical !== undefined) allowed.add(canonical);
       else refusal ??= new EgressRefusal(resolvesTo(canonical ?? 'something', reason ?? 'no address'));
     }
-    return { allowed: [...allowed], refusal };
+    return { allowed: orderByFamily([...allowed], localAddresses), refusal };
   }
 }
 
 function resolvesTo(address: string, reason: string): string {
   return `resolves to ${address}, ${reason}`;
-}
-
-/** Connects to the first of the addresses that answers. Throws the error of the last one. */
-async function connectAny(
-  addresses: readonly string[],
-  port: number,
-  { onAddress, signal }: DialAttempt,
-): Promise<{ socket: net.Socket; address: string }> {
-  let failure: unknown;
-  for (const [index, address] of addresses.entries()) {
-    signal.throwIfAborted();
-    onAddress(address);
-    try {
-      const last = index === addresses.length - 1;
-      return { socket: await connect(address, port, last ? undefined : ADDRESS_TIMEOUT, signal), address };
-    } catch (error) {
-      failure = error;
-    }
-  }
-  signal.throwIfAborted();
-  throw failure;
-}
-
-/** Connects to one address; nothing is resolved. `timeout`: milliseconds after which it is given up. */
-async function connect(
-  address: string,
-  port: number,
-  timeout: number | undefined,
-  signal: AbortSignal,
-): Promise<net.Socket> {
-  const socket = net.connect({
-    host: address,
-    port,
-    family: net.isIP(address),
-    autoSelectFamily: false,
-    allowHalfOpen: true,
-    noDelay: true,
-  });
-  // An error that arrives when nobody waits any more must find a listener.
-  socket.on('error', () => {});
-  const late = (): void => void socket.destroy(new Error('does not answer in time'));
-  const timer = timeout === undefined ? undefined : setTimeout(late, timeout);
-  try {
-    await abortable(signal, waitForEvent(socket, 'connect'));
-    return socket;
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -5,11 +5,14 @@ import { networkInterfaces } from 'node:os';
 import * as tls from 'node:tls';
 import type { Credentials } from '../../credential/credentials.ts';
 import { WarderError } from '../../errors.ts';
+import type { Clock } from '../../os/clock.ts';
 import { expandHome, type ProfileCredential } from '../../profile/format.ts';
 import { type Settings, settingsPath } from '../../profile/settings.ts';
 import type { Places } from '../../wire/places.ts';
-import { resolverWith, systemResolver } from '../names/resolver.ts';
+import { Lookups } from '../names/lookups.ts';
+import { type Resolve, resolverWith, systemResolver } from '../names/resolver.ts';
 import { Dialler } from './dialler.ts';
+import { UpstreamProxy } from './upstream-proxy.ts';
 
 export interface OutboundParts {
   readonly settings: Settings['egress'];
@@ -20,14 +23,17 @@ export interface OutboundParts {
   readonly system: Buffer | undefined;
 }
 
-/** The authorities and the dialler are made once, when a gate first needs them. */
+/** The authorities and the proxy are made once, when a gate first needs them. */
 export class Outbound {
   readonly #parts: OutboundParts;
   #trust: tls.SecureContext | undefined;
-  #dialler: Dialler | undefined;
+  readonly #resolve: Resolve;
+  #proxy: Promise<UpstreamProxy | undefined> | undefined;
 
   constructor(parts: OutboundParts) {
     this.#parts = parts;
+    const { resolvers } = parts.settings;
+    this.#resolve = resolvers.length > 0 ? resolverWith(resolvers) : systemResolver();
   }
 
   /** The certificates that the settings add; read anew at each call. Throws `config-invalid`. */
@@ -60,33 +66,43 @@ export class Outbound {
     return this.#trust;
   }
 
-  /** Throws `config-invalid`, and the errors of resolving the proxy's login. */
-  async dialler(): Promise<Dialler> {
-    this.#dialler ??= await this.#createDialler();
-    return this.#dialler;
-  }
-
-  async #createDialler(): Promise<Dialler> {
-    const { settings } = this.#parts;
-    const resolve = settings.resolvers.length > 0 ? resolverWith([...settings.resolvers]) : systemResolver();
+  /** A dialler for one session. Throws `config-invalid`, and the errors of resolving the proxy's login. */
+  async dialler(clock: Clock): Promise<Dialler> {
+    const lookups = new Lookups(this.#resolve, clock);
     const localAddresses = (): ReadonlySet<string> =>
       new Set(
         Object.values(networkInterfaces()).flatMap((addresses = []) =>
           addresses.map(({ address }) => address),
         ),
       );
-    if (settings.proxy === undefined) return new Dialler({ resolve, localAddresses });
+    return new Dialler({
+      resolve: (name) => lookups.resolve(name),
+      localAddresses,
+      proxy: await this.#openProxy(),
+    });
+  }
+
+  /** One for all sessions; made anew where it failed. */
+  async #openProxy(): Promise<UpstreamProxy | undefined> {
+    this.#proxy ??= this.#createProxy();
+    try {
+      return await this.#proxy;
+    } catch (error) {
+      this.#proxy = undefined;
+      throw error;
+    }
+  }
+
+  async #createProxy(): Promise<UpstreamProxy | undefined> {
+    const { settings } = this.#parts;
+    if (settings.proxy === undefined) return undefined;
     const url = new URL(settings.proxy);
     if (settings.login !== undefined) {
       const [user = '', ...rest] = (await this.#login(settings.login)).split(':');
       url.username = encodeURIComponent(user);
       url.password = encodeURIComponent(rest.join(':'));
     }
-    return new Dialler({
-      resolve,
-      localAddresses,
-      proxy: { url, except: settings.except, trusted: this.trust() },
-    });
+    return new UpstreamProxy({ url, except: settings.except, trusted: this.trust() });
   }
 
   async #login(name: string): Promise<string> {

@@ -16,6 +16,18 @@ export interface TunnelRequest {
   readonly authority: string;
 }
 
+/** A proxy's answer that grants no tunnel. */
+export class TunnelRefusal extends Error {
+  override readonly name = 'TunnelRefusal';
+  /** The proxy does not do what was asked for, whoever asks and whether or not the host can be reached. */
+  readonly isOfRequest: boolean;
+
+  constructor(status: number) {
+    super(`the proxy answers ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd());
+    this.isOfRequest = [400, 403, 404, 405, 406, 409, 410, 421, 422, 451, 501].includes(status);
+  }
+}
+
 /** The longest head of a proxy's response. */
 const MAX_HEAD = 16_384;
 
@@ -81,7 +93,7 @@ async function requestTunnel(
   const [, status] = /^HTTP\/1\.[01] ([1-5]\d\d)(?: |\r)/.exec(read.toString('latin1', 0, end + 2)) ?? [];
   if (status === undefined) throw new Error('the proxy does not speak HTTP');
   if (!status.startsWith('2')) {
-    throw new Error(`the proxy answers ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd());
+    throw new TunnelRefusal(Number(status));
   }
   const rest = read.subarray(end + 4);
   if (rest.length > 0) socket.unshift(rest);

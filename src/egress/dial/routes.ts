@@ -38,10 +38,10 @@ export class Routes {
       destination.host,
       destination.port,
       (address) => allowed.opens(address),
-      (address) => {
+      (address, proxied) => {
         if (attempted !== undefined) recordClose(attempted);
         attempted = undefined;
-        ledger.recordOpen(destination, address, opened);
+        ledger.recordOpen(destination, address, { opened, proxied });
         attempted = address;
       },
     );

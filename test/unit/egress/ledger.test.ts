@@ -49,7 +49,7 @@ describe('W-AUDIT-17 what is allowed', () => {
         ledger.recordUse(request);
         ledger.recordAnswer(request, 200);
       } else {
-        ledger.recordOpen(destination, '192.0.2.1', false);
+        ledger.recordOpen(destination, '192.0.2.1', { opened: false });
         ledger.recordClose(destination, '192.0.2.1', { bytes_in: 0, bytes_out: 0, ms: 1 });
       }
       done += 1;

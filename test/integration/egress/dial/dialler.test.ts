@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Allowlist } from '../../../../src/egress/allowlist.ts';
 import { Dialler, type DiallerParts } from '../../../../src/egress/dial/dialler.ts';
+import { UpstreamProxy } from '../../../../src/egress/dial/upstream-proxy.ts';
 import { resolverWith, systemResolver } from '../../../../src/egress/names/resolver.ts';
 import { EgressRefusal } from '../../../../src/egress/refusal.ts';
 import { TestAuthority } from '../../../fixtures/authority.ts';
@@ -274,13 +275,13 @@ describe('name servers', () => {
   test('give both families; a name that does not exist has no addresses', async () => {
     resolver.names.set('both.test', ['192.0.2.1', '2001:db8::1']);
     const resolve = resolverWith([resolver.server]);
-    expect(await resolve('both.test')).toEqual(['2001:db8::1', '192.0.2.1']);
+    expect(await resolve('both.test')).toEqual(['192.0.2.1', '2001:db8::1']);
     expect(await resolve('missing.test')).toEqual([]);
   });
 
   test('are not asked for localhost', async () => {
     const before = resolver.queries.length;
-    expect(await resolverWith([resolver.server])('localhost')).toEqual(['::1', '127.0.0.1']);
+    expect(await resolverWith([resolver.server])('localhost')).toEqual(['127.0.0.1', '::1']);
     expect(resolver.queries.length).toBe(before);
   });
 
@@ -338,7 +339,7 @@ describe('through a proxy', () => {
     await using host = await Host.at(HOST);
     await using proxy = await serveProxy({ [`${unknown}:5432`]: host });
     const decided: string[] = [];
-    const dialler = make({ proxy: { url: proxy.url, except: [] } });
+    const dialler = make({ proxy: new UpstreamProxy({ url: proxy.url, except: [] }) });
     const { socket, address } = await dialler.dial(unknown, 5432, none, (one) => {
       decided.push(one);
       expect(proxy.accepted).toBe(0);
@@ -348,12 +349,79 @@ describe('through a proxy', () => {
     expect(proxy.heads).toEqual([`CONNECT ${unknown}:5432 HTTP/1.1\r\nHost: ${unknown}:5432\r\n\r\n`]);
   });
 
+  test('a public name is asked for by the address that was judged [W-EGR-15]', async () => {
+    await using host = await Host.at(HOST);
+    await using proxy = await serveProxy({ '9.9.9.8:443': host, '[2620:fe::9]:443': host });
+    const dialler = make({ proxy: new UpstreamProxy({ url: proxy.url, except: [] }) });
+    const asked: unknown[] = [];
+    for (const [addresses, authority] of [
+      [['9.9.9.8'], '9.9.9.8:443'],
+      [['2620:fe::9'], '[2620:fe::9]:443'],
+      // The first is not reached; a proxy that has granted an address is never asked for the name.
+      [['9.9.9.7', '9.9.9.8'], '9.9.9.8:443'],
+    ] as const) {
+      resolver.names.set('api.test', addresses);
+      const { socket } = await dialler.dial('api.test', 443, none, (_address, proxied) =>
+        asked.push(proxied),
+      );
+      socket.destroy();
+      expect(proxy.heads.at(-1)).toMatch(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n`);
+    }
+    expect(asked).toEqual(['9.9.9.8', '2620:fe::9', '9.9.9.7', '9.9.9.8'].map((target) => ({ target })));
+    resolver.names.set('api.test', ['9.9.9.7']);
+    const failed = await dialFailure(dialler, 443, none);
+    expect(failed.message).toBe('the proxy answers 502 Bad Gateway');
+    expect(proxy.heads.join('')).not.toContain('api.test');
+  });
+
+  test('a proxy that refuses addresses is asked for the name, and that is reported [W-EGR-15]', async () => {
+    const answers = (socket: net.Socket, head: string): void =>
+      void socket.end(/CONNECT [\d.]+:/.test(head) ? 'HTTP/1.1 403 No\r\n\r\n' : 'HTTP/1.1 200 OK\r\n\r\n');
+    await using proxy = await serveProxy({}, answers);
+    const dialler = make({ proxy: new UpstreamProxy({ url: proxy.url, except: [] }) });
+    resolver.names.set('api.test', ['9.9.9.8']);
+    const asked: unknown[] = [];
+    for (let times = 0; times < 2; times++) {
+      const { socket } = await dialler.dial('api.test', 443, none, (_address, proxied) =>
+        asked.push(proxied),
+      );
+      socket.destroy();
+    }
+    expect(asked).toEqual([{ target: '9.9.9.8' }, { target: undefined }, { target: undefined }]);
+    expect(proxy.heads.map((head) => head.split(' ')[1])).toEqual([
+      '9.9.9.8:443',
+      'api.test:443',
+      'api.test:443',
+    ]);
+  });
+
+  test('a proxy that has granted an address is not asked for a name that it then refuses [W-EGR-15]', async () => {
+    const answers = (socket: net.Socket, head: string): void =>
+      void socket.end(head.includes('9.9.9.7') ? 'HTTP/1.1 403 No\r\n\r\n' : 'HTTP/1.1 200 OK\r\n\r\n');
+    await using proxy = await serveProxy({}, answers);
+    const dialler = make({ proxy: new UpstreamProxy({ url: proxy.url, except: [] }) });
+    resolver.names.set('api.test', ['9.9.9.8']);
+    (await dialler.dial('api.test', 443, none, () => {})).socket.destroy();
+    resolver.names.set('api.test', ['9.9.9.7']);
+    expect((await dialFailure(dialler, 443, none)).message).toBe('the proxy answers 403 Forbidden');
+    expect(proxy.heads.join('')).not.toContain('api.test');
+  });
+
+  test('is not asked for what is on this machine [W-EGR-3]', async () => {
+    await using host = await Host.at('127.0.0.1');
+    await using proxy = await serveProxy({});
+    const dialler = make({ proxy: new UpstreamProxy({ url: proxy.url, except: [] }) });
+    const { socket, address } = await dialler.dial('localhost', host.port, opens('127.0.0.1/32'), () => {});
+    socket.destroy();
+    expect([address, proxy.accepted]).toEqual(['127.0.0.1', 0]);
+  });
+
   test("the proxy's own name is resolved; it gets its login", async () => {
     await using host = await Host.at(HOST);
     await using proxy = await serveProxy({ [`${unknown}:443`]: host });
     resolver.names.set('proxy.test', ['127.94.7.3']);
     const url = new URL(`http://me%40home:p%3Aw@proxy.test:${proxy.port}`);
-    const dialler = make({ proxy: { url, except: [] } });
+    const dialler = make({ proxy: new UpstreamProxy({ url, except: [] }) });
     const { socket } = await dialler.dial(unknown, 443, none, () => {});
     socket.destroy();
     const login = Buffer.from('me@home:p:w').toString('base64');
@@ -367,7 +435,11 @@ describe('through a proxy', () => {
     async (addresses) => {
       await using proxy = await serveProxy({});
       resolver.names.set('api.test', addresses);
-      const failed = await dialFailure(make({ proxy: { url: proxy.url, except: [] } }), 443, none);
+      const failed = await dialFailure(
+        make({ proxy: new UpstreamProxy({ url: proxy.url, except: [] }) }),
+        443,
+        none,
+      );
       expect(failed).toMatchObject({ refused: true, decided: [] });
       expect(failed.message).toMatch(/^resolves to /);
       expect(proxy.accepted).toBe(0);
@@ -385,7 +457,7 @@ describe('through a proxy', () => {
       [[`api.test:${host.port}`], HOST],
       [['api.test:1', 'other.test'], '127.94.7.3'],
     ] as const) {
-      const dialler = make({ proxy: { url: proxy.url, except: [...except] } });
+      const dialler = make({ proxy: new UpstreamProxy({ url: proxy.url, except: [...except] }) });
       const { socket, address } = await dialler.dial('api.test', host.port, open, () => {});
       expect(await exchange(socket, '')).toBe(`${HOST}:end`);
       expect(address).toBe(expected);
@@ -395,9 +467,14 @@ describe('through a proxy', () => {
 
   test('without a record the proxy is not dialled [W-EGR-5]', async () => {
     await using proxy = await serveProxy({});
-    const dial = make({ proxy: { url: proxy.url, except: [] } }).dial(unknown, 443, none, () => {
-      throw new Error('the log is full');
-    });
+    const dial = make({ proxy: new UpstreamProxy({ url: proxy.url, except: [] }) }).dial(
+      unknown,
+      443,
+      none,
+      () => {
+        throw new Error('the log is full');
+      },
+    );
     await expect(dial).rejects.toThrow('the log is full');
     expect(proxy.accepted).toBe(0);
   });
@@ -422,7 +499,12 @@ describe('through a proxy', () => {
     ['half a head and the end', 'HTTP/1.1 200 OK\r\nX', 'the connection was ended'],
   ])('its answer is %s', async (_name, answer, message) => {
     await using proxy = await serveProxy({}, (socket) => socket.end(answer));
-    const failed = await dialFailure(make({ proxy: { url: proxy.url, except: [] } }), 443, none, unknown);
+    const failed = await dialFailure(
+      make({ proxy: new UpstreamProxy({ url: proxy.url, except: [] }) }),
+      443,
+      none,
+      unknown,
+    );
     expect(failed).toEqual({ refused: false, message, decided: ['127.94.7.3'] });
   });
 
@@ -435,12 +517,12 @@ describe('through a proxy', () => {
       }
       socket.end();
     });
-    const dialler = make({ proxy: { url: slow.url, except: [] } });
+    const dialler = make({ proxy: new UpstreamProxy({ url: slow.url, except: [] }) });
     const { socket } = await dialler.dial(unknown, 443, none, () => {});
     expect(await exchange(socket, '')).toBe('hi');
     await using silent = await serveProxy({}, (one) => void setInterval(() => one.write('H'), 50).unref());
     const failed = await dialFailure(
-      make({ proxy: { url: silent.url, except: [] }, timeout: 300 }),
+      make({ proxy: new UpstreamProxy({ url: silent.url, except: [] }), timeout: 300 }),
       443,
       none,
       unknown,
@@ -461,7 +543,7 @@ describe('through a proxy', () => {
     const trusted = tls.createSecureContext({ ca: authority.ca });
     resolver.names.set('proxy.test', ['127.94.7.3']).set('else.test', ['127.94.7.3']);
     const at = (host: string, more: object) =>
-      make({ proxy: { url: new URL(`https://${host}:${port}`), except: [], ...more } });
+      make({ proxy: new UpstreamProxy({ url: new URL(`https://${host}:${port}`), except: [], ...more }) });
     try {
       const { socket, address } = await at('proxy.test', { trusted }).dial(unknown, 443, none, () => {});
       expect([address, await exchange(socket, '')]).toEqual(['127.94.7.3', 'welcome']);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Allowlist } from '../../../../src/egress/allowlist.ts';
-import { canonicalAddress, dialRefusal } from '../../../../src/egress/dial/address.ts';
+import { canonicalAddress, dialRefusal, orderByFamily } from '../../../../src/egress/dial/address.ts';
 
 const nobody = new Set<string>();
 const never = (): boolean => false;
@@ -50,7 +50,8 @@ describe('what is refused unless a range contains it', () => {
     ['::ffff:0:1.1.1.1', INSIDE],
     ['::127.0.0.1', INSIDE],
     ['64:ff9b::7f00:1', INSIDE],
-    ['64:ff9b::101:101', INSIDE],
+    ['64:ff9b::a9fe:a9fe', INSIDE],
+    ['64:ff9b:1::101:101', INSIDE],
     ['64:ff9b:1::a00:1', INSIDE],
     ['2002:7f00:1::1', INSIDE],
     ['2002:101:101::1', INSIDE],
@@ -106,6 +107,24 @@ test('a range of IPv6 does not open the embedded IPv4 address [W-EGR-3]', () => 
     "a cloud's metadata service inside an IPv6 one",
   );
   expect(dialRefusal('::ffff:10.0.0.1', nobody, opening('10.0.0.0/8'))).toBe(INSIDE);
+});
+
+test('NAT64 of a public address is public, of another it is not [W-EGR-3]', () => {
+  expect(dialRefusal('64:ff9b::101:101', nobody, never)).toBeUndefined();
+  for (const inside of ['7f00:1', 'a00:1', 'c0a8:1', 'a9fe:a9fe', '6440:1', 'c000:201', 'a83f:8110']) {
+    expect(dialRefusal(`64:ff9b::${inside}`, nobody, never)).toBe(INSIDE);
+  }
+  expect(dialRefusal('64:ff9b::909:909', new Set(['9.9.9.9']), never)).toBe(INSIDE);
+});
+
+test('IPv6 is tried first where this machine has it', () => {
+  const addresses = ['1.1.1.1', '2606:4700::1111', '1.0.0.1'];
+  expect(orderByFamily(addresses, new Set(['127.0.0.1', '::1', 'fe80::1%eth0', 'fd00::1']))).toEqual([
+    '1.1.1.1',
+    '1.0.0.1',
+    '2606:4700::1111',
+  ]);
+  expect(orderByFamily(addresses, new Set(['2a00::9']))[0]).toBe('2606:4700::1111');
 });
 
 test('this machine is not reached through its public addresses either [W-EGR-3]', () => {

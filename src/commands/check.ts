@@ -207,8 +207,8 @@ async function checkMounts(finding: Finding): Promise<Finding> {
 }
 
 function limitsOf(credential: ProfileCredential): CredentialLimits {
-  const { hosts, as, paths, methods, confirm, lifetime, maxUses } = credential;
-  return { hosts, as, paths, methods, confirm, lifetime, maxUses };
+  const { hosts, as, paths, methods, confirm, lifetime, maxUses, issues } = credential;
+  return { hosts, as, paths, methods, confirm, lifetime, maxUses, issues };
 }
 
 function printFinding({ out, err, paint }: Context['terminal'], finding: Finding): void {

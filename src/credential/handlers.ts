@@ -9,6 +9,7 @@ import type { Handlers, Params, Result } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Credentials } from './credentials.ts';
 import type { Locks } from './locks.ts';
+import { sealingProblem } from './sealable.ts';
 import { openSigner, storeLastSigned } from './signing.ts';
 import type { Store, StoreKind } from './store/store.ts';
 
@@ -91,6 +92,7 @@ async function change(
 ): Promise<Result<'credential.set'>> {
   let stored = false;
   try {
+    refuseUnsealable(parts.profiles, name, value);
     const { updated, ...changed } = await parts.credentials[action](name, value, store, (version) => {
       stored = true;
       // A new value is another secret: only the old one was revoked.
@@ -101,6 +103,23 @@ async function change(
   } catch (error) {
     if (!stored) record(parts, action, name, '', codeOf(error));
     throw error;
+  }
+}
+
+/** Throws `credential-unfit` for a value that a profile seals and the gate cannot put in: better now than at its start. */
+function refuseUnsealable(profiles: HandlersParts['profiles'], name: string, value: string): void {
+  for (const profile of profiles.names) {
+    for (const { name: used, variable, deliver } of credentialsOf(profiles, profile)) {
+      const problem = used === name && deliver === 'sealed' ? sealingProblem(variable, value) : undefined;
+      if (problem === undefined) continue;
+      throw new WarderError(
+        'credential-unfit',
+        `the profile "${profile}" seals this value: ${variable} ${problem.what}`,
+        {
+          hint: problem.hint,
+        },
+      );
+    }
   }
 }
 

@@ -129,6 +129,11 @@ export class ResponseSealer {
     return this.#finder.stream((matched) => this.#replacement(matched, keepLength), true);
   }
 
+  /** Whether a text contains a secret. */
+  has(text: string): boolean {
+    return this.#finder.has(Buffer.from(text));
+  }
+
   /** For a header field's name or value: latin1, as node:http gives it. */
   text(value: string): string {
     const bytes = Buffer.from(value, 'latin1');
@@ -171,6 +176,7 @@ function encodePlaceholder(
     const digits = plain.toString('hex');
     return Buffer.from(/[A-F]/.test(text) ? digits.toUpperCase() : digits);
   }
+  if (isUtf16(bytes)) return Buffer.from(placeholder, 'utf16le').subarray(0, -1);
   if (form !== 'base64' || (plain.length - Buffer.byteLength(value)) % 3 !== 0) return plain;
   const core = base64Core(plain, offset);
   // If broken into lines, the breaks stay where they were. A placeholder's base64 contains neither "+" nor "/".
@@ -180,6 +186,13 @@ function encodePlaceholder(
   let done = 0;
   return Buffer.from(
     text.replace(/(\\+[rn]|[\r\n])|[^\\\r\n]/g, (_, lineBreak) => lineBreak ?? core.charAt(done++)),
+  );
+}
+
+/** Whether every second byte is a NUL, from the second on: ASCII in UTF-16, from the first character to the last. */
+function isUtf16(bytes: Buffer): boolean {
+  return (
+    bytes.length > 2 && bytes.length % 2 === 1 && bytes.every((byte, at) => (byte === 0) === (at % 2 === 1))
   );
 }
 

@@ -1,38 +1,17 @@
-// The sealed credentials of one session: the placeholder that the server gets for each, and where and how often the gate
-// may substitute the secret. Pure decisions; the caller passes the time. Everything that is not explicitly allowed is
-// refused, with a short reason that contains no value. The order of the checks is that of `refusal`.
-import type { ProfileCredential } from '../profile/format.ts';
+// The sealed credentials of one session: the placeholder that the server gets for each, its current and former values,
+// and the tokens that were obtained with it. Where each may be used is decided in `usage.ts`.
+import type { CredentialSource, ProfileCredential } from '../profile/format.ts';
 import { MIN_SECRET_LENGTH } from './finder.ts';
 import { createPlaceholder, type RandomBytes } from './sealed/placeholder.ts';
 import { canonicalPath, matchesPath } from './sealed/request-path.ts';
 import { EncodedValue } from './search/encodings.ts';
-
-/** Where a placeholder is in a request. `header`: any header except `Authorization: Bearer` and `Basic`. */
-export type PlaceholderLocation = 'bearer' | 'basic' | 'header' | 'query' | 'path' | 'body';
-
-/** A request into which the gate may substitute a secret. */
-export interface SubstitutionRequest {
-  readonly host: string;
-  readonly port: number;
-  /** The connection to the host is TLS. */
-  readonly secure: boolean;
-  readonly method: string;
-  /** The path of the request, not decoded, without the query. */
-  readonly path: string;
-  readonly location: PlaceholderLocation;
-  /** In milliseconds of the monotonic clock. */
-  readonly now: number;
-  /** The request carries the credential already, so this is not another use. */
-  readonly repeated?: boolean;
-  /** The request has a header such as X-HTTP-Method-Override, which some servers obey. */
-  readonly hasOverrideHeader?: boolean;
-}
-
-/** Locks that forbid every use of a credential. */
-export interface UsageLocks {
-  readonly locked: boolean;
-  isRevoked(name: string): boolean;
-}
+import {
+  derivedLimits,
+  refusalOf,
+  type SubstitutionRequest,
+  type UsageLimits,
+  type UsageLocks,
+} from './usage.ts';
 
 export interface SealedParts {
   readonly random: RandomBytes;
@@ -58,21 +37,6 @@ export interface SealedValue {
   readonly value: string;
   readonly version: string;
 }
-
-type UsageLimits = Pick<
-  ProfileCredential,
-  'variable' | 'name' | 'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses'
->;
-
-/** The locations that each value of `as` allows. */
-const ALLOWED_LOCATIONS: Readonly<Record<string, readonly PlaceholderLocation[]>> = {
-  bearer: ['bearer'],
-  basic: ['basic'],
-  header: ['header', 'bearer', 'basic'],
-  query: ['query'],
-  path: ['path'],
-  body: ['body'],
-};
 
 /** How many values from before rotations are still searched for in responses. */
 const MAX_FORMER_VALUES = 16;
@@ -114,6 +78,21 @@ export class SealedCredential {
     return this.#limits.name;
   }
 
+  /** Where its value came from. Of a token, where that of the credential did. */
+  get source(): CredentialSource {
+    return this.#limits.from;
+  }
+
+  /** Members of an answer that are tokens, beside the usual ones: for a request of a path, as the server wrote it. */
+  issuedMembers(path: string): readonly string[] {
+    const { issues } = this.#limits;
+    if (issues === undefined) return [];
+    const canonical = canonicalPath(path);
+    const applies =
+      issues.path === undefined || (canonical !== undefined && matchesPath(issues.path, canonical));
+    return applies ? issues.members : [];
+  }
+
   get value(): string {
     return this.#secrets[0].value;
   }
@@ -134,32 +113,19 @@ export class SealedCredential {
 
   /** Why it may not be substituted; `undefined` if it may. */
   refusal(use: SubstitutionRequest, guards: UsageLocks): string | undefined {
-    const { as, paths, methods, confirm, lifetime, maxUses } = this.#limits;
-    if (guards.locked) return 'credentials are locked';
-    if (guards.isRevoked(this.name)) return 'the credential is revoked';
-    if (!this.allowsHost(use.host, use.port)) return 'the host is not one of its hosts';
-    if (!use.secure) return 'it would travel over plain http';
-    if (methods !== undefined && !methods.includes(use.method)) return 'the method is not one of its methods';
-    if (paths !== undefined) {
-      const path = canonicalPath(use.path);
-      if (path === undefined) return 'the path is ambiguous';
-      if (!paths.some((pattern) => matchesPath(pattern, path))) return 'the path is not one of its paths';
-    }
-    if (use.hasOverrideHeader && (methods ?? paths) !== undefined)
-      return 'a header may name another method or path';
-    if (as !== undefined && !ALLOWED_LOCATIONS[as]?.includes(use.location))
-      return `it may be used in "${as}" only`;
-    if (lifetime !== undefined && use.now - this.#parts.start >= lifetime) return 'its lifetime is over';
-    if (maxUses !== undefined && !use.repeated && this.#uses >= maxUses)
-      return 'it was used as often as it may be';
-    if (confirm) return 'it needs confirmation, which is not available yet';
-    return undefined;
+    return refusalOf(this.#limits, use, guards, {
+      start: this.#parts.start,
+      uses: this.#uses,
+      hostAllowed: this.allowsHost(use.host, use.port),
+    });
   }
 
-  /** Counts a request that carries it. The caller calls this once for each request. */
+  /**
+   * Counts a request that carries it. The caller calls this once for each request. A token counts as the credential
+   * that it was obtained with: otherwise each new token would be another `max-uses` requests.
+   */
   recordUse(): void {
-    // A token has no limit of its own.
-    if (!this.derived) this.#parts.uses.set(this.variable, this.#uses + 1);
+    this.#parts.uses.set(this.variable, this.#uses + 1);
   }
 
   /**
@@ -179,18 +145,10 @@ export class SealedCredential {
     return this.#parts.uses.get(this.variable) ?? 0;
   }
 
-  /** The limits of a token that was obtained with it: the same hosts, and the same lifetime. */
+  /** The limits of a token that was obtained with it. */
   derivedLimits(token: string, number: number): UsageLimits & SealedValue {
-    return {
-      ...{
-        variable: this.variable,
-        name: this.name,
-        hosts: this.#limits.hosts,
-        lifetime: this.#limits.lifetime,
-      },
-      ...{ as: undefined, paths: undefined, methods: undefined, confirm: false, maxUses: undefined },
-      ...{ value: token, version: `${this.version}/${number}` },
-    };
+    const limits = this.derived ? this.#limits : derivedLimits(this.#limits);
+    return { ...limits, value: token, version: `${this.version}/${number}` };
   }
 }
 
@@ -246,8 +204,8 @@ export class SealedCredentials {
   }
 
   /**
-   * Seals a token from a token endpoint that was obtained with a credential, and returns its placeholder. The token is a
-   * credential of its own, with the hosts and the lifetime of the other, and is revoked with it. A known token keeps its
+   * Seals a token that was obtained with a credential, and returns its placeholder. The token is a credential of its own,
+   * with the limits of the other, and is revoked with it. A known token keeps its
    * placeholder; one that is too short to find again, or contains a placeholder, is returned unchanged. `undefined` if
    * there is no room for it: no token is forgotten, since a host could still send it.
    */

@@ -5,12 +5,8 @@ import * as tls from 'node:tls';
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import { sealingProblem } from '../credential/sealable.ts';
-import {
-  type SealedCredential,
-  SealedCredentials,
-  type SealedSecret,
-  type UsageLocks,
-} from '../credential/sealed.ts';
+import { type SealedCredential, SealedCredentials, type SealedSecret } from '../credential/sealed.ts';
+import type { UsageLocks } from '../credential/usage.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';

@@ -84,7 +84,16 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
       report(['credentials', name], 'is set for every server, and a credential cannot replace it');
     }
     if (deliver !== 'sealed') {
-      for (const key of ['hosts', 'as', 'paths', 'methods', 'confirm', 'lifetime', 'max-uses'] as const) {
+      for (const key of [
+        'hosts',
+        'as',
+        'paths',
+        'methods',
+        'confirm',
+        'lifetime',
+        'max-uses',
+        'issues',
+      ] as const) {
         if (credential[key] === undefined) continue;
         report(
           ['credentials', name, key],
@@ -120,6 +129,13 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
           'use "deliver: env" or "deliver: file", and list the host under "sandbox.network"',
         );
       }
+    }
+    const { issues } = credential;
+    if (issues !== undefined && Object.keys(issues).length === 0) {
+      report(['credentials', name, 'issues'], 'says nothing', 'name "members", "as", "paths" or "methods"');
+    }
+    if (issues?.path !== undefined && issues.members === undefined) {
+      report(['credentials', name, 'issues', 'path'], 'has no effect without "members"');
     }
     if (typeof credential.from === 'object') {
       const { ttl } = credential.from;

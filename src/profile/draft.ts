@@ -131,7 +131,7 @@ function sandboxData({ mayPlant, memory, ...sandbox }: ProfileSandbox): object {
 }
 
 function credentialData(credential: ProfileCredential): object {
-  const { from, name, deliver, hosts, as, paths, methods, confirm, lifetime, maxUses } = credential;
+  const { from, name, deliver, hosts, as, paths, methods, confirm, lifetime, maxUses, issues } = credential;
   const ttl = typeof from === 'object' && from.ttl !== undefined ? formatDuration(from.ttl) : undefined;
   return {
     from: typeof from === 'object' ? { command: from.command, ttl } : from === 'store' ? undefined : from,
@@ -146,6 +146,7 @@ function credentialData(credential: ProfileCredential): object {
           confirm,
           lifetime: lifetime === undefined ? undefined : formatDuration(lifetime),
           'max-uses': maxUses,
+          issues,
         }
       : {}),
   };

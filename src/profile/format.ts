@@ -70,6 +70,19 @@ export interface ProfileCredential {
   /** Milliseconds. */
   readonly lifetime: number | undefined;
   readonly maxUses: number | undefined;
+  readonly issues: IssuedTokens | undefined;
+}
+
+/** Tokens that a host gives out for a sealed credential: which answers have them, and how they may be used. */
+export interface IssuedTokens {
+  /** The path of the requests; `undefined`: any. */
+  readonly path: string | undefined;
+  /** Names of members beside the usual ones. */
+  readonly members: readonly string[];
+  /** `undefined`: as the credential itself. */
+  readonly as: string | undefined;
+  readonly paths: readonly string[] | undefined;
+  readonly methods: readonly string[] | undefined;
 }
 
 /** What the sandbox gives access to. `off` is true only if the file says so. */
@@ -174,6 +187,7 @@ function withDefaults(file: ProfileFile, name: string): Profile {
       confirm: credential.confirm ?? false,
       lifetime: credential.lifetime === undefined ? undefined : parseDuration(credential.lifetime),
       maxUses: credential['max-uses'],
+      issues: toIssues(credential.issues),
     })),
     sandbox:
       sandbox === undefined
@@ -213,6 +227,14 @@ function toServer({
   if (pinned !== undefined) return { kind: 'package', package: pinned, bin, args, cwd };
   if (command !== undefined) return { kind: 'command', command, args, cwd };
   return { kind: 'url', url: url ?? '' };
+}
+
+function toIssues(
+  issues: NonNullable<ProfileFile['credentials']>[string]['issues'],
+): IssuedTokens | undefined {
+  if (issues === undefined) return undefined;
+  const { path, members = [], as, paths, methods } = issues;
+  return { path, members, as, paths, methods };
 }
 
 function toSource(from: NonNullable<ProfileFile['credentials']>[string]['from']): CredentialSource {

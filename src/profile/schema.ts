@@ -70,6 +70,12 @@ const source = z.union(
   },
 );
 
+const place = z.enum(['bearer', 'basic', 'header', 'query', 'path', 'body', 'any']);
+const requestPath = printable.regex(/^\//, 'must begin with "/"');
+const requestMethods = z
+  .array(z.string().regex(/^[A-Z]{1,20}$/, 'must be a method in upper case, such as GET'))
+  .min(1);
+
 const credential = z.strictObject({
   from: source
     .optional()
@@ -87,22 +93,34 @@ const credential = z.strictObject({
     .optional()
     .describe('sealed: the secret stays in the daemon; env, file: the server gets it'),
   hosts: z.array(host).min(1).optional().describe('Where a sealed credential may be used'),
-  as: z
-    .enum(['bearer', 'basic', 'header', 'query', 'path', 'body'])
+  as: place
     .optional()
-    .describe('The place in a request where a sealed credential may be used'),
+    .describe('The place in a request where a sealed credential may be used; by default a header'),
   paths: z
-    .array(printable.regex(/^\//, 'must begin with "/"'))
+    .array(requestPath)
     .min(1)
     .optional()
     .describe('Paths of requests that may carry it: /repos/acme/**'),
-  methods: z
-    .array(z.string().regex(/^[A-Z]{1,20}$/, 'must be a method in upper case, such as GET'))
-    .min(1)
-    .optional(),
+  methods: requestMethods.optional(),
   confirm: z.boolean().optional().describe('Ask a person at the first use in a session'),
   lifetime: duration.optional().describe('How long after the session began it may be used'),
   'max-uses': positiveInteger.optional().describe('How many requests of a session may carry it'),
+  issues: z
+    .strictObject({
+      path: requestPath
+        .optional()
+        .describe('The path of the requests whose answers have tokens; by default any'),
+      members: z
+        .array(printable.max(64))
+        .min(1)
+        .optional()
+        .describe('Names of members that are tokens, beside access_token, token and the like'),
+      as: place.optional(),
+      paths: z.array(requestPath).min(1).optional(),
+      methods: requestMethods.optional(),
+    })
+    .optional()
+    .describe('Tokens that a host gives out for it, and how they may be used; by default as it may itself'),
 });
 
 const sandbox = z.strictObject({

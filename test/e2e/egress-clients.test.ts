@@ -48,6 +48,7 @@ beforeAll(async () => {
   const credential = (name: string, hosts: readonly string[]): object => ({
     from: { command: ['/bin/cat', join(home.dir, name)] },
     hosts,
+    as: 'any',
   });
   const wild = listed(api, '*.wild.test');
   home.profile('clients', {

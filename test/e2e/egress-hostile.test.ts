@@ -126,7 +126,7 @@ describe.each(persons)('to $name', (person) => {
     const sealed = ['sealed.test', 'sealed-rebinding.test'].map((name) => listed(lure, name));
     home.profile('hostile', {
       server: outward,
-      credentials: { TOKEN: { from: from('secret'), hosts: [listed(api), ...sealed] } },
+      credentials: { TOKEN: { from: from('secret'), hosts: [listed(api), ...sealed], as: 'any' } },
       sandbox: {
         read: [hostile],
         network: [
@@ -140,7 +140,7 @@ describe.each(persons)('to $name', (person) => {
     });
     home.profile('other', {
       server: outward,
-      credentials: { TOKEN: { from: from('theirSecret'), hosts: [listed(theirs)] } },
+      credentials: { TOKEN: { from: from('theirSecret'), hosts: [listed(theirs)], as: 'any' } },
       sandbox: { read: [hostile], network: [range(theirs)] },
       policy,
     });

@@ -1,5 +1,10 @@
 // Summaries, as data and as text, of what a server may reach and how its sealed credentials may be used.
-import { allowedEgress, type Profile, type ProfileCredential } from '../../profile/format.ts';
+import {
+  allowedEgress,
+  type IssuedTokens,
+  type Profile,
+  type ProfileCredential,
+} from '../../profile/format.ts';
 import { parseHost } from '../../profile/host.ts';
 import { formatDuration } from '../../profile/units.ts';
 
@@ -47,7 +52,7 @@ export function networkLines({ hosts, ranges }: NetworkAccess): string[] {
 /** The restrictions of a sealed credential. */
 export type CredentialLimits = Pick<
   ProfileCredential,
-  'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses'
+  'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses' | 'issues'
 >;
 
 /** The values of `as` in words. */
@@ -58,14 +63,16 @@ const PLACEMENTS: Readonly<Record<string, string>> = {
   query: 'the query',
   path: 'the path',
   body: 'a form, JSON or multipart body',
+  any: 'any: header, query, path or body',
 };
+const DEFAULT_PLACEMENT = 'a header, or a secret parameter of a token request';
 
 /** The restrictions of a sealed credential, each as a label and a text. */
 export function limitLines(limits: CredentialLimits): readonly (readonly [label: string, text: string])[] {
-  const { hosts, as, paths, methods, lifetime, maxUses, confirm } = limits;
+  const { hosts, as, paths, methods, lifetime, maxUses, confirm, issues } = limits;
   const lines: [string, string][] = [
     ['hosts', hosts.join(' ')],
-    ['place', as === undefined ? 'any: header, query, path or body' : (PLACEMENTS[as] ?? as)],
+    ['place', placement(as)],
     ['methods', methods?.join(' ') ?? 'any'],
     ['paths', paths?.join(' ') ?? 'any'],
   ];
@@ -74,5 +81,21 @@ export function limitLines(limits: CredentialLimits): readonly (readonly [label:
   if (maxUses !== undefined)
     lines.push(['max-uses', `${maxUses} ${maxUses === 1 ? 'request' : 'requests'} a session`]);
   if (confirm) lines.push(['confirm', 'at the first use']);
+  if (issues !== undefined) lines.push(['issues', issuesLine(issues)]);
   return lines;
+}
+
+function placement(as: string | undefined): string {
+  return as === undefined ? DEFAULT_PLACEMENT : (PLACEMENTS[as] ?? as);
+}
+
+/** Which tokens are sealed beside the usual ones, and what applies to them instead of the credential's own limits. */
+function issuesLine({ path, members, as, paths, methods }: IssuedTokens): string {
+  const where = path === undefined ? '' : ` of ${path}`;
+  return [
+    ...(members.length > 0 ? [`tokens in ${members.join(', ')}${where}`] : []),
+    ...(as === undefined ? [] : [`in ${placement(as)}`]),
+    ...(methods === undefined ? [] : [methods.join(' ')]),
+    ...(paths === undefined ? [] : [paths.join(' ')]),
+  ].join('; ');
 }

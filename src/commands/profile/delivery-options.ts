@@ -6,6 +6,7 @@ import { nonHttpsProtocol } from '../../profile/cross-checks.ts';
 import type { Delivery } from '../../profile/format.ts';
 import { parseHost } from '../../profile/host.ts';
 import { detectSecret } from '../../profile/variable.ts';
+import { sharedDomainWarning } from './shared-domain.ts';
 import { signingWarning } from './warnings.ts';
 
 /** How credentials are delivered, and what the server may reach. */
@@ -56,7 +57,7 @@ export function deliveryLines(
 ): string[] {
   const lines = credentials.map((variable) => {
     if (deliver === 'sealed') {
-      return `${variable} is sealed: the server gets a placeholder, and the secret goes to ${hosts.join(', ')} only`;
+      return `${variable} is sealed: the server gets a placeholder, and the secret goes to ${hosts.join(', ')} only, in a header ("as" in the profile says another place)`;
     }
     return `${variable} is delivered by "${deliver}": the server gets the value itself`;
   });
@@ -66,6 +67,8 @@ export function deliveryLines(
       'to keep it from the server, write "deliver: sealed" and "hosts: [HOST]" in the profile, as "--host" does',
     );
   }
+  const reached = deliver === 'sealed' ? 'the secret may go there' : 'the server may send it what it has';
+  lines.push(...network.flatMap((entry) => sharedDomainWarning(entry, reached) ?? []));
   lines.push(
     network.length === 0
       ? 'network: none; "--host HOST" lists what the server may reach'

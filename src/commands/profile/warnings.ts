@@ -8,6 +8,7 @@ import { detectSecret } from '../../profile/variable.ts';
 import type { CredentialState, CredentialStates } from '../credential/credential-state.ts';
 import { networkAccess } from './access-summary.ts';
 import type { ServerPreview } from './preview.ts';
+import { sharedDomainWarning } from './shared-domain.ts';
 
 /** A credential of the profile, and its state. */
 export interface CredentialEntry {
@@ -31,6 +32,7 @@ export function profileWarnings(
     ...literalWarnings(profile),
     ...valueWarnings(profile, credentials, states),
     ...sealedWarnings(profile),
+    ...sharedDomainWarnings(profile),
   );
   const { hosts, ranges } = networkAccess(profile);
   if (ranges.length > 0 && hosts.length === 0) {
@@ -131,16 +133,31 @@ export function signingWarning(variable: string): string | undefined {
   return `${variable} looks like a signing key: a host refuses what is signed with a placeholder, so use "deliver: env"`;
 }
 
+function anyPlaceWarning(what: string): string {
+  return `${what} may be anywhere in a request, so the server can write it where others read it: say where with "as", usually "as: bearer"`;
+}
+
+/** Warnings about wildcards that match hosts of strangers. */
+function sharedDomainWarnings({ credentials, sandbox }: Profile): string[] {
+  const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
+  return [
+    ...sealed.flatMap(({ variable, hosts }) =>
+      hosts.flatMap((host) => sharedDomainWarning(host, `the secret of ${variable} may go there`) ?? []),
+    ),
+    ...(sandbox?.network ?? []).flatMap(
+      (entry) => sharedDomainWarning(entry, 'the server may send it what it has') ?? [],
+    ),
+  ];
+}
+
 /** Warnings about sealed credentials. */
 function sealedWarnings({ credentials }: Profile): string[] {
   const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
   if (sealed.length === 0) return [];
   const warnings = sealed.flatMap(({ variable }) => signingWarning(variable) ?? []);
-  for (const { variable, as, confirm } of sealed) {
-    if (as === undefined)
-      warnings.push(
-        `${variable} may be anywhere in a request, so the server can write it where others read it: restrict it, usually with "as: bearer"`,
-      );
+  for (const { variable, as, confirm, issues } of sealed) {
+    if (as === 'any') warnings.push(anyPlaceWarning(variable));
+    if (issues?.as === 'any') warnings.push(anyPlaceWarning(`a token obtained with ${variable}`));
     if (confirm)
       warnings.push(`${variable} has "confirm: true", which refuses every use until there is a way to ask`);
   }

@@ -124,4 +124,5 @@ const PROXY_LOGIN: Omit<ProfileCredential, 'name'> = {
   confirm: false,
   lifetime: undefined,
   maxUses: undefined,
+  issues: undefined,
 };

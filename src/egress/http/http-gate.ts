@@ -4,6 +4,7 @@
 import * as http from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { IssuedTokens } from '../../credential/issued-tokens.ts';
 import type { ResponseSealer } from '../../credential/redact.ts';
 import type { SealedCredential } from '../../credential/sealed.ts';
 import type { Log } from '../../os/log.ts';
@@ -13,9 +14,9 @@ import type { GateTurns } from '../turns.ts';
 import { coalesce } from './coalesce.ts';
 import { sendDenial, sendRawResponse, toDenial } from './gate-response.ts';
 import { allowHalfOpen } from './half-open.ts';
-import { isTokenRequest, prepareBody } from './request-body.ts';
+import { prepareBody } from './request-body.ts';
 import { processHead } from './request-head.ts';
-import { forwardResponse, toFields, tokenIssuer } from './response.ts';
+import { forwardResponse, toFields } from './response.ts';
 import { Denial, type Head, RequestContext, type RequestContextParts } from './substitution.ts';
 
 /** Where a connection of the server leads, and how to get there. */
@@ -250,12 +251,11 @@ export class HttpGate implements Disposable {
       // A host may respond before it has read everything; a request that was refused midway has no response.
       const incoming = await Promise.race([responding, sent.then(() => responding)]);
       this.#reportResponse(context, incoming.statusCode ?? 0, upstream.destination.host);
-      const issuesToken =
-        body.isTokenRequest || (await turns.slice(() => isTokenRequest(Buffer.from(target, 'latin1'))));
-      const issuer = issuesToken ? this.#tokenIssuer(context, upstream) : undefined;
       await forwardResponse(incoming, response, method, {
         sealing: this.#parts.sealing,
-        seal: issuer && ((token) => this.#parts.sealed.seal(token, issuer)),
+        issued: this.#issuedTokens(context, upstream),
+        isTokenResponse: body.isTokenRequest,
+        onTokensRead: async () => {},
         reserve,
         turns,
       });
@@ -274,11 +274,28 @@ export class HttpGate implements Disposable {
       this.#parts.onCredentialResponse(credential, status, host);
   }
 
-  #tokenIssuer(context: RequestContext, { destination }: Upstream): SealedCredential | undefined {
-    const { sealed } = this.#parts;
-    return tokenIssuer(context.usedCredentials.keys(), sealed.all, (credential) =>
-      credential.allowsHost(destination.host, destination.port),
-    );
+  /** Seals the tokens of a response; `undefined` where the host is no credential's. */
+  #issuedTokens(context: RequestContext, upstream: Upstream): IssuedTokens | undefined {
+    const { sealed, sealing } = this.#parts;
+    const { host, port } = upstream.destination;
+    const used = [...context.usedCredentials.keys()];
+    const [first] = used;
+    const issuers = first === undefined ? sealed.all.filter((each) => each.allowsHost(host, port)) : used;
+    const members = issuers.map((each) => each.issuedMembers(context.path));
+    const issuer = issuers.find((_, at) => (members[at]?.length ?? 0) > 0) ?? issuers[0];
+    if (issuer === undefined) return undefined;
+    const known = sealing();
+    return new IssuedTokens(members.flat(), {
+      onToken: ({ value }) => {
+        // A known secret within a new token keeps its placeholder, and its limits.
+        if (known.has(value)) return;
+        if (sealed.seal(value, issuer) === undefined)
+          throw new Denial(502, 'more tokens were issued than a session can seal');
+      },
+      onTooLong: () => {
+        throw new Denial(502, 'a token is longer than the gate can seal');
+      },
+    });
   }
 
   /** The one exit for a request that is not forwarded. */

@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Finder, type MatchedValue } from '../../credential/finder.ts';
+import type { MatchedValue } from '../../credential/finder.ts';
 import { BUDGETS } from '../budgets.ts';
 import type { GateTurns } from '../turns.ts';
 import {
@@ -18,12 +18,10 @@ import {
 import { ReplaceStream, replaceInSlices } from './replace-stream.ts';
 import { fieldValues, isPercentEncoded } from './request-head.ts';
 import { Denial, type Field, type Head, type RequestContext } from './substitution.ts';
+import { readTokenRequest, type TokenRequest } from './token-request.ts';
 
 /** Bytes allocated at first. */
 const INITIAL_SIZE = 1024;
-
-/** What a token request contains (RFC 6749 4), whatever its format: in a query, a form, JSON, multipart. */
-const GRANT_TYPE = new Finder([{ value: 'grant_type' }]);
 
 type Format = 'form' | 'json' | 'multipart' | 'other';
 
@@ -31,15 +29,10 @@ type Format = 'form' | 'json' | 'multipart' | 'other';
 export interface OutgoingBody {
   /** Its `Content-Length` or `Transfer-Encoding` field; empty where there is no body. */
   readonly framing: readonly Field[];
-  /** It requests a token: the response contains new secrets. Known once the body was sent. */
+  /** It requests a token (RFC 6749). */
   readonly isTokenRequest: boolean;
   /** Sends it, and ends the request. Rejects with `Denial`, or with what broke the stream. */
   send(to: Writable): Promise<void>;
-}
-
-/** Whether a target, or a part of a body, requests a token. */
-export function isTokenRequest(bytes: Buffer): boolean {
-  return GRANT_TYPE.has(bytes);
 }
 
 /**
@@ -64,22 +57,16 @@ export async function prepareBody(
   const types = fieldValues(head.fields, 'content-type');
   if (types.some(isUnsearchable)) throw new Denial(415, 'the character set of the body cannot be read');
   const format = formatOf(types);
-  const replace = createReplacer(format, context);
   const buffered = format === 'form' || (!chunked && Number(length) <= BUDGETS.bufferedBody);
   if (buffered) {
     const body = await readWhole(request, BUDGETS.form, reserve);
-    return await bufferedBody(body, coding, replace, context, turns, reserve);
+    return await bufferedBody(body, coding, format, context, turns, reserve);
   }
 
   const lengthKept = !chunked && coding === 'identity' && preservesLength(format, context);
-  let issuesToken = false;
-  const onGrantType = (match: MatchedValue): Buffer => {
-    issuesToken = true;
-    return match.bytes;
-  };
+  const replace = createReplacer(format, context, NO_PARAMETERS);
   const steps = [
     createDecoder(coding),
-    new ReplaceStream(GRANT_TYPE.stream(onGrantType), turns),
     new ReplaceStream(
       context.finder.stream(lengthKept ? requireSameLength(replace, context) : replace),
       turns,
@@ -88,9 +75,7 @@ export async function prepareBody(
   ].filter((step) => step !== undefined);
   return {
     framing: lengthKept ? [['Content-Length', length ?? '']] : [['Transfer-Encoding', 'chunked']],
-    get isTokenRequest() {
-      return issuesToken;
-    },
+    isTokenRequest: false,
     send: (to) => pipeline([request, ...steps, to]),
   };
 }
@@ -134,7 +119,7 @@ function emptyBody({ method }: Head, length: string | undefined): OutgoingBody {
 async function bufferedBody(
   body: Buffer,
   coding: ContentCoding,
-  replace: (match: MatchedValue) => Buffer,
+  format: Format,
   context: RequestContext,
   turns: GateTurns,
   reserve: (bytes: number) => void,
@@ -146,12 +131,8 @@ async function bufferedBody(
     throw new Denial(400, 'the body does not match its content coding', cause);
   }
   if (plain !== body) reserve(plain.length);
-  let issuesToken = false;
-  const onGrantType = (match: MatchedValue): Buffer => {
-    issuesToken = true;
-    return match.bytes;
-  };
-  await replaceInSlices(plain, GRANT_TYPE.stream(onGrantType), turns);
+  const tokenRequest = format === 'form' || format === 'json' ? readTokenRequest(plain, format) : undefined;
+  const replace = createReplacer(format, context, inSecretParameters(plain, tokenRequest, context));
   const put = await replaceInSlices(plain, context.finder.stream(replace), turns);
   if (put !== plain) reserve(put.length);
   // Encoded anew: another decoder could read on where this one sees padding or the end.
@@ -159,7 +140,7 @@ async function bufferedBody(
   return {
     framing:
       step === undefined ? [['Content-Length', String(put.length)]] : [['Transfer-Encoding', 'chunked']],
-    isTokenRequest: issuesToken,
+    isTokenRequest: tokenRequest !== undefined,
     async send(to) {
       if (step === undefined) {
         to.end(put);
@@ -184,8 +165,36 @@ const ESCAPE: Readonly<Record<Exclude<Format, 'other'>, (value: string) => strin
   multipart: (value) => value,
 };
 
-/** Returns what replaces a placeholder that was found. The function throws `Denial`. */
-function createReplacer(format: Format, context: RequestContext): (match: MatchedValue) => Buffer {
+const NO_PARAMETERS: ReadonlySet<number> = new Set();
+
+/** The placeholders, by index, that are nowhere in a token request but as whole values of its secret parameters. */
+function inSecretParameters(
+  body: Buffer,
+  tokenRequest: TokenRequest | undefined,
+  { finder }: RequestContext,
+): ReadonlySet<number> {
+  if (tokenRequest === undefined) return NO_PARAMETERS;
+  const others = finder.find(body).map(({ index }) => index);
+  const inside: number[] = [];
+  for (const value of tokenRequest.values()) {
+    const bytes = Buffer.from(value);
+    const [match] = finder.find(bytes);
+    if (match?.form !== 'raw' || match.end - match.start < bytes.length) continue;
+    inside.push(match.index);
+    others.splice(others.indexOf(match.index), 1);
+  }
+  return new Set(inside.filter((index) => !others.includes(index)));
+}
+
+/**
+ * Returns what replaces a placeholder that was found. `parameters`: those in secret parameters of a token request. The
+ * function throws `Denial`.
+ */
+function createReplacer(
+  format: Format,
+  context: RequestContext,
+  parameters: ReadonlySet<number>,
+): (match: MatchedValue) => Buffer {
   return (match) => {
     if (format === 'other') {
       throw context.denyMisplaced(match.index, 'it is in a body that is neither form, JSON nor multipart');
@@ -193,7 +202,8 @@ function createReplacer(format: Format, context: RequestContext): (match: Matche
     if (!isReplaceable(format, match)) {
       throw context.denyMisplaced(match.index, 'it is written in another form in the body');
     }
-    return Buffer.from(ESCAPE[format](context.substitute(match.index, 'body')));
+    const location = parameters.has(match.index) ? 'token' : 'body';
+    return Buffer.from(ESCAPE[format](context.substitute(match.index, location)));
   };
 }
 

@@ -1,12 +1,12 @@
 // Forwards a host's response to the server. Wherever it contains a secret, in whatever spelling and coding, the
-// secret is replaced by its placeholder, so an echo discloses nothing. Bodies stream as they arrive. New tokens of a
-// token endpoint (RFC 6749 5.1) become secrets with their own placeholders before the server sees them.
+// secret is replaced by its placeholder, so an echo discloses nothing. Bodies stream as they arrive. New tokens
+// (`issued-tokens.ts`) become secrets with their own placeholders before the server sees them.
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { ByteTransform } from '../../credential/finder.ts';
+import type { IssuedTokens } from '../../credential/issued-tokens.ts';
 import { type ResponseSealer, sealWithLatest } from '../../credential/redact.ts';
-import type { SealedCredential } from '../../credential/sealed.ts';
 import { BUDGETS } from '../budgets.ts';
 import type { GateTurns } from '../turns.ts';
 import { createDecoder, decode, isUnsearchable, parseContentEncoding } from './content-coding.ts';
@@ -18,25 +18,22 @@ import { Denial, type Field } from './substitution.ts';
 /** Replaces secrets, as they are now, and seals new ones. */
 export interface ForwardOptions {
   readonly sealing: () => ResponseSealer;
-  /** Seals a new token; returns `undefined` where there is no room for it. `undefined`: no token is sealed here. */
-  readonly seal: ((token: string) => unknown) | undefined;
+  /** Seals the tokens of the body; `undefined` where none are sealed. */
+  readonly issued: IssuedTokens | undefined;
+  /** The response is that to a token request: it is read whole, if it ends. */
+  readonly isTokenResponse: boolean;
+  /** Called when the tokens of a whole body are known, before anything is forwarded. */
+  readonly onTokensRead: () => Promise<void>;
   /** Called with the bytes that stay in memory; may throw. */
   readonly reserve: (bytes: number) => void;
   readonly turns: GateTurns;
 }
 
-/** Members of a token endpoint's response that are secrets. */
-const TOKEN_MEMBERS = ['access_token', 'refresh_token', 'id_token'];
-
-/** These members in JSON, at any depth and behind any byte order mark, with the value as it is written. */
-const TOKEN_IN_JSON = new RegExp(
-  `"(?:${TOKEN_MEMBERS.join('|')})"\\s*:\\s*("[^"\\\\]*(?:\\\\.[^"\\\\]*)*")`,
-  'g',
-);
-
-/** The type of a response that may contain tokens; an event stream is not one. */
-const TOKEN_TYPE =
-  /^(?:$|text\/(?!event-stream)|application\/(?:[\w.+-]+\+)?json\b|application\/x-www-form-urlencoded\b)/i;
+/** A body of a declared length up to this is read whole if it may have tokens: a placeholder may be longer or shorter. */
+const MAX_WHOLE = 64 * 1024;
+const EVENT_STREAM = /^\s*text\/event-stream/i;
+/** Types that are read by their structure, not by their length. */
+const TEXT_TYPE = /^\s*(?:text\/|application\/(?:[\w.+-]*\b(?:json|xml)\b|x-www-form-urlencoded))/i;
 
 /**
  * Fields of one connection; of alternative services, which the gate does not reach; and of a body that is changed.
@@ -56,7 +53,7 @@ export async function forwardResponse(
   from: IncomingMessage,
   to: ServerResponse,
   method: string,
-  { sealing, seal, reserve, turns }: ForwardOptions,
+  { sealing, issued, isTokenResponse, onTokensRead, reserve, turns }: ForwardOptions,
 ): Promise<void> {
   const status = from.statusCode ?? 502;
   const received = toFields(from.rawHeaders);
@@ -75,25 +72,25 @@ export async function forwardResponse(
   const decoded = coding !== 'identity';
   const [length] = fieldValues(received, 'content-length');
 
+  const tokens = status < 300 && !bodiless ? issued : undefined;
+  const isText = TEXT_TYPE.test(types[0] ?? '');
   let whole: Buffer | undefined;
-  const mayHoldTokens = status >= 200 && status < 300 && !bodiless;
   if (
-    seal !== undefined &&
+    tokens !== undefined &&
     coding !== undefined &&
-    mayHoldTokens &&
-    TOKEN_TYPE.test(types[0]?.trim() ?? '')
+    !types.some((type) => EVENT_STREAM.test(type)) &&
+    (isTokenResponse || Number(length) <= MAX_WHOLE)
   ) {
     const body = await readWhole(from, BUDGETS.tokenResponse, reserve);
     whole = await decode(coding, body, BUDGETS.tokenResponse);
     reserve(2 * whole.length);
-    // A known secret inside a new token must not get a second placeholder.
-    whole = await replaceInSlices(whole, sealing().transform(false), turns);
-    await sealTokens(whole.toString(), seal, turns);
+    await readTokens(whole, tokens, turns);
+    await onTokensRead();
     whole = await replaceInSlices(whole, sealing().transform(false), turns);
   }
 
   const out = sealing();
-  const lengthKept = length !== undefined && !decoded && whole === undefined;
+  const lengthKept = length !== undefined && !decoded && whole === undefined && !(tokens && isText);
   const forwarded = received.filter(([name]) => {
     const key = name.toLowerCase();
     if (DROPPED_FIELDS.has(key)) return false;
@@ -101,8 +98,12 @@ export async function forwardResponse(
   });
   const fields = forwarded.flatMap(([name, value]) => [out.text(name), out.text(value)]);
   if (whole !== undefined) fields.push('Content-Length', String(whole.length));
-  to.sendDate = false;
-  to.writeHead(status, out.text(from.statusMessage ?? '').replace(CONTROL_CHARACTERS, '?'), fields);
+  const sendHead = (): void => {
+    if (to.headersSent) return;
+    to.sendDate = false;
+    to.writeHead(status, out.text(from.statusMessage ?? '').replace(CONTROL_CHARACTERS, '?'), fields);
+  };
+  if (bodiless || whole !== undefined) sendHead();
   if (bodiless) {
     from.resume();
     to.end();
@@ -117,9 +118,28 @@ export async function forwardResponse(
     step === undefined ? from : from.pipe(step),
     from,
     to,
-    sealWithLatest(sealing, lengthKept),
+    sendHead,
+    sealTokensFirst(tokens, sealWithLatest(sealing, lengthKept)),
     turns,
   );
+}
+
+/** Reads the tokens of a whole body, in slices. */
+async function readTokens(body: Buffer, tokens: IssuedTokens, turns: GateTurns): Promise<void> {
+  for (let at = 0; at < body.length; at += BUDGETS.slice) {
+    const slice = body.subarray(at, at + BUDGETS.slice);
+    await turns.slice(() => tokens.push(slice));
+  }
+  await turns.slice(() => tokens.flush());
+}
+
+/** Seals the tokens of each piece before secrets are replaced in it. */
+function sealTokensFirst(tokens: IssuedTokens | undefined, replacing: ByteTransform): ByteTransform {
+  if (tokens === undefined) return replacing;
+  return {
+    push: (piece) => replacing.push(tokens.push(piece)),
+    flush: () => [...replacing.push(tokens.flush()), ...replacing.flush()],
+  };
 }
 
 /** What Node accepts in a reason phrase, and refuses to write. */
@@ -134,19 +154,6 @@ export function toFields(raw: readonly string[]): Field[] {
 }
 
 /**
- * The credential that a response could be about: the first that the request carried, else one that the host may
- * receive.
- */
-export function tokenIssuer(
-  used: Iterable<SealedCredential>,
-  all: readonly SealedCredential[],
-  allowsHost: (credential: SealedCredential) => boolean,
-): SealedCredential | undefined {
-  const [first] = used;
-  return first ?? all.find(allowsHost);
-}
-
-/**
  * Forwards a body as fast as the server reads it. What arrives at one time is forwarded at one time, together with
  * the head: each piece is searched and encrypted at its own cost. Nothing waits for longer, as a response may go on
  * for hours, one event at a time. Rejects where either side breaks.
@@ -155,6 +162,7 @@ async function streamBody(
   body: Readable,
   from: IncomingMessage,
   to: ServerResponse,
+  sendHead: () => void,
   replacing: ByteTransform,
   turns: GateTurns,
 ): Promise<void> {
@@ -174,7 +182,10 @@ async function streamBody(
     pieces = [];
     length = 0;
     let room = true;
-    for (const piece of replacing.push(batch)) room = to.write(piece);
+    // What the first pieces are refused for is still answered by an error of the gate's own.
+    const replaced = replacing.push(batch);
+    sendHead();
+    for (const piece of replaced) room = to.write(piece);
     writes = room ? 0 : writes + 1;
     if (to.writableLength < BUDGETS.unread && writes < BUDGETS.writes) {
       body.resume();
@@ -193,6 +204,7 @@ async function streamBody(
     scheduled = undefined;
     if (waiting) return;
     if (length === 0) {
+      sendHead();
       to.flushHeaders();
       return;
     }
@@ -221,63 +233,9 @@ async function streamBody(
   }
   await turns.slice(() => {
     if (length > 0) write();
-    for (const piece of replacing.flush()) to.write(piece);
+    const rest = replacing.flush();
+    sendHead();
+    for (const piece of rest) to.write(piece);
     to.end();
   });
-}
-
-/** Seals the tokens in a response of a token endpoint, a few in each slice. */
-async function sealTokens(text: string, seal: (token: string) => unknown, turns: GateTurns): Promise<void> {
-  const tokens = readTokens(text);
-  let next = await turns.slice(() => tokens.next());
-  while (next.done !== true) {
-    const token = next.value;
-    if (token !== undefined && (await turns.slice(() => seal(token))) === undefined)
-      throw new Denial(502, 'more tokens were issued than a session can seal');
-    next = await turns.slice(() => tokens.next());
-  }
-}
-
-/**
- * The tokens in JSON, or in a form, as some servers send; each once. `undefined` after each `FIELDS_READ` fields
- * without one.
- */
-function* readTokens(text: string): Generator<string | undefined> {
-  const seen = new Set<string>();
-  const isNew = (token: string): boolean => token !== '' && seen.size < seen.add(token).size;
-  for (const [, literal = ''] of text.matchAll(TOKEN_IN_JSON)) {
-    const token = parseJsonString(literal);
-    if (isNew(token)) yield token;
-  }
-  let fields = 0;
-  for (let start = 0; start < text.length; ) {
-    const next = text.indexOf('&', start);
-    const end = next < 0 ? text.length : next;
-    const [[name = '', token = ''] = []] = isTokenField(text, start)
-      ? new URLSearchParams(text.slice(start, end))
-      : [];
-    start = end + 1;
-    if (TOKEN_MEMBERS.includes(name) && isNew(token)) yield token;
-    else if (++fields % FIELDS_READ === 0) yield undefined;
-  }
-}
-
-/** How many fields of a form are read in one slice. */
-const FIELDS_READ = 1000;
-/** The longest name of a token's field: each character may be escaped. */
-const MAX_FIELD_NAME = 3 * 'refresh_token'.length;
-
-/** Whether the field at a position may have the name of a token. */
-function isTokenField(text: string, start: number): boolean {
-  const equals = text.slice(start, start + MAX_FIELD_NAME + 1).indexOf('=');
-  return equals >= 'id_token'.length;
-}
-
-/** Decodes a JSON string; empty if it is malformed. */
-function parseJsonString(literal: string): string {
-  try {
-    return String(JSON.parse(literal));
-  } catch {
-    return '';
-  }
 }

@@ -2,12 +2,8 @@
 // placeholder becomes a secret. A use is decided, recorded, and only then given out; the caller writes the secret
 // nowhere but into the outgoing request.
 import type { Finder } from '../../credential/finder.ts';
-import type {
-  PlaceholderLocation,
-  SealedCredential,
-  SealedCredentials,
-  UsageLocks,
-} from '../../credential/sealed.ts';
+import type { SealedCredential, SealedCredentials } from '../../credential/sealed.ts';
+import type { PlaceholderLocation, UsageLocks } from '../../credential/usage.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { CredentialedRequest, Destination, EgressLedger } from '../ledger.ts';
 
@@ -63,7 +59,8 @@ export class RequestContext {
   readonly #destination: Destination;
   readonly #secure: boolean;
   readonly #method: string;
-  readonly #path: string;
+  /** As the server wrote it, without its query. */
+  readonly path: string;
   /** As it was when the request arrived: tokens that are sealed meanwhile change no index. */
   readonly #search: PlaceholderSearch;
   readonly #used = new Map<SealedCredential, Substitution>();
@@ -71,7 +68,6 @@ export class RequestContext {
   hasOverrideHeader = false;
   #status: number | undefined;
 
-  /** `path`: as the server wrote it, without its query. */
   constructor(
     parts: RequestContextParts,
     destination: Destination,
@@ -84,7 +80,7 @@ export class RequestContext {
     this.#destination = destination;
     this.#secure = secure;
     this.#method = method;
-    this.#path = path;
+    this.path = path;
   }
 
   /** Finds placeholders in what leaves. */
@@ -162,7 +158,7 @@ export class RequestContext {
         port: this.#destination.port,
         secure: this.#secure,
         method: this.#method,
-        path: this.#path,
+        path: this.path,
         location,
         now: clock.monotonic(),
         repeated: this.#used.has(credential),
@@ -180,6 +176,6 @@ export class RequestContext {
 
   #request({ name, version }: SealedCredential): CredentialedRequest {
     const { host, port } = this.#destination;
-    return { credential: name, version, host, port, method: this.#method, path: this.#path };
+    return { credential: name, version, host, port, method: this.#method, path: this.path };
   }
 }

@@ -809,8 +809,9 @@ describe('tokens and values', () => {
         limits: { paths: ['/allowed'], methods: ['POST'], maxUses: 1 },
         upstream: {
           route: (incoming, response) => {
-            response.writeHead(200, { 'content-type': 'application/json' });
-            response.end(JSON.stringify({ access_token: incoming.headers['x-token'] }));
+            const body = JSON.stringify({ access_token: incoming.headers['x-token'] });
+            response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
+            response.end(body);
             return true;
           },
         },

@@ -6,11 +6,8 @@ import { expect, test, vi } from 'vitest';
 import { Finder } from '../../../src/credential/finder.ts';
 import { ResponseSealer } from '../../../src/credential/redact.ts';
 import { createPlaceholder } from '../../../src/credential/sealed/placeholder.ts';
-import {
-  type SealedCredential,
-  SealedCredentials,
-  type SubstitutionRequest,
-} from '../../../src/credential/sealed.ts';
+import { type SealedCredential, SealedCredentials } from '../../../src/credential/sealed.ts';
+import type { SubstitutionRequest } from '../../../src/credential/usage.ts';
 import type { ProfileCredential } from '../../../src/profile/format.ts';
 
 const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
@@ -242,11 +239,12 @@ const limit: fc.Arbitrary<Limits> = fc.oneof(
 
 function make(limits: Limits, value = 'a-value-of-some-length'): SealedCredentials {
   const none = {
-    as: undefined,
+    as: 'any',
     paths: undefined,
     methods: undefined,
     lifetime: undefined,
     maxUses: undefined,
+    issues: undefined,
   };
   const credential = {
     ...{

@@ -36,9 +36,18 @@ test('with a host the credentials are sealed for it, and the server reaches only
   );
   expect(text).toContain('sandbox:\n  network: [api.github.com]\n');
   expect(output).toContain(
-    'A is sealed: the server gets a placeholder, and the secret goes to api.github.com only',
+    'A is sealed: the server gets a placeholder, and the secret goes to api.github.com only, in a header ("as" in the profile says another place)',
   );
+  expect(output).not.toContain('anybody');
   expect(output).toContain('network: api.github.com, and nothing else');
+});
+
+test('W-SEAL-2 a wildcard below which anybody can have a name is said aloud', async () => {
+  using cli = new FakeCli();
+  const output = await add(cli, '--credential', 'A', '--host', '*.blob.core.windows.net');
+  expect(output).toContain(
+    '"*.blob.core.windows.net": anybody can have a name below blob.core.windows.net, and the secret may go there: list the exact hosts',
+  );
 });
 
 test('hosts are normalized; ranges and ports of other protocols are added to the network only', async () => {

@@ -57,7 +57,7 @@ test('the restrictions of a sealed credential are printed, including defaults', 
   expect(plain).toContain(`
           T: demo/T, sealed, set
             hosts     api.github.com
-            place     any: header, query, path or body
+            place     a header, or a secret parameter of a token request
             methods   any
             paths     any
 `);
@@ -111,13 +111,38 @@ test('W-SEAL-9 a warning says where sealed credentials cannot work; other creden
 test('W-SEAL-2 a sealed credential that may be anywhere in a request causes a warning', async () => {
   using cli = new FakeCli();
   const hosts = ['a.b'];
-  const output = await check(cli, { credentials: { T: { hosts }, U: { hosts, as: 'bearer' } } });
-  expect(output.match(/note +\w+ may be anywhere in a request/g)).toEqual([
+  const output = await check(cli, {
+    credentials: {
+      T: { hosts, as: 'any' },
+      U: { hosts, as: 'bearer' },
+      V: { hosts },
+      W: { hosts, as: 'body', issues: { members: ['ticket'], path: '/login', as: 'any', methods: ['GET'] } },
+    },
+  });
+  expect(output.match(/note .+ may be anywhere in a request/g)).toEqual([
     'note    T may be anywhere in a request',
+    'note    a token obtained with W may be anywhere in a request',
   ]);
+  expect(output).toContain('            place     any: header, query, path or body\n');
+  expect(output).toContain(
+    '            issues    tokens in ticket of /login; in any: header, query, path or body; GET\n',
+  );
   expect(output).toContain('"as: bearer"');
   cli.out.length = 0;
   expect(await check(cli, { credentials: { V: { deliver: 'env' } } })).not.toContain('may be anywhere');
+});
+
+test('W-SEAL-2 a wildcard below which anybody can have a name causes a warning', async () => {
+  using cli = new FakeCli();
+  const output = await check(cli, {
+    credentials: { T: { hosts: ['*.co.uk', '*.github.io:8443', 'a.github.io', '*.github.com'] } },
+    sandbox: { network: ['*.amazonaws.com', '*.example.com'] },
+  });
+  expect(output.match(/"[^"]+": anybody can have a name below \S+ and the \w+/g)).toEqual([
+    '"*.co.uk": anybody can have a name below co.uk, and the secret',
+    '"*.github.io:8443": anybody can have a name below github.io, and the secret',
+    '"*.amazonaws.com": anybody can have a name below s3.amazonaws.com, and the server',
+  ]);
 });
 
 test.each([

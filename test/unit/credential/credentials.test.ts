@@ -108,6 +108,7 @@ const one = (variable: string, more: Partial<ProfileCredential> = {}): ProfileCr
   confirm: false,
   lifetime: undefined,
   maxUses: undefined,
+  issues: undefined,
   ...more,
 });
 const command = (ttl?: number): CredentialSource => ({ command: ['print', 'it'], ttl });

@@ -6,9 +6,8 @@ import {
   type SealedCredential,
   SealedCredentials,
   type SealedParts,
-  type SubstitutionRequest,
-  type UsageLocks,
 } from '../../../src/credential/sealed.ts';
+import type { SubstitutionRequest, UsageLocks } from '../../../src/credential/usage.ts';
 import type { ProfileCredential } from '../../../src/profile/format.ts';
 
 const token = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
@@ -24,6 +23,7 @@ const plain: ProfileCredential & { value: string; version: string } = {
   confirm: false,
   lifetime: undefined,
   maxUses: undefined,
+  issues: undefined,
   value: token,
   version: 'v1',
 };
@@ -75,13 +75,17 @@ test('[W-SEAL-2] method, path and location', () => {
     'the path is ambiguous',
   );
   expect(refusal({}, { path: '/repos/acme%2fhouse' })).toBe(undefined);
-  const places = ['bearer', 'basic', 'header', 'query', 'path', 'body'] as const;
-  const allowed = (as: string): string[] =>
+  const places = ['bearer', 'basic', 'header', 'query', 'path', 'body', 'token'] as const;
+  const allowed = (as: string | undefined): string[] =>
     places.filter((place) => refusal({ as }, { location: place }) === undefined);
   expect(allowed('bearer')).toEqual(['bearer']);
   expect(allowed('basic')).toEqual(['basic']);
   expect(allowed('header')).toEqual(['bearer', 'basic', 'header']);
-  for (const as of ['query', 'path', 'body']) expect(allowed(as)).toEqual([as]);
+  for (const as of ['query', 'path']) expect(allowed(as)).toEqual([as]);
+  expect(allowed('body')).toEqual(['body', 'token']);
+  expect(allowed('any')).toEqual(places);
+  // Without `as`: a header, and what only a token endpoint reads.
+  expect(allowed(undefined)).toEqual(['bearer', 'basic', 'header', 'token']);
   expect(allowed('anything')).toEqual([]);
 });
 
@@ -109,16 +113,16 @@ test('[W-SEAL-5] max-uses counts requests, and one that carries the credential a
   expect(credential.refusal(use, open)).toBe('it was used as often as it may be');
 });
 
-test('[W-SEAL-5] max-uses counts on when the session gets another server; tokens are not counted', () => {
+test('[W-SEAL-5] max-uses counts on when the session gets another server; a token counts as what it was obtained with', () => {
   const session = parts();
   const server = (): SealedCredentials => new SealedCredentials([{ ...plain, maxUses: 2 }], session);
   const [one, other] = [server(), server()];
   first(one).recordUse();
   one.seal('a-new-token-of-an-endpoint', first(one));
-  one.all[1]?.recordUse();
   expect(first(other).refusal(use, open)).toBe(undefined);
-  first(other).recordUse();
-  expect(first(one).refusal(use, open)).toBe('it was used as often as it may be');
+  one.all[1]?.recordUse();
+  for (const credential of [...one.all, first(other)])
+    expect(credential.refusal(use, open)).toBe('it was used as often as it may be');
   expect(first(new SealedCredentials([{ ...plain, maxUses: 2 }], parts())).refusal(use, open)).toBe(
     undefined,
   );
@@ -163,8 +167,8 @@ test('the environment has the placeholders, and the hosts of every credential ar
   expect(sealed.byPlaceholder('sealed-other')).toBe(undefined);
 });
 
-test('[W-SEAL-6] a new token is sealed for the same hosts and lifetime, without the other limits', () => {
-  const limits = { paths: ['/token'], methods: ['POST'], as: 'body', maxUses: 1, lifetime: 5000 };
+test('[W-SEAL-6] a new token is sealed with the limits of the credential, but for what "issues" says', () => {
+  const limits = { paths: ['/token'], methods: ['POST'], as: 'body', lifetime: 5000 };
   const sealed = make(limits);
   const all = sealed.all;
   const placeholder = sealed.seal('gho_an-access-token-0123', first(sealed)) ?? '';
@@ -177,9 +181,13 @@ test('[W-SEAL-6] a new token is sealed for the same hosts and lifetime, without 
     version: 'v1/1',
     derived: true,
   });
-  expect(made.refusal(use, open)).toBe(undefined);
-  expect(made.refusal({ ...use, host: 'evil.example' }, open)).toBe('the host is not one of its hosts');
-  expect(made.refusal({ ...use, now: 6000 }, open)).toBe('its lifetime is over');
+  const atToken = { ...use, method: 'POST', path: '/token', location: 'body' } as const;
+  expect(made.refusal(atToken, open)).toBe(undefined);
+  expect(made.refusal({ ...atToken, method: 'DELETE' }, open)).toBe('the method is not one of its methods');
+  expect(made.refusal({ ...atToken, path: '/admin' }, open)).toBe('the path is not one of its paths');
+  expect(made.refusal({ ...atToken, location: 'bearer' }, open)).toBe('it may be used in "body" only');
+  expect(made.refusal({ ...atToken, host: 'evil.example' }, open)).toBe('the host is not one of its hosts');
+  expect(made.refusal({ ...atToken, now: 6000 }, open)).toBe('its lifetime is over');
   expect(sealed.seal('gho_an-access-token-0123', first(sealed))).toBe(placeholder);
   expect(sealed.seal(token, made)).toBe(first(sealed).placeholder);
   expect(sealed.seal(placeholder, made)).toBe(placeholder);
@@ -187,6 +195,19 @@ test('[W-SEAL-6] a new token is sealed for the same hosts and lifetime, without 
   // A rotation of the credential that it was obtained with does not change it.
   made.update('another', 'v9');
   expect(made.value).toBe('gho_an-access-token-0123');
+
+  const issues = { path: '/token', members: ['ticket'], as: 'bearer', paths: ['/api/**'], methods: ['GET'] };
+  const other = make({ ...limits, issues });
+  const bearer = other.byPlaceholder(other.seal('gho_an-access-token-0123', first(other)) ?? '')!;
+  expect(bearer.refusal({ ...use, path: '/api/me' }, open)).toBe(undefined);
+  expect(bearer.refusal(atToken, open)).toMatch(/not one of its methods/);
+  expect(first(other).refusal(atToken, open)).toBe(undefined);
+  // What it is exchanged for in turn has its limits.
+  const next = other.byPlaceholder(other.seal('gho_another-token-0123', bearer) ?? '')!;
+  expect(next.refusal({ ...use, path: '/api/me' }, open)).toBe(undefined);
+  expect(first(other).issuedMembers('/token')).toEqual(['ticket']);
+  expect(first(other).issuedMembers('/other')).toEqual([]);
+  expect(first(make({ issues: { ...issues, path: undefined } })).issuedMembers('/other')).toEqual(['ticket']);
 });
 
 test('[W-SEAL-6] [W-EGR-7] no token is forgotten: tokens beyond the limits are refused', () => {

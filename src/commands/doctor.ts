@@ -35,7 +35,7 @@ async function doctor(context: Context): Promise<void> {
     locks(places),
     ...(await checkProfiles(places)),
     ...(await checkDaemon(context)),
-    await checkAudit(places),
+    await checkAudit(context),
   ];
   const ok = checks.every(({ state }) => state !== 'fail');
   if (!ok) context.exit(1);
@@ -154,14 +154,34 @@ async function checkDaemon(context: Context): Promise<Check[]> {
   }
 }
 
-async function checkAudit({ audit, state }: Places): Promise<Check> {
+/** Verifies the log as "audit verify" does: it has to contain the record that the credential store has as the last signed. */
+async function checkAudit(context: Context): Promise<Check> {
+  const { audit, state } = context.places;
   const name = 'audit log';
   try {
-    const { verify } = await import('../audit/verify.ts');
-    const { ok, records, problems } = await verify({ path: audit, state });
-    if (ok)
-      return { name, state: 'ok', detail: records === 0 ? 'none yet' : `${records} records, none altered` };
+    const [{ verify }, { findSignedPoint }, { loadSettings }] = await Promise.all([
+      import('../audit/verify.ts'),
+      import('./audit/signed-point.ts'),
+      import('../profile/settings.ts'),
+    ]);
+    const { point, unknown } = await findSignedPoint(context);
+    const { checkpoint } = loadSettings(context.places).audit;
+    const { ok, records, problems } = await verify({
+      path: audit,
+      state,
+      checkpoint,
+      ...(point !== undefined && { signed: point }),
+    });
+    if (ok) {
+      const known = unknown === undefined ? '' : `; the last signed record is not known: ${unknown}`;
+      const detail = records === 0 ? 'none yet' : `${records} records, none altered${known}`;
+      return { name, state: 'ok', detail };
+    }
     const [first] = problems;
+    if (problems.every(({ kind }) => kind === 'unsigned-tail')) {
+      const hint = 'everything else verifies; "warder status" says why nothing is signed';
+      return { name, state: 'warn', detail: first?.detail ?? '', hint };
+    }
     return {
       name,
       state: 'fail',

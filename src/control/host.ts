@@ -30,6 +30,8 @@ export interface Host extends Endpoint {
 
 /** How many bytes may wait for a session that does not listen yet. Beyond that the flow is paused. */
 const QUEUE_LIMIT = 1024 * 1024;
+/** What a slice that waits costs beside its bytes. */
+const SLICE_COST = 256;
 /** The time between two empty frames while the flow from the host is paused, in milliseconds. */
 const KEEPALIVE_INTERVAL = 1000;
 
@@ -75,9 +77,9 @@ export class SocketHost implements Host, FrameListener {
 
   bytes(type: number, slice: Buffer): void {
     if (type !== Frame.DATA) throw new WarderError('wire-malformed', `frame of type ${type} from a launcher`);
-    if (this.#ended) return;
+    if (this.#ended || slice.length === 0) return;
     this.#queue.push(slice);
-    this.#queueLength += slice.length;
+    this.#queueLength += slice.length + SLICE_COST;
     this.#flow();
   }
 
@@ -162,7 +164,7 @@ export class SocketHost implements Host, FrameListener {
     while (this.#listener !== undefined && !this.#paused) {
       const slice = this.#queue.shift();
       if (slice === undefined) break;
-      this.#queueLength -= slice.length;
+      this.#queueLength -= slice.length + SLICE_COST;
       this.#listener.data(slice);
     }
     if (this.#ended && !this.#endEmitted && this.#queue.length === 0 && this.#listener !== undefined) {

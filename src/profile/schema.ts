@@ -1,6 +1,7 @@
 // The keys and values of a profile file as a zod schema. The JSON Schema for editors is generated from it. Checks that
 // involve several keys are in cross-checks.ts.
 import * as z from 'zod';
+import { CREDENTIAL_NAME, CREDENTIAL_NAME_RULE } from '../wire/hello.ts';
 import { describeEnum } from './schema-errors.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 import { VARIABLE_PATTERN } from './variable.ts';
@@ -81,10 +82,7 @@ const credential = z.strictObject({
     .optional()
     .describe('Where the value comes from; by default the store chosen with "warder init"'),
   name: printable
-    .regex(
-      /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/,
-      'must be words of letters, digits, ".", "_" and "-" with "/" between',
-    )
+    .regex(CREDENTIAL_NAME, `must be ${CREDENTIAL_NAME_RULE}`)
     .max(200)
     .optional()
     .describe('Its name in the store; by default <profile>/<VARIABLE>'),

@@ -1,28 +1,24 @@
 // The open sessions. Each one is one host's connection, one profile, and one server at a time. When a credential
 // of a session changes, the session gets a server with the new value, and the host notices nothing.
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { AuditLog } from '../audit/log.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
-import type { ResolvedCredential, RotationResult } from '../credential/credentials.ts';
-import { Redactor } from '../credential/redact.ts';
-import type { OpenGate } from '../egress/egress.ts';
+import type { RotationResult } from '../credential/credentials.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-import type { Ending } from '../os/spawn.ts';
 import { loadConditions, requireConditions } from '../policy/condition.ts';
 import type { ProfilePolicy } from '../profile/format.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
-import type { HostEnd } from '../relay/endpoint.ts';
 import { Session } from '../relay/session.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
-import { MARKER } from './environment.ts';
 import { PlantedRecords } from './planted-record.ts';
+import { announceServer, exitCode, hostEndOf } from './session-host.ts';
+import { SessionSecrets } from './session-secrets.ts';
 import { type SessionContext, type StartedServer, type StartParts, startServer } from './start.ts';
 
 /** What sessions need. */
@@ -54,12 +50,7 @@ interface SessionEntry {
   connections: number;
   /** The credential that changed while the server started: the server may have the old value. */
   stale: string | undefined;
-  /** Every secret value that the session has used. The host sees none of them. */
-  secrets: { readonly name: string; readonly value: string }[];
-  /** Redacts these and the sealed ones of its gate. A cache for these `count` and `sealed`. */
-  redaction:
-    | { readonly count: number; readonly sealed: OpenGate['secrets']; readonly redactor: Redactor }
-    | undefined;
+  readonly secrets: SessionSecrets;
 }
 
 export class Sessions {
@@ -79,9 +70,9 @@ export class Sessions {
 
   /** Opens a session; settles when it has ended and its server is gone. Throws the error by which it is refused. */
   async open(request: SessionRequest, host: Host): Promise<void> {
-    const { profiles, audit, clock, log, settings } = this.#parts;
+    const { profiles, clock } = this.#parts;
     const loaded = profiles.get(request.profile);
-    const { profile, digest } = loaded;
+    const { profile } = loaded;
     const entry: SessionEntry = {
       id: randomBytes(8).toString('hex'),
       loaded,
@@ -95,8 +86,7 @@ export class Sessions {
       started: undefined,
       connections: 0,
       stale: undefined,
-      secrets: [],
-      redaction: undefined,
+      secrets: new SessionSecrets(profile.name, this.#parts.log),
     };
     const { id } = entry;
     this.#entries.set(id, entry);
@@ -107,44 +97,11 @@ export class Sessions {
       const started = await startServer(profile, this.#context(entry), this.#parts.start);
       entry.started = started;
       try {
-        // A revocation during the start found no session to end.
-        this.#parts.start.locks.assertUsable(profile.credentials.map(({ name }) => name));
-        audit.append(
-          'session.open',
-          {
-            session: id,
-            profile: profile.name,
-            digest,
-            host: request.host,
-            command: started.command,
-            credentials: started.credentials.map(({ variable, name, version, deliver }) => ({
-              variable,
-              name,
-              version,
-              deliver,
-            })),
-            sandbox: started.sandbox,
-          },
-          profile.audit.durability,
-        );
+        entry.session = this.#begin(entry, started);
       } catch (error) {
         await started.server.stop();
         throw error;
       }
-      announceServer(host, started);
-      entry.session = new Session({
-        id,
-        profile: profile.name,
-        host: hostEndOf(host),
-        server: started.server,
-        policy: entry.policy,
-        audit,
-        auditSettings: profile.audit,
-        redactor: this.#redactor(entry, started.credentials),
-        clock,
-        log,
-        budgets: { line: settings.relay.line, drain: settings.rotation.drain },
-      });
       if (entry.stale !== undefined) void this.#rotate(entry, entry.stale);
       const { ending, reason } = await entry.session.done;
       await entry.started.server.gone;
@@ -153,6 +110,54 @@ export class Sessions {
       host.exit(exitCode(ending));
     } finally {
       this.#entries.delete(id);
+    }
+  }
+
+  /** Records the session and joins its two ends. If it throws, the server is still to be stopped. */
+  #begin(entry: SessionEntry, started: StartedServer): Session {
+    const { audit, clock, log, settings, start } = this.#parts;
+    const { id, host, request, policy } = entry;
+    const { profile, digest } = entry.loaded;
+    // A revocation during the start found no session to end.
+    start.locks.assertUsable(profile.credentials.map(({ name }) => name));
+    const redactor = entry.secrets.add(started.credentials);
+    audit.append(
+      'session.open',
+      {
+        session: id,
+        profile: profile.name,
+        digest,
+        host: request.host,
+        command: started.command,
+        credentials: started.credentials.map(({ variable, name, version, deliver }) => ({
+          variable,
+          name,
+          version,
+          deliver,
+        })),
+        sandbox: started.sandbox,
+      },
+      profile.audit.durability,
+    );
+    announceServer(host, started);
+    try {
+      return new Session({
+        id,
+        profile: profile.name,
+        host: hostEndOf(host),
+        server: started.server,
+        policy,
+        audit,
+        auditSettings: profile.audit,
+        redactor,
+        clock,
+        log,
+        budgets: { line: settings.relay.line, drain: settings.rotation.drain },
+      });
+    } catch (error) {
+      const ending = { code: null, signal: null, reason: 'fault', calls: 0 };
+      audit.append('session.close', { session: id, profile: profile.name, ...ending });
+      throw error;
     }
   }
 
@@ -226,19 +231,10 @@ export class Sessions {
 
   /** Redacts the secret values of all open sessions from a text. */
   redact(text: string): string {
-    let clean = text;
-    for (const entry of this.#entries.values()) {
-      const { secrets, started } = entry;
-      const count = secrets.length;
-      const sealed = started?.gate?.secrets ?? NO_SECRETS;
-      if (count + sealed.length === 0) continue;
-      if (entry.redaction?.count !== count || entry.redaction.sealed !== sealed) {
-        const tokens = sealed.map(({ value, encodings }) => ({ name: 'sealed', value, encodings }));
-        entry.redaction = { count, sealed, redactor: new Redactor([...secrets, ...tokens]) };
-      }
-      clean = entry.redaction.redactor.text(clean);
-    }
-    return clean;
+    return [...this.#entries.values()].reduce(
+      (clean, { secrets, started }) => secrets.redact(clean, started?.gate?.secrets),
+      text,
+    );
   }
 
   /** What `status` shows. */
@@ -282,7 +278,7 @@ export class Sessions {
       try {
         const resolved = await start.credentials.resolve(profile.name, named);
         gate.update(resolved);
-        session.redact(this.#redactor(entry, resolved));
+        session.redact(entry.secrets.add(resolved));
         version = resolved[0]?.version ?? '';
         outcome = 'moved';
       } catch (error) {
@@ -292,7 +288,7 @@ export class Sessions {
       ({ outcome, reason } = await session.rotate(async () => {
         next = await startServer(profile, this.#context(entry), start);
         announceServer(host, next);
-        return { server: next.server, redactor: this.#redactor(entry, next.credentials) };
+        return { server: next.server, redactor: entry.secrets.add(next.credentials) };
       }));
       if (outcome === 'moved' && next !== undefined) entry.started = next;
       version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
@@ -326,52 +322,8 @@ export class Sessions {
       onPlanted: (report) => this.#planted.record(id, loaded.profile, report),
     };
   }
-
-  #redactor(entry: SessionEntry, credentials: readonly ResolvedCredential[]): Redactor {
-    for (const { variable, name, value } of credentials) {
-      if (value.length < MIN_REDACTED_LENGTH) {
-        this.#parts.log.warn(
-          { profile: entry.loaded.name, credential: name },
-          'a value of less than 8 characters is not redacted',
-        );
-      } else if (!entry.secrets.some((secret) => secret.value === value)) {
-        entry.secrets.push({ name: variable, value });
-      }
-    }
-    return new Redactor(entry.secrets);
-  }
-}
-
-const NO_SECRETS: readonly never[] = [];
-
-/** Shorter values, in characters, are not redacted: they also occur by chance. */
-const MIN_REDACTED_LENGTH = 8;
-
-/** Tells the launcher which processes to end if the daemon dies. */
-function announceServer(host: Host, { server: { pid, started, marker } }: StartedServer): void {
-  host.announceServer({ pid, ...(started !== undefined && { started }), marker: `${MARKER}=${marker}` });
-}
-
-/** The host as an end of a session. */
-export function hostEndOf(host: Host): HostEnd {
-  return {
-    gone: host.gone,
-    listen: (on) => host.listen(on),
-    pause: () => host.pause(),
-    resume: () => host.resume(),
-    write: (chunks) => host.write(chunks),
-    writeStderr: (chunks) => chunks.map((chunk) => host.stderr(chunk as Uint8Array)).every(Boolean),
-    onDrain: (listener) => host.onDrain(listener),
-    close: () => host.close(),
-  };
 }
 
 const FAULT = new WarderError('daemon-internal', 'a fault in Warder ended the session', {
   hint: 'the log of the daemon says why: "warder doctor" names the file',
 });
-
-/** The launcher's exit code: the server's, or 128 plus the number of the signal that ended it, as in shells. */
-function exitCode({ code, signal }: Ending): number {
-  if (code !== null) return code;
-  return 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
-}

@@ -2,6 +2,7 @@
 // table contains every verb; handlers and clients derive their types from it. Requests name profiles and credentials;
 // none carries a command line, an environment, or a path to run.
 import * as z from 'zod';
+import { CREDENTIAL_NAME, CREDENTIAL_NAME_RULE } from './hello.ts';
 
 /** How the daemon knows which user connects: from the kernel, or only by the permissions of the socket's folder. */
 const peerCheck = z.enum(['so_peercred', 'local_peercred', 'folder permissions']);
@@ -50,14 +51,11 @@ const check = z.object({
   hint: z.string().optional(),
 });
 
-/** A credential's name in a store: words separated by "/". */
+/** A credential's name in a store. */
 export const credentialName = z
   .string()
   .max(200)
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/,
-    'a credential name consists of words of letters, digits, ".", "_" and "-", separated by "/"',
-  );
+  .regex(CREDENTIAL_NAME, `a credential name is ${CREDENTIAL_NAME_RULE}`);
 
 const storeKind = z.enum(['keychain', 'vault']);
 

@@ -4,6 +4,10 @@
 /** A profile's name. Excludes paths, dots and a leading hyphen. */
 export const PROFILE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
+/** A credential's name in a store, of 200 characters at most, and the rule in words. */
+export const CREDENTIAL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/;
+export const CREDENTIAL_NAME_RULE = 'words of letters, digits, ".", "_" and "-" with "/" between';
+
 /** One ancestor process of a launcher. What cannot be read is left out. */
 export interface HostProcess {
   readonly pid: number;

@@ -114,6 +114,12 @@ test('W-AUDIT-11 a log that was rewritten while no daemon ran is found, is not s
   const status = await home.facts('status');
   expect(status.audit.signed).toBe(false);
   expect((await home.warder(['audit', 'verify'])).code).toBe(1);
+  const { stdout } = await home.warder(['doctor', '--json']);
+  expect(JSON.parse(stdout).checks.at(-1)).toMatchObject({
+    name: 'audit log',
+    state: 'fail',
+    detail: expect.stringContaining('signed'),
+  });
   await home.done(['stop']);
   expect(home.audit('checkpoint').filter(({ signature }) => signature !== undefined)).toEqual([]);
   expect(home.audit('checkpoint').filter(({ missing_seq }) => missing_seq !== undefined)).toHaveLength(1);

@@ -5,6 +5,7 @@ import { loadProfile } from '../../profile/load.ts';
 import { suggest } from '../../profile/suggestion.ts';
 import { detectSecret, VARIABLE_PATTERN } from '../../profile/variable.ts';
 import { credentialName, type Params } from '../../wire/control.ts';
+import { CREDENTIAL_NAME_RULE } from '../../wire/hello.ts';
 import type { Places } from '../../wire/places.ts';
 
 /** The name of a credential, and its store if a profile sets one. */
@@ -28,7 +29,7 @@ export function resolveCredential(
     if (detectSecret(name) !== undefined) throw valueInArgvError();
     if (credentialName.safeParse(name).success) return { name };
     throw new WarderError('usage', 'the value of "--name" is not the name of a credential', {
-      hint: 'it is words of letters, digits, ".", "_" and "-" with "/" between: github/token',
+      hint: `it is ${CREDENTIAL_NAME_RULE}: github/token`,
     });
   }
   if (profile === undefined || variable === undefined) {

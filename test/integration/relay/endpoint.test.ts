@@ -16,7 +16,7 @@ import type { Endpoint, HostEnd, ServerEnd } from '../../../src/relay/endpoint.t
 import { environment } from '../../../src/server/environment.ts';
 import { spawnServer } from '../../../src/server/process.ts';
 import { RuntimeFolder, runtimeRoots } from '../../../src/server/runtime-folder.ts';
-import { hostEndOf } from '../../../src/server/sessions.ts';
+import { hostEndOf } from '../../../src/server/session-host.ts';
 import { Frame, FrameDecoder, writeFrame } from '../../../src/wire/frame.ts';
 import { FakeHost, FakeServer } from '../../fixtures/ends.ts';
 

@@ -1,0 +1,32 @@
+// A session's host: as the end of a relay, and what it is told of the server.
+import { constants } from 'node:os';
+import type { Host } from '../control/host.ts';
+import type { Ending } from '../os/spawn.ts';
+import type { HostEnd } from '../relay/endpoint.ts';
+import { MARKER } from './environment.ts';
+import type { StartedServer } from './start.ts';
+
+/** Tells the launcher which processes to end if the daemon dies. */
+export function announceServer(host: Host, { server: { pid, started, marker } }: StartedServer): void {
+  host.announceServer({ pid, ...(started !== undefined && { started }), marker: `${MARKER}=${marker}` });
+}
+
+/** The host as an end of a session. */
+export function hostEndOf(host: Host): HostEnd {
+  return {
+    gone: host.gone,
+    listen: (on) => host.listen(on),
+    pause: () => host.pause(),
+    resume: () => host.resume(),
+    write: (chunks) => host.write(chunks),
+    writeStderr: (chunks) => chunks.map((chunk) => host.stderr(chunk as Uint8Array)).every(Boolean),
+    onDrain: (listener) => host.onDrain(listener),
+    close: () => host.close(),
+  };
+}
+
+/** The launcher's exit code: the server's, or 128 plus the number of the signal that ended it, as in shells. */
+export function exitCode({ code, signal }: Ending): number {
+  if (code !== null) return code;
+  return 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
+}

@@ -1,0 +1,110 @@
+// Opening a session: whatever fails on the way, no server stays behind, and the log says that the session ended.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Host } from '../../../src/control/host.ts';
+import { clock } from '../../../src/os/clock.ts';
+import { processes } from '../../../src/os/processes.ts';
+import { loadSpawn } from '../../../src/os/spawn.ts';
+import { userEnvironment } from '../../../src/profile/environment.ts';
+import { loadProfile } from '../../../src/profile/load.ts';
+import { runtimeRoots } from '../../../src/server/runtime-folder.ts';
+import { Sessions, type SessionsParts } from '../../../src/server/sessions.ts';
+import type { ServerIdentity } from '../../../src/wire/hello.ts';
+import { places as placesOf } from '../../../src/wire/places.ts';
+import { fixtureServer } from '../../fixtures/server.ts';
+
+const { uid, username: user } = userInfo();
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+let dir: string;
+let records: { readonly event: string; readonly fields: object }[];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'warder-sessions-'));
+  records = [];
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** `failing`: the event that cannot be recorded. */
+async function sessions(failing?: string): Promise<Sessions> {
+  const places = placesOf({ platform: process.platform, env: { WARDER_HOME: dir }, home: dir, uid });
+  mkdirSync(places.profiles, { recursive: true, mode: 0o700 });
+  mkdirSync(places.run, { recursive: true, mode: 0o700 });
+  const profile = { server: fixtureServer('legacy'), sandbox: { off: true }, policy: { default: 'allow' } };
+  writeFileSync(join(places.profiles, 'test.yaml'), JSON.stringify(profile));
+  const append = (event: string, fields: object): number => {
+    if (event === failing) throw new Error('the disk is full');
+    return records.push({ event, fields });
+  };
+  const start: Partial<SessionsParts['start']> = {
+    credentials: { resolve: async () => [], watch: () => ({ [Symbol.dispose]() {} }) },
+    audit: { append: append as never },
+    user: userEnvironment({ execPath: process.execPath, home: homedir(), user, env: process.env }),
+    runtimeRoots: runtimeRoots(places.run, uid),
+    server: { spawn: await loadSpawn(), processes: processes(), log },
+    locks: { assertUsable() {} },
+    places,
+    uid,
+    gid: process.getgid?.() ?? -1,
+  };
+  return new Sessions({
+    profiles: { get: () => loadProfile(places, 'test') },
+    audit: { append: append as never },
+    start: start as SessionsParts['start'],
+    settings: { relay: { line: 2 ** 20 }, rotation: { drain: 1000 } } as SessionsParts['settings'],
+    clock,
+    log,
+  });
+}
+
+/** A host, and the server that it was told of. */
+function fakeHost(fail?: string): { host: Host; servers: ServerIdentity[] } {
+  const servers: ServerIdentity[] = [];
+  const host: Partial<Host> = {
+    gone: new AbortController().signal,
+    announceServer: (server) => void servers.push(server),
+    listen() {},
+    onDrain() {
+      if (fail !== undefined) throw new Error(fail);
+    },
+    pause() {},
+    resume() {},
+    write: () => true,
+    stderr: () => true,
+    close() {},
+    exit() {},
+  };
+  return { host: host as Host, servers };
+}
+
+const request = { profile: 'test', host: { chain: [], cwd: '/' } };
+
+function isGone(pid: number | undefined): boolean {
+  try {
+    process.kill(pid ?? 0, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+test('W-PROC-2 a session that cannot begin leaves no server behind, and its end is on record', async () => {
+  const all = await sessions();
+  const { host, servers } = fakeHost('no session');
+  await expect(all.open(request, host)).rejects.toThrow('no session');
+  expect(servers).toHaveLength(1);
+  expect(isGone(servers[0]?.pid)).toBe(true);
+  expect(all.status()).toEqual([]);
+  expect(records.map(({ event }) => event)).toEqual(['session.open', 'session.close']);
+  expect(records[1]?.fields).toMatchObject({ profile: 'test', code: null, signal: null, reason: 'fault' });
+});
+
+test('W-PROC-2 a session that cannot be recorded leaves no server behind, and its host hears of none', async () => {
+  const all = await sessions('session.open');
+  const { host, servers } = fakeHost();
+  await expect(all.open(request, host)).rejects.toThrow('the disk is full');
+  expect(servers).toEqual([]);
+  expect(records).toEqual([]);
+  expect(all.status()).toEqual([]);
+});

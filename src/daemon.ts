@@ -19,7 +19,7 @@ import { userName } from './os/user.ts';
 import { PackageStore } from './package/store.ts';
 import { userEnvironment } from './profile/environment.ts';
 import { Profiles } from './profile/watch.ts';
-import { chooseSandbox } from './sandbox/choose.ts';
+import { chooseSandbox, weakerFindings } from './sandbox/choose.ts';
 import { inspectMachine, type Machine } from './sandbox/machine.ts';
 import { NetworkPool } from './sandbox/network-pool.ts';
 import { probe } from './sandbox/probe.ts';
@@ -256,10 +256,13 @@ function refuseInstall(): never {
 /** The findings of `doctor` on each layer of the sandbox. */
 async function sandboxChecks(machine: Machine): Promise<Check[]> {
   const states = { ok: 'ok', weak: 'warn', missing: 'fail' } as const;
-  return (await probe(machine)).map(({ layer, state, detail, hint }) => ({
-    name: `sandbox, ${layer}`,
-    state: states[state],
-    detail,
-    ...(hint !== undefined && { hint }),
-  }));
+  const findings = await probe(machine);
+  return [...findings, ...weakerFindings(chooseSandbox(machine, findings))].map(
+    ({ layer, state, detail, hint }) => ({
+      name: `sandbox, ${layer}`,
+      state: states[state],
+      detail,
+      ...(hint !== undefined && { hint }),
+    }),
+  );
 }

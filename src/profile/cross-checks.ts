@@ -153,7 +153,8 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
     const problem = entry.endsWith(':53') ? DNS_PORT_MESSAGE : rangeProblem(entry);
     if (problem !== undefined) report(['sandbox', 'network', index], problem);
   }
-  if (sandbox?.memory !== undefined && (parseSize(sandbox.memory) ?? 0) < 2 ** 20) {
+  const memory = typeof sandbox?.memory === 'object' ? sandbox.memory.most : sandbox?.memory;
+  if (memory !== undefined && (parseSize(memory) ?? 0) < 2 ** 20) {
     report(['sandbox', 'memory'], 'must be at least 1MiB');
   }
   return diagnostics;

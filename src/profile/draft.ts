@@ -122,11 +122,12 @@ function profileData({ description, server, env, credentials, sandbox, policy, a
   };
 }
 
-function sandboxData({ mayPlant, memory, ...sandbox }: ProfileSandbox): object {
+function sandboxData({ mayPlant, memory, memoryBestEffort, ...sandbox }: ProfileSandbox): object {
+  const most = memory === undefined ? undefined : formatSize(memory);
   return {
     ...sandbox,
     'may-plant': mayPlant.length === 0 ? undefined : mayPlant,
-    memory: memory === undefined ? undefined : formatSize(memory),
+    memory: memoryBestEffort ? { most, 'best-effort': true } : most,
   };
 }
 

@@ -95,6 +95,8 @@ export interface ProfileSandbox {
   readonly network: readonly string[];
   /** Bytes. */
   readonly memory: number | undefined;
+  /** Whether the server may also start where that limit cannot be held for all its processes together. */
+  readonly memoryBestEffort: boolean;
   readonly processes: number | undefined;
 }
 
@@ -198,7 +200,7 @@ function withDefaults(file: ProfileFile, name: string): Profile {
             write: sandbox.write ?? [],
             mayPlant: sandbox['may-plant'] ?? [],
             network: sandbox.network ?? [],
-            memory: sandbox.memory === undefined ? undefined : parseSize(sandbox.memory),
+            ...toMemory(sandbox.memory),
             processes: sandbox.processes,
           },
     policy: {
@@ -213,6 +215,16 @@ function withDefaults(file: ProfileFile, name: string): Profile {
       results: audit?.results ?? 'digest',
       durability: audit?.durability ?? 'write',
     },
+  };
+}
+
+function toMemory(
+  memory: NonNullable<ProfileFile['sandbox']>['memory'],
+): Pick<ProfileSandbox, 'memory' | 'memoryBestEffort'> {
+  const most = typeof memory === 'object' ? memory.most : memory;
+  return {
+    memory: most === undefined ? undefined : parseSize(most),
+    memoryBestEffort: typeof memory === 'object' && memory['best-effort'] === true,
   };
 }
 

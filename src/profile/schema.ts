@@ -138,7 +138,15 @@ const sandbox = z.strictObject({
     .describe(
       'Protected names that the server may write below its writable folders: .git/hooks, .vscode, ...',
     ),
-  memory: size.optional(),
+  memory: z
+    .union([size, z.strictObject({ most: size, 'best-effort': z.boolean().optional() })], {
+      error: (issue) =>
+        typeof issue.input === 'object'
+          ? 'must be a size such as 512MiB, or {most: 512MiB, best-effort: true}'
+          : 'must be a size such as 512MiB',
+    })
+    .optional()
+    .describe('The memory of all its processes together; best-effort: also where only each can be limited'),
   processes: positiveInteger.optional(),
 });
 

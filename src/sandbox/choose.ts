@@ -22,3 +22,17 @@ export function chooseSandbox(
     ? 'landlock'
     : 'bubblewrap';
 }
+
+/** What `doctor` says of the weaker sandbox, where it is in force: what a server is not kept from. */
+export function weakerFindings(kind: SandboxKind): Finding[] {
+  if (kind !== 'landlock') return [];
+  return [
+    {
+      layer: 'Landlock in place of bubblewrap',
+      state: 'weak',
+      detail:
+        'it does not bound the memory of all processes together, shared memory, how many processes there are (unless a control group does), nor how much is in the private folders; a server sees names and sizes of files and the users of this machine, what it starts may outlive it, and before Linux 6.12 it can signal your processes',
+      hint: 'allow user namespaces, as said above',
+    },
+  ];
+}

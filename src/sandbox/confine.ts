@@ -5,6 +5,7 @@ import { WarderError } from '../errors.ts';
 import type { Launch, SpawnedProcess } from './launch.ts';
 import {
   type AppliedLimits,
+  hasOwnEnvironment,
   LANDLOCK_LAYERS,
   type Layer,
   type Measurement,
@@ -93,6 +94,7 @@ export async function confineBubblewrap(
     if (network !== undefined) requireNetwork(plan, network, init.pid);
     await limits.apply(init.pid);
     await guard?.begin();
+    requireOwnEnvironment(plan, launch, init.pid);
     unblock(launch, spawned);
     const measured = await waitForServer(
       init.pid,
@@ -107,10 +109,11 @@ export async function confineBubblewrap(
     const applied = measured === undefined ? undefined : limits.verify(init.pid, measured);
     const required: readonly Layer[] =
       network === undefined ? REQUIRED_LAYERS : [...REQUIRED_LAYERS, 'egress-gate'];
-    if (measured !== undefined) requireLayers(plan, measured.layers, required);
+    const layers: readonly Layer[] = [...(measured?.layers ?? []), 'environment'];
+    if (measured !== undefined) requireLayers(plan, layers, required);
     return {
       init: init.pid,
-      layers: measured?.layers ?? [],
+      layers: measured === undefined ? [] : layers,
       limits: applied,
       signal: (name) => {
         for (const inside of descendantsOf(init.pid)) sendSignal(inside, name);
@@ -144,6 +147,7 @@ export async function confineLandlock(
   try {
     await limits.joinCgroup(server.pid);
     await guard?.begin();
+    requireOwnEnvironment(plan, launch, server.pid);
     // The stage waits for its configuration, so the server inherits what applies to the stage by then.
     const report = new ReportReader(launch, spawned);
     writeData(launch, spawned);
@@ -156,6 +160,7 @@ export async function confineLandlock(
       'landlock',
       ...(version >= 6 ? (['signals'] as const) : []),
       ...(measured?.layers ?? []),
+      'environment',
     ];
     if (measured !== undefined) requireLayers(plan, layers, LANDLOCK_LAYERS);
     return {
@@ -222,6 +227,12 @@ function requireNetwork(plan: Plan, network: NetworkNamespace, init: number): vo
   if (namespaceOf(init, 'net') !== network.namespace)
     throw unavailable(plan, 'it is in another network', HINT);
   if (hasOpenNamespace(init)) throw unavailable(plan, 'it has a namespace open', HINT);
+}
+
+/** Throws if the process that is to become the server has been given the environment of this one. */
+function requireOwnEnvironment(plan: Plan, launch: Launch, pid: number): void {
+  if (!hasOwnEnvironment(pid, launch.env))
+    throw unavailable(plan, 'its sandbox lacks environment: it has variables of Warder itself', HINT);
 }
 
 function requireLayers(plan: Plan, layers: readonly Layer[], required: readonly Layer[]): void {

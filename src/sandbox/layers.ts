@@ -18,11 +18,14 @@ export type Layer =
   | 'no-capabilities'
   | 'no-new-privileges'
   | 'system-calls'
+  /** Before the server runs, the process that becomes it has no variable of this process. */
+  | 'environment'
   /** The weaker sandbox: files restricted by Landlock rules, signals confined to the sandbox. */
   | 'landlock'
   | 'signals'
   /** macOS: assumed from what was requested, since macOS does not report it. */
-  | 'seatbelt-unmeasured';
+  | 'seatbelt-unmeasured'
+  | 'environment-unmeasured';
 
 /** Layers that every session must have. `cgroups` is not among them: kernels before 4.6 have no cgroup namespace. */
 export const REQUIRED_LAYERS: readonly Layer[] = [
@@ -35,10 +38,16 @@ export const REQUIRED_LAYERS: readonly Layer[] = [
   'no-capabilities',
   'no-new-privileges',
   'system-calls',
+  'environment',
 ];
 
 /** Layers that every session under Landlock must have. */
-export const LANDLOCK_LAYERS: readonly Layer[] = ['landlock', 'no-new-privileges', 'system-calls'];
+export const LANDLOCK_LAYERS: readonly Layer[] = [
+  'landlock',
+  'no-new-privileges',
+  'system-calls',
+  'environment',
+];
 
 /** What was measured of a process. Its limits are the kernel's hard limits; `undefined` is unlimited. */
 export interface Measurement {
@@ -93,8 +102,7 @@ export function measure(pid: number, network?: string): Measurement {
   const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map(field);
   if (sets.every((set) => set !== undefined && /^0+$/.test(set))) layers.push('no-capabilities');
   if (field('NoNewPrivs') === '1') layers.push('no-new-privileges');
-  // 2 is a filter. 1 is the old strict mode, in which no server could run.
-  if (field('Seccomp') === '2') layers.push('system-calls');
+  if (hasOwnFilter(status, readFileSync('/proc/self/status', 'latin1'))) layers.push('system-calls');
   const limits = readFileSync(`/proc/${pid}/limits`, 'latin1');
   const limit = (name: string): number | undefined => {
     const hard = new RegExp(`^${name} +\\S+ +(\\d+)`, 'm').exec(limits)?.[1];
@@ -109,6 +117,54 @@ export function measure(pid: number, network?: string): Measurement {
       data: limit('Max data size'),
     },
   };
+}
+
+/**
+ * Whether a process has a system call filter that this one does not have, by their `/proc/PID/status`. One that both
+ * inherited, in a container or from a service's settings, is not the sandbox's. Before Linux 5.9 the kernel does not
+ * count filters: then there is a filter of its own only where this process has none.
+ */
+export function hasOwnFilter(status: string, own: string): boolean {
+  const number = (text: string, name: string): number | undefined => {
+    const found = new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(text)?.[1];
+    return found === undefined ? undefined : Number(found);
+  };
+  // 2 is a filter. 1 is the old strict mode, in which no server could run.
+  if (number(status, 'Seccomp') !== 2) return false;
+  const [theirs, ours] = [number(status, 'Seccomp_filters'), number(own, 'Seccomp_filters')];
+  if (theirs !== undefined && ours !== undefined) return theirs > ours;
+  return number(own, 'Seccomp') === 0;
+}
+
+/**
+ * Whether a process that has not become the server yet is free of this process's environment. `passed` are the variables
+ * that it was given on purpose. A launcher may add others, which the sandbox's program clears.
+ */
+export function hasOwnEnvironment(
+  pid: number,
+  passed: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string | undefined>> = process.env,
+): boolean {
+  const variables = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+  return !Object.entries(own).some(
+    ([name, value]) => passed[name] !== value && variables.includes(latin1(`${name}=${value}`)),
+  );
+}
+
+/** The layer of a server that runs without a sandbox: its environment. `passed` is the whole of it. */
+export function environmentLayers(pid: number, passed: Readonly<Record<string, string>>): readonly Layer[] {
+  if (process.platform !== 'linux') return ['environment-unmeasured'];
+  try {
+    return hasOwnEnvironment(pid, passed) ? ['environment'] : [];
+  } catch {
+    // It has ended.
+    return [];
+  }
+}
+
+/** Text as `/proc` shows it when it is read byte by byte. */
+function latin1(text: string): string {
+  return Buffer.from(text).toString('latin1');
 }
 
 function present(name: string | undefined): string {

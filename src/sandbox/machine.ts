@@ -6,9 +6,10 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type CgroupParents, findCgroupParents } from './linux/cgroup.ts';
-import { makeDevices } from './linux/devices.ts';
+import { type DeviceFiles, makeDevices, ownsDevices, sweepDevices } from './linux/devices.ts';
 import { type Kernel, openKernel } from './linux/kernel.ts';
 import { followsLinks } from './linux/mount-points.ts';
+import { identify } from './linux/process.ts';
 import type { Architecture } from './linux/seccomp.ts';
 
 /** The installed bubblewrap. */
@@ -28,14 +29,21 @@ export interface Bubblewrap {
 /** What fixes a bubblewrap that follows links. */
 export const UPGRADE = 'upgrade bubblewrap to 0.12 or later, or to a package with the fix of CVE-2026-87766';
 
+/** Why root's servers cannot have device files of their own, and what fixes it. */
+export const NO_DEVICES = "a server could change the modes of the machine's devices, /dev/null among them";
+export const DEVICES_HINT =
+  'run Warder as an ordinary user; or as root with its state on a file system that takes devices (not "nodev"), the capability to make them, and its optional dependency koffi';
+
 /** What this machine offers. */
 export interface Machine {
   readonly uid: number;
   /** `undefined`: there is no seccomp filter for this processor. */
   readonly architecture: Architecture | undefined;
   readonly bubblewrap: Bubblewrap | undefined;
-  /** A folder of device files for root's servers, which would otherwise own the machine's. */
-  readonly devices: string | undefined;
+  /** Whether servers would own the machine's device files, so that each needs some of its own. */
+  readonly ownsDevices: boolean;
+  /** Makes device files for one sandbox; `undefined` if that is not possible. */
+  readonly makeDevices: (() => DeviceFiles | undefined) | undefined;
   /** Sets a limit of a process; `undefined` where the C library cannot be called. */
   readonly setLimit: Kernel['setLimit'] | undefined;
   /** util-linux's `prlimit`, used inside the sandbox where `setLimit` is missing. It costs the start of one more program. */
@@ -95,6 +103,8 @@ const run = promisify(execFile);
  */
 export async function inspectMachine(uid: number, run: string): Promise<Machine> {
   const architecture = process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined;
+  const devices = join(run, 'devices');
+  sweepDevices(devices, (pid) => identify(pid) !== undefined);
   const [bubblewrap, cgroups, kernel] = await Promise.all([
     findBubblewrap(),
     findCgroups(uid),
@@ -104,7 +114,8 @@ export async function inspectMachine(uid: number, run: string): Promise<Machine>
     uid,
     architecture,
     bubblewrap,
-    devices: uid === 0 ? makeDevices(join(run, 'devices'), kernel) : undefined,
+    ownsDevices: ownsDevices(uid),
+    makeDevices: () => makeDevices(devices, kernel),
     setLimit: kernel?.setLimit,
     landlock: Math.max(kernel?.landlockVersion() ?? 0, 0),
     prlimit: findProgram('prlimit'),

@@ -3,9 +3,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { WarderError } from '../errors.ts';
-import { type Bubblewrap, type Machine, UPGRADE } from './machine.ts';
+import { CONTROL_GROUP_HINT } from './linux/apply-limits.ts';
+import { seccompFilter } from './linux/seccomp.ts';
+import { type Bubblewrap, DEVICES_HINT, type Machine, NO_DEVICES, UPGRADE } from './machine.ts';
 
 /** The result of trying one layer. `weak`: sandboxes work, but with less. */
 export interface Finding {
@@ -46,7 +49,7 @@ const TRIALS: readonly Trial[] = [
 
 /** Tries every layer. */
 export async function probe(machine: Machine): Promise<Finding[]> {
-  const { bubblewrap, architecture, prlimit } = machine;
+  const { bubblewrap, prlimit } = machine;
   if (bubblewrap === undefined) {
     return [{ layer: 'bubblewrap', state: 'missing', detail: 'not found', hint: INSTALL }];
   }
@@ -71,14 +74,7 @@ export async function probe(machine: Machine): Promise<Finding[]> {
         }
       : { layer: 'bubblewrap', state: 'ok', detail: `version ${bubblewrap.version}` },
     ...(await runTrials(bubblewrap)),
-    architecture !== undefined && hasSeccomp()
-      ? { layer: 'system call filter', state: 'ok', detail: `for ${architecture}` }
-      : {
-          layer: 'system call filter',
-          state: 'missing',
-          detail: architecture === undefined ? `none for ${process.arch}` : 'the kernel has none',
-          hint: 'run a kernel with CONFIG_SECCOMP_FILTER, on x86-64 or arm64',
-        },
+    await filterFinding(machine, bubblewrap),
     prlimit === undefined
       ? { layer: 'limits', state: 'missing', detail: 'no "prlimit"', hint: 'sudo apt install util-linux' }
       : { layer: 'limits', state: 'ok', detail: 'open files, core dumps' },
@@ -180,12 +176,42 @@ const APPARMOR = [
   'sudo tee /etc/apparmor.d/bwrap && sudo apparmor_parser -r /etc/apparmor.d/bwrap',
 ].join(' | ');
 
-function hasSeccomp(): boolean {
-  try {
-    return /^Seccomp:/m.test(readFileSync('/proc/self/status', 'utf8'));
-  } catch {
-    return false;
-  }
+/** Makes a file set-user-ID: the filter forbids it, and nothing else here does. */
+const FORBIDDEN_CALL = ': >/tmp/file && exec chmod 4700 /tmp/file';
+
+/** Tries a call that the filter forbids: it must work without the filter, and fail with it. */
+async function filterFinding({ architecture }: Machine, { file }: Bubblewrap): Promise<Finding> {
+  const layer = 'system call filter';
+  const missing = (detail: string): Finding => ({
+    layer,
+    state: 'missing',
+    detail,
+    hint: 'run a kernel with CONFIG_SECCOMP_FILTER, on x86-64 or arm64',
+  });
+  if (architecture === undefined) return missing(`none for ${process.arch}`);
+  const works = async (filter: Buffer | undefined): Promise<boolean> => {
+    const mounts = ['--unshare-user', '--ro-bind', '/', '/', '--dev', '/dev', '--tmpfs', '/tmp'];
+    const options = filter === undefined ? [] : ['--seccomp', '3'];
+    const child = spawn(file, [...mounts, ...options, '--', '/bin/sh', '-c', FORBIDDEN_CALL], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      env: { PATH: '/usr/bin:/bin' },
+      timeout: 10_000,
+    });
+    const pipe = child.stdio[3] as Writable;
+    pipe.on('error', () => {});
+    pipe.end(filter);
+    try {
+      const [code] = await once(child, 'exit');
+      return code === 0;
+    } catch {
+      return false;
+    }
+  };
+  const [without, within] = await Promise.all([works(undefined), works(seccompFilter(architecture, 'ip'))]);
+  if (within) return missing('a call that it forbids is made');
+  return without
+    ? { layer, state: 'ok', detail: `for ${architecture}, tried` }
+    : { layer, state: 'weak', detail: `for ${architecture}, and something else forbids what would try it` };
 }
 
 function processesFinding({ cgroups, countsProcessesByNamespace }: Machine): Finding {
@@ -210,8 +236,9 @@ function memoryFinding({ cgroups }: Machine): Finding {
   return {
     layer,
     state: 'weak',
-    detail: 'for each process alone, not for all together',
-    hint: 'log in where systemd runs for you (loginctl enable-linger), or run Warder where it may make control groups',
+    detail:
+      'for each process alone, without shared memory: no profile with "memory" can start, but with "best-effort"',
+    hint: CONTROL_GROUP_HINT,
   };
 }
 
@@ -227,17 +254,13 @@ function mountPointsFinding({ followsLinks, version }: Bubblewrap): Finding {
   };
 }
 
-/** Only root owns the machine's devices, so only root's daemon needs its own. */
-function devicesFinding({ uid, devices }: Machine): Finding[] {
-  if (uid !== 0 || devices !== undefined) return [];
-  return [
-    {
-      layer: 'devices',
-      state: 'weak',
-      detail: "a server could change the modes of the machine's, /dev/null among them",
-      hint: 'run Warder as an ordinary user, or with its state on a file system that takes devices',
-    },
-  ];
+/** Only root owns the machine's devices, so only root's servers need their own. */
+function devicesFinding({ ownsDevices, makeDevices }: Machine): Finding[] {
+  const layer = 'devices';
+  if (!ownsDevices) return [];
+  using devices = makeDevices?.();
+  if (devices !== undefined) return [{ layer, state: 'ok', detail: "each sandbox's own" }];
+  return [{ layer, state: 'missing', detail: NO_DEVICES, hint: DEVICES_HINT }];
 }
 
 /** What is needed to record refused connections: a local route, and a descriptor copied from the stage. */

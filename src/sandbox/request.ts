@@ -22,6 +22,8 @@ export interface SandboxRequest {
     readonly mayPlant?: readonly string[];
     readonly network: readonly string[];
     readonly memory: number | undefined;
+    /** Whether it starts also where memory cannot be limited for all processes together. By default not. */
+    readonly memoryBestEffort?: boolean;
     readonly processes: number | undefined;
   };
   /** Read-only, added by Warder: package trees, the folder of a session's credential files. */

@@ -16,15 +16,16 @@ import { renderSeatbelt } from './darwin/seatbelt.ts';
 import type { Launch, SpawnedProcess } from './launch.ts';
 import { LimitApplier } from './linux/apply-limits.ts';
 import { renderBubblewrap } from './linux/bubblewrap.ts';
+import type { DeviceFiles } from './linux/devices.ts';
 import { renderLandlock } from './linux/landlock.ts';
-import type { Machine } from './machine.ts';
+import { DEVICES_HINT, type Machine, NO_DEVICES } from './machine.ts';
 import type { NetworkNamespace } from './network.ts';
 import { inspect } from './plan/inspect.ts';
 import { PathHandles } from './plan/path-handles.ts';
 import { makePlan, type Plan } from './plan/plan.ts';
 import type { SandboxRequest } from './request.ts';
 
-/** A sandbox that is ready to start. Disposing closes the descriptors it keeps open: dispose after the start, or instead of it. */
+/** A sandbox that is ready to start. Disposing closes and removes what it keeps for the start: dispose after `confine`, or instead of it. */
 export interface PreparedSandbox extends Disposable {
   readonly plan: Plan;
   readonly launch: Launch;
@@ -45,7 +46,8 @@ export function prepare(
   machine: Machine,
   network?: NetworkNamespace,
 ): PreparedSandbox {
-  return prepareWith(request, machine.devices, (plan, handles) => {
+  const devices = machine.ownsDevices ? requireDevices(request.profile, machine) : undefined;
+  return prepareWith(request, devices, (plan, handles) => {
     requireEgressRoute(plan, network);
     if (network !== undefined) requireNetworkAlive(plan, network);
     const limits = new LimitApplier(plan, machine);
@@ -92,7 +94,7 @@ export function prepareSeatbelt(
     confine: async ({ pid }) => ({
       init: pid,
       // sandbox-exec starts nothing if the kernel rejects the profile.
-      layers: ['seatbelt-unmeasured'],
+      layers: ['seatbelt-unmeasured', 'environment-unmeasured'],
       limits: undefined,
       signal: (name) => signalGroup(pid, name),
       [Symbol.asyncDispose]: async () => signalGroup(pid, 'SIGKILL'),
@@ -102,17 +104,29 @@ export function prepareSeatbelt(
 
 function prepareWith(
   request: SandboxRequest,
-  devices: string | undefined,
+  devices: DeviceFiles | undefined,
   renderPlan: (plan: Plan, handles: PathHandles) => Pick<PreparedSandbox, 'launch' | 'confine'>,
 ): PreparedSandbox {
   const handles = new PathHandles();
-  try {
-    const plan = makePlan(inspect(request, handles, devices));
-    return { plan, ...renderPlan(plan, handles), [Symbol.dispose]: () => handles[Symbol.dispose]() };
-  } catch (error) {
+  const dispose = (): void => {
     handles[Symbol.dispose]();
+    devices?.[Symbol.dispose]();
+  };
+  try {
+    const plan = makePlan(inspect(request, handles, devices?.folder));
+    return { plan, ...renderPlan(plan, handles), [Symbol.dispose]: dispose };
+  } catch (error) {
+    dispose();
     throw error;
   }
+}
+
+function requireDevices(profile: string, machine: Machine): DeviceFiles {
+  const devices = machine.makeDevices?.();
+  if (devices !== undefined) return devices;
+  throw new WarderError('sandbox-unavailable', `cannot start "${profile}": ${NO_DEVICES}`, {
+    hint: DEVICES_HINT,
+  });
 }
 
 function seatbeltLaunch(plan: Plan, proxyPort: number | undefined): Launch {

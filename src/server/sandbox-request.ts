@@ -24,7 +24,7 @@ export function sandboxRequest(
   program: SandboxProgram,
 ): SandboxRequest {
   const { name, server, sandbox } = profile;
-  const { read = [], write = [], mayPlant = [], memory, processes } = sandbox ?? {};
+  const { read = [], write = [], mayPlant = [], memory, memoryBestEffort = false, processes } = sandbox ?? {};
   const reach = allowedEgress(profile);
   const network = [...new Set([...reach.network, ...reach.sealed])];
   const absolute = (path: string): string => expandHome(path, user.home);
@@ -37,7 +37,15 @@ export function sandboxRequest(
     user: user.user,
     home: user.home,
     cwd: cwd === undefined ? undefined : absolute(cwd),
-    sandbox: { read: read.map(absolute), write: write.map(absolute), mayPlant, network, memory, processes },
+    sandbox: {
+      read: read.map(absolute),
+      write: write.map(absolute),
+      mayPlant,
+      network,
+      memory,
+      memoryBestEffort,
+      processes,
+    },
     node: process.execPath,
     warder: [places.config, places.state, places.run, dirname(places.socket)],
   };

@@ -20,7 +20,7 @@ import {
   unsupportedFeatures,
 } from '../profile/format.ts';
 import type { SandboxKind } from '../sandbox/choose.ts';
-import type { AppliedLimits } from '../sandbox/layers.ts';
+import { type AppliedLimits, environmentLayers } from '../sandbox/layers.ts';
 import type { Machine } from '../sandbox/machine.ts';
 import type { NetworkPool } from '../sandbox/network-pool.ts';
 import type { PlantedReport } from '../sandbox/planted.ts';
@@ -228,7 +228,7 @@ async function startProcess(
     gate,
     sandbox: {
       off: spec.sandbox === undefined,
-      layers: ['environment', ...(started.confined?.layers ?? [])],
+      layers: started.confined?.layers ?? environmentLayers(started.pid, env),
       network: [...new Set([...allowed, ...sealed])],
       limits: limitsOf(started.confined?.limits),
     },

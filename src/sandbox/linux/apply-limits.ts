@@ -7,6 +7,10 @@ import type { Plan } from '../plan/plan.ts';
 import { type Cgroup, cgroupLimitsOf, createCgroup } from './cgroup.ts';
 import { dataLimitOf, type Enforcement, enforcementOf, processLimitsFor } from './limits.ts';
 
+/** How Warder gets control groups. */
+export const CONTROL_GROUP_HINT =
+  'log in where systemd runs for you ("loginctl enable-linger" starts it), or give Warder a control group of its own (systemd: Delegate=yes; a container: root with a writable /sys/fs/cgroup)';
+
 /** The highest score: if the machine runs out of memory, the kernel kills sandboxed processes first. */
 const OOM_SCORE = '1000';
 
@@ -89,12 +93,18 @@ export class LimitApplier implements AsyncDisposable {
 
   #requireEnforced(enforced: Record<'memory' | 'processes', { readonly enforcedBy: string }>): void {
     const { profile, limits } = this.#plan;
-    for (const name of ['memory', 'processes'] as const) {
-      if (!limits[name].required || enforced[name].enforcedBy !== 'none') continue;
-      throw new WarderError(
-        'sandbox-unavailable',
-        `cannot start "${profile}": "sandbox.${name}" cannot be enforced here`,
-        { hint: `run Warder where it may make control cgroups, or take "${name}" out of the profile` },
+    const refuse = (what: string, otherwise: string): WarderError =>
+      new WarderError('sandbox-unavailable', `cannot start "${profile}": ${what}`, {
+        hint: `${CONTROL_GROUP_HINT}; or ${otherwise}`,
+      });
+    if (limits.processes.required && enforced.processes.enforcedBy === 'none') {
+      throw refuse('"sandbox.processes" cannot be held here', 'take "processes" out of the profile');
+    }
+    // The limit on the data of each process counts neither shared memory nor several processes together.
+    if (limits.memory.required && enforced.memory.enforcedBy !== 'group') {
+      throw refuse(
+        '"sandbox.memory" cannot be held here without a control group: shared memory and the number of processes would not count',
+        `say "memory: {most: ${limits.memory.max}B, best-effort: true}"`,
       );
     }
   }

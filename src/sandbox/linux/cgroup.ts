@@ -141,7 +141,10 @@ function limitMemory(folder: string, version: 1 | 2, bytes: number): void {
   const swap = version === 1 ? ['memory.memsw.limit_in_bytes', String(bytes)] : ['memory.swap.max', '0'];
   try {
     writeFileSync(`${folder}/${swap[0]}`, `${swap[1]}`);
-  } catch {}
+  } catch {
+    // Then version 1 can at least keep the group from swapping before it has to.
+    if (version === 1) writeFileSync(`${folder}/memory.swappiness`, '0');
+  }
 }
 
 /** The folder of a control group, found by its mount. Octal escapes in mount points do not occur here. */

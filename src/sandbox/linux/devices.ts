@@ -1,36 +1,60 @@
 // Device files for the sandboxes of root's servers. bubblewrap binds the machine's own files, and a server that runs as
-// root owns them: it could make `/dev/null` unusable for every program. So root's daemon keeps its own set of files, which
-// refer to the same devices but have their own modes.
-import { chmodSync, closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+// root owns them: it could make `/dev/null` unusable for every program. So each sandbox gets a set of files of its own, which
+// refer to the same devices but have their own modes. They are made for the start, and their names are removed after
+// it: the sandbox keeps the files.
+
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DEVICES } from '../plan/root.ts';
 import type { Kernel } from './kernel.ts';
 
 const MODE = 0o666;
 
+/** A set of device files. Disposing removes their names. */
+export interface DeviceFiles extends Disposable {
+  /** The folder that they are in. */
+  readonly folder: string;
+}
+
+/** Whether this user owns any of the machine's devices, and with it the right to change its mode. */
+export function ownsDevices(uid: number): boolean {
+  return DEVICES.some((path) => statSync(path, { throwIfNoEntry: false })?.uid === uid);
+}
+
 /**
- * Makes the device files in a folder, unless they exist, and returns the folder. `undefined` if that is not possible:
- * the user is not root, the file system does not allow devices, or the C library cannot be called.
+ * Makes a set of device files in a new folder in `parent`. `undefined` if that is not possible: the user is not root, the
+ * file system does not allow devices, or the C library cannot be called.
  */
-export function makeDevices(folder: string, kernel: Kernel | undefined): string | undefined {
+export function makeDevices(parent: string, kernel: Kernel | undefined): DeviceFiles | undefined {
   if (kernel === undefined) return undefined;
+  const folder = join(parent, `${process.pid}-${randomBytes(6).toString('hex')}`);
+  const dispose = (): void => rmSync(folder, { recursive: true, force: true });
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     for (const path of DEVICES) {
-      const { rdev } = statSync(path);
       const own = join(folder, basename(path));
-      if (statSync(own, { throwIfNoEntry: false })?.rdev !== rdev) {
-        rmSync(own, { force: true });
-        if (!kernel.makeDevice(own, MODE, rdev)) return undefined;
-      }
-      // This process's umask has changed the mode, and a server may have.
+      if (!kernel.makeDevice(own, MODE, statSync(path).rdev)) throw new Error('the system makes no device');
+      // This process's umask has changed the mode.
       chmodSync(own, MODE);
     }
     const probe = openSync(join(folder, 'zero'), 'r');
     readSync(probe, Buffer.alloc(1));
     closeSync(probe);
-    return folder;
+    return { folder, [Symbol.dispose]: dispose };
   } catch {
+    dispose();
     return undefined;
+  }
+}
+
+/** Removes what daemons left behind that were killed while they started a server. */
+export function sweepDevices(parent: string, isAlive: (pid: number) => boolean): void {
+  try {
+    for (const name of readdirSync(parent)) {
+      if (!isAlive(Number.parseInt(name, 10))) rmSync(join(parent, name), { recursive: true, force: true });
+    }
+  } catch {
+    // There is no such folder yet.
   }
 }

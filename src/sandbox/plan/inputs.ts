@@ -79,6 +79,7 @@ export interface PlanInputs {
   /** As in the profile. */
   readonly network: readonly string[];
   readonly memory: number | undefined;
+  readonly memoryBestEffort: boolean;
   readonly processes: number | undefined;
   /** Bytes of the machine's memory. */
   readonly machine: { readonly memory: number };

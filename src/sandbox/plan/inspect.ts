@@ -23,7 +23,7 @@ import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './
 import { type SecretPlace, secretPlaces } from './secret-places.ts';
 
 /**
- * Collects a plan's inputs. `handles` keeps the paths open until the sandbox runs. `devices` is as in `Machine`. Throws
+ * Collects a plan's inputs. `handles` keeps the paths open until the sandbox runs. `devices` is a folder of device files. Throws
  * `profile-invalid` for a listed path that does not exist, or that is neither a file nor a folder.
  */
 export function inspect(request: SandboxRequest, handles: PathHandles, devices?: string): PlanInputs {
@@ -105,6 +105,7 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     guarded: guardedPaths(listed, sandbox.mayPlant ?? [], handles),
     network: sandbox.network,
     memory: sandbox.memory,
+    memoryBestEffort: sandbox.memoryBestEffort ?? false,
     processes: sandbox.processes,
     machine: { memory: totalmem() },
     devices,

@@ -32,7 +32,10 @@ export type Step =
 
 type Bind = Extract<Step, { kind: 'bind' }>;
 
-/** Limits on what a server may use. `required`: the profile names this limit, so the server must not start without it. */
+/**
+ * Limits on what a server may use. `required`: the profile names this limit, so the server must not start where it is
+ * not held as a whole.
+ */
 export interface Limits {
   /** Open files of one process. */
   readonly files: number;
@@ -141,7 +144,8 @@ export function makePlan(inputs: PlanInputs): Plan {
   }
   // Each folder comes before its contents.
   const steps: Step[] = [...placed, ...links].sort((a, b) => byDepth(destinationOf(a), destinationOf(b)));
-  const readOnly = ['/dev', ...partial.map(({ path }) => path), '/'];
+  // Nothing in /proc is for a server to write: not `oom_score_adj`, by which others would be killed before it.
+  const readOnly = ['/dev', '/proc', ...partial.map(({ path }) => path), '/'];
 
   const isInside = (path: string): boolean =>
     within(path, home) ||
@@ -233,13 +237,13 @@ function privateSteps(folders: PlanInputs['privateFolders'], home: string, tmp: 
   return [home, tmp].map((path) => ({ kind: 'bind', path, folder: true, write: true }));
 }
 
-function limitsOf({ memory, processes, machine }: PlanInputs): Limits {
+function limitsOf({ memory, memoryBestEffort, processes, machine }: PlanInputs): Limits {
   return {
     files: DEFAULT_LIMITS.files,
     processes: { max: processes ?? DEFAULT_LIMITS.processes, required: processes !== undefined },
     memory: {
       max: memory ?? Math.min(DEFAULT_LIMITS.memory, Math.floor(machine.memory / 2)),
-      required: memory !== undefined,
+      required: memory !== undefined && !memoryBestEffort,
     },
   };
 }

@@ -425,7 +425,7 @@ const attempts: readonly Attempt[] = [
     promise: 'a server that fills memory is stopped at its limit',
     name: 'fill_memory',
     in: both,
-    sandbox: (world) => ({ ...usual(world), memory: 192 << 20 }),
+    sandbox: (world) => ({ ...usual(world), memory: 192 << 20, memoryBestEffort: true }),
     arguments: () => ({ mebibytes: 1200 }),
   },
   {
@@ -433,7 +433,7 @@ const attempts: readonly Attempt[] = [
     promise: 'a server that fills its heap is stopped at its limit',
     name: 'fill_heap',
     in: ['mjs'],
-    sandbox: (world) => ({ ...usual(world), memory: 192 << 20 }),
+    sandbox: (world) => ({ ...usual(world), memory: 192 << 20, memoryBestEffort: true }),
     arguments: () => ({ mebibytes: 1200 }),
   },
   {

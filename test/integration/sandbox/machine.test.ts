@@ -56,6 +56,7 @@ test('doctor’s trials find every layer on this machine', async () => {
     'limit on processes',
     'limit on memory',
     'mount points below writable folders',
+    ...(uid === 0 ? ['devices'] : []),
     'record of refused connections',
     'egress network',
   ]);
@@ -194,11 +195,29 @@ test('a signal goes to exactly the identified process, or to none', async () => 
 // Only root makes its own control groups, and devices.
 describe.runIf(uid === 0)('as root', () => {
   test('the daemon has its own device files, for the machine’s devices', () => {
-    expect(machine.devices).toBe(join(run, 'devices'));
+    const [one, other] = [machine.makeDevices?.(), machine.makeDevices?.()];
+    expect(one?.folder).not.toBe(other?.folder);
     for (const name of ['null', 'zero', 'full', 'random', 'urandom', 'tty']) {
-      const { mode, rdev } = statSync(join(run, 'devices', name));
+      const { mode, rdev } = statSync(join(one?.folder ?? '', name));
       expect([name, (mode & 0o777).toString(8), rdev]).toEqual([name, '666', statSync(`/dev/${name}`).rdev]);
     }
+    one?.[Symbol.dispose]();
+    other?.[Symbol.dispose]();
+    expect(readdirSync(join(run, 'devices'))).toEqual([]);
+  });
+
+  test('W-BOX-5 where no device files can be made none are, doctor says so, and what a killed daemon left is removed', async () => {
+    // A file system that takes none.
+    const there = await inspectMachine(uid, '/proc/self');
+    expect(there.makeDevices?.()).toBeUndefined();
+    const finding = (await probe({ ...there, bubblewrap: machine.bubblewrap })).find(
+      ({ layer }) => layer === 'devices',
+    );
+    expect(finding).toMatchObject({ state: 'missing', hint: expect.stringContaining('nodev') });
+
+    mkdirSync(join(run, 'devices/999999999-0123456789ab'), { recursive: true });
+    await inspectMachine(uid, run);
+    expect(readdirSync(join(run, 'devices'))).toEqual([]);
   });
 
   test('a control group limits its processes and is removed after them; leftover groups are removed too', async () => {

@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -450,7 +451,10 @@ os.chmod(".", 0o300)
   });
 
   test('W-BOX-19 nothing starts if user namespaces are forbidden, and the error names the setting', async () => {
-    const [outcome] = await world.run([{ file: '/bin/sh', args: ['-c', 'echo started'] }], true);
+    const [outcome] = await world.run(
+      [{ file: '/bin/sh', args: ['-c', 'echo started'], machine: { ownsDevices: false } }],
+      'forbidden',
+    );
     expect(outcome?.error).toMatchObject({
       code: 'sandbox-unavailable',
       message: expect.stringContaining('user namespace'),
@@ -530,8 +534,105 @@ os.chmod(".", 0o300)
       code: 'sandbox-unavailable',
       message: expect.stringContaining('"sandbox.processes"'),
     });
-    const { limits } = await shell('cat', { sandbox: { processes: 20, memory: 256 << 20 } });
+    const { limits } = await shell('cat', { sandbox: { processes: 20 } });
     expect(limits?.processes).toMatchObject({ max: 20 });
+  });
+
+  test('W-BOX-16 a bound on memory that no control group holds is refused, unless the profile says best-effort', async () => {
+    const memory = 256 << 20;
+    const none = { cgroups: null };
+    const { error, stdout } = await shell('echo started', { machine: none, sandbox: { memory } });
+    expect(error).toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringContaining('"sandbox.memory" cannot be held here without a control group'),
+      hint: expect.stringContaining(`memory: {most: ${memory}B, best-effort: true}`),
+    });
+    expect(stdout).toBe('');
+    const { limits } = await shell('cat', { machine: none, sandbox: { memory, memoryBestEffort: true } });
+    expect(limits?.memory.enforcedBy).toBe('process');
+
+    // Where there is one it counts what no process's own limit does.
+    const {
+      error: refused,
+      limits: held,
+      code,
+    } = await python(
+      'import os; f = os.memfd_create("x"); [os.write(f, bytes(1 << 20)) for at in range(1024)]',
+      { sandbox: { memory } },
+    );
+    if (refused === undefined) {
+      expect(held?.memory).toEqual({ max: memory, enforcedBy: 'group' });
+      expect(code).toBe(137);
+    } else expect(refused.code).toBe('sandbox-unavailable');
+  });
+
+  test('W-BOX-16 a server cannot make the kernel spare it when memory is short', async () => {
+    const { stdout } = await shell(
+      '(echo 0 >/proc/self/oom_score_adj) 2>/dev/null || echo refused; cat /proc/self/oom_score_adj; exec 3>"$HOME/y"; echo x >/proc/self/fd/3; cat "$HOME/y"',
+    );
+    expect(stdout.split('\n')).toEqual(['refused', '1000', 'x', '']);
+  });
+
+  test('W-BOX-19 an inherited filter does not count as the sandbox’s', async () => {
+    const file = join(world.servers, 'bwrap-unfiltered');
+    const unfiltered = [
+      '#!/usr/bin/python3',
+      'import os, sys',
+      'words = os.fdopen(3, "rb").read().split(b"\\0")[:-1]',
+      'at = words.index(b"--seccomp")',
+      'del words[at : at + 2]',
+      'os.execv("/usr/bin/bwrap", [b"bwrap", *words, *[word.encode() for word in sys.argv[3:]]])',
+    ];
+    writeFileSync(file, unfiltered.join('\n'), { mode: 0o755 });
+    const bubblewrap = {
+      file,
+      version: '0',
+      missing: [],
+      canDisableUserNamespaces: true,
+      setUserId: false,
+      followsLinks: false,
+    };
+    const order = { file: PYTHON, args: ['-c', 'import sys; sys.stdin.read()'] };
+    const [careless, proper] = await world.run([{ ...order, machine: { bubblewrap } }, order], 'filtered');
+    expect(careless?.error).toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringContaining('lacks system-calls'),
+    });
+    expect(proper?.error).toBeUndefined();
+    expect(proper?.layers).toEqual(expect.arrayContaining([...REQUIRED_LAYERS]));
+  });
+
+  test('W-BOX-19 nothing starts if the environment of Warder itself would come along', async () => {
+    const { error, stdout } = await shell('echo started', { careless: true });
+    expect(error).toMatchObject({
+      code: 'sandbox-unavailable',
+      message: expect.stringContaining('lacks environment'),
+    });
+    expect(stdout).toBe('');
+  });
+
+  test('W-BOX-5 a server that closes its devices closes no other session’s, nor the machine’s', async () => {
+    const ready = join(world.writable, `devices-${person.uid}`);
+    const other = world.start([
+      {
+        file: '/bin/sh',
+        args: ['-c', 'cat; echo fine >/dev/null && head -c 1 /dev/zero | wc -c'],
+        input: 'go\n',
+        readyFile: ready,
+        inputAfter: `${ready}-go`,
+      },
+    ]);
+    await expect.poll(() => existsSync(ready), { timeout: 20_000 }).toBe(true);
+    await shell('chmod 000 /dev/null /dev/zero 2>/dev/null; chown 7 /dev/null 2>/dev/null');
+    writeFileSync(`${ready}-go`, '');
+    const [outcome] = JSON.parse(await text(other.stdout)) as Outcome[];
+    expect(outcome?.stdout).toBe('go\n1\n');
+    expect(statSync('/dev/null').mode & 0o777).toBe(0o666);
+
+    if (person.uid !== 0) return;
+    const { error, stdout } = await shell('echo started', { machine: { makeDevices: null } });
+    expect(error).toMatchObject({ code: 'sandbox-unavailable', hint: expect.stringContaining('nodev') });
+    expect(stdout).toBe('');
   });
 
   test('W-BOX-3 a secret place is refused by name, through a link, and through a folder that could contain it', async () => {

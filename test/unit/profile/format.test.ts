@@ -104,6 +104,7 @@ audit:
           'fd00:1::/32',
         ],
         memory: 536_870_912,
+        memoryBestEffort: false,
       },
       policy: {
         default: 'ask',
@@ -353,7 +354,10 @@ describe('an invalid profile', () => {
     [withServer('sandbox: {off: yes}'), 'sandbox.off: must be true or false, not text'],
     [withServer('sandbox: {off: true, read: [/a]}'), 'sandbox.read: has no effect with "off: true"'],
     [withServer('sandbox: {read: [src]}'), 'sandbox.read[0]: must be an absolute path'],
-    [withServer('sandbox: {memory: 512}'), 'sandbox.memory: must be text'],
+    [withServer('sandbox: {memory: 512}'), 'sandbox.memory: must be a size such as 512MiB'],
+    [withServer('sandbox: {memory: {most: 512M}}'), 'sandbox.memory'],
+    [withServer('sandbox: {memory: {best-effort: true}}'), 'sandbox.memory'],
+    [withServer('sandbox: {memory: {most: 5B}}'), 'sandbox.memory: must be at least 1MiB'],
     [withServer('sandbox: {memory: 512M}'), 'sandbox.memory: must be a size such as 512MiB'],
     [withServer('sandbox: {memory: 5B}'), 'sandbox.memory: must be at least 1MiB'],
     [withServer('sandbox: {processes: 0}'), 'sandbox.processes: must be at least 1'],
@@ -525,7 +529,13 @@ describe('unsupported features', () => {
         ),
       ),
     ).toEqual([]);
-    for (const sandbox of ['{}', '{off: false}', '{read: [~/src], memory: 512MiB}', '{network: [a.b]}']) {
+    for (const sandbox of [
+      '{}',
+      '{off: false}',
+      '{read: [~/src], memory: 512MiB}',
+      '{memory: {most: 1GiB, best-effort: true}}',
+      '{network: [a.b]}',
+    ]) {
       expect(unsupportedFeatures(parse(withServer(`sandbox: ${sandbox}`)))).toEqual([]);
     }
   });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chooseSandbox } from '../../../src/sandbox/choose.ts';
+import { chooseSandbox, weakerFindings } from '../../../src/sandbox/choose.ts';
 import type { Finding } from '../../../src/sandbox/probe.ts';
 
 const ok: Finding = { layer: 'bubblewrap', state: 'ok', detail: 'version 0.8.0' };
@@ -24,4 +24,12 @@ test.each([
   ],
 ] as const)('if %s the right sandbox is chosen', (_what, uid, landlock, architecture, tried, kind) => {
   expect(chooseSandbox({ uid, landlock, architecture }, tried)).toBe(kind);
+});
+
+test('W-BOX-23 doctor says what the weaker sandbox does not bound', () => {
+  expect(weakerFindings('bubblewrap')).toEqual([]);
+  const [{ state, detail } = { state: 'ok', detail: '' }] = weakerFindings('landlock');
+  expect(state).toBe('weak');
+  for (const what of ['shared memory', 'how many processes', 'private folders', 'outlive', 'signal'])
+    expect(detail).toContain(what);
 });

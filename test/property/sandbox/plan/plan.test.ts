@@ -71,6 +71,7 @@ function make(lines: readonly ListedPath[], there: readonly number[]): Plan | un
     homes: [home, '/root'],
     network: [],
     memory: undefined,
+    memoryBestEffort: false,
     processes: undefined,
     mayPlant: [],
     guarded: [],

@@ -57,6 +57,7 @@ function inputs(more: Partial<PlanInputs> = {}): PlanInputs {
     homes: [home, '/root'],
     network: [],
     memory: undefined,
+    memoryBestEffort: false,
     processes: undefined,
     mayPlant: [],
     guarded: [],

@@ -112,6 +112,10 @@ const MAX_UNBUFFERED_RUN = 2;
 /** Comparisons that a search may take: for each byte of the data, and at least. */
 const MAX_STEPS = 16;
 const MIN_ALLOWANCE = 65_536;
+/** A search in slices goes on by so many bytes at a time: hostile ones take a few milliseconds. */
+const SLICE = 32_768;
+/** So many matches in one text: the rest of it counts as one more. */
+const MAX_MATCHES = 16_384;
 /** Characters that count as the same: forms write "+" for a space, and base64 has two alphabets. */
 const ALIKE_IN_TEXT = [' +'];
 const ALIKE_IN_BASE64 = ['-+', '_/'];
@@ -192,6 +196,38 @@ export class Finder {
     return this.#findRanges(bytes);
   }
 
+  /**
+   * As `find`, for data of any size: yields after each `slice` bytes. After `MAX_MATCHES` matches the rest of the data counts
+   * as one.
+   */
+  *findInSlices(bytes: Buffer, slice: number = SLICE): Generator<void, readonly Match[]> {
+    const all: Range[] = [];
+    let from = 0;
+    let carried: Range | undefined;
+    for (let to = 0; to < bytes.length; ) {
+      to = Math.min(bytes.length, to + slice);
+      const data = bytes.subarray(from, to);
+      const whole = to === bytes.length;
+      const { ranges, until, spanning } = this.#findPart(data, whole, carried);
+      for (const range of ranges) {
+        const last = all.at(-1);
+        if (range.continued && last !== undefined) last.end = from + range.end;
+        else if (range.start < until)
+          addRange(all, { ...range, start: from + range.start, end: from + range.end });
+      }
+      if (all.length > MAX_MATCHES) {
+        addRange(all, { ...UNSEARCHED, start: from + until, end: bytes.length });
+        return all;
+      }
+      carried = spanning && carriedOver(spanning, until);
+      from += until;
+      if (!whole) yield;
+    }
+    const last = all.at(-1);
+    if (last !== undefined) last.end = Math.min(last.end, bytes.length);
+    return all;
+  }
+
   /** The bytes with each value replaced. The same object if there is none. */
   replace(bytes: Buffer, replace: Replacer): Buffer {
     const ranges = this.#findRanges(bytes);
@@ -209,27 +245,9 @@ export class Finder {
     return {
       push: (chunk) => {
         const data = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-        const end = { from: Math.max(0, data.length - this.#maxLength), to: data.length };
-        const { ranges, incomplete } = this.#findIn(data, false, carried, end);
-        const safe = oblivious ? Math.min(incomplete, this.#trailingToken(data)) : incomplete;
-        let until = safe;
-        let spanning = ranges.find((range) => safe < range.end && (range.start < safe || range.continued));
-        if (
-          spanning !== undefined &&
-          !spanning.continued &&
-          spanning.end - spanning.start <= 2 * this.#maxHeld
-        ) {
-          until = spanning.start;
-          spanning = undefined;
-        }
+        const { ranges, until, spanning } = this.#findPart(data, false, carried, oblivious);
         pending = data.subarray(until);
-        carried = spanning && {
-          ...spanning,
-          start: 0,
-          end: spanning.end - until,
-          form: 'other',
-          continued: true,
-        };
+        carried = spanning && carriedOver(spanning, until);
         if (spanning !== undefined) {
           spanning.end = until;
           spanning.form = 'other';
@@ -254,6 +272,30 @@ export class Finder {
         return kept;
       },
     };
+  }
+
+  /**
+   * Searches data that goes on, unless it is `whole`. `until`: up to where it need not be looked at again. `spanning`: the
+   * match that goes beyond that, too long to be looked at as a whole.
+   */
+  #findPart(
+    data: Buffer,
+    whole: boolean,
+    carried: Range | undefined,
+    oblivious = false,
+  ): {
+    readonly ranges: readonly Range[];
+    readonly until: number;
+    readonly spanning: Range | undefined;
+  } {
+    const end = { from: Math.max(0, data.length - this.#maxLength), to: data.length };
+    const { ranges, incomplete } = this.#findIn(data, whole, carried, end);
+    if (whole) return { ranges, until: data.length, spanning: undefined };
+    const until = oblivious ? Math.min(incomplete, this.#trailingToken(data)) : incomplete;
+    const spanning = ranges.find((range) => until < range.end && (range.start < until || range.continued));
+    const isShort =
+      spanning !== undefined && !spanning.continued && spanning.end - spanning.start <= 2 * this.#maxHeld;
+    return isShort ? { ranges, until: spanning.start, spanning: undefined } : { ranges, until, spanning };
   }
 
   /** The start of the run at the end of the data that looks like a value. It may contain single line breaks. */
@@ -420,6 +462,11 @@ export class Finder {
 
 /** Data that takes too long to search: it counts as a match of the first value. */
 const UNSEARCHED = { index: 0, form: 'other', offset: 0, continued: false } as const;
+
+/** What a match that goes on is in the data from `until` on. */
+function carriedOver(range: Range, until: number): Range {
+  return { ...range, start: 0, end: range.end - until, form: 'other', continued: true };
+}
 
 /** Adds a range behind the others, or to the last one where they overlap. */
 function addRange(ranges: Range[], range: Range): void {

@@ -43,6 +43,11 @@ const LOWER_U = 0x75;
 const COMMA = 0x2c;
 /** Deeper than any message of the relay. */
 const MAX_DEPTH = 1024;
+/** White space that is looked at before what follows. */
+const MAX_SPACE = 4096;
+/** Long work yields after so many bytes. */
+const SLICE = 65_536;
+const COPIED = 2 ** 20;
 /** The longest name of a member that the rules mention, in bytes of JSON. */
 const MAX_NAME = 256;
 
@@ -112,9 +117,11 @@ const PREFIXES = new Set(
   }),
 );
 
-/** Whether a line must stay JSON: it begins like an object, an array or a string. */
+/** Whether a line must stay JSON: it begins like an object, an array or a string, or with a lot of white space. */
 export function isJson(line: Buffer): boolean {
-  for (const byte of line) {
+  for (let at = 0; at < line.length; at++) {
+    const byte = line[at];
+    if (at === MAX_SPACE) return true;
     if (byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d) continue;
     return byte === 0x7b || byte === 0x5b || byte === QUOTE;
   }
@@ -122,21 +129,26 @@ export function isJson(line: Buffer): boolean {
 }
 
 /**
- * Replaces matches by labels. Goes through the line token by token: a character or escape sequence of a string, a
+ * Replaces matches by labels; yields after each slice of work. Goes through the line token by token: a character or escape sequence of a string, a
  * number or word, a structural character. A token that a match touches is replaced whole; structural ones stay.
  */
-export function replaceInJson(
+export function* replaceInJson(
   line: Buffer,
   matches: readonly Match[],
   labelOf: (match: Match) => Buffer,
-): Buffer {
+): Generator<void, Buffer> {
   const pieces: Buffer[] = [];
   let done = 0;
   let at = 0;
   let inString = false;
+  let slice = SLICE;
   for (const match of matches) {
     let labelled = false;
     while (at < match.end && at < line.length) {
+      if (at > slice) {
+        slice = at + SLICE;
+        yield;
+      }
       const start = at;
       const byte = line[at] ?? 0;
       const structural = inString ? byte === QUOTE : !isWord(byte);
@@ -156,22 +168,46 @@ export function replaceInJson(
     }
   }
   pieces.push(line.subarray(done));
-  return Buffer.concat(pieces);
+  return yield* concat(pieces);
+}
+
+/** As `Buffer.concat`, in slices. */
+function* concat(pieces: readonly Buffer[]): Generator<void, Buffer> {
+  const all = Buffer.allocUnsafe(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  let slice = COPIED;
+  for (const piece of pieces) {
+    for (let from = 0; from < piece.length; from += COPIED) {
+      at += piece.copy(all, at, from, from + COPIED);
+      if (at <= slice) continue;
+      slice = at + COPIED;
+      yield;
+    }
+  }
+  return all;
 }
 
 /**
  * Replaces matches by labels in a message or a batch, where that is safe. An obstacle for which `mayStay` is false ends
- * it: then the message must not be passed on. The others stay.
+ * it: then the message must not be passed on. The others stay. Yields after each slice of work.
  */
-export function replaceInMessage(
+export function* replaceInMessage(
   line: Buffer,
   matches: readonly Match[],
   labelOf: (match: Match) => Buffer,
   mayStay: (match: Match) => boolean,
-): { readonly line: Buffer; readonly stayed: readonly Obstacle[] } | { readonly obstacle: Obstacle } {
+): Generator<
+  void,
+  { readonly line: Buffer; readonly stayed: readonly Obstacle[] } | { readonly obstacle: Obstacle }
+> {
   const stayed: Obstacle[] = [];
   const kept: Span[] = [];
-  for (const { start, end, place, index } of fixedTokens(line, matches)) {
+  for (const token of fixedTokens(line, matches)) {
+    if (token === undefined) {
+      yield;
+      continue;
+    }
+    const { start, end, place, index } = token;
     for (let next = index; next < matches.length; next++) {
       const match = matches[next];
       if (match === undefined || match.start >= end) break;
@@ -180,25 +216,32 @@ export function replaceInMessage(
     }
     kept.push({ start, end });
   }
-  if (kept.length === 0) return { line: replaceInJson(line, matches, labelOf), stayed };
-  const parts = outside(matches, kept);
-  return { line: parts.length === 0 ? line : replaceInJson(line, parts, labelOf), stayed };
+  const parts = kept.length === 0 ? matches : outside(matches, kept);
+  return { line: parts.length === 0 ? line : yield* replaceInJson(line, parts, labelOf), stayed };
 }
 
-/** The tokens of a message that matches touch and that must not change. `index`: the first such match. */
+/**
+ * The tokens of a message that matches touch and that must not change. `index`: the first such match. `undefined` after
+ * each slice of work.
+ */
 function* fixedTokens(
   line: Buffer,
   matches: readonly Match[],
-): Generator<Span & { readonly place: string; readonly index: number }> {
+): Generator<(Span & { readonly place: string; readonly index: number }) | undefined> {
   const frames: Frame[] = [];
   let index = 0;
+  let slice = SLICE;
   for (let at = 0; at < line.length && index < matches.length; ) {
+    if (at > slice) {
+      slice = at + SLICE;
+      yield undefined;
+    }
     const start = at;
     const byte = line[at] as number;
     const frame = frames.at(-1);
     let place: string | undefined;
     if (byte === QUOTE) {
-      at = endOfString(line, at);
+      at = yield* endOfString(line, at);
       if (frame?.expectsName === true) {
         place = MEMBER_NAME;
         frame.member = nameAt(line, start, at);
@@ -256,10 +299,14 @@ function placeOf(frame: Frame | undefined): string | undefined {
 }
 
 /** The position after the string that begins at `start`. */
-function endOfString(line: Buffer, start: number): number {
+function* endOfString(line: Buffer, start: number): Generator<undefined, number> {
   let at = start + 1;
-  while (at < line.length && line[at] !== QUOTE) at += line[at] === BACKSLASH ? 2 : 1;
-  return Math.min(at + 1, line.length);
+  for (;;) {
+    const until = Math.min(line.length, at + SLICE);
+    while (at < until && line[at] !== QUOTE) at += line[at] === BACKSLASH ? 2 : 1;
+    if (at < until || at >= line.length) return Math.min(at + 1, line.length);
+    yield undefined;
+  }
 }
 
 /** The name of a member, from quote to quote; `undefined` if no rule mentions it. */

@@ -5,6 +5,7 @@
 import {
   type ByteTransform,
   Finder,
+  type Match,
   type MatchedValue,
   type ReplaceTransform,
   type SearchTarget,
@@ -65,10 +66,13 @@ export class Redactor {
   /** The line without the values, for a record. The same object if there are none; JSON if it was JSON. */
   redact(line: Buffer): Buffer {
     const matches = this.#finder.find(line);
-    if (matches.length === 0) return line;
-    return isJson(line)
-      ? replaceInJson(line, matches, ({ index }) => this.#label(index))
-      : this.#finder.replace(line, ({ index }) => this.#label(index));
+    return matches.length === 0 ? line : finish(this.#replaceInRecord(line, matches));
+  }
+
+  /** As `redact`, for lines of any size: yields after each slice of work, and its time is bounded by the size. */
+  *redactInSlices(line: Buffer): Generator<void, Buffer> {
+    const matches = yield* this.#finder.findInSlices(line);
+    return matches.length === 0 ? line : yield* this.#replaceInRecord(line, matches);
   }
 
   /**
@@ -78,16 +82,13 @@ export class Redactor {
    */
   message(line: Buffer): MessageRedaction {
     const matches = this.#finder.find(line);
-    if (matches.length === 0) return { line, stayed: [] };
-    if (!isJson(line)) return { line: this.redact(line), stayed: [] };
-    const redacted = replaceInMessage(
-      line,
-      matches,
-      ({ index }) => this.#label(index),
-      ({ index }) => this.#guessable[index] === true,
-    );
-    if ('obstacle' in redacted) return { withheld: this.#placeOf(redacted.obstacle) };
-    return { line: redacted.line, stayed: redacted.stayed.map((obstacle) => this.#placeOf(obstacle)) };
+    return matches.length === 0 ? { line, stayed: [] } : finish(this.#replaceInMessage(line, matches));
+  }
+
+  /** As `message`, for lines of any size: see `redactInSlices`. */
+  *messageInSlices(line: Buffer): Generator<void, MessageRedaction> {
+    const matches = yield* this.#finder.findInSlices(line);
+    return matches.length === 0 ? { line, stayed: [] } : yield* this.#replaceInMessage(line, matches);
   }
 
   /** Like `redact`, for text. */
@@ -102,12 +103,38 @@ export class Redactor {
     return this.#finder.stream(({ index, continued }) => (continued ? NO_BYTES : this.#label(index)));
   }
 
+  *#replaceInRecord(line: Buffer, matches: readonly Match[]): Generator<void, Buffer> {
+    return isJson(line)
+      ? yield* replaceInJson(line, matches, ({ index }) => this.#label(index))
+      : this.#finder.replace(line, ({ index }) => this.#label(index));
+  }
+
+  *#replaceInMessage(line: Buffer, matches: readonly Match[]): Generator<void, MessageRedaction> {
+    if (!isJson(line)) return { line: yield* this.#replaceInRecord(line, matches), stayed: [] };
+    const redacted = yield* replaceInMessage(
+      line,
+      matches,
+      ({ index }) => this.#label(index),
+      ({ index }) => this.#guessable[index] === true,
+    );
+    if ('obstacle' in redacted) return { withheld: this.#placeOf(redacted.obstacle) };
+    return { line: redacted.line, stayed: redacted.stayed.map((obstacle) => this.#placeOf(obstacle)) };
+  }
+
   #placeOf({ match, place }: Obstacle): ValuePlace {
     return { credential: this.#names[match.index] ?? '***', place };
   }
 
   #label(index: number): Buffer {
     return this.#labels[index] ?? NO_BYTES;
+  }
+}
+
+/** Does work in slices at once. */
+function finish<Result>(work: Generator<void, Result>): Result {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
   }
 }
 

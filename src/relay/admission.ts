@@ -5,6 +5,7 @@ import type { Call } from './call.ts';
 import type { Calls } from './calls.ts';
 import { BUSY, type Refusal } from './error-response.ts';
 import type { Envelope } from './json/envelope.ts';
+import type { Scanned } from './json/scan.ts';
 import { CALL, readTargets } from './methods.ts';
 import { callFault, toolOf } from './params.ts';
 import { REPLAYED, type Replay } from './replay.ts';
@@ -44,11 +45,11 @@ export class Admission {
     this.#verdicts = verdicts;
   }
 
-  /** What is wrong with a request. Reads what it acts on. */
-  fault(call: Call, message: Envelope, bytes: Buffer): Refusal | undefined {
+  /** What is wrong with a request. Reads what it acts on. `scanned`: what is known of a long one. */
+  fault(call: Call, message: Envelope, bytes: Buffer, scanned: Scanned | undefined): Refusal | undefined {
     const { calls, budgets, replay } = this.#options;
     const { fault, id, method, kind } = message;
-    const unread = this.#readTargets(call, message, bytes);
+    const unread = this.#readTargets(call, message, bytes, scanned);
     if (fault !== undefined) return fault;
     if (id === undefined && method === CALL) return NOT_A_REQUEST;
     if (kind === 'request') {
@@ -88,16 +89,21 @@ export class Admission {
   }
 
   /** Reads what a request acts on. Returns what is wrong with it. */
-  #readTargets(call: Call, message: Envelope, bytes: Buffer): Refusal | undefined {
+  #readTargets(
+    call: Call,
+    message: Envelope,
+    bytes: Buffer,
+    scanned: Scanned | undefined,
+  ): Refusal | undefined {
     const { budgets, tasks } = this.#options;
     if (call.method === CALL) {
       const name = toolOf(message, bytes, budgets.name);
       this.#verdicts.nameTool(call, name);
-      return callFault(name, message, bytes, budgets.name);
+      return callFault(name, message, bytes, budgets.name, scanned?.isTwiceInArguments);
     }
     const { paramsStart: start, paramsEnd: end } = message;
     const params = start === -1 ? undefined : { start, end };
-    const read = readTargets(call.method, call.governance, bytes, params);
+    const read = readTargets(call.method, call.governance, bytes, params, scanned?.isTwiceInParams);
     if (read.fault !== undefined) return { code: -32602, text: read.fault };
     call.targets = read.targets;
     call.shown = this.#verdicts.show(

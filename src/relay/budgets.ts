@@ -17,6 +17,12 @@ export interface Budgets {
   readonly batch: number;
   /** A result of a request of the relay's own. */
   readonly result: number;
+  /** An answer to `initialize` or `server/discover`, and what else a server sends before it has the session, each. */
+  readonly handshake: number;
+  /** Long work of a session: in one turn of the event loop, at once, and its share of the time after that. */
+  readonly slice: number;
+  readonly burst: number;
+  readonly share: number;
   /** A tool's name as it is recorded, in characters. */
   readonly name: number;
   /** Tools in a list, the bytes of the definition of one, and pages that the relay lists by itself, all within `greet`. */
@@ -44,6 +50,10 @@ export const BUDGETS: Budgets = {
   replay: 4 * 2 ** 20,
   batch: 1000,
   result: 16 * 2 ** 20,
+  handshake: 2 ** 18,
+  slice: 1,
+  burst: 50,
+  share: 0.25,
   name: 1024,
   entries: 10_000,
   definition: 2 ** 20,

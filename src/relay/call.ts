@@ -7,7 +7,7 @@ import { errorLine, NO_ID, type Refusal } from './error-response.ts';
 import type { Envelope, Id } from './json/envelope.ts';
 import type { Method, Target } from './methods.ts';
 import type { Outbox } from './outbox.ts';
-import type { Joins, Recorder } from './recorder.ts';
+import type { DigestedText, Ended, Joins, Recorder } from './recorder.ts';
 
 /**
  * received: read, and not decided on; judged: decided on and on record; waiting: kept until it can be judged; sent:
@@ -35,6 +35,8 @@ export interface Answer {
   readonly idStart: number;
   readonly idEnd: number;
   readonly joins: Joins | undefined;
+  /** Of a long answer: the line that the host gets, as its record says. */
+  readonly text: DigestedText | undefined;
 }
 
 /** What a request writes to. */
@@ -147,7 +149,7 @@ export class Call {
 
   /** The server has answered. */
   answer(outcome: Outcome, answer: Answer): void {
-    const { bytes, start, end, idStart, idEnd, joins } = answer;
+    const { bytes, start, end, idStart, idEnd, joins, text } = answer;
     const { toHost } = this.#calls.options;
     if (!this.#end()) return;
     if (this.name === undefined) {
@@ -155,7 +157,7 @@ export class Call {
       return;
     }
     const line = toHost.compose(bytes, start, end, idStart, idEnd, this.idText);
-    if (this.#record(outcome, line, joins)) toHost.push(line);
+    if (this.#record(outcome, text ?? line, joins)) toHost.push(line);
   }
 
   /** The server will not answer, or its answer is not passed on. */
@@ -192,12 +194,12 @@ export class Call {
   }
 
   /** The server has answered what the host had cancelled; the answer goes nowhere. */
-  noteLate(line: Buffer): void {
-    if (this.name !== undefined) this.#write('late', [line], undefined);
+  noteLate(line: Buffer | DigestedText): void {
+    if (this.name !== undefined) this.#write('late', 'digest' in line ? line : [line], undefined);
   }
 
   /** Writes how it ended, if it is recorded and was let through. False: not written, and the host is told so. */
-  #record(outcome: Outcome, line: readonly Buffer[], joins: Joins | undefined): boolean {
+  #record(outcome: Outcome, line: Ended['line'], joins: Joins | undefined): boolean {
     if (this.name === undefined || this.ownId === 0 || outcome === 'refused') return true;
     if (this.#write(outcome, line, joins)) return true;
     if (outcome !== 'cancelled') this.#calls.options.toHost.message(errorLine(this.idText, UNAUDITED));
@@ -206,7 +208,7 @@ export class Call {
 
   #write(
     outcome: Exclude<Outcome, 'refused'> | 'late',
-    line: readonly Buffer[],
+    line: Ended['line'],
     joins: Joins | undefined,
   ): boolean {
     const { recorder, turn } = this.#calls.options;

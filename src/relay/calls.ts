@@ -60,7 +60,13 @@ export class Calls implements CallBooks {
     return own === undefined ? undefined : this.#byOwnId.get(own);
   }
 
-  /** The cancelled request that a late answer belongs to; it is forgotten with this. */
+  /** The cancelled request that a late answer belongs to. */
+  late(id: Id | undefined): Call | undefined {
+    const own = ownId(id);
+    return own === undefined ? undefined : this.#late.get(own);
+  }
+
+  /** As `late`; the request is forgotten with this. */
   takeLate(id: Id | undefined): Call | undefined {
     const own = ownId(id);
     const call = own === undefined ? undefined : this.#late.get(own);

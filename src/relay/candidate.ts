@@ -16,7 +16,7 @@ export interface CandidateOptions {
   readonly upstream: Upstream;
   readonly replay: Replay;
   readonly ownRequests: OwnRequests;
-  readonly budgets: Pick<Budgets, 'greet' | 'grace' | 'waiting'>;
+  readonly budgets: Pick<Budgets, 'greet' | 'grace' | 'waiting' | 'handshake'>;
   /** Something has changed: look at `state` again. */
   readonly onChange: () => void;
   readonly onStderr: (chunk: Buffer) => void;
@@ -79,6 +79,10 @@ export class Candidate implements UpstreamListener {
   }
 
   message(bytes: Buffer, start: number, end: number): void {
+    if (end - start > this.#options.budgets.handshake) {
+      this.#options.ownRequests.unreadable(this.upstream, findId(bytes, start, end)?.id);
+      return;
+    }
     const message = readEnvelope(bytes, start, end);
     const { ownRequests } = this.#options;
     if (message.fault !== undefined)

@@ -12,14 +12,20 @@ export interface ValuePlace {
   readonly place: string;
 }
 
+/** `withheld`: the message must not be passed on; `stayed`: what stays in names. */
+export type MessageRedaction =
+  | { readonly line: Buffer; readonly stayed: readonly ValuePlace[] }
+  | { readonly withheld: ValuePlace };
+
 /** Takes the values of credentials out of what passes: see `Redactor`. */
 export interface Redaction {
   /** The same object if there is nothing to take out. */
   redact(bytes: Buffer): Buffer;
-  /** For a message to the host: `withheld` if it must not be passed on, `stayed` for what stays in names. */
-  message(
-    line: Buffer,
-  ): { readonly line: Buffer; readonly stayed: readonly ValuePlace[] } | { readonly withheld: ValuePlace };
+  /** For a message to the host. */
+  message(line: Buffer): MessageRedaction;
+  /** The same for lines of any size: they yield after each slice of work. */
+  redactInSlices(line: Buffer): Generator<void, Buffer>;
+  messageInSlices(line: Buffer): Generator<void, MessageRedaction>;
   text(text: string): string;
   /** For bytes that come in pieces. */
   stream(): { push(chunk: Buffer): Buffer[]; flush(): Buffer[] };

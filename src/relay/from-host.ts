@@ -10,11 +10,13 @@ import type { Calls } from './calls.ts';
 import type { Current } from './current.ts';
 import { NO_ID, type Refusal } from './error-response.ts';
 import { textOfId } from './ids.ts';
+import type { WaitingLine } from './inbox.ts';
 import { type Envelope, readEnvelope } from './json/envelope.ts';
-import type { LineListener, Oversize } from './json/lines.ts';
+import type { Oversize } from './json/lines.ts';
 import { idOf, kindOf } from './json/oversize.ts';
 import { readMember } from './json/read.ts';
 import { findId } from './json/recovery.ts';
+import type { LongRequest } from './long-lines.ts';
 import { CALL, CANCELLED, methodOf } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import { requestIdOf } from './params.ts';
@@ -51,14 +53,12 @@ export interface FromHostOptions {
 const INITIALIZED = 'notifications/initialized';
 const PROGRESS = 'notifications/progress';
 
-const LINE_FEED = 0x0a;
-
 const NOT_UTF8: Refusal = { code: -32700, text: 'the line is not UTF-8' };
 const OVERSIZE: Refusal = { code: -32600, text: 'the line is longer than the relay takes' };
 const PROTOCOL: Verdict = { decision: 'allow', rule: 'protocol' };
 const WITHDRAWN: Refusal = { code: 'refused', text: 'the host has cancelled it while it waited' };
 /** Takes the host's lines. */
-export class FromHost implements LineListener {
+export class FromHost {
   readonly #options: FromHostOptions;
   readonly #verdicts: Verdicts;
   readonly #admission: Admission;
@@ -73,18 +73,25 @@ export class FromHost implements LineListener {
     this.#rejected = new RejectedLines(options, (bytes, start, end) => this.line(bytes, start, end));
   }
 
-  line(bytes: Buffer, start: number, end: number): void {
+  /** `known`: what was seen in a line that is long. */
+  line(bytes: Buffer, start: number, end: number, known?: LongRequest): void {
     const { current, questions } = this.#options;
-    if (!current.isText(bytes, start, end)) {
+    const isText = known === undefined ? current.isText(bytes, start, end) : known.scanned !== undefined;
+    if (!isText) {
       this.#rejected.unread(findId(bytes, start, end), NOT_UTF8);
       return;
     }
-    const message = readEnvelope(bytes, start, end);
+    const message = known?.scanned?.message ?? readEnvelope(bytes, start, end);
     const { fault, kind, method } = message;
-    if (kind === 'request' || method === CALL) this.#request(message, bytes, start, end);
-    else if (fault !== undefined) this.#rejected.line(message, fault, bytes, start, end);
-    else if (kind === 'notification') this.#notify(message, bytes, start, end);
-    else questions.reply(message, bytes, start, end);
+    if (kind === 'request' || method === CALL) this.#request(message, bytes, start, end, known);
+    else if (fault !== undefined) this.#rejected.line(message, fault, bytes, start, end, known?.scanned);
+    else if (kind === 'notification') this.#notify(message, bytes, start, end, known);
+    else questions.reply(message, bytes, start, end, known?.text);
+  }
+
+  /** A line that was not read, and will not be. */
+  leaveUnread({ bytes, start, end }: WaitingLine, refusal: Refusal): void {
+    this.#rejected.unread(findId(bytes, start, end), refusal);
   }
 
   oversize(line: Oversize): void {
@@ -113,16 +120,24 @@ export class FromHost implements LineListener {
   }
 
   // The one way of a request. `waiter`: it has waited, and is judged again.
-  #request(message: Envelope, bytes: Buffer, start: number, end: number, waiter?: Waiter): void {
+  #request(
+    message: Envelope,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    known: LongRequest | undefined,
+    waiter?: Waiter,
+  ): void {
     const { current, waiting } = this.#options;
 
     // parse
     const call = waiter?.call ?? this.#receive(message, bytes);
-    const malformed = waiter === undefined ? this.#admission.fault(call, message, bytes) : undefined;
+    const malformed =
+      waiter === undefined ? this.#admission.fault(call, message, bytes, known?.scanned) : undefined;
     if (malformed === undefined) call.arguments = this.#verdicts.argumentsOf(call, message, bytes);
     const reason = malformed === undefined ? this.#admission.waitsFor(call, waiter?.reason) : undefined;
     if (reason !== undefined) {
-      waiting.add(reason, copyOf(bytes, start, end), call);
+      waiting.add(reason, kept(bytes, start, end, known), call, known);
       if (reason === 'listing') this.#list();
       return;
     }
@@ -136,7 +151,7 @@ export class FromHost implements LineListener {
     const refusal = fault ?? this.#verdicts.refusal(call, verdict);
 
     // audit
-    const written = this.#records.write(call, verdict, fault, refusal, message, bytes);
+    const written = this.#records.write(call, verdict, fault, refusal, message, bytes, known);
     if (refusal !== undefined || !written) {
       this.#refuse(call, refusal ?? UNAUDITED);
       return;
@@ -148,7 +163,7 @@ export class FromHost implements LineListener {
       this.#send(call.method, bytes, start, end, start, start, '');
       return;
     }
-    this.#note(call, message, bytes);
+    this.#note(call, message, bytes, known);
     const { idStart: from, idEnd: to, method } = message;
     const id = call.send();
     current.upstream.send({ bytes, start, end, from, to, text: String(id), method, name: call.shown, id });
@@ -173,25 +188,27 @@ export class FromHost implements LineListener {
   }
 
   /** What of a request that goes on a new server may have to be told. */
-  #note(call: Call, message: Envelope, bytes: Buffer): void {
+  #note(call: Call, message: Envelope, bytes: Buffer, known: LongRequest | undefined): void {
     const { replay, budgets } = this.#options;
     const { metaStart, metaEnd, paramsStart, paramsEnd } = message;
-    if (call.method === LIST && paramsStart !== -1)
-      call.isFurtherPage = readMember(bytes, paramsStart, paramsEnd, 'cursor') !== 'absent';
+    if (call.method === LIST && paramsStart !== -1) {
+      const cursor = known?.scanned?.find('cursor') ?? readMember(bytes, paramsStart, paramsEnd, 'cursor');
+      call.isFurtherPage = cursor !== 'absent';
+    }
     if (metaStart !== -1) replay.noteMeta(bytes, metaStart, metaEnd, budgets.replay - replay.bytes);
     if (paramsStart !== -1 && REPLAYED.has(call.method))
       call.keep(Buffer.from(bytes.subarray(paramsStart, paramsEnd)));
   }
 
-  #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
+  #notify(message: Envelope, bytes: Buffer, start: number, end: number, known?: LongRequest): void {
     const { waiting, replay, budgets } = this.#options;
     const { method } = message;
     if (method === CANCELLED) {
       this.#cancel(message, bytes, start, end);
     } else if (methodOf(method, 'host', 'notification').governedBy !== 'lifecycle') {
-      this.#request(message, bytes, start, end);
+      this.#request(message, bytes, start, end, known);
     } else if (method !== PROGRESS && waiting.isOpen('rotation')) {
-      waiting.add('rotation', copyOf(bytes, start, end), undefined);
+      waiting.add('rotation', kept(bytes, start, end, known), undefined, known);
     } else {
       if (method === INITIALIZED) replay.noteInitialized(bytes, start, end, budgets.replay - replay.bytes);
       this.#send(method, bytes, start, end, start, start, '');
@@ -219,10 +236,11 @@ export class FromHost implements LineListener {
 
   /** A request that waits is not to go on: takes it out, and writes down why. */
   #withdraw(call: Call, refusal: Refusal): void {
-    const line = this.#options.waiting.remove(call);
-    if (line === undefined) return;
-    const message = readEnvelope(line, 0, line.length - 1);
-    this.#records.write(call, PROTOCOL, refusal, refusal, message, line);
+    const waiter = this.#options.waiting.remove(call);
+    if (waiter === undefined) return;
+    const { line, known } = waiter;
+    const message = known?.scanned?.message ?? readEnvelope(line, 0, line.length);
+    this.#records.write(call, PROTOCOL, refusal, refusal, message, line, known);
   }
 
   #send(
@@ -239,10 +257,10 @@ export class FromHost implements LineListener {
   }
 
   #resume(waiter: Waiter): void {
-    const { line, call } = waiter;
-    const message = readEnvelope(line, 0, line.length - 1);
-    if (call === undefined) this.#notify(message, line, 0, line.length - 1);
-    else this.#request(message, line, 0, line.length - 1, waiter);
+    const { line, call, known } = waiter;
+    const message = known?.scanned?.message ?? readEnvelope(line, 0, line.length);
+    if (call === undefined) this.#notify(message, line, 0, line.length, known);
+    else this.#request(message, line, 0, line.length, known, waiter);
   }
 
   /** The one exit of requests that are not forwarded. */
@@ -252,9 +270,8 @@ export class FromHost implements LineListener {
   }
 }
 
-function copyOf(bytes: Buffer, start: number, end: number): Buffer {
-  const line = Buffer.allocUnsafe(end - start + 1);
-  bytes.copy(line, 0, start, end);
-  line[end - start] = LINE_FEED;
-  return line;
+/** A line that is kept: a long one is in a buffer of its own. */
+function kept(bytes: Buffer, start: number, end: number, known: LongRequest | undefined): Buffer {
+  const line = bytes.subarray(start, end);
+  return known === undefined ? Buffer.from(line) : line;
 }

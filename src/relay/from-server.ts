@@ -7,21 +7,25 @@ import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
 import { type Call, LISTEN } from './call.ts';
 import type { Calls } from './calls.ts';
-import type { Current } from './current.ts';
+import type { Current, MessageRedaction } from './current.ts';
 import { errorLine } from './error-response.ts';
 import { batchOf } from './json/batch.ts';
+import { digestOf } from './json/digest.ts';
 import { type Envelope, idText, readEnvelope, readId } from './json/envelope.ts';
 import { OPEN_ARRAY } from './json/json.ts';
 import { isBlank, type Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
+import { readMember } from './json/read.ts';
 import { findId } from './json/recovery.ts';
+import type { Scanned, Wanted } from './json/scan.ts';
+import type { LongAnswer } from './long-lines.ts';
 import { CALL, CANCELLED } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import type { OwnRequests } from './own-requests.ts';
 import { requestIdOf } from './params.ts';
 import type { Questions } from './questions.ts';
-import type { Recorder } from './recorder.ts';
-import type { Replay } from './replay.ts';
+import type { DigestedText, Recorder } from './recorder.ts';
+import { DISCOVER, INITIALIZE, type Replay } from './replay.ts';
 import { subscriptionIn, withSubscription } from './subscriptions.ts';
 import { readInterim, type Tasks } from './tasks.ts';
 import { LIST, type ToolList } from './tool-list.ts';
@@ -46,6 +50,11 @@ const LIST_CHANGED = 'notifications/tools/list_changed';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 /** Bytes of a line that is no message in the daemon's log. */
 const MAX_PREFIX = 200;
+/** Bytes in which values are looked for meanwhile: many more than a value has. */
+const MAX_REDACTED = 65_536;
+/** Methods whose answers the relay reads itself, as one whole. */
+const READ: ReadonlySet<string> = new Set([INITIALIZE, DISCOVER, LISTEN]);
+const TOO_LONG = 'the answer is longer than the relay takes for this method';
 
 /** What a person can do where a value stands in what must not change. */
 const FIXED =
@@ -61,8 +70,13 @@ export class FromServer {
     this.#options = options;
   }
 
-  message(bytes: Buffer, start: number, end: number): void {
-    const { current, anomalies } = this.#options;
+  /** `known`: what was seen in a line that is long. */
+  message(bytes: Buffer, start: number, end: number, known?: LongAnswer): void {
+    const { current } = this.#options;
+    if (known !== undefined) {
+      this.#long(known, bytes, start, end);
+      return;
+    }
     if (!current.isText(bytes, start, end)) {
       this.#withhold(undefined, bytes, start, end, NOT_UTF8);
       return;
@@ -74,22 +88,54 @@ export class FromServer {
     }
     const line = bytes.subarray(start, end);
     const redacted = current.redactor.message(line);
+    if (!this.#mayPass(redacted, message, bytes, start, end)) return;
+    if (redacted.line === line) this.#pass(message, bytes, start, end);
+    else {
+      const left = readEnvelope(redacted.line, 0, redacted.line.length);
+      this.#passRedacted(message, left, redacted.line, undefined);
+    }
+  }
+
+  #long(known: LongAnswer, bytes: Buffer, start: number, end: number): void {
+    const { scanned, redacted } = known;
+    if (scanned === undefined) {
+      this.#withhold(undefined, bytes, start, end, NOT_UTF8);
+      return;
+    }
+    const { message } = scanned;
+    if (redacted === undefined) this.#pass(message, bytes, start, end, known);
+    else if (!this.#mayPass(redacted, message, bytes, start, end)) return;
+    else if (known.original === undefined) this.#pass(message, bytes, start, end, known);
+    else this.#passRedacted(known.original, message, redacted.line, known);
+  }
+
+  /** Whether a redacted message may go on; if not, it is withheld. */
+  #mayPass(
+    redacted: MessageRedaction,
+    message: Envelope,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): redacted is Exclude<MessageRedaction, { withheld: unknown }> {
     if ('withheld' in redacted) {
       const { credential, place } = redacted.withheld;
       this.#withhold(message, bytes, start, end, `${place} contains the value of ${credential}`, FIXED);
-      return;
+      return false;
     }
     for (const { credential, place } of redacted.stayed)
-      anomalies.remark('a value that is too simple to be withheld stays', { credential, place });
-    if (redacted.line === line) {
-      this.#pass(message, bytes, start, end);
-      return;
-    }
-    // What was taken out may have been more than the content of a string.
-    const left = readEnvelope(redacted.line, 0, redacted.line.length);
+      this.#options.anomalies.remark('a value that is too simple to be withheld stays', {
+        credential,
+        place,
+      });
+    return true;
+  }
+
+  /** What was taken out may have been more than the content of a string: `left` is what there is now. */
+  #passRedacted(message: Envelope, left: Envelope, line: Buffer, known: LongAnswer | undefined): void {
     const same = left.kind === message.kind && left.id === message.id && left.method === message.method;
-    if (same && left.fault === message.fault) this.#pass(left, redacted.line, 0, redacted.line.length);
-    else this.#withhold(message, bytes, start, end, 'a credential is in it that cannot be taken out', FIXED);
+    if (same && left.fault === message.fault) this.#pass(left, line, 0, line.length, known);
+    else
+      this.#withhold(message, line, 0, line.length, 'a credential is in it that cannot be taken out', FIXED);
   }
 
   /** Tells a host that has opened the session with `initialize` that the list of tools may be another. */
@@ -107,22 +153,26 @@ export class FromServer {
     ownRequests.unreadable(current.upstream, id);
   }
 
-  #pass(message: Envelope, bytes: Buffer, start: number, end: number): void {
+  #pass(message: Envelope, bytes: Buffer, start: number, end: number, known?: LongAnswer): void {
     const { fault } = message;
     if (fault === undefined) {
-      if (message.kind === 'response') this.#answer(message, bytes, start, end);
-      else if (message.kind === 'request') this.#options.questions.ask(message, bytes, start, end);
+      if (message.kind === 'response') this.#answer(message, bytes, start, end, known);
+      else if (message.kind === 'request')
+        this.#options.questions.ask(message, bytes, start, end, known?.text);
       else this.#notify(message, bytes, start, end);
       return;
     }
-    const messages = message.isBatch ? batchOf(bytes, start, end, this.#options.budgets.batch) : undefined;
+    // A long batch is not taken apart: nobody can say how long that takes.
+    const isBatch = message.isBatch && known === undefined;
+    const messages = isBatch ? batchOf(bytes, start, end, this.#options.budgets.batch) : undefined;
     if (messages !== undefined)
       for (const { start: from, end: to } of messages) {
         // A batch in a batch is no message: else their number, and the time to read them, would have no bound.
         if (bytes[from] === OPEN_ARRAY) this.#withhold(undefined, bytes, from, to, fault.text);
         else this.#one(bytes, from, to);
       }
-    else if (!isBlank(bytes, start, end)) this.#withhold(message, bytes, start, end, fault.text);
+    else if (!(known?.scanned?.isBlank ?? isBlank(bytes, start, end)))
+      this.#withhold(message, bytes, start, end, fault.text);
   }
 
   /** One message of a batch. */
@@ -131,21 +181,33 @@ export class FromServer {
   }
 
   /** An answer to a request of the host, or to one of the relay's own. */
-  #answer(message: Envelope, bytes: Buffer, start: number, end: number): void {
+  #answer(message: Envelope, bytes: Buffer, start: number, end: number, known: LongAnswer | undefined): void {
     const { calls, ownRequests, current } = this.#options;
     const call = calls.sent(message.id);
-    if (call !== undefined) this.#end(call, message, bytes, start, end);
-    else if (!ownRequests.answered(current.upstream, message, bytes))
-      this.#late(message, bytes.subarray(start, end));
+    if (call !== undefined) this.#end(call, message, bytes, start, end, known);
+    else if (!ownRequests.answered(current.upstream, message, bytes, known?.scanned))
+      this.#late(message, bytes.subarray(start, end), known?.text);
   }
 
-  #end(call: Call, message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { replay, tasks } = this.#options;
+  #end(
+    call: Call,
+    message: Envelope,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    known: LongAnswer | undefined,
+  ): void {
+    const { replay, tasks, budgets } = this.#options;
     const { failed, idStart, idEnd, resultStart, resultEnd } = message;
+    const text = known?.text;
     const outcome = failed ? 'error' : message.isError ? 'tool-error' : 'ok';
     if (!failed) {
       if (call.method === LIST) {
-        this.#page(call, message, bytes, start, end);
+        this.#page(call, message, bytes, start, end, known?.scanned);
+        return;
+      }
+      if (READ.has(call.method) && end - start > budgets.handshake) {
+        call.fail('error', { code: 'withheld', text: TOO_LONG });
         return;
       }
       if (call.method === LISTEN) {
@@ -155,24 +217,28 @@ export class FromServer {
           return;
         }
       }
-      const result = { start: resultStart, end: resultEnd };
-      replay.accepted(call.method, call.params, bytes, result);
-      if (call.task !== undefined) tasks.answered(call.task, call.method, bytes, result);
-      const interim = message.isInterim ? readInterim(bytes, result) : undefined;
+      replay.accepted(call.method, call.params, bytes, { start: resultStart, end: resultEnd });
+      const find =
+        known?.scanned?.find ?? ((name: Wanted) => readMember(bytes, resultStart, resultEnd, name));
+      if (call.task !== undefined) tasks.answered(call.task, call.method, bytes, find);
+      const interim = message.isInterim ? (known?.interim ?? readInterim(bytes, find)) : undefined;
       if (interim !== undefined) {
-        if (interim.joins.task !== undefined) tasks.add(interim.joins.task);
-        call.answer(interim.outcome, { bytes, start, end, idStart, idEnd, joins: interim.joins });
+        const { outcome, state } = interim;
+        const joins =
+          known === undefined && state !== undefined ? { state: digestOf(bytes, state) } : interim.joins;
+        if (joins.task !== undefined) tasks.add(joins.task);
+        call.answer(outcome, { bytes, start, end, idStart, idEnd, joins, text });
         return;
       }
     }
-    call.answer(outcome, { bytes, start, end, idStart, idEnd, joins: undefined });
+    call.answer(outcome, { bytes, start, end, idStart, idEnd, joins: undefined, text });
   }
 
   /** Nobody waits for the answer. */
-  #late(message: Envelope, line: Buffer): void {
+  #late(message: Envelope, line: Buffer, text: DigestedText | undefined): void {
     const { calls, anomalies } = this.#options;
     const call = calls.takeLate(message.id);
-    call?.noteLate(line);
+    call?.noteLate(text ?? line);
     if (call !== undefined) return;
     anomalies.note('the server has answered what is not open', () => ({
       bytes: line.length,
@@ -181,7 +247,14 @@ export class FromServer {
   }
 
   /** A page of the list of tools: noted, and without what is denied. */
-  #page(call: Call, message: Envelope, bytes: Buffer, start: number, end: number): void {
+  #page(
+    call: Call,
+    message: Envelope,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    scanned: Scanned | undefined,
+  ): void {
     const { current, tools } = this.#options;
     const { policy } = current;
     const { idStart, idEnd, resultStart, resultEnd } = message;
@@ -191,6 +264,7 @@ export class FromServer {
     const reader = readToolPage(bytes, start, end, {
       result: { start: resultStart, end: resultEnd },
       limits: tools.limits,
+      find: scanned?.find,
       hidden: isStrict ? hidden : undefined,
     });
     tools.run(reader, (page) => {
@@ -198,8 +272,13 @@ export class FromServer {
       if (call.state !== 'sent') return;
       const fault = page.fault ?? tools.add(page.tools, !call.isFurtherPage, page.isLast);
       if (fault !== undefined && isStrict) call.fail('error', { code: 'withheld', text: fault });
-      else if (page.fault === undefined && page.line !== undefined) answerWith(call, page.line);
-      else call.answer('ok', { bytes, start, end, idStart, idEnd, joins: undefined });
+      else if (page.fault === undefined && page.line !== undefined) {
+        // What was cut lies before the id or after it.
+        const { line } = page;
+        const by = idStart < resultStart ? -start : line.length - end;
+        const answer = { bytes: line, start: 0, end: line.length, joins: undefined, text: undefined };
+        call.answer('ok', { ...answer, idStart: idStart + by, idEnd: idEnd + by });
+      } else call.answer('ok', { bytes, start, end, idStart, idEnd, joins: undefined, text: undefined });
     });
   }
 
@@ -274,7 +353,10 @@ export class FromServer {
       bytes: end - start,
       why,
       prefix: JSON.stringify(
-        current.redactor.redact(bytes.subarray(start, end)).subarray(0, MAX_PREFIX).toString(),
+        current.redactor
+          .redact(bytes.subarray(start, Math.min(end, start + MAX_REDACTED)))
+          .subarray(0, MAX_PREFIX)
+          .toString(),
       ),
     }));
   }
@@ -283,5 +365,13 @@ export class FromServer {
 /** Answers with a line that was made anew. */
 function answerWith(call: Call, line: Buffer): void {
   const { idStart, idEnd } = readEnvelope(line, 0, line.length);
-  call.answer('ok', { bytes: line, start: 0, end: line.length, idStart, idEnd, joins: undefined });
+  call.answer('ok', {
+    bytes: line,
+    start: 0,
+    end: line.length,
+    idStart,
+    idEnd,
+    joins: undefined,
+    text: undefined,
+  });
 }

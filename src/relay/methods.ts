@@ -49,6 +49,9 @@ export type Targets =
 export const MAX_SUBSCRIPTIONS = 500;
 export const MAX_SUBSCRIPTION_BYTES = 65_536;
 
+/** The longest `params` in which the relay looks for what a request acts on, in bytes; those of tool calls have no bound. */
+export const MAX_PARAMS = 2 ** 20;
+
 /** The longest id of a task, in characters. */
 const MAX_TASK = 1024;
 
@@ -135,12 +138,21 @@ const TWICE = 'a member of "params" is there twice, or spelled so that some see 
 
 /**
  * What a request acts on. `params` is the range of its `params`; undefined if it has none. With a fault the request
- * is not to go on: it cannot be said what it acts on.
+ * is not to go on: it cannot be said what it acts on. `isTwice`: whether `params` has a member twice, where that is known.
  */
-export function readTargets(name: string, method: Method, bytes: Buffer, params: Range | undefined): Targets {
+export function readTargets(
+  name: string,
+  method: Method,
+  bytes: Buffer,
+  params: Range | undefined,
+  isTwice?: boolean,
+): Targets {
   const { governedBy } = method;
   if (governedBy === 'lifecycle') return targets([]);
-  if (params !== undefined && hasDuplicateMembers(bytes, params.start, params.end)) return { fault: TWICE };
+  if (params !== undefined && (isTwice ?? hasDuplicateMembers(bytes, params.start, params.end)))
+    return { fault: TWICE };
+  if (params !== undefined && params.end - params.start > MAX_PARAMS && governedBy !== 'methods')
+    return { fault: `"params" has more than ${MAX_PARAMS} bytes` };
   switch (governedBy) {
     case 'methods':
       return targets([{ kind: 'methods', name }]);

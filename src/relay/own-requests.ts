@@ -2,10 +2,14 @@
 // They share the ids with those of the host, so that an answer can never be taken for another.
 import { ownId } from './ids.ts';
 import type { Envelope, Id } from './json/envelope.ts';
+import { type Member, readMember } from './json/read.ts';
+import type { Scanned, Wanted } from './json/scan.ts';
 import type { Upstream } from './upstream.ts';
 
-/** The JSON text of a result, or why there is none; `refused`: the server has answered with an error. */
-export type OwnAnswer = { readonly result: Buffer } | { readonly error: string; readonly refused?: true };
+/** The JSON text of a result, whose members `find` finds, or why there is none; `refused`: the server has answered with an error. */
+export type OwnAnswer =
+  | { readonly result: Buffer; readonly find: (name: Wanted) => Member }
+  | { readonly error: string; readonly refused?: true };
 
 interface Waiting {
   readonly upstream: Upstream;
@@ -43,14 +47,25 @@ export class OwnRequests {
     return promise;
   }
 
-  /** A server has answered something. Whether it was one of these requests, made of this server. */
-  answered(upstream: Upstream, message: Envelope, bytes: Buffer): boolean {
+  /**
+   * A server has answered something; `scanned`: what is known of a long line, which stays as it is. Whether it was one of
+   * these requests, made of this server.
+   */
+  answered(upstream: Upstream, message: Envelope, bytes: Buffer, scanned?: Scanned): boolean {
     const waiting = this.#askedOf(upstream, message.id);
     if (waiting === undefined) return false;
     const { failed, resultStart, resultEnd } = message;
     if (failed) waiting.done({ error: 'answered with an error', refused: true });
     else if (resultEnd - resultStart > this.#limit) waiting.done({ error: 'gave too long an answer' });
-    else waiting.done({ result: Buffer.from(bytes.subarray(resultStart, resultEnd)) });
+    else {
+      const range = bytes.subarray(resultStart, resultEnd);
+      const result = scanned === undefined ? Buffer.from(range) : range;
+      const find = (name: Wanted): Member =>
+        scanned === undefined
+          ? readMember(result, 0, result.length, name)
+          : shifted(scanned.find(name), -resultStart);
+      waiting.done({ result, find });
+    }
     return true;
   }
 
@@ -70,6 +85,10 @@ export class OwnRequests {
     const waiting = own === undefined ? undefined : this.#open.get(own);
     return waiting?.upstream === upstream ? waiting : undefined;
   }
+}
+
+function shifted(member: Member, by: number): Member {
+  return typeof member === 'string' ? member : { start: member.start + by, end: member.end + by };
 }
 
 /** Sends a request that the relay words itself. `params` is JSON text; undefined: none. */

@@ -29,12 +29,13 @@ export function retryOf(bytes: Buffer, start: number, end: number): RequestJoins
   };
 }
 
-/** What is wrong with a tool call as such. */
+/** What is wrong with a tool call as such. `isTwice`: whether its arguments have a member twice, where that is known. */
 export function callFault(
   tool: string,
   message: Envelope,
   bytes: Buffer,
   maxName: number,
+  isTwice: boolean | undefined,
 ): Refusal | undefined {
   if (tool === '' || tool.length > maxName || !tool.isWellFormed())
     return { code: -32602, text: `a tool's name is a string of 1 to ${maxName} characters` };
@@ -42,7 +43,7 @@ export function callFault(
   const first = bytes[argumentsStart];
   if (argumentsStart === -1 || first === NULL) return undefined;
   if (first !== OPEN_OBJECT) return BAD_ARGUMENTS;
-  return hasDuplicateMembers(bytes, argumentsStart, argumentsEnd) ? DUPLICATE : undefined;
+  return (isTwice ?? hasDuplicateMembers(bytes, argumentsStart, argumentsEnd)) ? DUPLICATE : undefined;
 }
 
 /** The name of the tool that is called; empty if there is none, or one that cannot be as short as it must be. */

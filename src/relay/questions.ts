@@ -11,7 +11,7 @@ import { textOfId } from './ids.ts';
 import type { Envelope, Id } from './json/envelope.ts';
 import { type Method, methodOf } from './methods.ts';
 import type { Outbox } from './outbox.ts';
-import type { Recorder } from './recorder.ts';
+import type { DigestedText, Recorder } from './recorder.ts';
 import type { ServerRequests } from './server-requests.ts';
 import { refusalOf } from './verdicts.ts';
 
@@ -37,8 +37,8 @@ export class Questions {
     this.#options = options;
   }
 
-  /** A request of the server to the host: policy, audit, forward. */
-  ask(message: Envelope, bytes: Buffer, start: number, end: number): void {
+  /** A request of the server to the host: policy, audit, forward. `text`: its `params` as recorded, if they are long. */
+  ask(message: Envelope, bytes: Buffer, start: number, end: number, text?: DigestedText): void {
     const { serverRequests, toHost, current, anomalies, recorder, clock } = this.#options;
     const { id, idStart, idEnd, method, paramsStart, paramsEnd } = message;
     if (id === undefined) return;
@@ -59,7 +59,7 @@ export class Questions {
       isSecret: false,
     } as const;
     const written =
-      name === undefined || recorder.decided({ ...question, call: name, decision, rule }, params);
+      name === undefined || recorder.decided({ ...question, call: name, decision, rule }, text ?? params);
     if (refusal !== undefined || !written) {
       const told = refusal ?? UNAUDITED;
       anomalies.note('refused a request of the server', () => ({ why: told.text }));
@@ -80,8 +80,8 @@ export class Questions {
     return { rule: verdict.rule, refusal: refusalOf(profile, verdict, method) };
   }
 
-  /** An answer of the host to a request of the server: on record before the server has it. */
-  reply(message: Envelope, bytes: Buffer, start: number, end: number): void {
+  /** An answer of the host to a request of the server: on record before the server has it. `text`: as recorded, if it is long. */
+  reply(message: Envelope, bytes: Buffer, start: number, end: number, text?: DigestedText): void {
     const { serverRequests, anomalies, current } = this.#options;
     const request = serverRequests.take(message.id);
     if (request === undefined) {
@@ -90,7 +90,7 @@ export class Questions {
     }
     const { idStart, idEnd, failed } = message;
     const line = bytes.subarray(start, end);
-    if (serverRequests.record(request, failed ? 'error' : 'ok', line))
+    if (serverRequests.record(request, failed ? 'error' : 'ok', text ?? line))
       this.#answer(bytes, start, end, idStart, idEnd, request.idText);
     else current.upstream.answer(errorLine(request.idText, UNAUDITED));
   }

@@ -37,6 +37,13 @@ export interface RequestJoins extends Joins {
   readonly responses?: string;
 }
 
+/** A text that is too long to be kept, as records have it. */
+export interface DigestedText {
+  readonly bytes: number;
+  /** `sha256:<hex>`. */
+  readonly digest: string;
+}
+
 /** A request of the host as it is decided. */
 export interface Decided {
   /** Its number: see `nextName`. */
@@ -63,7 +70,7 @@ export interface Ended {
   readonly target: string;
   readonly outcome: ToolResult['outcome'] | 'late';
   /** The line that its sender gets, in pieces. */
-  readonly line: readonly Buffer[];
+  readonly line: readonly Buffer[] | DigestedText;
   readonly ms: number;
   readonly joins: Joins | undefined;
 }
@@ -90,13 +97,13 @@ export class Recorder {
   }
 
   /** Writes `tool.call`, `request` or `question`. `text` is the redacted JSON text of what it carries. False: not written. */
-  decided(decided: Decided, text: Buffer): boolean {
+  decided(decided: Decided, text: Buffer | DigestedText): boolean {
     const { id: session, profile, settings } = this.#options;
     const { event, call, method, target, id, decision, rule, reason, joins } = decided;
-    const bytes = text.length;
+    const bytes = 'digest' in text ? text.bytes : text.length;
     const isLong = bytes > MAX_ARGUMENTS;
     const isDigest = isLong || decided.isSecret || settings.arguments === 'digest';
-    const kept = isDigest ? digest(text) : text.toString();
+    const kept = 'digest' in text ? text.digest : isDigest ? digest(text) : text.toString();
     const why = reason === undefined ? undefined : { reason };
     if (event === 'tool.call') {
       const record: ToolCall = {
@@ -135,8 +142,7 @@ export class Recorder {
   /** Writes `tool.result`, `answer` or `reply`. False: not written. */
   ended({ call, event, method, target, outcome, line, ms: took, joins }: Ended): boolean {
     const { id: session, profile } = this.#options;
-    const bytes = lengthOf(line);
-    const result = digestOf(line, bytes);
+    const { bytes, digest: result } = 'digest' in line ? line : digested(line);
     const ms = Math.max(0, Math.round(took));
     if (event === 'tool.call' && outcome !== 'late') {
       const record: ToolResult = { session, profile, call, tool: target, outcome, bytes, result, ms };
@@ -189,17 +195,13 @@ function digest(bytes: Buffer | string): string {
   return `sha256:${hash('sha256', bytes, 'hex')}`;
 }
 
-function lengthOf(pieces: readonly Buffer[]): number {
-  let length = 0;
-  for (const piece of pieces) length += piece.length;
-  return length;
-}
-
-function digestOf(pieces: readonly Buffer[], length: number): string {
+function digested(pieces: readonly Buffer[]): DigestedText {
   const [only] = pieces;
-  if (pieces.length === 1 && only !== undefined) return digest(only);
-  if (length <= JOINED) return digest(Buffer.concat(pieces, length));
+  if (pieces.length === 1 && only !== undefined) return { bytes: only.length, digest: digest(only) };
+  let bytes = 0;
+  for (const piece of pieces) bytes += piece.length;
+  if (bytes <= JOINED) return { bytes, digest: digest(Buffer.concat(pieces, bytes)) };
   const all = createHash('sha256');
   for (const piece of pieces) all.update(piece);
-  return `sha256:${all.digest('hex')}`;
+  return { bytes, digest: `sha256:${all.digest('hex')}` };
 }

@@ -9,6 +9,7 @@ import { type Envelope, idText } from './json/envelope.ts';
 import { OPEN_ARRAY } from './json/json.ts';
 import { isBlank } from './json/lines.ts';
 import { type Found, findId } from './json/recovery.ts';
+import type { Scanned } from './json/scan.ts';
 import type { Outbox } from './outbox.ts';
 import type { Questions } from './questions.ts';
 
@@ -30,12 +31,20 @@ export class RejectedLines {
     this.#line = line;
   }
 
-  /** A line that is no message, or one of which nothing can be known. */
-  line(message: Envelope, fault: Refusal, bytes: Buffer, start: number, end: number): void {
+  /** A line that is no message, or one of which nothing can be known. `scanned`: what is known of a long one. */
+  line(
+    message: Envelope,
+    fault: Refusal,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    scanned?: Scanned,
+  ): void {
     const { anomalies } = this.#options;
-    if (isBlank(bytes, start, end)) return;
+    if (scanned?.isBlank ?? isBlank(bytes, start, end)) return;
     if (message.kind === 'unknown') {
-      if (!this.#split(message, fault, bytes, start, end))
+      // A long batch is not taken apart: nobody can say how long that takes.
+      if (scanned !== undefined || !this.#split(message, fault, bytes, start, end))
         this.unread(found(message, bytes, start, end), fault);
       return;
     }

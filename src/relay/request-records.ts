@@ -4,6 +4,7 @@ import type { Call } from './call.ts';
 import type { Current } from './current.ts';
 import type { Refusal } from './error-response.ts';
 import type { Envelope } from './json/envelope.ts';
+import type { LongRequest } from './long-lines.ts';
 import { retryOf } from './params.ts';
 import type { Decided, Recorder } from './recorder.ts';
 import type { Replay } from './replay.ts';
@@ -23,7 +24,7 @@ export class RequestRecords {
     this.#options = options;
   }
 
-  /** Writes what was decided, if it is recorded. False: not written. */
+  /** Writes what was decided, if it is recorded. `known`: what is known of a long line. False: not written. */
   write(
     call: Call,
     { rule }: Verdict,
@@ -31,6 +32,7 @@ export class RequestRecords {
     refusal: Refusal | undefined,
     message: Envelope,
     bytes: Buffer,
+    known: LongRequest | undefined,
   ): boolean {
     const { governance, name, method, task } = call;
     const { event } = governance;
@@ -38,11 +40,16 @@ export class RequestRecords {
     const { recorder, replay } = this.#options;
     const { kind, paramsStart, paramsEnd, argumentsStart, argumentsEnd } = message;
     const isTool = event === 'tool.call';
-    const text = isTool
-      ? this.#redacted(bytes, argumentsStart, argumentsEnd)
-      : this.#redacted(bytes, paramsStart, paramsEnd);
+    const isLong = known !== undefined;
+    const text =
+      known?.text ??
+      (isTool
+        ? this.#redacted(bytes, argumentsStart, argumentsEnd, isLong)
+        : this.#redacted(bytes, paramsStart, paramsEnd, isLong));
     const retry =
-      message.isRetry && replay.meta !== undefined ? retryOf(bytes, paramsStart, paramsEnd) : undefined;
+      message.isRetry && replay.meta !== undefined
+        ? (known?.retry ?? retryOf(bytes, paramsStart, paramsEnd))
+        : undefined;
     const decided: Decided = {
       call: name,
       event,
@@ -58,10 +65,11 @@ export class RequestRecords {
     return recorder.decided(decided, text);
   }
 
-  #redacted(bytes: Buffer, start: number, end: number): Buffer {
+  /** A part of a line without values. `isLong`: the line is too long to be looked through as a whole. */
+  #redacted(bytes: Buffer, start: number, end: number, isLong: boolean): Buffer {
     if (start === -1) return NOTHING;
     const { current } = this.#options;
     const text = bytes.subarray(start, end);
-    return current.isClean(bytes) ? text : current.redactor.redact(text);
+    return !isLong && current.isClean(bytes) ? text : current.redactor.redact(text);
   }
 }

@@ -56,6 +56,8 @@ export interface RotationOptions {
   /** Gives the next id of the relay's own. */
   readonly nextId: () => number;
   readonly upstreamOf: (server: ServerEnd) => Upstream;
+  /** Whether all that the server has sent is passed on. */
+  readonly isRead: () => boolean;
   /** Makes the session the owner of a server. */
   readonly adopt: (upstream: Upstream) => void;
   /** What becomes of a server that has the session no more, or did not get it. */
@@ -137,7 +139,7 @@ export class Rotation {
   /** One rotation. Returns why it was none. */
   async #change(start: () => Promise<NewServer>): Promise<string | undefined> {
     const { budgets, current, calls, replay, ownRequests, waiting, isEnding, retired } = this.#options;
-    const { fromHost, settle, upstreamOf, serverRequests, guard, tasks } = this.#options;
+    const { fromHost, settle, upstreamOf, serverRequests, guard, tasks, isRead } = this.#options;
     const isOpen = (): boolean => !calls.some(INITIALIZE);
     await this.#until(() => isEnding() || isOpen(), budgets.greet);
     if (isEnding()) return ENDING;
@@ -164,7 +166,8 @@ export class Rotation {
     };
     if (failure() === undefined) {
       waiting.open('rotation');
-      const isQuiet = (): boolean => calls.pending === 0 && serverRequests.size === 0 && !tasks.anyOpen;
+      const isQuiet = (): boolean =>
+        calls.pending === 0 && serverRequests.size === 0 && !tasks.anyOpen && isRead();
       await this.#until(() => failure() !== undefined || isQuiet(), budgets.drain);
     }
     const reason = failure();

@@ -4,7 +4,7 @@
 import type { Clock } from '../os/clock.ts';
 import { counter, ownId } from './ids.ts';
 import type { Id } from './json/envelope.ts';
-import type { Recorder } from './recorder.ts';
+import type { DigestedText, Recorder } from './recorder.ts';
 
 /** A request of a server. */
 export interface ServerRequest {
@@ -68,13 +68,13 @@ export class ServerRequests {
   record(
     { name, method, since }: ServerRequest,
     outcome: 'ok' | 'error' | 'cancelled' | 'lost',
-    line: Buffer,
+    line: Buffer | DigestedText,
   ): boolean {
     if (name === undefined) return true;
     const { recorder, clock } = this.#options;
     const ms = clock.monotonic() - since;
     const reply = { call: name, event: 'question', method, target: '', joins: undefined } as const;
-    return recorder.ended({ ...reply, outcome, line: [line], ms });
+    return recorder.ended({ ...reply, outcome, line: 'digest' in line ? line : [line], ms });
   }
 
   /** The request that the host has answered; it is open no more. */

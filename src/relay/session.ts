@@ -5,19 +5,19 @@ import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-import type { Ending } from '../os/spawn.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
 import { Anomalies } from './anomalies.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
 import { Current, type Redaction } from './current.ts';
 import type { HostEnd, ServerEnd } from './endpoint.ts';
-import type { Refusal } from './error-response.ts';
 import { FromHost } from './from-host.ts';
 import { FromServer } from './from-server.ts';
 import { Guard } from './guard.ts';
 import { counter } from './ids.ts';
+import { Inbox } from './inbox.ts';
 import { LineSplitter } from './json/lines.ts';
+import { type LongAnswer, LongLines, type LongRequest } from './long-lines.ts';
 import { Outbox } from './outbox.ts';
 import { OwnRequests } from './own-requests.ts';
 import { Questions } from './questions.ts';
@@ -25,6 +25,8 @@ import { Recorder } from './recorder.ts';
 import { Replay } from './replay.ts';
 import { type NewServer, type Rotated, Rotation } from './rotation.ts';
 import { ServerRequests } from './server-requests.ts';
+import { type Ended, Shutdown } from './shutdown.ts';
+import { Slices } from './slices.ts';
 import { Stderr } from './stderr.ts';
 import { StdioUpstream } from './stdio-upstream.ts';
 import { Tasks } from './tasks.ts';
@@ -49,14 +51,6 @@ export interface SessionOptions {
   readonly budgets: Partial<Budgets>;
 }
 
-/** Why a session ended: which side closed, that it was stopped, or a fault in Warder. */
-export type Reason = 'host' | 'server' | 'stopped' | 'fault';
-
-export interface Ended {
-  readonly ending: Ending;
-  readonly reason: Reason;
-}
-
 /** What a session is like now. */
 export interface Snapshot {
   readonly id: string;
@@ -70,15 +64,6 @@ export interface Snapshot {
   /** The longest time for which the session has held the event loop, in milliseconds. */
   readonly loop: number;
 }
-
-/** How often again as long as `lastOutput` a host may take that does not even read what came before. */
-const PATIENCE = 20;
-
-const FAULT: Refusal = {
-  code: 'internal',
-  text: 'a fault in Warder ended the session; whether the server has done anything is not known',
-  hint: 'the log of the daemon says why: "warder doctor" names the file',
-};
 
 /** A session. It flows from when it is made. */
 export class Session {
@@ -95,28 +80,21 @@ export class Session {
   readonly #waiting = new WaitingRoom();
   readonly #fromHost: FromHost;
   readonly #fromServer: FromServer;
+  readonly #hostInbox: Inbox<LongRequest>;
+  readonly #serverInbox: Inbox<LongAnswer>;
   readonly #rotation: Rotation;
   readonly #tools: ToolList;
-  readonly #done = Promise.withResolvers<Ended>();
   readonly #stderr: Stderr;
   readonly #questions: Questions;
   #hostPaused = false;
-  /** Why the session is ending. */
-  #reason: Reason | undefined;
-  /** The host has ended its input; what is open is waited for until `#closing`. */
-  #inputEnded = false;
-  #closing: NodeJS.Timeout | undefined;
-  #over = false;
-  #lastOutput: NodeJS.Timeout | undefined;
-  /** A server that has ended, and whose last output is waited for no longer. */
-  #silent: Upstream | undefined;
+  readonly #shutdown: Shutdown;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     const { id, profile, policy, host, server, audit, auditSettings, redactor, clock, log } = options;
     const budgets = { ...BUDGETS, ...options.budgets };
     this.#budgets = budgets;
-    this.#guard = new Guard({ session: id, profile, clock, log, onFault: () => this.#fault() });
+    this.#guard = new Guard({ session: id, profile, clock, log, onFault: () => this.#shutdown.fault() });
     this.#anomalies = new Anomalies(log, id);
     this.#recorder = new Recorder({ id, profile, audit, settings: auditSettings, log });
     this.#toHost = new Outbox(host, () => this.#guard.run(() => this.#settle()));
@@ -136,16 +114,17 @@ export class Session {
     this.#ownRequests = new OwnRequests(nextId, budgets.result);
     const resume = (turn: () => void): void =>
       this.#guard.run(() => {
-        if (this.#over) return;
+        if (this.#shutdown.isOver) return;
         turn();
         this.#settle();
       });
+    const slices = new Slices({ clock, budgets, resume });
     this.#tools = new ToolList({
       budgets,
       current: this.#current,
       replay,
       ownRequests: this.#ownRequests,
-      resume,
+      slices,
       onFault: (error) => this.#guard.fail(error),
     });
     this.#stderr = new Stderr({ host, toHost: this.#toHost, current: this.#current });
@@ -179,6 +158,19 @@ export class Session {
     };
     this.#fromHost = new FromHost(shared);
     this.#fromServer = new FromServer(shared);
+    const longLines = new LongLines({ current: this.#current, calls: this.#calls });
+    this.#hostInbox = new Inbox<LongRequest>({
+      slices,
+      inspect: (bytes, start, end) => longLines.fromHost(bytes, start, end),
+      take: (bytes, start, end, known) => this.#fromHost.line(bytes, start, end, known),
+      oversize: (line) => this.#fromHost.oversize(line),
+    });
+    this.#serverInbox = new Inbox<LongAnswer>({
+      slices,
+      inspect: (bytes, start, end) => longLines.fromServer(bytes, start, end),
+      take: (bytes, start, end, known) => this.#fromServer.message(bytes, start, end, known),
+      oversize: (line) => this.#fromServer.oversize(line),
+    });
     this.#rotation = new Rotation({
       id,
       log,
@@ -187,45 +179,63 @@ export class Session {
       ...shared,
       fromHost: this.#fromHost,
       fromServer: this.#fromServer,
-      adopt: (next) => next.listen(this.#listener(next)),
+      isRead: () => this.#serverInbox.isIdle,
+      adopt: (next) => {
+        // What the old server sent last is for nobody.
+        this.#serverInbox.clear();
+        next.listen(this.#listener(next));
+      },
       retired: (old) => this.#retired(old),
-      isEnding: () => this.#reason !== undefined || this.#inputEnded,
+      isEnding: () => this.#shutdown.isEnding,
       settle: () => this.#settle(),
-      onOver: () => this.#serverEnded(this.#current.upstream),
+      onOver: () => this.#shutdown.serverEnded(this.#current.upstream),
       guard: (turn) => this.#guard.run(turn),
       onFault: (error) => this.#guard.fail(error),
     });
+    this.#shutdown = new Shutdown({
+      ...shared,
+      id,
+      log,
+      host,
+      guard: this.#guard,
+      fromHost: this.#fromHost,
+      hostInbox: this.#hostInbox,
+      serverInbox: this.#serverInbox,
+      stderr: this.#stderr,
+      rotation: this.#rotation,
+      settle: () => this.#settle(),
+    });
     upstream.listen(this.#listener(upstream));
-    const lines = new LineSplitter(this.#fromHost, budgets.line);
+    const lines = new LineSplitter(this.#hostInbox, budgets.line);
     host.listen({
       data: (chunk) =>
         this.#guard.run(() => {
-          if (this.#over) return;
+          if (this.#shutdown.isOver) return;
           lines.push(chunk);
           this.#settle();
         }),
       end: () =>
         this.#guard.run(() => {
-          if (this.#over) return;
+          if (this.#shutdown.isOver) return;
           lines.end();
-          this.#endInput();
+          this.#shutdown.hostClosed();
         }),
     });
     const { gone } = host;
     const leave = (): void =>
-      this.#guard.run(() => this.#leave(gone.reason instanceof WarderError ? 'stopped' : 'host'));
+      this.#guard.run(() => this.#shutdown.leave(gone.reason instanceof WarderError ? 'stopped' : 'host'));
     if (gone.aborted) leave();
     else gone.addEventListener('abort', leave, { once: true });
   }
 
   /** Settles when both sides are done with; never rejects. */
   get done(): Promise<Ended> {
-    return this.#done.promise;
+    return this.#shutdown.done;
   }
 
   /** Ends the session, the server first. */
   stop(): Promise<Ended> {
-    this.#guard.run(() => this.#leave('stopped'));
+    this.#guard.run(() => this.#shutdown.leave('stopped'));
     return this.done;
   }
 
@@ -250,7 +260,7 @@ export class Session {
   /** From the next request on another policy decides. The host is told that its list of tools may be another. */
   set policy(policy: ProfilePolicy) {
     this.#guard.run(() => {
-      if (this.#over) return;
+      if (this.#shutdown.isOver) return;
       this.#current.policy = policy;
       this.#fromServer.announceTools();
       this.#settle();
@@ -275,14 +285,14 @@ export class Session {
   #listener(from: Upstream): UpstreamListener {
     return {
       message: (bytes, start, end) => {
-        if (!this.#over) this.#fromServer.message(bytes, start, end);
+        if (!this.#shutdown.isOver) this.#serverInbox.line(bytes, start, end);
       },
-      oversize: (line) => this.#fromServer.oversize(line),
+      oversize: (line) => this.#serverInbox.oversize(line),
       stderr: (chunk) => this.#passStderr(from, chunk),
       settle: () => this.#settle(),
       drained: () => this.#settle(),
-      closed: () => this.#serverClosed(from),
-      ended: () => this.#serverEnded(from),
+      closed: () => this.#shutdown.serverClosed(from),
+      ended: () => this.#shutdown.serverEnded(from),
     };
   }
 
@@ -309,14 +319,20 @@ export class Session {
     this.#current.upstream.flush();
     this.#steer();
     this.#rotation.check();
-    if (this.#inputEnded && this.#calls.unanswered === 0) this.#leave('host');
+    this.#shutdown.check();
   }
 
   #steer(): void {
     const { upstream } = this.#current;
     const { host } = this.#options;
-    upstream.pause(this.#toHost.full || upstream.crowded || this.#tools.isReading);
-    const paused = upstream.full || this.#toHost.crowded || this.#waiting.bytes > this.#budgets.waiting;
+    upstream.pause(
+      this.#toHost.full || upstream.crowded || this.#tools.isReading || !this.#serverInbox.isIdle,
+    );
+    const paused =
+      upstream.full ||
+      this.#toHost.crowded ||
+      this.#waiting.bytes > this.#budgets.waiting ||
+      !this.#hostInbox.isIdle;
     if (paused === this.#hostPaused) return;
     this.#hostPaused = paused;
     if (paused) host.pause();
@@ -324,133 +340,14 @@ export class Session {
   }
 
   #passStderr(from: Upstream, chunk: Buffer): void {
-    if (this.#over) return;
+    if (this.#shutdown.isOver) return;
     this.#stderr.pass(from, chunk);
     this.#steer();
   }
 
   #endStderr(from: Upstream): void {
-    if (this.#over) return;
+    if (this.#shutdown.isOver) return;
     this.#stderr.end(from);
     this.#steer();
   }
-
-  /** The host asks no more, but may still read: what is open is waited for, up to a limit. */
-  #endInput(): void {
-    if (this.#reason !== undefined) return;
-    this.#inputEnded = true;
-    this.#fromHost.release('rotation');
-    this.#questions.endInput();
-    this.#closing = setTimeout(() => this.#guard.run(() => this.#leave('host')), this.#budgets.close);
-    this.#settle();
-  }
-
-  /** The session begins to end. What waits goes to the server that is there, then the end of its input. */
-  #leave(reason: Reason): void {
-    if (this.#reason !== undefined) return;
-    this.#reason = reason;
-    clearTimeout(this.#closing);
-    this.#fromHost.releaseAll();
-    this.#settle();
-    const { upstream } = this.#current;
-    upstream.close();
-    void upstream.stop();
-  }
-
-  /** A server that sends no more has no more to do. */
-  #serverClosed(from: Upstream): void {
-    if (from.ending !== undefined) this.#serverEnded(from);
-    else if (this.#reason === undefined) void from.stop();
-  }
-
-  /** The server has ended; its last output may still be on its way, or wait for the host to read on. */
-  #serverEnded(from: Upstream): void {
-    if (from !== this.#current.upstream || from.ending === undefined || this.#over) return;
-    if (from.closed || this.#silent === from) {
-      this.#serverGone(from, from.ending);
-      return;
-    }
-    let patience = PATIENCE;
-    this.#lastOutput ??= setInterval(
-      () =>
-        this.#guard.run(() => {
-          if (this.#toHost.full && --patience > 0) return;
-          this.#silent = from;
-          this.#serverEnded(from);
-        }),
-      this.#budgets.lastOutput,
-    );
-  }
-
-  /** The server is gone. A rotation under way may bring another; else the session is over. */
-  #serverGone(from: Upstream, ending: Ending): void {
-    clearInterval(this.#lastOutput);
-    this.#lastOutput = undefined;
-    this.#ownRequests.abandon(from);
-    this.#endStderr(from);
-    const reason = this.#reason ?? (this.#inputEnded ? 'host' : 'server');
-    const goesOn = this.#rotation.active && reason === 'server';
-    if (!goesOn) this.#fromHost.releaseAll();
-    // A host that has left knows that its subscriptions have ended.
-    const listening = reason !== 'host' && !goesOn;
-    const text =
-      reason === 'stopped'
-        ? 'the session was ended before the server answered'
-        : `the server ended (${inWords(ending)}) before it answered`;
-    const stderr = reason === 'server' ? this.#stderr.lastWords(from) : undefined;
-    for (const call of this.#calls.open(listening)) call.fail('lost', { code: 'lost', text, stderr });
-    if (goesOn) {
-      this.#waiting.open('rotation');
-      this.#settle();
-      return;
-    }
-    this.#close(ending, reason);
-  }
-
-  /** The session is over. */
-  #close(ending: Ending, reason: Reason): void {
-    if (this.#over) return;
-    this.#reason = reason;
-    clearTimeout(this.#closing);
-    this.#questions.close();
-    this.#toHost.flush();
-    this.#options.host.close();
-    this.#over = true;
-    this.#recorder.closed(ending, reason);
-    this.#anomalies.close();
-    this.#done.resolve({ ending, reason });
-  }
-
-  /** Ends the session by a fault in it. Each step stands by itself: the fault may be in any of them. */
-  #fault(): void {
-    this.#reason ??= 'fault';
-    const { upstream } = this.#current;
-    const attempt = (step: () => void): void => {
-      try {
-        step();
-      } catch (error) {
-        this.#options.log.error(
-          { session: this.#options.id, error: String(error) },
-          'a fault while a session was ended',
-        );
-      }
-    };
-    clearInterval(this.#lastOutput);
-    clearTimeout(this.#closing);
-    attempt(() => this.#fromHost.refuseWaiting(FAULT));
-    for (const call of this.#calls.all()) attempt(() => call.fail('lost', FAULT));
-    attempt(() => this.#toHost.flush());
-    attempt(() => this.#options.host.close());
-    this.#over = true;
-    attempt(() => this.#rotation.check());
-    void upstream.stop().then((ending) => {
-      attempt(() => this.#recorder.closed(ending, 'fault'));
-      attempt(() => this.#anomalies.close());
-      this.#done.resolve({ ending, reason: 'fault' });
-    });
-  }
-}
-
-function inWords({ code, signal }: Ending): string {
-  return signal === null ? `exit code ${code}` : signal;
 }

@@ -1,8 +1,7 @@
 // The tasks of a session: a request for a task is let through only if an answer in the same session has named it, so
 // that no host reaches the task of another. An id may be a bearer token: its digest is kept, and recorded.
-import { digest, digestOf } from './json/digest.ts';
-import type { Range } from './json/read.ts';
-import { readMember, readText } from './json/read.ts';
+import { digest } from './json/digest.ts';
+import { type Member, type Range, readMember, readText } from './json/read.ts';
 import type { Joins } from './recorder.ts';
 
 /** Tasks that are remembered; the oldest are forgotten first. */
@@ -10,6 +9,8 @@ const MAX_TASKS = 10_000;
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
 /** The longest id, in bytes of JSON text. */
 const MAX_ID = 6200;
+/** The longest description of a task, in bytes of JSON text. */
+const MAX_TASK = 65_536;
 
 export class Tasks {
   readonly #known = new Set<string>();
@@ -42,8 +43,8 @@ export class Tasks {
   }
 
   /** The server has answered a request for a task: it may have ended with that. */
-  answered(taskDigest: string, method: string, bytes: Buffer, result: Range): void {
-    const status = textOf(bytes, result, 'status');
+  answered(taskDigest: string, method: string, bytes: Buffer, find: Find): void {
+    const status = method === 'tasks/result' ? undefined : textAt(bytes, find('status'));
     if (method === 'tasks/result' || (status !== undefined && ENDED.has(status)))
       this.#open.delete(taskDigest);
   }
@@ -64,29 +65,33 @@ export class Tasks {
 export interface Interim {
   readonly outcome: 'task' | 'input-required';
   readonly joins: Joins;
+  /** Where the state is that the request is to be made again with; its digest is to join the two. */
+  readonly state: Range | undefined;
 }
+
+/** Finds a member of the result. */
+type Find = (name: 'requestState' | 'resultType' | 'status' | 'task' | 'taskId') => Member;
 
 /**
  * Reads a result that may be a task's ticket (`task` up to 2025-11-25, `resultType: "task"` with the tasks extension)
  * or a request for input (`resultType: "input_required"`). Undefined if it is neither.
  */
-export function readInterim(bytes: Buffer, { start, end }: Range): Interim | undefined {
-  const type = textOf(bytes, { start, end }, 'resultType');
+export function readInterim(bytes: Buffer, find: Find): Interim | undefined {
+  const type = textAt(bytes, find('resultType'));
   if (type === 'input_required') {
-    const state = readMember(bytes, start, end, 'requestState');
-    return {
-      outcome: 'input-required',
-      joins: typeof state === 'string' ? {} : { state: digestOf(bytes, state) },
-    };
+    const state = find('requestState');
+    return { outcome: 'input-required', joins: {}, state: typeof state === 'string' ? undefined : state };
   }
-  const task = readMember(bytes, start, end, 'task');
-  const within = typeof task === 'string' ? { start, end } : task;
+  const task = find('task');
   if (type !== 'task' && typeof task === 'string') return undefined;
-  const id = textOf(bytes, within, 'taskId');
-  return id === undefined ? undefined : { outcome: 'task', joins: { task: digest(id) } };
+  const id = textAt(bytes, typeof task === 'string' ? find('taskId') : taskIdIn(bytes, task));
+  return id === undefined ? undefined : { outcome: 'task', joins: { task: digest(id) }, state: undefined };
 }
 
-function textOf(bytes: Buffer, { start, end }: Range, name: string): string | undefined {
-  const member = readMember(bytes, start, end, name);
+function taskIdIn(bytes: Buffer, { start, end }: Range): Member {
+  return end - start > MAX_TASK ? 'absent' : readMember(bytes, start, end, 'taskId');
+}
+
+function textAt(bytes: Buffer, member: Member): string | undefined {
   return typeof member === 'string' ? undefined : readText(bytes, member, MAX_ID);
 }

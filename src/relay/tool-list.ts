@@ -2,26 +2,24 @@
 // the relay itself where it has to know. Under a policy that denies anything, a tool that was never listed is refused:
 // a name that nobody was shown is one that somebody made up.
 //
-// Long lists are read in slices, between which other sessions have their turn.
+// Long lists are read in slices: see slices.ts.
 import type { Budgets } from './budgets.ts';
 import type { Current } from './current.ts';
-import { readMember } from './json/read.ts';
+import type { Member, Range } from './json/read.ts';
+import type { Wanted } from './json/scan.ts';
 import type { OwnRequests } from './own-requests.ts';
 import type { Replay } from './replay.ts';
+import type { Slices } from './slices.ts';
 import { type ListLimits, readToolPage, type Tool, ToolRegistry } from './tools.ts';
 
 export const LIST = 'tools/list';
-
-/** How long one slice may take, in milliseconds. */
-const SLICE = 4;
 
 export interface ToolListOptions {
   readonly budgets: Budgets;
   readonly current: Current;
   readonly replay: Replay;
   readonly ownRequests: OwnRequests;
-  /** Runs what goes on later as a turn of the session. */
-  readonly resume: (turn: () => void) => void;
+  readonly slices: Slices;
   /** A fault while the relay lists by itself. */
   readonly onFault: (error: unknown) => void;
 }
@@ -35,9 +33,8 @@ export class ToolList {
   /** How often the server has said that they change. */
   #changes = 0;
   #listing: Promise<string | undefined> | undefined;
-  /** Pages that are being read, one after another. */
-  readonly #pages: { readonly reader: Generator<void, PageRead>; readonly then: (page: PageRead) => void }[] =
-    [];
+  /** Pages that are being read. */
+  #reading = 0;
 
   constructor(options: ToolListOptions) {
     this.#options = options;
@@ -82,7 +79,7 @@ export class ToolList {
 
   /** A page is being read: until that is done no more is to come. */
   get isReading(): boolean {
-    return this.#pages.length > 0;
+    return this.#reading > 0;
   }
 
   /** Lists all tools. Settles with why that failed, if it did; never rejects. One list is under way at a time. */
@@ -122,9 +119,9 @@ export class ToolList {
       // A server that was replaced meanwhile is not the one to ask.
       if (current.upstream !== upstream) return this.#listAll();
       if ('error' in answer) return answer.error;
-      const { result } = answer;
+      const { result, find } = answer;
       const whole = { start: 0, end: result.length };
-      const read = await this.#read(result, whole);
+      const read = await this.#read(result, whole, find);
       if (current.upstream !== upstream) return this.#listAll();
       const fault = read.fault ?? registry.add(read.tools, page === 0);
       if (fault !== undefined) return fault;
@@ -132,39 +129,30 @@ export class ToolList {
         if (registry === this.#registry && changes === this.#changes) this.#complete = true;
         return undefined;
       }
-      const next = readMember(result, 0, result.length, 'nextCursor');
+      const next = find('nextCursor');
       if (typeof next === 'string') return 'gave a list that two readers could read differently';
       cursor = result.subarray(next.start, next.end);
     }
     return `gave a list of more than ${budgets.pages} pages`;
   }
 
-  #read(result: Buffer, whole: { start: number; end: number }): Promise<PageRead> {
+  #read(result: Buffer, whole: Range, find: (name: Wanted) => Member): Promise<PageRead> {
     const reader = readToolPage(result, 0, result.length, {
       result: whole,
       limits: this.limits,
+      find,
       hidden: undefined,
     });
     return new Promise((resolve) => this.run(reader, resolve));
   }
 
-  /** Runs a reader to its end: at once if that is soon and none is before it, else in slices. */
+  /** Runs a reader to its end: see `Slices.run`. */
   run(reader: Generator<void, PageRead>, then: (page: PageRead) => void): void {
-    if (this.#pages.push({ reader, then }) === 1) this.#step();
-  }
-
-  /** One slice, of one page: many pages take no more time between two turns of others than one does. */
-  #step(): void {
-    const until = performance.now() + SLICE;
-    for (let page = this.#pages[0]; page !== undefined; page = this.#pages[0]) {
-      const { done, value } = page.reader.next();
-      if (done === true) {
-        page.then(value);
-        this.#pages.shift();
-      }
-      if (performance.now() >= until) break;
-    }
-    if (this.isReading) setImmediate(() => this.#options.resume(() => this.#step()));
+    this.#reading++;
+    this.#options.slices.run(reader, (page) => {
+      this.#reading--;
+      then(page);
+    });
   }
 }
 

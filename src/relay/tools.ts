@@ -4,11 +4,10 @@
 //
 // The reader is a generator: it yields after each slice of work, so that a long list does not keep the daemon from
 // its other sessions. What it reads must stay as it is meanwhile.
-import { isUtf8 } from 'node:buffer';
 import { digest } from './json/digest.ts';
 import { CLOSE_ARRAY, COMMA, OPEN_ARRAY, OPEN_OBJECT, skipSpace, skipValue } from './json/json.ts';
 import { keysOf } from './json/member.ts';
-import { findMember, type Range, readText } from './json/read.ts';
+import { findMember, type Member, type Range, readText } from './json/read.ts';
 
 /** Bounds of a list. */
 export interface ListLimits {
@@ -41,6 +40,8 @@ export interface PageOptions {
   /** Where the line's `result` is. */
   readonly result: Range;
   readonly limits: ListLimits;
+  /** Finds a member of the result, where it was looked through before. */
+  readonly find?: ((name: 'tools' | 'nextCursor') => Member) | undefined;
   /** Holds for tools that are to be taken out. Without it nothing is taken out, what has no name included. */
   readonly hidden: ((name: string) => boolean) | undefined;
 }
@@ -57,31 +58,31 @@ const TWICE = 'a member of the list of tools is there twice, or spelled so that 
 const SEPARATOR = Buffer.from(',');
 
 /**
- * Reads an answer to `tools/list`, the line from `start` to `end`, which is JSON. Yields after each slice. With a
+ * Reads an answer to `tools/list`, the line from `start` to `end`, which is JSON and UTF-8. Yields after each slice. With a
  * fault the answer must not go on.
  */
 export function* readToolPage(
   bytes: Buffer,
   start: number,
   end: number,
-  { result, limits, hidden }: PageOptions,
+  { result, limits, find, hidden }: PageOptions,
 ): Generator<void, ToolPage | { readonly fault: string }> {
-  const list = findMember(bytes, result.start, result.end, TOOLS);
-  const cursor = findMember(bytes, result.start, result.end, CURSOR);
+  const list = find?.('tools') ?? findMember(bytes, result.start, result.end, TOOLS);
+  const cursor = find?.('nextCursor') ?? findMember(bytes, result.start, result.end, CURSOR);
   if (list === 'ambiguous' || cursor === 'ambiguous') return { fault: TWICE };
   const isLast = cursor === 'absent' || bytes[cursor.start] === 0x6e;
   if (list === 'absent') return { fault: undefined, tools: [], line: undefined, isLast };
   if (bytes[list.start] !== OPEN_ARRAY) return { fault: 'the list of tools is not a list' };
-  if (!isUtf8(bytes.subarray(list.start, list.end))) return { fault: 'the list of tools is not UTF-8' };
   const tools: Tool[] = [];
   const runs = new Runs(bytes);
   let sliceBytes = 0;
   let entries = 0;
   let at = skipSpace(bytes, list.start + 1, list.end);
   while (bytes[at] !== CLOSE_ARRAY) {
-    const after = skipValue(bytes, at, list.end, 0);
     if (++entries > limits.entries) return { fault: `the list has more than ${limits.entries} tools` };
-    if (after - at > limits.definitionBytes) {
+    // One that ends after that is not looked through.
+    const after = skipValue(bytes, at, Math.min(list.end, at + limits.definitionBytes + 1), 0);
+    if (after < 0 || after - at > limits.definitionBytes) {
       return { fault: `the definition of a tool has more than ${limits.definitionBytes} bytes` };
     }
     const name = bytes[at] === OPEN_OBJECT ? findMember(bytes, at, after, NAME) : 'absent';
@@ -101,7 +102,7 @@ export function* readToolPage(
       yield;
     }
   }
-  const line = runs.join(bytes.subarray(start, list.start + 1), bytes.subarray(at, end));
+  const line = yield* runs.join(bytes.subarray(start, list.start + 1), bytes.subarray(at, end));
   return { fault: undefined, tools, line, isLast };
 }
 
@@ -129,11 +130,20 @@ class Runs {
   }
 
   /** All runs between what comes before and after them; undefined if nothing was cut. */
-  join(before: Buffer, after: Buffer): Buffer | undefined {
+  *join(before: Buffer, after: Buffer): Generator<void, Buffer | undefined> {
     if (!this.#hasCut) return undefined;
     this.cut();
     const pieces = this.#runs.flatMap((run, index) => (index === 0 ? [run] : [SEPARATOR, run]));
-    return Buffer.concat([before, ...pieces, after]);
+    const all = [before, ...pieces, after];
+    const line = Buffer.allocUnsafe(all.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of all) {
+      for (let from = 0; from < piece.length; from += SLICE_BYTES) {
+        at += piece.copy(line, at, from, from + SLICE_BYTES);
+        if (piece.length > SLICE_BYTES) yield;
+      }
+    }
+    return line;
   }
 }
 

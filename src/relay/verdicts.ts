@@ -1,5 +1,6 @@
 // What the policy of a session says of a request. Verdicts on tools are kept by name, as the same few are called
 // again and again; a changed policy or redaction drops them.
+import { MAX_JUDGED } from '../policy/arguments.ts';
 import { CallArguments } from '../policy/condition.ts';
 import { decide, decideAll, denies, hasConditions, type Verdict } from '../policy/decide.ts';
 import type { Budgets } from './budgets.ts';
@@ -24,6 +25,8 @@ interface KnownTool {
   readonly verdict: Verdict;
 }
 
+/** Arguments of more bytes have more than `MAX_JUDGED` characters. */
+const MAX_BYTES = 3 * MAX_JUDGED + 3;
 /** Tools whose verdicts are kept. */
 const MAX_KNOWN = 1024;
 
@@ -61,8 +64,10 @@ export class Verdicts {
   argumentsOf({ method }: Call, message: Envelope, bytes: Buffer): CallArguments | undefined {
     if (!this.#hasConditions || method !== CALL) return undefined;
     const { argumentsStart: start, argumentsEnd: end } = message;
+    // Of what is too long to be judged, enough to see that.
+    const until = Math.min(end, start + MAX_BYTES);
     return new CallArguments(() =>
-      start !== -1 && bytes[start] === OPEN_OBJECT ? bytes.toString('utf8', start, end) : '{}',
+      start !== -1 && bytes[start] === OPEN_OBJECT ? bytes.toString('utf8', start, until) : '{}',
     );
   }
 

@@ -2,15 +2,20 @@
 // of tools that the relay is about to get. A request that leaves is judged again: what was decided before may hold
 // no more.
 import type { Call } from './call.ts';
+import type { LongRequest } from './long-lines.ts';
 
 /** What a message waits for. */
 export type WaitReason = 'rotation' | 'listing';
 
-/** A message that waits: a copy of its line, and the request that it is, if it is one. */
+/**
+ * A message that waits: its line, which is a copy unless it is long; the request that it is, if it is one; and what is
+ * known of a long one.
+ */
 export interface Waiter {
   readonly reason: WaitReason;
   readonly line: Buffer;
   readonly call: Call | undefined;
+  readonly known: LongRequest | undefined;
 }
 
 /** What keeping a message costs beside its bytes. */
@@ -40,8 +45,8 @@ export class WaitingRoom {
   }
 
   /** Has a message wait. */
-  add(reason: WaitReason, line: Buffer, call: Call | undefined): void {
-    const waiter = { reason, line, call };
+  add(reason: WaitReason, line: Buffer, call: Call | undefined, known?: LongRequest): void {
+    const waiter = { reason, line, call, known };
     this.#waiters.add(waiter);
     this.#bytes += line.length + OVERHEAD;
     if (call === undefined) return;
@@ -49,11 +54,11 @@ export class WaitingRoom {
     call.wait();
   }
 
-  /** A request that waits is to wait no longer: its line. */
-  remove(call: Call): Buffer | undefined {
+  /** A request that waits is to wait no longer. */
+  remove(call: Call): Waiter | undefined {
     const waiter = this.#byCall.get(call);
     if (waiter !== undefined) this.#take(waiter);
-    return waiter?.line;
+    return waiter;
   }
 
   /** Nothing waits for this any more: what did, in its order. */

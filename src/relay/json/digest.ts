@@ -1,12 +1,15 @@
 // The digest of a JSON value, to compare it with another without keeping either. The order of members and the
 // white space do not count where the value is small enough to be built; beyond that its bytes are what counts.
 import { isUtf8 } from 'node:buffer';
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { hasDuplicateMembers } from './duplicates.ts';
 import type { Range } from './read.ts';
 
 /** The largest value, in bytes of JSON text, that is built to be digested in canonical form. */
 export const MAX_CANONICAL = 65_536;
+
+/** Bytes that are hashed at a time. */
+const SLICE = 2 ** 19;
 
 /**
  * `sha256:<hex>` of the value in a range: of its RFC 8785 canonical form if it has at most `MAX_CANONICAL` bytes,
@@ -22,6 +25,18 @@ export function digestOf(bytes: Buffer, { start, end }: Range): string {
 /** `sha256:<hex>` of bytes, or of a text's UTF-8. */
 export function digest(data: Buffer | string): string {
   return `sha256:${hash('sha256', data, 'hex')}`;
+}
+
+/** As `digest`, of pieces that follow one another, of any size: yields after each slice. */
+export function* digestInSlices(pieces: readonly Buffer[]): Generator<void, string> {
+  const all = createHash('sha256');
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += SLICE) {
+      all.update(piece.subarray(at, at + SLICE));
+      yield;
+    }
+  }
+  return `sha256:${all.digest('hex')}`;
 }
 
 /** Members in the order of their UTF-16 code units: RFC 8785, section 3.2.3. */

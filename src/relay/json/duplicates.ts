@@ -36,6 +36,55 @@ export function hasDuplicateMembers(bytes: Buffer, start: number, end: number): 
   return after < 0 || skipSpace(bytes, after, end) !== end;
 }
 
+/** The names of the objects that are open, the outermost first. */
+export class OpenNames {
+  readonly #bytes: Buffer;
+  /** The ranges of the names, quotes included, as pairs. */
+  readonly #ranges: number[] = [];
+  #nameBytes = 0;
+  /** Of each open object: where its names begin in `#ranges`, the bytes of those before, and its names if they are many. */
+  readonly #firsts: number[] = [];
+  readonly #outsides: number[] = [];
+  readonly #sets: (Set<string> | undefined)[] = [];
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** An object begins. */
+  enter(): void {
+    this.#firsts.push(this.#ranges.length);
+    this.#outsides.push(this.#nameBytes);
+    this.#sets.push(undefined);
+  }
+
+  /** A name of the innermost object, from quote to quote. False: it was there, or there are more than can be kept. */
+  add(start: number, end: number): boolean {
+    const first = this.#firsts.at(-1) ?? 0;
+    const ranges = this.#ranges;
+    this.#nameBytes += end - start;
+    if (ranges.length >= 2 * MAX_NAMES || this.#nameBytes > MAX_NAME_BYTES) return false;
+    let names = this.#sets.at(-1);
+    if (names === undefined && (ranges.length - first >= 2 * FEW || hasEscape(this.#bytes, start, end))) {
+      names = decodeFrom(this.#bytes, ranges, first);
+      this.#sets[this.#sets.length - 1] = names;
+    }
+    const isKnown =
+      names === undefined
+        ? isAmong(this.#bytes, ranges, first, start, end)
+        : !isNew(names, decode(this.#bytes, start, end));
+    ranges.push(start, end);
+    return !isKnown;
+  }
+
+  /** The innermost object ends. */
+  leave(): void {
+    this.#ranges.length = this.#firsts.pop() ?? 0;
+    this.#nameBytes = this.#outsides.pop() ?? 0;
+    this.#sets.pop();
+  }
+}
+
 /** One search. `value` and its parts return the index after what they have read, or -1 to end the search: see above. */
 class Search {
   readonly #bytes: Buffer;
@@ -72,9 +121,13 @@ class Search {
       this.#nameBytes += close - i;
       if (this.#ranges.length >= 2 * MAX_NAMES || this.#nameBytes > MAX_NAME_BYTES) return -1;
       if (names === undefined && (this.#ranges.length - first >= 2 * FEW || hasEscape(bytes, i, close))) {
-        names = this.#decodeFrom(first);
+        names = decodeFrom(bytes, this.#ranges, first);
       }
-      if (names === undefined ? this.#isAmong(first, i, close) : !isNew(names, decode(bytes, i, close))) {
+      if (
+        names === undefined
+          ? isAmong(bytes, this.#ranges, first, i, close)
+          : !isNew(names, decode(bytes, i, close))
+      ) {
         return -1;
       }
       this.#ranges.push(i, close);
@@ -108,28 +161,34 @@ class Search {
       i = skipSpace(bytes, i + 1, end);
     }
   }
+}
 
-  /** The names of the object whose ranges begin at `first`. */
-  #decodeFrom(first: number): Set<string> {
-    const names = new Set<string>();
-    for (let i = first; i < this.#ranges.length; i += 2) {
-      names.add(decode(this.#bytes, this.#ranges[i] as number, this.#ranges[i + 1] as number));
-    }
-    return names;
+/** The names of the object whose ranges begin at `first`. */
+function decodeFrom(bytes: Buffer, ranges: readonly number[], first: number): Set<string> {
+  const names = new Set<string>();
+  for (let i = first; i < ranges.length; i += 2) {
+    names.add(decode(bytes, ranges[i] as number, ranges[i + 1] as number));
   }
+  return names;
+}
 
-  /** Whether a name has the very bytes of one before it in its object. */
-  #isAmong(first: number, start: number, end: number): boolean {
-    for (let i = first; i < this.#ranges.length; i += 2) if (this.#isSame(i, start, end)) return true;
-    return false;
-  }
+/** Whether a name has the very bytes of one before it in its object. */
+function isAmong(
+  bytes: Buffer,
+  ranges: readonly number[],
+  first: number,
+  start: number,
+  end: number,
+): boolean {
+  for (let i = first; i < ranges.length; i += 2) if (isSame(bytes, ranges, i, start, end)) return true;
+  return false;
+}
 
-  #isSame(i: number, start: number, end: number): boolean {
-    const from = this.#ranges[i] as number;
-    if ((this.#ranges[i + 1] as number) - from !== end - start) return false;
-    for (let j = start; j < end; j++) if (this.#bytes[j] !== this.#bytes[from + j - start]) return false;
-    return true;
-  }
+function isSame(bytes: Buffer, ranges: readonly number[], i: number, start: number, end: number): boolean {
+  const from = ranges[i] as number;
+  if ((ranges[i + 1] as number) - from !== end - start) return false;
+  for (let j = start; j < end; j++) if (bytes[j] !== bytes[from + j - start]) return false;
+  return true;
 }
 
 /** Adds a name. False: it was there. */

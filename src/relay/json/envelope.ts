@@ -80,11 +80,11 @@ export const MAX_METHOD = 256;
 const JSONRPC = 0;
 const ID = 1;
 const METHOD = 2;
-const PARAMS = 3;
-const RESULT = 4;
+export const PARAMS = 3;
+export const RESULT = 4;
 const ERROR = 5;
 const NAME = 6;
-const ARGUMENTS = 7;
+export const ARGUMENTS = 7;
 const REQUEST_ID = 8;
 const META = 9;
 const IS_ERROR = 10;
@@ -93,7 +93,7 @@ const RESULT_TYPE = 12;
 const REQUEST_STATE = 13;
 const INPUT_RESPONSES = 14;
 
-const MESSAGE = keysOf({
+export const MESSAGE = keysOf({
   method: METHOD,
   params: PARAMS,
   jsonrpc: JSONRPC,
@@ -101,7 +101,7 @@ const MESSAGE = keysOf({
   result: RESULT,
   error: ERROR,
 });
-const IN_PARAMS = keysOf({
+export const IN_PARAMS = keysOf({
   name: NAME,
   arguments: ARGUMENTS,
   requestId: REQUEST_ID,
@@ -109,7 +109,7 @@ const IN_PARAMS = keysOf({
   requestState: REQUEST_STATE,
   inputResponses: INPUT_RESPONSES,
 });
-const IN_RESULT = keysOf({ isError: IS_ERROR, task: TASK, resultType: RESULT_TYPE });
+export const IN_RESULT = keysOf({ isError: IS_ERROR, task: TASK, resultType: RESULT_TYPE });
 
 const VERSION = Buffer.from('"2.0"');
 const CALL = 'tools/call';
@@ -117,9 +117,9 @@ const CALL_TEXT = Buffer.from(`"${CALL}"`);
 const CANCELLED = 'notifications/cancelled';
 const NULL = 0x6e;
 
-const NOT_JSON: Fault = { code: -32700, text: 'the line is not one JSON object' };
-const BATCH: Fault = { code: -32600, text: 'a batch is no message of this protocol' };
-const SCALAR: Fault = { code: -32600, text: 'a message is an object' };
+export const NOT_JSON: Fault = { code: -32700, text: 'the line is not one JSON object' };
+export const BATCH: Fault = { code: -32600, text: 'a batch is no message of this protocol' };
+export const SCALAR: Fault = { code: -32600, text: 'a message is an object' };
 const TWICE: Fault = {
   code: -32600,
   text: 'a member that decides is there twice, or spelled so that some see it twice',
@@ -131,7 +131,7 @@ const BAD_PARAMS: Fault = { code: -32600, text: '"params" is neither an object n
 const NO_KIND: Fault = { code: -32600, text: 'neither a request nor a notification nor a response' };
 
 /** An envelope while it is read. */
-class Reading implements Envelope {
+export class Reading implements Envelope {
   fault: Fault | undefined;
   kind: Envelope['kind'] = 'unknown';
   id: Id | undefined;
@@ -232,7 +232,7 @@ export function idText(id: Id | undefined): string {
   return id === undefined ? 'null' : typeof id === 'string' ? JSON.stringify(id) : String(id);
 }
 
-function isTrailing(byte: number | undefined): boolean {
+export function isTrailing(byte: number | undefined): boolean {
   return byte === 0x0d || byte === 0x20 || byte === 0x09;
 }
 
@@ -269,7 +269,7 @@ function readObject(
 }
 
 /** Notes a member whose value is from `start` to `end`. */
-function note(bytes: Buffer, reading: Reading, slot: number, start: number, end: number): void {
+export function note(bytes: Buffer, reading: Reading, slot: number, start: number, end: number): void {
   if (slot < NO_KEY) {
     const like = alike(slot);
     if (like <= META) reading.alike |= 1 << like;
@@ -332,7 +332,7 @@ function note(bytes: Buffer, reading: Reading, slot: number, start: number, end:
   }
 }
 
-function classify(bytes: Buffer, reading: Reading): void {
+export function classify(bytes: Buffer, reading: Reading): void {
   const hasId = reading.has(ID);
   const hasMethod = reading.has(METHOD);
   const answers = reading.has(RESULT) || reading.failed;

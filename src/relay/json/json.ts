@@ -1,17 +1,20 @@
 // The grammar of JSON (RFC 8259) over bytes, without building values: each function takes the index at which
 // something begins and returns the index after it, or -1 where there is no such thing before `end`. What is
-// accepted here, `JSON.parse` accepts too; the other way round there are three differences, all of them so
+// accepted here, `JSON.parse` accepts too; the other way round there are four differences, all of them so
 // that no two readers can see two different messages in one line:
 //
 // - white space is space and tab. A carriage return inside a line would end the line for a server that reads
 //   with universal newlines (Python's `TextIOWrapper`, Node's `readline`), and start a message of its own.
-// - nesting ends at `MAX_DEPTH`.
+// - nesting ends at `MAX_DEPTH`, and a number after `MAX_NUMBER` bytes.
 // - a byte order mark is nothing that a line begins with.
 //
 // That bytes are UTF-8 is the caller's to check.
 
 /** The deepest nesting of arrays and objects in a message, the message itself counted. */
 export const MAX_DEPTH = 256;
+
+/** The longest number, in bytes. */
+export const MAX_NUMBER = 4096;
 
 export const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -71,6 +74,35 @@ function skipString(bytes: Buffer, at: number, end: number): number {
     long = i + LONG;
   }
   return -1;
+}
+
+/** What `skipStringUntil` returns where there is no string. */
+export const BROKEN = 0;
+
+/**
+ * Goes on within a string, up to `until` or a few bytes beyond. Returns the index after its closing quote; `~i` if it
+ * has not ended, and goes on at `i`; or `BROKEN`.
+ */
+export function skipStringUntil(bytes: Buffer, at: number, until: number, end: number): number {
+  let i = at;
+  let long = i + LONG;
+  while (i < until) {
+    while (i < until && SPECIAL[bytes[i] as number] === 0) {
+      i++;
+      if (i >= long) {
+        i = skipPlain(bytes, i, until);
+        long = until;
+      }
+    }
+    if (i >= until) break;
+    const byte = bytes[i] as number;
+    if (byte === QUOTE) return i + 1;
+    if (byte !== BACKSLASH) return BROKEN;
+    i = skipEscape(bytes, i, end);
+    if (i < 0) return BROKEN;
+    long = i + LONG;
+  }
+  return ~i;
 }
 
 /**
@@ -149,7 +181,8 @@ function skipWord(bytes: Buffer, at: number, end: number, word: Uint8Array): num
   return at + word.length;
 }
 
-function skipNumber(bytes: Buffer, at: number, end: number): number {
+function skipNumber(bytes: Buffer, at: number, last: number): number {
+  const end = Math.min(last, at + MAX_NUMBER);
   let i = at;
   if (bytes[i] === MINUS) i++;
   if (i < end && bytes[i] === 0x30) i++;

@@ -1,5 +1,6 @@
 // Takes a stream of bytes apart into lines, however it arrives. A line that lies within one chunk is handed on
-// where it lies; one that does not is gathered and joined once. A line over the limit is let go as it comes:
+// where it lies; one that does not is gathered: a short one is joined at its end, a long one as it comes, so that no
+// turn has to copy all of it. A line over the limit is let go as it comes:
 // of it only the first and the last bytes are kept, which may tell to which request it belonged.
 
 /** A line that was too long. */
@@ -39,6 +40,13 @@ const KEPT = 1024;
 const SMALL = 16_384;
 const BLOCK = 65_536;
 
+/**
+ * A longer line is joined as it comes, in a buffer that is replaced by a larger one when it is full. What of it is not used
+ * takes no memory.
+ */
+const JOINED = 2 ** 20;
+const GROWTH = 4;
+
 const NOTHING = Buffer.alloc(0);
 
 /** The splitter. `limit` is the longest line in bytes, without its line feed. */
@@ -51,6 +59,8 @@ export class LineSplitter {
   /** The block into which small pieces are copied: the last of the pieces is the part of it in use. */
   #block: Buffer | undefined;
   #used = 0;
+  /** A long line, of which the first bytes are there: as many as were gathered. */
+  #joined: Buffer | undefined;
   /** Of a line over the limit. */
   #head: Buffer | undefined;
   #tail: Buffer = NOTHING;
@@ -98,16 +108,35 @@ export class LineSplitter {
       if (this.#head.length < KEPT) this.#head = firstOf([this.#head, piece]);
       this.#tail = lastOf([this.#tail, piece]);
     } else if (this.#gathered > this.#limit) {
-      const pieces = [...this.#pieces, piece];
-      this.#head = firstOf(pieces);
-      this.#tail = lastOf(pieces);
+      const before = this.#gathered - piece.length;
+      const pieces = this.#joined === undefined ? this.#pieces : [this.#joined.subarray(0, before)];
+      this.#head = firstOf([...pieces, piece]);
+      this.#tail = lastOf([...pieces, piece]);
       this.#release();
+    } else if (this.#gathered > JOINED) {
+      this.#join(piece);
     } else if (piece.length < SMALL) {
       this.#copy(piece);
     } else {
       this.#pieces.push(piece);
       this.#block = undefined;
     }
+  }
+
+  /** Copies a piece of a long line behind the others. */
+  #join(piece: Buffer): void {
+    let at = this.#gathered - piece.length;
+    if (this.#joined === undefined || this.#gathered >= this.#joined.length) {
+      // One byte more than the line, for its line feed.
+      const size = Math.min(this.#limit + 1, Math.max(GROWTH * this.#gathered, JOINED));
+      const joined = Buffer.allocUnsafeSlow(size);
+      const pieces = this.#joined === undefined ? this.#pieces : [this.#joined.subarray(0, at)];
+      at = 0;
+      for (const each of pieces) at += each.copy(joined, at);
+      this.#release();
+      this.#joined = joined;
+    }
+    piece.copy(this.#joined, at);
   }
 
   #copy(piece: Buffer): void {
@@ -129,7 +158,13 @@ export class LineSplitter {
     const length = this.#gathered;
     const head = this.#head;
     const tail = this.#tail;
-    const bytes = head === undefined ? Buffer.concat([...this.#pieces, feed]) : head;
+    const joined = this.#joined;
+    let bytes = head;
+    if (joined !== undefined) {
+      feed.copy(joined, length);
+      bytes = joined.subarray(0, length + feed.length);
+    }
+    bytes ??= Buffer.concat([...this.#pieces, feed]);
     this.#release();
     this.#gathered = 0;
     this.#head = undefined;
@@ -141,6 +176,7 @@ export class LineSplitter {
   #release(): void {
     this.#pieces = [];
     this.#block = undefined;
+    this.#joined = undefined;
   }
 }
 

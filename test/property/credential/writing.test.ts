@@ -2,6 +2,7 @@
 // is left, and nothing else is gone.
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
+import { Finder, type Match } from '../../../src/credential/finder.ts';
 import { Redactor, ResponseSealer } from '../../../src/credential/redact.ts';
 
 const runs = { numRuns: process.env.SLOW ? 20_000 : 400 };
@@ -240,4 +241,27 @@ test('W-CRED-1 the search of the folded view takes time in proportion to the dat
     // Eight times the data; sixteen times the time is far from its square.
     expect(time(800_000)).toBeLessThan(16 * time(100_000) + 50_000);
   }
+});
+
+test('W-RELAY-5 a search in slices finds what a search at once does, wherever the slices end', () => {
+  fc.assert(
+    fc.property(
+      fc.array(drawn, { minLength: 1, maxLength: 3 }),
+      fc.constantFrom(' ', '","', '', '\\n', 'x'.repeat(700)),
+      fc.integer({ min: 1, max: 900 }),
+      (draws, between, slice) => {
+        const finder = new Finder(draws, true);
+        const text = Buffer.from(
+          `{"a":"${[...draws, ...draws].map(({ written }) => written).join(between)}","b":1}`,
+        );
+        const spans = (matches: readonly Match[]): number[] =>
+          matches.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, at) => start + at));
+        const searching = finder.findInSlices(text, slice);
+        let step = searching.next();
+        while (step.done !== true) step = searching.next();
+        expect(spans(step.value)).toEqual(spans(finder.find(text)));
+      },
+    ),
+    runs,
+  );
 });

@@ -477,7 +477,12 @@ describe('W-RELAY-5 credentials do not reach the host', () => {
 });
 
 function plain(redactor: Redactor) {
-  return { text: (text: string) => redactor.text(text), stream: () => redactor.stream() };
+  return {
+    text: (text: string) => redactor.text(text),
+    stream: () => redactor.stream(),
+    redactInSlices: (line: Buffer) => redactor.redactInSlices(line),
+    messageInSlices: (line: Buffer) => redactor.messageInSlices(line),
+  };
 }
 
 /** Takes out more than the content of a string. */

@@ -26,6 +26,8 @@ function failing() {
     redact: (bytes: Buffer) => check(clean.redact(bytes)),
     text: (text: string) => check(clean.text(text)),
     message: (line: Buffer) => check(clean.message(line)),
+    redactInSlices: (bytes: Buffer) => check(clean.redactInSlices(bytes)),
+    messageInSlices: (line: Buffer) => check(clean.messageInSlices(line)),
     stream: () => {
       const stream = clean.stream();
       return { push: (chunk: Buffer) => check(stream.push(chunk)), flush: () => check(stream.flush()) };
@@ -225,13 +227,16 @@ describe('W-RELAY-6', () => {
     const { host, server } = join();
     collect();
     const before = process.memoryUsage().arrayBuffers;
-    for (let id = 0; id < 40; id++) {
-      host.say({ id, method: 'resources/subscribe', params: { uri: 'a', x: 'x'.repeat(2 ** 20) } });
+    for (let id = 0; id < 80; id++) {
+      host.say({ id, method: 'resources/subscribe', params: { uri: 'a', x: 'x'.repeat(2 ** 19) } });
       host.say({ method: 'notifications/cancelled', params: { requestId: id } });
       server.writes.length = 0;
     }
-    await settled();
-    collect();
+    // What is collected is freed by another thread.
+    for (let round = 0; round < 5; round++) {
+      await settled();
+      collect();
+    }
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(10 * 2 ** 20);
   });
 
@@ -255,13 +260,12 @@ describe('W-RELAY-6', () => {
     expect(server.messages.slice(2).map(({ method }) => method)).toEqual(['tools/list']);
   });
 
-  test('a long answer to `initialize` is not built into values', () => {
+  test('an answer to `initialize` that is longer than any needs is not read', () => {
     const { host, server } = join();
     const capabilities = `{${Array.from({ length: 500_000 }, (_, i) => `"c${i}":{}`).join(',')}}`;
     host.say({ id: 0, method: 'initialize', params: {} });
-    const line = `{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"1","capabilities":${capabilities}}}`;
-    server.say(line);
-    expect(host.text.length).toBe(line.length + 1);
+    server.say(`{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"1","capabilities":${capabilities}}}`);
+    expect(host.messages).toMatchObject([{ id: 0, error: { code: -32013, data: { code: 'withheld' } } }]);
   });
 
   test('a long name of a tool is refused before anything is compared with it', () => {

@@ -97,15 +97,6 @@ describe('W-POL-2 a list that two parsers could read as two lists does not go on
   ])('%s', (_name, result) => {
     expect(read(`{"jsonrpc":"2.0","id":1,"result":${result}}`).page.fault).toEqual(expect.any(String));
   });
-
-  test('one that is not UTF-8', () => {
-    const line = Buffer.from(list('{"name":"a?"}').replace('?', '\xff'), 'latin1');
-    const { resultStart, resultEnd } = readEnvelope(line, 0, line.length);
-    const options = { result: { start: resultStart, end: resultEnd }, limits: LIMITS, hidden: undefined };
-    expect(readToolPage(line, 0, line.length, options).next().value).toEqual({
-      fault: 'the list of tools is not UTF-8',
-    });
-  });
 });
 
 describe('W-RELAY-6 a list over its bounds does not go on', () => {

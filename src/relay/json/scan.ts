@@ -1,0 +1,307 @@
+// Reads the envelope of a long line a part at a time: what `readEnvelope` says of the line, and in the same pass what
+// else the relay has to know of a message. Nothing of the line is looked at again.
+//
+// The scan goes on over a buffer up to where it is told, and no token but a string is longer than `MAX_TOKEN`: so it can
+// be run in slices over a whole line, or follow the bytes of one that is still coming, `MAX_TOKEN` bytes behind.
+import { OpenNames } from './duplicates.ts';
+import {
+  ARGUMENTS,
+  BATCH,
+  classify,
+  type Envelope,
+  IN_PARAMS,
+  IN_RESULT,
+  isTrailing,
+  MESSAGE,
+  NOT_JSON,
+  note,
+  PARAMS,
+  RESULT,
+  Reading,
+  SCALAR,
+} from './envelope.ts';
+import {
+  BROKEN,
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COMMA,
+  MAX_DEPTH,
+  MAX_NUMBER,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+  skipStringUntil,
+  skipValue,
+} from './json.ts';
+import { keysOf, MAX_NAME, matchKey, NO_KEY } from './member.ts';
+import type { Member } from './read.ts';
+
+/** Bytes that the scan may go beyond where it is told to stop. */
+export const MAX_TOKEN = MAX_NUMBER;
+
+/** Members of `params` or `result` that the relay may have to find. */
+const WANTED = [
+  '_meta',
+  'cursor',
+  'inputResponses',
+  'nextCursor',
+  'requestState',
+  'resultType',
+  'status',
+  'task',
+  'taskId',
+  'tools',
+] as const;
+export type Wanted = (typeof WANTED)[number];
+const WANTED_KEYS = keysOf(Object.fromEntries(WANTED.map((name, index) => [name, index])));
+
+/** What a line is, and what it holds. */
+export interface Scanned {
+  readonly message: Envelope;
+  /** The line has nothing but white space. */
+  readonly isBlank: boolean;
+  /** An object in `params`, or in its `arguments`, has a member twice, or more than can be kept in mind: see duplicates.ts. */
+  readonly isTwiceInParams: boolean;
+  readonly isTwiceInArguments: boolean;
+  /** A member of `params` or `result`, as `readMember` finds it. */
+  find(name: Wanted): Member;
+}
+
+// What comes next: the value of the line; a value; a value or the end of an array; the rest of a string that is a value,
+// or a name; a name; a name or the end of an object; a colon; what follows a value; white space to the end of the line;
+// the same in a line that has nothing else; or the line is no JSON.
+const START = 0;
+const VALUE = 1;
+const FIRST_VALUE = 2;
+const TEXT = 3;
+const NAME = 4;
+const KEY = 5;
+const FIRST_KEY = 6;
+const COLON = 7;
+const AFTER = 8;
+const TRAILING = 9;
+const BLANK = 10;
+const FAULTY = 11;
+
+/** The scan of one line. */
+export class LineScan {
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  readonly #reading = new Reading();
+  /** Where the line's value begins. */
+  #rootStart = 0;
+  #at: number;
+  #next = START;
+  #depth = 0;
+  /** By depth: whether the container there is an object. */
+  readonly #isObject = new Uint8Array(MAX_DEPTH + 1);
+  /** Of the member that is being read: its slot, and where name and value begin; of the message, and of `params` or `result`. */
+  #outerSlot = NO_KEY;
+  #outerStart = 0;
+  #slot = NO_KEY;
+  #wanted = NO_KEY;
+  #valueStart = 0;
+  #nameStart = 0;
+  readonly #found: (Member | undefined)[] = WANTED.map(() => undefined);
+  /** The names in `params`. */
+  #names: OpenNames | undefined;
+  #isTwiceInParams = false;
+  #isTwiceInArguments = false;
+  #isBlank = false;
+
+  constructor(bytes: Buffer, start: number, end: number) {
+    this.#bytes = bytes;
+    this.#at = start;
+    this.#end = end;
+  }
+
+  /** Goes on up to `until`, or a token beyond. What it has passed over must not change. True: the whole line is read. */
+  step(until: number): boolean {
+    const last = Math.min(until, this.#end);
+    while (this.#at < last && this.#next !== FAULTY) this.#read(last);
+    if (this.#next !== FAULTY && this.#at < this.#end) return false;
+    if (this.#next === START || this.#next === BLANK) this.#isBlank = true;
+    return true;
+  }
+
+  /** What the line is, once it is read. */
+  get result(): Scanned {
+    return {
+      message: this.#envelope(),
+      isBlank: this.#isBlank,
+      isTwiceInParams: this.#isTwiceInParams,
+      isTwiceInArguments: this.#isTwiceInArguments,
+      find: (name) => this.#found[WANTED.indexOf(name)] ?? 'absent',
+    };
+  }
+
+  #envelope(): Envelope {
+    if (this.#next !== TRAILING) {
+      const broken = new Reading();
+      broken.fault = NOT_JSON;
+      return broken;
+    }
+    const reading = this.#reading;
+    const first = this.#bytes[this.#rootStart];
+    if (first === OPEN_OBJECT) classify(this.#bytes, reading);
+    else {
+      reading.isBatch = first === OPEN_ARRAY;
+      reading.fault = reading.isBatch ? BATCH : SCALAR;
+    }
+    return reading;
+  }
+
+  /** Reads one token, or a part of one. */
+  #read(until: number): void {
+    const bytes = this.#bytes;
+    switch (this.#next) {
+      case TEXT:
+      case NAME:
+        this.#readText(until);
+        return;
+      case TRAILING:
+      case BLANK:
+        while (this.#at < until && isTrailing(bytes[this.#at])) this.#at++;
+        if (this.#at < until) this.#next = FAULTY;
+        return;
+      default:
+    }
+    while (this.#at < until && (bytes[this.#at] === 0x20 || bytes[this.#at] === 0x09)) this.#at++;
+    if (this.#at >= until) return;
+    const byte = bytes[this.#at] as number;
+    switch (this.#next) {
+      case START:
+        this.#rootStart = this.#at;
+        if (byte === 0x0d) this.#next = BLANK;
+        else this.#readValue(byte);
+        return;
+      case FIRST_VALUE:
+        if (byte === CLOSE_ARRAY) this.#close();
+        else this.#readValue(byte);
+        return;
+      case VALUE:
+        this.#readValue(byte);
+        return;
+      case FIRST_KEY:
+        if (byte === CLOSE_OBJECT) this.#close();
+        else this.#openName(byte);
+        return;
+      case KEY:
+        this.#openName(byte);
+        return;
+      case COLON:
+        this.#at++;
+        this.#next = byte === 0x3a ? VALUE : FAULTY;
+        return;
+      default:
+        this.#readAfter(byte);
+    }
+  }
+
+  #readAfter(byte: number): void {
+    const isObject = this.#isObject[this.#depth] === 1;
+    if (byte === COMMA) {
+      this.#at++;
+      this.#next = isObject ? KEY : VALUE;
+    } else if (byte === (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) this.#close();
+    else this.#next = FAULTY;
+  }
+
+  #readValue(byte: number): void {
+    if (this.#depth === 1) this.#outerStart = this.#at;
+    else if (this.#depth === 2) this.#valueStart = this.#at;
+    if (byte === QUOTE) {
+      this.#at++;
+      this.#next = TEXT;
+    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      this.#open(byte === OPEN_OBJECT);
+    } else {
+      const after = skipValue(this.#bytes, this.#at, this.#end, this.#depth);
+      if (after < 0) this.#next = FAULTY;
+      else {
+        this.#at = after;
+        this.#endValue();
+      }
+    }
+  }
+
+  #open(isObject: boolean): void {
+    if (++this.#depth > MAX_DEPTH) {
+      this.#next = FAULTY;
+      return;
+    }
+    this.#at++;
+    this.#isObject[this.#depth] = isObject ? 1 : 0;
+    this.#next = isObject ? FIRST_KEY : FIRST_VALUE;
+    if (this.#depth === 2) this.#slot = NO_KEY;
+    if (this.#depth === 2 && this.#outerSlot === PARAMS && this.#isObject[1] === 1)
+      this.#names = new OpenNames(this.#bytes);
+    if (isObject) this.#names?.enter();
+  }
+
+  #close(): void {
+    if (this.#isObject[this.#depth] === 1) this.#names?.leave();
+    if (--this.#depth === 1) this.#names = undefined;
+    this.#at++;
+    this.#endValue();
+  }
+
+  /** A value has ended, where the scan is. */
+  #endValue(): void {
+    if (this.#depth === 0) {
+      this.#next = TRAILING;
+      return;
+    }
+    this.#next = AFTER;
+    if (this.#isObject[this.#depth] === 0) return;
+    if (this.#depth === 1) {
+      if (this.#outerSlot !== NO_KEY)
+        note(this.#bytes, this.#reading, this.#outerSlot, this.#outerStart, this.#at);
+    } else if (this.#depth === 2) {
+      if (this.#slot !== NO_KEY) note(this.#bytes, this.#reading, this.#slot, this.#valueStart, this.#at);
+      if (this.#wanted >= 0) this.#keep(this.#wanted);
+    }
+  }
+
+  /** A member that may have to be found. */
+  #keep(index: number): void {
+    this.#found[index] =
+      this.#found[index] === undefined ? { start: this.#valueStart, end: this.#at } : 'ambiguous';
+  }
+
+  #openName(byte: number): void {
+    this.#nameStart = this.#at;
+    this.#at++;
+    this.#next = byte === QUOTE ? NAME : FAULTY;
+  }
+
+  #readText(until: number): void {
+    const after = skipStringUntil(this.#bytes, this.#at, until, this.#end);
+    if (after === BROKEN) this.#next = FAULTY;
+    else if (after < 0) this.#at = ~after;
+    else {
+      this.#at = after;
+      if (this.#next === TEXT) this.#endValue();
+      else this.#endName();
+    }
+  }
+
+  #endName(): void {
+    this.#next = COLON;
+    const from = this.#nameStart + 1;
+    const to = this.#at - 1;
+    if (this.#depth === 1) this.#outerSlot = matchKey(this.#bytes, from, to, MESSAGE);
+    else if (this.#depth === 2 && this.#isObject[1] === 1) {
+      const keys =
+        this.#outerSlot === PARAMS ? IN_PARAMS : this.#outerSlot === RESULT ? IN_RESULT : undefined;
+      this.#slot = keys === undefined ? NO_KEY : matchKey(this.#bytes, from, to, keys);
+      this.#wanted = keys === undefined ? NO_KEY : matchKey(this.#bytes, from, to, WANTED_KEYS);
+      // Spelled so that some see it.
+      if (to - from > MAX_NAME) this.#found.fill('ambiguous');
+      else if (this.#wanted < NO_KEY) this.#found[-2 - this.#wanted] = 'ambiguous';
+    }
+    if (this.#names === undefined || this.#names.add(this.#nameStart, this.#at)) return;
+    this.#isTwiceInParams = true;
+    if (this.#depth > 2 && this.#slot === ARGUMENTS) this.#isTwiceInArguments = true;
+  }
+}

@@ -192,7 +192,11 @@ function isEntry(value: unknown): value is Entry {
   );
 }
 
+/** Texts that are the same in JSON: nearly all that records have. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function quote(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   return JSON.stringify(text.isWellFormed() ? text : text.toWellFormed());
 }
 

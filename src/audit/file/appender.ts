@@ -18,7 +18,7 @@ import { promisify } from 'node:util';
 /** The system calls in use, so that tests can make one fail. */
 export interface Files {
   /** Appends to the file and returns the number of bytes written. */
-  write(fd: number, data: string | Buffer): number;
+  write(fd: number, data: Buffer): number;
   /** Overwrites the file's beginning and returns the number of bytes written. */
   writeOver(fd: number, text: string): number;
   truncate(fd: number, size: number): void;
@@ -29,12 +29,17 @@ export interface Files {
 
 /** The real system calls. */
 export const files: Files = {
-  write: (fd, data) => (typeof data === 'string' ? writeSync(fd, data) : writeSync(fd, data)),
+  write: (fd, data) => writeSync(fd, data),
   writeOver: (fd, text) => writeSync(fd, text, 0, 'latin1'),
   truncate: ftruncateSync,
   sync: fdatasyncSync,
   flush: promisify(fdatasync),
 };
+
+/** Lines of up to so many UTF-16 code units are encoded in a buffer that is there already. */
+const SHORT = 8192;
+/** Bytes of UTF-8 of one code unit, at most. */
+const MAX_BYTES = 3;
 
 /** Appends lines to one segment. Throws system errors. */
 export class Appender {
@@ -45,6 +50,7 @@ export class Appender {
   readonly #files: Files;
   /** The file may end with part of a record. */
   #torn = false;
+  readonly #buffer = Buffer.allocUnsafeSlow(MAX_BYTES * SHORT);
   #flushed: Promise<Error | undefined> = Promise.resolve(undefined);
 
   /** Opens the segment; creates it if it does not exist. */
@@ -60,12 +66,13 @@ export class Appender {
   /** Appends a line, including its "\n"; with `sync`, flushes it to the disk. On an error the file is unchanged. */
   append(line: string, sync: boolean): void {
     if (this.#torn) this.#truncateTorn();
-    const length = Buffer.byteLength(line);
+    const bytes = this.#encode(line);
+    const { length } = bytes;
     try {
-      let written = this.#files.write(this.#fd, line);
+      let written = this.#files.write(this.#fd, bytes);
       // A short write means that the disk is full, or that a signal arrived; the next write shows which.
       while (written < length) {
-        const more = this.#files.write(this.#fd, Buffer.from(line).subarray(written));
+        const more = this.#files.write(this.#fd, bytes.subarray(written));
         if (more === 0) throw new Error('a write wrote no bytes');
         written += more;
       }
@@ -109,6 +116,12 @@ export class Appender {
     const failed = await this.flush();
     await new Promise<void>((resolve) => close(this.#fd, () => resolve()));
     return failed;
+  }
+
+  /** A line as UTF-8, until the next one. */
+  #encode(line: string): Buffer {
+    if (line.length > SHORT) return Buffer.from(line);
+    return this.#buffer.subarray(0, this.#buffer.write(line));
   }
 
   #truncateTorn(): void {

@@ -85,7 +85,9 @@ export class Admission {
   }
 
   unlisted(call: Call): Refusal | undefined {
-    return this.#needsList(call) && this.#verdicts.decide(call).decision === 'allow' ? UNLISTED : undefined;
+    if (!this.#needsList(call) || this.#verdicts.decide(call).decision !== 'allow') return undefined;
+    const { fault } = this.#options.tools;
+    return fault === undefined ? UNLISTED : { ...UNLISTED, text: `${UNLISTED.text}: ${fault}` };
   }
 
   /** Reads what a request acts on. Returns what is wrong with it. */
@@ -109,8 +111,10 @@ export class Admission {
     call.shown = this.#verdicts.show(
       read.targets.flatMap(({ kind, name }) => (kind === 'methods' ? [] : [name])).join(' '),
     );
-    if (read.task === undefined) return undefined;
-    call.task = tasks.digestOf(read.task);
-    return tasks.has(call.task) ? undefined : NO_TASK;
+    if (read.tasks.length === 0) return undefined;
+    call.namesTasks = true;
+    const digests = read.tasks.map((id) => tasks.digestOf(id));
+    if (call.governance.governedBy === 'tasks') call.task = digests[0];
+    return digests.every((digest) => tasks.has(digest)) ? undefined : NO_TASK;
   }
 }

@@ -80,12 +80,16 @@ export class Call {
   arguments: CallArguments | undefined;
   /** The digest of the id of the task that it acts on. */
   task: string | undefined;
+  /** Its `params` name tasks, whose ids may be bearer tokens. */
+  namesTasks = false;
   /** The id towards the server, once it is sent. */
   ownId = 0;
   /** When the chunk had come with which it was sent, in milliseconds of the monotonic clock. */
   since = 0;
   /** Of `tools/list`: it asks for a page that is not the first. */
   isFurtherPage = false;
+  /** Of a subscription: the host has seen it acknowledged. */
+  isAcknowledged = false;
   /** A new server will acknowledge a subscription that the host has seen acknowledged. */
   reopened = false;
   /** The host's id is taken by it. */

@@ -182,9 +182,14 @@ export class FromHost {
 
   /** Has the relay list the tools; what waits for that is then judged. */
   #list(): void {
-    const { waiting, tools, resume } = this.#options;
+    const { waiting, tools, resume, anomalies } = this.#options;
     waiting.open('listing');
-    void tools.list().then(() => resume(() => this.release('listing')));
+    const release = (fault: string | undefined): void => {
+      if (fault !== undefined)
+        anomalies.note('the tools of the server cannot be listed', () => ({ why: fault }));
+      this.release('listing');
+    };
+    void tools.list().then((fault) => resume(() => release(fault)));
   }
 
   /** What of a request that goes on a new server may have to be told. */

@@ -26,7 +26,7 @@ import { requestIdOf } from './params.ts';
 import type { Questions } from './questions.ts';
 import type { DigestedText, Recorder } from './recorder.ts';
 import { DISCOVER, INITIALIZE, type Replay } from './replay.ts';
-import { subscriptionIn, withSubscription } from './subscriptions.ts';
+import { paramsFor, subscriptionIn, wantsToolChanges, withSubscription } from './subscriptions.ts';
 import { readInterim, type Tasks } from './tasks.ts';
 import { LIST, type ToolList } from './tool-list.ts';
 import { readToolPage } from './tools.ts';
@@ -54,6 +54,8 @@ const MAX_PREFIX = 200;
 const MAX_REDACTED = 65_536;
 /** Methods whose answers the relay reads itself, as one whole. */
 const READ: ReadonlySet<string> = new Set([INITIALIZE, DISCOVER, LISTEN]);
+const TWO_SUBSCRIPTIONS =
+  'the answer of the server is withheld: it names a subscription in two ways, or another one';
 const TOO_LONG = 'the answer is longer than the relay takes for this method';
 
 /** What a person can do where a value stands in what must not change. */
@@ -138,10 +140,15 @@ export class FromServer {
       this.#withhold(message, line, 0, line.length, 'a credential is in it that cannot be taken out', FIXED);
   }
 
-  /** Tells a host that has opened the session with `initialize` that the list of tools may be another. */
+  /** Tells the host that the list of tools may be another, if it has opened the session or subscribed to that. */
   announceTools(): void {
-    const { replay, toHost } = this.#options;
-    if (replay.initialized !== undefined) toHost.message(`{"jsonrpc":"2.0","method":"${LIST_CHANGED}"}`);
+    const { replay, toHost, calls } = this.#options;
+    const head = `{"jsonrpc":"2.0","method":"${LIST_CHANGED}"`;
+    if (replay.initialized !== undefined) toHost.message(`${head}}`);
+    for (const call of calls.listening()) {
+      if (call.isAcknowledged && wantsToolChanges(call))
+        toHost.message(`${head},"params":${paramsFor(call)}}`);
+    }
   }
 
   oversize(line: Oversize): void {
@@ -212,7 +219,11 @@ export class FromServer {
       }
       if (call.method === LISTEN) {
         const closed = withSubscription(call, message, bytes, start, end);
-        if (closed !== undefined) {
+        if (closed === 'ambiguous') {
+          call.fail('error', { code: 'withheld', text: TWO_SUBSCRIPTIONS });
+          return;
+        }
+        if (closed !== 'absent') {
           answerWith(call, closed);
           return;
         }
@@ -309,6 +320,7 @@ export class FromServer {
       // The host has seen the one of the server before.
       call.reopened = false;
     } else {
+      if (message.method === ACKNOWLEDGED) call.isAcknowledged = true;
       toHost.add(bytes, start, end, subscription.start, subscription.end, call.idText);
     }
   }

@@ -19,7 +19,7 @@ export type Sender = 'host' | 'server';
 
 /**
  * What decides whether a message goes on. `lifecycle`: it always does. `completion`: the prompt or resource that
- * its `ref` names. `subscriptions`: the resources that it lists. `tasks`: whether the task is one of this session.
+ * its `ref` names. `subscriptions`: the resources that it lists, and whether its tasks are of this session. `tasks`: whether the task is one of this session.
  */
 export type Governance = Kind | 'completion' | 'subscriptions' | 'tasks' | 'lifecycle';
 
@@ -40,12 +40,12 @@ export interface Target {
   readonly name: string;
 }
 
-/** What a request acts on, or what is wrong with its `params`. `task` is a task's id, which may be a bearer token. */
+/** What a request acts on, or what is wrong with its `params`. `tasks` are ids of tasks, which may be bearer tokens. */
 export type Targets =
-  | { readonly fault: undefined; readonly targets: readonly Target[]; readonly task: string | undefined }
+  | { readonly fault: undefined; readonly targets: readonly Target[]; readonly tasks: readonly string[] }
   | { readonly fault: string };
 
-/** Resources in one `subscriptions/listen`, and the bytes of JSON text in which they are listed, at most. */
+/** Resources, and tasks, in one `subscriptions/listen`, and the bytes of JSON text in which they are listed, at most. */
 export const MAX_SUBSCRIPTIONS = 500;
 export const MAX_SUBSCRIPTION_BYTES = 65_536;
 
@@ -167,8 +167,8 @@ export function readTargets(
   }
 }
 
-function targets(list: readonly Target[], task?: string): Targets {
-  return { fault: undefined, targets: list, task };
+function targets(list: readonly Target[], tasks: readonly string[] = []): Targets {
+  return { fault: undefined, targets: list, tasks };
 }
 
 /** The one thing that a member names. */
@@ -182,7 +182,7 @@ function taskOf(name: string, { target }: Method, bytes: Buffer, params: Range |
   const list: Target[] = [{ kind: 'methods', name }];
   if (target === undefined) return targets(list);
   const task = textIn(bytes, params, target, MAX_TASK);
-  return typeof task === 'string' ? targets(list, task) : task;
+  return typeof task === 'string' ? targets(list, [task]) : task;
 }
 
 function completionOf(bytes: Buffer, params: Range | undefined): Targets {
@@ -198,22 +198,40 @@ function completionOf(bytes: Buffer, params: Range | undefined): Targets {
 
 function subscriptionsOf(bytes: Buffer, params: Range | undefined): Targets {
   const filter = memberOf(bytes, params, 'notifications');
-  const uris = typeof filter === 'string' ? filter : memberOf(bytes, filter, 'resourceSubscriptions');
-  if (uris === 'ambiguous') return { fault: TWICE };
-  if (uris === 'absent') return targets([]);
-  if (bytes[uris.start] !== OPEN_ARRAY) return { fault: '"resourceSubscriptions" is a list of URIs' };
-  if (uris.end - uris.start > MAX_SUBSCRIPTION_BYTES) {
-    return { fault: `"resourceSubscriptions" has more than ${MAX_SUBSCRIPTION_BYTES} bytes` };
+  if (filter === 'ambiguous') return { fault: TWICE };
+  const within = filter === 'absent' ? undefined : filter;
+  const uris = listIn(bytes, within, 'resourceSubscriptions', MAX_NAME.resources);
+  if ('fault' in uris) return uris;
+  const tasks = listIn(bytes, within, 'taskIds', MAX_TASK);
+  if ('fault' in tasks) return tasks;
+  return targets(
+    uris.names.map((name) => ({ kind: 'resources', name })),
+    tasks.names,
+  );
+}
+
+/** A member that is a list of texts of at most `max` characters, or the fault. */
+function listIn(
+  bytes: Buffer,
+  within: Range | undefined,
+  member: string,
+  max: number,
+): { readonly names: readonly string[] } | { readonly fault: string } {
+  const list = memberOf(bytes, within, member);
+  if (list === 'ambiguous') return { fault: TWICE };
+  if (list === 'absent') return { names: [] };
+  const fault = `"${member}" is not a list of strings`;
+  if (bytes[list.start] !== OPEN_ARRAY) return { fault };
+  if (list.end - list.start > MAX_SUBSCRIPTION_BYTES)
+    return { fault: `"${member}" has more than ${MAX_SUBSCRIPTION_BYTES} bytes` };
+  const names: string[] = [];
+  for (const range of readElements(bytes, list.start, list.end)) {
+    const name = readText(bytes, range, maxBytes(max));
+    if (name === undefined) return { fault };
+    if (names.push(name) > MAX_SUBSCRIPTIONS)
+      return { fault: `"${member}" has more than ${MAX_SUBSCRIPTIONS} entries` };
   }
-  const list: Target[] = [];
-  for (const range of readElements(bytes, uris.start, uris.end)) {
-    const name = readText(bytes, range, maxBytes(MAX_NAME.resources));
-    if (name === undefined) return { fault: '"resourceSubscriptions" is a list of URIs' };
-    if (list.push({ kind: 'resources', name }) > MAX_SUBSCRIPTIONS) {
-      return { fault: `"resourceSubscriptions" has more than ${MAX_SUBSCRIPTIONS} URIs` };
-    }
-  }
-  return targets(list);
+  return { names };
 }
 
 /** A member that is a text of 1 to `max` characters, or the fault. */

@@ -27,7 +27,7 @@ export interface QuestionsOptions {
   readonly clock: Clock;
 }
 
-export const HOST_LEFT: Refusal = { code: 'lost', text: 'the host has ended its input' };
+const HOST_LEFT: Refusal = { code: 'lost', text: 'the host has ended its input' };
 const NOTHING = Buffer.alloc(0);
 
 export class Questions {
@@ -43,6 +43,12 @@ export class Questions {
     const { id, idStart, idEnd, method, paramsStart, paramsEnd } = message;
     if (id === undefined) return;
     const idText = textOfId(bytes, idStart, idEnd, id);
+    if (serverRequests.isClosed) {
+      // Nobody is left to be asked, and nobody has denied anything.
+      anomalies.note('the server has asked a host that has left', () => ({ method }));
+      current.upstream.answer(errorLine(idText, HOST_LEFT));
+      return;
+    }
     const governance = methodOf(method, 'server', 'request');
     const { rule, refusal } = this.#judge(method, governance);
     const name = governance.event === undefined ? undefined : recorder.nextName(governance.event);
@@ -73,7 +79,6 @@ export class Questions {
   /** Whether a request of the server goes on, and by which rule. */
   #judge(method: string, { governedBy, unlisted }: Method): { rule: string; refusal: Refusal | undefined } {
     const { serverRequests, budgets, current, profile } = this.#options;
-    if (serverRequests.isClosed) return { rule: 'protocol', refusal: HOST_LEFT };
     if (serverRequests.size >= budgets.open) return { rule: 'protocol', refusal: BUSY };
     if (governedBy === 'lifecycle') return { rule: 'protocol', refusal: undefined };
     const verdict = decide(current.policy, { kind: 'methods', name: method }, unlisted);

@@ -60,7 +60,7 @@ export class RequestRecords {
       rule: fault === undefined ? rule : 'protocol',
       reason: fault?.text,
       joins: task === undefined ? retry : { ...retry, task },
-      isSecret: governance.governedBy === 'tasks' && governance.target !== undefined,
+      isSecret: call.namesTasks || (governance.governedBy === 'tasks' && governance.target !== undefined),
     };
     return recorder.decided(decided, text);
   }

@@ -30,6 +30,8 @@ export class ToolList {
   #registry: ToolRegistry;
   /** All pages were read since the server last said that they change. */
   #complete = false;
+  /** Why the relay could not list them itself, the last time that it tried. */
+  #fault: string | undefined;
   /** How often the server has said that they change. */
   #changes = 0;
   #listing: Promise<string | undefined> | undefined;
@@ -51,6 +53,11 @@ export class ToolList {
   /** Whether the list is whole, and as new as the server has said. */
   get isComplete(): boolean {
     return this.#complete;
+  }
+
+  /** Why the relay could not list them by itself, if it could not. */
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   /** Whether anything was listed yet. */
@@ -87,10 +94,12 @@ export class ToolList {
     this.#listing ??= this.#listAll()
       .catch((error: unknown) => {
         this.#options.onFault(error);
-        return 'a fault in Warder';
+        return 'could not be asked, by a fault in Warder';
       })
-      .finally(() => {
+      .then((fault) => {
         this.#listing = undefined;
+        this.#fault = fault === undefined ? undefined : `the server ${fault}`;
+        return fault;
       });
     return this.#listing;
   }

@@ -133,14 +133,23 @@ describe('what a request acts on', () => {
     ['x/y', '[1]', [{ kind: 'methods', name: 'x/y' }]],
     ['initialize', '{"a":1,"a":2}', []],
   ])('%s %s', (name, params, targets) => {
-    expect(read(name, params)).toEqual({ fault: undefined, targets, task: undefined });
+    expect(read(name, params)).toEqual({ fault: undefined, targets, tasks: [] });
+  });
+
+  test('of a subscription its resources and tasks', () => {
+    const params = '{"notifications":{"resourceSubscriptions":["a:1"],"taskIds":["t-1","t-2"]}}';
+    expect(read('subscriptions/listen', params)).toEqual({
+      fault: undefined,
+      targets: [{ kind: 'resources', name: 'a:1' }],
+      tasks: ['t-1', 't-2'],
+    });
   });
 
   test('of a task its id', () => {
     expect(read('tasks/get', '{"taskId":"t-1"}')).toEqual({
       fault: undefined,
       targets: [{ kind: 'methods', name: 'tasks/get' }],
-      task: 't-1',
+      tasks: ['t-1'],
     });
   });
 
@@ -179,6 +188,9 @@ describe('what a request acts on', () => {
       `{"notifications":{"resourceSubscriptions":[${`"a:${'x'.repeat(MAX_SUBSCRIPTION_BYTES / 8)}",`.repeat(8)}"a:1"]}}`,
     ],
     ['tasks/get', '{}'],
+    ['subscriptions/listen', '{"notifications":{"taskIds":["t-1",7]}}'],
+    ['subscriptions/listen', '{"notifications":{"taskIds":"t-1"}}'],
+    ['subscriptions/listen', '{"notifications":{"taskIds":["t-1"],"taskIds":["t-2"]}}'],
     ['tasks/cancel', '{"taskId":"a","taskId":"b"}'],
     ['x/y', '{"a":{"b":1,"b":2}}'],
   ])('is not guessed: %s %s', (name, params) => {

@@ -120,7 +120,7 @@ describe('a host that ends', () => {
   });
 
   test('W-RELAY-11 answers nothing any more: what the server asks is an error', () => {
-    const { host, server } = join();
+    const { host, server, audit } = join();
     host.say(call(1));
     server.say({ id: 'a', method: 'sampling/createMessage' });
     host.end();
@@ -130,6 +130,8 @@ describe('a host that ends', () => {
       { id: 'a', error: { code: -32012 } },
       { id: 'b', error: { code: -32012 } },
     ]);
+    // What came too late was denied by nobody.
+    expect(audit.of('question')).toMatchObject([{ method: 'sampling/createMessage', decision: 'allow' }]);
   });
 
   test('W-RELAY-11 that is gone, and not only its input, waits for nothing', async () => {

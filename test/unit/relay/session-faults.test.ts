@@ -184,6 +184,42 @@ describe('ids', () => {
     expect(host.lines).toEqual([named(`"${key}":7`)]);
   });
 
+  test.each<[string, string]>([
+    ['twice', '"io.modelcontextprotocol/subscriptionId":1,"io.modelcontextprotocol/subscriptionId":8'],
+    ['in another spelling', '"io.modelcontextprotocol\\/subscriptionId":1'],
+    ['as another one', '"io.modelcontextprotocol/subscriptionId":8'],
+  ])('W-RELAY-9 an answer that ends a subscription and names it %s does not pass', (_name, meta) => {
+    const { host, server } = join();
+    host.say({ id: 7, method: 'subscriptions/listen', params: { notifications: {} } });
+    server.say(`{"jsonrpc":"2.0","id":1,"result":{"_meta":{${meta}}}}`);
+    expect(host.messages).toMatchObject([{ id: 7, error: { data: { code: 'withheld' } } }]);
+  });
+
+  test('W-RELAY-9 a change of the policy is told to each subscription that asks for tools, under its own id', () => {
+    const { host, server, session } = join();
+    const listen = (id: unknown, toolsListChanged: boolean) => ({
+      id,
+      method: 'subscriptions/listen',
+      params: { notifications: { toolsListChanged } },
+    });
+    const acknowledged = (subscription: number) => ({
+      method: 'notifications/subscriptions/acknowledged',
+      params: { _meta: { 'io.modelcontextprotocol/subscriptionId': subscription } },
+    });
+    host.say(listen('a', true), listen(2, true), listen(3, false), listen(4, true));
+    // The last one is not acknowledged yet.
+    server.say(acknowledged(1), acknowledged(2), acknowledged(3));
+    host.writes.length = 0;
+    session.policy = policyOf({});
+    expect(host.messages).toEqual(
+      ['a', 2].map((id) => ({
+        jsonrpc: '2.0',
+        method: 'notifications/tools/list_changed',
+        params: { _meta: { 'io.modelcontextprotocol/subscriptionId': id } },
+      })),
+    );
+  });
+
   test('an `initialize` is not cancelled', () => {
     const { host, server } = join();
     host.say(

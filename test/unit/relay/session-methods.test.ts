@@ -200,6 +200,23 @@ describe('results that come later', () => {
     expect(JSON.stringify(audit.records)).not.toContain('ticket');
   });
 
+  test('W-RELAY-12 a subscription to a task reaches the server only for a task of the session, and its id is not recorded', () => {
+    const { host, server, audit } = join();
+    const listen = (id: number, ...taskIds: string[]) => ({
+      id,
+      method: 'subscriptions/listen',
+      params: { notifications: { taskIds } },
+    });
+    host.say(call(1));
+    server.say({ id: 1, result: { resultType: 'task', taskId: 'ticket' } });
+    host.writes.length = 0;
+    host.say(listen(2, 'ticket', 'of another'), listen(3, 'ticket'));
+    expect(host.messages).toMatchObject([{ id: 2, error: { code: -32602 } }]);
+    expect(server.messages.slice(1)).toMatchObject([listen(2, 'ticket')].map(({ params }) => ({ params })));
+    expect(audit.of('request')).toMatchObject([{ decision: 'deny' }, { decision: 'allow' }]);
+    expect(JSON.stringify(audit.records)).not.toMatch(/ticket|of another/);
+  });
+
   test('what a server asks for first joins the call that is made again with it', () => {
     const { host, server, audit } = join();
     const again = { requestState: 'the state', inputResponses: { a: { action: 'accept' } } };

@@ -84,7 +84,9 @@ describe('W-POL-10 a tool that was never listed', () => {
     host.say(call(1));
     play(server);
     await settled();
-    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32010 } }]);
+    expect(host.messages).toMatchObject([
+      { id: 1, error: { code: -32010, message: expect.stringContaining('of this name: the server ') } },
+    ]);
   });
 
   test('W-RELAY-11 is answered also where the server ends before it has listed', async () => {

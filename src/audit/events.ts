@@ -124,6 +124,7 @@ export interface CredentialUse {
     | 'remove'
     | 'use'
     | 'answer'
+    | 'exchange'
     | 'lock'
     | 'unlock'
     | 'revoke'

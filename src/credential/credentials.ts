@@ -133,6 +133,30 @@ export class Credentials implements AsyncDisposable {
     return this.#write(store, name, value, true, onStored);
   }
 
+  /**
+   * Replaces a value that a host has exchanged for another one, if the store still has it. Open sessions are told, which
+   * nobody waits for. Returns the new version, or why there is none. Throws the store's codes.
+   */
+  async replace(name: string, from: CredentialSource, expected: string, value: string): Promise<Replaced> {
+    const origin = this.#origin(from);
+    if (origin === undefined) throw storeUnset();
+    if (typeof origin !== 'string')
+      return { version: undefined, superseded: false, reason: 'a command gives its value' };
+    const store = this.store(origin);
+    const stored = await store.replace(name, expected, value);
+    if (stored === undefined)
+      return { version: undefined, superseded: true, reason: 'another value was set meanwhile' };
+    this.#values.invalidate(name, origin);
+    this.#watch.recordVersion({ name, origin }, stored.version);
+    void this.#notify(name).catch((error: unknown) => {
+      this.#parts.log.error(
+        { credential: name, error: String(error) },
+        'sessions were not told of a new value',
+      );
+    });
+    return { version: stored.version };
+  }
+
   /** Removes a value. Open sessions keep what they have. Throws `credential-missing`. */
   async remove(name: string, from?: StoreKind): Promise<StoreKind> {
     const store = this.store(from);
@@ -286,6 +310,16 @@ export class Credentials implements AsyncDisposable {
     for (const listener of [...this.#openedListeners]) listener();
   }
 }
+
+/** The result of replacing a value. */
+export type Replaced =
+  | { readonly version: string }
+  | {
+      readonly version: undefined;
+      /** The store has another value by now. */
+      readonly superseded: boolean;
+      readonly reason: string;
+    };
 
 /** The result of setting a value. */
 export interface SetResult {

@@ -135,6 +135,15 @@ export class SealedCredential {
   update(value: string, version: string): void {
     if (this.derived) return;
     this.#version = version;
+    this.#setValue(value);
+  }
+
+  /** Sets the value of a token that a token endpoint has exchanged for another one. The placeholder stays. */
+  exchange(value: string): void {
+    this.#setValue(value);
+  }
+
+  #setValue(value: string): void {
     if (value === this.value) return;
     const former = this.#secrets.filter((secret) => secret.value !== value).slice(0, MAX_FORMER_VALUES);
     this.#secrets = [new SealedSecret(value, this.placeholder), ...former];

@@ -44,6 +44,8 @@ export const BUDGETS = {
   decoded: MIB,
   /** The longest response of a token endpoint. */
   tokenResponse: MIB,
+  /** For the turn of a request that exchanges a refresh token. */
+  refresh: 30_000,
   /** A streamed response: what is forwarded at once, and what waits until the server has read it. */
   batch: 64 * KIB,
   unread: 256 * KIB,

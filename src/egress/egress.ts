@@ -23,6 +23,7 @@ import { EgressLedger } from './ledger.ts';
 import { serveNetwork, serveProxy } from './listener.ts';
 import { VirtualAddresses } from './names/virtual-addresses.ts';
 import { checkNodeHooks } from './node-hooks.ts';
+import { RefreshTurns } from './refresh.ts';
 import { Authority } from './tls/authority.ts';
 import {
   BUNDLE_PATH,
@@ -39,7 +40,7 @@ export interface EgressParts {
   readonly settings: Settings['egress'];
   readonly places: Places;
   readonly home: string;
-  readonly credentials: Pick<Credentials, 'resolve'>;
+  readonly credentials: Pick<Credentials, 'resolve' | 'replace' | 'onOpened'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly guards: UsageLocks;
   /** Called when a host has answered a request that carried a credential. */
@@ -105,10 +106,12 @@ export class Egress {
   readonly #parts: EgressParts;
   readonly #bundle = systemBundle();
   readonly #outbound: Outbound;
+  readonly #refreshes: RefreshTurns;
   #checked: Promise<void> | undefined;
 
   constructor(parts: EgressParts) {
     this.#parts = parts;
+    this.#refreshes = new RefreshTurns(parts);
     this.#outbound = new Outbound({ ...parts, system: this.#bundle?.data });
   }
 
@@ -141,6 +144,7 @@ export class Egress {
       uses,
       matches: (pattern, host, port) => matchesHost(pattern, host, port, HTTPS),
     });
+    for (const credential of sealed.all) this.#refreshes.bringUpToDate(credential);
     const reach = allowedEgress(profile);
     const allowed = new Allowlist(reach.network, reach.sealed);
     const authority = reach.sealed.length > 0 ? Authority.create(reach.sealed, clock.now()) : undefined;
@@ -169,6 +173,7 @@ export class Egress {
       upstreamTrust,
       guards,
       ledger,
+      refreshes: this.#refreshes,
       onCredentialResponse,
       turns,
       checkNode: () => this.#checkNode(),

@@ -21,6 +21,7 @@ import { HttpGate, type Upstream } from './http/http-gate.ts';
 import type { PlaceholderSearch } from './http/substitution.ts';
 import type { Destination, EgressLedger } from './ledger.ts';
 import type { VirtualAddresses } from './names/virtual-addresses.ts';
+import type { RefreshTurns } from './refresh.ts';
 import { EgressRefusal } from './refusal.ts';
 import type { Authority } from './tls/authority.ts';
 import { Handshakes } from './tls/handshakes.ts';
@@ -37,6 +38,7 @@ export interface GateParts {
   readonly upstreamTrust: tls.SecureContext;
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
+  readonly refreshes: RefreshTurns;
   /** Called when a host has answered a request that carried a credential. */
   readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
   readonly turns: GateTurns;
@@ -66,11 +68,12 @@ export class Gate implements Disposable {
   constructor(parts: GateParts) {
     this.#parts = parts;
     this.#handshakes = new Handshakes(parts.turns);
-    const { sealed, guards, ledger, turns, clock, onCredentialResponse, log } = parts;
+    const { sealed, guards, ledger, refreshes, turns, clock, onCredentialResponse, log } = parts;
     this.#http = new HttpGate({
       sealed,
       guards,
       ledger,
+      refreshes,
       turns,
       clock,
       onCredentialResponse,

@@ -136,6 +136,23 @@ export class EgressLedger {
     this.#try(() => this.#use({ ...request, action: 'answer', outcome: 'lost', reason: truncate(reason) }));
   }
 
+  /** A host has exchanged a refresh token for another one. Never throws. */
+  recordExchange(
+    { name: credential, version }: { readonly name: string; readonly version: string },
+    { host, port }: Destination,
+    outcome: 'stored' | 'kept' | 'superseded',
+    reason: string | undefined,
+  ): void {
+    const fields = {
+      credential,
+      version,
+      host,
+      port,
+      ...(reason !== undefined && { reason: truncate(reason) }),
+    };
+    this.#try(() => this.#use({ ...fields, action: 'exchange', outcome }));
+  }
+
   /** A credential was not substituted. Never throws. */
   recordDenial(request: CredentialedRequest, reason: string): void {
     const { credential, host, port, method } = request;
@@ -198,9 +215,15 @@ export class EgressLedger {
     audit.append('egress.connect', { session, profile, ...this.#calls(), ...fields }, durability);
   }
 
-  #use({ path = '', ...fields }: Omit<CredentialUse, 'session' | 'profile' | 'call' | 'calls'>): void {
+  #use({ path, ...fields }: Omit<CredentialUse, 'session' | 'profile' | 'call' | 'calls'>): void {
     const { session, profile, audit, durability } = this.#parts;
-    const use = { session, profile, ...this.#calls(), ...fields, path: truncate(path) };
+    const use = {
+      session,
+      profile,
+      ...this.#calls(),
+      ...fields,
+      ...(path !== undefined && { path: truncate(path) }),
+    };
     audit.append('credential.use', use, durability);
   }
 

@@ -220,6 +220,62 @@ test('W-SEAL-8 a new value reaches the next request of an open session; server, 
   expect(used.map(({ version }) => version === rotated.version)).toEqual([false, false, true]);
 });
 
+test('W-SEAL-10 a refresh token that is exchanged is the next session’s, and no two sessions spend the same one', async () => {
+  await using internet = await Internet.open();
+  let valid = `rt-${randomBytes(18).toString('hex')}`;
+  const values = [valid];
+  const login = await internet.host(['login.test'], {
+    route: (request, response) => {
+      if (request.url !== '/token') return false;
+      let body = '';
+      request.on('data', (piece) => {
+        body += piece;
+      });
+      request.on('end', () => {
+        const isValid = new URLSearchParams(body).get('refresh_token') === valid;
+        if (isValid) {
+          valid = `rt-${randomBytes(18).toString('hex')}`;
+          values.push(valid);
+        }
+        const answer = isValid
+          ? { access_token: token(), token_type: 'Bearer', refresh_token: valid }
+          : { error: 'invalid_grant' };
+        response.writeHead(isValid ? 200 : 400, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(answer));
+      });
+      return true;
+    },
+  });
+  await using home = await settle(internet);
+  await home.done(['credential', 'set', 'mail', 'TOKEN'], valid);
+  home.profile('mail', sealed(login));
+  const refresh = async (inside: Inside): Promise<number> => {
+    const { env } = await inside.see();
+    const body = `grant_type=refresh_token&refresh_token=${env.TOKEN}`;
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const answer = await inside.fetch(`${login.url}/token`, { method: 'POST', headers, body });
+    if (answer.status === 200) expect(JSON.parse(answer.body).refresh_token).toBe(env.TOKEN);
+    return answer.status;
+  };
+  {
+    await using one = await Inside.open(home.run('mail'), values);
+    await using other = await Inside.open(home.run('mail'), values);
+    expect(await Promise.all([one, other, one, other].map(refresh))).toEqual([200, 200, 200, 200]);
+  }
+  // The next daemon starts with what the store has.
+  await home.done(['stop']);
+  await using next = await Inside.open(home.run('mail'), values);
+  expect(await refresh(next)).toBe(200);
+  const exchanged = home.audit('credential.use').filter(({ action }) => action === 'exchange');
+  expect(exchanged.map(({ outcome, credential, host }) => [outcome, credential, host])).toEqual(
+    Array.from({ length: 5 }, () => ['stored', 'mail/TOKEN', 'login.test']),
+  );
+  for (const value of values) {
+    for (const name of globSync('**/*.{jsonl,log}', { cwd: home.dir }))
+      expectAbsent(readFileSync(join(home.dir, name), 'latin1'), value, name);
+  }
+});
+
 test('W-SEAL-5 the lock of all, and the revocation of one, take effect at once, and last until they are undone', async () => {
   await using internet = await Internet.open();
   const api = await internet.host(['api.test']);

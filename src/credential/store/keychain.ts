@@ -62,6 +62,15 @@ export class Keychain implements Store {
     return this.#write(credentialKey(name), name, value, { prompt: true });
   }
 
+  async replace(name: string, expected: string, value: string): Promise<StoredValue | undefined> {
+    const length = Buffer.byteLength(value);
+    if (length > MAX_VALUE) throw tooLong(name, `${length} bytes`, `${MAX_VALUE} bytes`);
+    // A keychain has no transactions: another program's change in between would be lost.
+    const stored = await this.get(name, { prompt: false });
+    if (stored?.value !== expected) return undefined;
+    return this.#write(credentialKey(name), name, value, { prompt: false });
+  }
+
   remove(name: string): Promise<boolean> {
     return this.#parts.items.remove(credentialKey(name));
   }

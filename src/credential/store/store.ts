@@ -52,6 +52,11 @@ export interface Store extends AsyncDisposable {
   /** Undefined: there is no value of this name. */
   get(name: string, options?: ReadOptions): Promise<StoredValue | undefined>;
   set(name: string, value: string): Promise<StoredValue>;
+  /**
+   * Like `set`, if the value is still the expected one; `undefined` otherwise. Does not ask to unlock the store: nobody
+   * waits for it.
+   */
+  replace(name: string, expected: string, value: string): Promise<StoredValue | undefined>;
   /** False: there was no value. */
   remove(name: string): Promise<boolean>;
   list(): Promise<CredentialMetadata[]>;

@@ -140,12 +140,13 @@ class FileVault implements Vault {
   }
 
   set(name: string, text: string): Promise<StoredValue> {
+    return this.#enqueue(() => this.#setText(name, text));
+  }
+
+  replace(name: string, expected: string, text: string): Promise<StoredValue | undefined> {
     return this.#enqueue(async () => {
-      if (!text.isWellFormed()) {
-        throw new WarderError('credential-unfit', `the value for "${name}" is not Unicode text`);
-      }
-      const stored = await this.#set('credential', name, Buffer.from(text), VALUE_LIMIT);
-      return { value: text, ...stored, bound: true };
+      const bytes = readValue(await this.#open(), 'credential', name);
+      return bytes?.toString('utf8') === expected ? this.#setText(name, text) : undefined;
     });
   }
 
@@ -209,6 +210,14 @@ class FileVault implements Vault {
     const result = this.#queue.then(work);
     this.#queue = result.catch(() => {});
     return result;
+  }
+
+  async #setText(name: string, text: string): Promise<StoredValue> {
+    if (!text.isWellFormed()) {
+      throw new WarderError('credential-unfit', `the value for "${name}" is not Unicode text`);
+    }
+    const stored = await this.#set('credential', name, Buffer.from(text), VALUE_LIMIT);
+    return { value: text, ...stored, bound: true };
   }
 
   async #set(kind: EntryKind, name: string, bytes: Uint8Array, limit: number) {

@@ -4,7 +4,6 @@
 import * as http from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { IssuedTokens } from '../../credential/issued-tokens.ts';
 import type { ResponseSealer } from '../../credential/redact.ts';
 import type { SealedCredential } from '../../credential/sealed.ts';
 import type { Log } from '../../os/log.ts';
@@ -16,8 +15,9 @@ import { sendDenial, sendRawResponse, toDenial } from './gate-response.ts';
 import { allowHalfOpen } from './half-open.ts';
 import { prepareBody } from './request-body.ts';
 import { processHead } from './request-head.ts';
-import { forwardResponse, toFields } from './response.ts';
+import { forwardResponse, isEventStream, toFields } from './response.ts';
 import { Denial, type Head, RequestContext, type RequestContextParts } from './substitution.ts';
+import { TokenResponse } from './token-response.ts';
 
 /** Where a connection of the server leads, and how to get there. */
 export interface Upstream {
@@ -251,11 +251,18 @@ export class HttpGate implements Disposable {
       // A host may respond before it has read everything; a request that was refused midway has no response.
       const incoming = await Promise.race([responding, sent.then(() => responding)]);
       this.#reportResponse(context, incoming.statusCode ?? 0, upstream.destination.host);
+      const { destination } = upstream;
+      const isWhole = !isEventStream(incoming);
+      const turn = isWhole ? context.refreshTurn : undefined;
+      const tokens = TokenResponse.of(context, destination, turn, this.#parts);
       await forwardResponse(incoming, response, method, {
         sealing: this.#parts.sealing,
-        issued: this.#issuedTokens(context, upstream),
+        issued: tokens?.tokens,
         isTokenResponse: body.isTokenRequest,
-        onTokensRead: async () => {},
+        onTokensRead: async (whole) => {
+          await tokens?.onRead(whole);
+          context.endRefresh();
+        },
         reserve,
         turns,
       });
@@ -263,6 +270,7 @@ export class HttpGate implements Disposable {
     } catch (error) {
       this.#reject(error, request, response, connection, context);
     } finally {
+      context.endRefresh();
       await waitForDelivery(response, connection.client);
       this.#bufferedBytes -= reserved;
     }
@@ -272,30 +280,6 @@ export class HttpGate implements Disposable {
     context.recordAnswer(status);
     for (const credential of context.usedCredentials.keys())
       this.#parts.onCredentialResponse(credential, status, host);
-  }
-
-  /** Seals the tokens of a response; `undefined` where the host is no credential's. */
-  #issuedTokens(context: RequestContext, upstream: Upstream): IssuedTokens | undefined {
-    const { sealed, sealing } = this.#parts;
-    const { host, port } = upstream.destination;
-    const used = [...context.usedCredentials.keys()];
-    const [first] = used;
-    const issuers = first === undefined ? sealed.all.filter((each) => each.allowsHost(host, port)) : used;
-    const members = issuers.map((each) => each.issuedMembers(context.path));
-    const issuer = issuers.find((_, at) => (members[at]?.length ?? 0) > 0) ?? issuers[0];
-    if (issuer === undefined) return undefined;
-    const known = sealing();
-    return new IssuedTokens(members.flat(), {
-      onToken: ({ value }) => {
-        // A known secret within a new token keeps its placeholder, and its limits.
-        if (known.has(value)) return;
-        if (sealed.seal(value, issuer) === undefined)
-          throw new Denial(502, 'more tokens were issued than a session can seal');
-      },
-      onTooLong: () => {
-        throw new Denial(502, 'a token is longer than the gate can seal');
-      },
-    });
   }
 
   /** The one exit for a request that is not forwarded. */

@@ -132,7 +132,10 @@ async function bufferedBody(
   }
   if (plain !== body) reserve(plain.length);
   const tokenRequest = format === 'form' || format === 'json' ? readTokenRequest(plain, format) : undefined;
-  const replace = createReplacer(format, context, inSecretParameters(plain, tokenRequest, context));
+  const parameters = inSecretParameters(plain, tokenRequest, context);
+  const refreshed = indexOfValue(tokenRequest?.get('refresh_token'), context);
+  if (refreshed !== undefined && parameters.has(refreshed)) await context.beginRefresh(refreshed);
+  const replace = createReplacer(format, context, parameters);
   const put = await replaceInSlices(plain, context.finder.stream(replace), turns);
   if (put !== plain) reserve(put.length);
   // Encoded anew: another decoder could read on where this one sees padding or the end.
@@ -171,19 +174,26 @@ const NO_PARAMETERS: ReadonlySet<number> = new Set();
 function inSecretParameters(
   body: Buffer,
   tokenRequest: TokenRequest | undefined,
-  { finder }: RequestContext,
+  context: RequestContext,
 ): ReadonlySet<number> {
   if (tokenRequest === undefined) return NO_PARAMETERS;
-  const others = finder.find(body).map(({ index }) => index);
+  const others = context.finder.find(body).map(({ index }) => index);
   const inside: number[] = [];
   for (const value of tokenRequest.values()) {
-    const bytes = Buffer.from(value);
-    const [match] = finder.find(bytes);
-    if (match?.form !== 'raw' || match.end - match.start < bytes.length) continue;
-    inside.push(match.index);
-    others.splice(others.indexOf(match.index), 1);
+    const index = indexOfValue(value, context);
+    if (index === undefined) continue;
+    inside.push(index);
+    others.splice(others.indexOf(index), 1);
   }
   return new Set(inside.filter((index) => !others.includes(index)));
+}
+
+/** The index of the placeholder that a value is. */
+function indexOfValue(value: string | undefined, { finder }: RequestContext): number | undefined {
+  if (value === undefined) return undefined;
+  const bytes = Buffer.from(value);
+  const [match] = finder.find(bytes);
+  return match?.form === 'raw' && match.end - match.start === bytes.length ? match.index : undefined;
 }
 
 /**

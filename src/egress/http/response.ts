@@ -23,7 +23,7 @@ export interface ForwardOptions {
   /** The response is that to a token request: it is read whole, if it ends. */
   readonly isTokenResponse: boolean;
   /** Called when the tokens of a whole body are known, before anything is forwarded. */
-  readonly onTokensRead: () => Promise<void>;
+  readonly onTokensRead: (body: Buffer) => Promise<void>;
   /** Called with the bytes that stay in memory; may throw. */
   readonly reserve: (bytes: number) => void;
   readonly turns: GateTurns;
@@ -78,14 +78,14 @@ export async function forwardResponse(
   if (
     tokens !== undefined &&
     coding !== undefined &&
-    !types.some((type) => EVENT_STREAM.test(type)) &&
+    !isEventStream(from) &&
     (isTokenResponse || Number(length) <= MAX_WHOLE)
   ) {
     const body = await readWhole(from, BUDGETS.tokenResponse, reserve);
     whole = await decode(coding, body, BUDGETS.tokenResponse);
     reserve(2 * whole.length);
     await readTokens(whole, tokens, turns);
-    await onTokensRead();
+    await onTokensRead(whole);
     whole = await replaceInSlices(whole, sealing().transform(false), turns);
   }
 
@@ -145,6 +145,11 @@ function sealTokensFirst(tokens: IssuedTokens | undefined, replacing: ByteTransf
 /** What Node accepts in a reason phrase, and refuses to write. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a status line cannot reserve
 const CONTROL_CHARACTERS = /[\0-\x08\x0a-\x1f\x7f]/g;
+
+/** Whether a response may go on for ever. */
+export function isEventStream({ headers }: IncomingMessage): boolean {
+  return EVENT_STREAM.test(headers['content-type'] ?? '');
+}
 
 /** Pairs Node's raw header fields. */
 export function toFields(raw: readonly string[]): Field[] {

@@ -6,6 +6,7 @@ import type { SealedCredential, SealedCredentials } from '../../credential/seale
 import type { PlaceholderLocation, UsageLocks } from '../../credential/usage.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { CredentialedRequest, Destination, EgressLedger } from '../ledger.ts';
+import type { RefreshTurn, RefreshTurns } from '../refresh.ts';
 
 /** A request or response that the gate does not forward, with the status that the other side gets. */
 export class Denial extends Error {
@@ -45,6 +46,7 @@ export interface RequestContextParts {
   readonly search: () => PlaceholderSearch;
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
+  readonly refreshes: RefreshTurns;
   readonly clock: Clock;
 }
 
@@ -67,6 +69,7 @@ export class RequestContext {
   /** A header field names another method or target, which some servers obey. */
   hasOverrideHeader = false;
   #status: number | undefined;
+  #turn: RefreshTurn | undefined;
 
   constructor(
     parts: RequestContextParts,
@@ -115,6 +118,25 @@ export class RequestContext {
       if (this.#status !== undefined) ledger.recordAnswer(request, this.#status);
     } else substitution.location = location;
     return credential.value;
+  }
+
+  /** The request exchanges a refresh token: no other does until `endRefresh`. */
+  get refreshTurn(): RefreshTurn | undefined {
+    return this.#turn;
+  }
+
+  /** Waits until no other request exchanges the refresh token. Throws `Denial` where that takes too long. */
+  async beginRefresh(index: number): Promise<void> {
+    const credential = this.#search.all[index];
+    if (credential === undefined || this.#turn !== undefined) return;
+    this.#turn = await this.#parts.refreshes.begin(credential);
+    if (this.#turn === undefined)
+      throw new Denial(503, 'another request with this refresh token has no answer yet');
+  }
+
+  endRefresh(): void {
+    this.#turn?.[Symbol.dispose]();
+    this.#turn = undefined;
   }
 
   /**

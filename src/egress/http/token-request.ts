@@ -33,6 +33,8 @@ export function readTokenRequest(body: Buffer, format: 'form' | 'json'): TokenRe
 function readJson(text: string): [string, string][] {
   try {
     const value: unknown = JSON.parse(text);
+    // With a member twice, the host may read the other one.
+    if (text.split('"refresh_token"').length > 2) return [];
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
     return Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   } catch {

@@ -215,3 +215,121 @@ describe('without "as" a secret goes into a header', () => {
     expect(gate.upstream.requests.at(-1)?.body.toString()).toContain(SECRET);
   });
 });
+
+describe('a refresh token that is exchanged', () => {
+  const rotating = (answer: (count: number) => string, type = 'application/json') => {
+    let count = 0;
+    return {
+      route: (incoming: http.IncomingMessage, response: http.ServerResponse) => {
+        if (incoming.url?.startsWith('/echo')) return false;
+        response.writeHead(200, { 'content-type': type });
+        response.end(answer(++count));
+        return true;
+      },
+    };
+  };
+  const grant = (placeholder: string): Sent => [
+    'POST /token',
+    form,
+    `grant_type=refresh_token&refresh_token=${placeholder}`,
+  ];
+  const next = (count: number): string => `ghr_next${count}WmW5vRq8XbNc1YdHf4JsPg7AeU3iMo0Qy6`;
+
+  test('becomes the value of its credential, is stored and recorded, and never seen [W-SEAL-10]', async () => {
+    const stored: string[][] = [];
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      limits: { as: undefined },
+      upstream: rotating((count) => JSON.stringify({ access_token: TOKEN, refresh_token: next(count) })),
+      replace: async (...words) => {
+        stored.push(words);
+        return { version: `w${stored.length}` };
+      },
+    });
+    const placeholder = gate.placeholder('TOKEN');
+    for (const count of [1, 2]) {
+      const { body } = await send(gate, ...grant(placeholder));
+      const answer = JSON.parse(body.toString());
+      expect(answer.refresh_token).toBe(placeholder);
+      expect(answer.access_token).not.toBe(TOKEN);
+      expect(gate.sealed.all[0]?.value).toBe(next(count));
+    }
+    const sent = gate.upstream.requests.map(({ body }) =>
+      new URLSearchParams(body.toString()).get('refresh_token'),
+    );
+    expect(sent).toEqual([SECRET, next(1)]);
+    expect(stored).toEqual([
+      ['test/TOKEN', SECRET, next(1)],
+      ['test/TOKEN', next(1), next(2)],
+    ]);
+    const records = gate.records.filter(({ action }) => action === 'exchange');
+    expect(records).toMatchObject([
+      { outcome: 'stored', version: 'w1', host: 'api.test' },
+      { outcome: 'stored', version: 'w2' },
+    ]);
+    for (const value of [SECRET, next(1), next(2)]) expect(JSON.stringify(gate.records)).not.toContain(value);
+    expect(gate.sealed.all).toHaveLength(2);
+  });
+
+  test('by two requests at once is exchanged one after the other [W-SEAL-10]', async () => {
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      limits: { as: undefined },
+      upstream: rotating((count) => JSON.stringify({ access_token: TOKEN, refresh_token: next(count) })),
+      replace: async () => ({ version: 'w' }),
+    });
+    await Promise.all([1, 2, 3].map(() => send(gate, ...grant(gate.placeholder('TOKEN')))));
+    const sent = gate.upstream.requests.map(({ body }) =>
+      new URLSearchParams(body.toString()).get('refresh_token'),
+    );
+    expect(sent).toEqual([SECRET, next(1), next(2)]);
+  });
+
+  test.each([
+    ['an error', () => JSON.stringify({ error: 'invalid_grant', refresh_token: OTHER })],
+    ['an answer without an access token', () => JSON.stringify({ refresh_token: OTHER })],
+    [
+      'an answer with two',
+      () => `{"access_token":"${TOKEN}","refresh_token":"${OTHER}","refresh_token":"x"}`,
+    ],
+    ['a list', () => JSON.stringify([{ access_token: TOKEN, refresh_token: OTHER }])],
+    ['an inner object', () => JSON.stringify({ access_token: TOKEN, json: { refresh_token: OTHER } })],
+  ])('stays as it is with %s, whose tokens are sealed all the same [W-SEAL-10]', async (_name, answer) => {
+    const stored: string[] = [];
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      limits: { as: undefined },
+      upstream: rotating(answer),
+      replace: async (_credential, _expected, value) => {
+        stored.push(value);
+        return { version: 'w' };
+      },
+    });
+    const { body } = await send(gate, ...grant(gate.placeholder('TOKEN')));
+    expect(body.toString()).not.toContain(OTHER);
+    expect(stored).toEqual([]);
+    expect(gate.sealed.all[0]?.value).toBe(SECRET);
+  });
+
+  test('in an event stream is sealed as a token of the session [W-SEAL-10]', async () => {
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      limits: { as: undefined },
+      upstream: rotating(
+        () => `data: ${JSON.stringify({ access_token: TOKEN, refresh_token: OTHER })}\n\n`,
+        'text/event-stream',
+      ),
+    });
+    const { body } = await send(gate, ...grant(gate.placeholder('TOKEN')));
+    expect(body.toString()).not.toMatch(new RegExp(`${OTHER}|${TOKEN}`));
+    expect(gate.sealed.all.map(({ value }) => value)).toEqual([SECRET, TOKEN, OTHER]);
+  });
+
+  test('with its parameter twice in JSON is not put in: the host may read the other one [W-SEAL-10] [W-SEAL-2]', async () => {
+    await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, limits: { as: undefined } });
+    const p = gate.placeholder('TOKEN');
+    const body = `{"grant_type":"x","refresh_token":"another","refresh_token":"${p}"}`;
+    const { status } = await send(gate, 'POST /echo', { 'content-type': 'application/json' }, body);
+    expect(status).toBe(403);
+  });
+});

@@ -43,6 +43,11 @@ class Memory implements Store {
     return this.put(name, value);
   }
 
+  async replace(name: string, expected: string, value: string): Promise<StoredValue | undefined> {
+    this.#fail();
+    return this.values.get(name)?.value === expected ? this.put(name, value) : undefined;
+  }
+
   async remove(name: string): Promise<boolean> {
     return this.values.delete(name);
   }

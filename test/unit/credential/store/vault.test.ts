@@ -50,6 +50,16 @@ test('blobs have their own names', async () => {
   expect((await vault.get('name'))?.value).toBe('credential');
 });
 
+test('W-SEAL-10 a value is replaced only if it is still the expected one, however many try at once', async () => {
+  using folder = new VaultFolder();
+  await using vault = await folder.made();
+  await vault.set('a/TOKEN', 'first');
+  const tried = await Promise.all(['x', 'y', 'z'].map((value) => vault.replace('a/TOKEN', 'first', value)));
+  expect(tried.map((stored) => stored?.value)).toEqual(['x', undefined, undefined]);
+  expect((await vault.get('a/TOKEN'))?.value).toBe('x');
+  expect(await vault.replace('a/OTHER', 'first', 'x')).toBe(undefined);
+});
+
 test('concurrent calls do not lose changes', async () => {
   using folder = new VaultFolder();
   await using vault = await folder.made();

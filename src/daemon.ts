@@ -71,6 +71,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     platform: process.platform,
     uid,
     env,
+    vaultMark: () => audit.vaultMark(),
   });
   if (inherited !== undefined) credentials.inherit(inherited);
   const logSigner = new LogSigner({

@@ -14,6 +14,7 @@ import { createPublicKey, verify } from 'node:crypto';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Head } from './chain/chain.ts';
+import type { VaultMark } from './events.ts';
 
 /** Number and hash of a record that was signed. */
 export type SignedPoint = Head;
@@ -26,6 +27,8 @@ export interface Signer {
   sign(bytes: Uint8Array): Promise<Buffer>;
   /** The newest point that was stored; `undefined` if none ever was. Rejects if the store cannot be read. */
   lastSigned(): Promise<SignedPoint | undefined>;
+  /** The state of the vault that keeps the key, if it is one. */
+  mark?(): VaultMark | undefined;
   /** Stores the newest point. Rejects if the store cannot be written; asks nobody. */
   storeSigned(point: SignedPoint): Promise<void>;
 }

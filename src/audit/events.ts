@@ -112,13 +112,14 @@ export interface SandboxPlanted {
  * A credential was delivered to a server, changed, or put into a request by the gate. A use has two records: `use`
  * before the request leaves (`sent`, or `refused` with a reason), and `answer` with the host's answer.
  */
-export interface CredentialUse {
-  /** Its name; `*` for all credentials, with `lock` and `unlock`. */
+export interface CredentialUse extends VaultMark {
+  /** Its name; `*` for all credentials, with `init`, `lock` and `unlock`. */
   readonly credential: string;
   readonly version: string;
   readonly action:
     | 'deliver'
     | 'read'
+    | 'init'
     | 'set'
     | 'rotate'
     | 'remove'
@@ -309,7 +310,7 @@ export interface ProfileChange {
 }
 
 /** An earlier record's number and hash, signed; or why nothing is; or, if old segments were removed, where the log now starts. */
-export interface Checkpoint {
+export interface Checkpoint extends VaultMark {
   readonly signed_seq?: number;
   readonly signed_hash?: string;
   /** The Ed25519 public key, 32 bytes in base64. */
@@ -325,6 +326,15 @@ export interface Checkpoint {
   /** The number and `prev` of the first remaining record. */
   readonly start_seq?: number;
   readonly start_prev?: string;
+}
+
+/**
+ * The state of the vault, the last that the daemon has written or seen: an older file in its place is noticed. The digest is
+ * the SHA-256 of its file, hex.
+ */
+export interface VaultMark {
+  readonly vault_counter?: number;
+  readonly vault_digest?: string;
 }
 
 /** The members of each event's records, besides `seq`, `time`, `event`, `prev` and `hash`. */

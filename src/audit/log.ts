@@ -21,9 +21,9 @@ import { Chain, type Head, type JsonObject } from './chain/chain.ts';
 import { sha256 } from './chain/hash.ts';
 import { Timestamps } from './chain/time.ts';
 import { keysPath, recordKey, type SignedPoint, type Signer } from './checkpoint.ts';
-import type { AuditEvent, Fields } from './events.ts';
+import type { AuditEvent, Fields, VaultMark } from './events.ts';
 import { Appender, type Files, files } from './file/appender.ts';
-import { findSigned } from './file/find.ts';
+import { findSigned, findVaultMark } from './file/find.ts';
 import { HeadFile, headPath, readHead } from './file/head.ts';
 import { type Recovery, recover } from './file/recover.ts';
 import { Expiry, firstEntry, type Retention, SEGMENTS_PER_AGE } from './file/retention.ts';
@@ -220,6 +220,11 @@ export class AuditLog implements AsyncDisposable {
   /** The newest signed record, which the log has to contain, and the key that signs; `undefined` where there is none. */
   get signed(): { readonly point: SignedPoint | undefined; readonly key: string | undefined } {
     return { point: this.#signing.point, key: this.#signing.key };
+  }
+
+  /** The vault's state by the last record that has it. */
+  vaultMark(): Promise<Required<VaultMark> | undefined> {
+    return findVaultMark(this.#options.places.audit);
   }
 
   /** Signs the log's end. Resolves when that is done or has failed, which `status` reports; never rejects. */

@@ -190,6 +190,7 @@ export class Signing {
       previous_hash: previous.hash,
       key: signer.publicKey,
       signature: signature.toString('base64'),
+      ...signer.mark?.(),
     });
     this.#unsigned -= unsigned;
     this.#since = this.#log.monotonic();

@@ -163,7 +163,7 @@ async function serve(
         return { pid: process.pid, sessions: server.sessions };
       },
       doctor: async () => ({
-        checks: [...daemonChecks(peer.kind, undumpable, log.dropped), ...(await rooms.checks())],
+        checks: [...daemonChecks(peer.kind, undumpable, places.log, log.dropped), ...(await rooms.checks())],
       }),
     },
     handOver: (request) => retirement.answer(request),
@@ -276,6 +276,7 @@ function replaced(): WarderError {
 function daemonChecks(
   peer: Result<'status'>['daemon']['peer'],
   undumpable: boolean,
+  log: string,
   dropped: number,
 ): Check[] {
   const koffi = 'install Warder with its optional dependency koffi';
@@ -292,11 +293,11 @@ function daemonChecks(
       ? { name: 'core dumps', state: 'ok', detail: 'off' }
       : { name: 'core dumps', state: 'warn', detail: 'the system may still write one', hint: koffi },
     dropped === 0
-      ? { name: 'log', state: 'ok', detail: 'written' }
+      ? { name: 'log', state: 'ok', detail: `written to ${log}` }
       : {
           name: 'log',
           state: 'warn',
-          detail: `${dropped} lines could not be written`,
+          detail: `${dropped} lines could not be written to ${log}`,
           hint: 'free space on the disk',
         },
   ];

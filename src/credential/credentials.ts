@@ -4,6 +4,7 @@
 //
 // An open session watches its credentials (`watch`). For those, the listeners of `onRotation` also learn of values that
 // another program changed and of values that expired; they always learn of changes made here.
+import type { VaultMark } from '../audit/events.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -223,6 +224,11 @@ export class Credentials implements AsyncDisposable {
   /** Opens the vault with what an older daemon passed on. */
   inherit({ vault }: Inheritance): void {
     this.#vault().inherit(vault);
+  }
+
+  /** The state of the vault, if it was used, for the audit log. */
+  get vaultMark(): VaultMark | undefined {
+    return this.#stores.vault?.mark;
   }
 
   /** A vault with another key than the one in the settings, to be set up and chosen. Does not access it yet. */

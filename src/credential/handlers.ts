@@ -189,12 +189,14 @@ async function init(
     await carrySigned(parts, keychain, force);
     updateSettings(places, [[['store'], kind]]);
     await credentials.choose({ kind });
+    record(parts, 'init', ALL_CREDENTIALS, '', 'ok');
     await parts.reopenSigner();
     return { store: kind, config: settingsPath(places), signer: publicKey, left };
   }
   const chosen = key ?? loadSettings(places).vault.key;
   const vault = credentials.newVault(chosen);
   try {
+    if (force) vault.accept();
     const made = await vault.create(passphrase);
     await probe(vault);
     const { publicKey } = await openSigner(vault, places.state);
@@ -204,6 +206,7 @@ async function init(
       [['vault', 'key'], chosen],
     ]);
     await credentials.choose(vault);
+    record(parts, 'init', ALL_CREDENTIALS, '', 'ok');
     await parts.reopenSigner();
     const config = settingsPath(places);
     return { store: kind, config, ...(made !== undefined && { made }), signer: publicKey, left };
@@ -258,14 +261,18 @@ async function probe({ kind, blobs }: Store): Promise<void> {
   throw new WarderError(code, `the ${kind} does not store what is written to it`);
 }
 
+/** What changes the store. */
+const CHANGES = new Set<string>(['init', 'set', 'rotate', 'remove']);
+
 function record(
-  { audit }: HandlersParts,
-  action: 'set' | 'rotate' | 'remove' | 'lock' | 'unlock' | 'revoke' | 'restore',
+  { audit, credentials }: HandlersParts,
+  action: 'init' | 'set' | 'rotate' | 'remove' | 'lock' | 'unlock' | 'revoke' | 'restore',
   credential: string,
   version: string,
   outcome: string,
 ): void {
-  audit.append('credential.use', { credential, version, action, outcome });
+  const mark = CHANGES.has(action) ? credentials.vaultMark : undefined;
+  audit.append('credential.use', { credential, version, action, outcome, ...mark });
 }
 
 function codeOf(error: unknown): string {

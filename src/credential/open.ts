@@ -1,6 +1,7 @@
 // Opens the credentials of this machine: wires the stores to the operating system. Each store is created when it is first
 // needed.
 import { join } from 'node:path';
+import type { VaultMark } from '../audit/events.ts';
 import { programFile } from '../os/build.ts';
 import { busAddresses, connectBus } from '../os/bus.ts';
 import type { Clock } from '../os/clock.ts';
@@ -29,6 +30,8 @@ export interface OpenCredentialsParts {
   readonly spawn: Spawn;
   readonly platform: string;
   readonly uid: number;
+  /** The vault's state by the audit log. */
+  readonly vaultMark?: () => Promise<Required<VaultMark> | undefined>;
   /** The daemon's environment. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -38,7 +41,7 @@ const IDLE = 10_000;
 
 /** Opens the credentials. Does not access any store. */
 export function openCredentials(parts: OpenCredentialsParts): Credentials {
-  const { places, settings, clock, log, user, spawn, platform, uid, env } = parts;
+  const { places, settings, clock, log, user, spawn, platform, uid, env, vaultMark } = parts;
   const { home } = user;
   // Made anew for each command: the session bus may have come since.
   const surroundings = (): Record<string, string> => commandEnvironment(user, env, uid);
@@ -50,7 +53,14 @@ export function openCredentials(parts: OpenCredentialsParts): Credentials {
     open: {
       keychain: () => new Keychain({ platform, items: keychainItems(parts, surroundings()), clock }),
       vault: (key = settings.vault.key) =>
-        openVault({ file: join(places.state, 'vault.json'), clock, key, home, env }),
+        openVault({
+          file: join(places.state, 'vault.json'),
+          clock,
+          key,
+          home,
+          env,
+          ...(vaultMark !== undefined && { expected: vaultMark }),
+        }),
     },
   });
 }

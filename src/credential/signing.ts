@@ -26,7 +26,7 @@ const POINT_FORM = /^warder-audit-last-signed-v1\n([1-9]\d{0,15})\n([0-9a-f]{64}
 const RETRY = 60_000;
 
 /** A store, as far as signing needs one. */
-type Blobs = Pick<Store, 'blobs'>;
+type Blobs = Pick<Store, 'blobs' | 'mark'>;
 
 /**
  * The signer for the log in `folder`, whose key is in a store. With `prompt: false` a locked store is an error at once,
@@ -39,6 +39,7 @@ export async function openSigner(store: Blobs, folder: string, options = { promp
   return {
     publicKey: Buffer.from(x, 'base64url').toString('base64'),
     sign: async (bytes) => sign(null, bytes, key),
+    mark: () => store.mark,
     lastSigned: () => readLastSigned(store, folder),
     storeSigned: (point) => storeLastSigned(store, folder, point),
   };

@@ -99,13 +99,16 @@ test('in the stateless era there is no handshake to replay', async () => {
   expect(value(now)).toBe(second);
 });
 
-test('a value that another program changed in the keychain reaches the open session', async () => {
+test.each([
+  ['replaced', () => second],
+  ['edited within its item', (text: string) => text.replace(first, second)],
+])('a value that another program %s in the keychain reaches the open session', async (_how, change) => {
   await using bus = await SecretService.open();
   await using home = await prepare(bus, 'legacy');
   await using host = home.run('demo');
   await host.initialize();
   const old = await pid(host);
-  await bus.change('demo/TOKEN', second);
+  await bus.change('demo/TOKEN', change(await bus.read('demo/TOKEN')));
   expect(value(await moved(host, old))).toBe(second);
 });
 

@@ -78,3 +78,48 @@ test('W-CRED-32 a value that was copied under another name in the vault reaches 
     stderr: expect.stringMatching(/can be read by others.*\n.*hint: .*chmod 600/),
   });
 });
+
+test('W-CRED-42 a whole older vault that was put back between two daemons reaches no server, until its user accepts it', async () => {
+  await using home = new Home();
+  await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
+  await home.done(['credential', 'set', 'demo', 'TOKEN'], first);
+  home.profile('demo', {
+    server: fixtureServer('legacy'),
+    credentials: { TOKEN: { deliver: 'env' } },
+    sandbox: { off: true },
+    policy: { default: 'allow' },
+  });
+  await home.done(['stop']);
+  const file = join(home.places.state, 'vault.json');
+  const old = readFileSync(file);
+  await home.done(['credential', 'rotate', 'demo', 'TOKEN'], second);
+  const [rotated] = home.audit('credential.use').filter(({ action }) => action === 'rotate');
+  expect(rotated).toMatchObject({ vault_counter: expect.any(Number), vault_digest: expect.any(String) });
+  // Whatever else happened since.
+  await home.done(['daemon', 'start']);
+  await home.done(['stop']);
+  const newest = readFileSync(file);
+  const state = (): Promise<{ store: { state: string; detail?: string } }> => home.facts('status');
+
+  writeFileSync(file, old);
+  await using refused = home.run('demo');
+  const { error } = await refused.initialize();
+  expect(error).toMatchObject({ data: { code: 'vault-damaged' }, message: expect.stringContaining('older') });
+  expect((await state()).store).toMatchObject({ state: 'unavailable' });
+  expect((await home.warder(['doctor'])).stdout).toContain('it was replaced by an older file');
+  await home.done(['stop']);
+
+  // The right one is put back; then a backup is, by the user.
+  writeFileSync(file, newest);
+  await using host = home.run('demo');
+  expect((await host.initialize()).error).toBeUndefined();
+  host.close();
+  await host.ended;
+  await home.done(['stop']);
+  writeFileSync(file, old);
+  expect((await home.warder(['init', '--store', 'vault'])).code).toBe(1);
+  await home.done(['init', '--store', 'vault', '--force']);
+  await home.done(['stop']);
+  await using accepted = home.run('demo');
+  expect((await accepted.initialize()).error).toBeUndefined();
+});

@@ -1,7 +1,8 @@
-// Looks a signed record up in the log, before anything is signed after it.
+// Looks records up in the log: one that was signed, before anything is signed after it; and the last that has the vault's state.
 import { check } from '../chain/chain.ts';
 import { sha256 } from '../chain/hash.ts';
 import { type SignedPoint, validClaim } from '../checkpoint.ts';
+import type { VaultMark } from '../events.ts';
 import { listSegments, readLines } from './segments.ts';
 
 /**
@@ -42,4 +43,24 @@ export async function findSigned(
 
 function isSame(a: SignedPoint | undefined, b: SignedPoint): boolean {
   return a?.seq === b.seq && a.hash === b.hash;
+}
+
+/** The vault's state by the last record that has it; `undefined` if none has. Reads newer segments first. */
+export async function findVaultMark(folder: string): Promise<Required<VaultMark> | undefined> {
+  const segments = await listSegments(folder);
+  for (const { path } of segments.toReversed()) {
+    let found: Required<VaultMark> | undefined;
+    for await (const { lines } of readLines(path)) {
+      for (const line of lines) {
+        if (!line?.includes('"vault_counter":')) continue;
+        const { entry } = check(line, sha256);
+        if (entry === undefined) continue;
+        const { vault_counter, vault_digest } = entry;
+        if (typeof vault_counter === 'number' && typeof vault_digest === 'string')
+          found = { vault_counter, vault_digest };
+      }
+    }
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

@@ -4,12 +4,13 @@
 //     secret-tool lookup service warder username github/token
 //
 // An item that another program set has no envelope: its value is used as it is, and marked as not set by Warder. Its
-// version is a fingerprint (`fingerprint.ts`), since such an item has no version of its own.
+// version is a fingerprint (`fingerprint.ts`), since such an item has no version of its own. So is that of an item whose
+// value was edited while its envelope was kept: the version that the envelope has is another value's.
 import { randomBytes } from 'node:crypto';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import { createFingerprinter } from '../source/fingerprint.ts';
-import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
+import { decodeEnvelope, type Envelope, encodeEnvelope } from './envelope.ts';
 import { notText, tooLong } from './keychain-error.ts';
 import type { ItemKey, KeychainItem, KeychainItems } from './keychain-items.ts';
 import type { Blobs, CredentialMetadata, ReadOptions, Store, StoredValue, StoreState } from './store.ts';
@@ -35,6 +36,8 @@ export class Keychain implements Store {
   readonly blobs: Blobs;
   readonly #parts: KeychainParts;
   readonly #fingerprint = createFingerprinter();
+  /** The version of each name's envelope as it was seen first, and the fingerprint of the value that it then had. */
+  readonly #envelopes = new Map<string, { readonly version: string; readonly value: string }>();
 
   constructor(parts: KeychainParts) {
     this.#parts = parts;
@@ -103,6 +106,7 @@ export class Keychain implements Store {
       throw tooLong(key.username, `${value.length} characters`, `${longest} characters under this name`);
     }
     await items.write(key, text, options);
+    this.#envelopes.set(boundName, { version, value: this.#fingerprint(boundName, value) });
     return { value, version, updated, bound: true };
   }
 
@@ -110,7 +114,7 @@ export class Keychain implements Store {
   async #decode({ username, text, modified }: KeychainItem, boundName: string): Promise<StoredValue> {
     if (text === undefined) throw notText(username);
     const envelope = decodeEnvelope(boundName, text);
-    if (envelope !== undefined) return { ...envelope, bound: true };
+    if (envelope !== undefined) return { ...envelope, ...this.#versionOf(boundName, envelope) };
     const time = await modified();
     return {
       value: text,
@@ -118,6 +122,16 @@ export class Keychain implements Store {
       updated: time === undefined ? undefined : new Date(time).toISOString(),
       bound: false,
     };
+  }
+
+  /** The version of an envelope's value. */
+  #versionOf(boundName: string, { version, value }: Envelope): Pick<StoredValue, 'version' | 'bound'> {
+    const fingerprint = this.#fingerprint(boundName, value);
+    const known = this.#envelopes.get(boundName);
+    if (known?.version === version && known.value !== fingerprint)
+      return { version: fingerprint, bound: false };
+    if (known?.version !== version) this.#envelopes.set(boundName, { version, value: fingerprint });
+    return { version, bound: true };
   }
 
   async #describe(item: KeychainItem): Promise<CredentialMetadata> {

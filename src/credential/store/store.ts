@@ -1,6 +1,8 @@
 // The interface of credential stores. A store knows names and values, but no profiles or sessions. Each value is bound
 // to its name: a value that was copied under another name is refused.
 
+import type { VaultMark } from '../../audit/events.ts';
+
 /** A kind of store, as `config/warder.yaml` names it. */
 export type StoreKind = 'keychain' | 'vault';
 
@@ -63,6 +65,8 @@ export interface Store extends AsyncDisposable {
   /** Never prompts. */
   state(): Promise<StoreState>;
   readonly blobs: Blobs;
+  /** Of a vault: its state, for the audit log, so that an older file in its place is noticed by the next daemon. */
+  readonly mark?: VaultMark | undefined;
   /**
    * Calls `listener` with the name of each value that any program changes, or with `undefined` if any value may have
    * changed; from when the promise settles until its result is disposed of. A store that cannot detect changes does

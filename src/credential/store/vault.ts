@@ -2,12 +2,14 @@
 // key in `vault-key.ts`.
 //
 // What it protects: an attacker who can read the file learns names, times and lengths, but no value. An attacker who can
-// write it cannot change, rename, swap, add, remove or roll back an entry without being detected. What it does not
-// protect: a whole older file in its place opens as an older vault, unless this process has seen a newer one; and an
-// attacker who can read the daemon's memory has its keys and values. Every call reads the file again, one at a time.
-import { randomBytes } from 'node:crypto';
+// write it cannot change, rename, swap, add, remove or roll back an entry without being detected. A whole older file in its
+// place is refused by the daemon that has seen a newer one, and by the next, which knows the vault's counter and digest
+// from the audit log. What it does not protect: an older file together with a log of that time opens as an older vault; and
+// an attacker who can read the daemon's memory has its keys and values. Every call reads the file again, one at a time.
+import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import type { VaultMark } from '../../audit/events.ts';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import { writeFileAtomic } from '../../os/file.ts';
@@ -43,6 +45,8 @@ export interface VaultParts extends KeySource {
   /** Absolute path of the vault's file. */
   readonly file: string;
   readonly clock: Clock;
+  /** The vault's state as the audit log has it. Called once, when the vault is first opened. */
+  readonly expected?: () => Promise<Required<VaultMark> | undefined>;
   /** scrypt's parameters for a new vault. */
   readonly cost?: Cost;
 }
@@ -57,6 +61,8 @@ export interface Vault extends Store {
   create(passphrase?: string): Promise<string | undefined>;
   /** Opens a vault that has a passphrase. Throws `vault-key` for a wrong one, `store-unset`, `vault-damaged`. */
   unlock(passphrase: string): Promise<void>;
+  /** Takes the file as it is, also if it is older than the one that was there: its user restored it. */
+  accept(): void;
   /** The keys of a vault that a passphrase opened, for the next daemon; `undefined` if it is not open, or needs none. */
   passOn(): Inheritance['vault'] | undefined;
   /** Opens a vault with keys that another daemon passed on, if they are the file's. */
@@ -87,6 +93,10 @@ class FileVault implements Vault {
   #unlocked: { readonly sum: string; readonly keys: Keys } | undefined;
   /** The highest counter that this process has seen. */
   #highestCounter = 0;
+  /** The file as this process has written or seen it last. */
+  #latest: VaultFile | undefined;
+  /** What the audit log says; asked once. */
+  #expected: Promise<Required<VaultMark> | undefined> | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(parts: VaultParts) {
@@ -119,6 +129,7 @@ class FileVault implements Vault {
       } catch (cause) {
         throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
       }
+      this.accept();
       this.#keepKeys(content, keys);
       return createdKeyFile;
     });
@@ -181,6 +192,16 @@ class FileVault implements Vault {
         return { state, detail: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
       }
     });
+  }
+
+  get mark(): VaultMark | undefined {
+    if (this.#latest === undefined) return undefined;
+    return { vault_counter: this.#latest.counter, vault_digest: digestOf(this.#latest) };
+  }
+
+  accept(): void {
+    this.#expected = Promise.resolve(undefined);
+    this.#highestCounter = 0;
   }
 
   passOn(): Inheritance['vault'] | undefined {
@@ -254,6 +275,7 @@ class FileVault implements Vault {
       throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
     }
     this.#highestCounter = content.counter;
+    this.#latest = content;
   }
 
   /** Opens and verifies the file. Throws every code of an unavailable store. */
@@ -270,9 +292,31 @@ class FileVault implements Vault {
     const keys = this.#unlocked?.keys;
     if (keys === undefined) throw new TypeError('an unlocked vault has keys');
     const all = readEntries(content, keys);
-    if (content.counter < this.#highestCounter) throw damaged('it was replaced by an older file');
+    await this.#compare(content);
     this.#highestCounter = content.counter;
+    this.#latest = content;
     return { content, keys, all };
+  }
+
+  /** Throws `vault-damaged` for another file than the one that was there last. */
+  async #compare(content: VaultFile): Promise<void> {
+    this.#expected ??= this.#ask();
+    const { vault_counter: counter = 0, vault_digest: digest } = (await this.#expected) ?? {};
+    if (content.counter < Math.max(this.#highestCounter, counter)) throw replaced('an older file');
+    if (content.counter === counter && digestOf(content) !== digest) throw replaced('another file');
+  }
+
+  /** Asks the log once, and again after a failure. */
+  async #ask(): Promise<Required<VaultMark> | undefined> {
+    try {
+      return await this.#parts.expected?.();
+    } catch (cause) {
+      this.#expected = undefined;
+      throw new WarderError('audit-broken', "the audit log, which has the vault's state, cannot be read", {
+        hint: '"warder audit verify" says what is wrong',
+        cause,
+      });
+    }
   }
 
   async #unlock(content: VaultFile, passphrase: string | undefined): Promise<void> {
@@ -350,6 +394,17 @@ class FileVault implements Vault {
       await handle.close();
     }
   }
+}
+
+function replaced(by: string): WarderError {
+  return new WarderError('vault-damaged', `the vault is damaged: it was replaced by ${by}`, {
+    hint: 'put the right file back; or, if you restored it from a backup, run "warder init --store vault --force": values that were set since then are lost',
+  });
+}
+
+/** The SHA-256 of the file. */
+function digestOf(content: VaultFile): string {
+  return createHash('sha256').update(render(content)).digest('hex');
 }
 
 const STATES: Readonly<Record<string, StoreState['state']>> = {

@@ -119,6 +119,8 @@ test('the keychain is chosen, used, and named in the results', async () => {
   await expect(handlers['credential.remove']({ name })).rejects.toMatchObject({ code: 'credential-missing' });
   expect(records).toEqual([
     { action: 'set', credential: name, version: '', outcome: 'store-unset' },
+    { action: 'init', credential: '*', version: '', outcome: 'ok' },
+    { action: 'init', credential: '*', version: '', outcome: 'ok' },
     { action: 'set', credential: name, version: set.version, outcome: 'ok' },
     { action: 'rotate', credential: name, version: rotated.version, outcome: 'ok' },
     { action: 'rotate', credential: 'demo/OTHER', version: '', outcome: 'credential-missing' },
@@ -217,7 +219,7 @@ test('W-SEAL-5 a revocation takes the credential from open sessions, until it is
   await handlers['credential.set']({ name, value: 'a new value' });
   expect(locks.isRevoked(name)).toBe(false);
   expect(records.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
-    ...['revoke ok', 'revoke ok', 'restore ok', 'restore ok', 'revoke ok'],
+    ...['init ok', 'revoke ok', 'revoke ok', 'restore ok', 'restore ok', 'revoke ok'],
     ...['rotate credential-missing', 'set ok'],
   ]);
 });

@@ -58,6 +58,21 @@ test('a value that another program set is used as it is, and marked', async () =
   ]);
 });
 
+test('a value that was edited within its item has another version, and is not taken for one that Warder set', async () => {
+  const { bus, keychain } = await start();
+  const set = await keychain.set('demo/token', 'first value');
+  const text = await bus.read('demo/token');
+  await bus.change('demo/token', text.replace('first', 'other'));
+  const edited = await keychain.get('demo/token');
+  expect(edited).toMatchObject({ value: 'other value', bound: false, updated: set.updated });
+  expect(edited?.version).not.toBe(set.version);
+  expect(await keychain.list()).toMatchObject([{ bound: false, version: edited?.version }]);
+  await bus.change('demo/token', text);
+  expect(await keychain.get('demo/token')).toEqual(set);
+  const again = await keychain.set('demo/token', 'other value');
+  expect(await keychain.get('demo/token')).toEqual(again);
+});
+
 test('W-CRED-4 a value that was copied under another name is refused', async () => {
   const { bus, keychain } = await start();
   await keychain.set('admin/token', 'a value of the administrator');

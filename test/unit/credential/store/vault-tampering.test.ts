@@ -1,7 +1,10 @@
 // The vault against an attacker who can write its file but has no key: whatever they change, no value that
 // was not set is read.
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { VaultMark } from '../../../../src/audit/events.ts';
+import type { Vault } from '../../../../src/credential/store/vault.ts';
 import { WarderError } from '../../../../src/errors.ts';
 import { VaultFolder } from '../../../fixtures/vault.ts';
 
@@ -153,6 +156,62 @@ test('W-CRED-33 a whole older file is refused by a daemon that has seen the newe
   folder.text = old;
   await expect(vault.get(A)).rejects.toMatchObject({ code: 'vault-damaged' });
   await expect(vault.set(B, 'value')).rejects.toMatchObject({ code: 'vault-damaged' });
+});
+
+test('W-CRED-42 a whole older file, or another of the same age, is refused by the next daemon', async () => {
+  using folder = new VaultFolder();
+  await using vault = await folder.made();
+  await vault.set(A, 'old');
+  const old = folder.text;
+  await vault.set(A, 'new');
+  const { mark, text } = { mark: vault.mark as Required<VaultMark>, text: folder.text };
+  expect(mark).toEqual({
+    vault_counter: JSON.parse(text).counter,
+    vault_digest: createHash('sha256').update(text).digest('hex'),
+  });
+  const next = (): Promise<Vault> => folder.again({ expected: async () => mark });
+  await using same = await next();
+  expect((await same.get(A))?.value).toBe('new');
+
+  folder.text = old;
+  await using older = await next();
+  await expect(older.get(A)).rejects.toMatchObject({
+    code: 'vault-damaged',
+    message: 'the vault is damaged: it was replaced by an older file',
+    hint: expect.stringContaining('init --store vault --force'),
+  });
+  expect(await older.state()).toMatchObject({ state: 'unavailable' });
+  await expect(older.set(A, 'value')).rejects.toMatchObject({ code: 'vault-damaged' });
+
+  // Another value of the same number, made with the true key.
+  await using accepting = await folder.again();
+  await accepting.set(A, 'forged');
+  await using forged = await next();
+  await expect(forged.get(A)).rejects.toMatchObject({ message: expect.stringContaining('another file') });
+  forged.accept();
+  expect((await forged.get(A))?.value).toBe('forged');
+
+  // A newer one is what is left by a daemon that was killed before it could record it.
+  folder.text = text;
+  await accepting.set(B, 'later').catch(() => {});
+  await using later = await next();
+  await later.set(B, 'later');
+  await using again = await next();
+  expect((await again.get(B))?.value).toBe('later');
+});
+
+test('W-CRED-42 while the log cannot be read, no value is given; afterwards it is', async () => {
+  using folder = new VaultFolder();
+  await using vault = await folder.made();
+  await vault.set(A, 'value');
+  let broken = true;
+  const expected = async (): Promise<undefined> => {
+    if (broken) throw new Error('EIO');
+  };
+  await using next = await folder.again({ expected });
+  await expect(next.get(A)).rejects.toMatchObject({ code: 'audit-broken' });
+  broken = false;
+  expect((await next.get(A))?.value).toBe('value');
 });
 
 test.each([

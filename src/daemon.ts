@@ -125,8 +125,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       packages: new PackageStore({
         places,
         clock,
-        npm: refuseInstall,
-        runScripts: refuseInstall,
+        registry: refuseInstall,
         progress: () => {},
       }),
       server: { spawn, processes: machineProcesses, log },

@@ -32,6 +32,8 @@ export const EXIT = {
   'package-missing': 1,
   'package-registry': 1,
   'package-failed': 1,
+  'package-wheel': 1,
+  'package-python': 65,
   'package-integrity': 77,
   'package-scripts': 77,
   'package-unlocked': 65,

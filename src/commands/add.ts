@@ -6,8 +6,9 @@ import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { homeFolder } from '../os/home.ts';
 import { resolveBin } from '../package/bin.ts';
-import { type PackageSpec, parseNpx, parseSpec } from '../package/spec.ts';
-import type { ScriptChoice } from '../package/store.ts';
+import { parseNpx, parseUvx } from '../package/readme-line.ts';
+import type { ScriptChoice } from '../package/registry.ts';
+import { type PackageSpec, parseSpec } from '../package/spec.ts';
 import { draftProfile } from '../profile/draft.ts';
 import { checkProfileName, type Delivery, expandHome, parseProfile } from '../profile/format.ts';
 import { profileExistsError, profilePath, profileStamp, writeProfile } from '../profile/load.ts';
@@ -18,6 +19,7 @@ import { hostEntry } from './profile/host-entry.ts';
 import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/option-checks.ts';
 import { protectedLine } from './profile/planted.ts';
 import { findExecutable, serverPath } from './profile/preview.ts';
+import { refuseRunner } from './profile/runner.ts';
 
 interface AddArguments {
   readonly name: string;
@@ -34,6 +36,8 @@ interface AddArguments {
   readonly package: string | undefined;
   readonly bin: string | undefined;
   readonly 'from-npx': string | undefined;
+  readonly 'from-uvx': string | undefined;
+  readonly python: string | undefined;
   readonly 'allow-scripts': string[];
   readonly 'without-scripts': boolean;
   readonly '--'?: string[];
@@ -78,7 +82,7 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
         .option('package', {
           type: 'string',
           requiresArg: true,
-          describe: 'npm:NAME@VERSION instead of a command',
+          describe: 'npm:NAME@VERSION or pypi:NAME==VERSION instead of a command',
         })
         .option('bin', { type: 'string', requiresArg: true, describe: "which of the package's programs" })
         .option('from-npx', {
@@ -86,6 +90,17 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
           requiresArg: true,
           describe: 'the npx line of a README, to be pinned: "npx -y NAME args"',
           conflicts: ['package', 'bin'],
+        })
+        .option('from-uvx', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the uvx line of a README, to be pinned: "uvx NAME args"',
+          conflicts: ['package', 'bin', 'from-npx'],
+        })
+        .option('python', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the Python for a package of PyPI: a version, a name or a path',
         })
         .option('allow-scripts', {
           type: 'string',
@@ -109,7 +124,8 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
         .example(
           "warder add notes --deny 'delete_*' --from-npx 'npx -y some-server /notes'",
           'pinned, without some of its tools',
-        ),
+        )
+        .example("warder add fetch --from-uvx 'uvx mcp-server-fetch'", 'a server of PyPI, pinned'),
     handler: (args) => add(context, args),
   };
 }
@@ -127,6 +143,8 @@ async function add(context: Context, args: AddArguments): Promise<void> {
     env,
     requested.kind === 'command' ? [requested.command, ...requested.args] : requested.args,
   );
+  // Its hint repeats the words, which hold no secret.
+  if (requested.kind === 'command') refuseRunner(name, [requested.command, ...requested.args]);
   if (profileStamp(places, name) !== undefined) throw profileExistsError(places, name);
 
   const notes: string[] = [];
@@ -192,6 +210,7 @@ type RequestedServer =
       readonly spec: PackageSpec;
       readonly bin: string | undefined;
       readonly args: readonly string[];
+      readonly python?: string | undefined;
     };
 
 function requestedServer({
@@ -199,13 +218,19 @@ function requestedServer({
   package: spec,
   bin,
   'from-npx': fromNpx,
+  'from-uvx': fromUvx,
+  python,
   '--': words = [],
 }: AddArguments): RequestedServer {
   if (fromNpx !== undefined) {
     const line = parseNpx(fromNpx);
     return { kind: 'package', ...line, args: [...line.args, ...words] };
   }
-  if (spec !== undefined) return { kind: 'package', spec: parseSpec(spec), bin, args: words };
+  if (fromUvx !== undefined) {
+    const line = parseUvx(fromUvx);
+    return { kind: 'package', ...line, python: python ?? line.python, args: [...line.args, ...words] };
+  }
+  if (spec !== undefined) return { kind: 'package', spec: parseSpec(spec), bin, python, args: words };
   const [command, ...args] = words;
   if (command !== undefined) return { kind: 'command', command, args };
   throw new WarderError('usage', "the server's command is missing", {
@@ -217,15 +242,16 @@ function requestedServer({
 async function lockPackage(
   context: Context,
   profile: string,
-  { spec, bin }: RequestedServer & { kind: 'package' },
+  { spec, bin, python }: RequestedServer & { kind: 'package' },
   scripts: ScriptChoice,
   notes: string[],
 ): Promise<{ package: string; bin: string | undefined }> {
-  const store = openPackageStore(context);
+  const store = openPackageStore(context, python);
   const lock = await store.lock({ profile, spec }, scripts);
   // Reports now what a start would report.
   resolveBin(await store.verify({ profile, spec: parseSpec(lock.package) }, false), bin);
-  notes.push(`package: ${lock.package}, installed once; it starts offline, with node alone`);
+  const runtime = 'pypi' in lock ? `Python ${lock.pypi.python.version}` : 'node';
+  notes.push(`package: ${lock.package}, installed once; it starts offline, with ${runtime} alone`);
   return { package: lock.package, bin };
 }
 

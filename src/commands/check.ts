@@ -3,6 +3,7 @@
 import type { CommandModule } from 'yargs';
 import { catchWarderError, EXIT, WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
+import { parseSpec } from '../package/spec.ts';
 import type { PackageStore } from '../package/store.ts';
 import { requireConditions } from '../policy/condition.ts';
 import { type ProfileCredential, type UnsupportedFeature, unsupportedFeatures } from '../profile/format.ts';
@@ -72,9 +73,8 @@ async function check(context: Context, requested: readonly string[]): Promise<vo
   const findings: Finding[] = [];
   for (const { name, found } of loaded) {
     const compiled = found instanceof WarderError ? found : await withConditions(found);
-    findings.push(
-      await addPlanted(await checkMounts(checkProfile(name, compiled, states, places, packages)), places),
-    );
+    const finding = await checkMounts(checkProfile(name, compiled, states, places, packages));
+    findings.push(await addPlanted(await checkRuntime(finding, found, packages), places));
   }
   if (json) terminal.json(findings);
   else {
@@ -204,6 +204,23 @@ async function checkMounts(finding: Finding): Promise<Finding> {
     state: 'unsupported',
     unsupported: [...(finding.unsupported ?? []), { what, hint: UPGRADE }],
   };
+}
+
+/** Adds what is wrong with the Python of a package. */
+async function checkRuntime(
+  finding: Finding,
+  found: LoadedProfile | WarderError,
+  packages: Pick<PackageStore, 'checkRuntime'>,
+): Promise<Finding> {
+  if (found instanceof WarderError || found.profile.server.kind !== 'package') return finding;
+  const use = { profile: finding.name, spec: parseSpec(found.profile.server.package) };
+  try {
+    await packages.checkRuntime(use);
+    return finding;
+  } catch (error) {
+    if (!(error instanceof WarderError)) throw error;
+    return { ...finding, warnings: [...(finding.warnings ?? []), `${error.message} (${error.hint ?? ''})`] };
+  }
 }
 
 function limitsOf(credential: ProfileCredential): CredentialLimits {

@@ -3,9 +3,11 @@
 import { parseDocument } from 'yaml';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
-import type { LockDiff, PackageLock } from '../package/lock.ts';
-import { formatSpec, isExact, parseSpec } from '../package/spec.ts';
-import { type PackageUse, type ScriptChoice, unlockedError } from '../package/store.ts';
+import { dependencyCount, type LockDiff, type PackageLock } from '../package/lock.ts';
+import type { PackageUse } from '../package/lock-files.ts';
+import type { ScriptChoice } from '../package/registry.ts';
+import { formatSpec, isExact, parseSpec, withVersion } from '../package/spec.ts';
+import { unlockedError } from '../package/store.ts';
 import { parseProfile } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
@@ -15,9 +17,10 @@ interface ProfileArgument {
   profile: string;
 }
 
-interface ScriptsOption {
+interface InstallOptions {
   'allow-scripts': string[];
   'without-scripts': boolean;
+  python: string | undefined;
 }
 
 const profile = {
@@ -36,6 +39,11 @@ const withoutScripts = {
   type: 'boolean',
   default: false,
 } as const;
+const python = {
+  describe: 'the Python for a package of PyPI: a version, a name or a path',
+  type: 'string',
+  requiresArg: true,
+} as const;
 
 /** The verb `package` with its subcommands. */
 export function packageCommand(context: Context): CommandModule {
@@ -44,7 +52,7 @@ export function packageCommand(context: Context): CommandModule {
     describe: "Pin, verify and update a server's package",
     builder: (yargs) =>
       yargs
-        .command<ProfileArgument & ScriptsOption & { again: boolean }>({
+        .command<ProfileArgument & InstallOptions & { again: boolean }>({
           command: 'lock <profile>',
           describe: 'Resolve the exact version, install it once, and record its hashes',
           builder: (lock) =>
@@ -52,6 +60,7 @@ export function packageCommand(context: Context): CommandModule {
               .positional('profile', profile)
               .option('allow-scripts', allowScripts)
               .option('without-scripts', withoutScripts)
+              .option('python', python)
               .option('again', {
                 describe: 'install the files again from the same hashes',
                 type: 'boolean',
@@ -67,7 +76,7 @@ export function packageCommand(context: Context): CommandModule {
           handler: (args) => verify(context, args.profiles),
         })
         .command<
-          ProfileArgument & ScriptsOption & { to: string | undefined; yes: boolean; 'dry-run': boolean }
+          ProfileArgument & InstallOptions & { to: string | undefined; yes: boolean; 'dry-run': boolean }
         >({
           command: 'update <profile>',
           describe: 'Show what another version changes, then pin it',
@@ -77,6 +86,7 @@ export function packageCommand(context: Context): CommandModule {
               .option('to', { describe: 'a version, a range or a tag (default: latest)', type: 'string' })
               .option('allow-scripts', allowScripts)
               .option('without-scripts', withoutScripts)
+              .option('python', python)
               .option('dry-run', { describe: 'only show the changes', type: 'boolean', default: false })
               .option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false })
               .example('$0 package update notes --dry-run', 'show what would change'),
@@ -101,12 +111,12 @@ export function packageCommand(context: Context): CommandModule {
 
 async function lock(
   context: Context,
-  args: ArgumentsCamelCase<ProfileArgument & ScriptsOption & { again: boolean }>,
+  args: ArgumentsCamelCase<ProfileArgument & InstallOptions & { again: boolean }>,
 ): Promise<void> {
   const { places, terminal } = context;
   const loaded = loadProfile(places, args.profile);
   const use = packageUse(loaded);
-  const locked = await openPackageStore(context).lock(use, scriptChoice(args), args.again);
+  const locked = await openPackageStore(context, args.python).lock(use, scriptChoice(args), args.again);
   const pinned = pinVersion(context, loaded, locked);
   if (context.json) return terminal.json({ ...lockData(locked), pinned });
   if (pinned) terminal.out(`${args.profile}: "package" is now ${locked.package}`);
@@ -146,18 +156,17 @@ async function verify(context: Context, names: readonly string[]): Promise<void>
 async function update(
   context: Context,
   args: ArgumentsCamelCase<
-    ProfileArgument & ScriptsOption & { to: string | undefined; yes: boolean; 'dry-run': boolean }
+    ProfileArgument & InstallOptions & { to: string | undefined; yes: boolean; 'dry-run': boolean }
   >,
 ): Promise<void> {
   const { places, terminal } = context;
-  const store = openPackageStore(context);
+  const store = openPackageStore(context, args.python);
   const loaded = loadProfile(places, args.profile);
   const use = packageUse(loaded);
   const { spec } = use;
   const before = store.find(use);
   if (before === undefined) throw unlockedError(use);
-  const requested = { name: spec.name, version: args.to ?? 'latest' };
-  const { npm, difference, version } = await store.previewUpdate(before, requested);
+  const { resolution, difference, version } = await store.previewUpdate(before, withVersion(spec, args.to));
   const unchanged = !Object.values(difference).some((changes) => changes.length > 0);
   const plan = { package: spec.name, from: before.pinned, to: version, ...difference };
   if (!context.json) printDiff(context, plan);
@@ -165,12 +174,12 @@ async function update(
     if (context.json) terminal.json({ ...plan, updated: false });
     return;
   }
-  if (!args.yes && !(await terminal.confirm(`install ${spec.name}@${version} and pin it?`))) {
+  if (!args.yes && !(await terminal.confirm(`install ${spec.name} ${version} and pin it?`))) {
     throw new WarderError('refused', 'nothing was changed');
   }
   const locked = await store.install(
-    npm,
-    { profile: args.profile, spec: { name: spec.name, version } },
+    resolution,
+    { profile: args.profile, spec: { ...spec, version } },
     scriptChoice(args),
   );
   pinVersion(context, loaded, locked);
@@ -217,7 +226,7 @@ async function sweep(context: Context, yes: boolean): Promise<void> {
 function scriptChoice({
   allowScripts: allow,
   withoutScripts: skipOthers,
-}: ArgumentsCamelCase<ScriptsOption>): ScriptChoice {
+}: ArgumentsCamelCase<InstallOptions>): ScriptChoice {
   return { allow, skipOthers };
 }
 
@@ -258,7 +267,8 @@ function printDiff(
   for (const each of scripts) terminal.out(`  ${terminal.paint('red', '!')} ${each} runs an install script`);
 }
 
-function lockData({ package: name, pinned, integrity, digest, bin, scripts, locked, npm }: PackageLock) {
+function lockData(lock: PackageLock) {
+  const { package: name, pinned, integrity, digest, bin, scripts, locked } = lock;
   return {
     package: name,
     version: pinned,
@@ -267,7 +277,8 @@ function lockData({ package: name, pinned, integrity, digest, bin, scripts, lock
     bin: Object.keys(bin),
     scripts,
     locked,
-    dependencies: Object.keys(npm.packages).length - 2,
+    dependencies: dependencyCount(lock),
+    ...('pypi' in lock ? { python: lock.pypi.python.version } : {}),
   };
 }
 
@@ -284,5 +295,5 @@ function pinnedUses({ places }: Context): PackageUse[] {
     .names.map((name) => loadProfile(places, name))
     .filter(({ profile }) => profile.server.kind === 'package')
     .map(packageUse)
-    .filter(({ spec }) => isExact(spec.version));
+    .filter(({ spec }) => isExact(spec));
 }

@@ -1,7 +1,8 @@
-// Permissions and reading of the files in the package store.
+// The files in the package store: permissions, reading and writing.
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
+import { writeFileAtomic } from '../os/file.ts';
 
 /** Removes write permission from a whole tree, and all permissions of others. The sandbox also mounts it read-only. */
 export function makeReadOnly(folder: string): void {
@@ -32,4 +33,32 @@ export function readText(file: string): string {
       hint: 'run "warder package verify": it names what is damaged, and how to install it again',
     });
   }
+}
+
+/** The names in a folder; none if there is no folder. */
+export function listFolder(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+export function isFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** Writes a file of the store at once. Throws `cannot-write`. */
+export function writeFile(file: string, text: string): void {
+  try {
+    writeFileAtomic(file, text);
+  } catch (error) {
+    throw asWriteError(error);
+  }
+}
+
+/** An error of the file system as `cannot-write`, if it is one on room or permissions; otherwise as it is. */
+export function asWriteError(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (!['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM'].includes(String(code))) return error;
+  return new WarderError('cannot-write', 'cannot write to the package store', {
+    cause: error,
+    hint: 'make room, or correct its permissions; the store is unchanged',
+  });
 }

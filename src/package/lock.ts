@@ -1,27 +1,13 @@
 // The lock of a package: what `warder package lock` resolved and hashed. It is in Warder's configuration, never in a
-// sandbox: `config/packages/<profile>/<name, "/" as "+">@<version>.json`. The tree's listing and stamps are large and are beside the tree in the store; the listing is trusted only if its hash is
-// `digest`.
+// sandbox. The tree's listing and stamps are large and are beside the tree in the store; the listing is trusted only if
+// its hash is `digest`. What a registry resolved is in a member of its own, named for the registry.
 import { z } from 'zod';
 import { WarderError } from '../errors.ts';
+import { type NpmLock, npmInstallScripts, npmLock, npmVersions } from './npm/lock.ts';
+import { type PypiLock, pypiLock, pypiVersions } from './pypi/lock.ts';
 import type { PackageSpec } from './spec.ts';
 
-const npmEntry = z.looseObject({
-  version: z.string().optional(),
-  integrity: z.string().optional(),
-  hasInstallScript: z.boolean().optional(),
-  link: z.boolean().optional(),
-  /** Whether it comes in the archive of the package above it. */
-  inBundle: z.boolean().optional(),
-  optional: z.boolean().optional(),
-  os: z.union([z.string(), z.array(z.string())]).optional(),
-  cpu: z.union([z.string(), z.array(z.string())]).optional(),
-  dependencies: z.record(z.string(), z.string()).optional(),
-  optionalDependencies: z.record(z.string(), z.string()).optional(),
-});
-
-const npmLock = z.looseObject({ lockfileVersion: z.literal(3), packages: z.record(z.string(), npmEntry) });
-
-const lockFile = z.strictObject({
+const entries = {
   version: z.literal(1),
   package: z.string(),
   /** The exact version. */
@@ -30,18 +16,24 @@ const lockFile = z.strictObject({
   integrity: z.string(),
   /** `sha256:<hex>` of the tree's listing. */
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
-  /** Bins: name to path relative to the tree. */
+  /** Programs: name to path relative to the tree. */
   bin: z.record(z.string(), z.string()),
   /** Packages whose install scripts ran, because the user allowed them. Those of others did not run. */
   scripts: z.array(z.string()),
   /** RFC 3339. */
   locked: z.string(),
-  /** npm's own lock with the integrity hash of every dependency. A later install must give the same tree. */
-  npm: npmLock,
-});
+};
 
-export type NpmLock = z.infer<typeof npmLock>;
+const lockFile = z.union([
+  /** npm's own lock with the integrity hash of every dependency. A later install must give the same tree. */
+  z.strictObject({ ...entries, npm: npmLock }),
+  z.strictObject({ ...entries, pypi: pypiLock }),
+]);
+
 export type PackageLock = z.infer<typeof lockFile>;
+
+/** What a registry resolved: enough to install the same again. */
+export type Resolution = { readonly npm: NpmLock } | { readonly pypi: PypiLock };
 
 /** Parses a profile's lock file. Throws `package-unlocked`. */
 export function parseLock(text: string, file: string, profile: string | undefined): PackageLock {
@@ -58,86 +50,41 @@ export function parseLock(text: string, file: string, profile: string | undefine
   }
 }
 
-type NpmEntry = z.infer<typeof npmEntry>;
+/** The part of a lock that its registry made. */
+export function resolutionOf(lock: Resolution): Resolution {
+  return 'npm' in lock ? { npm: lock.npm } : { pypi: lock.pypi };
+}
 
-/**
- * Parses npm's lock. Optional packages that the registry does not have are left out: npm would refuse to install the lock
- * with them. Throws `package-integrity` if a package in it has no hash, neither of its own nor of the archive that it is
- * bundled in.
- */
-export function parseNpmLock(text: string): NpmLock {
-  const lock = npmLock.parse(JSON.parse(text));
-  const packages: Record<string, NpmEntry> = {};
-  for (const [path, entry] of Object.entries(lock.packages)) {
-    if (path !== '' && entry.optional === true && entry.version === undefined && entry.link !== true)
-      continue;
-    if (path !== '' && !hasHash(lock.packages, path)) {
-      throw new WarderError(
-        'package-integrity',
-        `the dependency "${packageName(path)}" has no integrity hash`,
-        {
-          hint: 'a server that depends on git, a file or a URL cannot be pinned; choose another version',
-        },
-      );
-    }
-    packages[path] = entry;
+/** The package's own version and the integrity of its archive; undefined if the registry gave no such package. */
+export function resolvedPackage(
+  resolution: Resolution,
+  { name }: PackageSpec,
+): { version: string; integrity: string } | undefined {
+  if ('npm' in resolution) {
+    const { version, integrity = '' } = resolution.npm.packages[`node_modules/${name}`] ?? {};
+    return version === undefined ? undefined : { version, integrity };
   }
-  for (const [path, entry] of Object.entries(packages)) {
-    if (entry.optionalDependencies === undefined) continue;
-    const present = Object.entries(entry.optionalDependencies).filter(([name]) =>
-      searchedPaths(path, name).some((each) => each in packages),
-    );
-    packages[path] = { ...entry, optionalDependencies: Object.fromEntries(present) };
-  }
-  return { ...lock, packages };
+  const wheel = resolution.pypi.wheels.find((each) => each.name === name);
+  if (wheel === undefined) return undefined;
+  return {
+    version: wheel.version,
+    integrity: `sha256-${Buffer.from(wheel.sha256, 'hex').toString('base64')}`,
+  };
 }
 
-/** Whether the archive that a package comes in has a hash: its own, or that of the package that bundles it. */
-function hasHash(packages: NpmLock['packages'], path: string): boolean {
-  const entry = packages[path];
-  if (entry === undefined || entry.link === true) return false;
-  if (entry.integrity !== undefined) return true;
-  const above = path.lastIndexOf('/node_modules/');
-  return entry.inBundle === true && above > 0 && hasHash(packages, path.slice(0, above));
+/** The packages that have an install script and are installed here. A wheel has none. */
+export function installScripts(resolution: Resolution): string[] {
+  return 'npm' in resolution ? npmInstallScripts(resolution.npm) : [];
 }
 
-/** Where Node searches a package that another one requires, from the nearest on. */
-function searchedPaths(from: string, name: string): string[] {
-  const paths: string[] = [];
-  for (let at = from; ; at = at.slice(0, Math.max(at.lastIndexOf('node_modules/') - 1, 0))) {
-    paths.push(`${at === '' ? '' : `${at}/`}node_modules/${name}`);
-    if (at === '') return paths;
-  }
+/** How many packages a package needs. */
+export function dependencyCount(resolution: Resolution): number {
+  return 'npm' in resolution
+    ? Object.keys(resolution.npm.packages).length - 2
+    : resolution.pypi.wheels.length - 1;
 }
 
-/** The platform that packages are installed for. */
-export interface Platform {
-  readonly os: string;
-  readonly cpu: string;
-}
-
-/** The packages in npm's lock that have an install script and are installed on a platform. */
-export function installScripts(
-  lock: NpmLock,
-  platform: Platform = { os: process.platform, cpu: process.arch },
-): string[] {
-  const found = Object.entries(lock.packages).filter(
-    ([, entry]) =>
-      entry.hasInstallScript === true &&
-      (entry.optional !== true || (accepts(entry.os, platform.os) && accepts(entry.cpu, platform.cpu))),
-  );
-  return [...new Set(found.map(([path]) => packageName(path)))].sort();
-}
-
-/** Whether a list of `os` or `cpu` in a manifest accepts a value: `!` excludes. */
-function accepts(list: string | readonly string[] | undefined, value: string): boolean {
-  const entries = list === undefined ? [] : [list].flat();
-  if (entries.includes(`!${value}`)) return false;
-  const wanted = entries.filter((entry) => !entry.startsWith('!'));
-  return wanted.length === 0 || wanted.includes(value) || wanted.includes('any');
-}
-
-/** The difference between two locks. `moved`: packages whose version differs. */
+/** The difference between two locks. `moved`: packages whose version, or whose files of the same version, differ. */
 export interface LockDiff {
   readonly added: readonly string[];
   readonly removed: readonly string[];
@@ -146,41 +93,30 @@ export interface LockDiff {
   readonly scripts: readonly string[];
 }
 
-/** Compares two npm locks by package and version. */
-export function diffLocks(before: NpmLock, after: NpmLock): LockDiff {
+/** Compares what was resolved with what was before, by package, version and hash. */
+export function diffLocks(before: Resolution, after: Resolution): LockDiff {
   const oldVersions = versions(before);
   const newVersions = versions(after);
   const names = [...new Set([...oldVersions.keys(), ...newVersions.keys()])].sort();
   const oldScripts = new Set(installScripts(before));
   return {
-    added: names.filter((name) => !oldVersions.has(name)).map((name) => `${name}@${newVersions.get(name)}`),
-    removed: names.filter((name) => !newVersions.has(name)).map((name) => `${name}@${oldVersions.get(name)}`),
+    added: names
+      .filter((name) => !oldVersions.has(name))
+      .map((name) => `${name}@${newVersions.get(name)?.version}`),
+    removed: names
+      .filter((name) => !newVersions.has(name))
+      .map((name) => `${name}@${oldVersions.get(name)?.version}`),
     moved: names.flatMap((name) => {
       const from = oldVersions.get(name);
       const to = newVersions.get(name);
-      return from !== undefined && to !== undefined && from !== to ? [{ name, from, to }] : [];
+      if (from === undefined || to === undefined) return [];
+      if (from.version !== to.version) return [{ name, from: from.version, to: to.version }];
+      return from.hash === to.hash ? [] : [{ name, from: from.version, to: `${to.version}, other files` }];
     }),
     scripts: installScripts(after).filter((name) => !oldScripts.has(name)),
   };
 }
 
-/** The name of a package's lock file, without its ending. */
-export function lockId({ name }: PackageSpec, version: string): string {
-  return `${name.replace('/', '+')}@${version}`;
-}
-
-/** The package of a path in npm's lock, such as `node_modules/a/node_modules/@b/c`. */
-function packageName(path: string): string {
-  return path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
-}
-
-/** Package name to its versions, joined if there are several. */
-function versions(lock: NpmLock): Map<string, string> {
-  const all = new Map<string, Set<string>>();
-  for (const [path, entry] of Object.entries(lock.packages)) {
-    if (path === '') continue;
-    const name = packageName(path);
-    all.set(name, (all.get(name) ?? new Set()).add(entry.version ?? '?'));
-  }
-  return new Map([...all].map(([name, set]) => [name, [...set].sort().join(', ')]));
+function versions(resolution: Resolution): Map<string, { version: string; hash: string }> {
+  return 'npm' in resolution ? npmVersions(resolution.npm) : pypiVersions(resolution.pypi);
 }

@@ -1,119 +1,122 @@
-// Parses a profile's `package:`, and the `npx` lines of READMEs. Pure.
+// The packages that a profile's `package:` names: `npm:NAME@VERSION` and `pypi:NAME==VERSION`. Pure.
 import { WarderError } from '../errors.ts';
 
-/** A package: `npm:NAME@VERSION` in a profile. */
+/** A package of a registry. */
 export interface PackageSpec {
-  /** The npm name: `@scope/name` or `name`. */
+  readonly registry: 'npm' | 'pypi';
+  /** npm: `@scope/name` or `name`. PyPI: the normalized name (PEP 503). */
   readonly name: string;
-  /** An exact version, a range, a tag, or undefined. Only an exact version can run. */
+  /** PyPI's extras, normalized and sorted; empty for npm. */
+  readonly extras: readonly string[];
+  /** An exact version, a range, a tag of npm, or undefined. Only an exact version can run. */
   readonly version: string | undefined;
 }
 
-/** The content of an `npx …` line. */
-export interface NpxCommand {
-  readonly spec: PackageSpec;
-  readonly bin: string | undefined;
-  readonly args: readonly string[];
+const NPM_NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
+const NPM_VERSION = /^[0-9A-Za-z.^~<>=|* +-]+$/;
+/** SemVer 2.0.0, all three numbers. */
+const NPM_EXACT = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/;
+
+const PYPI_NAME = /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/i;
+/** PEP 440, in its normal form. */
+const PYPI_EXACT =
+  /^(?:\d+!)?\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?$/;
+const PYPI_CLAUSE = /^ *(?:==|>=|<=|~=|!=|<|>) *[0-9A-Za-z.+!*]+ *$/;
+
+const EXAMPLES = 'npm:@modelcontextprotocol/server-memory@2026.8.31 or pypi:mcp-server-fetch==2026.8.31';
+
+/** Parses `npm:NAME[@VERSION]` and `pypi:NAME[EXTRAS][==VERSION]`. Throws `package-spec`. */
+export function parseSpec(text: string): PackageSpec {
+  const [, registry, name] = /^(npm|pypi):(.*)$/s.exec(text) ?? [];
+  if (registry !== undefined && name !== undefined)
+    return parseName(registry as PackageSpec['registry'], name);
+  throw new WarderError('package-spec', `"${text}" is not a package of a registry that Warder knows`, {
+    hint: `write the registry, the name and the version, as in ${EXAMPLES}`,
+  });
 }
 
-const NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
-const EXACT_VERSION = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/;
-const VERSION = /^[0-9A-Za-z.^~<>=|* +-]+$/;
-
-/** Parses `npm:NAME[@VERSION]`. Throws `package-spec`. */
-export function parseSpec(text: string): PackageSpec {
-  if (!text.startsWith('npm:')) {
-    throw new WarderError('package-spec', `"${text}" is not a package of a registry that Warder knows`, {
-      hint: 'write npm:NAME@VERSION, as in npm:@modelcontextprotocol/server-memory@2026.8.31',
-    });
-  }
-  return parseName(text.slice('npm:'.length));
+/** Parses a package of a registry as its users write it: `NAME@VERSION`, `NAME[EXTRA]==VERSION`. Throws `package-spec`. */
+export function parseName(registry: PackageSpec['registry'], text: string): PackageSpec {
+  return registry === 'npm' ? parseNpmName(text) : parsePypiName(text);
 }
 
 /** Formats a spec as in a profile. */
-export function formatSpec({ name, version }: PackageSpec): string {
-  return version === undefined ? `npm:${name}` : `npm:${name}@${version}`;
+export function formatSpec(spec: PackageSpec): string {
+  const { registry, name, extras, version } = spec;
+  if (registry === 'npm') return version === undefined ? `npm:${name}` : `npm:${name}@${version}`;
+  return `pypi:${name}${extras.length > 0 ? `[${extras.join(',')}]` : ''}${isExact(spec) ? '==' : ''}${version ?? ''}`;
 }
 
-/** Whether a version is exact (SemVer 2.0.0, all three numbers). */
-export function isExact(version: string | undefined): version is string {
-  return version !== undefined && EXACT_VERSION.test(version);
+/** Whether the spec names exactly one version. */
+export function isExact(spec: PackageSpec): spec is PackageSpec & { version: string } {
+  const pattern = spec.registry === 'npm' ? NPM_EXACT : PYPI_EXACT;
+  return spec.version !== undefined && pattern.test(spec.version);
 }
 
-/**
- * Parses a line such as `npx -y @scope/server@1.2 --flag`, as one text or as words. Supports `-y`, `--yes`, `-q`,
- * `--quiet`, `-p/--package`, `--` and `npm exec`/`npm x`. Any other option before the package throws `package-spec`,
- * because it would be lost.
- */
-export function parseNpx(line: string | readonly string[]): NpxCommand {
-  const words = typeof line === 'string' ? splitWords(line) : [...line];
-  let first = words.shift();
-  if (first === 'npm' && ['exec', 'x'].includes(words[0] ?? '')) {
-    words.shift();
-    first = 'npx';
-  }
-  if (first !== 'npx') throw npxError(`it begins with "${first ?? ''}", not with npx`);
-  let packageOption: string | undefined;
-  while (words[0]?.startsWith('-')) {
-    const option = words.shift() ?? '';
-    if (option === '--') break;
-    if (option === '-y' || option === '--yes' || option === '-q' || option === '--quiet') continue;
-    if (option === '-p' || option === '--package') packageOption = words.shift();
-    else if (option.startsWith('--package=')) packageOption = option.slice('--package='.length);
-    else throw npxError(`it has the option "${option}"`);
-  }
-  const target = words.shift();
-  if (target === undefined) throw npxError('it names no package');
-  return packageOption === undefined
-    ? { spec: parseName(target), bin: undefined, args: words }
-    : { spec: parseName(packageOption), bin: target, args: words };
+/** The same package in another version: an exact one, a range, a tag; undefined for the latest. Throws `package-spec`. */
+export function withVersion(spec: PackageSpec, version: string | undefined): PackageSpec {
+  if (spec.registry === 'npm') return parseNpmName(`${spec.name}@${version ?? 'latest'}`);
+  const bare = formatSpec({ ...spec, version: undefined }).slice('pypi:'.length);
+  if (version === undefined) return parsePypiName(bare);
+  return parsePypiName(
+    /^\d/.test(version) ? `${bare}==${version}` : `${bare}${/^[a-z]/i.test(version) ? '@' : ''}${version}`,
+  );
 }
 
-function parseName(text: string): PackageSpec {
+/** The name of a package's lock file, without its ending, and the beginning of its trees' names. */
+export function lockId({ registry, name, extras }: PackageSpec, version: string): string {
+  if (registry === 'npm') return `${name.replace('/', '+')}@${version}`;
+  return `${['pypi', name, ...extras].join('+')}==${version}`;
+}
+
+/** The package's name without a scope: the name that its program has by default. */
+export function unscopedName({ name }: PackageSpec): string {
+  return name.replace(/^.*\//, '');
+}
+
+/** The normal form of a name of PyPI (PEP 503). */
+export function normalName(name: string): string {
+  return name.replace(/[-_.]+/g, '-').toLowerCase();
+}
+
+function parseNpmName(text: string): PackageSpec {
   const at = text.indexOf('@', 1);
   const name = at === -1 ? text : text.slice(0, at);
   const version = at === -1 ? undefined : text.slice(at + 1);
-  if (!NAME.test(name) || name.length > 214 || (version !== undefined && !VERSION.test(version))) {
+  if (!NPM_NAME.test(name) || name.length > 214 || (version !== undefined && !NPM_VERSION.test(version))) {
     throw new WarderError('package-spec', `"${text}" is not a package of the npm registry`, {
       hint: 'write NAME@VERSION; packages from git, a file or a URL cannot be pinned',
     });
   }
-  return { name, version };
+  return { registry: 'npm', name, extras: [], version };
 }
 
-function npxError(why: string): WarderError {
-  return new WarderError('package-spec', `cannot read the npx line: ${why}`, {
-    hint: 'give it as in a README: "npx -y @scope/server@1.2.3 args"',
-  });
-}
-
-/** Splits a line into words by the shell's rules for quotes and backslashes, without expansion. */
-function splitWords(line: string): string[] {
-  const words: string[] = [];
-  let word: string | undefined;
-  let quote = '';
-  for (let i = 0; i < line.length; i += 1) {
-    const c = line[i] ?? '';
-    if (quote) {
-      if (c === quote) quote = '';
-      else if (c === '\\' && quote === '"' && /["\\$`]/.test(line[i + 1] ?? ''))
-        word = (word ?? '') + line[++i];
-      else word = (word ?? '') + c;
-    } else if (c === '"' || c === "'") {
-      quote = c;
-      word ??= '';
-    } else if (/\s/.test(c)) {
-      if (word !== undefined) words.push(word);
-      word = undefined;
-    } else if (c === '\\' && i + 1 < line.length) {
-      word = (word ?? '') + line[++i];
-    } else if (/[$`;&|<>()]/.test(c)) {
-      throw npxError(`"${c}" means something to a shell`);
-    } else {
-      word = (word ?? '') + c;
-    }
+/** Parses what pip and uvx take: `name`, `name[a,b]`, `name==1.0`, `name>=1,<2`, `name@1.0`, `name@latest`. */
+function parsePypiName(text: string): PackageSpec {
+  const [, name = '', extras = '', at, clauses] =
+    /^([^[\]=<>~!@ ,;]+) *(?:\[([^\]]*)\])? *(?:@ *([^@ ]+)|([=<>~!].*))?$/.exec(text) ?? [];
+  const names = extras
+    .split(',')
+    .filter((extra) => extra.trim() !== '')
+    .map((extra) => extra.trim());
+  const valid =
+    PYPI_NAME.test(name) &&
+    text.length <= 200 &&
+    names.every((each) => PYPI_NAME.test(each)) &&
+    (at === undefined || at === 'latest' || PYPI_EXACT.test(at)) &&
+    (clauses === undefined || clauses.split(',').every((clause) => PYPI_CLAUSE.test(clause)));
+  if (!valid) {
+    throw new WarderError('package-spec', `"${text}" is not a package of PyPI`, {
+      hint: 'write NAME==VERSION or NAME[EXTRA]==VERSION; packages from git, a file or a URL cannot be pinned',
+    });
   }
-  if (quote) throw npxError('a quote is not closed');
-  if (word !== undefined) words.push(word);
-  return words;
+  const pinned = /^== *([^ ]+) *$/.exec(clauses ?? '')?.[1] ?? '';
+  return {
+    registry: 'pypi',
+    name: normalName(name),
+    extras: [...new Set(names.map(normalName))].sort(),
+    version: PYPI_EXACT.test(pinned)
+      ? pinned
+      : (clauses?.replaceAll(' ', '') ?? (at === 'latest' ? undefined : at)),
+  };
 }

@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import { loadSpawn } from '../../os/spawn.ts';
-import type { ScriptRun, ScriptRunner } from '../../package/store.ts';
+import type { ScriptRun, ScriptRunner } from '../../package/registry.ts';
 import { SYSTEM_FOLDERS, searchPath } from '../../profile/environment.ts';
 import { chooseSandbox } from '../../sandbox/choose.ts';
 import { inspectMachine } from '../../sandbox/machine.ts';
@@ -20,7 +20,7 @@ const MAX_OUTPUT = 64 * 1024;
 
 /** A runner of install scripts. It throws `sandbox-unavailable` where there is no sandbox without a network. */
 export function sandboxedScripts(places: Places, home: string): ScriptRunner {
-  return async ({ tree, npm, args }: ScriptRun) => {
+  return async ({ tree, file, args }: ScriptRun) => {
     const uid = process.getuid?.() ?? -1;
     const machine = await inspectMachine(uid, places.run);
     if (process.platform !== 'linux' || chooseSandbox(machine, await probe(machine)) !== 'bubblewrap') {
@@ -35,7 +35,7 @@ export function sandboxedScripts(places: Places, home: string): ScriptRunner {
         gid: process.getgid?.() ?? -1,
         user: userInfo().username,
         home,
-        file: npm,
+        file,
         args,
         cwd: tree,
         env: {

@@ -1,20 +1,24 @@
 // The package store, opened for a command.
 import { homedir } from 'node:os';
 import { clock } from '../../os/clock.ts';
-import { findNpm } from '../../package/npm.ts';
+import { userRegistries } from '../../package/registries.ts';
 import { PackageStore } from '../../package/store.ts';
 import type { Context } from '../command.ts';
 import { sandboxedScripts } from './install-scripts.ts';
 
-/** Opens the package store for the command line: it may use the registry, and prints its progress. */
-export function openPackageStore(context: Context): PackageStore {
+/**
+ * Opens the package store for the command line: it may use the registries, and prints its progress. `python`: the Python
+ * that the user asks for.
+ */
+export function openPackageStore(context: Context, python?: string): PackageStore {
+  const progress = (step: string): void => {
+    if (!context.json) context.terminal.err(`warder: ${step}`);
+  };
+  const runScripts = sandboxedScripts(context.places, homedir());
   return new PackageStore({
     places: context.places,
     clock,
-    runScripts: sandboxedScripts(context.places, homedir()),
-    npm: () => findNpm(process.env),
-    progress: (step) => {
-      if (!context.json) context.terminal.err(`warder: ${step}`);
-    },
+    registry: userRegistries({ env: process.env, progress, runScripts, python }),
+    progress,
   });
 }

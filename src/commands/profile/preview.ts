@@ -104,7 +104,7 @@ function resolveLaunch(
   const ready = packages.locate({ profile: name, spec: parseSpec(server.package) });
   const { command, args } = resolveBin(ready, server.bin);
   const file = findCommand({ ...at, command });
-  return { file, args: [...args, ...server.args], roots: [ready.root], shown: args[0] ?? file };
+  return { file, args: [...args, ...server.args], roots: [ready.root], shown: args.at(-1) ?? file };
 }
 
 /** The PATH of a server with this `env`. */

@@ -74,9 +74,10 @@ function literalWarnings({ env, server }: Profile): string[] {
       );
   }
   const newest = server.kind === 'command' ? unpinnedPackage(server.command, server.args) : undefined;
+  const runner = server.kind === 'command' && /uvx$/.test(server.command) ? 'uvx' : 'npx';
   if (newest !== undefined) {
     warnings.push(
-      `"${newest}" names no version, so each start may run different code: pin it with "warder add NAME --from-npx …"`,
+      `"${newest}" names no version, so each start may run different code: pin it with "warder add NAME --from-${runner} …"`,
     );
   }
   return warnings;

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sandboxedScripts } from '../../../src/commands/package/install-scripts.ts';
 import { type InstalledPackage, resolveBin } from '../../../src/package/bin.ts';
-import { findNpm } from '../../../src/package/npm.ts';
+import { userRegistries } from '../../../src/package/registries.ts';
 import { parseSpec } from '../../../src/package/spec.ts';
 import { StampFiles } from '../../../src/package/stamps.ts';
 import { PackageStore } from '../../../src/package/store.ts';
@@ -54,24 +54,26 @@ function openStore(env: Record<string, string> = {}, progress: string[] = []): P
   return new PackageStore({
     places: { config: join(folder, 'config'), state: join(folder, 'state') },
     clock: { now: () => now, monotonic: () => now },
-    npm: () =>
-      findNpm({
+    registry: userRegistries({
+      env: {
         PATH: process.env.PATH,
         HOME: folder,
         npm_config_cache: join(folder, 'cache'),
         npm_config_registry: registry.url,
         npm_config_fetch_retries: '0',
         ...env,
-      }),
-    runScripts: sandboxedScripts(
-      {
-        config: join(folder, 'config'),
-        state: join(folder, 'state'),
-        run: join(folder, 'run'),
-        socket: join(folder, 'run/socket'),
-      } as Places,
-      folder,
-    ),
+      },
+      runScripts: sandboxedScripts(
+        {
+          config: join(folder, 'config'),
+          state: join(folder, 'state'),
+          run: join(folder, 'run'),
+          socket: join(folder, 'run/socket'),
+        } as Places,
+        folder,
+      ),
+      progress: (step) => progress.push(step),
+    }),
     progress: (step) => progress.push(step),
   });
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { npmErrorCode, npmWords, secretValues } from '../../../src/package/npm-output.ts';
+import { npmErrorCode, npmWords } from '../../../../src/package/npm/output.ts';
+import { secretValues } from '../../../../src/package/output.ts';
 
 const output = (...lines: string[]): string => lines.map((line) => `npm error ${line}`).join('\n');
 

@@ -2,8 +2,9 @@
 // output only the words on an error are shown, filtered.
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import { type ErrorCode, WarderError } from '../errors.ts';
-import { npmErrorCode, npmWords, secretValues } from './npm-output.ts';
+import { type ErrorCode, WarderError } from '../../errors.ts';
+import { secretValues } from '../output.ts';
+import { npmErrorCode, npmWords } from './output.ts';
 
 /** Runs npm in a folder and returns its standard output. */
 export interface Npm {

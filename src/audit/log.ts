@@ -10,9 +10,9 @@
 // A disk that fails to take them refuses records too, until it has taken them.
 //
 // Signatures are asynchronous: appending never waits for a key. Each signs an earlier record.
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -24,11 +24,12 @@ import { keysPath, recordKey, type SignedPoint, type Signer } from './checkpoint
 import type { AuditEvent, Fields, VaultMark } from './events.ts';
 import { Appender, type Files, files } from './file/appender.ts';
 import { findSigned, findVaultMark } from './file/find.ts';
-import { HeadFile, headPath, readHead } from './file/head.ts';
-import { type Recovery, recover } from './file/recover.ts';
+import { Flushing } from './file/flushing.ts';
+import { HeadFile, headPath } from './file/head.ts';
+import { recover } from './file/recover.ts';
 import { Expiry, firstEntry, type Retention, SEGMENTS_PER_AGE } from './file/retention.ts';
-import { MAX_LINE, segment, segmentName } from './file/segments.ts';
-import { findLogEnd, lockLog } from './file/shared.ts';
+import { MAX_LINE, segmentName } from './file/segments.ts';
+import { joinLog, SharedWriting } from './file/shared.ts';
 import { unwritableError } from './file/unwritable.ts';
 import { Signing } from './signing.ts';
 
@@ -60,14 +61,8 @@ export type AppendableEvent = Exclude<
   'daemon.start' | 'daemon.stop' | 'checkpoint'
 >;
 
-/** Milliseconds from a record to the `fdatasync` that flushes it and all later ones to the disk. */
-const FLUSH_DELAY = 20;
-
 /** Milliseconds that a stopping daemon waits for the last signature. */
 const STOP_TIMEOUT = 2000;
-
-/** Milliseconds after which a failed `fdatasync` is tried again. */
-const FLUSH_RETRY = 200;
 
 /** Up to so many records of another daemon are counted one by one, which is enough for a signature. */
 const MAX_COUNTED = 10_000;
@@ -82,18 +77,12 @@ export class AuditLog implements AsyncDisposable {
   readonly #timestamps = new Timestamps();
   #appender: Appender;
   #closed = false;
-  /** Another daemon appends as well. */
-  #shared: boolean;
-  /** This daemon has handed over to the other one, which signs. */
-  #retired = false;
+  readonly #shared: SharedWriting;
   /** When the segment was started, by the monotonic clock. */
   #segmentStart: number;
   #headDue = false;
   #headFault = false;
-  #flushDue = false;
-  #flushing: NodeJS.Timeout | undefined;
-  /** What was appended may not be on the disk. */
-  #flushFault: Error | undefined;
+  readonly #flushing: Flushing;
   readonly #expiry: Expiry;
   #retention: Promise<void> = Promise.resolve();
   #closingSegments: Promise<unknown> = Promise.resolve();
@@ -150,7 +139,13 @@ export class AuditLog implements AsyncDisposable {
     this.#chain = chain;
     this.#broken = broken;
     this.#segmentStart = segmentStart;
-    this.#shared = options.othersAppend?.() ?? false;
+    this.#shared = new SharedWriting(places, options.othersAppend ?? (() => false));
+    this.#flushing = new Flushing({
+      flush: () => this.#appender.flush(),
+      onFlushed: () => this.#checkFiles(),
+      onFault: (error) =>
+        log.error({ error: unwritableError(error, places.audit).message }, 'calls are refused'),
+    });
     this.#expiry = new Expiry(settings.keep);
     this.#timer = setInterval(() => this.#tick(), Math.min(settings.checkpoint.every, 2 ** 31 - 1)).unref();
     const { records, every } = settings.checkpoint;
@@ -182,8 +177,7 @@ export class AuditLog implements AsyncDisposable {
    */
   retire(): void {
     this.#writeDueHead();
-    this.#shared = true;
-    this.#retired = true;
+    this.#shared.retire();
     this.#signing.setUnsigned('the daemon that took over signs the log', true);
   }
 
@@ -242,7 +236,7 @@ export class AuditLog implements AsyncDisposable {
     const { problem, warning } = this.#signing;
     const detail =
       this.#writeFault ??
-      (this.#flushFault && unwritableError(this.#flushFault, this.#options.places.audit).message) ??
+      (this.#flushing.fault && unwritableError(this.#flushing.fault, this.#options.places.audit).message) ??
       (this.#broken ? 'the log does not verify: "warder audit verify" shows where' : undefined) ??
       problem ??
       warning;
@@ -277,16 +271,16 @@ export class AuditLog implements AsyncDisposable {
     this.#closed = true;
     this.#headDue = false;
     clearInterval(this.#timer);
-    clearTimeout(this.#flushing);
+    this.#flushing[Symbol.dispose]();
   }
 
   #append<E extends keyof Fields>(event: E, fields: Fields[E], sync: boolean): number {
     const { places, settings, clock, log } = this.#options;
     try {
       if (this.#closed) throw new Error('the log is closed');
-      using _lock = this.#shared ? lockLog(places.state) : undefined;
-      if (this.#shared) this.#catchUp();
-      if (this.#flushFault !== undefined) throw this.#flushFault;
+      using lock = this.#shared.lock();
+      if (lock !== undefined) this.#catchUp();
+      if (this.#flushing.fault !== undefined) throw this.#flushing.fault;
       if (this.#headFault) this.#writeHead();
       // An interface has no index signature; `Fields` guarantees that its members are JSON.
       const next = this.#chain.next(
@@ -300,7 +294,7 @@ export class AuditLog implements AsyncDisposable {
       this.#appender.append(next.line, sync);
       this.#chain.head = next.head;
       // The other daemon reads it as soon as the lock is free.
-      if (this.#shared) this.#writeHead();
+      if (lock !== undefined) this.#writeHead();
     } catch (error) {
       const refused = unwritableError(error, places.audit);
       if (this.#writeFault === undefined) log.error({ error: refused.message }, 'calls are refused');
@@ -308,27 +302,20 @@ export class AuditLog implements AsyncDisposable {
       throw refused;
     }
     this.#writeFault = undefined;
-    if (!this.#headDue && !this.#shared) {
+    if (!this.#headDue && !this.#shared.active) {
       this.#headDue = true;
       queueMicrotask(this.#writeDueHead);
     }
-    this.#flushDue = true;
-    this.#flushing ??= setTimeout(this.#flush, FLUSH_DELAY).unref();
+    this.#flushing.request();
     return this.#chain.head.seq;
   }
 
   /** Goes on from the record that was written last, by whichever daemon. The caller has the log's lock. */
   #catchUp(): void {
-    const { places, files: calls = files } = this.#options;
-    const { seq, hash } = this.#chain.head;
-    const stored = readHead(headPath(places.state));
-    const unchanged =
-      stored?.seq === seq &&
-      stored.hash === hash &&
-      this.#appender.state() === 'intact' &&
-      !existsSync(join(places.audit, segmentName(seq + 1)));
-    if (unchanged) return;
-    const end = findLogEnd(places.audit, places.state);
+    const { files: calls = files } = this.#options;
+    const { seq } = this.#chain.head;
+    const end = this.#shared.newEnd(this.#chain.head, this.#appender);
+    if (end === undefined) return;
     if (end.path === this.#appender.path) this.#appender.acceptSize();
     else {
       const previous = this.#appender;
@@ -341,13 +328,12 @@ export class AuditLog implements AsyncDisposable {
 
   /** Looks what the other daemon has appended, so that it is signed, and whether it has ended. */
   #follow(): void {
-    const { places, log } = this.#options;
+    const { log } = this.#options;
     try {
-      const ended = this.#options.othersAppend?.() !== true;
-      using _lock = lockLog(places.state);
-      this.#catchUp();
-      this.#writeHead();
-      if (ended && !this.#retired) this.#shared = false;
+      this.#shared.follow(() => {
+        this.#catchUp();
+        this.#writeHead();
+      });
     } catch (error) {
       log.warn({ error: String(error) }, 'cannot follow what the older daemon appends to the audit log');
     }
@@ -370,34 +356,11 @@ export class AuditLog implements AsyncDisposable {
     }
   };
 
-  /**
-   * Flushes all records since the last flush. One `fdatasync` at a time. After one that failed records are refused
-   * until one succeeds: what the disk did not take may be lost, and a call must not outlive its record.
-   */
-  readonly #flush = async (): Promise<void> => {
-    this.#flushDue = false;
-    this.#reportFlush(await this.#appender.flush());
-    if (this.#closed) return;
-    this.#checkFiles();
-    if (this.#flushFault !== undefined) this.#flushing = setTimeout(this.#flush, FLUSH_RETRY).unref();
-    else this.#flushing = this.#flushDue ? setTimeout(this.#flush, FLUSH_DELAY).unref() : undefined;
-  };
-
-  #reportFlush(failed: Error | undefined): void {
-    const { log, places } = this.#options;
-    if (failed !== undefined && this.#flushFault === undefined) {
-      log.error({ error: unwritableError(failed, places.audit).message }, 'calls are refused');
-    }
-    this.#flushFault = failed;
-    if (failed !== undefined && !this.#closed)
-      this.#flushing ??= setTimeout(this.#flush, FLUSH_RETRY).unref();
-  }
-
   /** Checks that nobody else removed or changed the files. Nothing is repaired: `verify` will report it. */
   #checkFiles(): void {
     const { log, places } = this.#options;
     // The other daemon appends to them.
-    if (this.#shared) return;
+    if (this.#shared.active) return;
     try {
       const state = this.#appender.state();
       if (state !== 'intact') {
@@ -420,9 +383,9 @@ export class AuditLog implements AsyncDisposable {
   #tick(): void {
     const { settings, clock, log } = this.#options;
     const { age } = settings.keep;
-    if (this.#shared) this.#follow();
+    if (this.#shared.active) this.#follow();
     void this.checkpoint();
-    if (age === undefined || this.#shared) return;
+    if (age === undefined || this.#shared.active) return;
     try {
       if (this.#appender.size > 0 && clock.monotonic() - this.#segmentStart > age / SEGMENTS_PER_AGE)
         this.#startSegment();
@@ -441,7 +404,7 @@ export class AuditLog implements AsyncDisposable {
     this.#appender = new Appender(path, this.#options.files ?? files);
     this.#segmentStart = clock.monotonic();
     const closed = previous.close().then((failed) => {
-      if (failed !== undefined) this.#reportFlush(failed);
+      if (failed !== undefined) this.#flushing.report(failed);
     });
     this.#closingSegments = Promise.all([this.#closingSegments, closed]);
     void this.checkpoint();
@@ -452,7 +415,7 @@ export class AuditLog implements AsyncDisposable {
   #applyRetention(): void {
     const { places, clock, log } = this.#options;
     const work = async (): Promise<void> => {
-      if (this.#shared) return;
+      if (this.#shared.active) return;
       const expired = await this.#expiry.find(places.audit, clock.now(), this.#signing.needed);
       if (expired === undefined) return;
       this.#append('checkpoint', { start_seq: expired.start.seq, start_prev: expired.start.prev }, true);
@@ -463,11 +426,4 @@ export class AuditLog implements AsyncDisposable {
       .then(work)
       .catch((error) => log.warn({ error: String(error) }, 'expired audit segments cannot be removed'));
   }
-}
-
-/** Where a log ends that another daemon appends to: it is checked by that one, and may be longer by the next record. */
-function joinLog({ audit, state }: AuditOptions['places']): Recovery {
-  using _lock = lockLog(state);
-  const { head, path } = findLogEnd(audit, state);
-  return { head, segment: segment(audit, basename(path)), findings: {}, broken: false };
 }

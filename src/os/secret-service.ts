@@ -4,17 +4,11 @@
 // does. Secrets cross the bus encrypted (`secret-service/cipher.ts`): a service that cannot do that is refused.
 import type { Message } from 'dbus-native';
 import type { Bus } from './bus.ts';
-import { ALGORITHM, type SessionCipher, startKeyExchange } from './secret-service/cipher.ts';
-import {
-  dbusName,
-  fromDbusError,
-  needsPrompt,
-  noBus,
-  noEncryption,
-  undecipherable,
-} from './secret-service/errors.ts';
+import { ServiceConnection } from './secret-service/connection.ts';
+import { dbusName, fromDbusError, needsPrompt, undecipherable } from './secret-service/errors.ts';
 import { answerPrompt, withPatience } from './secret-service/prompts.ts';
-import { NAME, NO_OBJECT, ROOT, SERVICE, type TimeLimit } from './secret-service/protocol.ts';
+import { NAME, NO_OBJECT, SERVICE, type TimeLimit } from './secret-service/protocol.ts';
+import { encrypted, item, Sessions } from './secret-service/session.ts';
 
 export type { TimeLimit } from './secret-service/protocol.ts';
 
@@ -42,16 +36,6 @@ export interface SecretServiceParts {
   readonly patience: number;
 }
 
-/** A session with the service, in which secrets are encrypted. */
-interface Session {
-  /** The unique bus name of the service. Only it knows the session. */
-  readonly owner: string;
-  readonly path: string;
-  readonly cipher: SessionCipher;
-}
-
-/** The type of a secret. The one that existing items have. */
-const CONTENT_TYPE = 'application/octet-stream';
 /** A secret in a method's signature: session, parameters, value, content type. */
 const SECRET = '(oayays)';
 
@@ -61,12 +45,6 @@ const ITEM_GONE = new Set([
   'DBus.Error.UnknownObject',
   'DBus.Error.UnknownMethod',
 ]);
-/** Errors of a call with a session that has ended, since the service was restarted. */
-const SESSION_ENDED = new Set([
-  'Secret.Error.NoSession',
-  'DBus.Error.ServiceUnknown',
-  'DBus.Error.NameHasNoOwner',
-]);
 
 /**
  * A client. Connects when it is first used, and again after the connection was lost. Every method may throw
@@ -74,18 +52,20 @@ const SESSION_ENDED = new Set([
  */
 export class SecretService implements AsyncDisposable {
   readonly #parts: SecretServiceParts;
-  #bus: Promise<Bus> | undefined;
-  #session: Promise<Session> | undefined;
+  readonly #connection: ServiceConnection;
+  readonly #sessions: Sessions;
   readonly #unlocking = new Map<string, Promise<void>>();
 
   constructor(parts: SecretServiceParts) {
     this.#parts = parts;
+    this.#sessions = new Sessions(() => this.#connection);
+    this.#connection = new ServiceConnection(parts.connect, () => this.#sessions.end());
   }
 
   /** Searches the items that have these attributes. */
   async search(attributes: Readonly<Record<string, string>>, limit: TimeLimit): Promise<SearchResult> {
     const message = { member: 'SearchItems', signature: 'a{ss}', body: [Object.entries(attributes)] };
-    const [unlocked, locked] = await this.#call(message, limit);
+    const [unlocked, locked] = await this.#connection.call(message, limit);
     return { unlocked: paths(unlocked), locked: paths(locked) };
   }
 
@@ -93,28 +73,31 @@ export class SecretService implements AsyncDisposable {
   async collection(
     limit: TimeLimit,
   ): Promise<{ readonly path: string; readonly locked: boolean } | undefined> {
-    const [alias] = await this.#call({ member: 'ReadAlias', signature: 's', body: ['default'] }, limit);
+    const [alias] = await this.#connection.call(
+      { member: 'ReadAlias', signature: 's', body: ['default'] },
+      limit,
+    );
     const path = String(alias);
     if (path === NO_OBJECT) return undefined;
-    return { path, locked: (await this.#property(path, 'Collection', 'Locked', limit)) !== false };
+    return { path, locked: (await this.#connection.property(path, 'Collection', 'Locked', limit)) !== false };
   }
 
   /** An item's attributes. */
   async attributes(path: string, limit: TimeLimit): Promise<Readonly<Record<string, unknown>>> {
-    return Object(await this.#property(path, 'Item', 'Attributes', limit));
+    return Object(await this.#connection.property(path, 'Item', 'Attributes', limit));
   }
 
   /** When an item was last changed: milliseconds since the epoch, of whole seconds. */
   async modified(path: string, limit: TimeLimit): Promise<number> {
-    return Number(await this.#property(path, 'Item', 'Modified', limit)) * 1000;
+    return Number(await this.#connection.property(path, 'Item', 'Modified', limit)) * 1000;
   }
 
   /** Reads an item's secret; the caller overwrites it after use. `undefined`: the item was removed. */
   async read(path: string, limit: TimeLimit): Promise<Buffer | undefined> {
     return await orGone(
-      this.#inSession(limit, async (session) => {
+      this.#sessions.run(limit, async (session) => {
         const message = { ...item(session, path), member: 'GetSecret', signature: 'o', body: [session.path] };
-        const [secret] = await this.#call(message, limit);
+        const [secret] = await this.#connection.call(message, limit);
         const [, parameters, value] = Array.isArray(secret) ? secret : [];
         try {
           return session.cipher.decrypt({ parameters, value });
@@ -129,9 +112,12 @@ export class SecretService implements AsyncDisposable {
   /** Replaces an item's secret. `false`: the item was removed. */
   async write(path: string, secret: Uint8Array, limit: TimeLimit): Promise<boolean> {
     return await orGone(
-      this.#inSession(limit, async (session) => {
+      this.#sessions.run(limit, async (session) => {
         const body = [encrypted(session, secret)];
-        await this.#call({ ...item(session, path), member: 'SetSecret', signature: SECRET, body }, limit);
+        await this.#connection.call(
+          { ...item(session, path), member: 'SetSecret', signature: SECRET, body },
+          limit,
+        );
         return true;
       }),
       false,
@@ -151,7 +137,7 @@ export class SecretService implements AsyncDisposable {
       [`${NAME}.Item.Label`, ['s', label]],
       [`${NAME}.Item.Attributes`, ['a{ss}', Object.entries(attributes)]],
     ];
-    const prompt = await this.#inSession(limit, async (session) => {
+    const prompt = await this.#sessions.run(limit, async (session) => {
       const message = {
         destination: session.owner,
         path: collection,
@@ -160,7 +146,7 @@ export class SecretService implements AsyncDisposable {
         signature: `a{sv}${SECRET}b`,
         body: [properties, encrypted(session, secret), true],
       };
-      return (await this.#call(message, limit))[1];
+      return (await this.#connection.call(message, limit))[1];
     });
     if (!mayPrompt && isPrompt(prompt)) throw needsPrompt();
     await this.#answer(prompt, limit);
@@ -169,7 +155,7 @@ export class SecretService implements AsyncDisposable {
   /** Removes an item; prompts if the service wants to. `false`: it was removed already. Throws `keychain-dismissed` as well. */
   async remove(path: string, limit: TimeLimit): Promise<boolean> {
     const message = { path, interface: `${NAME}.Item`, member: 'Delete' };
-    const reply = await orGone(this.#call(message, limit), undefined);
+    const reply = await orGone(this.#connection.call(message, limit), undefined);
     if (reply === undefined) return false;
     await this.#answer(reply[0], limit);
     return true;
@@ -194,7 +180,7 @@ export class SecretService implements AsyncDisposable {
 
   /** Reports changes of items until disposed of. `lost` is called if the connection is lost before that. */
   async watch(listener: (change: ItemChange) => void, lost: () => void): Promise<AsyncDisposable> {
-    const bus = await this.#connected();
+    const bus = await this.#connection.bus();
     const onSignal = ({ interface: kind, member, body = [] }: Message): void => {
       if (kind === `${NAME}.Collection` && typeof body[0] === 'string') {
         listener(member === 'ItemDeleted' ? {} : { path: body[0] });
@@ -224,13 +210,15 @@ export class SecretService implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#endSession();
-    const bus = await this.#bus?.catch(() => undefined);
-    await bus?.[Symbol.asyncDispose]();
+    this.#sessions.end();
+    await this.#connection[Symbol.asyncDispose]();
   }
 
   async #unlock(objects: readonly string[], limit: TimeLimit): Promise<void> {
-    const [, prompt] = await this.#call({ member: 'Unlock', signature: 'ao', body: [objects] }, limit);
+    const [, prompt] = await this.#connection.call(
+      { member: 'Unlock', signature: 'ao', body: [objects] },
+      limit,
+    );
     if (isPrompt(prompt)) await this.#prompt(prompt, limit);
   }
 
@@ -241,124 +229,9 @@ export class SecretService implements AsyncDisposable {
   }
 
   async #prompt(path: string, limit: TimeLimit): Promise<void> {
-    const bus = await this.#connected();
+    const bus = await this.#connection.bus();
     await answerPrompt(bus, path, limit).catch((error) => Promise.reject(fromDbusError(error)));
   }
-
-  /** Calls with the current session; once more with a new one if the service has ended it. */
-  async #inSession<T>(limit: TimeLimit, call: (session: Session) => Promise<T>): Promise<T> {
-    const current = this.#openSession(limit);
-    try {
-      return await call(await current);
-    } catch (error) {
-      if (!SESSION_ENDED.has(dbusName(error))) throw error;
-      if (this.#session === current) this.#endSession();
-      return await call(await this.#openSession(limit));
-    }
-  }
-
-  #openSession(limit: TimeLimit): Promise<Session> {
-    if (this.#session !== undefined) return this.#session;
-    const opening = this.#negotiate(limit);
-    this.#session = opening;
-    opening.catch(() => {
-      if (this.#session === opening) this.#session = undefined;
-    });
-    return opening;
-  }
-
-  async #negotiate(limit: TimeLimit): Promise<Session> {
-    const [owner] = await this.#call(
-      {
-        destination: 'org.freedesktop.DBus',
-        path: '/org/freedesktop/DBus',
-        interface: 'org.freedesktop.DBus',
-        member: 'GetNameOwner',
-        signature: 's',
-        body: [SERVICE],
-      },
-      limit,
-    );
-    const exchange = await startKeyExchange();
-    const message = {
-      destination: String(owner),
-      member: 'OpenSession',
-      signature: 'sv',
-      body: [ALGORITHM, ['ay', exchange.publicKey]],
-    };
-    const [peerKey, path] = await this.#call(message, limit).catch((error) => {
-      throw dbusName(error) === 'DBus.Error.NotSupported' ? noEncryption(error) : error;
-    });
-    if (!Buffer.isBuffer(peerKey)) throw noEncryption(undefined);
-    try {
-      return { owner: String(owner), path: String(path), cipher: exchange.complete(peerKey) };
-    } catch (error) {
-      throw noEncryption(error);
-    }
-  }
-
-  #endSession(): void {
-    this.#session?.then(
-      ({ cipher }) => cipher[Symbol.dispose](),
-      () => {},
-    );
-    this.#session = undefined;
-  }
-
-  #connected(): Promise<Bus> {
-    this.#bus ??= this.#connect();
-    return this.#bus;
-  }
-
-  async #connect(): Promise<Bus> {
-    const forget = (): void => {
-      this.#bus = undefined;
-      this.#endSession();
-    };
-    try {
-      const bus = await this.#parts.connect();
-      if (bus === undefined) throw noBus();
-      bus.closed.then(forget);
-      return bus;
-    } catch (error) {
-      forget();
-      throw fromDbusError(error);
-    }
-  }
-
-  async #property(path: string, kind: string, name: string, limit: TimeLimit): Promise<unknown> {
-    const message = {
-      path,
-      interface: 'org.freedesktop.DBus.Properties',
-      member: 'Get',
-      signature: 'ss',
-      body: [`${NAME}.${kind}`, name],
-    };
-    return (await this.#call(message, limit))[0];
-  }
-
-  async #call(message: Message, limit: TimeLimit): Promise<unknown[]> {
-    const bus = await this.#connected();
-    try {
-      return await bus.call(
-        { destination: SERVICE, path: ROOT, interface: `${NAME}.Service`, ...message },
-        limit.left(),
-      );
-    } catch (error) {
-      throw fromDbusError(error);
-    }
-  }
-}
-
-/** An item, addressed to the service of the session. */
-function item({ owner }: Session, path: string): Message {
-  return { destination: owner, path, interface: `${NAME}.Item` };
-}
-
-/** A secret as an argument of a method. */
-function encrypted({ path, cipher }: Session, secret: Uint8Array): unknown[] {
-  const { parameters, value } = cipher.encrypt(secret);
-  return [path, parameters, value, CONTENT_TYPE];
 }
 
 /** The result of a call to an item, or `gone` if the item was removed. */

@@ -2,13 +2,16 @@
 // sessions. Each record is written under a lock of the log's own, after its writer has looked where the log ends now, so
 // the records of both are one chain. A lock whose owner was killed is taken over; what the owner left behind shows in
 // the files: part of a record, which is cut off, or a record that the head does not have yet.
-import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { acquireLock } from '../../os/lock.ts';
+import type { Places } from '../../wire/places.ts';
 import { check, type Head, ORIGIN } from '../chain/chain.ts';
 import { sha256 } from '../chain/hash.ts';
+import type { Appender } from './appender.ts';
 import { headPath, readHead } from './head.ts';
-import { MAX_LINE, segmentName } from './segments.ts';
+import type { Recovery } from './recover.ts';
+import { MAX_LINE, segment, segmentName } from './segments.ts';
 
 /** Milliseconds that a record waits for the other daemon. It needs less than one. */
 const TIMEOUT = 1000;
@@ -32,6 +35,67 @@ export function lockLog(state: string): Disposable {
     if (performance.now() > deadline) throw new Error(`the daemon ${lock.pid} does not let go of the log`);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
   }
+}
+
+/** Whether two daemons append, and the lock that each then takes for each record. */
+export class SharedWriting {
+  readonly #places: Pick<Places, 'audit' | 'state'>;
+  /** Whether another daemon, which has handed over to this one, still appends. */
+  readonly #othersAppend: () => boolean;
+  #active: boolean;
+  /** This daemon has handed over to the other one. */
+  #retired = false;
+
+  constructor(places: Pick<Places, 'audit' | 'state'>, othersAppend: () => boolean) {
+    this.#places = places;
+    this.#othersAppend = othersAppend;
+    this.#active = othersAppend();
+  }
+
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** The other daemon may append as soon as this returns. */
+  retire(): void {
+    this.#active = true;
+    this.#retired = true;
+  }
+
+  /** Takes the log's lock if another daemon appends. Throws as `lockLog` does. */
+  lock(): Disposable | undefined {
+    return this.#active ? lockLog(this.#places.state) : undefined;
+  }
+
+  /** Where the log ends, unless that is where this daemon left it. The caller has the lock. */
+  newEnd({ seq, hash }: Head, appender: Pick<Appender, 'state'>): LogEnd | undefined {
+    const { audit, state } = this.#places;
+    const stored = readHead(headPath(state));
+    const unchanged =
+      stored?.seq === seq &&
+      stored.hash === hash &&
+      appender.state() === 'intact' &&
+      !existsSync(join(audit, segmentName(seq + 1)));
+    return unchanged ? undefined : findLogEnd(audit, state);
+  }
+
+  /**
+   * Calls `work` with the log's lock. If the other daemon had ended before, this one has the log alone afterwards, unless it
+   * has handed over itself.
+   */
+  follow(work: () => void): void {
+    const ended = !this.#othersAppend();
+    using _lock = lockLog(this.#places.state);
+    work();
+    if (ended && !this.#retired) this.#active = false;
+  }
+}
+
+/** Where a log ends that another daemon appends to: it is checked by that one, and may be longer by the next record. */
+export function joinLog({ audit, state }: Pick<Places, 'audit' | 'state'>): Recovery {
+  using _lock = lockLog(state);
+  const { head, path } = findLogEnd(audit, state);
+  return { head, segment: segment(audit, basename(path)), findings: {}, broken: false };
 }
 
 /** Finds the log's end. Cuts off a part of a record, which nobody was told is written. The caller has the lock. */

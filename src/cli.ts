@@ -68,6 +68,9 @@ async function complete(argv: string[]): Promise<void> {
     if (words.length < 2 || current.startsWith('-') || kind === undefined) return [];
     if (kind === 'credential')
       return (await import('./profile/credential-names.ts')).credentialNames(context.places);
+    // After the profile: what it was refused.
+    if (word === 'allow' && words.length > 2)
+      return (await import('./commands/allow.ts')).allowableEntries(context.places, words[1] ?? '');
     const { listProfiles } = await import('./profile/load.ts');
     return listProfiles(context.places).names;
   };

@@ -27,7 +27,8 @@ export interface LogRecord {
 
 /**
  * A tool call, another request of a host, or a question of a server: its `tool.call`, `request` or `question`
- * record, joined with its `tool.result`, `answer` or `reply` once there is one.
+ * record, joined with its `tool.result`, `answer` or `reply` once there is one. Also a host that the gate refused to
+ * a server: its `egress.connect` record.
  */
 export interface Call {
   readonly seq: number;
@@ -39,7 +40,7 @@ export interface Call {
   /** `null` unless it is a tool call. */
   readonly tool: string | null;
   readonly method: string;
-  /** What another request acts on: a URI, or the name of a prompt. */
+  /** What another request acts on: a URI, or the name of a prompt; `host:port` of a refused connection. */
   readonly target: string | null;
   readonly decision: string;
   readonly rule: string;
@@ -49,6 +50,9 @@ export interface Call {
   readonly ms: number | null;
   readonly bytes: number | null;
 }
+
+/** The rule of what the gate refuses. */
+const GATE_RULE = 'sandbox.network';
 
 /** The events that begin a call, and those that end one. */
 const CALLS: readonly string[] = ['tool.call', 'request', 'question'];
@@ -94,6 +98,19 @@ async function* newestRecords(folder: string): AsyncGenerator<LogRecord> {
   }
 }
 
+/** Records written since a time, newest first; at most `limit` of the newest are read. */
+export async function* recentRecords(
+  folder: string,
+  since: number,
+  limit: number,
+): AsyncGenerator<LogRecord> {
+  let read = 0;
+  for await (const record of newestRecords(folder)) {
+    if (++read > limit || Date.parse(record.entry.time) < since) return;
+    yield record;
+  }
+}
+
 /** The newest `limit` records that match, oldest first. At most `search` records are looked at. */
 export async function listRecords(
   folder: string,
@@ -120,6 +137,11 @@ export async function listCalls(folder: string, filter: Filter, limit: number): 
   for await (const { entry } of newestRecords(folder)) {
     if (list.length === limit) break;
     if (RESULTS.includes(entry.event)) results.set(String(entry.call), entry);
+    if (isRefusedHost(entry)) {
+      const refused = describeRefusal(entry);
+      if (outcome === undefined && isSelected(refused)) list.push(joinCall(refused, undefined));
+      continue;
+    }
     if (!CALLS.includes(entry.event)) continue;
     const result = results.get(String(entry.call));
     results.delete(String(entry.call));
@@ -127,6 +149,25 @@ export async function listCalls(folder: string, filter: Filter, limit: number): 
     list.push(joinCall(entry, result));
   }
   return list.reverse();
+}
+
+/** A record without a host only sums up those before it. */
+function isRefusedHost({ event, outcome, host }: Entry): boolean {
+  return event === 'egress.connect' && outcome === 'refused' && host !== '';
+}
+
+/** A refused connection, with the members that a call has. Port 53: its name was looked up. */
+function describeRefusal(entry: Entry): Entry {
+  const { host, port, reason, count } = entry;
+  const times = typeof count === 'number' && count > 1 ? `, ${count} times` : '';
+  return {
+    ...entry,
+    method: port === 53 ? 'look-up' : 'connect',
+    target: port === 53 ? text(host) : `${text(host)}:${String(port)}`,
+    decision: 'deny',
+    rule: GATE_RULE,
+    reason: `${text(reason)}${times}`,
+  };
 }
 
 /** A call or another record, with the records that belong to it. */

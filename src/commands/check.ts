@@ -1,6 +1,7 @@
 // warder check: validates profiles, shows what their servers will see and reach, and warns of what the user should know
 // before the first run.
 import type { CommandModule } from 'yargs';
+import type { RefusedHost } from '../egress/refused-hosts.ts';
 import { catchWarderError, EXIT, WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
 import { parseSpec } from '../package/spec.ts';
@@ -29,6 +30,7 @@ import {
 import { plantedNotes, protectedLine } from './profile/planted.ts';
 import { previewServer, type ServerPreview } from './profile/preview.ts';
 import { commandLine, policyLine, sandboxState, serverLine } from './profile/profile-summary.ts';
+import { refusalLine, refusedLately, stillRefused } from './profile/refused-lately.ts';
 import { profileWarnings } from './profile/warnings.ts';
 
 interface CheckArguments {
@@ -71,10 +73,13 @@ async function check(context: Context, requested: readonly string[]): Promise<vo
 
   const packages = openPackageStore(context);
   const findings: Finding[] = [];
+  const refused = await refusedLately(places.audit, clock.now()).catch(() => new Map<string, never>());
   for (const { name, found } of loaded) {
     const compiled = found instanceof WarderError ? found : await withConditions(found);
-    const finding = await checkMounts(checkProfile(name, compiled, states, places, packages));
-    findings.push(await addPlanted(await checkRuntime(finding, found, packages), places));
+    const mounted = await checkMounts(checkProfile(name, compiled, states, places, packages));
+    const finding = await addPlanted(await checkRuntime(mounted, found, packages), places);
+    if (found instanceof WarderError || finding.network === undefined) findings.push(finding);
+    else findings.push({ ...finding, refused: stillRefused(found.profile, refused.get(name) ?? []) });
   }
   if (json) terminal.json(findings);
   else {
@@ -114,6 +119,8 @@ interface Finding {
   readonly sandbox?: 'off' | 'on' | 'none';
   /** What the server may reach; undefined without a sandbox, and for a remote server. */
   readonly network?: NetworkAccess;
+  /** The hosts that it was refused lately, and still would be. */
+  readonly refused?: readonly RefusedHost[];
   /** The contents of the sandbox. */
   readonly holds?: PlanSummary;
   /** Which names it cannot write below its writable folders, in words. */
@@ -240,6 +247,7 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
     holds,
     protected: kept,
     network,
+    refused = [],
     policy,
     unsupported = [],
     warnings = [],
@@ -273,6 +281,7 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
     if (holds !== undefined) printLimits({ out }, holds);
     out(`  tools   ${policy}`);
   }
+  for (const host of refused) out(`  ${paint('yellow', 'refused')} lately: ${refusalLine(name, host)}`);
   for (const { what, hint } of unsupported) out(`  ${paint('red', 'refused')} ${what}: ${hint}`);
   for (const warning of warnings) out(`  ${paint('yellow', 'note')}    ${warning}`);
 }

@@ -4,6 +4,7 @@ import { ownerOf } from '../os/lock.ts';
 import type { PlantedPath, Result, SessionStatus } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import { type OlderDaemon, olderDaemons } from './older-daemons.ts';
+import { refusalLine } from './profile/refused-lately.ts';
 import type { Terminal } from './terminal.ts';
 
 type Status = Result<'status'>;
@@ -108,6 +109,10 @@ function printSessions(terminal: Terminal, sessions: readonly SessionStatus[]): 
     ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'SANDBOX', 'NETWORK', 'LAYERS'],
   );
   for (const session of sessions.filter(heldUp)) terminal.out(`\n${holdLine(session)}`);
+  for (const { id, profile, refused = [] } of sessions) {
+    for (const host of refused)
+      terminal.out(`\nsession ${id} (${profile}) was refused ${refusalLine(profile, host)}`);
+  }
 }
 
 /** `"/p/.mcp.json" was planted by the server of demo: it is now "…"`. */

@@ -59,7 +59,7 @@ async function test(context: Context, { name, timeout }: TestArguments): Promise
   const trial = await tryServer(hostEntry(places, name), timeout * 1000);
   const entries = await ownRecords(places.audit, name, since);
   const refused = [
-    ...mergeRefusals(recordedRefusals(entries), reportedRefusals(trial.stderr, existsSync)),
+    ...mergeRefusals(recordedRefusals(name, entries), reportedRefusals(name, trial.stderr, existsSync)),
     ...refusedTools(profile.policy, trial.tools ?? []),
   ];
   const ok = trial.error === undefined;

@@ -50,6 +50,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     async () => (await import('./test.ts')).testCommand,
     'profile',
   ),
+  allow: verb('let a server reach a host', async () => (await import('./allow.ts')).allowCommand, 'profile'),
   edit: verb(
     'change a profile in your editor',
     async () => (await import('./edit.ts')).editCommand,

@@ -26,7 +26,7 @@ export const BUDGETS = {
   handshakes: 16,
 
   /** Names that are looked up at a time, and those that wait as well; for how long a look-up that failed counts. */
-  lookups: 8,
+  lookups: 16,
   waitingLookups: 256,
   failureMemory: 5000,
   rememberedFailures: 256,
@@ -71,6 +71,7 @@ export const BUDGETS = {
   refusals: { burst: 200, rate: 10 },
   /** Records of what is allowed: the same. */
   records: { burst: 4000, rate: 200 },
-  /** Refusals that are remembered to be counted. */
+  /** Refusals that are remembered to be counted, and how many of these get a record of their own at the end. */
   remembered: 1024,
+  closingRecords: 64,
 } as const;

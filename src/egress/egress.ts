@@ -24,6 +24,7 @@ import { serveNetwork, serveProxy } from './listener.ts';
 import { VirtualAddresses } from './names/virtual-addresses.ts';
 import { checkNodeHooks } from './node-hooks.ts';
 import { RefreshTurns } from './refresh.ts';
+import type { RefusedHosts } from './refused-hosts.ts';
 import { Authority } from './tls/authority.ts';
 import {
   BUNDLE_PATH,
@@ -67,6 +68,8 @@ export interface GateRequest {
   readonly nextConnectionId: () => string;
   /** The tool calls in flight. */
   readonly calls: () => readonly string[];
+  /** The hosts that the session was refused. */
+  readonly refused: RefusedHosts;
 }
 
 /** The gate of one server, and what the server gets instead of its secrets. Disposing it ends all its connections. */
@@ -134,6 +137,7 @@ export class Egress {
     route,
     nextConnectionId,
     calls,
+    refused,
   }: GateRequest): Promise<OpenGate> {
     const { audit, guards, onCredentialResponse, clock, log } = this.#parts;
     const sealable = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
@@ -157,6 +161,7 @@ export class Egress {
       audit,
       calls,
       nextConnectionId,
+      onRefused: (host, port, reason) => refused.add(host, port, reason),
       clock,
       log,
     });

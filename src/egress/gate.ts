@@ -3,6 +3,7 @@
 // profile's allowlist, and then passes the connection through undecrypted, or terminates TLS where a sealed
 // credential may be needed. All refusals leave by one exit. A record is written before the first packet goes out:
 // without a record there is no connection.
+import { STATUS_CODES } from 'node:http';
 import { type Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type * as tls from 'node:tls';
@@ -15,10 +16,14 @@ import type { Log } from '../os/log.ts';
 import type { Allowlist } from './allowlist.ts';
 import { BUDGETS } from './budgets.ts';
 import { type Preface, peek, requirePreface } from './connection/peek.ts';
+import { servePlainHttp } from './connection/plain-http.ts';
 import { tunnel } from './connection/tunnel.ts';
 import type { Routes } from './dial/routes.ts';
+import { sendRawResponse } from './http/gate-response.ts';
 import { HttpGate, type Upstream } from './http/http-gate.ts';
-import type { PlaceholderSearch } from './http/substitution.ts';
+import { type GuardedHead, RequestGuard, SlowStartGuard } from './http/request-guard.ts';
+import { checkRequestShape } from './http/request-head.ts';
+import { Denial, type PlaceholderSearch, RequestContext } from './http/substitution.ts';
 import type { Destination, EgressLedger } from './ledger.ts';
 import type { VirtualAddresses } from './names/virtual-addresses.ts';
 import type { RefreshTurns } from './refresh.ts';
@@ -149,7 +154,7 @@ export class Gate implements Disposable {
       await this.#tunnel(connection, await this.#parts.routes.dial(destination));
     } else if (destination.port === HTTP) {
       requirePreface(await peek(socket, BUDGETS.firstBytes), destination.host, 'http');
-      this.#servePlainHttp(connection, () => this.#parts.routes.dial(destination));
+      await this.#passHttp(connection, 'http', () => this.#parts.routes.dial(destination));
     } else {
       await this.#routeOther(connection);
     }
@@ -165,8 +170,10 @@ export class Gate implements Disposable {
     socket.once('close', () => outside.destroy());
     try {
       const preface = await this.#peekClient(socket, outside);
-      if (preface.kind === 'http') this.#servePlainHttp(connection, async () => outside);
-      else {
+      if (preface.kind === 'http' || preface.kind === 'undecided') {
+        await this.#passHttp(connection, preface.kind, async () => outside);
+        outside.destroy();
+      } else {
         if (preface.kind === 'tls' || preface.kind === 'malformed')
           requirePreface(preface, destination.host, 'tls');
         await this.#tunnel(connection, outside);
@@ -200,18 +207,53 @@ export class Gate implements Disposable {
     outside.destroy();
   }
 
-  /** HTTP without TLS: the Host of each request is checked, and no secret is substituted. */
-  #servePlainHttp({ socket, destination }: AdmittedConnection, connect: () => Promise<Socket>): void {
-    let first: Promise<Socket> | undefined;
-    this.#http.serve(socket, {
-      destination,
-      secure: false,
-      connect: () => {
-        // A connection that was dialled already serves the first request only.
-        const upstream = first === undefined ? connect() : this.#parts.routes.dial(destination);
-        first = upstream;
-        return upstream;
-      },
+  /**
+   * Passes HTTP without TLS, or what may become it. A request that is refused gets an answer, unless the host is still
+   * answering the one before it.
+   */
+  async #passHttp(
+    { socket, destination }: AdmittedConnection,
+    kind: 'http' | 'undecided',
+    connect: () => Promise<Socket>,
+  ): Promise<void> {
+    let requests = 0;
+    let hasAnswered = true;
+    let isAnswering = false;
+    const onAnswer = (): void => {
+      hasAnswered = true;
+    };
+    const onRequest = (): void => {
+      isAnswering = requests++ > 0 && !hasAnswered;
+      hasAnswered = false;
+    };
+    const guard = kind === 'http' ? this.#requestGuard(destination, onRequest) : new SlowStartGuard();
+    try {
+      await servePlainHttp(socket, { connect, guard, turns: this.#parts.turns, onAnswer });
+    } catch (error) {
+      if (!(error instanceof Denial)) throw error;
+      this.#parts.ledger.recordRefusal(destination, error.reason);
+      if (isAnswering) reset(socket);
+      else sendRawResponse(socket, `${error.status} ${STATUS_CODES[error.status]}`, error.reason);
+    }
+  }
+
+  /** Checks the Host of each request, and that no placeholder leaves in the clear. */
+  #requestGuard(destination: Destination, onRequest: () => void): RequestGuard {
+    const search = this.#currentSearch();
+    const contextOf = ({ method, target }: GuardedHead): RequestContext =>
+      new RequestContext(
+        { ...this.#parts, search: () => search },
+        destination,
+        false,
+        method,
+        target.split('?', 1)[0] ?? '',
+      );
+    return new RequestGuard({
+      onRequest,
+      check: (head) => checkRequestShape(head, { ...destination, secure: false }),
+      search: search.all.length > 0 ? search : undefined,
+      denyPlaceholder: (head, index) =>
+        contextOf(head).denyMisplaced(index, 'it would travel over plain http'),
     });
   }
 

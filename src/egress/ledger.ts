@@ -19,6 +19,8 @@ export interface EgressLedgerParts {
   readonly audit: Pick<AuditLog, 'append'>;
   /** The tool calls in flight, by their numbers in the log. */
   readonly calls: () => readonly string[];
+  /** Called with everything that is refused, whether or not it gets a record of its own. */
+  readonly onRefused?: (host: string, port: number, reason: string) => void;
   /** Makes an id for a connection, unique in the log. */
   readonly nextConnectionId: () => string;
   readonly clock: Clock;
@@ -44,6 +46,13 @@ export interface CredentialedRequest {
   readonly path: string;
 }
 
+/** Equal refusals since one was recorded, and how to record those that followed. */
+interface Repeated {
+  readonly since: number;
+  count: number;
+  readonly write: ((count: number) => void) | undefined;
+}
+
 type RefusedDestination = Omit<Destination, 'connection'> & Partial<Destination>;
 
 /** How many tool calls a record names. */
@@ -57,7 +66,7 @@ const MAX_TEXT = 1024;
 
 export class EgressLedger {
   readonly #parts: EgressLedgerParts;
-  readonly #recent = new Map<string, { since: number; count: number }>();
+  readonly #recent = new Map<string, Repeated>();
   readonly #refusals: Budget;
   readonly #uses: Budget;
   /** Refusals that were only counted, and when such were last written. */
@@ -117,6 +126,7 @@ export class EgressLedger {
   /** Something was refused: a name (port 53), a port, a connection, a request. Never throws. */
   recordRefusal(destination: RefusedDestination, reason: string): void {
     this.#refusal('refused', destination, reason);
+    this.#parts.onRefused?.(destination.host, destination.port, reason);
   }
 
   /** A credential is about to be sent. Throws `audit-unwritable`. */
@@ -164,20 +174,31 @@ export class EgressLedger {
 
   /** Writes what was only counted so far. To be called when the gate closes. */
   close(): void {
-    for (const { count } of this.#recent.values()) this.#unreported += count;
+    let left = BUDGETS.closingRecords;
+    for (const { count, write } of this.#recent.values()) {
+      if (count === 0) continue;
+      if (write !== undefined && left-- > 0) this.#try(() => write(count));
+      else this.#unreported += count;
+    }
     this.#recent.clear();
     this.#reportCounted();
   }
 
   #refusal(outcome: 'refused' | 'failed', destination: RefusedDestination, reason: string): void {
-    const count = this.#countToRecord(`${outcome} ${destination.host} ${destination.port} ${reason}`);
+    const { host, port } = destination;
+    const fields = { outcome, reason: truncate(reason) };
+    const count = this.#countToRecord(`${outcome} ${host} ${port} ${reason}`, (count) =>
+      this.#connect({ host, port, ...fields, count }),
+    );
     if (count === 0) return;
-    const fields = { ...destination, outcome, reason: truncate(reason), ...(count > 1 && { count }) };
-    this.#try(() => this.#connect(fields));
+    this.#try(() => this.#connect({ ...destination, ...fields, ...(count > 1 && { count }) }));
   }
 
-  /** How many equal refusals, with this one, a record is to stand for now. 0: this one is only counted. */
-  #countToRecord(key: string): number {
+  /**
+   * How many equal refusals, with this one, a record is to stand for now. 0: this one is only counted; at the end `write`
+   * gets how many were.
+   */
+  #countToRecord(key: string, write?: (count: number) => void): number {
     const now = this.#parts.clock.monotonic();
     if (now - this.#reported >= REPEAT_WINDOW) this.#reportCounted();
     const earlier = this.#recent.get(key);
@@ -196,7 +217,7 @@ export class EgressLedger {
       this.#unreported += oldest[1].count;
       this.#recent.delete(oldest[0]);
     }
-    this.#recent.set(key, { since: now, count: 0 });
+    this.#recent.set(key, { since: now, count: 0, write });
     return 1 + (earlier?.count ?? 0);
   }
 

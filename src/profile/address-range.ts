@@ -1,6 +1,6 @@
 // Addresses, and the address ranges of `sandbox.network`. An IPv4 address has four decimal parts and no other spelling.
 import ipaddr from 'ipaddr.js';
-import { endsInNumber } from './host.ts';
+import { endsInNumber, LOOPBACK } from './host.ts';
 
 export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
@@ -53,6 +53,11 @@ export function rangeProblem(entry: string): string | undefined {
   const text = /^\[?([^[\]/]*?)(?:\]?:[1-9]\d{0,4}|\])?$/.exec(entry)?.[1];
   const literal = text === undefined ? undefined : (parseAddress(text) ?? parseAddress(entry));
   if (literal !== undefined) {
+    if (literal.toString() === LOOPBACK) {
+      return entry.startsWith(`${LOOPBACK}:`)
+        ? undefined
+        : `is an address of this machine: give the port of the program, as in ${LOOPBACK}:8080`;
+    }
     const range = `${literal.toString()}/${literal.kind() === 'ipv4' ? 32 : 128}`;
     return `is an address, and a server reaches hosts by name only: list the name, and "${range}" beside it`;
   }

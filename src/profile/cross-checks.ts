@@ -32,7 +32,8 @@ export function nonHttpsProtocol(port: number): string | undefined {
   return NON_HTTPS_PORTS[port];
 }
 
-const DNS_PORT_MESSAGE = "is the DNS port, which Warder itself answers in a server's sandbox";
+/** What is wrong with port 53. */
+export const DNS_PORT_MESSAGE = "is the DNS port, which Warder itself answers in a server's sandbox";
 
 /** The problems of a file that the schema accepted. */
 export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnostic[] {

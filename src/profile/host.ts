@@ -38,6 +38,21 @@ export function parseHost(text: string): Host {
   return { name: wildcard + normalized, port };
 }
 
+/** The address of this machine's own programs. */
+export const LOOPBACK = '127.0.0.1';
+
+/** Reads an entry of `sandbox.network` that is no range: as `parseHost`, or `127.0.0.1:port`. Throws RangeError. */
+export function parseNetworkHost(text: string): Host {
+  const [, digits] = /^127\.0\.0\.1:([1-9]\d{0,4})$/.exec(text) ?? [];
+  const port = Number(digits);
+  return digits !== undefined && port <= 65535 ? { name: LOOPBACK, port } : parseHost(text);
+}
+
+/** Whether an entry's name stands for programs of this machine (RFC 6761 6.3). */
+export function isLoopbackName(name: string): boolean {
+  return name === LOOPBACK || name === 'localhost';
+}
+
 /**
  * Whether an entry such as `*.example.com:8443` names this host and port; `defaultPorts` are the ports of an entry
  * without one. Throws RangeError where the pattern is not a host.

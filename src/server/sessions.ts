@@ -6,6 +6,7 @@ import type { AuditLog } from '../audit/log.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
 import type { RotationResult } from '../credential/credentials.ts';
+import { RefusedHosts } from '../egress/refused-hosts.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -46,6 +47,8 @@ interface SessionEntry {
   /** This and `started` are undefined while the server starts. */
   session: Session | undefined;
   started: StartedServer | undefined;
+  /** The hosts that its servers were refused. */
+  readonly refused: RefusedHosts;
   /** How many connections its servers have opened so far. */
   connections: number;
   /** The credential that changed while the server started: the server may have the old value. */
@@ -84,6 +87,10 @@ export class Sessions {
       policy: profile.policy,
       session: undefined,
       started: undefined,
+      refused: new RefusedHosts(
+        profile.name,
+        (line) => void host.stderr(Buffer.from(`${this.redact(line)}\n`)),
+      ),
       connections: 0,
       stale: undefined,
       secrets: new SessionSecrets(profile.name, this.#parts.log),
@@ -239,7 +246,7 @@ export class Sessions {
 
   /** What `status` shows. */
   status(): SessionStatus[] {
-    return [...this.#entries.values()].map(({ id, loaded, request, since, session, started }) => {
+    return [...this.#entries.values()].map(({ id, loaded, request, since, session, started, refused }) => {
       const [parent] = request.host.chain;
       const { calls = 0, inflight = 0, loop = 0 } = session?.snapshot() ?? {};
       return {
@@ -255,6 +262,7 @@ export class Sessions {
         sandbox: started?.sandbox.off === true ? 'off' : 'on',
         layers: [...(started?.sandbox.layers ?? [])],
         network: [...(started?.sandbox.network ?? [])],
+        refused: refused.all.map((one) => ({ ...one, host: this.redact(one.host) })),
       };
     });
   }
@@ -312,11 +320,12 @@ export class Sessions {
 
   /** The context in which a session's servers are started. */
   #context(entry: SessionEntry): SessionContext {
-    const { id, began, uses, loaded } = entry;
+    const { id, began, uses, refused, loaded } = entry;
     return {
       session: id,
       began,
       uses,
+      refused,
       connection: () => `${id}-n${++entry.connections}`,
       calls: () => entry.session?.calls() ?? [],
       onPlanted: (report) => this.#planted.record(id, loaded.profile, report),

@@ -8,6 +8,7 @@ import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import type { Locks } from '../credential/locks.ts';
 import type { Egress, EgressRoute, OpenGate } from '../egress/egress.ts';
+import type { RefusedHosts } from '../egress/refused-hosts.ts';
 import { WarderError } from '../errors.ts';
 import { resolveBin } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
@@ -62,6 +63,8 @@ export interface SessionContext {
   readonly calls: () => readonly string[];
   /** Told what the server plants. */
   readonly onPlanted: (report: PlantedReport) => void;
+  /** The hosts that it was refused. */
+  readonly refused: RefusedHosts;
 }
 
 /** A started server, and what it was started with. */

@@ -30,6 +30,12 @@ export const session = z.object({
   layers: z.array(z.string()),
   /** The hosts that it may reach through the gate. */
   network: z.array(z.string()),
+  /** The hosts that it was refused; port 53 where a name was looked up. */
+  refused: z
+    .array(
+      z.object({ host: z.string(), port: z.number().int(), reason: z.string(), count: z.number().int() }),
+    )
+    .optional(),
 });
 
 /** What a server planted for programs outside. */

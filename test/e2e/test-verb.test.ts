@@ -53,7 +53,7 @@ test('what was refused is shown, and the printed lines allow it', async () => {
       what: 'refused.example.com',
       reason: 'not listed',
       count: expect.any(Number),
-      allow: 'sandbox: {network: ["refused.example.com"]}',
+      allow: 'warder allow lacks refused.example.com',
     },
     {
       kind: 'file',

@@ -5,7 +5,7 @@ import {
   type Profile,
   type ProfileCredential,
 } from '../../profile/format.ts';
-import { parseHost } from '../../profile/host.ts';
+import { isLoopbackName, parseNetworkHost } from '../../profile/host.ts';
 import { formatDuration } from '../../profile/units.ts';
 
 /** What a server may reach from its sandbox. */
@@ -26,7 +26,7 @@ export function networkAccess(profile: Profile): NetworkAccess {
   const isRange = (entry: string): boolean => entry.includes('/');
   const ports = new Map<string, Set<number>>();
   const add = (entry: string, defaults: readonly number[]): void => {
-    const { name, port } = parseHost(entry);
+    const { name, port } = parseNetworkHost(entry);
     const all = ports.get(name) ?? new Set();
     for (const number of port === undefined ? defaults : [port]) all.add(number);
     ports.set(name, all);
@@ -43,10 +43,24 @@ export function networkAccess(profile: Profile): NetworkAccess {
 export function networkLines({ hosts, ranges }: NetworkAccess): string[] {
   const lines = hosts.map(({ name, ports }) => {
     const listed = ports.join(', ').replace(/, (\d+)$/, ' and $1');
-    return `${name}, ${ports.length === 1 ? 'port' : 'ports'} ${listed}`;
+    return `${name}, ${ports.length === 1 ? 'port' : 'ports'} ${listed}${ofThisMachine(name)}`;
   });
   if (ranges.length > 0) lines.push(`these may resolve to ${ranges.join(', ')}`);
   return lines.length === 0 ? ['none'] : lines;
+}
+
+/** What one entry of `sandbox.network` opens, in words. */
+export function entryLine(entry: string): string {
+  if (entry.includes('/')) return `${entry}, if a listed name resolves to it`;
+  const { name, port } = parseNetworkHost(entry);
+  const ports = port === undefined ? 'ports 80 and 443' : `port ${port}`;
+  return name.startsWith('*.')
+    ? `every name below ${name.slice(2)}, ${ports}`
+    : `${name}, ${ports}${ofThisMachine(name)}`;
+}
+
+function ofThisMachine(name: string): string {
+  return isLoopbackName(name) ? ' of this machine' : '';
 }
 
 /** The restrictions of a sealed credential. */

@@ -1,11 +1,10 @@
 // The options `--host` and `--deliver` of `warder add`: how the credentials of a new profile reach its server, and what the
 // server may reach. Hosts are never guessed.
 import { WarderError } from '../../errors.ts';
-import { rangeProblem } from '../../profile/address-range.ts';
 import { nonHttpsProtocol } from '../../profile/cross-checks.ts';
 import type { Delivery } from '../../profile/format.ts';
-import { parseHost } from '../../profile/host.ts';
-import { detectSecret } from '../../profile/variable.ts';
+import { isLoopbackName, LOOPBACK, parseHost, parseNetworkHost } from '../../profile/host.ts';
+import { parseNetworkEntry } from './network-entry.ts';
 import { sharedDomainWarning } from './shared-domain.ts';
 import { signingWarning } from './warnings.ts';
 
@@ -27,7 +26,9 @@ export function planDelivery(
   deliver: Delivery | undefined,
   credentials: number,
 ): DeliveryPlan {
-  const network = [...new Set(entries.map(parseNetworkEntry))];
+  const network = [
+    ...new Set(entries.map((entry, index) => parseNetworkEntry(entry, `--host number ${index + 1}`))),
+  ];
   if (deliver !== undefined && credentials === 0) {
     throw new WarderError('usage', '"--deliver" needs a credential', {
       hint: 'use "--credential VARIABLE"',
@@ -35,7 +36,17 @@ export function planDelivery(
   }
   const chosen = credentials === 0 ? 'env' : (deliver ?? (network.length > 0 ? 'sealed' : 'env'));
   if (chosen !== 'sealed') return { deliver: chosen, hosts: [], network };
-  const names = network.filter((entry) => !entry.includes('/'));
+  const listed = network.filter((entry) => !entry.includes('/'));
+  const names = listed.filter((entry) => !isLoopbackName(parseNetworkHost(entry).name));
+  if (names.length === 0 && listed.length > 0) {
+    throw new WarderError(
+      'usage',
+      `"${listed[0]}" is of this machine, and a secret is put in for hosts with a certificate`,
+      {
+        hint: 'use "--deliver env" or "--deliver file": the server then holds the secret',
+      },
+    );
+  }
   const hosts = names.filter((host) => nonHttpsProtocolOf(host) === undefined);
   if (hosts.length > 0) return { deliver: 'sealed', hosts, network };
   const [first] = names;
@@ -73,31 +84,20 @@ export function deliveryLines(
     network.length === 0
       ? 'network: none; "--host HOST" lists what the server may reach'
       : `network: ${network.join(', ')}, and nothing else`,
+    ...network.filter(isOfThisMachine).map(loopbackLine),
   );
   return lines;
 }
 
-/** Parses an entry of `sandbox.network`. Of invalid entries only the host of a URL is repeated: they may contain secrets. */
-function parseNetworkEntry(text: string, index: number): string {
-  const invalid = (problem: string, hint: string): WarderError =>
-    new WarderError('usage', `--host number ${index + 1} ${problem}`, { hint });
-  if (detectSecret(text) !== undefined || text.includes('@')) {
-    throw invalid('contains more than a host', 'give only the host: api.example.com');
-  }
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
-  if (url !== null && url.host !== '') throw invalid('is a URL', `give only the host: --host ${url.host}`);
-  const entry = text.toLowerCase().replace(/\.$/, '');
-  const problem = rangeProblem(entry);
-  if (problem !== undefined)
-    throw invalid(problem, 'use a host, host:port, *.host, or a range such as 10.1.0.0/16');
-  if (!entry.includes('/')) {
-    try {
-      parseHost(entry);
-    } catch {
-      throw invalid('is not a host', 'use a host, host:port, *.host, or a range such as 10.1.0.0/16');
-    }
-  }
-  return entry;
+/** What an entry for a program of this machine opens. */
+function loopbackLine(entry: string): string {
+  const addresses = parseNetworkHost(entry).name === LOOPBACK ? LOOPBACK : `${LOOPBACK} and ::1`;
+  return `${entry} is a program of this machine, at ${addresses}: no range is needed, and no other name is let there`;
+}
+
+/** Whether an entry is a program of this machine. */
+function isOfThisMachine(entry: string): boolean {
+  return !entry.includes('/') && isLoopbackName(parseNetworkHost(entry).name);
 }
 
 /** The protocol at a host's port, if it is known not to be HTTPS. */

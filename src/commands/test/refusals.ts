@@ -2,12 +2,13 @@
 // in the log. Files are not: a file outside the sandbox does not exist for the server, so its messages are searched for
 // paths that exist on this machine.
 import type { LogRecord } from '../../audit/read.ts';
+import { allowingCommand } from '../../egress/refused-hosts.ts';
 import { decide } from '../../policy/decide.ts';
 import type { ProfilePolicy } from '../../profile/format.ts';
 
 type Entry = LogRecord['entry'];
 
-/** A refusal. `allow` is the line for the profile; undefined if no single line would allow it. */
+/** A refusal. `allow` is the command, or the line of the profile, that would allow it; undefined if no single one would. */
 export interface Refusal {
   readonly kind: 'file' | 'host' | 'call';
   /** The path, `host:port`, or the call's method and name. */
@@ -24,12 +25,12 @@ const UNRESOLVED =
   /(?:(?:ENOTFOUND|EAI_AGAIN|ENODATA)|could not resolve host:|failed to resolve|lookup|no such host:?) ['"]?((?:[a-z0-9_-]+\.)+[a-z]{2,})/gi;
 
 /** The refusals in the records of a session. */
-export function recordedRefusals(entries: readonly Entry[]): Refusal[] {
+export function recordedRefusals(profile: string, entries: readonly Entry[]): Refusal[] {
   const found = entries.flatMap((entry): Refusal[] => {
     const { event, outcome, decision, count = 1 } = entry;
     // A record without a host only sums up those before it.
     if (event === 'egress.connect' && outcome === 'refused' && entry.host !== '')
-      return [hostRefusal(entry, Number(count))];
+      return [hostRefusal(profile, entry, Number(count))];
     const isCall = event === 'tool.call' || event === 'request' || event === 'question';
     return isCall && decision === 'deny' ? [callRefusal(entry)] : [];
   });
@@ -47,7 +48,11 @@ export function refusedTools(policy: ProfilePolicy, tools: readonly string[]): R
 }
 
 /** The refusals that a server's messages speak of. `exists` is about this machine, outside the sandbox. */
-export function reportedRefusals(stderr: string, exists: (path: string) => boolean): Refusal[] {
+export function reportedRefusals(
+  profile: string,
+  stderr: string,
+  exists: (path: string) => boolean,
+): Refusal[] {
   const found = stderr.split('\n').flatMap((line): Refusal[] => {
     const hosts = [...line.matchAll(UNRESOLVED)].map(([, host = '']): Refusal => {
       const name = host.toLowerCase();
@@ -56,7 +61,7 @@ export function reportedRefusals(stderr: string, exists: (path: string) => boole
         what: name,
         reason: 'does not resolve in the sandbox',
         count: 1,
-        allow: networkLine(name),
+        allow: `warder allow ${profile} ${name}`,
       };
     });
     const forbidden = FORBIDDEN.test(line);
@@ -82,17 +87,14 @@ export function mergeRefusals(recorded: readonly Refusal[], reported: readonly R
   return sumUp([...recorded, ...reported.filter(({ kind, what }) => kind !== 'host' || !hosts.has(what))]);
 }
 
-function hostRefusal({ host, port, reason }: Entry, count: number): Refusal {
-  const name = String(host);
-  const isQuery = port === 53;
-  const listable = reason === 'not listed' && /[a-z]/i.test(name) && !name.includes(':');
-  const withPort = isQuery || port === 443 || port === 80 ? name : `${name}:${port}`;
+function hostRefusal(profile: string, entry: Entry, count: number): Refusal {
+  const [host, port, reason] = [String(entry.host), Number(entry.port), String(entry.reason)];
   return {
     kind: 'host',
-    what: isQuery ? name : `${name}:${port}`,
-    reason: String(reason),
+    what: port === 53 ? host : `${host}:${port}`,
+    reason,
     count,
-    allow: listable ? networkLine(withPort) : undefined,
+    allow: allowingCommand(profile, { host, port, reason }),
   };
 }
 
@@ -107,10 +109,6 @@ function callRefusal({ event, tool, method, target, rule, reason }: Entry): Refu
     count: 1,
     allow: `policy: {${key}: {${JSON.stringify(subject)}: allow}}`,
   };
-}
-
-function networkLine(entry: string): string {
-  return `sandbox: {network: [${JSON.stringify(entry)}]}`;
 }
 
 function hostOf(what: string): string {

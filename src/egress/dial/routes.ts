@@ -37,7 +37,7 @@ export class Routes {
     const dialled = dialler.dial(
       destination.host,
       destination.port,
-      (address) => allowed.opens(address),
+      (address) => allowed.opens(address, destination),
       (address, proxied) => {
         if (attempted !== undefined) recordClose(attempted);
         attempted = undefined;

@@ -7,9 +7,12 @@ import { Denial } from './substitution.ts';
 /** Milliseconds in which what was not read may still arrive, so that a reset does not discard the response. */
 const LINGER = 1000;
 
-/** Answers a request and ends its connection. `Warder-Refused` is `no` where it was the host that failed. */
+/**
+ * Answers a request and ends its connection. Clients show `error`, so it has the whole sentence.
+ * `Warder-Refused` is `no` where it was the host that failed.
+ */
 export function sendDenial(response: ServerResponse, { status, reason }: Denial): void {
-  const text = `${JSON.stringify({ error: 'warder', status, message: reason })}\n`;
+  const text = `${JSON.stringify({ error: `warder: ${reason}`, status, message: reason })}\n`;
   // The reason phrase of a host's own status may be set already, and be the cause of the failure.
   response.writeHead(status, STATUS_CODES[status] ?? '', {
     'Content-Type': 'application/json',
@@ -28,7 +31,7 @@ export function sendRawResponse(socket: Duplex, status: string, text: string): v
     socket.destroy();
     return;
   }
-  const body = `${JSON.stringify({ error: 'warder', message: text })}\n`;
+  const body = `${JSON.stringify({ error: `warder: ${text}`, message: text })}\n`;
   socket.resume();
   setTimeout(() => socket.destroy(), LINGER).unref();
   socket.end(

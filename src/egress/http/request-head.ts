@@ -40,15 +40,23 @@ export function processHead(head: Head, context: RequestContext, authority: Upst
   for (const step of STEPS) step(head, context, authority);
 }
 
-/** The request names its host once, and it is the host of the connection; its target is a path. */
-const checkShape: Step = ({ target, fields, method }, _context, { host, port, secure }) => {
+/**
+ * Checks that a request names its host once, and that it is the host of the connection; that its target is a path, and
+ * its length is not given twice. Throws `Denial`.
+ */
+export function checkRequestShape(
+  { target, fields, method }: Pick<Head, 'method' | 'target'> & { readonly fields: readonly Field[] },
+  { host, port, secure }: UpstreamAuthority,
+): void {
   if (method === 'CONNECT' || method === 'TRACE')
     throw new Denial(405, `the method ${method} is not passed on`);
   if (!target.startsWith('/') && !(method === 'OPTIONS' && target === '*')) {
     throw new Denial(400, 'the target is not a path');
   }
   const hosts = fieldValues(fields, 'host');
-  const authority = hosts[0]?.toLowerCase().replace(/\.?(:\d+)?$/, '$1');
+  // A program of this machine is listed by its name or by its address, and reached at the one by the other.
+  const named = hosts[0]?.toLowerCase().replace(/\.?(:\d+)?$/, '$1');
+  const authority = host === 'localhost' ? named?.replace(/^127\.0\.0\.1(?=:|$)/, host) : named;
   const defaultPort = secure ? 443 : 80;
   const matches = authority === `${host}:${port}` || (authority === host && port === defaultPort);
   if (hosts.length !== 1 || !matches) throw new Denial(421, 'the Host is not the name that was connected to');
@@ -60,7 +68,9 @@ const checkShape: Step = ({ target, fields, method }, _context, { host, port, se
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'chunked')) {
     throw new Denial(501, 'this transfer coding is not supported');
   }
-};
+}
+
+const checkShape: Step = (head, _context, authority) => checkRequestShape(head, authority);
 
 /** What the gate cannot inspect yet is refused, not passed through. */
 const refuseUnsupported: Step = ({ fields }) => {

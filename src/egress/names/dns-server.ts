@@ -16,11 +16,13 @@ import type { GateTurns } from '../turns.ts';
 import type { VirtualAddresses } from './virtual-addresses.ts';
 
 /**
- * What is sent back, if anything is; `refusedName` is a name that was asked for and is not listed, made safe to show.
+ * What is sent back, if anything is; `refusedName` is a name that was asked for and is not listed, made safe to show,
+ * and `refusedType` the type of record.
  */
 interface QueryResult {
   readonly reply: Buffer | undefined;
   readonly refusedName?: string;
+  readonly refusedType?: string;
 }
 
 const HEADER_SIZE = 12;
@@ -29,6 +31,9 @@ const TTL = 60;
 /** The longest query over UDP (RFC 1035 4.2.1) and over TCP. */
 const MAX_UDP = 512;
 const MAX_TCP = 4096;
+
+/** The kinds of address. */
+const BOTH = new Set(['A', 'AAAA']);
 
 const NOERROR = 0;
 const FORMERR = 1;
@@ -66,8 +71,9 @@ export function answerQuery(query: Buffer, addresses: VirtualAddresses): QueryRe
   // UTF-8.
   const questionEnd = HEADER_SIZE + questionLength(question.name);
   const echoes = reply.subarray(HEADER_SIZE, questionEnd).equals(query.subarray(HEADER_SIZE, questionEnd));
-  if (!echoes) return { reply: headerOnly(query, FORMERR), refusedName: printable(question.name) };
-  if (address === undefined) return { reply, refusedName: printable(question.name) };
+  const refused = { refusedName: printable(question.name), refusedType: question.type };
+  if (!echoes) return { reply: headerOnly(query, FORMERR), ...refused };
+  if (address === undefined) return { reply, ...refused };
   const asksForAddress = question.type === 'A' && question.class === 'IN';
   return { reply: asksForAddress ? withAddressRecord(reply, questionEnd, address) : reply };
 }
@@ -80,9 +86,15 @@ export function serveDns(
   onRefused: (name: string) => void,
 ): Disposable {
   const open = new Set<Socket>();
+  /** A refused query for one kind of address, whose other kind was not looked up yet. */
+  let last: { readonly name: string; readonly type: string } | undefined;
   const respond = (query: Buffer): Buffer | undefined => {
-    const { reply, refusedName } = answerQuery(query, addresses);
-    if (refusedName !== undefined) onRefused(refusedName);
+    const { reply, refusedName, refusedType = '' } = answerQuery(query, addresses);
+    if (refusedName === undefined) return reply;
+    // Programs look up both kinds of address at once: that is one refusal.
+    const isSecond = last?.name === refusedName && last.type !== refusedType && BOTH.has(refusedType);
+    last = isSecond || !BOTH.has(refusedType) ? undefined : { name: refusedName, type: refusedType };
+    if (!isSecond) onRefused(refusedName);
     return reply;
   };
   const datagram = (query: Buffer, { address, port }: { address: string; port: number }): void => {

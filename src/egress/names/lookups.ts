@@ -4,7 +4,7 @@
 import type { Clock } from '../../os/clock.ts';
 import { BUDGETS } from '../budgets.ts';
 import { Places } from '../turns.ts';
-import type { Resolve } from './resolver.ts';
+import { localAddressesOf, type Resolve } from './resolver.ts';
 
 /** A look-up that gave no address, and until when it counts, in milliseconds of the monotonic clock. */
 interface Failure {
@@ -26,6 +26,9 @@ export class Lookups {
 
   /** Resolves a name as `Resolve` does. Rejects with `too many names are looked up` where too many wait. */
   resolve(name: string): Promise<string[]> {
+    // It waits for nobody.
+    const local = localAddressesOf(name);
+    if (local !== undefined) return Promise.resolve([...local]);
     const failure = this.#failures.get(name);
     if (failure !== undefined && this.#clock.monotonic() < failure.until) return failure.outcome;
     const pending = this.#pending.get(name);

@@ -51,7 +51,7 @@ export function systemResolver(names: SystemNames = systemNames()): Resolve {
     resolver: makeResolver(names.servers),
   }));
   return async (name) => {
-    if (isLocalhost(name)) return LOCALHOST;
+    if (isLocalhost(name)) return [...LOCALHOST];
     const listed = hosts.content.get(name) ?? [];
     if (listed.length > 0) return [...listed];
     const { search, resolver } = configuration.content;
@@ -74,7 +74,7 @@ export function systemResolver(names: SystemNames = systemNames()): Resolve {
 /** Asks `servers`, each an address, or `address:port` (`[v6]:port`). Throws TypeError for any other text. */
 export function resolverWith(servers: readonly string[]): Resolve {
   const resolver = makeResolver(servers);
-  return async (name) => (isLocalhost(name) ? LOCALHOST : ask(resolver, name));
+  return async (name) => (isLocalhost(name) ? [...LOCALHOST] : ask(resolver, name));
 }
 
 function systemNames(): SystemNames {
@@ -88,6 +88,11 @@ function makeResolver(servers: readonly string[] | undefined): dns.Resolver {
   const resolver = new dns.Resolver({ timeout: TIMEOUT, tries: TRIES, maxTimeout: TIMEOUT });
   if (servers !== undefined) resolver.setServers([...servers]);
   return resolver;
+}
+
+/** The addresses of this machine's own names, for which nobody is asked; undefined for any other name. */
+export function localAddressesOf(name: string): readonly string[] | undefined {
+  return isLocalhost(name) ? LOCALHOST : undefined;
 }
 
 /** No server is asked for these (RFC 6761 6.3). */

@@ -255,7 +255,7 @@ function asRefusal(error: unknown): ProxyRefusal {
 
 /** The proxy's own response to what it refuses. */
 function answerTo({ status, message }: ProxyRefusal) {
-  const body = `${JSON.stringify({ error: 'warder', message })}\n`;
+  const body = `${JSON.stringify({ error: `warder: ${message}`, message })}\n`;
   return {
     status,
     body,

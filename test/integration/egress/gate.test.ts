@@ -284,7 +284,10 @@ describe('a placeholder that may not be used', () => {
       await using gate = await TestGate.open({ secrets: { TOKEN: SECRET }, limits });
       const answer = await say(gate, request(gate, line, bearer(gate)));
       expect(answer).toMatch(/^HTTP\/1.1 403 /);
-      expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ error: 'warder', status: 403 });
+      expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({
+        error: expect.stringMatching(/^warder: the credential test\/TOKEN is not put in: /),
+        status: 403,
+      });
       expect(gate.upstream.requests).toEqual([]);
       expect(gate.records).toContainEqual(
         expect.objectContaining({ event: 'credential.use', action: 'use', outcome: 'refused' }),
@@ -697,11 +700,13 @@ describe('without a sealed credential', () => {
     expect((await readToEnd(line)).toString()).toMatch(/^HTTP\/1.1 421 /);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
-      const late = await gate.connect('api.test', plain.plain);
       const { accepted } = plain;
+      const late = await gate.connect('api.test', plain.plain);
       while (plain.accepted === accepted) await new Promise((resolve) => setImmediate(resolve));
       await new Promise((resolve) => setImmediate(resolve));
       vi.advanceTimersByTime(3_600_000);
+      // A gate that has worked for long waits by a timer.
+      vi.useRealTimers();
       late.write('GET /echo HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n');
       expect(String((await once(late, 'data'))[0])).toMatch(/^HTTP\/1.1 421 /);
     } finally {

@@ -127,7 +127,11 @@ test('the JSON output has the delivery', async () => {
 });
 
 test.each([
-  [['--credential', 'A', '--host', 'https://api.github.com/x'], /is a URL/, '--host api.github.com'],
+  [
+    ['--credential', 'A', '--host', 'https://api.github.com/x'],
+    /is a URL/,
+    'give only the host: api.github.com',
+  ],
   [['--host', 'https://me:hunter2@a.b'], /contains more than a host/, 'only the host'],
   [['--host', 'me@a.b'], /contains more than a host/, 'only the host'],
   [['--host', 'a b'], /is not a host/, 'host:port'],

@@ -12,7 +12,7 @@ const entry = (fields: object): Entry => ({ seq: 1, time: '', prev: '', hash: ''
 
 test('hosts that the gate refused are added up, with the line that lists them', () => {
   const connect = { event: 'egress.connect', outcome: 'refused', reason: 'not listed' };
-  const refused = recordedRefusals([
+  const refused = recordedRefusals('demo', [
     entry({ ...connect, host: 'api.example.com', port: 53 }),
     entry({ ...connect, host: 'api.example.com', port: 53, count: 2 }),
     entry({ ...connect, host: 'db.example.com', port: 5432 }),
@@ -21,15 +21,15 @@ test('hosts that the gate refused are added up, with the line that lists them', 
     entry({ ...connect, host: 'ok.example.com', port: 443, outcome: 'open' }),
   ]);
   expect(refused.map(({ what, count, allow }) => [what, count, allow])).toEqual([
-    ['api.example.com', 3, 'sandbox: {network: ["api.example.com"]}'],
-    ['db.example.com:5432', 1, 'sandbox: {network: ["db.example.com:5432"]}'],
+    ['api.example.com', 3, 'warder allow demo api.example.com'],
+    ['db.example.com:5432', 1, 'warder allow demo db.example.com:5432'],
     ['10.0.0.1:443', 1, undefined],
     ['in.example.com:443', 1, undefined],
   ]);
 });
 
 test('calls that the policy refused are listed with the line that allows them', () => {
-  const refused = recordedRefusals([
+  const refused = recordedRefusals('demo', [
     entry({ event: 'tool.call', tool: 'delete_all', decision: 'deny', rule: 'policy.default' }),
     entry({ event: 'question', method: 'roots/list', decision: 'deny', rule: 'policy.methods.roots/list' }),
     entry({ event: 'request', method: 'tools/list', decision: 'allow', rule: 'protocol' }),
@@ -68,17 +68,17 @@ test.each([
   ['sh: 1: cannot create /home/me/log: Permission denied', 'write', '/home/me'],
 ])('a file in a message: %s', (line, key, path) => {
   const exists = (each: string): boolean => ['/home/me', '/home/me/data.json'].includes(each);
-  expect(reportedRefusals(`starting\n${line}\n`, exists)).toMatchObject([
+  expect(reportedRefusals('demo', `starting\n${line}\n`, exists)).toMatchObject([
     { kind: 'file', count: 1, allow: `sandbox: {${key}: ["${path}"]}` },
   ]);
-  expect(reportedRefusals(line, () => false)).toEqual([]);
+  expect(reportedRefusals('demo', line, () => false)).toEqual([]);
 });
 
 test('a host in a message counts unless the gate has recorded it', () => {
   const line = 'TypeError: fetch failed: getaddrinfo EAI_AGAIN API.example.com';
-  const reported = reportedRefusals(line, () => false);
+  const reported = reportedRefusals('demo', line, () => false);
   expect(reported).toMatchObject([{ kind: 'host', what: 'api.example.com' }]);
-  const recorded = recordedRefusals([
+  const recorded = recordedRefusals('demo', [
     entry({
       event: 'egress.connect',
       outcome: 'refused',

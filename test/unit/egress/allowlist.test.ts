@@ -56,6 +56,28 @@ describe('names and ports', () => {
   });
 });
 
+describe('this machine [W-EGR-3]', () => {
+  test('is reached at the listed ports, by its name and address, and by no other name', () => {
+    const allowed = new Allowlist(['localhost:5432', '127.0.0.1:9222', 'api.test:5432']);
+    expect(allowed.names).toEqual(['localhost', 'api.test']);
+    expect([5432, 9222, 80].map((port) => allowed.allows('localhost', port))).toEqual([true, true, false]);
+    const opens = (address: string, host: string, port: number): boolean =>
+      allowed.opens(address, { host, port });
+    expect(opens('127.0.0.1', 'localhost', 5432) && opens('::1', 'localhost', 5432)).toBe(true);
+    expect(opens('127.0.0.1', 'localhost', 9222)).toBe(true);
+    expect([
+      opens('::1', 'localhost', 9222),
+      opens('127.0.0.1', 'localhost', 80),
+      opens('127.0.0.2', 'localhost', 5432),
+      opens('10.0.0.1', 'localhost', 5432),
+      opens('::ffff:127.0.0.1', 'localhost', 5432),
+      opens('127.0.0.1', 'api.test', 5432),
+      opens('::1', 'api.test', 5432),
+      allowed.opens('127.0.0.1'),
+    ]).toEqual(Array(8).fill(false));
+  });
+});
+
 describe('ranges', () => {
   test.each([
     ['10.1.0.0/16', '10.1.2.3', true],

@@ -95,6 +95,18 @@ describe('W-AUDIT-17 what is allowed', () => {
   });
 });
 
+test('W-EGR-15 a record says what a proxy was asked for, or that no address was judged', () => {
+  const { ledger, records } = open();
+  ledger.recordOpen(destination, '10.0.0.3', { opened: false, proxied: { target: '9.9.9.8' } });
+  ledger.recordOpen(destination, '10.0.0.3', { opened: false, proxied: { target: undefined } });
+  ledger.recordOpen(destination, '9.9.9.8', { opened: false });
+  expect(records.map(({ address, target, judged }) => [address, target, judged])).toEqual([
+    ['10.0.0.3', '9.9.9.8', undefined],
+    ['10.0.0.3', undefined, false],
+    ['9.9.9.8', undefined, undefined],
+  ]);
+});
+
 describe('W-AUDIT-17 what is refused', () => {
   test('is summed up when equal, with its count in the next record', () => {
     const { ledger, records } = open();
@@ -110,6 +122,16 @@ describe('W-AUDIT-17 what is refused', () => {
     ]);
     ledger.close();
     expect(records).toHaveLength(4);
+  });
+
+  test('is counted for its host also at the end', () => {
+    const { ledger, records } = open();
+    for (let i = 0; i < 3; i += 1) ledger.recordRefusal(destination, 'not listed');
+    ledger.close();
+    const { host, port } = destination;
+    expect(records.slice(1)).toMatchObject([
+      { host, port, outcome: 'refused', reason: 'not listed', count: 2 },
+    ]);
   });
 
   test('is bounded when all differ, and nothing goes uncounted', () => {

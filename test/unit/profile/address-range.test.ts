@@ -43,6 +43,12 @@ test.each([
     'fe80::1',
     'is an address, and a server reaches hosts by name only: list the name, and "fe80::1/128" beside it',
   ],
+  ['127.0.0.1:8080', undefined],
+  ['127.0.0.1', 'is an address of this machine: give the port of the program, as in 127.0.0.1:8080'],
+  [
+    '127.0.0.2:8080',
+    'is an address, and a server reaches hosts by name only: list the name, and "127.0.0.2/32" beside it',
+  ],
   ['127.1', 'is neither a name nor an address range'],
   ['2130706433:80', 'is neither a name nor an address range'],
 ])('%s: %s [W-EGR-3]', (entry, problem) => {

@@ -331,8 +331,9 @@ export class Finder {
   ): { readonly ranges: readonly Range[]; readonly incomplete: number } {
     const folded = this.#folded?.scan(data, whole);
     const windows = this.#searchWindows(data);
-    if (windows.length === 0 && also === undefined && folded === undefined)
-      return { ranges: NO_RANGES, incomplete: data.length };
+    const isFolded = folded !== undefined && (folded.matches.length > 0 || folded.anchors.length > 0);
+    if (windows.length === 0 && also === undefined && !isFolded)
+      return { ranges: NO_RANGES, incomplete: folded?.incomplete ?? data.length };
     const extra = (folded?.anchors ?? []).map((at) => ({
       from: Math.max(0, at - this.#maxLength),
       to: at + 1,

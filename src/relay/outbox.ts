@@ -102,10 +102,14 @@ export class Outbox {
 
   /** Writes what was added. */
   flush(): void {
-    this.#seal();
-    if (this.#pieces.length === 0) return;
-    const pieces = this.#pieces;
-    this.#pieces = [];
+    let pieces = this.#pieces;
+    if (pieces.length > 0) {
+      this.#seal();
+      this.#pieces = [];
+    } else if (this.#used > this.#sealed) {
+      pieces = [this.#block.subarray(this.#sealed, this.#used)];
+      this.#sealed = this.#used;
+    } else return;
     if (!this.#full) this.#owed = 0;
     if (!this.#endpoint.write(pieces)) this.#full = true;
   }

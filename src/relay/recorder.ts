@@ -7,8 +7,8 @@ import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { Profile } from '../profile/format.ts';
 
-/** Arguments that are longer, in bytes, are kept as their digest. */
-const MAX_ARGUMENTS = 16_384;
+/** Arguments that are longer, in bytes, are kept as their digest. What is given as a string is not longer. */
+export const MAX_ARGUMENTS = 16_384;
 /** Lines up to this many bytes are joined to be hashed. */
 const JOINED = 16_384;
 
@@ -97,13 +97,14 @@ export class Recorder {
   }
 
   /** Writes `tool.call`, `request` or `question`. `text` is the redacted JSON text of what it carries. False: not written. */
-  decided(decided: Decided, text: Buffer | DigestedText): boolean {
+  decided(decided: Decided, text: string | Buffer | DigestedText): boolean {
     const { id: session, profile, settings } = this.#options;
     const { event, call, method, target, id, decision, rule, reason, joins } = decided;
-    const bytes = 'digest' in text ? text.bytes : text.length;
+    const isText = typeof text === 'string';
+    const bytes = isText ? 0 : 'digest' in text ? text.bytes : text.length;
     const isLong = bytes > MAX_ARGUMENTS;
     const isDigest = isLong || decided.isSecret || settings.arguments === 'digest';
-    const kept = 'digest' in text ? text.digest : isDigest ? digest(text) : text.toString();
+    const kept = !isText && 'digest' in text ? text.digest : isDigest ? digest(text) : text.toString();
     const why = reason === undefined ? undefined : { reason };
     if (event === 'tool.call') {
       const record: ToolCall = {

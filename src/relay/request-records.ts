@@ -6,7 +6,7 @@ import type { Refusal } from './error-response.ts';
 import type { Envelope } from './json/envelope.ts';
 import type { LongRequest } from './long-lines.ts';
 import { retryOf } from './params.ts';
-import type { Decided, Recorder } from './recorder.ts';
+import { type Decided, MAX_ARGUMENTS, type Recorder } from './recorder.ts';
 import type { Replay } from './replay.ts';
 
 export interface RequestRecordsOptions {
@@ -14,8 +14,6 @@ export interface RequestRecordsOptions {
   readonly recorder: Recorder;
   readonly replay: Replay;
 }
-
-const NOTHING = Buffer.alloc(0);
 
 export class RequestRecords {
   readonly #options: RequestRecordsOptions;
@@ -66,10 +64,12 @@ export class RequestRecords {
   }
 
   /** A part of a line without values. `isLong`: the line is too long to be looked through as a whole. */
-  #redacted(bytes: Buffer, start: number, end: number, isLong: boolean): Buffer {
-    if (start === -1) return NOTHING;
+  #redacted(bytes: Buffer, start: number, end: number, isLong: boolean): string | Buffer {
+    if (start === -1) return '';
     const { current } = this.#options;
+    const isClean = !isLong && current.isClean(bytes);
+    if (isClean && end - start <= MAX_ARGUMENTS) return bytes.toString('utf8', start, end);
     const text = bytes.subarray(start, end);
-    return !isLong && current.isClean(bytes) ? text : current.redactor.redact(text);
+    return isClean ? text : current.redactor.redact(text);
   }
 }

@@ -107,6 +107,7 @@ export class Rotation {
 
   /** Something has changed that a rotation may be waiting for. */
   check(): void {
+    if (this.#waits.size === 0) return;
     for (const { test, end } of this.#waits) if (test()) end();
   }
 

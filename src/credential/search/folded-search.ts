@@ -44,14 +44,17 @@ export interface FoldedMatch {
   readonly index: number;
 }
 
+/** What a search has found. It holds until the next one. */
 export interface FoldedResult {
-  readonly matches: FoldedMatch[];
+  matches: FoldedMatch[];
   /** Positions near which the exact search must look. */
-  readonly anchors: number[];
+  anchors: number[];
   /** The first position of a match whose end may be yet to come; the data's length if there is none. */
   incomplete: number;
 }
 
+/** Nothing is ever added to it. */
+const NONE: never[] = [];
 const MIN_LOOSE = 16;
 const MIN_STRICT = 8;
 const MIN_ANCHOR = 6;
@@ -88,6 +91,7 @@ export class FoldedSearch {
   /** A value can be read in several ways, and has no anchor. */
   readonly needsExact: boolean;
   #automaton: SymbolAutomaton | undefined;
+  readonly #result: FoldedResult = { matches: NONE, anchors: NONE, incomplete: 0 };
   /** Where the last symbols began, as many as the longest key has at least; a power of two. */
   readonly #starts: Int32Array;
 
@@ -125,7 +129,10 @@ export class FoldedSearch {
 
   /** Finds the matches; in a `whole` text there is nothing after the data. */
   scan(data: Uint8Array, whole: boolean): FoldedResult {
-    const result: FoldedResult = { matches: [], anchors: [], incomplete: data.length };
+    const result = this.#result;
+    result.matches = NONE;
+    result.anchors = NONE;
+    result.incomplete = data.length;
     if (this.#keys.length === 0) return result;
     const least = this.#least;
     // No match has the three bytes at `clear` in it. Those after it up to `seen` exclude nothing.
@@ -237,23 +244,29 @@ export class FoldedSearch {
     const { index, use, raw } = key;
     const value = this.#values[index] ?? '';
     if (use === 'anchor') {
+      if (result.anchors === NONE) result.anchors = [];
       result.anchors.push(start);
       return;
     }
     if (!raw) {
-      result.matches.push({ start, end, index });
+      add(result, { start, end, index });
       return;
     }
     if (use === 'strict' && !isWritten(value, data, start, end)) return;
     const [, before = '', after = ''] = EDGES.exec(value) ?? [];
     const extended = extendRight(after, data, end, whole);
     if (extended === INCOMPLETE) this.#hold(data, start, result);
-    result.matches.push({
+    add(result, {
       start: extendLeft(before, data, start),
       end: extended === INCOMPLETE ? end : extended,
       index,
     });
   }
+}
+
+function add(result: FoldedResult, match: FoldedMatch): void {
+  if (result.matches === NONE) result.matches = [];
+  result.matches.push(match);
 }
 
 /** What a value has before its first letter or digit, and after its last. */

@@ -189,9 +189,8 @@ export class FoldedSearch {
         if (symbol === MARK) {
           const unit = readUnit(data, at, whole);
           if (unit === INCOMPLETE) {
-            const open = automaton.openDepthOf(state);
             this.#hold(data, at, result);
-            if (open > 0) this.#hold(data, starts[(count - open) & mask] ?? at, result);
+            this.#holdOpen(data, automaton, state, count, result);
             return;
           }
           length = lengthOfUnit(unit);
@@ -219,16 +218,35 @@ export class FoldedSearch {
         for (const key of automaton.keysAt(found)) this.#report(data, start, at, whole, key, result);
       }
     }
-    const open = automaton.openDepthOf(state);
-    if (to === data.length && !whole && open > 0 && to - last <= this.#maxGap)
-      this.#hold(data, starts[(count - open) & mask] ?? 0, result);
+    if (to === data.length && !whole && to - last <= this.#maxGap)
+      this.#holdOpen(data, automaton, state, count, result);
   }
 
-  /** Holds back from `start` on. Not from within a complete match: a stream passes on the line that a value ends. */
-  #hold(data: Uint8Array, start: number, result: FoldedResult): void {
+  /** Holds back what may be the beginning of a match: the longest that is not within a complete one. */
+  #holdOpen(
+    data: Uint8Array,
+    automaton: SymbolAutomaton,
+    state: number,
+    count: number,
+    result: FoldedResult,
+  ): void {
+    const mask = this.#starts.length - 1;
+    for (let open = automaton.firstOpen(state); open !== 0; open = automaton.nextOpen(open)) {
+      const start = this.#starts[(count - automaton.depthOf(open)) & mask] ?? 0;
+      if (this.#hold(data, start, result)) return;
+    }
+  }
+
+  /**
+   * Holds back from `start` on. Not from within a complete match: a stream passes on the line that a value ends. False: not
+   * held back.
+   */
+  #hold(data: Uint8Array, start: number, result: FoldedResult): boolean {
     const last = result.matches.at(-1);
-    if (last !== undefined && start > last.start && start < last.end) return;
-    if (data.length - start <= this.maxLength) result.incomplete = Math.min(result.incomplete, start);
+    if (last !== undefined && start > last.start && start < last.end) return false;
+    if (data.length - start > this.maxLength) return false;
+    result.incomplete = Math.min(result.incomplete, start);
+    return true;
   }
 
   #report(

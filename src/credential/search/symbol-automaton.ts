@@ -13,6 +13,8 @@ export class SymbolAutomaton {
   readonly #depths: Int32Array;
   /** By state: the next shorter one with which a string ends. */
   readonly #nextEnds: Int32Array;
+  /** By state: the longest shorter one that the sequence ends with. */
+  readonly #shorter: Int32Array;
   /** By state: the longest one that the sequence ends with and a string continues; 0 if there is none. */
   readonly #open: Int32Array;
   /** By state with which strings end: their indexes. */
@@ -41,8 +43,9 @@ export class SymbolAutomaton {
     this.#next = next.slice(0, states * SYMBOLS);
     this.#depths = depths.slice(0, states);
     this.#nextEnds = new Int32Array(states).fill(NO_STATE);
+    this.#shorter = new Int32Array(states);
     this.#open = new Int32Array(states);
-    this.#link(states);
+    this.#link();
   }
 
   next(state: number, symbol: number): number {
@@ -53,9 +56,14 @@ export class SymbolAutomaton {
     return this.#depths[state] as number;
   }
 
-  /** How many symbols at the end of the sequence may be the beginning of a string. */
-  openDepthOf(state: number): number {
-    return this.depthOf(this.#open[state] as number);
+  /** The longest state that the sequence ends with and a string continues; 0 if there is none. */
+  firstOpen(state: number): number {
+    return this.#open[state] as number;
+  }
+
+  /** The next shorter one. */
+  nextOpen(state: number): number {
+    return this.#open[this.#shorter[state] as number] as number;
   }
 
   /** The longest state with which a string ends, of those that the sequence ends with. */
@@ -73,9 +81,9 @@ export class SymbolAutomaton {
   }
 
   /** Adds, breadth first, the transitions of symbols that no string continues with. */
-  #link(states: number): void {
+  #link(): void {
     const next = this.#next;
-    const shorter = new Int32Array(states);
+    const shorter = this.#shorter;
     const queue = [0];
     for (const state of queue) {
       let isOpen = false;

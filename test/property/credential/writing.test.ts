@@ -265,3 +265,17 @@ test('W-RELAY-5 a search in slices finds what a search at once does, wherever th
     runs,
   );
 });
+
+test('W-RELAY-5 a value that begins right after another is found in a stream that is cut in it', () => {
+  // The last letter of the first and the first of the second begin an encoding of the value, within the first.
+  const value = 'hiygheß漢λb漢éжéλcuena';
+  const written = Array.from(value, (character) =>
+    units(character)
+      .map((code) => `\\u${hex(code, 4)}`)
+      .join(''),
+  ).join('');
+  const text = Buffer.from(`${written}\\n${written} end`);
+  const redactor = new Redactor([{ name: 'V', value }]);
+  for (let cut = 1; cut < text.length; cut++)
+    expect(inPieces(redactor.stream(), text, [cut])).toBe('[redacted:V]\\n[redacted:V] end');
+});

@@ -3,12 +3,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
+import { consentHandlers } from './consent/handlers.ts';
+import { ConsentService } from './consent/service.ts';
 import { type DaemonContext, type Rooms, runDaemon } from './control/lifecycle.ts';
 import { credentialHandlers } from './credential/handlers.ts';
 import { Locks } from './credential/locks.ts';
 import { openCredentials } from './credential/open.ts';
 import { Rejections } from './credential/rejections.ts';
-import { LogSigner } from './credential/signing.ts';
+import { LogSigner, opensSilently } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
 import { programFile } from './os/build.ts';
 import { homeFolder } from './os/home.ts';
@@ -114,9 +116,22 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       log,
     });
   });
+  const consent = new ConsentService({
+    settings: settings.consent,
+    folder: places.state,
+    blobs: () => credentials.store().blobs,
+    onStoreOpened: (listener) => credentials.onOpened(listener),
+    audit,
+    ways: [],
+    clock,
+    log,
+  });
+  if (credentials.chosen !== undefined && opensSilently(credentials.chosen, process.platform))
+    void consent.open();
   const sessions = new Sessions({
     profiles,
     audit,
+    consent,
     start: {
       credentials,
       audit,
@@ -191,6 +206,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
         revoke: (name) => sessions.revoke(name),
         sessions: () => sessions.status().length,
       }),
+      ...consentHandlers(consent),
       end: ({ session }) => sessions.end(session),
       async 'audit.signed'() {
         await logSigner.retry();

@@ -303,6 +303,42 @@ export interface TrustChange {
   readonly outcome: 'refused';
 }
 
+/** A person is asked about a request. Recorded before anything is shown. */
+export interface ConsentAsk {
+  readonly session: string;
+  readonly profile: string;
+  /** The request; the calls that join it later have their own records. */
+  readonly call: string;
+  /** The question's number; unique while the daemon runs. */
+  readonly question: string;
+  /** The host program: the path of its executable or script. */
+  readonly host: string;
+  /** `tools`, `resources`, `prompts`, `methods`, `profile` or `credential`, and what of it. */
+  readonly kind: string;
+  readonly name: string;
+  readonly rule: string;
+  /** `sha256:<hex>` of the arguments as they were shown. */
+  readonly arguments: string;
+}
+
+/** A question has ended. */
+export interface ConsentAnswer {
+  readonly session: string;
+  readonly profile: string;
+  readonly call: string;
+  readonly question: string;
+  readonly decision: 'allow' | 'deny';
+  /** `grant.<id>`, `consent.<question>`, `consent.nobody`, `consent.timeout`, `consent.withdrawn`. */
+  readonly rule: string;
+  /** The way by which it was answered; `nobody`. */
+  readonly by: string;
+  /** For how long, and for what: of an answer of a person. */
+  readonly scope?: string;
+  readonly extent?: string;
+  /** How many requests waited for it. */
+  readonly calls: number;
+}
+
 export interface ProfileChange {
   readonly profile: string;
   readonly change: 'added' | 'changed' | 'removed' | 'broken';
@@ -352,6 +388,8 @@ export interface Fields {
   question: Question;
   reply: Reply;
   'egress.connect': EgressConnect;
+  'consent.ask': ConsentAsk;
+  'consent.answer': ConsentAnswer;
   'trust.change': TrustChange;
   'profile.change': ProfileChange;
   checkpoint: Checkpoint;

@@ -57,6 +57,17 @@ export const verbs: Readonly<Record<string, Verb>> = {
     'profile',
   ),
   remove: verb('remove a profile', async () => (await import('./remove.ts')).removeCommand, 'profile'),
+  approvals: verb(
+    'show the questions that wait for you, and answer them',
+    async () => (await import('./approvals.ts')).approvalsCommand,
+  ),
+  approve: verb('say yes to a question', async () => (await import('./approve.ts')).approveCommand),
+  deny: verb('say no to a question', async () => (await import('./approve.ts')).denyCommand),
+  grants: verb(
+    'list what you have allowed for more than one call',
+    async () => (await import('./grants.ts')).grantsCommand,
+  ),
+  pin: verb('set the PIN for answers that hold for good', async () => (await import('./pin.ts')).pinCommand),
   policy: verb(
     'explain what a profile says of a call',
     async () => (await import('./policy.ts')).policyCommand,

@@ -1,7 +1,17 @@
 // Reads processes from /proc. A pid is reused after a while; a pid together with a start time identifies a process for
 // good. Without /proc (macOS) only the pid is known here. Imports no package and no heavy module, because the launcher
 // loads this file.
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+} from 'node:fs';
+import { resolve } from 'node:path';
 import type { HostProcess, ServerIdentity } from '../wire/hello.ts';
 
 /** The parts of `/proc/PID/stat` that are used here. */
@@ -113,6 +123,25 @@ export function isRunning(stat: Pick<ProcessStat, 'pid' | 'started'>): boolean {
 /** How many processes of a chain are read. */
 const MAX_ANCESTORS = 16;
 
+/** Programs whose first file among the arguments is what really runs. */
+const INTERPRETER = /\/(?:node|nodejs|bun|deno|python[\d.]*|ruby[\d.]*|perl[\d.]*)$/;
+
+/** The script that an interpreter runs: the first of its arguments that names a file. */
+function scriptOf(pid: number): string | undefined {
+  try {
+    const [, ...words] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const folder = readlinkSync(`/proc/${pid}/cwd`);
+    for (const word of words) {
+      if (word === '' || word.startsWith('-')) continue;
+      const path = resolve(folder, word);
+      if (existsSync(path)) return realpathSync(path);
+    }
+  } catch {
+    // Another user's process, or it has ended.
+  }
+  return undefined;
+}
+
 /** The ancestors of `pid`, nearest first. What cannot be read of another user's process is left out. */
 export function ancestorsOf(pid: number): HostProcess[] {
   const chain: HostProcess[] = [];
@@ -125,7 +154,8 @@ export function ancestorsOf(pid: number): HostProcess[] {
     try {
       exe = readlinkSync(`/proc/${pid}/exe`);
     } catch {}
-    chain.push({ pid, started, ...(exe !== undefined && { exe }) });
+    const script = exe !== undefined && INTERPRETER.test(exe) ? scriptOf(pid) : undefined;
+    chain.push({ pid, started, ...(exe !== undefined && { exe }), ...(script !== undefined && { script }) });
   }
   return chain;
 }

@@ -47,6 +47,13 @@ export interface Settings {
     readonly login: string | undefined;
     readonly except: readonly string[];
   };
+  /** How people are asked where a policy says `ask`. */
+  readonly consent: {
+    /** After this time the answer is no. */
+    readonly timeout: number;
+    /** Questions in a minute for one host and profile. */
+    readonly rate: number;
+  };
   readonly audit: {
     readonly segment: number;
     /** Closed segments beyond this number or age are removed; by default none are. */
@@ -121,6 +128,12 @@ const settingsFile = z.strictObject({
       except: z.array(z.string().regex(/^(\*\.)?[a-z0-9.-]+$/, 'must be a host in lower case')).optional(),
     })
     .optional(),
+  consent: z
+    .strictObject({
+      timeout: duration.refine((value) => value >= 1000, 'must be at least 1s').optional(),
+      rate: count.optional(),
+    })
+    .optional(),
   audit: z
     .strictObject({
       segment: size(4096, 2 ** 34).optional(),
@@ -146,7 +159,7 @@ export function parseSettings(text: string, file: string): Settings {
   if (diagnostics.length > 0 || !parsed.success) {
     throw diagnosticsError('config-invalid', 'the settings are broken', file, diagnostics);
   }
-  const { store, vault, keychain, daemon, relay, rotation, egress, audit } = parsed.data;
+  const { store, vault, keychain, daemon, relay, rotation, egress, consent, audit } = parsed.data;
   return {
     store,
     vault: { key: vault?.key ?? 'passphrase' },
@@ -164,6 +177,10 @@ export function parseSettings(text: string, file: string): Settings {
       proxy: egress?.proxy,
       login: egress?.login,
       except: egress?.except ?? [],
+    },
+    consent: {
+      timeout: consent?.timeout ?? 2 * 60_000,
+      rate: consent?.rate ?? 20,
     },
     audit: {
       segment: audit?.segment ?? 64 * 2 ** 20,

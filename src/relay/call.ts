@@ -3,6 +3,7 @@
 // never be taken for the answer to another request.
 import type { ToolResult } from '../audit/events.ts';
 import type { CallArguments } from '../policy/condition.ts';
+import type { ConsentOutcome } from './consent.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
 import type { Envelope, Id } from './json/envelope.ts';
 import type { Method, Target } from './methods.ts';
@@ -78,6 +79,8 @@ export class Call {
   shown = '';
   /** Its arguments, where the policy may ask for them, until it is decided on. */
   arguments: CallArguments | undefined;
+  /** What a person has answered about it, and of which definition of a tool. */
+  consent: { readonly outcome: ConsentOutcome; readonly definition: string | undefined } | undefined;
   /** The digest of the id of the task that it acts on. */
   task: string | undefined;
   /** Its `params` name tasks, whose ids may be bearer tokens. */

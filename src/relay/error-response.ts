@@ -30,6 +30,8 @@ export interface Refusal {
   readonly hint?: string;
   /** What the server wrote last to standard error: one line, redacted. */
   readonly stderr?: string | undefined;
+  /** The answer is a result of a tool, which a model reads and can act on; `complete` as of 2026-07-28. */
+  readonly asResult?: 'plain' | 'complete';
   /** The answer must not carry the id: it is another request's. */
   readonly unnamed?: true;
 }
@@ -39,8 +41,13 @@ export const BUSY: Refusal = { code: 'busy', text: 'too many requests are open' 
 /** The JSON text of the id in an answer to what had no id that could be read. */
 export const NO_ID = 'null';
 
-/** An error as a line without its line feed. `id` is the JSON text of the request's id. */
-export function errorLine(id: string, { code, text, hint, stderr }: Refusal): string {
+/** A refusal as a line without its line feed. `id` is the JSON text of the request's id. */
+export function errorLine(id: string, { code, text, hint, stderr, asResult }: Refusal): string {
+  if (asResult !== undefined) {
+    const content = [{ type: 'text', text: hint === undefined ? text : `${text}; ${hint}` }];
+    const type = asResult === 'complete' ? { resultType: 'complete' } : {};
+    return `{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify({ ...type, content, isError: true })}}`;
+  }
   const error =
     typeof code === 'number'
       ? { code, message: text }

@@ -7,6 +7,8 @@ import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
 import { Call, UNAUDITED } from './call.ts';
 import type { Calls } from './calls.ts';
+import type { Consent, ConsentOutcome } from './consent.ts';
+import { ConsentWait } from './consent-wait.ts';
 import type { Current } from './current.ts';
 import { NO_ID, type Refusal } from './error-response.ts';
 import { textOfId } from './ids.ts';
@@ -43,6 +45,7 @@ export interface FromHostOptions {
   readonly waiting: WaitingRoom;
   readonly tasks: Tasks;
   readonly tools: ToolList;
+  readonly consent: Consent;
   /** Runs what goes on later as a turn of the session. */
   readonly resume: (turn: () => void) => void;
   readonly recorder: Recorder;
@@ -64,12 +67,14 @@ export class FromHost {
   readonly #admission: Admission;
   readonly #records: RequestRecords;
   readonly #rejected: RejectedLines;
+  readonly #consent: ConsentWait;
 
   constructor(options: FromHostOptions) {
     this.#options = options;
     this.#verdicts = new Verdicts(options);
     this.#admission = new Admission(options, this.#verdicts);
     this.#records = new RequestRecords(options);
+    this.#consent = new ConsentWait(options);
     this.#rejected = new RejectedLines(options, (bytes, start, end) => this.line(bytes, start, end));
   }
 
@@ -106,6 +111,16 @@ export class FromHost {
       this.#withdraw(call, refusal);
       this.#refuse(call, refusal);
     }
+  }
+
+  /** Nobody is to be asked any more. */
+  withdrawConsent(): void {
+    this.#consent.withdrawAll();
+  }
+
+  /** The session is over. */
+  close(): void {
+    this.#consent.close();
   }
 
   /** Nothing waits any more. */
@@ -147,11 +162,21 @@ export class FromHost {
     // policy
     const verdict = fault === undefined ? this.#verdicts.decide(call) : PROTOCOL;
 
-    // consent: until somebody can be asked, `ask` is a refusal that says so
-    const refusal = fault ?? this.#verdicts.refusal(call, verdict);
+    // consent
+    const outcome =
+      fault === undefined && verdict.decision === 'ask'
+        ? this.#consent.decided(call, verdict, message, bytes)
+        : undefined;
+    if (fault === undefined && verdict.decision === 'ask' && outcome === undefined) {
+      waiting.add('person', kept(bytes, start, end, known), call, known);
+      this.#consent.ask(call, verdict, message, bytes, () => this.#resumeCall(call));
+      return;
+    }
+    const judged = outcome ?? verdict;
+    const refusal = fault ?? this.#refusalBy(call, verdict, outcome);
 
     // audit
-    const written = this.#records.write(call, verdict, fault, refusal, message, bytes, known);
+    const written = this.#records.write(call, judged, fault, refusal, message, bytes, known);
     if (refusal !== undefined || !written) {
       this.#refuse(call, refusal ?? UNAUDITED);
       return;
@@ -167,6 +192,15 @@ export class FromHost {
     const { idStart: from, idEnd: to, method } = message;
     const id = call.send();
     current.upstream.send({ bytes, start, end, from, to, text: String(id), method, name: call.shown, id });
+  }
+
+  /** Why a request is not let through; undefined if it is. */
+  #refusalBy(call: Call, verdict: Verdict, outcome: ConsentOutcome | undefined): Refusal | undefined {
+    if (outcome === undefined) return this.#verdicts.refusal(call, verdict);
+    if (outcome.decision === 'allow') return undefined;
+    const refusal = { code: 'refused', text: `refused: ${outcome.reason ?? outcome.rule}` } as const;
+    if (call.method !== CALL) return refusal;
+    return { ...refusal, asResult: this.#options.replay.meta === undefined ? 'plain' : 'complete' };
   }
 
   #receive(message: Envelope, bytes: Buffer): Call {
@@ -241,6 +275,7 @@ export class FromHost {
 
   /** A request that waits is not to go on: takes it out, and writes down why. */
   #withdraw(call: Call, refusal: Refusal): void {
+    this.#consent.withdraw(call);
     const waiter = this.#options.waiting.remove(call);
     if (waiter === undefined) return;
     const { line, known } = waiter;
@@ -259,6 +294,12 @@ export class FromHost {
   ): void {
     const { upstream } = this.#options.current;
     upstream.send({ bytes, start, end, from, to, text, method, name: '', id: undefined });
+  }
+
+  /** A request that has waited for a person goes on. */
+  #resumeCall(call: Call): void {
+    const waiter = this.#options.waiting.remove(call);
+    if (waiter !== undefined) this.#resume(waiter);
   }
 
   #resume(waiter: Waiter): void {

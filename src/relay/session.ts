@@ -9,6 +9,7 @@ import type { Profile, ProfilePolicy } from '../profile/format.ts';
 import { Anomalies } from './anomalies.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
+import type { Consent } from './consent.ts';
 import { Current, type Redaction } from './current.ts';
 import type { HostEnd, ServerEnd } from './endpoint.ts';
 import { FromHost } from './from-host.ts';
@@ -45,6 +46,7 @@ export interface SessionOptions {
   readonly audit: Pick<AuditLog, 'append'>;
   readonly auditSettings: Profile['audit'];
   readonly redactor: Redaction;
+  readonly consent: Consent;
   readonly clock: Clock;
   readonly log: Log;
   /** Those not set are as in `BUDGETS`. */
@@ -153,6 +155,7 @@ export class Session {
       tasks: new Tasks(),
       resume,
       tools: this.#tools,
+      consent: options.consent,
       profile,
       clock,
     };

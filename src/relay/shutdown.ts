@@ -132,6 +132,7 @@ export class Shutdown {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     clearTimeout(this.#closing);
+    fromHost.withdrawConsent();
     fromHost.releaseAll();
     this.#leaveUnread(UNREAD);
     settle();
@@ -200,12 +201,13 @@ export class Shutdown {
 
   /** The session is over. */
   #close(ending: Ending, reason: Reason): void {
-    const { questions, toHost, host, recorder, anomalies, serverInbox } = this.#options;
+    const { fromHost, questions, toHost, host, recorder, anomalies, serverInbox } = this.#options;
     if (this.#isOver) return;
     this.#reason = reason;
     clearTimeout(this.#closing);
     serverInbox.clear();
     questions.close();
+    fromHost.close();
     toHost.flush();
     host.close();
     this.#isOver = true;

@@ -50,6 +50,11 @@ export class ToolList {
     return this.#registry.has(name);
   }
 
+  /** The digest of a tool's definition; undefined if it was not listed. */
+  definitionOf(name: string): string | undefined {
+    return this.#registry.digestOf(name);
+  }
+
   /** Whether the list is whole, and as new as the server has said. */
   get isComplete(): boolean {
     return this.#complete;

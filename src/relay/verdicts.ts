@@ -112,11 +112,5 @@ export function refusalOf(
   if (decision === 'allow') return undefined;
   const because = why === undefined ? '' : `, since ${why}`;
   const says = `refused: ${rule} of profile "${profile}" says ${decision} for ${JSON.stringify(shown)}${because}`;
-  return decision === 'deny'
-    ? { code: 'refused', text: says, hint: 'only the user can change what a profile allows' }
-    : {
-        code: 'refused',
-        text: `${says}, and nobody can be asked yet`,
-        hint: `the user can say allow or deny instead, with "warder edit ${profile}"`,
-      };
+  return { code: 'refused', text: says, hint: 'only the user can change what a profile allows' };
 }

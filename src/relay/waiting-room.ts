@@ -1,11 +1,11 @@
-// Messages of the host that wait, in their order, each for a reason: a rotation that changes the server, or a list
-// of tools that the relay is about to get. A request that leaves is judged again: what was decided before may hold
-// no more.
+// Messages of the host that wait, in their order, each for a reason: a rotation that changes the server, a list
+// of tools that the relay is about to get, or a person, who holds up that one request alone. A request that leaves is
+// judged again: what was decided before may hold no more.
 import type { Call } from './call.ts';
 import type { LongRequest } from './long-lines.ts';
 
 /** What a message waits for. */
-export type WaitReason = 'rotation' | 'listing';
+export type WaitReason = 'rotation' | 'listing' | 'person';
 
 /**
  * A message that waits: its line, which is a copy unless it is long; the request that it is, if it is one; and what is

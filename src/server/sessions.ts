@@ -3,6 +3,10 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { AuditLog } from '../audit/log.ts';
+import { identifyHost } from '../consent/host-identity.ts';
+import { reachOf } from '../consent/reach.ts';
+import { serverDigest } from '../consent/server-digest.ts';
+import type { ConsentService } from '../consent/service.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
 import type { RotationResult } from '../credential/credentials.ts';
@@ -15,6 +19,7 @@ import type { ProfilePolicy } from '../profile/format.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
+import type { Consent } from '../relay/consent.ts';
 import { Session } from '../relay/session.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { PlantedRecords } from './planted-record.ts';
@@ -27,6 +32,7 @@ export interface SessionsParts {
   readonly profiles: Pick<Profiles, 'get'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly start: StartParts;
+  readonly consent: Pick<ConsentService, 'session'>;
   readonly settings: Pick<Settings, 'relay' | 'rotation'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -103,8 +109,17 @@ export class Sessions {
       await requireConditions(profile.policy, profile.name);
       const started = await startServer(profile, this.#context(entry), this.#parts.start);
       entry.started = started;
+      using consent = this.#parts.consent.session({
+        session: id,
+        profile: profile.name,
+        host: identifyHost(request.host.chain),
+        server: serverDigest(profile, started.command),
+        reach: reachOf(profile),
+        claims: () => [],
+        dialog: undefined,
+      });
       try {
-        entry.session = this.#begin(entry, started);
+        entry.session = this.#begin(entry, started, consent);
       } catch (error) {
         await started.server.stop();
         throw error;
@@ -121,7 +136,7 @@ export class Sessions {
   }
 
   /** Records the session and joins its two ends. If it throws, the server is still to be stopped. */
-  #begin(entry: SessionEntry, started: StartedServer): Session {
+  #begin(entry: SessionEntry, started: StartedServer, consent: Consent): Session {
     const { audit, clock, log, settings, start } = this.#parts;
     const { id, host, request, policy } = entry;
     const { profile, digest } = entry.loaded;
@@ -149,6 +164,7 @@ export class Sessions {
     announceServer(host, started);
     try {
       return new Session({
+        consent,
         id,
         profile: profile.name,
         host: hostEndOf(host),

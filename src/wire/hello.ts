@@ -13,6 +13,8 @@ export interface HostProcess {
   readonly pid: number;
   /** The executable's absolute path. */
   readonly exe?: string;
+  /** The absolute path of the script that it runs, where the executable is an interpreter. */
+  readonly script?: string;
   /** The start time in clock ticks since boot (field 22 of `/proc/PID/stat`). Identifies a process together with `pid`. */
   readonly started?: number;
 }

@@ -225,7 +225,6 @@ describe('list, show and check', () => {
     expect(stdout).not.toContain('ghp_');
     expect(stdout).toContain('"some-server" names no version');
     expect(stdout).toContain('the sandbox is off');
-    expect(stdout).toContain('"ask" refuses until there is a way to ask');
   });
 
   test('show prints the profile with its defaults, as YAML and as JSON', async () => {

@@ -39,8 +39,6 @@ export function profileWarnings(
     warnings.push(`${ranges.join(', ')} opens addresses, but no listed name can resolve to them`);
   }
   if (sandbox?.off === true) warnings.push('the sandbox is off');
-  const hasAsk = policy.default === 'ask' || Object.values(policy.tools).includes('ask');
-  if (hasAsk) warnings.push('"ask" refuses until there is a way to ask');
   for (const [pattern, rule] of Object.entries(policy.tools)) {
     const optional = typeof rule === 'string' ? [] : optionalNames(rule);
     if (optional.length > 0) {

@@ -13,6 +13,7 @@ import { runtimeRoots } from '../../../src/server/runtime-folder.ts';
 import { Sessions, type SessionsParts } from '../../../src/server/sessions.ts';
 import type { ServerIdentity } from '../../../src/wire/hello.ts';
 import { places as placesOf } from '../../../src/wire/places.ts';
+import { NOBODY } from '../../fixtures/ends.ts';
 import { fixtureServer } from '../../fixtures/server.ts';
 
 const { uid, username: user } = userInfo();
@@ -52,6 +53,7 @@ async function sessions(failing?: string): Promise<Sessions> {
     profiles: { get: () => loadProfile(places, 'test') },
     audit: { append: append as never },
     start: start as SessionsParts['start'],
+    consent: { session: () => ({ ...NOBODY, [Symbol.dispose]() {} }) },
     settings: { relay: { line: 2 ** 20 }, rotation: { drain: 1000 } } as SessionsParts['settings'],
     clock,
     log,

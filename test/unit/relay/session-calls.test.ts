@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
 import { loadConditions } from '../../../src/policy/condition.ts';
-import { answer, call, join, SECRET, sent } from '../../fixtures/ends.ts';
+import { answer, call, join, SECRET, sent, settled } from '../../fixtures/ends.ts';
 import { policyOf } from '../../fixtures/policy.ts';
 
 const sha256 = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
@@ -146,18 +146,34 @@ describe('policy', () => {
     ]);
   });
 
-  test('`ask` is a refusal that says so, as long as nobody can be asked', () => {
-    const { host, server, audit } = join({ policy });
-    host.say(call(1, 'create_issue'));
+  test('W-CONS-5 where nobody can be asked, `ask` is a result that says so, of a tool, and else an error', async () => {
+    const { host, server, audit } = join({ policy: policyOf({ ...policy, prompts: { review: 'ask' } }) });
+    host.say(call(1, 'create_issue'), { id: 2, method: 'prompts/get', params: { name: 'review' } });
+    await settled();
     expect(server.text).toBe('');
-    expect(host.messages[0]).toMatchObject({
-      error: {
-        code: -32010,
-        message: expect.stringContaining('nobody can be asked yet'),
-        data: { code: 'refused' },
+    expect(host.messages).toEqual([
+      {
+        jsonrpc: '2.0',
+        id: 1,
+        result: {
+          content: [{ type: 'text', text: 'refused: nobody can be asked about create_issue' }],
+          isError: true,
+        },
       },
-    });
-    expect(audit.records[0]).toMatchObject({ decision: 'deny', rule: 'policy.tools.create_*' });
+      {
+        jsonrpc: '2.0',
+        id: 2,
+        error: {
+          code: -32010,
+          message: 'refused: nobody can be asked about review',
+          data: { code: 'refused' },
+        },
+      },
+    ]);
+    expect(audit.records).toMatchObject([
+      { event: 'tool.call', decision: 'deny', rule: 'consent.nobody' },
+      { event: 'request', decision: 'deny', rule: 'consent.nobody' },
+    ]);
   });
 
   test('W-POL-2 a tool spelled with escapes is the tool it means', () => {

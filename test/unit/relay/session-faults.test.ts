@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { answer, call, join, sent } from '../../fixtures/ends.ts';
+import { answer, call, join, sent, settled } from '../../fixtures/ends.ts';
 import { policyOf } from '../../fixtures/policy.ts';
 
 const deep = `${'['.repeat(300)}${']'.repeat(300)}`;
@@ -395,11 +395,12 @@ describe('lines over the limit', () => {
 });
 
 describe('batches of 2025-03-26', () => {
-  test('W-RELAY-8 are taken apart, and each message is answered by itself', () => {
+  test('W-RELAY-8 are taken apart, and each message is answered by itself', async () => {
     const { host, server, audit } = join({ policy: policyOf({ tools: { no: 'ask' } }) });
     host.say(JSON.stringify([call(1), { method: 'notifications/x' }, call(2, 'no')].map(versioned)));
+    await settled();
     expect(server.messages).toMatchObject([sent(1), { method: 'notifications/x' }]);
-    expect(errors(host.messages)).toEqual([[-32010, 2]]);
+    expect(host.messages).toMatchObject([{ id: 2, result: { isError: true } }]);
     expect(audit.of('tool.call')).toHaveLength(2);
     server.say(JSON.stringify([answer(1), { method: 'notifications/y' }].map(versioned)));
     expect(host.messages.slice(1)).toMatchObject([{ id: 1, result: {} }, { method: 'notifications/y' }]);

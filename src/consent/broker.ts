@@ -1,0 +1,334 @@
+// Questions to people, from the moment that one is asked to its one answer. Ways to ask are tried in the order that the
+// user has set; people who watch (`warder approvals --watch`) see every question. The first answer counts, and all
+// others are withdrawn. Where nobody is there, the answer is no, at once: a host waits for nothing.
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../os/clock.ts';
+import type { Log } from '../os/log.ts';
+import type { Grant, GrantSubject } from './grants.ts';
+import { actOf, type Question } from './question.ts';
+
+/** For how long an answer holds: this call, the session, some milliseconds, or until it is revoked. */
+export type Scope = 'once' | 'session' | 'always' | { readonly ms: number };
+
+/** What an answer is for: the call with these arguments, the tool, or the names that fit a pattern. */
+export type Extent = 'arguments' | 'name' | { readonly pattern: string };
+
+export interface Answer {
+  readonly decision: 'allow' | 'deny';
+  readonly scope: Scope;
+  readonly extent: Extent;
+}
+
+/** A way to ask. */
+export interface Way {
+  /** `host`, `terminal`, `desktop`, `pinentry`. */
+  readonly name: string;
+  /**
+   * Shows a question until it is answered, or `signal` withdraws it. `nobody`: nobody sees it, or what came back is no
+   * answer of a person. Never rejects but by a fault.
+   */
+  ask(question: Question, signal: AbortSignal): Promise<Answer | 'nobody'>;
+}
+
+/** What was decided, by whom, and what the host is told. */
+export interface Outcome {
+  readonly decision: 'allow' | 'deny';
+  /** For the log: `consent.once`, `grant.<id>`, `consent.nobody`, `consent.timeout`, `consent.rate`, `consent.withdrawn`. */
+  readonly rule: string;
+  /** Why it is a no, for the host; undefined if it is a yes. */
+  readonly reason: string | undefined;
+}
+
+/** What the broker writes to the log. */
+export interface ConsentRecords {
+  /** False: it could not be written, and nothing is asked. */
+  asked(question: Question): boolean;
+  answered(question: Question, answer: Answer | undefined, outcome: Outcome, by: string): boolean;
+}
+
+export interface BrokerOptions {
+  /** Ways that ask by themselves, in the user's order, without that of a session's host. */
+  readonly ways: readonly Way[];
+  /** Where the host's own dialog stands among them; undefined: it is not used. */
+  readonly hostAt: number | undefined;
+  /** Milliseconds after which the answer is no. */
+  readonly timeout: number;
+  /** Questions in a minute for one host and profile; the rest are denied. */
+  readonly rate: number;
+  readonly records: ConsentRecords;
+  /** Keeps an answer that holds for more than the calls that wait. Returns the grant. Throws where it cannot be kept. */
+  readonly grant: (subject: GrantSubject, answer: Answer, by: string) => Grant;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What is asked about. */
+export interface Asked {
+  readonly subject: GrantSubject;
+  readonly question: Omit<Question, 'id' | 'calls' | 'since' | 'until'>;
+  /** The dialog of the session's host, if it has one. */
+  readonly dialog: Way | undefined;
+}
+
+/** One who waits for an answer. */
+export interface Asking {
+  /** Never rejects. */
+  readonly outcome: Promise<Outcome>;
+  /** It is waited for no longer. */
+  withdraw(): void;
+}
+
+interface OpenQuestion {
+  question: Question;
+  readonly subject: GrantSubject;
+  readonly waiting: Set<(outcome: Outcome) => void>;
+  readonly over: AbortController;
+  /** Every way to ask has found nobody. */
+  isUnseen: boolean;
+}
+
+const MINUTE = 60_000;
+/** Milliseconds for which somebody who watched may be about to watch again. */
+const WATCH_GAP = 2000;
+/** Questions that are open at once. */
+const MAX_OPEN = 200;
+
+export class Broker {
+  readonly #options: BrokerOptions;
+  /** By what makes questions alike. */
+  readonly #open = new Map<string, OpenQuestion>();
+  readonly #byId = new Map<string, OpenQuestion>();
+  /** When questions were asked, by host and profile. */
+  readonly #asked = new Map<string, number[]>();
+  readonly #listeners = new Set<() => void>();
+  #watchers = 0;
+  /** When somebody watched last; who does asks again at once. */
+  #watchedAt = Number.NEGATIVE_INFINITY;
+  #nextId = 1000 + (randomBytes(2).readUInt16BE() % 8000);
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+  }
+
+  /** All open questions, the oldest first. */
+  get questions(): Question[] {
+    return [...this.#byId.values()].map(({ question }) => question);
+  }
+
+  /** Calls `listener` each time that `questions` has changed. Returns what ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Somebody watches from now on, until what is returned is called. */
+  watch(): () => void {
+    this.#watchers++;
+    let isWatching = true;
+    return () => {
+      if (!isWatching) return;
+      isWatching = false;
+      this.#watchers--;
+      this.#watchedAt = this.#options.clock.monotonic();
+      setTimeout(() => this.#closeUnseen(), WATCH_GAP).unref();
+    };
+  }
+
+  /** Asks. A question like one that is open is the same question. */
+  ask(asked: Asked): Asking {
+    const { subject, dialog } = asked;
+    const key = likeness(subject);
+    const known = this.#open.get(key);
+    if (known !== undefined) return this.#join(known);
+    const ways = this.#waysFor(dialog);
+    if (ways.length === 0 && !this.#isWatched()) return settled(nobody(asked));
+    if (this.#byId.size >= MAX_OPEN || !this.#admits(subject)) return settled(tooMany(asked));
+    const { clock, timeout, records } = this.#options;
+    const since = clock.now();
+    const question = { ...asked.question, id: this.#newId(), calls: 1, since, until: since + timeout };
+    if (!records.asked(question)) return settled(unrecorded());
+    const open: OpenQuestion = {
+      question,
+      subject,
+      waiting: new Set(),
+      over: new AbortController(),
+      isUnseen: false,
+    };
+    this.#open.set(key, open);
+    this.#byId.set(question.id, open);
+    const asking = this.#join(open);
+    void this.#run(open, ways);
+    return asking;
+  }
+
+  /** Answers a question. False: it is not open. Throws where the answer cannot be kept; then it stays open. */
+  answer(id: string, answer: Answer, by: string): boolean {
+    const open = this.#byId.get(id);
+    if (open === undefined) return false;
+    this.#settle(open, answer, by);
+    return true;
+  }
+
+  /** The question that has an id. */
+  find(id: string): { readonly question: Question; readonly subject: GrantSubject } | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** The number of the open question about a subject. */
+  idOf(subject: GrantSubject): string | undefined {
+    return this.#open.get(likeness(subject))?.question.id;
+  }
+
+  /** Withdraws the questions of a session, or all. */
+  withdraw(session?: string): void {
+    for (const open of [...this.#byId.values()]) {
+      if (session === undefined || open.subject.session === session)
+        this.#close(open, undefined, WITHDRAWN, 'nobody');
+    }
+  }
+
+  #waysFor(dialog: Way | undefined): Way[] {
+    const { ways, hostAt } = this.#options;
+    const all = [...ways];
+    if (dialog !== undefined && hostAt !== undefined) all.splice(hostAt, 0, dialog);
+    return all;
+  }
+
+  #join(open: OpenQuestion): Asking {
+    const { promise: outcome, resolve } = Promise.withResolvers<Outcome>();
+    open.waiting.add(resolve);
+    open.question = { ...open.question, calls: open.waiting.size };
+    this.#changed();
+    return {
+      outcome,
+      withdraw: () => {
+        if (!open.waiting.delete(resolve)) return;
+        resolve(WITHDRAWN);
+        if (open.waiting.size === 0) this.#close(open, undefined, WITHDRAWN, 'nobody');
+      },
+    };
+  }
+
+  /** Tries the ways one after another, for as long as the question is open. */
+  async #run(open: OpenQuestion, ways: readonly Way[]): Promise<void> {
+    const { timeout, log } = this.#options;
+    const { signal } = open.over;
+    const timer = setTimeout(
+      () => this.#close(open, undefined, timedOut(open.question, timeout), 'nobody'),
+      timeout,
+    );
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    for (const way of ways) {
+      if (signal.aborted) return;
+      try {
+        const answer = await way.ask(open.question, signal);
+        if (signal.aborted) return;
+        if (answer === 'nobody') continue;
+        this.#settle(open, answer, way.name);
+        return;
+      } catch (error) {
+        log.warn({ way: way.name, error: String(error) }, 'a way to ask has failed');
+      }
+    }
+    // People who watch may still answer.
+    open.isUnseen = true;
+    this.#closeUnseen();
+  }
+
+  /** Questions that no way shows and nobody watches are answered with no. */
+  #closeUnseen(): void {
+    if (this.#isWatched()) return;
+    for (const open of [...this.#byId.values()]) {
+      if (open.isUnseen) this.#close(open, undefined, nobody(open), 'nobody');
+    }
+  }
+
+  #settle(open: OpenQuestion, answer: Answer, by: string): void {
+    const { subject, question } = open;
+    const grant = answer.scope === 'once' ? undefined : this.#options.grant(subject, answer, by);
+    const rule = grant === undefined ? `consent.${question.id}` : `grant.${grant.id}`;
+    const { decision } = answer;
+    const reason = decision === 'allow' ? undefined : `the user said no to: ${actOf(question)}`;
+    this.#close(open, answer, { decision, rule, reason }, by);
+  }
+
+  /** The one end of a question. */
+  #close(open: OpenQuestion, answer: Answer | undefined, outcome: Outcome, by: string): void {
+    const { question, subject, waiting, over } = open;
+    if (!this.#byId.delete(question.id)) return;
+    this.#open.delete(likeness(subject));
+    const written = this.#options.records.answered(question, answer, outcome, by);
+    const told = written || outcome.decision === 'deny' ? outcome : unrecorded();
+    over.abort();
+    for (const resolve of waiting) resolve(told);
+    waiting.clear();
+    this.#changed();
+  }
+
+  #isWatched(): boolean {
+    return this.#watchers > 0 || this.#options.clock.monotonic() - this.#watchedAt < WATCH_GAP;
+  }
+
+  #admits({ host, profile }: GrantSubject): boolean {
+    const { clock, rate } = this.#options;
+    const now = clock.monotonic();
+    const key = JSON.stringify([host, profile]);
+    const recent = (this.#asked.get(key) ?? []).filter((at) => now - at < MINUTE);
+    if (recent.length >= rate) {
+      this.#asked.set(key, recent);
+      return false;
+    }
+    this.#asked.set(key, [...recent, now]);
+    return true;
+  }
+
+  #newId(): string {
+    do this.#nextId = this.#nextId >= 9999 ? 1000 : this.#nextId + 1;
+    while (this.#byId.has(String(this.#nextId)));
+    return String(this.#nextId);
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+const WITHDRAWN: Outcome = {
+  decision: 'deny',
+  rule: 'consent.withdrawn',
+  reason: 'the question was withdrawn before it was answered',
+};
+
+function nobody({
+  question,
+}: {
+  readonly question: Pick<Question, 'kind' | 'name' | 'method' | 'profile'>;
+}): Outcome {
+  const reason = `nobody is there who could be asked to ${actOf(question)}; the user can answer in a terminal with "warder approvals --watch", or allow it for good in the policy of the profile "${question.profile}"`;
+  return { decision: 'deny', rule: 'consent.nobody', reason };
+}
+
+function tooMany({ question: { profile } }: Pick<Asked, 'question'>): Outcome {
+  const reason = `too many questions about the profile "${profile}" in a short time: wait for the user to answer those that are open`;
+  return { decision: 'deny', rule: 'consent.rate', reason };
+}
+
+function timedOut(question: Question, timeout: number): Outcome {
+  const reason = `nobody has answered for ${Math.round(timeout / 1000)} s whether to ${actOf(question)}`;
+  return { decision: 'deny', rule: 'consent.timeout', reason };
+}
+
+function unrecorded(): Outcome {
+  const reason = 'the audit log cannot be written, and nothing is asked that is not in it';
+  return { decision: 'deny', rule: 'consent.unrecorded', reason };
+}
+
+function settled(outcome: Outcome): Asking {
+  return { outcome: Promise.resolve(outcome), withdraw: () => {} };
+}
+
+/** Questions are alike where one answer is an answer to both: even `once` is for exactly these arguments. */
+function likeness(subject: GrantSubject): string {
+  const { session, host, profile, server, kind, name, definition, arguments: args } = subject;
+  return JSON.stringify([session, host, profile, server, kind, name, definition, args]);
+}

@@ -1,0 +1,155 @@
+// The grants of this user, in memory and on disk. Those for a session live in memory alone. Without a credential store
+// none can be kept on disk, since nothing could tell a forged one.
+import { randomBytes } from 'node:crypto';
+import * as z from 'zod';
+import { WarderError } from '../errors.ts';
+import type { Clock } from '../os/clock.ts';
+import type { Log } from '../os/log.ts';
+import type { AuthenticFiles } from './authentic-files.ts';
+import type { Answer } from './broker.ts';
+import { type Grant, GrantBook, type GrantSubject } from './grants.ts';
+
+const FILE = 'grants.json';
+
+const grant = z.strictObject({
+  id: z.string(),
+  made: z.string(),
+  by: z.string(),
+  decision: z.enum(['allow', 'deny']),
+  host: z.string(),
+  profile: z.string(),
+  server: z.string(),
+  kind: z.enum(['tools', 'resources', 'prompts', 'methods', 'profile', 'credential']),
+  name: z.string(),
+  pattern: z.string().exactOptional(),
+  definition: z.string().exactOptional(),
+  arguments: z.string().exactOptional(),
+  until: z.number().exactOptional(),
+});
+
+export interface GrantStoreOptions {
+  /** The files, once the credential store can be used without asking anybody. */
+  readonly files: () => AuthenticFiles | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class GrantStore {
+  readonly #options: GrantStoreOptions;
+  readonly #book = new GrantBook();
+  #loaded: AuthenticFiles | undefined;
+  #fault: WarderError | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: GrantStoreOptions) {
+    this.#options = options;
+  }
+
+  /** Why the grants on disk do not count. */
+  get fault(): WarderError | undefined {
+    this.#load();
+    return this.#fault;
+  }
+
+  find(subject: GrantSubject): Grant | undefined {
+    this.#load();
+    return this.#book.find(subject, this.#options.clock.now());
+  }
+
+  all(): Grant[] {
+    this.#load();
+    return this.#book.all(this.#options.clock.now());
+  }
+
+  /**
+   * Keeps an answer. Settles once it is on disk, if it is to be. Throws `store-unset` where it cannot be, and what
+   * `fault` says.
+   */
+  add(
+    subject: GrantSubject,
+    { decision, scope, extent }: Answer,
+    by: string,
+  ): { grant: Grant; kept: Promise<void> } {
+    const { clock } = this.#options;
+    const { host, profile, server, kind, name, definition, session } = subject;
+    const now = clock.now();
+    const isPattern = typeof extent === 'object';
+    const grant: Grant = {
+      id: randomBytes(4).toString('hex'),
+      made: new Date(now).toISOString(),
+      by,
+      decision,
+      host,
+      profile,
+      server,
+      kind,
+      name: isPattern ? '' : name,
+      ...(isPattern ? { pattern: extent.pattern } : definition !== undefined && { definition }),
+      ...(extent === 'arguments' && subject.arguments !== undefined && { arguments: subject.arguments }),
+      ...(scope === 'session' && { session }),
+      ...(typeof scope === 'object' && { until: now + scope.ms }),
+    };
+    const kept = scope === 'session' ? Promise.resolve() : this.#keep();
+    this.#book.add(grant);
+    return { grant, kept };
+  }
+
+  /** Removes one, or all. Returns those removed. */
+  async revoke(id: string | undefined): Promise<Grant[]> {
+    const gone = this.all().filter((candidate) => id === undefined || candidate.id === id);
+    for (const { id: each } of gone) this.#book.remove(each);
+    if (id === undefined) this.#fault = undefined;
+    if (gone.some(({ session }) => session === undefined) || id === undefined) await this.#keep();
+    return gone;
+  }
+
+  /** Forgets what holds no more. */
+  prune(isOpen: (session: string) => boolean): void {
+    this.#book.prune(this.#options.clock.now(), isOpen);
+  }
+
+  /** Writes all that is to outlive the daemon, after what is being written. */
+  #keep(): Promise<void> {
+    this.#load();
+    const files = this.#loaded;
+    if (files === undefined) {
+      throw new WarderError(
+        'store-unset',
+        'an answer can only be kept once there is a credential store that is open',
+        {
+          hint: 'run "warder init" or "warder credential unlock", or answer for this session',
+        },
+      );
+    }
+    if (this.#fault !== undefined) throw this.#fault;
+    const write = async (): Promise<void> => {
+      const lasting = this.#book
+        .all(this.#options.clock.now())
+        .filter(({ session }) => session === undefined);
+      await files.write(FILE, `${JSON.stringify(lasting, null, 2)}\n`);
+    };
+    const written = this.#writing.then(write);
+    this.#writing = written.catch(() => {});
+    return written;
+  }
+
+  #load(): void {
+    const files = this.#options.files();
+    if (files === undefined || files === this.#loaded) return;
+    this.#loaded = files;
+    try {
+      const text = files.read(FILE);
+      for (const each of text === undefined ? [] : z.array(grant).parse(JSON.parse(text)))
+        this.#book.add(each);
+      this.#fault = undefined;
+    } catch (error) {
+      this.#fault =
+        error instanceof WarderError
+          ? error
+          : new WarderError('refused', 'the file of grants cannot be read: nothing in it counts', {
+              cause: error,
+            });
+      this.#options.log.error({ error: this.#fault.message }, 'no grant counts');
+    }
+  }
+}

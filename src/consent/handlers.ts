@@ -1,0 +1,91 @@
+// The verbs of the control API by which people see questions, answer them, and take answers back.
+import { WarderError } from '../errors.ts';
+import type { Handlers, ShownGrant, ShownQuestion } from '../wire/control.ts';
+import type { Grant } from './grants.ts';
+import { type Question, questionLines } from './question.ts';
+import type { ConsentService } from './service.ts';
+
+/** Milliseconds for which a client that waits for news is answered at the latest. */
+const POLL = 5000;
+
+type ConsentVerb =
+  | 'approvals.list'
+  | 'approvals.answer'
+  | 'grants.list'
+  | 'grants.revoke'
+  | 'pin.set'
+  | 'pin.state';
+
+export function consentHandlers(service: ConsentService): Pick<Handlers, ConsentVerb> {
+  return {
+    async 'approvals.list'({ watch = false, seen }) {
+      if (watch) await service.wait(seen, POLL);
+      return {
+        questions: service.questions.map(showQuestion),
+        pin: await service.isPinSet().catch(() => false),
+      };
+    },
+    async 'approvals.answer'({ id, decision, scope, extent, pin }) {
+      await service.answer({ id, decision, scope, extent, pin }, 'terminal');
+      return { id, decision };
+    },
+    'grants.list': () => ({ grants: service.grants().map(showGrant) }),
+    async 'grants.revoke'({ id }) {
+      const revoked = await service.revoke(id);
+      if (id !== undefined && revoked.length === 0) {
+        throw new WarderError('usage', `there is no grant ${id}`, { hint: '"warder grants" lists them' });
+      }
+      return { revoked: revoked.map(showGrant) };
+    },
+    async 'pin.set'({ pin, old }) {
+      await service.setPin(pin, old);
+      return {};
+    },
+    'pin.state': async () => ({ set: await service.isPinSet() }),
+  };
+}
+
+function showQuestion(question: Question): ShownQuestion {
+  const { id, session, profile, host, kind, name, calls, since, until } = question;
+  return {
+    id,
+    session,
+    profile,
+    host: { key: host.key, name: host.name },
+    kind,
+    name,
+    lines: questionLines(question),
+    calls,
+    since: new Date(since).toISOString(),
+    until: new Date(until).toISOString(),
+    presence: kind === 'credential',
+  };
+}
+
+function showGrant({
+  id,
+  made,
+  by,
+  decision,
+  host,
+  profile,
+  kind,
+  name,
+  pattern,
+  until,
+  ...rest
+}: Grant): ShownGrant {
+  return {
+    id,
+    made,
+    by,
+    decision,
+    host,
+    profile,
+    kind,
+    name: pattern ?? name,
+    exact: rest.arguments !== undefined,
+    session: rest.session ?? null,
+    until: until === undefined ? null : new Date(until).toISOString(),
+  };
+}

@@ -1,0 +1,170 @@
+// A question to a person: one call of one host, as it is, and what follows from a yes. Whoever shows it (a terminal, a
+// dialog of the host, the desktop) shows these lines. What a server or a model has written is escaped, so that it cannot
+// look like a line of Warder's, and nothing is left out.
+import { escapeUnprintable } from '../audit/printable.ts';
+import type { GrantKind } from './grants.ts';
+import type { HostIdentity } from './host-identity.ts';
+
+/** What the server of a session may do, in words. */
+export interface Reach {
+  /** `host:port`, or `any` without a sandbox. */
+  readonly network: readonly string[];
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  readonly sandbox: 'on' | 'off' | 'remote';
+  /** The names of its credentials. */
+  readonly credentials: readonly string[];
+}
+
+export interface Question {
+  /** Unique while the daemon runs; short, since people type it. */
+  readonly id: string;
+  readonly session: string;
+  /** The number of the request in the log. */
+  readonly call: string;
+  readonly profile: string;
+  readonly host: HostIdentity;
+  readonly kind: GrantKind;
+  readonly method: string;
+  /** The tool, resource, prompt or method; of kind `credential` the credential. */
+  readonly name: string;
+  /** The rule that says ask. */
+  readonly rule: string;
+  /** The redacted JSON text of the arguments; empty if there are none. */
+  readonly arguments: string;
+  readonly reach: Reach;
+  /** What the server says of the tool: a claim. */
+  readonly claims: readonly string[];
+  /** How many calls the answer is for. */
+  readonly calls: number;
+  /** When it was asked, and when it is answered with no, in milliseconds since the epoch. */
+  readonly since: number;
+  readonly until: number;
+}
+
+/** Widest line and most lines of a host's dialog that shows all of what it is given. */
+const DIALOG_LINES = 3;
+const DIALOG_COLUMNS = 100;
+
+/** What acts, most dangerous first: a name that matches an earlier pattern is shown before one that matches a later. */
+const DANGEROUS: readonly RegExp[] = [
+  /command|cmd|exec|script|shell|code|eval|program|args|argv/i,
+  /sql|query|statement|expression/i,
+  /force|delete|remove|drop|overwrite|recursive|purge/i,
+  /password|secret|token|key|credential|auth/i,
+  /url|uri|host|endpoint|webhook|address|domain/i,
+  /^to$|^cc$|^bcc$|recipient|email|channel|user|owner|org|team|member/i,
+  /path|file|dir|folder|target|destination|source/i,
+  /amount|price|limit|count|permission|role|visibility|public|private/i,
+];
+
+/** Values that act whatever the name is: command lines, paths that lead out, addresses. */
+const DANGEROUS_VALUE = /[;&|`$<>]|\.\.[/\\]|^\s*(?:\/|~|[a-z]+:\/\/)|\\u[0-9a-f]{4}/i;
+
+/** The arguments, one member a line, the most dangerous first; `text` is redacted JSON. Every character shows. */
+export function argumentLines(text: string): string[] {
+  if (text === '') return [];
+  const value = parseExactly(text);
+  if (value === undefined) return [escapeUnprintable(text)];
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [escapeUnprintable(text)];
+  const members = Object.entries(value).map(([name, member]) => {
+    const shown = escapeUnprintable(JSON.stringify(member));
+    return { line: `${showName(name)}: ${shown}`, danger: dangerOf(name, shown) };
+  });
+  return members.sort((a, b) => a.danger - b.danger).map(({ line }) => line);
+}
+
+/** JSON whose numbers keep their spelling when they are written again; undefined if it is none. */
+function parseExactly(text: string): unknown {
+  try {
+    return JSON.parse(text, (_, value: unknown, context?: { readonly source?: string }) =>
+      typeof value === 'number' && context?.source !== undefined ? rawJson(context.source) : value,
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** Part of the language since V8 11.4, but not of TypeScript's library. */
+const rawJson = (JSON as unknown as { rawJSON(text: string): object }).rawJSON;
+
+/** The lines that describe a question, in full. */
+export function questionLines(question: Question): string[] {
+  const { host, profile, reach, rule, claims, calls } = question;
+  const lines = [`${showName(host.name)} asks: ${actOf(question)}`];
+  lines.push(...argumentLines(question.arguments).map((line) => `  ${line}`));
+  if (calls > 1) lines.push(`  ${calls} calls of this kind wait`);
+  lines.push(`profile ${profile}, since ${rule} says ask`);
+  lines.push(`host program ${showName(host.key)}`);
+  lines.push(...reachLines(reach));
+  lines.push(...claims.map((claim) => `the server says of it: ${escapeUnprintable(claim)}`));
+  return lines;
+}
+
+/** The question in a dialog of the host, if all of it fits there; else undefined. */
+export function dialogText(question: Question): string | undefined {
+  const { profile, reach } = question;
+  const { network, credentials } = reach;
+  const what = `Warder: allow ${actOf(question)} of "${profile}"?`;
+  const args = argumentLines(question.arguments).join(', ');
+  const may = `It may reach ${network.join(', ') || 'no network'}; credentials: ${credentials.join(', ') || 'none'}.`;
+  const lines = [what, ...(args === '' ? [] : [args]), may];
+  return lines.length <= DIALOG_LINES && lines.every((line) => columnsOf(line) <= DIALOG_COLUMNS)
+    ? lines.join('\n')
+    : undefined;
+}
+
+/** What is done, on one line: `call the tool "create_issue"`. */
+export function actOf({ kind, name, method }: Pick<Question, 'kind' | 'name' | 'method'>): string {
+  const shown = escapeUnprintable(JSON.stringify(name));
+  switch (kind) {
+    case 'tools':
+      return `call the tool ${shown}`;
+    case 'resources':
+      return `${method === 'resources/read' ? 'read' : 'use'} the resource ${shown}`;
+    case 'prompts':
+      return `use the prompt ${shown}`;
+    case 'credential':
+      return `use the credential ${shown}`;
+    case 'profile':
+      return `use the server ${shown} for the first time`;
+    case 'methods':
+      return `send ${shown}`;
+  }
+}
+
+function reachLines({ sandbox, network, read, write, credentials }: Reach): string[] {
+  const list = (items: readonly string[], none: string): string =>
+    items.length === 0 ? none : items.map((item) => escapeUnprintable(item)).join(', ');
+  const lines =
+    sandbox === 'on'
+      ? [`it may reach ${list(network, 'no network')}`, `it may read ${list(read, 'no files of yours')}`]
+      : [
+          sandbox === 'off'
+            ? 'it runs without a sandbox, and may do all that you may'
+            : 'it runs on another machine',
+        ];
+  if (write.length > 0) lines.push(`it may change ${list(write, '')}`);
+  lines.push(
+    `it may use ${credentials.length === 0 ? 'no credential' : `the credentials ${list(credentials, '')}`}`,
+  );
+  return lines;
+}
+
+/** A name as part of a line: quoted where it is no plain word. */
+function showName(name: string): string {
+  return /^[\w./@:+-]+$/.test(name) ? name : escapeUnprintable(JSON.stringify(name));
+}
+
+function dangerOf(name: string, shown: string): number {
+  const byName = DANGEROUS.findIndex((pattern) => pattern.test(name));
+  if (byName !== -1) return byName;
+  return DANGEROUS_VALUE.test(shown.replace(/^"/, '')) ? DANGEROUS.length : DANGEROUS.length + 1;
+}
+
+/** Columns of a terminal, at most: wide characters take two. */
+function columnsOf(text: string): number {
+  let columns = 0;
+  for (const character of text) columns += (character.codePointAt(0) ?? 0) < 0x300 ? 1 : 2;
+  return columns;
+}

@@ -1,0 +1,15 @@
+// What a profile lets its server do, as questions say it.
+import type { Profile } from '../profile/format.ts';
+import type { Reach } from './question.ts';
+
+export function reachOf({ sandbox, server, credentials }: Profile): Reach {
+  const isOff = sandbox?.off === true;
+  const sealed = credentials.flatMap(({ hosts }) => hosts);
+  return {
+    sandbox: server.kind === 'url' ? 'remote' : isOff ? 'off' : 'on',
+    network: [...new Set([...(sandbox?.network ?? []), ...sealed])],
+    read: sandbox?.read ?? [],
+    write: sandbox?.write ?? [],
+    credentials: credentials.map(({ name }) => name),
+  };
+}

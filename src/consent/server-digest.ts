@@ -1,0 +1,13 @@
+// What grants are bound to beside the host: what runs, and what it may do. A profile that gives its server more, another
+// command or another version of a package make another server, which is asked about anew. What the policy says and what
+// is recorded make none.
+import { hash } from 'node:crypto';
+import type { Profile } from '../profile/format.ts';
+
+/** `sha256:<hex>` of a profile's server with its permissions. `command` is what was started. */
+export function serverDigest(
+  { server, env, credentials, sandbox }: Profile,
+  command: readonly string[],
+): string {
+  return `sha256:${hash('sha256', JSON.stringify([server, env, credentials, sandbox ?? null, command]), 'hex')}`;
+}

@@ -1,0 +1,292 @@
+// Consent as the daemon has it: joins the sessions that ask, the broker, the grants, the log, and the people who answer
+// over the control API.
+import { hash } from 'node:crypto';
+import type { AuditLog } from '../audit/log.ts';
+import { WarderError } from '../errors.ts';
+import type { Clock } from '../os/clock.ts';
+import type { Log } from '../os/log.ts';
+import type { Settings } from '../profile/settings.ts';
+import type { Consent, ConsentOutcome, ConsentRequest } from '../relay/consent.ts';
+import { AuthenticFiles, type Blobs } from './authentic-files.ts';
+import { type Answer, type Asked, Broker, type Outcome, type Way } from './broker.ts';
+import { GrantStore } from './grant-store.ts';
+import type { Grant, GrantKind, GrantSubject } from './grants.ts';
+import type { HostIdentity } from './host-identity.ts';
+import { Pin } from './pin.ts';
+import { actOf, type Question, type Reach } from './question.ts';
+
+export interface ConsentServiceOptions {
+  readonly settings: Settings['consent'];
+  /** The state folder. */
+  readonly folder: string;
+  /** The chosen store's blobs. Throws the store's errors. */
+  readonly blobs: () => Blobs;
+  /** Calls the listener each time that the store was opened. */
+  readonly onStoreOpened: (listener: () => void) => void;
+  readonly audit: Pick<AuditLog, 'append'>;
+  /** The ways that ask by themselves, in their order, after a dialog of the host. */
+  readonly ways: readonly Way[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A session, as questions describe it and grants are bound to it. */
+export interface ConsentSession {
+  readonly session: string;
+  readonly profile: string;
+  readonly host: HostIdentity;
+  /** The digest of what runs and what it may do. */
+  readonly server: string;
+  readonly reach: Reach;
+  /** What the server says of a tool, to be shown as its claim. */
+  readonly claims: (tool: string) => readonly string[];
+  /** The dialog of the host, if it has one. */
+  readonly dialog: Way | undefined;
+}
+
+/** What an answer over the control API says. */
+export interface ControlAnswer extends Answer {
+  readonly id: string;
+  readonly pin: string | undefined;
+}
+
+export class ConsentService {
+  readonly #options: ConsentServiceOptions;
+  readonly #broker: Broker;
+  readonly #grants: GrantStore;
+  readonly #pin: Pin;
+  readonly #sessions = new Set<string>();
+  #files: AuthenticFiles | undefined;
+  #opening: Promise<void> | undefined;
+
+  constructor(options: ConsentServiceOptions) {
+    this.#options = options;
+    const { settings, blobs, onStoreOpened, clock, log, ways } = options;
+    this.#grants = new GrantStore({ files: () => this.#files, clock, log });
+    this.#pin = new Pin(blobs, clock);
+    this.#broker = new Broker({
+      ways,
+      hostAt: 0,
+      timeout: settings.timeout,
+      rate: settings.rate,
+      records: {
+        asked: (question) => this.#recordAsked(question),
+        answered: (question, answer, outcome, by) => this.#recordAnswered(question, answer, outcome, by),
+      },
+      grant: (subject, answer, by) => this.#keep(subject, answer, by),
+      clock,
+      log,
+    });
+    onStoreOpened(() => void this.open());
+  }
+
+  /** Opens the files of grants, if the store can be used without asking anybody. Never rejects. */
+  open(): Promise<void> {
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  /** The consent of one session, until it is disposed of. */
+  session(about: ConsentSession): Consent & Disposable {
+    this.#sessions.add(about.session);
+    const subjectOf = (request: Omit<ConsentRequest, 'arguments'>): GrantSubject => ({
+      session: about.session,
+      host: about.host.key,
+      profile: about.profile,
+      server: about.server,
+      kind: request.kind,
+      name: request.name,
+      definition: request.definition,
+      arguments: request.digest,
+    });
+    return {
+      known: (request) => {
+        const grant = this.#grants.find(subjectOf(request));
+        return grant === undefined ? undefined : outcomeOf(grant, request);
+      },
+      ask: (request) => this.#ask(about, subjectOf(request), request),
+      [Symbol.dispose]: () => {
+        this.#sessions.delete(about.session);
+        this.#broker.withdraw(about.session);
+        this.#grants.prune((session) => this.#sessions.has(session));
+      },
+    };
+  }
+
+  get questions(): readonly Question[] {
+    return this.#broker.questions;
+  }
+
+  /** Settles when the open questions are others than `seen`, or after `ms`. Somebody watches. */
+  async wait(seen: readonly string[] | undefined, ms: number): Promise<void> {
+    const isNews = (): boolean =>
+      seen === undefined || this.questions.map(({ id, calls }) => `${id}:${calls}`).join() !== seen.join();
+    const unwatch = this.#broker.watch();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = this.#broker.onChange(() => {
+      if (isNews()) resolve();
+    });
+    const timer = setTimeout(resolve, ms);
+    if (isNews()) resolve();
+    await promise;
+    clearTimeout(timer);
+    stop();
+    unwatch();
+  }
+
+  /** A person answers. Throws `usage` where the question is not open, and `refused` where presence is not proved. */
+  async answer({ id, pin, ...answer }: ControlAnswer, by: string): Promise<void> {
+    const open = this.#broker.find(id);
+    if (open === undefined) {
+      throw new WarderError('usage', `no question ${id} is open`, { hint: '"warder approvals" lists them' });
+    }
+    if (needsPresence(answer, open.question.kind)) {
+      if (pin === undefined) {
+        throw new WarderError('refused', 'this answer needs your PIN', {
+          hint: (await this.#pin.isSet()) ? 'it is asked for in a terminal' : 'set one with "warder pin"',
+        });
+      }
+      await this.#pin.check(pin);
+    }
+    // Meanwhile another way may have answered.
+    if (!this.#broker.answer(id, answer, by)) {
+      throw new WarderError('usage', `the question ${id} was answered meanwhile`);
+    }
+  }
+
+  /** All grants. Throws `refused` where those on disk do not verify. */
+  grants(): Grant[] {
+    const { fault } = this.#grants;
+    if (fault !== undefined) throw fault;
+    return this.#grants.all();
+  }
+
+  revoke(id: string | undefined): Promise<Grant[]> {
+    return this.#grants.revoke(id);
+  }
+
+  setPin(pin: string, old: string | undefined): Promise<void> {
+    return this.#pin.set(pin, old);
+  }
+
+  isPinSet(): Promise<boolean> {
+    return this.#pin.isSet();
+  }
+
+  async #open(): Promise<void> {
+    const { folder, blobs, log } = this.#options;
+    try {
+      this.#files ??= await AuthenticFiles.open(folder, blobs());
+    } catch (error) {
+      log.info({ error: String(error) }, 'answers on disk do not count until the credential store is open');
+    }
+  }
+
+  #ask(about: ConsentSession, subject: GrantSubject, request: ConsentRequest): ReturnType<Consent['ask']> {
+    const { host, profile, reach, claims, dialog, session } = about;
+    const { call, kind, method, name, rule } = request;
+    const question = {
+      session,
+      call,
+      profile,
+      host,
+      kind,
+      method,
+      name,
+      rule,
+      arguments: request.arguments,
+      reach,
+      claims: kind === 'tools' ? claims(name) : [],
+    };
+    const asked: Asked = { subject, question, dialog };
+    const asking = this.#broker.ask(asked);
+    const id = this.#broker.idOf(subject);
+    return {
+      outcome: asking.outcome.then(toRelay),
+      notice: `waiting for the user${id === undefined ? '' : `: "warder approve ${id}"`}`,
+      withdraw: asking.withdraw,
+    };
+  }
+
+  #keep(subject: GrantSubject, answer: Answer, by: string): Grant {
+    const { grant, kept } = this.#grants.add(subject, answer, by);
+    kept.catch((error: unknown) =>
+      this.#options.log.error(
+        { grant: grant.id, error: String(error) },
+        'a grant holds until the daemon ends only',
+      ),
+    );
+    return grant;
+  }
+
+  #recordAsked({ session, profile, call, id, host, kind, name, rule, arguments: text }: Question): boolean {
+    return this.#append('consent.ask', {
+      session,
+      profile,
+      call,
+      question: id,
+      host: host.key,
+      kind,
+      name,
+      rule,
+      arguments: `sha256:${hash('sha256', text, 'hex')}`,
+    });
+  }
+
+  #recordAnswered(
+    { session, profile, call, id, calls }: Question,
+    answer: Answer | undefined,
+    { decision, rule }: Outcome,
+    by: string,
+  ): boolean {
+    const given = answer === undefined ? {} : { scope: scopeText(answer), extent: extentText(answer) };
+    return this.#append('consent.answer', {
+      session,
+      profile,
+      call,
+      question: id,
+      decision,
+      rule,
+      by,
+      ...given,
+      calls,
+    });
+  }
+
+  #append<E extends 'consent.ask' | 'consent.answer'>(
+    event: E,
+    fields: Parameters<AuditLog['append']>[1],
+  ): boolean {
+    try {
+      this.#options.audit.append(event, fields as never);
+      return true;
+    } catch {
+      // The audit log has reported why.
+      return false;
+    }
+  }
+}
+
+/** Whether an answer must not be one that a program of the same user could give. */
+function needsPresence({ decision, scope }: Answer, kind: GrantKind): boolean {
+  return decision === 'allow' && (scope === 'always' || kind === 'credential');
+}
+
+function toRelay({ decision, rule, reason }: Outcome): ConsentOutcome {
+  return { decision, rule, reason };
+}
+
+function outcomeOf({ id, decision }: Grant, request: Omit<ConsentRequest, 'arguments'>): ConsentOutcome {
+  const reason = decision === 'allow' ? undefined : `the user has said no to: ${actOf(request)}`;
+  return { decision, rule: `grant.${id}`, reason };
+}
+
+function scopeText({ scope }: Answer): string {
+  return typeof scope === 'object' ? `${scope.ms} ms` : scope;
+}
+
+function extentText({ extent }: Answer): string {
+  return typeof extent === 'object' ? `pattern ${extent.pattern}` : extent;
+}

@@ -1,0 +1,158 @@
+// Requests that a person decides on. One that waits holds up no other message; the host is told now and then that it
+// does, if it has asked for progress. What was answered counts for the request as it was asked about: a tool whose
+// definition has changed meanwhile is asked about again.
+import { readArguments } from '../policy/arguments.ts';
+import type { Verdict } from '../policy/decide.ts';
+import type { Call } from './call.ts';
+import type { Consent, ConsentOutcome, ConsentRequest, OpenConsent } from './consent.ts';
+import type { Current } from './current.ts';
+import { digest, digestOf } from './json/digest.ts';
+import type { Envelope } from './json/envelope.ts';
+import { readMember } from './json/read.ts';
+import { CALL } from './methods.ts';
+import type { Outbox } from './outbox.ts';
+import type { ToolList } from './tool-list.ts';
+
+export interface ConsentWaitOptions {
+  readonly consent: Consent;
+  readonly current: Current;
+  readonly tools: ToolList;
+  readonly toHost: Outbox;
+  /** Runs what goes on later as a turn of the session. */
+  readonly resume: (turn: () => void) => void;
+}
+
+interface Waiting {
+  readonly open: OpenConsent;
+  readonly progress: NodeJS.Timeout | undefined;
+}
+
+/** Longer arguments, in bytes, are shown to nobody: whoever agreed would not know to what. */
+const MAX_SHOWN = 65_536;
+/** In the place of the digest of those: no answer was ever about it. */
+const UNREAD = 'unread';
+
+const TOO_LONG: ConsentOutcome = {
+  decision: 'deny',
+  rule: 'consent.long',
+  reason: `arguments of more than ${MAX_SHOWN} bytes cannot be shown to the user, who is to be asked; the policy can allow the tool`,
+};
+
+/** Milliseconds between two notices of progress. */
+const PROGRESS = 5000;
+/** What each adds: far less than a server reports. */
+const STEP = 1e-6;
+
+export class ConsentWait {
+  readonly #options: ConsentWaitOptions;
+  readonly #waiting = new Map<Call, Waiting>();
+
+  constructor(options: ConsentWaitOptions) {
+    this.#options = options;
+  }
+
+  /** What a person has decided about a request, now or before; undefined: has to be asked. */
+  decided(call: Call, { rule }: Verdict, message: Envelope, bytes: Buffer): ConsentOutcome | undefined {
+    const about = this.#describe(call, rule, message, bytes);
+    const { consent } = call;
+    if (consent !== undefined && consent.definition === about.definition) return consent.outcome;
+    return this.#options.consent.known(about) ?? (about.digest === UNREAD ? TOO_LONG : undefined);
+  }
+
+  /** Asks about a request, which waits from now on; `then` goes on with it. */
+  ask(call: Call, { rule, why }: Verdict, message: Envelope, bytes: Buffer, then: () => void): void {
+    const { consent, current, resume } = this.#options;
+    const about = this.#describe(call, rule, message, bytes);
+    const [start, end] = argumentsOf(call, message);
+    const text =
+      start === -1 ? '' : current.redactor.redact(Buffer.from(bytes.subarray(start, end))).toString();
+    const open = consent.ask({
+      ...about,
+      rule: why === undefined ? rule : `${rule} (${why})`,
+      arguments: text,
+    });
+    const progress = this.#reportProgress(message, bytes, open.notice);
+    const waiting = { open, progress };
+    this.#waiting.set(call, waiting);
+    void open.outcome.then((outcome) =>
+      resume(() => {
+        if (this.#waiting.get(call) !== waiting) return;
+        this.#end(call, waiting);
+        call.consent = { outcome, definition: about.definition };
+        then();
+      }),
+    );
+  }
+
+  /** A request waits no longer. */
+  withdraw(call: Call): void {
+    const waiting = this.#waiting.get(call);
+    if (waiting === undefined) return;
+    this.#end(call, waiting);
+    waiting.open.withdraw();
+  }
+
+  /** Nobody is to be asked any more: what waits is answered with no. */
+  withdrawAll(): void {
+    for (const { open } of this.#waiting.values()) open.withdraw();
+  }
+
+  /** The session is over. */
+  close(): void {
+    for (const call of [...this.#waiting.keys()]) this.withdraw(call);
+  }
+
+  #end(call: Call, { progress }: Waiting): void {
+    clearInterval(progress);
+    this.#waiting.delete(call);
+  }
+
+  #describe(call: Call, rule: string, message: Envelope, bytes: Buffer): Omit<ConsentRequest, 'arguments'> {
+    const { tools } = this.#options;
+    const { method, targets, shown, name = '' } = call;
+    const [target] = targets;
+    const [start, end] = argumentsOf(call, message);
+    return {
+      call: name,
+      method,
+      kind: target?.kind ?? 'methods',
+      name: targets.length === 1 && target !== undefined ? target.name : shown || method,
+      rule,
+      digest: start === -1 ? digest('{}') : end - start > MAX_SHOWN ? UNREAD : exactDigest(bytes, start, end),
+      definition: method === CALL && target !== undefined ? tools.definitionOf(target.name) : undefined,
+    };
+  }
+
+  /** Tells the host at once, and then now and then, that a request waits, if the host has asked for its progress. */
+  #reportProgress(message: Envelope, bytes: Buffer, notice: string): NodeJS.Timeout | undefined {
+    const { metaStart, metaEnd } = message;
+    const token = metaStart === -1 ? 'absent' : readMember(bytes, metaStart, metaEnd, 'progressToken');
+    if (typeof token === 'string') return undefined;
+    const text = bytes.toString('utf8', token.start, token.end);
+    const { toHost, resume } = this.#options;
+    let progress = 0;
+    const report = (): void => {
+      const rest = JSON.stringify({ progress, message: notice });
+      toHost.message(
+        `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${text},${rest.slice(1)}}`,
+      );
+      progress += STEP;
+    };
+    report();
+    return setInterval(() => resume(report), PROGRESS);
+  }
+}
+
+/** Where the arguments of a tool call are, or the `params` of any other request; -1: nowhere. */
+function argumentsOf(call: Call, message: Envelope): readonly [number, number] {
+  return call.method === CALL
+    ? [message.argumentsStart, message.argumentsEnd]
+    : [message.paramsStart, message.paramsEnd];
+}
+
+/** A digest that only equal values share: canonical where every reader sees the same numbers, else of the bytes. */
+function exactDigest(bytes: Buffer, start: number, end: number): string {
+  if ('unjudged' in readArguments(bytes.toString('utf8', start, end)))
+    return digest(bytes.subarray(start, end));
+  return digestOf(bytes, { start, end });
+}

@@ -1,0 +1,48 @@
+// What a session needs to have a person decide where its policy says `ask`. Who is asked, how, and what was answered
+// before, is behind this.
+import type { Kind } from '../policy/decide.ts';
+
+/** A request that a person decides on. */
+export interface ConsentRequest {
+  /** The request's number in the audit log. */
+  readonly call: string;
+  readonly method: string;
+  readonly kind: Kind;
+  /** What it acts on, as the host wrote it. */
+  readonly name: string;
+  /** The part of the profile that says `ask`, and why. */
+  readonly rule: string;
+  /** The redacted JSON text of the arguments, or of `params`; empty if there are none. */
+  readonly arguments: string;
+  /** The digest of what is sent, unredacted. */
+  readonly digest: string;
+  /** The digest of the tool's definition, if it was listed. */
+  readonly definition: string | undefined;
+}
+
+/** What a person has decided, or that nobody did. */
+export interface ConsentOutcome {
+  readonly decision: 'allow' | 'deny';
+  /** For the record: `grant.<id>`, `consent.<id>`, `consent.nobody`, … */
+  readonly rule: string;
+  /** Why it is a no. */
+  readonly reason: string | undefined;
+}
+
+/** A question that is open. */
+export interface OpenConsent {
+  /** Settles with the outcome; never rejects. */
+  readonly outcome: Promise<ConsentOutcome>;
+  /** What the host is told while it waits. */
+  readonly notice: string;
+  /** The answer is waited for no longer. */
+  withdraw(): void;
+}
+
+/** The consent of one session. */
+export interface Consent {
+  /** What was answered before. */
+  known(request: Omit<ConsentRequest, 'arguments'>): ConsentOutcome | undefined;
+  /** Asks a person. */
+  ask(request: ConsentRequest): OpenConsent;
+}

@@ -1,0 +1,157 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { AuthenticFiles, type Blobs } from '../../../src/consent/authentic-files.ts';
+import { GrantStore } from '../../../src/consent/grant-store.ts';
+import type { GrantSubject } from '../../../src/consent/grants.ts';
+import { Pin } from '../../../src/consent/pin.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'warder-consent-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+class MemoryBlobs implements Blobs {
+  readonly kept = new Map<string, Buffer>();
+  async get(name: string): Promise<Buffer | undefined> {
+    return this.kept.get(name);
+  }
+  async set(name: string, value: Buffer): Promise<void> {
+    this.kept.set(name, Buffer.from(value));
+  }
+}
+
+describe('W-CONS-8 a file', () => {
+  test('comes back as it was written, also to the next daemon', async () => {
+    const blobs = new MemoryBlobs();
+    const files = await AuthenticFiles.open(folder, blobs);
+    expect(files.read('a.json')).toBeUndefined();
+    await files.write('a.json', 'one');
+    await files.write('a.json', 'two');
+    expect(files.read('a.json')).toBe('two');
+    expect((await AuthenticFiles.open(folder, blobs)).read('a.json')).toBe('two');
+  });
+
+  test.each<[string, (path: string, old: Buffer) => void, string]>([
+    ['any byte is another', (path) => flip(path, 200), 'was changed'],
+    ['its number is another', (path) => flip(path, 20), 'was changed'],
+    ['it has no first line', (path) => writeFileSync(path, '[]'), 'was not written by Warder'],
+    ['it is gone', (path) => rmSync(path), 'is gone'],
+    ['an older one was put back', (path, old) => writeFileSync(path, old), 'older version'],
+  ])('does not count where %s', async (_, tamper, what) => {
+    const blobs = new MemoryBlobs();
+    const files = await AuthenticFiles.open(folder, blobs);
+    const path = join(folder, 'a.json');
+    await files.write('a.json', 'x'.repeat(200));
+    const old = readFileSync(path);
+    await files.write('a.json', 'y'.repeat(200));
+    tamper(path, old);
+    for (const each of [files, await AuthenticFiles.open(folder, blobs)])
+      expect(() => each.read('a.json')).toThrow(what);
+  });
+
+  test('does not count under the name of another, or with the key of another store', async () => {
+    const blobs = new MemoryBlobs();
+    const files = await AuthenticFiles.open(folder, blobs);
+    await files.write('a.json', 'x');
+    writeFileSync(join(folder, 'b.json'), readFileSync(join(folder, 'a.json')));
+    expect(() => files.read('b.json')).toThrow('was changed');
+    const others = await AuthenticFiles.open(folder, new MemoryBlobs());
+    expect(() => others.read('a.json')).toThrow('was changed');
+  });
+
+  test('is read after a daemon was killed between the file and the store', async () => {
+    const blobs = new MemoryBlobs();
+    const files = await AuthenticFiles.open(folder, blobs);
+    await files.write('a.json', 'x');
+    const before = new Map(blobs.kept);
+    await files.write('a.json', 'y');
+    blobs.kept.clear();
+    for (const [name, value] of before) blobs.kept.set(name, value);
+    expect((await AuthenticFiles.open(folder, blobs)).read('a.json')).toBe('y');
+  });
+});
+
+const subject: GrantSubject = {
+  session: 's',
+  host: '/bin/h',
+  profile: 'p',
+  server: 'v',
+  kind: 'tools',
+  name: 't',
+  definition: 'd',
+  arguments: 'a',
+};
+const clock = { now: () => 1000, monotonic: () => 0 };
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+
+describe('grants', () => {
+  test('for good outlive the daemon, those for a session do not', async () => {
+    const blobs = new MemoryBlobs();
+    const files = await AuthenticFiles.open(folder, blobs);
+    const store = new GrantStore({ files: () => files, clock, log });
+    await store.add(subject, { decision: 'allow', scope: 'always', extent: 'name' }, 'terminal').kept;
+    await store.add(
+      { ...subject, name: 'u' },
+      { decision: 'allow', scope: 'session', extent: 'name' },
+      'terminal',
+    ).kept;
+    expect(store.all()).toHaveLength(2);
+    const later = await AuthenticFiles.open(folder, blobs);
+    const next = new GrantStore({ files: () => later, clock, log });
+    expect(next.all()).toMatchObject([{ name: 't', decision: 'allow' }]);
+    expect(next.find({ ...subject, session: 'other', arguments: 'b' })?.decision).toBe('allow');
+    expect(await next.revoke(undefined)).toHaveLength(1);
+    expect(next.find(subject)).toBeUndefined();
+  });
+
+  test('W-CONS-8 that were forged count for nothing, and none is added to them', async () => {
+    writeFileSync(join(folder, 'grants.json'), '[]');
+    const files = await AuthenticFiles.open(folder, new MemoryBlobs());
+    const store = new GrantStore({ files: () => files, clock, log });
+    expect(store.fault?.code).toBe('refused');
+    const forGood = { decision: 'allow', scope: 'always', extent: 'name' } as const;
+    expect(() => store.add(subject, forGood, 'terminal')).toThrow('was not written by Warder');
+    expect(store.find(subject)).toBeUndefined();
+    await store.revoke(undefined);
+    await store.add(subject, forGood, 'terminal').kept;
+    expect(store.find(subject)?.decision).toBe('allow');
+  });
+
+  test('W-CONS-8 are not kept without a credential store', () => {
+    const store = new GrantStore({ files: () => undefined, clock, log });
+    const forGood = { decision: 'allow', scope: 'always', extent: 'name' } as const;
+    expect(() => store.add(subject, forGood, 'terminal')).toThrow('credential store');
+    expect(store.find(subject)).toBeUndefined();
+  });
+});
+
+test('W-CONS-9 wrong PINs cost time that grows, and a restart forgets none', async () => {
+  const blobs = new MemoryBlobs();
+  let now = 0;
+  const pin = () =>
+    new Pin(() => blobs, { now: () => now, monotonic: () => now }, { N: 1024, r: 1, p: 1, maxmem: 2 ** 24 });
+  await expect(pin().check('1234')).rejects.toThrow('none is set');
+  await expect(pin().set('123', undefined)).rejects.toThrow('at least 4');
+  await pin().set('1234', undefined);
+  await expect(pin().set('9999', 'wrong')).rejects.toThrow('not the PIN');
+  await pin().check('1234');
+  for (let i = 0; i < 4; i++) await expect(pin().check('0000')).rejects.toThrow('not the PIN');
+  await expect(pin().check('1234')).rejects.toThrow('try again in 1 s');
+  now = 1000;
+  await expect(pin().check('0000')).rejects.toThrow('not the PIN');
+  now = 2000;
+  await expect(pin().check('1234')).rejects.toThrow('try again in 1 s');
+  now = 3000;
+  const both = await Promise.allSettled([pin().check('1234'), pin().check('1234')]);
+  expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+  expect(JSON.stringify([...blobs.kept])).not.toContain('1234');
+});
+
+function flip(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}

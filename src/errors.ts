@@ -53,6 +53,7 @@ export const EXIT = {
   'socket-unsafe': 69,
   // free space or correct permissions
   'cannot-write': 73,
+  'home-full': 73,
   'audit-unwritable': 73,
   'audit-broken': 1,
   // the log is whole, but its end could still be changed: unlock the store, then try again

@@ -77,6 +77,8 @@ export interface SessionOpen {
       /** Bytes. */
       readonly memory: { readonly most: number | null; readonly by: string };
     } | null;
+    /** Its home, if it is kept from session to session: how many bytes may be in it. */
+    readonly home?: { readonly kept: true; readonly most: number };
   };
 }
 

@@ -4,6 +4,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
+import { clock } from '../os/clock.ts';
 import { homeFolder } from '../os/home.ts';
 import { resolveBin } from '../package/bin.ts';
 import { parseNpx, parseUvx } from '../package/readme-line.ts';
@@ -12,6 +13,7 @@ import { type PackageSpec, parseSpec } from '../package/spec.ts';
 import { draftProfile } from '../profile/draft.ts';
 import { checkProfileName, type Delivery, expandHome, parseProfile } from '../profile/format.ts';
 import { profileExistsError, profilePath, profileStamp, writeProfile } from '../profile/load.ts';
+import { setHomeAside } from '../server/kept-home.ts';
 import type { Context } from './command.ts';
 import { openPackageStore } from './package/package-store.ts';
 import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
@@ -31,6 +33,7 @@ interface AddArguments {
   readonly cwd: string | undefined;
   readonly read: string[];
   readonly write: string[];
+  readonly 'keep-home': boolean;
   readonly allow: string[];
   readonly deny: string[];
   readonly package: string | undefined;
@@ -77,6 +80,11 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
         .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
         .option('read', repeatable('a file or folder that the server may read; can be repeated'))
         .option('write', repeatable('a folder that the server may change; can be repeated'))
+        .option('keep-home', {
+          type: 'boolean',
+          default: false,
+          describe: 'keep its own home from session to session: for servers that log in, cache or remember',
+        })
         .option('allow', repeatable('a pattern of tool names; can be repeated'))
         .option('deny', repeatable('a pattern of tool names; wins over --allow; can be repeated'))
         .option('package', {
@@ -151,6 +159,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   const cwd = workingFolder(
     args.cwd,
     requested.kind === 'command' ? [requested.command, ...requested.args] : ['', ...requested.args],
+    args['keep-home'],
     notes,
   );
   const server =
@@ -173,6 +182,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
     ...delivery,
     read: args.read.map(listedPath),
     write: args.write.map(listedPath),
+    keepHome: args['keep-home'],
     allow,
     deny,
     schema: schemaPath(),
@@ -180,6 +190,9 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   const text = draftProfile(draft);
   // An invalid profile is not written.
   parseProfile(text, profilePath(places, name), name);
+  // Of a profile whose file was removed by hand. It may be another server's.
+  const earlier = setHomeAside(places.state, name, clock.now());
+  if (earlier !== undefined) notes.push(`the home of an earlier profile "${name}" was put aside: ${earlier}`);
   const file = writeProfile(places, name, text);
 
   const entry = hostEntry(places, name);
@@ -259,6 +272,7 @@ async function lockPackage(
 function workingFolder(
   given: string | undefined,
   words: readonly string[],
+  keeps: boolean,
   notes: string[],
 ): string | undefined {
   const current = process.cwd();
@@ -275,7 +289,7 @@ function workingFolder(
   const found = command.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) ? command : relativeArgument;
   if (found === undefined) {
     notes.push(
-      'cwd: a home of its own, not the folder that a host has open; what it writes there is not kept ("--cwd" and "--write" name folders that are)',
+      `cwd: a home of its own, not the folder that a host has open; what it writes there is ${keeps ? '' : 'not '}kept ("--cwd" and "--write" name ${keeps ? 'other ' : ''}folders${keeps ? '' : ' that are, "--keep-home" keeps it'})`,
     );
     return undefined;
   }

@@ -142,7 +142,8 @@ async function withConditions(loaded: LoadedProfile): Promise<LoadedProfile | Wa
 }
 
 /** What to know of a working folder that is the private home. */
-const PRIVATE = ', of its own: not the folder that a host has open, and what it writes there is not kept';
+const PRIVATE = ', of its own: not the folder that a host has open';
+const LOST = ', and what it writes there is not kept';
 
 function checkProfile(
   name: string,
@@ -260,7 +261,10 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
   if (server !== undefined) {
     out(`  runs    ${server.line}`);
     if (server.program !== undefined) out(`          ${server.program}`);
-    if (server.cwd !== undefined) out(`  in      ${server.cwd}${server.private === true ? PRIVATE : ''}`);
+    if (server.cwd !== undefined)
+      out(
+        `  in      ${server.cwd}${server.private === true ? `${PRIVATE}${holds?.kept === undefined ? LOST : ''}` : ''}`,
+      );
     if (server.variables !== undefined) {
       const { trust, ...others } = server.variables;
       out(`  sees    ${Object.values(others).flat().join(' ')}`);
@@ -290,12 +294,14 @@ type Out = Pick<Context['terminal'], 'out'>;
 
 function printSandbox(
   { out }: Out,
-  { read, write, mayPlant, hidden, command }: PlanSummary,
+  { read, write, mayPlant, hidden, command, kept: home, homeBytes }: PlanSummary,
   kept: string | undefined,
 ): void {
   out(`  command ${commandLine(command)}`);
   printRows({ out }, 'files', [
-    'the system, read-only; a home and a /tmp of its own, empty at each start',
+    home === undefined
+      ? `the system, read-only; a home (${formatSize(homeBytes)}) and a /tmp of its own, empty at each start`
+      : `the system, read-only; a home of its own that is kept, up to ${formatSize(homeBytes)}: ${home}; a /tmp, empty at each start`,
     ...read.map((path) => `${path}, read-only`),
     ...write.map((path) => `${path}, to read and write`),
     ...(kept === undefined ? [] : [kept]),

@@ -1,4 +1,5 @@
 // warder remove: removes a profile, and tells how to restore it.
+import { existsSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
@@ -9,11 +10,15 @@ import {
   profileStamp,
   removeProfile,
 } from '../profile/load.ts';
+import { keptHomeOf, setHomeAside } from '../server/kept-home.ts';
+import { removeFolder } from '../server/runtime-folder.ts';
 import type { Context } from './command.ts';
 
 interface RemoveArguments {
   readonly name: string;
   readonly yes: boolean;
+  readonly 'keep-home': boolean;
+  readonly 'delete-home': boolean;
 }
 
 export function removeCommand(context: Context): CommandModule<object, RemoveArguments> {
@@ -23,13 +28,34 @@ export function removeCommand(context: Context): CommandModule<object, RemoveArg
     builder: (yargs) =>
       yargs
         .positional('name', { type: 'string', demandOption: true, describe: 'a profile' })
-        .option('yes', { alias: 'y', type: 'boolean', default: false, describe: 'do not ask' })
+        .option('yes', {
+          alias: 'y',
+          type: 'boolean',
+          default: false,
+          describe: 'do not ask; what the server keeps in its own home is then put aside, not deleted',
+        })
+        .option('keep-home', {
+          type: 'boolean',
+          default: false,
+          describe: 'put aside what the server keeps in its own home',
+        })
+        .option('delete-home', {
+          type: 'boolean',
+          default: false,
+          describe: 'delete what the server keeps in its own home',
+        })
         .example('warder remove github', 'its credentials stay where they are'),
     handler: (args) => remove(context, args),
   };
 }
 
-async function remove({ places, terminal, json }: Context, { name, yes }: RemoveArguments): Promise<void> {
+async function remove({ places, terminal, json }: Context, args: RemoveArguments): Promise<void> {
+  const { name, yes } = args;
+  if (args['keep-home'] && args['delete-home']) {
+    throw new WarderError('usage', '"--keep-home" and "--delete-home" contradict each other', {
+      hint: 'use one of them',
+    });
+  }
   const file = profilePath(places, name);
   if (profileStamp(places, name) === undefined) throw profileMissingError(places, name);
   const remaining = ownCredentials();
@@ -42,16 +68,34 @@ async function remove({ places, terminal, json }: Context, { name, yes }: Remove
     if (!(await terminal.confirm(`remove ${file}?`)))
       throw new WarderError('refused', `"${name}" was not removed`);
   }
-  const kept = removeProfile(places, name, clock.now());
-  const undo = `mv ${shellQuote(kept)} ${shellQuote(file)}`;
+  const home = keptHomeOf(places.state, name);
+  const deletes = existsSync(home) && (await deletesHome(home));
+  const now = clock.now();
+  const kept = removeProfile(places, name, now);
+  const aside = setHomeAside(places.state, name, now);
+  if (aside !== undefined && deletes) await removeFolder(aside);
+  const undo = [
+    `mv ${shellQuote(kept)} ${shellQuote(file)}`,
+    ...(aside !== undefined && !deletes ? [`mv ${shellQuote(aside)} ${shellQuote(home)}`] : []),
+  ].join(' && ');
   if (json) {
-    terminal.json({ name, kept, undo, credentials: remaining });
+    const state = aside === undefined ? {} : { home: deletes ? { deleted: home } : { kept: aside } };
+    terminal.json({ name, kept, undo, ...state, credentials: remaining });
     return;
   }
   terminal.out(`removed "${name}": no new session can start; open sessions continue`);
   terminal.out(`to restore it: ${undo}`);
+  if (aside !== undefined && deletes) terminal.out(`what its server kept in its home was deleted: ${home}`);
+  if (aside !== undefined && !deletes)
+    terminal.out(`what its server kept in its home is in ${aside}: delete it if nobody needs it`);
   if (remaining.length > 0) terminal.out('its credentials still exist; to remove them too:');
   for (const variable of remaining) terminal.out(`  warder credential remove ${name} ${variable}`);
+
+  /** Whether to delete what is in the home: only if somebody says so. */
+  async function deletesHome(folder: string): Promise<boolean> {
+    if (args['delete-home'] || args['keep-home'] || yes) return args['delete-home'];
+    return await terminal.confirm(`delete what its server keeps in its home, ${folder}?`);
+  }
 
   /** Variables whose credentials have this profile's name. None if the profile is broken. */
   function ownCredentials(): string[] {

@@ -154,6 +154,10 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
     const problem = entry.endsWith(':53') ? DNS_PORT_MESSAGE : rangeProblem(entry);
     if (problem !== undefined) report(['sandbox', 'network', index], problem);
   }
+  const homeSize = typeof sandbox?.home === 'object' ? sandbox.home.size : undefined;
+  if (homeSize !== undefined && (parseSize(homeSize) ?? 0) < 2 ** 20) {
+    report(['sandbox', 'home', 'size'], 'must be at least 1MiB');
+  }
   const memory = typeof sandbox?.memory === 'object' ? sandbox.memory.most : sandbox?.memory;
   if (memory !== undefined && (parseSize(memory) ?? 0) < 2 ** 20) {
     report(['sandbox', 'memory'], 'must be at least 1MiB');

@@ -23,6 +23,8 @@ export interface ProfileDraft {
   readonly read?: readonly string[] | undefined;
   readonly write?: readonly string[] | undefined;
   readonly network?: readonly string[] | undefined;
+  /** The server's home is kept. */
+  readonly keepHome?: boolean | undefined;
   /** Patterns of tool names. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
@@ -44,6 +46,7 @@ const DELIVERY_COMMENTS: Readonly<Record<Delivery, string>> = {
 export function draftProfile(draft: ProfileDraft): string {
   const { deliver = 'env', hosts = [], read = [], write = [], network = [] } = draft;
   const sandbox = Object.entries({ read, write, network }).filter(([, list]) => list.length > 0);
+  const home = draft.keepHome === true ? { home: 'kept' } : {};
   // A new object for each credential: a shared one would be written as an anchor and an alias.
   const delivery = () => ({ deliver, ...(deliver === 'sealed' ? { hosts: [...hosts] } : {}) });
   const document = new Document({
@@ -57,7 +60,9 @@ export function draftProfile(draft: ProfileDraft): string {
     ...(draft.credentials.length === 0
       ? {}
       : { credentials: Object.fromEntries(draft.credentials.map((name) => [name, delivery()])) }),
-    ...(sandbox.length === 0 ? {} : { sandbox: Object.fromEntries(sandbox) }),
+    ...(sandbox.length === 0 && draft.keepHome !== true
+      ? {}
+      : { sandbox: { ...Object.fromEntries(sandbox), ...home } }),
     policy: { default: 'allow', ...toolRules(draft) },
   });
   addComment(document, ['server', 'cwd'], ' where relative paths begin');
@@ -122,11 +127,13 @@ function profileData({ description, server, env, credentials, sandbox, policy, a
   };
 }
 
-function sandboxData({ mayPlant, memory, memoryBestEffort, ...sandbox }: ProfileSandbox): object {
+function sandboxData({ mayPlant, home, memory, memoryBestEffort, ...sandbox }: ProfileSandbox): object {
+  const size = home.size === undefined ? undefined : formatSize(home.size);
   const most = memory === undefined ? undefined : formatSize(memory);
   return {
     ...sandbox,
     'may-plant': mayPlant.length === 0 ? undefined : mayPlant,
+    home: home.kept || size !== undefined ? { kept: home.kept, size } : undefined,
     memory: memoryBestEffort ? { most, 'best-effort': true } : most,
   };
 }

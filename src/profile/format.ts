@@ -93,6 +93,8 @@ export interface ProfileSandbox {
   /** Names that programs outside obey, and that the server may write all the same. */
   readonly mayPlant: readonly string[];
   readonly network: readonly string[];
+  /** The server's own home: whether it is kept from session to session, and how many bytes may be in it. */
+  readonly home: { readonly kept: boolean; readonly size: number | undefined };
   /** Bytes. */
   readonly memory: number | undefined;
   /** Whether the server may also start where that limit cannot be held for all its processes together. */
@@ -200,6 +202,7 @@ function withDefaults(file: ProfileFile, name: string): Profile {
             write: sandbox.write ?? [],
             mayPlant: sandbox['may-plant'] ?? [],
             network: sandbox.network ?? [],
+            home: toHome(sandbox.home),
             ...toMemory(sandbox.memory),
             processes: sandbox.processes,
           },
@@ -216,6 +219,11 @@ function withDefaults(file: ProfileFile, name: string): Profile {
       durability: audit?.durability ?? 'write',
     },
   };
+}
+
+function toHome(home: NonNullable<ProfileFile['sandbox']>['home']): ProfileSandbox['home'] {
+  if (typeof home !== 'object') return { kept: home === 'kept', size: undefined };
+  return { kept: home.kept ?? false, size: home.size === undefined ? undefined : parseSize(home.size) };
 }
 
 function toMemory(

@@ -138,6 +138,12 @@ const sandbox = z.strictObject({
     .describe(
       'Protected names that the server may write below its writable folders: .git/hooks, .vscode, ...',
     ),
+  home: z
+    .union([z.literal('kept'), z.strictObject({ kept: z.boolean().optional(), size: size.optional() })], {
+      error: 'must be kept, or {kept: true, size: 2GiB}',
+    })
+    .optional()
+    .describe("The server's own home: kept from session to session, or empty at each start; its size"),
   memory: z
     .union([size, z.strictObject({ most: size, 'best-effort': z.boolean().optional() })], {
       error: (issue) =>

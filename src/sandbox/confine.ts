@@ -23,6 +23,7 @@ import {
   namespaceOf,
   type ProcessIdentity,
   sendSignal,
+  unlinkedBytes,
 } from './linux/process.ts';
 import type { Machine } from './machine.ts';
 import type { NetworkNamespace } from './network.ts';
@@ -51,6 +52,8 @@ export interface ConfinedServer extends AsyncDisposable {
   readonly limits: AppliedLimits | undefined;
   /** Sends a signal to the server and its descendants, but not to the sandbox's own processes. */
   signal(name: NodeJS.Signals): void;
+  /** The bytes of files on a device that have no name any more, but that the server and its descendants hold open. */
+  unlinkedBytes(device: bigint): number;
 }
 
 /** A prepared sandbox of bubblewrap's. */
@@ -118,6 +121,7 @@ export async function confineBubblewrap(
       signal: (name) => {
         for (const inside of descendantsOf(init.pid)) sendSignal(inside, name);
       },
+      unlinkedBytes: (device) => unlinkedBytes(descendantsOf(init.pid), device),
       [Symbol.asyncDispose]: end,
     };
   } catch (error) {
@@ -170,6 +174,7 @@ export async function confineLandlock(
       signal: (name) => {
         for (const inside of [...descendantsOf(server.pid), server]) sendSignal(inside, name);
       },
+      unlinkedBytes: (device) => unlinkedBytes([...descendantsOf(server.pid), server], device),
       [Symbol.asyncDispose]: end,
     };
   } catch (error) {

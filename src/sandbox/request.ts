@@ -1,6 +1,9 @@
 // A request for a sandbox.
 import type { PlanInputs, SuppliedFile } from './plan/inputs.ts';
 
+/** How many bytes may be in a kept home whose profile names no size. */
+export const KEPT_HOME_BYTES: number = 2 ** 30;
+
 /** What the start of a server knows. Paths are absolute. */
 export interface SandboxRequest {
   /** The profile's name, for messages. */
@@ -21,6 +24,8 @@ export interface SandboxRequest {
     /** Names of `PLANTABLE` that the server may write. By default none. */
     readonly mayPlant?: readonly string[];
     readonly network: readonly string[];
+    /** Bytes that may be in the server's home. */
+    readonly homeSize?: number | undefined;
     readonly memory: number | undefined;
     /** Whether it starts also where memory cannot be limited for all processes together. By default not. */
     readonly memoryBestEffort?: boolean;
@@ -36,6 +41,8 @@ export interface SandboxRequest {
   readonly node: string;
   /** Warder's own folders: of the configuration, the state, the runtime files, and the socket. */
   readonly warder: readonly string[];
+  /** The folder that is the server's home, if it is kept. Warder's own, and this server's alone. */
+  readonly keptHome?: string | undefined;
   /** As `PlanInputs.privateFolders`. */
   readonly privateFolders?: PlanInputs['privateFolders'];
 }

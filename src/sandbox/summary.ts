@@ -23,8 +23,11 @@ export interface PlanSummary {
   readonly network: readonly string[];
   /** Left out of a folder of `read`. */
   readonly hidden: readonly string[];
-  /** Private: empty at the start, deleted at the end. */
+  /** Private, and empty at the start and deleted at the end, unless the home is kept. */
   readonly home: string;
+  /** The folder on the disk that the home is, if it is kept, and how many bytes may be in the home. */
+  readonly kept: string | undefined;
+  readonly homeBytes: number;
   readonly tmp: string;
   /** Named as `check --json` prints them. `said`: the profile names this limit. */
   readonly limits: {
@@ -48,6 +51,8 @@ export function summarizePlan({
   steps,
   network,
   home,
+  kept,
+  homeBytes,
   tmp,
   limits,
   partial,
@@ -68,6 +73,8 @@ export function summarizePlan({
     hidden: partial.flatMap(({ path, omitted }) => omitted.map((name) => `${path}/${name}`)),
     network,
     home,
+    kept,
+    homeBytes,
     tmp,
     limits: {
       files: limits.files,

@@ -53,7 +53,7 @@ export interface ServerProcess extends ServerEnd {
   /** The executable that was found. */
   readonly file: string;
   /** What confines the server, by measurement; undefined where nothing does. */
-  readonly confined: Pick<ConfinedServer, 'layers' | 'limits'> | undefined;
+  readonly confined: Pick<ConfinedServer, 'layers' | 'limits' | 'unlinkedBytes'> | undefined;
   /** Settles when the server, all processes that it started, and its private folder are gone; never rejects. */
   readonly gone: Promise<void>;
 }

@@ -4,6 +4,7 @@ import type { UserEnvironment } from '../profile/environment.ts';
 import { allowedEgress, expandHome, type Profile } from '../profile/format.ts';
 import type { SandboxRequest } from '../sandbox/request.ts';
 import type { Places } from '../wire/places.ts';
+import { keptHomeOf } from './kept-home.ts';
 
 /** The user and the machine. */
 export interface RequestContext {
@@ -24,7 +25,15 @@ export function sandboxRequest(
   program: SandboxProgram,
 ): SandboxRequest {
   const { name, server, sandbox } = profile;
-  const { read = [], write = [], mayPlant = [], memory, memoryBestEffort = false, processes } = sandbox ?? {};
+  const {
+    read = [],
+    write = [],
+    mayPlant = [],
+    memory,
+    memoryBestEffort = false,
+    processes,
+    home,
+  } = sandbox ?? {};
   const reach = allowedEgress(profile);
   const network = [...new Set([...reach.network, ...reach.sealed])];
   const absolute = (path: string): string => expandHome(path, user.home);
@@ -42,10 +51,12 @@ export function sandboxRequest(
       write: write.map(absolute),
       mayPlant,
       network,
+      homeSize: home?.size,
       memory,
       memoryBestEffort,
       processes,
     },
+    keptHome: home?.kept === true ? keptHomeOf(places.state, name) : undefined,
     node: process.execPath,
     warder: [places.config, places.state, places.run, dirname(places.socket)],
   };

@@ -336,7 +336,7 @@ export class Sessions {
 
   /** The context in which a session's servers are started. */
   #context(entry: SessionEntry): SessionContext {
-    const { id, began, uses, refused, loaded } = entry;
+    const { id, began, uses, refused, loaded, host } = entry;
     return {
       session: id,
       began,
@@ -345,6 +345,10 @@ export class Sessions {
       connection: () => `${id}-n${++entry.connections}`,
       calls: () => entry.session?.calls() ?? [],
       onPlanted: (report) => this.#planted.record(id, loaded.profile, report),
+      onHomeFull: (error) => {
+        this.#parts.log.warn({ session: id, profile: loaded.name }, error.message);
+        host.end(error);
+      },
     };
   }
 }

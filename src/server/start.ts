@@ -27,6 +27,7 @@ import type { NetworkPool } from '../sandbox/network-pool.ts';
 import type { PlantedReport } from '../sandbox/planted.ts';
 import { type PreparedSandbox, prepare, prepareLandlock, prepareSeatbelt } from '../sandbox/start.ts';
 import { type DeliveredCredential, environment } from './environment.ts';
+import { HomeWatch, prepareKeptHome } from './kept-home.ts';
 import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
 import { RuntimeFolder, type RuntimeRoots } from './runtime-folder.ts';
 import { type RequestContext, sandboxRequest } from './sandbox-request.ts';
@@ -65,6 +66,8 @@ export interface SessionContext {
   readonly onPlanted: (report: PlantedReport) => void;
   /** The hosts that it was refused. */
   readonly refused: RefusedHosts;
+  /** Called if more is in the server's home than its bound allows: ends the session. */
+  readonly onHomeFull: (error: WarderError) => void;
 }
 
 /** A started server, and what it was started with. */
@@ -105,7 +108,7 @@ export async function startServer(
     const route = await pendingRoute;
     const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
     if (route !== undefined) {
-      const { connection: nextConnectionId, onPlanted: _, ...shared } = context;
+      const { connection: nextConnectionId, onPlanted: _, onHomeFull: __, ...shared } = context;
       const egress = await parts.egress();
       gate = await egress.open({ ...shared, profile, sealed, route, nextConnectionId });
     }
@@ -167,11 +170,12 @@ interface StartInputs {
 async function startProcess(
   profile: Profile,
   server: Exclude<ProfileServer, { kind: 'url' }>,
-  { session, onPlanted }: SessionContext,
+  { session, onPlanted, onHomeFull }: SessionContext,
   parts: StartParts,
   { command: { command, args, roots }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
   const { user, runtimeRoots, audit } = parts;
+  const kept = await prepareKeptHome(profile, parts.places.state);
   const delivered = credentials.filter(isDelivered);
   for (const { name, version } of delivered) {
     const use = {
@@ -196,6 +200,7 @@ async function startProcess(
     await runtime[Symbol.asyncDispose]();
     throw error;
   }
+  let home = kept;
   const prepareSandbox = async (file: string): Promise<PreparedSandbox> => {
     const readable = [
       ...roots,
@@ -206,9 +211,12 @@ async function startProcess(
     const request = sandboxRequest(profile, parts, program);
     const kind = await parts.sandboxKind();
     if (kind === 'bubblewrap') return prepare(request, parts.machine, route === 'proxy' ? undefined : route);
-    const home = join(runtime.path, 'home');
-    mkdirSync(home, { mode: 0o700 });
-    const withFolders = { ...request, privateFolders: { home, tmp: runtime.instance.tmpdir } };
+    const folder = kept?.folder ?? join(runtime.path, 'home');
+    if (kept === undefined) mkdirSync(folder, { mode: 0o700 });
+    const { homeSize: most } = request.sandbox;
+    // On the disk nothing else holds the bound that the profile names.
+    if (most !== undefined) home = { profile: profile.name, folder, most };
+    const withFolders = { ...request, privateFolders: { home: folder, tmp: runtime.instance.tmpdir } };
     if (kind === 'seatbelt') return prepareSeatbelt(withFolders, gate?.port);
     return prepareLandlock(withFolders, parts.machine, parts.landlockStage);
   };
@@ -223,6 +231,11 @@ async function startProcess(
     onPlanted,
   };
   const started = await spawnServer(spec, runtime, parts.server);
+  const { confined } = started;
+  if (home !== undefined && confined !== undefined) {
+    const watch = new HomeWatch(home, (device) => confined.unlinkedBytes(device), onHomeFull);
+    void started.gone.then(() => watch.end());
+  }
   const { network: allowed, sealed } = allowedEgress(profile);
   return {
     server: started,
@@ -231,9 +244,10 @@ async function startProcess(
     gate,
     sandbox: {
       off: spec.sandbox === undefined,
-      layers: started.confined?.layers ?? environmentLayers(started.pid, env),
+      layers: confined?.layers ?? environmentLayers(started.pid, env),
       network: [...new Set([...allowed, ...sealed])],
-      limits: limitsOf(started.confined?.limits),
+      limits: limitsOf(confined?.limits),
+      ...(kept === undefined ? {} : { home: { kept: true, most: kept.most } }),
     },
   };
 }

@@ -13,6 +13,7 @@ import { fixtureServer } from '../fixtures/server.ts';
 const policy = { default: 'allow' };
 const bubblewrap = '/usr/bin/bwrap';
 const nsenter = '/usr/bin/nsenter';
+const fixtures = join(import.meta.dirname, '../fixtures');
 const root = process.getuid?.() === 0;
 
 /** The layers of every session, except under Landlock. */
@@ -180,6 +181,110 @@ test('W-BOX-29 what a server plants in a project is put away, and its user reads
   const { code, stderr } = await home.warder(['run', 'hooks'], '');
   expect(code).toBe(65);
   expect(stderr).toContain('may-plant: [.config/autostart]');
+});
+
+test('W-BOX-30 a kept home survives its sessions, is shared by two at once, and is no other profile’s', async () => {
+  await using home = new Home();
+  const { command, args } = fixtureServer('environ');
+  const keeper = (script: string, sandbox: object) => ({
+    server: { command: '/bin/sh', args: ['-c', `${script}; exec "$@"`, 'sh', command, ...args] },
+    sandbox: { read: [fixtures], ...sandbox },
+    policy,
+  });
+  const folder = join(home.places.state, 'homes/demo');
+  const script =
+    'cd; cat note 2>/dev/null >&2; echo "$$" >>note; mkdir -p .git/hooks; echo evil >.git/hooks/pre-commit';
+  home.profile('demo', keeper(script, { home: 'kept' }));
+  const run = async (name: string) => {
+    const host = home.run(name);
+    await host.initialize();
+    return host;
+  };
+  {
+    await using _first = await run('demo');
+    await using _second = await run('demo');
+  }
+  await using third = await run('demo');
+  const lines = () => readFileSync(join(folder, 'note'), 'utf8').trim().split('\n');
+  expect(lines()).toHaveLength(3);
+  // It is the home of this server alone, and no program outside has it as a project.
+  const { env } = JSON.parse(await third.call('environ'));
+  expect(env.HOME).toBe('/run/home');
+  expect(home.audit('session.open').at(-1)).toMatchObject({
+    sandbox: { home: { kept: true, most: 2 ** 30 } },
+  });
+  expect(home.audit('sandbox.planted')).toEqual([]);
+  expect(await home.done(['check', 'demo'])).toContain(
+    `a home of its own that is kept, up to 1GiB: ${folder}`,
+  );
+  for (const sandbox of [
+    { read: [folder] },
+    { write: [folder] },
+    { read: [join(home.places.state, 'homes')] },
+  ]) {
+    home.profile('other', keeper('true', sandbox));
+    expect(await home.warder(['run', 'other'], '')).toMatchObject({
+      code: 65,
+      stderr: expect.stringContaining('no sandbox may contain it'),
+    });
+  }
+  home.profile('other', keeper('ls -A ~ >&2', { home: 'kept' }));
+  await using other = await run('other');
+  expect(other.stderr).not.toContain('note');
+});
+
+test('W-BOX-30 a server over the size of its home is ended with a reason, and starts again when there is room', async () => {
+  await using home = new Home();
+  const { command, args } = fixtureServer('environ');
+  const script = 'cd; (while [ ! -e go ]; do sleep 0.1; done; head -c 20000000 /dev/zero >file) & exec "$@"';
+  home.profile('demo', {
+    server: { command: '/bin/sh', args: ['-c', script, 'sh', command, ...args] },
+    sandbox: { read: [fixtures], home: { kept: true, size: '4MiB' } },
+    policy,
+  });
+  const folder = join(home.places.state, 'homes/demo');
+  {
+    await using host = home.run('demo');
+    await host.initialize();
+    writeFileSync(join(folder, 'go'), '');
+    expect((await host.ended).code).toBe(73);
+    expect(host.stderr).toContain('the session of "demo" was ended: more is in its home than 4MiB');
+  }
+  const refused = await home.warder(['run', 'demo'], '');
+  expect(refused).toMatchObject({ code: 73, stderr: expect.stringContaining(folder) });
+  rmSync(join(folder, 'file'));
+  rmSync(join(folder, 'go'));
+  await using host = home.run('demo');
+  await host.initialize();
+});
+
+test('W-BOX-30 removing a profile deletes its home only if somebody says so, and no later profile gets it', async () => {
+  await using home = new Home();
+  const folder = join(home.places.state, 'homes/demo');
+  const remake = () => {
+    home.profile('demo', { server: fixtureServer('environ'), sandbox: { home: 'kept' }, policy });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder, 'login'), 'token');
+  };
+  remake();
+  const kept = JSON.parse(await home.done(['remove', 'demo', '--yes', '--json']));
+  expect(readFileSync(join(kept.home.kept, 'login'), 'utf8')).toBe('token');
+  expect(existsSync(folder)).toBe(false);
+  expect(kept.undo).toContain(`mv ${kept.home.kept} ${folder}`);
+  remake();
+  const deleted = JSON.parse(await home.done(['remove', 'demo', '--yes', '--delete-home', '--json']));
+  expect(deleted.home).toEqual({ deleted: folder });
+  expect(existsSync(folder)).toBe(false);
+  expect(
+    readdirSync(join(home.places.state, 'removed')).filter((name) => name.endsWith('.home')),
+  ).toHaveLength(1);
+  remake();
+  expect((await home.warder(['remove', 'demo', '--yes', '--delete-home', '--keep-home'])).code).toBe(64);
+  // A file that was removed by hand leaves the home behind.
+  rmSync(join(home.places.profiles, 'demo.yaml'));
+  expect(await home.done(['add', 'demo', '--keep-home', '--', '/bin/cat'])).toContain('was put aside');
+  expect(existsSync(folder)).toBe(false);
+  expect(readFileSync(join(home.places.profiles, 'demo.yaml'), 'utf8')).toContain('home: kept');
 });
 
 test('W-BOX-27 a path below a writable folder is refused with 78 where bubblewrap follows links, by check too', async () => {

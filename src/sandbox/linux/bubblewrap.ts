@@ -58,10 +58,10 @@ export function renderBubblewrap(
   ];
   const [ARGUMENTS, REPORT, GATE] = [3, 4, 5];
   const at = (descriptor: Descriptor): string => String(descriptors.push(descriptor) + 2);
-  const bind = (path: string, write: boolean): string[] => {
+  const bind = (path: string, write: boolean, to = path): string[] => {
     const descriptor = source.descriptorOf(path);
-    if (descriptor === undefined) return [write ? '--bind' : '--ro-bind', path, path];
-    return [write ? '--bind-fd' : '--ro-bind-fd', at({ kind: 'open', descriptor }), path];
+    if (descriptor === undefined) return [write ? '--bind' : '--ro-bind', path, to];
+    return [write ? '--bind-fd' : '--ro-bind-fd', at({ kind: 'open', descriptor }), to];
   };
   const dataDescriptor = (bytes: Buffer): Descriptor => {
     const descriptor = source.memoryFile(bytes);
@@ -91,6 +91,8 @@ export function renderBubblewrap(
     switch (step.kind) {
       case 'bind':
         return bind(step.path, step.write);
+      case 'home':
+        return bind(step.path, true, step.at);
       case 'link':
         return ['--symlink', step.to, step.at];
       case 'file':

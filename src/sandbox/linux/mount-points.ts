@@ -39,7 +39,9 @@ export async function followsLinks(file: string): Promise<boolean> {
 
 /** The paths of a plan at which something is mounted strictly below a listed folder that the server may write. */
 export function mountsBelowWritable({ steps }: Pick<Plan, 'steps'>): string[] {
-  const writable = steps.flatMap((step) => (step.kind === 'bind' && step.write ? [step.path] : []));
+  const writable = steps.flatMap((step) =>
+    (step.kind === 'bind' && step.write) || step.kind === 'home' ? [destinationOf(step)] : [],
+  );
   const all = steps.filter(({ kind }) => kind !== 'remount-read-only').map(destinationOf);
   return all.filter((path) => writable.some((folder) => below(path, folder)));
 }

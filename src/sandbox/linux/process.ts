@@ -1,5 +1,5 @@
 // Reads what sandboxes need to know about processes from `/proc`. Linux only.
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 /** A process: its pid and its start time (clock ticks since boot). Together they identify it, although pids are reused. */
 export interface ProcessIdentity {
@@ -101,4 +101,22 @@ function statOf(pid: number): string[] | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The bytes of a device's files that have no name any more, but that these processes hold open. Each file counts once. */
+export function unlinkedBytes(processes: readonly ProcessIdentity[], device: bigint): number {
+  const files = new Map<bigint, number>();
+  for (const { pid } of processes) {
+    const folder = `/proc/${pid}/fd`;
+    try {
+      for (const descriptor of readdirSync(folder)) {
+        const file = statSync(`${folder}/${descriptor}`, { bigint: true, throwIfNoEntry: false });
+        if (file?.dev === device && file.nlink === 0n && file.isFile())
+          files.set(file.ino, Number(file.blocks) * 512);
+      }
+    } catch {
+      // It has ended.
+    }
+  }
+  return [...files.values()].reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -78,6 +78,10 @@ export interface PlanInputs {
   readonly guarded: readonly FolderEntry[];
   /** As in the profile. */
   readonly network: readonly string[];
+  /** The folder on the disk that is the server's home, by its real path; `undefined` if the home is not kept. */
+  readonly keptHome: string | undefined;
+  /** Bytes that may be in the server's home. */
+  readonly homeSize: number | undefined;
   readonly memory: number | undefined;
   readonly memoryBestEffort: boolean;
   readonly processes: number | undefined;

@@ -104,6 +104,8 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     mayPlant: sandbox.mayPlant ?? [],
     guarded: guardedPaths(listed, sandbox.mayPlant ?? [], handles),
     network: sandbox.network,
+    keptHome: request.keptHome === undefined ? undefined : openKept(request.keptHome, handles),
+    homeSize: sandbox.homeSize,
     memory: sandbox.memory,
     memoryBestEffort: sandbox.memoryBestEffort ?? false,
     processes: sandbox.processes,
@@ -139,6 +141,11 @@ function withSiblings(listed: ListedPath, handles: PathHandles): ListedPath {
   const [folder, name] = [dirname(listed.path), basename(listed.path)];
   if (listed.folder || !list(folder).every((sibling) => sibling.startsWith(name))) return listed;
   return { ...listed, path: handles.open(folder).path, folder: true };
+}
+
+/** Opens the folder of a kept home. One that does not exist yet is only shown, never started. */
+function openKept(folder: string, handles: PathHandles): string {
+  return existsSync(folder) ? handles.open(folder).path : folder;
 }
 
 function openPath(

@@ -5,6 +5,7 @@
 // refused here.
 import { WarderError } from '../../errors.ts';
 import type { SocketPolicy } from '../linux/seccomp.ts';
+import { KEPT_HOME_BYTES } from '../request.ts';
 import { checkListedPaths } from './allowed-paths.ts';
 import type { FolderEntry, ListedPath, PlanInputs } from './inputs.ts';
 import { below, byDepth, within } from './path.ts';
@@ -13,6 +14,8 @@ import { DEVICES, etcFiles, HOSTNAME, KERNEL_SETTINGS, type SystemPath } from '.
 /** One change to the sandbox's root. Steps are done in order. */
 export type Step =
   | { readonly kind: 'bind'; readonly path: string; readonly folder: boolean; readonly write: boolean }
+  /** The folder that is a server's kept home. */
+  | { readonly kind: 'home'; readonly path: string; readonly at: string }
   /** A copy of one of this machine's files, as it is now. */
   | { readonly kind: 'copy'; readonly at: string }
   | { readonly kind: 'link'; readonly at: string; readonly to: string }
@@ -55,6 +58,9 @@ export interface Plan {
   readonly uid: number;
   readonly gid: number;
   readonly home: string;
+  /** The folder on the disk that the home is, if it is kept, and how many bytes may be in the home. */
+  readonly kept: string | undefined;
+  readonly homeBytes: number;
   readonly tmp: string;
   readonly hostname: string;
   readonly sockets: SocketPolicy;
@@ -72,6 +78,7 @@ export interface Plan {
 }
 
 const MIB = 1 << 20;
+/** How much may be in a home that is not kept. */
 const HOME_BYTES = 64 * MIB;
 const TMP_BYTES = 256 * MIB;
 const SHM_BYTES = 64 * MIB;
@@ -102,7 +109,11 @@ export function makePlan(inputs: PlanInputs): Plan {
   const isBound = (path: string): boolean => binds.some((bind) => within(path, bind.path));
   const home =
     inputs.privateFolders?.home ??
-    (inputs.home === '/' || within('/tmp', inputs.home) || isBound(inputs.home)
+    // A kept home is always at the same place, and nothing is ever mounted below it: the server can write there.
+    (inputs.keptHome !== undefined ||
+    inputs.home === '/' ||
+    within('/tmp', inputs.home) ||
+    isBound(inputs.home)
       ? FALLBACK_FOLDERS.home
       : inputs.home);
   const tmp = inputs.privateFolders?.tmp ?? (isBound('/tmp') ? FALLBACK_FOLDERS.tmp : '/tmp');
@@ -123,7 +134,7 @@ export function makePlan(inputs: PlanInputs): Plan {
     { kind: 'bind', path: KERNEL_SETTINGS, folder: true, write: false },
     { kind: 'devices', at: '/dev' },
     { kind: 'tmpfs', at: '/dev/shm', bytes: SHM_BYTES },
-    ...privateSteps(inputs.privateFolders, home, tmp),
+    ...privateSteps(inputs, home, tmp),
     ...partial.map(({ path }) => ({ kind: 'tmpfs', at: path, bytes: PARTIAL_BYTES }) as const),
     ...inputs.hiddenProc.map(({ path, folder }) => ({ kind: 'hide', at: path, folder }) as const),
     ...deviceSteps(inputs),
@@ -152,8 +163,9 @@ export function makePlan(inputs: PlanInputs): Plan {
     within(path, tmp) ||
     isBound(path) ||
     partial.some((folder) => folder.path === path);
-  if (inputs.cwd !== undefined && !isInside(inputs.cwd.path)) {
-    throw invalid(inputs.profile, `its folder "${inputs.cwd.requested}" is not in the sandbox`, {
+  const cwd = inputs.keptHome !== undefined && inputs.cwd?.path === inputs.home ? undefined : inputs.cwd;
+  if (cwd !== undefined && !isInside(cwd.path)) {
+    throw invalid(inputs.profile, `its folder "${cwd.requested}" is not in the sandbox`, {
       hint: `list it under "sandbox.read" or "sandbox.write", or take "server.cwd" out`,
     });
   }
@@ -167,11 +179,13 @@ export function makePlan(inputs: PlanInputs): Plan {
     profile: inputs.profile,
     steps: [...steps, ...readOnly.map((at) => ({ kind: 'remount-read-only', at }) as const)],
     program: { file: inputs.program.file, args: inputs.program.args },
-    cwd: inputs.cwd?.requested ?? home,
+    cwd: cwd?.requested ?? home,
     env: environmentOf(inputs, { home, tmp, user }, limits),
     uid,
     gid,
     home,
+    kept: inputs.keptHome,
+    homeBytes: inputs.homeSize ?? (inputs.keptHome === undefined ? HOME_BYTES : KEPT_HOME_BYTES),
     tmp,
     hostname: HOSTNAME,
     sockets: 'ip',
@@ -227,11 +241,17 @@ function bindsOf({ listed, roots }: PlanInputs): Bind[] {
   return [...binds.values()];
 }
 
-function privateSteps(folders: PlanInputs['privateFolders'], home: string, tmp: string): Step[] {
+function privateSteps(
+  { privateFolders: folders, keptHome, homeSize }: PlanInputs,
+  home: string,
+  tmp: string,
+): Step[] {
   if (folders === undefined) {
     return [
       { kind: 'tmpfs', at: tmp, bytes: TMP_BYTES },
-      { kind: 'tmpfs', at: home, bytes: HOME_BYTES },
+      keptHome === undefined
+        ? { kind: 'tmpfs', at: home, bytes: homeSize ?? HOME_BYTES }
+        : { kind: 'home', path: keptHome, at: home },
     ];
   }
   return [home, tmp].map((path) => ({ kind: 'bind', path, folder: true, write: true }));

@@ -89,11 +89,27 @@ test('giving up keeps the old profile, and the edited text', async () => {
 });
 
 test('remove asks with the path of the file', async () => {
-  await expect(removeCommand(contextWith(false)).handler({ ...argv, yes: false })).rejects.toMatchObject({
+  await expect(
+    removeCommand(contextWith(false)).handler({
+      ...argv,
+      yes: false,
+      'keep-home': false,
+      keepHome: false,
+      'delete-home': false,
+      deleteHome: false,
+    }),
+  ).rejects.toMatchObject({
     code: 'refused',
   });
   expect(readFileSync(file(), 'utf8')).toContain('cat');
   expect(printed).toEqual([`remove ${file()}?`]);
-  await removeCommand(contextWith(true)).handler({ ...argv, yes: false });
+  await removeCommand(contextWith(true)).handler({
+    ...argv,
+    yes: false,
+    'keep-home': false,
+    keepHome: false,
+    'delete-home': false,
+    deleteHome: false,
+  });
   expect(() => readFileSync(file())).toThrow(expect.objectContaining({ code: 'ENOENT' }));
 });

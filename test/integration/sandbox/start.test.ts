@@ -419,6 +419,25 @@ os.chmod(".", 0o300)
     rmSync(project, { recursive: true });
   });
 
+  test('W-BOX-30 what is in a kept home is there at the next start, and nothing is mounted below it', async () => {
+    const keptHome = join(world.state, 'homes/hostile');
+    mkdirSync(keptHome, { recursive: true });
+    world.give(world.state);
+    // A listed path below the real home is no mount below the kept one, also with a bubblewrap that follows links.
+    const order = { keptHome, sandbox: { read: [world.folder] } };
+    const first = `cd; pwd; echo kept >x; ln -s /oldroot${world.base} project; ln -s ${world.secret} key; cat key 2>/dev/null || echo hidden`;
+    expect(await shell(first, order)).toMatchObject({ stdout: '/run/home\nhidden\n', code: 0 });
+    expect(await shell(`cat ~/x; cat ${world.folder}/file`, order)).toMatchObject({
+      stdout: 'kept\nhello',
+      code: 0,
+    });
+    expect(readdirSync(keptHome).toSorted()).toEqual(['key', 'project', 'x']);
+    const { stdout } = await shell(`ls ${world.state} 2>/dev/null || echo nothing; ls -A ~`);
+    expect(stdout).toBe('nothing\n');
+    const { stdout: sizes } = await shell('df -k ~ | tail -1', { sandbox: { homeSize: 8 << 20 } });
+    expect(sizes).toMatch(/\s8192\s/);
+  });
+
   test('W-BOX-22 replacing a listed folder after it was checked has no effect', async () => {
     const path = join(world.writable, 'moving');
     mkdirSync(path, { recursive: true });

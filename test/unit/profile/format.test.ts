@@ -103,6 +103,7 @@ audit:
           '10.0.0.0/8',
           'fd00:1::/32',
         ],
+        home: { kept: false, size: undefined },
         memory: 536_870_912,
         memoryBestEffort: false,
       },
@@ -356,6 +357,8 @@ describe('an invalid profile', () => {
     [withServer('sandbox: {read: [src]}'), 'sandbox.read[0]: must be an absolute path'],
     [withServer('sandbox: {memory: 512}'), 'sandbox.memory: must be a size such as 512MiB'],
     [withServer('sandbox: {memory: {most: 512M}}'), 'sandbox.memory'],
+    [withServer('sandbox: {home: keep}'), 'sandbox.home: must be kept'],
+    [withServer('sandbox: {home: {kept: true, size: 5B}}'), 'sandbox.home.size: must be at least 1MiB'],
     [withServer('sandbox: {memory: {best-effort: true}}'), 'sandbox.memory'],
     [withServer('sandbox: {memory: {most: 5B}}'), 'sandbox.memory: must be at least 1MiB'],
     [withServer('sandbox: {memory: 512M}'), 'sandbox.memory: must be a size such as 512MiB'],
@@ -534,6 +537,8 @@ describe('unsupported features', () => {
       '{off: false}',
       '{read: [~/src], memory: 512MiB}',
       '{memory: {most: 1GiB, best-effort: true}}',
+      '{home: kept}',
+      '{home: {kept: true, size: 2GiB}}',
       '{network: [a.b]}',
     ]) {
       expect(unsupportedFeatures(parse(withServer(`sandbox: ${sandbox}`)))).toEqual([]);

@@ -58,6 +58,8 @@ const basePlan: Plan = {
   uid: 1000,
   gid: 1000,
   home: '/home/me',
+  kept: undefined,
+  homeBytes: 4096,
   tmp: '/tmp',
   hostname: 'warder',
   sockets: 'ip',

@@ -72,6 +72,8 @@ function make(lines: readonly ListedPath[], there: readonly number[]): Plan | un
     network: [],
     memory: undefined,
     memoryBestEffort: false,
+    keptHome: undefined,
+    homeSize: undefined,
     processes: undefined,
     mayPlant: [],
     guarded: [],

@@ -58,6 +58,8 @@ function inputs(more: Partial<PlanInputs> = {}): PlanInputs {
     network: [],
     memory: undefined,
     memoryBestEffort: false,
+    keptHome: undefined,
+    homeSize: undefined,
     processes: undefined,
     mayPlant: [],
     guarded: [],
@@ -104,6 +106,21 @@ describe('a plan', () => {
       gid: 1000,
       cwd: home,
       env: { HOME: home, TMPDIR: '/tmp', USER: 'me' },
+    });
+  });
+
+  test('W-BOX-30 has a kept home at a place of its own, with nothing mounted below it', () => {
+    const keptHome = '/state/homes/notes';
+    const made = makePlan(inputs({ keptHome, homeSize: 5 << 20, cwd: { requested: home, path: home } }));
+    expect(steps(made, 'home')).toEqual([{ kind: 'home', path: keptHome, at: '/run/home' }]);
+    expect(made).toMatchObject({ home: '/run/home', cwd: '/run/home', kept: keptHome, homeBytes: 5 << 20 });
+    expect(made.env.HOME).toBe('/run/home');
+    expect(made.steps.map(destinationOf).filter((path) => path.startsWith('/run/home/'))).toEqual([]);
+    expect(made.planting.folders).toEqual([]);
+    expect(steps(makePlan(inputs({ homeSize: 5 << 20 })), 'tmpfs')).toContainEqual({
+      kind: 'tmpfs',
+      at: home,
+      bytes: 5 << 20,
     });
   });
 

@@ -42,6 +42,7 @@ export const EXIT = {
   // repair the server
   'server-missing': 127,
   'server-unstartable': 126,
+  'server-overuse': 1,
   // make the sandbox available, or turn it off
   'sandbox-unavailable': 78,
   // check the daemon

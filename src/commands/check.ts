@@ -10,7 +10,7 @@ import { requireConditions } from '../policy/condition.ts';
 import { type ProfileCredential, type UnsupportedFeature, unsupportedFeatures } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile } from '../profile/load.ts';
 import { formatSize } from '../profile/units.ts';
-import { findBubblewrap, UPGRADE } from '../sandbox/machine.ts';
+import { findBubblewrap, findCgroups, UPGRADE } from '../sandbox/machine.ts';
 import type { PlanSummary } from '../sandbox/summary.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
@@ -77,7 +77,7 @@ async function check(context: Context, requested: readonly string[]): Promise<vo
   for (const { name, found } of loaded) {
     const compiled = found instanceof WarderError ? found : await withConditions(found);
     const mounted = await checkMounts(checkProfile(name, compiled, states, places, packages));
-    const finding = await addPlanted(await checkRuntime(mounted, found, packages), places);
+    const finding = await addPlanted(await checkMemory(await checkRuntime(mounted, found, packages)), places);
     if (found instanceof WarderError || finding.network === undefined) findings.push(finding);
     else findings.push({ ...finding, refused: stillRefused(found.profile, refused.get(name) ?? []) });
   }
@@ -200,6 +200,16 @@ async function addPlanted(finding: Finding, { audit }: Places): Promise<Finding>
   };
 }
 
+/** Adds a note if the limit on memory cannot be held from here. The daemon may have a control group that this process has not. */
+async function checkMemory(finding: Finding): Promise<Finding> {
+  if (finding.holds?.limits.memory.said !== true || process.platform !== 'linux') return finding;
+  const groups = await findCgroups(process.getuid?.() ?? -1);
+  if (groups?.kind === 'systemd' || groups?.memory !== undefined) return finding;
+  const note =
+    '"sandbox.memory" needs a control group, and none can be made from here: "warder doctor" says what the daemon has, and "{most: …, best-effort: true}" does without';
+  return { ...finding, warnings: [...(finding.warnings ?? []), note] };
+}
+
 /** Adds what this machine's bubblewrap cannot mount safely. It is tried only if the profile needs it. */
 async function checkMounts(finding: Finding): Promise<Finding> {
   const [path] = finding.holds?.belowWritable ?? [];
@@ -311,7 +321,10 @@ function printSandbox(
 }
 
 function printLimits({ out }: Out, { limits: { memory, processes, files } }: PlanSummary): void {
-  out(`  limits  ${formatSize(memory.most)} of memory, ${processes.most} processes, ${files} open files`);
+  const whole = memory.said ? ' for all processes together, or nothing starts' : '';
+  out(
+    `  limits  ${formatSize(memory.most)} of memory${whole}, ${processes.most} processes, ${files} open files`,
+  );
 }
 
 function printRows({ out }: Out, label: string, rows: readonly string[]): void {

@@ -25,6 +25,7 @@ import {
   sendSignal,
   unlinkedBytes,
 } from './linux/process.ts';
+import { QuotaWatch } from './linux/user-quotas.ts';
 import type { Machine } from './machine.ts';
 import type { NetworkNamespace } from './network.ts';
 import { ReportReader, unblock, writeData } from './pipes.ts';
@@ -65,14 +66,19 @@ export interface BubblewrapStart {
   readonly network: NetworkNamespace | undefined;
 }
 
-/** Told what a server planted, while it runs and when it has ended. */
-export type PlantListener = (report: PlantedReport) => void;
+/** Who is told what a running server does. */
+export interface ServerListener {
+  /** Told what it planted, while it runs and when it has ended. Without it nothing is compared. */
+  readonly onPlanted?: ((report: PlantedReport) => void) | undefined;
+  /** Told that it is ended because it takes too much from the user's other programs. */
+  readonly onOveruse?: ((error: WarderError) => void) | undefined;
+}
 
 /** Confines the server that bubblewrap starts. Throws `sandbox-unavailable`; the server has then not run. */
 export async function confineBubblewrap(
   { plan, machine, launch, limits, network }: BubblewrapStart,
   spawned: SpawnedProcess,
-  onPlanted?: PlantListener,
+  { onPlanted, onOveruse }: ServerListener = {},
 ): Promise<ConfinedServer> {
   const bwrap = identify(spawned.pid);
   const report = new ReportReader(launch, spawned);
@@ -87,7 +93,9 @@ export async function confineBubblewrap(
     throw unavailable(plan, what, hint);
   }
   const guard = onPlanted === undefined ? undefined : new PlantGuard(plan.planting, onPlanted);
+  let quotas: QuotaWatch | undefined;
   const end = async (): Promise<void> => {
+    quotas?.end();
     sendSignal(init, 'SIGKILL');
     await waitUntilEnded([init]);
     await guard?.end();
@@ -114,6 +122,14 @@ export async function confineBubblewrap(
       network === undefined ? REQUIRED_LAYERS : [...REQUIRED_LAYERS, 'egress-gate'];
     const layers: readonly Layer[] = [...(measured?.layers ?? []), 'environment'];
     if (measured !== undefined) requireLayers(plan, layers, required);
+    quotas = new QuotaWatch(
+      plan.profile,
+      () => descendantsOf(init.pid),
+      (error) => {
+        onOveruse?.(error);
+        sendSignal(init, 'SIGKILL');
+      },
+    );
     return {
       init: init.pid,
       layers: measured === undefined ? [] : layers,
@@ -136,14 +152,17 @@ export async function confineLandlock(
   launch: Launch,
   limits: LimitApplier,
   spawned: SpawnedProcess,
-  onPlanted?: PlantListener,
+  { onPlanted, onOveruse }: ServerListener = {},
 ): Promise<ConfinedServer> {
   const guard = onPlanted === undefined ? undefined : new PlantGuard(plan.planting, onPlanted);
   const server = identify(spawned.pid);
   if (server === undefined) throw unavailable(plan, 'it ended at once', HINT);
+  const inside = (): ProcessIdentity[] => [...descendantsOf(server.pid), server];
+  let quotas: QuotaWatch | undefined;
   const end = async (): Promise<void> => {
-    const all = [...descendantsOf(server.pid), server];
-    for (const inside of all) sendSignal(inside, 'SIGKILL');
+    quotas?.end();
+    const all = inside();
+    for (const each of all) sendSignal(each, 'SIGKILL');
     await waitUntilEnded(all);
     await guard?.end();
     await limits[Symbol.asyncDispose]();
@@ -167,14 +186,18 @@ export async function confineLandlock(
       'environment',
     ];
     if (measured !== undefined) requireLayers(plan, layers, LANDLOCK_LAYERS);
+    quotas = new QuotaWatch(plan.profile, inside, (error) => {
+      onOveruse?.(error);
+      for (const each of inside()) sendSignal(each, 'SIGKILL');
+    });
     return {
       init: server.pid,
       layers: measured === undefined ? [] : layers,
       limits: measured === undefined ? undefined : limits.verify(server.pid, measured),
       signal: (name) => {
-        for (const inside of [...descendantsOf(server.pid), server]) sendSignal(inside, name);
+        for (const each of inside()) sendSignal(each, name);
       },
-      unlinkedBytes: (device) => unlinkedBytes([...descendantsOf(server.pid), server], device),
+      unlinkedBytes: (device) => unlinkedBytes(inside(), device),
       [Symbol.asyncDispose]: end,
     };
   } catch (error) {

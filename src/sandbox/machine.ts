@@ -57,7 +57,14 @@ export interface Machine {
   /** The version of Landlock's ABI; 0 where there is none, or the C library cannot be called. */
   readonly landlock: number;
   /** The daemon's own hard limits. No child can have higher ones. */
-  readonly hardLimits: { readonly files: number; readonly processes: number };
+  readonly hardLimits: {
+    readonly files: number;
+    readonly processes: number;
+    /** Signals that wait. */
+    readonly signals: number;
+    /** Bytes of POSIX message queues. */
+    readonly queues: number;
+  };
   /** Whether a user namespace counts its processes for itself: since Linux 5.14. Root's are never counted. */
   readonly countsProcessesByNamespace: boolean;
   /** How a sandbox gets its own control group: from systemd, made by Warder in its own groups, or not at all. */
@@ -166,7 +173,7 @@ export async function inspectBubblewrap(file: string): Promise<Bubblewrap | unde
 }
 
 /** systemd where it runs, because it owns the control groups there; otherwise Warder's own groups, where it may make some. */
-async function findCgroups(uid: number): Promise<Machine['cgroups']> {
+export async function findCgroups(uid: number): Promise<Machine['cgroups']> {
   if (statSync('/run/systemd/system', { throwIfNoEntry: false }) === undefined) return findCgroupParents();
   const file = findProgram('systemd-run');
   if (file === undefined) return undefined;
@@ -184,7 +191,12 @@ function hardLimits(): Machine['hardLimits'] {
   const limits = readFileSync('/proc/self/limits', 'utf8');
   const hard = (name: string): number =>
     Number(new RegExp(`^${name} +\\S+ +(\\d+)`, 'm').exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
-  return { files: hard('Max open files'), processes: hard('Max processes') };
+  return {
+    files: hard('Max open files'),
+    processes: hard('Max processes'),
+    signals: hard('Max pending signals'),
+    queues: hard('Max msgqueue size'),
+  };
 }
 
 /** Whether a release such as `6.1.0-13-amd64` is at least this one. */

@@ -9,8 +9,8 @@ import {
   type ConfinedServer,
   confineBubblewrap,
   confineLandlock,
-  type PlantListener,
   requireNetworkAlive,
+  type ServerListener,
 } from './confine.ts';
 import { renderSeatbelt } from './darwin/seatbelt.ts';
 import type { Launch, SpawnedProcess } from './launch.ts';
@@ -30,10 +30,9 @@ export interface PreparedSandbox extends Disposable {
   readonly plan: Plan;
   readonly launch: Launch;
   /**
-   * Lets the server of the started launch run. `onPlanted` is told what it plants; without it nothing is compared.
-   * Throws `sandbox-unavailable`; the server has then not run.
+   * Lets the server of the started launch run. `listener` is told what it does. Throws `sandbox-unavailable`; the server has then not run.
    */
-  confine(spawned: SpawnedProcess, onPlanted?: PlantListener): Promise<ConfinedServer>;
+  confine(spawned: SpawnedProcess, listener?: ServerListener): Promise<ConfinedServer>;
 }
 
 /**
@@ -54,8 +53,8 @@ export function prepare(
     const launch = renderBubblewrap(plan, machine, handles, network);
     return {
       launch,
-      confine: (spawned, onPlanted) =>
-        confineBubblewrap({ plan, machine, launch, limits, network }, spawned, onPlanted),
+      confine: (spawned, listener) =>
+        confineBubblewrap({ plan, machine, launch, limits, network }, spawned, listener),
     };
   });
 }
@@ -76,7 +75,7 @@ export function prepareLandlock(
     const launch = renderLandlock(plan, withoutNamespace, request.node, stage);
     return {
       launch,
-      confine: (spawned, onPlanted) => confineLandlock(plan, launch, limits, spawned, onPlanted),
+      confine: (spawned, listener) => confineLandlock(plan, launch, limits, spawned, listener),
     };
   });
 }

@@ -33,6 +33,8 @@ export interface ServerSpec {
   readonly sandbox: ((file: string) => Promise<PreparedSandbox>) | undefined;
   /** Told what the server planted. Its standard error tells it too, as long as somebody reads that. */
   readonly onPlanted?: (report: PlantedReport) => void;
+  /** Told that it is ended because it takes more than it may. */
+  readonly onOverrun?: (error: WarderError) => void;
 }
 
 /** What starting a server needs. */
@@ -83,9 +85,12 @@ export async function spawnServer(
     const output = { stdout: new Output(child.stdout), stderr: new Output(child.stderr) };
     const started = parts.processes.find(child.pid)?.started;
     if (started !== undefined) recordProcess(runtime, child.pid, started, parts);
-    const confined = await prepared?.confine(child, (report) => {
-      output.stderr.append(Buffer.from(plantedText(profile, report)));
-      spec.onPlanted?.(report);
+    const confined = await prepared?.confine(child, {
+      onPlanted: (report) => {
+        output.stderr.append(Buffer.from(plantedText(profile, report)));
+        spec.onPlanted?.(report);
+      },
+      onOveruse: spec.onOverrun,
     });
     return superviseServer(file, { child, ...output }, started, confined, runtime, parts);
   } catch (error) {

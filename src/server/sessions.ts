@@ -345,7 +345,7 @@ export class Sessions {
       connection: () => `${id}-n${++entry.connections}`,
       calls: () => entry.session?.calls() ?? [],
       onPlanted: (report) => this.#planted.record(id, loaded.profile, report),
-      onHomeFull: (error) => {
+      onOverrun: (error) => {
         this.#parts.log.warn({ session: id, profile: loaded.name }, error.message);
         host.end(error);
       },

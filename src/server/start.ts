@@ -66,8 +66,8 @@ export interface SessionContext {
   readonly onPlanted: (report: PlantedReport) => void;
   /** The hosts that it was refused. */
   readonly refused: RefusedHosts;
-  /** Called if more is in the server's home than its bound allows: ends the session. */
-  readonly onHomeFull: (error: WarderError) => void;
+  /** Called if the server takes more than it may: ends the session. */
+  readonly onOverrun: (error: WarderError) => void;
 }
 
 /** A started server, and what it was started with. */
@@ -108,7 +108,7 @@ export async function startServer(
     const route = await pendingRoute;
     const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
     if (route !== undefined) {
-      const { connection: nextConnectionId, onPlanted: _, onHomeFull: __, ...shared } = context;
+      const { connection: nextConnectionId, onPlanted: _, onOverrun: __, ...shared } = context;
       const egress = await parts.egress();
       gate = await egress.open({ ...shared, profile, sealed, route, nextConnectionId });
     }
@@ -170,7 +170,7 @@ interface StartInputs {
 async function startProcess(
   profile: Profile,
   server: Exclude<ProfileServer, { kind: 'url' }>,
-  { session, onPlanted, onHomeFull }: SessionContext,
+  { session, onPlanted, onOverrun }: SessionContext,
   parts: StartParts,
   { command: { command, args, roots }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
@@ -229,11 +229,12 @@ async function startProcess(
     home: user.home,
     sandbox: profile.sandbox?.off === true ? undefined : prepareSandbox,
     onPlanted,
+    onOverrun,
   };
   const started = await spawnServer(spec, runtime, parts.server);
   const { confined } = started;
   if (home !== undefined && confined !== undefined) {
-    const watch = new HomeWatch(home, (device) => confined.unlinkedBytes(device), onHomeFull);
+    const watch = new HomeWatch(home, (device) => confined.unlinkedBytes(device), onOverrun);
     void started.gone.then(() => watch.end());
   }
   const { network: allowed, sealed } = allowedEgress(profile);

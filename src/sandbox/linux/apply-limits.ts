@@ -7,6 +7,11 @@ import type { Plan } from '../plan/plan.ts';
 import { type Cgroup, cgroupLimitsOf, createCgroup } from './cgroup.ts';
 import { dataLimitOf, type Enforcement, enforcementOf, processLimitsFor } from './limits.ts';
 
+/** Bytes as a profile names them. */
+function sizeOf(bytes: number): string {
+  return bytes % 2 ** 20 === 0 ? `${bytes / 2 ** 20}MiB` : `${bytes}B`;
+}
+
 /** How Warder gets control groups. */
 export const CONTROL_GROUP_HINT =
   'log in where systemd runs for you ("loginctl enable-linger" starts it), or give Warder a control group of its own (systemd: Delegate=yes; a container: root with a writable /sys/fs/cgroup)';
@@ -104,7 +109,7 @@ export class LimitApplier implements AsyncDisposable {
     if (limits.memory.required && enforced.memory.enforcedBy !== 'group') {
       throw refuse(
         '"sandbox.memory" cannot be held here without a control group: shared memory and the number of processes would not count',
-        `say "memory: {most: ${limits.memory.max}B, best-effort: true}"`,
+        `say "memory: {most: ${sizeOf(limits.memory.max)}, best-effort: true}"`,
       );
     }
   }

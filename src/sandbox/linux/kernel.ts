@@ -6,7 +6,7 @@ import type { Architecture } from './seccomp.ts';
 
 /** A limit of a process (setrlimit(2)), by `prlimit`'s name for it. */
 export interface ProcessLimit {
-  readonly name: 'core' | 'nofile' | 'nproc' | 'data';
+  readonly name: 'core' | 'nofile' | 'nproc' | 'data' | 'sigpending' | 'msgqueue';
   readonly soft: number;
   readonly hard: number;
 }
@@ -45,7 +45,7 @@ export interface Kernel {
 }
 
 /** RLIMIT_* (asm-generic/resource.h): the same on x86-64 and arm64. */
-const RESOURCE = { data: 2, core: 4, nproc: 6, nofile: 7 } as const;
+const RESOURCE = { data: 2, core: 4, nproc: 6, nofile: 7, sigpending: 11, msgqueue: 12 } as const;
 
 /** Numbers of calls that the C library has no function for. Landlock's are the same on both architectures. */
 const LANDLOCK_CREATE = 444;

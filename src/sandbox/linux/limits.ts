@@ -6,6 +6,10 @@ import type { ProcessLimit } from './kernel.ts';
 /** The soft limit. Some programs prepare for as many open files as it allows. */
 const SOFT_FILES = 1024;
 
+/** Signals that wait, and bytes of message queues: the kernel counts both for the user too. */
+const SIGNALS = 1024;
+const QUEUES = 100 << 10;
+
 /**
  * Programs that reserve tens of gigabytes of writable address space when they start, and exit if they cannot. A limit on
  * a process's data segment is impossible for them.
@@ -50,6 +54,8 @@ export function processLimitsFor(plan: Plan, machine: Machine): ProcessLimit[] {
   const both = (name: ProcessLimit['name'], max: number): ProcessLimit => ({ name, soft: max, hard: max });
   return [
     both('core', 0),
+    both('sigpending', Math.min(SIGNALS, machine.hardLimits.signals)),
+    both('msgqueue', Math.min(QUEUES, machine.hardLimits.queues)),
     { name: 'nofile', soft: Math.min(SOFT_FILES, files), hard: files },
     ...(bounds.processes === 'user' ? [both('nproc', processes)] : []),
     ...(bounds.memory === 'process' ? [both('data', dataLimitOf(plan))] : []),

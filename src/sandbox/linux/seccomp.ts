@@ -122,6 +122,7 @@ export const CONDITIONAL_CALLS = {
   clone: [56, 220],
   unshare: [272, 97],
   ioctl: [16, 29],
+  fcntl: [72, 25],
   personality: [135, 92],
   open: [2, undefined],
   openat: [257, 56],
@@ -154,6 +155,9 @@ const TIOCLINUX = 0x541c;
 /** `O_CREAT | __O_TMPFILE`: the same on both architectures. */
 const CREATES = 0o100 | 0o20000000;
 const SETID = 0o6000;
+const F_SETPIPE_SZ = 1031;
+/** Bytes that every pipe has. */
+const PIPE_SIZE = 65_536;
 /** Allowed arguments of `personality`: Linux, 32-bit Linux, both with UNAME26, and the query 0xffffffff. */
 const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
 
@@ -217,6 +221,13 @@ export function seccompFilter(architecture: Architecture, sockets: SocketPolicy)
   program.load(argument(1));
   program.jumpIf('equal', TIOCSTI, 'eperm');
   program.jumpIf('equal', TIOCLINUX, 'eperm', 'allow');
+
+  // A pipe's size counts for the user.
+  program.label('fcntl');
+  program.load(argument(1));
+  program.jumpIf('equal', F_SETPIPE_SZ, undefined, 'allow');
+  program.load(argument(2));
+  program.jumpIf('above', PIPE_SIZE, 'eperm', 'allow');
 
   program.label('personality');
   program.load(argument(0));

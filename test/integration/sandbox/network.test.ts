@@ -287,7 +287,7 @@ describe('networks', () => {
     const pipes = descriptors.map((one) => (one.kind === 'open' ? one.descriptor : ('pipe' as const)));
     const child = spawn(file, [...args], { env, cwd, stdio: ['ignore', 'pipe', 'ignore', ...pipes] });
     const said = text(child.stdout as NonNullable<typeof child.stdout>);
-    const confined = await prepared.confine({ pid: child.pid ?? 0, stdio: child.stdio }, () => {});
+    const confined = await prepared.confine({ pid: child.pid ?? 0, stdio: child.stdio }, {});
     const answer = await said;
     await confined[Symbol.asyncDispose]();
     return answer;

@@ -438,6 +438,35 @@ os.chmod(".", 0o300)
     expect(sizes).toMatch(/\s8192\s/);
   });
 
+  test.each([
+    ['inotify instances', 'import ctypes; c = ctypes.CDLL(None); k = [c.inotify_init() for _ in range(100)]'],
+    [
+      'pipes',
+      'import os, resource; resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192)); k = [os.pipe() for _ in range(700)]',
+    ],
+    [
+      'descriptors in flight',
+      'import socket; a, b = socket.socketpair(); k = [socket.send_fds(a, [b"x"], [0] * 200) for _ in range(4)]',
+    ],
+  ])('W-BOX-31 a server that takes the user’s %s is ended', async (what, script) => {
+    const { overuse, code } = await python(`${script}\nimport time; time.sleep(60)`);
+    expect(overuse).toMatchObject([{ code: 'server-overuse', message: expect.stringContaining(what) }]);
+    expect(code).toBe(137);
+  });
+
+  test('W-BOX-31 no pipe grows, signals and message queues are bounded, and ordinary use ends nobody', async () => {
+    const { stdout, overuse, code } = await python(`
+import fcntl, os, resource, time
+r, w = os.pipe()
+try: fcntl.fcntl(w, 1031, 1 << 20)
+except PermissionError: print("refused", fcntl.fcntl(w, 1031, 4096) >= 4096)
+print(resource.getrlimit(resource.RLIMIT_SIGPENDING)[1] <= 1024, resource.getrlimit(resource.RLIMIT_MSGQUEUE)[1] <= 102400)
+k = [os.pipe() for _ in range(100)]
+time.sleep(3)`);
+    expect(stdout).toBe('refused True\nTrue True\n');
+    expect({ overuse, code }).toEqual({ overuse: [], code: 0 });
+  });
+
   test('W-BOX-22 replacing a listed folder after it was checked has no effect', async () => {
     const path = join(world.writable, 'moving');
     mkdirSync(path, { recursive: true });
@@ -564,7 +593,7 @@ os.chmod(".", 0o300)
     expect(error).toMatchObject({
       code: 'sandbox-unavailable',
       message: expect.stringContaining('"sandbox.memory" cannot be held here without a control group'),
-      hint: expect.stringContaining(`memory: {most: ${memory}B, best-effort: true}`),
+      hint: expect.stringContaining('memory: {most: 256MiB, best-effort: true}'),
     });
     expect(stdout).toBe('');
     const { limits } = await shell('cat', { machine: none, sandbox: { memory, memoryBestEffort: true } });

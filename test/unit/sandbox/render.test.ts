@@ -29,7 +29,7 @@ const machine: Machine = {
   ip: '/usr/bin/ip',
   copyDescriptor: undefined,
   landlock: 7,
-  hardLimits: { files: 4096, processes: 1000 },
+  hardLimits: { files: 4096, processes: 1000, signals: 4096, queues: 819_200 },
   countsProcessesByNamespace: true,
   cgroups: undefined,
 };
@@ -173,6 +173,8 @@ describe('bubblewrap', () => {
     expect(args.slice(3)).toEqual([
       '/usr/bin/prlimit',
       '--core=0:0',
+      '--sigpending=1024:1024',
+      '--msgqueue=102400:102400',
       '--nofile=1024:4096',
       '--nproc=512:512',
       `--data=${(1 << 30) + (768 << 20)}:${(1 << 30) + (768 << 20)}`,

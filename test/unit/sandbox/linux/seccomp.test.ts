@@ -184,6 +184,20 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
     ]);
     expect([0x40000, 0x400000].map((one) => call('personality', [one]))).toEqual([EPERM, EPERM]);
   });
+
+  test('W-BOX-31 no pipe can be made larger than every pipe is', () => {
+    expect([65_536, 65_537, 1 << 20].map((size) => call('fcntl', [3, 1031, size]))).toEqual([
+      ALLOW,
+      EPERM,
+      EPERM,
+    ]);
+    // F_GETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ
+    expect([3, 1030, 1032].map((command) => call('fcntl', [3, command, 1 << 20]))).toEqual([
+      ALLOW,
+      ALLOW,
+      ALLOW,
+    ]);
+  });
 });
 
 test('W-BOX-11 calls of the x32 table get ENOSYS', () => {

@@ -73,7 +73,18 @@ async function remove({ places, terminal, json }: Context, args: RemoveArguments
   const now = clock.now();
   const kept = removeProfile(places, name, now);
   const aside = setHomeAside(places.state, name, now);
-  if (aside !== undefined && deletes) await removeFolder(aside);
+  if (aside !== undefined && deletes) {
+    await removeFolder(aside);
+    if (existsSync(aside)) {
+      throw new WarderError(
+        'cannot-write',
+        `"${name}" was removed, but not all of ${aside} could be deleted`,
+        {
+          hint: `rm -rf ${shellQuote(aside)}`,
+        },
+      );
+    }
+  }
   const undo = [
     `mv ${shellQuote(kept)} ${shellQuote(file)}`,
     ...(aside !== undefined && !deletes ? [`mv ${shellQuote(aside)} ${shellQuote(home)}`] : []),

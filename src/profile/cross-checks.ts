@@ -154,6 +154,11 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
     const problem = entry.endsWith(':53') ? DNS_PORT_MESSAGE : rangeProblem(entry);
     if (problem !== undefined) report(['sandbox', 'network', index], problem);
   }
+  const keepsHome =
+    sandbox?.home === 'kept' || (typeof sandbox?.home === 'object' && sandbox.home.kept === true);
+  if (keepsHome && env.HOME !== undefined) {
+    report(['env', 'HOME'], 'takes the place of the home that "sandbox.home" keeps');
+  }
   const homeSize = typeof sandbox?.home === 'object' ? sandbox.home.size : undefined;
   if (homeSize !== undefined && (parseSize(homeSize) ?? 0) < 2 ** 20) {
     report(['sandbox', 'home', 'size'], 'must be at least 1MiB');

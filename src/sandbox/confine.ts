@@ -120,7 +120,7 @@ export async function confineBubblewrap(
     const applied = measured === undefined ? undefined : limits.verify(init.pid, measured);
     const required: readonly Layer[] =
       network === undefined ? REQUIRED_LAYERS : [...REQUIRED_LAYERS, 'egress-gate'];
-    const layers: readonly Layer[] = [...(measured?.layers ?? []), 'environment'];
+    const layers: readonly Layer[] = ['environment', ...(measured?.layers ?? [])];
     if (measured !== undefined) requireLayers(plan, layers, required);
     quotas = new QuotaWatch(
       plan.profile,
@@ -180,10 +180,10 @@ export async function confineLandlock(
       throw unavailable(plan, 'Landlock is not in force', HINT);
     const measured = tryMeasure(server.pid);
     const layers: Layer[] = [
+      'environment',
       'landlock',
       ...(version >= 6 ? (['signals'] as const) : []),
       ...(measured?.layers ?? []),
-      'environment',
     ];
     if (measured !== undefined) requireLayers(plan, layers, LANDLOCK_LAYERS);
     quotas = new QuotaWatch(plan.profile, inside, (error) => {

@@ -108,13 +108,31 @@ function prepareWith(
   renderPlan: (plan: Plan, handles: PathHandles) => Pick<PreparedSandbox, 'launch' | 'confine'>,
 ): PreparedSandbox {
   const handles = new PathHandles();
+  // A server sees that the name of a device is gone, so the names stay as long as it runs.
+  let isRunning = false;
   const dispose = (): void => {
     handles[Symbol.dispose]();
-    devices?.[Symbol.dispose]();
+    if (!isRunning) devices?.[Symbol.dispose]();
   };
   try {
     const plan = makePlan(inspect(request, handles, devices?.folder));
-    return { plan, ...renderPlan(plan, handles), [Symbol.dispose]: dispose };
+    const { launch, confine } = renderPlan(plan, handles);
+    return {
+      plan,
+      launch,
+      async confine(spawned, listener) {
+        const server = await confine(spawned, listener);
+        isRunning = true;
+        return {
+          ...server,
+          async [Symbol.asyncDispose]() {
+            await server[Symbol.asyncDispose]();
+            devices?.[Symbol.dispose]();
+          },
+        };
+      },
+      [Symbol.dispose]: dispose,
+    };
   } catch (error) {
     dispose();
     throw error;

@@ -1,7 +1,6 @@
 // Device files for the sandboxes of root's servers. bubblewrap binds the machine's own files, and a server that runs as
 // root owns them: it could make `/dev/null` unusable for every program. So each sandbox gets a set of files of its own, which
-// refer to the same devices but have their own modes. They are made for the start, and their names are removed after
-// it: the sandbox keeps the files.
+// refer to the same devices but have their own modes.
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
@@ -11,7 +10,7 @@ import type { Kernel } from './kernel.ts';
 
 const MODE = 0o666;
 
-/** A set of device files. Disposing removes their names. */
+/** A set of device files. Disposing removes them; a sandbox that has them keeps them. */
 export interface DeviceFiles extends Disposable {
   /** The folder that they are in. */
   readonly folder: string;
@@ -48,7 +47,7 @@ export function makeDevices(parent: string, kernel: Kernel | undefined): DeviceF
   }
 }
 
-/** Removes what daemons left behind that were killed while they started a server. */
+/** Removes what killed daemons left behind. */
 export function sweepDevices(parent: string, isAlive: (pid: number) => boolean): void {
   try {
     for (const name of readdirSync(parent)) {

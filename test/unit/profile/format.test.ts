@@ -358,6 +358,7 @@ describe('an invalid profile', () => {
     [withServer('sandbox: {memory: 512}'), 'sandbox.memory: must be a size such as 512MiB'],
     [withServer('sandbox: {memory: {most: 512M}}'), 'sandbox.memory'],
     [withServer('sandbox: {home: keep}'), 'sandbox.home: must be kept'],
+    [withServer('env: {HOME: /srv}\nsandbox: {home: kept}'), 'env.HOME: takes the place of the home'],
     [withServer('sandbox: {home: {kept: true, size: 5B}}'), 'sandbox.home.size: must be at least 1MiB'],
     [withServer('sandbox: {memory: {best-effort: true}}'), 'sandbox.memory'],
     [withServer('sandbox: {memory: {most: 5B}}'), 'sandbox.memory: must be at least 1MiB'],

@@ -23,9 +23,10 @@ export const MIN_SECRET_LENGTH = 8;
 
 /**
  * How a value was encoded. `raw`: its own bytes; `escaped`: with escapes of URLs, JSON or HTML; `base64`: the
- * characters of base64 that it alone determines; `hex`: all digits; `other`: base64 of base64, or overlapping values.
+ * characters of base64 that it alone determines; `hex`: all digits; `decimal`: the numbers of its bytes;
+ * `other`: base64 of base64, base32, or overlapping values.
  */
-export type MatchForm = 'raw' | 'escaped' | 'base64' | 'hex' | 'other';
+export type MatchForm = 'raw' | 'escaped' | 'base64' | 'hex' | 'decimal' | 'other';
 
 /** Bytes that contain a value, from `start` up to `end`. */
 export interface Match {
@@ -104,6 +105,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 const PLUS = 0x2b;
+const COMMA = 0x2c;
 /** The characters of a run that looks like a value, beside those of the values: ASCII without spaces and delimiters. */
 const TOKEN_CHARACTER = /[!#$%&*+./0-9:;=?@A-Z\\^_`a-z|~-]/;
 /** An oblivious stream does not hold back a run this short: it reveals no more than a value's first characters, mostly its kind. */
@@ -301,7 +303,8 @@ export class Finder {
   /** The start of the run at the end of the data that looks like a value. It may contain single line breaks. */
   #trailingToken(data: Buffer): number {
     const least = Math.max(0, data.length - this.#maxHeld);
-    const isToken = (at: number): boolean => at >= least && this.#tokenBytes[data[at] ?? 0] === true;
+    const isToken = (at: number): boolean =>
+      at >= least && (this.#tokenBytes[data[at] ?? 0] === true || isListSeparator(data, at));
     let at = data.length;
     while (at > least) {
       let last = at - 1;
@@ -450,7 +453,7 @@ export class Finder {
 
   #range({ kind, offset, index }: Candidate, data: Buffer, start: number, end: number): Range {
     const form =
-      kind === 'double-base64'
+      kind === 'double-base64' || kind === 'base32'
         ? 'other'
         : kind !== 'raw'
           ? kind
@@ -459,6 +462,13 @@ export class Finder {
             : 'escaped';
     return { start, end, index, form, offset, continued: false };
   }
+}
+
+/** Whether a comma, or a space after one, follows a digit: numbers of bytes in a list look like a value too. */
+function isListSeparator(data: Buffer, at: number): boolean {
+  const comma = data[at] === SPACE ? at - 1 : at;
+  const digit = data[comma - 1] ?? 0;
+  return data[comma] === COMMA && digit >= 0x30 && digit <= 0x39;
 }
 
 /** Data that takes too long to search: it counts as a match of the first value. */

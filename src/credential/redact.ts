@@ -11,7 +11,8 @@ import {
   type SearchTarget,
 } from './finder.ts';
 import { isJson, type Obstacle, replaceInJson, replaceInMessage } from './redact-json.ts';
-import { base64Core } from './search/encodings.ts';
+import { base64Core, encodingsOf } from './search/encodings.ts';
+import { secretParts } from './secret-parts.ts';
 import { isGuessable } from './strength.ts';
 
 export { MIN_SECRET_LENGTH as SHORTEST } from './finder.ts';
@@ -50,8 +51,12 @@ export class Redactor {
   readonly #guessable: readonly boolean[];
   readonly #names: readonly string[];
 
-  constructor(secrets: readonly NamedSecret[]) {
-    this.#finder = new Finder(secrets, true);
+  constructor(given: readonly NamedSecret[]) {
+    const secrets = given.flatMap((secret) => [
+      secret,
+      ...secretParts(secret.value).map((value) => ({ name: secret.name, value })),
+    ]);
+    this.#finder = new Finder(secrets.map(withoutRare), true);
     // A name may contain another credential's value.
     this.#labels = secrets.map(
       ({ name }) =>
@@ -139,6 +144,14 @@ function finish<Result>(work: Generator<void, Result>): Result {
 }
 
 /**
+ * Without the encodings that are searched for towards a server only: a list of numbers is no text and cannot be replaced
+ * by one, and with base32 a stream would hold back the end of many a line.
+ */
+function withoutRare({ value, encodings = encodingsOf(value) }: SearchTarget): SearchTarget {
+  return { value, encodings: encodings.filter(({ kind }) => kind !== 'decimal' && kind !== 'base32') };
+}
+
+/**
  * Replaces the secrets in a host's responses by their placeholders. A placeholder takes the secret's encoding: hex for
  * hex, base64 for base64 if the lengths allow it. Otherwise it is not encoded, since it needs no escapes anywhere.
  */
@@ -203,6 +216,7 @@ function encodePlaceholder(
     const digits = plain.toString('hex');
     return Buffer.from(/[A-F]/.test(text) ? digits.toUpperCase() : digits);
   }
+  if (form === 'decimal') return Buffer.from(plain.join(text.includes(', ') ? ', ' : ','));
   if (isUtf16(bytes)) return Buffer.from(placeholder, 'utf16le').subarray(0, -1);
   if (form !== 'base64' || (plain.length - Buffer.byteLength(value)) % 3 !== 0) return plain;
   const core = base64Core(plain, offset);

@@ -5,6 +5,7 @@ import { MIN_SECRET_LENGTH } from './finder.ts';
 import { createPlaceholder, type RandomBytes } from './sealed/placeholder.ts';
 import { canonicalPath, matchesPath } from './sealed/request-path.ts';
 import { EncodedValue } from './search/encodings.ts';
+import { secretParts } from './secret-parts.ts';
 import {
   derivedLimits,
   refusalOf,
@@ -42,7 +43,7 @@ export interface SealedValue {
 const MAX_FORMER_VALUES = 16;
 /** Limits on the tokens of token endpoints in a session: their number, their characters, and the longest. Each costs memory. */
 const MAX_TOKENS = 256;
-const MAX_TOKEN_CHARACTERS = 256 * 1024;
+const MAX_TOKEN_CHARACTERS = 128 * 1024;
 const MAX_TOKEN_LENGTH = 8192;
 
 export class SealedCredential {
@@ -57,6 +58,8 @@ export class SealedCredential {
   #version: string;
   /** The current value, and former ones that a response may still contain. */
   #secrets: readonly [SealedSecret, ...SealedSecret[]];
+  /** Parts of these that are secrets by themselves. */
+  #parted: readonly SealedSecret[];
 
   /** Made by `Sealed`; `changed` is called after each `update` that changes something. */
   constructor(limits: UsageLimits & SealedValue, parts: SealedParts, onUpdate: () => void, derived: boolean) {
@@ -68,6 +71,7 @@ export class SealedCredential {
     this.placeholder = createPlaceholder(limits.value, parts.random);
     this.placeholderEncodings = new EncodedValue(this.placeholder);
     this.#secrets = [new SealedSecret(limits.value, this.placeholder)];
+    this.#parted = this.#partsOf(limits.value);
   }
 
   get variable(): string {
@@ -103,7 +107,7 @@ export class SealedCredential {
 
   /** The values to replace in responses: the current one, and former ones that a response may still contain. */
   get secrets(): readonly SealedSecret[] {
-    return this.#secrets;
+    return this.#parted.length === 0 ? this.#secrets : [...this.#secrets, ...this.#parted];
   }
 
   /** Whether a host is one of its hosts. */
@@ -147,7 +151,12 @@ export class SealedCredential {
     if (value === this.value) return;
     const former = this.#secrets.filter((secret) => secret.value !== value).slice(0, MAX_FORMER_VALUES);
     this.#secrets = [new SealedSecret(value, this.placeholder), ...former];
+    this.#parted = this.#secrets.flatMap((secret) => this.#partsOf(secret.value));
     this.#onUpdate();
+  }
+
+  #partsOf(value: string): SealedSecret[] {
+    return secretParts(value).map((part) => new SealedSecret(part, this.placeholder));
   }
 
   get #uses(): number {

@@ -5,6 +5,8 @@
 //     base64          three encodings, one for each position of the secret's first byte in a group of three; of each,
 //                     the characters that the secret alone determines. Either alphabet, broken into lines or not
 //     hex             the digits of its UTF-8 bytes, in lower and in upper case
+//     base32          in five alignments, without padding (RFC 4648 6)
+//     decimal         the numbers of its UTF-8 bytes, with commas between them, as JSON writes a buffer
 //     double-base64   the base64 of each of the three, in three alignments again
 //
 // Each encoding has anchors: strings of which at least one occurs wherever the encoding does. Data without any anchor
@@ -12,7 +14,7 @@
 import { MAX_BREAK, maxLengthOf } from './escapes.ts';
 
 export interface Encoding {
-  readonly kind: 'raw' | 'base64' | 'hex' | 'double-base64';
+  readonly kind: 'raw' | 'base64' | 'hex' | 'base32' | 'decimal' | 'double-base64';
   /** For base64: how many bytes precede the secret in its group of three. */
   readonly offset: 0 | 1 | 2;
   /** Code points. */
@@ -33,8 +35,8 @@ const MAX_ANCHOR = 24;
 const LONG_ALPHANUMERIC_RUN = 12;
 /** The shortest line of base64 that is recognised, in characters. */
 const MIN_LINE_LENGTH = 16;
-/** Base64 of base64 is not searched for a longer secret, in characters: it would take much memory. */
-const MAX_DOUBLE_BASE64 = 8192;
+/** Base32, lists and base64 of base64 are not searched for a longer secret, in characters: they would take much memory. */
+const MAX_RARE = 1024;
 
 /** The longest escape of "+" or "/" in base64, in bytes. */
 const ESCAPED = maxLengthOf('+');
@@ -61,7 +63,15 @@ export function encodingsOf(secret: string): Encoding[] {
       createEncoding('hex', 0, digits, [longestAnchor(digits, UNALTERED)]),
     ),
   ];
-  if (secret.length > MAX_DOUBLE_BASE64) return encodings;
+  if (secret.length > MAX_RARE) return encodings;
+  for (let offset = 0; offset < 5; offset++) {
+    const text = base32Core(bytes, offset);
+    encodings.push(createEncoding('base32', 0, text, [longestAnchor(text, UNALTERED)]));
+  }
+  for (const separator of [',', ', ']) {
+    const text = bytes.join(separator);
+    encodings.push(createEncoding('decimal', 0, text, [encoder.encode(text.slice(0, MAX_ANCHOR))]));
+  }
   for (const inner of OFFSETS.flatMap((offset) => alphabets(base64Core(bytes, offset)))) {
     for (const offset of OFFSETS) {
       const text = base64Core(encoder.encode(inner), offset);
@@ -92,6 +102,26 @@ export function base64Core(bytes: Uint8Array, offset: 0 | 1 | 2): string {
   const first = Math.ceil((offset * 8) / 6);
   const last = Math.floor((padded.length * 8) / 6);
   return padded.toString('base64').slice(first, last);
+}
+
+const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+/** The base32 characters that `bytes` alone determine when `offset` other bytes precede them. */
+export function base32Core(bytes: Uint8Array, offset: number): string {
+  let text = '';
+  let held = 0;
+  // Bits that are left of the bytes before, and whether they are known.
+  let bits = (offset * 8) % 5;
+  let unknown = bits;
+  for (const byte of bytes) {
+    held = ((held << 8) | byte) & 0xfff;
+    bits += 8;
+    for (; bits >= 5; bits -= 5) {
+      if (unknown > 0) unknown = 0;
+      else text += BASE32.charAt((held >> (bits - 5)) & 31);
+    }
+  }
+  return text;
 }
 
 function createEncoding(

@@ -58,8 +58,8 @@ const NONE: never[] = [];
 const MIN_LOOSE = 16;
 const MIN_STRICT = 8;
 const MIN_ANCHOR = 6;
-/** A longer base64 of base64 is not searched for in this view: it would take much memory. */
-const MAX_DOUBLE_BASE64 = 1024;
+/** A longer base64 of base64, or base32, is not searched for in this view: it would take much memory. */
+const MAX_RARE = 160;
 /** The most bytes before a character of a match that count as its writing. */
 const MAX_GAP_EACH = 32;
 /** The most bytes of a match: for each character, and beside that. */
@@ -309,7 +309,12 @@ function keysOf(value: string, encodings: readonly Encoding[], index: number): K
     keys.push({ symbols, use, index, raw, maxLength });
   };
   for (const { kind, characters } of encodings) {
-    if (kind === 'raw' || (kind === 'double-base64' && characters.length > MAX_DOUBLE_BASE64)) continue;
+    if (
+      kind === 'raw' ||
+      kind === 'decimal' ||
+      ((kind === 'double-base64' || kind === 'base32') && characters.length > MAX_RARE)
+    )
+      continue;
     const symbols = foldText(Array.from(characters, (code) => String.fromCharCode(code)).join(''));
     if (symbols.length >= MIN_STRICT) add(symbols, 'loose', characters.length, false);
   }

@@ -32,9 +32,24 @@ export function filterAcceptEncoding(header: string): string {
   return kept.length === 0 ? 'identity' : kept.join(', ');
 }
 
-/** Whether a `Content-Type` names a character set in which a secret, or a word, would have other bytes. */
+/** Character sets in which a secret, or a word, has other bytes than in ASCII. */
+const UNSEARCHABLE = new Set(['utf-16le', 'utf-16be', 'iso-2022-jp', 'replacement']);
+
+/**
+ * Whether a `Content-Type` names a character set in which a secret, or a word, may have other bytes: by whatever alias
+ * (WHATWG Encoding), and also one that is not known.
+ */
 export function isUnsearchable(type: string): boolean {
-  return /charset\s*=\s*["']?(?:utf-?(?:7|16|32)|ucs|iso-10646-ucs|x?-?ebcdic|ibm0?\d+)/i.test(type);
+  const names = [...type.matchAll(/charset\s*=\s*(?:"([^"]*)"?|'([^']*)'?|([^\s;,"']*))/gi)];
+  return names.some(([, quoted, single, bare]) => {
+    const name = (quoted ?? single ?? bare ?? '').trim();
+    if (name === '') return false;
+    try {
+      return UNSEARCHABLE.has(new TextDecoder(name).encoding);
+    } catch {
+      return true;
+    }
+  });
 }
 
 /** Decodes piece by piece: what has arrived is put out at once, not kept back for more. Undefined for `identity`. */

@@ -35,6 +35,17 @@ export const BUDGETS = {
   head: 64 * KIB,
   /** Requests of a connection that wait for the response to another. With any more, the connection is closed. */
   pipelined: 64,
+  /** HTTP/2: requests of a connection, and over all; what a side may send before it is read. */
+  streams: 100,
+  allStreams: 512,
+  window: 64 * KIB - 1,
+  /** Fields of a head or trailers; frames that are no use. With any more, the request or the connection ends. */
+  headerPairs: 256,
+  invalidFrames: 100,
+  /** Resets of requests: how many at once, and how many a second after that. */
+  resets: { burst: 200, rate: 20 },
+  /** What Node keeps for a connection, in MB. */
+  sessionMemory: 4,
   /** Bodies in memory, over all connections. */
   buffered: 64 * MIB,
   /** Bodies with a declared length up to this are buffered; forms always are, up to `form`. */

@@ -19,8 +19,10 @@ import { type Preface, peek, requirePreface } from './connection/peek.ts';
 import { servePlainHttp } from './connection/plain-http.ts';
 import { tunnel } from './connection/tunnel.ts';
 import type { Routes } from './dial/routes.ts';
+import { Forwarder } from './http/forwarder.ts';
 import { sendRawResponse } from './http/gate-response.ts';
-import { HttpGate, type Upstream } from './http/http-gate.ts';
+import { HttpGate } from './http/http-gate.ts';
+import { Http2Gate } from './http/http2-gate.ts';
 import { type GuardedHead, RequestGuard, SlowStartGuard } from './http/request-guard.ts';
 import { checkRequestShape } from './http/request-head.ts';
 import { Denial, type PlaceholderSearch, RequestContext } from './http/substitution.ts';
@@ -55,6 +57,9 @@ export interface GateParts {
 
 const HTTPS = 443;
 const HTTP = 80;
+/** As TLS names the versions of HTTP (RFC 7301 6, RFC 9113 3.2). */
+const HTTP1 = 'http/1.1';
+const HTTP2 = 'h2';
 
 /** A connection that the allowlist admits. */
 interface AdmittedConnection {
@@ -65,6 +70,7 @@ interface AdmittedConnection {
 export class Gate implements Disposable {
   readonly #parts: GateParts;
   readonly #http: HttpGate;
+  readonly #http2: Http2Gate;
   readonly #sockets = new Set<Duplex>();
   readonly #handshakes: Handshakes;
   #searchVersion = -1;
@@ -74,7 +80,7 @@ export class Gate implements Disposable {
     this.#parts = parts;
     this.#handshakes = new Handshakes(parts.turns);
     const { sealed, guards, ledger, refreshes, turns, clock, onCredentialResponse, log } = parts;
-    this.#http = new HttpGate({
+    const forwarder = new Forwarder({
       sealed,
       guards,
       ledger,
@@ -86,6 +92,8 @@ export class Gate implements Disposable {
       search: () => this.#currentSearch(),
       sealing: () => this.#currentSearch().sealing,
     });
+    this.#http = new HttpGate({ ledger, turns, log }, forwarder);
+    this.#http2 = new Http2Gate({ ledger, turns, log }, forwarder);
   }
 
   /** Accepts a listener's connections, which come paused, in the sandbox's own network. */
@@ -133,11 +141,12 @@ export class Gate implements Disposable {
 
   /** Closes the connections that have carried a credential. Returns how many. */
   disconnect(credential: string): number {
-    return this.#http.disconnect(credential);
+    return this.#http.disconnect(credential) + this.#http2.disconnect(credential);
   }
 
   [Symbol.dispose](): void {
     this.#http[Symbol.dispose]();
+    this.#http2[Symbol.dispose]();
     for (const socket of this.#sockets) socket.destroy();
     this.#parts.turns[Symbol.dispose]();
     this.#parts.ledger.close();
@@ -147,8 +156,9 @@ export class Gate implements Disposable {
     const { sealed } = this.#parts;
     const { socket, destination } = connection;
     if (sealed.allowsHost(destination.host, destination.port)) {
-      requirePreface(await peek(socket, BUDGETS.firstBytes), destination.host, 'tls');
-      await this.#terminateTls(connection);
+      const preface = await peek(socket, BUDGETS.firstBytes);
+      requirePreface(preface, destination.host, 'tls');
+      await this.#terminateTls(connection, preface.kind === 'tls' ? preface.protocols : []);
     } else if (destination.port === HTTPS) {
       requirePreface(await peek(socket, BUDGETS.firstBytes), destination.host, 'tls');
       await this.#tunnel(connection, await this.#parts.routes.dial(destination));
@@ -257,22 +267,59 @@ export class Gate implements Disposable {
     });
   }
 
-  /** Terminates TLS with a certificate of the session's own authority. */
-  async #terminateTls({ socket, destination }: AdmittedConnection): Promise<void> {
+  /**
+   * Terminates TLS with a certificate of the session's own authority. A client that could speak HTTP/2 does so where its
+   * host does: the host is connected first, and the client gets the version that the host has chosen.
+   */
+  async #terminateTls(
+    { socket, destination }: AdmittedConnection,
+    offered: readonly string[],
+  ): Promise<void> {
     const { authority } = this.#parts;
     if (authority === undefined) throw new EgressRefusal('nothing is sealed here');
-    const client = await this.#handshakes.accept(socket, authority.contextFor(destination.host));
-    const upstream: Upstream = { destination, secure: true, connect: () => this.#connectTls(destination) };
-    this.#http.serve(client, upstream);
+    const host = offered.includes(HTTP2) ? await this.#connectFirst(destination, offered, socket) : undefined;
+    const version = chooseVersion(host, offered);
+    const context = authority.contextFor(destination.host);
+    const client = await this.#handshakes.accept(socket, context, version);
+    const route = { destination, secure: true };
+    if (version === HTTP2) {
+      this.#http2.serve(client, route, host ?? new EgressRefusal('it is not connected'));
+      return;
+    }
+    let first = host;
+    const connect = async (): Promise<Duplex> => {
+      const connected = first;
+      first = undefined;
+      if (connected instanceof Error) throw connected;
+      const usable = connected !== undefined && !connected.destroyed;
+      return usable ? connected : await this.#connectTls(destination, [HTTP1]);
+    };
+    this.#http.serve(client, { ...route, connect });
   }
 
-  /** A connection to the host for HTTP/1.1, with its certificate verified. */
-  async #connectTls(destination: Destination): Promise<Duplex> {
-    return this.#handshakes.connect(
-      await this.#parts.routes.dial(destination, true),
-      destination.host,
-      this.#parts.upstreamTrust,
-    );
+  /** The connection to a host whose version the client is to speak; the error where there is none. */
+  async #connectFirst(
+    destination: Destination,
+    offered: readonly string[],
+    socket: Duplex,
+  ): Promise<tls.TLSSocket | Error> {
+    try {
+      const versions = [HTTP2, HTTP1].filter((version) => offered.includes(version));
+      const host = await this.#connectTls(destination, versions);
+      socket.once('close', () => host.destroy());
+      if (socket.destroyed) host.destroy();
+      if (host.alpnProtocol === HTTP2 || offered.includes(HTTP1)) return host;
+      host.destroy();
+      return new Error('the host does not speak HTTP/2');
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  /** A connection to the host, with its certificate verified. */
+  async #connectTls(destination: Destination, versions: readonly string[]): Promise<tls.TLSSocket> {
+    const raw = await this.#parts.routes.dial(destination, true);
+    return this.#handshakes.connect(raw, destination.host, this.#parts.upstreamTrust, versions);
   }
 
   /** The one exit for a connection that was refused, or failed before it was passed on. */
@@ -309,4 +356,11 @@ export class Gate implements Disposable {
 function reset(socket: Duplex): void {
   if (socket instanceof Socket) socket.resetAndDestroy();
   else socket.destroy();
+}
+
+/** The version that a client gets: that of its host; where that cannot be asked, the older. */
+function chooseVersion(host: tls.TLSSocket | Error | undefined, offered: readonly string[]): string {
+  if (host === undefined) return HTTP1;
+  if (host instanceof Error) return offered.includes(HTTP1) ? HTTP1 : HTTP2;
+  return host.alpnProtocol === HTTP2 ? HTTP2 : HTTP1;
 }

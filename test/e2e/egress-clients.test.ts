@@ -35,7 +35,7 @@ let token = '';
 
 beforeAll(async () => {
   internet = await Internet.open();
-  api = await internet.host(['api.test', 'deep.er.wild.test']);
+  api = await internet.host(['api.test', 'deep.er.wild.test'], { http2: true });
   open = await internet.host(['open.test']);
   mcp = await internet.host(['mcp.test'], { route: remote });
   git = await internet.serve(['git.test'], (given) =>
@@ -99,6 +99,9 @@ const CLIENTS: Readonly<Record<string, readonly string[]>> = {
   'java.net.http': ['java', join(clients, 'Ask.java')],
 };
 
+/** Those that speak HTTP/2 where the host does. */
+const HTTP2 = ['curl', 'curl that would speak HTTP/2', 'net/http of Go', "Deno's fetch", 'java.net.http'];
+
 describe.for(Object.entries(CLIENTS))('%s', ([name, command]) => {
   test('W-SEAL-1 reaches a host with a sealed credential, and one without', async () => {
     if (name.endsWith('of Go')) buildGo();
@@ -107,7 +110,7 @@ describe.for(Object.entries(CLIENTS))('%s', ([name, command]) => {
     const [scheme, placeholder] = sealed.headers.authorization.split(' ');
     expect(placeholder).toBe(token);
     expect(api.requests.at(-1)?.headers.authorization).toBe(`${scheme} ${secret}`);
-    expect(api.requests.at(-1)?.version).toBe('1.1');
+    expect(api.requests.at(-1)?.version).toBe(HTTP2.includes(name) ? '2.0' : '1.1');
     expect(passed.headers.authorization).toBeUndefined();
     expect(passed.headers.host).toBe(new URL(open.url).host);
   });
@@ -223,7 +226,10 @@ test.each(['opened', 'unopened'])(
     const bytes = 2 ** 30;
     const load = (host: Upstream, many: number): Promise<string> =>
       inside.out(
-        [...script('exec curl -sS --fail "$1" | wc -c'), `${host.url}/download?bytes=${many}&length=0`],
+        [
+          ...script('exec curl -sS --fail --http1.1 "$1" | wc -c'),
+          `${host.url}/download?bytes=${many}&length=0`,
+        ],
         {
           seconds: 55,
         },

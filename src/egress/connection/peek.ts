@@ -7,7 +7,7 @@ import { type ClientHello, parseClientHello } from '../tls/client-hello.ts';
  * What a connection begins with. `silent`: nothing came before the timeout or the abort; `ended`: nothing will come.
  */
 export type Preface =
-  | { readonly kind: 'tls'; readonly name: string | undefined }
+  | { readonly kind: 'tls'; readonly name: string | undefined; readonly protocols: readonly string[] }
   | { readonly kind: 'http' }
   | { readonly kind: 'other' }
   /** It may become a request, and does not say so in time. */
@@ -105,7 +105,7 @@ function classify(read: Buffer): Preface | undefined {
     case 'incomplete':
       return undefined;
     case 'hello':
-      return { kind: 'tls', name: hello.name };
+      return { kind: 'tls', name: hello.name, protocols: hello.protocols };
     case 'malformed':
       return hello;
     case 'not-tls':

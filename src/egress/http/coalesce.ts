@@ -1,6 +1,6 @@
 // Bodies that arrive in tiny chunks. Node makes a buffer of each chunk of a body, and of each TLS record: hundreds of
 // bytes for one, and its streams accept as many buffers as they accept bytes. This must not let the daemon grow.
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { replacePushAndRead } from './push-and-read.ts';
 
 /** Bytes of a chunk that is passed on as it is. */
@@ -10,7 +10,7 @@ const CHUNK_SIZE = 16 * 1024;
  * Joins the chunks of a message's body as long as nobody reads; what is read at once stays as it arrives. To be called
  * before the first byte of the body.
  */
-export function coalesce(message: IncomingMessage): void {
+export function coalesce(message: Readable): void {
   replacePushAndRead(message, (push) => {
     let buffered = Buffer.alloc(0);
     let length = 0;

@@ -4,34 +4,25 @@
 import * as http from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { ResponseSealer } from '../../credential/redact.ts';
-import type { SealedCredential } from '../../credential/sealed.ts';
 import type { Log } from '../../os/log.ts';
 import { BUDGETS } from '../budgets.ts';
-import type { Destination } from '../ledger.ts';
+import type { EgressLedger } from '../ledger.ts';
 import type { GateTurns } from '../turns.ts';
 import { coalesce } from './coalesce.ts';
-import { sendDenial, sendRawResponse, toDenial } from './gate-response.ts';
+import type { Forwarder, IncomingRequest, Route } from './forwarder.ts';
+import { sendDenial, sendRawResponse } from './gate-response.ts';
 import { allowHalfOpen } from './half-open.ts';
-import { prepareBody } from './request-body.ts';
-import { processHead } from './request-head.ts';
-import { forwardResponse, isEventStream, toFields } from './response.ts';
-import { Denial, type Head, RequestContext, type RequestContextParts } from './substitution.ts';
-import { TokenResponse } from './token-response.ts';
+import { type ResponseSource, toFields } from './response.ts';
+import type { RequestContext } from './substitution.ts';
 
 /** Where a connection of the server leads, and how to get there. */
-export interface Upstream {
-  readonly destination: Destination;
-  /** TLS on both sides. */
-  readonly secure: boolean;
+export interface Upstream extends Route {
   /** Connects to the host: dialled and verified. Rejects with `EgressRefusal` or with what failed. */
   connect(): Promise<Duplex>;
 }
 
-export interface HttpGateParts extends RequestContextParts {
-  readonly sealing: () => ResponseSealer;
-  /** Called when a host has answered a request that carried a credential, with any status. */
-  readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
+export interface HttpGateParts {
+  readonly ledger: EgressLedger;
   readonly turns: GateTurns;
   readonly log: Log;
 }
@@ -55,12 +46,13 @@ interface HttpConnection {
 /** Serves the decrypted connections of one gate. */
 export class HttpGate implements Disposable {
   readonly #parts: HttpGateParts;
+  readonly #forwarder: Forwarder;
   readonly #server: http.Server;
   readonly #connection = new Map<unknown, HttpConnection>();
-  #bufferedBytes = 0;
 
-  constructor(parts: HttpGateParts) {
+  constructor(parts: HttpGateParts, forwarder: Forwarder) {
     this.#parts = parts;
+    this.#forwarder = forwarder;
     this.#server = http.createServer({
       maxHeaderSize: BUDGETS.head,
       insecureHTTPParser: false,
@@ -208,103 +200,46 @@ export class HttpGate implements Disposable {
     response: http.ServerResponse,
     connection: HttpConnection,
   ): Promise<void> {
-    const { upstream, agent } = connection;
-    const method = request.method ?? '';
-    const target = request.url ?? '';
-    const context = new RequestContext(
-      this.#parts,
-      upstream.destination,
-      upstream.secure,
-      method,
-      target.split('?', 1)[0] ?? '',
-    );
-    connection.current = { context, outgoing: undefined };
-    let reserved = 0;
-    const reserve = (bytes: number): void => {
-      if (this.#bufferedBytes + bytes > BUDGETS.buffered)
-        throw new Denial(503, 'too much is buffered in memory');
-      this.#bufferedBytes += bytes;
-      reserved += bytes;
+    const incoming: IncomingRequest = {
+      version: '1.1',
+      method: request.method ?? '',
+      target: request.url ?? '',
+      fields: toFields(request.rawHeaders),
+      body: request,
+      undeclared: request.headers['transfer-encoding'] !== undefined,
     };
-    try {
-      const head: Head = { method, target, fields: toFields(request.rawHeaders) };
-      const { turns } = this.#parts;
-      await turns.slice(() =>
-        processHead(head, context, { ...upstream.destination, secure: upstream.secure }),
-      );
-      const body = await prepareBody(request, head, context, turns, reserve);
-      context.recheck();
-      const outgoing = http.request({
-        agent,
-        method,
-        path: head.target,
-        headers: [...head.fields, ...body.framing].flat(),
-        setHost: false,
-        joinDuplicateHeaders: false,
-      });
-      // Whoever waits gets the error; later, nobody waits.
-      outgoing.on('error', () => {});
-      connection.current.outgoing = outgoing;
-      response.once('close', () => response.writableFinished || outgoing.destroy());
-      const responding = waitForResponse(outgoing);
-      const sent = body.send(outgoing);
-      // A host may respond before it has read everything; a request that was refused midway has no response.
-      const incoming = await Promise.race([responding, sent.then(() => responding)]);
-      this.#reportResponse(context, incoming.statusCode ?? 0, upstream.destination.host);
-      const { destination } = upstream;
-      const isWhole = !isEventStream(incoming);
-      const turn = isWhole ? context.refreshTurn : undefined;
-      const tokens = TokenResponse.of(context, destination, turn, this.#parts);
-      await forwardResponse(incoming, response, method, {
-        sealing: this.#parts.sealing,
-        issued: tokens?.tokens,
-        isTokenResponse: body.isTokenRequest,
-        onTokensRead: async (whole) => {
-          await tokens?.onRead(whole);
-          context.endRefresh();
-        },
-        reserve,
-        turns,
-      });
-      await sent.catch(() => {});
-    } catch (error) {
-      this.#reject(error, request, response, connection, context);
-    } finally {
-      context.endRefresh();
-      await waitForDelivery(response, connection.client);
-      this.#bufferedBytes -= reserved;
-    }
-  }
-
-  #reportResponse(context: RequestContext, status: number, host: string): void {
-    context.recordAnswer(status);
-    for (const credential of context.usedCredentials.keys())
-      this.#parts.onCredentialResponse(credential, status, host);
-  }
-
-  /** The one exit for a request that is not forwarded. */
-  #reject(
-    error: unknown,
-    request: http.IncomingMessage,
-    response: http.ServerResponse,
-    { upstream }: HttpConnection,
-    context: RequestContext,
-  ): void {
-    const { ledger, log } = this.#parts;
-    const denial = toDenial(error);
-    context.recordNoAnswer(denial.reason);
-    if (denial.status === 502 || denial.status === 504)
-      ledger.recordFailure(upstream.destination, denial.reason);
-    else ledger.recordRefusal(upstream.destination, denial.reason);
-    if (denial.cause !== undefined)
-      log.debug({ host: upstream.destination.host, error: String(denial.cause) }, denial.reason);
-    if (response.headersSent) {
-      // A truncated response must not look complete.
-      response.destroy();
-      return;
-    }
-    sendDenial(response, denial);
-    request.resume();
+    await this.#forwarder.forward(incoming, connection.upstream, {
+      begin: (context) => {
+        connection.current = { context, outgoing: undefined };
+      },
+      send: ({ method, target, fields }, framing) => {
+        const outgoing = http.request({
+          agent: connection.agent,
+          method,
+          path: target,
+          headers: [...fields, ...framing].flat(),
+          setHost: false,
+          joinDuplicateHeaders: false,
+        });
+        // Whoever waits gets the error; later, nobody waits.
+        outgoing.on('error', () => {});
+        if (connection.current !== undefined) connection.current.outgoing = outgoing;
+        response.once('close', () => response.writableFinished || outgoing.destroy());
+        // A response of the host has the host's date, or none.
+        response.sendDate = false;
+        return { to: outgoing, response: waitForResponse(outgoing) };
+      },
+      to: response,
+      refuse: (denial) => {
+        // A truncated response must not look complete.
+        if (response.headersSent) response.destroy();
+        else {
+          sendDenial(response, denial);
+          request.resume();
+        }
+      },
+      delivered: () => waitForDelivery(response, connection.client),
+    });
   }
 
   #refuseProtocol(key: Socket, socket: Duplex, text: string): void {
@@ -334,11 +269,12 @@ const NO_REQUEST =
   'it ended without a request: the server may not accept the certificate of the gate (it pins another, or does not read the trust files)';
 
 /** The response to a request. Rejects with what broke it. */
-function waitForResponse(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {
+function waitForResponse(outgoing: http.ClientRequest): Promise<ResponseSource> {
   return new Promise((resolve, reject) => {
     outgoing.once('response', (answer) => {
       coalesce(answer);
-      resolve(answer);
+      const { statusCode = 502, statusMessage = '', rawHeaders } = answer;
+      resolve({ status: statusCode, phrase: statusMessage, fields: toFields(rawHeaders), body: answer });
     });
     outgoing.once('error', reject);
     outgoing.once('close', () => reject(new Error('the connection ended before a response')));

@@ -1,7 +1,7 @@
-// `push` and `read` of an HTTP message, replaced on the object: Node's parser hands a body over by the one, and whoever
+// `push` and `read` of an HTTP message or stream, replaced on the object: Node hands a body over by the one, and whoever
 // consumes it takes it by the other. That both are called on the object is not documented.
 import * as http from 'node:http';
-import { duplexPair } from 'node:stream';
+import { duplexPair, type Readable } from 'node:stream';
 import { unsupportedNode } from '../../os/unsupported-node.ts';
 
 /** What stands between the parser and the consumer of a message. */
@@ -14,7 +14,7 @@ export interface MessageHooks {
 
 /** Replaces `push` and `read` of a message. `hooks` gets the original `push`. To be called before its body arrives. */
 export function replacePushAndRead(
-  message: http.IncomingMessage,
+  message: Readable,
   hooks: (push: (chunk: Buffer | null) => boolean) => MessageHooks,
 ): void {
   const read = message.read.bind(message);

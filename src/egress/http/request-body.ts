@@ -1,10 +1,9 @@
 // The body of a request. Placeholders in forms, JSON and multipart become secrets, escaped as that format requires.
 // In any other body a placeholder refuses the request, since nobody knows how it would be read. A short body is
 // buffered and sent with its correct length; a long body streams, and keeps its length if it can.
-import type { IncomingMessage } from 'node:http';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { MatchedValue } from '../../credential/finder.ts';
+import type { ByteTransform, MatchedValue } from '../../credential/finder.ts';
 import { BUDGETS } from '../budgets.ts';
 import type { GateTurns } from '../turns.ts';
 import {
@@ -15,6 +14,7 @@ import {
   isUnsearchable,
   parseContentEncoding,
 } from './content-coding.ts';
+import { EnvelopeTransform, isEnveloped } from './envelope.ts';
 import { ReplaceStream, replaceInSlices } from './replace-stream.ts';
 import { fieldValues, isPercentEncoded } from './request-head.ts';
 import { Denial, type Field, type Head, type RequestContext } from './substitution.ts';
@@ -24,6 +24,13 @@ import { readTokenRequest, type TokenRequest } from './token-request.ts';
 const INITIAL_SIZE = 1024;
 
 type Format = 'form' | 'json' | 'multipart' | 'other';
+
+/** A body as it arrives. */
+export interface IncomingBody {
+  readonly body: Readable;
+  /** There is one, and its length is not declared. */
+  readonly undeclared: boolean;
+}
 
 /** A body that is ready to be sent. */
 export interface OutgoingBody {
@@ -40,7 +47,7 @@ export interface OutgoingBody {
  * then, and may throw. Throws `Denial`.
  */
 export async function prepareBody(
-  request: IncomingMessage,
+  { body: request, undeclared }: IncomingBody,
   head: Head,
   context: RequestContext,
   turns: GateTurns,
@@ -48,8 +55,7 @@ export async function prepareBody(
 ): Promise<OutgoingBody> {
   const [length] = fieldValues(head.fields, 'content-length');
   head.fields = head.fields.filter(([name]) => name.toLowerCase() !== 'content-length');
-  const chunked = request.headers['transfer-encoding'] !== undefined;
-  if (!chunked && (length === undefined || length === '0')) return emptyBody(head, length);
+  if (!undeclared && (length === undefined || length === '0')) return emptyBody(head, length);
 
   const codings = fieldValues(head.fields, 'content-encoding');
   const coding = parseContentEncoding(codings.join(','));
@@ -57,13 +63,14 @@ export async function prepareBody(
   const types = fieldValues(head.fields, 'content-type');
   if (types.some(isUnsearchable)) throw new Denial(415, 'the character set of the body cannot be read');
   const format = formatOf(types);
-  const buffered = format === 'form' || (!chunked && Number(length) <= BUDGETS.bufferedBody);
+  if (isEnveloped(types)) return envelopedBody(request, length, coding, context, turns);
+  const buffered = format === 'form' || (!undeclared && Number(length) <= BUDGETS.bufferedBody);
   if (buffered) {
     const body = await readWhole(request, BUDGETS.form, reserve);
     return await bufferedBody(body, coding, format, context, turns, reserve);
   }
 
-  const lengthKept = !chunked && coding === 'identity' && preservesLength(format, context);
+  const lengthKept = !undeclared && coding === 'identity' && preservesLength(format, context);
   const replace = createReplacer(format, context, NO_PARAMETERS);
   const steps = [
     createDecoder(coding),
@@ -113,6 +120,25 @@ function emptyBody({ method }: Head, length: string | undefined): OutgoingBody {
     async send(to) {
       to.end();
     },
+  };
+}
+
+/** A body of messages: none of them waits for the next. */
+function envelopedBody(
+  body: Readable,
+  length: string | undefined,
+  coding: ContentCoding,
+  context: RequestContext,
+  turns: GateTurns,
+): OutgoingBody {
+  const replace = createReplacer('other', context, NO_PARAMETERS);
+  const search = (): ByteTransform => context.finder.stream(replace);
+  if (coding !== 'identity') throw new Denial(415, 'the content coding of the body cannot be read');
+  const messages = new EnvelopeTransform(search, (reason) => new Denial(400, reason));
+  return {
+    framing: length === undefined ? [['Transfer-Encoding', 'chunked']] : [['Content-Length', length]],
+    isTokenRequest: false,
+    send: (to) => pipeline([body, new ReplaceStream(messages, turns), to]),
   };
 }
 

@@ -12,6 +12,8 @@ export interface UpstreamAuthority {
   readonly host: string;
   readonly port: number;
   readonly secure: boolean;
+  /** Of HTTP. */
+  readonly version: '1.1' | '2';
 }
 
 /** Fields that belong to one connection, not to the message (RFC 9110 7.6.1), and are made anew. */
@@ -46,7 +48,7 @@ export function processHead(head: Head, context: RequestContext, authority: Upst
  */
 export function checkRequestShape(
   { target, fields, method }: Pick<Head, 'method' | 'target'> & { readonly fields: readonly Field[] },
-  { host, port, secure }: UpstreamAuthority,
+  { host, port, secure }: Pick<UpstreamAuthority, 'host' | 'port' | 'secure'>,
 ): void {
   if (method === 'CONNECT' || method === 'TRACE')
     throw new Denial(405, `the method ${method} is not passed on`);
@@ -72,17 +74,21 @@ export function checkRequestShape(
 
 const checkShape: Step = (head, _context, authority) => checkRequestShape(head, authority);
 
-/** What the gate cannot inspect yet is refused, not passed through. */
-const refuseUnsupported: Step = ({ fields }) => {
+/** What the gate cannot inspect is refused, not passed through. */
+const refuseUnsupported: Step = ({ fields }, _context, { version }) => {
   if (fieldValues(fields, 'upgrade').length > 0) {
     throw new Denial(
       501,
       'a change of protocol (WebSocket, HTTP/2) is not supported yet for a host with a sealed credential',
     );
   }
-  if (fieldValues(fields, 'content-type').some((type) => /^application\/grpc\b/i.test(type.trim()))) {
-    throw new Denial(501, 'gRPC is not supported yet for a host with a sealed credential');
-  }
+  if (version === '1.1' && isGrpc(fields)) throw new Denial(501, 'gRPC needs HTTP/2');
+  const codings = [
+    ...fieldValues(fields, 'grpc-encoding'),
+    ...fieldValues(fields, 'connect-content-encoding'),
+  ];
+  if (codings.some((coding) => coding.trim().toLowerCase() !== 'identity'))
+    throw new Denial(501, 'compressed messages cannot be searched: do not compress');
 };
 
 const noteOverrides: Step = ({ fields }, context) => {
@@ -103,11 +109,13 @@ const removeHopByHop: Step = (head) => {
 /**
  * The response must be searchable: only codings that can be decoded are requested, and no part of a body. A secret
  * that is split over parts would be found in none of them; a host may always respond with the whole (RFC 9110 14.2).
- * Deltas to an earlier response (RFC 3229) and other character sets are not requested either.
+ * Deltas to an earlier response (RFC 3229), other character sets and compressed messages (gRPC, Connect) are not requested
+ * either.
  */
 const requestWholeResponse: Step = (head) => {
   head.fields = head.fields.filter(
-    ([name]) => !/^(?:(?:if-|request-)?range|a-im|accept-charset)$/i.test(name),
+    ([name]) =>
+      !/^(?:(?:if-|request-)?range|a-im|accept-charset|(?:grpc|connect)-accept-encoding)$/i.test(name),
   );
   for (const field of head.fields) {
     if (field[0].toLowerCase() === 'accept-encoding') field[1] = filterAcceptEncoding(field[1]);
@@ -177,6 +185,11 @@ const STEPS: readonly Step[] = [
 /** The values of all fields of a name, which is given in lower case. */
 export function fieldValues(all: readonly Field[], name: string): string[] {
   return all.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
+}
+
+/** Whether a request is one of gRPC, whose clients read a status of its own. */
+export function isGrpc(fields: readonly Field[]): boolean {
+  return /^application\/grpc(?:[+;]|$)/i.test(fieldValues(fields, 'content-type')[0]?.trim() ?? '');
 }
 
 function replaceInUrl(text: string, context: RequestContext, place: 'query' | 'path'): string {

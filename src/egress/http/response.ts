@@ -2,7 +2,6 @@
 // secret is replaced by its placeholder, so an echo discloses nothing. Bodies stream as they arrive. New tokens
 // (`issued-tokens.ts`) become secrets with their own placeholders before the server sees them.
 import { once } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { ByteTransform } from '../../credential/finder.ts';
 import type { IssuedTokens } from '../../credential/issued-tokens.ts';
@@ -10,16 +9,41 @@ import { type ResponseSealer, sealWithLatest } from '../../credential/redact.ts'
 import { BUDGETS } from '../budgets.ts';
 import type { GateTurns } from '../turns.ts';
 import { createDecoder, decode, isUnsearchable, parseContentEncoding } from './content-coding.ts';
+import { EnvelopeTransform, isEnveloped } from './envelope.ts';
 import { replaceInSlices } from './replace-stream.ts';
 import { readWhole } from './request-body.ts';
 import { fieldValues } from './request-head.ts';
 import { Denial, type Field } from './substitution.ts';
+
+/** A host's response, whatever version of HTTP brought it. Its body emits `aborted` where the host breaks off. */
+export interface ResponseSource {
+  readonly status: number;
+  /** The reason phrase; empty where there is none. */
+  readonly phrase: string;
+  readonly fields: readonly Field[];
+  readonly body: Readable;
+}
+
+/** Takes a response to the server. */
+export interface ResponseSink {
+  /** `fields`: names and values in turn. */
+  writeHead(status: number, phrase: string, fields: string[]): unknown;
+  flushHeaders(): void;
+  readonly headersSent: boolean;
+  write(piece: Buffer): boolean;
+  end(piece?: Buffer): unknown;
+  once(event: 'drain' | 'close', listener: () => void): unknown;
+  /** Bytes that the server has not read. */
+  readonly writableLength: number;
+}
 
 /** Replaces secrets, as they are now, and seals new ones. */
 export interface ForwardOptions {
   readonly sealing: () => ResponseSealer;
   /** Seals the tokens of the body; `undefined` where none are sealed. */
   readonly issued: IssuedTokens | undefined;
+  /** As `issued`, anew for each message of a body that consists of such. */
+  readonly issuedByMessage: () => IssuedTokens | undefined;
   /** The response is that to a token request: it is read whole, if it ends. */
   readonly isTokenResponse: boolean;
   /** Called when the tokens of a whole body are known, before anything is forwarded. */
@@ -50,13 +74,11 @@ const DROPPED_FIELDS = new Set([
 
 /** Forwards a response. Throws `Denial` before anything was forwarded; after that it breaks the connection. */
 export async function forwardResponse(
-  from: IncomingMessage,
-  to: ServerResponse,
+  { status, phrase, fields: received, body: from }: ResponseSource,
+  to: ResponseSink,
   method: string,
-  { sealing, issued, isTokenResponse, onTokensRead, reserve, turns }: ForwardOptions,
+  { sealing, issued, issuedByMessage, isTokenResponse, onTokensRead, reserve, turns }: ForwardOptions,
 ): Promise<void> {
-  const status = from.statusCode ?? 502;
-  const received = toFields(from.rawHeaders);
   const coding = parseContentEncoding(fieldValues(received, 'content-encoding').join(','));
   const bodiless = method === 'HEAD' || status === 204 || status === 304;
   if (!bodiless && coding === undefined)
@@ -78,7 +100,7 @@ export async function forwardResponse(
   if (
     tokens !== undefined &&
     coding !== undefined &&
-    !isEventStream(from) &&
+    !isEventStream({ fields: received }) &&
     (isTokenResponse || Number(length) <= MAX_WHOLE)
   ) {
     const body = await readWhole(from, BUDGETS.tokenResponse, reserve);
@@ -99,9 +121,7 @@ export async function forwardResponse(
   const fields = forwarded.flatMap(([name, value]) => [out.text(name), out.text(value)]);
   if (whole !== undefined) fields.push('Content-Length', String(whole.length));
   const sendHead = (): void => {
-    if (to.headersSent) return;
-    to.sendDate = false;
-    to.writeHead(status, out.text(from.statusMessage ?? '').replace(CONTROL_CHARACTERS, '?'), fields);
+    if (!to.headersSent) to.writeHead(status, out.text(phrase).replace(CONTROL_CHARACTERS, '?'), fields);
   };
   if (bodiless || whole !== undefined) sendHead();
   if (bodiless) {
@@ -119,7 +139,12 @@ export async function forwardResponse(
     from,
     to,
     sendHead,
-    sealTokensFirst(tokens, sealWithLatest(sealing, lengthKept)),
+    isEnveloped(types)
+      ? new EnvelopeTransform(
+          () => sealTokensFirst(tokens && issuedByMessage(), sealWithLatest(sealing, true)),
+          (reason) => new Denial(502, `the response cannot be read: ${reason}`),
+        )
+      : sealTokensFirst(tokens, sealWithLatest(sealing, lengthKept)),
     turns,
   );
 }
@@ -147,8 +172,8 @@ function sealTokensFirst(tokens: IssuedTokens | undefined, replacing: ByteTransf
 const CONTROL_CHARACTERS = /[\0-\x08\x0a-\x1f\x7f]/g;
 
 /** Whether a response may go on for ever. */
-export function isEventStream({ headers }: IncomingMessage): boolean {
-  return EVENT_STREAM.test(headers['content-type'] ?? '');
+export function isEventStream({ fields }: Pick<ResponseSource, 'fields'>): boolean {
+  return fieldValues(fields, 'content-type').some((type) => EVENT_STREAM.test(type));
 }
 
 /** Pairs Node's raw header fields. */
@@ -165,8 +190,8 @@ export function toFields(raw: readonly string[]): Field[] {
  */
 async function streamBody(
   body: Readable,
-  from: IncomingMessage,
-  to: ServerResponse,
+  from: Readable,
+  to: ResponseSink,
   sendHead: () => void,
   replacing: ByteTransform,
   turns: GateTurns,
@@ -176,6 +201,10 @@ async function streamBody(
   const fail = (error: unknown): void => broken.reject(error);
   from.once('error', fail);
   from.once('aborted', () => fail(new Error('the host broke off')));
+  // Without `aborted` where the request was sent already (HTTP/2). A whole message may be closed before it is read.
+  from.once('close', () => {
+    if (from.destroyed && !from.readableEnded) fail(new Error('the host broke off'));
+  });
   body.once('error', fail);
   to.once('close', () => fail(new Error('the server has gone')));
   let pieces: Buffer[] = [];

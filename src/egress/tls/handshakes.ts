@@ -1,5 +1,5 @@
 // TLS handshakes of one gate, on both sides: with the server in its sandbox, and with the host. So many go at a time;
-// the others wait. Both sides speak HTTP/1.1 inside.
+// the others wait. The version of HTTP inside is agreed there too (ALPN, RFC 7301).
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
@@ -20,15 +20,15 @@ export class Handshakes {
     this.#turns = turns;
   }
 
-  /** Terminates the server's TLS with a certificate of the gate. Rejects with `EgressRefusal`. */
-  async accept(socket: Duplex, secureContext: tls.SecureContext): Promise<tls.TLSSocket> {
+  /** Terminates the server's TLS with a certificate of the gate, for one protocol. Rejects with `EgressRefusal`. */
+  async accept(socket: Duplex, secureContext: tls.SecureContext, protocol: string): Promise<tls.TLSSocket> {
     using _place = await this.#inside.take();
     if (socket.destroyed) throw new EgressRefusal(CERTIFICATE_NOT_ACCEPTED);
     // Any duplex stream will do, as documented; the type is narrower.
     const client = new tls.TLSSocket(socket as Socket, {
       isServer: true,
       secureContext,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [protocol],
     });
     this.#turns.watch(client);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -51,13 +51,18 @@ export class Handshakes {
   }
 
   /** TLS with a host, whose certificate must be valid for its name. `raw` is destroyed where it fails. */
-  async connect(raw: Socket, servername: string, secureContext: tls.SecureContext): Promise<tls.TLSSocket> {
+  async connect(
+    raw: Socket,
+    servername: string,
+    secureContext: tls.SecureContext,
+    protocols: readonly string[],
+  ): Promise<tls.TLSSocket> {
     using _place = await this.#outside.take();
     const secure = tls.connect({
       socket: raw,
       servername,
       secureContext,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...protocols],
       rejectUnauthorized: true,
     });
     this.#turns.watch(secure);
@@ -82,6 +87,6 @@ function handshakeProblem({ code = '' }: NodeJS.ErrnoException): string {
   if (code.includes('ALERT_UNKNOWN_CA') || code.includes('ALERT_BAD_CERTIFICATE')) {
     return CERTIFICATE_NOT_ACCEPTED;
   }
-  if (code.includes('NO_APPLICATION_PROTOCOL')) return 'the server wants HTTP/2, which is not supported yet';
+  if (code.includes('NO_APPLICATION_PROTOCOL')) return 'the server wants another protocol than HTTP';
   return `the TLS handshake inside failed (${code})`;
 }

@@ -6,9 +6,13 @@ import { duplexPair } from 'node:stream';
 import * as tls from 'node:tls';
 import { unsupportedNode } from '../../os/unsupported-node.ts';
 
-/** Calls `listener` when the handshake of a server's socket is finished. */
+/** Calls `listener` when the handshake of a server's socket is finished. The socket can then be used by node:http2. */
 export function onSecure(socket: tls.TLSSocket, listener: () => void): void {
-  socket.once('secure', listener);
+  socket.once('secure', () => {
+    // Set by whole servers only; as long as it is true, a session of HTTP/2 waits for an event of clients.
+    Object.assign(socket, { secureConnecting: false });
+    listener();
+  });
 }
 
 /** Rejects with `unsupported` where `listen` does not report the handshake of a server's socket. */

@@ -162,6 +162,6 @@ function sealedWarnings({ credentials }: Profile): string[] {
   }
   return [
     ...warnings,
-    'a program that pins certificates, uses a client certificate, or signs requests with the value cannot use a sealed credential; nor can WebSocket yet: "deliver: env" or "file" gives it the value',
+    'a program that pins certificates, uses a client certificate, or signs requests with the value cannot use a sealed credential: "deliver: env" or "file" gives it the value',
   ];
 }

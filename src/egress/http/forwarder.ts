@@ -1,7 +1,7 @@
 // One request from the server to its host, and the response back, whatever version of HTTP carries them: the head is
 // checked and changed, the body searched, the use recorded, the response sealed. Who calls it opens the connections,
 // writes the bytes, and answers what is refused.
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ResponseSealer } from '../../credential/redact.ts';
 import type { SealedCredential } from '../../credential/sealed.ts';
 import type { Log } from '../../os/log.ts';
@@ -14,6 +14,7 @@ import { processHead } from './request-head.ts';
 import { forwardResponse, isEventStream, type ResponseSink, type ResponseSource } from './response.ts';
 import { Denial, type Field, type Head, RequestContext, type RequestContextParts } from './substitution.ts';
 import { TokenResponse } from './token-response.ts';
+import { joinWebSocket } from './websocket.ts';
 
 /** Where a connection of the server leads. */
 export interface Route {
@@ -32,13 +33,22 @@ export interface IncomingRequest {
   readonly body: Readable;
   /** It has a body whose length is not declared. */
   readonly undeclared: boolean;
+  /** It opens a WebSocket. */
+  readonly webSocket: boolean;
+}
+
+/** A host's connection after it has switched protocols. */
+export interface SwitchedConnection {
+  readonly status: 101;
+  readonly fields: readonly Field[];
+  readonly socket: Duplex;
 }
 
 /** A request on its way to the host. */
 export interface OutgoingRequest {
   readonly to: Writable;
   /** Rejects with what broke it. */
-  readonly response: Promise<ResponseSource>;
+  readonly response: Promise<ResponseSource | SwitchedConnection>;
 }
 
 /** What a request needs of the connection that it came by. */
@@ -49,11 +59,16 @@ export interface RequestHooks {
   send(head: Head, framing: readonly Field[]): OutgoingRequest;
   /** The response to the server. */
   readonly to: ResponseSink;
+  /** Takes over where the host has switched protocols; settles when that has ended. May throw `Denial` before that. */
+  switchProtocols?(switched: SwitchedConnection): Promise<void>;
   /** Answers a request that was refused or failed, or breaks it off where the response has begun. */
   refuse(denial: Denial): void;
   /** Settles when the server has received the response, or has gone: until then it is in memory. */
   delivered(): Promise<void>;
 }
+
+/** Called with the context of what may carry a credential, before it does. */
+type OnContext = (context: RequestContext) => void;
 
 export interface ForwarderParts extends RequestContextParts {
   readonly sealing: () => ResponseSealer;
@@ -75,21 +90,19 @@ export class Forwarder {
   /** Forwards one request. Never rejects, unless a hook throws. */
   async forward(request: IncomingRequest, route: Route, hooks: RequestHooks): Promise<void> {
     const { turns, sealing } = this.#parts;
-    const { method, target, version } = request;
+    const { method, target, version, webSocket } = request;
     const { destination, secure } = route;
     const path = target.split('?', 1)[0] ?? '';
     const context = new RequestContext(this.#parts, destination, secure, method, path);
     hooks.begin(context);
     let reserved = 0;
     const reserve = (bytes: number): void => {
-      if (this.#bufferedBytes + bytes > BUDGETS.buffered)
-        throw new Denial(503, 'too much is buffered in memory');
-      this.#bufferedBytes += bytes;
+      this.#reserve(bytes);
       reserved += bytes;
     };
     try {
       const head: Head = { method, target, fields: request.fields };
-      await turns.slice(() => processHead(head, context, { ...destination, secure, version }));
+      await turns.slice(() => processHead(head, context, { ...destination, secure, version, webSocket }));
       const body = await prepareBody(request, head, context, turns, reserve);
       context.recheck();
       const { to, response } = hooks.send(head, body.framing);
@@ -98,6 +111,10 @@ export class Forwarder {
       const incoming = await Promise.race([response, sent.then(() => response)]);
       context.recordAnswer(incoming.status);
       this.reportStatus(context, incoming.status, destination.host);
+      if ('socket' in incoming) {
+        await hooks.switchProtocols?.(incoming);
+        return;
+      }
       const turn = isEventStream(incoming) ? undefined : context.refreshTurn;
       const tokens = TokenResponse.of(context, destination, turn, this.#parts);
       await forwardResponse(incoming, hooks.to, method, {
@@ -128,10 +145,32 @@ export class Forwarder {
       this.#parts.onCredentialResponse(credential, status, host);
   }
 
+  /** Joins both sides of a WebSocket that a request to a path has opened; each message that carries a credential is a use. */
+  joinWebSocket(server: Duplex, host: Duplex, route: Route, path: string, onUse: OnContext): Promise<void> {
+    const { sealing, turns, ledger } = this.#parts;
+    return joinWebSocket(server, host, {
+      sealing,
+      turns,
+      context: () => {
+        const context = new RequestContext(this.#parts, route.destination, route.secure, 'GET', path);
+        onUse(context);
+        return context;
+      },
+      onRefused: (reason) => ledger.recordRefusal(route.destination, reason),
+      reserve: (bytes) => this.#reserve(bytes),
+    });
+  }
+
   /** Fields of a host for the server, without secrets. */
   sealFields(fields: readonly Field[]): Field[] {
     const sealing = this.#parts.sealing();
     return fields.map(([name, value]) => [sealing.text(name), sealing.text(value)]);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#bufferedBytes + bytes > BUDGETS.buffered)
+      throw new Denial(503, 'too much is buffered in memory');
+    this.#bufferedBytes += bytes;
   }
 
   /** Records a request that is not forwarded. Returns what its sender gets. */

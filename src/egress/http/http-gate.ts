@@ -3,17 +3,18 @@
 // exactly one connection to the host; when either ends, so does the other.
 import * as http from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import type { Log } from '../../os/log.ts';
 import { BUDGETS } from '../budgets.ts';
 import type { EgressLedger } from '../ledger.ts';
 import type { GateTurns } from '../turns.ts';
 import { coalesce } from './coalesce.ts';
-import type { Forwarder, IncomingRequest, Route } from './forwarder.ts';
-import { sendDenial, sendRawResponse } from './gate-response.ts';
+import type { Forwarder, IncomingRequest, Route, SwitchedConnection } from './forwarder.ts';
+import { sendDenial, sendRawResponse, toDenial } from './gate-response.ts';
 import { allowHalfOpen } from './half-open.ts';
 import { type ResponseSource, toFields } from './response.ts';
-import type { RequestContext } from './substitution.ts';
+import { Denial, type Field, type RequestContext } from './substitution.ts';
+import { checkAccepted, checkOpening } from './websocket.ts';
 
 /** Where a connection of the server leads, and how to get there. */
 export interface Upstream extends Route {
@@ -68,8 +69,12 @@ export class HttpGate implements Disposable {
     );
     // Handled like any request that cannot be forwarded.
     this.#server.on('checkExpectation', (request, response) => void this.#enqueue(request, response));
-    this.#server.on('upgrade', (request, socket) => this.#refuseProtocol(request.socket, socket, NO_UPGRADE));
-    this.#server.on('connect', (request, socket) => this.#refuseProtocol(request.socket, socket, NO_CONNECT));
+    this.#server.on('upgrade', (request, socket, head) =>
+      parts.turns.enter(() => void this.#openWebSocket(request, socket, head)),
+    );
+    this.#server.on('connect', (request, socket) =>
+      this.#refuseProtocol(request.socket, socket, new Denial(501, NO_CONNECT)),
+    );
     this.#server.on('clientError', (error, socket) => this.#rejectMalformed(error, socket));
   }
 
@@ -207,6 +212,7 @@ export class HttpGate implements Disposable {
       fields: toFields(request.rawHeaders),
       body: request,
       undeclared: request.headers['transfer-encoding'] !== undefined,
+      webSocket: false,
     };
     await this.#forwarder.forward(incoming, connection.upstream, {
       begin: (context) => {
@@ -242,13 +248,99 @@ export class HttpGate implements Disposable {
     });
   }
 
-  #refuseProtocol(key: Socket, socket: Duplex, text: string): void {
+  /** Handles a request to switch protocols, and the WebSocket after it. Never rejects. */
+  async #openWebSocket(request: http.IncomingMessage, socket: Duplex, early: Buffer): Promise<void> {
+    const connection = this.#connection.get(request.socket);
+    const { method = '', url: target = '' } = request;
+    const fields = toFields(request.rawHeaders);
+    try {
+      if (connection === undefined || !connection.upstream.secure) throw new Denial(501, NO_UPGRADE);
+      if (connection.pending > 0) throw new Denial(400, 'a request before this one has no response yet');
+      checkOpening(method, fields);
+    } catch (error) {
+      this.#refuseProtocol(request.socket, socket, toDenial(error));
+      return;
+    }
+    connection.hasRequest = true;
+    connection.pending++;
+    if (early.length > 0) socket.unshift(early);
+    socket.on('error', () => {});
+    const response = new http.ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.on('error', () => {});
+    response.assignSocket(socket as Socket);
+    const asked = fields.map(([name, value]): Field => [name, value]);
+    const body = Readable.from([]);
+    await this.#parts.ledger.pace();
+    const incoming = {
+      version: '1.1',
+      method,
+      target,
+      fields,
+      body,
+      undeclared: false,
+      webSocket: true,
+    } as const;
+    let switched = false;
+    await this.#forwarder.forward(incoming, connection.upstream, {
+      begin: (context) => {
+        connection.current = { context, outgoing: undefined };
+      },
+      send: (head) => {
+        const outgoing = http.request({
+          agent: connection.agent,
+          method,
+          path: head.target,
+          headers: [...head.fields, ['Connection', 'Upgrade'], ['Upgrade', 'websocket']].flat(),
+          setHost: false,
+          joinDuplicateHeaders: false,
+        });
+        outgoing.on('error', () => {});
+        if (connection.current !== undefined) connection.current.outgoing = outgoing;
+        response.sendDate = false;
+        return { to: outgoing, response: waitForSwitch(outgoing) };
+      },
+      to: response,
+      switchProtocols: async ({ fields: answered, socket: host }) => {
+        host.on('error', () => {});
+        try {
+          checkAccepted(asked, answered);
+        } catch (error) {
+          host.destroy();
+          throw error;
+        }
+        switched = true;
+        response.detachSocket(socket as Socket);
+        const told = this.#forwarder.sealFields(answered).map(([name, value]) => `${name}: ${value}\r\n`);
+        socket.write(Buffer.from(`HTTP/1.1 101 Switching Protocols\r\n${told.join('')}\r\n`, 'latin1'));
+        const path = target.split('?', 1)[0] ?? '';
+        for (const { name } of connection.current?.context.usedCredentials.keys() ?? [])
+          connection.usedCredentials.add(name);
+        await this.#forwarder.joinWebSocket(socket, host, connection.upstream, path, (context) => {
+          for (const { name } of connection.current?.context.usedCredentials.keys() ?? [])
+            connection.usedCredentials.add(name);
+          connection.current = { context, outgoing: undefined };
+        });
+      },
+      refuse: (denial) => {
+        if (response.headersSent || switched) socket.destroy();
+        else sendDenial(response, denial);
+      },
+      delivered: async () => {
+        if (!switched) await waitForDelivery(response, socket);
+        socket.end();
+      },
+    });
+    connection.pending--;
+  }
+
+  #refuseProtocol(key: Socket, socket: Duplex, { status, reason }: Denial): void {
     const connection = this.#connection.get(key);
     if (connection !== undefined) {
       connection.hasRequest = true;
-      this.#parts.ledger.recordRefusal(connection.upstream.destination, text);
+      this.#parts.ledger.recordRefusal(connection.upstream.destination, reason);
     }
-    sendRawResponse(socket, '501 Not Implemented', text);
+    sendRawResponse(socket, `${status} ${http.STATUS_CODES[status]}`, reason);
   }
 
   #rejectMalformed(error: Error, socket: Duplex): void {
@@ -262,8 +354,7 @@ export class HttpGate implements Disposable {
   }
 }
 
-const NO_UPGRADE =
-  'a change of protocol (WebSocket, HTTP/2) is not supported yet for a host with a sealed credential';
+const NO_UPGRADE = 'a change of protocol is not supported here';
 const NO_CONNECT = 'there is no proxy here';
 const NO_REQUEST =
   'it ended without a request: the server may not accept the certificate of the gate (it pins another, or does not read the trust files)';
@@ -278,6 +369,17 @@ function waitForResponse(outgoing: http.ClientRequest): Promise<ResponseSource> 
     });
     outgoing.once('error', reject);
     outgoing.once('close', () => reject(new Error('the connection ended before a response')));
+  });
+}
+
+/** The response to a request that switches protocols. Rejects with what broke it. */
+function waitForSwitch(outgoing: http.ClientRequest): Promise<ResponseSource | SwitchedConnection> {
+  return new Promise((resolve, reject) => {
+    outgoing.once('upgrade', (answer, socket, head) => {
+      if (head.length > 0) socket.unshift(head);
+      resolve({ status: 101, fields: toFields(answer.rawHeaders), socket });
+    });
+    waitForResponse(outgoing).then(resolve, reject);
   });
 }
 

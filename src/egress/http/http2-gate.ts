@@ -209,6 +209,7 @@ export class Http2Gate implements Disposable {
       // Of its own: a body that is refused must not take the response with it.
       body: Readable.from(stream.iterator({ destroyOnReturn: false }), { objectMode: false }),
       undeclared: !stream.endAfterHeaders && fieldValues(arrived, 'content-length').length === 0,
+      webSocket: false,
     };
     await this.#forwarder.forward(request, route, {
       begin: (begun) => {

@@ -194,6 +194,21 @@ const ESCAPE: Readonly<Record<Exclude<Format, 'other'>, (value: string) => strin
   multipart: (value) => value,
 };
 
+/**
+ * A text with its placeholders replaced as in JSON. The same object where there are none. Throws `Denial` where one is
+ * in something that is not JSON, or may not be in a body.
+ */
+export function replaceInJson(text: Buffer, context: RequestContext): Buffer {
+  const [found] = context.finder.find(text);
+  if (found === undefined) return text;
+  try {
+    JSON.parse(text.toString());
+  } catch {
+    throw context.denyMisplaced(found.index, 'it is in a message that is not JSON, or too long');
+  }
+  return context.finder.replace(text, createReplacer('json', context, NO_PARAMETERS));
+}
+
 const NO_PARAMETERS: ReadonlySet<number> = new Set();
 
 /** The placeholders, by index, that are nowhere in a token request but as whole values of its secret parameters. */

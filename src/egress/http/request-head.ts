@@ -14,6 +14,8 @@ export interface UpstreamAuthority {
   readonly secure: boolean;
   /** Of HTTP. */
   readonly version: '1.1' | '2';
+  /** The request opens a WebSocket. */
+  readonly webSocket: boolean;
 }
 
 /** Fields that belong to one connection, not to the message (RFC 9110 7.6.1), and are made anew. */
@@ -75,13 +77,9 @@ export function checkRequestShape(
 const checkShape: Step = (head, _context, authority) => checkRequestShape(head, authority);
 
 /** What the gate cannot inspect is refused, not passed through. */
-const refuseUnsupported: Step = ({ fields }, _context, { version }) => {
-  if (fieldValues(fields, 'upgrade').length > 0) {
-    throw new Denial(
-      501,
-      'a change of protocol (WebSocket, HTTP/2) is not supported yet for a host with a sealed credential',
-    );
-  }
+const refuseUnsupported: Step = ({ fields }, _context, { version, webSocket }) => {
+  if (fieldValues(fields, 'upgrade').length > 0 && !webSocket)
+    throw new Denial(501, 'a change to another protocol than WebSocket is not supported');
   if (version === '1.1' && isGrpc(fields)) throw new Denial(501, 'gRPC needs HTTP/2');
   const codings = [
     ...fieldValues(fields, 'grpc-encoding'),
@@ -109,13 +107,15 @@ const removeHopByHop: Step = (head) => {
 /**
  * The response must be searchable: only codings that can be decoded are requested, and no part of a body. A secret
  * that is split over parts would be found in none of them; a host may always respond with the whole (RFC 9110 14.2).
- * Deltas to an earlier response (RFC 3229), other character sets and compressed messages (gRPC, Connect) are not requested
- * either.
+ * Deltas to an earlier response (RFC 3229), other character sets and compressed messages (gRPC, Connect, WebSocket) are
+ * not requested either.
  */
 const requestWholeResponse: Step = (head) => {
   head.fields = head.fields.filter(
     ([name]) =>
-      !/^(?:(?:if-|request-)?range|a-im|accept-charset|(?:grpc|connect)-accept-encoding)$/i.test(name),
+      !/^(?:(?:if-|request-)?range|a-im|accept-charset|(?:grpc|connect)-accept-encoding|sec-websocket-extensions)$/i.test(
+        name,
+      ),
   );
   for (const field of head.fields) {
     if (field[0].toLowerCase() === 'accept-encoding') field[1] = filterAcceptEncoding(field[1]);

@@ -467,7 +467,10 @@ describe('a request that could be read in two ways', () => {
     ['no host', 'GET /echo HTTP/1.1\r\n\r\n'],
     ['CONNECT', 'CONNECT other.test:443 HTTP/1.1\r\nHost: H\r\n\r\n'],
     ['TRACE', 'TRACE /echo HTTP/1.1\r\nHost: H\r\n\r\n'],
-    ['WebSocket', 'GET /echo HTTP/1.1\r\nHost: H\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
+    [
+      'WebSocket without a key',
+      'GET /echo HTTP/1.1\r\nHost: H\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    ],
     [
       'HTTP/2 by upgrade',
       'GET /echo HTTP/1.1\r\nHost: H\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n',

@@ -26,6 +26,7 @@ import {
   type NetworkAccess,
   networkAccess,
   networkLines,
+  unixSocketLines,
 } from './profile/access-summary.ts';
 import { plantedNotes, protectedLine } from './profile/planted.ts';
 import { previewServer, type ServerPreview } from './profile/preview.ts';
@@ -292,6 +293,7 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
     }
     if (holds !== undefined) printSandbox({ out }, holds, kept);
     if (network !== undefined) printRows({ out }, 'network', networkLines(network));
+    if (holds !== undefined) printRows({ out }, 'sockets', unixSocketLines(holds));
     if (holds !== undefined) printLimits({ out }, holds);
     out(`  tools   ${policy}`);
   }

@@ -127,13 +127,14 @@ function profileData({ description, server, env, credentials, sandbox, policy, a
   };
 }
 
-function sandboxData({ mayPlant, home, memory, memoryBestEffort, ...sandbox }: ProfileSandbox): object {
+function sandboxData({ mayPlant, unixSockets, home, memory, memoryBestEffort, ...sandbox }: ProfileSandbox): object {
   const size = home.size === undefined ? undefined : formatSize(home.size);
   const most = memory === undefined ? undefined : formatSize(memory);
   return {
     ...sandbox,
     'may-plant': mayPlant.length === 0 ? undefined : mayPlant,
     home: home.kept || size !== undefined ? { kept: home.kept, size } : undefined,
+    'unix-sockets': unixSockets,
     memory: memoryBestEffort ? { most, 'best-effort': true } : most,
   };
 }

@@ -92,6 +92,8 @@ export interface ProfileSandbox {
   readonly write: readonly string[];
   /** Names that programs outside obey, and that the server may write all the same. */
   readonly mayPlant: readonly string[];
+  /** Whether it may make Unix sockets. Undefined: where no socket of another program can be in its folders. */
+  readonly unixSockets: boolean | undefined;
   readonly network: readonly string[];
   /** The server's own home: whether it is kept from session to session, and how many bytes may be in it. */
   readonly home: { readonly kept: boolean; readonly size: number | undefined };
@@ -201,6 +203,7 @@ function withDefaults(file: ProfileFile, name: string): Profile {
             read: sandbox.read ?? [],
             write: sandbox.write ?? [],
             mayPlant: sandbox['may-plant'] ?? [],
+            unixSockets: sandbox['unix-sockets'],
             network: sandbox.network ?? [],
             home: toHome(sandbox.home),
             ...toMemory(sandbox.memory),

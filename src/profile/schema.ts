@@ -144,6 +144,12 @@ const sandbox = z.strictObject({
     })
     .optional()
     .describe("The server's own home: kept from session to session, or empty at each start; its size"),
+  'unix-sockets': z
+    .boolean()
+    .optional()
+    .describe(
+      'true: Unix sockets also beside listed folders, where it could reach those of other programs; false: none',
+    ),
   memory: z
     .union([size, z.strictObject({ most: size, 'best-effort': z.boolean().optional() })], {
       error: (issue) =>

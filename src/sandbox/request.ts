@@ -23,6 +23,8 @@ export interface SandboxRequest {
     readonly write: readonly string[];
     /** Names of `PLANTABLE` that the server may write. By default none. */
     readonly mayPlant?: readonly string[];
+    /** Unix sockets of its own. By default only where no socket of another program can be in its folders. */
+    readonly unixSockets?: boolean | undefined;
     readonly network: readonly string[];
     /** Bytes that may be in the server's home. */
     readonly homeSize?: number | undefined;

@@ -19,6 +19,7 @@ export interface PlanSummary {
   readonly belowWritable: readonly string[];
   /** Names in folders of `write` that programs outside obey, and that it may write all the same. */
   readonly mayPlant: readonly string[];
+  readonly unixSockets: Plan['unixSockets'];
   /** Hosts that it may reach, as the profile lists them. */
   readonly network: readonly string[];
   /** Left out of a folder of `read`. */
@@ -57,6 +58,7 @@ export function summarizePlan({
   limits,
   partial,
   planting,
+  unixSockets,
 }: Plan): PlanSummary {
   const binds = steps.flatMap((step) => (step.kind === 'bind' && !isSystem(step.path) ? [step] : []));
   // A folder that is bound entry by entry is one line.
@@ -70,6 +72,7 @@ export function summarizePlan({
     write: binds.filter(({ write }) => write).map(({ path }) => path),
     belowWritable: mountsBelowWritable({ steps }),
     mayPlant: planting.mayPlant,
+    unixSockets,
     hidden: partial.flatMap(({ path, omitted }) => omitted.map((name) => `${path}/${name}`)),
     network,
     home,

@@ -7,6 +7,7 @@ import {
 } from '../../profile/format.ts';
 import { isLoopbackName, parseNetworkHost } from '../../profile/host.ts';
 import { formatDuration } from '../../profile/units.ts';
+import type { PlanSummary } from '../../sandbox/summary.ts';
 
 /** What a server may reach from its sandbox. */
 export interface NetworkAccess {
@@ -61,6 +62,19 @@ export function entryLine(entry: string): string {
 
 function ofThisMachine(name: string): string {
   return isLoopbackName(name) ? ' of this machine' : '';
+}
+
+/** What the server may do with Unix sockets, and the line of the profile that changes it. */
+export function unixSocketLines({
+  unixSockets: { allowed, because },
+}: Pick<PlanSummary, 'unixSockets'>): string[] {
+  if (allowed === 'own') return ['Unix sockets of its own, in its home and /tmp'];
+  if (allowed === 'any') return [`any Unix socket in its folders, also those of other programs: ${because}`];
+  if (because === undefined) return ['no Unix sockets but pairs'];
+  return [
+    'no Unix sockets but pairs, because those of other programs may be in',
+    `${because}; "unix-sockets: true" would allow all`,
+  ];
 }
 
 /** The restrictions of a sealed credential. */

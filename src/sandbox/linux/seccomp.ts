@@ -8,8 +8,12 @@ import { Assembler } from './bpf.ts';
 
 export type Architecture = 'x64' | 'arm64';
 
-/** Which sockets may be made: IP and rtnetlink sockets, or only socket pairs, which serve as pipes. */
-export type SocketPolicy = 'ip' | 'none';
+/**
+ * Which sockets may be made. `none`: only socket pairs, which serve as pipes; `ip`: IP and rtnetlink sockets too; `all`: Unix
+ * sockets of every kind too. A filter does not see the path that a Unix socket is connected to, so `all` is only for a
+ * sandbox in which no path leads to a socket of another program.
+ */
+export type SocketPolicy = 'none' | 'ip' | 'all';
 
 /** The audit architecture that the kernel reports with each call (linux/audit.h). */
 const AUDIT = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
@@ -164,8 +168,9 @@ const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
 /**
  * The filter for one architecture, as bytes for `bwrap --seccomp` or `SECCOMP_SET_MODE_FILTER`.
  *
- * - No AF_UNIX socket can be made, so that no socket with a path can be connected to. `socketpair` is allowed, because
- *   programs use it for pipes to their children, but not for datagrams: a datagram socket can send to any path.
+ * - No AF_UNIX socket can be made, unless `sockets` says so: no socket with a path can be connected to. `socketpair` is
+ *   allowed, because programs use it for pipes to their children, but not for datagrams: a datagram socket can send to
+ *   any path.
  * - No set-user-ID or set-group-ID file can be made: it would outlive the sandbox, with the user's rights.
  */
 export function seccompFilter(architecture: Architecture, sockets: SocketPolicy): Buffer {
@@ -192,7 +197,7 @@ export function seccompFilter(architecture: Architecture, sockets: SocketPolicy)
 
   program.label('socketpair');
   program.load(argument(0));
-  program.jumpIf('equal', AF_UNIX, undefined, 'family');
+  program.jumpIf('equal', AF_UNIX, sockets === 'all' ? 'allow' : undefined, 'family');
   program.load(argument(1));
   program.and(SOCK_TYPE);
   program.jumpIf('equal', SOCK_STREAM, 'allow');
@@ -200,7 +205,8 @@ export function seccompFilter(architecture: Architecture, sockets: SocketPolicy)
 
   program.label('socket');
   program.load(argument(0));
-  if (sockets === 'ip') {
+  if (sockets === 'all') program.jumpIf('equal', AF_UNIX, 'allow');
+  if (sockets !== 'none') {
     program.jumpIf('equal', AF_INET, 'allow');
     program.jumpIf('equal', AF_INET6, 'allow');
     program.jumpIf('equal', AF_NETLINK, undefined, 'family');

@@ -77,6 +77,10 @@ export interface PlanInputs {
   /** Existing paths with such a name directly in a writable folder, opened as `ListedPath` is. */
   readonly guarded: readonly FolderEntry[];
   /** As in the profile. */
+  readonly unixSockets: boolean | undefined;
+  /** A socket in a folder that the command needs, or such a folder that has too many entries to look at. */
+  readonly foreignSocket: string | undefined;
+  /** As in the profile. */
   readonly network: readonly string[];
   /** The folder on the disk that is the server's home, by its real path; `undefined` if the home is not kept. */
   readonly keptHome: string | undefined;

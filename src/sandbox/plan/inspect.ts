@@ -13,6 +13,7 @@ import { totalmem } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import type { SandboxRequest } from '../request.ts';
+import { findSocket } from './find-socket.ts';
 import type { FolderEntry, HiddenPath, ListedPath, PlanInputs } from './inputs.ts';
 import { withoutPrivateEntries } from './package-folder.ts';
 import { below, within } from './path.ts';
@@ -103,6 +104,8 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     homes,
     mayPlant: sandbox.mayPlant ?? [],
     guarded: guardedPaths(listed, sandbox.mayPlant ?? [], handles),
+    unixSockets: sandbox.unixSockets,
+    foreignSocket: findSocket(narrowed.map(({ listed }) => listed)),
     network: sandbox.network,
     keptHome: request.keptHome === undefined ? undefined : openKept(request.keptHome, handles),
     homeSize: sandbox.homeSize,

@@ -10,6 +10,7 @@ import { checkListedPaths } from './allowed-paths.ts';
 import type { FolderEntry, ListedPath, PlanInputs } from './inputs.ts';
 import { below, byDepth, within } from './path.ts';
 import { DEVICES, etcFiles, HOSTNAME, KERNEL_SETTINGS, type SystemPath } from './root.ts';
+import { decideUnixSockets, socketPolicy, type UnixSockets } from './sockets.ts';
 
 /** One change to the sandbox's root. Steps are done in order. */
 export type Step =
@@ -64,6 +65,7 @@ export interface Plan {
   readonly tmp: string;
   readonly hostname: string;
   readonly sockets: SocketPolicy;
+  readonly unixSockets: UnixSockets;
   /** Hosts that it may reach, as the profile lists them. */
   readonly network: readonly string[];
   readonly limits: Limits;
@@ -175,6 +177,7 @@ export function makePlan(inputs: PlanInputs): Plan {
     });
   }
   const limits = limitsOf(inputs);
+  const unixSockets = decideUnixSockets(inputs);
   return {
     profile: inputs.profile,
     steps: [...steps, ...readOnly.map((at) => ({ kind: 'remount-read-only', at }) as const)],
@@ -188,7 +191,8 @@ export function makePlan(inputs: PlanInputs): Plan {
     homeBytes: inputs.homeSize ?? (inputs.keptHome === undefined ? HOME_BYTES : KEPT_HOME_BYTES),
     tmp,
     hostname: HOSTNAME,
-    sockets: 'ip',
+    sockets: socketPolicy(unixSockets),
+    unixSockets,
     network: inputs.network,
     limits,
     partial,

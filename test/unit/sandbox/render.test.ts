@@ -63,6 +63,7 @@ const basePlan: Plan = {
   tmp: '/tmp',
   hostname: 'warder',
   sockets: 'ip',
+  unixSockets: { allowed: 'none', because: '/home/me/src' },
   network: [],
   limits: {
     files: 8192,

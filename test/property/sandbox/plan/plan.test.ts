@@ -69,6 +69,8 @@ function make(lines: readonly ListedPath[], there: readonly number[]): Plan | un
       { path: '/data/keys', kind: 'never', folder: true },
     ],
     homes: [home, '/root'],
+    unixSockets: undefined,
+    foreignSocket: undefined,
     network: [],
     memory: undefined,
     memoryBestEffort: false,

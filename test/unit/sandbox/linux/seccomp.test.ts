@@ -70,7 +70,11 @@ function told(answer: number): string {
 }
 
 describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
-  const filters = { ip: seccompFilter(architecture, 'ip'), none: seccompFilter(architecture, 'none') };
+  const filters = {
+    all: seccompFilter(architecture, 'all'),
+    ip: seccompFilter(architecture, 'ip'),
+    none: seccompFilter(architecture, 'none'),
+  };
   const call = (
     name: keyof typeof CONDITIONAL_CALLS,
     args: readonly (number | bigint)[],
@@ -123,6 +127,18 @@ describe.each(['x64', 'arm64'] as const)('%s', (architecture: Architecture) => {
     for (const type of [1, 5, 1 | 0o2004000]) expect(call('socketpair', [1, type, 0])).toBe(ALLOW);
     for (const type of [2, 3, 2 | 0o2004000]) expect(call('socketpair', [1, type, 0])).toBe(EPERM);
     expect(call('socketpair', [2, 1, 0])).toBe(EAFNOSUPPORT);
+  });
+
+  test('W-BOX-8 Unix sockets of every kind where the plan allows them, and nothing else more', () => {
+    for (const type of [1, 2, 3, 5, 2 | 0o2004000]) {
+      expect(call('socket', [1, type, 0], 'all')).toBe(ALLOW);
+      expect(call('socketpair', [1, type, 0], 'all')).toBe(ALLOW);
+    }
+    for (const family of [2, 10]) expect(call('socket', [family, 1, 0], 'all')).toBe(ALLOW);
+    expect(call('socket', [16, 3, 15], 'all')).toBe(EAFNOSUPPORT);
+    for (const family of [0, 3, 9, 11, 15, 17, 29, 38, 40, 44])
+      expect(call('socket', [family, 1, 0], 'all')).toBe(EAFNOSUPPORT);
+    expect(call('socketpair', [2, 1, 0], 'all')).toBe(EAFNOSUPPORT);
   });
 
   test('W-BOX-9 only IP and rtnetlink sockets, or none', () => {

@@ -55,6 +55,8 @@ function inputs(more: Partial<PlanInputs> = {}): PlanInputs {
       ...warder.map((path) => there(path)),
     ],
     homes: [home, '/root'],
+    unixSockets: undefined,
+    foreignSocket: undefined,
     network: [],
     memory: undefined,
     memoryBestEffort: false,

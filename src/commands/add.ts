@@ -10,6 +10,7 @@ import { resolveBin } from '../package/bin.ts';
 import { parseNpx, parseUvx } from '../package/readme-line.ts';
 import type { ScriptChoice } from '../package/registry.ts';
 import { type PackageSpec, parseSpec } from '../package/spec.ts';
+import { referencedCredentials } from '../profile/argument-credentials.ts';
 import { draftProfile } from '../profile/draft.ts';
 import { checkProfileName, type Delivery, expandHome, parseProfile } from '../profile/format.ts';
 import { profileExistsError, profilePath, profileStamp, writeProfile } from '../profile/load.ts';
@@ -72,9 +73,9 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
           repeatable('a host that the server may reach and the credentials may be used for; can be repeated'),
         )
         .option('deliver', {
-          choices: ['sealed', 'env', 'file'] as const,
+          choices: ['sealed', 'env', 'file', 'arg'] as const,
           requiresArg: true,
-          describe: 'how the credentials reach the server; by default sealed with a --host, env without',
+          describe: `how the credentials reach the server; by default sealed with a --host, and without one env, or arg if an argument contains \${credential:NAME}`,
         })
         .option('env', repeatable('NAME=VALUE, never a secret; can be repeated'))
         .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
@@ -130,6 +131,10 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
           'not HTTP, so the server gets the value',
         )
         .example(
+          `warder add pg --host db.example.com:5432 --deliver arg -- pg-server '\${credential:DATABASE_URL}'`,
+          'a server that takes a URL with a password as an argument',
+        )
+        .example(
           "warder add notes --deny 'delete_*' --from-npx 'npx -y some-server /notes'",
           'pinned, without some of its tools',
         )
@@ -140,9 +145,11 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
 
 async function add(context: Context, args: AddArguments): Promise<void> {
   const { places, terminal, json } = context;
-  const { name, credential: credentials, allow, deny } = args;
+  const { name, allow, deny } = args;
   checkProfileName(name);
   const requested = requestedServer(args);
+  const inArguments = referencedCredentials(requested.args);
+  const credentials = [...args.credential, ...inArguments.filter((one) => !args.credential.includes(one))];
   const delivery = planDelivery(args.host, args.deliver, credentials.length);
   const env = parseEnvOptions(args.env);
   checkVariableNames([...Object.keys(env), ...credentials]);
@@ -178,7 +185,8 @@ async function add(context: Context, args: AddArguments): Promise<void> {
     args: requested.args,
     cwd,
     env,
-    credentials: [...new Set(credentials)],
+    credentials,
+    inArguments,
     ...delivery,
     read: args.read.map(listedPath),
     write: args.write.map(listedPath),
@@ -202,7 +210,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
     return;
   }
   terminal.out(`wrote ${file}`);
-  for (const line of deliveryLines(delivery, draft.credentials)) terminal.out(`  ${line}`);
+  for (const line of deliveryLines(delivery, credentials, inArguments)) terminal.out(`  ${line}`);
   if (draft.write.length > 0) {
     const folders = draft.write.map((path) => expandHome(path, homeFolder(process.env)));
     terminal.out(`  sandbox.write: ${await protectedLine(folders, [])}`);

@@ -270,9 +270,9 @@ export class Credentials implements AsyncDisposable {
     if (value === '') {
       throw new WarderError('credential-unfit', `the value of "${name}" is empty`, { hint: 'set it again' });
     }
-    if (deliver === 'env' && /[\0\r\n]/.test(value)) {
+    if ((deliver === 'env' || deliver === 'arg') && /[\0\r\n]/.test(value)) {
       throw new WarderError('credential-unfit', `the value of "${name}" has a line break or NUL in it`, {
-        hint: `a variable should not contain that: use "deliver: file" for ${variable}, or set a value without it`,
+        hint: `a variable or argument should not contain that: use "deliver: file" for ${variable}, or set a value without it`,
       });
     }
     this.#watch.recordVersion({ name, origin }, version);

@@ -1,6 +1,7 @@
 // Checks across the keys of a profile, which the schema of one key cannot make: keys that exclude each other, and
 // reserved names. A key that would have no effect is an error, because whoever wrote it relies on it.
 import { rangeProblem } from './address-range.ts';
+import { hasBrokenReference, referencedCredentials } from './argument-credentials.ts';
 import type { Diagnostic, Path } from './diagnostic.ts';
 import type { YamlDocument } from './document.ts';
 import type { ProfileFile } from './schema.ts';
@@ -79,9 +80,21 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
       if (part === 'env' && Object.hasOwn(credentials, name)) report([part, name], 'is a credential too');
     }
   }
+  for (const [index, arg] of (server.args ?? []).entries()) {
+    const problem = argumentProblem(arg, credentials);
+    if (problem !== undefined) report(['server', 'args', index], problem.what, problem.hint);
+  }
+  const inArguments = referencedCredentials(server.args ?? []);
   for (const [name, credential] of Object.entries(credentials)) {
+    if (credential.deliver === 'arg' && !inArguments.includes(name)) {
+      report(
+        ['credentials', name, 'deliver'],
+        `is "arg", but no argument contains "\${credential:${name}}"`,
+        'write it in "server.args" where the value belongs',
+      );
+    }
     const deliver = credential.deliver ?? 'sealed';
-    if (deliver !== 'file' && BASE_VARIABLES.includes(name)) {
+    if (deliver !== 'file' && deliver !== 'arg' && BASE_VARIABLES.includes(name)) {
       report(['credentials', name], 'is set for every server, and a credential cannot replace it');
     }
     if (deliver !== 'sealed') {
@@ -168,6 +181,26 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
     report(['sandbox', 'memory'], 'must be at least 1MiB');
   }
   return diagnostics;
+}
+
+/** What is wrong with the credentials in an argument. */
+function argumentProblem(
+  arg: string,
+  credentials: NonNullable<ProfileFile['credentials']>,
+): { what: string; hint: string } | undefined {
+  const hint = `write \${credential:NAME}, with a name under "credentials"`;
+  if (hasBrokenReference(arg)) return { what: `contains "\${credential:" and no name`, hint };
+  for (const name of referencedCredentials([arg])) {
+    if (!Object.hasOwn(credentials, name))
+      return { what: `names "${name}", which is not under "credentials"`, hint };
+    const deliver = credentials[name]?.deliver ?? 'sealed';
+    if (deliver === 'sealed' || deliver === 'arg') continue;
+    return {
+      what: `names "${name}", which has "deliver: ${deliver}"`,
+      hint: 'say "deliver: sealed", or "deliver: arg": the value is then where other programs can read it',
+    };
+  }
+  return undefined;
 }
 
 function urlProblem(text: string): string | undefined {

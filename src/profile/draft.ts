@@ -17,6 +17,8 @@ export interface ProfileDraft {
   /** Variables, all delivered in the same way; `env` by default. */
   readonly credentials: readonly string[];
   readonly deliver?: Delivery | undefined;
+  /** Those of the variables that are delivered as arguments instead, unless they are sealed. */
+  readonly inArguments?: readonly string[] | undefined;
   /** Where sealed credentials may be used. */
   readonly hosts?: readonly string[] | undefined;
   /** What the server may read, write and reach. If all of it is empty, the file has no `sandbox`. */
@@ -40,15 +42,21 @@ const DELIVERY_COMMENTS: Readonly<Record<Delivery, string>> = {
   sealed: ' the server gets a placeholder; the secret goes to "hosts" only',
   env: ' the server gets the value itself',
   file: ' the server gets a file with the value',
+  arg: ' the value is in the arguments of the process, where other programs can read it',
 };
 
 /** The YAML of a new profile. */
 export function draftProfile(draft: ProfileDraft): string {
-  const { deliver = 'env', hosts = [], read = [], write = [], network = [] } = draft;
+  const { deliver = 'env', inArguments = [], hosts = [], read = [], write = [], network = [] } = draft;
   const sandbox = Object.entries({ read, write, network }).filter(([, list]) => list.length > 0);
   const home = draft.keepHome === true ? { home: 'kept' } : {};
+  const deliveryOf = (name: string): Delivery =>
+    deliver !== 'sealed' && inArguments.includes(name) ? 'arg' : deliver;
   // A new object for each credential: a shared one would be written as an anchor and an alias.
-  const delivery = () => ({ deliver, ...(deliver === 'sealed' ? { hosts: [...hosts] } : {}) });
+  const delivery = (name: string) => ({
+    deliver: deliveryOf(name),
+    ...(deliver === 'sealed' ? { hosts: [...hosts] } : {}),
+  });
   const document = new Document({
     ...(draft.description === undefined ? {} : { description: draft.description }),
     server: {
@@ -59,7 +67,7 @@ export function draftProfile(draft: ProfileDraft): string {
     ...(Object.keys(draft.env).length === 0 ? {} : { env: draft.env }),
     ...(draft.credentials.length === 0
       ? {}
-      : { credentials: Object.fromEntries(draft.credentials.map((name) => [name, delivery()])) }),
+      : { credentials: Object.fromEntries(draft.credentials.map((name) => [name, delivery(name)])) }),
     ...(sandbox.length === 0 && draft.keepHome !== true
       ? {}
       : { sandbox: { ...Object.fromEntries(sandbox), ...home } }),
@@ -67,7 +75,7 @@ export function draftProfile(draft: ProfileDraft): string {
   });
   addComment(document, ['server', 'cwd'], ' where relative paths begin');
   for (const name of draft.credentials) {
-    addComment(document, ['credentials', name, 'deliver'], DELIVERY_COMMENTS[deliver]);
+    addComment(document, ['credentials', name, 'deliver'], DELIVERY_COMMENTS[deliveryOf(name)]);
     useFlowStyle(document, ['credentials', name, 'hosts']);
   }
   for (const [key] of sandbox) useFlowStyle(document, ['sandbox', key]);

@@ -52,7 +52,7 @@ export type CredentialSource =
   | 'vault'
   | { readonly command: readonly string[] /** Milliseconds. */; readonly ttl: number | undefined };
 
-export type Delivery = 'sealed' | 'env' | 'file';
+export type Delivery = 'sealed' | 'env' | 'file' | 'arg';
 
 /** One credential of a profile. The members from `hosts` on apply to `deliver: sealed` only. */
 export interface ProfileCredential {

@@ -54,7 +54,12 @@ const server = z
     bin: printable.optional().describe("Which of the package's programs, if it has several"),
     command: printable.optional().describe('The program: a name on the PATH, or a path'),
     url: z.string().max(2048).optional().describe('A remote server, https'),
-    args: z.array(text).optional().describe('The arguments, one per item; no shell reads them'),
+    args: z
+      .array(text)
+      .optional()
+      .describe(
+        `The arguments, one per item; no shell reads them; \${credential:NAME} stands for a credential`,
+      ),
     cwd: path.optional().describe("The server's working folder"),
   })
   .meta({ oneOf: [{ required: ['package'] }, { required: ['command'] }, { required: ['url'] }] });
@@ -87,9 +92,11 @@ const credential = z.strictObject({
     .optional()
     .describe('Its name in the store; by default <profile>/<VARIABLE>'),
   deliver: z
-    .enum(['sealed', 'env', 'file'])
+    .enum(['sealed', 'env', 'file', 'arg'])
     .optional()
-    .describe('sealed: the secret stays in the daemon; env, file: the server gets it'),
+    .describe(
+      'sealed: the secret stays in the daemon; env, file, arg: the server gets it, arg where other programs can read it',
+    ),
   hosts: z.array(host).min(1).optional().describe('Where a sealed credential may be used'),
   as: place
     .optional()

@@ -178,7 +178,11 @@ export async function findCgroups(uid: number): Promise<Machine['cgroups']> {
   const file = findProgram('systemd-run');
   if (file === undefined) return undefined;
   const env: Record<string, string> = uid === 0 ? {} : { XDG_RUNTIME_DIR: `/run/user/${uid}` };
-  const command = [file, ...(uid === 0 ? [] : ['--user']), '--scope', '--quiet', '--collect'];
+  // The description would otherwise be the command line, and with it in the journal.
+  const command = [
+    ...[file, ...(uid === 0 ? [] : ['--user']), '--scope', '--quiet', '--collect'],
+    '--description=a server that Warder runs',
+  ];
   try {
     await run(file, [...command.slice(1), '--', '/bin/true'], { env, timeout: 3000 });
     return { kind: 'systemd', command, env };

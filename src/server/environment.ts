@@ -21,7 +21,7 @@ export interface ServerInstance {
   readonly credentials: string;
 }
 
-/** A credential whose value the server receives. A sealed one never is. */
+/** A credential whose value the server receives. A sealed one never is. One in an argument has no variable. */
 export interface DeliveredCredential {
   readonly variable: string;
   readonly deliver: Exclude<Delivery, 'sealed'>;
@@ -68,6 +68,7 @@ export function environment(
     claim('CREDENTIALS_DIRECTORY', instance.credentials);
   for (const [name, value] of Object.entries(gate)) claim(name, value);
   for (const { variable, deliver, value } of credentials) {
+    if (deliver === 'arg') continue;
     if (isLoaderVariable(variable)) {
       throw invalid(`"${variable}" makes programs load other code`, 'take it out of "credentials"');
     }

@@ -13,6 +13,7 @@ import { WarderError } from '../errors.ts';
 import { resolveBin } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
 import type { PackageStore } from '../package/store.ts';
+import { substituteCredentials } from '../profile/argument-credentials.ts';
 import {
   allowedEgress,
   expandHome,
@@ -74,7 +75,7 @@ export interface SessionContext {
 export interface StartedServer {
   readonly server: ServerProcess;
   readonly credentials: readonly ResolvedCredential[];
-  /** The command with its arguments, as it is logged. */
+  /** The command with its arguments, as it is logged: as in the profile, without values. */
   readonly command: readonly string[];
   /** What confines the server, as it is logged. */
   readonly sandbox: SessionOpen['sandbox'];
@@ -172,7 +173,7 @@ async function startProcess(
   server: Exclude<ProfileServer, { kind: 'url' }>,
   { session, onPlanted, onOverrun }: SessionContext,
   parts: StartParts,
-  { command: { command, args, roots }, credentials, route, gate }: StartInputs,
+  { command: { command, bin, roots }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
   const { user, runtimeRoots, audit } = parts;
   const kept = await prepareKeptHome(profile, parts.places.state);
@@ -188,6 +189,16 @@ async function startProcess(
     } as const;
     audit.append('credential.use', use, profile.audit.durability);
   }
+  const placeholders = gate?.variables ?? {};
+  const values = Object.fromEntries(
+    credentials.flatMap(({ variable, deliver, value }): [string, string][] => {
+      if (deliver === 'arg') return [[variable, value]];
+      const placeholder = deliver === 'sealed' ? placeholders[variable] : undefined;
+      return placeholder === undefined ? [] : [[variable, placeholder]];
+    }),
+  );
+  // Only the profile's own arguments refer to credentials.
+  const args = [...bin, ...substituteCredentials(server.args, values)];
   const files = delivered.filter(({ deliver }) => deliver === 'file');
   const runtime = new RuntimeFolder(runtimeRoots, files);
   const trust = join(runtime.path, 'trust');
@@ -241,7 +252,7 @@ async function startProcess(
   return {
     server: started,
     credentials,
-    command: [started.file, ...args],
+    command: [started.file, ...bin, ...server.args],
     gate,
     sandbox: {
       off: spec.sandbox === undefined,
@@ -270,19 +281,19 @@ function limitsOf(limits: AppliedLimits | undefined): SessionOpen['sandbox']['li
   };
 }
 
-/** What to run. A package's files are verified first; a package whose files have changed is logged as refused. */
+/** What to run, and what comes before the profile's arguments. A package's files are verified first; a package whose files have changed is logged as refused. */
 async function commandOf(
   profile: Profile,
   server: Exclude<ProfileServer, { kind: 'url' }>,
   session: string,
   { packages, audit }: StartParts,
-): Promise<{ command: string; args: readonly string[]; roots: readonly string[] }> {
-  if (server.kind === 'command') return { ...server, roots: [] };
+): Promise<{ command: string; bin: readonly string[]; roots: readonly string[] }> {
+  if (server.kind === 'command') return { command: server.command, bin: [], roots: [] };
   const use = { profile: profile.name, spec: parseSpec(server.package) };
   try {
     const ready = await packages.verify(use, false);
     const { command, args } = resolveBin(ready, server.bin);
-    return { command, args: [...args, ...server.args], roots: [ready.root] };
+    return { command, bin: args, roots: [ready.root] };
   } catch (error) {
     if (error instanceof WarderError && error.code === 'package-changed') {
       const digest = packages.find(use)?.digest ?? '';

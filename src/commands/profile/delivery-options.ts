@@ -6,7 +6,7 @@ import type { Delivery } from '../../profile/format.ts';
 import { isLoopbackName, LOOPBACK, parseHost, parseNetworkHost } from '../../profile/host.ts';
 import { parseNetworkEntry } from './network-entry.ts';
 import { sharedDomainWarning } from './shared-domain.ts';
-import { signingWarning } from './warnings.ts';
+import { argumentWarning, signingWarning } from './warnings.ts';
 
 /** How credentials are delivered, and what the server may reach. */
 export interface DeliveryPlan {
@@ -53,7 +53,7 @@ export function planDelivery(
   const protocol = first === undefined ? undefined : nonHttpsProtocolOf(first);
   if (protocol !== undefined) {
     throw new WarderError('usage', `"${first}" is the port of ${protocol}, into which no secret can be put`, {
-      hint: 'use "--deliver env" or "--deliver file": the server then holds the secret',
+      hint: 'use "--deliver env", "file" or "arg": the server then holds the secret',
     });
   }
   throw new WarderError('usage', 'a sealed credential needs the name of a host that it may be used for', {
@@ -65,11 +65,13 @@ export function planDelivery(
 export function deliveryLines(
   { deliver, hosts, network }: DeliveryPlan,
   credentials: readonly string[],
+  inArguments: readonly string[],
 ): string[] {
   const lines = credentials.map((variable) => {
     if (deliver === 'sealed') {
       return `${variable} is sealed: the server gets a placeholder, and the secret goes to ${hosts.join(', ')} only, in a header ("as" in the profile says another place)`;
     }
+    if (inArguments.includes(variable)) return argumentWarning(variable);
     return `${variable} is delivered by "${deliver}": the server gets the value itself`;
   });
   if (deliver === 'sealed') lines.push(...credentials.flatMap((variable) => signingWarning(variable) ?? []));

@@ -1,6 +1,7 @@
 // Checks of the options of `warder add`: invalid names, and secrets in the wrong place. A text that may be a secret is not
 // repeated.
 import { WarderError } from '../../errors.ts';
+import { withoutReferences } from '../../profile/argument-credentials.ts';
 import { detectSecret, isLoaderVariable, VARIABLE_PATTERN } from '../../profile/variable.ts';
 
 /** Parses `NAME=VALUE` options. Throws `usage`. */
@@ -54,13 +55,13 @@ export function refuseSecrets(
     );
   }
   for (const [index, word] of words.entries()) {
-    const kind = detectSecret(word);
+    const kind = detectSecret(withoutReferences(word));
     if (kind === undefined) continue;
     throw new WarderError(
       'usage',
       `word ${index + 1} of the command looks like ${kind}, and anybody can read that`,
       {
-        hint: 'let the server read it from a variable: use "--credential VARIABLE"',
+        hint: `let the server read it from a variable: use "--credential VARIABLE"; if it reads only its arguments, write '\${credential:NAME}' in the place of the secret`,
       },
     );
   }

@@ -54,7 +54,7 @@ export function previewServer(
     // A sealed credential sets its variable too, to a placeholder.
     credentials.map(({ variable, deliver }) => ({
       variable,
-      deliver: deliver === 'file' ? 'file' : 'env',
+      deliver: deliver === 'sealed' ? 'env' : deliver,
       value: '',
     })),
     trustEnv,

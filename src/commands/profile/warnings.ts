@@ -3,6 +3,7 @@
 import { sealingProblem } from '../../credential/sealable.ts';
 import { WarderError } from '../../errors.ts';
 import { optionalNames } from '../../policy/condition.ts';
+import { withoutReferences } from '../../profile/argument-credentials.ts';
 import type { Profile } from '../../profile/format.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import type { CredentialState, CredentialStates } from '../credential/credential-state.ts';
@@ -33,6 +34,7 @@ export function profileWarnings(
     ...valueWarnings(profile, credentials, states),
     ...sealedWarnings(profile),
     ...sharedDomainWarnings(profile),
+    ...argumentWarnings(profile),
   );
   const { hosts, ranges } = networkAccess(profile);
   if (ranges.length > 0 && hosts.length === 0) {
@@ -63,7 +65,7 @@ function literalWarnings({ env, server }: Profile): string[] {
     }
   }
   for (const [index, word] of (server.kind === 'url' ? [] : server.args).entries()) {
-    const kind = detectSecret(word);
+    const kind = detectSecret(withoutReferences(word));
     if (kind !== undefined)
       warnings.push(`argument ${index + 1} looks like ${kind}, and anybody can read it`);
     else if (/^~\//.test(word))
@@ -116,6 +118,17 @@ function valueWarnings(
     warnings.push(`whether the credentials are set is not known: ${states.error.message}`);
   }
   return warnings;
+}
+
+/** What the user should know of values that are arguments. */
+function argumentWarnings({ credentials }: Profile): string[] {
+  return credentials
+    .filter(({ deliver }) => deliver === 'arg')
+    .map(({ variable }) => argumentWarning(variable));
+}
+
+export function argumentWarning(variable: string): string {
+  return `${variable} is in the arguments of the server's process: while it runs, every user of this machine can read it in a process list`;
 }
 
 /** Variables whose values are signing keys: requests do not contain them. */

@@ -10,6 +10,10 @@ import type { SandboxRequest } from './request.ts';
 /** What a server will see. Paths are the machine's own. */
 export interface PlanSummary {
   readonly command: readonly string[];
+  /** A shell's command of which nobody knows what it needs. */
+  readonly unread: string | undefined;
+  /** Folders that the command may need, and that the profile does not list. */
+  readonly unlisted: readonly string[];
   readonly cwd: string;
   /** The names of its variables. */
   readonly variables: readonly string[];
@@ -66,6 +70,8 @@ export function summarizePlan({
     partial.find((folder) => dirname(path) === folder.path)?.path ?? path;
   return {
     command: [program.file, ...program.args],
+    unread: program.unread,
+    unlisted: program.unlisted ?? [],
     cwd,
     variables: Object.keys(env).sort(),
     read: [...new Set(binds.filter(({ write }) => !write).map(({ path }) => folderOf(path)))],

@@ -30,6 +30,7 @@ export function profileWarnings(
   if (preview.program instanceof WarderError)
     warnings.push(`${preview.program.message} (${preview.program.hint ?? ''})`);
   warnings.push(
+    ...commandWarnings(preview),
     ...literalWarnings(profile),
     ...valueWarnings(profile, credentials, states),
     ...sealedWarnings(profile),
@@ -50,6 +51,20 @@ export function profileWarnings(
     }
   }
   return warnings;
+}
+
+/** What cannot be known of a command. */
+function commandWarnings({ sandbox }: ServerPreview): string[] {
+  if (sandbox === undefined || sandbox instanceof WarderError) return [];
+  const warnings = sandbox.unlisted.map(
+    (folder) =>
+      `a package of the virtual environment is installed from "${folder}", which is not in the sandbox: list it under "sandbox.read"`,
+  );
+  if (sandbox.unread === undefined) return warnings;
+  return [
+    ...warnings,
+    'what the shell command needs is not known: list its files under "sandbox.read", or make the program itself the command',
+  ];
 }
 
 function literalWarnings({ env, server }: Profile): string[] {

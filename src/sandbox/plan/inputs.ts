@@ -54,6 +54,10 @@ export interface PlanInputs {
   readonly home: string;
   /** The executable as it is called, its real path, and its arguments. */
   readonly program: { readonly file: string; readonly path: string; readonly args: readonly string[] };
+  /** As `FollowedCommand.unread`. */
+  readonly unread: string | undefined;
+  /** As `ProgramNeeds.unlisted`, without what the profile lists. */
+  readonly unlisted: readonly string[];
   /** The working folder as written, and its real path. `undefined`: the private home. */
   readonly cwd: { readonly requested: string; readonly path: string } | undefined;
   /** The whole environment, before HOME and TMPDIR are set to paths inside. */

@@ -19,7 +19,7 @@ import { withoutPrivateEntries } from './package-folder.ts';
 import { below, within } from './path.ts';
 import { linksOf, type PathHandles } from './path-handles.ts';
 import { PLANTABLE } from './plantable.ts';
-import { programPaths, scriptOf, shimOf } from './program.ts';
+import { followCommand, programNeeds, shimOf } from './program.ts';
 import { PROC_OF_ROOT, SYSTEM_PATHS, SYSTEM_PREFIXES, type SystemPath } from './root.ts';
 import { type SecretPlace, secretPlaces } from './secret-places.ts';
 
@@ -45,9 +45,9 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     implied,
   });
   const command = { file, args, cwd: cwd ?? home, path: env.PATH ?? '', home };
-  const script = scriptOf(command);
-  const shim = shimOf(file);
-  if (shim?.complete === false && !sandbox.read.some((path) => within(shim.root, path))) {
+  const { files, unread } = followCommand(command);
+  const shim = files.map(shimOf).find((one) => one?.complete === false);
+  if (shim !== undefined && !sandbox.read.some((path) => within(shim.root, path))) {
     throw new WarderError(
       'profile-invalid',
       `cannot start "${profile}": its command "${file}" is a shim, and the version manager that it runs is not in the sandbox`,
@@ -59,7 +59,8 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
   const node = { file: request.node, args: [], cwd: '/', path: '', home };
   // The plan does not check what Warder itself adds.
   const inRoots = (path: string): boolean => roots.some((root) => within(path, root));
-  const implied = new Set([...programPaths(command), ...programPaths(node)].filter((path) => !inRoots(path)));
+  const needs = programNeeds(command);
+  const implied = new Set([...needs.paths, ...programNeeds(node).paths].filter((path) => !inRoots(path)));
   const folder = cwd === undefined ? undefined : openPath(profile, cwd, '"server.cwd"', handles);
   const listed = [
     ...sandbox.read.map((path) => listedPath(path, false, false)),
@@ -77,6 +78,8 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
     user: request.user,
     home,
     program: { file, path: realpathSync.native(file), args },
+    unread,
+    unlisted: needs.unlisted.filter((path) => !listed.some((one) => within(path, one.path))),
     cwd: cwd === undefined || folder === undefined ? undefined : { requested: cwd, path: folder.path },
     env,
     listed: narrowed.map(({ listed }) => listed),
@@ -91,8 +94,7 @@ export function inspect(request: SandboxRequest, handles: PathHandles, devices?:
         ...sandbox.write,
         ...implied,
         ...roots,
-        file,
-        ...(script === undefined ? [] : [script]),
+        ...files,
         ...(cwd === undefined ? [] : [cwd]),
       ].flatMap(linksOf),
       ...narrowed.flatMap(({ links }) => links),

@@ -52,7 +52,14 @@ export interface Limits {
 export interface Plan {
   readonly profile: string;
   readonly steps: readonly Step[];
-  readonly program: { readonly file: string; readonly args: readonly string[] };
+  readonly program: {
+    readonly file: string;
+    readonly args: readonly string[];
+    /** As `FollowedCommand.unread`. */
+    readonly unread?: string | undefined;
+    /** As `PlanInputs.unlisted`. */
+    readonly unlisted?: readonly string[];
+  };
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   /** As the server sees it. */
@@ -181,7 +188,12 @@ export function makePlan(inputs: PlanInputs): Plan {
   return {
     profile: inputs.profile,
     steps: [...steps, ...readOnly.map((at) => ({ kind: 'remount-read-only', at }) as const)],
-    program: { file: inputs.program.file, args: inputs.program.args },
+    program: {
+      file: inputs.program.file,
+      args: inputs.program.args,
+      unread: inputs.unread,
+      unlisted: inputs.unlisted,
+    },
     cwd: cwd?.requested ?? home,
     env: environmentOf(inputs, { home, tmp, user }, limits),
     uid,

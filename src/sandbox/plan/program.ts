@@ -12,6 +12,8 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { editableFolders } from './editable.ts';
+import { type Invocation, readInvocation } from './invocation.ts';
 import { within } from './path.ts';
 import { linksOf } from './path-handles.ts';
 import { TOO_WIDE } from './root.ts';
@@ -40,18 +42,26 @@ const PACKAGE_MARKERS = ['package.json', 'pyproject.toml', 'deno.json', 'deno.js
 /** Folders with files of many programs and users. */
 const SHARED = new Set(['/home', '/media', '/mnt', '/opt', '/srv', '/tmp', '/Users', '/Volumes']);
 
-/** Programs whose first argument that is not an option is the script to run. */
-const INTERPRETER =
-  /^(node|nodejs|deno|bun|tsx|python[\d.]*|pypy[\d.]*|ruby[\d.]*|perl[\d.]*|php[\d.]*|bash|dash|sh|zsh|java)$/;
+/** How many files are followed: a script's interpreter may be a script itself. */
+const MAX_STEPS = 12;
 
-/** How many interpreters are followed: a script's interpreter may be a script itself. */
-const MAX_STEPS = 5;
+/** How many commands are followed: `env` and shells start another. */
+const MAX_COMMANDS = 4;
 
-/** Absolute paths of everything that the command needs. Links are not resolved, and one path may lie in another. */
-export function programPaths({ file, args, cwd, path, home }: Command): string[] {
+/** What a command needs. */
+export interface ProgramNeeds {
+  /** Absolute paths. Links are not resolved, and one path may lie in another. */
+  readonly paths: readonly string[];
+  /** Folders that it would look into, but that only a file of an installed package names: the profile has to list them. */
+  readonly unlisted: readonly string[];
+}
+
+/** Everything that a command needs besides the system. */
+export function programNeeds(command: Command): ProgramNeeds {
+  const { path, home } = command;
   const needed = new Set<string>();
-  const script = scriptOf({ file, args, cwd });
-  const pending = script === undefined ? [file] : [file, script];
+  const unlisted = new Set<string>();
+  const pending = [...followCommand(command).files];
   for (let step = 0; step < MAX_STEPS; step++) {
     const next = pending.shift();
     if (next === undefined) break;
@@ -64,6 +74,16 @@ export function programPaths({ file, args, cwd, path, home }: Command): string[]
     const runtime = runtimeOf(real, home);
     const inPackage = runtime === undefined ? packageOf(real, home) : undefined;
     keep(runtime ?? inPackage ?? real);
+    for (const environment of [runtime, ...linksOf(next).map(({ at }) => runtimeOf(at, home))]) {
+      if (environment === undefined || !existsSync(join(environment, 'pyvenv.cfg'))) continue;
+      // Any package can bring such a file, so it opens only the project that the environment belongs to.
+      const project = dirname(environment);
+      const trusted = !tooWide(project, home) && isPackage(project);
+      for (const folder of editableFolders(environment).filter(isFolder)) {
+        if (trusted && within(realpathSync(folder), realpathSync(project))) keep(folder);
+        else unlisted.add(folder);
+      }
+    }
     // Of a package's folder, names that begin with a dot are left out, unless the program itself is there.
     const [entry] = inPackage === undefined ? [] : real.slice(inPackage.length + 1).split('/');
     if (entry?.startsWith('.') === true) keep(`${inPackage}/${entry}`);
@@ -72,7 +92,7 @@ export function programPaths({ file, args, cwd, path, home }: Command): string[]
     pending.push(interpreter);
     if (/python/.test(basename(interpreter)) && dirname(real) === `${home}/.local/bin`) keepUserSite();
   }
-  return [...needed];
+  return { paths: [...needed], unlisted: [...unlisted] };
 
   function keep(found: string | undefined): void {
     if (found !== undefined && !SYSTEM.some((folder) => within(found, folder))) needed.add(found);
@@ -86,12 +106,41 @@ export function programPaths({ file, args, cwd, path, home }: Command): string[]
   }
 }
 
-/** The script that an interpreter is given, as it is written but absolute; undefined if there is none. */
-export function scriptOf({ file, args, cwd }: Pick<Command, 'file' | 'args' | 'cwd'>): string | undefined {
-  if (!INTERPRETER.test(basename(file))) return undefined;
-  const first = args.find((arg) => !arg.startsWith('-'));
-  const script = first === undefined ? undefined : resolve(cwd, first);
-  return script !== undefined && isFile(script) ? script : undefined;
+/** What a command line, and those that it starts in turn, name. */
+export interface FollowedCommand {
+  /** Existing files: programs, scripts, files of options. As they are written, but absolute. */
+  readonly files: readonly string[];
+  /** A shell's command that is more than one plain command, so that nobody knows what it needs. */
+  readonly unread: string | undefined;
+}
+
+/** Follows a command through `env` and shells. */
+export function followCommand({ file, args, cwd, path, home }: Command): FollowedCommand {
+  const found: string[] = [];
+  let notRead: string | undefined;
+  let next: Pick<Command, 'file' | 'args' | 'cwd'> | undefined = { file, args, cwd };
+  for (let count = 0; next !== undefined && count < MAX_COMMANDS; count++) {
+    const { files, inner, unread }: Invocation = readInvocation(next.file, next.args);
+    notRead ??= unread;
+    const from: string = next.cwd;
+    found.push(next.file, ...files.map((name) => resolve(from, name)).filter(isFile));
+    const folder: string = inner?.folder === undefined ? from : resolve(from, inner.folder);
+    const [name = '', ...rest] = inner?.words ?? [];
+    const program = findProgram(name, folder, path, home);
+    next = program === undefined ? undefined : { file: program, args: rest, cwd: folder };
+  }
+  return { files: found, unread: notRead };
+}
+
+/** The file of a command's name: a path, or a name in the server's PATH. */
+function findProgram(name: string, cwd: string, path: string, home: string): string | undefined {
+  if (name === '') return undefined;
+  const places = name.startsWith('~/')
+    ? [join(home, name.slice(2))]
+    : name.includes('/')
+      ? [resolve(cwd, name)]
+      : path.split(':').flatMap((folder) => (folder.startsWith('/') ? [join(folder, name)] : []));
+  return places.find(isFile);
 }
 
 /** A shim of a version manager: it looks up the version, and becomes the real program. */
@@ -168,13 +217,19 @@ function tooWide(folder: string, home: string): boolean {
 function interpreterOf(file: string, path: string): string | undefined {
   const [name, ...rest] = (/^#! *([^\n]+)/.exec(firstBytes(file))?.[1] ?? '').trim().split(/[ \t]+/);
   if (!name?.startsWith('/')) return undefined;
-  if (basename(name) !== 'env') return isFile(name) ? name : undefined;
+  if (basename(name) !== 'env') return isProgram(name) ? name : undefined;
   const wanted = rest.find((word) => !word.startsWith('-') && !word.includes('='));
   if (wanted === undefined) return undefined;
   return path
     .split(':')
     .map((folder) => join(folder, wanted))
-    .find((found) => found.startsWith('/') && isFile(found));
+    .find((found) => found.startsWith('/') && isProgram(found));
+}
+
+/** Whether a file may be executed: a script must not bring a document into its sandbox by naming it as its interpreter. */
+function isProgram(path: string): boolean {
+  const stat = statOf(path);
+  return stat?.isFile() === true && (stat.mode & 0o111) !== 0;
 }
 
 function firstBytes(file: string): string {

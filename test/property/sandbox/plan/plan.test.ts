@@ -55,6 +55,8 @@ function make(lines: readonly ListedPath[], there: readonly number[]): Plan | un
     user: 'me',
     home,
     program: { file: '/usr/bin/node', path: '/usr/bin/node', args: [] },
+    unread: undefined,
+    unlisted: [],
     cwd: undefined,
     env: {},
     listed: lines,

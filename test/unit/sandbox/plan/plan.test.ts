@@ -34,6 +34,8 @@ function inputs(more: Partial<PlanInputs> = {}): PlanInputs {
     user: 'me',
     home,
     program: { file: '/usr/bin/node', path: '/usr/bin/node', args: ['-v'] },
+    unread: undefined,
+    unlisted: [],
     cwd: undefined,
     env: { PATH: '/usr/bin' },
     listed: [],

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { inspect } from '../../../../src/sandbox/plan/inspect.ts';
+import { readInvocation } from '../../../../src/sandbox/plan/invocation.ts';
 import { linksOf, PathHandles } from '../../../../src/sandbox/plan/path-handles.ts';
-import { programPaths, shimOf } from '../../../../src/sandbox/plan/program.ts';
+import { programNeeds, shimOf } from '../../../../src/sandbox/plan/program.ts';
 
 let home = '';
 
@@ -33,10 +34,11 @@ function link(path: string, to: string): string {
   return whole;
 }
 
-const needs = (program: string, ...args: string[]): string[] =>
-  programPaths({ file: program, args, cwd: home, path: '/usr/local/bin:/usr/bin:/bin', home })
-    .map((path) => path.replace(`${home}/`, ''))
-    .toSorted();
+const short = (paths: readonly string[]): string[] =>
+  paths.map((path) => path.replace(`${home}/`, '')).toSorted();
+const all = (file: string, ...args: string[]) =>
+  programNeeds({ file, args, cwd: home, path: '/usr/local/bin:/usr/bin:/bin', home });
+const needs = (program: string, ...args: string[]): string[] => short(all(program, ...args).paths);
 
 test('a system program needs nothing, any other program needs itself', () => {
   expect(needs('/bin/sh', '-c', 'exit')).toEqual([]);
@@ -173,4 +175,70 @@ test('an opened path stays open', () => {
   expect(handles.descriptorOf(join(home, 'a'))).toBeGreaterThan(2);
   expect(handles.descriptorOf(join(home, 'b'))).toBeUndefined();
   expect(() => handles.open(join(home, 'b'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+});
+
+test('what env, a plain command of a shell, and options of an interpreter name is needed too', () => {
+  const node = file('tools/node/bin/node');
+  file('tools/node/include/node/node.h');
+  const script = file('one/server.js');
+  expect(needs('/usr/bin/env', '-u', 'X', 'A=1', node, script)).toEqual(['one/server.js', 'tools/node']);
+  expect(needs('/usr/bin/env', '-S', `A=1 ${node}`, script)).toEqual(['one/server.js', 'tools/node']);
+  expect(needs('/bin/sh', '-c', `cd "${home}/one" && A='b c' exec ${node} server.js --x`)).toEqual([
+    'one/server.js',
+    'tools/node',
+  ]);
+  expect(needs('/bin/bash', '-lc', `node ${script}`)).toEqual(['one/server.js']);
+  const env = file('settings/local.env');
+  const first = file('first/load.mjs');
+  expect(
+    needs(node, `--env-file=${env}`, '--import', first, '-C', 'dev', script, '--env-file', 'other'),
+  ).toEqual(['first/load.mjs', 'one/server.js', 'settings/local.env', 'tools/node']);
+  expect(needs(node, '--env-file', env, script)).toContain('one/server.js');
+  expect(needs('/usr/bin/java', '-cp', `${first}:${env}`, '-jar', script)).toEqual([
+    'first/load.mjs',
+    'one/server.js',
+    'settings/local.env',
+  ]);
+  expect(needs(file('bin/deno'), 'run', '-A', script)).toEqual(['bin/deno', 'one/server.js']);
+  expect(needs('/usr/bin/python3', '-m', script)).toEqual([]);
+});
+
+test('what a shell would do more is not guessed', () => {
+  const script = file('one/server.js');
+  for (const text of [`node ${script} | tee log`, `node $HOME/x`, `a; node ${script}`, 'node "unclosed']) {
+    expect(readInvocation('/bin/sh', ['-c', text])).toMatchObject({ inner: undefined, unread: text });
+    expect(needs('/bin/sh', '-c', text)).toEqual([]);
+  }
+});
+
+test('W-BOX-2 a virtual environment needs the project around it that is installed editable, and no other folder', () => {
+  const packages = 'code/one/.venv/lib/python3.11/site-packages';
+  const python = link('code/one/.venv/bin/python', '/usr/bin/python3');
+  file('code/one/.venv/pyvenv.cfg', 'home = /usr/bin');
+  file('code/one/pyproject.toml');
+  file('code/one/src/one/server.py');
+  file('code/two/two/server.py');
+  file('notes/diary');
+  link('code/one/out', join(home, 'notes'));
+  // Any package can bring such files: they must not open what is elsewhere.
+  file(
+    `${packages}/__editable__.one-1.pth`,
+    `${home}/code/one/src\nimport something\n${home}/gone\n${home}/notes\n${home}\n/\n${home}/code/one/out\n`,
+  );
+  const url = (path: string, editable: boolean): string =>
+    JSON.stringify({ url: `file://${home}/${path}`, dir_info: { editable } });
+  file(`${packages}/two-1.dist-info/direct_url.json`, url('code/two', true));
+  file(`${packages}/three-1.dist-info/direct_url.json`, url('code', false));
+  file(`${packages}/four-1.dist-info/direct_url.json`, 'not JSON');
+  const expected = ['code/one/.venv', 'code/one/src'];
+  expect(needs(python, '-m', 'one.server')).toEqual(expected);
+  expect(short(all(python).unlisted)).toEqual(['/', home, 'code/one/out', 'code/two', 'notes'].toSorted());
+  // A console script names the environment's Python.
+  expect(needs(file('code/one/.venv/bin/one', `#!${python}\nimport one\n`))).toEqual(expected);
+});
+
+test('W-BOX-2 a script cannot bring in a document by naming it as its interpreter', () => {
+  const document = file('notes/diary', 'private');
+  chmodSync(document, 0o644);
+  expect(needs(file('bin/server', `#!${document}\n`))).toEqual(['bin/server']);
 });

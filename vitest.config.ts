@@ -4,7 +4,8 @@
 import { defineConfig } from 'vitest/config';
 
 const quick = (name: string, include: string[]) => ({
-  test: { name, include, isolate: false, sequence: { groupOrder: 0 } },
+  // How long one takes says nothing on a busy machine.
+  test: { name, include, isolate: false, testTimeout: 60_000, sequence: { groupOrder: 0 } },
 });
 const slow = (name: string, seconds: number, order: number) => ({
   test: {

@@ -16,12 +16,13 @@ import { checkProfileName, type Delivery, expandHome, parseProfile } from '../pr
 import { profileExistsError, profilePath, profileStamp, writeProfile } from '../profile/load.ts';
 import { setHomeAside } from '../server/kept-home.ts';
 import type { Context } from './command.ts';
-import { openPackageStore } from './package/package-store.ts';
+import { openPackageStore, skipsOthers } from './package/package-store.ts';
 import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
 import { hostEntry } from './profile/host-entry.ts';
+import { namedPaths, pathsToRead } from './profile/named-paths.ts';
 import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/option-checks.ts';
 import { protectedLine } from './profile/planted.ts';
-import { findExecutable, serverPath } from './profile/preview.ts';
+import { findExecutable, previewServer, serverPath } from './profile/preview.ts';
 import { refuseRunner } from './profile/runner.ts';
 
 interface AddArguments {
@@ -176,7 +177,10 @@ async function add(context: Context, args: AddArguments): Promise<void> {
           context,
           name,
           requested,
-          { allow: args['allow-scripts'], skipOthers: args['without-scripts'] },
+          {
+            allow: args['allow-scripts'],
+            skipOthers: skipsOthers(args['allow-scripts'], args['without-scripts']),
+          },
           notes,
         );
   const draft = {
@@ -195,16 +199,32 @@ async function add(context: Context, args: AddArguments): Promise<void> {
     deny,
     schema: schemaPath(),
   };
-  const text = draftProfile(draft);
   // An invalid profile is not written.
-  parseProfile(text, profilePath(places, name), name);
+  const parse = (more: readonly string[]) => {
+    const text = draftProfile({ ...draft, read: [...draft.read, ...more] });
+    return { text, profile: parseProfile(text, profilePath(places, name), name) };
+  };
+  const store = openPackageStore(context);
+  const named = pathsToRead(
+    namedPaths(requested.args, cwd),
+    (read) => previewServer(parse(read).profile, places, store).sandbox,
+    (path, { message, hint }) => notes.push(`${path} stays out of its sandbox: ${message} (${hint ?? ''})`),
+  );
+  for (const path of named) {
+    notes.push(
+      `sandbox.read: ${path}, because the arguments name it; if the server changes it, list its folder under "write"`,
+    );
+  }
   // Of a profile whose file was removed by hand. It may be another server's.
   const earlier = setHomeAside(places.state, name, clock.now());
   if (earlier !== undefined) notes.push(`the home of an earlier profile "${name}" was put aside: ${earlier}`);
-  const file = writeProfile(places, name, text);
+  const file = writeProfile(places, name, parse(named).text);
 
   const entry = hostEntry(places, name);
-  const next = draft.credentials.map((variable) => `warder credential set ${name} ${variable}`);
+  const next = [
+    ...draft.credentials.map((variable) => `warder credential set ${name} ${variable}`),
+    `warder test ${name}`,
+  ];
   if (json) {
     terminal.json({ name, file, ...delivery, notes, next, host: entry });
     return;
@@ -217,7 +237,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   }
   terminal.out('  policy: {default: allow}: every tool that matches no pattern may be called');
   for (const note of notes) terminal.out(`  ${note}`);
-  if (next.length > 0) terminal.out('\nnext:');
+  terminal.out('\nnext:');
   for (const step of next) terminal.out(`  ${step}`);
   terminal.out("\nin the host's configuration:");
   terminal.out(JSON.stringify({ [name]: entry }, null, 2));

@@ -11,7 +11,7 @@ import { unlockedError } from '../package/store.ts';
 import { parseProfile } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
-import { openPackageStore } from './package/package-store.ts';
+import { openPackageStore, skipsOthers } from './package/package-store.ts';
 
 interface ProfileArgument {
   profile: string;
@@ -225,9 +225,9 @@ async function sweep(context: Context, yes: boolean): Promise<void> {
 
 function scriptChoice({
   allowScripts: allow,
-  withoutScripts: skipOthers,
+  withoutScripts,
 }: ArgumentsCamelCase<InstallOptions>): ScriptChoice {
-  return { allow, skipOthers };
+  return { allow, skipOthers: skipsOthers(allow, withoutScripts) };
 }
 
 /** Writes the exact version into the profile, and keeps its comments. Returns whether that changed the profile. */

@@ -27,7 +27,9 @@ import { RefreshTurns } from './refresh.ts';
 import type { RefusedHosts } from './refused-hosts.ts';
 import { Authority } from './tls/authority.ts';
 import {
+  BROWSER_POLICY_PATHS,
   BUNDLE_PATH,
+  browserPolicy,
   KEYSTORE_PATH,
   SESSION_PATH,
   systemBundle,
@@ -234,6 +236,7 @@ export class Egress {
       { path: BUNDLE_PATH, data: bundle },
       { path: KEYSTORE_PATH, data: keystore },
       { path: SESSION_PATH, data: session },
+      ...BROWSER_POLICY_PATHS.map((path) => ({ path, data: browserPolicy(trusted) })),
       // For programs that read no variable.
       ...(this.#bundle === undefined ? [] : [{ path: this.#bundle.path, data: bundle }]),
     ];

@@ -22,6 +22,12 @@ export const BUNDLE_PATH = '/run/warder/ca.pem';
 export const SESSION_PATH = '/run/warder/session.pem';
 export const KEYSTORE_PATH = '/run/warder/trust.jks';
 
+/** Where Chromium and Chrome read policies. They use neither variables nor the machine's bundle. */
+export const BROWSER_POLICY_PATHS = [
+  '/etc/chromium/policies/managed/warder.json',
+  '/etc/opt/chrome/policies/managed/warder.json',
+];
+
 /** The usual locations: Debian and Arch, Fedora before and after its change, openSUSE, Alpine and macOS. */
 const SYSTEM_BUNDLES = [
   '/etc/ssl/certs/ca-certificates.crt',
@@ -69,6 +75,12 @@ export function trustFiles(parts: {
     session,
     keystore: writeKeystore([...added, ...usual]),
   };
+}
+
+/** A policy by which Chromium trusts more authorities (`CACertificates`), as JSON. `added` is in PEM. */
+export function browserPolicy(added: readonly string[]): Buffer {
+  const certificates = added.flatMap(readPem).map((der) => Buffer.from(der).toString('base64'));
+  return Buffer.from(JSON.stringify({ CACertificates: certificates }));
 }
 
 /** Writes the files into a folder, which it creates. Throws the system's error. */

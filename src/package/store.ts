@@ -163,7 +163,12 @@ export class PackageStore {
     scripts: ScriptChoice,
     before: PackageLock | undefined,
   ): Promise<PackageLock> {
-    const allowed = allowedScripts(requested, resolution, scripts);
+    const { allowed, others } = chooseScripts(requested, resolution, scripts);
+    if (others.length > 0) {
+      this.#options.progress(
+        `install scripts of ${quoted(others)} do not run: most servers need none. If "warder test" fails for want of one, "--allow-scripts" runs those that it names, in a sandbox without a network`,
+      );
+    }
     const { version, integrity } = resolved(resolution, requested);
     const spec = { ...requested, version };
     await this.#checkPython(resolution, profile, formatSpec(spec), version);
@@ -205,19 +210,27 @@ export class PackageStore {
 }
 
 /** The install scripts that run. Throws `package-scripts` if one is neither allowed nor skipped. */
-function allowedScripts(spec: PackageSpec, resolution: Resolution, scripts: ScriptChoice): string[] {
+function chooseScripts(
+  spec: PackageSpec,
+  resolution: Resolution,
+  scripts: ScriptChoice,
+): { allowed: string[]; others: string[] } {
   const withScript = installScripts(resolution);
   const others = withScript.filter((name) => !scripts.allow.includes(name));
   if (others.length > 0 && !scripts.skipOthers) {
     throw new WarderError(
       'package-scripts',
-      `"${spec.name}" wants to run an install script of ${others.map((name) => `"${name}"`).join(', ')}`,
+      `"${spec.name}" wants to run an install script of ${quoted(others)}`,
       {
         hint: `add "--without-scripts" to the command: most servers run without; or read the scripts, then add "--allow-scripts ${withScript.join(' ')}": they run in a sandbox without a network`,
       },
     );
   }
-  return withScript.filter((name) => scripts.allow.includes(name));
+  return { allowed: withScript.filter((name) => scripts.allow.includes(name)), others };
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ');
 }
 
 /** The package's own part of what was resolved. Throws `package-missing`. */

@@ -96,7 +96,14 @@ test('a tree that was changed, or lost a file of its own', async () => {
 
 test('an install script that nobody allowed: without it, or with it in a sandbox', async () => {
   const add = (name: string) => ['add', name, '--package', 'npm:script@1.0.0'];
-  const [without = '', allow = ''] = await hints(add('d'), /wants to run an install script of "script"/);
+  // By default none runs, which is said.
+  const { stderr } = await home.warder(add('by-default'));
+  expect(stderr).toContain('install scripts of "script" do not run');
+  // Who names some has to decide on the others.
+  const [without = '', allow = ''] = await hints(
+    [...add('d'), '--allow-scripts', 'other'],
+    /wants to run an install script of "script"/,
+  );
   expect(without).toBe('--without-scripts');
   await home.done([...add('d'), without]);
   await home.done([...add('e'), ...allow.split(' ')]);

@@ -100,8 +100,8 @@ describe('add', () => {
     await using home = new Home();
     expect(JSON.parse(await home.done(['add', 'plain', '--json', '--', '/bin/cat']))).toMatchObject({
       name: 'plain',
-      notes: [],
-      next: [],
+      notes: [expect.stringMatching(/^cwd: /)],
+      next: ['warder test plain'],
     });
   });
 

@@ -22,3 +22,8 @@ export function openPackageStore(context: Context, python?: string): PackageStor
     progress,
   });
 }
+
+/** Whether scripts that are not named are skipped: none runs unless somebody names some, and then has to decide on the others. */
+export function skipsOthers(allow: readonly string[], withoutScripts: boolean): boolean {
+  return withoutScripts || allow.length === 0;
+}

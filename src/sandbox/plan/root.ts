@@ -40,6 +40,8 @@ export const SYSTEM_PATHS = [
   '/etc/protocols',
   '/etc/services',
   '/etc/fonts',
+  // without it Debian's Chromium does not start
+  '/etc/chromium.d',
 ] as const;
 
 /** Prefixes of more folders in `/etc`: Debian keeps parts of Java there. */

@@ -211,7 +211,7 @@ test('what a shell would do more is not guessed', () => {
   }
 });
 
-test('W-BOX-2 a virtual environment needs the project around it that is installed editable, and no other folder', () => {
+test('W-BOX-35 a virtual environment needs the project around it that is installed editable, and no other folder', () => {
   const packages = 'code/one/.venv/lib/python3.11/site-packages';
   const python = link('code/one/.venv/bin/python', '/usr/bin/python3');
   file('code/one/.venv/pyvenv.cfg', 'home = /usr/bin');
@@ -237,7 +237,7 @@ test('W-BOX-2 a virtual environment needs the project around it that is installe
   expect(needs(file('code/one/.venv/bin/one', `#!${python}\nimport one\n`))).toEqual(expected);
 });
 
-test('W-BOX-2 a script cannot bring in a document by naming it as its interpreter', () => {
+test('W-BOX-35 a script cannot bring in a document by naming it as its interpreter', () => {
   const document = file('notes/diary', 'private');
   chmodSync(document, 0o644);
   expect(needs(file('bin/server', `#!${document}\n`))).toEqual(['bin/server']);

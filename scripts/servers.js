@@ -191,8 +191,8 @@ function warder(args, input = '') {
 }
 
 /** A host for one session: lists the tools, and makes a call. */
-async function session(command, args, environment, call) {
-  const child = spawn(command, args, { env: environment, cwd: folder, stdio: ['pipe', 'pipe', 'ignore'] });
+async function session(command, args, environment, cwd, call) {
+  const child = spawn(command, args, { env: environment, cwd, stdio: ['pipe', 'pipe', 'ignore'] });
   const waiting = new Map();
   const ended = new Promise((resolve) => child.on('close', resolve));
   child.stdin.on('error', () => {});
@@ -248,16 +248,16 @@ async function session(command, args, environment, call) {
 }
 
 /** The same program without Warder, as a host would start it. */
-function direct({ args }, { values = {}, options = [], more = [] }) {
+function direct({ command, cwd }, { values = {}, options = [], more = [] }) {
   const words = [...options, ...more];
   const literals = words.flatMap((word, at) =>
     words[at - 1] === '--env' ? [word.split(/=(.*)/s).slice(0, 2)] : [],
   );
-  const [command, ...rest] = args.map((arg) =>
+  const [program, ...rest] = command.map((arg) =>
     arg.replace(/\$\{credential:(\w+)\}/g, (_, name) => values[name]),
   );
   const environment = { PATH: process.env.PATH, HOME: folder, ...Object.fromEntries(literals), ...values };
-  return session(command, rest, environment);
+  return session(program, rest, environment, cwd);
 }
 
 async function tryServer(server) {
@@ -286,9 +286,9 @@ async function tryServer(server) {
   if (refused.length > 0) row.remark = `refused: ${refused.join(', ')}`;
   if (!report.ok) return row;
   try {
-    const through = await session(process.execPath, [warderScript, 'run', name], env, call);
+    const through = await session(process.execPath, [warderScript, 'run', name], env, folder, call);
     const [finding] = JSON.parse((await warder(['check', name, '--json'])).stdout);
-    const without = await direct({ args: finding.holds.command }, server);
+    const without = await direct(finding.holds, server);
     row.tools = String(through.tools.length);
     row.same = isDeepStrictEqual(through.tools, without.tools) ? 'yes' : 'no';
     if (call !== undefined)

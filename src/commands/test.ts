@@ -2,15 +2,19 @@
 import { existsSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { type LogRecord, listRecords } from '../audit/read.ts';
-import { WarderError } from '../errors.ts';
+import { catchWarderError, WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
+import type { Profile } from '../profile/format.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
+import { openPackageStore } from './package/package-store.ts';
 import { hostEntry } from './profile/host-entry.ts';
+import { previewServer } from './profile/preview.ts';
 import {
   mergeRefusals,
   type Refusal,
   recordedRefusals,
+  refusedSockets,
   refusedTools,
   reportedRefusals,
 } from './test/refusals.ts';
@@ -61,6 +65,7 @@ async function test(context: Context, { name, timeout }: TestArguments): Promise
   const refused = [
     ...mergeRefusals(recordedRefusals(name, entries), reportedRefusals(name, trial.stderr, existsSync)),
     ...refusedTools(profile.policy, trial.tools ?? []),
+    ...socketRefusals(context, profile, trial.stderr),
   ];
   const ok = trial.error === undefined;
   // A start that Warder refuses has an exit code of its own.
@@ -85,6 +90,15 @@ async function test(context: Context, { name, timeout }: TestArguments): Promise
   }
   for (const refusal of refused) printRefusal(terminal, refusal);
   if (refused.length === 0) terminal.out('  refused nothing that Warder knows of');
+}
+
+/** What the plan of its sandbox says of sockets that its messages speak of. */
+function socketRefusals(context: Context, profile: Profile, stderr: string): Refusal[] {
+  const preview = catchWarderError(() => previewServer(profile, context.places, openPackageStore(context)));
+  const sandbox = preview instanceof WarderError ? preview : preview.sandbox;
+  return sandbox === undefined || sandbox instanceof WarderError
+    ? []
+    : refusedSockets(stderr, sandbox.unixSockets);
 }
 
 function printRefusal({ out, paint }: Context['terminal'], { what, reason, count, allow }: Refusal): void {

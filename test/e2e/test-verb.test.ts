@@ -88,3 +88,24 @@ test('a start that Warder refuses keeps its exit code', async () => {
   expect(stdout).toMatch(/^gone: failed$/m);
   expect(stdout).toContain('/no/such/program');
 });
+
+test('W-BOX-8 a server that lacks a Unix socket is told why, and the printed line allows it', async () => {
+  const listens = join(home.dir, 'listens.mjs');
+  writeFileSync(
+    listens,
+    `import { createServer } from 'node:net';
+    createServer().listen(process.env.TMPDIR + '/own.sock', () => import(${JSON.stringify(fixture)}));`,
+  );
+  const list = (more: object): object => ({
+    server: { command: process.execPath, args: [listens] },
+    sandbox: { read: [join(fixture, '..')], ...more },
+    policy: { default: 'allow' },
+  });
+  home.profile('listens', list({}));
+  const refused = await home.warder(['test', 'listens']);
+  expect(refused.code).not.toBe(0);
+  expect(refused.stdout).toContain('refused Unix sockets: sockets of other programs may be in');
+  expect(refused.stdout).toContain('to allow it: sandbox: {unix-sockets: true}');
+  home.profile('listens', list({ 'unix-sockets': true }));
+  expect(await home.done(['test', 'listens'])).toContain('listens: ok');
+});

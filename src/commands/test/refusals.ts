@@ -5,12 +5,13 @@ import type { LogRecord } from '../../audit/read.ts';
 import { allowingCommand } from '../../egress/refused-hosts.ts';
 import { decide } from '../../policy/decide.ts';
 import type { ProfilePolicy } from '../../profile/format.ts';
+import type { PlanSummary } from '../../sandbox/summary.ts';
 
 type Entry = LogRecord['entry'];
 
 /** A refusal. `allow` is the command, or the line of the profile, that would allow it; undefined if no single one would. */
 export interface Refusal {
-  readonly kind: 'file' | 'host' | 'call';
+  readonly kind: 'file' | 'host' | 'call' | 'socket';
   /** The path, `host:port`, or the call's method and name. */
   readonly what: string;
   readonly reason: string;
@@ -18,7 +19,9 @@ export interface Refusal {
   readonly allow: string | undefined;
 }
 
-const MISSING = /ENOENT|no such file|not found|cannot find|does not exist|FileNotFound/i;
+const MISSING =
+  /ENOENT|no such file|not found|cannot find|cannot access|not accessible|inaccessible|does not exist|FileNotFound/i;
+const NO_SOCKET = /EAFNOSUPPORT|address family not supported/i;
 const FORBIDDEN = /EROFS|EACCES|EPERM|read-only file system|permission denied/i;
 const PATH = /(?:^|[\s'"`(=:])(\/[^\s'"`():,;]+)/g;
 const UNRESOLVED =
@@ -79,6 +82,13 @@ export function reportedRefusals(
     return [...hosts, ...files];
   });
   return sumUp(found);
+}
+
+/** A Unix socket that was refused, if messages speak of one and the profile's folders are the reason. */
+export function refusedSockets(stderr: string, { allowed, because }: PlanSummary['unixSockets']): Refusal[] {
+  if (allowed !== 'none' || because === undefined || !NO_SOCKET.test(stderr)) return [];
+  const reason = `sockets of other programs may be in ${because}`;
+  return [{ kind: 'socket', what: 'Unix sockets', reason, count: 1, allow: 'sandbox: {unix-sockets: true}' }];
 }
 
 /** Adds up equal refusals; of a host that was refused, one that only messages speak of is left out. */

@@ -3,6 +3,7 @@ import type { Entry } from '../../../src/audit/chain/chain.ts';
 import {
   mergeRefusals,
   recordedRefusals,
+  refusedSockets,
   refusedTools,
   reportedRefusals,
 } from '../../../src/commands/test/refusals.ts';
@@ -66,6 +67,7 @@ test.each([
   ],
   ["Error: EROFS: read-only file system, mkdir '/home/me/cache'", 'write', '/home/me'],
   ['sh: 1: cannot create /home/me/log: Permission denied', 'write', '/home/me'],
+  ['Warning: Cannot access directory /home/me/data.json, skipping', 'read', '/home/me/data.json'],
 ])('a file in a message: %s', (line, key, path) => {
   const exists = (each: string): boolean => ['/home/me', '/home/me/data.json'].includes(each);
   expect(reportedRefusals('demo', `starting\n${line}\n`, exists)).toMatchObject([
@@ -89,4 +91,25 @@ test('a host in a message counts unless the gate has recorded it', () => {
   ]);
   expect(mergeRefusals(recorded, reported)).toEqual(recorded);
   expect(mergeRefusals([], reported)).toEqual(reported);
+});
+
+test('W-BOX-8 a Unix socket that was refused because of a listed folder, with the line that allows it', () => {
+  const none = { allowed: 'none', because: '/home/me/project' } as const;
+  for (const message of [
+    'Error: listen EAFNOSUPPORT: address family not supported /tmp/tsx-1000/2.pipe',
+    'OSError: [Errno 97] Address family not supported by protocol',
+  ]) {
+    expect(refusedSockets(message, none)).toEqual([
+      {
+        kind: 'socket',
+        what: 'Unix sockets',
+        reason: 'sockets of other programs may be in /home/me/project',
+        count: 1,
+        allow: 'sandbox: {unix-sockets: true}',
+      },
+    ]);
+    expect(refusedSockets(message, { allowed: 'own', because: undefined })).toEqual([]);
+    expect(refusedSockets(message, { allowed: 'none', because: undefined })).toEqual([]);
+  }
+  expect(refusedSockets('ready', none)).toEqual([]);
 });

@@ -16,7 +16,7 @@ const profile = (credential: object, more: object = {}): object => ({
   ...more,
 });
 
-test('W-CRED-42 a sealed credential in an argument is its placeholder, the same as in its variable', async () => {
+test('W-CRED-47 a sealed credential in an argument is its placeholder, the same as in its variable', async () => {
   await using home = new Home();
   home.profile('sealed', profile({ hosts: ['api.example.com'] }));
   await using host = home.run('sealed');
@@ -28,7 +28,7 @@ test('W-CRED-42 a sealed credential in an argument is its placeholder, the same 
 });
 
 test.each(['on', 'off'])(
-  'W-CRED-42 "deliver: arg" puts the value into the argument and nowhere else, and says so: sandbox %s',
+  'W-CRED-47 "deliver: arg" puts the value into the argument and nowhere else, and says so: sandbox %s',
   async (sandbox) => {
     await using home = new Home();
     home.profile('arg', profile({ deliver: 'arg' }, sandbox === 'off' ? { sandbox: { off: true } } : {}));

@@ -135,7 +135,14 @@ function profileData({ description, server, env, credentials, sandbox, policy, a
   };
 }
 
-function sandboxData({ mayPlant, unixSockets, home, memory, memoryBestEffort, ...sandbox }: ProfileSandbox): object {
+function sandboxData({
+  mayPlant,
+  unixSockets,
+  home,
+  memory,
+  memoryBestEffort,
+  ...sandbox
+}: ProfileSandbox): object {
   const size = home.size === undefined ? undefined : formatSize(home.size);
   const most = memory === undefined ? undefined : formatSize(memory);
   return {

@@ -53,12 +53,29 @@ async function watch(context: Context): Promise<void> {
       if (answered.has(question.id)) continue;
       answered.add(question.id);
       printQuestion(context, question);
-      if (terminal.interactive) await ask(context, control, question, pin);
+      if (!terminal.interactive) continue;
+      await using _present = await stayPresent(context);
+      await ask(context, control, question, pin);
     }
   }
 }
 
-export function printQuestion({ terminal }: Context, { id, lines, until }: ShownQuestion): void {
+/** While a person reads and types, the daemon goes on to know that somebody is there. */
+async function stayPresent(context: Context): Promise<AsyncDisposable> {
+  const control = await context.control({ start: false });
+  const poll = setInterval(
+    () => void control.request('approvals.list', { watch: true }).catch(() => {}),
+    1000,
+  );
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(poll);
+      await control[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function printQuestion({ terminal }: Context, { id, lines, until }: ShownQuestion): void {
   const [first = '', ...rest] = lines;
   terminal.out(`${terminal.paint('bold', `${id}  ${first}`)}`);
   for (const line of rest) terminal.out(`      ${line}`);

@@ -1,6 +1,10 @@
 // A policy says ask: a person answers in a terminal, and what was answered holds for what it was asked about.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
+import { until } from '../fixtures/echo-home.ts';
 import { Home } from '../fixtures/home.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
@@ -72,4 +76,44 @@ test('a person who watches answers, once and for the session, and each is in the
   const [last] = await questions(home);
   await home.done(['deny', last?.id ?? '']);
   expect((await third.answer).result).toMatchObject({ isError: true });
+});
+
+test('W-CONS-9 in a terminal a person takes the time to read, and says always with the PIN', async () => {
+  await using home = new Home();
+  const key = join(home.dir, 'key');
+  await home.done(['init', '--store', 'vault', '--key-file', key]);
+  await home.done(['pin'], '2718');
+  await using host = await openHost(home);
+  const command = [...home.program, 'approvals', '--watch'].map((word) => `'${word}'`).join(' ');
+  const terminal = spawn('script', ['-qec', command, '/dev/null'], { env: { ...home.env, TERM: 'xterm' } });
+  const closed = once(terminal, 'close');
+  let shown = '';
+  terminal.stdout.on('data', (text) => {
+    shown += text;
+  });
+  const type = async (question: string, text: string): Promise<void> => {
+    await until(() => shown.includes(question), question);
+    shown = '';
+    terminal.stdin.write(text);
+  };
+  await until(() => shown.includes('waiting for questions'), 'who watches');
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const first = host.ask('tools/call', { name: 'where', arguments: {} });
+  await until(() => shown.includes('call the tool "where"'), 'the question');
+  // Longer than between two looks of who watches.
+  await new Promise((resolve) => setTimeout(resolve, 3500));
+  await type('answer [n]: ', 'always\r');
+  await type('answer [n]: ', 'a\r');
+  await type('PIN: ', '3141\r');
+  await type('that is not the PIN', 'a\r');
+  await type('PIN: ', '2718\r');
+  expect((await first.answer).result.isError).toBeUndefined();
+  // Another daemon knows it still.
+  await host.close();
+  terminal.stdin.write('\u0003');
+  await closed;
+  await home.done(['stop']);
+  await using again = await openHost(home);
+  expect(await again.call('where')).toContain('pid');
+  expect(home.audit('tool.call').at(-1)).toMatchObject({ rule: expect.stringMatching(/^grant\./) });
 });

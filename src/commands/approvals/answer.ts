@@ -10,18 +10,18 @@ export async function answerQuestion(
   { terminal }: Context,
   control: ControlClient,
   { id, presence }: Pick<ShownQuestion, 'id' | 'presence'>,
-  choice: Choice,
+  { decision, scope, extent }: Choice,
   hasPin: boolean,
 ): Promise<boolean> {
-  const needsPin = choice.decision === 'allow' && (presence || choice.scope === 'always');
+  const needsPin = decision === 'allow' && (presence || scope === 'always');
   if (needsPin && !hasPin) {
     terminal.err('this answer needs your PIN, and none is set: "warder pin" sets one');
     return false;
   }
   try {
     const pin = needsPin ? { pin: await terminal.askSecret('PIN: ') } : {};
-    await control.request('approvals.answer', { id, ...choice, ...pin });
-    terminal.err(choice.decision === 'allow' ? 'allowed' : 'denied');
+    await control.request('approvals.answer', { id, decision, scope, extent, ...pin });
+    terminal.err(decision === 'allow' ? 'allowed' : 'denied');
     return true;
   } catch (error) {
     if (!(error instanceof WarderError)) throw error;

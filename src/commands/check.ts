@@ -243,8 +243,8 @@ async function checkRuntime(
 }
 
 function limitsOf(credential: ProfileCredential): CredentialLimits {
-  const { hosts, as, paths, methods, confirm, lifetime, maxUses, issues } = credential;
-  return { hosts, as, paths, methods, confirm, lifetime, maxUses, issues };
+  const { hosts, as, paths, methods, confirm, lifetime, maxUses, issues, sign } = credential;
+  return { hosts, as, paths, methods, confirm, lifetime, maxUses, issues, sign };
 }
 
 function printFinding({ out, err, paint }: Context['terminal'], finding: Finding): void {

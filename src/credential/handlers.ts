@@ -109,8 +109,9 @@ async function change(
 /** Throws `credential-unfit` for a value that a profile seals and the gate cannot put in: better now than at its start. */
 function refuseUnsealable(profiles: HandlersParts['profiles'], name: string, value: string): void {
   for (const profile of profiles.names) {
-    for (const { name: used, variable, deliver } of credentialsOf(profiles, profile)) {
-      const problem = used === name && deliver === 'sealed' ? sealingProblem(variable, value) : undefined;
+    for (const { name: used, variable, deliver, sign } of credentialsOf(profiles, profile)) {
+      const problem =
+        used === name && deliver === 'sealed' ? sealingProblem(variable, value, sign) : undefined;
       if (problem === undefined) continue;
       throw new WarderError(
         'credential-unfit',

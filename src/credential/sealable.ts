@@ -1,5 +1,8 @@
 // Values that cannot be sealed: no request carries them, or the gate could not find them again in a response.
+import { makesTokens, type Signing } from '../profile/signing.ts';
 import { MIN_SECRET_LENGTH } from './finder.ts';
+import { readAwsKeys } from './sigv4.ts';
+import { keyAlgorithm, readPrivateKey } from './token-maker.ts';
 
 /** Why a value cannot be sealed. `what` follows the variable's name: `DB_URL holds ...`. */
 export interface SealingProblem {
@@ -7,12 +10,40 @@ export interface SealingProblem {
   readonly hint: string;
 }
 
+/** Why a value cannot sign as its profile says. */
+function signingValueProblem(value: string, sign: Signing): SealingProblem | undefined {
+  if (makesTokens(sign)) {
+    const algorithm = keyAlgorithm(sign);
+    if (readPrivateKey(value, algorithm) !== undefined) return undefined;
+    return {
+      what: `holds no private key for ${algorithm}`,
+      hint: 'set the key as PEM, not encrypted; an RSA key has 2048 bits or more',
+    };
+  }
+  if (sign.scheme === 'aws-sigv4') {
+    if (readAwsKeys(value) !== undefined) return undefined;
+    return {
+      what: 'holds no secret access key of AWS',
+      hint: 'set the secret access key, or the JSON that "aws configure export-credentials" prints',
+    };
+  }
+  if (value.length < MIN_SECRET_LENGTH) return { what: 'is too short to sign', hint: 'get a longer one' };
+  const form = { text: /^\P{Cc}+$/u, hex: /^(?:[0-9a-f]{2})+$/i, base64: /^[A-Za-z0-9+/]+={0,2}$/ }[sign.key];
+  return form.test(value)
+    ? undefined
+    : {
+        what: `is not written as "key: ${sign.key}" says`,
+        hint: 'correct "sign.key", or set the value again',
+      };
+}
+
 const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----/;
 /** RFC 3986, section 3: a scheme, and a user and password before the host. */
 const URL_WITH_PASSWORD = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/[^\s/?#@]*:[^\s@]*@/;
 
 /** Why a value cannot be sealed; `undefined` if it can. The texts contain nothing of the value. */
-export function sealingProblem(variable: string, value: string): SealingProblem | undefined {
+export function sealingProblem(variable: string, value: string, sign?: Signing): SealingProblem | undefined {
+  if (sign !== undefined) return signingValueProblem(value, sign);
   const hint = `say "deliver: env" or "deliver: file" for ${variable}: the server then holds the secret`;
   if (value.length < MIN_SECRET_LENGTH) {
     return {
@@ -21,14 +52,20 @@ export function sealingProblem(variable: string, value: string): SealingProblem 
     };
   }
   if (PRIVATE_KEY.test(value)) {
-    return { what: 'holds a private key, which signs and is never sent: it cannot be sealed', hint };
+    return {
+      what: 'holds a private key, which signs and is never sent',
+      hint: `say in "sign" what it signs, or ${hint}`,
+    };
   }
   const scheme = URL_WITH_PASSWORD.exec(value)?.[1]?.toLowerCase();
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
     return { what: `holds a password for "${scheme}:", which is not HTTP: it cannot be sealed`, hint };
   }
   if (/(?:^|_)AWS_SECRET_(?:ACCESS_)?KEY$/.test(variable)) {
-    return { what: 'signs requests and is never sent: it cannot be sealed', hint };
+    return {
+      what: 'signs requests and is never sent',
+      hint: `say "sign: {scheme: aws-sigv4, …}", or ${hint}`,
+    };
   }
   if (/\p{Cc}/u.test(value)) {
     return { what: 'has a line break or control character, and cannot be sealed', hint };

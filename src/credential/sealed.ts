@@ -1,11 +1,14 @@
 // The sealed credentials of one session: the placeholder that the server gets for each, its current and former values,
 // and the tokens that were obtained with it. Where each may be used is decided in `usage.ts`.
 import type { CredentialSource, ProfileCredential } from '../profile/format.ts';
+import { makesTokens, type Signing } from '../profile/signing.ts';
 import { MIN_SECRET_LENGTH } from './finder.ts';
 import { createPlaceholder, type RandomBytes } from './sealed/placeholder.ts';
 import { canonicalPath, matchesPath } from './sealed/request-path.ts';
 import { EncodedValue } from './search/encodings.ts';
 import { secretParts } from './secret-parts.ts';
+import { readAwsKeys } from './sigv4.ts';
+import { type MadeToken, sampleToken } from './token-maker.ts';
 import {
   derivedLimits,
   refusalOf,
@@ -45,6 +48,9 @@ const MAX_FORMER_VALUES = 16;
 const MAX_TOKENS = 256;
 const MAX_TOKEN_CHARACTERS = 128 * 1024;
 const MAX_TOKEN_LENGTH = 8192;
+/** Milliseconds before its end in which a token that was made is made anew; and the least between two after a refusal. */
+const RENEWAL = 5 * 60_000;
+const MIN_TOKEN_AGE = 60_000;
 
 export class SealedCredential {
   readonly placeholder: string;
@@ -56,10 +62,12 @@ export class SealedCredential {
   readonly #parts: SealedParts;
   readonly #onUpdate: () => void;
   #version: string;
-  /** The current value, and former ones that a response may still contain. */
-  #secrets: readonly [SealedSecret, ...SealedSecret[]];
+  #value: string;
+  /** What the value contains that is secret, and former ones that a response may still contain. */
+  #secrets: readonly SealedSecret[];
   /** Parts of these that are secrets by themselves. */
   #parted: readonly SealedSecret[];
+  #token: (MadeToken & { /** Milliseconds since 1970. */ readonly made: number }) | undefined;
 
   /** Made by `Sealed`; `changed` is called after each `update` that changes something. */
   constructor(limits: UsageLimits & SealedValue, parts: SealedParts, onUpdate: () => void, derived: boolean) {
@@ -68,10 +76,11 @@ export class SealedCredential {
     this.#onUpdate = onUpdate;
     this.derived = derived;
     this.#version = limits.version;
-    this.placeholder = createPlaceholder(limits.value, parts.random);
+    this.#value = limits.value;
+    this.placeholder = createPlaceholder(sampleOf(limits), parts.random);
     this.placeholderEncodings = new EncodedValue(this.placeholder);
-    this.#secrets = [new SealedSecret(limits.value, this.placeholder)];
-    this.#parted = this.#partsOf(limits.value);
+    this.#secrets = this.#secretsOf(limits.value);
+    this.#parted = this.#partsOf(this.#secrets);
   }
 
   get variable(): string {
@@ -98,7 +107,36 @@ export class SealedCredential {
   }
 
   get value(): string {
-    return this.#secrets[0].value;
+    return this.#value;
+  }
+
+  /** How it signs, if it does. A token that was obtained with it does not. */
+  get sign(): Signing | undefined {
+    return this.derived ? undefined : this.#limits.sign;
+  }
+
+  /** What requests carry: the value, or a token that was made with it; `undefined` if there is none that is valid. */
+  sent(now: number): string | undefined {
+    if (!makesTokens(this.sign)) return this.value;
+    return this.#token !== undefined && now < this.#token.expires ? this.#token.token : undefined;
+  }
+
+  /** Whether it has a token that is valid for a while. `now`: milliseconds since 1970. */
+  hasFreshToken(now: number): boolean {
+    if (this.#token === undefined) return false;
+    const { expires, made } = this.#token;
+    return now >= made - RENEWAL && expires - now > Math.min(RENEWAL, (expires - made) / 2);
+  }
+
+  /** Keeps a token that was made with it. Responses are searched for it, and for those before. */
+  keepToken(token: MadeToken, now: number): void {
+    this.#token = { ...token, made: now };
+    this.#addSecrets([token.token, ...secretsIn(this.#value, this.sign)]);
+  }
+
+  /** Forgets a token that a host refuses, but for one that was just made. */
+  dropToken(now: number): void {
+    if (this.#token !== undefined && now - this.#token.made > MIN_TOKEN_AGE) this.#token = undefined;
   }
 
   get version(): string {
@@ -149,14 +187,26 @@ export class SealedCredential {
 
   #setValue(value: string): void {
     if (value === this.value) return;
-    const former = this.#secrets.filter((secret) => secret.value !== value).slice(0, MAX_FORMER_VALUES);
-    this.#secrets = [new SealedSecret(value, this.placeholder), ...former];
-    this.#parted = this.#secrets.flatMap((secret) => this.#partsOf(secret.value));
+    this.#value = value;
+    this.#token = undefined;
+    this.#addSecrets(secretsIn(value, this.sign));
+  }
+
+  #addSecrets(values: readonly string[]): void {
+    const former = this.#secrets.filter(({ value }) => !values.includes(value)).slice(0, MAX_FORMER_VALUES);
+    this.#secrets = [...values.map((value) => new SealedSecret(value, this.placeholder)), ...former];
+    this.#parted = this.#partsOf(this.#secrets);
     this.#onUpdate();
   }
 
-  #partsOf(value: string): SealedSecret[] {
-    return secretParts(value).map((part) => new SealedSecret(part, this.placeholder));
+  #secretsOf(value: string): readonly SealedSecret[] {
+    return secretsIn(value, this.sign).map((each) => new SealedSecret(each, this.placeholder));
+  }
+
+  #partsOf(secrets: readonly SealedSecret[]): SealedSecret[] {
+    return secrets
+      .flatMap(({ value }) => secretParts(value))
+      .map((part) => new SealedSecret(part, this.placeholder));
   }
 
   get #uses(): number {
@@ -166,8 +216,21 @@ export class SealedCredential {
   /** The limits of a token that was obtained with it. */
   derivedLimits(token: string, number: number): UsageLimits & SealedValue {
     const limits = this.derived ? this.#limits : derivedLimits(this.#limits);
-    return { ...limits, value: token, version: `${this.version}/${number}` };
+    return { ...limits, sign: undefined, value: token, version: `${this.version}/${number}` };
   }
+}
+
+/** The text that a placeholder is shaped after. */
+function sampleOf({ value, sign }: UsageLimits & SealedValue): string {
+  if (makesTokens(sign)) return sampleToken(sign);
+  return sign?.scheme === 'aws-sigv4' ? (readAwsKeys(value)?.secret ?? value) : value;
+}
+
+/** What is secret in a value: all of it, or the secret members of a key of AWS. */
+function secretsIn(value: string, sign: Signing | undefined): readonly string[] {
+  const keys = sign?.scheme === 'aws-sigv4' ? readAwsKeys(value) : undefined;
+  if (keys === undefined) return [value];
+  return [keys.secret, ...(keys.sessionToken === undefined ? [] : [keys.sessionToken])];
 }
 
 /** The sealed credentials of one session. */

@@ -1,13 +1,23 @@
 // Where and how often the gate may substitute a sealed credential. Pure decisions; the caller passes the time.
 // Everything that is not explicitly allowed is refused, with a short reason that contains no value.
 import type { ProfileCredential } from '../profile/format.ts';
+import { makesTokens, signsRequests } from '../profile/signing.ts';
 import { canonicalPath, matchesPath } from './sealed/request-path.ts';
 
 /**
  * Where a placeholder is in a request. `header`: any header except `Authorization: Bearer` and `Basic`. `token`: the
  * whole value of a secret parameter of a token request (RFC 6749), which a token endpoint consumes and nobody else reads.
+ * `signature`: only what was computed with it.
  */
-export type PlaceholderLocation = 'bearer' | 'basic' | 'header' | 'query' | 'path' | 'body' | 'token';
+export type PlaceholderLocation =
+  | 'bearer'
+  | 'basic'
+  | 'header'
+  | 'query'
+  | 'path'
+  | 'body'
+  | 'token'
+  | 'signature';
 
 /** A request into which the gate may substitute a secret. */
 export interface SubstitutionRequest {
@@ -47,6 +57,7 @@ export type UsageLimits = Pick<
   | 'lifetime'
   | 'maxUses'
   | 'issues'
+  | 'sign'
 >;
 
 /** What a use is measured against, beside the limits. */
@@ -93,9 +104,12 @@ export function refusalOf(
   }
   if (use.hasOverrideHeader && (methods ?? paths) !== undefined)
     return 'a header may name another method or path';
-  if (as === undefined && !DEFAULT_LOCATIONS.includes(use.location))
+  if (use.location !== 'signature' && signsRequests(limits.sign))
+    return 'it signs requests, and is never sent';
+  if (use.location === 'body' && makesTokens(limits.sign)) return 'what is made with a key goes into no body';
+  if (use.location !== 'signature' && as === undefined && !DEFAULT_LOCATIONS.includes(use.location))
     return 'it may be used in a header only, as its profile has no "as"';
-  if (as !== undefined && !ALLOWED_LOCATIONS[as]?.includes(use.location))
+  if (use.location !== 'signature' && as !== undefined && !ALLOWED_LOCATIONS[as]?.includes(use.location))
     return `it may be used in "${as}" only`;
   if (lifetime !== undefined && use.now - start >= lifetime) return 'its lifetime is over';
   if (maxUses !== undefined && !use.repeated && uses >= maxUses) return 'it was used as often as it may be';

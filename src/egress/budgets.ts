@@ -53,6 +53,10 @@ export const BUDGETS = {
   form: MIB,
   /** What a buffered body may decode to. */
   decoded: MIB,
+  /** A body that must be whole so that it can be signed. */
+  signedBody: 16 * MIB,
+  /** Until a token is asked for again that could not be made. */
+  tokenRetry: 10_000,
   /** The longest response of a token endpoint. */
   tokenResponse: MIB,
   /** For the turn of a request that exchanges a refresh token. */

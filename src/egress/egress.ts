@@ -143,7 +143,7 @@ export class Egress {
   }: GateRequest): Promise<OpenGate> {
     const { audit, guards, onCredentialResponse, clock, log } = this.#parts;
     const sealable = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
-      resolved.map((credential) => requireSealable(profile.name, credential));
+      resolved.map((credential) => requireSealable(profile, credential));
     const sealed = new SealedCredentials(withValues(profile.credentials, sealable(sealedCredentials)), {
       random: randomBytes,
       start: began,
@@ -262,12 +262,13 @@ function withValues(
 }
 
 /** Throws `credential-unfit` for a value that the gate could not substitute. */
-function requireSealable(profile: string, resolved: ResolvedCredential): ResolvedCredential {
-  const problem = sealingProblem(resolved.variable, resolved.value);
+function requireSealable(profile: Profile, resolved: ResolvedCredential): ResolvedCredential {
+  const sign = profile.credentials.find(({ variable }) => variable === resolved.variable)?.sign;
+  const problem = sealingProblem(resolved.variable, resolved.value, sign);
   if (problem === undefined) return resolved;
   throw new WarderError(
     'credential-unfit',
-    `cannot start "${profile}": ${resolved.variable} ${problem.what}`,
+    `cannot start "${profile.name}": ${resolved.variable} ${problem.what}`,
     {
       hint: problem.hint,
     },

@@ -32,6 +32,7 @@ import type { RefreshTurns } from './refresh.ts';
 import { EgressRefusal } from './refusal.ts';
 import type { Authority } from './tls/authority.ts';
 import { Handshakes } from './tls/handshakes.ts';
+import { TokenSource } from './token-source.ts';
 import type { GateTurns } from './turns.ts';
 
 export interface GateParts {
@@ -80,7 +81,14 @@ export class Gate implements Disposable {
     this.#parts = parts;
     this.#handshakes = new Handshakes(parts.turns);
     const { sealed, guards, ledger, refreshes, turns, clock, onCredentialResponse, log } = parts;
+    const tokens = new TokenSource({
+      connect: (host, port) =>
+        this.#connectTls({ connection: ledger.nextConnectionId(), host, port }, [HTTP1]),
+      ledger,
+      clock,
+    });
     const forwarder = new Forwarder({
+      tokens,
       sealed,
       guards,
       ledger,

@@ -5,6 +5,7 @@ import { hasBrokenReference, referencedCredentials } from './argument-credential
 import type { Diagnostic, Path } from './diagnostic.ts';
 import type { YamlDocument } from './document.ts';
 import type { ProfileFile } from './schema.ts';
+import { signingProblem } from './signing.ts';
 import { parseDuration, parseSize } from './units.ts';
 import { BASE_VARIABLES, isLoaderVariable } from './variable.ts';
 
@@ -107,6 +108,7 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
         'lifetime',
         'max-uses',
         'issues',
+        'sign',
       ] as const) {
         if (credential[key] === undefined) continue;
         report(
@@ -144,7 +146,18 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
         );
       }
     }
-    const { issues } = credential;
+    const { issues, sign } = credential;
+    if (sign !== undefined) {
+      const problem = signingProblem(sign);
+      if (problem !== undefined) report(['credentials', name, 'sign', problem.key], problem.message);
+      if (sign.scheme === 'aws-sigv4' || sign.scheme === 'hmac') {
+        for (const key of ['as', 'issues'] as const)
+          if (credential[key] !== undefined)
+            report(['credentials', name, key], `has no effect with "sign: {scheme: ${sign.scheme}}"`);
+      } else if (credential.as === 'body') {
+        report(['credentials', name, 'as'], 'cannot be "body": what is made with a key goes into no body');
+      }
+    }
     if (issues !== undefined && Object.keys(issues).length === 0) {
       report(['credentials', name, 'issues'], 'says nothing', 'name "members", "as", "paths" or "methods"');
     }

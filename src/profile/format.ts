@@ -9,6 +9,7 @@ import { type Diagnostic, diagnosticsError, type Path } from './diagnostic.ts';
 import { parseYaml } from './document.ts';
 import { type ProfileFile, profileFile } from './schema.ts';
 import { describeIssue, toDiagnostics } from './schema-errors.ts';
+import { type Signing, toSigning } from './signing.ts';
 import { parseDuration, parseSize } from './units.ts';
 
 export type Decision = 'allow' | 'ask' | 'deny';
@@ -71,6 +72,8 @@ export interface ProfileCredential {
   readonly lifetime: number | undefined;
   readonly maxUses: number | undefined;
   readonly issues: IssuedTokens | undefined;
+  /** It signs instead of being sent. */
+  readonly sign?: Signing | undefined;
 }
 
 /** Tokens that a host gives out for a sealed credential: which answers have them, and how they may be used. */
@@ -194,6 +197,7 @@ function withDefaults(file: ProfileFile, name: string): Profile {
       lifetime: credential.lifetime === undefined ? undefined : parseDuration(credential.lifetime),
       maxUses: credential['max-uses'],
       issues: toIssues(credential.issues),
+      sign: toSigning(credential.sign),
     })),
     sandbox:
       sandbox === undefined

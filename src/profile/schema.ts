@@ -3,6 +3,7 @@
 import * as z from 'zod';
 import { CREDENTIAL_NAME, CREDENTIAL_NAME_RULE } from '../wire/hello.ts';
 import { describeEnum } from './schema-errors.ts';
+import { signing } from './signing.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 import { VARIABLE_PATTERN } from './variable.ts';
 
@@ -126,6 +127,7 @@ const credential = z.strictObject({
     })
     .optional()
     .describe('Tokens that a host gives out for it, and how they may be used; by default as it may itself'),
+  sign: signing.optional().describe('It signs, and is never sent: aws-sigv4, hmac, jwt, github-app'),
 });
 
 const sandbox = z.strictObject({

@@ -6,6 +6,7 @@ import {
   type ProfileCredential,
 } from '../../profile/format.ts';
 import { isLoopbackName, parseNetworkHost } from '../../profile/host.ts';
+import { type Signing, signsRequests } from '../../profile/signing.ts';
 import { formatDuration } from '../../profile/units.ts';
 import type { PlanSummary } from '../../sandbox/summary.ts';
 
@@ -80,7 +81,7 @@ export function unixSocketLines({
 /** The restrictions of a sealed credential. */
 export type CredentialLimits = Pick<
   ProfileCredential,
-  'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses' | 'issues'
+  'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses' | 'issues' | 'sign'
 >;
 
 /** The values of `as` in words. */
@@ -97,10 +98,11 @@ const DEFAULT_PLACEMENT = 'a header, or a secret parameter of a token request';
 
 /** The restrictions of a sealed credential, each as a label and a text. */
 export function limitLines(limits: CredentialLimits): readonly (readonly [label: string, text: string])[] {
-  const { hosts, as, paths, methods, lifetime, maxUses, confirm, issues } = limits;
+  const { hosts, as, paths, methods, lifetime, maxUses, confirm, issues, sign } = limits;
   const lines: [string, string][] = [
     ['hosts', hosts.join(' ')],
-    ['place', placement(as)],
+    ...(signsRequests(sign) ? [] : [['place', placement(as)] as [string, string]]),
+    ...(sign === undefined ? [] : [['signs', signLine(sign)] as [string, string]]),
     ['methods', methods?.join(' ') ?? 'any'],
     ['paths', paths?.join(' ') ?? 'any'],
   ];
@@ -111,6 +113,23 @@ export function limitLines(limits: CredentialLimits): readonly (readonly [label:
   if (confirm) lines.push(['confirm', 'at the first use']);
   if (issues !== undefined) lines.push(['issues', issuesLine(issues)]);
   return lines;
+}
+
+/** What a credential signs, in words. */
+function signLine(sign: Signing): string {
+  switch (sign.scheme) {
+    case 'aws-sigv4':
+      return `requests to AWS: ${sign.services.join(' ')} in ${sign.regions.join(' ')}; it is never sent`;
+    case 'hmac':
+      return `requests, in ${sign.header ?? `the parameter ${sign.query}`}; it is never sent`;
+    case 'jwt':
+      return 'tokens (JWT), which are sent; it is never sent itself';
+    case 'github-app': {
+      const repositories = sign.repositories?.join(' ') ?? 'all';
+      const permissions = Object.entries(sign.permissions ?? {}).map(([name, access]) => `${name} ${access}`);
+      return `for installation ${sign.installation} of the GitHub App ${sign.app}: repositories ${repositories}, permissions ${permissions.join(', ') || 'all that it has'}`;
+    }
+  }
 }
 
 function placement(as: string | undefined): string {

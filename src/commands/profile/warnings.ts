@@ -157,7 +157,7 @@ export function signingWarning(variable: string): string | undefined {
   const problem = sealingProblem(variable, SAMPLE_VALUE);
   if (problem !== undefined) return `${variable} ${problem.what} (${problem.hint})`;
   if (!SIGNING_VARIABLE.test(variable)) return undefined;
-  return `${variable} looks like a signing key: a host refuses what is signed with a placeholder, so use "deliver: env"`;
+  return `${variable} looks like a signing key: a host refuses what is signed with a placeholder, so say how in "sign", or use "deliver: env"`;
 }
 
 function anyPlaceWarning(what: string): string {
@@ -181,7 +181,9 @@ function sharedDomainWarnings({ credentials, sandbox }: Profile): string[] {
 function sealedWarnings({ credentials }: Profile): string[] {
   const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
   if (sealed.length === 0) return [];
-  const warnings = sealed.flatMap(({ variable }) => signingWarning(variable) ?? []);
+  const warnings = sealed.flatMap(({ variable, sign }) =>
+    sign === undefined ? (signingWarning(variable) ?? []) : [],
+  );
   for (const { variable, as, confirm, issues } of sealed) {
     if (as === 'any') warnings.push(anyPlaceWarning(variable));
     if (issues?.as === 'any') warnings.push(anyPlaceWarning(`a token obtained with ${variable}`));
@@ -190,6 +192,6 @@ function sealedWarnings({ credentials }: Profile): string[] {
   }
   return [
     ...warnings,
-    'a program that pins certificates, uses a client certificate, or signs requests with the value cannot use a sealed credential: "deliver: env" or "file" gives it the value',
+    'a program that pins certificates, uses a client certificate, or signs requests in a way that "sign" does not know cannot use a sealed credential: "deliver: env" or "file" gives it the value',
   ];
 }

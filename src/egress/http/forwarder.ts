@@ -7,10 +7,12 @@ import type { SealedCredential } from '../../credential/sealed.ts';
 import type { Log } from '../../os/log.ts';
 import { BUDGETS } from '../budgets.ts';
 import type { Destination } from '../ledger.ts';
+import type { TokenSource } from '../token-source.ts';
 import type { GateTurns } from '../turns.ts';
 import { toDenial } from './gate-response.ts';
 import { prepareBody } from './request-body.ts';
 import { processHead } from './request-head.ts';
+import { readSignature } from './request-signature.ts';
 import { forwardResponse, isEventStream, type ResponseSink, type ResponseSource } from './response.ts';
 import { Denial, type Field, type Head, RequestContext, type RequestContextParts } from './substitution.ts';
 import { TokenResponse } from './token-response.ts';
@@ -74,6 +76,7 @@ export interface ForwarderParts extends RequestContextParts {
   readonly sealing: () => ResponseSealer;
   /** Called when a host has answered a request that carried a credential, with any status. */
   readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
+  readonly tokens: TokenSource;
   readonly turns: GateTurns;
   readonly log: Log;
 }
@@ -89,7 +92,7 @@ export class Forwarder {
 
   /** Forwards one request. Never rejects, unless a hook throws. */
   async forward(request: IncomingRequest, route: Route, hooks: RequestHooks): Promise<void> {
-    const { turns, sealing } = this.#parts;
+    const { turns, sealing, clock } = this.#parts;
     const { method, target, version, webSocket } = request;
     const { destination, secure } = route;
     const path = target.split('?', 1)[0] ?? '';
@@ -102,8 +105,12 @@ export class Forwarder {
     };
     try {
       const head: Head = { method, target, fields: request.fields };
+      const signature = await turns.slice(() => readSignature(head, context));
+      for (const credential of context.tokensIn(head)) await this.#parts.tokens.ensure(credential);
       await turns.slice(() => processHead(head, context, { ...destination, secure, version, webSocket }));
-      const body = await prepareBody(request, head, context, turns, reserve);
+      const body = await prepareBody(request, head, context, turns, reserve, signature?.needsBody);
+      // Last of all: nothing that is signed changes after that.
+      await turns.slice(() => signature?.apply(head, body.bytes, clock.now()));
       context.recheck();
       const { to, response } = hooks.send(head, body.framing);
       const sent = body.send(to);
@@ -141,8 +148,10 @@ export class Forwarder {
 
   /** A host has answered, as `status` says. */
   reportStatus(context: RequestContext, status: number, host: string): void {
-    for (const credential of context.usedCredentials.keys())
+    for (const credential of context.usedCredentials.keys()) {
+      if (status === 401) credential.dropToken(this.#parts.clock.now());
       this.#parts.onCredentialResponse(credential, status, host);
+    }
   }
 
   /** Joins both sides of a WebSocket that a request to a path has opened; each message that carries a credential is a use. */

@@ -36,6 +36,8 @@ export interface IncomingBody {
 export interface OutgoingBody {
   /** Its `Content-Length` or `Transfer-Encoding` field; empty where there is no body. */
   readonly framing: readonly Field[];
+  /** All of it, as it is sent; `undefined` where it streams, or is compressed. */
+  readonly bytes?: Buffer;
   /** It requests a token (RFC 6749). */
   readonly isTokenRequest: boolean;
   /** Sends it, and ends the request. Rejects with `Denial`, or with what broke the stream. */
@@ -44,7 +46,7 @@ export interface OutgoingBody {
 
 /**
  * Reads what must be read before the request may leave. `reserve` is called with the bytes that stay in memory until
- * then, and may throw. Throws `Denial`.
+ * then, and may throw. `whole`: the body is to be known before the head is sent. Throws `Denial`.
  */
 export async function prepareBody(
   { body: request, undeclared }: IncomingBody,
@@ -52,21 +54,24 @@ export async function prepareBody(
   context: RequestContext,
   turns: GateTurns,
   reserve: (bytes: number) => void,
+  whole = false,
 ): Promise<OutgoingBody> {
   const [length] = fieldValues(head.fields, 'content-length');
   head.fields = head.fields.filter(([name]) => name.toLowerCase() !== 'content-length');
   if (!undeclared && (length === undefined || length === '0')) return emptyBody(head, length);
 
-  const codings = fieldValues(head.fields, 'content-encoding');
-  const coding = parseContentEncoding(codings.join(','));
+  // Parts of the body of S3 between lines with their lengths: readable, but nothing can be put in.
+  const codings = fieldValues(head.fields, 'content-encoding').join(',');
+  const awsChunked = /^\s*aws-chunked\s*$/i.test(codings);
+  const coding = awsChunked ? 'identity' : parseContentEncoding(codings);
   if (coding === undefined) throw new Denial(415, 'the content coding of the body cannot be read');
   const types = fieldValues(head.fields, 'content-type');
   if (types.some(isUnsearchable)) throw new Denial(415, 'the character set of the body cannot be read');
-  const format = formatOf(types);
+  const format = awsChunked ? 'other' : formatOf(types);
   if (isEnveloped(types)) return envelopedBody(request, length, coding, context, turns);
   const buffered = format === 'form' || (!undeclared && Number(length) <= BUDGETS.bufferedBody);
-  if (buffered) {
-    const body = await readWhole(request, BUDGETS.form, reserve);
+  if (buffered || whole) {
+    const body = await readWhole(request, whole ? BUDGETS.signedBody : BUDGETS.form, reserve);
     return await bufferedBody(body, coding, format, context, turns, reserve);
   }
 
@@ -116,6 +121,7 @@ function emptyBody({ method }: Head, length: string | undefined): OutgoingBody {
   const needsLength = length !== undefined || ['POST', 'PUT', 'PATCH'].includes(method);
   return {
     framing: needsLength ? [['Content-Length', '0']] : [],
+    bytes: Buffer.alloc(0),
     isTokenRequest: false,
     async send(to) {
       to.end();
@@ -169,6 +175,7 @@ async function bufferedBody(
   return {
     framing:
       step === undefined ? [['Content-Length', String(put.length)]] : [['Transfer-Encoding', 'chunked']],
+    ...(step === undefined && { bytes: put }),
     isTokenRequest: tokenRequest !== undefined,
     async send(to) {
       if (step === undefined) {

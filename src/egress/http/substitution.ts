@@ -5,6 +5,7 @@ import type { Finder } from '../../credential/finder.ts';
 import type { SealedCredential, SealedCredentials } from '../../credential/sealed.ts';
 import type { PlaceholderLocation, UsageLocks } from '../../credential/usage.ts';
 import type { Clock } from '../../os/clock.ts';
+import { makesTokens } from '../../profile/signing.ts';
 import type { CredentialedRequest, Destination, EgressLedger } from '../ledger.ts';
 import type { RefreshTurn, RefreshTurns } from '../refresh.ts';
 
@@ -101,9 +102,43 @@ export class RequestContext {
    * where it is not allowed there, or cannot be recorded.
    */
   substitute(index: number, location: PlaceholderLocation): string {
-    const { ledger } = this.#parts;
     const credential = this.#search.all[index];
     if (credential === undefined) throw new Denial(403, 'the credential no longer exists');
+    this.#use(credential, location);
+    const sent = credential.sent(this.#parts.clock.now());
+    if (sent === undefined) throw new Denial(503, `no token of the credential ${credential.name} is valid`);
+    return sent;
+  }
+
+  /** The credentials of this host that sign, or make tokens. */
+  get signers(): readonly SealedCredential[] {
+    const { host, port } = this.#destination;
+    return this.#search.all.filter((each) => each.sign !== undefined && each.allowsHost(host, port));
+  }
+
+  /** The credentials whose tokens must be made before the placeholders of a head are replaced. */
+  tokensIn(head: Head): readonly SealedCredential[] {
+    const { guards } = this.#parts;
+    const signers = this.signers.filter(({ sign, name }) => makesTokens(sign) && !guards.isRevoked(name));
+    if (signers.length === 0 || guards.locked) return [];
+    const text = Buffer.from([head.target, ...head.fields.flat()].join('\n'), 'latin1');
+    const found = new Set(this.finder.find(text).map(({ index }) => this.#search.all[index]));
+    return signers.filter((each) => found.has(each));
+  }
+
+  /** The value of a credential that signs this request. Throws as `substitute` does. */
+  sign(credential: SealedCredential): string {
+    this.#use(credential, 'signature');
+    return credential.value;
+  }
+
+  /** A credential may not be used in this request. */
+  deny(credential: SealedCredential, reason: string): Denial {
+    return this.#deny(this.#request(credential), reason);
+  }
+
+  #use(credential: SealedCredential, location: PlaceholderLocation): void {
+    const { ledger } = this.#parts;
     const request = this.#request(credential);
     this.#check(credential, { request, location });
     const substitution = this.#used.get(credential);
@@ -117,7 +152,6 @@ export class RequestContext {
       this.#used.set(credential, { request, location });
       if (this.#status !== undefined) ledger.recordAnswer(request, this.#status);
     } else substitution.location = location;
-    return credential.value;
   }
 
   /** The request exchanges a refresh token: no other does until `endRefresh`. */

@@ -145,7 +145,7 @@ test('W-SEAL-2 a wildcard below which anybody can have a name causes a warning',
 });
 
 test.each([
-  ['AWS_SECRET_ACCESS_KEY', /signs requests and is never sent: it cannot be sealed/],
+  ['AWS_SECRET_ACCESS_KEY', /signs requests and is never sent/],
   ['AWS_SESSION_TOKEN', /looks like a signing key/],
   ['GITHUB_APP_PRIVATE_KEY', /looks like a signing key/],
   ['SLACK_SIGNING_SECRET', /looks like a signing key/],
@@ -224,4 +224,14 @@ test('list marks sealed credentials, counts usable ones, and reports a lock', as
     ['d', 'ok', '-'],
   ]);
   expect(cli.err).toEqual(['\nall credentials are locked: "warder unlock"']);
+});
+
+test('what a credential signs is shown, and not where it would be put [W-SEAL-20]', async () => {
+  using cli = new FakeCli();
+  const sign = { scheme: 'aws-sigv4', service: ['s3', 'sqs'], region: 'eu-central-1' };
+  const output = await check(cli, { credentials: { AWS_SECRET_ACCESS_KEY: { hosts: ['a.b'], sign } } });
+  expect(output).toMatch(/signs {5}requests to AWS: s3 sqs in eu-central-1; it is never sent/);
+  expect(output).not.toMatch(/^ +place /m);
+  // It is no value that could not be sealed.
+  expect(output).not.toMatch(/AWS_SECRET_ACCESS_KEY signs requests/);
 });

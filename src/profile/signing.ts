@@ -1,0 +1,224 @@
+// How a sealed credential is used that signs instead of being sent: `credentials.X.sign` of a profile. The secret stays
+// in the daemon, and so does the signing.
+import * as z from 'zod';
+import { DURATION_PATTERN, parseDuration } from './units.ts';
+
+const printable = z
+  .string()
+  .max(1024)
+  .regex(/^\P{Cc}+$/u, 'must be text on one line, without control characters');
+const word = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be letters, digits and "-"');
+const fieldName = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a header');
+const words = z.union([word.transform((one) => [one]), z.array(word).min(1)]);
+
+/** AWS Signature Version 4: requests that the server has signed with the placeholder are signed anew. */
+const awsSigV4 = z.strictObject({
+  scheme: z.literal('aws-sigv4'),
+  service: words.describe('The services that it may sign for: s3'),
+  region: words.describe('The regions that it may sign for: eu-central-1'),
+});
+
+/** A keyed digest (RFC 2104) of parts of the request, in a header or a parameter of the query. */
+const hmac = z.strictObject({
+  scheme: z.literal('hmac'),
+  algorithm: z.enum(['sha1', 'sha256', 'sha384', 'sha512']).optional(),
+  key: z.enum(['text', 'hex', 'base64']).optional().describe('How the stored value is written'),
+  message: printable.describe('What is signed: "{header:X-Timestamp}{method}{path}{body}"'),
+  encoding: z.enum(['hex', 'base64', 'base64url']).optional(),
+  header: fieldName.optional().describe('The header that has the signature'),
+  query: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/)
+    .optional()
+    .describe('The parameter of the query that has the signature'),
+  prefix: printable.max(64).optional().describe('What stands before the signature in its header: "sha256="'),
+});
+
+const claim = z.union([z.string().max(1024), z.number(), z.boolean(), z.array(z.string().max(1024))]);
+
+/** A JSON Web Token (RFC 7519) that the gate signs with a private key. */
+const jwt = z.strictObject({
+  scheme: z.literal('jwt'),
+  algorithm: z.enum([
+    'RS256',
+    'RS384',
+    'RS512',
+    'PS256',
+    'PS384',
+    'PS512',
+    'ES256',
+    'ES384',
+    'ES512',
+    'EdDSA',
+  ]),
+  'key-id': printable.max(256).optional(),
+  claims: z
+    .record(printable.max(128), claim)
+    .optional()
+    .describe('iss, sub, aud and others; iat and exp are added'),
+  expires: z
+    .string()
+    .regex(DURATION_PATTERN, 'must be a duration such as 10m')
+    .optional()
+    .describe('How long each token is valid; by default 10m'),
+});
+
+/** An installation token of a GitHub App, which the gate gets with the app's private key. */
+const githubApp = z.strictObject({
+  scheme: z.literal('github-app'),
+  app: z.union([z.int().min(1), word]).describe("The app's id, or its client id"),
+  installation: z.int().min(1),
+  repositories: z
+    .array(z.string().regex(/^[\w.-]{1,100}$/))
+    .min(1)
+    .max(500)
+    .optional(),
+  permissions: z.record(z.string().regex(/^[a-z_]{1,64}$/), z.enum(['read', 'write', 'admin'])).optional(),
+  api: z
+    .string()
+    .regex(/^[a-z0-9.-]{1,253}(:[0-9]{1,5})?(\/[\w./-]*)?$/)
+    .optional()
+    .describe("The API's host, and path; by default api.github.com"),
+});
+
+/** The key `sign` of a credential. */
+export const signing = z.discriminatedUnion('scheme', [awsSigV4, hmac, jwt, githubApp], {
+  error: (issue) =>
+    issue.code === 'invalid_union' ? 'needs "scheme": aws-sigv4, hmac, jwt or github-app' : undefined,
+});
+
+type SigningFile = z.output<typeof signing>;
+
+export interface AwsSigV4 {
+  readonly scheme: 'aws-sigv4';
+  readonly services: readonly string[];
+  readonly regions: readonly string[];
+}
+
+export interface HmacSigning {
+  readonly scheme: 'hmac';
+  readonly algorithm: 'sha1' | 'sha256' | 'sha384' | 'sha512';
+  readonly key: 'text' | 'hex' | 'base64';
+  readonly message: string;
+  readonly encoding: 'hex' | 'base64' | 'base64url';
+  /** Exactly one of `header` and `query` is set. */
+  readonly header: string | undefined;
+  readonly query: string | undefined;
+  readonly prefix: string;
+}
+
+export interface JwtSigning {
+  readonly scheme: 'jwt';
+  readonly algorithm: string;
+  readonly keyId: string | undefined;
+  readonly claims: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  /** Milliseconds. */
+  readonly expires: number;
+}
+
+export interface GithubAppSigning {
+  readonly scheme: 'github-app';
+  readonly app: string;
+  readonly installation: number;
+  readonly repositories: readonly string[] | undefined;
+  readonly permissions: Readonly<Record<string, string>> | undefined;
+  /** Host, port where it is not 443, and path. */
+  readonly api: string;
+}
+
+/** Schemes that sign requests, and schemes whose tokens are sent instead of the secret. */
+export type RequestSigning = AwsSigV4 | HmacSigning;
+export type TokenSigning = JwtSigning | GithubAppSigning;
+export type Signing = RequestSigning | TokenSigning;
+
+/** Whether a scheme signs requests, so that nothing of the credential is sent. */
+export function signsRequests(sign: Signing | undefined): sign is RequestSigning {
+  return sign?.scheme === 'aws-sigv4' || sign?.scheme === 'hmac';
+}
+
+/** Whether a scheme makes tokens, which are sent in place of the credential. */
+export function makesTokens(sign: Signing | undefined): sign is TokenSigning {
+  return sign?.scheme === 'jwt' || sign?.scheme === 'github-app';
+}
+
+const DEFAULT_EXPIRY = 600_000;
+
+/** With its defaults. */
+export function toSigning(sign: SigningFile | undefined): Signing | undefined {
+  switch (sign?.scheme) {
+    case undefined:
+      return undefined;
+    case 'aws-sigv4':
+      return { scheme: sign.scheme, services: sign.service, regions: sign.region };
+    case 'hmac': {
+      const { scheme, algorithm = 'sha256', key = 'text', encoding = 'hex', prefix = '' } = sign;
+      const { message, header, query } = sign;
+      return {
+        scheme,
+        algorithm,
+        key,
+        message: message.replaceAll('\\n', '\n'),
+        encoding,
+        header,
+        query,
+        prefix,
+      };
+    }
+    case 'jwt': {
+      const { scheme, algorithm, claims = {}, expires } = sign;
+      const lifetime = expires === undefined ? undefined : parseDuration(expires);
+      return { scheme, algorithm, keyId: sign['key-id'], claims, expires: lifetime ?? DEFAULT_EXPIRY };
+    }
+    case 'github-app': {
+      const { scheme, app, installation, repositories, permissions, api = 'api.github.com' } = sign;
+      return { scheme, app: String(app), installation, repositories, permissions, api };
+    }
+  }
+}
+
+const PART = /\{([a-z0-9-]+)(?::([A-Za-z0-9-]{1,64}))?\}/g;
+/** The parts of a request that a message may contain; `header` names one. */
+export const MESSAGE_PARTS = ['method', 'path', 'query', 'target', 'host', 'body', 'body-sha256', 'header'];
+
+/** What is wrong across the keys of `sign`; `undefined`: nothing. `path`: the key, below `sign`. */
+export function signingProblem(
+  sign: SigningFile,
+): { readonly key: string; readonly message: string } | undefined {
+  if (sign.scheme === 'jwt') {
+    for (const name of ['iat', 'exp', 'nbf'])
+      if (sign.claims !== undefined && Object.hasOwn(sign.claims, name))
+        return { key: 'claims', message: `cannot set "${name}": the gate does` };
+    const lifetime = sign.expires === undefined ? undefined : parseDuration(sign.expires);
+    if (lifetime !== undefined && (lifetime < 60_000 || lifetime > 86_400_000))
+      return { key: 'expires', message: 'must be between 1m and 24h' };
+  }
+  if (sign.scheme !== 'hmac') return undefined;
+  if ((sign.header === undefined) === (sign.query === undefined))
+    return { key: 'scheme', message: 'needs one of "header" and "query"' };
+  if (sign.prefix !== undefined && sign.header === undefined)
+    return { key: 'prefix', message: 'has no effect without "header"' };
+  for (const [, part = '', name] of sign.message.matchAll(PART)) {
+    if (!MESSAGE_PARTS.includes(part) || (part === 'header') !== (name !== undefined))
+      return {
+        key: 'message',
+        message: `has an unknown part "{${part}}": there are ${MESSAGE_PARTS.join(', ')}:NAME`,
+      };
+  }
+  if (!PART.test(sign.message)) return { key: 'message', message: 'contains nothing of the request' };
+  PART.lastIndex = 0;
+  return undefined;
+}
+
+/** Replaces each part of a message by what `read` returns. */
+export function fillMessage(
+  message: string,
+  read: (part: string, name: string | undefined) => Buffer,
+): Buffer {
+  const pieces: Buffer[] = [];
+  let at = 0;
+  for (const match of message.matchAll(PART)) {
+    pieces.push(Buffer.from(message.slice(at, match.index)), read(match[1] ?? '', match[2]));
+    at = match.index + match[0].length;
+  }
+  return Buffer.concat([...pieces, Buffer.from(message.slice(at))]);
+}

@@ -207,8 +207,10 @@ describe.runIf(uid === 0)('as root', () => {
   });
 
   test('W-BOX-5 where no device files can be made none are, doctor says so, and what a killed daemon left is removed', async () => {
-    // A file system that takes none.
-    const there = await inspectMachine(uid, '/proc/self');
+    // Below a file nothing can be made.
+    const file = join(run, 'file');
+    writeFileSync(file, '');
+    const there = await inspectMachine(uid, file);
     expect(there.makeDevices?.()).toBeUndefined();
     const finding = (await probe({ ...there, bubblewrap: machine.bubblewrap })).find(
       ({ layer }) => layer === 'devices',

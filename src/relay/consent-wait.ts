@@ -116,7 +116,7 @@ export class ConsentWait {
       call: name,
       method,
       kind: target?.kind ?? 'methods',
-      name: targets.length === 1 && target !== undefined ? target.name : shown || method,
+      name: targets.length === 1 && target !== undefined ? nameOf(target.name, shown) : shown || method,
       rule,
       digest: start === -1 ? digest('{}') : end - start > MAX_SHOWN ? UNREAD : exactDigest(bytes, start, end),
       definition: method === CALL && target !== undefined ? tools.definitionOf(target.name) : undefined,
@@ -141,6 +141,11 @@ export class ConsentWait {
     report();
     return setInterval(() => resume(report), PROGRESS);
   }
+}
+
+/** A name that no other shares, without the values of credentials and no longer than may be shown. */
+function nameOf(name: string, shown: string): string {
+  return name === shown ? name : `${shown} (${digest(name)})`;
 }
 
 /** Where the arguments of a tool call are, or the `params` of any other request; -1: nowhere. */

@@ -8,7 +8,7 @@ export interface ConsentRequest {
   readonly call: string;
   readonly method: string;
   readonly kind: Kind;
-  /** What it acts on, as the host wrote it. */
+  /** What it acts on, and nothing else has this name. Of one that cannot be shown as it is, its digest is a part. */
   readonly name: string;
   /** The part of the profile that says `ask`, and why. */
   readonly rule: string;

@@ -95,7 +95,7 @@ interface Candidate extends Encoding {
 
 /** Candidates that are matched together. */
 interface CandidateTree {
-  readonly candidates: readonly Candidate[];
+  readonly candidates: Candidate[];
   readonly tree: PatternTree;
 }
 
@@ -129,58 +129,60 @@ const utf8 = new TextEncoder();
 
 /** Finds the values of one set. */
 export class Finder {
-  readonly #values: readonly Buffer[];
-  readonly #search: MultiSearch | undefined;
+  readonly #values: Buffer[] = [];
+  readonly #search = new MultiSearch();
   /** An encoding has no anchor, so all data is scanned. */
-  readonly #scanAll: boolean;
-  readonly #trees: readonly CandidateTree[];
+  #scanAll = false;
+  readonly #raw: CandidateTree = { candidates: [], tree: new PatternTree(ALIKE_IN_TEXT) };
+  readonly #encoded: CandidateTree = { candidates: [], tree: new PatternTree(ALIKE_IN_BASE64) };
+  readonly #trees: readonly CandidateTree[] = [this.#raw, this.#encoded];
   /** Whether an encoding may begin with two bytes: one bit for each pair. */
   readonly #firstTwoBytes = new Uint8Array(8192);
   /** By ASCII character: whether a value may begin with it. */
   readonly #firstCharacters = new Uint8Array(128);
   readonly #readings = emptyReadings();
-  readonly #maxLength: number;
+  #maxLength = 0;
   /** By byte: whether a run that looks like a value may contain it. */
-  readonly #tokenBytes: readonly boolean[];
+  readonly #tokenBytes: boolean[] = Array.from(
+    { length: 256 },
+    (_, byte) => byte === 0 || TOKEN_CHARACTER.test(String.fromCharCode(byte)),
+  );
   readonly #folded: FoldedSearch | undefined;
-  /** The longest match of either search. */
-  readonly #maxHeld: number;
   #steps = 0;
 
   /** `folded`: values are found in the folded view too (`folded-view.ts`), with the form `other`. */
   constructor(values: readonly SearchTarget[], folded = false) {
-    this.#values = values.map(({ value }) => Buffer.from(value));
-    const encoded = values.map(({ value, encodings }) => ({
-      value,
-      encodings: value.length < MIN_SECRET_LENGTH ? [] : (encodings ?? encodingsOf(value)),
-    }));
-    const encodings: Candidate[] = encoded.flatMap(({ encodings }, index) =>
-      encodings.map((encoding) => ({ ...encoding, index })),
-    );
-    const raw = encodings.filter(({ kind }) => kind === 'raw');
-    const others = encodings.filter(({ kind }) => kind !== 'raw');
-    this.#trees = [
-      { candidates: raw, tree: new PatternTree(raw, ALIKE_IN_TEXT) },
-      { candidates: others, tree: new PatternTree(others, ALIKE_IN_BASE64) },
-    ];
-    if (encodings.length > 0) this.#allowBeginnings();
-    const valueBytes = new Set(this.#values.flatMap((bytes) => [...bytes]));
-    this.#tokenBytes = Array.from(
-      { length: 256 },
-      (_, byte) =>
-        byte === 0 ||
-        valueBytes.has(byte) ||
-        // A space may stand for the "+" of a value.
-        (byte === SPACE && valueBytes.has(PLUS)) ||
-        TOKEN_CHARACTER.test(String.fromCharCode(byte)),
-    );
-    this.#folded = folded && encodings.length > 0 ? new FoldedSearch(encoded, this.#tokenBytes) : undefined;
-    this.#scanAll =
+    this.#folded = folded ? new FoldedSearch() : undefined;
+    this.add(values);
+  }
+
+  /**
+   * Adds values behind the others, in time proportional to them. A stream finds them in what it has not passed on
+   * yet. A search in slices must have ended.
+   */
+  add(values: readonly SearchTarget[]): void {
+    for (const { value, encodings } of values)
+      this.#add(value, value.length < MIN_SECRET_LENGTH ? [] : (encodings ?? encodingsOf(value)));
+    this.#folded?.setTokenBytes(this.#tokenBytes);
+  }
+
+  #add(value: string, encodings: readonly Encoding[]): void {
+    const bytes = Buffer.from(value);
+    const index = this.#values.push(bytes) - 1;
+    for (const byte of bytes) this.#tokenBytes[byte] = true;
+    // A space may stand for the "+" of a value.
+    if (bytes.includes(PLUS)) this.#tokenBytes[SPACE] = true;
+    for (const encoding of encodings) {
+      const { candidates, tree } = encoding.kind === 'raw' ? this.#raw : this.#encoded;
+      candidates.push({ ...encoding, index });
+      tree.add(encoding);
+      this.#allowBeginning(tree, encoding);
+      this.#maxLength = Math.max(this.#maxLength, encoding.maxLength);
+    }
+    this.#folded?.add(value, encodings);
+    this.#scanAll ||=
       this.#folded?.needsExact === true || encodings.some(({ anchors }) => anchors.length === 0);
-    const anchors = this.#scanAll ? [] : encodings.flatMap((encoding) => encoding.anchors);
-    this.#search = anchors.length === 0 ? undefined : new MultiSearch(anchors);
-    this.#maxLength = Math.max(0, ...encodings.map(({ maxLength }) => maxLength));
-    this.#maxHeld = Math.max(this.#maxLength, this.#folded?.maxLength ?? 0);
+    this.#search.add(encodings.flatMap(({ anchors }) => anchors));
   }
 
   /** Comparisons so far, of all data: the time that the searches took. */
@@ -355,8 +357,8 @@ export class Finder {
   #searchWindows(data: Buffer): readonly SearchWindow[] {
     if (this.#scanAll) return [{ from: 0, to: data.length }];
     const search = this.#search;
-    let at = search?.next(data, 0) ?? -1;
-    if (search === undefined || at < 0) return NO_RANGES;
+    let at = search.isEmpty ? -1 : search.next(data, 0);
+    if (at < 0) return NO_RANGES;
     const windows: SearchWindow[] = [];
     for (; at >= 0; at = search.next(data, at + 1)) {
       const last = windows.at(-1);
@@ -425,29 +427,36 @@ export class Finder {
     return false;
   }
 
-  /** Sets the bits of all pairs of bytes that a value may begin with. */
-  #allowBeginnings(): void {
-    const allow = (byte: number, next: Iterable<number>): void => {
-      for (const second of next) {
-        const pair = (byte << 5) | (second >> 3);
-        this.#firstTwoBytes[pair] = (this.#firstTwoBytes[pair] ?? 0) | (1 << (second & 7));
+  /** The longest match of either search. */
+  get #maxHeld(): number {
+    return Math.max(this.#maxLength, this.#folded?.maxLength ?? 0);
+  }
+
+  /** Sets the bits of the pairs of bytes that an encoding may begin with. */
+  #allowBeginning(tree: PatternTree, encoding: Encoding): void {
+    if (this.#maxLength === 0) {
+      for (const byte of ESCAPES)
+        this.#allow(
+          byte,
+          ANY_BYTE.filter((next) => mayBeginEscape(byte, next)),
+        );
+    }
+    for (const first of tree.charactersAt(encoding, 0)) {
+      if (first < 128) this.#firstCharacters[first] = 1;
+      const [byte = 0, another] = utf8.encode(String.fromCodePoint(first));
+      if (another !== undefined) this.#allow(byte, [another]);
+      else {
+        const second = tree.charactersAt(encoding, 1);
+        const bytes = second.map((point) => utf8.encode(String.fromCodePoint(point))[0] ?? 0);
+        this.#allow(byte, [...bytes, ...ESCAPES, ...(encoding.mayBreak ? BREAKS : [])]);
       }
-    };
-    for (const byte of ESCAPES)
-      allow(
-        byte,
-        ANY_BYTE.filter((next) => mayBeginEscape(byte, next)),
-      );
-    for (const { tree } of this.#trees) {
-      for (const [first, second, mayBreak] of tree.beginnings) {
-        if (first < 128) this.#firstCharacters[first] = 1;
-        const [byte = 0, another] = utf8.encode(String.fromCodePoint(first));
-        if (another !== undefined) allow(byte, [another]);
-        else {
-          const bytes = second.map((point) => utf8.encode(String.fromCodePoint(point))[0] ?? 0);
-          allow(byte, [...bytes, ...ESCAPES, ...(mayBreak ? BREAKS : [])]);
-        }
-      }
+    }
+  }
+
+  #allow(byte: number, next: Iterable<number>): void {
+    for (const second of next) {
+      const pair = (byte << 5) | (second >> 3);
+      this.#firstTwoBytes[pair] = (this.#firstTwoBytes[pair] ?? 0) | (1 << (second & 7));
     }
   }
 

@@ -28,6 +28,7 @@ export interface SecretPlaceholder extends SearchTarget {
 }
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
+const REDACTED = Buffer.from('[redacted:sealed]');
 
 /** A value that cannot be replaced where it is. */
 export interface ValuePlace {
@@ -157,11 +158,17 @@ function withoutRare({ value, encodings = encodingsOf(value) }: SearchTarget): S
  */
 export class ResponseSealer {
   readonly #finder: Finder;
-  readonly #secrets: readonly SecretPlaceholder[];
+  readonly #secrets: SecretPlaceholder[];
 
   constructor(secrets: readonly SecretPlaceholder[]) {
     this.#finder = new Finder(secrets, true);
-    this.#secrets = secrets;
+    this.#secrets = [...secrets];
+  }
+
+  /** Adds a secret, in time proportional to it. Streams replace it in what they have not passed on yet. */
+  add(secret: SecretPlaceholder): void {
+    this.#secrets.push(secret);
+    this.#finder.add([secret]);
   }
 
   /** For a body. `keepLength`: a replacement is cut, or padded with `*`, to the length of what it replaces. */
@@ -172,6 +179,13 @@ export class ResponseSealer {
   /** Whether a text contains a secret. */
   has(text: string): boolean {
     return this.#finder.has(Buffer.from(text));
+  }
+
+  /** For a record: no placeholder, but a label instead of each secret. */
+  redact(text: string): string {
+    const bytes = Buffer.from(text);
+    const redacted = this.#finder.replace(bytes, ({ continued }) => (continued ? NO_BYTES : REDACTED));
+    return redacted === bytes ? text : redacted.toString();
   }
 
   /** For a header field's name or value: latin1, as node:http gives it. */

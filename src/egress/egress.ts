@@ -5,7 +5,7 @@ import * as tls from 'node:tls';
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import { sealingProblem } from '../credential/sealable.ts';
-import { type SealedCredential, SealedCredentials, type SealedSecret } from '../credential/sealed.ts';
+import { type SealedCredential, SealedCredentials } from '../credential/sealed.ts';
 import type { UsageLocks } from '../credential/usage.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
@@ -87,11 +87,8 @@ export interface OpenGate extends Disposable {
    * variables that name them.
    */
   writeTrustFiles(folder: string): Readonly<Record<string, string>>;
-  /**
-   * Values that must not reach the server: those of the sealed credentials, and of tokens issued since. The same
-   * array until a value is added.
-   */
-  readonly secrets: readonly SealedSecret[];
+  /** A text without the values that must not reach the server: those of the sealed credentials, and of tokens issued since. */
+  redact(text: string): string;
   /**
    * Replaces the credentials' values; placeholders stay. Throws `credential-unfit`, and then keeps the old values.
    */
@@ -206,9 +203,7 @@ export class Egress {
       },
       writeTrustFiles: (folder) =>
         trusted.length > 0 ? trustVariables(writeTrustFiles(folder, this.#trust(trusted))) : {},
-      get secrets() {
-        return sealed.secrets;
-      },
+      redact: (text) => gate.redact(text),
       update: (fresh) => {
         for (const { name: credential, value, version } of sealable(fresh)) {
           for (const sealedCredential of sealed.all)

@@ -7,8 +7,6 @@ import { STATUS_CODES } from 'node:http';
 import { type Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type * as tls from 'node:tls';
-import { Finder } from '../credential/finder.ts';
-import { ResponseSealer } from '../credential/redact.ts';
 import type { SealedCredential, SealedCredentials } from '../credential/sealed.ts';
 import type { UsageLocks } from '../credential/usage.ts';
 import type { Clock } from '../os/clock.ts';
@@ -25,7 +23,8 @@ import { HttpGate } from './http/http-gate.ts';
 import { Http2Gate } from './http/http2-gate.ts';
 import { type GuardedHead, RequestGuard, SlowStartGuard } from './http/request-guard.ts';
 import { checkRequestShape } from './http/request-head.ts';
-import { Denial, type PlaceholderSearch, RequestContext } from './http/substitution.ts';
+import { SealedSearch } from './http/sealed-search.ts';
+import { Denial, RequestContext } from './http/substitution.ts';
 import type { Destination, EgressLedger } from './ledger.ts';
 import type { VirtualAddresses } from './names/virtual-addresses.ts';
 import type { RefreshTurns } from './refresh.ts';
@@ -74,11 +73,11 @@ export class Gate implements Disposable {
   readonly #http2: Http2Gate;
   readonly #sockets = new Set<Duplex>();
   readonly #handshakes: Handshakes;
-  #searchVersion = -1;
-  #search: (PlaceholderSearch & { readonly sealing: ResponseSealer }) | undefined;
+  readonly #search: SealedSearch;
 
   constructor(parts: GateParts) {
     this.#parts = parts;
+    this.#search = new SealedSearch(parts.sealed);
     this.#handshakes = new Handshakes(parts.turns);
     const { sealed, guards, ledger, refreshes, turns, clock, onCredentialResponse, log } = parts;
     const tokens = new TokenSource({
@@ -97,11 +96,16 @@ export class Gate implements Disposable {
       clock,
       onCredentialResponse,
       log,
-      search: () => this.#currentSearch(),
-      sealing: () => this.#currentSearch().sealing,
+      search: this.#search,
+      sealing: () => this.#search.sealing,
     });
     this.#http = new HttpGate({ ledger, turns, log }, forwarder);
     this.#http2 = new Http2Gate({ ledger, turns, log }, forwarder);
+  }
+
+  /** A text without the secrets that are sealed here. */
+  redact(text: string): string {
+    return this.#search.sealing.redact(text);
   }
 
   /** Accepts a listener's connections, which come paused, in the sandbox's own network. */
@@ -257,10 +261,10 @@ export class Gate implements Disposable {
 
   /** Checks the Host of each request, and that no placeholder leaves in the clear. */
   #requestGuard(destination: Destination, onRequest: () => void): RequestGuard {
-    const search = this.#currentSearch();
+    const search = this.#search;
     const contextOf = ({ method, target }: GuardedHead): RequestContext =>
       new RequestContext(
-        { ...this.#parts, search: () => search },
+        { ...this.#parts, search },
         destination,
         false,
         method,
@@ -346,17 +350,6 @@ export class Gate implements Disposable {
     socket.on('error', () => {});
     this.#parts.ledger.recordRefusal(where, reason);
     reset(socket);
-  }
-
-  /** The searches for what is sealed now. They are built anew when a value or a token was added. */
-  #currentSearch(): PlaceholderSearch & { readonly sealing: ResponseSealer } {
-    const { sealed } = this.#parts;
-    if (this.#search === undefined || this.#searchVersion !== sealed.revision) {
-      this.#searchVersion = sealed.revision;
-      const { all, placeholders, secrets } = sealed;
-      this.#search = { all, finder: new Finder(placeholders), sealing: new ResponseSealer(secrets) };
-    }
-    return this.#search;
   }
 }
 

@@ -2,21 +2,17 @@
 // log contains one.
 import type { ResolvedCredential } from '../credential/credentials.ts';
 import { Redactor } from '../credential/redact.ts';
-import type { OpenGate } from '../egress/egress.ts';
 import type { Log } from '../os/log.ts';
 
 /** Shorter values, in characters, are not redacted: they also occur by chance. */
 const MIN_REDACTED_LENGTH = 8;
-const NO_SECRETS: readonly never[] = [];
 
 export class SessionSecrets {
   readonly #profile: string;
   readonly #log: Log;
   readonly #values: { readonly name: string; readonly value: string }[] = [];
-  /** Redacts the values and those that the gate has sealed: a cache for this `count` and these `sealed`. */
-  #all:
-    | { readonly count: number; readonly sealed: OpenGate['secrets']; readonly redactor: Redactor }
-    | undefined;
+  /** Redacts so many values: a cache. */
+  #all: { readonly count: number; readonly redactor: Redactor } | undefined;
 
   constructor(profile: string, log: Log) {
     this.#profile = profile;
@@ -36,14 +32,11 @@ export class SessionSecrets {
     return new Redactor(this.#values);
   }
 
-  /** Redacts the values, and those that the gate has `sealed`, from a text. */
-  redact(text: string, sealed: OpenGate['secrets'] = NO_SECRETS): string {
+  /** Removes the values from a text. */
+  redact(text: string): string {
     const count = this.#values.length;
-    if (count + sealed.length === 0) return text;
-    if (this.#all?.count !== count || this.#all.sealed !== sealed) {
-      const tokens = sealed.map(({ value, encodings }) => ({ name: 'sealed', value, encodings }));
-      this.#all = { count, sealed, redactor: new Redactor([...this.#values, ...tokens]) };
-    }
+    if (count === 0) return text;
+    if (this.#all?.count !== count) this.#all = { count, redactor: new Redactor(this.#values) };
     return this.#all.redactor.text(text);
   }
 }

@@ -255,7 +255,7 @@ export class Sessions {
   /** Redacts the secret values of all open sessions from a text. */
   redact(text: string): string {
     return [...this.#entries.values()].reduce(
-      (clean, { secrets, started }) => secrets.redact(clean, started?.gate?.secrets),
+      (clean, { secrets, started }) => secrets.redact(started?.gate?.redact(clean) ?? clean),
       text,
     );
   }

@@ -132,21 +132,31 @@ function createEncoding(
 ): Encoding {
   const mayBreak = kind === 'base64';
   const breaks = mayBreak ? MAX_BREAK * Math.ceil(text.length / MIN_LINE_LENGTH) : 0;
-  const length = kind === 'raw' ? maxLengthOf : (character: string) => (/\w/.test(character) ? 1 : ESCAPED);
   return {
     kind,
     offset,
     characters: charactersOf(text),
     mayBreak,
     anchors: anchors.filter(({ length }) => length > 0),
-    maxLength: Array.from(text).reduce((sum, character) => sum + length(character), breaks),
+    maxLength: breaks + (kind === 'raw' ? longestRaw(text) : longestCoded(text)),
   };
+}
+
+function longestRaw(text: string): number {
+  let sum = 0;
+  for (const character of text) sum += maxLengthOf(character);
+  return sum;
+}
+
+function longestCoded(text: string): number {
+  const plain = text.length - text.replaceAll(/\w+/g, '').length;
+  return plain + ESCAPED * (text.length - plain);
 }
 
 /** Code points, in as little memory as a long secret needs. */
 function charactersOf(text: string): ArrayLike<number> {
-  const points = Uint32Array.from(Array.from(text), (character) => character.codePointAt(0) ?? 0);
-  return points.some((point) => point > 255) ? points : Uint8Array.from(points);
+  if (/^[\0-\xff]*$/.test(text)) return Uint8Array.from(Buffer.from(text, 'latin1'));
+  return Uint32Array.from(Array.from(text), (character) => character.codePointAt(0) ?? 0);
 }
 
 /** A text of base64 in both alphabets, if they differ. */

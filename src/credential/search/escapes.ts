@@ -102,7 +102,9 @@ export function readCharacters(data: Uint8Array, at: number, into: Readings): vo
 
 /** The longest encoding of a character in bytes, without a line break. */
 export function maxLengthOf(character: string): number {
-  return Math.max(5 * encoder.encode(character).length, (MAX_BACKSLASHES + 5) * character.length);
+  const point = character.codePointAt(0) ?? 0;
+  const bytes = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  return Math.max(5 * bytes, (MAX_BACKSLASHES + 5) * character.length);
 }
 
 /** The position after a line break that begins at `at`; `at` if there is none, -1 if the data ended. */

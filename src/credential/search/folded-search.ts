@@ -13,6 +13,7 @@
 import type { Encoding } from './encodings.ts';
 import {
   codeOfUnit,
+  foldCodes,
   foldText,
   INCOMPLETE,
   lengthOfUnit,
@@ -76,49 +77,55 @@ const CR = 0x0d;
 const BACKSLASH = 0x5c;
 
 export class FoldedSearch {
-  readonly #values: readonly string[];
-  readonly #keys: readonly Key[];
+  readonly #values: string[] = [];
+  readonly #keys: Key[] = [];
   /** By byte: its symbol or class. */
-  readonly #classes: Uint8Array;
+  #classes: Uint8Array = new Uint8Array(256);
   /** Three neighbouring symbols of a key: 1. */
   readonly #triples = new Uint8Array(SYMBOLS ** 3);
   /** The symbols of the shortest key. */
-  readonly #least: number;
+  #least = Number.POSITIVE_INFINITY;
   /** The most bytes between two letters or digits of a match. */
-  readonly #maxGap: number;
-  /** The longest match, in bytes. */
-  readonly maxLength: number;
-  /** A value can be read in several ways, and has no anchor. */
-  readonly needsExact: boolean;
-  #automaton: SymbolAutomaton | undefined;
+  #maxGap = MAX_GAP_EACH;
+  #maxLength = 0;
+  #needsExact = false;
+  readonly #automaton = new SymbolAutomaton();
   readonly #result: FoldedResult = { matches: NONE, anchors: NONE, incomplete: 0 };
   /** Where the last symbols began, as many as the longest key has at least; a power of two. */
-  readonly #starts: Int32Array;
+  #starts = new Int32Array(1);
 
-  /** `tokenBytes`: by byte, whether a value may contain it, or what separates its characters. */
-  constructor(
-    values: readonly { readonly value: string; readonly encodings: readonly Encoding[] }[],
-    tokenBytes: readonly boolean[],
-  ) {
-    this.#values = values.map(({ value }) => value);
-    const searched = values.filter(({ encodings }) => encodings.length > 0);
-    const keys = values.map(({ value, encodings }, index) => keysOf(value, encodings, index));
-    this.#keys = keys.flat();
-    this.needsExact = searched.some(({ value }) => {
-      const found = keys[this.#values.indexOf(value)] ?? [];
-      return !isPlain(value) && !found.some(({ use }) => use === 'anchor');
-    });
-    const between = searched.flatMap(({ value }) => (value.match(BETWEEN) ?? []).map(({ length }) => length));
-    this.#maxGap = MAX_GAP_EACH * (1 + Math.max(0, ...between));
-    for (const { symbols } of this.#keys) {
+  /** The longest match, in bytes. */
+  get maxLength(): number {
+    return this.#maxLength;
+  }
+
+  /** A value can be read in several ways, and has no anchor. */
+  get needsExact(): boolean {
+    return this.#needsExact;
+  }
+
+  /** Adds a value, behind the others. With no encodings it is not searched for, but counted. */
+  add(value: string, encodings: readonly Encoding[]): void {
+    const index = this.#values.push(value) - 1;
+    if (encodings.length === 0) return;
+    const keys = keysOf(value, encodings, index);
+    if (!isPlain(value) && !keys.some(({ use }) => use === 'anchor')) this.#needsExact = true;
+    for (const [{ length }] of value.matchAll(BETWEEN))
+      this.#maxGap = Math.max(this.#maxGap, MAX_GAP_EACH * (1 + length));
+    for (const key of keys) {
+      const { symbols, maxLength } = key;
+      this.#automaton.add(symbols, this.#keys.push(key) - 1);
       for (let at = 2; at < symbols.length; at++)
         this.#triples[tripleOf(symbols[at - 2] ?? 0, symbols[at - 1] ?? 0, symbols[at] ?? 0)] = 1;
+      this.#least = Math.min(this.#least, symbols.length);
+      this.#maxLength = Math.max(this.#maxLength, maxLength);
+      if (symbols.length >= this.#starts.length)
+        this.#starts = new Int32Array(2 ** Math.ceil(Math.log2(symbols.length + 1)));
     }
-    const lengths = this.#keys.map(({ symbols }) => symbols.length);
-    this.#least = Math.min(...lengths);
-    const longest = Math.max(0, ...lengths);
-    this.maxLength = Math.max(0, ...this.#keys.map(({ maxLength }) => maxLength));
-    this.#starts = new Int32Array(2 ** Math.ceil(Math.log2(longest + 1)));
+  }
+
+  /** `tokenBytes`: by byte, whether a value may contain it, or what separates its characters. */
+  setTokenBytes(tokenBytes: readonly boolean[]): void {
     this.#classes = SYMBOL_OF.map((symbol, byte) => {
       if (symbol !== NO_SYMBOL) return symbol;
       if ('\\%&'.includes(String.fromCharCode(byte))) return MARK;
@@ -172,7 +179,6 @@ export class FoldedSearch {
 
   /** Folds the data from `from` to `to`, where no escape is cut but by the data's end. */
   #fold(data: Uint8Array, from: number, to: number, whole: boolean, result: FoldedResult): void {
-    this.#automaton ??= new SymbolAutomaton(this.#keys.map(({ symbols }) => symbols));
     const automaton = this.#automaton;
     const starts = this.#starts;
     const mask = starts.length - 1;
@@ -308,14 +314,18 @@ function keysOf(value: string, encodings: readonly Encoding[], index: number): K
     const maxLength = characters * MAX_LENGTH_EACH + MAX_LENGTH_BESIDE;
     keys.push({ symbols, use, index, raw, maxLength });
   };
+  let hasHex = false;
   for (const { kind, characters } of encodings) {
     if (
       kind === 'raw' ||
       kind === 'decimal' ||
-      ((kind === 'double-base64' || kind === 'base32') && characters.length > MAX_RARE)
+      ((kind === 'double-base64' || kind === 'base32') && characters.length > MAX_RARE) ||
+      // Lower and upper case are the same here.
+      (kind === 'hex' && hasHex)
     )
       continue;
-    const symbols = foldText(Array.from(characters, (code) => String.fromCharCode(code)).join(''));
+    hasHex ||= kind === 'hex';
+    const symbols = foldCodes(characters);
     if (symbols.length >= MIN_STRICT) add(symbols, 'loose', characters.length, false);
   }
   const symbols = foldText(value);

@@ -64,12 +64,18 @@ const MARKS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
 
 /** The symbols of a text that has no escapes. */
 export function foldText(text: string): Uint8Array {
-  const symbols: number[] = [];
-  for (let at = 0; at < text.length; at++) {
-    const symbol = symbolOf(text.charCodeAt(at));
-    if (symbol !== NO_SYMBOL) symbols.push(symbol);
+  return foldCodes(Uint16Array.from({ length: text.length }, (_, at) => text.charCodeAt(at)));
+}
+
+/** The symbols of a text that has no escapes, by its code points. */
+export function foldCodes(codes: ArrayLike<number>): Uint8Array {
+  const symbols = new Uint8Array(codes.length);
+  let count = 0;
+  for (let at = 0; at < codes.length; at++) {
+    const symbol = symbolOf(codes[at] as number);
+    if (symbol !== NO_SYMBOL) symbols[count++] = symbol;
   }
-  return Uint8Array.from(symbols);
+  return symbols.slice(0, count);
 }
 
 export function symbolOf(code: number): number {

@@ -5,25 +5,49 @@
 
 /** The number of blocks of ASCII, no two of which share a bucket. */
 const BUCKETS = 1 << 14;
+const MAX_WINDOW = 255;
 
 /** Searches for strings of at least two bytes. */
 export class MultiSearch {
   /** How far to move on from a block: 0 if the window of a string may end there. */
-  readonly #shift: Uint8Array;
+  readonly #shift = new Uint8Array(BUCKETS);
+  readonly #strings: Uint8Array[] = [];
   /** The strings, by the last block of their window. */
   readonly #byBlock = new Map<number, Uint8Array[]>();
-  readonly #window: number;
+  /** The length of the shortest string. */
+  #window = 0;
 
-  constructor(strings: readonly Uint8Array[]) {
-    this.#window = Math.min(255, ...strings.map(({ length }) => length));
-    this.#shift = new Uint8Array(BUCKETS).fill(this.#window - 1);
-    for (const string of strings) {
-      for (let at = 1; at < this.#window; at++) {
-        const block = hash(string[at - 1] ?? 0, string[at] ?? 0);
-        const shift = this.#window - 1 - at;
-        if (shift < (this.#shift[block] ?? 0)) this.#shift[block] = shift;
-        if (shift === 0) this.#byBlock.set(block, [...(this.#byBlock.get(block) ?? []), string]);
-      }
+  constructor(strings: readonly Uint8Array[] = []) {
+    this.add(strings);
+  }
+
+  get isEmpty(): boolean {
+    return this.#strings.length === 0;
+  }
+
+  add(strings: readonly Uint8Array[]): void {
+    if (strings.length === 0) return;
+    const shortest = Math.min(MAX_WINDOW, ...strings.map(({ length }) => length));
+    const fits = !this.isEmpty && shortest >= this.#window;
+    this.#strings.push(...strings);
+    if (fits) for (const string of strings) this.#enter(string);
+    else {
+      this.#window = shortest;
+      this.#shift.fill(shortest - 1);
+      this.#byBlock.clear();
+      for (const string of this.#strings) this.#enter(string);
+    }
+  }
+
+  #enter(string: Uint8Array): void {
+    for (let at = 1; at < this.#window; at++) {
+      const block = hash(string[at - 1] ?? 0, string[at] ?? 0);
+      const shift = this.#window - 1 - at;
+      if (shift < (this.#shift[block] ?? 0)) this.#shift[block] = shift;
+      if (shift > 0) continue;
+      const others = this.#byBlock.get(block);
+      if (others === undefined) this.#byBlock.set(block, [string]);
+      else others.push(string);
     }
   }
 

@@ -40,30 +40,33 @@ interface State {
 }
 
 export class PatternTree {
-  readonly #patterns: readonly Pattern[];
+  readonly #patterns: Pattern[] = [];
   /** By ASCII character: the one that it counts as. */
   readonly #folding = Uint8Array.from({ length: 128 }, (_, character) => character);
+  /** By ASCII character that others count as: all these, itself included. */
+  readonly #unfolding: readonly (readonly number[])[];
   readonly #root: Node = node([], 0, 0);
-  readonly #maxLength: number;
+  #maxLength = 0;
   readonly #readings: Readings = emptyReadings();
 
   /** `alike`: pairs of ASCII characters that count as the same. */
-  constructor(patterns: readonly Pattern[], alike: readonly string[]) {
-    this.#patterns = patterns;
+  constructor(alike: readonly string[]) {
     for (const [character = '', same = ''] of alike)
       this.#folding[character.charCodeAt(0)] = same.charCodeAt(0);
-    for (const [index, pattern] of patterns.entries()) this.#insert(pattern, index);
-    this.#maxLength = Math.max(0, ...patterns.map(({ maxLength }) => maxLength));
+    const all = [...this.#folding.keys()];
+    this.#unfolding = all.map((folded) => all.filter((each) => this.#folding[each] === folded));
   }
 
-  /** The characters that a match may begin with, each with those that may follow it. */
-  get beginnings(): readonly (readonly [first: number, second: readonly number[], mayBreak: boolean])[] {
-    return [...(this.#root.children ?? [])].flatMap(([folded, { label, from, to, children, mayBreak }]) => {
-      const second = to - from > 1 ? [label[from + 1] as number] : [...(children?.keys() ?? [])];
-      return this.#unfold(folded).map(
-        (first) => [first, second.flatMap((character) => this.#unfold(character)), mayBreak] as const,
-      );
-    });
+  /** Adds a pattern, with the next index. */
+  add(pattern: Pattern): void {
+    this.#insert(pattern, this.#patterns.push(pattern) - 1);
+    this.#maxLength = Math.max(this.#maxLength, pattern.maxLength);
+  }
+
+  /** The characters that a match of a pattern may have at a position of it. */
+  charactersAt({ characters }: Pattern, at: number): readonly number[] {
+    const point = characters[at] as number;
+    return point < 128 ? (this.#unfolding[this.#folding[point] as number] ?? []) : [point];
   }
 
   /** Matches at `at`, and writes into `result`. */
@@ -220,20 +223,12 @@ export class PatternTree {
   }
 
   #fold(characters: ArrayLike<number>): ArrayLike<number> {
-    const changes = (point: number): boolean => point < 128 && this.#folding[point] !== point;
-    for (let at = 0; at < characters.length; at++) {
-      if (!changes(characters[at] as number)) continue;
-      return Uint32Array.from(characters, (point) =>
-        changes(point) ? (this.#folding[point] as number) : point,
-      );
+    const folded = characters instanceof Uint8Array ? characters.slice() : Uint32Array.from(characters);
+    for (let at = 0; at < folded.length; at++) {
+      const point = folded[at] as number;
+      if (point < 128) folded[at] = this.#folding[point] as number;
     }
-    return characters;
-  }
-
-  /** The characters that count as this one. */
-  #unfold(character: number): number[] {
-    const same = [...this.#folding.keys()].filter((other) => this.#folding[other] === character);
-    return same.length === 0 ? [character] : same;
+    return folded;
   }
 }
 

@@ -1,55 +1,70 @@
 // Finds strings of symbols in a sequence of symbols, each in constant time: the algorithm of Aho and Corasick
 // ("Efficient string matching: an aid to bibliographic search", 1975). A state is the longest beginning of a string
 // that the sequence ends with.
+//
+// Strings can be added at any time, in time proportional to the string. So what the algorithm computes of all strings
+// in advance is computed here as sequences need it: a state's longest proper ending that is a state, too. A table of
+// states and symbols would be a hundred times as large as the strings.
 import { SYMBOLS } from './folded-view.ts';
 
 /** No state: the end of a list. */
 export const NO_STATE = -1;
 
+/** What is not computed yet. */
+const UNKNOWN = -1;
+const FIRST_SIZE = 1024;
+/** Kinds of states, as bits. */
+const BRANCHES = 1;
+const ENDS = 2;
+
 export class SymbolAutomaton {
-  /** By state and symbol: the state after it. */
-  readonly #next: Int32Array;
+  #states = 1;
+  /** By state: the symbol that leads to it. */
+  #symbols = new Uint8Array(FIRST_SIZE);
+  /** By state: whether a string ends with it, and whether several symbols may follow. */
+  #kinds = new Uint8Array(FIRST_SIZE);
+  /** By state: the one before its last symbol. Mostly the number before its own. */
+  #parents = new Int32Array(FIRST_SIZE);
   /** By state: how many symbols it stands for. */
-  readonly #depths: Int32Array;
-  /** By state: the next shorter one with which a string ends. */
-  readonly #nextEnds: Int32Array;
-  /** By state: the longest shorter one that the sequence ends with. */
-  readonly #shorter: Int32Array;
-  /** By state: the longest one that the sequence ends with and a string continues; 0 if there is none. */
-  readonly #open: Int32Array;
+  #depths = new Int32Array(FIRST_SIZE);
+  /** By state: its longest proper ending that is a state, or `UNKNOWN`. */
+  #shorter = new Int32Array(FIRST_SIZE).fill(UNKNOWN);
+  /** By state whose `#shorter` is known: the next shorter one with which a string ends. */
+  #nextEnds = new Int32Array(FIRST_SIZE).fill(NO_STATE);
+  /** By symbol: the state of that symbol alone. */
+  readonly #first = new Int32Array(SYMBOLS);
+  /** `#shorter` was computed for some state. */
+  #computed = false;
+  /** By state and symbol: the state after it, if that does not have the next number. */
+  readonly #branches = new Map<number, number>();
   /** By state with which strings end: their indexes. */
   readonly #strings = new Map<number, number[]>();
 
-  constructor(strings: readonly Uint8Array[]) {
-    const most = 1 + strings.reduce((sum, { length }) => sum + length, 0);
-    const next = new Int32Array(most * SYMBOLS);
-    const depths = new Int32Array(most);
-    let states = 1;
-    strings.forEach((string, index) => {
-      let state = 0;
-      for (const symbol of string) {
-        let following = next[state * SYMBOLS + symbol] ?? 0;
-        if (following === 0) {
-          following = states++;
-          next[state * SYMBOLS + symbol] = following;
-          depths[following] = (depths[state] ?? 0) + 1;
-        }
-        state = following;
-      }
-      const others = this.#strings.get(state);
-      if (others === undefined) this.#strings.set(state, [index]);
-      else others.push(index);
-    });
-    this.#next = next.slice(0, states * SYMBOLS);
-    this.#depths = depths.slice(0, states);
-    this.#nextEnds = new Int32Array(states).fill(NO_STATE);
-    this.#shorter = new Int32Array(states);
-    this.#open = new Int32Array(states);
-    this.#link();
+  constructor() {
+    this.#shorter[0] = 0;
+  }
+
+  /** Adds a string with an index. */
+  add(string: Uint8Array, index: number): void {
+    this.#reserve(this.#states + string.length);
+    let state = 0;
+    for (let at = 0; at < string.length; at++) {
+      const symbol = string[at] as number;
+      state = this.#child(state, symbol) || this.#create(state, symbol, at + 1);
+    }
+    this.#kinds[state] = (this.#kinds[state] as number) | ENDS;
+    const others = this.#strings.get(state);
+    if (others === undefined) this.#strings.set(state, [index]);
+    else others.push(index);
+    if (this.#computed) this.#shorter.fill(UNKNOWN, 1);
+    this.#computed = false;
   }
 
   next(state: number, symbol: number): number {
-    return this.#next[state * SYMBOLS + symbol] as number;
+    for (let from = state; ; from = this.#shorterOf(from)) {
+      const found = this.#child(from, symbol);
+      if (found > 0 || from === 0) return found;
+    }
   }
 
   depthOf(state: number): number {
@@ -58,20 +73,23 @@ export class SymbolAutomaton {
 
   /** The longest state that the sequence ends with and a string continues; 0 if there is none. */
   firstOpen(state: number): number {
-    return this.#open[state] as number;
+    let open = state;
+    while (open > 0 && !this.#hasChild(open)) open = this.#shorterOf(open);
+    return open;
   }
 
   /** The next shorter one. */
   nextOpen(state: number): number {
-    return this.#open[this.#shorter[state] as number] as number;
+    return this.firstOpen(this.#shorterOf(state));
   }
 
   /** The longest state with which a string ends, of those that the sequence ends with. */
   firstEnd(state: number): number {
-    return this.#strings.has(state) ? state : this.nextEnd(state);
+    return ((this.#kinds[state] as number) & ENDS) !== 0 ? state : this.nextEnd(state);
   }
 
   nextEnd(state: number): number {
+    this.#shorterOf(state);
     return this.#nextEnds[state] as number;
   }
 
@@ -80,27 +98,61 @@ export class SymbolAutomaton {
     return this.#strings.get(state) ?? [];
   }
 
-  /** Adds, breadth first, the transitions of symbols that no string continues with. */
-  #link(): void {
-    const next = this.#next;
-    const shorter = this.#shorter;
-    const queue = [0];
-    for (const state of queue) {
-      let isOpen = false;
-      for (let symbol = 0; symbol < SYMBOLS; symbol++) {
-        const at = state * SYMBOLS + symbol;
-        const following = next[at] as number;
-        const other = state === 0 ? 0 : (next[(shorter[state] ?? 0) * SYMBOLS + symbol] as number);
-        if (following === 0) {
-          next[at] = other;
-          continue;
-        }
-        isOpen = true;
-        shorter[following] = other;
-        this.#nextEnds[following] = this.firstEnd(other);
-        queue.push(following);
-      }
-      this.#open[state] = isOpen ? state : (this.#open[shorter[state] ?? 0] ?? 0);
+  /** The state after a symbol that a string continues with; 0 if none does. */
+  #child(state: number, symbol: number): number {
+    if (state === 0) return this.#first[symbol] as number;
+    const next = state + 1;
+    if (this.#symbols[next] === symbol && this.#parents[next] === state) return next;
+    if (((this.#kinds[state] as number) & BRANCHES) === 0) return 0;
+    return this.#branches.get(state * SYMBOLS + symbol) ?? 0;
+  }
+
+  #hasChild(state: number): boolean {
+    return ((this.#kinds[state] as number) & BRANCHES) !== 0 || this.#parents[state + 1] === state;
+  }
+
+  #create(parent: number, symbol: number, depth: number): number {
+    const state = this.#states++;
+    this.#symbols[state] = symbol;
+    this.#parents[state] = parent;
+    this.#depths[state] = depth;
+    if (parent === 0) this.#first[symbol] = state;
+    else if (state !== parent + 1) {
+      this.#kinds[parent] = (this.#kinds[parent] as number) | BRANCHES;
+      this.#branches.set(parent * SYMBOLS + symbol, state);
     }
+    return state;
+  }
+
+  /** The longest proper ending of a state that is a state. Computes it, and those of the states before, if need be. */
+  #shorterOf(state: number): number {
+    const shorter = this.#shorter;
+    const unknown: number[] = [];
+    for (let at = state; shorter[at] === UNKNOWN; at = this.#parents[at] as number) unknown.push(at);
+    if (unknown.length > 0) this.#computed = true;
+    for (let at = unknown.pop(); at !== undefined; at = unknown.pop()) {
+      const parent = this.#parents[at] as number;
+      const found = parent === 0 ? 0 : this.next(shorter[parent] as number, this.#symbols[at] as number);
+      shorter[at] = found;
+      this.#nextEnds[at] = this.firstEnd(found);
+    }
+    return shorter[state] as number;
+  }
+
+  /** Makes room for so many states, and one after them that is none. */
+  #reserve(states: number): void {
+    const size = this.#symbols.length;
+    if (states < size) return;
+    const larger = Math.max(states + 1, size + (size >> 1));
+    const grow = <Numbers extends Uint8Array | Int32Array>(numbers: Numbers, into: Numbers): Numbers => {
+      into.set(numbers.subarray(0, this.#states));
+      return into;
+    };
+    this.#symbols = grow(this.#symbols, new Uint8Array(larger));
+    this.#kinds = grow(this.#kinds, new Uint8Array(larger));
+    this.#parents = grow(this.#parents, new Int32Array(larger));
+    this.#depths = grow(this.#depths, new Int32Array(larger));
+    this.#shorter = grow(this.#shorter, new Int32Array(larger).fill(UNKNOWN));
+    this.#nextEnds = grow(this.#nextEnds, new Int32Array(larger));
   }
 }

@@ -44,7 +44,7 @@ export interface PlaceholderSearch {
 export interface RequestContextParts {
   readonly sealed: SealedCredentials;
   /** What is sealed now, and the finder of its placeholders, in the same order. */
-  readonly search: () => PlaceholderSearch;
+  readonly search: PlaceholderSearch;
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
   readonly refreshes: RefreshTurns;
@@ -64,7 +64,7 @@ export class RequestContext {
   readonly #method: string;
   /** As the server wrote it, without its query. */
   readonly path: string;
-  /** As it was when the request arrived: tokens that are sealed meanwhile change no index. */
+  /** Tokens that are sealed meanwhile come behind the others: they change no index. */
   readonly #search: PlaceholderSearch;
   readonly #used = new Map<SealedCredential, Substitution>();
   /** A header field names another method or target, which some servers obey. */
@@ -80,7 +80,7 @@ export class RequestContext {
     path: string,
   ) {
     this.#parts = parts;
-    this.#search = parts.search();
+    this.#search = parts.search;
     this.#destination = destination;
     this.#secure = secure;
     this.#method = method;

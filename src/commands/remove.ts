@@ -11,7 +11,7 @@ import {
   removeProfile,
 } from '../profile/load.ts';
 import { keptHomeOf, setHomeAside } from '../server/kept-home.ts';
-import { removeFolder } from '../server/runtime-folder.ts';
+import { removeFolder } from '../server/remove-folder.ts';
 import type { Context } from './command.ts';
 
 interface RemoveArguments {

@@ -1,6 +1,6 @@
 // The PIN that proves that a person is there: for answers that hold for good, and for credentials that ask. A program of
 // the same user can call the daemon, but does not know it. Kept as scrypt (RFC 7914) in the credential store, with the
-// failures so far, so that a restart forgets none.
+// failures so far, so that a restart forgets none, not even one during a guess.
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { WarderError } from '../errors.ts';
@@ -79,12 +79,13 @@ export class Pin {
     if (wait > 0) {
       throw new WarderError('refused', `too many wrong PINs: try again in ${Math.ceil(wait / 1000)} s`);
     }
+    // A guess counts before it is judged: who ends the daemon before it has answered has had a guess.
+    await this.#keep({ ...kept, failures: kept.failures + 1, last: this.#clock.now() });
     const hash = await derive(pin, Buffer.from(kept.salt, 'hex'), this.#cost);
     if (timingSafeEqual(hash, Buffer.from(kept.hash, 'hex'))) {
-      if (kept.failures > 0) await this.#keep({ ...kept, failures: 0 });
+      await this.#keep({ ...kept, failures: 0 });
       return;
     }
-    await this.#keep({ ...kept, failures: kept.failures + 1, last: this.#clock.now() });
     throw new WarderError('refused', 'that is not the PIN');
   }
 

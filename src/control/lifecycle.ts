@@ -91,6 +91,10 @@ async function serve(
   closeInherited(activated ? LISTEN_FDS_START + 1 : LISTEN_FDS_START);
   for (const folder of [places.state, places.run, dirname(places.socket)]) ensureFolder(folder, uid);
 
+  // Before any key is in memory: who may signal this process could have it dump its core, or stop it and read it.
+  const { openLibc } = await import('../os/libc.ts');
+  const { peer, disableCoreDumps } = await openLibc(platform);
+  const undumpable = disableCoreDumps();
   // Read in any case, so that nobody is left with a full pipe.
   const given = inherits ? readFileSync(0, 'utf8') : undefined;
   if (inherits) writeLine(1, WAITING.trimEnd());
@@ -99,26 +103,17 @@ async function serve(
     throw alreadyRunning('another program listens on its socket');
   sweepRetired(places);
 
-  const [
-    { loadSettings },
-    { openLog },
-    { openLibc },
-    { clock },
-    { Server },
-    { adoptBus },
-    { parseInheritance },
-    scoped,
-  ] = await Promise.all([
-    import('../profile/settings.ts'),
-    import('../os/log.ts'),
-    import('../os/libc.ts'),
-    import('../os/clock.ts'),
-    import('./server.ts'),
-    import('../os/bus.ts'),
-    import('./hello.ts'),
-    // One that a client started. Before the rooms: a sandbox's control group may be made below the daemon's.
-    report && import('../os/scope.ts').then(({ enterScope }) => enterScope(env, uid)),
-  ]);
+  const [{ loadSettings }, { openLog }, { clock }, { Server }, { adoptBus }, { parseInheritance }, scoped] =
+    await Promise.all([
+      import('../profile/settings.ts'),
+      import('../os/log.ts'),
+      import('../os/clock.ts'),
+      import('./server.ts'),
+      import('../os/bus.ts'),
+      import('./hello.ts'),
+      // One that a client started. Before the rooms: a sandbox's control group may be made below the daemon's.
+      report && import('../os/scope.ts').then(({ enterScope }) => enterScope(env, uid)),
+    ]);
   const settings = loadSettings(places);
   const redactions = new Set<(line: string) => string>();
   const redact = (line: string): string => {
@@ -127,8 +122,6 @@ async function serve(
     return clean;
   };
   using log = openLog(places.log, { ...settings.daemon.log, redact });
-  const { peer, disableCoreDumps } = await openLibc(platform);
-  const undumpable = disableCoreDumps();
   const started = clock.now();
   const since = clock.monotonic();
   const inherited = given === undefined ? undefined : parseInheritance(given);

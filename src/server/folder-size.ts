@@ -64,7 +64,7 @@ async function addFolder(folder: FileHandle, depth: number, sum: Sum): Promise<v
 }
 
 /** Opens a folder to list it. Takes the right to do so if its owner took it away. */
-async function openFolder(path: string | Buffer): Promise<FileHandle> {
+export async function openFolder(path: string | Buffer): Promise<FileHandle> {
   const flags = constants.O_DIRECTORY | constants.O_NOFOLLOW;
   try {
     return await open(path, constants.O_RDONLY | flags);

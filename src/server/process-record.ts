@@ -16,11 +16,11 @@ import {
   type Tree,
   type TreeParts,
 } from './process-tree.ts';
+import { removeFolder } from './remove-folder.ts';
 import {
   isPrivateFolder,
   MARKER_NAME,
   type RuntimeRoots,
-  removeFolder,
   removeFolderSync,
   removeIfEmpty,
 } from './runtime-folder.ts';

@@ -20,10 +20,10 @@ import {
   statfsSync,
   writeFileSync,
 } from 'node:fs';
-import { chmod, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import type { ServerInstance } from './environment.ts';
+import { removeFolder } from './remove-folder.ts';
 
 /** The folders in which servers get their private folders. */
 export interface RuntimeRoots {
@@ -190,27 +190,6 @@ export function removeIfEmpty(folder: string): void {
     rmdirSync(folder);
   } catch {
     // In use by another server, or gone.
-  }
-}
-
-/** Removes a folder with its contents, also those folders that its owner may not write to. Never throws. */
-export async function removeFolder(folder: string): Promise<void> {
-  const options = { recursive: true, force: true };
-  await rm(folder, options).catch(async () => {
-    await makeWritable(folder);
-    await rm(folder, options).catch(() => {});
-  });
-}
-
-/** Makes the folders of a tree writable for their owner. Does not follow links. */
-async function makeWritable(folder: string): Promise<void> {
-  try {
-    await chmod(folder, 0o700);
-    for (const entry of await readdir(folder, { withFileTypes: true })) {
-      if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
-    }
-  } catch {
-    // It belongs to somebody else, or was removed meanwhile.
   }
 }
 

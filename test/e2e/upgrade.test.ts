@@ -1,4 +1,6 @@
 // The program is upgraded in place while its daemon runs.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -309,6 +311,25 @@ test("W-WIRE-24 after an upgrade a vault's passphrase need not be given again, a
   await using locked = warder.run('keyed');
   expect((await locked.initialize()).error?.data).toMatchObject({ code: 'vault-locked' });
 });
+
+test.skipIf(process.platform !== 'linux')(
+  'W-WIRE-24 a successor takes no key before it has given up core dumps',
+  async () => {
+    await using warder = new Home();
+    const [node = '', ...words] = [...warder.program, 'daemon', 'run', '--report', '--inherit'];
+    const successor = spawn(node, words, { env: warder.env, stdio: ['pipe', 'ignore', 'ignore'] });
+    const ended = once(successor, 'exit');
+    try {
+      // Nothing was passed to it yet.
+      const limits = `/proc/${successor.pid}/limits`;
+      const noCore = /^Max core file size\s+0\s+0\s/m;
+      await expect.poll(() => readFileSync(limits, 'utf8'), { timeout: 20_000 }).toMatch(noCore);
+    } finally {
+      successor.kill('SIGKILL');
+      await ended;
+    }
+  },
+);
 
 test('W-CRED-41 a daemon that a passphrase has opened a vault for does not end because it is idle', async () => {
   using install = new Install();

@@ -1,11 +1,15 @@
 // The homes that servers keep: how much is in them, and what a server could do to hide it.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -17,6 +21,7 @@ import type { WarderError } from '../../../src/errors.ts';
 import { parseProfile } from '../../../src/profile/format.ts';
 import { folderSize } from '../../../src/server/folder-size.ts';
 import { HomeWatch, keptHomeOf, prepareKeptHome, setHomeAside } from '../../../src/server/kept-home.ts';
+import { removeFolder } from '../../../src/server/remove-folder.ts';
 
 const MIB = 1 << 20;
 let state = '';
@@ -60,6 +65,60 @@ test('W-BOX-30 a tree that is deeper than any path counts as too much', async ()
   for (let at = 0; at < 150; at++) path = join(path, 'd');
   mkdirSync(path, { recursive: true });
   expect(await folderSize(state, 100 * MIB)).toBe(Number.POSITIVE_INFINITY);
+});
+
+/** Puts a link to a folder in the place of `d`, and takes it away again, until it is killed. */
+const SWAP = `
+const { mkdirSync, renameSync, symlinkSync, writeFileSync } = require('node:fs');
+const [, outside] = process.argv;
+const attempt = (step, ...args) => { try { step(...args); } catch {} };
+for (let round = 0; ; round++) {
+  attempt(mkdirSync, 'd');
+  attempt(writeFileSync, 'd/x', '');
+  attempt(symlinkSync, outside, 'l');
+  attempt(renameSync, 'd', 'e');
+  attempt(renameSync, 'l', 'd');
+  attempt(renameSync, 'd', 'l');
+  attempt(renameSync, 'e', 'd');
+  if (round === 100) process.stdout.write('ready');
+}`;
+
+test.skipIf(process.platform !== 'linux')(
+  'W-BOX-30 what removes a home follows no link that its server puts there meanwhile',
+  async () => {
+    const folder = join(state, 'folder');
+    const outside = join(state, 'outside');
+    for (const path of [folder, outside]) mkdirSync(path);
+    const files = Array.from({ length: 20 }, (_, at) => `file${at}`);
+    for (const file of files) writeFileSync(join(outside, file), '');
+    chmodSync(outside, 0o755);
+    const server = spawn(process.execPath, ['-e', SWAP, outside], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await once(server.stdout, 'data');
+      for (let round = 0; round < 3000; round++) await removeFolder(join(folder, 'd'));
+    } finally {
+      server.kill('SIGKILL');
+    }
+    expect(readdirSync(outside).sort()).toEqual(files.sort());
+    expect(lstatSync(outside).mode & 0o777).toBe(0o755);
+  },
+);
+
+test('W-BOX-30 a tree that is deeper than any path, and closed, is removed', async () => {
+  const folder = join(state, 'folder');
+  const half = Array.from({ length: 1200 }, () => 'd').join('/');
+  mkdirSync(join(folder, half), { recursive: true });
+  mkdirSync(join(state, 'second', half), { recursive: true });
+  writeFileSync(join(state, 'second', half, 'file'), '');
+  renameSync(join(state, 'second'), join(folder, half, 'second'));
+  symlinkSync(state, join(folder, 'up'));
+  mkdirSync(join(folder, 'closed/inner'), { recursive: true });
+  chmodSync(join(folder, 'closed'), 0);
+  await removeFolder(folder);
+  expect(readdirSync(state)).toEqual([]);
 });
 
 test('W-BOX-30 a home is made for its owner alone, and refused if it is anything else', async () => {

@@ -150,6 +150,19 @@ test('W-CONS-9 wrong PINs cost time that grows, and a restart forgets none', asy
   expect(JSON.stringify([...blobs.kept])).not.toContain('1234');
 });
 
+test('W-CONS-9 a guess counts before it is judged: one that cannot be counted is none', async () => {
+  const blobs = new MemoryBlobs();
+  const time = { now: () => 0, monotonic: () => 0 };
+  const pin = new Pin(() => blobs, time, { N: 1024, r: 1, p: 1, maxmem: 2 ** 24 });
+  await pin.set('1234', undefined);
+  // The daemon is killed before it has written anything.
+  const killed = { get: (name: string) => blobs.get(name), set: () => Promise.reject(new Error('killed')) };
+  const during = new Pin(() => killed, time, { N: 1024, r: 1, p: 1, maxmem: 2 ** 24 });
+  await expect(during.check('1234')).rejects.toThrow('killed');
+  await expect(during.check('0000')).rejects.toThrow('killed');
+  await pin.check('1234');
+});
+
 function flip(path: string, at: number): void {
   const bytes = readFileSync(path);
   bytes[at] = (bytes[at] ?? 0) ^ 1;

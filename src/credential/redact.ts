@@ -176,6 +176,13 @@ export class ResponseSealer {
     return this.#finder.stream((matched) => this.#replacement(matched, keepLength), true);
   }
 
+  /** For a body that must pass unchanged: throws what `refuse` gives where it finds a secret. */
+  search(refuse: () => Error): ReplaceTransform {
+    return this.#finder.stream(() => {
+      throw refuse();
+    }, true);
+  }
+
   /** Whether a text contains a secret. */
   has(text: string): boolean {
     return this.#finder.has(Buffer.from(text));
@@ -206,14 +213,26 @@ export class ResponseSealer {
 
 /** Like `transform` of the latest sealer at each chunk: a secret that is added while a response streams is removed from the rest. */
 export function sealWithLatest(latest: () => ResponseSealer, keepLength: boolean): ByteTransform {
+  return withLatest(latest, (sealer) => sealer.transform(keepLength));
+}
+
+/** Passes a body on unchanged, and throws what `refuse` gives where it finds a secret. */
+export function searchWithLatest(latest: () => ResponseSealer, refuse: () => Error): ByteTransform {
+  return withLatest(latest, (sealer) => sealer.search(refuse));
+}
+
+function withLatest(
+  latest: () => ResponseSealer,
+  transformOf: (sealer: ResponseSealer) => ReplaceTransform,
+): ByteTransform {
   let sealer = latest();
-  let transform = sealer.transform(keepLength);
+  let transform = transformOf(sealer);
   const push = (chunk: Buffer): Buffer[] => {
     const next = latest();
     if (next === sealer) return transform.push(chunk);
     const pending = transform.takePending();
     sealer = next;
-    transform = next.transform(keepLength);
+    transform = transformOf(next);
     return transform.push(Buffer.concat([pending, chunk]));
   };
   return { push, flush: () => [...push(NO_BYTES), ...transform.flush()] };

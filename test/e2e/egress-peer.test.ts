@@ -38,7 +38,11 @@ beforeAll(async () => {
   home = stack.use(new Home());
   internet.join(home);
   writeFileSync(join(home.dir, 'secret'), secret);
-  const TOKEN = { from: { command: ['/bin/cat', join(home.dir, 'secret')] }, hosts: [listed(api)] };
+  const TOKEN = {
+    from: { command: ['/bin/cat', join(home.dir, 'secret')] },
+    hosts: [listed(api)],
+    as: 'any',
+  };
   const policy = { default: 'allow' };
   home.profile('github', {
     server: outward,

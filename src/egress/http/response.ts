@@ -2,10 +2,10 @@
 // secret is replaced by its placeholder, so an echo discloses nothing. Bodies stream as they arrive. New tokens
 // (`issued-tokens.ts`) become secrets with their own placeholders before the server sees them.
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { ByteTransform } from '../../credential/finder.ts';
 import type { IssuedTokens } from '../../credential/issued-tokens.ts';
-import { type ResponseSealer, sealWithLatest } from '../../credential/redact.ts';
+import { type ResponseSealer, sealWithLatest, searchWithLatest } from '../../credential/redact.ts';
 import { BUDGETS } from '../budgets.ts';
 import type { GateTurns } from '../turns.ts';
 import { createDecoder, decode, isUnsearchable, parseContentEncoding } from './content-coding.ts';
@@ -14,6 +14,7 @@ import { replaceInSlices } from './replace-stream.ts';
 import { readWhole } from './request-body.ts';
 import { fieldValues } from './request-head.ts';
 import { Denial, type Field } from './substitution.ts';
+import { UnlabelledBody, unlabelledCoding } from './unlabelled.ts';
 
 /** A host's response, whatever version of HTTP brought it. Its body emits `aborted` where the host breaks off. */
 export interface ResponseSource {
@@ -97,6 +98,8 @@ export async function forwardResponse(
   const tokens = status < 300 && !bodiless ? issued : undefined;
   const isText = TEXT_TYPE.test(types[0] ?? '');
   let whole: Buffer | undefined;
+  /** The decoded body. */
+  let source: Readable | undefined;
   if (
     tokens !== undefined &&
     coding !== undefined &&
@@ -104,11 +107,13 @@ export async function forwardResponse(
     (isTokenResponse || Number(length) <= MAX_WHOLE)
   ) {
     const body = await readWhole(from, BUDGETS.tokenResponse, reserve);
-    whole = await decode(coding, body, BUDGETS.tokenResponse);
-    reserve(2 * whole.length);
-    await readTokens(whole, tokens, turns);
-    await onTokensRead(whole);
-    whole = await replaceInSlices(whole, sealing().transform(false), turns);
+    const decodedBody = await decode(coding, body, BUDGETS.tokenResponse);
+    reserve(2 * decodedBody.length);
+    if (unlabelledCoding(decodedBody) === undefined) {
+      await readTokens(decodedBody, tokens, turns);
+      await onTokensRead(decodedBody);
+      whole = await replaceInSlices(decodedBody, sealing().transform(false), turns);
+    } else source = Readable.from([decodedBody]);
   }
 
   const out = sealing();
@@ -133,9 +138,17 @@ export async function forwardResponse(
     to.end(whole);
     return;
   }
-  const step = coding === undefined ? undefined : createDecoder(coding);
+  const step = source === undefined && coding !== undefined ? createDecoder(coding) : undefined;
+  source ??= step === undefined ? from : from.pipe(step);
+  const refuse = (): Denial =>
+    new Denial(502, 'the body is compressed without a label, and contains a secret');
+  const searched = new UnlabelledBody(
+    () => sealTokensFirst(tokens && issuedByMessage(), searchWithLatest(sealing, refuse)),
+    turns,
+  );
+  source.once('error', (error) => searched.destroy(error));
   await streamBody(
-    step === undefined ? from : from.pipe(step),
+    isEnveloped(types) ? source : source.pipe(searched),
     from,
     to,
     sendHead,

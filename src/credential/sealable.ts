@@ -41,6 +41,9 @@ const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----/;
 /** RFC 3986, section 3: a scheme, and a user and password before the host. */
 const URL_WITH_PASSWORD = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/[^\s/?#@]*:[^\s@]*@/;
 
+/** A server that reads its URL and gets something else does not start. */
+const HTTP_URL = /^https?:\/\/\S/i;
+
 /** Why a value cannot be sealed; `undefined` if it can. The texts contain nothing of the value. */
 export function sealingProblem(variable: string, value: string, sign?: Signing): SealingProblem | undefined {
   if (sign !== undefined) return signingValueProblem(value, sign);
@@ -60,6 +63,12 @@ export function sealingProblem(variable: string, value: string, sign?: Signing):
   const scheme = URL_WITH_PASSWORD.exec(value)?.[1]?.toLowerCase();
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
     return { what: `holds a password for "${scheme}:", which is not HTTP: it cannot be sealed`, hint };
+  }
+  if (HTTP_URL.test(value)) {
+    return {
+      what: 'holds a URL, and its placeholder would be none: it cannot be sealed',
+      hint: `set only the secret part of the URL (the last segment of a webhook's path, a password) and write \${credential:${variable}} for it into the URL in "args", with "as: any"; or ${hint}`,
+    };
   }
   if (/(?:^|_)AWS_SECRET_(?:ACCESS_)?KEY$/.test(variable)) {
     return {

@@ -386,6 +386,7 @@ test('W-SEAL-9 what cannot be sealed is refused before anything runs', async () 
     token: token(),
     database: `postgres://app:${randomBytes(8).toString('hex')}@db.test:5432/app`,
     pem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    webhook: `https://hooks.test/services/T0/B0/${randomBytes(12).toString('hex')}`,
     short: 'abc',
   };
   await using home = plain(internet, values);
@@ -415,6 +416,7 @@ test('W-SEAL-9 what cannot be sealed is refused before anything runs', async () 
     credential('database'),
     /TOKEN holds a password for "postgres:", which is not HTTP/,
   );
+  await refused('webhook', credential('webhook'), /TOKEN holds a URL.*[\s\S]*hint: .*\$\{credential:TOKEN\}/);
   await refused('pem', credential('pem'), /TOKEN (holds a private key|has a line break)/);
   await refused('short', credential('short'), /TOKEN has fewer than \d+ characters/);
   expect(existsSync(ledger)).toBe(false);
@@ -546,3 +548,26 @@ function commandOf(pid: number): string {
     return '';
   }
 }
+
+test('W-SEAL-9 what a profile seals and the gate cannot put in is not stored for it', async () => {
+  await using home = new Home();
+  await home.facts('init', '--store', 'vault', '--key-file', join(home.dir, 'key'));
+  home.profile('demo', {
+    server: { command: '/bin/true' },
+    credentials: { TOKEN: { deliver: 'sealed', hosts: ['api.example.com'] } },
+    policy,
+  });
+  const part = randomBytes(12).toString('hex');
+  for (const [value, saying] of [
+    [`postgres://app:${part}@db.test:5432/app`, /TOKEN holds a password for "postgres:"/],
+    [`https://hooks.test/services/T0/B0/${part}`, /TOKEN holds a URL/],
+    [`https://app:${part}@hooks.test/`, /TOKEN holds a URL/],
+  ] as const) {
+    const { code, stderr } = await home.warder(['credential', 'set', 'demo', 'TOKEN'], value);
+    expect(code).toBe(65);
+    expect(stderr).toMatch(saying);
+    expect(stderr).toMatch(/^warder: hint: /m);
+    expect(stderr).not.toContain(part);
+  }
+  await home.done(['credential', 'set', 'demo', 'TOKEN'], part);
+});

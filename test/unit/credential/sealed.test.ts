@@ -245,7 +245,15 @@ test('[W-SEAL-9] a value that cannot be sealed has a reason, which does not cont
   expect(what('KEY', '-----BEGIN PRIVATE KEY-----\nMIIE\n')).toMatch(/private key/);
   expect(what('DATABASE_URL', 'postgres://me:secret@db.example.com/x')).toMatch(/"postgres:"/);
   expect(what('REDIS_URL', 'redis://:se/cret@db.example.com')).toMatch(/"redis:"/);
-  expect(what('URL', 'https://me:secret@example.com/')).toBe(undefined);
+  for (const url of [
+    'https://me:secret@example.com/',
+    'HTTPS://hooks.example.com/services/T0/B0/abcdefghijkl',
+    'http://example.com/?token=abcdefghijkl',
+  ]) {
+    expect(what('HOOK', url)).toMatch(/a URL/);
+    expect(sealingProblem('HOOK', url)?.hint).toContain(`\${credential:HOOK}`);
+  }
+  expect(what('TOKEN', 'https-is-no-url-here')).toBe(undefined);
   expect(what('AWS_SECRET_ACCESS_KEY', 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY')).toMatch(/signs/);
   expect(what('AWS_ACCESS_KEY_ID', 'AKIAIOSFODNN7EXAMPLE')).toBe(undefined);
   expect(what('TOKEN', 'two lines\nof text')).toMatch(/line break/);

@@ -57,14 +57,18 @@ function isExact(token: string): boolean {
 
 /**
  * Why not every reader sees the same members: at any depth two names have one folded form, or a name has that of a
- * name in `spoken` without being it. Undefined: every reader does.
+ * name in `spoken` without being it, or is not plain. Undefined: every reader does.
  */
-export function findLookalike(value: unknown, spoken: ReadonlyMap<string, string>): string | undefined {
+export function findLookalike(
+  value: unknown,
+  spoken: ReadonlyMap<string, string>,
+  isPlain: (name: string) => boolean = () => true,
+): string | undefined {
   const open: unknown[] = [value];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     if (typeof next !== 'object' || next === null) continue;
     if (!Array.isArray(next)) {
-      const found = lookalikeIn(Object.keys(next), spoken);
+      const found = lookalikeIn(Object.keys(next), spoken, isPlain);
       if (found !== undefined) return found;
     }
     for (const member of Object.values(next)) if (typeof member === 'object') open.push(member);
@@ -72,7 +76,11 @@ export function findLookalike(value: unknown, spoken: ReadonlyMap<string, string
   return undefined;
 }
 
-function lookalikeIn(names: readonly string[], spoken: ReadonlyMap<string, string>): string | undefined {
+function lookalikeIn(
+  names: readonly string[],
+  spoken: ReadonlyMap<string, string>,
+  isPlain: (name: string) => boolean,
+): string | undefined {
   const folded = new Set<string>();
   for (const name of names) {
     const form = fold(name);
@@ -82,6 +90,7 @@ function lookalikeIn(names: readonly string[], spoken: ReadonlyMap<string, strin
     if (meant !== undefined && meant !== name) {
       return `a member of the arguments is named almost like ${JSON.stringify(meant)}`;
     }
+    if (!isPlain(name)) return 'a member of the arguments is named almost like a pattern of names says';
   }
   return undefined;
 }

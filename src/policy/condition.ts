@@ -5,7 +5,7 @@
 import { WarderError } from '../errors.ts';
 import type { Condition, ProfilePolicy } from '../profile/format.ts';
 import { type Arguments, findLookalike, readArguments } from './arguments.ts';
-import { fold } from './fold.ts';
+import { schemaProblem, spokenOf } from './schema-walk.ts';
 import type { Validator } from './validator.ts';
 
 /** Whether arguments meet a condition. `why` speaks of the condition, and never repeats a value of the arguments. */
@@ -22,6 +22,8 @@ interface Compiled {
   readonly validate: Validator;
   /** The names of members that the schema speaks of, by their folded forms. */
   readonly spoken: ReadonlyMap<string, string>;
+  /** Whether a name fits a pattern of names in no spelling but its own. */
+  readonly isPlain: (name: string) => boolean;
 }
 
 const compiled = new WeakMap<Condition, Compiled>();
@@ -47,10 +49,14 @@ export async function loadConditions({ tools }: ProfilePolicy): Promise<Conditio
   const faults: ConditionFault[] = [];
   for (const [pattern, rule] of Object.entries(tools)) {
     if (typeof rule === 'string' || compiled.has(rule)) continue;
-    const { compileSchema } = await import('./validator.ts');
-    const validate = compileSchema(rule.allow);
-    if (typeof validate === 'string') faults.push({ pattern, fault: validate });
-    else compiled.set(rule, { validate, spoken: spokenNames(rule.allow) });
+    const { compileSchema, plainNames } = await import('./validator.ts');
+    const validate = schemaProblem(rule.allow) ?? compileSchema(rule.allow);
+    if (typeof validate === 'string') {
+      faults.push({ pattern, fault: validate });
+      continue;
+    }
+    const { names, patterns } = spokenOf(rule.allow);
+    compiled.set(rule, { validate, spoken: names, isPlain: plainNames(patterns) });
   }
   return faults;
 }
@@ -61,7 +67,7 @@ export async function requireConditions(policy: ProfilePolicy, profile: string):
   if (faults.length === 0) return;
   const lines = faults.map(({ pattern, fault }) => `policy.tools.${pattern}.allow: ${fault}`);
   throw new WarderError('profile-invalid', `profile "${profile}" is broken\n${lines.join('\n')}`, {
-    hint: 'a condition is a JSON Schema (2020-12) without formats and remote references; its patterns are those of RE2',
+    hint: 'a condition is a JSON Schema (2020-12) without formats, remote references and recursion; its patterns are those of RE2',
   });
 }
 
@@ -73,7 +79,7 @@ export function judge(condition: Condition, args: CallArguments): Judgement {
   const why =
     'unjudged' in read
       ? read.unjudged
-      : (findLookalike(read.value, ready.spoken) ?? ready.validate(read.value));
+      : (findLookalike(read.value, ready.spoken, ready.isPlain) ?? ready.validate(read.value));
   return why === undefined ? { isMet: true } : { isMet: false, why };
 }
 
@@ -82,27 +88,6 @@ export function optionalNames({ allow }: Condition): string[] {
   const { properties, required } = allow;
   const needed = new Set(Array.isArray(required) ? required : []);
   return isObject(properties) ? Object.keys(properties).filter((name) => !needed.has(name)) : [];
-}
-
-/** All names of members that a schema speaks of, at any depth. */
-function spokenNames(schema: unknown): Map<string, string> {
-  const names = new Map<string, string>();
-  const open: unknown[] = [schema];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (Array.isArray(next)) open.push(...next);
-    if (!isObject(next)) continue;
-    for (const [keyword, value] of Object.entries(next)) {
-      const found =
-        keyword === 'properties' && isObject(value)
-          ? Object.keys(value)
-          : keyword === 'required' && Array.isArray(value)
-            ? value.filter((name) => typeof name === 'string')
-            : [];
-      for (const name of found) names.set(fold(name), name);
-      open.push(value);
-    }
-  }
-  return names;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -3,6 +3,7 @@
 // `uniqueItems`, nothing is fetched, and a keyword or format that is not known is an error.
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { RE2JS } from 're2js';
+import { fold } from './fold.ts';
 
 /** Judges a value by a compiled schema: undefined, or why it does not fit. */
 export type Validator = (value: unknown) => string | undefined;
@@ -43,6 +44,19 @@ function linearPattern(source: string): { test(text: string): boolean; toString(
   const pattern = RE2JS.compile(RE2JS.translateRegExp(source));
   // The compiler takes patterns that have one text for the same pattern.
   return { test: (text) => pattern.matcher(text).find(), toString: () => source };
+}
+
+/** Tells of a name whether it fits each pattern as it is written, or in no spelling. Time is linear in the name. */
+export function plainNames(sources: readonly string[]): (name: string) => boolean {
+  const patterns = sources.map((source) => {
+    const text = RE2JS.translateRegExp(source);
+    return { exact: RE2JS.compile(text), loose: RE2JS.compile(text, RE2JS.CASE_INSENSITIVE) };
+  });
+  return (name) =>
+    patterns.every(
+      ({ exact, loose }) =>
+        exact.matcher(name).find() || !(loose.matcher(name).find() || loose.matcher(fold(name)).find()),
+    );
 }
 
 /** A text that equal values share, and no others. */

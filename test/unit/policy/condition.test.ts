@@ -145,6 +145,58 @@ test.each([
   expect(decide(policy, subject)).toMatchObject({ decision: 'ask', why: 'the condition cannot be used' });
 });
 
+test.each([
+  ['dependentSchemas', { dependentSchemas: { force: false } }],
+  ['dependentRequired', { dependentRequired: { force: ['ok'] } }],
+  ['a name that another depends on', { dependentRequired: { x: ['force'] } }],
+  ['patternProperties', { patternProperties: { '^force$': false } }],
+  ['propertyNames with const', { propertyNames: { not: { const: 'force' } } }],
+  ['propertyNames with enum', { propertyNames: { not: { enum: ['force'] } } }],
+  ['propertyNames with pattern', { propertyNames: { not: { pattern: '^forc' } } }],
+])('W-POL-11 a name that a condition speaks of by %s is met in its own spelling only', async (_, schema) => {
+  for (const name of ['Force', 'FORCE', 'ｆｏｒｃｅ', 'force\u200b'])
+    expect(await judged(schema, JSON.stringify({ [name]: true })), name).toBeTypeOf('string');
+  expect(await judged(schema, '{"other":1}')).toBe(true);
+});
+
+test.each([
+  ['itself', { $ref: '#' }],
+  [
+    'itself by a definition',
+    { $defs: { n: { properties: { a: { $ref: '#/$defs/n' } } } }, $ref: '#/$defs/n' },
+  ],
+  ['itself by its own place', { properties: { a: { properties: { b: { $ref: '#/properties/a' } } } } }],
+  [
+    'ever more',
+    {
+      $defs: Object.fromEntries(
+        Array.from({ length: 31 }, (_, at) => [
+          `d${at}`,
+          at === 30 ? {} : { allOf: [{ $ref: `#/$defs/d${at + 1}` }, { $ref: `#/$defs/d${at + 1}` }] },
+        ]),
+      ),
+      $ref: '#/$defs/d0',
+    },
+  ],
+  ['by a scope', { properties: { a: { $dynamicRef: '#nowhere' } } }],
+  ['by an anchor', { $defs: { n: { $anchor: 'n', properties: { a: { $ref: '#n' } } } }, $ref: '#n' }],
+  ['by an address', { $defs: { n: { $id: 'urn:n', properties: { a: { $ref: 'urn:n' } } } }, $ref: 'urn:n' }],
+  ['by its own address', { $id: 'urn:n', properties: { a: { $ref: 'urn:n' } } }],
+  ['what is left out', { properties: JSON.parse('{"__proto__": false}') }],
+])('W-POL-13 a condition that refers to %s is refused', async (_, allow) => {
+  const policy = policyOf({ tools: { t: { allow, else: 'deny' } } });
+  expect(await loadConditions(policy)).toHaveLength(1);
+});
+
+test('W-POL-13 a definition may be referred to from several places', async () => {
+  const schema = {
+    $defs: { word: { type: 'string', const: 'ok' } },
+    properties: { a: { $ref: '#/$defs/word' }, b: { $ref: '#/$defs/word' } },
+  };
+  expect(await judged(schema, '{"a":"ok","b":"ok"}')).toBe(true);
+  expect(await judged(schema, '{"a":"ok","b":"no"}')).toBeTypeOf('string');
+});
+
 test('W-POL-12 a condition that was not loaded allows nothing', () => {
   const policy = policyOf({ tools: { tool: { allow: {}, else: 'deny' } } });
   const subject = { kind: 'tools', name: 'tool', arguments: new CallArguments(() => '{}') } as const;

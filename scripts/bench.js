@@ -1,5 +1,5 @@
 // Measures Warder against the same server run directly, in turns, and writes BENCHMARKS.md. `--quick` takes a tenth of
-// the samples and only prints them; `--gate` measures only the gate, `isolation` only
+// the samples and only prints them; `--gate` measures only the gate, `isolation` (and the names of attacks, or all) only
 // what one session can do to another. Needs a built tree: `npm run bench` builds first.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -387,7 +387,9 @@ ${table([
 
 /** What one session can do to another, in a separate home. */
 function isolationFigures() {
-  return measureIsolation(join(home, 'isolation'), warder, servers.echo.argv[0], quick ? 1000 : 4000);
+  const after = process.argv.indexOf('isolation') + 1;
+  const rows = after > 0 && process.argv.length > after ? process.argv.slice(after) : undefined;
+  return measureIsolation(join(home, 'isolation'), warder, servers.echo.argv[0], quick ? 1000 : 4000, rows);
 }
 
 /** Measures the gate again, and keeps the other figures. */

@@ -23,10 +23,20 @@ interface ConnectOptions {
 
 /**
  * The command that runs a daemon in the foreground. V8's young generation is kept small: nearly all young objects hold
- * bytes that were passed on, and their memory is released when it is full. SIGUSR1 opens no inspector.
+ * bytes that were passed on, and their memory is released when it is full. Without incremental marking the size of those
+ * bytes alone starts no collection of everything: dozens of them a second held up all sessions while one sent long lines.
+ * SIGUSR1 opens no inspector.
  */
 export function daemonCommand(node: string, program: string): [string, ...string[]] {
-  return [node, '--max-semi-space-size=1', '--disable-sigusr1', program, 'daemon', 'run'];
+  return [
+    node,
+    '--max-semi-space-size=1',
+    '--no-incremental-marking',
+    '--disable-sigusr1',
+    program,
+    'daemon',
+    'run',
+  ];
 }
 
 /** The client's session bus, for its HELLO. */

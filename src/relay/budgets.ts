@@ -19,10 +19,15 @@ export interface Budgets {
   readonly result: number;
   /** An answer to `initialize` or `server/discover`, and what else a server sends before it has the session, each. */
   readonly handshake: number;
-  /** Long work of a session: in one turn of the event loop, at once, and its share of the time after that. */
+  /** Long work of a session: in one turn of the event loop; and while others are busy at once, and a share of the time. */
   readonly slice: number;
   readonly burst: number;
   readonly share: number;
+  /** Bytes that are read of a session in one turn of the event loop. */
+  readonly turn: number;
+  /** What a MiB of a long line, and one of standard error, costs of the time for long work beside that work. */
+  readonly linePrice: number;
+  readonly stderrPrice: number;
   /** A tool's name as it is recorded, in characters. */
   readonly name: number;
   /** Tools in a list, the bytes of the definition of one, and pages that the relay lists by itself, all within `greet`. */
@@ -53,7 +58,10 @@ export const BUDGETS: Budgets = {
   handshake: 2 ** 18,
   slice: 1,
   burst: 50,
-  share: 0.25,
+  share: 0.1,
+  turn: 2 ** 17,
+  linePrice: 3,
+  stderrPrice: 4,
   name: 1024,
   entries: 10_000,
   definition: 2 ** 20,

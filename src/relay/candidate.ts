@@ -101,6 +101,8 @@ export class Candidate implements UpstreamListener {
     this.#options.onStderr(chunk);
   }
 
+  taken(): void {}
+
   settle(): void {
     this.upstream.pause(this.#bytes > this.#options.budgets.waiting);
   }

@@ -4,6 +4,7 @@
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import { TurnMeter } from '../os/turn-meter.ts';
+import type { Neighbours } from './neighbours.ts';
 
 export interface GuardOptions {
   /** The session's id. */
@@ -12,6 +13,8 @@ export interface GuardOptions {
   readonly profile: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of each turn. */
+  readonly neighbours: Neighbours;
   /** Called at the first fault; may throw. */
   readonly onFault: () => void;
 }
@@ -40,6 +43,7 @@ export class Guard {
   /** Runs `turn`. Never throws: what throws in a turn within a turn must not unwind the outer one. */
   run(turn: () => void): void {
     this.#meter.begin();
+    this.#options.neighbours.note(this, this.#meter.began);
     try {
       turn();
     } catch (error) {

@@ -16,9 +16,11 @@ import { FromHost } from './from-host.ts';
 import { FromServer } from './from-server.ts';
 import { Guard } from './guard.ts';
 import { counter } from './ids.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox, LONG } from './inbox.ts';
+import { Intake } from './intake.ts';
 import { LineSplitter } from './json/lines.ts';
 import { type LongAnswer, LongLines, type LongRequest } from './long-lines.ts';
+import type { Neighbours } from './neighbours.ts';
 import { Outbox } from './outbox.ts';
 import { OwnRequests } from './own-requests.ts';
 import { Questions } from './questions.ts';
@@ -48,6 +50,8 @@ export interface SessionOptions {
   readonly redactor: Redaction;
   readonly consent: Consent;
   readonly clock: Clock;
+  /** The same for all sessions of the daemon. */
+  readonly neighbours: Neighbours;
   readonly log: Log;
   /** Those not set are as in `BUDGETS`. */
   readonly budgets: Partial<Budgets>;
@@ -84,6 +88,7 @@ export class Session {
   readonly #fromServer: FromServer;
   readonly #hostInbox: Inbox<LongRequest>;
   readonly #serverInbox: Inbox<LongAnswer>;
+  readonly #intake: Intake;
   readonly #rotation: Rotation;
   readonly #tools: ToolList;
   readonly #stderr: Stderr;
@@ -93,10 +98,18 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    const { id, profile, policy, host, server, audit, auditSettings, redactor, clock, log } = options;
+    const { id, profile, policy, host, server, audit, auditSettings, redactor, clock, log, neighbours } =
+      options;
     const budgets = { ...BUDGETS, ...options.budgets };
     this.#budgets = budgets;
-    this.#guard = new Guard({ session: id, profile, clock, log, onFault: () => this.#shutdown.fault() });
+    this.#guard = new Guard({
+      session: id,
+      profile,
+      clock,
+      log,
+      neighbours,
+      onFault: () => this.#shutdown.fault(),
+    });
     this.#anomalies = new Anomalies(log, id);
     this.#recorder = new Recorder({ id, profile, audit, settings: auditSettings, log });
     this.#toHost = new Outbox(host, () => this.#guard.run(() => this.#settle()));
@@ -120,7 +133,13 @@ export class Session {
         turn();
         this.#settle();
       });
-    const slices = new Slices({ clock, budgets, resume });
+    const slices = new Slices({
+      clock,
+      budgets,
+      isAlone: (now) => neighbours.isAlone(this.#guard, now),
+      resume,
+    });
+    this.#intake = new Intake({ budgets, slices, resume });
     this.#tools = new ToolList({
       budgets,
       current: this.#current,
@@ -215,6 +234,7 @@ export class Session {
         this.#guard.run(() => {
           if (this.#shutdown.isOver) return;
           lines.push(chunk);
+          this.#intake.line(chunk.length, lines.begun > LONG);
           this.#settle();
         }),
       end: () =>
@@ -291,6 +311,7 @@ export class Session {
         if (!this.#shutdown.isOver) this.#serverInbox.line(bytes, start, end);
       },
       oversize: (line) => this.#serverInbox.oversize(line),
+      taken: (bytes, begun) => this.#intake.line(bytes, begun > LONG),
       stderr: (chunk) => this.#passStderr(from, chunk),
       settle: () => this.#settle(),
       drained: () => this.#settle(),
@@ -304,6 +325,7 @@ export class Session {
     return {
       message: () => {},
       oversize: () => {},
+      taken: () => {},
       stderr: (chunk) => this.#passStderr(from, chunk),
       settle: () => {},
       drained: () => {},
@@ -329,9 +351,14 @@ export class Session {
     const { upstream } = this.#current;
     const { host } = this.#options;
     upstream.pause(
-      this.#toHost.full || upstream.crowded || this.#tools.isReading || !this.#serverInbox.isIdle,
+      this.#intake.isFull ||
+        this.#toHost.full ||
+        upstream.crowded ||
+        this.#tools.isReading ||
+        !this.#serverInbox.isIdle,
     );
     const paused =
+      this.#intake.isFull ||
       upstream.full ||
       this.#toHost.crowded ||
       this.#waiting.bytes > this.#budgets.waiting ||
@@ -345,6 +372,7 @@ export class Session {
   #passStderr(from: Upstream, chunk: Buffer): void {
     if (this.#shutdown.isOver) return;
     this.#stderr.pass(from, chunk);
+    this.#intake.stderr(chunk.length);
     this.#steer();
   }
 

@@ -11,6 +11,7 @@ import type { Outgoing, Upstream, UpstreamListener } from './upstream.ts';
 const IGNORE: UpstreamListener = {
   message() {},
   oversize() {},
+  taken() {},
   settle() {},
   drained() {},
   closed() {},
@@ -55,6 +56,7 @@ export class StdioUpstream implements Upstream {
       data: (chunk) =>
         this.#guard.run(() => {
           this.#lines.push(chunk);
+          this.#listener.taken(chunk.length, this.#lines.begun);
           this.#listener.settle();
         }),
       end: () =>

@@ -26,6 +26,8 @@ export interface UpstreamListener {
   message(bytes: Buffer, start: number, end: number): void;
   /** A message over the limit, of which only head and tail are known. */
   oversize(line: Oversize): void;
+  /** So many bytes have arrived; `begun` are of a message that is not whole yet. */
+  taken(bytes: number, begun: number): void;
   /** All messages of what has arrived are delivered. */
   settle(): void;
   /** The server takes messages again. */

@@ -20,6 +20,7 @@ import type { LoadedProfile } from '../profile/load.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
 import type { Consent } from '../relay/consent.ts';
+import { Neighbours } from '../relay/neighbours.ts';
 import { Session } from '../relay/session.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { PlantedRecords } from './planted-record.ts';
@@ -65,6 +66,7 @@ interface SessionEntry {
 export class Sessions {
   readonly #parts: SessionsParts;
   readonly #entries = new Map<string, SessionEntry>();
+  readonly #neighbours = new Neighbours();
   readonly #planted: PlantedRecords;
 
   constructor(parts: SessionsParts) {
@@ -174,6 +176,7 @@ export class Sessions {
         auditSettings: profile.audit,
         redactor,
         clock,
+        neighbours: this.#neighbours,
         log,
         budgets: { line: settings.relay.line, drain: settings.rotation.drain },
       });

@@ -147,7 +147,7 @@ test('the daemon is installed for systemd, enabled, and uninstalled', async () =
   expect(out).toContain(join(folder, 'warder.service'));
   const service = readFileSync(join(folder, 'warder.service'), 'utf8');
   expect(service).toContain(
-    `ExecStart="${process.execPath}" "--max-semi-space-size=1" "--disable-sigusr1" "${program}" "daemon" "run"`,
+    `ExecStart="${process.execPath}" "--max-semi-space-size=1" "--no-incremental-marking" "--disable-sigusr1" "${program}" "daemon" "run"`,
   );
   expect(service).toContain(`Environment="XDG_STATE_HOME=${home}/state"`);
   expect(readFileSync(join(folder, 'warder.socket'), 'utf8')).toContain(

@@ -70,6 +70,11 @@ export class LineSplitter {
     this.#limit = limit;
   }
 
+  /** Bytes of a line that has begun and not ended. */
+  get begun(): number {
+    return this.#gathered;
+  }
+
   push(chunk: Buffer): void {
     let at = 0;
     if (this.#gathered > 0) {

@@ -168,7 +168,7 @@ describe('W-RELAY-10 requests that lack what they need', () => {
 });
 
 describe('W-RELAY-6', () => {
-  test('what a session remembers for a new server is bounded', () => {
+  test('what a session remembers for a new server is bounded', async () => {
     const { host, server } = join({ budgets: { replay: 100_000 } });
     const listen = (id: number) => ({
       id,
@@ -182,6 +182,7 @@ describe('W-RELAY-6', () => {
     // One that ends makes room.
     server.say({ id: 1, result: {} });
     host.say(listen(30));
+    await settled();
     expect(server.messages).toHaveLength(12);
   });
 

@@ -1,7 +1,8 @@
 // A side that does not read must not grow the daemon: what is queued for it stays within a bound, however much
 // the other side has to say.
 import { describe, expect, test } from 'vitest';
-import { answer, call, FakeServer, join, sent } from '../../fixtures/ends.ts';
+import { Neighbours } from '../../../src/relay/neighbours.ts';
+import { answer, call, FakeServer, join, sent, settled } from '../../fixtures/ends.ts';
 import { policyOf } from '../../fixtures/policy.ts';
 
 const CHUNK = 65_536;
@@ -95,5 +96,48 @@ describe('W-RELAY-6', () => {
       if (server.paused) host.drain();
     }
     expect(host.messages.map(({ id }) => id)).toEqual(ids);
+  });
+
+  test('only so much of a session is read in one turn, from whichever side', async () => {
+    for (const say of ['host', 'server', 'stderr'] as const) {
+      const { host, server } = join();
+      const side = say === 'host' ? host : server;
+      let said = 0;
+      while (!side.paused && said < 1000) {
+        if (say === 'stderr') server.complain('x'.repeat(CHUNK));
+        else flood(side, 1);
+        said++;
+      }
+      expect(said).toBe(3);
+      expect([host.paused, server.paused]).toEqual([true, true]);
+      await settled();
+      expect([host.paused, server.paused]).toEqual([false, false]);
+    }
+  });
+
+  test('standard error and long lines cost a share of the time while another session is busy', async () => {
+    for (const say of ['stderr', 'line'] as const) {
+      let now = 0;
+      const clock = { now: () => 0, monotonic: () => now };
+      const neighbours = new Neighbours();
+      const budgets = { burst: 1.5, share: 0.5, stderrPrice: 16, linePrice: 16 };
+      const { server } = join({ clock, neighbours, budgets });
+      const flooding = (): number => {
+        let said = 0;
+        neighbours.note(budgets, now);
+        for (; !server.paused; said++) {
+          if (say === 'stderr') server.complain('x'.repeat(CHUNK));
+          else server.raw('x'.repeat(CHUNK + 1));
+        }
+        return said;
+      };
+      // A chunk costs a millisecond, and there is one and a half at once.
+      expect(flooding()).toBe(2);
+      await settled();
+      expect(server.paused).toBe(true);
+      now += 2;
+      while (server.paused) await new Promise((resolve) => setTimeout(resolve, 1));
+      expect(flooding()).toBe(1);
+    }
   });
 });

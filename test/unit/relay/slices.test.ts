@@ -3,7 +3,7 @@ import { Slices, type Work } from '../../../src/relay/slices.ts';
 import { settled } from '../../fixtures/ends.ts';
 
 /** Slices whose work takes a millisecond a step. */
-function slices() {
+function slices(alone = false) {
   let now = 0;
   let turns = 0;
   const resume = (turn: () => void): void => {
@@ -13,6 +13,7 @@ function slices() {
   const working = new Slices({
     clock: { now: () => 0, monotonic: () => now },
     budgets: { slice: 2, burst: 20, share: 0.25 },
+    isAlone: () => alone,
     resume,
   });
   function* work<Result>(steps: number, result: Result): Work<Result> {
@@ -61,4 +62,25 @@ test('work that has begun when another begins it is done after that', () => {
     done.push(result);
   });
   expect(done).toEqual(['outer', 'inner']);
+});
+
+test('W-RELAY-6 work of a session that is alone has all of the time', async () => {
+  const { working, work } = slices(true);
+  let done = 0;
+  working.run(work(40, 1), (result) => {
+    done = result;
+  });
+  // Two milliseconds are done in each turn, and no turn waits for a timer.
+  for (let turn = 0; turn < 20; turn++) await settled();
+  expect(done).toBe(1);
+});
+
+test('W-RELAY-6 work that is done elsewhere counts', () => {
+  const { working, pass } = slices();
+  working.charge(20);
+  expect(working.delay).toBe(0);
+  working.charge(5);
+  expect(working.delay).toBe(20);
+  pass(20);
+  expect(working.delay).toBe(0);
 });

@@ -15,7 +15,7 @@ const plain = {
 test('the service runs the daemon in the foreground, without core dumps and with a private umask', () => {
   const lines = systemdService(plain).split('\n');
   expect(lines).toContain(
-    'ExecStart="/usr/bin/node" "--max-semi-space-size=1" "--disable-sigusr1" "/opt/warder/bin/warder.js" "daemon" "run"',
+    'ExecStart="/usr/bin/node" "--max-semi-space-size=1" "--no-incremental-marking" "--disable-sigusr1" "/opt/warder/bin/warder.js" "daemon" "run"',
   );
   expect(lines).toEqual(
     expect.arrayContaining(['UMask=0077', 'LimitCORE=0', 'KillMode=mixed', 'Requires=warder.socket']),

@@ -1,0 +1,95 @@
+// The attacks of the bench of isolation: what a session, or a client of the daemon's socket, does to the daemon until `stop`.
+import { connect } from 'node:net';
+import { Host, initialize } from './session-host.js';
+
+const MIB = 2 ** 20;
+
+/** A session that does nothing but attack, until `stop`. */
+function attackingSession(attack) {
+  return async ({ run, env, stop }) => {
+    const host = new Host(run, env).skim();
+    stop.addEventListener('abort', () => host.kill());
+    host.send({ id: 0, method: 'initialize', params: initialize });
+    await host.nextLine();
+    host.send({ method: 'notifications/initialized' });
+    await attack?.(host, stop);
+  };
+}
+
+/** Clients of the daemon's socket. */
+function clients(count, talk) {
+  return async ({ socket, stop }) => {
+    const hello = frame(1, { wire: 1, kind: 'control' });
+    const open = Array.from({ length: count }, () => {
+      const client = connect(socket).on('error', () => {});
+      client.write(hello);
+      talk?.(client, stop);
+      return client;
+    });
+    stop.addEventListener('abort', () => {
+      for (const client of open) client.destroy();
+    });
+  };
+}
+
+function frame(type, value) {
+  const payload = Buffer.from(JSON.stringify(value));
+  const head = Buffer.alloc(5);
+  head[0] = type;
+  head.writeUInt32LE(payload.length, 1);
+  return Buffer.concat([head, payload]);
+}
+
+const listTools = attackingSession(async (host, stop) => {
+  for (let id = 1; !stop.aborted; id++) {
+    host.send({ id, method: 'tools/list', params: {} });
+    await host.nextLine();
+  }
+});
+
+export const attacks = {
+  stderr: { title: 'a sandboxed server floods stderr', start: attackingSession() },
+  capabilities: {
+    title: '8 MB of capabilities, session after session',
+    start: async (context) => {
+      while (!context.stop.aborted) {
+        const once = new AbortController();
+        context.stop.addEventListener('abort', () => once.abort());
+        await attackingSession()({ ...context, stop: once.signal });
+        once.abort();
+      }
+    },
+  },
+  name: { title: 'a tool name of 60 MiB, listed again and again', start: listTools },
+  tools: { title: '1,000,000 tools and 21 patterns, listed again and again', start: listTools },
+  subscriptions: {
+    title: '600 subscriptions of 1 MiB that stay open',
+    start: attackingSession(async (host, stop) => {
+      const _meta = {
+        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+        'io.modelcontextprotocol/clientInfo': initialize.clientInfo,
+        'io.modelcontextprotocol/clientCapabilities': {},
+      };
+      for (let id = 1; id <= 600 && !stop.aborted; id++) {
+        const params = { _meta, notifications: { resourceSubscriptions: [`file:///${'s'.repeat(MIB)}`] } };
+        if (!host.send({ id, method: 'subscriptions/listen', params })) await host.drained();
+      }
+    }),
+  },
+  forms: { title: 'compressed forms of near misses on 16 connections', start: attackingSession() },
+  idle: { title: '900 idle control connections', start: clients(900) },
+  unread: {
+    title: 'control clients that do not read',
+    start: clients(16, (client, stop) => {
+      client.pause();
+      const many = Buffer.concat(
+        Array.from({ length: 200 }, (_, id) => frame(8, { id, verb: 'status', params: {} })),
+      );
+      const pour = () => {
+        while (!stop.aborted && client.write(many));
+      };
+      client.on('drain', pour);
+      pour();
+    }),
+  },
+};

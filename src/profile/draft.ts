@@ -2,6 +2,7 @@
 // of its own, with a comment on what it means. For `warder show`: a profile with all its defaults.
 import { Document, isMap, isScalar, type Node, Scalar, stringify, YAMLMap, YAMLSeq } from 'yaml';
 import type { Delivery, Profile, ProfileCredential, ProfileSandbox } from './format.ts';
+import { fromSigning } from './signing.ts';
 import { formatDuration, formatSize } from './units.ts';
 
 /** The content of a new profile. */
@@ -155,7 +156,8 @@ function sandboxData({
 }
 
 function credentialData(credential: ProfileCredential): object {
-  const { from, name, deliver, hosts, as, paths, methods, confirm, lifetime, maxUses, issues } = credential;
+  const { from, name, deliver, hosts, as, paths, methods, confirm, lifetime, maxUses, issues, sign } =
+    credential;
   const ttl = typeof from === 'object' && from.ttl !== undefined ? formatDuration(from.ttl) : undefined;
   return {
     from: typeof from === 'object' ? { command: from.command, ttl } : from === 'store' ? undefined : from,
@@ -171,6 +173,7 @@ function credentialData(credential: ProfileCredential): object {
           lifetime: lifetime === undefined ? undefined : formatDuration(lifetime),
           'max-uses': maxUses,
           issues,
+          sign: fromSigning(sign),
         }
       : {}),
   };

@@ -1,7 +1,7 @@
 // How a sealed credential is used that signs instead of being sent: `credentials.X.sign` of a profile. The secret stays
 // in the daemon, and so does the signing.
 import * as z from 'zod';
-import { DURATION_PATTERN, parseDuration } from './units.ts';
+import { DURATION_PATTERN, formatDuration, parseDuration } from './units.ts';
 
 const printable = z
   .string()
@@ -173,6 +173,28 @@ export function toSigning(sign: SigningFile | undefined): Signing | undefined {
       const { scheme, app, installation, repositories, permissions, api = 'api.github.com' } = sign;
       return { scheme, app: String(app), installation, repositories, permissions, api };
     }
+  }
+}
+
+/** As a profile says it, with its defaults: the opposite of `toSigning`. */
+export function fromSigning(sign: Signing | undefined): object | undefined {
+  switch (sign?.scheme) {
+    case undefined:
+      return undefined;
+    case 'aws-sigv4':
+      return { scheme: sign.scheme, service: sign.services, region: sign.regions };
+    case 'hmac':
+      return {
+        ...sign,
+        message: sign.message.replaceAll('\n', '\\n'),
+        prefix: sign.prefix === '' ? undefined : sign.prefix,
+      };
+    case 'jwt': {
+      const { keyId, expires, claims, ...same } = sign;
+      return { ...same, 'key-id': keyId, claims, expires: formatDuration(expires) };
+    }
+    case 'github-app':
+      return { ...sign };
   }
 }
 

@@ -127,7 +127,7 @@ function signLine(sign: Signing): string {
     case 'github-app': {
       const repositories = sign.repositories?.join(' ') ?? 'all';
       const permissions = Object.entries(sign.permissions ?? {}).map(([name, access]) => `${name} ${access}`);
-      return `for installation ${sign.installation} of the GitHub App ${sign.app}: repositories ${repositories}, permissions ${permissions.join(', ') || 'all that it has'}`;
+      return `for installation ${sign.installation} of the GitHub App ${sign.app}: repositories ${repositories}, permissions ${permissions.join(', ') || 'all that it has'}; it is never sent itself`;
     }
   }
 }

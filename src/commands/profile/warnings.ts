@@ -67,10 +67,18 @@ function commandWarnings({ sandbox }: ServerPreview): string[] {
   ];
 }
 
-function literalWarnings({ env, server }: Profile): string[] {
+/** The id of a key of AWS, which is not secret: it is in each request that is signed. */
+const AWS_KEY_ID = /^(?:AKIA|ASIA)[A-Z0-9]{16}$/;
+
+function signsForAws(credentials: Profile['credentials']): boolean {
+  return credentials.some(({ sign }) => sign?.scheme === 'aws-sigv4');
+}
+
+function literalWarnings({ env, server, credentials }: Profile): string[] {
   const warnings: string[] = [];
+  const withAws = signsForAws(credentials);
   for (const [variable, value] of Object.entries(env)) {
-    const kind = detectSecret(value);
+    const kind = withAws && AWS_KEY_ID.test(value) ? undefined : detectSecret(value);
     if (kind !== undefined)
       warnings.push(`the value of ${variable} looks like ${kind}: make it a credential`);
     if (variable === 'NODE_TLS_REJECT_UNAUTHORIZED' && value === '0') {
@@ -181,8 +189,12 @@ function sharedDomainWarnings({ credentials, sandbox }: Profile): string[] {
 function sealedWarnings({ credentials }: Profile): string[] {
   const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
   if (sealed.length === 0) return [];
+  // A session token of AWS goes into a header, which the key signs.
+  const withAws = signsForAws(sealed);
   const warnings = sealed.flatMap(({ variable, sign }) =>
-    sign === undefined ? (signingWarning(variable) ?? []) : [],
+    sign !== undefined || (withAws && /SESSION_TOKEN$/i.test(variable))
+      ? []
+      : (signingWarning(variable) ?? []),
   );
   for (const { variable, as, confirm, issues } of sealed) {
     if (as === 'any') warnings.push(anyPlaceWarning(variable));

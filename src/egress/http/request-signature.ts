@@ -89,7 +89,9 @@ function readAws(
           name.startsWith('x-amz-') ||
           (name !== 'authorization' && scope.signedHeaders.includes(name)),
       );
-      const keyId = keys.keyId ?? scope.keyId;
+      // The key's id may be a credential too: its placeholder has been replaced by now.
+      const [given = ''] = fieldValues(sent.fields, 'authorization');
+      const keyId = keys.keyId ?? readAwsAuthorization(given)?.keyId ?? scope.keyId;
       const { method, target, fields } = sent;
       const request = { method, target, fields, payload: hash };
       setField(

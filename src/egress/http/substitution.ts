@@ -116,6 +116,11 @@ export class RequestContext {
     return this.#search.all.filter((each) => each.sign !== undefined && each.allowsHost(host, port));
   }
 
+  /** Whether signatures of AWS are made anew, or refused: none passes as it is. */
+  get signsForAws(): boolean {
+    return this.signers.some(({ sign }) => sign?.scheme === 'aws-sigv4');
+  }
+
   /** The credentials whose tokens must be made before the placeholders of a head are replaced. */
   tokensIn(head: Head): readonly SealedCredential[] {
     const { guards } = this.#parts;

@@ -234,4 +234,18 @@ test('what a credential signs is shown, and not where it would be put [W-SEAL-20
   expect(output).not.toMatch(/^ +place /m);
   // It is no value that could not be sealed.
   expect(output).not.toMatch(/AWS_SECRET_ACCESS_KEY signs requests/);
+  // A session token goes into a header, and the key's id is no secret, where the key signs.
+  cli.out.length = 0;
+  const credentials = { KEY: { hosts: ['a.b'], sign }, AWS_SESSION_TOKEN: { hosts: ['a.b'] } };
+  expect(await check(cli, { credentials })).not.toContain('AWS_SESSION_TOKEN looks like');
+  const env = { AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE' };
+  const hosts = ['a.b'];
+  for (const [signed, warns] of [
+    [{ hosts, sign }, false],
+    [{ hosts }, true],
+  ] as const) {
+    cli.out.length = 0;
+    const said = await check(cli, { env, credentials: { KEY: signed } });
+    expect(said.includes('AWS_ACCESS_KEY_ID looks like an AWS key')).toBe(warns);
+  }
 });

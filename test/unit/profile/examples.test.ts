@@ -20,7 +20,8 @@ test.each(names)('the example %s is a valid profile and names its schema', (name
   expect(profile.description).toBeDefined();
   expect(unsupportedFeatures(profile)).toEqual([]);
   expect(source.startsWith('# yaml-language-server: $schema=./schema.json\n')).toBe(true);
-  expect(detectSecret(source)).toBeUndefined();
+  // The id of a key that signs is in each request: it is no secret. This one is of AWS's own documentation.
+  expect(detectSecret(source.replace('AKIAIOSFODNN7EXAMPLE', ''))).toBeUndefined();
 });
 
 test.each(names)('the example %s written with its defaults is the same profile', (name) => {
@@ -29,7 +30,7 @@ test.each(names)('the example %s written with its defaults is the same profile',
 });
 
 test('the examples for services that speak HTTP keep their secrets sealed', () => {
-  for (const name of ['github', 'slack', 'notion', 'context7', 'brave-search', 'sentry']) {
+  for (const name of ['github', 'slack', 'notion', 'context7', 'brave-search', 'sentry', 'aws']) {
     const { credentials } = parseProfile(readFileSync(join(folder, `${name}.yaml`), 'utf8'), name, name);
     expect(credentials.map(({ deliver }) => deliver)).toEqual(['sealed']);
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { formatProfile } from '../../../src/profile/draft.ts';
 import { parseProfile } from '../../../src/profile/format.ts';
 
 const read = (sign: object, more: object = {}) =>
@@ -29,6 +30,24 @@ describe('what signs', () => {
       app: '12345',
       api: 'api.github.com',
     });
+  });
+
+  test.each([
+    { scheme: 'aws-sigv4', service: ['s3', 'sqs'], region: 'eu-central-1' },
+    { scheme: 'hmac', message: '{method}\\n{body}', header: 'X-Sig', prefix: 'v1=', algorithm: 'sha512' },
+    { scheme: 'hmac', message: '{query}', query: 'signature', key: 'base64', encoding: 'base64url' },
+    { scheme: 'jwt', algorithm: 'RS256', 'key-id': 'k', claims: { iss: 'me', scope: ['a'] }, expires: '5m' },
+    {
+      scheme: 'github-app',
+      app: 12345,
+      installation: 6,
+      repositories: ['a'],
+      permissions: { issues: 'write' },
+    },
+  ])('written with its defaults is the same: %j', (sign) => {
+    const source = { server: { command: 'x' }, credentials: { KEY: { hosts: ['a.test'], sign } } };
+    const profile = parseProfile(JSON.stringify(source), 'p.yaml', 'p');
+    expect(parseProfile(formatProfile(profile), 'p.yaml', 'p')).toEqual(profile);
   });
 
   test.each([

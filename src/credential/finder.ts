@@ -212,7 +212,7 @@ export class Finder {
       to = Math.min(bytes.length, to + slice);
       const data = bytes.subarray(from, to);
       const whole = to === bytes.length;
-      const { ranges, until, spanning } = this.#findPart(data, whole, carried);
+      const { ranges, until, spanning } = this.#findPart(data, whole, carried, 'patient');
       for (const range of ranges) {
         const last = all.at(-1);
         if (range.continued && last !== undefined) last.end = from + range.end;
@@ -249,7 +249,12 @@ export class Finder {
     return {
       push: (chunk) => {
         const data = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-        const { ranges, until, spanning } = this.#findPart(data, false, carried, oblivious);
+        const { ranges, until, spanning } = this.#findPart(
+          data,
+          false,
+          carried,
+          oblivious ? 'oblivious' : 'prompt',
+        );
         pending = data.subarray(until);
         carried = spanning && carriedOver(spanning, until);
         if (spanning !== undefined) {
@@ -280,22 +285,23 @@ export class Finder {
 
   /**
    * Searches data that goes on, unless it is `whole`. `until`: up to where it need not be looked at again. `spanning`: the
-   * match that goes beyond that, too long to be looked at as a whole.
+   * match that goes beyond that, too long to be looked at as a whole. `hold`: what it holds back at the end: what may be a
+   * value; `oblivious`: what looks like one; `patient`: also what may overlap the value before.
    */
   #findPart(
     data: Buffer,
     whole: boolean,
     carried: Range | undefined,
-    oblivious = false,
+    hold: 'prompt' | 'oblivious' | 'patient',
   ): {
     readonly ranges: readonly Range[];
     readonly until: number;
     readonly spanning: Range | undefined;
   } {
     const end = { from: Math.max(0, data.length - this.#maxLength), to: data.length };
-    const { ranges, incomplete } = this.#findIn(data, whole, carried, end);
+    const { ranges, incomplete } = this.#findIn(data, whole, carried, end, hold === 'patient');
     if (whole) return { ranges, until: data.length, spanning: undefined };
-    const until = oblivious ? Math.min(incomplete, this.#trailingToken(data)) : incomplete;
+    const until = hold === 'oblivious' ? Math.min(incomplete, this.#trailingToken(data)) : incomplete;
     const spanning = ranges.find((range) => until < range.end && (range.start < until || range.continued));
     const isShort =
       spanning !== undefined && !spanning.continued && spanning.end - spanning.start <= 2 * this.#maxHeld;
@@ -333,8 +339,9 @@ export class Finder {
     whole: boolean,
     carried?: Range,
     also?: SearchWindow,
+    patient = false,
   ): { readonly ranges: readonly Range[]; readonly incomplete: number } {
-    const folded = this.#folded?.scan(data, whole);
+    const folded = this.#folded?.scan(data, whole, patient);
     const windows = this.#searchWindows(data);
     const isFolded = folded !== undefined && (folded.matches.length > 0 || folded.anchors.length > 0);
     if (windows.length === 0 && also === undefined && !isFolded)

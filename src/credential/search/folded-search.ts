@@ -90,6 +90,8 @@ export class FoldedSearch {
   #maxLength = 0;
   #needsExact = false;
   readonly #automaton = new SymbolAutomaton();
+  /** Of the scan under way. */
+  #patient = false;
   readonly #result: FoldedResult = { matches: NONE, anchors: NONE, incomplete: 0 };
   /** Where the last symbols began, as many as the longest key has at least; a power of two. */
   #starts = new Int32Array(1);
@@ -134,8 +136,12 @@ export class FoldedSearch {
     });
   }
 
-  /** Finds the matches; in a `whole` text there is nothing after the data. */
-  scan(data: Uint8Array, whole: boolean): FoldedResult {
+  /**
+   * Finds the matches; in a `whole` text there is nothing after the data. `patient`: what may be a match counts as
+   * incomplete also where it begins within a complete one, as a value that repeats itself does.
+   */
+  scan(data: Uint8Array, whole: boolean, patient = false): FoldedResult {
+    this.#patient = patient;
     const result = this.#result;
     result.matches = NONE;
     result.anchors = NONE;
@@ -244,12 +250,12 @@ export class FoldedSearch {
   }
 
   /**
-   * Holds back from `start` on. Not from within a complete match: a stream passes on the line that a value ends. False: not
-   * held back.
+   * Holds back from `start` on. Not from within a complete match, unless `#patient`: a stream passes on the line that a value
+   * ends. False: not held back.
    */
   #hold(data: Uint8Array, start: number, result: FoldedResult): boolean {
     const last = result.matches.at(-1);
-    if (last !== undefined && start > last.start && start < last.end) return false;
+    if (!this.#patient && last !== undefined && start > last.start && start < last.end) return false;
     if (data.length - start > this.maxLength) return false;
     result.incomplete = Math.min(result.incomplete, start);
     return true;

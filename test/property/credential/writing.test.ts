@@ -279,3 +279,21 @@ test('W-RELAY-5 a value that begins right after another is found in a stream tha
   for (let cut = 1; cut < text.length; cut++)
     expect(inPieces(redactor.stream(), text, [cut])).toBe('[redacted:V]\\n[redacted:V] end');
 });
+
+test('W-RELAY-5 so does one for a value that repeats itself, whose end is the beginning of the next', () => {
+  const values = ['a'.repeat(16), 'ab'.repeat(8), 'abc'.repeat(6), 'A'.repeat(10), 'AB'.repeat(5)];
+  for (const value of values) {
+    for (const between of ['', '-', '\n', '\\n', '\\\\r\\\\n', '%00']) {
+      const finder = new Finder([{ value }], true);
+      const text = Buffer.from(`{"a":"${[value, value, value].join(between)}","b":1}`);
+      for (let slice = 1; slice < 80; slice++) {
+        const searching = finder.findInSlices(text, slice);
+        let step = searching.next();
+        while (step.done !== true) step = searching.next();
+        expect(step.value.map(({ start, end }) => [start, end])).toEqual(
+          finder.find(text).map(({ start, end }) => [start, end]),
+        );
+      }
+    }
+  }
+});

@@ -2,7 +2,9 @@
 // carried becomes the value of that credential, which keeps its placeholder.
 import { type IssuedToken, IssuedTokens } from '../../credential/issued-tokens.ts';
 import type { ResponseSealer } from '../../credential/redact.ts';
+import { sealingProblem } from '../../credential/sealable.ts';
 import type { SealedCredential, SealedCredentials } from '../../credential/sealed.ts';
+import { isGuessable } from '../../credential/strength.ts';
 import type { Destination, EgressLedger } from '../ledger.ts';
 import type { RefreshTurn } from '../refresh.ts';
 import { Denial, type RequestContext } from './substitution.ts';
@@ -95,7 +97,12 @@ export class TokenResponse {
 
 function isStorable(value: string): boolean {
   return (
-    value.length >= 8 && value.length <= MAX_REFRESH_TOKEN && !/\p{Cc}/u.test(value) && value.isWellFormed()
+    value.length >= 8 &&
+    value.length <= MAX_REFRESH_TOKEN &&
+    value.isWellFormed() &&
+    // With any other value the next session would not start, or would find it in every text.
+    sealingProblem('', value) === undefined &&
+    !isGuessable(value)
   );
 }
 

@@ -294,6 +294,10 @@ describe('a refresh token that is exchanged', () => {
     ],
     ['a list', () => JSON.stringify([{ access_token: TOKEN, refresh_token: OTHER }])],
     ['an inner object', () => JSON.stringify({ access_token: TOKEN, json: { refresh_token: OTHER } })],
+    [
+      'a password that cannot be sealed',
+      () => JSON.stringify({ access_token: TOKEN, refresh_token: `postgres://user:${OTHER}@db.test` }),
+    ],
   ])('stays as it is with %s, whose tokens are sealed all the same [W-SEAL-10]', async (_name, answer) => {
     const stored: string[] = [];
     await using gate = await TestGate.open({
@@ -307,6 +311,22 @@ describe('a refresh token that is exchanged', () => {
     });
     const { body } = await send(gate, ...grant(gate.placeholder('TOKEN')));
     expect(body.toString()).not.toContain(OTHER);
+    expect(stored).toEqual([]);
+    expect(gate.sealed.all[0]?.value).toBe(SECRET);
+  });
+
+  test('stays as it is with a common word, which would be found in every text [W-SEAL-10]', async () => {
+    const stored: string[] = [];
+    await using gate = await TestGate.open({
+      secrets: { TOKEN: SECRET },
+      limits: { as: undefined },
+      upstream: rotating(() => JSON.stringify({ access_token: TOKEN, refresh_token: 'undefined' })),
+      replace: async (_credential, _expected, value) => {
+        stored.push(value);
+        return { version: 'w' };
+      },
+    });
+    await send(gate, ...grant(gate.placeholder('TOKEN')));
     expect(stored).toEqual([]);
     expect(gate.sealed.all[0]?.value).toBe(SECRET);
   });

@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 
 const quick = (name: string, include: string[]) => ({
   // How long one takes says nothing on a busy machine.
-  test: { name, include, isolate: false, testTimeout: 60_000, sequence: { groupOrder: 0 } },
+  test: { name, include, isolate: false, maxWorkers: 2, testTimeout: 60_000, sequence: { groupOrder: 0 } },
 });
 const slow = (name: string, seconds: number, order: number) => ({
   test: {

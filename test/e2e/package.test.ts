@@ -100,8 +100,8 @@ beforeAll(async () => {
     }
   };
   await Promise.all([add(), add()]);
-  // The server that reads a folder gets access to it.
-  appendFileSync(profileOf('files'), `sandbox:\n  read: [${join(home.dir, notes)}]\n`);
+  // The server that reads a folder gets access to it, as the line of its README names it.
+  expect(readFileSync(profileOf('files'), 'utf8')).toContain(join(home.dir, notes));
 }, 240_000);
 
 afterAll(async () => {

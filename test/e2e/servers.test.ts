@@ -136,6 +136,11 @@ test('a profile without a policy asks, which refuses the call and says so', asyn
   await using host = home.run('everything');
   await host.initialize();
   const refused = await host.request('tools/call', { name: 'echo', arguments: { message: 'hello' } });
-  expect(refused.error?.message).toMatch(/ask/);
+  expect(refused.result).toMatchObject({
+    isError: true,
+    content: [
+      { text: expect.stringContaining('nobody is there who could be asked to call the tool "echo"') },
+    ],
+  });
   expect(home.audit('tool.call')).toMatchObject([{ tool: 'echo', decision: 'deny' }]);
 });

@@ -61,7 +61,7 @@ test.each([
   [
     ['add', 'a', '--deliver', 'x'],
     '"deliver" is not one of its values',
-    'use one of "sealed", "env", "file"',
+    'use one of "sealed", "env", "file", "arg"',
   ],
   [['run', 'a', '--json'], 'run takes a profile and no options', 'use "warder run a"'],
 ])('%j is a usage error with a hint', async (words, error, hint) => {

@@ -140,15 +140,8 @@ export async function forwardResponse(
   }
   const step = source === undefined && coding !== undefined ? createDecoder(coding) : undefined;
   source ??= step === undefined ? from : from.pipe(step);
-  const refuse = (): Denial =>
-    new Denial(502, 'the body is compressed without a label, and contains a secret');
-  const searched = new UnlabelledBody(
-    () => sealTokensFirst(tokens && issuedByMessage(), searchWithLatest(sealing, refuse)),
-    turns,
-  );
-  source.once('error', (error) => searched.destroy(error));
   await streamBody(
-    isEnveloped(types) ? source : source.pipe(searched),
+    isEnveloped(types) ? source : searchUnlabelled(source, tokens && issuedByMessage, sealing, turns),
     from,
     to,
     sendHead,
@@ -160,6 +153,25 @@ export async function forwardResponse(
       : sealTokensFirst(tokens, sealWithLatest(sealing, lengthKept)),
     turns,
   );
+}
+
+/** Searches a body that may be compressed without a label. An error of the body is one of what is returned. */
+function searchUnlabelled(
+  body: Readable,
+  issued: (() => IssuedTokens | undefined) | undefined,
+  sealing: () => ResponseSealer,
+  turns: GateTurns,
+): Readable {
+  const refuse = (): Denial =>
+    new Denial(502, 'the body is compressed without a label, and contains a secret');
+  const searched = new UnlabelledBody(
+    () => sealTokensFirst(issued?.(), searchWithLatest(sealing, refuse)),
+    turns,
+  );
+  body.once('error', (error) => searched.destroy(error));
+  // Whoever reads it learns of an error; one that comes when nobody reads any more is nobody's.
+  searched.on('error', () => {});
+  return body.pipe(searched);
 }
 
 /** Reads the tokens of a whole body, in slices. */

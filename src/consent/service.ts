@@ -6,7 +6,7 @@ import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Settings } from '../profile/settings.ts';
-import type { Consent, ConsentOutcome, ConsentRequest } from '../relay/consent.ts';
+import type { Consent, ConsentOutcome, ConsentRequest, ConsentSubject } from '../relay/consent.ts';
 import { AuthenticFiles, type Blobs } from './authentic-files.ts';
 import { type Answer, type Asked, Broker, type Outcome, type Way } from './broker.ts';
 import { GrantStore } from './grant-store.ts';
@@ -91,7 +91,7 @@ export class ConsentService {
   /** The consent of one session, until it is disposed of. */
   session(about: ConsentSession): Consent & Disposable {
     this.#sessions.add(about.session);
-    const subjectOf = (request: Omit<ConsentRequest, 'arguments'>): GrantSubject => ({
+    const subjectOf = (request: ConsentSubject): GrantSubject => ({
       session: about.session,
       host: about.host.key,
       profile: about.profile,
@@ -278,7 +278,7 @@ function toRelay({ decision, rule, reason }: Outcome): ConsentOutcome {
   return { decision, rule, reason };
 }
 
-function outcomeOf({ id, decision }: Grant, request: Omit<ConsentRequest, 'arguments'>): ConsentOutcome {
+function outcomeOf({ id, decision }: Grant, request: ConsentSubject): ConsentOutcome {
   const reason = decision === 'allow' ? undefined : `the user has said no to: ${actOf(request)}`;
   return { decision, rule: `grant.${id}`, reason };
 }

@@ -4,7 +4,7 @@
 import { readArguments } from '../policy/arguments.ts';
 import type { Verdict } from '../policy/decide.ts';
 import type { Call } from './call.ts';
-import type { Consent, ConsentOutcome, ConsentRequest, OpenConsent } from './consent.ts';
+import type { Consent, ConsentOutcome, ConsentSubject, OpenConsent } from './consent.ts';
 import type { Current } from './current.ts';
 import { digest, digestOf } from './json/digest.ts';
 import type { Envelope } from './json/envelope.ts';
@@ -51,18 +51,32 @@ export class ConsentWait {
     this.#options = options;
   }
 
-  /** What a person has decided about a request, now or before; undefined: has to be asked. */
-  decided(call: Call, { rule }: Verdict, message: Envelope, bytes: Buffer): ConsentOutcome | undefined {
-    const about = this.#describe(call, rule, message, bytes);
+  /** What a person has decided about a request, now or before; else what one has to be asked about. */
+  decide(
+    call: Call,
+    { rule }: Verdict,
+    message: Envelope,
+    bytes: Buffer,
+  ): { readonly outcome: ConsentOutcome } | { readonly unasked: ConsentSubject } {
     const { consent } = call;
-    if (consent !== undefined && consent.definition === about.definition) return consent.outcome;
-    return this.#options.consent.known(about) ?? (about.digest === UNREAD ? TOO_LONG : undefined);
+    if (consent !== undefined && consent.definition === this.#definitionOf(call))
+      return { outcome: consent.outcome };
+    const unasked = this.#describe(call, rule, message, bytes);
+    const outcome =
+      this.#options.consent.known(unasked) ?? (unasked.digest === UNREAD ? TOO_LONG : undefined);
+    return outcome === undefined ? { unasked } : { outcome };
   }
 
   /** Asks about a request, which waits from now on; `then` goes on with it. */
-  ask(call: Call, { rule, why }: Verdict, message: Envelope, bytes: Buffer, then: () => void): void {
+  ask(
+    call: Call,
+    about: ConsentSubject,
+    { rule, why }: Verdict,
+    message: Envelope,
+    bytes: Buffer,
+    then: () => void,
+  ): void {
     const { consent, current, resume } = this.#options;
-    const about = this.#describe(call, rule, message, bytes);
     const [start, end] = argumentsOf(call, message);
     const text =
       start === -1 ? '' : current.redactor.redact(Buffer.from(bytes.subarray(start, end))).toString();
@@ -107,8 +121,14 @@ export class ConsentWait {
     this.#waiting.delete(call);
   }
 
-  #describe(call: Call, rule: string, message: Envelope, bytes: Buffer): Omit<ConsentRequest, 'arguments'> {
-    const { tools } = this.#options;
+  /** The digest of the definition of the tool that is called, as it is listed now. */
+  #definitionOf({ method, targets: [target] }: Call): string | undefined {
+    return method === CALL && target !== undefined
+      ? this.#options.tools.definitionOf(target.name)
+      : undefined;
+  }
+
+  #describe(call: Call, rule: string, message: Envelope, bytes: Buffer): ConsentSubject {
     const { method, targets, shown, name = '' } = call;
     const [target] = targets;
     const [start, end] = argumentsOf(call, message);
@@ -119,7 +139,7 @@ export class ConsentWait {
       name: targets.length === 1 && target !== undefined ? nameOf(target.name, shown) : shown || method,
       rule,
       digest: start === -1 ? digest('{}') : end - start > MAX_SHOWN ? UNREAD : exactDigest(bytes, start, end),
-      definition: method === CALL && target !== undefined ? tools.definitionOf(target.name) : undefined,
+      definition: this.#definitionOf(call),
     };
   }
 

@@ -2,8 +2,8 @@
 // before, is behind this.
 import type { Kind } from '../policy/decide.ts';
 
-/** A request that a person decides on. */
-export interface ConsentRequest {
+/** A request that a person may have to decide on, as it is compared with earlier answers. */
+export interface ConsentSubject {
   /** The request's number in the audit log. */
   readonly call: string;
   readonly method: string;
@@ -12,12 +12,16 @@ export interface ConsentRequest {
   readonly name: string;
   /** The part of the profile that says `ask`, and why. */
   readonly rule: string;
-  /** The redacted JSON text of the arguments, or of `params`; empty if there are none. */
-  readonly arguments: string;
   /** The digest of what is sent, unredacted. */
   readonly digest: string;
   /** The digest of the tool's definition, if it was listed. */
   readonly definition: string | undefined;
+}
+
+/** The same as a person is shown it. */
+export interface ConsentRequest extends ConsentSubject {
+  /** The redacted JSON text of the arguments, or of `params`; empty if there are none. */
+  readonly arguments: string;
 }
 
 /** What a person has decided, or that nobody did. */
@@ -42,7 +46,7 @@ export interface OpenConsent {
 /** The consent of one session. */
 export interface Consent {
   /** What was answered before. */
-  known(request: Omit<ConsentRequest, 'arguments'>): ConsentOutcome | undefined;
+  known(request: ConsentSubject): ConsentOutcome | undefined;
   /** Asks a person. */
   ask(request: ConsentRequest): OpenConsent;
 }

@@ -163,15 +163,16 @@ export class FromHost {
     const verdict = fault === undefined ? this.#verdicts.decide(call) : PROTOCOL;
 
     // consent
-    const outcome =
+    const consent =
       fault === undefined && verdict.decision === 'ask'
-        ? this.#consent.decided(call, verdict, message, bytes)
-        : undefined;
-    if (fault === undefined && verdict.decision === 'ask' && outcome === undefined) {
+        ? this.#consent.decide(call, verdict, message, bytes)
+        : { outcome: undefined };
+    if ('unasked' in consent) {
       waiting.add('person', kept(bytes, start, end, known), call, known);
-      this.#consent.ask(call, verdict, message, bytes, () => this.#resumeCall(call));
+      this.#consent.ask(call, consent.unasked, verdict, message, bytes, () => this.#resumeCall(call));
       return;
     }
+    const { outcome } = consent;
     const judged = outcome ?? verdict;
     const refusal = fault ?? this.#refusalBy(call, verdict, outcome);
 

@@ -34,6 +34,7 @@ import { Stderr } from './stderr.ts';
 import { StdioUpstream } from './stdio-upstream.ts';
 import { Tasks } from './tasks.ts';
 import { ToolList } from './tool-list.ts';
+import type { Trust } from './trust.ts';
 import type { Upstream, UpstreamListener } from './upstream.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
@@ -49,6 +50,7 @@ export interface SessionOptions {
   readonly auditSettings: Profile['audit'];
   readonly redactor: Redaction;
   readonly consent: Consent;
+  readonly trust: Trust;
   readonly clock: Clock;
   /** The same for all sessions of the daemon. */
   readonly neighbours: Neighbours;
@@ -175,6 +177,7 @@ export class Session {
       resume,
       tools: this.#tools,
       consent: options.consent,
+      trust: options.trust,
       profile,
       clock,
     };

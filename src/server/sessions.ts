@@ -22,6 +22,7 @@ import type { Profiles } from '../profile/watch.ts';
 import type { Consent } from '../relay/consent.ts';
 import { Neighbours } from '../relay/neighbours.ts';
 import { Session } from '../relay/session.ts';
+import { NO_TRUST } from '../relay/trust.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { PlantedRecords } from './planted-record.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
@@ -167,6 +168,7 @@ export class Sessions {
     try {
       return new Session({
         consent,
+        trust: NO_TRUST,
         id,
         profile: profile.name,
         host: hostEndOf(host),

@@ -51,6 +51,7 @@ const servers = {
 function prepare() {
   const profiles = join(home, 'config/profiles');
   mkdirSync(profiles, { recursive: true, mode: 0o700 });
+  writeFileSync(join(home, 'config/warder.yaml'), 'consent: {first-use: accept}\n', { mode: 0o600 });
   for (const [name, { argv }] of Object.entries(servers)) {
     const [command, ...args] = argv;
     const profile = {

@@ -370,6 +370,9 @@ const rows = [];
 let stopPostgres = () => {};
 try {
   for (const each of [notes, join(folder, 'memory')]) mkdirSync(each);
+  const config = join(env.WARDER_HOME, 'config');
+  mkdirSync(config, { recursive: true, mode: 0o700 });
+  writeFileSync(join(config, 'warder.yaml'), 'consent: {first-use: accept}\n', { mode: 0o600 });
   writeFileSync(join(notes, 'today.md'), 'buy milk\n');
   const key = join(folder, 'key');
   writeFileSync(key, Buffer.from(hex(64), 'hex'), { mode: 0o600 });

@@ -54,7 +54,10 @@ export class Upstream {
 export function prepareEgress(config, { ca, port, names }, server) {
   mkdirSync(join(config, 'profiles'), { recursive: true, mode: 0o700 });
   const write = (name, value) => writeFileSync(join(config, name), JSON.stringify(value), { mode: 0o600 });
-  write('warder.yaml', { egress: { resolvers: [`127.0.0.1:${names}`], ca } });
+  write('warder.yaml', {
+    consent: { 'first-use': 'accept' },
+    egress: { resolvers: [`127.0.0.1:${names}`], ca },
+  });
   const policy = { default: 'allow' };
   const network = [`files.test:${port}`, '127.0.0.1/32'];
   const sealed = {

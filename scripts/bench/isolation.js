@@ -19,7 +19,10 @@ const limits = { ratio: 1.5, worst: 100, memory: 150 * MIB };
 function writeProfiles(config, upstream, echo) {
   mkdirSync(join(config, 'profiles'), { recursive: true, mode: 0o700 });
   const write = (name, value) => writeFileSync(join(config, name), JSON.stringify(value), { mode: 0o600 });
-  write('warder.yaml', { egress: { resolvers: [`127.0.0.1:${upstream.names}`], ca: upstream.ca } });
+  write('warder.yaml', {
+    consent: { 'first-use': 'accept' },
+    egress: { resolvers: [`127.0.0.1:${upstream.names}`], ca: upstream.ca },
+  });
   write('profiles/quiet.yaml', { server: { command: echo, args: [] }, policy: { default: 'allow' } });
   const from = { command: ['/bin/echo', secret], ttl: '1h' };
   for (const kind of ['stderr', 'capabilities', 'name', 'tools', 'subscriptions', 'forms']) {

@@ -53,6 +53,8 @@ export interface Settings {
     readonly timeout: number;
     /** Questions in a minute for one host and profile. */
     readonly rate: number;
+    /** What the first use of a profile, and of it by a host program, needs: a person's answer, or nothing. */
+    readonly 'first-use': 'ask' | 'accept';
   };
   readonly audit: {
     readonly segment: number;
@@ -132,6 +134,7 @@ const settingsFile = z.strictObject({
     .strictObject({
       timeout: duration.refine((value) => value >= 1000, 'must be at least 1s').optional(),
       rate: count.optional(),
+      'first-use': z.enum(['ask', 'accept']).optional(),
     })
     .optional(),
   audit: z
@@ -181,6 +184,7 @@ export function parseSettings(text: string, file: string): Settings {
     consent: {
       timeout: consent?.timeout ?? 2 * 60_000,
       rate: consent?.rate ?? 20,
+      'first-use': consent?.['first-use'] ?? 'ask',
     },
     audit: {
       segment: audit?.segment ?? 64 * 2 ** 20,

@@ -1,6 +1,3 @@
-// A keychain that is locked or does not answer: a session that needs it gets an error, and no other session is affected.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Home } from '../fixtures/home.ts';
 import { SecretService } from '../fixtures/secret-service.ts';
@@ -15,8 +12,7 @@ async function prepare(bus: SecretService): Promise<Home> {
     credentials: { TOKEN: { deliver: 'env' } },
     policy,
   });
-  mkdirSync(home.places.config, { recursive: true, mode: 0o700 });
-  writeFileSync(join(home.places.config, 'warder.yaml'), 'keychain: {timeout: 2s}\n', { mode: 0o600 });
+  home.settings({ keychain: { timeout: '2s' } });
   await home.done(['init', '--store', 'keychain']);
   await home.done(['credential', 'set', 'demo', 'TOKEN'], 'some-value-0123456789');
   return home;

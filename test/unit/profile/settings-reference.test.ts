@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { parseSettings } from '../../../src/profile/settings.ts';
 
 const text = readFileSync(join(import.meta.dirname, '../../../profiles/settings.md'), 'utf8');
-const rows = [...text.matchAll(/^\| `([a-z.]+)` \| [^|]+ \| (?:`([^`|]+)`|–) \| [^|]+ \|$/gm)].map(
+const rows = [...text.matchAll(/^\| `([a-z.-]+)` \| [^|]+ \| (?:`([^`|]+)`|–) \| [^|]+ \|$/gm)].map(
   ([, key = '', value]) => ({ key, value }),
 );
 

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
+import type { WayName } from '../profile/settings.ts';
 import type { Grant, GrantSubject } from './grants.ts';
 import { actOf, type Question } from './question.ts';
 
@@ -21,8 +22,9 @@ export interface Answer {
 
 /** A way to ask. */
 export interface Way {
-  /** `host`, `terminal`, `desktop`, `pinentry`. */
-  readonly name: string;
+  readonly name: WayName;
+  /** Whether it is worth a try, as far as one can tell without one. Missing: it always is. */
+  isPossible?(): boolean;
   /**
    * Shows a question until it is answered, or `signal` withdraws it. `nobody`: nobody sees it, or what came back is no
    * answer of a person. Never rejects but by a fault.
@@ -47,10 +49,10 @@ export interface ConsentRecords {
 }
 
 export interface BrokerOptions {
-  /** Ways that ask by themselves, in the user's order, without that of a session's host. */
+  /** Ways that ask by themselves. */
   readonly ways: readonly Way[];
-  /** Where the host's own dialog stands among them; undefined: it is not used. */
-  readonly hostAt: number | undefined;
+  /** The user's order; ways that it does not name are not used. */
+  readonly order: readonly WayName[];
   /** Milliseconds after which the answer is no. */
   readonly timeout: number;
   /** Questions in a minute for one host and profile; the rest are denied. */
@@ -104,6 +106,12 @@ export class Broker {
   #watchers = 0;
   /** When somebody watched last; who does asks again at once. */
   #watchedAt = Number.NEGATIVE_INFINITY;
+  /** Those who watch see each question anyhow; in its turn, this way waits for them. */
+  readonly #terminal: Way = {
+    name: 'terminal',
+    isPossible: () => this.#isWatched(),
+    ask: (_, signal) => this.#untilUnwatched(signal),
+  };
   #nextId = 1000 + (randomBytes(2).readUInt16BE() % 8000);
 
   constructor(options: BrokerOptions) {
@@ -188,10 +196,10 @@ export class Broker {
   }
 
   #waysFor(dialog: Way | undefined): Way[] {
-    const { ways, hostAt } = this.#options;
-    const all = [...ways];
-    if (dialog !== undefined && hostAt !== undefined) all.splice(hostAt, 0, dialog);
-    return all;
+    const { ways, order } = this.#options;
+    const all = [...(dialog === undefined ? [] : [dialog]), ...ways, this.#terminal];
+    const possible = all.filter((way) => way.isPossible?.() ?? true);
+    return order.flatMap((name) => possible.filter((way) => way.name === name));
   }
 
   #join(open: OpenQuestion): Asking {
@@ -263,6 +271,18 @@ export class Broker {
     for (const resolve of waiting) resolve(told);
     waiting.clear();
     this.#changed();
+  }
+
+  /** While somebody watches, the ways after the terminal are not needed. */
+  async #untilUnwatched(signal: AbortSignal): Promise<'nobody'> {
+    while (this.#isWatched() && !signal.aborted) {
+      const gone = Promise.withResolvers<void>();
+      const timer = setTimeout(gone.resolve, WATCH_GAP);
+      signal.addEventListener('abort', () => gone.resolve(), { once: true });
+      await gone.promise;
+      clearTimeout(timer);
+    }
+    return 'nobody';
   }
 
   #isWatched(): boolean {

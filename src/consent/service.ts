@@ -24,7 +24,7 @@ export interface ConsentServiceOptions {
   /** Calls the listener each time that the store was opened. */
   readonly onStoreOpened: (listener: () => void) => void;
   readonly audit: Pick<AuditLog, 'append'>;
-  /** The ways that ask by themselves, in their order, after a dialog of the host. */
+  /** The ways that ask by themselves. */
   readonly ways: readonly Way[];
   readonly clock: Clock;
   readonly log: Log;
@@ -66,7 +66,7 @@ export class ConsentService {
     this.#pin = new Pin(blobs, clock);
     this.#broker = new Broker({
       ways,
-      hostAt: 0,
+      order: settings.ways,
       timeout: settings.timeout,
       rate: settings.rate,
       records: {

@@ -15,6 +15,10 @@ import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from './unit
 /** How the vault is opened. */
 export type VaultKey = 'passphrase' | { readonly file: string } | { readonly systemd: string };
 
+/** The ways to ask a person. */
+export const WAY_NAMES = ['host', 'terminal', 'desktop', 'pinentry'] as const;
+export type WayName = (typeof WAY_NAMES)[number];
+
 /** All settings with their defaults. Durations are milliseconds, sizes are bytes. */
 export interface Settings {
   /** `undefined`: not chosen yet. */
@@ -49,6 +53,8 @@ export interface Settings {
   };
   /** How people are asked where a policy says `ask`. */
   readonly consent: {
+    /** The ways to ask, in this order; those that are missing are not used. */
+    readonly ways: readonly WayName[];
     /** After this time the answer is no. */
     readonly timeout: number;
     /** Questions in a minute for one host and profile. */
@@ -95,6 +101,8 @@ const proxy = z.string().refine((text) => {
   return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
 }, 'must be http://HOST:PORT or https://HOST:PORT, without a user: "login" names the credential that has it');
 
+const isUnique = (names: readonly string[]): boolean => new Set(names).size === names.length;
+
 const settingsFile = z.strictObject({
   store: z.enum(['keychain', 'vault']).optional(),
   vault: z
@@ -132,6 +140,7 @@ const settingsFile = z.strictObject({
     .optional(),
   consent: z
     .strictObject({
+      ways: z.array(z.enum(WAY_NAMES)).refine(isUnique, 'names a way twice').optional(),
       timeout: duration.refine((value) => value >= 1000, 'must be at least 1s').optional(),
       rate: count.optional(),
       'first-use': z.enum(['ask', 'accept']).optional(),
@@ -182,6 +191,8 @@ export function parseSettings(text: string, file: string): Settings {
       except: egress?.except ?? [],
     },
     consent: {
+      // A dialog that takes the keyboard comes last.
+      ways: consent?.ways ?? ['host', 'desktop', 'terminal', 'pinentry'],
       timeout: consent?.timeout ?? 2 * 60_000,
       rate: consent?.rate ?? 20,
       'first-use': consent?.['first-use'] ?? 'ask',

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Answer, Broker, type BrokerOptions, type Way } from '../../../src/consent/broker.ts';
 import type { Grant, GrantSubject } from '../../../src/consent/grants.ts';
 import type { Question } from '../../../src/consent/question.ts';
+import type { WayName } from '../../../src/profile/settings.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -34,12 +35,12 @@ const NO: Answer = { decision: 'deny', scope: 'once', extent: 'arguments' };
 
 /** A way that a test answers. */
 class TestWay implements Way {
-  readonly name: string;
+  readonly name: WayName;
   readonly asked: Question[] = [];
   withdrawn = 0;
   #answer: ((answer: Answer | 'nobody') => void) | undefined;
 
-  constructor(name: string) {
+  constructor(name: WayName) {
     this.name = name;
   }
 
@@ -62,7 +63,7 @@ function make(options: Partial<BrokerOptions> = {}) {
   const grants: Grant[] = [];
   const broker = new Broker({
     ways: [],
-    hostAt: undefined,
+    order: ['desktop', 'pinentry'],
     timeout: 120_000,
     rate: 20,
     records: {
@@ -141,13 +142,39 @@ test('a way that fails is one that finds nobody', async () => {
 
 test('the dialog of the host stands where the user has put it', async () => {
   const [desktop, dialog] = [new TestWay('desktop'), new TestWay('host')];
-  const { broker } = make({ ways: [desktop], hostAt: 0 });
+  const { broker } = make({ ways: [desktop], order: ['host', 'desktop'] });
   void broker.ask({ subject, question: about, dialog });
   expect(dialog.asked).toHaveLength(1);
   expect(desktop.asked).toHaveLength(0);
-  const { broker: without } = make({ ways: [desktop], hostAt: undefined });
+  const { broker: without } = make({ ways: [desktop], order: ['desktop'] });
   void without.ask({ subject, question: about, dialog });
   expect(desktop.asked).toHaveLength(1);
+  expect(dialog.asked).toHaveLength(1);
+});
+
+test('while somebody watches in a terminal, the ways after it wait, and are tried when nobody does any more', async () => {
+  const [desktop, pinentry] = [new TestWay('desktop'), new TestWay('pinentry')];
+  const { broker, ask } = make({
+    ways: [pinentry, desktop],
+    order: ['desktop', 'terminal', 'pinentry'],
+  });
+  const unwatch = broker.watch();
+  const asking = ask();
+  await desktop.answer('nobody');
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(pinentry.asked).toHaveLength(0);
+  unwatch();
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(pinentry.asked).toHaveLength(1);
+  await pinentry.answer(YES);
+  expect((await asking.outcome).decision).toBe('allow');
+});
+
+test('W-CONS-5 a way that cannot be used is not waited for: nothing is asked, and nothing counts against the rate', async () => {
+  const way = Object.assign(new TestWay('desktop'), { isPossible: () => false });
+  const { ask, records } = make({ ways: [way], rate: 1 });
+  for (let turn = 0; turn < 3; turn++) expect(await ask().outcome).toMatchObject({ rule: 'consent.nobody' });
+  expect(records).toEqual([]);
 });
 
 test('W-CONS-5 after the time that is set the answer is no', async () => {

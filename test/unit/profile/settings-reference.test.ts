@@ -25,9 +25,13 @@ function nest(path: string, value: unknown): Record<string, unknown> {
   return { [first]: rest.length === 0 ? value : nest(rest.join('.'), value) };
 }
 
+function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** The members of both; members that are objects in both are merged. */
 function merge(a: unknown, b: unknown): unknown {
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return b ?? a;
+  if (!isMap(a) || !isMap(b)) return b ?? a;
   const all = { ...a, ...b } as Record<string, unknown>;
   const first = a as Record<string, unknown>;
   return Object.fromEntries(Object.entries(all).map(([key, value]) => [key, merge(first[key], value)]));

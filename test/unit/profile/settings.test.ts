@@ -52,3 +52,16 @@ test('a password in the settings is refused, and not repeated', () => {
   expect(failed.message).toContain('without a user: "login" names the credential that has it');
   expect(failed.message).not.toContain('hunter2');
 });
+
+test.each([
+  ['[host, desktop, terminal, pinentry]', undefined],
+  ['[]', undefined],
+  ['[terminal]', undefined],
+  ['[desktop, mail]', 'must be host or terminal or desktop or pinentry, not "mail"'],
+  ['[desktop, desktop]', 'names a way twice'],
+  ['desktop', 'must be a list'],
+])('consent.ways: %s', (ways, problem) => {
+  const parse = () => parseSettings(`consent: {ways: ${ways}}`, 'warder.yaml').consent.ways;
+  if (problem === undefined) expect(`[${parse().join(', ')}]`).toBe(ways);
+  else expect(parse).toThrow(problem);
+});

@@ -5,6 +5,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
 import { consentHandlers } from './consent/handlers.ts';
 import { ConsentService } from './consent/service.ts';
+import { openWays } from './consent/ways.ts';
 import { type DaemonContext, type Rooms, runDaemon } from './control/lifecycle.ts';
 import { credentialHandlers } from './credential/handlers.ts';
 import { Locks } from './credential/locks.ts';
@@ -122,7 +123,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     blobs: () => credentials.store().blobs,
     onStoreOpened: (listener) => credentials.onOpened(listener),
     audit,
-    ways: [],
+    ways: openWays({ platform: process.platform, bus: { env, home: user.home, uid }, spawn, clock }),
     clock,
     log,
   });

@@ -58,6 +58,8 @@ export interface BrokerOptions {
   /** Questions in a minute for one host and profile; the rest are denied. */
   readonly rate: number;
   readonly records: ConsentRecords;
+  /** Whether the answer of a way needs no proof of presence, or is proved. */
+  readonly isProved: (question: Question, answer: Answer) => Promise<boolean>;
   /** Keeps an answer that holds for more than the calls that wait. Returns the grant. Throws where it cannot be kept. */
   readonly grant: (subject: GrantSubject, answer: Answer, by: string) => Grant;
   readonly clock: Clock;
@@ -232,6 +234,8 @@ export class Broker {
         const answer = await way.ask(open.question, signal);
         if (signal.aborted) return;
         if (answer === 'nobody') continue;
+        if (!(await this.#options.isProved(open.question, answer))) continue;
+        if (signal.aborted) return;
         this.#settle(open, answer, way.name);
         return;
       } catch (error) {

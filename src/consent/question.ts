@@ -163,7 +163,7 @@ function dangerOf(name: string, shown: string): number {
 }
 
 /** Columns of a terminal, at most: wide characters take two. */
-function columnsOf(text: string): number {
+export function columnsOf(text: string): number {
   let columns = 0;
   for (const character of text) columns += (character.codePointAt(0) ?? 0) < 0x300 ? 1 : 2;
   return columns;

@@ -10,9 +10,10 @@ import type { Consent, ConsentOutcome, ConsentRequest, ConsentSubject } from '..
 import { AuthenticFiles, type Blobs } from './authentic-files.ts';
 import { type Answer, type Asked, Broker, type Outcome, type Way } from './broker.ts';
 import { GrantStore } from './grant-store.ts';
-import type { Grant, GrantKind, GrantSubject } from './grants.ts';
+import type { Grant, GrantSubject } from './grants.ts';
 import type { HostIdentity } from './host-identity.ts';
 import { Pin } from './pin.ts';
+import { needsPresence } from './presence.ts';
 import { actOf, type Question, type Reach } from './question.ts';
 
 export interface ConsentServiceOptions {
@@ -73,6 +74,7 @@ export class ConsentService {
         asked: (question) => this.#recordAsked(question),
         answered: (question, answer, outcome, by) => this.#recordAnswered(question, answer, outcome, by),
       },
+      isProved: async ({ kind }, answer) => !needsPresence(answer, kind),
       grant: (subject, answer, by) => this.#keep(subject, answer, by),
       clock,
       log,
@@ -267,11 +269,6 @@ export class ConsentService {
       return false;
     }
   }
-}
-
-/** Whether an answer must not be one that a program of the same user could give. */
-function needsPresence({ decision, scope }: Answer, kind: GrantKind): boolean {
-  return decision === 'allow' && (scope === 'always' || kind === 'credential');
 }
 
 function toRelay({ decision, rule, reason }: Outcome): ConsentOutcome {

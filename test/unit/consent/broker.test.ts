@@ -70,6 +70,7 @@ function make(options: Partial<BrokerOptions> = {}) {
       asked: ({ id }) => records.push(`asked ${id}`) > 0,
       answered: ({ id }, _, { decision, rule }, by) => records.push(`${decision} ${id} ${rule} ${by}`) > 0,
     },
+    isProved: async () => true,
     grant: (_, { decision }, by) => {
       const grant = { ...subject, id: '0a0b0c0d', made: '', by, decision } as unknown as Grant;
       grants.push(grant);
@@ -271,4 +272,18 @@ test('who watches is somebody; once nobody does, what no way shows is answered w
   expect(broker.questions).toHaveLength(1);
   await vi.advanceTimersByTimeAsync(1001);
   expect(await asking.outcome).toMatchObject({ rule: 'consent.nobody' });
+});
+
+test('W-CONS-9 a yes of a way that proves no presence where it is needed counts as nobody, and the next way is asked', async () => {
+  const [desktop, pinentry] = [new TestWay('desktop'), new TestWay('pinentry')];
+  const { ask, records } = make({
+    ways: [desktop, pinentry],
+    isProved: async (_, { decision, scope }) => decision === 'deny' || scope === 'once',
+  });
+  const asking = ask();
+  await desktop.answer({ ...YES, scope: 'always' });
+  expect(pinentry.asked).toHaveLength(1);
+  await pinentry.answer(YES);
+  expect((await asking.outcome).decision).toBe('allow');
+  expect(records.at(-1)).toMatch(/pinentry$/);
 });

@@ -1,0 +1,75 @@
+// Asks by a notification of a Linux desktop.
+import { type BusEnvironment, busAddresses } from '../../os/bus.ts';
+import type { Clock } from '../../os/clock.ts';
+import { type Notifications, openNotifications } from '../../os/notifications.ts';
+import type { Answer, Way } from '../broker.ts';
+import type { Question } from '../question.ts';
+import {
+  avoidMarkup,
+  detailsOf,
+  escapeMarkup,
+  meaningOf,
+  type Notification,
+  notificationOf,
+} from './notification.ts';
+import { untilWithdrawn } from './withdrawal.ts';
+
+/** Milliseconds of a call on the bus. */
+const CALL_TIMEOUT = 2000;
+/** Milliseconds within which nobody has read what they allow: the notification came under a click. */
+const TOO_FAST = 300;
+
+export interface FreedesktopOptions {
+  readonly bus: BusEnvironment;
+  readonly clock: Clock;
+  /** Whether a yes that is given there may count. */
+  readonly canAllow: (question: Question) => boolean;
+}
+
+export function freedesktopWay({ bus, clock, canAllow }: FreedesktopOptions): Way {
+  return {
+    name: 'desktop',
+    isPossible: () => busAddresses(bus).length > 0,
+    async ask(question, signal) {
+      await using notifications = await openNotifications(busAddresses(bus), CALL_TIMEOUT);
+      if (notifications === undefined || signal.aborted) return 'nobody';
+      const { capabilities } = notifications;
+      if (!capabilities.has('actions') || !capabilities.has('body')) return 'nobody';
+      const withdrawn = untilWithdrawn(signal);
+      const shown = notificationOf(question, canAllow(question));
+      const answer = await present(notifications, shown, withdrawn, clock);
+      if (answer !== 'details') return answer;
+      // Now the question waits for a terminal, until its time is over.
+      const pointer = await present(notifications, detailsOf(question), withdrawn, clock);
+      if (pointer === 'nobody') await withdrawn;
+      return pointer === 'details' ? 'nobody' : pointer;
+    },
+  };
+}
+
+/** Shows a notification until it is answered or gone. `nobody`: it was closed, or is withdrawn. */
+async function present(
+  notifications: Notifications,
+  notification: Notification,
+  withdrawn: Promise<'withdrawn'>,
+  clock: Clock,
+): Promise<Answer | 'details' | 'nobody'> {
+  const { summary, body, actions } = notification;
+  const write = notifications.capabilities.has('body-markup') ? escapeMarkup : avoidMarkup;
+  await notifications.show({ summary, body: write(body), actions });
+  const since = clock.monotonic();
+  for (;;) {
+    const event = await Promise.race([withdrawn, notifications.next()]);
+    if (event === 'withdrawn') {
+      await notifications.close();
+      return 'nobody';
+    }
+    if ('closed' in event) return 'nobody';
+    const meaning = meaningOf(event.key, notification);
+    if (meaning === undefined) continue;
+    await notifications.close();
+    if (meaning !== 'details' && meaning.decision === 'allow' && clock.monotonic() - since < TOO_FAST)
+      return 'nobody';
+    return meaning;
+  }
+}

@@ -25,6 +25,8 @@ export interface Way {
   readonly name: WayName;
   /** Whether it is worth a try, as far as one can tell without one. Missing: it always is. */
   isPossible?(): boolean;
+  /** Whether this way only points to others, which are tried meanwhile. Missing: it never does. */
+  isAside?(question: Question): boolean;
   /**
    * Shows a question until it is answered, or `signal` withdraws it. `nobody`: nobody sees it, or what came back is no
    * answer of a person. Never rejects but by a fault.
@@ -221,30 +223,38 @@ export class Broker {
 
   /** Tries the ways one after another, for as long as the question is open. */
   async #run(open: OpenQuestion, ways: readonly Way[]): Promise<void> {
-    const { timeout, log } = this.#options;
+    const { timeout } = this.#options;
     const { signal } = open.over;
     const timer = setTimeout(
       () => this.#close(open, undefined, timedOut(open.question, timeout), 'nobody'),
       timeout,
     );
     signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    const aside: Promise<void>[] = [];
     for (const way of ways) {
+      const asked = this.#try(open, way);
+      if (way.isAside?.(open.question) === true) aside.push(asked);
+      else await asked;
       if (signal.aborted) return;
-      try {
-        const answer = await way.ask(open.question, signal);
-        if (signal.aborted) return;
-        if (answer === 'nobody') continue;
-        if (!(await this.#options.isProved(open.question, answer))) continue;
-        if (signal.aborted) return;
-        this.#settle(open, answer, way.name);
-        return;
-      } catch (error) {
-        log.warn({ way: way.name, error: String(error) }, 'a way to ask has failed');
-      }
     }
+    await Promise.all(aside);
+    if (signal.aborted) return;
     // People who watch may still answer.
     open.isUnseen = true;
     this.#closeUnseen();
+  }
+
+  /** Asks by one way. Never rejects. */
+  async #try(open: OpenQuestion, way: Way): Promise<void> {
+    const { signal } = open.over;
+    try {
+      const answer = await way.ask(open.question, signal);
+      if (signal.aborted || answer === 'nobody') return;
+      const isProved = await this.#options.isProved(open.question, answer);
+      if (isProved && !signal.aborted) this.#settle(open, answer, way.name);
+    } catch (error) {
+      this.#options.log.warn({ way: way.name, error: String(error) }, 'a way to ask has failed');
+    }
   }
 
   /** Questions that no way shows and nobody watches are answered with no. */

@@ -104,10 +104,10 @@ export function questionLines(question: Question): string[] {
 /** The question in a dialog of the host, if all of it fits there; else undefined. */
 export function dialogText(question: Question): string | undefined {
   const { profile, reach } = question;
-  const { network, credentials } = reach;
-  const what = `Warder: allow ${actOf(question)} of "${profile}"?`;
+  const of = question.kind === 'profile' ? '' : ` of "${profile}"`;
+  const what = `Warder asks: ${actOf(question)}${of}?`;
   const args = argumentLines(question.arguments).join(', ');
-  const may = `It may reach ${network.join(', ') || 'no network'}; credentials: ${credentials.join(', ') || 'none'}.`;
+  const may = `It ${shortReach(reach)}.`;
   const lines = [what, ...(args === '' ? [] : [args]), may];
   return lines.length <= DIALOG_LINES && lines.every((line) => columnsOf(line) <= DIALOG_COLUMNS)
     ? lines.join('\n')
@@ -131,6 +131,19 @@ export function actOf({ kind, name, method }: Pick<Question, 'kind' | 'name' | '
     case 'methods':
       return `send ${shown}`;
   }
+}
+
+/** What `reachLines` says, on one line. */
+function shortReach({ sandbox, network, read, write, credentials }: Reach): string {
+  const list = (items: readonly string[]): string => items.map((item) => escapeUnprintable(item)).join(', ');
+  const use = `use ${list(credentials) || 'no credential'}`;
+  if (sandbox === 'off') return `runs without a sandbox, may do all that you may, and ${use}`;
+  const files = [
+    ...(read.length > 0 ? [`read ${list(read)}`] : []),
+    ...(write.length > 0 ? [`change ${list(write)}`] : []),
+  ];
+  const may = sandbox === 'on' ? [`reach ${list(network) || 'no network'}`, ...files] : files;
+  return `${sandbox === 'remote' ? 'runs on another machine and ' : ''}may ${[...may, use].join('; ')}`;
 }
 
 function reachLines({ sandbox, network, read, write, credentials }: Reach): string[] {

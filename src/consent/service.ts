@@ -15,6 +15,7 @@ import type { HostIdentity } from './host-identity.ts';
 import { Pin } from './pin.ts';
 import { needsPresence } from './presence.ts';
 import { actOf, type Question, type Reach } from './question.ts';
+import { hostDialogWay } from './ways/host-dialog.ts';
 
 export interface ConsentServiceOptions {
   readonly settings: Settings['consent'];
@@ -41,8 +42,6 @@ export interface ConsentSession {
   readonly reach: Reach;
   /** What the server says of a tool, to be shown as its claim. */
   readonly claims: (tool: string) => readonly string[];
-  /** The dialog of the host, if it has one. */
-  readonly dialog: Way | undefined;
 }
 
 /** What an answer over the control API says. */
@@ -187,8 +186,8 @@ export class ConsentService {
   }
 
   #ask(about: ConsentSession, subject: GrantSubject, request: ConsentRequest): ReturnType<Consent['ask']> {
-    const { host, profile, reach, claims, dialog, session } = about;
-    const { call, kind, method, name, rule } = request;
+    const { host, profile, reach, claims, session } = about;
+    const { call, kind, method, name, rule, dialog } = request;
     const question = {
       session,
       call,
@@ -202,10 +201,11 @@ export class ConsentService {
       reach,
       claims: kind === 'tools' ? claims(name) : [],
     };
-    const asked: Asked = { subject, question, dialog };
+    const asked: Asked = { subject, question, dialog: dialog && hostDialogWay(dialog) };
     const asking = this.#broker.ask(asked);
     const id = this.#broker.idOf(subject);
     return {
+      question: id,
       outcome: asking.outcome.then(toRelay),
       notice: `waiting for the user${id === undefined ? '' : `: "warder approve ${id}"`}`,
       withdraw: asking.withdraw,

@@ -81,6 +81,8 @@ export class Call {
   arguments: CallArguments | undefined;
   /** What a person has answered about it, and of which definition of a tool. */
   consent: { readonly outcome: ConsentOutcome; readonly definition: string | undefined } | undefined;
+  /** The digest of the state by which it joins another one, where the relay has made that state. */
+  joinedState: string | undefined;
   /** The digest of the id of the task that it acts on. */
   task: string | undefined;
   /** Its `params` name tasks, whose ids may be bearer tokens. */
@@ -178,6 +180,12 @@ export class Call {
   refuse(refusal: Refusal): void {
     if (!this.#end() || this.#silent) return;
     this.#calls.options.toHost.message(errorLine(refusal.unnamed ? NO_ID : this.idText, refusal));
+  }
+
+  /** The relay answers it, and the server never has it. `result` is JSON text. */
+  reply(result: string): void {
+    if (!this.#end() || this.#silent) return;
+    this.#calls.options.toHost.message(`{"jsonrpc":"2.0","id":${this.idText},"result":${result}}`);
   }
 
   /** The host has taken it back: there is no answer. */

@@ -4,13 +4,16 @@
 import { readArguments } from '../policy/arguments.ts';
 import type { Verdict } from '../policy/decide.ts';
 import type { Call } from './call.ts';
-import type { Consent, ConsentOutcome, ConsentSubject, OpenConsent } from './consent.ts';
+import type { Consent, ConsentOutcome, ConsentSubject } from './consent.ts';
 import type { Current } from './current.ts';
+import type { FormDialog } from './form-dialog.ts';
+import type { Asked, InputDialog, Retry } from './input-dialog.ts';
 import { digest, digestOf } from './json/digest.ts';
 import type { Envelope } from './json/envelope.ts';
 import { readMember } from './json/read.ts';
 import { CALL } from './methods.ts';
 import type { Outbox } from './outbox.ts';
+import { askedOf } from './retry.ts';
 import type { ToolList } from './tool-list.ts';
 
 export interface ConsentWaitOptions {
@@ -18,17 +21,22 @@ export interface ConsentWaitOptions {
   readonly current: Current;
   readonly tools: ToolList;
   readonly toHost: Outbox;
+  /** The dialog of the host, of either era. */
+  readonly forms: FormDialog;
+  readonly inputs: InputDialog;
   /** Runs what goes on later as a turn of the session. */
   readonly resume: (turn: () => void) => void;
 }
 
-interface Waiting {
-  readonly open: OpenConsent;
+interface Waiting extends Asked {
   readonly progress: NodeJS.Timeout | undefined;
 }
 
 /** Longer arguments, in bytes, are shown to nobody: whoever agreed would not know to what. */
 const MAX_SHOWN = 65_536;
+/** Of longer `params`, in bytes, nothing is left out before they are found to be too long. */
+const MAX_PARAMS = 4 * MAX_SHOWN;
+const EMPTY = '{}';
 /** In the place of the digest of those: no answer was ever about it. */
 const UNREAD = 'unread';
 
@@ -76,26 +84,37 @@ export class ConsentWait {
     bytes: Buffer,
     then: () => void,
   ): void {
-    const { consent, current, resume } = this.#options;
-    const [start, end] = argumentsOf(call, message);
-    const text =
-      start === -1 ? '' : current.redactor.redact(Buffer.from(bytes.subarray(start, end))).toString();
+    const { consent, current, forms, inputs } = this.#options;
+    const asked = askedIn(call, message, bytes);
+    const text = asked === undefined ? '' : current.redactor.redact(Buffer.from(asked)).toString();
+    const release = (): Asked | undefined => this.#release(call);
+    const form = forms.isOffered ? forms : undefined;
     const open = consent.ask({
       ...about,
       rule: why === undefined ? rule : `${rule} (${why})`,
       arguments: text,
+      dialog: inputs.of(call, message, bytes, release) ?? form,
     });
-    const progress = this.#reportProgress(message, bytes, open.notice);
-    const waiting = { open, progress };
-    this.#waiting.set(call, waiting);
-    void open.outcome.then((outcome) =>
-      resume(() => {
-        if (this.#waiting.get(call) !== waiting) return;
-        this.#end(call, waiting);
-        call.consent = { outcome, definition: about.definition };
-        then();
-      }),
+    this.#wait(call, { about, open, progress: this.#reportProgress(message, bytes, open.notice) }, then);
+    inputs.join(call, open.question, release);
+  }
+
+  /** What a request is that may be one made again with an answer to a question of the relay's; undefined: it is not. */
+  retry(call: Call, message: Envelope, bytes: Buffer, start: number, end: number): Retry | undefined {
+    const params = { start: message.paramsStart, end: message.paramsEnd };
+    return this.#options.inputs.retry(
+      call,
+      () => this.#describe(call, '', message, bytes),
+      bytes,
+      start,
+      end,
+      params,
     );
+  }
+
+  /** A request that was made again waits for the answer that it has brought; `then` goes on with it. */
+  resume(call: Call, { about, open }: Asked, then: () => void): void {
+    this.#wait(call, { about, open, progress: undefined }, then);
   }
 
   /** A request waits no longer. */
@@ -108,12 +127,34 @@ export class ConsentWait {
 
   /** Nobody is to be asked any more: what waits is answered with no. */
   withdrawAll(): void {
+    this.#options.inputs.withdrawAll();
     for (const { open } of this.#waiting.values()) open.withdraw();
   }
 
   /** The session is over. */
   close(): void {
+    this.#options.inputs.withdrawAll();
     for (const call of [...this.#waiting.keys()]) this.withdraw(call);
+  }
+
+  #wait(call: Call, waiting: Waiting, then: () => void): void {
+    const { about, open } = waiting;
+    this.#waiting.set(call, waiting);
+    void open.outcome.then((outcome) =>
+      this.#options.resume(() => {
+        if (this.#waiting.get(call) !== waiting) return;
+        this.#end(call, waiting);
+        call.consent = { outcome, definition: about.definition };
+        then();
+      }),
+    );
+  }
+
+  /** The request is answered, and its question stays open. Undefined: it does not wait any more. */
+  #release(call: Call): Asked | undefined {
+    const waiting = this.#waiting.get(call);
+    if (waiting !== undefined) this.#end(call, waiting);
+    return waiting;
   }
 
   #end(call: Call, { progress }: Waiting): void {
@@ -131,14 +172,13 @@ export class ConsentWait {
   #describe(call: Call, rule: string, message: Envelope, bytes: Buffer): ConsentSubject {
     const { method, targets, shown, name = '' } = call;
     const [target] = targets;
-    const [start, end] = argumentsOf(call, message);
     return {
       call: name,
       method,
       kind: target?.kind ?? 'methods',
       name: targets.length === 1 && target !== undefined ? nameOf(target.name, shown) : shown || method,
       rule,
-      digest: start === -1 ? digest('{}') : end - start > MAX_SHOWN ? UNREAD : exactDigest(bytes, start, end),
+      digest: exactDigest(askedIn(call, message, bytes)),
       definition: this.#definitionOf(call),
     };
   }
@@ -168,16 +208,21 @@ function nameOf(name: string, shown: string): string {
   return name === shown ? name : `${shown} (${digest(name)})`;
 }
 
-/** Where the arguments of a tool call are, or the `params` of any other request; -1: nowhere. */
-function argumentsOf(call: Call, message: Envelope): readonly [number, number] {
-  return call.method === CALL
-    ? [message.argumentsStart, message.argumentsEnd]
-    : [message.paramsStart, message.paramsEnd];
+/** The arguments of a tool call, or what any other request asks with its `params`; undefined: nothing. */
+function askedIn({ method }: Call, message: Envelope, bytes: Buffer): Buffer | undefined {
+  const { argumentsStart, argumentsEnd, paramsStart, paramsEnd } = message;
+  if (method === CALL)
+    return argumentsStart === -1 ? undefined : bytes.subarray(argumentsStart, argumentsEnd);
+  if (paramsStart === -1) return undefined;
+  if (paramsEnd - paramsStart > MAX_PARAMS) return bytes.subarray(paramsStart, paramsEnd);
+  const asked = askedOf(bytes, { start: paramsStart, end: paramsEnd });
+  return asked.length > EMPTY.length ? asked : undefined;
 }
 
 /** A digest that only equal values share: canonical where every reader sees the same numbers, else of the bytes. */
-function exactDigest(bytes: Buffer, start: number, end: number): string {
-  if ('unjudged' in readArguments(bytes.toString('utf8', start, end)))
-    return digest(bytes.subarray(start, end));
-  return digestOf(bytes, { start, end });
+function exactDigest(asked: Buffer | undefined): string {
+  if (asked === undefined) return digest(EMPTY);
+  if (asked.length > MAX_SHOWN) return UNREAD;
+  if ('unjudged' in readArguments(asked.toString())) return digest(asked);
+  return digestOf(asked, { start: 0, end: asked.length });
 }

@@ -22,6 +22,33 @@ export interface ConsentSubject {
 export interface ConsentRequest extends ConsentSubject {
   /** The redacted JSON text of the arguments, or of `params`; empty if there are none. */
   readonly arguments: string;
+  /** The dialog of the host, where it has one for this request. */
+  readonly dialog: HostDialog | undefined;
+}
+
+/** A question as a dialog shows it. */
+export interface DialogQuestion {
+  /** The number of the question. */
+  readonly id: string;
+  readonly message: string;
+  /** In their order; nothing else is an answer. */
+  readonly choices: readonly string[];
+}
+
+/** What came of a dialog. */
+export interface DialogReply {
+  /** `none`: the host could not show it, has left, or has answered with what is no answer. */
+  readonly action: 'accept' | 'decline' | 'cancel' | 'none';
+  /** With `accept`: one of the choices. */
+  readonly choice?: string;
+  /** For how many milliseconds it was shown. */
+  readonly ms: number;
+}
+
+/** A dialog in which a host shows its user a question. */
+export interface HostDialog {
+  /** Shows it until it is answered, or `signal` withdraws it. Never rejects. */
+  show(question: DialogQuestion, signal: AbortSignal): Promise<DialogReply>;
 }
 
 /** What a person has decided, or that nobody did. */
@@ -37,6 +64,8 @@ export interface ConsentOutcome {
 export interface OpenConsent {
   /** Settles with the outcome; never rejects. */
   readonly outcome: Promise<ConsentOutcome>;
+  /** The number of the question, if one was asked. */
+  readonly question?: string | undefined;
   /** What the host is told while it waits. */
   readonly notice: string;
   /** The answer is waited for no longer. */

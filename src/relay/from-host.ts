@@ -1,6 +1,7 @@
 // Messages on their way from the host to the server: parse, policy, consent, audit, forward, in this order. There
 // is one place where a request is let through, and every refusal leaves by the same exit. What is forwarded is the
 // message as it came, byte for byte, but for its id.
+import type { Clock } from '../os/clock.ts';
 import type { Verdict } from '../policy/decide.ts';
 import { Admission } from './admission.ts';
 import type { Anomalies } from './anomalies.ts';
@@ -11,8 +12,10 @@ import type { Consent, ConsentOutcome } from './consent.ts';
 import { ConsentWait } from './consent-wait.ts';
 import type { Current } from './current.ts';
 import { NO_ID, type Refusal } from './error-response.ts';
+import type { FormDialog } from './form-dialog.ts';
 import { textOfId } from './ids.ts';
 import type { WaitingLine } from './inbox.ts';
+import { InputDialog } from './input-dialog.ts';
 import { type Envelope, readEnvelope } from './json/envelope.ts';
 import type { Oversize } from './json/lines.ts';
 import { idOf, kindOf } from './json/oversize.ts';
@@ -46,6 +49,8 @@ export interface FromHostOptions {
   readonly tasks: Tasks;
   readonly tools: ToolList;
   readonly consent: Consent;
+  readonly forms: FormDialog;
+  readonly clock: Clock;
   /** Runs what goes on later as a turn of the session. */
   readonly resume: (turn: () => void) => void;
   readonly recorder: Recorder;
@@ -74,7 +79,8 @@ export class FromHost {
     this.#verdicts = new Verdicts(options);
     this.#admission = new Admission(options, this.#verdicts);
     this.#records = new RequestRecords(options);
-    this.#consent = new ConsentWait(options);
+    const inputs = new InputDialog({ ...options, records: this.#records });
+    this.#consent = new ConsentWait({ ...options, inputs });
     this.#rejected = new RejectedLines(options, (bytes, start, end) => this.line(bytes, start, end));
   }
 
@@ -143,10 +149,12 @@ export class FromHost {
     known: LongRequest | undefined,
     waiter?: Waiter,
   ): void {
-    const { current, waiting } = this.#options;
+    const { current, waiting, replay, budgets } = this.#options;
 
     // parse
     const call = waiter?.call ?? this.#receive(message, bytes);
+    const { metaStart, metaEnd } = message;
+    if (metaStart !== -1) replay.noteMeta(bytes, metaStart, metaEnd, budgets.replay - replay.bytes);
     const malformed =
       waiter === undefined ? this.#admission.fault(call, message, bytes, known?.scanned) : undefined;
     if (malformed === undefined) call.arguments = this.#verdicts.argumentsOf(call, message, bytes);
@@ -157,7 +165,17 @@ export class FromHost {
       return;
     }
 
-    const fault = malformed ?? this.#admission.unlisted(call);
+    const retry =
+      waiter === undefined && malformed === undefined && message.isRetry
+        ? this.#consent.retry(call, message, bytes, start, end)
+        : undefined;
+    if (retry !== undefined && 'line' in retry) {
+      waiting.add('person', retry.line, call);
+      this.#consent.resume(call, retry.asked, () => this.#resumeCall(call));
+      return;
+    }
+
+    const fault = malformed ?? retry?.fault ?? this.#admission.unlisted(call);
 
     // policy
     const verdict = fault === undefined ? this.#verdicts.decide(call) : PROTOCOL;
@@ -229,13 +247,11 @@ export class FromHost {
 
   /** What of a request that goes on a new server may have to be told. */
   #note(call: Call, message: Envelope, bytes: Buffer, known: LongRequest | undefined): void {
-    const { replay, budgets } = this.#options;
-    const { metaStart, metaEnd, paramsStart, paramsEnd } = message;
+    const { paramsStart, paramsEnd } = message;
     if (call.method === LIST && paramsStart !== -1) {
       const cursor = known?.scanned?.find('cursor') ?? readMember(bytes, paramsStart, paramsEnd, 'cursor');
       call.isFurtherPage = cursor !== 'absent';
     }
-    if (metaStart !== -1) replay.noteMeta(bytes, metaStart, metaEnd, budgets.replay - replay.bytes);
     if (paramsStart !== -1 && REPLAYED.has(call.method))
       call.keep(Buffer.from(bytes.subarray(paramsStart, paramsEnd)));
   }

@@ -7,6 +7,7 @@ import type { Budgets } from './budgets.ts';
 import { UNAUDITED } from './call.ts';
 import type { Current } from './current.ts';
 import { BUSY, errorLine, type Refusal } from './error-response.ts';
+import type { FormDialog } from './form-dialog.ts';
 import { textOfId } from './ids.ts';
 import type { Envelope, Id } from './json/envelope.ts';
 import { type Method, methodOf } from './methods.ts';
@@ -21,6 +22,8 @@ export interface QuestionsOptions {
   readonly budgets: Budgets;
   readonly current: Current;
   readonly serverRequests: ServerRequests;
+  /** The relay's own questions in a dialog of the host. */
+  readonly forms: FormDialog;
   readonly recorder: Recorder;
   readonly toHost: Outbox;
   readonly anomalies: Anomalies;
@@ -90,6 +93,7 @@ export class Questions {
     const { serverRequests, anomalies, current } = this.#options;
     const request = serverRequests.take(message.id);
     if (request === undefined) {
+      if (this.#options.forms.reply(message, bytes)) return;
       anomalies.note('the host has answered what is not open', () => ({ bytes: end - start }));
       return;
     }
@@ -102,9 +106,12 @@ export class Questions {
 
   /** The server gets an error in the place of an answer that is not passed on. */
   refuseReply(id: Id | undefined, { text }: Refusal): void {
-    const { serverRequests, current } = this.#options;
+    const { serverRequests, current, forms } = this.#options;
     const request = serverRequests.take(id);
-    if (request === undefined) return;
+    if (request === undefined) {
+      forms.unreadable(id);
+      return;
+    }
     const line = errorLine(request.idText, { code: 'withheld', text });
     serverRequests.record(request, 'error', Buffer.from(line));
     current.upstream.answer(line);
@@ -123,7 +130,8 @@ export class Questions {
 
   /** The host asks no more: what is open is answered, as nobody else will. */
   endInput(): void {
-    const { serverRequests, current } = this.#options;
+    const { serverRequests, current, forms } = this.#options;
+    forms.close();
     for (const request of serverRequests.close()) {
       const line = errorLine(request.idText, HOST_LEFT);
       serverRequests.record(request, 'lost', Buffer.from(line));
@@ -133,7 +141,8 @@ export class Questions {
 
   /** The session is over. */
   close(): void {
-    const { serverRequests } = this.#options;
+    const { serverRequests, forms } = this.#options;
+    forms.close();
     for (const request of serverRequests.close()) serverRequests.record(request, 'lost', NOTHING);
   }
 

@@ -44,10 +44,11 @@ export class RequestRecords {
       (isTool
         ? this.#redacted(bytes, argumentsStart, argumentsEnd, isLong)
         : this.#redacted(bytes, paramsStart, paramsEnd, isLong));
-    const retry =
+    const retried =
       message.isRetry && replay.meta !== undefined
         ? (known?.retry ?? retryOf(bytes, paramsStart, paramsEnd))
         : undefined;
+    const retry = call.joinedState === undefined ? retried : { ...retried, state: call.joinedState };
     const decided: Decided = {
       call: name,
       event,

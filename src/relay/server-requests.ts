@@ -54,6 +54,11 @@ export class ServerRequests {
     return this.takeAll();
   }
 
+  /** An id for a request of the relay's own to the host. */
+  nextOwnId(): number {
+    return this.#nextId();
+  }
+
   /** Notes a request. */
   add(request: Omit<ServerRequest, 'ownId'>): ServerRequest {
     const added = { ...request, ownId: this.#nextId() };

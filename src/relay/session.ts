@@ -12,6 +12,7 @@ import { Calls } from './calls.ts';
 import type { Consent } from './consent.ts';
 import { Current, type Redaction } from './current.ts';
 import type { HostEnd, ServerEnd } from './endpoint.ts';
+import { FormDialog } from './form-dialog.ts';
 import { FromHost } from './from-host.ts';
 import { FromServer } from './from-server.ts';
 import { Guard } from './guard.ts';
@@ -151,7 +152,15 @@ export class Session {
       onFault: (error) => this.#guard.fail(error),
     });
     this.#stderr = new Stderr({ host, toHost: this.#toHost, current: this.#current });
+    const forms = new FormDialog({
+      replay,
+      serverRequests: this.#serverRequests,
+      toHost: this.#toHost,
+      clock,
+      resume,
+    });
     this.#questions = new Questions({
+      forms,
       profile,
       budgets,
       current: this.#current,
@@ -176,6 +185,7 @@ export class Session {
       tasks: new Tasks(),
       resume,
       tools: this.#tools,
+      forms,
       consent: options.consent,
       trust: options.trust,
       profile,

@@ -119,7 +119,6 @@ export class Sessions {
         server: serverDigest(profile, started.command),
         reach: reachOf(profile),
         claims: () => [],
-        dialog: undefined,
       });
       try {
         entry.session = this.#begin(entry, started, consent);

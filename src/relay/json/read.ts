@@ -65,6 +65,35 @@ export function findMember(bytes: Buffer, start: number, end: number, keys: Keys
   }
 }
 
+/** A member of an object: where it is with its name, which of the keys that name is (see `matchKey`), and its value. */
+export interface NamedMember extends Range {
+  readonly slot: number;
+  readonly value: Range;
+}
+
+/** The members of the object from `start` to `end`, as they come. Nothing for what is no object; stops where the JSON is broken. */
+export function* readMembers(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  keys: Keys,
+): Generator<NamedMember, void> {
+  let i = skipSpace(bytes, start, end);
+  if (i >= end || bytes[i] !== OPEN_OBJECT) return;
+  i = skipSpace(bytes, i + 1, end);
+  while (i < end && bytes[i] === QUOTE) {
+    const close = skipKey(bytes, i, end);
+    const value = close < 0 ? -1 : skipColon(bytes, close, end);
+    const after = value < 0 ? -1 : skipValue(bytes, value, end, 0);
+    if (after < 0) return;
+    const slot = matchKey(bytes, i + 1, close - 1, keys);
+    yield { start: i, end: after, slot, value: { start: value, end: after } };
+    i = skipSpace(bytes, after, end);
+    if (i >= end || bytes[i] !== COMMA) return;
+    i = skipSpace(bytes, i + 1, end);
+  }
+}
+
 /**
  * The elements of the array from `start` to `end`, one by one, so that the caller can stop in between. Yields
  * nothing for what is no array, and stops where the JSON is broken.

@@ -101,10 +101,22 @@ test('W-CONS-7 a name cannot look like more than a name', () => {
 
 test('a dialog shows a question whole, or not at all', () => {
   expect(dialogText(question)?.split('\n')).toEqual([
-    'Warder: allow call the tool "create_issue" of "github"?',
+    'Warder asks: call the tool "create_issue" of "github"?',
     'owner: "acme", title: "x"',
-    'It may reach api.github.com; credentials: github/token.',
+    'It may reach api.github.com; change /w; use github/token.',
   ]);
+  const of = (reach: Partial<Question['reach']>) =>
+    dialogText({ ...question, reach: { ...question.reach, ...reach } })
+      ?.split('\n')
+      .at(-1);
+  expect(of({ network: [], write: [], credentials: [] })).toBe('It may reach no network; use no credential.');
+  expect(of({ sandbox: 'off' })).toBe(
+    'It runs without a sandbox, may do all that you may, and use github/token.',
+  );
+  expect(of({ sandbox: 'remote', network: [], write: [] })).toBe(
+    'It runs on another machine and may use github/token.',
+  );
+  expect(of({ write: ['/x'.repeat(50)] })).toBeUndefined();
   expect(dialogText({ ...question, arguments: JSON.stringify({ a: 'x'.repeat(100) }) })).toBeUndefined();
   expect(dialogText({ ...question, arguments: JSON.stringify({ a: '漢'.repeat(49) }) })).toBeUndefined();
 });

@@ -1,0 +1,69 @@
+// The dialog of a host as a way to ask. Hosts show few lines and cut the rest off, so that a question is asked there only
+// where all of it fits; else the dialog says where it can be read and answered. What a host answers at once nobody has
+// read: hosts that run without a person decline or cancel by themselves, and that is not a no of the user.
+import type { DialogReply, HostDialog } from '../../relay/consent.ts';
+import type { Answer, Way } from '../broker.ts';
+import { dialogText, type Question } from '../question.ts';
+
+/** Milliseconds in which no person declines. */
+const READ = 300;
+
+const DENY: Answer = { decision: 'deny', scope: 'once', extent: 'arguments' };
+type Choices = ReadonlyMap<string, Answer>;
+/** As the host shows them: the first is the safe one, since some hosts select it. */
+const CHOICES: Choices = new Map([
+  ['Deny', DENY],
+  ['Allow once', { decision: 'allow', scope: 'once', extent: 'arguments' }],
+  ['Allow for this session', { decision: 'allow', scope: 'session', extent: 'name' }],
+]);
+/** The first use of a server is agreed to for good. */
+const FIRST_USE: Choices = new Map([
+  ['Deny', DENY],
+  ['Allow', { decision: 'allow', scope: 'always', extent: 'name' }],
+]);
+const ELSEWHERE = 'Answer in a terminal';
+const POINTER: readonly string[] = ['Deny', ELSEWHERE];
+
+/** The way to ask by a dialog. */
+export function hostDialogWay(dialog: HostDialog): Way {
+  return {
+    name: 'host',
+    isAside: (question) => textFor(question) === undefined,
+    async ask(question, signal) {
+      const text = textFor(question);
+      const shown = { id: question.id, message: text ?? pointerTo(question) };
+      const answers = question.kind === 'profile' ? FIRST_USE : CHOICES;
+      const choices = text === undefined ? POINTER : [...answers.keys()];
+      const reply = await dialog.show({ ...shown, choices }, signal);
+      if (reply.choice === ELSEWHERE) await over(signal);
+      return answerOf(reply, answers);
+    },
+  };
+}
+
+/** The whole question; undefined where it does not fit, or a yes in a dialog would not be enough. */
+function textFor(question: Question): string | undefined {
+  return question.kind === 'credential' ? undefined : dialogText(question);
+}
+
+function pointerTo({ id, profile }: Question): string {
+  return [
+    `Warder has a question about "${profile}".`,
+    'It is too long for this dialog: read it in a terminal with "warder approvals", and answer it with',
+    `"warder approve ${id}" or "warder deny ${id}".`,
+  ].join('\n');
+}
+
+function answerOf({ action, choice = '', ms }: DialogReply, answers: Choices): Answer | 'nobody' {
+  if (action === 'accept') return answers.get(choice) ?? 'nobody';
+  // A dialog that is dismissed is not answered; other ways may be.
+  return action === 'decline' && ms >= READ ? DENY : 'nobody';
+}
+
+/** Settles when the question is asked no more. */
+function over(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -275,6 +275,8 @@ async function tryServer(server) {
   const added = await warder([
     'add',
     name,
+    '--allow',
+    '*',
     ...options,
     ...more,
     '--from-npx',

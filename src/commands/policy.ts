@@ -1,10 +1,11 @@
-// warder policy: explains what a profile says of a call, without making it.
+// warder policy: explains what a profile says of a call, without making it, and changes what it says of tools.
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { CallArguments, requireConditions } from '../policy/condition.ts';
 import { decide, type Kind, type Verdict } from '../policy/decide.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
+import { chooseCommand } from './policy/choose.ts';
 
 interface TestArguments {
   readonly profile: string;
@@ -24,7 +25,11 @@ const METHODS: Readonly<Record<Kind, string | undefined>> = {
 export function policyCommand(context: Context): CommandModule<object, object> {
   return {
     command: 'policy',
-    builder: (yargs) => yargs.command(testCommand(context)).demandCommand(1, 'say what to do: test'),
+    builder: (yargs) =>
+      yargs
+        .command(testCommand(context))
+        .command(chooseCommand(context))
+        .demandCommand(1, 'say what to do: test, choose'),
     handler: () => {},
   };
 }

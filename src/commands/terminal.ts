@@ -27,8 +27,25 @@ export interface Terminal {
   /** Like `ask`, without echo. */
   askSecret(question: string): Promise<string>;
   confirm(question: string): Promise<boolean>;
+  /**
+   * Lets the user mark any number of options, one by one or a group at once. Returns the values that are marked, or
+   * undefined if the user cancels. Throws `usage` if there is no terminal.
+   */
+  choose(question: string, groups: readonly OptionGroup[]): Promise<string[] | undefined>;
   /** Reads all of stdin as UTF-8. Throws `usage` above 1 MiB, or if stdin is a terminal. */
   readStdin(): Promise<string>;
+}
+
+/** Options under a heading. All texts but the values are shown on one line. */
+export interface OptionGroup {
+  readonly heading: string;
+  readonly options: readonly {
+    readonly value: string;
+    readonly label: string;
+    /** Shown while the user is at the option, and when it is marked. */
+    readonly hint?: string | undefined;
+    readonly isMarked?: boolean | undefined;
+  }[];
 }
 
 /** The streams and environment of the process. */
@@ -54,11 +71,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
 
   /** Reads one line, with or without echo. Questions go to stderr, because stdout is for results. */
   async function read(question: string, echo: boolean): Promise<string> {
-    if (!interactive) {
-      throw new WarderError('usage', 'there is no terminal to ask on', {
-        hint: 'give the answer as an option or on stdin',
-      });
-    }
+    requireTerminal();
     const { createInterface } = await import('node:readline');
     const { Writable } = await import('node:stream');
     const prompt = escapeUnsafe(question, false);
@@ -75,6 +88,14 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     } finally {
       lines.close();
       if (!echo) stderr.write('\n');
+    }
+  }
+
+  function requireTerminal(): void {
+    if (!interactive) {
+      throw new WarderError('usage', 'there is no terminal to ask on', {
+        hint: 'give the answer as an option or on stdin',
+      });
     }
   }
 
@@ -104,6 +125,30 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     async confirm(question) {
       const answer = await read(`${question} [y/N] `, true);
       return /^y(es)?$/i.test(answer.trim());
+    },
+    async choose(question, groups) {
+      requireTerminal();
+      const { groupMultiselect, isCancel } = await import('@clack/prompts');
+      const shown = groups.filter(({ options }) => options.length > 0);
+      const marked = shown.flatMap(({ options }) => options.filter(({ isMarked }) => isMarked === true));
+      const chosen = await groupMultiselect<string>({
+        message: escapeUnprintable(question),
+        options: Object.fromEntries(
+          shown.map(({ heading, options }) => [
+            escapeUnprintable(heading),
+            options.map(({ value, label, hint }) => ({
+              value,
+              label: escapeUnprintable(label),
+              ...(hint !== undefined && { hint: escapeUnprintable(hint) }),
+            })),
+          ]),
+        ),
+        initialValues: marked.map(({ value }) => value),
+        required: false,
+        input: stdin,
+        output: stderr,
+      });
+      return isCancel(chosen) ? undefined : chosen;
     },
     async readStdin() {
       // A secret typed here would be echoed.

@@ -11,11 +11,11 @@ import { openPackageStore } from './package/package-store.ts';
 import { hostEntry } from './profile/host-entry.ts';
 import { previewServer } from './profile/preview.ts';
 import {
+  askedTools,
   mergeRefusals,
   type Refusal,
   recordedRefusals,
   refusedSockets,
-  refusedTools,
   reportedRefusals,
 } from './test/refusals.ts';
 import { tryServer } from './test/trial-client.ts';
@@ -61,27 +61,40 @@ async function test(context: Context, { name, timeout }: TestArguments): Promise
   }
   const since = clock.now();
   const trial = await tryServer(hostEntry(places, name), timeout * 1000);
+  const names = trial.tools?.map((tool) => tool.name);
   const entries = await ownRecords(places.audit, name, since);
   const refused = [
     ...mergeRefusals(recordedRefusals(name, entries), reportedRefusals(name, trial.stderr, existsSync)),
-    ...refusedTools(profile.policy, trial.tools ?? []),
     ...socketRefusals(context, profile, trial.stderr),
   ];
+  const asked = askedTools(profile.policy, names ?? []);
   const ok = trial.error === undefined;
   // A start that Warder refuses has an exit code of its own.
   if (!ok) context.exit(trial.code === 0 || trial.code === null ? 1 : trial.code);
   if (json) {
-    const { server, tools, error, code, stderr } = trial;
-    terminal.json({ name, ok, server, tools, error, code, refused, stderr: ok ? undefined : stderr });
+    const { server, error, code, stderr } = trial;
+    terminal.json({
+      name,
+      ok,
+      server,
+      tools: names,
+      asked,
+      error,
+      code,
+      refused,
+      stderr: ok ? undefined : stderr,
+    });
     return;
   }
   const state = terminal.paint(ok ? 'green' : 'red', ok ? 'ok' : 'failed');
   terminal.out(`${terminal.paint('bold', name)}: ${state}`);
   if (trial.server !== undefined) terminal.out(`  server  ${trial.server.name} ${trial.server.version}`);
-  if (trial.tools !== undefined) {
-    terminal.out(
-      `  tools   ${trial.tools.length}${trial.tools.length > 0 ? `: ${trial.tools.join(', ')}` : ''}`,
-    );
+  if (names !== undefined) {
+    terminal.out(`  tools   ${names.length}${names.length > 0 ? `: ${names.join(', ')}` : ''}`);
+  }
+  if (asked.length > 0) {
+    const which = asked.length === names?.length ? 'all of them' : `${asked.length}: ${asked.join(', ')}`;
+    terminal.out(`  asked   ${which}; "warder policy choose ${name}" allows some without a question`);
   }
   if (trial.error !== undefined) {
     terminal.out(`  error   ${trial.error}`);

@@ -69,7 +69,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   ),
   pin: verb('set the PIN for answers that hold for good', async () => (await import('./pin.ts')).pinCommand),
   policy: verb(
-    'explain what a profile says of a call',
+    'explain what a profile says of calls, and change it',
     async () => (await import('./policy.ts')).policyCommand,
   ),
   package: verb(

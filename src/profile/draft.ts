@@ -30,6 +30,7 @@ export interface ProfileDraft {
   readonly keepHome?: boolean | undefined;
   /** Patterns of tool names. */
   readonly allow: readonly string[];
+  readonly ask: readonly string[];
   readonly deny: readonly string[];
   /** Path of the JSON Schema, for editors. */
   readonly schema?: string | undefined;
@@ -72,7 +73,7 @@ export function draftProfile(draft: ProfileDraft): string {
     ...(sandbox.length === 0 && draft.keepHome !== true
       ? {}
       : { sandbox: { ...Object.fromEntries(sandbox), ...home } }),
-    policy: { default: 'allow', ...toolRules(draft) },
+    policy: { default: 'ask', ...toolRules(draft) },
   });
   addComment(document, ['server', 'cwd'], ' where relative paths begin');
   for (const name of draft.credentials) {
@@ -80,7 +81,7 @@ export function draftProfile(draft: ProfileDraft): string {
     useFlowStyle(document, ['credentials', name, 'hosts']);
   }
   for (const [key] of sandbox) useFlowStyle(document, ['sandbox', key]);
-  addComment(document, ['policy', 'default'], ' tools that no pattern names');
+  addComment(document, ['policy', 'default'], ' what no pattern names: a person is asked');
   useFlowStyle(document, ['server', 'args']);
   const patterns = document.getIn(['policy', 'tools']);
   if (isMap(patterns)) {
@@ -95,10 +96,12 @@ function serverData(server: ProfileDraft['server']): Record<string, string> {
   return { package: server.package, ...(server.bin === undefined ? {} : { bin: server.bin }) };
 }
 
-/** Denials first, because they win. */
-function toolRules({ allow, deny }: ProfileDraft): { tools?: Record<string, string> } {
-  const rules = [...deny.map((name) => [name, 'deny']), ...allow.map((name) => [name, 'allow'])];
-  return rules.length === 0 ? {} : { tools: Object.fromEntries(rules) };
+/** Denials first, because they win, and then what is asked about. A pattern that is given twice has the stricter. */
+function toolRules({ allow, ask, deny }: ProfileDraft): { tools?: Record<string, string> } {
+  const rules = new Map<string, string>();
+  for (const [decision, patterns] of Object.entries({ deny, ask, allow }))
+    for (const pattern of patterns) if (!rules.has(pattern)) rules.set(pattern, decision);
+  return rules.size === 0 ? {} : { tools: Object.fromEntries(rules) };
 }
 
 /** Writes a list on one line if it is short. */

@@ -1,15 +1,18 @@
 // Edits one list of a profile's text in place: everything else stays byte for byte, with comments, quotes and line ends.
 // The result is read again; an edit that would change anything else is not made.
+import { isMap, isScalar, isSeq, type Node, parseDocument, type YAMLSeq } from 'yaml';
 import {
-  isMap,
-  isScalar,
-  isSeq,
-  type Node,
-  type Pair,
-  parseDocument,
-  type YAMLMap,
-  type YAMLSeq,
-} from 'yaml';
+  addLine,
+  addPair,
+  insert,
+  isFlow,
+  lineStart,
+  nextLine,
+  nodeAt,
+  pairOf,
+  rootOf,
+  spanOf,
+} from './yaml-splice.ts';
 
 /** Where a list is: a key of a map that is a key of the root. */
 export type ListPath = readonly [section: string, list: string];
@@ -48,10 +51,10 @@ function insertion(text: string, [section, key]: ListPath, entry: string): strin
   const root = rootOf(text);
   if (root === undefined) return undefined;
   const parts = nodeAt(root, section);
-  if (parts === undefined) return addPair(text, root, section, `{${key}: [${quoted(entry)}]}`);
+  if (parts === undefined) return addPair(text, root, section, () => ` {${key}: [${quoted(entry)}]}`);
   if (!isMap<Node, Node | null>(parts)) return undefined;
   const list = nodeAt(parts, key);
-  if (list === undefined) return addPair(text, parts, key, `[${quoted(entry)}]`);
+  if (list === undefined) return addPair(text, parts, key, () => ` [${quoted(entry)}]`);
   return isSeq<Node>(list) ? addItem(text, list, quoted(entry)) : undefined;
 }
 
@@ -90,92 +93,6 @@ function addItem(text: string, list: YAMLSeq<Node>, item: string): string | unde
   if (start === undefined || end === undefined) return undefined;
   const [, indent] = /^( *)- +$/.exec(text.slice(lineStart(text, start), start)) ?? [];
   return indent === undefined ? undefined : addLine(text, end, `${indent}- ${item}`);
-}
-
-/** Adds a key at the end of a map. */
-function addPair(
-  text: string,
-  map: YAMLMap<Node, Node | null>,
-  key: string,
-  value: string,
-): string | undefined {
-  const last = map.items.at(-1);
-  const [start] = spanOf(map);
-  if (isFlow(map)) {
-    const end = last === undefined ? undefined : endOf(last);
-    if (end !== undefined) return insert(text, end, `, ${key}: ${value}`);
-    return start === undefined || last !== undefined
-      ? undefined
-      : insert(text, start + 1, `${key}: ${value}`);
-  }
-  const [first] = spanOf(map.items[0]?.key);
-  const end = last === undefined ? undefined : endOf(last);
-  if (first === undefined || end === undefined) return undefined;
-  const indent = text.slice(lineStart(text, first), first).replace(/^\uFEFF/, '');
-  return /^ *$/.test(indent) ? addLine(text, end, `${indent}${key}: ${value}`) : undefined;
-}
-
-/** Adds a line after the one in which `end` is. A block scalar ends with its line. */
-function addLine(text: string, end: number, line: string): string {
-  const eol = text.includes('\r\n') ? '\r\n' : '\n';
-  const at = text[end - 1] === '\n' ? end : nextLine(text, end);
-  const isOpen = at > 0 && text[at - 1] !== '\n';
-  return insert(text, at, isOpen ? `${eol}${line}` : `${line}${eol}`);
-}
-
-/** Where the text of a pair ends, without what follows on its line. */
-function endOf({ key, value }: Pair<Node, Node | null>): number | undefined {
-  if (value === null) return spanOf(key)[1];
-  if (isFlow(value) || isScalar(value)) return spanOf(value)[1];
-  if (isMap<Node, Node | null>(value)) {
-    const last = value.items.at(-1);
-    return last === undefined ? undefined : endOf(last);
-  }
-  if (!isSeq<Node>(value)) return undefined;
-  const last = value.items.at(-1);
-  return last === undefined ? undefined : endOf({ key, value: last } as Pair<Node, Node>);
-}
-
-/** Whether a list or map is written in brackets. */
-function isFlow(node: Node): boolean {
-  return 'flow' in node && node.flow === true;
-}
-
-function rootOf(text: string): YAMLMap<Node, Node | null> | undefined {
-  const { contents, errors } = parseDocument(text);
-  return errors.length === 0 && isMap<Node, Node | null>(contents) ? contents : undefined;
-}
-
-function pairOf(
-  map: YAMLMap<Node, Node | null> | undefined,
-  key: string,
-): Pair<Node, Node | null> | undefined {
-  return map?.items.find((pair) => isScalar(pair.key) && pair.key.value === key);
-}
-
-/** The value of a key; undefined where there is no key. */
-function nodeAt(map: YAMLMap<Node, Node | null> | undefined, key: string): Node | null | undefined {
-  return pairOf(map, key)?.value;
-}
-
-/** Where a node begins, and where it ends without what follows. */
-function spanOf(node: unknown): readonly [start: number | undefined, end: number | undefined] {
-  const { range } = (node ?? {}) as { range?: readonly [number, number, number] | null };
-  return [range?.[0], range?.[1]];
-}
-
-function lineStart(text: string, at: number): number {
-  return text.lastIndexOf('\n', at - 1) + 1;
-}
-
-/** The beginning of the next line, or the end of the text. */
-function nextLine(text: string, at: number): number {
-  const end = text.indexOf('\n', at);
-  return end < 0 ? text.length : end + 1;
-}
-
-function insert(text: string, at: number, added: string): string {
-  return text.slice(0, at) + added + text.slice(at);
 }
 
 /** An entry as YAML; in quotes where it could be read as anything but text. */

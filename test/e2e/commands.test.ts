@@ -16,10 +16,10 @@ test('a credential is stored and used, its value is rotated, and the log records
   const set = await home.done(['credential', 'set', 'github', 'GITHUB_TOKEN'], 'first-value-0123456789\n');
   expect(set).not.toContain('first-value');
 
-  // $ warder add github --credential GITHUB_TOKEN -- node …/server-everything/dist/index.js stdio
+  // $ warder add github --credential GITHUB_TOKEN --allow '*' -- node …/server-everything/dist/index.js stdio
   const command = ['--', 'node', server('everything')[1] ?? '', 'stdio'];
   const added = JSON.parse(
-    await home.done(['add', 'github', '--credential', 'GITHUB_TOKEN', '--json', ...command]),
+    await home.done(['add', 'github', '--credential', 'GITHUB_TOKEN', '--allow', '*', '--json', ...command]),
   );
   expect(added.host.command).toMatch(/^\//);
 

@@ -79,7 +79,14 @@ async function hints(args: readonly string[], error: RegExp): Promise<{ code: nu
 }
 
 test('W-PKG-1 a uvx line is pinned, starts offline in the sandbox, and is checked', async () => {
-  const added = await home.done(['add', 'greet', '--from-uvx', "uvx 'mcp-greet==1.0' --loud"]);
+  const added = await home.done([
+    'add',
+    'greet',
+    '--allow',
+    '*',
+    '--from-uvx',
+    "uvx 'mcp-greet==1.0' --loud",
+  ]);
   expect(added).toMatch(
     /package: pypi:mcp-greet==1\.0, installed once; it starts offline, with Python 3\.\d+\.\d+ alone/,
   );
@@ -107,7 +114,7 @@ test('W-PKG-1 a uvx line is pinned, starts offline in the sandbox, and is checke
 }, 120_000);
 
 test('an update is shown, then pinned; sweep removes what no profile uses', async () => {
-  await home.done(['add', 'other', '--package', 'pypi:Mcp_Greet==1.0', '--bin', 'mcp-greet']);
+  await home.done(['add', 'other', '--allow', '*', '--package', 'pypi:Mcp_Greet==1.0', '--bin', 'mcp-greet']);
   publishWords('1.7');
   const shown = await home.done(['package', 'update', 'other', '--dry-run']);
   expect(shown).toContain('mcp-greet 1.0 -> 2.0');
@@ -151,7 +158,7 @@ test('W-PKG-11 when the Python of a lock is another one, the start is refused an
     `#!/bin/sh\ncase "$*" in *multiarch*) printf '%s\\n' ${python} 3.9.1 old;; *) exec ${real} "$@";; esac\n`,
   );
   chmodSync(python, 0o755);
-  await home.done(['add', 'aged', '--python', python, '--package', 'pypi:mcp-greet==1.0']);
+  await home.done(['add', 'aged', '--allow', '*', '--python', python, '--package', 'pypi:mcp-greet==1.0']);
   rmSync(python);
   const run = await home.warder(['run', 'aged']);
   expect(run.code).toBe(65);
@@ -174,7 +181,7 @@ test('hints of packages that cannot be had, and of a Python that is not there', 
   // As printed, with a Python that is here.
   const option = (python.quoted.at(-1) ?? '').split(' ');
   expect(option).toEqual(['--python', '/usr/bin/python3']);
-  await home.done(['add', 'y', ...option, '--from-uvx', 'uvx mcp-greet@1.0']);
+  await home.done(['add', 'y', '--allow', '*', ...option, '--from-uvx', 'uvx mcp-greet@1.0']);
   const { quoted } = await hints(add('--package', 'pypi:no-such'), /the index has no such package/);
   expect(quoted).toEqual(['pip config list']);
   execFileSync('/usr/bin/python3', ['-m', ...(quoted[0] ?? '').split(' ')], {
@@ -184,6 +191,7 @@ test('hints of packages that cannot be had, and of a Python that is not there', 
   expect(plain.code).toBe(64);
   const command = /hint: pin it: warder (.*)$/m.exec(plain.stderr)?.[1] ?? '';
   await home.done(splitWords(command, (why) => new Error(why)));
+  await home.done(['policy', 'choose', 'z', '--allow', 'greet']);
   expect(await answer('z')).toContain("['--loud', 'a b']");
   const { quoted: lines } = await hints(add('--from-uvx', 'uvx --with a b'), /it has the option "--with"/);
   expect(lines[0]).toBe('uvx mcp-server-fetch args');

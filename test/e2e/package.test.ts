@@ -96,7 +96,7 @@ beforeAll(async () => {
   // Two at a time, because npm mostly waits for the network.
   const add = async (): Promise<void> => {
     for (let name = names.shift(); name !== undefined; name = names.shift()) {
-      await home.done(['add', name, '--from-npx', said(servers[name]?.line ?? '')]);
+      await home.done(['add', name, '--allow', '*', '--from-npx', said(servers[name]?.line ?? '')]);
     }
   };
   await Promise.all([add(), add()]);

@@ -49,7 +49,9 @@ describe('add', () => {
     expect(stdout).toContain(`wrote ${file}`);
     expect(stdout).toContain('GITHUB_TOKEN is delivered by "env": the server gets the value itself');
     expect(stdout).toContain('network: none; "--host HOST" lists what the server may reach');
-    expect(stdout).toContain('policy: {default: allow}: every tool that matches no pattern may be called');
+    expect(stdout).toContain(
+      '  policy:\n    default: ask # what no pattern names: a person is asked\n    tools:\n',
+    );
     expect(stdout).toContain(`cwd: ${home.dir}, where ./server.js is`);
     expect(stdout).toContain('warder credential set github GITHUB_TOKEN');
     expect(JSON.parse(stdout.slice(stdout.indexOf('{\n')))).toEqual({
@@ -69,7 +71,7 @@ describe('add', () => {
       server: { command: 'node', args: ['./server.js', '--port', '8080', '007', '--', '-x'], cwd: home.dir },
       env: { LEVEL: '1.10' },
       credentials: [{ variable: 'GITHUB_TOKEN', name: 'github/GITHUB_TOKEN', deliver: 'env' }],
-      policy: { default: 'allow', tools: { 'delete_*': 'deny', 'get_*': 'allow' } },
+      policy: { default: 'ask', tools: { 'delete_*': 'deny', 'get_*': 'allow' } },
     });
     expect(profile.sandbox).toBeUndefined();
   });

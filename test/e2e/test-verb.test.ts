@@ -73,12 +73,12 @@ test('what was refused is shown, and the printed lines allow it', async () => {
   expect(await home.facts('test', 'lacks')).toMatchObject({ ok: true, tools: ['hello'], refused: [] });
 });
 
-test('tools whose calls the policy refuses are shown', async () => {
+test('tools that are asked about are shown', async () => {
   home.profile('asks', profile({}, { policy: { default: 'ask' } }));
-  const { refused } = await home.facts('test', 'asks');
-  expect(refused).toMatchObject([
-    { kind: 'call', what: 'tools/call hello', allow: 'policy: {tools: {"hello": allow}}' },
-  ]);
+  expect(await home.facts('test', 'asks')).toMatchObject({ asked: ['hello'], refused: [] });
+  expect(await home.done(['test', 'asks'])).toContain(
+    'asked   all of them; "warder policy choose asks" allows some without a question',
+  );
 });
 
 test('a start that Warder refuses keeps its exit code', async () => {

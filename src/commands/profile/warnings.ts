@@ -42,6 +42,11 @@ export function profileWarnings(
     warnings.push(`${ranges.join(', ')} opens addresses, but no listed name can resolve to them`);
   }
   if (sandbox?.off === true) warnings.push('the sandbox is off');
+  if (policy.default === 'allow') {
+    warnings.push(
+      `"default: allow" lets through whatever no rule names, and what the server adds later: "warder policy choose ${profile.name}" offers its tools`,
+    );
+  }
   for (const [pattern, rule] of Object.entries(policy.tools)) {
     const optional = typeof rule === 'string' ? [] : optionalNames(rule);
     if (optional.length > 0) {

@@ -40,14 +40,11 @@ export function recordedRefusals(profile: string, entries: readonly Entry[]): Re
   return sumUp(found);
 }
 
-/** The tools of a server of which a profile would refuse every call. */
-export function refusedTools(policy: ProfilePolicy, tools: readonly string[]): Refusal[] {
-  return tools.flatMap((name): Refusal[] => {
-    const { decision, rule } = decide(policy, { kind: 'tools', name, method: 'tools/call' });
-    if (decision === 'allow') return [];
-    const allow = `policy: {tools: {${JSON.stringify(name)}: allow}}`;
-    return [{ kind: 'call', what: `tools/call ${name}`, reason: `${rule}: ${decision}`, count: 1, allow }];
-  });
+/** The tools of a server about which a person is asked. */
+export function askedTools(policy: ProfilePolicy, tools: readonly string[]): string[] {
+  return tools.filter(
+    (name) => decide(policy, { kind: 'tools', name, method: 'tools/call' }).decision === 'ask',
+  );
 }
 
 /** The refusals that a server's messages speak of. `exists` is about this machine, outside the sandbox. */

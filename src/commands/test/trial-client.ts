@@ -15,12 +15,21 @@ const MAX_PAGES = 100;
 /** Milliseconds for a server to end after its input was closed, before it is sent SIGTERM. */
 const END_TIMEOUT = 10_000;
 
+/** A tool, as its server describes it: nothing of it is known to be true. */
+export interface ListedTool {
+  readonly name: string;
+  readonly title: string | undefined;
+  readonly description: string | undefined;
+  /** `readOnlyHint`, `destructiveHint`, `idempotentHint` and `openWorldHint`, those that are booleans. */
+  readonly annotations: Readonly<Record<string, boolean>>;
+}
+
 /** What a server did. */
 export interface Trial {
   /** The name and version that it reports. */
   readonly server: { readonly name: string; readonly version: string } | undefined;
-  /** The names of its tools; undefined if it did not list them. */
-  readonly tools: readonly string[] | undefined;
+  /** Its tools, as it lists them; undefined if it did not. */
+  readonly tools: readonly ListedTool[] | undefined;
   /** Why it was not initialized, or did not list its tools. */
   readonly error: string | undefined;
   readonly stderr: string;
@@ -34,7 +43,7 @@ interface Message {
   readonly result?: {
     readonly serverInfo?: { readonly name?: unknown; readonly version?: unknown };
     readonly capabilities?: { readonly tools?: unknown };
-    readonly tools?: readonly { readonly name?: unknown }[];
+    readonly tools?: readonly unknown[];
     readonly nextCursor?: unknown;
   };
   readonly error?: { readonly message?: unknown };
@@ -48,7 +57,7 @@ export async function tryServer(entry: HostEntry, timeout: number): Promise<Tria
   });
   const connection = new Connection(child, timeout);
   let server: Trial['server'];
-  let tools: string[] | undefined;
+  let tools: ListedTool[] | undefined;
   let error: string | undefined;
   try {
     const { serverInfo, capabilities } = await connection.request('initialize', {
@@ -74,20 +83,36 @@ export async function tryServer(entry: HostEntry, timeout: number): Promise<Tria
   return { server, tools, error, stderr: connection.stderr, code };
 }
 
-async function listTools(connection: Connection): Promise<string[]> {
-  const names: string[] = [];
+async function listTools(connection: Connection): Promise<ListedTool[]> {
+  const listed: ListedTool[] = [];
   let cursor: unknown;
   for (let page = 0; page < MAX_PAGES; page++) {
     const { tools = [], nextCursor } = await connection.request(
       'tools/list',
       cursor === undefined ? {} : { cursor },
     );
-    names.push(...tools.map(({ name }) => String(name)));
+    listed.push(...tools.map(readTool));
     if (nextCursor === undefined || nextCursor === null) break;
     cursor = nextCursor;
   }
-  return names;
+  return listed;
 }
+
+function readTool(tool: unknown): ListedTool {
+  const { name, title, description, annotations } = (tool ?? {}) as Record<string, unknown>;
+  const claims = (annotations ?? {}) as Record<string, unknown>;
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  return {
+    name: String(name),
+    title: text(title) ?? text(claims.title),
+    description: text(description),
+    annotations: Object.fromEntries(
+      HINTS.flatMap((hint) => (typeof claims[hint] === 'boolean' ? [[hint, claims[hint]]] : [])),
+    ),
+  };
+}
+
+const HINTS = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'] as const;
 
 /** JSON-RPC over the pipes of a process. Requests of the server are answered with an error, a `ping` with a result. */
 class Connection {

@@ -171,7 +171,8 @@ const drafts: fc.Arbitrary<ProfileDraft> = fc
     ...rest,
     env: Object.fromEntries(Object.entries(rest.env).filter(([name]) => !rest.credentials.includes(name))),
     deny: names.slice(0, 2),
-    allow: names.slice(2),
+    ask: names.slice(2, 3),
+    allow: names.slice(3),
   }));
 
 test('a profile that add writes reads back as the options that were given', () => {
@@ -192,9 +193,10 @@ test('a profile that add writes reads back as the options that were given', () =
       );
       const rules = [
         ...draft.deny.map((name) => [name, 'deny'] as const),
+        ...draft.ask.map((name) => [name, 'ask'] as const),
         ...draft.allow.map((name) => [name, 'allow'] as const),
       ];
-      expect(profile.policy).toEqual(policyOf({ tools: Object.fromEntries(rules) }));
+      expect(profile.policy).toEqual(policyOf({ default: 'ask', tools: Object.fromEntries(rules) }));
     }),
     runs,
   );

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Entry } from '../../../src/audit/chain/chain.ts';
 import {
+  askedTools,
   mergeRefusals,
   recordedRefusals,
   refusedSockets,
-  refusedTools,
   reportedRefusals,
 } from '../../../src/commands/test/refusals.ts';
 import { parseProfile } from '../../../src/profile/format.ts';
@@ -41,21 +41,13 @@ test('calls that the policy refused are listed with the line that allows them', 
   ]);
 });
 
-test('tools that the policy does not allow are listed', () => {
+test('tools that a person is asked about are listed', () => {
   const policy = parseProfile(
-    'server: {command: x}\npolicy: {default: ask, tools: {a: allow}}',
+    'server: {command: x}\npolicy: {default: ask, tools: {a: allow, c: deny}}',
     'f',
     'p',
   ).policy;
-  expect(refusedTools(policy, ['a', 'b'])).toEqual([
-    {
-      kind: 'call',
-      what: 'tools/call b',
-      reason: 'policy.default: ask',
-      count: 1,
-      allow: 'policy: {tools: {"b": allow}}',
-    },
-  ]);
+  expect(askedTools(policy, ['a', 'b', 'c'])).toEqual(['b']);
 });
 
 test.each([

@@ -1,0 +1,127 @@
+// The options of `warder add`.
+import type { Argv } from 'yargs';
+import type { Delivery } from '../../profile/format.ts';
+
+/** The options of `warder add`. */
+export interface AddArguments {
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly credential: string[];
+  readonly host: string[];
+  readonly deliver: Delivery | undefined;
+  readonly env: string[];
+  readonly cwd: string | undefined;
+  readonly read: string[];
+  readonly write: string[];
+  readonly 'keep-home': boolean;
+  readonly allow: string[];
+  readonly ask: string[];
+  readonly deny: string[];
+  readonly test: boolean | undefined;
+  readonly package: string | undefined;
+  readonly bin: string | undefined;
+  readonly 'from-npx': string | undefined;
+  readonly 'from-uvx': string | undefined;
+  readonly python: string | undefined;
+  readonly 'allow-scripts': string[];
+  readonly 'without-scripts': boolean;
+  readonly '--'?: string[];
+}
+
+/** An option with one value per occurrence. With an array option, yargs would take the following words as values too. */
+const repeatable = (describe: string) =>
+  ({
+    type: 'string',
+    default: [],
+    coerce: (value: string | string[]) => [value].flat(),
+    describe,
+    requiresArg: true,
+  }) as const;
+
+export function addOptions(yargs: Argv): Argv<AddArguments> {
+  return yargs
+    .usage('warder add <name> [options] -- <command> [argument...]')
+    .parserConfiguration({ 'populate--': true, 'parse-positional-numbers': false })
+    .positional('name', { type: 'string', demandOption: true, describe: 'up to 63 of a-z, 0-9 and "-"' })
+    .option('description', { type: 'string', requiresArg: true, describe: 'what the server is for' })
+    .option('credential', repeatable('a variable whose value Warder keeps; can be repeated'))
+    .option(
+      'host',
+      repeatable('a host that the server may reach and the credentials may be used for; can be repeated'),
+    )
+    .option('deliver', {
+      choices: ['sealed', 'env', 'file', 'arg'] as const,
+      requiresArg: true,
+      describe: `how the credentials reach the server; by default sealed with a --host, and without one env, or arg if an argument contains \${credential:NAME}`,
+    })
+    .option('env', repeatable('NAME=VALUE, never a secret; can be repeated'))
+    .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
+    .option('read', repeatable('a file or folder that the server may read; can be repeated'))
+    .option('write', repeatable('a folder that the server may change; can be repeated'))
+    .option('keep-home', {
+      type: 'boolean',
+      default: false,
+      describe: 'keep its own home from session to session: for servers that log in, cache or remember',
+    })
+    .option(
+      'allow',
+      repeatable('tools that may be called without asking: a name or pattern; can be repeated'),
+    )
+    .option('ask', repeatable('tools that are asked about, as all that are not named; wins over --allow'))
+    .option('deny', repeatable('tools that are never called; wins over --ask and --allow; can be repeated'))
+    .option('test', {
+      type: 'boolean',
+      describe: 'start the server once and offer its tools; by default in a terminal',
+    })
+    .option('package', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'npm:NAME@VERSION or pypi:NAME==VERSION instead of a command',
+    })
+    .option('bin', { type: 'string', requiresArg: true, describe: "which of the package's programs" })
+    .option('from-npx', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'the npx line of a README, to be pinned: "npx -y NAME args"',
+      conflicts: ['package', 'bin'],
+    })
+    .option('from-uvx', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'the uvx line of a README, to be pinned: "uvx NAME args"',
+      conflicts: ['package', 'bin', 'from-npx'],
+    })
+    .option('python', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'the Python for a package of PyPI: a version, a name or a path',
+    })
+    .option('allow-scripts', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: 'packages whose install scripts run, in a sandbox without a network',
+    })
+    .option('without-scripts', {
+      type: 'boolean',
+      default: false,
+      describe: 'install a package without the scripts of all others',
+    })
+    .example(
+      'warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js',
+      'a server with a token that it never sees',
+    )
+    .example(
+      'warder add db --credential DATABASE_URI --deliver env --host db.example.com:5432 -- pg-server',
+      'not HTTP, so the server gets the value',
+    )
+    .example(
+      `warder add pg --host db.example.com:5432 --deliver arg -- pg-server '\${credential:DATABASE_URL}'`,
+      'a server that takes a URL with a password as an argument',
+    )
+    .example(
+      "warder add notes --deny 'delete_*' --from-npx 'npx -y some-server /notes'",
+      'pinned, without some of its tools',
+    )
+    .example("warder add fetch --from-uvx 'uvx mcp-server-fetch'", 'a server of PyPI, pinned');
+}

@@ -1,0 +1,67 @@
+// Which server `warder add` is asked for: a command, a pinned package, or the line of a README that is pinned.
+import { WarderError } from '../../errors.ts';
+import { resolveBin } from '../../package/bin.ts';
+import { parseNpx, parseUvx } from '../../package/readme-line.ts';
+import type { ScriptChoice } from '../../package/registry.ts';
+import { type PackageSpec, parseSpec } from '../../package/spec.ts';
+import type { Context } from '../command.ts';
+import { openPackageStore } from '../package/package-store.ts';
+import type { AddArguments } from './options.ts';
+
+type ServerOptions = Pick<
+  AddArguments,
+  'name' | 'package' | 'bin' | 'from-npx' | 'from-uvx' | 'python' | '--'
+>;
+
+/** The server that the options describe. */
+export type RequestedServer =
+  | { readonly kind: 'command'; readonly command: string; readonly args: readonly string[] }
+  | {
+      readonly kind: 'package';
+      readonly spec: PackageSpec;
+      readonly bin: string | undefined;
+      readonly args: readonly string[];
+      readonly python?: string | undefined;
+    };
+
+export function requestedServer({
+  name,
+  package: spec,
+  bin,
+  'from-npx': fromNpx,
+  'from-uvx': fromUvx,
+  python,
+  '--': words = [],
+}: ServerOptions): RequestedServer {
+  if (fromNpx !== undefined) {
+    const line = parseNpx(fromNpx);
+    return { kind: 'package', ...line, args: [...line.args, ...words] };
+  }
+  if (fromUvx !== undefined) {
+    const line = parseUvx(fromUvx);
+    return { kind: 'package', ...line, python: python ?? line.python, args: [...line.args, ...words] };
+  }
+  if (spec !== undefined) return { kind: 'package', spec: parseSpec(spec), bin, python, args: words };
+  const [command, ...args] = words;
+  if (command !== undefined) return { kind: 'command', command, args };
+  throw new WarderError('usage', "the server's command is missing", {
+    hint: `put it after "--": warder add ${name} -- node ./server.js`,
+  });
+}
+
+/** Locks a package, so that the profile can name its exact version. */
+export async function lockPackage(
+  context: Context,
+  profile: string,
+  { spec, bin, python }: RequestedServer & { kind: 'package' },
+  scripts: ScriptChoice,
+  notes: string[],
+): Promise<{ package: string; bin: string | undefined }> {
+  const store = openPackageStore(context, python);
+  const lock = await store.lock({ profile, spec }, scripts);
+  // Reports now what a start would report.
+  resolveBin(await store.verify({ profile, spec: parseSpec(lock.package) }, false), bin);
+  const runtime = 'pypi' in lock ? `Python ${lock.pypi.python.version}` : 'node';
+  notes.push(`package: ${lock.package}, installed once; it starts offline, with ${runtime} alone`);
+  return { package: lock.package, bin };
+}

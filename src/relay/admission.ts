@@ -9,8 +9,8 @@ import type { Scanned } from './json/scan.ts';
 import { CALL, readTargets } from './methods.ts';
 import { callFault, toolOf } from './params.ts';
 import { REPLAYED, type Replay } from './replay.ts';
+import type { ServerLists } from './server-lists.ts';
 import type { Tasks } from './tasks.ts';
-import type { ToolList } from './tool-list.ts';
 import type { Verdicts } from './verdicts.ts';
 import type { WaitingRoom, WaitReason } from './waiting-room.ts';
 
@@ -20,7 +20,7 @@ export interface AdmissionOptions {
   readonly replay: Replay;
   readonly waiting: WaitingRoom;
   readonly tasks: Tasks;
-  readonly tools: ToolList;
+  readonly lists: ServerLists;
 }
 
 const NOT_A_REQUEST: Refusal = { code: -32600, text: 'a tool call without an id has no answer' };
@@ -67,7 +67,8 @@ export class Admission {
 
   /** What a request has to wait for. `waited`: what it has just waited for; the list of tools is not asked for twice. */
   waitsFor(call: Call, waited: WaitReason | undefined): WaitReason | undefined {
-    const { waiting, tools, tasks } = this.#options;
+    const { waiting, lists, tasks } = this.#options;
+    const { tools } = lists;
     // What is asked of a task that is open is for the server that has it.
     const isForOpenTask = call.task !== undefined && tasks.isOpen(call.task);
     if (waiting.isOpen('rotation') && !isForOpenTask) return 'rotation';
@@ -81,12 +82,12 @@ export class Admission {
   #needsList({ method, targets }: Call): boolean {
     if (!this.#verdicts.deniesTools || method !== CALL) return false;
     const [only] = targets;
-    return only !== undefined && !this.#options.tools.has(only.name);
+    return only !== undefined && !this.#options.lists.tools.has(only.name);
   }
 
   unlisted(call: Call): Refusal | undefined {
     if (!this.#needsList(call) || this.#verdicts.decide(call).decision !== 'allow') return undefined;
-    const { fault } = this.#options.tools;
+    const { fault } = this.#options.lists.tools;
     return fault === undefined ? UNLISTED : { ...UNLISTED, text: `${UNLISTED.text}: ${fault}` };
   }
 

@@ -9,6 +9,7 @@ import type { Envelope, Id } from './json/envelope.ts';
 import type { Method, Target } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import type { DigestedText, Ended, Joins, Recorder } from './recorder.ts';
+import type { Trust } from './trust.ts';
 
 /**
  * received: read, and not decided on; judged: decided on and on record; waiting: kept until it can be judged; sent:
@@ -79,6 +80,8 @@ export class Call {
   shown = '';
   /** Its arguments, where the policy may ask for them, until it is decided on. */
   arguments: CallArguments | undefined;
+  /** What a person has answered about the first use that it waited for, and about which: see trust.ts. */
+  agreement: { readonly outcome: ConsentOutcome; readonly about: Trust['firstUse'] } | undefined;
   /** What a person has answered about it, and of which definition of a tool. */
   consent: { readonly outcome: ConsentOutcome; readonly definition: string | undefined } | undefined;
   /** The digest of the state by which it joins another one, where the relay has made that state. */

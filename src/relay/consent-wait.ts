@@ -1,25 +1,27 @@
-// Requests that a person decides on. One that waits holds up no other message; the host is told now and then that it
+// Requests that wait for a person, who decides on them or on the first use of the server. One that waits holds up no other message; the host is told now and then that it
 // does, if it has asked for progress. What was answered counts for the request as it was asked about: a tool whose
 // definition has changed meanwhile is asked about again.
 import { readArguments } from '../policy/arguments.ts';
 import type { Verdict } from '../policy/decide.ts';
 import type { Call } from './call.ts';
-import type { Consent, ConsentOutcome, ConsentSubject } from './consent.ts';
+import type { Consent, ConsentOutcome, ConsentSubject, HostDialog, OpenConsent } from './consent.ts';
 import type { Current } from './current.ts';
+import type { FirstUse } from './first-use.ts';
 import type { FormDialog } from './form-dialog.ts';
-import type { Asked, InputDialog, Retry } from './input-dialog.ts';
+import type { Asked, InputDialog, Release, Retry } from './input-dialog.ts';
 import { digest, digestOf } from './json/digest.ts';
 import type { Envelope } from './json/envelope.ts';
 import { readMember } from './json/read.ts';
 import { CALL } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import { askedOf } from './retry.ts';
-import type { ToolList } from './tool-list.ts';
+import type { ServerLists } from './server-lists.ts';
 
 export interface ConsentWaitOptions {
   readonly consent: Consent;
   readonly current: Current;
-  readonly tools: ToolList;
+  readonly firstUse: FirstUse;
+  readonly lists: ServerLists;
   readonly toHost: Outbox;
   /** The dialog of the host, of either era. */
   readonly forms: FormDialog;
@@ -84,19 +86,42 @@ export class ConsentWait {
     bytes: Buffer,
     then: () => void,
   ): void {
-    const { consent, current, forms, inputs } = this.#options;
+    const { consent, current, inputs } = this.#options;
     const asked = askedIn(call, message, bytes);
     const text = asked === undefined ? '' : current.redactor.redact(Buffer.from(asked)).toString();
     const release = (): Asked | undefined => this.#release(call);
-    const form = forms.isOffered ? forms : undefined;
     const open = consent.ask({
       ...about,
       rule: why === undefined ? rule : `${rule} (${why})`,
       arguments: text,
-      dialog: inputs.of(call, message, bytes, release) ?? form,
+      dialog: this.#dialogOf(call, message, bytes, release),
     });
-    this.#wait(call, { about, open, progress: this.#reportProgress(message, bytes, open.notice) }, then);
+    const note = (answered: Call, outcome: ConsentOutcome): void => {
+      answered.consent = { outcome, definition: about.definition };
+    };
+    this.#wait(call, { about, open, note, progress: this.#reportProgress(message, bytes, open) }, then);
     inputs.join(call, open.question, release);
+  }
+
+  /** Asks for what is not agreed to yet, for a request that waits from now on; `then` goes on with it. */
+  agree(call: Call, message: Envelope, bytes: Buffer, then: () => void): void {
+    const { firstUse, inputs } = this.#options;
+    const { needed } = firstUse;
+    const release = (): Asked | undefined => this.#release(call);
+    const open = firstUse.ask(call.name ?? '', this.#dialogOf(call, message, bytes, release), (question) =>
+      inputs.join(call, question, release),
+    );
+    const note = (answered: Call, outcome: ConsentOutcome): void => {
+      answered.agreement = { outcome, about: needed };
+    };
+    const about = this.#describe(call, '', message, bytes);
+    this.#wait(call, { about, open, note, progress: this.#reportProgress(message, bytes, open) }, then);
+  }
+
+  /** The dialog of the host for a request; undefined: it has none. */
+  #dialogOf(call: Call, message: Envelope, bytes: Buffer, release: Release): HostDialog | undefined {
+    const { forms, inputs } = this.#options;
+    return inputs.of(call, message, bytes, release) ?? (forms.isOffered ? forms : undefined);
   }
 
   /** What a request is that may be one made again with an answer to a question of the relay's; undefined: it is not. */
@@ -113,8 +138,8 @@ export class ConsentWait {
   }
 
   /** A request that was made again waits for the answer that it has brought; `then` goes on with it. */
-  resume(call: Call, { about, open }: Asked, then: () => void): void {
-    this.#wait(call, { about, open, progress: undefined }, then);
+  resume(call: Call, asked: Asked, then: () => void): void {
+    this.#wait(call, { ...asked, progress: undefined }, then);
   }
 
   /** A request waits no longer. */
@@ -138,13 +163,13 @@ export class ConsentWait {
   }
 
   #wait(call: Call, waiting: Waiting, then: () => void): void {
-    const { about, open } = waiting;
+    const { open, note } = waiting;
     this.#waiting.set(call, waiting);
     void open.outcome.then((outcome) =>
       this.#options.resume(() => {
         if (this.#waiting.get(call) !== waiting) return;
         this.#end(call, waiting);
-        call.consent = { outcome, definition: about.definition };
+        note(call, outcome);
         then();
       }),
     );
@@ -165,7 +190,7 @@ export class ConsentWait {
   /** The digest of the definition of the tool that is called, as it is listed now. */
   #definitionOf({ method, targets: [target] }: Call): string | undefined {
     return method === CALL && target !== undefined
-      ? this.#options.tools.definitionOf(target.name)
+      ? this.#options.lists.tools.definitionOf(target.name)
       : undefined;
   }
 
@@ -184,7 +209,7 @@ export class ConsentWait {
   }
 
   /** Tells the host at once, and then now and then, that a request waits, if the host has asked for its progress. */
-  #reportProgress(message: Envelope, bytes: Buffer, notice: string): NodeJS.Timeout | undefined {
+  #reportProgress(message: Envelope, bytes: Buffer, open: OpenConsent): NodeJS.Timeout | undefined {
     const { metaStart, metaEnd } = message;
     const token = metaStart === -1 ? 'absent' : readMember(bytes, metaStart, metaEnd, 'progressToken');
     if (typeof token === 'string') return undefined;
@@ -192,7 +217,7 @@ export class ConsentWait {
     const { toHost, resume } = this.#options;
     let progress = 0;
     const report = (): void => {
-      const rest = JSON.stringify({ progress, message: notice });
+      const rest = JSON.stringify({ progress, message: open.notice });
       toHost.message(
         `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${text},${rest.slice(1)}}`,
       );

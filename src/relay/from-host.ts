@@ -12,6 +12,7 @@ import type { Consent, ConsentOutcome } from './consent.ts';
 import { ConsentWait } from './consent-wait.ts';
 import type { Current } from './current.ts';
 import { NO_ID, type Refusal } from './error-response.ts';
+import type { FirstUse } from './first-use.ts';
 import type { FormDialog } from './form-dialog.ts';
 import { textOfId } from './ids.ts';
 import type { WaitingLine } from './inbox.ts';
@@ -30,9 +31,10 @@ import type { Recorder } from './recorder.ts';
 import { RejectedLines } from './rejected-lines.ts';
 import { INITIALIZE, REPLAYED, type Replay } from './replay.ts';
 import { RequestRecords } from './request-records.ts';
+import type { ServerLists } from './server-lists.ts';
 import type { ServerRequests } from './server-requests.ts';
 import type { Tasks } from './tasks.ts';
-import { LIST, type ToolList } from './tool-list.ts';
+import type { TrustGate } from './trust-gate.ts';
 import { Verdicts } from './verdicts.ts';
 import type { Waiter, WaitingRoom, WaitReason } from './waiting-room.ts';
 
@@ -47,7 +49,9 @@ export interface FromHostOptions {
   readonly replay: Replay;
   readonly waiting: WaitingRoom;
   readonly tasks: Tasks;
-  readonly tools: ToolList;
+  readonly lists: ServerLists;
+  readonly gate: TrustGate;
+  readonly firstUse: FirstUse;
   readonly consent: Consent;
   readonly forms: FormDialog;
   readonly clock: Clock;
@@ -180,9 +184,18 @@ export class FromHost {
     // policy
     const verdict = fault === undefined ? this.#verdicts.decide(call) : PROTOCOL;
 
+    // trust
+    const held =
+      fault === undefined && verdict.decision !== 'deny' ? this.#options.gate.judge(call) : undefined;
+    if (held === 'first-use') {
+      waiting.add('person', kept(bytes, start, end, known), call, known);
+      this.#consent.agree(call, message, bytes, () => this.#resumeCall(call));
+      return;
+    }
+
     // consent
     const consent =
-      fault === undefined && verdict.decision === 'ask'
+      fault === undefined && held === undefined && verdict.decision === 'ask'
         ? this.#consent.decide(call, verdict, message, bytes)
         : { outcome: undefined };
     if ('unasked' in consent) {
@@ -191,8 +204,8 @@ export class FromHost {
       return;
     }
     const { outcome } = consent;
-    const judged = outcome ?? verdict;
-    const refusal = fault ?? this.#refusalBy(call, verdict, outcome);
+    const judged = held ?? outcome ?? verdict;
+    const refusal = fault ?? held?.refusal ?? this.#refusalBy(call, verdict, outcome);
 
     // audit
     const written = this.#records.write(call, judged, fault, refusal, message, bytes, known);
@@ -235,20 +248,21 @@ export class FromHost {
 
   /** Has the relay list the tools; what waits for that is then judged. */
   #list(): void {
-    const { waiting, tools, resume, anomalies } = this.#options;
+    const { waiting, lists, resume, anomalies } = this.#options;
     waiting.open('listing');
     const release = (fault: string | undefined): void => {
       if (fault !== undefined)
         anomalies.note('the tools of the server cannot be listed', () => ({ why: fault }));
       this.release('listing');
     };
-    void tools.list().then((fault) => resume(() => release(fault)));
+    void lists.tools.list().then((fault) => resume(() => release(fault)));
   }
 
   /** What of a request that goes on a new server may have to be told. */
   #note(call: Call, message: Envelope, bytes: Buffer, known: LongRequest | undefined): void {
+    const { lists } = this.#options;
     const { paramsStart, paramsEnd } = message;
-    if (call.method === LIST && paramsStart !== -1) {
+    if (paramsStart !== -1 && lists.of(call.method) !== undefined) {
       const cursor = known?.scanned?.find('cursor') ?? readMember(bytes, paramsStart, paramsEnd, 'cursor');
       call.isFurtherPage = cursor !== 'absent';
     }

@@ -2,11 +2,11 @@
 // the first to a request that is open; what is no message does not go on at all. What goes on is the message as it
 // came, byte for byte, but for ids and what is redacted.
 import type { Clock } from '../os/clock.ts';
-import { decide, denies } from '../policy/decide.ts';
 import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
 import { type Call, LISTEN } from './call.ts';
 import type { Calls } from './calls.ts';
+import type { CheckedAnswers } from './checked-answers.ts';
 import type { Current, MessageRedaction } from './current.ts';
 import { errorLine } from './error-response.ts';
 import { batchOf } from './json/batch.ts';
@@ -17,25 +17,26 @@ import { isBlank, type Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
 import { readMember } from './json/read.ts';
 import { findId } from './json/recovery.ts';
-import type { Scanned, Wanted } from './json/scan.ts';
+import type { Wanted } from './json/scan.ts';
 import type { LongAnswer } from './long-lines.ts';
-import { CALL, CANCELLED } from './methods.ts';
+import { CANCELLED } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import type { OwnRequests } from './own-requests.ts';
 import { requestIdOf } from './params.ts';
 import type { Questions } from './questions.ts';
 import type { DigestedText, Recorder } from './recorder.ts';
 import { DISCOVER, INITIALIZE, type Replay } from './replay.ts';
-import { paramsFor, subscriptionIn, wantsToolChanges, withSubscription } from './subscriptions.ts';
+import type { ServerList } from './server-list.ts';
+import type { ServerLists } from './server-lists.ts';
+import { paramsFor, subscriptionIn, wantsChanges, withSubscription } from './subscriptions.ts';
 import { readInterim, type Tasks } from './tasks.ts';
-import { LIST, type ToolList } from './tool-list.ts';
-import { readToolPage } from './tools.ts';
 
 export interface FromServerOptions {
   readonly clock: Clock;
   readonly recorder: Recorder;
   readonly tasks: Tasks;
-  readonly tools: ToolList;
+  readonly lists: ServerLists;
+  readonly answers: CheckedAnswers;
   readonly budgets: Budgets;
   readonly current: Current;
   readonly calls: Calls;
@@ -46,7 +47,6 @@ export interface FromServerOptions {
   readonly anomalies: Anomalies;
 }
 
-const LIST_CHANGED = 'notifications/tools/list_changed';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 /** Bytes of a line that is no message in the daemon's log. */
 const MAX_PREFIX = 200;
@@ -140,14 +140,17 @@ export class FromServer {
       this.#withhold(message, line, 0, line.length, 'a credential is in it that cannot be taken out', FIXED);
   }
 
-  /** Tells the host that the list of tools may be another, if it has opened the session or subscribed to that. */
-  announceTools(): void {
+  /** Tells the host that lists may be others, if it has opened the session or subscribed to that. */
+  announce(lists: readonly ServerList[]): void {
     const { replay, toHost, calls } = this.#options;
-    const head = `{"jsonrpc":"2.0","method":"${LIST_CHANGED}"`;
-    if (replay.initialized !== undefined) toHost.message(`${head}}`);
-    for (const call of calls.listening()) {
-      if (call.isAcknowledged && wantsToolChanges(call))
-        toHost.message(`${head},"params":${paramsFor(call)}}`);
+    const changed = new Map(lists.map(({ shape }) => [shape.changed, shape.wanted]));
+    for (const [method, wanted] of changed) {
+      const head = `{"jsonrpc":"2.0","method":"${method}"`;
+      if (replay.initialized !== undefined) toHost.message(`${head}}`);
+      for (const call of calls.listening()) {
+        if (call.isAcknowledged && wantsChanges(call, wanted))
+          toHost.message(`${head},"params":${paramsFor(call)}}`);
+      }
     }
   }
 
@@ -204,19 +207,31 @@ export class FromServer {
     end: number,
     known: LongAnswer | undefined,
   ): void {
-    const { replay, tasks, budgets } = this.#options;
+    const { lists, answers, budgets } = this.#options;
+    const list = message.failed ? undefined : lists.of(call.method);
+    const answer = { message, bytes, start, end, scanned: known?.scanned };
+    if (list !== undefined) answers.page(call, list, answer);
+    else if (!message.failed && READ.has(call.method) && end - start > budgets.handshake)
+      call.fail('error', { code: 'withheld', text: TOO_LONG });
+    else if (!message.failed && answers.hasInterface(call))
+      answers.contents(call, answer, () => this.#finish(call, message, bytes, start, end, known));
+    else this.#finish(call, message, bytes, start, end, known);
+  }
+
+  /** Ends a request with an answer that the relay need not read, or only in part. */
+  #finish(
+    call: Call,
+    message: Envelope,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    known: LongAnswer | undefined,
+  ): void {
+    const { replay, tasks, answers } = this.#options;
     const { failed, idStart, idEnd, resultStart, resultEnd } = message;
     const text = known?.text;
     const outcome = failed ? 'error' : message.isError ? 'tool-error' : 'ok';
     if (!failed) {
-      if (call.method === LIST) {
-        this.#page(call, message, bytes, start, end, known?.scanned);
-        return;
-      }
-      if (READ.has(call.method) && end - start > budgets.handshake) {
-        call.fail('error', { code: 'withheld', text: TOO_LONG });
-        return;
-      }
       if (call.method === LISTEN) {
         const closed = withSubscription(call, message, bytes, start, end);
         if (closed === 'ambiguous') {
@@ -228,7 +243,16 @@ export class FromServer {
           return;
         }
       }
+      const introduces = call.method === INITIALIZE || call.method === DISCOVER;
+      const line = introduces
+        ? answers.introduction(call, { message, bytes, start, end, scanned: known?.scanned })
+        : undefined;
+      if (call.state !== 'sent') return;
       replay.accepted(call.method, call.params, bytes, { start: resultStart, end: resultEnd });
+      if (line !== undefined) {
+        answerWith(call, line);
+        return;
+      }
       const find =
         known?.scanned?.find ?? ((name: Wanted) => readMember(bytes, resultStart, resultEnd, name));
       if (call.task !== undefined) tasks.answered(call.task, call.method, bytes, find);
@@ -237,7 +261,7 @@ export class FromServer {
         const { outcome, state } = interim;
         const joins =
           known === undefined && state !== undefined ? { state: digestOf(bytes, state) } : interim.joins;
-        if (joins.task !== undefined) tasks.add(joins.task);
+        if (joins.task !== undefined) tasks.add(joins.task, call.targets);
         call.answer(outcome, { bytes, start, end, idStart, idEnd, joins, text });
         return;
       }
@@ -257,45 +281,9 @@ export class FromServer {
     }));
   }
 
-  /** A page of the list of tools: noted, and without what is denied. */
-  #page(
-    call: Call,
-    message: Envelope,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    scanned: Scanned | undefined,
-  ): void {
-    const { current, tools } = this.#options;
-    const { policy } = current;
-    const { idStart, idEnd, resultStart, resultEnd } = message;
-    const isStrict = denies(policy, 'tools');
-    const hidden = (name: string): boolean =>
-      decide(policy, { kind: 'tools', name, method: CALL }).decision === 'deny';
-    const reader = readToolPage(bytes, start, end, {
-      result: { start: resultStart, end: resultEnd },
-      limits: tools.limits,
-      find: scanned?.find,
-      hidden: isStrict ? hidden : undefined,
-    });
-    tools.run(reader, (page) => {
-      // It may have ended while a long list was read.
-      if (call.state !== 'sent') return;
-      const fault = page.fault ?? tools.add(page.tools, !call.isFurtherPage, page.isLast);
-      if (fault !== undefined && isStrict) call.fail('error', { code: 'withheld', text: fault });
-      else if (page.fault === undefined && page.line !== undefined) {
-        // What was cut lies before the id or after it.
-        const { line } = page;
-        const by = idStart < resultStart ? -start : line.length - end;
-        const answer = { bytes: line, start: 0, end: line.length, joins: undefined, text: undefined };
-        call.answer('ok', { ...answer, idStart: idStart + by, idEnd: idEnd + by });
-      } else call.answer('ok', { bytes, start, end, idStart, idEnd, joins: undefined, text: undefined });
-    });
-  }
-
   #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { toHost, calls, anomalies, tools } = this.#options;
-    if (message.method === LIST_CHANGED) tools.invalidate();
+    const { toHost, calls, anomalies, lists } = this.#options;
+    lists.notified(message.method);
     if (message.method === CANCELLED) {
       this.#cancelled(message, bytes, start, end);
       return;

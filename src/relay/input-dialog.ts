@@ -5,7 +5,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../os/clock.ts';
 import { type Call, UNAUDITED } from './call.ts';
-import type { ConsentSubject, DialogQuestion, DialogReply, HostDialog, OpenConsent } from './consent.ts';
+import type {
+  ConsentOutcome,
+  ConsentSubject,
+  DialogQuestion,
+  DialogReply,
+  HostDialog,
+  OpenConsent,
+} from './consent.ts';
 import { choiceForm, ELICIT, offersForms, readFormReply } from './elicitation.ts';
 import type { Refusal } from './error-response.ts';
 import { digest } from './json/digest.ts';
@@ -30,6 +37,8 @@ export interface InputDialogOptions {
 export interface Asked {
   readonly about: ConsentSubject;
   readonly open: OpenConsent;
+  /** Notes the outcome at a request that has waited for it. */
+  readonly note: (call: Call, outcome: ConsentOutcome) => void;
 }
 
 /** Ends the wait of a request that is answered otherwise. Undefined: it does not wait any more. */

@@ -91,6 +91,25 @@ function shifted(member: Member, by: number): Member {
   return typeof member === 'string' ? member : { start: member.start + by, end: member.end + by };
 }
 
+/**
+ * The `params` of a request of the relay's own, as JSON text: what the host says of itself in each request, if it does, and
+ * a member with a value.
+ */
+export function ownParams(
+  meta: Buffer | undefined,
+  name?: 'cursor' | 'uri',
+  value?: Buffer,
+): Buffer | undefined {
+  if (meta === undefined && value === undefined) return undefined;
+  const members = [
+    ...(value === undefined ? [] : [Buffer.concat([Buffer.from(`"${name}":`), value])]),
+    ...(meta === undefined ? [] : [Buffer.concat([Buffer.from('"_meta":'), meta])]),
+  ];
+  const [first = Buffer.alloc(0), second] = members;
+  const body = second === undefined ? first : Buffer.concat([first, Buffer.from(','), second]);
+  return Buffer.concat([Buffer.from('{'), body, Buffer.from('}')]);
+}
+
 /** Sends a request that the relay words itself. `params` is JSON text; undefined: none. */
 export function sendRequest(
   upstream: Upstream,

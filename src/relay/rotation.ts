@@ -16,9 +16,10 @@ import { CANCELLED } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import { type OwnRequests, sendRequest } from './own-requests.ts';
 import { INITIALIZE, type Replay } from './replay.ts';
+import type { ServerList } from './server-list.ts';
+import type { ServerLists } from './server-lists.ts';
 import type { ServerRequests } from './server-requests.ts';
 import type { Tasks } from './tasks.ts';
-import type { ToolList } from './tool-list.ts';
 import type { Upstream, UpstreamListener } from './upstream.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
@@ -47,7 +48,7 @@ export interface RotationOptions {
   readonly serverRequests: ServerRequests;
   readonly ownRequests: OwnRequests;
   readonly replay: Replay;
-  readonly tools: ToolList;
+  readonly lists: ServerLists;
   readonly tasks: Tasks;
   readonly waiting: WaitingRoom;
   readonly fromHost: FromHost;
@@ -223,18 +224,14 @@ export class Rotation {
     this.#listAgain();
   }
 
-  /** What the new server lists may be other tools: then the host is told so. */
+  /** What the new server lists may be other entries: then the host is told so. */
   #listAgain(): void {
-    const { tools, fromServer, guard, settle, onFault } = this.#options;
-    if (tools.isEmpty) {
-      tools.invalidate();
-      return;
-    }
-    const announce = (differs: boolean): void => {
-      if (differs) fromServer.announceTools();
+    const { lists, fromServer, guard, settle, onFault } = this.#options;
+    const announce = (differ: readonly ServerList[]): void => {
+      fromServer.announce(differ);
       settle();
     };
-    void tools.replace().then((differs) => guard(() => announce(differs)), onFault);
+    void lists.replace().then((differ) => guard(() => announce(differ)), onFault);
   }
 
   /** The host need not answer any more what the old server has asked. */

@@ -9,9 +9,11 @@ import type { Profile, ProfilePolicy } from '../profile/format.ts';
 import { Anomalies } from './anomalies.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
+import { CheckedAnswers } from './checked-answers.ts';
 import type { Consent } from './consent.ts';
 import { Current, type Redaction } from './current.ts';
 import type { HostEnd, ServerEnd } from './endpoint.ts';
+import { FirstUse } from './first-use.ts';
 import { FormDialog } from './form-dialog.ts';
 import { FromHost } from './from-host.ts';
 import { FromServer } from './from-server.ts';
@@ -28,14 +30,15 @@ import { Questions } from './questions.ts';
 import { Recorder } from './recorder.ts';
 import { Replay } from './replay.ts';
 import { type NewServer, type Rotated, Rotation } from './rotation.ts';
+import { ServerLists } from './server-lists.ts';
 import { ServerRequests } from './server-requests.ts';
 import { type Ended, Shutdown } from './shutdown.ts';
 import { Slices } from './slices.ts';
 import { Stderr } from './stderr.ts';
 import { StdioUpstream } from './stdio-upstream.ts';
 import { Tasks } from './tasks.ts';
-import { ToolList } from './tool-list.ts';
 import type { Trust } from './trust.ts';
+import { TrustGate } from './trust-gate.ts';
 import type { Upstream, UpstreamListener } from './upstream.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
@@ -93,7 +96,7 @@ export class Session {
   readonly #serverInbox: Inbox<LongAnswer>;
   readonly #intake: Intake;
   readonly #rotation: Rotation;
-  readonly #tools: ToolList;
+  readonly #lists: ServerLists;
   readonly #stderr: Stderr;
   readonly #questions: Questions;
   #hostPaused = false;
@@ -143,14 +146,19 @@ export class Session {
       resume,
     });
     this.#intake = new Intake({ budgets, slices, resume });
-    this.#tools = new ToolList({
+    const { trust } = options;
+    const onFault = (error: unknown): void => this.#guard.fail(error);
+    this.#lists = new ServerLists({
       budgets,
       current: this.#current,
       replay,
       ownRequests: this.#ownRequests,
+      trust,
       slices,
-      onFault: (error) => this.#guard.fail(error),
+      onFault,
     });
+    const tasks = new Tasks();
+    const gate = new TrustGate({ profile, trust, lists: this.#lists, tasks, replay });
     this.#stderr = new Stderr({ host, toHost: this.#toHost, current: this.#current });
     const forms = new FormDialog({
       replay,
@@ -182,17 +190,18 @@ export class Session {
       recorder: this.#recorder,
       toHost: this.#toHost,
       anomalies: this.#anomalies,
-      tasks: new Tasks(),
+      tasks,
       resume,
-      tools: this.#tools,
       forms,
+      lists: this.#lists,
       consent: options.consent,
-      trust: options.trust,
+      trust,
+      gate,
       profile,
       clock,
     };
-    this.#fromHost = new FromHost(shared);
-    this.#fromServer = new FromServer(shared);
+    this.#fromHost = new FromHost({ ...shared, firstUse: new FirstUse({ ...shared, onFault }) });
+    this.#fromServer = new FromServer({ ...shared, answers: new CheckedAnswers(shared) });
     const longLines = new LongLines({ current: this.#current, calls: this.#calls });
     this.#hostInbox = new Inbox<LongRequest>({
       slices,
@@ -225,7 +234,7 @@ export class Session {
       settle: () => this.#settle(),
       onOver: () => this.#shutdown.serverEnded(this.#current.upstream),
       guard: (turn) => this.#guard.run(turn),
-      onFault: (error) => this.#guard.fail(error),
+      onFault,
     });
     this.#shutdown = new Shutdown({
       ...shared,
@@ -240,6 +249,7 @@ export class Session {
       rotation: this.#rotation,
       settle: () => this.#settle(),
     });
+    trust.onChange(() => this.#trustChanged());
     upstream.listen(this.#listener(upstream));
     const lines = new LineSplitter(this.#hostInbox, budgets.line);
     host.listen({
@@ -298,7 +308,16 @@ export class Session {
     this.#guard.run(() => {
       if (this.#shutdown.isOver) return;
       this.#current.policy = policy;
-      this.#fromServer.announceTools();
+      this.#fromServer.announce([this.#lists.tools]);
+      this.#settle();
+    });
+  }
+
+  /** What is held back may be other than before: the host is told that the lists may be others. */
+  #trustChanged(): void {
+    this.#guard.run(() => {
+      if (this.#shutdown.isOver) return;
+      this.#fromServer.announce(this.#lists.known);
       this.#settle();
     });
   }
@@ -367,7 +386,7 @@ export class Session {
       this.#intake.isFull ||
         this.#toHost.full ||
         upstream.crowded ||
-        this.#tools.isReading ||
+        this.#lists.isReading ||
         !this.#serverInbox.isIdle,
     );
     const paused =

@@ -195,6 +195,7 @@ export class Shutdown {
       settle();
       return;
     }
+    fromHost.refuseWaiting(refusal);
     this.#leaveUnread(refusal);
     this.#close(ending, reason);
   }

@@ -4,6 +4,7 @@ import type { Call } from './call.ts';
 import { ownId } from './ids.ts';
 import { type Envelope, readId } from './json/envelope.ts';
 import { type Member, readMember } from './json/read.ts';
+import type { ListShape } from './listed-kinds.ts';
 
 const META = '_meta';
 /** The first byte of `true`. */
@@ -33,13 +34,13 @@ export function withSubscription(
   ]);
 }
 
-/** Whether a subscription is to be told that the list of tools has changed. */
-export function wantsToolChanges({ params }: Call): boolean {
+/** Whether a subscription is to be told that a list has changed: `wanted` is the member of the filter. */
+export function wantsChanges({ params }: Call, wanted: ListShape['wanted']): boolean {
   if (params === undefined) return false;
   const filter = readMember(params, 0, params.length, 'notifications');
   if (typeof filter === 'string') return false;
-  const wanted = readMember(params, filter.start, filter.end, 'toolsListChanged');
-  return typeof wanted !== 'string' && params[wanted.start] === TRUE;
+  const value = readMember(params, filter.start, filter.end, wanted);
+  return typeof value !== 'string' && params[value.start] === TRUE;
 }
 
 /** The `params` of a notification of the relay's own to a subscription. */

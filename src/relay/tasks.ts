@@ -2,6 +2,7 @@
 // that no host reaches the task of another. An id may be a bearer token: its digest is kept, and recorded.
 import { digest } from './json/digest.ts';
 import { type Member, type Range, readMember, readText } from './json/read.ts';
+import type { Target } from './methods.ts';
 import type { Joins } from './recorder.ts';
 
 /** Tasks that are remembered; the oldest are forgotten first. */
@@ -13,7 +14,8 @@ const MAX_ID = 6200;
 const MAX_TASK = 65_536;
 
 export class Tasks {
-  readonly #known = new Set<string>();
+  /** Those that were made, and what the requests acted on that have made them. */
+  readonly #known = new Map<string, readonly Target[]>();
   /** Those that have not ended, as far as can be seen from what the host asks. */
   readonly #open = new Set<string>();
 
@@ -25,6 +27,11 @@ export class Tasks {
   /** Whether the session has made a task. */
   has(taskDigest: string): boolean {
     return this.#known.has(taskDigest);
+  }
+
+  /** What the request acted on that has made a task. */
+  targetsOf(taskDigest: string): readonly Target[] {
+    return this.#known.get(taskDigest) ?? [];
   }
 
   /** Whether any task has not ended. */
@@ -49,11 +56,11 @@ export class Tasks {
       this.#open.delete(taskDigest);
   }
 
-  add(taskDigest: string): void {
+  add(taskDigest: string, targets: readonly Target[]): void {
     this.#open.add(taskDigest);
-    this.#known.add(taskDigest);
+    this.#known.set(taskDigest, this.#known.get(taskDigest) ?? targets);
     if (this.#known.size <= MAX_TASKS) return;
-    for (const oldest of this.#known) {
+    for (const oldest of this.#known.keys()) {
       this.#known.delete(oldest);
       this.#open.delete(oldest);
       break;

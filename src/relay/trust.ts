@@ -2,7 +2,7 @@
 // the bytes of its `ui://` resources. Whether that is as it was, and what the user has accepted, is behind this.
 //
 // All calls return at once: what is read of lists is given in parts that are bounded (see budgets.ts).
-import type { OpenConsent } from './consent.ts';
+import type { HostDialog, OpenConsent } from './consent.ts';
 
 /** What a server lists. Of resources only the `ui://` ones count: others come and go, and are data. */
 export type ListedKind = 'tools' | 'prompts' | 'resources' | 'templates';
@@ -32,11 +32,18 @@ export interface Trust {
   readonly firstUse: 'baseline' | 'host' | undefined;
 
   /**
-   * Asks a person for what `firstUse` says, for a request with that number in the audit log. Once for all that wait: the
+   * While `firstUse` is `baseline`: the `ui://` resources that were listed or that a tool names, and were not read yet. The
+   * relay reads them and hands them to `read` before it asks.
+   */
+  readonly unread: readonly string[];
+
+  /**
+   * Asks a person for what `firstUse` says, for a request with that number in the audit log, whose host may have a
+   * dialog. Once for all that wait: the
    * same question is given again while it is open. It is about what was listed when it was first asked. With `deny`
    * the request is refused; with `allow` it goes on, if nothing else is to be agreed to.
    */
-  ask(call: string): OpenConsent;
+  ask(call: string, dialog: HostDialog | undefined): OpenConsent;
 
   /** Returns why what the server says of itself is held back: the host gets it without these texts. */
   introduced(said: Introduction): string | undefined;
@@ -66,6 +73,7 @@ const NOTHING: ReadonlyMap<string, string> = new Map();
 export const NO_TRUST: Trust = {
   blocked: undefined,
   firstUse: undefined,
+  unread: [],
   ask: () => ({
     outcome: Promise.resolve({ decision: 'allow', rule: 'trust.none', reason: undefined }),
     notice: '',

@@ -42,15 +42,21 @@ export const MAX_TOKEN = MAX_NUMBER;
 /** Members of `params` or `result` that the relay may have to find. */
 const WANTED = [
   '_meta',
+  'cacheScope',
+  'contents',
   'cursor',
   'inputResponses',
   'nextCursor',
+  'prompts',
   'requestState',
+  'resourceTemplates',
+  'resources',
   'resultType',
   'status',
   'task',
   'taskId',
   'tools',
+  'ttlMs',
 ] as const;
 export type Wanted = (typeof WANTED)[number];
 const WANTED_KEYS = keysOf(Object.fromEntries(WANTED.map((name, index) => [name, index])));

@@ -278,9 +278,16 @@ describe('policy', () => {
   test('a list goes on as it came where nothing is denied', () => {
     const { host, server } = join();
     host.say({ id: 1, method: 'tools/list' });
-    const line = '{"jsonrpc":"2.0","id":1,"result":{"tools":[ {"title":"no name"} ],"tools":[]}}';
+    const line = '{"jsonrpc":"2.0","id":1,"result":{"tools":[ {"name":"a"} ,{"name":"b" }]}}';
     server.say(line);
     expect(host.lines).toEqual([line]);
+  });
+
+  test('W-POL-2 a list that two readers could read differently does not go on, whatever is denied', () => {
+    const { host, server } = join();
+    host.say({ id: 1, method: 'tools/list' });
+    server.say('{"jsonrpc":"2.0","id":1,"result":{"tools":[],"tools":[]}}');
+    expect(host.messages).toMatchObject([{ id: 1, error: { code: -32013 } }]);
   });
 });
 

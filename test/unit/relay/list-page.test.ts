@@ -1,22 +1,31 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { readEnvelope } from '../../../src/relay/json/envelope.ts';
-import { type ListLimits, readToolPage, type ToolPage, ToolRegistry } from '../../../src/relay/tools.ts';
+import { type ListLimits, type ListPage, readListPage } from '../../../src/relay/list-page.ts';
+import { LIST_SHAPES, type ListShape } from '../../../src/relay/listed-kinds.ts';
 
 const LIMITS: ListLimits = { entries: 10_000, nameBytes: 200, definitionBytes: 100_000 };
+const [TOOLS] = LIST_SHAPES as [ListShape];
 const denied = (name: string): boolean => name.startsWith('delete');
 const sha256 = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
 /** Reads a line to its end, and counts the slices. */
-function read(line: string, hidden?: (name: string) => boolean, limits: Partial<ListLimits> = {}) {
+function read(
+  line: string,
+  hidden: (name: string) => boolean = () => false,
+  limits: Partial<ListLimits> = {},
+  { shape = TOOLS, isCacheable = false } = {},
+) {
   const bytes = Buffer.from(`before\n${line}\nafter`);
   const [start, end] = [7, bytes.length - 6];
   const { fault, resultStart, resultEnd } = readEnvelope(bytes, start, end);
   expect(fault).toBeUndefined();
-  const reader = readToolPage(bytes, start, end, {
+  const reader = readListPage(bytes, start, end, {
+    shape,
     result: { start: resultStart, end: resultEnd },
     limits: { ...LIMITS, ...limits },
-    hidden,
+    judge: () => ({ has: hidden }),
+    isCacheable,
   });
   for (let slices = 1; ; slices++) {
     const { done, value } = reader.next();
@@ -24,7 +33,7 @@ function read(line: string, hidden?: (name: string) => boolean, limits: Partial<
   }
 }
 
-function pageOf(line: string, hidden?: (name: string) => boolean): ToolPage {
+function pageOf(line: string, hidden?: (name: string) => boolean): ListPage {
   const { page } = read(line, hidden);
   if (page.fault !== undefined) throw new Error(page.fault);
   return page;
@@ -65,7 +74,7 @@ describe('W-POL-2 denied tools are cut out of a list', () => {
     expect(cut(list(''))).toBeUndefined();
     expect(cut('{"jsonrpc":"2.0","id":1,"result":{}}')).toBeUndefined();
     expect(cut('{"jsonrpc":"2.0","id":1,"result":7}')).toBeUndefined();
-    expect(pageOf(list('{"name":"delete"},7')).line).toBeUndefined();
+    expect(pageOf(list('{"name":"delete"}')).line).toBeUndefined();
   });
 
   test('of thousands, in slices', () => {
@@ -112,7 +121,7 @@ describe('W-RELAY-6 a list over its bounds does not go on', () => {
 describe('what is read', () => {
   test('is each name, and the digest of its bytes, the hidden ones included', () => {
     const [first, second] = ['{"name":"get", "n":1.0}', '{ "name":"d\\u0065lete" }'];
-    expect(pageOf(list(`${first} ,${second},7`), denied).tools).toEqual([
+    expect(pageOf(list(`${first} ,${second},7`), denied).entries).toEqual([
       { name: 'get', digest: sha256(first) },
       { name: 'delete', digest: sha256(second) },
     ]);
@@ -126,65 +135,5 @@ describe('what is read', () => {
     ['{}', true],
   ])('%s: the last page %s', (result, isLast) => {
     expect(pageOf(`{"jsonrpc":"2.0","id":1,"result":${result}}`).isLast).toBe(isLast);
-  });
-});
-
-describe('a registry', () => {
-  const tool = (name: string, digest = 'd') => ({ name, digest });
-
-  test('has what was listed on any page', () => {
-    const registry = new ToolRegistry(LIMITS);
-    expect(registry.add([tool('a'), tool('b')], true)).toBeUndefined();
-    expect(registry.add([tool('c')], false)).toBeUndefined();
-    expect([registry.has('a'), registry.has('c'), registry.has('A'), registry.has('__proto__')]).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
-    expect([registry.size, registry.digestOf('b'), registry.digestOf('x')]).toEqual([3, 'd', undefined]);
-  });
-
-  test('takes a list that begins anew, and forgets nothing of its other pages', () => {
-    const registry = new ToolRegistry(LIMITS);
-    registry.add([tool('a', '1')], true);
-    registry.add([tool('b', '1')], false);
-    expect(registry.add([tool('a', '2')], true)).toBeUndefined();
-    expect([registry.digestOf('a'), registry.has('b')]).toEqual(['2', true]);
-    expect(registry.add([tool('b', '2')], false)).toBeUndefined();
-  });
-
-  test('takes no two definitions of one name, on one page or on two', () => {
-    const registry = new ToolRegistry(LIMITS);
-    expect(registry.add([tool('a', '1'), tool('a', '2')], true)).toBe('two tools of the list have one name');
-    expect(registry.size).toBe(0);
-    expect(registry.add([tool('a', '1'), tool('a', '1')], true)).toBeUndefined();
-    expect(registry.add([tool('b'), tool('a', '2')], false)).toBe('two tools of the list have one name');
-    expect(registry.has('b')).toBe(false);
-  });
-
-  test('W-RELAY-6 takes no more than its bound, over all pages', () => {
-    const registry = new ToolRegistry({ entries: 2 });
-    expect(registry.add([tool('a'), tool('b')], true)).toBeUndefined();
-    expect(registry.add([tool('a')], true)).toBeUndefined();
-    expect(registry.add([tool('c')], false)).toBe('the list has more than 2 tools');
-    expect(registry.size).toBe(2);
-  });
-
-  test('differs from another by what was added, removed and changed', () => {
-    const [before, after] = [new ToolRegistry(LIMITS), new ToolRegistry(LIMITS)];
-    before.add([tool('a'), tool('b', '1'), tool('c')], true);
-    after.add([tool('d'), tool('c'), tool('b', '2')], true);
-    expect(before.difference(after)).toEqual({ added: ['d'], removed: ['a'], changed: ['b'] });
-    expect(before.digest()).not.toBe(after.digest());
-  });
-
-  test('has a digest that does not depend on the order', () => {
-    const [one, other] = [new ToolRegistry(LIMITS), new ToolRegistry(LIMITS)];
-    one.add([tool('a'), tool('b')], true);
-    other.add([tool('b')], true);
-    other.add([tool('a')], false);
-    expect(one.digest()).toBe(other.digest());
-    expect(one.digest()).toMatch(/^sha256:[0-9a-f]{64}$/);
   });
 });

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readEnvelope } from '../../../src/relay/json/envelope.ts';
-import { readToolPage } from '../../../src/relay/tools.ts';
+import { readListPage } from '../../../src/relay/list-page.ts';
+import { LIST_SHAPES, type ListShape } from '../../../src/relay/listed-kinds.ts';
 
 const numRuns = process.env.SLOW === undefined ? 500 : 50_000;
+const [TOOLS] = LIST_SHAPES as [ListShape];
 const LIMITS = { entries: 1000, nameBytes: 1000, definitionBytes: 10_000 };
 
 const space = fc.constantFrom('', ' ', '\t ');
@@ -26,10 +28,12 @@ test('W-POL-2 what is left of a list is what a parser sees of it, less what is h
       const bytes = Buffer.from(`{"jsonrpc":"2.0","id":1,"result":{${members}}}`);
       const { fault, resultStart, resultEnd } = readEnvelope(bytes, 0, bytes.length);
       expect(fault).toBeUndefined();
-      const reader = readToolPage(bytes, 0, bytes.length, {
+      const reader = readListPage(bytes, 0, bytes.length, {
+        shape: TOOLS,
         result: { start: resultStart, end: resultEnd },
         limits: LIMITS,
-        hidden: (name) => hidden.includes(name),
+        judge: () => ({ has: (name) => hidden.includes(name) }),
+        isCacheable: false,
       });
       let read = reader.next();
       while (read.done !== true) read = reader.next();
@@ -41,7 +45,7 @@ test('W-POL-2 what is left of a list is what a parser sees of it, less what is h
         return;
       }
       const named = values.filter(isTool);
-      expect(page.tools.map(({ name }) => name)).toEqual(named.map(({ name }) => name));
+      expect(page.entries.map(({ name }) => name)).toEqual(named.map(({ name }) => name));
       const left = named.filter(({ name }) => !hidden.includes(name));
       const { result } = JSON.parse((page.line ?? bytes).toString());
       expect(result.tools).toEqual(left);

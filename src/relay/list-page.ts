@@ -58,8 +58,8 @@ export interface PageOptions {
   readonly limits: ListLimits;
   /** Finds a member of the result, where it was looked through before. */
   readonly find?: ((name: Wanted) => Member) | undefined;
-  /** Judges entries as they are read, at least once: those in what it returns are taken out. */
-  readonly judge: (entries: readonly Listed[]) => { has(name: string): boolean };
+  /** Judges entries as they are read, at least once: those in what it returns are taken out. `isLast`: the list ends. */
+  readonly judge: (entries: readonly Listed[], isLast: boolean) => { has(name: string): boolean };
   /** The result is one of 2026-07-28, which says how long it may be kept, and by whom. */
   readonly isCacheable: boolean;
 }
@@ -124,11 +124,11 @@ export function* readListPage(
     at = skipSpace(bytes, after, list.end);
     if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1, list.end);
     if (runs.bytes >= SLICE_BYTES || ++read % SLICE_ENTRIES === 0) {
-      runs.end();
+      runs.end(false);
       yield;
     }
   }
-  runs.end();
+  runs.end(isLast);
   const cut = runs.edit(list.start + 1, at);
   const edits = cut === undefined ? cache : [...cache, cut];
   const line = edits.length === 0 ? undefined : yield* splice(bytes, start, end, edits);
@@ -171,11 +171,12 @@ class Runs {
   }
 
   /** Judges what was read. */
-  end(): void {
+  end(isLast: boolean): void {
     const read = this.#read;
     this.#read = [];
     const entries = read.flatMap(({ listed }) => listed ?? []);
-    const held = entries.length > 0 || !this.#isJudged ? this.#judge(entries) : undefined;
+    const isDue = entries.length > 0 || isLast || !this.#isJudged;
+    const held = isDue ? this.#judge(entries, isLast) : undefined;
     this.#isJudged = true;
     for (const { start, end, listed } of read) {
       const isCut = start === -1 || (listed !== undefined && held?.has(listed.name) === true);

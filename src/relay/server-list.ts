@@ -203,8 +203,8 @@ export class ServerList {
   #judge(isFirst: boolean, hidden: ((name: string) => boolean) | undefined): PageOptions['judge'] {
     const { trust } = this.#options;
     let begins = isFirst;
-    return (entries) => {
-      const held = trust.listed(this.shape.kind, entries, begins);
+    return (entries, isLast) => {
+      const held = trust.listed(this.shape.kind, entries, begins, isLast);
       begins = false;
       if (trust.blocked !== undefined) return ALL;
       return hidden === undefined ? held : { has: (name) => held.has(name) || hidden(name) };

@@ -49,10 +49,15 @@ export interface Trust {
   introduced(said: Introduction): string | undefined;
 
   /**
-   * A page of a list, or a part of one. `isFirst`: a new list begins. Returns why which names are held back; those are
-   * taken out.
+   * A page of a list, or a part of one. `isFirst`: a new list begins; `isLast`: it is whole. Returns why which names are held
+   * back; those are taken out.
    */
-  listed(kind: ListedKind, entries: readonly Listed[], isFirst: boolean): ReadonlyMap<string, string>;
+  listed(
+    kind: ListedKind,
+    entries: readonly Listed[],
+    isFirst: boolean,
+    isLast: boolean,
+  ): ReadonlyMap<string, string>;
 
   /**
    * Why what a request acts on is held back: changed, new, or neither listed in this session nor recorded. Undefined: it

@@ -14,7 +14,7 @@ function read(
   line: string,
   hidden: (name: string) => boolean = () => false,
   limits: Partial<ListLimits> = {},
-  { shape = TOOLS, isCacheable = false } = {},
+  { shape = TOOLS, isCacheable = false, judged = [] as [number, boolean][] } = {},
 ) {
   const bytes = Buffer.from(`before\n${line}\nafter`);
   const [start, end] = [7, bytes.length - 6];
@@ -24,7 +24,10 @@ function read(
     shape,
     result: { start: resultStart, end: resultEnd },
     limits: { ...LIMITS, ...limits },
-    judge: () => ({ has: hidden }),
+    judge: (entries, isLast) => {
+      judged.push([entries.length, isLast]);
+      return { has: hidden };
+    },
     isCacheable,
   });
   for (let slices = 1; ; slices++) {
@@ -86,6 +89,21 @@ describe('W-POL-2 denied tools are cut out of a list', () => {
     expect(slices).toBeGreaterThan(4);
     const left: { result: unknown } = JSON.parse(String(page.fault === undefined && page.line));
     expect(left.result).toEqual({ tools: tools.filter(({ name }) => !denied(name)) });
+  });
+
+  test('and judged slice by slice, to the end', () => {
+    const tools = Array.from({ length: 2500 }, (_, i) => ({ name: `t${i}` }));
+    for (const nextCursor of ['c', undefined]) {
+      const line = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { tools, nextCursor } });
+      const judged: [number, boolean][] = [];
+      read(line, undefined, {}, { judged });
+      const ends = nextCursor === undefined;
+      expect(judged).toEqual([
+        [1000, false],
+        [1000, false],
+        [500, ends],
+      ]);
+    }
   });
 
   test('of large ones, in slices', () => {

@@ -90,14 +90,17 @@ describe.each<Era>(['session', 'stateless'])('W-TRUST-1 of a list of the %s era'
     expect(page(joined, 'tools/list', { tools: [echo], nextCursor: 'c' }).tools).toEqual([echo]);
     const second = page(joined, 'tools/list', { tools: [other], nextCursor: 'd' }, { cursor: 'c' });
     expect([second.tools, second.nextCursor]).toEqual([[], 'd']);
-    expect(trust.pages.map(({ isFirst }) => isFirst)).toEqual([true, false]);
+    expect(trust.pages).toMatchObject([
+      { isFirst: true, isLast: false },
+      { isFirst: false, isLast: false },
+    ]);
     // Under this policy the relay has to know a tool.
     host.say(call(1, 'late'));
     const own = server.messages.at(-1);
     expect(own).toMatchObject({ method: 'tools/list' });
     server.say({ id: own?.id, result: tools({ name: 'late' }) });
     await settled();
-    expect(trust.pages.at(-1)).toEqual({ kind: 'tools', names: ['late'], isFirst: true });
+    expect(trust.pages.at(-1)).toEqual({ kind: 'tools', names: ['late'], isFirst: true, isLast: true });
     expect(host.messages.at(-1)).toMatchObject({ id: 1, result: isHeld('late') });
     expect(server.messages.filter(({ method }) => method === 'tools/call')).toEqual([]);
   });
@@ -105,7 +108,7 @@ describe.each<Era>(['session', 'stateless'])('W-TRUST-1 of a list of the %s era'
   test('a list that is empty, and one after the server has said that it changes, are judged', () => {
     const joined = opened(new FakeTrust({ tools: [echo] }), era);
     page(joined, 'tools/list', tools());
-    expect(joined.trust.pages).toEqual([{ kind: 'tools', names: [], isFirst: true }]);
+    expect(joined.trust.pages).toEqual([{ kind: 'tools', names: [], isFirst: true, isLast: true }]);
     joined.server.say(CHANGED('tools'));
     expect(page(joined, 'tools/list', tools({ ...echo, description: 'Says it again!' })).tools).toEqual([]);
   });
@@ -662,7 +665,7 @@ describe('W-TRUST-7 what two readers could read differently, or what has no name
     const joined = opened(new FakeTrust());
     joined.trust.firstUse = 'baseline';
     expect(page(joined, 'tools/list', `{"tools":[${entry}]}`).tools).toEqual([]);
-    expect(joined.trust.pages).toEqual([{ kind: 'tools', names: [], isFirst: true }]);
+    expect(joined.trust.pages).toEqual([{ kind: 'tools', names: [], isFirst: true, isLast: true }]);
   });
 
   test('a list of them is none', () => {

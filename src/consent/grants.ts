@@ -6,8 +6,11 @@ import type { Kind } from '../policy/decide.ts';
 import { fold } from '../policy/fold.ts';
 import { compile, type Pattern } from '../policy/pattern.ts';
 
-/** What a grant can be for: what a request acts on, the first use of a profile by a host, or a credential's use. */
-export type GrantKind = Kind | 'profile' | 'credential';
+/**
+ * What a grant can be for: what a request acts on, what the server asks of the host, the first use of a profile by a host,
+ * or a credential's use.
+ */
+export type GrantKind = Kind | 'server' | 'profile' | 'credential';
 
 /** What a request is, as grants are compared with it. */
 export interface GrantSubject {

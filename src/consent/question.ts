@@ -91,7 +91,12 @@ const rawJson = (JSON as unknown as { rawJSON(text: string): object }).rawJSON;
 /** The lines that describe a question, in full. */
 export function questionLines(question: Question): string[] {
   const { host, profile, reach, rule, claims, calls } = question;
-  const lines = [`${showName(host.name)} asks: ${actOf(question)}`];
+  const who = showName(host.name);
+  const lines = [
+    question.kind === 'server'
+      ? `the server "${profile}" asks ${who} for ${showText(question.name)}`
+      : `${who} asks: ${actOf(question)}`,
+  ];
   lines.push(...argumentLines(question.arguments).map((line) => `  ${line}`));
   if (calls > 1) lines.push(`  ${calls} calls of this kind wait`);
   lines.push(`profile ${profile}, since ${rule} says ask`);
@@ -105,7 +110,11 @@ export function questionLines(question: Question): string[] {
 export function dialogText(question: Question): string | undefined {
   const { profile, reach } = question;
   const of = question.kind === 'profile' ? '' : ` of "${profile}"`;
-  const what = `Warder asks: ${actOf(question)}${of}?`;
+  const act =
+    question.kind === 'server'
+      ? `let the server "${profile}" ask for ${showText(question.name)}`
+      : actOf(question) + of;
+  const what = `Warder asks: ${act}?`;
   const args = argumentLines(question.arguments).join(', ');
   const may = `It ${shortReach(reach)}.`;
   const lines = [what, ...(args === '' ? [] : [args]), may];
@@ -116,7 +125,7 @@ export function dialogText(question: Question): string | undefined {
 
 /** What is done, on one line: `call the tool "create_issue"`. */
 export function actOf({ kind, name, method }: Pick<Question, 'kind' | 'name' | 'method'>): string {
-  const shown = escapeUnprintable(JSON.stringify(name));
+  const shown = showText(name);
   switch (kind) {
     case 'tools':
       return `call the tool ${shown}`;
@@ -128,6 +137,8 @@ export function actOf({ kind, name, method }: Pick<Question, 'kind' | 'name' | '
       return `use the credential ${shown}`;
     case 'profile':
       return `use the server ${shown} for the first time`;
+    case 'server':
+      return `let the server ask for ${shown}`;
     case 'methods':
       return `send ${shown}`;
   }
@@ -162,6 +173,10 @@ function reachLines({ sandbox, network, read, write, credentials }: Reach): stri
     `it may use ${credentials.length === 0 ? 'no credential' : `the credentials ${list(credentials, '')}`}`,
   );
   return lines;
+}
+
+function showText(text: string): string {
+  return escapeUnprintable(JSON.stringify(text));
 }
 
 /** A name as part of a line: quoted where it is no plain word. */

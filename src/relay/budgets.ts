@@ -13,6 +13,8 @@ export interface Budgets {
   readonly waiting: number;
   /** Requests kept to be sent again to a new server: handshake, level of logging, subscriptions. */
   readonly replay: number;
+  /** Forms that a server may have the host show its user in a minute; more are answered with an error. */
+  readonly forms: number;
   /** Messages in a batch of 2025-03-26. */
   readonly batch: number;
   /** A result of a request of the relay's own. */
@@ -53,6 +55,7 @@ export const BUDGETS: Budgets = {
   late: 10_000,
   waiting: 4 * 2 ** 20,
   replay: 4 * 2 ** 20,
+  forms: 20,
   batch: 1000,
   result: 16 * 2 ** 20,
   handshake: 2 ** 18,

@@ -1,20 +1,19 @@
-// Requests that wait for a person, who decides on them or on the first use of the server. One that waits holds up no other message; the host is told now and then that it
-// does, if it has asked for progress. What was answered counts for the request as it was asked about: a tool whose
+// Requests that wait for a person, who decides on them or on the first use of the server. One that waits holds up no other
+// message; the host is told now and then that it does, if it has asked for progress. What was answered counts for the request as it was asked about: a tool whose
 // definition has changed meanwhile is asked about again.
-import { readArguments } from '../policy/arguments.ts';
 import type { Verdict } from '../policy/decide.ts';
 import type { Call } from './call.ts';
 import type { Consent, ConsentOutcome, ConsentSubject, HostDialog, OpenConsent } from './consent.ts';
+import { askedWith, exactDigest, unaskable } from './consent-subject.ts';
 import type { Current } from './current.ts';
 import type { FirstUse } from './first-use.ts';
 import type { FormDialog } from './form-dialog.ts';
 import type { Asked, InputDialog, Release, Retry } from './input-dialog.ts';
-import { digest, digestOf } from './json/digest.ts';
+import { digest } from './json/digest.ts';
 import type { Envelope } from './json/envelope.ts';
 import { readMember } from './json/read.ts';
 import { CALL } from './methods.ts';
 import type { Outbox } from './outbox.ts';
-import { askedOf } from './retry.ts';
 import type { ServerLists } from './server-lists.ts';
 
 export interface ConsentWaitOptions {
@@ -33,20 +32,6 @@ export interface ConsentWaitOptions {
 interface Waiting extends Asked {
   readonly progress: NodeJS.Timeout | undefined;
 }
-
-/** Longer arguments, in bytes, are shown to nobody: whoever agreed would not know to what. */
-const MAX_SHOWN = 65_536;
-/** Of longer `params`, in bytes, nothing is left out before they are found to be too long. */
-const MAX_PARAMS = 4 * MAX_SHOWN;
-const EMPTY = '{}';
-/** In the place of the digest of those: no answer was ever about it. */
-const UNREAD = 'unread';
-
-const TOO_LONG: ConsentOutcome = {
-  decision: 'deny',
-  rule: 'consent.long',
-  reason: `arguments of more than ${MAX_SHOWN} bytes cannot be shown to the user, who is to be asked; the policy can allow the tool`,
-};
 
 /** Milliseconds between two notices of progress. */
 const PROGRESS = 5000;
@@ -72,8 +57,7 @@ export class ConsentWait {
     if (consent !== undefined && consent.definition === this.#definitionOf(call))
       return { outcome: consent.outcome };
     const unasked = this.#describe(call, rule, message, bytes);
-    const outcome =
-      this.#options.consent.known(unasked) ?? (unasked.digest === UNREAD ? TOO_LONG : undefined);
+    const outcome = this.#options.consent.known(unasked) ?? unaskable(unasked.digest);
     return outcome === undefined ? { unasked } : { outcome };
   }
 
@@ -236,18 +220,6 @@ function nameOf(name: string, shown: string): string {
 /** The arguments of a tool call, or what any other request asks with its `params`; undefined: nothing. */
 function askedIn({ method }: Call, message: Envelope, bytes: Buffer): Buffer | undefined {
   const { argumentsStart, argumentsEnd, paramsStart, paramsEnd } = message;
-  if (method === CALL)
-    return argumentsStart === -1 ? undefined : bytes.subarray(argumentsStart, argumentsEnd);
-  if (paramsStart === -1) return undefined;
-  if (paramsEnd - paramsStart > MAX_PARAMS) return bytes.subarray(paramsStart, paramsEnd);
-  const asked = askedOf(bytes, { start: paramsStart, end: paramsEnd });
-  return asked.length > EMPTY.length ? asked : undefined;
-}
-
-/** A digest that only equal values share: canonical where every reader sees the same numbers, else of the bytes. */
-function exactDigest(asked: Buffer | undefined): string {
-  if (asked === undefined) return digest(EMPTY);
-  if (asked.length > MAX_SHOWN) return UNREAD;
-  if ('unjudged' in readArguments(asked.toString())) return digest(asked);
-  return digestOf(asked, { start: 0, end: asked.length });
+  if (method !== CALL) return askedWith(bytes, { start: paramsStart, end: paramsEnd });
+  return argumentsStart === -1 ? undefined : bytes.subarray(argumentsStart, argumentsEnd);
 }

@@ -7,7 +7,8 @@ export interface ConsentSubject {
   /** The request's number in the audit log. */
   readonly call: string;
   readonly method: string;
-  readonly kind: Kind;
+  /** `server`: the server asks the host, by the method that is the name. */
+  readonly kind: Kind | 'server';
   /** What it acts on, and nothing else has this name. Of one that cannot be shown as it is, its digest is a part. */
   readonly name: string;
   /** The part of the profile that says `ask`, and why. */

@@ -15,6 +15,7 @@ import type { FromServer } from './from-server.ts';
 import { CANCELLED } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import { type OwnRequests, sendRequest } from './own-requests.ts';
+import type { Questions } from './questions.ts';
 import { INITIALIZE, type Replay } from './replay.ts';
 import type { ServerList } from './server-list.ts';
 import type { ServerLists } from './server-lists.ts';
@@ -46,6 +47,7 @@ export interface RotationOptions {
   readonly current: Current;
   readonly calls: Calls;
   readonly serverRequests: ServerRequests;
+  readonly questions: Questions;
   readonly ownRequests: OwnRequests;
   readonly replay: Replay;
   readonly lists: ServerLists;
@@ -141,7 +143,7 @@ export class Rotation {
   /** One rotation. Returns why it was none. */
   async #change(start: () => Promise<NewServer>): Promise<string | undefined> {
     const { budgets, current, calls, replay, ownRequests, waiting, isEnding, retired } = this.#options;
-    const { fromHost, settle, upstreamOf, serverRequests, guard, tasks, isRead } = this.#options;
+    const { fromHost, settle, upstreamOf, serverRequests, guard, tasks, isRead, questions } = this.#options;
     const isOpen = (): boolean => !calls.some(INITIALIZE);
     await this.#until(() => isEnding() || isOpen(), budgets.greet);
     if (isEnding()) return ENDING;
@@ -169,7 +171,11 @@ export class Rotation {
     if (failure() === undefined) {
       waiting.open('rotation');
       const isQuiet = (): boolean =>
-        calls.pending === 0 && serverRequests.size === 0 && !tasks.anyOpen && isRead();
+        calls.pending === 0 &&
+        serverRequests.size === 0 &&
+        !questions.anyWaiting &&
+        !tasks.anyOpen &&
+        isRead();
       await this.#until(() => failure() !== undefined || isQuiet(), budgets.drain);
     }
     const reason = failure();
@@ -236,7 +242,8 @@ export class Rotation {
 
   /** The host need not answer any more what the old server has asked. */
   #cancelServerRequests(): void {
-    const { serverRequests, toHost } = this.#options;
+    const { serverRequests, toHost, questions } = this.#options;
+    questions.leaveServer();
     for (const request of serverRequests.takeAll()) {
       serverRequests.record(request, 'lost', NOTHING);
       const { ownId } = request;

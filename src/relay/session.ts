@@ -169,6 +169,8 @@ export class Session {
     });
     this.#questions = new Questions({
       forms,
+      consent: options.consent,
+      resume,
       profile,
       budgets,
       current: this.#current,

@@ -248,9 +248,10 @@ class Game {
         ['sampling/createMessage', 'elicitation/create', 'roots/list', 'ping', 'x/y', 'tasks/get'],
         b,
       );
+      const params = b % 3 === 0 ? '' : `,"params":{"message":"${'m'.repeat(b % 9)}"}`;
       this.send(
         server,
-        [`{"jsonrpc":"2.0","id":${pick([...IDS, ...BAD_IDS], a)},"method":"${method}"}`],
+        [`{"jsonrpc":"2.0","id":${pick([...IDS, ...BAD_IDS], a)},"method":"${method}"${params}}`],
         cuts,
       );
     } else if (kind < 80) {

@@ -662,7 +662,10 @@ describe('W-ROT-3 an answer of the host reaches only the server that asked', () 
     next.say({ id: 1, method: 'elicitation/create', params: { message: 'new' } });
     const [old, cancelled, asked] = host.messages;
     expect(cancelled).toMatchObject({ method: 'notifications/cancelled', params: { requestId: old?.id } });
-    expect(asked).toMatchObject({ method: 'elicitation/create', params: { message: 'new' } });
+    expect(asked).toMatchObject({
+      method: 'elicitation/create',
+      params: { message: 'The server "github" asks: new' },
+    });
     expect(asked?.id).not.toBe(old?.id);
     host.say({ id: old?.id, result: { action: 'accept', for: 'old' } });
     host.say({ id: asked?.id, result: { action: 'decline', for: 'new' } });
@@ -674,12 +677,12 @@ describe('W-ROT-3 an answer of the host reaches only the server that asked', () 
   test('a request of the server can be taken back', async () => {
     const joined = opened({ budgets: { drain: 20 } });
     const { host, server } = joined;
-    server.say({ id: 1, method: 'elicitation/create' });
+    server.say({ id: 1, method: 'roots/list' });
     const { next, done } = await rotating(joined);
     next.say({ id: next.nth(1), result: INFO });
     await done;
     next.say(
-      { id: 1, method: 'elicitation/create' },
+      { id: 1, method: 'roots/list' },
       { method: 'notifications/cancelled', params: { requestId: 1, n: 1 } },
     );
     const [asked, taken] = host.messages.slice(-2);

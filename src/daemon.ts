@@ -4,6 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
 import { consentHandlers } from './consent/handlers.ts';
+import { Pin } from './consent/pin.ts';
+import { Presence } from './consent/presence.ts';
 import { ConsentService } from './consent/service.ts';
 import { openWays } from './consent/ways.ts';
 import { type DaemonContext, type Rooms, runDaemon } from './control/lifecycle.ts';
@@ -117,13 +119,22 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       log,
     });
   });
+  const presence = new Presence(new Pin(() => credentials.store().blobs, clock));
   const consent = new ConsentService({
     settings: settings.consent,
     folder: places.state,
     blobs: () => credentials.store().blobs,
     onStoreOpened: (listener) => credentials.onOpened(listener),
     audit,
-    ways: openWays({ platform: process.platform, bus: { env, home: user.home, uid }, spawn, clock }),
+    ways: openWays({
+      platform: process.platform,
+      settings: settings.consent,
+      bus: { env, home: user.home, uid },
+      spawn,
+      presence,
+      clock,
+    }),
+    presence,
     clock,
     log,
   });

@@ -6,6 +6,7 @@ import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { WayName } from '../profile/settings.ts';
 import type { Grant, GrantSubject } from './grants.ts';
+import { needsPresence } from './presence.ts';
 import { actOf, type Question } from './question.ts';
 
 /** For how long an answer holds: this call, the session, some milliseconds, or until it is revoked. */
@@ -20,6 +21,12 @@ export interface Answer {
   readonly extent: Extent;
 }
 
+/** An answer as it comes from a way to ask. */
+export interface WayAnswer extends Answer {
+  /** The way has proved that a person is there. */
+  readonly isPresent?: true;
+}
+
 /** A way to ask. */
 export interface Way {
   readonly name: WayName;
@@ -31,7 +38,7 @@ export interface Way {
    * Shows a question until it is answered, or `signal` withdraws it. `nobody`: nobody sees it, or what came back is no
    * answer of a person. Never rejects but by a fault.
    */
-  ask(question: Question, signal: AbortSignal): Promise<Answer | 'nobody'>;
+  ask(question: Question, signal: AbortSignal): Promise<WayAnswer | 'nobody'>;
 }
 
 /** What was decided, by whom, and what the host is told. */
@@ -60,8 +67,6 @@ export interface BrokerOptions {
   /** Questions in a minute for one host and profile; the rest are denied. */
   readonly rate: number;
   readonly records: ConsentRecords;
-  /** Whether the answer of a way needs no proof of presence, or is proved. */
-  readonly isProved: (question: Question, answer: Answer) => Promise<boolean>;
   /** Keeps an answer that holds for more than the calls that wait. Returns the grant. Throws where it cannot be kept. */
   readonly grant: (subject: GrantSubject, answer: Answer, by: string) => Grant;
   readonly clock: Clock;
@@ -250,8 +255,9 @@ export class Broker {
     try {
       const answer = await way.ask(open.question, signal);
       if (signal.aborted || answer === 'nobody') return;
-      const isProved = await this.#options.isProved(open.question, answer);
-      if (isProved && !signal.aborted) this.#settle(open, answer, way.name);
+      // A program of the same user may have pressed the button.
+      if (needsPresence(answer, open.question.kind) && answer.isPresent !== true) return;
+      this.#settle(open, answer, way.name);
     } catch (error) {
       this.#options.log.warn({ way: way.name, error: String(error) }, 'a way to ask has failed');
     }

@@ -12,8 +12,7 @@ import { type Answer, type Asked, Broker, type Outcome, type Way } from './broke
 import { GrantStore } from './grant-store.ts';
 import type { Grant, GrantSubject } from './grants.ts';
 import type { HostIdentity } from './host-identity.ts';
-import { Pin } from './pin.ts';
-import { needsPresence } from './presence.ts';
+import { needsPresence, type Presence } from './presence.ts';
 import { actOf, type Question, type Reach } from './question.ts';
 import { hostDialogWay } from './ways/host-dialog.ts';
 
@@ -28,6 +27,7 @@ export interface ConsentServiceOptions {
   readonly audit: Pick<AuditLog, 'append'>;
   /** The ways that ask by themselves. */
   readonly ways: readonly Way[];
+  readonly presence: Presence;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -54,16 +54,14 @@ export class ConsentService {
   readonly #options: ConsentServiceOptions;
   readonly #broker: Broker;
   readonly #grants: GrantStore;
-  readonly #pin: Pin;
   readonly #sessions = new Set<string>();
   #files: AuthenticFiles | undefined;
   #opening: Promise<void> | undefined;
 
   constructor(options: ConsentServiceOptions) {
     this.#options = options;
-    const { settings, blobs, onStoreOpened, clock, log, ways } = options;
+    const { settings, onStoreOpened, clock, log, ways } = options;
     this.#grants = new GrantStore({ files: () => this.#files, clock, log });
-    this.#pin = new Pin(blobs, clock);
     this.#broker = new Broker({
       ways,
       order: settings.ways,
@@ -73,7 +71,6 @@ export class ConsentService {
         asked: (question) => this.#recordAsked(question),
         answered: (question, answer, outcome, by) => this.#recordAnswered(question, answer, outcome, by),
       },
-      isProved: async ({ kind }, answer) => !needsPresence(answer, kind),
       grant: (subject, answer, by) => this.#keep(subject, answer, by),
       clock,
       log,
@@ -146,10 +143,12 @@ export class ConsentService {
     if (needsPresence(answer, open.question.kind)) {
       if (pin === undefined) {
         throw new WarderError('refused', 'this answer needs your PIN', {
-          hint: (await this.#pin.isSet()) ? 'it is asked for in a terminal' : 'set one with "warder pin"',
+          hint: (await this.#options.presence.isPinSet())
+            ? 'it is asked for in a terminal'
+            : 'set one with "warder pin"',
         });
       }
-      await this.#pin.check(pin);
+      await this.#options.presence.checkPin(pin);
     }
     // Meanwhile another way may have answered.
     if (!this.#broker.answer(id, answer, by)) {
@@ -169,11 +168,11 @@ export class ConsentService {
   }
 
   setPin(pin: string, old: string | undefined): Promise<void> {
-    return this.#pin.set(pin, old);
+    return this.#options.presence.setPin(pin, old);
   }
 
   isPinSet(): Promise<boolean> {
-    return this.#pin.isSet();
+    return this.#options.presence.isPinSet();
   }
 
   async #open(): Promise<void> {

@@ -4,28 +4,51 @@
 import type { BusEnvironment } from '../os/bus.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Spawn } from '../os/spawn.ts';
+import type { Settings } from '../profile/settings.ts';
 import type { Way } from './broker.ts';
+import type { Presence } from './presence.ts';
 import type { Question } from './question.ts';
+import { askpassWay } from './ways/askpass.ts';
+import { dialogEnvironment } from './ways/environment.ts';
 import { freedesktopWay } from './ways/freedesktop.ts';
+import { pinentryWay } from './ways/pinentry.ts';
+import { ASKPASS, dialogProgram, PINENTRY } from './ways/programs.ts';
 import { osascript, systemDialogWay, toast } from './ways/system-dialog.ts';
 
 export interface WaysOptions {
   readonly platform: NodeJS.Platform;
-  /** Where the session bus is looked for. */
+  readonly settings: Settings['consent'];
+  /** Where the session bus and the display are looked for. */
   readonly bus: BusEnvironment;
   readonly spawn: Spawn;
+  readonly presence: Presence;
   readonly clock: Clock;
 }
 
-export function openWays({ platform, bus, spawn, clock }: WaysOptions): Way[] {
+export function openWays(options: WaysOptions): Way[] {
+  return [desktopWay(options), ...typedWays(options)];
+}
+
+function desktopWay({ platform, bus, spawn, clock }: WaysOptions): Way {
   switch (platform) {
     case 'darwin':
-      return [systemDialogWay({ dialog: osascript, spawn, canAllow })];
+      return systemDialogWay({ dialog: osascript, spawn, canAllow });
     case 'win32':
-      return [systemDialogWay({ dialog: toast, spawn, canAllow })];
+      return systemDialogWay({ dialog: toast, spawn, canAllow });
     default:
-      return [freedesktopWay({ bus, clock, canAllow })];
+      return freedesktopWay({ bus, clock, canAllow });
   }
+}
+
+/** pinentry, or ssh-askpass where there is no pinentry. */
+function typedWays({ settings, bus, spawn, presence, clock }: WaysOptions): Way[] {
+  const environment = dialogEnvironment({ bus, tty: settings.tty });
+  const pinentry = () => dialogProgram(settings.pinentry, PINENTRY);
+  const askpass = () => (pinentry() === undefined ? dialogProgram(settings.askpass, ASKPASS) : undefined);
+  return [
+    pinentryWay({ program: pinentry, environment, spawn, presence, clock }),
+    askpassWay({ program: askpass, environment, spawn, clock }),
+  ];
 }
 
 /** Nothing that these show proves presence. */

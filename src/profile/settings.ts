@@ -55,6 +55,11 @@ export interface Settings {
   readonly consent: {
     /** The ways to ask, in this order; those that are missing are not used. */
     readonly ways: readonly WayName[];
+    /** Paths of the programs of the way `pinentry`; undefined: looked for where systems install them. */
+    readonly pinentry: string | undefined;
+    readonly askpass: string | undefined;
+    /** A terminal that is set aside for pinentry. */
+    readonly tty: string | undefined;
     /** After this time the answer is no. */
     readonly timeout: number;
     /** Questions in a minute for one host and profile. */
@@ -90,6 +95,7 @@ const systemdName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" and "-"');
 
 const file = z.string().regex(/^(\/|~\/|[A-Za-z]:[\\/])/, 'must be an absolute path, or begin with "~/"');
+const program = z.string().regex(/^(\/|[A-Za-z]:[\\/])/, 'must be an absolute path');
 const resolver = z
   .string()
   .regex(
@@ -141,6 +147,12 @@ const settingsFile = z.strictObject({
   consent: z
     .strictObject({
       ways: z.array(z.enum(WAY_NAMES)).refine(isUnique, 'names a way twice').optional(),
+      pinentry: program.optional(),
+      askpass: program.optional(),
+      tty: z
+        .string()
+        .regex(/^\/dev\/[\w/-]+$/, 'must be a terminal such as /dev/pts/3')
+        .optional(),
       timeout: duration.refine((value) => value >= 1000, 'must be at least 1s').optional(),
       rate: count.optional(),
       'first-use': z.enum(['ask', 'accept']).optional(),
@@ -193,6 +205,9 @@ export function parseSettings(text: string, file: string): Settings {
     consent: {
       // A dialog that takes the keyboard comes last.
       ways: consent?.ways ?? ['host', 'desktop', 'terminal', 'pinentry'],
+      pinentry: consent?.pinentry,
+      askpass: consent?.askpass,
+      tty: consent?.tty,
       timeout: consent?.timeout ?? 2 * 60_000,
       rate: consent?.rate ?? 20,
       'first-use': consent?.['first-use'] ?? 'ask',

@@ -4,6 +4,7 @@ import { openDesktop } from '../fixtures/desktop.ts';
 import { until } from '../fixtures/echo-home.ts';
 import { Home } from '../fixtures/home.ts';
 import { fixtureServer } from '../fixtures/server.ts';
+import { TerminalScreen } from '../fixtures/terminal-screen.ts';
 
 const PROFILE = {
   server: fixtureServer('legacy'),
@@ -55,4 +56,27 @@ test('a way that consent.ways does not name is not used', async () => {
   await host.initialize('2025-11-25');
   const { result } = await host.ask('tools/call', { name: 'where', arguments: {} }).answer;
   expect(result.content[0].text).toContain('nobody is there');
+});
+
+test('pinentry asks in a terminal that is set aside, and Return is a no', async () => {
+  await using screen = new TerminalScreen();
+  const consent = { ways: ['pinentry'], pinentry: '/usr/bin/pinentry-curses', tty: screen.tty };
+  await using home = new Home({ settings: { consent } });
+  home.profile('demo', PROFILE);
+  await using host = home.run('demo');
+  await host.initialize('2025-11-25');
+  for (const [keys, isError] of [
+    [['Enter'], true],
+    [['yes', 'Enter'], undefined],
+  ] as const) {
+    const call = host.ask('tools/call', { name: 'where', arguments: { keys } });
+    await screen.shows('call the tool "where"');
+    await screen.shows('Nothing typed: denied.');
+    await screen.press(...keys);
+    expect((await call.answer).result.isError).toBe(isError);
+  }
+  expect(home.audit('consent.answer')).toMatchObject([
+    { decision: 'deny', by: 'pinentry' },
+    { decision: 'allow', by: 'pinentry' },
+  ]);
 });

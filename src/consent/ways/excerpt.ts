@@ -9,12 +9,29 @@ export interface Excerpt {
   readonly isWhole: boolean;
 }
 
-/** As much of a question as fits. */
-export function excerptOf(question: Question, fits: (text: string) => boolean): Excerpt {
-  const lines = questionLines({ ...question, claims: [] });
+/** Characters of a line beyond which no place shows it. */
+const MAX_LINE = 4000;
+
+/** A place for a question. */
+export interface Room {
+  /** Columns of a line. */
+  readonly columns: number;
+  /** Whether there is room for so much text. */
+  readonly fits: (text: string) => boolean;
+  /** Writes what the place could misread in another way. */
+  readonly write?: (line: string) => string;
+}
+
+/**
+ * As much of a question as fits. Lines are wrapped here, after so many columns: some programs do not wrap, but cut, and
+ * what goes on in the next line is set in, so that it does not look like a line of its own.
+ */
+export function excerptOf(question: Question, { columns, fits, write = (line) => line }: Room): Excerpt {
+  const all = questionLines({ ...question, claims: [] });
+  const lines = all.flatMap((line) => wrap(write(beginningOf(line)), columns));
   const whole = lines.join('\n');
-  if (fits(whole)) return { text: whole, isWhole: true };
-  const rest = `… and more. All of it: warder approvals\nThen: warder approve ${question.id}`;
+  if (all.every((line) => beginningOf(line) === line) && fits(whole)) return { text: whole, isWhole: true };
+  const rest = `(cut) All of it: warder approvals\nThen: warder approve ${question.id}`;
   const shown: string[] = [];
   for (const line of lines) {
     const left = cut(line, (part) => fits([...shown, part, rest].join('\n')));
@@ -24,11 +41,24 @@ export function excerptOf(question: Question, fits: (text: string) => boolean): 
   return { text: [...shown, rest].join('\n'), isWhole: false };
 }
 
-/** How many lines a text takes where lines are wrapped after this many columns. */
-export function wrappedLines(text: string, columns: number): number {
-  return text
-    .split('\n')
-    .reduce((count, line) => count + Math.max(1, Math.ceil(columnsOf(line) / columns)), 0);
+/** A line as lines of at most so many columns. */
+export function wrap(line: string, columns: number): string[] {
+  const indent = `${/^ */.exec(line)?.[0] ?? ''}      `;
+  const wrapped: string[] = [];
+  let current = '';
+  for (const character of line) {
+    if (columnsOf(current + character) > columns) {
+      wrapped.push(current);
+      current = indent;
+    }
+    current += character;
+  }
+  return [...wrapped, current];
+}
+
+/** As much of a line as could ever be shown. */
+function beginningOf(line: string): string {
+  return line.length <= MAX_LINE ? line : line.slice(0, MAX_LINE).replace(/[\ud800-\udbff]$/, '');
 }
 
 /** The longest beginning of a line that fits. */
@@ -38,8 +68,8 @@ function cut(line: string, fits: (part: string) => boolean): string {
   let [low, high] = [0, characters.length];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (fits(`${characters.slice(0, middle).join('')}…`)) low = middle;
+    if (fits(`${characters.slice(0, middle).join('')}...`)) low = middle;
     else high = middle - 1;
   }
-  return low === 0 ? '' : `${characters.slice(0, low).join('')}…`;
+  return low === 0 ? '' : `${characters.slice(0, low).join('')}...`;
 }

@@ -4,14 +4,7 @@ import type { Clock } from '../../os/clock.ts';
 import { type Notifications, openNotifications } from '../../os/notifications.ts';
 import type { Answer, Way } from '../broker.ts';
 import type { Question } from '../question.ts';
-import {
-  avoidMarkup,
-  detailsOf,
-  escapeMarkup,
-  meaningOf,
-  type Notification,
-  notificationOf,
-} from './notification.ts';
+import { detailsOf, meaningOf, type Notification, notificationOf } from './notification.ts';
 import { untilWithdrawn } from './withdrawal.ts';
 
 /** Milliseconds of a call on the bus. */
@@ -36,7 +29,8 @@ export function freedesktopWay({ bus, clock, canAllow }: FreedesktopOptions): Wa
       const { capabilities } = notifications;
       if (!capabilities.has('actions') || !capabilities.has('body')) return 'nobody';
       const withdrawn = untilWithdrawn(signal);
-      const shown = notificationOf(question, canAllow(question));
+      const isMarkup = capabilities.has('body-markup');
+      const shown = notificationOf(question, { canAllow: canAllow(question), isMarkup });
       const answer = await present(notifications, shown, withdrawn, clock);
       if (answer !== 'details') return answer;
       // Now the question waits for a terminal, until its time is over.
@@ -54,9 +48,7 @@ async function present(
   withdrawn: Promise<'withdrawn'>,
   clock: Clock,
 ): Promise<Answer | 'details' | 'nobody'> {
-  const { summary, body, actions } = notification;
-  const write = notifications.capabilities.has('body-markup') ? escapeMarkup : avoidMarkup;
-  await notifications.show({ summary, body: write(body), actions });
+  await notifications.show(notification);
   const since = clock.monotonic();
   for (;;) {
     const event = await Promise.race([withdrawn, notifications.next()]);

@@ -3,7 +3,7 @@
 import { escapeCharacter } from '../../audit/printable.ts';
 import type { Answer } from '../broker.ts';
 import type { Question } from '../question.ts';
-import { excerptOf, wrappedLines } from './excerpt.ts';
+import { excerptOf } from './excerpt.ts';
 
 /** A choice: the key that comes back, and what the person reads. */
 export interface Action {
@@ -23,6 +23,8 @@ const MEANINGS: Readonly<Record<string, Answer | 'details'>> = {
   deny: { decision: 'deny', scope: 'once', extent: 'arguments' },
   'allow-once': { decision: 'allow', scope: 'once', extent: 'arguments' },
   'allow-session': { decision: 'allow', scope: 'session', extent: 'name' },
+  // A first use is agreed to for good.
+  allow: { decision: 'allow', scope: 'always', extent: 'name' },
   details: 'details',
 };
 
@@ -38,15 +40,29 @@ const ENTITIES: Readonly<Record<string, string>> = {
 const MAX_LINES = 14;
 const COLUMNS = 80;
 
-export function notificationOf(question: Question, canAllow: boolean): Notification {
-  const { text, isWhole } = excerptOf(question, (part) => wrappedLines(part, COLUMNS) <= MAX_LINES);
-  const allow: readonly Action[] = [
-    { key: 'allow-once', label: 'Allow once' },
-    { key: 'allow-session', label: `Allow this${question.kind === 'tools' ? ' tool' : ''} for the session` },
-  ];
+/** `isMarkup`: the program reads the body as markup. */
+export function notificationOf(
+  question: Question,
+  { canAllow, isMarkup }: { readonly canAllow: boolean; readonly isMarkup: boolean },
+): Notification {
+  const { text, isWhole } = excerptOf(question, {
+    columns: COLUMNS,
+    fits: (part) => part.split('\n').length <= MAX_LINES,
+    ...(!isMarkup && { write: avoidMarkup }),
+  });
+  const allow: readonly Action[] =
+    question.kind === 'profile'
+      ? [{ key: 'allow', label: 'Allow' }]
+      : [
+          { key: 'allow-once', label: 'Allow once' },
+          {
+            key: 'allow-session',
+            label: `Allow this${question.kind === 'tools' ? ' tool' : ''} for the session`,
+          },
+        ];
   return {
     summary: `Warder asks (${question.id})`,
-    body: text,
+    body: isMarkup ? escapeMarkup(text) : text,
     actions: [DENY, ...(isWhole && canAllow ? allow : []), DETAILS],
   };
 }

@@ -21,7 +21,7 @@ const APPLESCRIPT = [
   'end run',
 ];
 /** A dialog has three buttons at most; the last is at the right, and Return presses the default one. */
-const MAC_KEYS = ['details', 'allow-once', 'deny'];
+const MAC_KEYS = ['details', 'allow', 'allow-once', 'deny'];
 
 export const osascript: SystemDialog = {
   plan(notification, seconds) {
@@ -95,7 +95,7 @@ export function systemDialogWay({ dialog, spawn, canAllow }: SystemDialogOptions
   return {
     name: 'desktop',
     async ask(question, signal) {
-      const notification = notificationOf(question, canAllow(question));
+      const notification = notificationOf(question, { canAllow: canAllow(question), isMarkup: false });
       const seconds = Math.ceil((question.until - question.since) / 1000);
       const result = await runDialog(spawn, dialog.plan(notification, seconds), signal);
       if (result === undefined) return 'nobody';

@@ -1,31 +1,47 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { questionLines } from '../../../src/consent/question.ts';
-import { excerptOf, wrappedLines } from '../../../src/consent/ways/excerpt.ts';
+import { columnsOf, questionLines } from '../../../src/consent/question.ts';
+import { excerptOf, wrap } from '../../../src/consent/ways/excerpt.ts';
 import { makeQuestion } from '../../fixtures/question.ts';
 
-test('an excerpt fits, begins as the question begins, and is whole only if nothing is missing', () => {
+/** What `wrap` has made of lines, as one text without breaks and indents. */
+const flat = (text: string): string => text.replace(/\n */g, '');
+
+test('W-CONS-20 an excerpt fits, begins as the question begins, and is whole only if nothing is missing', () => {
   fc.assert(
     fc.property(fc.json(), fc.integer({ min: 120, max: 2000 }), (json, room) => {
       const question = makeQuestion({ arguments: json });
-      const { text, isWhole } = excerptOf(question, (part) => part.length <= room);
-      const whole = questionLines(question).join('\n');
+      const { text, isWhole } = excerptOf(question, { columns: 80, fits: (part) => part.length <= room });
+      const whole = flat(questionLines(question).join('\n'));
       expect(text.length).toBeLessThanOrEqual(room);
-      if (isWhole) expect(text).toBe(whole);
-      else expect(whole.startsWith((text.split('… and more.')[0] ?? '').replace(/…?\n$/, ''))).toBe(true);
-      expect(isWhole).toBe(whole.length <= room);
+      if (isWhole) expect(flat(text).replaceAll(' ', '')).toBe(whole.replaceAll(' ', ''));
+      const [shown = ''] = text.split('(cut) All of it');
+      expect(
+        whole.replaceAll(' ', '').startsWith(
+          flat(shown)
+            .replaceAll(' ', '')
+            .replace(/(\.\.\.)?$/, ''),
+        ),
+      ).toBe(true);
+      for (const line of text.split('\n')) expect(columnsOf(line)).toBeLessThanOrEqual(80);
     }),
   );
 });
 
 test('what the server says of itself is not in an excerpt', () => {
-  const { text, isWhole } = excerptOf(makeQuestion({ claims: ['read-only'] }), () => true);
+  const { text, isWhole } = excerptOf(makeQuestion({ claims: ['read-only'] }), {
+    columns: 80,
+    fits: () => true,
+  });
   expect(text).not.toContain('read-only');
   expect(isWhole).toBe(true);
 });
 
-test('lines are counted as they are wrapped', () => {
-  expect(wrappedLines('a\n\nb', 10)).toBe(3);
-  expect(wrappedLines('x'.repeat(25), 10)).toBe(3);
-  expect(wrappedLines('漢'.repeat(10), 10)).toBe(2);
+test('W-CONS-7 a long argument cannot look like a line of its own', () => {
+  const text = `${'x'.repeat(70)}host program /usr/bin/other`;
+  expect(wrap(`  title: "${text}"`, 80)).toEqual([
+    `  title: "${'x'.repeat(70)}`,
+    '        host program /usr/bin/other"',
+  ]);
+  expect(wrap('漢字漢字', 4)[0]).toBe('漢字');
 });

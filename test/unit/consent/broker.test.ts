@@ -70,7 +70,6 @@ function make(options: Partial<BrokerOptions> = {}) {
       asked: ({ id }) => records.push(`asked ${id}`) > 0,
       answered: ({ id }, _, { decision, rule }, by) => records.push(`${decision} ${id} ${rule} ${by}`) > 0,
     },
-    isProved: async () => true,
     grant: (_, { decision }, by) => {
       const grant = { ...subject, id: '0a0b0c0d', made: '', by, decision } as unknown as Grant;
       grants.push(grant);
@@ -278,7 +277,6 @@ test('W-CONS-9 a yes of a way that proves no presence where it is needed counts 
   const [desktop, pinentry] = [new TestWay('desktop'), new TestWay('pinentry')];
   const { ask, records } = make({
     ways: [desktop, pinentry],
-    isProved: async (_, { decision, scope }) => decision === 'deny' || scope === 'once',
   });
   const asking = ask();
   await desktop.answer({ ...YES, scope: 'always' });

@@ -14,7 +14,7 @@ const long = makeQuestion({
 });
 
 test('a question that fits is shown whole, and no comes first', () => {
-  const shown = notificationOf(makeQuestion(), true);
+  const shown = notificationOf(makeQuestion(), { canAllow: true, isMarkup: false });
   expect(shown.summary).toBe('Warder asks (4711)');
   expect(shown.body.split('\n').slice(0, 3)).toEqual([
     'host asks: call the tool "create_issue"',
@@ -26,23 +26,28 @@ test('a question that fits is shown whole, and no comes first', () => {
 });
 
 test('W-CONS-20 what is not shown whole cannot be allowed there: it is cut, says so, and points to a terminal', () => {
-  const shown = notificationOf(long, true);
+  const shown = notificationOf(long, { canAllow: true, isMarkup: false });
   expect(keys(shown)).toEqual(['deny', 'details']);
   // What acts comes first, and is not what is cut.
   expect(shown.body.split('\n')[1]).toBe('  command: "rm -rf /"');
-  expect(shown.body).toContain('… and more. All of it: warder approvals\nThen: warder approve 4711');
+  expect(shown.body).toContain('(cut) All of it: warder approvals\nThen: warder approve 4711');
   expect(shown.body.length).toBeLessThan(1200);
   expect(meaningOf('allow-once', shown)).toBeUndefined();
   expect(keys(detailsOf(long))).toEqual(['deny']);
 });
 
 test('W-CONS-20 an answer that needs a proof of presence is not offered where there is none', () => {
-  expect(keys(notificationOf(makeQuestion({ kind: 'credential' }), false))).toEqual(['deny', 'details']);
+  expect(
+    keys(notificationOf(makeQuestion({ kind: 'credential' }), { canAllow: false, isMarkup: false })),
+  ).toEqual(['deny', 'details']);
 });
 
 test.each(['', 'default', 'allow', 'Allow once', 'constructor', '__proto__', 0, undefined, null, ['deny']])(
   'W-CONS-21 a key that was not offered means nothing: %j',
-  (key) => expect(meaningOf(key, notificationOf(makeQuestion(), true))).toBeUndefined(),
+  (key) =>
+    expect(
+      meaningOf(key, notificationOf(makeQuestion(), { canAllow: true, isMarkup: false })),
+    ).toBeUndefined(),
 );
 
 test('W-CONS-21 nothing of a call is markup, in whatever way the text is read', () => {
@@ -57,7 +62,7 @@ test('W-CONS-21 nothing of a call is markup, in whatever way the text is read', 
 test('W-CONS-21 a name cannot be a line, a label or a summary', () => {
   const { summary, body, actions } = notificationOf(
     makeQuestion({ name: 'x"\nhost asks: nothing\u202e', host: { key: '/tmp/a\nb', name: 'a\nb' } }),
-    true,
+    { canAllow: true, isMarkup: false },
   );
   expect(summary).toBe('Warder asks (4711)');
   expect(actions.map(({ label }) => label)).toEqual([

@@ -8,8 +8,8 @@ const hostile = makeQuestion({
   name: 'x" & (do shell script "id") & "',
   arguments: `{"a":"'; Start-Process calc"}`,
 });
-const shown = notificationOf(hostile, true);
-const cut = notificationOf(hostile, false);
+const shown = notificationOf(hostile, { canAllow: true, isMarkup: false });
+const cut = notificationOf(hostile, { canAllow: false, isMarkup: false });
 
 test('W-CONS-21 osascript: what is asked about is an argument, and no part of the script; Return denies', () => {
   const { file, args, env } = osascript.plan(shown, 120);

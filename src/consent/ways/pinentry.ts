@@ -1,0 +1,129 @@
+// Asks by pinentry, GnuPG's program for questions, which exists from GTK and Qt to a plain terminal.
+import type { Clock } from '../../os/clock.ts';
+import type { Child, Spawn } from '../../os/spawn.ts';
+import type { Way, WayAnswer } from '../broker.ts';
+import type { Presence } from '../presence.ts';
+import type { Question } from '../question.ts';
+import { Assuan, type AssuanAnswer, CANCELED, fitsLine } from './assuan.ts';
+import type { DialogEnvironment } from './environment.ts';
+import { end, endOnAbort } from './run.ts';
+import { ALLOW_ONCE, meaningOfWord, TOO_FAST, type TypedQuestion, typedQuestion } from './typed.ts';
+import { untilWithdrawn } from './withdrawal.ts';
+
+/** How often one may mistype. */
+const TRIES = 3;
+
+export interface PinentryOptions {
+  /** The program's absolute path; undefined: there is none. */
+  readonly program: () => string | undefined;
+  readonly environment: DialogEnvironment;
+  readonly spawn: Spawn;
+  readonly presence: Presence;
+  readonly clock: Clock;
+  /** Milliseconds for an answer that needs no person. */
+  readonly timeout?: number;
+}
+
+export function pinentryWay({ program, environment, spawn, timeout = 5000, ...rest }: PinentryOptions): Way {
+  return {
+    name: 'pinentry',
+    isPossible: () => program() !== undefined && environment.isPossible(),
+    async ask(question, signal) {
+      const file = program();
+      const found = await environment.find();
+      if (file === undefined || found === undefined || signal.aborted) return 'nobody';
+      const child = await spawn({ file, args: [], cwd: '/', env: found.env });
+      using _withdrawal = endOnAbort(child, signal);
+      try {
+        return await converse(child, question, { ...rest, signal, timeout, tty: found.tty });
+      } catch (fault) {
+        if (signal.aborted) return 'nobody';
+        throw fault;
+      } finally {
+        end(child);
+      }
+    },
+  };
+}
+
+/** A request that needs no person. */
+type Call = (command: string, text?: string) => Promise<AssuanAnswer>;
+
+interface Conversation {
+  readonly signal: AbortSignal;
+  readonly timeout: number;
+  readonly presence: Presence;
+  readonly clock: Clock;
+  readonly tty: string | undefined;
+}
+
+async function converse(
+  child: Child,
+  question: Question,
+  { signal, timeout, presence, clock, tty }: Conversation,
+): Promise<WayAnswer | 'nobody'> {
+  const pinentry = new Assuan(child);
+  const call: Call = (command, text) =>
+    pinentry.request(command, text, AbortSignal.any([signal, AbortSignal.timeout(timeout)]));
+  /** An option that this pinentry does not know is none that it needs. */
+  const option = (text: string): Promise<unknown> => call('OPTION', text);
+  await pinentry.greeting(timeout);
+  await option('lc-ctype=C.UTF-8');
+  if (tty !== undefined) {
+    await option(`ttyname=${tty}`);
+    await option('ttytype=xterm');
+  }
+  const isCredential = question.kind === 'credential';
+  const typing = !isCredential ? 'word' : (await presence.isPinSet().catch(() => false)) ? 'pin' : undefined;
+  const asked = typedQuestion(question, typing, { fits: (text) => fitsLine('SETDESC', text) });
+  for (const [command, text] of [
+    ['SETTITLE', `Warder asks (${question.id})`],
+    ['SETDESC', asked.text],
+    ['SETPROMPT', asked.typing === 'pin' ? 'PIN:' : 'Answer:'],
+    ['SETOK', asked.typing === undefined ? 'Deny' : 'OK'],
+    ['SETCANCEL', 'In a terminal'],
+  ] as const) {
+    // A text that it does not take is one that it does not show.
+    if (!(await call(command, text)).ok) return 'nobody';
+  }
+  const since = clock.monotonic();
+  const answer = await read(pinentry, asked, question, { signal, presence, call });
+  if (answer !== 'canceled') return answer;
+  if (clock.monotonic() - since < TOO_FAST) return 'nobody';
+  // The question waits for a terminal, until its time is over.
+  await untilWithdrawn(signal);
+  return 'nobody';
+}
+
+async function read(
+  pinentry: Assuan,
+  { typing }: TypedQuestion,
+  question: Question,
+  { signal, presence, call }: Pick<Conversation, 'signal' | 'presence'> & { readonly call: Call },
+): Promise<WayAnswer | 'nobody' | 'canceled'> {
+  for (let turn = 0; turn < TRIES; turn++) {
+    const answer = await pinentry.request(typing === undefined ? 'CONFIRM' : 'GETPIN', undefined, signal);
+    if (!answer.ok) return answer.error === CANCELED ? 'canceled' : 'nobody';
+    const word = typing === undefined ? '' : answer.data;
+    const meaning =
+      typing === 'pin' ? await meaningOfPin(word, question, presence) : meaningOfWord(word, question);
+    if (meaning !== undefined) return meaning;
+    const error = typing === 'pin' ? 'That is not the PIN' : 'That is not yes, session or no';
+    await call('SETERROR', error);
+  }
+  return 'nobody';
+}
+
+async function meaningOfPin(
+  pin: string,
+  question: Question,
+  presence: Presence,
+): Promise<WayAnswer | undefined> {
+  if (pin === '') return meaningOfWord('', question);
+  try {
+    await presence.checkPin(pin);
+    return { ...ALLOW_ONCE, isPresent: true };
+  } catch {
+    return undefined;
+  }
+}

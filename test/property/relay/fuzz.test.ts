@@ -7,6 +7,7 @@ import { Redactor } from '../../../src/credential/redact.ts';
 import { methodOf } from '../../../src/relay/methods.ts';
 import { answer, FakeServer, type Joined, join, SECRET, settled } from '../../fixtures/ends.ts';
 import { policyOf } from '../../fixtures/policy.ts';
+import { FakeTrust } from '../../fixtures/trust.ts';
 
 const numRuns = process.env.SLOW === undefined ? 3000 : 300_000;
 const timeout = process.env.SLOW === undefined ? 120_000 : 7_200_000;
@@ -130,6 +131,8 @@ const step: fc.Arbitrary<Step> = fc.record({
 });
 const steps = fc.array(step, { minLength: 1, maxLength: 40, size: 'max' });
 
+const firstUse = fc.constantFrom('none', undefined, 'baseline', 'host' as const);
+
 const pick = <T>(list: readonly T[], at: number): T => list[at % list.length] as T;
 
 /** What was said, and what there is to expect of it. */
@@ -146,7 +149,9 @@ class Game {
   readonly #replied = new Set<unknown>();
   #rotating = 0;
 
-  constructor(denies: boolean) {
+  readonly trust: FakeTrust | undefined;
+
+  constructor(denies: boolean, firstUse: 'none' | FakeTrust['firstUse']) {
     const policy = denies
       ? policyOf({
           tools: { 'delete_*': 'deny' },
@@ -155,7 +160,13 @@ class Game {
           methods: { 'x/*': 'deny', 'sampling/*': 'deny', 'notifications/x': 'deny' },
         })
       : policyOf({});
-    this.joined = join({ policy, budgets: { line: LINE, drain: 50, greet: 20, grace: 0 } });
+    if (firstUse !== 'none') {
+      this.trust = new FakeTrust({ tools: [{ name: 'echo' }], prompts: [{ name: 'p' }] });
+      this.trust.firstUse = firstUse;
+      this.trust.unread = ['ui://a'];
+    }
+    const trust = this.trust === undefined ? {} : { trust: this.trust };
+    this.joined = join({ policy, ...trust, budgets: { line: LINE, drain: 50, greet: 20, grace: 0 } });
     this.servers = [this.joined.server];
   }
 
@@ -215,6 +226,10 @@ class Game {
       const { line, answers } = pick(JUNK, a);
       this.expected += answers;
       this.send(host, [line], cuts);
+    } else if (kind < 97 && this.trust !== undefined) {
+      this.trust.answer(pick(['allow', 'deny'], a), pick([undefined, undefined, 'host'], b));
+      if (b % 2 === 0) this.trust.changed();
+      if (b % 7 === 0) this.trust.blocked = 'it is another program';
     } else if (kind < 98) {
       host.room = pick([100, 1000, Number.POSITIVE_INFINITY], a);
     } else host.drain();
@@ -333,6 +348,7 @@ class Game {
       const { host } = this.joined;
       host.room = Number.POSITIVE_INFINITY;
       host.drain();
+      this.trust?.answer('allow');
       // A rotation waits for what the server has asked, and up to its limit for tasks.
       for (const { id, method } of host.messages) {
         if (method === undefined || id === undefined || this.#replied.has(id)) continue;
@@ -422,23 +438,30 @@ test(
     let before: number | undefined;
     let runs = 0;
     await fc.assert(
-      fc.asyncProperty(steps, fc.boolean(), fc.boolean(), fc.nat(2), async (todo, denies, waits, end) => {
-        const game = new Game(denies);
-        for (const one of todo) {
-          if (one.side === 'host') game.fromHost(one);
-          else game.fromServer(one);
-          if (waits && one.kind % 5 === 0) await settled();
-        }
-        await game.finish();
-        check(game);
-        const { host, session } = game.joined;
-        if (end === 0) host.end();
-        else if (end === 1) for (const server of game.servers) server.exit(0);
-        const ended = await (end === 2 ? session.stop() : session.done);
-        expect(ended.reason).toBe((['host', 'server', 'stopped'] as const)[end]);
-        expect(game.joined.audit.of('session.close')).toHaveLength(1);
-        if (++runs === 500) before = memory();
-      }),
+      fc.asyncProperty(
+        steps,
+        fc.boolean(),
+        firstUse,
+        fc.boolean(),
+        fc.nat(2),
+        async (todo, denies, trust, waits, end) => {
+          const game = new Game(denies, trust);
+          for (const one of todo) {
+            if (one.side === 'host') game.fromHost(one);
+            else game.fromServer(one);
+            if (waits && one.kind % 5 === 0) await settled();
+          }
+          await game.finish();
+          check(game);
+          const { host, session } = game.joined;
+          if (end === 0) host.end();
+          else if (end === 1) for (const server of game.servers) server.exit(0);
+          const ended = await (end === 2 ? session.stop() : session.done);
+          expect(ended.reason).toBe((['host', 'server', 'stopped'] as const)[end]);
+          expect(game.joined.audit.of('session.close')).toHaveLength(1);
+          if (++runs === 500) before = memory();
+        },
+      ),
       { numRuns },
     );
     if (before !== undefined) expect(memory() - before).toBeLessThan(150 * 2 ** 20);

@@ -92,16 +92,16 @@ describe('W-POL-2 denied tools are cut out of a list', () => {
   });
 
   test('and judged slice by slice, to the end', () => {
-    const tools = Array.from({ length: 2500 }, (_, i) => ({ name: `t${i}` }));
+    const tools = Array.from({ length: 500 }, (_, i) => ({ name: `t${i}` }));
     for (const nextCursor of ['c', undefined]) {
       const line = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { tools, nextCursor } });
       const judged: [number, boolean][] = [];
       read(line, undefined, {}, { judged });
       const ends = nextCursor === undefined;
       expect(judged).toEqual([
-        [1000, false],
-        [1000, false],
-        [500, ends],
+        [200, false],
+        [200, false],
+        [100, ends],
       ]);
     }
   });

@@ -123,6 +123,25 @@ describe('W-TRUST-1 a list', () => {
     expect(joined.host.lines).toEqual([line]);
   });
 
+  test.each<Era>(['session', 'stateless'])('that is long is judged as a short one is: %s', async (era) => {
+    const nested = (depth: number): unknown => (depth <= 0 ? 'x'.repeat(60) : { a: [nested(depth - 2)] });
+    const many = Array.from({ length: 3000 }, (_, i) => ({ name: `t${i}`, inputSchema: nested(i % 200) }));
+    const joined = opened(new FakeTrust({ prompts: many }), era);
+    const changed = many.map((entry, i) => (i % 500 === 499 ? { ...entry, title: 'T' } : entry));
+    joined.host.say({ id: 1, method: 'prompts/list' });
+    joined.server.say({
+      id: joined.server.nth(1),
+      result: { cacheScope: 'public', prompts: changed, ttlMs: 9999 },
+    });
+    await expect.poll(() => joined.host.lines.length).toBe(1);
+    const [reply = {}] = joined.host.messages;
+    const { prompts, ...rest } = reply.result as { prompts: object[] };
+    expect(prompts).toEqual(many.filter((_, i) => i % 500 !== 499));
+    expect(rest).toEqual(
+      era === 'stateless' ? { cacheScope: 'private', ttlMs: 5000 } : { cacheScope: 'public', ttlMs: 9999 },
+    );
+  });
+
   test('of data is not held back: resources come and go', () => {
     const joined = opened(new FakeTrust());
     const resources = [{ uri: 'file:///a' }, { uri: 'ui://b' }, { uri: ' u\ti://c' }, { uri: 'uix://d' }];

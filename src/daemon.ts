@@ -125,6 +125,8 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     folder: places.state,
     blobs: () => credentials.store().blobs,
     onStoreOpened: (listener) => credentials.onOpened(listener),
+    isStoreChosen: () => credentials.chosen !== undefined,
+    uid: process.getuid?.(),
     audit,
     ways: openWays({
       platform: process.platform,
@@ -218,7 +220,10 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
         revoke: (name) => sessions.revoke(name),
         sessions: () => sessions.status().length,
       }),
-      ...consentHandlers(consent),
+      ...consentHandlers(consent, (name) => {
+        profiles.scan();
+        return profiles.names.includes(name) || profiles.broken.has(name);
+      }),
       end: ({ session }) => sessions.end(session),
       async 'audit.signed'() {
         await logSigner.retry();

@@ -53,6 +53,8 @@ export interface SessionOpen {
   readonly profile: string;
   /** SHA-256, hex, of the profile's file. */
   readonly digest: string;
+  /** `sha256:<hex>` of the record of what the user has accepted of the server; absent before its first use. */
+  readonly trust?: string;
   readonly host: { readonly chain: readonly HostProcess[]; readonly cwd: string };
   /** The server's command, with its arguments. */
   readonly command: readonly string[];
@@ -291,18 +293,43 @@ export interface Reply {
   readonly ms: number;
 }
 
-/** Something that is trusted has changed. `package`: the files of a pinned package. */
+/**
+ * Something that is trusted has changed, or is trusted from now on. `package`: the files of a pinned package. `record`: what the
+ * user has accepted of a server, as a whole. The others are what is held back of a server: what runs, what it says of itself
+ * (`introduction`), an entry of a list, the contents of a `ui://` resource.
+ */
 export interface TrustChange {
   readonly profile: string;
-  readonly session: string;
-  readonly what: 'package';
+  readonly session?: string;
+  readonly what:
+    | 'package'
+    | 'record'
+    | 'server'
+    | 'permissions'
+    | 'introduction'
+    | 'tools'
+    | 'prompts'
+    | 'resources'
+    | 'templates'
+    | 'contents';
   /** The pinned package. */
-  readonly package: string;
-  /** `sha256:<hex>` of the tree as it was locked. */
-  readonly digest: string;
-  /** Which files, in the words of the refusal. */
-  readonly detail: string;
-  readonly outcome: 'refused';
+  readonly package?: string;
+  /** `sha256:<hex>` of the package's tree as it was locked. */
+  readonly digest?: string;
+  /** Which files, in the words of the refusal; that more is held back than has records of its own. */
+  readonly detail?: string;
+  /** What is held back, or pinned: a tool's name, a URI, the files that run. */
+  readonly name?: string;
+  /** `sha256:<hex>` of it as it was accepted, and as it is; of a record, of the one before. */
+  readonly before?: string;
+  readonly after?: string;
+  /** `sha256:<hex>` that names the record: the one that holds, or that is accepted. */
+  readonly record?: string;
+  /** How it was accepted: `terminal`, `setting`, `undo`, … */
+  readonly by?: string;
+  /** The host program for which it was accepted. */
+  readonly host?: string;
+  readonly outcome: 'refused' | 'held' | 'pinned' | 'accepted' | 'forgotten';
 }
 
 /** A person is asked about a request. Recorded before anything is shown. */

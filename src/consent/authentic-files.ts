@@ -26,6 +26,7 @@ export class AuthenticFiles {
   readonly #key: Buffer;
   readonly #versions: Map<string, number>;
   readonly #home: string;
+  #storing: Promise<void> = Promise.resolve();
 
   private constructor(
     folder: string,
@@ -81,6 +82,23 @@ export class AuthenticFiles {
   /** Replaces a file. Throws `cannot-write`, or the store's errors. */
   async write(name: string, text: string): Promise<void> {
     const version = (this.#versions.get(name) ?? 0) + 1;
+    this.#replace(name, text, version);
+    // After the file: a daemon that is killed between the two finds a version that is newer, which is no attack.
+    this.#versions.set(name, version);
+    // One after another, so that no older numbers come to stand last.
+    const store = (): Promise<void> =>
+      this.#blobs.set(this.#home, Buffer.from(JSON.stringify([...this.#versions])), SILENT);
+    const stored = this.#storing.then(store, store);
+    this.#storing = stored.catch(() => {});
+    await stored;
+  }
+
+  /** Replaces a file whose older versions may come back: the store is not written. Throws `cannot-write`. */
+  writeUnnumbered(name: string, text: string): void {
+    this.#replace(name, text, 0);
+  }
+
+  #replace(name: string, text: string, version: number): void {
     const bytes = Buffer.from(text);
     const head = `warder-authentic-v1 ${version} ${this.#mac(name, String(version), bytes).toString('hex')}\n`;
     try {
@@ -88,9 +106,6 @@ export class AuthenticFiles {
     } catch (cause) {
       throw new WarderError('cannot-write', `cannot write ${join(this.#folder, name)}`, { cause });
     }
-    // After the file: a daemon that is killed between the two finds a version that is newer, which is no attack.
-    this.#versions.set(name, version);
-    await this.#blobs.set(this.#home, Buffer.from(JSON.stringify([...this.#versions])), SILENT);
   }
 
   #mac(name: string, version: string, text: Buffer): Buffer {

@@ -79,6 +79,8 @@ export interface Asked {
   readonly question: Omit<Question, 'id' | 'calls' | 'since' | 'until'>;
   /** The dialog of the session's host, if it has one. */
   readonly dialog: Way | undefined;
+  /** Keeps an answer in place of `BrokerOptions.grant`, whatever its scope. Throws where it cannot be kept. */
+  readonly keep?: (answer: Answer, by: string) => Grant | undefined;
 }
 
 /** One who waits for an answer. */
@@ -94,6 +96,7 @@ interface OpenQuestion {
   readonly subject: GrantSubject;
   readonly waiting: Set<(outcome: Outcome) => void>;
   readonly over: AbortController;
+  readonly keep: Asked['keep'];
   /** Every way to ask has found nobody. */
   isUnseen: boolean;
 }
@@ -169,6 +172,7 @@ export class Broker {
       subject,
       waiting: new Set(),
       over: new AbortController(),
+      keep: asked.keep,
       isUnseen: false,
     };
     this.#open.set(key, open);
@@ -271,13 +275,19 @@ export class Broker {
     }
   }
 
-  #settle(open: OpenQuestion, answer: Answer, by: string): void {
+  #settle(open: OpenQuestion, given: Answer, by: string): void {
     const { subject, question } = open;
-    const grant = answer.scope === 'once' ? undefined : this.#options.grant(subject, answer, by);
+    const answer = question.kind === 'profile' ? forGood(given) : given;
+    const { keep = (kept: Answer) => this.#grantFor(subject, kept, by) } = open;
+    const grant = keep(answer, by);
     const rule = grant === undefined ? `consent.${question.id}` : `grant.${grant.id}`;
     const { decision } = answer;
     const reason = decision === 'allow' ? undefined : `the user said no to: ${actOf(question)}`;
     this.#close(open, answer, { decision, rule, reason }, by);
+  }
+
+  #grantFor(subject: GrantSubject, answer: Answer, by: string): Grant | undefined {
+    return answer.scope === 'once' ? undefined : this.#options.grant(subject, answer, by);
   }
 
   /** The one end of a question. */
@@ -333,6 +343,13 @@ export class Broker {
   }
 }
 
+/** A yes to a first use holds until it is taken back, and for all of the server. */
+function forGood(answer: Answer): Answer {
+  const { decision, scope } = answer;
+  if (decision === 'deny' && scope === 'once') return answer;
+  return { decision, scope: 'always', extent: 'name' };
+}
+
 const WITHDRAWN: Outcome = {
   decision: 'deny',
   rule: 'consent.withdrawn',
@@ -344,7 +361,12 @@ function nobody({
 }: {
   readonly question: Pick<Question, 'kind' | 'name' | 'method' | 'profile'>;
 }): Outcome {
-  const reason = `nobody is there who could be asked to ${actOf(question)}; the user can answer in a terminal with "warder approvals --watch", or allow it for good in the policy of the profile "${question.profile}"`;
+  const { kind, profile } = question;
+  const otherwise =
+    kind === 'profile'
+      ? 'and then try again'
+      : `or allow it for good in the policy of the profile "${profile}"`;
+  const reason = `nobody is there who could be asked to ${actOf(question)}; the user can answer in a terminal with "warder approvals --watch", ${otherwise}`;
   return { decision: 'deny', rule: 'consent.nobody', reason };
 }
 

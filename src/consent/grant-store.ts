@@ -63,7 +63,7 @@ export class GrantStore {
 
   /**
    * Keeps an answer. Settles once it is on disk, if it is to be. Throws `store-unset` where it cannot be, and what
-   * `fault` says.
+   * `fault` says. The first use of a profile holds until the daemon ends where there is no store yet.
    */
   add(
     subject: GrantSubject,
@@ -89,7 +89,8 @@ export class GrantStore {
       ...(scope === 'session' && { session }),
       ...(typeof scope === 'object' && { until: now + scope.ms }),
     };
-    const kept = scope === 'session' ? Promise.resolve() : this.#keep();
+    const isUnkept = scope === 'session' || (kind === 'profile' && this.#options.files() === undefined);
+    const kept = isUnkept ? Promise.resolve() : this.#keep();
     this.#book.add(grant);
     return { grant, kept };
   }
@@ -101,6 +102,14 @@ export class GrantStore {
     if (id === undefined) this.#fault = undefined;
     if (gone.some(({ session }) => session === undefined) || id === undefined) await this.#keep();
     return gone;
+  }
+
+  /** Removes those of a profile that is no more. */
+  async revokeOf(profile: string): Promise<void> {
+    const gone = this.all().filter((grant) => grant.profile === profile);
+    for (const { id } of gone) this.#book.remove(id);
+    if (gone.some(({ session }) => session === undefined) && this.#options.files() !== undefined)
+      await this.#keep();
   }
 
   /** Forgets what holds no more. */

@@ -13,11 +13,36 @@ type ConsentVerb =
   | 'approvals.answer'
   | 'grants.list'
   | 'grants.revoke'
+  | 'trust.show'
+  | 'trust.accept'
+  | 'trust.undo'
+  | 'trust.forget'
   | 'pin.set'
   | 'pin.state';
 
-export function consentHandlers(service: ConsentService): Pick<Handlers, ConsentVerb> {
+/** `isProfile`: whether there is a profile of that name now. */
+export function consentHandlers(
+  service: ConsentService,
+  isProfile: (name: string) => boolean,
+): Pick<Handlers, ConsentVerb> {
+  const { trust } = service;
   return {
+    'trust.show': ({ profile, previous = false }) => trust.show(profile, previous),
+    async 'trust.accept'({ profile, expect, only, pin }) {
+      return {
+        profile,
+        record: await trust.accept(profile, { expected: expect, only, by: 'terminal', pin }),
+      };
+    },
+    async 'trust.undo'({ profile, pin }) {
+      return { profile, record: await trust.undo(profile, pin) };
+    },
+    async 'trust.forget'({ profile, pin }) {
+      const isGone = !isProfile(profile);
+      const forgotten = await trust.forget(profile, { isGone, pin });
+      if (isGone) await service.revokeOf(profile);
+      return { profile, forgotten };
+    },
     async 'approvals.list'({ watch = false, seen }) {
       if (watch) await service.wait(seen, POLL);
       return {

@@ -35,6 +35,8 @@ export interface Question {
   readonly reach: Reach;
   /** What the server says of the tool: a claim. */
   readonly claims: readonly string[];
+  /** What a first use is of, in lines whose characters all show; of kind `profile`. */
+  readonly details?: readonly string[];
   /** How many calls the answer is for. */
   readonly calls: number;
   /** When it was asked, and when it is answered with no, in milliseconds since the epoch. */
@@ -90,16 +92,17 @@ const rawJson = (JSON as unknown as { rawJSON(text: string): object }).rawJSON;
 
 /** The lines that describe a question, in full. */
 export function questionLines(question: Question): string[] {
-  const { host, profile, reach, rule, claims, calls } = question;
+  const { host, profile, reach, rule, claims, calls, kind, details = [] } = question;
   const who = showName(host.name);
   const lines = [
-    question.kind === 'server'
+    kind === 'server'
       ? `the server "${profile}" asks ${who} for ${showText(question.name)}`
       : `${who} asks: ${actOf(question)}`,
   ];
+  lines.push(...details.map((line) => `  ${line}`));
   lines.push(...argumentLines(question.arguments).map((line) => `  ${line}`));
   if (calls > 1) lines.push(`  ${calls} calls of this kind wait`);
-  lines.push(`profile ${profile}, since ${rule} says ask`);
+  lines.push(kind === 'profile' ? `profile ${profile}` : `profile ${profile}, since ${rule} says ask`);
   lines.push(`host program ${showName(host.key)}`);
   lines.push(...reachLines(reach));
   lines.push(...claims.map((claim) => `the server says of it: ${escapeUnprintable(claim)}`));
@@ -108,7 +111,7 @@ export function questionLines(question: Question): string[] {
 
 /** The question in a dialog of the host, if all of it fits there; else undefined. */
 export function dialogText(question: Question): string | undefined {
-  const { profile, reach } = question;
+  const { profile, reach, details = [] } = question;
   const of = question.kind === 'profile' ? '' : ` of "${profile}"`;
   const act =
     question.kind === 'server'
@@ -117,7 +120,7 @@ export function dialogText(question: Question): string | undefined {
   const what = `Warder asks: ${act}?`;
   const args = argumentLines(question.arguments).join(', ');
   const may = `It ${shortReach(reach)}.`;
-  const lines = [what, ...(args === '' ? [] : [args]), may];
+  const lines = [what, ...details, ...(args === '' ? [] : [args]), may];
   return lines.length <= DIALOG_LINES && lines.every((line) => columnsOf(line) <= DIALOG_COLUMNS)
     ? lines.join('\n')
     : undefined;

@@ -4,10 +4,11 @@
 import { hash } from 'node:crypto';
 import type { Profile } from '../profile/format.ts';
 
-/** `sha256:<hex>` of a profile's server with its permissions. `command` is what was started. */
+/** `sha256:<hex>` of a profile's server with its permissions. `command` is what was started, `digests` names its bytes. */
 export function serverDigest(
   { server, env, credentials, sandbox }: Profile,
   command: readonly string[],
+  digests: string,
 ): string {
-  return `sha256:${hash('sha256', JSON.stringify([server, env, credentials, sandbox ?? null, command]), 'hex')}`;
+  return `sha256:${hash('sha256', JSON.stringify([server, env, credentials, sandbox ?? null, command, digests]), 'hex')}`;
 }

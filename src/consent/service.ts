@@ -14,6 +14,7 @@ import type { Grant, GrantSubject } from './grants.ts';
 import type { HostIdentity } from './host-identity.ts';
 import { needsPresence, type Presence } from './presence.ts';
 import { actOf, type Question, type Reach } from './question.ts';
+import { TrustService } from './trust.ts';
 import { hostDialogWay } from './ways/host-dialog.ts';
 
 export interface ConsentServiceOptions {
@@ -24,6 +25,10 @@ export interface ConsentServiceOptions {
   readonly blobs: () => Blobs;
   /** Calls the listener each time that the store was opened. */
   readonly onStoreOpened: (listener: () => void) => void;
+  /** Whether a store was chosen. */
+  readonly isStoreChosen: () => boolean;
+  /** The user, as `process.getuid`. */
+  readonly uid: number | undefined;
   readonly audit: Pick<AuditLog, 'append'>;
   /** The ways that ask by themselves. */
   readonly ways: readonly Way[];
@@ -55,6 +60,8 @@ export class ConsentService {
   readonly #broker: Broker;
   readonly #grants: GrantStore;
   readonly #sessions = new Set<string>();
+  /** What is accepted of servers. */
+  readonly trust: TrustService;
   #files: AuthenticFiles | undefined;
   #opening: Promise<void> | undefined;
 
@@ -72,6 +79,20 @@ export class ConsentService {
         answered: (question, answer, outcome, by) => this.#recordAnswered(question, answer, outcome, by),
       },
       grant: (subject, answer, by) => this.#keep(subject, answer, by),
+      clock,
+      log,
+    });
+    this.trust = new TrustService({
+      firstUse: settings['first-use'],
+      folder: options.folder,
+      files: () => this.#files ?? (options.isStoreChosen() ? 'locked' : 'unset'),
+      open: () => this.open(),
+      audit: options.audit,
+      ask: (asked) => ({ ...this.#broker.ask(asked), id: this.#broker.idOf(asked.subject) }),
+      findGrant: (subject) => this.#grants.find(subject),
+      keepGrant: (subject, answer, by) => this.#keep(subject, answer, by),
+      requirePresence: (pin) => this.#requirePresence(pin),
+      uid: options.uid,
       clock,
       log,
     });
@@ -140,16 +161,7 @@ export class ConsentService {
     if (open === undefined) {
       throw new WarderError('usage', `no question ${id} is open`, { hint: '"warder approvals" lists them' });
     }
-    if (needsPresence(answer, open.question.kind)) {
-      if (pin === undefined) {
-        throw new WarderError('refused', 'this answer needs your PIN', {
-          hint: (await this.#options.presence.isPinSet())
-            ? 'it is asked for in a terminal'
-            : 'set one with "warder pin"',
-        });
-      }
-      await this.#options.presence.checkPin(pin);
-    }
+    if (needsPresence(answer, open.question.kind)) await this.#requirePresence(pin);
     // Meanwhile another way may have answered.
     if (!this.#broker.answer(id, answer, by)) {
       throw new WarderError('usage', `the question ${id} was answered meanwhile`);
@@ -161,6 +173,11 @@ export class ConsentService {
     const { fault } = this.#grants;
     if (fault !== undefined) throw fault;
     return this.#grants.all();
+  }
+
+  /** Forgets the answers about a profile that is no more. */
+  revokeOf(profile: string): Promise<void> {
+    return this.#grants.revokeOf(profile);
   }
 
   revoke(id: string | undefined): Promise<Grant[]> {
@@ -175,10 +192,24 @@ export class ConsentService {
     return this.#options.presence.isPinSet();
   }
 
+  /** Throws `refused` unless a person is there. */
+  async #requirePresence(pin: string | undefined): Promise<void> {
+    if (pin === undefined) {
+      throw new WarderError('refused', 'this answer needs your PIN', {
+        hint: (await this.#options.presence.isPinSet())
+          ? 'it is asked for in a terminal'
+          : 'set one with "warder pin"',
+      });
+    }
+    await this.#options.presence.checkPin(pin);
+  }
+
   async #open(): Promise<void> {
     const { folder, blobs, log } = this.#options;
     try {
-      this.#files ??= await AuthenticFiles.open(folder, blobs());
+      if (this.#files !== undefined) return;
+      this.#files = await AuthenticFiles.open(folder, blobs());
+      this.trust.reload();
     } catch (error) {
       log.info({ error: String(error) }, 'answers on disk do not count until the credential store is open');
     }

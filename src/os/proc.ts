@@ -130,14 +130,19 @@ const INTERPRETER = /\/(?:node|nodejs|bun|deno|python[\d.]*|ruby[\d.]*|perl[\d.]
 function scriptOf(pid: number): string | undefined {
   try {
     const [, ...words] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    const folder = readlinkSync(`/proc/${pid}/cwd`);
-    for (const word of words) {
-      if (word === '' || word.startsWith('-')) continue;
-      const path = resolve(folder, word);
-      if (existsSync(path)) return realpathSync(path);
-    }
+    return scriptAmong(words, readlinkSync(`/proc/${pid}/cwd`));
   } catch {
     // Another user's process, or it has ended.
+  }
+  return undefined;
+}
+
+/** The first of the words that names a file, from a folder. */
+export function scriptAmong(words: readonly string[], folder: string): string | undefined {
+  for (const word of words) {
+    if (word === '' || word.startsWith('-')) continue;
+    const path = resolve(folder, word);
+    if (existsSync(path)) return realpathSync(path);
   }
   return undefined;
 }

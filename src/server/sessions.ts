@@ -3,10 +3,11 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { AuditLog } from '../audit/log.ts';
-import { identifyHost } from '../consent/host-identity.ts';
+import { type HostIdentity, identifyHost } from '../consent/host-identity.ts';
 import { reachOf } from '../consent/reach.ts';
 import { serverDigest } from '../consent/server-digest.ts';
 import type { ConsentService } from '../consent/service.ts';
+import type { OpenTrust, TrustService } from '../consent/trust.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
 import type { RotationResult } from '../credential/credentials.ts';
@@ -22,7 +23,6 @@ import type { Profiles } from '../profile/watch.ts';
 import type { Consent } from '../relay/consent.ts';
 import { Neighbours } from '../relay/neighbours.ts';
 import { Session } from '../relay/session.ts';
-import { NO_TRUST } from '../relay/trust.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { PlantedRecords } from './planted-record.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
@@ -34,7 +34,9 @@ export interface SessionsParts {
   readonly profiles: Pick<Profiles, 'get'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly start: StartParts;
-  readonly consent: Pick<ConsentService, 'session'>;
+  readonly consent: Pick<ConsentService, 'session'> & {
+    readonly trust: Pick<TrustService, 'open' | 'prepare'>;
+  };
   readonly settings: Pick<Settings, 'relay' | 'rotation'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -62,6 +64,8 @@ interface SessionEntry {
   /** The credential that changed while the server started: the server may have the old value. */
   stale: string | undefined;
   readonly secrets: SessionSecrets;
+  /** Undefined while the server starts. */
+  trust: OpenTrust | undefined;
 }
 
 export class Sessions {
@@ -103,6 +107,7 @@ export class Sessions {
       connections: 0,
       stale: undefined,
       secrets: new SessionSecrets(profile.name, this.#parts.log),
+      trust: undefined,
     };
     const { id } = entry;
     this.#entries.set(id, entry);
@@ -110,18 +115,32 @@ export class Sessions {
     using _held = this.#parts.start.credentials.watch(profile.credentials);
     try {
       await requireConditions(profile.policy, profile.name);
+      await this.#parts.consent.trust.prepare(profile.name);
       const started = await startServer(profile, this.#context(entry), this.#parts.start);
       entry.started = started;
+      try {
+        entry.trust = await this.#parts.consent.trust.open({
+          session: id,
+          profile,
+          host: programOf(request),
+          reach: reachOf(profile),
+          started: started.started,
+        });
+      } catch (error) {
+        await started.server.stop();
+        throw error;
+      }
+      using held = entry.trust;
       using consent = this.#parts.consent.session({
         session: id,
         profile: profile.name,
-        host: identifyHost(request.host.chain),
-        server: serverDigest(profile, started.command),
+        host: programOf(request),
+        server: serverDigest(profile, started.command, held.server),
         reach: reachOf(profile),
-        claims: () => [],
+        claims: (tool) => held.claims(tool),
       });
       try {
-        entry.session = this.#begin(entry, started, consent);
+        entry.session = this.#begin(entry, started, { consent, held });
       } catch (error) {
         await started.server.stop();
         throw error;
@@ -138,7 +157,11 @@ export class Sessions {
   }
 
   /** Records the session and joins its two ends. If it throws, the server is still to be stopped. */
-  #begin(entry: SessionEntry, started: StartedServer, consent: Consent): Session {
+  #begin(
+    entry: SessionEntry,
+    started: StartedServer,
+    { consent, held }: { readonly consent: Consent; readonly held: OpenTrust },
+  ): Session {
     const { audit, clock, log, settings, start } = this.#parts;
     const { id, host, request, policy } = entry;
     const { profile, digest } = entry.loaded;
@@ -151,6 +174,7 @@ export class Sessions {
         session: id,
         profile: profile.name,
         digest,
+        ...(held.trust.digest !== undefined && { trust: held.trust.digest }),
         host: request.host,
         command: started.command,
         credentials: started.credentials.map(({ variable, name, version, deliver }) => ({
@@ -167,7 +191,7 @@ export class Sessions {
     try {
       return new Session({
         consent,
-        trust: NO_TRUST,
+        trust: held.trust,
         id,
         profile: profile.name,
         host: hostEndOf(host),
@@ -315,6 +339,7 @@ export class Sessions {
     } else {
       ({ outcome, reason } = await session.rotate(async () => {
         next = await startServer(profile, this.#context(entry), start);
+        await entry.trust?.restarted(next.started);
         announceServer(host, next);
         return { server: next.server, redactor: entry.secrets.add(next.credentials) };
       }));
@@ -355,6 +380,11 @@ export class Sessions {
       },
     };
   }
+}
+
+/** The host program of a session. */
+function programOf({ host }: SessionRequest): HostIdentity {
+  return identifyHost(host.chain);
 }
 
 const FAULT = new WarderError('daemon-internal', 'a fault in Warder ended the session', {

@@ -77,6 +77,16 @@ export interface StartedServer {
   readonly credentials: readonly ResolvedCredential[];
   /** The command with its arguments, as it is logged: as in the profile, without values. */
   readonly command: readonly string[];
+  /** What runs: the pinned package, or the file of the command with its arguments and its folder. */
+  readonly started:
+    | { readonly package: string; readonly digest: string }
+    | {
+        readonly command: {
+          readonly file: string;
+          readonly args: readonly string[];
+          readonly folder: string;
+        };
+      };
   /** What confines the server, as it is logged. */
   readonly sandbox: SessionOpen['sandbox'];
   /** Its egress gate; undefined if its profile lists no host. */
@@ -173,7 +183,7 @@ async function startProcess(
   server: Exclude<ProfileServer, { kind: 'url' }>,
   { session, onPlanted, onOverrun }: SessionContext,
   parts: StartParts,
-  { command: { command, bin, roots }, credentials, route, gate }: StartInputs,
+  { command: { command, bin, roots, digest }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
   const { user, runtimeRoots, audit } = parts;
   const kept = await prepareKeptHome(profile, parts.places.state);
@@ -253,6 +263,10 @@ async function startProcess(
     server: started,
     credentials,
     command: [started.file, ...bin, ...server.args],
+    started:
+      server.kind === 'package'
+        ? { package: server.package, digest: digest ?? '' }
+        : { command: { file: started.file, args: server.args, folder: spec.cwd } },
     gate,
     sandbox: {
       off: spec.sandbox === undefined,
@@ -287,13 +301,19 @@ async function commandOf(
   server: Exclude<ProfileServer, { kind: 'url' }>,
   session: string,
   { packages, audit }: StartParts,
-): Promise<{ command: string; bin: readonly string[]; roots: readonly string[] }> {
-  if (server.kind === 'command') return { command: server.command, bin: [], roots: [] };
+): Promise<{
+  command: string;
+  bin: readonly string[];
+  roots: readonly string[];
+  /** Of a package's tree. */
+  digest: string | undefined;
+}> {
+  if (server.kind === 'command') return { command: server.command, bin: [], roots: [], digest: undefined };
   const use = { profile: profile.name, spec: parseSpec(server.package) };
   try {
     const ready = await packages.verify(use, false);
     const { command, args } = resolveBin(ready, server.bin);
-    return { command, bin: args, roots: [ready.root] };
+    return { command, bin: args, roots: [ready.root], digest: packages.find(use)?.digest };
   } catch (error) {
     if (error instanceof WarderError && error.code === 'package-changed') {
       const digest = packages.find(use)?.digest ?? '';

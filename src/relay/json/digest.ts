@@ -39,10 +39,30 @@ export function* digestInSlices(pieces: readonly Buffer[]): Generator<void, stri
   return `sha256:${all.digest('hex')}`;
 }
 
+/**
+ * The canonical form of a JSON text with its numbers as they are spelled, so that no two numbers are one: undefined if it has
+ * more than `MAX_CANONICAL` bytes, a member twice, or is not UTF-8.
+ */
+export function exactForm(bytes: Buffer): string | undefined {
+  if (bytes.length > MAX_CANONICAL || !isUtf8(bytes)) return undefined;
+  if (hasDuplicateMembers(bytes, 0, bytes.length)) return undefined;
+  return canonical(
+    JSON.parse(bytes.toString(), (_, value: unknown, context?: { readonly source?: string }) =>
+      typeof value === 'number' && context?.source !== undefined ? rawJson(context.source) : value,
+    ),
+  );
+}
+
+/** Part of the language since V8 11.4, but not of TypeScript's library. */
+const { rawJSON: rawJson, isRawJSON: isRawJson } = JSON as unknown as {
+  rawJSON(text: string): object;
+  isRawJSON(value: unknown): value is object;
+};
+
 /** Members in the order of their UTF-16 code units: RFC 8785, section 3.2.3. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (typeof value !== 'object' || value === null || isRawJson(value)) return JSON.stringify(value);
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
 }

@@ -9,6 +9,7 @@ import { processes } from '../../../src/os/processes.ts';
 import { loadSpawn } from '../../../src/os/spawn.ts';
 import { userEnvironment } from '../../../src/profile/environment.ts';
 import { loadProfile } from '../../../src/profile/load.ts';
+import { NO_TRUST } from '../../../src/relay/trust.ts';
 import { runtimeRoots } from '../../../src/server/runtime-folder.ts';
 import { Sessions, type SessionsParts } from '../../../src/server/sessions.ts';
 import type { ServerIdentity } from '../../../src/wire/hello.ts';
@@ -18,6 +19,13 @@ import { fixtureServer } from '../../fixtures/server.ts';
 
 const { uid, username: user } = userInfo();
 const log = { debug() {}, info() {}, warn() {}, error() {} };
+const ANY = {
+  trust: { ...NO_TRUST, digest: undefined, unread: [] },
+  server: '',
+  claims: () => [],
+  restarted: async () => {},
+  [Symbol.dispose]() {},
+};
 let dir: string;
 let records: { readonly event: string; readonly fields: object }[];
 
@@ -53,7 +61,10 @@ async function sessions(failing?: string): Promise<Sessions> {
     profiles: { get: () => loadProfile(places, 'test') },
     audit: { append: append as never },
     start: start as SessionsParts['start'],
-    consent: { session: () => ({ ...NOBODY, [Symbol.dispose]() {} }) },
+    consent: {
+      session: () => ({ ...NOBODY, [Symbol.dispose]() {} }),
+      trust: { prepare: async () => {}, open: async () => ANY },
+    },
     settings: { relay: { line: 2 ** 20 }, rotation: { drain: 1000 } } as SessionsParts['settings'],
     clock,
     log,

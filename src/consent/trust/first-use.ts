@@ -1,0 +1,102 @@
+// What a person is shown before a profile is used for the first time: what runs, and all that its server lists, whole.
+import { escapeUnprintable } from '../../audit/printable.ts';
+import type { Sighting } from './compare.ts';
+import type { LookAlikes } from './look-alikes.ts';
+import { marksOf, type Names } from './marks.ts';
+import { KINDS, type Part, type RecordedKind } from './record.ts';
+
+/** The longest title or name that is shown, in characters. */
+const MAX_SHOWN = 200;
+
+const WORDS: Readonly<Record<RecordedKind, string>> = {
+  tools: 'tool',
+  prompts: 'prompt',
+  resources: 'interface',
+  templates: 'resource template',
+};
+
+export interface FirstUse {
+  readonly sighting: Sighting;
+  /** What it is that is not agreed to: the server as a whole, what the profile gives it in addition, or the host alone. */
+  readonly about: 'baseline' | 'host' | readonly string[];
+  readonly alike: LookAlikes;
+  /** Whether the answer outlives the daemon. */
+  readonly lasts: boolean;
+}
+
+/** The lines between what is asked and what the server may reach. */
+export function firstUseLines({ sighting, about, alike, lasts }: FirstUse): string[] {
+  const rest = lasts
+    ? []
+    : [
+        'there is no credential store: this is asked again once the daemon has ended ("warder init" makes one)',
+      ];
+  if (about === 'host') return ['you have accepted its server; this program has not used it yet', ...rest];
+  if (about !== 'baseline')
+    return [
+      'its profile gives it more than you have accepted:',
+      ...about.map((line) => `  ${show(line)}`),
+      ...rest,
+    ];
+  const { server, seen } = sighting;
+  const { tools } = seen.described;
+  const runs = server.files.map(
+    ({ path, digest }) => `it runs ${show(path)}${digest === null ? '' : ` (${digest.slice(0, 19)})`}`,
+  );
+  const lists = KINDS.flatMap((kind) => {
+    const parts = [...seen.described[kind]];
+    if (parts.length === 0) return kind === 'tools' ? ['it lists no tools'] : [];
+    return [
+      `it lists ${parts.length} ${WORDS[kind]}${parts.length === 1 ? '' : 's'}:`,
+      ...parts.map(([name, part]) => `  ${describe(name, part, { alike, tools })}`),
+    ];
+  });
+  const said = [...seen.described.introduction].map(([name, { text = '' }]) => {
+    const marks = marksOf(parseText(text), tools);
+    return `its ${name}: ${text.length} characters${marks.length === 0 ? '' : ` (${marks.join('; ')})`}`;
+  });
+  return [...runs, ...lists, ...said, ...rest, `"warder trust show" has every word of it`];
+}
+
+/** An entry of a list on one line, with what is odd about it. */
+function describe(
+  name: string,
+  { text }: Part,
+  { alike, tools }: { readonly alike: LookAlikes; readonly tools: Names },
+): string {
+  const title = text === undefined ? undefined : titleOf(text);
+  const other = alike.of(name);
+  const odd = [
+    ...(other === undefined ? [] : [`looks like ${show(other.name)} of ${other.where}`]),
+    ...(text === undefined ? ['too long to be kept'] : marksOf(text, tools, name)),
+  ];
+  return `${show(name)}${title === undefined ? '' : ` - ${show(title)}`}${odd.length === 0 ? '' : ` [${odd.join('; ')}]`}`;
+}
+
+/** The title of an entry, as the server says it. */
+function titleOf(text: string): string | undefined {
+  try {
+    const { title, annotations } = JSON.parse(text) as {
+      title?: unknown;
+      annotations?: { title?: unknown };
+    };
+    const found = title ?? annotations?.title;
+    return typeof found === 'string' ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseText(json: string): string {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === 'string' ? value : json;
+  } catch {
+    return json;
+  }
+}
+
+function show(text: string): string {
+  const shown = escapeUnprintable(text);
+  return shown.length <= MAX_SHOWN ? shown : `${shown.slice(0, MAX_SHOWN)}... (${shown.length} characters)`;
+}

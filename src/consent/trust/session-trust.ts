@@ -1,0 +1,261 @@
+// What one session holds its server to. What was accepted is the profile's and is shared; what was seen is the session's.
+
+import type { HostDialog, OpenConsent } from '../../relay/consent.ts';
+import type { Introduction, Listed, ListedKind, Trust } from '../../relay/trust.ts';
+import { claimsOf } from './claims.ts';
+import { changeOf, isSameServer, type Sighting } from './compare.ts';
+import { Listing } from './listing.ts';
+import { widened } from './permissions.ts';
+import type { ProfileTrust } from './profile-trust.ts';
+import type { Part, PartKind, Parts, Permissions, ServerIdentity, TrustRecord } from './record.ts';
+import { isUiUri, namedResources, startsLikeTemplate } from './ui-resources.ts';
+
+/** What a session needs beside the record. */
+export interface SessionTrustParts {
+  readonly trust: ProfileTrust;
+  readonly permissions: Permissions;
+  /** Whether the host program may use the profile. */
+  readonly isHostKnown: () => boolean;
+  /** Asks a person. */
+  readonly ask: (asking: AskingFirst) => OpenConsent;
+  /** Records that something is held back, or was pinned. `name` is undefined for the server itself. */
+  readonly record: (held: HeldBack) => void;
+}
+
+/** The question of a first use. */
+export interface AskingFirst {
+  /** The number of the request that waits for it. */
+  readonly call: string;
+  /** The dialog of the host, if it has one. */
+  readonly dialog: HostDialog | undefined;
+  readonly sighting: Sighting;
+  /** What the profile gives in addition to what was accepted. */
+  readonly wider: readonly string[];
+}
+
+/** What the log says of something that is held back. */
+export interface HeldBack {
+  readonly what: PartKind | 'server' | 'permissions';
+  readonly name: string | undefined;
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+  readonly outcome: 'held' | 'pinned';
+}
+
+const NONE: ReadonlyMap<string, string> = new Map();
+
+export class SessionTrust implements Trust, Disposable {
+  readonly #parts: SessionTrustParts;
+  readonly #listing = new Listing();
+  readonly #listeners: (() => void)[] = [];
+  readonly #stop: () => void;
+  #server: ServerIdentity;
+  /** What follows from the record alone, and for which record it does. */
+  #judged:
+    | { readonly record: TrustRecord; readonly isOther: boolean; readonly wider: readonly string[] }
+    | undefined;
+  #resources: { readonly record: TrustRecord; readonly named: ReadonlySet<string> } | undefined;
+
+  constructor(server: ServerIdentity, parts: SessionTrustParts) {
+    this.#server = server;
+    this.#parts = parts;
+    this.#stop = parts.trust.onChange(() => {
+      for (const listener of this.#listeners) listener();
+    });
+    this.#recordServer();
+  }
+
+  /** `sha256:<hex>` that names the record. */
+  get digest(): string | undefined {
+    return this.#parts.trust.digest;
+  }
+
+  /** Another server process of the session runs. */
+  set server(server: ServerIdentity) {
+    this.#server = server;
+    this.#judged = undefined;
+    this.#recordServer();
+    for (const listener of this.#listeners) listener();
+  }
+
+  get blocked(): string | undefined {
+    const { trust } = this.#parts;
+    const { fault } = trust;
+    if (fault !== undefined) return [fault.message, fault.hint].filter(Boolean).join('; ');
+    if (this.#judge()?.isOther !== true) return undefined;
+    return `another program runs than the one that the user has accepted: ${review(trust.profile)}`;
+  }
+
+  get firstUse(): 'baseline' | 'host' | undefined {
+    const { trust, isHostKnown } = this.#parts;
+    if (trust.fault !== undefined) return undefined;
+    const judged = this.#judge();
+    if (judged === undefined) return 'baseline';
+    return judged.wider.length === 0 && isHostKnown() ? undefined : 'host';
+  }
+
+  ask(call: string, dialog?: HostDialog): OpenConsent {
+    return this.#parts.ask({ call, dialog, sighting: this.sighting(), wider: this.#judge()?.wider ?? [] });
+  }
+
+  get unread(): readonly string[] {
+    const { resources, tools, contents } = this.#listing.described;
+    const wanted = new Set([...resources.keys(), ...namedResources(tools.values())]);
+    return [...wanted].filter((uri) => !contents.has(uri));
+  }
+
+  /** What the server says of a tool, a line each, at most so long. */
+  claims(tool: string): string[] {
+    const part =
+      this.#listing.described.tools.get(tool) ?? this.#parts.trust.record?.described.tools.get(tool);
+    return part?.text === undefined ? [] : claimsOf(part.text);
+  }
+
+  introduced(said: Introduction): string | undefined {
+    const accepted = this.#accepted();
+    this.#listing.introduce(said, accepted?.introduction);
+    this.#saw();
+    if (accepted === undefined) return undefined;
+    const held = [...this.#listing.described.introduction].filter(
+      ([name, part]) => this.#hold('introduction', name, part, accepted.introduction) !== undefined,
+    );
+    if (held.length === 0) return undefined;
+    const names = held.map(([name]) => name).join(' and ');
+    return `the ${names} of the server ${held.length === 1 ? 'is' : 'are'} not what the user has accepted: ${this.#review}`;
+  }
+
+  listed(
+    kind: ListedKind,
+    entries: readonly Listed[],
+    isFirst: boolean,
+    isLast: boolean,
+  ): ReadonlyMap<string, string> {
+    const relevant = kind === 'resources' ? entries.filter(({ name }) => isUiUri(name)) : entries;
+    const accepted = this.#accepted();
+    this.#listing.add(kind, relevant, [isFirst, isLast], accepted?.[kind]);
+    this.#saw();
+    if (accepted === undefined) return NONE;
+    const held = new Map<string, string>();
+    for (const { name } of relevant) {
+      const reason = this.#holdSeen(kind, name, accepted[kind]);
+      if (reason !== undefined) held.set(name, reason);
+    }
+    return held;
+  }
+
+  held(kind: ListedKind, name: string): string | undefined {
+    const accepted = this.#accepted();
+    if (accepted === undefined || (kind === 'resources' && !isUiUri(name))) return undefined;
+    if (this.#listing.described[kind].has(name)) return this.#holdSeen(kind, name, accepted[kind]);
+    if (accepted[kind].has(name) || (kind === 'resources' && this.#isNamed(name))) return undefined;
+    return `it is not among what the user has accepted of the server: ${this.#review}`;
+  }
+
+  read(uri: string, digest: string): string | undefined {
+    if (!isUiUri(uri)) return undefined;
+    const { trust, record } = this.#parts;
+    const isKept = this.#listing.read(uri, digest);
+    const current = trust.record;
+    if (current === undefined) return undefined;
+    this.#saw();
+    const part: Part = { digest, text: undefined };
+    if (!isKept) return `the server has more resources than are told apart: ${this.#review}`;
+    const { contents } = current.described;
+    if (contents.has(uri) || this.blocked !== undefined) return this.#hold('contents', uri, part, contents);
+    record({ what: 'contents', name: uri, before: undefined, after: digest, outcome: 'pinned' });
+    trust.pin(uri, part);
+    return undefined;
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** What was seen so far, as it is now. */
+  sighting(): Sighting {
+    return { seen: this.#listing.copy(), server: this.#server, permissions: this.#parts.permissions };
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+    this.#listeners.length = 0;
+    this.#parts.trust.keepSighting();
+  }
+
+  get #review(): string {
+    return review(this.#parts.trust.profile);
+  }
+
+  #accepted(): TrustRecord['described'] | undefined {
+    return this.#parts.trust.record?.described;
+  }
+
+  /** What has been seen is what people are shown, by reference: the session goes on to see. */
+  #saw(): void {
+    const { trust, permissions } = this.#parts;
+    trust.saw({ seen: this.#listing, server: this.#server, permissions });
+  }
+
+  #judge() {
+    const { trust, permissions } = this.#parts;
+    const { record } = trust;
+    if (record === undefined) return undefined;
+    if (this.#judged?.record !== record) {
+      this.#judged = {
+        record,
+        isOther: !isSameServer(record.server, this.#server),
+        wider: widened(record.permissions, permissions),
+      };
+    }
+    return this.#judged;
+  }
+
+  #holdSeen(kind: PartKind, name: string, accepted: Parts): string | undefined {
+    const part = this.#listing.described[kind].get(name);
+    if (part === undefined) return `the server lists more than can be told apart: ${this.#review}`;
+    return this.#hold(kind, name, part, accepted);
+  }
+
+  #hold(kind: PartKind, name: string, part: Part, accepted: Parts): string | undefined {
+    const change = changeOf(accepted, name, part);
+    if (change === undefined) return undefined;
+    const before = accepted.get(name)?.digest;
+    this.#parts.record({ what: kind, name, before, after: part.digest, outcome: 'held' });
+    this.#parts.trust.keepSightingSoon();
+    return change === 'added'
+      ? `it is new since the user has accepted the server: ${this.#review}`
+      : `it has changed since the user has accepted it: ${this.#review}`;
+  }
+
+  /** Whether a `ui://` resource is named by what was accepted, though the server lists it nowhere. */
+  #isNamed(uri: string): boolean {
+    const { record } = this.#parts.trust;
+    if (record === undefined) return false;
+    if (this.#resources?.record !== record)
+      this.#resources = { record, named: namedResources(record.described.tools.values()) };
+    if (this.#resources.named.has(uri)) return true;
+    return [...record.described.templates.keys()].some((template) => startsLikeTemplate(uri, template));
+  }
+
+  #recordServer(): void {
+    const judged = this.#judge();
+    if (judged?.isOther !== true) return;
+    const name = this.#server.files.map(({ path }) => path).join(' ');
+    this.#parts.record({
+      what: 'server',
+      name,
+      before: digestsOf(judged.record.server),
+      after: digestsOf(this.#server),
+      outcome: 'held',
+    });
+  }
+}
+
+function digestsOf({ files }: ServerIdentity): string {
+  return files.map(({ digest }) => digest ?? 'system').join(' ');
+}
+
+/** What the user can do. */
+function review(profile: string): string {
+  return `"warder trust diff ${profile}" shows it, "warder trust accept ${profile}" accepts it`;
+}

@@ -45,6 +45,8 @@ export interface ConsentSession {
   /** The digest of what runs and what it may do. */
   readonly server: string;
   readonly reach: Reach;
+  /** The digest of a tool's definition, as it was listed in the session or else accepted; undefined: neither. */
+  readonly definition: (tool: string) => string | undefined;
   /** What the server says of a tool, to be shown as its claim. */
   readonly claims: (tool: string) => readonly string[];
 }
@@ -117,7 +119,8 @@ export class ConsentService {
       server: about.server,
       kind: request.kind,
       name: request.name,
-      definition: request.definition,
+      definition:
+        (request.kind === 'tools' ? about.definition(request.name) : undefined) ?? request.definition,
       arguments: request.digest,
     });
     return {

@@ -65,9 +65,11 @@ export interface TrustedSession {
 
 /** The trust of one session, and what it is bound to. */
 export interface OpenTrust extends Disposable {
-  readonly trust: Trust & { readonly digest: string | undefined; readonly unread: readonly string[] };
+  readonly trust: Trust & { readonly digest: string | undefined };
   /** The digest of what runs. */
   readonly server: string;
+  /** The digest of a tool's definition, as it was listed in the session or else accepted. */
+  definition(tool: string): string | undefined;
   /** What the server says of a tool, a line each. */
   claims(tool: string): readonly string[];
   /** Another server process of the session was started. */
@@ -132,6 +134,7 @@ export class TrustService {
       get server() {
         return server.files.map(({ path, digest }) => `${path} ${digest ?? ''}`).join('\n');
       },
+      definition: (tool) => session.definition(tool)?.digest,
       claims: (tool) => session.claims(tool),
       restarted: async (started) => {
         server = await this.#identify(started);
@@ -340,6 +343,7 @@ export class TrustService {
     const asking = ask(asked);
     return {
       outcome: asking.outcome,
+      question: asking.id,
       notice: `waiting for the user${asking.id === undefined ? '' : `: "warder approve ${asking.id}"`}`,
       withdraw: asking.withdraw,
     };

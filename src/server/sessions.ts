@@ -137,6 +137,7 @@ export class Sessions {
         host: programOf(request),
         server: serverDigest(profile, started.command, held.server),
         reach: reachOf(profile),
+        definition: (tool) => held.definition(tool),
         claims: (tool) => held.claims(tool),
       });
       try {

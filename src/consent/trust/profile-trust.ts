@@ -32,6 +32,8 @@ export class ProfileTrust {
   #previous: TrustRecord | undefined;
   #sighting: Sighting | undefined;
   #digest: string | undefined;
+  /** Counts the records that were accepted; what is pinned makes no other. */
+  #generation = 0;
   /** The differences that were written last, as a text. */
   #saved = '';
   #keeping: NodeJS.Timeout | undefined;
@@ -63,6 +65,10 @@ export class ProfileTrust {
     if (record === undefined) return undefined;
     this.#digest ??= digestOfRecord(record);
     return this.#digest;
+  }
+
+  get generation(): number {
+    return this.#generation;
   }
 
   /** Whether the record outlives the daemon. */
@@ -167,6 +173,7 @@ export class ProfileTrust {
 
   async #become(record: TrustRecord | undefined): Promise<void> {
     this.#record = record;
+    this.#generation++;
     this.#digest = undefined;
     this.#fault = undefined;
     this.#saved = '';
@@ -187,6 +194,7 @@ export class ProfileTrust {
     const files = this.#options.files();
     if (files === this.#loaded) return;
     this.#loaded = files;
+    this.#generation++;
     if (typeof files !== 'object') {
       this.#fault = files === 'locked' ? lockedError(this.profile) : undefined;
       return;

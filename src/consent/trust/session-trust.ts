@@ -1,6 +1,7 @@
 // What one session holds its server to. What was accepted is the profile's and is shared; what was seen is the session's.
 
 import type { HostDialog, OpenConsent } from '../../relay/consent.ts';
+import { isInterface } from '../../relay/listed-kinds.ts';
 import type { Introduction, Listed, ListedKind, Trust } from '../../relay/trust.ts';
 import { claimsOf } from './claims.ts';
 import { changeOf, isSameServer, type Sighting } from './compare.ts';
@@ -8,7 +9,7 @@ import { Listing } from './listing.ts';
 import { widened } from './permissions.ts';
 import type { ProfileTrust } from './profile-trust.ts';
 import type { Part, PartKind, Parts, Permissions, ServerIdentity, TrustRecord } from './record.ts';
-import { isUiUri, namedResources, startsLikeTemplate } from './ui-resources.ts';
+import { namedResources, startsLikeTemplate } from './ui-resources.ts';
 
 /** What a session needs beside the record. */
 export interface SessionTrustParts {
@@ -42,6 +43,8 @@ export interface HeldBack {
   readonly outcome: 'held' | 'pinned';
 }
 
+/** Names that are remembered as held back; with more of them all of the server is. */
+const MAX_HELD = 50_000;
 const NONE: ReadonlyMap<string, string> = new Map();
 
 export class SessionTrust implements Trust, Disposable {
@@ -54,6 +57,8 @@ export class SessionTrust implements Trust, Disposable {
   #judged:
     | { readonly record: TrustRecord; readonly isOther: boolean; readonly wider: readonly string[] }
     | undefined;
+  /** What was held back once is held back until the record is another, whatever the server lists then. */
+  #heldOnce = { generation: -1, keys: new Set<string>() };
   #resources: { readonly record: TrustRecord; readonly named: ReadonlySet<string> } | undefined;
 
   constructor(server: ServerIdentity, parts: SessionTrustParts) {
@@ -94,7 +99,7 @@ export class SessionTrust implements Trust, Disposable {
     return judged.wider.length === 0 && isHostKnown() ? undefined : 'host';
   }
 
-  ask(call: string, dialog?: HostDialog): OpenConsent {
+  ask(call: string, dialog: HostDialog | undefined): OpenConsent {
     return this.#parts.ask({ call, dialog, sighting: this.sighting(), wider: this.#judge()?.wider ?? [] });
   }
 
@@ -104,10 +109,14 @@ export class SessionTrust implements Trust, Disposable {
     return [...wanted].filter((uri) => !contents.has(uri));
   }
 
+  /** A tool as it was listed in this session, or else accepted. */
+  definition(tool: string): Part | undefined {
+    return this.#listing.described.tools.get(tool) ?? this.#parts.trust.record?.described.tools.get(tool);
+  }
+
   /** What the server says of a tool, a line each, at most so long. */
   claims(tool: string): string[] {
-    const part =
-      this.#listing.described.tools.get(tool) ?? this.#parts.trust.record?.described.tools.get(tool);
+    const part = this.definition(tool);
     return part?.text === undefined ? [] : claimsOf(part.text);
   }
 
@@ -130,7 +139,7 @@ export class SessionTrust implements Trust, Disposable {
     isFirst: boolean,
     isLast: boolean,
   ): ReadonlyMap<string, string> {
-    const relevant = kind === 'resources' ? entries.filter(({ name }) => isUiUri(name)) : entries;
+    const relevant = kind === 'resources' ? entries.filter(({ name }) => isInterface(name)) : entries;
     const accepted = this.#accepted();
     this.#listing.add(kind, relevant, [isFirst, isLast], accepted?.[kind]);
     this.#saw();
@@ -145,14 +154,15 @@ export class SessionTrust implements Trust, Disposable {
 
   held(kind: ListedKind, name: string): string | undefined {
     const accepted = this.#accepted();
-    if (accepted === undefined || (kind === 'resources' && !isUiUri(name))) return undefined;
+    if (accepted === undefined || (kind === 'resources' && !isInterface(name))) return undefined;
     if (this.#listing.described[kind].has(name)) return this.#holdSeen(kind, name, accepted[kind]);
-    if (accepted[kind].has(name) || (kind === 'resources' && this.#isNamed(name))) return undefined;
+    if (accepted[kind].has(name) || (kind === 'resources' && this.#isNamed(name)))
+      return this.#heldBefore(kind, name);
     return `it is not among what the user has accepted of the server: ${this.#review}`;
   }
 
   read(uri: string, digest: string): string | undefined {
-    if (!isUiUri(uri)) return undefined;
+    if (!isInterface(uri)) return undefined;
     const { trust, record } = this.#parts;
     const isKept = this.#listing.read(uri, digest);
     const current = trust.record;
@@ -218,13 +228,28 @@ export class SessionTrust implements Trust, Disposable {
 
   #hold(kind: PartKind, name: string, part: Part, accepted: Parts): string | undefined {
     const change = changeOf(accepted, name, part);
-    if (change === undefined) return undefined;
+    if (change === undefined) return this.#heldBefore(kind, name);
+    if (this.#keysHeldOnce.size < MAX_HELD) this.#keysHeldOnce.add(keyOf(kind, name));
     const before = accepted.get(name)?.digest;
     this.#parts.record({ what: kind, name, before, after: part.digest, outcome: 'held' });
     this.#parts.trust.keepSightingSoon();
     return change === 'added'
       ? `it is new since the user has accepted the server: ${this.#review}`
       : `it has changed since the user has accepted it: ${this.#review}`;
+  }
+
+  get #keysHeldOnce(): Set<string> {
+    const { generation } = this.#parts.trust;
+    if (this.#heldOnce.generation !== generation) this.#heldOnce = { generation, keys: new Set() };
+    return this.#heldOnce.keys;
+  }
+
+  /** Why something is held back that is as it was accepted. */
+  #heldBefore(kind: PartKind, name: string): string | undefined {
+    const once = this.#keysHeldOnce;
+    return once.has(keyOf(kind, name)) || once.size >= MAX_HELD
+      ? `it was another in this session: ${this.#review}`
+      : undefined;
   }
 
   /** Whether a `ui://` resource is named by what was accepted, though the server lists it nowhere. */
@@ -249,6 +274,10 @@ export class SessionTrust implements Trust, Disposable {
       outcome: 'held',
     });
   }
+}
+
+function keyOf(kind: PartKind, name: string): string {
+  return `${kind} ${name}`;
 }
 
 function digestsOf({ files }: ServerIdentity): string {

@@ -1,10 +1,7 @@
 // `ui://` resources: what a host shows as an interface of the server. A server need not list them: a tool names its own
 // (`_meta.ui.resourceUri`, before that `_meta["ui/resourceUri"]`), and a template stands for many.
+import { isInterface } from '../../relay/listed-kinds.ts';
 import type { Part } from './record.ts';
-
-export function isUiUri(uri: string): boolean {
-  return /^ui:/i.test(uri);
-}
 
 /** The resources that tools name. */
 export function namedResources(tools: Iterable<Part>): ReadonlySet<string> {
@@ -16,7 +13,7 @@ export function namedResources(tools: Iterable<Part>): ReadonlySet<string> {
         _meta?: { ui?: { resourceUri?: unknown }; 'ui/resourceUri'?: unknown };
       };
       for (const uri of [meta?.ui?.resourceUri, meta?.['ui/resourceUri']]) {
-        if (typeof uri === 'string' && isUiUri(uri)) named.add(uri);
+        if (typeof uri === 'string' && isInterface(uri)) named.add(uri);
       }
     } catch {
       // No definition of a tool: it names nothing.

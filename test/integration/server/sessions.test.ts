@@ -20,9 +20,10 @@ import { fixtureServer } from '../../fixtures/server.ts';
 const { uid, username: user } = userInfo();
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const ANY = {
-  trust: { ...NO_TRUST, digest: undefined, unread: [] },
+  trust: { ...NO_TRUST, digest: undefined },
   server: '',
   claims: () => [],
+  definition: () => undefined,
   restarted: async () => {},
   [Symbol.dispose]() {},
 };

@@ -57,7 +57,8 @@ export class Redactor {
       secret,
       ...secretParts(secret.value).map((value) => ({ name: secret.name, value })),
     ]);
-    this.#finder = new Finder(secrets.map(withoutRare), true);
+    // Without lists: one of numbers is no text, and cannot be replaced by one.
+    this.#finder = new Finder(secrets.map(withoutRare), { folded: true });
     // A name may contain another credential's value.
     this.#labels = secrets.map(
       ({ name }) =>
@@ -144,12 +145,9 @@ function finish<Result>(work: Generator<void, Result>): Result {
   }
 }
 
-/**
- * Without the encodings that are searched for towards a server only: a list of numbers is no text and cannot be replaced
- * by one, and with base32 a stream would hold back the end of many a line.
- */
+/** Without base32, which is searched for towards a server only: a stream would hold back the end of many a line. */
 function withoutRare({ value, encodings = encodingsOf(value) }: SearchTarget): SearchTarget {
-  return { value, encodings: encodings.filter(({ kind }) => kind !== 'decimal' && kind !== 'base32') };
+  return { value, encodings: encodings.filter(({ kind }) => kind !== 'base32') };
 }
 
 /**
@@ -161,7 +159,7 @@ export class ResponseSealer {
   readonly #secrets: SecretPlaceholder[];
 
   constructor(secrets: readonly SecretPlaceholder[]) {
-    this.#finder = new Finder(secrets, true);
+    this.#finder = new Finder(secrets, { folded: true, lists: true });
     this.#secrets = [...secrets];
   }
 
@@ -249,7 +247,7 @@ function encodePlaceholder(
     const digits = plain.toString('hex');
     return Buffer.from(/[A-F]/.test(text) ? digits.toUpperCase() : digits);
   }
-  if (form === 'decimal') return Buffer.from(plain.join(text.includes(', ') ? ', ' : ','));
+  if (form === 'decimal' || form === 'hex-list') return Buffer.from(listOf(plain, form, text));
   if (isUtf16(bytes)) return Buffer.from(placeholder, 'utf16le').subarray(0, -1);
   if (form !== 'base64' || (plain.length - Buffer.byteLength(value)) % 3 !== 0) return plain;
   const core = base64Core(plain, offset);
@@ -262,6 +260,22 @@ function encodePlaceholder(
     text.replace(/(\\+[rn]|[\r\n])|[^\\\r\n]/g, (_, lineBreak) => lineBreak ?? core.charAt(done++)),
   );
 }
+
+/** The numbers of bytes, written and separated like the first two of a list; with indexes if it has them. */
+function listOf(bytes: Buffer, form: 'decimal' | 'hex-list', like: string): string {
+  const [, prefix = '', separator = ',', index] = FIRST_OF_LIST.exec(like) ?? [];
+  const isHex = form === 'hex-list' || prefix !== '';
+  const numbers = Array.from(bytes, (byte) =>
+    isHex ? prefix + byte.toString(16).padStart(2, '0') : String(byte),
+  );
+  if (index === undefined) return numbers.join(separator);
+  return numbers.reduce(
+    (text, number, at) => text + separator.replace(index, String(Number(index) + at - 1)) + number,
+  );
+}
+
+/** A number, and what separates it from the next, maybe with an index before a colon. */
+const FIRST_OF_LIST = /^(0[xX])?[0-9a-fA-F]+([^0-9a-fA-F]+(?:([0-9]+)[^0-9a-fA-F,:]*:[^0-9a-fA-F]*)?)/;
 
 /** Whether every second byte is a NUL, from the second on: ASCII in UTF-16, from the first character to the last. */
 function isUtf16(bytes: Buffer): boolean {

@@ -6,7 +6,6 @@
 //                     the characters that the secret alone determines. Either alphabet, broken into lines or not
 //     hex             the digits of its UTF-8 bytes, in lower and in upper case
 //     base32          in five alignments, without padding (RFC 4648 6)
-//     decimal         the numbers of its UTF-8 bytes, with commas between them, as JSON writes a buffer
 //     double-base64   the base64 of each of the three, in three alignments again
 //
 // Each encoding has anchors: strings of which at least one occurs wherever the encoding does. Data without any anchor
@@ -14,7 +13,7 @@
 import { MAX_BREAK, maxLengthOf } from './escapes.ts';
 
 export interface Encoding {
-  readonly kind: 'raw' | 'base64' | 'hex' | 'base32' | 'decimal' | 'double-base64';
+  readonly kind: 'raw' | 'base64' | 'hex' | 'base32' | 'double-base64';
   /** For base64: how many bytes precede the secret in its group of three. */
   readonly offset: 0 | 1 | 2;
   /** Code points. */
@@ -35,7 +34,7 @@ const MAX_ANCHOR = 24;
 const LONG_ALPHANUMERIC_RUN = 12;
 /** The shortest line of base64 that is recognised, in characters. */
 const MIN_LINE_LENGTH = 16;
-/** Base32, lists and base64 of base64 are not searched for a longer secret, in characters: they would take much memory. */
+/** Base32 and base64 of base64 are not searched for a longer secret, in characters: they would take much memory. */
 const MAX_RARE = 1024;
 
 /** The longest escape of "+" or "/" in base64, in bytes. */
@@ -67,10 +66,6 @@ export function encodingsOf(secret: string): Encoding[] {
   for (let offset = 0; offset < 5; offset++) {
     const text = base32Core(bytes, offset);
     encodings.push(createEncoding('base32', 0, text, [longestAnchor(text, UNALTERED)]));
-  }
-  for (const separator of [',', ', ']) {
-    const text = bytes.join(separator);
-    encodings.push(createEncoding('decimal', 0, text, [encoder.encode(text.slice(0, MAX_ANCHOR))]));
   }
   for (const inner of OFFSETS.flatMap((offset) => alphabets(base64Core(bytes, offset)))) {
     for (const offset of OFFSETS) {

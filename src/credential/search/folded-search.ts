@@ -16,15 +16,20 @@ import {
   foldCodes,
   foldText,
   INCOMPLETE,
+  isBlank,
+  isIndentation,
+  isLineBreak,
   lengthOfUnit,
   MAX_ESCAPE,
   mayBeInEscape,
+  mayBeQuoted,
   NO_SYMBOL,
   readUnit,
   SYMBOL_OF,
   SYMBOLS,
   symbolOf,
 } from './folded-view.ts';
+import type { FoundRange } from './ranges.ts';
 import { NO_STATE, SymbolAutomaton } from './symbol-automaton.ts';
 
 interface Key {
@@ -38,16 +43,9 @@ interface Key {
   readonly maxLength: number;
 }
 
-export interface FoldedMatch {
-  readonly start: number;
-  readonly end: number;
-  /** The index of the value. */
-  readonly index: number;
-}
-
 /** What a search has found. It holds until the next one. */
 export interface FoldedResult {
-  matches: FoldedMatch[];
+  matches: FoundRange[];
   /** Positions near which the exact search must look. */
   anchors: number[];
   /** The first position of a match whose end may be yet to come; the data's length if there is none. */
@@ -67,14 +65,21 @@ const MAX_GAP_EACH = 32;
 const MAX_LENGTH_EACH = 16;
 const MAX_LENGTH_BESIDE = 256;
 
-/** Classes of bytes beside the symbols: bit 6 is no symbol, bit 7 ends a run. */
+/**
+ * Classes of bytes beside the symbols: bit 6 is no symbol, and what is as large as `END` ends a run. A space or a tab ends one too, but
+ * at the beginning of a line.
+ */
 const GAP = NO_SYMBOL;
 const MARK = NO_SYMBOL | 1;
 const LINE_BREAK = NO_SYMBOL | 2;
+const EQUALS = NO_SYMBOL | 4;
+const BLANK = NO_SYMBOL | 8;
 const END = 128;
+const TAB = 0x09;
 const LF = 0x0a;
 const CR = 0x0d;
 const BACKSLASH = 0x5c;
+const EQUALS_SIGN = 0x3d;
 
 export class FoldedSearch {
   readonly #values: string[] = [];
@@ -89,7 +94,7 @@ export class FoldedSearch {
   #maxGap = MAX_GAP_EACH;
   #maxLength = 0;
   #needsExact = false;
-  readonly #automaton = new SymbolAutomaton();
+  readonly #automaton = new SymbolAutomaton(SYMBOLS);
   /** Of the scan under way. */
   #patient = false;
   readonly #result: FoldedResult = { matches: NONE, anchors: NONE, incomplete: 0 };
@@ -131,8 +136,10 @@ export class FoldedSearch {
     this.#classes = SYMBOL_OF.map((symbol, byte) => {
       if (symbol !== NO_SYMBOL) return symbol;
       if ('\\%&'.includes(String.fromCharCode(byte))) return MARK;
+      if (byte === EQUALS_SIGN) return EQUALS;
       if (tokenBytes[byte] === true) return GAP;
-      return byte === LF || byte === CR ? LINE_BREAK : END;
+      if (isBlank(byte)) return BLANK;
+      return isLineBreak(byte) ? LINE_BREAK : END;
     });
   }
 
@@ -156,13 +163,14 @@ export class FoldedSearch {
       if (far + 2 >= data.length) break;
       let at = far;
       while (at > seen && !this.#excludes(data, at)) at--;
+      if (at === seen) for (at = far; at > seen && !this.#endsRun(data, at); ) at--;
       if (at > seen) {
         clear = at;
         seen = far;
         continue;
       }
       at = far + 1;
-      while (at + 2 < data.length && !this.#excludes(data, at)) at++;
+      while (at + 2 < data.length && !this.#excludes(data, at) && !this.#endsRun(data, at)) at++;
       if (at + 2 >= data.length) break;
       this.#fold(data, clear + 1, at + 2, whole, result);
       clear = at;
@@ -183,42 +191,73 @@ export class FoldedSearch {
     return this.#triples[tripleOf(first, second, third)] === 0 && !mayBeInEscape(data, at);
   }
 
+  /** Whether a space or a tab is there, and not at the beginning of a line: no match contains it. */
+  #endsRun(data: Uint8Array, at: number): boolean {
+    return this.#classes[data[at] as number] === BLANK && !isIndentation(data, at);
+  }
+
   /** Folds the data from `from` to `to`, where no escape is cut but by the data's end. */
   #fold(data: Uint8Array, from: number, to: number, whole: boolean, result: FoldedResult): void {
+    if (this.#foldAs(data, from, to, whole, false, result)) this.#foldAs(data, from, to, whole, true, result);
+  }
+
+  /** `quoted`: reads quoted-printable. Returns whether the data contains what may be such. */
+  #foldAs(
+    data: Uint8Array,
+    from: number,
+    to: number,
+    whole: boolean,
+    quoted: boolean,
+    result: FoldedResult,
+  ): boolean {
     const automaton = this.#automaton;
     const starts = this.#starts;
     const mask = starts.length - 1;
     let state = 0;
     let count = 0;
     let last = from;
-    let afterBreak = false;
+    /** Since the last line break there were only spaces. */
+    let atBreak = false;
+    /** That line break was no escaped one. */
+    let afterRawBreak = false;
+    let mayBe = false;
     for (let at = from; at < to; ) {
       const byte = data[at] as number;
       let symbol = this.#classes[byte] as number;
       let length = 1;
       if (symbol >= NO_SYMBOL) {
-        let isBreak = false;
-        if (symbol === MARK) {
-          const unit = readUnit(data, at, whole);
+        let isBreak = symbol === LINE_BREAK;
+        if (symbol === MARK || (symbol === EQUALS && quoted)) {
+          const unit = readUnit(data, at, whole, quoted);
           if (unit === INCOMPLETE) {
             this.#hold(data, at, result);
             this.#holdOpen(data, automaton, state, count, result);
-            return;
+            return mayBe;
           }
           length = lengthOfUnit(unit);
-          symbol = symbolOf(codeOfUnit(unit));
-        } else if (symbol === LINE_BREAK) {
-          isBreak = true;
+          const code = codeOfUnit(unit);
+          symbol = symbolOf(code);
+          isBreak = isLineBreak(code) || (atBreak && isBlank(code));
+          afterRawBreak = false;
+        } else if (symbol === EQUALS) mayBe ||= mayBeQuoted(data, at);
+        else if (isBreak) {
           if (byte === CR && data[at + 1] === LF) length = 2;
-          if (afterBreak) state = 0;
+          if (afterRawBreak) state = 0;
+          afterRawBreak = true;
+        } else if (isBlank(byte)) {
+          if (symbol === BLANK && !atBreak) state = 0;
+          at++;
+          continue;
         } else if (symbol === END) state = 0;
-        afterBreak = isBreak;
         if (symbol >= NO_SYMBOL) {
+          atBreak = isBreak;
+          afterRawBreak &&= isBreak;
           at += length;
           continue;
         }
       }
-      afterBreak = false;
+      atBreak = false;
+      afterRawBreak = false;
       if (at - last > this.#maxGap) state = 0;
       starts[count & mask] = at;
       count++;
@@ -227,11 +266,12 @@ export class FoldedSearch {
       state = automaton.next(state, symbol);
       for (let found = automaton.firstEnd(state); found !== NO_STATE; found = automaton.nextEnd(found)) {
         const start = starts[(count - automaton.depthOf(found)) & mask] ?? 0;
-        for (const key of automaton.keysAt(found)) this.#report(data, start, at, whole, key, result);
+        for (const key of automaton.keysAt(found)) this.#report(data, start, at, whole, quoted, key, result);
       }
     }
     if (to === data.length && !whole && to - last <= this.#maxGap)
       this.#holdOpen(data, automaton, state, count, result);
+    return mayBe;
   }
 
   /** Holds back what may be the beginning of a match: the longest that is not within a complete one. */
@@ -266,6 +306,7 @@ export class FoldedSearch {
     start: number,
     end: number,
     whole: boolean,
+    quoted: boolean,
     number: number,
     result: FoldedResult,
   ): void {
@@ -279,22 +320,23 @@ export class FoldedSearch {
       return;
     }
     if (!raw) {
-      add(result, { start, end, index });
+      add(result, { start, end, index, form: 'other' });
       return;
     }
-    if (use === 'strict' && !isWritten(value, data, start, end)) return;
+    if (use === 'strict' && !isWritten(value, data, start, end, quoted)) return;
     const [, before = '', after = ''] = EDGES.exec(value) ?? [];
-    const extended = extendRight(after, data, end, whole);
+    const extended = extendRight(after, data, end, whole, quoted);
     if (extended === INCOMPLETE) this.#hold(data, start, result);
     add(result, {
-      start: extendLeft(before, data, start),
+      start: extendLeft(before, data, start, quoted),
       end: extended === INCOMPLETE ? end : extended,
       index,
+      form: 'other',
     });
   }
 }
 
-function add(result: FoldedResult, match: FoldedMatch): void {
+function add(result: FoldedResult, match: FoundRange): void {
   if (result.matches === NONE) result.matches = [];
   result.matches.push(match);
 }
@@ -324,7 +366,6 @@ function keysOf(value: string, encodings: readonly Encoding[], index: number): K
   for (const { kind, characters } of encodings) {
     if (
       kind === 'raw' ||
-      kind === 'decimal' ||
       ((kind === 'double-base64' || kind === 'base32') && characters.length > MAX_RARE) ||
       // Lower and upper case are the same here.
       (kind === 'hex' && hasHex)
@@ -346,17 +387,19 @@ function keysOf(value: string, encodings: readonly Encoding[], index: number): K
 }
 
 /** Whether the value's characters from its first letter or digit to its last stand there, with nothing between them. */
-function isWritten(value: string, data: Uint8Array, start: number, end: number): boolean {
+function isWritten(value: string, data: Uint8Array, start: number, end: number, quoted: boolean): boolean {
   const isOther = (code: number): boolean => code >= 128;
   let index = value.search(/[A-Za-z0-9]/);
+  let atBreak = false;
   for (let at = start; at < end; ) {
-    const unit = readUnit(data, at, true);
+    const unit = readUnit(data, at, true, quoted);
     at += lengthOfUnit(unit);
     const code = codeOfUnit(unit);
     if (isOther(code)) continue;
     while (isOther(value.charCodeAt(index))) index++;
     if (isCharacter(code, value.charCodeAt(index))) index++;
-    else if (!isFiller(code)) return false;
+    else if (!isFiller(code) && !(atBreak && isBlank(code))) return false;
+    atBreak = isLineBreak(code) || (atBreak && isBlank(code));
   }
   return true;
 }
@@ -366,47 +409,51 @@ function isCharacter(code: number, expected: number): boolean {
 }
 
 function isFiller(code: number): boolean {
-  return code === 0 || code === LF || code === CR || code === BACKSLASH;
+  return code === 0 || code === TAB || code === LF || code === CR || code === BACKSLASH;
 }
 
 /** The end of `text` where it goes on from `at`, in whatever writing; `INCOMPLETE` if the data ends before. */
-function extendRight(text: string, data: Uint8Array, at: number, whole: boolean): number {
+function extendRight(text: string, data: Uint8Array, at: number, whole: boolean, quoted: boolean): number {
   let end = at;
   let position = at;
+  let atBreak = false;
   for (let index = 0; index < text.length; ) {
     if (position - end > MAX_GAP_EACH) return end;
-    const unit = position < data.length ? readUnit(data, position, whole) : INCOMPLETE;
+    const unit = position < data.length ? readUnit(data, position, whole, quoted) : INCOMPLETE;
     if (unit === INCOMPLETE) return whole ? end : INCOMPLETE;
     position += lengthOfUnit(unit);
     const code = codeOfUnit(unit);
     if (isCharacter(code, text.charCodeAt(index))) {
       index++;
       end = position;
-    } else if (!isFiller(code)) return end;
+    } else if (!isFiller(code) && !(atBreak && isBlank(code))) return end;
+    atBreak = isLineBreak(code) || (atBreak && isBlank(code));
   }
   return end;
 }
 
 /** The start of `text` where it ends at `at`, in whatever writing. */
-function extendLeft(text: string, data: Uint8Array, at: number): number {
+function extendLeft(text: string, data: Uint8Array, at: number, quoted: boolean): number {
   let start = at;
   let position = at;
   for (let index = text.length - 1; index >= 0 && start - position <= MAX_GAP_EACH; ) {
-    const found = unitBefore(data, position, text.charCodeAt(index));
+    const found = unitBefore(data, position, text.charCodeAt(index), quoted);
     if (found >= 0) {
       position = found;
       start = found;
       index--;
-    } else if (position > 0 && isFiller(data[position - 1] ?? BACKSLASH)) position--;
+    } else if (position === 0) break;
+    else if (isFiller(data[position - 1] as number) || isIndentation(data, position - 1)) position--;
+    else if (quoted && data[position - 1] === EQUALS_SIGN && isLineBreak(data[position] ?? 0)) position--;
     else break;
   }
   return start;
 }
 
 /** Where a writing of a character begins that ends at `end`; -1 if there is none. The longest counts. */
-function unitBefore(data: Uint8Array, end: number, expected: number): number {
+function unitBefore(data: Uint8Array, end: number, expected: number, quoted: boolean): number {
   for (let at = Math.max(0, end - MAX_ESCAPE); at < end; at++) {
-    const unit = readUnit(data, at, true);
+    const unit = readUnit(data, at, true, quoted);
     if (at + lengthOfUnit(unit) === end && isCharacter(codeOfUnit(unit), expected)) return at;
   }
   return -1;

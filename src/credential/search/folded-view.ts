@@ -7,9 +7,12 @@
 //     JSON, C      \uXXXX, \UXXXXXXXX, \xXX after any number of backslashes
 //     URL          %XX, or %25XX after more encodings; %uXXXX
 //     HTML         &#39; &#039; &#x27; &amp; &lt; and so on, also after "&" itself became "&amp;"
+//     quoted       =XX, and = at the end of a line (quoted-printable, RFC 2045 6.7), where the data is read so: elsewhere
+//                  "=" separates a name from its value
 //
 // What ends a token (a space, a quote, a comma, a bracket, an empty line) ends a run of the view too, unless a value
-// contains it: words of a sentence or values of a list do not become one value.
+// contains it: words of a sentence or values of a list do not become one value. Spaces and tabs at the beginning of a line are part
+// of the line break before them: text is wrapped so in YAML, XML, mail headers (RFC 5322 2.2.3) and source code.
 
 /** The symbols of the view: 26 letters and 10 digits. */
 export const SYMBOLS = 36;
@@ -32,6 +35,17 @@ const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
 const AMPERSAND = 0x26;
 const LOWER_U = 0x75;
+const LOWER_N = 0x6e;
+const LOWER_R = 0x72;
+const LOWER_T = 0x74;
+const EQUALS = 0x3d;
+const SEMICOLON = 0x3b;
+const LF = 0x0a;
+const CR = 0x0d;
+const TAB = 0x09;
+const SPACE = 0x20;
+/** The most spaces and tabs of an indentation: a match has no more bytes between two characters. */
+const MAX_INDENTATION = 32;
 /** A unit is its length and the code that it stands for, in one number: it is read for many positions. */
 const CODE_BITS = 21;
 const CODE_MASK = (1 << CODE_BITS) - 1;
@@ -95,21 +109,63 @@ export function mayBeInEscape(data: Uint8Array, at: number): boolean {
   const least = Math.max(0, at - MAX_ESCAPE_RUN);
   for (let before = at - 1; before >= least; before--) {
     const byte = data[before] as number;
-    if (SYMBOL_OF[byte] === NO_SYMBOL) return MARKS[byte] === 1;
+    if (SYMBOL_OF[byte] === NO_SYMBOL) return MARKS[byte] === 1 || (byte === EQUALS && at - before <= 2);
   }
   return false;
 }
 
 /**
- * Reads the byte or escape at `at`, which is within the data: see `lengthOfUnit` and `codeOfUnit`. `INCOMPLETE` if the
- * data ends where an escape could go on, unless it is `whole`.
+ * Whether a space or a tab may have nothing but such between it and a line break, raw or escaped; or follow "=", as what is added at
+ * the end of a line of quoted-printable does.
  */
-export function readUnit(data: Uint8Array, at: number, whole: boolean): number {
+export function isIndentation(data: Uint8Array, at: number): boolean {
+  if (!isBlank(data[at] as number)) return false;
+  const least = Math.max(0, at - MAX_INDENTATION);
+  let before = at - 1;
+  for (; before >= least; before--) {
+    if (isBlank(data[before] as number)) continue;
+    if (data[before] !== LOWER_T || data[before - 1] !== BACKSLASH) break;
+    while (data[before - 1] === BACKSLASH) before--;
+  }
+  const byte = data[before];
+  if (byte === undefined) return false;
+  if (isLineBreak(byte) || byte === EQUALS) return true;
+  return isBreakEnd(byte) && mayBeInEscape(data, before + 1);
+}
+
+/** Whether an escape of a line break may end with it: \\n, \\r, %0A, &#10; and the like. */
+function isBreakEnd(byte: number): boolean {
+  const lower = byte | 0x20;
+  return byte === LOWER_N || byte === LOWER_R || byte === SEMICOLON || lower === 0x61 || lower === 0x64;
+}
+
+export function isBlank(byte: number): boolean {
+  return byte === SPACE || byte === TAB;
+}
+
+export function isLineBreak(code: number): boolean {
+  return code === LF || code === CR;
+}
+
+/** Whether an escape of quoted-printable may begin at "=". */
+export function mayBeQuoted(data: Uint8Array, at: number): boolean {
+  const next = data[at + 1];
+  if (next === undefined || isLineBreak(next) || isBlank(next) || next === BACKSLASH) return true;
+  const last = data[at + 2];
+  return digitOf(next) >= 0 && (last === undefined || digitOf(last) >= 0);
+}
+
+/**
+ * Reads the byte or escape at `at`, which is within the data: see `lengthOfUnit` and `codeOfUnit`. `INCOMPLETE` if the
+ * data ends where an escape could go on, unless it is `whole`. `quoted`: "=" begins an escape.
+ */
+export function readUnit(data: Uint8Array, at: number, whole: boolean, quoted: boolean): number {
   const byte = data[at] as number;
   let unit: number;
   if (byte === BACKSLASH) unit = readBackslash(data, at);
   else if (byte === PERCENT) unit = readPercent(data, at);
   else if (byte === AMPERSAND) unit = readEntity(data, at);
+  else if (quoted && byte === EQUALS) unit = readQuoted(data, at);
   else return unitOf(1, byte);
   if (unit !== INCOMPLETE) return unit;
   return whole ? unitOf(1, byte) : INCOMPLETE;
@@ -130,9 +186,29 @@ function readBackslash(data: Uint8Array, at: number): number {
     if (code === INCOMPLETE) return INCOMPLETE;
     return code < 0 ? unitOf(count, BACKSLASH) : unitOf(count + 1 + digits, code);
   }
-  // \n, \r, \t, \b, \f
-  const control = letter === 0x6e || letter === 0x72 || letter === 0x74 || letter === 0x62 || letter === 0x66;
+  if (letter === LOWER_N) return unitOf(count + 1, LF);
+  if (letter === LOWER_R) return unitOf(count + 1, CR);
+  if (letter === LOWER_T) return unitOf(count + 1, TAB);
+  // \b, \f
+  const control = letter === 0x62 || letter === 0x66;
   return control ? unitOf(count + 1, FILLER) : unitOf(count, BACKSLASH);
+}
+
+/** A soft line break is one with what precedes it: spaces that were added on the way. */
+function readQuoted(data: Uint8Array, at: number): number {
+  let end = at + 1;
+  while (end - at < MAX_INDENTATION && isBlank(data[end] ?? 0)) end++;
+  const byte = data[end];
+  if (byte === undefined) return INCOMPLETE;
+  if (isLineBreak(byte)) return unitOf(end + 1 - at, LF);
+  if (byte === BACKSLASH) {
+    const unit = readBackslash(data, end);
+    if (unit === INCOMPLETE) return INCOMPLETE;
+    if (isLineBreak(codeOfUnit(unit))) return unitOf(end + lengthOfUnit(unit) - at, LF);
+  }
+  const code = readHex(data, at + 1, 2);
+  if (code === INCOMPLETE) return INCOMPLETE;
+  return code < 0 ? unitOf(1, EQUALS) : unitOf(3, code);
 }
 
 function readPercent(data: Uint8Array, at: number): number {
@@ -165,7 +241,7 @@ function readEntity(data: Uint8Array, at: number): number {
       code = code * (hex ? 16 : 10) + digit;
     }
     if (end >= data.length) return INCOMPLETE;
-    return end > first && data[end] === 0x3b ? unitOf(end + 1 - at, code) : unitOf(1, AMPERSAND);
+    return end > first && data[end] === SEMICOLON ? unitOf(end + 1 - at, code) : unitOf(1, AMPERSAND);
   }
   for (const [name, code] of ENTITIES) {
     const matches = matchesText(data, from, name);

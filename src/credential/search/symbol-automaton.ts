@@ -5,8 +5,6 @@
 // Strings can be added at any time, in time proportional to the string. So what the algorithm computes of all strings
 // in advance is computed here as sequences need it: a state's longest proper ending that is a state, too. A table of
 // states and symbols would be a hundred times as large as the strings.
-import { SYMBOLS } from './folded-view.ts';
-
 /** No state: the end of a list. */
 export const NO_STATE = -1;
 
@@ -31,8 +29,9 @@ export class SymbolAutomaton {
   #shorter = new Int32Array(FIRST_SIZE).fill(UNKNOWN);
   /** By state whose `#shorter` is known: the next shorter one with which a string ends. */
   #nextEnds = new Int32Array(FIRST_SIZE).fill(NO_STATE);
+  readonly #alphabet: number;
   /** By symbol: the state of that symbol alone. */
-  readonly #first = new Int32Array(SYMBOLS);
+  readonly #first: Int32Array;
   /** `#shorter` was computed for some state. */
   #computed = false;
   /** By state and symbol: the state after it, if that does not have the next number. */
@@ -40,7 +39,10 @@ export class SymbolAutomaton {
   /** By state with which strings end: their indexes. */
   readonly #strings = new Map<number, number[]>();
 
-  constructor() {
+  /** `alphabet`: how many symbols there are, 256 at most. */
+  constructor(alphabet: number) {
+    this.#alphabet = alphabet;
+    this.#first = new Int32Array(alphabet);
     this.#shorter[0] = 0;
   }
 
@@ -104,7 +106,7 @@ export class SymbolAutomaton {
     const next = state + 1;
     if (this.#symbols[next] === symbol && this.#parents[next] === state) return next;
     if (((this.#kinds[state] as number) & BRANCHES) === 0) return 0;
-    return this.#branches.get(state * SYMBOLS + symbol) ?? 0;
+    return this.#branches.get(state * this.#alphabet + symbol) ?? 0;
   }
 
   #hasChild(state: number): boolean {
@@ -119,7 +121,7 @@ export class SymbolAutomaton {
     if (parent === 0) this.#first[symbol] = state;
     else if (state !== parent + 1) {
       this.#kinds[parent] = (this.#kinds[parent] as number) | BRANCHES;
-      this.#branches.set(parent * SYMBOLS + symbol, state);
+      this.#branches.set(parent * this.#alphabet + symbol, state);
     }
     return state;
   }

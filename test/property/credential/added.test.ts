@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { Finder, type MatchedValue } from '../../../src/credential/finder.ts';
 import { ResponseSealer } from '../../../src/credential/redact.ts';
+import { SYMBOLS } from '../../../src/credential/search/folded-view.ts';
 import { NO_STATE, SymbolAutomaton } from '../../../src/credential/search/symbol-automaton.ts';
 
 const runs = { numRuns: process.env.SLOW ? 10_000 : 300 };
@@ -49,7 +50,7 @@ function expected(strings: readonly Uint8Array[], sequence: Uint8Array): [number
 test('W-CRED-1 strings of symbols that are added at any time are all found, and so is what may begin one', () => {
   fc.assert(
     fc.property(strings, sequence, (strings, sequence) => {
-      const automaton = new SymbolAutomaton();
+      const automaton = new SymbolAutomaton(SYMBOLS);
       strings.forEach((string, index) => {
         automaton.add(string, index);
         expect(seen(automaton, sequence)).toEqual(expected(strings.slice(0, index + 1), sequence));
@@ -69,7 +70,7 @@ test('W-SEAL-3 a search that values were added to finds what one of all values d
   fc.assert(
     fc.property(fc.uniqueArray(value, { minLength: 1, maxLength: 6 }), (values) => {
       const targets = values.map((value) => ({ value }));
-      const grown = new Finder([], true);
+      const grown = new Finder([], { folded: true });
       const text = Buffer.from(
         values
           .flatMap((value) => [
@@ -84,7 +85,7 @@ test('W-SEAL-3 a search that values were added to finds what one of all values d
         grown.add([target]);
         grown.find(text);
       }
-      expect(grown.find(text)).toEqual(new Finder(targets, true).find(text));
+      expect(grown.find(text)).toEqual(new Finder(targets, { folded: true }).find(text));
     }),
     runs,
   );
@@ -100,7 +101,7 @@ test('W-SEAL-6 a stream replaces a value that is added while it is under way', (
 });
 
 test('W-EGR-11 a value is added in the time that it takes alone, however many there are', () => {
-  const finder = new Finder([], true);
+  const finder = new Finder([], { folded: true });
   const replace = ({ bytes }: MatchedValue): Buffer => bytes;
   const addSome = (): number => {
     const start = process.threadCpuUsage().user;

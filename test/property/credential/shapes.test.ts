@@ -18,6 +18,7 @@ const any = fc.oneof(
   fc.stringMatching(/^[A-Za-z0-9_+/=.~-]{12,60}$/),
   fc.string({ unit: 'grapheme', minLength: 8, maxLength: 30 }).filter((value) => value.isWellFormed()),
 );
+const hexOf = (byte: number): string => byte.toString(16).padStart(2, '0');
 const cuts = fc.array(fc.nat(2000), { maxLength: 10 });
 
 function sealed(value: string, text: string, cuts: readonly number[]): string {
@@ -97,20 +98,176 @@ test('[W-SEAL-3] the numbers of its bytes, as JSON.stringify writes a buffer and
   );
 });
 
+/** The writings of a number in a list, and what may stand between two. */
+const NUMBERS: readonly ((byte: number) => string)[] = [
+  (byte) => String(byte),
+  (byte) => `0x${hexOf(byte)}`,
+  (byte) => `0X${hexOf(byte).toUpperCase()}`,
+  hexOf,
+  (byte) => hexOf(byte).toUpperCase(),
+];
+const BETWEEN = [
+  ',',
+  ', ',
+  ' ',
+  '  ',
+  '\n',
+  ',\n    ',
+  ',\r\n\t',
+  '\n- ',
+  '\\n',
+  ',\\n  ',
+  ',\\r\\n\\t',
+  '\\\\n',
+  '","',
+  '; ',
+];
+const list = fc.tuple(fc.constantFrom(...NUMBERS), fc.constantFrom(...BETWEEN));
+
+test('[W-SEAL-3] lists of its bytes in any layout: one number a line, with 0x, as a dump, in YAML, escaped in JSON', () => {
+  fc.assert(
+    fc.property(
+      any,
+      fc.uint8Array({ maxLength: 5 }),
+      fc.uint8Array({ maxLength: 5 }),
+      list,
+      cuts,
+      (value, before, after, [number, between], cuts) => {
+        const written = Array.from(Buffer.from(value), number).join(between);
+        const around = (bytes: Uint8Array): string[] => Array.from(bytes, (byte) => number(byte));
+        const text = `key: [${[...around(before), written, ...around(after)].join(between)}] end`;
+        const out = sealed(value, text, cuts);
+        expect(out).not.toContain(written);
+        // Digits with escapes between them are found as digits.
+        const shown = Array.from(Buffer.from(PLACEHOLDER), number).join(between);
+        expect([shown, PLACEHOLDER].some((text) => out.toLowerCase().includes(text.toLowerCase()))).toBe(
+          true,
+        );
+        expect(out.startsWith('key: [') && out.endsWith('] end')).toBe(true);
+      },
+    ),
+    runs,
+  );
+});
+
+test('[W-SEAL-3] each number in a writing of its own, after what it likes', () => {
+  fc.assert(
+    fc.property(
+      token.chain((value) =>
+        fc.tuple(
+          fc.constant(value),
+          fc.array(fc.tuple(fc.nat(2), fc.constantFrom(...BETWEEN)), {
+            minLength: value.length,
+            maxLength: value.length,
+          }),
+        ),
+      ),
+      cuts,
+      ([value, draws], cuts) => {
+        const written = Array.from(Buffer.from(value), (byte, at) => {
+          const [way = 0, between = ','] = draws[at] ?? [];
+          return (at === 0 ? '' : between) + NUMBERS[way]?.(byte);
+        }).join('');
+        expect(sealed(value, `(${written})`, cuts)).not.toContain(written.slice(8, -8));
+      },
+    ),
+    runs,
+  );
+});
+
+test('[W-SEAL-3] an array of bytes as JSON.stringify writes it, with an index for each; and the bytes of UTF-16', () => {
+  fc.assert(
+    fc.property(token, cuts, fc.constantFrom(undefined, 2), (value, cuts, indent) => {
+      const bytes = Buffer.from(value);
+      const indexed = JSON.stringify({ at: new Uint8Array(bytes) }, null, indent);
+      const wide = JSON.stringify({ at: [...Buffer.from(value, 'utf16le')] }, null, indent);
+      for (const text of [indexed, wide, JSON.stringify(indexed)]) {
+        const out = sealed(value, text, cuts);
+        expect(() => JSON.parse(out)).not.toThrow();
+        const left = Buffer.from(Array.from(out.matchAll(/\d+(?!\d|\\?":)/g), ([digits]) => Number(digits)));
+        expect(Buffer.from(left.filter((byte) => byte !== 0)).includes(value)).toBe(false);
+        expect(left.includes(PLACEHOLDER)).toBe(true);
+      }
+    }),
+    runs,
+  );
+});
+
+test('[W-SEAL-3] the text, base64 and hexadecimal digits in indented lines of any width', () => {
+  const encode = fc.constantFrom<(value: string) => string>(
+    (value) => value,
+    (value) => Buffer.from(value).toString('base64'),
+    (value) => Buffer.from(value).toString('hex'),
+    (value) => Buffer.from(`user:${value}`).toString('base64url'),
+    (value) => base32(Buffer.from(value)),
+  );
+  const line = fc.constantFrom('\n', '\r\n', '\\n', '\\r\\n', '\\\\n');
+  const indent = fc.stringMatching(/^[ \t]{0,24}$/);
+  fc.assert(
+    fc.property(
+      fc.stringMatching(/^[A-Za-z0-9_-]{16,200}$/).filter((value) => value.replace(/[_-]/g, '').length >= 16),
+      encode,
+      line,
+      indent,
+      fc.integer({ min: 4, max: 76 }),
+      cuts,
+      (value, encode, line, indent, width, cuts) => {
+        const lines = encode(value).match(new RegExp(`.{1,${width}}`, 'g')) ?? [];
+        const text = `key: |${line}${indent}${lines.join(`${line}${indent}`)}${line}${line}end: (1)`;
+        const out = sealed(value, text, cuts);
+        const left = out.replaceAll(`${line}${indent}`, '').replaceAll(line, '');
+        expect(left).toMatch(/^key: \|.*end: \(1\)$/);
+        const secret = encode(value);
+        for (let at = 0; at + 8 <= secret.length; at += 4)
+          expect(left).not.toContain(secret.slice(at, at + 8));
+      },
+    ),
+    runs,
+  );
+});
+
+test('[W-SEAL-3] what a mail program makes of it: quoted-printable, wrapped', () => {
+  fc.assert(
+    fc.property(
+      fc
+        .stringMatching(/^[a-z]{3}_[A-Za-z0-9=?!.~]{12,60}[a-z]{4}$/)
+        .filter((value) => /(?:\w.*){14}/.test(value)),
+      fc.integer({ min: 8, max: 75 }),
+      fc.constantFrom('=\r\n', '=\n'),
+      cuts,
+      (value, width, soft, cuts) => {
+        const body = `Token=${value}.`.replace(
+          /[=~]/g,
+          (one) => `=${hexOf(one.charCodeAt(0)).toUpperCase()}`,
+        );
+        const lines = body.match(new RegExp(`(?:=..|[^=]){1,${Math.floor(width / 3)}}`, 'g')) ?? [];
+        const out = sealed(value, `(${lines.join(soft)})`, cuts);
+        expect(out.replaceAll(soft, '')).toBe(`(Token=3D${PLACEHOLDER}.)`);
+      },
+    ),
+    runs,
+  );
+});
+
 test('[W-SEAL-1] [W-SEAL-3] how much of such a list is held back does not reveal whether it begins the secret', () => {
   fc.assert(
-    fc.property(token, fc.nat(), fc.constantFrom(',', ', '), (value, length, separator) => {
-      const right = Buffer.from(value.slice(0, 3 + (length % (value.length - 3))));
-      const wrong = Buffer.from(right);
-      wrong[wrong.length - 1] = (wrong[wrong.length - 1] ?? 0) === 0x51 ? 0x52 : 0x51;
-      const held = (bytes: Buffer): number => {
-        const flow = new ResponseSealer([{ value, placeholder: PLACEHOLDER }]).transform(false);
-        const text = Buffer.from(`text [${bytes.join(separator)}${separator}`);
-        return text.length - flow.push(text).reduce((sum, piece) => sum + piece.length, 0);
-      };
-      const digits = (bytes: Buffer): number => bytes.join(separator).length;
-      expect(held(right) - digits(right)).toBe(held(wrong) - digits(wrong));
-    }),
+    fc.property(
+      token,
+      fc.nat(),
+      fc.constantFrom(',', ', ', '\n', ',\n  ', ' '),
+      (value, length, separator) => {
+        const right = Buffer.from(value.slice(0, 3 + (length % (value.length - 3))));
+        const wrong = Buffer.from(right);
+        wrong[wrong.length - 1] = (wrong[wrong.length - 1] ?? 0) === 0x51 ? 0x52 : 0x51;
+        const held = (bytes: Buffer): number => {
+          const flow = new ResponseSealer([{ value, placeholder: PLACEHOLDER }]).transform(false);
+          const text = Buffer.from(`text [${bytes.join(separator)}${separator}`);
+          return text.length - flow.push(text).reduce((sum, piece) => sum + piece.length, 0);
+        };
+        const digits = (bytes: Buffer): number => bytes.join(separator).length;
+        expect(held(right) - digits(right)).toBe(held(wrong) - digits(wrong));
+      },
+    ),
     runs,
   );
 });

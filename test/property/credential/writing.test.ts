@@ -51,6 +51,8 @@ const LOOSE: readonly ((character: string) => string)[] = [
 const NOTHING = ['', '', '', ''];
 const FILLERS = ['\0', '\\u0000', '%00', '\n', '\r\n', '\\n', '\\\\r\\\\n', '=\r\n', '\\\n'];
 const STRICT_FILLERS = FILLERS.filter((filler) => !filler.startsWith('='));
+/** A line break with the next line's indentation. */
+const INDENTED = ['\n  ', '\r\n\t', '\n \t  ', '\\n    ', '\\\\n  ', '%0A ', '&#10;  ', '\\u000a  '];
 const SEPARATORS = ['-', '_', ':', '.', '/', '+', '::'];
 
 interface Draw {
@@ -89,7 +91,24 @@ const foreign = fc.stringMatching(/^[a-z]{5}[éßжλ漢😀a-z0-9]{2,12}[a-z]{5
 const marked = fc.stringMatching(/^[A-Z]{8}[A-Z0-9%&\\!]{0,10}[A-Z!]{2}$/);
 
 const alnum = (value: string): number => value.replace(/[^A-Za-z0-9]/g, '').length;
+/** Quoted-printable (RFC 2045 6.7), where "=" is always an escape. */
+const QUOTED: readonly ((character: string) => string)[] = [
+  (character) => (character === '=' ? '=3D' : character),
+  (character) => bytes(character, '=').toUpperCase(),
+  (character) => bytes(character, '='),
+];
+const SOFT_BREAKS = ['=\r\n', '=\n', '=  \r\n', '=\r\n', '\r\n '];
 const drawn = fc.oneof(
+  draw(
+    fc.oneof(token, password, foreign).filter((value) => alnum(value) >= 8),
+    QUOTED,
+    [...NOTHING, ...SOFT_BREAKS],
+  ),
+  draw(
+    fc.oneof(token, password, foreign).filter((value) => alnum(value) >= 8),
+    [...ESCAPES, ...MORE],
+    [...NOTHING, ...INDENTED],
+  ),
   draw(fc.oneof(token, password, foreign, marked), ESCAPES, ['']),
   draw(
     fc.oneof(token, password, foreign).filter((value) => alnum(value) >= 8),
@@ -99,7 +118,7 @@ const drawn = fc.oneof(
   draw(
     token.filter((value) => alnum(value) >= 16),
     [...ESCAPES, ...MORE, ...LOOSE],
-    [...NOTHING, ...FILLERS, ...SEPARATORS],
+    [...NOTHING, ...FILLERS, ...INDENTED, ...SEPARATORS],
   ),
 );
 
@@ -196,7 +215,7 @@ test('W-SEAL-1 W-SEAL-3 what a stream holds back depends on the text, not on the
     draw(
       fc.nat(value.length - 5).map((length) => value.slice(0, length + 4)),
       [...ESCAPES, ...LOOSE],
-      [...NOTHING, ...FILLERS, ...SEPARATORS],
+      [...NOTHING, ...FILLERS, ...INDENTED, ...SEPARATORS],
     ).map(({ written }) => written),
     fc.constantFrom(' ', ', ', '"', '\n\n', '{"a":', 'other words '),
   );
@@ -250,7 +269,7 @@ test('W-RELAY-5 a search in slices finds what a search at once does, wherever th
       fc.constantFrom(' ', '","', '', '\\n', 'x'.repeat(700)),
       fc.integer({ min: 1, max: 900 }),
       (draws, between, slice) => {
-        const finder = new Finder(draws, true);
+        const finder = new Finder(draws, { folded: true });
         const text = Buffer.from(
           `{"a":"${[...draws, ...draws].map(({ written }) => written).join(between)}","b":1}`,
         );
@@ -284,7 +303,7 @@ test('W-RELAY-5 so does one for a value that repeats itself, whose end is the be
   const values = ['a'.repeat(16), 'ab'.repeat(8), 'abc'.repeat(6), 'A'.repeat(10), 'AB'.repeat(5)];
   for (const value of values) {
     for (const between of ['', '-', '\n', '\\n', '\\\\r\\\\n', '%00']) {
-      const finder = new Finder([{ value }], true);
+      const finder = new Finder([{ value }], { folded: true });
       const text = Buffer.from(`{"a":"${[value, value, value].join(between)}","b":1}`);
       for (let slice = 1; slice < 80; slice++) {
         const searching = finder.findInSlices(text, slice);

@@ -8,7 +8,7 @@ import type { Current } from './current.ts';
 import { readIntroduction, withoutIntroduction } from './introduction.ts';
 import { type Envelope, readEnvelope } from './json/envelope.ts';
 import { readMember } from './json/read.ts';
-import type { Scanned } from './json/scan.ts';
+import type { Scanned, Wanted } from './json/scan.ts';
 import { splice } from './json/splice.ts';
 import { cacheEdits } from './list-page.ts';
 import { isInterface } from './listed-kinds.ts';
@@ -16,6 +16,7 @@ import { CALL } from './methods.ts';
 import { DISCOVER } from './replay.ts';
 import type { ServerList } from './server-list.ts';
 import type { ServerLists } from './server-lists.ts';
+import { readInterim } from './tasks.ts';
 import type { Trust } from './trust.ts';
 import type { TrustGate } from './trust-gate.ts';
 
@@ -37,6 +38,7 @@ export interface ServerAnswer {
 
 const TWICE =
   'the answer of the server is withheld: a member of it is there twice, or spelled so that some see it twice';
+const TASK = 'the answer of the server is withheld: it makes a task of a resource that is to be shown';
 const READ_RESOURCE = 'resources/read';
 
 export class CheckedAnswers {
@@ -96,12 +98,16 @@ export class CheckedAnswers {
   contents(call: Call, { message, bytes, scanned }: ServerAnswer, then: () => void): void {
     const { trust, lists, gate } = this.#options;
     const { resultStart, resultEnd } = message;
-    const contents = scanned?.find('contents') ?? readMember(bytes, resultStart, resultEnd, 'contents');
+    const find = scanned?.find ?? ((name: Wanted) => readMember(bytes, resultStart, resultEnd, name));
+    const contents = find('contents');
     const uri = call.targets[0]?.name ?? '';
     lists.run(contentsDigest(bytes, contents), (digest) => {
       if (call.state !== 'sent') return;
-      if (contents === 'ambiguous') {
-        call.fail('error', { code: 'withheld', text: TWICE });
+      // What comes later, as the result of a task, would be compared with nothing.
+      const isTask =
+        contents === 'absent' && message.isInterim && readInterim(bytes, find)?.outcome === 'task';
+      if (contents === 'ambiguous' || isTask) {
+        call.fail('error', { code: 'withheld', text: isTask ? TASK : TWICE });
         return;
       }
       const why = digest === undefined ? undefined : trust.read(uri, digest);

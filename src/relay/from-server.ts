@@ -261,7 +261,8 @@ export class FromServer {
         const { outcome, state } = interim;
         const joins =
           known === undefined && state !== undefined ? { state: digestOf(bytes, state) } : interim.joins;
-        if (joins.task !== undefined) tasks.add(joins.task, call.targets);
+        if (joins.task !== undefined)
+          tasks.add(joins.task, call.task === undefined ? call.targets : tasks.targetsOf(call.task));
         call.answer(outcome, { bytes, start, end, idStart, idEnd, joins, text });
         return;
       }

@@ -295,11 +295,14 @@ describe('W-TRUST-2 what is held back', () => {
     host.say(call(1), call(2, 'other'));
     server.say({ id: 2, result: { resultType: 'task', taskId: 'mine' } });
     server.say({ id: 3, result: { resultType: 'task', taskId: 'theirs' } });
+    // One task may lead to another.
+    host.say({ id: 9, method: 'tasks/get', params: { taskId: 'mine' } });
+    server.say({ id: 4, result: { resultType: 'task', taskId: 'next' } });
     page(joined, 'tools/list', tools({ ...echo, x: 1 }, other));
     host.writes.length = 0;
     server.writes.length = 0;
     host.say({ id: 3, method: 'tasks/get', params: { taskId: 'mine' } });
-    host.say({ id: 4, method: 'tasks/update', params: { taskId: 'mine' } });
+    host.say({ id: 4, method: 'tasks/update', params: { taskId: 'next' } });
     expect(host.messages).toMatchObject([
       { id: 3, error: { code: -32010, message: expect.stringContaining('is held back: it has changed') } },
       { id: 4, error: { code: -32010 } },
@@ -423,6 +426,25 @@ describe('W-TRUST-4 the contents of an interface', () => {
     });
     expect(audit.of('answer').map(({ outcome }) => outcome)).toEqual(['ok', 'ok', 'error']);
   });
+
+  test.each(['{"resultType":"task","taskId":"t"}', '{"task":{"taskId":"t","status":"working"}}'])(
+    'that come as a task do not go on: %s',
+    (result) => {
+      const { host, server } = opened(new FakeTrust({ resources: [{ uri: 'ui://a' }] }));
+      host.say({ id: 1, method: 'resources/read', params: { uri: 'ui://a' } });
+      server.say(`{"jsonrpc":"2.0","id":2,"result":${result}}`);
+      expect(host.messages).toMatchObject([{ id: 1, error: { code: -32013 } }]);
+      // Of others a server may make what it likes, and ask for input.
+      host.say({ id: 2, method: 'resources/read', params: { uri: 'ui://a' } });
+      server.say('{"jsonrpc":"2.0","id":3,"result":{"resultType":"input_required","inputRequests":{}}}');
+      host.say({ id: 3, method: 'resources/read', params: { uri: 'file:///a' } });
+      server.say(`{"jsonrpc":"2.0","id":4,"result":${result}}`);
+      expect(host.messages.slice(1)).toMatchObject([
+        { id: 2, result: { resultType: 'input_required' } },
+        { id: 3, result: JSON.parse(result) },
+      ]);
+    },
+  );
 
   test('that two readers could read differently do not go on', () => {
     const { host, server } = opened(new FakeTrust({ resources: [{ uri: 'ui://a' }] }));

@@ -100,6 +100,8 @@ export class Call {
   isAcknowledged = false;
   /** A new server will acknowledge a subscription that the host has seen acknowledged. */
   reopened = false;
+  /** Called when it ends. */
+  onEnd: (() => void) | undefined;
   /** The host's id is taken by it. */
   isTaken = false;
   #state: CallState = 'received';
@@ -204,6 +206,8 @@ export class Call {
     if (this.#state === 'ended') return false;
     this.#state = 'ended';
     this.#calls.remove(this);
+    this.onEnd?.();
+    this.onEnd = undefined;
     // Of a cancelled request that is remembered no more is kept than a late answer's record needs.
     this.#params = undefined;
     this.targets = [];

@@ -6,12 +6,12 @@ import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
 import { type Call, LISTEN } from './call.ts';
 import type { Calls } from './calls.ts';
-import type { CheckedAnswers } from './checked-answers.ts';
+import type { CheckedAnswers, ServerAnswer } from './checked-answers.ts';
 import type { Current, MessageRedaction } from './current.ts';
 import { errorLine } from './error-response.ts';
 import { batchOf } from './json/batch.ts';
 import { digestOf } from './json/digest.ts';
-import { type Envelope, idText, readEnvelope, readId } from './json/envelope.ts';
+import { type Envelope, idText, readEnvelope } from './json/envelope.ts';
 import { OPEN_ARRAY } from './json/json.ts';
 import { isBlank, type Oversize } from './json/lines.ts';
 import { idOf } from './json/oversize.ts';
@@ -19,16 +19,16 @@ import { readMember } from './json/read.ts';
 import { findId } from './json/recovery.ts';
 import type { Wanted } from './json/scan.ts';
 import type { LongAnswer } from './long-lines.ts';
-import { CANCELLED } from './methods.ts';
 import type { Outbox } from './outbox.ts';
 import type { OwnRequests } from './own-requests.ts';
-import { requestIdOf } from './params.ts';
 import type { Questions } from './questions.ts';
 import type { DigestedText, Recorder } from './recorder.ts';
 import { DISCOVER, INITIALIZE, type Replay } from './replay.ts';
+import type { ServerInputs } from './server-inputs.ts';
 import type { ServerList } from './server-list.ts';
 import type { ServerLists } from './server-lists.ts';
-import { paramsFor, subscriptionIn, wantsChanges, withSubscription } from './subscriptions.ts';
+import { ServerNotices } from './server-notices.ts';
+import { withSubscription } from './subscriptions.ts';
 import { readInterim, type Tasks } from './tasks.ts';
 
 export interface FromServerOptions {
@@ -37,6 +37,7 @@ export interface FromServerOptions {
   readonly tasks: Tasks;
   readonly lists: ServerLists;
   readonly answers: CheckedAnswers;
+  readonly inputs: ServerInputs;
   readonly budgets: Budgets;
   readonly current: Current;
   readonly calls: Calls;
@@ -47,7 +48,6 @@ export interface FromServerOptions {
   readonly anomalies: Anomalies;
 }
 
-const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 /** Bytes of a line that is no message in the daemon's log. */
 const MAX_PREFIX = 200;
 /** Bytes in which values are looked for meanwhile: many more than a value has. */
@@ -67,9 +67,16 @@ const NOT_UTF8 = 'it is not UTF-8';
 /** Takes the messages of the server that has the session. */
 export class FromServer {
   readonly #options: FromServerOptions;
+  readonly #notices: ServerNotices;
 
   constructor(options: FromServerOptions) {
     this.#options = options;
+    this.#notices = new ServerNotices(options);
+  }
+
+  /** Tells the host that lists may be others, if it has opened the session or subscribed to that. */
+  announce(lists: readonly ServerList[]): void {
+    this.#notices.announce(lists);
   }
 
   /** `known`: what was seen in a line that is long. */
@@ -140,20 +147,6 @@ export class FromServer {
       this.#withhold(message, line, 0, line.length, 'a credential is in it that cannot be taken out', FIXED);
   }
 
-  /** Tells the host that lists may be others, if it has opened the session or subscribed to that. */
-  announce(lists: readonly ServerList[]): void {
-    const { replay, toHost, calls } = this.#options;
-    const changed = new Map(lists.map(({ shape }) => [shape.changed, shape.wanted]));
-    for (const [method, wanted] of changed) {
-      const head = `{"jsonrpc":"2.0","method":"${method}"`;
-      if (replay.initialized !== undefined) toHost.message(`${head}}`);
-      for (const call of calls.listening()) {
-        if (call.isAcknowledged && wantsChanges(call, wanted))
-          toHost.message(`${head},"params":${paramsFor(call)}}`);
-      }
-    }
-  }
-
   oversize(line: Oversize): void {
     const { anomalies, calls, ownRequests, current } = this.#options;
     anomalies.note('a line of the server is over the limit', () => ({ bytes: line.length }));
@@ -169,7 +162,7 @@ export class FromServer {
       if (message.kind === 'response') this.#answer(message, bytes, start, end, known);
       else if (message.kind === 'request')
         this.#options.questions.ask(message, bytes, start, end, known?.text);
-      else this.#notify(message, bytes, start, end);
+      else this.#notices.pass(message, bytes, start, end);
       return;
     }
     // A long batch is not taken apart: nobody can say how long that takes.
@@ -214,7 +207,19 @@ export class FromServer {
     else if (!message.failed && READ.has(call.method) && end - start > budgets.handshake)
       call.fail('error', { code: 'withheld', text: TOO_LONG });
     else if (!message.failed && answers.hasInterface(call))
-      answers.contents(call, answer, () => this.#finish(call, message, bytes, start, end, known));
+      answers.contents(call, answer, () => this.#checkInputs(call, answer, known));
+    else this.#checkInputs(call, answer, known);
+  }
+
+  /** What the server asks for with an answer is decided on first. */
+  #checkInputs(call: Call, answer: ServerAnswer, known: LongAnswer | undefined): void {
+    const { message, bytes, start, end } = answer;
+    const { inputs } = this.#options;
+    if (!message.failed && inputs.mayAsk(call, message))
+      inputs.check(call, answer, (line) => {
+        if (line === undefined) this.#finish(call, message, bytes, start, end, known);
+        else this.#finish(call, readEnvelope(line, 0, line.length), line, 0, line.length, undefined);
+      });
     else this.#finish(call, message, bytes, start, end, known);
   }
 
@@ -280,53 +285,6 @@ export class FromServer {
       bytes: line.length,
       failed: message.failed,
     }));
-  }
-
-  #notify(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { toHost, calls, anomalies, lists } = this.#options;
-    lists.notified(message.method);
-    if (message.method === CANCELLED) {
-      this.#cancelled(message, bytes, start, end);
-      return;
-    }
-    const subscription = calls.isListening
-      ? subscriptionIn(bytes, message.metaStart, message.metaEnd)
-      : 'absent';
-    if (subscription === 'absent') {
-      toHost.add(bytes, start, end, start, start, '');
-      return;
-    }
-    // What is there twice, or spelled in another way, names none that two readers would agree on.
-    const call =
-      subscription === 'ambiguous'
-        ? undefined
-        : calls.sent(readId(bytes, subscription.start, subscription.end));
-    if (subscription === 'ambiguous' || call?.method !== LISTEN) {
-      anomalies.note('the server has notified of a subscription that is not open', () => ({
-        bytes: end - start,
-      }));
-    } else if (call.reopened && message.method === ACKNOWLEDGED) {
-      // The host has seen the one of the server before.
-      call.reopened = false;
-    } else {
-      if (message.method === ACKNOWLEDGED) call.isAcknowledged = true;
-      toHost.add(bytes, start, end, subscription.start, subscription.end, call.idText);
-    }
-  }
-
-  /** The server takes a request back; or, from 2026-07-28, ends a subscription of the host. */
-  #cancelled(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { questions, calls, toHost, anomalies } = this.#options;
-    const { requestIdStart, requestIdEnd } = message;
-    const id = requestIdOf(message, bytes);
-    if (questions.cancel(id, message, bytes, start, end)) return;
-    const call = calls.sent(id);
-    if (call?.method !== LISTEN) {
-      anomalies.note('the server has cancelled what is not open', () => ({ bytes: end - start }));
-      return;
-    }
-    call.cancel();
-    toHost.add(bytes, start, end, requestIdStart, requestIdEnd, call.idText);
   }
 
   /** A line is not to go on. If it was an answer, the host gets an error in its place. */

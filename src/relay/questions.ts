@@ -5,7 +5,7 @@ import { decide, type Verdict } from '../policy/decide.ts';
 import type { Anomalies } from './anomalies.ts';
 import type { Budgets } from './budgets.ts';
 import { UNAUDITED } from './call.ts';
-import type { Consent, ConsentOutcome, OpenConsent } from './consent.ts';
+import type { ConsentOutcome, OpenConsent } from './consent.ts';
 import type { Current } from './current.ts';
 import { ELICIT } from './elicitation.ts';
 import { BUSY, errorLine, type Refusal } from './error-response.ts';
@@ -14,10 +14,10 @@ import { textOfId } from './ids.ts';
 import { type Envelope, type Id, readEnvelope } from './json/envelope.ts';
 import { type Method, methodOf } from './methods.ts';
 import type { Outbox } from './outbox.ts';
-import { Rate } from './rate.ts';
+import type { Rate } from './rate.ts';
 import type { DigestedText, Recorder } from './recorder.ts';
-import { refusedBy, ServerConsent } from './server-consent.ts';
-import { labelled } from './server-forms.ts';
+import { refusalBy, type ServerConsent } from './server-consent.ts';
+import { labelled, whoseForm } from './server-forms.ts';
 import type { ServerRequests } from './server-requests.ts';
 import { refusalOf } from './verdicts.ts';
 
@@ -27,7 +27,9 @@ export interface QuestionsOptions {
   readonly budgets: Budgets;
   readonly current: Current;
   readonly serverRequests: ServerRequests;
-  readonly consent: Consent;
+  readonly asks: ServerConsent;
+  /** How often a form of the server's may be shown. */
+  readonly formRate: Rate;
   /** The relay's own questions in a dialog of the host. */
   readonly forms: FormDialog;
   readonly recorder: Recorder;
@@ -67,16 +69,12 @@ const OVERHEAD = 256;
 
 export class Questions {
   readonly #options: QuestionsOptions;
-  readonly #consent: ServerConsent;
-  readonly #formRate: Rate;
   /** Those that wait for a person, the oldest first. */
   readonly #waiting = new Map<Received, OpenConsent>();
   #waitingBytes = 0;
 
   constructor(options: QuestionsOptions) {
     this.#options = options;
-    this.#consent = new ServerConsent(options);
-    this.#formRate = new Rate(options.clock, options.budgets.forms);
   }
 
   /** Whether any waits for a person. */
@@ -152,7 +150,7 @@ export class Questions {
     const size = end - start + OVERHEAD;
     if (this.#waitingBytes + size > this.#options.budgets.waiting) return CROWDED;
     const params = { start: paramsStart, end: paramsEnd };
-    const open = this.#consent.ask({ call: name, method, bytes, params }, verdict);
+    const open = this.#options.asks.ask({ call: name, method, bytes, params }, verdict);
     if (!('withdraw' in open)) return open;
     const line = Buffer.from(bytes.subarray(start, end));
     const kept = {
@@ -194,16 +192,15 @@ export class Questions {
   #lineFor({ message, bytes, start, end }: Received): Line | Refusal {
     const { method, idStart, idEnd, paramsStart, paramsEnd } = message;
     if (method !== ELICIT) return { bytes, start, end, idStart, idEnd };
-    const form = labelled(bytes.subarray(Math.max(0, paramsStart), Math.max(0, paramsEnd)), this.#whose);
+    const form = labelled(
+      bytes.subarray(Math.max(0, paramsStart), Math.max(0, paramsEnd)),
+      whoseForm(this.#options.profile),
+    );
     if ('fault' in form) return { code: -32602, text: `not shown to the user: ${form.fault}` };
-    if (!this.#formRate.take()) return TOO_OFTEN;
+    if (!this.#options.formRate.take()) return TOO_OFTEN;
     const line = Buffer.concat([bytes.subarray(start, paramsStart), form, bytes.subarray(paramsEnd, end)]);
     const by = idStart < paramsStart ? -start : line.length - end;
     return { bytes: line, start: 0, end: line.length, idStart: idStart + by, idEnd: idEnd + by };
-  }
-
-  get #whose(): string {
-    return `The server "${this.#options.profile}"`;
   }
 
   /** Writes what was decided, if it is recorded. False: not written. */
@@ -310,8 +307,3 @@ const CROWDED: ConsentOutcome = {
   rule: 'consent.rate',
   reason: 'too much of what the server asks waits for the user already',
 };
-
-function refusalBy(outcome: ConsentOutcome): Refusal | undefined {
-  const text = refusedBy(outcome);
-  return text === undefined ? undefined : { code: 'refused', text };
-}

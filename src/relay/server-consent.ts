@@ -3,6 +3,7 @@ import type { Verdict } from '../policy/decide.ts';
 import type { Consent, ConsentOutcome, ConsentSubject, OpenConsent } from './consent.ts';
 import { askedWith, exactDigest, unaskable } from './consent-subject.ts';
 import type { Current } from './current.ts';
+import type { Refusal } from './error-response.ts';
 import type { FormDialog } from './form-dialog.ts';
 import type { Range } from './json/read.ts';
 
@@ -51,6 +52,6 @@ export class ServerConsent {
 }
 
 /** Why what a person was asked about is not let through; undefined: it is. */
-export function refusedBy({ decision, reason, rule }: ConsentOutcome): string | undefined {
-  return decision === 'allow' ? undefined : `refused: ${reason ?? rule}`;
+export function refusalBy({ decision, reason, rule }: ConsentOutcome): Refusal | undefined {
+  return decision === 'allow' ? undefined : { code: 'refused', text: `refused: ${reason ?? rule}` };
 }

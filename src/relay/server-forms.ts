@@ -16,6 +16,11 @@ const DECISIVE: ReadonlySet<string> = new Set(['mode', 'message', 'requestedsche
 const TWICE = 'its form has a member twice, or spelled so that some see it twice';
 const HIDDEN = 'its form has characters that hide or move text where they cannot be shown as what they are';
 
+/** How the forms of a profile's server begin. */
+export function whoseForm(profile: string): string {
+  return `The server "${profile}"`;
+}
+
 /**
  * The `params` of a form, or of any other thing with a `message`, as the host gets them: JSON text. `whose` begins
  * the message. With a fault the form is not to be shown.

@@ -27,9 +27,12 @@ import type { Neighbours } from './neighbours.ts';
 import { Outbox } from './outbox.ts';
 import { OwnRequests } from './own-requests.ts';
 import { Questions } from './questions.ts';
+import { Rate } from './rate.ts';
 import { Recorder } from './recorder.ts';
 import { Replay } from './replay.ts';
 import { type NewServer, type Rotated, Rotation } from './rotation.ts';
+import { ServerConsent } from './server-consent.ts';
+import { ServerInputs } from './server-inputs.ts';
 import { ServerLists } from './server-lists.ts';
 import { ServerRequests } from './server-requests.ts';
 import { type Ended, Shutdown } from './shutdown.ts';
@@ -167,9 +170,13 @@ export class Session {
       clock,
       resume,
     });
+    const { consent } = options;
+    const asks = new ServerConsent({ consent, current: this.#current, forms });
+    const formRate = new Rate(clock, budgets.forms);
     this.#questions = new Questions({
       forms,
-      consent: options.consent,
+      asks,
+      formRate,
       resume,
       profile,
       budgets,
@@ -196,14 +203,18 @@ export class Session {
       resume,
       forms,
       lists: this.#lists,
-      consent: options.consent,
+      consent,
       trust,
       gate,
       profile,
       clock,
     };
     this.#fromHost = new FromHost({ ...shared, firstUse: new FirstUse({ ...shared, onFault }) });
-    this.#fromServer = new FromServer({ ...shared, answers: new CheckedAnswers(shared) });
+    this.#fromServer = new FromServer({
+      ...shared,
+      answers: new CheckedAnswers(shared),
+      inputs: new ServerInputs({ ...shared, consent: asks, formRate }),
+    });
     const longLines = new LongLines({ current: this.#current, calls: this.#calls });
     this.#hostInbox = new Inbox<LongRequest>({
       slices,

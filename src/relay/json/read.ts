@@ -67,6 +67,8 @@ export function findMember(bytes: Buffer, start: number, end: number, keys: Keys
 
 /** A member of an object: where it is with its name, which of the keys that name is (see `matchKey`), and its value. */
 export interface NamedMember extends Range {
+  /** With its quotes. */
+  readonly name: Range;
   readonly slot: number;
   readonly value: Range;
 }
@@ -87,7 +89,7 @@ export function* readMembers(
     const after = value < 0 ? -1 : skipValue(bytes, value, end, 0);
     if (after < 0) return;
     const slot = matchKey(bytes, i + 1, close - 1, keys);
-    yield { start: i, end: after, slot, value: { start: value, end: after } };
+    yield { start: i, end: after, name: { start: i, end: close }, slot, value: { start: value, end: after } };
     i = skipSpace(bytes, after, end);
     if (i >= end || bytes[i] !== COMMA) return;
     i = skipSpace(bytes, i + 1, end);

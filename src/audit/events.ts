@@ -147,6 +147,8 @@ export interface CredentialUse extends VaultMark {
   readonly path?: string;
   readonly status?: number;
   readonly reason?: string;
+  /** `grant.<id>` or `consent.<question>`: a person has confirmed the use. */
+  readonly rule?: string;
   /** The number of equal refusals that this record stands for, if it is not the only one. */
   readonly count?: number;
 }
@@ -336,8 +338,8 @@ export interface TrustChange {
 export interface ConsentAsk {
   readonly session: string;
   readonly profile: string;
-  /** The request; the calls that join it later have their own records. */
-  readonly call: string;
+  /** The request; the calls that join it later have their own records. A credential may be used outside of any. */
+  readonly call?: string;
   /** The question's number; unique while the daemon runs. */
   readonly question: string;
   /** The host program: the path of its executable or script. */
@@ -354,7 +356,7 @@ export interface ConsentAsk {
 export interface ConsentAnswer {
   readonly session: string;
   readonly profile: string;
-  readonly call: string;
+  readonly call?: string;
   readonly question: string;
   readonly decision: 'allow' | 'deny';
   /** `grant.<id>`, `consent.<question>`, `consent.nobody`, `consent.timeout`, `consent.withdrawn`. */

@@ -63,9 +63,13 @@ async function answer(context: Context, decision: 'allow' | 'deny', args: Answer
   const { questions } = await control.request('approvals.list', {});
   const question = questions.find((each) => each.id === id);
   const needsPin = decision === 'allow' && (choice.scope === 'always' || question?.presence === true);
-  const pin = needsPin
-    ? { pin: terminal.interactive ? await terminal.askSecret('PIN: ') : await readPin(context) }
-    : {};
+  const typed = needsPin
+    ? terminal.interactive
+      ? await terminal.askSecret('PIN: ')
+      : await readPin(context)
+    : '';
+  // Without one the daemon says what is missing.
+  const pin = typed === '' ? {} : { pin: typed };
   const done = await control.request('approvals.answer', { ...choice, ...pin });
   if (json) terminal.json(done);
   else terminal.out(`${decision === 'allow' ? 'allowed' : 'denied'}: ${question?.lines[0] ?? id}`);

@@ -20,7 +20,7 @@ export interface Question {
   /** Unique while the daemon runs; short, since people type it. */
   readonly id: string;
   readonly session: string;
-  /** The number of the request in the log. */
+  /** The number of the request in the log; empty where a credential is used outside of any. */
   readonly call: string;
   readonly profile: string;
   readonly host: HostIdentity;
@@ -137,7 +137,7 @@ export function actOf({ kind, name, method }: Pick<Question, 'kind' | 'name' | '
     case 'prompts':
       return `use the prompt ${shown}`;
     case 'credential':
-      return `use the credential ${shown}`;
+      return `use the credential ${shown.replace(/ at ([^" ]+)"$/, '" at $1')}`;
     case 'profile':
       return `use the server ${shown} for the first time`;
     case 'server':

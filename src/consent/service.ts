@@ -2,6 +2,7 @@
 // over the control API.
 import { hash } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
+import type { Confirmations } from '../credential/confirmation.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -9,6 +10,7 @@ import type { Settings } from '../profile/settings.ts';
 import type { Consent, ConsentOutcome, ConsentRequest, ConsentSubject } from '../relay/consent.ts';
 import { AuthenticFiles, type Blobs } from './authentic-files.ts';
 import { type Answer, type Asked, Broker, type Outcome, type Way } from './broker.ts';
+import { CredentialUses } from './credential-uses.ts';
 import { GrantStore } from './grant-store.ts';
 import type { Grant, GrantSubject } from './grants.ts';
 import type { HostIdentity } from './host-identity.ts';
@@ -49,6 +51,16 @@ export interface ConsentSession {
   readonly definition: (tool: string) => string | undefined;
   /** What the server says of a tool, to be shown as its claim. */
   readonly claims: (tool: string) => readonly string[];
+  /** Whether the server has had a request that acts, and those that it has, by their numbers in the log. */
+  readonly hasActed: () => boolean;
+  readonly calls: () => readonly string[];
+  /** A text without the values of credentials. */
+  readonly redact: (text: string) => string;
+}
+
+/** The consent of one session, as it is given to the relay and to the gate. */
+export interface SessionConsent extends Consent, Disposable {
+  readonly credentials: Confirmations;
 }
 
 /** What an answer over the control API says. */
@@ -110,7 +122,7 @@ export class ConsentService {
   }
 
   /** The consent of one session, until it is disposed of. */
-  session(about: ConsentSession): Consent & Disposable {
+  session(about: ConsentSession): SessionConsent {
     this.#sessions.add(about.session);
     const subjectOf = (request: ConsentSubject): GrantSubject => ({
       session: about.session,
@@ -129,6 +141,7 @@ export class ConsentService {
         return grant === undefined ? undefined : outcomeOf(grant, request);
       },
       ask: (request) => this.#ask(about, subjectOf(request), request),
+      credentials: this.#credentialUses(about),
       [Symbol.dispose]: () => {
         this.#sessions.delete(about.session);
         this.#broker.withdraw(about.session);
@@ -245,6 +258,23 @@ export class ConsentService {
     };
   }
 
+  #credentialUses(about: ConsentSession): CredentialUses {
+    const { session, host, profile, server, reach, hasActed, calls, redact } = about;
+    return new CredentialUses({
+      subject: { session, host: host.key, profile, server },
+      find: (subject) => this.#grants.find(subject),
+      ask: (subject, asked) => {
+        const question = { ...asked, session, profile, host, kind: 'credential', reach, claims: [] } as const;
+        // A dialog of the host could not prove that a person answers.
+        return this.#broker.ask({ subject, question, dialog: undefined });
+      },
+      opened: () => this.open(),
+      hasActed,
+      calls,
+      redact,
+    });
+  }
+
   #keep(subject: GrantSubject, answer: Answer, by: string): Grant {
     const { grant, kept } = this.#grants.add(subject, answer, by);
     kept.catch((error: unknown) =>
@@ -260,7 +290,7 @@ export class ConsentService {
     return this.#append('consent.ask', {
       session,
       profile,
-      call,
+      ...(call !== '' && { call }),
       question: id,
       host: host.key,
       kind,
@@ -280,7 +310,7 @@ export class ConsentService {
     return this.#append('consent.answer', {
       session,
       profile,
-      call,
+      ...(call !== '' && { call }),
       question: id,
       decision,
       rule,

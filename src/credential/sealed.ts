@@ -110,6 +110,11 @@ export class SealedCredential {
     return this.#value;
   }
 
+  /** Whether a person has to confirm its uses. */
+  get confirm(): boolean {
+    return this.#limits.confirm;
+  }
+
   /** How it signs, if it does. A token that was obtained with it does not. */
   get sign(): Signing | undefined {
     return this.derived ? undefined : this.#limits.sign;

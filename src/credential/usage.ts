@@ -35,6 +35,8 @@ export interface SubstitutionRequest {
   readonly repeated?: boolean;
   /** The request has a header such as X-HTTP-Method-Override, which some servers obey. */
   readonly hasOverrideHeader?: boolean;
+  /** A person has confirmed this use. */
+  readonly confirmed?: boolean;
 }
 
 /** Locks that forbid every use of a credential. */
@@ -102,7 +104,7 @@ export function refusalOf(
     if (path === undefined) return 'the path is ambiguous';
     if (!paths.some((pattern) => matchesPath(pattern, path))) return 'the path is not one of its paths';
   }
-  if (use.hasOverrideHeader && (methods ?? paths) !== undefined)
+  if (use.hasOverrideHeader && (confirm || (methods ?? paths) !== undefined))
     return 'a header may name another method or path';
   if (use.location !== 'signature' && signsRequests(limits.sign))
     return 'it signs requests, and is never sent';
@@ -113,7 +115,7 @@ export function refusalOf(
     return `it may be used in "${as}" only`;
   if (lifetime !== undefined && use.now - start >= lifetime) return 'its lifetime is over';
   if (maxUses !== undefined && !use.repeated && uses >= maxUses) return 'it was used as often as it may be';
-  if (confirm) return 'it needs confirmation, which is not available yet';
+  if (confirm && use.confirmed !== true) return 'nobody has confirmed this use';
   return undefined;
 }
 

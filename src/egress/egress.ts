@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import * as tls from 'node:tls';
 import type { AuditLog } from '../audit/log.ts';
+import type { Confirmations } from '../credential/confirmation.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import { sealingProblem } from '../credential/sealable.ts';
 import { type SealedCredential, SealedCredentials } from '../credential/sealed.ts';
@@ -72,6 +73,8 @@ export interface GateRequest {
   readonly calls: () => readonly string[];
   /** The hosts that the session was refused. */
   readonly refused: RefusedHosts;
+  /** Those who confirm uses of credentials that want it. */
+  readonly confirmations: Confirmations;
 }
 
 /** The gate of one server, and what the server gets instead of its secrets. Disposing it ends all its connections. */
@@ -137,6 +140,7 @@ export class Egress {
     nextConnectionId,
     calls,
     refused,
+    confirmations,
   }: GateRequest): Promise<OpenGate> {
     const { audit, guards, onCredentialResponse, clock, log } = this.#parts;
     const sealable = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
@@ -178,6 +182,7 @@ export class Egress {
       guards,
       ledger,
       refreshes: this.#refreshes,
+      confirmations,
       onCredentialResponse,
       turns,
       checkNode: () => this.#checkNode(),

@@ -7,6 +7,7 @@ import { STATUS_CODES } from 'node:http';
 import { type Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type * as tls from 'node:tls';
+import type { Confirmations } from '../credential/confirmation.ts';
 import type { SealedCredential, SealedCredentials } from '../credential/sealed.ts';
 import type { UsageLocks } from '../credential/usage.ts';
 import type { Clock } from '../os/clock.ts';
@@ -46,6 +47,8 @@ export interface GateParts {
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
   readonly refreshes: RefreshTurns;
+  /** Those who confirm uses of credentials that want it. */
+  readonly confirmations: Confirmations;
   /** Called when a host has answered a request that carried a credential. */
   readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
   readonly turns: GateTurns;
@@ -79,7 +82,8 @@ export class Gate implements Disposable {
     this.#parts = parts;
     this.#search = new SealedSearch(parts.sealed);
     this.#handshakes = new Handshakes(parts.turns);
-    const { sealed, guards, ledger, refreshes, turns, clock, onCredentialResponse, log } = parts;
+    const { sealed, guards, ledger, refreshes, confirmations, turns, clock, onCredentialResponse, log } =
+      parts;
     const tokens = new TokenSource({
       connect: (host, port) =>
         this.#connectTls({ connection: ledger.nextConnectionId(), host, port }, [HTTP1]),
@@ -92,6 +96,7 @@ export class Gate implements Disposable {
       guards,
       ledger,
       refreshes,
+      confirmations,
       turns,
       clock,
       onCredentialResponse,

@@ -44,6 +44,8 @@ export interface CredentialedRequest {
   readonly port: number;
   readonly method: string;
   readonly path: string;
+  /** By which a person has confirmed it. */
+  readonly rule?: string;
 }
 
 /** Equal refusals since one was recorded, and how to record those that followed. */

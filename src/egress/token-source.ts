@@ -33,21 +33,24 @@ export class TokenSource {
     this.#parts = parts;
   }
 
-  /** Makes the credential's token unless it has one that is valid for a while. Throws `Denial`. */
-  ensure(credential: SealedCredential): Promise<void> {
+  /**
+   * Makes the credential's token unless it has one that is valid for a while. `rule`: how a person has confirmed that. Throws
+   * `Denial`.
+   */
+  ensure(credential: SealedCredential, rule?: string): Promise<void> {
     const { clock } = this.#parts;
     if (!makesTokens(credential.sign) || credential.hasFreshToken(clock.now())) return Promise.resolve();
     const failure = this.#failures.get(credential);
     if (failure !== undefined && clock.monotonic() < failure.until) return Promise.reject(failure.denial);
-    const making = this.#making.get(credential) ?? this.#make(credential);
+    const making = this.#making.get(credential) ?? this.#make(credential, rule);
     this.#making.set(credential, making);
     return making;
   }
 
-  async #make(credential: SealedCredential): Promise<void> {
+  async #make(credential: SealedCredential, rule: string | undefined): Promise<void> {
     const { clock } = this.#parts;
     try {
-      credential.keepToken(await this.#makeToken(credential), clock.now());
+      credential.keepToken(await this.#makeToken(credential, rule), clock.now());
       this.#failures.delete(credential);
     } catch (cause) {
       const denial =
@@ -61,16 +64,21 @@ export class TokenSource {
     }
   }
 
-  async #makeToken(credential: SealedCredential): Promise<MadeToken> {
+  async #makeToken(credential: SealedCredential, rule: string | undefined): Promise<MadeToken> {
     const { sign, value } = credential;
     const now = this.#parts.clock.now();
     if (sign?.scheme === 'jwt') return await makeJwt(value, sign, now);
-    if (sign?.scheme === 'github-app') return await this.#askGithub(credential, sign, now);
+    if (sign?.scheme === 'github-app') return await this.#askGithub(credential, sign, now, rule);
     throw new RangeError('the credential makes no tokens');
   }
 
   /** "Create an installation access token for an app" of GitHub's REST API. */
-  async #askGithub(credential: SealedCredential, sign: GithubAppSigning, now: number): Promise<MadeToken> {
+  async #askGithub(
+    credential: SealedCredential,
+    sign: GithubAppSigning,
+    now: number,
+    rule: string | undefined,
+  ): Promise<MadeToken> {
     const { ledger, connect } = this.#parts;
     const { host, hostname, port, pathname } = new URL(`https://${sign.api}`);
     const path = `${pathname.replace(/\/$/, '')}/app/installations/${sign.installation}/access_tokens`;
@@ -82,6 +90,7 @@ export class TokenSource {
     const used = {
       ...{ credential: credential.name, version: credential.version },
       ...{ host: hostname, port: Number(port) || HTTPS, method: 'POST', path },
+      ...(rule !== undefined && { rule }),
     };
     await ledger.pace();
     const socket = await connect(hostname, Number(port) || HTTPS);

@@ -108,7 +108,10 @@ const credential = z.strictObject({
     .optional()
     .describe('Paths of requests that may carry it: /repos/acme/**'),
   methods: requestMethods.optional(),
-  confirm: z.boolean().optional().describe('Ask a person at the first use in a session'),
+  confirm: z
+    .boolean()
+    .optional()
+    .describe('A person confirms each use, for one request, the session, a time or always'),
   lifetime: duration.optional().describe('How long after the session began it may be used'),
   'max-uses': positiveInteger.optional().describe('How many requests of a session may carry it'),
   issues: z

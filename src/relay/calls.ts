@@ -17,6 +17,8 @@ export class Calls implements CallBooks {
   /** Cancelled requests that a server may still answer. */
   readonly #late = new Map<number, Call>();
   #listening = 0;
+  /** The server has had a request that acts, and so is on record. */
+  hasActed = false;
   /** Bytes that open requests keep. */
   keptBytes = 0;
 
@@ -114,6 +116,7 @@ export class Calls implements CallBooks {
 
   /** For `Call` alone: gives it the next id of the relay's own. */
   send(call: Call): number {
+    if (call.name !== undefined) this.hasActed = true;
     if (call.ownId === 0) {
       this.take(call);
       if (call.method === LISTEN) this.#listening++;

@@ -316,6 +316,11 @@ export class Session {
     return this.#calls.names();
   }
 
+  /** Whether the server has had a request that acts: before that, nobody is to be asked anything. */
+  get hasActed(): boolean {
+    return this.#calls.hasActed;
+  }
+
   /** From the next request on another policy decides. The host is told that its list of tools may be another. */
   set policy(policy: ProfilePolicy) {
     this.#guard.run(() => {

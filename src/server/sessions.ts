@@ -10,6 +10,7 @@ import type { ConsentService } from '../consent/service.ts';
 import type { OpenTrust, TrustService } from '../consent/trust.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
+import type { Confirmations } from '../credential/confirmation.ts';
 import type { RotationResult } from '../credential/credentials.ts';
 import { RefusedHosts } from '../egress/refused-hosts.ts';
 import { WarderError } from '../errors.ts';
@@ -24,6 +25,7 @@ import type { Consent } from '../relay/consent.ts';
 import { Neighbours } from '../relay/neighbours.ts';
 import { Session } from '../relay/session.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
+import { NO_CONFIRMATIONS, StartingConfirmations } from './confirmations.ts';
 import { PlantedRecords } from './planted-record.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
 import { SessionSecrets } from './session-secrets.ts';
@@ -63,6 +65,8 @@ interface SessionEntry {
   connections: number;
   /** The credential that changed while the server started: the server may have the old value. */
   stale: string | undefined;
+  /** Those who confirm uses of its credentials, once its server has started. */
+  readonly confirmations: PromiseWithResolvers<Confirmations>;
   readonly secrets: SessionSecrets;
   /** Undefined while the server starts. */
   trust: OpenTrust | undefined;
@@ -106,6 +110,7 @@ export class Sessions {
       ),
       connections: 0,
       stale: undefined,
+      confirmations: Promise.withResolvers(),
       secrets: new SessionSecrets(profile.name, this.#parts.log),
       trust: undefined,
     };
@@ -139,7 +144,11 @@ export class Sessions {
         reach: reachOf(profile),
         definition: (tool) => held.definition(tool),
         claims: (tool) => held.claims(tool),
+        hasActed: () => entry.session?.hasActed ?? false,
+        calls: () => entry.session?.calls() ?? [],
+        redact: (text) => this.redact(text),
       });
+      entry.confirmations.resolve(consent.credentials);
       try {
         entry.session = this.#begin(entry, started, { consent, held });
       } catch (error) {
@@ -153,6 +162,7 @@ export class Sessions {
       if (host.gone.reason instanceof WarderError) throw host.gone.reason;
       host.exit(exitCode(ending));
     } finally {
+      entry.confirmations.resolve(NO_CONFIRMATIONS);
       this.#entries.delete(id);
     }
   }
@@ -374,6 +384,7 @@ export class Sessions {
       refused,
       connection: () => `${id}-n${++entry.connections}`,
       calls: () => entry.session?.calls() ?? [],
+      confirmations: new StartingConfirmations(entry.confirmations.promise),
       onPlanted: (report) => this.#planted.record(id, loaded.profile, report),
       onOverrun: (error) => {
         this.#parts.log.warn({ session: id, profile: loaded.name }, error.message);

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SessionOpen } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
+import type { Confirmations } from '../credential/confirmation.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import type { Locks } from '../credential/locks.ts';
 import type { Egress, EgressRoute, OpenGate } from '../egress/egress.ts';
@@ -67,6 +68,8 @@ export interface SessionContext {
   readonly onPlanted: (report: PlantedReport) => void;
   /** The hosts that it was refused. */
   readonly refused: RefusedHosts;
+  /** Those who confirm uses of credentials that want it. */
+  readonly confirmations: Confirmations;
   /** Called if the server takes more than it may: ends the session. */
   readonly onOverrun: (error: WarderError) => void;
 }

@@ -110,7 +110,7 @@ export function limitLines(limits: CredentialLimits): readonly (readonly [label:
     lines.push(['lifetime', `${formatDuration(lifetime)} from the session's start`]);
   if (maxUses !== undefined)
     lines.push(['max-uses', `${maxUses} ${maxUses === 1 ? 'request' : 'requests'} a session`]);
-  if (confirm) lines.push(['confirm', 'at the first use']);
+  if (confirm) lines.push(['confirm', 'a person confirms each use']);
   if (issues !== undefined) lines.push(['issues', issuesLine(issues)]);
   return lines;
 }

@@ -201,11 +201,9 @@ function sealedWarnings({ credentials }: Profile): string[] {
       ? []
       : (signingWarning(variable) ?? []),
   );
-  for (const { variable, as, confirm, issues } of sealed) {
+  for (const { variable, as, issues } of sealed) {
     if (as === 'any') warnings.push(anyPlaceWarning(variable));
     if (issues?.as === 'any') warnings.push(anyPlaceWarning(`a token obtained with ${variable}`));
-    if (confirm)
-      warnings.push(`${variable} has "confirm: true", which refuses every use until there is a way to ask`);
   }
   return [
     ...warnings,

@@ -67,6 +67,8 @@ export interface RequestHooks {
   refuse(denial: Denial): void;
   /** Settles when the server has received the response, or has gone: until then it is in memory. */
   delivered(): Promise<void>;
+  /** Aborted when the server has gone, and nobody waits for the response. */
+  readonly gone: AbortSignal;
 }
 
 /** Called with the context of what may carry a credential, before it does. */
@@ -105,10 +107,31 @@ export class Forwarder {
     };
     try {
       const head: Head = { method, target, fields: request.fields };
+      const authority = { ...destination, secure, version, webSocket };
       const signature = await turns.slice(() => readSignature(head, context));
-      for (const credential of context.tokensIn(head)) await this.#parts.tokens.ensure(credential);
-      await turns.slice(() => processHead(head, context, { ...destination, secure, version, webSocket }));
-      const body = await prepareBody(request, head, context, turns, reserve, signature?.needsBody);
+      const unconfirmed = await context.rehearse(() =>
+        turns.slice(() => {
+          processHead(
+            { ...head, fields: head.fields.map(([name, value]) => [name, value]) },
+            context,
+            authority,
+          );
+          if (signature !== undefined) context.sign(signature.credential);
+        }),
+      );
+      await context.confirm(unconfirmed, hooks.gone);
+      for (const credential of context.tokensIn(head))
+        await this.#parts.tokens.ensure(credential, context.confirmedBy(credential));
+      await turns.slice(() => processHead(head, context, authority));
+      const body = await prepareBody(
+        request,
+        head,
+        context,
+        turns,
+        reserve,
+        signature?.needsBody,
+        hooks.gone,
+      );
       // Last of all: nothing that is signed changes after that.
       await turns.slice(() => signature?.apply(head, body.bytes, clock.now()));
       context.recheck();
@@ -155,11 +178,19 @@ export class Forwarder {
   }
 
   /** Joins both sides of a WebSocket that a request to a path has opened; each message that carries a credential is a use. */
-  joinWebSocket(server: Duplex, host: Duplex, route: Route, path: string, onUse: OnContext): Promise<void> {
+  joinWebSocket(
+    server: Duplex,
+    host: Duplex,
+    route: Route,
+    path: string,
+    gone: AbortSignal,
+    onUse: OnContext,
+  ): Promise<void> {
     const { sealing, turns, ledger } = this.#parts;
     return joinWebSocket(server, host, {
       sealing,
       turns,
+      gone,
       context: () => {
         const context = new RequestContext(this.#parts, route.destination, route.secure, 'GET', path);
         onUse(context);

@@ -42,6 +42,8 @@ interface HttpConnection {
   current: { context: RequestContext; outgoing: http.ClientRequest | undefined } | undefined;
   /** A request has arrived. */
   hasRequest: boolean;
+  /** Aborted when the server has closed it. */
+  readonly gone: AbortSignal;
 }
 
 /** Serves the decrypted connections of one gate. */
@@ -80,6 +82,7 @@ export class HttpGate implements Disposable {
 
   /** Serves a connection, its TLS terminated, until it ends. */
   serve(client: Duplex, upstream: Upstream): void {
+    const gone = new AbortController();
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1, maxFreeSockets: 1 });
     const connection: HttpConnection = {
       upstream,
@@ -91,6 +94,7 @@ export class HttpGate implements Disposable {
       lastRequest: Promise.resolve(),
       current: undefined,
       hasRequest: false,
+      gone: gone.signal,
     };
     agent.createConnection = (_options, done) => {
       this.#connect(connection).then(
@@ -100,7 +104,10 @@ export class HttpGate implements Disposable {
       return undefined;
     };
     this.#connection.set(client, connection);
+    // Programs that give up close both ways. Whoever ends its own side only, which TLS allows, is taken for one.
+    client.once('end', () => gone.abort());
     client.once('close', () => {
+      gone.abort();
       this.#connection.delete(client);
       // Some clients, Node's among them, check a certificate only after the handshake.
       if (!connection.hasRequest && upstream.secure)
@@ -245,6 +252,7 @@ export class HttpGate implements Disposable {
         }
       },
       delivered: () => waitForDelivery(response, connection.client),
+      gone: connection.gone,
     });
   }
 
@@ -316,11 +324,18 @@ export class HttpGate implements Disposable {
         const path = target.split('?', 1)[0] ?? '';
         for (const { name } of connection.current?.context.usedCredentials.keys() ?? [])
           connection.usedCredentials.add(name);
-        await this.#forwarder.joinWebSocket(socket, host, connection.upstream, path, (context) => {
-          for (const { name } of connection.current?.context.usedCredentials.keys() ?? [])
-            connection.usedCredentials.add(name);
-          connection.current = { context, outgoing: undefined };
-        });
+        await this.#forwarder.joinWebSocket(
+          socket,
+          host,
+          connection.upstream,
+          path,
+          connection.gone,
+          (context) => {
+            for (const { name } of connection.current?.context.usedCredentials.keys() ?? [])
+              connection.usedCredentials.add(name);
+            connection.current = { context, outgoing: undefined };
+          },
+        );
       },
       refuse: (denial) => {
         if (response.headersSent || switched) socket.destroy();
@@ -330,6 +345,7 @@ export class HttpGate implements Disposable {
         if (!switched) await waitForDelivery(response, socket);
         socket.end();
       },
+      gone: connection.gone,
     });
     connection.pending--;
   }

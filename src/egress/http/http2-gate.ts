@@ -194,6 +194,8 @@ export class Http2Gate implements Disposable {
     let context: RequestContext | undefined;
     let outgoing: http2.ClientHttp2Stream | undefined;
     const cancelled = new AbortController();
+    const gone = new AbortController();
+    stream.once('close', () => gone.abort());
     let source: Http2Source | undefined;
     /** What a gRPC server says of the caller, at the beginning or the end. */
     const readTrailers = (): Field[] => {
@@ -235,6 +237,7 @@ export class Http2Gate implements Disposable {
         refuse(stream, denial, isGrpc(arrived), unsent ? NGHTTP2_REFUSED_STREAM : code);
       },
       delivered: () => waitForClose(stream),
+      gone: gone.signal,
     });
     if (context === undefined) return;
     if (source?.ended === true) readTrailers();

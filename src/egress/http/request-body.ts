@@ -23,6 +23,9 @@ import { readTokenRequest, type TokenRequest } from './token-request.ts';
 /** Bytes allocated at first. */
 const INITIAL_SIZE = 1024;
 
+/** For requests that somebody waits for. */
+const NEVER = new AbortController().signal;
+
 type Format = 'form' | 'json' | 'multipart' | 'other';
 
 /** A body as it arrives. */
@@ -46,7 +49,9 @@ export interface OutgoingBody {
 
 /**
  * Reads what must be read before the request may leave. `reserve` is called with the bytes that stay in memory until
- * then, and may throw. `whole`: the body is to be known before the head is sent. Throws `Denial`.
+ * then, and may throw. `whole`: the body is to be known before the head is sent. What a person has to confirm is waited
+ * for, unless `gone` says that nobody waits for the request; in a body that streams it has to be confirmed before. Throws
+ * `Denial`.
  */
 export async function prepareBody(
   { body: request, undeclared }: IncomingBody,
@@ -55,6 +60,7 @@ export async function prepareBody(
   turns: GateTurns,
   reserve: (bytes: number) => void,
   whole = false,
+  gone: AbortSignal = NEVER,
 ): Promise<OutgoingBody> {
   const [length] = fieldValues(head.fields, 'content-length');
   head.fields = head.fields.filter(([name]) => name.toLowerCase() !== 'content-length');
@@ -72,7 +78,7 @@ export async function prepareBody(
   const buffered = format === 'form' || (!undeclared && Number(length) <= BUDGETS.bufferedBody);
   if (buffered || whole) {
     const body = await readWhole(request, whole ? BUDGETS.signedBody : BUDGETS.form, reserve);
-    return await bufferedBody(body, coding, format, context, turns, reserve);
+    return await bufferedBody(body, coding, format, context, turns, reserve, gone);
   }
 
   const lengthKept = !undeclared && coding === 'identity' && preservesLength(format, context);
@@ -155,6 +161,7 @@ async function bufferedBody(
   context: RequestContext,
   turns: GateTurns,
   reserve: (bytes: number) => void,
+  gone: AbortSignal,
 ): Promise<OutgoingBody> {
   let plain: Buffer;
   try {
@@ -165,9 +172,14 @@ async function bufferedBody(
   if (plain !== body) reserve(plain.length);
   const tokenRequest = format === 'form' || format === 'json' ? readTokenRequest(plain, format) : undefined;
   const parameters = inSecretParameters(plain, tokenRequest, context);
+  const replace = createReplacer(format, context, parameters);
+  // Before its turn to exchange a refresh token: others wait for that.
+  const unconfirmed = await context.rehearse(
+    async () => void (await replaceInSlices(plain, context.finder.stream(replace), turns)),
+  );
+  await context.confirm(unconfirmed, gone);
   const refreshed = indexOfValue(tokenRequest?.get('refresh_token'), context);
   if (refreshed !== undefined && parameters.has(refreshed)) await context.beginRefresh(refreshed);
-  const replace = createReplacer(format, context, parameters);
   const put = await replaceInSlices(plain, context.finder.stream(replace), turns);
   if (put !== plain) reserve(put.length);
   // Encoded anew: another decoder could read on where this one sees padding or the end.

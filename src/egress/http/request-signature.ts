@@ -23,6 +23,7 @@ const UNSIGNED = ['UNSIGNED-PAYLOAD', 'STREAMING-UNSIGNED-PAYLOAD-TRAILER'];
 
 /** A signature that a request has, and that is to be made anew. */
 export interface RequestSignature {
+  readonly credential: SealedCredential;
   /** The body must be known as a whole before the head is sent. */
   readonly needsBody: boolean;
   /** Signs the head, whose other fields do not change after that. `body`: `undefined` where it streams. */
@@ -69,6 +70,7 @@ function readAws(
   if (!scope.service.startsWith('s3') && /\/\.{0,2}(?:\/|$)/.test(path.slice(0, -1)))
     throw context.deny(credential, 'the path is not in its shortest form');
   return {
+    credential,
     needsBody: digest === undefined,
     apply(sent, body, now) {
       const keys = readAwsKeys(context.sign(credential));
@@ -117,6 +119,7 @@ function readHmac(
   if (values.length === 0) return undefined;
   if (values.length > 1) throw context.deny(credential, 'the request has its signature twice');
   return {
+    credential,
     needsBody: message.includes('{body'),
     apply(sent, body, _now) {
       const key = Buffer.from(context.sign(credential), sign.key === 'text' ? 'utf8' : sign.key);

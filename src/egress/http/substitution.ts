@@ -1,6 +1,8 @@
 // One request on its way through the gate: where it goes, which credentials it carries, and the one location where a
 // placeholder becomes a secret. A use is decided, recorded, and only then given out; the caller writes the secret
 // nowhere but into the outgoing request.
+
+import type { Confirmation, Confirmations } from '../../credential/confirmation.ts';
 import type { Finder } from '../../credential/finder.ts';
 import type { SealedCredential, SealedCredentials } from '../../credential/sealed.ts';
 import type { PlaceholderLocation, UsageLocks } from '../../credential/usage.ts';
@@ -48,6 +50,7 @@ export interface RequestContextParts {
   readonly guards: UsageLocks;
   readonly ledger: EgressLedger;
   readonly refreshes: RefreshTurns;
+  readonly confirmations: Confirmations;
   readonly clock: Clock;
 }
 
@@ -69,6 +72,10 @@ export class RequestContext {
   readonly #used = new Map<SealedCredential, Substitution>();
   /** A header field names another method or target, which some servers obey. */
   hasOverrideHeader = false;
+  /** How uses were confirmed, by the names of credentials: tokens have that of the one they were obtained with. */
+  readonly #confirmed = new Map<string, string>();
+  /** What would be put in: collected instead of being decided on. */
+  #rehearsed: Set<SealedCredential> | undefined;
   #status: number | undefined;
   #turn: RefreshTurn | undefined;
 
@@ -105,6 +112,8 @@ export class RequestContext {
     const credential = this.#search.all[index];
     if (credential === undefined) throw new Denial(403, 'the credential no longer exists');
     this.#use(credential, location);
+    // Nothing that is found again.
+    if (this.#rehearsed !== undefined) return 'x';
     const sent = credential.sent(this.#parts.clock.now());
     if (sent === undefined) throw new Denial(503, `no token of the credential ${credential.name} is valid`);
     return sent;
@@ -142,14 +151,74 @@ export class RequestContext {
     return this.#deny(this.#request(credential), reason);
   }
 
+  /**
+   * The credentials that wait for a person's word before a piece of work may put them in. The work is done on a copy, and
+   * puts in nothing. What it would refuse is not asked about.
+   */
+  async rehearse(work: () => void | Promise<void>): Promise<readonly SealedCredential[]> {
+    if (!this.#search.all.some(({ confirm }) => confirm)) return [];
+    const rehearsed = new Set<SealedCredential>();
+    this.#rehearsed = rehearsed;
+    try {
+      await work();
+      return [...rehearsed];
+    } catch {
+      // It is refused again, and then recorded.
+      return [];
+    } finally {
+      this.#rehearsed = undefined;
+    }
+  }
+
+  /**
+   * Waits until a person has confirmed each use, unless `gone` says that nobody waits for the request any more. Throws
+   * `Denial`.
+   */
+  async confirm(credentials: readonly SealedCredential[], gone: AbortSignal): Promise<void> {
+    for (const credential of credentials) {
+      if (this.#confirmed.has(credential.name)) continue;
+      const { decision, rule, reason } = await this.#askFor(credential, gone);
+      if (decision === 'deny') throw this.#deny(this.#request(credential), reason ?? rule);
+      this.#confirmed.set(credential.name, rule);
+    }
+  }
+
+  /** How a person has confirmed the use of a credential in this request, for its record. */
+  confirmedBy({ name }: SealedCredential): string | undefined {
+    return this.#confirmed.get(name);
+  }
+
+  async #askFor(credential: SealedCredential, gone: AbortSignal): Promise<Confirmation> {
+    const { confirmations } = this.#parts;
+    const { version: _, ...use } = this.#request(credential);
+    const known = confirmations.known(use);
+    if (known !== undefined) return known;
+    const open = confirmations.ask(use);
+    const withdraw = (): void => open.withdraw();
+    if (gone.aborted) withdraw();
+    gone.addEventListener('abort', withdraw, { once: true });
+    try {
+      return await open.outcome;
+    } finally {
+      gone.removeEventListener('abort', withdraw);
+    }
+  }
+
   #use(credential: SealedCredential, location: PlaceholderLocation): void {
     const { ledger } = this.#parts;
     const request = this.#request(credential);
+    if (this.#rehearsed !== undefined) {
+      if (this.#refusal(credential, location, true) !== undefined)
+        throw new Denial(403, 'it would be refused');
+      if (credential.confirm) this.#rehearsed.add(credential);
+      return;
+    }
     this.#check(credential, { request, location });
     const substitution = this.#used.get(credential);
     if (substitution === undefined) {
       try {
-        ledger.recordUse(request);
+        const rule = this.confirmedBy(credential);
+        ledger.recordUse({ ...request, ...(rule !== undefined && { rule }) });
       } catch (cause) {
         throw new Denial(503, 'the audit log cannot be written', cause);
       }
@@ -212,8 +281,27 @@ export class RequestContext {
   }
 
   #check(credential: SealedCredential, { request, location }: Substitution): void {
+    const reason = this.#refusal(credential, location, this.#isConfirmed(credential));
+    if (reason !== undefined) throw this.#deny(request, reason);
+  }
+
+  /** Whether a person has confirmed a use: in this request, or before, for all requests like it. */
+  #isConfirmed(credential: SealedCredential): boolean {
+    if (!credential.confirm || this.#confirmed.has(credential.name)) return true;
+    const { version: _, ...use } = this.#request(credential);
+    const known = this.#parts.confirmations.known(use);
+    if (known?.decision !== 'allow') return false;
+    this.#confirmed.set(credential.name, known.rule);
+    return true;
+  }
+
+  #refusal(
+    credential: SealedCredential,
+    location: PlaceholderLocation,
+    confirmed: boolean,
+  ): string | undefined {
     const { guards, clock } = this.#parts;
-    const reason = credential.refusal(
+    return credential.refusal(
       {
         host: this.#destination.host,
         port: this.#destination.port,
@@ -224,14 +312,14 @@ export class RequestContext {
         now: clock.monotonic(),
         repeated: this.#used.has(credential),
         hasOverrideHeader: this.hasOverrideHeader,
+        confirmed,
       },
       guards,
     );
-    if (reason !== undefined) throw this.#deny(request, reason);
   }
 
   #deny(request: CredentialedRequest, reason: string): Denial {
-    this.#parts.ledger.recordDenial(request, reason);
+    if (this.#rehearsed === undefined) this.#parts.ledger.recordDenial(request, reason);
     return new Denial(403, `the credential ${request.credential} is not put in: ${reason}`);
   }
 

@@ -63,6 +63,8 @@ export interface WebSocketParts {
   readonly turns: GateTurns;
   /** Makes the context of one message of the server. */
   readonly context: () => RequestContext;
+  /** Aborted when the server has gone. */
+  readonly gone: AbortSignal;
   /** Called with why a connection was ended. */
   readonly onRefused: (reason: string) => void;
   /** Called with the bytes that a message takes in memory, and takes no more; may throw `Denial`. */
@@ -205,7 +207,7 @@ class Outward {
     }
   }
 
-  #replace(received: Received): Buffer {
+  #replace(received: Received): Buffer | Promise<Buffer> {
     const { context, reserve } = this.#parts;
     if (received.kind === 'control') {
       const [found] = context().finder.find(received.payload);
@@ -227,10 +229,18 @@ class Outward {
       const text = Buffer.concat(this.#pieces);
       this.#pieces = undefined;
       reserve(-text.length);
-      if (last) return writeFrame(TEXT, true, replaceInJson(text, context()), true);
+      if (last) return this.#replaceWhole(text, context());
       return this.#searchPiece(opcode, text, false);
     }
     return this.#searchPiece(opcode, piece, last);
+  }
+
+  /** A message that was read as a whole. What a person has to confirm is waited for. */
+  async #replaceWhole(text: Buffer, context: RequestContext): Promise<Buffer> {
+    const { gone, turns } = this.#parts;
+    const replace = (): Promise<Buffer> => turns.slice(() => replaceInJson(text, context));
+    await context.confirm(await context.rehearse(async () => void (await replace())), gone);
+    return writeFrame(TEXT, true, await replace(), true);
   }
 
   /** A piece of a message that is not read as a whole: no placeholder may be in it. */

@@ -10,6 +10,7 @@ import { loadSpawn } from '../../../src/os/spawn.ts';
 import { userEnvironment } from '../../../src/profile/environment.ts';
 import { loadProfile } from '../../../src/profile/load.ts';
 import { NO_TRUST } from '../../../src/relay/trust.ts';
+import { NO_CONFIRMATIONS } from '../../../src/server/confirmations.ts';
 import { runtimeRoots } from '../../../src/server/runtime-folder.ts';
 import { Sessions, type SessionsParts } from '../../../src/server/sessions.ts';
 import type { ServerIdentity } from '../../../src/wire/hello.ts';
@@ -63,7 +64,7 @@ async function sessions(failing?: string): Promise<Sessions> {
     audit: { append: append as never },
     start: start as SessionsParts['start'],
     consent: {
-      session: () => ({ ...NOBODY, [Symbol.dispose]() {} }),
+      session: () => ({ ...NOBODY, credentials: NO_CONFIRMATIONS, [Symbol.dispose]() {} }),
       trust: { prepare: async () => {}, open: async () => ANY },
     },
     settings: { relay: { line: 2 ** 20 }, rotation: { drain: 1000 } } as SessionsParts['settings'],

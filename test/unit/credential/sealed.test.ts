@@ -128,8 +128,13 @@ test('[W-SEAL-5] max-uses counts on when the session gets another server; a toke
   );
 });
 
-test('[W-SEAL-5] a credential that needs confirmation is refused, since nobody can confirm yet', () => {
-  expect(refusal({ confirm: true })).toBe('it needs confirmation, which is not available yet');
+test('[W-SEAL-5] a credential that a person has to confirm is refused until one has', () => {
+  expect(refusal({ confirm: true })).toBe('nobody has confirmed this use');
+  expect(refusal({ confirm: true }, { confirmed: true })).toBeUndefined();
+  // Who confirmed saw one method and one path.
+  expect(refusal({ confirm: true }, { confirmed: true, hasOverrideHeader: true })).toContain(
+    'another method',
+  );
 });
 
 test('[W-SEAL-8] a new value keeps the placeholder; former values are still searched for', () => {

@@ -1,11 +1,12 @@
 // The first use of a profile, or by a host: before anything acts, all that the server offers is listed, and a person is asked
 // once. See trust.ts.
 import type { Budgets } from './budgets.ts';
+import type { Calls } from './calls.ts';
 import type { ConsentOutcome, HostDialog, OpenConsent } from './consent.ts';
 import { contentsDigest } from './contents.ts';
 import type { Current } from './current.ts';
 import { type OwnRequests, ownParams } from './own-requests.ts';
-import type { Replay } from './replay.ts';
+import { INITIALIZE, type Replay } from './replay.ts';
 import type { ServerLists } from './server-lists.ts';
 import type { Trust } from './trust.ts';
 
@@ -15,6 +16,7 @@ export interface FirstUseOptions {
   readonly ownRequests: OwnRequests;
   readonly current: Current;
   readonly replay: Replay;
+  readonly calls: Calls;
   readonly budgets: Pick<Budgets, 'greet'>;
   /** A fault in what goes on here. */
   readonly onFault: (error: unknown) => void;
@@ -101,11 +103,21 @@ export class FirstUse {
   }
 
   async #list(): Promise<string | undefined> {
-    const { lists } = this.#options;
+    const { lists, calls } = this.#options;
+    // A host may send requests before the server has answered its `initialize`.
+    if (!lists.tools.canList && calls.some(INITIALIZE)) await this.#untilOpened();
     if (!lists.tools.canList) return 'cannot be asked before the host has opened the session';
     const fault = await lists.listAll();
     if (fault === undefined) await this.#readInterfaces();
     return fault;
+  }
+
+  async #untilOpened(): Promise<void> {
+    const { replay, budgets } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, budgets.greet);
+    await Promise.race([replay.opened, promise]);
+    clearTimeout(timer);
   }
 
   /** Reads the interfaces that the server offers. What it does not give is not accepted. */

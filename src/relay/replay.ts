@@ -52,10 +52,16 @@ export class Replay {
   /** The `params` of each `resources/subscribe`, by URI. */
   readonly #subscriptions = new Map<string, Buffer>();
   #bytes = 0;
+  readonly #whenOpened = Promise.withResolvers<void>();
 
   /** Bytes that are kept. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Settles when the server has answered the host's `initialize`. */
+  get opened(): Promise<void> {
+    return this.#whenOpened.promise;
   }
 
   /** The server has answered the host's `initialize`. */
@@ -100,6 +106,7 @@ export class Replay {
       if (this.#initialize !== 'none') this.#drop(this.#initialize);
       this.#initialize = params === undefined ? 'none' : this.#keep(params);
       this.#opened = identityOf(bytes, result, 'protocolVersion');
+      this.#whenOpened.resolve();
     } else if (params === undefined) {
       // Nothing to repeat: what it asks for stands in its parameters.
     } else if (method === SET_LEVEL) {

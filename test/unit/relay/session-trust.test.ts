@@ -590,6 +590,25 @@ describe('W-TRUST-5 before the first use is agreed to', () => {
     expect(trust.asked).toEqual([]);
   });
 
+  test('a host may send all at once, and end its input', async () => {
+    const trust = new FakeTrust();
+    trust.firstUse = 'baseline';
+    const { host, server, session } = join({ trust });
+    host.say({ id: 0, method: 'initialize' }, { method: 'notifications/initialized' }, call(1));
+    host.end();
+    await settled();
+    server.say({ id: 1, result: { protocolVersion: '1', capabilities: { tools: {} } } });
+    await settled();
+    expect(server.messages.at(-1)).toMatchObject({ method: 'tools/list' });
+    server.say({ id: server.messages.at(-1)?.id, result: tools(echo) });
+    await settled();
+    trust.answer('allow');
+    await settled();
+    server.say(answer(server.idOf(1)));
+    expect((await session.done).reason).toBe('host');
+    expect(host.messages.at(-1)).toMatchObject({ id: 1, result: { content: [{ text: 'done' }] } });
+  });
+
   test('a host that has opened nothing is refused, and one of 2026-07-28 need not', async () => {
     const trust = new FakeTrust();
     trust.firstUse = 'baseline';

@@ -25,3 +25,28 @@ export function escapeCharacter(character: string): string {
   }
   return escaped;
 }
+
+/** Columns of a terminal, at most: wide characters take two. */
+export function columnsOf(text: string): number {
+  let columns = 0;
+  for (const character of text) columns += (character.codePointAt(0) ?? 0) < 0x300 ? 1 : 2;
+  return columns;
+}
+
+/** A line as lines of at most so many columns. What goes on is set in, so that it looks like no line of its own. */
+export function wrapLine(line: string, columns: number): string[] {
+  const indent = `${/^ */.exec(line)?.[0] ?? ''}      `;
+  if (columns <= columnsOf(indent) + 1) return [line];
+  const wrapped: string[] = [];
+  let [current, width] = ['', 0];
+  for (const character of line) {
+    const wide = columnsOf(character);
+    if (width + wide > columns) {
+      wrapped.push(current);
+      [current, width] = [indent, columnsOf(indent)];
+    }
+    current += character;
+    width += wide;
+  }
+  return [...wrapped, current];
+}

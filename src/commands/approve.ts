@@ -3,6 +3,7 @@ import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { parseDuration } from '../profile/units.ts';
 import type { Params } from '../wire/control.ts';
+import { needsPin } from './approvals/answer.ts';
 import type { Context } from './command.ts';
 
 interface AnswerArguments {
@@ -62,12 +63,12 @@ async function answer(context: Context, decision: 'allow' | 'deny', args: Answer
   await using control = await context.control({ start: false });
   const { questions } = await control.request('approvals.list', {});
   const question = questions.find((each) => each.id === id);
-  const needsPin = decision === 'allow' && (choice.scope === 'always' || question?.presence === true);
-  const typed = needsPin
-    ? terminal.interactive
-      ? await terminal.askSecret('PIN: ')
-      : await readPin(context)
-    : '';
+  const typed =
+    question !== undefined && needsPin(question, choice)
+      ? terminal.interactive
+        ? await terminal.askSecret('PIN: ')
+        : await readPin(context)
+      : '';
   // Without one the daemon says what is missing.
   const pin = typed === '' ? {} : { pin: typed };
   const done = await control.request('approvals.answer', { ...choice, ...pin });

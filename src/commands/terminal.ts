@@ -4,6 +4,15 @@
 import { styleText } from 'node:util';
 import { escapeCharacter, escapeUnprintable } from '../audit/printable.ts';
 import { WarderError } from '../errors.ts';
+import {
+  type Asking,
+  type SelectOption,
+  screenOfItsOwn,
+  select,
+  type,
+  typeSecret,
+  type Unanswered,
+} from './terminal/select.ts';
 
 /** The colours in use. */
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
@@ -20,6 +29,8 @@ export interface Terminal {
   /** Colours text. Without colours it returns the text unchanged. */
   paint(style: Style, text: string): string;
   readonly color: boolean;
+  /** How long a line may be; infinite where nobody sees it. */
+  readonly columns: number;
   /** Whether there is a user who can be asked. */
   readonly interactive: boolean;
   /** Asks a question on the terminal. `ask`, `askSecret` and `confirm` throw `usage` if there is no terminal. */
@@ -32,6 +43,26 @@ export interface Terminal {
    * undefined if the user cancels. Throws `usage` if there is no terminal.
    */
   choose(question: string, groups: readonly OptionGroup[]): Promise<string[] | undefined>;
+  /** Lets the user select one option, the first unless they move. Throws `usage` if there is no terminal. */
+  select<T>(
+    question: string,
+    options: readonly SelectOption<T>[],
+    asking: Asking,
+  ): Promise<{ readonly value: T } | Unanswered>;
+  /** Lets the user type a line that `problem` accepts. Throws `usage` if there is no terminal. */
+  type(
+    question: string,
+    initial: string,
+    problem: (text: string) => string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly value: string } | Unanswered>;
+  /** As `type`, for what must not be shown. */
+  typeSecret(question: string, signal: AbortSignal): Promise<{ readonly value: string } | Unanswered>;
+  /**
+   * Shows lines on a screen of their own, which vanishes, with what is asked there, when it is disposed of. Where the
+   * lines and `more` others do not fit, they stay.
+   */
+  show(lines: readonly string[], more: number): Disposable;
   /** Reads all of stdin as UTF-8. Throws `usage` above 1 MiB, or if stdin is a terminal. */
   readStdin(): Promise<string>;
 }
@@ -101,6 +132,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
 
   const terminal: Terminal = {
     color,
+    columns: stderr.isTTY === true ? stderr.columns : Number.POSITIVE_INFINITY,
     interactive,
     out: (line) => void stdout.write(`${escapeUnsafe(line, color)}\n`),
     err: (line) => void stderr.write(`${escapeUnsafe(line, color)}\n`),
@@ -149,6 +181,28 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
         output: stderr,
       });
       return isCancel(chosen) ? undefined : chosen;
+    },
+    async select(question, options, asking) {
+      requireTerminal();
+      return await select({ stdin, stderr }, question, options, asking);
+    },
+    async type(question, initial, problem, signal) {
+      requireTerminal();
+      return await type({ stdin, stderr }, question, initial, problem, signal);
+    },
+    async typeSecret(question, signal) {
+      requireTerminal();
+      return await typeSecret({ stdin, stderr }, question, signal);
+    },
+    show(lines, more) {
+      const { rows = 0, columns = 80 } = stderr;
+      const needed = lines.reduce(
+        (sum, line) => sum + Math.max(1, Math.ceil(columnsOf(line) / columns)),
+        more,
+      );
+      const screen = needed < rows ? screenOfItsOwn({ stdin, stderr }) : undefined;
+      for (const line of lines) terminal.err(line);
+      return { [Symbol.dispose]: () => screen?.[Symbol.dispose]() };
     },
     async readStdin() {
       // A secret typed here would be echoed.

@@ -1,7 +1,7 @@
 // A question to a person: one call of one host, as it is, and what follows from a yes. Whoever shows it (a terminal, a
 // dialog of the host, the desktop) shows these lines. What a server or a model has written is escaped, so that it cannot
 // look like a line of Warder's, and nothing is left out.
-import { escapeUnprintable } from '../audit/printable.ts';
+import { columnsOf, escapeUnprintable } from '../audit/printable.ts';
 import type { GrantKind } from './grants.ts';
 import type { HostIdentity } from './host-identity.ts';
 
@@ -191,11 +191,4 @@ function dangerOf(name: string, shown: string): number {
   const byName = DANGEROUS.findIndex((pattern) => pattern.test(name));
   if (byName !== -1) return byName;
   return DANGEROUS_VALUE.test(shown.replace(/^"/, '')) ? DANGEROUS.length : DANGEROUS.length + 1;
-}
-
-/** Columns of a terminal, at most: wide characters take two. */
-export function columnsOf(text: string): number {
-  let columns = 0;
-  for (const character of text) columns += (character.codePointAt(0) ?? 0) < 0x300 ? 1 : 2;
-  return columns;
 }

@@ -1,12 +1,10 @@
 // A policy says ask: a person answers in a terminal, and what was answered holds for what it was asked about.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
-import { until } from '../fixtures/echo-home.ts';
 import { Home } from '../fixtures/home.ts';
 import { fixtureServer } from '../fixtures/server.ts';
+import { TerminalScreen } from '../fixtures/terminal-screen.ts';
 
 /** A host in whose session `where` and `slow` are asked about. */
 async function openHost(home: Home): Promise<Client> {
@@ -85,36 +83,77 @@ test('W-CONS-9 in a terminal a person takes the time to read, and says always wi
   await home.done(['init', '--store', 'vault', '--key-file', key]);
   await home.done(['pin'], '2718');
   await using host = await openHost(home);
-  const command = [...home.program, 'approvals', '--watch'].map((word) => `'${word}'`).join(' ');
-  const terminal = spawn('script', ['-qec', command, '/dev/null'], { env: { ...home.env, TERM: 'xterm' } });
-  const closed = once(terminal, 'close');
-  let shown = '';
-  terminal.stdout.on('data', (text) => {
-    shown += text;
-  });
-  const type = async (question: string, text: string): Promise<void> => {
-    await until(() => shown.includes(question), question);
-    shown = '';
-    terminal.stdin.write(text);
-  };
-  await until(() => shown.includes('waiting for questions'), 'who watches');
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await using screen = new TerminalScreen([...home.program, 'approvals', '--watch'], home.env);
+  await screen.shows('waiting for questions');
   const first = host.ask('tools/call', { name: 'where', arguments: {} });
-  await until(() => shown.includes('call the tool "where"'), 'the question');
+  await screen.shows('call the tool "where"');
   // Longer than between two looks of who watches.
   await new Promise((resolve) => setTimeout(resolve, 3500));
-  await type('answer [n]: ', 'always\r');
-  await type('answer [n]: ', 'a\r');
-  await type('PIN: ', '3141\r');
-  await type('that is not the PIN', 'a\r');
-  await type('PIN: ', '2718\r');
+  for (const pin of ['3141', '2718']) {
+    await screen.shows('● No');
+    // A yes within 300 ms would be none.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await screen.press('Down', 'Down', 'Down', 'Enter');
+    await screen.shows('● exactly these arguments');
+    await screen.press('Down', 'Enter');
+    await screen.shows('● for this session');
+    await screen.press('Up', 'Enter');
+    await screen.shows('◆  PIN');
+    await screen.press(pin, 'Enter');
+    if (pin === '3141') await screen.shows('that is not the PIN');
+  }
   expect((await first.answer).result.isError).toBeUndefined();
+  await screen.shows('call the tool "where": allowed');
+  // The question is gone.
+  expect(await screen.text()).not.toContain('host program');
   // Another daemon knows it still.
   await host.close();
-  terminal.stdin.write('\u0003');
-  await closed;
   await home.done(['stop']);
   await using again = await openHost(home);
   expect(await again.call('where')).toContain('pid');
   expect(home.audit('tool.call').at(-1)).toMatchObject({ rule: expect.stringMatching(/^grant\./) });
+});
+
+test('W-CONS-25 in a terminal Return is a no, keys that were pressed before a question are none of its, and one that is answered elsewhere vanishes', async () => {
+  await using home = new Home();
+  await using host = await openHost(home);
+  await using screen = new TerminalScreen([...home.program, 'approvals', '--watch'], home.env);
+  await screen.shows('waiting for questions');
+  // Would be a yes.
+  await screen.press('Down', 'Enter');
+  const first = host.ask('tools/call', { name: 'where', arguments: { text: `${'x'.repeat(200)}\u001b[2J` } });
+  await screen.shows('● No');
+  expect(await screen.text()).toContain('x\\u001b[2J"');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await screen.press('Enter');
+  expect((await first.answer).result.isError).toBe(true);
+  await screen.shows('call the tool "where": denied');
+
+  const second = host.ask('tools/call', { name: 'where', arguments: {} });
+  await screen.shows('● No');
+  const [question] = await questions(home);
+  await home.done(['approve', question?.id ?? '']);
+  expect((await second.answer).result.isError).toBeUndefined();
+  await screen.shows('answered elsewhere, or withdrawn');
+  expect(await screen.text()).not.toContain('● No');
+
+  const third = host.ask('tools/call', { name: 'where', arguments: {} });
+  await screen.shows('● No');
+  await screen.press('Escape');
+  await screen.shows('not answered; "warder approve');
+  const [skipped] = await questions(home);
+  await home.done(['deny', skipped?.id ?? '']);
+  await third.answer;
+
+  const fourth = host.ask('tools/call', { name: 'where', arguments: {} });
+  await screen.shows('● No');
+  await screen.press('C-c');
+  // Nobody watches any more.
+  expect((await fourth.answer).result.content[0].text).toContain('nobody is there');
+  expect(home.audit('consent.answer').map(({ decision, by }) => `${decision} ${by}`)).toEqual([
+    'deny terminal',
+    'allow terminal',
+    'deny terminal',
+    'deny nobody',
+  ]);
 });

@@ -1,6 +1,7 @@
 // A question in a place that has room for a few lines only. What a person has not seen whole, they are not asked to
 // allow there: the excerpt says that it is one, and where the whole question is.
-import { columnsOf, type Question, questionLines } from '../question.ts';
+import { wrapLine } from '../../audit/printable.ts';
+import { type Question, questionLines } from '../question.ts';
 
 export interface Excerpt {
   /** Lines, what acts first. */
@@ -28,7 +29,7 @@ export interface Room {
  */
 export function excerptOf(question: Question, { columns, fits, write = (line) => line }: Room): Excerpt {
   const all = questionLines({ ...question, claims: [] });
-  const lines = all.flatMap((line) => wrap(write(beginningOf(line)), columns));
+  const lines = all.flatMap((line) => wrapLine(write(beginningOf(line)), columns));
   const whole = lines.join('\n');
   if (all.every((line) => beginningOf(line) === line) && fits(whole)) return { text: whole, isWhole: true };
   const rest = `(cut) All of it: warder approvals\nThen: warder approve ${question.id}`;
@@ -39,21 +40,6 @@ export function excerptOf(question: Question, { columns, fits, write = (line) =>
     if (left !== line) break;
   }
   return { text: [...shown, rest].join('\n'), isWhole: false };
-}
-
-/** A line as lines of at most so many columns. */
-export function wrap(line: string, columns: number): string[] {
-  const indent = `${/^ */.exec(line)?.[0] ?? ''}      `;
-  const wrapped: string[] = [];
-  let current = '';
-  for (const character of line) {
-    if (columnsOf(current + character) > columns) {
-      wrapped.push(current);
-      current = indent;
-    }
-    current += character;
-  }
-  return [...wrapped, current];
 }
 
 /** As much of a line as could ever be shown. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { columnsOf, questionLines } from '../../../src/consent/question.ts';
-import { excerptOf, wrap } from '../../../src/consent/ways/excerpt.ts';
+import { columnsOf, wrapLine } from '../../../src/audit/printable.ts';
+import { questionLines } from '../../../src/consent/question.ts';
+import { excerptOf } from '../../../src/consent/ways/excerpt.ts';
 import { makeQuestion } from '../../fixtures/question.ts';
 
 /** What `wrap` has made of lines, as one text without breaks and indents. */
@@ -39,9 +40,11 @@ test('what the server says of itself is not in an excerpt', () => {
 
 test('W-CONS-7 a long argument cannot look like a line of its own', () => {
   const text = `${'x'.repeat(70)}host program /usr/bin/other`;
-  expect(wrap(`  title: "${text}"`, 80)).toEqual([
+  expect(wrapLine(`  title: "${text}"`, 80)).toEqual([
     `  title: "${'x'.repeat(70)}`,
     '        host program /usr/bin/other"',
   ]);
-  expect(wrap('漢字漢字', 4)[0]).toBe('漢字');
+  expect(wrapLine('漢字'.repeat(10), 10)[0]).toBe('漢字漢字漢');
+  // No room for an indent.
+  expect(wrapLine('漢字漢字', 4)).toEqual(['漢字漢字']);
 });

@@ -67,6 +67,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     'list what you have allowed for more than one call',
     async () => (await import('./grants.ts')).grantsCommand,
   ),
+  trust: verb(
+    'show what you have accepted of a server, and accept what has changed',
+    async () => (await import('./trust.ts')).trustCommand,
+  ),
   pin: verb('set the PIN for answers that hold for good', async () => (await import('./pin.ts')).pinCommand),
   policy: verb(
     'explain what a profile says of calls, and change it',

@@ -112,8 +112,7 @@ export class TrustService {
    * verify: then nothing is to be started.
    */
   async prepare(profile: string): Promise<void> {
-    const { open, files } = this.#options;
-    if (files() === 'locked') await Promise.race([open(), delay(OPENING, undefined, { ref: false })]);
+    await this.#opened();
     const { fault } = this.of(profile);
     if (fault?.code === 'refused') throw fault;
   }
@@ -155,7 +154,8 @@ export class TrustService {
   }
 
   /** What people are shown. */
-  show(profile: string, previous: boolean): ShownTrust {
+  async show(profile: string, previous: boolean): Promise<ShownTrust> {
+    await this.#opened();
     const trust = this.of(profile);
     const candidate = this.candidateOf(trust);
     return showTrust(trust, { alike: this.lookAlikes(profile, trust.sighting), candidate, previous });
@@ -165,6 +165,8 @@ export class TrustService {
   lookAlikes(profile: string, own: Sighting | undefined): LookAlikes {
     const names = new LookAlikes();
     for (const name of own?.seen.described.tools.keys() ?? []) names.add(name, 'the same server');
+    for (const name of this.of(profile).record?.described.tools.keys() ?? [])
+      names.add(name, 'what you have accepted of this server');
     for (const other of this.#recordedProfiles()) {
       if (other === profile) continue;
       for (const name of this.of(other).record?.described.tools.keys() ?? []) names.add(name, `"${other}"`);
@@ -250,6 +252,11 @@ export class TrustService {
     }
     this.#recorded.delete(profile);
     return isThere;
+  }
+
+  async #opened(): Promise<void> {
+    const { open, files } = this.#options;
+    if (files() === 'locked') await Promise.race([open(), delay(OPENING, undefined, { ref: false })]);
   }
 
   async #identify(started: Started): Promise<ServerIdentity> {

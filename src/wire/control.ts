@@ -310,7 +310,7 @@ export const control = {
           isOtherServer: z.boolean(),
           /** What its profile gives it in addition, a line each. */
           wider: z.array(z.string()),
-          /** Whether all its lists were seen to their end. */
+          /** Whether its list of tools was seen to its end. */
           whole: z.boolean(),
           permissions: z.array(z.string()),
           differences: z.array(trustDifference),

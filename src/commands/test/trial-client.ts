@@ -37,12 +37,18 @@ export interface Trial {
   readonly code: number | null;
 }
 
+interface Capabilities {
+  readonly tools?: unknown;
+  readonly prompts?: unknown;
+  readonly resources?: unknown;
+}
+
 interface Message {
   readonly id?: unknown;
   readonly method?: string;
   readonly result?: {
     readonly serverInfo?: { readonly name?: unknown; readonly version?: unknown };
-    readonly capabilities?: { readonly tools?: unknown };
+    readonly capabilities?: Capabilities;
     readonly tools?: readonly unknown[];
     readonly nextCursor?: unknown;
   };
@@ -68,6 +74,7 @@ export async function tryServer(entry: HostEntry, timeout: number): Promise<Tria
     server = { name: String(serverInfo?.name ?? ''), version: String(serverInfo?.version ?? '') };
     connection.send({ method: 'notifications/initialized' });
     tools = capabilities?.tools === undefined ? [] : await listTools(connection);
+    await listRest(connection, capabilities);
   } catch (cause) {
     error = cause instanceof Error ? cause.message : String(cause);
   }
@@ -83,19 +90,30 @@ export async function tryServer(entry: HostEntry, timeout: number): Promise<Tria
   return { server, tools, error, stderr: connection.stderr, code };
 }
 
+/** Nothing is read of these here: what the daemon sees of them is what the user can accept. Some servers have no templates. */
+async function listRest(connection: Connection, capabilities: Capabilities = {}): Promise<void> {
+  const methods = [
+    ...(capabilities.prompts === undefined ? [] : ['prompts/list']),
+    ...(capabilities.resources === undefined ? [] : ['resources/list', 'resources/templates/list']),
+  ];
+  for (const method of methods) await listAll(connection, method).catch(() => {});
+}
+
 async function listTools(connection: Connection): Promise<ListedTool[]> {
-  const listed: ListedTool[] = [];
+  const pages = await listAll(connection, 'tools/list');
+  return pages.flatMap(({ tools = [] }) => tools.map(readTool));
+}
+
+async function listAll(connection: Connection, method: string): Promise<NonNullable<Message['result']>[]> {
+  const pages: NonNullable<Message['result']>[] = [];
   let cursor: unknown;
   for (let page = 0; page < MAX_PAGES; page++) {
-    const { tools = [], nextCursor } = await connection.request(
-      'tools/list',
-      cursor === undefined ? {} : { cursor },
-    );
-    listed.push(...tools.map(readTool));
-    if (nextCursor === undefined || nextCursor === null) break;
-    cursor = nextCursor;
+    const result = await connection.request(method, cursor === undefined ? {} : { cursor });
+    pages.push(result);
+    if (result.nextCursor === undefined || result.nextCursor === null) break;
+    cursor = result.nextCursor;
   }
-  return listed;
+  return pages;
 }
 
 function readTool(tool: unknown): ListedTool {

@@ -2,7 +2,6 @@
 import {
   copyOf,
   type Described,
-  KINDS,
   PART_KINDS,
   type Part,
   type PartKind,
@@ -70,11 +69,6 @@ export function withDifferences(accepted: Described, differences: readonly Diffe
     else described[kind].set(name, after);
   }
   return described;
-}
-
-/** Whether all lists were seen whole. */
-export function isWhole({ whole }: Seen): boolean {
-  return KINDS.every((kind) => whole.has(kind));
 }
 
 /** Whether what runs is what was accepted. */

@@ -58,8 +58,12 @@ export interface Names {
   has(name: string): boolean;
 }
 
+/** In a definition, what no person and no model reads. */
+const DIALECT = /"\$schema":"[^"]*"/g;
+
 /** What a text looks like, in words; most have none. That it names another tool than `own` is a mark too. */
-export function marksOf(text: string, tools: Names, own?: string): string[] {
+export function marksOf(whole: string, tools: Names, own?: string): string[] {
+  const text = whole.replace(DIALECT, '');
   const marks = SIGNS.filter(({ pattern }) => pattern.test(text)).map(({ says }) => says);
   const named = new Set(text.match(/[\p{L}\p{N}_.-]+/gu)?.map((word) => word.replace(/[.-]+$/, '')) ?? []);
   const others = [...named].filter((word) => word !== own && isTelling(word) && tools.has(word));

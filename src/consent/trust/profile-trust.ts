@@ -7,7 +7,7 @@ import { WarderError } from '../../errors.ts';
 import type { Log } from '../../os/log.ts';
 import type { AuthenticFiles } from '../authentic-files.ts';
 import { type Difference, differencesOf, type Sighting } from './compare.ts';
-import { comparableText, fromFile, type Part, type TrustRecord, toFile } from './record.ts';
+import { comparableText, emptyDescribed, fromFile, type Part, type TrustRecord, toFile } from './record.ts';
 import { seenFromFile, seenToFile } from './seen-file.ts';
 
 export interface ProfileTrustOptions {
@@ -85,8 +85,7 @@ export class ProfileTrust {
   /** How what was seen last differs from the record; all of it is new where there is no record. */
   differences(): Difference[] {
     const { record, sighting } = this;
-    if (sighting === undefined || record === undefined) return [];
-    return differencesOf(record.described, sighting.seen);
+    return sighting === undefined ? [] : differencesOf(record?.described ?? emptyDescribed(), sighting.seen);
   }
 
   /** A session has seen something. */

@@ -1,6 +1,6 @@
 // A profile's trust as the control API shows it to people: data, with marks.
 import type { ShownDifference, ShownRecord, ShownTrust } from '../../wire/control.ts';
-import { isSameServer, isWhole } from './compare.ts';
+import { isSameServer } from './compare.ts';
 import type { LookAlikes } from './look-alikes.ts';
 import { marksOf, type Names } from './marks.ts';
 import { widened } from './permissions.ts';
@@ -43,7 +43,7 @@ export function showTrust(trust: ProfileTrust, { alike, candidate, previous }: S
             files: sighting.server.files.map((file) => ({ ...file })),
             isOtherServer: trust.record !== undefined && !isSameServer(trust.record.server, sighting.server),
             wider: trust.record === undefined ? [] : widened(trust.record.permissions, sighting.permissions),
-            whole: isWhole(sighting.seen),
+            whole: sighting.seen.whole.has('tools'),
             permissions: permissionLines(sighting.permissions),
             differences: trust.differences().map(
               ({ kind, name, change, before, after }): ShownDifference => ({

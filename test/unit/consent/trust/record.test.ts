@@ -206,7 +206,7 @@ describe('W-TRUST-21 a record', () => {
       code: 'refused',
       hint: expect.stringContaining('warder trust accept demo'),
     });
-    expect(home.service.trust.show('demo', false)).toMatchObject({ state: 'unverified', record: null });
+    expect(await home.service.trust.show('demo', false)).toMatchObject({ state: 'unverified', record: null });
     // A person begins anew.
     await expect(home.service.trust.forget('demo', { isGone: false, pin: undefined })).rejects.toThrow('PIN');
     await home.service.trust.forget('demo', { isGone: false, pin: PIN });
@@ -281,7 +281,10 @@ describe('W-TRUST-22 another program than the accepted one', () => {
     const other = { package: 'npm:server@1.0.1', digest: `sha256:${'2'.repeat(64)}` };
     const later = await home.open({ started: other });
     later.listsAll([READ, WRITE, { name: 'third' }]);
-    expect(home.service.trust.show('demo', false).seen).toMatchObject({ isOtherServer: true, whole: true });
+    expect((await home.service.trust.show('demo', false)).seen).toMatchObject({
+      isOtherServer: true,
+      whole: true,
+    });
     await home.service.setPin(PIN, undefined);
     await accept(home);
     expect(later.trust.blocked).toBeUndefined();
@@ -294,7 +297,7 @@ describe('W-TRUST-23 what has changed is accepted', () => {
     using home = new Trusting();
     const session = await accepted(home);
     session.listsAll([READ, WRITE, { name: 'third' }]);
-    const { seen } = home.service.trust.show('demo', false);
+    const { seen } = await home.service.trust.show('demo', false);
     const expected = seen?.pending ?? '';
     const answer = { expected, only: undefined, by: 'terminal' };
     await expect(home.service.trust.accept('demo', { ...answer, pin: undefined })).rejects.toThrow('PIN');
@@ -348,7 +351,7 @@ describe('W-TRUST-23 what has changed is accepted', () => {
     session[Symbol.dispose]();
     home.daemon();
     await home.service.open();
-    const { seen } = home.service.trust.show('demo', false);
+    const { seen } = await home.service.trust.show('demo', false);
     expect(seen?.differences).toMatchObject([
       {
         kind: 'tools',
@@ -398,6 +401,6 @@ describe('W-TRUST-24 a profile that gives its server more', () => {
 });
 
 async function accept(home: Trusting, only?: readonly string[]): Promise<void> {
-  const { seen } = home.service.trust.show('demo', false);
+  const { seen } = await home.service.trust.show('demo', false);
   await home.service.trust.accept('demo', { expected: seen?.pending ?? '', only, by: 'terminal', pin: PIN });
 }

@@ -1,0 +1,122 @@
+// Accepting what a server lists: shown first, then asked for, then kept.
+import { WarderError } from '../../errors.ts';
+import type { ControlClient, ShownTrust } from '../../wire/control.ts';
+import type { Context } from '../command.ts';
+import { printDifferences, printFirst } from './print.ts';
+import { trial } from './trial.ts';
+
+export interface AcceptOptions {
+  /** These tools alone; empty: all. */
+  readonly tools: readonly string[];
+  readonly yes: boolean;
+}
+
+/** Throws `refused` where the user does not want to. */
+export async function acceptTrust(
+  context: Context,
+  control: ControlClient,
+  name: string,
+  { tools, yes }: AcceptOptions,
+): Promise<void> {
+  const { terminal, json } = context;
+  const shown = await current(context, control, name, yes);
+  const { state, seen, record, lasts } = shown;
+  if (seen === null) throw new WarderError('refused', `the server of "${name}" has listed nothing`);
+  if (state === 'none' && tools.length > 0) {
+    throw new WarderError('usage', `nothing of "${name}" was accepted yet: single tools cannot be`, {
+      hint: 'leave out "--tool"',
+    });
+  }
+  if (!json) {
+    if (state === 'none') {
+      terminal.out(`${terminal.paint('bold', name)}: nothing of its server was accepted yet; it lists this`);
+      printFirst(terminal, shown);
+    } else if (!printDifferences(terminal, shown, tools)) {
+      terminal.out(`${name}: all is as it was accepted`);
+      return;
+    }
+  }
+  if (record !== null && !hasDifferences(shown)) {
+    terminal.json({ profile: name, record: record.digest });
+    return;
+  }
+  await confirm(context, `accept this for "${name}"?`, yes);
+  const pin = state === 'accepted' && lasts ? { pin: await askPin(context) } : {};
+  const only = tools.length === 0 ? {} : { only: [...tools] };
+  const done = await control.request('trust.accept', {
+    profile: name,
+    expect: seen.pending,
+    ...only,
+    ...pin,
+  });
+  if (json) terminal.json(done);
+  else {
+    terminal.out(`accepted: ${done.record}`);
+    if (!lasts) terminal.out('there is no credential store, so that this holds until the daemon ends');
+  }
+}
+
+/** Goes back to the record before. */
+export async function undoTrust(
+  context: Context,
+  control: ControlClient,
+  name: string,
+  yes: boolean,
+): Promise<void> {
+  const { terminal, json } = context;
+  const { undoable, lasts, record } = await control.request('trust.show', { profile: name });
+  if (!undoable) {
+    throw new WarderError('usage', `there is no earlier record of "${name}"`, {
+      hint: `"warder trust show ${name}" shows the one that there is`,
+    });
+  }
+  await confirm(context, `go back to the record before ${record?.digest ?? 'none'}?`, yes);
+  const pin = lasts ? { pin: await askPin(context) } : {};
+  const done = await control.request('trust.undo', { profile: name, ...pin });
+  if (json) terminal.json(done);
+  else terminal.out(`accepted again: ${done.record}`);
+}
+
+/** What is known of the server, with a trial where nothing else shows what it lists now. */
+async function current(
+  context: Context,
+  control: ControlClient,
+  name: string,
+  yes: boolean,
+): Promise<ShownTrust> {
+  let shown = await control.request('trust.show', { profile: name });
+  if (shown.state === 'locked') throw lockedError(shown);
+  if (shown.state === 'unverified') {
+    context.terminal.err(shown.detail ?? '');
+    await confirm(context, 'forget this record, and begin anew?', yes);
+    await control.request('trust.forget', { profile: name, pin: await askPin(context) });
+    shown = await control.request('trust.show', { profile: name });
+  }
+  return shown.seen === null || !hasDifferences(shown) ? await trial(context, control, name) : shown;
+}
+
+export function hasDifferences({ state, seen }: ShownTrust): boolean {
+  if (seen === null) return false;
+  return state === 'none' || seen.isOtherServer || seen.wider.length > 0 || seen.differences.length > 0;
+}
+
+export function lockedError({ detail }: ShownTrust): WarderError {
+  return new WarderError('locked', detail ?? 'the credential store is not open', {
+    hint: 'run "warder credential unlock"',
+  });
+}
+
+async function confirm({ terminal, json }: Context, question: string, yes: boolean): Promise<void> {
+  if (yes) return;
+  if (json || !terminal.interactive) {
+    throw new WarderError('usage', 'this needs a confirmation, and there is no terminal', {
+      hint: 'use --yes',
+    });
+  }
+  if (!(await terminal.confirm(question))) throw new WarderError('refused', 'nothing was accepted');
+}
+
+async function askPin({ terminal }: Context): Promise<string> {
+  if (terminal.interactive) return await terminal.askSecret('PIN: ');
+  return (await terminal.readStdin()).replace(/\r?\n$/, '');
+}

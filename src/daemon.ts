@@ -195,6 +195,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     retire() {
       retired = true;
       logSigner[Symbol.dispose]();
+      consent.retire();
       audit.retire();
     },
     get needed() {

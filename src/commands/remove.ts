@@ -49,7 +49,8 @@ export function removeCommand(context: Context): CommandModule<object, RemoveArg
   };
 }
 
-async function remove({ places, terminal, json }: Context, args: RemoveArguments): Promise<void> {
+async function remove(context: Context, args: RemoveArguments): Promise<void> {
+  const { places, terminal, json } = context;
   const { name, yes } = args;
   if (args['keep-home'] && args['delete-home']) {
     throw new WarderError('usage', '"--keep-home" and "--delete-home" contradict each other', {
@@ -85,6 +86,7 @@ async function remove({ places, terminal, json }: Context, args: RemoveArguments
       );
     }
   }
+  const isForgotten = await forgetTrust(context, name);
   const undo = [
     `mv ${shellQuote(kept)} ${shellQuote(file)}`,
     ...(aside !== undefined && !deletes ? [`mv ${shellQuote(aside)} ${shellQuote(home)}`] : []),
@@ -99,6 +101,11 @@ async function remove({ places, terminal, json }: Context, args: RemoveArguments
   if (aside !== undefined && deletes) terminal.out(`what its server kept in its home was deleted: ${home}`);
   if (aside !== undefined && !deletes)
     terminal.out(`what its server kept in its home is in ${aside}: delete it if nobody needs it`);
+  if (!isForgotten) {
+    terminal.out(
+      `what you have accepted of its server is still recorded: another profile "${name}" would be held to it`,
+    );
+  }
   if (remaining.length > 0) terminal.out('its credentials still exist; to remove them too:');
   for (const variable of remaining) terminal.out(`  warder credential remove ${name} ${variable}`);
 
@@ -121,6 +128,18 @@ async function remove({ places, terminal, json }: Context, args: RemoveArguments
       if (error instanceof WarderError) return [];
       throw error;
     }
+  }
+}
+
+/** What was accepted of a server that is no more holds for no other one. False: its record cannot be written now. */
+async function forgetTrust(context: Context, name: string): Promise<boolean> {
+  try {
+    await using control = await context.control();
+    await control.request('trust.forget', { profile: name });
+    return true;
+  } catch (error) {
+    if (error instanceof WarderError) return false;
+    throw error;
   }
 }
 

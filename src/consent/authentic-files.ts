@@ -27,6 +27,7 @@ export class AuthenticFiles {
   readonly #versions: Map<string, number>;
   readonly #home: string;
   #storing: Promise<void> = Promise.resolve();
+  #isRetired = false;
 
   private constructor(
     folder: string,
@@ -79,8 +80,14 @@ export class AuthenticFiles {
     return text.toString('utf8');
   }
 
+  /** Another daemon writes the files from now on: what this one is told holds in it alone. */
+  retire(): void {
+    this.#isRetired = true;
+  }
+
   /** Replaces a file. Throws `cannot-write`, or the store's errors. */
   async write(name: string, text: string): Promise<void> {
+    if (this.#isRetired) return;
     const version = (this.#versions.get(name) ?? 0) + 1;
     this.#replace(name, text, version);
     // After the file: a daemon that is killed between the two finds a version that is newer, which is no attack.
@@ -95,7 +102,7 @@ export class AuthenticFiles {
 
   /** Replaces a file whose older versions may come back: the store is not written. Throws `cannot-write`. */
   writeUnnumbered(name: string, text: string): void {
-    this.#replace(name, text, 0);
+    if (!this.#isRetired) this.#replace(name, text, 0);
   }
 
   #replace(name: string, text: string, version: number): void {

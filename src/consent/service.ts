@@ -113,6 +113,11 @@ export class ConsentService {
     onStoreOpened(() => void this.open());
   }
 
+  /** Another daemon has taken over: what is answered here holds for the sessions that are left. */
+  retire(): void {
+    this.#files?.retire();
+  }
+
   /** Opens the files of grants, if the store can be used without asking anybody. Never rejects. */
   open(): Promise<void> {
     this.#opening ??= this.#open().finally(() => {

@@ -2,26 +2,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AuthenticFiles, type Blobs } from '../../../src/consent/authentic-files.ts';
+import { AuthenticFiles } from '../../../src/consent/authentic-files.ts';
 import { GrantStore } from '../../../src/consent/grant-store.ts';
 import type { GrantSubject } from '../../../src/consent/grants.ts';
 import { Pin } from '../../../src/consent/pin.ts';
+import { MemoryBlobs } from '../../fixtures/trusting.ts';
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'warder-consent-'));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
-
-class MemoryBlobs implements Blobs {
-  readonly kept = new Map<string, Buffer>();
-  async get(name: string): Promise<Buffer | undefined> {
-    return this.kept.get(name);
-  }
-  async set(name: string, value: Buffer): Promise<void> {
-    this.kept.set(name, Buffer.from(value));
-  }
-}
 
 describe('W-CONS-8 a file', () => {
   test('comes back as it was written, also to the next daemon', async () => {
@@ -60,6 +51,20 @@ describe('W-CONS-8 a file', () => {
     expect(() => files.read('b.json')).toThrow('was changed');
     const others = await AuthenticFiles.open(folder, new MemoryBlobs());
     expect(() => others.read('a.json')).toThrow('was changed');
+  });
+
+  test('is not written by a daemon that has handed over, so that its successor is not taken for a forger', async () => {
+    const blobs = new MemoryBlobs();
+    const retired = await AuthenticFiles.open(folder, blobs);
+    await retired.write('a.json', 'x');
+    const successor = await AuthenticFiles.open(folder, blobs);
+    retired.retire();
+    await successor.write('a.json', 'y');
+    await retired.write('a.json', 'z');
+    retired.writeUnnumbered('b.json', 'z');
+    expect(successor.read('a.json')).toBe('y');
+    expect((await AuthenticFiles.open(folder, blobs)).read('a.json')).toBe('y');
+    expect(successor.read('b.json')).toBeUndefined();
   });
 
   test('is read after a daemon was killed between the file and the store', async () => {

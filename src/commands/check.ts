@@ -243,8 +243,8 @@ async function checkRuntime(
 }
 
 function limitsOf(credential: ProfileCredential): CredentialLimits {
-  const { hosts, as, paths, methods, confirm, lifetime, maxUses, issues, sign } = credential;
-  return { hosts, as, paths, methods, confirm, lifetime, maxUses, issues, sign };
+  const { hosts, as, paths, methods, confirm, lifetime, maxUses, issues, unsearched, sign } = credential;
+  return { hosts, as, paths, methods, confirm, lifetime, maxUses, issues, unsearched, sign };
 }
 
 function printFinding({ out, err, paint }: Context['terminal'], finding: Finding): void {

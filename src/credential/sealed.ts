@@ -110,6 +110,11 @@ export class SealedCredential {
     return this.#value;
   }
 
+  /** Files of its hosts pass that cannot be searched for it. */
+  get unsearched(): boolean {
+    return this.#limits.unsearched === true;
+  }
+
   /** Whether a person has to confirm its uses. */
   get confirm(): boolean {
     return this.#limits.confirm;
@@ -283,6 +288,12 @@ export class SealedCredentials {
   /** Whether a host is one of some credential's hosts, so that the gate opens connections to it. */
   allowsHost(name: string, port: number): boolean {
     return this.#all.some((credential) => credential.allowsHost(name, port));
+  }
+
+  /** Whether all credentials of a host let files of it pass that cannot be searched. */
+  letsUnsearchedPass(name: string, port: number): boolean {
+    const known = this.#all.filter((credential) => credential.allowsHost(name, port));
+    return known.length > 0 && known.every(({ unsearched }) => unsearched);
   }
 
   byPlaceholder(placeholder: string): SealedCredential | undefined {

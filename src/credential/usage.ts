@@ -59,6 +59,7 @@ export type UsageLimits = Pick<
   | 'lifetime'
   | 'maxUses'
   | 'issues'
+  | 'unsearched'
   | 'sign'
 >;
 

@@ -108,6 +108,7 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
         'lifetime',
         'max-uses',
         'issues',
+        'unsearched',
         'sign',
       ] as const) {
         if (credential[key] === undefined) continue;

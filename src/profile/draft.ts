@@ -159,8 +159,21 @@ function sandboxData({
 }
 
 function credentialData(credential: ProfileCredential): object {
-  const { from, name, deliver, hosts, as, paths, methods, confirm, lifetime, maxUses, issues, sign } =
-    credential;
+  const {
+    from,
+    name,
+    deliver,
+    hosts,
+    as,
+    paths,
+    methods,
+    confirm,
+    lifetime,
+    maxUses,
+    issues,
+    unsearched,
+    sign,
+  } = credential;
   const ttl = typeof from === 'object' && from.ttl !== undefined ? formatDuration(from.ttl) : undefined;
   return {
     from: typeof from === 'object' ? { command: from.command, ttl } : from === 'store' ? undefined : from,
@@ -176,6 +189,7 @@ function credentialData(credential: ProfileCredential): object {
           lifetime: lifetime === undefined ? undefined : formatDuration(lifetime),
           'max-uses': maxUses,
           issues,
+          unsearched,
           sign: fromSigning(sign),
         }
       : {}),

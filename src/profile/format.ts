@@ -72,6 +72,8 @@ export interface ProfileCredential {
   readonly lifetime: number | undefined;
   readonly maxUses: number | undefined;
   readonly issues: IssuedTokens | undefined;
+  /** Files of its hosts pass that cannot be searched for it. */
+  readonly unsearched?: boolean | undefined;
   /** It signs instead of being sent. */
   readonly sign?: Signing | undefined;
 }
@@ -197,6 +199,7 @@ function withDefaults(file: ProfileFile, name: string): Profile {
       lifetime: credential.lifetime === undefined ? undefined : parseDuration(credential.lifetime),
       maxUses: credential['max-uses'],
       issues: toIssues(credential.issues),
+      unsearched: credential.unsearched,
       sign: toSigning(credential.sign),
     })),
     sandbox:

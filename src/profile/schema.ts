@@ -130,6 +130,10 @@ const credential = z.strictObject({
     })
     .optional()
     .describe('Tokens that a host gives out for it, and how they may be used; by default as it may itself'),
+  unsearched: z
+    .boolean()
+    .optional()
+    .describe('Files of its hosts pass that cannot be searched for the secret: encrypted zips, xz, bzip2'),
   sign: signing.optional().describe('It signs, and is never sent: aws-sigv4, hmac, jwt, github-app'),
 });
 

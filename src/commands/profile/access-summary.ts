@@ -81,7 +81,7 @@ export function unixSocketLines({
 /** The restrictions of a sealed credential. */
 export type CredentialLimits = Pick<
   ProfileCredential,
-  'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses' | 'issues' | 'sign'
+  'hosts' | 'as' | 'paths' | 'methods' | 'confirm' | 'lifetime' | 'maxUses' | 'issues' | 'unsearched' | 'sign'
 >;
 
 /** The values of `as` in words. */
@@ -98,7 +98,7 @@ const DEFAULT_PLACEMENT = 'a header, or a secret parameter of a token request';
 
 /** The restrictions of a sealed credential, each as a label and a text. */
 export function limitLines(limits: CredentialLimits): readonly (readonly [label: string, text: string])[] {
-  const { hosts, as, paths, methods, lifetime, maxUses, confirm, issues, sign } = limits;
+  const { hosts, as, paths, methods, lifetime, maxUses, confirm, issues, unsearched, sign } = limits;
   const lines: [string, string][] = [
     ['hosts', hosts.join(' ')],
     ...(signsRequests(sign) ? [] : [['place', placement(as)] as [string, string]]),
@@ -112,6 +112,11 @@ export function limitLines(limits: CredentialLimits): readonly (readonly [label:
     lines.push(['max-uses', `${maxUses} ${maxUses === 1 ? 'request' : 'requests'} a session`]);
   if (confirm) lines.push(['confirm', 'a person confirms each use']);
   if (issues !== undefined) lines.push(['issues', issuesLine(issues)]);
+  if (unsearched === true)
+    lines.push([
+      'unsearched',
+      'files pass that cannot be searched for it: encrypted zips, xz, bzip2 and the like',
+    ]);
   return lines;
 }
 

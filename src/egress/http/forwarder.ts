@@ -157,6 +157,7 @@ export class Forwarder {
           context.endRefresh();
         },
         reserve,
+        unsearched: this.#parts.sealed.letsUnsearchedPass(destination.host, destination.port),
         turns,
       });
       await sent.catch(() => {});

@@ -8,13 +8,14 @@ import type { IssuedTokens } from '../../credential/issued-tokens.ts';
 import { type ResponseSealer, sealWithLatest, searchWithLatest } from '../../credential/redact.ts';
 import { BUDGETS } from '../budgets.ts';
 import type { GateTurns } from '../turns.ts';
+import { isPlain } from './body-format.ts';
 import { createDecoder, decode, isUnsearchable, parseContentEncoding } from './content-coding.ts';
 import { EnvelopeTransform, isEnveloped } from './envelope.ts';
 import { replaceInSlices } from './replace-stream.ts';
 import { readWhole } from './request-body.ts';
 import { fieldValues } from './request-head.ts';
 import { Denial, type Field } from './substitution.ts';
-import { UnlabelledBody, unlabelledCoding } from './unlabelled.ts';
+import { UnlabelledBody } from './unlabelled.ts';
 
 /** A host's response, whatever version of HTTP brought it. Its body emits `aborted` where the host breaks off. */
 export interface ResponseSource {
@@ -51,6 +52,8 @@ export interface ForwardOptions {
   readonly onTokensRead: (body: Buffer) => Promise<void>;
   /** Called with the bytes that stay in memory; may throw. */
   readonly reserve: (bytes: number) => void;
+  /** Files that cannot be searched may pass. */
+  readonly unsearched: boolean;
   readonly turns: GateTurns;
 }
 
@@ -78,7 +81,16 @@ export async function forwardResponse(
   { status, phrase, fields: received, body: from }: ResponseSource,
   to: ResponseSink,
   method: string,
-  { sealing, issued, issuedByMessage, isTokenResponse, onTokensRead, reserve, turns }: ForwardOptions,
+  {
+    sealing,
+    issued,
+    issuedByMessage,
+    isTokenResponse,
+    onTokensRead,
+    reserve,
+    unsearched,
+    turns,
+  }: ForwardOptions,
 ): Promise<void> {
   const coding = parseContentEncoding(fieldValues(received, 'content-encoding').join(','));
   const bodiless = method === 'HEAD' || status === 204 || status === 304;
@@ -109,7 +121,7 @@ export async function forwardResponse(
     const body = await readWhole(from, BUDGETS.tokenResponse, reserve);
     const decodedBody = await decode(coding, body, BUDGETS.tokenResponse);
     reserve(2 * decodedBody.length);
-    if (unlabelledCoding(decodedBody) === undefined) {
+    if (isPlain(decodedBody)) {
       await readTokens(decodedBody, tokens, turns);
       await onTokensRead(decodedBody);
       whole = await replaceInSlices(decodedBody, sealing().transform(false), turns);
@@ -141,7 +153,9 @@ export async function forwardResponse(
   const step = source === undefined && coding !== undefined ? createDecoder(coding) : undefined;
   source ??= step === undefined ? from : from.pipe(step);
   await streamBody(
-    isEnveloped(types) ? source : searchUnlabelled(source, tokens && issuedByMessage, sealing, turns),
+    isEnveloped(types)
+      ? source
+      : searchUnlabelled(source, tokens && issuedByMessage, sealing, unsearched, turns),
     from,
     to,
     sendHead,
@@ -160,14 +174,16 @@ function searchUnlabelled(
   body: Readable,
   issued: (() => IssuedTokens | undefined) | undefined,
   sealing: () => ResponseSealer,
+  unsearched: boolean,
   turns: GateTurns,
 ): Readable {
   const refuse = (): Denial =>
     new Denial(502, 'the body is compressed without a label, and contains a secret');
-  const searched = new UnlabelledBody(
-    () => sealTokensFirst(issued?.(), searchWithLatest(sealing, refuse)),
+  const searched = new UnlabelledBody({
+    search: () => sealTokensFirst(issued?.(), searchWithLatest(sealing, refuse)),
+    unsearched,
     turns,
-  );
+  });
   body.once('error', (error) => searched.destroy(error));
   // Whoever reads it learns of an error; one that comes when nobody reads any more is nobody's.
   searched.on('error', () => {});

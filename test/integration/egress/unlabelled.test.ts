@@ -1,7 +1,7 @@
 // A host whose answer is compressed, and says so nowhere: searched before it passes, and passed as it is.
 import { once } from 'node:events';
 import * as http from 'node:http';
-import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TestGate } from '../../fixtures/gate.ts';
@@ -14,11 +14,14 @@ interface Answer {
   readonly headers?: http.OutgoingHttpHeaders;
   /** Bytes of each piece. */
   readonly size?: number;
+  /** What the profile says. */
+  readonly unsearched?: boolean;
 }
 
-async function answering({ body, headers = {}, size = body.length }: Answer): Promise<TestGate> {
+async function answering({ body, headers = {}, size = body.length, unsearched }: Answer): Promise<TestGate> {
   return await TestGate.open({
     secrets: { TOKEN: SECRET },
+    limits: { unsearched },
     upstream: {
       route: (_, response) => {
         response.writeHead(200, headers);
@@ -60,17 +63,83 @@ async function get(gate: TestGate): Promise<{ status: number; body: Buffer; brok
 
 /** Text that no secret is in. */
 const words = fc.sample(fc.stringMatching(/^[a-z]{2,9}$/), { numRuns: 60_000, seed: 7 }).join(' ');
-const CODINGS = [
+type Compress = (content: Buffer | string) => Buffer;
+const CODINGS: readonly (readonly [string, Compress])[] = [
   ['gzip', gzipSync],
   ['zlib', deflateSync],
   ['zstd', zstdCompressSync],
-] as const;
+];
+
+interface ZipOptions {
+  readonly method?: 'stored' | 'deflate' | 'zstd' | 'bzip2';
+  /** The sizes are behind the content: with the descriptor's mark, without, in 8 bytes. */
+  readonly descriptor?: 'marked' | 'bare' | 'long';
+  readonly encrypted?: boolean;
+}
+
+const METHODS = { stored: 0, deflate: 8, zstd: 93, bzip2: 12 };
+
+/** A zip archive (APPNOTE 4.3): other files, and one with the content. */
+function zip(
+  content: Buffer | string,
+  { method = 'deflate', descriptor, encrypted = false }: ZipOptions = {},
+): Buffer {
+  const compress = {
+    stored: Buffer.from,
+    deflate: deflateRawSync,
+    zstd: zstdCompressSync,
+    bzip2: Buffer.from,
+  }[method];
+  const entry = (name: string, text: Buffer | string): Buffer => {
+    const data = compress(Buffer.from(text as string));
+    const header = Buffer.alloc(30);
+    header.writeUInt32LE(0x04034b50, 0);
+    header.writeUInt16LE((descriptor === undefined ? 0 : 8) | (encrypted ? 1 : 0), 6);
+    header.writeUInt16LE(METHODS[method], 8);
+    header.writeUInt32LE(descriptor === undefined ? data.length : 0, 18);
+    header.writeUInt16LE(name.length, 26);
+    header.writeUInt16LE(4, 28);
+    const sizes = Buffer.alloc(descriptor === 'long' ? 20 : 12);
+    sizes.writeUInt32LE(data.length, 4);
+    const tail =
+      descriptor === undefined
+        ? []
+        : [descriptor === 'bare' ? Buffer.alloc(0) : Buffer.from('PK\x07\x08'), sizes];
+    return Buffer.concat([header, Buffer.from(name), Buffer.alloc(4), data, ...tail]);
+  };
+  const end = Buffer.alloc(46 + 22);
+  end.write('PK\x01\x02', 0, 'latin1');
+  end.write('PK\x05\x06', 46, 'latin1');
+  return Buffer.concat([
+    entry('a/', ''),
+    entry('a/first.txt', words.slice(0, 3000)),
+    entry('b.json', content),
+    end,
+  ]);
+}
+
+/** What holds a body in ways that a host's answer may have, and no label says so. */
+const HOLDERS: readonly (readonly [string, Compress])[] = [
+  ...CODINGS,
+  ['brotli', brotliCompressSync],
+  ['gzip in gzip', (content) => gzipSync(gzipSync(content))],
+  ['zlib in zstd in gzip', (content) => gzipSync(zstdCompressSync(deflateSync(content)))],
+  ['zip', zip],
+  ['zip without compression', (content) => zip(content, { method: 'stored' })],
+  ['zip with zstd', (content) => zip(content, { method: 'zstd' })],
+  ['zip with descriptors', (content) => zip(content, { descriptor: 'marked' })],
+  ['zip with bare descriptors', (content) => zip(content, { descriptor: 'bare' })],
+  ['zip with long descriptors', (content) => zip(content, { descriptor: 'long' })],
+  ['gzip in zip', (content) => zip(gzipSync(content), { method: 'stored' })],
+  ['zip in gzip', (content) => gzipSync(zip(content))],
+  ['zip in zip', (content) => zip(zip(content))],
+];
 const PLACES = [
   ['alone', (text: string) => text],
   ['after much else', (text: string) => `${words} ${text}`],
 ] as const;
 
-const cases = CODINGS.flatMap(([coding, compress]) =>
+const cases = HOLDERS.flatMap(([coding, compress]) =>
   PLACES.flatMap(([place, around]) =>
     (['whole', 'in small pieces'] as const).map((way) => ({ coding, compress, place, around, way })),
   ),
@@ -90,7 +159,7 @@ test.each(cases)(
   },
 );
 
-test.each(CODINGS)('so is a new token in %s [W-SEAL-6]', async (_, compress) => {
+test.each(HOLDERS)('so is a new token in %s [W-SEAL-6]', async (_, compress) => {
   const body = compress(Buffer.from(JSON.stringify({ access_token: TOKEN })));
   for (const headers of [{}, { 'content-length': body.length, 'content-type': 'application/json' }]) {
     await using gate = await answering({ body, headers });
@@ -126,7 +195,7 @@ test('gzip in a labelled gzip is searched as well [W-SEAL-3]', async () => {
   expect(got.status === 502 || got.broken).toBe(true);
 });
 
-test.each(CODINGS)('a file of %s without a secret passes byte for byte', async (_, compress) => {
+test.each(HOLDERS)('a file of %s without a secret passes byte for byte', async (_, compress) => {
   const text = Buffer.from(`${words}${Buffer.from(words).toString('base64')}${'A'.repeat(500_000)}`);
   for (const body of [compress(text), Buffer.concat([compress(text), Buffer.alloc(512)]), compress('')]) {
     for (const size of [body.length, Math.ceil(body.length / 100)]) {
@@ -149,5 +218,45 @@ test.each([
     const got = await get(gate);
     if (status === 200) expect(got).toEqual({ status, body, broken: false });
     else expect(got.status === status || got.broken).toBe(true);
+  }
+});
+
+const UNREAD: readonly (readonly [string, Buffer])[] = [
+  ['an encrypted zip', zip('plain text', { encrypted: true })],
+  ['a zip with bzip2', zip('plain text', { method: 'bzip2' })],
+  ['a stored entry of unknown length', zip('plain text', { method: 'stored', descriptor: 'marked' })],
+  [
+    'a zip with other bytes between its entries',
+    Buffer.concat([zip('plain text').subarray(0, 1800), Buffer.alloc(90, 'x')]),
+  ],
+  ['bzip2', Buffer.from('425a6839314159265359aabbccdd', 'hex')],
+  ['xz', Buffer.from('fd377a585a000004e6d6b446', 'hex')],
+  ['7z', Buffer.from('377abcaf271c00040000', 'hex')],
+  ['rar', Buffer.from('526172211a0701003392', 'hex')],
+  ['lz4', Buffer.from('04224d186040820000', 'hex')],
+  ['gzip, five times', [1, 2, 3, 4, 5].reduce<Buffer>((body) => gzipSync(body), Buffer.from('text'))],
+];
+
+test.each(UNREAD)('%s cannot be searched, and is refused [W-SEAL-3]', async (_, body) => {
+  for (const size of [body.length, 1, 7]) {
+    await using gate = await answering({ body, size });
+    const got = await get(gate);
+    expect(got.status === 502 || got.broken).toBe(true);
+    if (got.status !== 502) expect(got.body.length).toBeLessThan(body.length);
+  }
+});
+
+test.each(UNREAD)('%s passes byte for byte where the profile says so', async (_, body) => {
+  for (const size of [body.length, 7]) {
+    await using gate = await answering({ body, size, unsearched: true });
+    expect(await get(gate)).toEqual({ status: 200, body, broken: false });
+  }
+});
+
+test('what can be searched is refused all the same [W-SEAL-3]', async () => {
+  for (const body of [zip(SECRET), gzipSync(SECRET), zip(SECRET, { method: 'bzip2' })]) {
+    await using gate = await answering({ body, unsearched: true });
+    const got = await get(gate);
+    expect(got.status === 502 || got.broken).toBe(true);
   }
 });

@@ -3,7 +3,7 @@
 // never be taken for the answer to another request.
 import type { ToolResult } from '../audit/events.ts';
 import type { CallArguments } from '../policy/condition.ts';
-import type { ConsentOutcome } from './consent.ts';
+import type { ConsentOutcome, ConsentSubject } from './consent.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
 import type { Envelope, Id } from './json/envelope.ts';
 import type { Method, Target } from './methods.ts';
@@ -82,8 +82,8 @@ export class Call {
   arguments: CallArguments | undefined;
   /** What a person has answered about the first use that it waited for, and about which: see trust.ts. */
   agreement: { readonly outcome: ConsentOutcome; readonly about: Trust['firstUse'] } | undefined;
-  /** What a person has answered about it, and of which definition of a tool. */
-  consent: { readonly outcome: ConsentOutcome; readonly definition: string | undefined } | undefined;
+  /** What a person has answered, and about what. */
+  consent: { readonly outcome: ConsentOutcome; readonly about: ConsentSubject } | undefined;
   /** The digest of the state by which it joins another one, where the relay has made that state. */
   joinedState: string | undefined;
   /** The digest of the id of the task that it acts on. */

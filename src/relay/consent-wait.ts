@@ -2,6 +2,7 @@
 // message; the host is told now and then that it does, if it has asked for progress. What was answered counts for the request as it was asked about: a tool whose
 // definition has changed meanwhile is asked about again.
 import type { Verdict } from '../policy/decide.ts';
+import type { BegunCalls } from './begun-calls.ts';
 import type { Call } from './call.ts';
 import type { Consent, ConsentOutcome, ConsentSubject, HostDialog, OpenConsent } from './consent.ts';
 import { askedWith, exactDigest, unaskable } from './consent-subject.ts';
@@ -14,6 +15,7 @@ import type { Envelope } from './json/envelope.ts';
 import { readMember } from './json/read.ts';
 import { CALL } from './methods.ts';
 import type { Outbox } from './outbox.ts';
+import { retryOf } from './params.ts';
 import type { ServerLists } from './server-lists.ts';
 
 export interface ConsentWaitOptions {
@@ -25,6 +27,7 @@ export interface ConsentWaitOptions {
   /** The dialog of the host, of either era. */
   readonly forms: FormDialog;
   readonly inputs: InputDialog;
+  readonly begun: BegunCalls;
   /** Runs what goes on later as a turn of the session. */
   readonly resume: (turn: () => void) => void;
 }
@@ -54,10 +57,13 @@ export class ConsentWait {
     bytes: Buffer,
   ): { readonly outcome: ConsentOutcome } | { readonly unasked: ConsentSubject } {
     const { consent } = call;
-    if (consent !== undefined && consent.definition === this.#definitionOf(call))
+    if (consent !== undefined && consent.about.definition === this.#definitionOf(call))
       return { outcome: consent.outcome };
     const unasked = this.#describe(call, rule, message, bytes);
-    const outcome = this.#options.consent.known(unasked) ?? unaskable(unasked.digest);
+    const outcome =
+      this.#options.consent.known(unasked) ??
+      unaskable(unasked.digest) ??
+      this.#begun(call, unasked, message, bytes);
     return outcome === undefined ? { unasked } : { outcome };
   }
 
@@ -81,7 +87,7 @@ export class ConsentWait {
       dialog: this.#dialogOf(call, message, bytes, release),
     });
     const note = (answered: Call, outcome: ConsentOutcome): void => {
-      answered.consent = { outcome, definition: about.definition };
+      answered.consent = { outcome, about };
     };
     this.#wait(call, { about, open, note, progress: this.#reportProgress(message, bytes, open) }, then);
     inputs.join(call, open.question, release);
@@ -122,8 +128,8 @@ export class ConsentWait {
   }
 
   /** A request that was made again waits for the answer that it has brought; `then` goes on with it. */
-  resume(call: Call, asked: Asked, then: () => void): void {
-    this.#wait(call, { ...asked, progress: undefined }, then);
+  resume(call: Call, asked: Asked, message: Envelope, bytes: Buffer, then: () => void): void {
+    this.#wait(call, { ...asked, progress: this.#reportProgress(message, bytes, asked.open) }, then);
   }
 
   /** A request waits no longer. */
@@ -157,6 +163,20 @@ export class ConsentWait {
         then();
       }),
     );
+  }
+
+  /** What a person has said of a call that goes on with what the server has asked for. */
+  #begun(
+    call: Call,
+    about: ConsentSubject,
+    { isRetry, paramsStart, paramsEnd }: Envelope,
+    bytes: Buffer,
+  ): ConsentOutcome | undefined {
+    if (!isRetry) return undefined;
+    const { state } = retryOf(bytes, paramsStart, paramsEnd);
+    const outcome = this.#options.begun.take(state, about);
+    if (outcome !== undefined) call.consent = { outcome, about };
+    return outcome;
   }
 
   /** The request is answered, and its question stays open. Undefined: it does not wait any more. */

@@ -5,6 +5,7 @@ import type { Clock } from '../os/clock.ts';
 import type { Verdict } from '../policy/decide.ts';
 import { Admission } from './admission.ts';
 import type { Anomalies } from './anomalies.ts';
+import type { BegunCalls } from './begun-calls.ts';
 import type { Budgets } from './budgets.ts';
 import { Call, UNAUDITED } from './call.ts';
 import type { Calls } from './calls.ts';
@@ -54,6 +55,7 @@ export interface FromHostOptions {
   readonly firstUse: FirstUse;
   readonly consent: Consent;
   readonly forms: FormDialog;
+  readonly begun: BegunCalls;
   readonly clock: Clock;
   /** Runs what goes on later as a turn of the session. */
   readonly resume: (turn: () => void) => void;
@@ -161,21 +163,24 @@ export class FromHost {
     if (metaStart !== -1) replay.noteMeta(bytes, metaStart, metaEnd, budgets.replay - replay.bytes);
     const malformed =
       waiter === undefined ? this.#admission.fault(call, message, bytes, known?.scanned) : undefined;
-    if (malformed === undefined) call.arguments = this.#verdicts.argumentsOf(call, message, bytes);
-    const reason = malformed === undefined ? this.#admission.waitsFor(call, waiter?.reason) : undefined;
-    if (reason !== undefined) {
-      waiting.add(reason, kept(bytes, start, end, known), call, known);
-      if (reason === 'listing') this.#list();
-      return;
-    }
-
     const retry =
       waiter === undefined && malformed === undefined && message.isRetry
         ? this.#consent.retry(call, message, bytes, start, end)
         : undefined;
     if (retry !== undefined && 'line' in retry) {
       waiting.add('person', retry.line, call);
-      this.#consent.resume(call, retry.asked, () => this.#resumeCall(call));
+      this.#consent.resume(call, retry.asked, message, bytes, () => this.#resumeCall(call));
+      return;
+    }
+
+    if (malformed === undefined) call.arguments = this.#verdicts.argumentsOf(call, message, bytes);
+    const reason =
+      malformed === undefined && retry === undefined
+        ? this.#admission.waitsFor(call, waiter?.reason)
+        : undefined;
+    if (reason !== undefined) {
+      waiting.add(reason, kept(bytes, start, end, known), call, known);
+      if (reason === 'listing') this.#list();
       return;
     }
 

@@ -3,6 +3,7 @@
 // came, byte for byte, but for ids and what is redacted.
 import type { Clock } from '../os/clock.ts';
 import type { Anomalies } from './anomalies.ts';
+import type { BegunCalls } from './begun-calls.ts';
 import type { Budgets } from './budgets.ts';
 import { type Call, LISTEN } from './call.ts';
 import type { Calls } from './calls.ts';
@@ -38,6 +39,7 @@ export interface FromServerOptions {
   readonly lists: ServerLists;
   readonly answers: CheckedAnswers;
   readonly inputs: ServerInputs;
+  readonly begun: BegunCalls;
   readonly budgets: Budgets;
   readonly current: Current;
   readonly calls: Calls;
@@ -268,6 +270,7 @@ export class FromServer {
           known === undefined && state !== undefined ? { state: digestOf(bytes, state) } : interim.joins;
         if (joins.task !== undefined)
           tasks.add(joins.task, call.task === undefined ? call.targets : tasks.targetsOf(call.task));
+        if (outcome === 'input-required') this.#options.begun.note(call, joins.state);
         call.answer(outcome, { bytes, start, end, idStart, idEnd, joins, text });
         return;
       }

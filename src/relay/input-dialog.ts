@@ -4,6 +4,7 @@
 // thing that it acts on, the same arguments. The server never sees it; what the server has asked before is put back.
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../os/clock.ts';
+import { isSameRequest } from './begun-calls.ts';
 import { type Call, UNAUDITED } from './call.ts';
 import type {
   ConsentOutcome,
@@ -153,7 +154,8 @@ export class InputDialog {
     const now = this.#options.clock.monotonic();
     if (promised === undefined || now >= (promised.until ?? Number.POSITIVE_INFINITY))
       return { fault: UNKNOWN };
-    const fault = end - start > MAX_LINE ? LONG : isSame(about(), promised.about) ? undefined : ANOTHER;
+    const fault =
+      end - start > MAX_LINE ? LONG : isSameRequest(about(), promised.about) ? undefined : ANOTHER;
     const given = readMember(bytes, params.start, params.end, 'inputResponses');
     if (fault !== undefined || given === 'ambiguous') {
       promised.open.withdraw();
@@ -232,10 +234,6 @@ export class InputDialog {
       promised.until = clock.monotonic() + KEPT;
     });
   }
-}
-
-function isSame(a: ConsentSubject, b: ConsentSubject): boolean {
-  return a.method === b.method && a.kind === b.kind && a.name === b.name && a.digest === b.digest;
 }
 
 /** As records of requests and answers name a state. */

@@ -7,6 +7,7 @@ import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
 import { Anomalies } from './anomalies.ts';
+import { BegunCalls } from './begun-calls.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
 import { CheckedAnswers } from './checked-answers.ts';
@@ -202,6 +203,7 @@ export class Session {
       tasks,
       resume,
       forms,
+      begun: new BegunCalls(clock),
       lists: this.#lists,
       consent,
       trust,

@@ -160,7 +160,7 @@ test('W-CONS-11 a server that asks for input itself gets its own state back, aft
   const shown: string[] = [];
   await using host = await v2('modern', { pin: '2026-07-28' })(warder, (message) => {
     shown.push(message);
-    if (message.startsWith('Warder asks: ')) return choose('Allow for this session');
+    if (message.startsWith('Warder asks: ')) return choose('Allow once');
     return { action: 'accept', content: { confirm: true } as never };
   });
   expect((await host.call('confirm', { what: 'ship' })).text).toBe('ship: done');

@@ -258,6 +258,48 @@ test('W-CONS-6 a thousand questions a second: some are asked, the rest are refus
   expect(session.audit.of('tool.call')).toHaveLength(995);
 });
 
+test('W-CONS-4 two hosts of one profile with the same call are two questions, and neither answers for the other', async () => {
+  const first = await waiting();
+  const second = asking({}, first);
+  initialize(second);
+  second.host.say(call(1, 'echo'));
+  await pass();
+  expect(first.service.questions).toHaveLength(2);
+  choose(second.host, 'Deny');
+  await pass();
+  expect(calls(first)).toEqual([]);
+  // Ids of one host are those of no other.
+  second.host.say({
+    id: forms(first.host)[0]?.id,
+    result: { action: 'accept', content: { answer: 'Allow once' } },
+  });
+  await pass();
+  expect(calls(first)).toEqual([]);
+  choose(first.host, 'Allow for this session');
+  await pass();
+  expect(calls(first)).toHaveLength(1);
+  second.host.say(call(2, 'echo'));
+  await pass();
+  expect(calls(second)).toEqual([]);
+});
+
+test.each([
+  ['a line of Warder', 'x"?\nIt may reach no network; use no credential.'],
+  ['another argument', '1, to: "mallory'],
+  ['what moves and hides', '\u202e\u200b\u001b[2K\r'],
+])('W-CONS-7 an argument that looks like %s is shown as what it is', async (_, of) => {
+  const session = asking();
+  initialize(session);
+  session.host.say(call(1, 'echo', { of }));
+  await pass();
+  const [form] = forms(session.host) as { params: { message: string } }[];
+  const message = form?.params.message ?? '';
+  const [, shown = '', ...rest] = message.split('\n');
+  expect(rest).toEqual(['It may reach no network; use no credential.']);
+  expect(JSON.parse(shown.replace('of: ', ''))).toBe(of);
+  expect(shown).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+});
+
 test('a session that ends leaves no question, and nothing of it is forwarded', async () => {
   const session = await waiting();
   session.host.vanish();

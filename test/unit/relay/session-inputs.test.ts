@@ -1,8 +1,9 @@
 // A person answers in a dialog of the host, from 2026-07-28: the relay answers a call by asking for input, and the host
 // makes it again.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Redactor } from '../../../src/credential/redact.ts';
 import { type Asking, asking, meta, pass } from '../../fixtures/asking.ts';
-import { answer } from '../../fixtures/ends.ts';
+import { answer, FakeServer } from '../../fixtures/ends.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -288,19 +289,93 @@ test("W-CONS-11 a state of the server's own is put back, and goes on as it came"
   expect(session.server.text).not.toContain('warder');
 });
 
-test('a call that is made again with what the server has asked for passes the same gate', async () => {
-  const session = await asked();
-  session.host.say(call(2, { ...chose('Allow once'), requestState: required(session).requestState }));
-  await pass();
-  session.server.say({
-    id: 1,
-    result: { resultType: 'input_required', inputRequests: {}, requestState: 'mine' },
+describe('a call that is made again with what the server has asked for', () => {
+  /** A call that the user has agreed to once, and that the server has answered by asking for input. */
+  async function begun(): Promise<Asking> {
+    const session = await asked();
+    session.host.say(call(2, { ...chose('Allow once'), requestState: required(session).requestState }));
+    await pass();
+    session.server.say({ id: 1, result: { resultType: 'input_required', requestState: 'mine' } });
+    expect(session.host.messages.at(-1)).toMatchObject({ id: 2, result: { requestState: 'mine' } });
+    return session;
+  }
+
+  test('is the one that the user has agreed to, once', async () => {
+    const session = await begun();
+    session.host.say(call(3, { requestState: 'mine', inputResponses: { a: { action: 'accept' } } }));
+    await pass();
+    expect(sent(session)).toHaveLength(2);
+    expect(sent(session)[1]).toMatchObject({ params: { requestState: 'mine' } });
+    const [, first, second] = session.audit.of('tool.call');
+    expect(second).toMatchObject({ decision: 'allow', rule: first?.rule });
+    session.host.say(call(4, { requestState: 'mine' }));
+    await pass();
+    expect(required(session).requestState).toMatch(/^warder:/);
+    expect(sent(session)).toHaveLength(2);
   });
-  expect(session.host.messages.at(-1)).toMatchObject({ id: 2, result: { requestState: 'mine' } });
-  session.host.say(call(3, { requestState: 'mine' }));
+
+  test('goes on without a state too, if the server gave none', async () => {
+    const session = await asked();
+    session.host.say(call(2, { ...chose('Allow once'), requestState: required(session).requestState }));
+    await pass();
+    session.server.say({ id: 1, result: { resultType: 'input_required', inputRequests: {} } });
+    session.host.say(call(3));
+    await pass();
+    expect(sent(session)).toHaveLength(1);
+    session.host.say(call(4, { inputResponses: {} }));
+    await pass();
+    expect(sent(session)).toHaveLength(2);
+    session.host.say(call(5, { inputResponses: {} }));
+    await pass();
+    expect(sent(session)).toHaveLength(2);
+  });
+
+  test.each([
+    ['with other arguments', { arguments: { of: 2 } }],
+    ['of another tool', { name: 'evil' }],
+    ['under another state', { requestState: 'another' }],
+  ])('%s is another one', async (_, change) => {
+    const session = await begun();
+    session.host.say(call(3, { requestState: 'mine', ...change }));
+    await pass();
+    expect(sent(session)).toHaveLength(1);
+    expect(required(session).requestState).toMatch(/^warder:/);
+  });
+
+  test('passes the policy as it is then, and after ten minutes is another one', async () => {
+    const late = await begun();
+    await pass(600_001);
+    late.host.say(call(3, { requestState: 'mine' }));
+    await pass();
+    expect(sent(late)).toHaveLength(1);
+    const denied = await begun();
+    denied.session.policy = { default: 'deny', tools: {}, resources: {}, prompts: {}, methods: {} };
+    denied.host.say(call(3, { requestState: 'mine' }));
+    await pass();
+    expect(sent(denied)).toHaveLength(1);
+  });
+});
+
+test('W-CONS-11 a state reaches no server, whatever the request that brings it waits for', async () => {
+  const session = await asked({ policy: { prompts: { p: 'allow' } } });
+  const { requestState } = required(session);
+  session.host.say({ id: 'open', method: 'prompts/get', params: { _meta: meta(), name: 'p' } });
+  const next = new FakeServer();
+  const rotated = session.session.rotate(async () => ({ server: next, redactor: new Redactor([]) }));
+  await pass();
+  next.say({ id: next.nth(1), result: { supportedVersions: ['2026-07-28'], capabilities: {} } });
+  await pass();
+  session.host.say(call(2, { ...chose('Allow once'), requestState }));
   await pass();
   expect(sent(session)).toHaveLength(1);
-  expect(required(session).requestState).toMatch(/^warder:/);
+  session.server.say({ id: 1, result: {} });
+  await pass();
+  expect(await rotated).toMatchObject({ outcome: 'moved' });
+  await pass();
+  expect(next.messages.filter(({ method }) => method === 'tools/call')).toMatchObject([
+    { params: { name: 'echo', arguments: ARGS } },
+  ]);
+  expect(next.text + session.server.text).not.toContain('warder:');
 });
 
 test('resources and prompts are asked about likewise; what a host does not make again is not', async () => {

@@ -6,6 +6,7 @@ import { decide, type Kind, type Verdict } from '../policy/decide.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 import { chooseCommand } from './policy/choose.ts';
+import { suggestCommand } from './policy/suggest.ts';
 
 interface TestArguments {
   readonly profile: string;
@@ -29,7 +30,8 @@ export function policyCommand(context: Context): CommandModule<object, object> {
       yargs
         .command(testCommand(context))
         .command(chooseCommand(context))
-        .demandCommand(1, 'say what to do: test, choose'),
+        .command(suggestCommand(context))
+        .demandCommand(1, 'say what to do: test, choose, suggest'),
     handler: () => {},
   };
 }

@@ -45,7 +45,7 @@ export function parseFilter(args: FilterArguments): Filter {
 }
 
 /** Parses a time: RFC 3339, a date (its beginning, UTC), or a duration before now. Throws `usage`. */
-function parseTime(option: string, text: string | undefined): number | undefined {
+export function parseTime(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const ago = parseDuration(text);
   if (ago !== undefined) return Date.now() - ago;

@@ -8,14 +8,15 @@ import { hostEntry } from '../profile/host-entry.ts';
 import { pluralize } from '../terminal/plural.ts';
 import { type ListedTool, type Trial, tryServer } from '../test/trial-client.ts';
 import { openProfile, type ProfileEdit, replaceText, textWithRules } from './profile-edit.ts';
+import { canBeRule } from './rule-names.ts';
 import { aboutTool, claimsOf, looksReadOnly } from './tool-claims.ts';
 
 const LOOKING =
   'look as if they changed nothing, by their names or as the server claims (Space here marks them all)';
 const OTHERS = 'all others';
 
-/** The longest name that a rule can have, in characters. */
-const MAX_PATTERN = 256;
+/** Characters of a name that is shown. */
+const MAX_SHOWN = 256;
 
 /** Starts a server once, shows its tools, and in a terminal lets the user choose. Returns whether it listed them. */
 export async function offerTools(context: Context, name: string, timeout: number): Promise<boolean> {
@@ -83,7 +84,7 @@ function sortTools(
 /** Why a tool is not offered; undefined if it is. */
 function whyFixed(policy: Policy, name: string): string | undefined {
   if (/[*?]/.test(name)) return 'always asked about, since a rule for the name would be a pattern';
-  if (name.length > MAX_PATTERN || !isPrintable(name)) return 'always asked about, since no rule can name it';
+  if (!canBeRule(name)) return 'always asked about, since no rule can name it';
   if (typeof policy.tools[name] === 'string' && policy.tools[name] !== 'deny') return undefined;
   const { decision, rule, byArguments } = decide(policy, { kind: 'tools', name, method: 'tools/call' });
   if (rule === 'policy.default') return undefined;
@@ -92,11 +93,7 @@ function whyFixed(policy: Policy, name: string): string | undefined {
 
 /** Without what a terminal would obey, its colours too. */
 function showName(name: string): string {
-  return escapeUnprintable(name.slice(0, MAX_PATTERN));
-}
-
-function isPrintable(name: string): boolean {
-  return name !== '' && !/[\p{C}\p{Zl}\p{Zp}]/u.test(name);
+  return escapeUnprintable(name.slice(0, MAX_SHOWN));
 }
 
 function apply(

@@ -106,8 +106,11 @@ export class FirstUse {
     const { lists, calls } = this.#options;
     // A host may send requests before the server has answered its `initialize`.
     if (!lists.tools.canList && calls.some(INITIALIZE)) await this.#untilOpened();
-    if (!lists.tools.canList) return 'cannot be asked before the host has opened the session';
     const fault = await lists.listAll();
+    if (!lists.tools.canList && lists.tools.isRefused) {
+      lists.invalidate();
+      return 'does not answer before the host opens the session';
+    }
     if (fault === undefined) await this.#readInterfaces();
     return fault;
   }

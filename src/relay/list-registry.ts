@@ -18,6 +18,11 @@ export class ListRegistry {
     return this.#digests.size;
   }
 
+  /** The names of all entries. */
+  get names(): Iterable<string> {
+    return this.#digests.keys();
+  }
+
   /**
    * Adds a page. `isFirst`: a new list begins, whose entries replace those of the same name; what it does not have
    * stays, since its other pages may. Returns why the page must not go on; then nothing was added.

@@ -54,6 +54,8 @@ export class ServerList {
   /** Why the relay could not list them itself, the last time that it tried. */
   #fault: string | undefined;
   #isRefused = false;
+  /** The entries that were held back when they were listed last. */
+  readonly #held = new Set<string>();
   /** How often the server has said that they change. */
   #changes = 0;
   #listing: Promise<string | undefined> | undefined;
@@ -115,6 +117,17 @@ export class ServerList {
       if (read.isLast && fault === undefined) this.#complete = true;
       then(fault === undefined ? read : { fault });
     });
+  }
+
+  /** Whether other entries are held back now than when they were listed last. */
+  get isJudgedAnew(): boolean {
+    const { trust } = this.#options;
+    const { blocked } = trust;
+    for (const name of this.#registry.names) {
+      const isHeld = blocked !== undefined || trust.held(this.shape.kind, name) !== undefined;
+      if (isHeld !== this.#held.has(name)) return true;
+    }
+    return false;
   }
 
   /** The server's entries are others, or may be. */
@@ -206,7 +219,12 @@ export class ServerList {
     return (entries, isLast) => {
       const held = trust.listed(this.shape.kind, entries, begins, isLast);
       begins = false;
-      if (trust.blocked !== undefined) return ALL;
+      const { blocked } = trust;
+      for (const { name } of entries) {
+        if (blocked !== undefined || held.has(name)) this.#held.add(name);
+        else this.#held.delete(name);
+      }
+      if (blocked !== undefined) return ALL;
       return hidden === undefined ? held : { has: (name) => held.has(name) || hidden(name) };
     };
   }

@@ -34,9 +34,9 @@ export class ServerLists {
     return this.#byMethod.get(method);
   }
 
-  /** Those of which anything was listed. */
-  get known(): ServerList[] {
-    return this.#all.filter(({ isEmpty }) => !isEmpty);
+  /** Those of which other entries are held back now than when they were listed. */
+  get judgedAnew(): ServerList[] {
+    return this.#all.filter(({ isJudgedAnew }) => isJudgedAnew);
   }
 
   /** The server has notified: its lists may be others. */
@@ -67,14 +67,22 @@ export class ServerLists {
       this.#all.map(async (list) => {
         if (list.isComplete || list.isDeclared === false) return undefined;
         // What it does not list, and has not said that it has, is nothing; should it come later, it is new.
-        const isNothing = (): boolean =>
-          list.isRefused || (list.fault !== undefined && list !== this.tools && list.isDeclared !== true);
+        const isNothing = (): boolean => {
+          const { isRefused, isDeclared, fault } = list;
+          if (list === this.tools) return isRefused && isDeclared !== true;
+          return isRefused || (fault !== undefined && isDeclared !== true);
+        };
         if (isNothing()) return undefined;
         const fault = await list.list();
         return isNothing() ? undefined : fault;
       }),
     );
     return faults.find((fault) => fault !== undefined);
+  }
+
+  /** What was learned of the lists counts no more. */
+  invalidate(): void {
+    for (const list of this.#all) list.invalidate();
   }
 
   /** The server has said what it is capable of, in the object from `start` to `end`. */

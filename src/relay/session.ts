@@ -333,11 +333,11 @@ export class Session {
     });
   }
 
-  /** What is held back may be other than before: the host is told that the lists may be others. */
+  /** What is held back may be other than before: then the host is told which lists are others. */
   #trustChanged(): void {
     this.#guard.run(() => {
       if (this.#shutdown.isOver) return;
-      this.#fromServer.announce(this.#lists.known);
+      this.#fromServer.announce(this.#lists.judgedAnew);
       this.#settle();
     });
   }

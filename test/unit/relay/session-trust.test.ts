@@ -181,12 +181,17 @@ describe('W-TRUST-1 a list', () => {
     expect(joined.host.messages.at(-1)).toMatchObject({ id: 1, result: isHeld('echo') });
   });
 
-  test('that a change of the record brings back: the host is told of each list that it may have', () => {
+  test('that a change of the record brings back: the host is told of each list that is another', () => {
     const joined = opened(new FakeTrust({ tools: [] }));
     page(joined, 'tools/list', tools(echo));
     page(joined, 'resources/list', { resources: [{ uri: 'ui://a' }] });
     joined.host.writes.length = 0;
+    page(joined, 'prompts/list', { prompts: [echo] });
+    joined.host.writes.length = 0;
+    joined.trust.changed();
+    expect(joined.host.messages).toEqual([]);
     joined.trust.accept('tools', echo);
+    joined.trust.accept('resources', { uri: 'ui://a' });
     joined.trust.changed();
     expect(joined.host.messages).toMatchObject([CHANGED('tools'), CHANGED('resources')]);
     expect(page(joined, 'tools/list', tools(echo)).tools).toEqual([echo]);
@@ -204,6 +209,11 @@ describe('W-TRUST-1 a list', () => {
     const _meta = { 'io.modelcontextprotocol/subscriptionId': id };
     server.say({ method: 'notifications/subscriptions/acknowledged', params: { _meta, notifications } });
     host.writes.length = 0;
+    trust.blocked = 'it is another program';
+    trust.changed();
+    expect(host.messages).toEqual([]);
+    trust.blocked = undefined;
+    for (const kind of ['tools', 'prompts'] as const) trust.accept(kind, echo);
     trust.changed();
     expect(host.messages).toEqual([
       {
@@ -614,15 +624,28 @@ describe('W-TRUST-5 before the first use is agreed to', () => {
     trust.firstUse = 'baseline';
     const joined = join({ trust });
     joined.host.say(call(1));
+    const LISTS = ['tools', 'prompts', 'resources', 'resources/templates'].map((of) => ({
+      method: `${of}/list`,
+    }));
+    expect(joined.server.messages).toMatchObject(LISTS);
+    for (const { id } of joined.server.messages)
+      joined.server.say({ id, error: { code: -32002, message: 'no' } });
     await settled();
-    expect(joined.host.text).toContain('before the host has opened the session');
+    expect(joined.host.text).toContain('before the host opens the session');
+    joined.server.writes.length = 0;
     joined.host.say({ id: 2, method: 'tools/call', params: { name: 'echo', _meta: META } });
-    expect(joined.server.messages).toMatchObject([
-      { method: 'tools/list', params: { _meta: META } },
-      { method: 'prompts/list' },
-      { method: 'resources/list' },
-      { method: 'resources/templates/list' },
-    ]);
+    expect(joined.server.messages).toMatchObject(LISTS.map((list) => ({ ...list, params: { _meta: META } })));
+  });
+
+  test('a server that has said that it has tools lists them, or nothing acts', async () => {
+    const joined = first();
+    joined.host.say(call(1));
+    await listAll(joined, {});
+    expect(joined.host.text).toContain('the server answered with an error');
+    joined.server.writes.length = 0;
+    joined.host.say(call(2));
+    expect(joined.server.messages).toMatchObject([{ method: 'tools/list' }]);
+    expect(joined.trust.asked).toEqual([]);
   });
 
   test('a subscription to lists does not ask, one to a resource does', async () => {

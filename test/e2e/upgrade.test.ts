@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { openControl } from '../../src/control/client.ts';
 import { connect as connectTo } from '../../src/os/connect.ts';
 import { Frame, FrameDecoder, writeJson } from '../../src/wire/frame.ts';
@@ -336,7 +337,8 @@ test('W-CRED-41 a daemon that a passphrase has opened a vault for does not end b
   await using warder = await keyed(install);
   await warder.done(['stop']);
   const settings = join(warder.places.config, 'warder.yaml');
-  writeFileSync(settings, `${readFileSync(settings, 'utf8')}\ndaemon: {idle: 1s}\n`);
+  const set = { ...parse(readFileSync(settings, 'utf8')), daemon: { idle: '1s' } };
+  writeFileSync(settings, JSON.stringify(set));
   await warder.done(['credential', 'unlock'], PASSPHRASE);
   const pid = await daemon(warder);
   await sleep(2500);

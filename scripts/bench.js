@@ -1,6 +1,6 @@
 // Measures Warder against the same server run directly, in turns, and writes BENCHMARKS.md. `--quick` takes a tenth of
 // the samples and only prints them; `--gate` measures only the gate, `isolation` (and the names of attacks, or all) only
-// what one session can do to another. Needs a built tree: `npm run bench` builds first.
+// what one session can do to another, `decision` only a decision. Needs a built tree: `npm run bench` builds first.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { echoServer } from '../test/fixtures/echo.ts';
 import { measureAudit } from './bench/audit.js';
 import { Client, environment, timed } from './bench/client.js';
+import { decisionPart, measureDecision, withDecision } from './bench/decision.js';
 import { measureGate, peerCommand, prepareEgress, Upstream } from './bench/egress.js';
 import { isolationPart, measureIsolation } from './bench/isolation.js';
 import { duration, mebibytes, median, quantile, rate, table } from './bench/table.js';
@@ -17,6 +18,7 @@ const root = join(import.meta.dirname, '..');
 const quick = process.argv.includes('--quick');
 const gateOnly = process.argv.includes('--gate');
 const isolationOnly = process.argv.includes('isolation');
+const decisionOnly = process.argv.includes('decision');
 const times = (many) => (quick ? Math.max(3, Math.round(many / 10)) : many);
 const log = (text) => process.stderr.write(`bench: ${text}\n`);
 
@@ -284,7 +286,7 @@ function verdict(title, value, limit, show) {
 }
 
 function report(figures) {
-  const { echo, everything, memory, sandbox, packages, egress, isolation, audit } = figures;
+  const { echo, everything, memory, sandbox, packages, egress, isolation, decision, audit } = figures;
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
     cwd: root,
     encoding: 'utf8',
@@ -325,6 +327,7 @@ function report(figures) {
       0.5,
       (x) => `${x.toFixed(2)} ×`,
     ),
+    verdict('a decision, p50', decision.whole.p50, 0.05, duration),
     verdict('audit record', audit.write, 0.005, duration),
     verdict('daemon memory a further session', session(memory.echo), 2e6, mebibytes),
     verdict('daemon memory, fresh', memory.echo.daemon[0], 75e6, mebibytes),
@@ -376,6 +379,7 @@ Resident memory. Each session also has its launcher: ${mebibytes(memory.echo.lau
 
 ${gatePart(egress)}
 ${isolationPart(isolation)}
+${decisionPart(decision)}
 ## Audit
 
 ${table([
@@ -393,6 +397,14 @@ function isolationFigures() {
   return measureIsolation(join(home, 'isolation'), warder, servers.echo.argv[0], quick ? 1000 : 4000, rows);
 }
 
+/** Measures decisions again, and keeps the other figures. */
+async function updateDecision() {
+  const figures = await measureDecision(times(50_000));
+  process.stdout.write(decisionPart(figures));
+  const file = join(root, 'BENCHMARKS.md');
+  if (!quick) writeFileSync(file, withDecision(readFileSync(file, 'utf8'), figures));
+}
+
 /** Measures the gate again, and keeps the other figures. */
 async function updateGate() {
   log('gate');
@@ -401,8 +413,9 @@ async function updateGate() {
   if (quick) return;
   const file = join(root, 'BENCHMARKS.md');
   const text = readFileSync(file, 'utf8');
-  const at = text.includes(GATE) ? text.indexOf(GATE) : text.indexOf('## Audit');
-  writeFileSync(file, `${text.slice(0, at)}${part}\n${text.slice(text.indexOf('## Audit'))}`);
+  const next = text.includes('## Decision') ? text.indexOf('## Decision') : text.indexOf('## Audit');
+  const at = text.includes(GATE) ? text.indexOf(GATE) : next;
+  writeFileSync(file, `${text.slice(0, at)}${part}\n${text.slice(next)}`);
 }
 
 async function measureAll() {
@@ -426,6 +439,8 @@ async function measureAll() {
   figures.egress = await measureEgress();
   log('isolation');
   figures.isolation = await isolationFigures();
+  log('decision');
+  figures.decision = await measureDecision(times(50_000));
   log('audit');
   figures.audit = await measureAudit(join(home, 'audit'), times(50_000));
   const text = report(figures);
@@ -436,6 +451,7 @@ async function measureAll() {
 try {
   prepare();
   if (gateOnly) await updateGate();
+  else if (decisionOnly) await updateDecision();
   else if (isolationOnly) process.stdout.write(isolationPart(await isolationFigures()));
   else await measureAll();
 } finally {

@@ -10,7 +10,8 @@ import { checkProfileName, expandHome, parseProfile } from '../profile/format.ts
 import { profileExistsError, profilePath, profileStamp, writeProfile } from '../profile/load.ts';
 import { policyText } from '../profile/rule-edit.ts';
 import { setHomeAside } from '../server/kept-home.ts';
-import { type AddArguments, addOptions } from './add/options.ts';
+import { awsSigning } from './add/aws-signing.ts';
+import { type AddArguments, addOptions, givenOptions } from './add/options.ts';
 import { listedPath, resolveCommand, workingFolder } from './add/paths.ts';
 import { lockPackage, requestedServer } from './add/requested-server.ts';
 import type { Context } from './command.ts';
@@ -51,9 +52,12 @@ async function add(context: Context, args: AddArguments): Promise<void> {
     name,
     env,
     requested.kind === 'command' ? [requested.command, ...requested.args] : requested.args,
+    credentials,
   );
+  const signing = delivery.deliver === 'sealed' ? awsSigning(credentials, delivery.hosts) : {};
   // Its hint repeats the words, which hold no secret.
-  if (requested.kind === 'command') refuseRunner(name, [requested.command, ...requested.args]);
+  if (requested.kind === 'command')
+    refuseRunner(name, [requested.command, ...requested.args], givenOptions(args));
   if (profileStamp(places, name) !== undefined) throw profileExistsError(places, name);
 
   const notes: string[] = [];
@@ -85,6 +89,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
     credentials,
     inArguments,
     ...delivery,
+    signing,
     read: args.read.map(listedPath),
     write: args.write.map(listedPath),
     keepHome: args['keep-home'],
@@ -126,7 +131,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
     return;
   }
   terminal.out(`wrote ${file}`);
-  for (const line of deliveryLines(delivery, credentials, inArguments)) terminal.out(`  ${line}`);
+  for (const line of deliveryLines(delivery, credentials, inArguments, signing)) terminal.out(`  ${line}`);
   if (draft.write.length > 0) {
     const folders = draft.write.map((path) => expandHome(path, homeFolder(process.env)));
     terminal.out(`  sandbox.write: ${await protectedLine(folders, [])}`);

@@ -1,5 +1,6 @@
 // Values that cannot be sealed: no request carries them, or the gate could not find them again in a response.
 import { makesTokens, type Signing } from '../profile/signing.ts';
+import { isAwsSecretKey } from '../profile/variable.ts';
 import { MIN_SECRET_LENGTH } from './finder.ts';
 import { readAwsKeys } from './sigv4.ts';
 import { keyAlgorithm, readPrivateKey } from './token-maker.ts';
@@ -70,7 +71,7 @@ export function sealingProblem(variable: string, value: string, sign?: Signing):
       hint: `set only the secret part of the URL (the last segment of a webhook's path, a password) and write \${credential:${variable}} for it into the URL in "args", with "as: any"; or ${hint}`,
     };
   }
-  if (/(?:^|_)AWS_SECRET_(?:ACCESS_)?KEY$/.test(variable)) {
+  if (isAwsSecretKey(variable)) {
     return {
       what: 'signs requests and is never sent',
       hint: `say "sign: {scheme: aws-sigv4, …}", or ${hint}`,

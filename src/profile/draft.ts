@@ -22,6 +22,8 @@ export interface ProfileDraft {
   readonly inArguments?: readonly string[] | undefined;
   /** Where sealed credentials may be used. */
   readonly hosts?: readonly string[] | undefined;
+  /** The key `sign` of sealed credentials, by variable. */
+  readonly signing?: Readonly<Record<string, object>> | undefined;
   /** What the server may read, write and reach. If all of it is empty, the file has no `sandbox`. */
   readonly read?: readonly string[] | undefined;
   readonly write?: readonly string[] | undefined;
@@ -57,7 +59,7 @@ export function draftProfile(draft: ProfileDraft): string {
   // A new object for each credential: a shared one would be written as an anchor and an alias.
   const delivery = (name: string) => ({
     deliver: deliveryOf(name),
-    ...(deliver === 'sealed' ? { hosts: [...hosts] } : {}),
+    ...(deliver === 'sealed' ? { hosts: [...hosts], sign: draft.signing?.[name] } : {}),
   });
   const document = new Document({
     ...(draft.description === undefined ? {} : { description: draft.description }),
@@ -79,6 +81,7 @@ export function draftProfile(draft: ProfileDraft): string {
   for (const name of draft.credentials) {
     addComment(document, ['credentials', name, 'deliver'], DELIVERY_COMMENTS[deliveryOf(name)]);
     useFlowStyle(document, ['credentials', name, 'hosts']);
+    for (const key of ['service', 'region']) useFlowStyle(document, ['credentials', name, 'sign', key]);
   }
   for (const [key] of sandbox) useFlowStyle(document, ['sandbox', key]);
   addComment(document, ['policy', 'default'], ' what no pattern names: a person is asked');

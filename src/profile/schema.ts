@@ -40,6 +40,12 @@ const networkEntry = z
   )
   .refine((entry) => entry.includes('/') || hasValidPort(entry), 'has a port above 65535');
 
+/** What is wrong with an entry of `sandbox.network`, in lower case and without the root's dot; undefined if nothing is. */
+export function networkEntryProblem(entry: string): string | undefined {
+  if (/^\*\.[^.:/]*(?::\d+)?$/.test(entry)) return 'is a wildcard for all of a top-level domain';
+  return networkEntry.safeParse(entry).error?.issues[0]?.message;
+}
+
 const decision = z.enum(['allow', 'ask', 'deny']);
 const DECISIONS: readonly string[] = decision.options;
 

@@ -54,6 +54,16 @@ const SECRET_PATTERNS: readonly (readonly [kind: string, pattern: RegExp])[] = [
   ['a password in a URL', /\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:[^\s/@]+@/i],
 ];
 
+/** The id of a key of AWS. It is not secret: it is in each request that is signed with the key. */
+export function isAwsKeyId(text: string): boolean {
+  return /^(?:AKIA|ASIA)[A-Z0-9]{16}$/.test(text);
+}
+
+/** Whether a variable has the secret access key of AWS, by its name. */
+export function isAwsSecretKey(variable: string): boolean {
+  return /(?:^|_)AWS_SECRET_(?:ACCESS_)?KEY$/.test(variable);
+}
+
 /** The kind of secret that a text seems to contain (`a GitHub token`), or `undefined`. A guess, for warnings. */
 export function detectSecret(text: string): string | undefined {
   return SECRET_PATTERNS.find(([, pattern]) => pattern.test(text))?.[0];

@@ -405,7 +405,7 @@ describe.each(persons)('as $name', (person) => {
     expect(said).not.toMatch(/looks like a signing key|signs requests and is never sent/);
   });
 
-  test('W-CRED-2 a key of the wrong form is refused when it is set, with a hint', async () => {
+  test('W-SEAL-9 a key of the wrong form is refused when it is set, with a hint', async () => {
     const encrypted = rsa.privateKey
       .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'horse' })
       .toString();

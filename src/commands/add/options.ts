@@ -1,6 +1,7 @@
 // The options of `warder add`.
 import type { Argv } from 'yargs';
 import type { Delivery } from '../../profile/format.ts';
+import { detectSecret } from '../../profile/variable.ts';
 
 /** The options of `warder add`. */
 export interface AddArguments {
@@ -26,6 +27,34 @@ export interface AddArguments {
   readonly 'allow-scripts': string[];
   readonly 'without-scripts': boolean;
   readonly '--'?: string[];
+}
+
+/** Options that may be given beside a server of any kind. */
+const BESIDE = [
+  'description',
+  'credential',
+  'host',
+  'deliver',
+  'env',
+  'cwd',
+  'read',
+  'write',
+  'keep-home',
+  'allow',
+  'ask',
+  'deny',
+  'test',
+] as const;
+
+/** The options that were given beside the server, as words. What may be a secret is not among them. */
+export function givenOptions(args: AddArguments): string[] {
+  return BESIDE.flatMap((option) => {
+    const value = args[option];
+    if (typeof value === 'boolean') return value ? [`--${option}`] : option === 'test' ? ['--no-test'] : [];
+    return [value ?? []]
+      .flat()
+      .flatMap((one) => (detectSecret(one) === undefined ? [`--${option}`, one] : []));
+  });
 }
 
 /** An option with one value per occurrence. With an array option, yargs would take the following words as values too. */

@@ -4,6 +4,7 @@ import { WarderError } from '../../errors.ts';
 import { nonHttpsProtocol } from '../../profile/cross-checks.ts';
 import type { Delivery } from '../../profile/format.ts';
 import { isLoopbackName, LOOPBACK, parseHost, parseNetworkHost } from '../../profile/host.ts';
+import type { AwsSigning } from '../add/aws-signing.ts';
 import { parseNetworkEntry } from './network-entry.ts';
 import { sharedDomainWarning } from './shared-domain.ts';
 import { argumentWarning, signingWarning } from './warnings.ts';
@@ -66,15 +67,24 @@ export function deliveryLines(
   { deliver, hosts, network }: DeliveryPlan,
   credentials: readonly string[],
   inArguments: readonly string[],
+  signing: Readonly<Record<string, AwsSigning>>,
 ): string[] {
   const lines = credentials.map((variable) => {
+    const sign = signing[variable];
+    if (sign !== undefined)
+      return `${variable} signs requests to AWS in the gate and is never sent: ${sign.service.join(' ')} in ${sign.region.join(' ')}, from the hosts; correct "sign" in the profile if AWS signs them by another name`;
     if (deliver === 'sealed') {
       return `${variable} is sealed: the server gets a placeholder, and the secret goes to ${hosts.join(', ')} only, in a header ("as" in the profile says another place)`;
     }
     if (inArguments.includes(variable)) return argumentWarning(variable);
     return `${variable} is delivered by "${deliver}": the server gets the value itself`;
   });
-  if (deliver === 'sealed') lines.push(...credentials.flatMap((variable) => signingWarning(variable) ?? []));
+  if (deliver === 'sealed')
+    lines.push(
+      ...credentials.flatMap((variable) =>
+        signing[variable] === undefined ? (signingWarning(variable) ?? []) : [],
+      ),
+    );
   else if (credentials.length > 0 && network.length === 0) {
     lines.push(
       'to keep it from the server, write "deliver: sealed" and "hosts: [HOST]" in the profile, as "--host" does',

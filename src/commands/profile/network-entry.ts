@@ -3,6 +3,7 @@ import { WarderError } from '../../errors.ts';
 import { rangeProblem } from '../../profile/address-range.ts';
 import { DNS_PORT_MESSAGE } from '../../profile/cross-checks.ts';
 import { parseNetworkHost } from '../../profile/host.ts';
+import { networkEntryProblem } from '../../profile/schema.ts';
 import { detectSecret } from '../../profile/variable.ts';
 
 /**
@@ -18,15 +19,18 @@ export function parseNetworkEntry(text: string, what: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
   if (url !== null && url.host !== '') throw invalid('is a URL', `give only the host: ${url.host}`);
   const entry = text.toLowerCase().replace(/\.$/, '');
-  const problem = entry.endsWith(':53') ? DNS_PORT_MESSAGE : rangeProblem(entry);
+  const problem = entry.endsWith(':53') ? DNS_PORT_MESSAGE : (rangeProblem(entry) ?? hostProblem(entry));
   if (problem !== undefined)
-    throw invalid(problem, 'use a host, host:port, *.host, or a range such as 10.1.0.0/16');
-  if (!entry.includes('/')) {
-    try {
-      parseNetworkHost(entry);
-    } catch {
-      throw invalid('is not a host', 'use a host, host:port, *.host, or a range such as 10.1.0.0/16');
-    }
-  }
+    throw invalid(problem, 'use a host, host:port, *.example.com, or a range such as 10.1.0.0/16');
   return entry;
+}
+
+/** Why no profile may list an entry, or no gate could read it. */
+function hostProblem(entry: string): string | undefined {
+  try {
+    if (!entry.includes('/')) parseNetworkHost(entry);
+  } catch {
+    return 'is not a host';
+  }
+  return networkEntryProblem(entry);
 }

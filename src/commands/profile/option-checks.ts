@@ -2,7 +2,13 @@
 // repeated.
 import { WarderError } from '../../errors.ts';
 import { withoutReferences } from '../../profile/argument-credentials.ts';
-import { detectSecret, isLoaderVariable, VARIABLE_PATTERN } from '../../profile/variable.ts';
+import {
+  detectSecret,
+  isAwsKeyId,
+  isAwsSecretKey,
+  isLoaderVariable,
+  VARIABLE_PATTERN,
+} from '../../profile/variable.ts';
 
 /** Parses `NAME=VALUE` options. Throws `usage`. */
 export function parseEnvOptions(options: readonly string[]): Record<string, string> {
@@ -42,15 +48,21 @@ export function refuseSecrets(
   name: string,
   env: Readonly<Record<string, string>>,
   words: readonly string[],
+  credentials: readonly string[],
 ): void {
+  // The key's id stands in the profile beside the credential that has the key.
+  const withAws = credentials.some(isAwsSecretKey);
   for (const [variable, value] of Object.entries(env)) {
     const kind = detectSecret(value);
-    if (kind === undefined) continue;
+    if (kind === undefined || (withAws && isAwsKeyId(value))) continue;
+    const alone = isAwsKeyId(value)
+      ? ', or give the key itself as a credential beside it: "--credential AWS_SECRET_ACCESS_KEY"'
+      : '';
     throw new WarderError(
       'usage',
       `the value of "${variable}" looks like ${kind}, and a profile is a plain file`,
       {
-        hint: `use "--credential ${variable}" instead, then "warder credential set ${name} ${variable}"`,
+        hint: `use "--credential ${variable}" instead, then "warder credential set ${name} ${variable}"${alone}`,
       },
     );
   }

@@ -24,8 +24,12 @@ export function runnerOf(command: string, args: readonly string[]): 'npx' | 'uvx
   }
 }
 
-/** Refuses a command that fetches its server, and says what to do instead. Throws `usage`. */
-export function refuseRunner(profile: string, words: readonly string[]): void {
+/** Refuses a command that fetches its server, and says what to do instead. `options`: those that were given with it. Throws `usage`. */
+export function refuseRunner(
+  profile: string,
+  words: readonly string[],
+  options: readonly string[] = [],
+): void {
   const [command = '', ...args] = words;
   const runner = runnerOf(command, args);
   if (runner === undefined) return;
@@ -39,7 +43,7 @@ export function refuseRunner(profile: string, words: readonly string[]): void {
     'usage',
     `"${command}" would fetch the server at each start, and the sandbox has no way to it`,
     {
-      hint: `pin it: warder add ${profile} --from-${runner} ${quoteWord(line)}`,
+      hint: `pin it: ${['warder', 'add', profile, ...options, `--from-${runner}`, line].map(quoteWord).join(' ')}`,
     },
   );
 }

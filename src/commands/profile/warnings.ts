@@ -5,7 +5,7 @@ import { WarderError } from '../../errors.ts';
 import { optionalNames } from '../../policy/condition.ts';
 import { withoutReferences } from '../../profile/argument-credentials.ts';
 import type { Profile } from '../../profile/format.ts';
-import { detectSecret } from '../../profile/variable.ts';
+import { detectSecret, isAwsKeyId, isAwsSecretKey } from '../../profile/variable.ts';
 import type { CredentialState, CredentialStates } from '../credential/credential-state.ts';
 import { networkAccess } from './access-summary.ts';
 import type { ServerPreview } from './preview.ts';
@@ -72,18 +72,15 @@ function commandWarnings({ sandbox }: ServerPreview): string[] {
   ];
 }
 
-/** The id of a key of AWS, which is not secret: it is in each request that is signed. */
-const AWS_KEY_ID = /^(?:AKIA|ASIA)[A-Z0-9]{16}$/;
-
 function signsForAws(credentials: Profile['credentials']): boolean {
   return credentials.some(({ sign }) => sign?.scheme === 'aws-sigv4');
 }
 
 function literalWarnings({ env, server, credentials }: Profile): string[] {
   const warnings: string[] = [];
-  const withAws = signsForAws(credentials);
+  const withAws = signsForAws(credentials) || credentials.some(({ variable }) => isAwsSecretKey(variable));
   for (const [variable, value] of Object.entries(env)) {
-    const kind = withAws && AWS_KEY_ID.test(value) ? undefined : detectSecret(value);
+    const kind = withAws && isAwsKeyId(value) ? undefined : detectSecret(value);
     if (kind !== undefined)
       warnings.push(`the value of ${variable} looks like ${kind}: make it a credential`);
     if (variable === 'NODE_TLS_REJECT_UNAUTHORIZED' && value === '0') {

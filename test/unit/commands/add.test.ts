@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { addCommand } from '../../../src/commands/add.ts';
+import { splitWords } from '../../../src/package/words.ts';
 import { loadProfile } from '../../../src/profile/load.ts';
 import { FakeCli } from '../../fixtures/fake-cli.ts';
 
@@ -112,7 +113,7 @@ test('W-SEAL-9 a variable with a signing key causes a warning', async () => {
       '--credential',
       'APP_PRIVATE_KEY',
       '--host',
-      's3.amazonaws.com',
+      's3.example.com',
     ],
   );
   expect(output).toMatch(/AWS_SECRET_ACCESS_KEY signs requests and is never sent/);
@@ -162,4 +163,89 @@ test('W-BOX-29 folders are listed for reading and writing, with what stays prote
   });
   expect(output).toContain(`in these no names that other programs obey: ${project}/.git/hooks`);
   expect(output).toContain('not the folder that a host has open; what it writes there is not kept');
+});
+
+test('the pair of AWS: the id of the key in the profile, the key a credential that signs for its hosts', async () => {
+  using cli = new FakeCli();
+  const output = await add(
+    cli,
+    ...['--env', 'AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE', '--credential', 'AWS_SECRET_ACCESS_KEY'],
+    ...['--host', 'monitoring.eu-central-1.amazonaws.com', '--host', 'data.s3.eu-west-1.amazonaws.com'],
+    ...['--host', 'bedrock-runtime-fips.us-east-2.amazonaws.com', '--host', 'sts.amazonaws.com'],
+  );
+  const { profile } = loadProfile(cli.places, 'demo');
+  expect(profile.env).toEqual({ AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE' });
+  expect(profile.credentials[0]).toMatchObject({
+    deliver: 'sealed',
+    sign: {
+      scheme: 'aws-sigv4',
+      services: ['monitoring', 's3', 'bedrock', 'sts'],
+      regions: ['eu-central-1', 'eu-west-1', 'us-east-2', 'us-east-1'],
+    },
+  });
+  expect(output).toContain('AWS_SECRET_ACCESS_KEY signs requests to AWS in the gate and is never sent');
+  expect(output).not.toContain('is sealed');
+  expect(output).not.toContain('AKIA');
+});
+
+test('an id of a key alone is refused as it was, and the hint says what belongs to it', async () => {
+  using cli = new FakeCli();
+  for (const words of [
+    ['--env', 'AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE'],
+    [
+      '--env',
+      'AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE',
+      '--credential',
+      'TOKEN',
+      '--host',
+      'sts.amazonaws.com',
+    ],
+    ['--env', 'A=AKIAIOSFODNN7EXAMPLE and more', '--credential', 'AWS_SECRET_ACCESS_KEY', '--deliver', 'env'],
+  ])
+    await expect(add(cli, ...words)).rejects.toMatchObject({ code: 'usage' });
+  await expect(add(cli, '--env', 'AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE')).rejects.toMatchObject({
+    hint: expect.stringContaining('"--credential AWS_SECRET_ACCESS_KEY"'),
+  });
+});
+
+test('a host that no profile may list is an error of the argument', async () => {
+  using cli = new FakeCli();
+  for (const host of ['*.com', 'my_host.test', '*'])
+    await expect(add(cli, '--host', host)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('--host number 1'),
+    });
+});
+
+test('the hint for a line of npx has all options that were given with it', async () => {
+  using cli = new FakeCli();
+  const options = [
+    ...[
+      '--credential',
+      'TOKEN',
+      '--host',
+      'api.test',
+      '--host',
+      '*.b.test',
+      '--env',
+      'A=b c',
+      '--allow',
+      'get_*',
+    ],
+    ...['--keep-home', '--no-test', '--description', "what it's for"],
+  ];
+  const said = cli.run(addCommand, ['add', 'demo', ...options, '--', 'npx', '-y', 'server', '--port', '1']);
+  const hint: string = await said.then(
+    () => '',
+    ({ hint }: { hint: string }) => hint,
+  );
+  const [warder, verb, name, ...words] = splitWords(hint.replace(/^pin it: /, ''), (why) => new Error(why));
+  expect([warder, verb, name]).toEqual(['warder', 'add', 'demo']);
+  expect(words.slice(-2)).toEqual(['--from-npx', 'npx -y server --port 1']);
+  const pairs = (list: string[]): string[] =>
+    list
+      .join('\n')
+      .split(/\n(?=--)/)
+      .sort();
+  expect(pairs(words.slice(0, -2))).toEqual(pairs(options));
 });

@@ -54,6 +54,21 @@ test.each([
   expect(profile(cli)).toBe(TEXT);
 });
 
+test.each([
+  'server: {command: cat}\n',
+  'server:\n  command: cat',
+  '{"server": {"command": "cat"}}\n',
+  'server: {command: cat}\nsandbox:\n  memory: 1GiB   # much\n',
+  'server: {command: cat}\nsandbox: {network: []}\n',
+  'sandbox: {}\nserver: {command: cat}\n',
+])('undone, %j is as before, byte for byte', async (text) => {
+  using cli = open(text);
+  await allow(cli, ['b.test', '--yes']);
+  expect(profile(cli)).not.toBe(text);
+  await allow(cli, ['b.test', '--undo']);
+  expect(profile(cli)).toBe(text);
+});
+
 test('what is allowed already is not added again', async () => {
   using cli = open(TEXT.replace('[api.test]', '["*.b.test", 127.0.0.1:80]'));
   const before = profile(cli);
@@ -85,9 +100,15 @@ test.each([
   ['0.0.0.0/0', /wider than/],
   ['b.test:99999', /is not a host/],
   ['b.test:53', /is the DNS port/],
+  ['*.com', /is a wildcard for all of a top-level domain/],
+  ['*.com:8443', /is a wildcard for all of a top-level domain/],
+  ['my_host.test', /must be a host/],
+  ['*', /must be a host|is not a host/],
+  ['[::1]:80', /is an address|must be|is not a host/],
 ])('%s is refused', async (entry, message) => {
   using cli = open();
   await expect(allow(cli, [entry, '--yes'])).rejects.toThrow(message);
+  await expect(allow(cli, [entry, '--yes'])).rejects.toMatchObject({ code: 'usage' });
   expect(profile(cli)).toBe(TEXT);
 });
 

@@ -31,8 +31,9 @@ const EDITS: readonly (readonly [name: string, before: string, after: string])[]
   [
     'an empty section',
     'sandbox: {}\nserver: {command: x}\n',
-    'sandbox: {network: [new.test:8443]}\nserver: {command: x}\n',
+    'sandbox: { network: [new.test:8443] }\nserver: {command: x}\n',
   ],
+  ['an empty list without spaces', 'sandbox: {network: []}\n', 'sandbox: {network: [ new.test:8443 ]}\n'],
   [
     'a list on one line',
     'sandbox:\n  network: [a.test, "*.b.test"]  # hosts\n',
@@ -74,10 +75,32 @@ describe('an entry', () => {
 
   test.each(EDITS)('is taken out again: %s', (_name, before, after) => {
     const removed = removeFromList(after, PATH, ENTRY) ?? '';
-    const list = (text: string): unknown[] => parse(text).sandbox?.network ?? [];
-    expect(list(removed)).toEqual(list(before));
-    // Nothing else is different: another addition gives the same text.
-    if (list(before).length > 0) expect(removed).toBe(before);
+    expect(removed).toBe(before);
+  });
+
+  test('goes with the list that was made for it when it is the last of several', () => {
+    for (const before of [
+      'server: {command: x}\n',
+      'sandbox:\n  memory: 1GiB # much\n',
+      'sandbox: {network: []}\n',
+    ]) {
+      const one = addToList(before, PATH, 'a.test') ?? '';
+      const two = addToList(one, PATH, 'b.test') ?? '';
+      const left = removeFromList(two, PATH, 'a.test') ?? '';
+      expect(removeFromList(left, PATH, 'b.test')).toBe(before);
+      expect(removeFromList(removeFromList(two, PATH, 'b.test') ?? '', PATH, 'a.test')).toBe(before);
+    }
+  });
+
+  test.each([
+    [
+      'sandbox:\n  network: [a.test] # mine\nserver: {command: x}\n',
+      'sandbox:\n  network: [] # mine\nserver: {command: x}\n',
+    ],
+    ['sandbox: {network: [a.test], read: [~/x]}\n', 'sandbox: {network: [], read: [~/x]}\n'],
+    ['sandbox:\n  network: [a.test]\n', 'sandbox:\n  network: []\n'],
+  ])('leaves a list that was not made for it: %j', (text, expected) => {
+    expect(removeFromList(text, PATH, 'a.test')).toBe(expected);
   });
 
   test('is in quotes where YAML would read it otherwise', () => {

@@ -298,7 +298,7 @@ export class Gate implements Disposable {
     const version = chooseVersion(host, offered);
     const context = authority.contextFor(destination.host);
     const client = await this.#handshakes.accept(socket, context, version);
-    const route = { destination, secure: true };
+    const route = { destination };
     if (version === HTTP2) {
       this.#http2.serve(client, route, host ?? new EgressRefusal('it is not connected'));
       return;

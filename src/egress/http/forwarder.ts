@@ -18,11 +18,9 @@ import { Denial, type Field, type Head, RequestContext, type RequestContextParts
 import { TokenResponse } from './token-response.ts';
 import { joinWebSocket } from './websocket.ts';
 
-/** Where a connection of the server leads. */
+/** Where a connection of the server leads, with TLS on both sides. */
 export interface Route {
   readonly destination: Destination;
-  /** TLS on both sides. */
-  readonly secure: boolean;
 }
 
 /** A request as it arrived. */
@@ -96,9 +94,9 @@ export class Forwarder {
   async forward(request: IncomingRequest, route: Route, hooks: RequestHooks): Promise<void> {
     const { turns, sealing, clock } = this.#parts;
     const { method, target, version, webSocket } = request;
-    const { destination, secure } = route;
+    const { destination } = route;
     const path = target.split('?', 1)[0] ?? '';
-    const context = new RequestContext(this.#parts, destination, secure, method, path);
+    const context = new RequestContext(this.#parts, destination, true, method, path);
     hooks.begin(context);
     let reserved = 0;
     const reserve = (bytes: number): void => {
@@ -107,7 +105,7 @@ export class Forwarder {
     };
     try {
       const head: Head = { method, target, fields: request.fields };
-      const authority = { ...destination, secure, version, webSocket };
+      const authority = { ...destination, secure: true, version, webSocket };
       const signature = await turns.slice(() => readSignature(head, context));
       const unconfirmed = await context.rehearse(() =>
         turns.slice(() => {
@@ -193,7 +191,7 @@ export class Forwarder {
       turns,
       gone,
       context: () => {
-        const context = new RequestContext(this.#parts, route.destination, route.secure, 'GET', path);
+        const context = new RequestContext(this.#parts, route.destination, true, 'GET', path);
         onUse(context);
         return context;
       },

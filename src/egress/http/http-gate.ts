@@ -110,8 +110,7 @@ export class HttpGate implements Disposable {
       gone.abort();
       this.#connection.delete(client);
       // Some clients, Node's among them, check a certificate only after the handshake.
-      if (!connection.hasRequest && upstream.secure)
-        this.#parts.ledger.recordFailure(upstream.destination, NO_REQUEST);
+      if (!connection.hasRequest) this.#parts.ledger.recordFailure(upstream.destination, NO_REQUEST);
       connection.current?.outgoing?.destroy();
       agent.destroy();
       connection.upstreamSocket?.destroy();
@@ -261,8 +260,11 @@ export class HttpGate implements Disposable {
     const connection = this.#connection.get(request.socket);
     const { method = '', url: target = '' } = request;
     const fields = toFields(request.rawHeaders);
+    if (connection === undefined) {
+      socket.destroy();
+      return;
+    }
     try {
-      if (connection === undefined || !connection.upstream.secure) throw new Denial(501, NO_UPGRADE);
       if (connection.pending > 0) throw new Denial(400, 'a request before this one has no response yet');
       checkOpening(method, fields);
     } catch (error) {
@@ -370,7 +372,6 @@ export class HttpGate implements Disposable {
   }
 }
 
-const NO_UPGRADE = 'a change of protocol is not supported here';
 const NO_CONNECT = 'there is no proxy here';
 const NO_REQUEST =
   'it ended without a request: the server may not accept the certificate of the gate (it pins another, or does not read the trust files)';

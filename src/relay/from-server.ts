@@ -217,7 +217,7 @@ export class FromServer {
   #checkInputs(call: Call, answer: ServerAnswer, known: LongAnswer | undefined): void {
     const { message, bytes, start, end } = answer;
     const { inputs } = this.#options;
-    if (!message.failed && inputs.mayAsk(call, message))
+    if (inputs.mayAsk(call, message))
       inputs.check(call, answer, (line) => {
         if (line === undefined) this.#finish(call, message, bytes, start, end, known);
         else this.#finish(call, readEnvelope(line, 0, line.length), line, 0, line.length, undefined);

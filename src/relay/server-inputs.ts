@@ -1,5 +1,5 @@
-// What a server asks of the host from 2026-07-28, as a part of its answers: `inputRequests` of an `input_required` result or
-// of a task. It passes what a request of the server passed before: policy, consent, audit; forms are labelled, and not too
+// What a server asks of the host as a part of its answers: from 2026-07-28 `inputRequests` of an `input_required` result or
+// of a task, before that forms that an error names. It passes what a request of the server passed before: policy, consent, audit; forms are labelled, and not too
 // many. An answer that asks for what is refused does not go on. See questions.ts.
 import { decide, type Verdict } from '../policy/decide.ts';
 import type { Budgets } from './budgets.ts';
@@ -14,7 +14,7 @@ import { hasDuplicateMembers } from './json/duplicates.ts';
 import { type Envelope, readEnvelope } from './json/envelope.ts';
 import { OPEN_OBJECT } from './json/json.ts';
 import { keysOf } from './json/member.ts';
-import { type Range, readMember, readMembers, readText } from './json/read.ts';
+import { type Member, type Range, readElements, readMember, readMembers, readText } from './json/read.ts';
 import { CALL, methodOf } from './methods.ts';
 import type { Rate } from './rate.ts';
 import type { Recorder } from './recorder.ts';
@@ -94,14 +94,16 @@ export class ServerInputs {
   }
 
   /** Whether an answer may ask for something. */
-  mayAsk({ method }: Call, { isInterim }: Envelope): boolean {
-    return isInterim || method === GET_TASK;
+  mayAsk({ method }: Call, { isInterim, failed }: Envelope): boolean {
+    return failed || isInterim || method === GET_TASK;
   }
 
   /** `then` goes on with the answer, as it is or as another line; unless it must not go on, and the request has ended. */
   check(call: Call, answer: ServerAnswer, then: Then): void {
     const { message, bytes } = answer;
-    const inputs = this.#read(bytes, { start: message.resultStart, end: message.resultEnd }, call.task);
+    const inputs = message.failed
+      ? this.#readError(answer)
+      : this.#read(bytes, { start: message.resultStart, end: message.resultEnd }, call.task);
     if (inputs === undefined) this.#refuse(call, UNREADABLE);
     else if (inputs.length === 0) then(undefined);
     else this.#judge(call, answer, inputs, new Map(), then);
@@ -240,6 +242,26 @@ export class ServerInputs {
     return inputs;
   }
 
+  /** What an error asks for: up to 2025-11-25 it may name forms that have to be filled in first. */
+  #readError({ bytes, start, end }: ServerAnswer): Input[] | undefined {
+    if (end - start > MAX_BYTES) return undefined;
+    let within: Member = { start, end };
+    for (const name of ['error', 'data', 'elicitations'] as const) {
+      within = readMember(bytes, within.start, within.end, name);
+      if (within === 'absent') return [];
+      if (within === 'ambiguous') return undefined;
+    }
+    const forms = [...readElements(bytes, within.start, within.end)];
+    if (forms.length > MAX_INPUTS) return undefined;
+    return forms.map((params, at) => ({
+      key: String(at),
+      method: ELICIT,
+      params,
+      call: this.#options.recorder.nextName('question'),
+      known: '',
+    }));
+  }
+
   /** Whether those that are let through are not too many, and on record. Then they are known from now on. */
   #passes(passing: readonly Extract<Judged, { form: unknown }>[], bytes: Buffer): boolean {
     const { formRate } = this.#options;
@@ -249,7 +271,7 @@ export class ServerInputs {
       const refusal = isTooOften ? { rule: 'protocol', refusal: TOO_OFTEN } : undefined;
       if (!this.#record(bytes, { ...each, ...refusal }) || isTooOften) return false;
     }
-    for (const { input } of fresh) this.#remember(input.known);
+    for (const { input } of fresh) if (input.known !== '') this.#remember(input.known);
     return true;
   }
 

@@ -1,4 +1,7 @@
 // A policy says ask, and the host shows a dialog: real clients of both SDKs, in both eras of the protocol.
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Client as ClientV2 } from '@modelcontextprotocol/client';
 import { StdioClientTransport as TransportV2 } from '@modelcontextprotocol/client/stdio';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
@@ -17,6 +20,11 @@ interface Host extends AsyncDisposable {
   call(name: string, args?: Record<string, unknown>): Promise<{ text: string; isError: boolean }>;
 }
 
+const run = promisify(execFile);
+const inspector = join(
+  import.meta.dirname,
+  '../../node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js',
+);
 const identity = { name: 'test', version: '1' };
 const choose = (answer: string): Reply => ({ action: 'accept', content: { answer } });
 
@@ -152,6 +160,26 @@ describe.each(hosts)('a client of %s', (_, start) => {
     closed.resolve(choose('Answer in a terminal'));
     expect((await long).text).toContain('pid');
     expect(warder.audit('consent.answer')).toMatchObject([{ by: 'terminal', decision: 'allow' }]);
+  });
+});
+
+test('W-CONS-5 the inspector, which has nobody to ask, is refused at once, in a result', async () => {
+  await using warder = home();
+  const argv = [
+    inspector,
+    '--cli',
+    ...warder.host('legacy'),
+    '--method',
+    'tools/call',
+    '--tool-name',
+    'where',
+  ];
+  const { stdout } = await run(process.execPath, argv, { env: warder.env, cwd: warder.dir }).catch(
+    (error) => error,
+  );
+  expect(textOf(JSON.parse(stdout))).toMatchObject({
+    isError: true,
+    text: expect.stringContaining('nobody is there'),
   });
 });
 

@@ -283,6 +283,63 @@ describe('a task that asks', () => {
   });
 });
 
+describe('W-CONS-12 an error that asks for forms first (2025-11-25)', () => {
+  const url = { mode: 'url', message: 'Warder asks: sign in', url: 'https://a.example/', elicitationId: '1' };
+
+  /** A call that the server answers with an error. */
+  function failed(error: string, methods: Record<string, 'allow' | 'deny'> = {}): Asking {
+    const session = asking({ policy: { default: 'allow' } });
+    session.host.say({ id: 'c', method: 'prompts/get', params: { name: 'p' } });
+    session.session.policy = { default: 'allow', tools: {}, resources: {}, prompts: {}, methods };
+    session.server.say(`{"jsonrpc":"2.0","error":${error},"id":1}`);
+    return session;
+  }
+
+  test('says whose they are', () => {
+    const data = { elicitations: [url, { ...url, elicitationId: '2' }] };
+    const error = { code: -32042, message: 'sign in first', data };
+    const { host } = failed(JSON.stringify(error));
+    const message = 'The server "github" asks: Warder asks: sign in';
+    const elicitations = data.elicitations.map((each) => ({ ...each, message }));
+    expect(host.messages).toEqual([{ jsonrpc: '2.0', error: { ...error, data: { elicitations } }, id: 'c' }]);
+  });
+
+  test('passes as it came if it asks for none', () => {
+    const { host } = failed('{"code":-32602,"message":"no",  "data":{"elicitations":[]}}');
+    expect(host.text).toBe(
+      '{"jsonrpc":"2.0","error":{"code":-32602,"message":"no",  "data":{"elicitations":[]}},"id":"c"}\n',
+    );
+    expect(failed('{"code":-1,"message":"no"}').host.messages).toMatchObject([
+      { id: 'c', error: { code: -1 } },
+    ]);
+  });
+
+  test.each([
+    [
+      'the policy denies them',
+      JSON.stringify({ code: -32042, data: { elicitations: [url] } }),
+      { 'elicitation/create': 'deny' },
+    ],
+    ['one has no message', '{"code":-32042,"data":{"elicitations":[{}]}}', {}],
+    [
+      'they are there twice',
+      `{"code":-32042,"data":{"elicitations":[],"elicitations":[${JSON.stringify(url)}]}}`,
+      {},
+    ],
+    [
+      'they are there in another case too',
+      `{"code":-32042,"data":{"elicitations":[],"Elicitations":[]}}`,
+      {},
+    ],
+  ] as const)('does not go on where %s', (_, error, methods) => {
+    const { host } = failed(error, methods);
+    expect(host.messages).toMatchObject([
+      { id: 'c', error: { data: { code: expect.stringMatching(/withheld|refused/) } } },
+    ]);
+    expect(host.text).not.toContain('Warder asks');
+  });
+});
+
 test('a long answer is checked likewise', async () => {
   const session = asked(
     { a: { ...form, params: { message: 'm' } } },

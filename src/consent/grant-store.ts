@@ -56,6 +56,12 @@ export class GrantStore {
     return this.#book.find(subject, this.#options.clock.now());
   }
 
+  /** Another number each time that there are other grants. */
+  get version(): number {
+    this.#load();
+    return this.#book.version;
+  }
+
   all(): Grant[] {
     this.#load();
     return this.#book.all(this.#options.clock.now());

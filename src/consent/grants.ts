@@ -62,9 +62,15 @@ export class GrantBook {
   readonly #grants = new Map<string, Grant>();
   /** Those for a name, by `keyOf` it; those for a pattern, by `keyOf` no name. */
   readonly #byKey = new Map<string, Entry[]>();
+  #version = 0;
 
   constructor(grants: Iterable<Grant> = []) {
     for (const grant of grants) this.add(grant);
+  }
+
+  /** Another number each time that there are other grants. */
+  get version(): number {
+    return this.#version;
   }
 
   /** All that hold at a time, the oldest first. */
@@ -74,6 +80,7 @@ export class GrantBook {
 
   add(grant: Grant): void {
     this.remove(grant.id);
+    this.#version++;
     this.#grants.set(grant.id, grant);
     const { pattern } = grant;
     const entry = { grant, pattern: pattern === undefined ? undefined : compile(pattern) };
@@ -88,6 +95,7 @@ export class GrantBook {
     const grant = this.#grants.get(id);
     if (grant === undefined) return false;
     this.#grants.delete(id);
+    this.#version++;
     const key = keyOf(grant, grant.pattern === undefined ? grant.name : undefined);
     const left = (this.#byKey.get(key) ?? []).filter((entry) => entry.grant.id !== id);
     if (left.length === 0) this.#byKey.delete(key);

@@ -104,6 +104,7 @@ export class ConsentService {
       audit: options.audit,
       ask: (asked) => ({ ...this.#broker.ask(asked), id: this.#broker.idOf(asked.subject) }),
       findGrant: (subject) => this.#grants.find(subject),
+      grantsVersion: () => this.#grants.version,
       keepGrant: (subject, answer, by) => this.#keep(subject, answer, by),
       requirePresence: (pin) => this.#requirePresence(pin),
       uid: options.uid,

@@ -41,6 +41,8 @@ export interface TrustServiceOptions {
   readonly audit: Pick<AuditLog, 'append'>;
   readonly ask: (asked: Asked) => Asking & { readonly id: string | undefined };
   readonly findGrant: (subject: GrantSubject) => Grant | undefined;
+  /** Another number each time that there are other grants. */
+  readonly grantsVersion: () => number;
   readonly keepGrant: (subject: GrantSubject, answer: Answer, by: string) => Grant;
   /** Throws `refused` unless a person is there. */
   readonly requirePresence: (pin: string | undefined) => Promise<void>;
@@ -124,7 +126,7 @@ export class TrustService {
     const session = new SessionTrust(server, {
       trust,
       permissions: permissionsOf(about.profile),
-      isHostKnown: () => this.#options.findGrant(hostSubject(about))?.decision === 'allow',
+      isHostKnown: this.#hostTest(about),
       ask: (asking) => this.#ask(about, asking),
       record: (held) => this.#recordHeld(about, held),
     });
@@ -140,6 +142,23 @@ export class TrustService {
         session.server = server;
       },
       [Symbol.dispose]: () => session[Symbol.dispose](),
+    };
+  }
+
+  /** Whether the host may use the profile. It is asked for each request: the answer is kept while there are the same grants. */
+  #hostTest(about: TrustedSession): () => boolean {
+    const { findGrant, grantsVersion } = this.#options;
+    const subject = hostSubject(about);
+    let version: number | undefined;
+    let isKnown = false;
+    return () => {
+      const now = grantsVersion();
+      if (now === version) return isKnown;
+      const grant = findGrant(subject);
+      isKnown = grant?.decision === 'allow';
+      // One that ends is looked at each time.
+      version = grant?.until === undefined ? now : undefined;
+      return isKnown;
     };
   }
 

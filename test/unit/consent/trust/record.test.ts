@@ -404,3 +404,12 @@ async function accept(home: Trusting, only?: readonly string[]): Promise<void> {
   const { seen } = await home.service.trust.show('demo', false);
   await home.service.trust.accept('demo', { expected: seen?.pending ?? '', only, by: 'terminal', pin: PIN });
 }
+
+test('W-TRUST-5 a host whose grant is revoked is to be agreed to again, in a session that is open too', async () => {
+  using home = new Trusting();
+  const first = await accepted(home);
+  await home.service.revoke(undefined);
+  expect(first.trust.firstUse).toBe('host');
+  await first.trust.ask('2', undefined).outcome;
+  expect(first.trust.firstUse).toBeUndefined();
+});

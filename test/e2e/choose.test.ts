@@ -11,10 +11,13 @@ import { Home, server } from '../fixtures/home.ts';
 const claims = join(import.meta.dirname, '../fixtures/servers/claims.mjs');
 const [DOWN, SPACE, ENTER, INTERRUPT] = ['\u001b[B', ' ', '\r', '\u0003'];
 
-/** Runs a command on a terminal that `script` provides, and types once the tools are offered. */
-async function onTerminal(home: Home, words: readonly string[], keys: readonly string[]): Promise<string> {
+/** What is typed, once something is shown. */
+type Turn = readonly [shown: string, ...keys: string[]];
+
+/** Runs a command on a terminal that `script` provides. */
+async function onTerminal(home: Home, words: readonly string[], ...turns: readonly Turn[]): Promise<string> {
   const quoted = [...home.program, ...words].map((word) => `'${word}'`).join(' ');
-  const child = spawn('script', ['-qec', `stty cols 100 rows 40; exec ${quoted}`, '/dev/null'], {
+  const child = spawn('script', ['-qec', `stty cols 120 rows 40; exec ${quoted}`, '/dev/null'], {
     env: { ...home.env, TERM: 'xterm' },
   });
   let shown = '';
@@ -22,25 +25,41 @@ async function onTerminal(home: Home, words: readonly string[], keys: readonly s
     shown += text;
   });
   const closed = once(child, 'close');
-  await until(() => shown.includes('Enter:'), 'the offer');
-  for (const key of keys) {
-    child.stdin.write(key);
-    // An arrow is three bytes, and an escape alone is a key too.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+  for (const [text, ...keys] of turns) {
+    await until(() => shown.includes(text), text);
+    for (const key of keys) {
+      child.stdin.write(key);
+      // An arrow is three bytes, and an escape alone is a key too.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
   const [code] = await closed;
   expect(code).toBe(0);
   return shown;
 }
 
+const OFFER = 'Enter:';
+/** Some text of the fixture looks odd. */
+const ODD = 'all the same? [y/N]';
+
 const rulesOf = (home: Home, name: string) => loadProfile(home.places, name).profile.policy;
 
 test('W-POL-14 add offers the tools of a real server, and nothing is allowed that was not marked', async () => {
   await using home = new Home();
-  const shown = await onTerminal(home, ['add', 'ev', '--', ...server('everything')], [DOWN, SPACE, ENTER]);
+  const shown = await onTerminal(
+    home,
+    ['add', 'ev', '--', ...server('everything')],
+    [OFFER, DOWN, SPACE, ENTER],
+    [ODD, 'y\r'],
+  );
   expect(shown).toContain('"ev" has 13 tools');
   expect(shown).toContain('claims: changes nothing');
   expect(shown).toContain('"echo": allow');
+  expect(shown).toContain('what the server lists is accepted as it is');
+  expect(await home.facts('trust', 'show', 'ev')).toMatchObject({
+    state: 'accepted',
+    record: { by: 'terminal' },
+  });
   expect(rulesOf(home, 'ev')).toMatchObject({ default: 'ask', tools: { echo: 'allow' } });
 
   await using host = home.run('ev');
@@ -55,20 +74,25 @@ test('W-POL-14 add offers the tools of a real server, and nothing is allowed tha
 
 test('W-POL-14 claims mark nothing, and a name that would be a pattern cannot be marked', async () => {
   await using home = new Home();
-  const first = await onTerminal(home, ['add', 'c', '--', process.execPath, claims], [ENTER]);
+  const first = await onTerminal(
+    home,
+    ['add', 'c', '--', process.execPath, claims],
+    [OFFER, ENTER],
+    [ODD, 'y\r'],
+  );
   expect(first).toContain('always asked about, since a rule for the name would be a pattern: get_*');
   expect(first).toContain('always asked about, since no rule can name it: get_\\u001b[31m');
   expect(first).toContain('\\u001b[2Jcleared \\u202egnp.exe');
   expect(rulesOf(home, 'c')).toMatchObject({ default: 'ask', tools: {} });
 
   // A key on the heading marks all below it: what is named like a change is not there, whatever it claims.
-  await onTerminal(home, ['policy', 'choose', 'c'], [SPACE, ENTER]);
+  await onTerminal(home, ['policy', 'choose', 'c'], [OFFER, SPACE, ENTER]);
   expect(rulesOf(home, 'c').tools).toEqual({ get_item: 'allow' });
 
   // What was allowed is marked, and can be taken back; who cancels changes nothing.
-  await onTerminal(home, ['policy', 'choose', 'c'], [INTERRUPT]);
+  await onTerminal(home, ['policy', 'choose', 'c'], [OFFER, INTERRUPT]);
   expect(rulesOf(home, 'c').tools).toEqual({ get_item: 'allow' });
-  await onTerminal(home, ['policy', 'choose', 'c'], [SPACE, ENTER]);
+  await onTerminal(home, ['policy', 'choose', 'c'], [OFFER, SPACE, ENTER]);
   expect(rulesOf(home, 'c').tools).toEqual({ get_item: 'ask' });
 });
 
@@ -76,7 +100,9 @@ test('comments stay, what a pattern decides is not offered, and "default: allow"
   await using home = new Home();
   const text = `# mine\nserver:\n  command: ${process.execPath} # node\n  args: [${claims}]\npolicy:\n  default: allow # all\n  tools:\n    "get_*": ask # always\n`;
   home.profile('c', text);
-  const shown = await onTerminal(home, ['policy', 'choose', 'c'], [DOWN, SPACE, ENTER]);
+  const shown = await onTerminal(home, ['policy', 'choose', 'c'], [OFFER, DOWN, SPACE, ENTER], [ODD, 'n\r']);
+  expect(shown).toContain('nothing was accepted: the first call asks');
+  expect(await home.facts('trust', 'show', 'c')).toMatchObject({ state: 'none' });
   expect(shown).toContain('ask, as policy.tools.get_* says: get_item');
   expect(shown).toContain('"default: allow" has become "default: ask"');
   expect(readFileSync(join(home.places.profiles, 'c.yaml'), 'utf8')).toBe(

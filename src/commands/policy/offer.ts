@@ -7,6 +7,7 @@ import type { Context } from '../command.ts';
 import { hostEntry } from '../profile/host-entry.ts';
 import { pluralize } from '../terminal/plural.ts';
 import { type ListedTool, type Trial, tryServer } from '../test/trial-client.ts';
+import { acceptOffered } from './accept-offered.ts';
 import { openProfile, type ProfileEdit, replaceText, textWithRules } from './profile-edit.ts';
 import { canBeRule } from './rule-names.ts';
 import { aboutTool, claimsOf, looksReadOnly } from './tool-claims.ts';
@@ -60,6 +61,8 @@ export async function offerTools(context: Context, name: string, timeout: number
     return true;
   }
   apply(context, edit, profile.policy, found.open, new Set(marked));
+  await using control = await context.control();
+  await acceptOffered(context, control, name);
   return true;
 }
 

@@ -57,7 +57,7 @@ const CHANGING = new Set([
 ]);
 
 /** Characters of what is shown of a description. */
-const MAX_ABOUT = 60;
+const MAX_ABOUT = 52;
 
 /** Whether a tool looks as if it only looked, by its name and what its server claims. */
 export function looksReadOnly({ name, annotations }: Pick<ListedTool, 'name' | 'annotations'>): boolean {
@@ -82,9 +82,8 @@ export function claimsOf({ annotations }: Pick<ListedTool, 'annotations'>): stri
   const { readOnlyHint, destructiveHint, openWorldHint } = annotations;
   const claims = [
     readOnlyHint === true && 'changes nothing',
-    readOnlyHint === false && 'changes things',
+    readOnlyHint === false && destructiveHint !== true && 'changes things',
     destructiveHint === true && 'may destroy',
-    destructiveHint === false && readOnlyHint !== true && 'destroys nothing',
     openWorldHint === true && 'reaches others',
   ].filter((claim) => claim !== false);
   return claims.length === 0 ? undefined : `claims: ${claims.join(', ')}`;

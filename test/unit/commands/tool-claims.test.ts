@@ -38,14 +38,14 @@ describe('a tool looks as if it only looked', () => {
 
 test('a description is shown by its first line, and no longer than a line', () => {
   expect(aboutTool({ ...tool('a'), title: 'A', description: ' first \nsecond' })).toBe('A: first');
-  expect(aboutTool({ ...tool('a'), title: 'a', description: 'x'.repeat(500) })).toBe(`${'x'.repeat(59)}…`);
+  expect(aboutTool({ ...tool('a'), title: 'a', description: 'x'.repeat(500) })).toBe(`${'x'.repeat(51)}…`);
   expect(aboutTool(tool('a'))).toBe('');
 });
 
 test('annotations are shown as what the server claims', () => {
   expect(claimsOf(tool('a', { readOnlyHint: true }))).toBe('claims: changes nothing');
   expect(claimsOf(tool('a', { readOnlyHint: false, destructiveHint: true, openWorldHint: true }))).toBe(
-    'claims: changes things, may destroy, reaches others',
+    'claims: may destroy, reaches others',
   );
   expect(claimsOf(tool('a'))).toBeUndefined();
 });

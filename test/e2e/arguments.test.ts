@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Home } from '../fixtures/home.ts';
+import { Inside, Internet, listed, outward, range } from '../fixtures/internet.ts';
 import { SandboxProcesses } from '../fixtures/sandbox-processes.ts';
 
 const fixture = join(import.meta.dirname, '../fixtures/servers/environ.mjs');
@@ -25,6 +26,43 @@ test('W-CRED-47 a sealed credential in an argument is its placeholder, the same 
   expect(argv).toEqual(['--key', `--url=https://me:${env.API_KEY}@example.com`]);
   expect(env.API_KEY).not.toContain(secret);
   expect(env.API_KEY.length).toBeGreaterThan(10);
+});
+
+test('W-CRED-47 W-SEAL-1 with "as: any" a URL in an argument works: the secret part of it is put in on the way', async () => {
+  await using internet = await Internet.open();
+  const hooks = await internet.host(['hooks.test']);
+  await using home = new Home();
+  internet.join(home);
+  const written = `${hooks.url}/echo/T00/${KEY}`;
+  home.profile('hook', {
+    server: { ...outward, args: [...outward.args, `--url=${written}`] },
+    credentials: { API_KEY: { from, hosts: [listed(hooks)], as: 'any' } },
+    sandbox: { network: [range(hooks)] },
+    policy: { default: 'allow' },
+  });
+  await using inside = await Inside.open(home.run('hook'), [secret]);
+  const { env } = await inside.see();
+  const read = 'process.stdout.write(require("fs").readFileSync("/proc/" + process.ppid + "/cmdline"))';
+  const argv = (await inside.out([process.execPath, '-e', read])).split('\0');
+  const url = argv.find((word) => word.startsWith('--url='))?.slice('--url='.length) ?? '';
+  expect(url).toBe(written.replace(KEY, env.API_KEY ?? ''));
+
+  const answer = await inside.fetch(url, { method: 'POST', body: '{"text":"hello"}' });
+  expect(answer).toMatchObject({ broken: false });
+  expect(hooks.requests.map(({ target }) => target)).toEqual([`/echo/T00/${secret}`]);
+  expect(answer.body).not.toContain(secret);
+  // Without "as: any" the same request is refused, with a reason that says where it may be.
+  home.profile('header', {
+    server: outward,
+    credentials: { API_KEY: { from, hosts: [listed(hooks)] } },
+    sandbox: { network: [range(hooks)] },
+    policy: { default: 'allow' },
+  });
+  await using other = await Inside.open(home.run('header'), [secret]);
+  const placeholder = (await other.see()).env.API_KEY ?? '';
+  const refused = await other.fetch(written.replace(KEY, placeholder), { method: 'POST' });
+  expect(refused.status).toBe(403);
+  expect(hooks.requests).toHaveLength(1);
 });
 
 test.each(['on', 'off'])(

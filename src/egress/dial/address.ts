@@ -1,10 +1,11 @@
 // Decides which addresses may be dialled. Only what IANA calls global unicast is allowed by itself; everything else
 // must lie in a range that the profile names. An IPv6 address that embeds an IPv4 one (mapped, NAT64, 6to4, ...)
-// leads to that one, so both must be allowed; NAT64's own prefix is, where the address inside is public. An IPv4 address has four decimal parts and no other spelling: a
+// leads to that one, so both must be allowed; NAT64's prefix for all networks is, where the address inside is public. An IPv4 address has four decimal parts and no other spelling: a
 // resolver's "0x7f.1" is not accepted. What is dialled is the text that was checked, formatted anew from the bits
 // (`canonicalAddress`).
 import ipaddr from 'ipaddr.js';
 import { type Address, isUndialable, parseAddress } from '../../profile/address-range.ts';
+import { type Nat64Prefix, translatedIpv4 } from './nat64.ts';
 
 /** Where clouds hand out credentials to anyone who can connect: only a range of just this address opens one. */
 const METADATA = new Set([
@@ -63,19 +64,20 @@ export function isMetadata(address: string): boolean {
 
 /**
  * Why an address may not be dialled; undefined if it may. `localAddresses` are this machine's; `opens` says whether a
- * range of the profile contains an address, and is called with the canonical text.
+ * range of the profile contains an address, and is called with the canonical text. `nat64`: the prefixes of this network.
  */
 export function dialRefusal(
   address: string,
   localAddresses: ReadonlySet<string>,
   opens: (address: string) => boolean,
+  nat64: readonly Nat64Prefix[] = [],
 ): string | undefined {
   const parsed = parseAddress(address);
   if (parsed === undefined) return 'not an address in its usual spelling';
   const text = parsed.toString();
   const range = rangeOf(parsed);
   if (isUndialable(parsed)) return REASONS[range];
-  const embedded = embeddedIpv4(parsed);
+  const embedded = embeddedIpv4(parsed) ?? translatedIpv4(text, nat64);
   if (embedded !== undefined) {
     const reason = dialRefusal(embedded, localAddresses, opens);
     if (reason !== undefined) return opens(text) ? `${reason} inside an IPv6 one` : EMBEDS_IPV4;

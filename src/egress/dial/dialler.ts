@@ -8,6 +8,7 @@ import type { Resolve } from '../names/resolver.ts';
 import { EgressRefusal } from '../refusal.ts';
 import { canonicalAddress, dialRefusal, orderByFamily } from './address.ts';
 import { connectAny, type DialAttempt, type Dialled } from './connect.ts';
+import { IPV4_ONLY, type Nat64Prefix, nat64Prefixes } from './nat64.ts';
 import type { UpstreamProxy } from './upstream-proxy.ts';
 
 export interface DiallerParts {
@@ -23,11 +24,15 @@ export interface DiallerParts {
 const TIMEOUT = 15_000;
 /** Milliseconds for a name that a proxy may know better than this machine. */
 const PROXIED_LOOKUP_TIMEOUT = 3000;
+/** Milliseconds for the name that tells how the network translates, and for which the answer holds. */
+const NAT64_LOOKUP_TIMEOUT = 1500;
+const NAT64_LIFETIME = 300_000;
 
 /** Dials for one session. */
 export class Dialler {
   readonly #parts: DiallerParts;
   readonly #timeout: number;
+  #nat64: { readonly prefixes: Promise<readonly Nat64Prefix[]>; readonly until: number } | undefined;
 
   constructor(parts: DiallerParts) {
     this.#parts = parts;
@@ -70,7 +75,9 @@ export class Dialler {
     opens: (address: string) => boolean,
     attempt: DialAttempt,
   ): Promise<Dialled> {
-    const { allowed, refusal } = this.#filterAddresses(await this.#lookUp(name, attempt.signal), opens);
+    const known = await this.#lookUp(name, attempt.signal);
+    const nat64 = await this.#prefixesFor(known);
+    const { allowed, refusal } = this.#filterAddresses(known, opens, nat64);
     if (allowed.length === 0) throw refusal ?? new Error('does not resolve');
     const { socket, address } = await connectAny(allowed, port, attempt);
     // A connection to oneself has the same address at both ends. This catches what no list of interfaces shows.
@@ -93,18 +100,33 @@ export class Dialler {
     const limit = AbortSignal.any([attempt.signal, AbortSignal.timeout(PROXIED_LOOKUP_TIMEOUT)]);
     const known = await this.#lookUp(name, limit).catch(() => []);
     attempt.signal.throwIfAborted();
-    const { allowed, refusal } = this.#filterAddresses(known, opens);
+    const nat64 = await this.#prefixesFor(known);
+    const { allowed, refusal } = this.#filterAddresses(known, opens, nat64);
     if (refusal !== undefined) throw refusal;
     const localAddresses = this.#parts.localAddresses();
     // What only a range opens is inside, where proxies know names rather than addresses.
     const isPublic = (address: string): boolean =>
-      dialRefusal(address, localAddresses, () => false) === undefined;
+      dialRefusal(address, localAddresses, () => false, nat64) === undefined;
     const judged = allowed.every(isPublic) ? allowed : [];
     return proxy.connect({ name, port, judged }, (host) => this.#lookUp(host, attempt.signal), attempt);
   }
 
   #lookUp(name: string, signal: AbortSignal): Promise<string[]> {
     return abortable(signal, this.#parts.resolve(name));
+  }
+
+  /** How this network translates IPv6 addresses; asked only where there is one. Empty where nobody says so in time. */
+  async #prefixesFor(addresses: readonly string[]): Promise<readonly Nat64Prefix[]> {
+    if (!addresses.some((address) => address.includes(':') && address !== '::1')) return [];
+    const now = performance.now();
+    if (this.#nat64 === undefined || now > this.#nat64.until) {
+      const prefixes = this.#lookUp(IPV4_ONLY, AbortSignal.timeout(NAT64_LOOKUP_TIMEOUT)).then(
+        nat64Prefixes,
+        () => [],
+      );
+      this.#nat64 = { prefixes, until: now + NAT64_LIFETIME };
+    }
+    return await this.#nat64.prefixes;
   }
 
   /**
@@ -114,13 +136,14 @@ export class Dialler {
   #filterAddresses(
     addresses: readonly string[],
     opens: (address: string) => boolean,
+    nat64: readonly Nat64Prefix[],
   ): { readonly allowed: readonly string[]; readonly refusal: EgressRefusal | undefined } {
     const localAddresses = this.#parts.localAddresses();
     const allowed = new Set<string>();
     let refusal: EgressRefusal | undefined;
     for (const address of addresses) {
       const canonical = canonicalAddress(address);
-      const reason = dialRefusal(address, localAddresses, opens);
+      const reason = dialRefusal(address, localAddresses, opens, nat64);
       if (reason === undefined && canonical !== undefined) allowed.add(canonical);
       else refusal ??= new EgressRefusal(resolvesTo(canonical ?? 'something', reason ?? 'no address'));
     }

@@ -572,3 +572,27 @@ print(port, flush=True); sys.stdin.read()`;
   const [line] = await once(child.stdout.setEncoding('utf8'), 'data');
   return { port: Number(line), end: () => void child.stdin.end() };
 }
+
+test("a name that leads to an inner address through the network's own NAT64 is not dialled [W-EGR-3]", async () => {
+  const asked: string[] = [];
+  const dialler = new Dialler({
+    localAddresses: () => new Set(),
+    resolve: async (name) => {
+      asked.push(name);
+      return name === 'ipv4only.arpa' ? ['192.0.0.170', '2606:64:64::c000:aa'] : ['2606:64:64::a00:1'];
+    },
+  });
+  for (let time = 0; time < 3; time++)
+    await expect(
+      dialler.dial(
+        'inner.test',
+        443,
+        () => false,
+        () => {
+          throw new Error('it would be dialled');
+        },
+      ),
+    ).rejects.toThrow('resolves to 2606:64:64::a00:1, an address with an IPv4 address inside');
+  // The network is asked once.
+  expect(asked.filter((name) => name === 'ipv4only.arpa')).toHaveLength(1);
+});

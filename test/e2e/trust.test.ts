@@ -1,5 +1,11 @@
 // A server on a real SDK that was agreed to, and then becomes another, in each way that there is: what a host then sees
 // and can call, in both eras.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client as ClientV2 } from '@modelcontextprotocol/client';
+import { StdioClientTransport as TransportV2 } from '@modelcontextprotocol/client/stdio';
+import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { expect, test } from 'vitest';
 import type { Client, Message } from '../fixtures/client.ts';
 import { Home } from '../fixtures/home.ts';
@@ -143,4 +149,88 @@ test('W-TRUST-8 what a host of 2026-07-28 may keep of a list is short-lived and 
   const { result } = await talk.ask('tools/list');
   expect(result).toMatchObject({ cacheScope: 'private' });
   expect(result.ttlMs).toBeLessThanOrEqual(5000);
+});
+
+test('W-TRUST-1 a subscription of 2026-07-28 hears that what was held back is accepted', async () => {
+  await using home = prepared();
+  await using talk = await Talk.open(home, 'stateless');
+  await talk.call('echo');
+  void talk.ask('subscriptions/listen', { notifications: { toolsListChanged: true } });
+  await talk.host.until(
+    () => talk.host.lines.some((line) => line.includes('acknowledged')),
+    'the subscription',
+  );
+  await talk.call('become', { tools: [poisoned] });
+  expect(await talk.list('tools')).toEqual(['become']);
+  const before = talk.host.lines.length;
+  // Without a credential store this holds until the daemon ends.
+  await home.done(['trust', 'accept', 'demo', '--yes']);
+  await talk.host.until(
+    () =>
+      talk.host.lines
+        .slice(before)
+        .some((line) => line.includes('tools/list_changed') && line.includes('subscriptionId')),
+    'the notification',
+  );
+  expect(await talk.list('tools')).toEqual(['become', 'echo']);
+  expect(await talk.call('echo')).toBe('echo');
+  expect(home.audit('trust.change').at(-1)).toMatchObject({ outcome: 'accepted' });
+});
+
+test('W-TRUST-1 a server that is replaced in mid-session, and is another, is found without the host', async () => {
+  await using home = new Home();
+  const lists = join(home.dir, 'lists.json');
+  const list = (...tools: object[]): void => writeFileSync(lists, JSON.stringify({ tools }));
+  list(echo, other);
+  await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
+  home.profile('demo', {
+    server: fixtureServer('listed', lists),
+    credentials: { TOKEN: { deliver: 'env' } },
+    sandbox: { off: true },
+    policy: { default: 'allow' },
+  });
+  await home.done(['credential', 'set', 'demo', 'TOKEN'], 'first-value-0123456789');
+  await using talk = await Talk.open(home, 'session');
+  expect(await talk.call('echo')).toBe('echo');
+  list(poisoned, other);
+  await home.done(['credential', 'rotate', 'demo', 'TOKEN'], 'second-value-0123456789');
+  await talk.host.until(
+    () => talk.host.lines.some((line) => line.includes('tools/list_changed')),
+    'the notification',
+  );
+  expect(await talk.call('echo')).toMatch(/is held back: .*warder trust diff demo/);
+  expect(await talk.call('other')).toBe('other');
+  expect(await talk.list('tools')).toEqual(['other']);
+});
+
+test('W-TRUST-1 W-TRUST-2 clients of both SDKs see and call what was accepted, and nothing else', async () => {
+  await using home = prepared();
+  const [command = '', ...args] = home.host('demo');
+  const program = { command, args, cwd: home.dir, env: home.env, stderr: 'pipe' as const };
+  const v1 = new ClientV1({ name: 'test', version: '1' });
+  await v1.connect(new TransportV1(program));
+  expect(v1.getInstructions()).toBe('Call echo.');
+  const v2 = new ClientV2({ name: 'test', version: '1' });
+  await v2.connect(new TransportV2(program));
+  for (const client of [v1, v2]) {
+    const { content } = await client.callTool({ name: 'echo', arguments: {} });
+    expect(content).toEqual([{ type: 'text', text: 'echo' }]);
+    await client.callTool({
+      name: 'become',
+      arguments: { tools: [poisoned, other], pageSize: 1, notices: 3 },
+    });
+    const names: string[] = [];
+    for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+      const { tools, nextCursor } = await client.listTools(cursor === undefined ? {} : { cursor });
+      names.push(...tools.map(({ name }) => name));
+      cursor = nextCursor;
+    }
+    expect(names).toEqual(['become']);
+    const refused = await client.callTool({ name: 'echo', arguments: {} });
+    expect(refused).toMatchObject({
+      isError: true,
+      content: [{ text: expect.stringContaining('warder trust diff demo') }],
+    });
+    await client.close();
+  }
 });

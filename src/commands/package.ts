@@ -12,6 +12,7 @@ import { parseProfile } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 import { openPackageStore, skipsOthers } from './package/package-store.ts';
+import { acceptReplaced } from './trust/accept.ts';
 
 interface ProfileArgument {
   profile: string;
@@ -183,8 +184,14 @@ async function update(
     scriptChoice(args),
   );
   pinVersion(context, loaded, locked);
-  if (context.json) return terminal.json({ ...plan, updated: true, digest: locked.digest });
-  terminal.out(`${args.profile}: "package" is now ${locked.package}; new sessions start it`);
+  if (!context.json)
+    terminal.out(`${args.profile}: "package" is now ${locked.package}; new sessions start it`);
+  const accepted = await acceptReplaced(
+    context,
+    args.profile,
+    terminal.interactive && !context.json && !args.yes,
+  );
+  if (context.json) terminal.json({ ...plan, updated: true, digest: locked.digest, accepted });
 }
 
 function list(context: Context): void {

@@ -5,6 +5,7 @@ import type { PlantedPath, Result, SessionStatus } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import { type OlderDaemon, olderDaemons } from './older-daemons.ts';
 import { refusalLine } from './profile/refused-lately.ts';
+import { pluralize } from './terminal/plural.ts';
 import type { Terminal } from './terminal.ts';
 
 type Status = Result<'status'>;
@@ -109,7 +110,13 @@ function printSessions(terminal: Terminal, sessions: readonly SessionStatus[]): 
     ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'SANDBOX', 'NETWORK', 'LAYERS'],
   );
   for (const session of sessions.filter(heldUp)) terminal.out(`\n${holdLine(session)}`);
-  for (const { id, profile, refused = [] } of sessions) {
+  for (const { id, profile, refused = [], held = 0, blocked = null } of sessions) {
+    if (blocked !== null) terminal.out(`\nsession ${id} (${profile}) is held back whole: ${blocked}`);
+    else if (held > 0) {
+      terminal.out(
+        `\nsession ${id} (${profile}): ${pluralize(held, 'thing')} that its server lists or says held back: "warder trust diff ${profile}"`,
+      );
+    }
     for (const host of refused)
       terminal.out(`\nsession ${id} (${profile}) was refused ${refusalLine(profile, host)}`);
   }

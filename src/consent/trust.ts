@@ -21,6 +21,7 @@ import type { Reach } from './question.ts';
 import { type Difference, type Sighting, withDifferences } from './trust/compare.ts';
 import { Executables, type StartedCommand } from './trust/executables.ts';
 import { firstUseLines } from './trust/first-use.ts';
+import { HeldNotices } from './trust/held-notices.ts';
 import { LookAlikes } from './trust/look-alikes.ts';
 import { permissionsOf, widened } from './trust/permissions.ts';
 import { digestOfRecord, ProfileTrust } from './trust/profile-trust.ts';
@@ -63,6 +64,8 @@ export interface TrustedSession {
   readonly host: HostIdentity;
   readonly reach: Reach;
   readonly started: Started;
+  /** Tells the user a line, beside the protocol. */
+  readonly tell: (line: string) => void;
 }
 
 /** The trust of one session, and what it is bound to. */
@@ -70,6 +73,8 @@ export interface OpenTrust extends Disposable {
   readonly trust: Trust & { readonly digest: string | undefined };
   /** The digest of what runs. */
   readonly server: string;
+  /** How many things are held back. */
+  readonly held: number;
   /** The digest of a tool's definition, as it was listed in the session or else accepted. */
   definition(tool: string): string | undefined;
   /** What the server says of a tool, a line each. */
@@ -123,12 +128,17 @@ export class TrustService {
   async open(about: TrustedSession): Promise<OpenTrust> {
     const trust = this.of(about.profile.name);
     let server = await this.#identify(about.started);
+    const notices = new HeldNotices(about.profile.name, about.tell);
+    const forget = trust.onChange(() => notices.clear());
     const session = new SessionTrust(server, {
       trust,
       permissions: permissionsOf(about.profile),
       isHostKnown: this.#hostTest(about),
       ask: (asking) => this.#ask(about, asking),
-      record: (held) => this.#recordHeld(about, held),
+      record: (held) => {
+        this.#recordHeld(about, held);
+        notices.add(held);
+      },
     });
     return {
       trust: session,
@@ -137,11 +147,17 @@ export class TrustService {
       },
       definition: (tool) => session.definition(tool)?.digest,
       claims: (tool) => session.claims(tool),
+      get held() {
+        return notices.count;
+      },
       restarted: async (started) => {
         server = await this.#identify(started);
         session.server = server;
       },
-      [Symbol.dispose]: () => session[Symbol.dispose](),
+      [Symbol.dispose]: () => {
+        forget();
+        session[Symbol.dispose]();
+      },
     };
   }
 

@@ -130,6 +130,7 @@ export class Sessions {
           host: programOf(request),
           reach: reachOf(profile),
           started: started.started,
+          tell: (line) => void host.stderr(Buffer.from(`${this.redact(line)}\n`)),
         });
       } catch (error) {
         await started.server.stop();
@@ -301,25 +302,29 @@ export class Sessions {
 
   /** What `status` shows. */
   status(): SessionStatus[] {
-    return [...this.#entries.values()].map(({ id, loaded, request, since, session, started, refused }) => {
-      const [parent] = request.host.chain;
-      const { calls = 0, inflight = 0, loop = 0 } = session?.snapshot() ?? {};
-      return {
-        id,
-        profile: loaded.name,
-        host: { pid: parent?.pid ?? 0, ...(parent?.exe !== undefined && { exe: parent.exe }) },
-        server: started === undefined ? {} : { pid: started.server.pid },
-        since: new Date(since).toISOString(),
-        calls,
-        inflight,
-        loop_ms: loop,
-        gate_loop_ms: Math.round(started?.gate?.longestTurn ?? 0),
-        sandbox: started?.sandbox.off === true ? 'off' : 'on',
-        layers: [...(started?.sandbox.layers ?? [])],
-        network: [...(started?.sandbox.network ?? [])],
-        refused: refused.all.map((one) => ({ ...one, host: this.redact(one.host) })),
-      };
-    });
+    return [...this.#entries.values()].map(
+      ({ id, loaded, request, since, session, started, refused, trust }) => {
+        const [parent] = request.host.chain;
+        const { calls = 0, inflight = 0, loop = 0 } = session?.snapshot() ?? {};
+        return {
+          id,
+          profile: loaded.name,
+          host: { pid: parent?.pid ?? 0, ...(parent?.exe !== undefined && { exe: parent.exe }) },
+          server: started === undefined ? {} : { pid: started.server.pid },
+          since: new Date(since).toISOString(),
+          calls,
+          inflight,
+          loop_ms: loop,
+          gate_loop_ms: Math.round(started?.gate?.longestTurn ?? 0),
+          sandbox: started?.sandbox.off === true ? 'off' : 'on',
+          layers: [...(started?.sandbox.layers ?? [])],
+          network: [...(started?.sandbox.network ?? [])],
+          held: trust?.held ?? 0,
+          blocked: trust?.trust.blocked ?? null,
+          refused: refused.all.map((one) => ({ ...one, host: this.redact(one.host) })),
+        };
+      },
+    );
   }
 
   async #rotate(entry: SessionEntry, credential: string): Promise<'moved' | 'kept' | 'starting'> {

@@ -30,6 +30,9 @@ export const session = z.object({
   layers: z.array(z.string()),
   /** The hosts that it may reach through the gate. */
   network: z.array(z.string()),
+  /** How many things that its server lists or says are held back, and why all of it is. None from an older daemon. */
+  held: z.number().int().optional(),
+  blocked: z.string().nullable().optional(),
   /** The hosts that it was refused; port 53 where a name was looked up. */
   refused: z
     .array(

@@ -158,7 +158,7 @@ test('W-PKG-3 a package whose file was changed does not run: exit code 77, the f
   expect(run).toMatchObject({ code: 77, stdout: '' });
   expect(run.stderr).toMatch(/^warder: error: .*server-everything\/dist\/index\.js/m);
   expect(run.stderr).toMatch(/^warder: hint: /m);
-  expect(home.audit('trust.change')).toMatchObject([
+  expect(home.audit('trust.change').filter(({ what }) => what === 'package')).toMatchObject([
     {
       profile: 'everything',
       what: 'package',
@@ -181,7 +181,7 @@ test('W-PKG-3 a package whose file was changed does not run: exit code 77, the f
   await home.done(['audit', 'verify']);
 });
 
-test('an update is shown before it is installed, and a dry run changes nothing', async () => {
+test('W-TRUST-22 an update is shown before it is installed, and a dry run changes nothing', async () => {
   const before = readFileSync(profileOf('memory'), 'utf8');
   const update = ['package', 'update', 'memory', '--to', '2026.8.31'];
   const shown = JSON.parse(await home.done([...update, '--dry-run', '--json']));
@@ -192,6 +192,13 @@ test('an update is shown before it is installed, and a dry run changes nothing',
 
   await home.done([...update, '--yes']);
   expect(readFileSync(profileOf('memory'), 'utf8')).toContain('server-memory@2026.8.31');
+  // Another package is held back until the user has seen what it lists.
+  {
+    await using host = home.run('memory');
+    await host.initialize();
+    expect((await host.request('tools/list')).result.tools).toEqual([]);
+  }
+  expect(await home.done(['trust', 'accept', 'memory', '--yes'])).toContain('2026.8.31');
   expect(await answer('memory')).toMatch(/entities/);
 });
 

@@ -9,6 +9,8 @@ export interface AcceptOptions {
   /** These tools alone; empty: all. */
   readonly tools: readonly string[];
   readonly yes: boolean;
+  /** Whether what was seen before does not count: the server is another. */
+  readonly isReplaced?: boolean;
 }
 
 /** Throws `refused` where the user does not want to. */
@@ -16,10 +18,10 @@ export async function acceptTrust(
   context: Context,
   control: ControlClient,
   name: string,
-  { tools, yes }: AcceptOptions,
+  { tools, yes, isReplaced = false }: AcceptOptions,
 ): Promise<void> {
   const { terminal, json } = context;
-  const shown = await current(context, control, name, yes);
+  const shown = await current(context, control, name, { yes, isReplaced });
   const { state, seen, record, lasts } = shown;
   if (seen === null) throw new WarderError('refused', `the server of "${name}" has listed nothing`);
   if (state === 'none' && tools.length > 0) {
@@ -56,6 +58,28 @@ export async function acceptTrust(
   }
 }
 
+/**
+ * The package of a profile is another one now, as the user has said: what its server lists is shown, and accepted if the
+ * user wants to. Where nobody can be asked it is held back, and said so. Returns whether it was accepted, or need not be.
+ */
+export async function acceptReplaced(context: Context, name: string, isAsked: boolean): Promise<boolean> {
+  const { terminal } = context;
+  await using control = await context.control();
+  const { state } = await control.request('trust.show', { profile: name });
+  if (state === 'none') return true;
+  if (isAsked) {
+    try {
+      await acceptTrust(context, control, name, { tools: [], yes: false, isReplaced: true });
+      return true;
+    } catch (error) {
+      if (!(error instanceof WarderError)) throw error;
+      terminal.err(error.message);
+    }
+  }
+  terminal.err(`the server of "${name}" is held back until "warder trust accept ${name}"`);
+  return false;
+}
+
 /** Goes back to the record before. */
 export async function undoTrust(
   context: Context,
@@ -82,7 +106,7 @@ async function current(
   context: Context,
   control: ControlClient,
   name: string,
-  yes: boolean,
+  { yes, isReplaced }: { readonly yes: boolean; readonly isReplaced: boolean },
 ): Promise<ShownTrust> {
   let shown = await control.request('trust.show', { profile: name });
   if (shown.state === 'locked') throw lockedError(shown);
@@ -92,7 +116,9 @@ async function current(
     await control.request('trust.forget', { profile: name, pin: await askPin(context) });
     shown = await control.request('trust.show', { profile: name });
   }
-  return shown.seen === null || !hasDifferences(shown) ? await trial(context, control, name) : shown;
+  return isReplaced || shown.seen === null || !hasDifferences(shown)
+    ? await trial(context, control, name)
+    : shown;
 }
 
 export function hasDifferences({ state, seen }: ShownTrust): boolean {

@@ -2,7 +2,7 @@
 import { escapeUnprintable } from '../../audit/printable.ts';
 import type { Sighting } from './compare.ts';
 import type { LookAlikes } from './look-alikes.ts';
-import { marksOf, type Names } from './marks.ts';
+import { marksOfDefinition, type Names } from './marks.ts';
 import { KINDS, type Part, type RecordedKind } from './record.ts';
 
 /** The longest title or name that is shown, in characters. */
@@ -52,7 +52,7 @@ export function firstUseLines({ sighting, about, alike, lasts }: FirstUse): stri
     ];
   });
   const said = [...seen.described.introduction].map(([name, { text = '' }]) => {
-    const marks = marksOf(parseText(text), tools);
+    const marks = marksOfDefinition(text, tools);
     return `its ${name}: ${text.length} characters${marks.length === 0 ? '' : ` (${marks.join('; ')})`}`;
   });
   return [...runs, ...lists, ...said, ...rest, `"warder trust show" has every word of it`];
@@ -68,7 +68,7 @@ function describe(
   const other = alike.of(name);
   const odd = [
     ...(other === undefined ? [] : [`looks like ${show(other.name)} of ${other.where}`]),
-    ...(text === undefined ? ['too long to be kept'] : marksOf(text, tools, name)),
+    ...(text === undefined ? ['too long to be kept'] : marksOfDefinition(text, tools, name)),
   ];
   return `${show(name)}${title === undefined ? '' : ` - ${show(title)}`}${odd.length === 0 ? '' : ` [${odd.join('; ')}]`}`;
 }
@@ -84,15 +84,6 @@ function titleOf(text: string): string | undefined {
     return typeof found === 'string' ? found : undefined;
   } catch {
     return undefined;
-  }
-}
-
-function parseText(json: string): string {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === 'string' ? value : json;
-  } catch {
-    return json;
   }
 }
 

@@ -58,12 +58,23 @@ export interface Names {
   has(name: string): boolean;
 }
 
-/** In a definition, what no person and no model reads. */
-const DIALECT = /"\$schema":"[^"]*"/g;
+/** What a definition looks like: all texts in it, but for the dialect of a schema. */
+export function marksOfDefinition(json: string, tools: Names, own?: string): string[] {
+  const texts: string[] = [];
+  try {
+    JSON.parse(json, (name, value: unknown) => {
+      if (typeof value === 'string' && name !== '$schema') texts.push(value);
+      else if (typeof value === 'object' && value !== null) texts.push(...Object.keys(value));
+      return value;
+    });
+  } catch {
+    texts.push(json);
+  }
+  return marksOf(texts.join('\n'), tools, own);
+}
 
 /** What a text looks like, in words; most have none. That it names another tool than `own` is a mark too. */
-export function marksOf(whole: string, tools: Names, own?: string): string[] {
-  const text = whole.replace(DIALECT, '');
+export function marksOf(text: string, tools: Names, own?: string): string[] {
   const marks = SIGNS.filter(({ pattern }) => pattern.test(text)).map(({ says }) => says);
   const named = new Set(text.match(/[\p{L}\p{N}_.-]+/gu)?.map((word) => word.replace(/[.-]+$/, '')) ?? []);
   const others = [...named].filter((word) => word !== own && isTelling(word) && tools.has(word));

@@ -2,7 +2,7 @@
 import type { ShownDifference, ShownRecord, ShownTrust } from '../../wire/control.ts';
 import { isSameServer } from './compare.ts';
 import type { LookAlikes } from './look-alikes.ts';
-import { marksOf, type Names } from './marks.ts';
+import { marksOfDefinition, type Names } from './marks.ts';
 import { widened } from './permissions.ts';
 import { digestOfRecord, type ProfileTrust } from './profile-trust.ts';
 import { PART_KINDS, type Part, type PartKind, type Permissions, type TrustRecord } from './record.ts';
@@ -90,7 +90,7 @@ function markedParts(
   const other = kind === 'tools' ? alike.of(name) : undefined;
   return [
     ...(other === undefined ? [] : [`looks like ${JSON.stringify(other.name)} of ${other.where}`]),
-    ...(part?.text === undefined ? [] : marksOf(part.text, tools, name)),
+    ...(part?.text === undefined ? [] : marksOfDefinition(part.text, tools, name)),
   ];
 }
 

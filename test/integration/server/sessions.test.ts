@@ -23,6 +23,7 @@ const log = { debug() {}, info() {}, warn() {}, error() {} };
 const ANY = {
   trust: { ...NO_TRUST, digest: undefined },
   server: '',
+  held: 0,
   claims: () => [],
   definition: () => undefined,
   restarted: async () => {},

@@ -102,6 +102,24 @@ describe('W-TRUST-20 what was accepted', () => {
     expect(home.changes().filter(({ outcome }) => outcome === 'held')).toHaveLength(1);
   });
 
+  test('is told to the user once for each thing, and nothing in it steers a terminal', async () => {
+    using home = new Trusting();
+    const session = await accepted(home);
+    const tools = [{ ...READ, title: 'x' }, { name: 'ne\u001b[2Jw' }];
+    for (let times = 0; times < 3; times++) session.lists('tools', tools);
+    expect(home.told).toEqual([
+      'warder: demo: the tool "read" is other than you have accepted, and is held back; "warder trust diff demo" shows it',
+      'warder: demo: the tool "ne\\u001b[2Jw" is new since you accepted the server, and is held back; "warder trust diff demo" shows it',
+    ]);
+    expect(session.open.held).toBe(2);
+    session.lists(
+      'tools',
+      Array.from({ length: 1000 }, (_, at) => ({ name: `t${at}` })),
+    );
+    expect(home.told).toHaveLength(8);
+    expect(session.open.held).toBe(1002);
+  });
+
   test('is a name that was listed or accepted: any other is held back', async () => {
     using home = new Trusting();
     const session = await accepted(home);

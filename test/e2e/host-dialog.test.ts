@@ -1,5 +1,6 @@
 // A policy says ask, and the host shows a dialog: real clients of both SDKs, in both eras of the protocol.
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client as ClientV2 } from '@modelcontextprotocol/client';
@@ -28,8 +29,9 @@ const inspector = join(
 const identity = { name: 'test', version: '1' };
 const choose = (answer: string): Reply => ({ action: 'accept', content: { answer } });
 
-function home(): Home {
+function home(consent: Record<string, unknown> = {}): Home {
   const made = new Home();
+  made.settings({ consent });
   for (const [name, server] of [
     ['legacy', fixtureServer('legacy')],
     ['modern', fixtureServer('stateless', 'modern')],
@@ -161,6 +163,75 @@ describe.each(hosts)('a client of %s', (_, start) => {
     expect((await long).text).toContain('pid');
     expect(warder.audit('consent.answer')).toMatchObject([{ by: 'terminal', decision: 'allow' }]);
   });
+});
+
+test.each(hosts)(
+  'a client of %s: the first use of a server is read in a terminal, and then each call asked about in a dialog',
+  async (_, start) => {
+    await using warder = home({ 'first-use': 'ask' });
+    const shown: string[] = [];
+    const dialog: Dialog = async (message, choices) => {
+      shown.push(`${message}\n${choices.join()}`);
+      const [, id] = /warder approve (\d+)/.exec(message) ?? [];
+      if (id === undefined) return choose(choices.includes('Allow') ? 'Allow' : 'Allow once');
+      await warder.done(['approve', id]);
+      return choose('Answer in a terminal');
+    };
+    {
+      await using host = await start(warder, dialog);
+      expect((await host.call('where')).text).toContain('pid');
+      expect((await host.call('where')).text).toContain('pid');
+    }
+    expect(shown).toEqual([
+      expect.stringContaining('Deny,Answer in a terminal'),
+      expect.stringContaining('call the tool "where"'),
+      expect.stringContaining('call the tool "where"'),
+    ]);
+  },
+);
+
+test('W-CONS-2 another host program is asked about anew, in a dialog of its own', async () => {
+  await using warder = home();
+  await warder.done(['init', '--store', 'vault', '--key-file', join(warder.dir, 'key')]);
+  await warder.warder(['stop']);
+  warder.settings({
+    store: 'vault',
+    vault: { key: { file: join(warder.dir, 'key') } },
+    consent: { 'first-use': 'ask' },
+  });
+  const shown: string[] = [];
+  const dialog: Dialog = async (message, choices) => {
+    shown.push(message);
+    const [, id] = /warder approve (\d+)/.exec(message) ?? [];
+    if (id !== undefined) await warder.done(['approve', id]);
+    return choose(choices.find((choice) => /^A/.test(choice)) ?? '');
+  };
+  {
+    await using host = await v1(warder, dialog);
+    expect((await host.call('where')).text).toContain('pid');
+  }
+  const other = join(warder.dir, 'other-host.mjs');
+  writeFileSync(
+    other,
+    `import { spawn } from 'node:child_process';
+const [,, command, ...args] = process.argv;
+spawn(command, args, { stdio: 'inherit' }).on('close', (code) => process.exit(code ?? 1));`,
+  );
+  const client = new ClientV1(identity, { capabilities: { elicitation: {} } });
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) => dialog(params.message, choicesOf(params)));
+  const { command, args, ...rest } = started(warder, 'legacy');
+  await client.connect(
+    new TransportV1({ ...rest, command: process.execPath, args: [other, command, ...args] }),
+  );
+  try {
+    expect(textOf(await client.callTool({ name: 'where', arguments: {} })).text).toContain('pid');
+  } finally {
+    await client.close();
+  }
+  expect(shown.slice(2)).toEqual([
+    expect.stringMatching(/^Warder asks: use the server "legacy"/),
+    expect.stringMatching(/^Warder asks: call the tool "where"/),
+  ]);
 });
 
 test('W-CONS-5 the inspector, which has nobody to ask, is refused at once, in a result', async () => {

@@ -368,7 +368,8 @@ class Game {
         }
       }
       await settled();
-      if (this.#rotating > 0) {
+      // What the relay asks by itself has a limit of time.
+      if (this.#rotating > 0 || this.joined.session.snapshot().inflight > 0) {
         still = 0;
         await new Promise((resolve) => setTimeout(resolve, 0));
       }

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
+import { consentChecks } from './consent/checks.ts';
 import { consentHandlers } from './consent/handlers.ts';
 import { Pin } from './consent/pin.ts';
 import { Presence } from './consent/presence.ts';
@@ -17,6 +18,7 @@ import { LogSigner, opensSilently } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
 import { programFile } from './os/build.ts';
 import { homeFolder } from './os/home.ts';
+import { openPolkit } from './os/polkit.ts';
 import { processes } from './os/processes.ts';
 import { retiredDaemons } from './os/retired.ts';
 import { loadSpawn } from './os/spawn.ts';
@@ -119,7 +121,19 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       log,
     });
   });
-  const presence = new Presence(new Pin(() => credentials.store().blobs, clock));
+  const presence = new Presence(
+    new Pin(() => credentials.store().blobs, clock),
+    openPolkit({ pid: process.pid, uid }),
+    clock,
+  );
+  const ways = openWays({
+    platform: process.platform,
+    settings: settings.consent,
+    bus: { env, home: user.home, uid },
+    spawn,
+    presence,
+    clock,
+  });
   const consent = new ConsentService({
     settings: settings.consent,
     folder: places.state,
@@ -128,14 +142,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     isStoreChosen: () => credentials.chosen !== undefined,
     uid: process.getuid?.(),
     audit,
-    ways: openWays({
-      platform: process.platform,
-      settings: settings.consent,
-      bus: { env, home: user.home, uid },
-      spawn,
-      presence,
-      clock,
-    }),
+    ways,
     presence,
     clock,
     log,
@@ -256,7 +263,11 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
         },
       };
     },
-    checks: async () => [...(await credentials.checks()), ...(await sandboxChecks(machine))],
+    checks: async () => [
+      ...(await credentials.checks()),
+      ...(await sandboxChecks(machine)),
+      ...(await consentChecks({ settings: settings.consent, ways, presence })),
+    ],
     async [Symbol.asyncDispose]() {
       redactions.delete(redact);
       await networks[Symbol.asyncDispose]();

@@ -3,8 +3,9 @@ import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { parseDuration } from '../profile/units.ts';
 import type { Params } from '../wire/control.ts';
-import { needsPin } from './approvals/answer.ts';
+import { needsPresence } from './approvals/answer.ts';
 import type { Context } from './command.ts';
+import { type Proof, withProof } from './terminal/presence.ts';
 
 interface AnswerArguments {
   readonly id: string;
@@ -63,21 +64,11 @@ async function answer(context: Context, decision: 'allow' | 'deny', args: Answer
   await using control = await context.control({ start: false });
   const { questions } = await control.request('approvals.list', {});
   const question = questions.find((each) => each.id === id);
-  const typed =
-    question !== undefined && needsPin(question, choice)
-      ? terminal.interactive
-        ? await terminal.askSecret('PIN: ')
-        : await readPin(context)
-      : '';
-  // Without one the daemon says what is missing.
-  const pin = typed === '' ? {} : { pin: typed };
-  const done = await control.request('approvals.answer', { ...choice, ...pin });
+  const send = (proof: Proof) => control.request('approvals.answer', { ...choice, ...proof });
+  const isProofNeeded = question !== undefined && needsPresence(question, choice);
+  const done = isProofNeeded ? await withProof(context, control, send) : await send({});
   if (json) terminal.json(done);
   else terminal.out(`${decision === 'allow' ? 'allowed' : 'denied'}: ${question?.lines[0] ?? id}`);
-}
-
-async function readPin({ terminal }: Context): Promise<string> {
-  return (await terminal.readStdin()).replace(/\r?\n$/, '');
 }
 
 /** Throws `usage` if more than one of these options was given. */

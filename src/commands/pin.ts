@@ -1,14 +1,32 @@
 // warder pin: sets the PIN that proves that a person is there, for answers that hold for good.
 import type { CommandModule } from 'yargs';
 import type { Context } from './command.ts';
+import { POLKIT_POLICY, POLKIT_POLICY_PATH } from './pin/polkit-policy.ts';
 import { readNewPassphrase } from './terminal/passphrase.ts';
 
-export function pinCommand(context: Context): CommandModule<object, object> {
+interface PinArguments {
+  readonly polkit: boolean;
+}
+
+export function pinCommand(context: Context): CommandModule<object, PinArguments> {
   return {
     command: 'pin',
-    builder: (yargs) => yargs.example('warder pin', 'asks for it twice, without echo'),
-    handler: () => setPin(context),
+    builder: (yargs) =>
+      yargs
+        .option('polkit', {
+          type: 'boolean',
+          default: false,
+          describe: "print what root installs so that polkit asks for your system's password instead",
+        })
+        .example('warder pin', 'asks for it twice, without echo')
+        .example(`warder pin --polkit | sudo tee ${POLKIT_POLICY_PATH}`, 'lets polkit ask'),
+    handler: ({ polkit }) => (polkit ? printPolicy(context) : setPin(context)),
   };
+}
+
+function printPolicy({ terminal, json }: Context): void {
+  if (json) terminal.json({ path: POLKIT_POLICY_PATH, policy: POLKIT_POLICY });
+  else terminal.out(POLKIT_POLICY.trimEnd());
 }
 
 async function setPin(context: Context): Promise<void> {

@@ -27,11 +27,19 @@ export interface WayAnswer extends Answer {
   readonly isPresent?: true;
 }
 
+/** Whether a way to ask works here. */
+export interface WayCheck {
+  readonly works: boolean;
+  readonly detail: string;
+}
+
 /** A way to ask. */
 export interface Way {
   readonly name: WayName;
   /** Whether it is worth a try, as far as one can tell without one. Missing: it always is. */
   isPossible?(): boolean;
+  /** Tries whether it works, without asking anybody. Never rejects. */
+  check?(): Promise<WayCheck>;
   /** Whether this way only points to others, which are tried meanwhile. Missing: it never does. */
   isAside?(question: Question): boolean;
   /**
@@ -190,9 +198,14 @@ export class Broker {
     return true;
   }
 
-  /** The question that has an id. */
-  find(id: string): { readonly question: Question; readonly subject: GrantSubject } | undefined {
-    return this.#byId.get(id);
+  /** The question that has an id; `signal` aborts when it is open no more. */
+  find(
+    id: string,
+  ):
+    | { readonly question: Question; readonly subject: GrantSubject; readonly signal: AbortSignal }
+    | undefined {
+    const open = this.#byId.get(id);
+    return open && { question: open.question, subject: open.subject, signal: open.over.signal };
   }
 
   /** The number of the open question about a subject. */

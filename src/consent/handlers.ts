@@ -48,6 +48,7 @@ export function consentHandlers(
       return {
         questions: service.questions.map(showQuestion),
         pin: await service.isPinSet().catch(() => false),
+        polkit: await service.polkitAsks(),
       };
     },
     async 'approvals.answer'({ id, decision, scope, extent, pin }) {
@@ -66,7 +67,7 @@ export function consentHandlers(
       await service.setPin(pin, old);
       return {};
     },
-    'pin.state': async () => ({ set: await service.isPinSet() }),
+    'pin.state': async () => ({ set: await service.isPinSet(), polkit: await service.polkitAsks() }),
   };
 }
 

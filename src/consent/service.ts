@@ -19,6 +19,9 @@ import { actOf, type Question, type Reach } from './question.ts';
 import { TrustService } from './trust.ts';
 import { hostDialogWay } from './ways/host-dialog.ts';
 
+/** Milliseconds that a person has to prove to be there where no question waits. */
+const PROOF_TIMEOUT = 120_000;
+
 export interface ConsentServiceOptions {
   readonly settings: Settings['consent'];
   /** The state folder. */
@@ -106,7 +109,7 @@ export class ConsentService {
       findGrant: (subject) => this.#grants.find(subject),
       grantsVersion: () => this.#grants.version,
       keepGrant: (subject, answer, by) => this.#keep(subject, answer, by),
-      requirePresence: (pin) => this.#requirePresence(pin),
+      requirePresence: (pin) => options.presence.prove(pin, AbortSignal.timeout(PROOF_TIMEOUT)),
       uid: options.uid,
       clock,
       log,
@@ -183,7 +186,9 @@ export class ConsentService {
     if (open === undefined) {
       throw new WarderError('usage', `no question ${id} is open`, { hint: '"warder approvals" lists them' });
     }
-    if (needsPresence(answer, open.question.kind)) await this.#requirePresence(pin);
+    if (needsPresence(answer, open.question.kind)) {
+      await this.#options.presence.prove(pin, open.signal);
+    }
     // Meanwhile another way may have answered.
     if (!this.#broker.answer(id, answer, by)) {
       throw new WarderError('usage', `the question ${id} was answered meanwhile`);
@@ -214,16 +219,9 @@ export class ConsentService {
     return this.#options.presence.isPinSet();
   }
 
-  /** Throws `refused` unless a person is there. */
-  async #requirePresence(pin: string | undefined): Promise<void> {
-    if (pin === undefined) {
-      throw new WarderError('refused', 'this answer needs your PIN', {
-        hint: (await this.#options.presence.isPinSet())
-          ? 'it is asked for in a terminal'
-          : 'set one with "warder pin"',
-      });
-    }
-    await this.#options.presence.checkPin(pin);
+  /** Whether polkit would ask who wants to answer for good. */
+  polkitAsks(): Promise<boolean> {
+    return this.#options.presence.polkitAsks();
   }
 
   async #open(): Promise<void> {

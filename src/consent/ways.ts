@@ -29,14 +29,14 @@ export function openWays(options: WaysOptions): Way[] {
   return [desktopWay(options), ...typedWays(options)];
 }
 
-function desktopWay({ platform, bus, spawn, clock }: WaysOptions): Way {
+function desktopWay({ platform, bus, spawn, presence, clock }: WaysOptions): Way {
   switch (platform) {
     case 'darwin':
       return systemDialogWay({ dialog: osascript, spawn, canAllow });
     case 'win32':
       return systemDialogWay({ dialog: toast, spawn, canAllow });
     default:
-      return freedesktopWay({ bus, clock, canAllow });
+      return freedesktopWay({ bus, clock, presence });
   }
 }
 
@@ -51,7 +51,7 @@ function typedWays({ settings, bus, spawn, presence, clock }: WaysOptions): Way[
   ];
 }
 
-/** Nothing that these show proves presence. */
+/** Nothing that these two show proves presence. */
 function canAllow({ kind }: Question): boolean {
   return kind !== 'credential';
 }

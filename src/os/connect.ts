@@ -59,11 +59,12 @@ const TRIES = 40;
 /** What a daemon reports before `ready` that waits for its predecessor. */
 export const WAITING = 'waiting\n';
 
-/** The variables that the daemon needs: who the user is, where files are, how to reach the keychain. */
+/** The variables that the daemon needs: who the user is, where files are, how to reach the keychain, and a person. */
 const PASSED_VARIABLES = new Set(
-  'HOME LOGNAME USER PATH SHELL LANG LC_ALL TZ WARDER_HOME DBUS_SESSION_BUS_ADDRESS CREDENTIALS_DIRECTORY'.split(
-    ' ',
-  ),
+  (
+    'HOME LOGNAME USER PATH SHELL LANG LC_ALL TZ WARDER_HOME DBUS_SESSION_BUS_ADDRESS CREDENTIALS_DIRECTORY ' +
+    'DISPLAY WAYLAND_DISPLAY XAUTHORITY'
+  ).split(' '),
 );
 
 /**

@@ -271,7 +271,8 @@ export const control = {
       watch: z.boolean().optional(),
       seen: z.array(z.string().max(32)).max(1000).optional(),
     }),
-    result: z.object({ questions: z.array(question), pin: z.boolean() }),
+    /** `pin`: one is set. `polkit`: it would ask who answers for good. */
+    result: z.object({ questions: z.array(question), pin: z.boolean(), polkit: z.boolean() }),
   },
   /** Answers a question. */
   'approvals.answer': {
@@ -341,7 +342,7 @@ export const control = {
     params: z.strictObject({ profile: profileName, pin: passphrase.optional() }),
     result: z.object({ profile: z.string(), forgotten: z.boolean() }),
   },
-  'pin.state': { params: z.strictObject({}), result: z.object({ set: z.boolean() }) },
+  'pin.state': { params: z.strictObject({}), result: z.object({ set: z.boolean(), polkit: z.boolean() }) },
   /** Ends one session, named by its id or the beginning of it. */
   end: {
     params: z.strictObject({ session: z.string().regex(/^[0-9a-f]{1,16}$/, 'an id is hexadecimal digits') }),

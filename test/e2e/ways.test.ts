@@ -80,3 +80,18 @@ test('pinentry asks in a terminal that is set aside, and Return is a no', async 
     { decision: 'allow', by: 'pinentry' },
   ]);
 });
+
+test('ssh-askpass asks on the display of who started the daemon', async () => {
+  await using desktop = await openDesktop();
+  // A pinentry that is not there.
+  const consent = { ways: ['pinentry'], pinentry: '/nonexistent' };
+  await using home = new Home({ env: { DISPLAY: desktop.display }, settings: { consent } });
+  home.profile('demo', PROFILE);
+  await using host = home.run('demo');
+  await host.initialize('2025-11-25');
+  const call = host.ask('tools/call', { name: 'where', arguments: {} });
+  await until(() => desktop.isShown(), 'the dialog');
+  await desktop.bus.run('xdotool', 'key', 'y', 'e', 's', 'Return');
+  expect((await call.answer).result.isError).toBeUndefined();
+  expect(home.audit('consent.answer')).toMatchObject([{ decision: 'allow', by: 'pinentry' }]);
+});

@@ -9,6 +9,8 @@ import type { Choice } from './answer.ts';
 type Decision = Choice['decision'];
 type Asked = Pick<ShownQuestion, 'id' | 'kind' | 'name' | 'presence'>;
 
+const PROOF = 'your PIN or password';
+
 /** Lets a person choose an answer, the first of which is no. */
 export async function chooseAnswer(
   terminal: Terminal,
@@ -27,7 +29,7 @@ export async function chooseAnswer(
 /** The first answers; `allow` and `deny` lead to all others. */
 export function firstOptions({ kind, name, presence }: Asked): SelectOption<Choice | Decision>[] {
   const what = nounOf(kind);
-  const pin = presence ? 'PIN' : undefined;
+  const pin = presence ? PROOF : undefined;
   const no = { value: choice('deny', 'once', 'arguments'), label: 'No' };
   const never = { value: choice('deny', 'always', 'name'), label: `No, never ${what}`, hint: name };
   if (kind === 'profile') {
@@ -72,7 +74,7 @@ async function chooseOther(
         )
       : undefined;
   if (typeof pattern === 'string') return pattern;
-  const always = decision === 'allow' ? 'PIN' : undefined;
+  const always = decision === 'allow' ? PROOF : undefined;
   const scopes: SelectOption<Choice['scope'] | 'time'>[] = [
     { value: 'session', label: 'for this session' },
     { value: { ms: 3_600_000 }, label: 'for an hour' },

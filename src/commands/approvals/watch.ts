@@ -1,7 +1,7 @@
 // Asks each question as it comes, at a terminal, until the person ends it.
 import type { ControlClient, ShownQuestion } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
-import { answerQuestion, type End } from './answer.ts';
+import { answerQuestion, type End, type Means } from './answer.ts';
 import { chooseAnswer } from './choices.ts';
 import { questionText } from './text.ts';
 
@@ -15,14 +15,14 @@ export async function watchQuestions(context: Context): Promise<void> {
   let seen: string[] | undefined;
   const skipped = new Set<string>();
   for (;;) {
-    const { questions, pin } = await control.request('approvals.list', {
+    const { questions, pin, polkit } = await control.request('approvals.list', {
       watch: true,
       ...(seen !== undefined && { seen }),
     });
     seen = questions.map(({ id, calls }) => `${id}:${calls}`);
     const question = questions.find(({ id }) => !skipped.has(id));
     if (question === undefined) continue;
-    const end = await ask(context, control, question, pin);
+    const end = await ask(context, control, question, { pin, polkit });
     if (end === 'interrupted') return;
     if (end === 'skipped') skipped.add(question.id);
     // There may be others already.
@@ -35,7 +35,7 @@ async function ask(
   context: Context,
   control: ControlClient,
   question: ShownQuestion,
-  hasPin: boolean,
+  means: Means,
 ): Promise<'answered' | 'skipped' | 'interrupted'> {
   const { terminal } = context;
   await using presence = await stayPresent(context, question.id);
@@ -45,7 +45,7 @@ async function ask(
       const chosen = await chooseAnswer(terminal, question, presence.signal);
       if (typeof chosen === 'string') return chosen;
       const { signal } = presence;
-      const result = await answerQuestion(context, control, question, chosen.value, { hasPin, signal });
+      const result = await answerQuestion(context, control, question, chosen.value, { means, signal });
       if (result !== undefined) return result;
     }
   })();

@@ -2,6 +2,7 @@
 import { WarderError } from '../../errors.ts';
 import type { ControlClient, ShownTrust } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
+import { type Proof, withProof } from '../terminal/presence.ts';
 import { printDifferences, printFirst } from './print.ts';
 import { trial } from './trial.ts';
 
@@ -43,14 +44,11 @@ export async function acceptTrust(
     return;
   }
   await confirm(context, `accept this for "${name}"?`, yes);
-  const pin = state === 'accepted' && lasts ? { pin: await askPin(context) } : {};
   const only = tools.length === 0 ? {} : { only: [...tools] };
-  const done = await control.request('trust.accept', {
-    profile: name,
-    expect: seen.pending,
-    ...only,
-    ...pin,
-  });
+  const { pending } = seen;
+  const send = (proof: Proof) =>
+    control.request('trust.accept', { profile: name, expect: pending, ...only, ...proof });
+  const done = state === 'accepted' && lasts ? await withProof(context, control, send) : await send({});
   if (json) terminal.json(done);
   else {
     terminal.out(`accepted: ${done.record}`);
@@ -95,8 +93,8 @@ export async function undoTrust(
     });
   }
   await confirm(context, `go back to the record before ${record?.digest ?? 'none'}?`, yes);
-  const pin = lasts ? { pin: await askPin(context) } : {};
-  const done = await control.request('trust.undo', { profile: name, ...pin });
+  const send = (proof: Proof) => control.request('trust.undo', { profile: name, ...proof });
+  const done = lasts ? await withProof(context, control, send) : await send({});
   if (json) terminal.json(done);
   else terminal.out(`accepted again: ${done.record}`);
 }
@@ -113,7 +111,9 @@ async function current(
   if (shown.state === 'unverified') {
     context.terminal.err(shown.detail ?? '');
     await confirm(context, 'forget this record, and begin anew?', yes);
-    await control.request('trust.forget', { profile: name, pin: await askPin(context) });
+    await withProof(context, control, (proof) =>
+      control.request('trust.forget', { profile: name, ...proof }),
+    );
     shown = await control.request('trust.show', { profile: name });
   }
   return isReplaced || shown.seen === null || !hasDifferences(shown)
@@ -140,9 +140,4 @@ async function confirm({ terminal, json }: Context, question: string, yes: boole
     });
   }
   if (!(await terminal.confirm(question))) throw new WarderError('refused', 'nothing was accepted');
-}
-
-async function askPin({ terminal }: Context): Promise<string> {
-  if (terminal.interactive) return await terminal.askSecret('PIN: ');
-  return (await terminal.readStdin()).replace(/\r?\n$/, '');
 }

@@ -4,7 +4,7 @@ import { escapeCharacter } from '../../audit/printable.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Spawn } from '../../os/spawn.ts';
 import type { Way } from '../broker.ts';
-import type { DialogEnvironment } from './environment.ts';
+import { checkDialog, type DialogEnvironment } from './environment.ts';
 import { runDialog } from './run.ts';
 import { DENY, meaningOfWord, TOO_FAST, typedQuestion } from './typed.ts';
 import { untilWithdrawn } from './withdrawal.ts';
@@ -24,6 +24,7 @@ export function askpassWay({ program, environment, spawn, clock }: AskpassOption
   return {
     name: 'pinentry',
     isPossible: () => program() !== undefined && environment.isPossible(),
+    check: () => checkDialog(program(), environment),
     async ask(question, signal) {
       const file = program();
       const found = await environment.find();

@@ -4,6 +4,7 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { type BusEnvironment, busAddresses, connectBus } from '../../os/bus.ts';
+import type { WayCheck } from '../broker.ts';
 
 export interface DialogEnvironment {
   /** As far as one can tell without asking anybody. */
@@ -70,6 +71,18 @@ function isOwnTerminal(path: string, uid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether a program can ask here. */
+export async function checkDialog(
+  program: string | undefined,
+  environment: DialogEnvironment,
+): Promise<WayCheck> {
+  if (program === undefined) return { works: false, detail: 'no program' };
+  const found = await environment.find();
+  const place = found?.tty ?? DISPLAYS.map((name) => found?.env[name]).find((value) => value !== undefined);
+  if (place === undefined) return { works: false, detail: `${program}, but no display` };
+  return { works: true, detail: `${program} on ${place}` };
 }
 
 type Variables = Readonly<Record<string, string | undefined>>;

@@ -3,7 +3,7 @@ import { type BusEnvironment, busAddresses } from '../../os/bus.ts';
 import type { Clock } from '../../os/clock.ts';
 import { type Notifications, openNotifications } from '../../os/notifications.ts';
 import type { Answer, Way } from '../broker.ts';
-import type { Question } from '../question.ts';
+import type { Presence } from '../presence.ts';
 import { detailsOf, meaningOf, type Notification, notificationOf } from './notification.ts';
 import { untilWithdrawn } from './withdrawal.ts';
 
@@ -15,30 +15,45 @@ const TOO_FAST = 300;
 export interface FreedesktopOptions {
   readonly bus: BusEnvironment;
   readonly clock: Clock;
-  /** Whether a yes that is given there may count. */
-  readonly canAllow: (question: Question) => boolean;
+  readonly presence: Pick<Presence, 'polkitAsks' | 'authenticate'>;
 }
 
-export function freedesktopWay({ bus, clock, canAllow }: FreedesktopOptions): Way {
+export function freedesktopWay({ bus, clock, presence }: FreedesktopOptions): Way {
   return {
     name: 'desktop',
     isPossible: () => busAddresses(bus).length > 0,
+    async check() {
+      await using notifications = await openNotifications(busAddresses(bus), CALL_TIMEOUT);
+      if (notifications === undefined) return { works: false, detail: 'no program shows notifications' };
+      return canAsk(notifications)
+        ? { works: true, detail: 'notifications' }
+        : { works: false, detail: 'notifications, but without actions' };
+    },
     async ask(question, signal) {
       await using notifications = await openNotifications(busAddresses(bus), CALL_TIMEOUT);
       if (notifications === undefined || signal.aborted) return 'nobody';
-      const { capabilities } = notifications;
-      if (!capabilities.has('actions') || !capabilities.has('body')) return 'nobody';
+      if (!canAsk(notifications)) return 'nobody';
       const withdrawn = untilWithdrawn(signal);
-      const isMarkup = capabilities.has('body-markup');
-      const shown = notificationOf(question, { canAllow: canAllow(question), isMarkup });
+      const isMarkup = notifications.capabilities.has('body-markup');
+      const needsProof = question.kind === 'credential';
+      const canAllow = !needsProof || (await presence.polkitAsks());
+      const shown = notificationOf(question, { canAllow, isMarkup });
       const answer = await present(notifications, shown, withdrawn, clock);
-      if (answer !== 'details') return answer;
+      if (answer !== 'details') {
+        if (!needsProof || answer === 'nobody' || answer.decision === 'deny') return answer;
+        // The button may have been pressed by a program of the same user.
+        return (await presence.authenticate(signal)) ? { ...answer, isPresent: true } : 'nobody';
+      }
       // Now the question waits for a terminal, until its time is over.
       const pointer = await present(notifications, detailsOf(question), withdrawn, clock);
       if (pointer === 'nobody') await withdrawn;
       return pointer === 'details' ? 'nobody' : pointer;
     },
   };
+}
+
+function canAsk({ capabilities }: Notifications): boolean {
+  return capabilities.has('actions') && capabilities.has('body');
 }
 
 /** Shows a notification until it is answered or gone. `nobody`: it was closed, or is withdrawn. */

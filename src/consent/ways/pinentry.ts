@@ -5,7 +5,7 @@ import type { Way, WayAnswer } from '../broker.ts';
 import type { Presence } from '../presence.ts';
 import type { Question } from '../question.ts';
 import { Assuan, type AssuanAnswer, CANCELED, fitsLine } from './assuan.ts';
-import type { DialogEnvironment } from './environment.ts';
+import { checkDialog, type DialogEnvironment } from './environment.ts';
 import { end, endOnAbort } from './run.ts';
 import { ALLOW_ONCE, meaningOfWord, TOO_FAST, type TypedQuestion, typedQuestion } from './typed.ts';
 import { untilWithdrawn } from './withdrawal.ts';
@@ -13,12 +13,14 @@ import { untilWithdrawn } from './withdrawal.ts';
 /** How often one may mistype. */
 const TRIES = 3;
 
+type Proofs = Pick<Presence, 'isPinSet' | 'checkPin' | 'polkitAsks' | 'authenticate'>;
+
 export interface PinentryOptions {
   /** The program's absolute path; undefined: there is none. */
   readonly program: () => string | undefined;
   readonly environment: DialogEnvironment;
   readonly spawn: Spawn;
-  readonly presence: Presence;
+  readonly presence: Proofs;
   readonly clock: Clock;
   /** Milliseconds for an answer that needs no person. */
   readonly timeout?: number;
@@ -28,6 +30,7 @@ export function pinentryWay({ program, environment, spawn, timeout = 5000, ...re
   return {
     name: 'pinentry',
     isPossible: () => program() !== undefined && environment.isPossible(),
+    check: () => checkDialog(program(), environment),
     async ask(question, signal) {
       const file = program();
       const found = await environment.find();
@@ -52,7 +55,7 @@ type Call = (command: string, text?: string) => Promise<AssuanAnswer>;
 interface Conversation {
   readonly signal: AbortSignal;
   readonly timeout: number;
-  readonly presence: Presence;
+  readonly presence: Proofs;
   readonly clock: Clock;
   readonly tty: string | undefined;
 }
@@ -73,8 +76,14 @@ async function converse(
     await option(`ttyname=${tty}`);
     await option('ttytype=xterm');
   }
-  const isCredential = question.kind === 'credential';
-  const typing = !isCredential ? 'word' : (await presence.isPinSet().catch(() => false)) ? 'pin' : undefined;
+  const typing =
+    question.kind !== 'credential'
+      ? 'word'
+      : (await presence.isPinSet().catch(() => false))
+        ? 'pin'
+        : (await presence.polkitAsks())
+          ? 'word'
+          : undefined;
   const asked = typedQuestion(question, typing, { fits: (text) => fitsLine('SETDESC', text) });
   for (const [command, text] of [
     ['SETTITLE', `Warder asks (${question.id})`],
@@ -88,7 +97,12 @@ async function converse(
   }
   const since = clock.monotonic();
   const answer = await read(pinentry, asked, question, { signal, presence, call });
-  if (answer !== 'canceled') return answer;
+  if (answer !== 'canceled') {
+    const isProved = typing === 'pin' || question.kind !== 'credential';
+    if (answer === 'nobody' || answer.decision === 'deny' || isProved) return answer;
+    // A program of the same user may have typed it.
+    return (await presence.authenticate(signal)) ? { ...answer, isPresent: true } : 'nobody';
+  }
   if (clock.monotonic() - since < TOO_FAST) return 'nobody';
   // The question waits for a terminal, until its time is over.
   await untilWithdrawn(signal);
@@ -117,7 +131,7 @@ async function read(
 async function meaningOfPin(
   pin: string,
   question: Question,
-  presence: Presence,
+  presence: Proofs,
 ): Promise<WayAnswer | undefined> {
   if (pin === '') return meaningOfWord('', question);
   try {

@@ -24,12 +24,14 @@ function slowClock() {
   };
 }
 
+const NO_PRESENCE = { polkitAsks: async () => false, authenticate: async () => false };
+
 function wayOn(bus: SessionBus, over: Partial<Parameters<typeof freedesktopWay>[0]> = {}) {
   return freedesktopWay({
     // No other bus of this machine.
     bus: { env: { DBUS_SESSION_BUS_ADDRESS: bus.address }, home: '/nonexistent', uid: 4_000_000_000 },
     clock: slowClock(),
-    canAllow: () => true,
+    presence: NO_PRESENCE,
     ...over,
   });
 }
@@ -251,4 +253,17 @@ test('W-CONS-21 what looks like markup is shown, also where a program does not s
   });
   await wayOn(second).ask(question, new AbortController().signal);
   expect(markup.bodies[0]).toContain('text: &quot;&lt;rm -rf&gt;&quot;');
+});
+
+test('W-CONS-26 a credential is allowed only where polkit asks, and only if it is told who is there', async () => {
+  const question = makeQuestion({ kind: 'credential', name: 'github' });
+  const ask = async (polkitAsks: boolean, isThere: boolean): Promise<unknown> => {
+    await using bus = await SessionBus.open();
+    await openFake(bus, { does: (fake, id) => fake.press(id, polkitAsks ? 'allow-once' : 'deny') });
+    const presence = { polkitAsks: async () => polkitAsks, authenticate: async () => isThere };
+    return await wayOn(bus, { presence }).ask(question, new AbortController().signal);
+  };
+  expect(await ask(true, true)).toEqual({ ...ALLOW, isPresent: true });
+  expect(await ask(true, false)).toBe('nobody');
+  expect(await ask(false, true)).toEqual(DENY);
 });

@@ -33,6 +33,7 @@ const presence = {
   checkPin: async (pin: string) => {
     if (pin !== '2718') throw new Error('that is not the PIN');
   },
+  polkitAsks: async () => false,
 } as PinentryOptions['presence'];
 const long = makeQuestion({ arguments: JSON.stringify({ text: 'x'.repeat(5000), command: 'rm -rf /' }) });
 
@@ -88,6 +89,26 @@ test('W-CONS-9 pinentry-curses: a credential takes the PIN, which proves presenc
   await screen.press('2718', 'Enter');
   expect(await asked).toEqual({ ...ALLOW, isPresent: true });
   expect(await screen.text()).not.toContain('2718');
+});
+
+test('W-CONS-26 pinentry: without a PIN a credential is allowed only where polkit asks, and is told who is there', async () => {
+  const question = makeQuestion({ kind: 'credential' });
+  const ask = (polkitAsks: boolean, isThere: boolean): Promise<unknown> => {
+    const there = {
+      isPinSet: async () => false,
+      checkPin: async () => {},
+      polkitAsks: async () => polkitAsks,
+      authenticate: async () => isThere,
+    };
+    const program = script(polite('[ $line = GETPIN ] && echo D yes; echo OK'));
+    return pinentryOn(program, { display: ':none' }, { presence: there }).ask(
+      question,
+      new AbortController().signal,
+    ) as Promise<unknown>;
+  };
+  expect(await ask(true, true)).toEqual({ ...ALLOW, isPresent: true });
+  expect(await ask(true, false)).toBe('nobody');
+  expect(await ask(false, true)).toEqual(DENY);
 });
 
 test('W-CONS-20 pinentry-curses: what is not shown whole can be denied there, which is its first button, and no more', async () => {

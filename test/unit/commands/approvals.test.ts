@@ -25,6 +25,7 @@ const question: ShownQuestion = {
 async function answers(
   typed: readonly string[],
   over: Partial<ShownQuestion> = {},
+  polkit = false,
 ): Promise<{ readonly sent: unknown; readonly cli: FakeCli }> {
   const cli = new FakeCli();
   let sent: unknown;
@@ -35,11 +36,12 @@ async function answers(
       'approvals.list': async () => {
         await delay(5);
         if (sent !== undefined) throw new Error('the end');
-        return { questions: [{ ...question, ...over }], pin: true };
+        return { questions: [{ ...question, ...over }], pin: true, polkit };
       },
       'approvals.answer': (params) => {
-        if ((params as { pin?: string }).pin === '0000' && wrong++ === 0)
-          throw new WarderError('refused', 'that is not the PIN');
+        if (polkit && params.pin === undefined && wrong++ === 0)
+          throw new WarderError('refused', 'this answer needs a proof that you are there');
+        if (params.pin === '0000' && wrong++ === 0) throw new WarderError('refused', 'that is not the PIN');
         sent = params;
         return { id: question.id, decision: 'allow' };
       },
@@ -125,4 +127,11 @@ test('a pattern that does not match what is asked about is not accepted', async 
   await expect(answers(['Yes, for another', 'all whose', 'delete_*'])).rejects.toThrow(
     'it has to match create_issue',
   );
+});
+
+test('W-CONS-26 where polkit asks, the PIN is asked for only if it is not told who is there', async () => {
+  const typed = ['Yes, for another', 'this tool', 'always', '2718'];
+  const { sent, cli } = await answers(typed, {}, true);
+  expect(cli.err).toContain('your system asks for your password, in a dialog of its own');
+  expect(sent).toMatchObject({ scope: 'always', pin: '2718' });
 });

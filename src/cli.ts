@@ -65,7 +65,8 @@ async function complete(argv: string[]): Promise<void> {
   const { program, context, word } = await buildProgram(argv, true);
   const kind = verbs[word ?? '']?.completes;
   const names = async (current: string): Promise<string[]> => {
-    if (words.length < 2 || current.startsWith('-') || kind === undefined) return [];
+    const first = kind === 'profile below' ? 3 : 2;
+    if (words.length < first || current.startsWith('-') || kind === undefined) return [];
     if (kind === 'credential')
       return (await import('./profile/credential-names.ts')).credentialNames(context.places);
     // After the profile: what it was refused.

@@ -10,7 +10,8 @@ export interface Verb {
   register(program: Argv, context: Context): Promise<void>;
 }
 
-type Completable = 'profile' | 'credential';
+/** `profile below`: of a verb of its own, such as `policy test`. */
+type Completable = 'profile' | 'profile below' | 'credential';
 
 function verb<Arguments>(
   summary: string,
@@ -70,11 +71,13 @@ export const verbs: Readonly<Record<string, Verb>> = {
   trust: verb(
     'show what you have accepted of a server, and accept what has changed',
     async () => (await import('./trust.ts')).trustCommand,
+    'profile below',
   ),
   pin: verb('set the PIN for answers that hold for good', async () => (await import('./pin.ts')).pinCommand),
   policy: verb(
     'explain what a profile says of calls, and change it',
     async () => (await import('./policy.ts')).policyCommand,
+    'profile below',
   ),
   package: verb(
     'pin, verify and update the packages of servers',

@@ -115,7 +115,8 @@ test('the completion script works in a shell, for commands, subcommands, options
 ${script}
 ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _warder; echo "\${COMPREPLY[*]}"; }
 ask warder st; ask warder daemon sto; ask warder show ''; ask warder run git; ask warder status --j
-ask warder rev; ask warder revoke ''; ask warder revoke sh; ask warder lock --p; ask warder add x --del`;
+ask warder rev; ask warder revoke ''; ask warder revoke sh; ask warder lock --p; ask warder add x --del
+ask warder policy ''; ask warder policy suggest ''; ask warder trust ''; ask warder trust diff gi`;
   const { stdout, stderr } = spawnSync('bash', ['-c', asked], {
     env: { HOME: home, PATH: '/usr/bin:/bin' },
     encoding: 'utf8',
@@ -123,7 +124,8 @@ ask warder rev; ask warder revoke ''; ask warder revoke sh; ask warder lock --p;
   expect(stderr).toBe('');
   expect(stdout.split('\n')).toEqual([
     ...['status stop', 'stop', 'github', 'github', '--json'],
-    ...['revoke', 'github/TOKEN shared/b', 'shared/b', '--passphrase', '--deliver', ''],
+    ...['revoke', 'github/TOKEN shared/b', 'shared/b', '--passphrase', '--deliver'],
+    ...['test choose suggest', 'github', 'show diff accept', 'github', ''],
   ]);
   expect((await warder(['completion', 'zsh'])).out).toMatch(/^#compdef warder\n/);
   expect((await warder(['completion'], { SHELL: '/usr/bin/bash' })).out).toBe(script);

@@ -1,26 +1,16 @@
 // Searches the folded view of data (`folded-view.ts`) for values, in time proportional to the data. Nearly all data is
 // told from a value without folding it: of any n bytes, n the letters and digits of the shortest key, three neighbours
 // that no key contains as neighbours exclude a match around them. The rest runs through an automaton.
-//
-// What a match in this view proves depends on the key:
-//
-//     loose    16 letters and digits or more: case and separators do not count
-//     strict   fewer: each character must be the value's, in whatever writing; only NULs, line breaks and backslashes
-//              do not count. Words and short numbers would be found everywhere otherwise
-//     anchor   a part of a value that contains marks of escapes, so that it can be read in several ways: the exact
-//              search looks there
 
 import type { Encoding } from './encodings.ts';
+import { isPlain, type Key, keysOf } from './folded-keys.ts';
 import {
   codeOfUnit,
-  foldCodes,
-  foldText,
   INCOMPLETE,
   isBlank,
   isIndentation,
   isLineBreak,
   lengthOfUnit,
-  MAX_ESCAPE,
   mayBeInEscape,
   mayBeQuoted,
   NO_SYMBOL,
@@ -31,17 +21,7 @@ import {
 } from './folded-view.ts';
 import type { FoundRange } from './ranges.ts';
 import { NO_STATE, SymbolAutomaton } from './symbol-automaton.ts';
-
-interface Key {
-  readonly symbols: Uint8Array;
-  readonly use: 'loose' | 'strict' | 'anchor';
-  /** The index of its value. */
-  readonly index: number;
-  /** It is the value itself, not its base64 or hexadecimal digits. */
-  readonly raw: boolean;
-  /** The longest match, in bytes. */
-  readonly maxLength: number;
-}
+import { extendLeft, extendRight, isWritten, MAX_GAP_EACH } from './written-value.ts';
 
 /** What a search has found. It holds until the next one. */
 export interface FoldedResult {
@@ -54,17 +34,6 @@ export interface FoldedResult {
 
 /** Nothing is ever added to it. */
 const NONE: never[] = [];
-const MIN_LOOSE = 16;
-const MIN_STRICT = 8;
-const MIN_ANCHOR = 6;
-/** A longer base64 of base64, or base32, is not searched for in this view: it would take much memory. */
-const MAX_RARE = 160;
-/** The most bytes before a character of a match that count as its writing. */
-const MAX_GAP_EACH = 32;
-/** The most bytes of a match: for each character, and beside that. */
-const MAX_LENGTH_EACH = 16;
-const MAX_LENGTH_BESIDE = 256;
-
 /**
  * Classes of bytes beside the symbols: bit 6 is no symbol, and what is as large as `END` ends a run. A space or a tab ends one too, but
  * at the beginning of a line.
@@ -75,10 +44,8 @@ const LINE_BREAK = NO_SYMBOL | 2;
 const EQUALS = NO_SYMBOL | 4;
 const BLANK = NO_SYMBOL | 8;
 const END = 128;
-const TAB = 0x09;
 const LF = 0x0a;
 const CR = 0x0d;
-const BACKSLASH = 0x5c;
 const EQUALS_SIGN = 0x3d;
 
 export class FoldedSearch {
@@ -345,120 +312,6 @@ function add(result: FoldedResult, match: FoundRange): void {
 const EDGES = /^([^A-Za-z0-9]*)[\s\S]*?([^A-Za-z0-9]*)$/;
 /** What a value has between two letters or digits. */
 const BETWEEN = /[^A-Za-z0-9]+/g;
-const MARKS = /[\\%&]/;
-/** What an escape may take from the text after its mark. */
-const ESCAPED = /^#?[A-Za-z0-9]{0,10}/;
-
-/** Whether a value can be read in one way only, and is long enough to be found in this view. */
-function isPlain(value: string): boolean {
-  return !MARKS.test(value) && foldText(value).length >= MIN_STRICT;
-}
-
-/** The keys of a value. */
-function keysOf(value: string, encodings: readonly Encoding[], index: number): Key[] {
-  if (encodings.length === 0) return [];
-  const keys: Key[] = [];
-  const add = (symbols: Uint8Array, use: Key['use'], characters: number, raw: boolean): void => {
-    const maxLength = characters * MAX_LENGTH_EACH + MAX_LENGTH_BESIDE;
-    keys.push({ symbols, use, index, raw, maxLength });
-  };
-  let hasHex = false;
-  for (const { kind, characters } of encodings) {
-    if (
-      kind === 'raw' ||
-      ((kind === 'double-base64' || kind === 'base32') && characters.length > MAX_RARE) ||
-      // Lower and upper case are the same here.
-      (kind === 'hex' && hasHex)
-    )
-      continue;
-    hasHex ||= kind === 'hex';
-    const symbols = foldCodes(characters);
-    if (symbols.length >= MIN_STRICT) add(symbols, 'loose', characters.length, false);
-  }
-  const symbols = foldText(value);
-  if (symbols.length >= MIN_STRICT)
-    add(symbols, symbols.length >= MIN_LOOSE ? 'loose' : 'strict', value.length, true);
-  if (isPlain(value)) return keys;
-  const [first = '', ...others] = value.split(MARKS);
-  const runs = [first, ...others.map((text) => text.replace(ESCAPED, ''))].map(foldText);
-  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best));
-  if (longest.length >= MIN_ANCHOR) add(longest, 'anchor', value.length, true);
-  return keys;
-}
-
-/** Whether the value's characters from its first letter or digit to its last stand there, with nothing between them. */
-function isWritten(value: string, data: Uint8Array, start: number, end: number, quoted: boolean): boolean {
-  const isOther = (code: number): boolean => code >= 128;
-  let index = value.search(/[A-Za-z0-9]/);
-  let atBreak = false;
-  for (let at = start; at < end; ) {
-    const unit = readUnit(data, at, true, quoted);
-    at += lengthOfUnit(unit);
-    const code = codeOfUnit(unit);
-    if (isOther(code)) continue;
-    while (isOther(value.charCodeAt(index))) index++;
-    if (isCharacter(code, value.charCodeAt(index))) index++;
-    else if (!isFiller(code) && !(atBreak && isBlank(code))) return false;
-    atBreak = isLineBreak(code) || (atBreak && isBlank(code));
-  }
-  return true;
-}
-
-function isCharacter(code: number, expected: number): boolean {
-  return code === expected || (code === 0x2b && expected === 0x20);
-}
-
-function isFiller(code: number): boolean {
-  return code === 0 || code === TAB || code === LF || code === CR || code === BACKSLASH;
-}
-
-/** The end of `text` where it goes on from `at`, in whatever writing; `INCOMPLETE` if the data ends before. */
-function extendRight(text: string, data: Uint8Array, at: number, whole: boolean, quoted: boolean): number {
-  let end = at;
-  let position = at;
-  let atBreak = false;
-  for (let index = 0; index < text.length; ) {
-    if (position - end > MAX_GAP_EACH) return end;
-    const unit = position < data.length ? readUnit(data, position, whole, quoted) : INCOMPLETE;
-    if (unit === INCOMPLETE) return whole ? end : INCOMPLETE;
-    position += lengthOfUnit(unit);
-    const code = codeOfUnit(unit);
-    if (isCharacter(code, text.charCodeAt(index))) {
-      index++;
-      end = position;
-    } else if (!isFiller(code) && !(atBreak && isBlank(code))) return end;
-    atBreak = isLineBreak(code) || (atBreak && isBlank(code));
-  }
-  return end;
-}
-
-/** The start of `text` where it ends at `at`, in whatever writing. */
-function extendLeft(text: string, data: Uint8Array, at: number, quoted: boolean): number {
-  let start = at;
-  let position = at;
-  for (let index = text.length - 1; index >= 0 && start - position <= MAX_GAP_EACH; ) {
-    const found = unitBefore(data, position, text.charCodeAt(index), quoted);
-    if (found >= 0) {
-      position = found;
-      start = found;
-      index--;
-    } else if (position === 0) break;
-    else if (isFiller(data[position - 1] as number) || isIndentation(data, position - 1)) position--;
-    else if (quoted && data[position - 1] === EQUALS_SIGN && isLineBreak(data[position] ?? 0)) position--;
-    else break;
-  }
-  return start;
-}
-
-/** Where a writing of a character begins that ends at `end`; -1 if there is none. The longest counts. */
-function unitBefore(data: Uint8Array, end: number, expected: number, quoted: boolean): number {
-  for (let at = Math.max(0, end - MAX_ESCAPE); at < end; at++) {
-    const unit = readUnit(data, at, true, quoted);
-    if (at + lengthOfUnit(unit) === end && isCharacter(codeOfUnit(unit), expected)) return at;
-  }
-  return -1;
-}
-
 function tripleOf(first: number, second: number, third: number): number {
   return (first * SYMBOLS + second) * SYMBOLS + third;
 }

@@ -146,6 +146,8 @@ async function buildProgram(
     .fail((message, error) => {
       if (!completing) throw error ?? usageError(message, word);
     });
+  // To complete a word yargs parses those before it, and would run the command that they make up.
+  if (completing) program.middleware(() => new Promise<never>(() => {}), true);
   for (const [name, { summary, register }] of Object.entries(verbs)) {
     if (name === word) await register(program, context);
     else program.command(name, summary);

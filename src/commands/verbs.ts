@@ -82,6 +82,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   package: verb(
     'pin, verify and update the packages of servers',
     async () => (await import('./package.ts')).packageCommand,
+    'profile below',
   ),
   credential: verb(
     'set, rotate, list and remove credentials',

@@ -105,6 +105,18 @@ test('a reader that closes the pipe early is not an error', () => {
   expect([status, stderr]).toEqual([0, '']);
 });
 
+test('completing a word runs no command that the words before it make up', async () => {
+  mkdirSync(join(home, '.config/warder/profiles'), { recursive: true, mode: 0o700 });
+  const file = join(home, '.config/warder/profiles/github.yaml');
+  writeFileSync(file, 'server: {command: cat}\n');
+  const words = ['policy', 'choose', 'github', '--allow', 'read_file', ''];
+  expect(await warder(['--get-yargs-completions', ...words])).toMatchObject({ code: 0, err: '' });
+  expect(readFileSync(file, 'utf8')).toBe('server: {command: cat}\n');
+  expect(await warder(['--get-yargs-completions', 'trust', 'diff', 'missing', ''])).toMatchObject({
+    err: '',
+  });
+});
+
 test('the completion script works in a shell, for commands, subcommands, options and profiles', async () => {
   mkdirSync(join(home, '.config/warder/profiles'), { recursive: true, mode: 0o700 });
   const profile =

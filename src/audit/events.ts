@@ -196,7 +196,10 @@ export interface ToolCall {
   /** The JSON text of the request's id. */
   readonly id: string;
   readonly decision: 'allow' | 'deny';
-  /** The part of the profile that made the decision. */
+  /**
+   * The part of the profile that made the decision, or the answer of a person; `consent.dialog`: the host is to ask its user,
+   * and to make the call again, which has the same `state`.
+   */
   readonly rule: string;
   readonly reason?: string;
   /** The redacted JSON text as received, or `sha256:<hex>` of it. */
@@ -344,7 +347,7 @@ export interface ConsentAsk {
   readonly question: string;
   /** The host program: the path of its executable or script. */
   readonly host: string;
-  /** `tools`, `resources`, `prompts`, `methods`, `profile` or `credential`, and what of it. */
+  /** `tools`, `resources`, `prompts`, `methods`, `server`, `profile` or `credential`, and what of it. */
   readonly kind: string;
   readonly name: string;
   readonly rule: string;

@@ -109,15 +109,21 @@ export function questionLines(question: Question): string[] {
   return lines;
 }
 
+/** What a dialog of the host begins with, if that fits on a line; else undefined. */
+export function dialogTitle(question: Question): string | undefined {
+  const { kind, name, profile } = question;
+  const of = kind === 'profile' ? '' : ` of "${profile}"`;
+  const act =
+    kind === 'server' ? `let the server "${profile}" ask for ${showText(name)}` : actOf(question) + of;
+  const title = `Warder asks: ${act}?`;
+  return columnsOf(title) <= DIALOG_COLUMNS ? title : undefined;
+}
+
 /** The question in a dialog of the host, if all of it fits there; else undefined. */
 export function dialogText(question: Question): string | undefined {
-  const { profile, reach, details = [] } = question;
-  const of = question.kind === 'profile' ? '' : ` of "${profile}"`;
-  const act =
-    question.kind === 'server'
-      ? `let the server "${profile}" ask for ${showText(question.name)}`
-      : actOf(question) + of;
-  const what = `Warder asks: ${act}?`;
+  const { reach, details = [] } = question;
+  const what = dialogTitle(question);
+  if (what === undefined) return undefined;
   const args = argumentLines(question.arguments).join(', ');
   const may = `It ${shortReach(reach)}.`;
   const lines = [what, ...details, ...(args === '' ? [] : [args]), may];

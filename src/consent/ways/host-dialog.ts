@@ -3,7 +3,7 @@
 // read: hosts that run without a person decline or cancel by themselves, and that is not a no of the user.
 import type { DialogReply, HostDialog } from '../../relay/consent.ts';
 import type { Answer, Way } from '../broker.ts';
-import { dialogText, type Question } from '../question.ts';
+import { dialogText, dialogTitle, type Question } from '../question.ts';
 
 /** Milliseconds in which no person declines. */
 const READ = 300;
@@ -46,9 +46,10 @@ function textFor(question: Question): string | undefined {
   return question.kind === 'credential' ? undefined : dialogText(question);
 }
 
-function pointerTo({ id, profile }: Question): string {
+function pointerTo(question: Question): string {
+  const { id, profile } = question;
   return [
-    `Warder has a question about "${profile}".`,
+    dialogTitle(question) ?? `Warder has a question about "${profile}".`,
     'It is too long for this dialog: read it in a terminal with "warder approvals", and answer it with',
     `"warder approve ${id}" or "warder deny ${id}".`,
   ].join('\n');

@@ -55,7 +55,11 @@ test('W-CONS-7 points to a terminal where a question does not fit, and goes on t
   const { shown, isAside, answer } = await ask({ action: 'accept', choice: 'Deny', ms: 500 }, long);
   expect(shown[0]?.choices).toEqual(['Deny', 'Answer in a terminal']);
   expect(shown[0]?.message).toContain('"warder approve 4711"');
-  expect(shown[0]?.message).not.toContain('create_issue');
+  expect(shown[0]?.message.split('\n')[0]).toBe('Warder asks: call the tool "create_issue" of "github"?');
+  const named = { ...long, name: 'x'.repeat(100) };
+  expect((await ask({ action: 'none', ms: 0 }, named)).shown[0]?.message.split('\n')[0]).toBe(
+    'Warder has a question about "github".',
+  );
   expect(isAside).toBe(true);
   expect(answer).toMatchObject({ decision: 'deny' });
   for (const profile of ['x'.repeat(63)]) {

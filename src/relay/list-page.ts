@@ -65,8 +65,8 @@ export interface PageOptions {
 }
 
 /** After so many bytes of definitions, or so many entries, a slice ends. */
-const SLICE_BYTES = 2 ** 17;
-const SLICE_ENTRIES = 200;
+const SLICE_BYTES = 2 ** 15;
+const SLICE_ENTRIES = 50;
 
 /** For how many milliseconds a host may keep a list of which something may be held back later. */
 export const LIST_TTL = 5000;

@@ -8,7 +8,13 @@ import type { Budgets } from './budgets.ts';
 import type { Current } from './current.ts';
 import type { Member, Range } from './json/read.ts';
 import type { Wanted } from './json/scan.ts';
-import { type ListLimits, type PageOptions, type PageRead, readListPage } from './list-page.ts';
+import {
+  type ListLimits,
+  type ListPage,
+  type PageOptions,
+  type PageRead,
+  readListPage,
+} from './list-page.ts';
 import { ListRegistry } from './list-registry.ts';
 import type { ListShape } from './listed-kinds.ts';
 import { type OwnRequests, ownParams } from './own-requests.ts';
@@ -108,12 +114,13 @@ export class ServerList {
   /** Reads a page that the host is to get. `hidden` holds for entries that are taken out whatever they are. */
   read(page: Page, hidden: ((name: string) => boolean) | undefined, then: (page: PageRead) => void): void {
     const { replay, run } = this.#options;
-    run(this.#read(page, hidden, replay.meta !== undefined), (read) => {
+    const held = new Set<string>();
+    run(this.#read(page, held, hidden, replay.meta !== undefined), (read) => {
       if (read.fault !== undefined) {
         then(read);
         return;
       }
-      const fault = this.#registry.add(read.entries, page.isFirst);
+      const fault = this.#add(this.#registry, read, page.isFirst, held);
       if (read.isLast && fault === undefined) this.#complete = true;
       then(fault === undefined ? read : { fault });
     });
@@ -185,9 +192,11 @@ export class ServerList {
       }
       const { result, find } = answer;
       const whole = { start: 0, end: result.length };
-      const read = await this.#readOwn({ bytes: result, ...whole, result: whole, find, isFirst: page === 0 });
+      const held = new Set<string>();
+      const own = { bytes: result, ...whole, result: whole, find, isFirst: page === 0 };
+      const read = await this.#readOwn(own, held);
       if (current.upstream !== upstream) return this.#listAll();
-      const fault = read.fault ?? registry.add(read.entries, page === 0);
+      const fault = read.fault ?? this.#add(registry, read, page === 0, held);
       if (fault !== undefined) return fault;
       if (read.fault === undefined && read.isLast) {
         if (registry === this.#registry && changes === this.#changes) this.#complete = true;
@@ -200,30 +209,48 @@ export class ServerList {
     return `gave a list of more than ${budgets.pages} pages`;
   }
 
-  #readOwn(page: Page): Promise<PageRead> {
-    return new Promise((resolve) => this.#options.run(this.#read(page, undefined, false), resolve));
+  #readOwn(page: Page, held: Set<string>): Promise<PageRead> {
+    return new Promise((resolve) => this.#options.run(this.#read(page, held, undefined, false), resolve));
+  }
+
+  /** Adds a page, as `ListRegistry.add`; `held` are those of its entries that are held back. */
+  #add(
+    registry: ListRegistry,
+    { entries }: ListPage,
+    isFirst: boolean,
+    held: ReadonlySet<string>,
+  ): string | undefined {
+    const fault = registry.add(entries, isFirst);
+    if (fault !== undefined) return fault;
+    for (const { name } of entries) {
+      if (held.has(name)) this.#held.add(name);
+      else this.#held.delete(name);
+    }
+    return undefined;
   }
 
   #read(
     { bytes, start, end, result, find, isFirst }: Page,
+    heldBack: Set<string>,
     hidden: ((name: string) => boolean) | undefined,
     isCacheable: boolean,
   ): Work<PageRead> {
     const options = { shape: this.shape, limits: this.#limits, result, find, isCacheable };
-    return readListPage(bytes, start, end, { ...options, judge: this.#judge(isFirst, hidden) });
+    return readListPage(bytes, start, end, { ...options, judge: this.#judge(isFirst, heldBack, hidden) });
   }
 
-  #judge(isFirst: boolean, hidden: ((name: string) => boolean) | undefined): PageOptions['judge'] {
+  #judge(
+    isFirst: boolean,
+    heldBack: Set<string>,
+    hidden: ((name: string) => boolean) | undefined,
+  ): PageOptions['judge'] {
     const { trust } = this.#options;
     let begins = isFirst;
     return (entries, isLast) => {
       const held = trust.listed(this.shape.kind, entries, begins, isLast);
       begins = false;
       const { blocked } = trust;
-      for (const { name } of entries) {
-        if (blocked !== undefined || held.has(name)) this.#held.add(name);
-        else this.#held.delete(name);
-      }
+      for (const { name } of entries) if (blocked !== undefined || held.has(name)) heldBack.add(name);
       if (blocked !== undefined) return ALL;
       return hidden === undefined ? held : { has: (name) => held.has(name) || hidden(name) };
     };

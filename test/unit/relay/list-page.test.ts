@@ -92,16 +92,16 @@ describe('W-POL-2 denied tools are cut out of a list', () => {
   });
 
   test('and judged slice by slice, to the end', () => {
-    const tools = Array.from({ length: 500 }, (_, i) => ({ name: `t${i}` }));
+    const tools = Array.from({ length: 120 }, (_, i) => ({ name: `t${i}` }));
     for (const nextCursor of ['c', undefined]) {
       const line = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { tools, nextCursor } });
       const judged: [number, boolean][] = [];
       read(line, undefined, {}, { judged });
       const ends = nextCursor === undefined;
       expect(judged).toEqual([
-        [200, false],
-        [200, false],
-        [100, ends],
+        [50, false],
+        [50, false],
+        [20, ends],
       ]);
     }
   });

@@ -81,7 +81,7 @@ const MAX_LINE = 2 ** 18;
 /** Requests that are waited for; of more, the oldest are forgotten. */
 const MAX_PROMISED = 256;
 /** Milliseconds for which an answer is kept for a request that is not made again yet. */
-const KEPT = 60_000;
+const KEPT = 300_000;
 
 const NONE: DialogReply = { action: 'none', ms: 0 };
 const RULE = { decision: 'ask', rule: 'consent.dialog' } as const;

@@ -100,10 +100,15 @@ export class ServerInputs {
 
   /** `then` goes on with the answer, as it is or as another line; unless it must not go on, and the request has ended. */
   check(call: Call, answer: ServerAnswer, then: Then): void {
-    const { message, bytes } = answer;
+    const { message, bytes, scanned } = answer;
+    const { resultStart, resultEnd } = message;
     const inputs = message.failed
       ? this.#readError(answer)
-      : this.#read(bytes, { start: message.resultStart, end: message.resultEnd }, call.task);
+      : this.#read(
+          bytes,
+          scanned?.find(MEMBER) ?? readMember(bytes, resultStart, resultEnd, MEMBER),
+          call.task,
+        );
     if (inputs === undefined) this.#refuse(call, UNREADABLE);
     else if (inputs.length === 0) then(undefined);
     else this.#judge(call, answer, inputs, new Map(), then);
@@ -113,7 +118,8 @@ export class ServerInputs {
   notified(bytes: Buffer, params: Range): Buffer | undefined {
     const id = readMember(bytes, params.start, params.end, 'taskId');
     const task = typeof id === 'string' ? undefined : readText(bytes, id, MAX_TASK);
-    const inputs = this.#read(bytes, params, task === undefined ? undefined : digest(task));
+    const member = readMember(bytes, params.start, params.end, MEMBER);
+    const inputs = this.#read(bytes, member, task === undefined ? undefined : digest(task));
     const judged = inputs?.map((input) => this.#judgeOne(bytes, input));
     // Whoever is to be asked is asked when the host gets the task.
     if (judged === undefined || !judged.every((each) => 'form' in each) || !this.#passes(judged, bytes))
@@ -216,9 +222,8 @@ export class ServerInputs {
     });
   }
 
-  /** What is asked for in an object; undefined: it cannot be said. `task`: the digest of the task that asks. */
-  #read(bytes: Buffer, within: Range, task: string | undefined): Input[] | undefined {
-    const member = readMember(bytes, within.start, within.end, MEMBER);
+  /** What is asked for; undefined: it cannot be said. `task`: the digest of the task that asks. */
+  #read(bytes: Buffer, member: Member, task: string | undefined): Input[] | undefined {
     if (member === 'absent') return [];
     if (member === 'ambiguous' || bytes[member.start] !== OPEN_OBJECT) return undefined;
     const { start, end } = member;

@@ -45,6 +45,7 @@ const WANTED = [
   'cacheScope',
   'contents',
   'cursor',
+  'inputRequests',
   'inputResponses',
   'nextCursor',
   'prompts',

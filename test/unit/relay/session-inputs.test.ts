@@ -222,7 +222,7 @@ describe('W-CONS-11 a state counts once, and for the same request only', () => {
     session.host.say(call(3));
     await pass();
     const late = required(session).requestState;
-    await pass(181_000);
+    await pass(421_000);
     session.host.say(call(4, { ...yes, requestState: late }));
     await pass();
     expect(session.host.messages.at(-1)).toMatchObject({ id: 4, error: { code: -32010 } });

@@ -12,7 +12,13 @@ const capabilities = () =>
     ? { experimental: Object.fromEntries(Array.from({ length: 600_000 }, (_, at) => [`c${at}`, {}])) }
     : { tools: {} };
 
+let lists = 0;
+
 function tools() {
+  if (kind === 'changes') {
+    const description = `${++lists} ${'d'.repeat(1000)}`;
+    return Array.from({ length: 5000 }, (_, at) => ({ name: `tool_${at}`, description, inputSchema: {} }));
+  }
   if (kind === 'name') return [{ name: 'n'.repeat(60 * MIB), inputSchema: { type: 'object' } }];
   return Array.from({ length: kind === 'tools' ? 1_000_000 : 1 }, (_, at) => ({
     name: `tool_${at}`,
@@ -32,6 +38,7 @@ const results = {
     serverInfo: { name: 'attacker', version: '1' },
   }),
   'tools/list': () => ({ tools: tools() }),
+  'tools/call': () => ({ content: [] }),
 };
 
 /** Writes as fast as somebody reads. */

@@ -47,6 +47,16 @@ const listTools = attackingSession(async (host, stop) => {
   }
 });
 
+/** Once the tools are accepted. */
+const listChanges = attackingSession(async (host, stop) => {
+  host.send({ id: 'first', method: 'tools/call', params: { name: 'tool_0' } });
+  await host.nextLine();
+  for (let id = 1; !stop.aborted; id++) {
+    host.send({ id, method: 'tools/list', params: {} });
+    await host.nextLine();
+  }
+});
+
 export const attacks = {
   stderr: { title: 'a sandboxed server floods stderr', start: attackingSession() },
   capabilities: {
@@ -61,6 +71,10 @@ export const attacks = {
     },
   },
   name: { title: 'a tool name of 60 MiB, listed again and again', start: listTools },
+  changes: {
+    title: '5,000 tools of 1 KiB that are others each time, listed again and again',
+    start: listChanges,
+  },
   tools: { title: '1,000,000 tools and 21 patterns, listed again and again', start: listTools },
   subscriptions: {
     title: '600 subscriptions of 1 MiB that stay open',

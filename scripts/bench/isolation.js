@@ -25,7 +25,7 @@ function writeProfiles(config, upstream, echo) {
   });
   write('profiles/quiet.yaml', { server: { command: echo, args: [] }, policy: { default: 'allow' } });
   const from = { command: ['/bin/echo', secret], ttl: '1h' };
-  for (const kind of ['stderr', 'capabilities', 'name', 'tools', 'subscriptions', 'forms']) {
+  for (const kind of ['stderr', 'capabilities', 'name', 'changes', 'tools', 'subscriptions', 'forms']) {
     const patterns = kind === 'tools' ? 21 : 1;
     write(`profiles/${kind}.yaml`, {
       server: { command: process.execPath, args: [attacker, kind, String(upstream.port)] },

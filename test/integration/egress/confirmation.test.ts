@@ -6,6 +6,7 @@ import * as http2 from 'node:http2';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { FakeConfirmations, NO, YES } from '../../fixtures/confirmations.ts';
@@ -339,3 +340,83 @@ test('a header that names another method or path is refused, since nobody was as
   expect((await send(gate, 'GET /echo', headers)).status).toBe(403);
   expect(confirmations.asked).toEqual([]);
 });
+
+/** A request with placeholders in some places. */
+interface Mixed {
+  readonly header: readonly string[];
+  readonly basic: string | undefined;
+  readonly query: string | undefined;
+  readonly body: 'none' | 'form' | 'json' | 'text';
+  readonly inBody: readonly string[];
+  readonly no: readonly string[];
+}
+
+const variable = fc.constantFrom('A', 'B');
+const some = fc.uniqueArray(variable, { maxLength: 2 });
+const mixed: fc.Arbitrary<Mixed> = fc.record({
+  header: some,
+  basic: fc.option(variable, { nil: undefined }),
+  query: fc.option(variable, { nil: undefined }),
+  body: fc.constantFrom('none', 'form', 'json', 'text'),
+  inBody: some,
+  no: some,
+});
+
+test(
+  'whatever a request carries, each credential of it was confirmed, once, or nothing leaves [W-CONS-40]',
+  async () => {
+    const secrets = { A: 'ghp_Zk3mXw81LqPv0TbN7sYcRd5uEa2GhJ46fKiO', B: 'xoxb-71b2c0Qw8eRt5yUi3oPa9sDf' };
+    const asked: string[] = [];
+    let no: readonly string[] = [];
+    const confirmations = {
+      known: () => undefined,
+      ask: ({ credential }: { credential: string }) => {
+        asked.push(credential);
+        const answer = no.some((name) => credential.endsWith(name)) ? NO : YES;
+        return { outcome: Promise.resolve(answer), withdraw: () => {} };
+      },
+    };
+    await using gate = await TestGate.open({ secrets, limits: { as: 'any', confirm: true }, confirmations });
+    const p = (name: string): string => gate.placeholder(name);
+    await fc.assert(
+      fc.asyncProperty(mixed, async (request) => {
+        asked.length = 0;
+        ({ no } = request);
+        const before = gate.upstream.requests.length;
+        const carried = [
+          ...request.header,
+          ...[request.basic, request.query].filter((name) => name !== undefined),
+        ];
+        const inBody = request.body === 'none' ? [] : request.inBody;
+        const headers: http.OutgoingHttpHeaders = Object.fromEntries(
+          request.header.map((name) => [`x-key-${name}`, `k ${p(name)}`]),
+        );
+        if (request.basic !== undefined) headers.authorization = `Basic ${btoa(`me:${p(request.basic)}`)}`;
+        const types = { form: form['content-type'], json: json['content-type'], text: 'text/plain' };
+        if (request.body !== 'none') headers['content-type'] = types[request.body];
+        const bodies = {
+          none: '',
+          form: inBody.map((name) => `k${name}=${p(name)}`).join('&'),
+          json: JSON.stringify(inBody.map(p)),
+          text: inBody.map(p).join(' '),
+        };
+        const target = `/echo${request.query === undefined ? '' : `?k=${p(request.query)}`}`;
+        const { status } = await send(gate, `POST ${target}`, headers, bodies[request.body]);
+        const used = [...new Set([...carried, ...inBody])].map((name) => `test/${name}`).sort();
+        const left = gate.upstream.requests.slice(before);
+        const isFit = request.body !== 'text' || inBody.length === 0;
+        if (isFit && used.every((name) => !no.some((refused) => name.endsWith(refused)))) {
+          expect([status, [...asked].sort()]).toEqual([200, used]);
+          expect(left).toHaveLength(1);
+        } else {
+          expect(status).toBe(403);
+          expect(left).toEqual([]);
+        }
+        expect(new Set(asked).size).toBe(asked.length);
+        expect(used).toEqual(expect.arrayContaining(asked));
+      }),
+      { numRuns: process.env.SLOW === '1' ? 3000 : 150 },
+    );
+  },
+  process.env.SLOW === '1' ? 600_000 : 60_000,
+);

@@ -52,7 +52,7 @@ test('W-POL-14 add offers the tools of a real server, and nothing is allowed tha
     [OFFER, DOWN, SPACE, ENTER],
     [ODD, 'y\r'],
   );
-  expect(shown).toContain('"ev" has 13 tools');
+  expect(shown).toContain('"ev" has 16 tools');
   expect(shown).toContain('claims: changes nothing');
   expect(shown).toContain('"echo": allow');
   expect(shown).toContain('what the server lists is accepted as it is');

@@ -12,6 +12,10 @@ const MAX_STDERR = 256 * 1024;
 /** How many pages of tools are read at most. */
 const MAX_PAGES = 100;
 
+/** How often the lists are read, if the server says that they have changed, and milliseconds in which it may. */
+const MAX_ROUNDS = 4;
+const SETTLE = 300;
+
 /** Milliseconds for a server to end after its input was closed, before it is sent SIGTERM. */
 const END_TIMEOUT = 10_000;
 
@@ -68,13 +72,19 @@ export async function tryServer(entry: HostEntry, timeout: number): Promise<Tria
   try {
     const { serverInfo, capabilities } = await connection.request('initialize', {
       protocolVersion: PROTOCOL,
-      capabilities: {},
+      // As most hosts do: some servers have more tools for such.
+      capabilities: { roots: { listChanged: true }, sampling: {}, elicitation: {} },
       clientInfo: { name: 'warder test', version: '1' },
     });
     server = { name: String(serverInfo?.name ?? ''), version: String(serverInfo?.version ?? '') };
     connection.send({ method: 'notifications/initialized' });
-    tools = capabilities?.tools === undefined ? [] : await listTools(connection);
-    await listRest(connection, capabilities);
+    // Some servers add tools once they are initialized.
+    for (let round = 0, seen = -1; round < MAX_ROUNDS && seen !== connection.listChanges; round++) {
+      seen = connection.listChanges;
+      tools = capabilities?.tools === undefined ? [] : await listTools(connection);
+      await listRest(connection, capabilities);
+      await delay(SETTLE);
+    }
   } catch (cause) {
     error = cause instanceof Error ? cause.message : String(cause);
   }
@@ -136,6 +146,8 @@ const HINTS = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHi
 class Connection {
   readonly ended: Promise<number | null>;
   stderr = '';
+  /** How often the server has said that a list is another. */
+  listChanges = 0;
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #timeout: number;
   readonly #waiting = new Map<number, (message: Message) => void>();
@@ -193,6 +205,7 @@ class Connection {
       return;
     }
     const { id, method } = message;
+    if (/^notifications\/\w+\/list_changed$/.test(method ?? '')) this.listChanges++;
     if (method === undefined) this.#waiting.get(Number(id))?.(message);
     else if (id !== undefined && method === 'ping') this.send({ id, result: {} });
     else if (id !== undefined) this.send({ id, error: { code: -32601, message: 'method not found' } });

@@ -90,7 +90,7 @@ function printDifference(terminal: Output, difference: ShownDifference): void {
     return;
   }
   if (after === null || (change === 'changed' && before === null)) {
-    out('  it is too long to be kept: only that it differs is known');
+    out('  it is too long to be kept, or there is too much to show: only that it differs is known');
     return;
   }
   if (before === null) {
@@ -110,7 +110,7 @@ function printPart(terminal: Output, { kind, name, text, marks }: ShownPart, ind
   out(`${indent}${paint('bold', nameOf(kind, name))}`);
   for (const mark of marks) out(`${indent}  ${paint('red', '!')} ${show(mark)}`);
   if (text !== null) printMembers(terminal, text, `${indent}  `);
-  else if (kind !== 'contents') out(`${indent}  it is too long to be kept`);
+  else if (kind !== 'contents') out(`${indent}  it is too long to be kept, or there is too much to show`);
 }
 
 function printMembers({ out }: Output, json: string, indent: string): void {

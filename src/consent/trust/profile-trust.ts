@@ -18,7 +18,9 @@ export interface ProfileTrustOptions {
 }
 
 /** Milliseconds after which what was seen to differ is written, however much more comes. */
-const KEEP_DELAY = 2000;
+const KEEP_DELAY = 5000;
+/** The same of what was pinned. */
+const PIN_DELAY = 500;
 
 const stateFile = z.strictObject({ version: z.literal(1), record: z.unknown(), previous: z.unknown() });
 
@@ -37,6 +39,7 @@ export class ProfileTrust {
   /** The differences that were written last, as a text. */
   #saved = '';
   #keeping: NodeJS.Timeout | undefined;
+  #pinning: NodeJS.Timeout | undefined;
 
   constructor(options: ProfileTrustOptions) {
     this.#options = options;
@@ -128,6 +131,16 @@ export class ProfileTrust {
     const contents = new Map(record.described.contents).set(uri, part);
     this.#record = { ...record, described: { ...record.described, contents } };
     this.#digest = undefined;
+    // A server may have many: they are written together.
+    this.#pinning ??= setTimeout(() => this.keepPinned(), PIN_DELAY);
+    this.#pinning.unref();
+  }
+
+  /** Writes what was pinned. */
+  keepPinned(): void {
+    if (this.#pinning === undefined) return;
+    clearTimeout(this.#pinning);
+    this.#pinning = undefined;
     this.#write().catch((error: unknown) => this.#unwritten(error));
   }
 

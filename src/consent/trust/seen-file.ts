@@ -1,32 +1,39 @@
-// What was seen to differ from a record, as it is in its file. What is as the record says is named by its digest alone.
+// What was seen to differ from a record, as it is in its file: bounded, since a server may say something else at any time.
 import * as z from 'zod';
-import type { Sighting } from './compare.ts';
-import { emptyDescribed, PART_KINDS, permissionsFile, serverFile, type TrustRecord } from './record.ts';
+import { differencesOf, type Sighting } from './compare.ts';
+import { copyOf, PART_KINDS, permissionsFile, serverFile, type TrustRecord } from './record.ts';
+
+/** Differences that are kept, and the characters of their texts. */
+const MAX_KEPT = 2000;
+const MAX_TEXTS = 2 ** 18;
 
 const seenFile = z.strictObject({
   server: serverFile,
   permissions: permissionsFile,
   whole: z.array(z.enum(PART_KINDS)),
-  parts: z.array(z.tuple([z.enum(PART_KINDS), z.string(), z.string(), z.string().nullable()])),
+  /** Kind, name, digest (`null`: it is no longer there) and text. */
+  parts: z.array(z.tuple([z.enum(PART_KINDS), z.string(), z.string().nullable(), z.string().nullable()])),
 });
 
 export function seenToFile({ seen, server, permissions }: Sighting, record: TrustRecord): unknown {
-  const parts = PART_KINDS.flatMap((kind) =>
-    [...seen.described[kind]].map(([name, { digest, text }]) => {
-      const isSame = record.described[kind].get(name)?.digest === digest;
-      return [kind, name, digest, isSame ? null : (text ?? null)];
-    }),
-  );
+  let left = MAX_TEXTS;
+  const parts = differencesOf(record.described, seen)
+    .slice(0, MAX_KEPT)
+    .map(({ kind, name, after }) => {
+      const { digest = null, text = null } = after ?? {};
+      left -= text?.length ?? 0;
+      return [kind, name, digest, left < 0 ? null : text];
+    });
   return { server, permissions, whole: [...seen.whole], parts };
 }
 
 /** Throws zod's error. */
 export function seenFromFile(value: unknown, record: TrustRecord): Sighting {
   const { whole, parts, ...rest } = seenFile.parse(value);
-  const described = emptyDescribed();
+  const described = copyOf(record.described);
   for (const [kind, name, digest, text] of parts) {
-    const accepted = record.described[kind].get(name);
-    described[kind].set(name, accepted?.digest === digest ? accepted : { digest, text: text ?? undefined });
+    if (digest === null) described[kind].delete(name);
+    else described[kind].set(name, { digest, text: text ?? undefined });
   }
   return { ...rest, seen: { described, whole: new Set(whole) } };
 }

@@ -190,6 +190,7 @@ export class SessionTrust implements Trust, Disposable {
     this.#stop();
     this.#listeners.length = 0;
     this.#parts.trust.keepSighting();
+    this.#parts.trust.keepPinned();
   }
 
   get #review(): string {

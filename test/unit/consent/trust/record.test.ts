@@ -1,5 +1,5 @@
 // The record of what is accepted of a server, and what is held back when the server is another.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Trusting } from '../../../fixtures/trusting.ts';
@@ -158,6 +158,7 @@ describe('W-TRUST-20 what was accepted', () => {
       ['contents', 'pinned'],
       ['contents', 'held'],
     ]);
+    session[Symbol.dispose]();
     home.daemon();
     const later = await home.open();
     expect(later.trust.read('ui://app/view', 'sha256:2')).toContain('changed');
@@ -183,6 +184,11 @@ describe('W-TRUST-20 what was accepted', () => {
       tools.map((tool) => ({ ...tool, description: 'else' })),
     );
     expect(Object.keys(all)).toHaveLength(10_000);
+    // What is shown of it fits one answer of the daemon, and what is kept is little.
+    const shown = JSON.stringify(await home.service.trust.show('demo', false));
+    expect(shown.length).toBeLessThan(2 ** 24);
+    later[Symbol.dispose]();
+    expect(statSync(join(home.folder, 'trust/demo.seen.json')).size).toBeLessThan(2 ** 20);
     // The log has the first ones by name, and that there were more.
     expect(home.changes().length).toBeLessThan(600);
     expect(home.changes().at(-1)).toMatchObject({ detail: 'more is held back than is recorded' });

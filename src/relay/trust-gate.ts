@@ -26,6 +26,7 @@ export type TrustVerdict =
 
 /** These only end what was begun. */
 const ENDING: ReadonlySet<string> = new Set(['tasks/cancel', 'resources/unsubscribe']);
+const COMPLETE = 'completion/complete';
 const TASK_OF = 'a task of ';
 
 export class TrustGate {
@@ -53,7 +54,7 @@ export class TrustGate {
         : 'first-use';
     }
     for (const target of this.#targets(call)) {
-      const why = this.#held(target);
+      const why = this.#held(call, target);
       if (why === undefined) continue;
       const shown = JSON.stringify(call.shown === '' ? call.method : call.shown);
       return this.#refuse(
@@ -70,13 +71,14 @@ export class TrustGate {
     return call.task === undefined ? call.targets : this.#options.tasks.targetsOf(call.task);
   }
 
-  #held({ kind, name }: Target): string | undefined {
+  #held({ method }: Call, { kind, name }: Target): string | undefined {
     const { trust, lists } = this.#options;
     if (kind === 'tools' || kind === 'prompts') return trust.held(kind, name);
     if (kind !== 'resources') return undefined;
-    if (isInterface(name)) return trust.held('resources', name);
-    // A completion names a template.
-    return name.includes('{') || lists.templates.has(name) ? trust.held('templates', name) : undefined;
+    // A completion may name a template.
+    if (method === COMPLETE && (name.includes('{') || lists.templates.has(name)))
+      return trust.held('templates', name);
+    return isInterface(name) ? trust.held('resources', name) : undefined;
   }
 
   #refuse(call: Call, rule: string, text: string): TrustVerdict {

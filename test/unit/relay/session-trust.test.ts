@@ -268,6 +268,7 @@ describe('W-TRUST-2 what is held back', () => {
     ['completion/complete', { ref: { type: 'ref/prompt', name: 'echo' } }, ERROR],
     ['completion/complete', { ref: { type: 'ref/resource', uri: 'a:{x}' } }, ERROR],
     ['completion/complete', { ref: { type: 'ref/resource', uri: 'never:{listed}' } }, ERROR],
+    ['completion/complete', { ref: { type: 'ref/resource', uri: 'ui://never/{listed}' } }, ERROR],
     ['subscriptions/listen', { notifications: { resourceSubscriptions: ['a:b', 'ui://a'] } }, ERROR],
   ])('is not for %s with %j', (method, params, form) => {
     for (const era of ['session', 'stateless'] as const) {
@@ -290,6 +291,7 @@ describe('W-TRUST-2 what is held back', () => {
     const requests = [
       { method: 'tools/call', params: { name: 'other' } },
       { method: 'resources/read', params: { uri: 'file:///a' } },
+      { method: 'resources/read', params: { uri: 'file:///{a}' } },
       { method: 'resources/unsubscribe', params: { uri: 'ui://a' } },
       { method: 'completion/complete', params: { ref: { type: 'ref/resource', uri: 'file:///a' } } },
       { method: 'logging/setLevel', params: { level: 'info' } },

@@ -67,7 +67,7 @@ export function consentHandlers(
       await service.setPin(pin, old);
       return {};
     },
-    'pin.state': async () => ({ set: await service.isPinSet(), polkit: await service.polkitAsks() }),
+    'pin.state': async () => ({ set: await service.isPinSet() }),
   };
 }
 

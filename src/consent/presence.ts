@@ -56,7 +56,9 @@ export class Presence {
     if (await this.authenticate(signal)) return;
     const orPassword = (await this.polkitAsks()) ? ', or your password where polkit asks for it' : '';
     throw new WarderError('refused', `this answer needs your PIN${orPassword}`, {
-      hint: (await this.isPinSet()) ? 'it is asked for in a terminal' : 'set one with "warder pin"',
+      hint: (await this.isPinSet().catch(() => false))
+        ? 'it is asked for in a terminal'
+        : 'set one with "warder pin"',
     });
   }
 }

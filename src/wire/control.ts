@@ -342,7 +342,7 @@ export const control = {
     params: z.strictObject({ profile: profileName, pin: passphrase.optional() }),
     result: z.object({ profile: z.string(), forgotten: z.boolean() }),
   },
-  'pin.state': { params: z.strictObject({}), result: z.object({ set: z.boolean(), polkit: z.boolean() }) },
+  'pin.state': { params: z.strictObject({}), result: z.object({ set: z.boolean() }) },
   /** Ends one session, named by its id or the beginning of it. */
   end: {
     params: z.strictObject({ session: z.string().regex(/^[0-9a-f]{1,16}$/, 'an id is hexadecimal digits') }),

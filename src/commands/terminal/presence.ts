@@ -21,15 +21,15 @@ export async function withProof<T>(
     // Without one the daemon says what is missing.
     return await send(pin === '' ? {} : { pin });
   }
-  const { set, polkit } = await control.request('pin.state', {});
+  const { pin: isSet, polkit } = await control.request('approvals.list', {});
   if (polkit) {
     terminal.err(POLKIT_ASKS);
     try {
       return await send({});
     } catch (error) {
-      if (!set || !(error instanceof WarderError) || error.code !== 'refused') throw error;
+      if (!isSet || !(error instanceof WarderError) || error.code !== 'refused') throw error;
       terminal.err('it did not: your PIN will do');
     }
   }
-  return await send(set ? { pin: await terminal.askSecret('PIN: ') } : {});
+  return await send(isSet ? { pin: await terminal.askSecret('PIN: ') } : {});
 }

@@ -13,7 +13,7 @@ test('W-CONS-26 only who answers the dialog with the password is authenticated, 
 }) => {
   skip(problem !== undefined, problem);
   await using polkitd = await Polkitd.open();
-  const user = await polkitd.user(true);
+  const user = await polkitd.user('own');
   user.tell('asks');
   expect(await user.says('asks')).toBe('true');
   for (const answer of ['yes', 'no', 'yes']) {
@@ -30,7 +30,7 @@ test('W-CONS-26 a question that is answered elsewhere closes the dialog, and pro
 }) => {
   skip(problem !== undefined, problem);
   await using polkitd = await Polkitd.open();
-  const user = await polkitd.user(true);
+  const user = await polkitd.user('own');
   user.tell('authenticate');
   await user.says('dialog');
   user.tell('abort');
@@ -43,7 +43,7 @@ test('W-CONS-26 where polkit cannot ask, or would not, nobody is authenticated',
   {
     // Nobody to show a dialog.
     await using polkitd = await Polkitd.open();
-    const user = await polkitd.user(false);
+    const user = await polkitd.user(undefined);
     user.tell('authenticate');
     expect(await user.says('authenticated')).toBe('false');
     // Root needs no authentication, so its answer proves nothing.
@@ -60,7 +60,7 @@ test('W-CONS-26 where polkit cannot ask, or would not, nobody is authenticated',
     { policy: POLKIT_POLICY.replaceAll('auth_self', 'no') },
   ]) {
     await using polkitd = await Polkitd.open(options);
-    const user = await polkitd.user(true);
+    const user = await polkitd.user('own');
     user.tell('asks');
     expect(await user.says('asks')).toBe('false');
     user.tell('authenticate');

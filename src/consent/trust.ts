@@ -353,6 +353,7 @@ export class TrustService {
       }
     }
     const details = firstUseLines({
+      profile: profile.name,
       sighting,
       about: isFirst ? 'baseline' : wider.length > 0 ? wider : 'host',
       alike: this.lookAlikes(profile.name, sighting),

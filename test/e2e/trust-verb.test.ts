@@ -162,7 +162,7 @@ test('W-TRUST-20 W-TRUST-23 what has changed is held back, read word by word, ac
   expect(diff.stdout).toContain('! tells a model to ignore or forget');
   expect(diff.stdout).toMatch(/Returns its \[-text-\]\{\+te\\u200bxt/);
   expect(diff.stdout).toContain('new tool write_fi1e');
-  expect(diff.stdout).toContain('looks like "write_file"');
+  expect(diff.stdout).toContain('looks like write_file');
   expect(diff.stdout).not.toContain('Writes a file.\n  | title');
 
   expect(await home.warder(['trust', 'accept', 'demo', '--yes'], '1111')).toMatchObject({ code: 77 });

@@ -16,6 +16,7 @@ const WORDS: Readonly<Record<RecordedKind, string>> = {
 };
 
 export interface FirstUse {
+  readonly profile: string;
   readonly sighting: Sighting;
   /** What it is that is not agreed to: the server as a whole, what the profile gives it in addition, or the host alone. */
   readonly about: 'baseline' | 'host' | readonly string[];
@@ -25,7 +26,7 @@ export interface FirstUse {
 }
 
 /** The lines between what is asked and what the server may reach. */
-export function firstUseLines({ sighting, about, alike, lasts }: FirstUse): string[] {
+export function firstUseLines({ profile, sighting, about, alike, lasts }: FirstUse): string[] {
   const rest = lasts
     ? []
     : [
@@ -55,7 +56,7 @@ export function firstUseLines({ sighting, about, alike, lasts }: FirstUse): stri
     const marks = marksOfDefinition(text, tools);
     return `its ${name}: ${text.length} characters${marks.length === 0 ? '' : ` (${marks.join('; ')})`}`;
   });
-  return [...runs, ...lists, ...said, ...rest, `"warder trust show" has every word of it`];
+  return [...runs, ...lists, ...said, ...rest, `"warder trust show ${profile}" has every word of it`];
 }
 
 /** An entry of a list on one line, with what is odd about it. */
@@ -65,9 +66,9 @@ function describe(
   { alike, tools }: { readonly alike: LookAlikes; readonly tools: Names },
 ): string {
   const title = text === undefined ? undefined : titleOf(text);
-  const other = alike.of(name);
+  const other = alike.markOf(name);
   const odd = [
-    ...(other === undefined ? [] : [`looks like ${show(other.name)} of ${other.where}`]),
+    ...(other === undefined ? [] : [show(other)]),
     ...(text === undefined ? ['too long to be kept'] : marksOfDefinition(text, tools, name)),
   ];
   return `${show(name)}${title === undefined ? '' : ` - ${show(title)}`}${odd.length === 0 ? '' : ` [${odd.join('; ')}]`}`;

@@ -105,9 +105,9 @@ function markedParts(
   part: Part | undefined,
   { alike, tools }: { readonly alike: LookAlikes; readonly tools: Names },
 ): string[] {
-  const other = kind === 'tools' ? alike.of(name) : undefined;
+  const other = kind === 'tools' ? alike.markOf(name) : undefined;
   return [
-    ...(other === undefined ? [] : [`looks like ${JSON.stringify(other.name)} of ${other.where}`]),
+    ...(other === undefined ? [] : [other]),
     ...(part?.text === undefined ? [] : marksOfDefinition(part.text, tools, name)),
   ];
 }

@@ -75,6 +75,7 @@ describe('names look alike', () => {
     names.add(one, 'the same server');
     expect(names.of(other)).toEqual({ name: one, where: 'the same server' });
     expect(names.of(one)).toBeUndefined();
+    expect(names.markOf(other)).toMatch(/^[\x20-\x7e]+$/);
   });
 
   test('and others do not', () => {

@@ -218,6 +218,12 @@ test.each([
   expect(session.audit.of('tool.call')).toMatchObject([{ rule: 'consent.nobody' }]);
 });
 
+test('whoever does not want dialogs of the host leaves them out of `consent.ways`', async () => {
+  const session = await waiting({ order: ['terminal'] });
+  expect(forms(session.host)).toEqual([]);
+  expect(session.audit.of('tool.call')).toMatchObject([{ rule: 'consent.nobody' }]);
+});
+
 test('a call before the session is opened is asked of no host', async () => {
   const session = asking();
   session.host.say(call(1, 'echo'));

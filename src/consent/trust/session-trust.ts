@@ -172,8 +172,9 @@ export class SessionTrust implements Trust, Disposable {
     if (!isKept) return `the server has more resources than are told apart: ${this.#review}`;
     const { contents } = current.described;
     if (contents.has(uri) || this.blocked !== undefined) return this.#hold('contents', uri, part, contents);
-    record({ what: 'contents', name: uri, before: undefined, after: digest, outcome: 'pinned' });
     trust.pin(uri, part);
+    // The log names the record that has it.
+    record({ what: 'contents', name: uri, before: undefined, after: digest, outcome: 'pinned' });
     return undefined;
   }
 

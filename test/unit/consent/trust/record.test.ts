@@ -158,6 +158,9 @@ describe('W-TRUST-20 what was accepted', () => {
       ['contents', 'pinned'],
       ['contents', 'held'],
     ]);
+    const [first, pinned, held] = home.changes().map(({ record }) => record);
+    expect([pinned, held]).toEqual([trust.digest, trust.digest]);
+    expect(first).not.toBe(pinned);
     session[Symbol.dispose]();
     home.daemon();
     const later = await home.open();

@@ -12,6 +12,7 @@ import { type Places, places } from '../../../src/wire/places.ts';
 let home: string;
 let here: Places;
 let printed: string[];
+let requests: string[];
 
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'warder-edit-test-'));
@@ -24,6 +25,7 @@ beforeEach(() => {
   mkdirSync(here.profiles, { recursive: true, mode: 0o700 });
   writeFileSync(file(), 'server: {command: cat}\n', { mode: 0o600 });
   printed = [];
+  requests = [];
 });
 
 afterEach(() => {
@@ -52,7 +54,13 @@ function contextWith(...answers: boolean[]): Context {
     confirm: asked,
     paint: (_: string, text: string) => text,
   };
-  return { places: here, terminal: terminal as unknown as Context['terminal'], json: false } as Context;
+  const control = async () => ({
+    closed: Promise.resolve(),
+    request: async (verb: string) => void requests.push(verb),
+    async [Symbol.asyncDispose]() {},
+  });
+  const context = { places: here, terminal, json: false, control };
+  return context as unknown as Context;
 }
 
 /** An editor whose first call breaks the file, and whose second call repairs it. */
@@ -103,6 +111,7 @@ test('remove asks with the path of the file', async () => {
   });
   expect(readFileSync(file(), 'utf8')).toContain('cat');
   expect(printed).toEqual([`remove ${file()}?`]);
+  expect(requests).toEqual([]);
   await removeCommand(contextWith(true)).handler({
     ...argv,
     yes: false,
@@ -112,4 +121,5 @@ test('remove asks with the path of the file', async () => {
     deleteHome: false,
   });
   expect(() => readFileSync(file())).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  expect(requests).toEqual(['trust.forget']);
 });

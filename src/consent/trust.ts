@@ -21,12 +21,13 @@ import type { Reach } from './question.ts';
 import { type Difference, type Sighting, withDifferences } from './trust/compare.ts';
 import { Executables, type StartedCommand } from './trust/executables.ts';
 import { firstUseLines } from './trust/first-use.ts';
+import { HeldLog } from './trust/held-log.ts';
 import { HeldNotices } from './trust/held-notices.ts';
 import { LookAlikes } from './trust/look-alikes.ts';
 import { permissionsOf, widened } from './trust/permissions.ts';
 import { digestOfRecord, ProfileTrust } from './trust/profile-trust.ts';
 import { copyOf, type ServerIdentity, type TrustRecord } from './trust/record.ts';
-import { type AskingFirst, type HeldBack, SessionTrust } from './trust/session-trust.ts';
+import { type AskingFirst, SessionTrust } from './trust/session-trust.ts';
 import { showTrust } from './trust/shown.ts';
 import { hostDialogWay } from './ways/host-dialog.ts';
 
@@ -83,8 +84,6 @@ export interface OpenTrust extends Disposable {
   restarted(started: Started): Promise<void>;
 }
 
-/** Single changes that are written to the log of one profile; the rest are counted. */
-const MAX_RECORDED = 500;
 /** Milliseconds that the start of a session waits for the credential store. */
 const OPENING = 2000;
 const FOR_GOOD = { decision: 'allow', scope: 'always', extent: 'name' } as const satisfies Answer;
@@ -93,12 +92,12 @@ export class TrustService {
   readonly #options: TrustServiceOptions;
   readonly #profiles = new Map<string, ProfileTrust>();
   readonly #executables: Executables;
-  /** What was written to the log as held, by profile. */
-  readonly #recorded = new Map<string, Set<string>>();
+  readonly #held: HeldLog;
 
   constructor(options: TrustServiceOptions) {
     this.#options = options;
     const { files, uid, log } = options;
+    this.#held = new HeldLog((fields) => this.#append(fields));
     this.#executables = new Executables({
       files: () => {
         const found = files();
@@ -136,7 +135,7 @@ export class TrustService {
       isHostKnown: this.#hostTest(about),
       ask: (asking) => this.#ask(about, asking),
       record: (held) => {
-        this.#recordHeld(about, held);
+        this.#held.add({ profile: about.profile.name, session: about.session, record: trust.digest }, held);
         notices.add(held);
       },
     });
@@ -285,7 +284,7 @@ export class TrustService {
       this.#append({ profile, what: 'record', outcome: 'forgotten', ...recordOf(trust) });
       await trust.forget();
     }
-    this.#recorded.delete(profile);
+    this.#held.forget(profile);
     return isThere;
   }
 
@@ -329,7 +328,7 @@ export class TrustService {
       ...(trust.digest !== undefined && { before: trust.digest }),
       by: record.by,
     });
-    this.#recorded.delete(profile);
+    this.#held.forget(profile);
     return trust.replace(record);
   }
 
@@ -419,32 +418,6 @@ export class TrustService {
       );
     }
     return keepGrant(hostSubject(about), FOR_GOOD, by);
-  }
-
-  /** Once for each name and digest. */
-  #recordHeld({ session, profile: { name: profile } }: TrustedSession, held: HeldBack): void {
-    const { what, name, before, after, outcome } = held;
-    const recorded = this.#recorded.get(profile) ?? new Set();
-    this.#recorded.set(profile, recorded);
-    const key = JSON.stringify([what, name, after]);
-    if (recorded.has(key) || recorded.size > MAX_RECORDED) return;
-    recorded.add(key);
-    const isMore = recorded.size > MAX_RECORDED;
-    try {
-      this.#append({
-        profile,
-        session,
-        what: isMore ? 'record' : what,
-        outcome,
-        ...(isMore ? { detail: 'more is held back than is recorded' } : name !== undefined && { name }),
-        ...(!isMore && before !== undefined && { before }),
-        ...(!isMore && after !== undefined && { after }),
-        ...recordOf(this.of(profile)),
-      });
-    } catch {
-      // The audit log has reported why; calls are refused meanwhile.
-      recorded.delete(key);
-    }
   }
 
   #append(fields: TrustChange): void {

@@ -7,7 +7,7 @@ import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { AuthenticFiles } from './authentic-files.ts';
 import type { Answer } from './broker.ts';
-import { type Grant, GrantBook, type GrantSubject } from './grants.ts';
+import { GRANT_KINDS, type Grant, GrantBook, type GrantSubject } from './grants.ts';
 
 const FILE = 'grants.json';
 
@@ -19,7 +19,7 @@ const grant = z.strictObject({
   host: z.string(),
   profile: z.string(),
   server: z.string(),
-  kind: z.enum(['tools', 'resources', 'prompts', 'methods', 'profile', 'credential']),
+  kind: z.enum(GRANT_KINDS),
   name: z.string(),
   pattern: z.string().exactOptional(),
   definition: z.string().exactOptional(),

@@ -2,7 +2,6 @@
 // was when the person answered, and what the person saw: a tool with these arguments, a tool, or a pattern of names. As
 // in a policy, deny wins over allow, an allow holds for the exact name, and a deny for every spelling of it.
 
-import type { Kind } from '../policy/decide.ts';
 import { fold } from '../policy/fold.ts';
 import { compile, type Pattern } from '../policy/pattern.ts';
 
@@ -10,7 +9,16 @@ import { compile, type Pattern } from '../policy/pattern.ts';
  * What a grant can be for: what a request acts on, what the server asks of the host, the first use of a profile by a host,
  * or a credential's use.
  */
-export type GrantKind = Kind | 'server' | 'profile' | 'credential';
+export const GRANT_KINDS = [
+  'tools',
+  'resources',
+  'prompts',
+  'methods',
+  'server',
+  'profile',
+  'credential',
+] as const;
+export type GrantKind = (typeof GRANT_KINDS)[number];
 
 /** What a request is, as grants are compared with it. */
 export interface GrantSubject {

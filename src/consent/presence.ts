@@ -3,6 +3,7 @@
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Polkit } from '../os/polkit.ts';
+import { MAX_UNPROVED } from '../wire/control.ts';
 import type { GrantKind } from './grants.ts';
 import type { Pin } from './pin.ts';
 
@@ -65,9 +66,13 @@ export class Presence {
 
 /** Whether an answer must not be one that a program of the same user could give. */
 export function needsPresence(
-  { decision, scope }: { readonly decision: 'allow' | 'deny'; readonly scope: unknown },
+  {
+    decision,
+    scope,
+  }: { readonly decision: 'allow' | 'deny'; readonly scope: string | { readonly ms: number } },
   kind: GrantKind,
 ): boolean {
+  const isLasting = scope === 'always' || (typeof scope === 'object' && scope.ms > MAX_UNPROVED);
   // What a first use allows, such a program could write into the profile itself.
-  return decision === 'allow' && kind !== 'profile' && (scope === 'always' || kind === 'credential');
+  return decision === 'allow' && kind !== 'profile' && (isLasting || kind === 'credential');
 }

@@ -2,10 +2,12 @@
 // over the control API.
 import { hash } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
+import { escapeUnprintable } from '../audit/printable.ts';
 import type { Confirmations } from '../credential/confirmation.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
+import { matches } from '../policy/pattern.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Consent, ConsentOutcome, ConsentRequest, ConsentSubject } from '../relay/consent.ts';
 import { AuthenticFiles, type Blobs } from './authentic-files.ts';
@@ -180,11 +182,22 @@ export class ConsentService {
     unwatch();
   }
 
-  /** A person answers. Throws `usage` where the question is not open, and `refused` where presence is not proved. */
+  /**
+   * A person answers. Throws `usage` where the question is not open or the answer's pattern is for others, and `refused` where
+   * presence is not proved.
+   */
   async answer({ id, pin, ...answer }: ControlAnswer, by: string): Promise<void> {
     const open = this.#broker.find(id);
     if (open === undefined) {
       throw new WarderError('usage', `no question ${id} is open`, { hint: '"warder approvals" lists them' });
+    }
+    const { extent } = answer;
+    // The call that waits would be let through by an answer that is for others.
+    if (typeof extent === 'object' && !matches(extent.pattern, open.question.name)) {
+      const name = escapeUnprintable(JSON.stringify(open.question.name));
+      throw new WarderError('usage', `the pattern does not match ${name}, which is asked about`, {
+        hint: '* stands for any characters, ? for one',
+      });
     }
     if (needsPresence(answer, open.question.kind)) {
       await this.#options.presence.prove(pin, open.signal);

@@ -22,8 +22,11 @@ export function readIntroduction(bytes: Buffer, result: Range): Introduction | u
   if (hasDuplicateMembers(bytes, result.start, result.end)) return undefined;
   const said = TEXTS.map((path) => memberAt(bytes, result, path));
   if (said.includes('ambiguous')) return undefined;
-  const text = (all: readonly Path[]): string | undefined =>
-    all.flatMap((path) => textOf(bytes, memberAt(bytes, result, path)) ?? []).at(0);
+  // It stands where the server likes, and hosts differ in where they read it: what stands in two places counts as both.
+  const text = (all: readonly Path[]): string | undefined => {
+    const found = new Set(all.flatMap((path) => textOf(bytes, memberAt(bytes, result, path)) ?? []));
+    return found.size > 1 ? JSON.stringify([...found]) : found.values().next().value;
+  };
   return { instructions: text([INSTRUCTIONS]), title: text(TITLES), description: text(DESCRIPTIONS) };
 }
 

@@ -177,6 +177,9 @@ const trustDifference = z.object({
   marks: trustMarks,
 });
 
+/** A yes for longer than this, in milliseconds, needs a proof that a person is there, as one for good does. */
+export const MAX_UNPROVED = 86_400_000;
+
 /** An answer of a person. Durations are milliseconds. */
 const answer = z.strictObject({
   id: z.string().regex(/^\d{1,6}$/, 'the number of a question is digits'),

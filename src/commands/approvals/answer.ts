@@ -1,6 +1,6 @@
 // Sends a person's answer to a question, with a proof that a person is there where it needs one.
 import { WarderError } from '../../errors.ts';
-import type { ControlClient, Params, ShownQuestion } from '../../wire/control.ts';
+import { type ControlClient, MAX_UNPROVED, type Params, type ShownQuestion } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
 import { POLKIT_ASKS, type Proof } from '../terminal/presence.ts';
 import type { Unanswered } from '../terminal/select.ts';
@@ -59,5 +59,6 @@ export function needsPresence(
   { kind, presence }: Pick<ShownQuestion, 'kind' | 'presence'>,
   { decision, scope }: Choice,
 ): boolean {
-  return decision === 'allow' && kind !== 'profile' && (presence || scope === 'always');
+  const isLasting = scope === 'always' || (typeof scope === 'object' && scope.ms > MAX_UNPROVED);
+  return decision === 'allow' && kind !== 'profile' && (presence || isLasting);
 }

@@ -2,11 +2,25 @@
 // that is looked for, is told apart from one that is merely another.
 
 /** Names that are looked for, each with the number that stands for it. */
-export type Keys = readonly { readonly name: Buffer; readonly folded: string; readonly slot: number }[];
+export type Keys = readonly {
+  readonly name: Buffer;
+  readonly folded: string;
+  /** The same as bytes, if the name itself is another. */
+  readonly plain: Buffer | undefined;
+  readonly slot: number;
+}[];
 
 /** `{name: slot}` as `matchKey` wants it. Slots are not negative. */
 export function keysOf(slots: Readonly<Record<string, number>>): Keys {
-  return Object.entries(slots).map(([name, slot]) => ({ name: Buffer.from(name), folded: fold(name), slot }));
+  return Object.entries(slots).map(([name, slot]) => {
+    const folded = fold(name);
+    return {
+      name: Buffer.from(name),
+      folded,
+      plain: folded === name ? undefined : Buffer.from(folded),
+      slot,
+    };
+  });
 }
 
 /** The longest name, in bytes of JSON text, that is decoded to be compared with a key. */
@@ -32,7 +46,11 @@ export function matchKey(bytes: Buffer, start: number, end: number, keys: Keys):
   for (const key of keys) {
     if (key.name.length === length && equal(bytes, start, key.name)) return key.slot;
   }
-  return isPlain(bytes, start, end) ? NO_KEY : matchAlike(bytes, start, end, keys);
+  if (!isPlain(bytes, start, end)) return matchAlike(bytes, start, end, keys);
+  for (const { plain, slot } of keys) {
+    if (plain !== undefined && plain.length === length && equal(bytes, start, plain)) return alike(slot);
+  }
+  return NO_KEY;
 }
 
 function equal(bytes: Buffer, start: number, name: Buffer): boolean {

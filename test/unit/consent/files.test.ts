@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AuthenticFiles } from '../../../src/consent/authentic-files.ts';
 import { GrantStore } from '../../../src/consent/grant-store.ts';
-import type { GrantSubject } from '../../../src/consent/grants.ts';
+import { GRANT_KINDS, type GrantSubject } from '../../../src/consent/grants.ts';
 import { Pin } from '../../../src/consent/pin.ts';
 import { MemoryBlobs } from '../../fixtures/trusting.ts';
 
@@ -110,6 +110,18 @@ describe('grants', () => {
     expect(next.find({ ...subject, session: 'other', arguments: 'b' })?.decision).toBe('allow');
     expect(await next.revoke(undefined)).toHaveLength(1);
     expect(next.find(subject)).toBeUndefined();
+  });
+
+  test.each(GRANT_KINDS)('of kind %s outlive the daemon', async (kind) => {
+    const blobs = new MemoryBlobs();
+    const files = await AuthenticFiles.open(folder, blobs);
+    const store = new GrantStore({ files: () => files, clock, log });
+    const forGood = { decision: 'allow', scope: 'always', extent: 'name' } as const;
+    await store.add({ ...subject, kind }, forGood, 'terminal').kept;
+    const later = await AuthenticFiles.open(folder, blobs);
+    const next = new GrantStore({ files: () => later, clock, log });
+    expect(next.fault).toBeUndefined();
+    expect(next.find({ ...subject, kind })?.decision).toBe('allow');
   });
 
   test('W-CONS-8 that were forged count for nothing, and none is added to them', async () => {

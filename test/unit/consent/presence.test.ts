@@ -39,6 +39,9 @@ test('W-CONS-9 an answer that holds for good, and a credential, need a proof; a 
   expect(needsPresence({ ...allow, scope: 'once' }, 'tools')).toBe(false);
   expect(needsPresence({ ...allow, scope: 'once' }, 'credential')).toBe(true);
   expect(needsPresence({ ...allow, scope: { ms: 1000 } }, 'credential')).toBe(true);
+  expect(needsPresence({ ...allow, scope: { ms: 86_400_000 } }, 'tools')).toBe(false);
+  expect(needsPresence({ ...allow, scope: { ms: 86_400_001 } }, 'tools')).toBe(true);
+  expect(needsPresence({ decision: 'deny', scope: { ms: 86_400_001 } }, 'tools')).toBe(false);
   expect(needsPresence({ decision: 'deny', scope: 'always' }, 'credential')).toBe(false);
   expect(needsPresence(allow, 'profile')).toBe(false);
 });

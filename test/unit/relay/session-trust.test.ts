@@ -387,6 +387,19 @@ describe('W-TRUST-3 what a server says of itself', () => {
       { instructions: 'x', _meta: { 'io.modelcontextprotocol/serverInfo': { title: 'T', name: 's' }, y: 1 } },
       { _meta: { 'io.modelcontextprotocol/serverInfo': { name: 's' }, y: 1 } },
     ],
+    [
+      'another title beside the accepted one',
+      { ...said, _meta: { 'io.modelcontextprotocol/serverInfo': { title: 'T', name: 's' } } },
+      {
+        serverInfo: { name: 's', version: '1' },
+        _meta: { 'io.modelcontextprotocol/serverInfo': { name: 's' } },
+      },
+    ],
+    [
+      'the same in both places',
+      { ...said, _meta: { 'io.modelcontextprotocol/serverInfo': said.serverInfo } },
+      { ...said, _meta: { 'io.modelcontextprotocol/serverInfo': said.serverInfo } },
+    ],
   ])('%s', (_name, result, seen) => {
     for (const method of ['initialize', 'server/discover']) {
       const trust = new FakeTrust();
@@ -409,6 +422,9 @@ describe('W-TRUST-3 what a server says of itself', () => {
     '{"instructions":"a","instr\\u0075ctions":"b"}',
     '{"serverInfo":{"title":"a"},"serverInfo":{"title":"b"}}',
     '{"serverInfo":{"title":"a","TITLE":"b"}}',
+    '{"Instructions":"b"}',
+    '{"serverInfo":{"Title":"b"}}',
+    '{"serverinfo":{"title":"b"}}',
   ])('is withheld where two readers could read two: %s', (result) => {
     const { host, server } = join({ trust: new FakeTrust() });
     host.say({ id: 1, method: 'initialize' });

@@ -34,6 +34,16 @@ describe('a member', () => {
   });
 });
 
+test.each(['requeststate', 'RequestState', 'REQUESTSTATE', 'request\\u0053tate'])(
+  'a name with capitals in it is not to be found by %s, which some reader takes for it',
+  (name) => {
+    for (const rest of ['', ',"requestState":"b"']) {
+      const [bytes, start, end] = within(`{"${name}":"a"${rest}}`);
+      expect(readMember(bytes, start, end, 'requestState')).toBe('ambiguous');
+    }
+  },
+);
+
 describe('elements', () => {
   test.each([
     ['[1, {"a":[2]} ,"x"]', ['1', '{"a":[2]}', '"x"']],

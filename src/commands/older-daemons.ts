@@ -1,7 +1,7 @@
 // The daemons that have handed over to a newer one and go on until their sessions have ended, for the verbs that show and
 // end sessions.
 import { askRetired, type RetiredDaemon, retiredDaemons } from '../os/retired.ts';
-import { type SessionStatus, session } from '../wire/control.ts';
+import { control, type SessionStatus } from '../wire/control.ts';
 import type { HandOverAnswer } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
 
@@ -22,10 +22,12 @@ export async function olderDaemons(places: Places): Promise<OlderDaemon[]> {
   return (await Promise.all(asked)).filter((answer) => answer !== undefined);
 }
 
+const sessionStatus = control.status.result.shape.sessions.element;
+
 function readList(list: unknown): SessionStatus[] {
   if (!Array.isArray(list)) return [];
   return list.flatMap((item) => {
-    const { data } = session.safeParse(item);
+    const { data } = sessionStatus.safeParse(item);
     return data === undefined ? [] : [data];
   });
 }

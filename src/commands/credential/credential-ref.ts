@@ -4,7 +4,8 @@ import { checkProfileName } from '../../profile/format.ts';
 import { loadProfile } from '../../profile/load.ts';
 import { suggest } from '../../profile/suggestion.ts';
 import { detectSecret, VARIABLE_PATTERN } from '../../profile/variable.ts';
-import { credentialName, type Params } from '../../wire/control.ts';
+import type { Params } from '../../wire/control.ts';
+import { credentialName } from '../../wire/credential-name.ts';
 import { CREDENTIAL_NAME_RULE } from '../../wire/hello.ts';
 import type { Places } from '../../wire/places.ts';
 

@@ -14,7 +14,7 @@ import { createPublicKey, verify } from 'node:crypto';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Head } from './chain/chain.ts';
-import type { VaultMark } from './events.ts';
+import type { VaultMark } from './vault-mark.ts';
 
 /** Number and hash of a record that was signed. */
 export type SignedPoint = Head;

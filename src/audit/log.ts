@@ -21,7 +21,7 @@ import { Chain, type Head, type JsonObject } from './chain/chain.ts';
 import { sha256 } from './chain/hash.ts';
 import { Timestamps } from './chain/time.ts';
 import { keysPath, recordKey, type SignedPoint, type Signer } from './checkpoint.ts';
-import type { AuditEvent, Fields, VaultMark } from './events.ts';
+import type { AuditEvent, Fields } from './events.ts';
 import { Appender, type Files, files } from './file/appender.ts';
 import { findSigned, findVaultMark } from './file/find.ts';
 import { Flushing } from './file/flushing.ts';
@@ -32,6 +32,7 @@ import { MAX_LINE, segmentName } from './file/segments.ts';
 import { joinLog, SharedWriting } from './file/shared.ts';
 import { unwritableError } from './file/unwritable.ts';
 import { Signing } from './signing.ts';
+import type { VaultMark } from './vault-mark.ts';
 
 /** What the log needs. `settings` come from `config/warder.yaml`. */
 export interface AuditOptions {

@@ -5,13 +5,13 @@
 // remembers it. A log that does not was cut or rewritten while no daemon ran: it is not signed, and a record says so.
 import { type Head, ORIGIN } from './chain/chain.ts';
 import { SIGNING_WINDOW, type SignedPoint, type Signer, statement } from './checkpoint.ts';
-import type { Checkpoint } from './events.ts';
+import type { Fields } from './events.ts';
 
 /** The log to sign. */
 export interface SignedLog {
   readonly head: () => Head;
   /** Appends a checkpoint. May throw. */
-  readonly append: (checkpoint: Checkpoint) => void;
+  readonly append: (checkpoint: Fields['checkpoint']) => void;
   /** Finds the newest record that `key` has signed, going on from `point`; `undefined` if `point` is not in the log. */
   readonly find: (point: SignedPoint, key: string) => Promise<SignedPoint | undefined>;
   /** Flushes what was appended to the disk. Rejects if that fails. */

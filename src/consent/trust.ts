@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TrustChange } from '../audit/events.ts';
+import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
@@ -317,7 +317,11 @@ export class TrustService {
   }
 
   /** The record counts from now on, and is in the log before: throws where it cannot be. Settles once it is on disk. */
-  #become(trust: ProfileTrust, record: TrustRecord, fields: Partial<TrustChange> = {}): Promise<void> {
+  #become(
+    trust: ProfileTrust,
+    record: TrustRecord,
+    fields: Partial<Fields['trust.change']> = {},
+  ): Promise<void> {
     const { profile } = trust;
     this.#append({
       profile,
@@ -420,7 +424,7 @@ export class TrustService {
     return keepGrant(hostSubject(about), FOR_GOOD, by);
   }
 
-  #append(fields: TrustChange): void {
+  #append(fields: Fields['trust.change']): void {
     this.#options.audit.append('trust.change', fields);
   }
 

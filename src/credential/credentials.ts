@@ -4,7 +4,7 @@
 //
 // An open session watches its credentials (`watch`). For those, the listeners of `onRotation` also learn of values that
 // another program changed and of values that expired; they always learn of changes made here.
-import type { VaultMark } from '../audit/events.ts';
+import type { VaultMark } from '../audit/vault-mark.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';

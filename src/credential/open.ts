@@ -1,7 +1,7 @@
 // Opens the credentials of this machine: wires the stores to the operating system. Each store is created when it is first
 // needed.
 import { join } from 'node:path';
-import type { VaultMark } from '../audit/events.ts';
+import type { VaultMark } from '../audit/vault-mark.ts';
 import { programFile } from '../os/build.ts';
 import { busAddresses, connectBus } from '../os/bus.ts';
 import type { Clock } from '../os/clock.ts';

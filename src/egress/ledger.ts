@@ -4,7 +4,7 @@
 // A server can cause floods of records on purpose, so their rate is limited. What is allowed is never left out: it
 // waits (`pace`) before it is recorded and goes out. Equal refusals are counted for a while and written as one, and
 // different ones are written at a limited rate, the rest counted; a record says how many it stands for.
-import type { CredentialUse, EgressConnect } from '../audit/events.ts';
+import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -233,12 +233,12 @@ export class EgressLedger {
     this.#try(() => this.#connect({ host: '', port: 0, outcome: 'refused', reason, count }));
   }
 
-  #connect(fields: Omit<EgressConnect, 'session' | 'profile' | 'call' | 'calls'>): void {
+  #connect(fields: Omit<Fields['egress.connect'], 'session' | 'profile' | 'call' | 'calls'>): void {
     const { session, profile, audit, durability } = this.#parts;
     audit.append('egress.connect', { session, profile, ...this.#calls(), ...fields }, durability);
   }
 
-  #use({ path, ...fields }: Omit<CredentialUse, 'session' | 'profile' | 'call' | 'calls'>): void {
+  #use({ path, ...fields }: Omit<Fields['credential.use'], 'session' | 'profile' | 'call' | 'calls'>): void {
     const { session, profile, audit, durability } = this.#parts;
     const use = {
       session,

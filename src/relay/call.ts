@@ -1,7 +1,7 @@
 // Requests of the host, each from its arrival to its one end. Towards the server a request has an id of the
 // relay's own, so that the host may use its ids as it likes: what a server answers late, twice or by mistake can
 // never be taken for the answer to another request.
-import type { ToolResult } from '../audit/events.ts';
+import type { Fields } from '../audit/events.ts';
 import type { CallArguments } from '../policy/condition.ts';
 import type { ConsentOutcome, ConsentSubject } from './consent.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
@@ -18,7 +18,7 @@ import type { Trust } from './trust.ts';
 export type CallState = 'received' | 'judged' | 'waiting' | 'sent' | 'ended';
 
 /** How a request ended: as a record says it, or refused before the server had it. */
-export type Outcome = ToolResult['outcome'] | 'refused';
+export type Outcome = Fields['tool.result']['outcome'] | 'refused';
 
 /** The method whose answer comes only when the subscription ends. */
 export const LISTEN = 'subscriptions/listen';

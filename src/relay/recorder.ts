@@ -1,7 +1,7 @@
 // Writes a session's records to the audit log. A record that cannot be written is reported to the caller, who then
 // lets nothing through; why it could not be written is in the daemon's log.
 import { createHash, hash } from 'node:crypto';
-import type { Fields, ToolCall, ToolResult } from '../audit/events.ts';
+import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
@@ -68,7 +68,7 @@ export interface Ended {
   readonly event: 'tool.call' | 'request' | 'question';
   readonly method: string;
   readonly target: string;
-  readonly outcome: ToolResult['outcome'] | 'late';
+  readonly outcome: Fields['tool.result']['outcome'] | 'late';
   /** The line that its sender gets, in pieces. */
   readonly line: readonly Buffer[] | DigestedText;
   readonly ms: number;
@@ -107,7 +107,7 @@ export class Recorder {
     const kept = !isText && 'digest' in text ? text.digest : isDigest ? digest(text) : text.toString();
     const why = reason === undefined ? undefined : { reason };
     if (event === 'tool.call') {
-      const record: ToolCall = {
+      const record: Fields['tool.call'] = {
         session,
         call,
         profile,
@@ -146,7 +146,16 @@ export class Recorder {
     const { bytes, digest: result } = 'digest' in line ? line : digested(line);
     const ms = Math.max(0, Math.round(took));
     if (event === 'tool.call' && outcome !== 'late') {
-      const record: ToolResult = { session, profile, call, tool: target, outcome, bytes, result, ms };
+      const record: Fields['tool.result'] = {
+        session,
+        profile,
+        call,
+        tool: target,
+        outcome,
+        bytes,
+        result,
+        ms,
+      };
       return this.#append('tool.result', joins === undefined ? record : { ...record, ...joins });
     }
     // A tool error is one of `tools/call` alone.

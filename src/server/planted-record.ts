@@ -1,6 +1,6 @@
 // What a server planted (sandbox/planted.ts), as text for its standard error and as a record for the log. Both are bounded,
 // because a server can plant as much as it likes.
-import type { SandboxPlanted } from '../audit/events.ts';
+import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { escapeUnprintable } from '../audit/printable.ts';
 import type { Clock } from '../os/clock.ts';
@@ -73,7 +73,7 @@ function quoted(path: string): string {
 }
 
 /** The record for the log. */
-function plantedRecord(session: string, profile: string, report: PlantedReport): SandboxPlanted {
+function plantedRecord(session: string, profile: string, report: PlantedReport): Fields['sandbox.planted'] {
   const { appeared, changed, uncompared, more } = bounded(report);
   return {
     session,

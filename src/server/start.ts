@@ -3,7 +3,7 @@
 // each credential before the server receives it.
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SessionOpen } from '../audit/events.ts';
+import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Confirmations } from '../credential/confirmation.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
@@ -91,7 +91,7 @@ export interface StartedServer {
         };
       };
   /** What confines the server, as it is logged. */
-  readonly sandbox: SessionOpen['sandbox'];
+  readonly sandbox: Fields['session.open']['sandbox'];
   /** Its egress gate; undefined if its profile lists no host. */
   readonly gate: OpenGate | undefined;
 }
@@ -287,7 +287,7 @@ function isDelivered(credential: ResolvedCredential): credential is ResolvedCred
 }
 
 /** Limits as they are logged: `null` in place of undefined, which canonical JSON does not have. */
-function limitsOf(limits: AppliedLimits | undefined): SessionOpen['sandbox']['limits'] {
+function limitsOf(limits: AppliedLimits | undefined): Fields['session.open']['sandbox']['limits'] {
   if (limits === undefined) return null;
   const { files = null, core = null, processes, memory } = limits;
   return {

@@ -2,7 +2,7 @@
 import { check } from '../chain/chain.ts';
 import { sha256 } from '../chain/hash.ts';
 import { type SignedPoint, validClaim } from '../checkpoint.ts';
-import type { VaultMark } from '../events.ts';
+import type { VaultMark } from '../vault-mark.ts';
 import { listSegments, readLines } from './segments.ts';
 
 /**

@@ -13,7 +13,7 @@ import { open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { check, type Entry, follows, type Head, ORIGIN } from '../chain/chain.ts';
 import { sha256 } from '../chain/hash.ts';
-import type { DaemonStart } from '../events.ts';
+import type { Fields } from '../events.ts';
 import { headPath, readHead } from './head.ts';
 import { listSegments, readLinesBackward, type Segment, wholeLength } from './segments.ts';
 
@@ -24,7 +24,7 @@ export interface Recovery {
   /** The newest segment. */
   readonly segment: Segment | undefined;
   /** What `daemon.start` records about it. */
-  readonly findings: Omit<DaemonStart, 'version' | 'pid'>;
+  readonly findings: Omit<Fields['daemon.start'], 'version' | 'pid'>;
   /** The log's last lines do not all verify. */
   readonly broken: boolean;
 }
@@ -101,7 +101,10 @@ async function readTail(segments: readonly Segment[], seq: number): Promise<Tail
   }
 }
 
-type Resumption = { readonly head: Head } & Pick<DaemonStart, 'ahead' | 'cut' | 'rewritten' | 'headless'>;
+type Resumption = { readonly head: Head } & Pick<
+  Fields['daemon.start'],
+  'ahead' | 'cut' | 'rewritten' | 'headless'
+>;
 
 function resume({ newest, oldest, atHead, damaged, linked }: Tail, head: Head | undefined): Resumption {
   const last: Head = newest ?? ORIGIN;
@@ -120,7 +123,7 @@ function resume({ newest, oldest, atHead, damaged, linked }: Tail, head: Head | 
 }
 
 /** Moves what comes after the last whole line to `torn`. */
-async function removeTornLine(path: string, torn: string): Promise<DaemonStart['mended']> {
+async function removeTornLine(path: string, torn: string): Promise<Fields['daemon.start']['mended']> {
   const { whole, size } = await wholeLength(path);
   if (whole === size) return undefined;
   const digest = createHash('sha256');

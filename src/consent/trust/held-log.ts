@@ -1,17 +1,17 @@
 // What is held back of servers, as the audit log has it: once for each name and digest, and not without end.
-import type { TrustChange } from '../../audit/events.ts';
+import type { Fields } from '../../audit/events.ts';
 import type { HeldBack } from './session-trust.ts';
 
 /** Single things that are recorded of one profile, until another record is accepted; of the rest it is said that there are more. */
 const MAX_RECORDED = 500;
 
 export class HeldLog {
-  readonly #append: (fields: TrustChange) => void;
+  readonly #append: (fields: Fields['trust.change']) => void;
   /** What was recorded, by profile. */
   readonly #recorded = new Map<string, Set<string>>();
 
   /** `append` throws where the log cannot be written. */
-  constructor(append: (fields: TrustChange) => void) {
+  constructor(append: (fields: Fields['trust.change']) => void) {
     this.#append = append;
   }
 

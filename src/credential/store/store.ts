@@ -1,7 +1,7 @@
 // The interface of credential stores. A store knows names and values, but no profiles or sessions. Each value is bound
 // to its name: a value that was copied under another name is refused.
 
-import type { VaultMark } from '../../audit/events.ts';
+import type { VaultMark } from '../../audit/vault-mark.ts';
 
 /** A kind of store, as `config/warder.yaml` names it. */
 export type StoreKind = 'keychain' | 'vault';

@@ -9,7 +9,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import type { VaultMark } from '../../audit/events.ts';
+import type { VaultMark } from '../../audit/vault-mark.ts';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import { writeFileAtomic } from '../../os/file.ts';

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { VaultMark } from '../../../../src/audit/events.ts';
+import type { VaultMark } from '../../../../src/audit/vault-mark.ts';
 import type { Vault } from '../../../../src/credential/store/vault.ts';
 import { WarderError } from '../../../../src/errors.ts';
 import { VaultFolder } from '../../../fixtures/vault.ts';

@@ -5,58 +5,12 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { WayName } from '../profile/settings.ts';
+import type { Answer } from './answer.ts';
 import type { Grant, GrantSubject } from './grants.ts';
+import { nobody, type Outcome, timedOut, tooMany, unrecorded, WITHDRAWN } from './outcome.ts';
 import { needsPresence } from './presence.ts';
 import { actOf, type Question } from './question.ts';
-
-/** For how long an answer holds: this call, the session, some milliseconds, or until it is revoked. */
-export type Scope = 'once' | 'session' | 'always' | { readonly ms: number };
-
-/** What an answer is for: the call with these arguments, the tool, or the names that fit a pattern. */
-export type Extent = 'arguments' | 'name' | { readonly pattern: string };
-
-export interface Answer {
-  readonly decision: 'allow' | 'deny';
-  readonly scope: Scope;
-  readonly extent: Extent;
-}
-
-/** An answer as it comes from a way to ask. */
-export interface WayAnswer extends Answer {
-  /** The way has proved that a person is there. */
-  readonly isPresent?: true;
-}
-
-/** Whether a way to ask works here. */
-export interface WayCheck {
-  readonly works: boolean;
-  readonly detail: string;
-}
-
-/** A way to ask. */
-export interface Way {
-  readonly name: WayName;
-  /** Whether it is worth a try, as far as one can tell without one. Missing: it always is. */
-  isPossible?(): boolean;
-  /** Tries whether it works, without asking anybody. Never rejects. */
-  check?(): Promise<WayCheck>;
-  /** Whether this way only points to others, which are tried meanwhile. Missing: it never does. */
-  isAside?(question: Question): boolean;
-  /**
-   * Shows a question until it is answered, or `signal` withdraws it. `nobody`: nobody sees it, or what came back is no
-   * answer of a person. Never rejects but by a fault.
-   */
-  ask(question: Question, signal: AbortSignal): Promise<WayAnswer | 'nobody'>;
-}
-
-/** What was decided, by whom, and what the host is told. */
-export interface Outcome {
-  readonly decision: 'allow' | 'deny';
-  /** For the log: `consent.once`, `grant.<id>`, `consent.nobody`, `consent.timeout`, `consent.rate`, `consent.withdrawn`. */
-  readonly rule: string;
-  /** Why it is a no, for the host; undefined if it is a yes. */
-  readonly reason: string | undefined;
-}
+import type { Way } from './way.ts';
 
 /** What the broker writes to the log. */
 export interface ConsentRecords {
@@ -361,43 +315,6 @@ function forGood(answer: Answer): Answer {
   const { decision, scope } = answer;
   if (decision === 'deny' && scope === 'once') return answer;
   return { decision, scope: 'always', extent: 'name' };
-}
-
-const WITHDRAWN: Outcome = {
-  decision: 'deny',
-  rule: 'consent.withdrawn',
-  reason: 'the question was withdrawn before it was answered',
-};
-
-function nobody({
-  question,
-}: {
-  readonly question: Pick<Question, 'kind' | 'name' | 'method' | 'profile'>;
-}): Outcome {
-  const { kind, profile } = question;
-  const otherwise =
-    kind === 'profile'
-      ? 'and then try again'
-      : kind === 'credential'
-        ? `or take "confirm" from the credential in the profile "${profile}"`
-        : `or allow it for good in the policy of the profile "${profile}"`;
-  const reason = `nobody is there who could be asked to ${actOf(question)}; the user can answer in a terminal with "warder approvals --watch", ${otherwise}`;
-  return { decision: 'deny', rule: 'consent.nobody', reason };
-}
-
-function tooMany({ question: { profile } }: Pick<Asked, 'question'>): Outcome {
-  const reason = `too many questions about the profile "${profile}" in a short time: wait for the user to answer those that are open`;
-  return { decision: 'deny', rule: 'consent.rate', reason };
-}
-
-function timedOut(question: Question, timeout: number): Outcome {
-  const reason = `nobody has answered for ${Math.round(timeout / 1000)} s whether to ${actOf(question)}`;
-  return { decision: 'deny', rule: 'consent.timeout', reason };
-}
-
-function unrecorded(): Outcome {
-  const reason = 'the audit log cannot be written, and nothing is asked that is not in it';
-  return { decision: 'deny', rule: 'consent.unrecorded', reason };
 }
 
 function settled(outcome: Outcome): Asking {

@@ -1,7 +1,7 @@
 // What `doctor` says of the ways to ask, and of how a person proves to be there.
 import type { Settings } from '../profile/settings.ts';
 import type { Check } from '../wire/control.ts';
-import type { Way } from './broker.ts';
+import type { Way } from './way.ts';
 import type { Presence } from './presence.ts';
 
 export interface ConsentCheckOptions {

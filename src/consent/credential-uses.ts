@@ -6,7 +6,8 @@
 // was forwarded, earlier answers count, and everything else is refused.
 import { hash } from 'node:crypto';
 import type { Confirmation, Confirmations, CredentialUse } from '../credential/confirmation.ts';
-import type { Asking, Outcome } from './broker.ts';
+import type { Asking } from './broker.ts';
+import type { Outcome } from './outcome.ts';
 import type { Grant, GrantSubject } from './grants.ts';
 import { actOf } from './question.ts';
 

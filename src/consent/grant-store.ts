@@ -6,7 +6,7 @@ import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { AuthenticFiles } from './authentic-files.ts';
-import type { Answer } from './broker.ts';
+import type { Answer } from './answer.ts';
 import { GRANT_KINDS, type Grant, GrantBook, type GrantSubject } from './grants.ts';
 
 const FILE = 'grants.json';

@@ -5,7 +5,7 @@ import type { BusEnvironment } from '../os/bus.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Spawn } from '../os/spawn.ts';
 import type { Settings } from '../profile/settings.ts';
-import type { Way } from './broker.ts';
+import type { Way } from './way.ts';
 import type { Presence } from './presence.ts';
 import type { Question } from './question.ts';
 import { askpassWay } from './ways/askpass.ts';

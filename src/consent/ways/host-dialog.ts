@@ -2,7 +2,8 @@
 // where all of it fits; else the dialog says where it can be read and answered. What a host answers at once nobody has
 // read: hosts that run without a person decline or cancel by themselves, and that is not a no of the user.
 import type { DialogReply, HostDialog } from '../../relay/consent.ts';
-import type { Answer, Way } from '../broker.ts';
+import type { Answer } from '../answer.ts';
+import type { Way } from '../way.ts';
 import { dialogText, dialogTitle, type Question } from '../question.ts';
 
 /** Milliseconds in which no person declines. */

@@ -1,7 +1,7 @@
 // A question as a notification of the desktop, as data. The summary and the labels are Warder's own words; what a
 // server or a model has written is in the body only.
 import { escapeCharacter } from '../../audit/printable.ts';
-import type { Answer } from '../broker.ts';
+import type { Answer } from '../answer.ts';
 import type { Question } from '../question.ts';
 import { excerptOf } from './excerpt.ts';
 

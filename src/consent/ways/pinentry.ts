@@ -1,7 +1,7 @@
 // Asks by pinentry, GnuPG's program for questions, which exists from GTK and Qt to a plain terminal.
 import type { Clock } from '../../os/clock.ts';
 import type { Child, Spawn } from '../../os/spawn.ts';
-import type { Way, WayAnswer } from '../broker.ts';
+import type { Way, WayAnswer } from '../way.ts';
 import type { Presence } from '../presence.ts';
 import type { Question } from '../question.ts';
 import { Assuan, type AssuanAnswer, CANCELED, fitsLine } from './assuan.ts';

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Answer, Broker, type BrokerOptions, type Way } from '../../../src/consent/broker.ts';
+import type { Answer } from '../../../src/consent/answer.ts';
+import { Broker, type BrokerOptions } from '../../../src/consent/broker.ts';
+import type { Way } from '../../../src/consent/way.ts';
 import type { Grant, GrantSubject } from '../../../src/consent/grants.ts';
 import type { Question } from '../../../src/consent/question.ts';
 import type { WayName } from '../../../src/profile/settings.ts';

@@ -12,7 +12,7 @@ async function load() {
   const exports = {
     'policy/decide.ts': 'decide',
     'policy/condition.ts': 'CallArguments, requireConditions',
-    'consent/grants.ts': 'GrantBook',
+    'consent/store/grants.ts': 'GrantBook',
     'consent/trust/session-trust.ts': 'SessionTrust',
     'consent/trust/record.ts': 'emptyDescribed',
     'relay/json/digest.ts': 'digestOf',

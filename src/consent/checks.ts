@@ -1,8 +1,8 @@
 // What `doctor` says of the ways to ask, and of how a person proves to be there.
 import type { Settings } from '../profile/settings.ts';
 import type { Check } from '../wire/control.ts';
-import type { Way } from './way.ts';
 import type { Presence } from './presence.ts';
+import type { Way } from './questions/way.ts';
 
 export interface ConsentCheckOptions {
   readonly settings: Pick<Settings['consent'], 'ways'>;

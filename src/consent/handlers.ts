@@ -1,9 +1,9 @@
 // The verbs of the control API by which people see questions, answer them, and take answers back.
 import { WarderError } from '../errors.ts';
 import type { Handlers, ShownGrant, ShownQuestion } from '../wire/control.ts';
-import type { Grant } from './grants.ts';
-import { type Question, questionLines } from './question.ts';
+import { type Question, questionLines } from './questions/question.ts';
 import type { ConsentService } from './service.ts';
+import type { Grant } from './store/grants.ts';
 
 /** Milliseconds for which a client that waits for news is answered at the latest. */
 const POLL = 5000;

@@ -5,7 +5,7 @@ import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
-import type { Blobs } from './authentic-files.ts';
+import type { Blobs } from './store/authentic-files.ts';
 
 const NAME = 'consent-pin';
 const SILENT = { prompt: false } as const;

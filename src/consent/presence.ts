@@ -4,8 +4,8 @@ import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Polkit } from '../os/polkit.ts';
 import { MAX_UNPROVED } from '../wire/control.ts';
-import type { GrantKind } from './grants.ts';
 import type { Pin } from './pin.ts';
+import type { GrantKind } from './store/grants.ts';
 
 /** For so many milliseconds it is remembered whether polkit would ask. */
 const REMEMBERED = 60_000;

@@ -1,6 +1,6 @@
 // What a profile lets its server do, as questions say it.
 import type { Profile } from '../profile/format.ts';
-import type { Reach } from './question.ts';
+import type { Reach } from './questions/question.ts';
 
 export function reachOf({ sandbox, server, credentials }: Profile): Reach {
   const isOff = sandbox?.off === true;

@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import * as z from 'zod';
 import type { Log } from '../../os/log.ts';
 import { scriptAmong } from '../../os/proc.ts';
-import type { AuthenticFiles } from '../authentic-files.ts';
+import type { AuthenticFiles } from '../store/authentic-files.ts';
 import type { ServerIdentity } from './record.ts';
 
 /** A started command, with its arguments. */

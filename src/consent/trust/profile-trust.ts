@@ -5,7 +5,7 @@ import { hash } from 'node:crypto';
 import * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 import type { Log } from '../../os/log.ts';
-import type { AuthenticFiles } from '../authentic-files.ts';
+import type { AuthenticFiles } from '../store/authentic-files.ts';
 import { type Difference, differencesOf, type Sighting } from './compare.ts';
 import { comparableText, emptyDescribed, fromFile, type Part, type TrustRecord, toFile } from './record.ts';
 import { seenFromFile, seenToFile } from './seen-file.ts';

@@ -3,7 +3,7 @@
 import { escapeCharacter } from '../../audit/printable.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Spawn } from '../../os/spawn.ts';
-import type { Way } from '../way.ts';
+import type { Way } from '../questions/way.ts';
 import { checkDialog, type DialogEnvironment } from './environment.ts';
 import { runDialog } from './run.ts';
 import { DENY, meaningOfWord, TOO_FAST, typedQuestion } from './typed.ts';

@@ -4,7 +4,7 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { type BusEnvironment, busAddresses, connectBus } from '../../os/bus.ts';
-import type { WayCheck } from '../way.ts';
+import type { WayCheck } from '../questions/way.ts';
 
 export interface DialogEnvironment {
   /** As far as one can tell without asking anybody. */

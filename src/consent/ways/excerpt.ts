@@ -1,7 +1,7 @@
 // A question in a place that has room for a few lines only. What a person has not seen whole, they are not asked to
 // allow there: the excerpt says that it is one, and where the whole question is.
 import { wrapLine } from '../../audit/printable.ts';
-import { type Question, questionLines } from '../question.ts';
+import { type Question, questionLines } from '../questions/question.ts';
 
 export interface Excerpt {
   /** Lines, what acts first. */

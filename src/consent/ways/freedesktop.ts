@@ -2,9 +2,9 @@
 import { type BusEnvironment, busAddresses } from '../../os/bus.ts';
 import type { Clock } from '../../os/clock.ts';
 import { type Notifications, openNotifications } from '../../os/notifications.ts';
-import type { Answer } from '../answer.ts';
-import type { Way } from '../way.ts';
 import type { Presence } from '../presence.ts';
+import type { Answer } from '../questions/answer.ts';
+import type { Way } from '../questions/way.ts';
 import { detailsOf, meaningOf, type Notification, notificationOf } from './notification.ts';
 import { untilWithdrawn } from './withdrawal.ts';
 

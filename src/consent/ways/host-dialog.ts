@@ -2,9 +2,9 @@
 // where all of it fits; else the dialog says where it can be read and answered. What a host answers at once nobody has
 // read: hosts that run without a person decline or cancel by themselves, and that is not a no of the user.
 import type { DialogReply, HostDialog } from '../../relay/consent.ts';
-import type { Answer } from '../answer.ts';
-import type { Way } from '../way.ts';
-import { dialogText, dialogTitle, type Question } from '../question.ts';
+import type { Answer } from '../questions/answer.ts';
+import { dialogText, dialogTitle, type Question } from '../questions/question.ts';
+import type { Way } from '../questions/way.ts';
 
 /** Milliseconds in which no person declines. */
 const READ = 300;

@@ -1,8 +1,8 @@
 // A question as a notification of the desktop, as data. The summary and the labels are Warder's own words; what a
 // server or a model has written is in the body only.
 import { escapeCharacter } from '../../audit/printable.ts';
-import type { Answer } from '../answer.ts';
-import type { Question } from '../question.ts';
+import type { Answer } from '../questions/answer.ts';
+import type { Question } from '../questions/question.ts';
 import { excerptOf } from './excerpt.ts';
 
 /** A choice: the key that comes back, and what the person reads. */

@@ -1,9 +1,9 @@
 // Asks by pinentry, GnuPG's program for questions, which exists from GTK and Qt to a plain terminal.
 import type { Clock } from '../../os/clock.ts';
 import type { Child, Spawn } from '../../os/spawn.ts';
-import type { Way, WayAnswer } from '../way.ts';
 import type { Presence } from '../presence.ts';
-import type { Question } from '../question.ts';
+import type { Question } from '../questions/question.ts';
+import type { Way, WayAnswer } from '../questions/way.ts';
 import { Assuan, type AssuanAnswer, CANCELED, fitsLine } from './assuan.ts';
 import { checkDialog, type DialogEnvironment } from './environment.ts';
 import { end, endOnAbort } from './run.ts';

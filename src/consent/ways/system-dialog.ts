@@ -1,8 +1,8 @@
 // Asks by a dialog of macOS (`osascript`) or a toast of Windows (PowerShell). The scripts are fixed texts; what a server
 // or a model has written is passed as an argument or as input, and is never part of a script.
 import type { Spawn } from '../../os/spawn.ts';
-import type { Way } from '../way.ts';
-import type { Question } from '../question.ts';
+import type { Question } from '../questions/question.ts';
+import type { Way } from '../questions/way.ts';
 import { meaningOf, type Notification, notificationOf } from './notification.ts';
 import { type DialogProgram, type DialogResult, runDialog } from './run.ts';
 import { untilWithdrawn } from './withdrawal.ts';

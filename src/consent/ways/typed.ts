@@ -2,8 +2,8 @@
 // the button that Return presses (pinentry-curses, gnome-ssh-askpass), answer an error of their own as they answer a no,
 // or have no third button; a key that was meant for another window would be a yes. A typed word is one everywhere: an
 // empty one is a no.
-import type { Answer } from '../answer.ts';
-import type { Question } from '../question.ts';
+import type { Answer } from '../questions/answer.ts';
+import type { Question } from '../questions/question.ts';
 import { excerptOf, type Room } from './excerpt.ts';
 import { avoidMarkup } from './notification.ts';
 

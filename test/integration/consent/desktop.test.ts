@@ -1,7 +1,7 @@
 // Notifications: two real programs that show them, on an X server of the test's own, and one that is hostile.
 import type { MessageBus } from 'dbus-native';
 import { expect, test } from 'vitest';
-import type { Answer } from '../../../src/consent/answer.ts';
+import type { Answer } from '../../../src/consent/questions/answer.ts';
 import { freedesktopWay } from '../../../src/consent/ways/freedesktop.ts';
 import { type Desktop, openDesktop } from '../../fixtures/desktop.ts';
 import { until } from '../../fixtures/echo-home.ts';

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Answer } from '../../../src/consent/answer.ts';
+import type { Answer } from '../../../src/consent/questions/answer.ts';
 import { askpassWay } from '../../../src/consent/ways/askpass.ts';
 import { dialogEnvironment } from '../../../src/consent/ways/environment.ts';
 import { type PinentryOptions, pinentryWay } from '../../../src/consent/ways/pinentry.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { columnsOf, wrapLine } from '../../../src/audit/printable.ts';
-import { questionLines } from '../../../src/consent/question.ts';
+import { questionLines } from '../../../src/consent/questions/question.ts';
 import { excerptOf } from '../../../src/consent/ways/excerpt.ts';
 import { makeQuestion } from '../../fixtures/question.ts';
 

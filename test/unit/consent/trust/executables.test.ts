@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { AuthenticFiles } from '../../../../src/consent/authentic-files.ts';
+import { AuthenticFiles } from '../../../../src/consent/store/authentic-files.ts';
 import { Executables } from '../../../../src/consent/trust/executables.ts';
 import { MemoryBlobs } from '../../../fixtures/trusting.ts';
 

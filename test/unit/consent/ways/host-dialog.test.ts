@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Answer } from '../../../../src/consent/answer.ts';
-import type { Question } from '../../../../src/consent/question.ts';
+import type { Answer } from '../../../../src/consent/questions/answer.ts';
+import type { Question } from '../../../../src/consent/questions/question.ts';
 import { hostDialogWay } from '../../../../src/consent/ways/host-dialog.ts';
 import type { DialogQuestion, DialogReply } from '../../../../src/relay/consent.ts';
 

@@ -1,9 +1,9 @@
 // A question to a person: one call of one host, as it is, and what follows from a yes. Whoever shows it (a terminal, a
 // dialog of the host, the desktop) shows these lines. What a server or a model has written is escaped, so that it cannot
 // look like a line of Warder's, and nothing is left out.
-import { columnsOf, escapeUnprintable } from '../audit/printable.ts';
-import type { GrantKind } from './grants.ts';
-import type { HostIdentity } from './host-identity.ts';
+import { columnsOf, escapeUnprintable } from '../../audit/printable.ts';
+import type { HostIdentity } from '../host-identity.ts';
+import type { GrantKind } from '../store/grants.ts';
 
 /** What the server of a session may do, in words. */
 export interface Reach {

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Answer } from '../../../src/consent/answer.ts';
-import { Broker, type BrokerOptions } from '../../../src/consent/broker.ts';
-import type { Way } from '../../../src/consent/way.ts';
-import type { Grant, GrantSubject } from '../../../src/consent/grants.ts';
-import type { Question } from '../../../src/consent/question.ts';
-import type { WayName } from '../../../src/profile/settings.ts';
+import type { Answer } from '../../../../src/consent/questions/answer.ts';
+import { Broker, type BrokerOptions } from '../../../../src/consent/questions/broker.ts';
+import type { Question } from '../../../../src/consent/questions/question.ts';
+import type { Way } from '../../../../src/consent/questions/way.ts';
+import type { Grant, GrantSubject } from '../../../../src/consent/store/grants.ts';
+import type { WayName } from '../../../../src/profile/settings.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

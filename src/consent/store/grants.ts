@@ -2,8 +2,8 @@
 // was when the person answered, and what the person saw: a tool with these arguments, a tool, or a pattern of names. As
 // in a policy, deny wins over allow, an allow holds for the exact name, and a deny for every spelling of it.
 
-import { fold } from '../policy/fold.ts';
-import { compile, type Pattern } from '../policy/pattern.ts';
+import { fold } from '../../policy/fold.ts';
+import { compile, type Pattern } from '../../policy/pattern.ts';
 
 /**
  * What a grant can be for: what a request acts on, what the server asks of the host, the first use of a profile by a host,

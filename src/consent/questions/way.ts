@@ -1,5 +1,5 @@
 // A way to ask a person: a dialog of the host, of the desktop, a terminal.
-import type { WayName } from '../profile/settings.ts';
+import type { WayName } from '../../profile/settings.ts';
 import type { Answer } from './answer.ts';
 import type { Question } from './question.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Grant, GrantBook, type GrantSubject } from '../../../src/consent/grants.ts';
+import { type Grant, GrantBook, type GrantSubject } from '../../../../src/consent/store/grants.ts';
 
 const numRuns = process.env.SLOW === undefined ? 1000 : 50_000;
 

@@ -6,8 +6,8 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { WarderError } from '../errors.ts';
-import { writeFileAtomic } from '../os/file.ts';
+import { WarderError } from '../../errors.ts';
+import { writeFileAtomic } from '../../os/file.ts';
 
 /** Small values in a credential store: see `Store.blobs`. */
 export interface Blobs {

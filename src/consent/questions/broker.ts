@@ -2,13 +2,13 @@
 // user has set; people who watch (`warder approvals --watch`) see every question. The first answer counts, and all
 // others are withdrawn. Where nobody is there, the answer is no, at once: a host waits for nothing.
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../os/clock.ts';
-import type { Log } from '../os/log.ts';
-import type { WayName } from '../profile/settings.ts';
+import type { Clock } from '../../os/clock.ts';
+import type { Log } from '../../os/log.ts';
+import type { WayName } from '../../profile/settings.ts';
+import { needsPresence } from '../presence.ts';
+import type { Grant, GrantSubject } from '../store/grants.ts';
 import type { Answer } from './answer.ts';
-import type { Grant, GrantSubject } from './grants.ts';
 import { nobody, type Outcome, timedOut, tooMany, unrecorded, WITHDRAWN } from './outcome.ts';
-import { needsPresence } from './presence.ts';
 import { actOf, type Question } from './question.ts';
 import type { Way } from './way.ts';
 

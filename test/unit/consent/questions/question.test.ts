@@ -5,7 +5,7 @@ import {
   dialogText,
   type Question,
   questionLines,
-} from '../../../src/consent/question.ts';
+} from '../../../../src/consent/questions/question.ts';
 
 const question: Question = {
   id: '4711',

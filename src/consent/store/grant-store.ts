@@ -2,11 +2,11 @@
 // none can be kept on disk, since nothing could tell a forged one.
 import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
-import { WarderError } from '../errors.ts';
-import type { Clock } from '../os/clock.ts';
-import type { Log } from '../os/log.ts';
+import { WarderError } from '../../errors.ts';
+import type { Clock } from '../../os/clock.ts';
+import type { Log } from '../../os/log.ts';
+import type { Answer } from '../questions/answer.ts';
 import type { AuthenticFiles } from './authentic-files.ts';
-import type { Answer } from './answer.ts';
 import { GRANT_KINDS, type Grant, GrantBook, type GrantSubject } from './grants.ts';
 
 const FILE = 'grants.json';

@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AuthenticFiles } from '../../../src/consent/authentic-files.ts';
-import { GrantStore } from '../../../src/consent/grant-store.ts';
-import { GRANT_KINDS, type GrantSubject } from '../../../src/consent/grants.ts';
-import { Pin } from '../../../src/consent/pin.ts';
-import { MemoryBlobs } from '../../fixtures/trusting.ts';
+import { Pin } from '../../../../src/consent/pin.ts';
+import { AuthenticFiles } from '../../../../src/consent/store/authentic-files.ts';
+import { GrantStore } from '../../../../src/consent/store/grant-store.ts';
+import { GRANT_KINDS, type GrantSubject } from '../../../../src/consent/store/grants.ts';
+import { MemoryBlobs } from '../../../fixtures/trusting.ts';
 
 let folder: string;
 beforeEach(() => {

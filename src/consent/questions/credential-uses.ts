@@ -5,10 +5,10 @@
 // Nobody is asked while a server starts: hosts start servers that nobody uses, several at once. Until a request that acts
 // was forwarded, earlier answers count, and everything else is refused.
 import { hash } from 'node:crypto';
-import type { Confirmation, Confirmations, CredentialUse } from '../credential/confirmation.ts';
+import type { Confirmation, Confirmations, CredentialUse } from '../../credential/confirmation.ts';
+import type { Grant, GrantSubject } from '../store/grants.ts';
 import type { Asking } from './broker.ts';
 import type { Outcome } from './outcome.ts';
-import type { Grant, GrantSubject } from './grants.ts';
 import { actOf } from './question.ts';
 
 export interface CredentialUsesOptions {

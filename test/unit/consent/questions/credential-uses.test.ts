@@ -1,9 +1,9 @@
 // Which uses of credentials are alike, and what an answer to one is an answer to.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Broker } from '../../../src/consent/broker.ts';
-import { CredentialUses } from '../../../src/consent/credential-uses.ts';
-import { type Grant, GrantBook } from '../../../src/consent/grants.ts';
-import { questionLines } from '../../../src/consent/question.ts';
+import { Broker } from '../../../../src/consent/questions/broker.ts';
+import { CredentialUses } from '../../../../src/consent/questions/credential-uses.ts';
+import { questionLines } from '../../../../src/consent/questions/question.ts';
+import { type Grant, GrantBook } from '../../../../src/consent/store/grants.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

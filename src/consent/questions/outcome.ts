@@ -32,7 +32,11 @@ export function nobody({
   return { decision: 'deny', rule: 'consent.nobody', reason };
 }
 
-export function tooMany({ question: { profile } }: { readonly question: Pick<Question, 'profile'> }): Outcome {
+export function tooMany({
+  question: { profile },
+}: {
+  readonly question: Pick<Question, 'profile'>;
+}): Outcome {
   const reason = `too many questions about the profile "${profile}" in a short time: wait for the user to answer those that are open`;
   return { decision: 'deny', rule: 'consent.rate', reason };
 }

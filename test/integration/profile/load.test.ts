@@ -205,7 +205,12 @@ describe('settings', () => {
       relay: { line: 67_108_864 },
       rotation: { drain: 30_000 },
       egress: { resolvers: [], ca: undefined, proxy: undefined, login: undefined, except: [] },
-      consent: { timeout: 120_000, rate: 20, 'first-use': 'ask' },
+      consent: {
+        ways: ['host', 'desktop', 'terminal', 'pinentry'],
+        timeout: 120_000,
+        rate: 20,
+        'first-use': 'ask',
+      },
       audit: { segment: 67_108_864, keep: {}, checkpoint: { records: 1000, every: 60_000 } },
     });
   });

@@ -64,7 +64,12 @@ async function answer(context: Context, decision: 'allow' | 'deny', args: Answer
   await using control = await context.control({ start: false });
   const { questions } = await control.request('approvals.list', {});
   const question = questions.find((each) => each.id === id);
-  const send = (proof: Proof) => control.request('approvals.answer', { ...choice, ...proof });
+  const send = (proof: Proof) =>
+    control.request('approvals.answer', {
+      ...choice,
+      ...(question !== undefined && question.calls > 1 && { calls: question.calls }),
+      ...proof,
+    });
   const isProofNeeded = question !== undefined && needsPresence(question, choice);
   const done = isProofNeeded ? await withProof(context, control, send) : await send({});
   if (json) terminal.json(done);

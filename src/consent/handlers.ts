@@ -51,8 +51,8 @@ export function consentHandlers(
         polkit: await service.polkitAsks(),
       };
     },
-    async 'approvals.answer'({ id, decision, scope, extent, pin }) {
-      await service.answer({ id, decision, scope, extent, pin }, 'terminal');
+    async 'approvals.answer'({ id, decision, scope, extent, pin, calls }) {
+      await service.answer({ id, decision, scope, extent, pin, calls }, 'terminal');
       return { id, decision };
     },
     'grants.list': () => ({ grants: service.grants().map(showGrant) }),

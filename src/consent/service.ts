@@ -75,6 +75,8 @@ export interface SessionConsent extends Consent, Disposable {
 export interface ControlAnswer extends Answer {
   readonly id: string;
   readonly pin: string | undefined;
+  /** How many calls the person has seen waiting; undefined: the one that is asked about. */
+  readonly calls?: number | undefined;
 }
 
 export class ConsentService {
@@ -189,7 +191,7 @@ export class ConsentService {
    * A person answers. Throws `usage` where the question is not open or the answer's pattern is for others, and `refused` where
    * presence is not proved.
    */
-  async answer({ id, pin, ...answer }: ControlAnswer, by: string): Promise<void> {
+  async answer({ id, pin, calls = 1, ...answer }: ControlAnswer, by: string): Promise<void> {
     const open = this.#broker.find(id);
     if (open === undefined) {
       throw new WarderError('usage', `no question ${id} is open`, { hint: '"warder approvals" lists them' });
@@ -206,7 +208,7 @@ export class ConsentService {
       await this.#options.presence.prove(pin, open.signal);
     }
     // Meanwhile another way may have answered.
-    if (!this.#broker.answer(id, answer, by)) {
+    if (!this.#broker.answer(id, answer, by, calls)) {
       throw new WarderError('usage', `the question ${id} was answered meanwhile`);
     }
   }
@@ -268,12 +270,16 @@ export class ConsentService {
       claims: kind === 'tools' ? claims(name) : [],
     };
     const asked: Asked = { subject, question, dialog: dialog && hostDialogWay(dialog) };
-    const asking = this.#broker.ask(asked);
-    const id = this.#broker.idOf(subject);
+    const broker = this.#broker;
+    const asking = broker.ask(asked);
+    const id = broker.idOf(subject);
     return {
       question: id,
       outcome: asking.outcome.then(toRelay),
-      notice: `waiting for the user${id === undefined ? '' : `: "warder approve ${id}"`}`,
+      get notice() {
+        const now = broker.idOf(subject) ?? id;
+        return `waiting for the user${now === undefined ? '' : `: "warder approve ${now}"`}`;
+      },
       withdraw: asking.withdraw,
     };
   }

@@ -48,6 +48,8 @@ export interface DialogReply {
 
 /** A dialog in which a host shows its user a question. */
 export interface HostDialog {
+  /** Calls that wait for the same question are each shown by themselves. */
+  readonly showsEach?: true;
   /** Shows it until it is answered, or `signal` withdraws it. Never rejects. */
   show(question: DialogQuestion, signal: AbortSignal): Promise<DialogReply>;
 }

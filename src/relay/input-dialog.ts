@@ -124,7 +124,7 @@ export class InputDialog {
     if (typeof version === 'string' || typeof capabilities === 'string') return undefined;
     if ((readText(bytes, version, MAX_TEXT) ?? '') < FIRST_VERSION) return undefined;
     if (!offersForms(bytes, capabilities)) return undefined;
-    return { show: (question, signal) => this.#show(call, question, signal, release) };
+    return { showsEach: true, show: (question, signal) => this.#show(call, question, signal, release) };
   }
 
   /** A request waits for a question that may be shown already: it is shown for this one too. */

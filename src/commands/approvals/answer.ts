@@ -23,13 +23,18 @@ export interface Means {
 export async function answerQuestion(
   { terminal }: Context,
   control: ControlClient,
-  question: Pick<ShownQuestion, 'id' | 'kind' | 'presence'>,
+  question: Pick<ShownQuestion, 'id' | 'kind' | 'presence' | 'calls'>,
   choice: Choice,
   { means, signal }: { readonly means: Means; readonly signal: AbortSignal },
 ): Promise<End | undefined> {
   const send = async (proof: Proof): Promise<End | undefined> => {
     try {
-      await control.request('approvals.answer', { id: question.id, ...choice, ...proof });
+      await control.request('approvals.answer', {
+        id: question.id,
+        ...choice,
+        ...(question.calls > 1 && { calls: question.calls }),
+        ...proof,
+      });
       return { said: choice.decision === 'allow' ? 'allowed' : 'denied' };
     } catch (error) {
       if (!(error instanceof WarderError)) throw error;

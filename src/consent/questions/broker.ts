@@ -53,12 +53,19 @@ export interface Asking {
   withdraw(): void;
 }
 
+/** One who waits, for a question and then perhaps for another. */
+interface Waiter {
+  open: OpenQuestion;
+  readonly resolve: (outcome: Outcome) => void;
+}
+
 interface OpenQuestion {
   question: Question;
+  readonly asked: Asked;
   readonly subject: GrantSubject;
-  readonly waiting: Set<(outcome: Outcome) => void>;
+  /** In the order in which they came. */
+  readonly waiting: Set<Waiter>;
   readonly over: AbortController;
-  readonly keep: Asked['keep'];
   /** Every way to ask has found nobody. */
   isUnseen: boolean;
 }
@@ -118,37 +125,24 @@ export class Broker {
 
   /** Asks. A question like one that is open is the same question. */
   ask(asked: Asked): Asking {
-    const { subject, dialog } = asked;
-    const key = likeness(subject);
-    const known = this.#open.get(key);
+    const known = this.#open.get(likeness(asked.subject));
     if (known !== undefined) return this.#join(known);
-    const ways = this.#waysFor(dialog);
-    if (ways.length === 0 && !this.#isWatched()) return settled(nobody(asked));
-    if (this.#byId.size >= MAX_OPEN || !this.#admits(subject)) return settled(tooMany(asked));
-    const { clock, timeout, records } = this.#options;
-    const since = clock.now();
-    const question = { ...asked.question, id: this.#newId(), calls: 1, since, until: since + timeout };
-    if (!records.asked(question)) return settled(unrecorded());
-    const open: OpenQuestion = {
-      question,
-      subject,
-      waiting: new Set(),
-      over: new AbortController(),
-      keep: asked.keep,
-      isUnseen: false,
-    };
-    this.#open.set(key, open);
-    this.#byId.set(question.id, open);
+    const begun = this.#begin(asked);
+    if ('decision' in begun) return settled(begun);
+    const { open, ways } = begun;
     const asking = this.#join(open);
     void this.#run(open, ways);
     return asking;
   }
 
-  /** Answers a question. False: it is not open. Throws where the answer cannot be kept; then it stays open. */
-  answer(id: string, answer: Answer, by: string): boolean {
+  /**
+   * Answers a question. `calls`: how many calls the person has seen waiting. False: it is not open. Throws where the answer
+   * cannot be kept; then it stays open.
+   */
+  answer(id: string, answer: Answer, by: string, calls: number): boolean {
     const open = this.#byId.get(id);
     if (open === undefined) return false;
-    this.#settle(open, answer, by);
+    this.#settle(open, answer, by, calls);
     return true;
   }
 
@@ -175,6 +169,41 @@ export class Broker {
     }
   }
 
+  /** A question that nobody waits for yet, or why nothing is asked. */
+  #begin(asked: Asked): { readonly open: OpenQuestion; readonly ways: readonly Way[] } | Outcome {
+    const { subject, dialog } = asked;
+    const ways = this.#waysFor(dialog);
+    if (ways.length === 0 && !this.#isWatched()) return nobody(asked);
+    if (this.#byId.size >= MAX_OPEN || !this.#admits(subject)) return tooMany(asked);
+    const { clock, timeout, records } = this.#options;
+    const since = clock.now();
+    const question = { ...asked.question, id: this.#newId(), calls: 1, since, until: since + timeout };
+    if (!records.asked(question)) return unrecorded();
+    const over = new AbortController();
+    const open: OpenQuestion = { question, asked, subject, waiting: new Set(), over, isUnseen: false };
+    this.#open.set(likeness(subject), open);
+    this.#byId.set(question.id, open);
+    return { open, ways };
+  }
+
+  /** Asks again for those that a person has not seen waiting. */
+  #again(asked: Asked, rest: readonly Waiter[]): void {
+    if (rest.length === 0) return;
+    const begun = this.#begin(asked);
+    if ('decision' in begun) {
+      for (const { resolve } of rest) resolve(begun);
+      return;
+    }
+    const { open, ways } = begun;
+    for (const waiter of rest) {
+      waiter.open = open;
+      open.waiting.add(waiter);
+    }
+    open.question = { ...open.question, calls: rest.length };
+    this.#changed();
+    void this.#run(open, ways);
+  }
+
   #waysFor(dialog: Way | undefined): Way[] {
     const { ways, order } = this.#options;
     const all = [...(dialog === undefined ? [] : [dialog]), ...ways, this.#terminal];
@@ -184,15 +213,19 @@ export class Broker {
 
   #join(open: OpenQuestion): Asking {
     const { promise: outcome, resolve } = Promise.withResolvers<Outcome>();
-    open.waiting.add(resolve);
+    const waiter: Waiter = { open, resolve };
+    open.waiting.add(waiter);
     open.question = { ...open.question, calls: open.waiting.size };
     this.#changed();
     return {
       outcome,
       withdraw: () => {
-        if (!open.waiting.delete(resolve)) return;
+        const { open: current } = waiter;
+        if (!current.waiting.delete(waiter)) return;
         resolve(WITHDRAWN);
-        if (open.waiting.size === 0) this.#close(open, undefined, WITHDRAWN, 'nobody');
+        current.question = { ...current.question, calls: current.waiting.size };
+        if (current.waiting.size === 0) this.#close(current, undefined, WITHDRAWN, 'nobody');
+        else this.#changed();
       },
     };
   }
@@ -223,12 +256,13 @@ export class Broker {
   /** Asks by one way. Never rejects. */
   async #try(open: OpenQuestion, way: Way): Promise<void> {
     const { signal } = open.over;
+    const { calls } = open.question;
     try {
       const answer = await way.ask(open.question, signal);
       if (signal.aborted || answer === 'nobody') return;
       // A program of the same user may have pressed the button.
       if (needsPresence(answer, open.question.kind) && answer.isPresent !== true) return;
-      this.#settle(open, answer, way.name);
+      this.#settle(open, answer, way.name, answer.isForEach === true ? Number.POSITIVE_INFINITY : calls);
     } catch (error) {
       this.#options.log.warn({ way: way.name, error: String(error) }, 'a way to ask has failed');
     }
@@ -242,15 +276,21 @@ export class Broker {
     }
   }
 
-  #settle(open: OpenQuestion, given: Answer, by: string): void {
-    const { subject, question } = open;
+  /** `seen`: how many calls the person knew of. A yes once is for no more of them: what else waits is asked about again. */
+  #settle(open: OpenQuestion, given: Answer, by: string, seen: number): void {
+    const { asked, subject, question, waiting } = open;
     const answer = question.kind === 'profile' ? forGood(given) : given;
-    const { keep = (kept: Answer) => this.#grantFor(subject, kept, by) } = open;
+    const { keep = (kept: Answer) => this.#grantFor(subject, kept, by) } = asked;
     const grant = keep(answer, by);
     const rule = grant === undefined ? `consent.${question.id}` : `grant.${grant.id}`;
     const { decision } = answer;
     const reason = decision === 'allow' ? undefined : `the user said no to: ${actOf(question)}`;
+    const isOnce = decision === 'allow' && answer.scope === 'once';
+    const rest = isOnce ? [...waiting].slice(seen) : [];
+    for (const waiter of rest) waiting.delete(waiter);
+    open.question = { ...question, calls: waiting.size };
     this.#close(open, answer, { decision, rule, reason }, by);
+    this.#again(asked, rest);
   }
 
   #grantFor(subject: GrantSubject, answer: Answer, by: string): Grant | undefined {
@@ -265,7 +305,7 @@ export class Broker {
     const written = this.#options.records.answered(question, answer, outcome, by);
     const told = written || outcome.decision === 'deny' ? outcome : unrecorded();
     over.abort();
-    for (const resolve of waiting) resolve(told);
+    for (const { resolve } of waiting) resolve(told);
     waiting.clear();
     this.#changed();
   }

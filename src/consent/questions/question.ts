@@ -111,11 +111,11 @@ export function questionLines(question: Question): string[] {
 
 /** What a dialog of the host begins with, if that fits on a line; else undefined. */
 export function dialogTitle(question: Question): string | undefined {
-  const { kind, name, profile } = question;
+  const { kind, name, profile, calls } = question;
   const of = kind === 'profile' ? '' : ` of "${profile}"`;
   const act =
     kind === 'server' ? `let the server "${profile}" ask for ${showText(name)}` : actOf(question) + of;
-  const title = `Warder asks: ${act}?`;
+  const title = `Warder asks: ${act}${kind !== 'profile' && calls > 1 ? `, ${calls} times` : ''}?`;
   return columnsOf(title) <= DIALOG_COLUMNS ? title : undefined;
 }
 

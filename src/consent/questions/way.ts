@@ -7,6 +7,8 @@ import type { Question } from './question.ts';
 export interface WayAnswer extends Answer {
   /** The way has proved that a person is there. */
   readonly isPresent?: true;
+  /** The way has shown each call by itself, also those that came while it asked. */
+  readonly isForEach?: true;
 }
 
 /** Whether a way to ask works here. */

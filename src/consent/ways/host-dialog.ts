@@ -37,7 +37,8 @@ export function hostDialogWay(dialog: HostDialog): Way {
       const choices = text === undefined ? POINTER : [...answers.keys()];
       const reply = await dialog.show({ ...shown, choices }, signal);
       if (reply.choice === ELSEWHERE) await over(signal);
-      return answerOf(reply, answers);
+      const answer = answerOf(reply, answers);
+      return dialog.showsEach === true && answer !== 'nobody' ? { ...answer, isForEach: true } : answer;
     },
   };
 }

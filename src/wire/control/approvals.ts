@@ -48,6 +48,8 @@ const answer = z.strictObject({
     z.strictObject({ ms: z.int().min(1000).max(31_622_400_000) }),
   ]),
   extent: z.union([z.enum(['arguments', 'name']), z.strictObject({ pattern: z.string().min(1).max(256) })]),
+  /** How many calls the person has seen waiting; a yes once is for so many. 1 if it is missing. */
+  calls: z.int().min(1).optional(),
   pin: z.string().min(1).max(256).optional(),
 });
 

@@ -197,7 +197,7 @@ describe('W-CONS-4 the first answer counts', () => {
   });
 });
 
-test('alike calls are one dialog, and a re-used id meanwhile is refused', async () => {
+test('W-CONS-44 alike calls are one dialog, a yes once is for those that it names, and a re-used id meanwhile is refused', async () => {
   const session = await waiting();
   session.host.say(call(2, 'echo', { of: 1 }), call(1, 'evil'));
   await pass();
@@ -205,7 +205,14 @@ test('alike calls are one dialog, and a re-used id meanwhile is refused', async 
   expect(session.host.messages.at(-1)).toMatchObject({ id: null, error: { code: -32600 } });
   choose(session.host, 'Allow once');
   await pass();
-  expect(calls(session)).toHaveLength(2);
+  expect(calls(session)).toHaveLength(1);
+  session.host.say(call(3, 'echo', { of: 1 }));
+  await pass();
+  // The dialog of the second says one, and the third came after it.
+  expect(forms(session.host)).toHaveLength(2);
+  choose(session.host, 'Allow for this session');
+  await pass();
+  expect(calls(session)).toHaveLength(3);
   expect(session.server.text).not.toContain('evil');
 });
 

@@ -106,7 +106,7 @@ describe('W-CONS-4 the first answer counts', () => {
       rule: `consent.${question?.id}`,
       reason: undefined,
     });
-    expect(broker.answer(question?.id ?? '', NO, 'terminal')).toBe(false);
+    expect(broker.answer(question?.id ?? '', NO, 'terminal', 1)).toBe(false);
     expect(records).toEqual([
       `asked ${question?.id}`,
       `allow ${question?.id} consent.${question?.id} desktop`,
@@ -117,7 +117,7 @@ describe('W-CONS-4 the first answer counts', () => {
     const way = new TestWay('desktop');
     const { broker, ask } = make({ ways: [way] });
     const asking = ask();
-    expect(broker.answer(broker.questions[0]?.id ?? '', NO, 'terminal')).toBe(true);
+    expect(broker.answer(broker.questions[0]?.id ?? '', NO, 'terminal', 1)).toBe(true);
     expect(await asking.outcome).toMatchObject({ decision: 'deny' });
     expect(way.withdrawn).toBe(1);
     await way.answer(YES);
@@ -197,12 +197,60 @@ test('alike questions are one, other arguments, hosts and sessions are others', 
   for (const over of [{ arguments: 'b' }, { host: 'other' }, { session: 't' }, { definition: 'e' }])
     ask(over);
   expect(broker.questions).toHaveLength(5);
-  broker.answer(broker.questions[0]?.id ?? '', YES, 'terminal');
+  broker.answer(broker.questions[0]?.id ?? '', YES, 'terminal', 2);
   expect(await Promise.all(both.map(({ outcome }) => outcome))).toMatchObject([
     { decision: 'allow' },
     { decision: 'allow' },
   ]);
   expect(broker.questions).toHaveLength(4);
+});
+
+test('W-CONS-44 a yes once is for as many calls as were shown, in their order; the rest is asked about again', async () => {
+  const { broker, ask, records } = make({ ways: [new TestWay('desktop')] });
+  const [one, two, three] = [ask(), ask(), ask()];
+  const [first] = broker.questions;
+  broker.answer(first?.id ?? '', YES, 'terminal', 1);
+  expect(await one.outcome).toMatchObject({ decision: 'allow', rule: `consent.${first?.id}` });
+  const [second] = broker.questions;
+  expect(second?.id).not.toBe(first?.id);
+  expect(broker.questions).toMatchObject([{ calls: 2 }]);
+  expect(records).toEqual([
+    `asked ${first?.id}`,
+    `allow ${first?.id} consent.${first?.id} terminal`,
+    `asked ${second?.id}`,
+  ]);
+  two.withdraw();
+  expect(broker.questions).toMatchObject([{ calls: 1 }]);
+  broker.answer(second?.id ?? '', NO, 'terminal', 1);
+  expect(await three.outcome).toMatchObject({ decision: 'deny' });
+  expect(await two.outcome).toMatchObject({ rule: 'consent.withdrawn' });
+});
+
+test('W-CONS-44 a no, and a yes for longer, are for all that wait', async () => {
+  for (const given of [NO, { ...YES, scope: 'session' }] as const) {
+    const { broker, ask } = make({ ways: [new TestWay('desktop')] });
+    const both = [ask(), ask()];
+    broker.answer(broker.questions[0]?.id ?? '', given, 'terminal', 1);
+    for (const { outcome } of both) expect((await outcome).decision).toBe(given.decision);
+    expect(broker.questions).toEqual([]);
+  }
+});
+
+test('W-CONS-44 what a way has shown counts, not what came while it was shown', async () => {
+  const way = new TestWay('desktop');
+  const { broker, ask } = make({ ways: [way] });
+  const one = ask();
+  ask();
+  await way.answer(YES);
+  expect(await one.outcome).toMatchObject({ decision: 'allow' });
+  expect(broker.questions).toMatchObject([{ calls: 1 }]);
+});
+
+test('W-CONS-44 the rest is under the rate too', async () => {
+  const { broker, ask } = make({ ways: [new TestWay('desktop')], rate: 1 });
+  const [, two] = [ask(), ask()];
+  broker.answer(broker.questions[0]?.id ?? '', YES, 'terminal', 1);
+  expect(await two?.outcome).toMatchObject({ rule: 'consent.rate' });
 });
 
 test('a question that nobody waits for any more is withdrawn', async () => {
@@ -248,7 +296,7 @@ test('an answer for more than the call is kept, and one that cannot be kept leav
   const { broker, ask, grants } = make({ ways: [new TestWay('desktop')] });
   const asking = ask();
   const id = broker.questions[0]?.id ?? '';
-  broker.answer(id, { ...YES, scope: 'session' }, 'terminal');
+  broker.answer(id, { ...YES, scope: 'session' }, 'terminal', 1);
   expect(await asking.outcome).toMatchObject({ rule: 'grant.0a0b0c0d' });
   expect(grants).toHaveLength(1);
   const full = make({
@@ -259,7 +307,7 @@ test('an answer for more than the call is kept, and one that cannot be kept leav
   });
   full.ask();
   const open = full.broker.questions[0]?.id ?? '';
-  expect(() => full.broker.answer(open, { ...YES, scope: 'always' }, 'terminal')).toThrow('no store');
+  expect(() => full.broker.answer(open, { ...YES, scope: 'always' }, 'terminal', 1)).toThrow('no store');
   expect(full.broker.questions).toHaveLength(1);
 });
 

@@ -69,7 +69,7 @@ function uses(
 }
 
 const answer = (broker: Broker, scope: 'once' | 'session' | 'always', extent: 'arguments' | 'name') =>
-  broker.answer(broker.questions[0]?.id ?? '', { decision: 'allow', scope, extent }, 'terminal');
+  broker.answer(broker.questions[0]?.id ?? '', { decision: 'allow', scope, extent }, 'terminal', 2);
 
 describe('[W-CONS-40] [W-CONS-41]', () => {
   test('a question shows the credential, the host, the method and the path, without values', () => {

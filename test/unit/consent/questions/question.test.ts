@@ -105,6 +105,9 @@ test('a dialog shows a question whole, or not at all', () => {
     'owner: "acme", title: "x"',
     'It may reach api.github.com; change /w; use github/token.',
   ]);
+  expect(dialogText({ ...question, calls: 3 })?.split('\n')[0]).toBe(
+    'Warder asks: call the tool "create_issue" of "github", 3 times?',
+  );
   const of = (reach: Partial<Question['reach']>) =>
     dialogText({ ...question, reach: { ...question.reach, ...reach } })
       ?.split('\n')

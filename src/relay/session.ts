@@ -7,6 +7,7 @@ import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
 import { Anomalies } from './anomalies.ts';
+import { BackPressure } from './back-pressure.ts';
 import { BegunCalls } from './begun-calls.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
@@ -43,7 +44,8 @@ import { StdioUpstream } from './stdio-upstream.ts';
 import { Tasks } from './tasks.ts';
 import type { Trust } from './trust.ts';
 import { TrustGate } from './trust-gate.ts';
-import type { Upstream, UpstreamListener } from './upstream.ts';
+import type { Upstream } from './upstream.ts';
+import { UpstreamListeners } from './upstream-listeners.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 export interface SessionOptions {
@@ -84,26 +86,17 @@ export interface Snapshot {
 /** A session. It flows from when it is made. */
 export class Session {
   readonly #options: SessionOptions;
-  readonly #budgets: Budgets;
   readonly #guard: Guard;
-  readonly #anomalies: Anomalies;
-  readonly #serverRequests: ServerRequests;
   readonly #recorder: Recorder;
   readonly #toHost: Outbox;
   readonly #current: Current;
   readonly #calls: Calls;
-  readonly #ownRequests: OwnRequests;
-  readonly #waiting = new WaitingRoom();
   readonly #fromHost: FromHost;
   readonly #fromServer: FromServer;
-  readonly #hostInbox: Inbox<LongRequest>;
-  readonly #serverInbox: Inbox<LongAnswer>;
-  readonly #intake: Intake;
+  readonly #backPressure: BackPressure;
+  readonly #listeners: UpstreamListeners;
   readonly #rotation: Rotation;
   readonly #lists: ServerLists;
-  readonly #stderr: Stderr;
-  readonly #questions: Questions;
-  #hostPaused = false;
   readonly #shutdown: Shutdown;
 
   constructor(options: SessionOptions) {
@@ -111,7 +104,6 @@ export class Session {
     const { id, profile, policy, host, server, audit, auditSettings, redactor, clock, log, neighbours } =
       options;
     const budgets = { ...BUDGETS, ...options.budgets };
-    this.#budgets = budgets;
     this.#guard = new Guard({
       session: id,
       profile,
@@ -120,10 +112,10 @@ export class Session {
       neighbours,
       onFault: () => this.#shutdown.fault(),
     });
-    this.#anomalies = new Anomalies(log, id);
+    const anomalies = new Anomalies(log, id);
     this.#recorder = new Recorder({ id, profile, audit, settings: auditSettings, log });
     this.#toHost = new Outbox(host, () => this.#guard.run(() => this.#settle()));
-    this.#serverRequests = new ServerRequests({ recorder: this.#recorder, clock });
+    const serverRequests = new ServerRequests({ recorder: this.#recorder, clock });
     const nextId = counter();
     const replay = new Replay();
     const upstreamOf = (end: ServerEnd): Upstream => new StdioUpstream(end, budgets.line, this.#guard);
@@ -136,7 +128,7 @@ export class Session {
       nextId,
       late: budgets.late,
     });
-    this.#ownRequests = new OwnRequests(nextId, budgets.result);
+    const ownRequests = new OwnRequests(nextId, budgets.result);
     const resume = (turn: () => void): void =>
       this.#guard.run(() => {
         if (this.#shutdown.isOver) return;
@@ -149,24 +141,24 @@ export class Session {
       isAlone: (now) => neighbours.isAlone(this.#guard, now),
       resume,
     });
-    this.#intake = new Intake({ budgets, slices, resume });
+    const intake = new Intake({ budgets, slices, resume });
     const { trust } = options;
     const onFault = (error: unknown): void => this.#guard.fail(error);
     this.#lists = new ServerLists({
       budgets,
       current: this.#current,
       replay,
-      ownRequests: this.#ownRequests,
+      ownRequests,
       trust,
       slices,
       onFault,
     });
     const tasks = new Tasks();
     const gate = new TrustGate({ profile, trust, lists: this.#lists, tasks, replay });
-    this.#stderr = new Stderr({ host, toHost: this.#toHost, current: this.#current });
+    const stderr = new Stderr({ host, toHost: this.#toHost, current: this.#current });
     const forms = new FormDialog({
       replay,
-      serverRequests: this.#serverRequests,
+      serverRequests,
       toHost: this.#toHost,
       clock,
       resume,
@@ -174,7 +166,7 @@ export class Session {
     const { consent } = options;
     const asks = new ServerConsent({ consent, current: this.#current, forms });
     const formRate = new Rate(clock, budgets.forms);
-    this.#questions = new Questions({
+    const questions = new Questions({
       forms,
       asks,
       formRate,
@@ -182,24 +174,24 @@ export class Session {
       profile,
       budgets,
       current: this.#current,
-      serverRequests: this.#serverRequests,
+      serverRequests,
       recorder: this.#recorder,
       toHost: this.#toHost,
-      anomalies: this.#anomalies,
+      anomalies,
       clock,
     });
     const shared = {
-      questions: this.#questions,
+      questions,
       budgets,
       current: this.#current,
       calls: this.#calls,
-      serverRequests: this.#serverRequests,
-      ownRequests: this.#ownRequests,
+      serverRequests,
+      ownRequests,
       replay,
-      waiting: this.#waiting,
+      waiting: new WaitingRoom(),
       recorder: this.#recorder,
       toHost: this.#toHost,
-      anomalies: this.#anomalies,
+      anomalies,
       tasks,
       resume,
       forms,
@@ -218,13 +210,13 @@ export class Session {
       inputs: new ServerInputs({ ...shared, consent: asks, formRate }),
     });
     const longLines = new LongLines({ current: this.#current, calls: this.#calls });
-    this.#hostInbox = new Inbox<LongRequest>({
+    const hostInbox = new Inbox<LongRequest>({
       slices,
       inspect: (bytes, start, end) => longLines.fromHost(bytes, start, end),
       take: (bytes, start, end, known) => this.#fromHost.line(bytes, start, end, known),
       oversize: (line) => this.#fromHost.oversize(line),
     });
-    this.#serverInbox = new Inbox<LongAnswer>({
+    const serverInbox = new Inbox<LongAnswer>({
       slices,
       inspect: (bytes, start, end) => longLines.fromServer(bytes, start, end),
       take: (bytes, start, end, known) => this.#fromServer.message(bytes, start, end, known),
@@ -238,13 +230,13 @@ export class Session {
       ...shared,
       fromHost: this.#fromHost,
       fromServer: this.#fromServer,
-      isRead: () => this.#serverInbox.isIdle,
+      isRead: () => serverInbox.isIdle,
       adopt: (next) => {
         // What the old server sent last is for nobody.
-        this.#serverInbox.clear();
-        next.listen(this.#listener(next));
+        serverInbox.clear();
+        next.listen(this.#listeners.owner(next));
       },
-      retired: (old) => this.#retired(old),
+      retired: (old) => this.#listeners.retired(old),
       isEnding: () => this.#shutdown.isEnding,
       settle: () => this.#settle(),
       onOver: () => this.#shutdown.serverEnded(this.#current.upstream),
@@ -258,21 +250,37 @@ export class Session {
       host,
       guard: this.#guard,
       fromHost: this.#fromHost,
-      hostInbox: this.#hostInbox,
-      serverInbox: this.#serverInbox,
-      stderr: this.#stderr,
+      hostInbox,
+      serverInbox,
+      stderr,
       rotation: this.#rotation,
       settle: () => this.#settle(),
     });
+    this.#backPressure = new BackPressure({
+      ...shared,
+      host,
+      intake,
+      hostInbox,
+      serverInbox,
+    });
+    this.#listeners = new UpstreamListeners({
+      shutdown: this.#shutdown,
+      serverInbox,
+      intake,
+      stderr,
+      ownRequests,
+      settle: () => this.#settle(),
+      steer: () => this.#backPressure.steer(),
+    });
     trust.onChange(() => this.#trustChanged());
-    upstream.listen(this.#listener(upstream));
-    const lines = new LineSplitter(this.#hostInbox, budgets.line);
+    upstream.listen(this.#listeners.owner(upstream));
+    const lines = new LineSplitter(hostInbox, budgets.line);
     host.listen({
       data: (chunk) =>
         this.#guard.run(() => {
           if (this.#shutdown.isOver) return;
           lines.push(chunk);
-          this.#intake.line(chunk.length, lines.begun > LONG);
+          intake.line(chunk.length, lines.begun > LONG);
           this.#settle();
         }),
       end: () =>
@@ -356,81 +364,13 @@ export class Session {
     return this.#rotation.rotate(start);
   }
 
-  /** Owns the server that has the session. */
-  #listener(from: Upstream): UpstreamListener {
-    return {
-      message: (bytes, start, end) => {
-        if (!this.#shutdown.isOver) this.#serverInbox.line(bytes, start, end);
-      },
-      oversize: (line) => this.#serverInbox.oversize(line),
-      taken: (bytes, begun) => this.#intake.line(bytes, begun > LONG),
-      stderr: (chunk) => this.#passStderr(from, chunk),
-      settle: () => this.#settle(),
-      drained: () => this.#settle(),
-      closed: () => this.#shutdown.serverClosed(from),
-      ended: () => this.#shutdown.serverEnded(from),
-    };
-  }
-
-  /** Owns a server that had the session, or did not get it: only its standard error passes. */
-  #retired(from: Upstream): UpstreamListener {
-    return {
-      message: () => {},
-      oversize: () => {},
-      taken: () => {},
-      stderr: (chunk) => this.#passStderr(from, chunk),
-      settle: () => {},
-      drained: () => {},
-      closed: () => {},
-      ended: () => {
-        this.#ownRequests.abandon(from);
-        this.#endStderr(from);
-      },
-    };
-  }
-
   /** Something has come and is through: write what it gave rise to, and read on where that is in order. */
   #settle(): void {
     this.#current.settle();
     this.#toHost.flush();
     this.#current.upstream.flush();
-    this.#steer();
+    this.#backPressure.steer();
     this.#rotation.check();
     this.#shutdown.check();
-  }
-
-  #steer(): void {
-    const { upstream } = this.#current;
-    const { host } = this.#options;
-    upstream.pause(
-      this.#intake.isFull ||
-        this.#toHost.full ||
-        upstream.crowded ||
-        this.#lists.isReading ||
-        !this.#serverInbox.isIdle,
-    );
-    const paused =
-      this.#intake.isFull ||
-      upstream.full ||
-      this.#toHost.crowded ||
-      this.#waiting.bytes > this.#budgets.waiting ||
-      !this.#hostInbox.isIdle;
-    if (paused === this.#hostPaused) return;
-    this.#hostPaused = paused;
-    if (paused) host.pause();
-    else host.resume();
-  }
-
-  #passStderr(from: Upstream, chunk: Buffer): void {
-    if (this.#shutdown.isOver) return;
-    this.#stderr.pass(from, chunk);
-    this.#intake.stderr(chunk.length);
-    this.#steer();
-  }
-
-  #endStderr(from: Upstream): void {
-    if (this.#shutdown.isOver) return;
-    this.#stderr.end(from);
-    this.#steer();
   }
 }

@@ -26,18 +26,18 @@ import { findId } from './json/recovery.ts';
 import type { LongRequest } from './long-lines.ts';
 import { CALL, CANCELLED, methodOf } from './methods.ts';
 import type { Outbox } from './outbox.ts';
-import { requestIdOf } from './params.ts';
 import type { Questions } from './questions.ts';
 import type { Recorder } from './recorder.ts';
 import { RejectedLines } from './rejected-lines.ts';
-import { INITIALIZE, REPLAYED, type Replay } from './replay.ts';
+import { REPLAYED, type Replay } from './replay.ts';
 import { RequestRecords } from './request-records.ts';
 import type { ServerLists } from './server-lists.ts';
 import type { ServerRequests } from './server-requests.ts';
 import type { Tasks } from './tasks.ts';
 import type { TrustGate } from './trust-gate.ts';
-import { Verdicts } from './verdicts.ts';
+import { PROTOCOL, Verdicts } from './verdicts.ts';
 import type { Waiter, WaitingRoom, WaitReason } from './waiting-room.ts';
+import { Withdrawals } from './withdrawals.ts';
 
 export interface FromHostOptions {
   /** The profile's name. */
@@ -69,8 +69,7 @@ const PROGRESS = 'notifications/progress';
 
 const NOT_UTF8: Refusal = { code: -32700, text: 'the line is not UTF-8' };
 const OVERSIZE: Refusal = { code: -32600, text: 'the line is longer than the relay takes' };
-const PROTOCOL: Verdict = { decision: 'allow', rule: 'protocol' };
-const WITHDRAWN: Refusal = { code: 'refused', text: 'the host has cancelled it while it waited' };
+
 /** Takes the host's lines. */
 export class FromHost {
   readonly #options: FromHostOptions;
@@ -79,6 +78,7 @@ export class FromHost {
   readonly #records: RequestRecords;
   readonly #rejected: RejectedLines;
   readonly #consent: ConsentWait;
+  readonly #withdrawals: Withdrawals;
 
   constructor(options: FromHostOptions) {
     this.#options = options;
@@ -87,6 +87,7 @@ export class FromHost {
     this.#records = new RequestRecords(options);
     const inputs = new InputDialog({ ...options, records: this.#records });
     this.#consent = new ConsentWait({ ...options, inputs });
+    this.#withdrawals = new Withdrawals({ ...options, consent: this.#consent, records: this.#records });
     this.#rejected = new RejectedLines(options, (bytes, start, end) => this.line(bytes, start, end));
   }
 
@@ -118,11 +119,7 @@ export class FromHost {
 
   /** Requests that wait go on no more: the host gets an answer that says why. */
   refuseWaiting(refusal: Refusal): void {
-    for (const call of this.#options.calls.all()) {
-      if (call.state !== 'waiting') continue;
-      this.#withdraw(call, refusal);
-      this.#refuse(call, refusal);
-    }
+    for (const call of this.#withdrawals.all(refusal)) this.#refuse(call, refusal);
   }
 
   /** Nobody is to be asked any more. */
@@ -279,7 +276,10 @@ export class FromHost {
     const { waiting, replay, budgets } = this.#options;
     const { method } = message;
     if (method === CANCELLED) {
-      this.#cancel(message, bytes, start, end);
+      const sent = this.#withdrawals.cancel(message, bytes, end - start);
+      if (sent === undefined) return;
+      const { requestIdStart, requestIdEnd } = message;
+      this.#send(CANCELLED, bytes, start, end, requestIdStart, requestIdEnd, String(sent.ownId));
     } else if (methodOf(method, 'host', 'notification').governedBy !== 'lifecycle') {
       this.#request(message, bytes, start, end, known);
     } else if (method !== PROGRESS && waiting.isOpen('rotation')) {
@@ -288,35 +288,6 @@ export class FromHost {
       if (method === INITIALIZED) replay.noteInitialized(bytes, start, end, budgets.replay - replay.bytes);
       this.#send(method, bytes, start, end, start, start, '');
     }
-  }
-
-  /** The host takes a request back. What the server may still answer is then passed on to nobody. */
-  #cancel(message: Envelope, bytes: Buffer, start: number, end: number): void {
-    const { calls, anomalies } = this.#options;
-    const id = requestIdOf(message, bytes);
-    const call = id === undefined ? undefined : calls.get(id);
-    if (call === undefined || call.method === INITIALIZE) {
-      anomalies.note('the host has cancelled what is not open', () => ({ bytes: end - start }));
-      return;
-    }
-    if (call.state === 'waiting') {
-      this.#withdraw(call, WITHDRAWN);
-      call.cancel();
-      return;
-    }
-    call.cancel();
-    const { requestIdStart, requestIdEnd } = message;
-    this.#send(CANCELLED, bytes, start, end, requestIdStart, requestIdEnd, String(call.ownId));
-  }
-
-  /** A request that waits is not to go on: takes it out, and writes down why. */
-  #withdraw(call: Call, refusal: Refusal): void {
-    this.#consent.withdraw(call);
-    const waiter = this.#options.waiting.remove(call);
-    if (waiter === undefined) return;
-    const { line, known } = waiter;
-    const message = known?.scanned?.message ?? readEnvelope(line, 0, line.length);
-    this.#records.write(call, PROTOCOL, refusal, refusal, message, line, known);
   }
 
   #send(

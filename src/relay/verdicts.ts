@@ -18,6 +18,9 @@ export interface VerdictsOptions {
   readonly current: Current;
 }
 
+/** On what no policy speaks of. */
+export const PROTOCOL: Verdict = { decision: 'allow', rule: 'protocol' };
+
 /** What is kept of a tool. */
 interface KnownTool {
   readonly targets: readonly Target[];

@@ -10,11 +10,15 @@ import { type ListedTool, type Trial, tryServer } from '../test/trial-client.ts'
 import { acceptOffered } from './accept-offered.ts';
 import { openProfile, type ProfileEdit, replaceText, textWithRules } from './profile-edit.ts';
 import { canBeRule } from './rule-names.ts';
-import { aboutTool, claimsOf, looksReadOnly } from './tool-claims.ts';
+import { aboutTool, claimsOf, looksReadOnly, MAX_ABOUT } from './tool-claims.ts';
 
 const LOOKING =
   'look as if they changed nothing, by their names or as the server claims (Space here marks them all)';
 const OTHERS = 'all others';
+
+/** Characters of what a tool is about that are shown at the least, and the columns between those of the table. */
+const MIN_ABOUT = 12;
+const GAPS = 6;
 
 /** Characters of a name that is shown. */
 const MAX_SHOWN = 256;
@@ -34,8 +38,16 @@ export async function offerTools(context: Context, name: string, timeout: number
   terminal.out(`"${name}" has ${pluralize(trial.tools.length, 'tool')}`);
   for (const line of found.fixed) terminal.out(`  ${line}`);
   if (found.open.length === 0) return true;
+  const longest = (texts: readonly string[]): number => Math.max(...texts.map(({ length }) => length));
+  const beside =
+    longest(found.open.map(({ name }) => name)) + longest(found.open.map((tool) => claimsOf(tool) ?? ''));
+  const most = Math.min(MAX_ABOUT, Math.max(MIN_ABOUT, terminal.columns - beside - GAPS));
   terminal.table(
-    found.open.map((tool) => [`  ${tool.name}`, escapeUnprintable(aboutTool(tool)), claimsOf(tool) ?? '']),
+    found.open.map((tool) => [
+      `  ${tool.name}`,
+      escapeUnprintable(aboutTool(tool, most)),
+      claimsOf(tool) ?? '',
+    ]),
   );
   if (!terminal.interactive) {
     terminal.out(`you are asked about each: "warder policy choose ${name}" chooses which need no question`);

@@ -57,7 +57,7 @@ const CHANGING = new Set([
 ]);
 
 /** Characters of what is shown of a description. */
-const MAX_ABOUT = 52;
+export const MAX_ABOUT = 52;
 
 /** Whether a tool looks as if it only looked, by its name and what its server claims. */
 export function looksReadOnly({ name, annotations }: Pick<ListedTool, 'name' | 'annotations'>): boolean {
@@ -68,13 +68,13 @@ export function looksReadOnly({ name, annotations }: Pick<ListedTool, 'name' | '
   return readOnlyHint === true || verbs.length > 0;
 }
 
-/** What a tool is said to be, on one line: its title, and the first line of its description. */
-export function aboutTool({ name, title, description }: ListedTool): string {
+/** What a tool is said to be, on one line of `most` characters: its title, and the first line of its description. */
+export function aboutTool({ name, title, description }: ListedTool, most = MAX_ABOUT): string {
   const about = [title, firstLine(description)].filter(
     (text) => text !== undefined && text !== '' && text !== name,
   );
   const line = about.join(': ');
-  return line.length > MAX_ABOUT ? `${line.slice(0, MAX_ABOUT - 1)}…` : line;
+  return line.length > most ? `${line.slice(0, most - 1)}…` : line;
 }
 
 /** What its server claims of a tool, in words; undefined if it claims nothing. */

@@ -3,47 +3,25 @@
 // exactly one connection to the host; when either ends, so does the other.
 import * as http from 'node:http';
 import type { Socket } from 'node:net';
-import { type Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { Log } from '../../os/log.ts';
 import { BUDGETS } from '../budgets.ts';
 import type { EgressLedger } from '../ledger.ts';
 import type { GateTurns } from '../turns.ts';
+import { waitForDelivery, waitForResponse } from './awaited-response.ts';
 import { coalesce } from './coalesce.ts';
-import type { Forwarder, IncomingRequest, Route, SwitchedConnection } from './forwarder.ts';
-import { sendDenial, sendRawResponse, toDenial } from './gate-response.ts';
+import type { Forwarder, IncomingRequest } from './forwarder.ts';
+import { sendDenial, sendRawResponse } from './gate-response.ts';
 import { allowHalfOpen } from './half-open.ts';
-import { type ResponseSource, toFields } from './response.ts';
-import { Denial, type Field, type RequestContext } from './substitution.ts';
-import { checkAccepted, checkOpening } from './websocket.ts';
-
-/** Where a connection of the server leads, and how to get there. */
-export interface Upstream extends Route {
-  /** Connects to the host: dialled and verified. Rejects with `EgressRefusal` or with what failed. */
-  connect(): Promise<Duplex>;
-}
+import type { HttpConnection, Upstream } from './http-connection.ts';
+import { toFields } from './response.ts';
+import { Denial } from './substitution.ts';
+import { openWebSocket } from './websocket-opening.ts';
 
 export interface HttpGateParts {
   readonly ledger: EgressLedger;
   readonly turns: GateTurns;
   readonly log: Log;
-}
-
-/** A connection that is being served, and what it has used. */
-interface HttpConnection {
-  readonly upstream: Upstream;
-  readonly agent: http.Agent;
-  readonly usedCredentials: Set<string>;
-  client: Duplex;
-  upstreamSocket: Duplex | undefined;
-  pending: number;
-  /** Settles when all requests so far are finished: requests leave in their order. */
-  lastRequest: Promise<void>;
-  /** The request that is being forwarded. */
-  current: { context: RequestContext; outgoing: http.ClientRequest | undefined } | undefined;
-  /** A request has arrived. */
-  hasRequest: boolean;
-  /** Aborted when the server has closed it. */
-  readonly gone: AbortSignal;
 }
 
 /** Serves the decrypted connections of one gate. */
@@ -72,7 +50,7 @@ export class HttpGate implements Disposable {
     // Handled like any request that cannot be forwarded.
     this.#server.on('checkExpectation', (request, response) => void this.#enqueue(request, response));
     this.#server.on('upgrade', (request, socket, head) =>
-      parts.turns.enter(() => void this.#openWebSocket(request, socket, head)),
+      parts.turns.enter(() => void this.#switch(request, socket, head)),
     );
     this.#server.on('connect', (request, socket) =>
       this.#refuseProtocol(request.socket, socket, new Denial(501, NO_CONNECT)),
@@ -255,101 +233,19 @@ export class HttpGate implements Disposable {
     });
   }
 
-  /** Handles a request to switch protocols, and the WebSocket after it. Never rejects. */
-  async #openWebSocket(request: http.IncomingMessage, socket: Duplex, early: Buffer): Promise<void> {
+  /** Handles a request to switch protocols. Never rejects. */
+  async #switch(request: http.IncomingMessage, socket: Duplex, early: Buffer): Promise<void> {
     const connection = this.#connection.get(request.socket);
-    const { method = '', url: target = '' } = request;
-    const fields = toFields(request.rawHeaders);
     if (connection === undefined) {
       socket.destroy();
       return;
     }
-    try {
-      if (connection.pending > 0) throw new Denial(400, 'a request before this one has no response yet');
-      checkOpening(method, fields);
-    } catch (error) {
-      this.#refuseProtocol(request.socket, socket, toDenial(error));
-      return;
-    }
-    connection.hasRequest = true;
-    connection.pending++;
-    if (early.length > 0) socket.unshift(early);
-    socket.on('error', () => {});
-    const response = new http.ServerResponse(request);
-    response.shouldKeepAlive = false;
-    response.on('error', () => {});
-    response.assignSocket(socket as Socket);
-    const asked = fields.map(([name, value]): Field => [name, value]);
-    const body = Readable.from([]);
-    await this.#parts.ledger.pace();
-    const incoming = {
-      version: '1.1',
-      method,
-      target,
-      fields,
-      body,
-      undeclared: false,
-      webSocket: true,
-    } as const;
-    let switched = false;
-    await this.#forwarder.forward(incoming, connection.upstream, {
-      begin: (context) => {
-        connection.current = { context, outgoing: undefined };
-      },
-      send: (head) => {
-        const outgoing = http.request({
-          agent: connection.agent,
-          method,
-          path: head.target,
-          headers: [...head.fields, ['Connection', 'Upgrade'], ['Upgrade', 'websocket']].flat(),
-          setHost: false,
-          joinDuplicateHeaders: false,
-        });
-        outgoing.on('error', () => {});
-        if (connection.current !== undefined) connection.current.outgoing = outgoing;
-        response.sendDate = false;
-        return { to: outgoing, response: waitForSwitch(outgoing) };
-      },
-      to: response,
-      switchProtocols: async ({ fields: answered, socket: host }) => {
-        host.on('error', () => {});
-        try {
-          checkAccepted(asked, answered);
-        } catch (error) {
-          host.destroy();
-          throw error;
-        }
-        switched = true;
-        response.detachSocket(socket as Socket);
-        const told = this.#forwarder.sealFields(answered).map(([name, value]) => `${name}: ${value}\r\n`);
-        socket.write(Buffer.from(`HTTP/1.1 101 Switching Protocols\r\n${told.join('')}\r\n`, 'latin1'));
-        const path = target.split('?', 1)[0] ?? '';
-        for (const { name } of connection.current?.context.usedCredentials.keys() ?? [])
-          connection.usedCredentials.add(name);
-        await this.#forwarder.joinWebSocket(
-          socket,
-          host,
-          connection.upstream,
-          path,
-          connection.gone,
-          (context) => {
-            for (const { name } of connection.current?.context.usedCredentials.keys() ?? [])
-              connection.usedCredentials.add(name);
-            connection.current = { context, outgoing: undefined };
-          },
-        );
-      },
-      refuse: (denial) => {
-        if (response.headersSent || switched) socket.destroy();
-        else sendDenial(response, denial);
-      },
-      delivered: async () => {
-        if (!switched) await waitForDelivery(response, socket);
-        socket.end();
-      },
-      gone: connection.gone,
+    await openWebSocket(request, socket, early, {
+      connection,
+      forwarder: this.#forwarder,
+      ledger: this.#parts.ledger,
+      refuse: (denial) => this.#refuseProtocol(request.socket, socket, denial),
     });
-    connection.pending--;
   }
 
   #refuseProtocol(key: Socket, socket: Duplex, { status, reason }: Denial): void {
@@ -375,37 +271,3 @@ export class HttpGate implements Disposable {
 const NO_CONNECT = 'there is no proxy here';
 const NO_REQUEST =
   'it ended without a request: the server may not accept the certificate of the gate (it pins another, or does not read the trust files)';
-
-/** The response to a request. Rejects with what broke it. */
-function waitForResponse(outgoing: http.ClientRequest): Promise<ResponseSource> {
-  return new Promise((resolve, reject) => {
-    outgoing.once('response', (answer) => {
-      coalesce(answer);
-      const { statusCode = 502, statusMessage = '', rawHeaders } = answer;
-      resolve({ status: statusCode, phrase: statusMessage, fields: toFields(rawHeaders), body: answer });
-    });
-    outgoing.once('error', reject);
-    outgoing.once('close', () => reject(new Error('the connection ended before a response')));
-  });
-}
-
-/** The response to a request that switches protocols. Rejects with what broke it. */
-function waitForSwitch(outgoing: http.ClientRequest): Promise<ResponseSource | SwitchedConnection> {
-  return new Promise((resolve, reject) => {
-    outgoing.once('upgrade', (answer, socket, head) => {
-      if (head.length > 0) socket.unshift(head);
-      resolve({ status: 101, fields: toFields(answer.rawHeaders), socket });
-    });
-    waitForResponse(outgoing).then(resolve, reject);
-  });
-}
-
-/** Settles when the server has received the whole response, or has gone: until then the response is in memory. */
-async function waitForDelivery(response: http.ServerResponse, client: Duplex): Promise<void> {
-  if (response.writableFinished || client.destroyed) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  response.once('finish', resolve);
-  client.once('close', resolve);
-  await promise;
-  client.off('close', resolve);
-}

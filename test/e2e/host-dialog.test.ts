@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client as ClientV2 } from '@modelcontextprotocol/client';
 import { StdioClientTransport as TransportV2 } from '@modelcontextprotocol/client/stdio';
@@ -27,7 +28,11 @@ const inspector = join(
   '../../node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js',
 );
 const identity = { name: 'test', version: '1' };
-const choose = (answer: string): Reply => ({ action: 'accept', content: { answer } });
+/** A person reads, and chooses. */
+async function choose(answer: string): Promise<Reply> {
+  await setTimeout(400);
+  return { action: 'accept', content: { answer } };
+}
 
 function home(consent: Record<string, unknown> = {}): Home {
   const made = new Home();
@@ -136,9 +141,12 @@ describe.each(hosts)('a client of %s', (_, start) => {
     });
   });
 
-  test('that declines at once by itself has denied nothing', async () => {
+  test.each([
+    ['dismisses', { action: 'cancel' }],
+    ['agrees to', { action: 'accept', content: { answer: 'Allow once' } }],
+  ] as const)('that %s a dialog at once by itself has answered nothing', async (_, reply) => {
     await using warder = home();
-    await using host = await start(warder, () => ({ action: 'cancel' }));
+    await using host = await start(warder, () => reply);
     expect(await host.call('where')).toMatchObject({
       isError: true,
       text: expect.stringContaining('nobody is there'),

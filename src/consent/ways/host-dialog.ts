@@ -1,12 +1,12 @@
 // The dialog of a host as a way to ask. Hosts show few lines and cut the rest off, so that a question is asked there only
 // where all of it fits; else the dialog says where it can be read and answered. What a host answers at once nobody has
-// read: hosts that run without a person decline or cancel by themselves, and that is not a no of the user.
+// read: hosts that run without a person answer by themselves, and that is neither a no of the user nor a yes.
 import type { DialogReply, HostDialog } from '../../relay/consent.ts';
 import type { Answer } from '../questions/answer.ts';
 import { dialogText, dialogTitle, type Question } from '../questions/question.ts';
 import type { Way } from '../questions/way.ts';
 
-/** Milliseconds in which no person declines. */
+/** Milliseconds in which no person has read a question. */
 const READ = 300;
 
 const DENY: Answer = { decision: 'deny', scope: 'once', extent: 'arguments' };
@@ -36,6 +36,7 @@ export function hostDialogWay(dialog: HostDialog): Way {
       const answers = question.kind === 'profile' ? FIRST_USE : CHOICES;
       const choices = text === undefined ? POINTER : [...answers.keys()];
       const reply = await dialog.show({ ...shown, choices }, signal);
+      if (reply.ms < READ) return 'nobody';
       if (reply.choice === ELSEWHERE) await over(signal);
       const answer = answerOf(reply, answers);
       return dialog.showsEach === true && answer !== 'nobody' ? { ...answer, isForEach: true } : answer;
@@ -57,10 +58,10 @@ function pointerTo(question: Question): string {
   ].join('\n');
 }
 
-function answerOf({ action, choice = '', ms }: DialogReply, answers: Choices): Answer | 'nobody' {
+function answerOf({ action, choice = '' }: DialogReply, answers: Choices): Answer | 'nobody' {
   if (action === 'accept') return answers.get(choice) ?? 'nobody';
   // A dialog that is dismissed is not answered; other ways may be.
-  return action === 'decline' && ms >= READ ? DENY : 'nobody';
+  return action === 'decline' ? DENY : 'nobody';
 }
 
 /** Settles when the question is asked no more. */

@@ -67,7 +67,7 @@ function accounted({ audit }: Asking, passed: number): void {
   for (const { rule } of allowed) expect(answers.map((answer) => answer.rule)).toContain(rule);
 }
 
-test('W-CONS-1 W-CONS-10 up to 2025-11-25: a call goes on if, and only if, the answer is a choice that says yes', async () => {
+test('W-CONS-1 W-CONS-10 up to 2025-11-25: a call goes on if, and only if, the answer is a choice that says yes and may have been read', async () => {
   await fc.assert(
     fc.asyncProperty(
       args,
@@ -84,7 +84,7 @@ test('W-CONS-1 W-CONS-10 up to 2025-11-25: a call goes on if, and only if, the a
         const [first = ''] = results;
         // A question that does not fit offers no yes.
         const offers = JSON.stringify(form?.params).includes('Allow once');
-        const passed = offers && saysYes(first) ? 1 : 0;
+        const passed = ms >= 300 && offers && saysYes(first) ? 1 : 0;
         expect(calls(session)).toHaveLength(passed);
         accounted(session, passed);
         expect(

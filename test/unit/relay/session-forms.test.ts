@@ -7,18 +7,20 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 const CALLS = 'tools/call';
+/** Milliseconds in which a person may have read a question. */
+const READ = 300;
 
 /** The calls that the server has. */
 function calls({ server }: ReturnType<typeof asking>): unknown[] {
   return server.messages.filter(({ method }) => method === CALLS);
 }
 
-/** A session of 2025-11-25 in which one call waits. */
-async function waiting(options: Parameters<typeof asking>[0] = {}, capabilities?: object) {
+/** A session of 2025-11-25 in which one call waits, for as long as a person reads. */
+async function waiting(options: Parameters<typeof asking>[0] = {}, capabilities?: object, read = READ) {
   const session = asking(options);
   initialize(session, capabilities);
   session.host.say(call(1, 'echo'));
-  await pass();
+  await pass(read);
   return session;
 }
 
@@ -85,6 +87,8 @@ describe('W-CONS-10 what is no answer of a person is none, and nobody is said to
   const accept = (content: unknown) => ({ result: { action: 'accept', content } });
   test.each([
     ['declined at once', 200, { result: { action: 'decline' } }],
+    ['agreed to at once', 299, accept({ answer: 'Allow once' })],
+    ['agreed to for the session at once', 0, accept({ answer: 'Allow for this session' })],
     ['dismissed at once', 0, { result: { action: 'cancel' } }],
     ['dismissed', 5000, { result: { action: 'cancel' } }],
     ['an error', 5000, { error: { code: -32601, message: 'no such method' } }],
@@ -93,8 +97,7 @@ describe('W-CONS-10 what is no answer of a person is none, and nobody is said to
     ['more than was asked for', 5000, accept({ answer: 'Allow once', also: true })],
     ['nothing', 5000, accept({})],
   ])('%s', async (_, ms, reply) => {
-    const session = await waiting();
-    await pass(ms);
+    const session = await waiting({}, undefined, ms);
     session.host.say({ id: forms(session.host)[0]?.id, ...reply });
     await pass();
     expect(calls(session)).toEqual([]);
@@ -207,7 +210,7 @@ test('W-CONS-44 alike calls are one dialog, a yes once is for those that it name
   await pass();
   expect(calls(session)).toHaveLength(1);
   session.host.say(call(3, 'echo', { of: 1 }));
-  await pass();
+  await pass(READ);
   // The dialog of the second says one, and the third came after it.
   expect(forms(session.host)).toHaveLength(2);
   choose(session.host, 'Allow for this session');

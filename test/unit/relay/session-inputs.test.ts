@@ -9,6 +9,8 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 const ARGS = { of: 1 };
+/** Milliseconds in which a person may have read a question. */
+const READ = 300;
 
 interface InputRequired {
   readonly resultType: string;
@@ -38,11 +40,11 @@ function sent({ server }: Asking): Record<string, unknown>[] {
   return server.messages.filter(({ method }) => method !== undefined);
 }
 
-/** A session in which a call was answered by asking for input. */
-async function asked(options: Parameters<typeof asking>[0] = {}, first = call(1)) {
+/** A session in which a call was answered by asking for input, as long ago as a person reads. */
+async function asked(options: Parameters<typeof asking>[0] = {}, first = call(1), read = READ) {
   const session = asking(options);
   session.host.say(first);
-  await pass();
+  await pass(read);
   return session;
 }
 
@@ -105,11 +107,13 @@ test.each([
   });
 });
 
-test("W-CONS-10 what is declined at once is nobody's no", async () => {
-  const session = await asked();
+test.each([
+  ['declined', { inputResponses: { warder: { action: 'decline' } } }],
+  ['agreed to', chose('Allow for this session')],
+])("W-CONS-10 what is %s at once is nobody's answer", async (_, reply) => {
+  const session = await asked({}, call(1), READ - 1);
   const { requestState } = required(session);
-  await pass(299);
-  session.host.say(call(2, { inputResponses: { warder: { action: 'decline' } }, requestState }));
+  session.host.say(call(2, { ...reply, requestState }));
   await pass();
   expect(session.audit.of('tool.call').at(-1)).toMatchObject({ rule: 'consent.nobody' });
 });
@@ -386,7 +390,7 @@ test('resources and prompts are asked about likewise; what a host does not make 
     params: { _meta: meta(), uri: 'a:b', ...more },
   });
   session.host.say(read(1));
-  await pass();
+  await pass(READ);
   const { requestState, inputRequests } = required(session);
   expect(inputRequests.warder.params.message.split('\n').slice(0, 2)).toEqual([
     'Warder asks: read the resource "a:b" of "github"?',
@@ -411,7 +415,7 @@ test.each([
 test('a host that asks again and again is asked back as often, and what it leaves open has a bound', async () => {
   const session = asking();
   for (let id = 0; id < 300; id++) session.host.say(call(id));
-  await pass();
+  await pass(READ);
   const states = session.host.messages.map(({ result }) => (result as InputRequired).requestState);
   expect(new Set(states).size).toBe(300);
   session.host.say(call('a', { ...chose('Allow once'), requestState: states[0] }));

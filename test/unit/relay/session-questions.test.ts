@@ -39,7 +39,7 @@ describe('W-CONS-13 what the server asks for is asked of a person', () => {
   test('in a dialog of the host, which says that the server asks; then the host has it', async () => {
     const session = opened({ elicitation: {} });
     session.server.say(ask('q'));
-    await pass();
+    await pass(300);
     expect(shown(session)).toHaveLength(1);
     expect(forms(session.host)[0]?.params).toMatchObject({
       message:
@@ -236,7 +236,7 @@ describe('W-CONS-12 a form of the server', () => {
     const session = asking({ policy: { methods: { 'elicitation/create': 'ask' } } });
     initialize(session);
     session.server.say({ id: 1, method: 'elicitation/create', params: { message: 'Password?' } });
-    await pass();
+    await pass(300);
     expect(forms(session.host)).toMatchObject([
       {
         params: {

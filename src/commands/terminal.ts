@@ -1,8 +1,9 @@
 // Input and output on the user's terminal. Text from servers, hosts and files is printed here, so control characters are
 // escaped: printed text cannot move the cursor, hide a line or set the window's title. The only escape sequences that are
-// written are colours, and only to a terminal.
+// written are Warder's own colours, and only to a terminal: text that contains the sequence of a colour is escaped too.
+import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
-import { escapeCharacter, escapeUnprintable } from '../audit/printable.ts';
+import { escapeUnprintable } from '../audit/printable.ts';
 import { WarderError } from '../errors.ts';
 import {
   type Asking,
@@ -26,7 +27,7 @@ export interface Terminal {
   json(value: unknown): void;
   /** Prints rows in aligned columns, with an optional header. The last column is not padded. */
   table(rows: readonly (readonly string[])[], head?: readonly string[]): void;
-  /** Colours text. Without colours it returns the text unchanged. */
+  /** Colours text, to be printed by this terminal. Without colours it returns the text unchanged. */
   paint(style: Style, text: string): string;
   readonly color: boolean;
   /** How long a line may be; infinite where nobody sees it. */
@@ -89,9 +90,9 @@ export interface Streams {
 
 const STDIN_LIMIT = 1024 * 1024;
 
-/** The sequences that `paint` writes. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they begin with ESC
-const STYLE_SEQUENCE = /(\u001b\[(?:1|2|22|31|32|33|36|39)m)/;
+/** Stands for `ESC [` in what `paint` returns, until it is printed. Nobody else can know it, and so write it. */
+const STYLE_MARK = `\u001b${randomBytes(12).toString('hex')}[`;
+const STYLE_SEQUENCE = new RegExp(`(${STYLE_MARK.replace('[', '\\[')}\\d+m)`);
 const WIDE_CHARACTER =
   /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
 
@@ -105,7 +106,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     requireTerminal();
     const { createInterface } = await import('node:readline');
     const { Writable } = await import('node:stream');
-    const prompt = escapeUnsafe(question, false);
+    const prompt = escapeUnsafe(question);
     const output = echo ? stderr : new Writable({ write: (_chunk, _encoding, done) => done() });
     // The interface turns the terminal's echo off. Only then the question is shown.
     const lines = createInterface({ input: stdin, output, prompt, terminal: true, historySize: 0 });
@@ -134,14 +135,16 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     color,
     columns: stderr.isTTY === true ? stderr.columns : Number.POSITIVE_INFINITY,
     interactive,
-    out: (line) => void stdout.write(`${escapeUnsafe(line, color)}\n`),
-    err: (line) => void stderr.write(`${escapeUnsafe(line, color)}\n`),
+    out: (line) => void stdout.write(`${printed(line)}\n`),
+    err: (line) => void stderr.write(`${printed(line)}\n`),
     json: (value) => terminal.out(JSON.stringify(value)),
     paint: (style, text) =>
-      color ? styleText(style, escapeUnsafe(text, false), { validateStream: false }) : text,
+      color
+        ? styleText(style, escapeUnsafe(text), { validateStream: false }).replaceAll('\u001b[', STYLE_MARK)
+        : text,
     table(rows, head) {
       const all = (head ? [head.map((name) => terminal.paint('bold', name)), ...rows] : rows).map((row) =>
-        row.map((cell) => escapeUnsafe(cell, color).replace(/[\t\n]/g, escapeCharacter)),
+        row.map((cell) => mapText(cell, (part) => escapeUnprintable(part))),
       );
       const widths: number[] = [];
       for (const row of all) {
@@ -225,16 +228,23 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
   return terminal;
 }
 
-/** Escapes what a terminal would obey or hide, but for line breaks, tabs and, with `colors`, what `paint` writes. */
-function escapeUnsafe(text: string, colors: boolean): string {
-  const escapePart = (part: string): string =>
-    escapeUnprintable(part, (character) => character === '\n' || character === '\t');
-  if (!colors) return escapePart(text);
+/** A text as it is written: what a terminal would obey or hide is escaped, and what `paint` has marked is coloured. */
+function printed(text: string): string {
+  return mapText(text, escapeUnsafe).replaceAll(STYLE_MARK, '\u001b[');
+}
+
+/** Changes what lies between the marks of `paint`. */
+function mapText(text: string, change: (part: string) => string): string {
   // Every second part is what the pattern has captured.
   return text
     .split(STYLE_SEQUENCE)
-    .map((part, i) => (i % 2 === 1 ? part : escapePart(part)))
+    .map((part, i) => (i % 2 === 1 ? part : change(part)))
     .join('');
+}
+
+/** Escapes what a terminal would obey or hide, but for line breaks and tabs. */
+function escapeUnsafe(text: string): string {
+  return escapeUnprintable(text, (character) => character === '\n' || character === '\t');
 }
 
 /** The number of columns that a text takes: colours take none, wide characters two. */

@@ -16,20 +16,29 @@ function terminal({ tty = false, env = {} as Record<string, string>, input = '' 
   return { opened, out: () => text(out), err: () => text(err) };
 }
 
-test.each(['\u001b]0;title\u0007', '\u001b[2J', '\r', '\b', '\u009b2J', '\u202etxt', '\u001b[8m', '\u0000'])(
-  'W-WIRE-3 what is printed cannot steer the terminal: %j',
-  (evil) => {
-    for (const tty of [true, false]) {
-      const { opened, out, err } = terminal({ tty });
-      opened.out(`a${evil}b`);
-      opened.err(`a${evil}b`);
-      opened.table([[`a${evil}b`, 'c']]);
-      opened.json({ text: `a${evil}b` });
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: the test is that there are none
-      expect(out() + err()).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
-    }
-  },
-);
+test.each([
+  '\u001b[31m',
+  '\u001b[1m',
+  '\u001b[39m',
+  '\u001b]0;title\u0007',
+  '\u001b[2J',
+  '\r',
+  '\b',
+  '\u009b2J',
+  '\u202etxt',
+  '\u001b[8m',
+  '\u0000',
+])('W-WIRE-3 what is printed cannot steer the terminal: %j', (evil) => {
+  for (const tty of [true, false]) {
+    const { opened, out, err } = terminal({ tty });
+    opened.out(`a${evil}b`);
+    opened.err(`a${evil}b`);
+    opened.table([[`a${evil}b`, 'c']]);
+    opened.json({ text: `a${evil}b` });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the test is that there are none
+    expect(out() + err()).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  }
+});
 
 test.each([
   ['a zero-width space', '\u200b'],
@@ -80,6 +89,16 @@ test.each([
   expect(opened.color).toBe(colors);
   opened.out(opened.paint('red', 'no'));
   expect(out()).toBe(colors ? '\u001b[31mno\u001b[39m\n' : 'no\n');
+});
+
+test('W-WIRE-3 a sequence that colours is escaped like any other where Warder has not written it', () => {
+  const { opened, out } = terminal({ tty: true });
+  const evil = '\u001b[32mok\u001b[39m';
+  opened.out(`${opened.paint('red', `no ${evil}`)} ${evil}`);
+  const shown = '\\u001b[32mok\\u001b[39m';
+  expect(out()).toBe(`\u001b[31mno ${shown}\u001b[39m ${shown}\n`);
+  opened.table([[opened.paint('bold', 'a'), evil]]);
+  expect(out()).toBe(`\u001b[1ma\u001b[22m  ${shown}\n`);
 });
 
 test('a table is aligned with any content', () => {

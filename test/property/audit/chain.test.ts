@@ -17,7 +17,7 @@ import { sha256 } from '../../../src/audit/chain/hash.ts';
 import { segmentName } from '../../../src/audit/file/segments.ts';
 import { verify } from '../../../src/audit/verify.ts';
 
-const numRuns = process.env.SLOW ? 5000 : 150;
+const numRuns = process.env.SLOW ? 5000 : 80;
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
 const scratch = mkdtempSync(join(tmpdir(), 'warder-audit-'));
 afterAll(() => rmSync(scratch, { recursive: true }));

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { Finder } from '../../../src/credential/finder.ts';
 
-const runs = { numRuns: process.env.SLOW ? 2_000 : 30 };
+const runs = { numRuns: process.env.SLOW ? 2_000 : 20 };
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
 
 /** Tokens of one kind, as a session has them: they begin alike. */

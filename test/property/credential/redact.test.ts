@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
 
-const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
+const runs = { numRuns: process.env.SLOW ? 20_000 : 150 };
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
 
 /** Secrets of every kind: tokens, passphrases, keys with line breaks, and text of odd characters only. */

@@ -10,7 +10,7 @@ import { type SealedCredential, SealedCredentials } from '../../../src/credentia
 import type { SubstitutionRequest } from '../../../src/credential/usage.ts';
 import type { ProfileCredential } from '../../../src/profile/format.ts';
 
-const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
+const runs = { numRuns: process.env.SLOW ? 20_000 : 150 };
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
 
 const jwt = fc

@@ -8,7 +8,7 @@ import { secretParts } from '../../../src/credential/secret-parts.ts';
 import { isGuessable } from '../../../src/credential/strength.ts';
 import { isUnsearchable } from '../../../src/egress/http/content-coding.ts';
 
-const runs = { numRuns: process.env.SLOW ? 10_000 : 200 };
+const runs = { numRuns: process.env.SLOW ? 10_000 : 100 };
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
 
 const PLACEHOLDER = 'sealed-ABCdef0123456789xyz';

@@ -8,7 +8,7 @@ import { formatDuration, formatSize, parseDuration, parseSize } from '../../../s
 import { isLoaderVariable } from '../../../src/profile/variable.ts';
 import { policyOf } from '../../fixtures/policy.ts';
 
-const runs = { numRuns: process.env.SLOW ? 20_000 : 300 };
+const runs = { numRuns: process.env.SLOW ? 20_000 : 150 };
 
 /** Text that is nearly YAML: its punctuation, the words of the format, and arbitrary text. */
 const yamlish = fc

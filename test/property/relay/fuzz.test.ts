@@ -9,7 +9,7 @@ import { answer, FakeServer, type Joined, join, SECRET, settled } from '../../fi
 import { policyOf } from '../../fixtures/policy.ts';
 import { FakeTrust } from '../../fixtures/trust.ts';
 
-const numRuns = process.env.SLOW === undefined ? 3000 : 300_000;
+const numRuns = process.env.SLOW === undefined ? 600 : 300_000;
 const timeout = process.env.SLOW === undefined ? 120_000 : 7_200_000;
 
 /** The longest line of these sessions. */
@@ -460,7 +460,7 @@ test(
           const ended = await (end === 2 ? session.stop() : session.done);
           expect(ended.reason).toBe((['host', 'server', 'stopped'] as const)[end]);
           expect(game.joined.audit.of('session.close')).toHaveLength(1);
-          if (++runs === 500) before = memory();
+          if (++runs === 150) before = memory();
         },
       ),
       { numRuns },

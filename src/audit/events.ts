@@ -1,6 +1,6 @@
 // The events of the audit log, and the members of each event's records. Warder makes the ids (`session`, `call`);
 // they are unique in a log. `profile` and `tool` are names. Values of credentials never occur.
-import type { ConsentAnswer, ConsentAsk, TrustChange } from './events/consent.ts';
+import type { ConsentAnswer, ConsentAsk, ConsentRevoke, TrustChange } from './events/consent.ts';
 import type { CredentialUse, EgressConnect } from './events/egress.ts';
 import type { Checkpoint, DaemonStart, DaemonStop, ProfileChange } from './events/log.ts';
 import type { Answer, Question, Reply, Request, ToolCall, ToolResult } from './events/message.ts';
@@ -22,6 +22,7 @@ export const EVENTS = [
   'reply',
   'consent.ask',
   'consent.answer',
+  'consent.revoke',
   'egress.connect',
   'trust.change',
   'profile.change',
@@ -47,6 +48,7 @@ export interface Fields {
   'egress.connect': EgressConnect;
   'consent.ask': ConsentAsk;
   'consent.answer': ConsentAnswer;
+  'consent.revoke': ConsentRevoke;
   'trust.change': TrustChange;
   'profile.change': ProfileChange;
   checkpoint: Checkpoint;

@@ -221,12 +221,15 @@ export class ConsentService {
   }
 
   /** Forgets the answers about a profile that is no more. */
-  revokeOf(profile: string): Promise<void> {
-    return this.#grants.revokeOf(profile);
+  async revokeOf(profile: string): Promise<void> {
+    this.#recordRevoked(await this.#grants.revokeOf(profile));
   }
 
-  revoke(id: string | undefined): Promise<Grant[]> {
-    return this.#grants.revoke(id);
+  /** Takes one answer back, or all. Returns those. */
+  async revoke(id: string | undefined): Promise<Grant[]> {
+    const revoked = await this.#grants.revoke(id);
+    this.#recordRevoked(revoked);
+    return revoked;
   }
 
   setPin(pin: string, old: string | undefined): Promise<void> {
@@ -346,7 +349,14 @@ export class ConsentService {
     });
   }
 
-  #append<E extends 'consent.ask' | 'consent.answer'>(
+  /** After they are gone: an answer that cannot be recorded is no reason to let it hold. */
+  #recordRevoked(revoked: readonly Grant[]): void {
+    for (const { id, profile, decision, host, kind, name, pattern } of revoked) {
+      this.#append('consent.revoke', { profile, grant: id, decision, host, kind, name: pattern ?? name });
+    }
+  }
+
+  #append<E extends 'consent.ask' | 'consent.answer' | 'consent.revoke'>(
     event: E,
     fields: Parameters<AuditLog['append']>[1],
   ): boolean {

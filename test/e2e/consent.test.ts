@@ -39,7 +39,7 @@ test('W-CONS-5 where nobody is there, a call is refused at once, in a result tha
   ]);
 });
 
-test('a person who watches answers, once and for the session, and each is in the log', async () => {
+test('W-CONS-45 a person who watches answers, once and for the session, takes it back, and each is in the log', async () => {
   await using home = new Home();
   await using host = await openHost(home);
   // Somebody watches.
@@ -71,6 +71,9 @@ test('a person who watches answers, once and for the session, and each is in the
   ]);
 
   await home.done(['grants', 'revoke', granted.id]);
+  expect(home.audit('consent.revoke')).toMatchObject([
+    { grant: granted.id, decision: 'allow', kind: 'tools', name: 'where', profile: 'demo' },
+  ]);
   const third = host.ask('tools/call', { name: 'where', arguments: {} });
   const [last] = await questions(home);
   await home.done(['deny', last?.id ?? '']);

@@ -989,8 +989,9 @@ while True: listener.accept()[0].send(b"from the other")`;
       ({ secure, servername }) => secure && servername !== 'sealed-rebinding.test',
     );
     for (const { raw } of lured) expectAbsent(raw.toString('latin1'), secret, 'what a lure got');
-    // The resolver received only listed names, once they were connected to.
+    // The resolver received only listed names, once they were connected to, and the gate's own question for NAT64.
     const names = [
+      'ipv4only.arpa',
       ...Object.keys(LURES),
       'api.test',
       'open.test',

@@ -36,6 +36,19 @@ export interface ConsentAnswer {
   readonly calls: number;
 }
 
+/** An answer that held for more than one request holds no more: it was taken back, or its profile was removed. */
+export interface ConsentRevoke {
+  readonly profile: string;
+  /** The eight digits of `grant.<id>`. */
+  readonly grant: string;
+  /** What the answer was. */
+  readonly decision: 'allow' | 'deny';
+  readonly host: string;
+  readonly kind: string;
+  /** What it was for: a name, or a pattern of names. */
+  readonly name: string;
+}
+
 /**
  * Something that is trusted has changed, or is trusted from now on. `package`: the files of a pinned package. `record`: what the
  * user has accepted of a server, as a whole. The others are what is held back of a server: what runs, what it says of itself

@@ -110,12 +110,13 @@ export class GrantStore {
     return gone;
   }
 
-  /** Removes those of a profile that is no more. */
-  async revokeOf(profile: string): Promise<void> {
+  /** Removes those of a profile that is no more. Returns them. */
+  async revokeOf(profile: string): Promise<Grant[]> {
     const gone = this.all().filter((grant) => grant.profile === profile);
     for (const { id } of gone) this.#book.remove(id);
     if (gone.some(({ session }) => session === undefined) && this.#options.files() !== undefined)
       await this.#keep();
+    return gone;
   }
 
   /** Forgets what holds no more. */

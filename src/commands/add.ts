@@ -148,7 +148,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   if (next.length > 0) terminal.out('\nnext:');
   for (const step of next) terminal.out(`  ${step}`);
   terminal.out("\nin the host's configuration:");
-  terminal.out(JSON.stringify({ [name]: entry }, null, 2));
+  terminal.text(JSON.stringify({ [name]: entry }, null, 2));
 }
 
 /** The path of the JSON Schema that ships with Warder, for editors. */

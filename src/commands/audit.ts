@@ -199,7 +199,7 @@ function exportCommand({ places, terminal }: Context): CommandModule<object, Exp
   /** A file or a program gets the original bytes; a terminal gets nothing that could move its cursor. */
   async function write(text: string): Promise<void> {
     if (text === '') return;
-    if (process.stdout.isTTY) terminal.out(text.trimEnd());
+    if (process.stdout.isTTY) terminal.text(text.trimEnd());
     else if (!process.stdout.write(text))
       await new Promise((resolve) => process.stdout.once('drain', resolve));
   }

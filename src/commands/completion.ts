@@ -40,7 +40,7 @@ export function completionCommand({
           hint: 'name one: "warder completion bash" or "warder completion zsh"',
         });
       }
-      terminal.out(script.trimEnd());
+      terminal.text(script.trimEnd());
     },
   };
 }

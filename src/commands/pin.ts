@@ -26,7 +26,7 @@ export function pinCommand(context: Context): CommandModule<object, PinArguments
 
 function printPolicy({ terminal, json }: Context): void {
   if (json) terminal.json({ path: POLKIT_POLICY_PATH, policy: POLKIT_POLICY });
-  else terminal.out(POLKIT_POLICY.trimEnd());
+  else terminal.text(POLKIT_POLICY.trimEnd());
 }
 
 async function setPin(context: Context): Promise<void> {

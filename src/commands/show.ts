@@ -20,7 +20,7 @@ export function showCommand({ places, terminal, json }: Context): CommandModule<
       const loaded = loadProfile(places, name);
       if (json) terminal.json(loaded);
       else
-        terminal.out(
+        terminal.text(
           `# ${loaded.file}\n# sha256 ${loaded.digest}\n${formatProfile(loaded.profile).trimEnd()}`,
         );
     },

@@ -20,9 +20,14 @@ type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
 /** The user's terminal. */
 export interface Terminal {
-  /** Prints a line on stdout or stderr. Line breaks in it are kept. */
+  /**
+   * Prints a line on stdout or stderr. Line breaks in it are escaped, but for those at its beginning and those before a line
+   * that is set in: what a server writes cannot begin a line as Warder does.
+   */
   out(line: string): void;
   err(line: string): void;
+  /** Prints a text of several lines on stdout: one that Warder or the user has written. */
+  text(text: string): void;
   /** Prints the JSON value of `--json`. */
   json(value: unknown): void;
   /** Prints rows in aligned columns, with an optional header. The last column is not padded. */
@@ -89,6 +94,8 @@ export interface Streams {
 }
 
 const STDIN_LIMIT = 1024 * 1024;
+/** Between a line and one that goes on with it. */
+const SET_IN = '\n  ';
 
 /** Stands for `ESC [` in what `paint` returns, until it is printed. Nobody else can know it, and so write it. */
 const STYLE_MARK = `\u001b${randomBytes(12).toString('hex')}[`;
@@ -106,7 +113,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     requireTerminal();
     const { createInterface } = await import('node:readline');
     const { Writable } = await import('node:stream');
-    const prompt = escapeUnsafe(question);
+    const prompt = escapeLine(question);
     const output = echo ? stderr : new Writable({ write: (_chunk, _encoding, done) => done() });
     // The interface turns the terminal's echo off. Only then the question is shown.
     const lines = createInterface({ input: stdin, output, prompt, terminal: true, historySize: 0 });
@@ -137,10 +144,11 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     interactive,
     out: (line) => void stdout.write(`${printed(line)}\n`),
     err: (line) => void stderr.write(`${printed(line)}\n`),
+    text: (text) => void stdout.write(`${escapeText(text)}\n`),
     json: (value) => terminal.out(JSON.stringify(value)),
     paint: (style, text) =>
       color
-        ? styleText(style, escapeUnsafe(text), { validateStream: false }).replaceAll('\u001b[', STYLE_MARK)
+        ? styleText(style, escapeLine(text), { validateStream: false }).replaceAll('\u001b[', STYLE_MARK)
         : text,
     table(rows, head) {
       const all = (head ? [head.map((name) => terminal.paint('bold', name)), ...rows] : rows).map((row) =>
@@ -228,9 +236,10 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
   return terminal;
 }
 
-/** A text as it is written: what a terminal would obey or hide is escaped, and what `paint` has marked is coloured. */
-function printed(text: string): string {
-  return mapText(text, escapeUnsafe).replaceAll(STYLE_MARK, '\u001b[');
+/** A line as it is written: what a terminal would obey or hide is escaped, and what `paint` has marked is coloured. */
+function printed(line: string): string {
+  const [blank = ''] = /^\n*/.exec(line) ?? [];
+  return blank + mapText(line.slice(blank.length), escapeLine).replaceAll(STYLE_MARK, '\u001b[');
 }
 
 /** Changes what lies between the marks of `paint`. */
@@ -242,9 +251,17 @@ function mapText(text: string, change: (part: string) => string): string {
     .join('');
 }
 
-/** Escapes what a terminal would obey or hide, but for line breaks and tabs. */
-function escapeUnsafe(text: string): string {
-  return escapeUnprintable(text, (character) => character === '\n' || character === '\t');
+/** Escapes what a terminal would obey or hide, but for tabs, and for line breaks before what is set in. */
+function escapeLine(line: string): string {
+  return line
+    .split(SET_IN)
+    .map((part) => escapeUnprintable(part, (character) => character === '\t'))
+    .join(SET_IN);
+}
+
+/** The same, but for all line breaks. */
+function escapeText(text: string): string {
+  return text.split('\n').map(escapeLine).join('\n');
 }
 
 /** The number of columns that a text takes: colours take none, wide characters two. */

@@ -100,8 +100,9 @@ function printDifference(terminal: Output, difference: ShownDifference): void {
   for (const each of changesBetween(before, after)) {
     const path = each.path === '' ? '' : `${show(each.path)}: `;
     if (each.change === 'changed') printLines(out, `  ~ ${path}`, wordText(terminal, each.words));
-    else if (each.change === 'added') printLines(out, '  + ', added(terminal, `${path}${show(each.text)}`));
-    else printLines(out, '  - ', removed(terminal, `${path}${show(each.text)}`));
+    else if (each.change === 'added')
+      printLines(out, '  + ', added(terminal, `${path}${showText(each.text)}`));
+    else printLines(out, '  - ', removed(terminal, `${path}${showText(each.text)}`));
   }
 }
 
@@ -116,7 +117,7 @@ function printPart(terminal: Output, { kind, name, text, marks }: ShownPart, ind
 function printMembers({ out }: Output, json: string, indent: string): void {
   for (const [path, text] of membersOf(json)) {
     if (path === 'name' || path === 'uri' || path === 'uriTemplate') continue;
-    printLines(out, `${indent}| ${path === '' ? '' : `${show(path)}: `}`, show(text));
+    printLines(out, `${indent}| ${path === '' ? '' : `${show(path)}: `}`, showText(text));
   }
 }
 
@@ -132,9 +133,9 @@ function printLines(out: Output['out'], first: string, text: string): void {
 function wordText(terminal: Output, words: readonly Words[]): string {
   return words
     .map(({ text, in: side }, at) => {
-      if (side === 'before') return removed(terminal, show(text));
-      if (side === 'after') return added(terminal, show(text));
-      return show(shorten(text, { isFirst: at === 0, isLast: at === words.length - 1 }));
+      if (side === 'before') return removed(terminal, showText(text));
+      if (side === 'after') return added(terminal, showText(text));
+      return showText(shorten(text, { isFirst: at === 0, isLast: at === words.length - 1 }));
     })
     .join('');
 }
@@ -172,8 +173,13 @@ function fileText({ path, digest }: { readonly path: string; readonly digest: st
   return `${show(path)} ${digest ?? '(the system’s own)'}`;
 }
 
-/** All but line breaks of what hides, moves or reorders is escaped. */
+/** A name, a path, what is said in a line: all that hides, moves or reorders is escaped. */
 function show(text: string): string {
+  return escapeUnprintable(text);
+}
+
+/** The same of a text, whose line breaks stay: `printLines` begins each of its lines with a bar. */
+function showText(text: string): string {
   return escapeUnprintable(text, (character) => character === '\n');
 }
 

@@ -101,6 +101,16 @@ test('W-WIRE-3 a sequence that colours is escaped like any other where Warder ha
   expect(out()).toBe(`\u001b[1ma\u001b[22m  ${shown}\n`);
 });
 
+test('W-WIRE-3 a line break in a line begins none, but before what is set in; a text keeps its lines', () => {
+  const { opened, out, err } = terminal({ tty: true });
+  opened.out(`said ${opened.paint('red', 'a\nfake: ok')}\nfake: ok\n`);
+  expect(out()).toBe('said \u001b[31ma\\u000afake: ok\u001b[39m\\u000afake: ok\\u000a\n');
+  opened.err('\nfaults:\n  one\n  two');
+  expect(err()).toBe('\nfaults:\n  one\n  two\n');
+  opened.text('one\n\u001b[31mtwo');
+  expect(out()).toBe('one\n\\u001b[31mtwo\n');
+});
+
 test('a table is aligned with any content', () => {
   const { opened, out } = terminal({ tty: true });
   opened.table(

@@ -10,15 +10,12 @@ import type { ConsentService } from '../consent/service.ts';
 import type { OpenTrust, TrustService } from '../consent/trust.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
-import type { Confirmations } from '../credential/confirmation.ts';
 import type { RotationResult } from '../credential/credentials.ts';
 import { RefusedHosts } from '../egress/refused-hosts.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import { loadConditions, requireConditions } from '../policy/condition.ts';
-import type { ProfilePolicy } from '../profile/format.ts';
-import type { LoadedProfile } from '../profile/load.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
 import type { Consent } from '../relay/consent.ts';
@@ -27,7 +24,9 @@ import { Session } from '../relay/session.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { NO_CONFIRMATIONS, StartingConfirmations } from './confirmations.ts';
 import { PlantedRecords } from './planted-record.ts';
+import { type SessionEntry, statusOf } from './session-entry.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
+import { rotateSession } from './session-rotation.ts';
 import { SessionSecrets } from './session-secrets.ts';
 import { type SessionContext, type StartedServer, type StartParts, startServer } from './start.ts';
 
@@ -42,34 +41,6 @@ export interface SessionsParts {
   readonly settings: Pick<Settings, 'relay' | 'rotation'>;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-interface SessionEntry {
-  readonly id: string;
-  readonly loaded: LoadedProfile;
-  readonly request: SessionRequest;
-  readonly host: Host;
-  /** When it was opened: milliseconds since the epoch, and of the monotonic clock. */
-  readonly since: number;
-  readonly began: number;
-  /** How often each sealed credential was used. */
-  readonly uses: Map<string, number>;
-  /** As the profile says it now. */
-  policy: ProfilePolicy;
-  /** This and `started` are undefined while the server starts. */
-  session: Session | undefined;
-  started: StartedServer | undefined;
-  /** The hosts that its servers were refused. */
-  readonly refused: RefusedHosts;
-  /** How many connections its servers have opened so far. */
-  connections: number;
-  /** The credential that changed while the server started: the server may have the old value. */
-  stale: string | undefined;
-  /** Those who confirm uses of its credentials, once its server has started. */
-  readonly confirmations: PromiseWithResolvers<Confirmations>;
-  readonly secrets: SessionSecrets;
-  /** Undefined while the server starts. */
-  trust: OpenTrust | undefined;
 }
 
 export class Sessions {
@@ -302,81 +273,11 @@ export class Sessions {
 
   /** What `status` shows. */
   status(): SessionStatus[] {
-    return [...this.#entries.values()].map(
-      ({ id, loaded, request, since, session, started, refused, trust }) => {
-        const [parent] = request.host.chain;
-        const { calls = 0, inflight = 0, loop = 0 } = session?.snapshot() ?? {};
-        return {
-          id,
-          profile: loaded.name,
-          host: { pid: parent?.pid ?? 0, ...(parent?.exe !== undefined && { exe: parent.exe }) },
-          server: started === undefined ? {} : { pid: started.server.pid },
-          since: new Date(since).toISOString(),
-          calls,
-          inflight,
-          loop_ms: loop,
-          gate_loop_ms: Math.round(started?.gate?.longestTurn ?? 0),
-          sandbox: started?.sandbox.off === true ? 'off' : 'on',
-          layers: [...(started?.sandbox.layers ?? [])],
-          network: [...(started?.sandbox.network ?? [])],
-          held: trust?.held ?? 0,
-          blocked: trust?.trust.blocked ?? null,
-          refused: refused.all.map((one) => ({ ...one, host: this.redact(one.host) })),
-        };
-      },
-    );
+    return [...this.#entries.values()].map((entry) => statusOf(entry, (text) => this.redact(text)));
   }
 
-  async #rotate(entry: SessionEntry, credential: string): Promise<'moved' | 'kept' | 'starting'> {
-    const { audit, log, start } = this.#parts;
-    const { id, loaded, host, session } = entry;
-    const { profile } = loaded;
-    if (session === undefined) {
-      entry.stale = credential;
-      return 'starting';
-    }
-    const named = profile.credentials.filter(({ name }) => name === credential);
-    const gate = entry.started?.gate;
-    let next: StartedServer | undefined;
-    let version = '';
-    let outcome: 'moved' | 'kept' = 'kept';
-    let reason: string | undefined;
-    if (gate !== undefined && named.every(({ deliver }) => deliver === 'sealed')) {
-      // The server has only a placeholder, which stays the same; the next request carries the new value.
-      try {
-        const resolved = await start.credentials.resolve(profile.name, named);
-        gate.update(resolved);
-        session.redact(entry.secrets.add(resolved));
-        version = resolved[0]?.version ?? '';
-        outcome = 'moved';
-      } catch (error) {
-        reason = error instanceof WarderError ? error.message : 'the new value is not available';
-      }
-    } else {
-      ({ outcome, reason } = await session.rotate(async () => {
-        next = await startServer(profile, this.#context(entry), start);
-        await entry.trust?.restarted(next.started);
-        announceServer(host, next);
-        return { server: next.server, redactor: entry.secrets.add(next.credentials) };
-      }));
-      if (outcome === 'moved' && next !== undefined) entry.started = next;
-      version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
-    }
-    log.info({ session: id, profile: profile.name, credential, outcome, reason }, 'credential rotated');
-    try {
-      const use = {
-        credential,
-        version,
-        action: 'rotate',
-        outcome,
-        session: id,
-        profile: profile.name,
-      } as const;
-      audit.append('credential.use', use, profile.audit.durability);
-    } catch {
-      // The audit log has reported why. Calls are refused until it can be written again.
-    }
-    return outcome;
+  #rotate(entry: SessionEntry, credential: string): Promise<'moved' | 'kept' | 'starting'> {
+    return rotateSession(entry, credential, () => this.#context(entry), this.#parts);
   }
 
   /** The context in which a session's servers are started. */

@@ -1,0 +1,64 @@
+// What is known of an open session, from its request until its server is gone.
+import type { OpenTrust } from '../consent/trust.ts';
+import type { Host } from '../control/host.ts';
+import type { SessionRequest } from '../control/server.ts';
+import type { Confirmations } from '../credential/confirmation.ts';
+import type { RefusedHosts } from '../egress/refused-hosts.ts';
+import type { ProfilePolicy } from '../profile/format.ts';
+import type { LoadedProfile } from '../profile/load.ts';
+import type { Session } from '../relay/session.ts';
+import type { SessionStatus } from '../wire/control.ts';
+import type { SessionSecrets } from './session-secrets.ts';
+import type { StartedServer } from './start.ts';
+
+export interface SessionEntry {
+  readonly id: string;
+  readonly loaded: LoadedProfile;
+  readonly request: SessionRequest;
+  readonly host: Host;
+  /** When it was opened: milliseconds since the epoch, and of the monotonic clock. */
+  readonly since: number;
+  readonly began: number;
+  /** How often each sealed credential was used. */
+  readonly uses: Map<string, number>;
+  /** As the profile says it now. */
+  policy: ProfilePolicy;
+  /** This and `started` are undefined while the server starts. */
+  session: Session | undefined;
+  started: StartedServer | undefined;
+  /** The hosts that its servers were refused. */
+  readonly refused: RefusedHosts;
+  /** How many connections its servers have opened so far. */
+  connections: number;
+  /** The credential that changed while the server started: the server may have the old value. */
+  stale: string | undefined;
+  /** Those who confirm uses of its credentials, once its server has started. */
+  readonly confirmations: PromiseWithResolvers<Confirmations>;
+  readonly secrets: SessionSecrets;
+  /** Undefined while the server starts. */
+  trust: OpenTrust | undefined;
+}
+
+/** What `status` shows of it. */
+export function statusOf(entry: SessionEntry, redact: (text: string) => string): SessionStatus {
+  const { id, loaded, request, since, session, started, refused, trust } = entry;
+  const [parent] = request.host.chain;
+  const { calls = 0, inflight = 0, loop = 0 } = session?.snapshot() ?? {};
+  return {
+    id,
+    profile: loaded.name,
+    host: { pid: parent?.pid ?? 0, ...(parent?.exe !== undefined && { exe: parent.exe }) },
+    server: started === undefined ? {} : { pid: started.server.pid },
+    since: new Date(since).toISOString(),
+    calls,
+    inflight,
+    loop_ms: loop,
+    gate_loop_ms: Math.round(started?.gate?.longestTurn ?? 0),
+    sandbox: started?.sandbox.off === true ? 'off' : 'on',
+    layers: [...(started?.sandbox.layers ?? [])],
+    network: [...(started?.sandbox.network ?? [])],
+    held: trust?.held ?? 0,
+    blocked: trust?.trust.blocked ?? null,
+    refused: refused.all.map((one) => ({ ...one, host: redact(one.host) })),
+  };
+}

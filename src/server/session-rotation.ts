@@ -1,0 +1,71 @@
+// A session gets the new value of a credential: by its gate, which puts another secret in from the next request on, or by
+// another server where the server itself has the value.
+import type { AuditLog } from '../audit/log.ts';
+import { WarderError } from '../errors.ts';
+import type { Log } from '../os/log.ts';
+import type { SessionEntry } from './session-entry.ts';
+import { announceServer } from './session-host.ts';
+import { type SessionContext, type StartedServer, type StartParts, startServer } from './start.ts';
+
+export interface SessionRotationParts {
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly start: StartParts;
+  readonly log: Log;
+}
+
+/** Moves a session to the new value. `starting`: its server is about to start, and is rotated after that. Never rejects. */
+export async function rotateSession(
+  entry: SessionEntry,
+  credential: string,
+  context: () => SessionContext,
+  { audit, log, start }: SessionRotationParts,
+): Promise<'moved' | 'kept' | 'starting'> {
+  const { id, loaded, host, session } = entry;
+  const { profile } = loaded;
+  if (session === undefined) {
+    entry.stale = credential;
+    return 'starting';
+  }
+  const named = profile.credentials.filter(({ name }) => name === credential);
+  const gate = entry.started?.gate;
+  let next: StartedServer | undefined;
+  let version = '';
+  let outcome: 'moved' | 'kept' = 'kept';
+  let reason: string | undefined;
+  if (gate !== undefined && named.every(({ deliver }) => deliver === 'sealed')) {
+    // The server has only a placeholder, which stays the same; the next request carries the new value.
+    try {
+      const resolved = await start.credentials.resolve(profile.name, named);
+      gate.update(resolved);
+      session.redact(entry.secrets.add(resolved));
+      version = resolved[0]?.version ?? '';
+      outcome = 'moved';
+    } catch (error) {
+      reason = error instanceof WarderError ? error.message : 'the new value is not available';
+    }
+  } else {
+    ({ outcome, reason } = await session.rotate(async () => {
+      next = await startServer(profile, context(), start);
+      await entry.trust?.restarted(next.started);
+      announceServer(host, next);
+      return { server: next.server, redactor: entry.secrets.add(next.credentials) };
+    }));
+    if (outcome === 'moved' && next !== undefined) entry.started = next;
+    version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
+  }
+  log.info({ session: id, profile: profile.name, credential, outcome, reason }, 'credential rotated');
+  try {
+    const use = {
+      credential,
+      version,
+      action: 'rotate',
+      outcome,
+      session: id,
+      profile: profile.name,
+    } as const;
+    audit.append('credential.use', use, profile.audit.durability);
+  } catch {
+    // The audit log has reported why. Calls are refused until it can be written again.
+  }
+  return outcome;
+}

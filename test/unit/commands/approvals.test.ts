@@ -27,7 +27,7 @@ async function answers(
   over: Partial<ShownQuestion> = {},
   polkit = false,
 ): Promise<{ readonly sent: unknown; readonly cli: FakeCli }> {
-  const cli = new FakeCli();
+  using cli = new FakeCli();
   let sent: unknown;
   let wrong = 0;
   const run = cli.run(approvalsCommand, ['approvals', '--watch'], {
@@ -50,7 +50,6 @@ async function answers(
   await run.catch((error: Error) => {
     if (error.message !== 'the end') throw error;
   });
-  cli[Symbol.dispose]();
   return { sent, cli };
 }
 

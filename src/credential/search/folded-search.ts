@@ -1,6 +1,7 @@
 // Searches the folded view of data (`folded-view.ts`) for values, in time proportional to the data. Nearly all data is
 // told from a value without folding it: of any n bytes, n the letters and digits of the shortest key, three neighbours
-// that no key contains as neighbours exclude a match around them. The rest runs through an automaton.
+// that no key contains as neighbours, or a space between two words, exclude a match around them. The rest runs through
+// an automaton.
 
 import type { Encoding } from './encodings.ts';
 import { isPlain, type Key, keysOf } from './folded-keys.ts';
@@ -8,17 +9,16 @@ import {
   codeOfUnit,
   INCOMPLETE,
   isBlank,
-  isIndentation,
   isLineBreak,
   lengthOfUnit,
   mayBeInEscape,
-  mayBeQuoted,
   NO_SYMBOL,
   readUnit,
   SYMBOL_OF,
   SYMBOLS,
   symbolOf,
 } from './folded-view.ts';
+import { BLANK_BITS, endsEmptyLine, isIndentation, mayBeQuoted, wordEnd } from './indentation.ts';
 import type { FoundRange } from './ranges.ts';
 import { NO_STATE, SymbolAutomaton } from './symbol-automaton.ts';
 import { extendLeft, extendRight, isWritten, MAX_GAP_EACH } from './written-value.ts';
@@ -35,15 +35,17 @@ export interface FoldedResult {
 /** Nothing is ever added to it. */
 const NONE: never[] = [];
 /**
- * Classes of bytes beside the symbols: bit 6 is no symbol, and what is as large as `END` ends a run. A space or a tab ends one too, but
- * at the beginning of a line.
+ * Classes of bytes beside the symbols, with bits for each kind that matters: what is no symbol, what ends a run, and what may end
+ * one: a space or a tab, but at the beginning of a line; a line break where the line is empty.
  */
 const GAP = NO_SYMBOL;
 const MARK = NO_SYMBOL | 1;
-const LINE_BREAK = NO_SYMBOL | 2;
-const EQUALS = NO_SYMBOL | 4;
-const BLANK = NO_SYMBOL | 8;
+const EQUALS = NO_SYMBOL | 2;
 const END = 128;
+/** Bits of what may stand for a letter or digit, beside the symbols, and of `END`. */
+const NOT_SKIPPED = END | (MARK ^ NO_SYMBOL) | (EQUALS ^ NO_SYMBOL);
+const BLANK = BLANK_BITS | NO_SYMBOL;
+const LINE_BREAK = 0x800 | NO_SYMBOL;
 const LF = 0x0a;
 const CR = 0x0d;
 const EQUALS_SIGN = 0x3d;
@@ -52,7 +54,9 @@ export class FoldedSearch {
   readonly #values: string[] = [];
   readonly #keys: Key[] = [];
   /** By byte: its symbol or class. */
-  #classes: Uint8Array = new Uint8Array(256);
+  #classes: Uint16Array = new Uint16Array(256);
+  /** No value contains a line break. */
+  #emptyLinesEnd = true;
   /** Three neighbouring symbols of a key: 1. */
   readonly #triples = new Uint8Array(SYMBOLS ** 3);
   /** The symbols of the shortest key. */
@@ -100,7 +104,7 @@ export class FoldedSearch {
 
   /** `tokenBytes`: by byte, whether a value may contain it, or what separates its characters. */
   setTokenBytes(tokenBytes: readonly boolean[]): void {
-    this.#classes = SYMBOL_OF.map((symbol, byte) => {
+    this.#classes = Uint16Array.from(SYMBOL_OF, (symbol, byte) => {
       if (symbol !== NO_SYMBOL) return symbol;
       if ('\\%&'.includes(String.fromCharCode(byte))) return MARK;
       if (byte === EQUALS_SIGN) return EQUALS;
@@ -108,6 +112,7 @@ export class FoldedSearch {
       if (isBlank(byte)) return BLANK;
       return isLineBreak(byte) ? LINE_BREAK : END;
     });
+    this.#emptyLinesEnd = this.#classes[LF] === LINE_BREAK && this.#classes[CR] === LINE_BREAK;
   }
 
   /**
@@ -122,29 +127,58 @@ export class FoldedSearch {
     result.incomplete = data.length;
     if (this.#keys.length === 0) return result;
     const least = this.#least;
+    const classes = this.#classes;
+    const triples = this.#triples;
     // No match has the three bytes at `clear` in it. Those after it up to `seen` exclude nothing.
     let clear = -1;
     let seen = -1;
     for (;;) {
-      const far = clear + least - 2;
+      let far = clear + least - 2;
       if (far + 2 >= data.length) break;
-      let at = far;
-      while (at > seen && !this.#excludes(data, at)) at--;
-      if (at === seen) for (at = far; at > seen && !this.#endsRun(data, at); ) at--;
+      let first = classes[data[far] as number] as number;
+      // What stands for no letter or digit does not count.
+      while (first >= NO_SYMBOL && (first & NOT_SKIPPED) === 0 && far + 3 < data.length)
+        first = classes[data[++far] as number] as number;
+      const second = classes[data[far + 1] as number] as number;
+      const third = classes[data[far + 2] as number] as number;
+      const all = first | second | third;
+      // As `#excludes` says of most data.
+      if (
+        all < NO_SYMBOL
+          ? triples[tripleOf(first, second, third)] === 0 && !mayBeInEscape(data, far)
+          : (all & END) !== 0 || (all >= BLANK && followsWord(data, far, first, second, third))
+      ) {
+        clear = far;
+        seen = far;
+        continue;
+      }
+      let at = this.#lastExcluding(data, far, seen);
       if (at > seen) {
         clear = at;
         seen = far;
         continue;
       }
       at = far + 1;
-      while (at + 2 < data.length && !this.#excludes(data, at) && !this.#endsRun(data, at)) at++;
+      while (at + 2 < data.length && !this.#excludes(data, at)) at++;
       if (at + 2 >= data.length) break;
       this.#fold(data, clear + 1, at + 2, whole, result);
       clear = at;
       seen = at;
     }
-    if (!whole || data.length - clear > least) this.#fold(data, clear + 1, data.length, whole, result);
+    this.#fold(data, clear + 1, data.length, whole, result);
     return result;
+  }
+
+  /** The last position from `far` down to `seen` that excludes a match; `seen` itself does not count. */
+  #lastExcluding(data: Uint8Array, far: number, seen: number): number {
+    const classes = this.#classes;
+    for (let at = far; at > seen; ) {
+      if (this.#excludes(data, at)) return at;
+      // What precedes indentation is indentation, or the line break.
+      if (classes[data[at--] as number] === BLANK)
+        while (at > seen && classes[data[at] as number] === BLANK) at--;
+    }
+    return seen;
   }
 
   /** Whether no match has the three bytes in it. */
@@ -154,18 +188,38 @@ export class FoldedSearch {
     const second = classes[data[at + 1] as number] as number;
     const third = classes[data[at + 2] as number] as number;
     const all = first | second | third;
-    if (all >= NO_SYMBOL) return all >= END;
-    return this.#triples[tripleOf(first, second, third)] === 0 && !mayBeInEscape(data, at);
+    if (all < NO_SYMBOL)
+      return this.#triples[tripleOf(first, second, third)] === 0 && !mayBeInEscape(data, at);
+    return (all & END) !== 0 || (all >= BLANK && this.#endsRun(data, at, first, second, third));
   }
 
-  /** Whether a space or a tab is there, and not at the beginning of a line: no match contains it. */
-  #endsRun(data: Uint8Array, at: number): boolean {
-    return this.#classes[data[at] as number] === BLANK && !isIndentation(data, at);
+  /** Whether one of three bytes of these classes is a space that is no indentation, or ends an empty line. */
+  #endsRun(data: Uint8Array, at: number, first: number, second: number, third: number): boolean {
+    if (at >= 2 && followsWord(data, at, first, second, third)) return true;
+    if (first === BLANK && !isIndentation(data, at)) return true;
+    if (second === BLANK && first !== BLANK && !isIndentation(data, at + 1)) return true;
+    if (third === BLANK && second !== BLANK && !isIndentation(data, at + 2)) return true;
+    if (!this.#emptyLinesEnd) return false;
+    if (first === LINE_BREAK && endsEmptyLine(data, at)) return true;
+    if (second === LINE_BREAK && endsEmptyLine(data, at + 1)) return true;
+    return third === LINE_BREAK && endsEmptyLine(data, at + 2);
   }
 
   /** Folds the data from `from` to `to`, where no escape is cut but by the data's end. */
   #fold(data: Uint8Array, from: number, to: number, whole: boolean, result: FoldedResult): void {
+    if ((whole || to < data.length) && !this.#hasSymbols(data, from, to)) return;
     if (this.#foldAs(data, from, to, whole, false, result)) this.#foldAs(data, from, to, whole, true, result);
+  }
+
+  /** Whether there may be as many letters and digits as in the shortest key: a byte or a mark of an escape for each. */
+  #hasSymbols(data: Uint8Array, from: number, to: number): boolean {
+    const classes = this.#classes;
+    let count = 0;
+    for (let at = from; at < to && count < this.#least; at++) {
+      const kind = classes[data[at] as number] as number;
+      if (kind < NO_SYMBOL || kind === MARK || kind === EQUALS) count++;
+    }
+    return count >= this.#least;
   }
 
   /** `quoted`: reads quoted-printable. Returns whether the data contains what may be such. */
@@ -193,7 +247,7 @@ export class FoldedSearch {
       let symbol = this.#classes[byte] as number;
       let length = 1;
       if (symbol >= NO_SYMBOL) {
-        let isBreak = symbol === LINE_BREAK;
+        let isBreak = isLineBreak(byte);
         if (symbol === MARK || (symbol === EQUALS && quoted)) {
           const unit = readUnit(data, at, whole, quoted);
           if (unit === INCOMPLETE) {
@@ -207,7 +261,7 @@ export class FoldedSearch {
           isBreak = isLineBreak(code) || (atBreak && isBlank(code));
           afterRawBreak = false;
         } else if (symbol === EQUALS) mayBe ||= mayBeQuoted(data, at);
-        else if (isBreak) {
+        else if (symbol === LINE_BREAK) {
           if (byte === CR && data[at + 1] === LF) length = 2;
           if (afterRawBreak) state = 0;
           afterRawBreak = true;
@@ -218,7 +272,7 @@ export class FoldedSearch {
         } else if (symbol === END) state = 0;
         if (symbol >= NO_SYMBOL) {
           atBreak = isBreak;
-          afterRawBreak &&= isBreak;
+          afterRawBreak &&= symbol === LINE_BREAK;
           at += length;
           continue;
         }
@@ -301,6 +355,16 @@ export class FoldedSearch {
       form: 'other',
     });
   }
+}
+
+/**
+ * Whether one of three bytes of these classes, the third byte of the data at least, is a space that follows a word for certain.
+ * Without a branch for each, which the processor could not foresee.
+ */
+function followsWord(data: Uint8Array, at: number, first: number, second: number, third: number): boolean {
+  return (
+    ((first & wordEnd(data, at)) | (second & wordEnd(data, at + 1)) | (third & wordEnd(data, at + 2))) !== 0
+  );
 }
 
 function add(result: FoldedResult, match: FoundRange): void {

@@ -22,19 +22,25 @@ export const NO_SYMBOL = 64;
 export const INCOMPLETE = -1;
 
 /** Letters and digits that an escape may have directly after its mark, at most. */
-export const MAX_ESCAPE_RUN = 10;
+export const MAX_ESCAPE_RUN = 9;
 /** Bytes of the longest escape that `readUnit` reads, backslashes before the last seven aside. */
 export const MAX_ESCAPE = 24;
 /** How often "%" or "&" may be escaped itself. */
 const MAX_LAYERS = 3;
 const MAX_ENTITY_DIGITS = 7;
+/** Letters of the longest name of a character, as in "&quot;". */
+const MAX_NAME = 4;
 /** A longer run of backslashes is read in parts. */
 const MAX_BACKSLASHES = 64;
 
 const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
 const AMPERSAND = 0x26;
+const HASH = 0x23;
+const UPPER_U = 0x55;
 const LOWER_U = 0x75;
+const LOWER_X = 0x78;
+const LOWER_P = 0x70;
 const LOWER_N = 0x6e;
 const LOWER_R = 0x72;
 const LOWER_T = 0x74;
@@ -44,8 +50,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 const TAB = 0x09;
 const SPACE = 0x20;
-/** The most spaces and tabs of an indentation: a match has no more bytes between two characters. */
-const MAX_INDENTATION = 32;
+/** The most spaces and tabs of an indentation. */
+export const MAX_INDENTATION = 32;
 /** A unit is its length and the code that it stands for, in one number: it is read for many positions. */
 const CODE_BITS = 21;
 const CODE_MASK = (1 << CODE_BITS) - 1;
@@ -73,7 +79,7 @@ export const SYMBOL_OF: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) 
 
 /** By byte: an escape's letters and digits may follow it. */
 const MARKS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
-  '\\%&#;'.includes(String.fromCharCode(byte)) ? 1 : 0,
+  '\\%&#;='.includes(String.fromCharCode(byte)) ? 1 : 0,
 );
 
 /** The symbols of a text that has no escapes. */
@@ -109,34 +115,31 @@ export function mayBeInEscape(data: Uint8Array, at: number): boolean {
   const least = Math.max(0, at - MAX_ESCAPE_RUN);
   for (let before = at - 1; before >= least; before--) {
     const byte = data[before] as number;
-    if (SYMBOL_OF[byte] === NO_SYMBOL) return MARKS[byte] === 1 || (byte === EQUALS && at - before <= 2);
+    if (SYMBOL_OF[byte] === NO_SYMBOL) return MARKS[byte] === 1 && at - before <= reachOf(data, before);
   }
   return false;
 }
 
-/**
- * Whether a space or a tab may have nothing but such between it and a line break, raw or escaped; or follow "=", as what is added at
- * the end of a line of quoted-printable does.
- */
-export function isIndentation(data: Uint8Array, at: number): boolean {
-  if (!isBlank(data[at] as number)) return false;
-  const least = Math.max(0, at - MAX_INDENTATION);
-  let before = at - 1;
-  for (; before >= least; before--) {
-    if (isBlank(data[before] as number)) continue;
-    if (data[before] !== LOWER_T || data[before - 1] !== BACKSLASH) break;
-    while (data[before - 1] === BACKSLASH) before--;
+/** How many letters and digits directly after a mark may belong to its escape. */
+function reachOf(data: Uint8Array, mark: number): number {
+  const next = data[mark + 1] ?? 0;
+  switch (data[mark]) {
+    case BACKSLASH:
+      if (next === LOWER_U) return 5;
+      return next === UPPER_U ? 9 : next === LOWER_X ? 3 : 1;
+    case PERCENT:
+      if (next === LOWER_U) return 5;
+      return next === 0x32 && data[mark + 2] === 0x35 ? 2 + 2 * MAX_LAYERS : 2;
+    case HASH:
+      return data[mark - 1] === AMPERSAND || data[mark - 1] === SEMICOLON ? 1 + MAX_ENTITY_DIGITS : 0;
+    case SEMICOLON:
+      // Of "&amp;", which another name may follow.
+      return data[mark - 1] === LOWER_P ? MAX_NAME : 0;
+    case AMPERSAND:
+      return MAX_NAME;
+    default:
+      return digitOf(next) >= 0 && digitOf(data[mark + 2] ?? 0) >= 0 ? 2 : 0;
   }
-  const byte = data[before];
-  if (byte === undefined) return false;
-  if (isLineBreak(byte) || byte === EQUALS) return true;
-  return isBreakEnd(byte) && mayBeInEscape(data, before + 1);
-}
-
-/** Whether an escape of a line break may end with it: \\n, \\r, %0A, &#10; and the like. */
-function isBreakEnd(byte: number): boolean {
-  const lower = byte | 0x20;
-  return byte === LOWER_N || byte === LOWER_R || byte === SEMICOLON || lower === 0x61 || lower === 0x64;
 }
 
 export function isBlank(byte: number): boolean {
@@ -145,14 +148,6 @@ export function isBlank(byte: number): boolean {
 
 export function isLineBreak(code: number): boolean {
   return code === LF || code === CR;
-}
-
-/** Whether an escape of quoted-printable may begin at "=". */
-export function mayBeQuoted(data: Uint8Array, at: number): boolean {
-  const next = data[at + 1];
-  if (next === undefined || isLineBreak(next) || isBlank(next) || next === BACKSLASH) return true;
-  const last = data[at + 2];
-  return digitOf(next) >= 0 && (last === undefined || digitOf(last) >= 0);
 }
 
 /**
@@ -180,7 +175,7 @@ function readBackslash(data: Uint8Array, at: number): number {
   while (count < MAX_BACKSLASHES && data[at + count] === BACKSLASH) count++;
   const letter = data[at + count];
   if (letter === undefined) return INCOMPLETE;
-  const digits = letter === LOWER_U ? 4 : letter === 0x78 ? 2 : letter === 0x55 ? 8 : 0;
+  const digits = letter === LOWER_U ? 4 : letter === LOWER_X ? 2 : letter === UPPER_U ? 8 : 0;
   if (digits > 0) {
     const code = readHex(data, at + count + 1, digits);
     if (code === INCOMPLETE) return INCOMPLETE;
@@ -230,7 +225,7 @@ function readEntity(data: Uint8Array, at: number): number {
   let from = at + 1;
   for (let layer = 1; layer < MAX_LAYERS && matchesText(data, from, 'amp;') === 1; layer++) from += 4;
   if (from >= data.length) return INCOMPLETE;
-  if (data[from] === 0x23) {
+  if (data[from] === HASH) {
     const hex = ((data[from + 1] ?? 0) | 0x20) === 0x78;
     const first = from + (hex ? 2 : 1);
     let code = 0;
@@ -274,7 +269,8 @@ function readHex(data: Uint8Array, at: number, digits: number): number {
   return value;
 }
 
-function digitOf(byte: number): number {
+/** The value of a hexadecimal digit; -1 if it is none. */
+export function digitOf(byte: number): number {
   const symbol = SYMBOL_OF[byte] as number;
   return symbol < 16 ? symbol : -1;
 }

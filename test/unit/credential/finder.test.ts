@@ -170,3 +170,30 @@ test('[W-SEAL-3] header fields are searched byte by byte', () => {
   const utf8 = new ResponseSealer([{ value: 'gehe\u00efmnis', placeholder: 'sealed-abc' }]);
   expect(utf8.text(Buffer.from('gehe\u00efmnis').toString('latin1'))).toBe('sealed-abc');
 });
+
+test('[W-SEAL-3] indentation whose spaces are escaped in part belongs to the line break, and spaces between words do not', () => {
+  const value = 'abcdefABCDEF0123456789';
+  const folded = new Finder([{ value }, { value: 'passw0rd12' }], { folded: true });
+  const wrapped = (between: string): string => `${value.slice(0, 9)}${between}${value.slice(9)}`;
+  const breaks = ['\n', '\r\n', '\\n', '%0A', '%0d', '&#10;', '&#xD;', '\\u000a', '=\n', '= \r\n'];
+  const blanks = [' ', '  \t  ', '%20 ', ' &#32; ', '\\t ', ' \\u0020  ', '=20 ', ' &#x9; '];
+  for (const lineBreak of breaks) {
+    for (const blank of blanks) {
+      const text = `lorem ipsum (${wrapped(lineBreak + blank)}) dolor`;
+      expect([text, folded.find(Buffer.from(text)).length]).toEqual([text, 1]);
+    }
+  }
+  for (const between of [' ', '\t', ' \n ', '\n \n', '\n\n', 'n ', '0 ', 'd ']) {
+    const text = wrapped(between);
+    expect([text, folded.has(Buffer.from(text))]).toEqual([text, false]);
+  }
+});
+
+test('[W-SEAL-3] a value of several lines beside it does not hide one in indented lines', () => {
+  const value = 'abcdefABCDEF0123456789';
+  const both = new Finder([{ value: 'first-line-0\nsecond-line' }, { value }], { folded: true });
+  for (const between of ['\n    ', '\r\n\t', '\\n  ']) {
+    const text = `key: |\n    ${value.slice(0, 9)}${between}${value.slice(9)}\n`;
+    expect(both.find(Buffer.from(text))).toMatchObject([{ index: 1 }]);
+  }
+});

@@ -5,9 +5,9 @@ import type { Fields } from '../audit/events.ts';
 import type { CallArguments } from '../policy/condition.ts';
 import type { ConsentOutcome, ConsentSubject } from './consent.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
+import type { Outbox } from './flow/outbox.ts';
 import type { Envelope, Id } from './json/envelope.ts';
 import type { Method, Target } from './methods.ts';
-import type { Outbox } from './outbox.ts';
 import type { DigestedText, Ended, Joins, Recorder } from './recorder.ts';
 import type { Trust } from './trust.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
-import type { Rotated } from '../../../src/relay/rotation.ts';
+import type { Rotated } from '../../../src/relay/upstream/rotation.ts';
 import { answer, FakeServer, join, settled } from '../../fixtures/ends.ts';
 
 const numRuns = process.env.SLOW === undefined ? 100 : 3000;

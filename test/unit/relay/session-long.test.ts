@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Redactor } from '../../../src/credential/redact.ts';
-import { LONG } from '../../../src/relay/inbox.ts';
+import { LONG } from '../../../src/relay/flow/inbox.ts';
 import { answer, call, FakeServer, type Joined, join, SECRET, settled } from '../../fixtures/ends.ts';
 import { policyOf } from '../../fixtures/policy.ts';
 

@@ -1,0 +1,167 @@
+// What goes to one side. All that one incoming chunk gives rise to leaves in one write. Small messages are copied
+// one behind the other into a block; large ones are passed on where they lie, in pieces where a value in them is
+// replaced.
+import type { Endpoint } from '../endpoint.ts';
+
+/** Bytes of the relay's own that a full side may be owed before no more of what causes them is read. */
+const MAX_OWED = 65_536;
+/** Messages up to this many bytes are copied. */
+const COPIED = 4096;
+const BLOCK = 32_768;
+
+/** Texts up to this many characters, and heads up to this many bytes, are copied one by one. */
+const FEW = 16;
+const FEW_BYTES = 48;
+
+const LINE_FEED = 0x0a;
+const FEED = Buffer.from('\n');
+
+/** The queue to one side. */
+export class Outbox {
+  readonly #endpoint: Pick<Endpoint, 'write' | 'onDrain'>;
+  #pieces: Buffer[] = [];
+  /** Small messages are copied here: from `#sealed` to `#used` lies what is not yet among the pieces. */
+  #block = Buffer.alloc(0);
+  #sealed = 0;
+  #used = 0;
+  #owed = 0;
+  #full = false;
+
+  /** `onDrain` is called each time that the other side has caught up. */
+  constructor(endpoint: Pick<Endpoint, 'write' | 'onDrain'>, onDrain: () => void) {
+    this.#endpoint = endpoint;
+    endpoint.onDrain(() => {
+      this.#full = false;
+      this.#owed = 0;
+      onDrain();
+    });
+  }
+
+  /** The other side does not keep up: read no more of what goes on to it. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** It does not even keep up with the relay's own messages: read no more of what those answer. */
+  get crowded(): boolean {
+    return this.#full && this.#owed > MAX_OWED;
+  }
+
+  /**
+   * Puts a message together: the bytes from `start` to `end`, with `text` in the place of those between `from` and
+   * `to`. Its pieces, without the line feed; `push` adds them. The bytes must not change until they are written.
+   */
+  compose(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    from: number,
+    to: number,
+    text: string,
+  ): readonly Buffer[] {
+    const length = end - start - (to - from) + 3 * text.length + 1;
+    if (length > COPIED) {
+      const head = from > start ? [bytes.subarray(start, from)] : [];
+      return [...head, ...(text === '' ? [] : [Buffer.from(text)]), bytes.subarray(to, end)];
+    }
+    const block = this.#room(length);
+    return [block.subarray(this.#used, this.#copy(block, bytes, start, end, from, to, text))];
+  }
+
+  /** Adds the message that was composed last; its line feed follows by itself. */
+  push(pieces: readonly Buffer[]): void {
+    const [only] = pieces;
+    if (pieces.length === 1 && only?.buffer === this.#block.buffer) {
+      this.#used += only.length;
+      this.#block[this.#used++] = LINE_FEED;
+      return;
+    }
+    this.#seal();
+    this.#pieces.push(...pieces, FEED);
+  }
+
+  /** Composes a message and adds it. */
+  add(bytes: Buffer, start: number, end: number, from: number, to: number, text: string): void {
+    const length = end - start - (to - from) + 3 * text.length + 1;
+    if (length > COPIED) {
+      this.push(this.compose(bytes, start, end, from, to, text));
+      return;
+    }
+    const block = this.#room(length);
+    const at = this.#copy(block, bytes, start, end, from, to, text);
+    block[at] = LINE_FEED;
+    this.#used = at + 1;
+  }
+
+  /** Adds a message of the relay's own; the line feed follows by itself. */
+  message(text: string): void {
+    const bytes = Buffer.from(text);
+    this.#owed += bytes.length;
+    this.add(bytes, 0, bytes.length, 0, 0, '');
+  }
+
+  /** Writes what was added. */
+  flush(): void {
+    let pieces = this.#pieces;
+    if (pieces.length > 0) {
+      this.#seal();
+      this.#pieces = [];
+    } else if (this.#used > this.#sealed) {
+      pieces = [this.#block.subarray(this.#sealed, this.#used)];
+      this.#sealed = this.#used;
+    } else return;
+    if (!this.#full) this.#owed = 0;
+    if (!this.#endpoint.write(pieces)) this.#full = true;
+  }
+
+  /** Another way to the same side has found it full. */
+  fill(): void {
+    this.#full = true;
+  }
+
+  /** A block with room for `length` bytes from `#used` on. */
+  #room(length: number): Buffer {
+    if (this.#used + length > this.#block.length) {
+      this.#seal();
+      this.#block = Buffer.allocUnsafeSlow(BLOCK);
+      this.#sealed = 0;
+      this.#used = 0;
+    }
+    return this.#block;
+  }
+
+  /** Copies a message behind what the block has. The index after it. */
+  #copy(
+    block: Buffer,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    from: number,
+    to: number,
+    text: string,
+  ): number {
+    let at = this.#used;
+    if (from - start > FEW_BYTES) at += bytes.copy(block, at, start, from);
+    else for (let i = start; i < from; i++) block[at++] = bytes[i] as number;
+    at += write(block, at, text);
+    return at + bytes.copy(block, at, to, end);
+  }
+
+  #seal(): void {
+    if (this.#used === this.#sealed) return;
+    this.#pieces.push(this.#block.subarray(this.#sealed, this.#used));
+    this.#sealed = this.#used;
+  }
+}
+
+/** Writes a text, most of which are a few digits. The bytes that it takes. */
+function write(block: Buffer, at: number, text: string): number {
+  const { length } = text;
+  if (length > FEW) return block.write(text, at);
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return block.write(text, at);
+    block[at + i] = code;
+  }
+  return length;
+}

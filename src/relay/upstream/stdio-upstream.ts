@@ -1,0 +1,121 @@
+// A server that reads and writes newline-delimited JSON: a process' pipes. Splitting into lines, and joining
+// messages into one write, belong to this transport alone.
+import type { Ending } from '../../os/spawn.ts';
+import type { ServerEnd } from '../endpoint.ts';
+import { Outbox } from '../flow/outbox.ts';
+import type { Guard } from '../guard.ts';
+import { LineSplitter } from '../json/lines.ts';
+import type { Outgoing, Upstream, UpstreamListener } from './upstream.ts';
+
+/** Does nothing with what a server sends. */
+const IGNORE: UpstreamListener = {
+  message() {},
+  oversize() {},
+  taken() {},
+  settle() {},
+  drained() {},
+  closed() {},
+  ended() {},
+  stderr() {},
+};
+
+export class StdioUpstream implements Upstream {
+  readonly process: { readonly pid: number } | undefined;
+  readonly #server: ServerEnd;
+  readonly #guard: Guard;
+  readonly #out: Outbox;
+  readonly #lines: LineSplitter;
+  #listener = IGNORE;
+  #listening = false;
+  #paused = false;
+  #closed = false;
+  #ending: Ending | undefined;
+
+  /** `limit` is the longest line in bytes. */
+  constructor(server: ServerEnd, limit: number, guard: Guard) {
+    this.#server = server;
+    this.#guard = guard;
+    this.process = server.pid === undefined ? undefined : { pid: server.pid };
+    this.#out = new Outbox(server, () => guard.run(() => this.#listener.drained()));
+    this.#lines = new LineSplitter(
+      {
+        line: (bytes, start, end) => this.#listener.message(bytes, start, end),
+        oversize: (line) => this.#listener.oversize(line),
+      },
+      limit,
+    );
+  }
+
+  listen(listener: UpstreamListener): void {
+    this.#listener = listener;
+    if (this.#listening) return;
+    this.#listening = true;
+    const server = this.#server;
+    server.onStderr((chunk) => this.#guard.run(() => this.#listener.stderr(chunk)));
+    server.listen({
+      data: (chunk) =>
+        this.#guard.run(() => {
+          this.#lines.push(chunk);
+          this.#listener.taken(chunk.length, this.#lines.begun);
+          this.#listener.settle();
+        }),
+      end: () =>
+        this.#guard.run(() => {
+          this.#lines.end();
+          this.#closed = true;
+          this.#listener.settle();
+          this.#listener.closed();
+        }),
+    });
+    void server.ended.then((ending) =>
+      this.#guard.run(() => {
+        this.#ending = ending;
+        this.#listener.ended(ending);
+      }),
+    );
+  }
+
+  get full(): boolean {
+    return this.#out.full;
+  }
+
+  get crowded(): boolean {
+    return this.#out.crowded;
+  }
+
+  send({ bytes, start, end, from, to, text }: Outgoing): boolean {
+    this.#out.add(bytes, start, end, from, to, text);
+    return !this.#out.full;
+  }
+
+  answer(text: string): void {
+    this.#out.message(text);
+  }
+
+  flush(): void {
+    this.#out.flush();
+  }
+
+  pause(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    if (paused) this.#server.pause();
+    else this.#server.resume();
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  stop(): Promise<Ending> {
+    return this.#server.stop();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+}

@@ -1,0 +1,67 @@
+// The server's side of a session as messages: what a session needs of a server, whether it is a process whose
+// output is split into lines, or later one behind HTTP, where each request has a stream of its own.
+import type { Ending } from '../../os/spawn.ts';
+import type { Oversize } from '../json/lines.ts';
+
+/** A message to a server: one JSON text, and what a transport may have to say of it beside. */
+export interface Outgoing {
+  /** The text is the bytes from `start` to `end`, with `text` in the place of those between `from` and `to`. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+  /** Empty for an answer. */
+  readonly method: string;
+  /** The name of the tool or prompt, or the URI of the resource; empty for other messages. */
+  readonly name: string;
+  /** The id towards the server, of a request. */
+  readonly id: number | undefined;
+}
+
+/** What a server's side tells its owner. Every call is one of a guarded turn: see guard.ts. */
+export interface UpstreamListener {
+  /** One message, as it came: the bytes from `start` to `end`. They stay as they are. */
+  message(bytes: Buffer, start: number, end: number): void;
+  /** A message over the limit, of which only head and tail are known. */
+  oversize(line: Oversize): void;
+  /** So many bytes have arrived; `begun` are of a message that is not whole yet. */
+  taken(bytes: number, begun: number): void;
+  /** All messages of what has arrived are delivered. */
+  settle(): void;
+  /** The server takes messages again. */
+  drained(): void;
+  /** No more messages will come. */
+  closed(): void;
+  ended(ending: Ending): void;
+  stderr(chunk: Buffer): void;
+}
+
+/** One server of a session. */
+export interface Upstream {
+  /** Starts the flow; called again, hands the server to another owner, who asks `closed` and `ending` for the past. */
+  listen(listener: UpstreamListener): void;
+  /** Queues a message. `false`: it is taken, but send no more until `drained`. Nothing leaves before `flush`. */
+  send(message: Outgoing): boolean;
+  /** Writes what is queued. */
+  flush(): void;
+  /** The server does not keep up: read no more of what goes on to it. */
+  readonly full: boolean;
+  /** It does not even keep up with the relay's own answers to it. */
+  readonly crowded: boolean;
+  /** Queues an answer of the relay's own, as JSON text. */
+  answer(text: string): void;
+  /** Stops and starts the flow of messages and of standard error. */
+  pause(paused: boolean): void;
+  /** The server sees the end of its input. */
+  close(): void;
+  /** Ends the server. Settles when it is gone; never rejects. */
+  stop(): Promise<Ending>;
+  /** No more messages will come. */
+  readonly closed: boolean;
+  /** How the server ended, if it has. */
+  readonly ending: Ending | undefined;
+  /** Where the server is a process of this machine. */
+  readonly process: { readonly pid: number } | undefined;
+}

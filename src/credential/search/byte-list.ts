@@ -8,7 +8,7 @@
 //
 // Between two numbers may be white space, raw or escaped, but no empty line, commas, semicolons, quotes and hyphens, up to `MAX_GAP` bytes. Zeros do
 // not count, so that the bytes of UTF-16 are found as well. Most data is told from a list without reading it: a list contains
-// few of the letters.
+// few of the letters, and no number that is none of the bytes of a value.
 import type { FoundRange } from './ranges.ts';
 import { NO_STATE, SymbolAutomaton } from './symbol-automaton.ts';
 
@@ -83,6 +83,8 @@ export class ByteListSearch {
   /** By index: the longest match of a value, in bytes. */
   readonly #maxLengths: number[] = [];
   #maxLength = 0;
+  /** By byte, from the second on: whether a value contains it, or it is zero. */
+  readonly #bytes = new Uint8Array(257);
   /** The bytes of the shortest list. */
   #least = Number.POSITIVE_INFINITY;
   readonly #numbers = new Reading('decimal');
@@ -99,6 +101,8 @@ export class ByteListSearch {
     const index = this.#maxLengths.push(bytes.length * MAX_LENGTH_EACH + MAX_LENGTH_BESIDE) - 1;
     if (bytes.length === 0) return;
     this.#automaton.add(bytes, index);
+    this.#bytes[1] = 1;
+    for (const byte of bytes) this.#bytes[byte + 1] = 1;
     this.#maxLength = Math.max(this.#maxLength, this.#maxLengths[index] ?? 0);
     this.#least = Math.min(this.#least, 2 * bytes.length - 1);
     this.#numbers.reserve(bytes.length);
@@ -118,25 +122,61 @@ export class ByteListSearch {
     for (;;) {
       const far = clear + least;
       if (far >= data.length) break;
-      let at = far;
-      while (at > seen && isOfList(data, at)) at--;
+      let at = this.#lastExcluding(data, far, seen);
       if (at > seen) {
         clear = at;
         seen = far;
         continue;
       }
-      at = far + 1;
-      while (at < data.length && isOfList(data, at)) at++;
+      at = this.#firstExcluding(data, far + 1);
       if (at === data.length) break;
       this.#read(data, clear + 1, at, true, result);
       clear = at;
       seen = at;
     }
-    let from = data.length;
-    while (from > clear + 1 && isOfList(data, from - 1)) from--;
+    const from = this.#lastExcluding(data, data.length - 1, clear) + 1;
     if (from < data.length && (!whole || data.length - from >= least))
       this.#read(data, from, data.length, whole, result);
     return result;
+  }
+
+  /** The last position from `far` down to `seen` that no match contains; `seen` if there is none. */
+  #lastExcluding(data: Uint8Array, far: number, seen: number): number {
+    for (let at = far; at > seen; at--) {
+      if (!isOfList(data, at)) return at;
+      if (!isOfNumber(data, at)) continue;
+      const start = startOfNumber(data, at);
+      if (!this.#mayContain(data, start)) return at;
+      at = start;
+    }
+    return seen;
+  }
+
+  /** The first position from `from` on that no match contains; the data's length if there is none. */
+  #firstExcluding(data: Uint8Array, from: number): number {
+    for (let at = from; at < data.length; at++) {
+      if (!isOfList(data, at)) return at;
+      if (!isOfNumber(data, at)) continue;
+      // What began before `from` was looked at already.
+      if (!isOfNumber(data, at - 1) && !this.#mayContain(data, at)) return at;
+    }
+    return data.length;
+  }
+
+  /** Whether a match may contain the number that begins there. It may be an index, and may go on where the data ends. */
+  #mayContain(data: Uint8Array, start: number): boolean {
+    const bytes = this.#bytes;
+    let end = start + 1;
+    while (end - start <= MAX_NUMBER && end < data.length && isOfNumber(data, end)) end++;
+    if (end - start > MAX_NUMBER) return false;
+    // A zero does not count, and what is no number has no byte.
+    if (bytes[readByte(data, start, end) + 1] === 1 || bytes[readPair(data, start, end) + 1] === 1)
+      return true;
+    for (let at = end; at < data.length && at - end <= MAX_GAP; at++) {
+      if (data[at] === COLON || !isOfList(data, at)) return true;
+      if (isOfNumber(data, at)) return false;
+    }
+    return true;
   }
 
   /** Reads a run of bytes of a list. `ends`: no number goes on behind it, and no colon follows. */
@@ -243,8 +283,16 @@ function isOfList(data: Uint8Array, at: number): boolean {
   return kind === ESCAPED_SEPARATOR ? data[at - 1] === BACKSLASH : kind !== OTHER;
 }
 
-/** Whether a letter stands before a number, and is no escape. */
+/** Where a number begins; less than that if it is too long to be a byte. */
+function startOfNumber(data: Uint8Array, at: number): number {
+  let start = at;
+  while (at - start <= MAX_NUMBER && start > 0 && isOfNumber(data, start - 1)) start--;
+  return start;
+}
+
+/** Whether a letter or digit stands before a number, and is no escape. */
 function endsWord(data: Uint8Array, at: number): boolean {
+  if (at > 0 && isOfNumber(data, at - 1)) return true;
   const lower = (data[at - 1] ?? 0) | 0x20;
   return lower >= 0x61 && lower <= 0x7a && !isOfList(data, at - 1);
 }

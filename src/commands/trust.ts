@@ -3,6 +3,7 @@ import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
+import { repeatable } from './terminal/repeatable-option.ts';
 import { acceptTrust, hasDifferences, lockedError, undoTrust } from './trust/accept.ts';
 import { printDifferences, printFirst, printRecord, summaryOf } from './trust/print.ts';
 import { trial } from './trust/trial.ts';
@@ -13,13 +14,7 @@ interface NameArguments {
 }
 
 const name = { type: 'string', demandOption: true, describe: 'a profile' } as const;
-const tool = {
-  type: 'string',
-  default: [] as string[],
-  coerce: (value: string | string[]) => [value].flat(),
-  requiresArg: true,
-  describe: 'this tool alone; can be repeated',
-} as const;
+const tool = repeatable('this tool alone; can be repeated');
 
 export function trustCommand(context: Context): CommandModule {
   return {

@@ -1,8 +1,8 @@
 // What grants are bound to beside the host: what runs, and what it may do. A profile that gives its server more, another
 // command or another version of a package make another server, which is asked about anew. What the policy says and what
 // is recorded make none.
-import { hash } from 'node:crypto';
 import type { Profile } from '../profile/format.ts';
+import { digest } from '../relay/canonical.ts';
 
 /** `sha256:<hex>` of a profile's server with its permissions. `command` is what was started, `digests` names its bytes. */
 export function serverDigest(
@@ -10,5 +10,5 @@ export function serverDigest(
   command: readonly string[],
   digests: string,
 ): string {
-  return `sha256:${hash('sha256', JSON.stringify([server, env, credentials, sandbox ?? null, command, digests]), 'hex')}`;
+  return digest(JSON.stringify([server, env, credentials, sandbox ?? null, command, digests]));
 }

@@ -1,6 +1,5 @@
 // Consent as the daemon has it: joins the sessions that ask, the broker, the grants, the log, and the people who answer
 // over the control API.
-import { hash } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
 import { escapeUnprintable } from '../audit/printable.ts';
 import type { Confirmations } from '../credential/confirmation.ts';
@@ -9,6 +8,7 @@ import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import { matches } from '../policy/pattern.ts';
 import type { Settings } from '../profile/settings.ts';
+import { digest } from '../relay/canonical.ts';
 import type { Consent, ConsentOutcome, ConsentRequest, ConsentSubject } from '../relay/consent.ts';
 import type { HostIdentity } from './host-identity.ts';
 import { needsPresence, type Presence } from './presence.ts';
@@ -325,7 +325,7 @@ export class ConsentService {
       kind,
       name,
       rule,
-      arguments: `sha256:${hash('sha256', text, 'hex')}`,
+      arguments: digest(text),
     });
   }
 

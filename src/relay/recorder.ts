@@ -1,11 +1,12 @@
 // Writes a session's records to the audit log. A record that cannot be written is reported to the caller, who then
 // lets nothing through; why it could not be written is in the daemon's log.
-import { createHash, hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { Profile } from '../profile/format.ts';
+import { digest } from './json/digest.ts';
 
 /** Arguments that are longer, in bytes, are kept as their digest. What is given as a string is not longer. */
 export const MAX_ARGUMENTS = 16_384;
@@ -199,10 +200,6 @@ export class Recorder {
       return false;
     }
   }
-}
-
-function digest(bytes: Buffer | string): string {
-  return `sha256:${hash('sha256', bytes, 'hex')}`;
 }
 
 function digested(pieces: readonly Buffer[]): DigestedText {

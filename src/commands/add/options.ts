@@ -2,6 +2,7 @@
 import type { Argv } from 'yargs';
 import type { Delivery } from '../../profile/format.ts';
 import { detectSecret } from '../../profile/variable.ts';
+import { repeatable } from '../terminal/repeatable-option.ts';
 
 /** The options of `warder add`. */
 export interface AddArguments {
@@ -56,16 +57,6 @@ export function givenOptions(args: AddArguments): string[] {
       .flatMap((one) => (detectSecret(one) === undefined ? [`--${option}`, one] : []));
   });
 }
-
-/** An option with one value per occurrence. With an array option, yargs would take the following words as values too. */
-const repeatable = (describe: string) =>
-  ({
-    type: 'string',
-    default: [],
-    coerce: (value: string | string[]) => [value].flat(),
-    describe,
-    requiresArg: true,
-  }) as const;
 
 export function addOptions(yargs: Argv): Argv<AddArguments> {
   return yargs

@@ -5,6 +5,7 @@ import { WarderError } from '../../errors.ts';
 import type { Decision } from '../../profile/format.ts';
 import { policyText, type RuleChange } from '../../profile/rule-edit.ts';
 import type { Context } from '../command.ts';
+import { repeatable } from '../terminal/repeatable-option.ts';
 import { offerTools } from './offer.ts';
 import { openProfile, replaceText, textWithRules } from './profile-edit.ts';
 
@@ -17,23 +18,15 @@ interface ChooseArguments {
 }
 
 export function chooseCommand(context: Context): CommandModule<object, ChooseArguments> {
-  const patterns = (describe: string) =>
-    ({
-      type: 'string',
-      default: [],
-      coerce: (value: string | string[]) => [value].flat(),
-      describe,
-      requiresArg: true,
-    }) as const;
   return {
     command: 'choose <profile>',
     describe: 'choose which tools may be called without a question',
     builder: (yargs) =>
       yargs
         .positional('profile', { type: 'string', demandOption: true, describe: 'a profile' })
-        .option('allow', patterns('a tool, or a pattern of names; nothing is asked then; can be repeated'))
-        .option('ask', patterns('likewise'))
-        .option('deny', patterns('likewise'))
+        .option('allow', repeatable('a tool, or a pattern of names; nothing is asked then; can be repeated'))
+        .option('ask', repeatable('likewise'))
+        .option('deny', repeatable('likewise'))
         .option('timeout', {
           type: 'number',
           default: 60,

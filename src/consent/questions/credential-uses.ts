@@ -4,8 +4,8 @@
 //
 // Nobody is asked while a server starts: hosts start servers that nobody uses, several at once. Until a request that acts
 // was forwarded, earlier answers count, and everything else is refused.
-import { hash } from 'node:crypto';
 import type { Confirmation, Confirmations, CredentialUse } from '../../credential/confirmation.ts';
+import { digest } from '../../relay/canonical.ts';
 import type { Grant, GrantSubject } from '../store/grants.ts';
 import type { Asking } from './broker.ts';
 import type { Outcome } from './outcome.ts';
@@ -90,7 +90,7 @@ export class CredentialUses implements Confirmations {
       kind: 'credential',
       name: nameOf(use),
       definition: undefined,
-      arguments: `sha256:${hash('sha256', JSON.stringify([method, path]), 'hex')}`,
+      arguments: digest(JSON.stringify([method, path])),
     };
   }
 }
@@ -105,7 +105,5 @@ function hostOf({ host, port }: CredentialUse): string {
 }
 
 function shownPath(path: string): string {
-  return path.length <= MAX_PATH
-    ? path
-    : `${path.slice(0, MAX_PATH)}… (sha256:${hash('sha256', path, 'hex')})`;
+  return path.length <= MAX_PATH ? path : `${path.slice(0, MAX_PATH)}… (${digest(path)})`;
 }

@@ -1,10 +1,10 @@
 // What is accepted of the server of one profile: the record, the one before it, and what was seen to differ. All sessions of
 // the profile share it. It is in a file that nobody but Warder can have written; while that cannot be read, nothing of the
 // server is trusted.
-import { hash } from 'node:crypto';
 import * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 import type { Log } from '../../os/log.ts';
+import { digest } from '../../relay/canonical.ts';
 import type { AuthenticFiles } from '../store/authentic-files.ts';
 import { type Difference, differencesOf, type Sighting } from './compare.ts';
 import { comparableText, emptyDescribed, fromFile, type Part, type TrustRecord, toFile } from './record.ts';
@@ -272,7 +272,7 @@ function seenFile(profile: string): string {
 
 /** `sha256:<hex>` of what a record accepts. */
 export function digestOfRecord(record: TrustRecord): string {
-  return `sha256:${hash('sha256', comparableText(record), 'hex')}`;
+  return digest(comparableText(record));
 }
 
 function lockedError(profile: string): WarderError {

@@ -1,36 +1,27 @@
 // Trust as the daemon has it: the records of all profiles, the sessions that are held to them, the question of a first use,
 // and what people accept later.
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-import type { Profile } from '../profile/format.ts';
-import { digest } from '../relay/canonical.ts';
-import type { ConsentOutcome, OpenConsent } from '../relay/consent.ts';
 import type { Trust } from '../relay/trust.ts';
 import type { ShownTrust } from '../wire/control.ts';
-import type { HostIdentity } from './host-identity.ts';
 import type { Answer } from './questions/answer.ts';
 import type { Asked, Asking } from './questions/broker.ts';
-import type { Reach } from './questions/question.ts';
 import type { AuthenticFiles } from './store/authentic-files.ts';
 import type { Grant, GrantSubject } from './store/grants.ts';
-import { type Difference, type Sighting, withDifferences } from './trust/compare.ts';
-import { Executables, type StartedCommand } from './trust/executables.ts';
-import { firstUseLines } from './trust/first-use.ts';
-import { HeldLog } from './trust/held-log.ts';
+import { type Difference, withDifferences } from './trust/compare.ts';
+import { Executables } from './trust/executables.ts';
+import { FirstUseQuestion } from './trust/first-use-question.ts';
 import { HeldNotices } from './trust/held-notices.ts';
-import { LookAlikes } from './trust/look-alikes.ts';
-import { permissionsOf, widened } from './trust/permissions.ts';
-import { digestOfRecord, ProfileTrust } from './trust/profile-trust.ts';
+import { permissionsOf } from './trust/permissions.ts';
+import { digestOfRecord, type ProfileTrust } from './trust/profile-trust.ts';
 import { copyOf, type ServerIdentity, type TrustRecord } from './trust/record.ts';
-import { type AskingFirst, SessionTrust } from './trust/session-trust.ts';
+import { TrustRecords } from './trust/records.ts';
+import { SessionTrust } from './trust/session-trust.ts';
 import { showTrust } from './trust/shown.ts';
-import { hostDialogWay } from './ways/host-dialog.ts';
+import type { Started, TrustedSession } from './trust/trusted-session.ts';
 
 export interface TrustServiceOptions {
   /** Whether a person is asked about a first use. */
@@ -55,21 +46,6 @@ export interface TrustServiceOptions {
   readonly log: Log;
 }
 
-/** What a session runs: a pinned package, or a command. */
-export type Started =
-  | { readonly package: string; readonly digest: string }
-  | { readonly command: StartedCommand };
-
-export interface TrustedSession {
-  readonly session: string;
-  readonly profile: Profile;
-  readonly host: HostIdentity;
-  readonly reach: Reach;
-  readonly started: Started;
-  /** Tells the user a line, beside the protocol. */
-  readonly tell: (line: string) => void;
-}
-
 /** The trust of one session, and what it is bound to. */
 export interface OpenTrust extends Disposable {
   readonly trust: Trust & { readonly digest: string | undefined };
@@ -87,18 +63,18 @@ export interface OpenTrust extends Disposable {
 
 /** Milliseconds that the start of a session waits for the credential store. */
 const OPENING = 2000;
-const FOR_GOOD = { decision: 'allow', scope: 'always', extent: 'name' } as const satisfies Answer;
 
 export class TrustService {
   readonly #options: TrustServiceOptions;
-  readonly #profiles = new Map<string, ProfileTrust>();
+  readonly #records: TrustRecords;
+  readonly #firstUse: FirstUseQuestion;
   readonly #executables: Executables;
-  readonly #held: HeldLog;
 
   constructor(options: TrustServiceOptions) {
     this.#options = options;
     const { files, uid, log } = options;
-    this.#held = new HeldLog((fields) => this.#append(fields));
+    this.#records = new TrustRecords(options);
+    this.#firstUse = new FirstUseQuestion({ ...options, records: this.#records });
     this.#executables = new Executables({
       files: () => {
         const found = files();
@@ -111,7 +87,7 @@ export class TrustService {
 
   /** The credential store was opened. */
   reload(): void {
-    for (const trust of this.#profiles.values()) trust.reload();
+    this.#records.reload();
   }
 
   /**
@@ -120,23 +96,26 @@ export class TrustService {
    */
   async prepare(profile: string): Promise<void> {
     await this.#opened();
-    const { fault } = this.of(profile);
+    const { fault } = this.#records.of(profile);
     if (fault?.code === 'refused') throw fault;
   }
 
   /** What a session holds its server to. */
   async open(about: TrustedSession): Promise<OpenTrust> {
-    const trust = this.of(about.profile.name);
+    const trust = this.#records.of(about.profile.name);
     let server = await this.#identify(about.started);
     const notices = new HeldNotices(about.profile.name, about.tell);
     const forget = trust.onChange(() => notices.clear());
     const session = new SessionTrust(server, {
       trust,
       permissions: permissionsOf(about.profile),
-      isHostKnown: this.#hostTest(about),
-      ask: (asking) => this.#ask(about, asking),
+      isHostKnown: this.#firstUse.hostTest(about),
+      ask: (asking) => this.#firstUse.ask(about, asking),
       record: (held) => {
-        this.#held.add({ profile: about.profile.name, session: about.session, record: trust.digest }, held);
+        this.#records.held.add(
+          { profile: about.profile.name, session: about.session, record: trust.digest },
+          held,
+        );
         notices.add(held);
       },
     });
@@ -161,57 +140,21 @@ export class TrustService {
     };
   }
 
-  /** Whether the host may use the profile. It is asked for each request: the answer is kept while there are the same grants. */
-  #hostTest(about: TrustedSession): () => boolean {
-    const { findGrant, grantsVersion } = this.#options;
-    const subject = hostSubject(about);
-    let version: number | undefined;
-    let isKnown = false;
-    return () => {
-      const now = grantsVersion();
-      if (now === version) return isKnown;
-      const grant = findGrant(subject);
-      isKnown = grant?.decision === 'allow';
-      // One that ends is looked at each time.
-      version = grant?.until === undefined ? now : undefined;
-      return isKnown;
-    };
-  }
-
-  of(profile: string): ProfileTrust {
-    let trust = this.#profiles.get(profile);
-    if (trust === undefined) {
-      const { files, log } = this.#options;
-      trust = new ProfileTrust({ profile, files, log });
-      this.#profiles.set(profile, trust);
-    }
-    return trust;
-  }
-
   /** What people are shown. */
   async show(profile: string, previous: boolean): Promise<ShownTrust> {
     await this.#opened();
-    const trust = this.of(profile);
-    const candidate = this.candidateOf(trust);
-    return showTrust(trust, { alike: this.lookAlikes(profile, trust.sighting), candidate, previous });
-  }
-
-  /** The names that all accepted servers list, to find those that look alike; `own` is what is being looked at. */
-  lookAlikes(profile: string, own: Sighting | undefined): LookAlikes {
-    const names = new LookAlikes();
-    for (const name of own?.seen.described.tools.keys() ?? []) names.add(name, 'the same server');
-    for (const name of this.of(profile).record?.described.tools.keys() ?? [])
-      names.add(name, 'what you have accepted of this server');
-    for (const other of this.#recordedProfiles()) {
-      if (other === profile) continue;
-      for (const name of this.of(other).record?.described.tools.keys() ?? []) names.add(name, `"${other}"`);
-    }
-    return names;
+    const trust = this.#records.of(profile);
+    const candidate = this.#candidateOf(trust);
+    return showTrust(trust, {
+      alike: this.#records.lookAlikes(profile, trust.sighting),
+      candidate,
+      previous,
+    });
   }
 
   /**
-   * Accepts what was seen of a server, all of it or the named entries alone. `expected` is the digest that
-   * `candidateOf` gave for what was shown. Throws `usage` where it is other meanwhile, and `refused` without a person
+   * Accepts what was seen of a server, all of it or the named entries alone. `expected` is the digest of
+   * what was shown. Throws `usage` where it is other meanwhile, and `refused` without a person
    * where there is a record that outlives the daemon.
    */
   async accept(
@@ -223,11 +166,11 @@ export class TrustService {
       pin,
     }: { expected: string; only: readonly string[] | undefined; by: string; pin: string | undefined },
   ): Promise<string> {
-    const trust = this.of(profile);
+    const trust = this.#records.of(profile);
     if (trust.fault !== undefined) throw trust.fault;
     const before = trust.record;
     if (before !== undefined && trust.lasts) await this.#options.requirePresence(pin);
-    const candidate = this.candidateOf(trust);
+    const candidate = this.#candidateOf(trust);
     if (candidate === undefined || digestOfRecord(candidate) !== expected || trust.record !== before) {
       throw new WarderError('usage', `what the server of "${profile}" lists is other than what was shown`, {
         hint: `look at it again: "warder trust diff ${profile}"`,
@@ -235,12 +178,12 @@ export class TrustService {
     }
     const chosen = before === undefined || only === undefined ? candidate : this.#only(trust, before, only);
     const record = { ...chosen, by };
-    await this.#become(trust, record);
+    await this.#records.become(trust, record);
     return digestOfRecord(record);
   }
 
   /** What would be accepted: what was seen, on top of what is no longer known to be there. */
-  candidateOf(trust: ProfileTrust): TrustRecord | undefined {
+  #candidateOf(trust: ProfileTrust): TrustRecord | undefined {
     const { record, sighting } = trust;
     if (sighting === undefined) return undefined;
     const { server, permissions, seen } = sighting;
@@ -252,7 +195,7 @@ export class TrustService {
 
   /** Goes back to the record before. Throws as `accept`. */
   async undo(profile: string, pin: string | undefined): Promise<string> {
-    const trust = this.of(profile);
+    const trust = this.#records.of(profile);
     if (trust.fault !== undefined) throw trust.fault;
     if (trust.lasts) await this.#options.requirePresence(pin);
     const { previous } = trust;
@@ -261,7 +204,7 @@ export class TrustService {
         hint: 'the first one cannot be undone; "warder trust show" shows it',
       });
     }
-    this.#append({
+    this.#records.append({
       profile,
       what: 'record',
       outcome: 'accepted',
@@ -277,15 +220,15 @@ export class TrustService {
     profile: string,
     { isGone, pin }: { isGone: boolean; pin: string | undefined },
   ): Promise<boolean> {
-    const trust = this.of(profile);
+    const trust = this.#records.of(profile);
     if (trust.fault?.code === 'locked') throw trust.fault;
     const isThere = trust.fault !== undefined || trust.record !== undefined;
     if (isThere && !isGone && trust.lasts) await this.#options.requirePresence(pin);
     if (isThere) {
-      this.#append({ profile, what: 'record', outcome: 'forgotten', ...recordOf(trust) });
+      this.#records.append({ profile, what: 'record', outcome: 'forgotten', ...recordOf(trust) });
       await trust.forget();
     }
-    this.#held.forget(profile);
+    this.#records.held.forget(profile);
     return isThere;
   }
 
@@ -316,150 +259,9 @@ export class TrustService {
     const accepted = new Date(this.#options.clock.now()).toISOString();
     return { ...record, accepted, described: withDifferences(record.described, chosen) };
   }
-
-  /** The record counts from now on, and is in the log before: throws where it cannot be. Settles once it is on disk. */
-  #become(
-    trust: ProfileTrust,
-    record: TrustRecord,
-    fields: Partial<Fields['trust.change']> = {},
-  ): Promise<void> {
-    const { profile } = trust;
-    this.#append({
-      profile,
-      ...fields,
-      what: 'record',
-      outcome: 'accepted',
-      record: digestOfRecord(record),
-      ...(trust.digest !== undefined && { before: trust.digest }),
-      by: record.by,
-    });
-    this.#held.forget(profile);
-    return trust.replace(record);
-  }
-
-  #ask(about: TrustedSession, { call, dialog, sighting, wider }: AskingFirst): OpenConsent {
-    const { firstUse, findGrant, ask } = this.#options;
-    const { profile, host, session, reach } = about;
-    const trust = this.of(profile.name);
-    const subject = hostSubject(about);
-    const denied = findGrant(subject);
-    if (denied?.decision === 'deny') {
-      const reason = `the user has said no to: use the server "${profile.name}"`;
-      return settled({ decision: 'deny', rule: `grant.${denied.id}`, reason });
-    }
-    const isFirst = trust.record === undefined;
-    const agree = (by: string): Grant => this.#agree(about, { sighting, by });
-    if (firstUse === 'accept') {
-      try {
-        return settled({ decision: 'allow', rule: `grant.${agree('setting').id}`, reason: undefined });
-      } catch (error) {
-        return settled({ decision: 'deny', rule: 'consent.unrecorded', reason: String(error) });
-      }
-    }
-    const details = firstUseLines({
-      profile: profile.name,
-      sighting,
-      about: isFirst ? 'baseline' : wider.length > 0 ? wider : 'host',
-      alike: this.lookAlikes(profile.name, sighting),
-      lasts: trust.lasts,
-    });
-    const asked: Asked = {
-      subject: { ...subject, definition: digest(JSON.stringify(details)) },
-      question: {
-        session,
-        call,
-        profile: profile.name,
-        host,
-        kind: 'profile',
-        method: '',
-        name: profile.name,
-        rule: 'first use',
-        arguments: '',
-        reach,
-        claims: [],
-        details,
-      },
-      dialog: dialog && hostDialogWay(dialog),
-      keep: (answer, by) =>
-        answer.decision === 'allow'
-          ? agree(by)
-          : answer.scope === 'once'
-            ? undefined
-            : this.#options.keepGrant(subject, answer, by),
-    };
-    const asking = ask(asked);
-    return {
-      outcome: asking.outcome,
-      question: asking.id,
-      notice: `waiting for the user${asking.id === undefined ? '' : `: "warder approve ${asking.id}"`}`,
-      withdraw: asking.withdraw,
-    };
-  }
-
-  /** A person, or the setting, says yes to a first use. Throws where that cannot be in the log. */
-  #agree(
-    about: TrustedSession,
-    { sighting, by }: { readonly sighting: Sighting; readonly by: string },
-  ): Grant {
-    const { clock, keepGrant, log } = this.#options;
-    const { session, host, profile } = about;
-    const trust = this.of(profile.name);
-    const { record } = trust;
-    const accepted = new Date(clock.now()).toISOString();
-    const { seen, server, permissions } = sighting;
-    const fields = { session, host: host.key };
-    const next =
-      record === undefined
-        ? { accepted, by, server, permissions, described: copyOf(seen.described) }
-        : widened(record.permissions, permissions).length > 0
-          ? { ...record, accepted, by, permissions }
-          : undefined;
-    if (next !== undefined) {
-      this.#become(trust, next, fields).catch((error: unknown) =>
-        log.error(
-          { profile: profile.name, error: String(error) },
-          'a record holds until the daemon ends only',
-        ),
-      );
-    }
-    return keepGrant(hostSubject(about), FOR_GOOD, by);
-  }
-
-  #append(fields: Fields['trust.change']): void {
-    this.#options.audit.append('trust.change', fields);
-  }
-
-  #recordedProfiles(): string[] {
-    try {
-      return readdirSync(join(this.#options.folder, 'trust')).flatMap((file) => {
-        const [, name] = /^([a-z0-9][a-z0-9-]*)\.json$/.exec(file) ?? [];
-        return name === undefined ? [] : [name];
-      });
-    } catch {
-      return [...this.#profiles.keys()];
-    }
-  }
 }
 
 function recordOf(trust: ProfileTrust): { readonly record?: string } {
   const { digest } = trust;
   return digest === undefined ? {} : { record: digest };
-}
-
-/** What a host program's first use of a profile is, as grants are compared with it: whatever the server is by now. */
-function hostSubject({ profile, host }: Pick<TrustedSession, 'profile' | 'host'>): GrantSubject {
-  return {
-    session: '',
-    host: host.key,
-    profile: profile.name,
-    server: '',
-    kind: 'profile',
-    name: profile.name,
-    definition: undefined,
-    arguments: undefined,
-  };
-}
-
-function settled(outcome: ConsentOutcome): OpenConsent {
-  return { outcome: Promise.resolve(outcome), notice: '', withdraw: () => {} };
 }

@@ -1,0 +1,166 @@
+// The question of a first use: of a server, or of a host program that has not used it yet. A yes makes the record, and a grant
+// for the host program.
+import type { Clock } from '../../os/clock.ts';
+import type { Log } from '../../os/log.ts';
+import { digest } from '../../relay/canonical.ts';
+import type { ConsentOutcome, OpenConsent } from '../../relay/consent.ts';
+import type { Answer } from '../questions/answer.ts';
+import type { Asked, Asking } from '../questions/broker.ts';
+import type { Grant, GrantSubject } from '../store/grants.ts';
+import { hostDialogWay } from '../ways/host-dialog.ts';
+import type { Sighting } from './compare.ts';
+import { firstUseLines } from './first-use.ts';
+import { widened } from './permissions.ts';
+import { copyOf } from './record.ts';
+import type { TrustRecords } from './records.ts';
+import type { AskingFirst } from './session-trust.ts';
+import type { TrustedSession } from './trusted-session.ts';
+
+export interface FirstUseQuestionOptions {
+  /** Whether a person is asked. */
+  readonly firstUse: 'ask' | 'accept';
+  readonly records: TrustRecords;
+  readonly ask: (asked: Asked) => Asking & { readonly id: string | undefined };
+  readonly findGrant: (subject: GrantSubject) => Grant | undefined;
+  /** Another number each time that there are other grants. */
+  readonly grantsVersion: () => number;
+  readonly keepGrant: (subject: GrantSubject, answer: Answer, by: string) => Grant;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const FOR_GOOD = { decision: 'allow', scope: 'always', extent: 'name' } as const satisfies Answer;
+
+export class FirstUseQuestion {
+  readonly #options: FirstUseQuestionOptions;
+
+  constructor(options: FirstUseQuestionOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the host may use the profile. It is asked for each request: the answer is kept while there are the same grants. */
+  hostTest(about: TrustedSession): () => boolean {
+    const { findGrant, grantsVersion } = this.#options;
+    const subject = hostSubject(about);
+    let version: number | undefined;
+    let isKnown = false;
+    return () => {
+      const now = grantsVersion();
+      if (now === version) return isKnown;
+      const grant = findGrant(subject);
+      isKnown = grant?.decision === 'allow';
+      // One that ends is looked at each time.
+      version = grant?.until === undefined ? now : undefined;
+      return isKnown;
+    };
+  }
+
+  /** Asks a person, or takes it as the setting says. */
+  ask(about: TrustedSession, { call, dialog, sighting, wider }: AskingFirst): OpenConsent {
+    const { firstUse, findGrant, ask } = this.#options;
+    const { profile, host, session, reach } = about;
+    const trust = this.#options.records.of(profile.name);
+    const subject = hostSubject(about);
+    const denied = findGrant(subject);
+    if (denied?.decision === 'deny') {
+      const reason = `the user has said no to: use the server "${profile.name}"`;
+      return settled({ decision: 'deny', rule: `grant.${denied.id}`, reason });
+    }
+    const isFirst = trust.record === undefined;
+    const agree = (by: string): Grant => this.#agree(about, { sighting, by });
+    if (firstUse === 'accept') {
+      try {
+        return settled({ decision: 'allow', rule: `grant.${agree('setting').id}`, reason: undefined });
+      } catch (error) {
+        return settled({ decision: 'deny', rule: 'consent.unrecorded', reason: String(error) });
+      }
+    }
+    const details = firstUseLines({
+      profile: profile.name,
+      sighting,
+      about: isFirst ? 'baseline' : wider.length > 0 ? wider : 'host',
+      alike: this.#options.records.lookAlikes(profile.name, sighting),
+      lasts: trust.lasts,
+    });
+    const asked: Asked = {
+      subject: { ...subject, definition: digest(JSON.stringify(details)) },
+      question: {
+        session,
+        call,
+        profile: profile.name,
+        host,
+        kind: 'profile',
+        method: '',
+        name: profile.name,
+        rule: 'first use',
+        arguments: '',
+        reach,
+        claims: [],
+        details,
+      },
+      dialog: dialog && hostDialogWay(dialog),
+      keep: (answer, by) =>
+        answer.decision === 'allow'
+          ? agree(by)
+          : answer.scope === 'once'
+            ? undefined
+            : this.#options.keepGrant(subject, answer, by),
+    };
+    const asking = ask(asked);
+    return {
+      outcome: asking.outcome,
+      question: asking.id,
+      notice: `waiting for the user${asking.id === undefined ? '' : `: "warder approve ${asking.id}"`}`,
+      withdraw: asking.withdraw,
+    };
+  }
+
+  /** A person, or the setting, says yes to a first use. Throws where that cannot be in the log. */
+  #agree(
+    about: TrustedSession,
+    { sighting, by }: { readonly sighting: Sighting; readonly by: string },
+  ): Grant {
+    const { clock, keepGrant, log } = this.#options;
+    const { session, host, profile } = about;
+    const trust = this.#options.records.of(profile.name);
+    const { record } = trust;
+    const accepted = new Date(clock.now()).toISOString();
+    const { seen, server, permissions } = sighting;
+    const fields = { session, host: host.key };
+    const next =
+      record === undefined
+        ? { accepted, by, server, permissions, described: copyOf(seen.described) }
+        : widened(record.permissions, permissions).length > 0
+          ? { ...record, accepted, by, permissions }
+          : undefined;
+    if (next !== undefined) {
+      this.#options.records
+        .become(trust, next, fields)
+        .catch((error: unknown) =>
+          log.error(
+            { profile: profile.name, error: String(error) },
+            'a record holds until the daemon ends only',
+          ),
+        );
+    }
+    return keepGrant(hostSubject(about), FOR_GOOD, by);
+  }
+}
+
+/** What a host program's first use of a profile is, as grants are compared with it: whatever the server is by now. */
+function hostSubject({ profile, host }: Pick<TrustedSession, 'profile' | 'host'>): GrantSubject {
+  return {
+    session: '',
+    host: host.key,
+    profile: profile.name,
+    server: '',
+    kind: 'profile',
+    name: profile.name,
+    definition: undefined,
+    arguments: undefined,
+  };
+}
+
+function settled(outcome: ConsentOutcome): OpenConsent {
+  return { outcome: Promise.resolve(outcome), notice: '', withdraw: () => {} };
+}

@@ -1,0 +1,20 @@
+// A session, as what is accepted of its server is bound to it.
+import type { Profile } from '../../profile/format.ts';
+import type { HostIdentity } from '../host-identity.ts';
+import type { Reach } from '../questions/question.ts';
+import type { StartedCommand } from './executables.ts';
+
+/** What a session runs: a pinned package, or a command. */
+export type Started =
+  | { readonly package: string; readonly digest: string }
+  | { readonly command: StartedCommand };
+
+export interface TrustedSession {
+  readonly session: string;
+  readonly profile: Profile;
+  readonly host: HostIdentity;
+  readonly reach: Reach;
+  readonly started: Started;
+  /** Tells the user a line, beside the protocol. */
+  readonly tell: (line: string) => void;
+}

@@ -13,6 +13,7 @@ import {
 const LF = 0x0a;
 const CR = 0x0d;
 const LOWER_T = 0x74;
+const EQUALS = 0x3d;
 const BACKSLASH = 0x5c;
 
 /** When indentation may follow a byte. */
@@ -103,10 +104,22 @@ function mayEndLine(data: Uint8Array, at: number): boolean {
 
 /** Whether a line that ends with a line break has no characters but spaces and tabs. The line before must end with a raw break. */
 export function endsEmptyLine(data: Uint8Array, at: number): boolean {
-  let before = data[at] === LF && data[at - 1] === CR ? at - 2 : at - 1;
-  const least = before - MAX_INDENTATION;
-  while (before > least && isBlank(data[before] ?? 0)) before--;
-  return isLineBreak(data[before] ?? 0);
+  const before = beforeBlanks(data, beforeBreak(data, at));
+  if (!isLineBreak(data[before] ?? 0)) return false;
+  // A soft line break of quoted-printable is none.
+  return data[beforeBlanks(data, beforeBreak(data, before))] !== EQUALS;
+}
+
+/** The position before a line break that ends at `at`. */
+function beforeBreak(data: Uint8Array, at: number): number {
+  return data[at] === LF && data[at - 1] === CR ? at - 2 : at - 1;
+}
+
+/** The position before spaces and tabs that end at `at`, if they are not too many. */
+function beforeBlanks(data: Uint8Array, at: number): number {
+  let before = at;
+  while (before > at - MAX_INDENTATION && isBlank(data[before] ?? 0)) before--;
+  return before;
 }
 
 /** Whether an escape of quoted-printable may begin at "=". */

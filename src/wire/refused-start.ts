@@ -1,6 +1,7 @@
 // A start that is refused: what the host asks, its `initialize` or `server/discover` first of all, is answered with the
 // reason, so that it is shown where a person looks and not only on standard error. The daemon answers for what it refuses,
 // the launcher when there is no daemon that could.
+import { isExactNumber, parseExactly } from './exact-json.ts';
 
 /** The code of the answer: the range that JSON-RPC 2.0 leaves to implementations. `data.code` is Warder's own. */
 const NOT_STARTED = -32015;
@@ -32,7 +33,8 @@ export function answerRefused(text: string, refusal: StartRefusal): string {
 function answerLine(line: string, refusal: StartRefusal): string {
   let value: unknown;
   try {
-    value = JSON.parse(line, keepNumber);
+    // An id may be an integer beyond 2^53.
+    value = parseExactly(line);
   } catch {
     return '';
   }
@@ -44,19 +46,6 @@ function answerLine(line: string, refusal: StartRefusal): string {
   }, '');
 }
 
-interface JsonSource {
-  rawJSON(text: string): object;
-  isRawJSON(value: unknown): boolean;
-}
-
-/** The proposal "JSON.parse source text access", which TypeScript does not know yet. */
-const { rawJSON, isRawJSON } = JSON as unknown as JsonSource;
-
-/** Numbers stay as they are written: an id may be an integer beyond 2^53. */
-function keepNumber(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  return typeof value === 'number' && context?.source !== undefined ? rawJSON(context.source) : value;
-}
-
 function isNumber(id: unknown): boolean {
-  return typeof id === 'number' || isRawJSON(id);
+  return typeof id === 'number' || isExactNumber(id);
 }

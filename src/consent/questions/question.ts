@@ -2,6 +2,7 @@
 // dialog of the host, the desktop) shows these lines. What a server or a model has written is escaped, so that it cannot
 // look like a line of Warder's, and nothing is left out.
 import { columnsOf, escapeUnprintable } from '../../audit/printable.ts';
+import { parseExactly } from '../../wire/exact-json.ts';
 import type { HostIdentity } from '../host-identity.ts';
 import type { GrantKind } from '../store/grants.ts';
 
@@ -66,7 +67,7 @@ const DANGEROUS_VALUE = /[;&|`$<>]|\.\.[/\\]|^\s*(?:\/|~|[a-z]+:\/\/)|\\u[0-9a-f
 /** The arguments, one member a line, the most dangerous first; `text` is redacted JSON. Every character shows. */
 export function argumentLines(text: string): string[] {
   if (text === '') return [];
-  const value = parseExactly(text);
+  const value = parsed(text);
   if (value === undefined) return [escapeUnprintable(text)];
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [escapeUnprintable(text)];
   const members = Object.entries(value).map(([name, member]) => {
@@ -76,19 +77,14 @@ export function argumentLines(text: string): string[] {
   return members.sort((a, b) => a.danger - b.danger).map(({ line }) => line);
 }
 
-/** JSON whose numbers keep their spelling when they are written again; undefined if it is none. */
-function parseExactly(text: string): unknown {
+/** Undefined: the text is no JSON. */
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(text, (_, value: unknown, context?: { readonly source?: string }) =>
-      typeof value === 'number' && context?.source !== undefined ? rawJson(context.source) : value,
-    );
+    return parseExactly(text);
   } catch {
     return undefined;
   }
 }
-
-/** Part of the language since V8 11.4, but not of TypeScript's library. */
-const rawJson = (JSON as unknown as { rawJSON(text: string): object }).rawJSON;
 
 /** The lines that describe a question, in full. */
 export function questionLines(question: Question): string[] {

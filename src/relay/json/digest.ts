@@ -2,6 +2,7 @@
 // white space do not count where the value is small enough to be built; beyond that its bytes are what counts.
 import { isUtf8 } from 'node:buffer';
 import { createHash, hash } from 'node:crypto';
+import { isExactNumber, parseExactly } from '../../wire/exact-json.ts';
 import { hasDuplicateMembers } from './duplicates.ts';
 import type { Range } from './read.ts';
 
@@ -46,23 +47,13 @@ export function* digestInSlices(pieces: readonly Buffer[]): Generator<void, stri
 export function exactForm(bytes: Buffer): string | undefined {
   if (bytes.length > MAX_CANONICAL || !isUtf8(bytes)) return undefined;
   if (hasDuplicateMembers(bytes, 0, bytes.length)) return undefined;
-  return canonical(
-    JSON.parse(bytes.toString(), (_, value: unknown, context?: { readonly source?: string }) =>
-      typeof value === 'number' && context?.source !== undefined ? rawJson(context.source) : value,
-    ),
-  );
+  return canonical(parseExactly(bytes.toString()));
 }
-
-/** Part of the language since V8 11.4, but not of TypeScript's library. */
-const { rawJSON: rawJson, isRawJSON: isRawJson } = JSON as unknown as {
-  rawJSON(text: string): object;
-  isRawJSON(value: unknown): value is object;
-};
 
 /** Members in the order of their UTF-16 code units: RFC 8785, section 3.2.3. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null || isRawJson(value)) return JSON.stringify(value);
+  if (typeof value !== 'object' || value === null || isExactNumber(value)) return JSON.stringify(value);
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
 }

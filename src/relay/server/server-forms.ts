@@ -2,6 +2,7 @@
 // Warder's, and with every character that hides, moves or reorders text shown as an escape. What cannot be labelled is not
 // shown. What the server gets back is not changed: names of members and values stay as they are.
 import { escapeUnprintable } from '../../audit/printable.ts';
+import { isExactNumber, parseExactly } from '../../wire/exact-json.ts';
 import { hasDuplicateMembers } from '../json/duplicates.ts';
 import { OPEN_OBJECT } from '../json/json.ts';
 
@@ -29,7 +30,7 @@ export function labelled(params: Buffer, whose: string): Buffer | { readonly fau
   if (params.length > MAX_FORM) return { fault: `its form has more than ${MAX_FORM} bytes` };
   if (params[0] !== OPEN_OBJECT) return { fault: 'its form is no object' };
   if (hasDuplicateMembers(params, 0, params.length)) return { fault: TWICE };
-  const form = parse(params.toString());
+  const form = parseExactly(params.toString()) as object;
   const names = Object.keys(form).map((name) => name.normalize('NFKC').toLowerCase());
   if (names.some((name, at) => DECISIVE.has(name) && names.indexOf(name) !== at)) return { fault: TWICE };
   const { message } = form as { message?: unknown };
@@ -58,7 +59,7 @@ function cleaned(value: object): object | undefined {
       return node;
     }
     if (Array.isArray(node)) return node.map((each) => walk(each, isShown));
-    if (typeof node !== 'object' || node === null || isRaw(node)) return node;
+    if (typeof node !== 'object' || node === null || isExactNumber(node)) return node;
     const members = Object.entries(node).map(([name, member]) => {
       if (escapeUnprintable(name) !== name) isClean = false;
       // Of a property that is called "title" the schema is no text.
@@ -72,16 +73,3 @@ function cleaned(value: object): object | undefined {
   const clean = walk(value, false) as object;
   return isClean ? clean : undefined;
 }
-
-/** JSON whose numbers keep their spelling when they are written again. */
-function parse(text: string): object {
-  return JSON.parse(text, (_, value: unknown, context?: { readonly source?: string }) =>
-    typeof value === 'number' && context?.source !== undefined ? rawJson(context.source) : value,
-  );
-}
-
-/** Parts of the language since V8 11.4, but not of TypeScript's library. */
-const { rawJSON: rawJson, isRawJSON: isRaw } = JSON as unknown as {
-  rawJSON(text: string): object;
-  isRawJSON(value: object): boolean;
-};

@@ -9,13 +9,13 @@ import type { Log } from '../os/log.ts';
 import { matches } from '../policy/pattern.ts';
 import type { Settings } from '../profile/settings.ts';
 import { digest } from '../relay/canonical.ts';
-import type { Consent, ConsentOutcome, ConsentRequest, ConsentSubject } from '../relay/consent.ts';
+import type { Consent, ConsentRequest, ConsentSubject, OpenConsent } from '../relay/consent.ts';
 import type { HostIdentity } from './host-identity.ts';
 import { needsPresence, type Presence } from './presence.ts';
 import type { Answer } from './questions/answer.ts';
 import { type Asked, Broker } from './questions/broker.ts';
 import { CredentialUses } from './questions/credential-uses.ts';
-import type { Outcome } from './questions/outcome.ts';
+import { type Outcome, openConsent, outcomeOfGrant } from './questions/outcome.ts';
 import { actOf, type Question, type Reach } from './questions/question.ts';
 import type { Way } from './questions/way.ts';
 import { AuthenticFiles, type Blobs } from './store/authentic-files.ts';
@@ -112,7 +112,7 @@ export class ConsentService {
       files: () => this.#files ?? (options.isStoreChosen() ? 'locked' : 'unset'),
       open: () => this.open(),
       audit: options.audit,
-      ask: (asked) => ({ ...this.#broker.ask(asked), id: this.#broker.idOf(asked.subject) }),
+      ask: (asked) => this.#broker.ask(asked),
       findGrant: (subject) => this.#grants.find(subject),
       grantsVersion: () => this.#grants.version,
       keepGrant: (subject, answer, by) => this.#keep(subject, answer, by),
@@ -154,7 +154,7 @@ export class ConsentService {
     return {
       known: (request) => {
         const grant = this.#grants.find(subjectOf(request));
-        return grant === undefined ? undefined : outcomeOf(grant, request);
+        return grant === undefined ? undefined : outcomeOfGrant(grant, actOf(request));
       },
       ask: (request) => this.#ask(about, subjectOf(request), request),
       credentials: this.#credentialUses(about),
@@ -256,7 +256,7 @@ export class ConsentService {
     }
   }
 
-  #ask(about: ConsentSession, subject: GrantSubject, request: ConsentRequest): ReturnType<Consent['ask']> {
+  #ask(about: ConsentSession, subject: GrantSubject, request: ConsentRequest): OpenConsent {
     const { host, profile, reach, claims, session } = about;
     const { call, kind, method, name, rule, dialog } = request;
     const question = {
@@ -273,18 +273,7 @@ export class ConsentService {
       claims: kind === 'tools' ? claims(name) : [],
     };
     const asked: Asked = { subject, question, dialog: dialog && hostDialogWay(dialog) };
-    const broker = this.#broker;
-    const asking = broker.ask(asked);
-    const id = broker.idOf(subject);
-    return {
-      question: id,
-      outcome: asking.outcome.then(toRelay),
-      get notice() {
-        const now = broker.idOf(subject) ?? id;
-        return `waiting for the user${now === undefined ? '' : `: "warder approve ${now}"`}`;
-      },
-      withdraw: asking.withdraw,
-    };
+    return openConsent(this.#broker.ask(asked));
   }
 
   #credentialUses(about: ConsentSession): CredentialUses {
@@ -368,15 +357,6 @@ export class ConsentService {
       return false;
     }
   }
-}
-
-function toRelay({ decision, rule, reason }: Outcome): ConsentOutcome {
-  return { decision, rule, reason };
-}
-
-function outcomeOf({ id, decision }: Grant, request: ConsentSubject): ConsentOutcome {
-  const reason = decision === 'allow' ? undefined : `the user has said no to: ${actOf(request)}`;
-  return { decision, rule: `grant.${id}`, reason };
 }
 
 function scopeText({ scope }: Answer): string {

@@ -8,7 +8,8 @@ import type { Log } from '../os/log.ts';
 import type { Trust } from '../relay/trust.ts';
 import type { ShownTrust } from '../wire/control.ts';
 import type { Answer } from './questions/answer.ts';
-import type { Asked, Asking } from './questions/broker.ts';
+import type { Asked } from './questions/broker.ts';
+import type { Asking } from './questions/outcome.ts';
 import type { AuthenticFiles } from './store/authentic-files.ts';
 import type { Grant, GrantSubject } from './store/grants.ts';
 import { type Difference, withDifferences } from './trust/compare.ts';
@@ -33,7 +34,7 @@ export interface TrustServiceOptions {
   /** Opens them, if that asks nobody. Never rejects. */
   readonly open: () => Promise<void>;
   readonly audit: Pick<AuditLog, 'append'>;
-  readonly ask: (asked: Asked) => Asking & { readonly id: string | undefined };
+  readonly ask: (asked: Asked) => Asking;
   readonly findGrant: (subject: GrantSubject) => Grant | undefined;
   /** Another number each time that there are other grants. */
   readonly grantsVersion: () => number;

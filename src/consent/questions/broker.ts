@@ -8,7 +8,7 @@ import type { WayName } from '../../profile/settings.ts';
 import { needsPresence } from '../presence.ts';
 import type { Grant, GrantSubject } from '../store/grants.ts';
 import type { Answer } from './answer.ts';
-import { nobody, type Outcome, timedOut, tooMany, unrecorded, WITHDRAWN } from './outcome.ts';
+import { type Asking, nobody, type Outcome, timedOut, tooMany, unrecorded, WITHDRAWN } from './outcome.ts';
 import { actOf, type Question } from './question.ts';
 import type { Way } from './way.ts';
 
@@ -43,14 +43,6 @@ export interface Asked {
   readonly dialog: Way | undefined;
   /** Keeps an answer in place of `BrokerOptions.grant`, whatever its scope. Throws where it cannot be kept. */
   readonly keep?: (answer: Answer, by: string) => Grant | undefined;
-}
-
-/** One who waits for an answer. */
-export interface Asking {
-  /** Never rejects. */
-  readonly outcome: Promise<Outcome>;
-  /** It is waited for no longer. */
-  withdraw(): void;
 }
 
 /** One who waits, for a question and then perhaps for another. */
@@ -147,18 +139,9 @@ export class Broker {
   }
 
   /** The question that has an id; `signal` aborts when it is open no more. */
-  find(
-    id: string,
-  ):
-    | { readonly question: Question; readonly subject: GrantSubject; readonly signal: AbortSignal }
-    | undefined {
+  find(id: string): { readonly question: Question; readonly signal: AbortSignal } | undefined {
     const open = this.#byId.get(id);
-    return open && { question: open.question, subject: open.subject, signal: open.over.signal };
-  }
-
-  /** The number of the open question about a subject. */
-  idOf(subject: GrantSubject): string | undefined {
-    return this.#open.get(likeness(subject))?.question.id;
+    return open && { question: open.question, signal: open.over.signal };
   }
 
   /** Withdraws the questions of a session, or all. */
@@ -218,6 +201,9 @@ export class Broker {
     open.question = { ...open.question, calls: open.waiting.size };
     this.#changed();
     return {
+      get id() {
+        return waiter.open.question.id;
+      },
       outcome,
       withdraw: () => {
         const { open: current } = waiter;
@@ -358,7 +344,7 @@ function forGood(answer: Answer): Answer {
 }
 
 function settled(outcome: Outcome): Asking {
-  return { outcome: Promise.resolve(outcome), withdraw: () => {} };
+  return { id: undefined, outcome: Promise.resolve(outcome), withdraw: () => {} };
 }
 
 /** Questions are alike where one answer is an answer to both: even `once` is for exactly these arguments. */

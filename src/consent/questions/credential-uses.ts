@@ -4,11 +4,15 @@
 //
 // Nobody is asked while a server starts: hosts start servers that nobody uses, several at once. Until a request that acts
 // was forwarded, earlier answers count, and everything else is refused.
-import type { Confirmation, Confirmations, CredentialUse } from '../../credential/confirmation.ts';
+import type {
+  Confirmation,
+  Confirmations,
+  CredentialUse,
+  OpenConfirmation,
+} from '../../credential/confirmation.ts';
 import { digest } from '../../relay/canonical.ts';
 import type { Grant, GrantSubject } from '../store/grants.ts';
-import type { Asking } from './broker.ts';
-import type { Outcome } from './outcome.ts';
+import { type Asking, outcomeOfGrant } from './outcome.ts';
 import { actOf } from './question.ts';
 
 export interface CredentialUsesOptions {
@@ -58,29 +62,20 @@ export class CredentialUses implements Confirmations {
   known(use: CredentialUse): Confirmation | undefined {
     const grant = this.#options.find(this.#subjectOf(use));
     if (grant === undefined) return undefined;
-    const { decision, id } = grant;
-    const reason =
-      decision === 'allow'
-        ? undefined
-        : `the user has said no to: ${actOf({ kind: 'credential', name: nameOf(use), method: use.method })}`;
-    return { decision, rule: `grant.${id}`, reason };
+    return outcomeOfGrant(grant, actOf({ kind: 'credential', name: nameOf(use), method: use.method }));
   }
 
-  ask(use: CredentialUse): { readonly outcome: Promise<Confirmation>; withdraw(): void } {
+  ask(use: CredentialUse): OpenConfirmation {
     const { ask, calls, hasActed, opened, redact } = this.#options;
     if (!hasActed()) return { outcome: opened().then(() => this.known(use) ?? EARLY), withdraw: () => {} };
     const [call = ''] = calls();
-    const { outcome, withdraw } = ask(this.#subjectOf(use), {
+    return ask(this.#subjectOf(use), {
       call,
       method: use.method,
       name: nameOf(use),
       rule: 'credentials.confirm',
       arguments: JSON.stringify({ host: hostOf(use), method: use.method, path: shownPath(redact(use.path)) }),
     });
-    return {
-      outcome: outcome.then(({ decision, rule, reason }: Outcome) => ({ decision, rule, reason })),
-      withdraw,
-    };
   }
 
   #subjectOf(use: CredentialUse): GrantSubject {

@@ -1,4 +1,6 @@
-// How questions end, in the words that the host is told.
+// How questions end, in the words that the host is told, and what waits for that.
+import type { OpenConsent } from '../../relay/consent.ts';
+import type { Grant } from '../store/grants.ts';
 import { actOf, type Question } from './question.ts';
 
 /** What was decided, by whom, and what the host is told. */
@@ -8,6 +10,35 @@ export interface Outcome {
   readonly rule: string;
   /** Why it is a no, for the host; undefined if it is a yes. */
   readonly reason: string | undefined;
+}
+
+/** One who waits for an answer. */
+export interface Asking {
+  /** The number of the question, which may become another; undefined: nothing was asked. */
+  readonly id: string | undefined;
+  /** Never rejects. */
+  readonly outcome: Promise<Outcome>;
+  /** It is waited for no longer. */
+  withdraw(): void;
+}
+
+/** A question, as the relay waits for its outcome. */
+export function openConsent(asking: Asking): OpenConsent {
+  return {
+    question: asking.id,
+    outcome: asking.outcome,
+    get notice() {
+      const { id } = asking;
+      return `waiting for the user${id === undefined ? '' : `: "warder approve ${id}"`}`;
+    },
+    withdraw: () => asking.withdraw(),
+  };
+}
+
+/** What was answered before to a question like this; `act` says what about. */
+export function outcomeOfGrant({ id, decision }: Pick<Grant, 'id' | 'decision'>, act: string): Outcome {
+  const reason = decision === 'allow' ? undefined : `the user has said no to: ${act}`;
+  return { decision, rule: `grant.${id}`, reason };
 }
 
 export const WITHDRAWN: Outcome = {

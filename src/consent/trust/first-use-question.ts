@@ -5,7 +5,8 @@ import type { Log } from '../../os/log.ts';
 import { digest } from '../../relay/canonical.ts';
 import type { ConsentOutcome, OpenConsent } from '../../relay/consent.ts';
 import type { Answer } from '../questions/answer.ts';
-import type { Asked, Asking } from '../questions/broker.ts';
+import type { Asked } from '../questions/broker.ts';
+import { type Asking, openConsent, outcomeOfGrant } from '../questions/outcome.ts';
 import type { Grant, GrantSubject } from '../store/grants.ts';
 import { hostDialogWay } from '../ways/host-dialog.ts';
 import type { Sighting } from './compare.ts';
@@ -20,7 +21,7 @@ export interface FirstUseQuestionOptions {
   /** Whether a person is asked. */
   readonly firstUse: 'ask' | 'accept';
   readonly records: TrustRecords;
-  readonly ask: (asked: Asked) => Asking & { readonly id: string | undefined };
+  readonly ask: (asked: Asked) => Asking;
   readonly findGrant: (subject: GrantSubject) => Grant | undefined;
   /** Another number each time that there are other grants. */
   readonly grantsVersion: () => number;
@@ -62,10 +63,8 @@ export class FirstUseQuestion {
     const trust = this.#options.records.of(profile.name);
     const subject = hostSubject(about);
     const denied = findGrant(subject);
-    if (denied?.decision === 'deny') {
-      const reason = `the user has said no to: use the server "${profile.name}"`;
-      return settled({ decision: 'deny', rule: `grant.${denied.id}`, reason });
-    }
+    if (denied?.decision === 'deny')
+      return settled(outcomeOfGrant(denied, `use the server "${profile.name}"`));
     const isFirst = trust.record === undefined;
     const agree = (by: string): Grant => this.#agree(about, { sighting, by });
     if (firstUse === 'accept') {
@@ -106,13 +105,7 @@ export class FirstUseQuestion {
             ? undefined
             : this.#options.keepGrant(subject, answer, by),
     };
-    const asking = ask(asked);
-    return {
-      outcome: asking.outcome,
-      question: asking.id,
-      notice: `waiting for the user${asking.id === undefined ? '' : `: "warder approve ${asking.id}"`}`,
-      withdraw: asking.withdraw,
-    };
+    return openConsent(ask(asked));
   }
 
   /** A person, or the setting, says yes to a first use. Throws where that cannot be in the log. */

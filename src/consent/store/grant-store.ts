@@ -7,7 +7,7 @@ import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
 import type { Answer } from '../questions/answer.ts';
 import type { AuthenticFiles } from './authentic-files.ts';
-import { GRANT_KINDS, type Grant, GrantBook, type GrantSubject } from './grants.ts';
+import { GRANT_KINDS, type Grant, GrantBook, type GrantSubject, grantOf } from './grants.ts';
 
 const FILE = 'grants.json';
 
@@ -71,31 +71,18 @@ export class GrantStore {
    * Keeps an answer. Settles once it is on disk, if it is to be. Throws `store-unset` where it cannot be, and what
    * `fault` says. The first use of a profile holds until the daemon ends where there is no store yet.
    */
-  add(
-    subject: GrantSubject,
-    { decision, scope, extent }: Answer,
-    by: string,
-  ): { grant: Grant; kept: Promise<void> } {
-    const { clock } = this.#options;
-    const { host, profile, server, kind, name, definition, session } = subject;
-    const now = clock.now();
-    const isPattern = typeof extent === 'object';
+  add(subject: GrantSubject, answer: Answer, by: string): { grant: Grant; kept: Promise<void> } {
+    const { scope } = answer;
+    const now = this.#options.clock.now();
     const grant: Grant = {
       id: randomBytes(4).toString('hex'),
       made: new Date(now).toISOString(),
       by,
-      decision,
-      host,
-      profile,
-      server,
-      kind,
-      name: isPattern ? '' : name,
-      ...(isPattern ? { pattern: extent.pattern } : definition !== undefined && { definition }),
-      ...(extent === 'arguments' && subject.arguments !== undefined && { arguments: subject.arguments }),
-      ...(scope === 'session' && { session }),
+      ...grantOf(subject, answer),
       ...(typeof scope === 'object' && { until: now + scope.ms }),
     };
-    const isUnkept = scope === 'session' || (kind === 'profile' && this.#options.files() === undefined);
+    const isUnkept =
+      scope === 'session' || (subject.kind === 'profile' && this.#options.files() === undefined);
     const kept = isUnkept ? Promise.resolve() : this.#keep();
     this.#book.add(grant);
     return { grant, kept };

@@ -4,6 +4,7 @@
 
 import { fold } from '../../policy/fold.ts';
 import { compile, type Pattern } from '../../policy/pattern.ts';
+import type { Answer } from '../questions/answer.ts';
 
 /**
  * What a grant can be for: what a request acts on, what the server asks of the host, the first use of a profile by a host,
@@ -58,6 +59,25 @@ export interface Grant {
   readonly session?: string;
   /** It ends at this time, in milliseconds since the epoch. */
   readonly until?: number;
+}
+
+/** What of a grant an answer about a subject makes, but for when it was given, how, and until when. */
+export function grantOf(
+  { host, profile, server, kind, name, definition, session, arguments: args }: GrantSubject,
+  { decision, scope, extent }: Answer,
+): Omit<Grant, 'id' | 'made' | 'by' | 'until'> {
+  const isPattern = typeof extent === 'object';
+  return {
+    decision,
+    host,
+    profile,
+    server,
+    kind,
+    name: isPattern ? '' : name,
+    ...(isPattern ? { pattern: extent.pattern } : definition !== undefined && { definition }),
+    ...(extent === 'arguments' && args !== undefined && { arguments: args }),
+    ...(scope === 'session' && { session }),
+  };
 }
 
 interface Entry {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Grant, GrantBook, type GrantSubject } from '../../../../src/consent/store/grants.ts';
+import { type Grant, GrantBook, type GrantSubject, grantOf } from '../../../../src/consent/store/grants.ts';
 
 const numRuns = process.env.SLOW === undefined ? 1000 : 50_000;
 
@@ -29,24 +29,14 @@ const grant = fc
     isForSession: fc.boolean(),
     until: fc.option(fc.constantFrom(5, 15), { nil: undefined }),
   })
-  .map(({ of, decision, extent, isForSession, until }): Omit<Grant, 'id'> => {
-    const isPattern = typeof extent === 'object';
-    const { session, host, profile, server, kind, name, definition } = of;
-    return {
+  .map(
+    ({ of, decision, extent, isForSession, until }): Omit<Grant, 'id'> => ({
       made: '',
       by: 'terminal',
-      decision,
-      host,
-      profile,
-      server,
-      kind,
-      name: isPattern ? '' : name,
-      ...(isPattern ? { pattern: extent.pattern } : definition !== undefined && { definition }),
-      ...(extent === 'arguments' && of.arguments !== undefined && { arguments: of.arguments }),
-      ...(isForSession && { session }),
+      ...grantOf(of, { decision, scope: isForSession ? 'session' : 'always', extent }),
       ...(until !== undefined && { until }),
-    };
-  });
+    }),
+  );
 const grants = fc
   .array(grant, { maxLength: 12 })
   .map((list) => list.map((each, i): Grant => ({ ...each, id: String(i) })));

@@ -11,3 +11,12 @@ export interface Answer {
   readonly scope: Scope;
   readonly extent: Extent;
 }
+
+export const DENY_ONCE: Answer = { decision: 'deny', scope: 'once', extent: 'arguments' };
+export const ALLOW_ONCE: Answer = { decision: 'allow', scope: 'once', extent: 'arguments' };
+export const ALLOW_SESSION: Answer = { decision: 'allow', scope: 'session', extent: 'name' };
+/** A yes to a first use: it holds for good. */
+export const ALLOW_FIRST_USE: Answer = { decision: 'allow', scope: 'always', extent: 'name' };
+
+/** Milliseconds within which nobody has read a question: what comes back sooner is nobody's answer. */
+export const UNREAD = 300;

@@ -4,7 +4,7 @@ import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
 import { digest } from '../../relay/canonical.ts';
 import type { ConsentOutcome, OpenConsent } from '../../relay/consent.ts';
-import type { Answer } from '../questions/answer.ts';
+import { ALLOW_FIRST_USE, type Answer } from '../questions/answer.ts';
 import type { Asked } from '../questions/broker.ts';
 import { type Asking, openConsent, outcomeOfGrant } from '../questions/outcome.ts';
 import type { Grant, GrantSubject } from '../store/grants.ts';
@@ -29,8 +29,6 @@ export interface FirstUseQuestionOptions {
   readonly clock: Clock;
   readonly log: Log;
 }
-
-const FOR_GOOD = { decision: 'allow', scope: 'always', extent: 'name' } as const satisfies Answer;
 
 export class FirstUseQuestion {
   readonly #options: FirstUseQuestionOptions;
@@ -136,7 +134,7 @@ export class FirstUseQuestion {
           ),
         );
     }
-    return keepGrant(hostSubject(about), FOR_GOOD, by);
+    return keepGrant(hostSubject(about), ALLOW_FIRST_USE, by);
   }
 }
 

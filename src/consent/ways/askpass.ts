@@ -1,30 +1,20 @@
 // Asks by ssh-askpass, for desktops without pinentry. Its mode that confirms (`SSH_ASKPASS_PROMPT=confirm`) is for what
 // can only be denied there: some programs do not know it, and in others Return is a yes.
 import { escapeCharacter } from '../../audit/printable.ts';
-import type { Clock } from '../../os/clock.ts';
-import type { Spawn } from '../../os/spawn.ts';
+import { DENY_ONCE, UNREAD } from '../questions/answer.ts';
 import type { Way } from '../questions/way.ts';
-import { checkDialog, type DialogEnvironment } from './environment.ts';
 import { runDialog } from './run.ts';
-import { DENY, meaningOfWord, TOO_FAST, typedQuestion } from './typed.ts';
+import { meaningOfWord, typedQuestion } from './typed.ts';
+import { type TypedWayOptions, typedWay } from './typed-way.ts';
 import { untilWithdrawn } from './withdrawal.ts';
 
 /** Characters of an argument that any of these programs shows. */
 const MAX_TEXT = 1000;
 
-export interface AskpassOptions {
-  /** The program's absolute path; undefined: there is none. */
-  readonly program: () => string | undefined;
-  readonly environment: DialogEnvironment;
-  readonly spawn: Spawn;
-  readonly clock: Clock;
-}
-
-export function askpassWay({ program, environment, spawn, clock }: AskpassOptions): Way {
+export function askpassWay(options: TypedWayOptions): Way {
+  const { program, environment, spawn, clock } = options;
   return {
-    name: 'pinentry',
-    isPossible: () => program() !== undefined && environment.isPossible(),
-    check: () => checkDialog(program(), environment),
+    ...typedWay(options),
     async ask(question, signal) {
       const file = program();
       const found = await environment.find();
@@ -38,8 +28,8 @@ export function askpassWay({ program, environment, spawn, clock }: AskpassOption
         const env = { ...found.env, SSH_ASKPASS_PROMPT: 'confirm' };
         const since = clock.monotonic();
         const denied = await runDialog(spawn, { file, args: [text], env }, signal);
-        if (denied?.code === 0) return DENY;
-        if (denied === undefined || clock.monotonic() - since < TOO_FAST) return 'nobody';
+        if (denied?.code === 0) return DENY_ONCE;
+        if (denied === undefined || clock.monotonic() - since < UNREAD) return 'nobody';
         await untilWithdrawn(signal);
         return 'nobody';
       }

@@ -3,15 +3,14 @@ import { type BusEnvironment, busAddresses } from '../../os/bus.ts';
 import type { Clock } from '../../os/clock.ts';
 import { type Notifications, openNotifications } from '../../os/notifications.ts';
 import type { Presence } from '../presence.ts';
-import type { Answer } from '../questions/answer.ts';
+import { type Answer, UNREAD } from '../questions/answer.ts';
 import type { Way } from '../questions/way.ts';
 import { detailsOf, meaningOf, type Notification, notificationOf } from './notification.ts';
+import { proved } from './proof.ts';
 import { untilWithdrawn } from './withdrawal.ts';
 
 /** Milliseconds of a call on the bus. */
 const CALL_TIMEOUT = 2000;
-/** Milliseconds within which nobody has read what they allow: the notification came under a click. */
-const TOO_FAST = 300;
 
 export interface FreedesktopOptions {
   readonly bus: BusEnvironment;
@@ -41,9 +40,7 @@ export function freedesktopWay({ bus, clock, presence }: FreedesktopOptions): Wa
       const shown = notificationOf(question, { canAllow, isMarkup });
       const answer = await present(notifications, shown, withdrawn, clock);
       if (answer !== 'details') {
-        if (!needsProof || answer === 'nobody' || answer.decision === 'deny') return answer;
-        // The button may have been pressed by a program of the same user.
-        return (await presence.authenticate(signal)) ? { ...answer, isPresent: true } : 'nobody';
+        return answer === 'nobody' || !needsProof ? answer : proved(answer, presence, signal);
       }
       // Now the question waits for a terminal, until its time is over.
       const pointer = await present(notifications, detailsOf(question), withdrawn, clock);
@@ -76,7 +73,8 @@ async function present(
     const meaning = meaningOf(event.key, notification);
     if (meaning === undefined) continue;
     await notifications.close();
-    if (meaning !== 'details' && meaning.decision === 'allow' && clock.monotonic() - since < TOO_FAST)
+    // The notification came under a click.
+    if (meaning !== 'details' && meaning.decision === 'allow' && clock.monotonic() - since < UNREAD)
       return 'nobody';
     return meaning;
   }

@@ -2,25 +2,28 @@
 // where all of it fits; else the dialog says where it can be read and answered. What a host answers at once nobody has
 // read: hosts that run without a person answer by themselves, and that is neither a no of the user nor a yes.
 import type { DialogReply, HostDialog } from '../../relay/consent.ts';
-import type { Answer } from '../questions/answer.ts';
+import {
+  ALLOW_FIRST_USE,
+  ALLOW_ONCE,
+  ALLOW_SESSION,
+  type Answer,
+  DENY_ONCE,
+  UNREAD,
+} from '../questions/answer.ts';
 import { dialogText, dialogTitle, type Question } from '../questions/question.ts';
 import type { Way } from '../questions/way.ts';
+import { untilWithdrawn } from './withdrawal.ts';
 
-/** Milliseconds in which no person has read a question. */
-const READ = 300;
-
-const DENY: Answer = { decision: 'deny', scope: 'once', extent: 'arguments' };
 type Choices = ReadonlyMap<string, Answer>;
 /** As the host shows them: the first is the safe one, since some hosts select it. */
 const CHOICES: Choices = new Map([
-  ['Deny', DENY],
-  ['Allow once', { decision: 'allow', scope: 'once', extent: 'arguments' }],
-  ['Allow for this session', { decision: 'allow', scope: 'session', extent: 'name' }],
+  ['Deny', DENY_ONCE],
+  ['Allow once', ALLOW_ONCE],
+  ['Allow for this session', ALLOW_SESSION],
 ]);
-/** The first use of a server is agreed to for good. */
 const FIRST_USE: Choices = new Map([
-  ['Deny', DENY],
-  ['Allow', { decision: 'allow', scope: 'always', extent: 'name' }],
+  ['Deny', DENY_ONCE],
+  ['Allow', ALLOW_FIRST_USE],
 ]);
 const ELSEWHERE = 'Answer in a terminal';
 const POINTER: readonly string[] = ['Deny', ELSEWHERE];
@@ -36,8 +39,8 @@ export function hostDialogWay(dialog: HostDialog): Way {
       const answers = question.kind === 'profile' ? FIRST_USE : CHOICES;
       const choices = text === undefined ? POINTER : [...answers.keys()];
       const reply = await dialog.show({ ...shown, choices }, signal);
-      if (reply.ms < READ) return 'nobody';
-      if (reply.choice === ELSEWHERE) await over(signal);
+      if (reply.ms < UNREAD) return 'nobody';
+      if (reply.choice === ELSEWHERE) await untilWithdrawn(signal);
       const answer = answerOf(reply, answers);
       return dialog.showsEach === true && answer !== 'nobody' ? { ...answer, isForEach: true } : answer;
     },
@@ -61,13 +64,5 @@ function pointerTo(question: Question): string {
 function answerOf({ action, choice = '' }: DialogReply, answers: Choices): Answer | 'nobody' {
   if (action === 'accept') return answers.get(choice) ?? 'nobody';
   // A dialog that is dismissed is not answered; other ways may be.
-  return action === 'decline' ? DENY : 'nobody';
-}
-
-/** Settles when the question is asked no more. */
-function over(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  return action === 'decline' ? DENY_ONCE : 'nobody';
 }

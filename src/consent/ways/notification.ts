@@ -1,7 +1,7 @@
 // A question as a notification of the desktop, as data. The summary and the labels are Warder's own words; what a
 // server or a model has written is in the body only.
 import { escapeCharacter } from '../../audit/printable.ts';
-import type { Answer } from '../questions/answer.ts';
+import { ALLOW_FIRST_USE, ALLOW_ONCE, ALLOW_SESSION, type Answer, DENY_ONCE } from '../questions/answer.ts';
 import type { Question } from '../questions/question.ts';
 import { excerptOf } from './excerpt.ts';
 
@@ -20,11 +20,10 @@ export interface Notification {
 
 /** The keys, and what they mean; `details`: the person wants to answer in a terminal. */
 const MEANINGS: Readonly<Record<string, Answer | 'details'>> = {
-  deny: { decision: 'deny', scope: 'once', extent: 'arguments' },
-  'allow-once': { decision: 'allow', scope: 'once', extent: 'arguments' },
-  'allow-session': { decision: 'allow', scope: 'session', extent: 'name' },
-  // A first use is agreed to for good.
-  allow: { decision: 'allow', scope: 'always', extent: 'name' },
+  deny: DENY_ONCE,
+  'allow-once': ALLOW_ONCE,
+  'allow-session': ALLOW_SESSION,
+  allow: ALLOW_FIRST_USE,
   details: 'details',
 };
 

@@ -1,13 +1,15 @@
 // Asks by pinentry, GnuPG's program for questions, which exists from GTK and Qt to a plain terminal.
 import type { Clock } from '../../os/clock.ts';
-import type { Child, Spawn } from '../../os/spawn.ts';
+import type { Child } from '../../os/spawn.ts';
 import type { Presence } from '../presence.ts';
+import { ALLOW_ONCE, UNREAD } from '../questions/answer.ts';
 import type { Question } from '../questions/question.ts';
 import type { Way, WayAnswer } from '../questions/way.ts';
 import { Assuan, type AssuanAnswer, CANCELED, fitsLine } from './assuan.ts';
-import { checkDialog, type DialogEnvironment } from './environment.ts';
+import { proved } from './proof.ts';
 import { end, endOnAbort } from './run.ts';
-import { ALLOW_ONCE, meaningOfWord, TOO_FAST, type TypedQuestion, typedQuestion } from './typed.ts';
+import { meaningOfWord, type TypedQuestion, typedQuestion } from './typed.ts';
+import { type TypedWayOptions, typedWay } from './typed-way.ts';
 import { untilWithdrawn } from './withdrawal.ts';
 
 /** How often one may mistype. */
@@ -15,22 +17,16 @@ const TRIES = 3;
 
 type Proofs = Pick<Presence, 'isPinSet' | 'checkPin' | 'polkitAsks' | 'authenticate'>;
 
-export interface PinentryOptions {
-  /** The program's absolute path; undefined: there is none. */
-  readonly program: () => string | undefined;
-  readonly environment: DialogEnvironment;
-  readonly spawn: Spawn;
+export interface PinentryOptions extends TypedWayOptions {
   readonly presence: Proofs;
-  readonly clock: Clock;
   /** Milliseconds for an answer that needs no person. */
   readonly timeout?: number;
 }
 
-export function pinentryWay({ program, environment, spawn, timeout = 5000, ...rest }: PinentryOptions): Way {
+export function pinentryWay(options: PinentryOptions): Way {
+  const { program, environment, spawn, presence, clock, timeout = 5000 } = options;
   return {
-    name: 'pinentry',
-    isPossible: () => program() !== undefined && environment.isPossible(),
-    check: () => checkDialog(program(), environment),
+    ...typedWay(options),
     async ask(question, signal) {
       const file = program();
       const found = await environment.find();
@@ -38,7 +34,7 @@ export function pinentryWay({ program, environment, spawn, timeout = 5000, ...re
       const child = await spawn({ file, args: [], cwd: '/', env: found.env });
       using _withdrawal = endOnAbort(child, signal);
       try {
-        return await converse(child, question, { ...rest, signal, timeout, tty: found.tty });
+        return await converse(child, question, { presence, clock, signal, timeout, tty: found.tty });
       } catch (fault) {
         if (signal.aborted) return 'nobody';
         throw fault;
@@ -99,11 +95,9 @@ async function converse(
   const answer = await read(pinentry, asked, question, { signal, presence, call });
   if (answer !== 'canceled') {
     const isProved = typing === 'pin' || question.kind !== 'credential';
-    if (answer === 'nobody' || answer.decision === 'deny' || isProved) return answer;
-    // A program of the same user may have typed it.
-    return (await presence.authenticate(signal)) ? { ...answer, isPresent: true } : 'nobody';
+    return answer === 'nobody' || isProved ? answer : proved(answer, presence, signal);
   }
-  if (clock.monotonic() - since < TOO_FAST) return 'nobody';
+  if (clock.monotonic() - since < UNREAD) return 'nobody';
   // The question waits for a terminal, until its time is over.
   await untilWithdrawn(signal);
   return 'nobody';

@@ -2,7 +2,7 @@
 // the button that Return presses (pinentry-curses, gnome-ssh-askpass), answer an error of their own as they answer a no,
 // or have no third button; a key that was meant for another window would be a yes. A typed word is one everywhere: an
 // empty one is a no.
-import type { Answer } from '../questions/answer.ts';
+import { ALLOW_FIRST_USE, ALLOW_ONCE, ALLOW_SESSION, type Answer, DENY_ONCE } from '../questions/answer.ts';
 import type { Question } from '../questions/question.ts';
 import { excerptOf, type Room } from './excerpt.ts';
 import { avoidMarkup } from './notification.ts';
@@ -15,14 +15,6 @@ export interface TypedQuestion {
   /** Undefined: the question is not shown whole, and can only be denied there. */
   readonly typing: Typing | undefined;
 }
-
-export const DENY: Answer = { decision: 'deny', scope: 'once', extent: 'arguments' };
-export const ALLOW_ONCE: Answer = { decision: 'allow', scope: 'once', extent: 'arguments' };
-/** A yes to a first use holds for good. */
-const ALLOW_PROFILE: Answer = { decision: 'allow', scope: 'always', extent: 'name' };
-
-/** Milliseconds within which no person has closed a dialog: it could not be shown. */
-export const TOO_FAST = 300;
 
 /** Lines and columns that any of these dialogs shows. */
 const MAX_LINES = 20;
@@ -48,11 +40,11 @@ export function meaningOfWord(word: string, { kind }: Question): Answer | undefi
   switch (word.trim().toLowerCase()) {
     case '':
     case 'no':
-      return DENY;
+      return DENY_ONCE;
     case 'yes':
-      return kind === 'profile' ? ALLOW_PROFILE : ALLOW_ONCE;
+      return kind === 'profile' ? ALLOW_FIRST_USE : ALLOW_ONCE;
     case 'session':
-      return kind === 'profile' ? undefined : { decision: 'allow', scope: 'session', extent: 'name' };
+      return kind === 'profile' ? undefined : ALLOW_SESSION;
     default:
       return undefined;
   }

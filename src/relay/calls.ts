@@ -1,7 +1,9 @@
 // The open requests of a host, by its own ids and by those that the server knows.
+
 import { type Call, type CallBooks, type CallContext, LISTEN } from './call.ts';
 import { ownId } from './ids.ts';
 import type { Id } from './json/envelope.ts';
+import { forgetOldest } from './oldest.ts';
 
 export interface CallsOptions extends CallContext {
   /** Gives the next id of the relay's own. */
@@ -131,11 +133,7 @@ export class Calls implements CallBooks {
   /** For `Call` alone: the server may still answer it. */
   expectLate(call: Call): void {
     this.#late.set(call.ownId, call);
-    if (this.#late.size <= this.options.late) return;
-    for (const oldest of this.#late.keys()) {
-      this.#late.delete(oldest);
-      break;
-    }
+    forgetOldest(this.#late, this.options.late);
   }
 
   /** For `Call` alone: it is open no more. */

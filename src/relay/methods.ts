@@ -11,6 +11,8 @@ import { type Range, readElements, readMember, readText } from './json/read.ts';
 
 /** The method that calls a tool. */
 export const CALL = 'tools/call';
+/** The method that reads a resource. */
+export const READ = 'resources/read';
 
 /** The notification that takes a request back. */
 export const CANCELLED = 'notifications/cancelled';
@@ -76,7 +78,7 @@ const FROM_HOST: ReadonlyMap<string, Method> = new Map([
   [CALL, request('tools', { event: 'tool.call', target: 'name' })],
   ['resources/list', request('lifecycle')],
   ['resources/templates/list', request('lifecycle')],
-  ['resources/read', request('resources', { target: 'uri' })],
+  [READ, request('resources', { target: 'uri' })],
   ['resources/subscribe', request('resources', { target: 'uri' })],
   ['resources/unsubscribe', request('resources', { target: 'uri' })],
   ['prompts/list', request('lifecycle')],

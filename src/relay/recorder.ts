@@ -6,6 +6,7 @@ import type { AuditLog } from '../audit/log.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { Profile } from '../profile/format.ts';
+import type { Refusal } from './error-response.ts';
 import { digest } from './json/digest.ts';
 
 /** Arguments that are longer, in bytes, are kept as their digest. What is given as a string is not longer. */
@@ -95,6 +96,21 @@ export class Recorder {
   nextName(event: Decided['event']): string {
     if (event === 'tool.call') this.#calls++;
     return `${this.#options.id}-${++this.#names}`;
+  }
+
+  /**
+   * Writes `question`: a request of the server that is let through, or not for a reason. `text` as in `decided`. False: not
+   * written.
+   */
+  question(
+    { rule, ...asked }: Pick<Decided, 'call' | 'method' | 'id' | 'rule'>,
+    refusal: Refusal | undefined,
+    text: Buffer | DigestedText,
+  ): boolean {
+    const decision = refusal === undefined ? 'allow' : 'deny';
+    const reason = rule === 'protocol' ? refusal?.text : undefined;
+    const rest = { event: 'question', target: '', joins: undefined, isSecret: false } as const;
+    return this.decided({ ...asked, ...rest, decision, rule, reason }, text);
   }
 
   /** Writes `tool.call`, `request` or `question`. `text` is the redacted JSON text of what it carries. False: not written. */

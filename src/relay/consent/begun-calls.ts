@@ -1,9 +1,11 @@
 // Calls that a person has agreed to once, and that the server has answered by asking for input (2026-07-28): the host makes
 // such a call again, with what was asked for, and it is still the one that the person has agreed to. It counts once, and only
 // for the same request.
+
 import type { Clock } from '../../os/clock.ts';
 import type { Call } from '../call.ts';
 import type { ConsentOutcome, ConsentSubject } from '../consent.ts';
+import { forgetOldest } from '../oldest.ts';
 
 interface Begun {
   readonly outcome: ConsentOutcome;
@@ -30,11 +32,7 @@ export class BegunCalls {
     const key = keyOf(state, consent.about);
     this.#begun.delete(key);
     this.#begun.set(key, { outcome: consent.outcome, since: this.#clock.monotonic() });
-    if (this.#begun.size <= MAX_BEGUN) return;
-    for (const oldest of this.#begun.keys()) {
-      this.#begun.delete(oldest);
-      break;
-    }
+    forgetOldest(this.#begun, MAX_BEGUN);
   }
 
   /** What was said of the call that goes on with this request, if one does. */

@@ -1,5 +1,6 @@
 // Questions of Warder's own in a dialog of the host, up to 2025-11-25: `elicitation/create` requests that no server
 // sees. They share the ids with the requests of the server, so that an answer can reach no other than the one it is to.
+
 import type { Clock } from '../../os/clock.ts';
 import type { DialogQuestion, DialogReply, HostDialog } from '../consent.ts';
 import type { Outbox } from '../flow/outbox.ts';
@@ -7,6 +8,7 @@ import { ownId } from '../ids.ts';
 import type { Envelope, Id } from '../json/envelope.ts';
 import { readMember } from '../json/read.ts';
 import { CANCELLED } from '../methods.ts';
+import { forgetOldest } from '../oldest.ts';
 import type { ServerRequests } from '../server/server-requests.ts';
 import type { Replay } from '../upstream/replay.ts';
 import { choiceForm, ELICIT, offersForms, readFormReply } from './elicitation.ts';
@@ -54,7 +56,8 @@ export class FormDialog implements HostDialog {
     const id = serverRequests.nextOwnId();
     const withdraw = (): void => {
       if (!this.#open.has(id)) return;
-      this.#late(id);
+      this.#withdrawn.add(id);
+      forgetOldest(this.#withdrawn, MAX_LATE);
       resume(() => toHost.message(JSON.stringify(cancelled(id))));
       end(NONE);
     };
@@ -92,15 +95,6 @@ export class FormDialog implements HostDialog {
   /** The host answers no more. */
   close(): void {
     for (const form of [...this.#open.values()]) form.end(NONE);
-  }
-
-  #late(id: number): void {
-    this.#withdrawn.add(id);
-    if (this.#withdrawn.size <= MAX_LATE) return;
-    for (const oldest of this.#withdrawn) {
-      this.#withdrawn.delete(oldest);
-      break;
-    }
   }
 }
 

@@ -19,7 +19,7 @@ import type { RequestRecords } from '../host/request-records.ts';
 import { digest } from '../json/digest.ts';
 import { type Envelope, readEnvelope } from '../json/envelope.ts';
 import { type Range, readMember, readText } from '../json/read.ts';
-import { CALL } from '../methods.ts';
+import { CALL, READ } from '../methods.ts';
 import type { Replay } from '../upstream/replay.ts';
 import { isSameRequest } from './begun-calls.ts';
 import { choiceForm, ELICIT, offersForms, readFormReply } from './elicitation.ts';
@@ -67,7 +67,7 @@ interface Promised extends Asked {
 }
 
 /** The requests that a host of 2026-07-28 makes again. */
-const REPEATED: ReadonlySet<string> = new Set([CALL, 'prompts/get', 'resources/read']);
+const REPEATED: ReadonlySet<string> = new Set([CALL, 'prompts/get', READ]);
 const VERSION = 'io.modelcontextprotocol/protocolVersion';
 const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
 const FIRST_VERSION = '2026-07-28';

@@ -18,7 +18,7 @@ import { type Method, methodOf } from '../methods.ts';
 import type { DigestedText, Recorder } from '../recorder.ts';
 import type { Current } from '../upstream/current.ts';
 import type { Rate } from './rate.ts';
-import { labelled, whoseForm } from './server-forms.ts';
+import { labelled, TOO_OFTEN, whoseForm } from './server-forms.ts';
 import type { ServerRequests } from './server-requests.ts';
 
 export interface QuestionsOptions {
@@ -62,7 +62,6 @@ const HOST_LEFT: Refusal = { code: 'lost', text: 'the host has ended its input' 
 const REPLACED: Refusal = { code: 'lost', text: 'the server was replaced' };
 const OVER: Refusal = { code: 'lost', text: 'the session is over' };
 const TAKEN_BACK: Refusal = { code: 'refused', text: 'the server has taken it back' };
-const TOO_OFTEN: Refusal = { code: 'busy', text: 'the server asks the user too often' };
 const NOTHING = Buffer.alloc(0);
 /** What keeping one that waits costs beside its bytes. */
 const OVERHEAD = 256;
@@ -211,21 +210,8 @@ export class Questions {
   ): boolean {
     if (name === undefined) return true;
     const { method, paramsStart, paramsEnd } = message;
-    const reason = rule === 'protocol' ? refusal?.text : undefined;
-    const decision = refusal === undefined ? 'allow' : 'deny';
-    const plain = { target: '', joins: undefined, isSecret: false } as const;
     const params = paramsStart === -1 ? NOTHING : bytes.subarray(paramsStart, paramsEnd);
-    const question = {
-      ...plain,
-      event: 'question',
-      call: name,
-      method,
-      id: idText,
-      decision,
-      rule,
-      reason,
-    } as const;
-    return this.#options.recorder.decided(question, text ?? params);
+    return this.#options.recorder.question({ call: name, method, id: idText, rule }, refusal, text ?? params);
   }
 
   /** An answer of the host to a request of the server: on record before the server has it. `text`: as recorded, if it is long. */

@@ -3,6 +3,7 @@
 // shown. What the server gets back is not changed: names of members and values stay as they are.
 import { escapeUnprintable } from '../../audit/printable.ts';
 import { isExactNumber, parseExactly } from '../../wire/exact-json.ts';
+import type { Refusal } from '../error-response.ts';
 import { hasDuplicateMembers } from '../json/duplicates.ts';
 import { OPEN_OBJECT } from '../json/json.ts';
 
@@ -16,6 +17,9 @@ const DECISIVE: ReadonlySet<string> = new Set(['mode', 'message', 'requestedsche
 
 const TWICE = 'its form has a member twice, or spelled so that some see it twice';
 const HIDDEN = 'its form has characters that hide or move text where they cannot be shown as what they are';
+
+/** A form, or another question, that comes above the rate. */
+export const TOO_OFTEN: Refusal = { code: 'busy', text: 'the server asks the user too often' };
 
 /** How the forms of a profile's server begin. */
 export function whoseForm(profile: string): string {

@@ -1,6 +1,7 @@
 // What a server asks of the host as a part of its answers: from 2026-07-28 `inputRequests` of an `input_required` result or
 // of a task, before that forms that an error names. It passes what a request of the server passed before: policy, consent, audit; forms are labelled, and not too
 // many. An answer that asks for what is refused does not go on. See questions.ts.
+
 import { decide, type Verdict } from '../../policy/decide.ts';
 import type { Budgets } from '../budgets.ts';
 import type { Call } from '../call.ts';
@@ -16,11 +17,12 @@ import { OPEN_OBJECT } from '../json/json.ts';
 import { keysOf } from '../json/member.ts';
 import { type Member, type Range, readElements, readMember, readMembers, readText } from '../json/read.ts';
 import { CALL, methodOf } from '../methods.ts';
+import { forgetOldest } from '../oldest.ts';
 import type { Recorder } from '../recorder.ts';
 import type { ServerAnswer } from '../trust/checked-answers.ts';
 import type { Current } from '../upstream/current.ts';
 import type { Rate } from './rate.ts';
-import { labelled, whoseForm } from './server-forms.ts';
+import { labelled, TOO_OFTEN, whoseForm } from './server-forms.ts';
 
 export interface ServerInputsOptions {
   /** The profile's name. */
@@ -78,7 +80,6 @@ const UNREADABLE: Refusal = {
   code: 'withheld',
   text: 'the answer of the server is withheld: what it asks for is not as the protocol says, or too much',
 };
-const TOO_OFTEN: Refusal = { code: 'busy', text: 'the server asks the user too often' };
 const CROWDED: Refusal = {
   code: 'busy',
   text: 'too much of what the server asks waits for the user already',
@@ -167,10 +168,7 @@ export class ServerInputs {
     const refusal = isAsked ? outcome && refusalBy(outcome) : refusalOf(profile, verdict, method);
     if (refusal !== undefined) return { input, rule, refusal };
     if (method !== ELICIT) return { input, rule, form: undefined };
-    const form = labelled(
-      bytes.subarray(Math.max(0, params.start), Math.max(0, params.end)),
-      whoseForm(profile),
-    );
+    const form = labelled(textIn(bytes, params), whoseForm(profile));
     if (!('fault' in form)) return { input, rule, form };
     const text = `not shown to the user: ${form.fault}`;
     return { input, rule: 'protocol', refusal: { code: 'withheld', text } };
@@ -276,29 +274,19 @@ export class ServerInputs {
       const refusal = isTooOften ? { rule: 'protocol', refusal: TOO_OFTEN } : undefined;
       if (!this.#record(bytes, { ...each, ...refusal }) || isTooOften) return false;
     }
-    for (const { input } of fresh) if (input.known !== '') this.#remember(input.known);
-    return true;
-  }
-
-  #remember(known: string): void {
-    this.#known.add(known);
-    if (this.#known.size <= MAX_KNOWN) return;
-    for (const oldest of this.#known) {
-      this.#known.delete(oldest);
-      break;
+    for (const { input } of fresh) {
+      if (input.known === '') continue;
+      this.#known.add(input.known);
+      forgetOldest(this.#known, MAX_KNOWN);
     }
+    return true;
   }
 
   /** Writes what was decided. False: not written. */
   #record(bytes: Buffer, judged: { input: Input; rule: string; refusal?: Refusal }): boolean {
     const { input, rule, refusal } = judged;
     const { call = '', key: id, method, params } = input;
-    const decision = refusal === undefined ? 'allow' : 'deny';
-    const reason = rule === 'protocol' ? refusal?.text : undefined;
-    const plain = { target: '', joins: undefined, isSecret: false } as const;
-    const text = bytes.subarray(Math.max(0, params.start), Math.max(0, params.end));
-    const question = { ...plain, event: 'question', call, id, method, decision, rule, reason } as const;
-    return this.#options.recorder.decided(question, text);
+    return this.#options.recorder.question({ call, id, method, rule }, refusal, textIn(bytes, params));
   }
 
   #refuse(call: Call, refusal: Refusal): void {
@@ -321,6 +309,11 @@ function edited(
     at = input.params.end;
   }
   return Buffer.concat([...pieces, bytes.subarray(at, end)]);
+}
+
+/** The bytes in a range; from -1: none. */
+function textIn(bytes: Buffer, { start, end }: Range): Buffer {
+  return bytes.subarray(Math.max(0, start), Math.max(0, end));
 }
 
 function shifted({ start, end }: Range, by: number): Range {

@@ -1,8 +1,10 @@
 // The tasks of a session: a request for a task is let through only if an answer in the same session has named it, so
 // that no host reaches the task of another. An id may be a bearer token: its digest is kept, and recorded.
+
 import { digest } from '../json/digest.ts';
 import { type Member, type Range, readMember, readText } from '../json/read.ts';
 import type { Target } from '../methods.ts';
+import { forgetOldest } from '../oldest.ts';
 import type { Joins } from '../recorder.ts';
 
 /** Tasks that are remembered; the oldest are forgotten first. */
@@ -59,12 +61,8 @@ export class Tasks {
   add(taskDigest: string, targets: readonly Target[]): void {
     this.#open.add(taskDigest);
     this.#known.set(taskDigest, this.#known.get(taskDigest) ?? targets);
-    if (this.#known.size <= MAX_TASKS) return;
-    for (const oldest of this.#known.keys()) {
-      this.#known.delete(oldest);
-      this.#open.delete(oldest);
-      break;
-    }
+    const oldest = forgetOldest(this.#known, MAX_TASKS);
+    if (oldest !== undefined) this.#open.delete(oldest);
   }
 }
 

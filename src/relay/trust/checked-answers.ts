@@ -11,7 +11,7 @@ import { isInterface } from '../listed-kinds.ts';
 import { cacheEdits } from '../lists/list-page.ts';
 import type { ServerList } from '../lists/server-list.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
-import { CALL } from '../methods.ts';
+import { CALL, READ } from '../methods.ts';
 import { readInterim } from '../server/tasks.ts';
 import type { Trust } from '../trust.ts';
 import type { Current } from '../upstream/current.ts';
@@ -39,7 +39,6 @@ export interface ServerAnswer {
 const TWICE =
   'the answer of the server is withheld: a member of it is there twice, or spelled so that some see it twice';
 const TASK = 'the answer of the server is withheld: it makes a task of a resource that is to be shown';
-const READ_RESOURCE = 'resources/read';
 
 export class CheckedAnswers {
   readonly #options: CheckedAnswersOptions;
@@ -91,7 +90,7 @@ export class CheckedAnswers {
 
   /** Whether an answer has contents that are checked. */
   hasInterface({ method, targets: [target] }: Call): boolean {
-    return method === READ_RESOURCE && target !== undefined && isInterface(target.name);
+    return method === READ && target !== undefined && isInterface(target.name);
   }
 
   /** The contents of an interface. `then` goes on with the answer, unless they are held back. */

@@ -4,6 +4,7 @@ import type { Budgets } from '../budgets.ts';
 import type { Calls } from '../calls.ts';
 import type { ConsentOutcome, HostDialog, OpenConsent } from '../consent.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
+import { READ } from '../methods.ts';
 import type { Trust } from '../trust.ts';
 import type { Current } from '../upstream/current.ts';
 import { type OwnRequests, ownParams } from '../upstream/own-requests.ts';
@@ -22,7 +23,6 @@ export interface FirstUseOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-export const READ = 'resources/read';
 /** Interfaces that are read before a person is asked. */
 const MAX_READ = 64;
 const NOTICE = 'the server is asked for all that it offers, so that the user can be asked once';

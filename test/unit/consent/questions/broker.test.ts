@@ -5,6 +5,7 @@ import type { Question } from '../../../../src/consent/questions/question.ts';
 import type { Way } from '../../../../src/consent/questions/way.ts';
 import type { Grant, GrantSubject } from '../../../../src/consent/store/grants.ts';
 import type { WayName } from '../../../../src/profile/settings.ts';
+import { makeQuestion } from '../../../fixtures/question.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -19,19 +20,10 @@ const subject: GrantSubject = {
   definition: 'd',
   arguments: 'a',
 };
-const about = {
-  session: 's',
-  call: 's-1',
-  profile: 'github',
-  host: { key: '/usr/bin/host', name: 'host' },
-  kind: 'tools',
-  method: 'tools/call',
-  name: 'create_issue',
-  rule: 'policy.default',
+const about = makeQuestion({
   arguments: '{}',
   reach: { network: [], read: [], write: [], sandbox: 'on', credentials: [] },
-  claims: [],
-} as const;
+});
 const YES: Answer = { decision: 'allow', scope: 'once', extent: 'arguments' };
 const NO: Answer = { decision: 'deny', scope: 'once', extent: 'arguments' };
 

@@ -6,17 +6,10 @@ import {
   type Question,
   questionLines,
 } from '../../../../src/consent/questions/question.ts';
+import { makeQuestion } from '../../../fixtures/question.ts';
 
-const question: Question = {
-  id: '4711',
-  session: 's',
-  call: 's-1',
-  profile: 'github',
+const question = makeQuestion({
   host: { key: '/usr/bin/claude', name: 'claude' },
-  kind: 'tools',
-  method: 'tools/call',
-  name: 'create_issue',
-  rule: 'policy.default',
   arguments: '{"title":"x","owner":"acme"}',
   reach: {
     network: ['api.github.com'],
@@ -25,11 +18,7 @@ const question: Question = {
     sandbox: 'on',
     credentials: ['github/token'],
   },
-  claims: [],
-  calls: 1,
-  since: 0,
-  until: 120_000,
-};
+});
 
 describe('W-CONS-7 arguments', () => {
   test('all of them, what acts first, in their own words', () => {

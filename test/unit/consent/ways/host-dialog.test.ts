@@ -1,26 +1,14 @@
 import { expect, test } from 'vitest';
 import type { Answer } from '../../../../src/consent/questions/answer.ts';
-import type { Question } from '../../../../src/consent/questions/question.ts';
 import { hostDialogWay } from '../../../../src/consent/ways/host-dialog.ts';
 import type { DialogQuestion, DialogReply } from '../../../../src/relay/consent.ts';
+import { makeQuestion } from '../../../fixtures/question.ts';
 
-const question: Question = {
-  id: '4711',
-  session: 's',
-  call: 's-1',
-  profile: 'github',
+const question = makeQuestion({
   host: { key: '/usr/bin/claude', name: 'claude' },
-  kind: 'tools',
-  method: 'tools/call',
-  name: 'create_issue',
-  rule: 'policy.default',
   arguments: '{"title":"x"}',
   reach: { network: [], read: [], write: [], sandbox: 'on', credentials: [] },
-  claims: [],
-  calls: 1,
-  since: 0,
-  until: 120_000,
-};
+});
 const long = { ...question, arguments: JSON.stringify({ title: 'x'.repeat(101) }) };
 
 /** Asks, with a dialog that replies so. */

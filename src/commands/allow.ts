@@ -14,6 +14,7 @@ import { entryLine } from './profile/access-summary.ts';
 import { parseNetworkEntry } from './profile/network-entry.ts';
 import { refusedLately, stillRefused } from './profile/refused-lately.ts';
 import { sharedDomainWarning } from './profile/shared-domain.ts';
+import { confirm, yesOption } from './terminal/confirmation.ts';
 
 interface AllowArguments {
   readonly name: string;
@@ -38,7 +39,7 @@ export function allowCommand(context: Context): CommandModule<object, AllowArgum
           describe: 'host, host:port, *.host, 127.0.0.1:port, or a range that names may resolve to',
         })
         .option('undo', { type: 'boolean', default: false, describe: 'take it out of the profile again' })
-        .option('yes', { alias: 'y', type: 'boolean', default: false, describe: 'do not ask' })
+        .option('yes', yesOption)
         .example('warder allow github uploads.github.com', 'ports 80 and 443')
         .example('warder allow db db.example.com:5432', 'that port alone, for any protocol')
         .example('warder allow github uploads.github.com --undo', 'as before'),
@@ -57,13 +58,11 @@ async function allow(context: Context, { name, host, yes }: AllowArguments): Pro
   const warning = sharedDomainWarning(entry, 'the server may send it what it has');
   if (warning !== undefined) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${warning}`);
   if (!yes) {
-    if (!terminal.interactive) {
-      throw new WarderError('usage', `allowing "${entry}" needs a confirmation, and there is no terminal`, {
-        hint: 'use --yes',
-      });
-    }
-    if (!(await terminal.confirm(`"${name}" may reach ${opens}. Allow that?`)))
-      throw new WarderError('refused', `"${name}" was not changed`);
+    await confirm(terminal, {
+      what: `allowing "${entry}"`,
+      question: `"${name}" may reach ${opens}. Allow that?`,
+      otherwise: `"${name}" was not changed`,
+    });
   }
   done(context, edit, text, `"${name}" may reach ${opens}: it applies to the next session`);
 }

@@ -5,6 +5,7 @@ import { WarderError } from '../errors.ts';
 import type { ControlClient, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import { resolveCredential } from './credential/credential-ref.ts';
+import { confirm, requireConfirmer, yesOption } from './terminal/confirmation.ts';
 import { readPassphrase } from './terminal/passphrase.ts';
 import { pluralize } from './terminal/plural.ts';
 import { readSecret } from './terminal/secret-input.ts';
@@ -48,13 +49,7 @@ export function credentialCommand(context: Context): CommandModule<object, objec
         .command<RemoveArguments>(
           `remove ${WORDS}`,
           'remove a value',
-          (remove) =>
-            refOptions(remove, 'remove').option('yes', {
-              alias: 'y',
-              type: 'boolean',
-              default: false,
-              describe: 'do not ask',
-            }),
+          (remove) => refOptions(remove, 'remove').option('yes', yesOption),
           (args) => remove(context, args),
         )
         .command('unlock', 'unlock the vault: its passphrase is typed, or from stdin', {}, () =>
@@ -151,19 +146,16 @@ async function list(context: Context): Promise<void> {
 async function remove(context: Context, { words, name, yes, _: extra }: RemoveArguments): Promise<void> {
   const { terminal, json } = context;
   const { note, ...ref } = resolveCredential(context.places, allWords(words, extra), name);
-  if (!yes && !terminal.interactive) {
-    throw new WarderError('usage', `removing "${ref.name}" needs a confirmation, and there is no terminal`, {
-      hint: 'use --yes',
-    });
-  }
+  const what = `removing "${ref.name}"`;
+  // Nothing is opened for a question that cannot be asked.
+  if (!yes) requireConfirmer(terminal.interactive, what);
   await using control = await context.control();
   const users = await retryUnlocked(context, control, () => profilesUsing(control, ref.name));
   if (!yes) {
     const used =
       users.length === 0 ? '' : `, which ${users.join(', ')} ${users.length === 1 ? 'uses' : 'use'}`;
-    if (!(await terminal.confirm(`remove "${ref.name}"${used}? its value is lost`))) {
-      throw new WarderError('refused', `"${ref.name}" was not removed`);
-    }
+    const question = `remove "${ref.name}"${used}? its value is lost`;
+    await confirm(terminal, { what, question, otherwise: `"${ref.name}" was not removed` });
   }
   const { store } = await retryUnlocked(context, control, () => control.request('credential.remove', ref));
   if (json) {

@@ -12,6 +12,7 @@ import { parseProfile } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 import { openPackageStore, skipsOthers } from './package/package-store.ts';
+import { yesOption } from './terminal/confirmation.ts';
 import { acceptReplaced } from './trust/accept.ts';
 
 interface ProfileArgument {
@@ -89,7 +90,7 @@ export function packageCommand(context: Context): CommandModule {
               .option('without-scripts', withoutScripts)
               .option('python', python)
               .option('dry-run', { describe: 'only show the changes', type: 'boolean', default: false })
-              .option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false })
+              .option('yes', yesOption)
               .example('$0 package update notes --dry-run', 'show what would change'),
           handler: (args) => update(context, args),
         })
@@ -101,8 +102,7 @@ export function packageCommand(context: Context): CommandModule {
         .command<{ yes: boolean }>({
           command: 'sweep',
           describe: 'Remove the packages that no profile uses',
-          builder: (sweep) =>
-            sweep.option('yes', { alias: 'y', describe: 'do not ask', type: 'boolean', default: false }),
+          builder: (sweep) => sweep.option('yes', yesOption),
           handler: (args) => sweep(context, args.yes),
         })
         .demandCommand(1, 'choose one of lock, verify, update, list and sweep'),

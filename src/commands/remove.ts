@@ -13,6 +13,7 @@ import {
 import { keptHomeOf, setHomeAside } from '../server/kept-home.ts';
 import { removeFolder } from '../server/remove-folder.ts';
 import type { Context } from './command.ts';
+import { confirm } from './terminal/confirmation.ts';
 
 interface RemoveArguments {
   readonly name: string;
@@ -61,13 +62,8 @@ async function remove(context: Context, args: RemoveArguments): Promise<void> {
   if (profileStamp(places, name) === undefined) throw profileMissingError(places, name);
   const remaining = ownCredentials();
   if (!yes) {
-    if (!terminal.interactive) {
-      throw new WarderError('usage', `removing "${name}" needs a confirmation, and there is no terminal`, {
-        hint: 'use --yes',
-      });
-    }
-    if (!(await terminal.confirm(`remove ${file}?`)))
-      throw new WarderError('refused', `"${name}" was not removed`);
+    const question = `remove ${file}?`;
+    await confirm(terminal, { what: `removing "${name}"`, question, otherwise: `"${name}" was not removed` });
   }
   const home = keptHomeOf(places.state, name);
   const deletes = existsSync(home) && (await deletesHome(home));

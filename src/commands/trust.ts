@@ -3,6 +3,7 @@ import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
+import { yesOption } from './terminal/confirmation.ts';
 import { repeatable } from './terminal/repeatable-option.ts';
 import { acceptTrust, hasDifferences, lockedError, undoTrust } from './trust/accept.ts';
 import { printDifferences, printFirst, printRecord, summaryOf } from './trust/print.ts';
@@ -59,7 +60,7 @@ export function trustCommand(context: Context): CommandModule {
                 default: false,
                 describe: 'go back to what was accepted before',
               })
-              .option('yes', { alias: 'y', type: 'boolean', default: false, describe: 'do not ask' })
+              .option('yes', yesOption)
               .example('warder trust accept github', 'shows what differs, then asks')
               .example('warder trust accept github --tool create_issue', 'this tool alone'),
           handler: (args) => accept(context, args),

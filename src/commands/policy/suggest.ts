@@ -2,10 +2,10 @@
 import type { CommandModule } from 'yargs';
 import { escapeUnprintable } from '../../audit/printable.ts';
 import { records } from '../../audit/read.ts';
-import { WarderError } from '../../errors.ts';
 import { requireConditions } from '../../policy/condition.ts';
 import { parseTime, withReadErrors } from '../audit/filter.ts';
 import type { Context } from '../command.ts';
+import { confirm, yesOption } from '../terminal/confirmation.ts';
 import { EvidenceBook } from './evidence.ts';
 import { openProfile, replaceText, textWithRules } from './profile-edit.ts';
 import { changesOf, type Suggestions, suggestRules } from './suggestions.ts';
@@ -30,7 +30,7 @@ export function suggestCommand(context: Context): CommandModule<object, SuggestA
           describe: 'by calls from this time on: RFC 3339, or how long ago, such as 7d',
         })
         .option('apply', { type: 'boolean', default: false, describe: 'write the rules into the profile' })
-        .option('yes', { alias: 'y', type: 'boolean', default: false, describe: 'do not ask' })
+        .option('yes', yesOption)
         .example('warder policy suggest github', 'shows what your answers would make of the policy')
         .example('warder policy suggest github --since 7d --apply', 'writes it'),
     handler: (args) => withReadErrors(() => suggest(context, args)),
@@ -57,7 +57,11 @@ async function suggest(
   const patch = createTwoFilesPatch(edit.file, edit.file, edit.text, text);
   const diff = text === edit.text ? '' : patch.slice(patch.indexOf('---'));
   if (!json) print(context, name, suggestions, diff);
-  const applied = apply && diff !== '' && (await isAgreed(context, name, yes));
+  const applied = apply && diff !== '';
+  if (applied && !yes) {
+    const otherwise = `"${name}" was not changed`;
+    await confirm(terminal, { what: `changing "${name}"`, question: 'write this?', otherwise });
+  }
   if (applied) replaceText(places, edit, text);
   if (json) {
     const rules = suggestions.rules.map(({ part, name: pattern, says, because, evidence }) => ({
@@ -100,15 +104,4 @@ function print(
 /** A line of the file, whose tabs stay. */
 function showLine(line: string): string {
   return escapeUnprintable(line, (character) => character === '\t');
-}
-
-async function isAgreed({ terminal }: Context, name: string, yes: boolean): Promise<boolean> {
-  if (yes) return true;
-  if (!terminal.interactive) {
-    throw new WarderError('usage', `changing "${name}" needs a confirmation, and there is no terminal`, {
-      hint: 'use --yes',
-    });
-  }
-  if (await terminal.confirm('write this?')) return true;
-  throw new WarderError('refused', `"${name}" was not changed`);
 }

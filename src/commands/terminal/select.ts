@@ -71,18 +71,10 @@ export async function type(
   problem: (text: string) => string | undefined,
   signal: AbortSignal,
 ): Promise<{ readonly value: string } | Unanswered> {
-  const { text: prompt, isCancel } = await import('@clack/prompts');
-  if (signal.aborted) return 'withdrawn';
-  using interruption = interruptions(seat);
-  const typed = await prompt({
-    message: escapeUnprintable(question),
-    initialValue: escapeUnprintable(initial),
-    validate: (value) => problem(value ?? ''),
-    input: seat.stdin,
-    output: seat.stderr,
-    signal,
-  });
-  return isCancel(typed) ? unanswered(signal, interruption.isInterrupted) : { value: typed };
+  const { text } = await import('@clack/prompts');
+  return typed(seat, question, signal, (asked) =>
+    text({ ...asked, initialValue: escapeUnprintable(initial), validate: (value) => problem(value ?? '') }),
+  );
 }
 
 /** Lets a person type a line that is not shown. */
@@ -91,16 +83,29 @@ export async function typeSecret(
   question: string,
   signal: AbortSignal,
 ): Promise<{ readonly value: string } | Unanswered> {
-  const { password: prompt, isCancel } = await import('@clack/prompts');
+  const { password } = await import('@clack/prompts');
+  return typed(seat, question, signal, password);
+}
+
+/** What every prompt is given. */
+interface Prompted {
+  readonly message: string;
+  readonly input: NodeJS.ReadStream;
+  readonly output: NodeJS.WriteStream;
+  readonly signal: AbortSignal;
+}
+
+async function typed(
+  seat: Seat,
+  question: string,
+  signal: AbortSignal,
+  prompt: (asked: Prompted) => Promise<string | symbol>,
+): Promise<{ readonly value: string } | Unanswered> {
   if (signal.aborted) return 'withdrawn';
   using interruption = interruptions(seat);
-  const typed = await prompt({
-    message: escapeUnprintable(question),
-    input: seat.stdin,
-    output: seat.stderr,
-    signal,
-  });
-  return isCancel(typed) ? unanswered(signal, interruption.isInterrupted) : { value: typed };
+  const { stdin: input, stderr: output } = seat;
+  const value = await prompt({ message: escapeUnprintable(question), input, output, signal });
+  return typeof value === 'symbol' ? unanswered(signal, interruption.isInterrupted) : { value };
 }
 
 /** A screen of its own, until it is disposed of; what is shown there vanishes with it. */

@@ -2,6 +2,7 @@
 import { WarderError } from '../../errors.ts';
 import type { ControlClient, ShownTrust } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
+import { confirm, requireConfirmer } from '../terminal/confirmation.ts';
 import { type Proof, withProof } from '../terminal/presence.ts';
 import { printDifferences, printFirst } from './print.ts';
 import { trial } from './trial.ts';
@@ -43,7 +44,7 @@ export async function acceptTrust(
     terminal.json({ profile: name, record: record.digest });
     return;
   }
-  await confirm(context, `accept this for "${name}"?`, yes);
+  await ask(context, `accept this for "${name}"?`, yes);
   const only = tools.length === 0 ? {} : { only: [...tools] };
   const { pending } = seen;
   const send = (proof: Proof) =>
@@ -92,7 +93,7 @@ export async function undoTrust(
       hint: `"warder trust show ${name}" shows the one that there is`,
     });
   }
-  await confirm(context, `go back to the record before ${record?.digest ?? 'none'}?`, yes);
+  await ask(context, `go back to the record before ${record?.digest ?? 'none'}?`, yes);
   const send = (proof: Proof) => control.request('trust.undo', { profile: name, ...proof });
   const done = lasts ? await withProof(context, control, send) : await send({});
   if (json) terminal.json(done);
@@ -110,7 +111,7 @@ async function current(
   if (shown.state === 'locked') throw lockedError(shown);
   if (shown.state === 'unverified') {
     context.terminal.err(shown.detail ?? '');
-    await confirm(context, 'forget this record, and begin anew?', yes);
+    await ask(context, 'forget this record, and begin anew?', yes);
     await withProof(context, control, (proof) =>
       control.request('trust.forget', { profile: name, ...proof }),
     );
@@ -132,12 +133,9 @@ export function lockedError({ detail }: ShownTrust): WarderError {
   });
 }
 
-async function confirm({ terminal, json }: Context, question: string, yes: boolean): Promise<void> {
+async function ask({ terminal, json }: Context, question: string, yes: boolean): Promise<void> {
   if (yes) return;
-  if (json || !terminal.interactive) {
-    throw new WarderError('usage', 'this needs a confirmation, and there is no terminal', {
-      hint: 'use --yes',
-    });
-  }
-  if (!(await terminal.confirm(question))) throw new WarderError('refused', 'nothing was accepted');
+  const what = 'this';
+  requireConfirmer(terminal.interactive && !json, what);
+  await confirm(terminal, { what, question, otherwise: 'nothing was accepted' });
 }

@@ -1,5 +1,4 @@
 // The open requests of a host, by its own ids and by those that the server knows.
-
 import { type Call, type CallBooks, type CallContext, LISTEN } from './call.ts';
 import { ownId } from './ids.ts';
 import type { Id } from './json/envelope.ts';

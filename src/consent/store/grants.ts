@@ -1,7 +1,6 @@
 // What people have answered for more than one call. A grant holds for one host program, one profile, one server as it
 // was when the person answered, and what the person saw: a tool with these arguments, a tool, or a pattern of names. As
 // in a policy, deny wins over allow, an allow holds for the exact name, and a deny for every spelling of it.
-
 import { fold } from '../../policy/fold.ts';
 import { compile, type Pattern } from '../../policy/pattern.ts';
 import type { Answer } from '../questions/answer.ts';

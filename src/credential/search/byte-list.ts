@@ -9,6 +9,7 @@
 // Between two numbers may be white space, raw or escaped, but no empty line, commas, semicolons, quotes and hyphens, up to `MAX_GAP` bytes. Zeros do
 // not count, so that the bytes of UTF-16 are found as well. Most data is told from a list without reading it: a list contains
 // few of the letters, and no number that is none of the bytes of a value.
+import { digitOf } from './folded-view.ts';
 import type { FoundRange } from './ranges.ts';
 import { NO_STATE, SymbolAutomaton } from './symbol-automaton.ts';
 
@@ -45,10 +46,6 @@ const KINDS = Uint8Array.from({ length: 256 }, (_, byte) => {
   if (/[0-9a-fA-FxX]/.test(character)) return NUMBER;
   if (' \t\r\n,;"\'-:\\'.includes(character)) return SEPARATOR;
   return 'nrt'.includes(character) ? ESCAPED_SEPARATOR : OTHER;
-});
-const DIGITS = Int8Array.from({ length: 256 }, (_, byte) => {
-  const digit = Number.parseInt(String.fromCharCode(byte), 16);
-  return Number.isNaN(digit) ? -1 : digit;
 });
 
 /** One way to read the numbers of a list, and how far it is. */
@@ -315,7 +312,7 @@ function readByte(data: Uint8Array, from: number, to: number): number {
   if (to - first > (isHex ? 2 : 3)) return NO_NUMBER;
   let value = 0;
   for (let at = first; at < to; at++) {
-    const digit = DIGITS[data[at] as number] as number;
+    const digit = digitOf(data[at] as number);
     if (digit < 0 || digit >= base) return NO_NUMBER;
     value = value * base + digit;
   }
@@ -325,7 +322,7 @@ function readByte(data: Uint8Array, from: number, to: number): number {
 /** A byte in two hexadecimal digits. */
 function readPair(data: Uint8Array, from: number, to: number): number {
   if (to - from !== 2) return NO_NUMBER;
-  const high = DIGITS[data[from] as number] as number;
-  const low = DIGITS[data[from + 1] as number] as number;
+  const high = digitOf(data[from] as number);
+  const low = digitOf(data[from + 1] as number);
   return high < 0 || low < 0 ? NO_NUMBER : high * 16 + low;
 }

@@ -1,7 +1,6 @@
 // Calls that a person has agreed to once, and that the server has answered by asking for input (2026-07-28): the host makes
 // such a call again, with what was asked for, and it is still the one that the person has agreed to. It counts once, and only
 // for the same request.
-
 import type { Clock } from '../../os/clock.ts';
 import type { Call } from '../call.ts';
 import type { ConsentOutcome, ConsentSubject } from '../consent.ts';

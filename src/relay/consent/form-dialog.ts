@@ -1,6 +1,5 @@
 // Questions of Warder's own in a dialog of the host, up to 2025-11-25: `elicitation/create` requests that no server
 // sees. They share the ids with the requests of the server, so that an answer can reach no other than the one it is to.
-
 import type { Clock } from '../../os/clock.ts';
 import type { DialogQuestion, DialogReply, HostDialog } from '../consent.ts';
 import type { Outbox } from '../flow/outbox.ts';

@@ -1,7 +1,6 @@
 // What a server asks of the host as a part of its answers: from 2026-07-28 `inputRequests` of an `input_required` result or
 // of a task, before that forms that an error names. It passes what a request of the server passed before: policy, consent, audit; forms are labelled, and not too
 // many. An answer that asks for what is refused does not go on. See questions.ts.
-
 import { decide, type Verdict } from '../../policy/decide.ts';
 import type { Budgets } from '../budgets.ts';
 import type { Call } from '../call.ts';

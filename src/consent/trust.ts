@@ -24,6 +24,8 @@ import { SessionTrust } from './trust/session-trust.ts';
 import { showTrust } from './trust/shown.ts';
 import type { Started, TrustedSession } from './trust/trusted-session.ts';
 
+export type { Started };
+
 export interface TrustServiceOptions {
   /** Whether a person is asked about a first use. */
   readonly firstUse: 'ask' | 'accept';

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
+import type { Started } from '../consent/trust.ts';
 import type { Confirmations } from '../credential/confirmation.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import type { Locks } from '../credential/locks.ts';
@@ -81,15 +82,7 @@ export interface StartedServer {
   /** The command with its arguments, as it is logged: as in the profile, without values. */
   readonly command: readonly string[];
   /** What runs: the pinned package, or the file of the command with its arguments and its folder. */
-  readonly started:
-    | { readonly package: string; readonly digest: string }
-    | {
-        readonly command: {
-          readonly file: string;
-          readonly args: readonly string[];
-          readonly folder: string;
-        };
-      };
+  readonly started: Started;
   /** What confines the server, as it is logged. */
   readonly sandbox: Fields['session.open']['sandbox'];
   /** Its egress gate; undefined if its profile lists no host. */
@@ -186,7 +179,7 @@ async function startProcess(
   server: Exclude<ProfileServer, { kind: 'url' }>,
   { session, onPlanted, onOverrun }: SessionContext,
   parts: StartParts,
-  { command: { command, bin, roots, digest }, credentials, route, gate }: StartInputs,
+  { command: { command, bin, roots, pinned }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
   const { user, runtimeRoots, audit } = parts;
   const kept = await prepareKeptHome(profile, parts.places.state);
@@ -266,10 +259,7 @@ async function startProcess(
     server: started,
     credentials,
     command: [started.file, ...bin, ...server.args],
-    started:
-      server.kind === 'package'
-        ? { package: server.package, digest: digest ?? '' }
-        : { command: { file: started.file, args: server.args, folder: spec.cwd } },
+    started: pinned ?? { command: { file: started.file, args: server.args, folder: spec.cwd } },
     gate,
     sandbox: {
       off: spec.sandbox === undefined,
@@ -308,15 +298,16 @@ async function commandOf(
   command: string;
   bin: readonly string[];
   roots: readonly string[];
-  /** Of a package's tree. */
-  digest: string | undefined;
+  /** The package, as it was verified. */
+  pinned: { readonly package: string; readonly digest: string } | undefined;
 }> {
-  if (server.kind === 'command') return { command: server.command, bin: [], roots: [], digest: undefined };
+  if (server.kind === 'command') return { command: server.command, bin: [], roots: [], pinned: undefined };
   const use = { profile: profile.name, spec: parseSpec(server.package) };
   try {
     const ready = await packages.verify(use, false);
     const { command, args } = resolveBin(ready, server.bin);
-    return { command, bin: args, roots: [ready.root], digest: packages.find(use)?.digest };
+    const pinned = { package: server.package, digest: ready.lock.digest };
+    return { command, bin: args, roots: [ready.root], pinned };
   } catch (error) {
     if (error instanceof WarderError && error.code === 'package-changed') {
       const digest = packages.find(use)?.digest ?? '';

@@ -1,0 +1,54 @@
+// How requests to a remote server are authorized: one authorizer for each session.
+import type { WarderError } from '../errors.ts';
+
+/** What a token is, for the log: never a value. */
+export interface TokenMark {
+  /** `oauth/<profile>`, or the name of the stored credential. */
+  readonly credential: string;
+  readonly version: string;
+  readonly issuer?: string;
+  readonly scopes?: string;
+  /** `sha256:<hex>` of the token's id, else of the token. */
+  readonly token: string;
+}
+
+/** What a request carries. */
+export interface Authorized {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined where it carries no credential. */
+  readonly mark: TokenMark | undefined;
+}
+
+/** A response that says 401 or 403. */
+export interface RefusedAnswer {
+  readonly status: number;
+  /** `WWW-Authenticate`. */
+  readonly challenge: string | null;
+  readonly headers: Headers;
+  readonly sent: Authorized;
+  /** Counts from 1. */
+  readonly attempt: number;
+  readonly method: string;
+  readonly url: URL;
+  readonly signal: AbortSignal;
+  /** The request waits for a person. */
+  readonly waits: (text: string) => void;
+}
+
+export interface Authorizer {
+  /**
+   * `ready`: requests may go. `signed-out`: nobody has signed in. `unasked`: this host program may not use the user's token
+   * yet.
+   */
+  readonly state: 'ready' | 'signed-out' | 'unasked';
+  /** Called when `state` or `values` changes. */
+  onChange(listener: () => void): void;
+  /** What the next request carries; waits for a refresh under way, refreshes ahead of expiry. Throws `sign-in-needed`. */
+  authorize(request: { method: string; url: URL; signal: AbortSignal }): Promise<Authorized>;
+  /** Refreshes, signs in, or steps up. `again`: send once more. */
+  refused(answer: RefusedAnswer): Promise<'again' | WarderError>;
+  /** The headers of each response (`DPoP-Nonce`). */
+  answered(headers: Headers): void;
+  /** The values to be redacted from all that passes. */
+  values(): readonly string[];
+}

@@ -1,0 +1,92 @@
+// A remote server as messages, in one era of the protocol. The transports are pipes; the translators between the eras are
+// pipes over pipes. Messages pass as bytes: a JSON text is never parsed and written again, so integers beyond 2^53, unknown
+// members and their order stay.
+import type { Clock } from '../os/clock.ts';
+import type { Log } from '../os/log.ts';
+import type { Authorizer, TokenMark } from './authorizer.ts';
+import type { RemoteFetch } from './http/fetch.ts';
+
+/** A message to the server. */
+export interface RemoteMessage {
+  /** One JSON text, sent as it is. */
+  readonly json: Buffer;
+  readonly kind: 'request' | 'notification' | 'response';
+  /** Empty for a response. */
+  readonly method: string;
+  /** The tool's, prompt's or task's name, or the resource's URI; empty for other messages. */
+  readonly name: string;
+  /** The relay's own id, of a request. */
+  readonly id: number | undefined;
+}
+
+/** A server in one era. */
+export interface Pipe {
+  /**
+   * Never throws. Each request gets exactly one response with its id: the server's, or an error of Warder's where the stream
+   * was lost, the request refused, its time is over, or nobody has signed in. A request that the host has cancelled may get none.
+   */
+  send(message: RemoteMessage): void;
+  /** The server does not keep up: read no more of the host. */
+  readonly full: boolean;
+  /** Stops and starts the flow of messages from the server. */
+  pause(paused: boolean): void;
+  /** Ends the session at the server and aborts all streams. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** What a pipe tells its owner. */
+export interface PipeListener {
+  /** A message as it came: one JSON text, without a line break outside of strings. */
+  message(json: Buffer): void;
+  /** `full` is false again. */
+  drained(): void;
+  /** A request waits for a person, and what for; undefined: it waits no longer. */
+  waiting(id: number, text: string | undefined): void;
+  /** A message over the budget for a line was not read; the request that it answers, if known, gets an error of Warder's. */
+  oversize(id: number | undefined, bytes: number): void;
+  /** The session is gone for good. */
+  lost(reason: string): void;
+}
+
+/** A request that carries a credential, for the log. */
+export interface AuthorizedRequest {
+  readonly mark: TokenMark;
+  readonly url: URL;
+  readonly method: string;
+  /** The relay's id of the message that it carries. */
+  readonly id: number | undefined;
+}
+
+/** Where the use of credentials is recorded. */
+export interface CredentialLedger {
+  /** A credential is about to be sent. Throws `audit-unwritable`: then nothing is sent. */
+  recordUse(request: AuthorizedRequest): void;
+  /** The server has answered. Never throws. */
+  recordAnswer(request: AuthorizedRequest, status: number): void;
+  /** The server has not answered. Never throws. */
+  recordNoAnswer(request: AuthorizedRequest, reason: string): void;
+}
+
+/** Bounds of a pipe. */
+export interface PipeBudgets {
+  /** The longest message in bytes. */
+  readonly line: number;
+  /** Open requests. */
+  readonly open: number;
+  /** Bytes that wait to be sent; beyond, the pipe is full. */
+  readonly waiting: number;
+}
+
+/** What a pipe is made of. */
+export interface PipeParts {
+  readonly server: URL;
+  /** Headers of the profile: literals, never secrets. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly fetch: RemoteFetch;
+  readonly authorizer: Authorizer;
+  readonly ledger: CredentialLedger;
+  readonly listener: PipeListener;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly budgets: PipeBudgets;
+}

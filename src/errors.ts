@@ -39,6 +39,9 @@ export const EXIT = {
   'package-unlocked': 65,
   'package-changed': 77,
   'package-bin': 65,
+  // sign in to the remote server
+  'sign-in-needed': 77,
+  'sign-in-failed': 77,
   // repair the server
   'server-missing': 127,
   'server-unstartable': 126,

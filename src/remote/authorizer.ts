@@ -1,5 +1,5 @@
 // How requests to a remote server are authorized: one authorizer for each session.
-import type { WarderError } from '../errors.ts';
+import { WarderError } from '../errors.ts';
 
 /** What a token is, for the log: never a value. */
 export interface TokenMark {
@@ -35,7 +35,7 @@ export interface RefusedAnswer {
   readonly waits: (text: string) => void;
 }
 
-export interface Authorizer {
+export interface Authorizer extends Disposable {
   /**
    * `ready`: requests may go. `signed-out`: nobody has signed in. `unasked`: this host program may not use the user's token
    * yet.
@@ -51,4 +51,11 @@ export interface Authorizer {
   answered(headers: Headers): void;
   /** The values to be redacted from all that passes. */
   values(): readonly string[];
+}
+
+/** Nobody has signed in, or the sign-in holds no more; `why` says which. */
+export function signInNeeded(profile: string, why = 'nobody has signed in'): WarderError {
+  return new WarderError('sign-in-needed', `cannot use "${profile}": ${why}`, {
+    hint: `run: warder login ${profile}`,
+  });
 }

@@ -15,7 +15,7 @@ async function load() {
     'consent/store/grants.ts': 'GrantBook',
     'consent/trust/session-trust.ts': 'SessionTrust',
     'consent/trust/record.ts': 'emptyDescribed',
-    'relay/json/digest.ts': 'digestOf',
+    'json/digest.ts': 'digestOf',
   };
   const contents = Object.entries(exports).map(
     ([path, names]) => `export { ${names} } from ${JSON.stringify(source(path))};`,

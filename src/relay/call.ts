@@ -2,11 +2,11 @@
 // relay's own, so that the host may use its ids as it likes: what a server answers late, twice or by mistake can
 // never be taken for the answer to another request.
 import type { Fields } from '../audit/events.ts';
+import type { Envelope, Id } from '../json/envelope.ts';
 import type { CallArguments } from '../policy/condition.ts';
 import type { ConsentOutcome, ConsentSubject } from './consent.ts';
 import { errorLine, NO_ID, type Refusal } from './error-response.ts';
 import type { Outbox } from './flow/outbox.ts';
-import type { Envelope, Id } from './json/envelope.ts';
 import type { Method, Target } from './methods.ts';
 import type { DigestedText, Ended, Joins, Recorder } from './recorder.ts';
 import type { Trust } from './trust.ts';

@@ -1,7 +1,8 @@
 // The open requests of a host, by its own ids and by those that the server knows.
+
+import type { Id } from '../json/envelope.ts';
 import { type Call, type CallBooks, type CallContext, LISTEN } from './call.ts';
 import { ownId } from './ids.ts';
-import type { Id } from './json/envelope.ts';
 import { forgetOldest } from './oldest.ts';
 
 export interface CallsOptions extends CallContext {

@@ -1,6 +1,6 @@
 // What a server has listed, in a form that only equal values share: to be compared with what it lists later, and to be
 // shown to people.
-import { digest, exactForm } from './json/digest.ts';
+import { digest, exactForm } from '../json/digest.ts';
 
 /** A JSON value. */
 export interface Canonical {

@@ -1,5 +1,5 @@
 // Ids of the relay's own, under which a server knows the requests of the host and the host those of the server.
-import type { Id } from './json/envelope.ts';
+import type { Id } from '../json/envelope.ts';
 
 /** Counts from 1, so that no id is 0: some programs take that for none. */
 export function counter(): () => number {

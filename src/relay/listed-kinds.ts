@@ -1,5 +1,5 @@
 // The four lists of a server: how each is asked for, where its entries stand, and how a server says that they change.
-import { type Keys, keysOf } from './json/member.ts';
+import { type Keys, keysOf } from '../json/member.ts';
 import type { ListedKind } from './trust.ts';
 
 export interface ListShape {

@@ -4,10 +4,11 @@
 //
 // The table follows the schemas of both eras and the tasks extension (SEP-2663). A method that is not in it is
 // governed by `policy.methods`, else by the policy's default, and recorded: it may do anything.
+
+import { hasDuplicateMembers } from '../json/duplicates.ts';
+import { OPEN_ARRAY } from '../json/json.ts';
+import { type Range, readElements, readMember, readText } from '../json/read.ts';
 import { type Kind, MAX_NAME } from '../policy/decide.ts';
-import { hasDuplicateMembers } from './json/duplicates.ts';
-import { OPEN_ARRAY } from './json/json.ts';
-import { type Range, readElements, readMember, readText } from './json/read.ts';
 
 /** The method that calls a tool. */
 export const CALL = 'tools/call';

@@ -1,10 +1,11 @@
 // What the relay reads of the `params` of a message, beside what a request acts on: see methods.ts.
+
+import { digestOf } from '../json/digest.ts';
+import { hasDuplicateMembers } from '../json/duplicates.ts';
+import { type Envelope, type Id, readId, readString } from '../json/envelope.ts';
+import { OPEN_OBJECT, QUOTE } from '../json/json.ts';
+import { readMember } from '../json/read.ts';
 import type { Refusal } from './error-response.ts';
-import { digestOf } from './json/digest.ts';
-import { hasDuplicateMembers } from './json/duplicates.ts';
-import { type Envelope, type Id, readId, readString } from './json/envelope.ts';
-import { OPEN_OBJECT, QUOTE } from './json/json.ts';
-import { readMember } from './json/read.ts';
 import type { RequestJoins } from './recorder.ts';
 
 const NULL = 0x6e;

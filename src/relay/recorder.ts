@@ -3,11 +3,11 @@
 import { createHash } from 'node:crypto';
 import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
+import { digest } from '../json/digest.ts';
 import type { Log } from '../os/log.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { Profile } from '../profile/format.ts';
 import type { Refusal } from './error-response.ts';
-import { digest } from './json/digest.ts';
 
 /** Arguments that are longer, in bytes, are kept as their digest. What is given as a string is not longer. */
 export const MAX_ARGUMENTS = 16_384;

@@ -1,13 +1,13 @@
 // Answers the host of a session that will not be: see `wire/refused-start.ts`. What the host sends is searched, and no
 // values are built of it.
 import type { WarderError } from '../errors.ts';
+import { batchOf } from '../json/batch.ts';
+import { readEnvelope } from '../json/envelope.ts';
+import { LineSplitter } from '../json/lines.ts';
 import { MAX_ASKED, PATIENCE, refusedStartLine } from '../wire/refused-start.ts';
 import { BUDGETS } from './budgets.ts';
 import type { Endpoint } from './endpoint.ts';
 import { textOfId } from './ids.ts';
-import { batchOf } from './json/batch.ts';
-import { readEnvelope } from './json/envelope.ts';
-import { LineSplitter } from './json/lines.ts';
 
 /** Answers what the host asks. Settles once it has asked something, has ended its input, or after a second. */
 export function answerRefusal(host: Endpoint, refusal: WarderError): Promise<void> {

@@ -3,6 +3,7 @@
 // ends it, and no other: see guard.ts.
 import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
+import { LineSplitter } from '../json/lines.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
@@ -25,7 +26,6 @@ import { WaitingRoom } from './flow/waiting-room.ts';
 import { Guard } from './guard.ts';
 import { FromHost } from './host/from-host.ts';
 import { counter } from './ids.ts';
-import { LineSplitter } from './json/lines.ts';
 import { ServerLists } from './lists/server-lists.ts';
 import type { Neighbours } from './neighbours.ts';
 import { Recorder } from './recorder.ts';

@@ -1,8 +1,9 @@
 // What of a request a person is shown, and the digest by which an answer is known to be about it.
+
+import { digest, digestOf } from '../../json/digest.ts';
+import type { Range } from '../../json/read.ts';
 import { readArguments } from '../../policy/arguments.ts';
 import type { ConsentOutcome } from '../consent.ts';
-import { digest, digestOf } from '../json/digest.ts';
-import type { Range } from '../json/read.ts';
 import { askedOf } from './retry.ts';
 
 /** Longer arguments, in bytes, are shown to nobody: whoever agreed would not know to what. */

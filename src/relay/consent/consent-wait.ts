@@ -1,13 +1,14 @@
 // Requests that wait for a person, who decides on them or on the first use of the server. One that waits holds up no other
 // message; the host is told now and then that it does, if it has asked for progress. What was answered counts for the request as it was asked about: a tool whose
 // definition has changed meanwhile is asked about again.
+
+import { digest } from '../../json/digest.ts';
+import type { Envelope } from '../../json/envelope.ts';
+import { readMember } from '../../json/read.ts';
 import type { Verdict } from '../../policy/decide.ts';
 import type { Call } from '../call.ts';
 import type { Consent, ConsentOutcome, ConsentSubject, HostDialog, OpenConsent } from '../consent.ts';
 import type { Outbox } from '../flow/outbox.ts';
-import { digest } from '../json/digest.ts';
-import type { Envelope } from '../json/envelope.ts';
-import { readMember } from '../json/read.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import { CALL } from '../methods.ts';
 import { retryOf } from '../params.ts';

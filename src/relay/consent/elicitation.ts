@@ -1,9 +1,9 @@
 // Forms that a host shows its user: `elicitation/create`, a request of its own up to 2025-11-25, and part of an
 // `input_required` result from 2026-07-28. What is read of a host's answer is what it says in one way only: a member that
 // is there twice, more members than were asked for, or a value that was not offered make it no answer.
-import { hasDuplicateMembers } from '../json/duplicates.ts';
-import { OPEN_OBJECT } from '../json/json.ts';
-import { type Range, readMember, readText } from '../json/read.ts';
+import { hasDuplicateMembers } from '../../json/duplicates.ts';
+import { OPEN_OBJECT } from '../../json/json.ts';
+import { type Range, readMember, readText } from '../../json/read.ts';
 
 /** The method, and the capability of a host that answers it. */
 export const ELICIT = 'elicitation/create';

@@ -1,11 +1,12 @@
 // Questions of Warder's own in a dialog of the host, up to 2025-11-25: `elicitation/create` requests that no server
 // sees. They share the ids with the requests of the server, so that an answer can reach no other than the one it is to.
+
+import type { Envelope, Id } from '../../json/envelope.ts';
+import { readMember } from '../../json/read.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { DialogQuestion, DialogReply, HostDialog } from '../consent.ts';
 import type { Outbox } from '../flow/outbox.ts';
 import { ownId } from '../ids.ts';
-import type { Envelope, Id } from '../json/envelope.ts';
-import { readMember } from '../json/read.ts';
 import { CANCELLED } from '../methods.ts';
 import { forgetOldest } from '../oldest.ts';
 import type { ServerRequests } from '../server/server-requests.ts';

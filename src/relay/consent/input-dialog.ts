@@ -3,6 +3,9 @@
 // by a `requestState` that nobody can guess, that counts once, and only for the same request: the same method, the same
 // thing that it acts on, the same arguments. The server never sees it; what the server has asked before is put back.
 import { randomBytes } from 'node:crypto';
+import { digest } from '../../json/digest.ts';
+import { type Envelope, readEnvelope } from '../../json/envelope.ts';
+import { type Range, readMember, readText } from '../../json/read.ts';
 import type { Clock } from '../../os/clock.ts';
 import { type Call, UNAUDITED } from '../call.ts';
 import type {
@@ -16,9 +19,6 @@ import type {
 import type { Refusal } from '../error-response.ts';
 import type { WaitingRoom } from '../flow/waiting-room.ts';
 import type { RequestRecords } from '../host/request-records.ts';
-import { digest } from '../json/digest.ts';
-import { type Envelope, readEnvelope } from '../json/envelope.ts';
-import { type Range, readMember, readText } from '../json/read.ts';
 import { CALL, READ } from '../methods.ts';
 import type { Replay } from '../upstream/replay.ts';
 import { isSameRequest } from './begun-calls.ts';

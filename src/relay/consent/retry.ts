@@ -1,7 +1,7 @@
 // Requests that are made again with what was asked for (2026-07-28): the members of `params` by which they are. The
 // server's own stay what they are; those of the relay are put in and taken out again. All other bytes stay as they came.
-import { type Keys, keysOf, NO_KEY } from '../json/member.ts';
-import { type NamedMember, type Range, readMembers } from '../json/read.ts';
+import { type Keys, keysOf, NO_KEY } from '../../json/member.ts';
+import { type NamedMember, type Range, readMembers } from '../../json/read.ts';
 
 /** `requestState` and `inputResponses`, and other spellings of these. */
 const RETRY = keysOf({ requestState: 0, inputResponses: 1 });

@@ -1,8 +1,9 @@
 // Requests of a server that a person decides on: what is asked, and what was answered before.
+
+import type { Range } from '../../json/read.ts';
 import type { Verdict } from '../../policy/decide.ts';
 import type { Consent, ConsentOutcome, ConsentSubject, OpenConsent } from '../consent.ts';
 import type { Refusal } from '../error-response.ts';
-import type { Range } from '../json/read.ts';
 import type { Current } from '../upstream/current.ts';
 import { askedWith, exactDigest, unaskable } from './consent-subject.ts';
 import type { FormDialog } from './form-dialog.ts';

@@ -1,6 +1,6 @@
 // The messages of one side, in their order. A short one is taken as it comes; a long one is looked through in slices, and
 // what comes after it waits. While anything waits, that side is to be read no further.
-import type { LineListener, Oversize } from '../json/lines.ts';
+import type { LineListener, Oversize } from '../../json/lines.ts';
 import type { Slices, Work } from './slices.ts';
 
 /** A line of more bytes is long. A short one is read at once: that takes a few milliseconds at most, whatever is in it. */

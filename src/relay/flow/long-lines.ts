@@ -4,12 +4,12 @@
 // Each part goes through the line from its beginning to its end: that it is UTF-8, its grammar and envelope, the values in
 // it, its digest.
 import { isUtf8 } from 'node:buffer';
+import { digestInSlices, digestOf, MAX_CANONICAL } from '../../json/digest.ts';
+import type { Envelope, Id } from '../../json/envelope.ts';
+import type { Range } from '../../json/read.ts';
+import { LineScan, type Scanned } from '../../json/scan.ts';
 import { type Call, LISTEN } from '../call.ts';
 import type { Calls } from '../calls.ts';
-import { digestInSlices, digestOf, MAX_CANONICAL } from '../json/digest.ts';
-import type { Envelope, Id } from '../json/envelope.ts';
-import type { Range } from '../json/read.ts';
-import { LineScan, type Scanned } from '../json/scan.ts';
 import { CALL, methodOf } from '../methods.ts';
 import type { DigestedText, Joins, RequestJoins } from '../recorder.ts';
 import { type Interim, readInterim } from '../server/tasks.ts';

@@ -1,12 +1,13 @@
 // What stands in the way of a request of the host before the policy is asked: that it is malformed, that it acts on
 // what is not there, that there is no room for it, or that it has to wait.
+
+import type { Envelope } from '../../json/envelope.ts';
+import type { Scanned } from '../../json/scan.ts';
 import type { Budgets } from '../budgets.ts';
 import type { Call } from '../call.ts';
 import type { Calls } from '../calls.ts';
 import { BUSY, type Refusal } from '../error-response.ts';
 import type { WaitingRoom, WaitReason } from '../flow/waiting-room.ts';
-import type { Envelope } from '../json/envelope.ts';
-import type { Scanned } from '../json/scan.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import { CALL, readTargets } from '../methods.ts';
 import { callFault, toolOf } from '../params.ts';

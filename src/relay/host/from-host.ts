@@ -1,6 +1,12 @@
 // Messages on their way from the host to the server: parse, policy, consent, audit, forward, in this order. There
 // is one place where a request is let through, and every refusal leaves by the same exit. What is forwarded is the
 // message as it came, byte for byte, but for its id.
+
+import { type Envelope, readEnvelope } from '../../json/envelope.ts';
+import type { Oversize } from '../../json/lines.ts';
+import { idOf, kindOf } from '../../json/oversize.ts';
+import { readMember } from '../../json/read.ts';
+import { findId } from '../../json/recovery.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Verdict } from '../../policy/decide.ts';
 import type { Anomalies } from '../anomalies.ts';
@@ -18,11 +24,6 @@ import type { LongRequest } from '../flow/long-lines.ts';
 import type { Outbox } from '../flow/outbox.ts';
 import type { Waiter, WaitingRoom, WaitReason } from '../flow/waiting-room.ts';
 import { textOfId } from '../ids.ts';
-import { type Envelope, readEnvelope } from '../json/envelope.ts';
-import type { Oversize } from '../json/lines.ts';
-import { idOf, kindOf } from '../json/oversize.ts';
-import { readMember } from '../json/read.ts';
-import { findId } from '../json/recovery.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import { CALL, CANCELLED, methodOf } from '../methods.ts';
 import type { Recorder } from '../recorder.ts';

@@ -1,16 +1,17 @@
 // Lines of the host that are no requests and cannot be passed on. Whoever waits for one gets an error in its place:
 // the host under the id that was found in it, or the server whose request it answers.
+
+import { batchOf } from '../../json/batch.ts';
+import { type Envelope, idText } from '../../json/envelope.ts';
+import { OPEN_ARRAY } from '../../json/json.ts';
+import { isBlank } from '../../json/lines.ts';
+import { type Found, findId } from '../../json/recovery.ts';
+import type { Scanned } from '../../json/scan.ts';
 import type { Anomalies } from '../anomalies.ts';
 import type { Budgets } from '../budgets.ts';
 import type { Calls } from '../calls.ts';
 import { errorLine, NO_ID, type Refusal } from '../error-response.ts';
 import type { Outbox } from '../flow/outbox.ts';
-import { batchOf } from '../json/batch.ts';
-import { type Envelope, idText } from '../json/envelope.ts';
-import { OPEN_ARRAY } from '../json/json.ts';
-import { isBlank } from '../json/lines.ts';
-import { type Found, findId } from '../json/recovery.ts';
-import type { Scanned } from '../json/scan.ts';
 import type { Questions } from '../server/questions.ts';
 
 export interface RejectedLinesOptions {

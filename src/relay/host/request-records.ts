@@ -1,9 +1,10 @@
 // The records of what the host asks: a request is on record, with what was decided on it, before it goes on.
+
+import type { Envelope } from '../../json/envelope.ts';
 import type { Verdict } from '../../policy/decide.ts';
 import type { Call } from '../call.ts';
 import type { Refusal } from '../error-response.ts';
 import type { LongRequest } from '../flow/long-lines.ts';
-import type { Envelope } from '../json/envelope.ts';
 import { retryOf } from '../params.ts';
 import { type Decided, MAX_ARGUMENTS, type Recorder } from '../recorder.ts';
 import type { Current } from '../upstream/current.ts';

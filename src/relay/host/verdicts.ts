@@ -1,13 +1,14 @@
 // What the policy of a session says of a request. Verdicts on tools are kept by name, as the same few are called
 // again and again; a changed policy or redaction drops them.
+
+import type { Envelope } from '../../json/envelope.ts';
+import { OPEN_OBJECT } from '../../json/json.ts';
 import { MAX_JUDGED } from '../../policy/arguments.ts';
 import { CallArguments } from '../../policy/condition.ts';
 import { decide, decideAll, denies, hasConditions, type Verdict } from '../../policy/decide.ts';
 import type { Budgets } from '../budgets.ts';
 import type { Call } from '../call.ts';
 import type { Refusal } from '../error-response.ts';
-import type { Envelope } from '../json/envelope.ts';
-import { OPEN_OBJECT } from '../json/json.ts';
 import { CALL, type Target } from '../methods.ts';
 import type { Current } from '../upstream/current.ts';
 

@@ -1,12 +1,13 @@
 // Requests of the host that are taken back: by the host, which cancels them, or since the session ends while they wait. What
 // had not gone on is written to the log with the reason for which it does not.
+
+import { type Envelope, readEnvelope } from '../../json/envelope.ts';
 import type { Anomalies } from '../anomalies.ts';
 import type { Call } from '../call.ts';
 import type { Calls } from '../calls.ts';
 import type { ConsentWait } from '../consent/consent-wait.ts';
 import type { Refusal } from '../error-response.ts';
 import type { WaitingRoom } from '../flow/waiting-room.ts';
-import { type Envelope, readEnvelope } from '../json/envelope.ts';
 import { requestIdOf } from '../params.ts';
 import { INITIALIZE } from '../upstream/replay.ts';
 import type { RequestRecords } from './request-records.ts';

@@ -4,8 +4,8 @@
 //
 // The reader is a generator: it yields after each slice of work, so that a long list does not keep the daemon from
 // its other sessions. What it reads must stay as it is meanwhile.
-import { digest } from '../json/digest.ts';
-import { hasDuplicateMembers } from '../json/duplicates.ts';
+import { digest } from '../../json/digest.ts';
+import { hasDuplicateMembers } from '../../json/duplicates.ts';
 import {
   CLOSE_ARRAY,
   CLOSE_OBJECT,
@@ -14,10 +14,10 @@ import {
   OPEN_OBJECT,
   skipSpace,
   skipValue,
-} from '../json/json.ts';
-import { findMember, type Member, type Range, readMember, readText } from '../json/read.ts';
-import type { Wanted } from '../json/scan.ts';
-import { type Edit, splice } from '../json/splice.ts';
+} from '../../json/json.ts';
+import { findMember, type Member, type Range, readMember, readText } from '../../json/read.ts';
+import type { Wanted } from '../../json/scan.ts';
+import { type Edit, splice } from '../../json/splice.ts';
 import { isInterface, type ListShape } from '../listed-kinds.ts';
 import type { Listed } from '../trust.ts';
 

@@ -1,6 +1,6 @@
 // What a server has listed of one kind: the name of each entry, and the digest of its whole definition. The definitions
 // themselves are not kept.
-import { digest } from '../json/digest.ts';
+import { digest } from '../../json/digest.ts';
 import type { Entry, ListLimits } from './list-page.ts';
 
 /** The entries of one list of a session. */

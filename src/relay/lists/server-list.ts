@@ -3,11 +3,11 @@
 //
 // Long lists are read in slices: see slices.ts.
 
+import type { Member, Range } from '../../json/read.ts';
+import type { Wanted } from '../../json/scan.ts';
 import { MAX_NAME } from '../../policy/decide.ts';
 import type { Budgets } from '../budgets.ts';
 import type { Work } from '../flow/slices.ts';
-import type { Member, Range } from '../json/read.ts';
-import type { Wanted } from '../json/scan.ts';
 import type { ListShape } from '../listed-kinds.ts';
 import type { Trust } from '../trust.ts';
 import type { Current } from '../upstream/current.ts';

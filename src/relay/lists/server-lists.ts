@@ -1,7 +1,7 @@
 // All that a server has listed of itself, for one session.
 
+import { type Range, readMember } from '../../json/read.ts';
 import type { Slices, Work } from '../flow/slices.ts';
-import { type Range, readMember } from '../json/read.ts';
 import { LIST_SHAPES } from '../listed-kinds.ts';
 import type { ListedKind } from '../trust.ts';
 import { ServerList, type ServerListOptions } from './server-list.ts';

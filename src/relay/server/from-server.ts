@@ -1,6 +1,16 @@
 // Messages on their way from the server to the host: redact, match, audit, forward. An answer goes on only if it is
 // the first to a request that is open; what is no message does not go on at all. What goes on is the message as it
 // came, byte for byte, but for ids and what is redacted.
+
+import { batchOf } from '../../json/batch.ts';
+import { digestOf } from '../../json/digest.ts';
+import { type Envelope, idText, readEnvelope } from '../../json/envelope.ts';
+import { OPEN_ARRAY } from '../../json/json.ts';
+import { isBlank, type Oversize } from '../../json/lines.ts';
+import { idOf } from '../../json/oversize.ts';
+import { readMember } from '../../json/read.ts';
+import { findId } from '../../json/recovery.ts';
+import type { Wanted } from '../../json/scan.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Anomalies } from '../anomalies.ts';
 import type { Budgets } from '../budgets.ts';
@@ -10,15 +20,6 @@ import type { BegunCalls } from '../consent/begun-calls.ts';
 import { errorLine } from '../error-response.ts';
 import type { LongAnswer } from '../flow/long-lines.ts';
 import type { Outbox } from '../flow/outbox.ts';
-import { batchOf } from '../json/batch.ts';
-import { digestOf } from '../json/digest.ts';
-import { type Envelope, idText, readEnvelope } from '../json/envelope.ts';
-import { OPEN_ARRAY } from '../json/json.ts';
-import { isBlank, type Oversize } from '../json/lines.ts';
-import { idOf } from '../json/oversize.ts';
-import { readMember } from '../json/read.ts';
-import { findId } from '../json/recovery.ts';
-import type { Wanted } from '../json/scan.ts';
 import type { ServerList } from '../lists/server-list.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import type { DigestedText, Recorder } from '../recorder.ts';

@@ -1,5 +1,7 @@
 // What a server asks of the host, and the host's replies: policy, consent, audit, forward. Each has an id of the relay's
 // own towards the host: see server-requests.ts. Forms are labelled as the server's, and not too many: see server-forms.ts.
+
+import { type Envelope, type Id, readEnvelope } from '../../json/envelope.ts';
 import type { Clock } from '../../os/clock.ts';
 import { decide, type Verdict } from '../../policy/decide.ts';
 import type { Anomalies } from '../anomalies.ts';
@@ -13,7 +15,6 @@ import { BUSY, errorLine, type Refusal } from '../error-response.ts';
 import type { Outbox } from '../flow/outbox.ts';
 import { refusalOf } from '../host/verdicts.ts';
 import { textOfId } from '../ids.ts';
-import { type Envelope, type Id, readEnvelope } from '../json/envelope.ts';
 import { type Method, methodOf } from '../methods.ts';
 import type { DigestedText, Recorder } from '../recorder.ts';
 import type { Current } from '../upstream/current.ts';

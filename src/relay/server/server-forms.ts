@@ -2,10 +2,10 @@
 // Warder's, and with every character that hides, moves or reorders text shown as an escape. What cannot be labelled is not
 // shown. What the server gets back is not changed: names of members and values stay as they are.
 import { escapeUnprintable } from '../../audit/printable.ts';
+import { hasDuplicateMembers } from '../../json/duplicates.ts';
+import { OPEN_OBJECT } from '../../json/json.ts';
 import { isExactNumber, parseExactly } from '../../wire/exact-json.ts';
 import type { Refusal } from '../error-response.ts';
-import { hasDuplicateMembers } from '../json/duplicates.ts';
-import { OPEN_OBJECT } from '../json/json.ts';
 
 /** The longest form, in bytes of JSON text. */
 export const MAX_FORM = 65_536;

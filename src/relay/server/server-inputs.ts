@@ -1,6 +1,13 @@
 // What a server asks of the host as a part of its answers: from 2026-07-28 `inputRequests` of an `input_required` result or
 // of a task, before that forms that an error names. It passes what a request of the server passed before: policy, consent, audit; forms are labelled, and not too
 // many. An answer that asks for what is refused does not go on. See questions.ts.
+
+import { digest } from '../../json/digest.ts';
+import { hasDuplicateMembers } from '../../json/duplicates.ts';
+import { type Envelope, readEnvelope } from '../../json/envelope.ts';
+import { OPEN_OBJECT } from '../../json/json.ts';
+import { keysOf } from '../../json/member.ts';
+import { type Member, type Range, readElements, readMember, readMembers, readText } from '../../json/read.ts';
 import { decide, type Verdict } from '../../policy/decide.ts';
 import type { Budgets } from '../budgets.ts';
 import type { Call } from '../call.ts';
@@ -9,12 +16,6 @@ import { refusalBy, type ServerConsent } from '../consent/server-consent.ts';
 import type { ConsentOutcome, OpenConsent } from '../consent.ts';
 import type { Refusal } from '../error-response.ts';
 import { refusalOf } from '../host/verdicts.ts';
-import { digest } from '../json/digest.ts';
-import { hasDuplicateMembers } from '../json/duplicates.ts';
-import { type Envelope, readEnvelope } from '../json/envelope.ts';
-import { OPEN_OBJECT } from '../json/json.ts';
-import { keysOf } from '../json/member.ts';
-import { type Member, type Range, readElements, readMember, readMembers, readText } from '../json/read.ts';
 import { CALL, methodOf } from '../methods.ts';
 import { forgetOldest } from '../oldest.ts';
 import type { Recorder } from '../recorder.ts';

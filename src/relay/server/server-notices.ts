@@ -1,10 +1,11 @@
 // Notifications on their way from the server to the host, and those of the relay's own. What names a request or a
 // subscription gets the id that the host knows.
+
+import { type Envelope, readEnvelope, readId } from '../../json/envelope.ts';
 import type { Anomalies } from '../anomalies.ts';
 import { LISTEN } from '../call.ts';
 import type { Calls } from '../calls.ts';
 import type { Outbox } from '../flow/outbox.ts';
-import { type Envelope, readEnvelope, readId } from '../json/envelope.ts';
 import type { ServerList } from '../lists/server-list.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import { CANCELLED } from '../methods.ts';

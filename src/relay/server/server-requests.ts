@@ -1,9 +1,10 @@
 // Requests of a server that the host has not answered yet. Towards the host each has an id of the relay's own, so
 // that an answer can reach no other request than the one it was given to: not one of a server that is gone, and
 // not a second one under the same id.
+
+import type { Id } from '../../json/envelope.ts';
 import type { Clock } from '../../os/clock.ts';
 import { counter, ownId } from '../ids.ts';
-import type { Id } from '../json/envelope.ts';
 import type { DigestedText, Recorder } from '../recorder.ts';
 
 /** A request of a server. */

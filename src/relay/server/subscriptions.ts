@@ -1,9 +1,10 @@
 // From 2026-07-28 a server names the subscription that a notification belongs to by the id of the host's
 // `subscriptions/listen`. The server knows the relay's own id, and the host gets its own.
+
+import { type Envelope, readId } from '../../json/envelope.ts';
+import { type Member, readMember } from '../../json/read.ts';
 import type { Call } from '../call.ts';
 import { ownId } from '../ids.ts';
-import { type Envelope, readId } from '../json/envelope.ts';
-import { type Member, readMember } from '../json/read.ts';
 import type { ListShape } from '../listed-kinds.ts';
 
 const META = '_meta';

@@ -1,7 +1,7 @@
 // The tasks of a session: a request for a task is let through only if an answer in the same session has named it, so
 // that no host reaches the task of another. An id may be a bearer token: its digest is kept, and recorded.
-import { digest } from '../json/digest.ts';
-import { type Member, type Range, readMember, readText } from '../json/read.ts';
+import { digest } from '../../json/digest.ts';
+import { type Member, type Range, readMember, readText } from '../../json/read.ts';
 import type { Target } from '../methods.ts';
 import { forgetOldest } from '../oldest.ts';
 import type { Joins } from '../recorder.ts';

@@ -1,12 +1,13 @@
 // Answers that are checked against what the user has accepted of the server before the host gets them: pages of its
 // lists, what it says of itself, the contents of its interfaces. What is held back of them is taken out, or the answer
 // is an error.
+
+import { type Envelope, readEnvelope } from '../../json/envelope.ts';
+import { readMember } from '../../json/read.ts';
+import type { Scanned, Wanted } from '../../json/scan.ts';
+import { splice } from '../../json/splice.ts';
 import { decide, denies } from '../../policy/decide.ts';
 import type { Call } from '../call.ts';
-import { type Envelope, readEnvelope } from '../json/envelope.ts';
-import { readMember } from '../json/read.ts';
-import type { Scanned, Wanted } from '../json/scan.ts';
-import { splice } from '../json/splice.ts';
 import { isInterface } from '../listed-kinds.ts';
 import { cacheEdits } from '../lists/list-page.ts';
 import type { ServerList } from '../lists/server-list.ts';

@@ -1,8 +1,8 @@
 // The contents of a resource, to compare them with what they were before.
 
+import { digestInSlices, digestOf, MAX_CANONICAL } from '../../json/digest.ts';
+import type { Member } from '../../json/read.ts';
 import type { Work } from '../flow/slices.ts';
-import { digestInSlices, digestOf, MAX_CANONICAL } from '../json/digest.ts';
-import type { Member } from '../json/read.ts';
 
 /** The digest of the `contents` of a result: see `digestOf`. Undefined: there are none, or two readers could see two. */
 export function* contentsDigest(bytes: Buffer, contents: Member): Work<string | undefined> {

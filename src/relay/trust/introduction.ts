@@ -1,9 +1,9 @@
 // What a server says of itself, in its answer to `initialize` or `server/discover`. Of a server of 2026-07-28 its
 // `serverInfo` stands in the result's `_meta`.
-import { hasDuplicateMembers } from '../json/duplicates.ts';
-import { readEnvelope } from '../json/envelope.ts';
-import { COMMA, skipSpace } from '../json/json.ts';
-import { type Member, type Range, readMember, readText } from '../json/read.ts';
+import { hasDuplicateMembers } from '../../json/duplicates.ts';
+import { readEnvelope } from '../../json/envelope.ts';
+import { COMMA, skipSpace } from '../../json/json.ts';
+import { type Member, type Range, readMember, readText } from '../../json/read.ts';
 import type { Introduction } from '../trust.ts';
 
 type Path = readonly [string, ...string[]];

@@ -2,12 +2,13 @@
 // host is kept until the session takes it over. A server of a host that has said `initialize` is told the same, and
 // must answer as the old one did; else it is asked `server/discover` in the host's name; and where the host has
 // said nothing by which to ask, the server has to live for a while.
+
+import { readEnvelope } from '../../json/envelope.ts';
+import type { Oversize } from '../../json/lines.ts';
+import { idOf } from '../../json/oversize.ts';
+import { findId } from '../../json/recovery.ts';
 import type { Ending } from '../../os/spawn.ts';
 import type { Budgets } from '../budgets.ts';
-import { readEnvelope } from '../json/envelope.ts';
-import type { Oversize } from '../json/lines.ts';
-import { idOf } from '../json/oversize.ts';
-import { findId } from '../json/recovery.ts';
 import type { OwnRequests } from './own-requests.ts';
 import { DISCOVER, INITIALIZE, type Replay } from './replay.ts';
 import type { Upstream, UpstreamListener } from './upstream.ts';

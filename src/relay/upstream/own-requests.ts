@@ -1,9 +1,10 @@
 // Requests of the relay's own to a server: to greet it, to open again what the host has opened, to list its tools.
 // They share the ids with those of the host, so that an answer can never be taken for another.
+
+import type { Envelope, Id } from '../../json/envelope.ts';
+import { type Member, readMember } from '../../json/read.ts';
+import type { Scanned, Wanted } from '../../json/scan.ts';
 import { ownId } from '../ids.ts';
-import type { Envelope, Id } from '../json/envelope.ts';
-import { type Member, readMember } from '../json/read.ts';
-import type { Scanned, Wanted } from '../json/scan.ts';
 import type { Upstream } from './upstream.ts';
 
 /** The JSON text of a result, whose members `find` finds, or why there is none; `refused`: the server has answered with an error. */

@@ -5,9 +5,10 @@
 // `server/discover` asks the same of the server. Which of the two a host speaks shows by what it has sent.
 //
 // Of what servers answer only digests are kept, so that its size costs nothing.
+
+import { digestOf } from '../../json/digest.ts';
+import { type Range, readMember, readText } from '../../json/read.ts';
 import { LISTEN } from '../call.ts';
-import { digestOf } from '../json/digest.ts';
-import { type Range, readMember, readText } from '../json/read.ts';
 
 export const INITIALIZE = 'initialize';
 export const DISCOVER = 'server/discover';

@@ -1,10 +1,11 @@
 // A server that reads and writes newline-delimited JSON: a process' pipes. Splitting into lines, and joining
 // messages into one write, belong to this transport alone.
+
+import { LineSplitter } from '../../json/lines.ts';
 import type { Ending } from '../../os/spawn.ts';
 import type { ServerEnd } from '../endpoint.ts';
 import { Outbox } from '../flow/outbox.ts';
 import type { Guard } from '../guard.ts';
-import { LineSplitter } from '../json/lines.ts';
 import type { Outgoing, Upstream, UpstreamListener } from './upstream.ts';
 
 /** Does nothing with what a server sends. */

@@ -1,7 +1,8 @@
 // The server's side of a session as messages: what a session needs of a server, whether it is a process whose
 // output is split into lines, or later one behind HTTP, where each request has a stream of its own.
+
+import type { Oversize } from '../../json/lines.ts';
 import type { Ending } from '../../os/spawn.ts';
-import type { Oversize } from '../json/lines.ts';
 
 /** A message to a server: one JSON text, and what a transport may have to say of it beside. */
 export interface Outgoing {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readEnvelope } from '../../../../src/relay/json/envelope.ts';
+import { readEnvelope } from '../../../../src/json/envelope.ts';
 import { LIST_SHAPES, type ListShape } from '../../../../src/relay/listed-kinds.ts';
 import { readListPage } from '../../../../src/relay/lists/list-page.ts';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { readEnvelope } from '../../../../src/relay/json/envelope.ts';
+import { readEnvelope } from '../../../../src/json/envelope.ts';
 import { LIST_SHAPES, type ListShape } from '../../../../src/relay/listed-kinds.ts';
 import { type ListLimits, type ListPage, readListPage } from '../../../../src/relay/lists/list-page.ts';
 

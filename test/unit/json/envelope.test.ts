@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { idText, readEnvelope, readString } from '../../../../src/relay/json/envelope.ts';
+import { idText, readEnvelope, readString } from '../../../src/json/envelope.ts';
 
 /** A line, and what it is. `id` is its JSON text, absent where it could not be read safely. */
 interface Vector {
@@ -17,7 +17,7 @@ interface Vector {
 }
 
 const vectors: Vector[] = JSON.parse(
-  readFileSync(new URL('../../../fixtures/vectors/envelope.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../fixtures/vectors/envelope.json', import.meta.url), 'utf8'),
 );
 
 function read(text: string | Buffer) {

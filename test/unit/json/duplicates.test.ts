@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { hasDuplicateMembers, MAX_NAME_BYTES, MAX_NAMES } from '../../../../src/relay/json/duplicates.ts';
+import { hasDuplicateMembers, MAX_NAME_BYTES, MAX_NAMES } from '../../../src/json/duplicates.ts';
 
 function has(text: string | Buffer): boolean {
   const line = Buffer.from(text);

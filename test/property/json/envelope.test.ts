@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Envelope, idText, readEnvelope, readString } from '../../../../src/relay/json/envelope.ts';
+import { type Envelope, idText, readEnvelope, readString } from '../../../src/json/envelope.ts';
 
 const numRuns = process.env.SLOW === undefined ? 500 : 50_000;
 const timeout = 120_000;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hasDuplicateMembers } from '../../../../src/relay/json/duplicates.ts';
+import { hasDuplicateMembers } from '../../../src/json/duplicates.ts';
 
 const numRuns = process.env.SLOW === undefined ? 1000 : 100_000;
 

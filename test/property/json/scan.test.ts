@@ -1,11 +1,11 @@
 // A long line that is scanned in parts is seen as one that is read at once, wherever the parts end.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hasDuplicateMembers } from '../../../../src/relay/json/duplicates.ts';
-import { readEnvelope } from '../../../../src/relay/json/envelope.ts';
-import { isBlank } from '../../../../src/relay/json/lines.ts';
-import { readMember } from '../../../../src/relay/json/read.ts';
-import { LineScan, type Scanned, type Wanted } from '../../../../src/relay/json/scan.ts';
+import { hasDuplicateMembers } from '../../../src/json/duplicates.ts';
+import { readEnvelope } from '../../../src/json/envelope.ts';
+import { isBlank } from '../../../src/json/lines.ts';
+import { readMember } from '../../../src/json/read.ts';
+import { LineScan, type Scanned, type Wanted } from '../../../src/json/scan.ts';
 
 const numRuns = process.env.SLOW === undefined ? 1000 : 100_000;
 

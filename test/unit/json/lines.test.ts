@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LineSplitter, type Oversize } from '../../../../src/relay/json/lines.ts';
+import { LineSplitter, type Oversize } from '../../../src/json/lines.ts';
 
 function split(limit: number) {
   const lines: string[] = [];

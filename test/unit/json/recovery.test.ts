@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { findId, MAX_SEARCHED } from '../../../../src/relay/json/recovery.ts';
+import { findId, MAX_SEARCHED } from '../../../src/json/recovery.ts';
 
 function find(line: string | Buffer) {
   const text = Buffer.from(line);

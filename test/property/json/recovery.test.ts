@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readEnvelope } from '../../../../src/relay/json/envelope.ts';
-import { keysOf } from '../../../../src/relay/json/member.ts';
-import { findMember, readElements, readMember } from '../../../../src/relay/json/read.ts';
-import { findId } from '../../../../src/relay/json/recovery.ts';
+import { readEnvelope } from '../../../src/json/envelope.ts';
+import { keysOf } from '../../../src/json/member.ts';
+import { findMember, readElements, readMember } from '../../../src/json/read.ts';
+import { findId } from '../../../src/json/recovery.ts';
 
 const numRuns = process.env.SLOW === undefined ? 500 : 50_000;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LineSplitter } from '../../../../src/relay/json/lines.ts';
+import { LineSplitter } from '../../../src/json/lines.ts';
 
 const numRuns = process.env.SLOW === undefined ? 300 : 20_000;
 

@@ -2,7 +2,7 @@
 // white space do not count where the value is small enough to be built; beyond that its bytes are what counts.
 import { isUtf8 } from 'node:buffer';
 import { createHash, hash } from 'node:crypto';
-import { isExactNumber, parseExactly } from '../../wire/exact-json.ts';
+import { isExactNumber, parseExactly } from '../wire/exact-json.ts';
 import { hasDuplicateMembers } from './duplicates.ts';
 import type { Range } from './read.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { digestOf, MAX_CANONICAL } from '../../../../src/relay/json/digest.ts';
-import { readElements, readMember, readText } from '../../../../src/relay/json/read.ts';
+import { digestOf, MAX_CANONICAL } from '../../../src/json/digest.ts';
+import { readElements, readMember, readText } from '../../../src/json/read.ts';
 
 /** A text in the middle of others, and its range. */
 function within(text: string | Buffer): [Buffer, number, number] {

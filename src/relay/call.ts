@@ -90,6 +90,8 @@ export class Call {
   task: string | undefined;
   /** Its `params` name tasks, whose ids may be bearer tokens. */
   namesTasks = false;
+  /** The JSON text of its `progressToken`, where the server may have it wait for a person. */
+  progressToken: string | undefined;
   /** The id towards the server, once it is sent. */
   ownId = 0;
   /** When the chunk had come with which it was sent, in milliseconds of the monotonic clock. */

@@ -1,5 +1,5 @@
 // The two ends of a session as the relay sees them: bytes in, bytes out, ended. What stands behind (a
-// launcher on a socket, a child's pipes, later a remote server) is not the relay's affair.
+// launcher on a socket, a child's pipes) is not the relay's affair. A server may have another side: see upstream.ts.
 import type { Ending } from '../os/spawn.ts';
 
 /** One side of a session: newline-delimited JSON-RPC as bytes, both ways, with backpressure. */
@@ -33,7 +33,7 @@ export interface HostEnd extends Endpoint {
 
 /** A running server. `pause` and `resume` hold for its standard error too. */
 export interface ServerEnd extends Endpoint {
-  /** Undefined where the server is no process of this machine. */
+  /** Undefined where it could not be learned. */
   readonly pid: number | undefined;
   /** The server's standard error, as it comes. One listener. */
   onStderr(listener: (chunk: Buffer) => void): void;

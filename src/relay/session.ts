@@ -13,8 +13,8 @@ import { Calls } from './calls.ts';
 import { BegunCalls } from './consent/begun-calls.ts';
 import { FormDialog } from './consent/form-dialog.ts';
 import { ServerConsent } from './consent/server-consent.ts';
-import type { Consent } from './consent.ts';
-import type { HostEnd, ServerEnd } from './endpoint.ts';
+import type { Consent, HostDialog } from './consent.ts';
+import type { HostEnd } from './endpoint.ts';
 import { BackPressure } from './flow/back-pressure.ts';
 import { Inbox, LONG } from './flow/inbox.ts';
 import { Intake } from './flow/intake.ts';
@@ -44,9 +44,9 @@ import { Current, type Redaction } from './upstream/current.ts';
 import { OwnRequests } from './upstream/own-requests.ts';
 import { Replay } from './upstream/replay.ts';
 import { type NewServer, type Rotated, Rotation } from './upstream/rotation.ts';
-import { StdioUpstream } from './upstream/stdio-upstream.ts';
-import type { Upstream } from './upstream/upstream.ts';
 import { UpstreamListeners } from './upstream/upstream-listeners.ts';
+import { UpstreamWaits } from './upstream/upstream-waits.ts';
+import type { SessionServer, Upstream } from './upstream.ts';
 
 export interface SessionOptions {
   /** Unique in the audit log. */
@@ -55,7 +55,7 @@ export interface SessionOptions {
   readonly profile: string;
   readonly policy: ProfilePolicy;
   readonly host: HostEnd;
-  readonly server: ServerEnd;
+  readonly server: SessionServer;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly auditSettings: Profile['audit'];
   readonly redactor: Redaction;
@@ -118,7 +118,9 @@ export class Session {
     const serverRequests = new ServerRequests({ recorder: this.#recorder, clock });
     const nextId = counter();
     const replay = new Replay();
-    const upstreamOf = (end: ServerEnd): Upstream => new StdioUpstream(end, budgets.line, this.#guard);
+    let dialog: () => HostDialog | undefined = () => undefined;
+    const upstreamOf = (opened: SessionServer): Upstream =>
+      opened.open({ guard: this.#guard, line: budgets.line, dialog: () => dialog() });
     const upstream = upstreamOf(server);
     this.#current = new Current(upstream, policy, redactor);
     this.#calls = new Calls({
@@ -163,6 +165,7 @@ export class Session {
       clock,
       resume,
     });
+    dialog = () => (forms.isOffered ? forms : undefined);
     const { consent } = options;
     const asks = new ServerConsent({ consent, current: this.#current, forms });
     const formRate = new Rate(clock, budgets.forms);
@@ -269,6 +272,7 @@ export class Session {
       intake,
       stderr,
       ownRequests,
+      waits: new UpstreamWaits(shared),
       settle: () => this.#settle(),
       steer: () => this.#backPressure.steer(),
     });

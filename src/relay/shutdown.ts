@@ -19,7 +19,7 @@ import type { Questions } from './server/questions.ts';
 import type { Current } from './upstream/current.ts';
 import type { OwnRequests } from './upstream/own-requests.ts';
 import type { Rotation } from './upstream/rotation.ts';
-import type { Upstream } from './upstream/upstream.ts';
+import type { Upstream } from './upstream.ts';
 
 /** Why a session ended: which side closed, that it was stopped, or a fault in Warder. */
 export type Reason = 'host' | 'server' | 'stopped' | 'fault';

@@ -3,6 +3,7 @@
 import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import type { Log } from '../os/log.ts';
+import { stdioServer } from '../relay/stdio-upstream.ts';
 import type { SessionEntry } from './session-entry.ts';
 import { announceServer } from './session-host.ts';
 import { type SessionContext, type StartedServer, type StartParts, startServer } from './start.ts';
@@ -48,7 +49,7 @@ export async function rotateSession(
       next = await startServer(profile, context(), start);
       await entry.trust?.restarted(next.started);
       announceServer(host, next);
-      return { server: next.server, redactor: entry.secrets.add(next.credentials) };
+      return { server: stdioServer(next.server), redactor: entry.secrets.add(next.credentials) };
     }));
     if (outcome === 'moved' && next !== undefined) entry.started = next;
     version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';

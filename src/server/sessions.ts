@@ -21,6 +21,7 @@ import type { Profiles } from '../profile/watch.ts';
 import type { Consent } from '../relay/consent.ts';
 import { Neighbours } from '../relay/neighbours.ts';
 import { Session } from '../relay/session.ts';
+import { stdioServer } from '../relay/stdio-upstream.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { NO_CONFIRMATIONS, StartingConfirmations } from './confirmations.ts';
 import { PlantedRecords } from './planted-record.ts';
@@ -178,7 +179,7 @@ export class Sessions {
         id,
         profile: profile.name,
         host: hostEndOf(host),
-        server: started.server,
+        server: stdioServer(started.server),
         policy,
         audit,
         auditSettings: profile.audit,

@@ -4,7 +4,6 @@
 
 import { digest } from '../../json/digest.ts';
 import type { Envelope } from '../../json/envelope.ts';
-import { readMember } from '../../json/read.ts';
 import type { Verdict } from '../../policy/decide.ts';
 import type { Call } from '../call.ts';
 import type { Consent, ConsentOutcome, ConsentSubject, HostDialog, OpenConsent } from '../consent.ts';
@@ -12,6 +11,7 @@ import type { Outbox } from '../flow/outbox.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import { CALL } from '../methods.ts';
 import { retryOf } from '../params.ts';
+import { progressTokenOf, reportProgress } from '../progress.ts';
 import type { FirstUse } from '../trust/first-use.ts';
 import type { Current } from '../upstream/current.ts';
 import type { BegunCalls } from './begun-calls.ts';
@@ -36,11 +36,6 @@ export interface ConsentWaitOptions {
 interface Waiting extends Asked {
   readonly progress: NodeJS.Timeout | undefined;
 }
-
-/** Milliseconds between two notices of progress. */
-const PROGRESS = 5000;
-/** What each adds: far less than a server reports. */
-const STEP = 1e-6;
 
 export class ConsentWait {
   readonly #options: ConsentWaitOptions;
@@ -215,21 +210,8 @@ export class ConsentWait {
 
   /** Tells the host at once, and then now and then, that a request waits, if the host has asked for its progress. */
   #reportProgress(message: Envelope, bytes: Buffer, open: OpenConsent): NodeJS.Timeout | undefined {
-    const { metaStart, metaEnd } = message;
-    const token = metaStart === -1 ? 'absent' : readMember(bytes, metaStart, metaEnd, 'progressToken');
-    if (typeof token === 'string') return undefined;
-    const text = bytes.toString('utf8', token.start, token.end);
-    const { toHost, resume } = this.#options;
-    let progress = 0;
-    const report = (): void => {
-      const rest = JSON.stringify({ progress, message: open.notice });
-      toHost.message(
-        `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${text},${rest.slice(1)}}`,
-      );
-      progress += STEP;
-    };
-    report();
-    return setInterval(() => resume(report), PROGRESS);
+    const token = progressTokenOf(message, bytes);
+    return token === undefined ? undefined : reportProgress(this.#options, token, () => open.notice);
   }
 }
 

@@ -3,7 +3,7 @@
 
 import type { HostEnd } from '../endpoint.ts';
 import type { Current, Redaction } from '../upstream/current.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Upstream } from '../upstream.ts';
 import type { Outbox } from './outbox.ts';
 
 export interface StderrOptions {

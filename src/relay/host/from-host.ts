@@ -26,6 +26,7 @@ import type { Waiter, WaitingRoom, WaitReason } from '../flow/waiting-room.ts';
 import { textOfId } from '../ids.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import { CALL, CANCELLED, methodOf } from '../methods.ts';
+import { progressTokenOf } from '../progress.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Questions } from '../server/questions.ts';
 import type { ServerRequests } from '../server/server-requests.ts';
@@ -224,6 +225,7 @@ export class FromHost {
       return;
     }
     this.#note(call, message, bytes, known);
+    if (current.upstream.mayWait) call.progressToken = progressTokenOf(message, bytes);
     const { idStart: from, idEnd: to, method } = message;
     const id = call.send();
     current.upstream.send({ bytes, start, end, from, to, text: String(id), method, name: call.shown, id });

@@ -9,9 +9,9 @@ import { idOf } from '../../json/oversize.ts';
 import { findId } from '../../json/recovery.ts';
 import type { Ending } from '../../os/spawn.ts';
 import type { Budgets } from '../budgets.ts';
+import type { Upstream, UpstreamListener } from '../upstream.ts';
 import type { OwnRequests } from './own-requests.ts';
 import { DISCOVER, INITIALIZE, type Replay } from './replay.ts';
-import type { Upstream, UpstreamListener } from './upstream.ts';
 
 export interface CandidateOptions {
   readonly upstream: Upstream;
@@ -103,6 +103,8 @@ export class Candidate implements UpstreamListener {
   }
 
   taken(): void {}
+
+  waiting(): void {}
 
   settle(): void {
     this.upstream.pause(this.#bytes > this.#options.budgets.waiting);

@@ -2,7 +2,7 @@
 // credentials out of what passes.
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { ProfilePolicy } from '../../profile/format.ts';
-import type { Upstream } from './upstream.ts';
+import type { Upstream } from '../upstream.ts';
 
 /** A value that cannot be taken out of what contains it. */
 export interface ValuePlace {

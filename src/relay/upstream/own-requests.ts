@@ -5,7 +5,7 @@ import type { Envelope, Id } from '../../json/envelope.ts';
 import { type Member, readMember } from '../../json/read.ts';
 import type { Scanned, Wanted } from '../../json/scan.ts';
 import { ownId } from '../ids.ts';
-import type { Upstream } from './upstream.ts';
+import type { Upstream } from '../upstream.ts';
 
 /** The JSON text of a result, whose members `find` finds, or why there is none; `refused`: the server has answered with an error. */
 export type OwnAnswer =

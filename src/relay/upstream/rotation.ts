@@ -7,7 +7,6 @@ import type { Log } from '../../os/log.ts';
 import type { Budgets } from '../budgets.ts';
 import { LISTEN } from '../call.ts';
 import type { Calls } from '../calls.ts';
-import type { ServerEnd } from '../endpoint.ts';
 import type { Outbox } from '../flow/outbox.ts';
 import type { WaitingRoom } from '../flow/waiting-room.ts';
 import type { FromHost } from '../host/from-host.ts';
@@ -18,15 +17,15 @@ import type { FromServer } from '../server/from-server.ts';
 import type { Questions } from '../server/questions.ts';
 import type { ServerRequests } from '../server/server-requests.ts';
 import type { Tasks } from '../server/tasks.ts';
+import type { SessionServer, Upstream, UpstreamListener } from '../upstream.ts';
 import { Candidate, sendNotification } from './candidate.ts';
 import type { Current, Redaction } from './current.ts';
 import { type OwnRequests, sendRequest } from './own-requests.ts';
 import { INITIALIZE, type Replay } from './replay.ts';
-import type { Upstream, UpstreamListener } from './upstream.ts';
 
 /** A server with new credentials. `redactor` knows the old values and the new ones. */
 export interface NewServer {
-  readonly server: ServerEnd;
+  readonly server: SessionServer;
   readonly redactor: Redaction;
 }
 
@@ -58,7 +57,7 @@ export interface RotationOptions {
   readonly toHost: Outbox;
   /** Gives the next id of the relay's own. */
   readonly nextId: () => number;
-  readonly upstreamOf: (server: ServerEnd) => Upstream;
+  readonly upstreamOf: (server: SessionServer) => Upstream;
   /** Whether all that the server has sent is passed on. */
   readonly isRead: () => boolean;
   /** Makes the session the owner of a server. */

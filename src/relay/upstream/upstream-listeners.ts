@@ -5,8 +5,9 @@ import type { Intake } from '../flow/intake.ts';
 import type { LongAnswer } from '../flow/long-lines.ts';
 import type { Stderr } from '../flow/stderr.ts';
 import type { Shutdown } from '../shutdown.ts';
+import type { Upstream, UpstreamListener } from '../upstream.ts';
 import type { OwnRequests } from './own-requests.ts';
-import type { Upstream, UpstreamListener } from './upstream.ts';
+import type { UpstreamWaits } from './upstream-waits.ts';
 
 export interface UpstreamListenersOptions {
   readonly shutdown: Shutdown;
@@ -14,6 +15,7 @@ export interface UpstreamListenersOptions {
   readonly intake: Intake;
   readonly stderr: Stderr;
   readonly ownRequests: OwnRequests;
+  readonly waits: UpstreamWaits;
   /** Writes what there is, and reads on. */
   readonly settle: () => void;
   /** Reads on where that is in order. */
@@ -29,7 +31,7 @@ export class UpstreamListeners {
 
   /** Owns the server that has the session. */
   owner(from: Upstream): UpstreamListener {
-    const { shutdown, serverInbox, intake, settle } = this.#options;
+    const { shutdown, serverInbox, intake, waits, settle } = this.#options;
     return {
       message: (bytes, start, end) => {
         if (!shutdown.isOver) serverInbox.line(bytes, start, end);
@@ -37,6 +39,11 @@ export class UpstreamListeners {
       oversize: (line) => serverInbox.oversize(line),
       taken: (bytes, begun) => intake.line(bytes, begun > LONG),
       stderr: (chunk) => this.#passStderr(from, chunk),
+      waiting: (id, text) => {
+        if (shutdown.isOver) return;
+        waits.waiting(id, text);
+        settle();
+      },
       settle,
       drained: settle,
       closed: () => shutdown.serverClosed(from),
@@ -51,6 +58,7 @@ export class UpstreamListeners {
       oversize: () => {},
       taken: () => {},
       stderr: (chunk) => this.#passStderr(from, chunk),
+      waiting: () => {},
       settle: () => {},
       drained: () => {},
       closed: () => {},

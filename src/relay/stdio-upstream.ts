@@ -1,12 +1,11 @@
 // A server that reads and writes newline-delimited JSON: a process' pipes. Splitting into lines, and joining
 // messages into one write, belong to this transport alone.
 
-import { LineSplitter } from '../../json/lines.ts';
-import type { Ending } from '../../os/spawn.ts';
-import type { ServerEnd } from '../endpoint.ts';
-import { Outbox } from '../flow/outbox.ts';
-import type { Guard } from '../guard.ts';
-import type { Outgoing, Upstream, UpstreamListener } from './upstream.ts';
+import { LineSplitter } from '../json/lines.ts';
+import type { Ending } from '../os/spawn.ts';
+import type { ServerEnd } from './endpoint.ts';
+import { Outbox } from './flow/outbox.ts';
+import type { Outgoing, SessionServer, Upstream, UpstreamListener, UpstreamParts } from './upstream.ts';
 
 /** Does nothing with what a server sends. */
 const IGNORE: UpstreamListener = {
@@ -18,12 +17,19 @@ const IGNORE: UpstreamListener = {
   closed() {},
   ended() {},
   stderr() {},
+  waiting() {},
 };
 
+/** A process as the server of a session. */
+export function stdioServer(server: ServerEnd): SessionServer {
+  return { open: (parts) => new StdioUpstream(server, parts), stop: () => server.stop() };
+}
+
 export class StdioUpstream implements Upstream {
+  readonly mayWait = false;
   readonly process: { readonly pid: number } | undefined;
   readonly #server: ServerEnd;
-  readonly #guard: Guard;
+  readonly #guard: UpstreamParts['guard'];
   readonly #out: Outbox;
   readonly #lines: LineSplitter;
   #listener = IGNORE;
@@ -32,8 +38,7 @@ export class StdioUpstream implements Upstream {
   #closed = false;
   #ending: Ending | undefined;
 
-  /** `limit` is the longest line in bytes. */
-  constructor(server: ServerEnd, limit: number, guard: Guard) {
+  constructor(server: ServerEnd, { guard, line: limit }: Pick<UpstreamParts, 'guard' | 'line'>) {
     this.#server = server;
     this.#guard = guard;
     this.process = server.pid === undefined ? undefined : { pid: server.pid };

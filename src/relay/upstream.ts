@@ -1,8 +1,9 @@
 // The server's side of a session as messages: what a session needs of a server, whether it is a process whose
-// output is split into lines, or later one behind HTTP, where each request has a stream of its own.
+// output is split into lines, or one behind HTTP, where each request has a stream of its own.
 
-import type { Oversize } from '../../json/lines.ts';
-import type { Ending } from '../../os/spawn.ts';
+import type { Oversize } from '../json/lines.ts';
+import type { Ending } from '../os/spawn.ts';
+import type { HostDialog } from './consent.ts';
 
 /** A message to a server: one JSON text, and what a transport may have to say of it beside. */
 export interface Outgoing {
@@ -37,6 +38,26 @@ export interface UpstreamListener {
   closed(): void;
   ended(ending: Ending): void;
   stderr(chunk: Buffer): void;
+  /** A request waits for a person, as the text says: its host is told so now and then. `undefined`: it waits no longer. */
+  waiting(id: number, text: string | undefined): void;
+}
+
+/** What a session gives to the server's side that it opens. */
+export interface UpstreamParts {
+  /** What a server's side tells its owner is told in `run`. */
+  readonly guard: { run(turn: () => void): void };
+  /** The longest message, in bytes. */
+  readonly line: number;
+  /** The dialog of the host, while it has one. */
+  readonly dialog: () => HostDialog | undefined;
+}
+
+/** A server that a session may have. */
+export interface SessionServer {
+  /** Makes the session's side of it. Called once; nothing comes before `listen`. */
+  open(parts: UpstreamParts): Upstream;
+  /** Ends it, whether it was opened or not. Settles when it is gone; never rejects. */
+  stop(): Promise<unknown>;
 }
 
 /** One server of a session. */
@@ -63,6 +84,8 @@ export interface Upstream {
   readonly closed: boolean;
   /** How the server ended, if it has. */
   readonly ending: Ending | undefined;
+  /** Whether it may call `waiting`. */
+  readonly mayWait: boolean;
   /** Where the server is a process of this machine. */
   readonly process: { readonly pid: number } | undefined;
 }

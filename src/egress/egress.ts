@@ -26,6 +26,7 @@ import { VirtualAddresses } from './names/virtual-addresses.ts';
 import { checkNodeHooks } from './node-hooks.ts';
 import { RefreshTurns } from './refresh.ts';
 import type { RefusedHosts } from './refused-hosts.ts';
+import { type OpenedAddresses, RemoteRoute } from './remote-route.ts';
 import { Authority } from './tls/authority.ts';
 import {
   BROWSER_POLICY_PATHS,
@@ -55,6 +56,18 @@ export interface EgressParts {
 
 /** How a server reaches its gate: through the sandbox's own network, or through a proxy where there is none. */
 export type EgressRoute = Network | 'proxy';
+
+/** Who reaches a remote server. */
+export interface RemoteRouteRequest {
+  readonly profile: Pick<Profile, 'name' | 'audit'>;
+  /** Undefined outside of a session. */
+  readonly session: string | undefined;
+  readonly opened: OpenedAddresses;
+  /** Makes an id for a connection, unique in the log. */
+  readonly nextConnectionId: () => string;
+  /** The tool calls in flight. */
+  readonly calls: () => readonly string[];
+}
 
 /** The server that a gate is opened for. */
 export interface GateRequest {
@@ -221,6 +234,35 @@ export class Egress {
         gate[Symbol.dispose]();
       },
     };
+  }
+
+  /** Opens the way to a remote server. Throws `config-invalid`, and the errors of resolving the proxy's login. */
+  async openRemote({
+    profile,
+    session,
+    opened,
+    nextConnectionId,
+    calls,
+  }: RemoteRouteRequest): Promise<RemoteRoute> {
+    const { audit, clock, log } = this.#parts;
+    const ledger = new EgressLedger({
+      session,
+      profile: profile.name,
+      durability: profile.audit.durability,
+      audit,
+      calls,
+      nextConnectionId,
+      clock,
+      log,
+    });
+    return new RemoteRoute({
+      dialler: await this.#outbound.dialler(clock, true),
+      ledger,
+      turns: new GateTurns({ session: session ?? 'none', profile: profile.name, clock, log }),
+      clock,
+      opened,
+      trust: this.#outbound.trust(),
+    });
   }
 
   /** Tests this Node at the first call. */

@@ -13,7 +13,8 @@ import { BUDGETS } from './budgets.ts';
 
 /** Identifies the session in the records, and where they go. */
 export interface EgressLedgerParts {
-  readonly session: string;
+  /** Undefined outside of a session. */
+  readonly session: string | undefined;
   readonly profile: string;
   readonly durability: Profile['audit']['durability'];
   readonly audit: Pick<AuditLog, 'append'>;
@@ -46,6 +47,12 @@ export interface CredentialedRequest {
   readonly path: string;
   /** By which a person has confirmed it. */
   readonly rule?: string;
+  /** The tool call that it is for, where that is known. */
+  readonly call?: string;
+  /** Of an access token: who issued it, its scopes, and a digest of its id. */
+  readonly issuer?: string;
+  readonly scopes?: string;
+  readonly token?: string;
 }
 
 /** Equal refusals since one was recorded, and how to record those that followed. */
@@ -234,20 +241,25 @@ export class EgressLedger {
   }
 
   #connect(fields: Omit<Fields['egress.connect'], 'session' | 'profile' | 'call' | 'calls'>): void {
-    const { session, profile, audit, durability } = this.#parts;
-    audit.append('egress.connect', { session, profile, ...this.#calls(), ...fields }, durability);
+    const { profile, audit, durability } = this.#parts;
+    audit.append('egress.connect', { ...this.#session(), profile, ...this.#calls(), ...fields }, durability);
   }
 
-  #use({ path, ...fields }: Omit<Fields['credential.use'], 'session' | 'profile' | 'call' | 'calls'>): void {
-    const { session, profile, audit, durability } = this.#parts;
+  #use({ path, ...fields }: Omit<Fields['credential.use'], 'session' | 'profile' | 'calls'>): void {
+    const { profile, audit, durability } = this.#parts;
     const use = {
-      session,
+      ...this.#session(),
       profile,
-      ...this.#calls(),
+      ...(fields.call === undefined && this.#calls()),
       ...fields,
       ...(path !== undefined && { path: truncate(path) }),
     };
     audit.append('credential.use', use, durability);
+  }
+
+  #session(): { session?: string } {
+    const { session } = this.#parts;
+    return session === undefined ? {} : { session };
   }
 
   /** The tool call in flight; where there are several, any of them may be the cause. */

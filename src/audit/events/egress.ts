@@ -2,11 +2,12 @@
 import type { VaultMark } from '../vault-mark.ts';
 
 /**
- * A sandboxed server tried to reach something. A connection that is allowed has two records: `open` before the
- * first packet leaves, and `closed`.
+ * A sandboxed server tried to reach something, or Warder itself a remote server or what signs in to it. A connection that is
+ * allowed has two records: `open` before the first packet leaves, and `closed`.
  */
 export interface EgressConnect {
-  readonly session: string;
+  /** Absent outside of a session. */
+  readonly session?: string;
   readonly profile: string;
   readonly call?: string;
   /** If several tool calls were in flight: one of these. */
@@ -69,6 +70,10 @@ export interface CredentialUse extends VaultMark {
   /** As the server wrote it, without the query: it may contain a placeholder, never a value. */
   readonly path?: string;
   readonly status?: number;
+  /** Of an access token: who issued it, its scopes, and `sha256:` of its id or else of itself. */
+  readonly issuer?: string;
+  readonly scopes?: string;
+  readonly token?: string;
   readonly reason?: string;
   /** `grant.<id>` or `consent.<question>`: a person has confirmed the use. */
   readonly rule?: string;

@@ -17,6 +17,8 @@ export interface DiallerParts {
   readonly localAddresses: () => ReadonlySet<string>;
   /** The proxy of the settings. */
   readonly proxy?: UpstreamProxy | undefined;
+  /** Hosts may be named by their address. */
+  readonly takesAddresses?: boolean;
   /** Milliseconds for a whole dial. */
   readonly timeout?: number;
 }
@@ -52,7 +54,8 @@ export class Dialler {
     onAddress: DialAttempt['onAddress'],
     signal?: AbortSignal,
   ): Promise<Dialled> {
-    const normalized = normalizeName(name);
+    const normalized =
+      normalizeName(name) ?? (this.#parts.takesAddresses === true ? canonicalAddress(name) : undefined);
     if (normalized === undefined) throw new EgressRefusal('it is not a host name');
     const limit = AbortSignal.timeout(this.#timeout);
     const attempt = { onAddress, signal: signal === undefined ? limit : AbortSignal.any([limit, signal]) };
@@ -112,7 +115,9 @@ export class Dialler {
   }
 
   #lookUp(name: string, signal: AbortSignal): Promise<string[]> {
-    return abortable(signal, this.#parts.resolve(name));
+    return canonicalAddress(name) === undefined
+      ? abortable(signal, this.#parts.resolve(name))
+      : Promise.resolve([name]);
   }
 
   /** How this network translates IPv6 addresses; asked only where there is one. Empty where nobody says so in time. */

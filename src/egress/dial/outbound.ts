@@ -66,8 +66,8 @@ export class Outbound {
     return this.#trust;
   }
 
-  /** A dialler for one session. Throws `config-invalid`, and the errors of resolving the proxy's login. */
-  async dialler(clock: Clock): Promise<Dialler> {
+  /** A dialler for one session; `takesAddresses`: of hosts that may be addresses. Throws `config-invalid`, and the errors of resolving the proxy's login. */
+  async dialler(clock: Clock, takesAddresses = false): Promise<Dialler> {
     const lookups = new Lookups(this.#resolve, clock);
     const localAddresses = (): ReadonlySet<string> =>
       new Set(
@@ -79,6 +79,7 @@ export class Outbound {
       resolve: (name) => lookups.resolve(name),
       localAddresses,
       proxy: await this.#openProxy(),
+      takesAddresses,
     });
   }
 

@@ -8,9 +8,9 @@ import type { Dialler } from './dialler.ts';
 
 export interface RoutesParts {
   readonly dialler: Dialler;
-  readonly allowed: Allowlist;
+  readonly allowed: Pick<Allowlist, 'opens'>;
   readonly ledger: EgressLedger;
-  readonly turns: GateTurns;
+  readonly turns: Pick<GateTurns, 'watch'>;
   readonly clock: Clock;
 }
 

@@ -4,7 +4,7 @@
 // every proxy for a name that this machine does not know. The record then says that no address was judged.
 import * as net from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { matchesHost } from '../../profile/host.ts';
+import { LOOPBACK, matchesHost } from '../../profile/host.ts';
 import { canonicalAddress } from './address.ts';
 import { connectAny, type DialAttempt, type Dialled, type ProxiedTarget } from './connect.ts';
 import { basicCredentials, openTunnel, TunnelRefusal } from './proxy-tunnel.ts';
@@ -48,7 +48,8 @@ export class UpstreamProxy {
 
   /** Whether a host is dialled directly. This machine's own programs always are: the proxy's would be others. */
   isBypassed(name: string, port: number): boolean {
-    if (name === 'localhost' || name.endsWith('.localhost')) return true;
+    if (name === 'localhost' || name.endsWith('.localhost') || name === LOOPBACK || name === '::1')
+      return true;
     return this.#options.except.some((pattern) => matchesHost(pattern, name, port, port));
   }
 
@@ -61,13 +62,13 @@ export class UpstreamProxy {
     const resolved = net.isIP(this.#host) === 0 ? await resolve(this.#host) : [this.#host];
     const addresses = resolved.flatMap((address) => canonicalAddress(address) ?? []);
     if (addresses.length === 0) throw new Error('the proxy does not resolve');
-    const tunnel = (authority: string, proxied: ProxiedTarget): Promise<Dialled> =>
-      this.#tunnel(addresses, authority, proxied, attempt);
+    const tunnel = (host: string, proxied: ProxiedTarget): Promise<Dialled> =>
+      this.#tunnel(addresses, `${net.isIPv6(host) ? `[${host}]` : host}:${port}`, proxied, attempt);
 
     let failure: unknown;
     for (const target of performance.now() < this.#asksNamesUntil ? [] : judged) {
       try {
-        const dialled = await tunnel(`${net.isIPv6(target) ? `[${target}]` : target}:${port}`, { target });
+        const dialled = await tunnel(target, { target });
         this.#takesAddresses = true;
         return dialled;
       } catch (error) {
@@ -81,7 +82,7 @@ export class UpstreamProxy {
       }
     }
     if (failure !== undefined) throw failure;
-    return tunnel(`${name}:${port}`, { target: undefined });
+    return tunnel(name, { target: undefined });
   }
 
   async #tunnel(

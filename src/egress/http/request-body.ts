@@ -5,7 +5,6 @@ import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ByteTransform, MatchedValue } from '../../credential/finder.ts';
 import { BUDGETS } from '../budgets.ts';
-import type { GateTurns } from '../turns.ts';
 import {
   type ContentCoding,
   createDecoder,
@@ -13,7 +12,8 @@ import {
   decode,
   isUnsearchable,
   parseContentEncoding,
-} from './content-coding.ts';
+} from '../content-coding.ts';
+import type { GateTurns } from '../turns.ts';
 import { EnvelopeTransform, isEnveloped } from './envelope.ts';
 import { ReplaceStream, replaceInSlices } from './replace-stream.ts';
 import { fieldValues, isPercentEncoded } from './request-head.ts';

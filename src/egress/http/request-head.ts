@@ -2,7 +2,7 @@
 // or changes the head. The first steps refuse what is ambiguous or not supported; then the placeholders are replaced
 // where they are allowed. A placeholder that no step replaced refuses the request: it is never passed on.
 import type { MatchedValue } from '../../credential/finder.ts';
-import { filterAcceptEncoding } from './content-coding.ts';
+import { filterAcceptEncoding } from '../content-coding.ts';
 import { Denial, type Field, type Head, type RequestContext } from './substitution.ts';
 
 type Step = (head: Head, context: RequestContext, authority: UpstreamAuthority) => void;

@@ -6,7 +6,7 @@ import { ResponseSealer } from '../../../src/credential/redact.ts';
 import { base32Core } from '../../../src/credential/search/encodings.ts';
 import { secretParts } from '../../../src/credential/secret-parts.ts';
 import { isGuessable } from '../../../src/credential/strength.ts';
-import { isUnsearchable } from '../../../src/egress/http/content-coding.ts';
+import { isUnsearchable } from '../../../src/egress/content-coding.ts';
 
 const runs = { numRuns: process.env.SLOW ? 10_000 : 100 };
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });

@@ -39,7 +39,9 @@ export const EXIT = {
   'package-unlocked': 65,
   'package-changed': 77,
   'package-bin': 65,
-  // sign in to the remote server
+  // reach the remote server, or sign in to it
+  'remote-unreachable': 69,
+  'remote-refused': 77,
   'sign-in-needed': 77,
   'sign-in-failed': 77,
   // repair the server

@@ -4,7 +4,7 @@
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Authorizer, TokenMark } from './authorizer.ts';
-import type { RemoteFetch } from './http/fetch.ts';
+import type { RemoteHttp } from './http/client.ts';
 
 /** A message to the server. */
 export interface RemoteMessage {
@@ -36,8 +36,16 @@ export interface Pipe {
 
 /** What a pipe tells its owner. */
 export interface PipeListener {
-  /** A message as it came: one JSON text, without a line break outside of strings. */
-  message(json: Buffer): void;
+  /**
+   * A message as it came: one JSON text, in one line. `stream` is the id of the request whose stream carried it; undefined for
+   * a stream that belongs to none.
+   */
+  message(json: Buffer, stream?: number): void;
+  /**
+   * The answer to an opening request shows that the server is of another era: called instead of `message` with the error that
+   * would have been the answer. The pipe is of no use then.
+   */
+  wrongEra(id: number, answer: Buffer): void;
   /** `full` is false again. */
   drained(): void;
   /** A request waits for a person, and what for; undefined: it waits no longer. */
@@ -59,6 +67,8 @@ export interface AuthorizedRequest {
 
 /** Where the use of credentials is recorded. */
 export interface CredentialLedger {
+  /** Resolves when another use may be recorded. To be awaited before each. */
+  pace(): Promise<void>;
   /** A credential is about to be sent. Throws `audit-unwritable`: then nothing is sent. */
   recordUse(request: AuthorizedRequest): void;
   /** The server has answered. Never throws. */
@@ -82,7 +92,7 @@ export interface PipeParts {
   readonly server: URL;
   /** Headers of the profile: literals, never secrets. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly fetch: RemoteFetch;
+  readonly http: Pick<RemoteHttp, 'request'>;
   readonly authorizer: Authorizer;
   readonly ledger: CredentialLedger;
   readonly listener: PipeListener;

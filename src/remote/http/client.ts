@@ -1,0 +1,206 @@
+// HTTP/1.1 to remote servers and to what signs in to them (RFC 9110, RFC 9112). Connections come from the egress room, which
+// judges and records each address; they are kept for a while and serve one session alone. Only https is spoken, and http to
+// this machine where the profile says so. Redirects are not followed, there are no cookies, and no credentials but those
+// in the request.
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type { Duplex, Readable } from 'node:stream';
+import { isLoopbackHost, type RemoteRoute } from '../../egress/remote-route.ts';
+import { WarderError } from '../../errors.ts';
+import { ACCEPT_ENCODING, decodedBody } from './decoded.ts';
+import { badAnswer, problemOf } from './problem.ts';
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer | undefined;
+  readonly signal: AbortSignal;
+  /** Milliseconds until the head of the response must be there. */
+  readonly headTime: number;
+  /**
+   * It changes nothing at the server, so that it may be sent again where a kept connection turns out to be closed. RFC 9110
+   * 9.2.2.
+   */
+  readonly repeatable: boolean;
+  /** `control` has connections of its own, so that no number of open requests holds it up. */
+  readonly lane: 'requests' | 'control';
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Decoded. To be read to its end, or destroyed. */
+  readonly body: Readable;
+}
+
+/** Bounds. Times in milliseconds, sizes in bytes. */
+const MAX_HEAD = 64 * 1024;
+const MAX_FIELDS = 256;
+const MAX_CONNECTIONS = { requests: 128, control: 32 } as const;
+/** How long a connection that nobody uses is kept; a server's own `Keep-Alive` may say less. */
+const IDLE = 20_000;
+const MAX_IDLE_CONNECTIONS = 8;
+
+/** Codes of errors that a connection closed by the other side ends with. */
+const CLOSED = new Set(['ECONNRESET', 'EPIPE']);
+
+/** The requests of one session. */
+export class RemoteHttp implements Disposable {
+  readonly #route: RemoteRoute;
+  readonly #agents: Readonly<Record<HttpRequest['lane'], { http: http.Agent; https: http.Agent }>>;
+  readonly #closing = new AbortController();
+
+  constructor(route: RemoteRoute) {
+    this.#route = route;
+    const agents = (maxSockets: number): { http: http.Agent; https: http.Agent } => ({
+      http: new GuardedAgent(route, maxSockets),
+      https: new GuardedTlsAgent(route, maxSockets),
+    });
+    this.#agents = { requests: agents(MAX_CONNECTIONS.requests), control: agents(MAX_CONNECTIONS.control) };
+  }
+
+  /**
+   * Sends a request. Rejects with a WarderError (`remote-refused`, `remote-unreachable`, `audit-unwritable`), or with the
+   * signal's reason.
+   */
+  async request(request: HttpRequest): Promise<HttpResponse> {
+    const { url, signal } = request;
+    signal.throwIfAborted();
+    this.#check(url);
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), request.headTime);
+    const ended = AbortSignal.any([signal, limit.signal, this.#closing.signal]);
+    try {
+      return await this.#send(request, ended, true);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (limit.signal.aborted) throw badAnswer(url, 'does not answer in time');
+      throw problemOf(url, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends all connections. */
+  [Symbol.dispose](): void {
+    this.#closing.abort(new WarderError('remote-unreachable', 'the session has ended'));
+    for (const { http, https } of Object.values(this.#agents)) {
+      http.destroy();
+      https.destroy();
+    }
+  }
+
+  #check(url: URL): void {
+    const refuse = (what: string, hint: string): never => {
+      throw new WarderError('remote-refused', `"${url.host}" is not asked: ${what}`, { hint });
+    };
+    if (url.username !== '' || url.password !== '')
+      refuse('the URL has a user or password in it', 'take it out, and set "auth"');
+    if (url.protocol === 'https:') return;
+    if (url.protocol !== 'http:') refuse('the URL is not https', 'use https');
+    if (!isLoopbackHost(hostOf(url.hostname)))
+      refuse('the URL is http, which anyone on the way reads', 'use https');
+    if (!this.#route.insecureLoopback)
+      refuse('it is on this machine, without TLS', 'if that is meant, set "insecure-loopback: true"');
+  }
+
+  async #send(request: HttpRequest, signal: AbortSignal, first: boolean): Promise<HttpResponse> {
+    const { method, url, headers, body, lane, repeatable } = request;
+    const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+    const secure = url.protocol === 'https:';
+    const sent = (secure ? https : http).request(url, {
+      method,
+      agent: this.#agents[lane][secure ? 'https' : 'http'],
+      maxHeaderSize: MAX_HEAD,
+      signal,
+      headers: {
+        'accept-encoding': ACCEPT_ENCODING,
+        ...headers,
+        ...(body !== undefined && { 'content-length': String(body.length) }),
+      },
+    });
+    sent.maxHeadersCount = MAX_FIELDS;
+    sent.on('response', resolve);
+    sent.on('error', reject);
+    sent.on('upgrade', (_, socket) => {
+      socket.destroy();
+      reject(badAnswer(url, 'answers with another protocol'));
+    });
+    sent.end(body);
+    try {
+      return this.#toResponse(url, await promise);
+    } catch (error) {
+      const isStale =
+        first && sent.reusedSocket && CLOSED.has(String((error as NodeJS.ErrnoException)?.code ?? ''));
+      if (isStale && repeatable && !signal.aborted) return await this.#send(request, signal, false);
+      throw error;
+    }
+  }
+
+  #toResponse(url: URL, message: http.IncomingMessage): HttpResponse {
+    // An error that comes when nobody reads any more must find a listener.
+    message.on('error', () => {});
+    try {
+      const headers = new Headers();
+      for (let i = 0; i + 1 < message.rawHeaders.length; i += 2) {
+        const name = message.rawHeaders[i] as string;
+        if (name.toLowerCase() !== 'set-cookie') headers.append(name, message.rawHeaders[i + 1] as string);
+      }
+      const status = message.statusCode ?? 0;
+      if (status < 200 || status > 599) throw badAnswer(url, 'answers with no status of HTTP');
+      return { status, headers, body: decodedBody(url, message) };
+    } catch (error) {
+      message.destroy();
+      throw error;
+    }
+  }
+}
+
+/** The host of a URL without the brackets of an IPv6 address. */
+export function hostOf(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+type Connected = (error: Error | null, socket: Duplex) => void;
+
+function connectFor(
+  route: RemoteRoute,
+  secure: boolean,
+  { host, port }: { host?: string | null | undefined; port?: number | string | null | undefined },
+  done: Connected,
+): void {
+  const target = { secure, host: hostOf(host ?? ''), port: Number(port) };
+  route.connect(target).then(
+    (socket) => done(null, socket),
+    (error: unknown) => done(error as Error, undefined as unknown as Duplex),
+  );
+}
+
+const KEPT = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, timeout: IDLE } as const;
+
+class GuardedAgent extends http.Agent {
+  readonly #route: RemoteRoute;
+
+  constructor(route: RemoteRoute, maxSockets: number) {
+    super({ ...KEPT, maxSockets });
+    this.#route = route;
+  }
+
+  override createConnection(options: http.ClientRequestArgs, done: Connected): undefined {
+    connectFor(this.#route, false, options, done);
+  }
+}
+
+class GuardedTlsAgent extends https.Agent {
+  readonly #route: RemoteRoute;
+
+  constructor(route: RemoteRoute, maxSockets: number) {
+    super({ ...KEPT, maxSockets });
+    this.#route = route;
+  }
+
+  override createConnection(options: http.ClientRequestArgs, done: Connected): undefined {
+    connectFor(this.#route, true, options, done);
+  }
+}

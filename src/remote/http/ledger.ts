@@ -1,0 +1,33 @@
+// The uses of a remote server's credential in the audit log: a record before each request that carries one, and one after.
+import type { CredentialedRequest, EgressLedger } from '../../egress/ledger.ts';
+import type { AuthorizedRequest, CredentialLedger } from '../pipe.ts';
+import { hostOf } from './client.ts';
+
+/** `callOf` gives the number in the log of the tool call that the relay knows by an id. */
+export function credentialLedger(
+  ledger: Pick<EgressLedger, 'pace' | 'recordUse' | 'recordAnswer' | 'recordNoAnswer'>,
+  callOf: (id: number) => string | undefined,
+): CredentialLedger {
+  const toUse = ({ mark, url, method, id }: AuthorizedRequest): CredentialedRequest => {
+    const call = id === undefined ? undefined : callOf(id);
+    const { credential, version, issuer, scopes, token } = mark;
+    return {
+      credential,
+      version,
+      host: hostOf(url.hostname),
+      port: Number(url.port) || (url.protocol === 'https:' ? 443 : 80),
+      method,
+      path: url.pathname,
+      token,
+      ...(issuer !== undefined && { issuer }),
+      ...(scopes !== undefined && { scopes }),
+      ...(call !== undefined && { call }),
+    };
+  };
+  return {
+    pace: () => ledger.pace(),
+    recordUse: (request) => ledger.recordUse(toUse(request)),
+    recordAnswer: (request, status) => ledger.recordAnswer(toUse(request), status),
+    recordNoAnswer: (request, reason) => ledger.recordNoAnswer(toUse(request), reason),
+  };
+}

@@ -8,7 +8,7 @@ import type { VaultMark } from '../audit/vault-mark.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
-import type { CredentialSource, Delivery, ProfileCredential } from '../profile/format.ts';
+import type { CredentialSource, Delivery, ProfileCredential } from '../profile/credential.ts';
 import type { VaultKey } from '../profile/settings.ts';
 import type { Check } from '../wire/control.ts';
 import type { Inheritance } from '../wire/hello.ts';

@@ -1,6 +1,6 @@
 // The sealed credentials of one session: the placeholder that the server gets for each, its current and former values,
 // and the tokens that were obtained with it. Where each may be used is decided in `usage.ts`.
-import type { CredentialSource, ProfileCredential } from '../profile/format.ts';
+import type { CredentialSource, ProfileCredential } from '../profile/credential.ts';
 import { makesTokens, type Signing } from '../profile/signing.ts';
 import { MIN_SECRET_LENGTH } from './finder.ts';
 import { createPlaceholder, type RandomBytes } from './sealed/placeholder.ts';

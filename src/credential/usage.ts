@@ -1,6 +1,6 @@
 // Where and how often the gate may substitute a sealed credential. Pure decisions; the caller passes the time.
 // Everything that is not explicitly allowed is refused, with a short reason that contains no value.
-import type { ProfileCredential } from '../profile/format.ts';
+import type { ProfileCredential } from '../profile/credential.ts';
 import { makesTokens, signsRequests } from '../profile/signing.ts';
 import { canonicalPath, matchesPath } from './sealed/request-path.ts';
 

@@ -4,35 +4,11 @@ import { rangeProblem } from './address-range.ts';
 import { hasBrokenReference, referencedCredentials } from './argument-credentials.ts';
 import type { Diagnostic, Path } from './diagnostic.ts';
 import type { YamlDocument } from './document.ts';
+import { checkRemote, nonHttpsProtocol } from './remote-checks.ts';
 import type { ProfileFile } from './schema.ts';
 import { signingProblem } from './signing.ts';
 import { parseDuration, parseSize } from './units.ts';
 import { BASE_VARIABLES, isLoaderVariable } from './variable.ts';
-
-/** Well-known ports of other protocols than HTTPS. */
-const NON_HTTPS_PORTS: Readonly<Record<number, string>> = {
-  21: 'FTP',
-  22: 'SSH',
-  25: 'mail',
-  53: 'DNS',
-  80: 'HTTP without TLS',
-  465: 'mail',
-  587: 'mail',
-  993: 'mail',
-  1433: 'SQL Server',
-  1521: 'Oracle',
-  3306: 'MySQL',
-  5432: 'PostgreSQL',
-  5671: 'AMQP',
-  6379: 'Redis',
-  9092: 'Kafka',
-  27017: 'MongoDB',
-};
-
-/** The protocol of a well-known port that is not HTTPS; `undefined` for any other port. */
-export function nonHttpsProtocol(port: number): string | undefined {
-  return NON_HTTPS_PORTS[port];
-}
 
 /** What is wrong with port 53. */
 export const DNS_PORT_MESSAGE = "is the DNS port, which Warder itself answers in a server's sandbox";
@@ -42,7 +18,9 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
   const diagnostics: Diagnostic[] = [];
   const report = (path: Path, message: string, hint?: string): void =>
     void diagnostics.push(document.diagnose(path, message, { key: true, hint }));
-  const { server, env = {}, credentials = {}, sandbox } = file;
+  const { server, env = {}, sandbox } = file;
+  // A remote server has none: `checkRemote` says so.
+  const credentials = server.url === undefined ? (file.credentials ?? {}) : {};
 
   const kinds = (['package', 'command', 'url'] as const).filter((kind) => server[kind] !== undefined);
   if (kinds.length === 0) report(['server'], 'needs one of "package", "command" and "url"');
@@ -52,16 +30,7 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
   if (command?.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) && server.cwd === undefined) {
     report(['server', 'command'], 'is a relative path, and there is no "cwd"', 'give the absolute path');
   }
-  if (server.url !== undefined) {
-    const problem = urlProblem(server.url);
-    if (problem !== undefined) report(['server', 'url'], problem);
-    for (const key of ['args', 'cwd'] as const) {
-      if (server[key] !== undefined) report(['server', key], 'has no meaning for a remote server');
-    }
-    for (const key of ['env', 'sandbox'] as const) {
-      if (file[key] !== undefined) report([key], 'has no meaning for a remote server');
-    }
-  }
+  checkRemote(file, report);
 
   const files = Object.keys(credentials).filter((name) => credentials[name]?.deliver === 'file');
   const reserved = new Set(['CREDENTIALS_DIRECTORY', ...files.map((name) => `${name}_FILE`)]);
@@ -118,9 +87,6 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
           'use "deliver: sealed"',
         );
       }
-      if (server.url !== undefined) {
-        report(['credentials', name, 'deliver'], 'must be sealed for a remote server');
-      }
     }
     if (deliver === 'sealed') {
       const deliverKey = credential.deliver === undefined ? [] : (['deliver'] as const);
@@ -130,7 +96,7 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
           'cannot be sealed without a sandbox: the server could take it',
           'remove "off: true", or use "deliver: env": the server then holds the secret',
         );
-      } else if (credential.hosts === undefined && server.url === undefined) {
+      } else if (credential.hosts === undefined) {
         report(
           ['credentials', name, ...deliverKey],
           'is sealed, but "hosts" is missing: it lists where the credential may be used',
@@ -215,15 +181,4 @@ function argumentProblem(
     };
   }
   return undefined;
-}
-
-function urlProblem(text: string): string | undefined {
-  const url = URL.parse(text);
-  if (url === null) return 'must be a URL';
-  if (url.username !== '' || url.password !== '') return 'must not contain a user or password';
-  if (url.hash !== '') return 'must not have a fragment';
-  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
-  return url.protocol === 'https:' || (loopback && url.protocol === 'http:')
-    ? undefined
-    : 'must begin with https://';
 }

@@ -1,7 +1,9 @@
 // Writes profiles as YAML. For `warder add`: what was given on the command line, and each default that matters on a line
 // of its own, with a comment on what it means. For `warder show`: a profile with all its defaults.
 import { Document, isMap, isScalar, type Node, Scalar, stringify, YAMLMap, YAMLSeq } from 'yaml';
-import type { Delivery, Profile, ProfileCredential, ProfileSandbox } from './format.ts';
+import { fromAuth } from './auth.ts';
+import { type Delivery, fromSource, type ProfileCredential } from './credential.ts';
+import type { Profile, ProfileSandbox } from './format.ts';
 import { fromSigning } from './signing.ts';
 import { formatDuration, formatSize } from './units.ts';
 
@@ -128,11 +130,23 @@ export function formatProfile(profile: Profile): string {
 
 /** The data of a profile's file. Members that are `undefined` are not written. */
 function profileData({ description, server, env, credentials, sandbox, policy, audit }: Profile): object {
+  if (server.kind === 'url') {
+    const { url, headers, auth, allowPrivate, insecureLoopback } = server;
+    return {
+      description,
+      server: { url, headers: Object.keys(headers).length === 0 ? undefined : headers },
+      auth: fromAuth(auth),
+      'allow-private': allowPrivate.length === 0 ? undefined : allowPrivate,
+      'insecure-loopback': insecureLoopback || undefined,
+      policy,
+      audit,
+    };
+  }
   const { kind, ...keys } = server;
   return {
     description,
     server: keys,
-    env: kind === 'url' ? undefined : env,
+    env,
     credentials: Object.fromEntries(
       credentials.map((credential) => [credential.variable, credentialData(credential)]),
     ),
@@ -177,9 +191,8 @@ function credentialData(credential: ProfileCredential): object {
     unsearched,
     sign,
   } = credential;
-  const ttl = typeof from === 'object' && from.ttl !== undefined ? formatDuration(from.ttl) : undefined;
   return {
-    from: typeof from === 'object' ? { command: from.command, ttl } : from === 'store' ? undefined : from,
+    from: fromSource(from),
     name,
     deliver,
     ...(deliver === 'sealed'

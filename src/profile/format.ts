@@ -4,12 +4,14 @@
 // any of it is not started.
 import { WarderError } from '../errors.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
+import { authCredentials, type RemoteAuth, toAuth } from './auth.ts';
+import { type IssuedTokens, type ProfileCredential, toSource } from './credential.ts';
 import { crossCheck } from './cross-checks.ts';
 import { type Diagnostic, diagnosticsError, type Path } from './diagnostic.ts';
 import { parseYaml } from './document.ts';
 import { type ProfileFile, profileFile } from './schema.ts';
 import { describeIssue, toDiagnostics } from './schema-errors.ts';
-import { type Signing, toSigning } from './signing.ts';
+import { toSigning } from './signing.ts';
 import { parseDuration, parseSize } from './units.ts';
 
 export type Decision = 'allow' | 'ask' | 'deny';
@@ -44,50 +46,20 @@ export type ProfileServer =
       readonly args: readonly string[];
       readonly cwd: string | undefined;
     }
-  | { readonly kind: 'url'; readonly url: string };
+  | RemoteServer;
 
-/** Where a value comes from. `store` is the store chosen with `warder init`. */
-export type CredentialSource =
-  | 'store'
-  | 'keychain'
-  | 'vault'
-  | { readonly command: readonly string[] /** Milliseconds. */; readonly ttl: number | undefined };
-
-export type Delivery = 'sealed' | 'env' | 'file' | 'arg';
-
-/** One credential of a profile. The members from `hosts` on apply to `deliver: sealed` only. */
-export interface ProfileCredential {
-  /** The environment variable that the server reads. */
-  readonly variable: string;
-  readonly from: CredentialSource;
-  /** Its name in the store: `github/token`. */
-  readonly name: string;
-  readonly deliver: Delivery;
-  readonly hosts: readonly string[];
-  readonly as: string | undefined;
-  readonly paths: readonly string[] | undefined;
-  readonly methods: readonly string[] | undefined;
-  readonly confirm: boolean;
-  /** Milliseconds. */
-  readonly lifetime: number | undefined;
-  readonly maxUses: number | undefined;
-  readonly issues: IssuedTokens | undefined;
-  /** Files of its hosts pass that cannot be searched for it. */
-  readonly unsearched?: boolean | undefined;
-  /** It signs instead of being sent. */
-  readonly sign?: Signing | undefined;
-}
-
-/** Tokens that a host gives out for a sealed credential: which answers have them, and how they may be used. */
-export interface IssuedTokens {
-  /** The path of the requests; `undefined`: any. */
-  readonly path: string | undefined;
-  /** Names of members beside the usual ones. */
-  readonly members: readonly string[];
-  /** `undefined`: as the credential itself. */
-  readonly as: string | undefined;
-  readonly paths: readonly string[] | undefined;
-  readonly methods: readonly string[] | undefined;
+/** A server that is reached by HTTP (Streamable HTTP, or SSE of an old one). Nothing is started. */
+export interface RemoteServer {
+  readonly kind: 'url';
+  /** As it is written, which is its plain form; a host without a path has no slash at its end. */
+  readonly url: string;
+  /** Literal headers of each request. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly auth: RemoteAuth;
+  /** Ranges of private addresses that it and its authorization server may be at. */
+  readonly allowPrivate: readonly string[];
+  /** Whether they may be on this machine, and without TLS there. */
+  readonly insecureLoopback: boolean;
 }
 
 /** What the sandbox gives access to. `off` is true only if the file says so. */
@@ -109,7 +81,7 @@ export interface ProfileSandbox {
   readonly processes: number | undefined;
 }
 
-/** A valid profile with its defaults filled in. */
+/** A valid profile with its defaults filled in. The credentials of a remote server are those of its `auth`. */
 export interface Profile {
   readonly name: string;
   readonly description: string | undefined;
@@ -159,7 +131,10 @@ export function expandHome(path: string, home: string): string {
 /** Whether a path holds text, so that a number there keeps its spelling. */
 function isTextPath([first, second, third, fourth, fifth]: Path): boolean {
   if (first === 'env') return second !== undefined && third === undefined;
-  if (first === 'server') return second === 'args' && third !== undefined && fourth === undefined;
+  if (first === 'server') {
+    return (second === 'args' || second === 'headers') && third !== undefined && fourth === undefined;
+  }
+  if (first === 'auth') return second !== undefined && !['callback-port', 'scopes'].includes(String(second));
   return first === 'credentials' && third === 'from' && fourth === 'command' && fifth !== undefined;
 }
 
@@ -181,27 +156,31 @@ function serverRequestRules(policy: NonNullable<ProfileFile['policy']>): Record<
 
 function withDefaults(file: ProfileFile, name: string): Profile {
   const { description, sandbox, policy, audit } = file;
+  const server = toServer(file, name);
   return {
     name,
     description,
-    server: toServer(file.server),
+    server,
     env: file.env ?? {},
-    credentials: Object.entries(file.credentials ?? {}).map(([variable, credential]) => ({
-      variable,
-      from: toSource(credential.from),
-      name: credential.name ?? `${name}/${variable}`,
-      deliver: credential.deliver ?? 'sealed',
-      hosts: credential.hosts ?? [],
-      as: credential.as,
-      paths: credential.paths,
-      methods: credential.methods,
-      confirm: credential.confirm ?? false,
-      lifetime: credential.lifetime === undefined ? undefined : parseDuration(credential.lifetime),
-      maxUses: credential['max-uses'],
-      issues: toIssues(credential.issues),
-      unsearched: credential.unsearched,
-      sign: toSigning(credential.sign),
-    })),
+    credentials:
+      server.kind === 'url'
+        ? authCredentials(server.auth)
+        : Object.entries(file.credentials ?? {}).map(([variable, credential]) => ({
+            variable,
+            from: toSource(credential.from),
+            name: credential.name ?? `${name}/${variable}`,
+            deliver: credential.deliver ?? 'sealed',
+            hosts: credential.hosts ?? [],
+            as: credential.as,
+            paths: credential.paths,
+            methods: credential.methods,
+            confirm: credential.confirm ?? false,
+            lifetime: credential.lifetime === undefined ? undefined : parseDuration(credential.lifetime),
+            maxUses: credential['max-uses'],
+            issues: toIssues(credential.issues),
+            unsearched: credential.unsearched,
+            sign: toSigning(credential.sign),
+          })),
     sandbox:
       sandbox === undefined
         ? undefined
@@ -246,17 +225,18 @@ function toMemory(
   };
 }
 
-function toServer({
-  package: pinned,
-  bin,
-  command,
-  url,
-  args = [],
-  cwd,
-}: ProfileFile['server']): ProfileServer {
+function toServer(file: ProfileFile, name: string): ProfileServer {
+  const { package: pinned, bin, command, url = '', headers = {}, args = [], cwd } = file.server;
   if (pinned !== undefined) return { kind: 'package', package: pinned, bin, args, cwd };
   if (command !== undefined) return { kind: 'command', command, args, cwd };
-  return { kind: 'url', url: url ?? '' };
+  return {
+    kind: 'url',
+    url,
+    headers,
+    auth: toAuth(file.auth, name, new URL(url).host),
+    allowPrivate: file['allow-private'] ?? [],
+    insecureLoopback: file['insecure-loopback'] ?? false,
+  };
 }
 
 function toIssues(
@@ -265,11 +245,6 @@ function toIssues(
   if (issues === undefined) return undefined;
   const { path, members = [], as, paths, methods } = issues;
   return { path, members, as, paths, methods };
-}
-
-function toSource(from: NonNullable<ProfileFile['credentials']>[string]['from']): CredentialSource {
-  if (typeof from !== 'object') return from ?? 'store';
-  return { command: from.command, ttl: from.ttl === undefined ? undefined : parseDuration(from.ttl) };
 }
 
 /** What a profile's server may reach: the entries of `sandbox.network`, and the hosts of its sealed credentials. */

@@ -2,6 +2,8 @@
 // involve several keys are in cross-checks.ts.
 import * as z from 'zod';
 import { CREDENTIAL_NAME, CREDENTIAL_NAME_RULE } from '../wire/hello.ts';
+import { auth, fieldName } from './auth-schema.ts';
+import { source } from './credential.ts';
 import { describeEnum } from './schema-errors.ts';
 import { signing } from './signing.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
@@ -61,6 +63,18 @@ const server = z
     bin: printable.optional().describe("Which of the package's programs, if it has several"),
     command: printable.optional().describe('The program: a name on the PATH, or a path'),
     url: z.string().max(2048).optional().describe('A remote server, https'),
+    headers: z
+      .record(
+        fieldName,
+        text.pipe(
+          z
+            .string()
+            .max(1024)
+            .regex(/^[\x20-\x7e]*$/, 'must be printable ASCII'),
+        ),
+      )
+      .optional()
+      .describe('Headers of each request to a remote server: literals, never secrets'),
     args: z
       .array(text)
       .optional()
@@ -70,18 +84,6 @@ const server = z
     cwd: path.optional().describe("The server's working folder"),
   })
   .meta({ oneOf: [{ required: ['package'] }, { required: ['command'] }, { required: ['url'] }] });
-
-const FROM_MESSAGE = 'must be keychain, vault, or {command: [program, argument, ...], ttl: 15m}';
-const source = z.union(
-  [
-    z.enum(['keychain', 'vault']),
-    z.strictObject({ command: z.array(text).min(1), ttl: duration.optional() }),
-  ],
-  {
-    error: (issue) =>
-      typeof issue.input === 'string' ? describeEnum(issue.input, ['keychain', 'vault']) : FROM_MESSAGE,
-  },
-);
 
 const place = z.enum(['bearer', 'basic', 'header', 'query', 'path', 'body', 'any']);
 const requestPath = printable.regex(/^\//, 'must begin with "/"');
@@ -233,6 +235,16 @@ const variable = z
 export const profileFile = z.strictObject({
   description: printable.max(300).optional().describe('What this server is for'),
   server,
+  auth: auth.optional().describe('How a remote server is signed in to; by default oauth'),
+  'allow-private': z
+    .array(z.string().max(64))
+    .min(1)
+    .optional()
+    .describe('Ranges of private addresses that a remote server and its sign-in may be at: 10.0.0.0/8'),
+  'insecure-loopback': z
+    .boolean()
+    .optional()
+    .describe('true: a remote server and its sign-in may be on this machine, and without TLS there'),
   env: z.record(variable, text).optional().describe('Literal variables of the server; never secrets'),
   credentials: z
     .record(variable, credential)

@@ -5,8 +5,8 @@
 // credential may not, and nobody may set a variable that Warder sets itself. Loader variables are refused when
 // a profile is read, and here again, in case a name arrives by another path.
 import { WarderError } from '../errors.ts';
+import type { Delivery } from '../profile/credential.ts';
 import { SYSTEM_FOLDERS, searchPath, type UserEnvironment } from '../profile/environment.ts';
-import type { Delivery } from '../profile/format.ts';
 import { BASE_VARIABLES, isLoaderVariable } from '../profile/variable.ts';
 
 /** Marks every process of a server. Each server has a value of its own, also within one session. */

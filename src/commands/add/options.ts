@@ -1,6 +1,6 @@
 // The options of `warder add`.
 import type { Argv } from 'yargs';
-import type { Delivery } from '../../profile/format.ts';
+import type { Delivery } from '../../profile/credential.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import { repeatable } from '../terminal/repeatable-option.ts';
 

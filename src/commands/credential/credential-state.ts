@@ -1,6 +1,6 @@
 // Which credentials have a value and can be used, according to the daemon.
 import { WarderError } from '../../errors.ts';
-import type { ProfileCredential } from '../../profile/format.ts';
+import type { ProfileCredential } from '../../profile/credential.ts';
 import type { Result } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
 

@@ -1,10 +1,6 @@
 // Summaries, as data and as text, of what a server may reach and how its sealed credentials may be used.
-import {
-  allowedEgress,
-  type IssuedTokens,
-  type Profile,
-  type ProfileCredential,
-} from '../../profile/format.ts';
+import type { IssuedTokens, ProfileCredential } from '../../profile/credential.ts';
+import { allowedEgress, type Profile } from '../../profile/format.ts';
 import { isLoopbackName, parseNetworkHost } from '../../profile/host.ts';
 import { type Signing, signsRequests } from '../../profile/signing.ts';
 import { formatDuration } from '../../profile/units.ts';

@@ -1,9 +1,9 @@
 // The options `--host` and `--deliver` of `warder add`: how the credentials of a new profile reach its server, and what the
 // server may reach. Hosts are never guessed.
 import { WarderError } from '../../errors.ts';
-import { nonHttpsProtocol } from '../../profile/cross-checks.ts';
-import type { Delivery } from '../../profile/format.ts';
+import type { Delivery } from '../../profile/credential.ts';
 import { isLoopbackName, LOOPBACK, parseHost, parseNetworkHost } from '../../profile/host.ts';
+import { nonHttpsProtocol } from '../../profile/remote-checks.ts';
 import type { AwsSigning } from '../add/aws-signing.ts';
 import { parseNetworkEntry } from './network-entry.ts';
 import { sharedDomainWarning } from './shared-domain.ts';

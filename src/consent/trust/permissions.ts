@@ -1,6 +1,7 @@
 // What a profile lets its server do, as data that can be compared: a profile that gives more than was accepted is asked
 // about, one that gives less is not. How much memory and how many processes it may have is no part of it.
-import type { Profile, ProfileCredential, ProfileServer } from '../../profile/format.ts';
+import type { ProfileCredential } from '../../profile/credential.ts';
+import type { Profile, ProfileServer } from '../../profile/format.ts';
 import type { Permissions } from './record.ts';
 
 /** The permissions of a profile. */

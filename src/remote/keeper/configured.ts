@@ -5,7 +5,7 @@ import type { Credentials, ResolvedCredential } from '../../credential/credentia
 import type { Locks } from '../../credential/locks.ts';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
-import type { ProfileCredential } from '../../profile/format.ts';
+import type { ProfileCredential } from '../../profile/credential.ts';
 import type { Authorized, Authorizer, TokenMark } from '../authorizer.ts';
 import { RecentValues } from './recent-values.ts';
 

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { readAwsAuthorization, sha256, signAwsRequest } from '../../../src/credential/sigv4.ts';
-import type { ProfileCredential } from '../../../src/profile/format.ts';
+import type { ProfileCredential } from '../../../src/profile/credential.ts';
 import type { Signing } from '../../../src/profile/signing.ts';
 import { readToEnd, TestGate, type TestGateOptions } from '../../fixtures/gate.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { ProfileCredential } from '../../../src/profile/format.ts';
+import type { ProfileCredential } from '../../../src/profile/credential.ts';
 import { TestGate } from '../../fixtures/gate.ts';
 
 const SECRET = 'ghp_Zk3mXw81LqPv0TbN7sYcRd5uEa2GhJ46fKiO';

@@ -8,7 +8,7 @@ import { ResponseSealer } from '../../../src/credential/redact.ts';
 import { createPlaceholder } from '../../../src/credential/sealed/placeholder.ts';
 import { type SealedCredential, SealedCredentials } from '../../../src/credential/sealed.ts';
 import type { SubstitutionRequest } from '../../../src/credential/usage.ts';
-import type { ProfileCredential } from '../../../src/profile/format.ts';
+import type { ProfileCredential } from '../../../src/profile/credential.ts';
 
 const runs = { numRuns: process.env.SLOW ? 20_000 : 150 };
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });

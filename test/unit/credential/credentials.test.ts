@@ -4,7 +4,7 @@ import { Credentials, type CredentialsParts } from '../../../src/credential/cred
 import type { Store, StoredValue } from '../../../src/credential/store/store.ts';
 import type { Vault } from '../../../src/credential/store/vault.ts';
 import { WarderError } from '../../../src/errors.ts';
-import type { CredentialSource, ProfileCredential } from '../../../src/profile/format.ts';
+import type { CredentialSource, ProfileCredential } from '../../../src/profile/credential.ts';
 
 /** A keychain in memory, which other programs may change. */
 class Memory implements Store {

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import type { Context } from '../../../../src/commands/command.ts';
 import { fetchCredentialStates } from '../../../../src/commands/credential/credential-state.ts';
 import { WarderError } from '../../../../src/errors.ts';
-import { type ProfileCredential, parseProfile } from '../../../../src/profile/format.ts';
+import type { ProfileCredential } from '../../../../src/profile/credential.ts';
+import { parseProfile } from '../../../../src/profile/format.ts';
 
 const { credentials } = parseProfile(
   `server: {command: cat}

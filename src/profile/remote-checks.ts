@@ -73,6 +73,14 @@ export function checkRemote(file: ProfileFile, report: Report): void {
   }
 }
 
+/** What the URL of a Client ID Metadata Document is. */
+export const DOCUMENT_URL_RULE = 'must be an https URL with a path and no query';
+
+/** Whether a URL can be the id of a client. */
+export function isDocumentUrl(text: string): boolean {
+  return urlProblem(text, false) === undefined && /^https:\/\/[^/?#]+\/[^?#]+$/.test(text);
+}
+
 type Problem = readonly [message: string, hint?: string];
 
 const EXPANDED: Problem = [
@@ -204,8 +212,7 @@ function checkClient(
     if (typeof text !== 'string') continue;
     const problem = urlProblem(text, isLoopbackOpen) ?? secretInUrl(text);
     if (problem !== undefined) report([...base, key], ...problem);
-    else if (key === 'client-metadata-url' && !/^https:\/\/[^/?#]+\/[^?#]+$/.test(text))
-      report([...base, key], 'must be an https URL with a path and no query');
+    else if (key === 'client-metadata-url' && !isDocumentUrl(text)) report([...base, key], DOCUMENT_URL_RULE);
   }
   for (const key of CREDENTIAL_KEYS) {
     const value = written[key];

@@ -9,6 +9,7 @@ import { ownershipProblem, writeFileAtomic } from '../os/file.ts';
 import type { Places } from '../wire/places.ts';
 import { diagnosticsError } from './diagnostic.ts';
 import { MAX_FILE_BYTES, parseYaml } from './document.ts';
+import { DOCUMENT_URL_RULE, isDocumentUrl } from './remote-checks.ts';
 import { describeIssue, toDiagnostics } from './schema-errors.ts';
 import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from './units.ts';
 
@@ -67,6 +68,13 @@ export interface Settings {
     /** What the first use of a profile, and of it by a host program, needs: a person's answer, or nothing. */
     readonly 'first-use': 'ask' | 'accept';
   };
+  /** Signing in to remote servers. */
+  readonly remote: {
+    /** The program that opens pages, and its arguments; the URL is appended. Undefined: the system's own. */
+    readonly browser: readonly string[] | undefined;
+    /** The URL of a Client ID Metadata Document, which is then the id of the client. */
+    readonly 'client-metadata-url': string | undefined;
+  };
   readonly audit: {
     readonly segment: number;
     /** Closed segments beyond this number or age are removed; by default none are. */
@@ -106,6 +114,8 @@ const proxy = z.string().refine((text) => {
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
 }, 'must be http://HOST:PORT or https://HOST:PORT, without a user: "login" names the credential that has it');
+
+const word = z.string().regex(/^\P{Cc}+$/u, 'must be text on one line');
 
 const isUnique = (names: readonly string[]): boolean => new Set(names).size === names.length;
 
@@ -158,6 +168,12 @@ const settingsFile = z.strictObject({
       'first-use': z.enum(['ask', 'accept']).optional(),
     })
     .optional(),
+  remote: z
+    .strictObject({
+      browser: z.array(word).min(1).optional(),
+      'client-metadata-url': z.string().max(2048).refine(isDocumentUrl, DOCUMENT_URL_RULE).optional(),
+    })
+    .optional(),
   audit: z
     .strictObject({
       segment: size(4096, 2 ** 34).optional(),
@@ -183,7 +199,7 @@ export function parseSettings(text: string, file: string): Settings {
   if (diagnostics.length > 0 || !parsed.success) {
     throw diagnosticsError('config-invalid', 'the settings are broken', file, diagnostics);
   }
-  const { store, vault, keychain, daemon, relay, rotation, egress, consent, audit } = parsed.data;
+  const { store, vault, keychain, daemon, relay, rotation, egress, consent, remote, audit } = parsed.data;
   return {
     store,
     vault: { key: vault?.key ?? 'passphrase' },
@@ -212,6 +228,7 @@ export function parseSettings(text: string, file: string): Settings {
       rate: consent?.rate ?? 20,
       'first-use': consent?.['first-use'] ?? 'ask',
     },
+    remote: { browser: remote?.browser, 'client-metadata-url': remote?.['client-metadata-url'] },
     audit: {
       segment: audit?.segment ?? 64 * 2 ** 20,
       keep: { count: audit?.keep?.count, age: audit?.keep?.age },

@@ -211,6 +211,7 @@ describe('settings', () => {
         rate: 20,
         'first-use': 'ask',
       },
+      remote: {},
       audit: { segment: 67_108_864, keep: {}, checkpoint: { records: 1000, every: 60_000 } },
     });
   });

@@ -65,3 +65,20 @@ test.each([
   if (problem === undefined) expect(`[${parse().join(', ')}]`).toBe(ways);
   else expect(parse).toThrow(problem);
 });
+
+test.each([
+  ['browser: [firefox, --new-window]', undefined],
+  ['browser: []', 'remote.browser: is empty'],
+  ['browser: firefox', 'remote.browser: must be a list'],
+  ['browser: ["a\\nb"]', 'must be text on one line'],
+  ['client-metadata-url: "https://example.com/warder.json"', undefined],
+  ['client-metadata-url: "http://example.com/warder.json"', 'must be an https URL with a path and no query'],
+  ['client-metadata-url: "https://example.com"', 'must be an https URL with a path and no query'],
+  ['client-metadata-url: "https://u:p@example.com/a"', 'must be an https URL with a path and no query'],
+  ['browsr: x', 'did you mean "browser"?'],
+])('remote: {%s}', (text, problem) => {
+  const parse = () => parseSettings(`remote: {${text}}`, 'warder.yaml').remote;
+  if (problem === undefined)
+    expect(Object.values(parse()).filter((value) => value !== undefined)).toHaveLength(1);
+  else expect(parse).toThrow(problem);
+});

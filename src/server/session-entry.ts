@@ -9,7 +9,7 @@ import type { LoadedProfile } from '../profile/load.ts';
 import type { Session } from '../relay/session.ts';
 import type { SessionStatus } from '../wire/control.ts';
 import type { SessionSecrets } from './session-secrets.ts';
-import type { StartedServer } from './start.ts';
+import type { StartedServer } from './started-server.ts';
 
 export interface SessionEntry {
   readonly id: string;
@@ -48,12 +48,12 @@ export function statusOf(entry: SessionEntry, redact: (text: string) => string):
     id,
     profile: loaded.name,
     host: { pid: parent?.pid ?? 0, ...(parent?.exe !== undefined && { exe: parent.exe }) },
-    server: started === undefined ? {} : { pid: started.server.pid },
+    server: started?.process?.pid === undefined ? {} : { pid: started.process.pid },
     since: new Date(since).toISOString(),
     calls,
     inflight,
     loop_ms: loop,
-    gate_loop_ms: Math.round(started?.gate?.longestTurn ?? 0),
+    gate_loop_ms: Math.round(started?.longestTurn ?? 0),
     sandbox: started?.sandbox.off === true ? 'off' : 'on',
     layers: [...(started?.sandbox.layers ?? [])],
     network: [...(started?.sandbox.network ?? [])],

@@ -3,12 +3,11 @@ import { constants } from 'node:os';
 import type { Host } from '../control/host.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { HostEnd } from '../relay/endpoint.ts';
-import { MARKER } from './environment.ts';
-import type { StartedServer } from './start.ts';
+import type { StartedServer } from './started-server.ts';
 
-/** Tells the launcher which processes to end if the daemon dies. */
-export function announceServer(host: Host, { server: { pid, started, marker } }: StartedServer): void {
-  host.announceServer({ pid, ...(started !== undefined && { started }), marker: `${MARKER}=${marker}` });
+/** Tells the launcher which processes to end if the daemon dies, if there are any. */
+export function announceServer(host: Host, { process }: StartedServer): void {
+  if (process !== undefined) host.announceServer(process);
 }
 
 /** The host as an end of a session. */

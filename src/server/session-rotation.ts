@@ -1,12 +1,12 @@
-// A session gets the new value of a credential: by its gate, which puts another secret in from the next request on, or by
-// another server where the server itself has the value.
+// A session gets the new value of a credential: from the next request on where what stands before its
+// server puts the secret in, or by another server where the server itself has the value.
 import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import type { Log } from '../os/log.ts';
-import { stdioServer } from '../relay/stdio-upstream.ts';
 import type { SessionEntry } from './session-entry.ts';
 import { announceServer } from './session-host.ts';
-import { type SessionContext, type StartedServer, type StartParts, startServer } from './start.ts';
+import { startServer } from './start.ts';
+import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
 
 export interface SessionRotationParts {
   readonly audit: Pick<AuditLog, 'append'>;
@@ -28,16 +28,14 @@ export async function rotateSession(
     return 'starting';
   }
   const named = profile.credentials.filter(({ name }) => name === credential);
-  const gate = entry.started?.gate;
+  const updated = entry.started?.update(named);
   let next: StartedServer | undefined;
   let version = '';
   let outcome: 'moved' | 'kept' = 'kept';
   let reason: string | undefined;
-  if (gate !== undefined && named.every(({ deliver }) => deliver === 'sealed')) {
-    // The server has only a placeholder, which stays the same; the next request carries the new value.
+  if (updated !== undefined) {
     try {
-      const resolved = await start.credentials.resolve(profile.name, named);
-      gate.update(resolved);
+      const resolved = await updated;
       session.redact(entry.secrets.add(resolved));
       version = resolved[0]?.version ?? '';
       outcome = 'moved';
@@ -49,7 +47,7 @@ export async function rotateSession(
       next = await startServer(profile, context(), start);
       await entry.trust?.restarted(next.started);
       announceServer(host, next);
-      return { server: stdioServer(next.server), redactor: entry.secrets.add(next.credentials) };
+      return { server: next.server, redactor: entry.secrets.add(next.credentials) };
     }));
     if (outcome === 'moved' && next !== undefined) entry.started = next;
     version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';

@@ -1,8 +1,8 @@
-// The secret values of one session: all that its servers have had since it was opened. Its host sees none of them, and no
-// log contains one.
-import type { ResolvedCredential } from '../credential/credentials.ts';
+// The secret values of one session: all that its servers were given since it was opened, and the tokens that are used for a
+// remote one. Its host sees none of them, and no log contains one.
 import { Redactor } from '../credential/redact.ts';
 import type { Log } from '../os/log.ts';
+import type { NamedValue } from './started-server.ts';
 
 /** Shorter values, in characters, are not redacted: they also occur by chance. */
 const MIN_REDACTED_LENGTH = 8;
@@ -10,9 +10,12 @@ const MIN_REDACTED_LENGTH = 8;
 export class SessionSecrets {
   readonly #profile: string;
   readonly #log: Log;
-  readonly #values: { readonly name: string; readonly value: string }[] = [];
-  /** Redacts so many values: a cache. */
-  #all: { readonly count: number; readonly redactor: Redactor } | undefined;
+  /** By value: the name that takes its place. */
+  readonly #given = new Map<string, string>();
+  #tokens: ReadonlyMap<string, string> = new Map();
+  /** Values that are too short, and were reported. */
+  readonly #short = new Set<string>();
+  #redactor = new Redactor([]);
 
   constructor(profile: string, log: Log) {
     this.#profile = profile;
@@ -20,23 +23,38 @@ export class SessionSecrets {
   }
 
   /** Adds the values of a server that was started. Returns what redacts all so far. */
-  add(credentials: readonly ResolvedCredential[]): Redactor {
-    for (const { variable, name, value } of credentials) {
-      if (value.length < MIN_REDACTED_LENGTH) {
-        const fields = { profile: this.#profile, credential: name };
-        this.#log.warn(fields, 'a value of less than 8 characters is not redacted');
-      } else if (!this.#values.some((secret) => secret.value === value)) {
-        this.#values.push({ name: variable, value });
-      }
-    }
-    return new Redactor(this.#values);
+  add(values: readonly NamedValue[]): Redactor {
+    for (const { value, variable } of this.#redactable(values))
+      if (!this.#given.has(value)) this.#given.set(value, variable);
+    return this.#renew();
+  }
+
+  /** Replaces the tokens. Returns what redacts all that counts now. */
+  replaceTokens(values: readonly NamedValue[]): Redactor {
+    this.#tokens = new Map(this.#redactable(values).map(({ value, variable }) => [value, variable]));
+    return this.#renew();
   }
 
   /** Removes the values from a text. */
   redact(text: string): string {
-    const count = this.#values.length;
-    if (count === 0) return text;
-    if (this.#all?.count !== count) this.#all = { count, redactor: new Redactor(this.#values) };
-    return this.#all.redactor.text(text);
+    return this.#given.size + this.#tokens.size === 0 ? text : this.#redactor.text(text);
+  }
+
+  #renew(): Redactor {
+    const all = new Map([...this.#tokens, ...this.#given]);
+    this.#redactor = new Redactor([...all].map(([value, name]) => ({ name, value })));
+    return this.#redactor;
+  }
+
+  #redactable(values: readonly NamedValue[]): NamedValue[] {
+    return values.filter(({ name, value }) => {
+      if (value.length >= MIN_REDACTED_LENGTH) return true;
+      if (!this.#short.has(value)) {
+        this.#short.add(value);
+        const fields = { profile: this.#profile, credential: name };
+        this.#log.warn(fields, 'a value of less than 8 characters is not redacted');
+      }
+      return false;
+    });
   }
 }

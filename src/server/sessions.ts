@@ -21,7 +21,6 @@ import type { Profiles } from '../profile/watch.ts';
 import type { Consent } from '../relay/consent.ts';
 import { Neighbours } from '../relay/neighbours.ts';
 import { Session } from '../relay/session.ts';
-import { stdioServer } from '../relay/stdio-upstream.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { NO_CONFIRMATIONS, StartingConfirmations } from './confirmations.ts';
 import { PlantedRecords } from './planted-record.ts';
@@ -29,7 +28,8 @@ import { type SessionEntry, statusOf } from './session-entry.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
 import { rotateSession } from './session-rotation.ts';
 import { SessionSecrets } from './session-secrets.ts';
-import { type SessionContext, type StartedServer, type StartParts, startServer } from './start.ts';
+import { startServer } from './start.ts';
+import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
 
 /** What sessions need. */
 export interface SessionsParts {
@@ -130,7 +130,7 @@ export class Sessions {
       }
       if (entry.stale !== undefined) void this.#rotate(entry, entry.stale);
       const { ending, reason } = await entry.session.done;
-      await entry.started.server.gone;
+      await entry.started.gone;
       if (reason === 'fault') throw FAULT;
       if (host.gone.reason instanceof WarderError) throw host.gone.reason;
       host.exit(exitCode(ending));
@@ -151,7 +151,10 @@ export class Sessions {
     const { profile, digest } = entry.loaded;
     // A revocation during the start found no session to end.
     start.locks.assertUsable(profile.credentials.map(({ name }) => name));
-    const redactor = entry.secrets.add(started.credentials);
+    entry.secrets.add(started.credentials);
+    const redactor = entry.secrets.replaceTokens(started.tokens());
+    // A token is redacted before it is used for the first time.
+    started.onTokens(() => entry.session?.redact(entry.secrets.replaceTokens(started.tokens())));
     audit.append(
       'session.open',
       {
@@ -179,7 +182,7 @@ export class Sessions {
         id,
         profile: profile.name,
         host: hostEndOf(host),
-        server: stdioServer(started.server),
+        server: started.server,
         policy,
         audit,
         auditSettings: profile.audit,
@@ -216,10 +219,10 @@ export class Sessions {
    */
   revoke(credential: string): { cut: number; ended: number } {
     const entries = [...this.#entries.values()];
-    const cut = entries.reduce((sum, { started }) => sum + (started?.gate?.disconnect(credential) ?? 0), 0);
-    const affected = entries.filter(({ loaded }) =>
-      loaded.profile.credentials.some(({ name, deliver }) => name === credential && deliver !== 'sealed'),
-    );
+    const outcomes = entries.map(({ started, host }) => ({ host, ...started?.revoke(credential) }));
+    const cut = outcomes.reduce((sum, outcome) => sum + (outcome.cut ?? 0), 0);
+    // One that is about to start looks again before it does.
+    const affected = outcomes.filter(({ has }) => has);
     for (const { host } of affected) {
       host.end(
         new WarderError(
@@ -267,7 +270,7 @@ export class Sessions {
   /** Redacts the secret values of all open sessions from a text. */
   redact(text: string): string {
     return [...this.#entries.values()].reduce(
-      (clean, { secrets, started }) => secrets.redact(started?.gate?.redact(clean) ?? clean),
+      (clean, { secrets, started }) => secrets.redact(started?.redact(clean) ?? clean),
       text,
     );
   }

@@ -96,6 +96,8 @@ export class Call {
   ownId = 0;
   /** When the chunk had come with which it was sent, in milliseconds of the monotonic clock. */
   since = 0;
+  /** It calls a tool of Warder's own: see upstream.ts. */
+  isOwn = false;
   /** Of `tools/list`: it asks for a page that is not the first. */
   isFurtherPage = false;
   /** Of a subscription: the host has seen it acknowledged. */

@@ -207,9 +207,10 @@ export class Session {
       clock,
     };
     this.#fromHost = new FromHost({ ...shared, firstUse: new FirstUse({ ...shared, onFault }) });
+    const answers = new CheckedAnswers(shared);
     this.#fromServer = new FromServer({
       ...shared,
-      answers: new CheckedAnswers(shared),
+      answers,
       inputs: new ServerInputs({ ...shared, consent: asks, formRate }),
     });
     const longLines = new LongLines({ current: this.#current, calls: this.#calls });
@@ -273,6 +274,7 @@ export class Session {
       stderr,
       ownRequests,
       waits: new UpstreamWaits(shared),
+      answers,
       settle: () => this.#settle(),
       steer: () => this.#backPressure.steer(),
     });

@@ -18,6 +18,7 @@ const IGNORE: UpstreamListener = {
   ended() {},
   stderr() {},
   waiting() {},
+  introduced() {},
 };
 
 /** A process as the server of a session. */
@@ -27,6 +28,7 @@ export function stdioServer(server: ServerEnd): SessionServer {
 
 export class StdioUpstream implements Upstream {
   readonly mayWait = false;
+  readonly ownTool = undefined;
   readonly process: { readonly pid: number } | undefined;
   readonly #server: ServerEnd;
   readonly #guard: UpstreamParts['guard'];
@@ -79,6 +81,10 @@ export class StdioUpstream implements Upstream {
         this.#listener.ended(ending);
       }),
     );
+  }
+
+  prepare(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   get full(): boolean {

@@ -40,6 +40,8 @@ export interface UpstreamListener {
   stderr(chunk: Buffer): void;
   /** A request waits for a person, as the text says: its host is told so now and then. `undefined`: it waits no longer. */
   waiting(id: number, text: string | undefined): void;
+  /** What the server says of itself, in the result of an `initialize` or `server/discover` that the host does not get. */
+  introduced(result: Buffer): void;
 }
 
 /** What a session gives to the server's side that it opens. */
@@ -84,8 +86,15 @@ export interface Upstream {
   readonly closed: boolean;
   /** How the server ended, if it has. */
   readonly ending: Ending | undefined;
-  /** Whether it may call `waiting`. */
+  /** Whether it may call `waiting`, and is to be prepared. */
   readonly mayWait: boolean;
+  /** A tool of Warder's own that its lists hold: neither policy nor trust judge it. */
+  readonly ownTool: string | undefined;
+  /**
+   * Has the server ready to say what it offers, for which a person may have to sign in; `waits` is called with what that waits
+   * for. Settles with why it is not ready, if it is not; never rejects.
+   */
+  prepare(waits: (text: string) => void, signal: AbortSignal): Promise<string | undefined>;
   /** Where the server is a process of this machine. */
   readonly process: { readonly pid: number } | undefined;
 }

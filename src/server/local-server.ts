@@ -1,39 +1,25 @@
-// Starts a server: profile -> credential -> environment -> the server's process. Nothing runs before the whole
+// Starts a server on this machine: profile -> credential -> environment -> the server's process. Nothing runs before the whole
 // profile has been read, everything that it asks for is available, and each credential is there. The log records
 // each credential before the server receives it.
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fields } from '../audit/events.ts';
-import type { AuditLog } from '../audit/log.ts';
-import type { Started } from '../consent/trust.ts';
-import type { Confirmations } from '../credential/confirmation.ts';
-import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
-import type { Locks } from '../credential/locks.ts';
-import type { Egress, EgressRoute, OpenGate } from '../egress/egress.ts';
-import type { RefusedHosts } from '../egress/refused-hosts.ts';
+import type { ResolvedCredential } from '../credential/credentials.ts';
+import type { EgressRoute, OpenGate } from '../egress/egress.ts';
 import { WarderError } from '../errors.ts';
 import { resolveBin } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
-import type { PackageStore } from '../package/store.ts';
 import { substituteCredentials } from '../profile/argument-credentials.ts';
-import {
-  allowedEgress,
-  expandHome,
-  type Profile,
-  type ProfileServer,
-  unsupportedFeatures,
-} from '../profile/format.ts';
-import type { SandboxKind } from '../sandbox/choose.ts';
+import { allowedEgress, expandHome, type Profile, type ProfileServer } from '../profile/format.ts';
+import { stdioServer } from '../relay/stdio-upstream.ts';
 import { type AppliedLimits, environmentLayers } from '../sandbox/layers.ts';
-import type { Machine } from '../sandbox/machine.ts';
-import type { NetworkPool } from '../sandbox/network-pool.ts';
-import type { PlantedReport } from '../sandbox/planted.ts';
 import { type PreparedSandbox, prepare, prepareLandlock, prepareSeatbelt } from '../sandbox/start.ts';
-import { type DeliveredCredential, environment } from './environment.ts';
+import { type DeliveredCredential, environment, MARKER } from './environment.ts';
 import { HomeWatch, prepareKeptHome } from './kept-home.ts';
-import { type ServerParts, type ServerProcess, spawnServer } from './process.ts';
-import { RuntimeFolder, type RuntimeRoots } from './runtime-folder.ts';
-import { type RequestContext, sandboxRequest } from './sandbox-request.ts';
+import { spawnServer } from './process.ts';
+import { RuntimeFolder } from './runtime-folder.ts';
+import { sandboxRequest } from './sandbox-request.ts';
+import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
 
 type LocalServer = Exclude<ProfileServer, { kind: 'url' }>;
 

@@ -2,6 +2,7 @@
 import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Started } from '../consent/trust.ts';
+import type { Confirmations } from '../credential/confirmation.ts';
 import type { Credentials, ResolvedCredential } from '../credential/credentials.ts';
 import type { Locks } from '../credential/locks.ts';
 import type { Egress } from '../egress/egress.ts';
@@ -15,7 +16,6 @@ import type { Machine } from '../sandbox/machine.ts';
 import type { NetworkPool } from '../sandbox/network-pool.ts';
 import type { PlantedReport } from '../sandbox/planted.ts';
 import type { ServerIdentity } from '../wire/hello.ts';
-import type { Confirmations } from '../credential/confirmation.ts';
 import type { ServerParts } from './process.ts';
 import type { RuntimeRoots } from './runtime-folder.ts';
 import type { RequestContext } from './sandbox-request.ts';

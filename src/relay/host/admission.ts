@@ -80,8 +80,8 @@ export class Admission {
   }
 
   /** Under a policy that denies anything, a tool has to be listed. */
-  #needsList({ method, targets }: Call): boolean {
-    if (!this.#verdicts.deniesTools || method !== CALL) return false;
+  #needsList({ method, targets, isOwn }: Call): boolean {
+    if (!this.#verdicts.deniesTools || method !== CALL || isOwn) return false;
     const [only] = targets;
     return only !== undefined && !this.#options.lists.tools.has(only.name);
   }

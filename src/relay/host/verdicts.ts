@@ -22,6 +22,9 @@ export interface VerdictsOptions {
 /** On what no policy speaks of. */
 export const PROTOCOL: Verdict = { decision: 'allow', rule: 'protocol' };
 
+/** On a tool of Warder's own. */
+const OWN: Verdict = { decision: 'allow', rule: 'own' };
+
 /** What is kept of a tool. */
 interface KnownTool {
   readonly targets: readonly Target[];
@@ -60,6 +63,7 @@ export class Verdicts {
   /** Notes the tool that a call acts on. */
   nameTool(call: Call, name: string): void {
     const known = this.#known.get(name);
+    call.isOwn = name === this.#options.current.upstream.ownTool;
     call.targets = known?.targets ?? [{ kind: 'tools', name }];
     call.shown = known?.shown ?? this.show(name);
   }
@@ -85,7 +89,8 @@ export class Verdicts {
   }
 
   /** Decides on a request whose targets are read. */
-  decide({ method, targets, governance, shown, arguments: args }: Call): Verdict {
+  decide({ method, targets, governance, shown, arguments: args, isOwn }: Call): Verdict {
+    if (isOwn) return OWN;
     const { current, budgets } = this.#options;
     const [only] = targets;
     if (method !== CALL || only === undefined) {

@@ -244,9 +244,12 @@ export class ServerList {
     heldBack: Set<string>,
     hidden: ((name: string) => boolean) | undefined,
   ): PageOptions['judge'] {
-    const { trust } = this.#options;
+    const { trust, current } = this.#options;
     let begins = isFirst;
-    return (entries, isLast) => {
+    return (all, isLast) => {
+      const { ownTool } = current.upstream;
+      const isOwn = (name: string): boolean => this.shape.kind === 'tools' && name === ownTool;
+      const entries = ownTool === undefined ? all : all.filter(({ name }) => !isOwn(name));
       const held = trust.listed(this.shape.kind, entries, begins, isLast);
       begins = false;
       const { blocked } = trust;

@@ -3,7 +3,7 @@
 // is an error.
 
 import { type Envelope, readEnvelope } from '../../json/envelope.ts';
-import { readMember } from '../../json/read.ts';
+import { type Range, readMember } from '../../json/read.ts';
 import type { Scanned, Wanted } from '../../json/scan.ts';
 import { splice } from '../../json/splice.ts';
 import { decide, denies } from '../../policy/decide.ts';
@@ -50,11 +50,11 @@ export class CheckedAnswers {
 
   /** A page of a list: noted, and without what is held back or denied. */
   page(call: Call, list: ServerList, { message, bytes, start, end, scanned }: ServerAnswer): void {
-    const { policy } = this.#options.current;
+    const { policy, upstream } = this.#options.current;
     const { idStart, idEnd, resultStart, resultEnd } = message;
     const hides = list.shape.kind === 'tools' && denies(policy, 'tools');
     const hidden = (name: string): boolean =>
-      decide(policy, { kind: 'tools', name, method: CALL }).decision === 'deny';
+      name !== upstream.ownTool && decide(policy, { kind: 'tools', name, method: CALL }).decision === 'deny';
     const result = { start: resultStart, end: resultEnd };
     const page = { bytes, start, end, result, find: scanned?.find, isFirst: !call.isFurtherPage };
     list.read(page, hides ? hidden : undefined, (read) => {
@@ -75,18 +75,31 @@ export class CheckedAnswers {
 
   /** What the server says of itself: the line that the host may get; undefined: it has ended the request. */
   introduction(call: Call, { message, bytes, start, end }: ServerAnswer): Buffer | undefined {
-    const { trust, lists } = this.#options;
+    const { trust } = this.#options;
     const result = { start: message.resultStart, end: message.resultEnd };
     const said = readIntroduction(bytes, result);
     if (said === undefined) {
       call.fail('error', { code: 'withheld', text: TWICE });
       return undefined;
     }
-    const capabilities = readMember(bytes, result.start, result.end, 'capabilities');
-    if (typeof capabilities !== 'string') lists.declared(bytes, capabilities);
+    this.#declared(bytes, result);
     const held = trust.introduced(said) ?? trust.blocked;
     const line = held === undefined ? bytes.subarray(start, end) : withoutIntroduction(bytes, start, end);
     return call.method === DISCOVER ? shortLived(line) : line;
+  }
+
+  /** What the server says of itself to the relay alone: the result as JSON text. */
+  introduced(bytes: Buffer): void {
+    const result = { start: 0, end: bytes.length };
+    const said = readIntroduction(bytes, result);
+    if (said === undefined) return;
+    this.#declared(bytes, result);
+    this.#options.trust.introduced(said);
+  }
+
+  #declared(bytes: Buffer, result: Range): void {
+    const capabilities = readMember(bytes, result.start, result.end, 'capabilities');
+    if (typeof capabilities !== 'string') this.#options.lists.declared(bytes, capabilities);
   }
 
   /** Whether an answer has contents that are checked. */

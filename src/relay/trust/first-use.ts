@@ -61,14 +61,23 @@ export class FirstUse {
     asked: (question: string | undefined) => void,
   ): OpenConsent {
     const withdrawn = Promise.withResolvers<ConsentOutcome>();
-    let isWithdrawn = false;
+    const leaving = new AbortController();
     let open: OpenConsent | undefined;
+    let notice = NOTICE;
     const ask = async (): Promise<ConsentOutcome> => {
-      const { trust, onFault } = this.#options;
+      const { trust, current, onFault } = this.#options;
       try {
-        const fault = trust.firstUse === 'baseline' ? await this.#prepare() : undefined;
-        if (fault !== undefined) return unlisted(fault);
-        if (isWithdrawn) return WITHDRAWN;
+        if (trust.firstUse === 'baseline') {
+          const { upstream } = current;
+          const waits = (text: string): void => {
+            notice = text;
+          };
+          const unready = upstream.mayWait ? await upstream.prepare(waits, leaving.signal) : undefined;
+          if (unready !== undefined) return { decision: 'deny', rule: 'trust.unlisted', reason: unready };
+          const fault = await this.#prepare();
+          if (fault !== undefined) return unlisted(fault);
+        }
+        if (leaving.signal.aborted) return WITHDRAWN;
         if (trust.firstUse === undefined) return AGREED;
         open = trust.ask(call, dialog);
         asked(open.question);
@@ -84,10 +93,10 @@ export class FirstUse {
         return open?.question;
       },
       get notice() {
-        return open?.notice ?? NOTICE;
+        return open?.notice ?? notice;
       },
       withdraw: () => {
-        isWithdrawn = true;
+        leaving.abort();
         withdrawn.resolve(WITHDRAWN);
         open?.withdraw();
       },

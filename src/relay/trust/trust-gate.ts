@@ -68,6 +68,7 @@ export class TrustGate {
 
   /** What a request acts on; of one about a task, what the request acted on that has made it. */
   #targets(call: Call): readonly Target[] {
+    if (call.isOwn) return [];
     return call.task === undefined ? call.targets : this.#options.tasks.targetsOf(call.task);
   }
 

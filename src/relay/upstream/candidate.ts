@@ -106,6 +106,8 @@ export class Candidate implements UpstreamListener {
 
   waiting(): void {}
 
+  introduced(): void {}
+
   settle(): void {
     this.upstream.pause(this.#bytes > this.#options.budgets.waiting);
   }

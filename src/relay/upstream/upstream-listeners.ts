@@ -5,6 +5,7 @@ import type { Intake } from '../flow/intake.ts';
 import type { LongAnswer } from '../flow/long-lines.ts';
 import type { Stderr } from '../flow/stderr.ts';
 import type { Shutdown } from '../shutdown.ts';
+import type { CheckedAnswers } from '../trust/checked-answers.ts';
 import type { Upstream, UpstreamListener } from '../upstream.ts';
 import type { OwnRequests } from './own-requests.ts';
 import type { UpstreamWaits } from './upstream-waits.ts';
@@ -16,6 +17,7 @@ export interface UpstreamListenersOptions {
   readonly stderr: Stderr;
   readonly ownRequests: OwnRequests;
   readonly waits: UpstreamWaits;
+  readonly answers: CheckedAnswers;
   /** Writes what there is, and reads on. */
   readonly settle: () => void;
   /** Reads on where that is in order. */
@@ -31,7 +33,7 @@ export class UpstreamListeners {
 
   /** Owns the server that has the session. */
   owner(from: Upstream): UpstreamListener {
-    const { shutdown, serverInbox, intake, waits, settle } = this.#options;
+    const { shutdown, serverInbox, intake, waits, answers, settle } = this.#options;
     return {
       message: (bytes, start, end) => {
         if (!shutdown.isOver) serverInbox.line(bytes, start, end);
@@ -43,6 +45,9 @@ export class UpstreamListeners {
         if (shutdown.isOver) return;
         waits.waiting(id, text);
         settle();
+      },
+      introduced: (result) => {
+        if (!shutdown.isOver) answers.introduced(result);
       },
       settle,
       drained: settle,
@@ -59,6 +64,7 @@ export class UpstreamListeners {
       taken: () => {},
       stderr: (chunk) => this.#passStderr(from, chunk),
       waiting: () => {},
+      introduced: () => {},
       settle: () => {},
       drained: () => {},
       closed: () => {},

@@ -9,7 +9,7 @@ import type { Egress } from '../egress/egress.ts';
 import type { RefusedHosts } from '../egress/refused-hosts.ts';
 import type { WarderError } from '../errors.ts';
 import type { PackageStore } from '../package/store.ts';
-import type { ProfileCredential } from '../profile/format.ts';
+import type { ProfileCredential } from '../profile/credential.ts';
 import type { SessionServer } from '../relay/upstream.ts';
 import type { SandboxKind } from '../sandbox/choose.ts';
 import type { Machine } from '../sandbox/machine.ts';

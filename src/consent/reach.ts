@@ -3,10 +3,15 @@ import type { Profile } from '../profile/format.ts';
 import type { Reach } from './questions/question.ts';
 
 export function reachOf({ sandbox, server, credentials }: Profile): Reach {
+  if (server.kind === 'url') {
+    const { host } = new URL(server.url);
+    const names = credentials.map(({ name }) => name);
+    return { sandbox: 'remote', network: [host], read: [], write: [], credentials: names };
+  }
   const isOff = sandbox?.off === true;
   const sealed = credentials.flatMap(({ hosts }) => hosts);
   return {
-    sandbox: server.kind === 'url' ? 'remote' : isOff ? 'off' : 'on',
+    sandbox: isOff ? 'off' : 'on',
     network: [...new Set([...(sandbox?.network ?? []), ...sealed])],
     read: sandbox?.read ?? [],
     write: sandbox?.write ?? [],

@@ -5,6 +5,7 @@ import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
+import type { Profile } from '../profile/format.ts';
 import type { Trust } from '../relay/trust.ts';
 import type { ShownTrust } from '../wire/control.ts';
 import type { Answer } from './questions/answer.ts';
@@ -16,6 +17,7 @@ import { type Difference, withDifferences } from './trust/compare.ts';
 import { Executables } from './trust/executables.ts';
 import { FirstUseQuestion } from './trust/first-use-question.ts';
 import { HeldNotices } from './trust/held-notices.ts';
+import { type OfflineServer, offlineServer } from './trust/offline.ts';
 import { permissionsOf } from './trust/permissions.ts';
 import { digestOfRecord, type ProfileTrust } from './trust/profile-trust.ts';
 import { copyOf, type ServerIdentity, type TrustRecord } from './trust/record.ts';
@@ -24,7 +26,7 @@ import { SessionTrust } from './trust/session-trust.ts';
 import { showTrust } from './trust/shown.ts';
 import type { Started, TrustedSession } from './trust/trusted-session.ts';
 
-export type { Started };
+export type { OfflineServer, Started };
 
 export interface TrustServiceOptions {
   /** Whether a person is asked about a first use. */
@@ -62,6 +64,20 @@ export interface OpenTrust extends Disposable {
   claims(tool: string): readonly string[];
   /** Another server process of the session was started. */
   restarted(started: Started): Promise<void>;
+  /** Of a remote server. */
+  readonly remote: RemoteTrust;
+}
+
+/** What of a remote server is agreed to before it is asked for anything in the user's name. */
+export interface RemoteTrust {
+  /** Whether its requests may carry the user's token. */
+  readonly isAgreed: boolean;
+  /** They carry a token of that issuer from now on: what was agreed to may not cover that. */
+  issuedBy(issuer: string): void;
+  /** Calls `listener` when `isAgreed` may be other than before. */
+  onChange(listener: () => void): void;
+  /** What is known of it; undefined: nothing was accepted yet. */
+  readonly offline: OfflineServer | undefined;
 }
 
 /** Milliseconds that the start of a session waits for the credential store. */
@@ -107,12 +123,15 @@ export class TrustService {
   async open(about: TrustedSession): Promise<OpenTrust> {
     const trust = this.#records.of(about.profile.name);
     let server = await this.#identify(about.started);
+    let issuer: string | undefined;
     const notices = new HeldNotices(about.profile.name, about.tell);
     const forget = trust.onChange(() => notices.clear());
     const session = new SessionTrust(server, {
       trust,
       permissions: permissionsOf(about.profile),
       isHostKnown: this.#firstUse.hostTest(about),
+      isHostFirst: usesToken(about.profile),
+      isTaken: () => this.#firstUse.takes(about),
       ask: (asking) => this.#firstUse.ask(about, asking),
       record: (held) => {
         this.#records.held.add(
@@ -132,12 +151,29 @@ export class TrustService {
       get held() {
         return notices.count;
       },
+      remote: {
+        get isAgreed() {
+          return session.isAgreed;
+        },
+        issuedBy: (next) => {
+          if (next === issuer) return;
+          issuer = next;
+          session.permissions = permissionsOf(about.profile, issuer);
+        },
+        onChange: (listener) => session.onChange(listener),
+        get offline() {
+          return session.blocked === undefined && trust.record !== undefined
+            ? offlineServer(trust.record, trust.identity)
+            : undefined;
+        },
+      },
       restarted: async (started) => {
         server = await this.#identify(started);
         session.server = server;
       },
       [Symbol.dispose]: () => {
         forget();
+        if (about.profile.server.kind === 'url') trust.keepIdentity(session.identity);
         session[Symbol.dispose]();
       },
     };
@@ -241,6 +277,7 @@ export class TrustService {
   }
 
   async #identify(started: Started): Promise<ServerIdentity> {
+    if ('url' in started) return { files: [{ path: started.url, digest: null }] };
     return 'package' in started
       ? { files: [{ path: started.package, digest: started.digest }] }
       : this.#executables.identify(started.command);
@@ -262,6 +299,11 @@ export class TrustService {
     const accepted = new Date(this.#options.clock.now()).toISOString();
     return { ...record, accepted, described: withDifferences(record.described, chosen) };
   }
+}
+
+/** Whether a profile's server is asked for anything in the user's name. */
+function usesToken({ server }: Profile): boolean {
+  return server.kind === 'url' && server.auth.type !== 'none';
 }
 
 function recordOf(trust: ProfileTrust): { readonly record?: string } {

@@ -21,6 +21,15 @@ export interface Introduction {
   /** Of `serverInfo`. */
   readonly title: string | undefined;
   readonly description: string | undefined;
+  /** What it is beside these texts. */
+  readonly identity: IntroducedIdentity;
+}
+
+/** What is no text for people, each as JSON text; undefined where it is not said. */
+export interface IntroducedIdentity {
+  readonly name: string | undefined;
+  readonly version: string | undefined;
+  readonly capabilities: string | undefined;
 }
 
 /** What one session holds its server to. */

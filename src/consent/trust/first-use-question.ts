@@ -9,7 +9,6 @@ import type { Asked } from '../questions/broker.ts';
 import { type Asking, openConsent, outcomeOfGrant } from '../questions/outcome.ts';
 import type { Grant, GrantSubject } from '../store/grants.ts';
 import { hostDialogWay } from '../ways/host-dialog.ts';
-import type { Sighting } from './compare.ts';
 import { firstUseLines } from './first-use.ts';
 import { widened } from './permissions.ts';
 import { copyOf } from './record.ts';
@@ -54,8 +53,14 @@ export class FirstUseQuestion {
     };
   }
 
+  /** Whether it is taken as the setting says, and the user has not said no. */
+  takes(about: TrustedSession): boolean {
+    const { firstUse, findGrant } = this.#options;
+    return firstUse === 'accept' && findGrant(hostSubject(about))?.decision !== 'deny';
+  }
+
   /** Asks a person, or takes it as the setting says. */
-  ask(about: TrustedSession, { call, dialog, sighting, wider }: AskingFirst): OpenConsent {
+  ask(about: TrustedSession, { call, dialog, about: what, sighting, wider }: AskingFirst): OpenConsent {
     const { firstUse, findGrant, ask } = this.#options;
     const { profile, host, session, reach } = about;
     const trust = this.#options.records.of(profile.name);
@@ -63,8 +68,7 @@ export class FirstUseQuestion {
     const denied = findGrant(subject);
     if (denied?.decision === 'deny')
       return settled(outcomeOfGrant(denied, `use the server "${profile.name}"`));
-    const isFirst = trust.record === undefined;
-    const agree = (by: string): Grant => this.#agree(about, { sighting, by });
+    const agree = (by: string): Grant => this.#agree(about, { what, sighting, by });
     if (firstUse === 'accept') {
       try {
         return settled({ decision: 'allow', rule: `grant.${agree('setting').id}`, reason: undefined });
@@ -75,7 +79,7 @@ export class FirstUseQuestion {
     const details = firstUseLines({
       profile: profile.name,
       sighting,
-      about: isFirst ? 'baseline' : wider.length > 0 ? wider : 'host',
+      about: what === 'baseline' ? 'baseline' : wider.length > 0 ? wider : trust.record ? 'host' : 'remote',
       alike: this.#options.records.lookAlikes(profile.name, sighting),
       lasts: trust.lasts,
     });
@@ -109,7 +113,11 @@ export class FirstUseQuestion {
   /** A person, or the setting, says yes to a first use. Throws where that cannot be in the log. */
   #agree(
     about: TrustedSession,
-    { sighting, by }: { readonly sighting: Sighting; readonly by: string },
+    {
+      what,
+      sighting,
+      by,
+    }: Pick<AskingFirst, 'sighting'> & { readonly what: AskingFirst['about']; readonly by: string },
   ): Grant {
     const { clock, keepGrant, log } = this.#options;
     const { session, host, profile } = about;
@@ -120,7 +128,9 @@ export class FirstUseQuestion {
     const fields = { session, host: host.key };
     const next =
       record === undefined
-        ? { accepted, by, server, permissions, described: copyOf(seen.described) }
+        ? what === 'host'
+          ? undefined
+          : { accepted, by, server, permissions, described: copyOf(seen.described) }
         : widened(record.permissions, permissions).length > 0
           ? { ...record, accepted, by, permissions }
           : undefined;

@@ -18,8 +18,11 @@ const WORDS: Readonly<Record<RecordedKind, string>> = {
 export interface FirstUse {
   readonly profile: string;
   readonly sighting: Sighting;
-  /** What it is that is not agreed to: the server as a whole, what the profile gives it in addition, or the host alone. */
-  readonly about: 'baseline' | 'host' | readonly string[];
+  /**
+   * What it is that is not agreed to: the server as a whole, what the profile gives it in addition, the host alone, or the host
+   * before what a remote server offers is known.
+   */
+  readonly about: 'baseline' | 'host' | 'remote' | readonly string[];
   readonly alike: LookAlikes;
   /** Whether the answer outlives the daemon. */
   readonly lasts: boolean;
@@ -33,16 +36,26 @@ export function firstUseLines({ profile, sighting, about, alike, lasts }: FirstU
         'there is no credential store: this is asked again once the daemon has ended ("warder init" makes one)',
       ];
   if (about === 'host') return ['you have accepted its server; this program has not used it yet', ...rest];
+  const { server, seen, permissions } = sighting;
+  if (about === 'remote') {
+    return [
+      ...server.files.map(({ path }) => `it is the server at ${show(path)}`),
+      ...permissions.credentials.map((entry) => `its requests carry ${show(entry)}`),
+      'what it offers is shown to you before anything of it is used',
+      ...rest,
+    ];
+  }
   if (about !== 'baseline')
     return [
       'its profile gives it more than you have accepted:',
       ...about.map((line) => `  ${show(line)}`),
       ...rest,
     ];
-  const { server, seen } = sighting;
   const { tools } = seen.described;
-  const runs = server.files.map(
-    ({ path, digest }) => `it runs ${show(path)}${digest === null ? '' : ` (${digest.slice(0, 19)})`}`,
+  const runs = server.files.map(({ path, digest }) =>
+    permissions.sandbox === 'remote'
+      ? `it is the server at ${show(path)}`
+      : `it runs ${show(path)}${digest === null ? '' : ` (${digest.slice(0, 19)})`}`,
   );
   const lists = KINDS.flatMap((kind) => {
     const parts = [...seen.described[kind]];

@@ -1,13 +1,16 @@
 // What a profile lets its server do, as data that can be compared: a profile that gives more than was accepted is asked
 // about, one that gives less is not. How much memory and how many processes it may have is no part of it.
+import { fromAuth, type RemoteAuth } from '../../profile/auth.ts';
 import type { ProfileCredential } from '../../profile/credential.ts';
-import type { Profile, ProfileServer } from '../../profile/format.ts';
+import type { Profile, ProfileServer, RemoteServer } from '../../profile/format.ts';
 import type { Permissions } from './record.ts';
 
-/** The permissions of a profile. */
-export function permissionsOf({ server, env, credentials, sandbox }: Profile): Permissions {
+/** The permissions of a profile. `issuer`: who has issued the token that a remote server is used with. */
+export function permissionsOf(profile: Profile, issuer?: string): Permissions {
+  const { server, env, credentials, sandbox } = profile;
+  if (server.kind === 'url') return remotePermissions(server, issuer);
   return {
-    sandbox: server.kind === 'url' ? 'remote' : sandbox?.off === true ? 'off' : 'on',
+    sandbox: sandbox?.off === true ? 'off' : 'on',
     runs: runsOf(server),
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     read: sandbox?.read ?? [],
@@ -22,8 +25,36 @@ export function permissionsOf({ server, env, credentials, sandbox }: Profile): P
   };
 }
 
-function runsOf(server: ProfileServer): string[] {
-  if (server.kind === 'url') return [`url ${server.url}`];
+function remotePermissions(server: RemoteServer, issuer: string | undefined): Permissions {
+  const { url, headers, auth, allowPrivate, insecureLoopback } = server;
+  return {
+    sandbox: 'remote',
+    runs: [`url ${url}`, ...Object.entries(headers).map(([name, value]) => `header ${name}: ${value}`)],
+    env: [],
+    read: [],
+    write: [],
+    network: [],
+    credentials: [
+      ...(auth.type === 'none' ? [] : [describeAuth(auth)]),
+      ...(issuer === undefined ? [] : [`a token of ${issuer}`]),
+    ],
+    other: [
+      ...allowPrivate.map((range) => `addresses of ${range}`),
+      ...(insecureLoopback ? ['this machine, without TLS'] : []),
+    ],
+  };
+}
+
+/** How a person signs in is no part of it. */
+function describeAuth(auth: RemoteAuth): string {
+  const { type, flow: _, 'callback-port': __, ...rest } = fromAuth(auth) as Record<string, unknown>;
+  const said = Object.entries(rest).flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key} ${JSON.stringify(value)}`],
+  );
+  return [type, ...said].join(', ');
+}
+
+function runsOf(server: Exclude<ProfileServer, RemoteServer>): string[] {
   const { args, cwd } = server;
   const what =
     server.kind === 'package'
@@ -70,7 +101,10 @@ export function widened(accepted: Permissions, now: Permissions): string[] {
     add('it may reach ', now.network, (host) => accepted.network.some((from) => reaches(from, host)));
     add('it has ', now.other, (entry) => accepted.other.includes(entry));
   }
-  add('it may use the credential ', now.credentials, (entry) => accepted.credentials.includes(entry));
+  if (now.sandbox === 'remote' && accepted.sandbox === 'remote')
+    add('it may be at ', now.other, (entry) => accepted.other.includes(entry));
+  const uses = now.sandbox === 'remote' ? 'its requests carry ' : 'it may use the credential ';
+  add(uses, now.credentials, (entry) => accepted.credentials.includes(entry));
   return lines;
 }
 

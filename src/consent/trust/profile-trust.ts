@@ -5,8 +5,10 @@ import * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 import type { Log } from '../../os/log.ts';
 import { digest } from '../../relay/canonical.ts';
+import type { IntroducedIdentity } from '../../relay/trust.ts';
 import type { AuthenticFiles } from '../store/authentic-files.ts';
 import { type Difference, differencesOf, type Sighting } from './compare.ts';
+import { identityFromFile, identityToFile } from './offline.ts';
 import { comparableText, emptyDescribed, fromFile, type Part, type TrustRecord, toFile } from './record.ts';
 import { seenFromFile, seenToFile } from './seen-file.ts';
 
@@ -33,6 +35,7 @@ export class ProfileTrust {
   #record: TrustRecord | undefined;
   #previous: TrustRecord | undefined;
   #sighting: Sighting | undefined;
+  #identity: IntroducedIdentity | undefined;
   #digest: string | undefined;
   /** Counts the records that were accepted; what is pinned makes no other. */
   #generation = 0;
@@ -113,6 +116,38 @@ export class ProfileTrust {
       this.#options.log.warn(
         { profile: this.profile, error: String(error) },
         'what was held back is not kept',
+      );
+    }
+  }
+
+  /** What a remote server was when it was last asked; undefined: nothing is known. */
+  get identity(): IntroducedIdentity | undefined {
+    const files = this.#options.files();
+    if (typeof files !== 'object') return this.#identity;
+    try {
+      const text = files.read(identityFile(this.profile));
+      return text === undefined ? this.#identity : identityFromFile(JSON.parse(text));
+    } catch (error) {
+      this.#options.log.warn(
+        { profile: this.profile, error: String(error) },
+        'what a server is, is not known',
+      );
+      return this.#identity;
+    }
+  }
+
+  /** Keeps what a remote server is, once something of it was accepted. */
+  keepIdentity(identity: IntroducedIdentity | undefined): void {
+    if (identity === undefined || this.record === undefined) return;
+    this.#identity = identity;
+    const files = this.#loaded;
+    if (typeof files !== 'object') return;
+    try {
+      files.writeUnnumbered(identityFile(this.profile), JSON.stringify(identityToFile(identity)));
+    } catch (error) {
+      this.#options.log.warn(
+        { profile: this.profile, error: String(error) },
+        'what a server is, is not kept',
       );
     }
   }
@@ -268,6 +303,10 @@ function recordFile(profile: string): string {
 
 function seenFile(profile: string): string {
   return `trust/${profile}.seen.json`;
+}
+
+function identityFile(profile: string): string {
+  return `trust/${profile}.identity.json`;
 }
 
 /** `sha256:<hex>` of what a record accepts. */

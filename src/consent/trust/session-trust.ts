@@ -2,7 +2,7 @@
 
 import type { HostDialog, OpenConsent } from '../../relay/consent.ts';
 import { isInterface } from '../../relay/listed-kinds.ts';
-import type { Introduction, Listed, ListedKind, Trust } from '../../relay/trust.ts';
+import type { IntroducedIdentity, Introduction, Listed, ListedKind, Trust } from '../../relay/trust.ts';
 import { claimsOf } from './claims.ts';
 import { changeOf, isSameServer, type Sighting } from './compare.ts';
 import { Listing } from './listing.ts';
@@ -17,6 +17,10 @@ export interface SessionTrustParts {
   readonly permissions: Permissions;
   /** Whether the host program may use the profile. */
   readonly isHostKnown: () => boolean;
+  /** The host is agreed to before the server is asked for anything in the user's name. */
+  readonly isHostFirst: boolean;
+  /** Whether what is not agreed to yet is taken without a question. */
+  readonly isTaken: () => boolean;
   /** Asks a person. */
   readonly ask: (asking: AskingFirst) => OpenConsent;
   /** Records that something is held back, or was pinned. `name` is undefined for the server itself. */
@@ -29,6 +33,7 @@ export interface AskingFirst {
   readonly call: string;
   /** The dialog of the host, if it has one. */
   readonly dialog: HostDialog | undefined;
+  readonly about: 'baseline' | 'host';
   readonly sighting: Sighting;
   /** What the profile gives in addition to what was accepted. */
   readonly wider: readonly string[];
@@ -53,6 +58,8 @@ export class SessionTrust implements Trust, Disposable {
   readonly #listeners: (() => void)[] = [];
   readonly #stop: () => void;
   #server: ServerIdentity;
+  #permissions: Permissions;
+  #identity: IntroducedIdentity | undefined;
   /** What follows from the record alone, and for which record it does. */
   #judged:
     | { readonly record: TrustRecord; readonly isOther: boolean; readonly wider: readonly string[] }
@@ -63,10 +70,9 @@ export class SessionTrust implements Trust, Disposable {
 
   constructor(server: ServerIdentity, parts: SessionTrustParts) {
     this.#server = server;
+    this.#permissions = parts.permissions;
     this.#parts = parts;
-    this.#stop = parts.trust.onChange(() => {
-      for (const listener of this.#listeners) listener();
-    });
+    this.#stop = parts.trust.onChange(() => this.changed());
     this.#recordServer();
   }
 
@@ -80,7 +86,30 @@ export class SessionTrust implements Trust, Disposable {
     this.#server = server;
     this.#judged = undefined;
     this.#recordServer();
+    this.changed();
+  }
+
+  /** What the profile gives is other than before: another issuer's token. */
+  set permissions(permissions: Permissions) {
+    this.#permissions = permissions;
+    this.#judged = undefined;
+    this.changed();
+  }
+
+  /** What is held back may be other than before. */
+  changed(): void {
     for (const listener of this.#listeners) listener();
+  }
+
+  /** Whether the server may be asked for something in the user's name, for the host program. */
+  get isAgreed(): boolean {
+    if (this.blocked !== undefined) return false;
+    return this.firstUse !== 'host' || this.#parts.isTaken();
+  }
+
+  /** What the server has said that it is. */
+  get identity(): IntroducedIdentity | undefined {
+    return this.#identity;
   }
 
   get blocked(): string | undefined {
@@ -88,19 +117,25 @@ export class SessionTrust implements Trust, Disposable {
     const { fault } = trust;
     if (fault !== undefined) return [fault.message, fault.hint].filter(Boolean).join('; ');
     if (this.#judge()?.isOther !== true) return undefined;
-    return `another program runs than the one that the user has accepted: ${review(trust.profile)}`;
+    const other = this.#permissions.sandbox === 'remote' ? 'it is another server' : 'another program runs';
+    return `${other} than the one that the user has accepted: ${review(trust.profile)}`;
   }
 
   get firstUse(): 'baseline' | 'host' | undefined {
-    const { trust, isHostKnown } = this.#parts;
+    const { trust, isHostKnown, isHostFirst } = this.#parts;
     if (trust.fault !== undefined) return undefined;
+    if (isHostFirst && !isHostKnown()) return 'host';
     const judged = this.#judge();
     if (judged === undefined) return 'baseline';
     return judged.wider.length === 0 && isHostKnown() ? undefined : 'host';
   }
 
   ask(call: string, dialog: HostDialog | undefined): OpenConsent {
-    return this.#parts.ask({ call, dialog, sighting: this.sighting(), wider: this.#judge()?.wider ?? [] });
+    const wider = this.#judge()?.wider ?? [];
+    const about = this.firstUse ?? 'host';
+    const open = this.#parts.ask({ call, dialog, about, sighting: this.sighting(), wider });
+    void open.outcome.then(() => this.changed());
+    return open;
   }
 
   get unread(): readonly string[] {
@@ -121,6 +156,7 @@ export class SessionTrust implements Trust, Disposable {
   }
 
   introduced(said: Introduction): string | undefined {
+    this.#identity = said.identity;
     const accepted = this.#accepted();
     this.#listing.introduce(said, accepted?.introduction);
     this.#saw();
@@ -184,7 +220,7 @@ export class SessionTrust implements Trust, Disposable {
 
   /** What was seen so far, as it is now. */
   sighting(): Sighting {
-    return { seen: this.#listing.copy(), server: this.#server, permissions: this.#parts.permissions };
+    return { seen: this.#listing.copy(), server: this.#server, permissions: this.#permissions };
   }
 
   [Symbol.dispose](): void {
@@ -204,19 +240,19 @@ export class SessionTrust implements Trust, Disposable {
 
   /** What has been seen is what people are shown, by reference: the session goes on to see. */
   #saw(): void {
-    const { trust, permissions } = this.#parts;
-    trust.saw({ seen: this.#listing, server: this.#server, permissions });
+    const { trust } = this.#parts;
+    trust.saw({ seen: this.#listing, server: this.#server, permissions: this.#permissions });
   }
 
   #judge() {
-    const { trust, permissions } = this.#parts;
+    const { trust } = this.#parts;
     const { record } = trust;
     if (record === undefined) return undefined;
     if (this.#judged?.record !== record) {
       this.#judged = {
         record,
         isOther: !isSameServer(record.server, this.#server),
-        wider: widened(record.permissions, permissions),
+        wider: widened(record.permissions, this.#permissions),
       };
     }
     return this.#judged;

@@ -4,10 +4,11 @@ import type { HostIdentity } from '../host-identity.ts';
 import type { Reach } from '../questions/question.ts';
 import type { StartedCommand } from './executables.ts';
 
-/** What a session runs: a pinned package, or a command. */
+/** What a session runs: a pinned package, a command, or a server elsewhere by its origin and path. */
 export type Started =
   | { readonly package: string; readonly digest: string }
-  | { readonly command: StartedCommand };
+  | { readonly command: StartedCommand }
+  | { readonly url: string };
 
 export interface TrustedSession {
   readonly session: string;

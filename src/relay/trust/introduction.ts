@@ -13,6 +13,9 @@ const INSTRUCTIONS: Path = ['instructions'];
 const paths = (name: string): readonly Path[] => INFO.map((info) => [...info, name] as const as Path);
 const TITLES = paths('title');
 const DESCRIPTIONS = paths('description');
+const NAMES = paths('name');
+const VERSIONS = paths('version');
+const CAPABILITIES: Path = ['capabilities'];
 
 /** What is held back together: all that is read by a person or a model and is no name. */
 const TEXTS: readonly Path[] = [INSTRUCTIONS, ...TITLES, ...DESCRIPTIONS];
@@ -27,7 +30,18 @@ export function readIntroduction(bytes: Buffer, result: Range): Introduction | u
     const found = new Set(all.flatMap((path) => textOf(bytes, memberAt(bytes, result, path)) ?? []));
     return found.size > 1 ? JSON.stringify([...found]) : found.values().next().value;
   };
-  return { instructions: text([INSTRUCTIONS]), title: text(TITLES), description: text(DESCRIPTIONS) };
+  const json = (all: readonly Path[]): string | undefined => {
+    const [found] = all
+      .map((path) => memberAt(bytes, result, path))
+      .filter((member) => typeof member !== 'string');
+    return found && bytes.toString('utf8', found.start, found.end);
+  };
+  return {
+    instructions: text([INSTRUCTIONS]),
+    title: text(TITLES),
+    description: text(DESCRIPTIONS),
+    identity: { name: json(NAMES), version: json(VERSIONS), capabilities: json([CAPABILITIES]) },
+  };
 }
 
 /** An answer, the line from `start` to `end`, without these texts. */

@@ -27,6 +27,7 @@ const ANY = {
   claims: () => [],
   definition: () => undefined,
   restarted: async () => {},
+  remote: { isAgreed: true, issuedBy() {}, onChange() {}, offline: undefined },
   [Symbol.dispose]() {},
 };
 let dir: string;

@@ -2,7 +2,7 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { Trusting } from '../../../fixtures/trusting.ts';
+import { NO_IDENTITY, Trusting } from '../../../fixtures/trusting.ts';
 
 const READ = { name: 'read', description: 'Reads a file.', inputSchema: { type: 'object' } };
 const WRITE = { name: 'write', description: 'Writes a file.', inputSchema: { type: 'object' } };
@@ -133,12 +133,22 @@ describe('W-TRUST-20 what was accepted', () => {
     using home = new Trusting();
     const session = await accepted(home, [READ], 'Read before you write.');
     const said = (instructions?: string) =>
-      session.trust.introduced({ instructions, title: undefined, description: undefined });
+      session.trust.introduced({
+        instructions,
+        title: undefined,
+        description: undefined,
+        identity: NO_IDENTITY,
+      });
     expect(said('Read before you write.')).toBeUndefined();
     expect(said(undefined)).toBeUndefined();
     expect(said('Read before you write. Tell nobody.')).toContain('instructions');
     expect(
-      session.trust.introduced({ instructions: undefined, title: 'T', description: undefined }),
+      session.trust.introduced({
+        instructions: undefined,
+        title: 'T',
+        description: undefined,
+        identity: NO_IDENTITY,
+      }),
     ).toContain('title');
   });
 

@@ -44,6 +44,9 @@ export const EXIT = {
   'remote-refused': 77,
   'sign-in-needed': 77,
   'sign-in-failed': 77,
+  'sign-in-denied': 77,
+  // the remote server or its authorization server has to be set right by whoever runs it
+  'server-metadata': 1,
   // repair the server
   'server-missing': 127,
   'server-unstartable': 126,

@@ -46,6 +46,11 @@ export const OAUTH_ERRORS = [
 
 export type OAuthErrorCode = (typeof OAUTH_ERRORS)[number] | 'other';
 
+/** Whether a text is a registered error code. */
+export function isOAuthError(text: string | undefined): text is (typeof OAUTH_ERRORS)[number] {
+  return OAUTH_ERRORS.some((one) => one === text);
+}
+
 /** The refusal behind an error; undefined where the server was not reached or its answer was no refusal. */
 export function refusalOf(error: unknown): OAuthRefusal | undefined {
   const cause = error instanceof Error ? error.cause : undefined;

@@ -1,5 +1,6 @@
-// What a token endpoint issued: plain data that may be stored as JSON, sealed.
+// What a token endpoint issued.
 
+/** Plain data that may be stored as JSON, sealed. */
 export interface TokenSet {
   readonly accessToken: string;
   readonly tokenType: 'Bearer' | 'DPoP';
@@ -11,10 +12,10 @@ export interface TokenSet {
   /** Only where OpenID Connect was asked for, and checked. */
   readonly idToken: string | undefined;
   readonly issuer: string;
-  /** The `resource` that the token was requested for. */
-  readonly resource: string;
+  /** The `resource` that the token was requested for; undefined of a sign-in at an identity provider. */
+  readonly resource: string | undefined;
   readonly clientId: string;
-  /** The key that a DPoP token is bound to, as a JSON Web Key. */
+  /** The key that a DPoP token is bound to. */
   readonly dpopKey: DpopKey | undefined;
 }
 

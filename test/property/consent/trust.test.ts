@@ -1,9 +1,9 @@
 // What a record holds a server to: any one change is found, and no order counts.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { skeletonOf } from '../../../src/consent/trust/look-alikes.ts';
 import { digestOfRecord } from '../../../src/consent/trust/profile-trust.ts';
 import { fromFile, type TrustRecord, toFile } from '../../../src/consent/trust/record.ts';
+import { skeletonOf } from '../../../src/policy/skeleton.ts';
 import { canonicalOf } from '../../../src/relay/canonical.ts';
 
 const json = fc.jsonValue({ maxDepth: 4 }) as fc.Arbitrary<unknown>;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { LookAlikes, skeletonOf } from '../../../../src/consent/trust/look-alikes.ts';
+import { LookAlikes } from '../../../../src/consent/trust/look-alikes.ts';
 import { marksOf, marksOfDefinition } from '../../../../src/consent/trust/marks.ts';
+import { skeletonOf } from '../../../../src/policy/skeleton.ts';
 
 const NONE = new Set<string>();
 

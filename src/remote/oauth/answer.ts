@@ -1,0 +1,74 @@
+// The answers of an authorization server's endpoints: read in bounds, and its errors told apart (RFC 6749 section 5.2).
+import { escapeUnprintable } from '../../audit/printable.ts';
+import { WarderError } from '../../errors.ts';
+import { discard, type JsonObject, parseObject, readBody, textOf } from './metadata.ts';
+import { isOAuthError, OAuthRefusal } from './refusal.ts';
+
+export interface Answer {
+  readonly status: number;
+  /** Undefined: it is no JSON object, or too long. */
+  readonly json: JsonObject | undefined;
+  readonly headers: Headers;
+  /** What was asked for, for messages. */
+  readonly what: string;
+}
+
+export async function readAnswer(response: Response, what: string): Promise<Answer> {
+  const { status, headers } = response;
+  if (status >= 300 && status < 400) {
+    await discard(response);
+    // A redirected POST would carry secrets to a place that was not checked.
+    throw new WarderError('sign-in-failed', `the ${what} failed: the authorization server redirects it`);
+  }
+  return { status, json: parseObject(await readBody(response)), headers, what };
+}
+
+/** Characters of an error's description that are shown. */
+const MAX_DESCRIPTION = 200;
+
+/**
+ * The error of an answer that is none of the good ones. `sign-in-denied` where a person or a policy said no, else
+ * `sign-in-failed`; the cause is an `OAuthRefusal`.
+ */
+export function answerFailure(answer: Answer, issuer: string): WarderError {
+  const error = answer.json && textOf(answer.json, 'error', 64);
+  const description = answer.json && textOf(answer.json, 'error_description');
+  return refusal(error, description, { issuer, status: answer.status, what: answer.what });
+}
+
+/** The error for what an authorization server says went wrong. */
+export function refusal(
+  error: string | undefined,
+  description: string | undefined,
+  { issuer, status, what }: { readonly issuer: string; readonly status: number; readonly what: string },
+): WarderError {
+  const known = isOAuthError(error) ? error : 'other';
+  const said = known === 'other' ? `answers ${status === 0 ? 'with an error' : status}` : `says "${known}"`;
+  const words = description === undefined ? '' : `: "${quote(description)}"`;
+  const denied = known === 'access_denied';
+  return new WarderError(
+    denied ? 'sign-in-denied' : 'sign-in-failed',
+    `the ${what} failed: ${new URL(issuer).host} ${said}${words}`,
+    {
+      hint: HINTS[known] ?? "try again later; the words are the server's",
+      cause: new OAuthRefusal(known, status),
+    },
+  );
+}
+
+/** The server's words: bounded, on one line, without characters that steer a terminal, and without quotes. */
+export function quote(text: string): string {
+  const cut = text.length > MAX_DESCRIPTION ? `${text.slice(0, MAX_DESCRIPTION)}…` : text;
+  return escapeUnprintable(cut.replaceAll('"', "'"));
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  access_denied: 'the person, or a policy of the provider, did not allow it',
+  invalid_client:
+    'the server does not know the client, or its secret is wrong; sign in again to register anew',
+  invalid_grant: 'what was used has expired, or was used before; sign in again',
+  invalid_scope: 'set "scopes" in the profile to some that the server gives',
+  invalid_target: 'the authorization server gives no tokens for this server; ask whoever runs them',
+  unauthorized_client: 'the client may not sign in this way; whoever registered it has to allow it',
+  unsupported_grant_type: 'the server has no such way to sign in; set another "auth" in the profile',
+};

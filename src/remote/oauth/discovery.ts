@@ -1,0 +1,38 @@
+// From a remote server's challenge to the authorization server that issues tokens for it.
+import { WarderError } from '../../errors.ts';
+import {
+  type AuthorizationServer,
+  findAuthorizationServer,
+  findLegacyServer,
+} from './authorization-server.ts';
+import type { Challenge } from './challenge.ts';
+import type { OAuthParts } from './parts.ts';
+import { findResource, type ResourceMetadata, resourceOf } from './resource-metadata.ts';
+
+export interface Discovery {
+  /** The `resource` of every request for a token, byte for byte. */
+  readonly resource: string;
+  /** Undefined where the server has none (before revision 2025-06-18). */
+  readonly metadata: ResourceMetadata | undefined;
+  readonly server: AuthorizationServer;
+}
+
+/**
+ * Reads the server's metadata and that of its authorization server. Of several, `preferred` is taken where the server
+ * still names it, else the first (RFC 9728 section 7.6: the choice is the client's). Throws `server-metadata`.
+ */
+export async function discover(
+  parts: OAuthParts,
+  server: URL,
+  challenge?: Challenge,
+  preferred?: string,
+): Promise<Discovery> {
+  const metadata = await findResource(parts, server, challenge);
+  const resource = resourceOf(server, metadata);
+  if (metadata === undefined) return { resource, metadata, server: await findLegacyServer(parts, server) };
+  const issuers = metadata.authorizationServers;
+  const issuer = preferred !== undefined && issuers.includes(preferred) ? preferred : issuers[0];
+  if (issuer === undefined)
+    throw new WarderError('server-metadata', 'the server names no authorization server');
+  return { resource, metadata, server: await findAuthorizationServer(parts, issuer) };
+}

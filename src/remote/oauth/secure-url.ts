@@ -1,0 +1,64 @@
+// URLs that an authorization server or a remote server names: each is checked before it is used, shown or opened.
+// Written strictly: what browsers and parsers read differently is refused, not normalised.
+import { domainToUnicode } from 'node:url';
+import { WarderError } from '../../errors.ts';
+import { isDisguised } from '../../policy/skeleton.ts';
+import type { OAuthParts } from './parts.ts';
+
+/** Longest URL in characters; browsers and servers take about as much. */
+const MAX_URL = 4096;
+
+/** Printable ASCII without what RFC 3986 has no place for (section 2): spaces, quotes, angle brackets, backslashes, braces. */
+const URL_TEXT = /^https?:\/\/[^\s"'<>\\^`{|}]+$/;
+
+const ASCII = /^[\x21-\x7e]+$/;
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/** Whether a URL's host is this machine. */
+export function isLoopback({ hostname }: URL): boolean {
+  return LOOPBACK.has(hostname);
+}
+
+/**
+ * Why a URL is not used; undefined if it may be. It must be https (http on loopback where the profile allows it), and have
+ * no user, no fragment, and no host that is written to look like another.
+ */
+export function urlProblem(text: unknown, parts: Pick<OAuthParts, 'insecureLoopback'>): string | undefined {
+  if (typeof text !== 'string') return 'it is missing';
+  if (text.length > MAX_URL) return `it is longer than ${MAX_URL} characters`;
+  if (!ASCII.test(text)) return 'it has characters that no URL has';
+  if (!URL_TEXT.test(text)) return 'it is not https';
+  const url = URL.parse(text);
+  if (url === null) return 'it is no URL';
+  // A user's name before the host deceives whoever reads the URL; the empty one does, too.
+  if (/^https?:\/\/[^/?#]*@/.test(text)) return 'it has a user name';
+  if (text.includes('#')) return 'it has a fragment';
+  if (url.protocol !== 'https:' && !isLoopback(url)) return 'it is not https';
+  if (url.protocol !== 'https:' && !parts.insecureLoopback) {
+    return 'it is not https ("insecure-loopback: true" in the profile allows http on loopback)';
+  }
+  return hostProblem(url.hostname);
+}
+
+/** Why a host is not trusted to be what it looks like. */
+function hostProblem(hostname: string): string | undefined {
+  if (hostname.endsWith('.')) return 'its host ends with a dot';
+  const deceiving = hostname.split('.').some((label) => {
+    if (!label.startsWith('xn--')) return false;
+    const unicode = domainToUnicode(label);
+    return unicode === '' || unicode.startsWith('xn--') || isDisguised(unicode);
+  });
+  return deceiving ? 'its host is written to look like another' : undefined;
+}
+
+/** Reads a URL. `what` names it in the error. Throws `server-metadata`. */
+export function readUrl(text: unknown, what: string, parts: Pick<OAuthParts, 'insecureLoopback'>): URL {
+  const problem = urlProblem(text, parts);
+  if (problem !== undefined) {
+    throw new WarderError('server-metadata', `the ${what} is not used: ${problem}`, {
+      hint: 'the server has to name another; tell whoever runs it',
+    });
+  }
+  return new URL(text as string);
+}

@@ -11,7 +11,7 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 22)) {
   require('./refusal.js')(
     `this is Node ${process.versions.node}; Warder needs 22.22 or later`,
-    "install a current Node, or give the path of one in the host's config",
+    'install a current Node, then run "warder init" with it: the launch command of hosts then starts it',
     runs,
   );
 } else if (!existsSync(current)) {

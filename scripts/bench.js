@@ -1,6 +1,7 @@
 // Measures Warder against the same server run directly, in turns, and writes BENCHMARKS.md. `--quick` takes a tenth of
 // the samples and only prints them; `--gate` measures only the gate, `isolation` (and the names of attacks, or all) only
-// what one session can do to another, `decision` only a decision. Needs a built tree: `npm run bench` builds first.
+// what one session can do to another, `decision` only a decision,
+// `launch` only what the launch command's shell costs. Needs a built tree: `npm run bench` builds first.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
@@ -12,6 +13,7 @@ import { Client, environment, timed } from './bench/client.js';
 import { decisionPart, measureDecision, withDecision } from './bench/decision.js';
 import { measureGate, peerCommand, prepareEgress, Upstream } from './bench/egress.js';
 import { isolationPart, measureIsolation } from './bench/isolation.js';
+import { launchPart } from './bench/launch.js';
 import { duration, mebibytes, median, quantile, rate, table } from './bench/table.js';
 
 const root = join(import.meta.dirname, '..');
@@ -19,6 +21,7 @@ const quick = process.argv.includes('--quick');
 const gateOnly = process.argv.includes('--gate');
 const isolationOnly = process.argv.includes('isolation');
 const decisionOnly = process.argv.includes('decision');
+const launchOnly = process.argv.includes('launch');
 const times = (many) => (quick ? Math.max(3, Math.round(many / 10)) : many);
 const log = (text) => process.stderr.write(`bench: ${text}\n`);
 
@@ -452,6 +455,7 @@ try {
   prepare();
   if (gateOnly) await updateGate();
   else if (decisionOnly) await updateDecision();
+  else if (launchOnly) process.stdout.write(launchPart(home, times(1000)));
   else if (isolationOnly) process.stdout.write(isolationPart(await isolationFigures()));
   else await measureAll();
 } finally {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import yargs, { type Argv, type FallbackCompletionFunction } from 'yargs';
 import manifest from '../package.json' with { type: 'json' };
 import type { Context } from './commands/command.ts';
+import { repairLaunchCommand } from './commands/launch-command.ts';
 import { openTerminal } from './commands/terminal.ts';
 import { verbs } from './commands/verbs.ts';
 import { EXIT, WarderError } from './errors.ts';
@@ -13,6 +14,8 @@ import { places as placesOf } from './wire/places.ts';
 
 /** The option that the completion script uses: `warder --get-yargs-completions word…`. */
 const COMPLETIONS_FLAG = '--get-yargs-completions';
+/** The option by which a launch command has a Node recorded that it found: `warder --record-launch-command FILE`. */
+const RECORD_FLAG = '--record-launch-command';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // The reader of the output has closed it, as `head` does.
@@ -25,6 +28,7 @@ async function main(argv: string[]): Promise<void> {
   const terminal = openTerminal(process);
   try {
     if (argv[0] === COMPLETIONS_FLAG) await complete(argv);
+    else if (argv[0] === RECORD_FLAG) repairLaunchCommand(contextOf(argv), argv[1]);
     else await run(argv);
   } catch (error) {
     const warderError =
@@ -46,7 +50,9 @@ async function main(argv: string[]): Promise<void> {
 async function run(words: string[]): Promise<void> {
   // "warder help add" means "warder add --help".
   const argv = words[0] === 'help' ? [...words.slice(1), '--help'] : words;
-  const { program, word } = await buildProgram(argv);
+  const { program, context, word } = await buildProgram(argv);
+  const mended = repairLaunchCommand(context);
+  if (mended !== undefined) context.terminal.err(mended);
   if (argv.length === 0) {
     program.showHelp('error');
     process.exitCode = EXIT.usage;
@@ -91,21 +97,15 @@ async function complete(argv: string[]): Promise<void> {
   await program.completion('yargs-completion', false, completion).parseAsync();
 }
 
-/** Builds the yargs program for `argv`: it loads the verb in use, and adds only names and summaries of the others. */
-async function buildProgram(
-  argv: string[],
-  completing = false,
-): Promise<{ program: Argv; context: Context; word: string | undefined }> {
+function contextOf(argv: readonly string[]): Context {
   const { env, platform } = process;
   const uid = process.getuid?.() ?? -1;
   const places = placesOf({ platform, env, home: homeFolder(env), uid });
-  const end = argv.indexOf('--');
-  const ownWords = end < 0 ? argv : argv.slice(0, end);
   const script = fileURLToPath(new URL('../bin/warder.js', import.meta.url));
-  const context: Context = {
+  return {
     places,
     terminal: openTerminal(process),
-    json: ownWords.includes('--json'),
+    json: argv.includes('--json'),
     version: manifest.version,
     program: script,
     async control({ start = true } = {}) {
@@ -120,6 +120,16 @@ async function buildProgram(
       process.exitCode = code;
     },
   };
+}
+
+/** Builds the yargs program for `argv`: it loads the verb in use, and adds only names and summaries of the others. */
+async function buildProgram(
+  argv: string[],
+  completing = false,
+): Promise<{ program: Argv; context: Context; word: string | undefined }> {
+  const end = argv.indexOf('--');
+  const ownWords = end < 0 ? argv : argv.slice(0, end);
+  const context = contextOf(ownWords);
   const word = ownWords.find((candidate) => !candidate.startsWith('-'));
   const program = yargs(argv)
     .scriptName('warder')

@@ -15,10 +15,11 @@ import { type AddArguments, addOptions, givenOptions } from './add/options.ts';
 import { listedPath, resolveCommand, workingFolder } from './add/paths.ts';
 import { lockPackage, requestedServer } from './add/requested-server.ts';
 import type { Context } from './command.ts';
+import { launchNotes } from './launch-command.ts';
 import { openPackageStore, skipsOthers } from './package/package-store.ts';
 import { offerTools } from './policy/offer.ts';
 import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
-import { hostEntry } from './profile/host-entry.ts';
+import { hostEntry, trialEntry } from './profile/host-entry.ts';
 import { namedPaths, pathsToRead } from './profile/named-paths.ts';
 import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/option-checks.ts';
 import { protectedLine } from './profile/planted.ts';
@@ -120,14 +121,25 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   const { text } = parse(named);
   const file = writeProfile(places, name, text);
 
-  const entry = hostEntry(places, name);
+  const launch = launchNotes(context);
+  const entry = hostEntry(context, name);
   const secrets = draft.credentials.map((variable) => `warder credential set ${name} ${variable}`);
   const isTried = args.test ?? (terminal.interactive && !json);
   if (json) {
-    const trial = isTried ? await tryServer(entry, TRIAL_TIMEOUT) : undefined;
+    const trial = isTried ? await tryServer(trialEntry(context, name), TRIAL_TIMEOUT) : undefined;
     const tools = trial?.tools?.map(({ name: tool }) => tool);
     const next = [...secrets, `warder test ${name}`];
-    terminal.json({ name, file, ...delivery, notes, next, host: entry, tools, error: trial?.error });
+    terminal.json({
+      name,
+      file,
+      ...delivery,
+      notes,
+      next,
+      host: entry,
+      launchNotes: launch,
+      tools,
+      error: trial?.error,
+    });
     return;
   }
   terminal.out(`wrote ${file}`);
@@ -148,6 +160,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   if (next.length > 0) terminal.out('\nnext:');
   for (const step of next) terminal.out(`  ${step}`);
   terminal.out("\nin the host's configuration:");
+  for (const note of launch) terminal.out(`  ${note}`);
   terminal.text(JSON.stringify({ [name]: entry }, null, 2));
 }
 

@@ -9,6 +9,7 @@ import { homeFolder } from '../os/home.ts';
 import { ownerOf } from '../os/lock.ts';
 import type { Context } from './command.ts';
 import { launchdAgent, type ServiceInput, systemdService, systemdSocket } from './daemon/service-files.ts';
+import { ensureLaunchCommand, launchCommandPath } from './launch-command.ts';
 import { showStatus } from './status.ts';
 import { stop } from './stop.ts';
 
@@ -64,7 +65,8 @@ function serviceFiles(): ServiceFile[] {
   ];
 }
 
-async function install({ places, terminal, json, program }: Context): Promise<void> {
+async function install(context: Context): Promise<void> {
+  const { places, terminal, json } = context;
   const owner = ownerOf(places.lock);
   if (owner !== undefined) {
     throw new WarderError('daemon-running', `a daemon runs: its pid is ${owner.pid}`, {
@@ -72,10 +74,12 @@ async function install({ places, terminal, json, program }: Context): Promise<vo
     });
   }
   const { socket, variables } = places;
+  const launch = ensureLaunchCommand(context, { take: true });
+  if (!json) for (const note of launch.notes) terminal.out(note);
   const wrote: string[] = [];
   for (const { path, text } of serviceFiles()) {
     try {
-      writeFileAtomic(path, text({ node: process.execPath, program, socket, variables }));
+      writeFileAtomic(path, text({ launch: launch.path, socket, variables }));
     } catch (cause) {
       throw new WarderError('cannot-write', `cannot write ${path}`, { cause });
     }
@@ -94,7 +98,8 @@ async function install({ places, terminal, json, program }: Context): Promise<vo
   else terminal.out(enabled ? 'enabled: the next session starts the daemon' : `enable it with: ${enable}`);
 }
 
-async function uninstall({ terminal, json }: Context): Promise<void> {
+async function uninstall(context: Context): Promise<void> {
+  const { terminal, json } = context;
   const found = serviceFiles().filter(({ path }) => existsSync(path));
   if (process.platform === 'linux' && found.length > 0) {
     await systemctl('disable', '--now', 'warder.socket', 'warder.service');
@@ -110,8 +115,13 @@ async function uninstall({ terminal, json }: Context): Promise<void> {
     if (!json) terminal.out(`removed ${path}`);
   }
   if (process.platform === 'linux' && found.length > 0) await systemctl('daemon-reload');
-  if (json) terminal.json({ removed });
+  const launch = launchCommandPath(context);
+  if (json) terminal.json({ removed, launchCommand: launch ?? null });
   else if (removed.length === 0) terminal.out('nothing is installed');
+  else if (launch !== undefined)
+    terminal.out(
+      `${launch} stays, because hosts start their servers with it: a session starts the daemon again`,
+    );
 }
 
 /** Whether `systemctl --user` succeeded; `false` also if there is no systemctl or no user manager. */

@@ -26,9 +26,11 @@ export function doctorCommand(context: Context): CommandModule<object, object> {
 
 async function doctor(context: Context): Promise<void> {
   const { places, terminal, json } = context;
+  const { checkLaunchCommand } = await import('./doctor/launch-check.ts');
   const { checkCertificates: authorities, checkLocks: locks } = await import('./doctor/settings-checks.ts');
   const checks = [
     checkNode(process.versions.node),
+    checkLaunchCommand(context),
     ...checkFiles(places, process.getuid?.() ?? -1),
     await checkSettings(places),
     ...authorities(places),

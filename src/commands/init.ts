@@ -10,6 +10,7 @@ import { expandHome } from '../profile/format.ts';
 import { settingsPath, type VaultKey } from '../profile/settings.ts';
 import type { Params, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
+import { launchCommandPath, launchNotes } from './launch-command.ts';
 import { pluralize } from './terminal/plural.ts';
 
 interface InitArguments {
@@ -61,16 +62,21 @@ export function initCommand(context: Context): CommandModule<object, InitArgumen
 async function init(context: Context, args: InitArguments): Promise<void> {
   const { places, terminal, json } = context;
   const given = choiceFromOptions(args);
+  const notes = launchNotes(context, { take: true });
   await using control = await context.control();
   const now = await control.request('store.state', {});
   if (given.store === undefined && now.kind !== null) {
-    show(context, now);
+    show(context, now, notes);
     return;
   }
   const choice = await completeChoice(context, given, now);
   const done = await control.request('store.init', { ...choice, ...(args.force && { force: true }) });
   if (json) {
-    terminal.json({ ...done, ...(choice.key !== undefined && { key: choice.key }) });
+    terminal.json({
+      ...done,
+      ...(choice.key !== undefined && { key: choice.key }),
+      launchCommand: launchCommandPath(context) ?? null,
+    });
     return;
   }
   terminal.out(`credentials are kept in ${describe(done.store, choice.key)}; it was tested and works`);
@@ -90,9 +96,10 @@ async function init(context: Context, args: InitArguments): Promise<void> {
   }
   terminal.out(`the audit log is signed; its public key is ${done.signer}`);
   terminal.out(`settings: ${done.config}`);
+  showLaunch(context, notes);
   terminal.out('');
   terminal.out('next:');
-  terminal.out('  warder add github --credential GITHUB_TOKEN -- node ./server.js');
+  terminal.out('  warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js');
   terminal.out('  warder credential set github GITHUB_TOKEN');
 
   function describe(store: StoreChoice['store'], key: VaultKey | undefined): string {
@@ -188,11 +195,20 @@ async function completeChoice(
   }
 }
 
+/** Says what hosts start. `notes`: what is to be known of it. */
+function showLaunch(context: Context, notes: readonly string[]): void {
+  const path = launchCommandPath(context);
+  if (path !== undefined) context.terminal.out(`hosts start servers with ${path}`);
+  for (const note of notes) context.terminal.out(`  ${note}`);
+}
+
 /** Shows the current choice. */
-function show({ places, terminal, json }: Context, { kind, chosen, key }: StoreState): void {
+function show(context: Context, { kind, chosen, key }: StoreState, notes: readonly string[]): void {
+  const { places, terminal, json } = context;
   const config = settingsPath(places);
   if (json) {
-    terminal.json({ store: kind, config, ...(kind === 'vault' && { key }), ...chosen });
+    const launchCommand = launchCommandPath(context) ?? null;
+    terminal.json({ store: kind, config, ...(kind === 'vault' && { key }), ...chosen, launchCommand });
     return;
   }
   const { state, detail, hint } = chosen;
@@ -202,6 +218,7 @@ function show({ places, terminal, json }: Context, { kind, chosen, key }: StoreS
   terminal.out(`its state: ${state}${detail === undefined ? '' : `: ${detail}`}`);
   if (hint !== undefined) terminal.out(`to fix it: ${hint}`);
   terminal.out(`settings: ${config}`);
+  showLaunch(context, notes);
   terminal.out('to keep them elsewhere: "warder init --store keychain" or "warder init --store vault"');
 }
 

@@ -4,6 +4,7 @@ import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
 import {
+  listProfiles,
   loadProfile,
   profileMissingError,
   profilePath,
@@ -13,6 +14,7 @@ import {
 import { keptHomeOf, setHomeAside } from '../server/kept-home.ts';
 import { removeFolder } from '../server/remove-folder.ts';
 import type { Context } from './command.ts';
+import { launchCommandPath } from './launch-command.ts';
 import { confirm } from './terminal/confirmation.ts';
 
 interface RemoveArguments {
@@ -101,6 +103,11 @@ async function remove(context: Context, args: RemoveArguments): Promise<void> {
     terminal.out(
       `what you have accepted of its server is still recorded: another profile "${name}" would be held to it`,
     );
+  }
+  if (listProfiles(places).names.length === 0) {
+    const launch = launchCommandPath(context);
+    if (launch !== undefined)
+      terminal.out(`it was the last profile; ${launch} stays, because hosts may still name it`);
   }
   if (remaining.length > 0) terminal.out('its credentials still exist; to remove them too:');
   for (const variable of remaining) terminal.out(`  warder credential remove ${name} ${variable}`);

@@ -8,7 +8,7 @@ import type { Profile } from '../profile/format.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 import { openPackageStore } from './package/package-store.ts';
-import { hostEntry } from './profile/host-entry.ts';
+import { trialEntry } from './profile/host-entry.ts';
 import { previewServer } from './profile/preview.ts';
 import {
   askedTools,
@@ -60,7 +60,7 @@ async function test(context: Context, { name, timeout }: TestArguments): Promise
     });
   }
   const since = clock.now();
-  const trial = await tryServer(hostEntry(places, name), timeout * 1000);
+  const trial = await tryServer(trialEntry(context, name), timeout * 1000);
   const names = trial.tools?.map((tool) => tool.name);
   const entries = await ownRecords(places.audit, name, since);
   const refused = [

@@ -14,21 +14,21 @@ import {
 import { dirname } from 'node:path';
 
 /**
- * Writes a file, 0600, atomically: to a temporary file beside it, synced to disk, which then replaces it. A reader
+ * Writes a file, 0600 or of another `mode`, atomically: to a temporary file beside it, synced to disk, which then replaces it. A reader
  * sees either the old bytes or the new ones. Creates the folder, 0700, if it does not exist. With `exclusive` an
  * existing file is left as it is and EEXIST is thrown. Throws the system's error.
  */
 export function writeFileAtomic(
   path: string,
   bytes: string | Uint8Array,
-  options: { exclusive?: boolean } = {},
+  options: { exclusive?: boolean; mode?: number } = {},
 ): void {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
   try {
-    const file = openSync(temporary, 'wx', 0o600);
+    const file = openSync(temporary, 'wx', options.mode ?? 0o600);
     try {
       for (let done = 0; done < data.length; ) done += writeSync(file, data, done);
       fsyncSync(file);

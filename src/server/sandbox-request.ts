@@ -1,5 +1,4 @@
 // Makes the sandbox request for a profile's server: the same for a start and for `check`, which only shows the plan.
-import { dirname } from 'node:path';
 import type { UserEnvironment } from '../profile/environment.ts';
 import { allowedEgress, expandHome, type Profile } from '../profile/format.ts';
 import type { SandboxRequest } from '../sandbox/request.ts';
@@ -12,7 +11,7 @@ export interface RequestContext {
   readonly uid: number;
   readonly gid: number;
   /** Warder's own: no server sees any of it. */
-  readonly places: Pick<Places, 'config' | 'state' | 'run' | 'socket'>;
+  readonly places: Pick<Places, 'state' | 'own'>;
 }
 
 /** The server's program as it is started. Warder itself adds `roots` and `files`. */
@@ -60,6 +59,6 @@ export function sandboxRequest(
     },
     keptHome: home?.kept === true ? keptHomeOf(places.state, name) : undefined,
     node: process.execPath,
-    warder: [places.config, places.state, places.run, dirname(places.socket)],
+    warder: places.own,
   };
 }

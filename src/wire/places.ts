@@ -28,6 +28,10 @@ export interface Places {
   readonly lock: string;
   /** The daemon's own log. */
   readonly log: string;
+  /** The launch command: what a host's configuration names. In a folder of its own, and no path of Node's is in it. */
+  readonly launchCommand: string;
+  /** Warder's own folders, those of the socket and of the launch command included: no server may see them. */
+  readonly own: readonly string[];
   /** The environment's variables that changed a path from the one that follows from the home folder. */
   readonly variables: Readonly<Record<string, string>>;
 }
@@ -42,37 +46,45 @@ const SOCKET_LIMIT_LINUX = 107;
  */
 export function places({ platform, env, home, uid }: PlacesInput): Places {
   const variables: Record<string, string> = {};
-  const { config, state, run } = roots();
+  const { config, state, run, bin } = roots();
   const socket = `${run}/daemon.sock`;
   const limit = SOCKET_LIMIT[platform] ?? SOCKET_LIMIT_LINUX;
-  const short = Buffer.byteLength(socket) <= limit;
+  const folder = Buffer.byteLength(socket) <= limit ? run : `/tmp/warder-${uid}-${digest(run)}`;
   return {
     config,
     profiles: `${config}/profiles`,
     state,
     audit: `${state}/audit`,
     run,
-    socket: short ? socket : `/tmp/warder-${uid}-${digest(run)}/daemon.sock`,
+    socket: `${folder}/daemon.sock`,
     lock: `${run}/daemon.lock`,
     log: `${state}/daemon.log`,
+    launchCommand: `${bin}/warder`,
+    own: [...new Set([config, state, run, folder, bin])],
     variables,
   };
 
-  function roots(): { config: string; state: string; run: string } {
+  function roots(): { config: string; state: string; run: string; bin: string } {
     const own = env.WARDER_HOME;
     if (own) {
       const base = absolute('WARDER_HOME', own);
       variables.WARDER_HOME = own;
-      return { config: `${base}/config`, state: `${base}/state`, run: `${base}/run` };
+      return { config: `${base}/config`, state: `${base}/state`, run: `${base}/run`, bin: `${base}/bin` };
     }
     const base = absolute('the home folder', home);
     if (platform === 'darwin') {
       const library = `${base}/Library/Application Support/warder`;
-      return { config: `${library}/config`, state: `${library}/state`, run: `${library}/run` };
+      return {
+        config: `${library}/config`,
+        state: `${library}/state`,
+        run: `${library}/run`,
+        bin: `${library}/bin`,
+      };
     }
     const config = `${xdg('XDG_CONFIG_HOME', `${base}/.config`)}/warder`;
     const state = `${xdg('XDG_STATE_HOME', `${base}/.local/state`)}/warder`;
-    return { config, state, run: `${state}/run` };
+    const data = `${xdg('XDG_DATA_HOME', `${base}/.local/share`)}/warder`;
+    return { config, state, run: `${state}/run`, bin: `${data}/bin` };
   }
 
   function xdg(name: string, usual: string): string {

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadProfile } from '../../src/profile/load.ts';
-import { Home, program } from '../fixtures/home.ts';
+import { Home } from '../fixtures/home.ts';
 
 /** An editor that runs one shell command on the file `$1` at each call. */
 function editor(home: Home, ...scripts: string[]): void {
@@ -56,8 +56,8 @@ describe('add', () => {
     expect(stdout).toContain('warder credential set github GITHUB_TOKEN');
     expect(JSON.parse(stdout.slice(stdout.indexOf('{\n')))).toEqual({
       github: {
-        command: process.execPath,
-        args: [program[1], 'run', 'github'],
+        command: join(home.dir, '.local/share/warder/bin/warder'),
+        args: ['run', 'github'],
       },
     });
 

@@ -160,9 +160,7 @@ test('the daemon is installed for systemd, enabled, and uninstalled', async () =
   expect(code).toBe(0);
   expect(out).toContain(join(folder, 'warder.service'));
   const service = readFileSync(join(folder, 'warder.service'), 'utf8');
-  expect(service).toContain(
-    `ExecStart="${process.execPath}" "--max-semi-space-size=1" "--no-incremental-marking" "--disable-sigusr1" "${program}" "daemon" "run"`,
-  );
+  expect(service).toContain(`ExecStart="${home}/.local/share/warder/bin/warder" "daemon" "run"`);
   expect(service).toContain(`Environment="XDG_STATE_HOME=${home}/state"`);
   expect(readFileSync(join(folder, 'warder.socket'), 'utf8')).toContain(
     `ListenStream=${home}/state/warder/run/daemon.sock\n`,
@@ -175,7 +173,11 @@ test('the daemon is installed for systemd, enabled, and uninstalled', async () =
     '--user disable --now warder.socket warder.service',
     '--user daemon-reload',
   ]);
-  expect((await warder(['daemon', 'uninstall', '--json'], { PATH })).out).toBe('{"removed":[]}\n');
+  const { out: nothing } = await warder(['daemon', 'uninstall', '--json'], { PATH });
+  expect(JSON.parse(nothing)).toEqual({
+    removed: [],
+    launchCommand: join(home, '.local/share/warder/bin/warder'),
+  });
 });
 
 test('without systemd the files are written, and the command that enables them is printed', async () => {

@@ -5,21 +5,18 @@
 // NoNewPrivileges stop a setuid bubblewrap, and the Protect… settings mask parts of /proc, after which the kernel does not
 // let a sandbox mount its own /proc.
 
-import { daemonCommand } from '../../os/connect.ts';
-
 /** The values in the files. */
 export interface ServiceInput {
-  /** Absolute paths: the node that runs Warder, and Warder's script. */
-  readonly node: string;
-  readonly program: string;
+  /** The launch command, absolute: it starts a Node also after the one of today is gone. */
+  readonly launch: string;
   readonly socket: string;
   /** Environment variables that change the daemon's places. */
   readonly variables: Readonly<Record<string, string>>;
 }
 
 /** `warder.service`, systemd.service(5). */
-export function systemdService({ node, program, variables }: ServiceInput): string {
-  const command = daemonCommand(node, program).map((word) => systemdQuote(word).replaceAll('$', '$$$$'));
+export function systemdService({ launch, variables }: ServiceInput): string {
+  const command = [launch, 'daemon', 'run'].map((word) => systemdQuote(word).replaceAll('$', '$$$$'));
   const environment = Object.entries(variables).map(
     ([name, value]) => `Environment=${systemdQuote(`${name}=${value}`)}\n`,
   );
@@ -59,7 +56,7 @@ WantedBy=sockets.target
 }
 
 /** `warder.plist`, launchd.plist(5). */
-export function launchdAgent({ node, program, variables }: ServiceInput): string {
+export function launchdAgent({ launch, variables }: ServiceInput): string {
   const text = (value: string): string => `<string>${escapeXml(value)}</string>`;
   const environment = Object.entries(variables).map(
     ([name, value]) => `    <key>${escapeXml(name)}</key>${text(value)}\n`,
@@ -71,7 +68,7 @@ export function launchdAgent({ node, program, variables }: ServiceInput): string
   <key>Label</key><string>warder</string>
   <key>ProgramArguments</key>
   <array>
-    ${daemonCommand(node, program).map(text).join('\n    ')}
+    ${[launch, 'daemon', 'run'].map(text).join('\n    ')}
   </array>
   <key>EnvironmentVariables</key>
   <dict>

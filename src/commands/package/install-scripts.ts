@@ -48,7 +48,7 @@ export function sandboxedScripts(places: Places, home: string): ScriptRunner {
         roots: [],
         writableRoots: [tree],
         node: process.execPath,
-        warder: [places.config, places.state, places.run, dirname(places.socket)],
+        warder: places.own,
       },
       machine,
     );

@@ -4,7 +4,7 @@ import { escapeUnprintable } from '../../audit/printable.ts';
 import { decide } from '../../policy/decide.ts';
 import { policyText, type RuleChange } from '../../profile/rule-edit.ts';
 import type { Context } from '../command.ts';
-import { hostEntry } from '../profile/host-entry.ts';
+import { trialEntry } from '../profile/host-entry.ts';
 import { pluralize } from '../terminal/plural.ts';
 import { type ListedTool, type Trial, tryServer } from '../test/trial-client.ts';
 import { acceptOffered } from './accept-offered.ts';
@@ -27,7 +27,7 @@ const MAX_SHOWN = 256;
 export async function offerTools(context: Context, name: string, timeout: number): Promise<boolean> {
   const { places, terminal } = context;
   terminal.err(terminal.paint('dim', `starting "${name}" once, to see its tools …`));
-  const trial = await tryServer(hostEntry(places, name), timeout);
+  const trial = await tryServer(trialEntry(context, name), timeout);
   if (trial.tools === undefined) {
     printFailure(context, name, trial);
     return false;

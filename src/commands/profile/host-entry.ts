@@ -1,6 +1,6 @@
 // The entry in a host's configuration that starts a server through Warder.
-import { realpathSync } from 'node:fs';
-import type { Places } from '../../wire/places.ts';
+import type { Context } from '../command.ts';
+import { launchCommandPath } from '../launch-command.ts';
 
 /** A server's entry in a host's configuration. */
 export interface HostEntry {
@@ -10,12 +10,28 @@ export interface HostEntry {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** The entry of a profile. All paths are absolute, because a host's PATH may have neither warder nor node. */
-export function hostEntry({ variables }: Places, profile: string): HostEntry {
-  const script = realpathSync(process.argv[1] ?? '');
+/**
+ * The entry of a profile: the launch command, and the profile's name. Absolute, because a host's PATH may have neither
+ * warder nor node. Where there is no launch command it is that of `trialEntry`.
+ */
+export function hostEntry(
+  context: Pick<Context, 'places' | 'program' | 'version'>,
+  profile: string,
+): HostEntry {
+  const entry = trialEntry(context, profile);
+  const command = launchCommandPath(context);
+  return command === undefined ? entry : { ...entry, command, args: ['run', profile] };
+}
+
+/** The same with this Node and this copy of Warder: for a trial. */
+export function trialEntry(
+  { places, program }: Pick<Context, 'places' | 'program'>,
+  profile: string,
+): HostEntry {
+  const { variables } = places;
   return {
     command: process.execPath,
-    args: [script, 'run', profile],
+    args: [program, 'run', profile],
     ...(Object.keys(variables).length === 0 ? {} : { env: variables }),
   };
 }

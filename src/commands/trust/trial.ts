@@ -2,20 +2,17 @@
 import { WarderError } from '../../errors.ts';
 import type { ControlClient, ShownTrust } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
-import { hostEntry } from '../profile/host-entry.ts';
+import { trialEntry } from '../profile/host-entry.ts';
 import { tryServer } from '../test/trial-client.ts';
 
 /** Milliseconds for each answer of the server. */
 const TIMEOUT = 60_000;
 
 /** Starts the server once, as `warder test` does, and lists all that it offers. Throws `refused` where that fails. */
-export async function trial(
-  { places, terminal, json }: Context,
-  control: ControlClient,
-  name: string,
-): Promise<ShownTrust> {
+export async function trial(context: Context, control: ControlClient, name: string): Promise<ShownTrust> {
+  const { terminal, json } = context;
   if (!json) terminal.err(`starting the server of "${name}" once, to see what it lists`);
-  const { error } = await tryServer(hostEntry(places, name), TIMEOUT);
+  const { error } = await tryServer(trialEntry(context, name), TIMEOUT);
   if (error !== undefined) {
     throw new WarderError('refused', `the server of "${name}" did not list what it offers: ${error}`, {
       hint: `see "warder test ${name}"`,

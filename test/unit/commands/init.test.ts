@@ -126,6 +126,7 @@ test('once a store is chosen, init shows it and changes nothing', async () => {
       key: 'passphrase',
       state: 'locked',
       hint: 'unlock it',
+      launchCommand: cli.places.launchCommand,
     },
   ]);
   expect(sent(cli)).toBeUndefined();
@@ -153,5 +154,13 @@ test('leaving a store with credentials is refused by the daemon; with --force th
   await cli.run(initCommand, ['init', '--store', 'keychain', '--force'], { answers });
   expect(cli.out.join('\n')).toMatch(/2 credentials stay in the vault/);
   await cli.run(initCommand, ['init', '--store', 'keychain', '--force'], { answers, json: true });
-  expect(cli.values).toEqual([{ store: 'keychain', config: '/config/warder.yaml', signer: 'AAAA', left: 2 }]);
+  expect(cli.values).toEqual([
+    {
+      store: 'keychain',
+      config: '/config/warder.yaml',
+      signer: 'AAAA',
+      left: 2,
+      launchCommand: cli.places.launchCommand,
+    },
+  ]);
 });

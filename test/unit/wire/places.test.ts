@@ -13,15 +13,23 @@ test('on Linux all paths follow from the home folder', () => {
     socket: '/home/ada/.local/state/warder/run/daemon.sock',
     lock: '/home/ada/.local/state/warder/run/daemon.lock',
     log: '/home/ada/.local/state/warder/daemon.log',
+    launchCommand: '/home/ada/.local/share/warder/bin/warder',
+    own: [
+      '/home/ada/.config/warder',
+      '/home/ada/.local/state/warder',
+      '/home/ada/.local/state/warder/run',
+      '/home/ada/.local/share/warder/bin',
+    ],
     variables: {},
   });
 });
 
 test('XDG variables move folders, and are listed so that a host can repeat them', () => {
-  const env = { XDG_CONFIG_HOME: '/conf/', XDG_STATE_HOME: '/state' };
+  const env = { XDG_CONFIG_HOME: '/conf/', XDG_STATE_HOME: '/state', XDG_DATA_HOME: '/data' };
   const found = places({ ...linux, env });
   expect(found.profiles).toBe('/conf/warder/profiles');
   expect(found.socket).toBe('/state/warder/run/daemon.sock');
+  expect(found.launchCommand).toBe('/data/warder/bin/warder');
   expect(found.variables).toEqual(env);
 });
 
@@ -34,12 +42,14 @@ test('WARDER_HOME contains everything, on every system', () => {
   for (const platform of ['linux', 'darwin']) {
     const found = places({ ...linux, platform, env: { WARDER_HOME: '/w/', XDG_STATE_HOME: '/state' } });
     expect(found).toMatchObject({ config: '/w/config', state: '/w/state', run: '/w/run' });
+    expect(found.launchCommand).toBe('/w/bin/warder');
     expect(found.variables).toEqual({ WARDER_HOME: '/w/' });
   }
 });
 
 test('on macOS everything is below the library folder', () => {
-  const { config, socket } = places({ ...linux, platform: 'darwin', home: '/Users/ada' });
+  const { config, socket, launchCommand } = places({ ...linux, platform: 'darwin', home: '/Users/ada' });
+  expect(launchCommand).toBe('/Users/ada/Library/Application Support/warder/bin/warder');
   expect(config).toBe('/Users/ada/Library/Application Support/warder/config');
   expect(socket).toBe('/Users/ada/Library/Application Support/warder/run/daemon.sock');
 });

@@ -52,7 +52,7 @@ export interface ConsentSession {
   readonly session: string;
   readonly profile: string;
   readonly host: HostIdentity;
-  /** The digest of what runs and what it may do. */
+  /** The digest of what runs and what it may do, as that is now. */
   readonly server: string;
   readonly reach: Reach;
   /** The digest of a tool's definition, as it was listed in the session or else accepted; undefined: neither. */

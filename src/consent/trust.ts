@@ -54,7 +54,7 @@ export interface TrustServiceOptions {
 /** The trust of one session, and what it is bound to. */
 export interface OpenTrust extends Disposable {
   readonly trust: Trust & { readonly digest: string | undefined };
-  /** The digest of what runs. */
+  /** Names what runs by its digests, and who issues the token that it is used with: another one later. */
   readonly server: string;
   /** How many things are held back. */
   readonly held: number;
@@ -144,7 +144,8 @@ export class TrustService {
     return {
       trust: session,
       get server() {
-        return server.files.map(({ path, digest }) => `${path} ${digest ?? ''}`).join('\n');
+        const files = server.files.map(({ path, digest }) => `${path} ${digest ?? ''}`);
+        return [...files, ...(issuer === undefined ? [] : [`issuer ${issuer}`])].join('\n');
       },
       definition: (tool) => session.definition(tool)?.digest,
       claims: (tool) => session.claims(tool),

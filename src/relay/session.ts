@@ -97,6 +97,7 @@ export class Session {
   readonly #listeners: UpstreamListeners;
   readonly #rotation: Rotation;
   readonly #lists: ServerLists;
+  readonly #forms: FormDialog;
   readonly #shutdown: Shutdown;
 
   constructor(options: SessionOptions) {
@@ -118,9 +119,8 @@ export class Session {
     const serverRequests = new ServerRequests({ recorder: this.#recorder, clock });
     const nextId = counter();
     const replay = new Replay();
-    let dialog: () => HostDialog | undefined = () => undefined;
     const upstreamOf = (opened: SessionServer): Upstream =>
-      opened.open({ guard: this.#guard, line: budgets.line, dialog: () => dialog() });
+      opened.open({ guard: this.#guard, line: budgets.line });
     const upstream = upstreamOf(server);
     this.#current = new Current(upstream, policy, redactor);
     this.#calls = new Calls({
@@ -165,7 +165,7 @@ export class Session {
       clock,
       resume,
     });
-    dialog = () => (forms.isOffered ? forms : undefined);
+    this.#forms = forms;
     const { consent } = options;
     const asks = new ServerConsent({ consent, current: this.#current, forms });
     const formRate = new Rate(clock, budgets.forms);
@@ -330,6 +330,16 @@ export class Session {
   /** The recorded requests that wait for their answer, by their numbers in the audit log. */
   calls(): string[] {
     return this.#calls.names();
+  }
+
+  /** The number in the audit log of the request that the server has by an id. */
+  callOf(id: number): string | undefined {
+    return this.#calls.sent(id)?.name;
+  }
+
+  /** The dialog of the host, while it has one. */
+  get dialog(): HostDialog | undefined {
+    return this.#forms.isOffered ? this.#forms : undefined;
   }
 
   /** Whether the server has had a request that acts: before that, nobody is to be asked anything. */

@@ -3,7 +3,6 @@
 
 import type { Oversize } from '../json/lines.ts';
 import type { Ending } from '../os/spawn.ts';
-import type { HostDialog } from './consent.ts';
 
 /** A message to a server: one JSON text, and what a transport may have to say of it beside. */
 export interface Outgoing {
@@ -50,8 +49,6 @@ export interface UpstreamParts {
   readonly guard: { run(turn: () => void): void };
   /** The longest message, in bytes. */
   readonly line: number;
-  /** The dialog of the host, while it has one. */
-  readonly dialog: () => HostDialog | undefined;
 }
 
 /** A server that a session may have. */

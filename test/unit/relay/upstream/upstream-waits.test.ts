@@ -1,40 +1,18 @@
 // A server's side that tells of requests that wait for a person, such as for a sign-in.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { StdioUpstream } from '../../../../src/relay/stdio-upstream.ts';
-import type { SessionServer, Upstream, UpstreamListener } from '../../../../src/relay/upstream.ts';
-import { answer, call, FakeServer, type Joined, join, settled } from '../../../fixtures/ends.ts';
+import type { UpstreamListener } from '../../../../src/relay/upstream.ts';
+import { answer, call, type FakeServer, type Joined, join, settled } from '../../../fixtures/ends.ts';
 import { policyOf } from '../../../fixtures/policy.ts';
+import { RemoteEnd } from '../../../fixtures/remote-end.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
 afterEach(() => void vi.useRealTimers());
 
 /** A session whose server may say that its requests wait. */
-function waiting(): Joined & { readonly far: FakeServer; readonly listener: () => UpstreamListener } {
-  const far = new FakeServer();
-  let listener: UpstreamListener | undefined;
-  const server: SessionServer = {
-    open(parts) {
-      const upstream: Upstream = new StdioUpstream(far, parts);
-      const listen = upstream.listen.bind(upstream);
-      return Object.assign(upstream, {
-        mayWait: true,
-        listen: (given: UpstreamListener) => {
-          listener = given;
-          listen(given);
-        },
-      });
-    },
-    stop: () => far.stop(),
-  };
-  const joined = join({ server, policy: policyOf({ default: 'allow' }) });
-  return {
-    ...joined,
-    far,
-    listener: () => {
-      if (listener === undefined) throw new Error('nobody listens');
-      return listener;
-    },
-  };
+function waiting(): Joined & { readonly far: FakeServer; readonly waits: UpstreamListener['waiting'] } {
+  const end = new RemoteEnd();
+  const joined = join({ server: end, policy: policyOf({ default: 'allow' }) });
+  return { ...joined, far: end.far, waits: (id, text) => end.tell((listener) => listener.waiting(id, text)) };
 }
 
 /** A call whose host asks for its progress. */
@@ -52,13 +30,13 @@ describe('a request that waits behind its server', () => {
     const session = waiting();
     session.host.say(watched(1));
     const id = session.far.nth(1) as number;
-    session.listener().waiting(id, 'waits for a sign-in at id.example.com');
+    session.waits(id, 'waits for a sign-in at id.example.com');
     expect(notices(session)).toEqual([
       { progressToken: 'p-1', progress: 0, message: 'waits for a sign-in at id.example.com' },
     ]);
     vi.advanceTimersByTime(10_000);
     expect(notices(session)).toHaveLength(3);
-    session.listener().waiting(id, undefined);
+    session.waits(id, undefined);
     vi.advanceTimersByTime(60_000);
     expect(notices(session)).toHaveLength(3);
     session.far.say(answer(id));
@@ -69,7 +47,7 @@ describe('a request that waits behind its server', () => {
     const session = waiting();
     session.host.say(watched(1));
     const id = session.far.nth(1) as number;
-    for (const text of ['one', 'one', 'two']) session.listener().waiting(id, text);
+    for (const text of ['one', 'one', 'two']) session.waits(id, text);
     expect(notices(session)).toMatchObject([{ message: 'one' }, { message: 'two' }]);
     vi.advanceTimersByTime(5000);
     expect(notices(session).slice(2)).toMatchObject([{ message: 'two' }]);
@@ -86,7 +64,7 @@ describe('a request that waits behind its server', () => {
   ])('gives no more progress, and leaves no timer, once it %s', async (_, end) => {
     const session = waiting();
     session.host.say(watched(1));
-    session.listener().waiting(session.far.nth(1) as number, 'waits');
+    session.waits(session.far.nth(1) as number, 'waits');
     end(session);
     await settled();
     vi.advanceTimersByTime(60_000);
@@ -97,10 +75,10 @@ describe('a request that waits behind its server', () => {
   test('gives none to a host that has not asked for it, and none for an id that is nobody’s', () => {
     const session = waiting();
     session.host.say(call(1), watched(2, 7));
-    session.listener().waiting(session.far.nth(1) as number, 'waits');
-    session.listener().waiting(123_456, 'waits');
+    session.waits(session.far.nth(1) as number, 'waits');
+    session.waits(123_456, 'waits');
     expect(notices(session)).toEqual([]);
-    session.listener().waiting(session.far.nth(2) as number, 'waits');
+    session.waits(session.far.nth(2) as number, 'waits');
     expect(notices(session)).toMatchObject([{ progressToken: 7 }]);
   });
 });
@@ -111,24 +89,25 @@ test('what a session’s server said is told to the session that has it now, and
   const id = session.far.nth(1) as number;
   session.host.vanish();
   await settled();
-  session.listener().waiting(id, 'waits');
+  session.waits(id, 'waits');
   expect(notices(session)).toEqual([]);
 });
 
-test('the dialog of the host is the server’s side’s to use only while the host has one', () => {
-  let dialog: (() => unknown) | undefined;
-  const far = new FakeServer();
-  const server: SessionServer = {
-    open(parts) {
-      dialog = parts.dialog;
-      return new StdioUpstream(far, parts);
-    },
-    stop: () => far.stop(),
-  };
-  const { host } = join({ server, policy: policyOf({ default: 'allow' }) });
-  expect(dialog?.()).toBeUndefined();
+test('the dialog of the host is there once the host has opened the session and shows forms', () => {
+  const { host, server, session } = join({ policy: policyOf({ default: 'allow' }) });
+  expect(session.dialog).toBeUndefined();
   const params = { protocolVersion: '2025-11-25', capabilities: { elicitation: {} }, clientInfo: {} };
   host.say({ id: 1, method: 'initialize', params });
-  far.say({ id: far.nth(1), result: { protocolVersion: '2025-11-25', capabilities: {} } });
-  expect(dialog?.()).toBeDefined();
+  server.say({ id: server.nth(1), result: { protocolVersion: '2025-11-25', capabilities: {} } });
+  expect(session.dialog).toBeDefined();
+});
+
+test('a request is known by the id that its server has, while the server has it', () => {
+  const { host, server, session } = join({ policy: policyOf({ default: 'allow' }) });
+  host.say(call(1));
+  const id = server.nth(1) as number;
+  expect(session.callOf(id)).toBe(session.calls()[0]);
+  expect(session.callOf(id + 1)).toBeUndefined();
+  server.say(answer(id));
+  expect(session.callOf(id)).toBeUndefined();
 });

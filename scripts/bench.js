@@ -1,7 +1,7 @@
 // Measures Warder against the same server run directly, in turns, and writes BENCHMARKS.md. `--quick` takes a tenth of
 // the samples and only prints them; `--gate` measures only the gate, `isolation` (and the names of attacks, or all) only
-// what one session can do to another, `decision` only a decision,
-// `launch` only what the launch command's shell costs. Needs a built tree: `npm run bench` builds first.
+// what one session can do to another, `decision` only a decision, `remote` only remote servers, `launch` only what the
+// launch command's shell costs. Needs a built tree: `npm run bench` builds first.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
@@ -14,6 +14,8 @@ import { decisionPart, measureDecision, withDecision } from './bench/decision.js
 import { measureGate, peerCommand, prepareEgress, Upstream } from './bench/egress.js';
 import { isolationPart, measureIsolation } from './bench/isolation.js';
 import { launchPart } from './bench/launch.js';
+import { measureRefresh } from './bench/refresh.js';
+import { measureRemote, REMOTE, remotePart } from './bench/remote.js';
 import { duration, mebibytes, median, quantile, rate, table } from './bench/table.js';
 
 const root = join(import.meta.dirname, '..');
@@ -22,6 +24,7 @@ const gateOnly = process.argv.includes('--gate');
 const isolationOnly = process.argv.includes('isolation');
 const decisionOnly = process.argv.includes('decision');
 const launchOnly = process.argv.includes('launch');
+const remoteOnly = process.argv.includes('remote');
 const times = (many) => (quick ? Math.max(3, Math.round(many / 10)) : many);
 const log = (text) => process.stderr.write(`bench: ${text}\n`);
 
@@ -289,7 +292,7 @@ function verdict(title, value, limit, show) {
 }
 
 function report(figures) {
-  const { echo, everything, memory, sandbox, packages, egress, isolation, decision, audit } = figures;
+  const { echo, everything, memory, sandbox, packages, egress, isolation, decision, audit, remote } = figures;
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
     cwd: root,
     encoding: 'utf8',
@@ -390,7 +393,8 @@ ${table([
   ['hash, link, one `write`', duration(audit.write)],
   ['with `durability: fsync`', duration(audit.fsync)],
 ])}
-`;
+
+${remote}`;
 }
 
 /** What one session can do to another, in a separate home. */
@@ -421,6 +425,23 @@ async function updateGate() {
   writeFileSync(file, `${text.slice(0, at)}${part}\n${text.slice(next)}`);
 }
 
+/** Remote servers, beside what else there is. */
+async function remoteFigures() {
+  return remotePart(await measureRemote(run, times), await measureRefresh(run, times(50)));
+}
+
+/** Measures remote servers again, and keeps the other figures. */
+async function updateRemote() {
+  const part = await remoteFigures();
+  process.stdout.write(part);
+  if (quick) return;
+  const file = join(root, 'BENCHMARKS.md');
+  const text = readFileSync(file, 'utf8');
+  // It is the last part.
+  const kept = text.includes(REMOTE) ? text.slice(0, text.indexOf(REMOTE)) : `${text}\n`;
+  writeFileSync(file, kept + part);
+}
+
 async function measureAll() {
   const figures = { memory: {} };
   for (const [name, server] of Object.entries(servers)) {
@@ -444,6 +465,8 @@ async function measureAll() {
   figures.isolation = await isolationFigures();
   log('decision');
   figures.decision = await measureDecision(times(50_000));
+  log('remote servers');
+  figures.remote = await remoteFigures();
   log('audit');
   figures.audit = await measureAudit(join(home, 'audit'), times(50_000));
   const text = report(figures);
@@ -456,6 +479,7 @@ try {
   if (gateOnly) await updateGate();
   else if (decisionOnly) await updateDecision();
   else if (launchOnly) process.stdout.write(launchPart(home, times(1000)));
+  else if (remoteOnly) await updateRemote();
   else if (isolationOnly) process.stdout.write(isolationPart(await isolationFigures()));
   else await measureAll();
 } finally {

@@ -73,6 +73,8 @@ export function needsPresence(
   kind: GrantKind,
 ): boolean {
   const isLasting = scope === 'always' || (typeof scope === 'object' && scope.ms > MAX_UNPROVED);
-  // What a first use allows, such a program could write into the profile itself.
-  return decision === 'allow' && kind !== 'profile' && (isLasting || kind === 'credential');
+  // What a first use allows, such a program could write into the profile itself; and who signs in shows it to the server.
+  return (
+    decision === 'allow' && kind !== 'profile' && kind !== 'sign-in' && (isLasting || kind === 'credential')
+  );
 }

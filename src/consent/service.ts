@@ -9,7 +9,7 @@ import type { Log } from '../os/log.ts';
 import { matches } from '../policy/pattern.ts';
 import type { Settings } from '../profile/settings.ts';
 import { digest } from '../relay/canonical.ts';
-import type { Consent, ConsentRequest, ConsentSubject, OpenConsent } from '../relay/consent.ts';
+import type { Consent, ConsentRequest, ConsentSubject, HostDialog, OpenConsent } from '../relay/consent.ts';
 import type { HostIdentity } from './host-identity.ts';
 import { needsPresence, type Presence } from './presence.ts';
 import type { Answer } from './questions/answer.ts';
@@ -69,6 +69,20 @@ export interface ConsentSession {
 /** The consent of one session, as it is given to the relay and to the gate. */
 export interface SessionConsent extends Consent, Disposable {
   readonly credentials: Confirmations;
+  /** Asks whether to sign in to a remote server. Sessions of a profile that ask the same share the question. */
+  signIn(question: SignInQuestion): OpenConsent;
+}
+
+/** A sign-in, as a person is asked about it. */
+export interface SignInQuestion {
+  /** The number of the request that waits for it; empty: none. */
+  readonly call: string;
+  /** The host of the remote server. */
+  readonly name: string;
+  /** Where it goes, and who gets what, in lines whose characters all show. */
+  readonly details: readonly string[];
+  /** The dialog of the session's host, if it has one. */
+  readonly dialog: HostDialog | undefined;
 }
 
 /** What an answer over the control API says. */
@@ -158,6 +172,7 @@ export class ConsentService {
       },
       ask: (request) => this.#ask(about, subjectOf(request), request),
       credentials: this.#credentialUses(about),
+      signIn: (question) => this.#askSignIn(about, question),
       [Symbol.dispose]: () => {
         this.#sessions.delete(about.session);
         this.#broker.withdraw(about.session);
@@ -274,6 +289,39 @@ export class ConsentService {
     };
     const asked: Asked = { subject, question, dialog: dialog && hostDialogWay(dialog) };
     return openConsent(this.#broker.ask(asked));
+  }
+
+  #askSignIn(
+    { session, profile, host, reach }: ConsentSession,
+    { call, name, details, dialog }: SignInQuestion,
+  ): OpenConsent {
+    const subject: GrantSubject = {
+      session: '',
+      host: '',
+      profile,
+      server: '',
+      kind: 'sign-in',
+      name,
+      definition: digest(JSON.stringify(details)),
+      arguments: undefined,
+    };
+    const question = {
+      session,
+      call,
+      profile,
+      host,
+      kind: 'sign-in',
+      method: '',
+      name,
+      rule: 'sign-in',
+      arguments: '',
+      reach,
+      claims: [],
+      details,
+    } as const;
+    return openConsent(
+      this.#broker.ask({ subject, question, dialog: dialog && hostDialogWay(dialog), keep: () => undefined }),
+    );
   }
 
   #credentialUses(about: ConsentSession): CredentialUses {

@@ -1,7 +1,9 @@
 // The user's own files: written whole or not at all, and read only where nobody else could have written them.
 import { randomBytes } from 'node:crypto';
 import {
+  accessSync,
   closeSync,
+  constants,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -9,6 +11,7 @@ import {
   renameSync,
   rmSync,
   type Stats,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -59,6 +62,17 @@ export function ownershipProblem(
   return (mode & 0o022) === 0
     ? undefined
     : { what: `others can write to ${path}`, hint: `run "chmod go-w ${path}"` };
+}
+
+/** Whether a path is an executable file that nobody else can change. */
+export function isOwnProgram(path: string): boolean {
+  try {
+    const stats = statSync(path);
+    accessSync(path, constants.X_OK);
+    return stats.isFile() && ownershipProblem(path, stats) === undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** Syncs a folder's entries to disk, where the system can. */

@@ -28,10 +28,20 @@ export interface RefusedAnswer {
   readonly sent: Authorized;
   /** Counts from 1. */
   readonly attempt: number;
+  /** A request of the host that acts: a person may be asked for it. */
+  readonly acts: boolean;
   readonly method: string;
   readonly url: URL;
   readonly signal: AbortSignal;
   /** The request waits for a person. */
+  readonly waits: (text: string) => void;
+}
+
+/** A request that waits for a sign-in. */
+export interface SignInRequest {
+  /** Its number in the log; empty: none. */
+  readonly call: string;
+  readonly signal: AbortSignal;
   readonly waits: (text: string) => void;
 }
 
@@ -47,6 +57,10 @@ export interface Authorizer extends Disposable {
   authorize(request: { method: string; url: URL; signal: AbortSignal }): Promise<Authorized>;
   /** Refreshes, signs in, or steps up. `again`: send once more. */
   refused(answer: RefusedAnswer): Promise<'again' | WarderError>;
+  /**
+   * Has a person sign in, for a request that acts and waits for it; the sign-in is one for all who wait. Never rejects.
+   */
+  signIn(request: SignInRequest): Promise<'ready' | WarderError>;
   /** The headers of each response (`DPoP-Nonce`). */
   answered(headers: Headers): void;
   /** The values to be redacted from all that passes. */

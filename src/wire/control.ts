@@ -5,6 +5,7 @@ import type * as z from 'zod';
 import { approvalVerbs, type grant, type question } from './control/approvals.ts';
 import { credentialVerbs } from './control/credentials.ts';
 import { type check, daemonVerbs, type planted, type session } from './control/daemon.ts';
+import type { account, remoteVerbs } from './control/remote.ts';
 import { type trustDifference, type trustRecord, trustVerbs } from './control/trust.ts';
 
 /** A yes for longer than this, in milliseconds, needs a proof that a person is there, as one for good does. */
@@ -36,6 +37,9 @@ export interface ControlClient extends AsyncDisposable {
 /** The daemon's handlers, one for each verb. A `WarderError` that one throws reaches the client as it is. */
 export type Handlers = { readonly [V in Verb]: (params: Params<V>) => Promise<Result<V>> | Result<V> };
 
+/** The verbs about remote servers. */
+export type RemoteVerbs = typeof remoteVerbs;
+export type ShownAccount = z.infer<typeof account>;
 export type Check = z.infer<typeof check>;
 export type ShownQuestion = z.infer<typeof question>;
 export type ShownGrant = z.infer<typeof grant>;

@@ -54,6 +54,8 @@ export interface CredentialUse extends VaultMark {
     | 'use'
     | 'answer'
     | 'exchange'
+    | 'sign-in'
+    | 'sign-out'
     | 'lock'
     | 'unlock'
     | 'revoke'

@@ -65,5 +65,5 @@ export function needsPresence(
   { decision, scope }: Choice,
 ): boolean {
   const isLasting = scope === 'always' || (typeof scope === 'object' && scope.ms > MAX_UNPROVED);
-  return decision === 'allow' && kind !== 'profile' && (presence || isLasting);
+  return decision === 'allow' && kind !== 'profile' && kind !== 'sign-in' && (presence || isLasting);
 }

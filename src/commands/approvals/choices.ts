@@ -35,6 +35,9 @@ export function firstOptions({ kind, name, presence }: Asked): SelectOption<Choi
   if (kind === 'profile') {
     return [no, { value: choice('allow', 'always', 'name'), label: 'Yes, use this server' }, never];
   }
+  if (kind === 'sign-in') {
+    return [no, { value: choice('allow', 'once', 'arguments'), label: 'Yes, open the browser' }];
+  }
   return [
     no,
     { value: choice('allow', 'once', 'arguments'), label: 'Yes, this once', hint: pin },

@@ -6,7 +6,7 @@ import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
 import type { WayName } from '../../profile/settings.ts';
 import { needsPresence } from '../presence.ts';
-import type { Grant, GrantSubject } from '../store/grants.ts';
+import type { Grant, GrantKind, GrantSubject } from '../store/grants.ts';
 import type { Answer } from './answer.ts';
 import { type Asking, nobody, type Outcome, timedOut, tooMany, unrecorded, WITHDRAWN } from './outcome.ts';
 import { actOf, type Question } from './question.ts';
@@ -265,7 +265,7 @@ export class Broker {
   /** `seen`: how many calls the person knew of. A yes once is for no more of them: what else waits is asked about again. */
   #settle(open: OpenQuestion, given: Answer, by: string, seen: number): void {
     const { asked, subject, question, waiting } = open;
-    const answer = question.kind === 'profile' ? forGood(given) : given;
+    const answer = answerTo(question.kind, given);
     const { keep = (kept: Answer) => this.#grantFor(subject, kept, by) } = asked;
     const grant = keep(answer, by);
     const rule = grant === undefined ? `consent.${question.id}` : `grant.${grant.id}`;
@@ -336,9 +336,11 @@ export class Broker {
   }
 }
 
-/** A yes to a first use holds until it is taken back, and for all of the server. */
-function forGood(answer: Answer): Answer {
+/** A yes to a first use holds until it is taken back, and for all of the server; an answer to a sign-in for that alone. */
+function answerTo(kind: GrantKind, answer: Answer): Answer {
   const { decision, scope } = answer;
+  if (kind === 'sign-in') return { decision, scope: 'once', extent: 'arguments' };
+  if (kind !== 'profile') return answer;
   if (decision === 'deny' && scope === 'once') return answer;
   return { decision, scope: 'always', extent: 'name' };
 }

@@ -56,9 +56,11 @@ export function nobody({
   const otherwise =
     kind === 'profile'
       ? 'and then try again'
-      : kind === 'credential'
-        ? `or take "confirm" from the credential in the profile "${profile}"`
-        : `or allow it for good in the policy of the profile "${profile}"`;
+      : kind === 'sign-in'
+        ? `or with "warder login ${profile}"`
+        : kind === 'credential'
+          ? `or take "confirm" from the credential in the profile "${profile}"`
+          : `or allow it for good in the policy of the profile "${profile}"`;
   const reason = `nobody is there who could be asked to ${actOf(question)}; the user can answer in a terminal with "warder approvals --watch", ${otherwise}`;
   return { decision: 'deny', rule: 'consent.nobody', reason };
 }

@@ -98,9 +98,10 @@ export function questionLines(question: Question): string[] {
   lines.push(...details.map((line) => `  ${line}`));
   lines.push(...argumentLines(question.arguments).map((line) => `  ${line}`));
   if (calls > 1) lines.push(`  ${calls} calls of this kind wait`);
-  lines.push(kind === 'profile' ? `profile ${profile}` : `profile ${profile}, since ${rule} says ask`);
+  lines.push(isOfPolicy(kind) ? `profile ${profile}, since ${rule} says ask` : `profile ${profile}`);
   lines.push(`host program ${showName(host.key)}`);
-  lines.push(...reachLines(reach));
+  // Where a sign-in goes is in its details.
+  if (kind !== 'sign-in') lines.push(...reachLines(reach));
   lines.push(...claims.map((claim) => `the server says of it: ${escapeUnprintable(claim)}`));
   return lines;
 }
@@ -121,8 +122,8 @@ export function dialogText(question: Question): string | undefined {
   const what = dialogTitle(question);
   if (what === undefined) return undefined;
   const args = argumentLines(question.arguments).join(', ');
-  const may = `It ${shortReach(reach)}.`;
-  const lines = [what, ...details, ...(args === '' ? [] : [args]), may];
+  const may = question.kind === 'sign-in' ? [] : [`It ${shortReach(reach)}.`];
+  const lines = [what, ...details, ...(args === '' ? [] : [args]), ...may];
   return lines.length <= DIALOG_LINES && lines.every((line) => columnsOf(line) <= DIALOG_COLUMNS)
     ? lines.join('\n')
     : undefined;
@@ -142,11 +143,18 @@ export function actOf({ kind, name, method }: Pick<Question, 'kind' | 'name' | '
       return `use the credential ${shown.replace(/ at ([^" ]+)"$/, '" at $1')}`;
     case 'profile':
       return `use the server ${shown} for the first time`;
+    case 'sign-in':
+      return `sign in to ${shown}`;
     case 'server':
       return `let the server ask for ${shown}`;
     case 'methods':
       return `send ${shown}`;
   }
+}
+
+/** Whether a policy has the question asked; a first use and a sign-in are asked about whatever it says. */
+export function isOfPolicy(kind: GrantKind): boolean {
+  return kind !== 'profile' && kind !== 'sign-in';
 }
 
 /** What `reachLines` says, on one line. */

@@ -6,8 +6,8 @@ import { compile, type Pattern } from '../../policy/pattern.ts';
 import type { Answer } from '../questions/answer.ts';
 
 /**
- * What a grant can be for: what a request acts on, what the server asks of the host, the first use of a profile by a host,
- * or a credential's use.
+ * What a question can be about, and what a grant can be for: what a request acts on, what the server asks of the host, the
+ * first use of a profile by a host, or a credential's use. A sign-in is asked about each time, and never granted.
  */
 export const GRANT_KINDS = [
   'tools',
@@ -17,6 +17,7 @@ export const GRANT_KINDS = [
   'server',
   'profile',
   'credential',
+  'sign-in',
 ] as const;
 export type GrantKind = (typeof GRANT_KINDS)[number];
 

@@ -25,6 +25,10 @@ const FIRST_USE: Choices = new Map([
   ['Deny', DENY_ONCE],
   ['Allow', ALLOW_FIRST_USE],
 ]);
+const SIGN_IN: Choices = new Map([
+  ['Not now', DENY_ONCE],
+  ['Sign in', ALLOW_ONCE],
+]);
 const ELSEWHERE = 'Answer in a terminal';
 const POINTER: readonly string[] = ['Deny', ELSEWHERE];
 
@@ -36,7 +40,7 @@ export function hostDialogWay(dialog: HostDialog): Way {
     async ask(question, signal) {
       const text = textFor(question);
       const shown = { id: question.id, message: text ?? pointerTo(question) };
-      const answers = question.kind === 'profile' ? FIRST_USE : CHOICES;
+      const answers = choicesOf(question);
       const choices = text === undefined ? POINTER : [...answers.keys()];
       const reply = await dialog.show({ ...shown, choices }, signal);
       if (reply.ms < UNREAD) return 'nobody';
@@ -45,6 +49,17 @@ export function hostDialogWay(dialog: HostDialog): Way {
       return dialog.showsEach === true && answer !== 'nobody' ? { ...answer, isForEach: true } : answer;
     },
   };
+}
+
+function choicesOf({ kind }: Question): Choices {
+  switch (kind) {
+    case 'profile':
+      return FIRST_USE;
+    case 'sign-in':
+      return SIGN_IN;
+    default:
+      return CHOICES;
+  }
 }
 
 /** The whole question; undefined where it does not fit, or a yes in a dialog would not be enough. */

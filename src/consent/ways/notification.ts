@@ -52,13 +52,15 @@ export function notificationOf(
   const allow: readonly Action[] =
     question.kind === 'profile'
       ? [{ key: 'allow', label: 'Allow' }]
-      : [
-          { key: 'allow-once', label: 'Allow once' },
-          {
-            key: 'allow-session',
-            label: `Allow this${question.kind === 'tools' ? ' tool' : ''} for the session`,
-          },
-        ];
+      : question.kind === 'sign-in'
+        ? [{ key: 'allow-once', label: 'Sign in' }]
+        : [
+            { key: 'allow-once', label: 'Allow once' },
+            {
+              key: 'allow-session',
+              label: `Allow this${question.kind === 'tools' ? ' tool' : ''} for the session`,
+            },
+          ];
   return {
     summary: `Warder asks (${question.id})`,
     body: isMarkup ? escapeMarkup(text) : text,

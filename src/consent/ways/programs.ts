@@ -1,7 +1,6 @@
 // Which program shows dialogs. The daemon's PATH is that of the host which happened to start it, so programs are looked
 // for at fixed places only; the user's setting comes first.
-import { accessSync, constants, statSync } from 'node:fs';
-import { ownershipProblem } from '../../os/file.ts';
+import { isOwnProgram } from '../../os/file.ts';
 
 const FOLDERS = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'];
 export const PINENTRY = [
@@ -21,15 +20,5 @@ export const ASKPASS = [
 
 /** The one that is set, or else the first of `places`, if others cannot write to it. */
 export function dialogProgram(chosen: string | undefined, places: readonly string[]): string | undefined {
-  return (chosen === undefined ? places : [chosen]).find(isUsable);
-}
-
-function isUsable(path: string): boolean {
-  try {
-    const stats = statSync(path);
-    accessSync(path, constants.X_OK);
-    return stats.isFile() && ownershipProblem(path, stats) === undefined;
-  } catch {
-    return false;
-  }
+  return (chosen === undefined ? places : [chosen]).find(isOwnProgram);
 }

@@ -3,7 +3,7 @@
 // or have no third button; a key that was meant for another window would be a yes. A typed word is one everywhere: an
 // empty one is a no.
 import { ALLOW_FIRST_USE, ALLOW_ONCE, ALLOW_SESSION, type Answer, DENY_ONCE } from '../questions/answer.ts';
-import type { Question } from '../questions/question.ts';
+import { isOfPolicy, type Question } from '../questions/question.ts';
 import { excerptOf, type Room } from './excerpt.ts';
 import { avoidMarkup } from './notification.ts';
 
@@ -44,7 +44,7 @@ export function meaningOfWord(word: string, { kind }: Question): Answer | undefi
     case 'yes':
       return kind === 'profile' ? ALLOW_FIRST_USE : ALLOW_ONCE;
     case 'session':
-      return kind === 'profile' ? undefined : ALLOW_SESSION;
+      return isOfPolicy(kind) ? ALLOW_SESSION : undefined;
     default:
       return undefined;
   }
@@ -52,7 +52,7 @@ export function meaningOfWord(word: string, { kind }: Question): Answer | undefi
 
 function howTo({ kind }: Question, typing: Typing): string {
   if (typing === 'pin') return 'Type your PIN to allow it once. Nothing typed: denied.';
-  if (kind === 'profile') return 'Type yes to allow it. Nothing typed: denied.';
+  if (!isOfPolicy(kind)) return 'Type yes to allow it. Nothing typed: denied.';
   const what = kind === 'tools' ? 'any call of this tool' : 'it';
   return `Type yes to allow it once, session to allow ${what}\nfor the session. Nothing typed: denied.`;
 }

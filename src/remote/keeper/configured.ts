@@ -1,12 +1,12 @@
 // Authorizers that need no sign-in: none at all, and a credential that the user has stored. A header that the user
 // configured wins over what a server's challenge offers: a refusal is an error that names the credential, not a sign-in.
-import { createHash } from 'node:crypto';
 import type { Credentials, ResolvedCredential } from '../../credential/credentials.ts';
 import type { Locks } from '../../credential/locks.ts';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { ProfileCredential } from '../../profile/credential.ts';
 import type { Authorized, Authorizer, TokenMark } from '../authorizer.ts';
+import { tokenDigest } from '../oauth/token-check.ts';
 import { RecentValues } from './recent-values.ts';
 
 /** The authorizer of `auth: {type: none}`. */
@@ -19,6 +19,7 @@ export function unauthorized(): Authorizer {
       new WarderError('sign-in-failed', `${url.host} answers ${status} without a credential`, {
         hint: 'the profile says "auth: {type: none}": set another type, or remove "auth" to sign in',
       }),
+    signIn: async () => 'ready',
     answered: () => {},
     values: () => [],
     [Symbol.dispose]: () => {},
@@ -27,7 +28,7 @@ export function unauthorized(): Authorizer {
 
 export interface StoredCredentialParts {
   readonly profile: string;
-  readonly credential: Pick<ProfileCredential, 'name' | 'from'>;
+  readonly credential: ProfileCredential;
   /** The header that carries it, and what stands before the value: `Authorization` and `Bearer `. */
   readonly header: string;
   readonly prefix: string;
@@ -40,7 +41,6 @@ export interface StoredCredentialParts {
 export class StoredCredential implements Authorizer {
   readonly state = 'ready';
   readonly #parts: StoredCredentialParts;
-  readonly #credential: ProfileCredential;
   readonly #values: RecentValues;
   readonly #held: Disposable[] = [];
   #resolving: Promise<ResolvedCredential> | undefined;
@@ -49,13 +49,13 @@ export class StoredCredential implements Authorizer {
     this.#parts = parts;
     const { credential, credentials, clock } = parts;
     this.#values = new RecentValues(clock);
-    this.#credential = asProfileCredential(credential);
     this.#held.push(
-      credentials.watch([this.#credential]),
+      credentials.watch([credential]),
       credentials.onRotation(async (name) => {
         if (name !== credential.name) return { moved: 0, kept: 0 };
         this.#resolving = undefined;
-        return { moved: 1, kept: 0 };
+        // The session is counted where sessions are.
+        return { moved: 0, kept: 0 };
       }),
     );
   }
@@ -76,7 +76,7 @@ export class StoredCredential implements Authorizer {
       });
     }
     this.#values.set(value);
-    const mark: TokenMark = { credential: credential.name, version, token: digestOf(value) };
+    const mark: TokenMark = { credential: credential.name, version, token: tokenDigest(value) };
     return { headers: { [header]: `${prefix}${value}` }, mark };
   }
 
@@ -91,6 +91,10 @@ export class StoredCredential implements Authorizer {
     );
   }
 
+  async signIn(): Promise<'ready'> {
+    return 'ready';
+  }
+
   answered(): void {}
 
   values(): readonly string[] {
@@ -103,8 +107,8 @@ export class StoredCredential implements Authorizer {
 
   #resolve(): Promise<ResolvedCredential> {
     if (this.#resolving !== undefined) return this.#resolving;
-    const { profile, credentials } = this.#parts;
-    const resolving = credentials.resolve(profile, [this.#credential]).then(([resolved]) => {
+    const { profile, credential, credentials } = this.#parts;
+    const resolving = credentials.resolve(profile, [credential]).then(([resolved]) => {
       if (resolved === undefined) throw new WarderError('daemon-internal', 'a credential did not resolve');
       return resolved;
     });
@@ -115,30 +119,4 @@ export class StoredCredential implements Authorizer {
     });
     return resolving;
   }
-}
-
-/** As `Credentials` takes it. It is used here only, and delivered to no process. */
-export function asProfileCredential({
-  name,
-  from,
-}: Pick<ProfileCredential, 'name' | 'from'>): ProfileCredential {
-  return {
-    variable: name,
-    name,
-    from,
-    deliver: 'sealed',
-    hosts: [],
-    as: undefined,
-    paths: undefined,
-    methods: undefined,
-    confirm: false,
-    lifetime: undefined,
-    maxUses: undefined,
-    issues: undefined,
-  };
-}
-
-/** Identifies a token that has no id of its own. */
-export function digestOf(value: string): string {
-  return `sha256:${createHash('sha256').update(value).digest('hex')}`;
 }

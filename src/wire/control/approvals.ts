@@ -8,7 +8,7 @@ export const question = z.object({
   session: z.string(),
   profile: z.string(),
   host: z.object({ key: z.string(), name: z.string() }),
-  kind: z.enum(['tools', 'resources', 'prompts', 'methods', 'server', 'profile', 'credential']),
+  kind: z.enum(['tools', 'resources', 'prompts', 'methods', 'server', 'profile', 'credential', 'sign-in']),
   name: z.string(),
   /** What is asked, in full: lines whose characters all show. */
   lines: z.array(z.string()),

@@ -66,7 +66,12 @@ async function sessions(failing?: string): Promise<Sessions> {
     audit: { append: append as never },
     start: start as SessionsParts['start'],
     consent: {
-      session: () => ({ ...NOBODY, credentials: NO_CONFIRMATIONS, [Symbol.dispose]() {} }),
+      session: () => ({
+        ...NOBODY,
+        credentials: NO_CONFIRMATIONS,
+        signIn: () => ({ outcome: new Promise<never>(() => {}), notice: '', withdraw() {} }),
+        [Symbol.dispose]() {},
+      }),
       trust: { prepare: async () => {}, open: async () => ANY },
     },
     settings: { relay: { line: 2 ** 20 }, rotation: { drain: 1000 } } as SessionsParts['settings'],

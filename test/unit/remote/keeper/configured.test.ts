@@ -1,8 +1,21 @@
 import { expect, test, vi } from 'vitest';
 import type { ResolvedCredential, RotationListener } from '../../../../src/credential/credentials.ts';
 import { WarderError } from '../../../../src/errors.ts';
-import { digestOf, StoredCredential, unauthorized } from '../../../../src/remote/keeper/configured.ts';
+import { StoredCredential, unauthorized } from '../../../../src/remote/keeper/configured.ts';
+import { tokenDigest } from '../../../../src/remote/oauth/token-check.ts';
 
+const CREDENTIAL = {
+  variable: 'token',
+  deliver: 'sealed',
+  hosts: [],
+  as: undefined,
+  paths: undefined,
+  methods: undefined,
+  confirm: false,
+  lifetime: undefined,
+  maxUses: undefined,
+  issues: undefined,
+} as const;
 const KEY = 'key-4f1e9c0a77';
 
 function stored({ value = KEY, header = 'Authorization', prefix = 'Bearer ' } = {}) {
@@ -12,7 +25,7 @@ function stored({ value = KEY, header = 'Authorization', prefix = 'Bearer ' } = 
   const clock = { time: 0, monotonic: () => clock.time };
   const authorizer = new StoredCredential({
     profile: 'notes',
-    credential: { name: 'notes/token', from: 'store' },
+    credential: { ...CREDENTIAL, name: 'notes/token', from: 'store' },
     header,
     prefix,
     credentials: {
@@ -65,7 +78,7 @@ test('a stored credential is in the header, is read once, and its mark has nothi
   const { authorizer, state } = stored();
   const { headers, mark } = await authorizer.authorize();
   expect(headers).toEqual({ Authorization: `Bearer ${KEY}` });
-  expect(mark).toEqual({ credential: 'notes/token', version: 'v1', token: digestOf(KEY) });
+  expect(mark).toEqual({ credential: 'notes/token', version: 'v1', token: tokenDigest(KEY) });
   expect(JSON.stringify(mark)).not.toContain(KEY);
   await authorizer.authorize();
   expect(state.reads).toBe(1);
@@ -78,7 +91,7 @@ test('a new value is sent from the next request on; the old one is still redacte
   authorizer.onChange(heard);
   await authorizer.authorize();
   Object.assign(state, { value: 'key-2', version: 'v2' });
-  expect(await rotate()).toEqual({ moved: 1, kept: 0 });
+  expect(await rotate()).toEqual({ moved: 0, kept: 0 });
   expect((await authorizer.authorize()).headers).toEqual({ 'X-API-Key': 'key-2' });
   expect(authorizer.values()).toEqual(['key-2', KEY]);
   expect(heard).toHaveBeenCalledTimes(2);
@@ -134,6 +147,7 @@ test('without authorization nothing is sent, and a refusal says what to set', as
     headers: new Headers(),
     sent: { headers: {}, mark: undefined },
     attempt: 1,
+    acts: true,
     waits: () => {},
   };
   expect(await authorizer.refused(refusal)).toMatchObject({ code: 'sign-in-failed' });

@@ -1,0 +1,124 @@
+// Where accounts are kept: one blob of the credential store for each profile, one for each authorization server's
+// registration. Several daemons may live (one that has handed over keeps its sessions), and a keychain has no transactions:
+// whoever changes a blob holds its account's lock.
+import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
+import type { Credentials } from '../../credential/credentials.ts';
+import { WarderError } from '../../errors.ts';
+import { acquireLock, ownerOf } from '../../os/lock.ts';
+import type { ClientRegistration } from '../oauth/registration.ts';
+import { type AccountRecord, parseRecord, renderRecord } from './account-record.ts';
+
+export interface AccountStoreParts {
+  readonly credentials: Pick<Credentials, 'store'>;
+  /** The state folder: two of them share one keychain, but no accounts. */
+  readonly state: string;
+}
+
+/** An account's lock, across processes. */
+export interface AccountLock extends Disposable {
+  /** Whether it is still held: somebody may have removed its file. */
+  isHeld(): boolean;
+}
+
+/** Milliseconds that one waits for another process, and between two tries. */
+const LOCK_TIMEOUT = 30_000;
+const LOCK_RETRY = 25;
+
+/** Reads and writes. All throw the store's codes. */
+export interface AccountStore {
+  /** `prompt`: whether the store may ask its user to unlock it. Throws `credential-unfit` for a record that is damaged. */
+  read(profile: string, prompt: boolean): Promise<AccountRecord | undefined>;
+  /** Asks nobody. */
+  write(profile: string, record: AccountRecord): Promise<void>;
+  /** False: there was none. */
+  remove(profile: string): Promise<boolean>;
+  /** Throws `sign-in-failed` where another process holds it for long. */
+  lock(profile: string, signal?: AbortSignal): Promise<AccountLock>;
+  /** A damaged one counts as none: a client can be registered again. */
+  readClient(issuer: string): Promise<ClientRegistration | undefined>;
+  writeClient(registration: ClientRegistration): Promise<void>;
+  /** Removes a registration if it is still this one. */
+  removeClient(registration: Pick<ClientRegistration, 'issuer' | 'clientId'>): Promise<boolean>;
+}
+
+export function openAccountStore({ credentials, state }: AccountStoreParts): AccountStore {
+  const home = createHash('sha256').update(state).digest('hex').slice(0, 16);
+  const folder = join(state, 'remote');
+  const blobs = () => credentials.store().blobs;
+  const accountName = (profile: string): string => `oauth/${profile}@${home}`;
+  const clientName = (issuer: string): string =>
+    `oauth-client/${createHash('sha256').update(issuer).digest('hex')}@${home}`;
+  const readClient = async (issuer: string): Promise<ClientRegistration | undefined> => {
+    const bytes = await blobs().get(clientName(issuer), { prompt: false });
+    const read = bytes && registration.safeParse(jsonOf(bytes)).data;
+    // A registration is never used with another issuer, wherever it was found.
+    return read?.issuer === issuer ? (read as unknown as ClientRegistration) : undefined;
+  };
+  return {
+    async read(profile, prompt) {
+      const bytes = await blobs().get(accountName(profile), { prompt });
+      return bytes && parseRecord(bytes, profile);
+    },
+    write: (profile, record) => blobs().set(accountName(profile), renderRecord(record), { prompt: false }),
+    remove: (profile) => blobs().remove(accountName(profile)),
+    async lock(profile, signal) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const path = join(folder, `${profile}.lock`);
+      const until = performance.now() + LOCK_TIMEOUT;
+      for (;;) {
+        signal?.throwIfAborted();
+        const lock = acquireLock(path);
+        if (!('owner' in lock)) {
+          if (performance.now() > until) throw heldByOther(profile);
+          await delay(LOCK_RETRY, undefined, signal === undefined ? {} : { signal });
+          continue;
+        }
+        const { owner } = lock;
+        const isHeld = (): boolean => {
+          const present = ownerOf(path);
+          return present?.pid === owner.pid && present.born === owner.born;
+        };
+        return {
+          isHeld,
+          [Symbol.dispose]() {
+            // Another's lock is not removed.
+            if (isHeld()) lock[Symbol.dispose]();
+          },
+        };
+      }
+    },
+    readClient,
+    writeClient: (client) =>
+      blobs().set(clientName(client.issuer), Buffer.from(JSON.stringify(client)), { prompt: false }),
+    async removeClient({ issuer, clientId }) {
+      if ((await readClient(issuer))?.clientId !== clientId) return false;
+      return blobs().remove(clientName(issuer));
+    },
+  };
+}
+
+const registration = z.looseObject({
+  kind: z.string(),
+  issuer: z.string(),
+  clientId: z.string().min(1),
+  authMethod: z.string(),
+  redirectUris: z.array(z.string()),
+});
+
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function heldByOther(profile: string): WarderError {
+  return new WarderError('sign-in-failed', `another daemon of Warder holds the account of "${profile}"`, {
+    hint: 'try again; "warder doctor" shows which daemons run',
+  });
+}

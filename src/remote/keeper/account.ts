@@ -1,0 +1,506 @@
+// One account: the tokens of a profile, for all sessions and hosts of the user. Whoever changes them does so in a
+// transaction: the account's lock (in this process, and across processes), the newest record from the store, the change,
+// and the store again before anything is used. So a refresh token is sent once, whoever needs a token, and what replaced it
+// is never lost to an older one:
+//
+//   - a mark is stored before a refresh is sent; it also shows that the store can be written. A daemon that finds the mark
+//     knows that another was killed between the answer and the store, and tries the token once.
+//   - new tokens that cannot be stored are not used and not dropped: they are kept, with the lock, until they are stored.
+//   - `invalid_grant` ends an account only if the store still has the token that failed.
+//   - a server that is not reached ends nothing.
+import { setTimeout as delay } from 'node:timers/promises';
+import { WarderError } from '../../errors.ts';
+import type { Clock } from '../../os/clock.ts';
+import type { Log } from '../../os/log.ts';
+import { type OAuthErrorCode, refusalOf } from '../oauth/refusal.ts';
+import { type AccountRecord, digestOf, type EndReason, fits } from './account-record.ts';
+import type { AccountLock, AccountStore } from './account-store.ts';
+import { BackOff } from './back-off.ts';
+import { type Arrival, freshness } from './freshness.ts';
+import { untilAborted } from './until-aborted.ts';
+
+/** What one renewal gives: the members of the record that it changes. */
+export type Renewed = Pick<AccountRecord, 'tokens' | 'obtained'> & Partial<AccountRecord>;
+
+/** How tokens become new ones without a person. Throws what the authorization server's refusal is, or that it is not reached. */
+export interface Renewal {
+  /** Whether there is a way from this record to new tokens. */
+  isPossible(record: AccountRecord): boolean;
+  /** The token that it spends, if it may be used only once. */
+  spends(record: AccountRecord): string | undefined;
+  renew(record: AccountRecord): Promise<Renewed>;
+  /** The authorization server does not know the client that the record is bound to. */
+  forgetClient(record: AccountRecord): Promise<void>;
+}
+
+/** For the log. */
+export interface ExchangeRecord {
+  readonly outcome: 'stored' | 'refused' | 'failed' | 'kept' | 'superseded';
+  readonly reason?: string;
+}
+
+export interface AccountParts {
+  readonly profile: string;
+  /** What the profile is now. */
+  readonly fit: Pick<AccountRecord, 'server' | 'configuration'>;
+  readonly store: AccountStore;
+  readonly renewal: Renewal;
+  readonly exchanged: (record: AccountRecord, what: ExchangeRecord) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** New tokens that the store has not taken yet. */
+interface Unstored {
+  readonly record: AccountRecord;
+  readonly lock: AccountLock;
+  error: WarderError;
+}
+
+/** Milliseconds between tries to store what could not be stored. */
+const STORE_RETRY = 2000;
+
+export class Account implements AsyncDisposable {
+  readonly #parts: AccountParts;
+  readonly #backOff: BackOff;
+  readonly #listeners = new Set<() => void>();
+  /** As the store had it when it was last read or written here. */
+  #record: AccountRecord | undefined;
+  #isLoaded = false;
+  #arrival: { readonly serial: number; readonly at: number } | undefined;
+  /** The last of the transactions that wait or run. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #renewing: { readonly failed: string | undefined; readonly done: Promise<void> } | undefined;
+  #unstored: Unstored | undefined;
+  /** The digest of an access token that the remote server has refused, though it was new. */
+  #rejected: string | undefined;
+  readonly #closed = new AbortController();
+
+  constructor(parts: AccountParts) {
+    this.#parts = parts;
+    this.#backOff = new BackOff(parts.clock);
+  }
+
+  get profile(): string {
+    return this.#parts.profile;
+  }
+
+  /** As far as it is known. Undefined: there is none, or it was not read yet. */
+  get record(): AccountRecord | undefined {
+    return this.#record;
+  }
+
+  /** Whether requests can be authorized, or it is not known yet. */
+  get isSignedIn(): boolean {
+    const { tokens } = this.#record ?? {};
+    return tokens !== undefined && digestOf(tokens.accessToken) !== this.#rejected;
+  }
+
+  /** Calls `listener` each time that the record has changed. */
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  /** Reads the store, if that was not done yet. Throws its codes. */
+  async load(prompt: boolean): Promise<void> {
+    if (!this.#isLoaded) await this.#read(prompt);
+  }
+
+  /**
+   * Tokens for the next request: renewed first, if they are about to end. Undefined: a person has to sign in. Throws the
+   * store's codes, and why a renewal failed where there is no token left without it.
+   */
+  async current(signal: AbortSignal): Promise<AccountRecord | undefined> {
+    await untilAborted(this.load(true), signal);
+    await untilAborted(this.#settleUnstored(), signal);
+    const time = this.#freshness();
+    if (time === 'fresh') return this.isSignedIn ? this.#record : undefined;
+    try {
+      await untilAborted(this.#renew(undefined), signal);
+    } catch (error) {
+      if (signal.aborted || this.#unstored !== undefined) throw error;
+      // It is renewed ahead of its end: until then a server that is not reached hinders nobody.
+      if (this.#freshness() !== 'due') throw error;
+    }
+    return this.isSignedIn ? this.#record : undefined;
+  }
+
+  /**
+   * The remote server has refused an access token. True: there is another one by now. False: a person has to sign in.
+   * Throws like `current`.
+   */
+  async refused(accessToken: string, signal: AbortSignal): Promise<boolean> {
+    await untilAborted(this.#settleUnstored(), signal);
+    const isStill = (): boolean => this.#record?.tokens?.accessToken === accessToken;
+    if (isStill()) await untilAborted(this.#renew(accessToken), signal);
+    if (isStill()) this.#reject(accessToken);
+    return this.isSignedIn;
+  }
+
+  /** The remote server refuses even a token that is new: until a person has signed in again it is not sent any more. */
+  rejectNew(accessToken: string): void {
+    if (this.#record?.tokens?.accessToken === accessToken) this.#reject(accessToken);
+  }
+
+  /**
+   * Stores what a person has signed in to, in place of what is there. `make` gets the newest record, one that is damaged or
+   * another profile's as undefined. Throws the store's codes; then nothing has changed.
+   */
+  replace(
+    make: (newest: AccountRecord | undefined) => Omit<AccountRecord, 'serial'>,
+  ): Promise<AccountRecord> {
+    return this.#transact(async (lock) => {
+      const { stored, fitting } = await this.#read(false, ignoreDamage);
+      const record = { ...make(fitting), serial: serialOf(stored) + 1 };
+      await this.#write(record, lock);
+      this.#rejected = undefined;
+      this.#backOff.reset();
+      return record;
+    });
+  }
+
+  /**
+   * Forgets the tokens. `everything`: also what was agreed about the authorization server. Returns what there was. Throws
+   * the store's codes.
+   */
+  forget(everything: boolean): Promise<AccountRecord | undefined> {
+    return this.#transact(async (lock) => {
+      const { stored, fitting } = await this.#read(false, ignoreDamage);
+      if (fitting === undefined || everything) {
+        await this.#parts.store.remove(this.#parts.profile);
+        this.#adopt(undefined);
+      } else if (fitting.tokens !== undefined || fitting.identity !== undefined)
+        await this.#write(endedRecord(fitting, 'signed-out'), lock);
+      return stored;
+    });
+  }
+
+  /** Another daemon has changed the account. Never rejects. */
+  async reload(): Promise<void> {
+    this.#isLoaded = false;
+    await this.load(false).catch(() => {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort();
+    await this.#queue.catch(() => {});
+    await this.#settleUnstored().catch(() => {});
+    this.#release();
+  }
+
+  #freshness(): 'fresh' | 'due' | 'over' {
+    const { clock, renewal } = this.#parts;
+    const record = this.#record;
+    if (record === undefined) return 'fresh';
+    if (record.tokens === undefined) return renewal.isPossible(record) ? 'over' : 'fresh';
+    const { obtained, tokens, serial } = record;
+    const arrival: Arrival = this.#arrival?.serial === serial ? this.#arrival.at : undefined;
+    return freshness({ obtained, expiresAt: tokens.expiresAt }, arrival, clock);
+  }
+
+  #reject(accessToken: string): void {
+    this.#rejected = digestOf(accessToken);
+    this.#changed();
+  }
+
+  /** One at a time; whoever comes meanwhile waits for the same. `failed`: an access token that was refused. */
+  async #renew(failed: string | undefined): Promise<void> {
+    const running = this.#renewing;
+    if (running === undefined) return await this.#begin(failed);
+    if (failed === undefined || running.failed === failed) return await running.done;
+    await running.done.catch(() => {});
+    if (this.#record?.tokens?.accessToken === failed) await this.#renew(failed);
+  }
+
+  async #begin(failed: string | undefined): Promise<void> {
+    const renewing = { failed, done: this.#renewUnderLock(failed) };
+    this.#renewing = renewing;
+    try {
+      await renewing.done;
+    } finally {
+      if (this.#renewing === renewing) this.#renewing = undefined;
+    }
+  }
+
+  async #renewUnderLock(failed: string | undefined): Promise<void> {
+    // The store may ask its user to unlock it: not while others wait for the lock.
+    await this.#parts.store.read(this.#parts.profile, true);
+    await this.#transact((lock) => this.#renewOnce(failed, lock));
+  }
+
+  async #renewOnce(failed: string | undefined, lock: AccountLock): Promise<void> {
+    const { renewal, profile, log } = this.#parts;
+    const { fitting: newest } = await this.#read(false);
+    if (newest === undefined) return;
+    const accessToken = newest.tokens?.accessToken;
+    const isOther = accessToken !== undefined && accessToken !== failed;
+    if (isOther && (failed !== undefined || this.#freshness() === 'fresh')) return;
+    if (!renewal.isPossible(newest)) {
+      // A token that is refused may be good for another request; one that has ended is not.
+      if (newest.tokens !== undefined && this.#freshness() === 'over')
+        await this.#end(newest, 'expired', failed, lock);
+      return;
+    }
+    const { pending } = this.#backOff;
+    if (pending !== undefined) throw pending;
+    const spent = renewal.spends(newest);
+    const isInterrupted = spent !== undefined && newest.sent?.token === digestOf(spent);
+    if (isInterrupted) {
+      const sent = new Date(newest.sent?.at ?? 0).toISOString();
+      log.warn({ profile, sent }, 'a refresh was sent and its answer never stored: it is tried once more');
+    }
+    const marked = await this.#mark(newest, spent, lock);
+    if (!lock.isHeld()) throw lockLost(profile);
+    let renewed: Renewed;
+    try {
+      renewed = await renewal.renew(marked);
+    } catch (error) {
+      await this.#failed(error, marked, { isInterrupted, failed, lock });
+      return;
+    }
+    this.#backOff.reset();
+    const serial = marked.serial + 1;
+    await this.#keep(
+      { ...marked, ...renewed, serial, sent: undefined, ended: undefined },
+      marked.serial,
+      lock,
+    );
+  }
+
+  /** Stores that a refresh is about to be sent. The store's refusal is the end of it: nothing was sent. */
+  async #mark(newest: AccountRecord, spent: string | undefined, lock: AccountLock): Promise<AccountRecord> {
+    if (spent === undefined) return newest;
+    const sent = { at: this.#parts.clock.now(), token: digestOf(spent) };
+    const marked = { ...newest, serial: newest.serial + 1, sent };
+    await this.#write(marked, lock);
+    return marked;
+  }
+
+  /** A renewal has failed: the tokens go only if the authorization server has said so of these. */
+  async #failed(
+    error: unknown,
+    marked: AccountRecord,
+    about: {
+      readonly isInterrupted: boolean;
+      readonly failed: string | undefined;
+      readonly lock: AccountLock;
+    },
+  ): Promise<void> {
+    const { exchanged, renewal, log, profile } = this.#parts;
+    const { isInterrupted, failed, lock } = about;
+    const refusal = refusalOf(error)?.error;
+    const end = endOf(refusal, isInterrupted);
+    const known = asWarderError(error);
+    this.#backOff.failed(known);
+    if (end === undefined) {
+      exchanged(marked, { outcome: 'failed', reason: reasonOf(error) });
+      // An answer came: what was sent is not spent. Without one nobody knows.
+      if (refusal !== undefined && marked.sent !== undefined)
+        await this.#write({ ...marked, serial: marked.serial + 1, sent: undefined }, lock).catch((cause) =>
+          log.warn({ profile, error: reasonOf(cause) }, 'the mark of a refresh stays'),
+        );
+      throw known;
+    }
+    exchanged(marked, { outcome: 'refused', ...(refusal !== undefined && { reason: refusal }) });
+    const { fitting } = await this.#read(false);
+    if (fitting === undefined || renewal.spends(fitting) !== renewal.spends(marked)) return;
+    if (end === 'client') await renewal.forgetClient(marked);
+    await this.#end(fitting, end, failed, lock);
+  }
+
+  /** Ends an account. An access token that has not ended yet may still be sent, unless it was refused or the client is gone. */
+  async #end(
+    record: AccountRecord,
+    why: EndReason,
+    failed: string | undefined,
+    lock: AccountLock,
+  ): Promise<void> {
+    const { log, profile } = this.#parts;
+    const { tokens } = record;
+    log.warn({ profile, why }, 'an account has to be signed in to again');
+    const isLeft =
+      why !== 'client' &&
+      tokens?.expiresAt !== undefined &&
+      tokens.accessToken !== failed &&
+      this.#freshness() !== 'over';
+    const kept = isLeft ? { ...tokens, refreshToken: undefined } : undefined;
+    await this.#write({ ...endedRecord(record, why), tokens: kept }, lock);
+  }
+
+  /** Stores new tokens before anybody gets them. `before`: the serial that the store has unless somebody did not wait. */
+  async #keep(record: AccountRecord, before: number, lock: AccountLock): Promise<void> {
+    const { exchanged, log, profile } = this.#parts;
+    try {
+      const { stored } = await this.#read(false, ignoreDamage, false);
+      if (serialOf(stored) !== before) {
+        // What is stored is what a person, or another daemon, has put there.
+        log.error({ profile }, 'an account was changed during its refresh: what is stored counts');
+        exchanged(record, { outcome: 'superseded' });
+        return this.#adopt(stored);
+      }
+      await this.#write(record, lock);
+      exchanged(record, { outcome: 'stored' });
+    } catch (error) {
+      const known = asWarderError(error);
+      // A store that will never take them: the account is to be signed in to again, and the error says why it cannot be.
+      const isLost = known.code === 'credential-long';
+      exchanged(record, { outcome: isLost ? 'failed' : 'kept', reason: known.code });
+      log.error({ profile, error: known.code }, 'new tokens cannot be stored');
+      if (!isLost) {
+        this.#unstored = { record, lock, error: known };
+        void this.#retryUnstored();
+      }
+      throw known;
+    }
+  }
+
+  /** Throws why new tokens are not stored yet, after another try. */
+  async #settleUnstored(): Promise<void> {
+    const unstored = this.#unstored;
+    if (unstored !== undefined) await this.#store(unstored);
+  }
+
+  async #retryUnstored(): Promise<void> {
+    while (this.#unstored !== undefined && !this.#closed.signal.aborted) {
+      await delay(STORE_RETRY, undefined, { signal: this.#closed.signal, ref: false }).catch(() => {});
+      await this.#settleUnstored().catch(() => {});
+    }
+  }
+
+  async #store(unstored: Unstored): Promise<void> {
+    try {
+      await this.#write(unstored.record, unstored.lock);
+    } catch (error) {
+      unstored.error = asWarderError(error);
+      throw unstored.error;
+    }
+    if (this.#unstored !== unstored) return;
+    this.#parts.exchanged(unstored.record, { outcome: 'stored' });
+    this.#release();
+  }
+
+  #release(): void {
+    const unstored = this.#unstored;
+    this.#unstored = undefined;
+    unstored?.lock[Symbol.dispose]();
+  }
+
+  /** Runs changes of the account one at a time, in this process and in all. */
+  #transact<T>(change: (lock: AccountLock) => Promise<T>): Promise<T> {
+    const run = async (): Promise<T> => {
+      // The lock is still held: no change goes before what waits to be stored.
+      await this.#settleUnstored();
+      const lock = await this.#parts.store.lock(this.#parts.profile, this.#closed.signal);
+      try {
+        return await change(lock);
+      } finally {
+        if (this.#unstored?.lock !== lock) lock[Symbol.dispose]();
+      }
+    };
+    const result = this.#queue.then(run);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * The record in the store, and the same if it fits the profile: tokens of what the profile was are not sent to what it is.
+   * `adopt`: it counts here from now on.
+   */
+  async #read(
+    prompt: boolean,
+    recover: (error: unknown) => undefined = rethrow,
+    adopt = true,
+  ): Promise<{ readonly stored: AccountRecord | undefined; readonly fitting: AccountRecord | undefined }> {
+    const { store, profile, fit } = this.#parts;
+    const stored = await store.read(profile, prompt).catch(recover);
+    const fitting = stored !== undefined && fits(stored, fit) ? stored : undefined;
+    if (adopt) {
+      this.#isLoaded = true;
+      this.#adopt(fitting);
+    }
+    return { stored, fitting };
+  }
+
+  async #write(record: AccountRecord, lock: AccountLock): Promise<void> {
+    const { store, profile, clock } = this.#parts;
+    if (!lock.isHeld()) this.#parts.log.error({ profile }, "an account's lock was removed by somebody");
+    await store.write(profile, record);
+    if (record.tokens?.accessToken !== this.#record?.tokens?.accessToken)
+      this.#arrival = { serial: record.serial, at: clock.monotonic() };
+    else if (this.#arrival !== undefined && this.#arrival.serial === this.#record?.serial)
+      this.#arrival = { ...this.#arrival, serial: record.serial };
+    this.#adopt(record);
+  }
+
+  #adopt(record: AccountRecord | undefined): void {
+    const { fit } = this.#parts;
+    this.#record = record !== undefined && fits(record, fit) ? record : undefined;
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+/** What of a record is left when its tokens are gone. */
+function endedRecord(record: AccountRecord, why: EndReason): AccountRecord {
+  const { tokens: _tokens, identity: _identity, sent: _sent, ...rest } = record;
+  return {
+    ...rest,
+    serial: record.serial + 1,
+    tokens: undefined,
+    identity: undefined,
+    sent: undefined,
+    ended: why,
+  };
+}
+
+/** What a refusal means for the tokens that were sent; undefined: nothing. */
+function endOf(refusal: OAuthErrorCode | undefined, isInterrupted: boolean): EndReason | undefined {
+  switch (refusal) {
+    case 'invalid_grant':
+      return isInterrupted ? 'interrupted' : 'refused';
+    case 'invalid_client':
+    case 'unauthorized_client':
+      return 'client';
+    default:
+      return undefined;
+  }
+}
+
+function serialOf(record: AccountRecord | undefined): number {
+  return record?.serial ?? 0;
+}
+
+/** A record that is damaged is replaced. */
+function ignoreDamage(error: unknown): undefined {
+  if (error instanceof WarderError && error.code === 'credential-unfit') return undefined;
+  throw error;
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}
+
+function reasonOf(error: unknown): string {
+  const refusal = refusalOf(error)?.error;
+  if (refusal !== undefined) return refusal;
+  return error instanceof WarderError ? error.code : 'daemon-internal';
+}
+
+function asWarderError(error: unknown): WarderError {
+  if (error instanceof WarderError) return error;
+  return new WarderError('daemon-internal', 'a fault in Warder ended a refresh', { cause: error });
+}
+
+function lockLost(profile: string): WarderError {
+  return new WarderError(
+    'sign-in-failed',
+    `the lock of the account of "${profile}" was removed by somebody`,
+    {
+      hint: 'try again; no program but Warder should change the folder "remote" below its state folder',
+    },
+  );
+}

@@ -1,0 +1,432 @@
+// One sign-in to one account, for all who wait for it: sessions whose calls need it, and the command line. It finds out where
+// it goes, has a person agree, and only then registers, listens and shows a page. Whoever gives up leaves; once a person has
+// agreed it goes on without them, since that person is at it.
+import { randomBytes } from 'node:crypto';
+import { addAbortListener } from 'node:events';
+import { WarderError } from '../../errors.ts';
+import type { Browser } from '../../os/browser.ts';
+import type { Clock } from '../../os/clock.ts';
+import type { ConsentOutcome, OpenConsent } from '../../relay/consent.ts';
+import type { Account } from '../keeper/account.ts';
+import type { AccountRecord } from '../keeper/account-record.ts';
+import type { AccountStore } from '../keeper/account-store.ts';
+import { storable } from '../keeper/profile-client.ts';
+import { type Plan, planSignIn, type SignInWish } from './plan.ts';
+import type { ClientParts } from './registration.ts';
+import { type DeviceShown, isUnknownClient, type Paste, type SignedIn, signInAsPlanned } from './ways.ts';
+
+export interface SignInParts extends ClientParts {
+  readonly account: Account;
+  readonly store: AccountStore;
+  /** The settings' URL of Warder's own metadata document. */
+  readonly document: string | undefined;
+  readonly browser: Browser;
+  /** Writes the sign-in to the log; throws where that is not possible. */
+  readonly record: (record: AccountRecord, outcome: string, by: string) => void;
+  readonly clock: Clock;
+}
+
+/** A question of a session to its user. */
+export interface SignInQuestion {
+  /** The number of the request that waits; empty: none. */
+  readonly call: string;
+  /** The host of the remote server. */
+  readonly name: string;
+  readonly details: readonly string[];
+}
+
+/** A session that waits. */
+export interface Waiting {
+  readonly call: string;
+  readonly ask: (question: SignInQuestion) => OpenConsent;
+  readonly signal: AbortSignal;
+  readonly waits: (text: string) => void;
+}
+
+export type Phase = 'planning' | 'asking' | 'waiting' | 'done' | 'failed';
+
+/** Milliseconds that the command line has to agree, and a person to sign in with a browser. */
+const ASK_TIME = 600_000;
+const SIGN_IN_TIME = 300_000;
+
+/** Outcomes of a question that no person has given. */
+const NOT_ANSWERED = [
+  'consent.nobody',
+  'consent.timeout',
+  'consent.rate',
+  'consent.withdrawn',
+  'consent.unrecorded',
+];
+
+export class SignIn {
+  readonly id = randomBytes(8).toString('hex');
+  readonly #parts: SignInParts;
+  readonly #wish: SignInWish;
+  readonly #listeners = new Set<() => void>();
+  readonly #over = new AbortController();
+  readonly #agreed = Promise.withResolvers<{ readonly by: string; readonly opens: boolean }>();
+  /** Settles when it is over; never rejects. */
+  readonly ended: Promise<void>;
+  #phase: Phase = 'planning';
+  #plan: Plan | undefined;
+  #page: { readonly url: string; readonly redirect: string; readonly paste: Paste } | undefined;
+  #device: DeviceShown | undefined;
+  #until: number | undefined;
+  #error: WarderError | undefined;
+  /** A person has said no. */
+  #isDenied = false;
+  #isOpened = false;
+  #waiters = 0;
+  /** The command line looks at it. */
+  #isAttended = false;
+
+  constructor(parts: SignInParts, wish: SignInWish) {
+    this.#parts = parts;
+    this.#wish = wish;
+    // Nobody may be there to see it fail.
+    this.#agreed.promise.catch(() => {});
+    this.ended = this.#run();
+  }
+
+  get profile(): string {
+    return this.#parts.client.profile;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get plan(): Plan | undefined {
+    return this.#plan;
+  }
+
+  get page(): { readonly url: string; readonly redirect: string } | undefined {
+    return this.#page;
+  }
+
+  get device(): DeviceShown | undefined {
+    return this.#device;
+  }
+
+  /** When it is given up, in milliseconds since the epoch. */
+  get until(): number | undefined {
+    return this.#until;
+  }
+
+  get error(): WarderError | undefined {
+    return this.#error;
+  }
+
+  get isOver(): boolean {
+    return this.#phase === 'done' || this.#phase === 'failed';
+  }
+
+  /** Whether somebody waits for it who can have a person asked. */
+  get isJoined(): boolean {
+    return this.#waiters > 0 || this.#isAttended;
+  }
+
+  /** A person has said no to it. */
+  get isDenied(): boolean {
+    return this.#isDenied;
+  }
+
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  /** Settles once the phase is another than `seen`, or after `ms`. */
+  async changed(seen: string, ms: number): Promise<void> {
+    if (this.#phase !== seen) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _listener = this.onChange(() => {
+      if (this.#phase !== seen) resolve();
+    });
+    const timer = setTimeout(resolve, ms);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  /** The command line looks at it from now on. */
+  attend(): void {
+    this.#isAttended = true;
+  }
+
+  /** A person at the command line agrees to what was shown. Throws `usage` where there is nothing to agree to. */
+  agree(by: string): void {
+    if (this.#phase !== 'asking') throw new WarderError('usage', 'nothing waits to be agreed to');
+    this.#agreed.resolve({ by, opens: false });
+  }
+
+  /** Throws `usage` where no URL is waited for, or it is none of this sign-in. */
+  paste(url: string): void {
+    if (this.#page === undefined || this.isOver)
+      throw new WarderError('usage', 'this sign-in waits for no address');
+    this.#page.paste(url);
+  }
+
+  /** Ends it. */
+  cancel(why = 'the sign-in was cancelled'): void {
+    this.#fail(new WarderError('sign-in-denied', why, { hint: `run: warder login ${this.profile}` }));
+  }
+
+  /** Waits for it, as a session does. Never rejects. */
+  async join(waiting: Waiting): Promise<'ready' | WarderError> {
+    this.#waiters++;
+    const { promise: left, resolve: leave } = Promise.withResolvers<void>();
+    using _abort = addAbortListener(waiting.signal, () => leave());
+    using _listener = this.onChange(() => this.#tell(waiting));
+    let question: Disposable | undefined;
+    try {
+      this.#tell(waiting);
+      question = await this.#askOnce(waiting, left);
+      await Promise.race([this.ended, left]);
+      if (!this.isOver) return given(waiting.signal, this.profile);
+      return this.#error ?? 'ready';
+    } catch (error) {
+      return asWarderError(error);
+    } finally {
+      question?.[Symbol.dispose]();
+      this.#waiters--;
+      // Nobody has agreed, and nobody is left who could.
+      if (this.#waiters === 0 && !this.#isAttended && this.#page === undefined && this.#device === undefined)
+        this.#abandon();
+    }
+  }
+
+  /** Asks the session's user, once there is something to ask. Throws the reason where nobody could be asked. */
+  async #askOnce(waiting: Waiting, left: Promise<void>): Promise<Disposable | undefined> {
+    await Promise.race([this.#past('planning'), left]);
+    if (this.#phase !== 'asking' || this.#plan === undefined || waiting.signal.aborted) return undefined;
+    const { client, browser } = this.#parts;
+    if (this.#plan.way === 'browser' && !browser.isPossible() && !this.#isAttended) {
+      throw new WarderError('sign-in-needed', `cannot use "${this.profile}": there is no browser here`, {
+        hint: `run: warder login ${this.profile}`,
+      });
+    }
+    const { lines, warnings } = this.#plan.shown;
+    const open = waiting.ask({
+      call: waiting.call,
+      name: client.server.host,
+      details: [...warnings.map((warning) => `careful: ${warning}`), ...lines],
+    });
+    waiting.waits(open.notice);
+    const answered = open.outcome.then((outcome) => this.#answered(outcome));
+    const first = await Promise.race([answered, this.#past('asking'), left]);
+    if (first instanceof WarderError && !this.#isAttended) throw first;
+    return { [Symbol.dispose]: () => open.withdraw() };
+  }
+
+  #answered({ decision, reason, rule }: ConsentOutcome): WarderError | undefined {
+    if (decision === 'allow') {
+      this.#agreed.resolve({ by: rule, opens: true });
+      return undefined;
+    }
+    const isAnswer = !NOT_ANSWERED.includes(rule);
+    const error = new WarderError(
+      isAnswer ? 'sign-in-denied' : 'sign-in-needed',
+      `cannot use "${this.profile}": ${reason ?? 'the user has not agreed to sign in'}`,
+      { hint: `run: warder login ${this.profile}` },
+    );
+    if (isAnswer && this.#phase === 'asking') {
+      this.#isDenied = true;
+      this.#fail(error);
+    }
+    return error;
+  }
+
+  /** Settles once a phase is over. */
+  async #past(phase: Phase): Promise<undefined> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _listener = this.onChange(() => {
+      if (this.#phase !== phase) resolve();
+    });
+    if (this.#phase !== phase) resolve();
+    await promise;
+    return undefined;
+  }
+
+  /** What the host is told while it waits. */
+  #tell({ waits }: Waiting): void {
+    const host = this.#plan === undefined ? '' : new URL(this.#plan.trust.issuer).host;
+    if (this.#device !== undefined) {
+      waits(`waiting for the user to sign in at ${this.#device.url} with the code ${this.#device.code}`);
+    } else if (this.#page !== undefined) {
+      waits(
+        this.#isOpened
+          ? `waiting for the user to sign in at ${host}, in the browser`
+          : `waiting for the user to sign in at ${host}: run: warder login ${this.profile}`,
+      );
+    } else if (this.#phase === 'planning') waits('finding out where to sign in');
+  }
+
+  /** From the plan to the stored account. Never rejects. */
+  async #run(): Promise<void> {
+    const { account, clock, client, document, store } = this.#parts;
+    const { signal } = this.#over;
+    try {
+      await account.load(true).catch(ignoreDamage);
+      const parts = { client, document, record: account.record };
+      this.#plan = await planSignIn(parts, this.#wish, signal);
+      const { by, opens } = await this.#agreement(this.#plan);
+      const isKept = (await store.readClient(this.#plan.trust.issuer)) !== undefined;
+      let signedIn: SignedIn;
+      try {
+        signedIn = await this.#signIn(this.#plan, opens);
+      } catch (error) {
+        // A client that the server has forgotten, or that its page does not know, is not used again.
+        if (!isKept || this.#plan.kind !== 'dynamic') throw error;
+        const isForgotten = isUnknownClient(error);
+        if (isForgotten || this.#page !== undefined) await this.#forgetClient(this.#plan.trust.issuer);
+        if (!isForgotten) throw error;
+        signedIn = await this.#signIn(this.#plan, opens);
+      }
+      const plan = this.#plan;
+      const now = clock.now();
+      const record = await account.replace((newest) => recordOf(newest, { plan, signedIn, client, now }));
+      this.#parts.record(record, 'ok', by);
+      this.#enter('done');
+    } catch (error) {
+      this.#fail(signal.aborted ? asWarderError(signal.reason) : asWarderError(error));
+    }
+  }
+
+  async #agreement(plan: Plan): Promise<{ readonly by: string; readonly opens: boolean }> {
+    if (plan.isAgreed) return { by: 'profile', opens: true };
+    this.#until = this.#parts.clock.now() + ASK_TIME;
+    this.#enter('asking');
+    return await this.#within(
+      ASK_TIME,
+      'nobody has agreed to the sign-in in time',
+      () => this.#agreed.promise,
+    );
+  }
+
+  /** Signs in, and shows where. */
+  async #signIn(plan: Plan, opens: boolean): Promise<SignedIn> {
+    const { account, browser, clock } = this.#parts;
+    const open = (url: string): void => {
+      if (!opens) return;
+      void browser.open(url).then((isOpened) => {
+        this.#isOpened = isOpened;
+        this.#notify();
+      });
+    };
+    this.#until = clock.now() + SIGN_IN_TIME;
+    return await this.#within(SIGN_IN_TIME, 'nobody has signed in in time', (signal) =>
+      signInAsPlanned({
+        ...this.#parts,
+        plan,
+        identity: account.record?.identity,
+        signal,
+        page: (page) => {
+          this.#page = page;
+          this.#enter('waiting');
+          open(page.url);
+        },
+        device: (shown) => {
+          this.#device = shown;
+          this.#until = shown.until;
+          this.#enter('waiting');
+          open(shown.complete ?? shown.url);
+        },
+      }),
+    );
+  }
+
+  /** Ends `work` after some milliseconds, or when the sign-in is over. */
+  async #within<T>(ms: number, why: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = new AbortController();
+    const error = new WarderError('sign-in-failed', why, { hint: `run: warder login ${this.profile}` });
+    const timer = setTimeout(() => late.abort(error), ms);
+    const signal = AbortSignal.any([this.#over.signal, late.signal]);
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    using _listener = addAbortListener(signal, () => reject(signal.reason));
+    try {
+      return await Promise.race([work(signal), ended]);
+    } finally {
+      clearTimeout(timer);
+      late.abort(error);
+    }
+  }
+
+  async #forgetClient(issuer: string): Promise<void> {
+    const { store } = this.#parts;
+    const known = await store.readClient(issuer);
+    if (known !== undefined) await store.removeClient(known);
+  }
+
+  #abandon(): void {
+    if (this.#phase === 'planning' || this.#phase === 'asking')
+      this.cancel('nobody waits for the sign-in any more');
+  }
+
+  #fail(error: WarderError): void {
+    if (this.isOver) return;
+    this.#error = error;
+    this.#over.abort(error);
+    this.#agreed.reject(error);
+    this.#enter('failed');
+  }
+
+  #enter(phase: Phase): void {
+    if (this.isOver) return;
+    this.#phase = phase;
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+/** What is stored after a sign-in. */
+function recordOf(
+  _newest: AccountRecord | undefined,
+  about: {
+    readonly plan: Plan;
+    readonly signedIn: SignedIn;
+    readonly client: ClientParts['client'];
+    readonly now: number;
+  },
+): Omit<AccountRecord, 'serial'> {
+  const { plan, signedIn, client, now } = about;
+  const { tokens, registration, identity } = signedIn;
+  return {
+    ...client.fit,
+    resource: plan.discovery.resource,
+    authorizationServer: plan.discovery.server,
+    trust: plan.trust,
+    registration: storable(registration),
+    tokens,
+    identity,
+    obtained: now,
+    signedIn: now,
+    wanted: plan.scopes ?? [],
+    sent: undefined,
+    ended: undefined,
+  };
+}
+
+/** The one who waited has given up. */
+function given(signal: AbortSignal, profile: string): WarderError {
+  const { reason } = signal;
+  if (reason instanceof WarderError) return reason;
+  return new WarderError(
+    'sign-in-needed',
+    `cannot use "${profile}": the request was cancelled before the sign-in`,
+    {
+      hint: `run: warder login ${profile}`,
+    },
+  );
+}
+
+function ignoreDamage(error: unknown): void {
+  if (!(error instanceof WarderError && error.code === 'credential-unfit')) throw error;
+}
+
+function asWarderError(error: unknown): WarderError {
+  if (error instanceof WarderError) return error;
+  return new WarderError('daemon-internal', 'a fault in Warder ended the sign-in', { cause: error });
+}

@@ -30,7 +30,9 @@ export interface Pipe {
   readonly full: boolean;
   /** Stops and starts the flow of messages from the server. */
   pause(paused: boolean): void;
-  /** Ends the session at the server and aborts all streams. Never rejects. */
+  /** Aborts all that is under way: each open request gets an error with the reason. Nothing is sent for it. */
+  cut(reason: string): void;
+  /** Aborts all streams without a word to the host, and ends the session at the server. Never rejects. */
   close(): Promise<void>;
 }
 

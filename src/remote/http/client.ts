@@ -25,6 +25,8 @@ export interface HttpRequest {
   readonly repeatable: boolean;
   /** `control` has connections of its own, so that no number of open requests holds it up. */
   readonly lane: 'requests' | 'control';
+  /** Called when all of it has been handed to the system. */
+  readonly onSent?: () => void;
 }
 
 export interface HttpResponse {
@@ -123,6 +125,7 @@ export class RemoteHttp implements Disposable {
     sent.maxHeadersCount = MAX_FIELDS;
     sent.on('response', resolve);
     sent.on('error', reject);
+    if (request.onSent !== undefined) sent.on('finish', request.onSent);
     sent.on('upgrade', (_, socket) => {
       socket.destroy();
       reject(badAnswer(url, 'answers with another protocol'));

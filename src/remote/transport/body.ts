@@ -1,0 +1,52 @@
+// The bodies of the server's responses: one JSON text, or a stream of events.
+import type { Readable } from 'node:stream';
+import type { HttpResponse } from '../http/client.ts';
+import type { Flow } from './flow.ts';
+import { Gathering } from './gathering.ts';
+import type { SseEvent, SseParser } from './sse.ts';
+
+/** Milliseconds for the end of a body of which nothing is wanted any more: then its connection can be used again. */
+const DISCARD_TIME = 1000;
+
+/** `application/json`, `text/event-stream`, or whatever the server says; empty where it says nothing. */
+export function mediaType({ headers }: HttpResponse): string {
+  return (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+export function isEventStream(response: HttpResponse): boolean {
+  return response.status === 200 && mediaType(response) === 'text/event-stream';
+}
+
+/** The whole body; the number of bytes so far where it is over the limit. */
+export async function readWhole(body: Readable, limit: number, flow?: Flow): Promise<Buffer | number> {
+  const whole = new Gathering(limit);
+  for await (const piece of body) {
+    await flow?.ready();
+    if (whole.length + (piece as Buffer).length > limit) return whole.length + (piece as Buffer).length;
+    whole.add(piece as Buffer);
+  }
+  return whole.take();
+}
+
+/** The events of a body, while the flow is not stopped. What is left when the caller stops is to be discarded. */
+export async function* readEvents(
+  body: Readable,
+  parser: SseParser,
+  flow: Flow,
+): AsyncGenerator<SseEvent, void> {
+  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+    for (const event of parser.push(chunk as Buffer)) {
+      await flow.ready();
+      yield event;
+    }
+  }
+}
+
+/** Waits a little for the end of a body, so that its connection stays of use, then destroys it. */
+export function discard(body: Readable): void {
+  if (body.readableEnded || body.destroyed) return;
+  const timer = setTimeout(() => body.destroy(), DISCARD_TIME);
+  body.once('close', () => clearTimeout(timer));
+  body.on('error', () => {});
+  body.resume();
+}

@@ -1,0 +1,385 @@
+// Streamable HTTP with sessions (2025-03-26 to 2025-11-25, "Transports"). Each message is a POST. The id of the session stays
+// here: the host never sees it. Where the server has forgotten the session, a new one is opened with what the host has said.
+import { setTimeout as delay } from 'node:timers/promises';
+import { WarderError } from '../../errors.ts';
+import type { Envelope } from '../../json/envelope.ts';
+import type { HttpResponse } from '../http/client.ts';
+import { badAnswer } from '../http/problem.ts';
+import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
+import { Answers } from './answers.ts';
+import { isEventStream, mediaType } from './body.ts';
+import { CANCELLED, cancelledId } from './cancellation.ts';
+import { deniesSessions } from './era-evidence.ts';
+import { acts, exchange, isRepeatable } from './exchange.ts';
+import { errorCodeIn, failure, refusalFor, statusProblem } from './failure.ts';
+import { Flow } from './flow.ts';
+import { followStream, StreamGone } from './follow-stream.ts';
+import { Handshake, readIntroduction, sessionIn, versionIn } from './handshake.ts';
+import { type OpenRequest, OpenRequests } from './open-requests.ts';
+import { END_TIME, NOTICE_TIME, REQUEST_TIME } from './times.ts';
+
+/** One session at the server. */
+interface Session {
+  readonly id: string | undefined;
+  readonly version: string | undefined;
+  /** Ends its standing stream. */
+  readonly controller: AbortController;
+}
+
+const INITIALIZE = 'initialize';
+const NO_SESSION = (): Session => ({ id: undefined, version: undefined, controller: new AbortController() });
+
+/** Milliseconds after a cancellation during which a late answer is still taken. */
+const CANCEL_TIME = 5000;
+/** Before a cancellation, for the request that it is for to leave. */
+const SEND_TIME = 1000;
+const RESUME_FAILURES = 5;
+/** New sessions that a request waits for. */
+const MAX_RENEWALS = 2;
+
+export class SessionPipe implements Pipe {
+  readonly #parts: PipeParts;
+  readonly #requests: OpenRequests;
+  readonly #answers: Answers;
+  readonly #flow = new Flow();
+  readonly #handshake = new Handshake();
+  readonly #closing = new AbortController();
+  #session = NO_SESSION();
+  #isOpened = false;
+  /** Settles when what came before has arrived: `initialize` has its answer, `notifications/initialized` is taken. */
+  #gate: Promise<void> = Promise.resolve();
+  /** Notifications and answers of the host, one after the other. */
+  #notices: Promise<void> = Promise.resolve();
+  #renewal: Promise<boolean> | undefined;
+
+  constructor(parts: PipeParts) {
+    this.#parts = parts;
+    this.#requests = new OpenRequests(parts);
+    this.#answers = new Answers({
+      parts,
+      requests: this.#requests,
+      flow: this.#flow,
+      isShared: true,
+      seen: (request, json, message) => this.#seen(request, json, message),
+    });
+  }
+
+  get full(): boolean {
+    return this.#requests.full;
+  }
+
+  pause(paused: boolean): void {
+    this.#flow.pause(paused);
+  }
+
+  send(message: RemoteMessage): void {
+    if (message.kind === 'request') {
+      const request = this.#requests.open(message);
+      if (request !== undefined) void this.#run(request);
+      return;
+    }
+    if (this.#closing.signal.aborted) return;
+    const left = this.#requests.hold(message.json.length);
+    const before = this.#gate;
+    const previous = this.#notices;
+    this.#notices = (async () => {
+      await Promise.all([before, previous]);
+      await this.#notify(message).finally(left);
+    })();
+    if (message.method === 'notifications/initialized') this.#gate = this.#notices;
+  }
+
+  cut(reason: string): void {
+    this.#closing.abort();
+    this.#session.controller.abort();
+    this.#requests.cut(new WarderError('remote-unreachable', reason));
+    this.#flow.pause(false);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#requests.clear();
+    this.#flow.pause(false);
+    const { id, controller } = this.#session;
+    controller.abort();
+    if (id === undefined) return;
+    try {
+      const { body } = await this.#exchange('DELETE', this.#session, {
+        signal: AbortSignal.timeout(END_TIME),
+        headTime: END_TIME,
+      });
+      body.destroy();
+    } catch {
+      // The server forgets it by itself.
+    }
+  }
+
+  async #run(request: OpenRequest): Promise<void> {
+    const opens = request.method === INITIALIZE;
+    const before = this.#gate;
+    const opened = Promise.withResolvers<void>();
+    if (opens) this.#gate = opened.promise;
+    try {
+      await before;
+      if (this.#closing.signal.aborted) throw new WarderError('remote-unreachable', 'the session has ended');
+      if (opens) this.#session = NO_SESSION();
+      const response = await this.#post(request);
+      if (opens) this.#noteSession(response);
+      await this.#read(response, request);
+    } catch (error) {
+      this.#requests.fail(request, error);
+    } finally {
+      opened.resolve();
+    }
+  }
+
+  async #post(request: OpenRequest): Promise<HttpResponse> {
+    for (let renewals = 0; ; renewals++) {
+      const session = this.#session;
+      const response = await this.#exchange('POST', session, {
+        message: request.message,
+        signal: request.signal,
+        headTime: REQUEST_TIME,
+        onSent: () => request.onSent(),
+      });
+      const isForgotten =
+        response.status === 404 && session.id !== undefined && request.method !== INITIALIZE;
+      if (!isForgotten || renewals === MAX_RENEWALS) return response;
+      response.body.destroy();
+      if (!(await this.#renew(session))) throw badAnswer(this.#parts.server, 'has ended the session');
+    }
+  }
+
+  /** Reads the response to a request until it is answered. */
+  async #read(response: HttpResponse, request: OpenRequest): Promise<void> {
+    if (isEventStream(response)) {
+      const outcome = await this.#follow(response, request);
+      if (outcome === 'lost') throw badAnswer(this.#parts.server, 'ended the stream before its answer');
+      return;
+    }
+    if (response.status < 200 || response.status > 299) {
+      await this.#fail(response, request);
+    } else if (mediaType(response) === 'application/json') {
+      await this.#answers.takeBody(response, request);
+    } else {
+      response.body.destroy();
+      throw badAnswer(
+        this.#parts.server,
+        'does not answer as an MCP server: neither JSON nor an event stream',
+      );
+    }
+  }
+
+  /** A response that is no success: the server's own error, or one that names the status. */
+  async #fail(response: HttpResponse, request: OpenRequest): Promise<void> {
+    const problem = await this.#answers.problemIn(response, request.id);
+    const isProblem = problem instanceof WarderError;
+    const json = isProblem ? failure(request.id, refusalFor(problem)) : problem.json;
+    const code = isProblem ? undefined : problem.code;
+    if (this.#opens(request) && deniesSessions(response.status, code)) this.#requests.mismatch(request, json);
+    else this.#requests.answer(request, json, request.id);
+  }
+
+  /** Whether the answer to a request shows what kind of server this is. */
+  #opens(request: OpenRequest): boolean {
+    return request.method === INITIALIZE && !this.#isOpened;
+  }
+
+  #follow(response: HttpResponse, request: OpenRequest): Promise<'done' | 'lost'> {
+    const session = this.#session;
+    return followStream(response, {
+      flow: this.#flow,
+      limit: this.#parts.budgets.line,
+      signal: request.signal,
+      failures: RESUME_FAILURES,
+      endless: false,
+      take: async ({ data, length, type }) => {
+        if (type !== 'message') return 'more';
+        if (data === undefined) this.#answers.oversize(length, request);
+        else if (data.length > 0) await this.#answers.take(data, request);
+        return request.isDone ? 'done' : 'more';
+      },
+      again: (lastEventId) => this.#listen(session, request.signal, lastEventId),
+    });
+  }
+
+  /** Sees the answers to the requests that change the session. */
+  #seen(request: OpenRequest, json: Buffer, message: Envelope): Buffer {
+    if (message.failed) {
+      if (this.#opens(request) && deniesSessions(200, errorCodeIn(json)))
+        this.#requests.mismatch(request, json);
+    } else {
+      if (request.method === INITIALIZE) {
+        const result = json.subarray(message.resultStart, message.resultEnd);
+        this.#isOpened = true;
+        this.#handshake.accepted(request.message, Buffer.from(result));
+        this.#session = { ...this.#session, version: versionIn(result) };
+      } else {
+        this.#handshake.note(request.message);
+      }
+    }
+    return json;
+  }
+
+  /** The session that the response to `initialize` names. */
+  #noteSession({ status, headers }: HttpResponse): void {
+    const id = sessionIn(this.#parts.server, headers);
+    if (status >= 200 && status < 300) this.#session = { ...this.#session, id };
+  }
+
+  /** A notification or an answer of the host. */
+  async #notify(message: RemoteMessage): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    const cancelled =
+      message.method === CANCELLED ? this.#requests.find(cancelledId(message.json) ?? 0) : undefined;
+    if (cancelled !== undefined)
+      await Promise.race([cancelled.sent, delay(SEND_TIME, undefined, { ref: false })]);
+    try {
+      await this.#deliver(message);
+      if (message.method === 'notifications/initialized') {
+        this.#handshake.initialized = message;
+        void this.#stand(this.#session);
+      }
+    } catch (error) {
+      if (!this.#closing.signal.aborted)
+        this.#parts.log.debug(
+          { method: message.method, error: String(error) },
+          'a notification did not arrive',
+        );
+    }
+    if (cancelled !== undefined) setTimeout(() => this.#requests.forget(cancelled), CANCEL_TIME).unref();
+  }
+
+  async #deliver(message: RemoteMessage): Promise<void> {
+    for (let renewals = 0; ; renewals++) {
+      const session = this.#session;
+      const { status, body } = await this.#exchange('POST', session, {
+        message,
+        signal: this.#closing.signal,
+        headTime: NOTICE_TIME,
+      });
+      body.destroy();
+      if (
+        status === 404 &&
+        session.id !== undefined &&
+        renewals < MAX_RENEWALS &&
+        (await this.#renew(session))
+      )
+        continue;
+      if (status > 299) throw statusProblem(this.#parts.server, status);
+      return;
+    }
+  }
+
+  /** Opens a new session in place of one that the server has forgotten. False: it cannot be. */
+  async #renew(forgotten: Session): Promise<boolean> {
+    if (this.#session !== forgotten) return true;
+    this.#renewal ??= this.#reopen(forgotten).finally(() => {
+      this.#renewal = undefined;
+    });
+    return await this.#renewal;
+  }
+
+  async #reopen(forgotten: Session): Promise<boolean> {
+    const { initialize, initialized } = this.#handshake;
+    const signal = this.#closing.signal;
+    forgotten.controller.abort();
+    if (initialize === undefined) return false;
+    const fresh = NO_SESSION();
+    const response = await this.#exchange('POST', fresh, {
+      message: initialize,
+      signal,
+      headTime: NOTICE_TIME,
+    });
+    const id = sessionIn(this.#parts.server, response.headers);
+    const result = await readIntroduction(response, initialize.id ?? 0, this.#flow);
+    if (result === undefined || !this.#handshake.isSame(result)) {
+      this.#parts.listener.lost('the server has ended the session, and introduces itself in another way now');
+      return false;
+    }
+    const session: Session = { ...fresh, id, version: versionIn(result) };
+    const rest = [...(initialized === undefined ? [] : [initialized]), ...this.#handshake.rest()];
+    for (const message of rest) {
+      const { body } = await this.#exchange('POST', session, { message, signal, headTime: NOTICE_TIME });
+      body.destroy();
+    }
+    this.#session = session;
+    if (initialized !== undefined) void this.#stand(session);
+    this.#parts.log.info(
+      { server: this.#parts.server.host },
+      'the server had forgotten the session: a new one is open',
+    );
+    return true;
+  }
+
+  /** The standing stream of a session, for what the server has to say beside answers. */
+  async #stand(session: Session): Promise<void> {
+    const signal = AbortSignal.any([session.controller.signal, this.#closing.signal]);
+    try {
+      await followStream(await this.#listen(session, signal, ''), {
+        flow: this.#flow,
+        limit: this.#parts.budgets.line,
+        signal,
+        failures: Number.POSITIVE_INFINITY,
+        endless: true,
+        take: async ({ data, length, type }) => {
+          if (type !== 'message') return 'more';
+          if (data === undefined) this.#answers.oversize(length, undefined);
+          else if (data.length > 0) await this.#answers.take(data, undefined);
+          return 'more';
+        },
+        again: (lastEventId) => this.#listen(session, signal, lastEventId),
+      });
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#parts.log.debug({ error: String(error) }, 'the standing stream of a remote server has ended');
+    }
+  }
+
+  /** Asks for a stream with GET: the standing one, or the rest of one that broke. Throws `StreamGone`. */
+  async #listen(session: Session, signal: AbortSignal, lastEventId: string): Promise<HttpResponse> {
+    const response = await this.#exchange('GET', session, { lastEventId, signal, headTime: NOTICE_TIME });
+    if (isEventStream(response)) return response;
+    response.body.destroy();
+    if (response.status === 404 && session.id !== undefined) {
+      // A new session has a standing stream of its own; what the old one still owed is lost.
+      await this.#renew(session);
+    }
+    if (response.status >= 500) throw statusProblem(this.#parts.server, response.status);
+    throw new StreamGone();
+  }
+
+  #exchange(
+    method: 'POST' | 'GET' | 'DELETE',
+    session: Session,
+    options: {
+      readonly message?: RemoteMessage;
+      readonly lastEventId?: string;
+      readonly signal: AbortSignal;
+      readonly headTime: number;
+      readonly onSent?: () => void;
+    },
+  ): Promise<HttpResponse> {
+    const { message, lastEventId = '', signal, headTime, onSent } = options;
+    return exchange(this.#parts, {
+      method,
+      url: this.#parts.server,
+      headers: {
+        accept: method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream',
+        ...(message !== undefined && { 'content-type': 'application/json' }),
+        ...(session.id !== undefined && { 'mcp-session-id': session.id }),
+        ...(session.version !== undefined && { 'mcp-protocol-version': session.version }),
+        ...(lastEventId !== '' && { 'last-event-id': lastEventId }),
+      },
+      body: message?.json,
+      signal,
+      headTime,
+      repeatable: method !== 'POST' || isRepeatable(message?.method ?? ''),
+      lane: message?.kind === 'request' ? 'requests' : 'control',
+      id: message?.id,
+      acts: message?.kind === 'request' && acts(message.method),
+      ...(onSent !== undefined && { onSent }),
+    });
+  }
+}

@@ -32,7 +32,7 @@ export function openFetch(http: Pick<RemoteHttp, 'request'>): RemoteFetch {
     const limit = AbortSignal.timeout(TIME);
     const signal = init.signal == null ? limit : AbortSignal.any([limit, init.signal]);
     // `Request` knows all kinds of bodies, and which content type each has.
-    const request = new Request(url, { ...init, signal: null, redirect: 'manual' });
+    const request = new Request('https://any.invalid/', { ...init, signal: null, redirect: 'manual' });
     const body = request.body === null ? undefined : Buffer.from(await request.arrayBuffer());
     const sent: HttpRequest = {
       method: request.method,

@@ -40,13 +40,19 @@ export function waitBeforeRetry(retry: number | undefined, failures: number, ran
   return wait + wait * JITTER * random;
 }
 
-/** Follows a stream. `lost`: it is over, and not done. Rejects with the signal's reason, or a WarderError. */
-export async function followStream(first: HttpResponse, parts: StreamParts): Promise<'done' | 'lost'> {
+/**
+ * Follows a stream; `first` is undefined where it could not be reached yet. `lost`: it is over, and not done. Rejects with the
+ * signal's reason, or a WarderError.
+ */
+export async function followStream(
+  first: HttpResponse | undefined,
+  parts: StreamParts,
+): Promise<'done' | 'lost'> {
   const { flow, limit, signal, endless } = parts;
   let lastEventId = '';
   let retry: number | undefined;
   let failures = 0;
-  for (let response: HttpResponse | undefined = first; ; ) {
+  for (let response = first; ; ) {
     let seen = false;
     if (response !== undefined) {
       const parser = new SseParser(limit);
@@ -76,7 +82,12 @@ export async function followStream(first: HttpResponse, parts: StreamParts): Pro
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof StreamGone) return 'lost';
-      if (!(error instanceof WarderError) || error.code !== 'remote-unreachable') throw error;
+      if (!isUnreachable(error)) throw error;
     }
   }
+}
+
+/** The network or the server has failed: it may not the next time. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof WarderError && error.code === 'remote-unreachable';
 }

@@ -13,7 +13,7 @@ import { deniesSessions } from './era-evidence.ts';
 import { acts, exchange, isRepeatable } from './exchange.ts';
 import { errorCodeIn, failure, refusalFor, statusProblem } from './failure.ts';
 import { Flow } from './flow.ts';
-import { followStream, StreamGone } from './follow-stream.ts';
+import { followStream, isUnreachable, StreamGone } from './follow-stream.ts';
 import { Handshake, readIntroduction, sessionIn, versionIn } from './handshake.ts';
 import { type OpenRequest, OpenRequests } from './open-requests.ts';
 import { END_TIME, NOTICE_TIME, REQUEST_TIME } from './times.ts';
@@ -33,6 +33,8 @@ const NO_SESSION = (): Session => ({ id: undefined, version: undefined, controll
 const CANCEL_TIME = 5000;
 /** Before a cancellation, for the request that it is for to leave. */
 const SEND_TIME = 1000;
+/** Before a call, for the standing stream. */
+const STAND_TIME = 2000;
 const RESUME_FAILURES = 5;
 /** New sessions that a request waits for. */
 const MAX_RENEWALS = 2;
@@ -48,6 +50,8 @@ export class SessionPipe implements Pipe {
   #isOpened = false;
   /** Settles when what came before has arrived: `initialize` has its answer, `notifications/initialized` is taken. */
   #gate: Promise<void> = Promise.resolve();
+  /** Settles when the standing stream is there, or will not be: what a call makes the server ask may come on it. */
+  #standing: Promise<unknown> = Promise.resolve();
   /** Notifications and answers of the host, one after the other. */
   #notices: Promise<void> = Promise.resolve();
   #renewal: Promise<boolean> | undefined;
@@ -123,6 +127,7 @@ export class SessionPipe implements Pipe {
     try {
       await before;
       if (this.#closing.signal.aborted) throw new WarderError('remote-unreachable', 'the session has ended');
+      if (acts(request.method)) await this.#standing;
       if (opens) this.#session = NO_SESSION();
       const response = await this.#post(request);
       if (opens) this.#noteSession(response);
@@ -239,7 +244,7 @@ export class SessionPipe implements Pipe {
       await this.#deliver(message);
       if (message.method === 'notifications/initialized') {
         this.#handshake.initialized = message;
-        void this.#stand(this.#session);
+        this.#stand(this.#session);
       }
     } catch (error) {
       if (!this.#closing.signal.aborted)
@@ -305,7 +310,7 @@ export class SessionPipe implements Pipe {
       body.destroy();
     }
     this.#session = session;
-    if (initialized !== undefined) void this.#stand(session);
+    if (initialized !== undefined) this.#stand(session);
     this.#parts.log.info(
       { server: this.#parts.server.host },
       'the server had forgotten the session: a new one is open',
@@ -314,10 +319,20 @@ export class SessionPipe implements Pipe {
   }
 
   /** The standing stream of a session, for what the server has to say beside answers. */
-  async #stand(session: Session): Promise<void> {
+  #stand(session: Session): void {
     const signal = AbortSignal.any([session.controller.signal, this.#closing.signal]);
+    const first = this.#listen(session, signal, '');
+    this.#standing = Promise.race([first.catch(() => {}), delay(STAND_TIME, undefined, { ref: false })]);
+    void this.#followStanding(session, signal, first);
+  }
+
+  async #followStanding(session: Session, signal: AbortSignal, first: Promise<HttpResponse>): Promise<void> {
     try {
-      await followStream(await this.#listen(session, signal, ''), {
+      const response = await first.catch((error: unknown) => {
+        if (!isUnreachable(error)) throw error;
+        return undefined;
+      });
+      await followStream(response, {
         flow: this.#flow,
         limit: this.#parts.budgets.line,
         signal,

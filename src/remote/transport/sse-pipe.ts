@@ -165,7 +165,8 @@ export class SsePipe implements Pipe {
       reject(error);
     }
     reject(new WrongEra(badAnswer(server, 'names no endpoint')));
-    if (this.#closing.signal.aborted) return;
+    // Who waits for the endpoint hears why there is none.
+    if (endpoint === undefined || this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#requests.cut(badAnswer(server, 'ended the stream before its answer'));
     if (this.#isOpened) listener.lost('the server has ended its stream');

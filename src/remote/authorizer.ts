@@ -33,8 +33,6 @@ export interface RefusedAnswer {
   readonly method: string;
   readonly url: URL;
   readonly signal: AbortSignal;
-  /** The message does something for the host's user: only then may a person be asked. */
-  readonly acts: boolean;
   /** The request waits for a person. */
   readonly waits: (text: string) => void;
 }

@@ -59,7 +59,8 @@ export function skeletonOf(name: string): string {
  */
 export function isDisguised(label: string): boolean {
   if (LATIN_LETTER.test(label) && FOREIGN_LETTER.test(label)) return true;
-  const plain = fold(label).normalize('NFD').replace(MARKS, '');
+  // Not folded: that would make an `i` of the dotless one.
+  const plain = label.normalize('NFD').replace(MARKS, '').replaceAll('\u00df', 'ss');
   return ASCII.test(skeletonOf(label)) && !ASCII.test(plain);
 }
 

@@ -16,7 +16,7 @@ export interface Answer {
 export async function readAnswer(response: Response, what: string): Promise<Answer> {
   const { status, headers } = response;
   if (status >= 300 && status < 400) {
-    await discard(response);
+    discard(response);
     // A redirected POST would carry secrets to a place that was not checked.
     throw new WarderError('sign-in-failed', `the ${what} failed: the authorization server redirects it`);
   }
@@ -32,7 +32,7 @@ const MAX_DESCRIPTION = 200;
  */
 export function answerFailure(answer: Answer, issuer: string): WarderError {
   const error = answer.json && textOf(answer.json, 'error', 64);
-  const description = answer.json && textOf(answer.json, 'error_description');
+  const description = answer.json && textOf(answer.json, 'error_description', Number.POSITIVE_INFINITY);
   return refusal(error, description, { issuer, status: answer.status, what: answer.what });
 }
 

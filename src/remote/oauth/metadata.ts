@@ -37,14 +37,14 @@ export async function fetchMetadata(
     });
     const location = response.headers.get('location');
     if (isRedirect(response.status) && location !== null) {
-      await discard(response);
+      discard(response);
       if (redirects === MAX_REDIRECTS) throw failure(what, start, 'it redirects too often');
       const next = URL.parse(location, url.href);
       url = readUrl(next?.href ?? location, what, parts);
       continue;
     }
     if (response.status !== 200) {
-      await discard(response);
+      discard(response);
       if (response.status >= 400 && response.status < 500) return undefined;
       throw failure(what, start, `the server answers ${response.status}`);
     }
@@ -67,15 +67,15 @@ export async function readBody(response: Response): Promise<string | undefined> 
     if (done) return text + decoder.decode();
     text += decoder.decode(value, { stream: true });
     if (text.length > MAX_DOCUMENT) {
-      await reader.cancel().catch(() => undefined);
+      reader.cancel().catch(() => undefined);
       return undefined;
     }
   }
 }
 
-/** Ends a response whose body is of no interest. */
-export async function discard(response: Response): Promise<void> {
-  await response.body?.cancel().catch(() => undefined);
+/** Ends a response whose body is of no interest; waits for nothing. */
+export function discard(response: Response): void {
+  response.body?.cancel().catch(() => undefined);
 }
 
 /** Parses a JSON object; undefined for anything else. */

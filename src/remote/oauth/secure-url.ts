@@ -34,6 +34,11 @@ export function urlProblem(text: unknown, parts: Pick<OAuthParts, 'insecureLoopb
   // A user's name before the host deceives whoever reads the URL; the empty one does, too.
   if (/^https?:\/\/[^/?#]*@/.test(text)) return 'it has a user name';
   if (text.includes('#')) return 'it has a fragment';
+  const written = /^https?:\/\/([^/?]*)/.exec(text)?.[1]?.toLowerCase();
+  // What is encoded, or an address in another notation, is another host to whoever does not decode it.
+  if (written !== url.host && written !== `${url.host}:${url.protocol === 'https:' ? 443 : 80}`) {
+    return 'its host is spelled oddly';
+  }
   if (url.protocol !== 'https:' && !isLoopback(url)) return 'it is not https';
   if (url.protocol !== 'https:' && !parts.insecureLoopback) {
     return 'it is not https ("insecure-loopback: true" in the profile allows http on loopback)';

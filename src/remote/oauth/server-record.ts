@@ -83,9 +83,11 @@ export function recordChanges(accepted: ServerRecord, now: ServerRecord): readon
   const changes: string[] = [];
   if (accepted.issuer !== now.issuer) changes.push(`the issuer was ${accepted.issuer}, and is ${now.issuer}`);
   const before = new Map(accepted.hosts.map(({ use, host }) => [use, host]));
+  const known = new Set(before.values());
   for (const { use, host } of now.hosts) {
     const old = before.get(use);
-    if (old === host) continue;
+    // A new kind of endpoint at a host that is known already gives nobody anything.
+    if (old === host || (old === undefined && known.has(host))) continue;
     changes.push(old === undefined ? `new: ${use} at ${host}` : `${use} was at ${old}, and is at ${host}`);
   }
   if (accepted.jwksUri !== undefined && now.jwksUri !== undefined && accepted.jwksUri !== now.jwksUri) {

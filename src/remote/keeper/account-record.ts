@@ -63,7 +63,8 @@ const tokens = z.looseObject({
   refreshToken: z.string().min(1).optional(),
   expiresAt: z.number().optional(),
   issuer: z.string(),
-  resource: z.string(),
+  // None of a sign-in at an identity provider.
+  resource: z.string().optional(),
   clientId: z.string(),
 });
 const authorizationServer = z.looseObject({ issuer: z.string().min(1), tokenEndpoint: z.string().min(1) });

@@ -1,9 +1,10 @@
 // ID tokens (OpenID Connect Core section 3.1.3.7), where OpenID Connect was asked for.
-import { createLocalJWKSet, errors, type JSONWebKeySet, jwtVerify } from 'jose';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
 import { WarderError } from '../../errors.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { fetchMetadata } from './metadata.ts';
 import type { OAuthParts } from './parts.ts';
+import { readClaims } from './token-check.ts';
 
 /** Algorithms with a public key; `none` and those with a shared secret prove nothing here. */
 const ASYMMETRIC = [
@@ -26,14 +27,15 @@ const CLOCK_TOLERANCE = 60;
 export interface IdTokenUse {
   readonly idToken: string;
   readonly clientId: string;
-  readonly nonce: string;
+  /** Of the sign-in; of a renewed token the old one, whose person and nonce it has (OpenID Connect Core section 12.2). */
+  readonly expected: { readonly nonce: string } | { readonly before: string };
 }
 
 /** Verifies signature, issuer, audience, times and nonce. Throws `sign-in-failed`; `server-metadata` where keys are missing. */
 export async function checkIdToken(
   parts: OAuthParts,
   server: AuthorizationServer,
-  { idToken, clientId, nonce }: IdTokenUse,
+  { idToken, clientId, expected }: IdTokenUse,
 ): Promise<void> {
   const keys =
     server.jwksUri && (await fetchMetadata(parts, server.jwksUri, 'keys of the authorization server'));
@@ -53,7 +55,7 @@ export async function checkIdToken(
       clockTolerance: CLOCK_TOLERANCE,
       requiredClaims: ['sub', 'exp', 'iat'],
     });
-    if (payload.nonce !== nonce) throw refused(server, 'it does not belong to this sign-in');
+    if (!belongs(payload, expected)) throw refused(server, 'it does not belong to this sign-in');
     const others = Array.isArray(payload.aud) && payload.aud.length > 1;
     if ((others || payload.azp !== undefined) && payload.azp !== clientId)
       throw refused(server, 'it is for another client');
@@ -67,6 +69,12 @@ export async function checkIdToken(
         : 'it is no valid JWT',
     );
   }
+}
+
+function belongs(payload: JWTPayload, expected: IdTokenUse['expected']): boolean {
+  if ('nonce' in expected) return payload.nonce === expected.nonce;
+  const before = readClaims(expected.before)?.claims;
+  return payload.sub === before?.sub && (payload.nonce === undefined || payload.nonce === before?.nonce);
 }
 
 const REASONS: Readonly<Record<string, string>> = {

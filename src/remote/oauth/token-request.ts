@@ -95,13 +95,13 @@ export async function redeemCode(
   });
   const idToken = answer.json && textOf(answer.json, 'id_token', 65_536);
   if (idToken === undefined || nonce === undefined) return tokens;
-  await checkIdToken(parts, server, { idToken, clientId, nonce });
+  await checkIdToken(parts, server, { idToken, clientId, expected: { nonce } });
   return { ...tokens, idToken };
 }
 
 /**
- * New tokens for old ones. The scopes are not named: they stay as they are (RFC 6749 section 6). The refresh token is the
- * new one, or the old one where the server does not rotate.
+ * New tokens for old ones. The scopes are not named: they stay as they are (RFC 6749 section 6). The refresh token and the
+ * ID token are the new ones, or the old ones where the answer has none.
  */
 export async function refreshTokens(
   parts: OAuthParts,
@@ -127,7 +127,12 @@ export async function refreshTokens(
     what: 'refresh',
   });
   const wish = { issuer: server.issuer, clientId, resource, scopes, refreshToken, dpopKey: dpop?.key, now };
-  return { ...(await readTokens(answer, wish)), idToken: tokens.idToken };
+  const renewed = await readTokens(answer, wish);
+  const idToken = answer.json && textOf(answer.json, 'id_token', 65_536);
+  const { idToken: before } = tokens;
+  if (idToken === undefined || before === undefined) return { ...renewed, idToken: before };
+  await checkIdToken(parts, server, { idToken, clientId, expected: { before } });
+  return { ...renewed, idToken };
 }
 
 /** What a token is for. */

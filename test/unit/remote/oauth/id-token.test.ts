@@ -6,7 +6,7 @@ import { failing, scripted, serverOf } from '../../../fixtures/remote/oauth.ts';
 
 const ISSUER = 'https://auth.example.com';
 const NOW = Date.UTC(2026, 10, 29) / 1000;
-const use = { clientId: 'client-1', nonce: 'the-nonce' };
+const use = { clientId: 'client-1', expected: { nonce: 'the-nonce' } };
 const claims = { iss: ISSUER, aud: 'client-1', sub: 'alice', nonce: 'the-nonce', iat: NOW, exp: NOW + 300 };
 
 const pair = await generateKeyPair('RS256', { extractable: true });
@@ -69,4 +69,19 @@ test('W-AUTH-17 without keys nothing is believed', async () => {
   await expect(check(token, { keys: [jwk] }, serverOf({ jwksUri: undefined }))).rejects.toMatchObject({
     code: 'server-metadata',
   });
+});
+
+test('W-AUTH-17 a renewed one is of the same person, and of the same sign-in if it says so', async () => {
+  const before = await sign({ exp: NOW - 3600, iat: NOW - 7200 });
+  const renew = async (more: object) =>
+    checkIdToken(scripted({ [`${ISSUER}/jwks`]: { keys: [jwk] } }), serverOf(), {
+      clientId: 'client-1',
+      idToken: await sign(more),
+      expected: { before },
+    });
+  await expect(renew({ nonce: undefined })).resolves.toBeUndefined();
+  await expect(renew({})).resolves.toBeUndefined();
+  await expect(renew({ sub: 'mallory' })).rejects.toMatchObject({ code: 'sign-in-failed' });
+  await expect(renew({ nonce: 'other' })).rejects.toMatchObject({ code: 'sign-in-failed' });
+  await expect(renew({ exp: NOW - 61 })).rejects.toMatchObject({ code: 'sign-in-failed' });
 });

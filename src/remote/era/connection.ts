@@ -1,0 +1,513 @@
+// A host of one era and its remote server, through all that may come between: nobody has signed in yet, a lost session, a
+// token that was revoked. While no request may go to the server, the host is answered from what is known of it, and what acts
+// waits for a person to sign in. A server that is opened anew is told what the host has told the one before, and the host
+// what may have changed.
+import { WarderError } from '../../errors.ts';
+import { ANSWER } from '../../relay/error-response.ts';
+import { emptyList, isAnsweredOffline, OfflineAnswers } from '../offline/answers.ts';
+import { inWords, SIGN_IN_TOOL, signInResult, toolResult } from '../offline/sign-in-tool.ts';
+import type { OfflineRecord } from '../offline-record.ts';
+import type { PipeParts, RemoteMessage } from '../pipe.ts';
+import { ArbitratedPipe, type PipeOpeners, type Verdicts } from './arbitration.ts';
+import { codeOf } from './errors.ts';
+import { ownIdOf } from './ids.ts';
+import { error, type Incoming, incoming, NO_METHOD, notification, paramsOf, result } from './messages.ts';
+import { metaIn } from './meta.ts';
+import { json, memberIn, objectOf, textOf, whole } from './objects.ts';
+import { type OwnAnswer, OwnRequests } from './own-requests.ts';
+import { Promises } from './promises.ts';
+import {
+  ACKNOWLEDGED,
+  CALL,
+  CANCELLED,
+  DISCOVER,
+  type Era,
+  INITIALIZE,
+  LISTS,
+  SESSION_VERSIONS,
+  SUBSCRIPTION,
+  shortText,
+} from './protocol.ts';
+
+export interface ConnectionOwner {
+  message(json: Buffer): void;
+  drained(): void;
+  waiting(id: number, text: string | undefined): void;
+  /** The result of a handshake that the host was not given, because it began offline. */
+  introduced(result: Buffer): void;
+  /** Runs what a promise or a timer leads to. */
+  run(turn: () => void): void;
+}
+
+export interface ConnectionParts {
+  readonly era: Era;
+  /** The profile's name. */
+  readonly profile: string;
+  readonly pipe: Omit<PipeParts, 'listener'>;
+  readonly openers: PipeOpeners;
+  readonly offline: OfflineRecord | undefined;
+  readonly verdicts: Verdicts;
+  readonly nextId: () => number;
+  readonly owner: ConnectionOwner;
+}
+
+/** Someone who waits until the server can be asked. */
+type Waiter = (problem: WarderError | undefined) => void;
+
+/** Milliseconds after which a session that was lost is opened again, at first and at most; and after which it was a good one. */
+const FIRST_DELAY = 1000;
+const LAST_DELAY = 300_000;
+const GOOD = 60_000;
+const TRUE = 0x74;
+
+export class Connection {
+  readonly #parts: ConnectionParts;
+  readonly #host: string;
+  readonly #promises: Promises;
+  readonly #offline: OfflineAnswers;
+  readonly #own: OwnRequests;
+  #pipe: ArbitratedPipe | undefined;
+  #paused = false;
+  /** The server is told again what the host has told before. */
+  #isGreeting = false;
+  /** The host is to be told that lists may be others. */
+  #hasMissed = false;
+  #isIntroduced = false;
+  /** Requests that the server has, and that can be answered without it. */
+  readonly #tracked = new Map<number, RemoteMessage>();
+  /** Subscriptions whose acknowledgement the host has seen. */
+  readonly #acknowledged = new Set<number>();
+  #held: RemoteMessage[] = [];
+  #heldBytes = 0;
+  readonly #waiters = new Set<Waiter>();
+  readonly #waits = new Set<(text: string) => void>();
+  #signingIn: AbortController | undefined;
+  #since = 0;
+  #delay = FIRST_DELAY;
+  #again: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    const { era, profile, offline, pipe, nextId } = parts;
+    this.#host = pipe.server.host;
+    this.#promises = new Promises(era);
+    this.#offline = new OfflineAnswers({ era, profile, host: this.#host, record: offline });
+    this.#own = new OwnRequests(nextId, (message) => this.#pipe?.send(message));
+  }
+
+  get full(): boolean {
+    return this.#pipe?.full === true || this.#heldBytes > this.#parts.pipe.budgets.waiting;
+  }
+
+  /** Whether the host may have been shown the tool by which to sign in. */
+  get showsTool(): boolean {
+    return this.#offline.showsTool;
+  }
+
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    this.#pipe?.pause(paused);
+  }
+
+  send(message: RemoteMessage): void {
+    this.#promises.note(message);
+    const { kind, id } = message;
+    if (kind === 'request' && id !== undefined) this.#request(id, message);
+    else if (message.method === CANCELLED) this.#cancel(message);
+    else if (this.#pipe !== undefined && !this.#isGreeting) this.#pipe.send(message);
+  }
+
+  /** What may go to the server has changed. */
+  authorizerChanged(): void {
+    const isNeeded = this.#pipe === undefined && this.#offline.isUsed;
+    if (this.#isReady && (isNeeded || this.#hasMissed) && this.#signingIn === undefined) this.#greet();
+  }
+
+  /** Has the server ready to be asked; a person may have to sign in. Settles with why it is not; never rejects. */
+  prepare(waits: (text: string) => void, signal: AbortSignal): Promise<string | undefined> {
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const waiter: Waiter = (problem) => {
+      signal.removeEventListener('abort', leave);
+      this.#waits.delete(waits);
+      resolve(problem && inWords(problem));
+    };
+    const leave = (): void =>
+      this.#parts.owner.run(() => {
+        if (!this.#waiters.delete(waiter)) return;
+        waiter(new WarderError('sign-in-needed', 'nobody waits for it any more'));
+        this.#leave();
+      });
+    signal.addEventListener('abort', leave, { once: true });
+    this.#waiters.add(waiter);
+    this.#waits.add(waits);
+    if (signal.aborted) leave();
+    else this.#enter();
+    return promise;
+  }
+
+  /** Aborts all that is under way. Returns how many connections that were. */
+  cut(reason: string): number {
+    const pipe = this.#pipe;
+    this.#lose();
+    this.#failHeld(new WarderError('sign-in-needed', reason));
+    pipe?.cut(reason);
+    return pipe === undefined ? 0 : 1;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#again);
+    this.#signingIn?.abort();
+    await this.#pipe?.close();
+  }
+
+  get #isReady(): boolean {
+    return this.#parts.pipe.authorizer.state === 'ready';
+  }
+
+  /** Whether a server that is opened now has to be told what the host has told before. */
+  get #isToBeGreeted(): boolean {
+    if (this.#pipe !== undefined && !this.#hasMissed) return false;
+    return this.#parts.era === 'session' ? this.#promises.initialize !== undefined : this.#hasMissed;
+  }
+
+  #request(id: number, message: RemoteMessage): void {
+    const { method, name } = message;
+    const isOffline = isAnsweredOffline(method);
+    if (method === CALL && name === SIGN_IN_TOOL) this.#signIn(id);
+    else if (this.#isGreeting) this.#hold(message);
+    else if (!this.#isReady && this.#pipe?.isSettled !== true) {
+      if (isOffline) this.#answerOffline(id, message);
+      else {
+        this.#hold(message);
+        this.#enter();
+      }
+    } else if (this.#isToBeGreeted && method !== INITIALIZE) {
+      this.#hold(message);
+      this.#greet();
+    } else this.#forward(id, message);
+  }
+
+  #forward(id: number, message: RemoteMessage): void {
+    if (isAnsweredOffline(message.method)) this.#tracked.set(id, message);
+    this.#pipe ??= this.#openPipe();
+    this.#pipe.send(message);
+  }
+
+  #openPipe(): ArbitratedPipe {
+    const { era, openers, pipe, verdicts, nextId, owner } = this.#parts;
+    this.#since = pipe.clock.monotonic();
+    const opened: ArbitratedPipe = new ArbitratedPipe({
+      era,
+      openers,
+      pipe,
+      verdicts,
+      nextId,
+      listener: {
+        message: (line) => this.#receive(line),
+        drained: () => owner.drained(),
+        waiting: (id, text) => this.#tellWaiting(id, text),
+        oversize: (id) => this.#unreadable(id),
+        lost: (reason) => {
+          if (this.#pipe === opened) this.#lost(reason);
+        },
+      },
+    });
+    if (this.#paused) opened.pause(true);
+    return opened;
+  }
+
+  #receive(line: Buffer): void {
+    const { owner } = this.#parts;
+    if (this.#tracked.size === 0 && this.#own.isIdle && this.#acknowledged.size === 0) {
+      owner.message(line);
+      return;
+    }
+    const message = incoming(line);
+    const { kind, method, idStart, idEnd } = message.envelope;
+    const id = kind === 'response' ? ownIdOf(line, idStart, idEnd) : undefined;
+    if (id !== undefined && this.#own.answered(id, message)) return;
+    if (method === ACKNOWLEDGED && this.#wasAcknowledged(message)) return;
+    const tracked = id === undefined ? undefined : this.#tracked.get(id);
+    if (id === undefined || tracked === undefined) owner.message(line);
+    else this.#answered(id, tracked, message);
+  }
+
+  /** The server has answered what could have been answered without it. */
+  #answered(id: number, request: RemoteMessage, message: Incoming): void {
+    const { owner, era } = this.#parts;
+    const { failed } = message.envelope;
+    this.#tracked.delete(id);
+    if (failed && !this.#isReady) {
+      this.#answerOffline(id, request);
+      return;
+    }
+    this.#promises.ended(id);
+    if (!failed) this.#promises.noteInitialize(request);
+    // Of lists the host may have been promised more than there are.
+    const isPromised = failed && this.#offline.isUsed && codeOf(message) === NO_METHOD;
+    const none = isPromised ? emptyList(era, request.method) : undefined;
+    owner.message(none === undefined ? message.json : result(id, none));
+  }
+
+  #answerOffline(id: number, message: RemoteMessage): void {
+    const { owner, era } = this.#parts;
+    // A session that was never opened is none.
+    if (era === 'session' && this.#pipe?.isSettled === false) this.#drop();
+    this.#hasMissed = true;
+    this.#promises.noteInitialize(message);
+    owner.message(this.#offline.to(id, incoming(message.json)));
+  }
+
+  /** Someone calls the tool by which to sign in. */
+  #signIn(id: number): void {
+    const { owner, era } = this.#parts;
+    if (this.#isReady && !this.#hasMissed && !this.#isGreeting) {
+      const text = `Already signed in to ${this.#host}, or it asks for no account: its tools can be used.`;
+      owner.message(result(id, toolResult(era, text, false)));
+      return;
+    }
+    const waits = (text: string): void => owner.waiting(id, text);
+    this.#waits.add(waits);
+    this.#waiters.add((problem) => {
+      this.#waits.delete(waits);
+      owner.waiting(id, undefined);
+      owner.message(result(id, signInResult(era, this.#host, problem)));
+    });
+    this.#enter();
+  }
+
+  #hold(message: RemoteMessage): void {
+    this.#held.push(message);
+    this.#heldBytes += message.json.length;
+  }
+
+  /** Has a person sign in, if that is needed, and the server opened. */
+  #enter(): void {
+    if (this.#isReady) {
+      if (this.#isGreeting) return;
+      if (this.#isToBeGreeted) this.#greet();
+      else this.#settle(undefined);
+      return;
+    }
+    if (this.#signingIn !== undefined) return;
+    const { authorizer } = this.#parts.pipe;
+    const { owner } = this.#parts;
+    const controller = new AbortController();
+    this.#signingIn = controller;
+    const waits = (text: string): void =>
+      owner.run(() => {
+        for (const { id } of this.#held) if (id !== undefined) owner.waiting(id, text);
+        for (const each of this.#waits) each(text);
+      });
+    void authorizer.signIn({ signal: controller.signal, waits }).then((outcome) =>
+      owner.run(() => {
+        if (this.#signingIn === controller) this.#signingIn = undefined;
+        if (this.#isClosed || controller.signal.aborted) return;
+        if (outcome !== 'ready') this.#settle(outcome);
+        else if (this.#isToBeGreeted) this.#greet();
+        else this.#settle(undefined);
+      }),
+    );
+  }
+
+  /** Nobody may wait any more. */
+  #leave(): void {
+    if (this.#held.length > 0 || this.#waiters.size > 0) return;
+    this.#signingIn?.abort();
+    this.#signingIn = undefined;
+  }
+
+  /** Opens the server anew, and tells it what the host has told before. */
+  #greet(): void {
+    if (this.#isGreeting || this.#isClosed) return;
+    clearTimeout(this.#again);
+    this.#again = undefined;
+    const { era } = this.#parts;
+    const { initialize, meta } = this.#promises;
+    this.#isGreeting = true;
+    if (era === 'session') this.#drop();
+    this.#pipe ??= this.#openPipe();
+    const done = (answer: OwnAnswer): void => this.#greeted(answer);
+    if (era === 'session' && initialize !== undefined)
+      this.#own.ask(this.#own.next(), INITIALIZE, initialize, done);
+    else if (era === 'stateless' && meta !== undefined)
+      this.#own.ask(this.#own.next(), DISCOVER, objectOf({ _meta: meta }), done);
+    else this.#reopened();
+  }
+
+  #greeted(answer: OwnAnswer): void {
+    const { owner, era } = this.#parts;
+    const problem = 'error' in answer ? this.#problemIn(answer.error) : versionProblem(era, answer.result);
+    if (problem !== undefined || 'error' in answer) {
+      this.#isGreeting = false;
+      if (era === 'session') this.#drop();
+      this.#settle(problem ?? LOST);
+      return;
+    }
+    if (this.#offline.isUsed && !this.#isIntroduced) owner.introduced(answer.result);
+    this.#isIntroduced = true;
+    this.#reopened();
+  }
+
+  #reopened(): void {
+    const { initialized, settings, listens } = this.#promises;
+    const pipe = this.#pipe;
+    this.#isGreeting = false;
+    if (pipe === undefined) return;
+    if (initialized !== undefined) pipe.send(initialized);
+    // Their answers are for nobody.
+    for (const { method, json: line } of settings) {
+      const params = paramsOf(incoming(line).envelope);
+      this.#own.ask(this.#own.next(), method, params && Buffer.from(textOf(line, params)), () => {});
+    }
+    for (const listen of listens) {
+      if (listen.id !== undefined) this.#acknowledged.add(listen.id);
+      pipe.send(listen);
+    }
+    if (this.#hasMissed) this.#announce();
+    this.#settle(undefined);
+  }
+
+  /** Tells the host that all lists may be others. */
+  #announce(): void {
+    const { owner, era } = this.#parts;
+    this.#hasMissed = false;
+    const { initialized, listens } = this.#promises;
+    for (const { changed, wanted } of LISTS) {
+      if (era === 'session') {
+        if (initialized !== undefined) owner.message(notification(changed));
+        continue;
+      }
+      for (const { id, json: line } of listens) {
+        const filter = memberIn(line, paramsOf(incoming(line).envelope), 'notifications');
+        const value = memberIn(line, filter, wanted);
+        if (value !== undefined && line[value.start] === TRUE)
+          owner.message(notification(changed, objectOf({ _meta: json({ [SUBSCRIPTION]: id }) })));
+      }
+    }
+  }
+
+  /** The server can be asked, or cannot: whoever waits is told, and what is held goes on or is answered. */
+  #settle(problem: WarderError | undefined): void {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    if (problem !== undefined) this.#failHeld(problem);
+    else {
+      const held = this.#held;
+      this.#held = [];
+      this.#heldBytes = 0;
+      for (const message of held) {
+        if (message.id === undefined) continue;
+        this.#parts.owner.waiting(message.id, undefined);
+        this.#forward(message.id, message);
+      }
+    }
+    for (const waiter of waiters) waiter(problem);
+    this.#parts.owner.drained();
+  }
+
+  #failHeld(problem: WarderError): void {
+    const { owner, era } = this.#parts;
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const message of held) {
+      const { id, method } = message;
+      if (id === undefined) continue;
+      owner.waiting(id, undefined);
+      if (isAnsweredOffline(method) && !this.#isReady) this.#answerOffline(id, message);
+      else if (method === CALL) owner.message(result(id, toolResult(era, inWords(problem), true)));
+      else {
+        const { code, message: text, hint } = problem;
+        owner.message(error(id, ANSWER.refused, text, { code, hint }));
+      }
+    }
+  }
+
+  #cancel(message: RemoteMessage): void {
+    const { json: line } = message;
+    const { requestIdStart, requestIdEnd } = incoming(line).envelope;
+    const id = ownIdOf(line, requestIdStart, requestIdEnd);
+    if (id === undefined) return;
+    this.#promises.ended(id);
+    this.#tracked.delete(id);
+    const left = this.#held.filter((held) => held.id !== id);
+    if (left.length < this.#held.length) {
+      this.#held = left;
+      this.#heldBytes = left.reduce((sum, held) => sum + held.json.length, 0);
+      this.#leave();
+    } else this.#pipe?.send(message);
+  }
+
+  #wasAcknowledged({ json: line, envelope }: Incoming): boolean {
+    const stream = memberIn(line, metaIn(line, paramsOf(envelope)), SUBSCRIPTION);
+    const id = stream === undefined ? undefined : ownIdOf(line, stream.start, stream.end);
+    return id !== undefined && this.#acknowledged.delete(id);
+  }
+
+  #tellWaiting(id: number, text: string | undefined): void {
+    if (!this.#own.has(id)) this.#parts.owner.waiting(id, text);
+  }
+
+  #unreadable(id: number | undefined): void {
+    this.#parts.pipe.log.info({ id }, 'a message of the server is over the limit');
+  }
+
+  /** The server has ended the session. */
+  #lost(reason: string): void {
+    const { clock, log } = this.#parts.pipe;
+    log.info({ reason }, 'a remote session is lost');
+    const lived = clock.monotonic() - this.#since;
+    this.#lose();
+    if (lived > GOOD) this.#delay = FIRST_DELAY;
+    this.#again = setTimeout(
+      () =>
+        this.#parts.owner.run(() => {
+          if (this.#isReady && this.#isToBeGreeted) this.#greet();
+        }),
+      this.#delay,
+    );
+    this.#delay = Math.min(LAST_DELAY, this.#delay * 2);
+    if (!this.#isGreeting) return;
+    this.#isGreeting = false;
+    this.#settle(LOST);
+  }
+
+  #lose(): void {
+    this.#pipe = undefined;
+    this.#hasMissed = true;
+    this.#own.forgetAll();
+  }
+
+  #drop(): void {
+    const pipe = this.#pipe;
+    this.#pipe = undefined;
+    void pipe?.close();
+  }
+
+  #problemIn(text: Buffer): WarderError {
+    const message = shortText(text, memberIn(text, whole(text), 'message'));
+    const hint = shortText(text, memberIn(text, memberIn(text, whole(text), 'data'), 'hint'));
+    const what = message ?? 'the server has not taken the handshake';
+    if (!this.#isReady) return new WarderError('sign-in-needed', what, hint === undefined ? {} : { hint });
+    return new WarderError('remote-unreachable', what, hint === undefined ? {} : { hint });
+  }
+}
+
+const LOST = new WarderError('remote-unreachable', 'the server has ended the session', {
+  hint: 'try again',
+});
+
+/** Why a session cannot go on with what its server speaks now. */
+function versionProblem(era: Era, said: Buffer): WarderError | undefined {
+  if (era === 'stateless') return undefined;
+  const version = shortText(said, memberIn(said, whole(said), 'protocolVersion'));
+  if (SESSION_VERSIONS.some((known) => known === version)) return undefined;
+  return new WarderError(
+    'remote-refused',
+    `the server speaks version ${JSON.stringify(version ?? 'none')} of the protocol, which the host was not told`,
+    { hint: 'start the session again' },
+  );
+}

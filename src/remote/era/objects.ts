@@ -1,0 +1,59 @@
+// JSON objects with members set or taken out. Every value that stays does so byte for byte, and so does the order.
+import { keysOf, NO_KEY } from '../../json/member.ts';
+import { type Range, readMember, readMembers } from '../../json/read.ts';
+
+/** Members by their names: JSON text to set, `undefined` to take out. */
+export type Changes = Readonly<Record<string, Buffer | undefined>>;
+
+const OPEN = Buffer.from('{');
+const CLOSE = Buffer.from('}');
+const COMMA = Buffer.from(',');
+
+/**
+ * The object in a range with changes. What is set stands at its end. Members whose names some parser takes for one that is
+ * changed go too. Undefined for what is no object.
+ */
+export function changed(bytes: Buffer, range: Range, changes: Changes): Buffer | undefined {
+  if (bytes[range.start] !== 0x7b) return undefined;
+  const keys = keysOf(Object.fromEntries(Object.keys(changes).map((name, slot) => [name, slot])));
+  const pieces: Buffer[] = [];
+  for (const { start, end, slot } of readMembers(bytes, range.start, range.end, keys))
+    if (slot === NO_KEY) pieces.push(COMMA, bytes.subarray(start, end));
+  for (const [name, value] of Object.entries(changes))
+    if (value !== undefined) pieces.push(COMMA, Buffer.from(`${JSON.stringify(name)}:`), value);
+  return Buffer.concat([OPEN, ...pieces.slice(1), CLOSE]);
+}
+
+/** An object of members that are JSON texts; those that are undefined are left out. */
+export function objectOf(members: Changes): Buffer {
+  return changed(EMPTY, { start: 0, end: EMPTY.length }, members) ?? EMPTY;
+}
+
+export const EMPTY = Buffer.from('{}');
+
+/** The JSON text of a value that is Warder's own. */
+export function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+/** The value of a member that is there once; undefined where it is not there, or two readers could see two values. */
+export function memberIn(bytes: Buffer, range: Range | undefined, name: string): Range | undefined {
+  if (range === undefined) return undefined;
+  const member = readMember(bytes, range.start, range.end, name);
+  return typeof member === 'string' ? undefined : member;
+}
+
+/** The bytes of a range. */
+export function textOf(bytes: Buffer, range: Range): Buffer {
+  return bytes.subarray(range.start, range.end);
+}
+
+/** The whole of a JSON text. */
+export function whole(bytes: Buffer): Range {
+  return { start: 0, end: bytes.length };
+}
+
+/** The line with other bytes in the place of a range. */
+export function replaced(bytes: Buffer, range: Range, by: Buffer): Buffer {
+  return Buffer.concat([bytes.subarray(0, range.start), by, bytes.subarray(range.end)]);
+}

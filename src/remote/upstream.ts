@@ -45,6 +45,9 @@ const IGNORE: UpstreamListener = {
 export class RemoteUpstream implements Upstream {
   readonly mayWait = true;
   readonly process = undefined;
+  /** Settles when the session is over at the server; never rejects. */
+  readonly gone: Promise<Ending>;
+  readonly #gone = Promise.withResolvers<Ending>();
   readonly #parts: RemoteUpstreamParts;
   readonly #guard: UpstreamParts['guard'];
   #listener = IGNORE;
@@ -67,6 +70,7 @@ export class RemoteUpstream implements Upstream {
   constructor(parts: RemoteUpstreamParts, { guard }: Pick<UpstreamParts, 'guard'>) {
     this.#parts = parts;
     this.#guard = guard;
+    this.gone = this.#gone.promise;
     parts.pipe.authorizer.onChange(() => this.#guard.run(() => this.#connection?.authorizerChanged()));
   }
 
@@ -174,12 +178,18 @@ export class RemoteUpstream implements Upstream {
     if (before !== undefined) {
       // Its host has asked it something that it may still answer.
       this.#left.add(before);
-      setTimeout(() => void before.close().then(() => this.#left.delete(before)), LEFT).unref();
+      setTimeout(() => this.#leave(before), LEFT).unref();
     }
     this.#era = era;
     this.#connection = connection;
     connection.pause(this.#paused);
     return connection;
+  }
+
+  #leave(connection: Connection): void {
+    if (!this.#left.delete(connection)) return;
+    this.#guard.run(() => connection.cut('the host goes on in another era of the protocol'));
+    void connection.close();
   }
 
   #eraOf({ kind, method, json }: RemoteMessage): Era {
@@ -242,6 +252,7 @@ export class RemoteUpstream implements Upstream {
       this.#ending = ENDED;
       this.#listener.ended(ENDED);
     });
+    this.#gone.resolve(ENDED);
     return ENDED;
   }
 }

@@ -3,7 +3,7 @@
 // alone. What succeeded is remembered, for a day at most.
 import type { Pipe, PipeListener, PipeParts, RemoteMessage } from '../pipe.ts';
 import { ownIdOf } from './ids.ts';
-import { incoming, INTERNAL, error } from './messages.ts';
+import { error, INTERNAL, incoming } from './messages.ts';
 import { CANCELLED, type Era, type Wire } from './protocol.ts';
 import { SessionAsStateless } from './session-as-stateless.ts';
 import { StatelessAsSession } from './stateless-as-session.ts';
@@ -164,8 +164,7 @@ export class ArbitratedPipe implements Pipe {
       this.#opening = [];
       [this.#wire, ...this.#rest] = this.#order();
       for (const { id: open } of failed)
-        if (open !== undefined)
-          listener.message(this.#answers.get(open) ?? error(open, INTERNAL, NO_ERA));
+        if (open !== undefined) listener.message(this.#answers.get(open) ?? error(open, INTERNAL, NO_ERA));
       if (failed.length === 0) listener.message(answer);
       this.#answers.clear();
       this.#replace();

@@ -50,7 +50,9 @@ export function lacking(
     const usesTools = ['tools', 'toolChoice'].some(
       (name) => params !== undefined && readMember(bytes, params.start, params.end, name) !== 'absent',
     );
-    return usesTools && memberIn(capabilities, sampling, 'tools') === undefined ? 'sampling.tools' : undefined;
+    return usesTools && memberIn(capabilities, sampling, 'tools') === undefined
+      ? 'sampling.tools'
+      : undefined;
   }
   if (method !== ELICIT) return 'a request of this kind';
   const elicitation = memberIn(capabilities, whole(capabilities), 'elicitation');

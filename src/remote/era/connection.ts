@@ -6,6 +6,7 @@ import { WarderError } from '../../errors.ts';
 import { ANSWER } from '../../relay/error-response.ts';
 import { emptyList, isAnsweredOffline, OfflineAnswers } from '../offline/answers.ts';
 import { inWords, SIGN_IN_TOOL, signInResult, toolResult } from '../offline/sign-in-tool.ts';
+import { SignInWait, type Waiter } from '../offline/sign-in-wait.ts';
 import type { OfflineRecord } from '../offline-record.ts';
 import type { PipeParts, RemoteMessage } from '../pipe.ts';
 import { ArbitratedPipe, type PipeOpeners, type Verdicts } from './arbitration.ts';
@@ -51,9 +52,6 @@ export interface ConnectionParts {
   readonly owner: ConnectionOwner;
 }
 
-/** Someone who waits until the server can be asked. */
-type Waiter = (problem: WarderError | undefined) => void;
-
 /** Milliseconds after which a session that was lost is opened again, at first and at most; and after which it was a good one. */
 const FIRST_DELAY = 1000;
 const LAST_DELAY = 300_000;
@@ -77,11 +75,9 @@ export class Connection {
   readonly #tracked = new Map<number, RemoteMessage>();
   /** Subscriptions whose acknowledgement the host has seen. */
   readonly #acknowledged = new Set<number>();
-  #held: RemoteMessage[] = [];
-  #heldBytes = 0;
-  readonly #waiters = new Set<Waiter>();
-  readonly #waits = new Set<(text: string) => void>();
-  #signingIn: AbortController | undefined;
+  readonly #waiting: SignInWait;
+  /** Calls of the tool by which to sign in. */
+  readonly #signIns = new Map<number, Waiter>();
   #since = 0;
   #delay = FIRST_DELAY;
   #again: NodeJS.Timeout | undefined;
@@ -89,15 +85,20 @@ export class Connection {
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
-    const { era, profile, offline, pipe, nextId } = parts;
+    const { era, profile, offline, pipe, nextId, owner } = parts;
     this.#host = pipe.server.host;
     this.#promises = new Promises(era);
     this.#offline = new OfflineAnswers({ era, profile, host: this.#host, record: offline });
     this.#own = new OwnRequests(nextId, (message) => this.#pipe?.send(message));
+    this.#waiting = new SignInWait({
+      authorizer: pipe.authorizer,
+      waiting: (id, text) => owner.waiting(id, text),
+      run: (turn) => owner.run(turn),
+    });
   }
 
   get full(): boolean {
-    return this.#pipe?.full === true || this.#heldBytes > this.#parts.pipe.budgets.waiting;
+    return this.#pipe?.full === true || this.#waiting.bytes > this.#parts.pipe.budgets.waiting;
   }
 
   /** Whether the host may have been shown the tool by which to sign in. */
@@ -120,27 +121,25 @@ export class Connection {
 
   /** What may go to the server has changed. */
   authorizerChanged(): void {
-    const isNeeded = this.#pipe === undefined && this.#offline.isUsed;
-    if (this.#isReady && (isNeeded || this.#hasMissed) && this.#signingIn === undefined) this.#greet();
+    if (this.#isReady && this.#hasMissed && !this.#waiting.isSigningIn) this.#greet();
   }
 
   /** Has the server ready to be asked; a person may have to sign in. Settles with why it is not; never rejects. */
   prepare(waits: (text: string) => void, signal: AbortSignal): Promise<string | undefined> {
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    const waiter: Waiter = (problem) => {
-      signal.removeEventListener('abort', leave);
-      this.#waits.delete(waits);
-      resolve(problem && inWords(problem));
+    const waiter: Waiter = {
+      done: (problem) => {
+        signal.removeEventListener('abort', leave);
+        resolve(problem && inWords(problem));
+      },
+      waits,
     };
     const leave = (): void =>
       this.#parts.owner.run(() => {
-        if (!this.#waiters.delete(waiter)) return;
-        waiter(new WarderError('sign-in-needed', 'nobody waits for it any more'));
-        this.#leave();
+        if (this.#waiting.remove(waiter)) waiter.done(LEFT);
       });
     signal.addEventListener('abort', leave, { once: true });
-    this.#waiters.add(waiter);
-    this.#waits.add(waits);
+    this.#waiting.add(waiter);
     if (signal.aborted) leave();
     else this.#enter();
     return promise;
@@ -158,7 +157,7 @@ export class Connection {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#again);
-    this.#signingIn?.abort();
+    this.#waiting.close();
     await this.#pipe?.close();
   }
 
@@ -166,25 +165,27 @@ export class Connection {
     return this.#parts.pipe.authorizer.state === 'ready';
   }
 
-  /** Whether a server that is opened now has to be told what the host has told before. */
+  /** Whether the server has to be told what the host has told before, or the host what it has missed. */
   get #isToBeGreeted(): boolean {
-    if (this.#pipe !== undefined && !this.#hasMissed) return false;
-    return this.#parts.era === 'session' ? this.#promises.initialize !== undefined : this.#hasMissed;
+    if (this.#hasMissed) return true;
+    return (
+      this.#pipe === undefined && this.#parts.era === 'session' && this.#promises.initialize !== undefined
+    );
   }
 
   #request(id: number, message: RemoteMessage): void {
     const { method, name } = message;
     const isOffline = isAnsweredOffline(method);
     if (method === CALL && name === SIGN_IN_TOOL) this.#signIn(id);
-    else if (this.#isGreeting) this.#hold(message);
+    else if (this.#isGreeting) this.#waiting.hold(message);
     else if (!this.#isReady && this.#pipe?.isSettled !== true) {
       if (isOffline) this.#answerOffline(id, message);
       else {
-        this.#hold(message);
+        this.#waiting.hold(message);
         this.#enter();
       }
-    } else if (this.#isToBeGreeted && method !== INITIALIZE) {
-      this.#hold(message);
+    } else if (this.#isReady && this.#isToBeGreeted && method !== INITIALIZE) {
+      this.#waiting.hold(message);
       this.#greet();
     } else this.#forward(id, message);
   }
@@ -253,11 +254,14 @@ export class Connection {
 
   #answerOffline(id: number, message: RemoteMessage): void {
     const { owner, era } = this.#parts;
-    // A session that was never opened is none.
-    if (era === 'session' && this.#pipe?.isSettled === false) this.#drop();
     this.#hasMissed = true;
     this.#promises.noteInitialize(message);
     owner.message(this.#offline.to(id, incoming(message.json)));
+    // A session that was never opened is none.
+    const pipe = this.#pipe;
+    if (era !== 'session' || pipe?.isSettled !== false) return;
+    this.#pipe = undefined;
+    pipe.cut(UNOPENED);
   }
 
   /** Someone calls the tool by which to sign in. */
@@ -268,55 +272,34 @@ export class Connection {
       owner.message(result(id, toolResult(era, text, false)));
       return;
     }
-    const waits = (text: string): void => owner.waiting(id, text);
-    this.#waits.add(waits);
-    this.#waiters.add((problem) => {
-      this.#waits.delete(waits);
-      owner.waiting(id, undefined);
-      owner.message(result(id, signInResult(era, this.#host, problem)));
-    });
+    const waiter: Waiter = {
+      done: (problem) => {
+        this.#signIns.delete(id);
+        owner.waiting(id, undefined);
+        owner.message(result(id, signInResult(era, this.#host, problem)));
+      },
+      waits: (text) => owner.waiting(id, text),
+    };
+    this.#signIns.set(id, waiter);
+    this.#waiting.add(waiter);
     this.#enter();
-  }
-
-  #hold(message: RemoteMessage): void {
-    this.#held.push(message);
-    this.#heldBytes += message.json.length;
   }
 
   /** Has a person sign in, if that is needed, and the server opened. */
   #enter(): void {
-    if (this.#isReady) {
-      if (this.#isGreeting) return;
-      if (this.#isToBeGreeted) this.#greet();
-      else this.#settle(undefined);
-      return;
-    }
-    if (this.#signingIn !== undefined) return;
-    const { authorizer } = this.#parts.pipe;
-    const { owner } = this.#parts;
-    const controller = new AbortController();
-    this.#signingIn = controller;
-    const waits = (text: string): void =>
-      owner.run(() => {
-        for (const { id } of this.#held) if (id !== undefined) owner.waiting(id, text);
-        for (const each of this.#waits) each(text);
+    if (this.#isReady) this.#open();
+    else
+      this.#waiting.signIn((outcome) => {
+        if (this.#isClosed) return;
+        if (outcome === 'ready') this.#open();
+        else this.#settle(outcome);
       });
-    void authorizer.signIn({ signal: controller.signal, waits }).then((outcome) =>
-      owner.run(() => {
-        if (this.#signingIn === controller) this.#signingIn = undefined;
-        if (this.#isClosed || controller.signal.aborted) return;
-        if (outcome !== 'ready') this.#settle(outcome);
-        else if (this.#isToBeGreeted) this.#greet();
-        else this.#settle(undefined);
-      }),
-    );
   }
 
-  /** Nobody may wait any more. */
-  #leave(): void {
-    if (this.#held.length > 0 || this.#waiters.size > 0) return;
-    this.#signingIn?.abort();
-    this.#signingIn = undefined;
+  #open(): void {
+    if (this.#isGreeting) return;
+    if (this.#isToBeGreeted) this.#greet();
+    else this.#settle(undefined);
   }
 
   /** Opens the server anew, and tells it what the host has told before. */
@@ -326,8 +309,12 @@ export class Connection {
     this.#again = undefined;
     const { era } = this.#parts;
     const { initialize, meta } = this.#promises;
+    if (era === 'session' && this.#pipe?.isSettled === true) {
+      this.#announce();
+      this.#settle(undefined);
+      return;
+    }
     this.#isGreeting = true;
-    if (era === 'session') this.#drop();
     this.#pipe ??= this.#openPipe();
     const done = (answer: OwnAnswer): void => this.#greeted(answer);
     if (era === 'session' && initialize !== undefined)
@@ -391,32 +378,20 @@ export class Connection {
 
   /** The server can be asked, or cannot: whoever waits is told, and what is held goes on or is answered. */
   #settle(problem: WarderError | undefined): void {
-    const waiters = [...this.#waiters];
-    this.#waiters.clear();
+    const waiters = this.#waiting.takeWaiters();
     if (problem !== undefined) this.#failHeld(problem);
-    else {
-      const held = this.#held;
-      this.#held = [];
-      this.#heldBytes = 0;
-      for (const message of held) {
-        if (message.id === undefined) continue;
-        this.#parts.owner.waiting(message.id, undefined);
-        this.#forward(message.id, message);
-      }
-    }
-    for (const waiter of waiters) waiter(problem);
+    else
+      for (const message of this.#waiting.takeHeld())
+        if (message.id !== undefined) this.#forward(message.id, message);
+    for (const waiter of waiters) waiter.done(problem);
     this.#parts.owner.drained();
   }
 
   #failHeld(problem: WarderError): void {
     const { owner, era } = this.#parts;
-    const held = this.#held;
-    this.#held = [];
-    this.#heldBytes = 0;
-    for (const message of held) {
+    for (const message of this.#waiting.takeHeld()) {
       const { id, method } = message;
       if (id === undefined) continue;
-      owner.waiting(id, undefined);
       if (isAnsweredOffline(method) && !this.#isReady) this.#answerOffline(id, message);
       else if (method === CALL) owner.message(result(id, toolResult(era, inWords(problem), true)));
       else {
@@ -433,12 +408,11 @@ export class Connection {
     if (id === undefined) return;
     this.#promises.ended(id);
     this.#tracked.delete(id);
-    const left = this.#held.filter((held) => held.id !== id);
-    if (left.length < this.#held.length) {
-      this.#held = left;
-      this.#heldBytes = left.reduce((sum, held) => sum + held.json.length, 0);
-      this.#leave();
-    } else this.#pipe?.send(message);
+    const signIn = this.#signIns.get(id);
+    if (signIn !== undefined) {
+      this.#signIns.delete(id);
+      this.#waiting.remove(signIn);
+    } else if (!this.#waiting.cancel(id)) this.#pipe?.send(message);
   }
 
   #wasAcknowledged({ json: line, envelope }: Incoming): boolean {
@@ -475,6 +449,7 @@ export class Connection {
     this.#settle(LOST);
   }
 
+  /** There is no server any more: the next message opens one. */
   #lose(): void {
     this.#pipe = undefined;
     this.#hasMissed = true;
@@ -499,6 +474,8 @@ export class Connection {
 const LOST = new WarderError('remote-unreachable', 'the server has ended the session', {
   hint: 'try again',
 });
+const LEFT = new WarderError('sign-in-needed', 'nobody waits for the sign-in any more');
+const UNOPENED = 'nobody has signed in, so the session could not be opened';
 
 /** Why a session cannot go on with what its server speaks now. */
 function versionProblem(era: Era, said: Buffer): WarderError | undefined {

@@ -1,6 +1,6 @@
 // Errors of servers of the session era, as the stateless era has them. There -32002 is a fault in the parameters, and codes
 // from -32020 to -32099 mean what the protocol says alone.
-import { type Incoming, INTERNAL, BAD_PARAMS } from './messages.ts';
+import { BAD_PARAMS, INTERNAL, type Incoming } from './messages.ts';
 import { memberIn, replaced, textOf, whole } from './objects.ts';
 
 const NOT_FOUND = -32002;

@@ -2,9 +2,9 @@
 // goes to the host as a request of its own, and the answers go back with the call, which is made again under another id. The
 // relay above sees these requests as a server's: its policy, consent and labels hold for them.
 import { randomUUID } from 'node:crypto';
+import { hasDuplicateMembers } from '../../json/duplicates.ts';
 import { keysOf } from '../../json/member.ts';
 import { type Range, readMember, readMembers, readText } from '../../json/read.ts';
-import { hasDuplicateMembers } from '../../json/duplicates.ts';
 import { isUrlMode, lacking } from './capabilities.ts';
 import { type Incoming, notification, request, resultOf } from './messages.ts';
 import { changed, json, memberIn, objectOf, textOf, whole } from './objects.ts';
@@ -27,7 +27,12 @@ const NOTHING = Buffer.alloc(0);
 
 /** How a round ended: what the call is to be made again with, as JSON texts, or why it cannot be. */
 export type RoundEnd =
-  | { readonly retry: { readonly inputResponses: Buffer | undefined; readonly requestState: Buffer | undefined } }
+  | {
+      readonly retry: {
+        readonly inputResponses: Buffer | undefined;
+        readonly requestState: Buffer | undefined;
+      };
+    }
   | { readonly failed: string };
 
 interface Asked {
@@ -74,10 +79,7 @@ export class InputRounds {
       open: new Map(),
       answers: new Map(),
       state: state === 'absent' ? undefined : Buffer.from(textOf(result, state)),
-      timer: setTimeout(
-        () => this.#timeUp(round),
-        entries.length === 0 ? PACE * number : ROUND,
-      ),
+      timer: setTimeout(() => this.#timeUp(round), entries.length === 0 ? PACE * number : ROUND),
       done,
     };
     for (const { key, method, params } of entries) {
@@ -145,7 +147,10 @@ export class InputRounds {
   }
 
   /** The entries, each with `params` as the host is to have them; or why the host is not asked. */
-  #read(result: Buffer, wanted: Range): { key: string; method: string; params: Buffer | undefined }[] | string {
+  #read(
+    result: Buffer,
+    wanted: Range,
+  ): { key: string; method: string; params: Buffer | undefined }[] | string {
     const { start, end } = wanted;
     if (result[start] !== OPEN || end - start > MAX_BYTES || hasDuplicateMembers(result, start, end))
       return UNREADABLE;
@@ -186,7 +191,10 @@ function reasonIn(line: Buffer): string {
 }
 
 /** The `params` of a call that is made again. What it was made with before is taken out. */
-export function retryParams(params: Buffer, retry: { inputResponses?: Buffer | undefined; requestState?: Buffer | undefined }): Buffer {
+export function retryParams(
+  params: Buffer,
+  retry: { inputResponses?: Buffer | undefined; requestState?: Buffer | undefined },
+): Buffer {
   const { inputResponses, requestState } = retry;
   return changed(params, whole(params), { inputResponses, requestState }) ?? objectOf({});
 }

@@ -7,7 +7,7 @@ import type { RemoteMessage } from '../pipe.ts';
 import { error, INTERNAL, notification, notificationMessage, result } from './messages.ts';
 import { EMPTY, json, memberIn, textOf, whole } from './objects.ts';
 import type { OwnAnswer, OwnRequests } from './own-requests.ts';
-import { CANCELLED, LISTEN, LISTS, UPDATED } from './protocol.ts';
+import { CANCELLED, LISTEN, type LISTS, UPDATED } from './protocol.ts';
 
 /** Resources that are subscribed to at once: as many as the relay lets one subscription name. */
 export const MAX_SUBSCRIPTIONS = 500;

@@ -2,9 +2,18 @@
 import { readText } from '../../json/read.ts';
 import type { RemoteMessage } from '../pipe.ts';
 import { incoming, paramsOf } from './messages.ts';
-import { memberIn, textOf } from './objects.ts';
 import { metaIn } from './meta.ts';
-import { type Era, INITIALIZE, INITIALIZED, LISTEN, SET_LEVEL, SUBSCRIBE, UNSUBSCRIBE, versionOf } from './protocol.ts';
+import { memberIn, textOf } from './objects.ts';
+import {
+  type Era,
+  INITIALIZE,
+  INITIALIZED,
+  LISTEN,
+  SET_LEVEL,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+  versionOf,
+} from './protocol.ts';
 
 /** The longest URI, in bytes of JSON text, and how many are kept. */
 const MAX_URI = 16_384;
@@ -59,7 +68,8 @@ export class Promises {
       this.#subscriptions.delete(uri);
       if (method === SUBSCRIBE) this.#keep(this.#subscriptions, uri, message);
     }
-    if (this.#era === 'stateless' && this.#meta === undefined && json.length <= MAX_META) this.#noteMeta(json);
+    if (this.#era === 'stateless' && this.#meta === undefined && json.length <= MAX_META)
+      this.#noteMeta(json);
   }
 
   /** The host was answered. */
@@ -77,7 +87,8 @@ export class Promises {
   #noteMeta(json: Buffer): void {
     const params = paramsOf(incoming(json).envelope);
     const meta = metaIn(json, params);
-    if (meta !== undefined && versionOf(json, params) !== undefined) this.#meta = Buffer.from(textOf(json, meta));
+    if (meta !== undefined && versionOf(json, params) !== undefined)
+      this.#meta = Buffer.from(textOf(json, meta));
   }
 
   #keep<Key>(map: Map<Key, RemoteMessage>, key: Key, message: RemoteMessage): void {

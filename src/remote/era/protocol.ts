@@ -64,7 +64,11 @@ export const CACHEABLE: ReadonlySet<string> = new Set([
 export const LISTS = [
   { changed: 'notifications/tools/list_changed', wanted: 'toolsListChanged', capability: 'tools' },
   { changed: 'notifications/prompts/list_changed', wanted: 'promptsListChanged', capability: 'prompts' },
-  { changed: 'notifications/resources/list_changed', wanted: 'resourcesListChanged', capability: 'resources' },
+  {
+    changed: 'notifications/resources/list_changed',
+    wanted: 'resourcesListChanged',
+    capability: 'resources',
+  },
 ] as const;
 
 /** From the least to the most severe: RFC 5424, section 6.2.1. */
@@ -78,6 +82,11 @@ export const LEVELS = [
   'alert',
   'emergency',
 ] as const;
+
+/** How severe messages of a level are: its index in `LEVELS`; -1 for what is none. */
+export function severityOf(level: string | undefined): number {
+  return (LEVELS as readonly (string | undefined)[]).indexOf(level);
+}
 
 /** Ids of requests of Warder's own begin here, far beyond those of the relay. */
 export const FIRST_OWN_ID = 2 ** 45;

@@ -1,6 +1,7 @@
 // Results from one era to the other, as the schema of each demands. Values that both know stay byte for byte.
-import { type Range, readElements, readMembers } from '../../json/read.ts';
+
 import { keysOf } from '../../json/member.ts';
+import { type Range, readElements, readMembers } from '../../json/read.ts';
 import { metaChanged } from './meta.ts';
 import { changed, json, memberIn, replaced, textOf, whole } from './objects.ts';
 import { CACHEABLE, CALL, LIST_TOOLS, SERVER, shortText } from './protocol.ts';
@@ -70,8 +71,7 @@ function withOlderSchemas(result: Buffer): Buffer {
 
 function olderTool(tool: Buffer): Buffer {
   const output = memberIn(tool, whole(tool), 'outputSchema');
-  const isOfObject =
-    output === undefined || shortText(tool, memberIn(tool, output, 'type')) === 'object';
+  const isOfObject = output === undefined || shortText(tool, memberIn(tool, output, 'type')) === 'object';
   const plain = isOfObject ? tool : (changed(tool, whole(tool), { outputSchema: undefined }) ?? tool);
   let older = plain;
   for (const name of ['inputSchema', 'outputSchema']) {

@@ -11,8 +11,8 @@ import {
   BAD_PARAMS,
   BAD_VERSION,
   error,
-  type Incoming,
   INTERNAL,
+  type Incoming,
   incoming,
   NO_METHOD,
   notificationMessage,
@@ -46,22 +46,32 @@ import {
   SERVER,
   SESSION_VERSIONS,
   SET_LEVEL,
-  shortText,
   STATELESS_VERSION,
   SUBSCRIBE,
+  shortText,
   UNSUBSCRIBE,
   UPDATED,
   versionOf,
 } from './protocol.ts';
 import { resultForStateless } from './results.ts';
-import { type AskedCall, contentOf, paramsForHost, responseTo, ServerQuestions, STATE } from './server-questions.ts';
+import {
+  type AskedCall,
+  contentOf,
+  paramsForHost,
+  responseTo,
+  ServerQuestions,
+  STATE,
+} from './server-questions.ts';
 import { SessionListeners } from './session-listeners.ts';
 import type { TranslatorParts } from './translator.ts';
 
 /** Requests of the session era that a host of the stateless era does not make. */
 const NO_REQUESTS: ReadonlySet<string> = new Set([PING, SET_LEVEL, SUBSCRIBE, UNSUBSCRIBE, INITIALIZE]);
 /** Notifications of the session era that the stateless era does not have. */
-const DROPPED: ReadonlySet<string> = new Set(['notifications/elicitation/complete', 'notifications/tasks/status']);
+const DROPPED: ReadonlySet<string> = new Set([
+  'notifications/elicitation/complete',
+  'notifications/tasks/status',
+]);
 const CHANGED: ReadonlySet<string> = new Set(LISTS.map(({ changed }) => changed));
 const KNOWN: ReadonlySet<string> = new Set([ELICIT, 'sampling/createMessage', 'roots/list']);
 /** URLs that one error may name. */
@@ -368,9 +378,7 @@ export class SessionAsStateless implements Pipe {
     }
     const value = resultForStateless(method, textOf(line, found));
     this.#parts.listener.message(
-      value === undefined
-        ? error(host, INTERNAL, 'the result of the server is none')
-        : result(host, value),
+      value === undefined ? error(host, INTERNAL, 'the result of the server is none') : result(host, value),
     );
   }
 
@@ -406,7 +414,8 @@ export class SessionAsStateless implements Pipe {
     const call = this.#callOf(stream);
     const missing = call === undefined ? undefined : lacking(call.capabilities, method, line, params);
     if (!KNOWN.has(method)) answer(error(idText, NO_METHOD, `the host has no "${method}"`));
-    else if (call === undefined) answer(error(idText, INTERNAL, 'a host can be asked in the middle of a call only'));
+    else if (call === undefined)
+      answer(error(idText, INTERNAL, 'a host can be asked in the middle of a call only'));
     else if (missing !== undefined)
       answer(error(idText, NO_METHOD, `the host has not declared "${missing}"`));
     else {
@@ -448,7 +457,7 @@ export class SessionAsStateless implements Pipe {
   /** Whether any request that it may belong to wants a message of the log. */
   #wantsLog(line: Buffer, { envelope }: Incoming, stream: number | undefined): boolean {
     const name = shortText(line, memberIn(line, paramsOf(envelope), 'level'));
-    const severity = LEVELS.findIndex((level) => level === name);
+    const severity = severityOf(name);
     const wants = ({ level, host }: Open): boolean => host !== undefined && level !== -1 && severity >= level;
     if (stream === undefined) return [...this.#open.values()].some(wants);
     const open = this.#open.get(stream);
@@ -462,7 +471,9 @@ export class SessionAsStateless implements Pipe {
     const text = textOf(line, token).toString();
     for (const { token: known, hostToken, host } of this.#open.values()) {
       if (known !== text || host === undefined || hostToken === undefined) continue;
-      this.#parts.listener.message(known === hostToken ? line : replaced(line, token, Buffer.from(hostToken)));
+      this.#parts.listener.message(
+        known === hostToken ? line : replaced(line, token, Buffer.from(hostToken)),
+      );
       return;
     }
   }
@@ -470,7 +481,8 @@ export class SessionAsStateless implements Pipe {
   #tellWaiting(id: number, text: string | undefined): void {
     const { listener } = this.#parts;
     if (id === this.#opening) {
-      for (const message of this.#waiting ?? []) if (message.id !== undefined) listener.waiting(message.id, text);
+      for (const message of this.#waiting ?? [])
+        if (message.id !== undefined) listener.waiting(message.id, text);
     } else listener.waiting(this.#open.get(id)?.host ?? id, text);
   }
 
@@ -506,7 +518,7 @@ function saidBy({ json: line, envelope }: Incoming): { capabilities: Buffer; lev
   const level = shortText(line, memberIn(line, meta, LEVEL));
   return {
     capabilities: capabilities === undefined ? EMPTY : Buffer.from(textOf(line, capabilities)),
-    level: LEVELS.findIndex((each) => each === level),
+    level: severityOf(level),
   };
 }
 

@@ -1,6 +1,6 @@
 // The subscriptions of a host of the stateless era at a server of the session era: each `subscriptions/listen` is told of the
 // lists that may change, and of the resources that it names, which the server is asked to watch once for all of them.
-import { readElements, readText, type Range } from '../../json/read.ts';
+import { type Range, readElements, readText } from '../../json/read.ts';
 import { serverOffers } from './capabilities.ts';
 import { notification, result } from './messages.ts';
 import { metaChanged } from './meta.ts';

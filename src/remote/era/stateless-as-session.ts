@@ -1,20 +1,20 @@
 // A stateless server for a host of the session era. `initialize` is answered from `server/discover`; what the host has said
 // of itself goes along with each request; what the server wants to know first is asked of the host; `ping`, the level of
 // logging and subscriptions, which the stateless era has no requests for, are answered here.
-import { INITIALIZE, LEVEL } from './protocol.ts';
+
 import { readText } from '../../json/read.ts';
-import { ownIdOf } from './ids.ts';
 import type { Pipe, RemoteMessage } from '../pipe.ts';
 import { hostOf, serverForOther, serverOffers } from './capabilities.ts';
-import { type Round, InputRounds, type RoundEnd, retryParams } from './input-rounds.ts';
+import { ownIdOf } from './ids.ts';
+import { InputRounds, type Round, type RoundEnd, retryParams } from './input-rounds.ts';
 import { ListenStream } from './listen-stream.ts';
 import {
   BAD_PARAMS,
   BAD_VERSION,
   error,
+  INTERNAL,
   type Incoming,
   incoming,
-  INTERNAL,
   NO_METHOD,
   paramsOf,
   result,
@@ -22,7 +22,17 @@ import {
   withId,
 } from './messages.ts';
 import { metaChanged, metaIn, withMeta } from './meta.ts';
-import { type Changes, changed, EMPTY, json, memberIn, objectOf, replaced, textOf, whole } from './objects.ts';
+import {
+  type Changes,
+  changed,
+  EMPTY,
+  json,
+  memberIn,
+  objectOf,
+  replaced,
+  textOf,
+  whole,
+} from './objects.ts';
 import { type OwnAnswer, OwnRequests } from './own-requests.ts';
 import {
   ACKNOWLEDGED,
@@ -32,17 +42,19 @@ import {
   CAPABILITIES,
   CLIENT,
   DISCOVER,
+  INITIALIZE,
   INITIALIZED,
+  LEVEL,
   LEVELS,
   LISTS,
   PING,
   SERVER,
   SESSION_VERSIONS,
   SET_LEVEL,
-  shortText,
   STATELESS_VERSION,
   SUBSCRIBE,
   SUBSCRIPTION,
+  shortText,
   UNSUBSCRIBE,
   VERSION,
 } from './protocol.ts';
@@ -208,7 +220,8 @@ export class StatelessAsSession implements Pipe {
     const read = incoming(message.json);
     const params = paramsOf(read.envelope);
     if (method === PING) listener.message(result(id, EMPTY));
-    else if (method === SET_LEVEL) this.#setLevel(id, shortText(message.json, memberIn(message.json, params, 'level')));
+    else if (method === SET_LEVEL)
+      this.#setLevel(id, shortText(message.json, memberIn(message.json, params, 'level')));
     else if (method === SUBSCRIBE || method === UNSUBSCRIBE) {
       const found = memberIn(message.json, params, 'uri');
       const uri = found === undefined ? undefined : readText(message.json, found, MAX_URI);
@@ -282,7 +295,8 @@ export class StatelessAsSession implements Pipe {
     // What cannot be read the relay withholds, and says so.
     if (fault !== undefined) listener.message(line);
     else if (kind === 'response') this.#answered(ownIdOf(line, idStart, idEnd), message);
-    else if (kind === 'request') log.info({ method }, 'a stateless server has sent a request, which is dropped');
+    else if (kind === 'request')
+      log.info({ method }, 'a stateless server has sent a request, which is dropped');
     else this.#notified(message);
   }
 

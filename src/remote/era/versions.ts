@@ -1,8 +1,8 @@
 // Which revisions of the protocol a server says that it speaks.
-import { readElements, type Range } from '../../json/read.ts';
+import { type Range, readElements } from '../../json/read.ts';
+import { BAD_VERSION } from './messages.ts';
 import { memberIn, textOf, whole } from './objects.ts';
 import type { OwnAnswer } from './own-requests.ts';
-import { BAD_VERSION } from './messages.ts';
 import { shortText } from './protocol.ts';
 
 /** How many are read. */

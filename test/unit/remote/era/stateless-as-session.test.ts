@@ -21,7 +21,9 @@ const HOST = {
 
 /** A remote whose host has been introduced. */
 async function introduced(host: object = HOST, asked = '2025-06-18'): Promise<FakeRemote> {
-  const remote = new FakeRemote({ verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]) });
+  const remote = new FakeRemote({
+    verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]),
+  });
   const id = remote.request('initialize', {
     protocolVersion: asked,
     capabilities: host,
@@ -172,8 +174,16 @@ describe('results', () => {
       ttlMs: 1,
       cacheScope: 'private',
       tools: [
-        { name: 'a', inputSchema: { type: 'object', properties: { x: true, y: false, z: { type: 'string' } } }, outputSchema: { type: 'array' } },
-        { name: 'b', inputSchema: { type: 'object' }, outputSchema: { type: 'object', properties: { q: true } } },
+        {
+          name: 'a',
+          inputSchema: { type: 'object', properties: { x: true, y: false, z: { type: 'string' } } },
+          outputSchema: { type: 'array' },
+        },
+        {
+          name: 'b',
+          inputSchema: { type: 'object' },
+          outputSchema: { type: 'object', properties: { q: true } },
+        },
       ],
     });
     const call = remote.request('tools/call', { name: 'a' });
@@ -181,8 +191,15 @@ describe('results', () => {
     await settled();
     expect(remote.answerTo(list)?.result).toEqual({
       tools: [
-        { name: 'a', inputSchema: { type: 'object', properties: { x: {}, y: { not: {} }, z: { type: 'string' } } } },
-        { name: 'b', inputSchema: { type: 'object' }, outputSchema: { type: 'object', properties: { q: {} } } },
+        {
+          name: 'a',
+          inputSchema: { type: 'object', properties: { x: {}, y: { not: {} }, z: { type: 'string' } } },
+        },
+        {
+          name: 'b',
+          inputSchema: { type: 'object' },
+          outputSchema: { type: 'object', properties: { q: {} } },
+        },
       ],
     });
     expect(remote.answerTo(call)?.result).toEqual({ content: [{ type: 'text', text: '[1,2]' }] });
@@ -223,7 +240,9 @@ describe('what the server asks before it answers', () => {
     expect(new Set([form?.id, roots?.id, sample?.id]).size).toBe(3);
     expect(remote.pipe.count('tools/call')).toBe(1);
     remote.reply(form?.id, { result: { action: 'accept', content: { n: 1 } } });
-    remote.reply(sample?.id, { result: { role: 'assistant', content: { type: 'text', text: 'hi' }, model: 'm' } });
+    remote.reply(sample?.id, {
+      result: { role: 'assistant', content: { type: 'text', text: 'hi' }, model: 'm' },
+    });
     remote.reply(roots?.id, { result: { roots: [] } });
     const again = remote.pipe.last('tools/call');
     expect(again.id).not.toBe(id);
@@ -302,10 +321,25 @@ describe('what the server asks before it answers', () => {
 
   test.each([
     ['forms', { sampling: {} }, CONFIRM, 'elicitation'],
-    ['URLs', { elicitation: {} }, { method: 'elicitation/create', params: { mode: 'url', message: 'm', url: 'https://a' } }, 'elicitation.url'],
+    [
+      'URLs',
+      { elicitation: {} },
+      { method: 'elicitation/create', params: { mode: 'url', message: 'm', url: 'https://a' } },
+      'elicitation.url',
+    ],
     ['forms of a host that opens URLs', { elicitation: { url: {} } }, CONFIRM, 'elicitation.form'],
-    ['samples', { elicitation: {} }, { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } }, 'sampling'],
-    ['samples with tools', { sampling: {} }, { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1, tools: [] } }, 'sampling.tools'],
+    [
+      'samples',
+      { elicitation: {} },
+      { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } },
+      'sampling',
+    ],
+    [
+      'samples with tools',
+      { sampling: {} },
+      { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1, tools: [] } },
+      'sampling.tools',
+    ],
     ['roots', {}, { method: 'roots/list' }, 'roots'],
   ])('%s are not asked of a host that has not declared them [W-REM-22]', async (_, host, entry, missing) => {
     const remote = await introduced(host);
@@ -384,7 +418,10 @@ describe('what the server asks before it answers', () => {
     remote.reply(second?.id, { result: { action: 'cancel' } });
     const again = remote.pipe.last('tools/call');
     remote.notify('notifications/cancelled', { requestId: other, reason: 'enough' });
-    expect(remote.pipe.last('notifications/cancelled').params).toEqual({ requestId: again.id, reason: 'enough' });
+    expect(remote.pipe.last('notifications/cancelled').params).toEqual({
+      requestId: again.id,
+      reason: 'enough',
+    });
     expect(remote.pipe.count('notifications/cancelled')).toBe(1);
     await settled();
     expect(remote.answerTo(asking)).toBeUndefined();
@@ -442,7 +479,9 @@ describe('what the server tells', () => {
     const off = remote.request('resources/unsubscribe', { uri: 'file:///a' });
     await settled();
     expect(remote.answerTo(off)?.result).toEqual({});
-    expect(remote.pipe.last('subscriptions/listen').params.notifications.resourceSubscriptions).toEqual(['file:///b']);
+    expect(remote.pipe.last('subscriptions/listen').params.notifications.resourceSubscriptions).toEqual([
+      'file:///b',
+    ]);
   });
 
   test('a subscription that the server does not acknowledge is an error', async () => {
@@ -471,7 +510,10 @@ describe('what the server tells', () => {
     await acknowledged(remote);
     expect(remote.told('notifications/tools/list_changed')).toHaveLength(1);
     expect(remote.told('notifications/resources/list_changed')).toHaveLength(1);
-    remote.pipe.say({ method: 'notifications/cancelled', params: { requestId: remote.pipe.last('subscriptions/listen').id } });
+    remote.pipe.say({
+      method: 'notifications/cancelled',
+      params: { requestId: remote.pipe.last('subscriptions/listen').id },
+    });
     vi.advanceTimersByTime(2000);
     expect(remote.pipe.count('subscriptions/listen')).toBe(3);
     await settled();
@@ -496,12 +538,25 @@ describe('what the server tells', () => {
 
 describe('the handshake', () => {
   test('a version that Warder does not know is answered with its latest', async () => {
-    const remote = new FakeRemote({ verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]) });
-    const id = remote.request('initialize', { protocolVersion: '2099-01-01', capabilities: {}, clientInfo: {} });
+    const remote = new FakeRemote({
+      verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]),
+    });
+    const id = remote.request('initialize', {
+      protocolVersion: '2099-01-01',
+      capabilities: {},
+      clientInfo: {},
+    });
     const { pipe } = remote;
-    pipe.answer(pipe.last('server/discover').id, { supportedVersions: ['2026-07-28'], capabilities: {}, serverInfo: { name: 'old' } });
+    pipe.answer(pipe.last('server/discover').id, {
+      supportedVersions: ['2026-07-28'],
+      capabilities: {},
+      serverInfo: { name: 'old' },
+    });
     await settled();
-    expect(remote.answerTo(id)?.result).toMatchObject({ protocolVersion: '2025-11-25', serverInfo: { name: 'old' } });
+    expect(remote.answerTo(id)?.result).toMatchObject({
+      protocolVersion: '2025-11-25',
+      serverInfo: { name: 'old' },
+    });
     remote.notify('notifications/initialized');
     expect(pipe.count('subscriptions/listen')).toBe(0);
   });
@@ -510,27 +565,45 @@ describe('the handshake', () => {
     ['result', { supportedVersions: ['2030-01-01'] }],
     ['error', undefined],
   ])('a server without a common version is named as such (%s)', async (_, said) => {
-    const remote = new FakeRemote({ verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]) });
-    const id = remote.request('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} });
+    const remote = new FakeRemote({
+      verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]),
+    });
+    const id = remote.request('initialize', {
+      protocolVersion: '2025-11-25',
+      capabilities: {},
+      clientInfo: {},
+    });
     const { id: own } = remote.pipe.last('server/discover');
-    if (said === undefined) remote.pipe.refuse(own, -32022, { supported: ['2030-01-01'], requested: '2026-07-28' });
+    if (said === undefined)
+      remote.pipe.refuse(own, -32022, { supported: ['2030-01-01'], requested: '2026-07-28' });
     else remote.pipe.answer(own, said);
     await settled();
     expect(remote.answerTo(id)?.error).toMatchObject({ code: -32022, data: { supported: ['2030-01-01'] } });
   });
 
   test('a server that has the session era beside is used in that', async () => {
-    const remote = new FakeRemote({ verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]) });
+    const remote = new FakeRemote({
+      verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]),
+    });
     remote.request('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} });
     const [stateless] = remote.pipes;
-    stateless?.refuse(stateless.last('server/discover').id, -32022, { supported: ['2025-11-25'], requested: 'x' });
+    stateless?.refuse(stateless.last('server/discover').id, -32022, {
+      supported: ['2025-11-25'],
+      requested: 'x',
+    });
     expect(remote.pipe.wire).toBe('session');
     expect(remote.pipe.count('initialize')).toBe(1);
   });
 
   test('an error of it is the answer', async () => {
-    const remote = new FakeRemote({ verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]) });
-    const id = remote.request('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} });
+    const remote = new FakeRemote({
+      verdicts: new Map([['session https://mcp.example.com/mcp', 'stateless']]),
+    });
+    const id = remote.request('initialize', {
+      protocolVersion: '2025-11-25',
+      capabilities: {},
+      clientInfo: {},
+    });
     remote.pipe.refuse(remote.pipe.last('server/discover').id, -32012, { code: 'lost' });
     await settled();
     expect(remote.answerTo(id)?.error.code).toBe(-32012);

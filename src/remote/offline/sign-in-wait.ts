@@ -1,0 +1,113 @@
+// Who waits for the server to be ready: requests of the host that act, calls of the tool by which to sign in, and the relay
+// before it lists. All wait for one sign-in.
+import type { WarderError } from '../../errors.ts';
+import type { Authorizer } from '../authorizer.ts';
+import type { RemoteMessage } from '../pipe.ts';
+
+/** Someone who waits until the server can be asked, or is told why it cannot be. */
+export interface Waiter {
+  done(problem: WarderError | undefined): void;
+  /** What it waits for. */
+  waits(text: string): void;
+}
+
+export interface SignInWaitParts {
+  readonly authorizer: Authorizer;
+  /** A request waits, and what for; undefined: it waits no longer. */
+  readonly waiting: (id: number, text: string | undefined) => void;
+  /** Runs what a promise leads to. */
+  readonly run: (turn: () => void) => void;
+}
+
+export class SignInWait {
+  readonly #parts: SignInWaitParts;
+  #held: RemoteMessage[] = [];
+  #bytes = 0;
+  readonly #waiters = new Set<Waiter>();
+  #signingIn: AbortController | undefined;
+
+  constructor(parts: SignInWaitParts) {
+    this.#parts = parts;
+  }
+
+  /** Bytes of the requests that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isSigningIn(): boolean {
+    return this.#signingIn !== undefined;
+  }
+
+  hold(message: RemoteMessage): void {
+    this.#held.push(message);
+    this.#bytes += message.json.length;
+  }
+
+  add(waiter: Waiter): void {
+    this.#waiters.add(waiter);
+  }
+
+  /** One waits no longer. False: it did not. */
+  remove(waiter: Waiter): boolean {
+    if (!this.#waiters.delete(waiter)) return false;
+    this.#leave();
+    return true;
+  }
+
+  /** The host takes a request back. False: it does not wait. */
+  cancel(id: number): boolean {
+    const left = this.#held.filter((held) => held.id !== id);
+    if (left.length === this.#held.length) return false;
+    this.#held = left;
+    this.#bytes = left.reduce((sum, { json }) => sum + json.length, 0);
+    this.#leave();
+    return true;
+  }
+
+  /** Has a person sign in; `done` is called with how that went, unless nobody waits any more. */
+  signIn(done: (outcome: 'ready' | WarderError) => void): void {
+    if (this.#signingIn !== undefined) return;
+    const { authorizer, run, waiting } = this.#parts;
+    const controller = new AbortController();
+    this.#signingIn = controller;
+    const waits = (text: string): void =>
+      run(() => {
+        for (const { id } of this.#held) if (id !== undefined) waiting(id, text);
+        for (const waiter of this.#waiters) waiter.waits(text);
+      });
+    void authorizer.signIn({ call: '', signal: controller.signal, waits }).then((outcome) =>
+      run(() => {
+        if (this.#signingIn !== controller) return;
+        this.#signingIn = undefined;
+        done(outcome);
+      }),
+    );
+  }
+
+  /** Those that wait, who do so no more. */
+  takeWaiters(): Waiter[] {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    return waiters;
+  }
+
+  /** The requests that wait, which do so no more. */
+  takeHeld(): RemoteMessage[] {
+    const held = this.#held;
+    this.#held = [];
+    this.#bytes = 0;
+    for (const { id } of held) if (id !== undefined) this.#parts.waiting(id, undefined);
+    return held;
+  }
+
+  /** Nobody is asked any more. */
+  close(): void {
+    this.#signingIn?.abort();
+    this.#signingIn = undefined;
+  }
+
+  #leave(): void {
+    if (this.#held.length === 0 && this.#waiters.size === 0) this.close();
+  }
+}

@@ -16,12 +16,18 @@ const COMMA = Buffer.from(',');
 export function changed(bytes: Buffer, range: Range, changes: Changes): Buffer | undefined {
   if (bytes[range.start] !== 0x7b) return undefined;
   const keys = keysOf(Object.fromEntries(Object.keys(changes).map((name, slot) => [name, slot])));
-  const pieces: Buffer[] = [];
-  for (const { start, end, slot } of readMembers(bytes, range.start, range.end, keys))
-    if (slot === NO_KEY) pieces.push(COMMA, bytes.subarray(start, end));
+  const members = [...readMembers(bytes, range.start, range.end, keys)];
+  const kept = members.filter(({ slot }) => slot === NO_KEY);
+  const added: Buffer[] = [];
   for (const [name, value] of Object.entries(changes))
-    if (value !== undefined) pieces.push(COMMA, Buffer.from(`${JSON.stringify(name)}:`), value);
-  return Buffer.concat([OPEN, ...pieces.slice(1), CLOSE]);
+    if (value !== undefined) added.push(COMMA, Buffer.from(`${JSON.stringify(name)}:`), value);
+  if (kept.length === members.length) {
+    if (added.length === 0) return bytes.subarray(range.start, range.end);
+    const before = bytes.subarray(range.start, range.end - 1);
+    return Buffer.concat([before, ...added.slice(kept.length === 0 ? 1 : 0), CLOSE]);
+  }
+  const pieces = kept.flatMap(({ start, end }) => [COMMA, bytes.subarray(start, end)]);
+  return Buffer.concat([OPEN, ...[...pieces, ...added].slice(1), CLOSE]);
 }
 
 /** An object of members that are JSON texts; those that are undefined are left out. */

@@ -48,6 +48,7 @@ import {
   SET_LEVEL,
   STATELESS_VERSION,
   SUBSCRIBE,
+  severityOf,
   shortText,
   UNSUBSCRIBE,
   UPDATED,

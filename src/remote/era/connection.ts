@@ -176,7 +176,7 @@ export class Connection {
   #request(id: number, message: RemoteMessage): void {
     const { method, name } = message;
     const isOffline = isAnsweredOffline(method);
-    if (method === CALL && name === SIGN_IN_TOOL) this.#signIn(id);
+    if (method === CALL && name === SIGN_IN_TOOL && this.showsTool) this.#signIn(id);
     else if (this.#isGreeting) this.#waiting.hold(message);
     else if (!this.#isReady && this.#pipe?.isSettled !== true) {
       if (isOffline) this.#answerOffline(id, message);

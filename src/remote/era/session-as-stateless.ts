@@ -357,7 +357,8 @@ export class SessionAsStateless implements Pipe {
       const id = ownIdOf(line, idStart, idEnd);
       if (id !== undefined && this.#own.answered(id, message)) return;
       const open = id === undefined ? undefined : this.#open.get(id);
-      if (open === undefined) this.#parts.listener.message(line);
+      // Passed on, it could end a call that was made again under another id.
+      if (open === undefined) this.#parts.log.info({}, 'the server has answered what is not open');
       else this.#answer(open, message);
     }
   }

@@ -301,11 +301,11 @@ export class StatelessAsSession implements Pipe {
   }
 
   #answered(wire: number | undefined, message: Incoming): void {
-    const { listener } = this.#parts;
     if (wire !== undefined && this.#own.answered(wire, message)) return;
     const open = wire === undefined ? undefined : this.#byWire.get(wire);
     if (open === undefined) {
-      listener.message(message.json);
+      // Passed on, it could end a request that the server knows by another id.
+      this.#parts.log.info({}, 'the server has answered what is not open');
       return;
     }
     const { json: line, envelope } = message;

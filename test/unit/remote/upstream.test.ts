@@ -336,11 +336,13 @@ describe('while nobody has signed in', () => {
 
   test('the tool by which to sign in says what happened, in words [W-REM-26]', async () => {
     const remote = await offline();
+    remote.request('tools/list');
     const first = remote.request('tools/call', { name: 'warder_sign_in' });
     await settled();
     remote.authorizer.asked[0]?.waits('look at the browser');
     await settled();
     expect(remote.waits).toEqual([{ id: first, text: 'look at the browser' }]);
+    expect(remote.upstream.ownTool).toBe('warder_sign_in');
     remote.authorizer.end(NEEDED);
     await settled();
     expect(remote.answerTo(first)?.result).toEqual({
@@ -363,6 +365,13 @@ describe('while nobody has signed in', () => {
     await settled();
     expect(remote.answerTo(third)?.result.content[0].text).toContain('Already signed in');
     expect(remote.pipe.count('tools/call')).toBe(0);
+  });
+
+  test("a tool of the server of that name is the server's", async () => {
+    const remote = await opened();
+    remote.request('tools/call', { name: 'warder_sign_in' });
+    expect(remote.upstream.ownTool).toBeUndefined();
+    expect(remote.pipe.count('tools/call')).toBe(1);
   });
 
   test('a person who does not sign in is no answer: what acts fails with what to do', async () => {

@@ -34,8 +34,6 @@ export interface Pipe {
   cut(reason: string): void;
   /** Aborts all streams without a word to the host, and ends the session at the server. Never rejects. */
   close(): Promise<void>;
-  /** Aborts all that is under way at once: each open request gets an error with the reason, and the server is told nothing. */
-  cut(reason: string): void;
 }
 
 /** What a pipe tells its owner. */

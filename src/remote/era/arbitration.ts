@@ -151,7 +151,9 @@ export class ArbitratedPipe implements Pipe {
       this.#isSettled = true;
       this.#opening = [];
       this.#answers.clear();
-      this.#parts.verdicts.set(this.#key, this.#wire);
+      // One that is known already gets no older for it.
+      const { verdicts } = this.#parts;
+      if (verdicts.get(this.#key) !== this.#wire) verdicts.set(this.#key, this.#wire);
     }
   }
 

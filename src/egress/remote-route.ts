@@ -33,6 +33,9 @@ export interface RemoteRouteParts extends Omit<RoutesParts, 'allowed'> {
   readonly trust: tls.SecureContext;
 }
 
+/** Milliseconds of silence after which the other side is asked whether it is there. */
+const KEEP_ALIVE = 30_000;
+
 /** Whether a host is this machine: by its name, or by an address of the loopback interface. */
 export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === LOOPBACK || host === '::1';
@@ -64,6 +67,8 @@ export class RemoteRoute {
         throw new EgressRefusal('it is not asked without TLS');
       const socket = await this.#routes.dial(destination, true);
       socket.allowHalfOpen = false;
+      // An answer may take hours: whether the other side is still there shows meanwhile.
+      socket.setKeepAlive(true, KEEP_ALIVE);
       return secure ? await this.#startTls(socket, host) : socket;
     } catch (error) {
       if (error instanceof EgressRefusal) this.ledger.recordRefusal(destination, error.reason);

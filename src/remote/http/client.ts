@@ -118,6 +118,7 @@ export class RemoteHttp implements Disposable {
       signal,
       headers: {
         'accept-encoding': ACCEPT_ENCODING,
+        'user-agent': 'warder',
         ...headers,
         ...(body !== undefined && { 'content-length': String(body.length) }),
       },

@@ -5,6 +5,7 @@ import { WarderError } from '../../errors.ts';
 import type { Authorized } from '../authorizer.ts';
 import type { HttpRequest, HttpResponse } from '../http/client.ts';
 import type { AuthorizedRequest, PipeParts } from '../pipe.ts';
+import { discard } from './body.ts';
 
 export interface ExchangeRequest extends Omit<HttpRequest, 'headers'> {
   /** Names in lower case. */
@@ -49,7 +50,7 @@ export async function exchange(parts: ExchangeParts, request: ExchangeRequest): 
     const response = await send(parts, request, authorized);
     const { status } = response;
     if (status === 401 || status === 403) {
-      response.body.destroy();
+      discard(response.body);
       const verdict = await askAgain(parts, request, authorized, response, attempt++);
       if (verdict !== 'again') throw verdict;
       continue;
@@ -57,7 +58,7 @@ export async function exchange(parts: ExchangeParts, request: ExchangeRequest): 
     const wait = busy < MAX_BUSY ? busyTime(response) : undefined;
     if (wait === undefined) return response;
     busy++;
-    response.body.destroy();
+    discard(response.body);
     await delay(wait * 1000, undefined, { signal });
   }
 }

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import { WarderError } from '../../errors.ts';
 import { type Envelope, readEnvelope } from '../../json/envelope.ts';
-import { type Range, readMember } from '../../json/read.ts';
+import { type Range, readMember, readText } from '../../json/read.ts';
 import { type AnswerCode, errorLine, type Refusal } from '../../relay/error-response.ts';
 import { badAnswer } from '../http/problem.ts';
 
@@ -71,6 +71,14 @@ export function errorIn(
 export function errorCodeIn(json: Buffer): number | undefined {
   const error = memberOf(json, 'error');
   return error === undefined ? undefined : codeOf(json, error);
+}
+
+/** Whether an error is about the session: many servers answer 400 and such an error where 404 is due. */
+export function namesSession(json: Buffer): boolean {
+  const error = memberOf(json, 'error');
+  const member = error && readMember(json, error.start, error.end, 'message');
+  const text = member === undefined || typeof member === 'string' ? undefined : readText(json, member, 4096);
+  return text !== undefined && /\bsession\b/i.test(text);
 }
 
 function errorWithoutId(

@@ -7,35 +7,29 @@ import type { HttpResponse } from '../http/client.ts';
 import { badAnswer } from '../http/problem.ts';
 import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
 import { Answers } from './answers.ts';
-import { isEventStream, mediaType } from './body.ts';
+import { discard, isEventStream, mediaType } from './body.ts';
 import { CANCELLED, cancelledId } from './cancellation.ts';
 import { deniesSessions } from './era-evidence.ts';
-import { acts, exchange, isRepeatable } from './exchange.ts';
-import { errorCodeIn, failure, refusalFor, statusProblem } from './failure.ts';
+import { acts } from './exchange.ts';
+import { errorCodeIn, failure, namesSession, refusalFor, statusProblem } from './failure.ts';
 import { Flow } from './flow.ts';
-import { followStream, isUnreachable, StreamGone } from './follow-stream.ts';
+import { followStream, StreamGone } from './follow-stream.ts';
 import { Handshake, readIntroduction, sessionIn, versionIn } from './handshake.ts';
 import { type OpenRequest, OpenRequests } from './open-requests.ts';
+import { exchangeInSession, noSession, type Session } from './session.ts';
+import type { SseEvent } from './sse.ts';
+import { StandingStream } from './standing-stream.ts';
 import { END_TIME, NOTICE_TIME, REQUEST_TIME } from './times.ts';
 
-/** One session at the server. */
-interface Session {
-  readonly id: string | undefined;
-  readonly version: string | undefined;
-  /** Ends its standing stream. */
-  readonly controller: AbortController;
-}
-
 const INITIALIZE = 'initialize';
-const NO_SESSION = (): Session => ({ id: undefined, version: undefined, controller: new AbortController() });
 
 /** Milliseconds after a cancellation during which a late answer is still taken. */
 const CANCEL_TIME = 5000;
 /** Before a cancellation, for the request that it is for to leave. */
 const SEND_TIME = 1000;
-/** Before a call, for the standing stream. */
-const STAND_TIME = 2000;
 const RESUME_FAILURES = 5;
+/** Statuses of a stream that may be there later: the old one may not have ended for the server, or it is too much. */
+const BUSY = new Set([409, 429]);
 /** New sessions that a request waits for. */
 const MAX_RENEWALS = 2;
 
@@ -46,12 +40,11 @@ export class SessionPipe implements Pipe {
   readonly #flow = new Flow();
   readonly #handshake = new Handshake();
   readonly #closing = new AbortController();
-  #session = NO_SESSION();
+  #session = noSession();
   #isOpened = false;
   /** Settles when what came before has arrived: `initialize` has its answer, `notifications/initialized` is taken. */
   #gate: Promise<void> = Promise.resolve();
-  /** Settles when the standing stream is there, or will not be: what a call makes the server ask may come on it. */
-  #standing: Promise<unknown> = Promise.resolve();
+  readonly #standing: StandingStream;
   /** Notifications and answers of the host, one after the other. */
   #notices: Promise<void> = Promise.resolve();
   #renewal: Promise<boolean> | undefined;
@@ -65,6 +58,13 @@ export class SessionPipe implements Pipe {
       flow: this.#flow,
       isShared: true,
       seen: (request, json, message) => this.#seen(request, json, message),
+    });
+    this.#standing = new StandingStream({
+      parts,
+      flow: this.#flow,
+      closing: this.#closing.signal,
+      listen: (session, signal, lastEventId) => this.#listen(session, signal, lastEventId),
+      take: (event) => this.#take(event, undefined),
     });
   }
 
@@ -109,11 +109,11 @@ export class SessionPipe implements Pipe {
     controller.abort();
     if (id === undefined) return;
     try {
-      const { body } = await this.#exchange('DELETE', this.#session, {
+      const { body } = await exchangeInSession(this.#parts, 'DELETE', this.#session, {
         signal: AbortSignal.timeout(END_TIME),
         headTime: END_TIME,
       });
-      body.destroy();
+      discard(body);
     } catch {
       // The server forgets it by itself.
     }
@@ -127,11 +127,11 @@ export class SessionPipe implements Pipe {
     try {
       await before;
       if (this.#closing.signal.aborted) throw new WarderError('remote-unreachable', 'the session has ended');
-      if (acts(request.method)) await this.#standing;
-      if (opens) this.#session = NO_SESSION();
+      if (acts(request.method)) await this.#standing.ready;
+      if (opens) this.#session = noSession();
       const response = await this.#post(request);
       if (opens) this.#noteSession(response);
-      await this.#read(response, request);
+      await this.#read(response, request, true);
     } catch (error) {
       this.#requests.fail(request, error);
     } finally {
@@ -142,7 +142,7 @@ export class SessionPipe implements Pipe {
   async #post(request: OpenRequest): Promise<HttpResponse> {
     for (let renewals = 0; ; renewals++) {
       const session = this.#session;
-      const response = await this.#exchange('POST', session, {
+      const response = await exchangeInSession(this.#parts, 'POST', session, {
         message: request.message,
         signal: request.signal,
         headTime: REQUEST_TIME,
@@ -156,17 +156,19 @@ export class SessionPipe implements Pipe {
     }
   }
 
-  /** Reads the response to a request until it is answered. */
-  async #read(response: HttpResponse, request: OpenRequest): Promise<void> {
+  /** Reads the response to a request until it is answered. `first`: it was not sent again because the session was unknown. */
+  async #read(response: HttpResponse, request: OpenRequest, first: boolean): Promise<void> {
     if (isEventStream(response)) {
       const outcome = await this.#follow(response, request);
       if (outcome === 'lost') throw badAnswer(this.#parts.server, 'ended the stream before its answer');
+      this.#standing.served();
       return;
     }
     if (response.status < 200 || response.status > 299) {
-      await this.#fail(response, request);
+      await this.#fail(response, request, first);
     } else if (mediaType(response) === 'application/json') {
       await this.#answers.takeBody(response, request);
+      this.#standing.served();
     } else {
       response.body.destroy();
       throw badAnswer(
@@ -177,11 +179,17 @@ export class SessionPipe implements Pipe {
   }
 
   /** A response that is no success: the server's own error, or one that names the status. */
-  async #fail(response: HttpResponse, request: OpenRequest): Promise<void> {
+  async #fail(response: HttpResponse, request: OpenRequest, first: boolean): Promise<void> {
+    const session = this.#session;
     const problem = await this.#answers.problemIn(response, request.id);
     const isProblem = problem instanceof WarderError;
     const json = isProblem ? failure(request.id, refusalFor(problem)) : problem.json;
     const code = isProblem ? undefined : problem.code;
+    const isUnknown = response.status === 400 && session.id !== undefined && !isProblem && namesSession(json);
+    if (first && isUnknown && request.method !== INITIALIZE && (await this.#renew(session))) {
+      await this.#read(await this.#post(request), request, false);
+      return;
+    }
     if (this.#opens(request) && deniesSessions(response.status, code)) this.#requests.mismatch(request, json);
     else this.#requests.answer(request, json, request.id);
   }
@@ -199,14 +207,18 @@ export class SessionPipe implements Pipe {
       signal: request.signal,
       failures: RESUME_FAILURES,
       endless: false,
-      take: async ({ data, length, type }) => {
-        if (type !== 'message') return 'more';
-        if (data === undefined) this.#answers.oversize(length, request);
-        else if (data.length > 0) await this.#answers.take(data, request);
+      take: async (event) => {
+        await this.#take(event, request);
         return request.isDone ? 'done' : 'more';
       },
       again: (lastEventId) => this.#listen(session, request.signal, lastEventId),
     });
+  }
+
+  async #take({ type, data, length }: SseEvent, stream: OpenRequest | undefined): Promise<void> {
+    if (type !== 'message') return;
+    if (data === undefined) this.#answers.oversize(length, stream);
+    else if (data.length > 0) await this.#answers.take(data, stream);
   }
 
   /** Sees the answers to the requests that change the session. */
@@ -244,7 +256,7 @@ export class SessionPipe implements Pipe {
       await this.#deliver(message);
       if (message.method === 'notifications/initialized') {
         this.#handshake.initialized = message;
-        this.#stand(this.#session);
+        this.#standing.open(this.#session);
       }
     } catch (error) {
       if (!this.#closing.signal.aborted)
@@ -259,12 +271,12 @@ export class SessionPipe implements Pipe {
   async #deliver(message: RemoteMessage): Promise<void> {
     for (let renewals = 0; ; renewals++) {
       const session = this.#session;
-      const { status, body } = await this.#exchange('POST', session, {
+      const { status, body } = await exchangeInSession(this.#parts, 'POST', session, {
         message,
         signal: this.#closing.signal,
         headTime: NOTICE_TIME,
       });
-      body.destroy();
+      discard(body);
       if (
         status === 404 &&
         session.id !== undefined &&
@@ -291,8 +303,8 @@ export class SessionPipe implements Pipe {
     const signal = this.#closing.signal;
     forgotten.controller.abort();
     if (initialize === undefined) return false;
-    const fresh = NO_SESSION();
-    const response = await this.#exchange('POST', fresh, {
+    const fresh = noSession();
+    const response = await exchangeInSession(this.#parts, 'POST', fresh, {
       message: initialize,
       signal,
       headTime: NOTICE_TIME,
@@ -306,11 +318,15 @@ export class SessionPipe implements Pipe {
     const session: Session = { ...fresh, id, version: versionIn(result) };
     const rest = [...(initialized === undefined ? [] : [initialized]), ...this.#handshake.rest()];
     for (const message of rest) {
-      const { body } = await this.#exchange('POST', session, { message, signal, headTime: NOTICE_TIME });
-      body.destroy();
+      const { body } = await exchangeInSession(this.#parts, 'POST', session, {
+        message,
+        signal,
+        headTime: NOTICE_TIME,
+      });
+      discard(body);
     }
     this.#session = session;
-    if (initialized !== undefined) this.#stand(session);
+    if (initialized !== undefined) this.#standing.open(session);
     this.#parts.log.info(
       { server: this.#parts.server.host },
       'the server had forgotten the session: a new one is open',
@@ -318,83 +334,21 @@ export class SessionPipe implements Pipe {
     return true;
   }
 
-  /** The standing stream of a session, for what the server has to say beside answers. */
-  #stand(session: Session): void {
-    const signal = AbortSignal.any([session.controller.signal, this.#closing.signal]);
-    const first = this.#listen(session, signal, '');
-    this.#standing = Promise.race([first.catch(() => {}), delay(STAND_TIME, undefined, { ref: false })]);
-    void this.#followStanding(session, signal, first);
-  }
-
-  async #followStanding(session: Session, signal: AbortSignal, first: Promise<HttpResponse>): Promise<void> {
-    try {
-      const response = await first.catch((error: unknown) => {
-        if (!isUnreachable(error)) throw error;
-        return undefined;
-      });
-      await followStream(response, {
-        flow: this.#flow,
-        limit: this.#parts.budgets.line,
-        signal,
-        failures: Number.POSITIVE_INFINITY,
-        endless: true,
-        take: async ({ data, length, type }) => {
-          if (type !== 'message') return 'more';
-          if (data === undefined) this.#answers.oversize(length, undefined);
-          else if (data.length > 0) await this.#answers.take(data, undefined);
-          return 'more';
-        },
-        again: (lastEventId) => this.#listen(session, signal, lastEventId),
-      });
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#parts.log.debug({ error: String(error) }, 'the standing stream of a remote server has ended');
-    }
-  }
-
   /** Asks for a stream with GET: the standing one, or the rest of one that broke. Throws `StreamGone`. */
   async #listen(session: Session, signal: AbortSignal, lastEventId: string): Promise<HttpResponse> {
-    const response = await this.#exchange('GET', session, { lastEventId, signal, headTime: NOTICE_TIME });
+    const response = await exchangeInSession(this.#parts, 'GET', session, {
+      lastEventId,
+      signal,
+      headTime: NOTICE_TIME,
+    });
     if (isEventStream(response)) return response;
     response.body.destroy();
     if (response.status === 404 && session.id !== undefined) {
       // A new session has a standing stream of its own; what the old one still owed is lost.
       await this.#renew(session);
     }
-    if (response.status >= 500) throw statusProblem(this.#parts.server, response.status);
+    if (response.status >= 500 || BUSY.has(response.status))
+      throw statusProblem(this.#parts.server, response.status);
     throw new StreamGone();
-  }
-
-  #exchange(
-    method: 'POST' | 'GET' | 'DELETE',
-    session: Session,
-    options: {
-      readonly message?: RemoteMessage;
-      readonly lastEventId?: string;
-      readonly signal: AbortSignal;
-      readonly headTime: number;
-      readonly onSent?: () => void;
-    },
-  ): Promise<HttpResponse> {
-    const { message, lastEventId = '', signal, headTime, onSent } = options;
-    return exchange(this.#parts, {
-      method,
-      url: this.#parts.server,
-      headers: {
-        accept: method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream',
-        ...(message !== undefined && { 'content-type': 'application/json' }),
-        ...(session.id !== undefined && { 'mcp-session-id': session.id }),
-        ...(session.version !== undefined && { 'mcp-protocol-version': session.version }),
-        ...(lastEventId !== '' && { 'last-event-id': lastEventId }),
-      },
-      body: message?.json,
-      signal,
-      headTime,
-      repeatable: method !== 'POST' || isRepeatable(message?.method ?? ''),
-      lane: message?.kind === 'request' ? 'requests' : 'control',
-      id: message?.id,
-      acts: message?.kind === 'request' && acts(message.method),
-      ...(onSent !== undefined && { onSent }),
-    });
   }
 }

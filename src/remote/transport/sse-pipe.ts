@@ -6,7 +6,7 @@ import type { HttpResponse } from '../http/client.ts';
 import { badAnswer } from '../http/problem.ts';
 import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
 import { Answers } from './answers.ts';
-import { isEventStream, readEvents } from './body.ts';
+import { discard, isEventStream, readEvents } from './body.ts';
 import { CANCELLED, cancelledId } from './cancellation.ts';
 import { acts, exchange, isRepeatable } from './exchange.ts';
 import { failure, refusalFor, statusProblem } from './failure.ts';
@@ -92,7 +92,7 @@ export class SsePipe implements Pipe {
         id: message.id,
         acts: message.kind === 'request' && acts(message.method),
       });
-      body.destroy();
+      discard(body);
       if (status > 299) throw statusProblem(this.#parts.server, status);
     } catch (error) {
       if (request === undefined)

@@ -186,7 +186,7 @@ export class StatelessPipe implements Pipe {
     const left = this.#requests.hold(message.json.length);
     try {
       const { body } = await this.#exchange(message, this.#closing.signal, NOTICE_TIME, {});
-      body.destroy();
+      discard(body);
     } catch (error) {
       if (!this.#closing.signal.aborted)
         this.#parts.log.debug(

@@ -242,6 +242,19 @@ describe('where a name may not lead', () => {
     expect([host.accepted, bad.accepted]).toEqual([1, 0]);
   });
 
+  test('an address is judged and dialled where hosts may be named so, and never looked up [W-REM-1]', async () => {
+    await using host = await Host.at(HOST);
+    const before = resolver.queries.length;
+    const dialler = make({ takesAddresses: true });
+    const { socket } = await dialler.dial(HOST, host.port, open, () => {});
+    expect(await exchange(socket, '')).toBe(`${HOST}:end`);
+    for (const name of ['10.0.0.1', '169.254.169.254', '::1', '::ffff:10.0.0.1'])
+      expect(await dialFailure(dialler, 443, none, name)).toMatchObject({ refused: true, decided: [] });
+    for (const name of ['127.1', '0x7f000001', '[::1]', 'fe80::1%lo'])
+      expect((await dialFailure(dialler, 443, open, name)).message).toBe('it is not a host name');
+    expect(resolver.queries.length).toBe(before);
+  });
+
   test('an invalid name is not looked up [W-EGR-1]', async () => {
     const before = resolver.queries.length;
     for (const name of ['127.0.0.1', 'a b.test', 'a.test\r\nX: y', '', '::1']) {
@@ -414,6 +427,23 @@ describe('through a proxy', () => {
     const { socket, address } = await dialler.dial('localhost', host.port, opens('127.0.0.1/32'), () => {});
     socket.destroy();
     expect([address, proxy.accepted]).toEqual(['127.0.0.1', 0]);
+  });
+
+  test('hears addresses where hosts are named so, those of this machine excepted [W-REM-1]', async () => {
+    await using host = await Host.at('127.0.0.1');
+    await using proxy = await serveProxy({ '9.9.9.8:443': host, '[2620:fe::9]:443': host });
+    const dialler = make({ takesAddresses: true, proxy: new UpstreamProxy({ url: proxy.url, except: [] }) });
+    for (const [address, authority] of [
+      ['9.9.9.8', '9.9.9.8:443'],
+      ['2620:fe::9', '[2620:fe::9]:443'],
+    ] as const) {
+      (await dialler.dial(address, 443, none, () => {})).socket.destroy();
+      expect(proxy.heads.at(-1)).toMatch(`CONNECT ${authority} HTTP/1.1`);
+    }
+    const asked = proxy.accepted;
+    (await dialler.dial('127.0.0.1', host.port, opens('127.0.0.1/32'), () => {})).socket.destroy();
+    expect(proxy.accepted).toBe(asked);
+    expect(await dialFailure(dialler, 443, none, '10.0.0.1')).toMatchObject({ refused: true, decided: [] });
   });
 
   test("the proxy's own name is resolved; it gets its login", async () => {

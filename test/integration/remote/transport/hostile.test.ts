@@ -493,3 +493,70 @@ test('too many requests are refused, and the host is read no further until there
   await one.until(() => one.drained > 0);
   expect(one.pipe.full).toBe(false);
 });
+
+test('a session that the server calls unknown with 400 instead of 404 is opened anew all the same', async () => {
+  let opened = 0;
+  await using place = await serve(({ id, method }, response, { headers }) => {
+    if (method === 'initialize')
+      answerJson(response, 200, result(id, INTRODUCTION), { 'mcp-session-id': `s${++opened}` });
+    else if (id === undefined) response.writeHead(202).end();
+    else if (headers['mcp-session-id'] === 's1') {
+      const error = { code: -32000, message: 'Bad Request: No valid session ID provided' };
+      answerJson(response, 400, { jsonrpc: '2.0', error, id: null });
+    } else answerJson(response, 200, result(id, { opened }));
+  });
+  await using one = host(place, 'session');
+  await one.initialize();
+  expect((await one.request('ping')).result).toEqual({ opened: 2 });
+});
+
+test('a call whose headers the server refuses is made once more when its tools are known', async () => {
+  const schema = { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } };
+  let calls = 0;
+  await using place = await serve(({ id, method }, response, { headers }) => {
+    if (method === 'tools/list')
+      answerJson(response, 200, result(id, { tools: [{ name: 't', inputSchema: schema }] }));
+    else if (++calls > 3 || headers['mcp-param-region'] !== 'eu') {
+      answerJson(response, 400, { jsonrpc: '2.0', id, error: { code: -32020, message: 'Header mismatch' } });
+    } else answerJson(response, 200, result(id, { resultType: 'complete', content: [] }));
+  });
+  await using one = host(place, 'stateless');
+  const call = { name: 't', arguments: { region: 'eu' } };
+  expect((await one.modern('tools/call', call)).result).toBeDefined();
+  expect(place.requests.map(({ headers }) => headers['mcp-method'])).toEqual([
+    'tools/call',
+    'tools/list',
+    'tools/call',
+  ]);
+  expect(place.requests[1]?.body).toContain('io.modelcontextprotocol/protocolVersion');
+  calls = 3;
+  expect((await one.modern('tools/call', call)).error.code).toBe(-32020);
+  expect(calls).toBe(5);
+});
+
+test('the standing stream is asked for again, from its last event, when it breaks or is not there yet', async () => {
+  const asked: (string | undefined)[] = [];
+  await using place = await serve(
+    ({ id, method }, response) => {
+      if (method === 'initialize') answerJson(response, 200, result(id, INTRODUCTION));
+      else response.writeHead(202).end();
+    },
+    ({ headers }, response) => {
+      asked.push(headers['last-event-id']?.toString());
+      if (asked.length === 1) {
+        response.writeHead(409).end();
+        return;
+      }
+      const params = { n: asked.length };
+      const message = { jsonrpc: '2.0', method: 'notifications/message', params };
+      events(response, `id: e${asked.length}\nretry: 10\ndata: ${JSON.stringify(message)}\n\n`);
+      if (asked.length < 4) response.end();
+    },
+  );
+  await using one = host(place, 'session');
+  await one.initialize();
+  await one.until(() => one.messages.length === 3);
+  expect(one.messages.map(({ params }) => params.n)).toEqual([2, 3, 4]);
+  expect(one.streams).toEqual([undefined, undefined, undefined]);
+  expect(asked).toEqual([undefined, undefined, 'e2', 'e3']);
+});

@@ -47,8 +47,8 @@ export interface CredentialedRequest {
   readonly path: string;
   /** By which a person has confirmed it. */
   readonly rule?: string;
-  /** The tool call that it is for, where that is known. */
-  readonly call?: string;
+  /** The tool call that it is for, where that is known; null: none. */
+  readonly call?: string | null;
   /** Of an access token: who issued it, its scopes, and a digest of its id. */
   readonly issuer?: string;
   readonly scopes?: string;
@@ -245,12 +245,18 @@ export class EgressLedger {
     audit.append('egress.connect', { ...this.#session(), profile, ...this.#calls(), ...fields }, durability);
   }
 
-  #use({ path, ...fields }: Omit<Fields['credential.use'], 'session' | 'profile' | 'calls'>): void {
+  #use({
+    path,
+    call,
+    ...fields
+  }: Omit<Fields['credential.use'], 'session' | 'profile' | 'call' | 'calls'> & {
+    readonly call?: string | null;
+  }): void {
     const { profile, audit, durability } = this.#parts;
     const use = {
       ...this.#session(),
       profile,
-      ...(fields.call === undefined && this.#calls()),
+      ...(call === undefined ? this.#calls() : call !== null && { call }),
       ...fields,
       ...(path !== undefined && { path: truncate(path) }),
     };

@@ -9,7 +9,8 @@ export function credentialLedger(
   callOf: (id: number) => string | undefined,
 ): CredentialLedger {
   const toUse = ({ mark, url, method, id }: AuthorizedRequest): CredentialedRequest => {
-    const call = id === undefined ? undefined : callOf(id);
+    // Of several calls in flight only the one whose message it carries is the cause.
+    const call = (id === undefined ? undefined : callOf(id)) ?? null;
     const { credential, version, issuer, scopes, token } = mark;
     return {
       credential,
@@ -21,7 +22,7 @@ export function credentialLedger(
       token,
       ...(issuer !== undefined && { issuer }),
       ...(scopes !== undefined && { scopes }),
-      ...(call !== undefined && { call }),
+      call,
     };
   };
   return {

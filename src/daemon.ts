@@ -16,7 +16,9 @@ import { openCredentials } from './credential/open.ts';
 import { Rejections } from './credential/rejections.ts';
 import { LogSigner, opensSilently } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
+import { userBrowser } from './os/browser.ts';
 import { programFile } from './os/build.ts';
+import { userDisplay } from './os/display.ts';
 import { homeFolder } from './os/home.ts';
 import { openPolkit } from './os/polkit.ts';
 import { processes } from './os/processes.ts';
@@ -121,6 +123,30 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       log,
     });
   });
+  const remote = lazy(async () => {
+    const { Remote } = await import('./remote/remote.ts');
+    const desktop = userDisplay({ env, home: user.home, uid });
+    return new Remote({
+      egress,
+      credentials,
+      locks,
+      audit,
+      state: places.state,
+      settings: settings.remote,
+      browser: userBrowser({
+        platform: process.platform,
+        command: settings.remote.browser,
+        environment: async () => {
+          const { env: variables, display } = await desktop.find();
+          return display === undefined ? undefined : variables;
+        },
+        hasDesktop: () => desktop.isPossible(),
+        spawn,
+      }),
+      clock,
+      log,
+    });
+  });
   const presence = new Presence(
     new Pin(() => credentials.store().blobs, clock),
     openPolkit({ pid: process.pid, uid }),
@@ -171,6 +197,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       locks,
       networks,
       egress,
+      remote,
       places,
       uid,
       gid: process.getgid?.() ?? -1,
@@ -214,6 +241,8 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     async refresh(credential, revoked) {
       locks.reload();
       if (credential === undefined) return {};
+      const [, profile] = /^oauth\/(.+)$/.exec(credential) ?? [];
+      if (profile !== undefined) await (await remote.made)?.accounts.reload(profile);
       return revoked ? sessions.revoke(credential) : await sessions.rotate(credential);
     },
     openSession: (request, host) => sessions.open(request, host),
@@ -270,6 +299,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     ],
     async [Symbol.asyncDispose]() {
       redactions.delete(redact);
+      await (await remote.made)?.[Symbol.asyncDispose]();
       await networks[Symbol.asyncDispose]();
       await profiles[Symbol.asyncDispose]();
       // The log's last signature needs the store.
@@ -281,16 +311,19 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
   };
 }
 
-/** Calls `make` at the first use, and again after a failure. */
-function lazy<Made>(make: () => Promise<Made>): () => Promise<Made> {
+/** Calls `make` at the first use, and again after a failure. `made` is undefined before. */
+function lazy<Made>(
+  make: () => Promise<Made>,
+): (() => Promise<Made>) & { readonly made: Promise<Made> | undefined } {
   let made: Promise<Made> | undefined;
-  return () => {
+  const get = (): Promise<Made> => {
     made ??= make().catch((error: unknown) => {
       made = undefined;
       throw error;
     });
     return made;
   };
+  return Object.defineProperty(get, 'made', { get: () => made }) as ReturnType<typeof lazy<Made>>;
 }
 
 /** The daemon installs nothing. The command line does, while a person waits. */

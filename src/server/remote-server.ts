@@ -1,16 +1,46 @@
 // A remote server: nothing is started, and nothing of it is on this machine but the session's side of it.
-import { WarderError } from '../errors.ts';
-import type { Profile, ProfileServer } from '../profile/format.ts';
-import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
+import type { Profile, RemoteServer } from '../profile/format.ts';
+import type { NamedValue, SessionContext, StartedServer, StartParts } from './started-server.ts';
 
-/** Makes a session's side of a remote server. Nothing is asked of it yet. */
+/** Makes a session's side of a remote server. Nothing is asked of it yet. Throws what loading the rest of Warder's parts does. */
 export async function startRemoteServer(
   profile: Profile,
-  _server: Extract<ProfileServer, { kind: 'url' }>,
-  _context: SessionContext,
-  _parts: StartParts,
+  server: RemoteServer,
+  context: SessionContext,
+  parts: StartParts,
 ): Promise<StartedServer> {
-  throw new WarderError('unsupported', `cannot start "${profile.name}": "server" is a URL`, {
-    hint: 'use "command" and "args"',
+  const { session, agreement, signIn, connection, calls, callOf } = context;
+  const remote = await (await parts.remote()).open({
+    profile,
+    server,
+    session,
+    agreement,
+    ask: signIn,
+    connection,
+    calls,
+    callOf,
   });
+  const { origin, pathname, host } = new URL(server.url);
+  const names = profile.credentials.map(({ name }) => name);
+  const token: Omit<NamedValue, 'value'> = { variable: 'token', name: names[0] ?? `oauth/${profile.name}` };
+  return {
+    server: remote.server,
+    gone: remote.gone,
+    process: undefined,
+    command: [server.url],
+    started: { url: `${origin}${pathname}` },
+    sandbox: { off: false, layers: ['remote'], network: [host], limits: null },
+    // It is sent with each request, and recorded then.
+    credentials: [],
+    tokens: () => remote.values().map((value) => ({ ...token, value })),
+    onTokens: (listener) => remote.onChange(listener),
+    redact: (text) => text,
+    update: (credentials) => parts.credentials.resolve(profile.name, credentials),
+    revoke: (credential) => {
+      const isUsed = names.includes(credential) || credential === `oauth/${profile.name}`;
+      const reason = `the credential "${credential}" was revoked`;
+      return { cut: isUsed ? remote.cut(reason) : 0, has: false };
+    },
+    longestTurn: 0,
+  };
 }

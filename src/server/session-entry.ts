@@ -1,4 +1,5 @@
 // What is known of an open session, from its request until its server is gone.
+import type { SessionConsent } from '../consent/service.ts';
 import type { OpenTrust } from '../consent/trust.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
@@ -8,6 +9,7 @@ import type { ProfilePolicy } from '../profile/format.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import type { Session } from '../relay/session.ts';
 import type { SessionStatus } from '../wire/control.ts';
+import type { SessionAgreement } from './session-agreement.ts';
 import type { SessionSecrets } from './session-secrets.ts';
 import type { StartedServer } from './started-server.ts';
 
@@ -35,6 +37,10 @@ export interface SessionEntry {
   /** Those who confirm uses of its credentials, once its server has started. */
   readonly confirmations: PromiseWithResolvers<Confirmations>;
   readonly secrets: SessionSecrets;
+  /** What of a remote server is agreed to. */
+  readonly agreement: SessionAgreement;
+  /** Undefined while the server starts. */
+  consent: SessionConsent | undefined;
   /** Undefined while the server starts. */
   trust: OpenTrust | undefined;
 }

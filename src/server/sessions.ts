@@ -18,12 +18,13 @@ import type { Log } from '../os/log.ts';
 import { loadConditions, requireConditions } from '../policy/condition.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
-import type { Consent } from '../relay/consent.ts';
+import type { Consent, OpenConsent } from '../relay/consent.ts';
 import { Neighbours } from '../relay/neighbours.ts';
 import { Session } from '../relay/session.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { NO_CONFIRMATIONS, StartingConfirmations } from './confirmations.ts';
 import { PlantedRecords } from './planted-record.ts';
+import { SessionAgreement } from './session-agreement.ts';
 import { type SessionEntry, statusOf } from './session-entry.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
 import { rotateSession } from './session-rotation.ts';
@@ -85,6 +86,8 @@ export class Sessions {
       confirmations: Promise.withResolvers(),
       secrets: new SessionSecrets(profile.name, this.#parts.log),
       trust: undefined,
+      agreement: new SessionAgreement(),
+      consent: undefined,
     };
     const { id } = entry;
     this.#entries.set(id, entry);
@@ -113,7 +116,9 @@ export class Sessions {
         session: id,
         profile: profile.name,
         host: programOf(request),
-        server: serverDigest(profile, started.command, held.server),
+        get server() {
+          return serverDigest(profile, started.command, held.server);
+        },
         reach: reachOf(profile),
         definition: (tool) => held.definition(tool),
         claims: (tool) => held.claims(tool),
@@ -121,6 +126,8 @@ export class Sessions {
         calls: () => entry.session?.calls() ?? [],
         redact: (text) => this.redact(text),
       });
+      entry.consent = consent;
+      entry.agreement.begin(held.remote);
       entry.confirmations.resolve(consent.credentials);
       try {
         entry.session = this.#begin(entry, started, { consent, held });
@@ -294,6 +301,10 @@ export class Sessions {
       refused,
       connection: () => `${id}-n${++entry.connections}`,
       calls: () => entry.session?.calls() ?? [],
+      callOf: (id) => entry.session?.callOf(id),
+      agreement: entry.agreement,
+      signIn: (question) =>
+        entry.consent?.signIn({ ...question, dialog: entry.session?.dialog }) ?? NOT_ASKED,
       confirmations: new StartingConfirmations(entry.confirmations.promise),
       onPlanted: (report) => this.#planted.record(id, loaded.profile, report),
       onOverrun: (error) => {
@@ -308,6 +319,17 @@ export class Sessions {
 function programOf({ host }: SessionRequest): HostIdentity {
   return identifyHost(host.chain);
 }
+
+/** Nobody is asked before a session is open. */
+const NOT_ASKED: OpenConsent = {
+  outcome: Promise.resolve({
+    decision: 'deny',
+    rule: 'consent.early',
+    reason: 'nobody is asked before the session is open',
+  }),
+  notice: '',
+  withdraw: () => {},
+};
 
 const FAULT = new WarderError('daemon-internal', 'a fault in Warder ended the session', {
   hint: 'the log of the daemon says why: "warder doctor" names the file',

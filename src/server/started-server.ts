@@ -11,6 +11,7 @@ import type { WarderError } from '../errors.ts';
 import type { PackageStore } from '../package/store.ts';
 import type { ProfileCredential } from '../profile/credential.ts';
 import type { SessionServer } from '../relay/upstream.ts';
+import type { Remote, RemoteRequest } from '../remote/remote.ts';
 import type { SandboxKind } from '../sandbox/choose.ts';
 import type { Machine } from '../sandbox/machine.ts';
 import type { NetworkPool } from '../sandbox/network-pool.ts';
@@ -19,6 +20,7 @@ import type { ServerIdentity } from '../wire/hello.ts';
 import type { ServerParts } from './process.ts';
 import type { RuntimeRoots } from './runtime-folder.ts';
 import type { RequestContext } from './sandbox-request.ts';
+import type { SessionAgreement } from './session-agreement.ts';
 
 /** What every start needs. */
 export interface StartParts extends RequestContext {
@@ -35,6 +37,8 @@ export interface StartParts extends RequestContext {
   readonly landlockStage: string;
   readonly locks: Pick<Locks, 'assertUsable'>;
   readonly networks: Pick<NetworkPool, 'take'>;
+  /** The room of remote servers, loaded when it is first needed. */
+  readonly remote: () => Promise<Pick<Remote, 'open'>>;
   /** The egress room, loaded when it is first needed. */
   readonly egress: () => Promise<Pick<Egress, 'open' | 'ports'>>;
 }
@@ -50,6 +54,12 @@ export interface SessionContext {
   readonly connection: () => string;
   /** The ids, as in the log, of the tool calls that are in flight. */
   readonly calls: () => readonly string[];
+  /** The request that the relay knows by an id, as in the log. */
+  readonly callOf: (id: number) => string | undefined;
+  /** What of a remote server is agreed to. */
+  readonly agreement: SessionAgreement;
+  /** Asks a person whether to sign in. */
+  readonly signIn: RemoteRequest['ask'];
   /** Told what the server plants. */
   readonly onPlanted: (report: PlantedReport) => void;
   /** The hosts that it was refused. */

@@ -3,22 +3,29 @@ import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { type ClientAuth, ClientSecretPost, None } from 'oauth4webapi';
 import { WarderError } from '../../errors.ts';
-import type { OAuthParts } from './parts.ts';
+import type { AuthorizationServer } from './authorization-server.ts';
+import { type OAuthParts, randomText } from './parts.ts';
 import type { ClientKey, ClientRegistration } from './registration.ts';
 
 /** Seconds that a signed assertion is valid. */
 const ASSERTION_LIFETIME = 60;
 
 /** The client authentication of a registration, for one request. Throws `sign-in-failed` where it is incomplete. */
-export function clientAuth(parts: OAuthParts, registration: ClientRegistration): ClientAuth {
+export function clientAuth(
+  parts: OAuthParts,
+  registration: ClientRegistration,
+  { tokenAuthAlgorithms }: Pick<AuthorizationServer, 'tokenAuthAlgorithms'>,
+): ClientAuth {
   const { authMethod, clientSecret, key } = registration;
   if (authMethod === 'none') return None();
   if (authMethod === 'private_key_jwt' && key !== undefined) {
     return async (server, client, body) => {
-      const assertion = await signAssertion(parts, key, client.client_id, server.issuer);
+      const { client_id: clientId } = client;
+      const { issuer } = server;
+      const assertion = await signAssertion(parts, key, { clientId, issuer, listed: tokenAuthAlgorithms });
       body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
       body.set('client_assertion', assertion);
-      body.set('client_id', client.client_id);
+      body.set('client_id', clientId);
     };
   }
   if (clientSecret === undefined) {
@@ -50,11 +57,15 @@ function formEncode(text: string): string {
 async function signAssertion(
   parts: OAuthParts,
   key: ClientKey,
-  clientId: string,
-  issuer: string,
+  about: {
+    readonly clientId: string;
+    readonly issuer: string;
+    readonly listed: readonly string[] | undefined;
+  },
 ): Promise<string> {
+  const { clientId, issuer, listed } = about;
   const now = Math.floor(parts.clock.now() / 1000);
-  const { privateKey, algorithm } = readKey(key);
+  const { privateKey, algorithm } = readKey(key, listed);
   return new SignJWT({})
     .setProtectedHeader({ alg: algorithm, typ: 'JWT', ...(key.id !== undefined && { kid: key.id }) })
     .setIssuer(clientId)
@@ -63,7 +74,7 @@ async function signAssertion(
     .setIssuedAt(now)
     .setNotBefore(now)
     .setExpirationTime(now + ASSERTION_LIFETIME)
-    .setJti(Buffer.from(parts.random(24)).toString('base64url'))
+    .setJti(randomText(parts, 24))
     .sign(privateKey);
 }
 
@@ -73,8 +84,14 @@ const CURVES: Readonly<Record<string, string>> = {
   secp521r1: 'ES512',
 };
 
-/** Reads a client's key, and finds the algorithm that it signs with. Throws `sign-in-failed`; never shows the key. */
-export function readKey(key: ClientKey): { readonly privateKey: KeyObject; readonly algorithm: string } {
+/**
+ * Reads a client's key, and finds the algorithm that it signs with: the profile's, else the first of the key's that the
+ * server lists. Throws `sign-in-failed`; never shows the key.
+ */
+function readKey(
+  key: ClientKey,
+  listed: readonly string[] | undefined,
+): { readonly privateKey: KeyObject; readonly algorithm: string } {
   let privateKey: KeyObject;
   try {
     const text = key.key.trim();
@@ -86,7 +103,7 @@ export function readKey(key: ClientKey): { readonly privateKey: KeyObject; reado
     throw keyError('it is neither PEM nor a JSON Web Key, or has a passphrase');
   }
   const algorithms = algorithmsOf(privateKey);
-  const algorithm = key.algorithm ?? algorithms[0];
+  const algorithm = key.algorithm ?? algorithms.find((one) => listed?.includes(one)) ?? algorithms[0];
   if (algorithm === undefined)
     throw keyError('it is of a kind that signs no tokens; RSA keys need 2048 bits');
   if (!algorithms.includes(algorithm)) throw keyError(`it cannot sign with ${algorithm}`);

@@ -60,7 +60,7 @@ export async function startDevice(
   const response = await deviceAuthorizationRequest(
     { issuer: server.issuer, device_authorization_endpoint: server.deviceAuthorizationEndpoint },
     { client_id: registration.clientId },
-    clientAuth(parts, registration),
+    clientAuth(parts, registration, server),
     { ...targetParameters(target) },
     requestOptions(parts),
   );

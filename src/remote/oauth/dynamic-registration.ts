@@ -31,14 +31,16 @@ export async function registerClient(
 ): Promise<ClientRegistration> {
   const { redirectUri, scopes, dpop } = request;
   const authMethod = registrationMethod(server);
-  const grants = redirectUri === undefined ? [DEVICE_GRANT] : ['authorization_code'];
+  const grant = redirectUri === undefined ? DEVICE_GRANT : 'authorization_code';
+  // A server that gives no refresh tokens may refuse a client that wants some.
+  const refreshes = server.grantTypes?.includes('refresh_token') !== false;
   const response = await dynamicClientRegistrationRequest(
     { issuer: server.issuer, registration_endpoint: server.registrationEndpoint ?? '' },
     {
       client_name: CLIENT_NAME,
       application_type: 'native',
       redirect_uris: redirectUri === undefined ? [] : [redirectUri],
-      grant_types: [...grants, 'refresh_token'],
+      grant_types: refreshes ? [grant, 'refresh_token'] : [grant],
       response_types: redirectUri === undefined ? [] : ['code'],
       token_endpoint_auth_method: authMethod,
       ...(scopes !== undefined && { scope: scopes.join(' ') }),

@@ -36,7 +36,7 @@ export async function revokeTokens(
     const response = await revocationRequest(
       { issuer: server.issuer, revocation_endpoint: server.revocationEndpoint ?? '' },
       { client_id: registration.clientId },
-      clientAuth(parts, registration),
+      clientAuth(parts, registration, server),
       token,
       { ...requestOptions(parts), additionalParameters: { token_type_hint: hint } },
     );

@@ -39,7 +39,7 @@ export async function sendGrant(
     const response = await genericTokenEndpointRequest(
       { issuer: server.issuer, token_endpoint: server.tokenEndpoint },
       { client_id: registration.clientId },
-      clientAuth(parts, registration),
+      clientAuth(parts, registration, server),
       type,
       { ...parameters },
       requestOptions(parts, headers),

@@ -67,6 +67,20 @@ test('a native client registers with exactly its redirect URI, as public as the 
   });
 });
 
+test('a client for the device flow, and one of a server that gives no refresh tokens', async () => {
+  const asked = async (redirectUri: string | undefined, grantTypes?: readonly string[]) => {
+    const parts = scripted({ [PLACE]: { client_id: 'c' } });
+    await registerClient(parts, serverOf({ grantTypes }), { redirectUri, scopes: undefined, dpop: false });
+    return JSON.parse(parts.asked[0]?.body ?? '');
+  };
+  expect(await asked(undefined)).toMatchObject({
+    redirect_uris: [],
+    response_types: [],
+    grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+  });
+  expect((await asked(REDIRECT, ['authorization_code'])).grant_types).toEqual(['authorization_code']);
+});
+
 const register = (answer: unknown, tokenAuthMethods?: readonly string[]) =>
   registerClient(scripted({ [PLACE]: answer }), serverOf({ tokenAuthMethods }), {
     redirectUri: REDIRECT,

@@ -253,6 +253,25 @@ test('W-AUTH-22 a private key signs for the issuer alone, for a minute, once, an
   expect(ids.size).toBe(2);
 });
 
+test('a key of several algorithms signs with one that the server lists', async () => {
+  const pem = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+    type: 'pkcs8',
+    format: 'pem',
+  });
+  const signed = async (tokenAuthAlgorithms: readonly string[] | undefined, algorithm?: string) => {
+    const parts = scripted({ [PLACE]: good });
+    const key = { key: pem.toString(), id: undefined, algorithm };
+    const client = clientOf({ authMethod: 'private_key_jwt', key });
+    const target = { resource: RESOURCE, scopes: undefined };
+    await requestClientCredentials(parts, serverOf({ tokenAuthAlgorithms }), client, target);
+    return decodeProtectedHeader(parts.asked[0]?.form.get('client_assertion') ?? '').alg;
+  };
+  expect(await signed(undefined)).toBe('RS256');
+  expect(await signed(['ES256', 'PS256'])).toBe('PS256');
+  expect(await signed(['ES256'])).toBe('RS256');
+  expect(await signed(['PS256'], 'RS512')).toBe('RS512');
+});
+
 test('W-AUTH-22 a key that is none, or does not fit, is not quoted', async () => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({
     type: 'pkcs8',

@@ -295,8 +295,8 @@ export class Account implements AsyncDisposable {
     this.#backOff.failed(known);
     if (end === undefined) {
       exchanged(marked, { outcome: 'failed', reason: reasonOf(error) });
-      // An answer came: what was sent is not spent. Without one nobody knows.
-      if (refusal !== undefined && marked.sent !== undefined)
+      // An answer came: what was sent is not spent, unless an earlier one was lost. Without an answer nobody knows.
+      if (refusal !== undefined && !isInterrupted && marked.sent !== undefined)
         await this.#write({ ...marked, serial: marked.serial + 1, sent: undefined }, lock).catch((cause) =>
           log.warn({ profile, error: reasonOf(cause) }, 'the mark of a refresh stays'),
         );

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 import type { AuthorizationServer } from '../oauth/authorization-server.ts';
+import type { OAuthErrorCode } from '../oauth/refusal.ts';
 import type { ClientRegistration } from '../oauth/registration.ts';
 import type { ServerRecord } from '../oauth/server-record.ts';
 import type { TokenSet } from '../oauth/token-set.ts';
@@ -132,4 +133,30 @@ export function fits(
   profile: Pick<AccountRecord, 'server' | 'configuration'>,
 ): boolean {
   return record.server === profile.server && record.configuration === profile.configuration;
+}
+
+/** What of a record is left when its tokens are gone. */
+export function endedRecord(record: AccountRecord, why: EndReason): AccountRecord {
+  const { tokens: _tokens, identity: _identity, sent: _sent, ...rest } = record;
+  return {
+    ...rest,
+    serial: record.serial + 1,
+    tokens: undefined,
+    identity: undefined,
+    sent: undefined,
+    ended: why,
+  };
+}
+
+/** What a refusal means for the tokens that were sent; undefined: nothing. */
+export function endOf(refusal: OAuthErrorCode | undefined, isInterrupted: boolean): EndReason | undefined {
+  switch (refusal) {
+    case 'invalid_grant':
+      return isInterrupted ? 'interrupted' : 'refused';
+    case 'invalid_client':
+    case 'unauthorized_client':
+      return 'client';
+    default:
+      return undefined;
+  }
 }

@@ -8,15 +8,15 @@
 //   - new tokens that cannot be stored are not used and not dropped: they are kept, with the lock, until they are stored.
 //   - `invalid_grant` ends an account only if the store still has the token that failed.
 //   - a server that is not reached ends nothing.
-import { setTimeout as delay } from 'node:timers/promises';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
-import { type OAuthErrorCode, refusalOf } from '../oauth/refusal.ts';
-import { type AccountRecord, digestOf, type EndReason, fits } from './account-record.ts';
+import { refusalOf } from '../oauth/refusal.ts';
+import { type AccountRecord, digestOf, type EndReason, endedRecord, endOf, fits } from './account-record.ts';
 import type { AccountLock, AccountStore } from './account-store.ts';
 import { BackOff } from './back-off.ts';
 import { type Arrival, freshness } from './freshness.ts';
+import { UnstoredTokens } from './unstored.ts';
 import { untilAborted } from './until-aborted.ts';
 
 /** What one renewal gives: the members of the record that it changes. */
@@ -50,16 +50,6 @@ export interface AccountParts {
   readonly log: Log;
 }
 
-/** New tokens that the store has not taken yet. */
-interface Unstored {
-  readonly record: AccountRecord;
-  readonly lock: AccountLock;
-  error: WarderError;
-}
-
-/** Milliseconds between tries to store what could not be stored. */
-const STORE_RETRY = 2000;
-
 export class Account implements AsyncDisposable {
   readonly #parts: AccountParts;
   readonly #backOff: BackOff;
@@ -71,7 +61,7 @@ export class Account implements AsyncDisposable {
   /** The last of the transactions that wait or run. */
   #queue: Promise<unknown> = Promise.resolve();
   #renewing: { readonly failed: string | undefined; readonly done: Promise<void> } | undefined;
-  #unstored: Unstored | undefined;
+  readonly #unstored: UnstoredTokens;
   /** The digest of an access token that the remote server has refused, though it was new. */
   #rejected: string | undefined;
   readonly #closed = new AbortController();
@@ -79,6 +69,10 @@ export class Account implements AsyncDisposable {
   constructor(parts: AccountParts) {
     this.#parts = parts;
     this.#backOff = new BackOff(parts.clock);
+    this.#unstored = new UnstoredTokens(
+      (record, lock) => this.#write(record, lock),
+      (record) => parts.exchanged(record, { outcome: 'stored' }),
+    );
   }
 
   get profile(): string {
@@ -113,13 +107,13 @@ export class Account implements AsyncDisposable {
    */
   async current(signal: AbortSignal): Promise<AccountRecord | undefined> {
     await untilAborted(this.load(true), signal);
-    await untilAborted(this.#settleUnstored(), signal);
+    await untilAborted(this.#unstored.settle(), signal);
     const time = this.#freshness();
     if (time === 'fresh') return this.isSignedIn ? this.#record : undefined;
     try {
       await untilAborted(this.#renew(undefined), signal);
     } catch (error) {
-      if (signal.aborted || this.#unstored !== undefined) throw error;
+      if (signal.aborted || this.#unstored.isAny) throw error;
       // It is renewed ahead of its end: until then a server that is not reached hinders nobody.
       if (this.#freshness() !== 'due') throw error;
     }
@@ -131,7 +125,7 @@ export class Account implements AsyncDisposable {
    * Throws like `current`.
    */
   async refused(accessToken: string, signal: AbortSignal): Promise<boolean> {
-    await untilAborted(this.#settleUnstored(), signal);
+    await untilAborted(this.#unstored.settle(), signal);
     const isStill = (): boolean => this.#record?.tokens?.accessToken === accessToken;
     if (isStill()) await untilAborted(this.#renew(accessToken), signal);
     if (isStill()) this.#reject(accessToken);
@@ -185,8 +179,7 @@ export class Account implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort();
     await this.#queue.catch(() => {});
-    await this.#settleUnstored().catch(() => {});
-    this.#release();
+    await this.#unstored[Symbol.asyncDispose]();
   }
 
   #freshness(): 'fresh' | 'due' | 'over' {
@@ -347,55 +340,21 @@ export class Account implements AsyncDisposable {
       const isLost = known.code === 'credential-long';
       exchanged(record, { outcome: isLost ? 'failed' : 'kept', reason: known.code });
       log.error({ profile, error: known.code }, 'new tokens cannot be stored');
-      if (!isLost) {
-        this.#unstored = { record, lock, error: known };
-        void this.#retryUnstored();
-      }
+      if (!isLost) this.#unstored.keep(record, lock);
       throw known;
     }
-  }
-
-  /** Throws why new tokens are not stored yet, after another try. */
-  async #settleUnstored(): Promise<void> {
-    const unstored = this.#unstored;
-    if (unstored !== undefined) await this.#store(unstored);
-  }
-
-  async #retryUnstored(): Promise<void> {
-    while (this.#unstored !== undefined && !this.#closed.signal.aborted) {
-      await delay(STORE_RETRY, undefined, { signal: this.#closed.signal, ref: false }).catch(() => {});
-      await this.#settleUnstored().catch(() => {});
-    }
-  }
-
-  async #store(unstored: Unstored): Promise<void> {
-    try {
-      await this.#write(unstored.record, unstored.lock);
-    } catch (error) {
-      unstored.error = asWarderError(error);
-      throw unstored.error;
-    }
-    if (this.#unstored !== unstored) return;
-    this.#parts.exchanged(unstored.record, { outcome: 'stored' });
-    this.#release();
-  }
-
-  #release(): void {
-    const unstored = this.#unstored;
-    this.#unstored = undefined;
-    unstored?.lock[Symbol.dispose]();
   }
 
   /** Runs changes of the account one at a time, in this process and in all. */
   #transact<T>(change: (lock: AccountLock) => Promise<T>): Promise<T> {
     const run = async (): Promise<T> => {
       // The lock is still held: no change goes before what waits to be stored.
-      await this.#settleUnstored();
+      await this.#unstored.settle();
       const lock = await this.#parts.store.lock(this.#parts.profile, this.#closed.signal);
       try {
         return await change(lock);
       } finally {
-        if (this.#unstored?.lock !== lock) lock[Symbol.dispose]();
+        if (!this.#unstored.holds(lock)) lock[Symbol.dispose]();
       }
     };
     const result = this.#queue.then(run);
@@ -441,32 +400,6 @@ export class Account implements AsyncDisposable {
 
   #changed(): void {
     for (const listener of [...this.#listeners]) listener();
-  }
-}
-
-/** What of a record is left when its tokens are gone. */
-function endedRecord(record: AccountRecord, why: EndReason): AccountRecord {
-  const { tokens: _tokens, identity: _identity, sent: _sent, ...rest } = record;
-  return {
-    ...rest,
-    serial: record.serial + 1,
-    tokens: undefined,
-    identity: undefined,
-    sent: undefined,
-    ended: why,
-  };
-}
-
-/** What a refusal means for the tokens that were sent; undefined: nothing. */
-function endOf(refusal: OAuthErrorCode | undefined, isInterrupted: boolean): EndReason | undefined {
-  switch (refusal) {
-    case 'invalid_grant':
-      return isInterrupted ? 'interrupted' : 'refused';
-    case 'invalid_client':
-    case 'unauthorized_client':
-      return 'client';
-    default:
-      return undefined;
   }
 }
 

@@ -23,7 +23,7 @@ export interface HttpRequest {
    * 9.2.2.
    */
   readonly repeatable: boolean;
-  /** `control` has connections of its own, so that no number of open requests holds it up. */
+  /** `control` has connections of its own once there are many requests, so that they do not hold it up. */
   readonly lane: 'requests' | 'control';
   /** Called when all of it has been handed to the system. */
   readonly onSent?: () => void;
@@ -40,6 +40,8 @@ export interface HttpResponse {
 const MAX_HEAD = 64 * 1024;
 const MAX_FIELDS = 256;
 const MAX_CONNECTIONS = { requests: 128, control: 32 } as const;
+/** Requests under way up to which all share their connections. */
+const FEW = 64;
 /** How long a connection that nobody uses is kept; a server's own `Keep-Alive` may say less. */
 const IDLE = 20_000;
 const MAX_IDLE_CONNECTIONS = 8;
@@ -52,6 +54,8 @@ export class RemoteHttp implements Disposable {
   readonly #route: RemoteRoute;
   readonly #agents: Readonly<Record<HttpRequest['lane'], { http: http.Agent; https: http.Agent }>>;
   readonly #closing = new AbortController();
+  /** Requests of which the response is not read to its end. */
+  #underWay = 0;
 
   constructor(route: RemoteRoute) {
     this.#route = route;
@@ -108,7 +112,8 @@ export class RemoteHttp implements Disposable {
   }
 
   async #send(request: HttpRequest, signal: AbortSignal, first: boolean): Promise<HttpResponse> {
-    const { method, url, headers, body, lane, repeatable } = request;
+    const { method, url, headers, body, repeatable } = request;
+    const lane = this.#underWay < FEW ? 'requests' : request.lane;
     const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
     const secure = url.protocol === 'https:';
     const sent = (secure ? https : http).request(url, {
@@ -132,6 +137,8 @@ export class RemoteHttp implements Disposable {
       reject(badAnswer(url, 'answers with another protocol'));
     });
     sent.end(body);
+    this.#underWay++;
+    sent.once('close', () => this.#underWay--);
     try {
       return this.#toResponse(url, await promise);
     } catch (error) {

@@ -6,8 +6,9 @@ import { LineScan } from '../../json/scan.ts';
 
 /** Bytes that are read in one turn of the event loop. */
 const SLICE = 2 ** 20;
-/** Messages of a batch (2025-03-26). */
+/** Messages of a batch (2025-03-26), and its bytes: it is taken apart in one turn. */
 const MAX_BATCH = 1000;
+const MAX_BATCH_BYTES = 4 * SLICE;
 
 /** The envelope of a message, which is one line. */
 export async function readMessage(json: Buffer): Promise<Envelope> {
@@ -19,7 +20,7 @@ export async function readMessage(json: Buffer): Promise<Envelope> {
 
 /** The messages of a batch; the text itself where it is none. */
 export function messagesOf(json: Buffer): readonly Buffer[] {
-  if (json[json.findIndex((byte) => byte > 0x20)] !== 0x5b) return [json];
+  if (json.length > MAX_BATCH_BYTES || json[json.findIndex((byte) => byte > 0x20)] !== 0x5b) return [json];
   return (
     batchOf(json, 0, json.length, MAX_BATCH)?.map(({ start, end }) => json.subarray(start, end)) ?? [json]
   );

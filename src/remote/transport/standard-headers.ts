@@ -1,25 +1,41 @@
 // The headers in which a request of 2026-07-28 repeats what its body says (Streamable HTTP, "Request Metadata").
-import { type Range, readMember, readText } from '../../json/read.ts';
 
-/** Methods whose `Mcp-Name` is the tool's, the prompt's, the resource's, or the task's (SEP-2663). */
-const NAMED = new Set([
-  'tools/call',
-  'prompts/get',
-  'resources/read',
-  'tasks/get',
-  'tasks/update',
-  'tasks/cancel',
-  'tasks/result',
-]);
+import { type Range, readMember, readText } from '../../json/read.ts';
+import type { RemoteMessage } from '../pipe.ts';
+
+/** The member of `params` that is the `Mcp-Name`, by method: that of tasks by SEP-2663. */
+const NAMED = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+  ['tasks/get', 'taskId'],
+  ['tasks/update', 'taskId'],
+  ['tasks/cancel', 'taskId'],
+  ['tasks/result', 'taskId'],
+] as const);
+/** The longest name in bytes, and the longest that is surely all of it where the relay tells it. */
+const MAX_NAME = 16_384;
+const SHORT = 512;
 const VERSION = 'io.modelcontextprotocol/protocolVersion';
 const MAX_VERSION = 128;
 
 /** `Mcp-Method` and, where the method has one, `Mcp-Name`. */
-export function standardHeaders(method: string, name: string): Record<string, string> {
+export function standardHeaders({ method, name, json }: Named): Record<string, string> {
+  const member = NAMED.get(method as typeof NAMED extends Map<infer Method, string> ? Method : never);
+  const isKnown = name !== '' && name.length <= SHORT;
+  const named = member === undefined ? undefined : isKnown ? name : nameIn(json, member);
   return {
     'mcp-method': headerValue(method),
-    ...(NAMED.has(method) && { 'mcp-name': headerValue(name) }),
+    ...(named !== undefined && { 'mcp-name': headerValue(named) }),
   };
+}
+
+type Named = Pick<RemoteMessage, 'method' | 'name' | 'json'>;
+
+function nameIn(json: Buffer, member: 'name' | 'uri' | 'taskId'): string | undefined {
+  const params = memberOf(json, { start: 0, end: json.length }, 'params');
+  const name = params && memberOf(json, params, member);
+  return name && readText(json, name, MAX_NAME);
 }
 
 /**
@@ -44,7 +60,7 @@ export function versionOf(json: Buffer): string | undefined {
 function memberOf(
   json: Buffer,
   { start, end }: Range,
-  name: 'params' | '_meta' | typeof VERSION,
+  name: 'params' | '_meta' | 'name' | 'uri' | 'taskId' | typeof VERSION,
 ): Range | undefined {
   const member = readMember(json, start, end, name);
   return typeof member === 'string' ? undefined : member;

@@ -199,12 +199,13 @@ export class StatelessPipe implements Pipe {
   }
 
   #exchange(
-    { json, method, name, kind, id }: RemoteMessage,
+    message: RemoteMessage,
     signal: AbortSignal,
     headTime: number,
     params: Readonly<Record<string, string>>,
     onSent?: () => void,
   ): Promise<HttpResponse> {
+    const { json, method, kind, id } = message;
     if (json.length <= SEARCHED || this.#version === undefined)
       this.#version = versionOf(json) ?? this.#version;
     return exchange(this.#parts, {
@@ -214,7 +215,7 @@ export class StatelessPipe implements Pipe {
         accept: 'application/json, text/event-stream',
         'content-type': 'application/json',
         ...(this.#version !== undefined && { 'mcp-protocol-version': this.#version }),
-        ...standardHeaders(method, name),
+        ...standardHeaders(message),
         ...params,
       },
       body: json,

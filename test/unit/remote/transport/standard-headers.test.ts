@@ -23,14 +23,20 @@ test.for([
 });
 
 test('the name is that of a tool, prompt, resource or task, and of nothing else', () => {
-  expect(standardHeaders('tools/call', 'my-tool')).toEqual({
-    'mcp-method': 'tools/call',
-    'mcp-name': 'my-tool',
-  });
-  expect(standardHeaders('resources/read', 'file:///a%20b')['mcp-name']).toBe('file:///a%20b');
-  expect(standardHeaders('tasks/cancel', 'task-1')['mcp-name']).toBe('task-1');
-  expect(standardHeaders('tools/list', 'x')).toEqual({ 'mcp-method': 'tools/list' });
-  expect(standardHeaders('x/\r\ny', '')).toEqual({ 'mcp-method': '=?base64?eC8NCnk=?=' });
+  const headers = (method: string, params: object, name = ''): Record<string, string> =>
+    standardHeaders({ method, name, json: Buffer.from(JSON.stringify({ method, params })) });
+  const call = { 'mcp-method': 'tools/call', 'mcp-name': 'my-tool' };
+  expect(headers('tools/call', { name: 'my-tool' }, 'my-tool')).toEqual(call);
+  expect(headers('tools/call', { name: 'my-tool' })).toEqual(call);
+  expect(headers('resources/read', { uri: 'file:///a%20b' })['mcp-name']).toBe('file:///a%20b');
+  for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel'])
+    expect(headers(method, { taskId: 'task-1', name: 'no' })['mcp-name']).toBe('task-1');
+  // The relay may tell the start of a long name alone.
+  const long = `file:///${'x'.repeat(2000)}`;
+  expect(headers('resources/read', { uri: long }, long.slice(0, 1024))['mcp-name']).toBe(long);
+  expect(headers('tools/list', { name: 'x' })).toEqual({ 'mcp-method': 'tools/list' });
+  expect(headers('tools/call', {})).toEqual({ 'mcp-method': 'tools/call' });
+  expect(headers('x/\r\ny', {})).toEqual({ 'mcp-method': '=?base64?eC8NCnk=?=' });
 });
 
 test('the version is the one of the message itself', () => {

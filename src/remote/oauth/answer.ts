@@ -1,7 +1,7 @@
 // The answers of an authorization server's endpoints: read in bounds, and its errors told apart (RFC 6749 section 5.2).
-import { escapeUnprintable } from '../../audit/printable.ts';
 import { WarderError } from '../../errors.ts';
 import { discard, type JsonObject, parseObject, readBody, textOf } from './metadata.ts';
+import { quote } from './quote.ts';
 import { isOAuthError, OAuthRefusal } from './refusal.ts';
 
 export interface Answer {
@@ -18,13 +18,12 @@ export async function readAnswer(response: Response, what: string): Promise<Answ
   if (status >= 300 && status < 400) {
     discard(response);
     // A redirected POST would carry secrets to a place that was not checked.
-    throw new WarderError('sign-in-failed', `the ${what} failed: the authorization server redirects it`);
+    throw new WarderError('sign-in-failed', `the ${what} failed: the authorization server redirects it`, {
+      hint: 'its metadata has to name the place itself; tell whoever runs it',
+    });
   }
   return { status, json: parseObject(await readBody(response)), headers, what };
 }
-
-/** Characters of an error's description that are shown. */
-const MAX_DESCRIPTION = 200;
 
 /**
  * The error of an answer that is none of the good ones. `sign-in-denied` where a person or a policy said no, else
@@ -54,12 +53,6 @@ export function refusal(
       cause: new OAuthRefusal(known, status),
     },
   );
-}
-
-/** The server's words: bounded, on one line, without characters that steer a terminal, and without quotes. */
-export function quote(text: string): string {
-  const cut = text.length > MAX_DESCRIPTION ? `${text.slice(0, MAX_DESCRIPTION)}…` : text;
-  return escapeUnprintable(cut.replaceAll('"', "'"));
 }
 
 const HINTS: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 // Metadata of an authorization server (RFC 8414, OpenID Connect Discovery 1.0). It is refused as a whole where its issuer
 // is not the one asked for, byte for byte, or where one of its endpoints may not be used.
-import { WarderError } from '../../errors.ts';
 import { fetchMetadata, type JsonObject, textOf, textsOf } from './metadata.ts';
+import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
 import { onlyScopes } from './scopes.ts';
 import { readUrl } from './secure-url.ts';
@@ -61,9 +61,10 @@ export async function findAuthorizationServer(
   const url = readIssuer(issuer, parts);
   const found = await search(parts, url, [issuer]);
   if (found !== undefined) return found;
-  throw new WarderError('server-metadata', `the authorization server ${url.host} has no metadata`, {
-    hint: 'tell whoever runs it that RFC 8414 names the place',
-  });
+  throw metadataError(
+    `the authorization server ${url.host} has no metadata`,
+    'tell whoever runs it that RFC 8414 names the place',
+  );
 }
 
 /**
@@ -109,10 +110,7 @@ const NOTHING = {
 function readIssuer(issuer: string, parts: OAuthParts): URL {
   const url = readUrl(issuer, 'issuer of the authorization server', parts);
   if (!issuer.includes('?')) return url;
-  throw new WarderError(
-    'server-metadata',
-    `the authorization server ${url.host} is not used: its issuer has a query`,
-  );
+  throw metadataError(`the authorization server ${url.host} is not used: its issuer has a query`);
 }
 
 async function search(
@@ -136,15 +134,16 @@ function readServer(
 ): AuthorizationServer {
   const issuer = textOf(json, 'issuer');
   if (issuer === undefined || !spellings.includes(issuer)) {
-    throw new WarderError('server-metadata', `the ${WHAT} ${host} is not used: it is of another issuer`, {
-      hint: 'its "issuer" has to be exactly what the remote server names',
-    });
+    throw metadataError(
+      `the ${WHAT} ${host} is not used: it is of another issuer`,
+      'its "issuer" has to be exactly what the remote server names',
+    );
   }
   const endpoint = (name: string): string | undefined =>
     Object.hasOwn(json, name) && json[name] !== null ? readEndpoint(json[name], name, parts) : undefined;
   const tokenEndpoint = endpoint('token_endpoint');
   if (tokenEndpoint === undefined) {
-    throw new WarderError('server-metadata', `the ${WHAT} ${host} is not used: it has no token endpoint`);
+    throw metadataError(`the ${WHAT} ${host} is not used: it has no token endpoint`);
   }
   const scopes = textsOf(json, 'scopes_supported');
   return {

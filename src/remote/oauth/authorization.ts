@@ -4,6 +4,7 @@ import { calculatePKCECodeChallenge } from 'oauth4webapi';
 import { WarderError } from '../../errors.ts';
 import { refusal } from './answer.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
+import { metadataError } from './metadata-error.ts';
 import { type OAuthParts, randomText } from './parts.ts';
 import type { ClientRegistration } from './registration.ts';
 import { OFFLINE_ACCESS } from './scope-choice.ts';
@@ -79,17 +80,15 @@ export async function startAuthorization(
 function authorizationEndpoint(server: AuthorizationServer, parts: OAuthParts): string {
   const { issuer, authorizationEndpoint: endpoint, codeChallengeMethods } = server;
   if (endpoint === undefined) {
-    throw new WarderError('server-metadata', `the authorization server ${issuer} has no sign-in by browser`, {
-      hint: 'set another "auth" in the profile: "flow: device", or "type: client-credentials"',
-    });
+    throw metadataError(
+      `the authorization server ${issuer} has no sign-in by browser`,
+      'set another "auth" in the profile: "flow: device", or "type: client-credentials"',
+    );
   }
   if (codeChallengeMethods?.includes('S256') !== true) {
-    throw new WarderError(
-      'server-metadata',
+    throw metadataError(
       `the authorization server ${issuer} does not offer PKCE with S256`,
-      {
-        hint: 'without it a stolen code is enough to sign in; tell whoever runs the server',
-      },
+      'without it a stolen code is enough to sign in; tell whoever runs the server',
     );
   }
   readUrl(endpoint, 'authorization endpoint', parts);
@@ -101,10 +100,7 @@ function extend(endpoint: string, query: URLSearchParams): string {
   const own = new URL(endpoint).searchParams;
   for (const name of query.keys()) {
     if (!own.has(name)) continue;
-    throw new WarderError(
-      'server-metadata',
-      `the authorization endpoint is not used: it sets "${name}" itself`,
-    );
+    throw metadataError(`the authorization endpoint is not used: it sets "${name}" itself`);
   }
   const joint = endpoint.endsWith('?') || endpoint.endsWith('&') ? '' : endpoint.includes('?') ? '&' : '?';
   return endpoint + joint + query.toString();

@@ -7,6 +7,7 @@ import type { AuthorizationServer } from './authorization-server.ts';
 import { clientAuth } from './client-auth.ts';
 import type { Dpop } from './dpop.ts';
 import { textOf } from './metadata.ts';
+import { metadataError } from './metadata-error.ts';
 import { type OAuthParts, requestOptions } from './parts.ts';
 import { refusalOf } from './refusal.ts';
 import type { ClientRegistration } from './registration.ts';
@@ -53,9 +54,10 @@ export async function startDevice(
 ): Promise<DeviceAttempt> {
   checkOwner(server, registration);
   if (server.deviceAuthorizationEndpoint === undefined) {
-    throw new WarderError('server-metadata', `the authorization server ${server.issuer} has no device flow`, {
-      hint: 'remove "flow: device" from the profile to sign in with a browser',
-    });
+    throw metadataError(
+      `the authorization server ${server.issuer} has no device flow`,
+      'remove "flow: device" from the profile to sign in with a browser',
+    );
   }
   const response = await deviceAuthorizationRequest(
     { issuer: server.issuer, device_authorization_endpoint: server.deviceAuthorizationEndpoint },

@@ -1,11 +1,11 @@
 // From a remote server's challenge to the authorization server that issues tokens for it.
-import { WarderError } from '../../errors.ts';
 import {
   type AuthorizationServer,
   findAuthorizationServer,
   findLegacyServer,
 } from './authorization-server.ts';
 import type { Challenge } from './challenge.ts';
+import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
 import { findResource, type ResourceMetadata, resourceOf } from './resource-metadata.ts';
 
@@ -32,7 +32,6 @@ export async function discover(
   if (metadata === undefined) return { resource, metadata, server: await findLegacyServer(parts, server) };
   const issuers = metadata.authorizationServers;
   const issuer = preferred !== undefined && issuers.includes(preferred) ? preferred : issuers[0];
-  if (issuer === undefined)
-    throw new WarderError('server-metadata', 'the server names no authorization server');
+  if (issuer === undefined) throw metadataError('the server names no authorization server');
   return { resource, metadata, server: await findAuthorizationServer(parts, issuer) };
 }

@@ -63,7 +63,7 @@ function registrationMethod(server: AuthorizationServer): ClientAuthMethod {
     'sign-in-failed',
     `cannot register at ${server.issuer}: it takes no client with a secret, and none without`,
     {
-      hint: 'register a client there yourself, and set "client-id" and "private-key" in the profile',
+      hint: 'register a client there yourself, and set "client-id" in the profile',
     },
   );
 }

@@ -3,6 +3,7 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVeri
 import { WarderError } from '../../errors.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { fetchMetadata } from './metadata.ts';
+import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
 import { readClaims } from './token-check.ts';
 
@@ -40,10 +41,7 @@ export async function checkIdToken(
   const keys =
     server.jwksUri && (await fetchMetadata(parts, server.jwksUri, 'keys of the authorization server'));
   if (!keys) {
-    throw new WarderError(
-      'server-metadata',
-      `the authorization server ${server.issuer} shows no keys for its ID tokens`,
-    );
+    throw metadataError(`the authorization server ${server.issuer} shows no keys for its ID tokens`);
   }
   const algorithms = ASYMMETRIC.filter((one) => (server.idTokenAlgorithms ?? ['RS256']).includes(one));
   try {

@@ -1,6 +1,7 @@
 // Fetching a metadata document: bounded, redirects followed a few times and each checked, and nothing taken for metadata
 // that is no JSON object.
-import { WarderError } from '../../errors.ts';
+import type { WarderError } from '../../errors.ts';
+import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
 import { readUrl } from './secure-url.ts';
 
@@ -114,5 +115,5 @@ function isRedirect(status: number): boolean {
 }
 
 function failure(what: string, { host }: URL, reason: string): WarderError {
-  return new WarderError('server-metadata', `cannot read the ${what} at ${host}: ${reason}`);
+  return metadataError(`cannot read the ${what} at ${host}: ${reason}`);
 }

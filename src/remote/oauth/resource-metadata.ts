@@ -1,7 +1,8 @@
 // Metadata of a protected resource (RFC 9728): which authorization servers issue tokens for a remote server.
-import { WarderError } from '../../errors.ts';
+import type { WarderError } from '../../errors.ts';
 import type { Challenge } from './challenge.ts';
 import { fetchMetadata, type MetadataDocument, textOf, textsOf } from './metadata.ts';
+import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
 import { onlyScopes } from './scopes.ts';
 import { urlProblem } from './secure-url.ts';
@@ -111,7 +112,8 @@ export function resourceOf(server: URL, metadata?: ResourceMetadata): string {
 }
 
 function refused({ host }: URL, reason: string): WarderError {
-  return new WarderError('server-metadata', `the ${WHAT} of ${host} is not used: ${reason}`, {
-    hint: 'tell whoever runs the server; a stored token needs no metadata ("auth: {type: bearer, …}")',
-  });
+  return metadataError(
+    `the ${WHAT} of ${host} is not used: ${reason}`,
+    'tell whoever runs the server; a stored token needs no metadata ("auth: {type: bearer, …}")',
+  );
 }

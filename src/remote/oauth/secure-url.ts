@@ -1,9 +1,10 @@
 // URLs that an authorization server or a remote server names: each is checked before it is used, shown or opened.
 // Written strictly: what browsers and parsers read differently is refused, not normalised.
 import { domainToUnicode } from 'node:url';
-import { WarderError } from '../../errors.ts';
 import { isDisguised } from '../../policy/skeleton.ts';
+import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
+import { quote } from './quote.ts';
 
 /** Longest URL in characters; browsers and servers take about as much. */
 const MAX_URL = 4096;
@@ -61,9 +62,10 @@ function hostProblem(hostname: string): string | undefined {
 export function readUrl(text: unknown, what: string, parts: Pick<OAuthParts, 'insecureLoopback'>): URL {
   const problem = urlProblem(text, parts);
   if (problem !== undefined) {
-    throw new WarderError('server-metadata', `the ${what} is not used: ${problem}`, {
-      hint: 'the server has to name another; tell whoever runs it',
-    });
+    throw metadataError(
+      `the ${what}${typeof text === 'string' ? `, "${quote(text)}",` : ''} is not used: ${problem}`,
+      'the server has to name another; tell whoever runs it',
+    );
   }
   return new URL(text as string);
 }

@@ -76,8 +76,9 @@ async function outcome<Value>(run: () => Promise<Value> | Value): Promise<Value 
     return await run();
   } catch (error) {
     // Never anything else than an error of Warder's, whatever was said.
-    if (error instanceof WarderError) return error;
-    throw error;
+    if (!(error instanceof WarderError)) throw error;
+    expect(error.hint).toBeTypeOf('string');
+    return error;
   }
 }
 

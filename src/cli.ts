@@ -78,7 +78,11 @@ async function complete(argv: string[]): Promise<void> {
     // After the profile: what it was refused.
     if (word === 'allow' && words.length > 2)
       return (await import('./commands/allow.ts')).allowableEntries(context.places, words[1] ?? '');
-    const { listProfiles } = await import('./profile/load.ts');
+    const { listProfiles, loadValidProfiles } = await import('./profile/load.ts');
+    if (kind === 'remote profile') {
+      const loaded = loadValidProfiles(context.places);
+      return loaded.flatMap(({ name, profile }) => (profile.server.kind === 'url' ? [name] : []));
+    }
     return listProfiles(context.places).names;
   };
   const completion: FallbackCompletionFunction = (current, _argv, others, done) => {
@@ -115,6 +119,9 @@ function contextOf(argv: readonly string[]): Context {
       ]);
       const daemon = [...daemonCommand(process.execPath, script), '--report'] as const;
       return openControl(await connect({ places, uid, env, ...(start && { daemon }) }), env);
+    },
+    async browse(url) {
+      return (await import('./commands/browse.ts')).browse(url, places, env);
     },
     exit(code) {
       process.exitCode = code;

@@ -147,6 +147,10 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       log,
     });
   });
+  const accounts = lazy(async () => {
+    const [{ remoteHandlers }, made] = await Promise.all([import('./remote/handlers.ts'), remote()]);
+    return remoteHandlers({ accounts: made.accounts, probe: (profile) => made.probe(profile), profiles });
+  });
   const presence = new Presence(
     new Pin(() => credentials.store().blobs, clock),
     openPolkit({ pid: process.pid, uid }),
@@ -261,6 +265,14 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
         profiles.scan();
         return profiles.names.includes(name) || profiles.broken.has(name);
       }),
+      'login.start': async (params) => (await accounts())['login.start'](params),
+      'login.agree': async (params) => (await accounts())['login.agree'](params),
+      'login.state': async (params) => (await accounts())['login.state'](params),
+      'login.paste': async (params) => (await accounts())['login.paste'](params),
+      'login.cancel': async (params) => (await accounts())['login.cancel'](params),
+      logout: async (params) => (await accounts()).logout(params),
+      accounts: async (params) => (await accounts()).accounts(params),
+      'remote.probe': async (params) => (await accounts())['remote.probe'](params),
       end: ({ session }) => sessions.end(session),
       async 'audit.signed'() {
         await logSigner.retry();

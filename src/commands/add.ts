@@ -1,6 +1,4 @@
 // warder add: writes a profile. Every default that it chooses is written into the file and printed.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { clock } from '../os/clock.ts';
 import { homeFolder } from '../os/home.ts';
@@ -13,7 +11,10 @@ import { setHomeAside } from '../server/kept-home.ts';
 import { awsSigning } from './add/aws-signing.ts';
 import { type AddArguments, addOptions, givenOptions } from './add/options.ts';
 import { listedPath, resolveCommand, workingFolder } from './add/paths.ts';
+import { addRemote } from './add/remote.ts';
 import { lockPackage, requestedServer } from './add/requested-server.ts';
+import { requestedUrl } from './add/requested-url.ts';
+import { schemaPath } from './add/schema-path.ts';
 import type { Context } from './command.ts';
 import { launchNotes } from './launch-command.ts';
 import { openPackageStore, skipsOthers } from './package/package-store.ts';
@@ -32,10 +33,13 @@ const TRIAL_TIMEOUT = 60_000;
 
 export function addCommand(context: Context): CommandModule<object, AddArguments> {
   return {
-    command: 'add <name>',
+    command: 'add <name> [place]',
     describe: 'write a profile for a server',
     builder: addOptions,
-    handler: (args) => add(context, args),
+    handler: (args) => {
+      const url = requestedUrl(args);
+      return url === undefined ? add(context, args) : addRemote(context, args, url);
+    },
   };
 }
 
@@ -162,10 +166,4 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   terminal.out("\nin the host's configuration:");
   for (const note of launch) terminal.out(`  ${note}`);
   terminal.text(JSON.stringify({ [name]: entry }, null, 2));
-}
-
-/** The path of the JSON Schema that ships with Warder, for editors. */
-function schemaPath(): string | undefined {
-  const path = join(import.meta.dirname, '..', 'profiles', 'schema.json');
-  return existsSync(path) ? path : undefined;
 }

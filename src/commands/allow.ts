@@ -96,7 +96,11 @@ function open({ places }: Context, name: string, host: string): Edit {
   const content = readProfile(places, name);
   const { profile, file, digest } = parseContent(places, name, content);
   if (profile.server.kind === 'url') {
-    throw new WarderError('unsupported', `the server of "${name}" is remote, and has no sandbox`);
+    throw new WarderError(
+      'unsupported',
+      `the server of "${name}" is remote: Warder connects to ${new URL(profile.server.url).host} and what signs in to it, and it reaches nothing here`,
+      { hint: `private addresses are opened with "allow-private" in its profile: warder edit ${name}` },
+    );
   }
   if (profile.sandbox?.off === true) {
     throw new WarderError('unsupported', `the sandbox of "${name}" is off: it reaches whatever you reach`, {

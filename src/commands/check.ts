@@ -8,11 +8,11 @@ import { parseSpec } from '../package/spec.ts';
 import type { PackageStore } from '../package/store.ts';
 import { requireConditions } from '../policy/condition.ts';
 import type { ProfileCredential } from '../profile/credential.ts';
-import { type UnsupportedFeature, unsupportedFeatures } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile } from '../profile/load.ts';
 import { formatSize } from '../profile/units.ts';
 import { findBubblewrap, findCgroups, UPGRADE } from '../sandbox/machine.ts';
 import type { PlanSummary } from '../sandbox/summary.ts';
+import type { ShownAccount } from '../wire/control.ts';
 import type { Places } from '../wire/places.ts';
 import type { Context } from './command.ts';
 import {
@@ -34,6 +34,9 @@ import { previewServer, type ServerPreview } from './profile/preview.ts';
 import { commandLine, policyLine, sandboxState, serverLine } from './profile/profile-summary.ts';
 import { refusalLine, refusedLately, stillRefused } from './profile/refused-lately.ts';
 import { profileWarnings } from './profile/warnings.ts';
+import type { Rows } from './remote/access.ts';
+import { type Accounts, fetchAccounts } from './remote/account.ts';
+import { remoteFinding } from './remote/finding.ts';
 
 interface CheckArguments {
   readonly name: string[];
@@ -73,12 +76,14 @@ async function check(context: Context, requested: readonly string[]): Promise<vo
   );
   const states = hasCredentials ? await fetchCredentialStates(context) : undefined;
 
+  const profiles = loaded.flatMap(({ found }) => (found instanceof WarderError ? [] : [found.profile]));
+  const accounts = await fetchAccounts(context, profiles);
   const packages = openPackageStore(context);
   const findings: Finding[] = [];
   const refused = await refusedLately(places.audit, clock.now()).catch(() => new Map<string, never>());
   for (const { name, found } of loaded) {
     const compiled = found instanceof WarderError ? found : await withConditions(found);
-    const mounted = await checkMounts(checkProfile(name, compiled, states, places, packages));
+    const mounted = await checkMounts(checkProfile(name, compiled, states, places, accounts, packages));
     const finding = await addPlanted(await checkMemory(await checkRuntime(mounted, found, packages)), places);
     if (found instanceof WarderError || finding.network === undefined) findings.push(finding);
     else findings.push({ ...finding, refused: stillRefused(found.profile, refused.get(name) ?? []) });
@@ -102,6 +107,9 @@ interface Finding {
   readonly error?: string;
   readonly hint?: string | undefined;
   readonly file?: string;
+  /** Of a remote server: what it does, in words. */
+  readonly rows?: Rows;
+  readonly account?: ShownAccount;
   readonly server?: {
     readonly line: string;
     readonly program?: string;
@@ -128,7 +136,8 @@ interface Finding {
   /** Which names it cannot write below its writable folders, in words. */
   readonly protected?: string;
   readonly policy?: string;
-  readonly unsupported?: readonly UnsupportedFeature[];
+  /** What it needs and this machine lacks. */
+  readonly unsupported?: readonly { readonly what: string; readonly hint: string }[];
   readonly warnings?: readonly string[];
 }
 
@@ -152,10 +161,13 @@ function checkProfile(
   found: LoadedProfile | WarderError,
   states: CredentialStates | undefined,
   places: Places,
+  accounts: Accounts,
   packages: PackageStore,
 ): Finding {
   if (found instanceof WarderError) return { name, state: 'broken', error: found.message, hint: found.hint };
   const { profile, file } = found;
+  const { server: remote } = profile;
+  if (remote.kind === 'url') return remoteFinding({ ...profile, server: remote }, file, states, accounts);
   const server = catchWarderError(() => previewServer(profile, places, packages));
   // What a start refuses, a check refuses too.
   const sandbox = server instanceof WarderError ? server : server.sandbox;
@@ -163,7 +175,6 @@ function checkProfile(
     const { message, hint } = sandbox as WarderError;
     return { name, state: 'broken', error: message, hint };
   }
-  const features = unsupportedFeatures(profile);
   const credentials = profile.credentials.map((credential) => ({
     variable: credential.variable,
     name: credential.name,
@@ -173,12 +184,13 @@ function checkProfile(
   }));
   return {
     name,
-    state: features.length === 0 ? 'ok' : 'unsupported',
+    state: 'ok',
     file,
     server: {
       line: serverLine(profile.server),
       ...(typeof server.program === 'string' ? { program: server.program } : {}),
-      ...(profile.server.kind === 'url' ? {} : { cwd: server.cwd, variables: server.variables }),
+      cwd: server.cwd,
+      variables: server.variables,
       ...(sandbox?.cwd === sandbox?.home && sandbox !== undefined ? { private: true } : {}),
     },
     credentials,
@@ -186,7 +198,7 @@ function checkProfile(
     ...(sandboxState(profile) === 'on' ? { network: networkAccess(profile) } : {}),
     ...(sandbox === undefined ? {} : { holds: sandbox }),
     policy: policyLine(profile.policy),
-    unsupported: features,
+    unsupported: [],
     warnings: profileWarnings(profile, server, credentials, states),
   };
 }
@@ -262,6 +274,7 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
     network,
     refused = [],
     policy,
+    rows,
     unsupported = [],
     warnings = [],
   } = finding;
@@ -270,7 +283,10 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
     err(error);
     if (hint !== undefined) err(`hint: ${hint}`);
   }
-  if (server !== undefined) {
+  if (rows !== undefined) {
+    for (const [label, lines] of rows) printRows({ out }, label, lines);
+    out(`  tools   ${policy}`);
+  } else if (server !== undefined) {
     out(`  runs    ${server.line}`);
     if (server.program !== undefined) out(`          ${server.program}`);
     if (server.cwd !== undefined)

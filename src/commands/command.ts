@@ -20,6 +20,8 @@ export interface Context {
    * instead. The caller closes the connection: `await using control = await context.control()`.
    */
   control(options?: { readonly start?: boolean }): Promise<ControlClient>;
+  /** Opens a page in the user's browser; false where there is none. The URL has been shown, and is https or on this machine. */
+  browse(url: string): Promise<boolean>;
   /** Sets the exit code of a command that ends without an error. */
   exit(code: number): void;
 }

@@ -150,7 +150,13 @@ async function checkDaemon(context: Context): Promise<Check[]> {
             detail: `${detail}; this program is version ${context.version}`,
             hint: 'run "warder stop": the next session starts the daemon of this version',
           };
-    return [version, ...checks, ...(await proxyLogin(context.places, control))];
+    const { checkRemoteServers: remote } = await import('./doctor/remote-checks.ts');
+    return [
+      version,
+      ...checks,
+      ...(await proxyLogin(context.places, control)),
+      ...(await remote(context.places, control)),
+    ];
   } catch (error) {
     return [failedCheck('daemon', error)];
   }

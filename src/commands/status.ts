@@ -1,10 +1,12 @@
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
 import { ownerOf } from '../os/lock.ts';
+import { loadValidProfiles } from '../profile/load.ts';
 import type { PlantedPath, Result, SessionStatus } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import { type OlderDaemon, olderDaemons } from './older-daemons.ts';
 import { refusalLine } from './profile/refused-lately.ts';
+import { type Accounts, accountState, fetchAccounts, timeText } from './remote/account.ts';
 import { pluralize } from './terminal/plural.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -23,11 +25,25 @@ export function statusCommand(context: Context): CommandModule<object, object> {
 export async function showStatus(context: Context): Promise<boolean> {
   const { terminal, json } = context;
   const status = await fetchStatus(context);
+  const accounts =
+    status === undefined
+      ? undefined
+      : await fetchAccounts(
+          context,
+          loadValidProfiles(context.places).map(({ profile }) => profile),
+          { start: false },
+        );
   const older = await olderDaemons(context.places);
   const retired = older.map(({ daemon: _daemon, ...facts }) => facts);
-  if (json) terminal.json({ ...(status ?? { daemon: null }), ...(retired.length > 0 && { retired }) });
-  else if (status === undefined) terminal.out('no daemon runs: it starts with the next session');
+  if (json) {
+    terminal.json({
+      ...(status ?? { daemon: null }),
+      ...(accounts !== undefined && accounts.all.length > 0 && { accounts: accounts.all }),
+      ...(retired.length > 0 && { retired }),
+    });
+  } else if (status === undefined) terminal.out('no daemon runs: it starts with the next session');
   else printStatus(terminal, status, context.version);
+  if (!json && accounts !== undefined) printAccounts(terminal, accounts);
   for (const daemon of json ? [] : older) {
     terminal.out(olderLine(daemon));
     if (daemon.list.length > 0) printSessions(terminal, daemon.list);
@@ -50,6 +66,24 @@ async function fetchStatus(context: Context): Promise<Status | undefined> {
 function olderLine({ pid, version = 'unknown', sessions }: OlderDaemon): string {
   const open = sessions === 1 ? '1 session has' : `${sessions ?? ''} sessions have`.trimStart();
   return `\nan older daemon goes on until its ${open} ended: pid ${pid}, version ${version}`;
+}
+
+function printAccounts(terminal: Terminal, { all, error }: Accounts): void {
+  if (error !== undefined) terminal.out(`\nthe accounts at remote servers are not known: ${error.message}`);
+  if (all.length === 0) return;
+  terminal.out('');
+  terminal.table(
+    all.map((account) => [
+      account.profile,
+      accountState(account),
+      account.issuer ?? '-',
+      account.scopes.join(' ') || '-',
+      account.expires === null ? '-' : timeText(account.expires),
+      account.refreshed === null ? '-' : timeText(account.refreshed),
+      account.detail ?? '',
+    ]),
+    ['PROFILE', 'ACCOUNT', 'ISSUER', 'SCOPES', 'UNTIL', 'REFRESHED', 'NOTE'],
+  );
 }
 
 function printStatus(

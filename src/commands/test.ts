@@ -54,11 +54,6 @@ async function test(context: Context, { name, timeout }: TestArguments): Promise
     throw new WarderError('usage', '"--timeout" is not a number of seconds', { hint: 'from 1 to 3600' });
   }
   const { profile } = loadProfile(places, name);
-  if (profile.server.kind === 'url') {
-    throw new WarderError('unsupported', `cannot test "${name}": its server is remote`, {
-      hint: 'only servers that Warder starts can be tested',
-    });
-  }
   const since = clock.now();
   const trial = await tryServer(trialEntry(context, name), timeout * 1000);
   const names = trial.tools?.map((tool) => tool.name);

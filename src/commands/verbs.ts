@@ -10,8 +10,8 @@ export interface Verb {
   register(program: Argv, context: Context): Promise<void>;
 }
 
-/** `profile below`: of a verb of its own, such as `policy test`. */
-type Completable = 'profile' | 'profile below' | 'credential';
+/** `profile below`: of a verb of its own, such as `policy test`. `remote profile`: one with a remote server. */
+type Completable = 'profile' | 'profile below' | 'remote profile' | 'credential';
 
 function verb<Arguments>(
   summary: string,
@@ -52,6 +52,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
     'profile',
   ),
   allow: verb('let a server reach a host', async () => (await import('./allow.ts')).allowCommand, 'profile'),
+  login: verb('sign in to a remote server', async () => (await import('./login.ts')).loginCommand, 'profile'),
+  logout: verb(
+    'sign out of a remote server',
+    async () => (await import('./logout.ts')).logoutCommand,
+    'remote profile',
+  ),
   edit: verb(
     'change a profile in your editor',
     async () => (await import('./edit.ts')).editCommand,

@@ -182,6 +182,16 @@ const PLAIN = {
   issues: undefined,
 } as const;
 
+/** What the credentials of `auth` are called in its profile, where a local server has variables. */
+export const AUTH_VARIABLES: readonly string[] = [
+  'token',
+  'client-secret',
+  'private-key',
+  'assertion',
+  'identity-client-secret',
+  'id-token',
+];
+
 /** The stored credentials of `auth`. They are the profile's `credentials`. */
 export function authCredentials(auth: RemoteAuth): ProfileCredential[] {
   const found = ((): (ProfileCredential | undefined)[] => {

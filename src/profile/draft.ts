@@ -7,8 +7,18 @@ import type { Profile, ProfileSandbox } from './format.ts';
 import { fromSigning } from './signing.ts';
 import { formatDuration, formatSize } from './units.ts';
 
+/** The rules of a new profile. */
+export interface PolicyDraft {
+  /** Patterns of tool names. */
+  readonly allow: readonly string[];
+  readonly ask: readonly string[];
+  readonly deny: readonly string[];
+  /** Path of the JSON Schema, for editors. */
+  readonly schema?: string | undefined;
+}
+
 /** The content of a new profile. */
-export interface ProfileDraft {
+export interface ProfileDraft extends PolicyDraft {
   readonly description?: string | undefined;
   /** A program, or a pinned package and the name of one of its programs. */
   readonly server:
@@ -32,12 +42,6 @@ export interface ProfileDraft {
   readonly network?: readonly string[] | undefined;
   /** The server's home is kept. */
   readonly keepHome?: boolean | undefined;
-  /** Patterns of tool names. */
-  readonly allow: readonly string[];
-  readonly ask: readonly string[];
-  readonly deny: readonly string[];
-  /** Path of the JSON Schema, for editors. */
-  readonly schema?: string | undefined;
 }
 
 /** The longest list that is written on one line, in characters. */
@@ -86,8 +90,13 @@ export function draftProfile(draft: ProfileDraft): string {
     for (const key of ['service', 'region']) useFlowStyle(document, ['credentials', name, 'sign', key]);
   }
   for (const [key] of sandbox) useFlowStyle(document, ['sandbox', key]);
-  addComment(document, ['policy', 'default'], ' what no pattern names: a person is asked');
   useFlowStyle(document, ['server', 'args']);
+  return finishDraft(document, draft);
+}
+
+/** The text of a document, with what every new profile has. */
+export function finishDraft(document: Document, draft: PolicyDraft): string {
+  addComment(document, ['policy', 'default'], ' what no pattern names: a person is asked');
   const patterns = document.getIn(['policy', 'tools']);
   if (isMap(patterns)) {
     for (const { key } of patterns.items) if (isScalar(key)) key.type = Scalar.QUOTE_DOUBLE;
@@ -102,7 +111,7 @@ function serverData(server: ProfileDraft['server']): Record<string, string> {
 }
 
 /** Denials first, because they win, and then what is asked about. A pattern that is given twice has the stricter. */
-function toolRules({ allow, ask, deny }: ProfileDraft): { tools?: Record<string, string> } {
+export function toolRules({ allow, ask, deny }: PolicyDraft): { tools?: Record<string, string> } {
   const rules = new Map<string, string>();
   for (const [decision, patterns] of Object.entries({ deny, ask, allow }))
     for (const pattern of patterns) if (!rules.has(pattern)) rules.set(pattern, decision);
@@ -110,7 +119,7 @@ function toolRules({ allow, ask, deny }: ProfileDraft): { tools?: Record<string,
 }
 
 /** Writes a list on one line if it is short. */
-function useFlowStyle(document: Document, path: readonly string[]): void {
+export function useFlowStyle(document: Document, path: readonly string[]): void {
   const list = document.getIn(path);
   if (!(list instanceof YAMLSeq)) return;
   const words: readonly unknown[] = list.toJSON();
@@ -118,7 +127,8 @@ function useFlowStyle(document: Document, path: readonly string[]): void {
     JSON.stringify(words).length <= MAX_FLOW_LENGTH && !words.some((word) => String(word).includes('\n'));
 }
 
-function addComment(document: Document, path: readonly string[], comment: string): void {
+/** Puts a comment behind a value. */
+export function addComment(document: Document, path: readonly string[], comment: string): void {
   const node = document.getIn(path, true) as Node | undefined;
   if (node !== undefined && !(node instanceof YAMLMap)) node.comment = comment;
 }

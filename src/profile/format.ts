@@ -1,7 +1,5 @@
 // The profile format: the YAML files in `config/profiles/`. It is strict: an unknown key, a value of the wrong type, and
-// a key that would have no effect beside another are errors. The whole format is read, including what this build does
-// not support yet. `unsupportedFeatures` lists what a profile needs and this build lacks; a session of a profile with
-// any of it is not started.
+// a key that would have no effect beside another are errors, so that nothing that a profile asks for is left out unsaid.
 import { WarderError } from '../errors.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
 import { authCredentials, type RemoteAuth, toAuth } from './auth.ts';
@@ -254,26 +252,4 @@ export function allowedEgress({ sandbox, credentials }: Pick<Profile, 'sandbox' 
 } {
   const sealed = credentials.flatMap(({ deliver, hosts }) => (deliver === 'sealed' ? hosts : []));
   return { network: sandbox?.network ?? [], sealed: [...new Set(sealed)] };
-}
-
-/** Something that a profile needs and this build does not support. */
-export interface UnsupportedFeature {
-  readonly what: string;
-  readonly hint: string;
-}
-
-/**
- * What a profile needs and this build does not support. If there is anything, a session of the profile is refused with
- * exit code 78: a profile is enforced completely, or nothing starts.
- */
-export function unsupportedFeatures(profile: Profile): UnsupportedFeature[] {
-  const { server } = profile;
-  const features: UnsupportedFeature[] = [];
-  if (server.kind === 'url') {
-    features.push({
-      what: '"server.url" is not supported yet',
-      hint: 'use "command" and "args" of a server on this machine',
-    });
-  }
-  return features;
 }

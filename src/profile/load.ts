@@ -18,7 +18,7 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { WarderError } from '../errors.ts';
+import { catchWarderError, WarderError } from '../errors.ts';
 import { ownershipProblem, writeFileAtomic } from '../os/file.ts';
 import { PROFILE_NAME } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
@@ -130,6 +130,14 @@ export function listProfiles(places: Places): { names: string[]; misnamed: Map<s
     }
   }
   return { names: names.sort(), misnamed };
+}
+
+/** The profiles that can be read; those that are broken are left out. */
+export function loadValidProfiles(places: Places): LoadedProfile[] {
+  return listProfiles(places).names.flatMap((name) => {
+    const found = catchWarderError(() => loadProfile(places, name));
+    return found instanceof WarderError ? [] : [found];
+  });
 }
 
 /**

@@ -170,7 +170,14 @@ const settingsFile = z.strictObject({
     .optional(),
   remote: z
     .strictObject({
-      browser: z.array(word).min(1).optional(),
+      browser: z
+        .array(word)
+        .min(1)
+        .refine(
+          ([file = '']) => program.safeParse(file).success,
+          'must begin with the absolute path of a program',
+        )
+        .optional(),
       'client-metadata-url': z.string().max(2048).refine(isDocumentUrl, DOCUMENT_URL_RULE).optional(),
     })
     .optional(),

@@ -2,7 +2,7 @@
 // serves the sessions that wait for it. No token is in any answer.
 import type * as z from 'zod';
 import { WarderError } from '../errors.ts';
-import type { Profile } from '../profile/format.ts';
+import { type Profile, parseProfile } from '../profile/format.ts';
 import type { Profiles } from '../profile/watch.ts';
 import type { RemoteVerbs } from '../wire/control.ts';
 import type { Accounts } from './accounts.ts';
@@ -16,12 +16,14 @@ type RemoteVerb =
   | 'login.paste'
   | 'login.cancel'
   | 'logout'
-  | 'accounts';
+  | 'accounts'
+  | 'remote.probe';
 
 /** Milliseconds for which a client that waits for news is answered at the latest, and that a step of a sign-in may take. */
 const POLL = 5000;
 const STEP = 60_000;
 
+type Candidate = Exclude<z.infer<RemoteVerbs['remote.probe']['params']>, { readonly profile: string }>;
 type Result<V extends RemoteVerb> = z.infer<RemoteVerbs[V]['result']>;
 type RemoteHandlers = {
   readonly [V in RemoteVerb]: (params: z.infer<RemoteVerbs[V]['params']>) => Promise<Result<V>>;
@@ -29,10 +31,12 @@ type RemoteHandlers = {
 
 export interface RemoteHandlersParts {
   readonly accounts: Accounts;
+  /** See `probeServer`. */
+  readonly probe: (profile: Profile) => Promise<Result<'remote.probe'>>;
   readonly profiles: Pick<Profiles, 'names' | 'get'>;
 }
 
-export function remoteHandlers({ accounts, profiles }: RemoteHandlersParts): RemoteHandlers {
+export function remoteHandlers({ accounts, probe, profiles }: RemoteHandlersParts): RemoteHandlers {
   const find = (id: string): SignIn => {
     const signIn = accounts.signIn(id);
     if (signIn === undefined)
@@ -86,6 +90,8 @@ export function remoteHandlers({ accounts, profiles }: RemoteHandlersParts): Rem
       const { profile } = profiles.get(name);
       return { profile: name, ...(await accounts.signOut(profile, othersOf(profiles, name))) };
     },
+    'remote.probe': async (params) =>
+      probe('profile' in params ? profiles.get(params.profile).profile : candidate(params)),
     async accounts({ profile: name }) {
       const names = name === undefined ? profiles.names : [name];
       const shown = await Promise.all(
@@ -97,6 +103,12 @@ export function remoteHandlers({ accounts, profiles }: RemoteHandlersParts): Rem
       return { accounts: shown.filter((one) => one !== undefined) };
     },
   };
+}
+
+/** The profile of a server that has none yet: what is wrong with its URL is found as in a file. Throws `profile-invalid`. */
+function candidate({ url, headers, ...opened }: Candidate): Profile {
+  const text = JSON.stringify({ server: { url, headers }, auth: { type: 'none' }, ...opened });
+  return parseProfile(text, 'the URL', 'new');
 }
 
 /** Settles once a sign-in has left a phase. */

@@ -5,6 +5,7 @@ import type { AuditLog } from '../audit/log.ts';
 import type { Credentials } from '../credential/credentials.ts';
 import type { Locks } from '../credential/locks.ts';
 import type { Egress } from '../egress/egress.ts';
+import { WarderError } from '../errors.ts';
 import type { Browser } from '../os/browser.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -18,10 +19,15 @@ import { AgreedAuthorizer, type Agreement } from './agreement.ts';
 import { RemoteHttp } from './http/client.ts';
 import { openFetch, type RemoteFetch } from './http/fetch.ts';
 import { credentialLedger } from './http/ledger.ts';
+import { badAnswer } from './http/problem.ts';
 import type { OfflineRecord } from './offline-record.ts';
+import { type Found, probeServer } from './probe/probe-server.ts';
 import { OPENERS } from './transport/open.ts';
 import { EraVerdicts } from './transport/verdicts.ts';
 import { RemoteUpstream } from './upstream.ts';
+
+/** Milliseconds for all that is asked of a server that is only looked at. */
+const PROBE_TIME = 45_000;
 
 export interface RemoteParts {
   readonly egress: () => Promise<Pick<Egress, 'openRemote'>>;
@@ -153,20 +159,9 @@ export class Remote implements AsyncDisposable {
 
   /** A way to the network for what belongs to no session: signing in, refreshing, signing out. */
   openFetch(profile: Profile): RemoteFetch {
-    const { server } = profile;
-    if (server.kind !== 'url') throw new TypeError('the server is no URL');
-    const name = randomBytes(8).toString('hex');
-    let connections = 0;
     let opening: Promise<RemoteFetch> | undefined;
     const open = async (): Promise<RemoteFetch> => {
-      const route = await (await this.#parts.egress()).openRemote({
-        profile,
-        session: undefined,
-        opened: server,
-        nextConnectionId: () => `${name}-n${++connections}`,
-        calls: () => [],
-      });
-      const http = new RemoteHttp(route);
+      const http = await this.#openHttp(profile);
       this.#opened.push(http);
       return openFetch(http);
     };
@@ -177,6 +172,39 @@ export class Remote implements AsyncDisposable {
       });
       return (await opening)(url, init);
     };
+  }
+
+  async #openHttp(profile: Profile): Promise<RemoteHttp> {
+    const { server } = profile;
+    if (server.kind !== 'url') throw new TypeError('the server is no URL');
+    const name = randomBytes(8).toString('hex');
+    let connections = 0;
+    const route = await (await this.#parts.egress()).openRemote({
+      profile,
+      session: undefined,
+      opened: server,
+      nextConnectionId: () => `${name}-n${++connections}`,
+      calls: () => [],
+    });
+    return new RemoteHttp(route);
+  }
+
+  /** Looks at the server of a profile, which may be one that is not written yet. Throws as `probeServer` does. */
+  async probe(profile: Profile): Promise<Found> {
+    const { server } = profile;
+    if (server.kind !== 'url') {
+      throw new WarderError('usage', `the server of "${profile.name}" runs on this machine`);
+    }
+    using http = await this.#openHttp(profile);
+    const limit = new AbortController();
+    const late = badAnswer(new URL(server.url), 'does not answer in time');
+    const timer = setTimeout(() => limit.abort(late), PROBE_TIME);
+    const { clock } = this.#parts;
+    try {
+      return await probeServer({ http, server, clock, random: randomBytes, signal: limit.signal });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import type * as z from 'zod';
 import { approvalVerbs, type grant, type question } from './control/approvals.ts';
 import { credentialVerbs } from './control/credentials.ts';
 import { type check, daemonVerbs, type planted, type session } from './control/daemon.ts';
-import type { account, remoteVerbs } from './control/remote.ts';
+import { type account, type login, remoteVerbs } from './control/remote.ts';
 import { type trustDifference, type trustRecord, trustVerbs } from './control/trust.ts';
 
 /** A yes for longer than this, in milliseconds, needs a proof that a person is there, as one for good does. */
@@ -17,6 +17,7 @@ export const control = {
   ...approvalVerbs,
   ...trustVerbs,
   ...credentialVerbs,
+  ...remoteVerbs,
 } as const satisfies Record<string, { params: z.ZodType; result: z.ZodType }>;
 
 export type Verb = keyof typeof control;
@@ -40,6 +41,7 @@ export type Handlers = { readonly [V in Verb]: (params: Params<V>) => Promise<Re
 /** The verbs about remote servers. */
 export type RemoteVerbs = typeof remoteVerbs;
 export type ShownAccount = z.infer<typeof account>;
+export type ShownLogin = z.infer<typeof login>;
 export type Check = z.infer<typeof check>;
 export type ShownQuestion = z.infer<typeof question>;
 export type ShownGrant = z.infer<typeof grant>;

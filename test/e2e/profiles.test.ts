@@ -176,33 +176,34 @@ describe('add', () => {
 });
 
 describe('list, show and check', () => {
-  test('distinguish valid, broken and unsupported profiles', async () => {
+  test('distinguish valid, broken and remote profiles', async () => {
     await using home = new Home();
     home.profile(
       'good',
       'description: A good one\nserver: {command: cat}\nsandbox: {off: true}\npolicy: {default: allow, tools: {"d*": deny}}',
     );
-    home.profile('later', 'server: {url: "https://mcp.example.com"}');
+    home.profile('remote', 'server: {url: "https://mcp.example.com"}\nauth: {type: none}');
     home.profile('slip', 'server: {comand: cat}');
     writeFileSync(join(home.places.profiles, 'Stray.yml'), '');
 
     const { stdout, stderr } = await home.warder(['list']);
     expect(stdout).toMatch(
-      /^NAME .*\ngood +ok +- +allow, 1 denied +off +cat +A good one\nlater +unsupported .*\nslip +broken/,
+      /^NAME .*\ngood +ok +- +allow, 1 denied +off +cat +A good one\nremote +ok +- +ask +none +https:\/\/mcp\.example\.com\nslip +broken/,
     );
     expect(stderr).toContain('slip.yaml:1:10: server.comand: unknown key; did you mean "command"?');
     expect(stderr).toContain('Stray.yml is not a profile');
     expect(await home.facts('list')).toMatchObject([
       { name: 'good', state: 'ok', sandbox: 'off' },
-      { name: 'later', state: 'unsupported' },
+      { name: 'remote', state: 'ok', sandbox: 'none' },
       { name: 'slip', state: 'broken' },
     ]);
 
     expect(await home.warder(['check', 'good'])).toMatchObject({ code: 0 });
     expect(await home.warder(['check', 'slip'])).toMatchObject({ code: 65 });
-    const later = await home.warder(['check', 'later']);
-    expect(later.code).toBe(78);
-    expect(later.stdout).toContain('"server.url" is not supported yet');
+    const remote = await home.done(['check', 'remote']);
+    expect(remote).toContain(
+      '  reaches https://mcp.example.com, and nothing else; at public addresses, by https\n',
+    );
     expect(await home.warder(['check'])).toMatchObject({ code: 65 });
     expect(await home.warder(['check', 'goood'])).toMatchObject({
       code: 65,

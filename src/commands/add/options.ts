@@ -7,6 +7,18 @@ import { repeatable } from '../terminal/repeatable-option.ts';
 /** The options of `warder add`. */
 export interface AddArguments {
   readonly name: string;
+  /** The URL of a remote server, as a word or an option. */
+  readonly place: string | undefined;
+  readonly url: string | undefined;
+  readonly auth: 'oauth' | 'none' | 'bearer' | 'header' | 'client-credentials' | undefined;
+  readonly bearer: boolean;
+  readonly header: string[];
+  readonly 'key-header': string | undefined;
+  readonly 'client-id': string | undefined;
+  readonly scope: string[];
+  readonly device: boolean;
+  readonly 'allow-private': string[];
+  readonly 'insecure-loopback': boolean;
   readonly description: string | undefined;
   readonly credential: string[];
   readonly host: string[];
@@ -60,9 +72,48 @@ export function givenOptions(args: AddArguments): string[] {
 
 export function addOptions(yargs: Argv): Argv<AddArguments> {
   return yargs
-    .usage('warder add <name> [options] -- <command> [argument...]')
+    .usage('warder add <name> [options] -- <command> [argument...]\n       warder add <name> <url> [options]')
     .parserConfiguration({ 'populate--': true, 'parse-positional-numbers': false })
     .positional('name', { type: 'string', demandOption: true, describe: 'up to 63 of a-z, 0-9 and "-"' })
+    .positional('place', { type: 'string', describe: 'the URL of a remote server' })
+    .option('url', { type: 'string', requiresArg: true, describe: 'the same' })
+    .option('auth', {
+      choices: ['oauth', 'none', 'bearer', 'header', 'client-credentials'] as const,
+      requiresArg: true,
+      describe: 'how a remote server is signed in to; without it the server is asked',
+    })
+    .option('bearer', {
+      type: 'boolean',
+      default: false,
+      describe:
+        'a remote server takes a token that you have: it is asked for without echo, or read from stdin',
+    })
+    .option('key-header', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'a remote server takes a key in this header; it is asked for likewise',
+    })
+    .option('header', repeatable('"Name: value" for a remote server, never a secret; can be repeated'))
+    .option('client-id', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'a client that you have registered at the authorization server',
+    })
+    .option('scope', repeatable('a scope to ask for; can be repeated'))
+    .option('device', {
+      type: 'boolean',
+      default: false,
+      describe: 'sign in on another machine, with a code',
+    })
+    .option(
+      'allow-private',
+      repeatable('private addresses that a remote server may be at: 10.0.0.0/8; can be repeated'),
+    )
+    .option('insecure-loopback', {
+      type: 'boolean',
+      default: false,
+      describe: 'the remote server is on this machine, also without TLS',
+    })
     .option('description', { type: 'string', requiresArg: true, describe: 'what the server is for' })
     .option('credential', repeatable('a variable whose value Warder keeps; can be repeated'))
     .option(
@@ -143,5 +194,7 @@ export function addOptions(yargs: Argv): Argv<AddArguments> {
       "warder add notes --deny 'delete_*' --from-npx 'npx -y some-server /notes'",
       'pinned, without some of its tools',
     )
-    .example("warder add fetch --from-uvx 'uvx mcp-server-fetch'", 'a server of PyPI, pinned');
+    .example("warder add fetch --from-uvx 'uvx mcp-server-fetch'", 'a server of PyPI, pinned')
+    .example('warder add notion https://mcp.notion.com/mcp', 'a remote server; you sign in in a browser')
+    .example('warder add github https://api.githubcopilot.com/mcp/ --bearer', 'with a token that you have');
 }

@@ -1,5 +1,6 @@
 // The reference to a credential in the arguments of a command. A word that may be a value is never repeated.
 import { WarderError } from '../../errors.ts';
+import { AUTH_VARIABLES } from '../../profile/auth.ts';
 import { checkProfileName } from '../../profile/format.ts';
 import { loadProfile } from '../../profile/load.ts';
 import { suggest } from '../../profile/suggestion.ts';
@@ -46,7 +47,7 @@ export function resolveCredential(
     throw valueInArgvError();
   }
   checkProfileName(profile);
-  if (!VARIABLE_PATTERN.test(variable)) {
+  if (!VARIABLE_PATTERN.test(variable) && !AUTH_VARIABLES.includes(variable)) {
     throw new WarderError('usage', 'the second word is not the name of a variable', {
       hint: 'a name is letters, digits and "_": GITHUB_TOKEN; the value is asked for, or read from stdin',
     });

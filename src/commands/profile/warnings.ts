@@ -25,7 +25,7 @@ export function profileWarnings(
   credentials: readonly CredentialEntry[],
   states: CredentialStates | undefined,
 ): string[] {
-  const { sandbox, policy } = profile;
+  const { sandbox } = profile;
   const warnings: string[] = [];
   if (preview.program instanceof WarderError)
     warnings.push(`${preview.program.message} (${preview.program.hint ?? ''})`);
@@ -42,9 +42,15 @@ export function profileWarnings(
     warnings.push(`${ranges.join(', ')} opens addresses, but no listed name can resolve to them`);
   }
   if (sandbox?.off === true) warnings.push('the sandbox is off');
+  return [...warnings, ...policyWarnings(profile)];
+}
+
+/** What to know of rules that allow. */
+export function policyWarnings({ name, policy }: Pick<Profile, 'name' | 'policy'>): string[] {
+  const warnings: string[] = [];
   if (policy.default === 'allow') {
     warnings.push(
-      `"default: allow" lets through whatever no rule names, and what the server adds later: "warder policy choose ${profile.name}" offers its tools`,
+      `"default: allow" lets through whatever no rule names, and what the server adds later: "warder policy choose ${name}" offers its tools`,
     );
   }
   for (const [pattern, rule] of Object.entries(policy.tools)) {
@@ -118,7 +124,7 @@ function unpinnedPackage(command: string, args: readonly string[]): string | und
 }
 
 /** Warnings about credentials that cannot be used. */
-function valueWarnings(
+export function valueWarnings(
   profile: Profile,
   credentials: readonly CredentialEntry[],
   states: CredentialStates | undefined,

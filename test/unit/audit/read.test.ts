@@ -132,6 +132,7 @@ async function runOn(at: typeof places, ...argv: string[]) {
     version: '0.1.0',
     program: '/opt/warder/bin/warder.js',
     control: () => Promise.reject(new Error('no daemon is needed')),
+    browse: async () => false,
     exit: (given) => {
       code = given;
     },

@@ -191,7 +191,7 @@ test('a server without a sandbox reaches everything, and for a remote server no 
     '\n  network all that you can reach: no sandbox\n',
   );
   cli.out.length = 0;
-  const remote = await check(cli, { server: { url: 'https://mcp.example.com' } });
+  const remote = await check(cli, { server: { url: 'https://mcp.example.com' }, auth: { type: 'none' } });
   expect(remote).not.toContain('network');
 });
 

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { file, text } from '../../../scripts/schema.js';
 import { formatProfile } from '../../../src/profile/draft.ts';
-import { parseProfile, unsupportedFeatures } from '../../../src/profile/format.ts';
+import { parseProfile } from '../../../src/profile/format.ts';
 import { detectSecret } from '../../../src/profile/variable.ts';
 
 const folder = join(import.meta.dirname, '../../../profiles');
@@ -18,7 +18,6 @@ test.each(names)('the example %s is a valid profile and names its schema', (name
   const source = readFileSync(join(folder, `${name}.yaml`), 'utf8');
   const profile = parseProfile(source, `${name}.yaml`, name);
   expect(profile.description).toBeDefined();
-  expect(unsupportedFeatures(profile)).toEqual([]);
   expect(source.startsWith('# yaml-language-server: $schema=./schema.json\n')).toBe(true);
   // The id of a key that signs is in each request: it is no secret. This one is of AWS's own documentation.
   expect(detectSecret(source.replace('AKIAIOSFODNN7EXAMPLE', ''))).toBeUndefined();

@@ -67,10 +67,11 @@ test.each([
 });
 
 test.each([
-  ['browser: [firefox, --new-window]', undefined],
+  ['browser: [/usr/bin/firefox, --new-window]', undefined],
+  ['browser: [firefox]', 'must begin with the absolute path of a program'],
   ['browser: []', 'remote.browser: is empty'],
   ['browser: firefox', 'remote.browser: must be a list'],
-  ['browser: ["a\\nb"]', 'must be text on one line'],
+  ['browser: [/a, "a\\nb"]', 'must be text on one line'],
   ['client-metadata-url: "https://example.com/warder.json"', undefined],
   ['client-metadata-url: "http://example.com/warder.json"', 'must be an https URL with a path and no query'],
   ['client-metadata-url: "https://example.com"', 'must be an https URL with a path and no query'],

@@ -53,7 +53,7 @@ const issuer = printable.describe('The authorization server, where the server na
 export const fieldName = z
   .string()
   .max(64)
-  .regex(/^[A-Za-z0-9-]+$/, 'must be the name of a header: letters, digits and "-"');
+  .regex(/^[A-Za-z0-9._-]+$/, 'must be the name of a header: letters, digits, "-", "_" and "."');
 
 const SUBJECT_TYPES = ['access_token', 'id_token', 'jwt', 'refresh_token', 'saml1', 'saml2'] as const;
 const client = {

@@ -10,7 +10,7 @@ import type { Result } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
 import { signIn } from '../login/sign-in.ts';
 import { offerTools } from '../policy/offer.ts';
-import { hostEntry } from '../profile/host-entry.ts';
+import { hostEntry, trialEntry } from '../profile/host-entry.ts';
 import { readSecret, type SecretInput } from '../terminal/secret-input.ts';
 import { tryServer } from '../test/trial-client.ts';
 import type { AddArguments } from './options.ts';
@@ -61,10 +61,11 @@ export async function addRemote(context: Context, args: AddArguments, url: strin
 
   const isReady = await getReady(context, args, auth);
   const isOpen = isTried && isReady;
-  const entry = hostEntry(places, name);
+  const entry = hostEntry(context, name);
   const login = isReady ? [] : [`warder login ${name}`];
   if (json) {
-    const trial = isOpen && args.test === true ? await tryServer(entry, TRIAL_TIMEOUT) : undefined;
+    const trial =
+      isOpen && args.test === true ? await tryServer(trialEntry(context, name), TRIAL_TIMEOUT) : undefined;
     const tools = trial?.tools?.map((tool) => tool.name);
     const next = [...login, `warder test ${name}`];
     terminal.json({ name, file, found, auth, next, host: entry, tools, error: trial?.error });

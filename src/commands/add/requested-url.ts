@@ -98,7 +98,7 @@ export function refuseUrl(url: string, isLoopbackOpen: boolean): void {
 export function parseHeaders(options: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [index, option] of options.entries()) {
-    const [, name, value] = /^([A-Za-z0-9-]+)\s*[:=]\s*(.*)$/.exec(option) ?? [];
+    const [, name, value] = /^([A-Za-z0-9._-]+)\s*[:=]\s*(.*)$/.exec(option) ?? [];
     if (name === undefined || value === undefined)
       throw new WarderError('usage', `--header number ${index + 1} is not "Name: value"`);
     if (name.toLowerCase() === 'authorization') {

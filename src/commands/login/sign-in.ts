@@ -37,7 +37,10 @@ export async function signIn(
   if (login.phase === 'asking') {
     printQuestion(context, login);
     try {
-      if (!yes)
+      // What needs attention is seen by a person: a yes that was given beforehand is none to it.
+      const isAgreed = yes && login.warnings.length === 0;
+      if (!isAgreed && (json || !terminal.interactive)) throw unseenError(profile);
+      if (!isAgreed)
         await confirm(terminal, { what, question: 'sign in there?', otherwise: 'nobody was signed in' });
     } catch (error) {
       await control.request('login.cancel', { login: login.id });

@@ -1,19 +1,21 @@
 // What a profile with a remote server does, in words: where it connects, how it signs in, which of it is opened.
 import type { RemoteAuth } from '../../profile/auth.ts';
 import type { RemoteServer } from '../../profile/format.ts';
+import { isLoopbackHost } from '../../profile/remote-checks.ts';
 
 /** A label and lines each. */
 export type Rows = readonly (readonly [label: string, lines: readonly string[]])[];
 
 export function remoteRows({ url, headers, auth, allowPrivate, insecureLoopback }: RemoteServer): Rows {
+  const isHere = isLoopbackHost(new URL(url).hostname);
   const sent = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
   return [
     [
       'reaches',
       [
-        `${url}, and ${REACHED[auth.type]}; at public addresses, by https`,
+        `${url}, and ${REACHED[auth.type]}${isHere ? '' : '; at public addresses, by https'}`,
         ...(allowPrivate.length === 0 ? [] : [`also at private addresses: ${allowPrivate.join(', ')}`]),
-        ...(insecureLoopback ? ['also on this machine, there without TLS too'] : []),
+        ...(insecureLoopback ? [`${isHere ? '' : 'also '}on this machine, there without TLS too`] : []),
       ],
     ],
     ...(sent.length === 0 ? [] : [['sends', sent] as const]),

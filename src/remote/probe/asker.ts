@@ -2,12 +2,19 @@
 // bounded, and read no further than the answer.
 
 import type { RemoteServer } from '../../profile/format.ts';
-import { CAPABILITIES, CLIENT, SESSION_VERSIONS, STATELESS_VERSION, VERSION } from '../era/protocol.ts';
+import {
+  CAPABILITIES,
+  CLIENT,
+  DISCOVER,
+  INITIALIZE,
+  SESSION_VERSIONS,
+  STATELESS_VERSION,
+  VERSION,
+} from '../era/protocol.ts';
 import type { HttpResponse, RemoteHttp } from '../http/client.ts';
 import { problemOf } from '../http/problem.ts';
 import { isEventStream, mediaType, readWhole } from '../transport/body.ts';
 import { SseParser } from '../transport/sse.ts';
-import { standardHeaders } from '../transport/standard-headers.ts';
 
 export interface AskerParts {
   readonly http: Pick<RemoteHttp, 'request'>;
@@ -47,16 +54,16 @@ export class Asker {
     const params = {
       _meta: { [VERSION]: STATELESS_VERSION, [CLIENT]: ME, [CAPABILITIES]: {} },
     };
-    return this.#post('server/discover', params, {
+    return this.#post(DISCOVER, params, {
       'mcp-protocol-version': STATELESS_VERSION,
-      ...standardHeaders('server/discover', ''),
+      'mcp-method': DISCOVER,
     });
   }
 
   /** `initialize` of the revisions before; a session that it opens is ended. */
   async initialize(): Promise<Asked> {
     const [protocolVersion] = SESSION_VERSIONS;
-    return await this.#post('initialize', { protocolVersion, capabilities: {}, clientInfo: ME }, {});
+    return await this.#post(INITIALIZE, { protocolVersion, capabilities: {}, clientInfo: ME }, {});
   }
 
   /** The stream of events of a server of 2024-11-05. It is closed at once. */

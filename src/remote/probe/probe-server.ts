@@ -4,6 +4,7 @@ import type * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { RemoteVerbs } from '../../wire/control.ts';
+import { DISCOVER } from '../era/protocol.ts';
 import { openFetch } from '../http/fetch.ts';
 import type { AuthorizationServer } from '../oauth/authorization-server.ts';
 import { parseChallenge } from '../oauth/challenge.ts';
@@ -63,7 +64,7 @@ async function findTransport(
   asker: Asker,
 ): Promise<{ readonly answer: Asked; readonly transport: NonNullable<Found['transport']> }> {
   const modern = await asker.discover();
-  if (modern.result !== undefined || !deniesStateless('server/discover', modern.status, modern.code))
+  if (modern.result !== undefined || !deniesStateless(DISCOVER, modern.status, modern.code))
     return { answer: modern, transport: 'stateless' };
   const session = await asker.initialize();
   if (session.result !== undefined || !deniesSessions(session.status, session.code))

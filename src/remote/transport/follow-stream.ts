@@ -27,16 +27,19 @@ export class StreamGone extends Error {
   override readonly name = 'StreamGone';
 }
 
-/** Milliseconds: the wait where the server says none, and the longest. */
+/** Milliseconds: the wait where the server says none, the shortest, and the longest. */
 const WAIT = 1000;
+const MIN_WAIT = 100;
 const MAX_WAIT = 60_000;
 const MAX_RETRY = 600_000;
 const JITTER = 0.2;
+/** Milliseconds that an endless stream lives at least; one that ends before has failed, whatever came on it. */
+const LIFE = 5000;
 
 /** Milliseconds before a stream is asked for again, after so many failures in a row. */
 export function waitBeforeRetry(retry: number | undefined, failures: number, random = Math.random()): number {
   const backOff = failures === 0 ? 0 : Math.min(MAX_WAIT, WAIT * 2 ** (failures - 1));
-  const wait = Math.max(Math.min(retry ?? WAIT, MAX_RETRY), backOff);
+  const wait = Math.max(Math.min(retry ?? WAIT, MAX_RETRY), backOff, MIN_WAIT);
   return wait + wait * JITTER * random;
 }
 
@@ -54,6 +57,7 @@ export async function followStream(
   let failures = 0;
   for (let response = first; ; ) {
     let seen = false;
+    const since = performance.now();
     if (response !== undefined) {
       const parser = new SseParser(limit);
       const { body } = response;
@@ -73,7 +77,8 @@ export async function followStream(
       retry = parser.retry ?? retry;
     }
     if (lastEventId === '' && !endless) return 'lost';
-    failures = seen ? 0 : failures + 1;
+    const lived = performance.now() - since;
+    failures = seen && (!endless || lived > LIFE) ? 0 : failures + 1;
     if (failures > parts.failures) return 'lost';
     await delay(waitBeforeRetry(retry, failures), undefined, { signal });
     response = undefined;

@@ -1,8 +1,10 @@
 // The client of remote servers: where it connects, what it sends, and what it takes.
 import { once } from 'node:events';
+import * as http from 'node:http';
 import * as net from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
+import { UpstreamProxy } from '../../../../src/egress/dial/upstream-proxy.ts';
 import { followMetadata, openFetch, type RemoteFetch } from '../../../../src/remote/http/fetch.ts';
 import { TestAuthority } from '../../../fixtures/authority.ts';
 import { Internet } from '../../../fixtures/internet.ts';
@@ -226,5 +228,43 @@ test('answers of no HTTP, of no status, and none are errors that name the host a
     }
   } finally {
     server.close();
+  }
+});
+
+test('W-REM-1: the proxy of the settings is asked for the address that was judged, and TLS goes through to the server', async () => {
+  await using internet = await Internet.open();
+  await using place = await listenAt((_request, response) => answerJson(response, 200, {}), {
+    internet,
+    name: 'mcp.test',
+  });
+  internet.resolver.names.set('mcp.test', ['9.9.9.8']);
+  const asked: string[] = [];
+  const proxy = http.createServer().on('connect', (request: http.IncomingMessage, socket: net.Socket) => {
+    asked.push(request.url ?? '');
+    const out = net.connect({ host: place.address, port: place.port }).on('error', () => {});
+    socket.on('error', () => {}).write('HTTP/1.1 200 OK\r\n\r\n');
+    socket.pipe(out).pipe(socket);
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const { port } = proxy.address() as net.AddressInfo;
+  const { fetch, records } = client({
+    resolver: internet.resolver.server,
+    ca: internet.authority.ca,
+    opened: CLOSED,
+    proxy: new UpstreamProxy({ url: new URL(`http://127.0.0.1:${port}`), except: [] }),
+  });
+  try {
+    expect((await fetch(`${place.origin}/`)).status).toBe(200);
+    expect(asked).toEqual([`9.9.9.8:${place.port}`]);
+    expect(records).toMatchObject([{ outcome: 'open', address: '127.0.0.1', target: '9.9.9.8' }]);
+    internet.resolver.names.set('inner.test', ['10.0.0.1']);
+    await expect(fetch(`https://inner.test:${place.port}/`)).rejects.toMatchObject({
+      code: 'remote-refused',
+    });
+    expect(asked).toHaveLength(1);
+  } finally {
+    proxy.close();
+    proxy.closeAllConnections();
   }
 });

@@ -550,13 +550,13 @@ test('the standing stream is asked for again, from its last event, when it break
       const params = { n: asked.length };
       const message = { jsonrpc: '2.0', method: 'notifications/message', params };
       events(response, `id: e${asked.length}\nretry: 10\ndata: ${JSON.stringify(message)}\n\n`);
-      if (asked.length < 4) response.end();
+      if (asked.length < 3) response.end();
     },
   );
   await using one = host(place, 'session');
   await one.initialize();
-  await one.until(() => one.messages.length === 3);
-  expect(one.messages.map(({ params }) => params.n)).toEqual([2, 3, 4]);
-  expect(one.streams).toEqual([undefined, undefined, undefined]);
-  expect(asked).toEqual([undefined, undefined, 'e2', 'e3']);
+  await one.until(() => one.messages.length === 2);
+  expect(one.messages.map(({ params }) => params.n)).toEqual([2, 3]);
+  expect(one.streams).toEqual([undefined, undefined]);
+  expect(asked).toEqual([undefined, undefined, 'e2']);
 });

@@ -28,6 +28,12 @@ export interface AccountLock extends Disposable {
 const LOCK_TIMEOUT = 30_000;
 const LOCK_RETRY = 25;
 
+/** A registration that is kept for its issuer, and the scopes that it was made for; undefined: for what the server gives. */
+export interface KeptClient {
+  readonly registration: ClientRegistration;
+  readonly scopes: readonly string[] | undefined;
+}
+
 /** Reads and writes. All throw the store's codes. */
 export interface AccountStore {
   /** `prompt`: whether the store may ask its user to unlock it. Throws `credential-unfit` for a record that is damaged. */
@@ -39,8 +45,8 @@ export interface AccountStore {
   /** Throws `sign-in-failed` where another process holds it for long. */
   lock(profile: string, signal?: AbortSignal): Promise<AccountLock>;
   /** A damaged one counts as none: a client can be registered again. */
-  readClient(issuer: string): Promise<ClientRegistration | undefined>;
-  writeClient(registration: ClientRegistration): Promise<void>;
+  readClient(issuer: string): Promise<KeptClient | undefined>;
+  writeClient(client: KeptClient): Promise<void>;
   /** Removes a registration if it is still this one. */
   removeClient(registration: Pick<ClientRegistration, 'issuer' | 'clientId'>): Promise<boolean>;
 }
@@ -52,11 +58,12 @@ export function openAccountStore({ credentials, state }: AccountStoreParts): Acc
   const accountName = (profile: string): string => `oauth/${profile}@${home}`;
   const clientName = (issuer: string): string =>
     `oauth-client/${createHash('sha256').update(issuer).digest('hex')}@${home}`;
-  const readClient = async (issuer: string): Promise<ClientRegistration | undefined> => {
+  const readClient = async (issuer: string): Promise<KeptClient | undefined> => {
     const bytes = await blobs().get(clientName(issuer), { prompt: false });
-    const read = bytes && registration.safeParse(jsonOf(bytes)).data;
+    const read = bytes && kept.safeParse(jsonOf(bytes)).data;
     // A registration is never used with another issuer, wherever it was found.
-    return read?.issuer === issuer ? (read as unknown as ClientRegistration) : undefined;
+    if (read?.registration.issuer !== issuer) return undefined;
+    return { registration: read.registration as unknown as ClientRegistration, scopes: read.scopes };
   };
   return {
     async read(profile, prompt) {
@@ -93,20 +100,25 @@ export function openAccountStore({ credentials, state }: AccountStoreParts): Acc
     },
     readClient,
     writeClient: (client) =>
-      blobs().set(clientName(client.issuer), Buffer.from(JSON.stringify(client)), { prompt: false }),
+      blobs().set(clientName(client.registration.issuer), Buffer.from(JSON.stringify(client)), {
+        prompt: false,
+      }),
     async removeClient({ issuer, clientId }) {
-      if ((await readClient(issuer))?.clientId !== clientId) return false;
+      if ((await readClient(issuer))?.registration.clientId !== clientId) return false;
       return blobs().remove(clientName(issuer));
     },
   };
 }
 
-const registration = z.looseObject({
-  kind: z.string(),
-  issuer: z.string(),
-  clientId: z.string().min(1),
-  authMethod: z.string(),
-  redirectUris: z.array(z.string()),
+const kept = z.strictObject({
+  registration: z.looseObject({
+    kind: z.string(),
+    issuer: z.string(),
+    clientId: z.string().min(1),
+    authMethod: z.string(),
+    redirectUris: z.array(z.string()),
+  }),
+  scopes: z.array(z.string()).optional(),
 });
 
 function jsonOf(bytes: Buffer): unknown {

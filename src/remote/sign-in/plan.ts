@@ -94,7 +94,8 @@ export async function planSignIn(parts: PlanParts, wish: SignInWish, signal: Abo
     now: trust,
     accepted,
     scopes,
-    held: record?.tokens?.scopes,
+    // What was asked for counts too: some of it is in no token (`offline_access`).
+    held: record?.tokens === undefined ? undefined : unionScopes(record.tokens.scopes, record.wanted),
     clientId: auth.clientId ?? (kind === 'metadata-document' ? document : undefined),
     way,
   });

@@ -47,7 +47,7 @@ export async function prepareRedirect(
       throw error;
     }
   }
-  const known = await parts.store.readClient(server.issuer);
+  const known = await knownClient(parts, plan);
   const again = known && (await listenAgain(known, { ...listening, port }, parts.now()));
   if (known !== undefined && again !== undefined) return { redirect: again, registration: known };
   const path = `${FIXED_PATH}/${randomText({ random: client.oauth().random }, 16)}`;
@@ -55,7 +55,7 @@ export async function prepareRedirect(
   try {
     const request = { redirectUri: redirect.uri, scopes: plan.scopes, dpop: plan.dpop };
     const registration = await registerClient(client.oauth(signal), server, request);
-    await keepClient(parts, registration);
+    await keepClient(parts, plan, registration);
     return { redirect, registration };
   } catch (error) {
     await redirect[Symbol.asyncDispose]();
@@ -69,18 +69,28 @@ export async function prepareClient(
   plan: Plan,
   signal: AbortSignal,
 ): Promise<ClientRegistration> {
-  const { client, store } = parts;
+  const { client } = parts;
   const { server } = plan.discovery;
   if (plan.kind === 'pre-registered') return await client.configured(server);
   if (plan.kind === 'metadata-document') return fromMetadataDocument(server, plan.document ?? '', []);
-  const known = await store.readClient(server.issuer);
+  const known = await knownClient(parts, plan);
   const use = { issuer: server.issuer, redirectUri: undefined, now: parts.now() };
   // One that was registered for a browser may not use the device flow.
   if (known?.redirectUris.length === 0 && registrationFits(known, use)) return known;
   const request = { redirectUri: undefined, scopes: plan.scopes, dpop: plan.dpop };
   const registration = await registerClient(client.oauth(signal), server, request);
-  await keepClient(parts, registration);
+  await keepClient(parts, plan, registration);
   return registration;
+}
+
+/** The registration that is kept for the issuer, if it was made for the scopes that are asked for now. */
+async function knownClient(
+  { store }: ClientParts,
+  { discovery, scopes = [] }: Plan,
+): Promise<ClientRegistration | undefined> {
+  const known = await store.readClient(discovery.server.issuer);
+  if (known?.scopes === undefined) return known?.registration;
+  return scopes.every((scope) => known.scopes?.includes(scope)) ? known.registration : undefined;
 }
 
 /** Listens where a registration says, if it is still good and its port is free; undefined: it cannot be used. */
@@ -107,9 +117,13 @@ async function listenAgain(
 }
 
 /** A registration that cannot be kept is made again the next time. */
-async function keepClient({ store, log }: ClientParts, registration: ClientRegistration): Promise<void> {
+async function keepClient(
+  { store, log }: ClientParts,
+  { scopes }: Plan,
+  registration: ClientRegistration,
+): Promise<void> {
   try {
-    await store.writeClient(registration);
+    await store.writeClient({ registration, scopes });
   } catch (error) {
     log.warn({ issuer: registration.issuer, error: String(error) }, 'a registration is not kept');
   }

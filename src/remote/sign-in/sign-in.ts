@@ -354,7 +354,7 @@ export class SignIn {
   async #forgetClient(issuer: string): Promise<void> {
     const { store } = this.#parts;
     const known = await store.readClient(issuer);
-    if (known !== undefined) await store.removeClient(known);
+    if (known !== undefined) await store.removeClient(known.registration);
   }
 
   #abandon(): void {

@@ -2,7 +2,7 @@
 import { WarderError } from '../../errors.ts';
 import { discard, type JsonObject, parseObject, readBody, textOf } from './metadata.ts';
 import { quote } from './quote.ts';
-import { isOAuthError, OAuthRefusal } from './refusal.ts';
+import { isOAuthError, type OAuthErrorCode, OAuthRefusal } from './refusal.ts';
 
 export interface Answer {
   readonly status: number;
@@ -25,6 +25,21 @@ export async function readAnswer(response: Response, what: string): Promise<Answ
   return { status, json: parseObject(await readBody(response)), headers, what };
 }
 
+/** Whether an endpoint did what it was asked for: some providers say 200, and that it was an error. */
+export function isGood({ status, json }: Answer): boolean {
+  return status === 200 && (json === undefined || textOf(json, 'error', 64) === undefined);
+}
+
+/** What a large provider (GitHub) calls registered errors; who sees one of these has to do what the registered one says. */
+const OTHER_NAMES = new Map<string, OAuthErrorCode>([
+  ['bad_refresh_token', 'invalid_grant'],
+  ['bad_verification_code', 'invalid_grant'],
+  ['incorrect_client_credentials', 'invalid_client'],
+  ['incorrect_device_code', 'invalid_grant'],
+  ['device_flow_disabled', 'unauthorized_client'],
+  ['redirect_uri_mismatch', 'invalid_grant'],
+]);
+
 /**
  * The error of an answer that is none of the good ones. `sign-in-denied` where a person or a policy said no, else
  * `sign-in-failed`; the cause is an `OAuthRefusal`.
@@ -41,7 +56,7 @@ export function refusal(
   description: string | undefined,
   { issuer, status, what }: { readonly issuer: string; readonly status: number; readonly what: string },
 ): WarderError {
-  const known = isOAuthError(error) ? error : 'other';
+  const known = isOAuthError(error) ? error : (OTHER_NAMES.get(error ?? '') ?? 'other');
   const said = known === 'other' ? `answers ${status === 0 ? 'with an error' : status}` : `says "${known}"`;
   const words = description === undefined ? '' : `: "${quote(description)}"`;
   const denied = known === 'access_denied';

@@ -1,7 +1,7 @@
 // The device flow (RFC 8628): a person signs in on another device, for machines without a browser.
 import { deviceAuthorizationRequest } from 'oauth4webapi';
 import { WarderError } from '../../errors.ts';
-import { answerFailure, readAnswer } from './answer.ts';
+import { answerFailure, isGood, readAnswer } from './answer.ts';
 import { checkOwner } from './authorization.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { clientAuth } from './client-auth.ts';
@@ -67,7 +67,7 @@ export async function startDevice(
     requestOptions(parts),
   );
   const answer = await readAnswer(response, WHAT);
-  if (answer.status !== 200) throw answerFailure(answer, server.issuer);
+  if (!isGood(answer)) throw answerFailure(answer, server.issuer);
   const json = answer.json ?? {};
   const deviceCode = textOf(json, 'device_code');
   const userCode = textOf(json, 'user_code', 64);

@@ -1,7 +1,7 @@
 // Requests to the token endpoint: with a code, to refresh, and with the client's own credentials.
 import { genericTokenEndpointRequest } from 'oauth4webapi';
 import { WarderError } from '../../errors.ts';
-import { type Answer, answerFailure, readAnswer } from './answer.ts';
+import { type Answer, answerFailure, isGood, readAnswer } from './answer.ts';
 import { type AuthorizationAttempt, checkOwner } from './authorization.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { clientAuth } from './client-auth.ts';
@@ -24,7 +24,7 @@ export interface Grant {
 
 /**
  * Sends a grant. Where the server asks for a nonce in the proof, once more with it (RFC 9449 section 8); nothing else is
- * repeated. Throws for an answer that is not 200 what `answerFailure` makes of it, and what `fetch` throws.
+ * repeated. Throws for an answer that is not good what `answerFailure` makes of it, and what `fetch` throws.
  */
 export async function sendGrant(
   parts: OAuthParts,
@@ -46,7 +46,7 @@ export async function sendGrant(
     );
     const answer = await readAnswer(response, what);
     const isNew = dpop?.remember(url, answer.headers) === true;
-    if (answer.status === 200) return answer;
+    if (isGood(answer)) return answer;
     const wantsNonce = answer.json && textOf(answer.json, 'error') === 'use_dpop_nonce';
     if (!wantsNonce || !isNew || attempt > 1) throw answerFailure(answer, server.issuer);
   }

@@ -88,6 +88,7 @@ const poll = (answer: unknown, more: Partial<DeviceAttempt> = {}, routes: Routes
 
 test("W-AUTH-21 the pace is the server's: it only slows down", async () => {
   expect(await poll(failing(400, { error: 'authorization_pending' }))).toMatchObject({ interval: 5000 });
+  expect(await poll({ error: 'authorization_pending' })).toMatchObject({ interval: 5000 });
   expect(await poll(failing(400, { error: 'slow_down' }))).toMatchObject({ interval: 10_000 });
   expect(await poll(failing(503, {}))).toMatchObject({ interval: 10_000 });
   expect(await poll(failing(429, {}))).toMatchObject({ interval: 10_000 });

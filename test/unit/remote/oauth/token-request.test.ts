@@ -212,6 +212,26 @@ test('W-AUTH-16 an error has its code, bounded words that steer nothing, and no 
   for (const secret of ['the-client-secret', 'spent']) expect(all).not.toContain(secret);
 });
 
+test('an error that comes as 200, with names of its own, is one', async () => {
+  const codes = ['bad_refresh_token', 'incorrect_client_credentials', 'invalid_grant', 'constructor', 'odd'];
+  const parts = scripted({
+    [PLACE]: codes.map((error) => ({ error, access_token: 'a', token_type: 'bearer' })),
+  });
+  const errors: unknown[] = [];
+  for (const _ of codes) {
+    errors.push(
+      await refreshTokens(parts, serverOf(), clientOf(), tokensOf()).catch((error: unknown) => error),
+    );
+  }
+  expect(errors.map((error) => refusalOf(error)?.error)).toEqual([
+    'invalid_grant',
+    'invalid_client',
+    'invalid_grant',
+    'other',
+    'other',
+  ]);
+});
+
 test('what the client shows of itself: the encoding of Basic, and a secret in the form', async () => {
   const parts = scripted({ [PLACE]: [good, good] });
   const target = { resource: RESOURCE, scopes: ['read', 'write'] };

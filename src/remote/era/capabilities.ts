@@ -1,6 +1,6 @@
 // What hosts and servers say that they can do, from one era to the other. What neither era knows passes as it is.
 import { type Range, readMember } from '../../json/read.ts';
-import { type Changes, changed, EMPTY, memberIn, objectOf, textOf, whole } from './objects.ts';
+import { type Changes, changed, EMPTY, memberIn, textOf, UNNAMED, whole } from './objects.ts';
 import { ELICIT, ROOTS, SAMPLE, shortText, TASKS } from './protocol.ts';
 
 const OPEN = 0x7b;
@@ -86,9 +86,7 @@ export function hostOf(bytes: Buffer, params: Range | undefined): { info: Buffer
   const info = memberIn(bytes, params, 'clientInfo');
   const capabilities = memberIn(bytes, params, 'capabilities');
   return {
-    info: Buffer.from(info === undefined ? UNKNOWN : textOf(bytes, info)),
+    info: Buffer.from(info === undefined ? UNNAMED : textOf(bytes, info)),
     capabilities: capabilities === undefined ? EMPTY : clientForOther(textOf(bytes, capabilities)),
   };
 }
-
-const UNKNOWN = objectOf({ name: Buffer.from('"unknown"'), version: Buffer.from('"0"') });

@@ -7,7 +7,7 @@ import { keysOf } from '../../json/member.ts';
 import { type Range, readMember, readMembers, readText } from '../../json/read.ts';
 import { isUrlMode, lacking } from './capabilities.ts';
 import { type Incoming, notification, request, resultOf } from './messages.ts';
-import { changed, json, memberIn, objectOf, textOf, whole } from './objects.ts';
+import { changed, json, memberIn, objectOf, objectOfTexts, textOf, whole } from './objects.ts';
 import { CANCELLED, ELICIT, ROOTS, SAMPLE } from './protocol.ts';
 
 /** Entries in one round, their bytes of JSON text, and rounds of one call, at most. */
@@ -23,7 +23,6 @@ const NO_KEYS = keysOf({});
 const MAX_NAME = 1024;
 const OPEN = 0x7b;
 const KNOWN: ReadonlySet<string> = new Set([ELICIT, SAMPLE, ROOTS]);
-const NOTHING = Buffer.alloc(0);
 
 /** How a round ended: what the call is to be made again with, as JSON texts, or why it cannot be. */
 export type RoundEnd =
@@ -129,15 +128,7 @@ export class InputRounds {
 
   #finish({ timer, answers, state, done }: Round): void {
     clearTimeout(timer);
-    const members = [...answers].map(([key, answer]) => Buffer.concat([Buffer.from(`${key}:`), answer]));
-    const responses =
-      members.length === 0
-        ? undefined
-        : Buffer.concat([
-            Buffer.from('{'),
-            ...members.flatMap((member, at) => [at === 0 ? NOTHING : Buffer.from(','), member]),
-            Buffer.from('}'),
-          ]);
+    const responses = answers.size === 0 ? undefined : objectOfTexts(answers);
     done({ retry: { inputResponses: responses, requestState: state } });
   }
 

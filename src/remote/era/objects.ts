@@ -35,12 +35,21 @@ export function objectOf(members: Changes): Buffer {
   return changed(EMPTY, { start: 0, end: EMPTY.length }, members) ?? EMPTY;
 }
 
+/** An object of members in their order; names and values are JSON texts. */
+export function objectOfTexts(members: Iterable<readonly [name: string, value: Buffer]>): Buffer {
+  const pieces = [...members].flatMap(([name, value]) => [COMMA, Buffer.from(`${name}:`), value]);
+  return Buffer.concat([OPEN, ...pieces.slice(1), CLOSE]);
+}
+
 export const EMPTY = Buffer.from('{}');
 
 /** The JSON text of a value that is Warder's own. */
 export function json(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value));
 }
+
+/** A program that has not said what it is. */
+export const UNNAMED = json({ name: 'unnamed', version: '0' });
 
 /** The value of a member that is there once; undefined where it is not there, or two readers could see two values. */
 export function memberIn(bytes: Buffer, range: Range | undefined, name: string): Range | undefined {

@@ -26,10 +26,10 @@ export class OwnRequests {
     return this.#nextId();
   }
 
-  /** Sends one; `done` is called once, unless it is forgotten. */
-  ask(id: number, method: string, params: Buffer | undefined, done: Done): void {
+  /** Sends one; `done` is called once, unless it is forgotten. `name`: of the task that it is about. */
+  ask(id: number, method: string, params: Buffer | undefined, done: Done, name = ''): void {
     this.#open.set(id, done);
-    this.#send(requestMessage(id, method, params));
+    this.#send(requestMessage(id, method, params, name));
   }
 
   has(id: number): boolean {

@@ -5,20 +5,18 @@
 import { readText } from '../../json/read.ts';
 import type { Pipe, RemoteMessage } from '../pipe.ts';
 import { hostOf, serverForOther, serverOffers } from './capabilities.ts';
+import { HostCalls } from './host-calls.ts';
 import { ownIdOf } from './ids.ts';
-import { InputRounds, type Round, type RoundEnd, retryParams } from './input-rounds.ts';
 import { ListenStream } from './listen-stream.ts';
 import {
   BAD_PARAMS,
   BAD_VERSION,
   error,
-  INTERNAL,
   type Incoming,
   incoming,
   NO_METHOD,
   paramsOf,
   result,
-  resultOf,
   withId,
 } from './messages.ts';
 import { metaChanged, metaIn, withMeta } from './meta.ts';
@@ -31,12 +29,12 @@ import {
   objectOf,
   replaced,
   textOf,
+  UNNAMED,
   whole,
 } from './objects.ts';
 import { type OwnAnswer, OwnRequests } from './own-requests.ts';
 import {
   ACKNOWLEDGED,
-  ASKING,
   CALL,
   CANCELLED,
   CAPABILITIES,
@@ -58,7 +56,6 @@ import {
   UNSUBSCRIBE,
   VERSION,
 } from './protocol.ts';
-import { resultForSession } from './results.ts';
 import type { TranslatorParts } from './translator.ts';
 import { supportedVersions } from './versions.ts';
 
@@ -66,29 +63,12 @@ import { supportedVersions } from './versions.ts';
 const DROPPED: ReadonlySet<string> = new Set(['notifications/roots/list_changed', 'notifications/progress']);
 const MAX_URI = 16_384;
 
-/** A request of the host that is not answered yet. */
-interface Open {
-  readonly id: number;
-  readonly method: string;
-  readonly name: string;
-  /** As it went to the server first, where it may be made again. */
-  readonly json: Buffer | undefined;
-  /** The id that the server knows now. */
-  wire: number;
-  /** Times that the server has asked something. */
-  rounds: number;
-  /** What the host is asked. */
-  round: Round | undefined;
-}
-
 export class StatelessAsSession implements Pipe {
   readonly #parts: TranslatorParts;
   readonly #pipe: Pipe;
   readonly #own: OwnRequests;
-  readonly #inputs: InputRounds;
+  readonly #calls: HostCalls;
   readonly #listen: ListenStream;
-  readonly #open = new Map<number, Open>();
-  readonly #byWire = new Map<number, Open>();
   /** The host's `initialize` by the ids of the requests that it has led to. */
   readonly #opening = new Map<number, number>();
   #host = hostOf(EMPTY, undefined);
@@ -102,15 +82,20 @@ export class StatelessAsSession implements Pipe {
     const { listener, nextId } = parts;
     const send = (message: RemoteMessage): void => this.#pipe.send(message);
     this.#own = new OwnRequests(nextId, send);
-    this.#inputs = new InputRounds({
-      toHost: (line) => listener.message(line),
+    const toHost = (line: Buffer): void => listener.message(line);
+    this.#calls = new HostCalls({
+      own: this.#own,
+      send,
+      toHost,
       capabilities: () => this.#host.capabilities,
-      nextId,
+      params: (members, capabilities) =>
+        metaChanged(members, { ...this.#said(), [CAPABILITIES]: capabilities }) ?? members,
+      log: parts.log,
     });
     this.#listen = new ListenStream({
       own: this.#own,
       send,
-      toHost: (line) => listener.message(line),
+      toHost,
       params: (members) => metaChanged(members, this.#said()) ?? members,
       now: () => performance.now(),
     });
@@ -133,25 +118,23 @@ export class StatelessAsSession implements Pipe {
   }
 
   close(): Promise<void> {
-    this.#end();
+    this.#listen.close();
+    this.#calls.close();
     return this.#pipe.close();
   }
 
   cut(reason: string): void {
     this.#listen.close();
-    // What the server has is answered by the pipe; what the host is asked for is not with the server.
-    for (const open of [...this.#open.values()])
-      if (open.round !== undefined) {
-        this.#inputs.withdraw(open.round, reason);
-        this.#answer(open, error(open.id, INTERNAL, reason));
-      }
+    this.#calls.cut(reason);
     this.#pipe.cut(reason);
   }
 
   send(message: RemoteMessage): void {
     const { kind, method, json: line } = message;
-    if (kind === 'response') this.#reply(incoming(line));
-    else if (kind === 'notification') this.#notify(message);
+    if (kind === 'response') {
+      if (!this.#calls.reply(incoming(line)))
+        this.#parts.log.info({}, 'the host has answered what the server did not ask');
+    } else if (kind === 'notification') this.#notify(message);
     else if (method === INITIALIZE) this.#initialize(message);
     else this.#request(message);
   }
@@ -214,7 +197,7 @@ export class StatelessAsSession implements Pipe {
   }
 
   #request(message: RemoteMessage): void {
-    const { id, method, name } = message;
+    const { id, method } = message;
     const { listener } = this.#parts;
     if (id === undefined) return;
     const read = incoming(message.json);
@@ -237,11 +220,7 @@ export class StatelessAsSession implements Pipe {
         listener.message(error(id, BAD_PARAMS, '"params" or its "_meta" is not one object'));
         return;
       }
-      const kept = ASKING.has(method) ? line : undefined;
-      const open: Open = { id, method, name, json: kept, wire: id, rounds: 0, round: undefined };
-      this.#open.set(id, open);
-      this.#byWire.set(id, open);
-      this.#pipe.send({ ...message, json: line });
+      this.#calls.send(id, { ...message, json: line });
     }
   }
 
@@ -266,26 +245,10 @@ export class StatelessAsSession implements Pipe {
   }
 
   /** The host takes a request back. */
-  #cancel({ envelope, json: line }: Incoming): void {
-    const { requestIdStart, requestIdEnd } = envelope;
-    const id = ownIdOf(line, requestIdStart, requestIdEnd);
-    if (id === undefined || this.#listen.cancel(id)) return;
-    const open = this.#open.get(id);
-    if (open === undefined) return;
-    this.#forget(open);
-    if (open.round !== undefined) this.#inputs.withdraw(open.round, 'the request was cancelled');
-    else {
-      const by = Buffer.from(String(open.wire));
-      const text = replaced(line, { start: requestIdStart, end: requestIdEnd }, by);
-      this.#pipe.send({ json: text, kind: 'notification', method: CANCELLED, name: '', id: undefined });
-    }
-  }
-
-  /** An answer of the host to what it was asked. */
-  #reply(message: Incoming): void {
-    const id = ownIdOf(message.json, message.envelope.idStart, message.envelope.idEnd);
-    if (id === undefined || !this.#inputs.answered(id, message))
-      this.#parts.log.info({}, 'the host has answered what the server did not ask');
+  #cancel(message: Incoming): void {
+    const { requestIdStart, requestIdEnd } = message.envelope;
+    const id = ownIdOf(message.json, requestIdStart, requestIdEnd);
+    if (id !== undefined && !this.#listen.cancel(id)) this.#calls.cancel(id, message);
   }
 
   #receive(line: Buffer): void {
@@ -301,70 +264,10 @@ export class StatelessAsSession implements Pipe {
   }
 
   #answered(wire: number | undefined, message: Incoming): void {
-    if (wire !== undefined && this.#own.answered(wire, message)) return;
-    const open = wire === undefined ? undefined : this.#byWire.get(wire);
-    if (open === undefined) {
-      // Passed on, it could end a request that the server knows by another id.
-      this.#parts.log.info({}, 'the server has answered what is not open');
+    if (wire !== undefined && (this.#own.answered(wire, message) || this.#calls.answered(wire, message)))
       return;
-    }
-    const { json: line, envelope } = message;
-    const found = resultOf(envelope);
-    if (envelope.failed || found === undefined) {
-      this.#answer(open, withId(message, open.id));
-      return;
-    }
-    const type = memberIn(line, found, 'resultType');
-    const kind = type === undefined ? 'complete' : shortText(line, type);
-    const value = textOf(line, found);
-    if (kind === 'complete') {
-      const plain = resultForSession(open.method, value);
-      if (plain === undefined) this.#fail(open, 'the result of the server is none');
-      else this.#answer(open, result(open.id, plain));
-    } else if (kind === 'input_required' && open.json !== undefined) this.#ask(open, Buffer.from(value));
-    else this.#fail(open, 'the result of the server is of a kind that the host does not know');
-  }
-
-  #ask(open: Open, wanted: Buffer): void {
-    open.rounds++;
-    this.#byWire.delete(open.wire);
-    const round = this.#inputs.begin(wanted, open.rounds, (end) => this.#goOn(open, end));
-    if (round !== undefined && this.#open.has(open.id)) open.round = round;
-  }
-
-  /** What the server wanted to know is answered, or will not be. */
-  #goOn(open: Open, end: RoundEnd): void {
-    open.round = undefined;
-    if ('failed' in end) {
-      this.#fail(open, end.failed);
-      return;
-    }
-    const first = incoming(open.json ?? EMPTY);
-    const params = paramsOf(first.envelope);
-    if (params === undefined) return;
-    open.wire = this.#own.next();
-    this.#byWire.set(open.wire, open);
-    const again = replaced(first.json, params, retryParams(textOf(first.json, params), end.retry));
-    const line = withId(incoming(again), open.wire);
-    const { method, name, wire: id } = open;
-    this.#pipe.send({ json: line, kind: 'request', method, name, id });
-  }
-
-  /** A request ends otherwise than the server has said. Of a tool call a model reads why. */
-  #fail(open: Open, text: string): void {
-    const { id, method } = open;
-    const told = { content: [{ type: 'text', text }], isError: true };
-    this.#answer(open, method === CALL ? result(id, json(told)) : error(id, INTERNAL, text));
-  }
-
-  #answer(open: Open, line: Buffer): void {
-    if (!this.#forget(open)) return;
-    this.#parts.listener.message(line);
-  }
-
-  #forget(open: Open): boolean {
-    this.#byWire.delete(open.wire);
-    return this.#open.delete(open.id);
+    // Passed on, it could end a request that the server knows by another id.
+    this.#parts.log.info({}, 'the server has answered what is not open');
   }
 
   #notified({ json: line, envelope }: Incoming): void {
@@ -386,7 +289,7 @@ export class StatelessAsSession implements Pipe {
 
   /** The host's id of a request that the server knows by another. */
   #hostId(wire: number): number | undefined {
-    return this.#byWire.get(wire)?.id ?? this.#opening.get(wire);
+    return this.#calls.hostId(wire) ?? this.#opening.get(wire);
   }
 
   #wrongEra(wire: number, answer: Buffer): void {
@@ -394,22 +297,12 @@ export class StatelessAsSession implements Pipe {
     if (id === undefined) return;
     this.#own.forget(wire);
     this.#opening.delete(wire);
-    const open = this.#byWire.get(wire);
-    if (open !== undefined) this.#forget(open);
+    this.#calls.takeBack(wire);
     this.#parts.listener.wrongEra(id, withId(incoming(answer), id));
-  }
-
-  #end(): void {
-    this.#listen.close();
-    for (const { round } of this.#open.values())
-      if (round !== undefined) this.#inputs.withdraw(round, 'the session is over');
-    this.#open.clear();
-    this.#byWire.clear();
   }
 }
 
 const NO_COMMON = 'the server speaks none of the versions of the protocol that Warder knows';
-const UNNAMED = json({ name: 'unnamed', version: '0' });
 
 /** A server that has said nothing of tasks does without. */
 function withoutTask(message: Incoming): Incoming {

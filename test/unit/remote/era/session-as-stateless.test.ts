@@ -520,3 +520,56 @@ describe('what the server tells', () => {
     expect(remote.messages.slice(1).map(({ method }) => method)).toEqual(['notifications/x']);
   });
 });
+
+describe('a tool that works as a task alone', () => {
+  const TASKS = { ...CAPABILITIES, tasks: { requests: { tools: { call: {} } } } };
+
+  /** A remote whose server has listed a tool that is a task, and whose call has become one. */
+  async function running(): Promise<{ remote: FakeRemote; call: number }> {
+    const remote = fresh();
+    const list = remote.request('tools/list', { _meta: meta(HOST) });
+    remote.pipe.answer(remote.pipe.last('initialize').id, { ...INTRODUCTION, capabilities: TASKS });
+    const tool = { name: 'dig', inputSchema: { type: 'object' }, execution: { taskSupport: 'required' } };
+    remote.pipe.answer(list, { tools: [tool] });
+    const call = remote.request('tools/call', { name: 'dig', _meta: meta(HOST) });
+    expect(remote.pipe.last('tools/call').params).toEqual({ name: 'dig', task: {} });
+    remote.pipe.answer(call, { task: { taskId: 't-1', status: 'working' } });
+    expect(remote.pipe.last('tasks/result').params).toEqual({ taskId: 't-1' });
+    expect(remote.pipe.sent.at(-1)?.name).toBe('t-1');
+    await settled();
+    expect(remote.answerTo(call)).toBeUndefined();
+    return { remote, call };
+  }
+
+  test('is called as one, and its result is the answer', async () => {
+    const { remote, call } = await running();
+    remote.pipe.answer(remote.pipe.last('tasks/result').id, { content: [{ type: 'text', text: 'gold' }] });
+    expect((await result(remote, call)).content[0].text).toBe('gold');
+  });
+
+  test('asks in the stream of its result, and is cancelled as a task', async () => {
+    const { remote, call } = await running();
+    const { id } = remote.pipe.last('tasks/result');
+    remote.pipe.say({ id: 'q', method: 'elicitation/create', params: FORM }, Number(id));
+    const wanted = await result(remote, call);
+    const again = remote.request('tools/call', {
+      name: 'dig',
+      requestState: wanted.requestState,
+      inputResponses: { [String(Object.keys(wanted.inputRequests)[0])]: { action: 'decline' } },
+      _meta: meta(HOST),
+    });
+    expect(replies(remote.pipe)).toMatchObject([{ id: 'q', result: { action: 'decline' } }]);
+    remote.notify('notifications/cancelled', { requestId: again });
+    expect(remote.pipe.last('tasks/cancel').params).toEqual({ taskId: 't-1' });
+    expect(remote.pipe.count('notifications/cancelled')).toBe(0);
+  });
+
+  test('that answers at once all the same has its answer; others are called as ever', async () => {
+    const { remote } = await running();
+    const direct = remote.request('tools/call', { name: 'dig', _meta: meta(HOST) });
+    remote.pipe.answer(direct, { content: [] });
+    remote.request('tools/call', { name: 'other', _meta: meta(HOST) });
+    expect(remote.pipe.last('tools/call').params).toEqual({ name: 'other' });
+    expect(await result(remote, direct)).toEqual({ content: [], resultType: 'complete' });
+  });
+});

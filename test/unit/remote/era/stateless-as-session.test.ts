@@ -609,3 +609,108 @@ describe('the handshake', () => {
     expect(remote.answerTo(id)?.error.code).toBe(-32012);
   });
 });
+
+describe('a call that the server does as a task alone', () => {
+  const EXTENSIONS = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
+
+  /** A remote whose call has become a task. */
+  async function running(): Promise<{ remote: FakeRemote; call: number }> {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const remote = await introduced();
+    const call = remote.request('tools/call', { name: 'dig', arguments: { at: 3 } });
+    remote.pipe.refuse(call, -32021, { requiredCapabilities: EXTENSIONS });
+    const again = remote.pipe.last('tools/call');
+    expect(again.id).not.toBe(call);
+    expect(again.params).toMatchObject({ name: 'dig', arguments: { at: 3 } });
+    expect(again.params._meta['io.modelcontextprotocol/clientCapabilities']).toMatchObject({
+      elicitation: {},
+      ...EXTENSIONS,
+    });
+    remote.pipe.answer(again.id, {
+      resultType: 'task',
+      taskId: 't-1',
+      status: 'working',
+      pollIntervalMs: 5000,
+    });
+    vi.advanceTimersByTime(4999);
+    expect(remote.pipe.count('tasks/get')).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(remote.pipe.last('tasks/get').params).toMatchObject({ taskId: 't-1', _meta: {} });
+    expect(remote.pipe.sent.at(-1)?.name).toBe('t-1');
+    return { remote, call };
+  }
+
+  /** The server answers the last question after the task. */
+  async function say({ remote }: { remote: FakeRemote }, task: object): Promise<void> {
+    remote.pipe.answer(remote.pipe.last('tasks/get').id, { resultType: 'complete', taskId: 't-1', ...task });
+    await settled();
+  }
+
+  test('is made again as one, asked for, and answered with its result', async () => {
+    const run = await running();
+    await say(run, { status: 'working', pollIntervalMs: 1 });
+    vi.advanceTimersByTime(200);
+    expect(run.remote.pipe.count('tasks/get')).toBe(2);
+    await say(run, {
+      status: 'completed',
+      result: { resultType: 'complete', content: [{ type: 'text', text: 'gold' }] },
+    });
+    expect(run.remote.answerTo(run.call)?.result).toEqual({ content: [{ type: 'text', text: 'gold' }] });
+    vi.advanceTimersByTime(100_000);
+    expect(run.remote.pipe.count('tasks/get')).toBe(2);
+  });
+
+  test.each([
+    [{ status: 'failed', error: { code: -7, message: 'dry' } }, { error: { code: -7, message: 'dry' } }],
+    [{ status: 'cancelled' }, { result: { isError: true } }],
+  ])('that ends otherwise is answered with that', async (task, expected) => {
+    const run = await running();
+    await say(run, task);
+    expect(run.remote.answerTo(run.call)).toMatchObject(expected);
+  });
+
+  test('asks the host once for each thing that it wants', async () => {
+    const run = await running();
+    const { remote } = run;
+    const form = {
+      method: 'elicitation/create',
+      params: { message: 'deeper?', requestedSchema: { type: 'object', properties: {} } },
+    };
+    await say(run, { status: 'input_required', inputRequests: { a: form } });
+    const [asked] = remote.asked('elicitation/create');
+    remote.reply(asked?.id, { result: { action: 'accept', content: {} } });
+    const update = remote.pipe.last('tasks/update');
+    expect(update.params).toMatchObject({ taskId: 't-1', inputResponses: { a: { action: 'accept' } } });
+    remote.pipe.answer(update.id, { resultType: 'complete' });
+    vi.advanceTimersByTime(200);
+    await say(run, { status: 'input_required', inputRequests: { a: form } });
+    expect(remote.asked('elicitation/create')).toHaveLength(1);
+    vi.advanceTimersByTime(1000);
+    expect(remote.pipe.count('tasks/get')).toBe(3);
+  });
+
+  test('is cancelled as a task: when the call is taken back, or the host does not answer what it wants', async () => {
+    const run = await running();
+    run.remote.notify('notifications/cancelled', { requestId: run.call });
+    expect(run.remote.pipe.last('tasks/cancel').params).toMatchObject({ taskId: 't-1' });
+    expect(run.remote.pipe.count('notifications/cancelled')).toBe(0);
+    const other = await running();
+    await say(other, { status: 'input_required', inputRequests: { a: { method: 'roots/list' } } });
+    other.remote.reply(other.remote.asked('roots/list')[0]?.id, { error: { code: -1, message: 'no' } });
+    await settled();
+    expect(other.remote.pipe.count('tasks/cancel')).toBe(1);
+    expect(other.remote.answerTo(other.call)?.result.isError).toBe(true);
+  });
+
+  test('a task that was not offered is no result', async () => {
+    const remote = await introduced();
+    const call = remote.request('tools/call', { name: 'dig' });
+    remote.pipe.refuse(call, -32021, { requiredCapabilities: { sampling: {} } });
+    const other = remote.request('tools/call', { name: 'dig' });
+    remote.pipe.answer(other, { resultType: 'task', taskId: 't' });
+    await settled();
+    expect(remote.answerTo(call)?.error.code).toBe(-32021);
+    expect(remote.answerTo(other)?.result.isError).toBe(true);
+    expect(remote.pipe.count('tasks/get')).toBe(0);
+  });
+});

@@ -1,0 +1,144 @@
+// The handshake with a server of the session era, made with what the first request of a host of the stateless era says of it.
+// Requests wait until it is done.
+import type { RemoteMessage } from '../pipe.ts';
+import { clientForOther, serverForOther } from './capabilities.ts';
+import {
+  BAD_VERSION,
+  error,
+  type Incoming,
+  incoming,
+  notificationMessage,
+  paramsOf,
+  withId,
+} from './messages.ts';
+import { metaIn } from './meta.ts';
+import { EMPTY, json, memberIn, objectOf, textOf, UNNAMED, whole } from './objects.ts';
+import type { OwnAnswer, OwnRequests } from './own-requests.ts';
+import {
+  CAPABILITIES,
+  CLIENT,
+  INITIALIZE,
+  INITIALIZED,
+  SERVER,
+  SESSION_VERSIONS,
+  STATELESS_VERSION,
+  shortText,
+} from './protocol.ts';
+
+export interface SessionHandshakeParts {
+  readonly own: OwnRequests;
+  readonly send: (message: RemoteMessage) => void;
+  readonly toHost: (json: Buffer) => void;
+  /** Goes on with a request that has waited. */
+  readonly goOn: (message: RemoteMessage) => void;
+}
+
+export class SessionHandshake {
+  readonly #parts: SessionHandshakeParts;
+  #waiting: RemoteMessage[] = [];
+  #isOpen = false;
+  /** The id of the `initialize` that is under way. */
+  #opening: number | undefined;
+  #capabilities: Buffer = EMPTY;
+  #serverInfo: Buffer = UNNAMED;
+  #instructions: Buffer | undefined;
+
+  constructor(parts: SessionHandshakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether requests need not wait. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** What the server offers. */
+  get capabilities(): Buffer {
+    return this.#capabilities;
+  }
+
+  /** The result of `server/discover`. */
+  get discovered(): Buffer {
+    return objectOf({
+      resultType: json('complete'),
+      supportedVersions: json([STATELESS_VERSION]),
+      capabilities: serverForOther(this.#capabilities),
+      instructions: this.#instructions,
+      ttlMs: json(0),
+      cacheScope: json('private'),
+      _meta: objectOf({ [SERVER]: this.#serverInfo }),
+    });
+  }
+
+  /** Has the session opened, for which a request waits. */
+  wait(message: RemoteMessage, { json: line, envelope }: Incoming): void {
+    this.#waiting.push(message);
+    if (this.#opening !== undefined) return;
+    const meta = metaIn(line, paramsOf(envelope));
+    const capabilities = memberIn(line, meta, CAPABILITIES);
+    const info = memberIn(line, meta, CLIENT);
+    const params = objectOf({
+      protocolVersion: json(SESSION_VERSIONS[0]),
+      capabilities: capabilities === undefined ? EMPTY : clientForOther(textOf(line, capabilities)),
+      clientInfo: info === undefined ? UNNAMED : textOf(line, info),
+    });
+    const { own } = this.#parts;
+    this.#opening = own.next();
+    own.ask(this.#opening, INITIALIZE, params, (answer) => this.#answered(answer));
+  }
+
+  /** The host takes a request back. False: it does not wait. */
+  cancel(id: number): boolean {
+    const left = this.#waiting.filter((message) => message.id !== id);
+    const isWaiting = left.length < this.#waiting.length;
+    this.#waiting = left;
+    return isWaiting;
+  }
+
+  /** The requests that wait for `initialize`, if that is the one: their ids. */
+  waitingFor(id: number): number[] {
+    return id === this.#opening ? this.#waiting.flatMap((message) => message.id ?? []) : [];
+  }
+
+  /** Answers what waits with an error. */
+  fail(answer: (id: number) => Buffer): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#opening = undefined;
+    for (const { id } of waiting) if (id !== undefined) this.#parts.toHost(answer(id));
+  }
+
+  #answered(answer: OwnAnswer): void {
+    const fault = 'error' in answer ? answer.line : this.#introduce(answer.result);
+    if (fault !== undefined) {
+      const message = incoming(fault);
+      this.fail((id) => withId(message, id));
+      return;
+    }
+    const { send, goOn } = this.#parts;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#opening = undefined;
+    this.#isOpen = true;
+    send(notificationMessage(INITIALIZED));
+    for (const message of waiting) goOn(message);
+  }
+
+  /** Takes what the server says of itself. Returns an error if no session can be had with it. */
+  #introduce(said: Buffer): Buffer | undefined {
+    const version = shortText(said, memberIn(said, whole(said), 'protocolVersion'));
+    if (!SESSION_VERSIONS.some((known) => known === version))
+      return error(0, BAD_VERSION, 'the server speaks a version of the protocol that Warder does not know', {
+        supported: version === undefined ? [] : [version],
+        requested: SESSION_VERSIONS[0],
+      });
+    const member = (name: 'capabilities' | 'serverInfo' | 'instructions'): Buffer | undefined => {
+      const found = memberIn(said, whole(said), name);
+      return found === undefined ? undefined : textOf(said, found);
+    };
+    this.#capabilities = member('capabilities') ?? EMPTY;
+    this.#serverInfo = member('serverInfo') ?? UNNAMED;
+    this.#instructions = member('instructions');
+    return undefined;
+  }
+}

@@ -1,7 +1,7 @@
 // The answers of an authorization server's endpoints: read in bounds, and its errors told apart (RFC 6749 section 5.2).
 import { WarderError } from '../../errors.ts';
 import { discard, type JsonObject, parseObject, readBody, textOf } from './metadata.ts';
-import { quote } from './quote.ts';
+import { quoteWithout } from './quote.ts';
 import { isOAuthError, type OAuthErrorCode, OAuthRefusal } from './refusal.ts';
 
 export interface Answer {
@@ -11,9 +11,15 @@ export interface Answer {
   readonly headers: Headers;
   /** What was asked for, for messages. */
   readonly what: string;
+  /** What was sent and is in no message, even if the server repeats it. */
+  readonly secrets: readonly string[];
 }
 
-export async function readAnswer(response: Response, what: string): Promise<Answer> {
+export async function readAnswer(
+  response: Response,
+  what: string,
+  secrets: readonly string[],
+): Promise<Answer> {
   const { status, headers } = response;
   if (status >= 300 && status < 400) {
     discard(response);
@@ -22,7 +28,7 @@ export async function readAnswer(response: Response, what: string): Promise<Answ
       hint: 'its metadata has to name the place itself; tell whoever runs it',
     });
   }
-  return { status, json: parseObject(await readBody(response)), headers, what };
+  return { status, json: parseObject(await readBody(response)), headers, what, secrets };
 }
 
 /** Whether an endpoint did what it was asked for: some providers say 200, and that it was an error. */
@@ -47,18 +53,19 @@ const OTHER_NAMES = new Map<string, OAuthErrorCode>([
 export function answerFailure(answer: Answer, issuer: string): WarderError {
   const error = answer.json && textOf(answer.json, 'error', 64);
   const description = answer.json && textOf(answer.json, 'error_description', Number.POSITIVE_INFINITY);
-  return refusal(error, description, { issuer, status: answer.status, what: answer.what });
+  return refusal(error, description, { ...answer, issuer });
 }
 
 /** The error for what an authorization server says went wrong. */
 export function refusal(
   error: string | undefined,
   description: string | undefined,
-  { issuer, status, what }: { readonly issuer: string; readonly status: number; readonly what: string },
+  about: Pick<Answer, 'status' | 'what' | 'secrets'> & { readonly issuer: string },
 ): WarderError {
+  const { issuer, status, what, secrets } = about;
   const known = isOAuthError(error) ? error : (OTHER_NAMES.get(error ?? '') ?? 'other');
   const said = known === 'other' ? `answers ${status === 0 ? 'with an error' : status}` : `says "${known}"`;
-  const words = description === undefined ? '' : `: "${quote(description)}"`;
+  const words = description === undefined ? '' : `: "${quoteWithout(description, secrets)}"`;
   const denied = known === 'access_denied';
   return new WarderError(
     denied ? 'sign-in-denied' : 'sign-in-failed',

@@ -147,7 +147,9 @@ export function readAuthorizationResponse(attempt: AuthorizationAttempt, url: st
   if (only('state') !== attempt.state) throw unexpected('it does not belong to this attempt');
   const error = only('error');
   if (error !== undefined) {
-    throw refusal(error, only('error_description'), { issuer: attempt.issuer, status: 0, what: 'sign-in' });
+    const secrets = [attempt.state, attempt.codeVerifier];
+    const about = { issuer: attempt.issuer, status: 0, what: 'sign-in', secrets };
+    throw refusal(error, only('error_description'), about);
   }
   const code = only('code');
   if (code === undefined || !/^[\x20-\x7e]{1,4096}$/.test(code)) throw unexpected('it has no code');

@@ -66,7 +66,7 @@ export async function startDevice(
     { ...targetParameters(target) },
     requestOptions(parts),
   );
-  const answer = await readAnswer(response, WHAT);
+  const answer = await readAnswer(response, WHAT, [registration.clientSecret ?? '']);
   if (!isGood(answer)) throw answerFailure(answer, server.issuer);
   const json = answer.json ?? {};
   const deviceCode = textOf(json, 'device_code');

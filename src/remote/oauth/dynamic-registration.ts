@@ -48,7 +48,7 @@ export async function registerClient(
     },
     requestOptions(parts),
   );
-  const answer = await readAnswer(response, 'registration of a client');
+  const answer = await readAnswer(response, 'registration of a client', []);
   // RFC 7591 says 201; there are servers that say 200.
   if (answer.status !== 200 && answer.status !== 201) throw answerFailure(answer, server.issuer);
   return readRegistration(answer.json ?? {}, server, request, authMethod);

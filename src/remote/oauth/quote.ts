@@ -9,3 +9,13 @@ export function quote(text: string): string {
   const cut = text.length > MAX_WORDS ? `${text.slice(0, MAX_WORDS)}…` : text;
   return escapeUnprintable(cut.replaceAll('"', "'"));
 }
+
+/** What can be a token, a part of one, or one in base64 or hexadecimal. */
+const TOKEN_LIKE = /[A-Za-z0-9+_=~%-]{25,}/g;
+
+/** The same of words in an error, which may repeat what was sent: without these values, and without what looks like one. */
+export function quoteWithout(text: string, secrets: readonly string[]): string {
+  const known = secrets.filter((secret) => secret !== '');
+  const without = known.reduce((words, secret) => words.replaceAll(secret, '…'), text);
+  return quote(without.replace(TOKEN_LIKE, '…'));
+}

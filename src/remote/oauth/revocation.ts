@@ -40,7 +40,7 @@ export async function revokeTokens(
       token,
       { ...requestOptions(parts), additionalParameters: { token_type_hint: hint } },
     );
-    const answer = await readAnswer(response, 'revocation');
+    const answer = await readAnswer(response, 'revocation', [token, registration.clientSecret ?? '']);
     if (answer.status !== 200) throw answerFailure(answer, server.issuer);
   }
 }

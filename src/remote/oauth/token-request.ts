@@ -44,12 +44,25 @@ export async function sendGrant(
       { ...parameters },
       requestOptions(parts, headers),
     );
-    const answer = await readAnswer(response, what);
+    const answer = await readAnswer(response, what, secretsOf(parameters, registration));
     const isNew = dpop?.remember(url, answer.headers) === true;
     if (isGood(answer)) return answer;
     const wantsNonce = answer.json && textOf(answer.json, 'error') === 'use_dpop_nonce';
     if (!wantsNonce || !isNew || attempt > 1) throw answerFailure(answer, server.issuer);
   }
+}
+
+/** All that is sent and not public: what is left over is in every URL of the flow. */
+function secretsOf(parameters: Grant['parameters'], { clientSecret = '' }: ClientRegistration): string[] {
+  const {
+    resource: _resource,
+    scope: _scope,
+    redirect_uri: _redirect,
+    audience: _audience,
+    ...others
+  } = parameters;
+  const values = Object.entries(others).filter(([name]) => !name.endsWith('_type'));
+  return [clientSecret, ...values.map(([, value]) => value)];
 }
 
 /** Redeems the code of an authorization response, with the attempt's own redirect URI, verifier and resource. */

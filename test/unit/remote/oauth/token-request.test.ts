@@ -200,7 +200,7 @@ test('W-AUTH-16 an error has its code, bounded words that steer nothing, and no 
     (await refreshTokens(parts, serverOf(), client, tokensOf()).catch((error: unknown) => error)) as Error;
   const grant = await fail();
   expect(refusalOf(grant)).toMatchObject({ error: 'invalid_grant', status: 400 });
-  expect(grant.message).toMatch(/auth\.example\.com says "invalid_grant": "\\u001b\[31mwrong '\\u202ex+…"$/);
+  expect(grant.message).toMatch(/auth\.example\.com says "invalid_grant": "\\u001b\[31mwrong '\\u202e…"$/);
   expect(grant.message.length).toBeLessThan(400);
   expect(refusalOf(await fail())).toMatchObject({ error: 'invalid_client', status: 401 });
   const odd = await fail();
@@ -210,6 +210,22 @@ test('W-AUTH-16 an error has its code, bounded words that steer nothing, and no 
   expect(await fail()).toMatchObject({ code: 'sign-in-denied' });
   const all = [grant, odd].map((error) => JSON.stringify(error, Object.getOwnPropertyNames(error))).join();
   for (const secret of ['the-client-secret', 'spent']) expect(all).not.toContain(secret);
+});
+
+test('W-AUTH-16 an error that repeats what was sent shows nothing of it', async () => {
+  const long = 'kL9-vN3_qR8sT2uW6xY0zA4bC5dE7fG1';
+  const client = clientOf({ authMethod: 'client_secret_basic', clientSecret: 'hunter2' });
+  const repeated = `bad hunter2 and spent in ${Buffer.from(long).toString('base64')}, ${long}, the-code-1`;
+  const parts = scripted({
+    [PLACE]: [1, 2].map(() => failing(400, { error: 'invalid_request', error_description: repeated })),
+  });
+  const fail = (run: Promise<unknown>) => run.catch((error: unknown) => String(error));
+  expect(await fail(refreshTokens(parts, serverOf(), client, tokensOf()))).toMatch(
+    /: "bad … and … in …, …, the-code-1"$/,
+  );
+  expect(await fail(redeemCode(parts, serverOf(), client, attempt, 'the-code-1'))).toMatch(
+    /: "bad … and spent in …, …, …"$/,
+  );
 });
 
 test('an error that comes as 200, with names of its own, is one', async () => {

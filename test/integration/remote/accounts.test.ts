@@ -398,7 +398,13 @@ describe('tokens', () => {
   test('W-AUTH-46 a request that needs more scopes steps up with all of them, and a server that wants ever more fails clearly', async () => {
     await using authorization = await startAuthorization({ scopes: 'read write admin' });
     await using mcp = await startMcp({
-      guard: (url) => authorization.guard(url, { challenge: 'read', needs: { echo: 'write', add: 'never' } }),
+      guard: (url) => {
+        const guard = authorization.guard(url, { challenge: 'read', needs: { echo: 'write', add: 'admin' } });
+        // No token is good enough for one of its tools.
+        const check = async (token: string) =>
+          (await guard.check(token))?.filter((scope) => scope !== 'admin');
+        return { ...guard, check };
+      },
     });
     await using keeping = new Keeping();
     const session = await keeping.session(remoteProfile(mcp.url));
@@ -407,7 +413,7 @@ describe('tokens', () => {
     const sending = session.send(mcp.url, ECHO());
     await new Person().visit(await keeping.page(1));
     expect((await sending).sent.mark?.scopes?.split(' ').sort()).toEqual(['read', 'write']);
-    expect(keeping.asked.at(-1)?.details.join('\n')).toContain('(new: write)');
+    expect(keeping.asked.at(-1)?.details.join('\n')).toMatch(/ \(new: write\)/);
     const hopeless = session.send(mcp.url, ECHO('add', {}));
     const outcome = expect(hopeless).rejects.toMatchObject({ code: 'sign-in-failed' });
     for (let at = 2; at < 4; at++) await new Person().visit(await keeping.page(at));

@@ -1,7 +1,7 @@
 // A question to a person: one call of one host, as it is, and what follows from a yes. Whoever shows it (a terminal, a
 // dialog of the host, the desktop) shows these lines. What a server or a model has written is escaped, so that it cannot
 // look like a line of Warder's, and nothing is left out.
-import { columnsOf, escapeUnprintable } from '../../audit/printable.ts';
+import { columnsOf, escapeUnprintable, wrapLine } from '../../audit/printable.ts';
 import { parseExactly } from '../../wire/exact-json.ts';
 import type { HostIdentity } from '../host-identity.ts';
 import type { GrantKind } from '../store/grants.ts';
@@ -48,6 +48,11 @@ export interface Question {
 /** Widest line and most lines of a host's dialog that shows all of what it is given. */
 const DIALOG_LINES = 3;
 const DIALOG_COLUMNS = 100;
+/**
+ * Lines of a sign-in: there is no other way to agree to one where the host is the only way to ask. What needs attention is
+ * said first.
+ */
+const SIGN_IN_LINES = 10;
 
 /** What acts, most dangerous first: a name that matches an earlier pattern is shown before one that matches a later. */
 const DANGEROUS: readonly RegExp[] = [
@@ -121,9 +126,13 @@ export function dialogText(question: Question): string | undefined {
   const { reach, details = [] } = question;
   const what = dialogTitle(question);
   if (what === undefined) return undefined;
+  if (question.kind === 'sign-in') {
+    const all = [what, ...details.flatMap((line) => wrapLine(line, DIALOG_COLUMNS))];
+    return all.length <= SIGN_IN_LINES ? all.join('\n') : undefined;
+  }
   const args = argumentLines(question.arguments).join(', ');
-  const may = question.kind === 'sign-in' ? [] : [`It ${shortReach(reach)}.`];
-  const lines = [what, ...details, ...(args === '' ? [] : [args]), ...may];
+  const may = `It ${shortReach(reach)}.`;
+  const lines = [what, ...details, ...(args === '' ? [] : [args]), may];
   return lines.length <= DIALOG_LINES && lines.every((line) => columnsOf(line) <= DIALOG_COLUMNS)
     ? lines.join('\n')
     : undefined;

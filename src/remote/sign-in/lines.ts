@@ -42,7 +42,8 @@ export function signInLines(about: SignInAbout): SignInLines {
   const metadataName = discovery.metadata?.name;
   const lines = [
     `to ${server.host} at ${issuer.host}${issuer.pathname === '/' ? '' : escapeUnprintable(issuer.pathname)}, ${endpointsText(now, issuer.host)}`,
-    `${scopesText(about)}; ${clientText(now.kind, about.clientId)}${way === 'browser' ? '; back to 127.0.0.1' : ''}`,
+    scopesText(about),
+    `${clientText(now.kind, about.clientId)}${way === 'browser' ? '; the browser comes back to 127.0.0.1' : ''}`,
     ...(metadataName === undefined
       ? []
       : [`the server calls itself ${shown(metadataName)}: nobody has verified that`]),

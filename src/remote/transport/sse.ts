@@ -19,6 +19,7 @@ const COLON = 0x3a;
 const SPACE = 0x20;
 const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
 const FEED = Buffer.from('\n');
+const DATA = Buffer.from('data:');
 
 /** Bytes of a line beside those of the data in it, and of a field that is no data. */
 const FIELD = 4096;
@@ -123,6 +124,10 @@ export class SseParser {
   }
 
   #field(line: Buffer): void {
+    if (isData(line)) {
+      this.#addData(line.subarray(line[DATA.length] === SPACE ? DATA.length + 1 : DATA.length));
+      return;
+    }
     const colon = line.indexOf(COLON);
     if (colon === 0) return;
     const name = line.toString('latin1', 0, colon < 0 ? Math.min(line.length, 16) : Math.min(colon, 16));
@@ -184,6 +189,12 @@ export class SseParser {
     this.#type = '';
     this.#id = undefined;
   }
+}
+
+/** Whether a line is of the field that most are of. */
+function isData(line: Buffer): boolean {
+  for (let i = 0; i < DATA.length; i++) if (line[i] !== DATA[i]) return false;
+  return true;
 }
 
 /** The name of the field that a line begins with. */

@@ -1,7 +1,8 @@
 // Servers that break the rules, and what the transports make of them.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { gzipSync } from 'node:zlib';
+import { type Gzip, gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { createEncoder } from '../../../../src/egress/content-coding.ts';
 import { WarderError } from '../../../../src/errors.ts';
 import { TestAuthorizer, TestPipe, type TestPipeOptions } from '../../../fixtures/remote/pipe.ts';
 import { answerJson, listenAt, type Place } from '../../../fixtures/remote/place.ts';
@@ -560,3 +561,25 @@ test('the standing stream is asked for again, from its last event, when it break
   expect(one.streams).toEqual([undefined, undefined]);
   expect(asked).toEqual([undefined, undefined, 'e2']);
 });
+
+test.for(['gzip', 'br', 'zstd', 'deflate'] as const)(
+  'events that come in %s are there at once',
+  async (coding) => {
+    await using place = await serve(({ id }, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': coding });
+      const encoder = createEncoder(coding);
+      if (encoder === undefined) throw new Error('no encoder');
+      encoder.pipe(response);
+      const flush = { gzip: 2, deflate: 2, br: 1, zstd: 1 }[coding];
+      encoder.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message' })}\n\n`);
+      (encoder as Gzip).flush(flush);
+      waiting = () => encoder.end(`data: ${JSON.stringify(result(id))}\n\n`);
+    });
+    let waiting = (): void => {};
+    await using one = host(place, 'stateless');
+    const answer = one.modern('ping');
+    await one.until(() => one.messages.length === 1);
+    waiting();
+    expect((await answer).result).toEqual({});
+  },
+);

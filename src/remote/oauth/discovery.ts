@@ -8,6 +8,7 @@ import type { Challenge } from './challenge.ts';
 import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
 import { findResource, type ResourceMetadata, resourceOf } from './resource-metadata.ts';
+import { lookAlike, recordServer } from './server-record.ts';
 
 export interface Discovery {
   /** The `resource` of every request for a token, byte for byte. */
@@ -33,5 +34,17 @@ export async function discover(
   const issuers = metadata.authorizationServers;
   const issuer = preferred !== undefined && issuers.includes(preferred) ? preferred : issuers[0];
   if (issuer === undefined) throw metadataError('the server names no authorization server');
-  return { resource, metadata, server: await findAuthorizationServer(parts, issuer) };
+  const found = await findAuthorizationServer(parts, issuer);
+  checkLooks(server, found);
+  return { resource, metadata, server: found };
+}
+
+/** Nobody is asked about a host that was chosen to be taken for another: it is refused. */
+function checkLooks({ host }: URL, found: AuthorizationServer): void {
+  const { issuer, hosts } = recordServer(found, 'dynamic');
+  const alike = lookAlike([host, new URL(issuer).host, ...hosts.map((one) => one.host)]);
+  if (alike === undefined) return;
+  throw metadataError(
+    `the authorization server ${new URL(issuer).host} is not used: ${alike.host} looks like ${alike.like}, and is another`,
+  );
 }

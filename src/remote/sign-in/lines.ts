@@ -3,7 +3,7 @@
 import { escapeUnprintable } from '../../audit/printable.ts';
 import type { Discovery } from '../oauth/discovery.ts';
 import type { RegistrationKind } from '../oauth/registration.ts';
-import { foreignHosts, lookAlike, recordChanges, type ServerRecord } from '../oauth/server-record.ts';
+import { foreignHosts, recordChanges, type ServerRecord } from '../oauth/server-record.ts';
 
 export interface SignInAbout {
   /** The URL of the remote server. */
@@ -48,7 +48,7 @@ export function signInLines(about: SignInAbout): SignInLines {
       ? []
       : [`the server calls itself ${shown(metadataName)}: nobody has verified that`]),
   ];
-  return { lines, warnings: warningsOf(server, now, accepted) };
+  return { lines, warnings: warningsOf(now, accepted) };
 }
 
 function endpointsText({ hosts }: ServerRecord, issuer: string): string {
@@ -76,19 +76,17 @@ function clientText(kind: RegistrationKind, clientId: string | undefined): strin
   }
 }
 
-function warningsOf(server: URL, now: ServerRecord, accepted: ServerRecord | undefined): readonly string[] {
+function warningsOf(now: ServerRecord, accepted: ServerRecord | undefined): readonly string[] {
   const issuer = new URL(now.issuer).host;
   const known = new Set(accepted?.issuer === now.issuer ? accepted.hosts.map(({ host }) => host) : []);
   const foreign = foreignHosts(now)
     .filter(({ host }) => !known.has(host))
     .map(({ use, host }) => `${USES[use]} ${host}, which is not of ${issuer}`);
-  const alike = lookAlike([server.host, issuer, ...now.hosts.map(({ host }) => host)]);
   return [
     ...(accepted === undefined
       ? []
       : recordChanges(accepted, now).map((change) => `changed: ${escapeUnprintable(change)}`)),
     ...foreign,
-    ...(alike === undefined ? [] : [`${alike.host} looks like ${alike.like}, and is another`]),
   ];
 }
 

@@ -153,3 +153,29 @@ test('what cannot be reached is no answer', async () => {
     code: 'server-metadata',
   });
 });
+
+test('W-AUTH-6 an authorization server with a host that looks like another is refused', async () => {
+  const find = (issuer: string, more: Record<string, unknown> = {}, server = RESOURCE) => {
+    const url = new URL(server);
+    const parts = scripted({
+      [`${url.origin}/.well-known/oauth-protected-resource/mcp`]: {
+        resource: server,
+        authorization_servers: [issuer],
+      },
+      [`${issuer}/.well-known/oauth-authorization-server`]: serverMetadata(issuer, more),
+    });
+    return discover(parts, url);
+  };
+  for (const found of [
+    find('https://auth.examp1e.com'),
+    find('https://login.example', { token_endpoint: 'https://l0gin.example/token' }),
+    find('https://login.example', { authorization_endpoint: 'https://mcp.exampIe.com/authorize' }),
+  ]) {
+    await expect(found).rejects.toMatchObject({
+      code: 'server-metadata',
+      message: expect.stringContaining('looks like'),
+    });
+  }
+  const other = await find('https://login.example', { token_endpoint: 'https://tokens.example/token' });
+  expect(other.server.issuer).toBe('https://login.example');
+});

@@ -270,7 +270,11 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       'login.state': async (params) => (await accounts())['login.state'](params),
       'login.paste': async (params) => (await accounts())['login.paste'](params),
       'login.cancel': async (params) => (await accounts())['login.cancel'](params),
-      logout: async (params) => (await accounts()).logout(params),
+      async logout(params) {
+        const signedOut = await (await accounts()).logout(params);
+        sessions.revoke(`oauth/${params.profile}`);
+        return signedOut;
+      },
       accounts: async (params) => (await accounts()).accounts(params),
       'remote.probe': async (params) => (await accounts())['remote.probe'](params),
       end: ({ session }) => sessions.end(session),

@@ -82,6 +82,8 @@ export class Call {
   arguments: CallArguments | undefined;
   /** What a person has answered about the first use that it waited for, and about which: see trust.ts. */
   agreement: { readonly outcome: ConsentOutcome; readonly about: Trust['firstUse'] } | undefined;
+  /** Whether its server was made ready for it, and why not. */
+  preparation: ConsentOutcome | undefined;
   /** What a person has answered, and about what. */
   consent: { readonly outcome: ConsentOutcome; readonly about: ConsentSubject } | undefined;
   /** The digest of the state by which it joins another one, where the relay has made that state. */

@@ -28,6 +28,7 @@ export function stdioServer(server: ServerEnd): SessionServer {
 
 export class StdioUpstream implements Upstream {
   readonly mayWait = false;
+  readonly isReady = true;
   readonly ownTool = undefined;
   readonly process: { readonly pid: number } | undefined;
   readonly #server: ServerEnd;

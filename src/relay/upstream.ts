@@ -3,6 +3,7 @@
 
 import type { Oversize } from '../json/lines.ts';
 import type { Ending } from '../os/spawn.ts';
+import type { HostDialog } from './consent.ts';
 
 /** A message to a server: one JSON text, and what a transport may have to say of it beside. */
 export interface Outgoing {
@@ -83,15 +84,21 @@ export interface Upstream {
   readonly closed: boolean;
   /** How the server ended, if it has. */
   readonly ending: Ending | undefined;
-  /** Whether it may call `waiting`, and is to be prepared. */
+  /** Whether it may call `waiting`. */
   readonly mayWait: boolean;
+  /** Whether requests that act may go to it. If not, it is to be prepared first: a person may have to sign in. */
+  readonly isReady: boolean;
   /** A tool of Warder's own that its lists hold: neither policy nor trust judge it. */
   readonly ownTool: string | undefined;
   /**
-   * Has the server ready to say what it offers, for which a person may have to sign in; `waits` is called with what that waits
-   * for. Settles with why it is not ready, if it is not; never rejects.
+   * Has the server ready. `waits` is called with what that waits for; `dialog` is that of the host for the request that waits.
+   * Settles with why it is not ready, if it is not; never rejects.
    */
-  prepare(waits: (text: string) => void, signal: AbortSignal): Promise<string | undefined>;
+  prepare(
+    waits: (text: string) => void,
+    signal: AbortSignal,
+    dialog?: HostDialog,
+  ): Promise<string | undefined>;
   /** Where the server is a process of this machine. */
   readonly process: { readonly pid: number } | undefined;
 }

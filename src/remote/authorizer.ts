@@ -1,5 +1,6 @@
 // How requests to a remote server are authorized: one authorizer for each session.
 import { WarderError } from '../errors.ts';
+import type { HostDialog } from '../relay/consent.ts';
 
 /** What a token is, for the log: never a value. */
 export interface TokenMark {
@@ -43,6 +44,8 @@ export interface SignInRequest {
   readonly call: string;
   readonly signal: AbortSignal;
   readonly waits: (text: string) => void;
+  /** The dialog that its host has for it. */
+  readonly dialog?: HostDialog | undefined;
 }
 
 export interface Authorizer extends Disposable {

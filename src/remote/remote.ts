@@ -22,6 +22,7 @@ import { credentialLedger } from './http/ledger.ts';
 import { badAnswer } from './http/problem.ts';
 import type { OfflineRecord } from './offline-record.ts';
 import { type Found, probeServer } from './probe/probe-server.ts';
+import type { SignInQuestion } from './sign-in/sign-in.ts';
 import { OPENERS } from './transport/open.ts';
 import { EraVerdicts } from './transport/verdicts.ts';
 import { RemoteUpstream } from './upstream.ts';
@@ -57,20 +58,13 @@ export interface RemoteRequest {
   readonly callOf: (id: number) => string | undefined;
 }
 
-export interface SignInQuestion {
-  /** The request that waits for it, by its number in the log; empty: none. */
-  readonly call: string;
-  /** The host of the server. */
-  readonly name: string;
-  /** Lines whose characters all show. */
-  readonly details: readonly string[];
-}
-
 /** A remote server, for one session. */
 export interface OpenRemote {
   readonly server: SessionServer;
   /** Settles when nothing goes to it any more; never rejects. */
   readonly gone: Promise<void>;
+  /** Whether nobody has signed in, as far as is known. */
+  readonly isSignedOut: boolean;
   /** The values that authorize requests now, and did lately. `listener` is called before a new one is used. */
   values(): readonly string[];
   onChange(listener: () => void): void;
@@ -151,6 +145,9 @@ export class Remote implements AsyncDisposable {
         },
       },
       gone: gone.promise,
+      get isSignedOut() {
+        return authorizer.state === 'signed-out';
+      },
       values: () => authorizer.values(),
       onChange: (listener) => authorizer.onChange(listener),
       cut: (reason) => upstream?.cut(reason) ?? 0,

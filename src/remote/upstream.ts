@@ -2,6 +2,7 @@
 // and falls back to the other has a connection for each, of which the last counts. What goes to the relay is handed over in
 // guarded turns, never from within one of its own calls.
 import type { Ending } from '../os/spawn.ts';
+import type { HostDialog } from '../relay/consent.ts';
 import type { Outgoing, Upstream, UpstreamListener, UpstreamParts } from '../relay/upstream.ts';
 import type { PipeOpeners, Verdicts } from './era/arbitration.ts';
 import { Connection } from './era/connection.ts';
@@ -84,6 +85,10 @@ export class RemoteUpstream implements Upstream {
     return this.#connection?.showsTool === true ? SIGN_IN_TOOL : undefined;
   }
 
+  get isReady(): boolean {
+    return this.#connection?.isReady ?? this.#parts.pipe.authorizer.state === 'ready';
+  }
+
   get full(): boolean {
     return this.#connection?.full === true;
   }
@@ -136,10 +141,14 @@ export class RemoteUpstream implements Upstream {
     return this.#stopping;
   }
 
-  prepare(waits: (text: string) => void, signal: AbortSignal): Promise<string | undefined> {
+  prepare(
+    waits: (text: string) => void,
+    signal: AbortSignal,
+    dialog?: HostDialog,
+  ): Promise<string | undefined> {
     const connection = this.#connection;
     if (connection === undefined) return Promise.resolve(undefined);
-    return connection.prepare((text) => this.#guard.run(() => waits(text)), signal);
+    return connection.prepare((text) => this.#guard.run(() => waits(text)), signal, dialog);
   }
 
   /** The token that requests carry counts no more: aborts them all, with the reason. Returns how many connections that were. */

@@ -9,7 +9,7 @@ export async function startRemoteServer(
   context: SessionContext,
   parts: StartParts,
 ): Promise<StartedServer> {
-  const { session, agreement, signIn, connection, calls, callOf } = context;
+  const { session, agreement, signIn, connection, calls, callOf, tell } = context;
   const remote = await (await parts.remote()).open({
     profile,
     server,
@@ -21,6 +21,14 @@ export async function startRemoteServer(
     callOf,
   });
   const { origin, pathname, host } = new URL(server.url);
+  let isTold = false;
+  const tellSignedOut = (): void => {
+    if (isTold || !remote.isSignedOut) return;
+    isTold = true;
+    tell(`warder: ${profile.name}: nobody has signed in to ${host}: run "warder login ${profile.name}"`);
+  };
+  remote.onChange(tellSignedOut);
+  tellSignedOut();
   const names = profile.credentials.map(({ name }) => name);
   const token: Omit<NamedValue, 'value'> = { variable: 'token', name: names[0] ?? `oauth/${profile.name}` };
   return {
@@ -37,8 +45,9 @@ export async function startRemoteServer(
     redact: (text) => text,
     update: (credentials) => parts.credentials.resolve(profile.name, credentials),
     revoke: (credential) => {
-      const isUsed = names.includes(credential) || credential === `oauth/${profile.name}`;
-      const reason = `the credential "${credential}" was revoked`;
+      const isAccount = credential === `oauth/${profile.name}`;
+      const isUsed = isAccount || names.includes(credential);
+      const reason = isAccount ? 'the user has signed out' : `the credential "${credential}" was revoked`;
       return { cut: isUsed ? remote.cut(reason) : 0, has: false };
     },
     longestTurn: 0,

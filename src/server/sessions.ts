@@ -77,10 +77,7 @@ export class Sessions {
       policy: profile.policy,
       session: undefined,
       started: undefined,
-      refused: new RefusedHosts(
-        profile.name,
-        (line) => void host.stderr(Buffer.from(`${this.redact(line)}\n`)),
-      ),
+      refused: new RefusedHosts(profile.name, (line) => this.#tell(host, line)),
       connections: 0,
       stale: undefined,
       confirmations: Promise.withResolvers(),
@@ -105,7 +102,7 @@ export class Sessions {
           host: programOf(request),
           reach: reachOf(profile),
           started: started.started,
-          tell: (line) => void host.stderr(Buffer.from(`${this.redact(line)}\n`)),
+          tell: (line) => this.#tell(host, line),
         });
       } catch (error) {
         await started.server.stop();
@@ -287,6 +284,11 @@ export class Sessions {
     return [...this.#entries.values()].map((entry) => statusOf(entry, (text) => this.redact(text)));
   }
 
+  /** Tells the user a line, beside the protocol. */
+  #tell(host: Host, line: string): void {
+    host.stderr(Buffer.from(`${this.redact(line)}\n`));
+  }
+
   #rotate(entry: SessionEntry, credential: string): Promise<'moved' | 'kept' | 'starting'> {
     return rotateSession(entry, credential, () => this.#context(entry), this.#parts);
   }
@@ -303,8 +305,9 @@ export class Sessions {
       calls: () => entry.session?.calls() ?? [],
       callOf: (id) => entry.session?.callOf(id),
       agreement: entry.agreement,
+      tell: (line) => this.#tell(host, line),
       signIn: (question) =>
-        entry.consent?.signIn({ ...question, dialog: entry.session?.dialog }) ?? NOT_ASKED,
+        entry.consent?.signIn({ ...question, dialog: question.dialog ?? entry.session?.dialog }) ?? NOT_ASKED,
       confirmations: new StartingConfirmations(entry.confirmations.promise),
       onPlanted: (report) => this.#planted.record(id, loaded.profile, report),
       onOverrun: (error) => {

@@ -18,6 +18,7 @@ import type { BegunCalls } from './begun-calls.ts';
 import { askedWith, exactDigest, unaskable } from './consent-subject.ts';
 import type { FormDialog } from './form-dialog.ts';
 import type { Asked, InputDialog, Release, Retry } from './input-dialog.ts';
+import { prepareServer } from './preparation.ts';
 
 export interface ConsentWaitOptions {
   readonly consent: Consent;
@@ -99,6 +100,17 @@ export class ConsentWait {
     );
     const note = (answered: Call, outcome: ConsentOutcome): void => {
       answered.agreement = { outcome, about: needed };
+    };
+    const about = this.#describe(call, '', message, bytes);
+    this.#wait(call, { about, open, note, progress: this.#reportProgress(message, bytes, open) }, then);
+  }
+
+  /** Has the server made ready for a request, which waits from now on; `then` goes on with it. */
+  prepare(call: Call, message: Envelope, bytes: Buffer, then: () => void): void {
+    const dialog = this.#dialogOf(call, message, bytes, () => this.#release(call));
+    const open = prepareServer(this.#options.current.upstream, dialog);
+    const note = (prepared: Call, outcome: ConsentOutcome): void => {
+      prepared.preparation = outcome;
     };
     const about = this.#describe(call, '', message, bytes);
     this.#wait(call, { about, open, note, progress: this.#reportProgress(message, bytes, open) }, then);

@@ -32,7 +32,7 @@ import type { Questions } from '../server/questions.ts';
 import type { ServerRequests } from '../server/server-requests.ts';
 import type { Tasks } from '../server/tasks.ts';
 import type { FirstUse } from '../trust/first-use.ts';
-import type { TrustGate } from '../trust/trust-gate.ts';
+import type { TrustGate, TrustVerdict } from '../trust/trust-gate.ts';
 import type { Current } from '../upstream/current.ts';
 import { REPLAYED, type Replay } from '../upstream/replay.ts';
 import { Admission } from './admission.ts';
@@ -189,11 +189,12 @@ export class FromHost {
     const verdict = fault === undefined ? this.#verdicts.decide(call) : PROTOCOL;
 
     // trust
-    const held =
-      fault === undefined && verdict.decision !== 'deny' ? this.#options.gate.judge(call) : undefined;
-    if (held === 'first-use') {
+    const held = fault === undefined && verdict.decision !== 'deny' ? this.#hold(call) : undefined;
+    if (held === 'first-use' || held === 'prepare') {
       waiting.add('person', kept(bytes, start, end, known), call, known);
-      this.#consent.agree(call, message, bytes, () => this.#resumeCall(call));
+      const then = (): void => this.#resumeCall(call);
+      if (held === 'first-use') this.#consent.agree(call, message, bytes, then);
+      else this.#consent.prepare(call, message, bytes, then);
       return;
     }
 
@@ -234,10 +235,26 @@ export class FromHost {
   /** Why a request is not let through; undefined if it is. */
   #refusalBy(call: Call, verdict: Verdict, outcome: ConsentOutcome | undefined): Refusal | undefined {
     if (outcome === undefined) return this.#verdicts.refusal(call, verdict);
-    if (outcome.decision === 'allow') return undefined;
-    const refusal = { code: 'refused', text: `refused: ${outcome.reason ?? outcome.rule}` } as const;
+    return outcome.decision === 'allow' ? undefined : this.#refusalOf(call, outcome);
+  }
+
+  #refusalOf(call: Call, { reason, rule }: ConsentOutcome): Refusal {
+    const refusal = { code: 'refused', text: `refused: ${reason ?? rule}` } as const;
     if (call.method !== CALL) return refusal;
     return { ...refusal, asResult: this.#options.replay.meta === undefined ? 'plain' : 'complete' };
+  }
+
+  /** What stands in the way of a request that the policy lets through: `prepare`: its server is to be made ready. */
+  #hold(call: Call): TrustVerdict | 'prepare' | undefined {
+    const { gate, firstUse, current } = this.#options;
+    const held = gate.judge(call);
+    // What a server offers is listed for its first use: that needs it, too.
+    if (held !== undefined && (held !== 'first-use' || firstUse.needed !== 'baseline')) return held;
+    const { name, preparation } = call;
+    if (current.upstream.isReady || name === undefined) return held;
+    if (preparation === undefined) return 'prepare';
+    if (preparation.decision === 'allow') return held;
+    return { decision: 'deny', rule: preparation.rule, refusal: this.#refusalOf(call, preparation) };
   }
 
   #receive(message: Envelope, bytes: Buffer): Call {

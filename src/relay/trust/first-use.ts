@@ -61,23 +61,14 @@ export class FirstUse {
     asked: (question: string | undefined) => void,
   ): OpenConsent {
     const withdrawn = Promise.withResolvers<ConsentOutcome>();
-    const leaving = new AbortController();
+    let isWithdrawn = false;
     let open: OpenConsent | undefined;
-    let notice = NOTICE;
     const ask = async (): Promise<ConsentOutcome> => {
-      const { trust, current, onFault } = this.#options;
+      const { trust, onFault } = this.#options;
       try {
-        if (trust.firstUse === 'baseline') {
-          const { upstream } = current;
-          const waits = (text: string): void => {
-            notice = text;
-          };
-          const unready = upstream.mayWait ? await upstream.prepare(waits, leaving.signal) : undefined;
-          if (unready !== undefined) return { decision: 'deny', rule: 'trust.unlisted', reason: unready };
-          const fault = await this.#prepare();
-          if (fault !== undefined) return unlisted(fault);
-        }
-        if (leaving.signal.aborted) return WITHDRAWN;
+        const fault = trust.firstUse === 'baseline' ? await this.#prepare() : undefined;
+        if (fault !== undefined) return unlisted(fault);
+        if (isWithdrawn) return WITHDRAWN;
         if (trust.firstUse === undefined) return AGREED;
         open = trust.ask(call, dialog);
         asked(open.question);
@@ -93,10 +84,10 @@ export class FirstUse {
         return open?.question;
       },
       get notice() {
-        return open?.notice ?? notice;
+        return open?.notice ?? NOTICE;
       },
       withdraw: () => {
-        leaving.abort();
+        isWithdrawn = true;
         withdrawn.resolve(WITHDRAWN);
         open?.withdraw();
       },

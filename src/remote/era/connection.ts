@@ -2,7 +2,9 @@
 // token that was revoked. While no request may go to the server, the host is answered from what is known of it, and what acts
 // waits for a person to sign in. A server that is opened anew is told what the host has told the one before, and the host
 // what may have changed.
+
 import { WarderError } from '../../errors.ts';
+import type { HostDialog } from '../../relay/consent.ts';
 import { ANSWER } from '../../relay/error-response.ts';
 import { emptyList, isAnsweredOffline, OfflineAnswers } from '../offline/answers.ts';
 import { inWords, SIGN_IN_TOOL, signInResult, toolResult } from '../offline/sign-in-tool.ts';
@@ -78,6 +80,8 @@ export class Connection {
   readonly #waiting: SignInWait;
   /** Calls of the tool by which to sign in. */
   readonly #signIns = new Map<number, Waiter>();
+  /** A person has signed in for those who wait now. */
+  #hasSignedIn = false;
   #since = 0;
   #delay = FIRST_DELAY;
   #again: NodeJS.Timeout | undefined;
@@ -106,6 +110,11 @@ export class Connection {
     return this.#offline.showsTool;
   }
 
+  /** Whether a request that acts may go to the server. */
+  get isReady(): boolean {
+    return this.#isAuthorized && (!this.#offline.isUsed || this.#isIntroduced);
+  }
+
   pause(paused: boolean): void {
     this.#paused = paused;
     this.#pipe?.pause(paused);
@@ -121,11 +130,15 @@ export class Connection {
 
   /** What may go to the server has changed. */
   authorizerChanged(): void {
-    if (this.#isReady && this.#hasMissed && !this.#waiting.isSigningIn) this.#greet();
+    if (this.#isAuthorized && this.#hasMissed && !this.#waiting.isSigningIn) this.#greet();
   }
 
   /** Has the server ready to be asked; a person may have to sign in. Settles with why it is not; never rejects. */
-  prepare(waits: (text: string) => void, signal: AbortSignal): Promise<string | undefined> {
+  prepare(
+    waits: (text: string) => void,
+    signal: AbortSignal,
+    dialog?: HostDialog,
+  ): Promise<string | undefined> {
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     const waiter: Waiter = {
       done: (problem) => {
@@ -133,6 +146,7 @@ export class Connection {
         resolve(problem && inWords(problem));
       },
       waits,
+      dialog,
     };
     const leave = (): void =>
       this.#parts.owner.run(() => {
@@ -161,7 +175,7 @@ export class Connection {
     await this.#pipe?.close();
   }
 
-  get #isReady(): boolean {
+  get #isAuthorized(): boolean {
     return this.#parts.pipe.authorizer.state === 'ready';
   }
 
@@ -178,13 +192,13 @@ export class Connection {
     const isOffline = isAnsweredOffline(method);
     if (method === CALL && name === SIGN_IN_TOOL && this.showsTool) this.#signIn(id);
     else if (this.#isGreeting) this.#waiting.hold(message);
-    else if (!this.#isReady && this.#pipe?.isSettled !== true) {
+    else if (!this.#isAuthorized && this.#pipe?.isSettled !== true) {
       if (isOffline) this.#answerOffline(id, message);
       else {
         this.#waiting.hold(message);
         this.#enter();
       }
-    } else if (this.#isReady && this.#isToBeGreeted && method !== INITIALIZE) {
+    } else if (this.#isAuthorized && this.#isToBeGreeted && method !== INITIALIZE) {
       this.#waiting.hold(message);
       this.#greet();
     } else this.#forward(id, message);
@@ -240,7 +254,7 @@ export class Connection {
     const { owner, era } = this.#parts;
     const { failed } = message.envelope;
     this.#tracked.delete(id);
-    if (failed && !this.#isReady) {
+    if (failed && !this.#isAuthorized) {
       this.#answerOffline(id, request);
       return;
     }
@@ -267,7 +281,7 @@ export class Connection {
   /** Someone calls the tool by which to sign in. */
   #signIn(id: number): void {
     const { owner, era } = this.#parts;
-    if (this.#isReady && !this.#hasMissed && !this.#isGreeting) {
+    if (this.#isAuthorized && !this.#hasMissed && !this.#isGreeting) {
       const text = `Already signed in to ${this.#host}, or it asks for no account: its tools can be used.`;
       owner.message(result(id, toolResult(era, text, false)));
       return;
@@ -279,6 +293,7 @@ export class Connection {
         owner.message(result(id, signInResult(era, this.#host, problem)));
       },
       waits: (text) => owner.waiting(id, text),
+      dialog: undefined,
     };
     this.#signIns.set(id, waiter);
     this.#waiting.add(waiter);
@@ -287,10 +302,11 @@ export class Connection {
 
   /** Has a person sign in, if that is needed, and the server opened. */
   #enter(): void {
-    if (this.#isReady) this.#open();
+    if (this.#isAuthorized) this.#open();
     else
       this.#waiting.signIn((outcome) => {
         if (this.#isClosed) return;
+        this.#hasSignedIn = outcome === 'ready';
         if (outcome === 'ready') this.#open();
         else this.#settle(outcome);
       });
@@ -330,7 +346,9 @@ export class Connection {
     if (problem !== undefined || 'error' in answer) {
       this.#isGreeting = false;
       if (era === 'session') this.#drop();
-      this.#settle(problem ?? LOST);
+      // Only now is it known that the server wants a token: who waits for it has a person sign in, once.
+      if (!this.#isAuthorized && !this.#hasSignedIn && this.#waiting.hasWaiters) this.#enter();
+      else this.#settle(problem ?? LOST);
       return;
     }
     if (this.#offline.isUsed && !this.#isIntroduced) owner.introduced(answer.result);
@@ -378,6 +396,7 @@ export class Connection {
 
   /** The server can be asked, or cannot: whoever waits is told, and what is held goes on or is answered. */
   #settle(problem: WarderError | undefined): void {
+    this.#hasSignedIn = false;
     const waiters = this.#waiting.takeWaiters();
     if (problem !== undefined) this.#failHeld(problem);
     else
@@ -392,7 +411,7 @@ export class Connection {
     for (const message of this.#waiting.takeHeld()) {
       const { id, method } = message;
       if (id === undefined) continue;
-      if (isAnsweredOffline(method) && !this.#isReady) this.#answerOffline(id, message);
+      if (isAnsweredOffline(method) && !this.#isAuthorized) this.#answerOffline(id, message);
       else if (method === CALL) owner.message(result(id, toolResult(era, inWords(problem), true)));
       else {
         const { code, message: text, hint } = problem;
@@ -439,7 +458,7 @@ export class Connection {
     this.#again = setTimeout(
       () =>
         this.#parts.owner.run(() => {
-          if (this.#isReady && this.#isToBeGreeted) this.#greet();
+          if (this.#isAuthorized && this.#isToBeGreeted) this.#greet();
         }),
       this.#delay,
     );
@@ -466,7 +485,8 @@ export class Connection {
     const message = shortText(text, memberIn(text, whole(text), 'message'));
     const hint = shortText(text, memberIn(text, memberIn(text, whole(text), 'data'), 'hint'));
     const what = message ?? 'the server has not taken the handshake';
-    if (!this.#isReady) return new WarderError('sign-in-needed', what, hint === undefined ? {} : { hint });
+    if (!this.#isAuthorized)
+      return new WarderError('sign-in-needed', what, hint === undefined ? {} : { hint });
     return new WarderError('remote-unreachable', what, hint === undefined ? {} : { hint });
   }
 }

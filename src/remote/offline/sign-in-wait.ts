@@ -1,6 +1,7 @@
 // Who waits for the server to be ready: requests of the host that act, calls of the tool by which to sign in, and the relay
 // before it lists. All wait for one sign-in.
 import type { WarderError } from '../../errors.ts';
+import type { HostDialog } from '../../relay/consent.ts';
 import type { Authorizer } from '../authorizer.ts';
 import type { RemoteMessage } from '../pipe.ts';
 
@@ -9,6 +10,8 @@ export interface Waiter {
   done(problem: WarderError | undefined): void;
   /** What it waits for. */
   waits(text: string): void;
+  /** The dialog of the host that is there for it. */
+  readonly dialog: HostDialog | undefined;
 }
 
 export interface SignInWaitParts {
@@ -37,6 +40,10 @@ export class SignInWait {
 
   get isSigningIn(): boolean {
     return this.#signingIn !== undefined;
+  }
+
+  get hasWaiters(): boolean {
+    return this.#waiters.size > 0;
   }
 
   hold(message: RemoteMessage): void {
@@ -71,12 +78,13 @@ export class SignInWait {
     const { authorizer, run, waiting } = this.#parts;
     const controller = new AbortController();
     this.#signingIn = controller;
+    const [dialog] = [...this.#waiters].flatMap((waiter) => waiter.dialog ?? []);
     const waits = (text: string): void =>
       run(() => {
         for (const { id } of this.#held) if (id !== undefined) waiting(id, text);
         for (const waiter of this.#waiters) waiter.waits(text);
       });
-    void authorizer.signIn({ call: '', signal: controller.signal, waits }).then((outcome) =>
+    void authorizer.signIn({ call: '', signal: controller.signal, waits, dialog }).then((outcome) =>
       run(() => {
         if (this.#signingIn !== controller) return;
         this.#signingIn = undefined;

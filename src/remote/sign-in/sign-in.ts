@@ -6,7 +6,7 @@ import { addAbortListener } from 'node:events';
 import { WarderError } from '../../errors.ts';
 import type { Browser } from '../../os/browser.ts';
 import type { Clock } from '../../os/clock.ts';
-import type { ConsentOutcome, OpenConsent } from '../../relay/consent.ts';
+import type { ConsentOutcome, HostDialog, OpenConsent } from '../../relay/consent.ts';
 import type { Account } from '../keeper/account.ts';
 import type { AccountRecord } from '../keeper/account-record.ts';
 import type { AccountStore } from '../keeper/account-store.ts';
@@ -33,6 +33,8 @@ export interface SignInQuestion {
   /** The host of the remote server. */
   readonly name: string;
   readonly details: readonly string[];
+  /** The dialog that the host has for that request. */
+  readonly dialog?: HostDialog | undefined;
 }
 
 /** A session that waits. */
@@ -41,6 +43,7 @@ export interface Waiting {
   readonly ask: (question: SignInQuestion) => OpenConsent;
   readonly signal: AbortSignal;
   readonly waits: (text: string) => void;
+  readonly dialog?: HostDialog | undefined;
 }
 
 export type Phase = 'planning' | 'asking' | 'waiting' | 'done' | 'failed';
@@ -210,6 +213,7 @@ export class SignIn {
       call: waiting.call,
       name: client.server.host,
       details: [...warnings.map((warning) => `careful: ${warning}`), ...lines],
+      dialog: waiting.dialog,
     });
     waiting.waits(open.notice);
     const answered = open.outcome.then((outcome) => this.#answered(outcome));

@@ -75,21 +75,19 @@ describe('W-REM-44 a tool of Warder’s own', () => {
   });
 });
 
-describe('before the first use of a server is asked about', () => {
-  test('it is prepared, for which a person may have to sign in; then it is listed', async () => {
+describe('a server that is not ready', () => {
+  test('is made ready before its first use is asked about, for which a person may have to sign in; then it is listed', async () => {
     const session = opened({ default: 'allow' });
     const { host, end, trust } = session;
     trust.firstUse = 'baseline';
+    end.isReady = false;
     const ready = Promise.withResolvers<string | undefined>();
-    let waits: ((text: string) => void) | undefined;
-    end.prepare = (tell) => {
-      waits = tell;
-      return ready.promise;
-    };
-    host.say({ ...call(1), params: { name: 'echo', arguments: { of: 1 }, _meta: { progressToken: 7 } } });
+    end.prepare = () => ready.promise;
+    host.say(call(1));
     await settled();
     expect(end.far.messages).toEqual([]);
-    waits?.('waiting for the sign-in at id.example.com');
+    expect(trust.asked).toEqual([]);
+    end.isReady = true;
     ready.resolve(undefined);
     await settled();
     expect(end.far.messages.map(({ method }) => method)).toEqual(['tools/list']);
@@ -98,32 +96,95 @@ describe('before the first use of a server is asked about', () => {
     expect(trust.asked).toHaveLength(1);
   });
 
-  test('where that fails the request is refused with the reason, and the session stays open', async () => {
+  test('is made ready before a request that acts goes to it; what only asks goes on', async () => {
+    const { host, end, audit } = opened({ default: 'allow' });
+    end.isReady = false;
+    let prepared = 0;
+    const ready = Promise.withResolvers<string | undefined>();
+    end.prepare = () => {
+      prepared++;
+      return ready.promise;
+    };
+    host.say({ id: 1, method: 'ping' }, call(2));
+    await settled();
+    expect(end.far.messages.map(({ method }) => method)).toEqual(['ping']);
+    expect(prepared).toBe(1);
+    expect(audit.of('tool.call')).toEqual([]);
+    ready.resolve(undefined);
+    await settled();
+    // Whatever it says of itself now: it is not asked to be ready twice for one request.
+    expect(end.far.messages.map(({ method }) => method)).toEqual(['ping', 'tools/call']);
+    expect(prepared).toBe(1);
+  });
+
+  test('and does not become so: the request is refused with the reason, on record, and the session stays open', async () => {
     const session = opened({ default: 'allow' });
-    session.trust.firstUse = 'baseline';
+    session.end.isReady = false;
     session.end.prepare = async () => 'nobody has signed in; run: warder login github';
     session.host.say(call(1));
     await settled();
-    expect(JSON.stringify(results(session)[0])).toContain('run: warder login github');
-    session.trust.firstUse = undefined;
+    expect(results(session)).toMatchObject([{ isError: true }]);
+    expect(JSON.stringify(results(session))).toContain('run: warder login github');
+    expect(session.audit.of('tool.call')).toMatchObject([{ decision: 'deny', rule: 'remote.unready' }]);
+    session.end.isReady = true;
     session.host.say(call(2));
     session.end.far.say(answer(session.end.far.idOf(2)));
     expect(session.host.messages.at(-1)).toMatchObject({ id: 2, result: {} });
   });
 
-  test('the host’s cancellation ends the preparation', async () => {
+  test('is waited for with progress, and not any more once the host takes the request back', async () => {
     const session = opened({ default: 'allow' });
-    session.trust.firstUse = 'baseline';
+    session.end.isReady = false;
     let signal: AbortSignal | undefined;
-    session.end.prepare = (_, given) => {
+    session.end.prepare = (waits, given) => {
       signal = given;
+      waits('waiting for the sign-in at id.example.com');
       return new Promise(() => {});
     };
-    session.host.say(call(1));
+    const params = { name: 'echo', arguments: { of: 1 }, _meta: { progressToken: 7 } };
+    session.host.say({ ...call(1), params });
     await settled();
+    expect(session.host.messages).toMatchObject([
+      { params: { progressToken: 7, message: 'waiting for the sign-in at id.example.com' } },
+    ]);
     session.host.say({ method: 'notifications/cancelled', params: { requestId: 1 } });
     await settled();
     expect(signal?.aborted).toBe(true);
+    expect(session.end.far.messages.filter(({ method }) => method === 'tools/call')).toEqual([]);
+  });
+
+  test('a host of 2026-07-28 shows the question in the answer to the request, and makes it again', async () => {
+    const end = new RemoteEnd();
+    end.isReady = false;
+    const asked = { id: 'q1', message: 'Sign in?', choices: ['Deny', 'Allow'] };
+    end.prepare = async (_, signal, dialog) => {
+      const reply = await dialog?.show(asked, signal);
+      if (reply?.choice !== 'Allow') return 'the user said no';
+      end.isReady = true;
+      return undefined;
+    };
+    const joined = join({ server: end, policy: policyOf({ default: 'allow' }) });
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+      'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },
+    };
+    const params = { name: 'echo', arguments: { of: 1 }, _meta };
+    joined.host.say({ id: 1, method: 'tools/call', params });
+    await settled();
+    const [first] = results(joined) as { resultType: string; requestState: string; inputRequests: object }[];
+    expect(first).toMatchObject({
+      resultType: 'input_required',
+      inputRequests: { warder: { params: { message: 'Sign in?' } } },
+    });
+    expect(end.far.messages).toEqual([]);
+    const inputResponses = { warder: { action: 'accept', content: { answer: 'Allow' } } };
+    const again = { ...params, requestState: first?.requestState, inputResponses };
+    joined.host.say({ id: 2, method: 'tools/call', params: again });
+    await settled();
+    expect(end.far.messages.map(({ method }) => method)).toEqual(['tools/call']);
+    end.far.say(answer(end.far.nth(1)));
+    expect(joined.host.messages.at(-1)).toMatchObject({ id: 2, result: {} });
   });
 });
 

@@ -1,8 +1,6 @@
 // Single requests of the sign-in and of discovery: small bodies, short times, no redirect followed.
 import type { Readable } from 'node:stream';
-import { isLoopbackHost } from '../../egress/remote-route.ts';
-import { WarderError } from '../../errors.ts';
-import { type HttpRequest, hostOf, type RemoteHttp } from './client.ts';
+import type { HttpRequest, RemoteHttp } from './client.ts';
 import { badAnswer, problemOf } from './problem.ts';
 
 /**
@@ -17,12 +15,8 @@ export type RemoteFetch = (url: string | URL, init?: RequestInit) => Promise<Res
 /** The longest body in bytes, and milliseconds for all of it. */
 const MAX_BODY = 2 ** 20;
 const TIME = 30_000;
-const MAX_REDIRECTS = 3;
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** Responses that have no body (Fetch, "null body status"). */
 const NO_BODY = new Set([204, 205, 304]);
-/** Request headers that go to the host of a redirect too. */
-const HARMLESS = new Set(['accept', 'mcp-protocol-version']);
 
 /** `fetch` by way of a session's connections. */
 export function openFetch(http: Pick<RemoteHttp, 'request'>): RemoteFetch {
@@ -57,39 +51,6 @@ export function openFetch(http: Pick<RemoteHttp, 'request'>): RemoteFetch {
       throw problemOf(url, error);
     }
   };
-}
-
-/**
- * GETs a document of metadata, and follows up to three redirects, all of them https, each by the rules of `fetch`. No hop gets
- * another header than `Accept` and `MCP-Protocol-Version`. From the internet none leads to this machine.
- */
-export async function followMetadata(
-  fetch: RemoteFetch,
-  address: string | URL,
-  init: RequestInit = {},
-): Promise<Response> {
-  let url = new URL(address);
-  const seen = new Set<string>();
-  const headers = [...new Headers(init.headers)].filter(([name]) => HARMLESS.has(name));
-  for (let redirects = 0; ; redirects++) {
-    seen.add(url.href);
-    const response = await fetch(url, { method: 'GET', headers, signal: init.signal ?? null });
-    if (!REDIRECTS.has(response.status)) return response;
-    const refuse = (what: string): WarderError =>
-      new WarderError('remote-refused', `a redirect from "${url.host}" is not followed: ${what}`, {
-        hint: 'set the URL to the place where the metadata is',
-      });
-    const location = response.headers.get('location');
-    const next = location === null ? null : URL.parse(location, url.href);
-    if (next === null) throw refuse('it names no URL');
-    next.hash = '';
-    if (redirects === MAX_REDIRECTS) throw refuse(`there were ${MAX_REDIRECTS} before it`);
-    if (seen.has(next.href)) throw refuse('it leads in a circle');
-    if (next.protocol !== 'https:' && next.origin !== url.origin) throw refuse('it does not lead to https');
-    if (isLoopbackHost(hostOf(next.hostname)) && !isLoopbackHost(hostOf(url.hostname)))
-      throw refuse('it leads to this machine');
-    url = next;
-  }
 }
 
 async function readBody(url: URL, body: Readable): Promise<Buffer<ArrayBuffer>> {

@@ -3,7 +3,7 @@
 import type { WarderError } from '../../errors.ts';
 import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
-import { readUrl } from './secure-url.ts';
+import { isLoopback, readUrl } from './secure-url.ts';
 
 /** Characters of a document. */
 const MAX_DOCUMENT = 262_144;
@@ -41,7 +41,10 @@ export async function fetchMetadata(
       discard(response);
       if (redirects === MAX_REDIRECTS) throw failure(what, start, 'it redirects too often');
       const next = URL.parse(location, url.href);
+      const before = url;
       url = readUrl(next?.href ?? location, what, parts);
+      // A server elsewhere has nothing to ask of programs of this machine.
+      if (isLoopback(url) && !isLoopback(before)) throw failure(what, start, 'it redirects to this machine');
       continue;
     }
     if (response.status !== 200) {

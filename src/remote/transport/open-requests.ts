@@ -58,6 +58,8 @@ class Entry implements OpenRequest {
 
 /** Bodies are kept until they are answered, so that they can be sent again: so many times the longest message, together. */
 const KEPT_LINES = 2;
+/** Messages that are let go and have a line of the log of their own. */
+const MAX_TOLD = 20;
 
 export class OpenRequests {
   readonly #parts: Pick<PipeParts, 'listener' | 'budgets' | 'log'>;
@@ -66,6 +68,7 @@ export class OpenRequests {
   #unsent = 0;
   #kept = 0;
   #wasFull = false;
+  /** Messages of the server that were let go. */
   #dropped = 0;
 
   constructor(parts: Pick<PipeParts, 'listener' | 'budgets' | 'log'>) {
@@ -77,11 +80,6 @@ export class OpenRequests {
     const isFull = this.#unsent > waiting || this.#kept > KEPT_LINES * line || this.#open.size >= open;
     this.#wasFull ||= isFull;
     return isFull;
-  }
-
-  /** Messages of the server that were no answer to an open request, and were let go. */
-  get dropped(): number {
-    return this.#dropped;
   }
 
   /** Undefined where too many are open: then it has its answer already. */
@@ -144,7 +142,7 @@ export class OpenRequests {
 
   /** A message of the server is let go; the first few are told of in the log. */
   drop(what: string, message: Envelope): void {
-    if (++this.#dropped > 20) return;
+    if (++this.#dropped > MAX_TOLD) return;
     const { kind, method } = message;
     this.#parts.log.warn({ kind, method, what }, 'a message of a remote server is let go');
   }
@@ -157,8 +155,11 @@ export class OpenRequests {
     }
   }
 
-  /** Forgets all. */
+  /** Forgets all, and tells how many messages were let go beside those that were told of. */
   clear(): void {
+    const count = this.#dropped;
+    this.#dropped = 0;
+    if (count > MAX_TOLD) this.#parts.log.warn({ count }, 'messages of a remote server were let go');
     for (const entry of [...this.#open.values()]) this.forget(entry);
   }
 

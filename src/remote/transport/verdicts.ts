@@ -29,9 +29,4 @@ export class EraVerdicts {
     if (oldest !== undefined && this.#kept.size >= MAX_KEPT) this.#kept.delete(oldest);
     this.#kept.set(key, { era, until: this.#clock.monotonic() + DAY });
   }
-
-  /** It has turned out to be wrong. */
-  forget(key: string): void {
-    this.#kept.delete(key);
-  }
 }

@@ -1,11 +1,14 @@
 // The client of remote servers: where it connects, what it sends, and what it takes.
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import * as http from 'node:http';
 import * as net from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
 import { UpstreamProxy } from '../../../../src/egress/dial/upstream-proxy.ts';
-import { followMetadata, openFetch, type RemoteFetch } from '../../../../src/remote/http/fetch.ts';
+import { clock } from '../../../../src/os/clock.ts';
+import { openFetch, type RemoteFetch } from '../../../../src/remote/http/fetch.ts';
+import { fetchMetadata } from '../../../../src/remote/oauth/metadata.ts';
 import { TestAuthority } from '../../../fixtures/authority.ts';
 import { Internet } from '../../../fixtures/internet.ts';
 import { openHttp, type RouteOptions } from '../../../fixtures/remote/pipe.ts';
@@ -25,6 +28,9 @@ function client(options: RouteOptions = {}): {
   open.push(http);
   return { fetch: openFetch(http), records };
 }
+
+const metadata = (fetch: RemoteFetch, url: string): ReturnType<typeof fetchMetadata> =>
+  fetchMetadata({ fetch, clock, random: randomBytes, insecureLoopback: true }, url, 'metadata');
 
 const CLOSED = { allowPrivate: [], insecureLoopback: false };
 
@@ -124,18 +130,20 @@ test('W-REM-3: a redirect is not followed, and cookies are not kept', async () =
 });
 
 test.for([
-  ['http://169.254.169.254/latest', 'it does not lead to https'],
-  ['https://169.254.169.254/x', 'resolves to'],
-  ['file:///etc/passwd', 'it does not lead to https'],
-  ['http://[', 'it names no URL'],
-] as const)('W-REM-3: metadata is not followed to %s', async ([location, why]) => {
+  'http://169.254.169.254/latest',
+  'https://169.254.169.254/x',
+  'https://10.0.0.1/',
+  'file:///etc/passwd',
+  'http://[',
+])('W-REM-3: metadata is not followed to %s', async (location) => {
   await using place = await listenAt((_request, response) => {
     response.writeHead(302, { location }).end();
   });
-  const { fetch } = client();
-  const failed = await followMetadata(fetch, `${place.origin}/m`).catch((error: unknown) => error);
-  expect(failed).toMatchObject({ code: 'remote-refused' });
-  expect(String(failed)).toContain(why);
+  const { fetch, records } = client();
+  await expect(metadata(fetch, `${place.origin}/m`)).rejects.toMatchObject({
+    code: expect.stringMatching(/^(?:remote-refused|server-metadata)$/),
+  });
+  expect(records.filter(({ outcome }) => outcome === 'open')).toHaveLength(1);
 });
 
 test('W-REM-3: redirects of metadata are few, in no circle, and carry no credential', async () => {
@@ -147,15 +155,30 @@ test('W-REM-3: redirects of metadata are few, in no circle, and carry no credent
     else answerJson(response, 200, { at });
   });
   const { fetch } = client();
-  const headers = { authorization: 'Bearer secret', cookie: 'c=secret', accept: 'application/json' };
-  const response = await followMetadata(fetch, `${place.origin}/m0`, { headers });
-  expect(await response.json()).toEqual({ at: 3 });
-  const sent = JSON.stringify(place.requests);
-  expect(sent).not.toContain('secret');
-  expect(sent).toContain('application/json');
-  const refused = { code: 'remote-refused' };
-  await expect(followMetadata(fetch, `${place.origin}/n0`)).rejects.toMatchObject(refused);
-  await expect(followMetadata(fetch, `${place.origin}/c0`)).rejects.toMatchObject(refused);
+  expect(await metadata(fetch, `${place.origin}/m0`)).toMatchObject({ json: { at: 3 } });
+  expect(place.requests.every(({ headers }) => headers.authorization === undefined)).toBe(true);
+  const refused = { code: 'server-metadata' };
+  await expect(metadata(fetch, `${place.origin}/n0`)).rejects.toMatchObject(refused);
+  await expect(metadata(fetch, `${place.origin}/c0`)).rejects.toMatchObject(refused);
+  expect(place.count('GET /n')).toBe(4);
+});
+
+test('W-REM-3: metadata from elsewhere does not lead to this machine', async () => {
+  await using internet = await Internet.open();
+  await using own = await listenAt((_request, response) => answerJson(response, 200, {}));
+  await using place = await listenAt(
+    (_request, response) => {
+      response.writeHead(302, { location: `${own.origin}/` }).end();
+    },
+    { internet, name: 'mcp.test' },
+  );
+  const { fetch } = client({
+    resolver: internet.resolver.server,
+    ca: internet.authority.ca,
+    opened: { allowPrivate: [`${place.address}/32`], insecureLoopback: true },
+  });
+  await expect(metadata(fetch, `${place.origin}/`)).rejects.toMatchObject({ code: 'server-metadata' });
+  expect(own.requests).toEqual([]);
 });
 
 test('W-REM-4: a body, a decompression bomb and a head over the limit are refused', async () => {

@@ -16,7 +16,7 @@ export interface RegistrationRequest {
 }
 
 /** The name that Warder gives itself. An authorization server shows it as it likes, and cannot verify it. */
-export const CLIENT_NAME = 'Warder';
+const CLIENT_NAME = 'Warder';
 
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 

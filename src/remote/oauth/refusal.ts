@@ -16,7 +16,7 @@ export class OAuthRefusal extends Error {
 }
 
 /** The registered error codes that the OAuth parameters registry has for what Warder sends. */
-export const OAUTH_ERRORS = [
+const OAUTH_ERRORS = [
   'access_denied',
   'account_selection_required',
   'authorization_pending',

@@ -112,7 +112,7 @@ export function methodsOf(server: AuthorizationServer): readonly string[] {
  * The method for a client that was registered beforehand, by what it has: a key, then a secret, then nothing. A server that
  * lists none of the fitting ones gets the usual one: its list may be incomplete, and nobody but it sees the secret.
  */
-export function methodFor(
+function methodFor(
   server: AuthorizationServer,
   has: { readonly key: boolean; readonly secret: boolean },
 ): ClientAuthMethod {

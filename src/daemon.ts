@@ -16,7 +16,9 @@ import { openCredentials } from './credential/open.ts';
 import { Rejections } from './credential/rejections.ts';
 import { LogSigner, opensSilently } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
+import { hostHandlers } from './host/handlers.ts';
 import { userBrowser } from './os/browser.ts';
+
 import { programFile } from './os/build.ts';
 import { userDisplay } from './os/display.ts';
 import { homeFolder } from './os/home.ts';
@@ -277,6 +279,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       },
       accounts: async (params) => (await accounts()).accounts(params),
       'remote.probe': async (params) => (await accounts())['remote.probe'](params),
+      ...hostHandlers({ blobs: () => credentials.store().blobs, clock }),
       end: ({ session }) => sessions.end(session),
       async 'audit.signed'() {
         await logSigner.retry();

@@ -64,6 +64,21 @@ export const verbs: Readonly<Record<string, Verb>> = {
     'profile',
   ),
   remove: verb('remove a profile', async () => (await import('./remove.ts')).removeCommand, 'profile'),
+  hosts: verb(
+    'show the hosts on this machine, and which of their servers go through Warder',
+    async () => (await import('./hosts.ts')).hostsCommand,
+  ),
+  connect: verb(
+    'put a profile into the configuration of a host',
+    async () => (await import('./connect.ts')).connectCommand,
+    'profile',
+  ),
+  disconnect: verb(
+    'take a profile out of the configuration of hosts',
+    async () => (await import('./disconnect.ts')).disconnectCommand,
+    'profile',
+  ),
+  undo: verb("undo a change of a host's configuration", async () => (await import('./undo.ts')).undoCommand),
   approvals: verb(
     'show the questions that wait for you, and answer them',
     async () => (await import('./approvals.ts')).approvalsCommand,

@@ -5,7 +5,9 @@ import type * as z from 'zod';
 import { approvalVerbs, type grant, type question } from './control/approvals.ts';
 import { credentialVerbs } from './control/credentials.ts';
 import { type check, daemonVerbs, type planted, type session } from './control/daemon.ts';
+import { hostVerbs } from './control/hosts.ts';
 import { type account, type login, remoteVerbs } from './control/remote.ts';
+
 import { type trustDifference, type trustRecord, trustVerbs } from './control/trust.ts';
 
 /** A yes for longer than this, in milliseconds, needs a proof that a person is there, as one for good does. */
@@ -18,6 +20,7 @@ export const control = {
   ...trustVerbs,
   ...credentialVerbs,
   ...remoteVerbs,
+  ...hostVerbs,
 } as const satisfies Record<string, { params: z.ZodType; result: z.ZodType }>;
 
 export type Verb = keyof typeof control;

@@ -1,0 +1,161 @@
+// What of a host's server is a secret: by the name of a variable, a header or an option, and by the shape of a value. What
+// stands for a value that the host fills in (`${env:X}`, `${input:x}`, `$VAR`) is none, and is never filled in here.
+import { detectSecret } from '../profile/variable.ts';
+import type { HostServer } from './servers.ts';
+
+/** A secret of a server. */
+export interface HostSecret {
+  readonly where: 'variable' | 'argument' | 'header' | 'url';
+  /** The variable, header, option or parameter; for an argument without one, its number. */
+  readonly name: string;
+  readonly value: string;
+  /** Why it is taken for one. Never contains the value. */
+  readonly why: string;
+  /** Of an argument: which one, and what of it is the secret: `--key=SECRET`. */
+  readonly argument?: { readonly index: number; readonly start: number; readonly end: number };
+}
+
+const SECRET_WORDS =
+  'token|secret|secrets|password|passwd|passphrase|pwd|pat|apikey|key|auth|authorization|bearer|credential|credentials|jwt|cookie|dsn|signature|sig|webhook';
+const SECRET_NAME = new RegExp(`(?:^|[_.-])(?:${SECRET_WORDS})\\d*$`);
+/** Names that end like one of a secret and are none. */
+const PUBLIC_NAME =
+  /(?:^|[_.-])(?:public|ssh[_-]?auth[_-]?sock|primary|foreign|sort|partition|cache|hot|map)[_.-](?:key|token)$|sock$/;
+const CONNECTION_NAME =
+  /(?:connection[_-]?string|database[_-]?ur[il]|(?:postgres|pg|mysql|redis|mongo|mongodb)[_-]?(?:uri|url))$/;
+const MIN_LENGTH = 20;
+/** Bits for each character, from which a value is taken for one that a machine made. */
+const MIN_ENTROPY = 3.4;
+
+/** Whether a variable, a header or an option of this name holds a secret: `GITHUB_TOKEN`, `exaApiKey`, `X-Api-Key`. */
+export function isSecretName(name: string): boolean {
+  const plain = name
+    .replace(/^-+/, '')
+    .replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '_')
+    .toLowerCase();
+  return SECRET_NAME.test(plain) && !PUBLIC_NAME.test(plain);
+}
+
+/** Whether a text is filled in by the host: all of it, but for a word such as "Bearer" before it. */
+export function isReference(value: string): boolean {
+  return /^(?:[A-Za-z]+ )?(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*|\{(?:env|file):[^}]*\})$/.test(
+    value.trim(),
+  );
+}
+
+/** The secrets of a server, in the order of variables, arguments, headers and URL. */
+export function secretsOf({ env, args, headers, url }: HostServer): HostSecret[] {
+  return [
+    ...Object.entries(env).flatMap(([name, value]) => named('variable', name, value)),
+    ...inArguments(args),
+    ...Object.entries(headers).flatMap(([name, value]) => named('header', name, value)),
+    ...inUrl(url),
+  ];
+}
+
+function named(where: 'variable' | 'header', name: string, value: string): HostSecret[] {
+  const why = whyNamed(name, value) ?? shapeOf(value);
+  return why === undefined ? [] : [{ where, name, value, why }];
+}
+
+/** Why a value is a secret by its name; empty values, switches, numbers and paths are none. */
+function whyNamed(name: string, value: string): string | undefined {
+  if (value === '' || isReference(value)) return undefined;
+  if (/^(?:true|false|yes|no|on|off|none|null|\d{1,6})$/i.test(value)) return undefined;
+  if (/^(?:~?\/|\.{1,2}\/|[A-Za-z]:\\)[^\s]*$/.test(value) && !/^[\w+/=-]{40,}$/.test(value))
+    return undefined;
+  const plain = name.toLowerCase();
+  if (CONNECTION_NAME.test(plain) && passwordOf(value) === undefined) return undefined;
+  return isSecretName(name) || CONNECTION_NAME.test(plain) ? 'its name' : undefined;
+}
+
+/** What a value looks like; undefined for what is no secret by itself. */
+function shapeOf(value: string): string | undefined {
+  if (isReference(value)) return undefined;
+  const kind = detectSecret(value);
+  if (kind !== undefined) return `it looks like ${kind}`;
+  if (passwordOf(value) !== undefined) return 'a URL with a password';
+  return isRandom(value) ? 'it looks like a random key' : undefined;
+}
+
+/** The password in a URL. */
+function passwordOf(value: string): string | undefined {
+  const password = /^[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:([^\s/@]+)@/i.exec(value)?.[1];
+  return password === undefined || isReference(password) ? undefined : password;
+}
+
+/** Whether a value is long, without words, and of letters and digits: as machines make keys. */
+function isRandom(value: string): boolean {
+  const bare = value.replace(/^(?:Bearer|Basic|Token) /i, '');
+  if (bare.length < MIN_LENGTH || !/^[A-Za-z0-9+/=_.-]+$/.test(bare)) return false;
+  if (!/\d/.test(bare) || !/[A-Za-z]/.test(bare) || /^(?:~|\.{1,2})?\//.test(bare)) return false;
+  // Paths, names of packages and hosts, versions, ids of people: words with something between them.
+  if (/^[\w-]+(?:[./][\w-]+)+$/.test(bare) && bare.split(/[./_-]/).every((part) => part.length < 16))
+    return false;
+  return entropyOf(bare) >= MIN_ENTROPY && !hasWords(bare);
+}
+
+/** Shannon's entropy of the characters, in bits each. */
+function entropyOf(text: string): number {
+  const counts = Map.groupBy(text, (character) => character);
+  return [...counts.values()].reduce((sum, { length }) => {
+    const share = length / text.length;
+    return sum - share * Math.log2(share);
+  }, 0);
+}
+
+/** Whether most of a text is words: runs of letters that can be pronounced. */
+function hasWords(text: string): boolean {
+  const words = text.match(/[A-Z]?[a-z]{3,}|[A-Z]{4,}/g) ?? [];
+  const said = words.filter((word) => /[aeiouy]/i.test(word) && !/[^aeiouy]{4}/i.test(word));
+  return said.join('').length > text.length / 2;
+}
+
+/** `--api-key=…`, `--token …`, `--header "Authorization: …"`, `-H`, `KEY=…`, and what looks like a secret by itself. */
+function inArguments(args: readonly string[]): HostSecret[] {
+  return args.flatMap((argument, index): HostSecret[] => {
+    const found = (name: string, start: number, why: string, end = argument.length): HostSecret[] => [
+      { where: 'argument', name, value: argument.slice(start, end), why, argument: { index, start, end } },
+    ];
+    const before = args[index - 1] ?? '';
+    const header = /^(?:--?headers?[= ])?([A-Za-z][\w-]*): ?(.+)$/s.exec(argument);
+    if (header !== null && (/^--?h(?:eaders?)?$/i.test(before) || /^--?headers?=/.test(argument))) {
+      const [, name = '', value = ''] = header;
+      const why = whyNamed(name, value) ?? shapeOf(value);
+      return why === undefined ? [] : found(name, argument.length - value.length, why);
+    }
+    const option = /^(--?[A-Za-z][\w.-]*|[A-Za-z_]\w*)=(.*)$/s.exec(argument);
+    if (option !== null) {
+      const [, name = '', value = ''] = option;
+      const why = whyNamed(name, value) ?? shapeOf(value);
+      return why === undefined ? [] : found(name, argument.length - value.length, why);
+    }
+    if (/^--?[A-Za-z][\w.-]*$/.test(argument)) return [];
+    if (/^--[A-Za-z][\w.-]*$/.test(before)) {
+      const why = whyNamed(before, argument);
+      if (why !== undefined) return found(before, 0, why);
+    }
+    const why = shapeOf(argument);
+    return why === undefined ? [] : found(String(index + 1), 0, why);
+  });
+}
+
+function inUrl(url: string): HostSecret[] {
+  const password = passwordOf(url);
+  const own: HostSecret[] =
+    password === undefined
+      ? []
+      : [{ where: 'url', name: 'password', value: password, why: 'a URL with a password' }];
+  const query = /\?([^#]*)/.exec(url)?.[1] ?? '';
+  const parameters = query.split('&').flatMap((part): HostSecret[] => {
+    const [name = '', value = ''] = part.split(/=(.*)/s);
+    const why = whyNamed(name, value) ?? shapeOf(value);
+    return why === undefined ? [] : [{ where: 'url', name, value, why }];
+  });
+  const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, '').split(/[?#]/)[0] ?? '';
+  const segments = path.split('/').flatMap((value): HostSecret[] => {
+    const why = shapeOf(value);
+    return why === undefined ? [] : [{ where: 'url', name: 'path', value, why }];
+  });
+  return [...own, ...segments, ...parameters];
+}

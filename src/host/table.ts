@@ -1,0 +1,337 @@
+// The hosts: where each keeps its servers, in which format, and how an entry looks there. Data, from the documentation of
+// each; test/fixtures/hosts has a file of each in its documented form.
+import type { FormatName, Path, Table } from './document.ts';
+
+/**
+ * How an entry of a host looks. A local server is a program and its arguments, `command` and `args`, in one list
+ * (`list`), or, as older versions of Zed have it, in a table of its own (`command: {path, args, env}`), which is
+ * understood wherever `command` is a table.
+ */
+export interface Shape {
+  readonly command: string;
+  /** Undefined: the arguments stand in `command`, which is a list. */
+  readonly args: string | undefined;
+  readonly env: string;
+  /** Members that name a remote server, the first one for new entries. */
+  readonly url: readonly string[];
+  readonly headers: string;
+  /** What a new entry has beside. */
+  readonly added: Table;
+  /** The value of `type` of a local server, where a remote one has another. */
+  readonly type?: string;
+  /** Entries are a list; this member has the name. */
+  readonly named?: string;
+  /** An entry that has this member with this value is not used: `disabled: true`, `enabled: false`. */
+  readonly off: readonly [member: string, value: boolean];
+}
+
+/** A place where servers are kept. */
+export interface HostFile {
+  /** Of the user, or of one project, which others may have written. */
+  readonly scope: 'user' | 'project';
+  /**
+   * Paths by `process.platform`, and `all` for the others. They begin with `~/` (the home folder), `CONFIG/` (the folder
+   * of settings: `~/.config` or XDG_CONFIG_HOME, macOS's Application Support, `%APPDATA%`), `LOCAL/` (`%LOCALAPPDATA%`),
+   * a variable (`$CODEX_HOME/`, only if it is set), or `./` (the project). A `*` stands for one folder or name.
+   */
+  readonly paths: Readonly<Partial<Record<'linux' | 'darwin' | 'win32' | 'all', readonly string[]>>>;
+  readonly format: FormatName;
+  /** Where the entries are. `*` stands for each member; the first place is that of new entries. */
+  readonly servers: readonly Path[];
+  readonly shape: Shape;
+}
+
+export interface Host {
+  readonly title: string;
+  readonly files: readonly HostFile[];
+  /** What a person does so that the host reads its file again. */
+  readonly restart: string;
+  /** The host's own command that lists its servers. */
+  readonly check?: readonly string[];
+  /** Names of its processes; while one runs its file is not edited, because it would be written over. */
+  readonly running?: readonly string[];
+  /** The file beside its own that the host locks, by flock(2), while it writes. */
+  readonly lock?: string;
+}
+
+const STANDARD: Shape = {
+  command: 'command',
+  args: 'args',
+  env: 'env',
+  url: ['url'],
+  headers: 'headers',
+  added: {},
+  off: ['disabled', true],
+};
+const TYPED: Shape = { ...STANDARD, added: { type: 'stdio' }, type: 'stdio' };
+const CODE: HostFile['shape'] = TYPED;
+
+/** The folder of settings of VS Code and its kin. */
+function code(folder: string): readonly HostFile[] {
+  const user = (rest: string): string => `CONFIG/${folder}/User/${rest}`;
+  return [
+    {
+      scope: 'user',
+      paths: { all: [user('mcp.json'), user('profiles/*/mcp.json')] },
+      format: 'json',
+      servers: [['servers']],
+      shape: CODE,
+    },
+    {
+      scope: 'project',
+      paths: { all: ['./.vscode/mcp.json'] },
+      format: 'json',
+      servers: [['servers']],
+      shape: CODE,
+    },
+  ];
+}
+
+/** A host with one JSON file of its user, `mcpServers`. */
+function usual(paths: HostFile['paths'], shape: Shape = STANDARD): HostFile {
+  return { scope: 'user', paths, format: 'json', servers: [['mcpServers']], shape };
+}
+
+function project(...paths: string[]): HostFile {
+  return { ...usual({ all: paths }), scope: 'project' };
+}
+
+export const hosts: Readonly<Record<string, Host>> = {
+  'claude-desktop': {
+    title: 'Claude Desktop',
+    files: [
+      usual({
+        linux: ['CONFIG/Claude/claude_desktop_config.json'],
+        darwin: ['CONFIG/Claude/claude_desktop_config.json'],
+        win32: [
+          'CONFIG/Claude/claude_desktop_config.json',
+          'LOCAL/Packages/Claude_*/LocalCache/Roaming/Claude/claude_desktop_config.json',
+        ],
+      }),
+    ],
+    restart: 'quit Claude Desktop and start it again',
+    running: ['Claude', 'Claude.exe', 'claude-desktop'],
+  },
+  'claude-code': {
+    title: 'Claude Code',
+    files: [
+      {
+        scope: 'user',
+        paths: { all: ['$CLAUDE_CONFIG_DIR/.claude.json', '~/.claude.json'] },
+        format: 'json',
+        servers: [['mcpServers'], ['projects', '*', 'mcpServers']],
+        shape: TYPED,
+      },
+      { ...project('./.mcp.json'), shape: TYPED },
+    ],
+    restart: 'start Claude Code again',
+    check: ['claude', 'mcp', 'list'],
+  },
+  cursor: {
+    title: 'Cursor',
+    files: [usual({ all: ['~/.cursor/mcp.json'] }), project('./.cursor/mcp.json')],
+    restart: "switch the server off and on in Cursor's settings",
+  },
+  vscode: {
+    title: 'VS Code',
+    files: code('Code'),
+    restart: 'run "MCP: List Servers" in VS Code and restart the server',
+  },
+  'vscode-insiders': {
+    title: 'VS Code Insiders',
+    files: code('Code - Insiders'),
+    restart: 'run "MCP: List Servers" in VS Code and restart the server',
+  },
+  vscodium: {
+    title: 'VSCodium',
+    files: code('VSCodium'),
+    restart: 'run "MCP: List Servers" in VSCodium and restart the server',
+  },
+  'copilot-cli': {
+    title: 'Copilot CLI',
+    files: [
+      usual(
+        { all: ['$COPILOT_HOME/mcp-config.json', '~/.copilot/mcp-config.json'] },
+        { ...STANDARD, added: { type: 'local', tools: ['*'] }, type: 'local' },
+      ),
+    ],
+    restart: 'start Copilot CLI again',
+    lock: '.mcp-writer.lock',
+    check: ['copilot', 'mcp', 'list'],
+  },
+  windsurf: {
+    title: 'Windsurf',
+    files: [
+      usual({ all: ['~/.codeium/windsurf/mcp_config.json'] }, { ...STANDARD, url: ['serverUrl', 'url'] }),
+    ],
+    restart: "refresh the servers in Windsurf's settings",
+  },
+  zed: {
+    title: 'Zed',
+    files: [
+      {
+        scope: 'user',
+        paths: {
+          win32: ['CONFIG/Zed/settings.json'],
+          all: ['$XDG_CONFIG_HOME/zed/settings.json', '~/.config/zed/settings.json'],
+        },
+        format: 'json',
+        servers: [['context_servers']],
+        shape: { ...STANDARD, added: { source: 'custom' }, off: ['enabled', false] },
+      },
+      {
+        scope: 'project',
+        paths: { all: ['./.zed/settings.json'] },
+        format: 'json',
+        servers: [['context_servers']],
+        shape: { ...STANDARD, added: { source: 'custom' }, off: ['enabled', false] },
+      },
+    ],
+    restart: 'nothing is to be done: Zed reads its settings again',
+  },
+  codex: {
+    title: 'Codex',
+    files: (['user', 'project'] as const).map((scope) => ({
+      scope,
+      paths: {
+        all:
+          scope === 'user' ? ['$CODEX_HOME/config.toml', '~/.codex/config.toml'] : ['./.codex/config.toml'],
+      },
+      format: 'toml',
+      servers: [['mcp_servers']],
+      shape: { ...STANDARD, headers: 'http_headers', off: ['enabled', false] },
+    })),
+    restart: 'start Codex again',
+    check: ['codex', 'mcp', 'list'],
+  },
+  gemini: {
+    title: 'Gemini CLI',
+    files: [
+      usual({ all: ['~/.gemini/settings.json'] }, { ...STANDARD, url: ['httpUrl', 'url'] }),
+      { ...project('./.gemini/settings.json'), shape: { ...STANDARD, url: ['httpUrl', 'url'] } },
+    ],
+    restart: 'start Gemini CLI again',
+    check: ['gemini', 'mcp', 'list'],
+  },
+  opencode: {
+    title: 'OpenCode',
+    files: (['user', 'project'] as const).map((scope) => ({
+      scope,
+      paths: {
+        all: (scope === 'user' ? ['$XDG_CONFIG_HOME/opencode', '~/.config/opencode'] : ['.']).flatMap(
+          (folder) => [`${folder}/opencode.json`, `${folder}/opencode.jsonc`],
+        ),
+      },
+      format: 'json',
+      servers: [['mcp'], ['mcp', 'servers']],
+      shape: {
+        ...STANDARD,
+        args: undefined,
+        env: 'environment',
+        added: { type: 'local', enabled: true },
+        type: 'local',
+        off: ['enabled', false],
+      },
+    })),
+    restart: 'start OpenCode again',
+    check: ['opencode', 'mcp', 'list'],
+  },
+  goose: {
+    title: 'Goose',
+    files: [
+      {
+        scope: 'user',
+        paths: {
+          win32: ['CONFIG/Block/goose/config/config.yaml'],
+          all: ['$XDG_CONFIG_HOME/goose/config.yaml', '~/.config/goose/config.yaml'],
+        },
+        format: 'yaml',
+        servers: [['extensions']],
+        shape: {
+          command: 'cmd',
+          args: 'args',
+          env: 'envs',
+          url: ['uri'],
+          headers: 'headers',
+          added: { type: 'stdio', enabled: true, timeout: 300 },
+          type: 'stdio',
+          off: ['enabled', false],
+        },
+      },
+    ],
+    restart: 'start Goose again',
+  },
+  continue: {
+    title: 'Continue',
+    files: [
+      {
+        scope: 'user',
+        paths: { all: ['~/.continue/config.yaml', '~/.continue/mcpServers/*.yaml'] },
+        format: 'yaml',
+        servers: [['mcpServers']],
+        shape: { ...STANDARD, named: 'name' },
+      },
+      {
+        scope: 'project',
+        paths: { all: ['./.continue/mcpServers/*.yaml'] },
+        format: 'yaml',
+        servers: [['mcpServers']],
+        shape: { ...STANDARD, named: 'name' },
+      },
+    ],
+    restart: 'reload the configuration in Continue',
+  },
+  'lm-studio': {
+    title: 'LM Studio',
+    files: [usual({ all: ['~/.lmstudio/mcp.json'] })],
+    restart: 'switch the server off and on in LM Studio',
+  },
+  cline: {
+    title: 'Cline',
+    files: [
+      usual({
+        all: [
+          ...['Code', 'Code - Insiders', 'VSCodium', 'Cursor', 'Windsurf'].map(
+            (folder) =>
+              `CONFIG/${folder}/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json`,
+          ),
+          '~/.cline/data/settings/cline_mcp_settings.json',
+        ],
+      }),
+    ],
+    restart: 'restart the server in Cline',
+  },
+};
+
+/** What the paths of the table are made from. */
+export interface Surroundings {
+  readonly platform: string;
+  readonly home: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The project's folder. */
+  readonly project: string;
+}
+
+/** The paths of a file on a machine, with `*` in them. Variables that are not set, or not absolute, give none. */
+export function pathsOf({ paths }: HostFile, { platform, home, env, project }: Surroundings): string[] {
+  const own = paths[platform as 'linux'] ?? paths.all ?? [];
+  return [...new Set(own.flatMap((path) => expand(path) ?? []))];
+
+  function expand(path: string): string | undefined {
+    const [first = '', ...rest] = path.split('/');
+    const base = baseOf(first);
+    return base === undefined ? undefined : [base.replace(/[/\\]+$/, ''), ...rest].join('/');
+  }
+
+  function baseOf(first: string): string | undefined {
+    const absolute = (value: string | undefined): string | undefined =>
+      value !== undefined && /^(?:\/|[A-Za-z]:[\\/])/.test(value) ? value : undefined;
+    if (first === '~') return home;
+    if (first === '.') return project;
+    if (first.startsWith('$')) return absolute(env[first.slice(1)]);
+    if (first === 'LOCAL') return absolute(env.LOCALAPPDATA) ?? `${home}/AppData/Local`;
+    if (platform === 'darwin') return `${home}/Library/Application Support`;
+    if (platform === 'win32') return absolute(env.APPDATA) ?? `${home}/AppData/Roaming`;
+    return absolute(env.XDG_CONFIG_HOME) ?? `${home}/.config`;
+  }
+}

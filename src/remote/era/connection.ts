@@ -25,6 +25,7 @@ import {
   CANCELLED,
   DISCOVER,
   type Era,
+  FIRST_OWN_ID,
   INITIALIZE,
   LISTS,
   SESSION_VERSIONS,
@@ -73,6 +74,8 @@ export class Connection {
   /** The host is to be told that lists may be others. */
   #hasMissed = false;
   #isIntroduced = false;
+  /** A request of Warder's own may still be answered that nobody waits for. */
+  #hasForgotten = false;
   /** Requests that the server has, and that can be answered without it. */
   readonly #tracked = new Map<number, RemoteMessage>();
   /** Subscriptions whose acknowledgement the host has seen. */
@@ -162,8 +165,9 @@ export class Connection {
   /** Aborts all that is under way. Returns how many connections that were. */
   cut(reason: string): number {
     const pipe = this.#pipe;
+    this.#isGreeting = false;
     this.#lose();
-    this.#failHeld(new WarderError('sign-in-needed', reason));
+    this.#settle(new WarderError('sign-in-needed', reason));
     pipe?.cut(reason);
     return pipe === undefined ? 0 : 1;
   }
@@ -235,14 +239,15 @@ export class Connection {
 
   #receive(line: Buffer): void {
     const { owner } = this.#parts;
-    if (this.#tracked.size === 0 && this.#own.isIdle && this.#acknowledged.size === 0) {
+    const isPlain = this.#tracked.size === 0 && this.#own.isIdle && this.#acknowledged.size === 0;
+    if (isPlain && !this.#hasForgotten) {
       owner.message(line);
       return;
     }
     const message = incoming(line);
     const { kind, method, idStart, idEnd } = message.envelope;
     const id = kind === 'response' ? ownIdOf(line, idStart, idEnd) : undefined;
-    if (id !== undefined && this.#own.answered(id, message)) return;
+    if (id !== undefined && (this.#own.answered(id, message) || id > FIRST_OWN_ID)) return;
     if (method === ACKNOWLEDGED && this.#wasAcknowledged(message)) return;
     const tracked = id === undefined ? undefined : this.#tracked.get(id);
     if (id === undefined || tracked === undefined) owner.message(line);
@@ -472,6 +477,7 @@ export class Connection {
   #lose(): void {
     this.#pipe = undefined;
     this.#hasMissed = true;
+    this.#hasForgotten = true;
     this.#own.forgetAll();
   }
 

@@ -163,13 +163,15 @@ export class ArbitratedPipe implements Pipe {
     const next = this.#rest.shift();
     if (this.#isSettled || next === undefined) {
       const failed = this.#isSettled ? [] : this.#opening;
+      const answers = new Map(this.#answers);
       this.#opening = [];
-      [this.#wire, ...this.#rest] = this.#order();
-      for (const { id: open } of failed)
-        if (open !== undefined) listener.message(this.#answers.get(open) ?? error(open, INTERNAL, NO_ERA));
-      if (failed.length === 0) listener.message(answer);
       this.#answers.clear();
+      [this.#wire, ...this.#rest] = this.#order();
+      // The owner may give the pipe up in the middle of this.
       this.#replace();
+      for (const { id: open } of failed)
+        if (open !== undefined) listener.message(answers.get(open) ?? error(open, INTERNAL, NO_ERA));
+      if (failed.length === 0) listener.message(answer);
       return;
     }
     this.#wire = next;

@@ -258,29 +258,49 @@ export class Connection {
   #answered(id: number, request: RemoteMessage, message: Incoming): void {
     const { owner, era } = this.#parts;
     const { failed } = message.envelope;
+    const { method } = request;
     this.#tracked.delete(id);
-    if (failed && !this.#isAuthorized) {
-      this.#answerOffline(id, request);
+    if (failed && !this.#isAuthorized) this.#answerOffline(id, request);
+    else {
+      this.#promises.ended(id);
+      // Of lists the host may have been promised more than there are.
+      const isPromised = failed && this.#offline.isUsed && codeOf(message) === NO_METHOD;
+      const none = isPromised ? emptyList(era, method) : undefined;
+      owner.message(none === undefined ? message.json : result(id, none));
+    }
+    if (method === INITIALIZE) this.#opened(request, message);
+    else if (method === DISCOVER && !failed) this.#isIntroduced = true;
+  }
+
+  /** The server has answered the handshake of the host itself. */
+  #opened(request: RemoteMessage, { json: line, envelope }: Incoming): void {
+    if (envelope.failed) {
+      this.#leaveUnopened();
+      const problem = memberIn(line, whole(line), 'error');
+      this.#settle(problem === undefined ? LOST : this.#problemIn(textOf(line, problem)));
       return;
     }
-    this.#promises.ended(id);
-    if (!failed) this.#promises.noteInitialize(request);
-    // Of lists the host may have been promised more than there are.
-    const isPromised = failed && this.#offline.isUsed && codeOf(message) === NO_METHOD;
-    const none = isPromised ? emptyList(era, request.method) : undefined;
-    owner.message(none === undefined ? message.json : result(id, none));
+    this.#promises.noteInitialize(request);
+    this.#isIntroduced = true;
+    // Who begins anew lists anew.
+    this.#hasMissed = false;
+    this.#settle(undefined);
+  }
+
+  /** A session that was never opened is none: what is open on it is answered with errors. */
+  #leaveUnopened(): void {
+    const pipe = this.#pipe;
+    if (this.#parts.era !== 'session' || pipe === undefined || pipe.isSettled) return;
+    this.#pipe = undefined;
+    pipe.cut(UNOPENED);
   }
 
   #answerOffline(id: number, message: RemoteMessage): void {
-    const { owner, era } = this.#parts;
+    const { owner } = this.#parts;
     this.#hasMissed = true;
     this.#promises.noteInitialize(message);
     owner.message(this.#offline.to(id, incoming(message.json)));
-    // A session that was never opened is none.
-    const pipe = this.#pipe;
-    if (era !== 'session' || pipe?.isSettled !== false) return;
-    this.#pipe = undefined;
-    pipe.cut(UNOPENED);
+    this.#leaveUnopened();
   }
 
   /** Someone calls the tool by which to sign in. */
@@ -330,7 +350,9 @@ export class Connection {
     this.#again = undefined;
     const { era } = this.#parts;
     const { initialize, meta } = this.#promises;
-    if (era === 'session' && this.#pipe?.isSettled === true) {
+    if (era === 'session' && this.#pipe !== undefined) {
+      // Its own handshake may be under way: see `#opened`.
+      if (!this.#pipe.isSettled) return;
       this.#announce();
       this.#settle(undefined);
       return;
@@ -431,12 +453,14 @@ export class Connection {
     const id = ownIdOf(line, requestIdStart, requestIdEnd);
     if (id === undefined) return;
     this.#promises.ended(id);
+    const tracked = this.#tracked.get(id);
     this.#tracked.delete(id);
     const signIn = this.#signIns.get(id);
     if (signIn !== undefined) {
       this.#signIns.delete(id);
       this.#waiting.remove(signIn);
     } else if (!this.#waiting.cancel(id)) this.#pipe?.send(message);
+    if (tracked?.method === INITIALIZE) this.#leaveUnopened();
   }
 
   #wasAcknowledged({ json: line, envelope }: Incoming): boolean {
@@ -501,7 +525,7 @@ const LOST = new WarderError('remote-unreachable', 'the server has ended the ses
   hint: 'try again',
 });
 const LEFT = new WarderError('sign-in-needed', 'nobody waits for the sign-in any more');
-const UNOPENED = 'nobody has signed in, so the session could not be opened';
+const UNOPENED = 'the session could not be opened';
 
 /** Why a session cannot go on with what its server speaks now. */
 function versionProblem(era: Era, said: Buffer): WarderError | undefined {

@@ -187,9 +187,11 @@ export class SessionAsStateless implements Pipe {
   }
 
   #wrongEra(id: number, answer: Buffer): void {
+    if (!this.#handshake.isOpening(id)) return;
     const [first] = this.#handshake.waitingFor(id);
-    if (first === undefined) return;
     this.#own.forget(id);
+    this.#handshake.forget();
+    if (first === undefined) return;
     this.#parts.listener.wrongEra(first, withId(incoming(answer), first));
   }
 }

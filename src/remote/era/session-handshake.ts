@@ -95,16 +95,26 @@ export class SessionHandshake {
     return isWaiting;
   }
 
+  /** Whether a request is the `initialize` that is under way. */
+  isOpening(id: number): boolean {
+    return id === this.#opening;
+  }
+
   /** The requests that wait for `initialize`, if that is the one: their ids. */
   waitingFor(id: number): number[] {
     return id === this.#opening ? this.#waiting.flatMap((message) => message.id ?? []) : [];
   }
 
+  /** The `initialize` under way has no answer: the next request makes another. What waits is forgotten. */
+  forget(): void {
+    this.#waiting = [];
+    this.#opening = undefined;
+  }
+
   /** Answers what waits with an error. */
   fail(answer: (id: number) => Buffer): void {
     const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#opening = undefined;
+    this.forget();
     for (const { id } of waiting) if (id !== undefined) this.#parts.toHost(answer(id));
   }
 
@@ -117,8 +127,7 @@ export class SessionHandshake {
     }
     const { send, goOn } = this.#parts;
     const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#opening = undefined;
+    this.forget();
     this.#isOpen = true;
     send(notificationMessage(INITIALIZED));
     for (const message of waiting) goOn(message);

@@ -8,7 +8,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { isLoopbackHost, type RemoteRoute } from '../../egress/remote-route.ts';
 import { WarderError } from '../../errors.ts';
 import { ACCEPT_ENCODING, decodedBody } from './decoded.ts';
-import { badAnswer, problemOf } from './problem.ts';
+import { badAnswer, lostAnswer, problemOf } from './problem.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -131,7 +131,11 @@ export class RemoteHttp implements Disposable {
     sent.maxHeadersCount = MAX_FIELDS;
     sent.on('response', resolve);
     sent.on('error', reject);
-    if (request.onSent !== undefined) sent.on('finish', request.onSent);
+    let hasLeft = false;
+    sent.on('finish', () => {
+      hasLeft = true;
+      request.onSent?.();
+    });
     sent.on('upgrade', (_, socket) => {
       socket.destroy();
       reject(badAnswer(url, 'answers with another protocol'));
@@ -145,7 +149,8 @@ export class RemoteHttp implements Disposable {
       const isStale =
         first && sent.reusedSocket && CLOSED.has(String((error as NodeJS.ErrnoException)?.code ?? ''));
       if (isStale && repeatable && !signal.aborted) return await this.#send(request, signal, false);
-      throw error;
+      const isLost = hasLeft && !repeatable && !signal.aborted && !(error instanceof WarderError);
+      throw isLost ? lostAnswer(url, error) : error;
     }
   }
 

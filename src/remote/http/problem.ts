@@ -31,6 +31,14 @@ export function problemOf(url: URL, error: unknown): WarderError {
   });
 }
 
+/** The request has left, and there is no answer. */
+export function lostAnswer(url: URL, cause?: unknown): WarderError {
+  return new WarderError('remote-unreachable', `"${url.host}" ended the connection before its answer`, {
+    hint: 'whether the server has done what was asked is not known: look before you try again',
+    ...(cause !== undefined && { cause }),
+  });
+}
+
 /** An answer that cannot be used; `what` says why, and follows the host's name. */
 export function badAnswer(url: URL, what: string): WarderError {
   return new WarderError('remote-unreachable', `"${url.host}" ${what}`, {

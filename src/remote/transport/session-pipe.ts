@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { WarderError } from '../../errors.ts';
 import type { Envelope } from '../../json/envelope.ts';
 import type { HttpResponse } from '../http/client.ts';
-import { badAnswer } from '../http/problem.ts';
+import { badAnswer, lostAnswer } from '../http/problem.ts';
 import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
 import { Answers } from './answers.ts';
 import { discard, isEventStream, mediaType } from './body.ts';
@@ -160,7 +160,7 @@ export class SessionPipe implements Pipe {
   async #read(response: HttpResponse, request: OpenRequest, first: boolean): Promise<void> {
     if (isEventStream(response)) {
       const outcome = await this.#follow(response, request);
-      if (outcome === 'lost') throw badAnswer(this.#parts.server, 'ended the stream before its answer');
+      if (outcome === 'lost') throw lostAnswer(this.#parts.server);
       this.#standing.served();
       return;
     }

@@ -3,7 +3,7 @@
 import { WarderError } from '../../errors.ts';
 import type { Envelope } from '../../json/envelope.ts';
 import type { HttpResponse } from '../http/client.ts';
-import { badAnswer } from '../http/problem.ts';
+import { badAnswer, lostAnswer } from '../http/problem.ts';
 import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
 import { Answers } from './answers.ts';
 import { discard, isEventStream, readEvents } from './body.ts';
@@ -168,7 +168,7 @@ export class SsePipe implements Pipe {
     // Who waits for the endpoint hears why there is none.
     if (endpoint === undefined || this.#closing.signal.aborted) return;
     this.#closing.abort();
-    this.#requests.cut(badAnswer(server, 'ended the stream before its answer'));
+    this.#requests.cut(lostAnswer(server));
     if (this.#isOpened) listener.lost('the server has ended its stream');
   }
 

@@ -6,7 +6,7 @@ import { WarderError } from '../../errors.ts';
 import type { Envelope } from '../../json/envelope.ts';
 import { readMember } from '../../json/read.ts';
 import type { HttpResponse } from '../http/client.ts';
-import { badAnswer } from '../http/problem.ts';
+import { badAnswer, lostAnswer } from '../http/problem.ts';
 import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
 import { Answers } from './answers.ts';
 import { discard, isEventStream, mediaType, readEvents } from './body.ts';
@@ -145,7 +145,7 @@ export class StatelessPipe implements Pipe {
       request.signal.throwIfAborted();
       if (error instanceof WarderError) throw error;
     }
-    throw badAnswer(server, 'ended the stream before its answer');
+    throw lostAnswer(server);
   }
 
   async #fail(response: HttpResponse, request: OpenRequest, first: boolean): Promise<void> {

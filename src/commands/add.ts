@@ -20,13 +20,13 @@ import { launchNotes } from './launch-command.ts';
 import { openPackageStore, skipsOthers } from './package/package-store.ts';
 import { offerTools } from './policy/offer.ts';
 import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
-import { hostEntry, trialEntry } from './profile/host-entry.ts';
+import { hostEntry } from './profile/host-entry.ts';
 import { namedPaths, pathsToRead } from './profile/named-paths.ts';
 import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/option-checks.ts';
 import { protectedLine } from './profile/planted.ts';
 import { previewServer } from './profile/preview.ts';
 import { refuseRunner } from './profile/runner.ts';
-import { tryServer } from './test/trial-client.ts';
+import { tryProfile } from './test/try-profile.ts';
 
 /** Milliseconds for each answer of a server that is tried. */
 const TRIAL_TIMEOUT = 60_000;
@@ -130,7 +130,7 @@ async function add(context: Context, args: AddArguments): Promise<void> {
   const secrets = draft.credentials.map((variable) => `warder credential set ${name} ${variable}`);
   const isTried = args.test ?? (terminal.interactive && !json);
   if (json) {
-    const trial = isTried ? await tryServer(trialEntry(context, name), TRIAL_TIMEOUT) : undefined;
+    const trial = isTried ? await tryProfile(context, name, { timeout: TRIAL_TIMEOUT }) : undefined;
     const tools = trial?.tools?.map(({ name: tool }) => tool);
     const next = [...secrets, `warder test ${name}`];
     terminal.json({

@@ -8,7 +8,6 @@ import type { Profile } from '../profile/format.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { Context } from './command.ts';
 import { openPackageStore } from './package/package-store.ts';
-import { trialEntry } from './profile/host-entry.ts';
 import { previewServer } from './profile/preview.ts';
 import {
   askedTools,
@@ -18,7 +17,7 @@ import {
   refusedSockets,
   reportedRefusals,
 } from './test/refusals.ts';
-import { tryServer } from './test/trial-client.ts';
+import { tryProfile } from './test/try-profile.ts';
 
 interface TestArguments {
   readonly name: string;
@@ -55,7 +54,7 @@ async function test(context: Context, { name, timeout }: TestArguments): Promise
   }
   const { profile } = loadProfile(places, name);
   const since = clock.now();
-  const trial = await tryServer(trialEntry(context, name), timeout * 1000);
+  const trial = await tryProfile(context, name, { timeout: timeout * 1000 });
   const names = trial.tools?.map((tool) => tool.name);
   const entries = await ownRecords(places.audit, name, since);
   const refused = [

@@ -4,11 +4,11 @@
 import type { Ending } from '../os/spawn.ts';
 import type { HostDialog } from '../relay/consent.ts';
 import type { Outgoing, Upstream, UpstreamListener, UpstreamParts } from '../relay/upstream.ts';
+import { SIGN_IN_TOOL } from '../wire/sign-in-tool.ts';
 import type { PipeOpeners, Verdicts } from './era/arbitration.ts';
 import { Connection } from './era/connection.ts';
 import { incoming, paramsOf, responseMessage } from './era/messages.ts';
 import { CALL, DISCOVER, type Era, FIRST_OWN_ID, INITIALIZE, versionOf } from './era/protocol.ts';
-import { SIGN_IN_TOOL } from './offline/sign-in-tool.ts';
 import type { OfflineRecord } from './offline-record.ts';
 import type { PipeParts, RemoteMessage } from './pipe.ts';
 

@@ -10,9 +10,9 @@ import type { Result } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
 import { signIn } from '../login/sign-in.ts';
 import { offerTools } from '../policy/offer.ts';
-import { hostEntry, trialEntry } from '../profile/host-entry.ts';
+import { hostEntry } from '../profile/host-entry.ts';
 import { readSecret, type SecretInput } from '../terminal/secret-input.ts';
-import { tryServer } from '../test/trial-client.ts';
+import { tryProfile } from '../test/try-profile.ts';
 import type { AddArguments } from './options.ts';
 import { authFor, chosenAuth, parseHeaders, refuseUrl } from './requested-url.ts';
 import { schemaPath } from './schema-path.ts';
@@ -65,7 +65,9 @@ export async function addRemote(context: Context, args: AddArguments, url: strin
   const login = isReady ? [] : [`warder login ${name}`];
   if (json) {
     const trial =
-      isOpen && args.test === true ? await tryServer(trialEntry(context, name), TRIAL_TIMEOUT) : undefined;
+      isOpen && args.test === true
+        ? await tryProfile(context, name, { timeout: TRIAL_TIMEOUT, isAgreed: true })
+        : undefined;
     const tools = trial?.tools?.map((tool) => tool.name);
     const next = [...login, `warder test ${name}`];
     terminal.json({ name, file, found, auth, next, host: entry, tools, error: trial?.error });
@@ -73,7 +75,7 @@ export async function addRemote(context: Context, args: AddArguments, url: strin
   }
   const wantsTools = isOpen && (args.test ?? terminal.interactive);
   if (!wantsTools) for (const line of policyText(text).split('\n')) terminal.out(`  ${line}`);
-  const isOffered = wantsTools && (await offerTools(context, name, TRIAL_TIMEOUT));
+  const isOffered = wantsTools && (await offerTools(context, name, TRIAL_TIMEOUT, true));
   const next = [...login, ...(isOffered ? [] : [`warder test ${name}`, `warder policy choose ${name}`])];
   if (next.length > 0) terminal.out('\nnext:');
   for (const step of next) terminal.out(`  ${step}`);

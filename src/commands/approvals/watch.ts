@@ -22,7 +22,7 @@ export async function watchQuestions(context: Context): Promise<void> {
     seen = questions.map(({ id, calls }) => `${id}:${calls}`);
     const question = questions.find(({ id }) => !skipped.has(id));
     if (question === undefined) continue;
-    const end = await ask(context, control, question, { pin, polkit });
+    const end = await askQuestion(context, control, question, { pin, polkit });
     if (end === 'interrupted') return;
     if (end === 'skipped') skipped.add(question.id);
     // There may be others already.
@@ -31,7 +31,7 @@ export async function watchQuestions(context: Context): Promise<void> {
 }
 
 /** Asks one question; what is shown of it vanishes, and one line stays that says how it ended. */
-async function ask(
+export async function askQuestion(
   context: Context,
   control: ControlClient,
   question: ShownQuestion,

@@ -58,7 +58,9 @@ export async function signIn(
 }
 
 function printQuestion({ terminal }: Context, { lines, warnings }: ShownLogin): void {
-  for (const line of lines) terminal.err(line);
+  const [first = '', ...rest] = lines;
+  terminal.err(`${terminal.paint('bold', 'sign in')} ${first}`);
+  for (const line of rest) terminal.err(`  ${line}`);
   for (const warning of warnings) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${warning}`);
 }
 

@@ -2,11 +2,12 @@
 // into the profile. Nothing is marked beforehand but what the profile allows by its name already.
 import { escapeUnprintable } from '../../audit/printable.ts';
 import { decide } from '../../policy/decide.ts';
+import { loadProfile } from '../../profile/load.ts';
 import { policyText, type RuleChange } from '../../profile/rule-edit.ts';
 import type { Context } from '../command.ts';
-import { trialEntry } from '../profile/host-entry.ts';
 import { pluralize } from '../terminal/plural.ts';
-import { type ListedTool, type Trial, tryServer } from '../test/trial-client.ts';
+import type { ListedTool, Trial } from '../test/trial-client.ts';
+import { tryProfile } from '../test/try-profile.ts';
 import { acceptOffered } from './accept-offered.ts';
 import { openProfile, type ProfileEdit, replaceText, textWithRules } from './profile-edit.ts';
 import { canBeRule } from './rule-names.ts';
@@ -23,11 +24,21 @@ const GAPS = 6;
 /** Characters of a name that is shown. */
 const MAX_SHOWN = 256;
 
-/** Starts a server once, shows its tools, and in a terminal lets the user choose. Returns whether it listed them. */
-export async function offerTools(context: Context, name: string, timeout: number): Promise<boolean> {
+/**
+ * Starts a server once, shows its tools, and in a terminal lets the user choose. `isAgreed`: see `TrialOptions`. Returns whether
+ * it listed them.
+ */
+export async function offerTools(
+  context: Context,
+  name: string,
+  timeout: number,
+  isAgreed = false,
+): Promise<boolean> {
   const { places, terminal } = context;
-  terminal.err(terminal.paint('dim', `starting "${name}" once, to see its tools …`));
-  const trial = await tryServer(trialEntry(context, name), timeout);
+  const isRemote = loadProfile(places, name).profile.server.kind === 'url';
+  const what = isRemote ? `asking "${name}" for its tools …` : `starting "${name}" once, to see its tools …`;
+  terminal.err(terminal.paint('dim', what));
+  const trial = await tryProfile(context, name, { timeout, isAgreed });
   if (trial.tools === undefined) {
     printFailure(context, name, trial);
     return false;

@@ -2,6 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { SIGN_IN_TOOL } from '../../wire/sign-in-tool.ts';
 import type { HostEntry } from '../profile/host-entry.ts';
 
 const PROTOCOL = '2025-06-18';
@@ -55,12 +56,32 @@ interface Message {
     readonly capabilities?: Capabilities;
     readonly tools?: readonly unknown[];
     readonly nextCursor?: unknown;
+    readonly content?: unknown;
+    readonly isError?: unknown;
   };
   readonly error?: { readonly message?: unknown };
 }
 
-/** Tries a server. `timeout` is for each answer, in milliseconds. Never rejects. */
-export async function tryServer(entry: HostEntry, timeout: number): Promise<Trial> {
+/** Milliseconds for a person to agree, and to sign in. */
+const PERSON_TIMEOUT = 10 * 60_000;
+
+/** Opens a remote server that lists nothing of its own yet. */
+export interface Opening {
+  /** Makes the call about which a person is asked; settles when it was answered. */
+  readonly call: () => Promise<void>;
+  /** Whether it still lists nothing of its own. */
+  readonly isClosed: () => Promise<boolean>;
+}
+
+/**
+ * Tries a server. `timeout` is for each answer, in milliseconds. `open`: has a person agree that a remote server is used;
+ * without it that is an error. Never rejects.
+ */
+export async function tryServer(
+  entry: HostEntry,
+  timeout: number,
+  open?: (opening: Opening) => Promise<void>,
+): Promise<Trial> {
   const child = spawn(entry.command, [...entry.args], {
     env: { ...process.env, ...entry.env },
     stdio: 'pipe',
@@ -78,6 +99,18 @@ export async function tryServer(entry: HostEntry, timeout: number): Promise<Tria
     });
     server = { name: String(serverInfo?.name ?? ''), version: String(serverInfo?.version ?? '') };
     connection.send({ method: 'notifications/initialized' });
+    const isClosed = async (): Promise<boolean> =>
+      capabilities?.tools !== undefined && isSignInOnly(await listTools(connection));
+    if (await isClosed()) {
+      if (open === undefined) throw new Error(UNASKED);
+      let refusal: string | undefined;
+      const call = async (): Promise<void> => {
+        refusal = await callSignIn(connection);
+      };
+      await open({ call, isClosed });
+      // What it lists may be seen even where it was not accepted yet.
+      if (refusal !== undefined && (await isClosed())) throw new Error(refusal);
+    }
     // Some servers add tools once they are initialized.
     for (let round = 0, seen = -1; round < MAX_ROUNDS && seen !== connection.listChanges; round++) {
       seen = connection.listChanges;
@@ -98,6 +131,26 @@ export async function tryServer(entry: HostEntry, timeout: number): Promise<Tria
   waiting.abort();
   await stopped;
   return { server, tools, error, stderr: connection.stderr, code };
+}
+
+const UNASKED =
+  'nobody has agreed yet that this program uses the server: run it in a terminal, where you are asked';
+
+/** Whether a remote server is not asked yet: Warder lists its own tool, by which it is opened. */
+function isSignInOnly(tools: readonly ListedTool[]): boolean {
+  return tools.length === 1 && tools[0]?.name === SIGN_IN_TOOL;
+}
+
+/** Returns why it is not open, in words. */
+async function callSignIn(connection: Connection): Promise<string | undefined> {
+  const { content, isError } = await connection.request(
+    'tools/call',
+    { name: SIGN_IN_TOOL, arguments: {} },
+    PERSON_TIMEOUT,
+  );
+  if (isError !== true) return undefined;
+  const text = Array.isArray(content) ? (content[0] as { text?: unknown } | undefined)?.text : undefined;
+  return typeof text === 'string' ? text : 'it could not be opened';
 }
 
 /** Nothing is read of these here: what the daemon sees of them is what the user can accept. Some servers have no templates. */
@@ -172,7 +225,11 @@ class Connection {
   }
 
   /** Sends a request. Throws the answer's error, and if the process ends or does not answer in time. */
-  async request(method: string, params: object): Promise<NonNullable<Message['result']>> {
+  async request(
+    method: string,
+    params: object,
+    timeout = this.#timeout,
+  ): Promise<NonNullable<Message['result']>> {
     const id = ++this.#ids;
     const timer = new AbortController();
     const answered = new Promise<Message>((resolve) => this.#waiting.set(id, resolve));
@@ -185,8 +242,8 @@ class Connection {
           await delay(0);
           throw new Error('the server ended before it answered');
         }),
-        delay(this.#timeout, undefined, { signal: timer.signal }).then(() => {
-          throw new Error(`no answer to ${method} in ${this.#timeout / 1000} s`);
+        delay(timeout, undefined, { signal: timer.signal }).then(() => {
+          throw new Error(`no answer to ${method} in ${timeout / 1000} s`);
         }),
       ]);
       if (answer.result !== undefined) return answer.result;

@@ -33,7 +33,7 @@ export function printRecord(
   out(`${paint('bold', title)}: ${digest}`);
   out(`  accepted ${accepted}, by ${by}`);
   if (only.length === 0) {
-    for (const file of files) out(`  runs ${fileText(file)}`);
+    for (const file of files) out(`  ${serverText(file)}`);
     for (const line of permissions) out(`  ${show(line)}`);
   }
   for (const part of parts) {
@@ -45,7 +45,7 @@ export function printRecord(
 /** What is seen of a server that was never accepted. */
 export function printFirst(terminal: Output, { seen }: Pick<ShownTrust, 'seen'>): void {
   if (seen === null) return;
-  for (const file of seen.files) terminal.out(`  runs ${fileText(file)}`);
+  for (const file of seen.files) terminal.out(`  ${serverText(file)}`);
   for (const line of seen.permissions) terminal.out(`  ${show(line)}`);
   for (const { kind, name, after, marks } of seen.differences)
     printPart(terminal, { kind, name, text: after, marks, digest: '' }, '  ');
@@ -65,8 +65,8 @@ export function printDifferences(
   if (only.length === 0) {
     if (seen.isOtherServer) {
       out(`${paint('red', 'another program')}: all of the server is held back`);
-      for (const file of record.files) out(`  ${removed(terminal, `runs ${fileText(file)}`)}`);
-      for (const file of seen.files) out(`  ${added(terminal, `runs ${fileText(file)}`)}`);
+      for (const file of record.files) out(`  ${removed(terminal, serverText(file))}`);
+      for (const file of seen.files) out(`  ${added(terminal, serverText(file))}`);
     }
     for (const line of seen.wider) out(`${paint('yellow', 'more than was accepted')}: ${show(line)}`);
   }
@@ -169,8 +169,10 @@ function nameOf(kind: string, name: string): string {
   return kind === 'introduction' ? `its ${show(name)}` : `${NOUNS[kind] ?? kind} ${show(name)}`;
 }
 
-function fileText({ path, digest }: { readonly path: string; readonly digest: string | null }): string {
-  return `${show(path)} ${digest ?? '(the system’s own)'}`;
+/** What a server is: a file that runs, with its digest, or the URL of a remote one. */
+function serverText({ path, digest }: { readonly path: string; readonly digest: string | null }): string {
+  if (/^https?:\/\//.test(path)) return `is at ${show(path)}`;
+  return `runs ${show(path)} ${digest ?? '(the system’s own)'}`;
 }
 
 /** A name, a path, what is said in a line: all that hides, moves or reorders is escaped. */

@@ -2,8 +2,7 @@
 import { WarderError } from '../../errors.ts';
 import type { ControlClient, ShownTrust } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
-import { trialEntry } from '../profile/host-entry.ts';
-import { tryServer } from '../test/trial-client.ts';
+import { tryProfile } from '../test/try-profile.ts';
 
 /** Milliseconds for each answer of the server. */
 const TIMEOUT = 60_000;
@@ -12,7 +11,7 @@ const TIMEOUT = 60_000;
 export async function trial(context: Context, control: ControlClient, name: string): Promise<ShownTrust> {
   const { terminal, json } = context;
   if (!json) terminal.err(`starting the server of "${name}" once, to see what it lists`);
-  const { error } = await tryServer(trialEntry(context, name), TIMEOUT);
+  const { error } = await tryProfile(context, name, { timeout: TIMEOUT });
   if (error !== undefined) {
     throw new WarderError('refused', `the server of "${name}" did not list what it offers: ${error}`, {
       hint: `see "warder test ${name}"`,

@@ -6,8 +6,9 @@
 import { WarderError } from '../../errors.ts';
 import type { HostDialog } from '../../relay/consent.ts';
 import { ANSWER } from '../../relay/error-response.ts';
+import { SIGN_IN_TOOL } from '../../wire/sign-in-tool.ts';
 import { emptyList, isAnsweredOffline, OfflineAnswers } from '../offline/answers.ts';
-import { inWords, SIGN_IN_TOOL, signInResult, toolResult } from '../offline/sign-in-tool.ts';
+import { inWords, signInResult, toolResult } from '../offline/sign-in-tool.ts';
 import { SignInWait, type Waiter } from '../offline/sign-in-wait.ts';
 import type { OfflineRecord } from '../offline-record.ts';
 import type { PipeParts, RemoteMessage } from '../pipe.ts';

@@ -1,9 +1,8 @@
-// The one tool of Warder's own, which a host is shown while nobody has signed in and nothing is known of the server.
+// The definition and the results of Warder's own tool.
 import type { WarderError } from '../../errors.ts';
+import { SIGN_IN_TOOL } from '../../wire/sign-in-tool.ts';
 import { json } from '../era/objects.ts';
 import type { Era } from '../era/protocol.ts';
-
-export const SIGN_IN_TOOL = 'warder_sign_in';
 
 /** Its definition. `host` is that of the server's URL. */
 export function signInTool(host: string): Buffer {

@@ -126,7 +126,7 @@ interface Finding {
     /** The restrictions of a sealed credential. Durations are milliseconds. */
     readonly limits?: CredentialLimits;
   }[];
-  readonly sandbox?: 'off' | 'on' | 'none';
+  readonly sandbox?: 'off' | 'on' | 'remote';
   /** What the server may reach; undefined without a sandbox, and for a remote server. */
   readonly network?: NetworkAccess;
   /** The hosts that it was refused lately, and still would be. */

@@ -4,7 +4,7 @@ import { WarderError } from '../errors.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { ControlClient, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
-import { hasAccount } from './remote/account.ts';
+import { hasAccount, logoutLine } from './remote/account.ts';
 import { confirm, yesOption } from './terminal/confirmation.ts';
 import { pluralize } from './terminal/plural.ts';
 
@@ -41,7 +41,7 @@ async function logout(context: Context, { name, all, yes }: LogoutArguments): Pr
     await using control = await context.control();
     const done = await control.request('logout', { profile: name });
     if (json) terminal.json(done);
-    else print(context, done);
+    else terminal.out(logoutLine(done));
     return;
   }
   await using control = await context.control();
@@ -55,7 +55,7 @@ async function logout(context: Context, { name, all, yes }: LogoutArguments): Pr
   if (json) terminal.json(done);
   else if (done.length === 0) terminal.out('nobody is signed in');
   else {
-    for (const each of done) print(context, each);
+    for (const each of done) terminal.out(logoutLine(each));
     terminal.out(`signed out of ${pluralize(done.length, 'server')}`);
   }
 }
@@ -65,18 +65,6 @@ async function signedIn(control: ControlClient): Promise<string[]> {
   return accounts
     .filter(({ state }) => state === 'signed-in' || state === 'expired')
     .map(({ profile }) => profile);
-}
-
-function print({ terminal }: Context, { profile, changed, revoked, detail }: Result<'logout'>): void {
-  if (!changed) {
-    terminal.out(`nobody was signed in to "${profile}"`);
-    return;
-  }
-  terminal.out(
-    revoked
-      ? `signed out of "${profile}": its tokens are revoked and forgotten`
-      : `signed out of "${profile}": its tokens are forgotten here, but were not revoked${detail === null ? '' : `: ${detail}`}`,
-  );
 }
 
 function withoutAccount(name: string, isRemote: boolean): WarderError {

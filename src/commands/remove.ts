@@ -1,7 +1,7 @@
 // warder remove: removes a profile, and tells how to restore it.
 import { existsSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
-import { WarderError } from '../errors.ts';
+import { catchWarderError, WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
 import {
   listProfiles,
@@ -15,6 +15,7 @@ import { keptHomeOf, setHomeAside } from '../server/kept-home.ts';
 import { removeFolder } from '../server/remove-folder.ts';
 import type { Context } from './command.ts';
 import { launchCommandPath } from './launch-command.ts';
+import { hasAccount, logoutLine } from './remote/account.ts';
 import { confirm } from './terminal/confirmation.ts';
 
 interface RemoveArguments {
@@ -67,6 +68,7 @@ async function remove(context: Context, args: RemoveArguments): Promise<void> {
     const question = `remove ${file}?`;
     await confirm(terminal, { what: `removing "${name}"`, question, otherwise: `"${name}" was not removed` });
   }
+  const signedOut = await signOut(context, name);
   const home = keptHomeOf(places.state, name);
   const deletes = existsSync(home) && (await deletesHome(home));
   const now = clock.now();
@@ -91,11 +93,19 @@ async function remove(context: Context, args: RemoveArguments): Promise<void> {
   ].join(' && ');
   if (json) {
     const state = aside === undefined ? {} : { home: deletes ? { deleted: home } : { kept: aside } };
-    terminal.json({ name, kept, undo, ...state, credentials: remaining });
+    terminal.json({
+      name,
+      kept,
+      undo,
+      ...state,
+      ...(signedOut !== undefined && { account: signedOut }),
+      credentials: remaining,
+    });
     return;
   }
   terminal.out(`removed "${name}": no new session can start; open sessions continue`);
   terminal.out(`to restore it: ${undo}`);
+  if (signedOut !== undefined) terminal.out(signedOut);
   if (aside !== undefined && deletes) terminal.out(`what its server kept in its home was deleted: ${home}`);
   if (aside !== undefined && !deletes)
     terminal.out(`what its server kept in its home is in ${aside}: delete it if nobody needs it`);
@@ -131,6 +141,20 @@ async function remove(context: Context, args: RemoveArguments): Promise<void> {
       if (error instanceof WarderError) return [];
       throw error;
     }
+  }
+}
+
+/** Of a remote server with an account. Returns what became of it, in words; undefined where nobody was signed in. */
+async function signOut(context: Context, name: string): Promise<string | undefined> {
+  const loaded = catchWarderError(() => loadProfile(context.places, name));
+  if (loaded instanceof WarderError || !hasAccount(loaded.profile)) return undefined;
+  try {
+    await using control = await context.control();
+    const done = await control.request('logout', { profile: name });
+    return done.changed ? logoutLine(done) : undefined;
+  } catch (error) {
+    if (error instanceof WarderError) return `its account was not signed out: ${error.message}`;
+    throw error;
   }
 }
 

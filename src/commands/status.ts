@@ -1,12 +1,13 @@
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
+import { clock } from '../os/clock.ts';
 import { ownerOf } from '../os/lock.ts';
 import { loadValidProfiles } from '../profile/load.ts';
 import type { PlantedPath, Result, SessionStatus } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import { type OlderDaemon, olderDaemons } from './older-daemons.ts';
 import { refusalLine } from './profile/refused-lately.ts';
-import { type Accounts, accountState, fetchAccounts, timeText } from './remote/account.ts';
+import { type Accounts, accountState, fetchAccounts, shortTimeText } from './remote/account.ts';
 import { pluralize } from './terminal/plural.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -71,19 +72,21 @@ function olderLine({ pid, version = 'unknown', sessions }: OlderDaemon): string 
 function printAccounts(terminal: Terminal, { all, error }: Accounts): void {
   if (error !== undefined) terminal.out(`\nthe accounts at remote servers are not known: ${error.message}`);
   if (all.length === 0) return;
+  const now = clock.now();
+  const time = (text: string | null): string => (text === null ? '-' : shortTimeText(text, now));
   terminal.out('');
   terminal.table(
     all.map((account) => [
       account.profile,
       accountState(account),
-      account.issuer ?? '-',
+      account.issuer === null ? '-' : (URL.parse(account.issuer)?.host ?? account.issuer),
+      time(account.expires),
+      time(account.refreshed),
       account.scopes.join(' ') || '-',
-      account.expires === null ? '-' : timeText(account.expires),
-      account.refreshed === null ? '-' : timeText(account.refreshed),
-      account.detail ?? '',
     ]),
-    ['PROFILE', 'ACCOUNT', 'ISSUER', 'SCOPES', 'UNTIL', 'REFRESHED', 'NOTE'],
+    ['PROFILE', 'ACCOUNT', 'AT', 'UNTIL', 'REFRESHED', 'SCOPES'],
   );
+  for (const { profile, detail } of all) if (detail !== null) terminal.out(`\n${profile}: ${detail}`);
 }
 
 function printStatus(
@@ -137,7 +140,7 @@ function printSessions(terminal: Terminal, sessions: readonly SessionStatus[]): 
       since,
       String(calls),
       String(inflight),
-      sandbox === 'off' ? terminal.paint('red', 'off') : 'on',
+      sandbox === 'off' ? terminal.paint('red', 'off') : layers.includes('remote') ? 'remote' : 'on',
       networkCell(sandbox, network),
       layers.join(', '),
     ]),

@@ -188,13 +188,13 @@ describe('list, show and check', () => {
 
     const { stdout, stderr } = await home.warder(['list']);
     expect(stdout).toMatch(
-      /^NAME .*\ngood +ok +- +allow, 1 denied +off +cat +A good one\nremote +ok +- +ask +none +https:\/\/mcp\.example\.com\nslip +broken/,
+      /^NAME .*\ngood +ok +- +allow, 1 denied +off +cat +A good one\nremote +ok +- +ask +remote +https:\/\/mcp\.example\.com\nslip +broken/,
     );
     expect(stderr).toContain('slip.yaml:1:10: server.comand: unknown key; did you mean "command"?');
     expect(stderr).toContain('Stray.yml is not a profile');
     expect(await home.facts('list')).toMatchObject([
       { name: 'good', state: 'ok', sandbox: 'off' },
-      { name: 'remote', state: 'ok', sandbox: 'none' },
+      { name: 'remote', state: 'ok', sandbox: 'remote' },
       { name: 'slip', state: 'broken' },
     ]);
 

@@ -1,9 +1,9 @@
 // A profile's parts on one line each, for tables and findings.
 import type { Profile, ProfilePolicy, ProfileServer } from '../../profile/format.ts';
 
-/** The state of the sandbox: `on` by default, `none` for a remote server, of which nothing runs here. */
-export function sandboxState({ server, sandbox }: Profile): 'off' | 'on' | 'none' {
-  if (server.kind === 'url') return 'none';
+/** The state of the sandbox: `on` by default, `remote` for a server of which nothing runs here. */
+export function sandboxState({ server, sandbox }: Profile): 'off' | 'on' | 'remote' {
+  if (server.kind === 'url') return 'remote';
   return sandbox?.off === true ? 'off' : 'on';
 }
 

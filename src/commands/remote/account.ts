@@ -1,7 +1,7 @@
 // What is known of a profile's account at a remote server, in words. There is no token in any of it.
 import { WarderError } from '../../errors.ts';
 import type { Profile } from '../../profile/format.ts';
-import type { ShownAccount } from '../../wire/control.ts';
+import type { Result, ShownAccount } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
 
 /** The accounts of some profiles. */
@@ -76,6 +76,21 @@ export function accountRows(account: ShownAccount): readonly (readonly [label: s
   }
   add('note', detail);
   return rows;
+}
+
+/** How signing out has ended. */
+export function logoutLine({ profile, changed, revoked, detail }: Result<'logout'>): string {
+  if (!changed) return `nobody was signed in to "${profile}"`;
+  return revoked
+    ? `signed out of "${profile}": its tokens are revoked and forgotten`
+    : `signed out of "${profile}": its tokens are forgotten here, but were not revoked${detail === null ? '' : `: ${detail}`}`;
+}
+
+/** As `timeText`; of today only the time. `now`: milliseconds since the epoch. */
+export function shortTimeText(time: string, now: number): string {
+  const text = timeText(time);
+  const isToday = new Date(time).toDateString() === new Date(now).toDateString();
+  return isToday ? text.slice(-5) : text;
 }
 
 /** `2026-11-29 12:40`, in local time, for an RFC 3339 time. */

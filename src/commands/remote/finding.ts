@@ -44,7 +44,7 @@ export function remoteFinding(
     rows,
     credentials,
     ...(account !== undefined && { account }),
-    sandbox: 'none',
+    sandbox: 'remote',
     policy: policyLine(profile.policy),
     unsupported: [] as const,
     warnings: [

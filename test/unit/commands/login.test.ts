@@ -33,8 +33,8 @@ describe('signing in', () => {
     const output = await signIn(cli, [], { typed: ['y', 'wait'], answers });
     const all = [...cli.err];
     expect(all.slice(0, 3)).toEqual([
-      'to mcp.notes.test at auth.notes.test, which has all its endpoints',
-      'scopes read write',
+      'sign in to mcp.notes.test at auth.notes.test, which has all its endpoints',
+      '  scopes read write',
       `warder: note: ${warnings[0]}`,
     ]);
     expect(cli.questions).toEqual([
@@ -49,9 +49,9 @@ describe('signing in', () => {
         '  issuer    https://auth.notes.test',
         '  client    registered',
         '  scopes    read write',
-        '  since     2026-11-28 09:05',
-        '  refreshed 2026-11-29 11:40',
-        '  until     2026-11-29 12:40, then refreshed',
+        '  since     2024-11-28 09:05',
+        '  refreshed 2024-11-29 11:40',
+        '  until     2024-11-29 12:40, then refreshed',
       ].join('\n'),
     );
   });

@@ -10,7 +10,8 @@ type Changing =
   | 'credential.rotate'
   | 'credential.lock'
   | 'credential.unlock'
-  | 'credential.revoke';
+  | 'credential.revoke'
+  | 'logout';
 
 /** The handlers, with each change passed on. */
 export function forwardChanges<H extends Pick<Handlers, Changing>>(handlers: H, places: Places): H {
@@ -41,6 +42,11 @@ export function forwardChanges<H extends Pick<Handlers, Changing>>(handlers: H, 
       const { name, undo = false } = params;
       const { cut, ended } = await refresh(places, undo ? {} : { credential: name, revoked: true });
       return { ...result, cut: result.cut + cut, ended: result.ended + ended };
+    },
+    async logout(params) {
+      const result = await handlers.logout(params);
+      await refresh(places, { credential: `oauth/${params.profile}`, revoked: true });
+      return result;
     },
   };
   return { ...handlers, ...forwarding };

@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { statOf } from './proc.ts';
 
 /** A process, identified so that it cannot be mistaken for a later one with the same pid. */
@@ -51,6 +52,20 @@ export function acquireLock(path: string, details: object = {}): Lock | Owner {
       released = true;
     },
   };
+}
+
+/** Milliseconds between two tries for a lock that another process has. */
+const RETRY = 20;
+
+/** Like `acquireLock`, and waits for as long as `timeout`, in milliseconds, says. Rejects with the reason of `signal`. */
+export async function awaitLock(path: string, timeout: number, signal?: AbortSignal): Promise<Lock | Owner> {
+  const until = performance.now() + timeout;
+  for (;;) {
+    signal?.throwIfAborted();
+    const acquired = acquireLock(path);
+    if ('owner' in acquired || performance.now() > until) return acquired;
+    await delay(RETRY, undefined, signal === undefined ? {} : { signal });
+  }
 }
 
 /** Links `draft` to `path`, and removes stale locks. Returns the living owner if there is one. */

@@ -25,7 +25,7 @@ import { NOT_REVOKED, revokeAt } from './sign-in/sign-out.ts';
 
 export interface AccountsParts {
   readonly credentials: Pick<Credentials, 'resolve' | 'watch' | 'onRotation' | 'store' | 'vaultMark'>;
-  readonly locks: Pick<Locks, 'assertUsable'>;
+  readonly locks: Pick<Locks, 'assertUsable' | 'restore'>;
   readonly audit: Pick<AuditLog, 'append'>;
   /** The state folder. */
   readonly state: string;
@@ -149,10 +149,16 @@ export class Accounts implements AsyncDisposable {
     return { changed: isFound, revoked: result.outcome === 'revoked', detail: result.detail };
   }
 
-  /** A profile is no more: nothing is left of its account. Throws the store's codes. */
-  async remove(name: string): Promise<boolean> {
+  /**
+   * Forgets the account of a profile that is no more. Nothing says any more how its authorization server may be reached, so
+   * the tokens are not revoked there. False: there was none. Throws the store's codes.
+   */
+  async forget(name: string): Promise<boolean> {
     using _lock = await this.store.lock(name);
-    return await this.store.remove(name);
+    const record = await this.store.read(name, false).catch(() => undefined);
+    const isFound = await this.store.remove(name);
+    if (isFound) this.#append(name, record, { action: 'sign-out', outcome: 'none' });
+    return isFound;
   }
 
   /** Another daemon, or a person, has changed an account: what is open of it reads it again. Never rejects. */
@@ -215,6 +221,8 @@ export class Accounts implements AsyncDisposable {
   }
 
   #recordSignIn(profile: string, record: AccountRecord, outcome: string, by: string): void {
+    // What a person has signed in to anew is another secret: only the old one was revoked.
+    if (by === 'terminal') this.#parts.locks.restore(accountName(profile));
     this.#append(profile, record, { action: 'sign-in', outcome, rule: by });
   }
 

@@ -59,7 +59,7 @@ export function remoteHandlers({ accounts, probe, profiles }: RemoteHandlersPart
           });
         running.cancel();
       }
-      const signIn = account.begin({ flow, scopes });
+      const signIn = account.begin({ flow, scopes }, true);
       signIn.attend();
       await passed(signIn, 'planning');
       return await show(signIn);
@@ -87,8 +87,13 @@ export function remoteHandlers({ accounts, probe, profiles }: RemoteHandlersPart
       return await show(signIn);
     },
     async logout({ profile: name }) {
-      const { profile } = profiles.get(name);
-      return { profile: name, ...(await accounts.signOut(profile, othersOf(profiles, name))) };
+      const profile = existing(profiles, name);
+      if (profile !== undefined)
+        return { profile: name, ...(await accounts.signOut(profile, othersOf(profiles, name))) };
+      const changed = await accounts.forget(name);
+      // Neither a profile nor an account: the error of the profile says what there is.
+      if (!changed) profiles.get(name);
+      return { profile: name, changed, revoked: false, detail: 'its profile is gone' };
     },
     'remote.probe': async (params) =>
       probe('profile' in params ? profiles.get(params.profile).profile : candidate(params)),
@@ -146,6 +151,16 @@ async function shownLogin(
 /** The profiles beside one: an authorization server's registration is kept while another profile uses it. */
 function othersOf(profiles: RemoteHandlersParts['profiles'], name: string): string[] {
   return profiles.names.filter((other) => other !== name);
+}
+
+/** Undefined: there is no such profile any more. Throws `profile-invalid` for one that is broken. */
+function existing(profiles: RemoteHandlersParts['profiles'], name: string): Profile | undefined {
+  try {
+    return profiles.get(name).profile;
+  } catch (error) {
+    if (error instanceof WarderError && error.code === 'profile-missing') return undefined;
+    throw error;
+  }
 }
 
 /** Undefined: the profile is broken, which `status` shows. */

@@ -33,7 +33,7 @@ const PROBE_TIME = 45_000;
 export interface RemoteParts {
   readonly egress: () => Promise<Pick<Egress, 'openRemote'>>;
   readonly credentials: Credentials;
-  readonly locks: Pick<Locks, 'assertUsable'>;
+  readonly locks: Pick<Locks, 'assertUsable' | 'restore'>;
   readonly audit: Pick<AuditLog, 'append'>;
   /** The state folder. */
   readonly state: string;

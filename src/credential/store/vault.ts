@@ -5,14 +5,16 @@
 // write it cannot change, rename, swap, add, remove or roll back an entry without being detected. A whole older file in its
 // place is refused by the daemon that has seen a newer one, and by the next, which knows the vault's counter and digest
 // from the audit log. What it does not protect: an older file together with a log of that time opens as an older vault; and
-// an attacker who can read the daemon's memory has its keys and values. Every call reads the file again, one at a time.
+// an attacker who can read the daemon's memory has its keys and values. Every call reads the file again, one at a time; a
+// change has the file's lock, since two daemons may live.
 import { createHash, randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { VaultMark } from '../../audit/vault-mark.ts';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import { writeFileAtomic } from '../../os/file.ts';
+import { awaitLock } from '../../os/lock.ts';
 import type { Inheritance } from '../../wire/hello.ts';
 import type { Blobs, CredentialMetadata, Store, StoredValue, StoreState } from './store.ts';
 import {
@@ -72,6 +74,8 @@ export interface Vault extends Store {
 const VALUE_LIMIT = 64 * 1024;
 const BLOB_LIMIT = 4 * 2 ** 20;
 const FILE_LIMIT = 64 * 2 ** 20;
+/** Milliseconds that a change waits for that of another process. */
+const LOCK_TIMEOUT = 10_000;
 
 /** Does not access the file yet: the first call does. */
 export function openVault(parts: VaultParts): Vault {
@@ -248,6 +252,7 @@ class FileVault implements Vault {
         `"${name}" is longer than the vault takes, ${limit / 1024} KiB`,
       );
     }
+    using _lock = await this.#lock();
     const { content, keys, all } = await this.#open();
     const before = findEntry(all, kind, name)?.indexed?.version;
     let version = before;
@@ -258,10 +263,28 @@ class FileVault implements Vault {
   }
 
   async #remove(kind: EntryKind, name: string): Promise<boolean> {
+    using _lock = await this.#lock();
     const { content, keys, all } = await this.#open();
     if (findEntry(all, kind, name) === undefined) return false;
     this.#write(withoutEntry(content, keys, kind, name));
     return true;
+  }
+
+  /** Two daemons may change the file: what one has read is not written over what the other wrote meanwhile. */
+  async #lock(): Promise<Disposable> {
+    const { file } = this.#parts;
+    let lock: Awaited<ReturnType<typeof awaitLock>>;
+    try {
+      // Without the file there is nothing to change, and perhaps no folder.
+      if (!existsSync(file)) return { [Symbol.dispose]() {} };
+      lock = await awaitLock(`${file}.lock`, LOCK_TIMEOUT);
+    } catch (cause) {
+      throw new WarderError('cannot-write', `cannot write ${file}`, { cause });
+    }
+    if ('owner' in lock) return lock;
+    throw new WarderError('cannot-write', `cannot write ${file}: another process changes it`, {
+      hint: `if process ${lock.pid} is none of Warder's, remove ${file}.lock`,
+    });
   }
 
   #write(content: VaultFile): void {

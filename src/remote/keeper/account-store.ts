@@ -4,11 +4,10 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import type { Credentials } from '../../credential/credentials.ts';
 import { WarderError } from '../../errors.ts';
-import { acquireLock, ownerOf } from '../../os/lock.ts';
+import { awaitLock, ownerOf } from '../../os/lock.ts';
 import type { ClientRegistration } from '../oauth/registration.ts';
 import { type AccountRecord, parseRecord, renderRecord } from './account-record.ts';
 
@@ -24,9 +23,8 @@ export interface AccountLock extends Disposable {
   isHeld(): boolean;
 }
 
-/** Milliseconds that one waits for another process, and between two tries. */
+/** Milliseconds that one waits for another process. */
 const LOCK_TIMEOUT = 30_000;
-const LOCK_RETRY = 25;
 
 /** A registration that is kept for its issuer, and the scopes that it was made for; undefined: for what the server gives. */
 export interface KeptClient {
@@ -75,28 +73,20 @@ export function openAccountStore({ credentials, state }: AccountStoreParts): Acc
     async lock(profile, signal) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const path = join(folder, `${profile}.lock`);
-      const until = performance.now() + LOCK_TIMEOUT;
-      for (;;) {
-        signal?.throwIfAborted();
-        const lock = acquireLock(path);
-        if (!('owner' in lock)) {
-          if (performance.now() > until) throw heldByOther(profile);
-          await delay(LOCK_RETRY, undefined, signal === undefined ? {} : { signal });
-          continue;
-        }
-        const { owner } = lock;
-        const isHeld = (): boolean => {
-          const present = ownerOf(path);
-          return present?.pid === owner.pid && present.born === owner.born;
-        };
-        return {
-          isHeld,
-          [Symbol.dispose]() {
-            // Another's lock is not removed.
-            if (isHeld()) lock[Symbol.dispose]();
-          },
-        };
-      }
+      const lock = await awaitLock(path, LOCK_TIMEOUT, signal);
+      if (!('owner' in lock)) throw heldByOther(profile);
+      const { owner } = lock;
+      const isHeld = (): boolean => {
+        const present = ownerOf(path);
+        return present?.pid === owner.pid && present.born === owner.born;
+      };
+      return {
+        isHeld,
+        [Symbol.dispose]() {
+          // Another's lock is not removed.
+          if (isHeld()) lock[Symbol.dispose]();
+        },
+      };
     },
     readClient,
     writeClient: (client) =>

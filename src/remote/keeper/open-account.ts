@@ -90,9 +90,16 @@ export class OpenAccount {
     if (isNew) this.#changed();
   }
 
-  /** The sign-in that is under way, or a new one. Throws `locked`, `credential-revoked`. */
-  begin(wish: Partial<SignInWish> = {}): SignIn {
-    this.assertUsable();
+  /**
+   * The sign-in that is under way, or a new one. `isPerson`: a person at the command line wants it, whose new tokens are
+   * others than those that were revoked. Throws `locked`, `credential-revoked`.
+   */
+  begin(wish: Partial<SignInWish> = {}, isPerson = false): SignIn {
+    try {
+      this.assertUsable();
+    } catch (error) {
+      if (!isPerson || !(error instanceof WarderError && error.code === 'credential-revoked')) throw error;
+    }
     const running = this.#signIn;
     if (running !== undefined && !running.isOver) return running;
     const { account, client } = this;

@@ -24,13 +24,10 @@ export async function revokeAt(client: ProfileClient, record: AccountRecord): Pr
     const registration = await client.complete(record);
     const parts = client.oauth(AbortSignal.timeout(TIME));
     const outcome = await revokeTokens(parts, authorizationServer, registration, tokens);
-    const detail =
-      outcome === 'revoked'
-        ? null
-        : `${host} lets nobody revoke tokens: they are forgotten here, and end by themselves`;
+    const detail = outcome === 'revoked' ? null : `${host} lets nobody do that, and they end by themselves`;
     return { outcome, detail };
   } catch (error) {
     const why = error instanceof WarderError ? error.message : `${host} did not answer in time`;
-    return { outcome: 'failed', detail: `the tokens are forgotten here, but not revoked: ${why}` };
+    return { outcome: 'failed', detail: why };
   }
 }

@@ -164,8 +164,7 @@ export class Account implements AsyncDisposable {
       if (fitting === undefined || everything) {
         await this.#parts.store.remove(this.#parts.profile);
         this.#adopt(undefined);
-      } else if (fitting.tokens !== undefined || fitting.identity !== undefined)
-        await this.#write(endedRecord(fitting, 'signed-out'), lock);
+      } else if (fitting.ended !== 'signed-out') await this.#write(endedRecord(fitting, 'signed-out'), lock);
       return stored;
     });
   }

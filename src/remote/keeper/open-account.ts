@@ -1,6 +1,7 @@
 // An account as the daemon has it open: its tokens, the client that it is used as, and the one sign-in that may be under way.
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
+import { authCredentials } from '../../profile/auth.ts';
 import type { Challenge } from '../oauth/challenge.ts';
 import type { SignInWish } from '../sign-in/plan.ts';
 import { SignIn, type SignInParts, type Waiting } from '../sign-in/sign-in.ts';
@@ -77,9 +78,10 @@ export class OpenAccount {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
-  /** Throws `locked` or `credential-revoked`. */
+  /** Throws `locked` or `credential-revoked`: of the account, or of a credential by which its tokens are got. */
   assertUsable(): void {
-    this.#parts.assertUsable([accountName(this.client.profile)]);
+    const { profile, auth } = this.client;
+    this.#parts.assertUsable([accountName(profile), ...authCredentials(auth).map(({ name }) => name)]);
   }
 
   /** The server has refused a request that carried no token, or none that is left. */

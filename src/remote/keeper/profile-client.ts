@@ -64,8 +64,12 @@ export class ProfileClient {
   /** What stored tokens belong to: with any other of these they are not used. */
   get fit(): Pick<AccountRecord, 'server' | 'configuration'> {
     const { server, auth } = this.#parts;
-    const identity = auth.type === 'enterprise' ? [auth.identity.issuer, auth.identity.clientId] : [];
-    const parts = JSON.stringify([auth.type, auth.issuer ?? null, auth.clientId ?? null, ...identity]);
+    const parts = JSON.stringify([
+      auth.type,
+      auth.issuer ?? null,
+      auth.clientId ?? null,
+      ...identityOf(auth),
+    ]);
     return { server, configuration: createHash('sha256').update(parts).digest('hex') };
   }
 
@@ -226,6 +230,19 @@ export class ProfileClient {
     locks.assertUsable([credential.name]);
     const [resolved] = await credentials.resolve(profile, [credential]);
     return resolved?.value;
+  }
+}
+
+/** Whose tokens `auth` gets, where its client does not tell. */
+function identityOf(auth: OAuth): readonly (string | undefined)[] {
+  switch (auth.type) {
+    case 'enterprise':
+      return [auth.identity.issuer, auth.identity.clientId, auth.identity.idToken?.name];
+    case 'token-exchange':
+    case 'jwt-bearer':
+      return [auth.assertion.name, auth.subjectType, auth.audience];
+    default:
+      return [];
   }
 }
 

@@ -108,7 +108,9 @@ export async function planSignIn(parts: PlanParts, wish: SignInWish, signal: Abo
     dpop: wantsDpop(found, metadata, wish.challenge),
     trust,
     shown,
-    isAgreed: way === 'client' && isAgreed(server, auth.issuer, trust, accepted),
+    // Whoever has signed out is asked before anybody signs in again.
+    isAgreed:
+      way === 'client' && record?.ended !== 'signed-out' && isAgreed(server, auth.issuer, trust, accepted),
   };
 }
 

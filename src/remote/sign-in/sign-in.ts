@@ -288,7 +288,11 @@ export class SignIn {
       }
       const plan = this.#plan;
       const now = clock.now();
-      const record = await account.replace((newest) => recordOf(newest, { plan, signedIn, client, now }));
+      const record = await account.replace(() => {
+        // Cancelled, or signed out of, while the answer was on its way: nobody waits for these tokens.
+        signal.throwIfAborted();
+        return recordOf({ plan, signedIn, client, now });
+      });
       this.#parts.record(record, 'ok', by);
       this.#enter('done');
     } catch (error) {
@@ -386,16 +390,17 @@ export class SignIn {
 }
 
 /** What is stored after a sign-in. */
-function recordOf(
-  _newest: AccountRecord | undefined,
-  about: {
-    readonly plan: Plan;
-    readonly signedIn: SignedIn;
-    readonly client: ClientParts['client'];
-    readonly now: number;
-  },
-): Omit<AccountRecord, 'serial'> {
-  const { plan, signedIn, client, now } = about;
+function recordOf({
+  plan,
+  signedIn,
+  client,
+  now,
+}: {
+  readonly plan: Plan;
+  readonly signedIn: SignedIn;
+  readonly client: ClientParts['client'];
+  readonly now: number;
+}): Omit<AccountRecord, 'serial'> {
   const { tokens, registration, identity } = signedIn;
   return {
     ...client.fit,

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { startAuthorization } from '../../fixtures/remote/authorization.ts';
-import { startHostile, startProtected } from '../../fixtures/remote/hostile.ts';
+import { type HostileAuthorization, startHostile, startProtected } from '../../fixtures/remote/hostile.ts';
 import { Keeping, memoryBlobs, NO, remoteProfile, type Session, YES } from '../../fixtures/remote/keeping.ts';
-import { startMcp } from '../../fixtures/remote/mcp.ts';
+import { type RemoteMcp, startMcp } from '../../fixtures/remote/mcp.ts';
 import { Person } from '../../fixtures/remote/person.ts';
 import { textOf } from '../../fixtures/remote/place.ts';
 
@@ -19,6 +19,23 @@ async function signedIn(keeping: Keeping, session: Session, url: string, person 
   const sending = session.send(url);
   const visited = await person.visit(await Promise.race([page, sending.then(() => '')]));
   return { ...(await sending), visited };
+}
+
+const SECRET = { 'notes/secret': 'a-secret-of-the-client' };
+
+/** A profile whose client needs no person, at an authorization server that gives it tokens. */
+function ownClient(
+  authorization: HostileAuthorization,
+  mcp: RemoteMcp,
+  auth: object = { type: 'client-credentials', 'client-secret': 'notes/secret' },
+) {
+  authorization.script.metadata = { token_endpoint_auth_methods_supported: ['client_secret_basic', 'none'] };
+  authorization.script.token = () => {
+    const token = `at-${authorization.exchanges.length}`;
+    authorization.tokens.add(token);
+    return { json: { access_token: token, token_type: 'Bearer', expires_in: 300 } };
+  };
+  return remoteProfile(mcp.url, { 'client-id': 'me', issuer: authorization.issuer, ...auth });
 }
 
 const actions = ({ records }: Keeping): unknown[] =>
@@ -445,6 +462,39 @@ describe('tokens', () => {
     expect((await session.send(mcp.url)).status).not.toBe(401);
   });
 
+  test.each(['notes/secret', 'oauth/notes'])(
+    'W-AUTH-47 %s is revoked: the token that was got with it is not sent any more',
+    async (name) => {
+      await using authorization = await startHostile();
+      await using mcp = await startProtected(authorization);
+      await using keeping = new Keeping({ values: SECRET });
+      const session = await keeping.session(ownClient(authorization, mcp));
+      await session.send(mcp.url);
+      keeping.revoked.add(name);
+      const before = mcp.requests.length;
+      await expect(session.send(mcp.url)).rejects.toThrow(`revoked: ${name}`);
+      expect(mcp.requests).toHaveLength(before);
+    },
+  );
+
+  test('W-AUTH-35 a profile that names another assertion gets another token: whose it was is not who asks now', async () => {
+    await using authorization = await startHostile();
+    await using mcp = await startProtected(authorization);
+    const values = { 'of/ann': 'assertion-of-ann', 'of/ben': 'assertion-of-ben' };
+    await using keeping = new Keeping({ values });
+    const profileOf = (assertion: string) =>
+      ownClient(authorization, mcp, { type: 'token-exchange', assertion });
+    const ann = await keeping.session(profileOf('of/ann'));
+    const first = await ann.send(mcp.url);
+    const ben = await keeping.session(profileOf('of/ben'));
+    const second = await ben.send(mcp.url);
+    expect(second.sent.headers.Authorization).not.toBe(first.sent.headers.Authorization);
+    expect(authorization.exchanges.map((form) => form.get('subject_token'))).toEqual([
+      'assertion-of-ann',
+      'assertion-of-ben',
+    ]);
+  });
+
   test('W-AUTH-48 signing out forgets the tokens, revokes them, and signs out every session', async () => {
     await using authorization = await startHostile();
     await using mcp = await startProtected(authorization);
@@ -470,6 +520,84 @@ describe('tokens', () => {
     await signedIn(keeping, session, mcp.url);
     expect(authorization.registrations).toHaveLength(2);
   });
+
+  test('W-AUTH-48 who has signed out is asked before anybody signs in again, also where no person is needed for that', async () => {
+    await using authorization = await startHostile();
+    await using mcp = await startProtected(authorization);
+    await using keeping = new Keeping({ values: SECRET, answer: () => NO });
+    const profile = ownClient(authorization, mcp);
+    const session = await keeping.session(profile);
+    expect((await session.send(mcp.url)).sent.headers.Authorization).toBe('Bearer at-1');
+    await keeping.accounts.signOut(profile, []);
+    await expect(session.send(mcp.url, { acts: false })).rejects.toMatchObject({ code: 'sign-in-needed' });
+    await expect(session.send(mcp.url)).rejects.toMatchObject({ code: 'sign-in-denied' });
+    expect(keeping.asked).toHaveLength(1);
+    expect(authorization.exchanges).toHaveLength(1);
+  });
+
+  test('W-AUTH-48 signing out holds where the account had ended by itself', async () => {
+    await using authorization = await startHostile();
+    await using mcp = await startProtected(authorization);
+    await using keeping = new Keeping({ values: SECRET, answer: () => NO });
+    const profile = ownClient(authorization, mcp);
+    const session = await keeping.session(profile);
+    await session.send(mcp.url);
+    authorization.tokens.clear();
+    const { token } = authorization.script;
+    authorization.script.token = () => ({ status: 400, json: { error: 'invalid_grant' } });
+    await expect(session.send(mcp.url, { acts: false })).rejects.toThrow();
+    expect(keeping.accounts.accountOf(profile).account.record?.ended).toBe('refused');
+    authorization.script.token = token;
+    await keeping.accounts.signOut(profile, []);
+    const before = authorization.exchanges.length;
+    const other = await keeping.session(profile);
+    await expect(other.send(mcp.url)).rejects.toMatchObject({ code: 'sign-in-denied' });
+    expect(authorization.exchanges).toHaveLength(before);
+  });
+
+  test.each([
+    ['cancelled', (keeping, profile) => keeping.accounts.accountOf(profile).lastSignIn?.cancel()],
+    ['signed out of', (keeping, profile) => keeping.accounts.signOut(profile, [])],
+  ] satisfies [string, (keeping: Keeping, profile: ReturnType<typeof remoteProfile>) => unknown][])(
+    'W-AUTH-48 a sign-in that is %s while its code is redeemed stores nothing',
+    async (_, end) => {
+      await using authorization = await startHostile();
+      await using mcp = await startProtected(authorization);
+      const stored = memoryBlobs();
+      const reading = Promise.withResolvers<void>();
+      const go = Promise.withResolvers<void>();
+      let isHeld = false;
+      await using keeping = new Keeping({
+        blobs: {
+          ...stored,
+          // The last moment before tokens are stored: the record is read again.
+          get: async (name) => {
+            if (isHeld && name.startsWith('oauth/')) {
+              reading.resolve();
+              await go.promise;
+            }
+            return stored.map.get(name);
+          },
+        },
+      });
+      const profile = remoteProfile(mcp.url);
+      const session = await keeping.session(profile);
+      const page = keeping.page();
+      const sending = session.send(mcp.url).catch((error: unknown) => error);
+      const url = await page;
+      isHeld = true;
+      void new Person().visit(url);
+      await reading.promise;
+      const ended = end(keeping, profile);
+      isHeld = false;
+      go.resolve();
+      await ended;
+      expect(await sending).toMatchObject({ code: 'sign-in-denied' });
+      await keeping.accounts.reload('notes');
+      expect(keeping.accounts.accountOf(profile).account.record?.tokens).toBeUndefined();
+      expect([...stored.map.values()].some((bytes) => bytes.includes('accessToken'))).toBe(false);
+    },
+  );
 
   test('W-AUTH-48 signing out works while the authorization server is away', async () => {
     const authorization = await startHostile();

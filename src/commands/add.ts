@@ -38,12 +38,13 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
     builder: addOptions,
     handler: (args) => {
       const url = requestedUrl(args);
-      return url === undefined ? add(context, args) : addRemote(context, args, url);
+      return url === undefined ? addLocal(context, args) : addRemote(context, args, url);
     },
   };
 }
 
-async function add(context: Context, args: AddArguments): Promise<void> {
+/** Writes the profile of a server on this machine. */
+export async function addLocal(context: Context, args: AddArguments): Promise<void> {
   const { places, terminal, json } = context;
   const { name, allow, ask, deny } = args;
   checkProfileName(name);

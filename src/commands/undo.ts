@@ -90,6 +90,8 @@ async function undo(context: Context, { id, list, forget, yes }: UndoArguments):
     if (restart !== undefined) terminal.out(`  ${restart}`);
   }
   if (json) terminal.json(results);
+  else if (!forget && chosen.some(({ what }) => what === 'import'))
+    terminal.out('the profiles and their credentials stay: "warder remove" removes them');
 }
 
 /** The host, and what was done there. */

@@ -64,6 +64,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     'profile',
   ),
   remove: verb('remove a profile', async () => (await import('./remove.ts')).removeCommand, 'profile'),
+  import: verb(
+    'move the servers of hosts behind Warder, and their secrets into the store',
+    async () => (await import('./import.ts')).importCommand,
+  ),
   hosts: verb(
     'show the hosts on this machine, and which of their servers go through Warder',
     async () => (await import('./hosts.ts')).hostsCommand,

@@ -1,0 +1,120 @@
+// Makes a profile of a host's server: writes it as `warder add` does, stores its secrets, and starts it once. If anything
+// of that fails, nothing is left of it.
+import { WarderError } from '../../errors.ts';
+import type { Planned } from '../../host/plan.ts';
+import { clock } from '../../os/clock.ts';
+import { loadProfile, profileStamp, removeProfile } from '../../profile/load.ts';
+import type { AddArguments } from '../add/options.ts';
+import { addLocal } from '../add.ts';
+import type { Context } from '../command.ts';
+import { trialEntry } from '../profile/host-entry.ts';
+import { tryServer } from '../test/trial-client.ts';
+
+/** Milliseconds for each answer of a server that is tried. */
+const TRIAL_TIMEOUT = 60_000;
+
+/** A name of which there is no profile: the wanted one, or with a number. */
+export function freeName({ places }: Context, wanted: string): string {
+  let name = wanted;
+  for (let number = 2; profileStamp(places, name) !== undefined; number++)
+    name = `${wanted.slice(0, 63 - String(number).length - 1)}-${number}`;
+  return name;
+}
+
+/** Throws what `add` and the store throw, and `refused` if the server does not start. */
+export async function createProfile(context: Context, name: string, plan: Planned): Promise<void> {
+  // What `add` prints is for somebody who adds one server.
+  const quiet: Context = {
+    ...context,
+    json: true,
+    terminal: { ...context.terminal, json: () => {}, err: () => {} },
+  };
+  await addLocal(quiet, argumentsOf(name, plan));
+  try {
+    await storeSecrets(context, name, plan);
+    const { error, stderr } = await tryServer(trialEntry(context, name), TRIAL_TIMEOUT);
+    if (error !== undefined) {
+      const said = stderr.trim().split('\n').at(-1)?.slice(0, 200);
+      throw new WarderError('refused', `it does not start in its sandbox: ${error}`, {
+        hint: `${said ? `it says: ${said}; ` : ''}add it by hand with "warder add", where its options can be given`,
+      });
+    }
+  } catch (error) {
+    await takeBack(context, name);
+    throw error;
+  }
+}
+
+async function storeSecrets(context: Context, name: string, { credentials }: Planned): Promise<void> {
+  await using control = await context.control();
+  for (const { variable, value } of credentials)
+    await control.request('credential.set', { name: `${name}/${variable}`, value });
+}
+
+/** Removes a profile that was just made, with its secrets. */
+export async function takeBack(context: Context, name: string): Promise<void> {
+  const { places } = context;
+  if (profileStamp(places, name) === undefined) return;
+  const { credentials } = loadProfile(places, name).profile;
+  removeProfile(places, name, clock.now());
+  await using control = await context.control();
+  for (const credential of credentials) {
+    try {
+      await control.request('credential.remove', { name: credential.name });
+    } catch (error) {
+      // It was not stored yet.
+      if (!(error instanceof WarderError && error.code === 'credential-missing')) throw error;
+    }
+  }
+  await control.request('trust.forget', { profile: name });
+}
+
+/** The options by which `warder add` makes this profile. */
+function argumentsOf(name: string, plan: Planned): AddArguments {
+  const { start, words, env, credentials, hosts, cwd, knows } = plan;
+  const folders = knows.writes === true ? words.filter((word) => /^(?:~|\/)/.test(word)) : [];
+  return {
+    name,
+    place: undefined,
+    url: undefined,
+    auth: undefined,
+    bearer: false,
+    header: [],
+    'key-header': undefined,
+    'client-id': undefined,
+    scope: [],
+    device: false,
+    'allow-private': [],
+    'insecure-loopback': false,
+    description: undefined,
+    credential: credentials.filter(({ from }) => from.where === 'variable').map(({ variable }) => variable),
+    host: [...hosts],
+    deliver: undefined,
+    env: Object.entries(env).map(([variable, value]) => `${variable}=${value}`),
+    cwd,
+    read: [],
+    write: folders,
+    'keep-home': knows.keepsHome === true,
+    allow: [],
+    ask: [],
+    deny: [],
+    test: false,
+    package: undefined,
+    bin: undefined,
+    'from-npx': start === 'npx' ? words.map(quoteWord).join(' ') : undefined,
+    'from-uvx': start === 'uvx' ? words.map(quoteWord).join(' ') : undefined,
+    python: undefined,
+    'allow-scripts': [],
+    'without-scripts': false,
+    '--': start === 'command' ? [...words] : [],
+  };
+}
+
+/** The command of a plan as a line. No secret is in it. */
+export function commandLine({ words }: Planned): string {
+  return words.map(quoteWord).join(' ');
+}
+
+function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,152 @@
+// A new user's servers: shown with secrets by name only, moved behind Warder, and put back byte for byte.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Client } from '../fixtures/client.ts';
+import { Home, server } from '../fixtures/home.ts';
+
+const TOKEN = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
+const PLAIN = 'correct-horse-battery';
+const [node = '', script = ''] = server('everything');
+
+async function prepared(): Promise<Home> {
+  const home = new Home();
+  await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
+  return home;
+}
+
+function put(home: Home, path: string, text: string): string {
+  const file = join(home.dir, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text, { mode: 0o600 });
+  return file;
+}
+
+/** Fails if a secret is in a file below a folder, raw or encoded. */
+function expectNowhere(folder: string, secret: string): void {
+  const bytes = Buffer.from(secret);
+  const forms = [
+    secret,
+    bytes.toString('hex'),
+    bytes.toString('base64').slice(0, 24),
+    encodeURIComponent(secret),
+  ];
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const text = readFileSync(join(entry.parentPath, entry.name), 'latin1');
+    for (const form of forms) expect(text.includes(form), join(entry.parentPath, entry.name)).toBe(false);
+  }
+}
+
+test('W-HOST-28 the tokens of two hosts go into the store, their servers run as before, and undo gives the bytes back', async () => {
+  await using home = await prepared();
+  const cursor = `{
+  // mine
+  "mcpServers": {
+    "every": {
+      "command": ${JSON.stringify(node)},
+      "args": [${JSON.stringify(script)}, "stdio"],
+      "env": { "GITHUB_TOKEN": "${TOKEN}", "DB_PASSWORD": "${PLAIN}", "LOG_LEVEL": "info" },
+      "alwaysAllow": ["echo"] // these
+    }
+  }
+}
+`;
+  const codex = `[mcp_servers.every]\r\ncommand = ${JSON.stringify(node)}\r\nargs = [${JSON.stringify(script)}, "stdio"] # it\r\n\r\n[mcp_servers.every.env]\r\nGITHUB_TOKEN = "${TOKEN}"\r\nDB_PASSWORD = "${PLAIN}"\r\nLOG_LEVEL = "info"\r\n`;
+  const files = [
+    [put(home, '.cursor/mcp.json', cursor), cursor],
+    [put(home, '.codex/config.toml', codex), codex],
+  ] as const;
+
+  const shown = await home.warder(['import']);
+  expect(shown.stdout).toContain('secret GITHUB_TOKEN: its name');
+  const asked = await home.warder(['import', '--apply']);
+  expect(asked).toMatchObject({ code: 64, stderr: expect.stringContaining('--yes') });
+  const applied = await home.warder(['import', '--apply', '--yes', '--json']);
+  expect(applied.code, applied.stderr).toBe(0);
+  // Alike in both hosts: one profile.
+  expect(JSON.parse(applied.stdout)).toMatchObject([
+    { host: 'cursor', server: 'every', profile: 'every' },
+    { host: 'codex', server: 'every', profile: 'every' },
+  ]);
+  for (const { stdout, stderr } of [shown, asked, applied])
+    for (const secret of [TOKEN, PLAIN]) expect(stdout + stderr).not.toContain(secret);
+  for (const secret of [TOKEN, PLAIN]) expectNowhere(home.dir, secret);
+  const launch = join(home.dir, '.local/share/warder/bin/warder');
+  expect(readFileSync(files[0][0], 'utf8')).toBe(`{
+  // mine
+  "mcpServers": {
+    "every": {
+      "command": ${JSON.stringify(launch)},
+      "args": ["run","every"],
+      "alwaysAllow": ["echo"] // these
+    }
+  }
+}
+`);
+
+  home.settings({ store: 'vault', vault: { key: { file: join(home.dir, 'key') } } });
+  await using client = new Client([launch, 'run', 'every'], home.env, home.dir);
+  await client.initialize();
+  expect((await client.request('tools/list')).result?.tools).toBeInstanceOf(Array);
+  expect(await home.facts('import')).toEqual([]);
+
+  expect(await home.facts('undo', '--yes')).toMatchObject([{ how: 'whole' }, { how: 'whole' }]);
+  for (const [file, text] of files) expect(readFileSync(file, 'utf8')).toBe(text);
+});
+
+test('W-HOST-27 a server that does not start in its sandbox stays, and nothing is left of the attempt', async () => {
+  await using home = await prepared();
+  const text = JSON.stringify({
+    mcpServers: {
+      bad: { command: node, args: ['-e', 'process.exit(3)'], env: { API_KEY: PLAIN } },
+      gone: { command: '/gone/server', args: [], env: { API_KEY: PLAIN } },
+      contained: { command: 'docker', args: ['run', 'x'] },
+    },
+  });
+  const file = put(home, '.cursor/mcp.json', text);
+  const { code, stdout } = await home.warder(['import', 'cursor', '--apply', '--yes', '--json']);
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject([
+    { server: 'bad', error: expect.stringContaining('does not start') },
+    { server: 'gone', error: expect.any(String) },
+  ]);
+  expect(readFileSync(file, 'utf8')).toBe(text);
+  expect(await home.facts('list')).toEqual([]);
+  expect((await home.facts('credential', 'list')).credentials).toEqual([]);
+  expect(await home.facts('undo', '--list')).toEqual([]);
+});
+
+test('W-HOST-26 what would run is shown whole and escaped, and a project’s servers are taken one by one only', async () => {
+  await using home = await prepared();
+  const evil = `sleep 1; \u001b[2J\u202e\n  fake: line\n${'x'.repeat(3000)} end`;
+  put(home, '.cursor/mcp.json', JSON.stringify({ mcpServers: { evil: { command: node, args: [evil] } } }));
+  const { stdout } = await home.warder(['import']);
+  expect(['\u001b', '\u202e', '\n  fake'].filter((odd) => stdout.includes(odd))).toEqual([]);
+  expect(stdout).toContain(`${'x'.repeat(3000)} end`);
+  put(home, '.mcp.json', JSON.stringify({ mcpServers: { theirs: { command: node, args: ['-e', ''] } } }));
+  expect((await home.warder(['import'])).stdout).not.toContain('theirs');
+  expect(await home.warder(['import', '--project', '--apply', '--yes'])).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('must be named one by one'),
+  });
+  expect(await home.warder(['import', '--server', 'theirs', '--apply', '--yes'])).toMatchObject({ code: 64 });
+  expect((await home.facts('import', '--project', '--server', 'theirs'))[0]).toMatchObject({
+    server: 'theirs',
+  });
+});
+
+test('a name that is taken gets a number, and an earlier profile stays as it is', async () => {
+  await using home = await prepared();
+  await home.done(['add', 'every', '--no-test', '--', '/bin/cat']);
+  const before = readFileSync(join(home.places.profiles, 'every.yaml'), 'utf8');
+  put(
+    home,
+    '.cursor/mcp.json',
+    JSON.stringify({ mcpServers: { every: { command: node, args: [script, 'stdio'] } } }),
+  );
+  expect(JSON.parse(await home.done(['import', '--apply', '--yes', '--json']))).toMatchObject([
+    { profile: 'every-2' },
+  ]);
+  expect(readFileSync(join(home.places.profiles, 'every.yaml'), 'utf8')).toBe(before);
+});

@@ -13,6 +13,7 @@ import { type AuthorizationServer, findAuthorizationServer } from '../oauth/auth
 import { Dpop } from '../oauth/dpop.ts';
 import type { OAuthParts } from '../oauth/parts.ts';
 import { type ClientRegistration, preRegistered } from '../oauth/registration.ts';
+import { readClaims } from '../oauth/token-check.ts';
 import { refreshTokens, requestClientCredentials, type TokenTarget } from '../oauth/token-request.ts';
 import type { DpopKey, TokenSet } from '../oauth/token-set.ts';
 import type { AccountRecord, IdentityRecord } from './account-record.ts';
@@ -38,6 +39,8 @@ export interface Obtained {
   readonly identity?: IdentityRecord | undefined;
 }
 
+/** Milliseconds before its end at which an ID token is no longer used. */
+const ID_TOKEN_MARGIN = 30_000;
 const SUBJECT_PREFIX = 'urn:ietf:params:oauth:token-type:';
 
 export class ProfileClient {
@@ -204,8 +207,10 @@ export class ProfileClient {
       return { identity: { authorizationServer: await this.provider() }, idToken: stored };
     if (before === undefined) throw new TypeError('a person has to sign in');
     const { tokens, authorizationServer } = before;
-    const isFresh = tokens.idToken !== undefined && (tokens.expiresAt ?? 0) - 30_000 > clock.now();
-    if (isFresh && tokens.idToken !== undefined) return { identity: before, idToken: tokens.idToken };
+    const { idToken: known } = tokens;
+    const until = known === undefined ? undefined : readClaims(known)?.claims.exp;
+    const isFresh = typeof until === 'number' && until * 1000 - ID_TOKEN_MARGIN > clock.now();
+    if (known !== undefined && isFresh) return { identity: before, idToken: known };
     const client = await this.identityClient(authorizationServer);
     const next = await refreshTokens(this.oauth(), authorizationServer, client, tokens);
     const idToken = next.idToken ?? tokens.idToken;

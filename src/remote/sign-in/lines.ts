@@ -19,6 +19,8 @@ export interface SignInAbout {
   /** The client's id; undefined: it has none yet. */
   readonly clientId: string | undefined;
   readonly way: 'browser' | 'device' | 'client';
+  /** The issuer of the company's identity provider, where the person signs in instead. */
+  readonly provider: string | undefined;
 }
 
 export interface SignInLines {
@@ -41,7 +43,10 @@ export function signInLines(about: SignInAbout): SignInLines {
   const issuer = new URL(now.issuer);
   const metadataName = discovery.metadata?.name;
   const lines = [
-    `to ${server.host} at ${issuer.host}${issuer.pathname === '/' ? '' : escapeUnprintable(issuer.pathname)}, ${endpointsText(now, issuer.host)}`,
+    `sign in to ${server.host} at ${issuer.host}${issuer.pathname === '/' ? '' : escapeUnprintable(issuer.pathname)}, ${endpointsText(now, issuer.host)}`,
+    ...(about.provider === undefined
+      ? []
+      : [`by your account at ${new URL(about.provider).host}, which the profile names`]),
     scopesText(about),
     `${clientText(now.kind, about.clientId)}${way === 'browser' ? '; the browser comes back to 127.0.0.1' : ''}`,
     ...(metadataName === undefined

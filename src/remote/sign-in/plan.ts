@@ -98,6 +98,7 @@ export async function planSignIn(parts: PlanParts, wish: SignInWish, signal: Abo
     held: record?.tokens === undefined ? undefined : unionScopes(record.tokens.scopes, record.wanted),
     clientId: auth.clientId ?? (kind === 'metadata-document' ? document : undefined),
     way,
+    provider: auth.type === 'enterprise' ? auth.identity.issuer : undefined,
   });
   return {
     discovery,

@@ -60,7 +60,7 @@ describe('a sign-in', () => {
     expect(sent.mark).toMatchObject({ credential: 'oauth/notes', issuer: authorization.issuer });
     const [question] = keeping.asked;
     expect(question?.name).toBe(mcp.host);
-    expect(question?.details.join('\n')).toContain(`to ${mcp.host} at ${authorization.host}`);
+    expect(question?.details.join('\n')).toContain(`sign in to ${mcp.host} at ${authorization.host}`);
     expect(question?.details.join('\n')).toContain('Warder registers itself there');
     expect(session.authorizer.state).toBe('ready');
     expect(actions(keeping)).toEqual(['sign-in ok']);

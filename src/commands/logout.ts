@@ -1,6 +1,7 @@
 // warder logout: forgets the tokens of a remote server, and has them revoked where the authorization server does that.
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
+import type { Profile } from '../profile/format.ts';
 import { loadProfile } from '../profile/load.ts';
 import type { ControlClient, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
@@ -37,7 +38,7 @@ async function logout(context: Context, { name, all, yes }: LogoutArguments): Pr
   }
   if (name !== undefined) {
     const { profile } = loadProfile(context.places, name);
-    if (!hasAccount(profile)) throw withoutAccount(name, profile.server.kind === 'url');
+    if (!hasAccount(profile)) throw withoutAccount(profile);
     await using control = await context.control();
     const done = await control.request('logout', { profile: name });
     if (json) terminal.json(done);
@@ -67,10 +68,12 @@ async function signedIn(control: ControlClient): Promise<string[]> {
     .map(({ profile }) => profile);
 }
 
-function withoutAccount(name: string, isRemote: boolean): WarderError {
-  return new WarderError('usage', `"${name}" has no account to sign out of`, {
-    hint: isRemote
-      ? 'its credential is taken out of use with "warder revoke", and removed with "warder credential remove"'
-      : 'its server runs on this machine',
-  });
+function withoutAccount({ name, server }: Profile): WarderError {
+  const hint =
+    server.kind !== 'url'
+      ? 'its server runs on this machine'
+      : server.auth.type === 'none'
+        ? 'its profile says "auth: {type: none}"'
+        : 'its credential is taken out of use with "warder revoke", and removed with "warder credential remove"';
+  return new WarderError('usage', `"${name}" has no account to sign out of`, { hint });
 }

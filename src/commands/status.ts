@@ -3,7 +3,7 @@ import { WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
 import { ownerOf } from '../os/lock.ts';
 import { loadValidProfiles } from '../profile/load.ts';
-import type { PlantedPath, Result, SessionStatus } from '../wire/control.ts';
+import type { PlantedPath, Result, SessionStatus, ShownAccount } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import { type OlderDaemon, olderDaemons } from './older-daemons.ts';
 import { refusalLine } from './profile/refused-lately.ts';
@@ -73,20 +73,25 @@ function printAccounts(terminal: Terminal, { all, error }: Accounts): void {
   if (error !== undefined) terminal.out(`\nthe accounts at remote servers are not known: ${error.message}`);
   if (all.length === 0) return;
   const now = clock.now();
-  const time = (text: string | null): string => (text === null ? '-' : shortTimeText(text, now));
   terminal.out('');
   terminal.table(
     all.map((account) => [
       account.profile,
       accountState(account),
       account.issuer === null ? '-' : (URL.parse(account.issuer)?.host ?? account.issuer),
-      time(account.expires),
-      time(account.refreshed),
+      untilText(account, now),
+      account.refreshed === null ? '-' : shortTimeText(account.refreshed, now),
       account.scopes.join(' ') || '-',
     ]),
     ['PROFILE', 'ACCOUNT', 'AT', 'UNTIL', 'REFRESHED', 'SCOPES'],
   );
   for (const { profile, detail } of all) if (detail !== null) terminal.out(`\n${profile}: ${detail}`);
+}
+
+/** Until when a token is valid; of one that has ended whether it is refreshed. */
+function untilText({ expires, renewable }: ShownAccount, now: number): string {
+  if (expires === null) return '-';
+  return renewable && Date.parse(expires) <= now ? 'next use' : shortTimeText(expires, now);
 }
 
 function printStatus(

@@ -3,7 +3,7 @@
 import { contains, parseAddress, parseRange, rangeProblem } from './address-range.ts';
 import type { AuthFile } from './auth-schema.ts';
 import type { Path } from './diagnostic.ts';
-import { endsInNumber } from './host.ts';
+import { endsInNumber, normalizeName } from './host.ts';
 import type { ProfileFile } from './schema.ts';
 import { detectSecret } from './variable.ts';
 
@@ -115,6 +115,7 @@ export function urlProblem(text: string, isLoopbackOpen: boolean): Problem | und
   if (isLoopback && !isLoopbackOpen)
     return ['is on this machine', 'say "insecure-loopback: true" at the left edge if that is meant'];
   if (hostname.endsWith('.')) return ['has a dot at the end of its host'];
+  if (!isLoopback && normalizeName(hostname) === undefined) return ['has a host that is no name'];
   if (url.port === '0') return ['has port 0'];
   const other = isLoopback || url.port === '' ? undefined : nonHttpsProtocol(Number(url.port));
   return other === undefined ? undefined : [`has the port of ${other}`];

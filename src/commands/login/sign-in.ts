@@ -34,6 +34,8 @@ export async function signIn(
     ...(flow !== undefined && { flow }),
     ...(scopes !== undefined && { scopes: [...scopes] }),
   });
+  // Finding out where to sign in may take longer than a request.
+  if (login.phase === 'waiting' && !isShown(login)) login = await waitFor(context, control, login);
   if (login.phase === 'asking') {
     printQuestion(context, login);
     try {
@@ -50,7 +52,8 @@ export async function signIn(
   }
   if (login.phase === 'waiting') {
     printPage(context, login);
-    if (browser) await open(context, login);
+    // A code is for another machine.
+    if (browser && login.page !== null) await open(context, login.page.url);
     login = await waitFor(context, control, login);
   }
   if (login.account !== null && login.phase === 'done') return login.account;
@@ -73,12 +76,16 @@ function printPage({ terminal }: Context, { page, device }: ShownLogin): void {
   } else if (page !== null) terminal.err(`sign in at ${terminal.paint('bold', page.url)}`);
 }
 
-async function open({ terminal, browse }: Context, { page, device }: ShownLogin): Promise<void> {
-  const url = device === null ? page?.url : (device.complete ?? device.url);
-  if (url === undefined || (await browse(url))) return;
+async function open({ terminal, browse }: Context, url: string): Promise<void> {
+  if (await browse(url)) return;
   terminal.err(
     `${terminal.paint('yellow', 'warder: note:')} no browser could be opened here: open the page yourself`,
   );
+}
+
+/** Whether there is something that the person can do now. */
+function isShown({ page, device }: ShownLogin): boolean {
+  return page !== null || device !== null;
 }
 
 /** Waits until the sign-in has ended. Meanwhile the person may paste the URL of a browser on another machine, or end it. */

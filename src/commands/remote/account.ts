@@ -31,7 +31,8 @@ export async function fetchAccounts(
   if (profiles.some(hasAccount)) {
     try {
       await using control = await context.control(options);
-      ({ accounts: all } = await control.request('accounts', {}));
+      const { accounts } = await control.request('accounts', {});
+      all = accounts.filter(({ auth }) => !WITHOUT_ACCOUNT.includes(auth));
     } catch (error) {
       if (!(error instanceof WarderError)) throw error;
       problem = error;
@@ -72,7 +73,10 @@ export function accountRows(account: ShownAccount): readonly (readonly [label: s
   add('since', since && timeText(since));
   add('refreshed', refreshed && timeText(refreshed));
   if (expires !== null) {
-    add('until', `${timeText(expires)}${renewable ? ', then refreshed' : ', then you sign in again'}`);
+    add(
+      'until',
+      `${timeText(expires)}${renewable ? ', and refreshed when it is used' : ', then you sign in again'}`,
+    );
   }
   add('note', detail);
   return rows;

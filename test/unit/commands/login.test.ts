@@ -51,7 +51,7 @@ describe('signing in', () => {
         '  scopes    read write',
         '  since     2024-11-28 09:05',
         '  refreshed 2024-11-29 11:40',
-        '  until     2024-11-29 12:40, then refreshed',
+        '  until     2024-11-29 12:40, and refreshed when it is used',
       ].join('\n'),
     );
   });
@@ -156,6 +156,7 @@ describe('signing in', () => {
     });
     expect(cli.err).toContain('open https://auth.notes.test/device');
     expect(cli.err).toContain('and type the code WDJB-MJHT');
+    expect(cli.pages).toEqual([]);
   });
 
   test.each([
@@ -170,6 +171,18 @@ describe('signing in', () => {
       message: error.message,
       hint: 'hint' in error ? error.hint : undefined,
     });
+  });
+
+  test('what takes long to find out is waited for, then agreed to', async () => {
+    using cli = new FakeCli();
+    const states = [login({ phase: 'asking' }), login({ phase: 'done', account: account() })];
+    const answers: Answers = {
+      ...daemon(undefined, login({ phase: 'waiting', lines: [] })),
+      'login.state': () => states.shift() ?? login(),
+    };
+    await signIn(cli, [], { typed: ['y', 'wait'], answers });
+    expect(cli.questions[0]).toBe('sign in there?');
+    expect(cli.pages).toEqual([PAGE.url]);
   });
 
   test('one that needs nobody is done at once', async () => {
@@ -283,11 +296,13 @@ describe('signing out', () => {
     cli.writeProfile('notes', REMOTE);
     cli.writeProfile('local', { server: { command: 'cat' } });
     cli.writeProfile('token', { ...REMOTE, auth: { type: 'bearer' } });
+    cli.writeProfile('open', { ...REMOTE, auth: { type: 'none' } });
     for (const [words, message, hint] of [
       [[], 'which profile?', '--all'],
       [['notes', '--all'], 'not both', ''],
       [['local'], '"local" has no account to sign out of', 'runs on this machine'],
       [['token'], '"token" has no account to sign out of', 'warder revoke'],
+      [['open'], '"open" has no account to sign out of', 'none'],
     ] as const) {
       const error: unknown = await cli
         .run(logoutCommand, ['logout', ...words])

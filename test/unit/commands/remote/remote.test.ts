@@ -60,7 +60,7 @@ describe('check', () => {
           scopes read write
           since 2024-11-28 09:05
           refreshed 2024-11-29 11:40
-          until 2024-11-29 12:40, then refreshed
+          until 2024-11-29 12:40, and refreshed when it is used
   tools   ask`);
     for (const word of ['sandbox', 'network', 'files', 'runs', 'sees']) expect(output).not.toContain(word);
   });
@@ -155,7 +155,7 @@ test('show has the account in comments, so that the text stays a profile', async
   const lines = cli.out.join('\n').split('\n');
   const comments = lines.filter((line) => line.startsWith('#'));
   expect(comments).toContain('# account signed in');
-  expect(comments).toContain('# until 2024-11-29 12:40, then refreshed');
+  expect(comments).toContain('# until 2024-11-29 12:40, and refreshed when it is used');
   expect(lines.filter((line) => line.includes('evil')).every((line) => line.startsWith('# note'))).toBe(true);
 });
 
@@ -165,9 +165,7 @@ test('status shows accounts, and starts no daemon for them', async () => {
   const expired = account({ profile: 'old', state: 'expired', renewable: false, detail: 'invalid_grant' });
   await cli.run(statusCommand, ['status'], { answers: daemon(account(), expired) });
   expect(cli.out).toContain('PROFILE | ACCOUNT | AT | UNTIL | REFRESHED | SCOPES');
-  expect(cli.out).toContain(
-    'notes | signed in | auth.notes.test | 2024-11-29 12:40 | 2024-11-29 11:40 | read write',
-  );
+  expect(cli.out).toContain('notes | signed in | auth.notes.test | next use | 2024-11-29 11:40 | read write');
   expect(cli.out.some((line) => line.startsWith('old | expired |'))).toBe(true);
   expect(cli.out.at(-1)).toBe('\nold: invalid_grant');
 });

@@ -5,20 +5,21 @@
 
 import { WarderError } from '../../errors.ts';
 import type { HostDialog } from '../../relay/consent.ts';
-import { ANSWER } from '../../relay/error-response.ts';
 import { SIGN_IN_TOOL } from '../../wire/sign-in-tool.ts';
 import { emptyList, isAnsweredOffline, OfflineAnswers } from '../offline/answers.ts';
-import { inWords, signInResult, toolResult } from '../offline/sign-in-tool.ts';
+import { inWords, signInResult } from '../offline/sign-in-tool.ts';
 import { SignInWait, type Waiter } from '../offline/sign-in-wait.ts';
 import type { OfflineRecord } from '../offline-record.ts';
 import type { PipeParts, RemoteMessage } from '../pipe.ts';
 import { ArbitratedPipe, type PipeOpeners, type Verdicts } from './arbitration.ts';
+import { Backoff } from './backoff.ts';
 import { codeOf } from './errors.ts';
 import { ownIdOf } from './ids.ts';
-import { error, type Incoming, incoming, NO_METHOD, notification, paramsOf, result } from './messages.ts';
+import { type Incoming, incoming, NO_METHOD, paramsOf, result } from './messages.ts';
 import { metaIn } from './meta.ts';
-import { json, memberIn, objectOf, textOf, whole } from './objects.ts';
+import { memberIn, objectOf, textOf, whole } from './objects.ts';
 import { type OwnAnswer, OwnRequests } from './own-requests.ts';
+import { LEFT, LOST, problemIn, refusalBy, UNOPENED, versionProblem } from './problems.ts';
 import { Promises } from './promises.ts';
 import {
   ACKNOWLEDGED,
@@ -28,10 +29,7 @@ import {
   type Era,
   FIRST_OWN_ID,
   INITIALIZE,
-  LISTS,
-  SESSION_VERSIONS,
   SUBSCRIPTION,
-  shortText,
 } from './protocol.ts';
 
 export interface ConnectionOwner {
@@ -56,12 +54,6 @@ export interface ConnectionParts {
   readonly owner: ConnectionOwner;
 }
 
-/** Milliseconds after which a session that was lost is opened again, at first and at most; and after which it was a good one. */
-const FIRST_DELAY = 1000;
-const LAST_DELAY = 300_000;
-const GOOD = 60_000;
-const TRUE = 0x74;
-
 export class Connection {
   readonly #parts: ConnectionParts;
   readonly #host: string;
@@ -82,19 +74,17 @@ export class Connection {
   /** Subscriptions whose acknowledgement the host has seen. */
   readonly #acknowledged = new Set<number>();
   readonly #waiting: SignInWait;
-  /** Calls of the tool by which to sign in. */
-  readonly #signIns = new Map<number, Waiter>();
   /** A person has signed in for those who wait now. */
   #hasSignedIn = false;
   #since = 0;
-  #delay = FIRST_DELAY;
-  #again: NodeJS.Timeout | undefined;
+  readonly #backoff: Backoff;
   #isClosed = false;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     const { era, profile, offline, pipe, nextId, owner } = parts;
     this.#host = pipe.server.host;
+    this.#backoff = new Backoff(() => pipe.clock.monotonic());
     this.#promises = new Promises(era);
     this.#offline = new OfflineAnswers({ era, profile, host: this.#host, record: offline });
     this.#own = new OwnRequests(nextId, (message) => this.#pipe?.send(message));
@@ -175,7 +165,7 @@ export class Connection {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#again);
+    this.#backoff.cancel();
     this.#waiting.close();
     await this.#pipe?.close();
   }
@@ -278,7 +268,7 @@ export class Connection {
     if (envelope.failed) {
       this.#leaveUnopened();
       const problem = memberIn(line, whole(line), 'error');
-      this.#settle(problem === undefined ? LOST : this.#problemIn(textOf(line, problem)));
+      this.#settle(problem === undefined ? LOST : problemIn(textOf(line, problem), this.#isAuthorized));
       return;
     }
     this.#promises.noteInitialize(request);
@@ -308,21 +298,10 @@ export class Connection {
   #signIn(id: number): void {
     const { owner, era } = this.#parts;
     if (this.#isAuthorized && !this.#hasMissed && !this.#isGreeting) {
-      const text = `Already signed in to ${this.#host}, or it asks for no account: its tools can be used.`;
-      owner.message(result(id, toolResult(era, text, false)));
+      owner.message(result(id, signInResult(era, this.#host, undefined)));
       return;
     }
-    const waiter: Waiter = {
-      done: (problem) => {
-        this.#signIns.delete(id);
-        owner.waiting(id, undefined);
-        owner.message(result(id, signInResult(era, this.#host, problem)));
-      },
-      waits: (text) => owner.waiting(id, text),
-      dialog: undefined,
-    };
-    this.#signIns.set(id, waiter);
-    this.#waiting.add(waiter);
+    this.#waiting.addCall(id, (problem) => owner.message(result(id, signInResult(era, this.#host, problem))));
     this.#enter();
   }
 
@@ -347,8 +326,7 @@ export class Connection {
   /** Opens the server anew, and tells it what the host has told before. */
   #greet(): void {
     if (this.#isGreeting || this.#isClosed) return;
-    clearTimeout(this.#again);
-    this.#again = undefined;
+    this.#backoff.cancel();
     const { era } = this.#parts;
     const { initialize, meta } = this.#promises;
     if (era === 'session' && this.#pipe !== undefined) {
@@ -370,7 +348,8 @@ export class Connection {
 
   #greeted(answer: OwnAnswer): void {
     const { owner, era } = this.#parts;
-    const problem = 'error' in answer ? this.#problemIn(answer.error) : versionProblem(era, answer.result);
+    const problem =
+      'error' in answer ? problemIn(answer.error, this.#isAuthorized) : versionProblem(era, answer.result);
     if (problem !== undefined || 'error' in answer) {
       this.#isGreeting = false;
       if (era === 'session') this.#drop();
@@ -405,21 +384,8 @@ export class Connection {
 
   /** Tells the host that all lists may be others. */
   #announce(): void {
-    const { owner, era } = this.#parts;
     this.#hasMissed = false;
-    const { initialized, listens } = this.#promises;
-    for (const { changed, wanted } of LISTS) {
-      if (era === 'session') {
-        if (initialized !== undefined) owner.message(notification(changed));
-        continue;
-      }
-      for (const { id, json: line } of listens) {
-        const filter = memberIn(line, paramsOf(incoming(line).envelope), 'notifications');
-        const value = memberIn(line, filter, wanted);
-        if (value !== undefined && line[value.start] === TRUE)
-          owner.message(notification(changed, objectOf({ _meta: json({ [SUBSCRIPTION]: id }) })));
-      }
-    }
+    for (const line of this.#promises.announcements) this.#parts.owner.message(line);
   }
 
   /** The server can be asked, or cannot: whoever waits is told, and what is held goes on or is answered. */
@@ -440,11 +406,7 @@ export class Connection {
       const { id, method } = message;
       if (id === undefined) continue;
       if (isAnsweredOffline(method) && !this.#isAuthorized) this.#answerOffline(id, message);
-      else if (method === CALL) owner.message(result(id, toolResult(era, inWords(problem), true)));
-      else {
-        const { code, message: text, hint } = problem;
-        owner.message(error(id, ANSWER.refused, text, { code, hint }));
-      }
+      else owner.message(refusalBy(problem, era, id, method));
     }
   }
 
@@ -456,11 +418,7 @@ export class Connection {
     this.#promises.ended(id);
     const tracked = this.#tracked.get(id);
     this.#tracked.delete(id);
-    const signIn = this.#signIns.get(id);
-    if (signIn !== undefined) {
-      this.#signIns.delete(id);
-      this.#waiting.remove(signIn);
-    } else if (!this.#waiting.cancel(id)) this.#pipe?.send(message);
+    if (!this.#waiting.cancel(id)) this.#pipe?.send(message);
     if (tracked?.method === INITIALIZE) this.#leaveUnopened();
   }
 
@@ -480,19 +438,13 @@ export class Connection {
 
   /** The server has ended the session. */
   #lost(reason: string): void {
-    const { clock, log } = this.#parts.pipe;
-    log.info({ reason }, 'a remote session is lost');
-    const lived = clock.monotonic() - this.#since;
+    this.#parts.pipe.log.info({ reason }, 'a remote session is lost');
     this.#lose();
-    if (lived > GOOD) this.#delay = FIRST_DELAY;
-    this.#again = setTimeout(
-      () =>
-        this.#parts.owner.run(() => {
-          if (this.#isAuthorized && this.#isToBeGreeted) this.#greet();
-        }),
-      this.#delay,
+    this.#backoff.later(this.#since, () =>
+      this.#parts.owner.run(() => {
+        if (this.#isAuthorized && this.#isToBeGreeted) this.#greet();
+      }),
     );
-    this.#delay = Math.min(LAST_DELAY, this.#delay * 2);
     if (!this.#isGreeting) return;
     this.#isGreeting = false;
     this.#settle(LOST);
@@ -511,31 +463,4 @@ export class Connection {
     this.#pipe = undefined;
     void pipe?.close();
   }
-
-  #problemIn(text: Buffer): WarderError {
-    const message = shortText(text, memberIn(text, whole(text), 'message'));
-    const hint = shortText(text, memberIn(text, memberIn(text, whole(text), 'data'), 'hint'));
-    const what = message ?? 'the server has not taken the handshake';
-    if (!this.#isAuthorized)
-      return new WarderError('sign-in-needed', what, hint === undefined ? {} : { hint });
-    return new WarderError('remote-unreachable', what, hint === undefined ? {} : { hint });
-  }
-}
-
-const LOST = new WarderError('remote-unreachable', 'the server has ended the session', {
-  hint: 'try again',
-});
-const LEFT = new WarderError('sign-in-needed', 'nobody waits for the sign-in any more');
-const UNOPENED = 'the session could not be opened';
-
-/** Why a session cannot go on with what its server speaks now. */
-function versionProblem(era: Era, said: Buffer): WarderError | undefined {
-  if (era === 'stateless') return undefined;
-  const version = shortText(said, memberIn(said, whole(said), 'protocolVersion'));
-  if (SESSION_VERSIONS.some((known) => known === version)) return undefined;
-  return new WarderError(
-    'remote-refused',
-    `the server speaks version ${JSON.stringify(version ?? 'none')} of the protocol, which the host was not told`,
-    { hint: 'start the session again' },
-  );
 }

@@ -4,6 +4,7 @@
 import type { Range } from '../../json/read.ts';
 import { readElements, readText } from '../../json/read.ts';
 import type { RemoteMessage } from '../pipe.ts';
+import { Backoff } from './backoff.ts';
 import { error, INTERNAL, notification, notificationMessage, result } from './messages.ts';
 import { EMPTY, json, memberIn, textOf, whole } from './objects.ts';
 import type { OwnAnswer, OwnRequests } from './own-requests.ts';
@@ -11,11 +12,8 @@ import { CANCELLED, LISTEN, type LISTS, UPDATED } from './protocol.ts';
 
 /** Resources that are subscribed to at once: as many as the relay lets one subscription name. */
 export const MAX_SUBSCRIPTIONS = 500;
-/** Milliseconds: for an acknowledgement; between two tries, at first and at most; and after which a stream was a good one. */
+/** Milliseconds for an acknowledgement. */
 const ACKNOWLEDGE = 30_000;
-const FIRST_DELAY = 1000;
-const LAST_DELAY = 300_000;
-const GOOD = 60_000;
 /** The longest URI, in bytes of JSON text. */
 const MAX_URI = 16_384;
 /** Of a server without subscriptions: no such method, or no such parameters. */
@@ -47,14 +45,14 @@ export class ListenStream {
   /** The acknowledged stream, and the one that is to take its place. */
   #current: Stream | undefined;
   #next: Stream | undefined;
-  #again: NodeJS.Timeout | undefined;
-  #delay = FIRST_DELAY;
+  readonly #backoff: Backoff;
   /** Something may have been missed. */
   #missed = false;
   #closed = false;
 
   constructor(parts: ListenStreamParts) {
     this.#parts = parts;
+    this.#backoff = new Backoff(parts.now);
   }
 
   /** From now on the host is told when one of these lists changes. */
@@ -114,13 +112,13 @@ export class ListenStream {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#again);
+    this.#backoff.cancel();
     clearTimeout(this.#next?.timer);
   }
 
   /** Has a stream for what is wanted now. */
   #refresh(): void {
-    if (this.#closed || this.#next !== undefined || this.#again !== undefined) return;
+    if (this.#closed || this.#next !== undefined || this.#backoff.isWaiting) return;
     const filter = this.#filter();
     if (filter === this.#current?.filter) {
       this.#settle(this.#uris);
@@ -193,13 +191,7 @@ export class ListenStream {
       // What it takes no subscriptions for it will not take them for later.
       if (refused !== undefined && REFUSED.has(refused)) this.#lists = [];
     }
-    const lived = this.#parts.now() - stream.since;
-    this.#delay = !isNext && lived > GOOD ? FIRST_DELAY : this.#delay;
-    this.#again = setTimeout(() => {
-      this.#again = undefined;
-      this.#refresh();
-    }, this.#delay);
-    this.#delay = Math.min(LAST_DELAY, this.#delay * 2);
+    this.#backoff.later(isNext ? undefined : stream.since, () => this.#refresh());
   }
 
   /** Tells the host of all that may have changed. */

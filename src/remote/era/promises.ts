@@ -1,16 +1,18 @@
 // What a host has told the server and may count on: a server that is opened anew is told it again.
 import { readText } from '../../json/read.ts';
 import type { RemoteMessage } from '../pipe.ts';
-import { incoming, paramsOf } from './messages.ts';
+import { incoming, notification, paramsOf } from './messages.ts';
 import { metaIn } from './meta.ts';
-import { memberIn, textOf } from './objects.ts';
+import { json, memberIn, textOf } from './objects.ts';
 import {
   type Era,
   INITIALIZE,
   INITIALIZED,
   LISTEN,
+  LISTS,
   SET_LEVEL,
   SUBSCRIBE,
+  SUBSCRIPTION,
   UNSUBSCRIBE,
   versionOf,
 } from './protocol.ts';
@@ -20,6 +22,7 @@ const MAX_URI = 16_384;
 const MAX_KEPT = 1000;
 /** The longest `_meta` that is kept. */
 const MAX_META = 2 ** 18;
+const TRUE = 0x74;
 
 export class Promises {
   /** The `params` of `initialize`, once the host has been answered. */
@@ -53,6 +56,19 @@ export class Promises {
   /** Subscriptions that are open. */
   get listens(): RemoteMessage[] {
     return [...this.#listens.values()];
+  }
+
+  /** What tells the host that all lists may be others, where it wants to know. */
+  get announcements(): Buffer[] {
+    return LISTS.flatMap(({ changed, wanted }) => {
+      if (this.#era === 'session') return this.#initialized === undefined ? [] : [notification(changed)];
+      return this.listens.flatMap(({ id, json: line }) => {
+        const filter = memberIn(line, paramsOf(incoming(line).envelope), 'notifications');
+        const value = memberIn(line, filter, wanted);
+        if (value === undefined || line[value.start] !== TRUE) return [];
+        return [notification(changed, json({ _meta: { [SUBSCRIPTION]: id } }))];
+      });
+    });
   }
 
   /** The host sends a message. */

@@ -27,6 +27,8 @@ export class SignInWait {
   #held: RemoteMessage[] = [];
   #bytes = 0;
   readonly #waiters = new Set<Waiter>();
+  /** Those that are calls of the tool by which to sign in, by their ids. */
+  readonly #calls = new Map<number, Waiter>();
   #signingIn: AbortController | undefined;
 
   constructor(parts: SignInWaitParts) {
@@ -55,6 +57,22 @@ export class SignInWait {
     this.#waiters.add(waiter);
   }
 
+  /** A call of the tool by which to sign in waits. */
+  addCall(id: number, done: Waiter['done']): void {
+    const { waiting } = this.#parts;
+    const waiter: Waiter = {
+      done: (problem) => {
+        this.#calls.delete(id);
+        waiting(id, undefined);
+        done(problem);
+      },
+      waits: (text) => waiting(id, text),
+      dialog: undefined,
+    };
+    this.#calls.set(id, waiter);
+    this.#waiters.add(waiter);
+  }
+
   /** One waits no longer. False: it did not. */
   remove(waiter: Waiter): boolean {
     if (!this.#waiters.delete(waiter)) return false;
@@ -64,6 +82,11 @@ export class SignInWait {
 
   /** The host takes a request back. False: it does not wait. */
   cancel(id: number): boolean {
+    const call = this.#calls.get(id);
+    if (call !== undefined) {
+      this.#calls.delete(id);
+      return this.remove(call);
+    }
     const left = this.#held.filter((held) => held.id !== id);
     if (left.length === this.#held.length) return false;
     this.#held = left;

@@ -363,7 +363,7 @@ describe('while nobody has signed in', () => {
     expect(remote.answerTo(second)?.result.content[0].text).toContain('Signed in to mcp.example.com');
     const third = remote.request('tools/call', { name: 'warder_sign_in' });
     await settled();
-    expect(remote.answerTo(third)?.result.content[0].text).toContain('Already signed in');
+    expect(remote.answerTo(third)?.result.content[0].text).toContain('Signed in to mcp.example.com');
     expect(remote.pipe.count('tools/call')).toBe(0);
   });
 

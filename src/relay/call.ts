@@ -62,6 +62,10 @@ export interface CallBooks {
   expectLate(call: Call): void;
   /** It is open no more. */
   remove(call: Call): void;
+  /** Its host makes it again. */
+  detach(call: Call): void;
+  /** It is what was made again. */
+  adopt(call: Call, id: number): Buffer | 'lost' | undefined;
 }
 
 /** One request of the host. */
@@ -94,6 +98,10 @@ export class Call {
   namesTasks = false;
   /** The JSON text of its `progressToken`, where the server may have it wait for a person. */
   progressToken: string | undefined;
+  /** Its line, where its host can be asked something while the server has it. */
+  line: Buffer | undefined;
+  /** It was made again: the id by which the server has it already. */
+  continues: number | undefined;
   /** The id towards the server, once it is sent. */
   ownId = 0;
   /** When the chunk had come with which it was sent, in milliseconds of the monotonic clock. */
@@ -167,6 +175,26 @@ export class Call {
     return this.#calls.send(this);
   }
 
+  /** The server has it already, by the id of the request that this one is made again of. Returns what it has answered. */
+  adopt(id: number): Buffer | 'lost' | undefined {
+    this.#state = 'sent';
+    this.since = this.#calls.options.turn.began;
+    return this.#calls.adopt(this, id);
+  }
+
+  /**
+   * The host is asked something, and makes it again then; the server still has it. `result` is JSON text, `state` the digest of
+   * what joins the two. False: it has ended, or that cannot be recorded.
+   */
+  askBack(result: string, state: string): boolean {
+    const line = `{"jsonrpc":"2.0","id":${this.idText},"result":${result}}`;
+    if (!this.#end()) return false;
+    this.#calls.detach(this);
+    if (!this.#record('input-required', [Buffer.from(line)], { state })) return false;
+    this.#calls.options.toHost.message(line);
+    return true;
+  }
+
   /** The server has answered. */
   answer(outcome: Outcome, answer: Answer): void {
     const { bytes, start, end, idStart, idEnd, joins, text } = answer;
@@ -216,6 +244,7 @@ export class Call {
     this.onEnd = undefined;
     // Of a cancelled request that is remembered no more is kept than a late answer's record needs.
     this.#params = undefined;
+    this.line = undefined;
     this.targets = [];
     this.arguments = undefined;
     return true;

@@ -5,6 +5,10 @@ import { type Call, type CallBooks, type CallContext, LISTEN } from './call.ts';
 import { ownId } from './ids.ts';
 import { forgetOldest } from './oldest.ts';
 
+/** Requests that are waited for to be made again, and the longest answer that is kept for one, in bytes. */
+const MAX_DETACHED = 256;
+const MAX_KEPT = 2 ** 20;
+
 export interface CallsOptions extends CallContext {
   /** Gives the next id of the relay's own. */
   readonly nextId: () => number;
@@ -18,6 +22,8 @@ export class Calls implements CallBooks {
   readonly #byOwnId = new Map<number, Call>();
   /** Cancelled requests that a server may still answer. */
   readonly #late = new Map<number, Call>();
+  /** Requests that the server has and that their host is to make again, with what the server has answered meanwhile. */
+  readonly #detached = new Map<number, Buffer | 'long' | undefined>();
   #listening = 0;
   /** The server has had a request that acts, and so is on record. */
   hasActed = false;
@@ -128,6 +134,33 @@ export class Calls implements CallBooks {
     call.ownId = this.options.nextId();
     this.#byOwnId.set(call.ownId, call);
     return call.ownId;
+  }
+
+  /** An answer of the server for a request that is to be made again is kept until then. False: it is for none. */
+  keepAnswer(id: Id | undefined, bytes: Buffer, start: number, end: number): boolean {
+    const own = ownId(id);
+    if (own === undefined || !this.#detached.has(own)) return false;
+    this.#detached.set(own, end - start > MAX_KEPT ? 'long' : Buffer.from(bytes.subarray(start, end)));
+    return true;
+  }
+
+  /** For `Call` alone: its host makes it again, under another id. */
+  detach(call: Call): void {
+    this.#detached.set(call.ownId, undefined);
+    forgetOldest(this.#detached, MAX_DETACHED);
+  }
+
+  /**
+   * For `Call` alone: it is what was made again, and the server has it by that id. Returns what the server has answered
+   * already; `lost`: that is not there any more.
+   */
+  adopt(call: Call, id: number): Buffer | 'lost' | undefined {
+    const answer = this.#detached.get(id);
+    const isKnown = this.#detached.delete(id);
+    call.ownId = id;
+    this.take(call);
+    this.#byOwnId.set(id, call);
+    return isKnown && answer !== 'long' ? answer : 'lost';
   }
 
   /** For `Call` alone: the server may still answer it. */

@@ -9,12 +9,14 @@ import type { Log } from '../os/log.ts';
 import type { Profile, ProfilePolicy } from '../profile/format.ts';
 import { Anomalies } from './anomalies.ts';
 import { BUDGETS, type Budgets } from './budgets.ts';
+import type { Call } from './call.ts';
 import { Calls } from './calls.ts';
 import { BegunCalls } from './consent/begun-calls.ts';
 import { FormDialog } from './consent/form-dialog.ts';
 import { ServerConsent } from './consent/server-consent.ts';
 import type { Consent, HostDialog } from './consent.ts';
 import type { HostEnd } from './endpoint.ts';
+import type { Refusal } from './error-response.ts';
 import { BackPressure } from './flow/back-pressure.ts';
 import { Inbox, LONG } from './flow/inbox.ts';
 import { Intake } from './flow/intake.ts';
@@ -47,6 +49,12 @@ import { type NewServer, type Rotated, Rotation } from './upstream/rotation.ts';
 import { UpstreamListeners } from './upstream/upstream-listeners.ts';
 import { UpstreamWaits } from './upstream/upstream-waits.ts';
 import type { SessionServer, Upstream } from './upstream.ts';
+
+/** Of a request that was made again too late. */
+const GONE: Refusal = {
+  code: 'lost',
+  text: 'what the server has answered is not there any more',
+};
 
 export interface SessionOptions {
   /** Unique in the audit log. */
@@ -206,7 +214,15 @@ export class Session {
       profile,
       clock,
     };
-    this.#fromHost = new FromHost({ ...shared, firstUse: new FirstUse({ ...shared, onFault }) });
+    const adopted = (call: Call, answer: Buffer | 'lost' | undefined): void => {
+      if (answer === 'lost') call.fail('lost', GONE);
+      else if (answer !== undefined) this.#fromServer.message(answer, 0, answer.length);
+    };
+    this.#fromHost = new FromHost({
+      ...shared,
+      adopted,
+      firstUse: new FirstUse({ ...shared, onFault }),
+    });
     const answers = new CheckedAnswers(shared);
     this.#fromServer = new FromServer({
       ...shared,
@@ -337,9 +353,11 @@ export class Session {
     return this.#calls.sent(id)?.name;
   }
 
-  /** The dialog of the host, while it has one. */
-  get dialog(): HostDialog | undefined {
-    return this.#forms.isOffered ? this.#forms : undefined;
+  /** The dialog of the host, while it has one; from 2026-07-28 for the request that the server has by an id. */
+  dialogFor(id: number | undefined): HostDialog | undefined {
+    if (this.#forms.isOffered) return this.#forms;
+    const call = this.#calls.sent(id);
+    return call === undefined ? undefined : this.#fromHost.dialogOf(call);
   }
 
   /** Whether the server has had a request that acts: before that, nobody is to be asked anything. */

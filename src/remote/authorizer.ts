@@ -29,6 +29,8 @@ export interface RefusedAnswer {
   readonly sent: Authorized;
   /** Counts from 1. */
   readonly attempt: number;
+  /** The relay's id of the message; undefined: there is none. */
+  readonly id?: number | undefined;
   /** A request of the host that acts: a person may be asked for it. */
   readonly acts: boolean;
   readonly method: string;

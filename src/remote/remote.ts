@@ -104,7 +104,11 @@ export class Remote implements AsyncDisposable {
       calls,
     });
     const http = new RemoteHttp(route);
-    const account = await this.accounts.open({ profile, ask });
+    const account = await this.accounts.open({
+      profile,
+      ask: (question) =>
+        ask({ ...question, call: question.id === undefined ? question.call : (callOf(question.id) ?? '') }),
+    });
     const authorizer =
       server.auth.type === 'none' ? account : new AgreedAuthorizer(profile.name, account, agreement);
     const gone = Promise.withResolvers<void>();

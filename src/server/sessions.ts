@@ -307,7 +307,10 @@ export class Sessions {
       agreement: entry.agreement,
       tell: (line) => this.#tell(host, line),
       signIn: (question) =>
-        entry.consent?.signIn({ ...question, dialog: question.dialog ?? entry.session?.dialog }) ?? NOT_ASKED,
+        entry.consent?.signIn({
+          ...question,
+          dialog: question.dialog ?? entry.session?.dialogFor(question.id),
+        }) ?? NOT_ASKED,
       confirmations: new StartingConfirmations(entry.confirmations.promise),
       onPlanted: (report) => this.#planted.record(id, loaded.profile, report),
       onOverrun: (error) => {

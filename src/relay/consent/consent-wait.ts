@@ -3,7 +3,7 @@
 // definition has changed meanwhile is asked about again.
 
 import { digest } from '../../json/digest.ts';
-import type { Envelope } from '../../json/envelope.ts';
+import { type Envelope, readEnvelope } from '../../json/envelope.ts';
 import type { Verdict } from '../../policy/decide.ts';
 import type { Call } from '../call.ts';
 import type { Consent, ConsentOutcome, ConsentSubject, HostDialog, OpenConsent } from '../consent.ts';
@@ -17,7 +17,7 @@ import type { Current } from '../upstream/current.ts';
 import type { BegunCalls } from './begun-calls.ts';
 import { askedWith, exactDigest, unaskable } from './consent-subject.ts';
 import type { FormDialog } from './form-dialog.ts';
-import type { Asked, InputDialog, Release, Retry } from './input-dialog.ts';
+import { type Asked, type InputDialog, MAX_LINE, type Release, type Retry } from './input-dialog.ts';
 import { prepareServer } from './preparation.ts';
 
 export interface ConsentWaitOptions {
@@ -108,12 +108,33 @@ export class ConsentWait {
   /** Has the server made ready for a request, which waits from now on; `then` goes on with it. */
   prepare(call: Call, message: Envelope, bytes: Buffer, then: () => void): void {
     const dialog = this.#dialogOf(call, message, bytes, () => this.#release(call));
-    const open = prepareServer(this.#options.current.upstream, dialog);
+    const { current, lists } = this.#options;
+    const open = prepareServer(current.upstream, dialog);
     const note = (prepared: Call, outcome: ConsentOutcome): void => {
       prepared.preparation = outcome;
+      // What was listed before was not the server's own.
+      if (outcome.decision === 'allow') lists.invalidate();
     };
     const about = this.#describe(call, '', message, bytes);
     this.#wait(call, { about, open, note, progress: this.#reportProgress(message, bytes, open) }, then);
+  }
+
+  /** Keeps of a request that goes to the server what it takes to ask its host something meanwhile. */
+  keep(call: Call, message: Envelope, bytes: Buffer, start: number, end: number): void {
+    if (
+      end - start > MAX_LINE ||
+      this.#options.inputs.of(call, message, bytes, () => undefined) === undefined
+    )
+      return;
+    call.line = Buffer.from(bytes.subarray(start, end));
+  }
+
+  /** The dialog of the host for a request that the server has: from 2026-07-28 its answer, after which it is made again. */
+  dialogOfSent(call: Call): HostDialog | undefined {
+    const { line, state } = call;
+    if (line === undefined || state !== 'sent') return undefined;
+    const message = readEnvelope(line, 0, line.length);
+    return this.#options.inputs.ofSent(call, this.#describe(call, '', message, line), message, line);
   }
 
   /** The dialog of the host for a request; undefined: it has none. */

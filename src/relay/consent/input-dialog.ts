@@ -77,13 +77,14 @@ const KEY = 'warder';
 const PREFIX = 'warder:';
 /** The longest state of the relay's and the longest version, and the longest line that is made again, in bytes. */
 const MAX_TEXT = 64;
-const MAX_LINE = 2 ** 18;
+export const MAX_LINE = 2 ** 18;
 /** Requests that are waited for; of more, the oldest are forgotten. */
 const MAX_PROMISED = 256;
 /** Milliseconds for which an answer is kept for a request that is not made again yet. */
 const KEPT = 300_000;
 
 const NONE: DialogReply = { action: 'none', ms: 0 };
+const SHOWN: ConsentOutcome = { decision: 'allow', rule: 'consent.dialog', reason: undefined };
 const RULE = { decision: 'ask', rule: 'consent.dialog' } as const;
 const ASKED_BACK: Refusal = { code: 'refused', text: 'the host is to ask its user first' };
 const HINT = 'make the request again without "requestState" and "inputResponses"';
@@ -125,6 +126,19 @@ export class InputDialog {
     if ((readText(bytes, version, MAX_TEXT) ?? '') < FIRST_VERSION) return undefined;
     if (!offersForms(bytes, capabilities)) return undefined;
     return { showsEach: true, show: (question, signal) => this.#show(call, question, signal, release) };
+  }
+
+  /**
+   * The dialog for a request that the server has, whose line is `bytes`: the request is answered, and the one that is made
+   * again gets what the server answers.
+   */
+  ofSent(call: Call, about: ConsentSubject, message: Envelope, bytes: Buffer): HostDialog {
+    const params = { start: message.paramsStart, end: message.paramsEnd };
+    const members = retryMembers(bytes, params).map((member) => Buffer.from(member));
+    return {
+      showsEach: true,
+      show: (question, signal) => this.#showSent(call, { about, members }, question, signal),
+    };
   }
 
   /** A request waits for a question that may be shown already: it is shown for this one too. */
@@ -195,6 +209,46 @@ export class InputDialog {
     return promise;
   }
 
+  #showSent(
+    call: Call,
+    { about, members }: Pick<Promised, 'about' | 'members'>,
+    question: DialogQuestion,
+    signal: AbortSignal,
+  ): Promise<DialogReply> {
+    const { promise, resolve } = Promise.withResolvers<DialogReply>();
+    const open: OpenConsent = {
+      outcome: promise.then(() => SHOWN),
+      notice: 'waiting for the user',
+      withdraw: () => end(NONE),
+    };
+    const end = (reply: DialogReply): void => {
+      signal.removeEventListener('abort', withdraw);
+      resolve(reply);
+    };
+    const withdraw = (): void => end(NONE);
+    signal.addEventListener('abort', withdraw, { once: true });
+    const { ownId, consent, agreement, preparation } = call;
+    const note = (again: Call): void => {
+      // It is the same request, which was let through already.
+      Object.assign(again, { continues: ownId, consent, agreement, preparation });
+    };
+    this.#options.resume(() => {
+      const state = newState();
+      if (
+        signal.aborted ||
+        call.state !== 'sent' ||
+        !call.askBack(inputRequired(question, state), digestOfState(state))
+      )
+        end(NONE);
+      else {
+        const shown = { call, question, end };
+        const since = this.#options.clock.monotonic();
+        this.#promise(state, { about, open, note, shown, members, since, until: undefined });
+      }
+    });
+    return promise;
+  }
+
   /** Answers a request that waits: it is to be made again. False: it does not wait any more. */
   #askBack(call: Call, shown: Shown, release: Release): boolean {
     const { waiting, records, clock } = this.#options;
@@ -203,7 +257,7 @@ export class InputDialog {
     if (asked === undefined || waiter === undefined) return false;
     const { line, known } = waiter;
     const message = known?.scanned?.message ?? readEnvelope(line, 0, line.length);
-    const state = `${PREFIX}${randomBytes(32).toString('base64url')}`;
+    const state = newState();
     call.joinedState = digestOfState(state);
     if (!records.write(call, RULE, undefined, ASKED_BACK, message, line, known)) {
       asked.open.withdraw();
@@ -213,10 +267,7 @@ export class InputDialog {
     const params = { start: message.paramsStart, end: message.paramsEnd };
     const members = retryMembers(line, params).map((member) => Buffer.from(member));
     this.#promise(state, { ...asked, shown, members, since: clock.monotonic(), until: undefined });
-    const { message: text, choices } = shown.question;
-    const request = { method: ELICIT, params: choiceForm(text, choices) };
-    const result = { resultType: 'input_required', inputRequests: { [KEY]: request }, requestState: state };
-    call.reply(JSON.stringify(result));
+    call.reply(inputRequired(shown.question, state));
     return true;
   }
 
@@ -234,6 +285,21 @@ export class InputDialog {
       promised.until = clock.monotonic() + KEPT;
     });
   }
+}
+
+/** One that nobody can guess. */
+function newState(): string {
+  return `${PREFIX}${randomBytes(32).toString('base64url')}`;
+}
+
+/** The result by which a host is asked, as JSON text. */
+function inputRequired({ message, choices }: DialogQuestion, state: string): string {
+  const request = { method: ELICIT, params: choiceForm(message, choices) };
+  return JSON.stringify({
+    resultType: 'input_required',
+    inputRequests: { [KEY]: request },
+    requestState: state,
+  });
 }
 
 /** As records of requests and answers name a state. */

@@ -17,7 +17,7 @@ import type { BegunCalls } from '../consent/begun-calls.ts';
 import { ConsentWait } from '../consent/consent-wait.ts';
 import type { FormDialog } from '../consent/form-dialog.ts';
 import { InputDialog } from '../consent/input-dialog.ts';
-import type { Consent, ConsentOutcome } from '../consent.ts';
+import type { Consent, ConsentOutcome, HostDialog } from '../consent.ts';
 import { NO_ID, type Refusal } from '../error-response.ts';
 import type { WaitingLine } from '../flow/inbox.ts';
 import type { LongRequest } from '../flow/long-lines.ts';
@@ -59,6 +59,8 @@ export interface FromHostOptions {
   readonly forms: FormDialog;
   readonly begun: BegunCalls;
   readonly clock: Clock;
+  /** A request that the server has already was made again: what the server has answered meanwhile. */
+  readonly adopted: (call: Call, answer: Buffer | 'lost' | undefined) => void;
   /** Runs what goes on later as a turn of the session. */
   readonly resume: (turn: () => void) => void;
   readonly recorder: Recorder;
@@ -122,6 +124,11 @@ export class FromHost {
   /** Requests that wait go on no more: the host gets an answer that says why. */
   refuseWaiting(refusal: Refusal): void {
     for (const call of this.#withdrawals.all(refusal)) this.#refuse(call, refusal);
+  }
+
+  /** The dialog of the host for a request that the server has. */
+  dialogOf(call: Call): HostDialog | undefined {
+    return this.#consent.dialogOfSent(call);
   }
 
   /** Nobody is to be asked any more. */
@@ -226,7 +233,14 @@ export class FromHost {
       return;
     }
     this.#note(call, message, bytes, known);
-    if (current.upstream.mayWait) call.progressToken = progressTokenOf(message, bytes);
+    if (current.upstream.mayWait) {
+      call.progressToken = progressTokenOf(message, bytes);
+      this.#consent.keep(call, message, bytes, start, end);
+    }
+    if (call.continues !== undefined) {
+      this.#options.adopted(call, call.adopt(call.continues));
+      return;
+    }
     const { idStart: from, idEnd: to, method } = message;
     const id = call.send();
     current.upstream.send({ bytes, start, end, from, to, text: String(id), method, name: call.shown, id });

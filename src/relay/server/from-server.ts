@@ -191,6 +191,7 @@ export class FromServer {
     const { calls, ownRequests, current } = this.#options;
     const call = calls.sent(message.id);
     if (call !== undefined) this.#end(call, message, bytes, start, end, known);
+    else if (calls.keepAnswer(message.id, bytes, start, end)) return;
     else if (!ownRequests.answered(current.upstream, message, bytes, known?.scanned))
       this.#late(message, bytes.subarray(start, end), known?.text);
   }

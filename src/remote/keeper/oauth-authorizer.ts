@@ -171,6 +171,6 @@ export class OAuthAuthorizer implements Authorizer {
   }
 }
 
-function waitingOf({ signal, waits }: RefusedAnswer): Omit<Waiting, 'ask'> {
-  return { call: '', signal, waits };
+function waitingOf({ id, signal, waits }: RefusedAnswer): Omit<Waiting, 'ask'> {
+  return { call: '', id, signal, waits };
 }

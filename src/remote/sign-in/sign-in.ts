@@ -33,12 +33,16 @@ export interface SignInQuestion {
   /** The host of the remote server. */
   readonly name: string;
   readonly details: readonly string[];
+  /** The relay's id of that request, if the server has it already. */
+  readonly id?: number | undefined;
   /** The dialog that the host has for that request. */
   readonly dialog?: HostDialog | undefined;
 }
 
 /** A session that waits. */
 export interface Waiting {
+  /** The relay's id of a request that the server has already. */
+  readonly id?: number | undefined;
   readonly call: string;
   readonly ask: (question: SignInQuestion) => OpenConsent;
   readonly signal: AbortSignal;
@@ -213,6 +217,7 @@ export class SignIn {
       call: waiting.call,
       name: client.server.host,
       details: [...warnings.map((warning) => `careful: ${warning}`), ...lines],
+      id: waiting.id,
       dialog: waiting.dialog,
     });
     waiting.waits(open.notice);

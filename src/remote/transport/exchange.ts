@@ -116,6 +116,7 @@ async function askAgain(
       method,
       url,
       signal,
+      id,
       acts,
       waits,
     });

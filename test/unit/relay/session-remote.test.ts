@@ -79,6 +79,12 @@ describe('a server that is not ready', () => {
   test('is made ready before its first use is asked about, for which a person may have to sign in; then it is listed', async () => {
     const session = opened({ default: 'allow' });
     const { host, end, trust } = session;
+    // What was listed while it was not ready is not what it offers.
+    end.ownTool = SIGN_IN;
+    host.say({ id: 'l', method: 'tools/list' });
+    end.far.say({ id: end.far.nth(1), result: { tools: [{ name: SIGN_IN }] } });
+    await settled();
+    end.far.writes.length = 0;
     trust.firstUse = 'baseline';
     end.isReady = false;
     const ready = Promise.withResolvers<string | undefined>();
@@ -185,6 +191,103 @@ describe('a server that is not ready', () => {
     expect(end.far.messages.map(({ method }) => method)).toEqual(['tools/call']);
     end.far.say(answer(end.far.nth(1)));
     expect(joined.host.messages.at(-1)).toMatchObject({ id: 2, result: {} });
+  });
+});
+
+describe('W-REM-49 a question in the middle of a request, to a host of 2026-07-28', () => {
+  const _meta = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+    'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },
+  };
+  const params = { name: 'echo', arguments: { of: 1 }, _meta };
+  const question = { id: 'q1', message: 'More scopes?', choices: ['Deny', 'Allow'] };
+
+  /** A request that the server has, and about which its host is asked. */
+  async function asked() {
+    const end = new RemoteEnd();
+    const joined = join({ server: end, policy: policyOf({ default: 'allow' }) });
+    joined.host.say({ id: 1, method: 'tools/call', params });
+    await settled();
+    const id = end.far.nth(1) as number;
+    const over = new AbortController();
+    const reply = joined.session.dialogFor(id)?.show(question, over.signal);
+    await settled();
+    const [first] = results(joined) as { requestState: string }[];
+    expect(first).toMatchObject({
+      resultType: 'input_required',
+      inputRequests: { warder: { params: { message: 'More scopes?' } } },
+    });
+    /** The host makes the request again. */
+    const again = async (choice = 'Allow', more: object = {}): Promise<void> => {
+      const inputResponses = { warder: { action: 'accept', content: { answer: choice } } };
+      const repeated = { ...params, ...more, requestState: first?.requestState, inputResponses };
+      joined.host.say({ id: 2, method: 'tools/call', params: repeated });
+      await settled();
+    };
+    return { ...joined, end, id, over, reply, again };
+  }
+
+  const sent = ({ end }: { end: RemoteEnd }): unknown[] =>
+    end.far.messages.filter(({ method }) => method === 'tools/call');
+
+  test('is its answer; the request that is made again gets what the server answers, and nothing goes there twice', async () => {
+    const session = await asked();
+    expect(session.session.callOf(session.id)).toBeUndefined();
+    await session.again();
+    expect(await session.reply).toMatchObject({ action: 'accept', choice: 'Allow' });
+    expect(sent(session)).toHaveLength(1);
+    expect(session.session.callOf(session.id)).toBe(session.session.calls()[0]);
+    session.end.far.say(answer(session.id, 'stepped up'));
+    expect(session.host.messages.at(-1)).toMatchObject({
+      id: 2,
+      result: { content: [{ text: 'stepped up' }] },
+    });
+    const [one, two] = session.audit.of('tool.call');
+    expect(two).toMatchObject({ decision: 'allow', state: expect.any(String) });
+    expect(session.audit.of('tool.result')).toMatchObject([
+      { call: one?.call, outcome: 'input-required', state: two?.state },
+      { call: two?.call, outcome: 'ok' },
+    ]);
+  });
+
+  test('what the server answers before that is kept for it', async () => {
+    const session = await asked();
+    session.end.far.say(answer(session.id, 'early'));
+    expect(session.host.messages).toHaveLength(1);
+    session.over.abort();
+    expect(await session.reply).toMatchObject({ action: 'none' });
+    await session.again();
+    expect(session.host.messages.at(-1)).toMatchObject({ id: 2, result: { content: [{ text: 'early' }] } });
+    expect(sent(session)).toHaveLength(1);
+  });
+
+  test('another request than the one that was asked about gets nothing of it', async () => {
+    const session = await asked();
+    await session.again('Allow', { arguments: { of: 2 } });
+    expect(session.host.messages.at(-1)).toMatchObject({ id: 2, error: {} });
+    expect(await session.reply).toMatchObject({ action: 'none' });
+    expect(sent(session)).toHaveLength(1);
+    session.end.far.say(answer(session.id, 'for nobody'));
+    expect(JSON.stringify(session.host.messages)).not.toContain('for nobody');
+  });
+
+  test('an answer that is too long to be kept is an error', async () => {
+    const session = await asked();
+    session.end.far.say(answer(session.id, 'x'.repeat(2 ** 20)));
+    await settled();
+    await session.again();
+    expect(session.host.messages.at(-1)).toMatchObject({ id: 2, error: {} });
+  });
+
+  test('there is no dialog for a request that is over, or of a host that shows no forms', async () => {
+    const session = await asked();
+    expect(session.session.dialogFor(session.id)).toBeUndefined();
+    const end = new RemoteEnd();
+    const plain = join({ server: end, policy: policyOf({ default: 'allow' }) });
+    plain.host.say(call(1));
+    await settled();
+    expect(plain.session.dialogFor(end.far.nth(1) as number)).toBeUndefined();
   });
 });
 

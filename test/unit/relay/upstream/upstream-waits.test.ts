@@ -95,11 +95,11 @@ test('what a session’s server said is told to the session that has it now, and
 
 test('the dialog of the host is there once the host has opened the session and shows forms', () => {
   const { host, server, session } = join({ policy: policyOf({ default: 'allow' }) });
-  expect(session.dialog).toBeUndefined();
+  expect(session.dialogFor(undefined)).toBeUndefined();
   const params = { protocolVersion: '2025-11-25', capabilities: { elicitation: {} }, clientInfo: {} };
   host.say({ id: 1, method: 'initialize', params });
   server.say({ id: server.nth(1), result: { protocolVersion: '2025-11-25', capabilities: {} } });
-  expect(session.dialog).toBeDefined();
+  expect(session.dialogFor(undefined)).toBeDefined();
 });
 
 test('a request is known by the id that its server has, while the server has it', () => {

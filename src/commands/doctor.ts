@@ -26,6 +26,7 @@ export function doctorCommand(context: Context): CommandModule<object, object> {
 
 async function doctor(context: Context): Promise<void> {
   const { places, terminal, json } = context;
+  const { checkHosts } = await import('./doctor/host-checks.ts');
   const { checkLaunchCommand } = await import('./doctor/launch-check.ts');
   const { checkCertificates: authorities, checkLocks: locks } = await import('./doctor/settings-checks.ts');
   const checks = [
@@ -37,6 +38,7 @@ async function doctor(context: Context): Promise<void> {
     locks(places),
     ...(await checkProfiles(places)),
     ...(await checkDaemon(context)),
+    ...(await checkHosts(context)),
     await checkAudit(context),
   ];
   const ok = checks.every(({ state }) => state !== 'fail');

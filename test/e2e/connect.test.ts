@@ -262,6 +262,51 @@ test("the host's own command is asked afterwards, and what it says is shown as i
   expect(execFileSync('/bin/ls', ['-a', home.dir], { encoding: 'utf8' })).toContain('.claude.json');
 });
 
+test('doctor finds secrets in clear, entries that start nothing, and what a host took out', async () => {
+  await using home = await prepared();
+  const text = `{"mcpServers": {"gh": {"command": "npx", "args": [], "env": {"GITHUB_TOKEN": "${SECRET}"}}}}`;
+  const file = put(home, '.cursor/mcp.json', text);
+  const check = async (): Promise<unknown> => {
+    const { stdout } = await home.warder(['doctor', '--json']);
+    expect(stdout).not.toContain(SECRET);
+    return JSON.parse(stdout).checks.find(({ name }: { name: string }) => name === 'host Cursor');
+  };
+  expect(await check()).toMatchObject({
+    state: 'warn',
+    detail: expect.stringContaining('GITHUB_TOKEN of "gh"'),
+  });
+  await home.done(['connect', 'everything', '--host', 'cursor', '--as', 'gh', '--replace', '--no-check']);
+  expect(await check()).toMatchObject({
+    state: 'ok',
+    detail: expect.stringContaining('1 server through Warder'),
+  });
+  const connected = readFileSync(file, 'utf8');
+  writeFileSync(file, connected.replace('run","everything', 'run","nobody'));
+  expect(await check()).toMatchObject({
+    state: 'warn',
+    detail: expect.stringContaining('there is no profile "nobody"'),
+  });
+  writeFileSync(file, '{"mcpServers": {"a": {"command": "/gone/node", "args": []}}}');
+  expect(await check()).toMatchObject({ state: 'warn', detail: expect.stringContaining('is not there') });
+  writeFileSync(file, '{"mcpServers": {}}');
+  expect(await check()).toMatchObject({
+    state: 'warn',
+    detail: expect.stringContaining('"gh" that Warder wrote is gone'),
+  });
+});
+
+test('managed settings name the launch command and the profiles exactly', async () => {
+  await using home = await prepared();
+  const { text } = await home.facts('hosts', 'export', '--managed', 'claude-code');
+  expect(JSON.parse(text)).toEqual({
+    allowedMcpServers: [{ serverCommand: [launch(home), 'run', 'everything'] }],
+  });
+  expect(await home.done(['hosts', 'export', 'everything', '--managed', 'codex'])).toBe(
+    `[mcp_servers.everything.identity]\ncommand = "${launch(home)}"\n`,
+  );
+  expect(await home.warder(['hosts', 'export', 'nobody', '--managed', 'codex'])).toMatchObject({ code: 65 });
+});
+
 test('a file behind a link of dotfiles is edited where it lies', async () => {
   await using home = await prepared();
   const real = put(home, 'dotfiles/codex.toml', '# mine\n');

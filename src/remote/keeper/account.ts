@@ -12,10 +12,10 @@ import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
 import { refusalOf } from '../oauth/refusal.ts';
-import { type AccountRecord, digestOf, type EndReason, endedRecord, endOf, fits } from './account-record.ts';
+import { type AccountRecord, digestOf, type EndReason, endedRecord, endOf } from './account-record.ts';
 import type { AccountLock, AccountStore } from './account-store.ts';
 import { BackOff } from './back-off.ts';
-import { type Arrival, freshness } from './freshness.ts';
+import { StoredAccount } from './stored-account.ts';
 import { UnstoredTokens } from './unstored.ts';
 import { untilAborted } from './until-aborted.ts';
 
@@ -53,11 +53,7 @@ export interface AccountParts {
 export class Account implements AsyncDisposable {
   readonly #parts: AccountParts;
   readonly #backOff: BackOff;
-  readonly #listeners = new Set<() => void>();
-  /** As the store had it when it was last read or written here. */
-  #record: AccountRecord | undefined;
-  #isLoaded = false;
-  #arrival: { readonly serial: number; readonly at: number } | undefined;
+  readonly #stored: StoredAccount;
   /** The last of the transactions that wait or run. */
   #queue: Promise<unknown> = Promise.resolve();
   #renewing: { readonly failed: string | undefined; readonly done: Promise<void> } | undefined;
@@ -69,8 +65,9 @@ export class Account implements AsyncDisposable {
   constructor(parts: AccountParts) {
     this.#parts = parts;
     this.#backOff = new BackOff(parts.clock);
+    this.#stored = new StoredAccount(parts);
     this.#unstored = new UnstoredTokens(
-      (record, lock) => this.#write(record, lock),
+      (record, lock) => this.#stored.write(record, lock),
       (record) => parts.exchanged(record, { outcome: 'stored' }),
     );
   }
@@ -81,24 +78,23 @@ export class Account implements AsyncDisposable {
 
   /** As far as it is known. Undefined: there is none, or it was not read yet. */
   get record(): AccountRecord | undefined {
-    return this.#record;
+    return this.#stored.record;
   }
 
   /** Whether requests can be authorized, or it is not known yet. */
   get isSignedIn(): boolean {
-    const { tokens } = this.#record ?? {};
+    const { tokens } = this.record ?? {};
     return tokens !== undefined && digestOf(tokens.accessToken) !== this.#rejected;
   }
 
   /** Calls `listener` each time that the record has changed. */
   onChange(listener: () => void): Disposable {
-    this.#listeners.add(listener);
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+    return this.#stored.onChange(listener);
   }
 
   /** Reads the store, if that was not done yet. Throws its codes. */
   async load(prompt: boolean): Promise<void> {
-    if (!this.#isLoaded) await this.#read(prompt);
+    if (!this.#stored.isRead) await this.#stored.read({ prompt });
   }
 
   /**
@@ -109,7 +105,7 @@ export class Account implements AsyncDisposable {
     await untilAborted(this.load(true), signal);
     await untilAborted(this.#unstored.settle(), signal);
     const time = this.#freshness();
-    if (time === 'fresh') return this.isSignedIn ? this.#record : undefined;
+    if (time === 'fresh') return this.isSignedIn ? this.record : undefined;
     try {
       await untilAborted(this.#renew(undefined), signal);
     } catch (error) {
@@ -117,7 +113,7 @@ export class Account implements AsyncDisposable {
       // It is renewed ahead of its end: until then a server that is not reached hinders nobody.
       if (this.#freshness() !== 'due') throw error;
     }
-    return this.isSignedIn ? this.#record : undefined;
+    return this.isSignedIn ? this.record : undefined;
   }
 
   /**
@@ -126,7 +122,7 @@ export class Account implements AsyncDisposable {
    */
   async refused(accessToken: string, signal: AbortSignal): Promise<boolean> {
     await untilAborted(this.#unstored.settle(), signal);
-    const isStill = (): boolean => this.#record?.tokens?.accessToken === accessToken;
+    const isStill = (): boolean => this.record?.tokens?.accessToken === accessToken;
     if (isStill()) await untilAborted(this.#renew(accessToken), signal);
     if (isStill()) this.#reject(accessToken);
     return this.isSignedIn;
@@ -134,7 +130,7 @@ export class Account implements AsyncDisposable {
 
   /** The remote server refuses even a token that is new: until a person has signed in again it is not sent any more. */
   rejectNew(accessToken: string): void {
-    if (this.#record?.tokens?.accessToken === accessToken) this.#reject(accessToken);
+    if (this.record?.tokens?.accessToken === accessToken) this.#reject(accessToken);
   }
 
   /**
@@ -145,9 +141,9 @@ export class Account implements AsyncDisposable {
     make: (newest: AccountRecord | undefined) => Omit<AccountRecord, 'serial'>,
   ): Promise<AccountRecord> {
     return this.#transact(async (lock) => {
-      const { stored, fitting } = await this.#read(false, ignoreDamage);
+      const { stored, fitting } = await this.#stored.read({ recover: ignoreDamage });
       const record = { ...make(fitting), serial: serialOf(stored) + 1 };
-      await this.#write(record, lock);
+      await this.#stored.write(record, lock);
       this.#rejected = undefined;
       this.#backOff.reset();
       return record;
@@ -160,18 +156,18 @@ export class Account implements AsyncDisposable {
    */
   forget(everything: boolean): Promise<AccountRecord | undefined> {
     return this.#transact(async (lock) => {
-      const { stored, fitting } = await this.#read(false, ignoreDamage);
+      const { stored, fitting } = await this.#stored.read({ recover: ignoreDamage });
       if (fitting === undefined || everything) {
-        await this.#parts.store.remove(this.#parts.profile);
-        this.#adopt(undefined);
-      } else if (fitting.ended !== 'signed-out') await this.#write(endedRecord(fitting, 'signed-out'), lock);
+        await this.#stored.remove();
+      } else if (fitting.ended !== 'signed-out')
+        await this.#stored.write(endedRecord(fitting, 'signed-out'), lock);
       return stored;
     });
   }
 
   /** Another daemon has changed the account. Never rejects. */
   async reload(): Promise<void> {
-    this.#isLoaded = false;
+    this.#stored.outdate();
     await this.load(false).catch(() => {});
   }
 
@@ -182,18 +178,14 @@ export class Account implements AsyncDisposable {
   }
 
   #freshness(): 'fresh' | 'due' | 'over' {
-    const { clock, renewal } = this.#parts;
-    const record = this.#record;
-    if (record === undefined) return 'fresh';
-    if (record.tokens === undefined) return renewal.isPossible(record) ? 'over' : 'fresh';
-    const { obtained, tokens, serial } = record;
-    const arrival: Arrival = this.#arrival?.serial === serial ? this.#arrival.at : undefined;
-    return freshness({ obtained, expiresAt: tokens.expiresAt }, arrival, clock);
+    const { record } = this;
+    if (record === undefined || record.tokens !== undefined) return this.#stored.freshness();
+    return this.#parts.renewal.isPossible(record) ? 'over' : 'fresh';
   }
 
   #reject(accessToken: string): void {
     this.#rejected = digestOf(accessToken);
-    this.#changed();
+    this.#stored.notify();
   }
 
   /** One at a time; whoever comes meanwhile waits for the same. `failed`: an access token that was refused. */
@@ -202,7 +194,7 @@ export class Account implements AsyncDisposable {
     if (running === undefined) return await this.#begin(failed);
     if (failed === undefined || running.failed === failed) return await running.done;
     await running.done.catch(() => {});
-    if (this.#record?.tokens?.accessToken === failed) await this.#renew(failed);
+    if (this.record?.tokens?.accessToken === failed) await this.#renew(failed);
   }
 
   async #begin(failed: string | undefined): Promise<void> {
@@ -223,7 +215,7 @@ export class Account implements AsyncDisposable {
 
   async #renewOnce(failed: string | undefined, lock: AccountLock): Promise<void> {
     const { renewal, profile, log } = this.#parts;
-    const { fitting: newest } = await this.#read(false);
+    const { fitting: newest } = await this.#stored.read();
     if (newest === undefined) return;
     const accessToken = newest.tokens?.accessToken;
     const isOther = accessToken !== undefined && accessToken !== failed;
@@ -265,7 +257,7 @@ export class Account implements AsyncDisposable {
     if (spent === undefined) return newest;
     const sent = { at: this.#parts.clock.now(), token: digestOf(spent) };
     const marked = { ...newest, serial: newest.serial + 1, sent };
-    await this.#write(marked, lock);
+    await this.#stored.write(marked, lock);
     return marked;
   }
 
@@ -289,13 +281,13 @@ export class Account implements AsyncDisposable {
       exchanged(marked, { outcome: 'failed', reason: reasonOf(error) });
       // An answer came: what was sent is not spent, unless an earlier one was lost. Without an answer nobody knows.
       if (refusal !== undefined && !isInterrupted && marked.sent !== undefined)
-        await this.#write({ ...marked, serial: marked.serial + 1, sent: undefined }, lock).catch((cause) =>
-          log.warn({ profile, error: reasonOf(cause) }, 'the mark of a refresh stays'),
-        );
+        await this.#stored
+          .write({ ...marked, serial: marked.serial + 1, sent: undefined }, lock)
+          .catch((cause) => log.warn({ profile, error: reasonOf(cause) }, 'the mark of a refresh stays'));
       throw known;
     }
     exchanged(marked, { outcome: 'refused', ...(refusal !== undefined && { reason: refusal }) });
-    const { fitting } = await this.#read(false);
+    const { fitting } = await this.#stored.read();
     if (fitting === undefined || renewal.spends(fitting) !== renewal.spends(marked)) return;
     if (end === 'client') await renewal.forgetClient(marked);
     await this.#end(fitting, end, failed, lock);
@@ -317,21 +309,21 @@ export class Account implements AsyncDisposable {
       tokens.accessToken !== failed &&
       this.#freshness() !== 'over';
     const kept = isLeft ? { ...tokens, refreshToken: undefined } : undefined;
-    await this.#write({ ...endedRecord(record, why), tokens: kept }, lock);
+    await this.#stored.write({ ...endedRecord(record, why), tokens: kept }, lock);
   }
 
   /** Stores new tokens before anybody gets them. `before`: the serial that the store has unless somebody did not wait. */
   async #keep(record: AccountRecord, before: number, lock: AccountLock): Promise<void> {
     const { exchanged, log, profile } = this.#parts;
     try {
-      const { stored } = await this.#read(false, ignoreDamage, false);
+      const { stored } = await this.#stored.read({ recover: ignoreDamage, aside: true });
       if (serialOf(stored) !== before) {
         // What is stored is what a person, or another daemon, has put there.
         log.error({ profile }, 'an account was changed during its refresh: what is stored counts');
         exchanged(record, { outcome: 'superseded' });
-        return this.#adopt(stored);
+        return this.#stored.adopt(stored);
       }
-      await this.#write(record, lock);
+      await this.#stored.write(record, lock);
       exchanged(record, { outcome: 'stored' });
     } catch (error) {
       const known = asWarderError(error);
@@ -360,46 +352,6 @@ export class Account implements AsyncDisposable {
     this.#queue = result.catch(() => {});
     return result;
   }
-
-  /**
-   * The record in the store, and the same if it fits the profile: tokens of what the profile was are not sent to what it is.
-   * `adopt`: it counts here from now on.
-   */
-  async #read(
-    prompt: boolean,
-    recover: (error: unknown) => undefined = rethrow,
-    adopt = true,
-  ): Promise<{ readonly stored: AccountRecord | undefined; readonly fitting: AccountRecord | undefined }> {
-    const { store, profile, fit } = this.#parts;
-    const stored = await store.read(profile, prompt).catch(recover);
-    const fitting = stored !== undefined && fits(stored, fit) ? stored : undefined;
-    if (adopt) {
-      this.#isLoaded = true;
-      this.#adopt(fitting);
-    }
-    return { stored, fitting };
-  }
-
-  async #write(record: AccountRecord, lock: AccountLock): Promise<void> {
-    const { store, profile, clock } = this.#parts;
-    if (!lock.isHeld()) this.#parts.log.error({ profile }, "an account's lock was removed by somebody");
-    await store.write(profile, record);
-    if (record.tokens?.accessToken !== this.#record?.tokens?.accessToken)
-      this.#arrival = { serial: record.serial, at: clock.monotonic() };
-    else if (this.#arrival !== undefined && this.#arrival.serial === this.#record?.serial)
-      this.#arrival = { ...this.#arrival, serial: record.serial };
-    this.#adopt(record);
-  }
-
-  #adopt(record: AccountRecord | undefined): void {
-    const { fit } = this.#parts;
-    this.#record = record !== undefined && fits(record, fit) ? record : undefined;
-    this.#changed();
-  }
-
-  #changed(): void {
-    for (const listener of [...this.#listeners]) listener();
-  }
 }
 
 function serialOf(record: AccountRecord | undefined): number {
@@ -409,10 +361,6 @@ function serialOf(record: AccountRecord | undefined): number {
 /** A record that is damaged is replaced. */
 function ignoreDamage(error: unknown): undefined {
   if (error instanceof WarderError && error.code === 'credential-unfit') return undefined;
-  throw error;
-}
-
-function rethrow(error: unknown): never {
   throw error;
 }
 

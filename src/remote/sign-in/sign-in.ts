@@ -10,10 +10,12 @@ import type { ConsentOutcome, HostDialog, OpenConsent } from '../../relay/consen
 import type { Account } from '../keeper/account.ts';
 import type { AccountRecord } from '../keeper/account-record.ts';
 import type { AccountStore } from '../keeper/account-store.ts';
-import { storable } from '../keeper/profile-client.ts';
+import { type Phase, Phases } from './phases.ts';
 import { type Plan, planSignIn, type SignInWish } from './plan.ts';
 import type { ClientParts } from './registration.ts';
+import { signedInRecord } from './signed-in-record.ts';
 import { type DeviceShown, isUnknownClient, type Paste, type SignedIn, signInAsPlanned } from './ways.ts';
+import { within } from './within.ts';
 
 export interface SignInParts extends ClientParts {
   readonly account: Account;
@@ -50,11 +52,11 @@ export interface Waiting {
   readonly dialog?: HostDialog | undefined;
 }
 
-export type Phase = 'planning' | 'asking' | 'waiting' | 'done' | 'failed';
-
 /** Milliseconds that the command line has to agree, and a person to sign in with a browser. */
 const ASK_TIME = 600_000;
 const SIGN_IN_TIME = 300_000;
+/** With a code: the authorization server says when it ends, and this is the longest. */
+const DEVICE_TIME = 1_800_000;
 
 /** Outcomes of a question that no person has given. */
 const NOT_ANSWERED = [
@@ -69,12 +71,11 @@ export class SignIn {
   readonly id = randomBytes(8).toString('hex');
   readonly #parts: SignInParts;
   readonly #wish: SignInWish;
-  readonly #listeners = new Set<() => void>();
+  readonly #phases = new Phases();
   readonly #over = new AbortController();
   readonly #agreed = Promise.withResolvers<{ readonly by: string; readonly opens: boolean }>();
   /** Settles when it is over; never rejects. */
   readonly ended: Promise<void>;
-  #phase: Phase = 'planning';
   #plan: Plan | undefined;
   #page: { readonly url: string; readonly redirect: string; readonly paste: Paste } | undefined;
   #device: DeviceShown | undefined;
@@ -100,7 +101,7 @@ export class SignIn {
   }
 
   get phase(): Phase {
-    return this.#phase;
+    return this.#phases.phase;
   }
 
   get plan(): Plan | undefined {
@@ -125,7 +126,7 @@ export class SignIn {
   }
 
   get isOver(): boolean {
-    return this.#phase === 'done' || this.#phase === 'failed';
+    return this.#phases.isOver;
   }
 
   /** Whether somebody waits for it who can have a person asked. */
@@ -138,21 +139,9 @@ export class SignIn {
     return this.#isDenied;
   }
 
-  onChange(listener: () => void): Disposable {
-    this.#listeners.add(listener);
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
-  }
-
   /** Settles once the phase is another than `seen`, or after `ms`. */
   async changed(seen: string, ms: number): Promise<void> {
-    if (this.#phase !== seen) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    using _listener = this.onChange(() => {
-      if (this.#phase !== seen) resolve();
-    });
-    const timer = setTimeout(resolve, ms);
-    await promise;
-    clearTimeout(timer);
+    await this.#phases.changed(seen, ms);
   }
 
   /** The command line looks at it from now on. */
@@ -162,7 +151,7 @@ export class SignIn {
 
   /** A person at the command line agrees to what was shown. Throws `usage` where there is nothing to agree to. */
   agree(by: string): void {
-    if (this.#phase !== 'asking') throw new WarderError('usage', 'nothing waits to be agreed to');
+    if (this.phase !== 'asking') throw new WarderError('usage', 'nothing waits to be agreed to');
     this.#agreed.resolve({ by, opens: false });
   }
 
@@ -183,7 +172,7 @@ export class SignIn {
     this.#waiters++;
     const { promise: left, resolve: leave } = Promise.withResolvers<void>();
     using _abort = addAbortListener(waiting.signal, () => leave());
-    using _listener = this.onChange(() => this.#tell(waiting));
+    using _listener = this.#phases.onChange(() => this.#tell(waiting));
     let question: Disposable | undefined;
     try {
       this.#tell(waiting);
@@ -204,8 +193,8 @@ export class SignIn {
 
   /** Asks the session's user, once there is something to ask. Throws the reason where nobody could be asked. */
   async #askOnce(waiting: Waiting, left: Promise<void>): Promise<Disposable | undefined> {
-    await Promise.race([this.#past('planning'), left]);
-    if (this.#phase !== 'asking' || this.#plan === undefined || waiting.signal.aborted) return undefined;
+    await Promise.race([this.#phases.changed('planning'), left]);
+    if (this.phase !== 'asking' || this.#plan === undefined || waiting.signal.aborted) return undefined;
     const { client, browser } = this.#parts;
     if (this.#plan.way === 'browser' && !browser.isPossible() && !this.#isAttended) {
       throw new WarderError('sign-in-needed', `cannot use "${this.profile}": there is no browser here`, {
@@ -222,7 +211,7 @@ export class SignIn {
     });
     waiting.waits(open.notice);
     const answered = open.outcome.then((outcome) => this.#answered(outcome));
-    const first = await Promise.race([answered, this.#past('asking'), left]);
+    const first = await Promise.race([answered, this.#phases.changed('asking'), left]);
     if (first instanceof WarderError && !this.#isAttended) throw first;
     return { [Symbol.dispose]: () => open.withdraw() };
   }
@@ -238,22 +227,11 @@ export class SignIn {
       `cannot use "${this.profile}": ${reason ?? 'the user has not agreed to sign in'}`,
       { hint: `run: warder login ${this.profile}` },
     );
-    if (isAnswer && this.#phase === 'asking') {
+    if (isAnswer && this.phase === 'asking') {
       this.#isDenied = true;
       this.#fail(error);
     }
     return error;
-  }
-
-  /** Settles once a phase is over. */
-  async #past(phase: Phase): Promise<undefined> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    using _listener = this.onChange(() => {
-      if (this.#phase !== phase) resolve();
-    });
-    if (this.#phase !== phase) resolve();
-    await promise;
-    return undefined;
   }
 
   /** What the host is told while it waits. */
@@ -264,10 +242,10 @@ export class SignIn {
     } else if (this.#page !== undefined) {
       waits(
         this.#isOpened
-          ? `waiting for the user to sign in at ${host}, in the browser`
+          ? `waiting for the user to sign in at ${host}, in the browser; if the page is gone: warder login ${this.profile}`
           : `waiting for the user to sign in at ${host}: run: warder login ${this.profile}`,
       );
-    } else if (this.#phase === 'planning') waits('finding out where to sign in');
+    } else if (this.phase === 'planning') waits('finding out where to sign in');
   }
 
   /** From the plan to the stored account. Never rejects. */
@@ -296,10 +274,10 @@ export class SignIn {
       const record = await account.replace(() => {
         // Cancelled, or signed out of, while the answer was on its way: nobody waits for these tokens.
         signal.throwIfAborted();
-        return recordOf({ plan, signedIn, client, now });
+        return signedInRecord(plan, signedIn, client, now);
       });
       this.#parts.record(record, 'ok', by);
-      this.#enter('done');
+      this.#phases.enter('done');
     } catch (error) {
       this.#fail(signal.aborted ? asWarderError(signal.reason) : asWarderError(error));
     }
@@ -308,7 +286,7 @@ export class SignIn {
   async #agreement(plan: Plan): Promise<{ readonly by: string; readonly opens: boolean }> {
     if (plan.isAgreed) return { by: 'profile', opens: true };
     this.#until = this.#parts.clock.now() + ASK_TIME;
-    this.#enter('asking');
+    this.#phases.enter('asking');
     return await this.#within(
       ASK_TIME,
       'nobody has agreed to the sign-in in time',
@@ -323,11 +301,12 @@ export class SignIn {
       if (!opens) return;
       void browser.open(url).then((isOpened) => {
         this.#isOpened = isOpened;
-        this.#notify();
+        this.#phases.notify();
       });
     };
-    this.#until = clock.now() + SIGN_IN_TIME;
-    return await this.#within(SIGN_IN_TIME, 'nobody has signed in in time', (signal) =>
+    const time = plan.way === 'device' ? DEVICE_TIME : SIGN_IN_TIME;
+    this.#until = clock.now() + time;
+    return await this.#within(time, 'nobody has signed in in time', (signal) =>
       signInAsPlanned({
         ...this.#parts,
         plan,
@@ -335,33 +314,22 @@ export class SignIn {
         signal,
         page: (page) => {
           this.#page = page;
-          this.#enter('waiting');
+          this.#phases.enter('waiting');
           open(page.url);
         },
         device: (shown) => {
           this.#device = shown;
           this.#until = shown.until;
-          this.#enter('waiting');
+          this.#phases.enter('waiting');
           open(shown.complete ?? shown.url);
         },
       }),
     );
   }
 
-  /** Ends `work` after some milliseconds, or when the sign-in is over. */
-  async #within<T>(ms: number, why: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const late = new AbortController();
-    const error = new WarderError('sign-in-failed', why, { hint: `run: warder login ${this.profile}` });
-    const timer = setTimeout(() => late.abort(error), ms);
-    const signal = AbortSignal.any([this.#over.signal, late.signal]);
-    const { promise: ended, reject } = Promise.withResolvers<never>();
-    using _listener = addAbortListener(signal, () => reject(signal.reason));
-    try {
-      return await Promise.race([work(signal), ended]);
-    } finally {
-      clearTimeout(timer);
-      late.abort(error);
-    }
+  #within<T>(ms: number, why: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = new WarderError('sign-in-failed', why, { hint: `run: warder login ${this.profile}` });
+    return within(ms, { late, over: this.#over.signal }, work);
   }
 
   async #forgetClient(issuer: string): Promise<void> {
@@ -371,7 +339,7 @@ export class SignIn {
   }
 
   #abandon(): void {
-    if (this.#phase === 'planning' || this.#phase === 'asking')
+    if (this.phase === 'planning' || this.phase === 'asking')
       this.cancel('nobody waits for the sign-in any more');
   }
 
@@ -380,47 +348,8 @@ export class SignIn {
     this.#error = error;
     this.#over.abort(error);
     this.#agreed.reject(error);
-    this.#enter('failed');
+    this.#phases.enter('failed');
   }
-
-  #enter(phase: Phase): void {
-    if (this.isOver) return;
-    this.#phase = phase;
-    this.#notify();
-  }
-
-  #notify(): void {
-    for (const listener of [...this.#listeners]) listener();
-  }
-}
-
-/** What is stored after a sign-in. */
-function recordOf({
-  plan,
-  signedIn,
-  client,
-  now,
-}: {
-  readonly plan: Plan;
-  readonly signedIn: SignedIn;
-  readonly client: ClientParts['client'];
-  readonly now: number;
-}): Omit<AccountRecord, 'serial'> {
-  const { tokens, registration, identity } = signedIn;
-  return {
-    ...client.fit,
-    resource: plan.discovery.resource,
-    authorizationServer: plan.discovery.server,
-    trust: plan.trust,
-    registration: storable(registration),
-    tokens,
-    identity,
-    obtained: now,
-    signedIn: now,
-    wanted: plan.scopes ?? [],
-    sent: undefined,
-    ended: undefined,
-  };
 }
 
 /** The one who waited has given up. */

@@ -7,6 +7,7 @@ import { endsInNumber, normalizeName } from './host.ts';
 import type { ProfileFile } from './schema.ts';
 import { detectSecret } from './variable.ts';
 
+type Problem = readonly [message: string, hint?: string];
 type Report = (path: Path, message: string, hint?: string) => void;
 
 /** Well-known ports of other protocols than HTTPS. */
@@ -65,12 +66,30 @@ export function checkRemote(file: ProfileFile, report: Report): void {
   const isLoopbackOpen = loopback === true;
   const problem = urlProblem(server.url, isLoopbackOpen) ?? secretInUrl(server.url);
   if (problem !== undefined) report(['server', 'url'], ...problem);
+  if (isLoopbackOpen && ![server.url, ...namedIssuers(auth)].some(isOnThisMachine))
+    report(['insecure-loopback'], ...OPENED_FOR_OTHERS);
   checkHeaders(server.headers ?? {}, report);
   if (auth !== undefined) checkAuth(auth, isLoopbackOpen, report);
   for (const [index, range] of (ranges ?? []).entries()) {
     const wrong = privateRangeProblem(range);
     if (wrong !== undefined) report(['allow-private', index], wrong);
   }
+}
+
+/** A server elsewhere that may name this machine in its metadata reaches every program here. */
+const OPENED_FOR_OTHERS: Problem = [
+  'is for a server on this machine, and this one is elsewhere',
+  'remove it; if the authorization server is on this machine, name it as "issuer" under "auth"',
+];
+
+function namedIssuers(auth: AuthFile | undefined): string[] {
+  const own = auth !== undefined && 'issuer' in auth ? auth.issuer : undefined;
+  const identity = auth?.type === 'enterprise' ? auth.identity.issuer : undefined;
+  return [own, identity].filter((issuer) => issuer !== undefined);
+}
+
+function isOnThisMachine(url: string): boolean {
+  return isLoopbackHost(URL.parse(url)?.hostname ?? '');
 }
 
 /** What the URL of a Client ID Metadata Document is. */
@@ -80,8 +99,6 @@ export const DOCUMENT_URL_RULE = 'must be an https URL with a path and no query'
 export function isDocumentUrl(text: string): boolean {
   return urlProblem(text, false) === undefined && /^https:\/\/[^/?#]+\/[^?#]+$/.test(text);
 }
-
-type Problem = readonly [message: string, hint?: string];
 
 const EXPANDED: Problem = [
   'contains "${": nothing is expanded here, so that no file can send away what is in the environment',

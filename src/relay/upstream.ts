@@ -4,6 +4,7 @@
 import type { Oversize } from '../json/lines.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { HostDialog } from './consent.ts';
+import type { Listed } from './trust.ts';
 
 /** A message to a server: one JSON text, and what a transport may have to say of it beside. */
 export interface Outgoing {
@@ -88,8 +89,8 @@ export interface Upstream {
   readonly mayWait: boolean;
   /** Whether requests that act may go to it. If not, it is to be prepared first: a person may have to sign in. */
   readonly isReady: boolean;
-  /** A tool of Warder's own that its lists hold: neither policy nor trust judge it. */
-  readonly ownTool: string | undefined;
+  /** A tool of Warder's own that its lists may hold: neither policy nor trust judge it. All calls of the name are its own. */
+  readonly ownTool: Listed | undefined;
   /**
    * Has the server ready. `waits` is called with what that waits for; `dialog` is that of the host for the request that waits.
    * Settles with why it is not ready, if it is not; never rejects.

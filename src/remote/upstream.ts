@@ -3,12 +3,14 @@
 // guarded turns, never from within one of its own calls.
 import type { Ending } from '../os/spawn.ts';
 import type { HostDialog } from '../relay/consent.ts';
+import type { Listed } from '../relay/trust.ts';
 import type { Outgoing, Upstream, UpstreamListener, UpstreamParts } from '../relay/upstream.ts';
 import { SIGN_IN_TOOL } from '../wire/sign-in-tool.ts';
 import type { PipeOpeners, Verdicts } from './era/arbitration.ts';
 import { Connection } from './era/connection.ts';
 import { incoming, paramsOf, responseMessage } from './era/messages.ts';
 import { CALL, DISCOVER, type Era, FIRST_OWN_ID, INITIALIZE, versionOf } from './era/protocol.ts';
+import { signInTool } from './offline/sign-in-tool.ts';
 import type { OfflineRecord } from './offline-record.ts';
 import type { PipeParts, RemoteMessage } from './pipe.ts';
 
@@ -51,6 +53,7 @@ export class RemoteUpstream implements Upstream {
   readonly #gone = Promise.withResolvers<Ending>();
   readonly #parts: RemoteUpstreamParts;
   readonly #guard: UpstreamParts['guard'];
+  readonly #signInTool: Listed;
   #listener = IGNORE;
   #isListening = false;
   #paused = false;
@@ -72,6 +75,7 @@ export class RemoteUpstream implements Upstream {
     this.#parts = parts;
     this.#guard = guard;
     this.gone = this.#gone.promise;
+    this.#signInTool = { name: SIGN_IN_TOOL, definition: signInTool(parts.pipe.server.host) };
     parts.pipe.authorizer.onChange(() => this.#guard.run(() => this.#connection?.authorizerChanged()));
   }
 
@@ -81,8 +85,8 @@ export class RemoteUpstream implements Upstream {
     this.#schedule();
   }
 
-  get ownTool(): string | undefined {
-    return this.#connection?.showsTool === true ? SIGN_IN_TOOL : undefined;
+  get ownTool(): Listed | undefined {
+    return this.#connection?.showsTool === true ? this.#signInTool : undefined;
   }
 
   get isReady(): boolean {

@@ -63,7 +63,7 @@ export class Verdicts {
   /** Notes the tool that a call acts on. */
   nameTool(call: Call, name: string): void {
     const known = this.#known.get(name);
-    call.isOwn = name === this.#options.current.upstream.ownTool;
+    call.isOwn = name === this.#options.current.upstream.ownTool?.name;
     call.targets = known?.targets ?? [{ kind: 'tools', name }];
     call.shown = known?.shown ?? this.show(name);
   }

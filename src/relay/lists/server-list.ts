@@ -9,7 +9,7 @@ import { MAX_NAME } from '../../policy/decide.ts';
 import type { Budgets } from '../budgets.ts';
 import type { Work } from '../flow/slices.ts';
 import type { ListShape } from '../listed-kinds.ts';
-import type { Trust } from '../trust.ts';
+import type { Listed, Trust } from '../trust.ts';
 import type { Current } from '../upstream/current.ts';
 import { type OwnRequests, ownParams } from '../upstream/own-requests.ts';
 import type { Replay } from '../upstream/replay.ts';
@@ -247,15 +247,23 @@ export class ServerList {
     const { trust, current } = this.#options;
     let begins = isFirst;
     return (all, isLast) => {
-      const { ownTool } = current.upstream;
-      const isOwn = (name: string): boolean => this.shape.kind === 'tools' && name === ownTool;
-      const entries = ownTool === undefined ? all : all.filter(({ name }) => !isOwn(name));
+      const ownTool = this.shape.kind === 'tools' ? current.upstream.ownTool : undefined;
+      // By every byte of it: a server's tool of the name, whose words are the server's, is a tool like any other.
+      const entries = ownTool === undefined ? all : all.filter((entry) => !isSame(entry, ownTool));
+      const isOwn = (name: string): boolean =>
+        name === ownTool?.name && !entries.some((entry) => entry.name === name);
       const held = trust.listed(this.shape.kind, entries, begins, isLast);
       begins = false;
       const { blocked } = trust;
       for (const { name } of entries) if (blocked !== undefined || held.has(name)) heldBack.add(name);
       if (blocked !== undefined) return ALL;
-      return hidden === undefined ? held : { has: (name) => held.has(name) || hidden(name) };
+      return hidden === undefined
+        ? held
+        : { has: (name) => held.has(name) || (hidden(name) && !isOwn(name)) };
     };
   }
+}
+
+function isSame(entry: Listed, { name, definition }: Listed): boolean {
+  return entry.name === name && entry.definition.equals(definition);
 }

@@ -50,11 +50,11 @@ export class CheckedAnswers {
 
   /** A page of a list: noted, and without what is held back or denied. */
   page(call: Call, list: ServerList, { message, bytes, start, end, scanned }: ServerAnswer): void {
-    const { policy, upstream } = this.#options.current;
+    const { policy } = this.#options.current;
     const { idStart, idEnd, resultStart, resultEnd } = message;
     const hides = list.shape.kind === 'tools' && denies(policy, 'tools');
     const hidden = (name: string): boolean =>
-      name !== upstream.ownTool && decide(policy, { kind: 'tools', name, method: CALL }).decision === 'deny';
+      decide(policy, { kind: 'tools', name, method: CALL }).decision === 'deny';
     const result = { start: resultStart, end: resultEnd };
     const page = { bytes, start, end, result, find: scanned?.find, isFirst: !call.isFurtherPage };
     list.read(page, hides ? hidden : undefined, (read) => {

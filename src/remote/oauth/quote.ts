@@ -1,5 +1,6 @@
 // A server's words in a message of Warder's.
 import { escapeUnprintable } from '../../audit/printable.ts';
+import { Redactor } from '../../credential/redact.ts';
 
 /** Characters of them that are shown. */
 const MAX_WORDS = 200;
@@ -13,9 +14,10 @@ export function quote(text: string): string {
 /** What can be a token, a part of one, or one in base64 or hexadecimal. */
 const TOKEN_LIKE = /[A-Za-z0-9+_=~%-]{25,}/g;
 
-/** The same of words in an error, which may repeat what was sent: without these values, and without what looks like one. */
+/** The same of words in an error, which may repeat what was sent: without these values in any encoding, and without what looks like one. */
 export function quoteWithout(text: string, secrets: readonly string[]): string {
   const known = secrets.filter((secret) => secret !== '');
   const without = known.reduce((words, secret) => words.replaceAll(secret, '…'), text);
-  return quote(without.replace(TOKEN_LIKE, '…'));
+  const encoded = new Redactor(known.map((value) => ({ name: 'secret', value })));
+  return quote(encoded.text(without).replaceAll('[redacted:secret]', '…').replace(TOKEN_LIKE, '…'));
 }

@@ -54,6 +54,17 @@ describe('a remote server', () => {
     }
   });
 
+  test('W-REM-63 a server elsewhere gets no way to the programs of this machine', () => {
+    const text = `${withUrl('https://mcp.example.com/mcp')}\ninsecure-loopback: true`;
+    const { message, hint } = refusal(text);
+    expect(message + String(hint)).toContain('is for a server on this machine');
+    const named = `${text}\nauth: {type: oauth, issuer: "http://127.0.0.1:8080"}`;
+    expect(parse(named).server).toMatchObject({ insecureLoopback: true });
+    expect(refusal(`${text}\nauth: {type: oauth, issuer: "https://id.example.com"}`).message).toContain(
+      'is for a server on this machine',
+    );
+  });
+
   test.each([
     ['nonsense', 'must be a URL'],
     ['', 'must be a URL'],

@@ -235,7 +235,7 @@ describe('while nobody has signed in', () => {
     expect(remote.answerTo(list)?.result.tools).toMatchObject([
       { name: 'warder_sign_in', title: 'Sign in to mcp.example.com' },
     ]);
-    expect(remote.upstream.ownTool).toBe('warder_sign_in');
+    expect(remote.upstream.ownTool?.name).toBe('warder_sign_in');
     expect(ids.map((id) => remote.answerTo(id)?.result)).toEqual([
       { prompts: [] },
       { resources: [] },
@@ -342,7 +342,7 @@ describe('while nobody has signed in', () => {
     remote.authorizer.asked[0]?.waits('look at the browser');
     await settled();
     expect(remote.waits).toEqual([{ id: first, text: 'look at the browser' }]);
-    expect(remote.upstream.ownTool).toBe('warder_sign_in');
+    expect(remote.upstream.ownTool?.name).toBe('warder_sign_in');
     remote.authorizer.end(NEEDED);
     await settled();
     expect(remote.answerTo(first)?.result).toEqual({

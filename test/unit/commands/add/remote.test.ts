@@ -107,7 +107,7 @@ wrote `);
           '--allow-private',
           '10.0.0.0/8',
         ],
-        ...['--insecure-loopback', '--deny', 'delete_*', '--description', 'Notes', '--client-id', 'warder-1'],
+        ...['--deny', 'delete_*', '--description', 'Notes', '--client-id', 'warder-1'],
       ],
       { answers: daemon() },
     );
@@ -118,7 +118,6 @@ wrote `);
         headers: { 'X-Region': 'eu', 'X-Team': 'a b' },
         auth: { type: 'oauth', scopes: ['read'], clientId: 'warder-1' },
         allowPrivate: ['10.0.0.0/8'],
-        insecureLoopback: true,
       },
       policy: { tools: { 'delete_*': 'deny' } },
     });
@@ -126,8 +125,14 @@ wrote `);
       url: PLACE,
       headers: { 'X-Region': 'eu', 'X-Team': 'a b' },
       'allow-private': ['10.0.0.0/8'],
-      'insecure-loopback': true,
     });
+  });
+
+  test('on this machine, which is said', async () => {
+    using cli = new FakeCli();
+    await add(cli, ['http://127.0.0.1:8000/mcp', '--insecure-loopback'], { answers: daemon() });
+    expect(loadProfile(cli.places, 'notes').profile.server).toMatchObject({ insecureLoopback: true });
+    expect(cli.requests[0]?.params).toMatchObject({ 'insecure-loopback': true });
   });
 
   test('W-REM-61 --bearer asks for the token, stores it, and writes only its name', async () => {
@@ -217,6 +222,7 @@ describe('is refused before anybody is contacted', () => {
     [['https://10.0.0.1/mcp'], 'the URL has an address for a host', ''],
     [['http://127.0.0.1:8000/mcp'], 'the URL is on this machine', '--insecure-loopback'],
     [['https://mcp.notes.test/mcp?api_key=SECRET'], 'has a secret in its query', 'auth'],
+    [[PLACE, '--insecure-loopback'], 'insecure-loopback: is for a server on this machine', ''],
     [['./server.js'], 'the second word is no URL', 'warder add notes -- node ./server.js'],
     [['SECRET-token'], 'the second word is no URL', ''],
     [[PLACE, '--url', PLACE], 'give one URL', ''],

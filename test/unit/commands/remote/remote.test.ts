@@ -39,7 +39,7 @@ describe('check', () => {
   test('says where it connects, how it signs in, and which of it is opened', async () => {
     const output = await check(
       profile(
-        { type: 'oauth', scopes: ['read'], issuer: 'https://auth.notes.test' },
+        { type: 'oauth', scopes: ['read'], issuer: 'http://127.0.0.1:8080' },
         { 'allow-private': ['10.0.0.0/8'], 'insecure-loopback': true },
         { headers: { 'X-Region': 'eu' } },
       ),
@@ -53,7 +53,7 @@ describe('check', () => {
   auth    oauth: you sign in, in a browser that comes back to 127.0.0.1
           client: what Warder gets there: by its metadata document, or by registration
           scopes: read
-          at https://auth.notes.test only
+          at http://127.0.0.1:8080 only
   account signed in
           issuer https://auth.notes.test
           client registered

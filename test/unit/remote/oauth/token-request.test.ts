@@ -228,6 +228,21 @@ test('W-AUTH-16 an error that repeats what was sent shows nothing of it', async 
   );
 });
 
+test('W-AUTH-16 an error that repeats the head of the request shows no part of the secret in it', async () => {
+  // Its base64 has slashes, between which little enough stands to look like words.
+  const secret = '?~?>?~o?~?>?~o?~?>?~o?';
+  const client = clientOf({ authMethod: 'client_secret_basic', clientSecret: secret });
+  const basic = Buffer.from(`client-1:${secret}`).toString('base64');
+  expect(basic.split('/').every((part) => part.length < 25)).toBe(true);
+  const parts = scripted({
+    [PLACE]: failing(401, { error: 'invalid_client', error_description: `bad Basic ${basic}` }),
+  });
+  const said = await refreshTokens(parts, serverOf(), client, tokensOf()).catch((error: unknown) =>
+    String(error),
+  );
+  for (const part of basic.split('/').slice(2)) expect(said).not.toContain(part);
+});
+
 test('an error that comes as 200, with names of its own, is one', async () => {
   const codes = ['bad_refresh_token', 'incorrect_client_credentials', 'invalid_grant', 'constructor', 'odd'];
   const parts = scripted({

@@ -472,7 +472,7 @@ describe('tokens', () => {
       await session.send(mcp.url);
       keeping.revoked.add(name);
       const before = mcp.requests.length;
-      await expect(session.send(mcp.url)).rejects.toThrow(`revoked: ${name}`);
+      await expect(session.send(mcp.url)).rejects.toThrow(`"${name}" is revoked`);
       expect(mcp.requests).toHaveLength(before);
     },
   );

@@ -1,5 +1,6 @@
 // The daemon's program file: creates the real OS parts and connects the rooms. The lock, the socket and the shutdown
 // are in `control/lifecycle.ts`; this file joins what a session passes through.
+
 import { setTimeout as delay } from 'node:timers/promises';
 import manifest from '../package.json' with { type: 'json' };
 import { AuditLog } from './audit/log.ts';
@@ -18,7 +19,6 @@ import { LogSigner, opensSilently } from './credential/signing.ts';
 import { WarderError } from './errors.ts';
 import { hostHandlers } from './host/handlers.ts';
 import { userBrowser } from './os/browser.ts';
-
 import { programFile } from './os/build.ts';
 import { userDisplay } from './os/display.ts';
 import { homeFolder } from './os/home.ts';
@@ -28,6 +28,7 @@ import { retiredDaemons } from './os/retired.ts';
 import { loadSpawn } from './os/spawn.ts';
 import { userName } from './os/user.ts';
 import { PackageStore } from './package/store.ts';
+import { accountName } from './profile/auth.ts';
 import { userEnvironment } from './profile/environment.ts';
 import { Profiles } from './profile/watch.ts';
 import { chooseSandbox, weakerFindings } from './sandbox/choose.ts';
@@ -274,7 +275,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
       'login.cancel': async (params) => (await accounts())['login.cancel'](params),
       async logout(params) {
         const signedOut = await (await accounts()).logout(params);
-        sessions.revoke(`oauth/${params.profile}`);
+        sessions.revoke(accountName(params.profile));
         return signedOut;
       },
       accounts: async (params) => (await accounts()).accounts(params),

@@ -1,6 +1,8 @@
 // What changes credentials concerns the sessions of daemons that have handed over too: each change is passed on to them,
 // and their sessions count in its result. A lock or a revocation that one of them cannot be told of fails.
+
 import { askRetired, retiredDaemons } from '../os/retired.ts';
+import { accountName } from '../profile/auth.ts';
 import type { Handlers } from '../wire/control.ts';
 import type { HandOver, HandOverAnswer } from '../wire/hello.ts';
 import type { Places } from '../wire/places.ts';
@@ -45,7 +47,7 @@ export function forwardChanges<H extends Pick<Handlers, Changing>>(handlers: H, 
     },
     async logout(params) {
       const result = await handlers.logout(params);
-      await refresh(places, { credential: `oauth/${params.profile}`, revoked: true });
+      await refresh(places, { credential: accountName(params.profile), revoked: true });
       return result;
     },
   };

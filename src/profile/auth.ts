@@ -192,6 +192,17 @@ export const AUTH_VARIABLES: readonly string[] = [
   'id-token',
 ];
 
+/** What the account that a profile is signed in to is called where credentials are: in the log, and in `warder revoke`. */
+export function accountName(profile: string): string {
+  return `oauth/${profile}`;
+}
+
+/** The name of the credential that requests carry: a stored one, or the account whose tokens are got by OAuth. */
+export function carriedCredential(auth: RemoteAuth, profile: string): string | undefined {
+  if (auth.type === 'none') return undefined;
+  return auth.type === 'bearer' || auth.type === 'header' ? auth.credential.name : accountName(profile);
+}
+
 /** The stored credentials of `auth`. They are the profile's `credentials`. */
 export function authCredentials(auth: RemoteAuth): ProfileCredential[] {
   const found = ((): (ProfileCredential | undefined)[] => {

@@ -1,5 +1,6 @@
 // The user's accounts at remote servers: one keeper for all sessions and hosts. Sessions get an authorizer each; behind those
 // of one profile is one account.
+
 import type { AuditLog } from '../audit/log.ts';
 import type { Credentials } from '../credential/credentials.ts';
 import type { Locks } from '../credential/locks.ts';
@@ -7,6 +8,7 @@ import { WarderError } from '../errors.ts';
 import type { Browser } from '../os/browser.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
+import { accountName } from '../profile/auth.ts';
 import type { Profile } from '../profile/format.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Authorizer } from './authorizer.ts';
@@ -19,7 +21,7 @@ import { type Asking, OAuthAuthorizer } from './keeper/oauth-authorizer.ts';
 import { OpenAccount } from './keeper/open-account.ts';
 import { type OAuth, ProfileClient } from './keeper/profile-client.ts';
 import { renewalOf } from './keeper/renewal.ts';
-import { accountName, markOf } from './keeper/token-id.ts';
+import { markOf } from './keeper/token-mark.ts';
 import type { SignIn } from './sign-in/sign-in.ts';
 import { NOT_REVOKED, revokeAt } from './sign-in/sign-out.ts';
 

@@ -17,6 +17,8 @@ export interface RemoteMessage {
   readonly name: string;
   /** The relay's own id, of a request. */
   readonly id: number | undefined;
+  /** Of a request of Warder's own: the relay's id of the request that acts and waits for it. */
+  readonly waitedFor?: number | undefined;
 }
 
 /** A server in one era. */

@@ -1,4 +1,5 @@
 // A remote server: nothing is started, and nothing of it is on this machine but the session's side of it.
+import { accountName, carriedCredential } from '../profile/auth.ts';
 import type { Profile, RemoteServer } from '../profile/format.ts';
 import type { NamedValue, SessionContext, StartedServer, StartParts } from './started-server.ts';
 
@@ -30,7 +31,11 @@ export async function startRemoteServer(
   remote.onChange(tellSignedOut);
   tellSignedOut();
   const names = profile.credentials.map(({ name }) => name);
-  const token: Omit<NamedValue, 'value'> = { variable: 'token', name: names[0] ?? `oauth/${profile.name}` };
+  const account = accountName(profile.name);
+  const token: Omit<NamedValue, 'value'> = {
+    variable: 'token',
+    name: carriedCredential(server.auth, profile.name) ?? account,
+  };
   return {
     server: remote.server,
     gone: remote.gone,
@@ -45,7 +50,7 @@ export async function startRemoteServer(
     redact: (text) => text,
     update: (credentials) => parts.credentials.resolve(profile.name, credentials),
     revoke: (credential) => {
-      const isAccount = credential === `oauth/${profile.name}`;
+      const isAccount = credential === account;
       const isUsed = isAccount || names.includes(credential);
       const reason = isAccount ? 'the user has signed out' : `the credential "${credential}" was revoked`;
       return { cut: isUsed ? remote.cut(reason) : 0, has: false };

@@ -13,7 +13,7 @@ export interface Reach {
   readonly read: readonly string[];
   readonly write: readonly string[];
   readonly sandbox: 'on' | 'off' | 'remote';
-  /** The names of its credentials. */
+  /** The names of its credentials; of a remote server, of the one that its requests carry. */
   readonly credentials: readonly string[];
 }
 
@@ -170,13 +170,14 @@ export function isOfPolicy(kind: GrantKind): boolean {
 function shortReach({ sandbox, network, read, write, credentials }: Reach): string {
   const list = (items: readonly string[]): string => items.map((item) => escapeUnprintable(item)).join(', ');
   const use = `use ${list(credentials) || 'no credential'}`;
+  if (sandbox === 'remote')
+    return `runs on another machine; its requests carry ${list(credentials) || 'no credential'}`;
   if (sandbox === 'off') return `runs without a sandbox, may do all that you may, and ${use}`;
   const files = [
     ...(read.length > 0 ? [`read ${list(read)}`] : []),
     ...(write.length > 0 ? [`change ${list(write)}`] : []),
   ];
-  const may = sandbox === 'on' ? [`reach ${list(network) || 'no network'}`, ...files] : files;
-  return `${sandbox === 'remote' ? 'runs on another machine and ' : ''}may ${[...may, use].join('; ')}`;
+  return `may ${[`reach ${list(network) || 'no network'}`, ...files, use].join('; ')}`;
 }
 
 function reachLines({ sandbox, network, read, write, credentials }: Reach): string[] {
@@ -192,7 +193,9 @@ function reachLines({ sandbox, network, read, write, credentials }: Reach): stri
         ];
   if (write.length > 0) lines.push(`it may change ${list(write, '')}`);
   lines.push(
-    `it may use ${credentials.length === 0 ? 'no credential' : `the credentials ${list(credentials, '')}`}`,
+    sandbox === 'remote'
+      ? `its requests carry ${list(credentials, 'no credential')}`
+      : `it may use ${credentials.length === 0 ? 'no credential' : `the credentials ${list(credentials, '')}`}`,
   );
   return lines;
 }

@@ -26,10 +26,19 @@ export class OwnRequests {
     return this.#nextId();
   }
 
-  /** Sends one; `done` is called once, unless it is forgotten. `name`: of the task that it is about. */
-  ask(id: number, method: string, params: Buffer | undefined, done: Done, name = ''): void {
+  /**
+   * Sends one; `done` is called once, unless it is forgotten. `name`: of the task that it is about. `waitedFor`: the id of the
+   * host's request that acts and waits for it.
+   */
+  ask(
+    id: number,
+    method: string,
+    params: Buffer | undefined,
+    done: Done,
+    { name, waitedFor }: { readonly name?: string; readonly waitedFor?: number | undefined } = {},
+  ): void {
     this.#open.set(id, done);
-    this.#send(requestMessage(id, method, params, name));
+    this.#send({ ...requestMessage(id, method, params, name), waitedFor });
   }
 
   has(id: number): boolean {

@@ -272,7 +272,7 @@ export class ServerCalls {
   #cancelAtServer({ wire, task }: Open, reason: string | undefined): void {
     const { own, send } = this.#parts;
     if (typeof task === 'object')
-      own.ask(own.next(), 'tasks/cancel', json({ taskId: task.id }), () => {}, task.id);
+      own.ask(own.next(), 'tasks/cancel', json({ taskId: task.id }), () => {}, { name: task.id });
     else send(notificationMessage(CANCELLED, json({ requestId: wire, reason })));
   }
 

@@ -1,5 +1,7 @@
 // The handshake with a server of the session era, made with what the first request of a host of the stateless era says of it.
-// Requests wait until it is done.
+// Requests wait until it is done; a person may have to sign in for it, if one of them acts.
+import type { ErrorCode } from '../../errors.ts';
+import { isAnsweredOffline } from '../offline/answers.ts';
 import type { RemoteMessage } from '../pipe.ts';
 import { clientForOther, serverForOther } from './capabilities.ts';
 import {
@@ -73,7 +75,10 @@ export class SessionHandshake {
   /** Has the session opened, for which a request waits. */
   wait(message: RemoteMessage, { json: line, envelope }: Incoming): void {
     this.#waiting.push(message);
-    if (this.#opening !== undefined) return;
+    if (this.#opening === undefined) this.#open(message, { json: line, envelope });
+  }
+
+  #open({ id, method }: RemoteMessage, { json: line, envelope }: Incoming): void {
     const meta = metaIn(line, paramsOf(envelope));
     const capabilities = memberIn(line, meta, CAPABILITIES);
     const info = memberIn(line, meta, CLIENT);
@@ -83,8 +88,9 @@ export class SessionHandshake {
       clientInfo: info === undefined ? UNNAMED : textOf(line, info),
     });
     const { own } = this.#parts;
+    const waitedFor = isAnsweredOffline(method) ? undefined : id;
     this.#opening = own.next();
-    own.ask(this.#opening, INITIALIZE, params, (answer) => this.#answered(answer));
+    own.ask(this.#opening, INITIALIZE, params, (answer) => this.#answered(answer, waitedFor), { waitedFor });
   }
 
   /** The host takes a request back. False: it does not wait. */
@@ -115,14 +121,21 @@ export class SessionHandshake {
   fail(answer: (id: number) => Buffer): void {
     const waiting = this.#waiting;
     this.forget();
-    for (const { id } of waiting) if (id !== undefined) this.#parts.toHost(answer(id));
+    this.#failEach(waiting, answer);
   }
 
-  #answered(answer: OwnAnswer): void {
+  #failEach(messages: readonly RemoteMessage[], answer: (id: number) => Buffer): void {
+    for (const { id } of messages) if (id !== undefined) this.#parts.toHost(answer(id));
+  }
+
+  /** `waitedFor`: the request that a person could be asked for. */
+  #answered(answer: OwnAnswer, waitedFor: number | undefined): void {
     const fault = 'error' in answer ? answer.line : this.#introduce(answer.result);
     if (fault !== undefined) {
       const message = incoming(fault);
-      this.fail((id) => withId(message, id));
+      const isUnasked = waitedFor === undefined && 'error' in answer && needsSignIn(answer.error);
+      if (isUnasked) this.#openForActing((id) => withId(message, id));
+      else this.fail((id) => withId(message, id));
       return;
     }
     const { send, goOn } = this.#parts;
@@ -131,6 +144,19 @@ export class SessionHandshake {
     this.#isOpen = true;
     send(notificationMessage(INITIALIZED));
     for (const message of waiting) goOn(message);
+  }
+
+  /** Nobody has signed in: what acts has the session opened once more, so that a person is asked; the rest fails. */
+  #openForActing(answer: (id: number) => Buffer): void {
+    const waiting = this.#waiting;
+    this.forget();
+    this.#waiting = waiting.filter(({ method }) => !isAnsweredOffline(method));
+    const [first] = this.#waiting;
+    if (first !== undefined) this.#open(first, incoming(first.json));
+    this.#failEach(
+      waiting.filter(({ method }) => isAnsweredOffline(method)),
+      answer,
+    );
   }
 
   /** Takes what the server says of itself. Returns an error if no session can be had with it. */
@@ -150,4 +176,11 @@ export class SessionHandshake {
     this.#instructions = member('instructions');
     return undefined;
   }
+}
+
+const SIGN_IN_NEEDED: ErrorCode = 'sign-in-needed';
+
+/** Whether an error, a JSON text, says that nobody has signed in. */
+function needsSignIn(error: Buffer): boolean {
+  return shortText(error, memberIn(error, memberIn(error, whole(error), 'data'), 'code')) === SIGN_IN_NEEDED;
 }

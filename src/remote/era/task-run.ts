@@ -68,7 +68,9 @@ export class TaskRun {
 
   #send(method: string, members: Record<string, Buffer>, done: (answer: OwnAnswer) => void): void {
     const { own, params } = this.#parts;
-    own.ask(own.next(), method, params(objectOf({ taskId: this.#id, ...members })), done, this.#name);
+    own.ask(own.next(), method, params(objectOf({ taskId: this.#id, ...members })), done, {
+      name: this.#name,
+    });
   }
 
   #later(task: Buffer): void {

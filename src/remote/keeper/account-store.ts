@@ -1,6 +1,7 @@
 // Where accounts are kept: one blob of the credential store for each profile, one for each authorization server's
 // registration. Several daemons may live (one that has handed over keeps its sessions), and a keychain has no transactions:
 // whoever changes a blob holds its account's lock.
+
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import * as z from 'zod';
 import type { Credentials } from '../../credential/credentials.ts';
 import { WarderError } from '../../errors.ts';
 import { awaitLock, ownerOf } from '../../os/lock.ts';
+import { accountName } from '../../profile/auth.ts';
 import type { ClientRegistration } from '../oauth/registration.ts';
 import { type AccountRecord, parseRecord, renderRecord } from './account-record.ts';
 
@@ -53,7 +55,7 @@ export function openAccountStore({ credentials, state }: AccountStoreParts): Acc
   const home = createHash('sha256').update(state).digest('hex').slice(0, 16);
   const folder = join(state, 'remote');
   const blobs = () => credentials.store().blobs;
-  const accountName = (profile: string): string => `oauth/${profile}@${home}`;
+  const blobName = (profile: string): string => `${accountName(profile)}@${home}`;
   const clientName = (issuer: string): string =>
     `oauth-client/${createHash('sha256').update(issuer).digest('hex')}@${home}`;
   const readClient = async (issuer: string): Promise<KeptClient | undefined> => {
@@ -65,11 +67,11 @@ export function openAccountStore({ credentials, state }: AccountStoreParts): Acc
   };
   return {
     async read(profile, prompt) {
-      const bytes = await blobs().get(accountName(profile), { prompt });
+      const bytes = await blobs().get(blobName(profile), { prompt });
       return bytes && parseRecord(bytes, profile);
     },
-    write: (profile, record) => blobs().set(accountName(profile), renderRecord(record), { prompt: false }),
-    remove: (profile) => blobs().remove(accountName(profile)),
+    write: (profile, record) => blobs().set(blobName(profile), renderRecord(record), { prompt: false }),
+    remove: (profile) => blobs().remove(blobName(profile)),
     async lock(profile, signal) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const path = join(folder, `${profile}.lock`);

@@ -1,13 +1,15 @@
 // What authorizes the requests of one session where tokens are got by OAuth. A refusal is answered in this order: the newest
 // token, a refresh, a sign-in; a request that needs more scopes steps up, a few times.
+
 import { WarderError } from '../../errors.ts';
+import { accountName } from '../../profile/auth.ts';
 import { type Authorized, type Authorizer, type RefusedAnswer, signInNeeded } from '../authorizer.ts';
 import { type Challenge, parseChallenge } from '../oauth/challenge.ts';
 import { StepUps } from '../oauth/scopes.ts';
 import type { Waiting } from '../sign-in/sign-in.ts';
 import type { AccountRecord } from './account-record.ts';
 import type { OpenAccount } from './open-account.ts';
-import { accountName, markOf } from './token-id.ts';
+import { markOf } from './token-mark.ts';
 
 /** A session's side of questions. */
 export type Asking = Pick<Waiting, 'ask'>;

@@ -1,7 +1,8 @@
 // An account as the daemon has it open: its tokens, the client that it is used as, and the one sign-in that may be under way.
+
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
-import { authCredentials } from '../../profile/auth.ts';
+import { accountName, authCredentials } from '../../profile/auth.ts';
 import type { Challenge } from '../oauth/challenge.ts';
 import type { SignInWish } from '../sign-in/plan.ts';
 import { SignIn, type SignInParts, type Waiting } from '../sign-in/sign-in.ts';
@@ -10,7 +11,6 @@ import type { EndReason } from './account-record.ts';
 import { BackOff } from './back-off.ts';
 import type { ProfileClient } from './profile-client.ts';
 import { RecentValues } from './recent-values.ts';
-import { accountName } from './token-id.ts';
 
 export interface OpenAccountParts {
   readonly account: Account;

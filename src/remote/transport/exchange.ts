@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { WarderError } from '../../errors.ts';
 import type { Authorized } from '../authorizer.ts';
 import type { HttpRequest, HttpResponse } from '../http/client.ts';
-import type { AuthorizedRequest, PipeParts } from '../pipe.ts';
+import type { AuthorizedRequest, PipeParts, RemoteMessage } from '../pipe.ts';
 import { discard } from './body.ts';
 
 export interface ExchangeRequest extends Omit<HttpRequest, 'headers'> {
@@ -12,6 +12,8 @@ export interface ExchangeRequest extends Omit<HttpRequest, 'headers'> {
   readonly headers: Readonly<Record<string, string>>;
   /** The relay's id of the message, if it is a request. */
   readonly id: number | undefined;
+  /** The relay's id of the request that waits for this one, which is Warder's own. */
+  readonly waitedFor?: number | undefined;
   /** A request of the host that does something: a person may be asked for it. */
   readonly acts: boolean;
 }
@@ -37,6 +39,12 @@ export function isRepeatable(method: string): boolean {
 
 export function acts(method: string): boolean {
   return ACTS.test(method);
+}
+
+/** Whose the message of an exchange is, and whether a person may be asked for it. */
+export function purposeOf(message?: RemoteMessage): Pick<ExchangeRequest, 'id' | 'waitedFor' | 'acts'> {
+  const { kind, id, method = '', waitedFor } = message ?? {};
+  return { id, waitedFor, acts: kind === 'request' && (acts(method) || waitedFor !== undefined) };
 }
 
 /** The response, whatever its status but 401 and 403. Rejects with a WarderError, or the signal's reason. */
@@ -92,7 +100,7 @@ async function send(
 
 async function askAgain(
   { authorizer, listener }: ExchangeParts,
-  { url, method, id, signal, acts }: ExchangeRequest,
+  { url, method, id, waitedFor, signal, acts }: ExchangeRequest,
   sent: Authorized,
   { status, headers }: HttpResponse,
   attempt: number,
@@ -116,7 +124,7 @@ async function askAgain(
       method,
       url,
       signal,
-      id,
+      id: waitedFor ?? id,
       acts,
       waits,
     });

@@ -1,7 +1,7 @@
 // A session at a server of the session era, and one HTTP exchange in it.
 import type { HttpResponse } from '../http/client.ts';
 import type { PipeParts, RemoteMessage } from '../pipe.ts';
-import { acts, exchange, isRepeatable } from './exchange.ts';
+import { exchange, isRepeatable, purposeOf } from './exchange.ts';
 
 export interface Session {
   /** Undefined where the server gives none. */
@@ -47,8 +47,7 @@ export function exchangeInSession(
     headTime,
     repeatable: method !== 'POST' || isRepeatable(message?.method ?? ''),
     lane: message?.kind === 'request' ? 'requests' : 'control',
-    id: message?.id,
-    acts: message?.kind === 'request' && acts(message.method),
+    ...purposeOf(message),
     ...(onSent !== undefined && { onSent }),
   });
 }

@@ -8,7 +8,7 @@ import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
 import { Answers } from './answers.ts';
 import { discard, isEventStream, readEvents } from './body.ts';
 import { CANCELLED, cancelledId } from './cancellation.ts';
-import { acts, exchange, isRepeatable } from './exchange.ts';
+import { exchange, isRepeatable, purposeOf } from './exchange.ts';
 import { failure, refusalFor, statusProblem } from './failure.ts';
 import { Flow } from './flow.ts';
 import { type OpenRequest, OpenRequests } from './open-requests.ts';
@@ -89,8 +89,7 @@ export class SsePipe implements Pipe {
         headTime: NOTICE_TIME,
         repeatable: isRepeatable(message.method),
         lane: 'requests',
-        id: message.id,
-        acts: message.kind === 'request' && acts(message.method),
+        ...purposeOf(message),
       });
       discard(body);
       if (status > 299) throw statusProblem(this.#parts.server, status);
@@ -118,8 +117,7 @@ export class SsePipe implements Pipe {
       headTime: NOTICE_TIME,
       repeatable: true,
       lane: 'control',
-      id: request?.id,
-      acts: false,
+      ...purposeOf(request?.message),
     });
     if (!isEventStream(response)) {
       response.body.destroy();

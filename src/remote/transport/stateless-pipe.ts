@@ -12,7 +12,7 @@ import { Answers } from './answers.ts';
 import { discard, isEventStream, mediaType, readEvents } from './body.ts';
 import { CANCELLED, cancelledId } from './cancellation.ts';
 import { deniesStateless } from './era-evidence.ts';
-import { acts, exchange, isRepeatable } from './exchange.ts';
+import { exchange, isRepeatable, purposeOf } from './exchange.ts';
 import { errorCodeIn, failure, refusalFor } from './failure.ts';
 import { Flow } from './flow.ts';
 import { type OpenRequest, OpenRequests } from './open-requests.ts';
@@ -205,7 +205,7 @@ export class StatelessPipe implements Pipe {
     params: Readonly<Record<string, string>>,
     onSent?: () => void,
   ): Promise<HttpResponse> {
-    const { json, method, kind, id } = message;
+    const { json, method, kind } = message;
     if (json.length <= SEARCHED || this.#version === undefined)
       this.#version = versionOf(json) ?? this.#version;
     return exchange(this.#parts, {
@@ -223,8 +223,7 @@ export class StatelessPipe implements Pipe {
       headTime,
       repeatable: isRepeatable(method),
       lane: kind === 'request' ? 'requests' : 'control',
-      id,
-      acts: kind === 'request' && acts(method),
+      ...purposeOf(message),
       ...(onSent !== undefined && { onSent }),
     });
   }

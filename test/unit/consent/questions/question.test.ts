@@ -106,7 +106,7 @@ test('a dialog shows a question whole, or not at all', () => {
     'It runs without a sandbox, may do all that you may, and use github/token.',
   );
   expect(of({ sandbox: 'remote', network: [], write: [] })).toBe(
-    'It runs on another machine and may use github/token.',
+    'It runs on another machine; its requests carry github/token.',
   );
   expect(of({ write: ['/x'.repeat(50)] })).toBeUndefined();
   expect(dialogText({ ...question, arguments: JSON.stringify({ a: 'x'.repeat(100) }) })).toBeUndefined();

@@ -35,6 +35,8 @@ async function opened(host: object = HOST): Promise<FakeRemote> {
   return remote;
 }
 
+const NEEDED = { code: 'sign-in-needed', hint: 'run: warder login notes' };
+
 /** Calls a tool, in the middle of which the server asks. Returns the call's result, which asks the host. */
 async function asked(remote: FakeRemote, params: object = {}): Promise<Seen['result']> {
   const id = remote.request('tools/call', {
@@ -58,6 +60,34 @@ const replies = ({ sent }: FakePipe): Seen[] =>
   sent.filter(({ kind }) => kind === 'response').map(({ json }) => JSON.parse(json.toString()) as Seen);
 
 describe('the session', () => {
+  test('a person may be asked to sign in for it where what waits for it acts [W-REM-25]', async () => {
+    const remote = fresh();
+    const call = remote.request('tools/call', { name: 'add', arguments: {}, _meta: meta(HOST) });
+    const { pipe } = remote;
+    expect(pipe.sent.map(({ method, waitedFor }) => [method, waitedFor])).toEqual([['initialize', call]]);
+    pipe.answer(pipe.last('initialize').id, INTRODUCTION);
+    expect(pipe.sent.at(-1)).toMatchObject({ method: 'tools/call', id: call });
+    expect(pipe.sent.at(-1)?.waitedFor).toBeUndefined();
+  });
+
+  test('that was to be opened for a list is opened once more for a call that waits, which a person is asked for', async () => {
+    const remote = fresh();
+    const list = remote.request('tools/list', { _meta: meta(HOST) });
+    const call = remote.request('tools/call', { name: 'add', arguments: {}, _meta: meta(HOST) });
+    const { pipe } = remote;
+    expect(pipe.sent.map(({ waitedFor }) => waitedFor)).toEqual([undefined]);
+    pipe.refuse(pipe.last('initialize').id, -32010, NEEDED);
+    expect(remote.answerTo(call)).toBeUndefined();
+    expect(pipe.sent.map(({ waitedFor }) => waitedFor)).toEqual([undefined, call]);
+    await settled();
+    expect(remote.answerTo(list)?.error.data).toEqual(NEEDED);
+    // Once more, and no more often.
+    pipe.refuse(pipe.last('initialize').id, -32010, NEEDED);
+    await settled();
+    expect(remote.answerTo(call)?.error.data).toEqual(NEEDED);
+    expect(pipe.count('initialize')).toBe(2);
+  });
+
   test('is opened by what the first request says of its host; what waits for it goes on then', async () => {
     const remote = fresh();
     const first = remote.request('tools/list', {

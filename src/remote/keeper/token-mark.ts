@@ -1,4 +1,5 @@
-// What an account and its tokens are called where credentials are.
+// What the tokens of an account are in the log.
+import { accountName } from '../../profile/auth.ts';
 import type { TokenMark } from '../authorizer.ts';
 import { tokenDigest } from '../oauth/token-check.ts';
 import type { AccountRecord } from './account-record.ts';
@@ -13,9 +14,4 @@ export function markOf(profile: string, { tokens, serial }: AccountRecord): Toke
     ...(tokens.scopes !== undefined && { scopes: tokens.scopes.join(' ') }),
     token: tokenDigest(tokens.accessToken),
   };
-}
-
-/** In the log, and in `warder revoke`. */
-export function accountName(profile: string): string {
-  return `oauth/${profile}`;
 }

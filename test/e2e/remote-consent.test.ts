@@ -5,6 +5,7 @@ import { Client } from '../fixtures/client.ts';
 import type { Home } from '../fixtures/home.ts';
 import { type Authorization, startAuthorization } from '../fixtures/remote/authorization.ts';
 import { type RemoteMcp, startMcp } from '../fixtures/remote/mcp.ts';
+import { meta } from '../fixtures/remote/pipes.ts';
 import { textOf } from '../fixtures/remote/place.ts';
 import { RemoteHome } from '../fixtures/remote/signing-in.ts';
 
@@ -191,3 +192,21 @@ test('W-REM-44 a server that lists a tool by the name of Warder’s own has it j
   expect(listed).toContain('echo');
   expect(listed).not.toContain('warder_sign_in');
 });
+
+test.each(['session', 'stateless'] as const)(
+  'W-REM-40 a host of 2026-07-28 whose first message is a call waits for the sign-in, whatever the server speaks: %s',
+  async (era) => {
+    await using authorization = await startAuthorization();
+    await using server = await startMcp({ era, guard: (resource) => authorization.guard(resource) });
+    await using remote = await RemoteHome.open();
+    const { home } = remote;
+    remote.profile('remote', server.url);
+    await using _watch = await watch(home);
+    await using host = home.run('remote');
+    const call = host.request('tools/call', { name: 'echo', arguments: { text: 'first' }, _meta: meta() });
+    const question = await answers(home);
+    expect(question).toMatchObject({ kind: 'sign-in' });
+    await remote.visit();
+    expect((await call).result.content[0].text).toBe('first');
+  },
+);

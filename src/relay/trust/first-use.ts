@@ -2,6 +2,7 @@
 // once. See trust.ts.
 import type { Budgets } from '../budgets.ts';
 import type { Calls } from '../calls.ts';
+import { prepareServer } from '../consent/preparation.ts';
 import type { ConsentOutcome, HostDialog, OpenConsent } from '../consent.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import { READ } from '../methods.ts';
@@ -41,6 +42,8 @@ const FAULT = {
 export class FirstUse {
   readonly #options: FirstUseOptions;
   #preparing: Promise<string | undefined> | undefined;
+  /** What was listed is not the server's own: nobody has signed in to it. */
+  #isForeign = false;
 
   constructor(options: FirstUseOptions) {
     this.#options = options;
@@ -66,8 +69,12 @@ export class FirstUse {
     const ask = async (): Promise<ConsentOutcome> => {
       const { trust, onFault } = this.#options;
       try {
-        const fault = trust.firstUse === 'baseline' ? await this.#prepare() : undefined;
-        if (fault !== undefined) return unlisted(fault);
+        if (trust.firstUse === 'baseline') {
+          const refused = await this.#listOf(dialog, (preparation) => {
+            open = preparation;
+          });
+          if (refused !== undefined) return refused;
+        }
         if (isWithdrawn) return WITHDRAWN;
         if (trust.firstUse === undefined) return AGREED;
         open = trust.ask(call, dialog);
@@ -92,6 +99,29 @@ export class FirstUse {
         open?.withdraw();
       },
     };
+  }
+
+  /**
+   * Has the server list all that is not known of it; where that shows that a person has to sign in first, once more after that.
+   * `opened` is called with what waits for it. Settles with why not.
+   */
+  async #listOf(
+    dialog: HostDialog | undefined,
+    opened: (preparation: OpenConsent) => void,
+  ): Promise<ConsentOutcome | undefined> {
+    const { current, lists } = this.#options;
+    let fault = await this.#prepare();
+    if (!current.upstream.isReady) {
+      this.#isForeign = true;
+      const preparation = prepareServer(current.upstream, dialog);
+      opened(preparation);
+      const outcome = await preparation.outcome;
+      if (outcome.decision !== 'allow') return outcome;
+      if (this.#isForeign) lists.invalidate();
+      this.#isForeign = false;
+      fault = await this.#prepare();
+    }
+    return fault === undefined ? undefined : unlisted(fault);
   }
 
   /** Has the server list all that is not known of it. Settles with why that failed. */

@@ -62,7 +62,7 @@ export async function signIn(
 
 function printQuestion({ terminal }: Context, { lines, warnings }: ShownLogin): void {
   const [first = '', ...rest] = lines;
-  terminal.err(`${terminal.paint('bold', 'sign in')} ${first}`);
+  terminal.err(terminal.paint('bold', first));
   for (const line of rest) terminal.err(`  ${line}`);
   for (const warning of warnings) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${warning}`);
 }

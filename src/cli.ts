@@ -6,7 +6,7 @@ import manifest from '../package.json' with { type: 'json' };
 import type { Context } from './commands/command.ts';
 import { repairLaunchCommand } from './commands/launch-command.ts';
 import { openTerminal } from './commands/terminal.ts';
-import { verbs } from './commands/verbs.ts';
+import { otherNames, verbNamed, verbs } from './commands/verbs.ts';
 import { EXIT, WarderError } from './errors.ts';
 import { homeFolder } from './os/home.ts';
 import { suggest } from './profile/suggestion.ts';
@@ -68,7 +68,9 @@ async function complete(argv: string[]): Promise<void> {
   delete process.env.SHELL;
   delete process.env.ZSH_NAME;
   const words = argv.slice(1);
-  const { program, context, word } = await buildProgram(argv, true);
+  // yargs completes after a verb's own name only. The word that is being typed stays.
+  if (words.length > 1) words[0] = verbNamed(words[0] ?? '');
+  const { program, context, word } = await buildProgram([COMPLETIONS_FLAG, ...words], true);
   const kind = verbs[word ?? '']?.completes;
   const names = async (current: string): Promise<string[]> => {
     const first = kind === 'profile below' ? 3 : 2;
@@ -137,7 +139,8 @@ async function buildProgram(
   const end = argv.indexOf('--');
   const ownWords = end < 0 ? argv : argv.slice(0, end);
   const context = contextOf(ownWords);
-  const word = ownWords.find((candidate) => !candidate.startsWith('-'));
+  const first = ownWords.find((candidate) => !candidate.startsWith('-'));
+  const word = first === undefined ? undefined : verbNamed(first);
   const program = yargs(argv)
     .scriptName('warder')
     .usage(
@@ -147,6 +150,7 @@ async function buildProgram(
     .help('help', 'print this help')
     .alias('help', 'h')
     .version('version', 'print the version', manifest.version)
+    .alias('version', 'v')
     .example(
       'warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js',
       'a server with a sealed token',
@@ -165,9 +169,9 @@ async function buildProgram(
     });
   // To complete a word yargs parses those before it, and would run the command that they make up.
   if (completing) program.middleware(() => new Promise<never>(() => {}), true);
-  for (const [name, { summary, register }] of Object.entries(verbs)) {
-    if (name === word) await register(program, context);
-    else program.command(name, summary);
+  for (const [name, verb] of Object.entries(verbs)) {
+    if (name === word) await verb.register(program, context);
+    else program.command([name, ...otherNames(verb)], verb.summary);
   }
   return { program, context, word };
 }

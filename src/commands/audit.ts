@@ -20,6 +20,9 @@ import type { Context } from './command.ts';
 /** Characters per write of `export`. */
 const CHUNK_LENGTH = 65536;
 
+/** The longest name of an event that is written often. */
+const EVENT_WIDTH = 16;
+
 /** How often `tail` polls, in milliseconds. */
 const POLL_INTERVAL = 150;
 
@@ -89,6 +92,8 @@ interface TailArguments extends FilterArguments {
 }
 
 function tailCommand({ places, terminal, json }: Context): CommandModule<object, TailArguments> {
+  /** The longest name of a profile so far: of the records to begin with, the longest of all. */
+  let widest = 0;
   return {
     command: 'tail',
     describe: 'print records as they are written',
@@ -104,9 +109,9 @@ function tailCommand({ places, terminal, json }: Context): CommandModule<object,
         for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
         const from = await position(places.audit);
         let last = 0;
-        for (const record of args.n === 0
-          ? []
-          : await listRecords(places.audit, filter, parseLimit(args.n))) {
+        const newest = args.n === 0 ? [] : await listRecords(places.audit, filter, parseLimit(args.n));
+        widest = Math.max(0, ...newest.map(({ entry }) => recordRow(entry)[3]?.length ?? 0));
+        for (const record of newest) {
           print(record);
           last = record.entry.seq;
         }
@@ -122,7 +127,8 @@ function tailCommand({ places, terminal, json }: Context): CommandModule<object,
       return;
     }
     const [, time = '', event = '', profile = '', detail = ''] = recordRow(entry);
-    terminal.out(`${time}  ${event.padEnd(14)}  ${profile}  ${detail}`);
+    widest = Math.max(widest, profile.length);
+    terminal.out(`${time}  ${event.padEnd(EVENT_WIDTH)}  ${profile.padEnd(widest)}  ${detail}`);
   }
 }
 

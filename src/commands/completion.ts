@@ -18,6 +18,15 @@ _warder() {
 }
 compdef _warder warder
 `;
+const FISH = `# Completes warder's commands. Put it where fish looks:  warder completion fish > ~/.config/fish/completions/warder.fish
+function __warder_complete
+  set -l words (commandline -opc) (commandline -ct)
+  warder --get-yargs-completions $words[2..-1] 2>/dev/null
+end
+complete -c warder -n 'test (count (__warder_complete)) -gt 0' -f
+complete -c warder -a '(__warder_complete)'
+`;
+const SCRIPTS: Readonly<Record<string, string>> = { bash: BASH, zsh: ZSH, fish: FISH };
 
 /** `completion`: prints the completion script of a shell; by default of the shell in `SHELL`. */
 export function completionCommand({
@@ -29,15 +38,15 @@ export function completionCommand({
       yargs
         .positional('shell', {
           type: 'string',
-          choices: ['bash', 'zsh'],
+          choices: Object.keys(SCRIPTS),
           describe: 'by default your login shell',
         })
         .example('eval "$(warder completion bash)"', 'in ~/.bashrc'),
     handler({ shell = process.env.SHELL?.split('/').at(-1) ?? '' }) {
-      const script = shell === 'bash' ? BASH : shell === 'zsh' ? ZSH : undefined;
+      const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
       if (script === undefined) {
         throw new WarderError('usage', `there is no completion for the shell "${shell}"`, {
-          hint: 'name one: "warder completion bash" or "warder completion zsh"',
+          hint: 'name one: "warder completion bash", "warder completion zsh" or "warder completion fish"',
         });
       }
       terminal.text(script.trimEnd());

@@ -166,10 +166,12 @@ async function completeChoice(
   }
 
   async function pick(defaultAnswer: 1 | 2): Promise<1 | 2> {
-    const answer = (await terminal.ask(`1 or 2 [${defaultAnswer}]: `)).trim() || String(defaultAnswer);
-    if (answer === '1') return 1;
-    if (answer === '2') return 2;
-    throw new WarderError('usage', 'the answer was neither 1 nor 2', { hint: 'run "warder init" again' });
+    for (;;) {
+      const answer = (await terminal.ask(`1 or 2 [${defaultAnswer}]: `)).trim() || String(defaultAnswer);
+      if (answer === '1') return 1;
+      if (answer === '2') return 2;
+      terminal.err('type 1 or 2');
+    }
   }
 
   async function askPassphrase(exists: boolean): Promise<string> {
@@ -177,17 +179,17 @@ async function completeChoice(
       "the vault's passphrase can only be typed, and there is no terminal",
       'use "--key-file FILE" or "--systemd NAME"',
     );
-    const passphrase = await terminal.askSecret("the vault's passphrase: ");
-    if (exists) return passphrase;
-    if ([...passphrase].length < MIN_PASSPHRASE) {
-      throw new WarderError('usage', `a passphrase needs at least ${MIN_PASSPHRASE} characters`, {
-        hint: 'several words are easier to remember than a short text with special characters',
-      });
+    for (;;) {
+      const passphrase = await terminal.askSecret("the vault's passphrase: ");
+      if (exists) return passphrase;
+      if ([...passphrase].length < MIN_PASSPHRASE) {
+        terminal.err(
+          `a passphrase needs at least ${MIN_PASSPHRASE} characters: several words are easier to remember than a short text with special characters`,
+        );
+      } else if ((await terminal.askSecret('once more: ')) !== passphrase) {
+        terminal.err('the two passphrases differ: type it again');
+      } else return passphrase;
     }
-    if ((await terminal.askSecret('once more: ')) !== passphrase) {
-      throw new WarderError('usage', 'the two passphrases differ', { hint: 'run "warder init" again' });
-    }
-    return passphrase;
   }
 
   function requireTerminal(message: string, hint: string): void {

@@ -3,6 +3,7 @@ import { WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
 import { ownerOf } from '../os/lock.ts';
 import { loadValidProfiles } from '../profile/load.ts';
+import { LANDLOCK_LAYERS, REQUIRED_LAYERS } from '../sandbox/layers.ts';
 import type { PlantedPath, Result, SessionStatus, ShownAccount } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import { type OlderDaemon, olderDaemons } from './older-daemons.ts';
@@ -136,31 +137,39 @@ function printStatus(
 
 function printSessions(terminal: Terminal, sessions: readonly SessionStatus[]): void {
   terminal.out('');
+  const now = clock.now();
   terminal.table(
-    sessions.map(({ id, profile, host, server, since, calls, inflight, sandbox, network, layers }) => [
-      id,
-      profile,
-      `${host.exe?.split('/').at(-1) ?? '?'} (${host.pid})`,
-      String(server.pid ?? '-'),
-      since,
-      String(calls),
-      String(inflight),
-      sandbox === 'off' ? terminal.paint('red', 'off') : layers.includes('remote') ? 'remote' : 'on',
-      networkCell(sandbox, network),
-      layers.join(', '),
-    ]),
-    ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'IN FLIGHT', 'SANDBOX', 'NETWORK', 'LAYERS'],
+    sessions.map((session) => {
+      const { id, profile, host, server, since, calls, inflight, sandbox, network } = session;
+      return [
+        id.slice(0, SHOWN_ID),
+        profile,
+        `${host.exe?.split('/').at(-1) ?? '?'} (${host.pid})`,
+        String(server.pid ?? '-'),
+        shortTimeText(since, now),
+        inflight > 0 ? `${calls}, ${inflight} open` : String(calls),
+        sandboxCell(terminal, session),
+        networkCell(sandbox, network),
+      ];
+    }),
+    ['SESSION', 'PROFILE', 'HOST', 'SERVER', 'SINCE', 'CALLS', 'SANDBOX', 'NETWORK'],
   );
+  for (const session of sessions) {
+    const missing = missingLayers(session);
+    if (missing.length > 0)
+      terminal.out(`\nsession ${shown(session)} runs without these layers: ${missing.join(', ')}`);
+  }
   for (const session of sessions.filter(heldUp)) terminal.out(`\n${holdLine(session)}`);
-  for (const { id, profile, refused = [], held = 0, blocked = null } of sessions) {
-    if (blocked !== null) terminal.out(`\nsession ${id} (${profile}) is held back whole: ${blocked}`);
+  for (const session of sessions) {
+    const { profile, refused = [], held = 0, blocked = null } = session;
+    if (blocked !== null) terminal.out(`\nsession ${shown(session)} is held back whole: ${blocked}`);
     else if (held > 0) {
       terminal.out(
-        `\nsession ${id} (${profile}): ${pluralize(held, 'thing')} that its server lists or says held back: "warder trust diff ${profile}"`,
+        `\nsession ${shown(session)}: ${pluralize(held, 'thing')} that its server lists or says held back: "warder trust diff ${profile}"`,
       );
     }
     for (const host of refused)
-      terminal.out(`\nsession ${id} (${profile}) was refused ${refusalLine(profile, host)}`);
+      terminal.out(`\nsession ${shown(session)} was refused ${refusalLine(profile, host)}`);
   }
 }
 
@@ -179,23 +188,53 @@ function heldUp({ loop_ms, gate_loop_ms }: SessionStatus): boolean {
 }
 
 /** `session 1f2e (github) held up all others for 80 ms, by its gate for 120 ms`. */
-function holdLine({ id, profile, loop_ms, gate_loop_ms }: SessionStatus): string {
+function holdLine(session: SessionStatus): string {
+  const { loop_ms, gate_loop_ms } = session;
   const parts = [
     ...(loop_ms > SLOW_TURN ? [`for ${loop_ms} ms`] : []),
     ...(gate_loop_ms > SLOW_TURN ? [`by its gate for ${gate_loop_ms} ms`] : []),
   ];
-  return `session ${id} (${profile}) held up all others ${parts.join(', ')}`;
+  return `session ${shown(session)} held up all others ${parts.join(', ')}`;
 }
 
-/** How many network entries of a session are shown. */
+/** How many characters of a session's id are shown: as many as tell one from another. */
+const SHOWN_ID = 8;
+
+/** `1f2e3d4c (github)`. */
+function shown({ id, profile }: SessionStatus): string {
+  return `${id.slice(0, SHOWN_ID)} (${profile})`;
+}
+
+/** `full`, or which sandbox it is. */
+function sandboxCell(terminal: Terminal, session: SessionStatus): string {
+  const { sandbox, layers } = session;
+  if (sandbox === 'off') return terminal.paint('red', 'off');
+  if (layers.includes('remote')) return 'remote';
+  if (layers.includes('seatbelt-unmeasured')) return 'seatbelt';
+  if (missingLayers(session).length > 0) return terminal.paint('yellow', 'not full');
+  return layers.includes('landlock') ? 'landlock' : 'full';
+}
+
+/** The layers that a sandbox of its kind has and this one does not. What macOS does not report is not looked for. */
+function missingLayers({ sandbox, layers, network }: SessionStatus): string[] {
+  if (sandbox === 'off' || layers.includes('remote') || layers.includes('seatbelt-unmeasured')) return [];
+  const expected = layers.includes('landlock')
+    ? [...LANDLOCK_LAYERS, 'signals']
+    : [...REQUIRED_LAYERS, 'cgroups', ...(network.length > 0 ? ['egress-gate'] : [])];
+  return expected.filter((layer) => !layers.includes(layer));
+}
+
+/** How many network entries of a session are shown, and how many characters of them. */
 const MAX_LISTED = 2;
+const MAX_NETWORK = 40;
 
 /** `api.github.com, *.example.com +3`. */
 function networkCell(sandbox: 'on' | 'off', network: readonly string[]): string {
   if (sandbox === 'off') return 'all';
   if (network.length === 0) return 'none';
-  const more = network.length > MAX_LISTED ? ` +${network.length - MAX_LISTED}` : '';
-  return `${network.slice(0, MAX_LISTED).join(', ')}${more}`;
+  const listed = network.slice(0, MAX_LISTED).join(', ').length > MAX_NETWORK ? 1 : MAX_LISTED;
+  const more = network.length > listed ? ` +${network.length - listed}` : '';
+  return `${network.slice(0, listed).join(', ')}${more}`;
 }
 
 /** `github/token may have expired: api.github.com answered 401 at 19:20`, in local time. */

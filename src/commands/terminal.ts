@@ -43,6 +43,7 @@ export interface Terminal {
   ask(question: string): Promise<string>;
   /** Like `ask`, without echo. */
   askSecret(question: string): Promise<string>;
+  /** Asks until the answer is y or n; nothing is n. */
   confirm(question: string): Promise<boolean>;
   /**
    * Lets the user mark any number of options, one by one or a group at once. Returns the values that are marked, or
@@ -166,8 +167,12 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     ask: (question) => read(question, true),
     askSecret: (question) => read(question, false),
     async confirm(question) {
-      const answer = await read(`${question} [y/N] `, true);
-      return /^y(es)?$/i.test(answer.trim());
+      for (;;) {
+        const answer = (await read(`${question} [y/N] `, true)).trim();
+        if (/^y(es)?$/i.test(answer)) return true;
+        if (/^(no?)?$/i.test(answer)) return false;
+        terminal.err('type y or n');
+      }
     },
     async choose(question, groups) {
       requireTerminal();

@@ -22,9 +22,22 @@ function verb<Arguments>(
     summary,
     completes: names,
     async register(program, context) {
-      program.command({ ...(await load())(context), describe: summary });
+      program.command({ ...(await load())(context), describe: summary, aliases: otherNames(this) });
     },
   };
+}
+
+/** Other names of verbs, as of the programs that people know. */
+const ALIASES: Readonly<Record<string, string>> = { ls: 'list', rm: 'remove' };
+
+/** The name of the verb that a word means: the word itself, unless it is another name of one. */
+export function verbNamed(word: string): string {
+  return Object.hasOwn(ALIASES, word) ? (ALIASES[word] ?? word) : word;
+}
+
+/** The other names of a verb. */
+export function otherNames(verb: Verb): string[] {
+  return Object.keys(ALIASES).filter((alias) => verbs[verbNamed(alias)] === verb);
 }
 
 export const verbs: Readonly<Record<string, Verb>> = {
@@ -136,7 +149,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     async () => (await import('./doctor.ts')).doctorCommand,
   ),
   completion: verb(
-    'print a script that completes commands in bash or zsh',
+    'print a script that completes commands in bash, zsh or fish',
     async () => (await import('./completion.ts')).completionCommand,
   ),
 };

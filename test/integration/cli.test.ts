@@ -40,6 +40,7 @@ test('help names every command and gives examples', async () => {
   expect(out).toContain('Examples:');
   expect(await warder(['help', 'status'])).toEqual(await warder(['status', '--help']));
   expect((await warder(['--version'])).out).toBe(`${manifest.version}\n`);
+  expect(await warder(['-v'])).toMatchObject({ code: 0, out: `${manifest.version}\n` });
 });
 
 test('without arguments it is a usage error that shows the help', async () => {
@@ -141,7 +142,20 @@ ask warder policy ''; ask warder policy suggest ''; ask warder trust ''; ask war
   ]);
   expect((await warder(['completion', 'zsh'])).out).toMatch(/^#compdef warder\n/);
   expect((await warder(['completion'], { SHELL: '/usr/bin/bash' })).out).toBe(script);
-  expect(await warder(['completion'], { SHELL: '/bin/fish' })).toMatchObject({ code: 64 });
+  expect((await warder(['completion'], { SHELL: '/usr/bin/fish' })).out).toMatch(/\ncomplete -c warder /);
+  expect(await warder(['completion'], { SHELL: '/bin/tcsh' })).toMatchObject({ code: 64 });
+});
+
+test('ls and rm are list and remove, in help, in completion and in use', async () => {
+  mkdirSync(join(home, '.config/warder/profiles'), { recursive: true, mode: 0o700 });
+  writeFileSync(join(home, '.config/warder/profiles/github.yaml'), 'server: {command: cat}\n');
+  expect((await warder(['--help'])).out).toMatch(/list the profiles\s+\[aliases: ls\]/);
+  const listed = await warder(['ls', '--json']);
+  expect(listed).toEqual(await warder(['list', '--json']));
+  expect(JSON.parse(listed.out)).toMatchObject([{ name: 'github' }]);
+  expect((await warder(['rm', '--help'])).out).toBe((await warder(['remove', '--help'])).out);
+  expect((await warder(['--get-yargs-completions', 'rm', ''])).out).toBe('github\n');
+  expect(await warder(['rm', 'missing', '--yes'])).toMatchObject({ code: 65 });
 });
 
 /** A `systemctl` that records its arguments. */

@@ -14,13 +14,13 @@ export async function readPassphrase(terminal: Terminal, question: string): Prom
   });
 }
 
-/** Reads a new passphrase: if it is typed, it is asked for twice. Throws `usage` if the two differ. */
+/** Reads a new passphrase: if it is typed, it is asked for twice, until the two are the same. */
 export async function readNewPassphrase(terminal: Terminal, question: string): Promise<string> {
-  const passphrase = await readPassphrase(terminal, question);
-  if (terminal.interactive && (await terminal.askSecret('once more: ')) !== passphrase) {
-    throw new WarderError('usage', 'the two passphrases differ', { hint: 'run the command again' });
+  for (;;) {
+    const passphrase = await readPassphrase(terminal, question);
+    if (!terminal.interactive || (await terminal.askSecret('once more: ')) === passphrase) return passphrase;
+    terminal.err('the two passphrases differ: type it again');
   }
-  return passphrase;
 }
 
 /** Throws `usage` if there are words, which may be a passphrase typed by mistake. They are not repeated. */

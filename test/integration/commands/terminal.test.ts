@@ -39,6 +39,17 @@ test('a typed secret is not shown', async () => {
   expect(shown).toContain('{"name":"ada","length":7,"sure":true}');
 });
 
+test('an answer that is neither yes nor no is asked for again', async () => {
+  const { shown, code } = await converse(
+    ['name? ', 'ada\r'],
+    ['secret? ', 'x\r'],
+    ['sure? [y/N] ', 'maybe\r'],
+    ['type y or n', 'No\r'],
+  );
+  expect(code).toBe(0);
+  expect(shown).toContain('{"name":"ada","length":1,"sure":false}');
+});
+
 test.each(['\u0003', '\u0004'])('an interrupted question is a refusal: %j', async (key) => {
   const { shown, code } = await converse(['name? ', key]);
   expect(code).not.toBe(0);

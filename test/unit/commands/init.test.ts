@@ -94,16 +94,27 @@ test('a place for the key file is suggested', async () => {
   expect(cli.out.join('\n')).toMatch(/was created: keep a copy/);
 });
 
-test.each([
-  ['short', ['1', '1234567'], /at least 8/],
-  ['mistyped', ['1', 'a good passphrase', 'a god passphrase'], /differ/],
-  ['not chosen', ['3'], /neither/],
-])('nothing is changed with a passphrase that is %s', async (_what, typed, message) => {
+test('a wrong answer is asked about again, and nothing is sent meanwhile', async () => {
   using cli = new FakeCli();
-  await expect(
-    cli.run(initCommand, ['init', '--store', 'vault'], { answers: daemon(), typed }),
-  ).rejects.toMatchObject({ code: 'usage', message: expect.stringMatching(message) });
-  expect(sent(cli)).toBeUndefined();
+  const good = 'a good passphrase';
+  const typed = ['3', 'yes', '1', '1234567', good, 'a god passphrase', good, good];
+  await cli.run(initCommand, ['init', '--store', 'vault'], { answers: daemon(), typed });
+  expect(cli.err.slice(-4)).toEqual([
+    ...['type 1 or 2', 'type 1 or 2'],
+    expect.stringMatching(/at least 8 characters/),
+    'the two passphrases differ: type it again',
+  ]);
+  expect(sent(cli)).toEqual({ store: 'vault', key: 'passphrase', passphrase: good });
+  expect(cli.requests.filter(({ verb }) => verb === 'store.init')).toHaveLength(1);
+});
+
+test('what init proposes next delivers no token unsealed', async () => {
+  using cli = new FakeCli();
+  await cli.run(initCommand, ['init', '--store', 'keychain'], { answers: daemon() });
+  const proposed = cli.out.filter((line) => line.includes('--credential'));
+  expect(proposed).toHaveLength(1);
+  expect(proposed[0]).toContain('--host api.github.com');
+  expect(proposed[0]).not.toContain('--deliver');
 });
 
 const vault: Result<'store.state'> = {

@@ -11,6 +11,7 @@ import {
 import { statusCommand } from '../../../src/commands/status.ts';
 import { Locks } from '../../../src/credential/locks.ts';
 import { WarderError } from '../../../src/errors.ts';
+import { LANDLOCK_LAYERS, REQUIRED_LAYERS } from '../../../src/sandbox/layers.ts';
 import type { Result, SessionStatus } from '../../../src/wire/control.ts';
 import { daemonStatus } from '../../fixtures/daemon-status.ts';
 import { FakeCli } from '../../fixtures/fake-cli.ts';
@@ -84,8 +85,52 @@ test('the network of each session is shown, shortened', async () => {
       { ...session, sandbox: 'off' },
     ],
   });
-  const column = (line: string | undefined): string | undefined => line?.split(' | ').at(-2);
-  expect(out.slice(-5).map(column)).toEqual(['NETWORK', 'none', 'a.b', 'a.b, *.c.d +2', 'all']);
+  const column = (line: string | undefined): string | undefined => line?.split(' | ').at(-1);
+  const head = out.findIndex((line) => line.startsWith('SESSION'));
+  expect(out.slice(head, head + 5).map(column)).toEqual(['NETWORK', 'none', 'a.b', 'a.b, *.c.d +2', 'all']);
+});
+
+test('the sandbox of a session is full, or what it lacks is named; no line is long', async () => {
+  using cli = new FakeCli();
+  const host = 'a-host-with-quite-a-long-name.example.com';
+  const session = (
+    layers: readonly string[],
+    parts: Partial<Pick<SessionStatus, 'sandbox' | 'network'>> = {},
+  ): SessionStatus => ({
+    ...{
+      id: '0123456789abcdef',
+      profile: 'a-name-of-20-letters',
+      host: { pid: 1234567, exe: '/bin/claude' },
+    },
+    ...{ server: { pid: 1234568 }, since: new Date().toISOString(), calls: 1234, inflight: 2 },
+    ...{ loop_ms: 0, gate_loop_ms: 0, sandbox: 'on', network: [], ...parts, layers: [...layers] },
+  });
+  const full = [...REQUIRED_LAYERS, 'cgroups'];
+  const out = await shown(cli, {
+    sessions: [
+      session(full),
+      session(full, { network: [host, 'b.example.com'] }),
+      session([...full, 'egress-gate'], { network: [host, 'b.example.com'] }),
+      session(REQUIRED_LAYERS),
+      session([...LANDLOCK_LAYERS, 'signals']),
+      session(LANDLOCK_LAYERS),
+      session(['seatbelt-unmeasured', 'environment-unmeasured']),
+      session(['environment'], { sandbox: 'off' }),
+      session(['remote']),
+    ],
+  });
+  const head = out.findIndex((line) => line.startsWith('SESSION'));
+  const rows = out.slice(head + 1, head + 10);
+  expect(rows.map((line) => line.split(' | ')[6])).toEqual([
+    ...['full', 'not full', 'full', 'not full', 'landlock', 'not full', 'seatbelt', 'off', 'remote'],
+  ]);
+  expect(rows[2]).toMatch(new RegExp(`^01234567 .* 1234, 2 open .* ${host} \\+1$`));
+  expect(out.slice(head + 10)).toEqual(
+    ['egress-gate', 'cgroups', 'signals'].map(
+      (layer) => `\nsession 01234567 (a-name-of-20-letters) runs without these layers: ${layer}`,
+    ),
+  );
+  expect(Math.max(...rows.map((row) => row.length))).toBeLessThan(150);
 });
 
 test('[W-EGR-12] a session that held up the others is named', async () => {

@@ -7,6 +7,7 @@ import { escapeUnprintable } from '../audit/printable.ts';
 import { WarderError } from '../errors.ts';
 import {
   type Asking,
+  forgetTyped,
   type SelectOption,
   screenOfItsOwn,
   select,
@@ -45,6 +46,8 @@ export interface Terminal {
   askSecret(question: string): Promise<string>;
   /** Asks until the answer is y or n; nothing is n. */
   confirm(question: string): Promise<boolean>;
+  /** Drops what was typed so far: it is no answer to a question that comes later. */
+  forgetTyped(): Promise<void>;
   /**
    * Lets the user mark any number of options, one by one or a group at once. Returns the values that are marked, or
    * undefined if the user cancels. Throws `usage` if there is no terminal.
@@ -173,6 +176,9 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
         if (/^(no?)?$/i.test(answer)) return false;
         terminal.err('type y or n');
       }
+    },
+    async forgetTyped() {
+      if (interactive) await forgetTyped({ stdin, stderr });
     },
     async choose(question, groups) {
       requireTerminal();

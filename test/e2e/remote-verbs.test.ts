@@ -48,6 +48,29 @@ class Terminal {
   }
 }
 
+test('a sign-in with a code ends where the person has typed it elsewhere; what is typed here meanwhile is no answer', async () => {
+  await using authorization = await startAuthorization();
+  await using server = await startMcp({ guard: (url) => authorization.guard(url) });
+  await using remote = await RemoteHome.open({ settings: ASKING });
+  const { home } = remote;
+  const terminal = new Terminal(home, ['add', 'notes', server.url, '--insecure-loopback', '--device']);
+  await terminal.type('sign in there? [y/N]', 'y\r');
+  await terminal.type('waiting for you to sign in', SPACE, ENTER);
+  const [, page = ''] = /or open (\S+), where it is typed already/.exec(terminal.shown) ?? [];
+  const [, code = ''] = /type the code \S*?([A-Z]{4}-[A-Z]{4})/.exec(terminal.shown) ?? [];
+  expect(new URL(page).searchParams.get('user_code')).toBe(code);
+  const visited = await remote.person.visit(page);
+  expect(visited.status).toBe(200);
+  await terminal.type('which may be called without a question?', DOWN, SPACE, ENTER);
+  expect(await terminal.ended()).toBe(0);
+  expect(loadProfile(home.places, 'notes').profile).toMatchObject({
+    server: { auth: { type: 'oauth', flow: 'device' } },
+    policy: { tools: { echo: 'allow' } },
+  });
+  const [account] = (await home.facts('status')).accounts;
+  expect(account).toMatchObject({ profile: 'notes', state: 'signed-in', issuer: authorization.issuer });
+});
+
 test('W-REM-65 add asks the server, writes the profile, signs in and offers the tools, all with a yes', async () => {
   await using authorization = await startAuthorization();
   await using server = await startMcp({ guard: (url) => authorization.guard(url) });

@@ -80,7 +80,8 @@ export function addOptions(yargs: Argv): Argv<AddArguments> {
     .option('auth', {
       choices: ['oauth', 'none', 'bearer', 'header', 'client-credentials'] as const,
       requiresArg: true,
-      describe: 'how a remote server is signed in to; without it the server is asked',
+      describe:
+        'how a remote server is signed in to; without it the server is asked. "enterprise", "token-exchange" and "jwt-bearer" are written into the profile by hand',
     })
     .option('bearer', {
       type: 'boolean',

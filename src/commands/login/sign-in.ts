@@ -55,6 +55,8 @@ export async function signIn(
     // A code is for another machine.
     if (browser && login.page !== null) await open(context, login.page.url);
     login = await waitFor(context, control, login);
+    // Keys of a person who waits are meant for no question that follows.
+    await terminal.forgetTyped();
   }
   if (login.account !== null && login.phase === 'done') return login.account;
   throw failure(login, profile);

@@ -41,7 +41,7 @@ export async function select<T>(
 ): Promise<{ readonly value: T } | Unanswered> {
   const { select: prompt, isCancel } = await import('@clack/prompts');
   for (;;) {
-    if (isSudden) await discardTyped(seat);
+    if (isSudden) await forgetTyped(seat);
     if (signal.aborted) return 'withdrawn';
     using interruption = interruptions(seat);
     const since = performance.now();
@@ -134,7 +134,8 @@ function interruptions({ stdin }: Seat): Disposable & { readonly isInterrupted: 
   };
 }
 
-async function discardTyped({ stdin }: Seat): Promise<void> {
+/** Drops what was typed before it is called, and a moment after. */
+export async function forgetTyped({ stdin }: Seat): Promise<void> {
   const ignore = (): void => {};
   stdin.setRawMode(true);
   stdin.on('data', ignore);

@@ -42,6 +42,7 @@ export class OpenAccount {
     this.#values = new RecentValues(parts.clock);
     this.#backOff = new BackOff(parts.clock);
     this.#values.onChange(() => this.#changed());
+    this.client.secrets.onChange(() => this.#changed());
     this.account.onChange(() => {
       this.#values.set(...secretsOf(this.account));
       this.#changed();
@@ -70,7 +71,7 @@ export class OpenAccount {
   }
 
   values(): readonly string[] {
-    return this.#values.all();
+    return [...this.#values.all(), ...this.client.secrets.all()];
   }
 
   onChange(listener: () => void): Disposable {

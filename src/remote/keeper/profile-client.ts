@@ -17,6 +17,7 @@ import { readClaims } from '../oauth/token-check.ts';
 import { refreshTokens, requestClientCredentials, type TokenTarget } from '../oauth/token-request.ts';
 import type { DpopKey, TokenSet } from '../oauth/token-set.ts';
 import type { AccountRecord, IdentityRecord } from './account-record.ts';
+import { RecentValues } from './recent-values.ts';
 
 /** `auth` that is OAuth: tokens are got at an authorization server. */
 export type OAuth = Exclude<RemoteAuth, { readonly type: 'none' | 'bearer' | 'header' }>;
@@ -44,12 +45,17 @@ const ID_TOKEN_MARGIN = 30_000;
 const SUBJECT_PREFIX = 'urn:ietf:params:oauth:token-type:';
 
 export class ProfileClient {
+  /** The secrets, keys and assertions of the profile that were read, each from before its first use on. */
+  readonly secrets: RecentValues;
   readonly #parts: ProfileClientParts;
+  /** By the credential's variable. */
+  readonly #read = new Map<string, string>();
   /** One for each key: it remembers the nonces. */
   readonly #dpop = new Map<string, Dpop>();
 
   constructor(parts: ProfileClientParts) {
     this.#parts = parts;
+    this.secrets = new RecentValues(parts.clock);
   }
 
   get auth(): OAuth {
@@ -234,7 +240,10 @@ export class ProfileClient {
     const { locks, credentials, profile } = this.#parts;
     locks.assertUsable([credential.name]);
     const [resolved] = await credentials.resolve(profile, [credential]);
-    return resolved?.value;
+    if (resolved === undefined) return undefined;
+    this.#read.set(credential.variable, resolved.value);
+    this.secrets.set(...this.#read.values());
+    return resolved.value;
   }
 }
 

@@ -57,12 +57,34 @@ test('a client with a key signs in by itself; the key is in the store of credent
   const profile = remoteProfile(mcp.url, auth);
   const session = await keeping.session(profile);
   expect((await session.send(mcp.url, { acts: false })).sent.headers.Authorization).toBe('Bearer at-1');
+  expect(session.authorizer.values()).toContain(pem);
   const assertion = authorization.exchanges[0]?.get('client_assertion') ?? '';
   expect(decodeJwt(assertion)).toMatchObject({ iss: 'me', sub: 'me', aud: authorization.issuer });
   const stored = [...(keeping.blobs as unknown as { map: Map<string, Buffer> }).map.values()].join('\n');
   const secret = pem.split('\n')[1] ?? '';
   for (const text of [stored, textOf(authorization)]) expect(text).not.toContain(secret);
   expect([keeping.asked.length, keeping.opened.length]).toEqual([0, 0]);
+});
+
+test('W-REM-41 the secret of a client is taken out of what passes, also after it was replaced', async () => {
+  await using authorization = await granting('client_credentials');
+  await using mcp = await startProtected(authorization);
+  const values = { 'notes/secret': 'the first secret' };
+  await using keeping = new Keeping({ values });
+  const auth = { type: 'client-credentials', 'client-id': 'me', 'client-secret': 'notes/secret' };
+  const session = await keeping.session(remoteProfile(mcp.url, { ...auth, issuer: authorization.issuer }));
+  const known: (readonly string[])[] = [];
+  const { token } = authorization.script;
+  authorization.script.token = (form, index) => {
+    known.push(session.authorizer.values());
+    return token?.(form, index) ?? { status: 500, json: {} };
+  };
+  await session.send(mcp.url, { acts: false });
+  expect(known[0]).toContain('the first secret');
+  values['notes/secret'] = 'the second secret';
+  authorization.tokens.clear();
+  await session.send(mcp.url, { acts: false });
+  expect(known[1]).toEqual(expect.arrayContaining(['the first secret', 'the second secret']));
 });
 
 test('W-AUTH-51 one request for all that need a token, and a refusal is not repeated at once', async () => {

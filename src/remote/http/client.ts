@@ -105,7 +105,7 @@ export class RemoteHttp implements Disposable {
       refuse('the URL has a user or password in it', 'take it out, and set "auth"');
     if (url.protocol === 'https:') return;
     if (url.protocol !== 'http:') refuse('the URL is not https', 'use https');
-    if (!isLoopbackHost(hostOf(url.hostname)))
+    if (!isLoopbackHost(withoutBrackets(url.hostname)))
       refuse('the URL is http, which anyone on the way reads', 'use https');
     if (!this.#route.insecureLoopback)
       refuse('it is on this machine, without TLS', 'if that is meant, set "insecure-loopback: true"');
@@ -174,7 +174,7 @@ export class RemoteHttp implements Disposable {
 }
 
 /** The host of a URL without the brackets of an IPv6 address. */
-export function hostOf(hostname: string): string {
+export function withoutBrackets(hostname: string): string {
   return hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
@@ -186,7 +186,7 @@ function connectFor(
   { host, port }: { host?: string | null | undefined; port?: number | string | null | undefined },
   done: Connected,
 ): void {
-  const target = { secure, host: hostOf(host ?? ''), port: Number(port) };
+  const target = { secure, host: withoutBrackets(host ?? ''), port: Number(port) };
   route.connect(target).then(
     (socket) => done(null, socket),
     (error: unknown) => done(error as Error, undefined as unknown as Duplex),

@@ -1,7 +1,7 @@
 // The uses of a remote server's credential in the audit log: a record before each request that carries one, and one after.
 import type { CredentialedRequest, EgressLedger } from '../../egress/ledger.ts';
 import type { AuthorizedRequest, CredentialLedger } from '../pipe.ts';
-import { hostOf } from './client.ts';
+import { withoutBrackets } from './client.ts';
 
 /** `callOf` gives the number in the log of the tool call that the relay knows by an id. */
 export function credentialLedger(
@@ -15,7 +15,7 @@ export function credentialLedger(
     return {
       credential,
       version,
-      host: hostOf(url.hostname),
+      host: withoutBrackets(url.hostname),
       port: Number(url.port) || (url.protocol === 'https:' ? 443 : 80),
       method,
       path: url.pathname,

@@ -1,14 +1,16 @@
 // The authorization code flow with PKCE (OAuth 2.1 section 4.1, RFC 7636, RFC 8707, RFC 9207): the URL that the browser
 // opens, and the response that comes back.
+
 import { calculatePKCECodeChallenge } from 'oauth4webapi';
 import { WarderError } from '../../errors.ts';
+import { isLoopbackHost } from '../../profile/remote-checks.ts';
 import { refusal } from './answer.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { metadataError } from './metadata-error.ts';
 import { type OAuthParts, randomText } from './parts.ts';
 import type { ClientRegistration } from './registration.ts';
 import { OFFLINE_ACCESS } from './scope-choice.ts';
-import { isLoopback, readUrl } from './secure-url.ts';
+import { readUrl } from './secure-url.ts';
 
 /** One attempt to sign in: what the response is checked against. Used once. Holds the code verifier: never logged. */
 export interface AuthorizationAttempt {
@@ -109,7 +111,11 @@ function extend(endpoint: string, query: URLSearchParams): string {
 function checkRedirect({ redirectUris, issuer }: ClientRegistration, redirectUri: string): void {
   const url = URL.parse(redirectUri);
   const ours =
-    url !== null && url.protocol === 'http:' && isLoopback(url) && url.search === '' && url.hash === '';
+    url !== null &&
+    url.protocol === 'http:' &&
+    isLoopbackHost(url.hostname) &&
+    url.search === '' &&
+    url.hash === '';
   if (ours && (redirectUris.length === 0 || redirectUris.includes(redirectUri))) return;
   throw new WarderError('sign-in-failed', `the client at ${issuer} is not registered for this redirect URI`, {
     hint: 'register it anew, or set "callback-port" in the profile to the port that is registered',

@@ -1,9 +1,11 @@
 // Fetching a metadata document: bounded, redirects followed a few times and each checked, and nothing taken for metadata
 // that is no JSON object.
+
 import type { WarderError } from '../../errors.ts';
+import { isLoopbackHost } from '../../profile/remote-checks.ts';
 import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
-import { isLoopback, readUrl } from './secure-url.ts';
+import { readUrl } from './secure-url.ts';
 
 /** Characters of a document. */
 const MAX_DOCUMENT = 262_144;
@@ -44,7 +46,8 @@ export async function fetchMetadata(
       const before = url;
       url = readUrl(next?.href ?? location, what, parts);
       // A server elsewhere has nothing to ask of programs of this machine.
-      if (isLoopback(url) && !isLoopback(before)) throw failure(what, start, 'it redirects to this machine');
+      if (isLoopbackHost(url.hostname) && !isLoopbackHost(before.hostname))
+        throw failure(what, start, 'it redirects to this machine');
       continue;
     }
     if (response.status !== 200) {

@@ -1,7 +1,9 @@
 // URLs that an authorization server or a remote server names: each is checked before it is used, shown or opened.
 // Written strictly: what browsers and parsers read differently is refused, not normalised.
+
 import { domainToUnicode } from 'node:url';
 import { isDisguised } from '../../policy/skeleton.ts';
+import { isLoopbackHost } from '../../profile/remote-checks.ts';
 import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
 import { quote } from './quote.ts';
@@ -13,13 +15,6 @@ const MAX_URL = 4096;
 const URL_TEXT = /^https?:\/\/[^\s"'<>\\^`{|}]+$/;
 
 const ASCII = /^[\x21-\x7e]+$/;
-
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
-
-/** Whether a URL's host is this machine. */
-export function isLoopback({ hostname }: URL): boolean {
-  return LOOPBACK.has(hostname);
-}
 
 /**
  * Why a URL is not used; undefined if it may be. It must be https (http on loopback where the profile allows it), and have
@@ -40,7 +35,7 @@ export function urlProblem(text: unknown, parts: Pick<OAuthParts, 'insecureLoopb
   if (written !== url.host && written !== `${url.host}:${url.protocol === 'https:' ? 443 : 80}`) {
     return 'its host is spelled oddly';
   }
-  if (url.protocol !== 'https:' && !isLoopback(url)) return 'it is not https';
+  if (url.protocol !== 'https:' && !isLoopbackHost(url.hostname)) return 'it is not https';
   if (url.protocol !== 'https:' && !parts.insecureLoopback) {
     return 'it is not https ("insecure-loopback: true" in the profile allows http on loopback)';
   }

@@ -3,8 +3,6 @@ import { readId } from '../../json/envelope.ts';
 import { readMember } from '../../json/read.ts';
 import { ownId } from '../../relay/ids.ts';
 
-export const CANCELLED = 'notifications/cancelled';
-
 /** The request that a cancellation is for. */
 export function cancelledId(json: Buffer): number | undefined {
   const params = readMember(json, 0, json.length, 'params');

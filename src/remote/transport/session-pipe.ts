@@ -3,12 +3,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { WarderError } from '../../errors.ts';
 import type { Envelope } from '../../json/envelope.ts';
+import { CANCELLED } from '../era/protocol.ts';
 import type { HttpResponse } from '../http/client.ts';
 import { badAnswer, lostAnswer } from '../http/problem.ts';
 import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
 import { Answers } from './answers.ts';
 import { discard, isEventStream, mediaType } from './body.ts';
-import { CANCELLED, cancelledId } from './cancellation.ts';
+import { cancelledId } from './cancellation.ts';
 import { deniesSessions } from './era-evidence.ts';
 import { acts } from './exchange.ts';
 import { errorCodeIn, failure, namesSession, refusalFor, statusProblem } from './failure.ts';

@@ -2,12 +2,13 @@
 // The endpoint is of the server's own origin: nothing, and no token, is sent anywhere else because a stream says so.
 import { WarderError } from '../../errors.ts';
 import type { Envelope } from '../../json/envelope.ts';
+import { CANCELLED } from '../era/protocol.ts';
 import type { HttpResponse } from '../http/client.ts';
 import { badAnswer, lostAnswer } from '../http/problem.ts';
 import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
 import { Answers } from './answers.ts';
 import { discard, isEventStream, readEvents } from './body.ts';
-import { CANCELLED, cancelledId } from './cancellation.ts';
+import { cancelledId } from './cancellation.ts';
 import { exchange, isRepeatable, purposeOf } from './exchange.ts';
 import { failure, refusalFor, statusProblem } from './failure.ts';
 import { Flow } from './flow.ts';

@@ -5,12 +5,13 @@
 import { WarderError } from '../../errors.ts';
 import type { Envelope } from '../../json/envelope.ts';
 import { readMember } from '../../json/read.ts';
+import { CANCELLED } from '../era/protocol.ts';
 import type { HttpResponse } from '../http/client.ts';
 import { badAnswer, lostAnswer } from '../http/problem.ts';
 import type { Pipe, PipeParts, RemoteMessage } from '../pipe.ts';
 import { Answers } from './answers.ts';
 import { discard, isEventStream, mediaType, readEvents } from './body.ts';
-import { CANCELLED, cancelledId } from './cancellation.ts';
+import { cancelledId } from './cancellation.ts';
 import { deniesStateless } from './era-evidence.ts';
 import { exchange, isRepeatable, purposeOf } from './exchange.ts';
 import { errorCodeIn, failure, refusalFor } from './failure.ts';

@@ -181,6 +181,15 @@ test('W-REM-3: metadata from elsewhere does not lead to this machine', async () 
   expect(own.requests).toEqual([]);
 });
 
+test.for(['127.0.0.1', '[::1]'])('W-REM-2: http to %s is a choice of the profile', async (host) => {
+  const closed = client({ opened: CLOSED });
+  await expect(closed.fetch(`http://${host}:9/`)).rejects.toMatchObject({ code: 'remote-refused' });
+  expect(closed.records).toEqual([]);
+  // Nobody listens there.
+  const opened = client({ opened: { ...CLOSED, insecureLoopback: true } });
+  await expect(opened.fetch(`http://${host}:9/`)).rejects.toMatchObject({ code: 'remote-unreachable' });
+});
+
 test('W-REM-4: a body, a decompression bomb and a head over the limit are refused', async () => {
   const bomb = gzipSync(Buffer.alloc(64 * 2 ** 20));
   await using place = await listenAt(({ url }, response) => {

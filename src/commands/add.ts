@@ -9,6 +9,7 @@ import { profileExistsError, profilePath, profileStamp, writeProfile } from '../
 import { policyText } from '../profile/rule-edit.ts';
 import { setHomeAside } from '../server/kept-home.ts';
 import { awsSigning } from './add/aws-signing.ts';
+import { offeredArguments } from './add/offered-server.ts';
 import { type AddArguments, addOptions, givenOptions } from './add/options.ts';
 import { listedPath, resolveCommand, workingFolder } from './add/paths.ts';
 import { addRemote } from './add/remote.ts';
@@ -36,9 +37,10 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
     command: 'add <name> [place]',
     describe: 'write a profile for a server',
     builder: addOptions,
-    handler: (args) => {
+    handler: async (given) => {
+      const args = given.from === undefined ? given : await offeredArguments(context, given, given.from);
       const url = requestedUrl(args);
-      return url === undefined ? addLocal(context, args) : addRemote(context, args, url);
+      await (url === undefined ? addLocal(context, args) : addRemote(context, args, url));
     },
   };
 }

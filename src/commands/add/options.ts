@@ -2,6 +2,7 @@
 import type { Argv } from 'yargs';
 import type { Delivery } from '../../profile/credential.ts';
 import { detectSecret } from '../../profile/variable.ts';
+import { yesOption } from '../terminal/confirmation.ts';
 import { repeatable } from '../terminal/repeatable-option.ts';
 
 /** The options of `warder add`. */
@@ -39,6 +40,10 @@ export interface AddArguments {
   readonly python: string | undefined;
   readonly 'allow-scripts': string[];
   readonly 'without-scripts': boolean;
+  /** A file that describes the server, or `-`: stdin. */
+  readonly from?: string | undefined;
+  /** What it describes need not be confirmed. */
+  readonly yes?: boolean;
   readonly '--'?: string[];
 }
 
@@ -163,6 +168,14 @@ export function addOptions(yargs: Argv): Argv<AddArguments> {
       describe: 'the uvx line of a README, to be pinned: "uvx NAME args"',
       conflicts: ['package', 'bin', 'from-npx'],
     })
+    .option('from', {
+      type: 'string',
+      requiresArg: true,
+      describe:
+        'a server.json of the registry, or a file with the JSON that a README has for hosts; "-" is stdin',
+      conflicts: ['package', 'bin', 'from-npx', 'from-uvx', 'url', 'place'],
+    })
+    .option('yes', { ...yesOption, describe: 'do not ask whether what --from describes is meant' })
     .option('python', {
       type: 'string',
       requiresArg: true,
@@ -196,6 +209,10 @@ export function addOptions(yargs: Argv): Argv<AddArguments> {
       'pinned, without some of its tools',
     )
     .example("warder add fetch --from-uvx 'uvx mcp-server-fetch'", 'a server of PyPI, pinned')
+    .example(
+      'warder add weather --from server.json',
+      'as the registry describes it, shown before it is written',
+    )
     .example('warder add notion https://mcp.notion.com/mcp', 'a remote server; you sign in in a browser')
     .example('warder add github https://api.githubcopilot.com/mcp/ --bearer', 'with a token that you have');
 }

@@ -13,6 +13,7 @@ import {
 } from '../profile/load.ts';
 import { keptHomeOf, setHomeAside } from '../server/kept-home.ts';
 import { removeFolder } from '../server/remove-folder.ts';
+import { removeServerLog } from '../server/server-log.ts';
 import type { Context } from './command.ts';
 import { launchCommandPath } from './launch-command.ts';
 import { hasAccount, logoutLine } from './remote/account.ts';
@@ -73,6 +74,7 @@ async function remove(context: Context, args: RemoveArguments): Promise<void> {
   const deletes = existsSync(home) && (await deletesHome(home));
   const now = clock.now();
   const kept = removeProfile(places, name, now);
+  removeServerLog(places.state, name);
   const aside = setHomeAside(places.state, name, now);
   if (aside !== undefined && deletes) {
     await removeFolder(aside);

@@ -64,6 +64,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     async () => (await import('./test.ts')).testCommand,
     'profile',
   ),
+  logs: verb(
+    'print what a server has written to standard error, and what it was refused',
+    async () => (await import('./logs.ts')).logsCommand,
+    'profile',
+  ),
   allow: verb('let a server reach a host', async () => (await import('./allow.ts')).allowCommand, 'profile'),
   login: verb('sign in to a remote server', async () => (await import('./login.ts')).loginCommand, 'profile'),
   logout: verb(

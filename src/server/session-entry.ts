@@ -9,6 +9,7 @@ import type { ProfilePolicy } from '../profile/format.ts';
 import type { LoadedProfile } from '../profile/load.ts';
 import type { Session } from '../relay/session.ts';
 import type { SessionStatus } from '../wire/control.ts';
+import type { ServerLog } from './server-log.ts';
 import type { SessionAgreement } from './session-agreement.ts';
 import type { SessionSecrets } from './session-secrets.ts';
 import type { StartedServer } from './started-server.ts';
@@ -41,6 +42,8 @@ export interface SessionEntry {
   readonly agreement: SessionAgreement;
   /** Undefined while the server starts. */
   consent: SessionConsent | undefined;
+  /** Keeps what its servers write to standard error. */
+  readonly output: ServerLog;
   /** Undefined while the server starts. */
   trust: OpenTrust | undefined;
 }

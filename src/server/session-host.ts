@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import type { Host } from '../control/host.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { HostEnd } from '../relay/endpoint.ts';
+import type { ServerLog } from './server-log.ts';
 import type { StartedServer } from './started-server.ts';
 
 /** Tells the launcher which processes to end if the daemon dies, if there are any. */
@@ -10,15 +11,18 @@ export function announceServer(host: Host, { process }: StartedServer): void {
   if (process !== undefined) host.announceServer(process);
 }
 
-/** The host as an end of a session. */
-export function hostEndOf(host: Host): HostEnd {
+/** The host as an end of a session. What it gets of standard error is kept in `output` too. */
+export function hostEndOf(host: Host, output: Pick<ServerLog, 'server'>): HostEnd {
   return {
     gone: host.gone,
     listen: (on) => host.listen(on),
     pause: () => host.pause(),
     resume: () => host.resume(),
     write: (chunks) => host.write(chunks),
-    writeStderr: (chunks) => chunks.map((chunk) => host.stderr(chunk as Uint8Array)).every(Boolean),
+    writeStderr(chunks) {
+      output.server(chunks);
+      return chunks.map((chunk) => host.stderr(chunk)).every(Boolean);
+    },
     onDrain: (listener) => host.onDrain(listener),
     close: () => host.close(),
   };

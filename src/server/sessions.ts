@@ -24,6 +24,7 @@ import { Session } from '../relay/session.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { NO_CONFIRMATIONS, StartingConfirmations } from './confirmations.ts';
 import { PlantedRecords } from './planted-record.ts';
+import { ServerLog } from './server-log.ts';
 import { SessionAgreement } from './session-agreement.ts';
 import { type SessionEntry, statusOf } from './session-entry.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
@@ -63,11 +64,12 @@ export class Sessions {
 
   /** Opens a session; settles when it has ended and its server is gone. Throws the error by which it is refused. */
   async open(request: SessionRequest, host: Host): Promise<void> {
-    const { profiles, clock } = this.#parts;
+    const { profiles, clock, log, start } = this.#parts;
     const loaded = profiles.get(request.profile);
     const { profile } = loaded;
+    const id = randomBytes(8).toString('hex');
     const entry: SessionEntry = {
-      id: randomBytes(8).toString('hex'),
+      id,
       loaded,
       request,
       host,
@@ -85,8 +87,15 @@ export class Sessions {
       trust: undefined,
       agreement: new SessionAgreement(),
       consent: undefined,
+      output: new ServerLog({
+        profile: profile.name,
+        session: id,
+        state: start.places.state,
+        clock,
+        log,
+        redact: (text) => this.redact(text),
+      }),
     };
-    const { id } = entry;
     this.#entries.set(id, entry);
     // Taken before the values are fetched, so that no change is missed.
     using _held = this.#parts.start.credentials.watch(profile.credentials);
@@ -102,7 +111,7 @@ export class Sessions {
           host: programOf(request),
           reach: reachOf(profile),
           started: started.started,
-          tell: (line) => this.#tell(host, line),
+          tell: (line) => this.#tellOf(entry, line),
         });
       } catch (error) {
         await started.server.stop();
@@ -138,8 +147,12 @@ export class Sessions {
       if (reason === 'fault') throw FAULT;
       if (host.gone.reason instanceof WarderError) throw host.gone.reason;
       host.exit(exitCode(ending));
+    } catch (error) {
+      if (error instanceof WarderError) entry.output.warder(`the session has ended: ${error.message}`);
+      throw error;
     } finally {
       entry.confirmations.resolve(NO_CONFIRMATIONS);
+      entry.output[Symbol.dispose]();
       this.#entries.delete(id);
     }
   }
@@ -185,7 +198,7 @@ export class Sessions {
         trust: held.trust,
         id,
         profile: profile.name,
-        host: hostEndOf(host),
+        host: hostEndOf(host, entry.output),
         server: started.server,
         policy,
         audit,
@@ -289,6 +302,12 @@ export class Sessions {
     host.stderr(Buffer.from(`${this.redact(line)}\n`));
   }
 
+  /** The same, and keeps it beside what the session's server writes. */
+  #tellOf({ host, output }: SessionEntry, line: string): void {
+    output.warder(line);
+    this.#tell(host, line);
+  }
+
   #rotate(entry: SessionEntry, credential: string): Promise<'moved' | 'kept' | 'starting'> {
     return rotateSession(entry, credential, () => this.#context(entry), this.#parts);
   }
@@ -305,7 +324,7 @@ export class Sessions {
       calls: () => entry.session?.calls() ?? [],
       callOf: (id) => entry.session?.callOf(id),
       agreement: entry.agreement,
-      tell: (line) => this.#tell(host, line),
+      tell: (line) => this.#tellOf(entry, line),
       signIn: (question) =>
         entry.consent?.signIn({
           ...question,

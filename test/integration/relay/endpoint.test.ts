@@ -149,7 +149,7 @@ async function realHost(): Promise<Pair> {
   launcher.on('data', (chunk: Buffer) => reader.push(chunk));
   launcher.pause();
   return {
-    end: hostEndOf(host),
+    end: hostEndOf(host, { server() {} }),
     send: (text) => void writeFrame(launcher, Frame.DATA, [Buffer.from(text)]),
     async flood(mebibytes) {
       const chunk = Buffer.alloc(65_536, 'x');

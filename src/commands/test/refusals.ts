@@ -27,6 +27,9 @@ const PATH = /(?:^|[\s'"`(=:])(\/[^\s'"`():,;]+)/g;
 const UNRESOLVED =
   /(?:(?:ENOTFOUND|EAI_AGAIN|ENODATA)|could not resolve host:|failed to resolve|lookup|no such host:?) ['"]?((?:[a-z0-9_-]+\.)+[a-z]{2,})/gi;
 
+/** Rules by which a call is refused whatever the policy says. */
+const BEYOND_POLICY = /^(?:protocol|own|trust\..+|remote\..+)$/;
+
 /** The refusals in the records of a session. */
 export function recordedRefusals(profile: string, entries: readonly Entry[]): Refusal[] {
   const found = entries.flatMap((entry): Refusal[] => {
@@ -114,7 +117,9 @@ function callRefusal({ event, tool, method, target, rule, reason }: Entry): Refu
     what: event === 'tool.call' ? `tools/call ${name}` : String(method),
     reason: String(reason ?? rule),
     count: 1,
-    allow: `policy: {${key}: {${JSON.stringify(subject)}: allow}}`,
+    allow: BEYOND_POLICY.test(String(rule))
+      ? undefined
+      : `policy: {${key}: {${JSON.stringify(subject)}: allow}}`,
   };
 }
 

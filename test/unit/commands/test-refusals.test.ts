@@ -29,6 +29,19 @@ test('hosts that the gate refused are added up, with the line that lists them', 
   ]);
 });
 
+test('of a call that no policy would let through no line of a policy is proposed', () => {
+  const refused = recordedRefusals(
+    'demo',
+    ['protocol', 'own', 'trust.unlisted', 'remote.unready', 'consent.rate', 'policy.tools.a'].map((rule) =>
+      entry({ event: 'tool.call', tool: 'a', decision: 'deny', rule, reason: rule }),
+    ),
+  );
+  expect(refused.map(({ reason, allow }) => [reason, allow !== undefined])).toEqual([
+    ...['protocol', 'own', 'trust.unlisted', 'remote.unready'].map((rule) => [rule, false]),
+    ...['consent.rate', 'policy.tools.a'].map((rule) => [rule, true]),
+  ]);
+});
+
 test('calls that the policy refused are listed with the line that allows them', () => {
   const refused = recordedRefusals('demo', [
     entry({ event: 'tool.call', tool: 'delete_all', decision: 'deny', rule: 'policy.default' }),

@@ -22,7 +22,7 @@ import { parseSpec } from '../../../src/package/spec.ts';
 import { StampFiles } from '../../../src/package/stamps.ts';
 import { PackageStore } from '../../../src/package/store.ts';
 import { readTree } from '../../../src/package/tree.ts';
-import type { Places } from '../../../src/wire/places.ts';
+import { places } from '../../../src/wire/places.ts';
 import { type Registry, startRegistry } from '../../fixtures/registry.ts';
 
 const NO_SCRIPTS = { allow: [], skipOthers: false };
@@ -64,12 +64,12 @@ function openStore(env: Record<string, string> = {}, progress: string[] = []): P
         ...env,
       },
       runScripts: sandboxedScripts(
-        {
-          config: join(folder, 'config'),
-          state: join(folder, 'state'),
-          run: join(folder, 'run'),
-          socket: join(folder, 'run/socket'),
-        } as Places,
+        places({
+          platform: 'linux',
+          env: { WARDER_HOME: folder },
+          home: folder,
+          uid: process.getuid?.() ?? -1,
+        }),
         folder,
       ),
       progress: (step) => progress.push(step),

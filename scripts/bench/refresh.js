@@ -1,10 +1,11 @@
 // Hosts of one user that share a remote server whose access tokens end again and again, with strict rotation of refresh
 // tokens: what happens to their family with the SDK's own clients and a shared file of tokens, with mcp-remote, and with
 // Warder. Each has a browser in which the user agrees to all, so that it can go on after a loss.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Client } from '../../test/fixtures/client.ts';
 import { startAuthorization } from '../../test/fixtures/remote/authorization.ts';
 import { measureFamily } from '../../test/fixtures/remote/family.ts';
@@ -24,7 +25,7 @@ export function installBrowser(folder) {
 }
 
 /** Settings, a profile `remote`, a vault and a sign-in, in the folder that `env.WARDER_HOME` names. */
-export function prepareWarder(run, env, url) {
+export async function prepareWarder(run, env, url) {
   const config = join(env.WARDER_HOME, 'config');
   mkdirSync(join(config, 'profiles'), { recursive: true, mode: 0o700 });
   const browser = [process.execPath, join(root, 'test/fixtures/remote/follow.ts')];
@@ -32,14 +33,14 @@ export function prepareWarder(run, env, url) {
   writeFileSync(join(config, 'warder.yaml'), JSON.stringify(settings), { mode: 0o600 });
   const profile = { server: { url }, 'insecure-loopback': true, policy: { default: 'allow' } };
   writeFileSync(join(config, 'profiles/remote.yaml'), JSON.stringify(profile), { mode: 0o600 });
-  warder(run, env, 'init', '--store', 'vault', '--key-file', join(env.WARDER_HOME, 'key'));
-  warder(run, env, 'login', 'remote', '--yes');
+  await warder(run, env, 'init', '--store', 'vault', '--key-file', join(env.WARDER_HOME, 'key'));
+  await warder(run, env, 'login', 'remote', '--yes');
 }
 
-/** Runs a command of Warder to its end. */
-export function warder(run, env, ...words) {
+/** Runs a command of Warder to its end; the servers may be in this process. */
+export async function warder(run, env, ...words) {
   const [node, program] = run('');
-  execFileSync(node, [program, ...words], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  await promisify(execFile)(node, [program, ...words], { env });
 }
 
 /** The commands of the hosts, by their names in the report. */
@@ -74,7 +75,7 @@ async function measureWay(run, way, rounds) {
   };
   const hosts = [];
   try {
-    if (way === 'Warder') prepareWarder(run, env, server.url);
+    if (way === 'Warder') await prepareWarder(run, env, server.url);
     for (let at = 0; at < HOSTS; at++) {
       const host = new Client(ways(run)[way](server.url, folder), env, folder);
       hosts.push(host);
@@ -92,7 +93,7 @@ async function measureWay(run, way, rounds) {
   } finally {
     for (const host of hosts) host.kill();
     await Promise.all(hosts.map((host) => host.ended));
-    if (way === 'Warder') warder(run, env, 'stop');
+    if (way === 'Warder') await warder(run, env, 'stop');
     rmSync(folder, { recursive: true, force: true });
   }
 }

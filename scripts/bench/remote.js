@@ -118,7 +118,7 @@ export async function measureRemote(run, times) {
     warder: run('remote'),
   };
   try {
-    prepareWarder(run, env, server.url);
+    await prepareWarder(run, env, server.url);
     // Each signs in once, and from then on has a stored token.
     for (const argv of Object.values(ways)) await first(argv, env);
     if (!existsSync(tokens)) throw new Error('the direct client has stored no token');
@@ -148,7 +148,7 @@ export async function measureRemote(run, times) {
       p99: each(calls, (all) => quantile(all, 0.99)),
     };
   } finally {
-    warder(run, env, 'stop');
+    await warder(run, env, 'stop');
     server.stop();
     rmSync(folder, { recursive: true, force: true });
   }

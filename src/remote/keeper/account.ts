@@ -98,11 +98,12 @@ export class Account implements AsyncDisposable {
   }
 
   /**
-   * Tokens for the next request: renewed first, if they are about to end. Undefined: a person has to sign in. Throws the
-   * store's codes, and why a renewal failed where there is no token left without it.
+   * Tokens for the next request: renewed first, if they are about to end. Undefined: a person has to sign in, if the server
+   * wants an account; where no store was chosen there is none. Throws the store's other codes, and why a renewal failed
+   * where there is no token left without it.
    */
   async current(signal: AbortSignal): Promise<AccountRecord | undefined> {
-    await untilAborted(this.load(true), signal);
+    await untilAborted(this.load(true), signal).catch(ignoreUnset);
     await untilAborted(this.#unstored.settle(), signal);
     const time = this.#freshness();
     if (time === 'fresh') return this.isSignedIn ? this.record : undefined;
@@ -356,6 +357,11 @@ export class Account implements AsyncDisposable {
 
 function serialOf(record: AccountRecord | undefined): number {
   return record?.serial ?? 0;
+}
+
+/** Where no store was chosen there are no accounts. */
+function ignoreUnset(error: unknown): void {
+  if (!(error instanceof WarderError && error.code === 'store-unset')) throw error;
 }
 
 /** A record that is damaged is replaced. */

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { WarderError } from '../../../src/errors.ts';
 import { startAuthorization } from '../../fixtures/remote/authorization.ts';
 import { type HostileAuthorization, startHostile, startProtected } from '../../fixtures/remote/hostile.ts';
 import { Keeping, memoryBlobs, NO, remoteProfile, type Session, YES } from '../../fixtures/remote/keeping.ts';
@@ -117,6 +118,21 @@ describe('a sign-in', () => {
       });
       expect(keeping.asked).toHaveLength(call);
     }
+  });
+
+  test('W-AUTH-40 without a credential store a server that wants no account works; of one that wants it, it is said what to do', async () => {
+    await using authorization = await startAuthorization();
+    await using open = await startMcp({});
+    await using guarded = await startMcp({ guard: (url) => authorization.guard(url) });
+    const unset = async (): Promise<never> => {
+      throw new WarderError('store-unset', 'no credential store is set up', { hint: 'run "warder init"' });
+    };
+    await using keeping = new Keeping({ blobs: { get: unset, set: unset, remove: unset } });
+    const free = await keeping.session(remoteProfile(open.url));
+    expect((await free.send(open.url, { acts: false })).sent.headers).toEqual({});
+    const session = await keeping.session(remoteProfile(guarded.url, {}, 'guarded'));
+    await expect(session.send(guarded.url)).rejects.toMatchObject({ code: 'store-unset' });
+    expect([keeping.asked, keeping.opened, authorization.log]).toEqual([[], [], []]);
   });
 
   test('without a browser nobody is asked: the error says how to sign in', async () => {

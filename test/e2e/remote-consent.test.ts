@@ -145,7 +145,7 @@ test('W-REM-43 a logout ends what is under way, and calls after it ask for a sig
   expect(server.requests.slice(sent).filter(({ headers }) => headers.authorization)).toEqual([]);
 });
 
-test('W-REM-42 a server that lists other tools has them held back until they are accepted; another issuer is asked about', async () => {
+test('W-REM-42 a server that lists other tools has them held back until they are accepted', async () => {
   await using authorization = await startAuthorization();
   await using server = await guarded(authorization);
   await using remote = await RemoteHome.open();

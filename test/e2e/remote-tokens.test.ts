@@ -119,7 +119,7 @@ test('W-REM-5 a 401 is one, whatever JSON-RPC its body holds', async () => {
   expect(seenBy(host)).not.toContain('type your token');
 });
 
-test('W-AUTH-39 a server that asks for a URL to be opened opens none, and the record says so', async () => {
+test('W-AUTH-39 a server that asks for a URL to be opened opens none', async () => {
   for (const era of ['session', 'both'] as const) {
     await using trap = await Trap.set({ era });
     await trap.warder.signIn('remote');

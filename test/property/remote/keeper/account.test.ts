@@ -117,15 +117,9 @@ async function play(scheduler: fc.Scheduler, events: readonly Event[]) {
     await scheduler.waitNext(Math.min(2, scheduler.count()));
   }
   await scheduler.waitFor(
-    Promise.all(sending.map(({ daemon, done }) => Promise.race([done, killed(daemon)]))).then(
-      () => undefined,
-    ),
+    Promise.all(sending.map(({ daemon, done }) => Promise.race([done, daemon.killed]))).then(() => undefined),
   );
   return { server, store, time, daemons, all, errors, step };
-}
-
-async function killed(daemon: Daemon): Promise<void> {
-  while (!daemon.isDead) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 function checkOrder({ history }: ModelStore): void {

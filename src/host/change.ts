@@ -5,10 +5,11 @@ import { dirname, join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import { lockFile } from '../os/flock.ts';
 import type { ControlClient, Params } from '../wire/control.ts';
-import { type Document, editDocument, readDocument, type ServerEdit, TextProblem } from './document.ts';
+import { type Document, editDocument, readDocument, type ServerEdit } from './document.ts';
 import { digestOf, type HostText, readHostFile, writeHostFile } from './file.ts';
 import type { FoundFile } from './find.ts';
 import type { Host } from './table.ts';
+import { TextProblem } from './text/edit.ts';
 
 /** Names the changes of one command. */
 export function newGroup(): string {

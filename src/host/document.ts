@@ -17,18 +17,7 @@ import { json } from './text/json.ts';
 import { toml } from './text/toml.ts';
 import { yaml } from './text/yaml.ts';
 
-export {
-  applySplices,
-  type Change,
-  inverse,
-  isTable,
-  type Path,
-  type Splice,
-  type Table,
-  TextProblem,
-  type Value,
-  valueAt,
-} from './text/edit.ts';
+export { TextProblem };
 
 export type FormatName = 'json' | 'yaml' | 'toml';
 

@@ -1,9 +1,10 @@
 // A server's entry as READMEs print it for hosts: pasted, or saved in a file. Pure: what a host would fill in is found, and
 // never filled in.
-import { isTable, readDocument, type Table, TextProblem, type Value } from './document.ts';
+import { readDocument } from './document.ts';
 import { isReference, isSecretName } from './secrets.ts';
 import { type HostServer, serversOf } from './servers.ts';
 import type { Shape } from './table.ts';
+import { isTable, type Table, TextProblem, type Value } from './text/edit.ts';
 
 /** A server of a pasted text. What the person has to give is taken out of `server`. */
 export interface PastedServer {

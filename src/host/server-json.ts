@@ -2,8 +2,8 @@
 // `{…}` stands for is never filled in but by what the description itself says. Versions of the format from 2025-07 to
 // 2025-12 (https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json) differ in what is not read here.
 import { z } from 'zod';
-import { isTable, TextProblem, type Value } from './document.ts';
 import { isSecretName } from './secrets.ts';
+import { isTable, TextProblem, type Value } from './text/edit.ts';
 
 const input = z.object({
   description: z.string().optional(),

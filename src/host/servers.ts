@@ -1,15 +1,7 @@
 // The servers of a host's document in one form, whatever the host, and the edits that put Warder in their place.
-import {
-  type Change,
-  type Document,
-  isTable,
-  type Path,
-  type ServerEdit,
-  type Table,
-  type Value,
-  valueAt,
-} from './document.ts';
+import type { Document, ServerEdit } from './document.ts';
 import type { HostFile, Shape } from './table.ts';
+import { type Change, isTable, type Path, type Table, type Value, valueAt } from './text/edit.ts';
 
 /** A server as a host has it. */
 export interface HostServer {

@@ -1,6 +1,7 @@
 // The hosts: where each keeps its servers, in which format, and how an entry looks there. Data, from the documentation of
 // each; test/fixtures/hosts has a file of each in its documented form.
-import type { FormatName, Path, Table } from './document.ts';
+import type { FormatName } from './document.ts';
+import type { Path, Table } from './text/edit.ts';
 
 /**
  * How an entry of a host looks. A local server is a program and its arguments, `command` and `args`, in one list

@@ -3,14 +3,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { stringify as yamlText } from 'yaml';
-import {
-  applySplices,
-  editDocument,
-  type FormatName,
-  inverse,
-  readDocument,
-  type ServerEdit,
-} from '../../../src/host/document.ts';
+import { editDocument, type FormatName, readDocument, type ServerEdit } from '../../../src/host/document.ts';
+import { applySplices, inverse } from '../../../src/host/text/edit.ts';
 
 const name = fc
   .stringMatching(/^[a-zA-Z0-9 ._@/é"'-]{1,12}$/)

@@ -1,13 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import {
-  applySplices,
-  editDocument,
-  type FormatName,
-  inverse,
-  readDocument,
-  type ServerEdit,
-} from '../../../src/host/document.ts';
+import { editDocument, type FormatName, readDocument, type ServerEdit } from '../../../src/host/document.ts';
 import { decode } from '../../../src/host/text/decode.ts';
+import { applySplices, inverse } from '../../../src/host/text/edit.ts';
 
 const entry = { command: '/w', args: ['run', 'x'] };
 const added = (path: readonly string[]): ServerEdit => ({ path, changes: [{ path: [], value: entry }] });

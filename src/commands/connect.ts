@@ -15,6 +15,7 @@ import type { Context } from './command.ts';
 import { checkHosts, hostsHere, launchedProfile, surroundingsOf } from './hosts/surroundings.ts';
 import { ensureLaunchCommand } from './launch-command.ts';
 import { hostEntry } from './profile/host-entry.ts';
+import { repeatable } from './terminal/repeatable-option.ts';
 
 interface ConnectArguments {
   readonly name: string;
@@ -36,13 +37,7 @@ export function connectCommand(context: Context): CommandModule<object, ConnectA
     builder: (yargs) =>
       yargs
         .positional('name', { type: 'string', demandOption: true, describe: 'a profile' })
-        .option('host', {
-          type: 'string',
-          array: true,
-          default: [] as string[],
-          requiresArg: true,
-          describe: `a host: ${Object.keys(hosts).join(', ')}`,
-        })
+        .option('host', repeatable(`a host: ${Object.keys(hosts).join(', ')}; can be repeated`))
         .option('as', {
           type: 'string',
           requiresArg: true,

@@ -7,6 +7,7 @@ import { type HostServer, serversOf } from '../host/servers.ts';
 import { checkProfileName } from '../profile/format.ts';
 import type { Context } from './command.ts';
 import { checkHosts, launchedProfile, surroundingsOf } from './hosts/surroundings.ts';
+import { repeatable } from './terminal/repeatable-option.ts';
 
 interface DisconnectArguments {
   readonly name: string;
@@ -21,13 +22,7 @@ export function disconnectCommand(context: Context): CommandModule<object, Disco
     builder: (yargs) =>
       yargs
         .positional('name', { type: 'string', demandOption: true, describe: 'a profile' })
-        .option('host', {
-          type: 'string',
-          array: true,
-          default: [] as string[],
-          requiresArg: true,
-          describe: 'a host; by default all',
-        })
+        .option('host', repeatable('a host; by default all; can be repeated'))
         .option('project', {
           type: 'boolean',
           default: false,

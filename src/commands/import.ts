@@ -15,6 +15,7 @@ import { ensureLaunchCommand } from './launch-command.ts';
 import { hostEntry } from './profile/host-entry.ts';
 import { confirm, yesOption } from './terminal/confirmation.ts';
 import { pluralize } from './terminal/plural.ts';
+import { repeatable } from './terminal/repeatable-option.ts';
 
 interface ImportArguments {
   readonly hosts: readonly string[] | undefined;
@@ -38,13 +39,7 @@ export function importCommand(context: Context): CommandModule<object, ImportArg
     builder: (yargs) =>
       yargs
         .positional('hosts', { type: 'string', array: true, describe: 'hosts; by default all' })
-        .option('server', {
-          type: 'string',
-          array: true,
-          default: [] as string[],
-          requiresArg: true,
-          describe: 'only servers of this name; can be repeated',
-        })
+        .option('server', repeatable('only servers of this name; can be repeated'))
         .option('apply', { type: 'boolean', default: false, describe: 'do it; without it, only show' })
         .option('project', {
           type: 'boolean',

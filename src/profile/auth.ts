@@ -1,7 +1,7 @@
 // How Warder proves to a remote server that it may use it: `auth` of a profile. A secret is never written there: each is
 // the name of a stored credential, or `{credential: NAME, from: SOURCE}`.
 import type { AuthFile, StoredFile } from './auth-schema.ts';
-import { fromSource, type ProfileCredential, type SourceFile, toSource } from './credential.ts';
+import { fromSource, type ProfileCredential, type SourceFile, toSource, UNLIMITED } from './credential.ts';
 
 /** What an OAuth client is at an authorization server; a name that is `undefined` comes from its registration. */
 interface OAuthClient {
@@ -98,7 +98,7 @@ export function toAuth(file: AuthFile = { type: 'oauth' }, profile: string, host
       typeof written === 'object'
         ? written
         : { credential: written ?? `${profile}/${variable}`, from: undefined };
-    return { ...PLAIN, variable, name, from: toSource(from), hosts };
+    return { ...UNLIMITED, deliver: 'sealed', variable, name, from: toSource(from), hosts };
   };
   const optional = (variable: string, written: StoredFile | undefined): ProfileCredential | undefined =>
     written === undefined ? undefined : credential(variable, written);
@@ -169,18 +169,6 @@ interface OAuthClientFile {
   readonly 'client-secret'?: StoredFile | undefined;
   readonly scopes?: readonly string[] | undefined;
 }
-
-/** What a stored credential of `auth` is, beside its name: it stays in the daemon. */
-const PLAIN = {
-  deliver: 'sealed',
-  as: undefined,
-  paths: undefined,
-  methods: undefined,
-  confirm: false,
-  lifetime: undefined,
-  maxUses: undefined,
-  issues: undefined,
-} as const;
 
 /** What the credentials of `auth` are called in its profile, where a local server has variables. */
 export const AUTH_VARIABLES: readonly string[] = [

@@ -36,6 +36,17 @@ export interface ProfileCredential {
   readonly sign?: Signing | undefined;
 }
 
+/** A credential of Warder's own use: wherever it goes, and however often. */
+export const UNLIMITED = {
+  as: undefined,
+  paths: undefined,
+  methods: undefined,
+  confirm: false,
+  lifetime: undefined,
+  maxUses: undefined,
+  issues: undefined,
+} as const satisfies Partial<ProfileCredential>;
+
 /** Tokens that a host gives out for a sealed credential: which answers have them, and how they may be used. */
 export interface IssuedTokens {
   /** The path of the requests; `undefined`: any. */

@@ -47,9 +47,8 @@ export interface AddArguments {
   readonly '--'?: string[];
 }
 
-/** Options that may be given beside a server of any kind. */
-const BESIDE = [
-  'description',
+/** What a server on this machine gets, whatever starts it. */
+export const LOCAL_ACCESS = [
   'credential',
   'host',
   'deliver',
@@ -58,11 +57,10 @@ const BESIDE = [
   'read',
   'write',
   'keep-home',
-  'allow',
-  'ask',
-  'deny',
-  'test',
 ] as const;
+
+/** Options that may be given beside a command or a package. */
+const BESIDE = ['description', ...LOCAL_ACCESS, 'allow', 'ask', 'deny', 'test'] as const;
 
 /** The options that were given beside the server, as words. What may be a secret is not among them. */
 export function givenOptions(args: AddArguments): string[] {

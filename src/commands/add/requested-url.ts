@@ -5,18 +5,11 @@ import type { AuthFile } from '../../profile/auth-schema.ts';
 import { urlProblem } from '../../profile/remote-checks.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import type { Result } from '../../wire/control.ts';
-import type { AddArguments } from './options.ts';
+import { type AddArguments, LOCAL_ACCESS } from './options.ts';
 
 /** Options that are for servers on this machine. */
 const LOCAL_OPTIONS = [
-  'credential',
-  'host',
-  'deliver',
-  'env',
-  'cwd',
-  'read',
-  'write',
-  'keep-home',
+  ...LOCAL_ACCESS,
   'package',
   'bin',
   'from-npx',

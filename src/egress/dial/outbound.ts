@@ -6,7 +6,7 @@ import * as tls from 'node:tls';
 import type { Credentials } from '../../credential/credentials.ts';
 import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
-import type { ProfileCredential } from '../../profile/credential.ts';
+import { type ProfileCredential, UNLIMITED } from '../../profile/credential.ts';
 import { expandHome } from '../../profile/format.ts';
 import { type Settings, settingsPath } from '../../profile/settings.ts';
 import type { Places } from '../../wire/places.ts';
@@ -116,15 +116,9 @@ export class Outbound {
 
 /** The proxy's login is resolved like any credential. */
 const PROXY_LOGIN: Omit<ProfileCredential, 'name'> = {
+  ...UNLIMITED,
   variable: 'PROXY_LOGIN',
   from: 'store',
   deliver: 'file',
   hosts: [],
-  as: undefined,
-  paths: undefined,
-  methods: undefined,
-  confirm: false,
-  lifetime: undefined,
-  maxUses: undefined,
-  issues: undefined,
 };

@@ -101,6 +101,11 @@ export class WarderError extends Error {
   }
 }
 
+/** The error itself if it is a `WarderError`; else a fault of Warder, which `message` names. */
+export function asWarderError(error: unknown, message: string): WarderError {
+  return error instanceof WarderError ? error : new WarderError('daemon-internal', message, { cause: error });
+}
+
 /** Calls `get`, and returns the `WarderError` that it throws instead of throwing it. Other errors pass. */
 export function catchWarderError<T>(get: () => T): T | WarderError {
   try {

@@ -6,6 +6,7 @@ import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile } from '../profile/format.ts';
+import type { OfflineRecord } from '../relay/offline-record.ts';
 import type { Trust } from '../relay/trust.ts';
 import type { ShownTrust } from '../wire/control.ts';
 import type { Answer } from './questions/answer.ts';
@@ -17,7 +18,7 @@ import { type Difference, withDifferences } from './trust/compare.ts';
 import { Executables } from './trust/executables.ts';
 import { FirstUseQuestion } from './trust/first-use-question.ts';
 import { HeldNotices } from './trust/held-notices.ts';
-import { type OfflineServer, offlineServer } from './trust/offline.ts';
+import { offlineServer } from './trust/offline.ts';
 import { permissionsOf } from './trust/permissions.ts';
 import { digestOfRecord, type ProfileTrust } from './trust/profile-trust.ts';
 import { copyOf, type ServerIdentity, type TrustRecord } from './trust/record.ts';
@@ -26,7 +27,7 @@ import { SessionTrust } from './trust/session-trust.ts';
 import { showTrust } from './trust/shown.ts';
 import type { Started, TrustedSession } from './trust/trusted-session.ts';
 
-export type { OfflineServer, Started };
+export type { Started };
 
 export interface TrustServiceOptions {
   /** Whether a person is asked about a first use. */
@@ -77,7 +78,7 @@ export interface RemoteTrust {
   /** Calls `listener` when `isAgreed` may be other than before. */
   onChange(listener: () => void): void;
   /** What is known of it; undefined: nothing was accepted yet. */
-  readonly offline: OfflineServer | undefined;
+  readonly offline: OfflineRecord | undefined;
 }
 
 /** Milliseconds that the start of a session waits for the credential store. */

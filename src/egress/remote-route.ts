@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { contains, parseAddress, parseRange, rangeProblem } from '../profile/address-range.ts';
-import { LOOPBACK } from '../profile/host.ts';
+import { isLoopbackHost, LOOPBACK } from '../profile/host.ts';
 import { BUDGETS } from './budgets.ts';
 import { isMetadata } from './dial/address.ts';
 import { Routes, type RoutesParts } from './dial/routes.ts';
@@ -35,11 +35,6 @@ export interface RemoteRouteParts extends Omit<RoutesParts, 'allowed'> {
 
 /** Milliseconds of silence after which the other side is asked whether it is there. */
 const KEEP_ALIVE = 30_000;
-
-/** Whether a host is this machine: by its name, or by an address of the loopback interface. */
-export function isLoopbackHost(host: string): boolean {
-  return host === 'localhost' || host === LOOPBACK || host === '::1';
-}
 
 /** The way of one session, or of one sign-in outside of a session. */
 export class RemoteRoute {

@@ -41,6 +41,18 @@ export function readMember(bytes: Buffer, start: number, end: number, name: stri
   return findMember(bytes, start, end, keys);
 }
 
+/** The value of a member that is there once; undefined where it is not there, or two readers could see two values. */
+export function memberIn(bytes: Buffer, range: Range | undefined, name: string): Range | undefined {
+  if (range === undefined) return undefined;
+  const member = readMember(bytes, range.start, range.end, name);
+  return typeof member === 'string' ? undefined : member;
+}
+
+/** The whole of a JSON text. */
+export function whole(bytes: Buffer): Range {
+  return { start: 0, end: bytes.length };
+}
+
 /** As `readMember`, for many objects: `keys` has one key. */
 export function findMember(bytes: Buffer, start: number, end: number, keys: Keys): Member {
   let found: Range | undefined;

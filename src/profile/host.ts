@@ -53,6 +53,17 @@ export function isLoopbackName(name: string): boolean {
   return name === LOOPBACK || name === 'localhost';
 }
 
+/** Whether a host, also one of a `URL`, is this machine: by its name, or by an address of the loopback interface. */
+export function isLoopbackHost(host: string): boolean {
+  const plain = withoutBrackets(host);
+  return isLoopbackName(plain) || plain === '::1';
+}
+
+/** The host of a URL without the brackets of an IPv6 address. `hostname`: of a `URL`. */
+export function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
 /**
  * Whether an entry such as `*.example.com:8443` names this host and port; `defaultPorts` are the ports of an entry
  * without one. Throws RangeError where the pattern is not a host.

@@ -3,7 +3,7 @@
 import { contains, parseAddress, parseRange, rangeProblem } from './address-range.ts';
 import type { AuthFile } from './auth-schema.ts';
 import type { Path } from './diagnostic.ts';
-import { endsInNumber, normalizeName } from './host.ts';
+import { endsInNumber, isLoopbackHost, normalizeName } from './host.ts';
 import type { ProfileFile } from './schema.ts';
 import { detectSecret } from './variable.ts';
 
@@ -33,13 +33,6 @@ const NON_HTTPS_PORTS: Readonly<Record<number, string>> = {
 /** The protocol of a well-known port that is not HTTPS; `undefined` for any other port. */
 export function nonHttpsProtocol(port: number): string | undefined {
   return NON_HTTPS_PORTS[port];
-}
-
-const LOOPBACK_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
-
-/** Whether the host of a URL is this machine. `hostname`: of a `URL`. */
-export function isLoopbackHost(hostname: string): boolean {
-  return LOOPBACK_HOSTS.includes(hostname);
 }
 
 /** Keys that only a server on this machine has, and what a remote one has in their place. */

@@ -5,21 +5,14 @@ import { LineSplitter } from '../json/lines.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { ServerEnd } from './endpoint.ts';
 import { Outbox } from './flow/outbox.ts';
-import type { Outgoing, SessionServer, Upstream, UpstreamListener, UpstreamParts } from './upstream.ts';
-
-/** Does nothing with what a server sends. */
-const IGNORE: UpstreamListener = {
-  message() {},
-  oversize() {},
-  taken() {},
-  settle() {},
-  drained() {},
-  closed() {},
-  ended() {},
-  stderr() {},
-  waiting() {},
-  introduced() {},
-};
+import {
+  IGNORE,
+  type Outgoing,
+  type SessionServer,
+  type Upstream,
+  type UpstreamListener,
+  type UpstreamParts,
+} from './upstream.ts';
 
 /** A process as the server of a session. */
 export function stdioServer(server: ServerEnd): SessionServer {

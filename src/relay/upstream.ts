@@ -45,6 +45,20 @@ export interface UpstreamListener {
   introduced(result: Buffer): void;
 }
 
+/** Does nothing with what a server sends. */
+export const IGNORE: UpstreamListener = {
+  message() {},
+  oversize() {},
+  taken() {},
+  settle() {},
+  drained() {},
+  closed() {},
+  ended() {},
+  stderr() {},
+  waiting() {},
+  introduced() {},
+};
+
 /** What a session gives to the server's side that it opens. */
 export interface UpstreamParts {
   /** What a server's side tells its owner is told in `run`. */

@@ -3,15 +3,21 @@
 // guarded turns, never from within one of its own calls.
 import type { Ending } from '../os/spawn.ts';
 import type { HostDialog } from '../relay/consent.ts';
+import type { OfflineRecord } from '../relay/offline-record.ts';
 import type { Listed } from '../relay/trust.ts';
-import type { Outgoing, Upstream, UpstreamListener, UpstreamParts } from '../relay/upstream.ts';
+import {
+  IGNORE,
+  type Outgoing,
+  type Upstream,
+  type UpstreamListener,
+  type UpstreamParts,
+} from '../relay/upstream.ts';
 import { SIGN_IN_TOOL } from '../wire/sign-in-tool.ts';
 import type { PipeOpeners, Verdicts } from './era/arbitration.ts';
 import { Connection } from './era/connection.ts';
 import { incoming, paramsOf, responseMessage } from './era/messages.ts';
 import { CALL, DISCOVER, type Era, FIRST_OWN_ID, INITIALIZE, versionOf } from './era/protocol.ts';
 import { signInTool } from './offline/sign-in-tool.ts';
-import type { OfflineRecord } from './offline-record.ts';
 import type { PipeParts, RemoteMessage } from './pipe.ts';
 
 export interface RemoteUpstreamParts {
@@ -31,19 +37,6 @@ const MAX_OWED = 65_536;
 const GOODBYE = 2000;
 /** A process that has ended well: there is none. */
 const ENDED: Ending = { code: 0, signal: null };
-
-const IGNORE: UpstreamListener = {
-  message() {},
-  oversize() {},
-  taken() {},
-  settle() {},
-  drained() {},
-  closed() {},
-  ended() {},
-  stderr() {},
-  waiting() {},
-  introduced() {},
-};
 
 export class RemoteUpstream implements Upstream {
   readonly mayWait = true;

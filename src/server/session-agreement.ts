@@ -1,5 +1,6 @@
 // What of a remote server is agreed to, for its side of a session, which is made before that is known: until then nothing is.
-import type { OfflineServer, RemoteTrust } from '../consent/trust.ts';
+import type { RemoteTrust } from '../consent/trust.ts';
+import type { OfflineRecord } from '../relay/offline-record.ts';
 
 export class SessionAgreement implements RemoteTrust {
   readonly #listeners: (() => void)[] = [];
@@ -9,7 +10,7 @@ export class SessionAgreement implements RemoteTrust {
     return this.#trust?.isAgreed ?? false;
   }
 
-  get offline(): OfflineServer | undefined {
+  get offline(): OfflineRecord | undefined {
     return this.#trust?.offline;
   }
 

@@ -1,7 +1,7 @@
 // What a profile with a remote server does, in words: where it connects, how it signs in, which of it is opened.
 import type { RemoteAuth } from '../../profile/auth.ts';
 import type { RemoteServer } from '../../profile/format.ts';
-import { isLoopbackHost } from '../../profile/remote-checks.ts';
+import { isLoopbackHost } from '../../profile/host.ts';
 
 /** A label and lines each. */
 export type Rows = readonly (readonly [label: string, lines: readonly string[]])[];

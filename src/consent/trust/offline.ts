@@ -1,19 +1,9 @@
 // What a session of a remote server begins with while the server cannot be asked: what the user has accepted of it, and what it
 // was when it was last asked. The latter is no part of what is accepted; it is in a file that only Warder can have written.
 import * as z from 'zod';
+import type { OfflineRecord } from '../../relay/offline-record.ts';
 import type { IntroducedIdentity } from '../../relay/trust.ts';
 import type { Parts, TrustRecord } from './record.ts';
-
-/** A server, each member as JSON text. What was too long to be kept is left out. */
-export interface OfflineServer {
-  readonly serverInfo: string | undefined;
-  readonly instructions: string | undefined;
-  readonly capabilities: string | undefined;
-  readonly tools: readonly string[];
-  readonly prompts: readonly string[];
-  readonly resources: readonly string[];
-  readonly templates: readonly string[];
-}
 
 /** The longest member that is kept, in characters. */
 const MAX_KEPT = 65_536;
@@ -21,11 +11,11 @@ const MAX_KEPT = 65_536;
 const text = z.string().max(MAX_KEPT).nullable();
 const identityFile = z.strictObject({ name: text, version: text, capabilities: text });
 
-/** What is known of a server that was accepted. */
+/** What is known of a server that was accepted; without what was too long to be kept. */
 export function offlineServer(
   { described }: TrustRecord,
   identity: IntroducedIdentity | undefined,
-): OfflineServer {
+): OfflineRecord {
   const said = (name: string): string | undefined => described.introduction.get(name)?.text;
   const info = {
     name: identity?.name,

@@ -7,7 +7,7 @@
 // Of what servers answer only digests are kept, so that its size costs nothing.
 
 import { digestOf } from '../../json/digest.ts';
-import { type Range, readMember, readText } from '../../json/read.ts';
+import { type Range, readMember, readText, whole } from '../../json/read.ts';
 import { LISTEN } from '../call.ts';
 
 export const INITIALIZE = 'initialize';
@@ -173,8 +173,4 @@ function digestOfMember(bytes: Buffer, { start, end }: Range, name: string): str
 function uriOf(params: Buffer): string | undefined {
   const uri = readMember(params, 0, params.length, 'uri');
   return typeof uri === 'string' ? undefined : readText(params, uri, MAX_URI);
-}
-
-function whole(bytes: Buffer): Range {
-  return { start: 0, end: bytes.length };
 }

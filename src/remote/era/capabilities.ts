@@ -1,6 +1,6 @@
 // What hosts and servers say that they can do, from one era to the other. What neither era knows passes as it is.
-import { type Range, readMember } from '../../json/read.ts';
-import { type Changes, changed, EMPTY, memberIn, textOf, UNNAMED, whole } from './objects.ts';
+import { memberIn, type Range, readMember, whole } from '../../json/read.ts';
+import { type Changes, changed, EMPTY, textOf, UNNAMED } from './objects.ts';
 import { ELICIT, ROOTS, SAMPLE, shortText, TASKS } from './protocol.ts';
 
 const OPEN = 0x7b;

@@ -4,12 +4,13 @@
 // what may have changed.
 
 import { WarderError } from '../../errors.ts';
+import { memberIn, whole } from '../../json/read.ts';
 import type { HostDialog } from '../../relay/consent.ts';
+import type { OfflineRecord } from '../../relay/offline-record.ts';
 import { SIGN_IN_TOOL } from '../../wire/sign-in-tool.ts';
 import { emptyList, isAnsweredOffline, OfflineAnswers } from '../offline/answers.ts';
 import { inWords, signInResult } from '../offline/sign-in-tool.ts';
 import { SignInWait, type Waiter } from '../offline/sign-in-wait.ts';
-import type { OfflineRecord } from '../offline-record.ts';
 import type { PipeParts, RemoteMessage } from '../pipe.ts';
 import { ArbitratedPipe, type PipeOpeners, type Verdicts } from './arbitration.ts';
 import { Backoff } from './backoff.ts';
@@ -17,7 +18,7 @@ import { codeOf } from './errors.ts';
 import { ownIdOf } from './ids.ts';
 import { type Incoming, incoming, NO_METHOD, paramsOf, result } from './messages.ts';
 import { metaIn } from './meta.ts';
-import { memberIn, objectOf, textOf, whole } from './objects.ts';
+import { objectOf, textOf } from './objects.ts';
 import { type OwnAnswer, OwnRequests } from './own-requests.ts';
 import { LEFT, LOST, problemIn, refusalBy, UNOPENED, versionProblem } from './problems.ts';
 import { Promises } from './promises.ts';

@@ -1,7 +1,8 @@
 // Errors of servers of the session era, as the stateless era has them. There -32002 is a fault in the parameters, and codes
 // from -32020 to -32099 mean what the protocol says alone.
+import { memberIn, whole } from '../../json/read.ts';
 import { BAD_PARAMS, INTERNAL, type Incoming } from './messages.ts';
-import { memberIn, replaced, textOf, whole } from './objects.ts';
+import { replaced, textOf } from './objects.ts';
 
 const NOT_FOUND = -32002;
 /** The server wants URLs to be visited first: up to 2025-11-25. */

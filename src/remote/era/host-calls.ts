@@ -1,5 +1,6 @@
 // The open requests of a host of the session era at a stateless server. A request may be made again under another id, with
 // what the server wanted to know; a tool call may become a task, where the server does it in no other way.
+import { memberIn, whole } from '../../json/read.ts';
 import type { Log } from '../../os/log.ts';
 import type { RemoteMessage } from '../pipe.ts';
 import { codeOf } from './errors.ts';
@@ -17,7 +18,7 @@ import {
   withId,
 } from './messages.ts';
 import { withMeta } from './meta.ts';
-import { changed, EMPTY, json, memberIn, replaced, textOf, whole } from './objects.ts';
+import { changed, EMPTY, json, replaced, textOf } from './objects.ts';
 import type { OwnRequests } from './own-requests.ts';
 import { ASKING, CALL, CANCELLED, CAPABILITIES, shortText, TASKS } from './protocol.ts';
 import { resultForSession } from './results.ts';

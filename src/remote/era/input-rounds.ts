@@ -4,10 +4,10 @@
 import { randomUUID } from 'node:crypto';
 import { hasDuplicateMembers } from '../../json/duplicates.ts';
 import { keysOf } from '../../json/member.ts';
-import { type Range, readMember, readMembers, readText } from '../../json/read.ts';
+import { memberIn, type Range, readMember, readMembers, readText, whole } from '../../json/read.ts';
 import { isUrlMode, lacking } from './capabilities.ts';
 import { type Incoming, notification, request, resultOf } from './messages.ts';
-import { changed, json, memberIn, objectOf, objectOfTexts, textOf, whole } from './objects.ts';
+import { changed, json, objectOf, objectOfTexts, textOf } from './objects.ts';
 import { CANCELLED, ELICIT, ROOTS, SAMPLE } from './protocol.ts';
 
 /** Entries in one round, their bytes of JSON text, and rounds of one call, at most. */

@@ -2,11 +2,11 @@
 // and for the resources that it has subscribed to. Where it wants others, a new stream is opened and acknowledged before the
 // old one is closed, so that nothing is missed. A stream that ends is opened again, and what may have been missed is told.
 import type { Range } from '../../json/read.ts';
-import { readElements, readText } from '../../json/read.ts';
+import { memberIn, readElements, readText, whole } from '../../json/read.ts';
 import type { RemoteMessage } from '../pipe.ts';
 import { Backoff } from './backoff.ts';
 import { error, INTERNAL, notification, notificationMessage, result } from './messages.ts';
-import { EMPTY, json, memberIn, textOf, whole } from './objects.ts';
+import { EMPTY, json, textOf } from './objects.ts';
 import type { OwnAnswer, OwnRequests } from './own-requests.ts';
 import { CANCELLED, LISTEN, type LISTS, UPDATED } from './protocol.ts';
 

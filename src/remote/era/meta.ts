@@ -1,8 +1,8 @@
 // What a message says beside its purpose: the `_meta` of its `params` or its result.
-import { type Range, readMember } from '../../json/read.ts';
+import { type Range, readMember, whole } from '../../json/read.ts';
 import type { Incoming } from './messages.ts';
 import { paramsOf } from './messages.ts';
-import { type Changes, changed, EMPTY, objectOf, replaced, textOf, whole } from './objects.ts';
+import { type Changes, changed, EMPTY, objectOf, replaced, textOf } from './objects.ts';
 
 const NULL = 0x6e;
 

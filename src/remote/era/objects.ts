@@ -1,6 +1,6 @@
 // JSON objects with members set or taken out. Every value that stays does so byte for byte, and so does the order.
 import { keysOf, NO_KEY } from '../../json/member.ts';
-import { type Range, readMember, readMembers } from '../../json/read.ts';
+import { type Range, readMembers } from '../../json/read.ts';
 
 /** Members by their names: JSON text to set, `undefined` to take out. */
 export type Changes = Readonly<Record<string, Buffer | undefined>>;
@@ -51,21 +51,9 @@ export function json(value: unknown): Buffer {
 /** A program that has not said what it is. */
 export const UNNAMED = json({ name: 'unnamed', version: '0' });
 
-/** The value of a member that is there once; undefined where it is not there, or two readers could see two values. */
-export function memberIn(bytes: Buffer, range: Range | undefined, name: string): Range | undefined {
-  if (range === undefined) return undefined;
-  const member = readMember(bytes, range.start, range.end, name);
-  return typeof member === 'string' ? undefined : member;
-}
-
 /** The bytes of a range. */
 export function textOf(bytes: Buffer, range: Range): Buffer {
   return bytes.subarray(range.start, range.end);
-}
-
-/** The whole of a JSON text. */
-export function whole(bytes: Buffer): Range {
-  return { start: 0, end: bytes.length };
 }
 
 /** The line with other bytes in the place of a range. */

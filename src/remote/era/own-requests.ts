@@ -1,8 +1,8 @@
 // Requests of a translator's own to the server, which the host knows nothing of.
-import type { Range } from '../../json/read.ts';
+import { memberIn, type Range, whole } from '../../json/read.ts';
 import type { RemoteMessage } from '../pipe.ts';
 import { type Incoming, requestMessage, resultOf } from './messages.ts';
-import { memberIn, textOf, whole } from './objects.ts';
+import { textOf } from './objects.ts';
 
 /** How one ended: its result, or its error and the line with that, as JSON texts. */
 export type OwnAnswer = { readonly result: Buffer } | { readonly error: Buffer; readonly line: Buffer };

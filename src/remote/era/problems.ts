@@ -1,9 +1,10 @@
 // Why a remote server cannot be asked, and how a host is told so.
+
 import { WarderError } from '../../errors.ts';
+import { memberIn, whole } from '../../json/read.ts';
 import { ANSWER } from '../../relay/error-response.ts';
 import { inWords, toolResult } from '../offline/sign-in-tool.ts';
 import { error, result } from './messages.ts';
-import { memberIn, whole } from './objects.ts';
 import { CALL, type Era, SESSION_VERSIONS, shortText } from './protocol.ts';
 
 export const LOST = new WarderError('remote-unreachable', 'the server has ended the session', {

@@ -1,9 +1,9 @@
 // What a host has told the server and may count on: a server that is opened anew is told it again.
-import { readText } from '../../json/read.ts';
+import { memberIn, readText } from '../../json/read.ts';
 import type { RemoteMessage } from '../pipe.ts';
 import { incoming, notification, paramsOf } from './messages.ts';
 import { metaIn } from './meta.ts';
-import { json, memberIn, textOf } from './objects.ts';
+import { json, textOf } from './objects.ts';
 import {
   type Era,
   INITIALIZE,

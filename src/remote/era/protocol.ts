@@ -1,8 +1,7 @@
 // The two eras of the protocol. In the `session` era (up to 2025-11-25) a host opens with `initialize`, the server keeps what
 // it was told, and either side sends requests. In the `stateless` era (from 2026-07-28) each request says in its `_meta` all
 // there is to know of the host, and what the server wants to ask comes as an `input_required` result.
-import { type Range, readText } from '../../json/read.ts';
-import { memberIn } from './objects.ts';
+import { memberIn, type Range, readText } from '../../json/read.ts';
 
 /** The era of a host. */
 export type Era = 'session' | 'stateless';

@@ -1,9 +1,9 @@
 // Results from one era to the other, as the schema of each demands. Values that both know stay byte for byte.
 
 import { keysOf } from '../../json/member.ts';
-import { type Range, readElements, readMembers } from '../../json/read.ts';
+import { memberIn, type Range, readElements, readMembers, whole } from '../../json/read.ts';
 import { metaChanged } from './meta.ts';
-import { changed, json, memberIn, replaced, textOf, whole } from './objects.ts';
+import { changed, json, replaced, textOf } from './objects.ts';
 import { CACHEABLE, CALL, LIST_TOOLS, SERVER, shortText } from './protocol.ts';
 
 const OPEN = 0x7b;

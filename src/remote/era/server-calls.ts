@@ -1,7 +1,7 @@
 // The requests of a host of the stateless era that a server of the session era has. What the server asks in the middle of one
 // is put to the host as its result; made again, it brings the answers. A tool that works as a task alone (2025-11-25) is
 // called as one, and its result waited for.
-import { type Range, readElements, readText } from '../../json/read.ts';
+import { memberIn, type Range, readElements, readText, whole } from '../../json/read.ts';
 import type { RemoteMessage } from '../pipe.ts';
 import { has, lacking } from './capabilities.ts';
 import { codeOf, errorForStateless, VISIT_FIRST } from './errors.ts';
@@ -21,7 +21,7 @@ import {
   withId,
 } from './messages.ts';
 import { metaIn, withMeta } from './meta.ts';
-import { changed, EMPTY, json, memberIn, objectOf, replaced, textOf, whole } from './objects.ts';
+import { changed, EMPTY, json, objectOf, replaced, textOf } from './objects.ts';
 import type { OwnRequests } from './own-requests.ts';
 import {
   ASKING,

@@ -5,12 +5,12 @@
 import { randomBytes } from 'node:crypto';
 import { digest, exactForm } from '../../json/digest.ts';
 import { keysOf } from '../../json/member.ts';
-import { findMember, type Range } from '../../json/read.ts';
+import { findMember, type Range, whole } from '../../json/read.ts';
 import { isUrlMode } from './capabilities.ts';
 import { MAX_BYTES, MAX_INPUTS, MAX_ROUNDS, ROUND } from './input-rounds.ts';
 import { error, INTERNAL, result } from './messages.ts';
 import { metaChanged } from './meta.ts';
-import { changed, json, objectOf, textOf, whole } from './objects.ts';
+import { changed, json, objectOf, textOf } from './objects.ts';
 import { ELICIT } from './protocol.ts';
 
 /** By this a state is known as one of these. */

@@ -2,7 +2,7 @@
 // host; `server/discover` is answered from that; what each request says of its host is taken off. What the server asks in
 // the middle of a call goes to the host as the call's result, and the host's answers go to the server when the call is made
 // again; subscriptions and the level of logging are kept for each request and translated.
-import { readText } from '../../json/read.ts';
+import { memberIn, readText } from '../../json/read.ts';
 import type { Pipe, RemoteMessage } from '../pipe.ts';
 import { ownIdOf } from './ids.ts';
 import {
@@ -19,7 +19,7 @@ import {
   withId,
 } from './messages.ts';
 import { metaIn } from './meta.ts';
-import { EMPTY, memberIn, textOf } from './objects.ts';
+import { EMPTY, textOf } from './objects.ts';
 import { OwnRequests } from './own-requests.ts';
 import {
   ASKING,

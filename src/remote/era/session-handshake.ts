@@ -1,6 +1,8 @@
 // The handshake with a server of the session era, made with what the first request of a host of the stateless era says of it.
 // Requests wait until it is done; a person may have to sign in for it, if one of them acts.
+
 import type { ErrorCode } from '../../errors.ts';
+import { memberIn, whole } from '../../json/read.ts';
 import { isAnsweredOffline } from '../offline/answers.ts';
 import type { RemoteMessage } from '../pipe.ts';
 import { clientForOther, serverForOther } from './capabilities.ts';
@@ -14,7 +16,7 @@ import {
   withId,
 } from './messages.ts';
 import { metaIn } from './meta.ts';
-import { EMPTY, json, memberIn, objectOf, textOf, UNNAMED, whole } from './objects.ts';
+import { EMPTY, json, objectOf, textOf, UNNAMED } from './objects.ts';
 import type { OwnAnswer, OwnRequests } from './own-requests.ts';
 import {
   CAPABILITIES,

@@ -1,10 +1,10 @@
 // The subscriptions of a host of the stateless era at a server of the session era: each `subscriptions/listen` is told of the
 // lists that may change, and of the resources that it names, which the server is asked to watch once for all of them.
-import { type Range, readElements, readText } from '../../json/read.ts';
+import { memberIn, type Range, readElements, readText } from '../../json/read.ts';
 import { serverOffers } from './capabilities.ts';
 import { notification, result } from './messages.ts';
 import { metaChanged } from './meta.ts';
-import { json, memberIn, objectOf } from './objects.ts';
+import { json, objectOf } from './objects.ts';
 import type { OwnRequests } from './own-requests.ts';
 import { ACKNOWLEDGED, LISTS, SUBSCRIBE, SUBSCRIPTION, UNSUBSCRIBE } from './protocol.ts';
 

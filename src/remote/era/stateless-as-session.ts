@@ -2,7 +2,7 @@
 // of itself goes along with each request; what the server wants to know first is asked of the host; `ping`, the level of
 // logging and subscriptions, which the stateless era has no requests for, are answered here.
 
-import { readText } from '../../json/read.ts';
+import { memberIn, readText, whole } from '../../json/read.ts';
 import type { Pipe, RemoteMessage } from '../pipe.ts';
 import { hostOf, serverForOther, serverOffers } from './capabilities.ts';
 import { HostCalls } from './host-calls.ts';
@@ -20,18 +20,7 @@ import {
   withId,
 } from './messages.ts';
 import { metaChanged, metaIn, withMeta } from './meta.ts';
-import {
-  type Changes,
-  changed,
-  EMPTY,
-  json,
-  memberIn,
-  objectOf,
-  replaced,
-  textOf,
-  UNNAMED,
-  whole,
-} from './objects.ts';
+import { type Changes, changed, EMPTY, json, objectOf, replaced, textOf, UNNAMED } from './objects.ts';
 import { type OwnAnswer, OwnRequests } from './own-requests.ts';
 import {
   ACKNOWLEDGED,

@@ -2,8 +2,8 @@
 // for the result: the task is asked for until it has ended, what it wants to know is asked of the host, and a call that is
 // taken back cancels it.
 import { keysOf } from '../../json/member.ts';
-import { readMembers } from '../../json/read.ts';
-import { EMPTY, json, memberIn, objectOf, objectOfTexts, textOf, whole } from './objects.ts';
+import { memberIn, readMembers, whole } from '../../json/read.ts';
+import { EMPTY, json, objectOf, objectOfTexts, textOf } from './objects.ts';
 import type { OwnAnswer, OwnRequests } from './own-requests.ts';
 import { shortText } from './protocol.ts';
 

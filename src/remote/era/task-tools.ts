@@ -1,6 +1,5 @@
 // Which tools of a server of the session era work as tasks alone, by its last lists (2025-11-25).
-import { type Range, readElements, readText } from '../../json/read.ts';
-import { memberIn, whole } from './objects.ts';
+import { memberIn, type Range, readElements, readText, whole } from '../../json/read.ts';
 import { shortText } from './protocol.ts';
 
 /** Names that are remembered, and the longest in bytes of JSON text. */

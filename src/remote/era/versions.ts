@@ -1,7 +1,7 @@
 // Which revisions of the protocol a server says that it speaks.
-import { type Range, readElements } from '../../json/read.ts';
+import { memberIn, type Range, readElements, whole } from '../../json/read.ts';
 import { BAD_VERSION } from './messages.ts';
-import { memberIn, textOf, whole } from './objects.ts';
+import { textOf } from './objects.ts';
 import type { OwnAnswer } from './own-requests.ts';
 import { shortText } from './protocol.ts';
 

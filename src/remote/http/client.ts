@@ -5,8 +5,9 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Duplex, Readable } from 'node:stream';
-import { isLoopbackHost, type RemoteRoute } from '../../egress/remote-route.ts';
+import type { RemoteRoute } from '../../egress/remote-route.ts';
 import { WarderError } from '../../errors.ts';
+import { isLoopbackHost, withoutBrackets } from '../../profile/host.ts';
 import { ACCEPT_ENCODING, decodedBody } from './decoded.ts';
 import { badAnswer, lostAnswer, problemOf } from './problem.ts';
 
@@ -60,8 +61,8 @@ export class RemoteHttp implements Disposable {
   constructor(route: RemoteRoute) {
     this.#route = route;
     const agents = (maxSockets: number): { http: http.Agent; https: http.Agent } => ({
-      http: new GuardedAgent(route, maxSockets),
-      https: new GuardedTlsAgent(route, maxSockets),
+      http: guarded(new http.Agent({ ...KEPT, maxSockets }), route, false),
+      https: guarded(new https.Agent({ ...KEPT, maxSockets }), route, true),
     });
     this.#agents = { requests: agents(MAX_CONNECTIONS.requests), control: agents(MAX_CONNECTIONS.control) };
   }
@@ -105,8 +106,7 @@ export class RemoteHttp implements Disposable {
       refuse('the URL has a user or password in it', 'take it out, and set "auth"');
     if (url.protocol === 'https:') return;
     if (url.protocol !== 'http:') refuse('the URL is not https', 'use https');
-    if (!isLoopbackHost(withoutBrackets(url.hostname)))
-      refuse('the URL is http, which anyone on the way reads', 'use https');
+    if (!isLoopbackHost(url.hostname)) refuse('the URL is http, which anyone on the way reads', 'use https');
     if (!this.#route.insecureLoopback)
       refuse('it is on this machine, without TLS', 'if that is meant, set "insecure-loopback: true"');
   }
@@ -173,50 +173,16 @@ export class RemoteHttp implements Disposable {
   }
 }
 
-/** The host of a URL without the brackets of an IPv6 address. */
-export function withoutBrackets(hostname: string): string {
-  return hostname.replace(/^\[(.*)\]$/, '$1');
-}
-
-type Connected = (error: Error | null, socket: Duplex) => void;
-
-function connectFor(
-  route: RemoteRoute,
-  secure: boolean,
-  { host, port }: { host?: string | null | undefined; port?: number | string | null | undefined },
-  done: Connected,
-): void {
-  const target = { secure, host: withoutBrackets(host ?? ''), port: Number(port) };
-  route.connect(target).then(
-    (socket) => done(null, socket),
-    (error: unknown) => done(error as Error, undefined as unknown as Duplex),
-  );
-}
-
 const KEPT = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, timeout: IDLE } as const;
 
-class GuardedAgent extends http.Agent {
-  readonly #route: RemoteRoute;
-
-  constructor(route: RemoteRoute, maxSockets: number) {
-    super({ ...KEPT, maxSockets });
-    this.#route = route;
-  }
-
-  override createConnection(options: http.ClientRequestArgs, done: Connected): undefined {
-    connectFor(this.#route, false, options, done);
-  }
-}
-
-class GuardedTlsAgent extends https.Agent {
-  readonly #route: RemoteRoute;
-
-  constructor(route: RemoteRoute, maxSockets: number) {
-    super({ ...KEPT, maxSockets });
-    this.#route = route;
-  }
-
-  override createConnection(options: http.ClientRequestArgs, done: Connected): undefined {
-    connectFor(this.#route, true, options, done);
-  }
+/** The agent, with connections that come by the route. */
+function guarded<Agent extends http.Agent>(agent: Agent, route: RemoteRoute, secure: boolean): Agent {
+  agent.createConnection = ({ host, port }, done) => {
+    route.connect({ secure, host: withoutBrackets(host ?? ''), port: Number(port) }).then(
+      (socket) => done?.(null, socket),
+      (error: unknown) => done?.(error as Error, undefined as unknown as Duplex),
+    );
+    return undefined;
+  };
+  return agent;
 }

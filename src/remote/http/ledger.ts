@@ -1,7 +1,8 @@
 // The uses of a remote server's credential in the audit log: a record before each request that carries one, and one after.
+
 import type { CredentialedRequest, EgressLedger } from '../../egress/ledger.ts';
+import { withoutBrackets } from '../../profile/host.ts';
 import type { AuthorizedRequest, CredentialLedger } from '../pipe.ts';
-import { withoutBrackets } from './client.ts';
 
 /** `callOf` gives the number in the log of the tool call that the relay knows by an id. */
 export function credentialLedger(

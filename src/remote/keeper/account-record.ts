@@ -160,3 +160,9 @@ export function endOf(refusal: OAuthErrorCode | undefined, isInterrupted: boolea
       return undefined;
   }
 }
+
+/** Lets a damaged record count as none, which is then replaced. Throws any other error. */
+export function ignoreDamage(error: unknown): undefined {
+  if (error instanceof WarderError && error.code === 'credential-unfit') return undefined;
+  throw error;
+}

@@ -8,11 +8,18 @@
 //   - new tokens that cannot be stored are not used and not dropped: they are kept, with the lock, until they are stored.
 //   - `invalid_grant` ends an account only if the store still has the token that failed.
 //   - a server that is not reached ends nothing.
-import { WarderError } from '../../errors.ts';
+import { asWarderError, WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
 import { refusalOf } from '../oauth/refusal.ts';
-import { type AccountRecord, digestOf, type EndReason, endedRecord, endOf } from './account-record.ts';
+import {
+  type AccountRecord,
+  digestOf,
+  type EndReason,
+  endedRecord,
+  endOf,
+  ignoreDamage,
+} from './account-record.ts';
 import type { AccountLock, AccountStore } from './account-store.ts';
 import { BackOff } from './back-off.ts';
 import { StoredAccount } from './stored-account.ts';
@@ -276,7 +283,7 @@ export class Account implements AsyncDisposable {
     const { isInterrupted, failed, lock } = about;
     const refusal = refusalOf(error)?.error;
     const end = endOf(refusal, isInterrupted);
-    const known = asWarderError(error);
+    const known = asWarderError(error, 'a fault in Warder ended a refresh');
     this.#backOff.failed(known);
     if (end === undefined) {
       exchanged(marked, { outcome: 'failed', reason: reasonOf(error) });
@@ -327,7 +334,7 @@ export class Account implements AsyncDisposable {
       await this.#stored.write(record, lock);
       exchanged(record, { outcome: 'stored' });
     } catch (error) {
-      const known = asWarderError(error);
+      const known = asWarderError(error, 'a fault in Warder ended a refresh');
       // A store that will never take them: the account is to be signed in to again, and the error says why it cannot be.
       const isLost = known.code === 'credential-long';
       exchanged(record, { outcome: isLost ? 'failed' : 'kept', reason: known.code });
@@ -364,21 +371,10 @@ function ignoreUnset(error: unknown): void {
   if (!(error instanceof WarderError && error.code === 'store-unset')) throw error;
 }
 
-/** A record that is damaged is replaced. */
-function ignoreDamage(error: unknown): undefined {
-  if (error instanceof WarderError && error.code === 'credential-unfit') return undefined;
-  throw error;
-}
-
 function reasonOf(error: unknown): string {
   const refusal = refusalOf(error)?.error;
   if (refusal !== undefined) return refusal;
   return error instanceof WarderError ? error.code : 'daemon-internal';
-}
-
-function asWarderError(error: unknown): WarderError {
-  if (error instanceof WarderError) return error;
-  return new WarderError('daemon-internal', 'a fault in Warder ended a refresh', { cause: error });
 }
 
 function lockLost(profile: string): WarderError {

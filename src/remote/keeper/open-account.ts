@@ -1,11 +1,11 @@
 // An account as the daemon has it open: its tokens, the client that it is used as, and the one sign-in that may be under way.
 
-import { WarderError } from '../../errors.ts';
+import { asWarderError, WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import { accountName, authCredentials } from '../../profile/auth.ts';
 import type { Challenge } from '../oauth/challenge.ts';
 import type { SignInWish } from '../sign-in/plan.ts';
-import { SignIn, type SignInParts, type Waiting } from '../sign-in/sign-in.ts';
+import { FAULT, SignIn, type SignInParts, type Waiting } from '../sign-in/sign-in.ts';
 import type { Account } from './account.ts';
 import type { EndReason } from './account-record.ts';
 import { BackOff } from './back-off.ts';
@@ -138,8 +138,7 @@ export class OpenAccount {
       const wish = stepUp === undefined ? {} : { challenge: stepUp, isStepUp: true };
       return await this.begin(wish).join(waiting);
     } catch (error) {
-      if (error instanceof WarderError) return error;
-      return new WarderError('daemon-internal', 'a fault in Warder ended the sign-in', { cause: error });
+      return asWarderError(error, FAULT);
     }
   }
 

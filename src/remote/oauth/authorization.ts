@@ -3,7 +3,7 @@
 
 import { calculatePKCECodeChallenge } from 'oauth4webapi';
 import { WarderError } from '../../errors.ts';
-import { isLoopbackHost } from '../../profile/remote-checks.ts';
+import { isLoopbackHost } from '../../profile/host.ts';
 import { refusal } from './answer.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { metadataError } from './metadata-error.ts';

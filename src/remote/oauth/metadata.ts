@@ -2,7 +2,7 @@
 // that is no JSON object.
 
 import type { WarderError } from '../../errors.ts';
-import { isLoopbackHost } from '../../profile/remote-checks.ts';
+import { isLoopbackHost } from '../../profile/host.ts';
 import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
 import { readUrl } from './secure-url.ts';

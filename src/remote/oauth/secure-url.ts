@@ -3,7 +3,7 @@
 
 import { domainToUnicode } from 'node:url';
 import { isDisguised } from '../../policy/skeleton.ts';
-import { isLoopbackHost } from '../../profile/remote-checks.ts';
+import { isLoopbackHost } from '../../profile/host.ts';
 import { metadataError } from './metadata-error.ts';
 import type { OAuthParts } from './parts.ts';
 import { quote } from './quote.ts';

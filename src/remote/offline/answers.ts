@@ -1,8 +1,10 @@
 // What a host is answered while no request may go to the server: from what is known of it, else that there is a tool by
 // which to sign in. Nobody is asked for any of this. What acts is not answered here.
+import { memberIn } from '../../json/read.ts';
+import type { OfflineRecord } from '../../relay/offline-record.ts';
 import { serverForOther } from '../era/capabilities.ts';
 import { type Incoming, notification, paramsOf, result } from '../era/messages.ts';
-import { EMPTY, json, memberIn, objectOf, textOf } from '../era/objects.ts';
+import { EMPTY, json, objectOf, textOf } from '../era/objects.ts';
 import {
   ACKNOWLEDGED,
   COMPLETE,
@@ -22,7 +24,6 @@ import {
   UNSUBSCRIBE,
 } from '../era/protocol.ts';
 import { resultForSession, resultForStateless } from '../era/results.ts';
-import type { OfflineRecord } from '../offline-record.ts';
 import { signInTool } from './sign-in-tool.ts';
 
 type Kind = 'tools' | 'prompts' | 'resources' | 'templates';

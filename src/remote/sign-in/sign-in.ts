@@ -3,12 +3,12 @@
 // agreed it goes on without them, since that person is at it.
 import { randomBytes } from 'node:crypto';
 import { addAbortListener } from 'node:events';
-import { WarderError } from '../../errors.ts';
+import { asWarderError, WarderError } from '../../errors.ts';
 import type { Browser } from '../../os/browser.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { ConsentOutcome, HostDialog, OpenConsent } from '../../relay/consent.ts';
 import type { Account } from '../keeper/account.ts';
-import type { AccountRecord } from '../keeper/account-record.ts';
+import { type AccountRecord, ignoreDamage } from '../keeper/account-record.ts';
 import type { AccountStore } from '../keeper/account-store.ts';
 import { type Phase, Phases } from './phases.ts';
 import { type Plan, planSignIn, type SignInWish } from './plan.ts';
@@ -57,6 +57,8 @@ const ASK_TIME = 600_000;
 const SIGN_IN_TIME = 300_000;
 /** With a code: the authorization server says when it ends, and this is the longest. */
 const DEVICE_TIME = 1_800_000;
+/** For what is no error of anybody else. */
+export const FAULT = 'a fault in Warder ended the sign-in';
 
 /** Outcomes of a question that no person has given. */
 const NOT_ANSWERED = [
@@ -181,7 +183,7 @@ export class SignIn {
       if (!this.isOver) return given(waiting.signal, this.profile);
       return this.#error ?? 'ready';
     } catch (error) {
-      return asWarderError(error);
+      return asWarderError(error, FAULT);
     } finally {
       question?.[Symbol.dispose]();
       this.#waiters--;
@@ -279,7 +281,7 @@ export class SignIn {
       this.#parts.record(record, 'ok', by);
       this.#phases.enter('done');
     } catch (error) {
-      this.#fail(signal.aborted ? asWarderError(signal.reason) : asWarderError(error));
+      this.#fail(signal.aborted ? asWarderError(signal.reason, FAULT) : asWarderError(error, FAULT));
     }
   }
 
@@ -363,13 +365,4 @@ function given(signal: AbortSignal, profile: string): WarderError {
       hint: `run: warder login ${profile}`,
     },
   );
-}
-
-function ignoreDamage(error: unknown): void {
-  if (!(error instanceof WarderError && error.code === 'credential-unfit')) throw error;
-}
-
-function asWarderError(error: unknown): WarderError {
-  if (error instanceof WarderError) return error;
-  return new WarderError('daemon-internal', 'a fault in Warder ended the sign-in', { cause: error });
 }

@@ -1,6 +1,6 @@
 // The headers in which a request of 2026-07-28 repeats what its body says (Streamable HTTP, "Request Metadata").
 
-import { type Range, readMember, readText } from '../../json/read.ts';
+import { memberIn, readText, whole } from '../../json/read.ts';
 import type { RemoteMessage } from '../pipe.ts';
 
 /** The member of `params` that is the `Mcp-Name`, by method: that of tasks by SEP-2663. */
@@ -33,8 +33,8 @@ export function standardHeaders({ method, name, json }: Named): Record<string, s
 type Named = Pick<RemoteMessage, 'method' | 'name' | 'json'>;
 
 function nameIn(json: Buffer, member: 'name' | 'uri' | 'taskId'): string | undefined {
-  const params = memberOf(json, { start: 0, end: json.length }, 'params');
-  const name = params && memberOf(json, params, member);
+  const params = memberIn(json, whole(json), 'params');
+  const name = memberIn(json, params, member);
   return name && readText(json, name, MAX_NAME);
 }
 
@@ -51,17 +51,8 @@ export function headerValue(value: string): string {
 
 /** The version of the protocol that a request says in its `_meta`. */
 export function versionOf(json: Buffer): string | undefined {
-  const params = memberOf(json, { start: 0, end: json.length }, 'params');
-  const meta = params && memberOf(json, params, '_meta');
-  const version = meta && memberOf(json, meta, VERSION);
+  const params = memberIn(json, whole(json), 'params');
+  const meta = memberIn(json, params, '_meta');
+  const version = memberIn(json, meta, VERSION);
   return version && readText(json, version, MAX_VERSION);
-}
-
-function memberOf(
-  json: Buffer,
-  { start, end }: Range,
-  name: 'params' | '_meta' | 'name' | 'uri' | 'taskId' | typeof VERSION,
-): Range | undefined {
-  const member = readMember(json, start, end, name);
-  return typeof member === 'string' ? undefined : member;
 }

@@ -1,7 +1,7 @@
 // A remote server as the server's side of a session: which era it has, sign-in, and what a lost session leads to.
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { WarderError } from '../../../src/errors.ts';
-import type { OfflineRecord } from '../../../src/remote/offline-record.ts';
+import type { OfflineRecord } from '../../../src/relay/offline-record.ts';
 import { FakeRemote, meta, type RemoteOptions, settled } from '../../fixtures/remote/pipes.ts';
 
 afterEach(() => void vi.useRealTimers());

@@ -14,8 +14,9 @@ import type { HostIdentity } from './host-identity.ts';
 import { needsPresence, type Presence } from './presence.ts';
 import type { Answer } from './questions/answer.ts';
 import { type Asked, Broker } from './questions/broker.ts';
+import { ConsentRecords } from './questions/consent-records.ts';
 import { CredentialUses } from './questions/credential-uses.ts';
-import { type Outcome, openConsent, outcomeOfGrant } from './questions/outcome.ts';
+import { openConsent, outcomeOfGrant } from './questions/outcome.ts';
 import { actOf, type Question, type Reach } from './questions/question.ts';
 import type { Way } from './questions/way.ts';
 import { AuthenticFiles, type Blobs } from './store/authentic-files.ts';
@@ -97,6 +98,7 @@ export class ConsentService {
   readonly #options: ConsentServiceOptions;
   readonly #broker: Broker;
   readonly #grants: GrantStore;
+  readonly #records: ConsentRecords;
   readonly #sessions = new Set<string>();
   /** What is accepted of servers. */
   readonly trust: TrustService;
@@ -105,6 +107,7 @@ export class ConsentService {
 
   constructor(options: ConsentServiceOptions) {
     this.#options = options;
+    this.#records = new ConsentRecords(options.audit);
     const { settings, onStoreOpened, clock, log, ways } = options;
     this.#grants = new GrantStore({ files: () => this.#files, clock, log });
     this.#broker = new Broker({
@@ -112,10 +115,7 @@ export class ConsentService {
       order: settings.ways,
       timeout: settings.timeout,
       rate: settings.rate,
-      records: {
-        asked: (question) => this.#recordAsked(question),
-        answered: (question, answer, outcome, by) => this.#recordAnswered(question, answer, outcome, by),
-      },
+      records: this.#records,
       grant: (subject, answer, by) => this.#keep(subject, answer, by),
       clock,
       log,
@@ -237,13 +237,13 @@ export class ConsentService {
 
   /** Forgets the answers about a profile that is no more. */
   async revokeOf(profile: string): Promise<void> {
-    this.#recordRevoked(await this.#grants.revokeOf(profile));
+    this.#records.revoked(await this.#grants.revokeOf(profile));
   }
 
   /** Takes one answer back, or all. Returns those. */
   async revoke(id: string | undefined): Promise<Grant[]> {
     const revoked = await this.#grants.revoke(id);
-    this.#recordRevoked(revoked);
+    this.#records.revoked(revoked);
     return revoked;
   }
 
@@ -351,66 +351,4 @@ export class ConsentService {
     );
     return grant;
   }
-
-  #recordAsked({ session, profile, call, id, host, kind, name, rule, arguments: text }: Question): boolean {
-    return this.#append('consent.ask', {
-      session,
-      profile,
-      ...(call !== '' && { call }),
-      question: id,
-      host: host.key,
-      kind,
-      name,
-      rule,
-      arguments: digest(text),
-    });
-  }
-
-  #recordAnswered(
-    { session, profile, call, id, calls }: Question,
-    answer: Answer | undefined,
-    { decision, rule }: Outcome,
-    by: string,
-  ): boolean {
-    const given = answer === undefined ? {} : { scope: scopeText(answer), extent: extentText(answer) };
-    return this.#append('consent.answer', {
-      session,
-      profile,
-      ...(call !== '' && { call }),
-      question: id,
-      decision,
-      rule,
-      by,
-      ...given,
-      calls,
-    });
-  }
-
-  /** After they are gone: an answer that cannot be recorded is no reason to let it hold. */
-  #recordRevoked(revoked: readonly Grant[]): void {
-    for (const { id, profile, decision, host, kind, name, pattern } of revoked) {
-      this.#append('consent.revoke', { profile, grant: id, decision, host, kind, name: pattern ?? name });
-    }
-  }
-
-  #append<E extends 'consent.ask' | 'consent.answer' | 'consent.revoke'>(
-    event: E,
-    fields: Parameters<AuditLog['append']>[1],
-  ): boolean {
-    try {
-      this.#options.audit.append(event, fields as never);
-      return true;
-    } catch {
-      // The audit log has reported why.
-      return false;
-    }
-  }
-}
-
-function scopeText({ scope }: Answer): string {
-  return typeof scope === 'object' ? `${scope.ms} ms` : scope;
-}
-
-function extentText({ extent }: Answer): string {
-  return typeof extent === 'object' ? `pattern ${extent.pattern}` : extent;
 }

@@ -8,16 +8,10 @@ import type { WayName } from '../../profile/settings.ts';
 import { needsPresence } from '../presence.ts';
 import type { Grant, GrantKind, GrantSubject } from '../store/grants.ts';
 import type { Answer } from './answer.ts';
+import type { ConsentRecords } from './consent-records.ts';
 import { type Asking, nobody, type Outcome, timedOut, tooMany, unrecorded, WITHDRAWN } from './outcome.ts';
 import { actOf, type Question } from './question.ts';
 import type { Way } from './way.ts';
-
-/** What the broker writes to the log. */
-export interface ConsentRecords {
-  /** False: it could not be written, and nothing is asked. */
-  asked(question: Question): boolean;
-  answered(question: Question, answer: Answer | undefined, outcome: Outcome, by: string): boolean;
-}
 
 export interface BrokerOptions {
   /** Ways that ask by themselves. */
@@ -28,7 +22,7 @@ export interface BrokerOptions {
   readonly timeout: number;
   /** Questions in a minute for one host and profile; the rest are denied. */
   readonly rate: number;
-  readonly records: ConsentRecords;
+  readonly records: Pick<ConsentRecords, 'asked' | 'answered'>;
   /** Keeps an answer that holds for more than the calls that wait. Returns the grant. Throws where it cannot be kept. */
   readonly grant: (subject: GrantSubject, answer: Answer, by: string) => Grant;
   readonly clock: Clock;

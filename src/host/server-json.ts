@@ -1,7 +1,7 @@
 // The registry's description of a server, server.json: packages with their variables and arguments, and remotes. Pure: what
 // `{…}` stands for is never filled in but by what the description itself says. Versions of the format from 2025-07 to
 // 2025-12 (https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json) differ in what is not read here.
-import { z } from 'zod';
+import * as z from 'zod';
 import { isSecretName } from './secrets.ts';
 import { isTable, TextProblem, type Value } from './text/edit.ts';
 

@@ -1,7 +1,7 @@
 // The lock of a package: what `warder package lock` resolved and hashed. It is in Warder's configuration, never in a
 // sandbox. The tree's listing and stamps are large and are beside the tree in the store; the listing is trusted only if
 // its hash is `digest`. What a registry resolved is in a member of its own, named for the registry.
-import { z } from 'zod';
+import * as z from 'zod';
 import { WarderError } from '../errors.ts';
 import { type NpmLock, npmInstallScripts, npmLock, npmVersions } from './npm/lock.ts';
 import { type PypiLock, pypiLock, pypiVersions } from './pypi/lock.ts';

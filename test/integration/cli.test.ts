@@ -19,9 +19,13 @@ interface Result {
   readonly err: string;
 }
 
-function warder(words: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+function warder(
+  words: readonly string[],
+  env: Record<string, string> = {},
+  cwd: string | undefined = undefined,
+): Promise<Result> {
   return new Promise((resolve) => {
-    const options = { env: { HOME: home, PATH: '/usr/bin:/bin', ...env } };
+    const options = { env: { HOME: home, PATH: '/usr/bin:/bin', ...env }, cwd };
     execFile(process.execPath, [program, ...words], options, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err });
     });
@@ -41,6 +45,15 @@ test('help names every command and gives examples', async () => {
   expect(await warder(['help', 'status'])).toEqual(await warder(['status', '--help']));
   expect((await warder(['--version'])).out).toBe(`${manifest.version}\n`);
   expect(await warder(['-v'])).toMatchObject({ code: 0, out: `${manifest.version}\n` });
+});
+
+test('nothing is read from the working folder, which may be of a stranger', async () => {
+  const project = join(home, 'project');
+  mkdirSync(project);
+  // Whoever opens it waits for ever.
+  spawnSync('mkfifo', [join(project, 'package.json')]);
+  expect(existsSync(join(project, 'package.json'))).toBe(true);
+  expect(await warder(['list', '--all'], {}, project)).toMatchObject({ code: 64, out: '' });
 });
 
 test('without arguments it is a usage error that shows the help', async () => {

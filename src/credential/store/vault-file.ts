@@ -18,7 +18,7 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 
 /** A credential's value, or other binary data. Each kind has its own namespace. */

@@ -1,5 +1,5 @@
 // npm's own lock (`package-lock.json`, version 3), as it is kept in a package's lock. Pure, but for the platform.
-import { z } from 'zod';
+import * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 
 const npmEntry = z.looseObject({

@@ -1,5 +1,5 @@
 // What was resolved on PyPI: wheels with their hashes, and the Python that they are for.
-import { z } from 'zod';
+import * as z from 'zod';
 
 const wheel = z.strictObject({
   /** Normalized (PEP 503). */

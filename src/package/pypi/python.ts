@@ -2,7 +2,7 @@
 // there and still of the same implementation, version (two numbers) and ABI.
 import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 import { minorVersion, type Python } from './lock.ts';
 

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { WarderError } from '../../errors.ts';
 import type { Resolution } from '../lock.ts';
 import type { Registry } from '../registry.ts';

@@ -105,7 +105,7 @@ function editServer(document: Document, { path, changes }: ServerEdit): Omit<Edi
     if (changes.length !== 1 || only?.path.length !== 0 || !isTable(only.value))
       throw new TextProblem('is empty');
     bare = editor.create(nested(path, only.value));
-    const after = readDocument(mark + bare, format);
+    const after = readEdited(mark + bare, format);
     proveValues(document, after, path, changes);
     const splice = difference(text, after.text);
     return { document: after, splices: splice === undefined ? [] : [splice] };
@@ -119,14 +119,22 @@ function editServer(document: Document, { path, changes }: ServerEdit): Omit<Edi
     const steps = editor.change(bare, outermost(document.value, path, change));
     const isRemoval = change.value === undefined;
     for (const splice of steps) {
+      proveBytes(bare, splice, span, isRemoval, path);
       bare = applySplices(bare, [splice]);
-      proveBytes(splice, span, isRemoval, path);
       splices.push({ ...splice, at: splice.at + mark.length });
     }
   }
-  const after = readDocument(mark + bare, format);
+  const after = readEdited(mark + bare, format);
   proveValues(document, after, path, changes);
   return { document: after, splices };
+}
+
+function readEdited(text: string, format: FormatName): Document {
+  try {
+    return readDocument(text, format);
+  } catch (error) {
+    throw error instanceof TextProblem ? unsafe('it would be broken') : error;
+  }
 }
 
 /** A change that makes the table of the servers too, where there is none yet. */
@@ -165,6 +173,7 @@ function proveValues(before: Document, after: Document, path: Path, changes: rea
 
 /** Throws unless a step changes bytes of the server only. `span`: where it is; undefined for a new one. */
 function proveBytes(
+  text: string,
   { at, removed, added }: Splice,
   span: readonly [start: number, end: number] | undefined,
   isRemoval: boolean,
@@ -176,6 +185,7 @@ function proveBytes(
     removed.slice(0, Math.max(0, start - at)) +
     removed.slice(Math.max(0, Math.min(removed.length, end - at)));
   const isApart = stop < start || at > end;
+  const isNextLine = removed === '' && at > end && /^(?:[ \t]*(?:#.*)?\r?\n)?$/.test(text.slice(end, at));
   // What separates a server from its neighbours goes with it, and so do the brackets of a table that was empty.
   const isSeparator = isRemoval ? /^[\s,-]*$/ : /^[\s{}[\]]*$/;
   const isBracket = /^(?: ?(?:\{\}|\[\]))?$/;
@@ -183,7 +193,7 @@ function proveBytes(
     span === undefined
       ? isSeparator.test(removed)
       : (outside === '' || (isRemoval && isSeparator.test(outside))) &&
-        (!isApart || (isRemoval && isBracket.test(added)) || removed === '');
+        (!isApart || (isRemoval && isBracket.test(added)) || isNextLine);
   if (!isSafe) throw unsafe(`bytes outside of ${quote(path)} would change`);
 }
 

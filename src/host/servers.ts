@@ -72,7 +72,12 @@ function expand(value: Value, pattern: Path): Path[] {
   const above = valueAt(value, pattern.slice(0, at));
   if (!isTable(above)) return [];
   return Object.keys(above).flatMap((key) =>
-    expand(value, [...pattern.slice(0, at), key, ...pattern.slice(at + 1)]),
+    // What is there may be called "*" itself.
+    expand(valueAt(above, [key]), pattern.slice(at + 1)).map((rest) => [
+      ...pattern.slice(0, at),
+      key,
+      ...rest,
+    ]),
   );
 }
 

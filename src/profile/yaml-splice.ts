@@ -24,8 +24,12 @@ export function addPair(
   const [first] = spanOf(map.items[0]?.key);
   const end = last === undefined ? undefined : endOf(last);
   if (first === undefined || end === undefined) return undefined;
-  const indent = text.slice(lineStart(text, first), first).replace(/^\uFEFF/, '');
-  return /^ *$/.test(indent) ? addLine(text, end, `${indent}${key}:${value(indent, eol)}`) : undefined;
+  const before = text.slice(lineStart(text, first), first).replace(/^\uFEFF/, '');
+  // The first key of a list's item stands behind its dash.
+  const indent = before.replaceAll('-', ' ');
+  return /^ *(?:- +)*$/.test(before)
+    ? addLine(text, end, `${indent}${key}:${value(indent, eol)}`)
+    : undefined;
 }
 
 /** Adds a line after the one in which `end` is. A block scalar ends with its line. */

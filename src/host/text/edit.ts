@@ -62,29 +62,6 @@ export function spliceOf(text: string, from: number, to: number, added: string):
   return { at: from, removed: text.slice(from, to), added };
 }
 
-/**
- * The same step, moved to lie within a span: where equal text follows, that one part and not the other was removed, or
- * added, is nobody's to say. Returns it as it is where that does not help.
- */
-export function slideInto(text: string, splice: Splice, [start, end]: readonly [number, number]): Splice {
-  const { at, removed, added } = splice;
-  if (removed !== '' && added !== '') return splice;
-  const run = removed || added;
-  const distance = Math.max(0, at + removed.length - end) || Math.min(0, at - start);
-  const from = at - distance;
-  const moved =
-    distance > 0
-      ? text.slice(from, at) + run.slice(0, run.length - distance)
-      : run.slice(-distance) + text.slice(at + removed.length, at + removed.length - distance);
-  const result = removed === '' ? { at: from, removed, added: moved } : { at: from, removed: moved, added };
-  const isSame =
-    from >= 0 &&
-    Math.abs(distance) <= run.length &&
-    text.slice(from, from + result.removed.length) === result.removed &&
-    applySplices(text, [result]) === applySplices(text, [splice]);
-  return isSame ? result : splice;
-}
-
 /** Applies changes, each to the result of those before it. Throws `TextProblem` where the text is another. */
 export function applySplices(text: string, splices: readonly Splice[]): string {
   return splices.reduce((current, { at, removed, added }) => {

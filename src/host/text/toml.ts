@@ -1,20 +1,20 @@
-// TOML. The values are changed by a library that keeps comments, blank lines and the spelling of numbers. Where a table's
-// text is, is found here, by its headers. The library makes all line ends alike: a text that mixes them is refused.
-import { parse as parseToml, patch } from '@decimalturn/toml-patch';
+// TOML. A library says what a text means; where each statement of it is, is found here, and edited there: a value in its
+// place, a pair after the last one of its table, however the table is written: under a header, with dotted keys, or inline.
+import { parse as parseToml } from '@decimalturn/toml-patch';
 import {
-  difference,
+  applySplices,
   eolOf,
   type Format,
   isTable,
   type Path,
   type Splice,
-  slideInto,
   spliceOf,
   type Table,
   TextProblem,
   type Value,
   valueAt,
 } from './edit.ts';
+import { statementsOf, type TomlPair, type TomlStatement } from './toml-statements.ts';
 
 export const toml: Format = {
   read(text) {
@@ -23,33 +23,37 @@ export const toml: Format = {
   },
 
   change(text, { path, value }) {
-    if (/\r\n/.test(text) && /(?<!\r)\n/.test(text)) throw new TextProblem('has line ends of two kinds');
-    const before = parse(text);
-    const after = structured(before);
-    const parent = valueAt(after, path.slice(0, -1)) ?? (isTable(value) ? {} : undefined);
-    const key = path.at(-1);
-    if (!isTable(parent) || key === undefined)
-      throw new TextProblem(`has no table at ${path.slice(0, -1).join('.') || 'its root'}`);
-    const table = parent as Record<string | number, Value>;
-    if (value !== undefined && isTable(value) && table[key] === undefined) return [append(text, path, value)];
-    const own = value === undefined && table[key] !== undefined ? this.span(text, path) : undefined;
-    if (own !== undefined) return [cut(text, own)];
-    if (value === undefined) delete table[key];
-    else table[key] = value;
-    const splice = difference(text, patched(text, after));
-    if (splice === undefined) return [];
-    const span = this.span(text, path.slice(0, 2));
-    return [span === undefined ? splice : slideInto(text, splice, span)];
+    const root = parse(text);
+    const statements = scan(text);
+    if (value === undefined) return removals(text, statements, path);
+    if (valueAt(root, path) === undefined) return [insertion(text, root, statements, path, value)];
+    const pair = pairAt(statements, path);
+    if (pair !== undefined) return [spliceOf(text, pair.valueStart, pair.end, writeValue(value))];
+    // A table of several statements: what is there goes, and the new one comes in its place.
+    const steps = removals(text, statements, path, { blank: false });
+    const rest = applySplices(text, steps);
+    const [first] = statements.filter((one) => isBelow(one.path, path));
+    if (isTable(value) && first !== undefined && first.pair === undefined)
+      return [
+        ...steps,
+        spliceOf(rest, first.start, first.start, writeTables(value, path, eolOf(text)).trimStart()),
+      ];
+    return [...steps, insertion(rest, parse(rest), scan(rest), path, value)];
   },
 
   span(text, path) {
-    const headers = headersOf(text);
-    const own = headers.map(({ keys }) => path.every((key, index) => keys[index] === key));
+    const statements = scan(text);
+    const own = statements.map((one) => isBelow(one.path, path));
     const first = own.indexOf(true);
     const last = own.lastIndexOf(true);
-    // Tables of others in between would be a part of the span.
-    if (first < 0 || own.slice(first, last).includes(false)) return undefined;
-    return [headers[first]?.start ?? 0, headers[last + 1]?.start ?? text.length];
+    if (first >= 0) {
+      // Statements of others in between would be a part of the span.
+      if (own.slice(first, last).includes(false)) return undefined;
+      return [statements[first]?.start ?? 0, statements[last]?.end ?? text.length];
+    }
+    const members = membersAt(statements, path);
+    const [one] = members;
+    return one === undefined ? undefined : [one.start, members.at(-1)?.end ?? one.end];
   },
 
   create: (value) => writeTables(value, [], '\n').trimStart(),
@@ -59,33 +63,126 @@ function parse(text: string): Value {
   try {
     return parseToml(text, { integersAsBigInt: 'asNeeded' });
   } catch (error) {
+    if (error instanceof RangeError) throw error;
     const line = /\((\d+)[:,]/.exec(String(error))?.[1] ?? /line (\d+)/.exec(String(error))?.[1];
     throw new TextProblem(`is not valid TOML${line === undefined ? '' : `: see line ${line}`}`);
   }
 }
 
-/** Takes tables out. Comments before the next header are about what follows. */
-function cut(text: string, [start, end]: readonly [number, number]): Splice {
-  const lines = text.slice(start, end).split(/(?<=\n)/);
-  const last = lines.findLastIndex((line) => !/^[ \t]*(?:#.*)?\r?\n?$/.test(line));
-  const rest = lines.findIndex((line, index) => index > last && line.trim() !== '');
-  const stop = start + lines.slice(0, rest < 0 ? lines.length : rest).join('').length;
-  return spliceOf(text, start, stop, '');
+function scan(text: string): TomlStatement[] {
+  return statementsOf(text, (quoted) => String(valueAt(parse(`x = ${quoted}`), ['x'])));
 }
 
-function patched(text: string, value: Value): string {
-  try {
-    return patch(text, value);
-  } catch {
-    throw new TextProblem('is written in a form that is not edited');
+function isBelow(path: Path, above: Path): boolean {
+  return above.every((key, index) => path[index] === key);
+}
+
+/** All pairs, those of inline tables too. */
+function pairsOf(statements: readonly TomlStatement[]): TomlPair[] {
+  const all = (pair: TomlPair): TomlPair[] => [pair, ...(pair.members ?? []).flatMap(all)];
+  return statements.flatMap(({ pair }) => (pair === undefined ? [] : all(pair)));
+}
+
+function pairAt(statements: readonly TomlStatement[], path: Path): TomlPair | undefined {
+  return pairsOf(statements).find((pair) => pair.path.length === path.length && isBelow(pair.path, path));
+}
+
+/** The members of one inline table that make up the value at a path: several where it is written with dotted keys. */
+function membersAt(statements: readonly TomlStatement[], path: Path): readonly TomlPair[] {
+  for (const { members = [] } of pairsOf(statements)) {
+    const own = members.filter((member) => isBelow(member.path, path));
+    if (own.length > 0) return own;
   }
+  return [];
 }
 
-/** A copy of the tables; other values are the same ones. */
-function structured(value: Value): Value {
-  if (Array.isArray(value)) return value.map(structured);
-  if (!isTable(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, structured(one)]));
+/** Takes out what is at a path, from the end, so that the offsets hold. `blank`: with the blank lines that follow. */
+function removals(
+  text: string,
+  statements: readonly TomlStatement[],
+  path: Path,
+  { blank: withBlank = true }: { readonly blank?: boolean } = {},
+): Splice[] {
+  const own = statements.filter((one) => isBelow(one.path, path));
+  if (own.length > 0) {
+    const runs: { start: number; end: number; hasHeader: boolean }[] = [];
+    for (const [index, one] of statements.entries()) {
+      if (!own.includes(one)) continue;
+      const before = runs.at(-1);
+      const isNext = before !== undefined && own.includes(statements[index - 1] as TomlStatement);
+      const hasHeader = one.pair === undefined;
+      if (isNext)
+        runs.splice(-1, 1, { start: before.start, end: one.end, hasHeader: before.hasHeader || hasHeader });
+      else runs.push({ start: one.start, end: one.end, hasHeader });
+    }
+    return runs.toReversed().map(({ start, end, hasHeader }) => {
+      // The blank lines between two tables go with the first one.
+      const blank = hasHeader && withBlank ? (/^(?:[ \t]*\r?\n)+/.exec(text.slice(end))?.[0].length ?? 0) : 0;
+      return spliceOf(text, start, end + blank, '');
+    });
+  }
+  const members = membersAt(statements, path);
+  const table = pairsOf(statements).find(({ members: all }) => all?.includes(members[0] as TomlPair));
+  return members.toReversed().map((member) => {
+    const all = table?.members ?? [];
+    const index = all.indexOf(member);
+    const next = all[index + 1];
+    const previous = all[index - 1];
+    // One that goes as well is no neighbour.
+    if (next !== undefined && !members.includes(next)) return spliceOf(text, member.start, next.start, '');
+    return spliceOf(text, previous?.end ?? member.start, member.end, '');
+  });
+}
+
+/** Adds what is not there yet. */
+function insertion(
+  text: string,
+  root: Value,
+  statements: readonly TomlStatement[],
+  path: Path,
+  value: Value,
+): Splice {
+  const above = path.slice(0, -1);
+  const key = String(path.at(-1));
+  const eol = eolOf(text);
+  const line = (words: readonly string[]): string =>
+    `${words.map(writeKey).join('.')} = ${writeValue(value)}`;
+  const after = ({ end }: TomlStatement, one: string, indent = ''): Splice => {
+    const open = text[end - 1] === '\n' ? '' : eol;
+    return spliceOf(text, end, end, `${open}${indent}${one}${open === '' ? eol : ''}`);
+  };
+  const parent = valueAt(root, above);
+  if (parent === undefined && isTable(value)) return append(text, path, value);
+  if (!isTable(parent)) throw new TextProblem(`has no table at ${above.join('.') || 'its root'}`);
+  const pair = pairAt(statements, above);
+  if (pair !== undefined) return intoInline(text, pair, line([key]));
+  const headers = statements.filter((one) => one.pair === undefined && isBelow(one.path, above));
+  // A new server has a header of its own, unless its neighbours are not written so.
+  const isDotted = headers.length === 0 && above.length > 0;
+  if (isTable(value) && above.length < 2 && !isDotted) return append(text, path, value);
+  const inTable = statements.findLast(
+    (one) => one.table.length === above.length && isBelow(one.table, above),
+  );
+  if (inTable !== undefined) return after(inTable, line([key]), indentAt(text, inTable.start));
+  const dotted = statements.findLast((one) => one.pair !== undefined && isBelow(one.path, above));
+  if (isDotted && dotted !== undefined)
+    return after(
+      dotted,
+      line([...above.slice(dotted.table.length).map(String), key]),
+      indentAt(text, dotted.start),
+    );
+  const [first] = headers;
+  if (first === undefined) throw new TextProblem('is written in a form that is not edited');
+  // The table is there only by those below it.
+  const header = `[${above.map(String).map(writeKey).join('.')}]${eol}`;
+  return spliceOf(text, first.start, first.start, `${header}${line([key])}${eol}`);
+}
+
+function intoInline(text: string, { members, valueStart, end }: TomlPair, added: string): Splice {
+  if (members === undefined) throw new TextProblem('is written in a form that is not edited');
+  const last = members.at(-1);
+  if (last === undefined) return spliceOf(text, valueStart, end, `{ ${added} }`);
+  return spliceOf(text, last.end, last.end, `, ${added}`);
 }
 
 /** A new table stands at the end, under a header of its own. */
@@ -110,9 +207,13 @@ function writeTables(value: Table, path: Path, eol: string): string {
   return [head, ...lines, ...tables].join('');
 }
 
-/** Strings, numbers, booleans and lists of them. JSON escapes as TOML does, but for DEL. */
+/** Strings, numbers, booleans, and lists and inline tables of them. JSON escapes as TOML does, but for DEL. */
 function writeValue(value: Value): string {
   if (Array.isArray(value)) return `[${value.map(writeValue).join(', ')}]`;
+  if (isTable(value)) {
+    const members = Object.entries(value).map(([key, one]) => `${writeKey(key)} = ${writeValue(one)}`);
+    return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`;
+  }
   return JSON.stringify(value).replaceAll('\u007f', '\\u007f');
 }
 
@@ -120,44 +221,6 @@ function writeKey(key: string): string {
   return /^[A-Za-z0-9_-]+$/.test(key) ? key : writeValue(key);
 }
 
-interface Header {
-  readonly keys: Path;
-  /** The beginning of its line. */
-  readonly start: number;
-}
-
-/** The headers of tables, `[a.b]` and `[[a.b]]`, outside of strings and lists. */
-function headersOf(text: string): Header[] {
-  const headers: Header[] = [];
-  // Strings, comments and brackets. A header stands at the beginning of a line, where no list is open.
-  const token = /"""[\s\S]*?(?<!\\)"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|[[\]{}]|\n/g;
-  let depth = 0;
-  let line = 0;
-  for (let match = token.exec(text); match !== null; match = token.exec(text)) {
-    const [found] = match;
-    if (found === '\n') line = token.lastIndex;
-    else if (found === '[' && depth === 0 && text.slice(line, match.index).trim() === '') {
-      const header = /^\[\[?([^\n]*?)\]\]?[ \t]*(?:#[^\n]*)?\r?$/m.exec(lineFrom(text, match.index));
-      if (header?.[1] === undefined) depth++;
-      else {
-        headers.push({ keys: keysOf(header[1]), start: line });
-        token.lastIndex = match.index + lineFrom(text, match.index).length;
-      }
-    } else if (found === '[' || found === '{') depth++;
-    else if (found === ']' || found === '}') depth = Math.max(0, depth - 1);
-  }
-  return headers;
-}
-
-function lineFrom(text: string, at: number): string {
-  const end = text.indexOf('\n', at);
-  return text.slice(at, end < 0 ? text.length : end);
-}
-
-/** The keys of a header: bare, or in quotes. */
-function keysOf(text: string): string[] {
-  return [...text.matchAll(/"((?:\\.|[^"\\])*)"|'([^']*)'|([A-Za-z0-9_-]+)/g)].map(
-    ([whole, , literal, bare]) =>
-      bare ?? literal ?? String(Object.values(parse(`x = ${whole}`) as object)[0]),
-  );
+function indentAt(text: string, start: number): string {
+  return /^[ \t]*/.exec(text.slice(start))?.[0] ?? '';
 }

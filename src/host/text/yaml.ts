@@ -67,10 +67,13 @@ export const yaml: Format = {
   },
 
   span(text, path) {
-    const found = find(parse(text).contents, path);
+    const found = find(text, parse(text).contents, path);
     if (found === undefined) return undefined;
-    const { start, end } = found;
-    return [start, end];
+    const { parent, start, end } = found;
+    // The comment at the end of its last line is about it.
+    const rest =
+      isFlow(parent) || text[end - 1] === '\n' ? undefined : /^[ \t]*#[^\r\n]*/.exec(text.slice(end));
+    return [start, end + (rest?.[0].length ?? 0)];
   },
 
   create: (value) =>
@@ -107,8 +110,23 @@ function pairOf(map: Map, key: string): MapPair | undefined {
   return map.items.find((pair) => isScalar(pair.key) && pair.key.value === key);
 }
 
+/** Where the dash of an item is. A comment may stand between the two. */
+function dashOf(text: string, list: YAMLSeq<Node>, index: number): number | undefined {
+  const previous = list.items[index - 1];
+  if (previous === undefined) return spanOf(list)[0];
+  return skipSpace(text, endOf(previous));
+}
+
+/** Goes over white space, line ends and comments. */
+function skipSpace(text: string, at: number): number {
+  const space = /(?:\s|#[^\n]*)*/y;
+  space.lastIndex = at;
+  return at + (space.exec(text)?.[0].length ?? 0);
+}
+
 /** A value with its key or dash. */
 function find(
+  text: string,
   root: unknown,
   path: Path,
 ): { parent: Map | YAMLSeq<Node>; pair: MapPair | undefined; start: number; end: number } | undefined {
@@ -116,7 +134,7 @@ function find(
   const parent = nodeAt(root, path.slice(0, -1));
   if (isSeq<Node>(parent) && typeof key === 'number') {
     const item = parent.items[key];
-    const [start] = spanOf(item);
+    const start = isFlow(parent) ? spanOf(item)[0] : dashOf(text, parent, key);
     return item === undefined || start === undefined
       ? undefined
       : { parent, pair: undefined, start, end: endOf(item) };
@@ -157,7 +175,7 @@ function replace(text: string, node: Node, value: Value): Splice {
   if (!isBlock) return spliceOf(text, start, end, `${JSON.stringify(value)}${tail}`);
   const indent = ' '.repeat(start - lineStart(text, start));
   const written = writeLines(value, indent, eol);
-  return spliceOf(text, start, end, written.trimStart());
+  return spliceOf(text, start, end, `${written.trimStart()}${tail}`);
 }
 
 function append(text: string, list: YAMLSeq<Node>, value: Value): Splice {
@@ -174,21 +192,36 @@ function append(text: string, list: YAMLSeq<Node>, value: Value): Splice {
 }
 
 function remove(text: string, root: unknown, path: Path): Splice[] {
-  const found = find(root, path);
+  const found = find(text, root, path);
   if (found === undefined) return [];
   const { parent, start, end } = found;
   if (isFlow(parent)) {
     const index = (parent.items as unknown[]).indexOf(found.pair ?? parent.items[Number(path.at(-1))]);
-    const next = nodeStart(parent.items[index + 1]);
-    if (next !== undefined) return [spliceOf(text, start, next, '')];
+    // With the comma behind it; the last one, which may have none, with the one before it.
+    const after = skipSpace(text, end);
+    if (text[after] === ',') {
+      // A comment wants a space before it.
+      const space = /^[ \t]*(?!#)/.exec(text.slice(after + 1))?.[0].length ?? 0;
+      return [
+        ...(after === end ? [] : [spliceOf(text, after, after + 1, '')]),
+        spliceOf(text, start, after === end ? after + 1 + space : end, ''),
+      ];
+    }
     const previous: unknown = parent.items[index - 1];
     if (previous === undefined) return [spliceOf(text, start, end, '')];
-    return [spliceOf(text, isMap(parent) ? pairEnd(previous as MapPair) : endOf(previous as Node), end, '')];
+    const stop = isMap(parent) ? pairEnd(previous as MapPair) : endOf(previous as Node);
+    const comma = skipSpace(text, stop);
+    if (/^,\s*$/.test(text.slice(comma, start))) return [spliceOf(text, comma, end, '')];
+    return [spliceOf(text, start, end, ''), spliceOf(text, comma, comma + 1, '')];
   }
   const begin = lineStart(text, start);
   const before = text.slice(begin, start);
-  if (!/^[ \t]*(?:- *)?$/.test(before) || (found.pair !== undefined && before.includes('-')))
-    throw new TextProblem('is written in a form that is not edited');
+  if (isMap<Node, Node | null>(parent) && /^ *(?:- +)+$/.test(before)) {
+    // The next key takes its place behind the dash.
+    const [next] = spanOf(parent.items[1]?.key);
+    if (next !== undefined) return [spliceOf(text, start, next, '')];
+  }
+  if (!/^[ \t]*$/.test(before)) throw new TextProblem('is written in a form that is not edited');
   const stop = text[end - 1] === '\n' ? end : nextLine(text, end);
   const rest = spliceOf(text, begin, stop, '');
   if (parent.items.length > 1 || path.length === 1) return [rest];
@@ -199,11 +232,6 @@ function remove(text: string, root: unknown, path: Path): Splice[] {
   if (keyEnd === undefined) throw new TextProblem('is written in a form that is not edited');
   const colon = text.indexOf(':', keyEnd) + 1;
   return [rest, spliceOf(text, colon, colon, isMap(parent) ? ' {}' : ' []')];
-}
-
-function nodeStart(item: unknown): number | undefined {
-  const { key } = Object(item) as { key?: unknown };
-  return spanOf(key ?? item)[0];
 }
 
 function pairEnd({ key, value }: MapPair): number {
@@ -241,9 +269,14 @@ function indentOf(text: string, at: number): string {
   return /^ */.exec(text.slice(lineStart(text, at)))?.[0] ?? '';
 }
 
-/** What was put into a text, as a step. */
+/** What was put into a text, as a step: from the beginning of a line, where it can be said so. */
 function addedTo(text: string, after: string): Splice {
   let at = 0;
   while (at < text.length && text.charCodeAt(at) === after.charCodeAt(at)) at++;
-  return { at, removed: '', added: after.slice(at, after.length - (text.length - at)) };
+  const added = after.slice(at, after.length - (text.length - at));
+  const start = lineStart(text, at);
+  const same = text.slice(start, at);
+  return added.endsWith(same)
+    ? { at: start, removed: '', added: same + added.slice(0, added.length - same.length) }
+    : { at, removed: '', added };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { editDocument, type FormatName, readDocument, type ServerEdit } from '../../../src/host/document.ts';
 import { decode } from '../../../src/host/text/decode.ts';
-import { applySplices, inverse } from '../../../src/host/text/edit.ts';
+import { applySplices, inverse, valueAt } from '../../../src/host/text/edit.ts';
 
 const entry = { command: '/w', args: ['run', 'x'] };
 const added = (path: readonly string[]): ServerEdit => ({ path, changes: [{ path: [], value: entry }] });
@@ -200,6 +200,25 @@ extensions:
     expect(edit('', 'yaml', added(['extensions', 'x']))).toContain('extensions:\n  x:\n    command: "/w"');
   });
 
+  test.each([
+    ['its first key behind the dash', 'mcpServers:\n  - env: {T: s}\n    name: a\n    command: n\n'],
+    [
+      'a comment behind the dash',
+      'mcpServers:\n  - # a\n    name: a\n    command: n\n    env:\n      T: s # mine\n  # end\n',
+    ],
+    ['brackets', 'mcpServers: [{name: a, command: n, env: {T: s}}, # a\n  {name: b}]\n'],
+    ['no command', 'mcpServers:\n- name: a\n  url: u\n'],
+    ['an empty string of several lines', 'mcpServers:\n  - name: a\n    args:\n      - |\n\n# end\n'],
+    ['a head and an end', '%YAML 1.2\n---\nmcpServers:\n  - {name: a, command: n}\n...\n'],
+  ])('a server of a list is moved and removed: %s', (_, text) => {
+    const after = edit(text, 'yaml', moved(['mcpServers', 0]));
+    const first = valueAt(readDocument(after, 'yaml').value, ['mcpServers', 0]);
+    expect(first).toMatchObject({ name: 'a', ...entry });
+    expect(after).not.toMatch(/T: s/);
+    const rest = readDocument(edit(after, 'yaml', removed(['mcpServers', 0])), 'yaml').value;
+    expect(valueAt(rest, ['mcpServers', 0, 'name'])).not.toBe('a');
+  });
+
   test('a list of servers', () => {
     const text =
       'name: c\r\nmcpServers:\r\n  - name: a\r\n    command: npx\r\n    args:\r\n      - -y\r\n    env:\r\n      T: s\r\n  # b\r\n  - name: b\r\n    command: npx\r\n';
@@ -260,6 +279,51 @@ web = true
     expect(after.endsWith('[tools]\nweb = true\n')).toBe(true);
   });
 
+  const entryOf = (text: string): unknown => valueAt(readDocument(text, 'toml').value, ['mcp_servers', 'a']);
+
+  test.each([
+    [
+      'an inline table',
+      '[mcp_servers]\na = { command = "n", args = [], env = { T = "s" }, x = 1 } # a\nb = { command = "n" }\n',
+    ],
+    [
+      'inline tables in one',
+      'mcp_servers = { a = { command = "n", env = { T = "s" }, x = 1 }, b = { command = "n" } }\n',
+    ],
+    ['dotted keys', '[mcp_servers]\na.command = "n" # a\na.env.T = "s"\na.x = 1\nb.command = "n"\n'],
+    [
+      'dotted keys from the root',
+      'mcp_servers.a.command = "n"\r\nmcp_servers.a.env = { T = "s" }\r\nmcp_servers.a.x = 1\r\nmcp_servers.b.command = "n"\r\n',
+    ],
+    [
+      'line ends of both kinds',
+      'm = 1\r\n[mcp_servers.a]\ncommand = "n"\r\nenv = { T = "s" }\nx = 1\r\n[mcp_servers.b]\ncommand = "n"\n',
+    ],
+    [
+      'the midst of lists of tables',
+      '[[hooks]]\nname = "a"\n[hooks.env]\nT = 1\n[[hooks]]\n[mcp_servers.a]\ncommand = "n"\nx = 1\n[mcp_servers.a.env]\nT = "s"\n[[hooks]]\n[mcp_servers.b]\ncommand = "n"\n',
+    ],
+    [
+      'strings of several lines',
+      `i = """\n[mcp_servers.a]\n\\"""\n"""\nj = '''[x]\n'''''\n[mcp_servers.a]\ncommand = "n"\nx = 1\nenv = { T = """s"""" }\n[mcp_servers.b]\ncommand = "n"\n`,
+    ],
+    [
+      'a table that only the ones below it make',
+      '[mcp_servers.a.env]\nT = "s"\n[mcp_servers.b]\ncommand = "n"\n',
+    ],
+  ])('a server is moved, added and removed in %s', (_, text) => {
+    const after = edit(text, 'toml', moved(['mcp_servers', 'a']));
+    expect(entryOf(after)).toMatchObject(entry);
+    expect(entryOf(after)).not.toHaveProperty('env');
+    const more = edit(after, 'toml', added(['mcp_servers', 'c d']));
+    expect(readDocument(more, 'toml').value).toMatchObject({ mcp_servers: { 'c d': entry } });
+    const less = edit(more, 'toml', removed(['mcp_servers', 'a']));
+    expect(valueAt(readDocument(less, 'toml').value, ['mcp_servers'])).toEqual({
+      b: { command: 'n' },
+      'c d': entry,
+    });
+  });
+
   test('a server is added and removed', () => {
     const after = edit(codex, 'toml', added(['mcp_servers', 'x']));
     expect(readDocument(after, 'toml').value).toMatchObject({ mcp_servers: { x: entry } });
@@ -270,7 +334,11 @@ web = true
 
   test.each([
     ['broken', '[a', /not valid TOML/],
-    ['line ends of two kinds', 'a = 1\r\n[mcp_servers.a]\ncommand = "n"\n', /line ends of two kinds/],
+    [
+      'a server in two places',
+      '[mcp_servers.a]\ncommand = "n"\n[other]\n[mcp_servers.a.env]\n',
+      /a form that is not edited/,
+    ],
     ['a key twice', '[mcp_servers.a]\n[mcp_servers.a]\n', /not valid TOML/],
   ])('nothing is written where the file is odd: %s', (_, text, message) => {
     expect(() => edit(text, 'toml', moved(['mcp_servers', 'a']))).toThrow(message);

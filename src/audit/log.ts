@@ -2,10 +2,10 @@
 // has sessions, that one appends too, and each record is written under a lock of the log's own (file/shared.ts); the
 // daemon with the lock signs the records of both, and nothing is removed meanwhile.
 //
-// A record is written by one synchronous `write` before the message that it describes is forwarded: no record,
-// no call. A process that is killed loses nothing that was written. Bytes are flushed to the disk in the
-// background, a few milliseconds later, or at once for records that ask for it. The head is written in a
-// microtask: still before anything else can happen, but once for all records of one incoming chunk.
+// A record is written by a synchronous `write` before the message that it describes is forwarded: no record, no call. Those of
+// one incoming piece are written together (file/batch.ts). A process that is killed loses nothing that was written. Bytes
+// are flushed to the disk in the background, a few milliseconds later, or at once for records that ask for it. The head is
+// written in a microtask: still before anything else can happen, but once for all records of one piece.
 //
 // A disk that fails to take them refuses records too, until it has taken them.
 //
@@ -23,12 +23,13 @@ import { Timestamps } from './chain/time.ts';
 import { keysPath, recordKey, type SignedPoint, type Signer } from './checkpoint.ts';
 import type { AuditEvent, Fields } from './events.ts';
 import { Appender, type Files, files } from './file/appender.ts';
+import { type BatchParts, type PendingRecord, writeBatch } from './file/batch.ts';
 import { findSigned, findVaultMark } from './file/find.ts';
 import { Flushing } from './file/flushing.ts';
 import { HeadFile, headPath } from './file/head.ts';
 import { recover } from './file/recover.ts';
 import { Expiry, firstEntry, type Retention, SEGMENTS_PER_AGE } from './file/retention.ts';
-import { MAX_LINE, segmentName } from './file/segments.ts';
+import { segmentName } from './file/segments.ts';
 import { joinLog, SharedWriting } from './file/shared.ts';
 import { unwritableError } from './file/unwritable.ts';
 import { Signing } from './signing.ts';
@@ -65,6 +66,9 @@ export type AppendableEvent = Exclude<
 /** Milliseconds that a stopping daemon waits for the last signature. */
 const STOP_TIMEOUT = 2000;
 
+/** Records that wait to be written together, at most. */
+const MAX_PENDING = 1024;
+
 /** Up to so many records of another daemon are counted one by one, which is enough for a signature. */
 const MAX_COUNTED = 10_000;
 
@@ -83,6 +87,8 @@ export class AuditLog implements AsyncDisposable {
   #segmentStart: number;
   #headDue = false;
   #headFault = false;
+  #pending: PendingRecord[] = [];
+  readonly #batch: BatchParts;
   readonly #flushing: Flushing;
   readonly #expiry: Expiry;
   #retention: Promise<void> = Promise.resolve();
@@ -140,6 +146,12 @@ export class AuditLog implements AsyncDisposable {
     this.#chain = chain;
     this.#broken = broken;
     this.#segmentStart = segmentStart;
+    this.#batch = {
+      chain,
+      segment: settings.segment,
+      appender: () => this.#appender,
+      startSegment: () => this.#startSegment(),
+    };
     this.#shared = new SharedWriting(places, options.othersAppend ?? (() => false));
     this.#flushing = new Flushing({
       flush: () => this.#appender.flush(),
@@ -177,6 +189,7 @@ export class AuditLog implements AsyncDisposable {
    * lock: as soon as this returns, the other one may append as well.
    */
   retire(): void {
+    this.commit();
     this.#writeDueHead();
     this.#shared.retire();
     this.#signing.setUnsigned('the daemon that took over signs the log', true);
@@ -201,6 +214,27 @@ export class AuditLog implements AsyncDisposable {
     this.#signing.count();
     return seq;
   }
+
+  /**
+   * Appends a record together with those that follow: all are written by the next `commit` or `append`, in a microtask at the
+   * latest. Until then nothing that it describes may happen. `unwritten` is called, with an `audit-unwritable`, if it could
+   * not be written, and then it must not happen at all.
+   */
+  add<E extends AppendableEvent>(
+    event: E,
+    fields: Fields[E],
+    durability: 'write' | 'fsync',
+    unwritten: (error: Error) => void,
+  ): void {
+    if (this.#pending.length === MAX_PENDING) this.#writePending();
+    if (this.#pending.length === 0) queueMicrotask(this.commit);
+    this.#pending.push(this.#pend(event, fields, durability === 'fsync', unwritten));
+  }
+
+  /** Writes what was added. Throws nothing: see `add`. */
+  readonly commit = (): void => {
+    if (this.#pending.length > 0) this.#writePending();
+  };
 
   /** Sets the signer. A signature of all records so far follows at once, if the log contains what it signed last. */
   setSigner(signer: Signer): void {
@@ -276,39 +310,69 @@ export class AuditLog implements AsyncDisposable {
   }
 
   #append<E extends keyof Fields>(event: E, fields: Fields[E], sync: boolean): number {
-    const { places, settings, clock, log } = this.#options;
+    const record = this.#pend(event, fields, sync, undefined);
+    this.#pending.push(record);
+    this.#writePending();
+    if (record.error !== undefined) throw record.error;
+    return this.#chain.head.seq;
+  }
+
+  #pend<E extends keyof Fields>(
+    event: E,
+    fields: Fields[E],
+    sync: boolean,
+    unwritten: PendingRecord['unwritten'],
+  ): PendingRecord {
+    const time = this.#timestamps.format(this.#options.clock.now());
+    // An interface has no index signature; `Fields` guarantees that its members are JSON.
+    return { event, time, fields: fields as unknown as JsonObject, sync, unwritten, error: undefined };
+  }
+
+  /** Writes what is pending, and tells of what was not written. Throws nothing. */
+  #writePending(): void {
+    const records = this.#pending;
+    this.#pending = [];
     try {
       if (this.#closed) throw new Error('the log is closed');
       using lock = this.#shared.lock();
       if (lock !== undefined) this.#catchUp();
       if (this.#flushing.fault !== undefined) throw this.#flushing.fault;
       if (this.#headFault) this.#writeHead();
-      // An interface has no index signature; `Fields` guarantees that its members are JSON.
-      const next = this.#chain.next(
-        event,
-        this.#timestamps.format(clock.now()),
-        fields as unknown as JsonObject,
-      );
-      if (next.line.length > MAX_LINE / 4) throw new Error('the record is too long');
-      const full = this.#appender.size + next.line.length > settings.segment && this.#appender.size > 0;
-      if (full) this.#startSegment();
-      this.#appender.append(next.line, sync);
-      this.#chain.head = next.head;
+      writeBatch(records, this.#batch);
       // The other daemon reads it as soon as the lock is free.
       if (lock !== undefined) this.#writeHead();
     } catch (error) {
-      const refused = unwritableError(error, places.audit);
+      for (const record of records) record.error ??= error;
+    }
+    this.#conclude(records);
+  }
+
+  #conclude(records: readonly PendingRecord[]): void {
+    const { places, log } = this.#options;
+    let written = 0;
+    for (const record of records) {
+      if (record.error === undefined) {
+        written++;
+        this.#writeFault = undefined;
+        continue;
+      }
+      const refused = unwritableError(record.error, places.audit);
+      record.error = refused;
       if (this.#writeFault === undefined) log.error({ error: refused.message }, 'calls are refused');
       this.#writeFault = refused.message;
-      throw refused;
     }
-    this.#writeFault = undefined;
-    if (!this.#headDue && !this.#shared.active) {
-      this.#headDue = true;
-      queueMicrotask(this.#writeDueHead);
+    if (written > 0) {
+      if (!this.#headDue && !this.#shared.active) {
+        this.#headDue = true;
+        queueMicrotask(this.#writeDueHead);
+      }
+      this.#flushing.request();
     }
-    this.#flushing.request();
-    return this.#chain.head.seq;
+    for (const { error, unwritten } of records) {
+      if (unwritten === undefined) continue;
+      if (error === undefined) this.#signing.count();
+      else unwritten(error as Error);
+    }
   }
 
   /** Goes on from the record that was written last, by whichever daemon. The caller has the log's lock. */

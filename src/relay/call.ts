@@ -190,8 +190,12 @@ export class Call {
     const line = `{"jsonrpc":"2.0","id":${this.idText},"result":${result}}`;
     if (!this.#end()) return false;
     this.#calls.detach(this);
-    if (!this.#record('input-required', [Buffer.from(line)], { state })) return false;
-    this.#calls.options.toHost.message(line);
+    const { toHost } = this.#calls.options;
+    if (this.#isOnRecord && !this.#write('input-required', [Buffer.from(line)], { state })) {
+      toHost.message(errorLine(this.idText, UNAUDITED));
+      return false;
+    }
+    toHost.message(line);
     return true;
   }
 
@@ -205,14 +209,14 @@ export class Call {
       return;
     }
     const line = toHost.compose(bytes, start, end, idStart, idEnd, this.idText);
-    if (this.#record(outcome, text ?? line, joins)) toHost.push(line);
+    this.#tell(outcome, text ?? line, joins, () => toHost.push(line));
   }
 
   /** The server will not answer, or its answer is not passed on. */
   fail(outcome: Outcome, refusal: Refusal): void {
     const line = errorLine(this.idText, refusal);
-    if (this.#end() && this.#record(outcome, [Buffer.from(line)], undefined))
-      this.#calls.options.toHost.message(line);
+    if (!this.#end()) return;
+    this.#tell(outcome, [Buffer.from(line)], undefined, () => this.#calls.options.toHost.message(line));
   }
 
   /** It is not passed on to the server. */
@@ -232,7 +236,7 @@ export class Call {
     const sent = this.#state === 'sent';
     if (!this.#end()) return;
     if (sent) this.#calls.expectLate(this);
-    this.#record('cancelled', [], undefined);
+    if (this.#isOnRecord) this.#write('cancelled', [], undefined, () => {});
   }
 
   /** The one place where a request ends. False: it has ended before. */
@@ -252,26 +256,45 @@ export class Call {
 
   /** The server has answered what the host had cancelled; the answer goes nowhere. */
   noteLate(line: Buffer | DigestedText): void {
-    if (this.name !== undefined) this.#write('late', 'digest' in line ? line : [line], undefined);
+    if (this.name !== undefined) this.#write('late', 'digest' in line ? line : [line], undefined, () => {});
   }
 
-  /** Writes how it ended, if it is recorded and was let through. False: not written, and the host is told so. */
-  #record(outcome: Outcome, line: Ended['line'], joins: Joins | undefined): boolean {
-    if (this.name === undefined || this.ownId === 0 || outcome === 'refused') return true;
-    if (this.#write(outcome, line, joins)) return true;
-    if (outcome !== 'cancelled') this.#calls.options.toHost.message(errorLine(this.idText, UNAUDITED));
-    return false;
+  /** Whether how it ends is recorded: it was let through, and that is. */
+  get #isOnRecord(): boolean {
+    return this.name !== undefined && this.ownId !== 0;
   }
 
+  /**
+   * Has the host told how it ended, by what `push` adds to what goes to it. If that cannot be recorded, the host is told so
+   * instead.
+   */
+  #tell(outcome: Outcome, line: Ended['line'], joins: Joins | undefined, push: () => void): void {
+    if (!this.#isOnRecord || outcome === 'refused') {
+      push();
+      return;
+    }
+    const { toHost } = this.#calls.options;
+    const from = toHost.queued;
+    let to = from;
+    this.#write(outcome, line, joins, () => {
+      toHost.withdraw({ from, to });
+      toHost.message(errorLine(this.idText, UNAUDITED));
+    });
+    push();
+    to = toHost.queued;
+  }
+
+  /** False: not written. With `unwritten` it is written before anything leaves: see `Recorder`. */
   #write(
     outcome: Exclude<Outcome, 'refused'> | 'late',
     line: Ended['line'],
     joins: Joins | undefined,
+    unwritten?: () => void,
   ): boolean {
     const { recorder, turn } = this.#calls.options;
     const { name: call = '', method, shown: target, governance } = this;
     const event = governance.event ?? 'request';
     const ms = turn.began - this.since;
-    return recorder.ended({ call, event, method, target, outcome, line, ms, joins });
+    return recorder.ended({ call, event, method, target, outcome, line, ms, joins }, unwritten);
   }
 }

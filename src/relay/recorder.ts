@@ -1,5 +1,7 @@
 // Writes a session's records to the audit log. A record that cannot be written is reported to the caller, who then
 // lets nothing through; why it could not be written is in the daemon's log.
+//
+// Those of what one incoming piece gives rise to are written together, before any of it leaves: see `commit`.
 import { createHash } from 'node:crypto';
 import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -23,7 +25,7 @@ export interface RecorderOptions {
   readonly id: string;
   /** The profile's name. */
   readonly profile: string;
-  readonly audit: Pick<AuditLog, 'append'>;
+  readonly audit: Pick<AuditLog, 'append' | 'add' | 'commit'>;
   readonly settings: Pick<Profile['audit'], 'arguments' | 'durability'>;
   readonly log: Log;
 }
@@ -82,6 +84,9 @@ export class Recorder {
   #names = 0;
   #calls = 0;
   #failing = false;
+  /** Of the records that were added since the last `commit`: there are any; one could not be written. */
+  #isAdded = false;
+  #isUnwritten = false;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -90,6 +95,15 @@ export class Recorder {
   /** Tool calls so far, refused ones included. */
   get calls(): number {
     return this.#calls;
+  }
+
+  /** Writes the records that wait. Called before anything leaves the session. */
+  commit(): void {
+    if (!this.#isAdded) return;
+    this.#isAdded = false;
+    this.#isUnwritten = false;
+    this.#options.audit.commit();
+    if (!this.#isUnwritten) this.#failing = false;
   }
 
   /** The number of the next recorded request: unique in the log. */
@@ -113,8 +127,11 @@ export class Recorder {
     return this.decided({ ...asked, ...rest, decision, rule, reason }, text);
   }
 
-  /** Writes `tool.call`, `request` or `question`. `text` is the redacted JSON text of what it carries. False: not written. */
-  decided(decided: Decided, text: string | Buffer | DigestedText): boolean {
+  /**
+   * Writes `tool.call`, `request` or `question`. `text` is the redacted JSON text of what it carries. False: not written. With
+   * `unwritten` it is written by the next `commit`, which calls that if it cannot be.
+   */
+  decided(decided: Decided, text: string | Buffer | DigestedText, unwritten?: () => void): boolean {
     const { id: session, profile, settings } = this.#options;
     const { event, call, method, target, id, decision, rule, reason, joins } = decided;
     const isText = typeof text === 'string';
@@ -134,31 +151,42 @@ export class Recorder {
         rule,
         arguments: kept,
       };
-      if (why === undefined && joins === undefined && !isLong) return this.#append(event, record);
-      return this.#append(event, { ...record, ...why, ...(isLong && { arguments_bytes: bytes }), ...joins });
+      if (why === undefined && joins === undefined && !isLong) return this.#append(event, record, unwritten);
+      return this.#append(
+        event,
+        { ...record, ...why, ...(isLong && { arguments_bytes: bytes }), ...joins },
+        unwritten,
+      );
     }
     const values = { params: kept, ...(isLong && { params_bytes: bytes }) };
     if (event === 'question') {
       const question = { session, profile, call, method, id: id ?? 'null', decision, rule };
-      return this.#append(event, { ...question, ...why, ...values });
+      return this.#append(event, { ...question, ...why, ...values }, unwritten);
     }
-    return this.#append(event, {
-      session,
-      profile,
-      method,
-      ...(target === '' ? {} : { target }),
-      ...(id === undefined ? {} : { id }),
-      call,
-      decision,
-      rule,
-      ...why,
-      ...joins,
-      ...values,
-    });
+    return this.#append(
+      event,
+      {
+        session,
+        profile,
+        method,
+        ...(target === '' ? {} : { target }),
+        ...(id === undefined ? {} : { id }),
+        call,
+        decision,
+        rule,
+        ...why,
+        ...joins,
+        ...values,
+      },
+      unwritten,
+    );
   }
 
-  /** Writes `tool.result`, `answer` or `reply`. False: not written. */
-  ended({ call, event, method, target, outcome, line, ms: took, joins }: Ended): boolean {
+  /** Writes `tool.result`, `answer` or `reply`. False: not written. `unwritten` as in `decided`. */
+  ended(
+    { call, event, method, target, outcome, line, ms: took, joins }: Ended,
+    unwritten?: () => void,
+  ): boolean {
     const { id: session, profile } = this.#options;
     const { bytes, digest: result } = 'digest' in line ? line : digested(line);
     const ms = Math.max(0, Math.round(took));
@@ -173,27 +201,32 @@ export class Recorder {
         result,
         ms,
       };
-      return this.#append('tool.result', joins === undefined ? record : { ...record, ...joins });
+      return this.#append('tool.result', joins === undefined ? record : { ...record, ...joins }, unwritten);
     }
     // A tool error is one of `tools/call` alone.
     const plain = outcome === 'tool-error' ? 'error' : outcome;
     if (event === 'question') {
       const ending = plain === 'task' || plain === 'input-required' ? 'ok' : plain;
-      return this.#append('reply', { session, profile, call, method, outcome: ending, bytes, result, ms });
+      const reply = { session, profile, call, method, outcome: ending, bytes, result, ms };
+      return this.#append('reply', reply, unwritten);
     }
     const shown = target === '' ? {} : { target };
-    return this.#append('answer', {
-      session,
-      profile,
-      call,
-      method,
-      ...shown,
-      outcome: plain,
-      bytes,
-      result,
-      ms,
-      ...joins,
-    });
+    return this.#append(
+      'answer',
+      {
+        session,
+        profile,
+        call,
+        method,
+        ...shown,
+        outcome: plain,
+        bytes,
+        result,
+        ms,
+        ...joins,
+      },
+      unwritten,
+    );
   }
 
   /** Writes `session.close`. False: not written. */
@@ -203,18 +236,32 @@ export class Recorder {
     return this.#append('session.close', { session, profile, code, signal, reason, calls: this.#calls });
   }
 
-  #append<E extends Recorded>(event: E, fields: Fields[E]): boolean {
-    const { audit, settings, log, id } = this.#options;
+  #append<E extends Recorded>(event: E, fields: Fields[E], unwritten?: () => void): boolean {
+    const { audit, settings } = this.#options;
+    if (unwritten !== undefined) {
+      this.#isAdded = true;
+      audit.add(event, fields, settings.durability, (error) => {
+        this.#isUnwritten = true;
+        this.#fail(error);
+        unwritten();
+      });
+      return true;
+    }
     try {
       audit.append(event, fields, settings.durability);
       this.#failing = false;
       return true;
     } catch (error) {
-      // Once, not for each call that is refused meanwhile.
-      if (!this.#failing) log.error({ session: id, error: String(error) }, 'the audit log cannot be written');
-      this.#failing = true;
+      this.#fail(error);
       return false;
     }
+  }
+
+  /** Logged once, not for each call that is refused meanwhile. */
+  #fail(error: unknown): void {
+    const { log, id } = this.#options;
+    if (!this.#failing) log.error({ session: id, error: String(error) }, 'the audit log cannot be written');
+    this.#failing = true;
   }
 }
 

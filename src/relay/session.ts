@@ -64,7 +64,7 @@ export interface SessionOptions {
   readonly policy: ProfilePolicy;
   readonly host: HostEnd;
   readonly server: SessionServer;
-  readonly audit: Pick<AuditLog, 'append'>;
+  readonly audit: Pick<AuditLog, 'append' | 'add' | 'commit'>;
   readonly auditSettings: Profile['audit'];
   readonly redactor: Redaction;
   readonly consent: Consent;
@@ -123,12 +123,13 @@ export class Session {
     });
     const anomalies = new Anomalies(log, id);
     this.#recorder = new Recorder({ id, profile, audit, settings: auditSettings, log });
-    this.#toHost = new Outbox(host, () => this.#guard.run(() => this.#settle()));
+    const commit = (): void => this.#recorder.commit();
+    this.#toHost = new Outbox(host, commit, () => this.#guard.run(() => this.#settle()));
     const serverRequests = new ServerRequests({ recorder: this.#recorder, clock });
     const nextId = counter();
     const replay = new Replay();
     const upstreamOf = (opened: SessionServer): Upstream =>
-      opened.open({ guard: this.#guard, line: budgets.line });
+      opened.open({ guard: this.#guard, line: budgets.line, commit });
     const upstream = upstreamOf(server);
     this.#current = new Current(upstream, policy, redactor);
     this.#calls = new Calls({

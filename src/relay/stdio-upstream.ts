@@ -4,7 +4,7 @@
 import { LineSplitter } from '../json/lines.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { ServerEnd } from './endpoint.ts';
-import { Outbox } from './flow/outbox.ts';
+import { Outbox, type Span } from './flow/outbox.ts';
 import {
   IGNORE,
   type Outgoing,
@@ -28,17 +28,19 @@ export class StdioUpstream implements Upstream {
   readonly #guard: UpstreamParts['guard'];
   readonly #out: Outbox;
   readonly #lines: LineSplitter;
+  /** The requests that are queued. */
+  #queued: ({ readonly id: number } & Span)[] = [];
   #listener = IGNORE;
   #listening = false;
   #paused = false;
   #closed = false;
   #ending: Ending | undefined;
 
-  constructor(server: ServerEnd, { guard, line: limit }: Pick<UpstreamParts, 'guard' | 'line'>) {
+  constructor(server: ServerEnd, { guard, line: limit, commit }: UpstreamParts) {
     this.#server = server;
     this.#guard = guard;
     this.process = server.pid === undefined ? undefined : { pid: server.pid };
-    this.#out = new Outbox(server, () => guard.run(() => this.#listener.drained()));
+    this.#out = new Outbox(server, commit, () => guard.run(() => this.#listener.drained()));
     this.#lines = new LineSplitter(
       {
         line: (bytes, start, end) => this.#listener.message(bytes, start, end),
@@ -89,9 +91,17 @@ export class StdioUpstream implements Upstream {
     return this.#out.crowded;
   }
 
-  send({ bytes, start, end, from, to, text }: Outgoing): boolean {
-    this.#out.add(bytes, start, end, from, to, text);
-    return !this.#out.full;
+  send({ bytes, start, end, from, to, text, id }: Outgoing): boolean {
+    const out = this.#out;
+    const before = out.queued;
+    out.add(bytes, start, end, from, to, text);
+    if (id !== undefined) this.#queued.push({ id, from: before, to: out.queued });
+    return !out.full;
+  }
+
+  withdraw(id: number): void {
+    const request = this.#queued.find((queued) => queued.id === id);
+    if (request !== undefined) this.#out.withdraw(request);
   }
 
   answer(text: string): void {
@@ -100,6 +110,7 @@ export class StdioUpstream implements Upstream {
 
   flush(): void {
     this.#out.flush();
+    this.#queued.length = 0;
   }
 
   pause(paused: boolean): void {

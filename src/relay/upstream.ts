@@ -65,6 +65,8 @@ export interface UpstreamParts {
   readonly guard: { run(turn: () => void): void };
   /** The longest message, in bytes. */
   readonly line: number;
+  /** Writes the records of what is about to leave: called by `flush` before anything does. It may call `withdraw`. */
+  readonly commit: () => void;
 }
 
 /** A server that a session may have. */
@@ -81,6 +83,8 @@ export interface Upstream {
   listen(listener: UpstreamListener): void;
   /** Queues a message. `false`: it is taken, but send no more until `drained`. Nothing leaves before `flush`. */
   send(message: Outgoing): boolean;
+  /** Takes back a request that is queued, by its id: it is not on record. Called in the order in which they were sent. */
+  withdraw(id: number): void;
   /** Writes what is queued. */
   flush(): void;
   /** The server does not keep up: read no more of what goes on to it. */

@@ -46,6 +46,7 @@ export class RemoteUpstream implements Upstream {
   readonly #gone = Promise.withResolvers<Ending>();
   readonly #parts: RemoteUpstreamParts;
   readonly #guard: UpstreamParts['guard'];
+  readonly #commit: UpstreamParts['commit'];
   readonly #signInTool: Listed;
   #listener = IGNORE;
   #isListening = false;
@@ -64,9 +65,10 @@ export class RemoteUpstream implements Upstream {
   #ending: Ending | undefined;
   #stopping: Promise<Ending> | undefined;
 
-  constructor(parts: RemoteUpstreamParts, { guard }: Pick<UpstreamParts, 'guard'>) {
+  constructor(parts: RemoteUpstreamParts, { guard, commit }: Pick<UpstreamParts, 'guard' | 'commit'>) {
     this.#parts = parts;
     this.#guard = guard;
+    this.#commit = commit;
     this.gone = this.#gone.promise;
     this.#signInTool = { name: SIGN_IN_TOOL, definition: signInTool(parts.pipe.server.host) };
     parts.pipe.authorizer.onChange(() => this.#guard.run(() => this.#connection?.authorizerChanged()));
@@ -115,7 +117,12 @@ export class RemoteUpstream implements Upstream {
     this.#queue.push(responseMessage(json));
   }
 
+  withdraw(id: number): void {
+    this.#queue = this.#queue.filter((message) => message.id !== id);
+  }
+
   flush(): void {
+    this.#commit();
     const queue = this.#queue;
     if (queue.length === 0) return;
     this.#queue = [];

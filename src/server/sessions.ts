@@ -36,7 +36,7 @@ import type { SessionContext, StartedServer, StartParts } from './started-server
 /** What sessions need. */
 export interface SessionsParts {
   readonly profiles: Pick<Profiles, 'get'>;
-  readonly audit: Pick<AuditLog, 'append'>;
+  readonly audit: Pick<AuditLog, 'append' | 'add' | 'commit'>;
   readonly start: StartParts;
   readonly consent: Pick<ConsentService, 'session'> & {
     readonly trust: Pick<TrustService, 'open' | 'prepare'>;

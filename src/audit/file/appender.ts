@@ -1,4 +1,4 @@
-// One segment, open for append. A record is written by one `write`; if that fails or stops half-way, the part
+// One segment, open for append. One record, or several, are written by one `write`; if that fails or stops half-way, the part
 // that was written is removed again, so that the next record begins on a line of its own.
 import {
   close,
@@ -37,7 +37,7 @@ export const files: Files = {
 };
 
 /** Lines of up to so many UTF-16 code units are encoded in a buffer that is there already. */
-const SHORT = 8192;
+const SHORT = 32_768;
 /** Bytes of UTF-8 of one code unit, at most. */
 const MAX_BYTES = 3;
 
@@ -63,10 +63,10 @@ export class Appender {
     if (this.size === 0) syncFolder(dirname(path));
   }
 
-  /** Appends a line, including its "\n"; with `sync`, flushes it to the disk. On an error the file is unchanged. */
-  append(line: string, sync: boolean): void {
+  /** Appends lines, including their "\n"; with `sync`, flushes them to the disk. On an error the file is unchanged. */
+  append(lines: string, sync: boolean): void {
     if (this.#torn) this.#truncateTorn();
-    const bytes = this.#encode(line);
+    const bytes = this.#encode(lines);
     const { length } = bytes;
     try {
       let written = this.#files.write(this.#fd, bytes);
@@ -118,10 +118,10 @@ export class Appender {
     return failed;
   }
 
-  /** A line as UTF-8, until the next one. */
-  #encode(line: string): Buffer {
-    if (line.length > SHORT) return Buffer.from(line);
-    return this.#buffer.subarray(0, this.#buffer.write(line));
+  /** Lines as UTF-8, until the next ones. */
+  #encode(lines: string): Buffer {
+    if (lines.length > SHORT) return Buffer.from(lines);
+    return this.#buffer.subarray(0, this.#buffer.write(lines));
   }
 
   #truncateTorn(): void {

@@ -1,6 +1,6 @@
-// What goes to one side. All that one incoming chunk gives rise to leaves in one write. Small messages are copied
-// one behind the other into a block; large ones are passed on where they lie, in pieces where a value in them is
-// replaced.
+// What goes to one side. All that one incoming chunk gives rise to leaves in one write, once its records are written: those
+// whose records could not be are taken back. Small messages are copied one behind the other into a block; large ones are
+// passed on where they lie, in pieces where a value in them is replaced.
 import type { Endpoint } from '../endpoint.ts';
 
 /** Bytes of the relay's own that a full side may be owed before no more of what causes them is read. */
@@ -16,6 +16,12 @@ const FEW_BYTES = 48;
 const LINE_FEED = 0x0a;
 const FEED = Buffer.from('\n');
 
+/** From one value of `Outbox.queued` to another. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** The queue to one side. */
 export class Outbox {
   readonly #endpoint: Pick<Endpoint, 'write' | 'onDrain'>;
@@ -26,10 +32,17 @@ export class Outbox {
   #used = 0;
   #owed = 0;
   #full = false;
+  #queued = 0;
+  /** What is taken back, in the order in which it was added. */
+  #withdrawn: Span[] = [];
+  readonly #commit: () => void;
 
-  /** `onDrain` is called each time that the other side has caught up. */
-  constructor(endpoint: Pick<Endpoint, 'write' | 'onDrain'>, onDrain: () => void) {
+  /**
+   * `commit` writes the records of what is about to leave. `onDrain` is called each time that the other side has caught up.
+   */
+  constructor(endpoint: Pick<Endpoint, 'write' | 'onDrain'>, commit: () => void, onDrain: () => void) {
     this.#endpoint = endpoint;
+    this.#commit = commit;
     endpoint.onDrain(() => {
       this.#full = false;
       this.#owed = 0;
@@ -45,6 +58,16 @@ export class Outbox {
   /** It does not even keep up with the relay's own messages: read no more of what those answer. */
   get crowded(): boolean {
     return this.#full && this.#owed > MAX_OWED;
+  }
+
+  /** Bytes that wait to leave. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** Takes back what was added between two values of `queued`. Called in the order in which it was added. */
+  withdraw(span: Span): void {
+    this.#withdrawn.push(span);
   }
 
   /**
@@ -74,9 +97,12 @@ export class Outbox {
     if (pieces.length === 1 && only?.buffer === this.#block.buffer) {
       this.#used += only.length;
       this.#block[this.#used++] = LINE_FEED;
+      this.#queued += only.length + 1;
       return;
     }
     this.#seal();
+    for (const piece of pieces) this.#queued += piece.length;
+    this.#queued++;
     this.#pieces.push(...pieces, FEED);
   }
 
@@ -90,6 +116,7 @@ export class Outbox {
     const block = this.#room(length);
     const at = this.#copy(block, bytes, start, end, from, to, text);
     block[at] = LINE_FEED;
+    this.#queued += at + 1 - this.#used;
     this.#used = at + 1;
   }
 
@@ -102,6 +129,7 @@ export class Outbox {
 
   /** Writes what was added. */
   flush(): void {
+    this.#commit();
     let pieces = this.#pieces;
     if (pieces.length > 0) {
       this.#seal();
@@ -110,6 +138,12 @@ export class Outbox {
       pieces = [this.#block.subarray(this.#sealed, this.#used)];
       this.#sealed = this.#used;
     } else return;
+    this.#queued = 0;
+    if (this.#withdrawn.length > 0) {
+      pieces = without(pieces, this.#withdrawn);
+      this.#withdrawn = [];
+      if (pieces.length === 0) return;
+    }
     if (!this.#full) this.#owed = 0;
     if (!this.#endpoint.write(pieces)) this.#full = true;
   }
@@ -164,4 +198,17 @@ function write(block: Buffer, at: number, text: string): number {
     block[at + i] = code;
   }
   return length;
+}
+
+/** The pieces without some spans of them, which are in order. */
+function without(pieces: readonly Buffer[], spans: readonly Span[]): Buffer[] {
+  const all = Buffer.concat(pieces);
+  const kept: Buffer[] = [];
+  let at = 0;
+  for (const { from, to } of spans) {
+    if (from > at) kept.push(all.subarray(at, from));
+    at = to;
+  }
+  if (at < all.length) kept.push(all.subarray(at));
+  return kept;
 }

@@ -35,6 +35,7 @@ import type { FirstUse } from '../trust/first-use.ts';
 import type { TrustGate, TrustVerdict } from '../trust/trust-gate.ts';
 import type { Current } from '../upstream/current.ts';
 import { REPLAYED, type Replay } from '../upstream/replay.ts';
+import type { Upstream } from '../upstream.ts';
 import { Admission } from './admission.ts';
 import { RejectedLines } from './rejected-lines.ts';
 import { RequestRecords } from './request-records.ts';
@@ -220,7 +221,10 @@ export class FromHost {
     const refusal = fault ?? held?.refusal ?? this.#refusalBy(call, verdict, outcome);
 
     // audit
-    const written = this.#records.write(call, judged, fault, refusal, message, bytes, known);
+    const { upstream } = current;
+    const isSent = refusal === undefined && message.kind === 'request' && call.continues === undefined;
+    const unwritten = isSent ? (): void => this.#takeBack(call, upstream) : undefined;
+    const written = this.#records.write(call, judged, fault, refusal, message, bytes, known, unwritten);
     if (refusal !== undefined || !written) {
       this.#refuse(call, refusal ?? UNAUDITED);
       return;
@@ -233,7 +237,7 @@ export class FromHost {
       return;
     }
     this.#note(call, message, bytes, known);
-    if (current.upstream.mayWait) {
+    if (upstream.mayWait) {
       call.progressToken = progressTokenOf(message, bytes);
       this.#consent.keep(call, message, bytes, start, end);
     }
@@ -243,7 +247,13 @@ export class FromHost {
     }
     const { idStart: from, idEnd: to, method } = message;
     const id = call.send();
-    current.upstream.send({ bytes, start, end, from, to, text: String(id), method, name: call.shown, id });
+    upstream.send({ bytes, start, end, from, to, text: String(id), method, name: call.shown, id });
+  }
+
+  /** That a request is let through could not be recorded: it does not leave. */
+  #takeBack(call: Call, upstream: Upstream): void {
+    upstream.withdraw(call.ownId);
+    this.#refuse(call, UNAUDITED);
   }
 
   /** Why a request is not let through; undefined if it is. */

@@ -23,7 +23,10 @@ export class RequestRecords {
     this.#options = options;
   }
 
-  /** Writes what was decided, if it is recorded. `known`: what is known of a long line. False: not written. */
+  /**
+   * Writes what was decided, if it is recorded. `known`: what is known of a long line. False: not written; `unwritten` as in
+   * `Recorder.decided`.
+   */
   write(
     call: Call,
     { rule }: Verdict,
@@ -32,6 +35,7 @@ export class RequestRecords {
     message: Envelope,
     bytes: Buffer,
     known: LongRequest | undefined,
+    unwritten?: () => void,
   ): boolean {
     const { governance, name, method, task } = call;
     const { event } = governance;
@@ -62,7 +66,7 @@ export class RequestRecords {
       joins: task === undefined ? retry : { ...retry, task },
       isSecret: call.namesTasks || (governance.governedBy === 'tasks' && governance.target !== undefined),
     };
-    return recorder.decided(decided, text);
+    return recorder.decided(decided, text, unwritten);
   }
 
   /** A part of a line without values. `isLong`: the line is too long to be looked through as a whole. */

@@ -50,6 +50,10 @@ async function sessions(failing?: string): Promise<Sessions> {
     if (event === failing) throw new Error('the disk is full');
     return records.push({ event, fields });
   };
+  const add = (event: string, fields: object, _durability: string, unwritten: () => void): void => {
+    if (event === failing) unwritten();
+    else append(event, fields);
+  };
   const start: Partial<SessionsParts['start']> = {
     credentials: { resolve: async () => [], watch: () => ({ [Symbol.dispose]() {} }) },
     audit: { append: append as never },
@@ -63,7 +67,7 @@ async function sessions(failing?: string): Promise<Sessions> {
   };
   return new Sessions({
     profiles: { get: () => loadProfile(places, 'test') },
-    audit: { append: append as never },
+    audit: { append: append as never, add: add as never, commit() {} },
     start: start as SessionsParts['start'],
     consent: {
       session: () => ({

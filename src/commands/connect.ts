@@ -1,8 +1,5 @@
 // warder connect: puts a profile's entry into the configuration of hosts, or prints it in their form.
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import type { CommandModule } from 'yargs';
-import { escapeUnprintable } from '../audit/printable.ts';
 import { WarderError } from '../errors.ts';
 import { changeHostFile, newGroup, openHostFile } from '../host/change.ts';
 import { snippetOf } from '../host/document.ts';
@@ -12,6 +9,7 @@ import { addServer, moveServer, newEntry, serversOf } from '../host/servers.ts';
 import { hosts } from '../host/table.ts';
 import { profileMissingError, profileStamp } from '../profile/load.ts';
 import type { Context } from './command.ts';
+import { askHost, inWords } from './connect/host-check.ts';
 import { checkHosts, hostsHere, launchedProfile, surroundingsOf } from './hosts/surroundings.ts';
 import { ensureLaunchCommand } from './launch-command.ts';
 import { hostEntry } from './profile/host-entry.ts';
@@ -26,9 +24,6 @@ interface ConnectArguments {
   readonly replace: boolean;
   readonly check: boolean;
 }
-
-/** Milliseconds for a host's own command to list its servers. */
-const CHECK_TIMEOUT = 60_000;
 
 export function connectCommand(context: Context): CommandModule<object, ConnectArguments> {
   return {
@@ -173,31 +168,12 @@ async function write(
       terminal.out(`  to take it back: warder undo ${done.id}`);
     }
   }
-  const says = done !== undefined && args.check ? await askHost(found, as) : undefined;
-  if (!json && says !== undefined) terminal.out(`  ${says.command}: ${escapeUnprintable(says.line)}`);
-  return { host: id, path, changed: done !== undefined, undo: done?.id ?? null, says: says?.line ?? null };
-}
-
-/** What a host's own command says of a server: the line with its name. Undefined where there is none. */
-async function askHost(
-  { host }: FoundFile,
-  as: string,
-): Promise<{ readonly command: string; readonly line: string } | undefined> {
-  const [command, ...args] = host.check ?? [];
-  if (command === undefined) return undefined;
-  try {
-    const { stdout, stderr } = await promisify(execFile)(command, args, {
-      timeout: CHECK_TIMEOUT,
-      cwd: process.cwd(),
-    });
-    const line = `${stdout}\n${stderr}`.split('\n').find((one) => one.includes(as));
-    return line === undefined
-      ? undefined
-      : { command: [command, ...args].join(' '), line: line.trim().slice(0, 200) };
-  } catch {
-    // It is not installed, or wants an account first.
-    return undefined;
-  }
+  if (done !== undefined && args.check && host.check !== undefined && !json)
+    terminal.err(terminal.paint('dim', `asking ${host.title} …`));
+  const says =
+    done !== undefined && args.check ? await askHost(found, as, [entry.command, ...entry.args]) : undefined;
+  if (!json && says !== undefined) terminal.out(`  ${inWords(says.state, host.title, says.command)}`);
+  return { host: id, path, changed: done !== undefined, undo: done?.id ?? null, says: says ?? null };
 }
 
 function quoteWord(word: string): string {

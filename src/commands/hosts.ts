@@ -2,8 +2,10 @@
 import type { CommandModule } from 'yargs';
 import { escapeUnprintable } from '../audit/printable.ts';
 import type { Context } from './command.ts';
+import { copiesInClear } from './hosts/copies.ts';
 import { exportManaged, MANAGED } from './hosts/export.ts';
 import { lookAtHosts, type ShownFile } from './hosts/look.ts';
+import { surroundingsOf } from './hosts/surroundings.ts';
 import { pluralize } from './terminal/plural.ts';
 
 export function hostsCommand(context: Context): CommandModule<object, object> {
@@ -41,6 +43,12 @@ async function showHosts(context: Context): Promise<void> {
   }
   if (files.length === 0) terminal.out('no host that Warder knows has a file here');
   for (const file of files) showFile(context, file);
+  for (const { title, path, secrets } of copiesInClear(surroundingsOf(process.env))) {
+    terminal.out(`${terminal.paint('bold', title)}  ${escapeUnprintable(path)} (a copy that it keeps)`);
+    terminal.out(
+      `  in clear: ${escapeUnprintable(secrets.join(', '))}; the host does not need it: remove it`,
+    );
+  }
   const open = files.flatMap(({ servers }) => servers).filter(({ secrets }) => secrets.length > 0);
   if (open.length > 0) {
     terminal.out(

@@ -35,6 +35,21 @@ export function findFiles(
   );
 }
 
+/** The copies that hosts keep of their files, as these are found: to be read, never written. */
+export function findCopies(
+  surroundings: Surroundings,
+  { ids = Object.keys(hosts) }: { ids?: readonly string[] } = {},
+): FoundFile[] {
+  return ids.flatMap((id) => {
+    const host = hosts[id];
+    return (host?.files ?? []).flatMap((file) =>
+      pathsOf({ paths: { all: file.copies ?? [] } }, surroundings)
+        .flatMap((path) => globSync(path).sort())
+        .flatMap((path) => (host === undefined ? [] : [{ id, host, file, path, exists: true }])),
+    );
+  });
+}
+
 /** The file into which a new server of a host goes: the first one that is there, else the first that could be. */
 export function fileForNew(
   id: string,

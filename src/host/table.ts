@@ -36,6 +36,8 @@ export interface HostFile {
    * a variable (`$CODEX_HOME/`, only if it is set), or `./` (the project). A `*` stands for one folder or name.
    */
   readonly paths: Readonly<Partial<Record<'linux' | 'darwin' | 'win32' | 'all', readonly string[]>>>;
+  /** Copies of it that the host itself makes and keeps: what was in the file once is still in them. Paths as above. */
+  readonly copies?: readonly string[];
   readonly format: FormatName;
   /** Where the entries are. `*` stands for each member; the first place is that of new entries. */
   readonly servers: readonly Path[];
@@ -47,8 +49,8 @@ export interface Host {
   readonly files: readonly HostFile[];
   /** What a person does so that the host reads its file again. */
   readonly restart: string;
-  /** The host's own command that lists its servers. */
-  readonly check?: readonly string[];
+  /** The host's own command that tells of a server; `{name}` stands for the server's name. `starts`: it starts the server. */
+  readonly check?: { readonly command: readonly string[]; readonly starts: boolean };
   /** Names of its processes; while one runs its file is not edited, because it would be written over. */
   readonly running?: readonly string[];
   /** The file beside its own that the host locks, by flock(2), while it writes. */
@@ -66,6 +68,7 @@ const STANDARD: Shape = {
 };
 const TYPED: Shape = { ...STANDARD, added: { type: 'stdio' }, type: 'stdio' };
 const CODE: HostFile['shape'] = TYPED;
+const COPILOT: Shape = { ...STANDARD, added: { type: 'local', tools: ['*'] }, type: 'local' };
 
 /** The folder of settings of VS Code and its kin. */
 function code(folder: string): readonly HostFile[] {
@@ -119,6 +122,8 @@ export const hosts: Readonly<Record<string, Host>> = {
       {
         scope: 'user',
         paths: { all: ['$CLAUDE_CONFIG_DIR/.claude.json', '~/.claude.json'] },
+        // Seen with 2.1: a copy at a start, the five newest stay.
+        copies: ['$CLAUDE_CONFIG_DIR', '~/.claude'].map((home) => `${home}/backups/.claude.json.backup.*`),
         format: 'json',
         servers: [['mcpServers'], ['projects', '*', 'mcpServers']],
         shape: TYPED,
@@ -126,7 +131,7 @@ export const hosts: Readonly<Record<string, Host>> = {
       { ...project('./.mcp.json'), shape: TYPED },
     ],
     restart: 'start Claude Code again',
-    check: ['claude', 'mcp', 'list'],
+    check: { command: ['claude', 'mcp', 'get', '{name}'], starts: true },
   },
   cursor: {
     title: 'Cursor',
@@ -151,14 +156,13 @@ export const hosts: Readonly<Record<string, Host>> = {
   'copilot-cli': {
     title: 'Copilot CLI',
     files: [
-      usual(
-        { all: ['$COPILOT_HOME/mcp-config.json', '~/.copilot/mcp-config.json'] },
-        { ...STANDARD, added: { type: 'local', tools: ['*'] }, type: 'local' },
-      ),
+      usual({ all: ['$COPILOT_HOME/mcp-config.json', '~/.copilot/mcp-config.json'] }, COPILOT),
+      // It reads the project's `.mcp.json` too, which is in the table as Claude Code's.
+      { ...project('./.github/mcp.json'), shape: COPILOT },
     ],
     restart: 'start Copilot CLI again',
     lock: '.mcp-writer.lock',
-    check: ['copilot', 'mcp', 'list'],
+    check: { command: ['copilot', 'mcp', 'list'], starts: false },
   },
   windsurf: {
     title: 'Windsurf',
@@ -203,7 +207,7 @@ export const hosts: Readonly<Record<string, Host>> = {
       shape: { ...STANDARD, headers: 'http_headers', off: ['enabled', false] },
     })),
     restart: 'start Codex again',
-    check: ['codex', 'mcp', 'list'],
+    check: { command: ['codex', 'mcp', 'list'], starts: false },
   },
   gemini: {
     title: 'Gemini CLI',
@@ -212,16 +216,22 @@ export const hosts: Readonly<Record<string, Host>> = {
       { ...project('./.gemini/settings.json'), shape: { ...STANDARD, url: ['httpUrl', 'url'] } },
     ],
     restart: 'start Gemini CLI again',
-    check: ['gemini', 'mcp', 'list'],
+    check: { command: ['gemini', 'mcp', 'list'], starts: true },
   },
   opencode: {
     title: 'OpenCode',
     files: (['user', 'project'] as const).map((scope) => ({
       scope,
       paths: {
-        all: (scope === 'user' ? ['$XDG_CONFIG_HOME/opencode', '~/.config/opencode'] : ['.']).flatMap(
-          (folder) => [`${folder}/opencode.json`, `${folder}/opencode.jsonc`],
-        ),
+        // It reads and joins all of them.
+        all: (scope === 'user'
+          ? ['$XDG_CONFIG_HOME/opencode', '~/.config/opencode', '~/.opencode']
+          : ['.', './.opencode']
+        ).flatMap((folder) => [
+          `${folder}/opencode.json`,
+          `${folder}/opencode.jsonc`,
+          ...(folder.endsWith('/opencode') ? [`${folder}/config.json`] : []),
+        ]),
       },
       format: 'json',
       servers: [['mcp'], ['mcp', 'servers']],
@@ -235,7 +245,7 @@ export const hosts: Readonly<Record<string, Host>> = {
       },
     })),
     restart: 'start OpenCode again',
-    check: ['opencode', 'mcp', 'list'],
+    check: { command: ['opencode', 'mcp', 'list'], starts: true },
   },
   goose: {
     title: 'Goose',
@@ -314,7 +324,10 @@ export interface Surroundings {
 }
 
 /** The paths of a file on a machine, with `*` in them. Variables that are not set, or not absolute, give none. */
-export function pathsOf({ paths }: HostFile, { platform, home, env, project }: Surroundings): string[] {
+export function pathsOf(
+  { paths }: Pick<HostFile, 'paths'>,
+  { platform, home, env, project }: Surroundings,
+): string[] {
   const own = paths[platform as 'linux'] ?? paths.all ?? [];
   return [...new Set(own.flatMap((path) => expand(path) ?? []))];
 

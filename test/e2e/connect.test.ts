@@ -1,5 +1,5 @@
 // A user's hosts: what is shown of them, how a profile is put into each and taken out again, and that all of it can be undone.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -246,23 +246,26 @@ test('W-HOST-24 Claude Desktop is not edited while it runs, nor Copilot CLI whil
   });
 });
 
-test("the host's own command is asked afterwards, and what it says is shown as it is", async () => {
+test("W-HOST-34 the host's own command is asked afterwards, in the home folder, and nothing of its text is shown", async () => {
   await using home = await prepared();
   const bin = join(home.dir, 'bin');
   mkdirSync(bin);
+  const asked = join(home.dir, 'asked');
   writeFileSync(
     join(bin, 'claude'),
-    '#!/bin/sh\nprintf "x: y\\n\\033[31meverything\\033[0m: connected\\n"\n',
+    `#!/bin/sh\necho "$PWD $*" >${asked}\nprintf 'everything:\\n  Status: \\033[31m✔ Connected\\033[0m\\n  TOKEN=${SECRET}\\n'\n`,
     { mode: 0o755 },
   );
   home.env.PATH = `${bin}:/usr/bin:/bin`;
-  const { stdout } = await home.warder(['connect', 'everything', '--host', 'claude-code']);
-  expect(stdout).toContain('claude mcp list: ');
-  expect(stdout).not.toContain('\u001b[31m');
-  expect(execFileSync('/bin/ls', ['-a', home.dir], { encoding: 'utf8' })).toContain('.claude.json');
+  const { stdout, stderr } = await home.warder(['connect', 'everything', '--host', 'claude-code']);
+  expect(stdout).toContain('Claude Code starts it');
+  expect(stdout + stderr).not.toContain(SECRET);
+  expect(stdout + stderr).not.toContain('\u001b[31m');
+  expect(readFileSync(asked, 'utf8')).toBe(`${home.dir} mcp get everything\n`);
+  expect(existsSync(join(home.dir, '.claude.json'))).toBe(true);
 });
 
-test('doctor finds secrets in clear, entries that start nothing, and what a host took out', async () => {
+test('W-HOST-35 doctor finds secrets in clear, entries that start nothing, what a host took out, and copies that it keeps', async () => {
   await using home = await prepared();
   const text = `{"mcpServers": {"gh": {"command": "npx", "args": [], "env": {"GITHUB_TOKEN": "${SECRET}"}}}}`;
   const file = put(home, '.cursor/mcp.json', text);
@@ -293,12 +296,29 @@ test('doctor finds secrets in clear, entries that start nothing, and what a host
     state: 'warn',
     detail: expect.stringContaining('"gh" that Warder wrote is gone'),
   });
+  // Claude Code keeps copies of its file.
+  const copy = put(home, '.claude/backups/.claude.json.backup.1795962946349', text);
+  put(home, '.claude/backups/.claude.json.backup.1795962946350', '{"mcpServers": {');
+  const [found, ...more] = JSON.parse((await home.warder(['doctor', '--json'])).stdout).checks.filter(
+    ({ name }: { name: string }) => name === 'host Claude Code',
+  );
+  expect(found).toMatchObject({ state: 'warn', detail: expect.stringContaining(`${copy}: a copy`) });
+  expect(found.detail).toContain('GITHUB_TOKEN');
+  expect(more).toEqual([]);
+  const shown = await home.warder(['hosts']);
+  expect(shown.stdout).toContain(`${copy} (a copy that it keeps)`);
+  expect(shown.stdout).not.toContain(SECRET);
 });
 
-test('managed settings name the launch command and the profiles exactly', async () => {
+test('W-HOST-36 managed settings name the launch command and the profiles exactly', async () => {
   await using home = await prepared();
   const { text } = await home.facts('hosts', 'export', '--managed', 'claude-code');
   expect(JSON.parse(text)).toEqual({
+    allowedMcpServers: [{ serverCommand: [launch(home), 'run', 'everything'] }],
+    allowManagedMcpServersOnly: true,
+  });
+  const { text: copilot } = await home.facts('hosts', 'export', '--managed', 'copilot');
+  expect(JSON.parse(copilot)).toEqual({
     allowedMcpServers: [{ serverCommand: [launch(home), 'run', 'everything'] }],
   });
   expect(await home.done(['hosts', 'export', 'everything', '--managed', 'codex'])).toBe(

@@ -1,15 +1,26 @@
 // What doctor says of the hosts' files: secrets in clear, servers outside of Warder, and entries that do not start.
 import type { Check } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
+import { copiesInClear } from '../hosts/copies.ts';
 import { lookAtHosts, type ShownFile } from '../hosts/look.ts';
+import { surroundingsOf } from '../hosts/surroundings.ts';
 import { pluralize } from '../terminal/plural.ts';
 
 /** One check for each host that has servers. */
 export async function checkHosts(context: Context): Promise<Check[]> {
-  return (await lookAtHosts(context)).flatMap((file) => {
+  const checks = (await lookAtHosts(context)).flatMap((file) => {
     const check = checkFile(file);
     return check === undefined ? [] : [check];
   });
+  const copies = copiesInClear(surroundingsOf(process.env)).map(
+    ({ title, path, secrets }): Check => ({
+      name: `host ${title}`,
+      state: 'warn',
+      detail: `${path}: a copy that ${title} keeps has secrets in clear: ${secrets.join(', ')}`,
+      hint: 'once all works, remove it; the host does not need it',
+    }),
+  );
+  return [...checks, ...copies];
 }
 
 function checkFile({ title, path, servers, problem, dropped, scope }: ShownFile): Check | undefined {

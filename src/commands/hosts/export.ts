@@ -1,18 +1,20 @@
 // warder hosts export: what an organisation puts into a host's managed settings, so that it starts only servers behind
-// Warder. Claude Code compares the whole command with its arguments, Codex the name of the server and the command alone.
+// Warder. Claude Code and Copilot's clients compare the whole command with its arguments, Codex the name of the server and
+// the command alone. Each was tried with the host itself.
 import { WarderError } from '../../errors.ts';
 import { snippetOf } from '../../host/document.ts';
 import { listProfiles } from '../../profile/load.ts';
 import type { Context } from '../command.ts';
 import { ensureLaunchCommand } from '../launch-command.ts';
 
-export const MANAGED = ['claude-code', 'codex'] as const;
+export const MANAGED = ['claude-code', 'codex', 'copilot'] as const;
 export type Managed = (typeof MANAGED)[number];
 
 /** Where each of them is, by the documentation of the host. */
 const FILES: Readonly<Record<Managed, string>> = {
-  'claude-code': 'managed-settings.json of Claude Code',
-  codex: 'requirements.toml of Codex',
+  'claude-code': 'managed-settings.json of Claude Code (Linux: /etc/claude-code)',
+  codex: 'requirements.toml of Codex (Linux: /etc/codex)',
+  copilot: "managed-settings.json of Copilot's clients (Linux: /etc/github-copilot)",
 };
 
 /** Prints the snippet for all profiles, or those named. */
@@ -34,9 +36,11 @@ export function exportManaged(context: Context, managed: Managed, wanted: readon
 }
 
 function snippet(managed: Managed, command: string, profiles: readonly string[]): string {
-  if (managed === 'claude-code') {
-    const allowed = profiles.map((name) => ({ serverCommand: [command, 'run', name] }));
-    return JSON.stringify({ allowedMcpServers: allowed }, null, 2);
+  if (managed !== 'codex') {
+    const allowedMcpServers = profiles.map((name) => ({ serverCommand: [command, 'run', name] }));
+    // Without it Claude Code also allows what a user's own settings allow.
+    const only = managed === 'claude-code' ? { allowManagedMcpServersOnly: true } : {};
+    return JSON.stringify({ allowedMcpServers, ...only }, null, 2);
   }
   return profiles.map((name) => snippetOf('toml', ['mcp_servers', name, 'identity'], { command })).join('\n');
 }

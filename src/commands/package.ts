@@ -3,6 +3,7 @@
 import { parseDocument } from 'yaml';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
+import { type BundleSource, openBundle } from '../package/bundle.ts';
 import { dependencyCount, type LockDiff, type PackageLock } from '../package/lock.ts';
 import type { PackageUse } from '../package/lock-files.ts';
 import type { ScriptChoice } from '../package/registry.ts';
@@ -10,6 +11,7 @@ import { formatSpec, isExact, parseSpec, withVersion } from '../package/spec.ts'
 import { unlockedError } from '../package/store.ts';
 import { parseProfile } from '../profile/format.ts';
 import { type LoadedProfile, listProfiles, loadProfile, readProfile, writeProfile } from '../profile/load.ts';
+import { readBundleFile } from './add/bundle-file.ts';
 import type { Context } from './command.ts';
 import { openPackageStore, skipsOthers } from './package/package-store.ts';
 import { yesOption } from './terminal/confirmation.ts';
@@ -23,6 +25,11 @@ interface InstallOptions {
   'allow-scripts': string[];
   'without-scripts': boolean;
   python: string | undefined;
+}
+
+interface LockOptions extends InstallOptions {
+  again: boolean;
+  bundle: string | undefined;
 }
 
 const profile = {
@@ -54,7 +61,7 @@ export function packageCommand(context: Context): CommandModule {
     describe: "Pin, verify and update a server's package",
     builder: (yargs) =>
       yargs
-        .command<ProfileArgument & InstallOptions & { again: boolean }>({
+        .command<ProfileArgument & LockOptions>({
           command: 'lock <profile>',
           describe: 'Resolve the exact version, install it once, and record its hashes',
           builder: (lock) =>
@@ -67,6 +74,12 @@ export function packageCommand(context: Context): CommandModule {
                 describe: 'install the files again from the same hashes',
                 type: 'boolean',
                 default: false,
+              })
+              .option('bundle', {
+                describe: 'with --again: the file of a bundle, from which it is unpacked again',
+                type: 'string',
+                requiresArg: true,
+                implies: 'again',
               })
               .example('$0 package lock notes', 'pin the package that the profile "notes" names'),
           handler: (args) => lock(context, args),
@@ -112,16 +125,34 @@ export function packageCommand(context: Context): CommandModule {
 
 async function lock(
   context: Context,
-  args: ArgumentsCamelCase<ProfileArgument & InstallOptions & { again: boolean }>,
+  args: ArgumentsCamelCase<ProfileArgument & LockOptions>,
 ): Promise<void> {
   const { places, terminal } = context;
   const loaded = loadProfile(places, args.profile);
   const use = packageUse(loaded);
-  const locked = await openPackageStore(context, args.python).lock(use, scriptChoice(args), args.again);
+  const bundle = args.bundle === undefined ? undefined : await bundleAgain(context, use, args.bundle);
+  const store = openPackageStore(context, { python: args.python, bundle });
+  const locked = await store.lock(use, scriptChoice(args), args.again);
   const pinned = pinVersion(context, loaded, locked);
   if (context.json) return terminal.json({ ...lockData(locked), pinned });
   if (pinned) terminal.out(`${args.profile}: "package" is now ${locked.package}`);
   terminal.out(`${locked.package} is locked: ${locked.digest}`);
+}
+
+/** The bundle of a lock, from its file. Which one it has to be is in the lock. */
+async function bundleAgain(context: Context, use: PackageUse, file: string): Promise<BundleSource> {
+  const before = openPackageStore(context).find(use);
+  if (before === undefined || !('mcpb' in before)) {
+    throw new WarderError('usage', `the package of "${use.profile}" is no bundle that was locked`, {
+      hint: 'leave out "--bundle"',
+    });
+  }
+  const { bin, mcpb } = before;
+  const [program] = Object.values(bin);
+  return {
+    bundle: await openBundle(readBundleFile(file), file),
+    start: { ...mcpb, program, python: undefined },
+  };
 }
 
 async function verify(context: Context, names: readonly string[]): Promise<void> {
@@ -161,7 +192,7 @@ async function update(
   >,
 ): Promise<void> {
   const { places, terminal } = context;
-  const store = openPackageStore(context, args.python);
+  const store = openPackageStore(context, { python: args.python });
   const loaded = loadProfile(places, args.profile);
   const use = packageUse(loaded);
   const { spec } = use;

@@ -1,8 +1,9 @@
 // The programs (bins) of a package, and the commands that start them without npx, uvx, a shell or the registry.
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import { readText } from './files.ts';
 import type { PackageLock } from './lock.ts';
+import type { McpbLock } from './mcpb/lock.ts';
 import { parseSpec, unscopedName } from './spec.ts';
 
 /** A package that is locked and in the store. `root` is the folder of its tree. */
@@ -15,13 +16,20 @@ export interface InstalledPackage {
 export interface BinCommand {
   readonly command: string;
   readonly args: readonly string[];
+  /** Variables that name folders of the package with code. */
+  readonly env: Readonly<Record<string, string>>;
 }
+
+/** In the arguments and variables of a bundle's server: its folder, which is another one on each machine. */
+const FOLDER = `\${__dirname}`;
 
 /**
  * The command that starts a package's bin: with the node that runs Warder if the bin is a Node program, with the tree's
- * Python if it is a Python program of PyPI, otherwise by its `#!` line. Throws `package-bin` if there is no such bin, or if none is named and there are several.
+ * Python if it is a Python program of PyPI, otherwise by its `#!` line. A bundle's arguments name its script, if it has one.
+ * Throws `package-bin` if there is no such bin, or if none is named and there are several.
  */
 export function resolveBin({ lock, root }: InstalledPackage, bin: string | undefined): BinCommand {
+  if ('mcpb' in lock && lock.mcpb.runtime !== 'binary') return interpreter(lock.mcpb, root);
   const names = Object.keys(lock.bin);
   const own = unscopedName(parseSpec(lock.package));
   const name = bin ?? (names.length === 1 ? names[0] : names.find((each) => each === own));
@@ -42,8 +50,30 @@ export function resolveBin({ lock, root }: InstalledPackage, bin: string | undef
   const firstLine = readText(file).slice(0, 256).split('\n', 1)[0] ?? '';
   if ('pypi' in lock && /^(?!#!)|^#!.*python/.test(firstLine)) {
     // Isolated from the user's own packages (-s), and no byte code is written (-B).
-    return { command: join(root, 'bin/python'), args: ['-s', '-B', file] };
+    return { command: join(root, 'bin/python'), args: ['-s', '-B', file], env: {} };
   }
+  if ('mcpb' in lock) return { command: file, args: [], env: folders(lock.mcpb, root) };
   const node = /\.[cm]?js$/.test(path) || /^#!.*\bnode\b/.test(firstLine);
-  return node ? { command: process.execPath, args: [file] } : { command: file, args: [] };
+  return node ? { command: process.execPath, args: [file], env: {} } : { command: file, args: [], env: {} };
+}
+
+/** A text of a profile with the folder of its bundle put in; of other packages as it is. */
+export function withinPackage({ lock, root }: InstalledPackage, text: string): string {
+  return 'mcpb' in lock ? text.replaceAll(FOLDER, () => root) : text;
+}
+
+function interpreter(bundle: McpbLock, root: string): BinCommand {
+  const env = folders(bundle, root);
+  return bundle.python === undefined
+    ? { command: process.execPath, args: [], env }
+    : { command: bundle.python.file, args: ['-s', '-B'], env };
+}
+
+function folders({ paths }: McpbLock, root: string): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(paths).map(([variable, all]) => [
+      variable,
+      all.map((path) => join(root, path)).join(delimiter),
+    ]),
+  );
 }

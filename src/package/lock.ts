@@ -3,6 +3,7 @@
 // its hash is `digest`. What a registry resolved is in a member of its own, named for the registry.
 import * as z from 'zod';
 import { WarderError } from '../errors.ts';
+import { type McpbLock, mcpbLock, mcpbVersions } from './mcpb/lock.ts';
 import { type NpmLock, npmInstallScripts, npmLock, npmVersions } from './npm/lock.ts';
 import { type PypiLock, pypiLock, pypiVersions } from './pypi/lock.ts';
 import type { PackageSpec } from './spec.ts';
@@ -28,12 +29,16 @@ const lockFile = z.union([
   /** npm's own lock with the integrity hash of every dependency. A later install must give the same tree. */
   z.strictObject({ ...entries, npm: npmLock }),
   z.strictObject({ ...entries, pypi: pypiLock }),
+  z.strictObject({ ...entries, mcpb: mcpbLock }),
 ]);
 
 export type PackageLock = z.infer<typeof lockFile>;
 
 /** What a registry resolved: enough to install the same again. */
-export type Resolution = { readonly npm: NpmLock } | { readonly pypi: PypiLock };
+export type Resolution =
+  | { readonly npm: NpmLock }
+  | { readonly pypi: PypiLock }
+  | { readonly mcpb: McpbLock };
 
 /** Parses a profile's lock file. Throws `package-unlocked`. */
 export function parseLock(text: string, file: string, profile: string | undefined): PackageLock {
@@ -52,7 +57,8 @@ export function parseLock(text: string, file: string, profile: string | undefine
 
 /** The part of a lock that its registry made. */
 export function resolutionOf(lock: Resolution): Resolution {
-  return 'npm' in lock ? { npm: lock.npm } : { pypi: lock.pypi };
+  if ('npm' in lock) return { npm: lock.npm };
+  return 'pypi' in lock ? { pypi: lock.pypi } : { mcpb: lock.mcpb };
 }
 
 /** The package's own version and the integrity of its archive; undefined if the registry gave no such package. */
@@ -64,21 +70,27 @@ export function resolvedPackage(
     const { version, integrity = '' } = resolution.npm.packages[`node_modules/${name}`] ?? {};
     return version === undefined ? undefined : { version, integrity };
   }
+  if ('mcpb' in resolution) {
+    const { version, sha256 } = resolution.mcpb;
+    return { version, integrity: toIntegrity(sha256) };
+  }
   const wheel = resolution.pypi.wheels.find((each) => each.name === name);
   if (wheel === undefined) return undefined;
-  return {
-    version: wheel.version,
-    integrity: `sha256-${Buffer.from(wheel.sha256, 'hex').toString('base64')}`,
-  };
+  return { version: wheel.version, integrity: toIntegrity(wheel.sha256) };
 }
 
-/** The packages that have an install script and are installed here. A wheel has none. */
+function toIntegrity(sha256: string): string {
+  return `sha256-${Buffer.from(sha256, 'hex').toString('base64')}`;
+}
+
+/** The packages that have an install script and are installed here. A wheel and a bundle have none. */
 export function installScripts(resolution: Resolution): string[] {
   return 'npm' in resolution ? npmInstallScripts(resolution.npm) : [];
 }
 
-/** How many packages a package needs. */
+/** How many packages a package needs. A bundle has them in it. */
 export function dependencyCount(resolution: Resolution): number {
+  if ('mcpb' in resolution) return 0;
   return 'npm' in resolution
     ? Object.keys(resolution.npm.packages).length - 2
     : resolution.pypi.wheels.length - 1;
@@ -118,5 +130,6 @@ export function diffLocks(before: Resolution, after: Resolution): LockDiff {
 }
 
 function versions(resolution: Resolution): Map<string, { version: string; hash: string }> {
-  return 'npm' in resolution ? npmVersions(resolution.npm) : pypiVersions(resolution.pypi);
+  if ('npm' in resolution) return npmVersions(resolution.npm);
+  return 'pypi' in resolution ? pypiVersions(resolution.pypi) : mcpbVersions(resolution.mcpb);
 }

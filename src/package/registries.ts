@@ -1,5 +1,8 @@
 // The registries that packages come from.
+import type { BundleSource } from './bundle.ts';
+import { bundleRegistry } from './mcpb/registry.ts';
 import { npmRegistry } from './npm/registry.ts';
+import { Pythons } from './pypi/python.ts';
 import { pypiRegistry } from './pypi/registry.ts';
 import type { OpenRegistry, Registry, ScriptRunner } from './registry.ts';
 
@@ -13,15 +16,21 @@ export interface RegistriesOptions {
   readonly runScripts: ScriptRunner;
   /** The Python for packages of PyPI: a version, a name or a path; by default the one of the lock, or `python3`. */
   readonly python?: string | undefined;
+  /** The bundle that is installed, if one is. */
+  readonly bundle?: BundleSource | undefined;
 }
 
 /** The registries as the user's own clients are set up for them. */
-export function userRegistries({ env, progress, runScripts, python }: RegistriesOptions): OpenRegistry {
+export function userRegistries(options: RegistriesOptions): OpenRegistry {
+  const { env, progress, runScripts, python, bundle } = options;
+  const open = {
+    npm: () => npmRegistry({ env, progress, runScripts }),
+    pypi: () => pypiRegistry({ env, progress, python }),
+    mcpb: () => bundleRegistry({ source: bundle, env, progress, python, pythons: new Pythons() }),
+  };
   const opened = new Map<string, Registry>();
   return (name) => {
-    const registry =
-      opened.get(name) ??
-      (name === 'npm' ? npmRegistry({ env, progress, runScripts }) : pypiRegistry({ env, progress, python }));
+    const registry = opened.get(name) ?? open[name]();
     opened.set(name, registry);
     return registry;
   };

@@ -152,9 +152,18 @@ export class PackageStore {
     return await this.#options.registry(spec.registry).resolve(spec, folder.path, before);
   }
 
-  /** Throws `package-python` if the Python of a package of PyPI is not what it was when the package was resolved. */
+  /** Throws `package-python` if the Python of a package is not what it was when the package was resolved. */
   async #checkPython(resolution: Resolution, profile: string, name: string, version: string): Promise<void> {
-    if ('pypi' in resolution) await this.#pythons.check(resolution.pypi.python, { profile, name, version });
+    if ('pypi' in resolution) {
+      const hint = `pin the package for the one that is here: "warder package update ${profile} --to ${version}"`;
+      await this.#pythons.check(resolution.pypi.python, name, hint);
+    } else if ('mcpb' in resolution && resolution.mcpb.python !== undefined) {
+      await this.#pythons.check(
+        resolution.mcpb.python,
+        name,
+        `remove "${profile}" and add it again from its bundle`,
+      );
+    }
   }
 
   async #install(
@@ -179,7 +188,7 @@ export class PackageStore {
       this.#options.progress('hashing its files');
       const tree = await this.#trees.seal(folder);
       // Byte code of PyPI's packages is Warder's own work, and may differ with the Python's last number.
-      const reproducible = 'npm' in resolution && before?.scripts.length === 0;
+      const reproducible = !('pypi' in resolution) && before?.scripts.length === 0;
       if (before && reproducible && before.digest !== tree.digest) {
         throw new WarderError(
           'package-integrity',
@@ -259,7 +268,7 @@ function changedError(profile: string, lock: PackageLock, files: readonly string
     'package-changed',
     `the package "${lock.package}" is not what was locked: ${shown}${more}`,
     {
-      hint: `do not run it; "warder package lock ${profile} --again" installs it again from its hashes`,
+      hint: `do not run it; "warder package lock ${profile} --again${'mcpb' in lock ? ' --bundle FILE' : ''}" installs it again from its hashes`,
     },
   );
 }

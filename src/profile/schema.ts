@@ -55,11 +55,13 @@ const server = z
   .strictObject({
     package: printable
       .regex(
-        /^(npm:(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(@[^\s@]+)?|pypi:[A-Za-z0-9._-]+(\[[A-Za-z0-9._,-]*\])?([=<>!~][^\s@]+)?)$/,
-        'must be npm:name@version, npm:@scope/name@version or pypi:name==version',
+        /^(npm:(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(@[^\s@]+)?|pypi:[A-Za-z0-9._-]+(\[[A-Za-z0-9._,-]*\])?([=<>!~][^\s@]+)?|mcpb:[a-z0-9][a-z0-9._-]*@[^\s@]+)$/,
+        'must be npm:name@version, npm:@scope/name@version, pypi:name==version or mcpb:name@version',
       )
       .optional()
-      .describe('A pinned server package: npm:@scope/name@version or pypi:name==version'),
+      .describe(
+        'A pinned server package: npm:@scope/name@version, pypi:name==version, or mcpb:name@version of a bundle',
+      ),
     bin: printable.optional().describe("Which of the package's programs, if it has several"),
     command: printable.optional().describe('The program: a name on the PATH, or a path'),
     url: z.string().max(2048).optional().describe('A remote server, https'),

@@ -7,7 +7,7 @@ import type { Fields } from '../audit/events.ts';
 import type { ResolvedCredential } from '../credential/credentials.ts';
 import type { EgressRoute, OpenGate } from '../egress/egress.ts';
 import { WarderError } from '../errors.ts';
-import { resolveBin } from '../package/bin.ts';
+import { resolveBin, withinPackage } from '../package/bin.ts';
 import { parseSpec } from '../package/spec.ts';
 import { substituteCredentials } from '../profile/argument-credentials.ts';
 import { allowedEgress, expandHome, type Profile, type ProfileServer } from '../profile/format.ts';
@@ -100,7 +100,7 @@ async function startProcess(
   server: LocalServer,
   { session, onPlanted, onOverrun }: SessionContext,
   parts: StartParts,
-  { command: { command, bin, roots, pinned }, credentials, route, gate }: StartInputs,
+  { command: { command, bin, roots, pinned, within, paths }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
   const { user, runtimeRoots, audit } = parts;
   const kept = await prepareKeptHome(profile, parts.places.state);
@@ -124,8 +124,8 @@ async function startProcess(
       return placeholder === undefined ? [] : [[variable, placeholder]];
     }),
   );
-  // Only the profile's own arguments refer to credentials.
-  const args = [...bin, ...substituteCredentials(server.args, values)];
+  // Only the profile's own arguments refer to credentials, and no value of one to the package.
+  const args = [...bin, ...substituteCredentials(server.args.map(within), values)];
   const files = delivered.filter(({ deliver }) => deliver === 'file');
   const runtime = new RuntimeFolder(runtimeRoots, files);
   const trust = join(runtime.path, 'trust');
@@ -133,7 +133,11 @@ async function startProcess(
   try {
     const trustVariables = route === 'proxy' ? gate?.writeTrustFiles(trust) : undefined;
     const gateVariables = { ...gate?.variables, ...trustVariables };
-    env = environment(profile.name, user, runtime.instance, profile.env, delivered, gateVariables);
+    const literals = Object.fromEntries(
+      Object.entries(profile.env).map(([name, value]) => [name, within(value)]),
+    );
+    env = environment(profile.name, user, runtime.instance, literals, delivered, gateVariables);
+    Object.assign(env, paths);
   } catch (error) {
     await runtime[Symbol.asyncDispose]();
     throw error;
@@ -242,16 +246,24 @@ async function commandOf(
   command: string;
   bin: readonly string[];
   roots: readonly string[];
+  /** Puts the package's folder into a text of the profile. */
+  within: (text: string) => string;
+  /** Variables that name folders of the package with code, which no profile can set. */
+  paths: Readonly<Record<string, string>>;
   /** The package, as it was verified. */
   pinned: { readonly package: string; readonly digest: string } | undefined;
 }> {
-  if (server.kind === 'command') return { command: server.command, bin: [], roots: [], pinned: undefined };
+  if (server.kind === 'command') {
+    const within = (text: string): string => text;
+    return { command: server.command, bin: [], roots: [], within, paths: {}, pinned: undefined };
+  }
   const use = { profile: profile.name, spec: parseSpec(server.package) };
   try {
     const ready = await packages.verify(use, false);
-    const { command, args } = resolveBin(ready, server.bin);
+    const { command, args, env: paths } = resolveBin(ready, server.bin);
+    const within = (text: string): string => withinPackage(ready, text);
     const pinned = { package: server.package, digest: ready.lock.digest };
-    return { command, bin: args, roots: [ready.root], pinned };
+    return { command, bin: args, roots: [ready.root], within, paths, pinned };
   } catch (error) {
     if (error instanceof WarderError && error.code === 'package-changed') {
       const digest = packages.find(use)?.digest ?? '';

@@ -59,7 +59,7 @@ test('a server.json of the registry becomes a pinned package; what only the pers
     file,
     JSON.stringify({
       name: 'io.github.acme/weather',
-      description: 'the weather',
+      description: 'the\u001b weather\n',
       version: '1.0.2',
       packages: [
         {
@@ -113,8 +113,5 @@ test('what is no description is refused, and nothing is written', async () => {
     expect(stderr).toContain(message);
     expect(stderr).not.toContain('secret-in-the-url');
   }
-  writeFileSync(join(home.dir, 'b.mcpb'), 'PK\u0003\u0004');
-  const { stderr } = await home.warder(['add', 'a', '--from', join(home.dir, 'b.mcpb')]);
-  expect(stderr).toContain('is a bundle, which is not read');
   expect(existsSync(profilePath(home.places, 'a'))).toBe(false);
 }, 180_000);

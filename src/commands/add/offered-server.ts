@@ -1,6 +1,5 @@
 // `warder add NAME --from FILE`: a server as others describe it, in the registry's server.json or in the JSON that a README
-// has for hosts. It is shown whole before anything is written, with secrets by name only; no value of a secret is taken.
-import { readFileSync, statSync } from 'node:fs';
+// has for hosts, or as a bundle. It is shown whole before anything is written, with secrets by name only; no value of a secret is taken.
 import { escapeUnprintable } from '../../audit/printable.ts';
 import { WarderError } from '../../errors.ts';
 import { TextProblem } from '../../host/document.ts';
@@ -14,11 +13,11 @@ import { checkProfileName } from '../../profile/format.ts';
 import type { Context } from '../command.ts';
 import { parseEnvOptions } from '../profile/option-checks.ts';
 import { confirm } from '../terminal/confirmation.ts';
+import { isArchive, readOffered } from './bundle-file.ts';
+import { offeredBundle } from './offered-bundle.ts';
 import type { AddArguments } from './options.ts';
 import { parseHeaders } from './requested-url.ts';
-
-/** Bytes. */
-const MAX_TEXT = 2 ** 20;
+import { commandLine, plainDescription, say, shownName } from './shown-words.ts';
 
 /** What is added, and what a person reads of it before. */
 interface Offered {
@@ -35,16 +34,19 @@ export async function offeredArguments(
 ): Promise<AddArguments> {
   const { terminal, json } = context;
   checkProfileName(args.name);
-  const text = from === '-' ? await terminal.readStdin() : readText(from);
   const title = from === '-' ? 'stdin' : from;
-  const offered = read(text, title, args);
+  const show = (line: string): void => {
+    const escaped = escapeUnprintable(line);
+    if (json) terminal.err(escaped);
+    else terminal.out(escaped);
+  };
+  const offered = await read(context, title, args, show);
   if (from === '-' && (offered.args.bearer || offered.args['key-header'] !== undefined)) {
     throw new WarderError('usage', 'the server takes a token, which stdin cannot give as well', {
       hint: 'save the text in a file, and use "--from FILE"',
     });
   }
-  const show = (line: string): void => (json ? terminal.err(line) : terminal.out(line));
-  for (const line of offered.lines) show(escapeUnprintable(line));
+  for (const line of offered.lines) show(line);
   if (args.yes !== true) {
     await confirm(terminal, {
       what: `adding a server from ${title}`,
@@ -55,26 +57,24 @@ export async function offeredArguments(
   return offered.args;
 }
 
-function readText(path: string): string {
-  let bytes: Buffer;
-  try {
-    const stats = statSync(path);
-    if (!stats.isFile()) throw new WarderError('usage', `${path} is not a file`);
-    if (stats.size > MAX_TEXT) throw new WarderError('usage', `${path} has more than 1 MiB`);
-    bytes = readFileSync(path);
-  } catch (cause) {
-    if (cause instanceof WarderError) throw cause;
-    throw new WarderError('usage', `cannot read ${path}`, { cause });
-  }
-  if (bytes.subarray(0, 2).toString('latin1') === 'PK') {
-    throw new WarderError('usage', `${path} is a bundle, which is not read`, {
-      hint: 'unpack it into a folder of yours, and give the command of its manifest.json after "--"',
+async function read(
+  context: Context,
+  title: string,
+  args: AddArguments,
+  show: (line: string) => void,
+): Promise<Offered> {
+  const bytes = args.from === '-' ? undefined : readOffered(title);
+  if (bytes !== undefined && isArchive(bytes))
+    return await offeredBundle(context, args, { title, bytes, show });
+  if (args['user-config']?.length)
+    throw new WarderError('usage', '"--user-config" is for a bundle, and there is none', {
+      hint: 'variables are given with --env, arguments after "--"',
     });
-  }
-  return bytes.toString('utf8');
+  const text = bytes?.toString('utf8') ?? (await context.terminal.readStdin());
+  return readDescription(text, title, args);
 }
 
-function read(text: string, title: string, args: AddArguments): Offered {
+function readDescription(text: string, title: string, args: AddArguments): Offered {
   try {
     const value = readPasted(text);
     return isServerJson(value)
@@ -146,7 +146,7 @@ function fromPasted({ server, secrets, missing }: PastedServer, args: AddArgumen
 }
 
 function fromRegistry(offer: RegistryOffer, args: AddArguments): Offered {
-  const described = { ...args, description: args.description ?? offer.description?.slice(0, 200) };
+  const described = { ...args, description: args.description ?? plainDescription(offer.description) };
   const title = `"${offer.name}" of the registry`;
   const more = [
     ...offer.unused.map(({ name, description }) => `  left out, optional: ${name}${say(description)}`),
@@ -172,7 +172,7 @@ function fromRegistry(offer: RegistryOffer, args: AddArguments): Offered {
     if (next !== undefined) return next;
     throw new WarderError(
       'usage',
-      `the server needs the argument ${shown(one.missing.name)}${say(one.missing.description)}`,
+      `the server needs the argument ${shownName(one.missing.name)}${say(one.missing.description)}`,
       {
         hint: `give it after "--": warder add ${args.name} --from … -- VALUE`,
       },
@@ -238,7 +238,7 @@ function local(title: string, server: Local, args: AddArguments): Offered {
       ...(server.bin === undefined ? [] : [`  its program ${server.bin}`]),
       ...(words.length === 0
         ? []
-        : [`  ${server.package === undefined ? 'command' : 'arguments'} ${words.map(quoted).join(' ')}`]),
+        : [`  ${server.package === undefined ? 'command' : 'arguments'} ${commandLine(words)}`]),
       ...(args.cwd === undefined ? [] : [`  folder ${args.cwd}`]),
       ...args.write.map((path) => `  it may change ${path}`),
       ...values.map(([name, value]) => `  variable ${name}=${value}`),
@@ -295,23 +295,10 @@ function requireValues(
   const open = missing.filter(({ name }) => !isGiven(name));
   if (open.length === 0) return;
   const [{ name, text } = { name: '', text: '' }] = open;
-  const form = option === '--env' ? `${shown(name)}=VALUE` : `"${shown(name)}: VALUE"`;
+  const form = option === '--env' ? `${shownName(name)}=VALUE` : `"${shownName(name)}: VALUE"`;
   throw new WarderError(
     'usage',
-    `${escapeUnprintable(title)} needs ${open.map((one) => shown(one.name)).join(', ')}${say(text)}`,
+    `${escapeUnprintable(title)} needs ${open.map((one) => shownName(one.name)).join(', ')}${say(text)}`,
     { hint: `give it with ${option} ${form}; what it holds is not guessed` },
   );
-}
-
-/** A description as a part of a line. */
-function say(text: string | undefined): string {
-  return text === undefined || text === '' ? '' : ` (${escapeUnprintable(text.slice(0, 200))})`;
-}
-
-function shown(name: string): string {
-  return escapeUnprintable(name.slice(0, 100));
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./${}-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

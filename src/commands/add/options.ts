@@ -1,5 +1,6 @@
 // The options of `warder add`.
 import type { Argv } from 'yargs';
+import type { BundleSource } from '../../package/bundle.ts';
 import type { Delivery } from '../../profile/credential.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import { yesOption } from '../terminal/confirmation.ts';
@@ -42,6 +43,10 @@ export interface AddArguments {
   readonly 'without-scripts': boolean;
   /** A file that describes the server, or `-`: stdin. */
   readonly from?: string | undefined;
+  /** `KEY=VALUE` for what a bundle asks for. */
+  readonly 'user-config'?: string[];
+  /** The bundle that `from` names, once it was read. */
+  readonly bundle?: BundleSource;
   /** What it describes need not be confirmed. */
   readonly yes?: boolean;
   readonly '--'?: string[];
@@ -170,9 +175,13 @@ export function addOptions(yargs: Argv): Argv<AddArguments> {
       type: 'string',
       requiresArg: true,
       describe:
-        'a server.json of the registry, or a file with the JSON that a README has for hosts; "-" is stdin',
+        'a bundle (.mcpb, .dxt), a server.json of the registry, or a file with the JSON that a README has for hosts; "-" is stdin',
       conflicts: ['package', 'bin', 'from-npx', 'from-uvx', 'url', 'place'],
     })
+    .option(
+      'user-config',
+      repeatable('KEY=VALUE for what the manifest of a bundle asks for, never a secret; can be repeated'),
+    )
     .option('yes', { ...yesOption, describe: 'do not ask whether what --from describes is meant' })
     .option('python', {
       type: 'string',
@@ -211,6 +220,7 @@ export function addOptions(yargs: Argv): Argv<AddArguments> {
       'warder add weather --from server.json',
       'as the registry describes it, shown before it is written',
     )
+    .example('warder add files --from files.mcpb', 'a bundle; what it asks for is asked at the terminal')
     .example('warder add notion https://mcp.notion.com/mcp', 'a remote server; you sign in in a browser')
     .example('warder add github https://api.githubcopilot.com/mcp/ --bearer', 'with a token that you have');
 }

@@ -1,6 +1,8 @@
 // Which server `warder add` is asked for: a command, a pinned package, or the line of a README that is pinned.
 import { WarderError } from '../../errors.ts';
 import { resolveBin } from '../../package/bin.ts';
+import type { BundleSource } from '../../package/bundle.ts';
+import type { PackageLock } from '../../package/lock.ts';
 import { parseNpx, parseUvx } from '../../package/readme-line.ts';
 import type { ScriptChoice } from '../../package/registry.ts';
 import { type PackageSpec, parseSpec } from '../../package/spec.ts';
@@ -10,7 +12,7 @@ import type { AddArguments } from './options.ts';
 
 type ServerOptions = Pick<
   AddArguments,
-  'name' | 'package' | 'bin' | 'from-npx' | 'from-uvx' | 'python' | '--'
+  'name' | 'package' | 'bin' | 'from-npx' | 'from-uvx' | 'python' | 'bundle' | '--'
 >;
 
 /** The server that the options describe. */
@@ -22,6 +24,8 @@ export type RequestedServer =
       readonly bin: string | undefined;
       readonly args: readonly string[];
       readonly python?: string | undefined;
+      /** What it is unpacked from, if it comes from no registry. */
+      readonly bundle?: BundleSource | undefined;
     };
 
 export function requestedServer({
@@ -31,8 +35,13 @@ export function requestedServer({
   'from-npx': fromNpx,
   'from-uvx': fromUvx,
   python,
+  bundle,
   '--': words = [],
 }: ServerOptions): RequestedServer {
+  if (bundle !== undefined) {
+    const { name: named, version } = bundle.start;
+    return { kind: 'package', spec: parseSpec(`mcpb:${named}@${version}`), bin, python, bundle, args: words };
+  }
   if (fromNpx !== undefined) {
     const line = parseNpx(fromNpx);
     return { kind: 'package', ...line, args: [...line.args, ...words] };
@@ -53,15 +62,26 @@ export function requestedServer({
 export async function lockPackage(
   context: Context,
   profile: string,
-  { spec, bin, python }: RequestedServer & { kind: 'package' },
+  { spec, bin, python, bundle }: RequestedServer & { kind: 'package' },
   scripts: ScriptChoice,
   notes: string[],
 ): Promise<{ package: string; bin: string | undefined }> {
-  const store = openPackageStore(context, python);
-  const lock = await store.lock({ profile, spec }, scripts);
+  const store = openPackageStore(context, { python, bundle });
+  const use = { profile, spec };
+  // A bundle of the same name and version may be another one than before.
+  const lock =
+    bundle === undefined
+      ? await store.lock(use, scripts)
+      : await store.install(await store.resolve(spec), use, scripts);
   // Reports now what a start would report.
   resolveBin(await store.verify({ profile, spec: parseSpec(lock.package) }, false), bin);
-  const runtime = 'pypi' in lock ? `Python ${lock.pypi.python.version}` : 'node';
-  notes.push(`package: ${lock.package}, installed once; it starts offline, with ${runtime} alone`);
+  notes.push(`package: ${lock.package}, installed once; it starts offline, ${runtimeOf(lock)}`);
   return { package: lock.package, bin };
+}
+
+/** What the server of a package runs with. */
+function runtimeOf(lock: PackageLock): string {
+  const python = 'pypi' in lock ? lock.pypi.python : 'mcpb' in lock ? lock.mcpb.python : undefined;
+  if (python !== undefined) return `with Python ${python.version} alone`;
+  return 'mcpb' in lock && lock.mcpb.runtime === 'binary' ? 'by its own program' : 'with node alone';
 }

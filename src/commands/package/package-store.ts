@@ -1,16 +1,19 @@
 // The package store, opened for a command.
 import { homedir } from 'node:os';
 import { clock } from '../../os/clock.ts';
-import { userRegistries } from '../../package/registries.ts';
+import { type RegistriesOptions, userRegistries } from '../../package/registries.ts';
 import { PackageStore } from '../../package/store.ts';
 import type { Context } from '../command.ts';
 import { sandboxedScripts } from './install-scripts.ts';
 
 /**
  * Opens the package store for the command line: it may use the registries, and prints its progress. `python`: the Python
- * that the user asks for.
+ * that the user asks for; `bundle`: what is unpacked.
  */
-export function openPackageStore(context: Context, python?: string): PackageStore {
+export function openPackageStore(
+  context: Context,
+  { python, bundle }: Pick<RegistriesOptions, 'python' | 'bundle'> = {},
+): PackageStore {
   const progress = (step: string): void => {
     if (!context.json) context.terminal.err(`warder: ${step}`);
   };
@@ -18,7 +21,7 @@ export function openPackageStore(context: Context, python?: string): PackageStor
   return new PackageStore({
     places: context.places,
     clock,
-    registry: userRegistries({ env: process.env, progress, runScripts, python }),
+    registry: userRegistries({ env: process.env, progress, runScripts, python, bundle }),
     progress,
   });
 }

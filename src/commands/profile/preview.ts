@@ -5,7 +5,7 @@ import { trustVariables } from '../../egress/trust.ts';
 import { catchWarderError, WarderError } from '../../errors.ts';
 import { homeFolder } from '../../os/home.ts';
 import { userName } from '../../os/user.ts';
-import { resolveBin } from '../../package/bin.ts';
+import { resolveBin, withinPackage } from '../../package/bin.ts';
 import { parseSpec } from '../../package/spec.ts';
 import type { PackageStore } from '../../package/store.ts';
 import { type UserEnvironment, userEnvironment } from '../../profile/environment.ts';
@@ -72,14 +72,18 @@ export function previewServer(
     path,
     variables: {
       base: Object.keys(base).filter((variable) => !(variable in env)),
-      profile: Object.keys(env),
+      profile: [...Object.keys(env), ...Object.keys(launched?.env ?? {})],
       credentials: added.filter((variable) => !trust.includes(variable)),
       trust: added.filter((variable) => trust.includes(variable)),
     },
     sandbox:
       launched === undefined || profile.sandbox?.off === true
         ? undefined
-        : catchWarderError(() => summarize(sandboxRequest(profile, requester, { ...launched, env: whole }))),
+        : catchWarderError(() =>
+            summarize(
+              sandboxRequest(profile, requester, { ...launched, env: { ...whole, ...launched.env } }),
+            ),
+          ),
   };
 }
 
@@ -94,17 +98,19 @@ function resolveLaunch(
   { name, server }: Profile,
   { cwd, path, home }: { cwd: string; path: string; home: string },
   packages: Pick<PackageStore, 'locate'>,
-): (Omit<SandboxProgram, 'env'> & { shown: string }) | undefined {
+): (SandboxProgram & { shown: string }) | undefined {
   const at = { profile: name, cwd, home, env: { PATH: path } };
   if (server.kind === 'url') return undefined;
   if (server.kind === 'command') {
     const file = findCommand({ ...at, command: server.command });
-    return { file, args: server.args, roots: [], shown: file };
+    return { file, args: server.args, env: {}, roots: [], shown: file };
   }
   const ready = packages.locate({ profile: name, spec: parseSpec(server.package) });
-  const { command, args } = resolveBin(ready, server.bin);
+  const { command, args, env } = resolveBin(ready, server.bin);
   const file = findCommand({ ...at, command });
-  return { file, args: [...args, ...server.args], roots: [ready.root], shown: args.at(-1) ?? file };
+  const own = server.args.map((arg) => withinPackage(ready, arg));
+  const script = [...args, ...own].find((arg) => arg.startsWith(`${ready.root}/`));
+  return { file, args: [...args, ...own], env, roots: [ready.root], shown: script ?? file };
 }
 
 /** The PATH of a server with this `env`. */

@@ -11,7 +11,7 @@ const wheel = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
-const python = z.strictObject({
+export const python = z.strictObject({
   /** The real path of the interpreter. */
   file: z.string().startsWith('/'),
   /** All three numbers. */

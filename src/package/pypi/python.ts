@@ -54,11 +54,8 @@ export class Pythons {
     return python;
   }
 
-  /** Checks that the Python of a profile's lock is still what it was. Throws `package-python`. */
-  async check(
-    locked: Python,
-    { profile, name, version }: { profile: string; name: string; version: string },
-  ): Promise<void> {
+  /** Checks that the Python of a lock is still what it was. `otherwise`: what else can be done. Throws `package-python`. */
+  async check(locked: Python, name: string, otherwise: string): Promise<void> {
     if ((await this.current(locked)) !== undefined) return;
     const python = await this.#describe(locked.file, {});
     const now =
@@ -68,9 +65,7 @@ export class Pythons {
     throw new WarderError(
       'package-python',
       `the package "${name}" was locked for Python ${minorVersion(locked)} (${locked.tag}), but ${now}`,
-      {
-        hint: `install that Python again, or pin the package for the one that is here: "warder package update ${profile} --to ${version}"`,
-      },
+      { hint: `install that Python again, or ${otherwise}` },
     );
   }
 

@@ -3,7 +3,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
-import { until } from '../fixtures/echo-home.ts';
 import { Home } from '../fixtures/home.ts';
 import { Inside, Internet, listed, outward, range, recorded } from '../fixtures/internet.ts';
 import type { Upstream } from '../fixtures/upstream.ts';
@@ -50,13 +49,10 @@ async function watcher(): Promise<Client> {
   return watch;
 }
 
-async function question(): Promise<{ id: string; lines: string[]; kind: string; presence: boolean }> {
-  let open: Awaited<ReturnType<typeof question>>[] = [];
-  await until(async () => {
-    open = await home.facts('approvals');
-    return open.length > 0;
-  }, 'a question');
-  return open[0] as (typeof open)[0];
+async function question() {
+  const [first] = await home.questions();
+  if (first === undefined) throw new Error('nobody was asked');
+  return first;
 }
 
 test('W-CONS-40 W-CONS-41 a use waits for a person with the PIN, and what was answered holds for that host', async () => {

@@ -15,14 +15,9 @@ async function call(
   ...answer: string[]
 ): Promise<void> {
   const asked = host.ask('tools/call', { name, arguments: args });
-  let id = '';
-  await until(async () => {
-    const [question] = await home.facts('approvals');
-    id = question?.id ?? '';
-    return id !== '';
-  }, 'a question');
+  const [question] = await home.questions();
   const [verb = '', ...options] = answer;
-  await home.done([verb, id, ...options]);
+  await home.done([verb, question?.id ?? '', ...options]);
   await asked.answer;
 }
 

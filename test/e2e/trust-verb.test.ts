@@ -58,16 +58,6 @@ class Listed extends Home {
   }
 }
 
-/** The open questions, once there is one. */
-async function questions(home: Home): Promise<{ id: string; kind: string; lines: string[] }[]> {
-  for (let tries = 0; tries < 200; tries++) {
-    const open = await home.facts('approvals');
-    if (open.length > 0) return open;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('nothing is asked');
-}
-
 function text({ result }: { readonly result?: { readonly content: { readonly text: string }[] } }): string {
   return result?.content[0]?.text ?? '';
 }
@@ -78,7 +68,7 @@ test('W-TRUST-5 the first call asks once, with all that the server lists; anothe
   await watch.until(() => watch.lines.length > 0, 'who watches');
   await using host = await home.opened();
   const calls = [1, 2].map(() => host.ask('tools/call', { name: 'read_file', arguments: {} }));
-  const [question, ...more] = await questions(home);
+  const [question, ...more] = await home.questions();
   expect(more).toEqual([]);
   const shown = question?.lines.join('\n') ?? '';
   for (const each of [
@@ -109,7 +99,7 @@ spawn(command, args, { stdio: 'inherit' }).on('exit', (code) => process.exit(cod
   await using another = new Client([process.execPath, other, ...home.host('demo')], home.env, home.dir);
   await another.initialize();
   const waiting = another.ask('tools/call', { name: 'read_file', arguments: {} });
-  const [short] = await questions(home);
+  const [short] = await home.questions();
   expect(short?.lines.join('\n')).toContain('this program has not used it yet');
   expect(short?.lines.join('\n')).not.toContain('write_file');
   await home.done(['deny', short?.id ?? '', '--always']);

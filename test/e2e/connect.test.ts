@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readDocument } from '../../src/host/document.ts';
 import { serversOf } from '../../src/host/servers.ts';
 import { hosts, pathsOf } from '../../src/host/table.ts';
@@ -37,60 +37,69 @@ function put(home: Home, path: string, text: string): string {
 
 const launch = (home: Home): string => join(home.dir, '.local/share/warder/bin/warder');
 
-test.each(Object.keys(hosts))(
-  'W-HOST-20 %s: the profile is connected in the form of the host, starts, and undo is byte for byte',
-  async (id) => {
-    await using home = await prepared();
-    const file = hosts[id]?.files[0];
-    const path =
-      file &&
-      pathsOf(file, { platform: 'linux', home: home.dir, env: {}, project: home.dir }).find(
-        (one) => !one.includes('*'),
-      );
-    if (file === undefined || path === undefined) throw new Error(`${id} has no file on Linux`);
-    const fixture = join(import.meta.dirname, '../fixtures/hosts', `${id}.${file.format}`);
-    const text = readFileSync(fixture, 'utf8');
-    put(home, path.slice(home.dir.length + 1), text);
-    const before = serversOf(readDocument(text, file.format), file);
-    expect(before.length).toBeGreaterThan(0);
+describe('a user with all hosts', () => {
+  let home: Home;
+  beforeAll(async () => {
+    home = await prepared();
+  });
+  afterAll(() => home[Symbol.asyncDispose]());
 
-    const [connected] = await home.facts('connect', 'everything', '--host', id, '--no-check');
-    expect(connected).toMatchObject({ host: id, path, changed: true });
-    const after = serversOf(readDocument(readFileSync(path, 'utf8'), file.format), file);
-    const added = after.find(({ name }) => name === 'everything');
-    expect(added).toMatchObject({
-      kind: 'local',
-      command: launch(home),
-      args: ['run', 'everything'],
-      enabled: true,
-    });
-    expect(after.filter(({ name }) => name !== 'everything').map(({ name, entry }) => [name, entry])).toEqual(
-      before.map(({ name, entry }) => [name, entry]),
-    );
-    await using client = new Client([added?.command ?? '', ...(added?.args ?? [])], home.env, home.dir);
-    await client.initialize();
+  test.each(Object.keys(hosts))(
+    'W-HOST-20 %s: the profile is connected in the form of the host, starts, and undo is byte for byte',
+    async (id) => {
+      const file = hosts[id]?.files[0];
+      const path =
+        file &&
+        pathsOf(file, { platform: 'linux', home: home.dir, env: {}, project: home.dir }).find(
+          (one) => !one.includes('*'),
+        );
+      if (file === undefined || path === undefined) throw new Error(`${id} has no file on Linux`);
+      const fixture = join(import.meta.dirname, '../fixtures/hosts', `${id}.${file.format}`);
+      const text = readFileSync(fixture, 'utf8');
+      put(home, path.slice(home.dir.length + 1), text);
+      const before = serversOf(readDocument(text, file.format), file);
+      expect(before.length).toBeGreaterThan(0);
 
-    const shown = (await home.facts('hosts')).find((one: { path: string }) => one.path === path);
-    expect(shown.servers.find(({ name }: { name: string }) => name === 'everything')).toMatchObject({
-      profile: 'everything',
-      secrets: [],
-    });
-    expect(JSON.stringify(shown)).not.toContain('not-a-real-secret');
+      const [connected] = await home.facts('connect', 'everything', '--host', id, '--no-check');
+      expect(connected).toMatchObject({ host: id, path, changed: true });
+      const after = serversOf(readDocument(readFileSync(path, 'utf8'), file.format), file);
+      const added = after.find(({ name }) => name === 'everything');
+      expect(added).toMatchObject({
+        kind: 'local',
+        command: launch(home),
+        args: ['run', 'everything'],
+        enabled: true,
+      });
+      expect(
+        after.filter(({ name }) => name !== 'everything').map(({ name, entry }) => [name, entry]),
+      ).toEqual(before.map(({ name, entry }) => [name, entry]));
+      {
+        await using client = new Client([added?.command ?? '', ...(added?.args ?? [])], home.env, home.dir);
+        await client.initialize();
+      }
 
-    const again = await home.facts('connect', 'everything', '--host', id, '--no-check');
-    expect(again).toEqual([{ host: id, path, changed: false, undo: null, says: null }]);
-    expect(await home.facts('undo', '--yes')).toMatchObject([{ how: 'whole' }]);
-    expect(readFileSync(path, 'utf8')).toBe(text);
+      const shown = (await home.facts('hosts')).find((one: { path: string }) => one.path === path);
+      expect(shown.servers.find(({ name }: { name: string }) => name === 'everything')).toMatchObject({
+        profile: 'everything',
+        secrets: [],
+      });
+      expect(JSON.stringify(shown)).not.toContain('not-a-real-secret');
 
-    await home.done(['connect', 'everything', '--host', id, '--no-check']);
-    expect(await home.facts('disconnect', 'everything')).toMatchObject([
-      { host: id, servers: ['everything'] },
-    ]);
-    expect(
-      serversOf(readDocument(readFileSync(path, 'utf8'), file.format), file).map(({ name }) => name),
-    ).toEqual(before.map(({ name }) => name));
-  },
-);
+      const again = await home.facts('connect', 'everything', '--host', id, '--no-check');
+      expect(again).toEqual([{ host: id, path, changed: false, undo: null, says: null }]);
+      expect(await home.facts('undo', '--yes')).toMatchObject([{ how: 'whole' }]);
+      expect(readFileSync(path, 'utf8')).toBe(text);
+
+      await home.done(['connect', 'everything', '--host', id, '--no-check']);
+      expect(await home.facts('disconnect', 'everything')).toMatchObject([
+        { host: id, servers: ['everything'] },
+      ]);
+      expect(
+        serversOf(readDocument(readFileSync(path, 'utf8'), file.format), file).map(({ name }) => name),
+      ).toEqual(before.map(({ name }) => name));
+    },
+  );
+});
 
 test('W-HOST-23 what a server had is kept encrypted, in no file and no output in clear, and comes back by undo', async () => {
   await using home = await prepared();

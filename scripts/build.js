@@ -5,10 +5,14 @@
 // daemon of an earlier build goes on with its own files. `dist/current` names the programs of the newest build; it is
 // put in place last, by a rename. A daemon that starts removes the builds that no daemon uses (src/os/build.ts).
 // `--only` removes all others at once: for a package.
+//
+// The native launcher (src/native/) is compiled where there is a C compiler; without it hosts start the launcher in Node.
+// A package has none of its own: what `--native FILE` says of those in packages for each platform is recorded.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { compileHere } from './native/compile.js';
 
 const shared = {
   bundle: true,
@@ -101,7 +105,15 @@ const outputs = built
   .flatMap(({ outputFiles }) => outputFiles)
   .map((file) => ({ name: basename(file.path), text: file.text }))
   .sort((a, b) => (a.name < b.name ? -1 : 1));
-const id = buildId(outputs);
+const only = process.argv.includes('--only');
+const delivered = process.argv.indexOf('--native') + 1;
+const { program, why } = only ? {} : compileHere();
+if (why !== undefined) process.stderr.write(`build: no native launcher: ${why}\n`);
+const native = {
+  ...(delivered > 0 && JSON.parse(readFileSync(process.argv[delivered], 'utf8'))),
+  ...(program && { [`${process.platform}-${process.arch}`]: { file: 'native', sha256: sha256(program) } }),
+};
+const id = buildId([...outputs, native]);
 const names = new Map(outputs.map(({ name }) => [name, name.replace(/\.c?js$/, `-${id}$&`)]));
 for (const { name, text } of outputs) {
   // The parts import each other by name.
@@ -112,8 +124,12 @@ const programs = ['launcher.cjs', 'daemon.js', 'cli.js'].map((name) => [
   name.replace(/\..*/, ''),
   names.get(name),
 ]);
-put('current', `${JSON.stringify(Object.fromEntries(programs))}\n`);
-if (process.argv.includes('--only')) {
+if (program !== undefined) {
+  native[`${process.platform}-${process.arch}`].file = `native-${id}`;
+  put(`native-${id}`, program, 0o755);
+}
+put('current', `${JSON.stringify({ ...Object.fromEntries(programs), native })}\n`);
+if (only) {
   const kept = new Set(['current', ...names.values()]);
   for (const name of readdirSync(dist)) if (!kept.has(name)) rmSync(join(dist, name), { recursive: true });
 }
@@ -124,9 +140,13 @@ function buildId(files) {
   return Array.from(digest.subarray(0, 8), (byte) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[byte % 32]).join('');
 }
 
+function sha256(bytes) {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
 /** Writes a file that appears whole. */
-function put(name, text) {
+function put(name, text, mode = 0o644) {
   const draft = join(dist, `${name}.${process.pid}.tmp`);
-  writeFileSync(draft, text);
+  writeFileSync(draft, text, { mode });
   renameSync(draft, join(dist, name));
 }

@@ -12,7 +12,9 @@ function times(pattern: string | string[]): number[] {
 /** vitest's global setup. Throws when the build fails; its messages go to stderr. */
 export function setup(): void {
   const built = times('dist/current');
-  const newest = Math.max(...times(['src/**/*.ts', 'scripts/build.js', 'package-lock.json']));
+  const newest = Math.max(
+    ...times(['src/**/*.{ts,c,h}', 'scripts/{build.js,native/*}', 'package-lock.json']),
+  );
   if (built[0] !== undefined && built[0] > newest) return;
   execFileSync(process.execPath, [join(root, 'scripts/build.js')], {
     cwd: root,

@@ -4,12 +4,14 @@
 import { WarderError } from '../errors.ts';
 import { homeFolder } from '../os/home.ts';
 import {
+  isPresent,
   isUsableNode,
+  type LaunchCommand,
   type LaunchRecord,
   lastingNode,
-  launchCommandText,
   PACKAGED,
   passing,
+  placeOfScript,
   readLaunchCommand,
   versionOf,
   writeLaunchCommand,
@@ -62,7 +64,7 @@ export function ensureLaunchCommand(context: Kept, { take = false } = {}): Ensur
     return { path, wrote: true, notes: [`${path} starts this copy of Warder now, not the one at ${other}`] };
   }
   const node = found.state === 'own' && isUsableNode(found.record.node, true) ? found.record.node : own.node;
-  const wrote = writeIfOther(path, { node, program }, found.state === 'own' ? found.text : '');
+  const wrote = writeIfOther(path, { node, program }, found);
   const notes =
     why === undefined || !wrote
       ? []
@@ -85,16 +87,18 @@ export function launchNotes(context: Kept, options?: { readonly take?: boolean }
 
 /**
  * Mends the launch command if it is there and what it starts is gone, or if this is a newer version. Returns what to say.
- * Never throws: a verb does its work all the same, and `doctor` says what is wrong.
+ * `script`: the launch command, or its script, which calls this when it has found another Node. Never throws: a verb does its
+ * work all the same, and `doctor` says what is wrong.
  */
 export function repairLaunchCommand(
   { places, program, version }: Kept,
-  path: string = places.launchCommand,
+  script: string = places.launchCommand,
 ): string | undefined {
   try {
+    const path = placeOfScript(script);
     const found = readLaunchCommand(path);
     if (found.state !== 'own') return undefined;
-    const { record, text } = found;
+    const { record } = found;
     const takes = record.program !== program;
     if (takes) {
       const recorded = versionOf(record.program);
@@ -102,15 +106,15 @@ export function repairLaunchCommand(
         return undefined;
     }
     const node = isUsableNode(record.node) ? record.node : ownNode();
-    writeIfOther(path, { node, program }, text);
+    writeIfOther(path, { node, program }, found);
     return takes ? `${path} starts ${program} now, not ${record.program}` : undefined;
   } catch {
     return undefined;
   }
 }
 
-function writeIfOther(path: string, record: LaunchRecord, text: string): boolean {
-  if (launchCommandText(record) === text) return false;
+function writeIfOther(path: string, record: LaunchRecord, found: LaunchCommand): boolean {
+  if (isPresent(found, record)) return false;
   writeLaunchCommand(path, record);
   return true;
 }

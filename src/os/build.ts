@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { acquireLock, ownerOf } from './lock.ts';
 
-const FILE = /-([A-Z2-7]{8})\.c?js$/;
+const FILE = /-([A-Z2-7]{8})(?:\.c?js)?$/;
 const LOCK = /^([A-Z2-7]{8})\.\d+\.lock$/;
 const here = fileURLToPath(import.meta.url);
 const folder = dirname(here);

@@ -1,14 +1,19 @@
-// The launch command: the file that a host's configuration names, `places.launchCommand`. It is bin/launch.sh with two
-// values put in, the Node and the Warder that it starts. So an entry holds no path of Node's and no version, and goes on
+// The launch command: the file that a host's configuration names, `places.launchCommand`. It is a script, bin/launch.sh with
+// two values put in, the Node and the Warder that it starts. So an entry holds no path of Node's and no version, and goes on
 // working when Node is upgraded. A package of a system puts the same file at /usr/bin/warder.
+//
+// Where there is a native launcher for the platform it takes that place, and the script stands beside it, with `.sh` behind
+// its name: the native launcher executes it for all but a session whose daemon runs. The script is written first and removed
+// last, so that at every moment what is in the place can do its work.
 //
 // Only a Node and a Warder that nobody else can change are recorded. A file that is not Warder's is never replaced.
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, lstatSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { WarderError } from '../errors.ts';
 import { writeFileAtomic } from './file.ts';
+import { digestOf, isNativeLauncher, nativeDigest, nativeLauncher } from './native-launcher.ts';
 import { exposedPart } from './ownership.ts';
 
 /** What a launch command starts. Absolute paths. */
@@ -20,33 +25,63 @@ export interface LaunchRecord {
 
 /** What is at the launch command's place. */
 export type LaunchCommand =
-  | { readonly state: 'missing' }
+  /** `what`: it is only a part of one, and completes "PATH …". */
+  | { readonly state: 'missing'; readonly what?: string }
   /** Not Warder's, of a later form, or open to others: `what` completes "PATH …". */
   | { readonly state: 'foreign'; readonly what: string; readonly hint: string }
-  | { readonly state: 'own'; readonly record: LaunchRecord; readonly text: string };
+  | {
+      readonly state: 'own';
+      readonly record: LaunchRecord;
+      /** The script's. */
+      readonly text: string;
+      /** The digest of the native launcher that has its place. */
+      readonly native?: string;
+    };
 
 /** Where a package of a system has its launch command. */
 export const PACKAGED = '/usr/bin/warder';
 const FORM = "#!/bin/sh\n# Warder's launch command, form 1:";
-const MAX_BYTES = 2 ** 20;
+const MAX_BYTES = 2 ** 22;
 const VERSION_TIMEOUT = 5000;
 const MIN_NODE = [22, 22] as const;
 
+/** Where the script stands that a native launcher executes. */
+function scriptBeside(path: string): string {
+  return `${path}.sh`;
+}
+
 /** Reads what is at the place of a launch command. Links are not followed. */
 export function readLaunchCommand(path: string): LaunchCommand {
+  const file = readPlace(path);
+  if (!Buffer.isBuffer(file)) return file;
+  if (!isNativeLauncher(file)) return readScript(file);
+  const beside = readPlace(scriptBeside(path));
+  const script = Buffer.isBuffer(beside) ? readScript(beside) : beside;
+  if (script.state === 'own') return { ...script, native: digestOf(file) };
+  if (script.state === 'missing') return { ...script, what: 'has lost the script beside it' };
+  return { ...script, what: `has a script beside it, ${scriptBeside(path)}, which ${script.what}` };
+}
+
+const AWAY = 'look at it, then move it away and run "warder init"';
+
+/** The bytes of a file that only this user and root can change, or why there are none. */
+function readPlace(path: string): Buffer | Exclude<LaunchCommand, { state: 'own' }> {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return { state: 'missing' };
-  const foreign = (what: string, hint: string): LaunchCommand => ({ state: 'foreign', what, hint });
-  const away = `look at it, then move it away and run "warder init"`;
-  if (!stats.isFile()) return foreign('is not a file', away);
+  if (!stats.isFile()) return { state: 'foreign', what: 'is not a file', hint: AWAY };
   const exposed = exposedPart(path);
-  if (exposed !== undefined) return foreign(`is not safe: ${exposed.what}`, exposed.hint);
-  const text = stats.size > MAX_BYTES ? '' : readFileSync(path, 'utf8');
-  const record = { node: recorded(text, 'node'), program: recorded(text, 'program') };
-  const { node, program } = record;
-  if (!text.startsWith(FORM) || node === undefined || program === undefined)
-    return foreign('is not the launch command of this version of Warder', away);
-  return { state: 'own', record: { node, program }, text };
+  if (exposed !== undefined)
+    return { state: 'foreign', what: `is not safe: ${exposed.what}`, hint: exposed.hint };
+  return stats.size > MAX_BYTES ? Buffer.alloc(0) : readFileSync(path);
+}
+
+function readScript(bytes: Buffer): Exclude<LaunchCommand, { state: 'missing' }> {
+  const text = bytes.toString();
+  const node = recorded(text, 'node');
+  const program = recorded(text, 'program');
+  if (text.startsWith(FORM) && node !== undefined && program !== undefined)
+    return { state: 'own', record: { node, program }, text };
+  return { state: 'foreign', what: 'is not the launch command of this version of Warder', hint: AWAY };
 }
 
 /** The value of a variable in a launch command. */
@@ -80,7 +115,19 @@ function readTemplate(file: string): string {
   }
 }
 
-/** Writes a launch command, 0700. Throws `cannot-write` or `unsupported`, also where others could change what it starts. */
+/** Whether what was read at a launch command's place is what `writeLaunchCommand` would write. */
+export function isPresent(found: LaunchCommand, record: LaunchRecord): boolean {
+  return (
+    found.state === 'own' &&
+    found.text === launchCommandText(record) &&
+    found.native === nativeDigest(record.program)
+  );
+}
+
+/**
+ * Writes a launch command, 0700: the native launcher that goes with the recorded Warder, and the script beside it, or else the
+ * script alone. Throws `cannot-write` or `unsupported`, also where others could change what it starts.
+ */
 export function writeLaunchCommand(path: string, record: LaunchRecord): void {
   for (const part of [record.node, record.program]) {
     const exposed = exposedPart(part);
@@ -88,11 +135,25 @@ export function writeLaunchCommand(path: string, record: LaunchRecord): void {
     throw new WarderError('unsupported', `cannot record ${part}: ${exposed.what}`, { hint: exposed.hint });
   }
   const text = launchCommandText(record);
+  const native = nativeLauncher(record.program);
+  const beside = scriptBeside(path);
+  const other = readPlace(beside);
+  const ownBeside = Buffer.isBuffer(other) && readScript(other).state === 'own';
+  if ('bytes' in native && !ownBeside && (Buffer.isBuffer(other) || other.state === 'foreign'))
+    throw new WarderError('cannot-write', `${beside} is not Warder's`, { hint: AWAY });
   try {
-    writeFileAtomic(path, text, { mode: 0o700 });
+    if ('bytes' in native) writeFileAtomic(beside, text, { mode: 0o700 });
+    writeFileAtomic(path, 'bytes' in native ? native.bytes : text, { mode: 0o700 });
+    if (!('bytes' in native) && ownBeside) rmSync(beside);
   } catch (cause) {
     throw new WarderError('cannot-write', `cannot write ${path}`, { cause });
   }
+}
+
+/** The place of the launch command that a script belongs to, which says where it stands itself. */
+export function placeOfScript(script: string): string {
+  const place = script.replace(/\.sh$/, '');
+  return readLaunchCommand(place).state === 'own' ? place : script;
 }
 
 /**

@@ -4,7 +4,7 @@
 import { isExactNumber, parseExactly } from './exact-json.ts';
 
 /** The code of the answer: the range that JSON-RPC 2.0 leaves to implementations. `data.code` is Warder's own. */
-const NOT_STARTED = -32015;
+export const NOT_STARTED = -32015;
 /** The most of what the host sends that is searched for requests, in bytes, and how long for, in milliseconds. */
 export const MAX_ASKED = 2 ** 20;
 export const PATIENCE = 1000;

@@ -5,6 +5,11 @@ import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
 import { Home, program, server } from '../fixtures/home.ts';
 
+/** The script of a launch command: itself, or the one beside a native launcher. */
+function scriptOf(launch: string): string {
+  return existsSync(`${launch}.sh`) ? `${launch}.sh` : launch;
+}
+
 /** A Node of its own in a home, as a version manager has it. */
 function ownNode(home: Home, version: string): string {
   const folder = join(home.dir, `.nvm/versions/node/v${version}/bin`);
@@ -48,7 +53,7 @@ test('W-HOST-1 an entry goes on working after the Node of its day is gone, and w
   const found = ownNode(home, '24.2.0');
   home.program = [found, script];
   expect(await calls()).toMatchObject(answer);
-  expect(readFileSync(launch, 'utf8')).toContain(`\nnode='${found}'\n`);
+  expect(readFileSync(scriptOf(launch), 'utf8')).toContain(`\nnode='${found}'\n`);
   expect(existsSync(old)).toBe(false);
 });
 
@@ -63,10 +68,11 @@ test('`init` says what hosts start; `doctor` tells what is wrong with it, and an
     return JSON.parse(stdout).checks.find(({ name }: { name: string }) => name === 'launch command');
   };
   expect(await state()).toMatchObject({ state: 'ok' });
-  const text = readFileSync(launch, 'utf8');
-  writeFileSync(launch, text.replace(/^node='.*'$/m, "node='/gone/node'"));
+  const script = scriptOf(launch);
+  const text = readFileSync(script, 'utf8');
+  writeFileSync(script, text.replace(/^node='.*'$/m, "node='/gone/node'"));
   expect(await state()).toMatchObject({ state: 'ok' });
-  expect(readFileSync(launch, 'utf8')).toBe(text);
+  expect(readFileSync(script, 'utf8')).toBe(text);
   writeFileSync(launch, '#!/bin/sh\n');
   expect(await state()).toMatchObject({ state: 'fail', hint: expect.stringMatching(/warder init/) });
   rmSync(launch);

@@ -1,0 +1,17 @@
+// One session: copies bytes between the host and the daemon until one side ends, and ends the process as the session ended.
+// As src/launcher.ts does it in Node.
+#ifndef WARDER_SESSION_H
+#define WARDER_SESSION_H
+
+#include "text.h"
+
+/**
+ * `socket`: connected to the daemon; `hello`: the HELLO frame, with its header. `started`: when the process was started, as
+ * `now` says.
+ */
+_Noreturn void run_session(int socket, struct text hello, long long started);
+
+/** Ends the process as by the signal that `signals`, a pipe's end, has received. */
+_Noreturn void exit_by_signal(int signals);
+
+#endif

@@ -45,8 +45,12 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
   };
 }
 
-/** Writes the profile of a server on this machine. */
-export async function addLocal(context: Context, args: AddArguments): Promise<void> {
+/** Writes the profile of a server on this machine. `from`: the folder in which relative paths begin; null: none do. */
+export async function addLocal(
+  context: Context,
+  args: AddArguments,
+  from: string | null = process.cwd(),
+): Promise<void> {
   const { places, terminal, json } = context;
   const { name, allow, ask, deny } = args;
   checkProfileName(name);
@@ -74,6 +78,7 @@ export async function addLocal(context: Context, args: AddArguments): Promise<vo
     requested.kind === 'command' ? [requested.command, ...requested.args] : ['', ...requested.args],
     args['keep-home'],
     notes,
+    from,
   );
   const server =
     requested.kind === 'command'

@@ -1,50 +1,33 @@
 // What a host's server becomes: a profile, with its secrets taken out, or nothing, with the reason. Pure: nothing is run,
 // and nothing that the host fills in is filled in here.
-import { type KnownServer, known } from './known.ts';
-import { type HostSecret, isReference, secretsOf } from './secrets.ts';
+import { withoutReferences } from '../profile/argument-credentials.ts';
+import { detectSecret } from '../profile/variable.ts';
+import { known } from './known.ts';
+import { planRemote } from './plan-remote.ts';
+import { type Left, left, type Origin, type Planned, profileName } from './planned.ts';
+import { takeSecrets } from './secret-removal.ts';
+import { MAX_LOOKED_AT } from './secrets.ts';
 import type { HostServer } from './servers.ts';
 
-/** A server that stays as it is. */
-export interface Left {
-  readonly kind: 'left';
-  readonly why: string;
-}
+const UNKNOWN: Origin = { scope: 'user', inputs: new Map() };
 
-/** A server that becomes a profile. */
-export interface Planned {
-  readonly kind: 'profile';
-  /** The name of the profile, if it is free. */
-  readonly name: string;
-  /** How it is started: a pinned package from its npx or uvx line, or a command. */
-  readonly start: 'npx' | 'uvx' | 'command';
-  /** The words of that line, with `${credential:NAME}` in place of secrets. */
-  readonly words: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  /** The secrets: variables and their values. */
-  readonly credentials: readonly {
-    readonly variable: string;
-    readonly value: string;
-    readonly from: HostSecret;
-  }[];
-  readonly hosts: readonly string[];
-  readonly cwd: string | undefined;
-  readonly knows: KnownServer;
-}
-
-const MAX_NAME = 63;
+const UNTAKEN = 'it has a secret in a place from which none can be taken';
 
 /** Plans what becomes of a server. */
-export function planServer(server: HostServer): Planned | Left {
-  const { kind, env, headers, args } = server;
-  if (kind === 'other') return left('it is a part of the host');
-  if (kind === 'remote') return left(remoteHint(server));
-  const reference = Object.entries({ ...env, ...headers }).find(
-    ([, value]) => isReference(value) || /\$\{[^}]+\}/.test(value),
+export function planServer(server: HostServer, origin: Origin = UNKNOWN): Planned | Left {
+  if (server.kind === 'other') return left('it is a part of the host');
+  if (detectSecret(server.name) !== undefined)
+    return left('its name looks like a secret: rename it in the host');
+  const plan = server.kind === 'remote' ? planRemote(server, origin) : planLocal(server, origin);
+  if (plan.kind === 'left' && detectSecret(plan.why) !== undefined) return left(UNTAKEN);
+  if (plan.kind === 'left' || plan.wanted.length === 0 || origin.scope === 'user') return plan;
+  return left(
+    `the host fills in ${plan.wanted[0]?.reference.name}, and a project's file does not say what of yours goes to a server: add it with "warder add"`,
   );
-  if (reference !== undefined)
-    return left(`the host fills in ${reference[0]}: give it as a credential, with "warder add"`);
-  if (args.some((word) => isReference(word) || /\$\{(?:env|input|workspaceFolder|userHome)[:}]/.test(word)))
-    return left('the host fills in a part of its arguments');
+}
+
+function planLocal(server: HostServer, origin: Origin): Planned | Left {
+  const { args } = server;
   const [command, ...rest] = unwrap([server.command, ...args]);
   if (command === undefined) return left('it has no command');
   const program = baseName(command);
@@ -57,17 +40,42 @@ export function planServer(server: HostServer): Planned | Left {
     rest.some((word) => /^-\w*c\w*$/i.test(word))
   )
     return left('it is a line of a shell: give the program itself');
+  if (typeof server.entry.envFile === 'string')
+    return left(
+      'it has its variables from a file ("envFile"), which stays in clear: write them into its entry, or use "warder add"',
+    );
+  if (args.some((word) => word.length > MAX_LOOKED_AT))
+    return left(`one of its arguments has more than ${MAX_LOOKED_AT} characters, too many to be looked at`);
   const offset = args.length - rest.length;
-  const taken = takeSecrets(server, offset);
-  const line = [command, ...taken.args.slice(offset)];
-  const start = runnerOf(line);
-  const words = start === 'command' ? line : start.words;
-  const name = start === 'command' ? undefined : packageName(words);
-  if (name === 'mcp-remote') {
-    const url = words.find((word) => /^https?:\/\//.test(word)) ?? '';
-    return left(remoteHint({ ...server, url }));
-  }
-  const knows = known[name ?? ''] ?? {};
+  const line = runnerOf([command, ...rest]);
+  const name = line === 'command' ? undefined : packageName(line.words);
+  if (name === 'mcp-remote' && line !== 'command') return planRemote(server, origin, line.words);
+  if (/^(?:supergateway|mcp-proxy)$/.test(name ?? program) && rest.some((word) => /^https?:/.test(word)))
+    return left('it is a bridge to a remote server, which Warder speaks itself: "warder add NAME URL"');
+  const base = server.cwd ?? (relativePart(server) === undefined ? undefined : projectOf(server));
+  const relative = base === undefined ? relativePart(server) : isAbsolute(base) ? undefined : base;
+  if (relative !== undefined && origin.scope === 'user')
+    return left(
+      `"${relative}" is a relative path, and the folder in which it begins is not known: give the entry a "cwd"`,
+    );
+  const taken = takeSecrets(server, offset, origin.inputs);
+  if (taken.problem !== undefined) return left(taken.problem);
+  const own = [command, ...taken.args.slice(offset)];
+  const start = runnerOf(own);
+  const words = start === 'command' ? own : start.words;
+  // What is shown, and written into the profile.
+  const open = [
+    ...words.map(withoutReferences),
+    base ?? '',
+    ...Object.entries(taken.env).flat(),
+    ...taken.credentials.map(({ variable }) => variable),
+    ...taken.wanted.flatMap(({ reference, into }) => [reference.text, 'name' in into ? into.name : '']),
+  ];
+  if (open.some((text) => detectSecret(text) !== undefined)) return left(UNTAKEN);
+  const knows = Object.hasOwn(known, name ?? '') ? (known[name ?? ''] ?? {}) : {};
+  const isInArguments =
+    taken.credentials.some(({ from }) => from.where === 'argument') ||
+    taken.wanted.some(({ into }) => into.kind === 'argument');
   return {
     kind: 'profile',
     name: profileName(server.name),
@@ -75,36 +83,37 @@ export function planServer(server: HostServer): Planned | Left {
     words,
     env: taken.env,
     credentials: taken.credentials,
+    wanted: taken.wanted,
     // A secret in the arguments is the server's to hold.
-    hosts: taken.credentials.some(({ from }) => from.where === 'argument') ? [] : (knows.hosts ?? []),
-    cwd: server.cwd,
+    hosts: isInArguments ? [] : (knows.hosts ?? []),
+    cwd: base,
     knows,
   };
 }
 
-/** A name for a profile: of a-z, 0-9 and "-". */
-export function profileName(name: string): string {
-  const plain = name
-    .normalize('NFKD')
-    .replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '-')
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '-')
-    .replaceAll(/^-+|-+$/g, '')
-    .slice(0, MAX_NAME);
-  return plain === '' ? 'server' : plain;
+/** The folder of the project for which Claude Code keeps a server among the user's settings. */
+function projectOf({ path }: HostServer): string | undefined {
+  const [first, folder] = path;
+  return first === 'projects' && typeof folder === 'string' ? folder : undefined;
 }
 
-/** What a person does with a remote server. A URL with a secret is not repeated. */
-function remoteHint(server: HostServer): string {
-  const secrets = secretsOf({ ...server, args: [], env: {} });
-  const url = secrets.some(({ where }) => where === 'url') ? 'URL' : server.url;
-  const name = profileName(server.name);
-  const token = secrets.some(({ where }) => where === 'header') ? ' --bearer' : '';
-  return `it is remote: "warder add ${name} ${url}${token}", then "warder connect ${name} --as ${server.name} --replace"`;
+/** A word of a server that means a file in the folder where it is started: its program, its script, `.` and `./…`. */
+function relativePart({ command, args }: HostServer): string | undefined {
+  const words = unwrap([command, ...args]);
+  const [first = '', ...rest] = words;
+  const isRelative = (word: string): boolean => word !== '' && !isAbsolute(word) && !word.startsWith('~');
+  if (/[/\\]/.test(first) && isRelative(first)) return first;
+  const isInterpreter = /^(?:node|nodejs|deno|bun|tsx|ts-node|python[\d.]*|ruby|php|perl|java|uv)$/.test(
+    baseName(first),
+  );
+  const script = rest.find((word) => /^[^-].*\.(?:[cm]?[jt]sx?|py|rb|php|pl|jar)$/.test(word));
+  if (isInterpreter && script !== undefined && isRelative(script) && !rest.includes('--directory'))
+    return script;
+  return rest.find((word) => /^(?:--?[\w-]+=)?\.{1,2}(?:[/\\]|$)/.test(word));
 }
 
-function left(why: string): Left {
-  return { kind: 'left', why };
+function isAbsolute(path: string): boolean {
+  return /^(?:[/~\\]|[A-Za-z]:[/\\])/.test(path);
 }
 
 /** `cmd /c npx …` and `env npx …` are `npx …`. */
@@ -140,48 +149,4 @@ function packageName(words: readonly string[]): string | undefined {
 /** The base of a path of any system, without `.exe` and the like. */
 function baseName(path: string): string {
   return (path.split(/[/\\]/).at(-1) ?? '').replace(/\.(?:exe|cmd|bat)$/i, '');
-}
-
-/** Takes the secrets out of arguments and variables; what stands there instead names them. */
-function takeSecrets(
-  server: HostServer,
-  offset: number,
-): Pick<Planned, 'env' | 'credentials'> & { readonly args: readonly string[] } {
-  const secrets = secretsOf(server);
-  const inEnv = new Map(
-    secrets.flatMap((secret) => (secret.where === 'variable' ? [[secret.name, secret] as const] : [])),
-  );
-  const credentials: { variable: string; value: string; from: HostSecret }[] = [];
-  const used = new Set(Object.keys(server.env));
-  for (const [variable, from] of inEnv) credentials.push({ variable, value: from.value, from });
-  const args = [...server.args];
-  for (const secret of secrets) {
-    const { argument, value } = secret;
-    if (argument === undefined || argument.index < offset) continue;
-    const same = credentials.find((one) => one.value === value && one.from.where === 'argument');
-    const variable = same?.variable ?? variableFor(secret, used);
-    if (same === undefined) credentials.push({ variable, value, from: secret });
-    const word = args[argument.index] ?? '';
-    args[argument.index] =
-      `${word.slice(0, argument.start)}\${credential:${variable}}${word.slice(argument.end)}`;
-  }
-  const env = Object.entries(server.env).filter(([name]) => !inEnv.has(name));
-  return { args, env: Object.fromEntries(env), credentials };
-}
-
-/** A variable's name for a secret of the arguments: `--api-key` is `API_KEY`. */
-function variableFor({ name, value }: HostSecret, used: Set<string>): string {
-  const plain = name
-    .replaceAll(/[^A-Za-z0-9]+/g, '_')
-    .replaceAll(/^_+|_+$/g, '')
-    .toUpperCase();
-  const base = /^\d*$/.test(plain)
-    ? /^[a-z]+:\/\//i.test(value)
-      ? 'URL'
-      : `ARGUMENT_${plain || 1}`
-    : plain.replace(/^(?=\d)/, '_');
-  let variable = base;
-  for (let number = 2; used.has(variable); number++) variable = `${base}_${number}`;
-  used.add(variable);
-  return variable;
 }

@@ -24,6 +24,11 @@ const PUBLIC_NAME =
 const CONNECTION_NAME =
   /(?:connection[_-]?string|database[_-]?ur[il]|(?:postgres|pg|mysql|redis|mongo|mongodb)[_-]?(?:uri|url))$/;
 const MIN_LENGTH = 20;
+/**
+ * Characters of a value that are looked at. What is longer is taken for a secret: nobody can say that it is none. An argument
+ * is not, because arguments are shown.
+ */
+export const MAX_LOOKED_AT = 8192;
 /** Bits for each character, from which a value is taken for one that a machine made. */
 const MIN_ENTROPY = 3.4;
 
@@ -54,8 +59,19 @@ export function secretsOf({ env, args, headers, url }: HostServer): HostSecret[]
 }
 
 function named(where: 'variable' | 'header', name: string, value: string): HostSecret[] {
-  const why = whyNamed(name, value) ?? shapeOf(value);
+  const why = whySecret(name, value);
   return why === undefined ? [] : [{ where, name, value, why }];
+}
+
+/** Why a value is a secret, by the name before it or by its shape; undefined: it is none. */
+function whySecret(name: string, value: string): string | undefined {
+  if (value.length > MAX_LOOKED_AT) return 'it is too long to tell';
+  return whyNamed(name, value) ?? shapeOf(value);
+}
+
+/** Whether what is filled in under this name may be a secret. */
+export function mayBeSecretName(name: string): boolean {
+  return isSecretName(name) || CONNECTION_NAME.test(name.toLowerCase());
 }
 
 /** Why a value is a secret by its name; empty values, switches, numbers and paths are none. */
@@ -70,8 +86,9 @@ function whyNamed(name: string, value: string): string | undefined {
 }
 
 /** What a value looks like; undefined for what is no secret by itself. */
-function shapeOf(value: string): string | undefined {
+export function shapeOf(value: string): string | undefined {
   if (isReference(value)) return undefined;
+  if (value.length > MAX_LOOKED_AT) return 'it is too long to tell';
   const kind = detectSecret(value);
   if (kind !== undefined) return `it looks like ${kind}`;
   if (passwordOf(value) !== undefined) return 'a URL with a password';
@@ -114,6 +131,7 @@ function hasWords(text: string): boolean {
 /** `--api-key=…`, `--token …`, `--header "Authorization: …"`, `-H`, `KEY=…`, and what looks like a secret by itself. */
 function inArguments(args: readonly string[]): HostSecret[] {
   return args.flatMap((argument, index): HostSecret[] => {
+    if (argument.length > MAX_LOOKED_AT) return [];
     const found = (name: string, start: number, why: string, end = argument.length): HostSecret[] => [
       { where: 'argument', name, value: argument.slice(start, end), why, argument: { index, start, end } },
     ];
@@ -121,26 +139,35 @@ function inArguments(args: readonly string[]): HostSecret[] {
     const header = /^(?:--?headers?[= ])?([A-Za-z][\w-]*): ?(.+)$/s.exec(argument);
     if (header !== null && (/^--?h(?:eaders?)?$/i.test(before) || /^--?headers?=/.test(argument))) {
       const [, name = '', value = ''] = header;
-      const why = whyNamed(name, value) ?? shapeOf(value);
+      const why = whySecret(name, value);
       return why === undefined ? [] : found(name, argument.length - value.length, why);
     }
-    const option = /^(--?[A-Za-z][\w.-]*|[A-Za-z_]\w*)=(.*)$/s.exec(argument);
-    if (option !== null) {
-      const [, name = '', value = ''] = option;
-      const why = whyNamed(name, value) ?? shapeOf(value);
-      return why === undefined ? [] : found(name, argument.length - value.length, why);
-    }
-    if (/^--?[A-Za-z][\w.-]*$/.test(argument)) return [];
-    if (/^--[A-Za-z][\w.-]*$/.test(before)) {
+    const isFlag = /^--?[A-Za-z][\w.-]*$/.test(argument);
+    if (/^--[A-Za-z][\w.-]*$/.test(before) && !isFlag) {
       const why = whyNamed(before, argument);
       if (why !== undefined) return found(before, 0, why);
     }
-    const why = shapeOf(argument);
-    return why === undefined ? [] : found(String(index + 1), 0, why);
+    const option = /^(--?[A-Za-z][\w.-]*|[A-Za-z_]\w*)=(.*)$/s.exec(argument);
+    if (option !== null && shapeOf(option[1] ?? '') === undefined) {
+      const [, name = '', value = ''] = option;
+      const why = whySecret(name, value);
+      return why === undefined ? [] : found(name, argument.length - value.length, why);
+    }
+    const shape = shapeOf(argument);
+    if (isFlag) {
+      if (detectSecret(argument) !== undefined) return found(String(index + 1), 0, shape ?? '');
+      // `-pSECRET`: an option and its value in one word.
+      const glued = argument.startsWith('--') ? undefined : shapeOf(argument.slice(2));
+      return glued === undefined ? [] : found(argument.slice(0, 2), 2, glued);
+    }
+    const isUrl = /^https?:\/\//i.test(argument) && inUrl(argument).length > 0;
+    if (isUrl) return found(String(index + 1), 0, 'a URL with a secret');
+    return shape === undefined ? [] : found(String(index + 1), 0, shape);
   });
 }
 
-function inUrl(url: string): HostSecret[] {
+/** The secrets in a URL: its password, parts of its path, parameters as they are written. */
+export function inUrl(url: string): HostSecret[] {
   const password = passwordOf(url);
   const own: HostSecret[] =
     password === undefined
@@ -149,7 +176,7 @@ function inUrl(url: string): HostSecret[] {
   const query = /\?([^#]*)/.exec(url)?.[1] ?? '';
   const parameters = query.split('&').flatMap((part): HostSecret[] => {
     const [name = '', value = ''] = part.split(/=(.*)/s);
-    const why = whyNamed(name, value) ?? shapeOf(value);
+    const why = whySecret(name, decoded(value));
     return why === undefined ? [] : [{ where: 'url', name, value, why }];
   });
   const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, '').split(/[?#]/)[0] ?? '';
@@ -158,4 +185,13 @@ function inUrl(url: string): HostSecret[] {
     return why === undefined ? [] : [{ where: 'url', name: 'path', value, why }];
   });
   return [...own, ...segments, ...parameters];
+}
+
+/** A parameter as it is meant; one with a broken escape as it is. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -99,12 +99,38 @@ function serverOf(name: string, path: Path, entry: Table, shape: Shape): HostSer
     kind: command !== '' ? 'local' : url !== '' ? 'remote' : 'other',
     command,
     args,
-    env: strings(nested?.env ?? entry[shape.env]),
+    env: { ...passedOn(entry), ...strings(nested?.env ?? entry[shape.env]) },
     url,
-    headers: strings(entry[shape.headers]),
+    headers: { ...headersBeside(entry), ...strings(entry[shape.headers]) },
     cwd: text(entry.cwd) || undefined,
     enabled: entry[member] !== value,
     entry,
+  };
+}
+
+/** Variables that a host passes on from its own environment (Codex), or keeps for the server (Goose). */
+function passedOn({ env_vars: passed, env_keys: kept }: Table): Record<string, string> {
+  const names = [passed, kept].flatMap((list) => (Array.isArray(list) ? list : []));
+  return Object.fromEntries(
+    names.flatMap((one) => {
+      const name = text(isTable(one) ? one.name : one);
+      return name === '' ? [] : [[name, `\${${name}}`] as const];
+    }),
+  );
+}
+
+/** Headers that an entry has in members of its own: a variable with the token (Codex), a key, a table (Continue). */
+function headersBeside(entry: Table): Record<string, string> {
+  const { bearer_token_env_var: variable, bearer_token: token, env_http_headers: fromEnv } = entry;
+  const { requestOptions, requestInit, apiKey } = entry;
+  const bearer = text(token) || text(apiKey) || (text(variable) && `\${${text(variable)}}`);
+  return {
+    ...(isTable(requestOptions) ? strings(requestOptions.headers) : {}),
+    ...(isTable(requestInit) ? strings(requestInit.headers) : {}),
+    ...Object.fromEntries(
+      Object.entries(strings(fromEnv)).map(([name, one]) => [name, `\${${one}}`] as const),
+    ),
+    ...(bearer === '' ? {} : { Authorization: `Bearer ${bearer}` }),
   };
 }
 
@@ -135,15 +161,20 @@ export function moveServer(server: HostServer, launch: LaunchEntry, shape: Shape
   }
   if (shape.type !== undefined && Object.hasOwn(entry, 'type') && entry.type !== shape.type)
     set('type', shape.type);
-  for (const member of [...shape.url, shape.headers, 'cwd']) set(member, undefined);
-  // What else names a secret of the entry that was.
-  for (const member of OTHER_SECRETS) set(member, undefined);
   if (shape.args === undefined) set(shape.command, [launch.command, ...launch.args]);
   else {
     set(shape.command, launch.command);
     set(shape.args, [...launch.args]);
   }
   set(shape.env, env);
+  // Last, so that the entry is never empty.
+  for (const member of [...shape.url, shape.headers, 'cwd']) set(member, undefined);
+  // What else names a secret of the entry that was.
+  for (const member of OTHER_SECRETS) set(member, undefined);
+  if (server.kind === 'remote') {
+    const words = shape.type === undefined ? ['type', ...OF_REMOTE] : OF_REMOTE;
+    for (const member of words) set(member, undefined);
+  }
   return { path, changes };
 }
 
@@ -157,6 +188,20 @@ const OTHER_SECRETS = [
   'env_http_headers',
   'oauth',
   'authProviderType',
+];
+
+/** Members that only a remote server has. */
+const OF_REMOTE = [
+  ...[
+    'transport',
+    'transportType',
+    'scopes',
+    'oauth_resource',
+    'headersHelper',
+    'requestOptions',
+    'requestInit',
+  ],
+  ...['apiKey', 'sse_read_timeout'],
 ];
 
 /** The edit that adds a server. */

@@ -1,4 +1,6 @@
 // A new user's servers: shown with secrets by name only, moved behind Warder, and put back byte for byte.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -9,8 +11,8 @@ const TOKEN = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
 const PLAIN = 'correct-horse-battery';
 const [node = '', script = ''] = server('everything');
 
-async function prepared(): Promise<Home> {
-  const home = new Home();
+async function prepared(env: { readonly [name: string]: string } = {}): Promise<Home> {
+  const home = new Home({ env });
   await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
   return home;
 }
@@ -136,17 +138,52 @@ test('W-HOST-26 what would run is shown whole and escaped, and a project’s ser
   });
 });
 
-test('a name that is taken gets a number, and an earlier profile stays as it is', async () => {
-  await using home = await prepared();
+test('W-HOST-42 W-HOST-43 what hosts fill in is given by the person alone; a name that is taken gets a number; ^C leaves nothing half done', async () => {
+  const ambient = 'of-the-environment-0815';
+  await using home = await prepared({ OTHER_TOKEN: ambient, LEVEL: ambient });
   await home.done(['add', 'every', '--no-test', '--', '/bin/cat']);
   const before = readFileSync(join(home.places.profiles, 'every.yaml'), 'utf8');
-  put(
-    home,
-    '.cursor/mcp.json',
-    JSON.stringify({ mcpServers: { every: { command: node, args: [script, 'stdio'] } } }),
-  );
-  expect(JSON.parse(await home.done(['import', '--apply', '--yes', '--json']))).toMatchObject([
-    { profile: 'every-2' },
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how hosts write what they fill in
+  const env = { API_KEY: PLAIN, OTHER_TOKEN: '${env:OTHER_TOKEN}', LEVEL: '${env:LEVEL}' };
+  const every = { command: node, args: [script, 'stdio'] };
+  const cursor = put(home, '.cursor/mcp.json', JSON.stringify({ mcpServers: { every: { ...every, env } } }));
+  const without = await home.warder(['import', '--apply', '--yes', '--json']);
+  expect(without.code).toBe(1);
+  expect(JSON.parse(without.stdout)).toMatchObject([
+    { server: 'every', error: expect.stringContaining('no value was given') },
   ]);
+  const given = await home.done(
+    ['import', '--apply', '--yes', '--values', '--json'],
+    'OTHER_TOKEN=given-by-me-4711\nLEVEL=debug\n',
+  );
+  expect(JSON.parse(given)).toMatchObject([{ profile: 'every-2' }]);
+  const profile = readFileSync(join(home.places.profiles, 'every-2.yaml'), 'utf8');
+  expect(profile).toContain('LEVEL: debug');
+  const names = async (): Promise<string[]> =>
+    (await home.facts('credential', 'list')).credentials.map(({ name }: { name: string }) => name).sort();
+  const stored = ['every-2/API_KEY', 'every-2/OTHER_TOKEN'];
+  expect(await names()).toEqual(stored);
+  for (const secret of [ambient, 'given-by-me-4711', PLAIN]) expectNowhere(home.dir, secret);
   expect(readFileSync(join(home.places.profiles, 'every.yaml'), 'utf8')).toBe(before);
+  expect(readFileSync(cursor, 'utf8')).toContain('every-2');
+
+  const waiting = { command: node, args: ['-e', 'setInterval(() => {}, 1000)'], env: { API_KEY: PLAIN } };
+  const text = JSON.stringify({ mcpServers: { good: every, waiting } });
+  const gemini = put(home, '.gemini/settings.json', text);
+  const child = spawn(home.program[0] ?? '', [...home.program.slice(1), 'import', '--apply', '--yes'], {
+    env: home.env,
+    cwd: home.dir,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (piece: string) => {
+    said += piece;
+    if (said.includes('(2 of 2) "waiting": starting')) child.kill('SIGINT');
+  });
+  expect(await once(child, 'close')).toEqual([null, 'SIGINT']);
+  expect(said).toContain('(1 of 2) "good": starting');
+  expect(said).toContain('what was not finished was taken back');
+  expect(readFileSync(gemini, 'utf8')).toBe(text);
+  expect((await home.facts('list')).map(({ name }: { name: string }) => name)).toEqual(['every', 'every-2']);
+  expect(await names()).toEqual(stored);
 });

@@ -4,7 +4,8 @@ import { escapeUnprintable } from '../../audit/printable.ts';
 import { WarderError } from '../../errors.ts';
 import { TextProblem } from '../../host/document.ts';
 import { type PastedServer, pastedServers, readPasted } from '../../host/pasted.ts';
-import { planServer, profileName } from '../../host/plan.ts';
+import { planServer } from '../../host/plan.ts';
+import { profileName } from '../../host/planned.ts';
 import { secretsOf } from '../../host/secrets.ts';
 import { isServerJson, type RegistryOffer, readServerJson } from '../../host/server-json.ts';
 import { parseNpx, parseUvx } from '../../package/readme-line.ts';
@@ -119,6 +120,20 @@ function fromPasted({ server, secrets, missing }: PastedServer, args: AddArgumen
     throw new WarderError('usage', `${title} cannot be added from there: ${plan.why}`, {
       hint: `give its command: warder add ${args.name} -- COMMAND`,
     });
+  if (plan.kind === 'remote') {
+    const token = plan.auth?.type === 'header' ? plan.auth.header : 'Authorization';
+    const hasToken = plan.auth?.type === 'bearer' || plan.auth?.type === 'header';
+    return remote(title, plan.url, plan.headers, [...secrets, ...(hasToken ? [token] : [])], missing, args);
+  }
+  const open = plan.wanted.find(({ into }) => into.kind !== 'argument');
+  if (open !== undefined)
+    throw new WarderError(
+      'usage',
+      `${title} cannot be added from there: a host fills in a part of its arguments`,
+      {
+        hint: `give its command: warder add ${args.name} -- COMMAND`,
+      },
+    );
   const inArguments = plan.credentials.filter(({ from }) => from.where === 'argument');
   const variables = plan.credentials.filter(({ from }) => from.where === 'variable');
   const line =
@@ -132,7 +147,10 @@ function fromPasted({ server, secrets, missing }: PastedServer, args: AddArgumen
       words,
       values: plan.env,
       secrets: [...secrets, ...variables.map(({ variable }) => variable)],
-      secretArguments: inArguments.map(({ variable }) => variable),
+      secretArguments: [
+        ...inArguments.map(({ variable }) => variable),
+        ...plan.wanted.flatMap(({ into }) => ('name' in into ? [into.name] : [])),
+      ],
       missing,
     },
     {

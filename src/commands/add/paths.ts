@@ -5,14 +5,14 @@ import { WarderError } from '../../errors.ts';
 import { homeFolder } from '../../os/home.ts';
 import { findExecutable, serverPath } from '../profile/preview.ts';
 
-/** The working folder: the given one, or the current one if the command needs it. */
+/** The working folder: the given one, or `current`, if there is one and the command needs it. */
 export function workingFolder(
   given: string | undefined,
   words: readonly string[],
   keeps: boolean,
   notes: string[],
+  current: string | null,
 ): string | undefined {
-  const current = process.cwd();
   if (given !== undefined) {
     const cwd = resolve(given);
     if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() === true) return cwd;
@@ -20,11 +20,11 @@ export function workingFolder(
   }
   const [command = '', ...args] = words;
   const relative = (word: string): boolean =>
-    word !== '' && !/^([/~-]|[A-Za-z]:)/.test(word) && existsSync(join(current, word));
+    current !== null && word !== '' && !/^([/~-]|[A-Za-z]:)/.test(word) && existsSync(join(current, word));
   // Of `--config=file` only the file is tested.
   const relativeArgument = args.map((word) => word.replace(/^--?[\w-]+=/, '')).find(relative);
   const found = command.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) ? command : relativeArgument;
-  if (found === undefined) {
+  if (found === undefined || current === null) {
     notes.push(
       `cwd: a home of its own, not the folder that a host has open; what it writes there is ${keeps ? '' : 'not '}kept ("--cwd" and "--write" name ${keeps ? 'other ' : ''}folders${keeps ? '' : ' that are, "--keep-home" keeps it'})`,
     );

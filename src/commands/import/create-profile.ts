@@ -1,7 +1,7 @@
 // Makes a profile of a host's server: writes it as `warder add` does, stores its secrets, and starts it once. If anything
 // of that fails, nothing is left of it.
 import { WarderError } from '../../errors.ts';
-import type { Planned } from '../../host/plan.ts';
+import type { Planned, PlannedLocal } from '../../host/planned.ts';
 import { clock } from '../../os/clock.ts';
 import { loadProfile, profileStamp, removeProfile } from '../../profile/load.ts';
 import type { AddArguments } from '../add/options.ts';
@@ -9,6 +9,7 @@ import { addLocal } from '../add.ts';
 import type { Context } from '../command.ts';
 import { trialEntry } from '../profile/host-entry.ts';
 import { tryServer } from '../test/trial-client.ts';
+import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
 
 /** Milliseconds for each answer of a server that is tried. */
 const TRIAL_TIMEOUT = 60_000;
@@ -21,18 +22,31 @@ export function freeName({ places }: Context, wanted: string): string {
   return name;
 }
 
-/** Throws what `add` and the store throw, and `refused` if the server does not start. */
-export async function createProfile(context: Context, name: string, plan: Planned): Promise<void> {
-  // What `add` prints is for somebody who adds one server.
-  const quiet: Context = {
-    ...context,
-    json: true,
-    terminal: { ...context.terminal, json: () => {}, err: () => {} },
-  };
-  await addLocal(quiet, argumentsOf(name, plan));
+/** What is said while a profile is made: of what, and what is done. */
+export type Progress = (step: string) => void;
+
+/**
+ * Makes the profile of a server on this machine. `from`: see `addLocal`. `signal`: the person ends it. Throws what `add` and the store throw, and
+ * `refused` if the server does not start; then nothing is left of it.
+ */
+export async function createProfile(
+  context: Context,
+  name: string,
+  plan: PlannedLocal,
+  from: string | null,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const quiet = quietly(context);
+  const [, word] = plan.words.filter((one) => !one.startsWith('-'));
+  if (plan.start !== 'command') progress(`installing ${word ?? 'its package'}`);
   try {
+    await unlessInterrupted(signal, addLocal(quiet, argumentsOf(name, plan), from));
+    throwIfInterrupted(signal);
     await storeSecrets(context, name, plan);
-    const { error, stderr } = await tryServer(trialEntry(context, name), TRIAL_TIMEOUT);
+    progress('starting it in its sandbox');
+    const { error, stderr } = await tryServer(trialEntry(context, name), TRIAL_TIMEOUT, undefined, signal);
+    throwIfInterrupted(signal);
     if (error !== undefined) {
       const said = stderr.trim().split('\n').at(-1)?.slice(0, 200);
       throw new WarderError('refused', `it does not start in its sandbox: ${error}`, {
@@ -45,7 +59,20 @@ export async function createProfile(context: Context, name: string, plan: Planne
   }
 }
 
-async function storeSecrets(context: Context, name: string, { credentials }: Planned): Promise<void> {
+/** A context in which `add` says nothing: what it prints is for somebody who adds one server. */
+export function quietly(context: Context): Context {
+  return {
+    ...context,
+    json: true,
+    terminal: { ...context.terminal, json: () => {}, err: () => {}, out: () => {}, text: () => {} },
+  };
+}
+
+export async function storeSecrets(
+  context: Context,
+  name: string,
+  { credentials }: Pick<Planned, 'credentials'>,
+): Promise<void> {
   await using control = await context.control();
   for (const { variable, value } of credentials)
     await control.request('credential.set', { name: `${name}/${variable}`, value });
@@ -70,7 +97,7 @@ export async function takeBack(context: Context, name: string): Promise<void> {
 }
 
 /** The options by which `warder add` makes this profile. */
-function argumentsOf(name: string, plan: Planned): AddArguments {
+function argumentsOf(name: string, plan: PlannedLocal): AddArguments {
   const { start, words, env, credentials, hosts, cwd, knows } = plan;
   const folders = knows.writes === true ? words.filter((word) => /^(?:~|\/)/.test(word)) : [];
   return {
@@ -111,7 +138,7 @@ function argumentsOf(name: string, plan: Planned): AddArguments {
 }
 
 /** The command of a plan as a line. No secret is in it. */
-export function commandLine({ words }: Planned): string {
+export function commandLine({ words }: PlannedLocal): string {
   return words.map(quoteWord).join(' ');
 }
 

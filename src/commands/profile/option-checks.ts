@@ -12,14 +12,14 @@ import {
 
 /** Parses `NAME=VALUE` options. Throws `usage`. */
 export function parseEnvOptions(options: readonly string[]): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const [index, option] of options.entries()) {
-    const equals = option.indexOf('=');
-    // The text may be a secret in the wrong place, so it is not repeated.
-    if (equals < 1) throw new WarderError('usage', `--env number ${index + 1} is not NAME=VALUE`);
-    env[option.slice(0, equals)] = option.slice(equals + 1);
-  }
-  return env;
+  return Object.fromEntries(
+    options.map((option, index) => {
+      const equals = option.indexOf('=');
+      // The text may be a secret in the wrong place, so it is not repeated.
+      if (equals < 1) throw new WarderError('usage', `--env number ${index + 1} is not NAME=VALUE`);
+      return [option.slice(0, equals), option.slice(equals + 1)];
+    }),
+  );
 }
 
 /** Throws `usage` for a name that is not allowed for a variable, and for duplicates. */

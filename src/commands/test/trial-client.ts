@@ -75,16 +75,18 @@ export interface Opening {
 
 /**
  * Tries a server. `timeout` is for each answer, in milliseconds. `open`: has a person agree that a remote server is used;
- * without it that is an error. Never rejects.
+ * without it that is an error. `signal` ends the trial. Never rejects.
  */
 export async function tryServer(
   entry: HostEntry,
   timeout: number,
   open?: (opening: Opening) => Promise<void>,
+  signal?: AbortSignal,
 ): Promise<Trial> {
   const child = spawn(entry.command, [...entry.args], {
     env: { ...process.env, ...entry.env },
     stdio: 'pipe',
+    ...(signal && { signal }),
   });
   const connection = new Connection(child, timeout);
   let server: Trial['server'];

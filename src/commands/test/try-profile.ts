@@ -11,19 +11,21 @@ export interface TrialOptions {
   readonly timeout: number;
   /** The person has just signed in here, or given the token, to see what the server lists. */
   readonly isAgreed?: boolean;
+  /** Ends the trial. */
+  readonly signal?: AbortSignal;
 }
 
 /** Never rejects, but with an error of the terminal. */
 export async function tryProfile(
   context: Context,
   name: string,
-  { timeout, isAgreed = false }: TrialOptions,
+  { timeout, isAgreed = false, signal }: TrialOptions,
 ): Promise<Trial> {
   const { terminal, json } = context;
   const isAsked = terminal.interactive && !json;
   const open = (opening: Opening): Promise<void> =>
     answering(context, name, { ...opening, isAgreed, isAsked });
-  return await tryServer(trialEntry(context, name), timeout, isAgreed || isAsked ? open : undefined);
+  return await tryServer(trialEntry(context, name), timeout, isAgreed || isAsked ? open : undefined, signal);
 }
 
 interface Answering extends Opening {

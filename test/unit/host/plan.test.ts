@@ -1,8 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how hosts write what they fill in, and profiles what they name
 import { expect, test } from 'vitest';
-import { planServer, profileName } from '../../../src/host/plan.ts';
+import { fillIn } from '../../../src/host/fill-in.ts';
+import { planServer } from '../../../src/host/plan.ts';
+import { profileName } from '../../../src/host/planned.ts';
 import type { HostServer } from '../../../src/host/servers.ts';
 
+const GITHUB = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
 const none: HostServer = {
   name: 'My Server',
   path: [],
@@ -96,15 +99,19 @@ test('secrets of the arguments are named there, and the server holds them', () =
 test.each([
   [{ command: 'docker', args: ['run', '-i', '--rm', 'x'] }, /container/],
   [{ command: 'bash', args: ['-lc', 'npx x'] }, /line of a shell/],
-  [{ command: 'npx', args: ['x'], env: { T: '${env:T}' } }, /fills in T/],
-  [{ command: 'npx', args: ['x'], env: { T: '$T' } }, /fills in T/],
+  [{ command: 'npx', args: ['x'], env: { T: '${workspaceFolder}/t' } }, /fills in T/],
+  [{ command: 'npx', args: ['x'], env: { T: '${env:A}${env:B}' } }, /fills in T/],
+  [{ command: 'npx', args: ['x'], env: { T: '{file:~/t}' } }, /fills in T/],
+  [{ command: 'npx', args: ['x'], env: { T: '${input:gone}' } }, /fills in T/],
   [{ command: 'npx', args: ['x', '${workspaceFolder}/a'] }, /fills in a part/],
-  [
-    { kind: 'remote' as const, url: 'https://mcp.x.dev/mcp', headers: { Authorization: 'Bearer t' } },
-    /warder add my-server https:\/\/mcp\.x\.dev\/mcp --bearer/,
-  ],
-  [{ kind: 'remote' as const, url: 'https://mcp.x.dev/mcp?api_key=abc' }, /warder add my-server URL"/],
-  [{ command: 'npx', args: ['-y', 'mcp-remote', 'https://x.dev/mcp'] }, /remote.*https:\/\/x\.dev\/mcp/],
+  [{ command: 'npx', args: ['x', '${credential:OTHER}'] }, /name a credential of Warder/],
+  [{ command: 'npx', args: ['x'], entry: { envFile: '.env' } }, /"envFile"/],
+  [{ command: 'npx', args: ['x', 'y'.repeat(9000)] }, /more than 8192 characters/],
+  [{ command: 'node', args: ['-e', `steal("${GITHUB}"); more()`] }, /inside of a longer text/],
+  [{ command: 'npx', args: ['-y', `@x/${GITHUB}`], env: { [GITHUB]: 'x' } }, /inside|from which none/],
+  [{ command: 'npx', args: ['x'], env: { [GITHUB]: 'x' } }, /from which none can be taken/],
+  [{ command: 'npx', args: ['x'], name: GITHUB }, /its name looks like a secret/],
+  [{ command: 'uvx', args: ['mcp-proxy', 'https://x.dev/sse'] }, /a bridge/],
   [{ kind: 'other' as const }, /part of the host/],
 ])('what stays, and why: %j', (server, why) => {
   expect(planServer({ ...none, ...server })).toEqual({ kind: 'left', why: expect.stringMatching(why) });
@@ -119,4 +126,97 @@ test.each([
   ['x'.repeat(100), 'x'.repeat(63)],
 ])('the name of a profile: %s', (name, expected) => {
   expect(profileName(name)).toBe(expected);
+});
+
+test.each([
+  [{ command: 'node', args: ['server.js'] }, /"server.js" is a relative path/],
+  [{ command: './server', args: [] }, /"\.\/server" is a relative path/],
+  [{ command: 'npx', args: ['x', '.'] }, /"\." is a relative path/],
+  [{ command: 'node', args: ['server.js'], cwd: './a' }, /".\/a" is a relative path/],
+])('W-HOST-44 a path of a user’s file begins nowhere: %j', (server, why) => {
+  expect(planServer({ ...none, ...server })).toEqual({ kind: 'left', why: expect.stringMatching(why) });
+  expect(planServer({ ...none, ...server }, { scope: 'project', inputs: new Map() })).toMatchObject({
+    kind: 'profile',
+  });
+});
+
+test('W-HOST-44 a server of a project of Claude Code begins in the folder of that project', () => {
+  const path = ['projects', '/home/ada/shop', 'mcpServers', 'x'];
+  expect(planServer({ ...none, path, command: 'node', args: ['server.js'] })).toMatchObject({
+    kind: 'profile',
+    cwd: '/home/ada/shop',
+  });
+  expect(planServer({ ...none, path, command: 'npx', args: ['x'] })).toMatchObject({ cwd: undefined });
+});
+
+test('W-HOST-25 a value that is a secret in one place is taken out of all', () => {
+  const plan = local('node', ['/x/server.js', '--auth=hunter2-hunter2', 'x hunter2-hunter2 y'], {
+    API_TOKEN: 'Bearer hunter2-hunter2',
+    HEADER: 'X-Key: hunter2-hunter2',
+    KEY: 'credential',
+    OTHER: 'fine',
+  });
+  expect(plan).toMatchObject({
+    words: ['node', '/x/server.js', '--auth=${credential:AUTH}', 'x ${credential:AUTH} y'],
+    env: { OTHER: 'fine' },
+  });
+});
+
+test('what a host fills in is asked for: a secret becomes a credential, another value stays a value', () => {
+  const inputs = new Map([
+    ['pw', { id: 'pw', description: 'd', isPassword: true, options: undefined, initial: undefined }],
+    ['dir', { id: 'dir', description: '', isPassword: false, options: undefined, initial: '/x' }],
+  ]);
+  const server = {
+    ...none,
+    command: 'npx',
+    args: ['-y', 'pkg', '--data=${input:dir}', '--x', '${input:pw}', '--token', '{env:T}'],
+    env: { API_KEY: 'clear-secret', URL: 'https://${env:HOST}/x', PAT: '$PAT', LEVEL: '${LEVEL:-info}' },
+  };
+  const plan = planServer(server, { scope: 'user', inputs });
+  if (plan.kind !== 'profile') throw new Error(JSON.stringify(plan));
+  expect(plan.words).toEqual([
+    ...[
+      'npx',
+      '-y',
+      'pkg',
+      '--data=${input:dir}',
+      '--x',
+      '${credential:X}',
+      '--token',
+      '${credential:TOKEN}',
+    ],
+  ]);
+  expect(plan.wanted.map(({ reference, isSecret, into }) => [reference.text, isSecret, into.kind])).toEqual([
+    ['${env:HOST}', false, 'variable'],
+    ['$PAT', true, 'variable'],
+    ['${LEVEL:-info}', false, 'variable'],
+    ['${input:dir}', false, 'words'],
+    ['${input:pw}', true, 'argument'],
+    ['{env:T}', true, 'argument'],
+  ]);
+  const filled = fillIn(plan, ({ name }) => `$& of ${name}`);
+  expect(filled.wanted).toEqual([]);
+  expect(filled.words[3]).toBe('--data=$& of dir');
+  expect(filled.env).toEqual({ URL: 'https://$& of HOST/x', LEVEL: '$& of LEVEL' });
+  expect(filled.credentials.map(({ variable, value }) => [variable, value])).toEqual([
+    ['API_KEY', 'clear-secret'],
+    ['PAT', '$& of PAT'],
+    ['X', '$& of pw'],
+    ['TOKEN', '$& of T'],
+  ]);
+  // A value that looks like a secret is one, whatever it was asked as.
+  expect(fillIn(plan, () => GITHUB).env).toEqual({});
+  expect(planServer(server, { scope: 'project', inputs })).toEqual({
+    kind: 'left',
+    why: expect.stringContaining("a project's file"),
+  });
+});
+
+test('names of Object.prototype are names like any other', () => {
+  const server = { ...none, name: '__proto__', command: 'npx', args: ['-y', 'constructor'] };
+  const env = JSON.parse('{"__proto__": "v", "constructor": "w"}') as Record<string, string>;
+  const plan = planServer({ ...server, env });
+  expect(plan).toMatchObject({ kind: 'profile', name: 'proto', hosts: [], knows: {} });
+  expect(plan.kind === 'profile' && Object.keys(plan.env)).toEqual(['__proto__', 'constructor']);
 });

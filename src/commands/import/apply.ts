@@ -1,0 +1,196 @@
+// Imports servers: makes their profiles, one after the other, and rewrites each file of a host once, with all of its servers
+// that were moved. What is not finished when the person ends it is taken back.
+import { isDeepStrictEqual } from 'node:util';
+import { escapeUnprintable } from '../../audit/printable.ts';
+import { WarderError } from '../../errors.ts';
+import { changeHostFile, newGroup } from '../../host/change.ts';
+import type { FoundFile } from '../../host/find.ts';
+import type { Planned } from '../../host/planned.ts';
+import { type HostServer, moveServer, serversOf } from '../../host/servers.ts';
+import type { Context } from '../command.ts';
+import { hostEntry } from '../profile/host-entry.ts';
+import type { Candidate } from './candidate.ts';
+import { createProfile, freeName, type Progress, takeBack } from './create-profile.ts';
+import { createRemote } from './create-remote.ts';
+import { serverName } from './show.ts';
+
+/** What became of a server. */
+export interface Imported {
+  readonly host: string;
+  readonly path: string;
+  readonly server: string;
+  readonly profile: string | undefined;
+  readonly error: string | undefined;
+  /** What the person does next. */
+  readonly next: string | undefined;
+}
+
+interface Made {
+  readonly profile: string;
+  readonly needsSignIn: boolean;
+}
+
+interface Moved extends Made {
+  readonly candidate: Candidate<Planned>;
+}
+
+/**
+ * Imports. `report` is told of each file that is done, and of each server that stays. Throws what the store throws, and
+ * `refused` when it was interrupted; then the file that was under way is as it was.
+ */
+export async function applyImport(
+  context: Context,
+  chosen: readonly Candidate<Planned>[],
+  report: (results: readonly Imported[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const group = newGroup();
+  const made = new Map<string, Made>();
+  const failed = new Map<string, WarderError>();
+  let number = 0;
+  for (const candidates of Map.groupBy(chosen, ({ found }) => found.path).values()) {
+    const moved: Moved[] = [];
+    const fresh: string[] = [];
+    const [first] = candidates;
+    if (first === undefined) continue;
+    try {
+      for (const candidate of candidates) {
+        const { name: _name, ...alike } = candidate.plan;
+        const key = JSON.stringify(alike);
+        const place = `(${++number} of ${chosen.length})`;
+        try {
+          const before = failed.get(key);
+          if (before !== undefined) throw before;
+          let one = made.get(key);
+          if (one === undefined) {
+            one = await make(context, candidate, place, signal);
+            made.set(key, one);
+            fresh.push(key);
+          }
+          moved.push({ candidate, ...one });
+        } catch (error) {
+          if (!(error instanceof WarderError) || signal.aborted) throw error;
+          failed.set(key, error);
+          report([left(context, candidate, error)]);
+        }
+      }
+      if (moved.length > 0) await rewrite(context, first.found, moved, group);
+    } catch (error) {
+      // Nothing of this file is moved, so nothing of it shall be left.
+      for (const key of fresh) {
+        await takeBack(context, made.get(key)?.profile ?? '');
+        made.delete(key);
+      }
+      throw error;
+    }
+    report(moved.map((one) => resultOf(one)));
+  }
+}
+
+async function make(
+  context: Context,
+  { found, server, plan }: Candidate<Planned>,
+  place: string,
+  signal: AbortSignal,
+): Promise<Made> {
+  const { terminal, json } = context;
+  const profile = freeName(context, plan.name);
+  const progress: Progress = (step) => {
+    if (!json) terminal.err(terminal.paint('dim', `${place} "${profile}": ${step} …`));
+  };
+  if (profile !== plan.name && !json)
+    terminal.out(
+      `${escapeUnprintable(serverName({ server }))}: there is a profile "${plan.name}" already, so this one is "${profile}"`,
+    );
+  if (plan.kind === 'remote')
+    return { profile, ...(await createRemote(context, profile, plan, progress, signal)) };
+  // A user's file says nothing of the folder in which this command runs.
+  const from = found.file.scope === 'project' ? process.cwd() : null;
+  await createProfile(context, profile, plan, from, progress, signal);
+  return { profile, needsSignIn: false };
+}
+
+function left({ terminal, json }: Context, candidate: Candidate, error: WarderError): Imported {
+  const { found } = candidate;
+  const server = serverName(candidate);
+  if (!json) {
+    terminal.out(`${escapeUnprintable(server)}: left as it is: ${error.message}`);
+    if (error.hint !== undefined) terminal.out(`  ${error.hint}`);
+  }
+  return {
+    host: found.id,
+    path: found.path,
+    server,
+    profile: undefined,
+    error: error.message,
+    next: undefined,
+  };
+}
+
+function resultOf({ candidate, profile, needsSignIn }: Moved): Imported {
+  return {
+    host: candidate.found.id,
+    path: candidate.found.path,
+    server: serverName(candidate),
+    profile,
+    error: undefined,
+    next: needsSignIn ? `warder login ${profile}` : undefined,
+  };
+}
+
+async function rewrite(
+  context: Context,
+  found: FoundFile,
+  moved: readonly Moved[],
+  group: string,
+): Promise<void> {
+  const { terminal, json } = context;
+  await using control = await context.control();
+  const done = await changeHostFile(
+    found,
+    {
+      what: 'import',
+      servers: moved.map(({ candidate }) => candidate.server.name),
+      group,
+      edits(document) {
+        const now = new Map(
+          serversOf(document, found.file).map((server) => [keyOf(server), server] as const),
+        );
+        return moved.map(({ candidate: { server }, profile }) => {
+          const same = now.get(keyOf(server));
+          if (same === undefined || !isDeepStrictEqual(same.entry, server.entry)) {
+            throw new WarderError(
+              'refused',
+              `"${server.name}" was changed in ${found.path} in the meantime`,
+              {
+                hint: 'nothing was written; try again',
+              },
+            );
+          }
+          return moveServer(same, hostEntry(context, profile), found.file.shape);
+        });
+      },
+    },
+    control,
+  );
+  if (json) return;
+  for (const one of moved) {
+    const name = escapeUnprintable(serverName(one.candidate));
+    terminal.out(`${name}: goes through Warder now, as "${one.profile}"`);
+    if (!one.needsSignIn) continue;
+    const { plan } = one.candidate;
+    const kept = (plan.kind === 'remote' ? plan.signedInBy : undefined) ?? found.host.title;
+    terminal.out(`  sign in: ${terminal.paint('bold', `warder login ${one.profile}`)}`);
+    terminal.out(`  the sign-in that ${kept} keeps is not touched: end it there`);
+  }
+  terminal.out(`  ${found.host.restart}`);
+  if (moved.some(({ candidate }) => candidate.plan.credentials.length > 0))
+    terminal.out(
+      '  the old tokens were in clear until now: once all works, revoke them where they were issued',
+    );
+  if (done !== undefined) terminal.out(`  to take it back: warder undo`);
+}
+
+function keyOf({ path }: HostServer): string {
+  return JSON.stringify(path);
+}

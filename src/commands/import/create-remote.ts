@@ -1,0 +1,80 @@
+// Makes a profile of a host's remote server: asks the server what it needs where its entry has no token, writes the profile,
+// stores the token, and lists the tools once. If anything of that fails, nothing is left of it.
+import { WarderError } from '../../errors.ts';
+import { remoteProfileText } from '../../host/plan-remote.ts';
+import type { PlannedRemote } from '../../host/planned.ts';
+import type { AuthFile } from '../../profile/auth-schema.ts';
+import { parseProfile } from '../../profile/format.ts';
+import { profilePath, writeProfile } from '../../profile/load.ts';
+import { schemaPath } from '../add/schema-path.ts';
+import type { Context } from '../command.ts';
+import { tryProfile } from '../test/try-profile.ts';
+import { type Progress, quietly, storeSecrets, takeBack } from './create-profile.ts';
+import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
+
+/** Milliseconds for each answer of a server that is tried. */
+const TRIAL_TIMEOUT = 60_000;
+
+/**
+ * Returns whether a person has to sign in. Throws what the store and the probe throw, and `refused` for a server that does
+ * not take the token of its entry, or wants one that is not there.
+ */
+export async function createRemote(
+  context: Context,
+  name: string,
+  plan: PlannedRemote,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<{ readonly needsSignIn: boolean }> {
+  const { places } = context;
+  const { host } = new URL(plan.url);
+  const hasToken = plan.auth !== undefined && plan.auth.type !== 'oauth';
+  if (!hasToken) progress(`asking ${host} what it needs`);
+  const auth = hasToken ? plan.auth : await unlessInterrupted(signal, askServer(context, plan));
+  throwIfInterrupted(signal);
+  const text = remoteProfileText(plan, name, auth, schemaPath());
+  parseProfile(text, profilePath(places, name), name);
+  try {
+    writeProfile(places, name, text);
+    await storeSecrets(context, name, plan);
+    throwIfInterrupted(signal);
+    if (auth.type === 'oauth') return { needsSignIn: true };
+    progress(`asking ${host} for its tools`);
+    const { error } = await tryProfile(quietly(context), name, {
+      timeout: TRIAL_TIMEOUT,
+      isAgreed: true,
+      signal,
+    });
+    throwIfInterrupted(signal);
+    if (error !== undefined) {
+      throw new WarderError('refused', `${host} does not answer as it should: ${error}`, {
+        hint: hasToken
+          ? 'its token may have ended: get a new one, and add it with "warder add NAME URL --bearer"'
+          : 'add it by hand with "warder add NAME URL"',
+      });
+    }
+    return { needsSignIn: false };
+  } catch (error) {
+    await takeBack(context, name);
+    throw error;
+  }
+}
+
+/** How a server without a token in its entry is signed in to. Throws `refused` where it wants a token. */
+async function askServer(
+  context: Context,
+  { url, headers, auth, insecureLoopback }: PlannedRemote,
+): Promise<AuthFile> {
+  await using control = await context.control();
+  const { needs } = await control.request('remote.probe', {
+    url,
+    ...(Object.keys(headers).length > 0 && { headers: { ...headers } }),
+    ...(insecureLoopback && { 'insecure-loopback': true }),
+  });
+  if (auth !== undefined) return auth;
+  if (needs === 'oauth') return { type: 'oauth' };
+  if (needs === 'nothing') return { type: 'none' };
+  throw new WarderError('refused', `${new URL(url).host} asks for a token, and its entry has none`, {
+    hint: 'if you have one: "warder add NAME URL --bearer", or --key-header for a header of its own',
+  });
+}

@@ -1,0 +1,107 @@
+// What a person sees of servers before they are imported: what would run whole, and secrets by their names only.
+import { escapeUnprintable } from '../../audit/printable.ts';
+import type { Planned } from '../../host/planned.ts';
+import type { WantedValue } from '../../host/secret-removal.ts';
+import { detectSecret } from '../../profile/variable.ts';
+import type { Context } from '../command.ts';
+import { pluralize } from '../terminal/plural.ts';
+import { type Candidate, isPlanned } from './candidate.ts';
+import { commandLine } from './create-profile.ts';
+
+/** The name of a server. One that looks like a secret is not shown. */
+export function serverName({ server }: Pick<Candidate, 'server'>): string {
+  return detectSecret(server.name) === undefined ? server.name.slice(0, 200) : '(a name like a secret)';
+}
+
+/** A candidate as facts, without any secret. */
+export function factsOf(candidate: Candidate): object {
+  const { found, plan } = candidate;
+  const where = { host: found.id, path: found.path, server: serverName(candidate) };
+  if (plan.kind === 'left') return { ...where, left: plan.why };
+  const { name, credentials, wanted } = plan;
+  const secrets = credentials.map(({ variable, from }) => ({ variable, why: from.why }));
+  const asked = wanted.map((one) => ({ name: wantedName(one), reference: one.reference.text }));
+  if (plan.kind === 'remote') {
+    const { url, headers, auth, insecureLoopback } = plan;
+    return {
+      ...where,
+      profile: name,
+      url,
+      headers,
+      auth: auth?.type,
+      'insecure-loopback': insecureLoopback,
+      secrets,
+      asked,
+    };
+  }
+  const { start, words, env, hosts, cwd } = plan;
+  return { ...where, profile: name, start, words, env: Object.keys(env), secrets, asked, hosts, cwd };
+}
+
+/** Prints candidates, and what is wrong with files. */
+export function showCandidates(
+  { terminal }: Context,
+  candidates: readonly Candidate[],
+  problems: readonly string[],
+): void {
+  let path = '';
+  for (const candidate of candidates) {
+    const { found, plan } = candidate;
+    if (found.path !== path) terminal.out(`${terminal.paint('bold', found.host.title)}  ${found.path}`);
+    path = found.path;
+    const name = escapeUnprintable(serverName(candidate));
+    if (plan.kind === 'left') terminal.out(`  ${name}: stays, because ${escapeUnprintable(plan.why)}`);
+    else {
+      const [first = '', ...rest] = linesOf(plan);
+      terminal.out(`  ${name}: ${first}`);
+      for (const line of rest) terminal.out(`    ${line}`);
+    }
+  }
+  for (const problem of problems) terminal.out(`${terminal.paint('yellow', 'problem')}  ${problem}`);
+  if (candidates.length === 0) terminal.out('there is no server to import');
+  else if (candidates.some(isPlanned))
+    terminal.out(
+      `\n${pluralize(candidates.length, 'server')}; "warder import --apply" moves those that do not stay`,
+    );
+}
+
+/** A plan in lines; the first has what runs, or where it is. */
+function linesOf(plan: Planned): string[] {
+  const secrets = plan.credentials.map(
+    ({ variable, from }) => `secret ${escapeUnprintable(variable)}: ${from.why}`,
+  );
+  const asked = plan.wanted.map(
+    (one) =>
+      `asked ${escapeUnprintable(wantedName(one))}: the host fills in ${escapeUnprintable(one.reference.text)}`,
+  );
+  if (plan.kind === 'remote') {
+    return [
+      escapeUnprintable(plan.url),
+      ...Object.entries(plan.headers).map(([name, value]) => escapeUnprintable(`header ${name}: ${value}`)),
+      ...secrets,
+      ...asked,
+      ...(plan.insecureLoopback ? ['on this machine, and without TLS'] : []),
+      ...(plan.auth === undefined ? ['the server is asked whether it wants a sign-in'] : []),
+    ];
+  }
+  const { env, cwd, credentials, hosts } = plan;
+  return [
+    escapeUnprintable(commandLine(plan)),
+    ...(cwd === undefined ? [] : [`folder ${escapeUnprintable(cwd)}`]),
+    ...Object.entries(env).map(([name, value]) => escapeUnprintable(`variable ${name}=${value}`)),
+    ...secrets,
+    ...asked,
+    ...(credentials.length === 0 && asked.length === 0
+      ? []
+      : [
+          hosts.length > 0
+            ? `sealed: the server never holds it, and it goes to ${hosts.join(', ')} alone`
+            : 'the server gets the value itself: which hosts it needs is not known ("warder edit" seals it later)',
+        ]),
+  ];
+}
+
+/** What a value goes into. */
+function wantedName({ into, reference }: WantedValue): string {
+  return 'name' in into ? into.name : reference.name;
+}

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Trap } from '../fixtures/remote/trap.ts';
 
 /** The redirect that the page of a sign-in names, with what an answer needs to be taken. */
@@ -16,14 +16,26 @@ function redirectOf(page: string): { url: URL; state: string } {
   };
 }
 
+/** A trap for all cases of a suite: each is refused, and leaves nothing behind that the next could be taken in by. */
+function sharedTrap(): { readonly trap: Trap } {
+  const shared = {} as { trap: Trap };
+  beforeAll(async () => {
+    shared.trap = await Trap.set();
+  });
+  afterAll(() => shared.trap[Symbol.asyncDispose]());
+  return shared;
+}
+
 describe('an answer that is not what was asked for', () => {
+  const shared = sharedTrap();
+
   test.each<[string, { readonly [parameter: string]: string | undefined }]>([
     ['W-AUTH-11 another issuer', { iss: 'https://login.two.test' }],
     ['W-AUTH-11 the issuer with a slash', { iss: 'ISSUER/' }],
     ['W-AUTH-11 no issuer where one is announced', { iss: undefined }],
     ['W-AUTH-11 no code', { code: undefined }],
   ])('%s', async (_, callback) => {
-    await using trap = await Trap.set();
+    const { trap } = shared;
     const iss = callback.iss?.replace('ISSUER', trap.authorization.issuer);
     trap.authorization.script.callback = 'iss' in callback ? { iss } : callback;
     const [said] = await Promise.all([trap.refused(), trap.warder.visit()]);
@@ -172,6 +184,10 @@ describe('the page that is opened', () => {
     // The browser gets nothing of Warder's.
     expect(Object.keys(env).filter((name) => name.startsWith('WARDER'))).toEqual([]);
   });
+});
+
+describe('a page of another kind', () => {
+  const shared = sharedTrap();
 
   test.each([
     'javascript:alert(1)//',
@@ -190,9 +206,11 @@ describe('the page that is opened', () => {
     '',
     7,
   ])('W-AUTH-4 W-AUTH-39 %s is not opened', async (authorization_endpoint) => {
-    await using trap = await Trap.set();
+    const { trap } = shared;
+    const asked = trap.authorization.count('GET /.well-known/');
     trap.authorization.script.metadata = { authorization_endpoint };
     expect(await trap.refused()).toMatch(/^warder: error: /m);
+    expect(trap.authorization.count('GET /.well-known/')).toBeGreaterThan(asked);
     expect(trap.warder.opened).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 // The log as CSV (RFC 4180), for a spreadsheet. Names of tools, rules and reasons come from servers and hosts,
 // so a cell that a spreadsheet would treat as a formula gets a leading apostrophe.
-import { canonical, type Entry, type JsonObject } from './chain/chain.ts';
+import { canonical, type JsonObject } from './chain/canonical.ts';
+import type { Entry } from './chain/chain.ts';
 
 const COLUMNS = [
   'seq',

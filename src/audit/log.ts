@@ -17,8 +17,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Places } from '../wire/places.ts';
-import { Chain, type Head, type JsonObject } from './chain/chain.ts';
+import type { JsonObject } from './chain/canonical.ts';
+import { Chain, type Head } from './chain/chain.ts';
 import { sha256 } from './chain/hash.ts';
+import { Lines } from './chain/lines.ts';
 import { Timestamps } from './chain/time.ts';
 import { keysPath, recordKey, type SignedPoint, type Signer } from './checkpoint.ts';
 import type { AuditEvent, Fields } from './events.ts';
@@ -151,6 +153,7 @@ export class AuditLog implements AsyncDisposable {
       segment: settings.segment,
       appender: () => this.#appender,
       startSegment: () => this.#startSegment(),
+      lines: new Lines(),
     };
     this.#shared = new SharedWriting(places, options.othersAppend ?? (() => false));
     this.#flushing = new Flushing({

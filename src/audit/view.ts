@@ -1,6 +1,7 @@
 // Formats records for people. They contain text from hosts and servers: control characters are escaped here,
 // whatever the terminal does, so that none of them moves, hides or colours what is printed.
-import type { Entry, Json, JsonObject } from './chain/chain.ts';
+import type { Json, JsonObject } from './chain/canonical.ts';
+import type { Entry } from './chain/chain.ts';
 import { escapeUnprintable } from './printable.ts';
 import type { Call, RecordDetails } from './read.ts';
 

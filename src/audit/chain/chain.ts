@@ -1,4 +1,4 @@
-// The audit log's chain, as plain data: canonical JSON, hashes, links. Nothing here reads or writes.
+// The audit log's chain, as plain data: hashes and links. Nothing here reads or writes.
 //
 // A record is one JSON object on one line, ended by "\n". `seq` counts 1, 2, …; `time` is RFC 3339, UTC, with
 // milliseconds; `event` says what happened; then the event's own members. `prev` is the `hash` of the record
@@ -12,17 +12,11 @@
 //
 // `format.md` documents the rest: segments, head, checkpoints, and what each of them proves.
 import { WarderError } from '../../errors.ts';
+import { canonical, type JsonObject, quote } from './canonical.ts';
+import type { Lines } from './lines.ts';
 
-/** What a record may hold. Members that are `undefined` are left out. */
-export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
-
-/** An object of a record. */
-export interface JsonObject {
-  readonly [member: string]: Json | undefined;
-}
-
-/** SHA-256 of a text's UTF-8, in lower-case hex. A parameter, so that this file does not depend on Node. */
-export type Hash = (text: string) => string;
+/** SHA-256 of bytes, or of a text's UTF-8, in lower-case hex. A parameter, so that this file does not depend on Node. */
+export type Hash = (data: string | Uint8Array) => string;
 
 /** The end of a chain: its last record's number and hash. */
 export interface Head {
@@ -47,32 +41,10 @@ export type Checked =
 /** The head of a chain without records. */
 export const ORIGIN: Head = { seq: 0, hash: '0'.repeat(64) };
 
+const encoder = new TextEncoder();
+const END = encoder.encode('}');
+const LINE_FEED = encoder.encode('\n');
 const HASH = /^[0-9a-f]{64}$/;
-
-/** The deepest nesting: more than any record needs, and too little for a hostile line to exhaust the stack. */
-const MAX_DEPTH = 64;
-
-/**
- * RFC 8785 canonical JSON of the subset above. Member names are ordered by UTF-16 code units, as the RFC
- * requires. Throws `audit-unwritable` for a number that is not a safe integer, and beyond 64 levels.
- */
-export function canonical(value: Json, depth = 0): string {
-  if (typeof value === 'string') return quote(value);
-  if (typeof value === 'number') {
-    if (Number.isSafeInteger(value)) return String(value);
-    throw new WarderError('audit-unwritable', `an audit record cannot hold the number ${value}`);
-  }
-  if (value === null || typeof value === 'boolean') return String(value);
-  if (depth === MAX_DEPTH) throw new WarderError('audit-unwritable', 'an audit record cannot nest so deep');
-  if (isList(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(',')}]`;
-  let text = '';
-  for (const name of sorted(Object.keys(value))) {
-    const member = value[name];
-    if (member === undefined) continue;
-    text += `${text === '' ? '' : ','}${quote(name)}:${canonical(member, depth + 1)}`;
-  }
-  return `{${text}}`;
-}
 
 /** Makes the lines of a chain: each record links to the head that the one before it left. */
 export class Chain {
@@ -87,37 +59,48 @@ export class Chain {
   }
 
   /**
-   * The next record's line, with its "\n", and the head once that line is written. `time` is RFC 3339. `fields`
-   * must not contain `seq`, `time`, `event`, `prev` or `hash`. Throws as `canonical` does.
+   * Writes the next record's line, with its "\n", behind what `lines` has. Returns the head once that line is in the log. `time`
+   * is RFC 3339. `fields` must not contain `seq`, `time`, `event`, `prev` or `hash`. Throws as `canonical` does, and has
+   * written nothing then.
    */
-  next(event: string, time: string, fields: JsonObject): { readonly line: string; readonly head: Head } {
+  next(lines: Lines, event: string, time: string, fields: JsonObject): Head {
+    const start = lines.length;
+    try {
+      return this.#write(lines, event, time, fields);
+    } catch (error) {
+      lines.length = start;
+      throw error;
+    }
+  }
+
+  #write(lines: Lines, event: string, time: string, fields: JsonObject): Head {
     const { seq: last, hash: prev } = this.head;
     const seq = last + 1;
     const { members, hashBefore } = this.#order(event, fields);
-    // The chain's own members need no escapes.
-    const chainMembers: Readonly<Record<string, string>> = {
-      event: `"${event}"`,
-      prev: `"${prev}"`,
-      seq: `${seq}`,
-      time: `"${time}"`,
-    };
-    let text = '{';
+    const start = lines.length;
     let hashAt = 0;
     for (let i = 0; i < members.length; i += 1) {
-      if (i === hashBefore) hashAt = text.length;
-      const member = members[i];
-      if (member === undefined) continue;
-      const value = fields[member.name];
-      const json = member.ofChain
-        ? chainMembers[member.name]
-        : value === undefined
-          ? undefined
-          : canonical(value, 1);
-      if (json !== undefined) text += (text.length === 1 ? '' : ',') + member.label + json;
+      if (i === hashBefore) hashAt = lines.length;
+      const member = members[i] as Member;
+      const value =
+        member.name === 'seq'
+          ? seq
+          : member.name === 'prev'
+            ? prev
+            : member.name === 'time'
+              ? time
+              : member.name === 'event'
+                ? event
+                : fields[member.name];
+      if (value === undefined) continue;
+      lines.bytes(lines.length === start ? member.first : member.label);
+      lines.value(value);
     }
-    text += '}';
-    const hash = this.#hash(text);
-    return { line: `${text.slice(0, hashAt)},"hash":"${hash}"${text.slice(hashAt)}\n`, head: { seq, hash } };
+    lines.bytes(END);
+    const hash = this.#hash(lines.from(start));
+    lines.insert(hashAt, `,"hash":"${hash}"`);
+    lines.bytes(LINE_FEED);
+    return { seq, hash };
   }
 
   /** Records of one event mostly have the same members: they are sorted once, not for each record. */
@@ -130,7 +113,11 @@ export class Chain {
         throw new WarderError('audit-unwritable', `an event cannot have a member "${name}"`);
     }
     const all = [...names, 'event', 'prev', 'seq', 'time'].sort();
-    const members = all.map((name) => ({ name, label: `${quote(name)}:`, ofChain: !names.includes(name) }));
+    const members = all.map((name) => ({
+      name,
+      first: encoder.encode(`{${quote(name)}:`),
+      label: encoder.encode(`,${quote(name)}:`),
+    }));
     const order = { names, members, hashBefore: all.findIndex((name) => name > 'hash') };
     this.#orders.set(event, order);
     return order;
@@ -140,8 +127,15 @@ export class Chain {
 /** The order of the members in an event's records; `hashBefore` is the index of the member after `hash`. */
 interface MemberOrder {
   readonly names: readonly string[];
-  readonly members: readonly { readonly name: string; readonly label: string; readonly ofChain: boolean }[];
+  readonly members: readonly Member[];
   readonly hashBefore: number;
+}
+
+/** A member's name, and what is written before its value: where it is the first of the record, and elsewhere. */
+interface Member {
+  readonly name: string;
+  readonly first: Uint8Array;
+  readonly label: Uint8Array;
 }
 
 /** The record on a line (without its "\n"); `undefined` if it is not a record. The hash is not checked: see `check`. */
@@ -190,26 +184,6 @@ function isEntry(value: unknown): value is Entry {
     typeof hash === 'string' &&
     HASH.test(hash)
   );
-}
-
-/** Texts that are the same in JSON: nearly all that records have. */
-const PLAIN = /^[ !#-[\]-~]*$/;
-
-function quote(text: string): string {
-  if (PLAIN.test(text)) return `"${text}"`;
-  return JSON.stringify(text.isWellFormed() ? text : text.toWellFormed());
-}
-
-/** Sorts in place. The names of a record that was read are in order already. */
-function sorted(names: string[]): readonly string[] {
-  for (let i = 1; i < names.length; i += 1) {
-    if (String(names[i - 1]) > String(names[i])) return names.sort();
-  }
-  return names;
-}
-
-function isList(value: object): value is readonly Json[] {
-  return Array.isArray(value);
 }
 
 function equal(a: readonly string[], b: readonly string[]): boolean {

@@ -2,4 +2,4 @@ import { hash } from 'node:crypto';
 import type { Hash } from './chain.ts';
 
 /** SHA-256 by Node's one-shot call, which creates no object per record. */
-export const sha256: Hash = (text) => hash('sha256', text, 'hex');
+export const sha256: Hash = (data) => hash('sha256', data, 'hex');

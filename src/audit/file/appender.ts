@@ -18,7 +18,7 @@ import { promisify } from 'node:util';
 /** The system calls in use, so that tests can make one fail. */
 export interface Files {
   /** Appends to the file and returns the number of bytes written. */
-  write(fd: number, data: Buffer): number;
+  write(fd: number, data: Uint8Array): number;
   /** Overwrites the file's beginning and returns the number of bytes written. */
   writeOver(fd: number, text: string): number;
   truncate(fd: number, size: number): void;
@@ -36,11 +36,6 @@ export const files: Files = {
   flush: promisify(fdatasync),
 };
 
-/** Lines of up to so many UTF-16 code units are encoded in a buffer that is there already. */
-const SHORT = 32_768;
-/** Bytes of UTF-8 of one code unit, at most. */
-const MAX_BYTES = 3;
-
 /** Appends lines to one segment. Throws system errors. */
 export class Appender {
   readonly path: string;
@@ -50,7 +45,6 @@ export class Appender {
   readonly #files: Files;
   /** The file may end with part of a record. */
   #torn = false;
-  readonly #buffer = Buffer.allocUnsafeSlow(MAX_BYTES * SHORT);
   #flushed: Promise<Error | undefined> = Promise.resolve(undefined);
 
   /** Opens the segment; creates it if it does not exist. */
@@ -64,15 +58,14 @@ export class Appender {
   }
 
   /** Appends lines, including their "\n"; with `sync`, flushes them to the disk. On an error the file is unchanged. */
-  append(lines: string, sync: boolean): void {
+  append(lines: Uint8Array, sync: boolean): void {
     if (this.#torn) this.#truncateTorn();
-    const bytes = this.#encode(lines);
-    const { length } = bytes;
+    const { length } = lines;
     try {
-      let written = this.#files.write(this.#fd, bytes);
+      let written = this.#files.write(this.#fd, lines);
       // A short write means that the disk is full, or that a signal arrived; the next write shows which.
       while (written < length) {
-        const more = this.#files.write(this.#fd, bytes.subarray(written));
+        const more = this.#files.write(this.#fd, lines.subarray(written));
         if (more === 0) throw new Error('a write wrote no bytes');
         written += more;
       }
@@ -116,12 +109,6 @@ export class Appender {
     const failed = await this.flush();
     await new Promise<void>((resolve) => close(this.#fd, () => resolve()));
     return failed;
-  }
-
-  /** Lines as UTF-8, until the next ones. */
-  #encode(lines: string): Buffer {
-    if (lines.length > SHORT) return Buffer.from(lines);
-    return this.#buffer.subarray(0, this.#buffer.write(lines));
   }
 
   #truncateTorn(): void {

@@ -3,7 +3,9 @@
 //
 // A write that fails refuses all of its records, and leaves the file as it was. A record that cannot be one, as it is too
 // long, is refused alone.
-import type { Chain, JsonObject } from '../chain/chain.ts';
+import type { JsonObject } from '../chain/canonical.ts';
+import type { Chain, Head } from '../chain/chain.ts';
+import type { Lines } from '../chain/lines.ts';
 import type { Appender } from './appender.ts';
 import { MAX_LINE } from './segments.ts';
 
@@ -29,6 +31,8 @@ export interface BatchParts {
   readonly appender: () => Pick<Appender, 'size' | 'append'>;
   /** Starts the segment of the next record. */
   readonly startSegment: () => void;
+  /** Where lines are made. */
+  readonly lines: Lines;
 }
 
 /** Writes records, in their order. Throws nothing: those that were not written have an `error` afterwards. */
@@ -43,26 +47,29 @@ export function writeBatch(records: readonly PendingRecord[], parts: BatchParts)
 
 /** Writes those from `at` on that the segment has room for. The index of the first that is left. Throws system errors. */
 function writeSome(records: readonly PendingRecord[], at: number, parts: BatchParts): number {
-  const { chain, segment, appender, startSegment } = parts;
+  const { chain, segment, appender, startSegment, lines } = parts;
   const written = chain.head;
-  let text = '';
+  lines.clear();
   let sync = false;
   let end = at;
   try {
     for (; end < records.length; end++) {
       const record = records[end] as PendingRecord;
-      const next = nextLine(chain, record);
-      if (next === undefined) continue;
-      const size = appender().size + text.length;
-      if (size > 0 && size + next.line.length > segment) {
-        if (text !== '') break;
+      const before = lines.length;
+      const head = nextLine(lines, chain, record);
+      if (head === undefined) continue;
+      const { size } = appender();
+      if (size + before > 0 && size + lines.length > segment) {
+        if (before > 0) {
+          lines.length = before;
+          break;
+        }
         startSegment();
       }
-      text += next.line;
       sync ||= record.sync;
-      chain.head = next.head;
+      chain.head = head;
     }
-    if (text !== '') appender().append(text, sync);
+    if (lines.length > 0) appender().append(lines.from(0), sync);
     return end;
   } catch (error) {
     chain.head = written;
@@ -70,11 +77,13 @@ function writeSome(records: readonly PendingRecord[], at: number, parts: BatchPa
   }
 }
 
-/** The record's line; undefined if it cannot be one, which its `error` then says. */
-function nextLine(chain: Chain, record: PendingRecord): ReturnType<Chain['next']> | undefined {
+/** Writes the record's line. Undefined: it cannot be one, as its `error` says. */
+function nextLine(lines: Lines, chain: Chain, record: PendingRecord): Head | undefined {
+  const before = lines.length;
   try {
-    const next = chain.next(record.event, record.time, record.fields);
-    if (next.line.length <= MAX_LINE / 4) return next;
+    const head = chain.next(lines, record.event, record.time, record.fields);
+    if (lines.length - before <= MAX_LINE / 4) return head;
+    lines.length = before;
     record.error = new Error('the record is too long');
   } catch (error) {
     record.error = error;

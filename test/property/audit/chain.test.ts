@@ -5,17 +5,12 @@ import { join } from 'node:path';
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { afterAll, expect, test, vi } from 'vitest';
-import {
-  Chain,
-  canonical,
-  check,
-  type Json,
-  type JsonObject,
-  ORIGIN,
-} from '../../../src/audit/chain/chain.ts';
+import { canonical, type Json, type JsonObject } from '../../../src/audit/chain/canonical.ts';
+import { Chain, check, ORIGIN } from '../../../src/audit/chain/chain.ts';
 import { sha256 } from '../../../src/audit/chain/hash.ts';
 import { segmentName } from '../../../src/audit/file/segments.ts';
 import { verify } from '../../../src/audit/verify.ts';
+import { nextLine } from '../../fixtures/chain-line.ts';
 
 const numRuns = process.env.SLOW ? 5000 : 80;
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
@@ -46,7 +41,7 @@ const fields = fc
 function linesOf(records: readonly JsonObject[]): string[] {
   const chain = new Chain(sha256, ORIGIN);
   return records.map((record, i) => {
-    const { line, head } = chain.next('tool.call', new Date(i * 1e9).toISOString(), record);
+    const { line, head } = nextLine(chain, 'tool.call', new Date(i * 1e9).toISOString(), record);
     chain.head = head;
     return line;
   });

@@ -3,11 +3,13 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Chain, type Head, type JsonObject, ORIGIN } from '../../../src/audit/chain/chain.ts';
+import type { JsonObject } from '../../../src/audit/chain/canonical.ts';
+import { Chain, type Head, ORIGIN } from '../../../src/audit/chain/chain.ts';
 import { sha256 } from '../../../src/audit/chain/hash.ts';
 import { type SignedPoint, statement } from '../../../src/audit/checkpoint.ts';
 import { segmentName } from '../../../src/audit/file/segments.ts';
 import type { ProblemKind } from '../../../src/audit/problem.ts';
+import { nextLine } from '../../fixtures/chain-line.ts';
 
 /** The entry of a file in `expected.json`. */
 export interface Expected {
@@ -59,7 +61,7 @@ class Builder {
 
   add(event: string, fields: JsonObject, at = this.lines.length): this {
     const time = new Date(Date.UTC(2026, 0, 2, 3, 4, 5, 678) + at * 1001).toISOString();
-    const { line, head } = this.chain.next(event, time, fields);
+    const { line, head } = nextLine(this.chain, event, time, fields);
     this.chain.head = head;
     this.lines.push(line);
     this.heads.push(head);

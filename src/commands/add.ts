@@ -9,6 +9,7 @@ import { profileExistsError, profilePath, profileStamp, writeProfile } from '../
 import { policyText } from '../profile/rule-edit.ts';
 import { setHomeAside } from '../server/kept-home.ts';
 import { awsSigning } from './add/aws-signing.ts';
+import { knownAccess, knowsOf, makeFolders, proposeKnown } from './add/known-server.ts';
 import { offeredArguments } from './add/offered-server.ts';
 import { type AddArguments, addOptions, givenOptions } from './add/options.ts';
 import { listedPath, resolveCommand, workingFolder } from './add/paths.ts';
@@ -38,27 +39,38 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
     describe: 'write a profile for a server',
     builder: addOptions,
     handler: async (given) => {
-      const args = given.from === undefined ? given : await offeredArguments(context, given, given.from);
+      const args =
+        given.from === undefined
+          ? await proposeKnown(context, given)
+          : await offeredArguments(context, given, given.from);
       const url = requestedUrl(args);
       await (url === undefined ? addLocal(context, args) : addRemote(context, args, url));
     },
   };
 }
 
-/** Writes the profile of a server on this machine. `from`: the folder in which relative paths begin; null: none do. */
+/**
+ * Writes the profile of a server on this machine. `from`: the folder in which relative paths begin; null: none do. Returns what is said of a
+ * package that is known.
+ */
 export async function addLocal(
   context: Context,
   args: AddArguments,
   from: string | null = process.cwd(),
-): Promise<void> {
+): Promise<readonly string[]> {
   const { places, terminal, json } = context;
   const { name, allow, ask, deny } = args;
   checkProfileName(name);
-  const requested = requestedServer(args);
-  const inArguments = referencedCredentials(requested.args);
+  const asked = requestedServer(args);
+  const inArguments = referencedCredentials(asked.args);
   const credentials = [...args.credential, ...inArguments.filter((one) => !args.credential.includes(one))];
-  const delivery = planDelivery(args.host, args.deliver, credentials.length);
-  const env = parseEnvOptions(args.env);
+  const given = parseEnvOptions(args.env);
+  const home = homeFolder(process.env);
+  const known = knownAccess(knowsOf(asked), name, { args: asked.args, env: given, credentials }, home);
+  const requested = { ...asked, args: [...asked.args, ...known.args] };
+  const planned = planDelivery(args.host, args.deliver ?? known.deliver, credentials.length);
+  const delivery = { ...planned, network: [...new Set([...planned.network, ...known.reaches])] };
+  const env = { ...known.env, ...given };
   checkVariableNames([...Object.keys(env), ...credentials]);
   refuseSecrets(
     name,
@@ -72,11 +84,12 @@ export async function addLocal(
     refuseRunner(name, [requested.command, ...requested.args], givenOptions(args));
   if (profileStamp(places, name) !== undefined) throw profileExistsError(places, name);
 
-  const notes: string[] = [];
+  const notes: string[] = [...known.notes];
+  const keepHome = args['keep-home'] || known.keepHome;
   const cwd = workingFolder(
     args.cwd,
     requested.kind === 'command' ? [requested.command, ...requested.args] : ['', ...requested.args],
-    args['keep-home'],
+    keepHome,
     notes,
     from,
   );
@@ -102,10 +115,11 @@ export async function addLocal(
     credentials,
     inArguments,
     ...delivery,
+    as: known.as,
     signing,
-    read: args.read.map(listedPath),
-    write: args.write.map(listedPath),
-    keepHome: args['keep-home'],
+    read: [...new Set([...args.read.map(listedPath), ...known.read])],
+    write: [...new Set([...args.write.map(listedPath), ...known.write])],
+    keepHome,
     allow,
     ask,
     deny,
@@ -131,6 +145,7 @@ export async function addLocal(
   const earlier = setHomeAside(places.state, name, clock.now());
   if (earlier !== undefined) notes.push(`the home of an earlier profile "${name}" was put aside: ${earlier}`);
   const { text } = parse(named);
+  makeFolders(known);
   const file = writeProfile(places, name, text);
 
   const launch = launchNotes(context);
@@ -152,12 +167,13 @@ export async function addLocal(
       tools,
       error: trial?.error,
     });
-    return;
+    return known.notes;
   }
   terminal.out(`wrote ${file}`);
-  for (const line of deliveryLines(delivery, credentials, inArguments, signing)) terminal.out(`  ${line}`);
+  for (const line of deliveryLines(delivery, credentials, inArguments, signing, known.as))
+    terminal.out(`  ${line}`);
   if (draft.write.length > 0) {
-    const folders = draft.write.map((path) => expandHome(path, homeFolder(process.env)));
+    const folders = draft.write.map((path) => expandHome(path, home));
     terminal.out(`  sandbox.write: ${await protectedLine(folders, [])}`);
   }
   for (const note of notes) terminal.out(`  ${note}`);
@@ -174,4 +190,5 @@ export async function addLocal(
   terminal.out("\nin the host's configuration:");
   for (const note of launch) terminal.out(`  ${note}`);
   terminal.text(JSON.stringify({ [name]: entry }, null, 2));
+  return known.notes;
 }

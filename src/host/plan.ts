@@ -2,7 +2,7 @@
 // and nothing that the host fills in is filled in here.
 import { withoutReferences } from '../profile/argument-credentials.ts';
 import { detectSecret } from '../profile/variable.ts';
-import { known } from './known.ts';
+import { knownHosts, knownServer } from './known.ts';
 import { planRemote } from './plan-remote.ts';
 import { type Left, left, type Origin, type Planned, profileName } from './planned.ts';
 import { takeSecrets } from './secret-removal.ts';
@@ -72,10 +72,7 @@ function planLocal(server: HostServer, origin: Origin): Planned | Left {
     ...taken.wanted.flatMap(({ reference, into }) => [reference.text, 'name' in into ? into.name : '']),
   ];
   if (open.some((text) => detectSecret(text) !== undefined)) return left(UNTAKEN);
-  const knows = Object.hasOwn(known, name ?? '') ? (known[name ?? ''] ?? {}) : {};
-  const isInArguments =
-    taken.credentials.some(({ from }) => from.where === 'argument') ||
-    taken.wanted.some(({ into }) => into.kind === 'argument');
+  const knows = knownServer(start !== 'command' && start.kind === 'uvx' ? 'pypi' : 'npm', name ?? '');
   return {
     kind: 'profile',
     name: profileName(server.name),
@@ -84,8 +81,10 @@ function planLocal(server: HostServer, origin: Origin): Planned | Left {
     env: taken.env,
     credentials: taken.credentials,
     wanted: taken.wanted,
-    // A secret in the arguments is the server's to hold.
-    hosts: isInArguments ? [] : (knows.hosts ?? []),
+    // A URL with a password cannot be sealed.
+    hosts: taken.credentials.some(({ value }) => /^[a-z][a-z0-9+.-]*:\/\//i.test(value))
+      ? []
+      : knownHosts(knows, taken.env),
     cwd: base,
     knows,
   };

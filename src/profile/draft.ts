@@ -34,6 +34,8 @@ export interface ProfileDraft extends PolicyDraft {
   readonly inArguments?: readonly string[] | undefined;
   /** Where sealed credentials may be used. */
   readonly hosts?: readonly string[] | undefined;
+  /** Where sealed credentials are carried: the key `as`. */
+  readonly as?: string | undefined;
   /** The key `sign` of sealed credentials, by variable. */
   readonly signing?: Readonly<Record<string, object>> | undefined;
   /** What the server may read, write and reach. If all of it is empty, the file has no `sandbox`. */
@@ -65,7 +67,14 @@ export function draftProfile(draft: ProfileDraft): string {
   // A new object for each credential: a shared one would be written as an anchor and an alias.
   const delivery = (name: string) => ({
     deliver: deliveryOf(name),
-    ...(deliver === 'sealed' ? { hosts: [...hosts], sign: draft.signing?.[name] } : {}),
+    ...(deliver === 'sealed'
+      ? {
+          hosts: [...hosts],
+          // What signs is not sent.
+          ...(draft.signing?.[name] === undefined ? { as: draft.as } : {}),
+          sign: draft.signing?.[name],
+        }
+      : {}),
   });
   const document = new Document({
     ...(draft.description === undefined ? {} : { description: draft.description }),

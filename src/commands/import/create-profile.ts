@@ -1,6 +1,7 @@
 // Makes a profile of a host's server: writes it as `warder add` does, stores its secrets, and starts it once. If anything
 // of that fails, nothing is left of it.
 import { WarderError } from '../../errors.ts';
+import { connectionHosts } from '../../host/connection.ts';
 import type { Planned, PlannedLocal } from '../../host/planned.ts';
 import { clock } from '../../os/clock.ts';
 import { loadProfile, profileStamp, removeProfile } from '../../profile/load.ts';
@@ -40,15 +41,16 @@ export async function createProfile(
   const quiet = quietly(context);
   const [, word] = plan.words.filter((one) => !one.startsWith('-'));
   if (plan.start !== 'command') progress(`installing ${word ?? 'its package'}`);
+  let notes: readonly string[];
   try {
-    await unlessInterrupted(signal, addLocal(quiet, argumentsOf(name, plan), from));
+    notes = await unlessInterrupted(signal, addLocal(quiet, argumentsOf(name, plan), from));
     throwIfInterrupted(signal);
     await storeSecrets(context, name, plan);
     progress('starting it in its sandbox');
     const { error, stderr } = await tryServer(trialEntry(context, name), TRIAL_TIMEOUT, undefined, signal);
     throwIfInterrupted(signal);
     if (error !== undefined) {
-      const said = stderr.trim().split('\n').at(-1)?.slice(0, 200);
+      const said = reasonIn(stderr);
       throw new WarderError('refused', `it does not start in its sandbox: ${error}`, {
         hint: `${said ? `it says: ${said}; ` : ''}add it by hand with "warder add", where its options can be given`,
       });
@@ -57,6 +59,19 @@ export async function createProfile(
     await takeBack(context, name);
     throw error;
   }
+  if (!context.json) for (const note of notes) context.terminal.out(`  ${note}`);
+}
+
+/** The line of a server's standard error that says most of why it ended: below an error Node prints the stack and its version. */
+function reasonIn(stderr: string): string | undefined {
+  const lines = stderr
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => /\w/.test(line) && !/^(?:at .+|Node\.js v[\d.]+|node:\S+:\d+)$/.test(line));
+  return (
+    lines.findLast((line) => /\b\w*(?:error|failed|fatal|missing|required|not found)\b/i.test(line)) ??
+    lines.at(-1)
+  )?.slice(0, 200);
 }
 
 /** A context in which `add` says nothing: what it prints is for somebody who adds one server. */
@@ -99,6 +114,8 @@ export async function takeBack(context: Context, name: string): Promise<void> {
 /** The options by which `warder add` makes this profile. */
 function argumentsOf(name: string, plan: PlannedLocal): AddArguments {
   const { start, words, env, credentials, hosts, cwd, knows } = plan;
+  // Of a database: the server needs the password, and to reach it.
+  const reached = credentials.flatMap(({ value }) => connectionHosts(value));
   const folders = knows.writes === true ? words.filter((word) => /^(?:~|\/)/.test(word)) : [];
   return {
     name,
@@ -115,13 +132,13 @@ function argumentsOf(name: string, plan: PlannedLocal): AddArguments {
     'insecure-loopback': false,
     description: undefined,
     credential: credentials.filter(({ from }) => from.where === 'variable').map(({ variable }) => variable),
-    host: [...hosts],
-    deliver: undefined,
+    host: [...hosts, ...reached],
+    deliver: hosts.length === 0 && reached.length > 0 ? 'env' : undefined,
     env: Object.entries(env).map(([variable, value]) => `${variable}=${value}`),
     cwd,
     read: [],
     write: folders,
-    'keep-home': knows.keepsHome === true,
+    'keep-home': false,
     allow: [],
     ask: [],
     deny: [],

@@ -96,7 +96,7 @@ function linesOf(plan: Planned): string[] {
       : [
           hosts.length > 0
             ? `sealed: the server never holds it, and it goes to ${hosts.join(', ')} alone`
-            : 'the server gets the value itself: which hosts it needs is not known ("warder edit" seals it later)',
+            : `the server gets the value itself: ${plan.knows.unsealable ?? 'which hosts it needs is not known ("warder edit" seals it later)'}`,
         ]),
   ];
 }

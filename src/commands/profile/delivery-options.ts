@@ -62,19 +62,31 @@ export function planDelivery(
   });
 }
 
+/** The places of `as`, as a person reads them. */
+const PLACES: Readonly<Record<string, string>> = {
+  bearer: 'in "Authorization: Bearer"',
+  basic: 'in "Authorization: Basic"',
+  header: 'in a header',
+  query: 'in the query of the URL',
+  path: 'in the path of the URL',
+  body: 'in the body',
+  any: 'anywhere in a request',
+};
+
 /** Describes a plan to the user. */
 export function deliveryLines(
   { deliver, hosts, network }: DeliveryPlan,
   credentials: readonly string[],
   inArguments: readonly string[],
   signing: Readonly<Record<string, AwsSigning>>,
+  as: string | undefined,
 ): string[] {
   const lines = credentials.map((variable) => {
     const sign = signing[variable];
     if (sign !== undefined)
       return `${variable} signs requests to AWS in the gate and is never sent: ${sign.service.join(' ')} in ${sign.region.join(' ')}, from the hosts; correct "sign" in the profile if AWS signs them by another name`;
     if (deliver === 'sealed') {
-      return `${variable} is sealed: the server gets a placeholder, and the secret goes to ${hosts.join(', ')} only, in a header ("as" in the profile says another place)`;
+      return `${variable} is sealed: the server gets a placeholder, and the secret goes to ${hosts.join(', ')} only, ${as === undefined ? 'in a header ("as" in the profile says another place)' : PLACES[as]}`;
     }
     if (inArguments.includes(variable)) return argumentWarning(variable);
     return `${variable} is delivered by "${deliver}": the server gets the value itself`;

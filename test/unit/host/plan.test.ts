@@ -59,7 +59,20 @@ test.each([
   expect(local(command, args)).toMatchObject({ kind: 'profile', start, words });
 });
 
-test('secrets of the arguments are named there, and the server holds them', () => {
+test('a secret of the arguments of a known server is sealed, in its place there', () => {
+  const plan = local('npx', [
+    '-y',
+    'figma-developer-mcp',
+    '--figma-api-key=figd_0123456789abcdefghij',
+    '--stdio',
+  ]);
+  expect(plan).toMatchObject({
+    words: ['npx', '-y', 'figma-developer-mcp', '--figma-api-key=${credential:FIGMA_API_KEY}', '--stdio'],
+    hosts: ['api.figma.com'],
+  });
+});
+
+test('secrets of the arguments are named there; the server holds them where one is a URL', () => {
   const plan = local(
     'cmd',
     [

@@ -12,6 +12,7 @@ import {
   isLineBreak,
   lengthOfUnit,
   mayBeInEscape,
+  mayHaveEscapes,
   NO_SYMBOL,
   readUnit,
   SYMBOL_OF,
@@ -32,6 +33,8 @@ export interface FoldedResult {
   incomplete: number;
 }
 
+/** Less data than this is not looked through for marks of escapes first. */
+const FEW_BYTES = 4096;
 /** Nothing is ever added to it. */
 const NONE: never[] = [];
 /**
@@ -119,7 +122,7 @@ export class FoldedSearch {
    * Finds the matches; in a `whole` text there is nothing after the data. `patient`: what may be a match counts as
    * incomplete also where it begins within a complete one, as a value that repeats itself does.
    */
-  scan(data: Uint8Array, whole: boolean, patient = false): FoldedResult {
+  scan(data: Buffer, whole: boolean, patient = false): FoldedResult {
     this.#patient = patient;
     const result = this.#result;
     result.matches = NONE;
@@ -129,6 +132,7 @@ export class FoldedSearch {
     const least = this.#least;
     const classes = this.#classes;
     const triples = this.#triples;
+    const hasEscapes = data.length < FEW_BYTES || mayHaveEscapes(data);
     // No match has the three bytes at `clear` in it. Those after it up to `seen` exclude nothing.
     let clear = -1;
     let seen = -1;
@@ -145,7 +149,7 @@ export class FoldedSearch {
       // As `#excludes` says of most data.
       if (
         all < NO_SYMBOL
-          ? triples[tripleOf(first, second, third)] === 0 && !mayBeInEscape(data, far)
+          ? triples[tripleOf(first, second, third)] === 0 && !(hasEscapes && mayBeInEscape(data, far))
           : (all & END) !== 0 || (all >= BLANK && followsWord(data, far, first, second, third))
       ) {
         clear = far;

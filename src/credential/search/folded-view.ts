@@ -77,10 +77,11 @@ export const SYMBOL_OF: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) 
   return lower >= 0x61 && lower <= 0x7a ? lower - 0x61 + 10 : NO_SYMBOL;
 });
 
+/** What an escape's letters and digits may follow. */
+const MARK_BYTES: readonly number[] = [...'\\%&#;='].map((mark) => mark.charCodeAt(0));
+
 /** By byte: an escape's letters and digits may follow it. */
-const MARKS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
-  '\\%&#;='.includes(String.fromCharCode(byte)) ? 1 : 0,
-);
+const MARKS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => (MARK_BYTES.includes(byte) ? 1 : 0));
 
 /** The symbols of a text that has no escapes. */
 export function foldText(text: string): Uint8Array {
@@ -108,6 +109,11 @@ export function lengthOfUnit(unit: number): number {
 
 export function codeOfUnit(unit: number): number {
   return unit & CODE_MASK;
+}
+
+/** Whether escapes may be anywhere in data: not in base64, such as that of an image. */
+export function mayHaveEscapes(data: Buffer): boolean {
+  return MARK_BYTES.some((mark) => data.includes(mark));
 }
 
 /** Whether a letter or digit may belong to an escape that begins before it. */

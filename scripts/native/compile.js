@@ -29,7 +29,9 @@ const BRANCHES = { x64: '-fcf-protection', arm64: '-mbranch-protection=standard'
 /** The C compilers of this machine, the first that is there is taken. */
 const COMPILERS = ['cc', 'gcc', 'clang'];
 
-/** The first compiler that is there; undefined if there is none. */
+/** The first compiler that is there; undefined if there is none.
+ *
+ * @returns {string | undefined} */
 export function findCompiler(names = COMPILERS) {
   return names.find((name) => {
     try {
@@ -60,6 +62,9 @@ export function protocolHeader() {
 /**
  * Compiles a program: all of src/native/, or the `files` that are named. `flags`: further ones, for instance of sanitizers,
  * in place of those of an optimized, static program. Writes it to `output`. Throws what the compiler says.
+ *
+ * @param {string} output
+ * @param {{ compiler: string | undefined, platform?: string, arch?: string, files?: string[], flags?: string[] }} options
  */
 export function compile(
   output,

@@ -1,12 +1,17 @@
 // The two launchers do the same, whatever comes from the daemon and the host: the same bytes to both, the same exit code.
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { compile, findCompiler } from '../../../scripts/native/compile.js';
 import { Frame } from '../../../src/wire/frame.ts';
 import { FakeDaemon } from '../../fixtures/fake-daemon.ts';
-import { hasNative, LAUNCHERS, type Launcher } from '../../fixtures/launchers.ts';
+import { hasNative } from '../../fixtures/launchers.ts';
 
-const RUNS = process.env.SLOW === undefined ? 60 : 3000;
+const RUNS = process.env.SLOW === undefined ? 36 : 3000;
+/** Memory and arithmetic are checked while it runs; what is wrong ends it, and is said on standard error. */
+const SANITIZED = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+let count = 0;
 /** How many cases run at once. */
 const AT_ONCE = 6;
 
@@ -170,8 +175,15 @@ const session: fc.Arbitrary<Case> = fc.record({
   bus: fc.option(fc.constantFrom('unix:path=/run/"x"', 'é\\', ''), { nil: undefined }),
 });
 
+/** A launcher as it is started here: `argv` for a profile. */
+type Started = (daemon: FakeDaemon, profile: string) => string[];
+
+const node: Started = (daemon, profile) => daemon.command('node', profile);
+const native: Started = (daemon, profile) => daemon.command('native', profile);
+
 /** Runs a case with a launcher: all that can be seen of it from outside. */
-async function observe(daemon: FakeDaemon, launcher: Launcher, name: string, wanted: Case): Promise<unknown> {
+async function observe(daemon: FakeDaemon, started: Started, wanted: Case): Promise<string> {
+  const name = `c${count++}`;
   let answered = false;
   let sent: unknown;
   daemon.serve(name, (connection) => {
@@ -191,7 +203,7 @@ async function observe(daemon: FakeDaemon, launcher: Launcher, name: string, wan
       connection.socket.end();
     })();
   });
-  const [command = '', ...args] = daemon.command(launcher, name);
+  const [command = '', ...args] = started(daemon, name);
   const env = { ...daemon.env, ...(wanted.bus !== undefined && { DBUS_SESSION_BUS_ADDRESS: wanted.bus }) };
   const child = spawn(command, args, { env, cwd: wanted.cwd, stdio: 'pipe' });
   const output: Buffer[] = [];
@@ -204,40 +216,51 @@ async function observe(daemon: FakeDaemon, launcher: Launcher, name: string, wan
   const [code, signal] = await new Promise<unknown[]>((resolve) =>
     child.on('close', (...how) => resolve(how)),
   );
-  return {
+  return JSON.stringify({
     code,
     signal,
     sent: JSON.stringify(sent ?? null).replaceAll(name, 'NAME'),
     output: Buffer.concat(output).toString('latin1'),
     errors: Buffer.concat(errors).toString('latin1'),
-  };
+  });
+}
+
+/** All launchers do the same, in each of these cases. */
+async function expectSame(daemon: FakeDaemon, launchers: readonly Started[], cases: readonly Case[]) {
+  const seen = await Promise.all(
+    cases.map(async (wanted) => Promise.all(launchers.map((started) => observe(daemon, started, wanted)))),
+  );
+  for (const [first, ...others] of seen) for (const other of others) expect(other).toBe(first);
 }
 
 test.skipIf(!hasNative)(
-  'W-NAT-6 whatever daemon and host send, the native launcher does what the one in Node does',
-  {
-    timeout: 600_000,
-  },
+  'W-NAT-6 whatever daemon and host send, the native launcher does what the one in Node does, and so does one that checks itself',
+  { timeout: 600_000 },
   async () => {
-    expect(LAUNCHERS).toContain('native');
     await using daemon = await new FakeDaemon().started();
-    let count = 0;
+    const sanitized = join(daemon.dir, 'sanitized');
+    compile(sanitized, { compiler: findCompiler(), flags: SANITIZED });
+    // The environment is overwritten, and nothing traces it: what is not given back at the end is not looked for.
+    daemon.env.ASAN_OPTIONS = 'detect_leaks=0';
+    const checked: Started = (home, profile) => home.command('native', profile, sanitized);
     await fc.assert(
       fc.asyncProperty(fc.array(session, { minLength: AT_ONCE, maxLength: AT_ONCE }), async (cases) => {
-        await Promise.all(
-          cases.map(async (wanted) => {
-            const name = `c${count++}`;
-            const [node, native] = await Promise.all([
-              observe(daemon, 'node', `${name}-node`, wanted),
-              observe(daemon, 'native', `${name}-native`, wanted),
-            ]);
-            expect(JSON.stringify(native).replaceAll('-native', '')).toBe(
-              JSON.stringify(node).replaceAll('-node', ''),
-            );
-          }),
-        );
+        await expectSame(daemon, [node, native, checked], cases);
       }),
       { numRuns: Math.ceil(RUNS / AT_ONCE), ...(process.env.SLOW === undefined && { seed: 1 }) },
     );
   },
 );
+
+test.skipIf(!hasNative)('W-NAT-6 valgrind finds nothing in the program', { timeout: 300_000 }, async () => {
+  await using daemon = await new FakeDaemon().started();
+  daemon.env.PATH = '/usr/bin:/bin';
+  // Not static: valgrind does not know the functions of libc otherwise.
+  const traced = join(daemon.dir, 'traced');
+  compile(traced, { compiler: findCompiler(), flags: ['-O1', '-g'] });
+  const valgrind: Started = (home, profile) => [
+    ...['/usr/bin/valgrind', '-q', '--error-exitcode=99'],
+    ...home.command('native', profile, traced),
+  ];
+  await expectSame(daemon, [node, valgrind], fc.sample(session, { numRuns: 5, seed: 3 }));
+});

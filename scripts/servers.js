@@ -100,6 +100,7 @@ const SERVERS = [
   {
     name: 'filesystem',
     line: `npx -y @modelcontextprotocol/server-filesystem ${notes}`,
+    options: ['--read', notes],
     call: ['list_directory', { path: notes }, /today\.md/],
   },
   {
@@ -120,6 +121,7 @@ const SERVERS = [
   {
     name: 'obsidian',
     line: `npx -y @bitbonsai/mcpvault ${notes}`,
+    options: ['--read', notes],
     call: ['read_note', { path: 'today.md' }, /buy milk/],
   },
   { name: 'desktop-commander', line: 'npx -y @wonderwhy-er/desktop-commander' },

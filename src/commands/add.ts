@@ -12,6 +12,7 @@ import { awsSigning } from './add/aws-signing.ts';
 import { knownAccess, knowsOf, makeFolders, proposeKnown } from './add/known-server.ts';
 import { offeredArguments } from './add/offered-server.ts';
 import { type AddArguments, addOptions, givenOptions } from './add/options.ts';
+import { pathChoice } from './add/path-questions.ts';
 import { listedPath, resolveCommand, workingFolder } from './add/paths.ts';
 import { addRemote } from './add/remote.ts';
 import { lockPackage, requestedServer } from './add/requested-server.ts';
@@ -23,7 +24,7 @@ import { openPackageStore, skipsOthers } from './package/package-store.ts';
 import { offerTools } from './policy/offer.ts';
 import { deliveryLines, planDelivery } from './profile/delivery-options.ts';
 import { hostEntry } from './profile/host-entry.ts';
-import { namedPaths, pathsToRead } from './profile/named-paths.ts';
+import { type ListedPaths, listPaths, namedPaths } from './profile/named-paths.ts';
 import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/option-checks.ts';
 import { protectedLine } from './profile/planted.ts';
 import { previewServer } from './profile/preview.ts';
@@ -126,25 +127,22 @@ export async function addLocal(
     schema: schemaPath(),
   };
   // An invalid profile is not written.
-  const parse = (more: readonly string[]) => {
-    const text = draftProfile({ ...draft, read: [...draft.read, ...more] });
-    return { text, profile: parseProfile(text, profilePath(places, name), name) };
+  const parse = (more: ListedPaths) => {
+    const read = [...draft.read, ...more.read];
+    const write = [...draft.write, ...more.write];
+    const text = draftProfile({ ...draft, read, write });
+    return { text, write, profile: parseProfile(text, profilePath(places, name), name) };
   };
   const store = openPackageStore(context);
-  const named = pathsToRead(
+  const named = await listPaths(
     namedPaths(requested.args, cwd),
-    (read) => previewServer(parse(read).profile, places, store).sandbox,
-    (path, { message, hint }) => notes.push(`${path} stays out of its sandbox: ${message} (${hint ?? ''})`),
+    (more) => previewServer(parse(more).profile, places, store).sandbox,
+    pathChoice(context, args, notes),
   );
-  for (const path of named) {
-    notes.push(
-      `sandbox.read: ${path}, because the arguments name it; if the server changes it, list its folder under "write"`,
-    );
-  }
   // Of a profile whose file was removed by hand. It may be another server's.
   const earlier = setHomeAside(places.state, name, clock.now());
   if (earlier !== undefined) notes.push(`the home of an earlier profile "${name}" was put aside: ${earlier}`);
-  const { text } = parse(named);
+  const { text, write } = parse(named);
   makeFolders(known);
   const file = writeProfile(places, name, text);
 
@@ -172,8 +170,8 @@ export async function addLocal(
   terminal.out(`wrote ${file}`);
   for (const line of deliveryLines(delivery, credentials, inArguments, signing, known.as))
     terminal.out(`  ${line}`);
-  if (draft.write.length > 0) {
-    const folders = draft.write.map((path) => expandHome(path, home));
+  if (write.length > 0) {
+    const folders = write.map((path) => expandHome(path, home));
     terminal.out(`  sandbox.write: ${await protectedLine(folders, [])}`);
   }
   for (const note of notes) terminal.out(`  ${note}`);

@@ -143,6 +143,7 @@ function argumentsOf(name: string, plan: PlannedLocal): AddArguments {
     ask: [],
     deny: [],
     test: false,
+    'reads-named': true,
     package: undefined,
     bin: undefined,
     'from-npx': start === 'npx' ? words.map(quoteWord).join(' ') : undefined,

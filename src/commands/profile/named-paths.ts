@@ -1,4 +1,5 @@
-// Files and folders that a server's arguments name. The server should find them in its sandbox, so `add` lists them, to be read.
+// Files and folders that a server's arguments name, and what the server may do with them: `add` asks, and says what it could
+// not ask.
 import { statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { WarderError } from '../../errors.ts';
@@ -19,29 +20,46 @@ export function namedPaths(args: readonly string[], cwd: string | undefined): st
   return [...new Set(found)];
 }
 
+/** What a server may do with a path. */
+export type PathUse = 'read' | 'write' | 'nothing';
+
+/** Paths for the lists of a sandbox. */
+export interface ListedPaths {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+}
+
 /**
- * Those of the paths that the sandbox does not have yet and may have. `preview` previews the server with more paths to
- * read; `refused` is told of a path that no sandbox may contain.
+ * Lists those of the paths that the sandbox does not have yet. `preview` previews the server with more paths; `choose` says
+ * what the server may do with one, and is told why the last answer cannot be: no sandbox may contain it.
  */
-export function pathsToRead(
+export async function listPaths(
   paths: readonly string[],
-  preview: (read: readonly string[]) => ServerPreview['sandbox'],
-  refused: (path: string, why: WarderError) => void,
-): string[] {
-  const chosen: string[] = [];
+  preview: (more: ListedPaths) => ServerPreview['sandbox'],
+  choose: (path: string, refused: WarderError | undefined) => Promise<PathUse> | PathUse,
+): Promise<ListedPaths> {
+  let listed: ListedPaths = { read: [], write: [] };
   for (const path of paths) {
-    const before = preview(chosen);
+    const before = preview(listed);
     // Without a sandbox there is nothing to list; a start that is refused anyway has its own message.
-    if (before === undefined || before instanceof WarderError) return [];
+    if (before === undefined || before instanceof WarderError) return { read: [], write: [] };
     const there = [...before.read, ...before.write].some(
       (each) => path === each || path.startsWith(`${each}/`),
     );
     if (there) continue;
-    const after = preview([...chosen, path]);
-    if (after instanceof WarderError) refused(path, after);
-    else chosen.push(path);
+    let refused: WarderError | undefined;
+    for (;;) {
+      const use = await choose(path, refused);
+      if (use === 'nothing') break;
+      const more = { ...listed, [use]: [...listed[use], path] };
+      const after = preview(more);
+      refused = after instanceof WarderError ? after : undefined;
+      if (refused !== undefined) continue;
+      listed = more;
+      break;
+    }
   }
-  return chosen;
+  return listed;
 }
 
 function isFileOrFolder(path: string): boolean {

@@ -13,6 +13,9 @@ import { answeredOptions } from './bundle-answers.ts';
 import type { AddArguments } from './options.ts';
 import { commandLine, plainDescription, say } from './shown-words.ts';
 
+/** Bytes of a bundle that is not read at once. */
+const LARGE = 4 * 2 ** 20;
+
 /** A bundle as options of `add`, and what a person reads of it before. */
 export interface OfferedBundle {
   readonly args: AddArguments;
@@ -28,6 +31,8 @@ export async function offeredBundle(
   args: AddArguments,
   { title, bytes, show }: { title: string; bytes: Buffer; show: (line: string) => void },
 ): Promise<OfferedBundle> {
+  // Its directory alone takes a moment.
+  if (bytes.length > LARGE && !context.json) context.terminal.err(`warder: reading ${title}`);
   const bundle = await openBundle(bytes, title);
   try {
     return await offer(context, args, bundle, show);

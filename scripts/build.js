@@ -30,6 +30,8 @@ const modules = {
   ...shared,
   format: 'esm',
   splitting: true,
+  // The CommonJS of one package cannot be bundled: it gets its loader as an argument.
+  mainFields: ['module', 'main'],
   // Two packages contain compiled code. The exports of the third, which is CommonJS and loaded on demand, are not found
   // by name in a bundle.
   external: ['koffi', '@napi-rs/keyring', 'dbus-native'],
@@ -93,8 +95,6 @@ const built = await Promise.all([
     ...modules,
     entryPoints: ['src/cli.ts'],
     chunkNames: 'cli_[hash]',
-    // The CommonJS of one package cannot be bundled: it gets its loader as an argument.
-    mainFields: ['module', 'main'],
     plugins: [widthOnDemand, yargsInPlace],
   }),
 ]);

@@ -19,6 +19,7 @@ const DONE = {
   whole: 'is byte for byte what it was',
   servers: 'has the servers as they were; what the host has changed in it since stays',
   removed: 'was made by Warder, and is removed',
+  nothing: 'is as it was: there was nothing to do',
 } as const;
 
 export function undoCommand(context: Context): CommandModule<object, UndoArguments> {

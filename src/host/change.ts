@@ -1,23 +1,24 @@
 // Changes a host's file: takes its lock, reads it, edits and proves, has the undo data kept, and only then writes.
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { dirname, join } from 'node:path';
 import { WarderError } from '../errors.ts';
-import { lockFile } from '../os/flock.ts';
 import type { ControlClient, Params } from '../wire/control.ts';
-import { type Document, editDocument, readDocument, type ServerEdit } from './document.ts';
+import {
+  type Document,
+  editDocument,
+  isSame,
+  type Piece,
+  readDocument,
+  type ServerEdit,
+} from './document.ts';
 import { digestOf, type HostText, readHostFile, writeHostFile } from './file.ts';
 import type { FoundFile } from './find.ts';
-import type { Host } from './table.ts';
-import { TextProblem } from './text/edit.ts';
+import { holdingHostFile } from './guard.ts';
+import { TextProblem, type Value } from './text/edit.ts';
 
 /** Names the changes of one command. */
 export function newGroup(): string {
   return randomBytes(8).toString('hex');
 }
-
-/** Milliseconds to wait for a host's lock. */
-const LOCK_PATIENCE = 5000;
 
 /** A host's file, read. */
 export interface OpenFile {
@@ -47,53 +48,66 @@ export interface FileChange {
  */
 export async function changeHostFile(
   found: FoundFile,
+  change: FileChange,
+  control: ControlClient,
+): Promise<{ readonly id: string; readonly file: string } | undefined> {
+  return holdingHostFile(found.host, found.path, () => changeHeldFile(found, change, control));
+}
+
+async function changeHeldFile(
+  found: FoundFile,
   { what, servers, group, edits }: FileChange,
   control: ControlClient,
 ): Promise<{ readonly id: string; readonly file: string } | undefined> {
-  const { host, path, id } = found;
-  refuseRunning(host);
-  using _lock =
-    host.lock === undefined ? undefined : await lockFile(join(dirname(path), host.lock), LOCK_PATIENCE);
+  const { path, id } = found;
   const { text, document } = openHostFile(found);
   const edited = inWords(path, () => editDocument(document, edits(document)));
   if (edited.splices.length === 0) return undefined;
   const kept = await control.request('host.keep', {
     host: id,
+    path,
     file: text.file,
+    format: document.format,
     servers: [...servers],
     what,
     group,
     before: text.text === undefined ? null : digestOf(text.text),
     after: digestOf(edited.document.text),
     splices: edited.splices.map((splice) => ({ ...splice })),
-    pieces: edited.pieces.map(({ before = null, after = null }) => ({ before, after })),
+    pieces: edited.pieces.map(keptPiece),
   });
   try {
     writeHostFile(text, edited.document.text);
   } catch (error) {
-    await control.request('host.forget', kept);
+    try {
+      await control.request('host.forget', kept);
+    } catch {
+      // It stays in the list, and undoing it finds that nothing is to be done.
+    }
     throw error;
   }
   return { id: kept.id, file: text.file };
 }
 
-/** Throws `refused` while a host runs that writes its file from what it has in memory. */
-function refuseRunning({ title, running = [] }: Host): void {
-  if (running.length === 0) return;
-  let names: string;
+function keptPiece({ path, before, after, was, is }: Piece): Params<'host.keep'>['pieces'][number] {
+  const [old, now] = [asJson(was), asJson(is)];
+  return {
+    before: before ?? null,
+    after: after ?? null,
+    path: [...path],
+    ...(old !== undefined && now !== undefined && { was: old, is: now }),
+  };
+}
+
+/** A value as JSON, null for none; undefined for one that JSON cannot hold, as a date of TOML. */
+function asJson(value: Value): string | null | undefined {
+  if (value === undefined) return null;
   try {
-    names = execFileSync('/bin/ps', ['-A', '-o', 'comm='], { encoding: 'utf8', timeout: 5000 });
-  } catch (cause) {
-    throw new WarderError('refused', `cannot see whether ${title} runs, and it would write over its file`, {
-      hint: 'the program "ps" is needed',
-      cause,
-    });
+    const text = JSON.stringify(value);
+    return isSame(JSON.parse(text), value) ? text : undefined;
+  } catch {
+    return undefined;
   }
-  const found = names.split('\n').some((line) => running.includes(line.trim().split('/').at(-1) ?? ''));
-  if (!found) return;
-  throw new WarderError('refused', `${title} runs, and would write over its file`, {
-    hint: `quit ${title}, and try again`,
-  });
 }
 
 function inWords<T>(path: string, work: () => T): T {

@@ -37,7 +37,12 @@ export interface Document {
 /** Reads a text. Throws `TextProblem`. */
 export function readDocument(text: string, format: FormatName): Document {
   const bare = withoutMark(text);
-  return { format, text, ...FORMATS[format].read(bare) };
+  try {
+    return { format, text, ...FORMATS[format].read(bare) };
+  } catch (error) {
+    if (error instanceof RangeError) throw new TextProblem('is nested too deeply');
+    throw error;
+  }
 }
 
 /** A text with one entry in it, as the format has it: for a person to copy. */
@@ -53,10 +58,15 @@ export interface ServerEdit {
   readonly changes: readonly Change[];
 }
 
-/** The text of a server's entry, with its key, before and after; undefined where there is none. */
+/** A server's entry before and after; undefined where there is none. */
 export interface Piece {
+  readonly path: Path;
+  /** Its text, with its key. */
   readonly before: string | undefined;
   readonly after: string | undefined;
+  /** What it says. */
+  readonly was: Value;
+  readonly is: Value;
 }
 
 /** A document after edits, and how to make it of the one before. */
@@ -78,16 +88,36 @@ export function editDocument(document: Document, edits: readonly ServerEdit[]): 
   for (const edit of edits) {
     const edited = editServer(current, edit);
     splices.push(...edited.splices);
-    pieces.push({ before: pieceOf(current, edit.path), after: pieceOf(edited.document, edit.path) });
+    const isGone = edit.changes.some(({ path, value }) => path.length === 0 && value === undefined);
+    pieces.push({
+      path: edit.path,
+      before: pieceOf(current, edit.path),
+      was: valueAt(current.value, edit.path),
+      // In a list the next one takes the place of one that was removed.
+      after: isGone ? undefined : pieceOf(edited.document, edit.path),
+      is: isGone ? undefined : valueAt(edited.document.value, edit.path),
+    });
     current = edited.document;
   }
   return { document: current, splices, pieces };
 }
 
-function pieceOf({ text, format }: Document, path: Path): string | undefined {
+function pieceOf(document: Document, path: Path): string | undefined {
+  const span = spanAt(document, path);
+  return span && document.text.slice(...span);
+}
+
+/** Where the text of an entry is, with its key; undefined if nobody can say. */
+export function spanAt({ text, format }: Document, path: Path): readonly [number, number] | undefined {
   const bare = withoutMark(text);
   const span = bare.trim() === '' ? undefined : FORMATS[format].span(bare, path);
-  return span && bare.slice(...span);
+  const mark = text.length - bare.length;
+  return span && [span[0] + mark, span[1] + mark];
+}
+
+/** Whether two documents say the same but for one entry. */
+export function differsOnlyAt(one: Document, other: Document, path: Path): boolean {
+  return isEqual(normal(without(one.value, path)), normal(without(other.value, path)));
 }
 
 function editServer(document: Document, { path, changes }: ServerEdit): Omit<Edited, 'pieces'> {
@@ -144,6 +174,17 @@ function outermost(value: Value, path: Path, change: Change): Change {
   if (missing === undefined || missing === path.length - 1) return { path: whole, value: change.value };
   const outer = path.slice(0, missing + 1);
   return { path: outer, value: valueAt(nested(whole, change.value), outer) };
+}
+
+/** Whether two values say the same: the order of members, and of which program an object is, do not count. */
+export function isSame(one: Value, other: Value): boolean {
+  return isDeepStrictEqual(ownForm(one), ownForm(other));
+}
+
+function ownForm(value: Value): Value {
+  if (Array.isArray(value)) return value.map(ownForm);
+  if (!isTable(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, ownForm(one)]));
 }
 
 function unsafe(what: string): TextProblem {

@@ -11,6 +11,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
@@ -36,30 +37,38 @@ export interface HostText {
 
 /** Reads a file. Throws `refused` for one that others can change or that is no text, `cannot-write` where it cannot be read. */
 export function readHostFile(path: string): HostText {
-  const file = targetOf(path);
-  const stats = statSync(file, { throwIfNoEntry: false });
-  if (stats === undefined) return { path, file, text: undefined };
-  if (!stats.isFile()) throw refusal(path, 'is not a file', 'move it away');
-  const exposed = exposedPart(path);
-  if (exposed !== undefined) throw refusal(path, `can be changed by others: ${exposed.what}`, exposed.hint);
-  if (stats.size > MAX_BYTES) throw refusal(path, 'is too long', 'look at what is in it');
   try {
+    const file = targetOf(path);
+    const stats = statSync(file, { throwIfNoEntry: false });
+    if (stats === undefined) return { path, file, text: undefined };
+    if (!stats.isFile()) throw refusal(path, 'is not a file', 'move it away');
+    const exposed = exposedPart(path);
+    if (exposed !== undefined) throw refusal(path, `can be changed by others: ${exposed.what}`, exposed.hint);
+    if (stats.size > MAX_BYTES) throw refusal(path, 'is too long', 'look at what is in it');
     return { path, file, text: decode(readFileSync(file)) };
   } catch (cause) {
+    if (cause instanceof WarderError) throw cause;
     if (cause instanceof TextProblem) throw refusal(path, cause.message, 'repair it in an editor');
-    throw new WarderError('cannot-write', `cannot read ${path}`, { cause });
+    throw new WarderError('cannot-write', `cannot read ${path}`, { cause, hint: systemReason(cause) });
   }
 }
 
 /**
- * Replaces a file's text, or creates it, 0600, with its folder, 0700. `before` is what was read; throws `refused` if there is another now. A reader
- * sees the old file or the new one.
+ * Replaces a file's text, or creates it, 0600, with its folder, 0700. `before` is what was read; throws `refused` if there is
+ * another now, or if the file has a second name, which would keep the old text. A reader sees the old file or the new one;
+ * if this throws it is the old one.
  */
 export function writeHostFile({ path, file, text: before }: HostText, text: string): void {
-  const temporary = join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = join(dirname(file), temporaryName(file));
   try {
     if (before === undefined) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     const stats = statSync(file, { throwIfNoEntry: false });
+    if (stats !== undefined && stats.nlink > 1)
+      throw refusal(
+        path,
+        'has a second name, a hard link, which would keep the old text',
+        'remove one of the two',
+      );
     const handle = openSync(temporary, 'wx', 0o600);
     try {
       writeFileSync(handle, text);
@@ -83,15 +92,55 @@ export function writeHostFile({ path, file, text: before }: HostText, text: stri
     if (cause instanceof WarderError) throw cause;
     const { code } = Object(cause) as { code?: unknown };
     if (code === 'EEXIST' && before === undefined) throw changed(path);
-    throw new WarderError('cannot-write', `cannot write ${path}`, { cause });
+    if (code === 'ENOENT' && before !== undefined) throw changed(path);
+    throw new WarderError('cannot-write', `cannot write ${path}`, { cause, hint: systemReason(cause) });
   } finally {
     rmSync(temporary, { force: true });
   }
-  const folder = openSync(dirname(file), 'r');
+  syncFolder(dirname(file));
+}
+
+/** Where the system can: the file is written already. */
+function syncFolder(path: string): void {
   try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
+    const folder = openSync(path, 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  } catch {
+    // A folder that cannot be read, or a system that does not sync folders.
+  }
+}
+
+/** The name of a file that a write is made in: with the process, so that one that was killed is known by it. */
+function temporaryName(file: string): string {
+  return `.${basename(file)}.warder-${process.pid}-${randomBytes(6).toString('hex')}.tmp`;
+}
+
+/** Removes what killed processes have left beside a file: it may hold secrets. */
+export function removeLeftovers(path: string): void {
+  try {
+    const file = targetOf(path);
+    const head = `.${basename(file)}.warder-`;
+    for (const name of readdirSync(dirname(file))) {
+      const pid = name.startsWith(head)
+        ? /^(\d+)-[0-9a-f]{12}\.tmp$/.exec(name.slice(head.length))?.[1]
+        : undefined;
+      if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(dirname(file), name), { force: true });
+    }
+  } catch {
+    // There is no such folder, or it cannot be read: whoever reads the file says so.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 
@@ -111,9 +160,14 @@ function targetOf(path: string): string {
     const folder = realPath(dirname(path));
     return folder === undefined ? path : join(folder, basename(path));
   }
-  const file = realPath(path);
-  if (file !== undefined) return file;
-  const target = stats.isSymbolicLink() ? resolve(dirname(path), readlinkSync(path)) : path;
+  try {
+    return realpathSync(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ELOOP') throw refusal(path, 'is a link in a circle', 'remove the link');
+    if (code !== 'ENOENT' || !stats.isSymbolicLink()) throw cause;
+  }
+  const target = resolve(dirname(path), readlinkSync(path));
   throw refusal(path, `is a link to ${target}, which is not there`, 'remove the link, or create the file');
 }
 
@@ -123,6 +177,11 @@ function realPath(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What the system says: `EACCES: permission denied`. */
+function systemReason(cause: unknown): string {
+  return cause instanceof Error ? (cause.message.split(',')[0] ?? '') : String(cause);
 }
 
 function changed(path: string): WarderError {

@@ -5,8 +5,11 @@ import { rmSync } from 'node:fs';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Handlers, Params, Result } from '../wire/control.ts';
-import { digestOf, type HostText, readHostFile, writeHostFile } from './file.ts';
+import { digestOf, readHostFile, writeHostFile } from './file.ts';
+import { holdingHostFile } from './guard.ts';
+import { hosts } from './table.ts';
 import { applySplices, inverse } from './text/edit.ts';
+import { Unrestorable } from './unrestorable.ts';
 
 /** Where undo data is kept: the blobs of a credential store. */
 interface Blobs {
@@ -43,14 +46,15 @@ export function hostHandlers({ blobs, clock }: HostHandlersParts): Pick<Handlers
     return bytes === undefined ? [] : JSON.parse(bytes.toString());
   }
 
+  // Blobs cannot be listed: there is never one that the index does not name, whenever the daemon is killed.
   async function storeIndex(edits: readonly Listed[]): Promise<void> {
     for (const { id } of edits.slice(MAX_EDITS)) await blobs().remove(blobName(id));
     await blobs().set(INDEX, Buffer.from(JSON.stringify(edits.slice(0, MAX_EDITS))));
   }
 
   async function forget(id: string): Promise<void> {
-    await storeIndex((await index()).filter((edit) => edit.id !== id));
     await blobs().remove(blobName(id));
+    await storeIndex((await index()).filter((edit) => edit.id !== id));
   }
 
   return {
@@ -58,9 +62,14 @@ export function hostHandlers({ blobs, clock }: HostHandlersParts): Pick<Handlers
       inTurn(async () => {
         const id = randomBytes(8).toString('hex');
         const { host, file, servers, what, group } = edit;
-        await blobs().set(blobName(id), Buffer.from(JSON.stringify(edit)));
         const time = new Date(clock.now()).toISOString();
         await storeIndex([{ id, time, host, file, servers, what, group }, ...(await index())]);
+        try {
+          await blobs().set(blobName(id), Buffer.from(JSON.stringify(edit)));
+        } catch (error) {
+          await storeIndex((await index()).filter((one) => one.id !== id));
+          throw error;
+        }
         return { id };
       }),
     'host.forget': ({ id }) =>
@@ -71,14 +80,16 @@ export function hostHandlers({ blobs, clock }: HostHandlersParts): Pick<Handlers
     'host.edits': () => inTurn(async () => ({ edits: await index() })),
     'host.undo': ({ id }) =>
       inTurn(async () => {
-        const bytes = await blobs().get(blobName(id));
-        if (bytes === undefined) {
+        const listed = (await index()).find((edit) => edit.id === id);
+        if (listed === undefined) {
           throw new WarderError('refused', `there is no edit ${id} to undo`, {
             hint: 'see "warder undo --list"',
           });
         }
-        const how = undo(JSON.parse(bytes.toString()));
-        const { file } = JSON.parse(bytes.toString()) as Edit;
+        const { file } = listed;
+        const bytes = await blobs().get(blobName(id));
+        // A daemon that was killed while it kept or forgot an edit: the file was not written yet, or is undone.
+        const how = bytes === undefined ? 'nothing' : await undo(JSON.parse(bytes.toString()));
         await forget(id);
         return { file, how };
       }),
@@ -90,14 +101,21 @@ function blobName(id: string): string {
 }
 
 /** Puts a file back. Throws `refused` where that cannot be done without touching what another program has written. */
-function undo(edit: Edit): Result<'host.undo'>['how'] {
+async function undo(edit: Edit): Promise<Result<'host.undo'>['how']> {
+  return holdingHostFile(hosts[edit.host], edit.path ?? edit.file, () => undoHeld(edit));
+}
+
+async function undoHeld(edit: Edit): Promise<Result<'host.undo'>['how']> {
   const now = readHostFile(edit.file);
+  const digest = now.text === undefined ? null : digestOf(now.text);
+  // It was never written, because the command was killed; or somebody has undone it.
+  if (digest === edit.before) return 'nothing';
   if (now.text === undefined) {
     throw new WarderError('refused', `${edit.file} is gone`, {
       hint: 'start the host once, so that it makes its file again; or "warder undo --forget"',
     });
   }
-  if (digestOf(now.text) === edit.after) {
+  if (digest === edit.after) {
     if (edit.before === null) {
       rmSync(now.file);
       return 'removed';
@@ -108,29 +126,19 @@ function undo(edit: Edit): Result<'host.undo'>['how'] {
       return 'whole';
     }
   }
-  writeHostFile(now, restored(edit, now));
+  const text = await restored(edit, now.text);
+  if (text === now.text) return 'nothing';
+  writeHostFile(now, text);
   return 'servers';
 }
 
-/** The text with the entries as they were, where each stands exactly once as it was written. */
-function restored({ file, pieces, servers }: Edit, { text = '' }: HostText): string {
-  let current = text;
-  for (const [number, { before, after }] of pieces.entries()) {
-    const name = servers[number] ?? '';
-    const parts = after === null || after === '' ? [] : current.split(after);
-    if (before === null || parts.length !== 2) {
-      const what =
-        before === null
-          ? 'was added, and the file has been changed since'
-          : 'is not there any more as Warder wrote it';
-      throw new WarderError('refused', `cannot undo in ${file}: "${name}" ${what}`, {
-        hint:
-          before === null
-            ? 'take it out with "warder disconnect"'
-            : 'a host or a person has changed it; restore it by hand, then "warder undo --forget"',
-      });
-    }
-    current = parts.join(before);
+async function restored({ file, format, pieces, servers }: Edit, text: string): Promise<string> {
+  // Loaded on demand: a daemon reads no JSON, YAML or TOML of hosts otherwise.
+  const { restoreServers } = await import('./restore.ts');
+  try {
+    return restoreServers(text, format, pieces, servers);
+  } catch (error) {
+    if (!(error instanceof Unrestorable)) throw error;
+    throw new WarderError('refused', `cannot undo in ${file}: ${error.message}`, { hint: error.hint });
   }
-  return current;
 }

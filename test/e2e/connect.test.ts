@@ -154,13 +154,19 @@ test('a host that has changed its file since keeps that; what cannot be put back
   expect(readFileSync(file, 'utf8')).toBe(text.replace('{\n', '{\n  "theme": "dark",\n'));
 
   await home.done(['connect', 'everything', '--host', 'cursor', '--no-check']);
-  writeFileSync(file, readFileSync(file, 'utf8').replace('dark', 'light'));
+  const added = readFileSync(file, 'utf8').replace('dark', 'light');
+  writeFileSync(file, added.replace('"everything"]', '"another"]').replace('"everything"\n', '"another"\n'));
   const changed = readFileSync(file, 'utf8');
   expect(await home.warder(['undo', '--yes'])).toMatchObject({
     code: 77,
-    stderr: expect.stringContaining('warder disconnect'),
+    stderr: expect.stringContaining('"everything" is not there any more as Warder wrote it'),
   });
   expect(readFileSync(file, 'utf8')).toBe(changed);
+  writeFileSync(file, added);
+  expect(await home.facts('undo', '--yes')).toMatchObject([{ how: 'servers' }]);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ ...JSON.parse(text), theme: 'light' });
+
+  await home.done(['connect', 'everything', '--host', 'cursor', '--no-check']);
   writeFileSync(file, text);
   const shown = await home.facts('hosts');
   expect(shown[0].dropped).toEqual(['everything']);

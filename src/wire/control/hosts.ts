@@ -27,6 +27,9 @@ export const hostVerbs = {
   /** Keeps what undoes an edit. Sent before the file is written. */
   'host.keep': {
     params: hostEdit.extend({
+      /** As the host has it, through its links: its lock is beside. */
+      path: path.optional(),
+      format: z.enum(['json', 'yaml', 'toml']).optional(),
       /** Of the whole file; `before` is null if there was none. */
       before: digest.nullable(),
       after: digest,
@@ -40,8 +43,24 @@ export const hostVerbs = {
           }),
         )
         .max(10_000),
-      /** The text of each entry, before and after. */
-      pieces: z.array(z.strictObject({ before: piece, after: piece })).max(1000),
+      /**
+       * The text of each entry, before and after; where it is; and what it said and says, as JSON, null for none. `path` is
+       * that of the time of its edit, after those before it.
+       */
+      pieces: z
+        .array(
+          z.strictObject({
+            before: piece,
+            after: piece,
+            path: z
+              .array(z.union([z.string().max(4096), z.number().int().min(0)]))
+              .max(16)
+              .optional(),
+            was: piece.optional(),
+            is: piece.optional(),
+          }),
+        )
+        .max(1000),
     }),
     result: z.object({ id: editId }),
   },
@@ -54,10 +73,11 @@ export const hostVerbs = {
   },
   /**
    * Undoes an edit: `whole`, the file is byte for byte what it was; `servers`, another program has changed the file since,
-   * and only the entries are what they were; `removed`, the file did not exist and is no more.
+   * and only the entries are what they were; `removed`, the file did not exist and is no more; `nothing`, the file is as it
+   * was before the edit already.
    */
   'host.undo': {
     params: z.strictObject({ id: editId }),
-    result: z.object({ file: path, how: z.enum(['whole', 'servers', 'removed']) }),
+    result: z.object({ file: path, how: z.enum(['whole', 'servers', 'removed', 'nothing']) }),
   },
 } as const satisfies Record<string, { params: z.ZodType; result: z.ZodType }>;

@@ -30,10 +30,13 @@ type MapPair = Pair<Node, Node | null>;
 export const yaml: Format = {
   read(text) {
     const document = parse(text);
-    return {
-      value: document.contents === null ? undefined : document.toJS({ maxAliasCount: 100 }),
-      twice: [],
-    };
+    if (document.contents === null) return { value: undefined, twice: [] };
+    try {
+      return { value: document.toJS({ maxAliasCount: 100 }), twice: [] };
+    } catch (error) {
+      if (!(error instanceof ReferenceError)) throw error;
+      throw new TextProblem('has an alias that stands for nothing, or for more than a file may');
+    }
   },
 
   change(text, { path, value }) {

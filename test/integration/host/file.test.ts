@@ -1,8 +1,9 @@
 // The file of a host: what is read, and how it is replaced.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -118,6 +119,44 @@ test('W-HOST-22 killed at any moment, the file is the old or the new one', async
     for (const name of readdirSync(dir)) if (name !== 'mcp.json') rmSync(join(dir, name));
   }
   expect(seen.size).toBeGreaterThan(0);
+});
+
+test('W-HOST-22 a second name of a file is not left with the old text', () => {
+  writeFileSync(file, '{}');
+  linkSync(file, join(dir, 'second'));
+  expect(() => writeHostFile(readHostFile(file), '{"a": 1}')).toThrow(/has a second name, a hard link/);
+  expect(readFileSync(file, 'utf8')).toBe('{}');
+  expect(readdirSync(dir).sort()).toEqual(['mcp.json', 'second']);
+});
+
+test('W-HOST-22 chains of links are followed, circles and what another user owns are refused', () => {
+  writeFileSync(join(dir, 'real'), '{}');
+  symlinkSync('real', join(dir, 'middle'));
+  symlinkSync(join(dir, 'middle'), file);
+  expect(readHostFile(file)).toMatchObject({ file: join(dir, 'real'), text: '{}' });
+  rmSync(join(dir, 'middle'));
+  symlinkSync('mcp.json', join(dir, 'middle'));
+  expect(() => readHostFile(file)).toThrow(/is a link in a circle/);
+  if (process.getuid?.() === 0) {
+    rmSync(join(dir, 'middle'));
+    symlinkSync('real', join(dir, 'middle'));
+    chownSync(join(dir, 'real'), 65534, 65534);
+    expect(() => readHostFile(file)).toThrow(/real belongs to another user/);
+  }
+});
+
+test('W-HOST-21 a pipe is not waited for, and an odd encoding is named', () => {
+  execFileSync('mkfifo', [file]);
+  expect(() => readHostFile(file)).toThrow(/is not a file/);
+  rmSync(file);
+  for (const bytes of [
+    Buffer.from('\uFEFF{}', 'utf16le'),
+    Buffer.from([0x7b, 0xc3, 0x28, 0x7d]),
+    Buffer.from('{"a": "\xe9"}', 'latin1'),
+  ]) {
+    writeFileSync(file, bytes);
+    expect(() => readHostFile(file)).toThrow(/is not a text in UTF-8/);
+  }
 });
 
 test("W-HOST-24 a host's lock is waited for, and refused where it is kept", async () => {

@@ -22,6 +22,7 @@ import { hosts } from '../../../src/host/table.ts';
 import type { Path } from '../../../src/host/text/edit.ts';
 import { lockFile } from '../../../src/os/flock.ts';
 import type { ControlClient } from '../../../src/wire/control.ts';
+import { isKilled, Killed, killedAt } from '../../fixtures/killed.ts';
 
 const LAUNCH = { command: '/home/ada/.local/share/warder/bin/warder', args: ['run', 'x'] };
 const SECRET = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
@@ -44,7 +45,11 @@ beforeEach(() => {
     clock: { now: () => 0 },
   });
   control = {
-    request: (verb: keyof typeof handlers, params: never) => handlers[verb](params),
+    request: (verb: keyof typeof handlers, params: never) => {
+      // Nobody asks any more.
+      if (isKilled) throw new Killed(verb);
+      return handlers[verb](params);
+    },
   } as unknown as ControlClient;
 });
 
@@ -276,6 +281,60 @@ describe('W-HOST-39 a command or a daemon was killed', () => {
     expect(readdirSync(dir).sort()).toEqual(
       ['mcp.json', ...[own, other].map((path) => path.slice(dir.length + 1))].sort(),
     );
+  });
+});
+
+describe('W-HOST-39 killed at every write', () => {
+  test.each([
+    ['import', 'mcp.json'],
+    ['connect', 'mcp.json'],
+    ['connect', 'new/mcp.json'],
+  ] as const)('%s in %s: the file is the old or the new one, and undo ends clean', async (what, name) => {
+    const path = join(dir, name);
+    const isNew = name.startsWith('new');
+    const before = JSON.stringify({ mcpServers: { a: entry() } }, null, 2);
+    let after: string | undefined;
+    let killed = true;
+    for (let at = 0; killed; at++) {
+      rmSync(dir, { recursive: true });
+      mkdirSync(dir);
+      blobs.clear();
+      if (!isNew) writeFileSync(path, before, { mode: 0o600 });
+      killed = await killedAt(at, () => change('cursor', what, what === 'import' ? 'a' : 'x', { path }));
+      const now = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+      if (now !== (isNew ? undefined : before)) {
+        after ??= now;
+        expect(now).toBe(after);
+        expect(JSON.parse(now ?? '').mcpServers).toHaveProperty(
+          what === 'import' ? ['a', 'args', '0'] : ['x'],
+        );
+      }
+      // Again, as a person would; then all is undone.
+      const { edits } = await control.request('host.edits', {});
+      for (const { id } of edits) await undo(id);
+      expect(existsSync(path) ? readFileSync(path, 'utf8') : undefined).toBe(isNew ? undefined : before);
+      const id = await change('cursor', what, what === 'import' ? 'a' : 'x', { path });
+      expect(await undo(id)).toBe(isNew ? 'removed' : 'whole');
+      expect([...blobs.keys()]).toEqual(['host-edits']);
+    }
+    expect(after).toBeDefined();
+  });
+
+  test('undo: the file is the old or the new one, and undoing again ends clean', async () => {
+    const before = JSON.stringify({ mcpServers: { a: entry() } }, null, 2);
+    let killed = true;
+    let rounds = 0;
+    for (let at = 0; killed; at++, rounds++) {
+      writeFileSync(file, before, { mode: 0o600 });
+      const id = await change('cursor', 'import', 'a');
+      const after = readFileSync(file, 'utf8');
+      killed = await killedAt(at, () => undo(id));
+      expect([before, after]).toContain(readFileSync(file, 'utf8'));
+      if ((await control.request('host.edits', {})).edits.length > 0) await undo(id);
+      expect(readFileSync(file, 'utf8')).toBe(before);
+      expect([...blobs.keys()]).toEqual(['host-edits']);
+    }
+    expect(rounds).toBeGreaterThan(4);
   });
 });
 

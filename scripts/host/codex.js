@@ -6,7 +6,7 @@ import { endGroup } from './turn.js';
 /** Milliseconds for one answer. */
 const TIMEOUT = 120_000;
 
-/** As `runTurn`. A question that a server asks a person is declined. */
+/** As `runTurn`. A dialog that a server asks for stays open: the person answers in another terminal. */
 export async function runCodex({ program, wrap = [], env, project, calls }) {
   const [command, ...args] = [...wrap, program, 'app-server'];
   const child = spawn(command, args, { env, cwd: project, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
@@ -19,7 +19,6 @@ export async function runCodex({ program, wrap = [], env, project, calls }) {
   createInterface({ input: child.stdout }).on('line', (line) => {
     const message = JSON.parse(line);
     if (message.method === undefined) waiting.get(message.id)?.(message);
-    else if (message.id !== undefined) send({ id: message.id, result: { action: 'decline', content: null } });
     else if (message.method === 'mcpServer/startupStatus/updated' && message.params.error)
       output += `${message.params.name}: ${message.params.error}\n`;
   });

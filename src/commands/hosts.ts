@@ -37,13 +37,18 @@ export function hostsCommand(context: Context): CommandModule<object, object> {
 async function showHosts(context: Context): Promise<void> {
   const { terminal, json } = context;
   const files = await lookAtHosts(context);
+  const copies = copiesInClear(surroundingsOf(process.env));
   if (json) {
-    terminal.json(files);
+    const copiesOf = (id: string) =>
+      copies.filter(({ host }) => host === id).map(({ path, secrets }) => ({ path, secrets }));
+    terminal.json(
+      files.map((file) => ({ ...file, copies: file.scope === 'user' ? copiesOf(file.host) : [] })),
+    );
     return;
   }
   if (files.length === 0) terminal.out('no host that Warder knows has a file here');
   for (const file of files) showFile(context, file);
-  for (const { title, path, secrets } of copiesInClear(surroundingsOf(process.env))) {
+  for (const { title, path, secrets } of copies) {
     terminal.out(`${terminal.paint('bold', title)}  ${escapeUnprintable(path)} (a copy that it keeps)`);
     terminal.out(
       `  in clear: ${escapeUnprintable(secrets.join(', '))}; the host does not need it: remove it`,

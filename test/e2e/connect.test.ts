@@ -323,6 +323,15 @@ test('W-HOST-35 doctor finds secrets in clear, entries that start nothing, what 
   const shown = await home.warder(['hosts']);
   expect(shown.stdout).toContain(`${copy} (a copy that it keeps)`);
   expect(shown.stdout).not.toContain(SECRET);
+  const [command, ...args] = server('everything');
+  const env = { GITHUB_TOKEN: SECRET };
+  put(home, '.claude.json', JSON.stringify({ mcpServers: { gh: { command, args, env } } }));
+  const imported = await home.warder(['import', 'claude-code', '--apply', '--yes']);
+  expect(imported.stdout).toContain(`${copy}, a copy that Claude Code keeps, has GITHUB_TOKEN in clear`);
+  const files = await home.facts('hosts');
+  expect(files.find(({ host }: { host: string }) => host === 'claude-code').copies).toEqual([
+    { path: copy, secrets: ['GITHUB_TOKEN'] },
+  ]);
 });
 
 test('W-HOST-36 managed settings name the launch command and the profiles exactly', async () => {

@@ -8,6 +8,8 @@ import type { FoundFile } from '../../host/find.ts';
 import type { Planned } from '../../host/planned.ts';
 import { type HostServer, moveServer, serversOf } from '../../host/servers.ts';
 import type { Context } from '../command.ts';
+import { copiesInClear } from '../hosts/copies.ts';
+import { surroundingsOf } from '../hosts/surroundings.ts';
 import { hostEntry } from '../profile/host-entry.ts';
 import type { Candidate } from './candidate.ts';
 import { createProfile, freeName, type Progress, takeBack } from './create-profile.ts';
@@ -187,6 +189,12 @@ async function rewrite(
   if (moved.some(({ candidate }) => candidate.plan.credentials.length > 0))
     terminal.out(
       '  the old tokens were in clear until now: once all works, revoke them where they were issued',
+    );
+  for (const { title, path, secrets } of copiesInClear(surroundingsOf(process.env), [found.id]))
+    terminal.out(
+      escapeUnprintable(
+        `  ${path}, a copy that ${title} keeps, has ${secrets.join(', ')} in clear: remove it`,
+      ),
     );
   if (done !== undefined) terminal.out(`  to take it back: warder undo`);
 }

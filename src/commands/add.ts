@@ -1,5 +1,6 @@
 // warder add: writes a profile. Every default that it chooses is written into the file and printed.
 import type { CommandModule } from 'yargs';
+import { WarderError } from '../errors.ts';
 import { clock } from '../os/clock.ts';
 import { homeFolder } from '../os/home.ts';
 import { referencedCredentials } from '../profile/argument-credentials.ts';
@@ -79,6 +80,11 @@ export async function addLocal(
     requested.kind === 'command' ? [requested.command, ...requested.args] : requested.args,
     credentials,
   );
+  const as = args.as ?? known.as;
+  if (args.as !== undefined && delivery.deliver !== 'sealed')
+    throw new WarderError('usage', '"--as" is for a sealed credential, and there is none', {
+      hint: 'name the hosts that get the secret: "--host api.example.com"',
+    });
   const signing = delivery.deliver === 'sealed' ? awsSigning(credentials, delivery.hosts) : {};
   // Its hint repeats the words, which hold no secret.
   if (requested.kind === 'command')
@@ -86,7 +92,7 @@ export async function addLocal(
   if (profileStamp(places, name) !== undefined) throw profileExistsError(places, name);
 
   const notes: string[] = [...known.notes];
-  const keepHome = args['keep-home'] || known.keepHome;
+  const keepHome = args.home === 'kept' || known.keepHome;
   const cwd = workingFolder(
     args.cwd,
     requested.kind === 'command' ? [requested.command, ...requested.args] : ['', ...requested.args],
@@ -116,7 +122,7 @@ export async function addLocal(
     credentials,
     inArguments,
     ...delivery,
-    as: known.as,
+    as,
     signing,
     read: [...new Set([...args.read.map(listedPath), ...known.read])],
     write: [...new Set([...args.write.map(listedPath), ...known.write])],
@@ -168,7 +174,7 @@ export async function addLocal(
     return known.notes;
   }
   terminal.out(`wrote ${file}`);
-  for (const line of deliveryLines(delivery, credentials, inArguments, signing, known.as))
+  for (const line of deliveryLines(delivery, credentials, inArguments, signing, as))
     terminal.out(`  ${line}`);
   if (write.length > 0) {
     const folders = write.map((path) => expandHome(path, home));

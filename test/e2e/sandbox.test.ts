@@ -282,7 +282,7 @@ test('W-BOX-30 removing a profile deletes its home only if somebody says so, and
   expect((await home.warder(['remove', 'demo', '--yes', '--delete-home', '--keep-home'])).code).toBe(64);
   // A file that was removed by hand leaves the home behind.
   rmSync(join(home.places.profiles, 'demo.yaml'));
-  expect(await home.done(['add', 'demo', '--keep-home', '--', '/bin/cat'])).toContain('was put aside');
+  expect(await home.done(['add', 'demo', '--home', 'kept', '--', '/bin/cat'])).toContain('was put aside');
   expect(existsSync(folder)).toBe(false);
   expect(readFileSync(join(home.places.profiles, 'demo.yaml'), 'utf8')).toContain('home: kept');
 });

@@ -158,7 +158,7 @@ function fromPasted({ server, secrets, missing }: PastedServer, args: AddArgumen
       host: args.host.length > 0 ? args.host : [...plan.hosts],
       cwd: args.cwd ?? plan.cwd,
       write: [...args.write, ...folders],
-      'keep-home': args['keep-home'] || plan.knows.keepsHome === true,
+      home: args.home ?? (plan.knows.keepsHome === true ? 'kept' : undefined),
     },
   );
 }

@@ -29,7 +29,9 @@ export interface AddArguments {
   readonly cwd: string | undefined;
   readonly read: string[];
   readonly write: string[];
-  readonly 'keep-home': boolean;
+  /** Where sealed credentials are carried. */
+  readonly as?: string | undefined;
+  readonly home?: 'kept' | undefined;
   readonly allow: string[];
   readonly ask: string[];
   readonly deny: string[];
@@ -59,11 +61,12 @@ export const LOCAL_ACCESS = [
   'credential',
   'host',
   'deliver',
+  'as',
   'env',
   'cwd',
   'read',
   'write',
-  'keep-home',
+  'home',
 ] as const;
 
 /** Options that may be given beside a command or a package. */
@@ -136,13 +139,18 @@ export function addOptions(yargs: Argv): Argv<AddArguments> {
       requiresArg: true,
       describe: `how the credentials reach the server; by default sealed with a --host, and without one env, or arg if an argument contains \${credential:NAME}`,
     })
+    .option('as', {
+      choices: ['bearer', 'basic', 'header', 'query', 'path', 'body', 'any'] as const,
+      requiresArg: true,
+      describe: 'where in a request a sealed credential is carried; by default any header',
+    })
     .option('env', repeatable('NAME=VALUE, never a secret; can be repeated'))
     .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
     .option('read', repeatable('a file or folder that the server may read; can be repeated'))
     .option('write', repeatable('a folder that the server may change; can be repeated'))
-    .option('keep-home', {
-      type: 'boolean',
-      default: false,
+    .option('home', {
+      choices: ['kept'] as const,
+      requiresArg: true,
       describe: 'keep its own home from session to session: for servers that log in, cache or remember',
     })
     .option(

@@ -26,7 +26,7 @@ export function workingFolder(
   const found = command.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) ? command : relativeArgument;
   if (found === undefined || current === null) {
     notes.push(
-      `cwd: a home of its own, not the folder that a host has open; what it writes there is ${keeps ? '' : 'not '}kept ("--cwd" and "--write" name ${keeps ? 'other ' : ''}folders${keeps ? '' : ' that are, "--keep-home" keeps it'})`,
+      `cwd: a home of its own, not the folder that a host has open; what it writes there is ${keeps ? '' : 'not '}kept ("--cwd" and "--write" name ${keeps ? 'other ' : ''}folders${keeps ? '' : ' that are, "--home kept" keeps it'})`,
     );
     return undefined;
   }

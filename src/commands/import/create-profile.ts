@@ -138,7 +138,6 @@ function argumentsOf(name: string, plan: PlannedLocal): AddArguments {
     cwd,
     read: [],
     write: folders,
-    'keep-home': false,
     allow: [],
     ask: [],
     deny: [],

@@ -43,6 +43,21 @@ test('with a host the credentials are sealed for it, and the server reaches only
   expect(output).toContain('network: api.github.com, and nothing else');
 });
 
+test('--as says where a sealed credential is carried, and is for no other; --home keeps the home', async () => {
+  using cli = new FakeCli();
+  const words = ['--credential', 'A', '--as', 'bearer', '--home', 'kept'];
+  await expect(add(cli, ...words)).rejects.toMatchObject({
+    code: 'usage',
+    hint: expect.stringContaining('--host'),
+  });
+  const output = await add(cli, ...words, '--host', 'api.github.com');
+  expect(output).toContain('api.github.com only, in "Authorization: Bearer"');
+  const { credentials, sandbox } = loadProfile(cli.places, 'demo').profile;
+  expect(credentials).toMatchObject([{ variable: 'A', deliver: 'sealed', as: 'bearer' }]);
+  expect(sandbox?.home.kept).toBe(true);
+  await expect(add(cli, '--credential', 'A', '--as', 'cookie')).rejects.toThrow();
+});
+
 test('W-SEAL-2 a wildcard below which anybody can have a name is said aloud', async () => {
   using cli = new FakeCli();
   const output = await add(cli, '--credential', 'A', '--host', '*.blob.core.windows.net');
@@ -232,7 +247,7 @@ test('the hint for a line of npx has all options that were given with it', async
       '--allow',
       'get_*',
     ],
-    ...['--keep-home', '--no-test', '--description', "what it's for"],
+    ...['--home', 'kept', '--no-test', '--description', "what it's for"],
   ];
   const said = cli.run(addCommand, ['add', 'demo', ...options, '--', 'npx', '-y', 'server', '--port', '1']);
   const hint: string = await said.then(

@@ -230,7 +230,7 @@ describe('is refused before anybody is contacted', () => {
     [[PLACE, '--credential', 'TOKEN'], '"--credential" has no meaning for a remote server', '--bearer'],
     [[PLACE, '--env', 'A=b'], '"--env" has no meaning for a remote server', ''],
     [[PLACE, '--read', '/tmp'], '"--read" has no meaning for a remote server', ''],
-    [[PLACE, '--keep-home'], '"--keep-home" has no meaning for a remote server', ''],
+    [[PLACE, '--home', 'kept'], '"--home" has no meaning for a remote server', ''],
     [['--bearer', '--', 'node'], '"--bearer" is for a remote server, and there is no URL', 'https://'],
     [['--scope', 'a', '--', 'node'], '"--scope" is for a remote server', ''],
     [[PLACE, '--header', 'Authorization: Bearer SECRET'], 'a token must not be an argument', '--bearer'],

@@ -1,171 +1,39 @@
-// Runs servers of the npm registry through Warder, each at the first try; see scripts/servers. Values of credentials are made
-// up: the servers are started, list their tools, and those that need no account do some work.
+// Runs servers of the npm registry through Warder as a new user has them: the entry of each README in a host's file, with a
+// made-up secret, `warder import`, and a host's session through the profile that it wrote; see scripts/servers. Their APIs
+// are answered here (servers-api.js), which sees where the secret arrives behind the gate.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isDeepStrictEqual } from 'node:util';
+import { parse, stringify } from 'yaml';
+import { placeOf, startApi } from './servers-api.js';
+import { listServers } from './servers-list.js';
 
 const root = join(import.meta.dirname, '..');
 const warderScript = join(root, 'bin/warder.js');
 const folder = mkdtempSync(join(tmpdir(), 'warder-servers-'));
-const env = { ...process.env, WARDER_HOME: join(folder, 'warder') };
+const env = { ...process.env, HOME: folder, WARDER_HOME: join(folder, 'warder') };
+const config = join(env.WARDER_HOME, 'config');
 const notes = join(folder, 'notes');
 const database = join(folder, 'database');
 const PORT = await freePort();
 const PASSWORD = 'made-up-password-0123456789';
-/** Seconds for one command, and for one answer of a server. */
+/** Seconds for one command, and for one answer of a server. Without Warder its API is not there: some try for ever. */
 const TIMEOUT = 300;
-
-const api = (variable, host, value) => ({
-  options: ['--credential', variable, '--host', host],
-  values: { [variable]: value },
-});
-const hex = (length) => '0123456789abcdef'.repeat(8).slice(0, length);
-const browser = ['--headless', '--no-sandbox', '--executable-path', '/usr/bin/chromium'].join(' ');
-const page = 'data:text/html,<title>tab</title><h1>It works</h1>';
-
-/**
- * The servers: the line of their README, options of `warder add`, values of credentials, and a call that does some work with
- * what its result contains.
- */
-const SERVERS = [
-  {
-    name: 'everything',
-    line: 'npx -y @modelcontextprotocol/server-everything',
-    call: ['echo', { message: 'hello' }, /hello/],
-  },
-  {
-    name: 'sequential-thinking',
-    line: 'npx -y @modelcontextprotocol/server-sequential-thinking',
-    call: [
-      'sequentialthinking',
-      { thought: 'one', thoughtNumber: 1, totalThoughts: 1, nextThoughtNeeded: false },
-      /thoughtHistoryLength/,
-    ],
-  },
-  {
-    name: 'github',
-    line: 'npx -y @modelcontextprotocol/server-github',
-    ...api('GITHUB_PERSONAL_ACCESS_TOKEN', 'api.github.com', `ghp_${hex(36)}`),
-  },
-  {
-    name: 'notion',
-    line: 'npx -y @notionhq/notion-mcp-server',
-    ...api('NOTION_TOKEN', 'api.notion.com', `ntn_${hex(46)}`),
-  },
-  {
-    name: 'sentry',
-    line: 'npx -y @sentry/mcp-server',
-    ...api('SENTRY_ACCESS_TOKEN', 'sentry.io', `sntryu_${hex(64)}`),
-  },
-  {
-    name: 'context7',
-    line: 'npx -y @upstash/context7-mcp --api-key',
-    words: [`\${credential:CONTEXT7_API_KEY}`],
-    options: ['--host', 'context7.com'],
-    values: { CONTEXT7_API_KEY: `ctx7sk-${hex(32)}` },
-  },
-  {
-    name: 'figma-developer',
-    line: 'npx -y figma-developer-mcp --stdio',
-    words: [`--figma-api-key=\${credential:FIGMA_API_KEY}`],
-    options: ['--host', 'api.figma.com'],
-    values: { FIGMA_API_KEY: `figd_${hex(40)}` },
-  },
-  {
-    name: 'brave-search',
-    line: 'npx -y @brave/brave-search-mcp-server --transport stdio',
-    ...api('BRAVE_API_KEY', 'api.search.brave.com', `BSA${hex(28)}`),
-  },
-  {
-    name: 'tavily',
-    line: 'npx -y tavily-mcp',
-    ...api('TAVILY_API_KEY', 'api.tavily.com', `tvly-dev-${hex(32)}`),
-  },
-  {
-    name: 'gitlab',
-    line: 'npx -y @zereight/mcp-gitlab',
-    ...api('GITLAB_PERSONAL_ACCESS_TOKEN', 'gitlab.com', `glpat-${hex(20)}`),
-  },
-  {
-    // Its other tools ask supabase.com for a schema when they are listed, which is not reached here.
-    name: 'supabase',
-    line: 'npx -y @supabase/mcp-server-supabase --features=account,database,debugging,development,functions,branching',
-    ...api('SUPABASE_ACCESS_TOKEN', 'api.supabase.com', `sbp_${hex(40)}`),
-  },
-  {
-    name: 'filesystem',
-    line: `npx -y @modelcontextprotocol/server-filesystem ${notes}`,
-    options: ['--read', notes],
-    call: ['list_directory', { path: notes }, /today\.md/],
-  },
-  {
-    name: 'memory',
-    line: 'npx -y @modelcontextprotocol/server-memory',
-    options: [
-      '--env',
-      `MEMORY_FILE_PATH=${join(folder, 'memory/memory.jsonl')}`,
-      '--write',
-      join(folder, 'memory'),
-    ],
-    call: [
-      'create_entities',
-      { entities: [{ name: 'Warder', entityType: 'program', observations: ['keeps keys'] }] },
-      /keeps keys/,
-    ],
-  },
-  {
-    name: 'obsidian',
-    line: `npx -y @bitbonsai/mcpvault ${notes}`,
-    options: ['--read', notes],
-    call: ['read_note', { path: 'today.md' }, /buy milk/],
-  },
-  { name: 'desktop-commander', line: 'npx -y @wonderwhy-er/desktop-commander' },
-  {
-    name: 'firecrawl',
-    line: 'npx -y firecrawl-mcp',
-    ...api('FIRECRAWL_API_KEY', 'api.firecrawl.dev', `fc-${hex(32)}`),
-  },
-  {
-    name: 'mongodb',
-    line: 'npx -y mongodb-mcp-server',
-    options: ['--credential', 'MDB_MCP_CONNECTION_STRING', '--deliver', 'env', '--host', 'localhost:27017'],
-    values: { MDB_MCP_CONNECTION_STRING: `mongodb://reader:${PASSWORD}@localhost:27017/shop` },
-  },
-  {
-    name: 'postgres',
-    line: 'npx -y @modelcontextprotocol/server-postgres',
-    words: [`\${credential:DATABASE_URL}`],
-    options: ['--deliver', 'arg', '--host', `localhost:${PORT}`],
-    values: { DATABASE_URL: `postgresql://reader:${PASSWORD}@localhost:${PORT}/postgres` },
-    call: ['query', { sql: 'select 6 * 7 as answer' }, /42/],
-  },
-  {
-    name: 'playwright',
-    line: `npx -y @playwright/mcp ${browser}`,
-    call: ['browser_navigate', { url: page }, /tab|It works/],
-  },
-  { name: 'kubernetes', line: 'npx -y mcp-server-kubernetes' },
-  {
-    name: 'slack',
-    line: 'npx -y @modelcontextprotocol/server-slack',
-    ...api('SLACK_BOT_TOKEN', 'slack.com', `xoxb-${'0123456789'.repeat(2)}-${hex(24)}`),
-    more: ['--env', 'SLACK_TEAM_ID=T01234567'],
-  },
-  {
-    name: 'puppeteer',
-    line: 'npx -y @modelcontextprotocol/server-puppeteer',
-    options: [
-      ...['--env', 'PUPPETEER_EXECUTABLE_PATH=/usr/bin/chromium', '--env', 'ALLOW_DANGEROUS=true'],
-      ...['--env', 'PUPPETEER_LAUNCH_OPTIONS={"headless":true,"args":["--no-sandbox"]}'],
-    ],
-    call: ['puppeteer_navigate', { url: page }, /Navigated/],
-  },
-];
+const DIRECT_TIMEOUT = 60;
 
 /** A port of the loopback that nobody uses. */
 async function freePort() {
@@ -193,8 +61,8 @@ function warder(args, input = '') {
 }
 
 /** A host for one session: lists the tools, and makes a call. */
-async function session(command, args, environment, cwd, call) {
-  const child = spawn(command, args, { env: environment, cwd, stdio: ['pipe', 'pipe', 'ignore'] });
+async function session(command, args, environment, { call, seconds = TIMEOUT } = {}) {
+  const child = spawn(command, args, { env: environment, cwd: folder, stdio: ['pipe', 'pipe', 'ignore'] });
   const waiting = new Map();
   const ended = new Promise((resolve) => child.on('close', resolve));
   child.stdin.on('error', () => {});
@@ -211,7 +79,7 @@ async function session(command, args, environment, cwd, call) {
     const id = ++ids;
     const answer = new Promise((resolve) => waiting.set(id, resolve));
     child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
-    const late = AbortSignal.timeout(TIMEOUT * 1000);
+    const late = AbortSignal.timeout(seconds * 1000);
     const given = await Promise.race([
       answer,
       ended.then(() => ({ error: { message: 'the server ended' } })),
@@ -240,7 +108,7 @@ async function session(command, args, environment, cwd, call) {
     const [name, given, expected] = call;
     const result = await request('tools/call', { name, arguments: given });
     const text = JSON.stringify(result);
-    return { tools, called: result.isError !== true && expected.test(text), text };
+    return { tools, called: result.isError !== true && expected?.test(text), text };
   } finally {
     child.stdin.end();
     const kill = setTimeout(() => child.kill('SIGKILL'), 10_000);
@@ -250,16 +118,18 @@ async function session(command, args, environment, cwd, call) {
 }
 
 /** The same program without Warder, as a host would start it. */
-function direct({ command, cwd }, { values = {}, options = [], more = [] }) {
-  const words = [...options, ...more];
-  const literals = words.flatMap((word, at) =>
-    words[at - 1] === '--env' ? [word.split(/=(.*)/s).slice(0, 2)] : [],
+function direct(program, { args }, { entry }) {
+  // The arguments that the profile has are the entry's, with secrets taken out, and what Warder has added.
+  const own = entry.args.slice(entry.args.findIndex((word) => !word.startsWith('-')) + 1);
+  const [command, ...rest] = [...program.slice(0, program.length - (args?.length ?? 0)), ...own];
+  return session(
+    command,
+    rest,
+    { PATH: process.env.PATH, HOME: folder, ...entry.env },
+    {
+      seconds: DIRECT_TIMEOUT,
+    },
   );
-  const [program, ...rest] = command.map((arg) =>
-    arg.replace(/\$\{credential:(\w+)\}/g, (_, name) => values[name]),
-  );
-  const environment = { PATH: process.env.PATH, HOME: folder, ...Object.fromEntries(literals), ...values };
-  return session(program, rest, environment, cwd);
 }
 
 /** Whether two lists of tools are the same. Some servers write facts about the machine into descriptions. */
@@ -270,45 +140,78 @@ function comparison(through, without) {
   return plain(through) === plain(without) ? 'yes, but for descriptions of the machine' : 'no';
 }
 
-async function tryServer(server) {
-  const { name, line, words = [], options = [], more = [], values = {}, call } = server;
-  const row = { name, package: '', add: '', test: '', tools: '', same: '', call: '', remark: '' };
+/** The secrets of an entry: the values of credentials, by what the profile says of them. */
+function secretsOf(profile, { args, env: variables = {} }) {
+  const written = Object.keys(profile.credentials ?? {});
+  const own = args.slice(args.findIndex((word) => !word.startsWith('-')) + 1);
+  const taken = own.flatMap((word, index) => {
+    const stands = profile.server.args?.[index] ?? '';
+    const at = stands.indexOf(`$${'{'}credential:`);
+    if (at < 0) return [];
+    return [word.slice(at, word.length - (stands.length - stands.indexOf('}', at) - 1))];
+  });
+  return [...written.flatMap((name) => variables[name] ?? []), ...taken];
+}
+
+async function tryServer(server, api) {
+  const { name, entry, call } = server;
+  const row = { name, package: '', import: '', tools: '', same: '', secret: '', call: '', remark: '' };
+  const requests = api.serve(server);
+  mkdirSync(join(folder, '.cursor'), { recursive: true });
+  const file = join(folder, '.cursor/mcp.json');
+  writeFileSync(file, JSON.stringify({ mcpServers: { [name]: entry } }, null, 2), { mode: 0o600 });
   const began = performance.now();
-  const added = await warder([
-    'add',
-    name,
-    '--allow',
-    '*',
-    ...options,
-    ...more,
-    '--from-npx',
-    line,
-    ...(words.length > 0 ? ['--', ...words] : []),
-  ]);
-  row.add = added.code === 0 ? `${((performance.now() - began) / 1000).toFixed(0)} s` : `exit ${added.code}`;
-  row.package = /npm:(\S+@\d[^\s,]*)/.exec(added.stdout)?.[1] ?? '';
-  if (added.code !== 0) return { ...row, remark: added.stderr.trim().split('\n').at(-2) ?? '' };
-  for (const [variable, value] of Object.entries(values)) {
-    await warder(['credential', 'set', name, variable], value);
+  const imported = await warder(['import', 'cursor', '--apply', '--yes', '--json']);
+  row.import = `${((performance.now() - began) / 1000).toFixed(0)} s`;
+  if (imported.code !== 0) {
+    const [result] = imported.stdout === '' ? [] : JSON.parse(imported.stdout);
+    return { ...row, import: 'left as it is', remark: result?.error ?? imported.stderr.trim() };
   }
-  const tested = await warder(['test', name, '--json', '--timeout', '120']);
-  const report = tested.stdout === '' ? { ok: false, error: tested.stderr } : JSON.parse(tested.stdout);
-  row.test = report.ok ? 'ok' : `failed: ${report.error}`;
-  const refused = [...new Set((report.refused ?? []).map(({ what }) => what))];
-  if (refused.length > 0) row.remark = `refused: ${refused.join(', ')}`;
-  if (!report.ok) return row;
+  const path = join(config, 'profiles', `${name}.yaml`);
+  const profile = parse(readFileSync(path, 'utf8'));
+  row.package = profile.server.package.replace(/^\w+:/, '');
+  const secrets = secretsOf(profile, entry);
+  const [credential] = Object.values(profile.credentials ?? {});
+  row.secret =
+    credential === undefined
+      ? ''
+      : credential.deliver === 'sealed'
+        ? `sealed, \`${credential.as ?? 'header'}\`, ${credential.hosts.join(', ')}`
+        : `${credential.deliver}: not HTTP`;
+  // A person would answer "allow".
+  writeFileSync(path, stringify({ ...profile, policy: { default: 'allow' } }), { mode: 0o600 });
   try {
-    const through = await session(process.execPath, [warderScript, 'run', name], env, folder, call);
-    const [finding] = JSON.parse((await warder(['check', name, '--json'])).stdout);
-    const without = await direct(finding.holds, server);
+    const seen = requests().length;
+    const through = await session(process.execPath, [warderScript, 'run', name], env, { call });
     row.tools = String(through.tools.length);
-    row.same = comparison(through.tools, without.tools);
-    if (call !== undefined)
-      row.call = through.called ? `\`${call[0]}\`` : `failed: ${through.text}`.slice(0, 300);
+    if (call !== undefined) row.call = callOf(server, through, requests().slice(seen), secrets);
+    const [finding] = JSON.parse((await warder(['check', name, '--json'])).stdout);
+    const without = await direct(finding.holds.command, profile.server, server).catch(() => undefined);
+    // Some ask their API for their tools, which is not reached without Warder here.
+    row.same =
+      without === undefined ? 'does not start without its API' : comparison(through.tools, without.tools);
   } catch (error) {
     row.same = `failed: ${error.message}`;
   }
+  const log = await warder(['audit', 'list', '--json', '--event', 'egress.connect']);
+  const refused = JSON.parse(log.stdout || '[]').filter(
+    (record) => record.profile === name && record.outcome === 'refused',
+  );
+  const hosts = [...new Set(refused.map(({ host }) => host))];
+  if (hosts.length > 0) row.remark = `refused: ${hosts.join(', ')}`;
   return row;
+}
+
+/** How a call ended: with the result that is expected, or with a request to the API that carries each secret. */
+function callOf({ call, api }, { called, text }, requests, secrets) {
+  const [tool] = call;
+  if (api === undefined) return called ? `\`${tool}\`` : `failed: ${text}`.slice(0, 300);
+  const places = secrets.map((secret) => {
+    const found = requests.find((request) => placeOf(request, secret) !== undefined);
+    return found === undefined ? undefined : placeOf(found, secret);
+  });
+  if (places.length === 0 || places.includes(undefined)) return `failed: ${text}`.slice(0, 300);
+  return `\`${tool}\`: the API got ${secrets.length === 1 ? 'it' : 'them'}`;
 }
 
 /** Starts a PostgreSQL of Debian's with a user of its own. Returns how to stop it. */
@@ -351,7 +254,9 @@ function startPostgres() {
 }
 
 function hasPassed(row) {
-  return row.test === 'ok' && row.same.startsWith('yes') && !row.call.startsWith('failed');
+  return !/^failed|^left|^no$/.test(
+    [row.import, row.same, row.call].find((cell) => /^failed|^left|^no$/.test(cell)) ?? '',
+  );
 }
 
 function table(rows) {
@@ -360,32 +265,47 @@ function table(rows) {
   return [
     `${passed.length} of ${rows.length} at the first try, on ${date} (Node ${process.versions.node}, Linux, ${process.getuid?.() === 0 ? 'as root' : 'as an ordinary user'}).`,
     '',
-    '| server | package | add | test | tools | as without Warder | a call | |',
+    '| server | package | import | tools | as without Warder | its secret | a call | |',
     '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows.map(
       (row) =>
-        `| ${row.name} | \`${row.package}\` | ${row.add} | ${row.test} | ${row.tools} | ${row.same} | ${row.call} | ${row.remark} |`,
+        `| ${row.name} | \`${row.package}\` | ${row.import} | ${row.tools} | ${row.same} | ${row.secret} | ${row.call} | ${row.remark} |`,
     ),
   ].join('\n');
 }
 
-const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
-const rows = [];
+/** The value of an option of this script. */
+function option(name) {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
+}
+
+// `--rows FILE` keeps what was run, so that a run that was cut short goes on.
+const kept = option('--rows');
+const rows = kept !== undefined && existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : [];
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--') && word !== kept);
+const servers = listServers({ notes, port: PORT, password: PASSWORD }).filter(
+  ({ name }) =>
+    (wanted.length === 0 || wanted.includes(name)) &&
+    !rows.some((row) => row.name === name && hasPassed(row)),
+);
 let stopPostgres = () => {};
+await using api = await startApi(servers);
 try {
-  for (const each of [notes, join(folder, 'memory')]) mkdirSync(each);
-  const config = join(env.WARDER_HOME, 'config');
+  mkdirSync(notes);
+  writeFileSync(join(notes, 'today.md'), 'buy milk');
   mkdirSync(config, { recursive: true, mode: 0o700 });
-  writeFileSync(join(config, 'warder.yaml'), 'consent: {first-use: accept}\n', { mode: 0o600 });
-  writeFileSync(join(notes, 'today.md'), 'buy milk\n');
-  const key = join(folder, 'key');
-  writeFileSync(key, Buffer.from(hex(64), 'hex'), { mode: 0o600 });
-  const made = await warder(['init', '--store', 'vault', '--key-file', key]);
+  const ca = join(folder, 'api.pem');
+  writeFileSync(ca, api.authority);
+  const settings = { consent: { 'first-use': 'accept' }, egress: { ...api.settings, ca } };
+  writeFileSync(join(config, 'warder.yaml'), stringify(settings), { mode: 0o600 });
+  const made = await warder(['init', '--store', 'vault', '--key-file', join(folder, 'key')]);
   if (made.code !== 0) throw new Error(made.stderr);
-  stopPostgres = startPostgres();
-  for (const server of SERVERS.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
-    const row = await tryServer(server);
-    rows.push(row);
+  if (servers.some(({ name }) => name === 'postgres')) stopPostgres = startPostgres();
+  for (const server of servers) {
+    const row = await tryServer(server, api);
+    rows.splice(0, rows.length, ...rows.filter(({ name }) => name !== row.name), row);
+    if (kept !== undefined) writeFileSync(kept, JSON.stringify(rows, null, 2));
     process.stdout.write(`${Object.values(row).join('  ')}\n`);
   }
 } finally {
@@ -393,6 +313,8 @@ try {
   await warder(['stop']);
   rmSync(folder, { recursive: true, force: true });
 }
+const order = listServers({ notes, port: PORT, password: PASSWORD }).map(({ name }) => name);
+rows.sort((one, other) => order.indexOf(one.name) - order.indexOf(other.name));
 const text = table(rows);
 process.stdout.write(`\n${text}\n`);
 if (process.argv.includes('--readme')) {

@@ -1,6 +1,6 @@
 // Servers that many people have: what each reaches, where its requests carry its secrets, and what it needs to run in a
-// sandbox. Data, from running each through the gate (`scripts/servers`); what could not be run there is at the end, from its
-// documentation. A server that is not here is imported all the same, but its secrets cannot be sealed.
+// sandbox. Data: of npm from running them through the gate (`scripts/servers`, whose table is in the README), else from the code
+// of the package. A server that is not here is imported all the same, but its secrets cannot be sealed.
 import { parseHost, parseNetworkHost } from '../profile/host.ts';
 
 /** What is known of a package. */
@@ -36,8 +36,8 @@ export interface KnownServer {
 
 export type KnownPlace = 'bearer' | 'basic' | 'header' | 'query' | 'body' | 'any';
 
-const BROWSER =
-  'its browser has no window, and reaches only the sites that you allow: warder allow NAME HOST';
+const SITES = 'it reaches only the sites that you allow: warder allow NAME HOST';
+const BROWSER = `its browser has no window, and ${SITES}`;
 const NOT_HTTP = 'it speaks the protocol of a database, into which no secret can be put';
 
 /** Of npm, by name. */
@@ -175,9 +175,15 @@ const npm: Readonly<Record<string, KnownServer>> = {
   'airtable-mcp-server': { hosts: ['api.airtable.com'], as: 'bearer', secrets: ['AIRTABLE_API_KEY'] },
 };
 
-/** Of PyPI, by normalized name. */
+/** Of PyPI, by normalized name: from the documentation of each. */
 const pypi: Readonly<Record<string, KnownServer>> = {
+  'elevenlabs-mcp': { hosts: ['api.elevenlabs.io'], as: 'header', secrets: ['ELEVENLABS_API_KEY'] },
+  // A token of the cloud goes with a name (Basic), one of a server of one's own alone (Bearer).
+  'mcp-atlassian': { hosts: ['{JIRA_URL}', '{CONFLUENCE_URL}'], as: 'header' },
+  'mcp-server-fetch': { note: SITES },
   'mcp-server-git': { writes: true },
+  'postgres-mcp': { unsealable: NOT_HTTP, secrets: ['DATABASE_URI'] },
+  'redis-mcp-server': { unsealable: NOT_HTTP },
 };
 
 export const known = { npm, pypi } as const;

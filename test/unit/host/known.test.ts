@@ -15,7 +15,7 @@ function valuesFor(entries: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     names.map((name) => {
       const usual = name.endsWith('URL')
-        ? 'https://acme.example/api/v4'
+        ? `https://${name.toLowerCase().replaceAll('_', '-')}.example/api/v4`
         : name.endsWith('PORT')
           ? '3307'
           : 'acme';

@@ -77,7 +77,7 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
     });
   }
   if (!args.yes) {
-    showCandidates(context, planned, []);
+    showCandidates(context, planned, [], true);
     await confirm(terminal, {
       what: 'importing servers',
       question: `start each of these once in a sandbox, and move ${planned.length === 1 ? 'it' : 'them'} behind Warder?`,

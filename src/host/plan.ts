@@ -11,11 +11,14 @@ import type { HostServer } from './servers.ts';
 
 const UNKNOWN: Origin = { scope: 'user', inputs: new Map() };
 
+/** Characters of the name of a server or a variable. */
+const MAX_NAME_LENGTH = 1024;
 const UNTAKEN = 'it has a secret in a place from which none can be taken';
 
 /** Plans what becomes of a server. */
 export function planServer(server: HostServer, origin: Origin = UNKNOWN): Planned | Left {
   if (server.kind === 'other') return left('it is a part of the host');
+  if (tooLong(server)) return left('a name, a header or a word of it is too long to be looked at');
   if (detectSecret(server.name) !== undefined)
     return left('its name looks like a secret: rename it in the host');
   const plan = server.kind === 'remote' ? planRemote(server, origin) : planLocal(server, origin);
@@ -23,6 +26,15 @@ export function planServer(server: HostServer, origin: Origin = UNKNOWN): Planne
   if (plan.kind === 'left' || plan.wanted.length === 0 || origin.scope === 'user') return plan;
   return left(
     `the host fills in ${plan.wanted[0]?.reference.name}, and a project's file does not say what of yours goes to a server: add it with "warder add"`,
+  );
+}
+
+/** What is shown and searched has a bound; values of variables have none, because a long one is taken for a secret. */
+function tooLong({ name, command, args, env, url, headers, cwd = '' }: HostServer): boolean {
+  const shown = [command, ...args, url, cwd, ...Object.entries(headers).flat()];
+  const names = [name, ...Object.keys(env)];
+  return (
+    shown.some((word) => word.length > MAX_LOOKED_AT) || names.some((word) => word.length > MAX_NAME_LENGTH)
   );
 }
 
@@ -44,8 +56,6 @@ function planLocal(server: HostServer, origin: Origin): Planned | Left {
     return left(
       'it has its variables from a file ("envFile"), which stays in clear: write them into its entry, or use "warder add"',
     );
-  if (args.some((word) => word.length > MAX_LOOKED_AT))
-    return left(`one of its arguments has more than ${MAX_LOOKED_AT} characters, too many to be looked at`);
   const offset = args.length - rest.length;
   const line = runnerOf([command, ...rest]);
   const name = line === 'command' ? undefined : packageName(line.words);

@@ -36,19 +36,19 @@ const PLACES = new Set(
 export function referencesIn(text: string): Reference[] {
   const whole = /^\$([A-Za-z_][A-Za-z0-9_]*)$/.exec(text.trim());
   if (whole !== null) return [reference(text.trim(), 'environment', whole[1] ?? '')];
-  return [...text.matchAll(/\$\{\{([^}]*)\}\}|\$\{([^}]*)\}|\{(env|file):([^}]*)\}/g)].map(
-    ([found, secret, braced, kind, name = '']) => {
-      if (secret !== undefined) {
-        const named = /^(?:secrets\.|inputs\.)?(.*)$/.exec(secret.trim())?.[1] ?? '';
-        return reference(found, 'environment', named);
-      }
-      if (braced === undefined) return reference(found, kind === 'env' ? 'environment' : 'other', name);
-      const input = /^input:(.+)$/.exec(braced)?.[1];
-      if (input !== undefined) return reference(found, 'input', input);
-      const [, own = '', fallback] = /^(?:env:)?([^:]*)(?::-(.*))?$/.exec(braced) ?? [];
-      return reference(found, PLACES.has(own) ? 'other' : 'environment', own, fallback);
-    },
-  );
+  return [
+    ...text.matchAll(/\$\{\{([^{}]{0,300})\}\}|\$\{([^{}]{0,300})\}|\{(env|file):([^{}]{0,300})\}/g),
+  ].map(([found, secret, braced, kind, name = '']) => {
+    if (secret !== undefined) {
+      const named = /^(?:secrets\.|inputs\.)?(.*)$/.exec(secret.trim())?.[1] ?? '';
+      return reference(found, 'environment', named);
+    }
+    if (braced === undefined) return reference(found, kind === 'env' ? 'environment' : 'other', name);
+    const input = /^input:(.+)$/.exec(braced)?.[1];
+    if (input !== undefined) return reference(found, 'input', input);
+    const [, own = '', fallback] = /^(?:env:)?([^:]*)(?::-(.*))?$/.exec(braced) ?? [];
+    return reference(found, PLACES.has(own) ? 'other' : 'environment', own, fallback);
+  });
 }
 
 function reference(text: string, kind: Reference['kind'], name: string, fallback?: string): Reference {

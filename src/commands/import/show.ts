@@ -10,7 +10,8 @@ import { commandLine } from './create-profile.ts';
 
 /** The name of a server. One that looks like a secret is not shown. */
 export function serverName({ server }: Pick<Candidate, 'server'>): string {
-  return detectSecret(server.name) === undefined ? server.name.slice(0, 200) : '(a name like a secret)';
+  const name = server.name.slice(0, 200);
+  return detectSecret(name) === undefined ? name : '(a name like a secret)';
 }
 
 /** A candidate as facts, without any secret. */
@@ -38,11 +39,12 @@ export function factsOf(candidate: Candidate): object {
   return { ...where, profile: name, start, words, env: Object.keys(env), secrets, asked, hosts, cwd };
 }
 
-/** Prints candidates, and what is wrong with files. */
+/** Prints candidates, and what is wrong with files. `isAsked`: a question about them follows. */
 export function showCandidates(
   { terminal }: Context,
   candidates: readonly Candidate[],
   problems: readonly string[],
+  isAsked = false,
 ): void {
   let path = '';
   for (const candidate of candidates) {
@@ -59,7 +61,7 @@ export function showCandidates(
   }
   for (const problem of problems) terminal.out(`${terminal.paint('yellow', 'problem')}  ${problem}`);
   if (candidates.length === 0) terminal.out('there is no server to import');
-  else if (candidates.some(isPlanned))
+  else if (!isAsked && candidates.some(isPlanned))
     terminal.out(
       `\n${pluralize(candidates.length, 'server')}; "warder import --apply" moves those that do not stay`,
     );

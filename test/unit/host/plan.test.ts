@@ -119,7 +119,7 @@ test.each([
   [{ command: 'npx', args: ['x', '${workspaceFolder}/a'] }, /fills in a part/],
   [{ command: 'npx', args: ['x', '${credential:OTHER}'] }, /name a credential of Warder/],
   [{ command: 'npx', args: ['x'], entry: { envFile: '.env' } }, /"envFile"/],
-  [{ command: 'npx', args: ['x', 'y'.repeat(9000)] }, /more than 8192 characters/],
+  [{ command: 'npx', args: ['x', 'y'.repeat(9000)] }, /too long to be looked at/],
   [{ command: 'node', args: ['-e', `steal("${GITHUB}"); more()`] }, /inside of a longer text/],
   [{ command: 'npx', args: ['-y', `@x/${GITHUB}`], env: { [GITHUB]: 'x' } }, /inside|from which none/],
   [{ command: 'npx', args: ['x'], env: { [GITHUB]: 'x' } }, /from which none can be taken/],
@@ -232,4 +232,41 @@ test('names of Object.prototype are names like any other', () => {
   const plan = planServer({ ...server, env });
   expect(plan).toMatchObject({ kind: 'profile', name: 'proto', hosts: [], knows: {} });
   expect(plan.kind === 'profile' && Object.keys(plan.env)).toEqual(['__proto__', 'constructor']);
+});
+
+test('W-HOST-25 long values are not searched for what could take hours', () => {
+  const odd = [
+    'a-',
+    'eyJaaaaaaaa',
+    'a:',
+    '${',
+    '${a',
+    '{env:',
+    'https://',
+    '/',
+    'Ab1',
+    ' ',
+    'a.',
+    'a_',
+    '.a',
+  ].map((text) => text.repeat(200_000 / text.length));
+  for (const text of odd) {
+    const server = { ...none, command: 'npx', args: ['-y', 'pkg'] };
+    // Too long to tell: it is taken for a secret.
+    expect(planServer({ ...server, env: { X: text, API_KEY: `${text}x` } })).toMatchObject({
+      kind: expect.stringMatching(/profile|left/),
+    });
+    const remote = { ...none, kind: 'remote' as const, url: 'https://mcp.example.com/mcp' };
+    for (const long of [
+      { ...server, name: text },
+      { ...server, command: text },
+      { ...server, args: ['-y', text] },
+      { ...server, cwd: text },
+      { ...server, env: { [text]: 'x' } },
+      { ...remote, headers: { Authorization: `Bearer ${text}` } },
+      { ...remote, headers: { [text]: 'x' } },
+      { ...remote, url: `https://mcp.example.com/?${text}` },
+    ])
+      expect(planServer(long)).toMatchObject({ kind: 'left' });
+  }
 });

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
 import { Home } from '../fixtures/home.ts';
+import { hasNative } from '../fixtures/launchers.ts';
 import { SandboxProcesses } from '../fixtures/sandbox-processes.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
@@ -21,8 +22,9 @@ const sessions = modes.flatMap((mode) =>
   (['stubborn', 'slow'] as const).map((profile) => [profile, mode] as const),
 );
 
-function home(mode: Mode): Home {
-  const made = new Home();
+/** The servers that are hard to end are ended with the native launcher, the others with the one in Node. */
+async function home(mode: Mode, profile: string): Promise<Home> {
+  const made = await new Home().by(hasNative && profile === 'stubborn' ? 'native' : 'node');
   const rest = {
     policy: { default: 'allow' },
     ...(mode === 'without a sandbox' && { sandbox: { off: true } }),
@@ -82,7 +84,7 @@ test.each(
     sessions.map((session) => [killed, ...session] as const),
   ),
 )('W-PROC-7 the %s is killed: %s, %s', async (killed, profile, mode) => {
-  await using warder = home(mode);
+  await using warder = await home(mode, profile);
   const command = warder.host(profile);
   await using client = new Client(
     killed === 'host' ? [process.execPath, '-e', host, ...command] : command,
@@ -98,7 +100,7 @@ test.each(
 });
 
 test.each(sessions)('W-PROC-7 the daemon is killed: %s, %s', async (profile, mode) => {
-  await using warder = home(mode);
+  await using warder = await home(mode, profile);
   await using client = warder.run(profile);
   await begin(warder, client, profile);
   using left = await sandboxes(warder, mode);
@@ -116,7 +118,7 @@ test.each([
   ['sandboxed', 'first process in the sandbox'] as const,
   ['sandboxed', 'process that keeps the sandbox'] as const,
 ])('W-PROC-7 each open request gets an error when the server is killed: %s, %s', async (mode, victim) => {
-  await using warder = home(mode);
+  await using warder = await home(mode, 'slow');
   await using client = warder.run('slow');
   await begin(warder, client, 'slow');
   const open = [
@@ -143,7 +145,7 @@ test.each([
 });
 
 test.each(modes)('W-PROC-7 the daemon and two launchers are killed at once: %s', async (mode) => {
-  await using warder = home(mode);
+  await using warder = await home(mode, 'slow');
   await using slow = warder.run('slow');
   await begin(warder, slow, 'slow');
   await using stubborn = warder.run('stubborn');

@@ -5,7 +5,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Client } from '../fixtures/client.ts';
-import { Home, program } from '../fixtures/home.ts';
+import { Home } from '../fixtures/home.ts';
+import { LAUNCHERS } from '../fixtures/launchers.ts';
 import { type FixtureServer, fixtureServer } from '../fixtures/server.ts';
 
 function home(server: FixtureServer): Home {
@@ -39,48 +40,58 @@ test('W-RELAY-8 each odd answer of a server is passed on, or becomes an error un
   expect(ends).toEqual(['ok', 'ok', 'ok', 'error', 'error', 'error', 'error', 'ok']);
 });
 
-test('a client that writes, closes its end and reads on gets the answer to the open call', async () => {
-  await using warder = home('slow');
-  const host = new Client(warder.host('slow'), warder.env, warder.dir);
-  await host.send(INITIALIZE);
-  await host.send(message({ method: 'notifications/initialized' }));
-  await host.send(
-    message({ id: 2, method: 'tools/call', params: { name: 'slow', arguments: { ms: 5000, say: 'done' } } }),
-  );
-  host.close();
-  expect((await host.answer(2)).result?.content[0].text).toBe('done');
-  expect(await host.ended).toEqual({ code: 0, signal: null });
-});
+test.each(LAUNCHERS)(
+  'a client that writes, closes its end and reads on gets the answer to the open call: %s',
+  async (launcher) => {
+    await using warder = await home('slow').by(launcher);
+    const host = new Client(warder.host('slow'), warder.env, warder.dir);
+    await host.send(INITIALIZE);
+    await host.send(message({ method: 'notifications/initialized' }));
+    await host.send(
+      message({
+        id: 2,
+        method: 'tools/call',
+        params: { name: 'slow', arguments: { ms: 5000, say: 'done' } },
+      }),
+    );
+    host.close();
+    expect((await host.answer(2)).result?.content[0].text).toBe('done');
+    expect(await host.ended).toEqual({ code: 0, signal: null });
+  },
+);
 
-test('a host that does not read the stderr of its server gets its answers', async () => {
-  await using warder = home('noisy');
-  const [command = '', ...args] = warder.host('noisy');
-  // Nobody reads the pipe of stderr.
-  const child = spawn(command, args, { env: warder.env, cwd: warder.dir, stdio: 'pipe' });
-  const call = (id: number, name: string, rest: object): void =>
-    void child.stdin.write(message({ id, method: 'tools/call', params: { name, arguments: rest } }));
-  let output = '';
-  const answered = (id: number): Promise<void> =>
-    new Promise((resolve) => {
-      const look = (): void => void (output.includes(`"id":${id},`) && resolve());
-      child.stdout.on('data', look);
-      look();
+test.each(LAUNCHERS)(
+  'a host that does not read the stderr of its server gets its answers: %s',
+  async (launcher) => {
+    await using warder = await home('noisy').by(launcher);
+    const [command = '', ...args] = warder.host('noisy');
+    // Nobody reads the pipe of stderr.
+    const child = spawn(command, args, { env: warder.env, cwd: warder.dir, stdio: 'pipe' });
+    const call = (id: number, name: string, rest: object): void =>
+      void child.stdin.write(message({ id, method: 'tools/call', params: { name, arguments: rest } }));
+    let output = '';
+    const answered = (id: number): Promise<void> =>
+      new Promise((resolve) => {
+        const look = (): void => void (output.includes(`"id":${id},`) && resolve());
+        child.stdout.on('data', look);
+        look();
+      });
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
     });
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-  });
-  child.stdin.write(INITIALIZE);
-  await answered(1);
-  for (const id of [2, 4, 6]) {
-    call(id, 'noise', { kilobytes: 8192 });
-    await answered(id);
-    call(id + 1, 'hello', {});
-    await answered(id + 1);
-  }
-  expect(output).toContain('"hello"');
-  child.kill('SIGKILL');
-  child.stderr.destroy();
-});
+    child.stdin.write(INITIALIZE);
+    await answered(1);
+    for (const id of [2, 4, 6]) {
+      call(id, 'noise', { kilobytes: 8192 });
+      await answered(id);
+      call(id + 1, 'hello', {});
+      await answered(id + 1);
+    }
+    expect(output).toContain('"hello"');
+    child.kill('SIGKILL');
+    child.stderr.destroy();
+  },
+);
 
 test('what a server writes to stderr before it ends at once reaches its host, each time', async () => {
   await using warder = new Home();
@@ -93,33 +104,42 @@ test('what a server writes to stderr before it ends at once reaches its host, ea
   }
 });
 
-test('a wrapper that goes on after "warder run" still writes to the stdout that both have', async () => {
-  await using warder = home('slow');
-  const words = [...program, 'run', 'slow'].map((word) => `'${word}'`).join(' ');
-  const { stdout, status, signal } = spawnSync(
-    'sh',
-    ['-c', `${words}; code=$?; echo afterwards; exit $code`],
-    {
-      env: warder.env,
-      cwd: warder.dir,
-      input: message({ id: 1, method: 'ping' }),
-      encoding: 'utf8',
-    },
-  );
-  expect(stdout).toMatch(/^\{.*"id":1.*\}\nafterwards\n$/);
-  expect([status, signal]).toEqual([0, null]);
-});
+test.each(LAUNCHERS)(
+  'a wrapper that goes on after "warder run" still writes to the stdout that both have: %s',
+  async (launcher) => {
+    await using warder = await home('slow').by(launcher);
+    const words = warder
+      .host('slow')
+      .map((word) => `'${word}'`)
+      .join(' ');
+    const { stdout, status, signal } = spawnSync(
+      'sh',
+      ['-c', `${words}; code=$?; echo afterwards; exit $code`],
+      {
+        env: warder.env,
+        cwd: warder.dir,
+        input: message({ id: 1, method: 'ping' }),
+        encoding: 'utf8',
+      },
+    );
+    expect(stdout).toMatch(/^\{.*"id":1.*\}\nafterwards\n$/);
+    expect([status, signal]).toEqual([0, null]);
+  },
+);
 
-test('SIGINT and SIGTERM of a host end its session as the end of input does', async () => {
-  await using warder = home('slow');
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    const host = warder.run('slow');
-    await host.initialize();
-    host.kill(signal);
-    await host.ended;
-  }
-  await using last = warder.run('slow');
-  await last.initialize();
-  await last.until(() => warder.audit('session.close').length === 2, 'the end of both sessions');
-  expect(warder.audit('session.close')).toMatchObject([{ reason: 'host' }, { reason: 'host' }]);
-});
+test.each(LAUNCHERS)(
+  'SIGINT and SIGTERM of a host end its session as the end of input does: %s',
+  async (launcher) => {
+    await using warder = await home('slow').by(launcher);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const host = warder.run('slow');
+      await host.initialize();
+      host.kill(signal);
+      await host.ended;
+    }
+    await using last = warder.run('slow');
+    await last.initialize();
+    await last.until(() => warder.audit('session.close').length === 2, 'the end of both sessions');
+    expect(warder.audit('session.close')).toMatchObject([{ reason: 'host' }, { reason: 'host' }]);
+  },
+);

@@ -1,10 +1,11 @@
 // Holds a host's file for an edit: refused while a host runs that would write over it, under the host's own lock where it
 // has one, and without what a killed write has left.
 import { execFile } from 'node:child_process';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { WarderError } from '../errors.ts';
 import { lockFile } from '../os/flock.ts';
+import { lockFolder } from '../os/folder-lock.ts';
 import { removeLeftovers } from './file.ts';
 import type { Host } from './table.ts';
 
@@ -21,10 +22,17 @@ export async function holdingHostFile<T>(
   work: () => T | Promise<T>,
 ): Promise<T> {
   if (host !== undefined) await refuseRunning(host);
-  using _lock =
-    host?.lock === undefined ? undefined : await lockFile(join(dirname(path), host.lock), LOCK_PATIENCE);
+  using _lock = await hostLock(host, path);
   removeLeftovers(path);
   return await work();
+}
+
+/** A host's own lock of a file; undefined where it has none for it. */
+async function hostLock(host: Host | undefined, path: string): Promise<Disposable | undefined> {
+  const lock = host?.lock;
+  if (lock === undefined || basename(path) !== lock.of) return undefined;
+  const at = join(dirname(path), lock.name);
+  return await (lock.kind === 'folder' ? lockFolder(at, LOCK_PATIENCE) : lockFile(at, LOCK_PATIENCE));
 }
 
 /** Throws `refused` while a host runs that writes its file from what it has in memory. */

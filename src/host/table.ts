@@ -53,8 +53,11 @@ export interface Host {
   readonly check?: { readonly command: readonly string[]; readonly starts: boolean };
   /** Names of its processes; while one runs its file is not edited, because it would be written over. */
   readonly running?: readonly string[];
-  /** The file beside its own that the host locks, by flock(2), while it writes. */
-  readonly lock?: string;
+  /**
+   * What the host locks while it writes the file `of` that name: a file beside it, by flock(2), or a folder beside it, which
+   * it makes.
+   */
+  readonly lock?: { readonly kind: 'file' | 'folder'; readonly name: string; readonly of: string };
 }
 
 const STANDARD: Shape = {
@@ -131,6 +134,7 @@ export const hosts: Readonly<Record<string, Host>> = {
       { ...project('./.mcp.json'), shape: TYPED },
     ],
     restart: 'start Claude Code again',
+    lock: { kind: 'folder', name: '.claude.json.lock', of: '.claude.json' },
     check: { command: ['claude', 'mcp', 'get', '{name}'], starts: true },
   },
   cursor: {
@@ -161,7 +165,7 @@ export const hosts: Readonly<Record<string, Host>> = {
       { ...project('./.github/mcp.json'), shape: COPILOT },
     ],
     restart: 'start Copilot CLI again',
-    lock: '.mcp-writer.lock',
+    lock: { kind: 'file', name: '.mcp-writer.lock', of: 'mcp-config.json' },
     check: { command: ['copilot', 'mcp', 'list'], starts: false },
   },
   windsurf: {

@@ -51,6 +51,12 @@ const cache = keep
   ? join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'warder-hosts')
   : join(folder, 'cache');
 
+/** Removes a folder, with what Warder has made read-only in it: the packages of servers. */
+function remove(dir) {
+  execFileSync('chmod', ['-R', 'u+w', dir]);
+  rmSync(dir, { recursive: true, force: true });
+}
+
 /** What is going on, on standard error. */
 function say(id, text) {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${id}: ${text}\n`);
@@ -191,7 +197,7 @@ async function tryHost(id, model) {
   } finally {
     const left = await home.end();
     if (left.length > 0) say(id, `left behind, and ended: ${left.join(', ')}`);
-    rmSync(home.dir, { recursive: true, force: true });
+    remove(home.dir);
   }
   return row;
 }
@@ -233,7 +239,7 @@ let current;
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, async () => {
     await current?.end();
-    rmSync(folder, { recursive: true, force: true });
+    remove(folder);
     process.exit(130);
   });
 try {
@@ -244,7 +250,7 @@ try {
     process.stdout.write(`${Object.values(row).join('  ')}\n`);
   }
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  remove(folder);
 }
 const text = table(rows);
 process.stdout.write(`\n${text}\n`);

@@ -108,19 +108,24 @@ function contextOf(argv: readonly string[]): Context {
   const uid = process.getuid?.() ?? -1;
   const places = placesOf({ platform, env, home: homeFolder(env), uid });
   const script = fileURLToPath(new URL('../bin/warder.js', import.meta.url));
+  const json = argv.includes('--json');
+  const terminal = openTerminal(process, { silent: json });
   return {
     places,
-    terminal: openTerminal(process),
-    json: argv.includes('--json'),
+    terminal,
+    json,
     version: manifest.version,
     program: script,
     async control({ start = true } = {}) {
-      const [{ connect, daemonCommand }, { openControl }] = await Promise.all([
+      const [{ connect, daemonCommand }, { openControl }, { tellingOfWaits }] = await Promise.all([
         import('./os/connect.ts'),
         import('./control/client.ts'),
+        import('./commands/terminal/waiting.ts'),
       ]);
       const daemon = [...daemonCommand(process.execPath, script), '--report'] as const;
-      return openControl(await connect({ places, uid, env, ...(start && { daemon }) }), env);
+      return tellingOfWaits(terminal, async () =>
+        openControl(await connect({ places, uid, env, ...(start && { daemon }) }), env),
+      );
     },
     async browse(url) {
       return (await import('./commands/browse.ts')).browse(url, places, env);
@@ -151,12 +156,13 @@ async function buildProgram(
     .alias('help', 'h')
     .version('version', 'print the version', manifest.version)
     .alias('version', 'v')
+    .example('warder init', 'first of all: where credentials are kept')
+    .example('warder import', 'then: the servers of your hosts, and the tokens in their files')
     .example(
       'warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js',
       'a server with a sealed token',
     )
-    .example('warder credential set github GITHUB_TOKEN', 'its value, typed without echo')
-    .example('warder run github', "the server's command in the host's configuration")
+    .example('warder approvals --watch', 'asks you about first uses and calls, as they come')
     .example('warder audit tail', 'the calls to all servers, as they happen')
     .strict(!completing)
     .recommendCommands()

@@ -9,7 +9,7 @@ import { addServer, moveServer, newEntry, serversOf } from '../host/servers.ts';
 import { hosts } from '../host/table.ts';
 import { profileMissingError, profileStamp } from '../profile/load.ts';
 import type { Context } from './command.ts';
-import { askHost, inWords } from './connect/host-check.ts';
+import { askHost, type HostSays, inWords } from './connect/host-check.ts';
 import { checkHosts, hostsHere, launchedProfile, surroundingsOf } from './hosts/surroundings.ts';
 import { ensureLaunchCommand } from './launch-command.ts';
 import { hostEntry } from './profile/host-entry.ts';
@@ -168,12 +168,15 @@ async function write(
       terminal.out(`  to take it back: warder undo ${done.id}`);
     }
   }
-  if (done !== undefined && args.check && host.check !== undefined && !json)
-    terminal.err(terminal.paint('dim', `asking ${host.title} …`));
-  const says =
-    done !== undefined && args.check ? await askHost(found, as, [entry.command, ...entry.args]) : undefined;
+  const isAsked = done !== undefined && args.check && host.check !== undefined;
+  const says = isAsked ? await ask() : undefined;
   if (!json && says !== undefined) terminal.out(`  ${inWords(says.state, host.title, says.command)}`);
   return { host: id, path, changed: done !== undefined, undo: done?.id ?? null, says: says ?? null };
+
+  async function ask(): Promise<HostSays | undefined> {
+    using _progress = terminal.progress(`asking ${host.title} whether it starts "${as}"`);
+    return await askHost(found, as, [entry.command, ...entry.args]);
+  }
 }
 
 function quoteWord(word: string): string {

@@ -29,6 +29,7 @@ async function doctor(context: Context): Promise<void> {
   const { checkHosts } = await import('./doctor/host-checks.ts');
   const { checkLaunchCommand } = await import('./doctor/launch-check.ts');
   const { checkCertificates: authorities, checkLocks: locks } = await import('./doctor/settings-checks.ts');
+  using progress = terminal.progress('checking the daemon and the sandbox', { isGeneral: true });
   const checks = [
     checkNode(process.versions.node),
     checkLaunchCommand(context),
@@ -39,8 +40,9 @@ async function doctor(context: Context): Promise<void> {
     ...(await checkProfiles(places)),
     ...(await checkDaemon(context)),
     ...(await checkHosts(context)),
-    await checkAudit(context),
   ];
+  progress.step('verifying the audit log');
+  checks.push(await checkAudit(context));
   const ok = checks.every(({ state }) => state !== 'fail');
   if (!ok) context.exit(1);
   if (json) {

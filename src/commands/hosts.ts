@@ -71,7 +71,7 @@ function showFile({ terminal }: Context, { title, path, scope, servers, problem,
   for (const { name, path: at, profile, secrets, kind, enabled, problem: wrong } of servers) {
     const how =
       profile !== undefined
-        ? `${terminal.paint('green', 'Warder')}: ${profile}`
+        ? `${terminal.paint('green', 'Warder')}: ${escapeUnprintable(profile)}`
         : kind === 'other'
           ? 'part of the host'
           : `not through Warder${kind === 'remote' ? ', remote' : ''}`;
@@ -81,7 +81,9 @@ function showFile({ terminal }: Context, { title, path, scope, servers, problem,
       ...(secrets.length > 0 ? [`in clear: ${secrets.join(', ')}`] : []),
       ...(wrong === undefined ? [] : [wrong]),
     ];
-    terminal.out(`  ${escapeUnprintable([name, how, ...notes].join('; '))}`);
+    terminal.out(
+      `  ${[escapeUnprintable(name), how, ...notes.map((note) => escapeUnprintable(note))].join('; ')}`,
+    );
   }
   for (const name of dropped)
     terminal.out(

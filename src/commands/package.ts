@@ -131,7 +131,8 @@ async function lock(
   const loaded = loadProfile(places, args.profile);
   const use = packageUse(loaded);
   const bundle = args.bundle === undefined ? undefined : await bundleAgain(context, use, args.bundle);
-  const store = openPackageStore(context, { python: args.python, bundle });
+  using told = terminal.progress('');
+  const store = openPackageStore(context, { python: args.python, bundle, told });
   const locked = await store.lock(use, scriptChoice(args), args.again);
   const pinned = pinVersion(context, loaded, locked);
   if (context.json) return terminal.json({ ...lockData(locked), pinned });
@@ -161,10 +162,11 @@ async function verify(context: Context, names: readonly string[]): Promise<void>
   const uses =
     names.length > 0 ? names.map((name) => packageUse(loadProfile(places, name))) : pinnedUses(context);
   const results: { profile: string; package: string; ok: boolean; problem?: string }[] = [];
+  using told = terminal.progress('');
   for (const use of uses) {
     const { profile } = use;
     const text = formatSpec(use.spec);
-    if (!context.json) terminal.err(`warder: hashing ${text} of ${profile}`);
+    told.step(`hashing ${text} of ${profile}`);
     try {
       await store.verify(use, true);
       results.push({ profile, package: text, ok: true });
@@ -192,7 +194,8 @@ async function update(
   >,
 ): Promise<void> {
   const { places, terminal } = context;
-  const store = openPackageStore(context, { python: args.python });
+  using told = terminal.progress('');
+  const store = openPackageStore(context, { python: args.python, told });
   const loaded = loadProfile(places, args.profile);
   const use = packageUse(loaded);
   const { spec } = use;

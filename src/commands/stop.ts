@@ -5,6 +5,7 @@ import { ownerOf } from '../os/lock.ts';
 import { askRetired, retiredDaemons, retiredLock } from '../os/retired.ts';
 import type { ControlClient } from '../wire/control.ts';
 import type { Context } from './command.ts';
+import { pluralize } from './terminal/plural.ts';
 
 /** How long the daemon may take to answer before it gets a signal, and to end. Milliseconds. */
 const ANSWER_TIMEOUT = 5000;
@@ -23,6 +24,7 @@ export function stopCommand(context: Context): CommandModule<object, object> {
 /** Stops the daemon. Throws `daemon-unreachable` if it does not end. */
 export async function stop(context: Context): Promise<void> {
   const { places, terminal, json } = context;
+  using progress = terminal.progress('stopping the daemon', { isGeneral: true });
   let sessions = await stopRetired(context);
   const owner = ownerOf(places.lock);
   if (owner === undefined) {
@@ -34,7 +36,7 @@ export async function stop(context: Context): Promise<void> {
     await using control = await context.control({ start: false });
     const open = await requestStop(control);
     sessions += open;
-    if (!json && open > 0) terminal.err(`ending ${open} ${open === 1 ? 'session' : 'sessions'} …`);
+    if (open > 0) progress.step(`ending ${pluralize(open, 'session')}`);
     await Promise.race([control.closed, delay(END_TIMEOUT, undefined, { ref: false })]);
   } catch (error) {
     if (!(error instanceof WarderError)) throw error;

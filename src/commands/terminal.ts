@@ -1,10 +1,12 @@
 // Input and output on the user's terminal. Text from servers, hosts and files is printed here, so control characters are
 // escaped: printed text cannot move the cursor, hide a line or set the window's title. The only escape sequences that are
-// written are Warder's own colours, and only to a terminal: text that contains the sequence of a colour is escaped too.
+// written are Warder's own colours and the rewriting of the line of progress, and only to a terminal: text that contains such
+// a sequence is escaped too.
 import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
 import { escapeUnprintable } from '../audit/printable.ts';
 import { WarderError } from '../errors.ts';
+import { type Progress, ProgressLine, type ProgressOptions } from './terminal/progress.ts';
 import {
   type Asking,
   forgetTyped,
@@ -40,6 +42,11 @@ export interface Terminal {
   readonly columns: number;
   /** Whether there is a user who can be asked. */
   readonly interactive: boolean;
+  /**
+   * Says what is being done, for as long as it is done: all that may take a second. On a terminal it is a line that is
+   * rewritten and vanishes, else a plain line on stderr for each step. An empty text says nothing yet. Nothing is said where `--json` asks for one value.
+   */
+  progress(text: string, options?: ProgressOptions): Progress;
   /** Asks a question on the terminal. `ask`, `askSecret` and `confirm` throw `usage` if there is no terminal. */
   ask(question: string): Promise<string>;
   /** Like `ask`, without echo. */
@@ -107,14 +114,17 @@ const STYLE_SEQUENCE = new RegExp(`(${STYLE_MARK.replace('[', '\\[')}\\d+m)`);
 const WIDE_CHARACTER =
   /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
 
-/** A terminal on the streams of the process. */
-export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal {
+/** A terminal on the streams of the process. `silent`: no progress is shown. */
+export function openTerminal({ stdin, stdout, stderr, env }: Streams, { silent = false } = {}): Terminal {
   const interactive = stdin.isTTY === true && stderr.isTTY === true;
   const color = stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+  const isRewritable = stderr.isTTY === true && env.TERM !== 'dumb';
+  const line = new ProgressLine(stderr);
 
   /** Reads one line, with or without echo. Questions go to stderr, because stdout is for results. */
   async function read(question: string, echo: boolean): Promise<string> {
     requireTerminal();
+    using _hidden = line.hide();
     const { createInterface } = await import('node:readline');
     const { Writable } = await import('node:stream');
     const prompt = escapeLine(question);
@@ -146,9 +156,17 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     color,
     columns: stderr.isTTY === true ? stderr.columns : Number.POSITIVE_INFINITY,
     interactive,
-    out: (line) => void stdout.write(`${printed(line)}\n`),
-    err: (line) => void stderr.write(`${printed(line)}\n`),
-    text: (text) => void stdout.write(`${escapeText(text)}\n`),
+    out: (text) => line.above(() => stdout.write(`${printed(text)}\n`)),
+    err: (text) => line.above(() => stderr.write(`${printed(text)}\n`)),
+    text: (text) => line.above(() => stdout.write(`${escapeText(text)}\n`)),
+    progress(text, { isGeneral = false } = {}) {
+      if (isRewritable && !silent) return line.begin(text, isGeneral);
+      const step = (next: string): void => {
+        if (next !== '' && !isGeneral && !silent) terminal.err(`${next} …`);
+      };
+      step(text);
+      return { step, [Symbol.dispose]() {} };
+    },
     json: (value) => terminal.out(JSON.stringify(value)),
     paint: (style, text) =>
       color
@@ -182,6 +200,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     },
     async choose(question, groups) {
       requireTerminal();
+      using _hidden = line.hide();
       const { groupMultiselect, isCancel } = await import('@clack/prompts');
       const shown = groups.filter(({ options }) => options.length > 0);
       const marked = shown.flatMap(({ options }) => options.filter(({ isMarked }) => isMarked === true));
@@ -206,14 +225,17 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams): Terminal 
     },
     async select(question, options, asking) {
       requireTerminal();
+      using _hidden = line.hide();
       return await select({ stdin, stderr }, question, options, asking);
     },
     async type(question, initial, problem, signal) {
       requireTerminal();
+      using _hidden = line.hide();
       return await type({ stdin, stderr }, question, initial, problem, signal);
     },
     async typeSecret(question, signal) {
       requireTerminal();
+      using _hidden = line.hide();
       return await typeSecret({ stdin, stderr }, question, signal);
     },
     show(lines, more) {

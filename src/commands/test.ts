@@ -54,6 +54,7 @@ async function test(context: Context, { name, timeout }: TestArguments): Promise
   }
   const { profile } = loadProfile(places, name);
   const since = clock.now();
+  using _progress = terminal.progress(`starting "${name}" once, as a host does`, { isGeneral: true });
   const trial = await tryProfile(context, name, { timeout: timeout * 1000 });
   const names = trial.tools?.map((tool) => tool.name);
   const entries = await ownRecords(places.audit, name, since);

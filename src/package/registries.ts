@@ -10,8 +10,8 @@ import type { OpenRegistry, Registry, ScriptRunner } from './registry.ts';
 export interface RegistriesOptions {
   /** The user's environment, for npm and pip. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Called with each step, to show progress. */
-  readonly progress: (step: string) => void;
+  /** Called with each step, to show progress, and with notes that the user has to see. */
+  readonly progress: (text: string, isNote?: boolean) => void;
   /** Runs the install scripts that the user allowed, confined. */
   readonly runScripts: ScriptRunner;
   /** The Python for packages of PyPI: a version, a name or a path; by default the one of the lock, or `python3`. */

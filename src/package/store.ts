@@ -26,8 +26,8 @@ export interface StoreOptions {
   readonly places: { readonly config: string; readonly state: string };
   readonly clock: Clock;
   readonly registry: OpenRegistry;
-  /** Called with each step, to show progress. */
-  readonly progress: (step: string) => void;
+  /** Called with each step, to show progress, and with notes that the user has to see. */
+  readonly progress: (text: string, isNote?: boolean) => void;
 }
 
 /** A lock in the store. */
@@ -65,6 +65,7 @@ export class PackageStore {
       if (this.#locks.adopt(use.profile, before)) {
         this.#options.progress(
           `${before.package} was locked for all profiles; "${use.profile}" has its own lock now`,
+          true,
         );
       }
       return before;
@@ -176,6 +177,7 @@ export class PackageStore {
     if (others.length > 0) {
       this.#options.progress(
         `install scripts of ${quoted(others)} do not run: most servers need none. If "warder test" fails for want of one, "--allow-scripts" runs those that it names, in a sandbox without a network`,
+        true,
       );
     }
     const { version, integrity } = resolved(resolution, requested);

@@ -105,8 +105,7 @@ async function probe(
   context: Context,
   { url, headers, allowPrivate, insecureLoopback }: Candidate,
 ): Promise<Found> {
-  const { terminal, json } = context;
-  if (!json) terminal.err(terminal.paint('dim', `asking ${new URL(url).host} what it needs …`));
+  using _progress = context.terminal.progress(`asking ${new URL(url).host} what it needs`);
   await using control = await context.control();
   try {
     return await control.request('remote.probe', {

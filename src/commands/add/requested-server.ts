@@ -66,7 +66,8 @@ export async function lockPackage(
   scripts: ScriptChoice,
   notes: string[],
 ): Promise<{ package: string; bin: string | undefined }> {
-  const store = openPackageStore(context, { python, bundle });
+  using told = context.terminal.progress('');
+  const store = openPackageStore(context, { python, bundle, ...(!context.json && { told }) });
   const use = { profile, spec };
   // A bundle of the same name and version may be another one than before.
   const lock =

@@ -39,16 +39,16 @@ export function verifyCommand(context: Context): CommandModule<object, VerifyArg
         const keys = key?.flatMap(parseKeys);
         // Asked before the log is read: by then the log has it.
         const known = path === undefined ? await findSignedPoint(context) : {};
-        const bar = progressBar(!json);
+        using progress = terminal.progress('verifying the audit log', { isGeneral: true });
         const verification = await verify({
           path: path ?? places.audit,
           ...(path === undefined && { state: places.state }),
           ...(keys && { keys }),
           ...(known.point && { signed: known.point }),
           checkpoint: loadSettings(places).audit.checkpoint,
-          progress: bar.at,
+          progress: (read, total) =>
+            progress.step(`verifying the audit log: ${Math.floor((100 * read) / Math.max(total, 1))} %`),
         });
-        bar.end();
         const code = codeOf(verification);
         if (json) {
           terminal.json({
@@ -119,21 +119,4 @@ function parseKeys(text: string): string[] {
   const keys = readKeys(text);
   if (keys.length === 0) throw new WarderError('usage', `there is no public key in "${text}"`);
   return keys;
-}
-
-/** Shows the progress of `verify` on a terminal, once it has taken a second. */
-function progressBar(enabled: boolean) {
-  const start = performance.now();
-  let drawn = -1;
-  return {
-    at(read: number, total: number): void {
-      const percent = Math.floor((100 * read) / Math.max(total, 1));
-      if (!enabled || !process.stderr.isTTY || performance.now() - start < 1000 || percent === drawn) return;
-      drawn = percent;
-      process.stderr.write(`\rverifying: ${percent} %`);
-    },
-    end(): void {
-      if (drawn >= 0) process.stderr.write('\r\u001b[K');
-    },
-  };
 }

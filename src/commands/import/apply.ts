@@ -97,9 +97,8 @@ async function make(
 ): Promise<Made> {
   const { terminal, json } = context;
   const profile = freeName(context, plan.name);
-  const progress: Progress = (step) => {
-    if (!json) terminal.err(terminal.paint('dim', `${place} "${profile}": ${step} …`));
-  };
+  using told = terminal.progress('');
+  const progress: Progress = (step) => told.step(`${place} "${profile}": ${step}`);
   if (profile !== plan.name && !json)
     terminal.out(
       `${escapeUnprintable(serverName({ server }))}: there is a profile "${plan.name}" already, so this one is "${profile}"`,

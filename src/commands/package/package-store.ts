@@ -4,18 +4,23 @@ import { clock } from '../../os/clock.ts';
 import { type RegistriesOptions, userRegistries } from '../../package/registries.ts';
 import { PackageStore } from '../../package/store.ts';
 import type { Context } from '../command.ts';
+import type { Progress } from '../terminal/progress.ts';
 import { sandboxedScripts } from './install-scripts.ts';
 
+interface Opening extends Pick<RegistriesOptions, 'python' | 'bundle'> {
+  /** Is told each step of what may take long. */
+  readonly told?: Progress;
+}
+
 /**
- * Opens the package store for the command line: it may use the registries, and prints its progress. `python`: the Python
- * that the user asks for; `bundle`: what is unpacked.
+ * Opens the package store for the command line: it may use the registries. `python`: the Python that the user asks for;
+ * `bundle`: what is unpacked.
  */
-export function openPackageStore(
-  context: Context,
-  { python, bundle }: Pick<RegistriesOptions, 'python' | 'bundle'> = {},
-): PackageStore {
-  const progress = (step: string): void => {
-    if (!context.json) context.terminal.err(`warder: ${step}`);
+export function openPackageStore(context: Context, { python, bundle, told }: Opening = {}): PackageStore {
+  const progress = (text: string, isNote = false): void => {
+    if (!isNote) told?.step(text);
+    else if (!context.json)
+      context.terminal.err(`${context.terminal.paint('yellow', 'warder: note:')} ${text}`);
   };
   const runScripts = sandboxedScripts(context.places, homedir());
   return new PackageStore({

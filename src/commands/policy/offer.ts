@@ -36,9 +36,11 @@ export async function offerTools(
 ): Promise<boolean> {
   const { places, terminal } = context;
   const isRemote = loadProfile(places, name).profile.server.kind === 'url';
-  const what = isRemote ? `asking "${name}" for its tools …` : `starting "${name}" once, to see its tools …`;
-  terminal.err(terminal.paint('dim', what));
-  const trial = await tryProfile(context, name, { timeout, isAgreed });
+  const what = isRemote ? `asking "${name}" for its tools` : `starting "${name}" once, to see its tools`;
+  const trial = await (async () => {
+    using _progress = terminal.progress(what);
+    return await tryProfile(context, name, { timeout, isAgreed });
+  })();
   if (trial.tools === undefined) {
     printFailure(context, name, trial);
     return false;

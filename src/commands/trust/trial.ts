@@ -9,8 +9,7 @@ const TIMEOUT = 60_000;
 
 /** Starts the server once, as `warder test` does, and lists all that it offers. Throws `refused` where that fails. */
 export async function trial(context: Context, control: ControlClient, name: string): Promise<ShownTrust> {
-  const { terminal, json } = context;
-  if (!json) terminal.err(`starting the server of "${name}" once, to see what it lists`);
+  using _progress = context.terminal.progress(`starting the server of "${name}" once, to see what it lists`);
   const { error } = await tryProfile(context, name, { timeout: TIMEOUT });
   if (error !== undefined) {
     throw new WarderError('refused', `the server of "${name}" did not list what it offers: ${error}`, {

@@ -85,7 +85,7 @@ const UNREACHABLE =
 export async function openPip(
   python: Python,
   env: Readonly<Record<string, string | undefined>>,
-  progress: (step: string) => void,
+  progress: (text: string, isNote?: boolean) => void,
 ): Promise<Pip> {
   const { execa } = await import('execa');
   const start = async (
@@ -109,7 +109,8 @@ export async function openPip(
   const clean = Object.fromEntries(Object.entries(env).filter(([name]) => !/^pip_/i.test(name)));
   const index = env.UV_DEFAULT_INDEX ?? env.UV_INDEX_URL;
   const secrets = secretValues(env, config.stdout);
-  for (const name of ignored) progress(`pip's setting "${name}" is not used: a package comes from one index`);
+  for (const name of ignored)
+    progress(`pip's setting "${name}" is not used: a package comes from one index`, true);
   return {
     async run(folder, args) {
       const log = join(folder, 'pip.log');

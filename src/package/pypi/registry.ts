@@ -19,8 +19,8 @@ import { Environment } from './wheel.ts';
 export interface PypiRegistryOptions {
   /** The environment of the user's pip. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Called with each step, to show progress. */
-  readonly progress: (step: string) => void;
+  /** Called with each step, to show progress, and with notes that the user has to see. */
+  readonly progress: (text: string, isNote?: boolean) => void;
   /** The Python that the user asks for: a version, a name, a path. */
   readonly python: string | undefined;
 }

@@ -9,6 +9,7 @@ import { confirm, requireConfirmer, yesOption } from './terminal/confirmation.ts
 import { readPassphrase } from './terminal/passphrase.ts';
 import { pluralize } from './terminal/plural.ts';
 import { readSecret } from './terminal/secret-input.ts';
+import { withTries } from './terminal/tries.ts';
 
 interface RefArguments {
   readonly words: string[];
@@ -203,8 +204,10 @@ async function retryUnlocked<T>(
 }
 
 async function unlockVault({ terminal }: Context, control: ControlClient): Promise<void> {
-  const passphrase = await readPassphrase(terminal, "the vault's passphrase: ");
-  await control.request('vault.unlock', { passphrase });
+  await withTries(terminal, ['vault-key'], async () => {
+    const passphrase = await readPassphrase(terminal, "the vault's passphrase: ");
+    await control.request('vault.unlock', { passphrase });
+  });
 }
 
 function allWords(words: readonly string[], extra: readonly (string | number)[] = []): string[] {

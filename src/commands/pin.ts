@@ -3,6 +3,10 @@ import type { CommandModule } from 'yargs';
 import type { Context } from './command.ts';
 import { POLKIT_POLICY, POLKIT_POLICY_PATH } from './pin/polkit-policy.ts';
 import { readNewPassphrase } from './terminal/passphrase.ts';
+import { withTries } from './terminal/tries.ts';
+
+/** Characters; the daemon refuses fewer. */
+const SHORTEST = 4;
 
 interface PinArguments {
   readonly polkit: boolean;
@@ -33,9 +37,13 @@ async function setPin(context: Context): Promise<void> {
   const { terminal, json } = context;
   await using control = await context.control();
   const { set } = await control.request('pin.state', {});
-  const old = set ? { old: await terminal.askSecret('the PIN so far: ') } : {};
-  const pin = await readNewPassphrase(terminal, 'a PIN of at least 4 characters: ');
-  await control.request('pin.set', { pin, ...old });
+  await withTries(terminal, ['refused'], async () => {
+    const old = set ? { old: await terminal.askSecret('the PIN so far: ') } : {};
+    const pin = await readNewPassphrase(terminal, `a PIN of at least ${SHORTEST} characters: `, (typed) =>
+      [...typed].length < SHORTEST ? `a PIN has at least ${SHORTEST} characters` : undefined,
+    );
+    await control.request('pin.set', { pin, ...old });
+  });
   if (json) terminal.json({ set: true });
   else terminal.out('the PIN is set: answers that hold for good ask for it');
 }

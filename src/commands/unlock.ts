@@ -4,6 +4,7 @@ import type { CommandModule } from 'yargs';
 import type { ControlClient } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import { readPassphrase, refuseWords } from './terminal/passphrase.ts';
+import { withTries } from './terminal/tries.ts';
 
 export function unlockCommand(context: Context): CommandModule<object, object> {
   return {
@@ -37,6 +38,12 @@ async function unlock(context: Context): Promise<void> {
 }
 
 async function removeLock({ terminal }: Context, control: ControlClient, guarded: boolean): Promise<void> {
-  const passphrase = guarded ? await readPassphrase(terminal, 'the passphrase of the lock: ') : undefined;
-  await control.request('credential.unlock', passphrase === undefined ? {} : { passphrase });
+  if (!guarded) {
+    await control.request('credential.unlock', {});
+    return;
+  }
+  await withTries(terminal, ['refused'], async () => {
+    const passphrase = await readPassphrase(terminal, 'the passphrase of the lock: ');
+    await control.request('credential.unlock', { passphrase });
+  });
 }

@@ -2,24 +2,36 @@
 // message.
 import { WarderError } from '../../errors.ts';
 import type { Terminal } from '../terminal.ts';
+import { withTries } from './tries.ts';
 
-/** Asks for a passphrase, or reads stdin without its last newline. Throws `usage` if it is empty. */
-export async function readPassphrase(terminal: Terminal, question: string): Promise<string> {
+/** Asks for a passphrase, or reads stdin without its last newline. Throws `usage` if it is empty, or `problem` says why not. */
+export async function readPassphrase(
+  terminal: Terminal,
+  question: string,
+  problem: (passphrase: string) => string | undefined = () => undefined,
+): Promise<string> {
   const { interactive } = terminal;
-  const read = interactive ? await terminal.askSecret(question) : await terminal.readStdin();
-  const passphrase = interactive ? read : read.replace(/\r?\n$/, '');
-  if (passphrase !== '') return passphrase;
-  throw new WarderError('usage', 'the passphrase is empty', {
-    hint: interactive ? 'type it' : 'give it on stdin, or run the command on a terminal',
+  return await withTries(terminal, ['usage'], async () => {
+    const read = interactive ? await terminal.askSecret(question) : await terminal.readStdin();
+    const passphrase = interactive ? read : read.replace(/\r?\n$/, '');
+    const wrong = passphrase === '' ? 'the passphrase is empty' : problem(passphrase);
+    if (wrong === undefined) return passphrase;
+    throw new WarderError('usage', wrong, {
+      hint: interactive ? 'type it' : 'give it on stdin, or run the command on a terminal',
+    });
   });
 }
 
 /** Reads a new passphrase: if it is typed, it is asked for twice, until the two are the same. */
-export async function readNewPassphrase(terminal: Terminal, question: string): Promise<string> {
+export async function readNewPassphrase(
+  terminal: Terminal,
+  question: string,
+  problem?: (passphrase: string) => string | undefined,
+): Promise<string> {
   for (;;) {
-    const passphrase = await readPassphrase(terminal, question);
+    const passphrase = await readPassphrase(terminal, question, problem);
     if (!terminal.interactive || (await terminal.askSecret('once more: ')) === passphrase) return passphrase;
-    terminal.err('the two passphrases differ: type it again');
+    terminal.err('the two differ: type it again');
   }
 }
 

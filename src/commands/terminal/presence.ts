@@ -2,6 +2,7 @@
 import { WarderError } from '../../errors.ts';
 import type { ControlClient } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
+import { withTries } from './tries.ts';
 
 export interface Proof {
   readonly pin?: string;
@@ -31,5 +32,6 @@ export async function withProof<T>(
       terminal.err('it did not: your PIN will do');
     }
   }
-  return await send(isSet ? { pin: await terminal.askSecret('PIN: ') } : {});
+  if (!isSet) return await send({});
+  return await withTries(terminal, ['refused'], async () => send({ pin: await terminal.askSecret('PIN: ') }));
 }

@@ -3,6 +3,7 @@
 import { isGuessable } from '../../credential/strength.ts';
 import { WarderError } from '../../errors.ts';
 import type { Terminal } from '../terminal.ts';
+import { withTries } from './tries.ts';
 
 /** A value, and warnings of possible mistakes. */
 export interface SecretInput {
@@ -14,8 +15,8 @@ export interface SecretInput {
 const MIN_REDACTED = 8;
 
 /**
- * Asks for the value of the credential `name`, or reads it from stdin without its last newline. With `multiline` stdin is
- * not changed. Throws `usage`; no message contains a part of the value.
+ * Asks for the value of the credential `name`, again where it cannot be one, or reads it from stdin without its last
+ * newline. With `multiline` stdin is not changed. Throws `usage`; no message contains a part of the value.
  */
 export async function readSecret(terminal: Terminal, name: string, multiline: boolean): Promise<SecretInput> {
   const { interactive } = terminal;
@@ -24,8 +25,17 @@ export async function readSecret(terminal: Terminal, name: string, multiline: bo
       hint: 'give it on stdin: warder credential set --multiline ... <file',
     });
   }
-  const read = interactive ? await terminal.askSecret(`value of "${name}": `) : await terminal.readStdin();
-  const value = multiline ? read : read.replace(/\r?\n$/, '');
+  return await withTries(terminal, ['usage'], async () => {
+    const read = interactive ? await terminal.askSecret(`value of "${name}": `) : await terminal.readStdin();
+    return checkSecret(multiline ? read : read.replace(/\r?\n$/, ''), { interactive, multiline });
+  });
+}
+
+/** Checks a value. Throws `usage`. */
+function checkSecret(
+  value: string,
+  { interactive, multiline }: { readonly interactive: boolean; readonly multiline: boolean },
+): SecretInput {
   if (value === '') {
     throw new WarderError('usage', 'the value is empty', {
       hint: interactive ? 'type or paste it' : 'give it on stdin, or run the command on a terminal',

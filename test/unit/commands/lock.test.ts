@@ -58,7 +58,7 @@ test('lock --passphrase asks twice, until both are the same, without showing it'
   expect(cli.requests).toEqual([]);
   const typed = [PASSPHRASE, 'correct hose', PASSPHRASE, PASSPHRASE];
   await cli.run(lockCommand, words, { typed, answers: locks() });
-  expect(cli.err).toContain('the two passphrases differ: type it again');
+  expect(cli.err).toContain('the two differ: type it again');
   expect(cli.requests).toEqual([{ verb: 'credential.lock', params: { passphrase: PASSPHRASE } }]);
   expect(cli.out.at(-1)).toBe('to unlock: warder unlock, with the passphrase');
   expect(cli.output).not.toContain('correct');

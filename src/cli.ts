@@ -120,7 +120,7 @@ function contextOf(argv: readonly string[]): Context {
       const [{ connect, daemonCommand }, { openControl }, { tellingOfWaits }] = await Promise.all([
         import('./os/connect.ts'),
         import('./control/client.ts'),
-        import('./commands/terminal/waiting.ts'),
+        import('./commands/waiting.ts'),
       ]);
       const daemon = [...daemonCommand(process.execPath, script), '--report'] as const;
       return tellingOfWaits(terminal, async () =>

@@ -1,15 +1,13 @@
 // warder credential: stores values and never prints them. A value is typed without echo or read from stdin. A value in the
 // arguments is refused and not repeated, because other processes can see it there and the shell saves it.
 import type { Argv, CommandModule } from 'yargs';
-import { WarderError } from '../errors.ts';
 import type { ControlClient, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
 import { resolveCredential } from './credential/credential-ref.ts';
+import { retryUnlocked, unlockVault } from './credential/unlocking.ts';
 import { confirm, requireConfirmer, yesOption } from './terminal/confirmation.ts';
-import { readPassphrase } from './terminal/passphrase.ts';
 import { pluralize } from './terminal/plural.ts';
 import { readSecret } from './terminal/secret-input.ts';
-import { withTries } from './terminal/tries.ts';
 
 interface RefArguments {
   readonly words: string[];
@@ -185,29 +183,6 @@ async function unlock(context: Context): Promise<void> {
   await unlockVault(context, control);
   if (json) terminal.json({ unlocked: true });
   else terminal.out('the vault is open until the daemon ends');
-}
-
-/** Runs `work`. If the vault is locked and there is a terminal, it asks for the passphrase and runs `work` again. */
-async function retryUnlocked<T>(
-  context: Context,
-  control: ControlClient,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const locked = error instanceof WarderError && error.code === 'vault-locked';
-    if (!locked || !context.terminal.interactive) throw error;
-  }
-  await unlockVault(context, control);
-  return work();
-}
-
-async function unlockVault({ terminal }: Context, control: ControlClient): Promise<void> {
-  await withTries(terminal, ['vault-key'], async () => {
-    const passphrase = await readPassphrase(terminal, "the vault's passphrase: ");
-    await control.request('vault.unlock', { passphrase });
-  });
 }
 
 function allWords(words: readonly string[], extra: readonly (string | number)[] = []): string[] {

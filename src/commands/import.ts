@@ -6,14 +6,16 @@ import { WarderError } from '../errors.ts';
 import { openHostFile } from '../host/change.ts';
 import { findFiles } from '../host/find.ts';
 import { planServer } from '../host/plan.ts';
+import type { Planned } from '../host/planned.ts';
 import { inputsOf } from '../host/references.ts';
 import { serversOf } from '../host/servers.ts';
 import type { Context } from './command.ts';
+import { unlockVault } from './credential/unlocking.ts';
 import { checkHosts, launchedProfile, surroundingsOf } from './hosts/surroundings.ts';
 import { applyImport, type Imported } from './import/apply.ts';
 import { type Candidate, isPlanned } from './import/candidate.ts';
 import { Interruption } from './import/interruption.ts';
-import { factsOf, serverName, showCandidates } from './import/show.ts';
+import { factsOf, serverName, showCandidates, showDone, showNext } from './import/show.ts';
 import { giveValues } from './import/values.ts';
 import { ensureLaunchCommand } from './launch-command.ts';
 import { confirm, yesOption } from './terminal/confirmation.ts';
@@ -66,7 +68,10 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
   const { candidates, problems } = look(context, args, ids);
   if (!args.apply) {
     if (json) terminal.json(candidates.map(factsOf));
-    else showCandidates(context, candidates, problems);
+    else {
+      showCandidates(context, candidates, problems);
+      showNext(context, candidates);
+    }
     return;
   }
   for (const problem of problems) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${problem}`);
@@ -76,8 +81,9 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
       hint: '"warder import" shows what is here, and why it stays',
     });
   }
+  await requireStore(context);
   if (!args.yes) {
-    showCandidates(context, planned, [], true);
+    showCandidates(context, planned, []);
     await confirm(terminal, {
       what: 'importing servers',
       question: `start each of these once in a sandbox, and move ${planned.length === 1 ? 'it' : 'them'} behind Warder?`,
@@ -101,6 +107,7 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
   try {
     await applyImport(context, chosen, (more) => void results.push(...more), interruption.signal);
   } catch (error) {
+    if (!json) showMoved(context, chosen, results);
     if (!interruption.signal.aborted) throw error;
     if (json) terminal.json(results);
     terminal.err('interrupted: what was not finished was taken back');
@@ -108,7 +115,40 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
     return;
   }
   if (json) terminal.json(results);
+  else showMoved(context, chosen, results);
   if (results.every(({ profile }) => profile === undefined)) context.exit(1);
+}
+
+/** Nothing is installed and started for secrets that could not be kept. Throws `store-unset`, `vault-locked`, and what `vault.unlock` throws. */
+async function requireStore(context: Context): Promise<void> {
+  await using control = await context.control();
+  const { kind, chosen } = await control.request('store.state', {});
+  if (kind === 'vault' && chosen.state === 'locked') {
+    if (!context.terminal.interactive)
+      throw new WarderError('vault-locked', 'the vault is locked, and so nothing was changed', {
+        hint: 'run "warder credential unlock" first',
+      });
+    await unlockVault(context, control);
+  }
+  if (kind !== null) return;
+  throw new WarderError('store-unset', 'no credential store is set up, and so nothing was changed', {
+    hint: 'run "warder init" first: it asks where credentials are kept',
+  });
+}
+
+function showMoved(
+  context: Context,
+  chosen: readonly Candidate<Planned>[],
+  results: readonly Imported[],
+): void {
+  const moved = results.filter(({ profile }) => profile !== undefined);
+  if (moved.length === 0) return;
+  const hadSecrets = chosen.some(
+    (candidate) =>
+      candidate.plan.credentials.length > 0 &&
+      moved.some(({ path, server }) => path === candidate.found.path && server === serverName(candidate)),
+  );
+  showDone(context, hadSecrets);
 }
 
 /** The servers that are not Warder's yet, and what is wrong with files. */

@@ -5,11 +5,13 @@
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { WarderError } from '../errors.ts';
+import { hosts } from '../host/table.ts';
 import { homeFolder } from '../os/home.ts';
 import { expandHome } from '../profile/format.ts';
 import { settingsPath, type VaultKey } from '../profile/settings.ts';
 import type { Params, Result } from '../wire/control.ts';
 import type { Context } from './command.ts';
+import { hostsHere } from './hosts/surroundings.ts';
 import { launchCommandPath, launchNotes } from './launch-command.ts';
 import { pluralize } from './terminal/plural.ts';
 
@@ -99,12 +101,25 @@ async function init(context: Context, args: InitArguments): Promise<void> {
   showLaunch(context, notes);
   terminal.out('');
   terminal.out('next:');
-  terminal.out('  warder add github --credential GITHUB_TOKEN --host api.github.com -- node ./server.js');
+  const here = hostsHere(process.env).map((id) => hosts[id]?.title ?? id);
+  if (here.length > 0) {
+    terminal.out('  warder import');
+    terminal.out(`    shows the servers of ${joined(here)}, and the tokens in their files`);
+    terminal.out('or, for a server of your own:');
+  }
+  terminal.out('  warder add github --credential GITHUB_TOKEN --host api.github.com \\');
+  terminal.out('    -- node ./server.js');
   terminal.out('  warder credential set github GITHUB_TOKEN');
 
   function describe(store: StoreChoice['store'], key: VaultKey | undefined): string {
     return store === 'keychain' ? "the system's keychain" : `a vault in ${places.state}${describeKey(key)}`;
   }
+}
+
+/** Names in a sentence, three at most. */
+function joined(names: readonly string[]): string {
+  const shown = names.length > 3 ? [...names.slice(0, 2), 'others'] : names;
+  return shown.length < 2 ? shown.join() : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
 }
 
 /** The choice that the options make. Throws `usage` if they contradict each other. */
@@ -157,9 +172,7 @@ async function completeChoice(
     requireTerminal('choose how the vault is opened', 'use "--key-file FILE" or "--systemd NAME"');
     terminal.err('What should open the vault?');
     terminal.err('  1  a passphrase, asked for once after each start of the daemon');
-    terminal.err(
-      '  2  a key file: nothing is asked, and anybody who can read both files has all credentials',
-    );
+    terminal.err('  2  a key file: nothing is asked; who can read both files has all credentials');
     if ((await pick(1)) === 1) return 'passphrase';
     const defaultFile = join(places.config, 'vault.key');
     return { file: absolutePath((await terminal.ask(`key file [${defaultFile}]: `)).trim() || defaultFile) };
@@ -184,7 +197,7 @@ async function completeChoice(
       if (exists) return passphrase;
       if ([...passphrase].length < MIN_PASSPHRASE) {
         terminal.err(
-          `a passphrase needs at least ${MIN_PASSPHRASE} characters: several words are easier to remember than a short text with special characters`,
+          `a passphrase needs at least ${MIN_PASSPHRASE} characters: several words are easy to remember`,
         );
       } else if ((await terminal.askSecret('once more: ')) !== passphrase) {
         terminal.err('the two passphrases differ: type it again');

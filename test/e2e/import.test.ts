@@ -61,7 +61,7 @@ test('W-HOST-28 the tokens of two hosts go into the store, their servers run as 
   ] as const;
 
   const shown = await home.warder(['import']);
-  expect(shown.stdout).toContain('secret GITHUB_TOKEN: its name');
+  expect(shown.stdout).toContain('secret GITHUB_TOKEN (its name)');
   const asked = await home.warder(['import', '--apply']);
   expect(asked).toMatchObject({ code: 64, stderr: expect.stringContaining('--yes') });
   const applied = await home.warder(['import', '--apply', '--yes', '--json']);

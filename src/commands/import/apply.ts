@@ -147,7 +147,7 @@ async function rewrite(
 ): Promise<void> {
   const { terminal, json } = context;
   await using control = await context.control();
-  const done = await changeHostFile(
+  await changeHostFile(
     found,
     {
       what: 'import',
@@ -175,27 +175,24 @@ async function rewrite(
     control,
   );
   if (json) return;
+  terminal.out(`${terminal.paint('bold', found.host.title)}  ${escapeUnprintable(found.path)}`);
   for (const one of moved) {
-    const name = escapeUnprintable(serverName(one.candidate));
-    terminal.out(`${name}: goes through Warder now, as "${one.profile}"`);
+    const name = serverName(one.candidate);
+    const as = name === one.profile ? '' : `, as "${one.profile}"`;
+    terminal.out(`  ${escapeUnprintable(name)} goes through Warder now${as}`);
     if (!one.needsSignIn) continue;
     const { plan } = one.candidate;
     const kept = (plan.kind === 'remote' ? plan.signedInBy : undefined) ?? found.host.title;
-    terminal.out(`  sign in: ${terminal.paint('bold', `warder login ${one.profile}`)}`);
-    terminal.out(`  the sign-in that ${kept} keeps is not touched: end it there`);
+    terminal.out(`    sign in: ${terminal.paint('bold', `warder login ${one.profile}`)}`);
+    terminal.out(`    the sign-in that ${kept} keeps is not touched: end it there`);
   }
-  terminal.out(`  ${found.host.restart}`);
-  if (moved.some(({ candidate }) => candidate.plan.credentials.length > 0))
-    terminal.out(
-      '  the old tokens were in clear until now: once all works, revoke them where they were issued',
-    );
   for (const { title, path, secrets } of copiesInClear(surroundingsOf(process.env), [found.id]))
     terminal.out(
       escapeUnprintable(
         `  ${path}, a copy that ${title} keeps, has ${secrets.join(', ')} in clear: remove it`,
       ),
     );
-  if (done !== undefined) terminal.out(`  to take it back: warder undo`);
+  terminal.out(`  now ${found.host.restart}`);
 }
 
 function keyOf({ path }: HostServer): string {

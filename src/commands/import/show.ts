@@ -1,7 +1,9 @@
 // What a person sees of servers before they are imported: what would run whole, and secrets by their names only.
 import { escapeUnprintable } from '../../audit/printable.ts';
+import { catchWarderError, WarderError } from '../../errors.ts';
 import type { Planned } from '../../host/planned.ts';
 import type { WantedValue } from '../../host/secret-removal.ts';
+import { loadSettings } from '../../profile/settings.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import type { Context } from '../command.ts';
 import { pluralize } from '../terminal/plural.ts';
@@ -39,12 +41,11 @@ export function factsOf(candidate: Candidate): object {
   return { ...where, profile: name, start, words, env: Object.keys(env), secrets, asked, hosts, cwd };
 }
 
-/** Prints candidates, and what is wrong with files. `isAsked`: a question about them follows. */
+/** Prints candidates, and what is wrong with files. */
 export function showCandidates(
   { terminal }: Context,
   candidates: readonly Candidate[],
   problems: readonly string[],
-  isAsked = false,
 ): void {
   let path = '';
   for (const candidate of candidates) {
@@ -61,16 +62,36 @@ export function showCandidates(
   }
   for (const problem of problems) terminal.out(`${terminal.paint('yellow', 'problem')}  ${problem}`);
   if (candidates.length === 0) terminal.out('there is no server to import');
-  else if (!isAsked && candidates.some(isPlanned))
-    terminal.out(
-      `\n${pluralize(candidates.length, 'server')}; "warder import --apply" moves those that do not stay`,
-    );
+}
+
+/** Says how the servers that were shown are imported. */
+export function showNext({ terminal, places }: Context, candidates: readonly Candidate[]): void {
+  const planned = candidates.filter((candidate) => isPlanned(candidate));
+  if (planned.length === 0) return;
+  const settings = catchWarderError(() => loadSettings(places));
+  const isReady = settings instanceof WarderError || settings.store !== undefined;
+  const which =
+    planned.length === candidates.length
+      ? pluralize(planned.length, 'server')
+      : `${planned.length} of ${pluralize(candidates.length, 'server')}`;
+  terminal.out(`\n${which} can go through Warder, and the secrets into its store; next:`);
+  if (!isReady) terminal.out('  warder init');
+  terminal.out('  warder import --apply');
+}
+
+/** Says what is to be done once servers were moved. `hadSecrets`: their secrets stood in clear. */
+export function showDone({ terminal }: Context, hadSecrets: boolean): void {
+  terminal.out('');
+  if (hadSecrets)
+    terminal.out('the old tokens were in clear: once all works, revoke them where they were issued');
+  terminal.out('a first use waits for your yes: "warder approvals --watch" in a terminal asks you');
+  terminal.out('to take it all back: warder undo');
 }
 
 /** A plan in lines; the first has what runs, or where it is. */
 function linesOf(plan: Planned): string[] {
   const secrets = plan.credentials.map(
-    ({ variable, from }) => `secret ${escapeUnprintable(variable)}: ${from.why}`,
+    ({ variable, from }) => `secret ${escapeUnprintable(variable)} (${from.why})`,
   );
   const asked = plan.wanted.map(
     (one) =>
@@ -98,7 +119,7 @@ function linesOf(plan: Planned): string[] {
       : [
           hosts.length > 0
             ? `sealed: the server never holds it, and it goes to ${hosts.join(', ')} alone`
-            : `the server gets the value itself: ${plan.knows.unsealable ?? 'which hosts it needs is not known ("warder edit" seals it later)'}`,
+            : `the server gets the value itself: ${plan.knows.unsealable ?? 'which hosts it needs is not known; "warder edit" can seal it later'}`,
         ]),
   ];
 }

@@ -198,6 +198,21 @@ test('open sessions with the new value are counted, and one that keeps the old v
   expect(cli.exitCode).toBe(1);
 });
 
+test('a value that can be none is asked for again, three times in all', async () => {
+  using cli = new FakeCli();
+  const words = ['credential', 'set', 'github', 'GITHUB_TOKEN'];
+  await cli.run(credentialCommand, words, { typed: ['', 'a\0b', SECRET], answers: keeps });
+  expect(cli.requests.map(({ params }) => params)).toEqual([{ name: 'github/GITHUB_TOKEN', value: SECRET }]);
+  expect(cli.err).toEqual([
+    'the value is empty (type or paste it): try again',
+    expect.stringMatching(/^the value contains a NUL .*: try again$/),
+  ]);
+  await expect(cli.run(credentialCommand, words, { typed: ['', '', ''], answers: keeps })).rejects.toEqual(
+    usage(/empty/),
+  );
+  expect(cli.requests).toHaveLength(1);
+});
+
 test('a refusal of the daemon is passed on', async () => {
   using cli = new FakeCli();
   const refusal = new WarderError('credential-missing', 'there is no credential "github/GITHUB_TOKEN"');
@@ -238,12 +253,14 @@ test('with a terminal a locked vault is unlocked first, and only once', async ()
     code: 'vault-locked',
   });
   await expect(
-    cli.run(credentialCommand, words, { typed: [SECRET, 'wrong'], answers }),
+    cli.run(credentialCommand, words, { typed: [SECRET, 'wrong', 'wrong', 'wrong'], answers }),
   ).rejects.toMatchObject({ code: 'vault-key' });
-  await cli.run(credentialCommand, words, { typed: [SECRET, 'passphrase'], answers });
+  await cli.run(credentialCommand, words, { typed: [SECRET, 'wrong', '', 'passphrase'], answers });
+  expect(cli.err.filter((line) => line.endsWith(': try again'))).toHaveLength(4);
   expect(cli.questions.at(-1)).toMatch(/passphrase/);
-  expect(cli.requests.slice(-3).map(({ verb }) => verb)).toEqual([
+  expect(cli.requests.slice(-4).map(({ verb }) => verb)).toEqual([
     'credential.set',
+    'vault.unlock',
     'vault.unlock',
     'credential.set',
   ]);

@@ -52,7 +52,7 @@ test('lock prints its effect, and how to undo it', async () => {
 test('lock --passphrase asks twice, until both are the same, without showing it', async () => {
   using cli = new FakeCli();
   const words = ['lock', '--passphrase'];
-  await expect(cli.run(lockCommand, words, { typed: [''], answers: locks() })).rejects.toEqual(
+  await expect(cli.run(lockCommand, words, { typed: ['', '', ''], answers: locks() })).rejects.toEqual(
     usage(/empty/),
   );
   expect(cli.requests).toEqual([]);

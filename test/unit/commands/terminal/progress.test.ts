@@ -2,8 +2,8 @@
 // at all with --json.
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { tellingOfWaits } from '../../../../src/commands/terminal/waiting.ts';
 import { openTerminal, type Streams } from '../../../../src/commands/terminal.ts';
+import { tellingOfWaits } from '../../../../src/commands/waiting.ts';
 import type { ControlClient } from '../../../../src/wire/control.ts';
 
 const ERASE = '\r\u001b[2K';

@@ -1,6 +1,6 @@
 // A connection to the daemon that tells of a wait for an answer, where the command itself tells of nothing.
-import type { ControlClient, Params, Verb } from '../../wire/control.ts';
-import type { Terminal } from '../terminal.ts';
+import type { ControlClient, Params, Verb } from '../wire/control.ts';
+import type { Terminal } from './terminal.ts';
 
 const WAITING = 'waiting for the daemon';
 

@@ -52,13 +52,14 @@ export function addCommand(context: Context): CommandModule<object, AddArguments
 }
 
 /**
- * Writes the profile of a server on this machine. `from`: the folder in which relative paths begin; null: none do. Returns what is said of a
- * package that is known.
+ * Writes the profile of a server on this machine. `from`: the folder in which relative paths begin; null: none do. `willWrite` is
+ * told the text before it is written. Returns what is said of a package that is known.
  */
 export async function addLocal(
   context: Context,
   args: AddArguments,
   from: string | null = process.cwd(),
+  willWrite: (text: string) => void = () => {},
 ): Promise<readonly string[]> {
   const { places, terminal, json } = context;
   const { name, allow, ask, deny } = args;
@@ -150,6 +151,7 @@ export async function addLocal(
   if (earlier !== undefined) notes.push(`the home of an earlier profile "${name}" was put aside: ${earlier}`);
   const { text, write } = parse(named);
   makeFolders(known);
+  willWrite(text);
   const file = writeProfile(places, name, text);
 
   const launch = launchNotes(context);

@@ -29,6 +29,7 @@ async function doctor(context: Context): Promise<void> {
   const { checkHosts } = await import('./doctor/host-checks.ts');
   const { checkLaunchCommand } = await import('./doctor/launch-check.ts');
   const { checkCertificates: authorities, checkLocks: locks } = await import('./doctor/settings-checks.ts');
+  const { checkImports: imports } = await import('./doctor/import-checks.ts');
   using progress = terminal.progress('checking the daemon and the sandbox', { isGeneral: true });
   const checks = [
     checkNode(process.versions.node),
@@ -38,6 +39,7 @@ async function doctor(context: Context): Promise<void> {
     ...authorities(places),
     locks(places),
     ...(await checkProfiles(places)),
+    ...imports(places),
     ...(await checkDaemon(context)),
     ...(await checkHosts(context)),
   ];
@@ -155,10 +157,12 @@ async function checkDaemon(context: Context): Promise<Check[]> {
             hint: 'run "warder stop": the next session starts the daemon of this version',
           };
     const { checkRemoteServers: remote } = await import('./doctor/remote-checks.ts');
+    const { checkOrphans: orphans } = await import('./doctor/import-checks.ts');
     return [
       version,
       ...checks,
       ...(await proxyLogin(context.places, control)),
+      ...(await orphans(context.places, control)),
       ...(await remote(context.places, control)),
     ];
   } catch (error) {

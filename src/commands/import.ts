@@ -12,10 +12,11 @@ import { serversOf } from '../host/servers.ts';
 import type { Context } from './command.ts';
 import { unlockVault } from './credential/unlocking.ts';
 import { checkHosts, launchedProfile, surroundingsOf } from './hosts/surroundings.ts';
-import { applyImport, type Imported } from './import/apply.ts';
-import { type Candidate, isPlanned } from './import/candidate.ts';
+import { applyImport } from './import/apply.ts';
+import { type Candidate, type Imported, isPlanned } from './import/candidate.ts';
 import { Interruption } from './import/interruption.ts';
-import { factsOf, serverName, showCandidates, showDone, showNext } from './import/show.ts';
+import { factsOf, serverName, showCandidates, showDone, showNext, showSummary } from './import/show.ts';
+import { killedImports, takeBackKilled } from './import/unfinished.ts';
 import { giveValues } from './import/values.ts';
 import { ensureLaunchCommand } from './launch-command.ts';
 import { confirm, yesOption } from './terminal/confirmation.ts';
@@ -76,12 +77,16 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
   }
   for (const problem of problems) terminal.err(`${terminal.paint('yellow', 'warder: note:')} ${problem}`);
   const planned = candidates.filter(isPlanned);
+  if (planned.length > 0 || killedImports(context.places).length > 0) await requireStore(context);
+  for (const name of await takeBackKilled(context))
+    terminal.err(
+      `${terminal.paint('yellow', 'warder: note:')} an import was killed before it was done: its profile "${name}" and the secrets of it are taken back`,
+    );
   if (planned.length === 0) {
     throw new WarderError('refused', 'there is no server to import', {
       hint: '"warder import" shows what is here, and why it stays',
     });
   }
-  await requireStore(context);
   if (!args.yes) {
     showCandidates(context, planned, []);
     await confirm(terminal, {
@@ -104,8 +109,9 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
   const chosen = filled.filter(isPlanned);
   if (chosen.length > 0) ensureLaunchCommand(context);
   using interruption = new Interruption();
+  let isWhole: boolean;
   try {
-    await applyImport(context, chosen, (more) => void results.push(...more), interruption.signal);
+    isWhole = await applyImport(context, chosen, (more) => void results.push(...more), interruption.signal);
   } catch (error) {
     if (!json) showMoved(context, chosen, results);
     if (!interruption.signal.aborted) throw error;
@@ -115,8 +121,11 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
     return;
   }
   if (json) terminal.json(results);
-  else showMoved(context, chosen, results);
-  if (results.every(({ profile }) => profile === undefined)) context.exit(1);
+  else {
+    showSummary(context, results);
+    showMoved(context, chosen, results);
+  }
+  if (!isWhole || results.every(({ profile }) => profile === undefined)) context.exit(1);
 }
 
 /** Nothing is installed and started for secrets that could not be kept. Throws `store-unset`, `vault-locked`, and what `vault.unlock` throws. */
@@ -159,13 +168,16 @@ function look(
 ): { candidates: Candidate[]; problems: string[] } {
   const problems: string[] = [];
   const files = findFiles(surroundingsOf(process.env), { projects: project, ...(ids.length > 0 && { ids }) });
+  // Links of two hosts may lead to one file: each entry is moved once.
+  const seen = new Set<string>();
   const candidates = files.flatMap((found): Candidate[] => {
     try {
-      const { document } = openHostFile(found);
+      const { text, document } = openHostFile(found);
       const origin = { scope: found.file.scope, inputs: inputsOf(document.value) };
       return serversOf(document, found.file)
         .filter((server) => launchedProfile(server, context.places) === undefined)
         .filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+        .filter(({ path }) => isFirst(seen, JSON.stringify([text.file, path])))
         .map((server) => ({ found, server, plan: planServer(server, origin) }));
     } catch (error) {
       if (!(error instanceof WarderError)) throw error;
@@ -180,4 +192,9 @@ function look(
     });
   }
   return { candidates, problems };
+}
+
+function isFirst(seen: Set<string>, key: string): boolean {
+  const { size } = seen;
+  return seen.add(key).size > size;
 }

@@ -11,21 +11,11 @@ import type { Context } from '../command.ts';
 import { copiesInClear } from '../hosts/copies.ts';
 import { surroundingsOf } from '../hosts/surroundings.ts';
 import { hostEntry } from '../profile/host-entry.ts';
-import type { Candidate } from './candidate.ts';
-import { createProfile, freeName, type Progress, takeBack } from './create-profile.ts';
+import type { Candidate, Imported } from './candidate.ts';
+import { createProfile, type Progress } from './create-profile.ts';
 import { createRemote } from './create-remote.ts';
 import { serverName } from './show.ts';
-
-/** What became of a server. */
-export interface Imported {
-  readonly host: string;
-  readonly path: string;
-  readonly server: string;
-  readonly profile: string | undefined;
-  readonly error: string | undefined;
-  /** What the person does next. */
-  readonly next: string | undefined;
-}
+import { begin, type Unfinished } from './unfinished.ts';
 
 interface Made {
   readonly profile: string;
@@ -37,7 +27,8 @@ interface Moved extends Made {
 }
 
 /**
- * Imports. `report` is told of each file that is done, and of each server that stays. Throws what the store throws, and
+ * Imports. `report` is told of each file that is done, and of each server that stays. A file that cannot be rewritten stays as it
+ * is, and nothing of its servers is left; the others are done all the same. Returns whether all files could be rewritten. Throws
  * `refused` when it was interrupted; then the file that was under way is as it was.
  */
 export async function applyImport(
@@ -45,14 +36,15 @@ export async function applyImport(
   chosen: readonly Candidate<Planned>[],
   report: (results: readonly Imported[]) => void,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const group = newGroup();
   const made = new Map<string, Made>();
   const failed = new Map<string, WarderError>();
   let number = 0;
+  let isWhole = true;
   for (const candidates of Map.groupBy(chosen, ({ found }) => found.path).values()) {
     const moved: Moved[] = [];
-    const fresh: string[] = [];
+    const fresh = new Map<string, Unfinished>();
     const [first] = candidates;
     if (first === undefined) continue;
     try {
@@ -65,38 +57,57 @@ export async function applyImport(
           if (before !== undefined) throw before;
           let one = made.get(key);
           if (one === undefined) {
-            one = await make(context, candidate, place, signal);
+            const unfinished = begin(context, candidate.plan, candidate.found);
+            fresh.set(key, unfinished);
+            one = await make(context, candidate, unfinished, place, signal);
             made.set(key, one);
-            fresh.push(key);
           }
           moved.push({ candidate, ...one });
         } catch (error) {
           if (!(error instanceof WarderError) || signal.aborted) throw error;
+          await takeBack(context, fresh.get(key));
+          fresh.delete(key);
           failed.set(key, error);
           report([left(context, candidate, error)]);
         }
       }
-      if (moved.length > 0) await rewrite(context, first.found, moved, group);
+      if (moved.length === 0) continue;
+      await rewrite(context, first.found, moved, group);
     } catch (error) {
       // Nothing of this file is moved, so nothing of it shall be left.
-      for (const key of fresh) {
-        await takeBack(context, made.get(key)?.profile ?? '');
+      for (const [key, unfinished] of fresh) {
+        await takeBack(context, unfinished);
         made.delete(key);
       }
-      throw error;
+      if (!(error instanceof WarderError) || signal.aborted) throw error;
+      isWhole = false;
+      report(moved.map(({ candidate }) => left(context, candidate, error)));
+      continue;
     }
+    for (const unfinished of fresh.values()) unfinished.finish();
     report(moved.map((one) => resultOf(one)));
+    if (!context.json) showRewritten(context, first.found, moved);
   }
+  return isWhole;
+}
+
+async function takeBack({ terminal }: Context, unfinished: Unfinished | undefined): Promise<void> {
+  const problem = await unfinished?.takeBack();
+  if (problem === undefined) return;
+  terminal.err(
+    `${terminal.paint('yellow', 'warder: note:')} what was made of "${unfinished?.name}" is there still: ${problem.message}; the next "warder import --apply" takes it back`,
+  );
 }
 
 async function make(
   context: Context,
   { found, server, plan }: Candidate<Planned>,
+  unfinished: Unfinished,
   place: string,
   signal: AbortSignal,
 ): Promise<Made> {
   const { terminal, json } = context;
-  const profile = freeName(context, plan.name);
+  const { name: profile } = unfinished;
   using told = terminal.progress('');
   const progress: Progress = (step) => told.step(`${place} "${profile}": ${step}`);
   if (profile !== plan.name && !json)
@@ -104,10 +115,10 @@ async function make(
       `${escapeUnprintable(serverName({ server }))}: there is a profile "${plan.name}" already, so this one is "${profile}"`,
     );
   if (plan.kind === 'remote')
-    return { profile, ...(await createRemote(context, profile, plan, progress, signal)) };
+    return { profile, ...(await createRemote(context, unfinished, plan, progress, signal)) };
   // A user's file says nothing of the folder in which this command runs.
   const from = found.file.scope === 'project' ? process.cwd() : null;
-  await createProfile(context, profile, plan, from, progress, signal);
+  await createProfile(context, unfinished, plan, from, progress, signal);
   return { profile, needsSignIn: false };
 }
 
@@ -145,7 +156,6 @@ async function rewrite(
   moved: readonly Moved[],
   group: string,
 ): Promise<void> {
-  const { terminal, json } = context;
   await using control = await context.control();
   await changeHostFile(
     found,
@@ -174,7 +184,10 @@ async function rewrite(
     },
     control,
   );
-  if (json) return;
+}
+
+/** Says what was moved, and what the person does next. */
+function showRewritten({ terminal }: Context, found: FoundFile, moved: readonly Moved[]): void {
   terminal.out(`${terminal.paint('bold', found.host.title)}  ${escapeUnprintable(found.path)}`);
   for (const one of moved) {
     const name = serverName(one.candidate);

@@ -1,4 +1,4 @@
-// A server of a host that could be imported.
+// A server of a host that could be imported, and what became of it.
 import type { FoundFile } from '../../host/find.ts';
 import type { Left, Planned } from '../../host/planned.ts';
 import type { HostServer } from '../../host/servers.ts';
@@ -13,4 +13,15 @@ export interface Candidate<P extends Planned | Left = Planned | Left> {
 /** Whether a server becomes a profile. */
 export function isPlanned(candidate: Candidate): candidate is Candidate<Planned> {
   return candidate.plan.kind !== 'left';
+}
+
+/** What became of a server. */
+export interface Imported {
+  readonly host: string;
+  readonly path: string;
+  readonly server: string;
+  readonly profile: string | undefined;
+  readonly error: string | undefined;
+  /** What the person does next. */
+  readonly next: string | undefined;
 }

@@ -1,63 +1,52 @@
-// Makes a profile of a host's server: writes it as `warder add` does, stores its secrets, and starts it once. If anything
-// of that fails, nothing is left of it.
+// Makes a profile of a host's server: writes it as `warder add` does, stores its secrets, and starts it once. If that
+// fails, whoever calls takes it back.
 import { WarderError } from '../../errors.ts';
 import { connectionHosts } from '../../host/connection.ts';
 import type { Planned, PlannedLocal } from '../../host/planned.ts';
-import { clock } from '../../os/clock.ts';
-import { loadProfile, profileStamp, removeProfile } from '../../profile/load.ts';
 import type { AddArguments } from '../add/options.ts';
 import { addLocal } from '../add.ts';
 import type { Context } from '../command.ts';
 import { trialEntry } from '../profile/host-entry.ts';
 import { tryServer } from '../test/trial-client.ts';
 import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
+import type { Unfinished } from './unfinished.ts';
 
 /** Milliseconds for each answer of a server that is tried. */
 const TRIAL_TIMEOUT = 60_000;
-
-/** A name of which there is no profile: the wanted one, or with a number. */
-export function freeName({ places }: Context, wanted: string): string {
-  let name = wanted;
-  for (let number = 2; profileStamp(places, name) !== undefined; number++)
-    name = `${wanted.slice(0, 63 - String(number).length - 1)}-${number}`;
-  return name;
-}
 
 /** What is said while a profile is made: of what, and what is done. */
 export type Progress = (step: string) => void;
 
 /**
  * Makes the profile of a server on this machine. `from`: see `addLocal`. `signal`: the person ends it. Throws what `add` and the store throw, and
- * `refused` if the server does not start; then nothing is left of it.
+ * `refused` if the server does not start.
  */
 export async function createProfile(
   context: Context,
-  name: string,
+  unfinished: Unfinished,
   plan: PlannedLocal,
   from: string | null,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
+  const { name } = unfinished;
   const quiet = quietly(context);
   const [, word] = plan.words.filter((one) => !one.startsWith('-'));
   if (plan.start !== 'command') progress(`installing ${word ?? 'its package'}`);
-  let notes: readonly string[];
-  try {
-    notes = await unlessInterrupted(signal, addLocal(quiet, argumentsOf(name, plan), from));
-    throwIfInterrupted(signal);
-    await storeSecrets(context, name, plan);
-    progress('starting it in its sandbox');
-    const { error, stderr } = await tryServer(trialEntry(context, name), TRIAL_TIMEOUT, undefined, signal);
-    throwIfInterrupted(signal);
-    if (error !== undefined) {
-      const said = reasonIn(stderr);
-      throw new WarderError('refused', `it does not start in its sandbox: ${error}`, {
-        hint: `${said ? `it says: ${said}; ` : ''}add it by hand with "warder add", where its options can be given`,
-      });
-    }
-  } catch (error) {
-    await takeBack(context, name);
-    throw error;
+  const notes = await unlessInterrupted(
+    signal,
+    addLocal(quiet, argumentsOf(name, plan), from, (text) => unfinished.willWrite(text)),
+  );
+  throwIfInterrupted(signal);
+  await storeSecrets(context, name, plan);
+  progress('starting it in its sandbox');
+  const { error, stderr } = await tryServer(trialEntry(context, name), TRIAL_TIMEOUT, undefined, signal);
+  throwIfInterrupted(signal);
+  if (error !== undefined) {
+    const said = reasonIn(stderr);
+    throw new WarderError('refused', `it does not start in its sandbox: ${error}`, {
+      hint: `${said ? `it says: ${said}; ` : ''}add it by hand with "warder add", where its options can be given`,
+    });
   }
   if (!context.json) for (const note of notes) context.terminal.out(`  ${note}`);
 }
@@ -91,24 +80,6 @@ export async function storeSecrets(
   await using control = await context.control();
   for (const { variable, value } of credentials)
     await control.request('credential.set', { name: `${name}/${variable}`, value });
-}
-
-/** Removes a profile that was just made, with its secrets. */
-export async function takeBack(context: Context, name: string): Promise<void> {
-  const { places } = context;
-  if (profileStamp(places, name) === undefined) return;
-  const { credentials } = loadProfile(places, name).profile;
-  removeProfile(places, name, clock.now());
-  await using control = await context.control();
-  for (const credential of credentials) {
-    try {
-      await control.request('credential.remove', { name: credential.name });
-    } catch (error) {
-      // It was not stored yet.
-      if (!(error instanceof WarderError && error.code === 'credential-missing')) throw error;
-    }
-  }
-  await control.request('trust.forget', { profile: name });
 }
 
 /** The options by which `warder add` makes this profile. */

@@ -1,5 +1,5 @@
 // Makes a profile of a host's remote server: asks the server what it needs where its entry has no token, writes the profile,
-// stores the token, and lists the tools once. If anything of that fails, nothing is left of it.
+// stores the token, and lists the tools once. If that fails, whoever calls takes it back.
 import { WarderError } from '../../errors.ts';
 import { remoteProfileText } from '../../host/plan-remote.ts';
 import type { PlannedRemote } from '../../host/planned.ts';
@@ -9,8 +9,9 @@ import { profilePath, writeProfile } from '../../profile/load.ts';
 import { schemaPath } from '../add/schema-path.ts';
 import type { Context } from '../command.ts';
 import { tryProfile } from '../test/try-profile.ts';
-import { type Progress, quietly, storeSecrets, takeBack } from './create-profile.ts';
+import { type Progress, quietly, storeSecrets } from './create-profile.ts';
 import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
+import type { Unfinished } from './unfinished.ts';
 
 /** Milliseconds for each answer of a server that is tried. */
 const TRIAL_TIMEOUT = 60_000;
@@ -21,12 +22,13 @@ const TRIAL_TIMEOUT = 60_000;
  */
 export async function createRemote(
   context: Context,
-  name: string,
+  unfinished: Unfinished,
   plan: PlannedRemote,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<{ readonly needsSignIn: boolean }> {
   const { places } = context;
+  const { name } = unfinished;
   const { host } = new URL(plan.url);
   const hasToken = plan.auth !== undefined && plan.auth.type !== 'oauth';
   if (!hasToken) progress(`asking ${host} what it needs`);
@@ -34,30 +36,26 @@ export async function createRemote(
   throwIfInterrupted(signal);
   const text = remoteProfileText(plan, name, auth, schemaPath());
   parseProfile(text, profilePath(places, name), name);
-  try {
-    writeProfile(places, name, text);
-    await storeSecrets(context, name, plan);
-    throwIfInterrupted(signal);
-    if (auth.type === 'oauth') return { needsSignIn: true };
-    progress(`asking ${host} for its tools`);
-    const { error } = await tryProfile(quietly(context), name, {
-      timeout: TRIAL_TIMEOUT,
-      isAgreed: true,
-      signal,
+  unfinished.willWrite(text);
+  writeProfile(places, name, text);
+  await storeSecrets(context, name, plan);
+  throwIfInterrupted(signal);
+  if (auth.type === 'oauth') return { needsSignIn: true };
+  progress(`asking ${host} for its tools`);
+  const { error } = await tryProfile(quietly(context), name, {
+    timeout: TRIAL_TIMEOUT,
+    isAgreed: true,
+    signal,
+  });
+  throwIfInterrupted(signal);
+  if (error !== undefined) {
+    throw new WarderError('refused', `${host} does not answer as it should: ${error}`, {
+      hint: hasToken
+        ? 'its token may have ended: get a new one, and add it with "warder add NAME URL --bearer"'
+        : 'add it by hand with "warder add NAME URL"',
     });
-    throwIfInterrupted(signal);
-    if (error !== undefined) {
-      throw new WarderError('refused', `${host} does not answer as it should: ${error}`, {
-        hint: hasToken
-          ? 'its token may have ended: get a new one, and add it with "warder add NAME URL --bearer"'
-          : 'add it by hand with "warder add NAME URL"',
-      });
-    }
-    return { needsSignIn: false };
-  } catch (error) {
-    await takeBack(context, name);
-    throw error;
   }
+  return { needsSignIn: false };
 }
 
 /** How a server without a token in its entry is signed in to. Throws `refused` where it wants a token. */

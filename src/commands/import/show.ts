@@ -7,7 +7,7 @@ import { loadSettings } from '../../profile/settings.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import type { Context } from '../command.ts';
 import { pluralize } from '../terminal/plural.ts';
-import { type Candidate, isPlanned } from './candidate.ts';
+import { type Candidate, type Imported, isPlanned } from './candidate.ts';
 import { commandLine } from './create-profile.ts';
 
 /** The name of a server. One that looks like a secret is not shown. */
@@ -127,4 +127,15 @@ function linesOf(plan: Planned): string[] {
 /** What a value goes into. */
 function wantedName({ into, reference }: WantedValue): string {
   return 'name' in into ? into.name : reference.name;
+}
+
+/** Says at the end what was done and what was not, where that is not one server. */
+export function showSummary({ terminal }: Context, results: readonly Imported[]): void {
+  const stay = results.filter(({ profile }) => profile === undefined);
+  if (stay.length === 0 || results.length === 1) return;
+  const names = stay.map(({ host, server }) => escapeUnprintable(`${server} (${host})`));
+  const moved = results.length - stay.length;
+  terminal.out(
+    `\n${moved === 0 ? 'nothing was moved' : `${pluralize(moved, 'server')} moved`}; not moved, and as before: ${names.join(', ')}`,
+  );
 }

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto';
 import { satisfies, validRange } from 'semver';
 import { WarderError } from '../errors.ts';
-import { readZip, type ZipBounds, type ZipEntry, ZipError } from './archive/zip.ts';
+import { readWhole, readZip, type ZipBounds, type ZipEntry, ZipError } from './archive/zip.ts';
 
 /** Bytes of a bundle's file. */
 export const MAX_BUNDLE = 512 * 2 ** 20;
@@ -11,8 +11,7 @@ export const MAX_BUNDLE = 512 * 2 ** 20;
 export const BUNDLE_BOUNDS: ZipBounds = {
   entries: 100_000,
   unpacked: 2 * 2 ** 30,
-  ratio: 100,
-  freely: 64 * 2 ** 20,
+  ratio: { most: 100, above: 64 * 2 ** 20 },
 };
 /** Bytes of a manifest. */
 const MAX_MANIFEST = 2 ** 20;
@@ -89,10 +88,9 @@ export function isInRange(version: string, range: string): boolean | undefined {
 }
 
 async function readText(entry: ZipEntry): Promise<string> {
-  const pieces: Buffer[] = [];
-  for await (const piece of entry.content()) pieces.push(piece);
+  const bytes = await readWhole(entry);
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(pieces));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw new ZipError('its manifest.json is not UTF-8');
   }

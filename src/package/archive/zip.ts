@@ -21,9 +21,8 @@ export interface ZipBounds {
   readonly entries: number;
   /** Of all files together, in bytes. */
   readonly unpacked: number;
-  /** How many times its own size an archive may come to, above `freely` bytes. */
-  readonly ratio: number;
-  readonly freely: number;
+  /** How many times its own size an archive may come to, where it comes to more than `above` bytes. */
+  readonly ratio?: { readonly most: number; readonly above: number };
 }
 
 /** What is wrong with an archive; the message completes "cannot unpack FILE: …". */
@@ -82,8 +81,9 @@ export async function readZip(archive: Buffer, bounds: ZipBounds): Promise<ZipEn
   } catch (error) {
     throw error instanceof ZipError ? error : refuse(error);
   }
-  if (unpacked > bounds.freely && unpacked > archive.length * bounds.ratio)
-    throw new ZipError(`unpacked it would be more than ${bounds.ratio} times its size`);
+  const { ratio } = bounds;
+  if (ratio !== undefined && unpacked > ratio.above && unpacked > archive.length * ratio.most)
+    throw new ZipError(`unpacked it would be more than ${ratio.most} times its size`);
   checkSpans(
     found.map(({ entry, end }) => ({
       start: entry.relativeOffsetOfLocalHeader,
@@ -93,6 +93,13 @@ export async function readZip(archive: Buffer, bounds: ZipBounds): Promise<ZipEn
     start,
   );
   return found.map(({ read }) => read);
+}
+
+/** The whole content of a file. Throws `ZipError`. */
+export async function readWhole(entry: ZipEntry): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of entry.content()) pieces.push(piece);
+  return Buffer.concat(pieces);
 }
 
 function refuse(error: unknown): never {

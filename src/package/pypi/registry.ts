@@ -87,7 +87,7 @@ export function pypiRegistry({ env, progress, python: wanted }: PypiRegistryOpti
       const environment = new Environment(root, python);
       let programs: Record<string, string> = {};
       for (const wheel of wheels) {
-        const found = environment.unpack(wheel, readWheel(folder, wheel));
+        const found = await environment.unpack(wheel, readWheel(folder, wheel));
         if (wheel.name === spec.name) programs = found;
       }
       rmSync(folder, { recursive: true });

@@ -9,12 +9,11 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { WarderError } from '../../errors.ts';
+import { readWhole, readZip, type ZipBounds, ZipError } from '../archive/zip.ts';
 import { minorVersion, type Python, type Wheel } from './lock.ts';
-import { readZip, ZipError } from './zip.ts';
 
-/** Bounds of all wheels of a package together. Bytes, and files. */
-const MAX_UNPACKED = 4 * 1024 ** 3;
-const MAX_FILES = 250_000;
+/** Bounds of a wheel, and of all wheels of a package together. Those of native code may pack well. */
+const BOUNDS: ZipBounds = { entries: 250_000, unpacked: 4 * 2 ** 30 };
 
 /** A name of a program that is one part of a path, and none of the environment's own. */
 const PROGRAM = /^(?!python[\d.]*$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/i;
@@ -49,9 +48,9 @@ export class Environment {
   }
 
   /** Unpacks a wheel. Returns its programs: name to path in the environment. Throws `package-integrity`. */
-  unpack(wheel: Wheel, archive: Buffer): Record<string, string> {
+  async unpack(wheel: Wheel, archive: Buffer): Promise<Record<string, string>> {
     try {
-      return this.#unpack(archive);
+      return await this.#unpack(archive);
     } catch (error) {
       if (!(error instanceof ZipError)) throw error;
       throw new WarderError('package-integrity', `cannot unpack "${wheel.file}": ${error.message}`, {
@@ -61,19 +60,20 @@ export class Environment {
     }
   }
 
-  #unpack(archive: Buffer): Record<string, string> {
-    const entries = readZip(archive);
+  async #unpack(archive: Buffer): Promise<Record<string, string>> {
+    const entries = await readZip(archive, BOUNDS);
     this.#bytes += entries.reduce((sum, { size }) => sum + size, 0);
     this.#files += entries.length;
-    if (this.#bytes > MAX_UNPACKED)
-      throw new ZipError(`unpacked it would be more than ${MAX_UNPACKED} bytes`);
-    if (this.#files > MAX_FILES) throw new ZipError(`it has more than ${MAX_FILES} files`);
+    if (this.#bytes > BOUNDS.unpacked)
+      throw new ZipError(`with the wheels before it, it would be more than ${BOUNDS.unpacked} bytes`);
+    if (this.#files > BOUNDS.entries)
+      throw new ZipError(`with the wheels before it, it has more than ${BOUNDS.entries} files`);
     const programs: Record<string, string> = {};
     let points = '';
     for (const entry of entries) {
       if (entry.folder) continue;
       const { path, program } = this.#place(entry.name);
-      const content = entry.read();
+      const content = await readWhole(entry);
       if (program !== undefined) programs[program] = path;
       if (/^[^/]+\.dist-info\/entry_points\.txt$/.test(entry.name)) points = content.toString('utf8');
       this.#write(path, content, entry.executable);

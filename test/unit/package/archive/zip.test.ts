@@ -1,17 +1,14 @@
 import { expect, test } from 'vitest';
-import { readZip, type ZipBounds, ZipError } from '../../../../src/package/archive/zip.ts';
+import { readWhole, readZip, type ZipBounds, ZipError } from '../../../../src/package/archive/zip.ts';
 import { type ArchivedFile, zip } from '../../../fixtures/wheel.ts';
 
-const BOUNDS: ZipBounds = { entries: 50, unpacked: 2e6, ratio: 100, freely: 1e6 };
+const BOUNDS: ZipBounds = { entries: 50, unpacked: 2e6, ratio: { most: 100, above: 1e6 } };
 
 /** Reads an archive whole. */
 async function readAll(archive: Buffer, bounds = BOUNDS): Promise<Map<string, string>> {
   const files = new Map<string, string>();
-  for (const entry of await readZip(archive, bounds)) {
-    const pieces: Buffer[] = [];
-    for await (const piece of entry.content()) pieces.push(piece);
-    files.set(entry.name, Buffer.concat(pieces).toString());
-  }
+  for (const entry of await readZip(archive, bounds))
+    files.set(entry.name, (await readWhole(entry)).toString());
   return files;
 }
 
@@ -56,6 +53,7 @@ test('files are read, stored or deflated, with folders and permissions, also of 
     { name: 'a/c', content: big, deflate: true, mode: 0o104755 },
     { name: 'é', content: '', deflate: true },
     { name: 'without-a-type', content: '1', mode: 0o755 },
+    { name: 'without-a-mode', content: '2', mode: 0 },
   ];
   const entries = await readZip(zip(files), BOUNDS);
   expect(entries.map(({ name, folder, executable }) => [name, folder, executable])).toEqual([
@@ -64,6 +62,7 @@ test('files are read, stored or deflated, with folders and permissions, also of 
     ['a/c', false, true],
     ['é', false, false],
     ['without-a-type', false, true],
+    ['without-a-mode', false, false],
   ]);
   const expected = [
     ['a', ''],
@@ -71,6 +70,7 @@ test('files are read, stored or deflated, with folders and permissions, also of 
     ['a/c', big],
     ['é', ''],
     ['without-a-type', '1'],
+    ['without-a-mode', '2'],
   ] as const;
   expect(await readAll(zip(files))).toEqual(new Map(expected));
   expect(await readAll(zip64(files))).toEqual(new Map(expected));

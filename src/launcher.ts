@@ -25,6 +25,10 @@ const STDERR_PATIENCE = 1000;
 const UNANSWERED_LIMIT = 2 ** 20;
 /** The exit code, as in shells, of a program that wrote to a pipe that nobody reads (128 + SIGPIPE). */
 const BROKEN_PIPE = 141;
+/** How many daemons are asked that end before they answer. */
+const TRIES = 3;
+/** How long the host is not read while the daemon says nothing, in milliseconds: one of an earlier build may not. */
+const ANSWER_PATIENCE = 2000;
 const LINE_FEED = 0x0a;
 
 void main();
@@ -33,31 +37,58 @@ async function main(): Promise<void> {
   try {
     const { env, argv } = process;
     const uid = process.getuid?.() ?? -1;
-    const socket = await connect({
+    const hello: RunHello = {
+      wire: WIRE_VERSION,
+      kind: 'run',
+      profile: argv[3] ?? '',
+      pid: process.pid,
+      cwd: workingFolder(),
+      ...sessionBus(env),
+    };
+    const options = {
       places: places({ platform: process.platform, env, home: homeFolder(env), uid }),
       uid,
       env,
-      daemon: [...daemonCommand(process.execPath, argv[1] ?? ''), '--report'],
+      daemon: [...daemonCommand(process.execPath, argv[1] ?? ''), '--report'] as [string, ...string[]],
+    };
+    for (let tries = 0; tries < TRIES; tries++) {
+      const socket = await connect(options);
+      writeJson(socket, Frame.HELLO, hello);
+      if (await isAnswered(socket)) return relay(socket);
+    }
+    throw new WarderError('daemon-unreachable', 'the daemon ended before it answered', {
+      hint: 'start the server again from the host; "warder doctor" shows what is wrong',
     });
-    relay(socket, argv[3] ?? '');
   } catch (error) {
     await refuseStart(errorOf(error), { input: openInput(), output: openOutput(1), asked: [] });
   }
 }
 
-/** Sends HELLO and copies until one side ends. Ends the process. */
-function relay(socket: Socket, profile: string): void {
-  // Sent first: the daemon starts the server while the rest is set up here.
-  const hello: RunHello = {
-    wire: WIRE_VERSION,
-    kind: 'run',
-    profile,
-    pid: process.pid,
-    cwd: workingFolder(),
-    ...sessionBus(process.env),
-  };
-  writeJson(socket, Frame.HELLO, hello);
+/**
+ * Whether the daemon has said something, or has had the time to. One that is ending, or has just been killed, closes the
+ * connection instead: then nothing was read of the host yet, and another daemon can be asked.
+ */
+function isAnswered(socket: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (answered: boolean) => (): void => {
+      clearTimeout(timer);
+      socket.off('readable', look).off('close', closed);
+      resolve(answered);
+    };
+    const closed = settle(false);
+    const answered = settle(true);
+    const look = (): void => {
+      if (socket.readableLength > 0) answered();
+    };
+    const timer = setTimeout(answered, ANSWER_PATIENCE);
+    // Handled by the "close" that follows.
+    socket.on('error', () => {});
+    socket.on('readable', look).once('close', closed);
+  });
+}
 
+/** Copies until one side ends. Ends the process. */
+function relay(socket: Socket): void {
   const input = openInput();
   const output = openOutput(1);
   let errors: Writable | undefined;
@@ -186,8 +217,6 @@ function relay(socket: Socket, profile: string): void {
       if (!ended) fail(errorOf(error));
     }
   });
-  // Handled by the "close" that follows.
-  socket.on('error', () => {});
   socket.once('close', () => {
     if (ended) return;
     ended = true;

@@ -9,7 +9,7 @@ import type { Log } from '../os/log.ts';
 import { ancestorsOf } from '../os/proc.ts';
 import { answerRefusal } from '../relay/refused-start.ts';
 import { control, type Handlers, type Verb } from '../wire/control.ts';
-import { Frame, FrameDecoder, type FrameListener, writeJson } from '../wire/frame.ts';
+import { Frame, FrameDecoder, type FrameListener, writeFrame, writeJson } from '../wire/frame.ts';
 import type { HandOver, HandOverAnswer, Hello, HostProcess, Refusal, SessionBus } from '../wire/hello.ts';
 import { BUDGETS } from './budgets.ts';
 import { ConnectionQueue } from './connection-queue.ts';
@@ -187,6 +187,8 @@ export class Server {
     const host = new SocketHost(socket);
     const { profile, cwd } = hello;
     const request: SessionRequest = { profile, host: { chain: ancestorsOf(pid ?? hello.pid), cwd } };
+    // Not earlier: where /proc hides others' processes, it hides those that cannot be traced too, as a launcher then is.
+    confirm(socket);
     this.#sessions.set(host, this.#runSession(request, host, socket));
     return host;
   }
@@ -195,6 +197,7 @@ export class Server {
   #refuseRun(socket: Socket, error: WarderError): FrameListener {
     const { helloTimeout = BUDGETS.helloTime } = this.#parts;
     const host = new SocketHost(socket);
+    confirm(socket);
     void answerRefusal(host, error).then(() => {
       host.refuse(error);
       setTimeout(() => socket.destroy(), helloTimeout).unref();
@@ -284,6 +287,11 @@ export class Server {
 const STOPPED = new WarderError('daemon-unreachable', 'the daemon was stopped during the session', {
   hint: 'start the server again from the host',
 });
+
+/** Tells a launcher that its HELLO has arrived: from now on it reads what its host sends. */
+function confirm(socket: Socket): void {
+  writeFrame(socket, Frame.DATA, []);
+}
 
 /** For a connection whose client has nothing more to send. */
 const NOTHING_MORE: FrameListener = {

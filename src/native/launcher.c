@@ -106,15 +106,6 @@ static bool write_hello(struct buffer *frame, const char *profile) {
   return !frame->full;
 }
 
-/** Overwrites the environment: a host may have put keys there, and the session needs none of it. */
-static void forget_environment(void) {
-  for (char **entry = environ; *entry != NULL; entry++) {
-    volatile char *at = *entry;
-    while (*at != '\0') *at++ = '\0';
-  }
-  environ[0] = NULL;
-}
-
 /** Standard input, output and error are open, be it to nothing, so that no file of this process gets their numbers. */
 static bool open_standard(void) {
   for (int descriptor = 0; descriptor < 3; descriptor++)
@@ -140,12 +131,8 @@ int main(int argc, char **argv) {
   if (!is_name(argv[2]) || !write_hello(&frame, argv[2]) || !find_places(&places)) run_script(argv);
   close_on_exec();
   const int socket = dial(&places);
-  if (socket < 0) {
-    // Its descriptor, of a host that is a Node, is closed.
-    unsetenv("NODE_CHANNEL_FD");
-    run_script(argv);
-  }
-  seal_process();
-  forget_environment();
-  run_session(socket, (struct text){hello, frame.length}, started);
+  if (socket >= 0) run_session(socket, (struct text){hello, frame.length}, started);
+  // Its descriptor, of a host that is a Node, is closed.
+  unsetenv("NODE_CHANNEL_FD");
+  run_script(argv);
 }

@@ -22,6 +22,8 @@
 #define STDERR_PATIENCE 1000
 /** The exit code, as in shells, of a program that wrote to a pipe that nobody reads (128 + SIGPIPE). */
 #define BROKEN_PIPE 141
+/** How long the host is not read while the daemon says nothing, in milliseconds: one of an earlier build may not. */
+#define ANSWER_PATIENCE 2000
 #define HEADER ((size_t)5)
 /** The most that is read at once, in bytes; also the most that waits for a host that does not read. */
 #define CHUNK ((size_t)1 << 18)
@@ -49,6 +51,9 @@ static size_t daemon_to;
 /** The host asks no more. */
 static bool input_ended;
 
+/** The daemon has said something, or has had the time to: from now on the host is read, and this process is sealed. */
+static bool answered;
+
 /** How the session has ended, once it has. */
 static enum { OPEN, EXITED, REFUSED } ended;
 static int exit_code;
@@ -57,6 +62,15 @@ static struct refusal reason;
 // Signals
 
 static int signal_pipe;
+/** SIGHUP, SIGINT and SIGTERM can be read from `signals`, the others are ignored. */
+static const int caught[] = {SIGHUP, SIGINT, SIGTERM};
+/** With SIGUSR1 Node opens its inspector, and the launcher in Node ignores it. */
+static const int ignored[] = {SIGPIPE, SIGUSR1};
+#define CAUGHT (sizeof caught / sizeof caught[0])
+#define IGNORED (sizeof ignored / sizeof ignored[0])
+/** What is put back where there is no session: a program that is executed keeps what is ignored and blocked. */
+static struct sigaction inherited[CAUGHT + IGNORED];
+static sigset_t inherited_mask;
 
 static void on_signal(int number) {
   const int kept = errno;
@@ -65,23 +79,28 @@ static void on_signal(int number) {
   errno = kept;
 }
 
-/** SIGHUP, SIGINT and SIGTERM can be read from `signals`. What a parent has blocked or ignored counts for nothing, as in Node. */
+/** What a parent has blocked or ignored counts for nothing, as in Node. */
 static void catch_signals(void) {
   int ends[2];
   if (!open_pipe(ends)) exit(BROKEN_PIPE);
   signals = ends[0];
   signal_pipe = ends[1];
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  sigaction(SIGHUP, &action, NULL);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-  action.sa_handler = SIG_IGN;
-  sigaction(SIGPIPE, &action, NULL);
-  // With this one Node opens its inspector, and the launcher in Node ignores it.
-  sigaction(SIGUSR1, &action, NULL);
+  const struct sigaction catch = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  const struct sigaction ignore = {.sa_handler = SIG_IGN};
+  for (size_t index = 0; index < CAUGHT; index++) sigaction(caught[index], &catch, &inherited[index]);
+  for (size_t index = 0; index < IGNORED; index++) sigaction(ignored[index], &ignore, &inherited[CAUGHT + index]);
   sigset_t none;
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  sigprocmask(SIG_SETMASK, &none, &inherited_mask);
+}
+
+/** Signals do again what they did before, one that was caught meanwhile too. */
+static void release_signals(void) {
+  for (size_t index = 0; index < CAUGHT; index++) sigaction(caught[index], &inherited[index], NULL);
+  for (size_t index = 0; index < IGNORED; index++) sigaction(ignored[index], &inherited[CAUGHT + index], NULL);
+  sigprocmask(SIG_SETMASK, &inherited_mask, NULL);
+  char number = 0;
+  while (read(signals, &number, 1) == 1) raise(number);
 }
 
 void exit_by_signal(int from) {
@@ -199,6 +218,13 @@ static void take_bytes(size_t length, bool at_end) {
   }
 }
 
+/** There is a session. */
+static void begin_session(void) {
+  if (answered) return;
+  answered = true;
+  seal_process();
+}
+
 /** Reads from the daemon: once, or, when it has closed its side, all that is left and fits. */
 static void read_daemon(bool at_end) {
   while (!closed && ended == OPEN) {
@@ -209,7 +235,10 @@ static void read_daemon(bool at_end) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) closed = true;
-    else take_bytes((size_t)got, at_end);
+    else {
+      begin_session();
+      take_bytes((size_t)got, at_end);
+    }
     if (!closing) return;
   }
 }
@@ -283,12 +312,13 @@ void run_session(int socket, struct text hello, long long started) {
   write_daemon();
   output = open_stream(STDOUT_FILENO);
   const pid_t parent = getppid();
+  const long long patience = now() + ANSWER_PATIENCE;
   bool at_end = false;
 
   for (;;) {
     const bool host_waits = host_from < host_to;
     const bool daemon_waits = daemon_from < daemon_to;
-    const bool reads_host = !input_ended && !daemon_waits && !closing;
+    const bool reads_host = answered && !input_ended && !daemon_waits && !closing;
     enum { DAEMON, INPUT, OUTPUT, ERRORS, SIGNALS, ALL };
     struct pollfd wait[ALL] = {
         // A death is noticed also while nothing is read.
@@ -301,6 +331,7 @@ void run_session(int socket, struct text hello, long long started) {
     // While nothing is read from the host, the only sign that it was killed is that this process has another parent.
     if (poll(wait, ALL, reads_host ? -1 : PARENT_INTERVAL) < 0 && errno != EINTR) exit(BROKEN_PIPE);
     if (!reads_host && getppid() != parent) exit(BROKEN_PIPE);
+    if (!answered && now() >= patience) begin_session();
     if (wait[SIGNALS].revents != 0) take_signal();
     if (wait[ERRORS].revents != 0) flush_errors();
     if (wait[OUTPUT].revents != 0) write_host();
@@ -311,6 +342,10 @@ void run_session(int socket, struct text hello, long long started) {
     }
     if (ended == EXITED) finish_output(exit_code);
     if (ended == REFUSED) fail(&reason, at_end);
+    if (closed && !answered && !input_ended) {
+      release_signals();
+      return;
+    }
     if (closed) daemon_ended(at_end);
     if ((wait[DAEMON].revents & POLLOUT) != 0) write_daemon();
     if (wait[INPUT].revents != 0 && !closing && daemon_from == daemon_to) at_end = !read_host();

@@ -7,9 +7,10 @@
 
 /**
  * `socket`: connected to the daemon; `hello`: the HELLO frame, with its header. `started`: when the process was started, as
- * `now` says.
+ * `now` says. Returns where the daemon has ended, or let go of the connection, before it answered: nothing was read from the
+ * host yet, and signals do again what they did before.
  */
-_Noreturn void run_session(int socket, struct text hello, long long started);
+void run_session(int socket, struct text hello, long long started);
 
 /** Ends the process as by the signal that `signals`, a pipe's end, has received. */
 _Noreturn void exit_by_signal(int signals);

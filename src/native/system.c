@@ -17,6 +17,8 @@
 #include <sys/ptrace.h>
 #endif
 
+extern char **environ;
+
 static void set_flags(int descriptor) {
   fcntl(descriptor, F_SETFD, FD_CLOEXEC);
   fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
@@ -33,6 +35,11 @@ void close_on_exec(void) {
 }
 
 void seal_process(void) {
+  for (char **entry = environ; *entry != NULL; entry++) {
+    volatile char *at = *entry;
+    while (*at != '\0') *at++ = '\0';
+  }
+  environ[0] = NULL;
   setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 #ifdef __linux__
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

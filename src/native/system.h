@@ -26,7 +26,10 @@
 /** Closes every descriptor beyond standard error when another program is executed. */
 void close_on_exec(void);
 
-/** Takes from this process what would let another of the same user read it: core dumps, and being traced. */
+/**
+ * Takes from this process what would let another of the same user read it: core dumps, and being traced. Overwrites the
+ * environment: a host may have put keys there, and a session needs none of it.
+ */
 void seal_process(void);
 
 /** A Unix stream socket that is not blocking and closed on exec; -1 on failure. */

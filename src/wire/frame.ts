@@ -20,7 +20,10 @@ export const MAX_PAYLOAD = 0x1000000;
 export const Frame = {
   /** client to daemon, JSON: `Hello` */
   HELLO: 1,
-  /** both ways, bytes: the server's stdin and stdout */
+  /**
+   * both ways, bytes: the server's stdin and stdout. An empty one is the daemon's answer to a launcher's HELLO, before which
+   * the launcher reads nothing from its host
+   */
   DATA: 2,
   /** both ways, empty: the end of the server's stdin or stdout */
   EOF: 3,

@@ -145,7 +145,7 @@ test.each([
 });
 
 test.each(modes)('W-PROC-7 the daemon and two launchers are killed at once: %s', async (mode) => {
-  await using warder = await home(mode, 'slow');
+  await using warder = await home(mode, 'stubborn');
   await using slow = warder.run('slow');
   await begin(warder, slow, 'slow');
   await using stubborn = warder.run('stubborn');

@@ -33,9 +33,10 @@ export interface FilledBundle {
 const REFERENCE = /\$\{([^{}]*)\}/g;
 const WHOLE = /^\$\{user_config\.([^{}]*)\}$/;
 
-/** Whether an option is a secret. */
+/** Whether an option is a secret. The path of a file with one is none. */
 export function isSecretOption(key: string, { type, sensitive }: BundleOption): boolean {
-  return type === 'string' && (sensitive === true || isSecretName(key));
+  if (type === 'directory' || type === 'file') return false;
+  return sensitive === true || (type === 'string' && isSecretName(key));
 }
 
 /** What is wrong with a value of an option, by itself; undefined if nothing is. */
@@ -96,8 +97,13 @@ export function fillIn(
   /** A text with its values; undefined if one of them is not there. */
   const fill = (text: string, secretText: (key: string) => string | undefined): string | undefined => {
     let isWhole = true;
+    /** Those that are meant to stand in the result: a value could make another one with what is around it. */
+    let references = 0;
     const filled = text.replace(REFERENCE, (whole, name: string) => {
-      if (whole === BUNDLE_FOLDER) return whole;
+      if (whole === BUNDLE_FOLDER) {
+        references += 1;
+        return whole;
+      }
       if (name === '/' || name === 'pathSeparator') return '/';
       if (Object.hasOwn(folders, name)) return folders[name] ?? whole;
       const key = keyOf(options, name, whole);
@@ -105,8 +111,11 @@ export function fillIn(
       if (list.length > 1)
         throw new TextProblem(`has room for one value of ${shown(key)}, and ${list.length} are given`);
       if (list[0] === undefined) isWhole = false;
+      else if (isSecret(key)) references += 1;
       return list[0] ?? '';
     });
+    if (filled.split('${').length - 1 !== references)
+      throw new TextProblem(`uses ${shown(text)}, which would be another reference with its values in it`);
     return isWhole ? filled : undefined;
   };
   const isSecret = (key: string): boolean => {

@@ -6,8 +6,8 @@ import { knownHosts, knownServer } from './known.ts';
 import { planRemote } from './plan-remote.ts';
 import { type Left, left, type Origin, type Planned, profileName } from './planned.ts';
 import { takeSecrets } from './secret-removal.ts';
-import { MAX_LOOKED_AT } from './secrets.ts';
-import type { HostServer } from './servers.ts';
+import { isSecretText, MAX_LOOKED_AT, textsIn } from './secrets.ts';
+import { type HostServer, keptMembers } from './servers.ts';
 
 const UNKNOWN: Origin = { scope: 'user', inputs: new Map() };
 
@@ -21,12 +21,24 @@ export function planServer(server: HostServer, origin: Origin = UNKNOWN): Planne
   if (tooLong(server)) return left('a name, a header or a word of it is too long to be looked at');
   if (detectSecret(server.name) !== undefined)
     return left('its name looks like a secret: rename it in the host');
+  const stays = secretLeftIn(server);
+  if (stays !== undefined)
+    return left(`"${stays}" of its entry has a secret, for which a profile has no place: take it out first`);
   const plan = server.kind === 'remote' ? planRemote(server, origin) : planLocal(server, origin);
   if (plan.kind === 'left' && detectSecret(plan.why) !== undefined) return left(UNTAKEN);
   if (plan.kind === 'left' || plan.wanted.length === 0 || origin.scope === 'user') return plan;
   return left(
     `the host fills in ${plan.wanted[0]?.reference.name}, and a project's file does not say what of yours goes to a server: add it with "warder add"`,
   );
+}
+
+/** A member of an entry that Warder leaves as it is, and that has a secret; undefined if none has. */
+function secretLeftIn(server: HostServer): string | undefined {
+  const { command, args, env, url, headers, cwd } = server;
+  const taken = new Set([command, ...args, url, cwd, ...Object.values(env), ...Object.values(headers)]);
+  return keptMembers(server).find(([member, value]) =>
+    textsIn(value, member).some(([name, text]) => !taken.has(text) && isSecretText(name, text)),
+  )?.[0];
 }
 
 /** What is shown and searched has a bound; values of variables have none, because a long one is taken for a secret. */
@@ -149,9 +161,15 @@ function runnerOf(words: readonly string[]): 'command' | { kind: 'npx' | 'uvx'; 
   return 'command';
 }
 
+/** Options of npx and uvx that name the package, where the first word is a program of it. */
+const PACKAGE_OPTION = /^(?:--package|-p|--from)(?:=(.*))?$/s;
+
 /** The package of an npx or uvx line, without its version. */
 function packageName(words: readonly string[]): string | undefined {
-  const named = words.find((word, index) => index > 0 && !word.startsWith('-'));
+  const first = words.findIndex((word, index) => index > 0 && !word.startsWith('-'));
+  const at = words.findIndex((word) => PACKAGE_OPTION.test(word));
+  const isNamed = at > 0 && (first < 0 || at < first);
+  const named = isNamed ? (PACKAGE_OPTION.exec(words[at] ?? '')?.[1] ?? words[at + 1]) : words[first];
   return named?.replace(/(?<=.)@[^/]*$/, '').replace(/(?:\[.*\])?(?:[=<>~!].*)?$/, '');
 }
 

@@ -1,7 +1,15 @@
 // Takes the secrets out of a local server's arguments and variables, and what the host fills in there. What stands in their
 // place names a credential of the profile. Pure.
 import { type HostInput, type Reference, referencesIn } from './references.ts';
-import { decoded, type HostSecret, inUrl, isReference, mayBeSecretName, secretsOf } from './secrets.ts';
+import {
+  decoded,
+  type HostSecret,
+  isReference,
+  mayBeSecretName,
+  SECRET_INSIDE,
+  secretsInside,
+  secretsOf,
+} from './secrets.ts';
 import type { HostServer } from './servers.ts';
 
 /** A secret that was found: the variable of its credential, and its value. */
@@ -79,7 +87,10 @@ export function takeSecrets(
     if (same === undefined)
       credentials.push({ variable, value: secret.value, from: { ...secret, argument } });
     // Code must not hide in what is not shown.
-    if (secret.why !== 'its name' && /\s/.test(secret.value.replace(/^[A-Za-z]+ (?=\S+$)/, '')))
+    if (
+      secret.why === SECRET_INSIDE ||
+      (secret.why !== 'its name' && /\s/.test(secret.value.replace(/^[A-Za-z]+ (?=\S+$)/, '')))
+    )
       problem ??= 'one of its arguments has a secret inside of a longer text, and could not be shown';
     const word = args[argument.index] ?? '';
     args[argument.index] =
@@ -118,7 +129,7 @@ function withoutRepeated(
   const values = new Map(
     credentials
       .flatMap(({ value, variable }) => {
-        const inside = inUrl(value).flatMap((one) => [one.value, decoded(one.value)]);
+        const inside = secretsInside(value).flatMap(([, one]) => [one, decoded(one)]);
         return [value, value.replace(/^[A-Za-z]+ (?=\S+$)/, ''), ...inside].map(
           (one) => [one, variable] as const,
         );

@@ -2,6 +2,7 @@
 // stands for a value that the host fills in (`${env:X}`, `${input:x}`, `$VAR`) is none, and is never filled in here.
 import { detectSecret } from '../profile/variable.ts';
 import type { HostServer } from './servers.ts';
+import { isTable, type Value } from './text/edit.ts';
 
 /** A secret of a server. */
 export interface HostSecret {
@@ -29,6 +30,8 @@ const MIN_LENGTH = 20;
  * is not, because arguments are shown.
  */
 export const MAX_LOOKED_AT = 8192;
+/** A header in JSON in a variable, a URL in a parameter of another. */
+const MAX_DEPTH = 2;
 /** Bits for each character, from which a value is taken for one that a machine made. */
 const MIN_ENTROPY = 3.4;
 
@@ -64,9 +67,15 @@ function named(where: 'variable' | 'header', name: string, value: string): HostS
 }
 
 /** Why a value is a secret, by the name before it or by its shape; undefined: it is none. */
-function whySecret(name: string, value: string): string | undefined {
+function whySecret(name: string, value: string, depth = MAX_DEPTH): string | undefined {
   if (value.length > MAX_LOOKED_AT) return 'it is too long to tell';
-  return whyNamed(name, value) ?? shapeOf(value);
+  return whyNamed(name, value) ?? shapeOf(value, depth);
+}
+
+/** Whether a text is a secret by its name, or by what tokens of services begin with; a random look is not enough. */
+export function isSecretText(name: string, text: string): boolean {
+  if (text.length > MAX_LOOKED_AT) return true;
+  return (whyNamed(name, text) ?? detectSecret(text)) !== undefined;
 }
 
 /** Whether what is filled in under this name may be a secret. */
@@ -85,14 +94,62 @@ function whyNamed(name: string, value: string): string | undefined {
   return isSecretName(name) || CONNECTION_NAME.test(plain) ? 'its name' : undefined;
 }
 
-/** What a value looks like; undefined for what is no secret by itself. */
-export function shapeOf(value: string): string | undefined {
+/** What a value looks like; undefined for what is no secret. `depth`: how many texts deep it is looked into. */
+export function shapeOf(value: string, depth = MAX_DEPTH): string | undefined {
   if (isReference(value)) return undefined;
   if (value.length > MAX_LOOKED_AT) return 'it is too long to tell';
   const kind = detectSecret(value);
   if (kind !== undefined) return `it looks like ${kind}`;
   if (passwordOf(value) !== undefined) return 'a URL with a password';
-  return isRandom(value) ? 'it looks like a random key' : undefined;
+  if (isRandom(value)) return 'it looks like a random key';
+  return depth > 0 && secretsInside(value, depth - 1).length > 0 ? SECRET_INSIDE : undefined;
+}
+
+/** Why a text is a secret: another one is inside of it, beside other things. */
+export const SECRET_INSIDE = 'it has a secret in it';
+
+/** What is secret in a text of several parts: JSON, `Name: value` lines, `Name=value` pairs, a URL. */
+export function secretsInside(text: string, depth = MAX_DEPTH): Part[] {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text))
+    return inUrl(text, depth).map(({ name, value }) => [name, value]);
+  const parts = /^\s*[{[]/.test(text) ? partsOfJson(text) : partsOf(text);
+  return parts.filter(([name, value]) => whySecret(name, value, depth) !== undefined);
+}
+
+type Part = readonly [name: string, value: string];
+
+/** What separates the parts of a text, and what one is: headers, a connection string (`Server=db;Pwd=x`), libpq's (`host=db`). */
+const FORMS: readonly (readonly [separator: RegExp, part: RegExp])[] = [
+  [/[\r\n]+|\\n/, /^\s*([A-Za-z][\w-]*):(.*)$/s],
+  [/;/, /^\s*([A-Za-z][\w .-]{0,60})=(.*)$/s],
+  [/[\s,&]+/, /^([A-Za-z][\w.-]*)=(.*)$/s],
+];
+
+/** The parts of a text that has nothing else, in each form that it could be of. */
+function partsOf(text: string): Part[] {
+  return FORMS.flatMap(([separator, part]) => {
+    const found = text
+      .split(separator)
+      .filter((one) => one.trim() !== '')
+      .map((one) => part.exec(one));
+    if (found.includes(null)) return [];
+    return found.map((one): Part => [(one?.[1] ?? '').trim().replaceAll(' ', '_'), (one?.[2] ?? '').trim()]);
+  });
+}
+
+function partsOfJson(text: string): Part[] {
+  try {
+    return textsIn(JSON.parse(text) as Value);
+  } catch {
+    return [];
+  }
+}
+
+/** All texts in a value, each with the name of the member that it is in. */
+export function textsIn(value: Value, name = ''): Part[] {
+  if (typeof value === 'string') return [[name, value]];
+  if (Array.isArray(value)) return value.flatMap((one) => textsIn(one, name));
+  return isTable(value) ? Object.entries(value).flatMap(([key, one]) => textsIn(one, key)) : [];
 }
 
 /** The password in a URL. */
@@ -151,7 +208,8 @@ function inArguments(args: readonly string[]): HostSecret[] {
     if (option !== null && shapeOf(option[1] ?? '') === undefined) {
       const [, name = '', value = ''] = option;
       const why = whySecret(name, value);
-      return why === undefined ? [] : found(name, argument.length - value.length, why);
+      if (why !== undefined) return found(name, argument.length - value.length, why);
+      return secretsInside(argument).length > 0 ? found(name, 0, SECRET_INSIDE) : [];
     }
     const shape = shapeOf(argument);
     if (isFlag) {
@@ -166,22 +224,29 @@ function inArguments(args: readonly string[]): HostSecret[] {
   });
 }
 
-/** The secrets in a URL: its password, parts of its path, parameters as they are written. */
-export function inUrl(url: string): HostSecret[] {
+/** The secrets in a URL: its user and password, parts of its path, parameters and fragment as they are written. */
+export function inUrl(url: string, depth = MAX_DEPTH): HostSecret[] {
   const password = passwordOf(url);
   const own: HostSecret[] =
     password === undefined
       ? []
       : [{ where: 'url', name: 'password', value: password, why: 'a URL with a password' }];
+  const [, user = ''] = /^[a-z][a-z0-9+.-]*:\/\/([^\s/?#@:]+):?@/i.exec(url) ?? [];
+  const whyUser = shapeOf(decoded(user), depth);
+  if (whyUser !== undefined) own.push({ where: 'url', name: 'user', value: user, why: whyUser });
   const query = /\?([^#]*)/.exec(url)?.[1] ?? '';
-  const parameters = query.split('&').flatMap((part): HostSecret[] => {
-    const [name = '', value = ''] = part.split(/=(.*)/s);
-    const why = whySecret(name, decoded(value));
-    return why === undefined ? [] : [{ where: 'url', name, value, why }];
+  const fragment = /#(.*)/s.exec(url)?.[1] ?? '';
+  const parameters = [...query.split('&'), ...fragment.split('&')].flatMap((part): HostSecret[] => {
+    const [name = '', value] = part.split(/=(.*)/s);
+    // Without a name it is all value, and a name may be the secret itself.
+    const bare = shapeOf(decoded(name), depth);
+    if (bare !== undefined) return [{ where: 'url', name: 'parameter', value: part, why: bare }];
+    const why = value === undefined ? undefined : whySecret(name, decoded(value), depth);
+    return why === undefined ? [] : [{ where: 'url', name, value: value ?? '', why }];
   });
   const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, '').split(/[?#]/)[0] ?? '';
   const segments = path.split('/').flatMap((value): HostSecret[] => {
-    const why = shapeOf(value);
+    const why = shapeOf(value, depth);
     return why === undefined ? [] : [{ where: 'url', name: 'path', value, why }];
   });
   return [...own, ...segments, ...parameters];

@@ -204,6 +204,12 @@ const OF_REMOTE = [
   ...['apiKey', 'sse_read_timeout'],
 ];
 
+/** The members of an entry that `moveServer` leaves as they are; those of the host's own form are among them. */
+export function keptMembers({ kind, entry }: HostServer): [member: string, value: Value][] {
+  const gone = kind === 'remote' ? [...OTHER_SECRETS, ...OF_REMOTE] : OTHER_SECRETS;
+  return Object.entries(entry).filter(([member]) => !gone.includes(member));
+}
+
 /** The edit that adds a server. */
 export function addServer(
   { value }: Document,

@@ -40,9 +40,18 @@ export async function giveValues(
   return candidates.map((candidate) => {
     const { plan, found } = candidate;
     const missing = plan.wanted.find(({ reference }) => !values.has(keyOf(reference, found.path)));
+    // In a header only the one that signs in can be a secret: `fillIn` leaves the others.
+    const wanted = plan.wanted.map((one) =>
+      one.into.kind === 'header'
+        ? one
+        : {
+            ...one,
+            isSecret: open.get(keyOf(one.reference, found.path))?.wanted.isSecret ?? one.isSecret,
+          },
+    );
     const filled: Planned | Left =
       missing === undefined
-        ? fillIn(plan, (reference) => values.get(keyOf(reference, found.path)) ?? '')
+        ? fillIn({ ...plan, wanted }, (reference) => values.get(keyOf(reference, found.path)) ?? '')
         : left(
             `the host fills in ${missing.reference.name}, and no value was given: import it in a terminal without --yes, or with --values`,
           );

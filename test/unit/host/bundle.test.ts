@@ -308,3 +308,32 @@ test.each([
   for (const value of good) expect(valueProblem(option, value), value).toBeUndefined();
   for (const value of bad) expect(valueProblem(option, value), value).toBeTypeOf('string');
 });
+
+test('W-HOST-12 values make no reference together with what is around them', () => {
+  const option = { type: 'string', default: '$' };
+  for (const [text, more] of [
+    [`${config('a')}{credential:GITHUB_TOKEN}`, {}],
+    [`${config('a')}{__dirname}/../..`, {}],
+    [`$${config('b')}`, {}],
+    [`${config('a')}${config('b')}`, {}],
+  ] as const) {
+    const options = { a: option, b: { type: 'string', default: '{credential:GITHUB_TOKEN}' }, ...more };
+    const values = new Map([
+      ['a', ['$']],
+      ['b', ['{credential:GITHUB_TOKEN}']],
+    ]);
+    for (const made of [started([text], {}, options), started([], { X: text }, options)])
+      expect(() => fillIn(made, values, [], FOLDERS)).toThrow(TextProblem);
+  }
+  const own = started([`${DIR}/x`, `--a=${config('a')}`], {}, { a: option });
+  expect(fillIn(own, new Map([['a', ['$']]]), [], FOLDERS).args).toEqual([`${DIR}/x`, '--a=$']);
+});
+
+test('W-HOST-11 an option that is marked as sensitive is a secret, be it a number or a switch', () => {
+  const options = Object.fromEntries(
+    ['string', 'number', 'boolean'].map((type) => [type, { type, sensitive: true, required: true }]),
+  );
+  const args = Object.keys(options).map(config);
+  expect([...secretOptions(started(args, {}, options))]).toEqual(['string', 'number', 'boolean']);
+  expect(fillIn(started(args, {}, options), new Map(), [], FOLDERS).secrets).toHaveLength(3);
+});

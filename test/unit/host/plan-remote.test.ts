@@ -134,6 +134,7 @@ test('what a host fills into a header is asked for, and the rest of the header i
   if (made.kind !== 'remote') throw new Error(JSON.stringify(made));
   expect(made).toMatchObject({ auth: { type: 'bearer' }, headers: {}, credentials: [] });
   const filled = fillIn(made, ({ name }) => `v-${name}`);
+  if (filled.kind === 'left') throw new Error(filled.why);
   expect(filled).toMatchObject({
     headers: { 'X-Region': 'v-REGION' },
     credentials: [{ variable: 'token', value: 'v-KEY' }],

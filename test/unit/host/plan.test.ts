@@ -6,6 +6,7 @@ import { profileName } from '../../../src/host/planned.ts';
 import type { HostServer } from '../../../src/host/servers.ts';
 
 const GITHUB = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
+const RANDOM = '9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c';
 const none: HostServer = {
   name: 'My Server',
   path: [],
@@ -209,6 +210,7 @@ test('what a host fills in is asked for: a secret becomes a credential, another 
     ['{env:T}', true, 'argument'],
   ]);
   const filled = fillIn(plan, ({ name }) => `$& of ${name}`);
+  if (filled.kind === 'left') throw new Error(filled.why);
   expect(filled.wanted).toEqual([]);
   expect(filled.words[3]).toBe('--data=$& of dir');
   expect(filled.env).toEqual({ URL: 'https://$& of HOST/x', LEVEL: '$& of LEVEL' });
@@ -218,11 +220,94 @@ test('what a host fills in is asked for: a secret becomes a credential, another 
     ['X', '$& of pw'],
     ['TOKEN', '$& of T'],
   ]);
-  // A value that looks like a secret is one, whatever it was asked as.
-  expect(fillIn(plan, () => GITHUB).env).toEqual({});
   expect(planServer(server, { scope: 'project', inputs })).toEqual({
     kind: 'left',
     why: expect.stringContaining("a project's file"),
+  });
+});
+
+/** What a plan becomes with values for what the host fills in. */
+function filledPlan(server: Partial<HostServer>, values: Record<string, string>) {
+  const plan = planServer({ ...none, ...server });
+  if (plan.kind === 'left') throw new Error(plan.why);
+  return fillIn(plan, ({ name }) => values[name] ?? '');
+}
+
+test.each([GITHUB, RANDOM])(
+  'W-HOST-42 a value that looks like a secret is one, whatever it was asked as: %s',
+  (secret) => {
+    const command = 'node';
+    const hidden = filledPlan(
+      { command, args: ['/x.js'], env: { A: '${env:A}', B: 'x ${env:A}' } },
+      { A: secret },
+    );
+    expect(hidden).toMatchObject({
+      kind: 'profile',
+      env: {},
+      credentials: [{ variable: 'A' }, { variable: 'B' }],
+    });
+    // Where a profile would have it in clear, the server stays.
+    for (const open of [
+      { command, args: ['/x.js', '--data', '${env:A}'] },
+      { command, args: ['/x.js', '--data=${env:A}'] },
+      { kind: 'remote', url: 'https://a.example/mcp', headers: { 'X-Team': '${env:A}' } } as const,
+    ]) {
+      const plan = filledPlan(open, { A: secret });
+      expect(plan).toEqual({ kind: 'left', why: expect.stringContaining('would be in clear') });
+      expect(JSON.stringify(plan)).not.toContain(secret);
+    }
+  },
+);
+
+test('W-HOST-42 a value that is asked for as a secret is one in every other place', () => {
+  const env = { API_TOKEN: '${env:A}', LABEL: '${env:A}' };
+  expect(filledPlan({ command: 'node', args: ['/x.js'], env }, { A: 'hunter2' })).toMatchObject({
+    env: {},
+    credentials: [{ variable: 'API_TOKEN' }, { variable: 'LABEL' }],
+  });
+  const args = ['/x.js', '--label', '${env:A}'];
+  expect(filledPlan({ command: 'node', args, env }, { A: 'hunter2' })).toMatchObject({ kind: 'left' });
+});
+
+test.each([
+  ['npx', ['--package=other', '@modelcontextprotocol/server-github']],
+  ['npx', ['-y', '--package', 'other', '@modelcontextprotocol/server-github']],
+  ['npx', ['-p', 'other', '@modelcontextprotocol/server-github']],
+  ['npm', ['exec', '--package=other', '--', '@modelcontextprotocol/server-github']],
+  ['uvx', ['--from', 'other', 'elevenlabs-mcp']],
+  ['uvx', ['--from=git+https://x.example/y', 'elevenlabs-mcp']],
+])('a package is known by its own name, not by that of its program: %s %j', (command, args) => {
+  expect(local(command, args, { API_TOKEN: 'abc' })).toMatchObject({ kind: 'profile', hosts: [] });
+});
+
+test('W-HOST-25 an entry that would keep a secret in a member of which no profile knows stays', () => {
+  const entries = [
+    { auth: { CLIENT_ID: 'abc', CLIENT_SECRET: 'hunter2' } },
+    { settings: [{ name: 'x', nested: { apiKey: 'hunter2' } }] },
+    { note: `it was ${GITHUB}` },
+  ];
+  for (const entry of entries)
+    for (const server of [
+      { command: 'node', args: ['/x.js'] },
+      { kind: 'remote', url: 'https://a.example/mcp' } as const,
+    ]) {
+      const plan = planServer({ ...none, ...server, entry });
+      expect(plan).toEqual({ kind: 'left', why: expect.stringContaining('of its entry has a secret') });
+      expect(JSON.stringify(plan)).not.toMatch(/hunter2|ghp_/);
+    }
+  // What is moved, or goes with the move, is none; neither are ids of a gallery.
+  const env = { API_TOKEN: 'hunter2' };
+  const gallery = 'https://api.example.com/v0/servers/4d1bd3a1-7b2c-4f7e-9d0a-0123456789ab';
+  const entry = {
+    command: 'node',
+    args: ['/x.js'],
+    env,
+    bearer_token: 'hunter2',
+    gallery,
+    id: '4d1bd3a1-7b2c',
+  };
+  expect(planServer({ ...none, command: 'node', args: ['/x.js'], env, entry })).toMatchObject({
+    kind: 'profile',
   });
 });
 

@@ -124,3 +124,45 @@ test('references of all hosts are known', () => {
     expect(isReference(text)).toBe(false);
   expect(isSecretName('monkey')).toBe(false);
 });
+
+const RANDOM = '9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c';
+
+test.each([
+  `{"Authorization": "Bearer ${RANDOM}", "Version": "2022-06-28"}`,
+  '{"a": [{"apiKey": "hunter2"}]}',
+  `["x", "${RANDOM}"]`,
+  'Authorization: Bearer hunter2',
+  'Accept: text/html\nX-Api-Key: hunter2',
+  'Server=tcp:db.example.com,1433;User Id=sa;Password=hunter2;',
+  `DefaultEndpointsProtocol=https;AccountName=a;AccountKey=${RANDOM}==`,
+  'host=db user=me password=hunter2',
+  'team=a,token=hunter2',
+  `https://${RANDOM}@git.example.com/x`,
+  `https://${RANDOM}:@git.example.com/x`,
+  `https://git.example.com/x?${RANDOM}`,
+  'https://git.example.com/x?api_key=hunter2',
+  'https://git.example.com/x#access_token=hunter2',
+  `wss://git.example.com/x#${RANDOM}`,
+])('W-HOST-25 a secret inside of a longer text is found: %s', (text) => {
+  for (const name of ['CONFIG', 'CONNECTION_STRING', 'DATABASE_URL'])
+    expect(found({ env: { [name]: text } })).toEqual([`variable ${name} ${text}`]);
+  // No word that is shown has it, and nothing names it by itself.
+  for (const args of [[text], ['--config', text], [`--config=${text}`], [`CONFIG=${text}`]]) {
+    const [one, ...more] = secretsOf({ ...none, args });
+    expect([one?.where, more]).toEqual(['argument', []]);
+    expect(`${one?.name} ${one?.why}`).not.toMatch(/hunter2|9f8e7d6c/);
+  }
+});
+
+test.each([
+  '{"model": "sonnet", "depth": 3, "tags": ["a", "b"]}',
+  '{broken',
+  'title: a page of words',
+  'Server=db;Database=shop;User Id=sa',
+  'host=db user=me',
+  'https://git.example.com/x?page=2#part',
+  'https://git@git.example.com/x',
+  '{"apiKey": "${env:KEY}"}',
+])('W-HOST-25 a longer text without a secret is none: %s', (text) => {
+  expect(found({ env: { CONFIG: text }, args: [text, `--config=${text}`] })).toEqual([]);
+});

@@ -90,6 +90,8 @@ async function tryLauncher(program, words) {
     Buffer.concat([Buffer.from([type, payload.length, 0, 0, 0]), Buffer.from(payload)]);
   const server = createServer((socket) => {
     let seen = '';
+    // The answer to HELLO.
+    socket.write(frame(2, ''));
     socket.on('data', (bytes) => {
       seen += bytes;
       if (seen.includes('over\n')) socket.end(Buffer.concat([frame(2, 'and out\n'), frame(6, '{"exit":7}')]));

@@ -12,6 +12,7 @@ import { connect as connectTo } from '../../src/os/connect.ts';
 import { Frame, FrameDecoder, writeJson } from '../../src/wire/frame.ts';
 import { Home, server } from '../fixtures/home.ts';
 import { Install } from '../fixtures/install.ts';
+import { hasNative } from '../fixtures/launchers.ts';
 
 function home(install: Install): Home {
   const warder = new Home({ program: install.program });
@@ -48,7 +49,7 @@ async function daemon(warder: Home): Promise<number> {
 
 test('W-WIRE-21 a daemon whose build was replaced gives way, and its sessions go on until they end', async () => {
   using install = new Install();
-  await using warder = home(install);
+  await using warder = await home(install).by(hasNative ? 'native' : 'node');
   await using old = warder.run('echo');
   await old.initialize();
   const first = await daemon(warder);

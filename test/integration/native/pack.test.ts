@@ -1,4 +1,5 @@
-// The packages of a release, made and unpacked as npm does it: Warder, and the launcher of this platform beside it.
+// The packages of a release, made and unpacked as npm does it: Warder, and the launcher of this platform beside it. Only with
+// SLOW=1, as before a release: what an installation does with such packages is in place.test.ts.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,8 +10,8 @@ import { hasNative } from '../../fixtures/launchers.ts';
 const root = join(import.meta.dirname, '../../..');
 const here = `${process.platform}-${process.arch}`;
 
-test.skipIf(!hasNative)(
-  'W-NAT-1 a release has the launcher in a package of its own, whose digest Warder records, and `init` puts it in its place',
+test.runIf(hasNative && process.env.SLOW === '1')(
+  'a release has the launcher in a package of its own, whose digest Warder records, and `init` puts it in its place',
   { timeout: 120_000 },
   () => {
     const dir = realpathSync(mkdtempSync(join(tmpdir(), 'warder-release-')));

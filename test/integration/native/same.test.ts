@@ -8,7 +8,7 @@ import { Frame } from '../../../src/wire/frame.ts';
 import { FakeDaemon } from '../../fixtures/fake-daemon.ts';
 import { hasNative } from '../../fixtures/launchers.ts';
 
-const RUNS = process.env.SLOW === undefined ? 36 : 3000;
+const RUNS = process.env.SLOW === undefined ? 24 : 3000;
 /** Memory and arithmetic are checked while it runs; what is wrong ends it, and is said on standard error. */
 const SANITIZED = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 let count = 0;

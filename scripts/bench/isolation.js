@@ -182,7 +182,7 @@ function resetPeak(pid) {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
-export const ISOLATION = '## Isolation';
+const ISOLATION = '## Isolation';
 
 export function isolationPart(figures) {
   const rows = Object.entries(figures).map(([kind, { quiet, p50, worst, memory, opened, machine }]) => [

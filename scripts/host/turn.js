@@ -9,7 +9,7 @@ const TIMEOUT = 180_000;
  * @param {string[]} command
  * @param {{env: Record<string, string>, cwd: string, timeout?: number}} options
  */
-export async function runProgram([program, ...args], { env, cwd, timeout = TIMEOUT }) {
+async function runProgram([program, ...args], { env, cwd, timeout = TIMEOUT }) {
   const child = spawn(program, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));

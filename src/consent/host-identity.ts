@@ -36,7 +36,7 @@ const WRAPPERS = new Set([
   'nice',
 ]);
 
-export const UNKNOWN_HOST: HostIdentity = { key: 'unknown', name: 'an unknown program' };
+const UNKNOWN_HOST: HostIdentity = { key: 'unknown', name: 'an unknown program' };
 
 /** The host program of a session. */
 export function identifyHost(chain: readonly HostAncestor[]): HostIdentity {

@@ -34,7 +34,7 @@ const REFERENCE = /\$\{([^{}]*)\}/g;
 const WHOLE = /^\$\{user_config\.([^{}]*)\}$/;
 
 /** Whether an option is a secret. The path of a file with one is none. */
-export function isSecretOption(key: string, { type, sensitive }: BundleOption): boolean {
+function isSecretOption(key: string, { type, sensitive }: BundleOption): boolean {
   if (type === 'directory' || type === 'file') return false;
   return sensitive === true || (type === 'string' && isSecretName(key));
 }

@@ -10,9 +10,9 @@ import {
   readDocument,
   type ServerEdit,
 } from './document.ts';
-import { digestOf, type HostText, readHostFile, writeHostFile } from './file.ts';
+import { digestOf, type HostText, readHostFile, writeHostFile } from './edit/file.ts';
+import { holdingHostFile } from './edit/guard.ts';
 import type { FoundFile } from './find.ts';
-import { holdingHostFile } from './guard.ts';
 import { TextProblem, type Value } from './text/edit.ts';
 
 /** Names the changes of one command. */

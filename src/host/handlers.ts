@@ -5,11 +5,11 @@ import { rmSync } from 'node:fs';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Handlers, Params, Result } from '../wire/control.ts';
-import { digestOf, readHostFile, writeHostFile } from './file.ts';
-import { holdingHostFile } from './guard.ts';
+import { digestOf, readHostFile, writeHostFile } from './edit/file.ts';
+import { holdingHostFile } from './edit/guard.ts';
+import { Unrestorable } from './edit/unrestorable.ts';
 import { hosts } from './table.ts';
 import { applySplices, inverse } from './text/edit.ts';
-import { Unrestorable } from './unrestorable.ts';
 
 /** Where undo data is kept: the blobs of a credential store. */
 interface Blobs {
@@ -134,7 +134,7 @@ async function undoHeld(edit: Edit): Promise<Result<'host.undo'>['how']> {
 
 async function restored({ file, format, pieces, servers }: Edit, text: string): Promise<string> {
   // Loaded on demand: a daemon reads no JSON, YAML or TOML of hosts otherwise.
-  const { restoreServers } = await import('./restore.ts');
+  const { restoreServers } = await import('./edit/restore.ts');
   try {
     return restoreServers(text, format, pieces, servers);
   } catch (error) {

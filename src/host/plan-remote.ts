@@ -6,7 +6,7 @@ import type { AuthFile } from '../profile/auth-schema.ts';
 import { parseProfile } from '../profile/format.ts';
 import { isLoopbackHost } from '../profile/host.ts';
 import { draftRemoteProfile } from '../profile/remote-draft.ts';
-import { isBridgeProblem, readBridge } from './bridge-line.ts';
+import { isBridgeProblem, readBridge } from './plan/bridge-line.ts';
 import { type Left, left, type Origin, type Planned, type PlannedRemote, profileName } from './planned.ts';
 import { referencesIn } from './references.ts';
 import { type TakenSecret, type WantedValue, wantedHeader } from './secret-removal.ts';

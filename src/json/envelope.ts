@@ -74,7 +74,7 @@ export interface Envelope {
 
 /** The longest id, and the longest name of a method, in bytes of JSON text. */
 export const MAX_ID = 1024;
-export const MAX_METHOD = 256;
+const MAX_METHOD = 256;
 
 // What is noted of a line: the places of the message's own members, then of some in `params` and `result`.
 const JSONRPC = 0;

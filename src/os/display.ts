@@ -46,7 +46,7 @@ export function userDisplay(bus: BusEnvironment): Display {
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-export function hasDisplay(env: Variables): boolean {
+function hasDisplay(env: Variables): boolean {
   return DISPLAYS.some((name) => env[name]);
 }
 

@@ -8,7 +8,7 @@ import { readWhole, readZip, type ZipBounds, type ZipEntry, ZipError } from './a
 /** Bytes of a bundle's file. */
 export const MAX_BUNDLE = 512 * 2 ** 20;
 /** What is unpacked of a bundle at most. */
-export const BUNDLE_BOUNDS: ZipBounds = {
+const BUNDLE_BOUNDS: ZipBounds = {
   entries: 100_000,
   unpacked: 2 * 2 ** 30,
   ratio: { most: 100, above: 64 * 2 ** 20 },

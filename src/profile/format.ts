@@ -137,7 +137,7 @@ function isTextPath([first, second, third, fourth, fifth]: Path): boolean {
 }
 
 /** The short forms for requests of the server, by the methods that they stand for. */
-export const SERVER_REQUESTS = {
+const SERVER_REQUESTS = {
   sampling: 'sampling/createMessage',
   elicitation: 'elicitation/create',
   roots: 'roots/list',

@@ -162,7 +162,7 @@ const RESERVED_HEADERS: ReadonlySet<string> = new Set(
 const RESERVED_PREFIXES = ['mcp-', 'proxy-', 'sec-', ':'];
 
 /** Whether a profile may not set a header of this name. `Authorization` is for `auth` alone. */
-export function isReservedHeader(name: string): boolean {
+function isReservedHeader(name: string): boolean {
   const lower = name.toLowerCase();
   return RESERVED_HEADERS.has(lower) || RESERVED_PREFIXES.some((prefix) => lower.startsWith(prefix));
 }

@@ -17,7 +17,7 @@ import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from './unit
 export type VaultKey = 'passphrase' | { readonly file: string } | { readonly systemd: string };
 
 /** The ways to ask a person. */
-export const WAY_NAMES = ['host', 'terminal', 'desktop', 'pinentry'] as const;
+const WAY_NAMES = ['host', 'terminal', 'desktop', 'pinentry'] as const;
 export type WayName = (typeof WAY_NAMES)[number];
 
 /** All settings with their defaults. Durations are milliseconds, sizes are bytes. */

@@ -200,7 +200,7 @@ export function fromSigning(sign: Signing | undefined): object | undefined {
 
 const PART = /\{([a-z0-9-]+)(?::([A-Za-z0-9-]{1,64}))?\}/g;
 /** The parts of a request that a message may contain; `header` names one. */
-export const MESSAGE_PARTS = ['method', 'path', 'query', 'target', 'host', 'body', 'body-sha256', 'header'];
+const MESSAGE_PARTS = ['method', 'path', 'query', 'target', 'host', 'body', 'body-sha256', 'header'];
 
 /** What is wrong across the keys of `sign`; `undefined`: nothing. `path`: the key, below `sign`. */
 export function signingProblem(

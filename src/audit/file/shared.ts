@@ -27,7 +27,7 @@ export interface LogEnd {
 }
 
 /** Takes the log's lock, and blocks until it has it. Throws if the other daemon does not let go of it in time. */
-export function lockLog(state: string): Disposable {
+function lockLog(state: string): Disposable {
   const deadline = performance.now() + TIMEOUT;
   for (;;) {
     const lock = acquireLock(join(state, 'audit.lock'));
@@ -99,7 +99,7 @@ export function joinLog({ audit, state }: Pick<Places, 'audit' | 'state'>): Reco
 }
 
 /** Finds the log's end. Cuts off a part of a record, which nobody was told is written. The caller has the lock. */
-export function findLogEnd(folder: string, state: string): LogEnd {
+function findLogEnd(folder: string, state: string): LogEnd {
   const head = readHead(headPath(state)) ?? ORIGIN;
   const newest = readdirSync(folder)
     .filter((name) => SEGMENT.test(name))

@@ -98,7 +98,7 @@ export function shortTimeText(time: string, now: number): string {
 }
 
 /** `2026-11-29 12:40`, in local time, for an RFC 3339 time. */
-export function timeText(time: string): string {
+function timeText(time: string): string {
   const date = new Date(time);
   const two = (number: number): string => String(number).padStart(2, '0');
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;

@@ -22,7 +22,7 @@ export const NO_SYMBOL = 64;
 export const INCOMPLETE = -1;
 
 /** Letters and digits that an escape may have directly after its mark, at most. */
-export const MAX_ESCAPE_RUN = 9;
+const MAX_ESCAPE_RUN = 9;
 /** Bytes of the longest escape that `readUnit` reads, backslashes before the last seven aside. */
 export const MAX_ESCAPE = 24;
 /** How often "%" or "&" may be escaped itself. */

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 
 export const TEXT = 1;
-export const BINARY = 2;
+const BINARY = 2;
 export const CLOSE = 8;
 const CONTINUATION = 0;
 const PONG = 10;

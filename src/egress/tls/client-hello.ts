@@ -12,7 +12,7 @@ export type ClientHello =
   | { readonly kind: 'hello'; readonly name: string | undefined; readonly protocols: readonly string[] };
 
 /** The longest hello, the headers of its records included. */
-export const MAX_CLIENT_HELLO = 65_536;
+const MAX_CLIENT_HELLO = 65_536;
 /** The most records of a hello: each reading of an incomplete hello walks over all of them. */
 const MAX_RECORDS = 2048;
 const MAX_RECORD = 16_384;

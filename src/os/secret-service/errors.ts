@@ -1,8 +1,7 @@
 // Errors of the bus and of the Secret Service, as Warder's.
 import { WarderError } from '../../errors.ts';
 
-export const VAULT_HINT =
-  'log in to a desktop session, or keep credentials in a file: warder init --store vault';
+const VAULT_HINT = 'log in to a desktop session, or keep credentials in a file: warder init --store vault';
 const UNLOCK_HINT =
   'unlock it in a desktop session, or keep credentials in a file: warder init --store vault';
 const PREFIX = 'org.freedesktop.';

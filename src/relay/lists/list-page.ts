@@ -69,7 +69,7 @@ const SLICE_BYTES = 2 ** 15;
 const SLICE_ENTRIES = 50;
 
 /** For how many milliseconds a host may keep a list of which something may be held back later. */
-export const LIST_TTL = 5000;
+const LIST_TTL = 5000;
 const PRIVATE = Buffer.from('"private"');
 const TTL = Buffer.from(String(LIST_TTL));
 const NULL = 0x6e;

@@ -17,7 +17,7 @@ export const MAX_ROUNDS = 10;
 /** Milliseconds in which a person may answer one round. */
 export const ROUND = 600_000;
 /** Milliseconds before a call is made again for which nothing is asked, times the number of the round. */
-export const PACE = 250;
+const PACE = 250;
 
 const NO_KEYS = keysOf({});
 const MAX_NAME = 1024;

@@ -36,7 +36,7 @@ const NAMES: Readonly<Record<keyof UserQuotas, string>> = {
 };
 
 /** Half of what the kernel allows a user. */
-export function halfOfQuotas(): UserQuotas {
+function halfOfQuotas(): UserQuotas {
   const setting = (name: string, usual: number): number => {
     try {
       return Number(readFileSync(`/proc/sys/fs/${name}`, 'utf8')) || usual;
@@ -52,10 +52,7 @@ export function halfOfQuotas(): UserQuotas {
 }
 
 /** Counts what processes have, until one count exceeds `most`. A pipe or a socket that several have counts once. */
-export async function countQuotas(
-  processes: readonly ProcessIdentity[],
-  most: UserQuotas,
-): Promise<UserQuotas> {
+async function countQuotas(processes: readonly ProcessIdentity[], most: UserQuotas): Promise<UserQuotas> {
   const pipes = new Set<string>();
   const sockets = new Set<string>();
   let [inotify, inFlight, looked] = [0, 0, 0];

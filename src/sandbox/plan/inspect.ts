@@ -179,7 +179,7 @@ function openPath(
 }
 
 /** The system paths of the minimal root that exist on this machine. */
-export function systemPaths(): SystemPath[] {
+function systemPaths(): SystemPath[] {
   const more = SYSTEM_PREFIXES.flatMap((prefix) =>
     list(dirname(prefix))
       .map((name) => `${dirname(prefix)}/${name}`.replace('//', '/'))

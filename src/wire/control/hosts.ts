@@ -11,7 +11,7 @@ const piece = z
   .nullable();
 
 /** An edit of one file. */
-export const hostEdit = z.strictObject({
+const hostEdit = z.strictObject({
   /** As in the table of hosts. */
   host: z.string().max(64),
   /** What its links lead to, absolute. */

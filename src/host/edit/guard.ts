@@ -3,11 +3,11 @@
 import { execFile } from 'node:child_process';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { WarderError } from '../errors.ts';
-import { lockFile } from '../os/flock.ts';
-import { lockFolder } from '../os/folder-lock.ts';
+import { WarderError } from '../../errors.ts';
+import { lockFile } from '../../os/flock.ts';
+import { lockFolder } from '../../os/folder-lock.ts';
+import type { Host } from '../table.ts';
 import { removeLeftovers } from './file.ts';
-import type { Host } from './table.ts';
 
 /** Milliseconds to wait for a host's lock. */
 const LOCK_PATIENCE = 5000;

@@ -21,9 +21,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { WarderError } from '../errors.ts';
-import { exposedPart } from '../os/ownership.ts';
-import { decode, MAX_BYTES, TextProblem } from './text/decode.ts';
+import { WarderError } from '../../errors.ts';
+import { exposedPart } from '../../os/ownership.ts';
+import { decode, MAX_BYTES, TextProblem } from '../text/decode.ts';
 
 /** A file as it was read. */
 export interface HostText {

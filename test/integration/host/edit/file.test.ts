@@ -18,8 +18,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { digestOf, readHostFile, writeHostFile } from '../../../src/host/file.ts';
-import { lockFile } from '../../../src/os/flock.ts';
+import { digestOf, readHostFile, writeHostFile } from '../../../../src/host/edit/file.ts';
+import { lockFile } from '../../../../src/os/flock.ts';
 
 let dir: string;
 let file: string;
@@ -103,7 +103,7 @@ test('W-HOST-21 what others can change, or what is no text, is not read', () => 
 test('W-HOST-22 killed at any moment, the file is the old or the new one', async () => {
   const [one, other] = ['1', '2'].map((digit) => JSON.stringify({ text: digit.repeat(200_000) }));
   writeFileSync(file, one ?? '');
-  const script = join(import.meta.dirname, '../../fixtures/host-writer.ts');
+  const script = join(import.meta.dirname, '../../../fixtures/host-writer.ts');
   const seen = new Set<string>();
   for (let round = 0; round < 20; round++) {
     const child = spawn(process.execPath, [script, file], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -1,6 +1,6 @@
 // What of an edit can be undone in a file that has been changed since: the entries alone, each where it still says what
 // Warder wrote, however the host has written it since. What says something else is left, and the reason is told.
-import type { Params } from '../wire/control.ts';
+import type { Params } from '../../wire/control.ts';
 import {
   type Document,
   differsOnlyAt,
@@ -9,8 +9,8 @@ import {
   isSame,
   readDocument,
   spanAt,
-} from './document.ts';
-import { type Path, TextProblem, type Value, valueAt } from './text/edit.ts';
+} from '../document.ts';
+import { type Path, TextProblem, type Value, valueAt } from '../text/edit.ts';
 import { Unrestorable } from './unrestorable.ts';
 
 type Kept = Params<'host.keep'>['pieces'][number];

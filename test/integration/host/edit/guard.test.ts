@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { holdingHostFile } from '../../../src/host/guard.ts';
-import { hosts } from '../../../src/host/table.ts';
+import { holdingHostFile } from '../../../../src/host/edit/guard.ts';
+import { hosts } from '../../../../src/host/table.ts';
 
 const claude = hosts['claude-code'];
 

@@ -160,12 +160,13 @@ export function listServers({ notes, port, password }) {
       name: 'datadog',
       entry: npx('-y @winor30/mcp-server-datadog', { DATADOG_API_KEY: hex(32), DATADOG_APP_KEY: hex(40) }),
       api: ['api.datadoghq.com'],
+      answers: { '/': { dashboards: [] } },
       call: ['list_dashboards', {}],
     },
     {
       name: 'hubspot',
       entry: npx('-y @hubspot/mcp-server', { PRIVATE_APP_ACCESS_TOKEN: `pat-na1-${uuid}` }),
-      api: ['api.hubapi.com', 'api.hubspot.com'],
+      api: ['api.hubspot.com'],
       call: ['hubspot-get-user-details', {}],
     },
     {
@@ -186,6 +187,27 @@ export function listServers({ notes, port, password }) {
       entry: npx('-y @brave/brave-search-mcp-server --transport stdio', { BRAVE_API_KEY: `BSA${word(28)}` }),
       api: ['api.search.brave.com'],
       call: ['brave_web_search', { query: 'warder' }],
+    },
+    {
+      // It asks for its workspace, and lists users and channels, before it answers.
+      name: 'slack-user',
+      entry: npx('-y slack-mcp-server@latest --transport stdio', {
+        SLACK_MCP_XOXP_TOKEN: `xoxp-012345678901-1234567890123-1234567890123-${hex(32)}`,
+      }),
+      api: ['slack.com', 'acme.slack.com'],
+      answers: {
+        '/api/auth.test': {
+          ok: true,
+          url: 'https://acme.slack.com/',
+          team: 'acme',
+          user: 'ann',
+          team_id: 'T01234567',
+          user_id: 'U01234567',
+        },
+        '/api/users.list': { ok: true, members: [{ id: 'U01234567', name: 'ann' }] },
+        '/api/conversations.list': { ok: true, channels: [{ id: 'C01234567', name: 'general' }] },
+      },
+      call: ['channels_list', { channel_types: 'public_channel' }],
     },
     {
       name: 'jira',

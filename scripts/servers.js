@@ -197,6 +197,8 @@ async function tryServer(server, api) {
   const refused = JSON.parse(log.stdout || '[]').filter(
     (record) => record.profile === name && record.outcome === 'refused',
   );
+  const misplaced = refused.find(({ reason }) => /is not put in/.test(reason ?? ''));
+  if (misplaced !== undefined) row.call = `failed: ${misplaced.reason}`;
   const hosts = [...new Set(refused.map(({ host }) => host))];
   if (hosts.length > 0) row.remark = `refused: ${hosts.join(', ')}`;
   return row;
@@ -263,7 +265,7 @@ function table(rows) {
   const passed = rows.filter(hasPassed);
   const date = new Date().toISOString().slice(0, 10);
   return [
-    `${passed.length} of ${rows.length} at the first try, on ${date} (Node ${process.versions.node}, Linux, ${process.getuid?.() === 0 ? 'as root' : 'as an ordinary user'}).`,
+    `${passed.length} of ${rows.length}, on ${date} (Node ${process.versions.node}, Linux, ${process.getuid?.() === 0 ? 'as root' : 'as an ordinary user'}).`,
     '',
     '| server | package | import | tools | as without Warder | its secret | a call | |',
     '| --- | --- | --- | --- | --- | --- | --- | --- |',

@@ -109,6 +109,7 @@ const npm: Readonly<Record<string, KnownServer>> = {
     as: 'bearer',
     secrets: ['STRIPE_SECRET_KEY'],
   },
+  // In "Authorization" and in the body of the same request.
   'tavily-mcp': { hosts: ['api.tavily.com'], as: 'any', secrets: ['TAVILY_API_KEY'] },
   '@modelcontextprotocol/server-slack': { hosts: ['slack.com'], as: 'bearer', secrets: ['SLACK_BOT_TOKEN'] },
   '@zereight/mcp-gitlab': {
@@ -128,13 +129,14 @@ const npm: Readonly<Record<string, KnownServer>> = {
   },
   'figma-developer-mcp': { hosts: ['api.figma.com'], as: 'header', secrets: ['FIGMA_API_KEY'] },
   '@winor30/mcp-server-datadog': {
-    hosts: ['api.{DATADOG_SITE:datadoghq.com}'],
+    hosts: ['{DATADOG_SUBDOMAIN:api}.{DATADOG_SITE:datadoghq.com}'],
     as: 'header',
     secrets: ['DATADOG_API_KEY', 'DATADOG_APP_KEY'],
   },
+  // In "Authorization", and in the body of the request that asks whose it is.
   '@hubspot/mcp-server': {
-    hosts: ['api.hubapi.com', 'api.hubspot.com'],
-    as: 'bearer',
+    hosts: ['{BASE_URL_OVERRIDE:api.hubspot.com}'],
+    as: 'any',
     secrets: ['PRIVATE_APP_ACCESS_TOKEN'],
   },
   '@perplexity-ai/mcp-server': {
@@ -152,7 +154,11 @@ const npm: Readonly<Record<string, KnownServer>> = {
     as: 'header',
     secrets: ['BRAVE_API_KEY'],
   },
-  'slack-mcp-server': { hosts: ['slack.com', '*.slack.com'] },
+  'slack-mcp-server': {
+    hosts: ['slack.com', '*.slack.com'],
+    as: 'body',
+    note: 'its tokens go into the body, but the cookie of a browser (SLACK_MCP_XOXD_TOKEN) into a header: that one needs "as: header" in the profile',
+  },
   '@aashari/mcp-server-atlassian-jira': {
     hosts: ['{ATLASSIAN_SITE_NAME}.atlassian.net'],
     as: 'basic',

@@ -177,7 +177,7 @@ export function signingWarning(variable: string): string | undefined {
 }
 
 function anyPlaceWarning(what: string): string {
-  return `${what} may be anywhere in a request, so the server can write it where others read it: say where with "as", usually "as: bearer"`;
+  return `${what} may be anywhere in a request, so the server can write it where others read it: if it has it in one place only, say where with "as", usually "as: bearer"; else "paths" and "methods" narrow it`;
 }
 
 /** Warnings about wildcards that match hosts of strangers. */

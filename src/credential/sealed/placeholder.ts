@@ -1,6 +1,7 @@
 // The placeholder that a server gets instead of a secret: random, and of the secret's format if that is a known one, so
 // that a client that validates the format accepts it. It keeps only what all secrets of the kind have in common: a
-// prefix, separators, the length, which parts are digits; for a JWT also its expiry, since clients renew it by that.
+// prefix, separators, the length, which parts are digits or members of JSON; of the members only the expiry, since clients
+// renew tokens by that.
 // Only `A-Z a-z 0-9 _ . -` occur in it: no encoder of URLs, JSON or HTML escapes any of them.
 
 /** Returns the given number of random bytes. */
@@ -19,6 +20,8 @@ const SHAPES: readonly (readonly [prefix: RegExp, separator: string])[] = [
   [/^sk-(?:proj-|svcacct-|admin-|or-v1-)?/, ''],
   [/^[srp]k_(?:live|test)_/, ''],
   [/^pk_/, ''],
+  // Mapbox: the second part is the payload of a JWT.
+  [/^[pst]k\.(?=ey)/, '.'],
   [/^(?:xoxe\.)?xox[a-z]-/, '-'],
   [/^xapp-/, '-'],
   [/^gl[a-z]{2,6}-/, '.'],
@@ -30,18 +33,33 @@ const SHAPES: readonly (readonly [prefix: RegExp, separator: string])[] = [
   [/^ya29\./, ''],
   [/^lin_(?:api|oauth)_/, ''],
   [/^(?:secret|ntn)_/, ''],
-  [/^sntrys_/, ''],
+  [/^sntrys_/, '_'],
+  [/^sntryu_/, ''],
   [/^figd_/, ''],
   [/^PMAK-/, '-'],
   [/^do[opr]_v1_/, ''],
   [/^shp[a-z]{2}_/, ''],
   [/^SG\./, '.'],
   [/^(?:SK|AC)(?=[0-9a-f]{32}$)/, ''],
+  [/^hv[sbr]\./, '.'],
+  [/^dp\.[a-z]{2,5}\./, '.'],
+  [/^v[1-4]\.(?:local|public)\./, '.'],
+  [/^pat(?=[A-Za-z0-9]{14}\.)/, '.'],
+  [/^pat-[a-z]{2}\d-/, '-'],
+  [/^ctx7sk-/, '-'],
+  [/^CCIPAT_/, '_'],
+  [/^ATATT3/, ''],
+  [/^(?:sbp|apify_api)_/, ''],
+  [/^(?:tvly(?:-dev)?|pplx|fc)-/, ''],
 ];
 
+/** An identifier, of which the first part of Discord's tokens is the base64. */
+const NUMBER = /^\d{15,}$/;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const JWT = /^[\w-]{2,}\.[\w-]{2,}\.[\w-]{2,}$/;
 const JWT_HEADER = base64url('{"alg":"HS256","typ":"JWT"}');
+/** A token of parts, as those of Discord and JSON Web Encryption (RFC 7516) are. */
+const DOTTED = /^[\w-]+(?:\.[\w-]*){2,4}$/;
 
 /** The fewest characters after a known prefix; with fewer it does not count as a prefix. */
 const MIN_TAIL = 12;
@@ -49,6 +67,15 @@ const MAX_SHAPED = 512;
 const MAX_JWT = 8192;
 /** A shorter part of a token is a version or a kind, the same in all tokens. */
 const MIN_RANDOM_PART = 3;
+/** Of a token of parts that is of no known issuer at least one part is this long: passwords have dots too, between words. */
+const MIN_LONG_PART = 20;
+/** Random bits without which a placeholder is not of the format of its value; of a known issuer's, as `MIN_TAIL` digits have. */
+const MIN_BITS = 96;
+const MIN_KNOWN_BITS = 39;
+/** The fewest random characters in JSON that says that it is sealed. */
+const MIN_ID = 4;
+/** The fewest bytes of a JWT's payload: an expiry and 22 random characters have room. */
+const MIN_PAYLOAD = 64;
 /** No placeholder contains a run of the secret of this length. */
 const RUN_LENGTH = 8;
 /** How many candidates are tried at most until none of the secret's runs occurs: the first one in practice. */
@@ -64,8 +91,9 @@ interface Candidate {
 }
 
 /**
- * Creates a placeholder for a value: the same one for the same random bytes. It has at least 96 random bits if the format
- * has room for them, never equals the value, and contains no 8 consecutive characters of it after its prefix.
+ * Creates a placeholder for a value: the same one for the same random bytes. It has at least 96 random bits if the
+ * format of a known issuer has room for them, never equals the value, and contains no 8 consecutive characters of it but
+ * in its prefix, its header and its expiry.
  */
 export function createPlaceholder(value: string, random: RandomBytes): string {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -85,7 +113,7 @@ function drawCandidate(value: string, randomText: RandomText, attempt: number): 
     value.length <= MAX_SHAPED
       ? (uuidLike(value, randomText) ?? hexLike(value, randomText) ?? tokenLike(value, randomText))
       : undefined;
-  const special = shaped ?? jwtLike(value, randomText);
+  const special = shaped ?? jwtLike(value, randomText) ?? dottedLike(value, randomText);
   if (special !== undefined) return special;
   const length = value.length >= 20 && value.length <= 200 ? value.length : 40;
   const prefix = attempt < ATTEMPTS / 2 ? 'sealed-' : '';
@@ -123,18 +151,81 @@ function tokenLike(value: string, randomText: RandomText): Candidate | undefined
     const tail = value.slice(prefix.length);
     if (!/^[\w.~+/=-]+$/.test(tail) || tail.length < MIN_TAIL) return undefined;
     const parts = separator === '' ? [tail] : tail.split(separator);
-    const text = prefix + parts.map((part) => randomPart(part, randomText)).join(separator);
-    return { text, fresh: text, kept: prefix.length };
+    const drawn = drawParts(parts, separator, randomText);
+    if (drawn.bits < MIN_KNOWN_BITS) return undefined;
+    return { text: prefix + drawn.text, fresh: drawn.fresh, kept: prefix.length };
   }
   return undefined;
 }
 
-/** A random part of the same length and the same class of characters. */
-function randomPart(part: string, randomText: RandomText): string {
-  if (part.length < MIN_RANDOM_PART && /^\w*$/.test(part)) return part;
-  if (/^\d+$/.test(part)) return randomText(part.length, DIGITS);
-  if (/^[0-9a-f]+$/.test(part)) return randomText(part.length, HEX);
-  return randomText(part.length, /^[A-Z0-9]+$/.test(part) ? BASE32 : BASE62);
+/** Several parts, at least one of them members of JSON or long and random. */
+function dottedLike(value: string, randomText: RandomText): Candidate | undefined {
+  if (value.length > MAX_JWT || !DOTTED.test(value)) return undefined;
+  const parts = value.split('.');
+  const isToken = parts.some(
+    (part) =>
+      parseMembers(part) !== undefined ||
+      (part.length >= MIN_LONG_PART && /\d/.test(part) && /[A-Z]/.test(part) && /[a-z]/.test(part)),
+  );
+  if (!isToken) return undefined;
+  const { text, fresh, bits } = drawParts(parts, '.', randomText);
+  return bits < MIN_BITS ? undefined : { text, fresh, kept: 0 };
+}
+
+/** What stands for a part of a token, or for all of them. */
+interface Drawn {
+  readonly text: string;
+  /** What of the text is not JSON, whose beginnings are alike. */
+  readonly fresh: string;
+  /** How many random bits the text has. */
+  readonly bits: number;
+}
+
+function drawParts(parts: readonly string[], separator: string, randomText: RandomText): Drawn {
+  const drawn = parts.map((part) => drawPart(part, randomText));
+  return {
+    text: drawn.map(({ text }) => text).join(separator),
+    fresh: drawn.map(({ fresh }) => fresh).join(separator),
+    bits: drawn.reduce((sum, { bits }) => sum + bits, 0),
+  };
+}
+
+/** A random part of the same length and the same class of characters; for members of JSON, others. */
+function drawPart(part: string, randomText: RandomText): Drawn {
+  if (part.length < MIN_RANDOM_PART && /^\w*$/.test(part)) return { text: part, fresh: '', bits: 0 };
+  const claims = parseMembers(part);
+  if (claims !== undefined) {
+    const { before, room } = openMembers(Buffer.from(part, 'base64url').length, claims);
+    const text = base64url(`${before}${randomText(room, BASE62)}"}`);
+    return { text, fresh: '', bits: Math.log2(BASE62.length) * room };
+  }
+  const digits = Buffer.from(part, 'base64url').toString('latin1');
+  if (NUMBER.test(digits)) {
+    const text = base64url(randomText(digits.length, DIGITS).replace(/^0/, '1'));
+    return { text, fresh: text, bits: Math.log2(10) * (digits.length - 1) };
+  }
+  const alphabet = alphabetOf(part);
+  const text = randomText(part.length, alphabet);
+  return { text, fresh: text, bits: Math.log2(alphabet.length) * part.length };
+}
+
+function alphabetOf(part: string): string {
+  if (/^\d+$/.test(part)) return DIGITS;
+  if (/^[0-9a-f]+$/.test(part)) return HEX;
+  return /^[A-Z0-9]+$/.test(part) ? BASE32 : BASE62;
+}
+
+/**
+ * The beginning of JSON that says that it is sealed and when it expires, as far as the value of a random member. With that and
+ * the end it is this many bytes long; if it could say nothing then, it has that member alone, and one random character at least.
+ */
+function openMembers(
+  bytes: number,
+  { exp }: Readonly<Record<string, unknown>>,
+): { readonly before: string; readonly room: number } {
+  const full = `{"sealed":true,${typeof exp === 'number' ? `"exp":${JSON.stringify(exp)},` : ''}"jti":"`;
+  const before = bytes - full.length - 2 < MIN_ID ? '{"jti":"' : full;
+  return { before, room: Math.max(1, bytes - before.length - 2) };
 }
 
 /** RFC 7519: header and payload can be decoded, the expiry is the real one; as long as the real one if there is room. */
@@ -143,18 +234,17 @@ function jwtLike(value: string, randomText: RandomText): Candidate | undefined {
   const [header = '', payload = ''] = value.split('.');
   const claims = parseMembers(payload);
   if (claims === undefined || parseMembers(header) === undefined) return undefined;
-  const ends = typeof claims.exp === 'number' ? `"exp":${JSON.stringify(claims.exp)},` : '';
-  const open = `{"sealed":true,${ends}"jti":"`;
   // No base64 has 4n + 1 characters: then the signature takes one more.
   const room = value.length - JWT_HEADER.length - 2 - 43;
   const signed = room % 4 === 1 ? 33 : 32;
   const bytes = Math.floor(((signed === 33 ? room - 1 : room) * 3) / 4);
-  const id = randomText(Math.max(22, bytes - open.length - 2), BASE62);
+  const { before, room: free } = openMembers(Math.max(bytes, MIN_PAYLOAD), claims);
+  const members = `${before}${randomText(free, BASE62)}"}`;
   const signature = base64url(randomText(signed, BASE62));
-  return { text: `${JWT_HEADER}.${base64url(`${open}${id}"}`)}.${signature}`, fresh: signature, kept: 0 };
+  return { text: `${JWT_HEADER}.${base64url(members)}.${signature}`, fresh: signature, kept: 0 };
 }
 
-/** The members of a part of a JWT; `undefined` unless it is a JSON object in base64url. */
+/** The members of a part of a token; `undefined` unless it is a JSON object in base64url. */
 function parseMembers(part: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString());

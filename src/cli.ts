@@ -71,25 +71,11 @@ async function complete(argv: string[]): Promise<void> {
   // yargs completes after a verb's own name only. The word that is being typed stays.
   if (words.length > 1) words[0] = verbNamed(words[0] ?? '');
   const { program, context, word } = await buildProgram([COMPLETIONS_FLAG, ...words], true);
-  const kind = verbs[word ?? '']?.completes;
-  const names = async (current: string): Promise<string[]> => {
-    const first = kind === 'profile below' ? 3 : 2;
-    if (words.length < first || current.startsWith('-') || kind === undefined) return [];
-    if (kind === 'credential')
-      return (await import('./profile/credential-names.ts')).credentialNames(context.places);
-    // After the profile: what it was refused.
-    if (word === 'allow' && words.length > 2)
-      return (await import('./commands/allow.ts')).allowableEntries(context.places, words[1] ?? '');
-    const { listProfiles, loadValidProfiles } = await import('./profile/load.ts');
-    if (kind === 'remote profile') {
-      const loaded = loadValidProfiles(context.places);
-      return loaded.flatMap(({ name, profile }) => (profile.server.kind === 'url' ? [name] : []));
-    }
-    return listProfiles(context.places).names;
-  };
+  const completes = verbs[word ?? '']?.completes;
   const completion: FallbackCompletionFunction = (current, _argv, others, done) => {
     others(async (_error, found) => {
-      const all = [...(found ?? []), ...(await names(current))];
+      const { completions } = await import('./commands/completions.ts');
+      const all = [...(found ?? []), ...(await completions(context, words, completes))];
       // Options only if the word begins with "-".
       done(
         all.filter(
@@ -143,7 +129,7 @@ async function buildProgram(
 ): Promise<{ program: Argv; context: Context; word: string | undefined }> {
   const end = argv.indexOf('--');
   const ownWords = end < 0 ? argv : argv.slice(0, end);
-  const context = contextOf(ownWords);
+  const context = { ...contextOf(ownWords), completing };
   const first = ownWords.find((candidate) => !candidate.startsWith('-'));
   const word = first === undefined ? undefined : verbNamed(first);
   const program = yargs(argv)

@@ -12,6 +12,8 @@ export interface Context {
   readonly terminal: Terminal;
   /** `--json`: exactly one JSON value on stdout (`terminal.json`), nothing else. */
   readonly json: boolean;
+  /** A word is completed: no verb runs. */
+  readonly completing?: boolean;
   /** The version of this program, and the path of its script. */
   readonly version: string;
   readonly program: string;

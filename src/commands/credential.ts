@@ -30,8 +30,11 @@ export function credentialCommand(context: Context): CommandModule<object, objec
     describe: 'set, rotate, list and remove credentials',
     builder: (yargs) =>
       yargs
-        // Otherwise a message could repeat a value that begins with "-".
-        .parserConfiguration({ 'unknown-options-as-args': true, 'parse-positional-numbers': false })
+        // Otherwise a message could repeat a value that begins with "-". Completion is an option that yargs does not know here.
+        .parserConfiguration({
+          'unknown-options-as-args': context.completing !== true,
+          'parse-positional-numbers': false,
+        })
         .command<SetArguments>(
           `set ${WORDS}`,
           'store a value: typed, or from stdin',

@@ -11,7 +11,13 @@ export interface Verb {
 }
 
 /** `profile below`: of a verb of its own, such as `policy test`. `remote profile`: one with a remote server. */
-type Completable = 'profile' | 'profile below' | 'remote profile' | 'credential';
+export type Completable =
+  | 'profile'
+  | 'profile below'
+  | 'remote profile'
+  | 'credential'
+  | 'host'
+  | 'server of a host';
 
 function verb<Arguments>(
   summary: string,
@@ -85,10 +91,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
   import: verb(
     'move the servers of hosts behind Warder, and their secrets into the store',
     async () => (await import('./import.ts')).importCommand,
+    'host',
   ),
   hosts: verb(
     'show the hosts on this machine, and which of their servers go through Warder',
     async () => (await import('./hosts.ts')).hostsCommand,
+    'profile below',
   ),
   connect: verb(
     'put a profile into the configuration of a host',
@@ -130,6 +138,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   credential: verb(
     'set, rotate, list and remove credentials',
     async () => (await import('./credential.ts')).credentialCommand,
+    'profile below',
   ),
   lock: verb('lock all credentials: none can be used', async () => (await import('./lock.ts')).lockCommand),
   unlock: verb('unlock all credentials', async () => (await import('./unlock.ts')).unlockCommand),

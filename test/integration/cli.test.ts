@@ -136,13 +136,20 @@ test('the completion script works in a shell, for commands, subcommands, options
   const profile =
     'server: {command: cat}\ncredentials: {TOKEN: {hosts: [a.b]}, B: {name: shared/b, deliver: env}}\n';
   writeFileSync(join(home, '.config/warder/profiles/github.yaml'), profile);
+  mkdirSync(join(home, '.cursor'));
+  const servers = { every: { command: 'npx', args: ['every'] }, 'not one word': { command: 'a' } };
+  writeFileSync(join(home, '.cursor/mcp.json'), JSON.stringify({ mcpServers: servers }));
   const { out: script } = await warder(['completion', 'bash']);
   const asked = `warder() { "${process.execPath}" "${program}" "$@"; }
 ${script}
 ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _warder; echo "\${COMPREPLY[*]}"; }
 ask warder st; ask warder daemon sto; ask warder show ''; ask warder run git; ask warder status --j
 ask warder rev; ask warder revoke ''; ask warder revoke sh; ask warder lock --p; ask warder add x --del
-ask warder policy ''; ask warder policy suggest ''; ask warder trust ''; ask warder trust diff gi`;
+ask warder policy ''; ask warder policy suggest ''; ask warder trust ''; ask warder trust diff gi
+ask warder import cur; ask warder import --apply cur; ask warder import --server ''; ask warder connect gi
+ask warder connect github --host co; ask warder disconnect github --host z; ask warder hosts ''; ask warder hosts export gi
+ask warder credential set g; ask warder credential set github ''; ask warder credential list ''; ask warder audit tail --profile g
+ask warder undo --l; ask warder import --v; ask warder connect --pr; ask warder add --us`;
   const { stdout, stderr } = spawnSync('bash', ['-c', asked], {
     env: { HOME: home, PATH: '/usr/bin:/bin' },
     encoding: 'utf8',
@@ -151,7 +158,10 @@ ask warder policy ''; ask warder policy suggest ''; ask warder trust ''; ask war
   expect(stdout.split('\n')).toEqual([
     ...['status stop', 'stop', 'github', 'github', '--json'],
     ...['revoke', 'github/TOKEN shared/b', 'shared/b', '--passphrase', '--deliver'],
-    ...['test choose suggest', 'github', 'show diff accept', 'github', ''],
+    ...['test choose suggest', 'github', 'show diff accept', 'github'],
+    ...['cursor', 'cursor', 'every', 'github', 'copilot-cli codex continue', 'zed', 'export', 'github'],
+    ...['github', 'TOKEN B', '', 'github', '--list', '--version --values', '--project --print'],
+    ...['--user-config', ''],
   ]);
   expect((await warder(['completion', 'zsh'])).out).toMatch(/^#compdef warder\n/);
   expect((await warder(['completion'], { SHELL: '/usr/bin/bash' })).out).toBe(script);

@@ -84,7 +84,7 @@ export function showDone({ terminal }: Context, hadSecrets: boolean): void {
   terminal.out('');
   if (hadSecrets)
     terminal.out('the old tokens were in clear: once all works, revoke them where they were issued');
-  terminal.out('a first use waits for your yes: "warder approvals --watch" in a terminal asks you');
+  terminal.out('the first use of each asks for your yes: keep "warder approvals --watch" open');
   terminal.out('to take it all back: warder undo');
 }
 

@@ -23,10 +23,10 @@ const ERASE = '\r\u001b[2K';
 
 interface Step {
   text: string;
-  readonly since: number;
+  since: number;
 }
 
-/** The line at the bottom of a terminal. Of several works it shows the one that began last. */
+/** The line at the bottom of a terminal. Of several works it shows the one that began last, of those that say something. */
 export class ProgressLine {
   readonly #stream: NodeJS.WriteStream;
   readonly #works: Step[] = [];
@@ -46,13 +46,16 @@ export class ProgressLine {
     this.#start();
     return {
       step: (next) => {
+        if (next === work.text) return;
         work.text = next;
+        work.since = performance.now();
         if (this.#isDrawn) this.#draw();
       },
       [Symbol.dispose]: () => {
         const at = this.#works.indexOf(work);
         if (at >= 0) this.#works.splice(at, 1);
         if (this.#works.length === 0) this.#stop();
+        else if (this.#works.every(({ text: left }) => left === '')) this.#erase();
       },
     };
   }
@@ -88,8 +91,11 @@ export class ProgressLine {
   }
 
   #draw(): void {
-    const work = this.#works.at(-1);
-    if (work === undefined || work.text === '' || this.#hidden > 0) return;
+    const work = this.#works.findLast(({ text }) => text !== '');
+    if (work === undefined || this.#hidden > 0) {
+      this.#erase();
+      return;
+    }
     const seconds = Math.floor((performance.now() - work.since) / 1000);
     const took = seconds * 1000 >= LONG ? ` ${seconds} s` : '';
     const room = Math.max(10, (this.#stream.columns || 80) - took.length - 5);

@@ -57,7 +57,7 @@ async function showHosts(context: Context): Promise<void> {
   const open = files.flatMap(({ servers }) => servers).filter(({ secrets }) => secrets.length > 0);
   if (open.length > 0) {
     terminal.out(
-      `\n${pluralize(open.length, 'server')} ${open.length === 1 ? 'has' : 'have'} secrets in clear`,
+      `\n${pluralize(open.length, 'server')} ${open.length === 1 ? 'has' : 'have'} secrets in clear: "warder import" shows what would become of them`,
     );
   }
 }

@@ -127,7 +127,9 @@ function printStatus(
   ];
   terminal.table(lines.map(([name, value]) => [terminal.paint('bold', name), value]));
   if (daemon.version !== version) {
-    terminal.out(`\nthis program is version ${version}: after "warder stop" the next session uses it`);
+    terminal.out(
+      `\nthis program is version ${version}: the next session starts its daemon, and those that are open go on`,
+    );
   }
   for (const { broken: reason } of broken) terminal.out(`\n${reason}`);
   for (const doubt of credentials.doubted) terminal.out(`\n${expiryLine(doubt)}`);

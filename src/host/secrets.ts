@@ -18,10 +18,10 @@ export interface HostSecret {
 
 const SECRET_WORDS =
   'token|secret|secrets|password|passwd|passphrase|pwd|pat|apikey|key|auth|authorization|bearer|credential|credentials|jwt|cookie|dsn|signature|sig|webhook';
-const SECRET_NAME = new RegExp(`(?:^|[_.-])(?:${SECRET_WORDS})\\d*$`);
+const SECRET_NAME = new RegExp(`(?:^|[_.-])(?:${SECRET_WORDS})(?:[_.-]?\\d+)?$`);
 /** Names that end like one of a secret and are none. */
 const PUBLIC_NAME =
-  /(?:^|[_.-])(?:public|ssh[_-]?auth[_-]?sock|primary|foreign|sort|partition|cache|hot|map)[_.-](?:key|token)$|sock$/;
+  /(?:^|[_.-])(?:public|ssh[_-]?auth[_-]?sock|primary|foreign|sort|partition|cache|hot|map)[_.-](?:key|token)(?:[_.-]?\d+)?$|sock$/;
 const CONNECTION_NAME =
   /(?:connection[_-]?string|database[_-]?ur[il]|(?:postgres|pg|mysql|redis|mongo|mongodb)[_-]?(?:uri|url))$/;
 const MIN_LENGTH = 20;

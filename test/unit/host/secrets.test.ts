@@ -123,6 +123,9 @@ test('references of all hosts are known', () => {
   for (const text of ['a${X}', 'ghp_x', '$', 'Bearer abc', '${X}${Y}z'])
     expect(isReference(text)).toBe(false);
   expect(isSecretName('monkey')).toBe(false);
+  // Numbered: the second of two accounts.
+  for (const name of ['GITHUB_TOKEN_2', 'token2', 'api-key-10']) expect(isSecretName(name), name).toBe(true);
+  for (const name of ['PUBLIC_KEY_2', 'TOKENS_2', 'KEY_2_NAME']) expect(isSecretName(name), name).toBe(false);
 });
 
 const RANDOM = '9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c';

@@ -180,8 +180,9 @@ export class Server {
     if (hello.bus !== undefined) this.#parts.onBus?.(hello.bus);
     if (hello.kind === 'control') return this.#serveControl(socket);
     if (this.#stopping) {
-      const error = new WarderError('daemon-unreachable', 'the daemon is stopping', { hint: 'try again' });
-      return this.#refuseRun(socket, error);
+      // Without an answer, as those that connect a little later: a launcher then starts the next daemon.
+      socket.destroy();
+      return UNHEARD;
     }
     this.#unknown.delete(socket);
     const host = new SocketHost(socket);
@@ -292,6 +293,9 @@ const STOPPED = new WarderError('daemon-unreachable', 'the daemon was stopped du
 function confirm(socket: Socket): void {
   writeFrame(socket, Frame.DATA, []);
 }
+
+/** For a connection that is closed while its client may have sent more. */
+const UNHEARD: FrameListener = { bytes: () => {}, frame: () => {} };
 
 /** For a connection whose client has nothing more to send. */
 const NOTHING_MORE: FrameListener = {

@@ -33,7 +33,10 @@ export interface Terminal {
   text(text: string): void;
   /** Prints the JSON value of `--json`. */
   json(value: unknown): void;
-  /** Prints rows in aligned columns, with an optional header. The last column is not padded. */
+  /**
+   * Prints rows in aligned columns, with an optional header. The last column is not padded; on a terminal what does not fit
+   * goes on below, in the same column. A last column without any content is left out.
+   */
   table(rows: readonly (readonly string[])[], head?: readonly string[]): void;
   /** Colours text, to be printed by this terminal. Without colours it returns the text unchanged. */
   paint(style: Style, text: string): string;
@@ -173,16 +176,26 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams, { silent =
         ? styleText(style, escapeLine(text), { validateStream: false }).replaceAll('\u001b[', STYLE_MARK)
         : text,
     table(rows, head) {
+      const isEmpty =
+        rows.length > 0 && rows.every((row) => row.length === head?.length && row.at(-1) === '');
       const all = (head ? [head.map((name) => terminal.paint('bold', name)), ...rows] : rows).map((row) =>
-        row.map((cell) => mapText(cell, (part) => escapeUnprintable(part))),
+        (isEmpty ? row.slice(0, -1) : row).map((cell) => mapText(cell, (part) => escapeUnprintable(part))),
       );
       const widths: number[] = [];
       for (const row of all) {
         for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, columnsOf(cell));
       }
+      const before = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0);
+      const room = stdout.isTTY === true ? (stdout.columns || Number.POSITIVE_INFINITY) - before : Infinity;
       for (const row of all) {
         const cells = row.map((cell, i) => cell + ' '.repeat((widths[i] ?? 0) - columnsOf(cell)));
-        terminal.out(cells.join('  ').trimEnd());
+        const last = row.length === widths.length ? row.at(-1) : undefined;
+        const [first, ...rest] = wrapped(last ?? '', room);
+        if (last === undefined || first === undefined) terminal.out(cells.join('  ').trimEnd());
+        else {
+          terminal.out([...cells.slice(0, -1), first].join('  ').trimEnd());
+          for (const part of rest) terminal.out(' '.repeat(before) + part);
+        }
       }
     },
     ask: (question) => read(question, true),
@@ -295,6 +308,22 @@ function escapeLine(line: string): string {
 /** The same, but for all line breaks. */
 function escapeText(text: string): string {
   return text.split('\n').map(escapeLine).join('\n');
+}
+
+/** Columns of a narrow column, in which nothing is wrapped. */
+const MIN_ROOM = 24;
+
+/** The lines of a text that is wrapped, at spaces where there are some. A text with colours is left whole. */
+function wrapped(text: string, room: number): string[] {
+  const lines: string[] = [];
+  let rest = text;
+  while (room >= MIN_ROOM && rest.length > room && !text.includes(STYLE_MARK)) {
+    const space = rest.lastIndexOf(' ', room);
+    const end = space > room / 2 ? space : room;
+    lines.push(rest.slice(0, end));
+    rest = rest.slice(end).trimStart();
+  }
+  return [...lines, rest];
 }
 
 /** The number of columns that a text takes: colours take none, wide characters two. */

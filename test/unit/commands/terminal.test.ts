@@ -145,3 +145,30 @@ test('stdin is read completely, up to its limit', async () => {
     code: 'usage',
   });
 });
+
+test('on a terminal the last column goes on below itself; elsewhere, and where it is narrow, a row is one line', () => {
+  const path = `/srv/${'x'.repeat(40)}`;
+  const rows = [['github', 'ok', `npm:@scope/server@1.2.3 ${path}`, '']];
+  const head = ['NAME', 'STATE', 'SERVER', 'DESCRIPTION'];
+  const print = (tty: boolean, columns: number): string[] => {
+    const out = new PassThrough();
+    const stdout = Object.assign(out, { isTTY: tty, columns });
+    const stderr = new PassThrough();
+    const stdin = new PassThrough();
+    const opened = openTerminal({ stdin, stdout, stderr, env: { NO_COLOR: '1' } } as unknown as Streams);
+    opened.table(rows, head);
+    return String(out.read()).trimEnd().split('\n');
+  };
+  const [server = '', place = ''] = ['npm:@scope/server@1.2.3', path];
+  const before = 'github  ok     ';
+  expect(print(true, 45)).toEqual([
+    'NAME    STATE  SERVER',
+    before + server,
+    ' '.repeat(before.length) + place.slice(0, 30),
+    ' '.repeat(before.length) + place.slice(30),
+  ]);
+  const whole = ['NAME    STATE  SERVER', `${before}${server} ${place}`];
+  expect(print(true, 200)).toEqual(whole);
+  expect(print(true, 30)).toEqual(whole);
+  expect(print(false, 45)).toEqual(whole);
+});

@@ -165,11 +165,9 @@ function endOf(node: Node): number {
 function replace(text: string, node: Node, value: Value): Splice {
   const [start] = spanOf(node);
   if (start === undefined) throw new TextProblem('is written in a form that is not edited');
-  if (
-    node.anchor !== undefined ||
-    (isCollection(node) && node.tag !== undefined && /^!/.test(String(node.tag)))
-  )
-    throw new TextProblem('has an anchor where its servers are');
+  const hasTag = node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:');
+  if (node.anchor !== undefined || hasTag)
+    throw new TextProblem('has an anchor, or a tag of its own, where its servers are');
   const end = endOf(node);
   const eol = eolOf(text);
   // The line end of a block scalar is a part of it.

@@ -144,7 +144,30 @@ describe('JSON', () => {
   });
 });
 
+test.each([
+  ['yaml', `history: |\n${`  ${'x'.repeat(97)}\n`.repeat(50_000)}s:\n  a:\n    command: n\n    args: []\n`],
+  ['toml', `history = "${'x'.repeat(5_000_000)}"\n[s.a]\ncommand = "n"\nargs = []\n`],
+] as const)('W-HOST-20 5 MB of %s are edited, and back', (format, text) => {
+  expect(edit(text, format, moved(['s', 'a']))).toContain('/w');
+});
+
 describe('YAML', () => {
+  test.each([
+    'command: !mine n\n    args: []',
+    'command: n\n    args: !mine [a]',
+    'command: n\n    args: &a [b]',
+  ])('W-HOST-20 what a tag or an anchor gives another meaning is not edited: %s', (members) => {
+    expect(() => edit(`s:\n  a:\n    ${members}\n`, 'yaml', moved(['s', 'a']))).toThrow(
+      /anchor, or a tag of its own/,
+    );
+  });
+
+  test('W-HOST-20 tags of YAML, and those of others beside the server, stay', () => {
+    const rest = 'when: !!timestamp 2001-12-14\n  b: !!js/function "x"\nc: !mine {d: 1}\n';
+    const text = `s:\n  a:\n    command: !!str n\n    args: []\n    ${rest}`;
+    expect(edit(text, 'yaml', moved(['s', 'a']))).toContain(rest);
+  });
+
   const goose = `# goose
 GOOSE_MODEL: x
 extensions:

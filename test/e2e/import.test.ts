@@ -1,9 +1,19 @@
 // A new user's servers: shown with secrets by name only, moved behind Warder, and put back byte for byte.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { parse } from 'yaml';
+import { profilePath } from '../../src/profile/load.ts';
 import { Client } from '../fixtures/client.ts';
 import { Home, server } from '../fixtures/home.ts';
 
@@ -117,6 +127,63 @@ test('W-HOST-27 a server that does not start in its sandbox stays, and nothing i
   expect(await home.facts('list')).toEqual([]);
   expect((await home.facts('credential', 'list')).credentials).toEqual([]);
   expect(await home.facts('undo', '--list')).toEqual([]);
+});
+
+test('W-HOST-48 an import overwrites and removes nothing that is stored for a profile that was removed', async () => {
+  await using home = await prepared();
+  const earlier = ['add', 'every', '--credential', 'GITHUB_TOKEN', '--no-test', '--', node, script];
+  await home.done(earlier);
+  await home.done(['credential', 'set', 'every', 'GITHUB_TOKEN'], PLAIN);
+  await home.done(['remove', 'every', '--yes']);
+  const before = (await home.facts('credential', 'list')).credentials;
+  const servers = {
+    every: { command: node, args: [script, 'stdio'], env: { GITHUB_TOKEN: TOKEN } },
+    Every: { command: node, args: ['-e', 'process.exit(3)'], env: { GITHUB_TOKEN: TOKEN } },
+  };
+  // Another entry and a comment have the token too.
+  const other = { command: 'docker', args: ['run', 'x'], env: { T: TOKEN } };
+  put(home, '.cursor/mcp.json', `${JSON.stringify({ mcpServers: { ...servers, other } })} // ${TOKEN}`);
+  const applied = await home.warder(['import', '--apply', '--yes']);
+  expect(applied.code, applied.stderr).toBe(0);
+  expect(applied.stdout).toContain('"every-2"');
+  expect(applied.stdout).toMatch(/still has the value of GITHUB_TOKEN in clear/);
+  const after = (await home.facts('credential', 'list')).credentials as { name: string }[];
+  expect(after.filter(({ name }) => name === 'every/GITHUB_TOKEN')).toEqual(before);
+  expect(after.map(({ name }) => name).sort()).toEqual(['every-2/GITHUB_TOKEN', 'every/GITHUB_TOKEN']);
+  // What somebody else describes gets it no more than that.
+  const file = put(home, 'readme.json', JSON.stringify({ mcpServers: servers }));
+  expect(await home.warder(['add', 'every', '--from', file, '--yes', '--no-test'])).toMatchObject({
+    code: 77,
+    stderr: expect.stringContaining('every/GITHUB_TOKEN is stored already'),
+  });
+});
+
+test('W-BOX-37 an import shows what the arguments open, and a project’s file opens nothing outside of the project', async () => {
+  await using home = await prepared();
+  const project = home.dir;
+  const inside = put(home, 'project/data.txt', 'x');
+  const outside = mkdtempSync(join(dirname(home.dir), 'outside-'));
+  onTestFinished(() => rmSync(outside, { recursive: true }));
+  const link = join(project, 'link');
+  symlinkSync(outside, link);
+  const entry = (name: string, ...paths: string[]) =>
+    JSON.stringify({ mcpServers: { [name]: { command: node, args: [script, 'stdio', ...paths] } } });
+  put(home, '.cursor/mcp.json', entry('mine', inside, outside));
+  put(home, '.mcp.json', entry('theirs', inside, outside, link));
+  const { stdout } = await home.warder(['import', '--project']);
+  const [theirs = '', user = ''] = stdout.split('mine:');
+  for (const path of [inside, outside]) expect(user).toContain(`it may read ${path}\n`);
+  expect(theirs).toContain(`it may read ${inside}\n`);
+  for (const path of [outside, link]) {
+    expect(theirs).toContain(`it does not get ${path}, `);
+    expect(theirs).not.toContain(`it may read ${path}`);
+  }
+  const servers = ['--server', 'mine', '--server', 'theirs'];
+  const applied = await home.warder(['import', '--project', ...servers, '--apply', '--yes']);
+  expect(applied.code, applied.stdout + applied.stderr).toBe(0);
+  const reads = (name: string) => parse(readFileSync(profilePath(home.places, name), 'utf8')).sandbox.read;
+  expect(reads('mine')).toEqual([inside, outside]);
+  expect(reads('theirs')).toEqual([inside]);
 });
 
 test('W-HOST-26 what would run is shown whole and escaped, and a project’s servers are taken one by one only', async () => {

@@ -49,8 +49,8 @@ export interface AddArguments {
   readonly 'user-config'?: string[];
   /** The bundle that `from` names, once it was read. */
   readonly bundle?: BundleSource;
-  /** No option: what the arguments name may be read without a question, because the person has seen it. */
-  readonly 'reads-named'?: boolean;
+  /** No option: whether what the arguments name may be read without a question, because the person has seen it. */
+  readonly 'reads-named'?: (path: string) => boolean;
   /** What it describes need not be confirmed. */
   readonly yes?: boolean;
   readonly '--'?: string[];

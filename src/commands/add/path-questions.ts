@@ -17,7 +17,7 @@ export function pathChoice(
     return 'nothing';
   };
   return async (path, refused) => {
-    if (args['reads-named'] === true) {
+    if (args['reads-named']?.(path) === true) {
       if (refused !== undefined) return staysOut(path, refused);
       notes.push(
         `sandbox.read: ${path}, because the arguments name it; if the server changes it, list its folder under "write"`,

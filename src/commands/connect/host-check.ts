@@ -31,7 +31,10 @@ export async function askHost(
   { patience = PATIENCE, env = process.env }: { patience?: number; env?: NodeJS.ProcessEnv } = {},
 ): Promise<HostSays | undefined> {
   if (host.check === undefined) return undefined;
-  const words = host.check.command.map((word) => (word === '{name}' ? name : word));
+  const { starts, command: asked } = host.check;
+  // In a project it would start what others have written.
+  if (file.scope === 'project' && starts && !asked.includes('{name}')) return undefined;
+  const words = asked.map((word) => (word === '{name}' ? name : word));
   const cwd = file.scope === 'project' ? process.cwd() : homeFolder(env);
   const output = await outputOf(words, { cwd, patience, env });
   if (output === undefined) return undefined;

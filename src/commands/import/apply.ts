@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { escapeUnprintable } from '../../audit/printable.ts';
 import { WarderError } from '../../errors.ts';
-import { changeHostFile, newGroup } from '../../host/change.ts';
+import { changeHostFile, newGroup, openHostFile } from '../../host/change.ts';
 import type { FoundFile } from '../../host/find.ts';
 import type { Planned } from '../../host/planned.ts';
 import { type HostServer, moveServer, serversOf } from '../../host/servers.ts';
@@ -11,11 +11,11 @@ import type { Context } from '../command.ts';
 import { copiesInClear } from '../hosts/copies.ts';
 import { surroundingsOf } from '../hosts/surroundings.ts';
 import { hostEntry } from '../profile/host-entry.ts';
-import type { Candidate, Imported } from './candidate.ts';
+import { type Candidate, type Imported, originOf } from './candidate.ts';
 import { createProfile, type Progress } from './create-profile.ts';
 import { createRemote } from './create-remote.ts';
 import { serverName } from './show.ts';
-import { begin, type Unfinished } from './unfinished.ts';
+import { begin, namesInStore, type Unfinished } from './unfinished.ts';
 
 interface Made {
   readonly profile: string;
@@ -38,6 +38,7 @@ export async function applyImport(
   signal: AbortSignal,
 ): Promise<boolean> {
   const group = newGroup();
+  const taken = await namesInStore(context);
   const made = new Map<string, Made>();
   const failed = new Map<string, WarderError>();
   let number = 0;
@@ -50,14 +51,14 @@ export async function applyImport(
     try {
       for (const candidate of candidates) {
         const { name: _name, ...alike } = candidate.plan;
-        const key = JSON.stringify(alike);
+        const key = JSON.stringify([alike, originOf(candidate)]);
         const place = `(${++number} of ${chosen.length})`;
         try {
           const before = failed.get(key);
           if (before !== undefined) throw before;
           let one = made.get(key);
           if (one === undefined) {
-            const unfinished = begin(context, candidate.plan, candidate.found);
+            const unfinished = begin(context, candidate.plan, candidate.found, taken);
             fresh.set(key, unfinished);
             one = await make(context, candidate, unfinished, place, signal);
             made.set(key, one);
@@ -112,13 +113,11 @@ async function make(
   const progress: Progress = (step) => told.step(`${place} "${profile}": ${step}`);
   if (profile !== plan.name && !json)
     terminal.out(
-      `${escapeUnprintable(serverName({ server }))}: there is a profile "${plan.name}" already, so this one is "${profile}"`,
+      `${escapeUnprintable(serverName({ server }))}: there is a profile "${plan.name}" already, or credentials of one, so this one is "${profile}"`,
     );
   if (plan.kind === 'remote')
     return { profile, ...(await createRemote(context, unfinished, plan, progress, signal)) };
-  // A user's file says nothing of the folder in which this command runs.
-  const from = found.file.scope === 'project' ? process.cwd() : null;
-  await createProfile(context, unfinished, plan, from, progress, signal);
+  await createProfile(context, unfinished, plan, originOf({ found }), progress, signal);
   return { profile, needsSignIn: false };
 }
 
@@ -199,6 +198,12 @@ function showRewritten({ terminal }: Context, found: FoundFile, moved: readonly 
     terminal.out(`    sign in: ${terminal.paint('bold', `warder login ${one.profile}`)}`);
     terminal.out(`    the sign-in that ${kept} keeps is not touched: end it there`);
   }
+  for (const variable of stillInClear(found, moved))
+    terminal.out(
+      escapeUnprintable(
+        `  ${found.path} still has the value of ${variable} in clear, in a comment or another entry: remove it`,
+      ),
+    );
   for (const { title, path, secrets } of copiesInClear(surroundingsOf(process.env), [found.id]))
     terminal.out(
       escapeUnprintable(
@@ -206,6 +211,19 @@ function showRewritten({ terminal }: Context, found: FoundFile, moved: readonly 
       ),
     );
   terminal.out(`  now ${found.host.restart}`);
+}
+
+/** Characters from which a value that stands in a file is no accident. */
+const MIN_FOUND = 8;
+
+/** The variables whose values still stand in a file from which they were taken: a comment, an entry that stayed. */
+function stillInClear(file: FoundFile, moved: readonly Moved[]): string[] {
+  const { text } = openHostFile(file).document;
+  const found = moved
+    .flatMap(({ candidate }) => candidate.plan.credentials)
+    .filter(({ value }) => value.length >= MIN_FOUND)
+    .filter(({ value }) => text.includes(value) || text.includes(JSON.stringify(value).slice(1, -1)));
+  return [...new Set(found.map(({ variable }) => variable))];
 }
 
 function keyOf({ path }: HostServer): string {

@@ -25,3 +25,11 @@ export interface Imported {
   /** What the person does next. */
   readonly next: string | undefined;
 }
+
+/**
+ * The folder in which relative paths of a server begin; null: none do, because a user's file says nothing of the folder in which
+ * this command runs.
+ */
+export function originOf({ found }: Pick<Candidate, 'found'>): string | null {
+  return found.file.scope === 'project' ? process.cwd() : null;
+}

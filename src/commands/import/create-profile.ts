@@ -1,12 +1,16 @@
 // Makes a profile of a host's server: writes it as `warder add` does, stores its secrets, and starts it once. If that
 // fails, whoever calls takes it back.
+import { realpathSync } from 'node:fs';
 import { WarderError } from '../../errors.ts';
 import { connectionHosts } from '../../host/connection.ts';
 import type { Planned, PlannedLocal } from '../../host/planned.ts';
+import { homeFolder } from '../../os/home.ts';
+import { expandHome } from '../../profile/format.ts';
 import type { AddArguments } from '../add/options.ts';
 import { addLocal } from '../add.ts';
 import type { Context } from '../command.ts';
 import { trialEntry } from '../profile/host-entry.ts';
+import { namedPaths } from '../profile/named-paths.ts';
 import { tryServer } from '../test/trial-client.ts';
 import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
 import type { Unfinished } from './unfinished.ts';
@@ -35,7 +39,7 @@ export async function createProfile(
   if (plan.start !== 'command') progress(`installing ${word ?? 'its package'}`);
   const notes = await unlessInterrupted(
     signal,
-    addLocal(quiet, argumentsOf(name, plan), from, (text) => unfinished.willWrite(text)),
+    addLocal(quiet, argumentsOf(name, plan, from), from, (text) => unfinished.willWrite(text)),
   );
   throwIfInterrupted(signal);
   await storeSecrets(context, name, plan);
@@ -82,12 +86,55 @@ export async function storeSecrets(
     await control.request('credential.set', { name: `${name}/${variable}`, value });
 }
 
+/** What the sandbox of an imported server gets of the paths that its arguments name. */
+export interface NamedAccess {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  /** What it does not get: of a project's file, what is outside of that project. */
+  readonly withheld: readonly string[];
+}
+
+/** `from`: see `createProfile`. */
+export function namedAccess({ start, words, cwd, knows }: PlannedLocal, from: string | null): NamedAccess {
+  const home = homeFolder(process.env);
+  // An interpreter's script is its program.
+  const script = start === 'command' ? words.slice(1).find((word) => !word.startsWith('-')) : undefined;
+  const all = namedPaths(
+    words
+      .slice(1)
+      .filter((word) => word !== script)
+      .map((word) => expandHome(word, home)),
+    cwd ?? from ?? undefined,
+  );
+  const given = all.filter((path) => mayNamePath(path, from));
+  return {
+    read: knows.writes === true ? [] : given,
+    write: knows.writes === true ? given : [],
+    withheld: all.filter((path) => !given.includes(path)),
+  };
+}
+
+/** A user's own file says what its servers see; a project's file says it of the project alone, wherever links lead. */
+function mayNamePath(path: string, from: string | null): boolean {
+  if (from === null) return true;
+  try {
+    const real = realpathSync(expandHome(path, homeFolder(process.env)));
+    const project = realpathSync(from);
+    return real === project || real.startsWith(`${project}/`);
+  } catch {
+    return false;
+  }
+}
+
 /** The options by which `warder add` makes this profile. */
-function argumentsOf(name: string, plan: PlannedLocal): AddArguments {
+function argumentsOf(name: string, plan: PlannedLocal, from: string | null): AddArguments {
   const { start, words, env, credentials, hosts, cwd, knows } = plan;
   // Of a database: the server needs the password, and to reach it.
   const reached = credentials.flatMap(({ value }) => connectionHosts(value));
-  const folders = knows.writes === true ? words.filter((word) => /^(?:~|\/)/.test(word)) : [];
+  const folders =
+    knows.writes === true
+      ? words.filter((word) => /^(?:~|\/)/.test(word)).filter((path) => mayNamePath(path, from))
+      : [];
   return {
     name,
     place: undefined,
@@ -113,7 +160,7 @@ function argumentsOf(name: string, plan: PlannedLocal): AddArguments {
     ask: [],
     deny: [],
     test: false,
-    'reads-named': true,
+    'reads-named': (path) => mayNamePath(path, from),
     package: undefined,
     bin: undefined,
     'from-npx': start === 'npx' ? words.map(quoteWord).join(' ') : undefined,

@@ -7,8 +7,8 @@ import { loadSettings } from '../../profile/settings.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import type { Context } from '../command.ts';
 import { pluralize } from '../terminal/plural.ts';
-import { type Candidate, type Imported, isPlanned } from './candidate.ts';
-import { commandLine } from './create-profile.ts';
+import { type Candidate, type Imported, isPlanned, originOf } from './candidate.ts';
+import { commandLine, namedAccess } from './create-profile.ts';
 
 /** The name of a server. One that looks like a secret is not shown. */
 export function serverName({ server }: Pick<Candidate, 'server'>): string {
@@ -38,7 +38,19 @@ export function factsOf(candidate: Candidate): object {
     };
   }
   const { start, words, env, hosts, cwd } = plan;
-  return { ...where, profile: name, start, words, env: Object.keys(env), secrets, asked, hosts, cwd };
+  const named = namedAccess(plan, originOf(candidate));
+  return {
+    ...where,
+    profile: name,
+    start,
+    words,
+    env: Object.keys(env),
+    secrets,
+    asked,
+    hosts,
+    cwd,
+    ...named,
+  };
 }
 
 /** Prints candidates, and what is wrong with files. */
@@ -55,7 +67,7 @@ export function showCandidates(
     const name = escapeUnprintable(serverName(candidate));
     if (plan.kind === 'left') terminal.out(`  ${name}: stays, because ${escapeUnprintable(plan.why)}`);
     else {
-      const [first = '', ...rest] = linesOf(plan);
+      const [first = '', ...rest] = linesOf(plan, originOf(candidate));
       terminal.out(`  ${name}: ${first}`);
       for (const line of rest) terminal.out(`    ${line}`);
     }
@@ -89,7 +101,7 @@ export function showDone({ terminal }: Context, hadSecrets: boolean): void {
 }
 
 /** A plan in lines; the first has what runs, or where it is. */
-function linesOf(plan: Planned): string[] {
+function linesOf(plan: Planned, from: string | null): string[] {
   const secrets = plan.credentials.map(
     ({ variable, from }) => `secret ${escapeUnprintable(variable)} (${from.why})`,
   );
@@ -108,8 +120,12 @@ function linesOf(plan: Planned): string[] {
     ];
   }
   const { env, cwd, credentials, hosts } = plan;
+  const { read, write, withheld } = namedAccess(plan, from);
   return [
     escapeUnprintable(commandLine(plan)),
+    ...read.map((path) => escapeUnprintable(`it may read ${path}`)),
+    ...write.map((path) => escapeUnprintable(`it may change ${path}`)),
+    ...withheld.map((path) => escapeUnprintable(`it does not get ${path}, which is not of the project`)),
     ...(cwd === undefined ? [] : [`folder ${escapeUnprintable(cwd)}`]),
     ...Object.entries(env).map(([name, value]) => escapeUnprintable(`variable ${name}=${value}`)),
     ...secrets,

@@ -80,15 +80,33 @@ export class Unfinished {
   }
 }
 
-/** Begins a profile of the wanted name, or of that with a number where there is one already. Throws `cannot-write`. */
-export function begin(context: Context, plan: Planned, found: Pick<FoundFile, 'id' | 'path'>): Unfinished {
+/**
+ * The names of profiles for which something is stored or used, be they removed since: an import that took such a name would
+ * overwrite it, and remove it if it failed. Throws what the store throws.
+ */
+export async function namesInStore(context: Context): Promise<ReadonlySet<string>> {
+  await using control = await context.control();
+  const { credentials, missing } = await control.request('credential.list', {});
+  return new Set([...credentials, ...missing].map(({ name }) => name.replace(/\/.*$/s, '')));
+}
+
+/**
+ * Begins a profile of the wanted name, or of that with a number where there is one already, or the name is `taken`. Throws
+ * `cannot-write`.
+ */
+export function begin(
+  context: Context,
+  plan: Planned,
+  found: Pick<FoundFile, 'id' | 'path'>,
+  taken: ReadonlySet<string>,
+): Unfinished {
   const { places } = context;
   try {
     mkdirSync(folderOf(places), { recursive: true, mode: 0o700 });
     for (let number = 1; ; number++) {
       const end = number === 1 ? '' : `-${number}`;
       const name = `${plan.name.slice(0, 63 - end.length)}${end}`;
-      if (profileStamp(places, name) !== undefined) continue;
+      if (profileStamp(places, name) !== undefined || taken.has(name)) continue;
       const credentials = plan.credentials.map(({ variable }) => `${name}/${variable}`);
       const note = { credentials, host: found.id, path: found.path };
       const lock = acquireLock(notePath(places, name), note);

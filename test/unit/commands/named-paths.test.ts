@@ -78,7 +78,7 @@ test('without a sandbox, or if it is refused anyway, nothing is listed', async (
 
 /** Asks about one path. */
 async function choose(
-  args: { from?: string; 'reads-named'?: boolean },
+  args: { from?: string; 'reads-named'?: (path: string) => boolean },
   {
     interactive = false,
     json = false,
@@ -111,7 +111,7 @@ test('W-BOX-37 where nobody is asked, what the arguments name is not given to th
     expect([use, offered]).toEqual(['nothing', []]);
     expect(notes).toEqual([expect.stringMatching(/"--read \/notes" lists it.*"--write \/notes"/)]);
   }
-  const imported = await choose({ 'reads-named': true });
+  const imported = await choose({ 'reads-named': () => true });
   expect(imported).toMatchObject({ use: 'read', notes: [expect.stringContaining('sandbox.read: /notes')] });
 });
 
@@ -130,7 +130,7 @@ test('W-BOX-37 at a terminal it is asked; of what others describe the first answ
     use: 'nothing',
     said: ['it holds keys (list less)'],
   });
-  expect(await choose({ 'reads-named': true }, { refused })).toMatchObject({
+  expect(await choose({ 'reads-named': () => true }, { refused })).toMatchObject({
     use: 'nothing',
     notes: [expect.stringContaining('stays out of its sandbox: it holds keys')],
   });

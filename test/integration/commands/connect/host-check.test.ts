@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -41,4 +49,18 @@ test('W-HOST-34 what a host leaves behind does not keep the answer back', async 
   expect(await ask({ env })).toEqual({ command: 'codex mcp list', state: 'listed' });
   const pid = readFileSync(join(dir, 'pid'), 'utf8').trim();
   await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 20_000 }).toBe(false);
+});
+
+test('W-HOST-34 in a project no command is run that starts what others have written', async () => {
+  for (const [id, isRun] of Object.entries({ gemini: false, opencode: false, claude: true, codex: true })) {
+    const host = hosts[id === 'claude' ? 'claude-code' : id];
+    const project = host?.files.find(({ scope }) => scope === 'project');
+    if (host === undefined) throw new Error(id);
+    const { dir, env } = home('touch "$HOME/ran"');
+    copyFileSync(join(dir, 'bin/codex'), join(dir, 'bin', id));
+    await askHost({ host, file: { ...(project ?? host.files[0]), scope: 'project' } as never }, 'demo', [], {
+      env,
+    });
+    expect([id, existsSync(join(dir, 'ran'))]).toEqual([id, isRun]);
+  }
 });

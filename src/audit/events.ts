@@ -4,13 +4,14 @@ import type { ConsentAnswer, ConsentAsk, ConsentRevoke, TrustChange } from './ev
 import type { CredentialUse, EgressConnect } from './events/egress.ts';
 import type { Checkpoint, DaemonStart, DaemonStop, ProfileChange } from './events/log.ts';
 import type { Answer, Question, Reply, Request, ToolCall, ToolResult } from './events/message.ts';
-import type { SandboxPlanted, SessionClose, SessionOpen } from './events/session.ts';
+import type { SandboxPlanted, SessionClose, SessionOpen, SessionStart } from './events/session.ts';
 
 /** Every event, by its name in a record. */
 export const EVENTS = [
   'daemon.start',
   'daemon.stop',
   'session.open',
+  'session.start',
   'session.close',
   'sandbox.planted',
   'credential.use',
@@ -36,6 +37,7 @@ export interface Fields {
   'daemon.start': DaemonStart;
   'daemon.stop': DaemonStop;
   'session.open': SessionOpen;
+  'session.start': SessionStart;
   'session.close': SessionClose;
   'sandbox.planted': SandboxPlanted;
   'credential.use': CredentialUse;

@@ -147,7 +147,7 @@ function printSessions(terminal: Terminal, sessions: readonly SessionStatus[]): 
         id.slice(0, SHOWN_ID),
         profile,
         `${host.exe?.split('/').at(-1) ?? '?'} (${host.pid})`,
-        String(server.pid ?? '-'),
+        server.started === false ? 'not started' : String(server.pid ?? '-'),
         shortTimeText(since, now),
         inflight > 0 ? `${calls}, ${inflight} open` : String(calls),
         sandboxCell(terminal, session),
@@ -211,6 +211,7 @@ function shown({ id, profile }: SessionStatus): string {
 function sandboxCell(terminal: Terminal, session: SessionStatus): string {
   const { sandbox, layers } = session;
   if (sandbox === 'off') return terminal.paint('red', 'off');
+  if (session.server.started === false) return '-';
   if (layers.includes('remote')) return 'remote';
   if (layers.includes('seatbelt-unmeasured')) return 'seatbelt';
   if (missingLayers(session).length > 0) return terminal.paint('yellow', 'not full');
@@ -218,8 +219,14 @@ function sandboxCell(terminal: Terminal, session: SessionStatus): string {
 }
 
 /** The layers that a sandbox of its kind has and this one does not. What macOS does not report is not looked for. */
-function missingLayers({ sandbox, layers, network }: SessionStatus): string[] {
-  if (sandbox === 'off' || layers.includes('remote') || layers.includes('seatbelt-unmeasured')) return [];
+function missingLayers({ sandbox, server, layers, network }: SessionStatus): string[] {
+  if (
+    server.started === false ||
+    sandbox === 'off' ||
+    layers.includes('remote') ||
+    layers.includes('seatbelt-unmeasured')
+  )
+    return [];
   const expected = layers.includes('landlock')
     ? [...LANDLOCK_LAYERS, 'signals']
     : [...REQUIRED_LAYERS, 'cgroups', ...(network.length > 0 ? ['egress-gate'] : [])];

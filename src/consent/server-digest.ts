@@ -10,5 +10,7 @@ export function serverDigest(
   command: readonly string[],
   digests: string,
 ): string {
-  return digest(JSON.stringify([server, env, credentials, sandbox ?? null, command, digests]));
+  // When it starts makes no other server.
+  const { start: _, ...runs } = { start: undefined, ...server };
+  return digest(JSON.stringify([runs, env, credentials, sandbox ?? null, command, digests]));
 }

@@ -22,12 +22,18 @@ export interface Host extends Endpoint {
   /** Refuses the session: the launcher prints the error and exits. */
   refuse(error: WarderError): void;
   /**
+   * The first line of what the host sends, without its end, before `listen`: it stays to be listened to. Undefined: the host has
+   * ended or gone before it was whole, or it is longer than so many bytes.
+   */
+  firstLine(most: number): Promise<Buffer | undefined>;
+  /**
    * Aborted when the launcher has gone or the session is to end, also before `listen`; `end` is called as well. The
    * signal's reason is a `WarderError` where the launcher is still there to be told.
    */
   readonly gone: AbortSignal;
 }
 
+const LINE_FEED = 0x0a;
 /** How many bytes may wait for a session that does not listen yet. Beyond that the flow is paused. */
 const QUEUE_LIMIT = 1024 * 1024;
 /** What a slice that waits costs beside its bytes. */
@@ -42,6 +48,8 @@ export class SocketHost implements Host, FrameListener {
   #listener: { data(chunk: Buffer): void; end(): void } | undefined;
   #queue: Buffer[] = [];
   #queueLength = 0;
+  /** Called when more has come, or nothing more will. */
+  #onBytes: () => void = () => {};
   #paused = false;
   /** The host has closed its output, or counts as gone. */
   #ended = false;
@@ -80,12 +88,14 @@ export class SocketHost implements Host, FrameListener {
     if (this.#ended || slice.length === 0) return;
     this.#queue.push(slice);
     this.#queueLength += slice.length + SLICE_COST;
+    this.#onBytes();
     this.#flow();
   }
 
   frame(type: number): void {
     if (type !== Frame.EOF) throw new WarderError('wire-malformed', `frame of type ${type} from a launcher`);
     this.#ended = true;
+    this.#onBytes();
     this.#flow();
   }
 
@@ -95,7 +105,30 @@ export class SocketHost implements Host, FrameListener {
     this.#queue = [];
     this.#queueLength = 0;
     this.#gone.abort(reason);
+    this.#onBytes();
     this.#flow();
+  }
+
+  firstLine(most: number): Promise<Buffer | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
+    let searched = 0;
+    let before = 0;
+    this.#onBytes = () => {
+      for (; searched < this.#queue.length && before <= most; searched++) {
+        const slice = this.#queue[searched] as Buffer;
+        const at = slice.indexOf(LINE_FEED);
+        if (at !== -1) {
+          resolve(Buffer.concat(this.#queue.slice(0, searched + 1)).subarray(0, before + at));
+          return;
+        }
+        before += slice.length;
+      }
+      if (this.#ended || before > most) resolve(undefined);
+    };
+    this.#onBytes();
+    return promise.finally(() => {
+      this.#onBytes = () => {};
+    });
   }
 
   listen(on: { data(chunk: Buffer): void; end(): void }): void {

@@ -89,6 +89,8 @@ export interface GateRequest {
   readonly refused: RefusedHosts;
   /** Those who confirm uses of credentials that want it. */
   readonly confirmations: Confirmations;
+  /** What connections that may carry a credential wait for; undefined: nothing. */
+  readonly admission?: (() => Promise<void>) | undefined;
 }
 
 /** The gate of one server, and what the server gets instead of its secrets. Disposing it ends all its connections. */
@@ -155,6 +157,7 @@ export class Egress {
     calls,
     refused,
     confirmations,
+    admission = () => Promise.resolve(),
   }: GateRequest): Promise<OpenGate> {
     const { audit, guards, onCredentialResponse, clock, log } = this.#parts;
     const sealable = (resolved: readonly ResolvedCredential[]): ResolvedCredential[] =>
@@ -197,6 +200,7 @@ export class Egress {
       ledger,
       refreshes: this.#refreshes,
       confirmations,
+      admission,
       onCredentialResponse,
       turns,
       checkNode: () => this.#checkNode(),

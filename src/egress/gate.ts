@@ -49,6 +49,8 @@ export interface GateParts {
   readonly refreshes: RefreshTurns;
   /** Those who confirm uses of credentials that want it. */
   readonly confirmations: Confirmations;
+  /** What connections that may carry a credential wait for. */
+  readonly admission: () => Promise<void>;
   /** Called when a host has answered a request that carried a credential. */
   readonly onCredentialResponse: (credential: SealedCredential, status: number, host: string) => void;
   readonly turns: GateTurns;
@@ -173,6 +175,7 @@ export class Gate implements Disposable {
     const { sealed } = this.#parts;
     const { socket, destination } = connection;
     if (sealed.allowsHost(destination.host, destination.port)) {
+      await this.#parts.admission();
       const preface = await peek(socket, BUDGETS.firstBytes);
       requirePreface(preface, destination.host, 'tls');
       await this.#terminateTls(connection, preface.kind === 'tls' ? preface.protocols : []);

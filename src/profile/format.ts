@@ -29,6 +29,9 @@ export interface ProfilePolicy {
   readonly methods: Readonly<Record<string, Decision>>;
 }
 
+/** When it starts: `lazy` at the first request that needs it, once it is known what it offers; `eager` with its session. */
+export type ServerStart = 'lazy' | 'eager';
+
 /** The server to start. Paths may begin with `~/`: see `expandHome`. */
 export type ProfileServer =
   | {
@@ -36,6 +39,7 @@ export type ProfileServer =
       readonly command: string;
       readonly args: readonly string[];
       readonly cwd: string | undefined;
+      readonly start: ServerStart;
     }
   | {
       readonly kind: 'package';
@@ -43,6 +47,7 @@ export type ProfileServer =
       readonly bin: string | undefined;
       readonly args: readonly string[];
       readonly cwd: string | undefined;
+      readonly start: ServerStart;
     }
   | RemoteServer;
 
@@ -224,9 +229,18 @@ function toMemory(
 }
 
 function toServer(file: ProfileFile, name: string): ProfileServer {
-  const { package: pinned, bin, command, url = '', headers = {}, args = [], cwd } = file.server;
-  if (pinned !== undefined) return { kind: 'package', package: pinned, bin, args, cwd };
-  if (command !== undefined) return { kind: 'command', command, args, cwd };
+  const {
+    package: pinned,
+    bin,
+    command,
+    url = '',
+    headers = {},
+    args = [],
+    cwd,
+    start = 'eager',
+  } = file.server;
+  if (pinned !== undefined) return { kind: 'package', package: pinned, bin, args, cwd, start };
+  if (command !== undefined) return { kind: 'command', command, args, cwd, start };
   return {
     kind: 'url',
     url,

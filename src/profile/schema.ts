@@ -84,6 +84,15 @@ const server = z
         `The arguments, one per item; no shell reads them; \${credential:NAME} stands for a credential`,
       ),
     cwd: path.optional().describe("The server's working folder"),
+    start: z
+      .enum(['lazy', 'eager'], {
+        error:
+          'must be lazy or eager; a server that is kept ready before its host asks ("warm") is not there yet',
+      })
+      .optional()
+      .describe(
+        'lazy: the server starts at the first request that needs it, once it is known what it offers; eager: when the host starts it',
+      ),
   })
   .meta({ oneOf: [{ required: ['package'] }, { required: ['command'] }, { required: ['url'] }] });
 

@@ -28,6 +28,8 @@ import { WaitingRoom } from './flow/waiting-room.ts';
 import { Guard } from './guard.ts';
 import { FromHost } from './host/from-host.ts';
 import { counter } from './ids.ts';
+import type { LateServer } from './late-server.ts';
+import { AnswerBook, type AnswerBookOptions } from './lists/answer-book.ts';
 import { ServerLists } from './lists/server-lists.ts';
 import type { Neighbours } from './neighbours.ts';
 import { Recorder } from './recorder.ts';
@@ -43,6 +45,7 @@ import { FirstUse } from './trust/first-use.ts';
 import { TrustGate } from './trust/trust-gate.ts';
 import type { Trust } from './trust.ts';
 import { Current, type Redaction } from './upstream/current.ts';
+import { LateStart } from './upstream/late-start.ts';
 import { OwnRequests } from './upstream/own-requests.ts';
 import { Replay } from './upstream/replay.ts';
 import { type NewServer, type Rotated, Rotation } from './upstream/rotation.ts';
@@ -63,7 +66,10 @@ export interface SessionOptions {
   readonly profile: string;
   readonly policy: ProfilePolicy;
   readonly host: HostEnd;
-  readonly server: SessionServer;
+  /** Running, or started when something needs it. */
+  readonly server: SessionServer | LateServer;
+  /** Where its answers are kept for sessions to come, and whether it has used a credential already; undefined: nowhere. */
+  readonly answers?: Pick<AnswerBookOptions, 'store' | 'isUsed'> | undefined;
   readonly audit: Pick<AuditLog, 'append' | 'add' | 'commit'>;
   readonly auditSettings: Profile['audit'];
   readonly redactor: Redaction;
@@ -130,8 +136,13 @@ export class Session {
     const replay = new Replay();
     const upstreamOf = (opened: SessionServer): Upstream =>
       opened.open({ guard: this.#guard, line: budgets.line, commit });
-    const upstream = upstreamOf(server);
+    const late = 'open' in server ? undefined : server;
+    const first = 'open' in server ? server : this.#lateStart(server).recorded();
+    const upstream = upstreamOf(first);
     this.#current = new Current(upstream, policy, redactor);
+    if (late !== undefined) this.#current.onAct = () => late.acts();
+    const kept = options.answers;
+    const book = kept && new AnswerBook({ ...kept, current: this.#current, replay, known: late?.answers });
     this.#calls = new Calls({
       recorder: this.#recorder,
       turn: this.#guard,
@@ -161,6 +172,7 @@ export class Session {
       replay,
       ownRequests,
       trust,
+      book,
       slices,
       onFault,
     });
@@ -224,7 +236,7 @@ export class Session {
       adopted,
       firstUse: new FirstUse({ ...shared, onFault }),
     });
-    const answers = new CheckedAnswers(shared);
+    const answers = new CheckedAnswers({ ...shared, book });
     this.#fromServer = new FromServer({
       ...shared,
       answers,
@@ -258,7 +270,9 @@ export class Session {
         next.listen(this.#listeners.owner(next));
       },
       retired: (old) => this.#listeners.retired(old),
+      answers,
       isEnding: () => this.#shutdown.isEnding,
+      isLeaving: () => this.#shutdown.isLeaving,
       settle: () => this.#settle(),
       onOver: () => this.#shutdown.serverEnded(this.#current.upstream),
       guard: (turn) => this.#guard.run(turn),
@@ -376,6 +390,14 @@ export class Session {
     });
   }
 
+  #lateStart(late: LateServer): LateStart {
+    return new LateStart(late, () => ({
+      rotation: this.#rotation,
+      lists: this.#lists,
+      announce: (differ) => this.#guard.run(() => this.#fromServer.announce(differ)),
+    }));
+  }
+
   /** What is held back may be other than before: then the host is told which lists are others. */
   #trustChanged(): void {
     this.#guard.run(() => {
@@ -383,6 +405,11 @@ export class Session {
       this.#fromServer.announce(this.#lists.judgedAnew);
       this.#settle();
     });
+  }
+
+  /** Whether a server is about to take the session over. */
+  get isStarting(): boolean {
+    return this.#rotation.active;
   }
 
   /** From now on other values are taken out of what passes. */

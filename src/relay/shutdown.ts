@@ -99,6 +99,11 @@ export class Shutdown {
     return this.#reason !== undefined || this.#inputEnded;
   }
 
+  /** Nothing that is open is waited for any more. */
+  get isLeaving(): boolean {
+    return this.#reason !== undefined;
+  }
+
   /** Something has changed that the end may be waiting for. */
   check(): void {
     const { hostInbox, serverInbox, calls, current } = this.#options;

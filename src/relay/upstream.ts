@@ -1,8 +1,10 @@
 // The server's side of a session as messages: what a session needs of a server, whether it is a process whose
 // output is split into lines, or one behind HTTP, where each request has a stream of its own.
 
+import type { Envelope } from '../json/envelope.ts';
 import type { Oversize } from '../json/lines.ts';
 import type { Ending } from '../os/spawn.ts';
+import type { Call } from './call.ts';
 import type { HostDialog } from './consent.ts';
 import type { Listed } from './trust.ts';
 
@@ -21,6 +23,12 @@ export interface Outgoing {
   readonly name: string;
   /** The id towards the server, of a request. */
   readonly id: number | undefined;
+}
+
+/** A request as it came. */
+export interface AskedOf {
+  readonly message: Envelope;
+  readonly bytes: Buffer;
 }
 
 /** What a server's side tells its owner. Every call is one of a guarded turn: see guard.ts. */
@@ -107,6 +115,8 @@ export interface Upstream {
   readonly mayWait: boolean;
   /** Whether requests that act may go to it. If not, it is to be prepared first: a person may have to sign in. */
   readonly isReady: boolean;
+  /** While it is not ready: whether a request can be answered all the same. Undefined: whatever does not act can be. */
+  answers?(call: Pick<Call, 'method' | 'targets' | 'namesTasks'>, asked: AskedOf): boolean;
   /** A tool of Warder's own that its lists may hold: neither policy nor trust judge it. All calls of the name are its own. */
   readonly ownTool: Listed | undefined;
   /**

@@ -26,8 +26,9 @@ export interface SessionEntry {
   readonly uses: Map<string, number>;
   /** As the profile says it now. */
   policy: ProfilePolicy;
-  /** This and `started` are undefined while the server starts. */
+  /** Undefined while the server starts, or the host has said nothing yet. */
   session: Session | undefined;
+  /** Undefined as well while it is not started. */
   started: StartedServer | undefined;
   /** The hosts that its servers were refused. */
   readonly refused: RefusedHosts;
@@ -57,13 +58,16 @@ export function statusOf(entry: SessionEntry, redact: (text: string) => string):
     id,
     profile: loaded.name,
     host: { pid: parent?.pid ?? 0, ...(parent?.exe !== undefined && { exe: parent.exe }) },
-    server: started?.process?.pid === undefined ? {} : { pid: started.process.pid },
+    server: {
+      ...(started?.process?.pid !== undefined && { pid: started.process.pid }),
+      ...(session !== undefined && started === undefined && { started: false as const }),
+    },
     since: new Date(since).toISOString(),
     calls,
     inflight,
     loop_ms: loop,
     gate_loop_ms: Math.round(started?.longestTurn ?? 0),
-    sandbox: started?.sandbox.off === true ? 'off' : 'on',
+    sandbox: (started?.sandbox.off ?? loaded.profile.sandbox?.off) === true ? 'off' : 'on',
     layers: [...(started?.sandbox.layers ?? [])],
     network: [...(started?.sandbox.network ?? [])],
     held: trust?.held ?? 0,

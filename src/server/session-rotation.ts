@@ -27,6 +27,8 @@ export async function rotateSession(
     entry.stale = credential;
     return 'starting';
   }
+  // A server that starts later starts with the new value.
+  if (entry.started === undefined && !session.isStarting) return 'starting';
   const named = profile.credentials.filter(({ name }) => name === credential);
   const updated = entry.started?.update(named);
   let next: StartedServer | undefined;

@@ -7,7 +7,7 @@ import { type HostIdentity, identifyHost } from '../consent/host-identity.ts';
 import { reachOf } from '../consent/reach.ts';
 import { serverDigest } from '../consent/server-digest.ts';
 import type { ConsentService } from '../consent/service.ts';
-import type { OpenTrust, TrustService } from '../consent/trust.ts';
+import type { OpenTrust, ProfileAnswers, Started, TrustService } from '../consent/trust.ts';
 import type { Host } from '../control/host.ts';
 import type { SessionRequest } from '../control/server.ts';
 import type { RotationResult } from '../credential/credentials.ts';
@@ -19,10 +19,14 @@ import { loadConditions, requireConditions } from '../policy/condition.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
 import type { Consent, OpenConsent } from '../relay/consent.ts';
+import type { LateServer } from '../relay/late-server.ts';
 import { Neighbours } from '../relay/neighbours.ts';
+import { knownHost } from '../relay/recorded-answers.ts';
 import { Session } from '../relay/session.ts';
+import type { SessionServer } from '../relay/upstream.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { NO_CONFIRMATIONS, StartingConfirmations } from './confirmations.ts';
+import { given, lateServer, plannedServer, plannedStart } from './late-server.ts';
 import { PlantedRecords } from './planted-record.ts';
 import { ServerLog } from './server-log.ts';
 import { SessionAgreement } from './session-agreement.ts';
@@ -39,11 +43,23 @@ export interface SessionsParts {
   readonly audit: Pick<AuditLog, 'append' | 'add' | 'commit'>;
   readonly start: StartParts;
   readonly consent: Pick<ConsentService, 'session'> & {
-    readonly trust: Pick<TrustService, 'open' | 'prepare'>;
+    readonly trust: Pick<TrustService, 'open' | 'prepare' | 'answers'>;
   };
   readonly settings: Pick<Settings, 'relay' | 'rotation'>;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** What a session begins with: a server, or what answers in its place until it is started. */
+interface Begun {
+  readonly server: SessionServer | LateServer;
+  readonly started: StartedServer | undefined;
+  /** What runs, or would. */
+  readonly runs: Started;
+  /** As it is logged. */
+  readonly shown: Pick<StartedServer, 'command' | 'credentials' | 'sandbox'>;
+  /** Where what it answers is kept; undefined: nowhere. */
+  readonly answers: ProfileAnswers | undefined;
 }
 
 export class Sessions {
@@ -102,7 +118,10 @@ export class Sessions {
     try {
       await requireConditions(profile.policy, profile.name);
       await this.#parts.consent.trust.prepare(profile.name);
-      const started = await startServer(profile, this.#context(entry), this.#parts.start);
+      const begun = await this.#server(entry);
+      // A host that has gone before it has said anything has used nothing.
+      if (begun === undefined) return;
+      const { started } = begun;
       entry.started = started;
       try {
         entry.trust = await this.#parts.consent.trust.open({
@@ -110,11 +129,11 @@ export class Sessions {
           profile,
           host: programOf(request),
           reach: reachOf(profile),
-          started: started.started,
+          started: begun.runs,
           tell: (line) => this.#tellOf(entry, line),
         });
       } catch (error) {
-        await started.server.stop();
+        await started?.server.stop();
         throw error;
       }
       using held = entry.trust;
@@ -123,7 +142,7 @@ export class Sessions {
         profile: profile.name,
         host: programOf(request),
         get server() {
-          return serverDigest(profile, started.command, held.server);
+          return serverDigest(profile, (entry.started ?? begun.shown).command, held.server);
         },
         reach: reachOf(profile),
         definition: (tool) => held.definition(tool),
@@ -136,14 +155,15 @@ export class Sessions {
       entry.agreement.begin(held.remote);
       entry.confirmations.resolve(consent.credentials);
       try {
-        entry.session = this.#begin(entry, started, { consent, held });
+        entry.session = this.#begin(entry, begun, { consent, held });
       } catch (error) {
-        await started.server.stop();
+        await started?.server.stop();
         throw error;
       }
       if (entry.stale !== undefined) void this.#rotate(entry, entry.stale);
       const { ending, reason } = await entry.session.done;
-      await entry.started.gone;
+      // One that was not used may still be ending.
+      await (entry.started ?? started)?.gone;
       if (reason === 'fault') throw FAULT;
       if (host.gone.reason instanceof WarderError) throw host.gone.reason;
       host.exit(exitCode(ending));
@@ -160,7 +180,7 @@ export class Sessions {
   /** Records the session and joins its two ends. If it throws, the server is still to be stopped. */
   #begin(
     entry: SessionEntry,
-    started: StartedServer,
+    { server, started, shown, answers }: Begun,
     { consent, held }: { readonly consent: Consent; readonly held: OpenTrust },
   ): Session {
     const { audit, clock, log, settings, start } = this.#parts;
@@ -168,10 +188,11 @@ export class Sessions {
     const { profile, digest } = entry.loaded;
     // A revocation during the start found no session to end.
     start.locks.assertUsable(profile.credentials.map(({ name }) => name));
-    entry.secrets.add(started.credentials);
-    const redactor = entry.secrets.replaceTokens(started.tokens());
+    const { command, sandbox, credentials } = shown;
+    entry.secrets.add(credentials);
+    const redactor = entry.secrets.replaceTokens(started?.tokens() ?? []);
     // A token is redacted before it is used for the first time.
-    started.onTokens(() => entry.session?.redact(entry.secrets.replaceTokens(started.tokens())));
+    started?.onTokens(() => entry.session?.redact(entry.secrets.replaceTokens(started.tokens())));
     audit.append(
       'session.open',
       {
@@ -180,18 +201,14 @@ export class Sessions {
         digest,
         ...(held.trust.digest !== undefined && { trust: held.trust.digest }),
         host: request.host,
-        command: started.command,
-        credentials: started.credentials.map(({ variable, name, version, deliver }) => ({
-          variable,
-          name,
-          version,
-          deliver,
-        })),
-        sandbox: started.sandbox,
+        ...(started === undefined && { start: 'lazy' as const }),
+        command,
+        credentials: given({ credentials }),
+        sandbox,
       },
       profile.audit.durability,
     );
-    announceServer(host, started);
+    if (started !== undefined) announceServer(host, started);
     try {
       return new Session({
         consent,
@@ -199,7 +216,11 @@ export class Sessions {
         id,
         profile: profile.name,
         host: hostEndOf(host, entry.output),
-        server: started.server,
+        server,
+        answers: answers && {
+          store: answers.store,
+          isUsed: () => [...entry.uses.values()].some((uses) => uses > 0),
+        },
         policy,
         audit,
         auditSettings: profile.audit,
@@ -214,6 +235,33 @@ export class Sessions {
       audit.append('session.close', { session: id, profile: profile.name, ...ending });
       throw error;
     }
+  }
+
+  /**
+   * Starts the server of a session, unless its host can be answered without it. Undefined: the host has gone. Throws what
+   * starting it does.
+   */
+  async #server(entry: SessionEntry): Promise<Begun | undefined> {
+    const { loaded, host } = entry;
+    const { profile, digest } = loaded;
+    const { server } = profile;
+    const answers =
+      server.kind !== 'url' && server.start === 'lazy'
+        ? this.#parts.consent.trust.answers(profile.name, digest)
+        : undefined;
+    const runs = answers?.areKnown === true ? plannedStart(profile, this.#parts.start) : undefined;
+    if (answers !== undefined && runs !== undefined) {
+      const line = await host.firstLine(MAX_FIRST_LINE);
+      if (host.gone.reason instanceof WarderError) throw host.gone.reason;
+      if (host.gone.aborted) return undefined;
+      const known = line && knownHost(line, answers.of);
+      if (known !== undefined) {
+        const late = lateServer(entry, known, answers, () => this.#context(entry), this.#parts);
+        return { server: late, started: undefined, runs, shown: plannedServer(profile, runs), answers };
+      }
+    }
+    const started = await startServer(profile, this.#context(entry), this.#parts.start);
+    return { server: started.server, started, runs: started.started, shown: started, answers };
   }
 
   /**
@@ -339,6 +387,9 @@ export class Sessions {
     };
   }
 }
+
+/** The longest first line of a host that is looked at, in bytes. */
+const MAX_FIRST_LINE = 2 ** 18;
 
 /** The host program of a session. */
 function programOf({ host }: SessionRequest): HostIdentity {

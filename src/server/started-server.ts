@@ -68,6 +68,8 @@ export interface SessionContext {
   readonly refused: RefusedHosts;
   /** Those who confirm uses of credentials that want it. */
   readonly confirmations: Confirmations;
+  /** What its connections wait for that may carry a credential; undefined: nothing. */
+  readonly admission?: () => Promise<void>;
   /** Called if the server takes more than it may: ends the session. */
   readonly onOverrun: (error: WarderError) => void;
 }

@@ -1,7 +1,7 @@
 // A session, and what its server was found to do outside of messages.
 import type { HostProcess } from '../../wire/hello.ts';
 
-/** A host opened a session, and its server was started. */
+/** A host opened a session, and its server was started, unless that is to be later. */
 export interface SessionOpen {
   readonly session: string;
   readonly profile: string;
@@ -10,6 +10,8 @@ export interface SessionOpen {
   /** `sha256:<hex>` of the record of what the user has accepted of the server; absent before its first use. */
   readonly trust?: string;
   readonly host: { readonly chain: readonly HostProcess[]; readonly cwd: string };
+  /** The server is started when something needs it: a `session.start` follows then. */
+  readonly start?: 'lazy';
   /** The server's command, with its arguments. */
   readonly command: readonly string[];
   readonly credentials: readonly {
@@ -37,6 +39,9 @@ export interface SessionOpen {
     readonly home?: { readonly kept: true; readonly most: number };
   };
 }
+
+/** The server of a session that was opened without it was started. */
+export type SessionStart = Pick<SessionOpen, 'session' | 'profile' | 'command' | 'credentials' | 'sandbox'>;
 
 export interface SessionClose {
   readonly session: string;

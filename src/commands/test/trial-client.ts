@@ -1,8 +1,10 @@
 // A host for one trial: starts a server through `warder run`, initializes it, lists its tools, and ends it.
+
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SIGN_IN_TOOL } from '../../wire/sign-in-tool.ts';
+import { TRIAL_CLIENT } from '../../wire/trial-client.ts';
 import type { HostEntry } from '../profile/host-entry.ts';
 
 const PROTOCOL = '2025-06-18';
@@ -97,7 +99,7 @@ export async function tryServer(
       protocolVersion: PROTOCOL,
       // As most hosts do: some servers have more tools for such.
       capabilities: { roots: { listChanged: true }, sampling: {}, elicitation: {} },
-      clientInfo: { name: 'warder test', version: '1' },
+      clientInfo: { name: TRIAL_CLIENT, version: '1' },
     });
     server = { name: String(serverInfo?.name ?? ''), version: String(serverInfo?.version ?? '') };
     connection.send({ method: 'notifications/initialized' });

@@ -109,11 +109,13 @@ export class ConsentWait {
   prepare(call: Call, message: Envelope, bytes: Buffer, then: () => void): void {
     const dialog = this.#dialogOf(call, message, bytes, () => this.#release(call));
     const { current, lists } = this.#options;
-    const open = prepareServer(current.upstream, dialog);
+    const { upstream } = current;
+    const open = prepareServer(current, dialog);
     const note = (prepared: Call, outcome: ConsentOutcome): void => {
       prepared.preparation = outcome;
-      // What was listed before was not the server's own.
-      if (outcome.decision === 'allow') lists.invalidate();
+      // What was listed before was not the server's own; one that has just started was listed anew.
+      const isSame = upstream === current.upstream && current.comparison === undefined;
+      if (outcome.decision === 'allow' && isSame && upstream.answers === undefined) lists.invalidate();
     };
     const about = this.#describe(call, '', message, bytes);
     this.#wait(call, { about, open, note, progress: this.#reportProgress(message, bytes, open) }, then);

@@ -197,7 +197,8 @@ export class FromHost {
     const verdict = fault === undefined ? this.#verdicts.decide(call) : PROTOCOL;
 
     // trust
-    const held = fault === undefined && verdict.decision !== 'deny' ? this.#hold(call) : undefined;
+    const held =
+      fault === undefined && verdict.decision !== 'deny' ? this.#hold(call, message, bytes) : undefined;
     if (held === 'first-use' || held === 'prepare') {
       waiting.add('person', kept(bytes, start, end, known), call, known);
       const then = (): void => this.#resumeCall(call);
@@ -247,6 +248,7 @@ export class FromHost {
     }
     const { idStart: from, idEnd: to, method } = message;
     const id = call.send();
+    if (call.name !== undefined && upstream.isReady) current.onAct();
     upstream.send({ bytes, start, end, from, to, text: String(id), method, name: call.shown, id });
   }
 
@@ -269,13 +271,19 @@ export class FromHost {
   }
 
   /** What stands in the way of a request that the policy lets through: `prepare`: its server is to be made ready. */
-  #hold(call: Call): TrustVerdict | 'prepare' | undefined {
+  #hold(call: Call, message: Envelope, bytes: Buffer): TrustVerdict | 'prepare' | undefined {
     const { gate, firstUse, current } = this.#options;
     const held = gate.judge(call);
     // What a server offers is listed for its first use: that needs it, too.
     if (held !== undefined && (held !== 'first-use' || firstUse.needed !== 'baseline')) return held;
     const { name, preparation } = call;
-    if (current.upstream.isReady || name === undefined) return held;
+    if (current.isReady) return held;
+    const { upstream, comparison } = current;
+    const isAnswered =
+      comparison === undefined && upstream.answers !== undefined
+        ? upstream.answers(call, { message, bytes })
+        : name === undefined;
+    if (isAnswered || message.kind !== 'request') return held;
     if (preparation === undefined) return 'prepare';
     if (preparation.decision === 'allow') return held;
     return { decision: 'deny', rule: preparation.rule, refusal: this.#refusalOf(call, preparation) };

@@ -13,6 +13,7 @@ import type { Listed, Trust } from '../trust.ts';
 import type { Current } from '../upstream/current.ts';
 import { type OwnRequests, ownParams } from '../upstream/own-requests.ts';
 import type { Replay } from '../upstream/replay.ts';
+import type { AnswerBook } from './answer-book.ts';
 import {
   type ListLimits,
   type ListPage,
@@ -28,6 +29,7 @@ export interface ServerListOptions {
   readonly replay: Replay;
   readonly ownRequests: OwnRequests;
   readonly trust: Trust;
+  readonly book: Pick<AnswerBook, 'listed'> | undefined;
   /** Does work in slices, while nothing more is read of the server. */
   readonly run: <Result>(work: Work<Result>, then: (result: Result) => void) => void;
   /** A fault while the relay lists by itself. */
@@ -121,7 +123,11 @@ export class ServerList {
         return;
       }
       const fault = this.#add(this.#registry, read, page.isFirst, held);
-      if (read.isLast && fault === undefined) this.#complete = true;
+      if (read.isLast && fault === undefined) {
+        this.#complete = true;
+        const { start, end } = page.result;
+        if (page.isFirst) this.#options.book?.listed(this.shape.method, [page.bytes.subarray(start, end)]);
+      }
       then(fault === undefined ? read : { fault });
     });
   }
@@ -172,13 +178,14 @@ export class ServerList {
   }
 
   async #listAll(): Promise<string | undefined> {
-    const { ownRequests, current, budgets, replay } = this.#options;
+    const { ownRequests, current, budgets, replay, book } = this.#options;
     const { method, noun } = this.shape;
     const registry = this.#registry;
     const { upstream } = current;
     const changes = this.#changes;
     const until = performance.now() + budgets.greet;
     let cursor: Buffer | undefined;
+    const pages: Buffer[] = [];
     for (let page = 0; page < budgets.pages; page++) {
       const left = until - performance.now();
       if (left <= 0) return `did not list its ${noun}s in time`;
@@ -198,7 +205,9 @@ export class ServerList {
       if (current.upstream !== upstream) return this.#listAll();
       const fault = read.fault ?? this.#add(registry, read, page === 0, held);
       if (fault !== undefined) return fault;
+      pages.push(result);
       if (read.fault === undefined && read.isLast) {
+        book?.listed(method, pages);
         if (registry === this.#registry && changes === this.#changes) this.#complete = true;
         return undefined;
       }

@@ -62,6 +62,26 @@ export class ServerLists {
     return differ.flat();
   }
 
+  /**
+   * Lists all that a server has that has just started. Settles with those of the lists the host has seen that are others, or
+   * with why what the server offers is not known; never rejects.
+   */
+  async compare(): Promise<{ readonly fault: string | undefined; readonly differ: readonly ServerList[] }> {
+    const compared = await Promise.all(
+      this.#all.map(async (list) => {
+        const wasSeen = !list.isEmpty;
+        if (list.isDeclared === false && !wasSeen) return { fault: undefined, differ: [] };
+        const isOther = await list.replace();
+        const fault = list.isRefused && list.isDeclared !== true ? undefined : list.fault;
+        return { fault, differ: wasSeen && isOther ? [list] : [] };
+      }),
+    );
+    return {
+      fault: compared.find(({ fault }) => fault !== undefined)?.fault,
+      differ: compared.flatMap(({ differ }) => differ),
+    };
+  }
+
   /** Lists all that is not known whole. Settles with why what the server has to offer is not known; never rejects. */
   async listAll(): Promise<string | undefined> {
     const faults = await Promise.all(

@@ -259,6 +259,7 @@ export class FromServer {
       if (call.state !== 'sent') return;
       replay.accepted(call.method, call.params, bytes, { start: resultStart, end: resultEnd });
       if (line !== undefined) {
+        answers.keep(bytes.subarray(resultStart, resultEnd));
         answerWith(call, line);
         return;
       }

@@ -9,6 +9,7 @@ import { splice } from '../../json/splice.ts';
 import { decide, denies } from '../../policy/decide.ts';
 import type { Call } from '../call.ts';
 import { isInterface } from '../listed-kinds.ts';
+import type { AnswerBook } from '../lists/answer-book.ts';
 import { cacheEdits } from '../lists/list-page.ts';
 import type { ServerList } from '../lists/server-list.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
@@ -26,6 +27,7 @@ export interface CheckedAnswersOptions {
   readonly lists: ServerLists;
   readonly trust: Trust;
   readonly gate: TrustGate;
+  readonly book: Pick<AnswerBook, 'introduced'> | undefined;
 }
 
 /** An answer of the server that is no error, and what is known of it if it is long. */
@@ -86,6 +88,11 @@ export class CheckedAnswers {
     const held = trust.introduced(said) ?? trust.blocked;
     const line = held === undefined ? bytes.subarray(start, end) : withoutIntroduction(bytes, start, end);
     return call.method === DISCOVER ? shortLived(line) : line;
+  }
+
+  /** The host has got what the server says of itself: the result, as it came, is kept for sessions to come. */
+  keep(result: Buffer): void {
+    this.#options.book?.introduced(result);
   }
 
   /** What the server says of itself to the relay alone: the result as JSON text. */

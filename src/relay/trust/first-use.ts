@@ -111,9 +111,9 @@ export class FirstUse {
   ): Promise<ConsentOutcome | undefined> {
     const { current, lists } = this.#options;
     let fault = await this.#prepare();
-    if (!current.upstream.isReady) {
+    if (!current.isReady) {
       this.#isForeign = true;
-      const preparation = prepareServer(current.upstream, dialog);
+      const preparation = prepareServer(current, dialog);
       opened(preparation);
       const outcome = await preparation.outcome;
       if (outcome.decision !== 'allow') return outcome;

@@ -21,6 +21,8 @@ export interface CandidateOptions {
   /** Something has changed: look at `state` again. */
   readonly onChange: () => void;
   readonly onStderr: (chunk: Buffer) => void;
+  /** What the server says of itself, the result as JSON text; it is as the host was told, but for its texts. */
+  readonly onIntroduced: (result: Buffer) => void;
 }
 
 /** What keeping a line costs beside its bytes. */
@@ -35,6 +37,7 @@ export class Candidate implements UpstreamListener {
   #initialized = false;
   /** `undefined`: still being greeted; `true`: ready; else why the server cannot have the session. */
   #state: string | true | undefined;
+  #isOther = false;
 
   constructor(options: CandidateOptions) {
     this.#options = options;
@@ -43,6 +46,11 @@ export class Candidate implements UpstreamListener {
 
   get state(): string | true | undefined {
     return this.#state;
+  }
+
+  /** Whether it failed because it is not as the host was told. */
+  get isOther(): boolean {
+    return this.#isOther;
   }
 
   /** Whether the server has been told `notifications/initialized`. */
@@ -58,12 +66,12 @@ export class Candidate implements UpstreamListener {
       const answer = await ownRequests.ask(upstream, INITIALIZE, replay.initialize, budgets.greet);
       if ('error' in answer)
         this.#settle(`the new server ${answer.refused ? 'does not take the handshake' : answer.error}`);
-      else this.#compare(replay.initializeDiffers(answer.result));
+      else this.#compare(answer.result, replay.initializeDiffers(answer.result));
     } else if (replay.meta !== undefined) {
       const params = Buffer.concat([META_OPEN, replay.meta, META_CLOSE]);
       const answer = await ownRequests.ask(upstream, DISCOVER, params, budgets.greet);
       // An error will do as well: the server works, and the host knows what it can ask of it.
-      if ('result' in answer) this.#compare(replay.discoverDiffers(answer.result));
+      if ('result' in answer) this.#compare(answer.result, replay.discoverDiffers(answer.result));
       else this.#settle(answer.refused ? true : `the new server ${answer.error}`);
     } else {
       await new Promise((resolve) => setTimeout(resolve, budgets.grace));
@@ -123,12 +131,14 @@ export class Candidate implements UpstreamListener {
     this.#options.ownRequests.abandon(this.upstream);
   }
 
-  #compare(difference: string | undefined): void {
+  #compare(result: Buffer, difference: string | undefined): void {
     const { replay, upstream } = this.#options;
     if (difference !== undefined) {
+      this.#isOther = true;
       this.#settle(`the new server ${difference}`);
       return;
     }
+    if (this.#state === undefined) this.#options.onIntroduced(result);
     if (this.#state === undefined && replay.isOpened && replay.initialized !== undefined) {
       this.#initialized = true;
       sendNotification(upstream, replay.initialized);

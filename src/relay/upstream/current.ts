@@ -33,6 +33,13 @@ export interface Redaction {
 
 export class Current {
   upstream: Upstream;
+  /**
+   * A server that has just started is compared with what the host was told in its place: nothing acts before that is done. Settles
+   * with why it failed; never rejects.
+   */
+  comparison: Promise<string | undefined> | undefined;
+  /** Called when a request that acts is let through. */
+  onAct: () => void = () => {};
   #policy: ProfilePolicy;
   #redactor: Redaction;
   /** Called when what was decided or redacted before holds no more. */
@@ -44,6 +51,11 @@ export class Current {
     this.upstream = upstream;
     this.#policy = policy;
     this.#redactor = redactor;
+  }
+
+  /** Whether requests that act may go to the server. */
+  get isReady(): boolean {
+    return this.comparison === undefined && this.upstream.isReady;
   }
 
   get policy(): ProfilePolicy {

@@ -17,6 +17,7 @@ import type { FromServer } from '../server/from-server.ts';
 import type { Questions } from '../server/questions.ts';
 import type { ServerRequests } from '../server/server-requests.ts';
 import type { Tasks } from '../server/tasks.ts';
+import type { CheckedAnswers } from '../trust/checked-answers.ts';
 import type { SessionServer, Upstream, UpstreamListener } from '../upstream.ts';
 import { Candidate, sendNotification } from './candidate.ts';
 import type { Current, Redaction } from './current.ts';
@@ -35,6 +36,21 @@ export interface Rotated {
   readonly reason?: string;
   /** Milliseconds. */
   readonly ms: number;
+}
+
+/** A server that takes the place of what has answered for it so far: see late-start.ts. */
+export interface LateArrival {
+  readonly start: () => Promise<NewServer>;
+  /** Compares the server, which has the session, with what is accepted. Settles with why that failed; never rejects. */
+  readonly compare: () => Promise<string | undefined>;
+  /** Makes what answers in its place. */
+  readonly recorded: () => SessionServer;
+}
+
+/** How the start of such a server went. `isOther`: it is not as its host was told. */
+export interface Arrived {
+  readonly reason: string | undefined;
+  readonly isOther: boolean;
 }
 
 export interface RotationOptions {
@@ -64,8 +80,10 @@ export interface RotationOptions {
   readonly adopt: (upstream: Upstream) => void;
   /** What becomes of a server that has the session no more, or did not get it. */
   readonly retired: (upstream: Upstream) => UpstreamListener;
-  /** Whether the session is ending. */
+  /** Whether the session is ending; and whether nothing is waited for any more. */
   readonly isEnding: () => boolean;
+  readonly isLeaving: () => boolean;
+  readonly answers: Pick<CheckedAnswers, 'introduced' | 'keep'>;
   /** Writes what there is, and reads on. */
   readonly settle: () => void;
   /** No rotation is under way any more. */
@@ -77,6 +95,9 @@ export interface RotationOptions {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** Milliseconds that the start of a server may take that a person may have to unlock something for. */
+const LATE = 600_000;
+const NEW = /^the new server/;
 const ENDING = 'the session is ending';
 
 /** The rotations of a session. */
@@ -107,19 +128,33 @@ export class Rotation {
     return this.#next.done.promise;
   }
 
+  /** Starts the server of a session that has none yet. Never rejects. */
+  async startLate(late: LateArrival): Promise<Arrived> {
+    if (this.#active) return { reason: 'the server of the session is being replaced', isOther: false };
+    let isOther = false;
+    const { reason } = await this.#run(late.start, {
+      ...late,
+      isOther: () => {
+        isOther = true;
+      },
+    });
+    // There was none before it.
+    return { reason: reason?.replace(NEW, 'the server'), isOther };
+  }
+
   /** Something has changed that a rotation may be waiting for. */
   check(): void {
     if (this.#waits.size === 0) return;
     for (const { test, end } of this.#waits) if (test()) end();
   }
 
-  async #run(start: () => Promise<NewServer>): Promise<Rotated> {
+  async #run(start: () => Promise<NewServer>, late?: Late): Promise<Rotated> {
     const { clock, log, id, onOver, onFault, guard } = this.#options;
     const began = clock.monotonic();
     this.#active = true;
     let reason: string | undefined;
     try {
-      reason = await this.#change(start);
+      reason = await this.#change(start, late);
     } catch (error) {
       reason = ENDING;
       onFault(error);
@@ -127,7 +162,7 @@ export class Rotation {
     const ms = Math.round(clock.monotonic() - began);
     const rotated: Rotated =
       reason === undefined ? { outcome: 'moved', ms } : { outcome: 'kept', reason, ms };
-    log.info({ session: id, ...rotated }, 'rotated');
+    log.info({ session: id, ...rotated }, late === undefined ? 'rotated' : 'started');
     const next = this.#next;
     this.#next = undefined;
     if (next === undefined) {
@@ -140,15 +175,17 @@ export class Rotation {
   }
 
   /** One rotation. Returns why it was none. */
-  async #change(start: () => Promise<NewServer>): Promise<string | undefined> {
-    const { budgets, current, calls, replay, ownRequests, waiting, isEnding, retired } = this.#options;
+  async #change(start: () => Promise<NewServer>, late: Late | undefined): Promise<string | undefined> {
+    const { budgets, current, calls, replay, ownRequests, waiting, retired, answers } = this.#options;
     const { fromHost, settle, upstreamOf, serverRequests, guard, tasks, isRead, questions } = this.#options;
+    // What waits for a server that starts late is answered, also once the host has ended its input.
+    const isEnding = late === undefined ? this.#options.isEnding : this.#options.isLeaving;
     const isOpen = (): boolean => !calls.some(INITIALIZE);
     await this.#until(() => isEnding() || isOpen(), budgets.greet);
     if (isEnding()) return ENDING;
     if (!isOpen()) return 'the host has not ended its handshake';
 
-    const started = await this.#started(start);
+    const started = await this.#started(start, late === undefined ? budgets.greet : LATE, isEnding);
     if (typeof started === 'string') return started;
     current.redactor = started.redactor;
     const upstream = upstreamOf(started.server);
@@ -159,6 +196,11 @@ export class Rotation {
       budgets,
       onChange: () => this.check(),
       onStderr: retired(upstream).stderr,
+      onIntroduced: (result) =>
+        guard(() => {
+          answers.introduced(result);
+          answers.keep(result);
+        }),
     });
     void candidate.greet().catch(this.#options.onFault);
     await this.#until(() => isEnding() || candidate.state !== undefined, budgets.greet + budgets.grace);
@@ -178,19 +220,40 @@ export class Rotation {
       await this.#until(() => failure() !== undefined || isQuiet(), budgets.drain);
     }
     const reason = failure();
+    if (candidate.isOther) late?.isOther();
     guard(() => {
-      if (reason === undefined) this.#handOver(candidate);
+      if (reason === undefined) this.#handOver(candidate, late);
       else this.#retire(upstream);
       // What waits for a server that is gone waits on, for the next rotation or for the end.
       if (current.upstream.ending === undefined) fromHost.release('rotation');
+      settle();
+    });
+    return reason === undefined && late !== undefined ? await this.#compared(late) : reason;
+  }
+
+  /** Waits until a server that has just started is compared. Where that fails, the session is as it was before. */
+  async #compared({ recorded }: Late): Promise<string | undefined> {
+    const { current, guard, settle, upstreamOf, adopt, fromHost } = this.#options;
+    const reason = await current.comparison;
+    guard(() => {
+      current.comparison = undefined;
+      if (reason === undefined) return;
+      const failed = current.upstream;
+      current.upstream = upstreamOf(recorded());
+      adopt(current.upstream);
+      this.#retire(failed);
+      fromHost.release('rotation');
       settle();
     });
     return reason;
   }
 
   /** Starts a server. Returns why there is none. */
-  async #started(start: () => Promise<NewServer>): Promise<NewServer | string> {
-    const { budgets, isEnding } = this.#options;
+  async #started(
+    start: () => Promise<NewServer>,
+    patience: number,
+    isEnding: () => boolean,
+  ): Promise<NewServer | string> {
     let outcome: NewServer | string | undefined;
     let late = false;
     const begin = async (): Promise<void> => {
@@ -198,12 +261,12 @@ export class Rotation {
         outcome = await start();
         if (late) await outcome.server.stop();
       } catch (error) {
-        outcome = error instanceof WarderError ? error.message : 'the new server cannot be started';
+        outcome = error instanceof WarderError ? inWords(error) : 'the new server cannot be started';
       }
       this.check();
     };
     void begin();
-    await this.#until(() => outcome !== undefined || isEnding(), budgets.greet);
+    await this.#until(() => outcome !== undefined || isEnding(), patience);
     late = true;
     if (!isEnding()) return outcome ?? 'the new server did not start in time';
     if (typeof outcome === 'object') void outcome.server.stop();
@@ -211,7 +274,7 @@ export class Rotation {
   }
 
   /** The one step: before it all is with the old server, after it all is with the new one. */
-  #handOver(candidate: Candidate): void {
+  #handOver(candidate: Candidate, late: Late | undefined): void {
     const { current, calls, fromServer, ownRequests, adopt, budgets, tasks } = this.#options;
     const old = current.upstream;
     const limit = seconds(budgets.drain);
@@ -226,7 +289,8 @@ export class Rotation {
     adopt(candidate.upstream);
     for (const line of candidate.takeLines()) fromServer.message(line, 0, line.length);
     this.#retire(old);
-    this.#listAgain();
+    if (late === undefined) this.#listAgain();
+    else current.comparison = late.compare();
   }
 
   /** What the new server lists may be other entries: then the host is told so. */
@@ -284,6 +348,14 @@ export class Rotation {
     this.#waits.add(wait);
     return promise;
   }
+}
+
+interface Late extends LateArrival {
+  readonly isOther: () => void;
+}
+
+function inWords({ message, hint }: WarderError): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
 }
 
 function seconds(ms: number): string {

@@ -11,7 +11,8 @@ export const session = z.object({
   profile: z.string(),
   /** The process that started the launcher. */
   host: z.object({ pid: z.number().int(), exe: z.string().optional() }),
-  server: z.object({ pid: z.number().int().optional() }),
+  /** `started`: false while nothing has needed it. */
+  server: z.object({ pid: z.number().int().optional(), started: z.literal(false).optional() }),
   /** RFC 3339. */
   since: z.string(),
   /** How many tool calls it has made so far. */

@@ -76,7 +76,17 @@ async function sessions(failing?: string): Promise<Sessions> {
         signIn: () => ({ outcome: new Promise<never>(() => {}), notice: '', withdraw() {} }),
         [Symbol.dispose]() {},
       }),
-      trust: { prepare: async () => {}, open: async () => ANY },
+      trust: {
+        prepare: async () => {},
+        open: async () => ANY,
+        answers: () => ({
+          areKnown: false,
+          of: () => undefined,
+          store: { keep() {} },
+          forget() {},
+          isEager() {},
+        }),
+      },
     },
     settings: { relay: { line: 2 ** 20 }, rotation: { drain: 1000 } } as SessionsParts['settings'],
     clock,
@@ -90,6 +100,7 @@ function fakeHost(fail?: string): { host: Host; servers: ServerIdentity[] } {
   const host: Partial<Host> = {
     gone: new AbortController().signal,
     announceServer: (server) => void servers.push(server),
+    firstLine: async () => undefined,
     listen() {},
     onDrain() {
       if (fail !== undefined) throw new Error(fail);

@@ -71,6 +71,7 @@ audit:
         bin: undefined,
         args: [],
         cwd: '~/src',
+        start: 'eager',
       },
       env: { LOG_LEVEL: 'info' },
       credentials: [

@@ -1,0 +1,169 @@
+// What the server of one profile has answered its hosts to what asks only what it is and what it offers: with it the next
+// session is begun without the server (relay/recorded-answers.ts). It is no part of what is accepted, and what is
+// answered from it is held to that. It is in a file that only Warder can have written, and counts for the profile's file as it was then.
+import * as z from 'zod';
+import type { Log } from '../../os/log.ts';
+import type { AnswerStore, RecordedAnswers } from '../../relay/recorded-answers.ts';
+import type { AuthenticFiles } from '../store/authentic-files.ts';
+
+export interface KeptAnswersOptions {
+  readonly profile: string;
+  readonly files: () => AuthenticFiles | 'locked' | 'unset';
+  readonly log: Log;
+}
+
+/** Hosts whose answers are kept. */
+const MAX_HOSTS = 8;
+/** Milliseconds after which what was kept is written. */
+const DELAY = 500;
+
+const keptFile = z.strictObject({
+  version: z.literal(1),
+  /** SHA-256 of the profile's file. */
+  profile: z.string(),
+  /** The server cannot be started late. */
+  eager: z.boolean(),
+  hosts: z.array(
+    z.tuple([
+      z.string(),
+      z.strictObject({
+        introduction: z.string().nullable(),
+        lists: z.array(z.tuple([z.string(), z.array(z.string())])),
+      }),
+    ]),
+  ),
+});
+
+export class KeptAnswers {
+  readonly #options: KeptAnswersOptions;
+  #loaded: AuthenticFiles | 'locked' | 'unset' | undefined;
+  #profile = '';
+  #isEager = false;
+  /** The host that was answered last is the last. */
+  #hosts = new Map<string, RecordedAnswers>();
+  #writing: NodeJS.Timeout | undefined;
+
+  constructor(options: KeptAnswersOptions) {
+    this.#options = options;
+  }
+
+  /** Whether any host is answered, for the profile's file of that digest. */
+  areKnown(digest: string): boolean {
+    this.#load();
+    return this.#profile === digest && !this.#isEager && this.#hosts.size > 0;
+  }
+
+  /** What a host is answered. `digest` is that of the profile's file. */
+  of(digest: string, host: string): RecordedAnswers | undefined {
+    this.#load();
+    return this.#profile === digest && !this.#isEager ? this.#hosts.get(host) : undefined;
+  }
+
+  /** Keeps what sessions of a profile's file are answered. */
+  store(digest: string): AnswerStore {
+    return {
+      keep: (host, answers) => {
+        this.#begin(digest);
+        const before = this.#hosts.get(host);
+        if (before !== undefined && isSame(before, answers)) return;
+        this.#hosts.delete(host);
+        this.#hosts.set(host, answers);
+        for (const [oldest] of this.#hosts) {
+          if (this.#hosts.size <= MAX_HOSTS) break;
+          this.#hosts.delete(oldest);
+        }
+        this.#changed();
+      },
+    };
+  }
+
+  /** The server is not as it was: the next session starts it at once. */
+  forget(): void {
+    this.#load();
+    if (this.#hosts.size === 0 && !this.#isEager) return;
+    this.#hosts.clear();
+    this.#isEager = false;
+    this.#changed();
+  }
+
+  /** The server cannot be started late: sessions of the profile's file start it at once. */
+  isEager(digest: string): void {
+    this.#begin(digest);
+    this.#isEager = true;
+    this.#changed();
+  }
+
+  /** Writes what is not written yet. */
+  flush(): void {
+    if (this.#writing === undefined) return;
+    clearTimeout(this.#writing);
+    this.#writing = undefined;
+    const files = this.#loaded;
+    if (typeof files !== 'object') return;
+    const hosts = [...this.#hosts].map(([host, { introduction, lists }]) => [
+      host,
+      { introduction: introduction ?? null, lists: [...lists] },
+    ]);
+    const kept = { version: 1, profile: this.#profile, eager: this.#isEager, hosts };
+    try {
+      files.writeUnnumbered(fileOf(this.#options.profile), JSON.stringify(kept));
+    } catch (error) {
+      this.#warn(error, 'what a server offers is not kept');
+    }
+  }
+
+  #begin(digest: string): void {
+    this.#load();
+    if (this.#profile === digest) return;
+    this.#profile = digest;
+    this.#isEager = false;
+    this.#hosts.clear();
+  }
+
+  #changed(): void {
+    this.#writing ??= setTimeout(() => this.flush(), DELAY);
+    this.#writing.unref();
+  }
+
+  #load(): void {
+    const files = this.#options.files();
+    if (files === this.#loaded) return;
+    this.#loaded = files;
+    if (typeof files !== 'object') return;
+    try {
+      const text = files.read(fileOf(this.#options.profile));
+      if (text === undefined) return;
+      const { profile, eager, hosts } = keptFile.parse(JSON.parse(text));
+      this.#profile = profile;
+      this.#isEager = eager;
+      this.#hosts = new Map(
+        hosts.map(([host, { introduction, lists }]) => [
+          host,
+          { introduction: introduction ?? undefined, lists: new Map(lists) },
+        ]),
+      );
+    } catch (error) {
+      this.#warn(error, 'what a server offers is not known: it is started at once');
+    }
+  }
+
+  #warn(error: unknown, message: string): void {
+    this.#options.log.warn({ profile: this.#options.profile, error: String(error) }, message);
+  }
+}
+
+function isSame(one: RecordedAnswers, other: RecordedAnswers): boolean {
+  return (
+    one.introduction === other.introduction &&
+    one.lists.size === other.lists.size &&
+    [...one.lists].every(([method, pages]) => {
+      const others = other.lists.get(method);
+      return others?.length === pages.length && pages.every((page, index) => page === others[index]);
+    })
+  );
+}
+
+/** The name of a profile has no dot. */
+function fileOf(profile: string): string {
+  return `trust/${profile}.answers.json`;
+}

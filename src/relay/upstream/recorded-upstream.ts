@@ -1,0 +1,194 @@
+// A server that is not started yet, as the server's side of a session. What asks only what it is and what it offers is
+// answered from what is known of it; whatever else the host asks has it started, by which another server's side takes this
+// one's place: see late-start.ts. What the host tells it meanwhile is kept where a server that replaces another has it from
+// (see replay.ts), and means nothing to one that was not there.
+
+import { readEnvelope } from '../../json/envelope.ts';
+import { memberIn, type Range } from '../../json/read.ts';
+import type { Ending } from '../../os/spawn.ts';
+import { type Call, LISTEN } from '../call.ts';
+import { declares, hostOfRequest, LIST_METHODS, pageOf, type RecordedAnswers } from '../recorded-answers.ts';
+import {
+  type AskedOf,
+  IGNORE,
+  type Outgoing,
+  type SessionServer,
+  type Upstream,
+  type UpstreamListener,
+  type UpstreamParts,
+} from '../upstream.ts';
+import { DISCOVER, INITIALIZE } from './replay.ts';
+
+export interface RecordedServerParts {
+  /** The host that it answers: see `hostOfRequest`. */
+  readonly host: string;
+  readonly answers: RecordedAnswers;
+  /** Has the server started, and compared with what is known. Settles with why that failed; never rejects. */
+  readonly start: () => Promise<string | undefined>;
+}
+
+const PING = 'ping';
+const SET_LEVEL = 'logging/setLevel';
+const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
+const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
+const NOT_STARTED = -32603;
+/** A process that has ended well: there was none. */
+const ENDED: Ending = { code: 0, signal: null };
+
+export function recordedServer(server: RecordedServerParts): SessionServer {
+  let upstream: RecordedUpstream | undefined;
+  return {
+    open: (parts) => {
+      upstream = new RecordedUpstream(server, parts);
+      return upstream;
+    },
+    stop: async () => upstream?.stop(),
+  };
+}
+
+class RecordedUpstream implements Upstream {
+  readonly mayWait = false;
+  readonly isReady = false;
+  readonly ownTool = undefined;
+  readonly process = undefined;
+  readonly full = false;
+  readonly crowded = false;
+  readonly #server: RecordedServerParts;
+  readonly #guard: UpstreamParts['guard'];
+  readonly #commit: UpstreamParts['commit'];
+  readonly #introduction: Buffer | undefined;
+  #listener: UpstreamListener = IGNORE;
+  #queue: { readonly id: number; readonly json: Buffer }[] = [];
+  #inbox: Buffer[] = [];
+  #isPaused = false;
+  #isScheduled = false;
+  #closed = false;
+  #ending: Ending | undefined;
+
+  constructor(server: RecordedServerParts, { guard, commit }: UpstreamParts) {
+    this.#server = server;
+    this.#guard = guard;
+    this.#commit = commit;
+    const { introduction } = server.answers;
+    this.#introduction = introduction === undefined ? undefined : Buffer.from(introduction);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  listen(listener: UpstreamListener): void {
+    this.#listener = listener;
+    this.#schedule();
+  }
+
+  answers(call: Pick<Call, 'method' | 'targets' | 'namesTasks'>, { message, bytes }: AskedOf): boolean {
+    if (call.method === LISTEN) return call.targets.length === 0 && !call.namesTasks;
+    const { paramsStart: start, paramsEnd: end } = message;
+    const params = start === -1 ? undefined : { start, end };
+    const introduces = call.method === INITIALIZE || call.method === DISCOVER;
+    if (introduces && hostOfRequest(message, bytes) !== this.#server.host) return false;
+    return this.#resultOf(call.method, bytes, params) !== undefined;
+  }
+
+  send({ bytes, start, end, from, to, text, id }: Outgoing): boolean {
+    if (id === undefined) return true;
+    const json = Buffer.concat([bytes.subarray(start, from), Buffer.from(text), bytes.subarray(to, end)]);
+    this.#queue.push({ id, json });
+    return true;
+  }
+
+  withdraw(id: number): void {
+    this.#queue = this.#queue.filter((request) => request.id !== id);
+  }
+
+  answer(): void {}
+
+  flush(): void {
+    this.#commit();
+    for (const { id, json } of this.#queue) this.#inbox.push(this.#answerTo(id, json));
+    this.#queue.length = 0;
+    this.#schedule();
+  }
+
+  pause(paused: boolean): void {
+    this.#isPaused = paused;
+    this.#schedule();
+  }
+
+  prepare(_waits: (text: string) => void, signal: AbortSignal): Promise<string | undefined> {
+    const left = Promise.withResolvers<string>();
+    signal.addEventListener('abort', () => left.resolve('the request was taken back'), { once: true });
+    return Promise.race([this.#server.start(), left.promise]);
+  }
+
+  close(): void {}
+
+  async stop(): Promise<Ending> {
+    if (this.#ending !== undefined) return this.#ending;
+    await Promise.resolve();
+    this.#guard.run(() => {
+      this.#closed = true;
+      this.#ending ??= ENDED;
+      this.#inbox = [];
+      this.#listener.settle();
+      this.#listener.closed();
+      this.#listener.ended(ENDED);
+    });
+    return ENDED;
+  }
+
+  #answerTo(id: number, json: Buffer): Buffer {
+    const message = readEnvelope(json, 0, json.length);
+    const { paramsStart: start, paramsEnd: end } = message;
+    const params = start === -1 ? undefined : { start, end };
+    if (message.method === LISTEN) {
+      const filter = memberIn(json, params, 'notifications');
+      const wanted = filter === undefined ? '{}' : json.toString('utf8', filter.start, filter.end);
+      const given = `{"_meta":{"${SUBSCRIPTION}":${id}},"notifications":${wanted}}`;
+      return Buffer.from(`{"jsonrpc":"2.0","method":"${ACKNOWLEDGED}","params":${given}}`);
+    }
+    const result = this.#resultOf(message.method, json, params);
+    // Requests of the relay's own are not asked whether they can be answered.
+    const error = `{"code":${NOT_STARTED},"message":"the server is not started"}`;
+    return Buffer.from(
+      result === undefined
+        ? `{"jsonrpc":"2.0","id":${id},"error":${error}}`
+        : `{"jsonrpc":"2.0","id":${id},"result":${result}}`,
+    );
+  }
+
+  #resultOf(method: string, bytes: Buffer, params: Range | undefined): string | undefined {
+    const { answers } = this.#server;
+    if (method === INITIALIZE || method === DISCOVER) return answers.introduction;
+    if (method === PING) return '{}';
+    if (method === SET_LEVEL)
+      return this.#introduction !== undefined && declares(this.#introduction, 'logging') ? '{}' : undefined;
+    const pages = LIST_METHODS.has(method) ? answers.lists.get(method) : undefined;
+    if (pages === undefined) return undefined;
+    const cursor = memberIn(bytes, params, 'cursor');
+    return pageOf(pages, cursor && bytes.subarray(cursor.start, cursor.end));
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isPaused || this.#inbox.length === 0) return;
+    this.#isScheduled = true;
+    queueMicrotask(() =>
+      this.#guard.run(() => {
+        this.#isScheduled = false;
+        if (this.#isPaused || this.#closed) return;
+        const inbox = this.#inbox;
+        this.#inbox = [];
+        for (const json of inbox) {
+          this.#listener.message(json, 0, json.length);
+          this.#listener.taken(json.length, 0);
+        }
+        this.#listener.settle();
+      }),
+    );
+  }
+}

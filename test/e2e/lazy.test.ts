@@ -1,0 +1,121 @@
+// Servers that start when something needs them, through the built program: what a host is answered before, what starts
+// then and what does not, and a server that has become another meanwhile.
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { Client } from '../fixtures/client.ts';
+import { Home, server } from '../fixtures/home.ts';
+import { Internet, listed, range } from '../fixtures/internet.ts';
+import { fixtureServer } from '../fixtures/server.ts';
+
+const policy = { default: 'allow' };
+const names = Array.from({ length: 10 }, (_, index) => `p${index}`);
+
+/** The answer to a call of a tool, its text. */
+async function call(host: Client, name: string, args: object = {}): Promise<string> {
+  const { result, error } = await host.request('tools/call', { name, arguments: args });
+  return error?.message ?? result.content[0].text;
+}
+
+/** The servers of a home that run. */
+const running = (home: Home, file: string): number =>
+  home.processes().filter(({ command }) => command.includes(file) && !command.includes('bwrap')).length;
+
+test('W-LAZY-1 of ten profiles that a host opens, those two start whose tools are called; their lists are there all the same', async () => {
+  await using home = new Home();
+  const [command, ...args] = server('memory');
+  for (const name of names)
+    home.profile(name, { server: { command, args, start: 'lazy' }, sandbox: { off: true }, policy });
+  // The first session of a profile starts its server: what it offers is accepted and kept.
+  const lists: string[] = [];
+  for (const name of names) {
+    await using host = home.run(name);
+    await host.initialize();
+    lists.push(JSON.stringify((await host.request('tools/list')).result));
+    await call(host, 'read_graph');
+  }
+  const before = home.audit('session.open').length;
+  const hosts = names.map((name) => home.run(name));
+  try {
+    for (const [index, host] of hosts.entries()) {
+      expect((await host.initialize()).result.serverInfo.name).toBe('memory-server');
+      expect(JSON.stringify((await host.request('tools/list')).result)).toBe(lists[index]);
+    }
+    expect(home.audit('session.open').slice(before)).toEqual(
+      names.map((profile) => expect.objectContaining({ profile, start: 'lazy', credentials: [] })),
+    );
+    expect(running(home, 'server-memory')).toBe(0);
+    const shown = await home.done(['status']);
+    expect(shown.match(/not started/g)).toHaveLength(10);
+    for (const host of hosts.slice(0, 2)) expect(await call(host, 'read_graph')).toContain('entities');
+    expect(running(home, 'server-memory')).toBe(2);
+    expect(home.audit('session.start').map(({ profile }) => profile)).toEqual(['p0', 'p1']);
+    expect((await home.done(['status'])).match(/not started/g)).toHaveLength(8);
+    // A session without a server ends as any other.
+    await hosts[2]?.[Symbol.asyncDispose]();
+    expect(await home.done(['end', home.audit('session.open').at(-1)?.session])).toContain('p9');
+    expect((await hosts[9]?.ended)?.code).not.toBe(0);
+  } finally {
+    for (const host of hosts) await host[Symbol.asyncDispose]();
+  }
+  // A trial is of the server itself; `eager` starts with its session.
+  const starts = home.audit('session.start').length;
+  expect(await home.done(['test', 'p3'])).toContain('read_graph');
+  home.profile('p4', { server: { command, args, start: 'eager' }, sandbox: { off: true }, policy });
+  await using host = home.run('p4');
+  await host.initialize();
+  expect(running(home, 'server-memory')).toBe(1);
+  expect(home.audit('session.start')).toHaveLength(starts);
+});
+
+test('W-LAZY-2 W-LAZY-3 a server that has become another is caught before its first call, and no credential is put in for it', async () => {
+  await using internet = await Internet.open();
+  const api = await internet.host(['api.test']);
+  await using home = new Home();
+  internet.join(home);
+  await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
+  const secret = `ghp_${randomBytes(18).toString('hex')}`;
+  await home.done(['credential', 'set', 'demo', 'TOKEN'], secret);
+  const file = join(home.dir, 'said');
+  const say = (text: string): void => writeFileSync(file, text);
+  say('Works');
+  home.profile('demo', {
+    server: { ...fixtureServer('turncoat', file), start: 'lazy' },
+    env: { API: `${api.url}/status/200` },
+    credentials: { TOKEN: { hosts: [listed(api)], as: 'bearer' } },
+    sandbox: { network: [range(api)], read: [file] },
+    policy,
+  });
+  {
+    await using host = home.run('demo');
+    await host.initialize();
+    await host.request('tools/list');
+    expect(await call(host, 'work')).toBe('200');
+  }
+  // As it was: the call goes on, with the credential.
+  await using host = home.run('demo');
+  await host.initialize();
+  expect((await host.request('tools/list')).result.tools).toMatchObject([{ description: 'Works' }]);
+  expect(running(home, 'turncoat')).toBe(0);
+  say('crash');
+  expect(await call(host, 'work')).toMatch(/server (ended|closed its output)/);
+  say('Works');
+  expect(await call(host, 'work')).toBe('200');
+  expect(api.requests.at(-1)?.headers.authorization).toBe(`Bearer ${secret}`);
+  await host[Symbol.asyncDispose]();
+  // Another: it tries to use the credential from its start on.
+  say('evil');
+  const before = api.requests.length;
+  await using later = home.run('demo');
+  await later.initialize();
+  expect(await call(later, 'work')).toMatch(/"work" is held back: it has changed/);
+  await sleep(500);
+  expect(running(home, 'turncoat')).toBe(1);
+  expect(api.requests).toHaveLength(before);
+  expect(
+    home.audit('credential.use').filter(({ action, outcome }) => action === 'use' && outcome === 'sent'),
+  ).toHaveLength(2);
+  expect(home.audit('trust.change').at(-1)).toMatchObject({ name: 'work', outcome: 'held' });
+});

@@ -1,0 +1,65 @@
+// What a server has answered is kept for the profile's file as it was, in a file that only Warder can have written.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { AuthenticFiles } from '../../../../src/consent/store/authentic-files.ts';
+import { KeptAnswers } from '../../../../src/consent/trust/kept-answers.ts';
+import type { RecordedAnswers } from '../../../../src/relay/recorded-answers.ts';
+import { MemoryBlobs } from '../../../fixtures/trusting.ts';
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const said = (name: string): RecordedAnswers => ({
+  introduction: `{"serverInfo":{"name":"${name}"}}`,
+  lists: new Map([['tools/list', ['{"tools":[]}']]]),
+});
+
+let folder: string;
+let files: AuthenticFiles;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'warder-answers-'));
+  files = await AuthenticFiles.open(folder, new MemoryBlobs());
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const kept = (of: AuthenticFiles | 'locked' = files): KeptAnswers =>
+  new KeptAnswers({ profile: 'demo', files: () => of, log });
+const path = (): string => join(folder, 'trust/demo.answers.json');
+
+test('of each host, from daemon to daemon, as long as the profile is the same', () => {
+  const first = kept();
+  first.store('a').keep('h1', said('one'));
+  first.store('a').keep('h2', said('two'));
+  first.flush();
+  const second = kept();
+  expect(second.areKnown('a')).toBe(true);
+  expect(second.of('a', 'h1')).toEqual(said('one'));
+  expect(second.of('a', 'h3')).toBeUndefined();
+  expect(second.areKnown('b')).toBe(false);
+  expect(second.of('b', 'h1')).toBeUndefined();
+  second.store('b').keep('h1', said('three'));
+  expect(second.of('b', 'h2')).toBeUndefined();
+});
+
+test('W-LAZY-4 a file that another program has changed is as good as none', () => {
+  const first = kept();
+  first.store('a').keep('h', said('one'));
+  first.flush();
+  writeFileSync(path(), readFileSync(path(), 'utf8').replace('one', 'own'));
+  expect(kept().of('a', 'h')).toBeUndefined();
+});
+
+test('of eight hosts, the last ones; and of none where the server cannot be started late, or is another', () => {
+  const all = kept();
+  for (let host = 0; host < 9; host++) all.store('a').keep(`h${host}`, said('x'));
+  expect(all.of('a', 'h0')).toBeUndefined();
+  expect(all.of('a', 'h8')).toBeDefined();
+  all.isEager('a');
+  expect(all.areKnown('a')).toBe(false);
+  all.store('a').keep('h8', said('x'));
+  expect(all.of('a', 'h8')).toBeUndefined();
+  all.store('b').keep('h8', said('x'));
+  expect(all.of('b', 'h8')).toBeDefined();
+  all.forget();
+  expect(all.of('b', 'h8')).toBeUndefined();
+});

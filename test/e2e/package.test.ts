@@ -69,13 +69,13 @@ const servers: { readonly [profile: string]: Server } = {
     line: 'npx @playwright/mcp@0.0.83',
     tool: 'browser_navigate',
     arguments: { url: 'about:blank' },
-    answer: /[Bb]rowser|[Cc]hrom/,
+    answer: /about:blank/,
   },
   chrome: {
     line: 'npx -y chrome-devtools-mcp@1.11.0',
     tool: 'list_pages',
     arguments: {},
-    answer: /[Cc]hrome/,
+    answer: /about:blank/,
   },
   accesslint: {
     line: 'npx -y @accesslint/mcp@0.11.1',

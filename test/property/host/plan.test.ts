@@ -136,7 +136,12 @@ test('W-HOST-25 W-HOST-40 no secret of an entry is in what is shown of it, or in
       const plan = planServer(entry, { scope, inputs });
       const lines: string[] = [];
       const terminal = { out: (line: string) => lines.push(line), paint: (_: string, text: string) => text };
-      const found = { id: 'cursor', path: '/x', host: { title: 'Cursor' } } as unknown as FoundFile;
+      const found = {
+        id: 'cursor',
+        path: '/x/mcp.json',
+        host: { title: 'Cursor' },
+        file: { scope },
+      } as unknown as FoundFile;
       const candidate = { found, server: entry, plan };
       showCandidates({ terminal } as unknown as Context, [candidate], []);
       const written =

@@ -102,4 +102,5 @@ test('with WARDER_HOME the launch command is below it, and the entry says so', a
   });
   const removed = await home.done(['remove', 'x', '--yes']);
   expect(removed).toContain(`it was the last profile; ${added.host.command} stays`);
+  await home.done(['stop']);
 });

@@ -18,8 +18,8 @@ const DELAY = 300;
 const INTERVAL = 120;
 const LONG = 3000;
 const FRAMES = [...'⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'];
-/** Moves to the beginning of the line and erases it. */
-const ERASE = '\r\u001b[2K';
+/** Moves to the beginning of the line and erases it: not by a carriage return, which is never obeyed in what servers write. */
+const ERASE = '\u001b[G\u001b[2K';
 
 interface Step {
   text: string;

@@ -10,16 +10,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Home } from '../fixtures/home.ts';
 
 const KILLER = join(import.meta.dirname, '../fixtures/kill-at.cjs');
-/** A server that answers what a trial asks. */
-const SERVER = `
-require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
-  const { id, method, params } = JSON.parse(line);
-  if (id === undefined) return;
-  const { protocolVersion } = params ?? {};
-  const serverInfo = { name: 'small', version: '1' };
-  const result = method === 'initialize' ? { protocolVersion, capabilities: { tools: {} }, serverInfo } : { tools: [] };
-  console.log(JSON.stringify({ jsonrpc: '2.0', id, result }));
-});`;
 
 let home: Home;
 /** The hosts' files, with their texts before and after an import. */
@@ -28,7 +18,7 @@ let files: { readonly path: string; readonly before: string; readonly after: str
 beforeAll(async () => {
   home = new Home();
   await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
-  const script = put('small.cjs', SERVER);
+  const script = join(import.meta.dirname, '../fixtures/servers/small.cjs');
   const launch = join(home.dir, '.local/share/warder/bin/warder');
   const json = (name: string, entry: object): string =>
     `${JSON.stringify({ keep: 1, mcpServers: { [name]: entry } }, null, 2)}\n`;

@@ -30,16 +30,6 @@ const SHAPES = [
   'postgres://ada:pw-0123-0815@db.example.com/shop',
   ODD,
 ];
-/** A server that answers what a trial asks. */
-const SERVER = `
-require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
-  const { id, method, params } = JSON.parse(line);
-  if (id === undefined) return;
-  const { protocolVersion } = params ?? {};
-  const serverInfo = { name: 'small', version: '1' };
-  const result = method === 'initialize' ? { protocolVersion, capabilities: { tools: {} }, serverInfo } : { tools: [] };
-  console.log(JSON.stringify({ jsonrpc: '2.0', id, result }));
-});`;
 
 /** Members of an entry that take a secret from elsewhere, or say where to start. */
 const UNUSED = ['env_keys', 'bearer_token_env_var', 'env_http_headers', 'cwd'];
@@ -112,8 +102,7 @@ test('W-HOST-28 after an import of every host no secret of it is in any file, ou
   home.env.TMPDIR = join(home.dir, 'tmp');
   mkdirSync(home.env.TMPDIR);
   await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
-  const script = join(home.dir, 'small.cjs');
-  writeFileSync(script, SERVER);
+  const script = join(import.meta.dirname, '../fixtures/servers/small.cjs');
 
   const files = Object.keys(hosts).map((id, number) => filled(id, number, home.dir, script, remote.url));
   const secrets = Object.assign({}, ...files.map((file) => file.secrets));

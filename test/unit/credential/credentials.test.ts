@@ -4,7 +4,7 @@ import { Credentials, type CredentialsParts } from '../../../src/credential/cred
 import type { Store, StoredValue } from '../../../src/credential/store/store.ts';
 import type { Vault } from '../../../src/credential/store/vault.ts';
 import { WarderError } from '../../../src/errors.ts';
-import type { CredentialSource, ProfileCredential } from '../../../src/profile/credential.ts';
+import { type CredentialSource, type ProfileCredential, UNLIMITED } from '../../../src/profile/credential.ts';
 
 /** A keychain in memory, which other programs may change. */
 class Memory implements Store {
@@ -107,13 +107,7 @@ const one = (variable: string, more: Partial<ProfileCredential> = {}): ProfileCr
   from: 'store',
   deliver: 'env',
   hosts: [],
-  as: undefined,
-  paths: undefined,
-  methods: undefined,
-  confirm: false,
-  lifetime: undefined,
-  maxUses: undefined,
-  issues: undefined,
+  ...UNLIMITED,
   ...more,
 });
 const command = (ttl?: number): CredentialSource => ({ command: ['print', 'it'], ttl });

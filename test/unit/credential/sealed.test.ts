@@ -8,7 +8,7 @@ import {
   type SealedParts,
 } from '../../../src/credential/sealed.ts';
 import type { SubstitutionRequest, UsageLocks } from '../../../src/credential/usage.ts';
-import type { ProfileCredential } from '../../../src/profile/credential.ts';
+import { type ProfileCredential, UNLIMITED } from '../../../src/profile/credential.ts';
 
 const token = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
 const plain: ProfileCredential & { value: string; version: string } = {
@@ -17,13 +17,7 @@ const plain: ProfileCredential & { value: string; version: string } = {
   name: 'github/token',
   deliver: 'sealed',
   hosts: ['api.github.com'],
-  as: undefined,
-  paths: undefined,
-  methods: undefined,
-  confirm: false,
-  lifetime: undefined,
-  maxUses: undefined,
-  issues: undefined,
+  ...UNLIMITED,
   value: token,
   version: 'v1',
 };

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import type { ResolvedCredential, RotationListener } from '../../../../src/credential/credentials.ts';
 import { WarderError } from '../../../../src/errors.ts';
+import { UNLIMITED } from '../../../../src/profile/credential.ts';
 import { StoredCredential, unauthorized } from '../../../../src/remote/keeper/configured.ts';
 import { tokenDigest } from '../../../../src/remote/oauth/token-check.ts';
 
@@ -8,13 +9,7 @@ const CREDENTIAL = {
   variable: 'token',
   deliver: 'sealed',
   hosts: [],
-  as: undefined,
-  paths: undefined,
-  methods: undefined,
-  confirm: false,
-  lifetime: undefined,
-  maxUses: undefined,
-  issues: undefined,
+  ...UNLIMITED,
 } as const;
 const KEY = 'key-4f1e9c0a77';
 

@@ -4,6 +4,7 @@
 import { BUNDLE_FOLDER, type BundleManifest, type BundleOption } from './bundle-manifest.ts';
 import { isSecretName } from './secrets.ts';
 import { TextProblem } from './text/edit.ts';
+import { takeName, variableForm } from './variable-name.ts';
 
 /** The values of options by their key; several only where the manifest says `multiple`. */
 export type OptionValues = ReadonlyMap<string, readonly string[]>;
@@ -207,16 +208,8 @@ function keyOf(options: BundleManifest['options'], name: string, whole: string):
 
 /** The name of a variable for a secret of the arguments: `api_key` is `API_KEY`. */
 function freeName(key: string, taken: Set<string>): string {
-  const plain = key
-    .replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '_')
-    .replaceAll(/[^A-Za-z0-9]+/g, '_')
-    .replaceAll(/^_+|_+$/g, '')
-    .toUpperCase();
-  const first = /^[A-Z]/.test(plain) ? plain : `OPTION_${plain}`;
-  let name = first;
-  for (let number = 2; taken.has(name); number += 1) name = `${first}_${number}`;
-  taken.add(name);
-  return name;
+  const plain = variableForm(key.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '_'));
+  return takeName(/^[A-Z]/.test(plain) ? plain : `OPTION_${plain}`, taken);
 }
 
 function shown(text: string): string {

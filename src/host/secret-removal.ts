@@ -11,6 +11,7 @@ import {
   secretsOf,
 } from './secrets.ts';
 import type { HostServer } from './servers.ts';
+import { takeName, variableForm } from './variable-name.ts';
 
 /** A secret that was found: the variable of its credential, and its value. */
 export interface TakenSecret {
@@ -210,19 +211,12 @@ class Names {
 
   /** `--api-key` is `API_KEY`. */
   take(name: string, value: string): string {
-    const plain = name
-      .replaceAll(/[^A-Za-z0-9]+/g, '_')
-      .replaceAll(/^_+|_+$/g, '')
-      .slice(0, 60)
-      .toUpperCase();
+    const plain = variableForm(name).slice(0, 60);
     const base = /^\d*$/.test(plain)
       ? /^[a-z]+:\/\//i.test(value)
         ? 'URL'
         : `ARGUMENT_${plain || 1}`
       : plain.replace(/^(?=\d)/, '_');
-    let variable = base;
-    for (let number = 2; this.#used.has(variable); number++) variable = `${base}_${number}`;
-    this.#used.add(variable);
-    return variable;
+    return takeName(base, this.#used);
   }
 }

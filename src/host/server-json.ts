@@ -4,6 +4,7 @@
 import * as z from 'zod';
 import { isSecretName } from './secrets.ts';
 import { isTable, TextProblem, type Value } from './text/edit.ts';
+import { takeName, variableForm } from './variable-name.ts';
 
 const input = z.object({
   description: z.string().optional(),
@@ -220,13 +221,6 @@ function statedValue(one: Input | Argument): string | undefined {
 
 /** A variable's name for a secret of the arguments: `--api-key` is `API_KEY`. */
 function variableOf(name: string, used: Set<string>): string {
-  const plain = name
-    .replaceAll(/[^A-Za-z0-9]+/g, '_')
-    .replaceAll(/^_+|_+$/g, '')
-    .toUpperCase();
-  const base = /^[A-Z_]/.test(plain) ? plain : `ARGUMENT_${plain}`;
-  let variable = base;
-  for (let number = 2; used.has(variable); number++) variable = `${base}_${number}`;
-  used.add(variable);
-  return variable;
+  const plain = variableForm(name);
+  return takeName(/^[A-Z_]/.test(plain) ? plain : `ARGUMENT_${plain}`, used);
 }

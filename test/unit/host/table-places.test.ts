@@ -5,7 +5,7 @@ const surroundings = {
   platform: 'linux',
   home: '/home/anna',
   env: { XDG_CONFIG_HOME: '/home/anna/settings', CLAUDE_CONFIG_DIR: 'relative' },
-  project: '/work/shop',
+  project: '/home/anna/shop',
 };
 
 /** The paths of a host, of all its files. */
@@ -22,17 +22,17 @@ test('OpenCode is looked for in every place from which it reads and joins its se
       (name) => `/home/anna/.config/opencode/${name}`,
     ),
     ...['opencode.json', 'opencode.jsonc'].map((name) => `/home/anna/.opencode/${name}`),
-    ...['opencode.json', 'opencode.jsonc'].map((name) => `/work/shop/${name}`),
-    ...['opencode.json', 'opencode.jsonc'].map((name) => `/work/shop/.opencode/${name}`),
+    ...['opencode.json', 'opencode.jsonc'].map((name) => `/home/anna/shop/${name}`),
+    ...['opencode.json', 'opencode.jsonc'].map((name) => `/home/anna/shop/.opencode/${name}`),
   ]);
 });
 
 test('Copilot CLI has a file of its own in a project; a variable that is no absolute path names none', () => {
   expect(paths('copilot-cli')).toEqual([
     '/home/anna/.copilot/mcp-config.json',
-    '/work/shop/.github/mcp.json',
+    '/home/anna/shop/.github/mcp.json',
   ]);
-  expect(paths('claude-code')).toEqual(['/home/anna/.claude.json', '/work/shop/.mcp.json']);
+  expect(paths('claude-code')).toEqual(['/home/anna/.claude.json', '/home/anna/shop/.mcp.json']);
 });
 
 test("each host's own command names a server, or lists all of them", () => {

@@ -30,6 +30,7 @@ import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/op
 import { protectedLine } from './profile/planted.ts';
 import { previewServer } from './profile/preview.ts';
 import { refuseRunner } from './profile/runner.ts';
+import { trialRefusals } from './test/trial-refusals.ts';
 import { tryProfile } from './test/try-profile.ts';
 
 /** Milliseconds for each answer of a server that is tried. */
@@ -149,7 +150,7 @@ export async function addLocal(
   // Of a profile whose file was removed by hand. It may be another server's.
   const earlier = setHomeAside(places.state, name, clock.now());
   if (earlier !== undefined) notes.push(`the home of an earlier profile "${name}" was put aside: ${earlier}`);
-  const { text, write } = parse(named);
+  const { text, write, profile } = parse(named);
   makeFolders(known);
   willWrite(text);
   const file = writeProfile(places, name, text);
@@ -159,7 +160,10 @@ export async function addLocal(
   const secrets = draft.credentials.map((variable) => `warder credential set ${name} ${variable}`);
   const isTried = args.test ?? (terminal.interactive && !json);
   if (json) {
+    const since = clock.now();
     const trial = isTried ? await tryProfile(context, name, { timeout: TRIAL_TIMEOUT }) : undefined;
+    const refused =
+      trial?.error === undefined ? undefined : await trialRefusals(context, profile, trial, since);
     const tools = trial?.tools?.map(({ name: tool }) => tool);
     const next = [...secrets, `warder test ${name}`];
     terminal.json({
@@ -172,6 +176,7 @@ export async function addLocal(
       launchNotes: launch,
       tools,
       error: trial?.error,
+      refused,
     });
     return known.notes;
   }

@@ -103,7 +103,15 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
     const server = serverName(candidate);
     if (!json) terminal.out(`${escapeUnprintable(server)}: left as it is: ${plan.why}`);
     return [
-      { host: found.id, path: found.path, server, profile: undefined, error: plan.why, next: undefined },
+      {
+        host: found.id,
+        path: found.path,
+        server,
+        profile: undefined,
+        error: plan.why,
+        hint: undefined,
+        next: undefined,
+      },
     ];
   });
   const chosen = filled.filter(isPlanned);

@@ -107,12 +107,15 @@ test('W-HOST-28 the tokens of two hosts go into the store, their servers run as 
   for (const [file, text] of files) expect(readFileSync(file, 'utf8')).toBe(text);
 });
 
-test('W-HOST-27 a server that does not start in its sandbox stays, and nothing is left of the attempt', async () => {
+test('W-HOST-27 a server that does not start in its sandbox stays, and nothing is left of the attempt; what Warder refused it is said first', async () => {
   await using home = await prepared();
+  const needy = join(import.meta.dirname, '../fixtures/servers/needy.mjs');
+  const data = put(home, 'data.json', '{}');
   const text = JSON.stringify({
     mcpServers: {
       bad: { command: node, args: ['-e', 'process.exit(3)'], env: { API_KEY: PLAIN } },
       gone: { command: '/gone/server', args: [], env: { API_KEY: PLAIN } },
+      lacks: { command: node, args: [needy], env: { FILE: data, HOST: 'refused.example.com' } },
       contained: { command: 'docker', args: ['run', 'x'] },
     },
   });
@@ -122,6 +125,15 @@ test('W-HOST-27 a server that does not start in its sandbox stays, and nothing i
   expect(JSON.parse(stdout)).toMatchObject([
     { server: 'bad', error: expect.stringContaining('does not start') },
     { server: 'gone', error: expect.any(String) },
+    {
+      server: 'lacks',
+      error: expect.stringMatching(
+        /^Warder refused it .*refused\.example\.com: .*data\.json: is not in the sandbox.* it does not start/,
+      ),
+      hint: expect.stringMatching(
+        /^to allow that: warder allow lacks refused\.example\.com, sandbox: \{read: /,
+      ),
+    },
   ]);
   expect(readFileSync(file, 'utf8')).toBe(text);
   expect(await home.facts('list')).toEqual([]);

@@ -134,6 +134,7 @@ function left({ terminal, json }: Context, candidate: Candidate, error: WarderEr
     server,
     profile: undefined,
     error: error.message,
+    hint: error.hint,
     next: undefined,
   };
 }
@@ -145,6 +146,7 @@ function resultOf({ candidate, profile, needsSignIn }: Moved): Imported {
     server: serverName(candidate),
     profile,
     error: undefined,
+    hint: undefined,
     next: needsSignIn ? `warder login ${profile}` : undefined,
   };
 }

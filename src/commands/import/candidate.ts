@@ -21,7 +21,9 @@ export interface Imported {
   readonly path: string;
   readonly server: string;
   readonly profile: string | undefined;
+  /** Why it stays, and what can be done about it. */
   readonly error: string | undefined;
+  readonly hint: string | undefined;
   /** What the person does next. */
   readonly next: string | undefined;
 }

@@ -1,17 +1,22 @@
 // Makes a profile of a host's server: writes it as `warder add` does, stores its secrets, and starts it once. If that
 // fails, whoever calls takes it back.
 import { realpathSync } from 'node:fs';
-import { WarderError } from '../../errors.ts';
+import { escapeUnprintable } from '../../audit/printable.ts';
 import { connectionHosts } from '../../host/connection.ts';
 import type { Planned, PlannedLocal } from '../../host/planned.ts';
+import { clock } from '../../os/clock.ts';
 import { homeFolder } from '../../os/home.ts';
 import { expandHome } from '../../profile/format.ts';
+import { loadProfile } from '../../profile/load.ts';
 import type { AddArguments } from '../add/options.ts';
 import { addLocal } from '../add.ts';
 import type { Context } from '../command.ts';
 import { trialEntry } from '../profile/host-entry.ts';
 import { namedPaths } from '../profile/named-paths.ts';
+import { refusalLine } from '../test/refusals.ts';
 import { tryServer } from '../test/trial-client.ts';
+import { trialRefusals } from '../test/trial-refusals.ts';
+import { failedTrial } from './failed-trial.ts';
 import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
 import type { Unfinished } from './unfinished.ts';
 
@@ -44,27 +49,26 @@ export async function createProfile(
   throwIfInterrupted(signal);
   await storeSecrets(context, name, plan);
   progress('starting it in its sandbox');
-  const { error, stderr } = await tryServer(trialEntry(context, name), TRIAL_TIMEOUT, undefined, signal);
+  const { profile } = loadProfile(context.places, name);
+  const since = clock.now();
+  const trial = await tryServer(trialEntry(context, name), TRIAL_TIMEOUT, undefined, signal);
   throwIfInterrupted(signal);
-  if (error !== undefined) {
-    const said = reasonIn(stderr);
-    throw new WarderError('refused', `it does not start in its sandbox: ${error}`, {
-      hint: `${said ? `it says: ${said}; ` : ''}add it by hand with "warder add", where its options can be given`,
-    });
+  const refused = await trialRefusals(context, profile, trial, since);
+  if (trial.error !== undefined)
+    throw failedTrial(
+      `it does not start in its sandbox: ${trial.error}`,
+      refused,
+      trial.stderr,
+      'add it by hand with "warder add", where its options can be given',
+    );
+  if (context.json) return;
+  const { terminal } = context;
+  for (const note of notes) terminal.out(`  ${note}`);
+  // It starts all the same. Of files its own messages would speak, and they are not shown.
+  for (const refusal of refused.filter(({ kind }) => kind === 'host' || kind === 'credential')) {
+    terminal.out(`  ${terminal.paint('yellow', 'refused')} ${escapeUnprintable(refusalLine(refusal))}`);
+    if (refusal.allow !== undefined) terminal.out(`    to allow it: ${escapeUnprintable(refusal.allow)}`);
   }
-  if (!context.json) for (const note of notes) context.terminal.out(`  ${note}`);
-}
-
-/** The line of a server's standard error that says most of why it ended: below an error Node prints the stack and its version. */
-function reasonIn(stderr: string): string | undefined {
-  const lines = stderr
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => /\w/.test(line) && !/^(?:at .+|Node\.js v[\d.]+|node:\S+:\d+)$/.test(line));
-  return (
-    lines.findLast((line) => /\b\w*(?:error|failed|fatal|missing|required|not found)\b/i.test(line)) ??
-    lines.at(-1)
-  )?.slice(0, 200);
 }
 
 /** A context in which `add` says nothing: what it prints is for somebody who adds one server. */

@@ -3,13 +3,16 @@
 import { WarderError } from '../../errors.ts';
 import { remoteProfileText } from '../../host/plan-remote.ts';
 import type { PlannedRemote } from '../../host/planned.ts';
+import { clock } from '../../os/clock.ts';
 import type { AuthFile } from '../../profile/auth-schema.ts';
 import { parseProfile } from '../../profile/format.ts';
-import { profilePath, writeProfile } from '../../profile/load.ts';
+import { loadProfile, profilePath, writeProfile } from '../../profile/load.ts';
 import { schemaPath } from '../add/schema-path.ts';
 import type { Context } from '../command.ts';
+import { trialRefusals } from '../test/trial-refusals.ts';
 import { tryProfile } from '../test/try-profile.ts';
 import { type Progress, quietly, storeSecrets } from './create-profile.ts';
+import { failedTrial } from './failed-trial.ts';
 import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
 import type { Unfinished } from './unfinished.ts';
 
@@ -42,18 +45,24 @@ export async function createRemote(
   throwIfInterrupted(signal);
   if (auth.type === 'oauth') return { needsSignIn: true };
   progress(`asking ${host} for its tools`);
-  const { error } = await tryProfile(quietly(context), name, {
+  const { profile } = loadProfile(places, name);
+  const since = clock.now();
+  const trial = await tryProfile(quietly(context), name, {
     timeout: TRIAL_TIMEOUT,
     isAgreed: true,
     signal,
   });
   throwIfInterrupted(signal);
-  if (error !== undefined) {
-    throw new WarderError('refused', `${host} does not answer as it should: ${error}`, {
-      hint: hasToken
+  if (trial.error !== undefined) {
+    const refused = await trialRefusals(context, profile, trial, since);
+    throw failedTrial(
+      `${host} does not answer as it should: ${trial.error}`,
+      refused,
+      '',
+      hasToken
         ? 'its token may have ended: get a new one, and add it with "warder add NAME URL --bearer"'
         : 'add it by hand with "warder add NAME URL"',
-    });
+    );
   }
   return { needsSignIn: false };
 }

@@ -1,12 +1,15 @@
 // Offers a server's tools to the user, who marks those that may be called without a question, and writes what was marked
 // into the profile. Nothing is marked beforehand but what the profile allows by its name already.
 import { escapeUnprintable } from '../../audit/printable.ts';
+import { clock } from '../../os/clock.ts';
 import { decide } from '../../policy/decide.ts';
 import { loadProfile } from '../../profile/load.ts';
 import { policyText, type RuleChange } from '../../profile/rule-edit.ts';
 import type { Context } from '../command.ts';
 import { pluralize } from '../terminal/plural.ts';
+import { type Refusal, refusalLine } from '../test/refusals.ts';
 import type { ListedTool, Trial } from '../test/trial-client.ts';
+import { trialRefusals } from '../test/trial-refusals.ts';
 import { tryProfile } from '../test/try-profile.ts';
 import { acceptOffered } from './accept-offered.ts';
 import { openProfile, type ProfileEdit, replaceText, textWithRules } from './profile-edit.ts';
@@ -35,14 +38,16 @@ export async function offerTools(
   isAgreed = false,
 ): Promise<boolean> {
   const { places, terminal } = context;
-  const isRemote = loadProfile(places, name).profile.server.kind === 'url';
+  const { profile: tried } = loadProfile(places, name);
+  const isRemote = tried.server.kind === 'url';
   const what = isRemote ? `asking "${name}" for its tools` : `starting "${name}" once, to see its tools`;
+  const since = clock.now();
   const trial = await (async () => {
     using _progress = terminal.progress(what);
     return await tryProfile(context, name, { timeout, isAgreed });
   })();
   if (trial.tools === undefined) {
-    printFailure(context, name, trial);
+    printFailure(context, name, trial, await trialRefusals(context, tried, trial, since));
     return false;
   }
   const edit = openProfile(places, name);
@@ -153,7 +158,16 @@ function apply(
   terminal.out(`to choose again: warder policy choose ${edit.name}`);
 }
 
-function printFailure({ terminal }: Context, name: string, { error, stderr }: Trial): void {
+function printFailure(
+  { terminal }: Context,
+  name: string,
+  { error, stderr }: Trial,
+  refused: readonly Refusal[],
+): void {
+  for (const refusal of refused) {
+    terminal.out(`Warder refused it ${escapeUnprintable(refusalLine(refusal))}`);
+    if (refusal.allow !== undefined) terminal.out(`  to allow it: ${escapeUnprintable(refusal.allow)}`);
+  }
   terminal.out(`"${name}" has listed no tools yet: ${escapeUnprintable(error ?? 'it did not say why')}`);
   const lines = stderr.trimEnd().split('\n');
   for (const line of lines.slice(-4)) if (line !== '') terminal.out(`  ${escapeUnprintable(line)}`);

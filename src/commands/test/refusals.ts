@@ -1,18 +1,20 @@
-// What a server was refused during a trial, each with the line of the profile that would allow it. Hosts and calls are
-// in the log. Files are not: a file outside the sandbox does not exist for the server, so its messages are searched for
+// What a server was refused during a trial, each with the line of the profile that would allow it. Hosts, credentials and calls
+// are in the log. Files are not: a file outside the sandbox does not exist for the server, so its messages are searched for
 // paths that exist on this machine.
 import type { LogRecord } from '../../audit/read.ts';
 import { allowingCommand } from '../../egress/refused-hosts.ts';
 import { decide } from '../../policy/decide.ts';
+import type { ProfileCredential } from '../../profile/credential.ts';
 import type { ProfilePolicy } from '../../profile/format.ts';
 import type { PlanSummary } from '../../sandbox/summary.ts';
 
 type Entry = LogRecord['entry'];
+type Sealed = Pick<ProfileCredential, 'variable' | 'name' | 'hosts'>;
 
 /** A refusal. `allow` is the command, or the line of the profile, that would allow it; undefined if no single one would. */
 export interface Refusal {
-  readonly kind: 'file' | 'host' | 'call' | 'socket';
-  /** The path, `host:port`, or the call's method and name. */
+  readonly kind: 'file' | 'host' | 'credential' | 'call' | 'socket';
+  /** The path, `host:port`, the credential and the host, or the call's method and name. */
   readonly what: string;
   readonly reason: string;
   readonly count: number;
@@ -30,10 +32,21 @@ const UNRESOLVED =
 /** Rules by which a call is refused whatever the policy says. */
 const BEYOND_POLICY = /^(?:protocol|own|trust\..+|remote\..+)$/;
 
-/** The refusals in the records of a session. */
-export function recordedRefusals(profile: string, entries: readonly Entry[]): Refusal[] {
+/** A refusal in one line. */
+export function refusalLine({ what, reason, count }: Refusal): string {
+  return `${what}: ${reason}${count > 1 ? `, ${count} times` : ''}`;
+}
+
+/** The refusals in the records of a session. `credentials`: those of the profile. */
+export function recordedRefusals(
+  profile: string,
+  entries: readonly Entry[],
+  credentials: readonly Sealed[] = [],
+): Refusal[] {
   const found = entries.flatMap((entry): Refusal[] => {
-    const { event, outcome, decision, count = 1 } = entry;
+    const { event, action, outcome, decision, count = 1 } = entry;
+    if (event === 'credential.use' && action === 'use' && outcome === 'refused')
+      return [credentialRefusal(entry, credentials, Number(count))];
     // A record without a host only sums up those before it.
     if (event === 'egress.connect' && outcome === 'refused' && entry.host !== '')
       return [hostRefusal(profile, entry, Number(count))];
@@ -106,6 +119,28 @@ function hostRefusal(profile: string, entry: Entry, count: number): Refusal {
     count,
     allow: allowingCommand(profile, { host, port, reason }),
   };
+}
+
+/** A request into which the gate did not put a credential. */
+function credentialRefusal(entry: Entry, credentials: readonly Sealed[], count: number): Refusal {
+  const [name, host, port] = [String(entry.credential), String(entry.host), Number(entry.port)];
+  const reason = String(entry.reason);
+  const at = port === 443 ? host : `${host}:${port}`;
+  const credential = credentials.find((one) => one.name === name);
+  const line = credential && credentialLine(credential, at, reason);
+  return {
+    kind: 'credential',
+    what: `the credential ${name} at ${at}`,
+    reason,
+    count,
+    allow: line && `credentials: {${credential.variable}: {${line}}}`,
+  };
+}
+
+/** What a profile would say of a credential for the gate to put it in. What it limits on purpose is not undone. */
+function credentialLine({ hosts = [] }: Sealed, host: string, reason: string): string | undefined {
+  if (reason === 'the host is not one of its hosts') return `hosts: ${JSON.stringify([...hosts, host])}`;
+  return reason.startsWith('it may be used in ') ? 'as: any' : undefined;
 }
 
 function callRefusal({ event, tool, method, target, rule, reason }: Entry): Refusal {

@@ -4,6 +4,7 @@ import {
   askedTools,
   mergeRefusals,
   recordedRefusals,
+  refusalLine,
   refusedSockets,
   reportedRefusals,
 } from '../../../src/commands/test/refusals.ts';
@@ -26,6 +27,40 @@ test('hosts that the gate refused are added up, with the line that lists them', 
     ['db.example.com:5432', 1, 'warder allow demo db.example.com:5432'],
     ['10.0.0.1:443', 1, undefined],
     ['in.example.com:443', 1, undefined],
+  ]);
+});
+
+test('a credential that was not put in is named with its host, and with what the profile would say', () => {
+  const use = {
+    event: 'credential.use',
+    action: 'use',
+    outcome: 'refused',
+    credential: 'own/name',
+    port: 443,
+  };
+  const elsewhere = 'the host is not one of its hosts';
+  const refused = recordedRefusals(
+    'demo',
+    [
+      entry({ ...use, host: 'other.example.com', reason: elsewhere }),
+      entry({ ...use, host: 'api.example.com', port: 8443, reason: 'it may be used in "bearer" only' }),
+      entry({ ...use, host: 'api.example.com', reason: 'the path is not one of its paths', count: 3 }),
+      entry({ ...use, host: 'api.example.com', reason: elsewhere, credential: 'unknown' }),
+      entry({ ...use, host: 'api.example.com', outcome: 'sent' }),
+    ],
+    [{ variable: 'TOKEN', name: 'own/name', hosts: ['api.example.com'] }],
+  );
+  expect(refused.map((one) => [refusalLine(one), one.allow])).toEqual([
+    [
+      `the credential own/name at other.example.com: ${elsewhere}`,
+      'credentials: {TOKEN: {hosts: ["api.example.com","other.example.com"]}}',
+    ],
+    [
+      'the credential own/name at api.example.com:8443: it may be used in "bearer" only',
+      'credentials: {TOKEN: {as: any}}',
+    ],
+    ['the credential own/name at api.example.com: the path is not one of its paths, 3 times', undefined],
+    [`the credential unknown at api.example.com: ${elsewhere}`, undefined],
   ]);
 });
 

@@ -72,6 +72,16 @@ function whySecret(name: string, value: string, depth = MAX_DEPTH): string | und
   return whyNamed(name, value) ?? shapeOf(value, depth);
 }
 
+/** Whether a part of a URL is a secret, by the name before it or by its shape, as it is written or as it is meant. */
+export function isSecretPart(name: string, text: string): boolean {
+  return whySecret(name, text) !== undefined || whySecret(name, decoded(text)) !== undefined;
+}
+
+/** Whether a text looks like a secret, or has one in it. */
+export function hasSecret(text: string): boolean {
+  return shapeOf(text) !== undefined || secretsInside(text).length > 0;
+}
+
 /** Whether a text is a secret by its name, or by what tokens of services begin with; a random look is not enough. */
 export function isSecretText(name: string, text: string): boolean {
   if (text.length > MAX_LOOKED_AT) return true;

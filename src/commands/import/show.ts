@@ -3,6 +3,7 @@ import { escapeUnprintable } from '../../audit/printable.ts';
 import { catchWarderError, WarderError } from '../../errors.ts';
 import type { Planned } from '../../host/planned.ts';
 import type { WantedValue } from '../../host/secret-removal.ts';
+import { shownUrl } from '../../host/shown-url.ts';
 import { loadSettings } from '../../profile/settings.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import type { Context } from '../command.ts';
@@ -22,7 +23,11 @@ export function factsOf(candidate: Candidate): object {
   const where = { host: found.id, path: found.path, server: serverName(candidate) };
   if (plan.kind === 'left') return { ...where, left: plan.why };
   const { name, credentials, wanted } = plan;
-  const secrets = credentials.map(({ variable, from }) => ({ variable, why: from.why }));
+  const secrets = credentials.map(({ variable, value, from }) => ({
+    variable,
+    why: from.why,
+    url: shownUrl(value),
+  }));
   const asked = wanted.map((one) => ({ name: wantedName(one), reference: one.reference.text }));
   if (plan.kind === 'remote') {
     const { url, headers, auth, insecureLoopback } = plan;
@@ -102,9 +107,10 @@ export function showDone({ terminal }: Context, hadSecrets: boolean): void {
 
 /** A plan in lines; the first has what runs, or where it is. */
 function linesOf(plan: Planned, from: string | null): string[] {
-  const secrets = plan.credentials.map(
-    ({ variable, from }) => `secret ${escapeUnprintable(variable)} (${from.why})`,
-  );
+  const secrets = plan.credentials.map(({ variable, value, from }) => {
+    const url = shownUrl(value);
+    return escapeUnprintable(`secret ${variable} (${from.why})${url === undefined ? '' : `: ${url}`}`);
+  });
   const asked = plan.wanted.map(
     (one) =>
       `asked ${escapeUnprintable(wantedName(one))}: the host fills in ${escapeUnprintable(one.reference.text)}`,

@@ -67,6 +67,25 @@ const piece: fc.Arbitrary<Piece> = fc.oneof(
     args: [`postgres://me:${value.replaceAll(/[/@]/g, 'x')}@db/x`],
     secret: value.replaceAll(/[/@]/g, 'x'),
   })),
+  fc
+    .tuple(
+      known,
+      fc.constantFrom(
+        (value: string) => `https://${value}@h.example.com/x`,
+        (value: string) => `https://${value}:x@h.example.com`,
+        (value: string) => `https://h.example.com/s/${value}/sse?a=1`,
+        (value: string) => `https://h.example.com?api_key=${value}&a=${value}#${value}`,
+        (value: string) => `redis://:${value}@${value}.example.com:1/2`,
+        (value: string) =>
+          `https://me:a?b@h.example.com/?next=${encodeURIComponent(`https://x/?key=${value}`)}`,
+      ),
+      fc.boolean(),
+      openName,
+    )
+    .map(([value, url, isArgument, name]) => ({
+      ...(isArgument ? { args: [url(value)] } : { env: [name, url(value)] as const }),
+      secret: value,
+    })),
   fc.tuple(odd, reference).map(([word, text]) => ({ args: [word, text] })),
   fc
     .tuple(secretName, secret)

@@ -84,3 +84,22 @@ test('a vault that is locked is opened before anything is asked or installed', a
     'start each of these once in a sandbox, and move it behind Warder?',
   ]);
 });
+
+test('W-HOST-25 of a URL with a secret all else is shown, wherever it stands', async () => {
+  using cli = new FakeCli();
+  const servers = {
+    pg: { command: 'npx', args: ['-y', 'pg-server', 'postgres://me:hunter2@db.example.com/shop'] },
+    bot: { command: 'npx', args: ['-y', 'bot'], env: { HOOK: `https://hooks.example.com/in?key=${TOKEN}` } },
+  };
+  writeFileSync(join(home, '.cursor/mcp.json'), JSON.stringify({ mcpServers: servers }));
+  await cli.run(importCommand, ['import', 'cursor']);
+  expect(cli.output).toContain(
+    'secret URL (it looks like a URL with a password): postgres://me:…@db.example.com/shop',
+  );
+  expect(cli.output).toMatch(/secret HOOK \(.*\): https:\/\/hooks\.example\.com\/in\?key=…/);
+  await cli.run(importCommand, ['import', 'cursor'], { json: true });
+  expect(cli.values).toMatchObject([
+    [{ secrets: [{ url: 'postgres://me:…@db.example.com/shop' }] }, { secrets: [{ variable: 'HOOK' }] }],
+  ]);
+  expect(cli.output).not.toMatch(/hunter2|ghp_/);
+});

@@ -1,5 +1,6 @@
 // The answers to what a bundle's manifest asks for: with `--user-config KEY=VALUE`, or at the terminal, where a wrong answer
-// is asked for again. Folders and files that are given may be read, and changed only where the person says so.
+// is asked for again. Folders and files that are given may be read, and changed only where the person says so; those that the
+// manifest proposes are shown, and never given by Enter alone.
 import { statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { WarderError } from '../../errors.ts';
@@ -53,7 +54,7 @@ export async function answeredOptions(
     const found =
       stated ?? (isAsked ? await ask(context, key, option, usual, folders) : isPath ? undefined : usual);
     if (found === undefined) {
-      if (option.required === true || (isPath && usual !== undefined))
+      if (option.required === true || (!isAsked && isPath && usual !== undefined))
         missing.push(usual === undefined ? key : `${key} (its authors propose ${usual.join(', ')})`);
       else unused.push(key);
       continue;
@@ -135,16 +136,21 @@ async function ask(
     directory: ', a folder',
     file: ', a file',
   }[type];
-  const otherwise = usual === undefined ? (required ? '' : ' [none]') : ` [${usual.join(', ')}]`;
+  // A folder that the authors propose is typed by the person, or is not opened: Enter is no way to open one.
+  const proposed = isPath && usual !== undefined ? ` (its authors propose ${usual.join(', ')})` : '';
+  const taken = isPath ? undefined : usual;
+  const otherwise = taken === undefined ? (required ? '' : ' [none]') : ` [${taken.join(', ')}]`;
   const found: string[] = [];
   for (;;) {
     const more = found.length > 0;
-    const question = more ? `another one [none]: ` : `${title}${say(description)}${kind}${otherwise}: `;
+    const question = more
+      ? `another one [none]: `
+      : `${title}${say(description)}${kind}${proposed}${otherwise}: `;
     const answer = (await terminal.ask(question)).trim();
     if (answer === '' && more) return found;
-    if (answer === '' && usual !== undefined) {
-      const problem = usual.map((each) => problemOf(option, each)).find((each) => each !== undefined);
-      if (problem === undefined) return usual;
+    if (answer === '' && taken !== undefined) {
+      const problem = taken.map((each) => problemOf(option, each)).find((each) => each !== undefined);
+      if (problem === undefined) return taken;
       terminal.err(`"${key}" ${problem}`);
       continue;
     }

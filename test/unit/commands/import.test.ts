@@ -94,7 +94,7 @@ test('W-HOST-25 of a URL with a secret all else is shown, wherever it stands', a
   writeFileSync(join(home, '.cursor/mcp.json'), JSON.stringify({ mcpServers: servers }));
   await cli.run(importCommand, ['import', 'cursor']);
   expect(cli.output).toContain(
-    'secret URL (it looks like a URL with a password): postgres://me:…@db.example.com/shop',
+    'secret URL (it looks like a password in a URL): postgres://me:…@db.example.com/shop',
   );
   expect(cli.output).toMatch(/secret HOOK \(.*\): https:\/\/hooks\.example\.com\/in\?key=…/);
   await cli.run(importCommand, ['import', 'cursor'], { json: true });

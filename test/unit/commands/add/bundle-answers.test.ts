@@ -87,10 +87,16 @@ test('W-HOST-10 folders may be read, and changed only where the person says so',
   );
   expect(values).toEqual({ dirs: [`${folder}/a`, `${folder}/b`], file: [`${folder}/file`] });
   expect([read, write]).toEqual([[`${folder}/a`, `${folder}/file`], [`${folder}/b`]]);
-  expect(await answer({ dirs: DIRS }, { answers: ['', ''] })).toMatchObject({
-    read: [`${folder}/a`],
-    write: [],
-  });
+});
+
+test('W-HOST-10 Enter opens no folder, be it proposed: it means none, or the folder has to be given', async () => {
+  const proposed = `a folder (its authors propose ${folder}/a)`;
+  const optional = await answer({ dirs: { ...DIRS, required: false } }, { answers: [''] });
+  expect(optional).toMatchObject({ values: {}, unused: ['dirs'], read: [], write: [] });
+  expect(optional.said).toEqual([`dirs, ${proposed} [none]: `]);
+  const needed = await answer({ dirs: DIRS }, { answers: ['', `${folder}/b`, '', 'n'] });
+  expect(needed).toMatchObject({ values: { dirs: [`${folder}/b`] }, read: [`${folder}/b`], write: [] });
+  expect(needed.said.slice(0, 2)).toEqual([`dirs, ${proposed}: `, '"dirs" has to be given']);
 });
 
 test('W-HOST-10 where nobody is asked, no folder is taken from the manifest', async () => {

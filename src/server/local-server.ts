@@ -40,7 +40,7 @@ export async function startLocalServer(
     const route = await pendingRoute;
     const sealed = credentials.filter(({ deliver }) => deliver === 'sealed');
     if (route !== undefined) {
-      const { connection: nextConnectionId, onPlanted: _, onOverrun: __, ...shared } = context;
+      const { connection: nextConnectionId, onGiven: _, onPlanted: __, onOverrun: ___, ...shared } = context;
       const egress = await parts.egress();
       gate = await egress.open({ ...shared, profile, sealed, route, nextConnectionId });
     }
@@ -98,7 +98,7 @@ interface StartInputs {
 async function startProcess(
   profile: Profile,
   server: LocalServer,
-  { session, onPlanted, onOverrun }: SessionContext,
+  { session, onGiven, onPlanted, onOverrun }: SessionContext,
   parts: StartParts,
   { command: { command, bin, roots, pinned, within, paths }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
@@ -170,6 +170,7 @@ async function startProcess(
     env,
     home: user.home,
     sandbox: profile.sandbox?.off === true ? undefined : prepareSandbox,
+    onSpawned: () => onGiven(credentials),
     onPlanted,
     onOverrun,
   };

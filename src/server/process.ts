@@ -31,6 +31,8 @@ export interface ServerSpec {
   readonly home: string;
   /** Prepares a sandbox for the executable that was found. Undefined: it runs without one. */
   readonly sandbox: ((file: string) => Promise<PreparedSandbox>) | undefined;
+  /** Called when its process is there, and before anything comes from it. */
+  readonly onSpawned?: () => void;
   /** Told what the server planted. Its standard error tells it too, as long as somebody reads that. */
   readonly onPlanted?: (report: PlantedReport) => void;
   /** Told that it is ended because it takes more than it may. */
@@ -85,6 +87,7 @@ export async function spawnServer(
     const output = { stdout: new Output(child.stdout), stderr: new Output(child.stderr) };
     const started = parts.processes.find(child.pid)?.started;
     if (started !== undefined) recordProcess(runtime, child.pid, started, parts);
+    spec.onSpawned?.();
     const confined = await prepared?.confine(child, {
       onPlanted: (report) => {
         output.stderr.append(Buffer.from(plantedText(profile, report)));
@@ -138,10 +141,10 @@ function superviseServer(
       log.error({ err: error, pid }, "cannot list a server's processes");
       processes.signal(-pid, 'SIGKILL');
     }
-    await runtime[Symbol.asyncDispose]();
     // A process that escaped may still keep the pipes open.
     stdout.drain();
     stderr.drain();
+    await runtime[Symbol.asyncDispose]();
     gone.resolve();
   };
   const gone = Promise.withResolvers<void>();

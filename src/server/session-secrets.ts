@@ -15,35 +15,43 @@ export class SessionSecrets {
   #tokens: ReadonlyMap<string, string> = new Map();
   /** Values that are too short, and were reported. */
   readonly #short = new Set<string>();
-  #redactor = new Redactor([]);
+  /** Made when it is needed: that takes a millisecond. */
+  #redactor: Redactor | undefined;
 
   constructor(profile: string, log: Log) {
     this.#profile = profile;
     this.#log = log;
   }
 
-  /** Adds the values of a server that was started. Returns what redacts all so far. */
+  /** Adds the values of a server that is started. Returns what redacts all so far. */
   add(values: readonly NamedValue[]): Redactor {
-    for (const { value, variable } of this.#redactable(values))
-      if (!this.#given.has(value)) this.#given.set(value, variable);
-    return this.#renew();
+    for (const { value, variable } of this.#redactable(values)) {
+      if (this.#given.has(value)) continue;
+      this.#given.set(value, variable);
+      this.#redactor = undefined;
+    }
+    return this.redactor;
   }
 
   /** Replaces the tokens. Returns what redacts all that counts now. */
   replaceTokens(values: readonly NamedValue[]): Redactor {
-    this.#tokens = new Map(this.#redactable(values).map(({ value, variable }) => [value, variable]));
-    return this.#renew();
+    const tokens = new Map(this.#redactable(values).map(({ value, variable }) => [value, variable]));
+    if (tokens.size + this.#tokens.size > 0) this.#redactor = undefined;
+    this.#tokens = tokens;
+    return this.redactor;
+  }
+
+  /** What redacts all that counts now. */
+  get redactor(): Redactor {
+    this.#redactor ??= new Redactor(
+      [...new Map([...this.#tokens, ...this.#given])].map(([value, name]) => ({ name, value })),
+    );
+    return this.#redactor;
   }
 
   /** Removes the values from a text. */
   redact(text: string): string {
-    return this.#given.size + this.#tokens.size === 0 ? text : this.#redactor.text(text);
-  }
-
-  #renew(): Redactor {
-    const all = new Map([...this.#tokens, ...this.#given]);
-    this.#redactor = new Redactor([...all].map(([value, name]) => ({ name, value })));
-    return this.#redactor;
+    return this.#given.size + this.#tokens.size === 0 ? text : this.redactor.text(text);
   }
 
   #redactable(values: readonly NamedValue[]): NamedValue[] {

@@ -379,6 +379,8 @@ export class Sessions {
           dialog: question.dialog ?? entry.session?.dialogFor(question.id),
         }) ?? NOT_ASKED,
       confirmations: new StartingConfirmations(entry.confirmations.promise),
+      // Before anything comes from the server, and while it starts up.
+      onGiven: (credentials) => void entry.secrets.add(credentials),
       onPlanted: (report) => this.#planted.record(id, loaded.profile, report),
       onOverrun: (error) => {
         this.#parts.log.warn({ session: id, profile: loaded.name }, error.message);

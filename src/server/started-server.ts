@@ -62,6 +62,8 @@ export interface SessionContext {
   readonly tell: (line: string) => void;
   /** Asks a person whether to sign in. */
   readonly signIn: RemoteRequest['ask'];
+  /** Told what the server is given, as soon as its process is there, while that starts up. */
+  readonly onGiven: (credentials: readonly ResolvedCredential[]) => void;
   /** Told what the server plants. */
   readonly onPlanted: (report: PlantedReport) => void;
   /** The hosts that it was refused. */

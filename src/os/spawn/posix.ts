@@ -1,0 +1,143 @@
+// Starts programs by posix_spawn(3). The C library lets the child run in this process's memory until it is the program, and
+// this thread waits for that: less than a millisecond, however large this process is.
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
+import type { Child, SpawnOptions } from '../program.ts';
+import { Endings } from './endings.ts';
+
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
+const F_DUPFD_CLOEXEC = 1030;
+const ENOEXEC = 8;
+const EINVAL = 22;
+/** What a script runs under whose first line names nothing. */
+const SHELL = '/bin/sh';
+
+/** POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID */
+const FLAGS = 0x04 | 0x08 | 0x80;
+/** More bytes than any C library needs: glibc's take 80, 336 and 128. */
+const ACTIONS_SIZE = 512;
+const ATTRIBUTES_SIZE = 1024;
+const SIGNALS_SIZE = 256;
+
+/**
+ * As `Spawn`. Undefined where the system is not Linux, the C library cannot be called, or it is too old to begin a session or to
+ * change the folder (glibc before 2.29).
+ */
+export async function loadPosixSpawn(): Promise<((options: SpawnOptions) => Promise<Child>) | undefined> {
+  // Another thread is told of no signal.
+  if (process.platform !== 'linux' || !isMainThread) return undefined;
+  try {
+    return bind((await import('koffi')).default);
+  } catch {
+    return undefined;
+  }
+}
+
+function bind(koffi: typeof import('koffi')['default']): (options: SpawnOptions) => Promise<Child> {
+  const library = koffi.load(null);
+  const posixSpawn = library.func(
+    'int posix_spawn(int *pid, const char *path, const void *actions, const void *attributes, const char **argv, const char **envp)',
+  );
+  const actionsInit = library.func('int posix_spawn_file_actions_init(void *actions)');
+  const actionsDestroy = library.func('int posix_spawn_file_actions_destroy(void *actions)');
+  const addDup = library.func('int posix_spawn_file_actions_adddup2(void *actions, int from, int to)');
+  const addFolder = library.func('int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)');
+  const attributesInit = library.func('int posix_spawnattr_init(void *attributes)');
+  const setFlags = library.func('int posix_spawnattr_setflags(void *attributes, short flags)');
+  const setDefaults = library.func(
+    'int posix_spawnattr_setsigdefault(void *attributes, const void *signals)',
+  );
+  const socketpair = library.func('int socketpair(int family, int type, int protocol, void *pair)');
+  const duplicate = library.func('int fcntl(int descriptor, int command, int least)');
+  const endings = new Endings(library);
+
+  // Nothing that is set here changes later: no signal is blocked or ignored, and the child begins a session.
+  const attributes = Buffer.alloc(ATTRIBUTES_SIZE);
+  const signals = Buffer.alloc(SIGNALS_SIZE, 0xff);
+  const refused =
+    attributesInit(attributes) !== 0 ||
+    setDefaults(attributes, signals) !== 0 ||
+    setFlags(attributes, FLAGS) !== 0;
+  if (refused) throw new Error('the C library is too old');
+
+  const pairOf = (): readonly [own: number, given: number] => {
+    const pair = Buffer.alloc(8);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) !== 0) throw systemError(koffi.errno());
+    return [pair.readInt32LE(0), pair.readInt32LE(4)];
+  };
+
+  return async ({ file, args, cwd, env, descriptors = [] }) => {
+    const own: number[] = [];
+    const given: number[] = [];
+    /** Descriptors whose numbers the child's would take. */
+    const moved: number[] = [];
+    const actions = Buffer.alloc(ACTIONS_SIZE);
+    let made = false;
+    try {
+      const wanted = ['pipe' as const, 'pipe' as const, 'pipe' as const, ...descriptors];
+      const sources = wanted.map((entry) => {
+        if (entry !== 'pipe') return entry;
+        const [mine, theirs] = pairOf();
+        own.push(mine);
+        given.push(theirs);
+        return theirs;
+      });
+      check(actionsInit(actions));
+      made = true;
+      for (const [to, source] of sources.entries()) {
+        let from = source;
+        if (from < sources.length) {
+          from = duplicate(source, F_DUPFD_CLOEXEC, sources.length);
+          if (from < 0) throw systemError(koffi.errno());
+          moved.push(from);
+        }
+        check(addDup(actions, from, to));
+      }
+      check(addFolder(actions, cwd));
+      const words = [file, ...args];
+      const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+      if ([cwd, ...words, ...variables].some((text) => text.includes('\0'))) throw systemError(EINVAL);
+      const pid = Buffer.alloc(4);
+      const run = (path: string, argv: readonly string[]): number =>
+        posixSpawn(pid, path, actions, attributes, [...argv, null], [...variables, null]);
+      const failure = run(file, words);
+      check(failure === ENOEXEC ? run(SHELL, [SHELL, ...words]) : failure);
+      return childOf(pid.readInt32LE(0), own.splice(0), sources, given, endings);
+    } finally {
+      if (made) actionsDestroy(actions);
+      for (const descriptor of [...own, ...given, ...moved]) closeSync(descriptor);
+    }
+  };
+}
+
+/** `own`: this side's ends of the pipes, in order. `given`: the child's ends. */
+function childOf(
+  pid: number,
+  own: number[],
+  sources: readonly number[],
+  given: readonly number[],
+  endings: Endings,
+): Child {
+  const ended = endings.of(pid);
+  const stdio = sources.map((source, at) => {
+    if (!given.includes(source)) return null;
+    return new Socket({ fd: own.shift() as number, readable: at > 0, writable: at === 0 || at > 2 });
+  });
+  const [stdin, stdout, stderr] = stdio as [Socket, Socket, Socket];
+  // A child that closes its stdin, or ends, is not an error here.
+  stdin.on('error', () => {});
+  void ended.then(() => stdin.destroy());
+  return { pid, stdin, stdout, stderr, stdio, ended };
+}
+
+function check(failure: number): void {
+  if (failure !== 0) throw systemError(failure);
+}
+
+function systemError(number: number): Error {
+  return Object.assign(new Error('the system starts no program'), { code: getSystemErrorName(-number) });
+}

@@ -171,7 +171,8 @@ export class Finder {
           carried,
           oblivious ? 'oblivious' : 'prompt',
         );
-        pending = data.subarray(until);
+        // Of data that was passed on whole nothing is kept: whoever got it may give back its memory.
+        pending = until < data.length ? data.subarray(until) : NO_BYTES;
         carried = spanning && carriedOver(spanning, until);
         if (spanning !== undefined) {
           spanning.end = until;

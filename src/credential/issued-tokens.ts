@@ -59,7 +59,10 @@ const MAX_BEGINNING = 512;
  * Parts of which every name of a member contains one: data without any passes without a closer look. Names are written
  * in small letters, in capitals, or with capitals for words.
  */
-const STEMS = ['token', 'secret', 'device', 'jwt'];
+const STEMS = ['token', 'secret', 'device'];
+/** A part that is a whole name: short as it is, it is searched for with what may follow it. */
+const NAME = 'jwt';
+const AFTER_NAME = '\0"\'\\=><_.-% \t\n\v\f\r\xa0';
 /** The shortest stem that is searched for: a shorter name of a profile costs a closer look at all data. */
 const MIN_STEM = 3;
 /** How far before a stem its member may begin. */
@@ -78,13 +81,15 @@ export interface IssuedTokensListener {
   readonly onTooLong: () => never;
 }
 
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
 /** Reads a body in pieces. */
 export class IssuedTokens {
   readonly #members: ReadonlySet<string>;
   readonly #listener: IssuedTokensListener;
   /** `undefined`: all data gets a closer look. */
   readonly #stems: MultiSearch | undefined;
-  #pending: Buffer = Buffer.alloc(0);
+  #pending: Buffer = NO_BYTES;
 
   /** `members`: names beside the usual ones. What the listener throws, `push` and `flush` throw. */
   constructor(members: readonly string[], listener: IssuedTokensListener) {
@@ -97,14 +102,14 @@ export class IssuedTokens {
   push(piece: Buffer): Buffer {
     const data = this.#pending.length === 0 ? piece : Buffer.concat([this.#pending, piece]);
     const until = this.#read(data, false);
-    this.#pending = data.subarray(until);
-    return data.subarray(0, until);
+    this.#pending = until < data.length ? data.subarray(until) : NO_BYTES;
+    return until < data.length ? data.subarray(0, until) : data;
   }
 
   /** Ends the body and returns the rest. */
   flush(): Buffer {
     const data = this.#pending;
-    this.#pending = Buffer.alloc(0);
+    this.#pending = NO_BYTES;
     this.#read(data, true);
     return data;
   }
@@ -116,8 +121,9 @@ export class IssuedTokens {
     // Of clean data, only what is near its end can go on in the next piece.
     const from = isClean ? Math.max(0, data.length - 2 * MAX_BEGINNING) : 0;
     const part = data.subarray(from);
-    const plain = part.includes(0) ? part.filter((byte) => byte !== 0) : part;
-    const text = Buffer.from(plain).toString('latin1');
+    if (isClean && !mayEndInBeginning(part)) return data.length;
+    const plain = part.includes(0) ? withoutNuls(part) : part;
+    const text = plain.toString('latin1');
     const done = isClean ? beginningIn(text) : this.#readText(plain, text, whole);
     return from + (plain === part ? done : positionIn(part, done));
   }
@@ -204,21 +210,65 @@ function beginningIn(text: string): number {
   return beginning === null ? text.length : from + beginning.index;
 }
 
+/** Whether `BEGINNING` may match the bytes without their NULs: by their last one, or by what follows the last "<". */
+function mayEndInBeginning(bytes: Uint8Array): boolean {
+  let last = bytes.length - 1;
+  while (last >= 0 && bytes[last] === 0) last--;
+  if (last < 0) return false;
+  const kinds = BEGINNING_KINDS;
+  if (kinds[bytes[last] as number] !== OTHER) return true;
+  const open = bytes.lastIndexOf(LESS_THAN);
+  if (open < 0) return false;
+  let at = open + 1;
+  while (at <= last && (bytes[at] === 0 || kinds[bytes[at] as number] === OF_NAME)) at++;
+  return at > last || kinds[bytes[at] as number] === SPACE_KIND;
+}
+
+const LESS_THAN = 0x3c;
+/** Kinds of bytes: of an element's name, white space, the rest of what a beginning may end with, and none of these. */
+const OTHER = 0;
+const OF_NAME = 1;
+const SPACE_KIND = 2;
+const OF_BEGINNING = 3;
+const BEGINNING_KINDS = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const character = String.fromCharCode(byte);
+  if (/[\w.:-]/.test(character)) return OF_NAME;
+  if (/\s/.test(character)) return SPACE_KIND;
+  return /[\\"'%+<]/.test(character) ? OF_BEGINNING : OTHER;
+});
+
+function withoutNuls(bytes: Uint8Array): Buffer {
+  const plain = Buffer.allocUnsafe(bytes.length);
+  let length = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    plain[length] = byte;
+    if (byte !== 0) length++;
+  }
+  return plain.subarray(0, length);
+}
+
 /** The search for the stems, also as UTF-16 has them; `undefined` if one is too short to be searched for. */
 function stemSearch(stems: readonly string[]): MultiSearch | undefined {
   if (stems.some(({ length }) => length < MIN_STEM)) return undefined;
+  const utf16 = (stem: string): Buffer => Buffer.from(stem, 'utf16le').subarray(0, -1);
+  return new MultiSearch([
+    ...writingsOf(stems).flatMap((stem) => [Buffer.from(stem, 'latin1'), utf16(stem)]),
+    ...writingsOf([NAME]).flatMap((name) => [
+      ...[...AFTER_NAME].map((after) => Buffer.from(name + after, 'latin1')),
+      utf16(name),
+    ]),
+  ]);
+}
+
+function writingsOf(stems: readonly string[]): string[] {
   const written = stems.flatMap((stem) => [
     stem,
     stem.toUpperCase(),
     stem.replace(/[a-z]/, (first) => first.toUpperCase()),
     stem.toLowerCase(),
   ]);
-  return new MultiSearch(
-    [...new Set(written)].flatMap((stem) => [
-      Buffer.from(stem, 'latin1'),
-      Buffer.from(stem, 'utf16le').subarray(0, -1),
-    ]),
-  );
+  return [...new Set(written)];
 }
 
 const USUAL_STEMS = stemSearch(STEMS);

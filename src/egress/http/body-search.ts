@@ -5,10 +5,10 @@ import { Denial } from './substitution.ts';
 
 /** Takes a body piece by piece. Throws `Denial` for one that must not pass. */
 export interface BodySearch {
-  /** Returns pieces, unchanged and in order, that may pass. */
-  push(piece: Buffer): Promise<Buffer[]>;
+  /** Returns pieces, unchanged and in order, that may pass: at once where nothing has to be decoded. */
+  push(piece: Buffer): Buffer[] | Promise<Buffer[]>;
   /** Returns the rest. */
-  end(): Promise<Buffer[]>;
+  end(): Buffer[] | Promise<Buffer[]>;
   close(): void;
 }
 

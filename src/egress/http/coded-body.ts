@@ -28,8 +28,11 @@ export class CodedBody implements BodySearch {
     this.#content = content;
   }
 
-  async push(piece: Buffer): Promise<Buffer[]> {
-    if (this.#isOther) return [...this.#waiting.takeAll(), piece];
+  push(piece: Buffer): Buffer[] | Promise<Buffer[]> {
+    return this.#isOther ? [piece] : this.#decode(piece);
+  }
+
+  async #decode(piece: Buffer): Promise<Buffer[]> {
     const unread = this.#isAfter
       ? piece.length
       : await this.#decoding.write(piece, (decoded) => this.#take(decoded));

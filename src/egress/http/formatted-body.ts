@@ -25,15 +25,20 @@ export class FormattedBody implements BodySearch {
     this.#depth = depth;
   }
 
-  async push(piece: Buffer): Promise<Buffer[]> {
-    if (this.#body !== undefined) return await this.#body.push(piece);
+  push(piece: Buffer): Buffer[] | Promise<Buffer[]> {
+    if (this.#body !== undefined) return this.#body.push(piece);
     this.#first.push(piece);
-    const format = bodyFormat(Buffer.concat(this.#first));
-    return format === 'incomplete' ? [] : await this.#begin(format);
+    const format = bodyFormat(this.#first.length === 1 ? piece : Buffer.concat(this.#first));
+    return format === 'incomplete' ? [] : this.#begin(format);
   }
 
-  async end(): Promise<Buffer[]> {
-    const first = this.#body === undefined ? await this.#begin(undefined) : [];
+  end(): Buffer[] | Promise<Buffer[]> {
+    return this.#body === undefined ? this.#endFirst() : this.#body.end();
+  }
+
+  /** It ends before its format is known. */
+  async #endFirst(): Promise<Buffer[]> {
+    const first = await this.#begin(undefined);
     return [...first, ...((await this.#body?.end()) ?? [])];
   }
 
@@ -41,12 +46,12 @@ export class FormattedBody implements BodySearch {
     this.#body?.close();
   }
 
-  async #begin(format: BodyFormat | undefined): Promise<Buffer[]> {
+  #begin(format: BodyFormat | undefined): Buffer[] | Promise<Buffer[]> {
     this.#body = this.#bodyOf(format);
-    const passed: Buffer[] = [];
-    for (const piece of this.#first) passed.push(...(await this.#body.push(piece)));
+    const first = this.#first;
     this.#first = [];
-    return passed;
+    const [only] = first;
+    return first.length === 1 && only !== undefined ? this.#body.push(only) : pushAll(this.#body, first);
   }
 
   #bodyOf(format: BodyFormat | undefined): BodySearch {
@@ -82,26 +87,40 @@ class OutermostBody implements BodySearch {
     this.#parts = parts;
   }
 
-  async push(piece: Buffer): Promise<Buffer[]> {
-    if (this.#trial !== undefined) return await this.#trial.push(piece);
+  push(piece: Buffer): Buffer[] | Promise<Buffer[]> {
+    if (this.#trial !== undefined) return this.#trial.push(piece);
     if (this.#told === undefined) return [piece];
     const before = this.#told;
-    const told = Buffer.concat([before, piece]);
+    const told = Buffer.concat([before, piece.subarray(0, MAX_TOLD)]);
     if (isText(told.subarray(0, MAX_TOLD))) {
       this.#told = told.length < MAX_TOLD ? told : undefined;
       return [piece];
     }
+    return this.#try(before, piece);
+  }
+
+  async #try(before: Buffer, piece: Buffer): Promise<Buffer[]> {
     this.#trial = new CodedBody('brotli', this.#parts, 0, new FormattedBody(this.#parts, 1));
     const passed = before.length === 0 ? [] : await this.#trial.push(before);
     passed.push(...(await this.#trial.push(piece)));
     return passed.filter((each) => each !== before);
   }
 
-  async end(): Promise<Buffer[]> {
-    return (await this.#trial?.end())?.filter((each) => each !== this.#told) ?? [];
+  end(): Buffer[] | Promise<Buffer[]> {
+    return this.#trial === undefined ? [] : this.#endTrial(this.#trial);
+  }
+
+  async #endTrial(trial: CodedBody): Promise<Buffer[]> {
+    return (await trial.end()).filter((each) => each !== this.#told);
   }
 
   close(): void {
     this.#trial?.close();
   }
+}
+
+async function pushAll(body: BodySearch, pieces: readonly Buffer[]): Promise<Buffer[]> {
+  const passed: Buffer[] = [];
+  for (const piece of pieces) passed.push(...(await body.push(piece)));
+  return passed;
 }

@@ -133,8 +133,8 @@ export class Http2Sink implements ResponseSink {
   /** A head of HTTP/2 is sent at once. */
   flushHeaders(): void {}
 
-  write(piece: Buffer): boolean {
-    return this.#stream.writableEnded || this.#stream.write(piece);
+  write(piece: Buffer, done?: () => void): boolean {
+    return this.#stream.writableEnded || this.#stream.write(piece, done);
   }
 
   end(piece?: Buffer): void {

@@ -1,7 +1,6 @@
 // Forwards a host's response to the server. Wherever it contains a secret, in whatever spelling and coding, the
 // secret is replaced by its placeholder, so an echo discloses nothing. Bodies stream as they arrive. New tokens
 // (`issued-tokens.ts`) become secrets with their own placeholders before the server sees them.
-import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import type { ByteTransform } from '../../credential/finder.ts';
 import type { IssuedTokens } from '../../credential/issued-tokens.ts';
@@ -10,12 +9,14 @@ import { BUDGETS } from '../budgets.ts';
 import { createDecoder, decode, isUnsearchable, parseContentEncoding } from '../content-coding.ts';
 import type { GateTurns } from '../turns.ts';
 import { isPlain } from './body-format.ts';
+import type { BodySearch } from './body-search.ts';
+import { type BodySink, streamBody } from './body-stream.ts';
 import { EnvelopeTransform, isEnveloped } from './envelope.ts';
+import { FormattedBody } from './formatted-body.ts';
 import { replaceInSlices } from './replace-stream.ts';
 import { readWhole } from './request-body.ts';
 import { fieldValues } from './request-head.ts';
 import { Denial, type Field } from './substitution.ts';
-import { UnlabelledBody } from './unlabelled.ts';
 
 /** A host's response, whatever version of HTTP brought it. Its body emits `aborted` where the host breaks off. */
 export interface ResponseSource {
@@ -27,16 +28,10 @@ export interface ResponseSource {
 }
 
 /** Takes a response to the server. */
-export interface ResponseSink {
+export interface ResponseSink extends BodySink {
   /** `fields`: names and values in turn. */
   writeHead(status: number, phrase: string, fields: string[]): unknown;
-  flushHeaders(): void;
   readonly headersSent: boolean;
-  write(piece: Buffer): boolean;
-  end(piece?: Buffer): unknown;
-  once(event: 'drain' | 'close', listener: () => void): unknown;
-  /** Bytes that the server has not read. */
-  readonly writableLength: number;
 }
 
 /** Replaces secrets, as they are now, and seals new ones. */
@@ -152,42 +147,41 @@ export async function forwardResponse(
   }
   const step = source === undefined && coding !== undefined ? createDecoder(coding) : undefined;
   source ??= step === undefined ? from : from.pipe(step);
-  await streamBody(
-    isEnveloped(types)
-      ? source
-      : searchUnlabelled(source, tokens && issuedByMessage, sealing, unsearched, turns),
+  const enveloped = isEnveloped(types);
+  await streamBody({
+    body: source,
     from,
     to,
     sendHead,
-    isEnveloped(types)
+    search: enveloped ? undefined : searchUnlabelled(tokens && issuedByMessage, sealing, unsearched, turns),
+    replacing: enveloped
       ? new EnvelopeTransform(
           () => sealTokensFirst(tokens && issuedByMessage(), sealWithLatest(sealing, true)),
           (reason) => new Denial(502, `the response cannot be read: ${reason}`),
         )
       : sealTokensFirst(tokens, sealWithLatest(sealing, lengthKept)),
     turns,
-  );
+  });
 }
 
-/** Searches a body that may be compressed without a label. An error of the body is one of what is returned. */
+/**
+ * Searches a body that may be compressed without a label: a file, or an answer whose label is missing. It passes as it is,
+ * byte for byte, since programs verify digests of files; but first it is decoded and searched, and where it contains a
+ * secret or a new token it is refused.
+ */
 function searchUnlabelled(
-  body: Readable,
   issued: (() => IssuedTokens | undefined) | undefined,
   sealing: () => ResponseSealer,
   unsearched: boolean,
   turns: GateTurns,
-): Readable {
+): BodySearch {
   const refuse = (): Denial =>
     new Denial(502, 'the body is compressed without a label, and contains a secret');
-  const searched = new UnlabelledBody({
+  return new FormattedBody({
     search: () => sealTokensFirst(issued?.(), searchWithLatest(sealing, refuse)),
     unsearched,
     turns,
   });
-  body.once('error', (error) => searched.destroy(error));
-  // Whoever reads it learns of an error; one that comes when nobody reads any more is nobody's.
-  searched.on('error', () => {});
-  return body.pipe(searched);
 }
 
 /** Reads the tokens of a whole body, in slices. */
@@ -222,95 +216,4 @@ export function toFields(raw: readonly string[]): Field[] {
   const fields: Field[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) fields.push([raw[at] ?? '', raw[at + 1] ?? '']);
   return fields;
-}
-
-/**
- * Forwards a body as fast as the server reads it. What arrives at one time is forwarded at one time, together with
- * the head: each piece is searched and encrypted at its own cost. Nothing waits for longer, as a response may go on
- * for hours, one event at a time. Rejects where either side breaks.
- */
-async function streamBody(
-  body: Readable,
-  from: Readable,
-  to: ResponseSink,
-  sendHead: () => void,
-  replacing: ByteTransform,
-  turns: GateTurns,
-): Promise<void> {
-  const broken = Promise.withResolvers<never>();
-  broken.promise.catch(() => {});
-  const fail = (error: unknown): void => broken.reject(error);
-  from.once('error', fail);
-  from.once('aborted', () => fail(new Error('the host broke off')));
-  // Without `aborted` where the request was sent already (HTTP/2). A whole message may be closed before it is read.
-  from.once('close', () => {
-    if (from.destroyed && !from.readableEnded) fail(new Error('the host broke off'));
-  });
-  body.once('error', fail);
-  to.once('close', () => fail(new Error('the server has gone')));
-  let pieces: Buffer[] = [];
-  let length = 0;
-  /** Since the server had last read everything. */
-  let writes = 0;
-  const write = (): void => {
-    const batch = Buffer.concat(pieces, length);
-    pieces = [];
-    length = 0;
-    let room = true;
-    // What the first pieces are refused for is still answered by an error of the gate's own.
-    const replaced = replacing.push(batch);
-    sendHead();
-    for (const piece of replaced) room = to.write(piece);
-    writes = room ? 0 : writes + 1;
-    if (to.writableLength < BUDGETS.unread && writes < BUDGETS.writes) {
-      body.resume();
-      return;
-    }
-    body.pause();
-    to.once('drain', () => {
-      writes = 0;
-      body.resume();
-    });
-  };
-  /** A batch waits for its turn: until then nothing more is read. */
-  let waiting = false;
-  const flush = (): void => {
-    clearImmediate(scheduled);
-    scheduled = undefined;
-    if (waiting) return;
-    if (length === 0) {
-      sendHead();
-      to.flushHeaders();
-      return;
-    }
-    waiting = true;
-    turns.run(() => {
-      waiting = false;
-      try {
-        write();
-      } catch (error) {
-        fail(error);
-      }
-    });
-    if (waiting) body.pause();
-  };
-  let scheduled: NodeJS.Immediate | undefined = setImmediate(flush);
-  body.on('data', (piece: Buffer) => {
-    pieces.push(piece);
-    length += piece.length;
-    if (length >= BUDGETS.batch) flush();
-    else scheduled ??= setImmediate(flush);
-  });
-  try {
-    await Promise.race([once(body, 'end'), broken.promise]);
-  } finally {
-    clearImmediate(scheduled);
-  }
-  await turns.slice(() => {
-    if (length > 0) write();
-    const rest = replacing.flush();
-    sendHead();
-    for (const piece of rest) to.write(piece);
-    to.end();
-  });
 }

@@ -18,14 +18,20 @@ export interface Process {
 
 /** The machine's processes. */
 export interface Processes {
-  /** Lists all that still run, without zombies. Rejects if they cannot be listed. */
-  list(): Promise<Process[]>;
+  /**
+   * Lists all that still run, without zombies. Rejects if they cannot be listed. Those who ask at the same time share a listing,
+   * which begins after each of them has asked: many trees that end together do not each read all processes of the machine.
+   */
+  list(): Promise<readonly Process[]>;
   /** The process with this pid, if it runs. Also undefined where that cannot be determined. */
   find(pid: number): Process | undefined;
   /** Whether a listed process still runs. */
   isRunning(process: Process): boolean;
-  /** A variable of the environment that a process was started with; undefined if this user may not read it. */
-  readVariable(pid: number, name: string): string | undefined;
+  /**
+   * A variable of the environment that a listed process was started with; undefined if this user may not read it. It is read once
+   * for each listing.
+   */
+  readVariable(process: Process, name: string): string | undefined;
   /** Sends a signal; to a process group if `pid` is negative. `false`: it is gone, or may not be signalled. */
   signal(pid: number, signal: NodeJS.Signals): boolean;
   /** Changes with each boot, after which older pids and start times mean nothing. Empty if unknown. */
@@ -39,7 +45,7 @@ const BATCH = 64;
 export function processes(platform: NodeJS.Platform = process.platform): Processes {
   if (platform !== 'linux') {
     return {
-      list: async () => parsePs(await ps()),
+      list: sharedListing(async () => parsePs(await ps())),
       find: () => undefined,
       isRunning: ({ pid }) => signal(pid, 0),
       readVariable: () => undefined,
@@ -51,8 +57,9 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
     const stat = statOf(pid);
     return stat === undefined || stat.zombie ? undefined : stat;
   };
+  const variables = new WeakMap<Process, Map<string, string | undefined>>();
   return {
-    async list() {
+    list: sharedListing(async () => {
       const found: Process[] = [];
       let count = 0;
       for (const name of readdirSync('/proc')) {
@@ -63,19 +70,41 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
         if (entry !== undefined) found.push(entry);
       }
       return found;
-    },
+    }),
     find,
     isRunning: ({ pid, started }) => find(pid)?.started === started,
-    readVariable(pid, name) {
-      try {
-        return entryOf(readFileSync(`/proc/${pid}/environ`), `${name}=`);
-      } catch {
-        return undefined;
-      }
+    readVariable(entry, name) {
+      const read = variables.get(entry) ?? new Map<string, string | undefined>();
+      variables.set(entry, read);
+      if (!read.has(name)) read.set(name, variableOf(entry.pid, name));
+      return read.get(name);
     },
     signal,
     boot: bootId(),
   };
+}
+
+/** A listing that all share who ask before it begins. One begins when the one before it has ended. */
+export function sharedListing(list: () => Promise<Process[]>): () => Promise<readonly Process[]> {
+  let next: Promise<Process[]> | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  return () => {
+    next ??= last.then(() => {
+      next = undefined;
+      const listing = list();
+      last = listing.catch(() => {});
+      return listing;
+    });
+    return next;
+  };
+}
+
+function variableOf(pid: number, name: string): string | undefined {
+  try {
+    return entryOf(readFileSync(`/proc/${pid}/environ`), `${name}=`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Parses the output of `ps -o pid=,ppid=,pgid=,state=,lstart=` in the C locale. */

@@ -98,12 +98,13 @@ interface StartInputs {
 async function startProcess(
   profile: Profile,
   server: LocalServer,
-  { session, onGiven, onPlanted, onOverrun }: SessionContext,
+  { session, assertNeeded, onGiven, onPlanted, onOverrun }: SessionContext,
   parts: StartParts,
   { command: { command, bin, roots, pinned, within, paths }, credentials, route, gate }: StartInputs,
 ): Promise<StartedServer> {
   const { user, runtimeRoots, audit } = parts;
   const kept = await prepareKeptHome(profile, parts.places.state);
+  assertNeeded();
   const delivered = credentials.filter(isDelivered);
   for (const { name, version } of delivered) {
     const use = {

@@ -78,12 +78,12 @@ export async function readMarkers(
 ): Promise<Map<number, string>> {
   const found = new Map<number, string>();
   let count = 0;
-  for (const { pid, group, started } of all) {
+  for (const entry of all) {
     // Group 0: the kernel's own threads.
-    if (started < since || group === 0) continue;
+    if (entry.started < since || entry.group === 0) continue;
     if (++count % BATCH === 0) await setImmediate();
-    const marker = processes.readVariable(pid, MARKER);
-    if (marker !== undefined) found.set(pid, marker);
+    const marker = processes.readVariable(entry, MARKER);
+    if (marker !== undefined) found.set(entry.pid, marker);
   }
   return found;
 }

@@ -168,6 +168,7 @@ export class Sessions {
       if (host.gone.reason instanceof WarderError) throw host.gone.reason;
       host.exit(exitCode(ending));
     } catch (error) {
+      if (error === GONE) return;
       if (error instanceof WarderError) entry.output.warder(`the session has ended: ${error.message}`);
       throw error;
     } finally {
@@ -260,6 +261,8 @@ export class Sessions {
         return { server: late, started: undefined, runs, shown: plannedServer(profile, runs), answers };
       }
     }
+    if (host.gone.reason instanceof WarderError) throw host.gone.reason;
+    if (host.gone.aborted) return undefined;
     const started = await startServer(profile, this.#context(entry), this.#parts.start);
     return { server: started.server, started, runs: started.started, shown: started, answers };
   }
@@ -372,6 +375,9 @@ export class Sessions {
       calls: () => entry.session?.calls() ?? [],
       callOf: (id) => entry.session?.callOf(id),
       agreement: entry.agreement,
+      assertNeeded() {
+        if (host.gone.aborted) throw host.gone.reason instanceof WarderError ? host.gone.reason : GONE;
+      },
       tell: (line) => this.#tellOf(entry, line),
       signIn: (question) =>
         entry.consent?.signIn({
@@ -408,6 +414,9 @@ const NOT_ASKED: OpenConsent = {
   notice: '',
   withdraw: () => {},
 };
+
+/** Hosts start all their servers several times over, and throw some away at once: nothing more is done for those. */
+const GONE = new WarderError('refused', 'the host has gone before its server was started');
 
 const FAULT = new WarderError('daemon-internal', 'a fault in Warder ended the session', {
   hint: 'the log of the daemon says why: "warder doctor" names the file',

@@ -58,6 +58,8 @@ export interface SessionContext {
   readonly callOf: (id: number) => string | undefined;
   /** What of a remote server is agreed to. */
   readonly agreement: SessionAgreement;
+  /** Throws if the session has ended meanwhile. Called before a process is started or a credential delivered. */
+  readonly assertNeeded: () => void;
   /** Tells the user a line, beside the protocol. */
   readonly tell: (line: string) => void;
   /** Asks a person whether to sign in. */

@@ -148,7 +148,8 @@ export class CredentialWatch implements AsyncDisposable {
     clearTimeout(entry.timer);
     entry.timer = undefined;
     if (wait === undefined) return;
-    entry.timer = setTimeout(() => void this.#renew(entry), Math.min(wait, MAX_TIMER)).unref();
+    // Not unreferenced: of such timers Node keeps a list for each duration until it has passed, also when they are cleared.
+    entry.timer = setTimeout(() => void this.#renew(entry), Math.min(wait, MAX_TIMER));
   }
 
   async #renew(entry: WatchedCredential): Promise<void> {

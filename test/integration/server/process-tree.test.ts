@@ -165,7 +165,7 @@ test('W-PROC-2 a server that keeps starting processes is ended with all of them'
   await text(/ready/);
   await server.stop();
   const left = (await real.list()).filter(
-    ({ pid }) => real.readVariable(pid, 'WARDER_SESSION') === delivery.instance.marker,
+    (entry) => real.readVariable(entry, 'WARDER_SESSION') === delivery.instance.marker,
   );
   expect(left).toEqual([]);
 });
@@ -218,7 +218,7 @@ async function killedDaemon(): Promise<KeeperReport> {
 async function marked(folder: string): Promise<number[]> {
   const marker = folder.slice(folder.lastIndexOf('/') + 1);
   const all = await real.list();
-  return all.map(({ pid }) => pid).filter((pid) => real.readVariable(pid, 'WARDER_SESSION') === marker);
+  return all.filter((entry) => real.readVariable(entry, 'WARDER_SESSION') === marker).map(({ pid }) => pid);
 }
 
 test.runIf(process.platform === 'linux')(

@@ -1,5 +1,5 @@
 // Opening a session: whatever fails on the way, no server stays behind, and the log says that the session ended.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -39,8 +39,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-/** `failing`: the event that cannot be recorded. */
-async function sessions(failing?: string): Promise<Sessions> {
+/** `failing`: the event that cannot be recorded. `onResolve`: called when credentials are fetched. */
+async function sessions(failing?: string, onResolve?: () => void): Promise<Sessions> {
   const places = placesOf({ platform: process.platform, env: { WARDER_HOME: dir }, home: dir, uid });
   mkdirSync(places.profiles, { recursive: true, mode: 0o700 });
   mkdirSync(places.run, { recursive: true, mode: 0o700 });
@@ -55,7 +55,13 @@ async function sessions(failing?: string): Promise<Sessions> {
     else append(event, fields);
   };
   const start: Partial<SessionsParts['start']> = {
-    credentials: { resolve: async () => [], watch: () => ({ [Symbol.dispose]() {} }) },
+    credentials: {
+      async resolve() {
+        onResolve?.();
+        return [];
+      },
+      watch: () => ({ [Symbol.dispose]() {} }),
+    },
     audit: { append: append as never },
     user: userEnvironment({ execPath: process.execPath, home: homedir(), user, env: process.env }),
     runtimeRoots: runtimeRoots(places.run, uid),
@@ -95,10 +101,13 @@ async function sessions(failing?: string): Promise<Sessions> {
 }
 
 /** A host, and the server that it was told of. */
-function fakeHost(fail?: string): { host: Host; servers: ServerIdentity[] } {
+function fakeHost(
+  fail?: string,
+  gone: AbortSignal = new AbortController().signal,
+): { host: Host; servers: ServerIdentity[] } {
   const servers: ServerIdentity[] = [];
   const host: Partial<Host> = {
-    gone: new AbortController().signal,
+    gone,
     announceServer: (server) => void servers.push(server),
     firstLine: async () => undefined,
     listen() {},
@@ -144,4 +153,21 @@ test('W-PROC-2 a session that cannot be recorded leaves no server behind, and it
   expect(servers).toEqual([]);
   expect(records).toEqual([]);
   expect(all.status()).toEqual([]);
+});
+
+test.each([
+  ['before anything is done for it', undefined],
+  ['while its credentials are fetched', () => {}],
+])('a host that goes away %s starts no server, and leaves nothing', async (_when, later) => {
+  const going = new AbortController();
+  const go = () => going.abort();
+  const all = await sessions(undefined, later && go);
+  if (later === undefined) go();
+  const { host, servers } = fakeHost(undefined, going.signal);
+  await expect(all.open(request, host)).resolves.toBeUndefined();
+  expect(going.signal.aborted).toBe(true);
+  expect(servers).toEqual([]);
+  expect(records).toEqual([]);
+  expect(all.status()).toEqual([]);
+  expect(readdirSync(join(dir, 'run'))).toEqual([]);
 });

@@ -57,7 +57,48 @@ const listChanges = attackingSession(async (host, stop) => {
   }
 });
 
+/** Calls of the echo server, so many in flight, which the host reads. */
+function calls(width, args) {
+  return attackingSession(async (host, stop) => {
+    let id = 0;
+    const send = () =>
+      host.send({ id: ++id, method: 'tools/call', params: { name: 'echo', arguments: args } });
+    host.onLines((lines) => {
+      for (let line = 0; line < lines && !stop.aborted; line++) send();
+    });
+    for (let call = 0; call < width; call++) send();
+  });
+}
+
 export const attacks = {
+  calls: { title: '64 small calls in flight', start: calls(64, { text: 'hello' }) },
+  large: { title: 'answers of 10 MB, one after the other', start: calls(1, { bytes: 10e6 }) },
+  lines: { title: 'standard error without an end', start: attackingSession() },
+  unreadHost: {
+    title: 'answers of 1 MB that the host does not read',
+    start: attackingSession(async (host, stop) => {
+      host.pause();
+      for (let id = 1; !stop.aborted; id++) {
+        const params = { name: 'echo', arguments: { bytes: MIB } };
+        if (!host.send({ id, method: 'tools/call', params })) await host.drained();
+      }
+    }),
+  },
+  storm: {
+    title: 'sessions that are opened and killed, eight at a time',
+    start: async ({ run, env, stop }) => {
+      const one = async () => {
+        while (!stop.aborted) {
+          const host = new Host(run, env).skim();
+          host.send({ id: 0, method: 'initialize', params: initialize });
+          await host.nextLine();
+          host.kill();
+          await host.ended;
+        }
+      };
+      await Promise.all(Array.from({ length: 8 }, one));
+    },
+  },
   stderr: { title: 'a sandboxed server floods stderr', start: attackingSession() },
   capabilities: {
     title: '8 MB of capabilities, session after session',

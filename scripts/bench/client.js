@@ -17,6 +17,10 @@ const now = () => performance.now();
 export class Client {
   #child;
   #onLine = () => {};
+  /** Called where the program ends before it is asked to. Nobody may be waiting for it. */
+  #fail = (error) => {
+    throw error;
+  };
   #id = 0;
   #ended;
 
@@ -36,7 +40,7 @@ export class Client {
     });
     this.#ended = new Promise((resolve) => this.#child.on('close', resolve));
     this.#child.on('close', (code) => {
-      if (!this.closing) throw new Error(`${argv.join(' ')} ended by itself (${code}): ${complaint}`);
+      if (!this.closing) this.#fail(new Error(`${argv.join(' ')} ended by itself (${code}): ${complaint}`));
     });
   }
 
@@ -45,8 +49,9 @@ export class Client {
   }
 
   #answer() {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#onLine = (_lines, chunk) => resolve(chunk);
+      this.#fail = reject;
     });
   }
 
@@ -62,14 +67,14 @@ export class Client {
     return { client, ms };
   }
 
-  /** Finishes the handshake, and waits until nothing more arrives. */
-  async settle() {
+  /** Finishes the handshake, and waits until nothing more has arrived for `quiet` milliseconds. */
+  async settle(quiet = 300) {
     this.#child.stdin.write('{"jsonrpc":"2.0","method":"notifications/initialized"}\n');
     let last = now();
     this.#onLine = () => {
       last = now();
     };
-    while (now() - last < 300) await new Promise((resolve) => setTimeout(resolve, 50));
+    while (now() - last < quiet) await new Promise((resolve) => setTimeout(resolve, 50));
   }
 
   #request(params) {
@@ -84,6 +89,13 @@ export class Client {
     this.#child.stdin.write(line);
     await answer;
     return now() - from;
+  }
+
+  /** Asks for the tools, and waits for the answer. */
+  async list() {
+    const answer = this.#answer();
+    this.#child.stdin.write(`{"jsonrpc":"2.0","id":${++this.#id},"method":"tools/list","params":{}}\n`);
+    await answer;
   }
 
   /** A tool's answer, which must be one short text of JSON. */

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestAuthority } from '../../test/fixtures/authority.ts';
 import { Client } from './client.js';
-import { median, quantile } from './table.js';
+import { median, quantile } from './figures.js';
 
 const here = import.meta.dirname;
 const fetcher = [process.execPath, join(here, 'fetcher.mjs')];

@@ -11,6 +11,7 @@ import { startAuthorization } from '../../test/fixtures/remote/authorization.ts'
 import { measureFamily } from '../../test/fixtures/remote/family.ts';
 import { startMcp } from '../../test/fixtures/remote/mcp.ts';
 import { table } from './table.js';
+import { Warder } from './warder.js';
 
 const root = join(import.meta.dirname, '../..');
 const HOSTS = 7;
@@ -25,7 +26,7 @@ export function installBrowser(folder) {
 }
 
 /** Settings, a profile `remote`, a vault and a sign-in, in the folder that `env.WARDER_HOME` names. */
-export async function prepareWarder(run, env, url) {
+export async function prepareWarder(env, url) {
   const config = join(env.WARDER_HOME, 'config');
   mkdirSync(join(config, 'profiles'), { recursive: true, mode: 0o700 });
   const browser = [process.execPath, join(root, 'test/fixtures/remote/follow.ts')];
@@ -33,18 +34,17 @@ export async function prepareWarder(run, env, url) {
   writeFileSync(join(config, 'warder.yaml'), JSON.stringify(settings), { mode: 0o600 });
   const profile = { server: { url }, 'insecure-loopback': true, policy: { default: 'allow' } };
   writeFileSync(join(config, 'profiles/remote.yaml'), JSON.stringify(profile), { mode: 0o600 });
-  await warder(run, env, 'init', '--store', 'vault', '--key-file', join(env.WARDER_HOME, 'key'));
-  await warder(run, env, 'login', 'remote', '--yes');
+  await warder(env, 'init', '--store', 'vault', '--key-file', join(env.WARDER_HOME, 'key'));
+  await warder(env, 'login', 'remote', '--yes');
 }
 
 /** Runs a command of Warder to its end; the servers may be in this process. */
-export async function warder(run, env, ...words) {
-  const [node, program] = run('');
-  await promisify(execFile)(node, [program, ...words], { env });
+export async function warder(env, ...words) {
+  await promisify(execFile)(process.execPath, [join(root, 'bin/warder.js'), ...words], { env });
 }
 
 /** The commands of the hosts, by their names in the report. */
-const ways = (run) => ({
+const ways = {
   'the SDK’s client, one file of tokens': (url, folder) => [
     process.execPath,
     join(root, 'test/fixtures/remote/plain-host.ts'),
@@ -58,11 +58,11 @@ const ways = (run) => ({
     '--transport',
     'http-only',
   ],
-  Warder: () => run('remote'),
-});
+  Warder: (_url, _folder, installed) => installed.run('remote'),
+};
 
 /** What happens in so many rounds of a way. */
-async function measureWay(run, way, rounds) {
+async function measureWay(way, rounds) {
   const folder = mkdtempSync(join(tmpdir(), 'warder-family-'));
   await using authorization = await startAuthorization();
   await using server = await startMcp({ guard: (url) => authorization.guard(url) });
@@ -75,9 +75,10 @@ async function measureWay(run, way, rounds) {
   };
   const hosts = [];
   try {
-    if (way === 'Warder') await prepareWarder(run, env, server.url);
+    const installed = new Warder(env.WARDER_HOME, env);
+    if (way === 'Warder') await prepareWarder(env, server.url);
     for (let at = 0; at < HOSTS; at++) {
-      const host = new Client(ways(run)[way](server.url, folder), env, folder);
+      const host = new Client(ways[way](server.url, folder, installed), env, folder);
       hosts.push(host);
       const { error } = await host.initialize();
       if (error !== undefined) throw new Error(`${way} did not connect: ${error.message}`);
@@ -93,15 +94,15 @@ async function measureWay(run, way, rounds) {
   } finally {
     for (const host of hosts) host.kill();
     await Promise.all(hosts.map((host) => host.ended));
-    if (way === 'Warder') await warder(run, env, 'stop');
+    if (way === 'Warder') await warder(env, 'stop');
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** By way, what became of the family of refresh tokens. */
-export async function measureRefresh(run, rounds) {
+export async function measureRefresh(rounds) {
   const figures = {};
-  for (const way of Object.keys(ways(run))) figures[way] = await measureWay(run, way, rounds);
+  for (const way of Object.keys(ways)) figures[way] = await measureWay(way, rounds);
   return { rounds, figures };
 }
 

@@ -45,6 +45,20 @@ export class Host {
     return this;
   }
 
+  /** Calls back with the number of lines that have come. */
+  onLines(listener) {
+    this.#child.stdout.on('data', (chunk) => {
+      let lines = 0;
+      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines++;
+      if (lines > 0) listener(lines);
+    });
+  }
+
+  /** Reads nothing any more. */
+  pause() {
+    this.#child.stdout.removeAllListeners('data').pause();
+  }
+
   nextLine() {
     return Promise.race([
       new Promise((resolve) => this.#waiting.set('line', resolve)),

@@ -3,7 +3,13 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { build } from 'esbuild';
-import { median } from './table.js';
+import { duration, median } from '../figures.js';
+import { target } from '../table.js';
+
+export const name = 'audit';
+export const title = 'Audit';
+export const about = `A record of a tool call in the audit log, in the process: hash, link and one \`write\`. Batches have 32 calls in flight, and with
+\`durability: fsync\` 8.`;
 
 const call = {
   session: 's-0123456789abcdef',
@@ -19,7 +25,7 @@ const call = {
 /** Loads the log as the daemon does: bundled for the oldest Node that runs Warder. */
 async function load() {
   const { outputFiles } = await build({
-    entryPoints: [join(import.meta.dirname, '../../src/audit/log.ts')],
+    entryPoints: [join(import.meta.dirname, '../../../src/audit/log.ts')],
     bundle: true,
     write: false,
     platform: 'node',
@@ -32,9 +38,10 @@ async function load() {
   return AuditLog;
 }
 
-/** Milliseconds per record, as the median of batches with 32 calls in flight: with one `write`, and with `fsync`. */
-export async function measureAudit(dir, count) {
-  const state = join(dir, 'state');
+/** Milliseconds per record, as the median of batches. */
+export async function measure(bench) {
+  const count = bench.samples(50_000);
+  const state = join(bench.folder, 'audit-state');
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const quiet = { debug() {}, info() {}, warn() {}, error() {} };
   const AuditLog = await load();
@@ -46,7 +53,7 @@ export async function measureAudit(dir, count) {
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     log: quiet,
   });
-  const measure = async (batches, size, durability) => {
+  const take = async (batches, size, durability) => {
     const taken = [];
     for (let batch = 0; batch < batches; batch++) {
       const from = performance.now();
@@ -57,9 +64,23 @@ export async function measureAudit(dir, count) {
     return median(taken);
   };
   try {
-    await measure(100, 32, 'write');
-    return { write: await measure(Math.ceil(count / 32), 32, 'write'), fsync: await measure(50, 8, 'fsync') };
+    await take(100, 32, 'write');
+    return { write: await take(Math.ceil(count / 32), 32, 'write'), fsync: await take(50, 8, 'fsync') };
   } finally {
     await log[Symbol.asyncDispose]();
   }
 }
+
+export function targets({ write }) {
+  return [target('audit record', write, 0.005, duration)];
+}
+
+export function rows({ write, fsync }) {
+  return [
+    ['one record', 'median'],
+    ['hash, link, one `write`', duration(write)],
+    ['with `durability: fsync`', duration(fsync)],
+  ];
+}
+
+export const plots = () => [];

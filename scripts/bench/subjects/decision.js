@@ -3,9 +3,13 @@
 // grants and a record of 100 tools.
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { duration, quantile, table } from './table.js';
+import { duration, quantile } from '../figures.js';
+import { target } from '../table.js';
 
-const source = (path) => join(import.meta.dirname, '../../src', path);
+export const name = 'decision';
+export const title = 'Decision';
+
+const source = (path) => join(import.meta.dirname, '../../../src', path);
 
 /** Loads the parts as the daemon does: bundled for the oldest Node that runs Warder. */
 async function load() {
@@ -36,6 +40,9 @@ const RULES = 200;
 const GRANTS = 1000;
 const TOOLS = 100;
 
+export const about = `A decision with ${RULES} rules, of which one with a condition on the arguments decides here, ${GRANTS.toLocaleString('en')} grants, 100 of them for
+the same tool with other arguments, and a record of ${TOOLS} tools. In the process, without the log.`;
+
 /** Names, patterns and conditions, of which a call meets three: it is asked about. */
 function policy() {
   const schema = {
@@ -56,36 +63,9 @@ function policy() {
   return { default: 'ask', tools, resources: {}, prompts: {}, methods: {} };
 }
 
-const DECISION = '## Decision';
-
-/** The part of BENCHMARKS.md on decisions. */
-export function decisionPart({ policy: alone, whole }) {
-  return `${DECISION}
-
-With ${RULES} rules, of which one with a condition on the arguments decides here, ${GRANTS.toLocaleString('en')} grants, 100 of them for the same tool with
-other arguments, and a record of ${TOOLS} tools. In the process, without the log.
-
-${table([
-  ['what is decided on', 'p50', 'p99'],
-  ['the policy', duration(alone.p50), duration(alone.p99)],
-  [
-    'policy, the digest of the arguments, grants, and what was accepted of the server',
-    duration(whole.p50),
-    duration(whole.p99),
-  ],
-])}
-`;
-}
-
-/** The text of BENCHMARKS.md with the part on decisions anew. */
-export function withDecision(text, figures) {
-  const next = text.indexOf('## Audit');
-  const at = text.includes(DECISION) ? text.indexOf(DECISION) : next;
-  return `${text.slice(0, at)}${decisionPart(figures)}\n${text.slice(next)}`;
-}
-
-/** Milliseconds of a decision at p50 and p99, by what is decided on; `count` decisions each. */
-export async function measureDecision(count) {
+/** Milliseconds of a decision at p50 and p99, by what is decided on. */
+export async function measure(bench) {
+  const count = bench.samples(50_000);
   const { decide, CallArguments, requireConditions, GrantBook, SessionTrust, emptyDescribed, digestOf } =
     await load();
   const rules = policy();
@@ -167,7 +147,7 @@ export async function measureDecision(count) {
     if (verdict.decision !== 'ask' || held !== undefined || found?.id !== 'last')
       throw new Error(`the decision is another: ${verdict.decision}, ${held}, ${found?.id}`);
   };
-  const measure = (work) => {
+  const take = (work) => {
     const taken = [];
     for (let i = 0; i < count + 2000; i++) {
       const bytes = calls[i % calls.length];
@@ -178,5 +158,23 @@ export async function measureDecision(count) {
     }
     return { p50: quantile(taken, 0.5), p99: quantile(taken, 0.99) };
   };
-  return { policy: measure(byPolicy), whole: measure(whole) };
+  return { policy: take(byPolicy), whole: take(whole) };
 }
+
+export function targets({ whole }) {
+  return [target('a decision, p50', whole.p50, 0.05, duration)];
+}
+
+export function rows({ policy: alone, whole }) {
+  return [
+    ['what is decided on', 'p50', 'p99'],
+    ['the policy', duration(alone.p50), duration(alone.p99)],
+    [
+      'policy, the digest of the arguments, grants, and what was accepted of the server',
+      duration(whole.p50),
+      duration(whole.p99),
+    ],
+  ];
+}
+
+export const plots = () => [];

@@ -1,0 +1,133 @@
+// Calls on an open session: one at a time, and 64 in flight.
+import { duration, rate, ratio, spreads } from '../figures.js';
+import { servers } from '../servers.js';
+import { bars, openers, SIDES, writeProfiles } from '../sides.js';
+import { bySide, target } from '../table.js';
+import { inTurns } from '../turns.js';
+
+export const name = 'calls';
+export const title = 'Calls';
+export const about = `A \`tools/call\` on an open session, from its first byte sent to the end of its answer: one in flight, and 64. Each call through
+Warder is decided, written to the audit log, and its answer searched for the session's secrets. By default a record is with the
+kernel before its call goes on.`;
+
+const PLAN = {
+  echo: { calls: 8000, floods: 8, flood: 40_000, skipped: [] },
+  everything: { calls: 3000, floods: 6, flood: 8000, skipped: ['pipes'] },
+};
+const IN_FLIGHT = 64;
+/** Sides that take long have fewer calls. */
+const SLOW = { srt: 1, 'mcp-proxy': 10, supergateway: 10 };
+
+export async function measure(bench) {
+  const figures = {};
+  for (const [server, plan] of Object.entries(PLAN))
+    figures[server] = await measureServer(bench, server, plan);
+  return figures;
+}
+
+async function measureServer(bench, server, { calls, floods, flood, skipped }) {
+  const { call } = servers[server];
+  using warder = bench.warder();
+  writeProfiles(warder, server, servers[server]);
+  warder.start();
+  const { lazy: _l, warm: _w, ...open } = openers(bench, warder, server, servers[server]);
+  const clients = {};
+  try {
+    for (const [side, start] of Object.entries(open)) {
+      if (skipped.includes(side)) continue;
+      clients[side] = (await start()).client;
+      await clients[side].settle();
+      await clients[side].flood(call, bench.samples(2000) / (SLOW[side] ?? 1), IN_FLIGHT);
+    }
+    const each = (take) =>
+      Object.fromEntries(
+        Object.entries(clients).map(([side, client]) => [
+          side,
+          { take: () => take(client, SLOW[side] ?? 1), every: Math.min(SLOW[side] ?? 1, floods) },
+        ]),
+      );
+    const single = await inTurns(
+      bench.samples(calls),
+      each((client) => client.call(call)),
+    );
+    const flooded = await inTurns(
+      bench.samples(floods),
+      each((client, slow) => client.flood(call, Math.ceil(bench.samples(flood) / slow), IN_FLIGHT)),
+    );
+    return { single: spreads(single), flood: spreads(flooded) };
+  } finally {
+    for (const client of Object.values(clients)) await client.close();
+  }
+}
+
+const added = ({ single }, of) => of(single.warder) - of(single.direct);
+const p50 = ({ median }) => median;
+const p99 = (figure) => figure.p99;
+
+export function targets({ echo, everything }) {
+  return [
+    target('p50 added, echo', added(echo, p50), 0.065, duration),
+    target('p99 added, echo', added(echo, p99), 0.14, duration),
+    target('calls a second, 64 in flight, echo', echo.flood.warder.median, 120_000, rate, { least: true }),
+    target(
+      'p50, server-everything, times direct',
+      everything.single.warder.median / everything.single.direct.median,
+      1.5,
+      ratio,
+    ),
+  ];
+}
+
+export function rows(figures) {
+  const sides = Object.keys(SIDES).filter((side) => figures.echo.single[side] !== undefined);
+  const row = (server) => {
+    const { single, flood } = figures[server];
+    const of = servers[server].title;
+    return [
+      bySide(`${of}, p50`, single, sides, duration),
+      bySide(`${of}, p99`, single, sides, duration, p99),
+      bySide(`${of}, calls a second, ${IN_FLIGHT} in flight`, flood, sides, rate),
+    ];
+  };
+  return [['', ...sides.map((side) => SIDES[side].title)], ...row('echo'), ...row('everything')];
+}
+
+export function headline({ everything: { single } }) {
+  const [direct, warder, proxy] = ['direct', 'warder', 'mcp-proxy'].map((side) =>
+    duration(single[side].median),
+  );
+  return [
+    ['a call of a server in Node, in the log before it goes on', direct, warder, `${proxy} with mcp-proxy`],
+  ];
+}
+
+export function plots({ echo, everything }) {
+  const less = 'less is better; the line shows quartiles';
+  return [
+    {
+      file: 'calls-echo',
+      title: 'One call, echo in C',
+      note: less,
+      show: duration,
+      bars: bars(echo.single),
+      meaning: 'What a tool call takes that itself takes no time: all above *direct* is what stands between.',
+    },
+    {
+      file: 'calls-everything',
+      title: 'One call, server-everything',
+      note: less,
+      show: duration,
+      bars: bars(everything.single),
+      meaning: 'A call of a real server; a model takes seconds to make one, so nobody feels the difference.',
+    },
+    {
+      file: 'calls-flood',
+      title: `Calls a second with ${IN_FLIGHT} in flight, echo in C`,
+      note: 'more is better; the line shows quartiles',
+      show: rate,
+      bars: bars(echo.flood),
+      meaning: 'How many audited calls a second one session can make, if an agent works in parallel.',
+    },
+  ];
+}

@@ -1,0 +1,49 @@
+// What one session that has much to do, without any ill will, costs another.
+import { attackBars, attackRows, measureAttacks } from '../attack-figures.js';
+import { ratio } from '../figures.js';
+import { servers } from '../servers.js';
+import { target } from '../table.js';
+
+export const name = 'fair';
+export const title = 'Fairness';
+export const about = `Calls of a quiet session, one a millisecond, while another session floods: with 64 calls in flight, with answers of 10 MB, with
+standard error, with answers that its host does not read, and while sessions open and are thrown away at once. A flood and its server
+take the machine's cores as well, which shows beside.`;
+
+const FLOODS = ['calls', 'large', 'lines', 'unreadHost', 'storm'];
+
+export async function measure(bench) {
+  return await measureAttacks(bench, bench.words.length > 0 ? bench.words : FLOODS, (warder) => {
+    for (const profile of ['quiet', ...FLOODS]) warder.profile(profile, servers.echo.argv);
+    const flood = 'i=0; while read -r line; do :; done & yes "a line of standard error" >&2';
+    warder.profile('lines', ['/bin/sh', '-c', `read -r line; printf '%s\\n' '${INITIALIZED}'; ${flood}`]);
+  });
+}
+
+const INITIALIZED =
+  '{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"lines","version":"1"}}}';
+
+export function targets(figures) {
+  // What the machine takes from the quiet session is taken beside too.
+  const worst = Math.max(
+    ...Object.values(figures).map(
+      ({ p50, quiet, machine }) => p50 / quiet / Math.max(1, machine.p50 / machine.quiet),
+    ),
+  );
+  return [target("another session's p50 during the worst flood, times that beside", worst, 1.5, ratio)];
+}
+
+export const rows = attackRows;
+
+export function plots(figures) {
+  return [
+    {
+      file: 'fair',
+      title: "Another session's p50 during a flood, times quiet",
+      note: 'less is better; 1 is what it takes without a flood; gray: the same flood on a daemon of its own',
+      show: ratio,
+      bars: attackBars(figures),
+      meaning: 'An agent that works a server hard leaves your other servers usable.',
+    },
+  ];
+}

@@ -1,6 +1,6 @@
 // The servers that scripts/servers runs: the entry that the README of each has for hosts, with made-up secrets in the shape
-// of real ones; the hosts of its API, which are answered by the script itself; and a call that does some work, with what its
-// result contains, or a call that reaches the API.
+// of real ones (`secrets`: those that are inside of a longer text); the hosts of its API, which are answered by the script
+// itself; and a call that does some work, with what its result contains, or a call that reaches the API.
 
 const hex = (length) => '0123456789abcdef'.repeat(8).slice(0, length);
 const word = (length) => '0aB3cD5eF7gH9iJ1kL2mN4oP6qR8sT'.repeat(8).slice(0, length);
@@ -82,6 +82,18 @@ export function listServers({ notes, port, password }) {
     {
       name: 'notion',
       entry: npx('-y @notionhq/notion-mcp-server', { NOTION_TOKEN: `ntn_${word(46)}` }),
+      api: ['api.notion.com'],
+      call: ['API-get-self', {}],
+    },
+    {
+      name: 'notion-headers',
+      entry: npx('-y @notionhq/notion-mcp-server', {
+        OPENAPI_MCP_HEADERS: JSON.stringify({
+          Authorization: `Bearer ntn_${word(46)}`,
+          'Notion-Version': '2022-06-28',
+        }),
+      }),
+      secrets: [`ntn_${word(46)}`],
       api: ['api.notion.com'],
       call: ['API-get-self', {}],
     },

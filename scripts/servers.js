@@ -170,7 +170,7 @@ async function tryServer(server, api) {
   const path = join(config, 'profiles', `${name}.yaml`);
   const profile = parse(readFileSync(path, 'utf8'));
   row.package = profile.server.package.replace(/^\w+:/, '');
-  const secrets = secretsOf(profile, entry);
+  const secrets = server.secrets ?? secretsOf(profile, entry);
   const [credential] = Object.values(profile.credentials ?? {});
   row.secret =
     credential === undefined

@@ -67,8 +67,10 @@ export async function addLocal(
   checkProfileName(name);
   const asked = requestedServer(args);
   const inArguments = referencedCredentials(asked.args);
-  const credentials = [...args.credential, ...inArguments.filter((one) => !args.credential.includes(one))];
   const given = parseEnvOptions(args.env);
+  const credentials = [
+    ...new Set([...args.credential, ...inArguments, ...referencedCredentials(Object.values(given))]),
+  ];
   const home = homeFolder(process.env);
   const known = knownAccess(knowsOf(asked), name, { args: asked.args, env: given, credentials }, home);
   const requested = { ...asked, args: [...asked.args, ...known.args] };

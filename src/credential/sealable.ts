@@ -42,6 +42,25 @@ const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----/;
 /** RFC 3986, section 3: a scheme, and a user and password before the host. */
 const URL_WITH_PASSWORD = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/[^\s/?#@]*:[^\s@]*@/;
 
+/** What a value of several parts is: a server that takes it apart finds nothing in a placeholder. */
+function composedForm(value: string): string | undefined {
+  if (/^\s*[{[]/.test(value) && isJson(value)) return 'JSON';
+  if (/^[A-Za-z][A-Za-z0-9-]*: +\S/.test(value)) return 'a header';
+  const pairs = value.split(';').filter((part) => part.trim() !== '');
+  return pairs.length > 1 && pairs.every((part) => /^\s*[A-Za-z][\w .-]{0,60}=/.test(part))
+    ? 'a connection string'
+    : undefined;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A server that reads its URL and gets something else does not start. */
 const HTTP_URL = /^https?:\/\/\S/i;
 
@@ -68,7 +87,14 @@ export function sealingProblem(variable: string, value: string, sign?: Signing):
   if (HTTP_URL.test(value)) {
     return {
       what: 'holds a URL, and its placeholder would be none: it cannot be sealed',
-      hint: `set only the secret part of the URL (the last segment of a webhook's path, a password) and write \${credential:${variable}} for it into the URL in "args", with "as: any"; or ${hint}`,
+      hint: `set only the secret part of the URL (the last segment of a webhook's path, a password) and write \${credential:${variable}} for it into the URL in "args" or "env", with "as: any"; or ${hint}`,
+    };
+  }
+  const form = composedForm(value);
+  if (form !== undefined) {
+    return {
+      what: `holds ${form}, and its placeholder would be none: it cannot be sealed`,
+      hint: `set only the secret in it, under another name, and write \${credential:NAME} for it into the text in "env"; or ${hint}`,
     };
   }
   if (isAwsSecretKey(variable)) {

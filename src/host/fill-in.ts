@@ -1,6 +1,7 @@
 // Puts the values that a person has given into the plan of a server, in the place of what its host fills in. Pure.
 import { type Left, left, type Planned } from './planned.ts';
 import type { Reference } from './references.ts';
+import { sealInside } from './seal-inside.ts';
 import type { TakenSecret } from './secret-removal.ts';
 import { shapeOf } from './secrets.ts';
 
@@ -13,7 +14,7 @@ export function keyOf({ kind, name, text }: Reference, path: string): string {
  * A plan without `wanted`. `givenFor` gives the value of each. What is a secret in one place, or looks like one, is one in all: where
  * a profile would have it in clear, the server is left.
  */
-export function fillIn<P extends Planned>(plan: P, givenFor: (reference: Reference) => string): P | Left {
+export function fillIn(plan: Planned, givenFor: (reference: Reference) => string): Planned | Left {
   const secrets = new Set(plan.wanted.flatMap((one) => (one.isSecret ? [givenFor(one.reference)] : [])));
   const credentials: TakenSecret[] = [...plan.credentials];
   const taken = (variable: string, value: string, where: 'variable' | 'argument' | 'header'): void =>
@@ -41,10 +42,11 @@ export function fillIn<P extends Planned>(plan: P, givenFor: (reference: Referen
   }
   const own = plan.kind === 'profile' ? plan.env : plan.headers;
   const all = Object.fromEntries([...Object.entries(own), ...values]);
-  return {
+  const filled = {
     ...plan,
     credentials,
     wanted: [],
     ...(plan.kind === 'profile' ? { words, env: all } : { headers: all }),
   };
+  return filled.kind === 'profile' ? sealInside(filled) : filled;
 }

@@ -5,6 +5,7 @@ import { detectSecret } from '../profile/variable.ts';
 import { knownHosts, knownServer } from './known.ts';
 import { planRemote } from './plan-remote.ts';
 import { type Left, left, type Origin, type Planned, profileName } from './planned.ts';
+import { sealInside } from './seal-inside.ts';
 import { takeSecrets } from './secret-removal.ts';
 import { isSecretText, MAX_LOOKED_AT, textsIn } from './secrets.ts';
 import { type HostServer, keptMembers } from './servers.ts';
@@ -95,7 +96,7 @@ function planLocal(server: HostServer, origin: Origin): Planned | Left {
   ];
   if (open.some((text) => detectSecret(text) !== undefined)) return left(UNTAKEN);
   const knows = knownServer(start !== 'command' && start.kind === 'uvx' ? 'pypi' : 'npm', name ?? '');
-  return {
+  return sealInside({
     kind: 'profile',
     name: profileName(server.name),
     start: start === 'command' ? 'command' : start.kind,
@@ -103,13 +104,10 @@ function planLocal(server: HostServer, origin: Origin): Planned | Left {
     env: taken.env,
     credentials: taken.credentials,
     wanted: taken.wanted,
-    // A URL with a password cannot be sealed.
-    hosts: taken.credentials.some(({ value }) => /^[a-z][a-z0-9+.-]*:\/\//i.test(value))
-      ? []
-      : knownHosts(knows, taken.env),
+    hosts: knownHosts(knows, taken.env),
     cwd: base,
     knows,
-  };
+  });
 }
 
 /** The folder of the project for which Claude Code keeps a server among the user's settings. */

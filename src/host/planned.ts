@@ -24,6 +24,7 @@ export interface PlannedLocal {
   readonly credentials: readonly TakenSecret[];
   /** What the host fills in: see `fillIn`. */
   readonly wanted: readonly WantedValue[];
+  /** What it reaches, as far as that is known; its secrets are sealed for these, unless `whyUnsealed` says why not. */
   readonly hosts: readonly string[];
   readonly cwd: string | undefined;
   readonly knows: KnownServer;

@@ -1,16 +1,16 @@
-// Credentials in the arguments of a server: `--api-key=${credential:API_KEY}`. The name is that of a variable under
-// `credentials`. Pure.
+// Credentials within the arguments and variables of a server: `--api-key=${credential:API_KEY}`, or in a variable
+// `{"Authorization":"Bearer ${credential:TOKEN}"}`. The name is that of a variable under `credentials`. Pure.
 
 /** A reference, and the beginning of one that is not valid. */
 const REFERENCE = /\$\{credential:([A-Za-z_][A-Za-z0-9_]{0,127})\}/g;
 const BROKEN = /\$\{credential:(?![A-Za-z_][A-Za-z0-9_]{0,127}\})/;
 
-/** The variables that arguments refer to, each once. */
-export function referencedCredentials(args: readonly string[]): string[] {
-  return [...new Set(args.flatMap((arg) => [...arg.matchAll(REFERENCE)].map(([, name = '']) => name)))];
+/** The variables of the credentials that texts refer to, each once. */
+export function referencedCredentials(texts: readonly string[]): string[] {
+  return [...new Set(texts.flatMap((text) => [...text.matchAll(REFERENCE)].map(([, name = '']) => name)))];
 }
 
-/** Whether an argument begins a reference that is none. */
+/** Whether a text begins a reference that is none. */
 export function hasBrokenReference(arg: string): boolean {
   return BROKEN.test(arg);
 }

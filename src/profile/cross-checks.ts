@@ -54,6 +54,10 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
     const problem = argumentProblem(arg, credentials);
     if (problem !== undefined) report(['server', 'args', index], problem.what, problem.hint);
   }
+  for (const [name, value] of Object.entries(env)) {
+    const problem = variableProblem(value, credentials);
+    if (problem !== undefined) report(['env', name], problem.what, problem.hint);
+  }
   const inArguments = referencedCredentials(server.args ?? []);
   for (const [name, credential] of Object.entries(credentials)) {
     if (credential.deliver === 'arg' && !inArguments.includes(name)) {
@@ -163,22 +167,51 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
   return diagnostics;
 }
 
+interface Problem {
+  readonly what: string;
+  readonly hint: string;
+}
+
 /** What is wrong with the credentials in an argument. */
 function argumentProblem(
   arg: string,
   credentials: NonNullable<ProfileFile['credentials']>,
-): { what: string; hint: string } | undefined {
+): Problem | undefined {
+  return referenceProblem(
+    arg,
+    credentials,
+    ['sealed', 'arg'],
+    'say "deliver: sealed", or "deliver: arg": the value is then where other programs can read it',
+  );
+}
+
+/** The same in a variable: it has placeholders only. */
+function variableProblem(
+  value: string,
+  credentials: NonNullable<ProfileFile['credentials']>,
+): Problem | undefined {
+  return referenceProblem(
+    value,
+    credentials,
+    ['sealed'],
+    'say "deliver: sealed"; a server that has to hold the secret gets the whole text as a credential by "deliver: env"',
+  );
+}
+
+function referenceProblem(
+  text: string,
+  credentials: NonNullable<ProfileFile['credentials']>,
+  allowed: readonly string[],
+  instead: string,
+): Problem | undefined {
   const hint = `write \${credential:NAME}, with a name under "credentials"`;
-  if (hasBrokenReference(arg)) return { what: `contains "\${credential:" and no name`, hint };
-  for (const name of referencedCredentials([arg])) {
+  if (hasBrokenReference(text)) return { what: `contains "\${credential:" and no name`, hint };
+  for (const name of referencedCredentials([text])) {
     if (!Object.hasOwn(credentials, name))
       return { what: `names "${name}", which is not under "credentials"`, hint };
     const deliver = credentials[name]?.deliver ?? 'sealed';
-    if (deliver === 'sealed' || deliver === 'arg') continue;
-    return {
-      what: `names "${name}", which has "deliver: ${deliver}"`,
-      hint: 'say "deliver: sealed", or "deliver: arg": the value is then where other programs can read it',
-    };
+    if (!allowed.includes(deliver))
+      return { what: `names "${name}", which has "deliver: ${deliver}"`, hint: instead };
   }
   return undefined;
 }

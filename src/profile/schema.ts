@@ -256,7 +256,12 @@ export const profileFile = z.strictObject({
     .boolean()
     .optional()
     .describe('true: a remote server and its sign-in may be on this machine, and without TLS there'),
-  env: z.record(variable, text).optional().describe('Literal variables of the server; never secrets'),
+  env: z
+    .record(variable, text)
+    .optional()
+    .describe(
+      `Literal variables of the server; never secrets; \${credential:NAME} stands for a sealed credential`,
+    ),
   credentials: z
     .record(variable, credential)
     .optional()

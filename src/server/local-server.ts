@@ -135,7 +135,10 @@ async function startProcess(
     const trustVariables = route === 'proxy' ? gate?.writeTrustFiles(trust) : undefined;
     const gateVariables = { ...gate?.variables, ...trustVariables };
     const literals = Object.fromEntries(
-      Object.entries(profile.env).map(([name, value]) => [name, within(value)]),
+      Object.entries(profile.env).map(([name, value]): [string, string] => {
+        const [text = ''] = substituteCredentials([within(value)], placeholders);
+        return [name, text];
+      }),
     );
     env = environment(profile.name, user, runtime.instance, literals, delivered, gateVariables);
     Object.assign(env, paths);

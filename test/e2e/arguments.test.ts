@@ -17,12 +17,14 @@ const profile = (credential: object, more: object = {}): object => ({
   ...more,
 });
 
-test('W-CRED-47 a sealed credential in an argument is its placeholder, the same as in its variable', async () => {
+test('W-CRED-47 a sealed credential in an argument, or inside of another variable, is its placeholder, the same as in its variable', async () => {
   await using home = new Home();
-  home.profile('sealed', profile({ hosts: ['api.example.com'] }));
+  const headers = `{"Authorization":"Bearer ${KEY}"}`;
+  home.profile('sealed', profile({ hosts: ['api.example.com'] }, { env: { HEADERS: headers } }));
   await using host = home.run('sealed');
   await host.initialize();
   const { argv, env } = JSON.parse(await host.call('environ'));
+  expect(JSON.parse(env.HEADERS)).toEqual({ Authorization: `Bearer ${env.API_KEY}` });
   expect(argv).toEqual(['--key', `--url=https://me:${env.API_KEY}@example.com`]);
   expect(env.API_KEY).not.toContain(secret);
   expect(env.API_KEY.length).toBeGreaterThan(10);

@@ -562,6 +562,9 @@ test('W-SEAL-9 what a profile seals and the gate cannot put in is not stored for
     [`postgres://app:${part}@db.test:5432/app`, /TOKEN holds a password for "postgres:"/],
     [`https://hooks.test/services/T0/B0/${part}`, /TOKEN holds a URL/],
     [`https://app:${part}@hooks.test/`, /TOKEN holds a URL/],
+    [`{"Authorization":"Bearer ${part}"}`, /TOKEN holds JSON.*[\s\S]*hint: .*\$\{credential:NAME\}/],
+    [`Authorization: Bearer ${part}`, /TOKEN holds a header/],
+    [`Server=db.test;Pwd=${part}`, /TOKEN holds a connection string/],
   ] as const) {
     const { code, stderr } = await home.warder(['credential', 'set', 'demo', 'TOKEN'], value);
     expect(code).toBe(65);

@@ -144,7 +144,12 @@ export function addOptions(yargs: Argv): Argv<AddArguments> {
       requiresArg: true,
       describe: 'where in a request a sealed credential is carried; by default any header',
     })
-    .option('env', repeatable('NAME=VALUE, never a secret; can be repeated'))
+    .option(
+      'env',
+      repeatable(
+        `NAME=VALUE, never a secret; \${credential:NAME} in it stands for a sealed credential; can be repeated`,
+      ),
+    )
     .option('cwd', { type: 'string', requiresArg: true, describe: "the server's working folder" })
     .option('read', repeatable('a file or folder that the server may read; can be repeated'))
     .option('write', repeatable('a folder that the server may change; can be repeated'))

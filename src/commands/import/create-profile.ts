@@ -4,6 +4,7 @@ import { realpathSync } from 'node:fs';
 import { escapeUnprintable } from '../../audit/printable.ts';
 import { connectionHosts } from '../../host/connection.ts';
 import type { Planned, PlannedLocal } from '../../host/planned.ts';
+import { whyUnsealed } from '../../host/unsealed.ts';
 import { clock } from '../../os/clock.ts';
 import { homeFolder } from '../../os/home.ts';
 import { expandHome } from '../../profile/format.ts';
@@ -155,7 +156,7 @@ function argumentsOf(name: string, plan: PlannedLocal, from: string | null): Add
     description: undefined,
     credential: credentials.filter(({ from }) => from.where === 'variable').map(({ variable }) => variable),
     host: [...hosts, ...reached],
-    deliver: hosts.length === 0 && reached.length > 0 ? 'env' : undefined,
+    deliver: whyUnsealed(plan) !== undefined && hosts.length + reached.length > 0 ? 'env' : undefined,
     env: Object.entries(env).map(([variable, value]) => `${variable}=${value}`),
     cwd,
     read: [],

@@ -4,6 +4,7 @@ import { catchWarderError, WarderError } from '../../errors.ts';
 import type { Planned } from '../../host/planned.ts';
 import type { WantedValue } from '../../host/secret-removal.ts';
 import { shownUrl } from '../../host/shown-url.ts';
+import { whyUnsealed } from '../../host/unsealed.ts';
 import { loadSettings } from '../../profile/settings.ts';
 import { detectSecret } from '../../profile/variable.ts';
 import type { Context } from '../command.ts';
@@ -126,6 +127,7 @@ function linesOf(plan: Planned, from: string | null): string[] {
     ];
   }
   const { env, cwd, credentials, hosts } = plan;
+  const unsealed = whyUnsealed(plan);
   const { read, write, withheld } = namedAccess(plan, from);
   return [
     escapeUnprintable(commandLine(plan)),
@@ -139,9 +141,9 @@ function linesOf(plan: Planned, from: string | null): string[] {
     ...(credentials.length === 0 && asked.length === 0
       ? []
       : [
-          hosts.length > 0
+          unsealed === undefined
             ? `sealed: the server never holds it, and it goes to ${hosts.join(', ')} alone`
-            : `the server gets the value itself: ${plan.knows.unsealable ?? 'which hosts it needs is not known; "warder edit" can seal it later'}`,
+            : escapeUnprintable(`the server gets the value itself: ${unsealed}`),
         ]),
   ];
 }

@@ -4,6 +4,7 @@ import { fillIn } from '../../../src/host/fill-in.ts';
 import { planServer } from '../../../src/host/plan.ts';
 import { profileName } from '../../../src/host/planned.ts';
 import type { HostServer } from '../../../src/host/servers.ts';
+import { whyUnsealed } from '../../../src/host/unsealed.ts';
 
 const GITHUB = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
 const RANDOM = '9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c';
@@ -73,7 +74,7 @@ test('a secret of the arguments of a known server is sealed, in its place there'
   });
 });
 
-test('secrets of the arguments are named there; the server holds them where one is a URL', () => {
+test('secrets of the arguments are named there; the server holds them where one is a URL, and reaches the hosts that are known', () => {
   const plan = local(
     'cmd',
     [
@@ -98,8 +99,9 @@ test('secrets of the arguments are named there; the server holds them where one 
       'Authorization: ${credential:AUTHORIZATION}',
       '${credential:URL}',
     ],
-    hosts: [],
+    hosts: ['mcp.stripe.com'],
   });
+  expect(plan.kind === 'profile' && whyUnsealed(plan)).toMatch(/^URL is a URL/);
   expect(plan.kind === 'profile' && plan.credentials.map(({ variable, value }) => [variable, value])).toEqual(
     [
       ['API_KEY', 'other'],
@@ -210,7 +212,7 @@ test('what a host fills in is asked for: a secret becomes a credential, another 
     ['{env:T}', true, 'argument'],
   ]);
   const filled = fillIn(plan, ({ name }) => `$& of ${name}`);
-  if (filled.kind === 'left') throw new Error(filled.why);
+  if (filled.kind !== 'profile') throw new Error('it is no profile');
   expect(filled.wanted).toEqual([]);
   expect(filled.words[3]).toBe('--data=$& of dir');
   expect(filled.env).toEqual({ URL: 'https://$& of HOST/x', LEVEL: '$& of LEVEL' });
@@ -354,4 +356,97 @@ test('W-HOST-25 long values are not searched for what could take hours', () => {
     ])
       expect(planServer(long)).toMatchObject({ kind: 'left' });
   }
+});
+
+/** A known server with headers of its own in a variable. */
+const notion = (value: string, env: Record<string, string> = {}) =>
+  local('npx', ['-y', '@notionhq/notion-mcp-server'], { OPENAPI_MCP_HEADERS: value, ...env });
+const facts = (plan: ReturnType<typeof planServer>) => {
+  if (plan.kind !== 'profile') throw new Error('it is no profile');
+  const { env, credentials, hosts } = plan;
+  return {
+    env,
+    credentials: credentials.map(({ variable, value }) => [variable, value]),
+    hosts,
+    why: whyUnsealed(plan),
+  };
+};
+
+test.each([
+  [
+    `{"Authorization": "Bearer ${GITHUB}", "Notion-Version": "2022-06-28"}`,
+    '{"Authorization": "Bearer ${credential:AUTHORIZATION}", "Notion-Version": "2022-06-28"}',
+    [['AUTHORIZATION', GITHUB]],
+  ],
+  [
+    `{"a":{"X-Api-Key":"${RANDOM}"},"b":[{"X-Api-Key":"other-key-1"},{"token":"${RANDOM}"}]}`,
+    '{"a":{"X-Api-Key":"${credential:X_API_KEY}"},"b":[{"X-Api-Key":"${credential:X_API_KEY_2}"},{"token":"${credential:X_API_KEY}"}]}',
+    [
+      ['X_API_KEY', RANDOM],
+      ['X_API_KEY_2', 'other-key-1'],
+    ],
+  ],
+  [
+    `Authorization: Bearer ${GITHUB}\nX-Team: red`,
+    'Authorization: Bearer ${credential:AUTHORIZATION}\nX-Team: red',
+    [['AUTHORIZATION', GITHUB]],
+  ],
+])(
+  'W-HOST-49 of a known server the secrets inside of a text are sealed, and the text stays: %s',
+  (value, text, credentials) => {
+    const sealed = {
+      env: { OPENAPI_MCP_HEADERS: text },
+      credentials,
+      hosts: ['api.notion.com'],
+      why: undefined,
+    };
+    expect(facts(notion(value))).toEqual(sealed);
+  },
+);
+
+test.each([
+  // A name and password in base64, escapes of JSON, a short password, a connection string.
+  ['{"Authorization":"Basic bWU6aHVudGVyMi1odW50ZXIy"}', /OPENAPI_MCP_HEADERS is a text that it takes apart/],
+  ['{"Authorization":"Bearer abc\\u0064efghijklmnop"}', /takes apart/],
+  ['{"password":"p4"}', /takes apart/],
+  [`https://me:${RANDOM}@api.notion.com/`, /OPENAPI_MCP_HEADERS is a URL/],
+])(
+  'W-HOST-49 what cannot be sealed inside of a text goes to the server whole, and why is said: %s',
+  (value, why) => {
+    expect(facts(notion(value))).toEqual({
+      env: {},
+      credentials: [['OPENAPI_MCP_HEADERS', value]],
+      hosts: ['api.notion.com'],
+      why: expect.stringMatching(why),
+    });
+  },
+);
+
+test('W-HOST-49 a text of a server that is not known stays whole; so does a credential of the same name', () => {
+  const value = `{"Authorization":"Bearer ${GITHUB}"}`;
+  expect(facts(local('npx', ['x'], { HEADERS: value }))).toMatchObject({
+    credentials: [['HEADERS', value]],
+    hosts: [],
+  });
+  expect(facts(notion(value, { AUTHORIZATION: 'another-secret' }))).toMatchObject({
+    env: { OPENAPI_MCP_HEADERS: '{"Authorization":"Bearer ${credential:AUTHORIZATION_2}"}' },
+    credentials: [
+      ['AUTHORIZATION_2', GITHUB],
+      ['AUTHORIZATION', 'another-secret'],
+    ],
+  });
+});
+
+test('W-HOST-49 what the host fills in inside of a text is sealed there', () => {
+  const server = {
+    command: 'npx',
+    args: ['-y', '@notionhq/notion-mcp-server'],
+    env: { OPENAPI_MCP_HEADERS: '{"Authorization":"Bearer ${env:NOTION}"}' },
+  };
+  const filled = filledPlan(server, { NOTION: GITHUB });
+  if (filled.kind === 'left') throw new Error(filled.why);
+  expect(facts(filled)).toMatchObject({
+    env: { OPENAPI_MCP_HEADERS: '{"Authorization":"Bearer ${credential:AUTHORIZATION}"}' },
+    credentials: [['AUTHORIZATION', GITHUB]],
+  });
 });

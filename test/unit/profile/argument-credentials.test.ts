@@ -46,9 +46,13 @@ test('W-PROF-9 a reference is no secret; one beside it is', () => {
   ).toBeDefined();
 });
 
-const problems = (args: string, credentials: string): string => {
+const problems = (args: string, credentials: string, env = '{}'): string => {
   try {
-    parseProfile(`server: {command: server, args: [${args}]}\ncredentials: ${credentials}\n`, 'a.yaml', 'a');
+    parseProfile(
+      `server: {command: server, args: [${args}]}\nenv: ${env}\ncredentials: ${credentials}\n`,
+      'a.yaml',
+      'a',
+    );
     return '';
   } catch (error) {
     return (error as Error).message;
@@ -68,3 +72,23 @@ test.each([
   if (expected === '') expect(problems(args, credentials)).toBe('');
   else expect(problems(args, credentials)).toContain(expected);
 });
+
+test.each([
+  [`'{"Authorization":"Bearer \${credential:KEY}"}'`, '{KEY: {hosts: [api.example.com]}}', ''],
+  [`"\${credential:OTHER}"`, '{KEY: {hosts: [api.example.com]}}', 'env.HEADERS: names "OTHER", which is not'],
+  [`"\${credential:KEY}"`, '{KEY: {deliver: env}}', 'names "KEY", which has "deliver: env"'],
+  [`"\${credential:KEY}"`, '{KEY: {deliver: arg}}', 'names "KEY", which has "deliver: arg"'],
+  [`"\${credential:}"`, '{}', `contains "\${credential:" and no name`],
+  [`"\${credential:__proto__}"`, '{}', 'names "__proto__", which is not under "credentials"'],
+])(
+  'W-PROF-5 W-SEAL-9 inside of a variable only a sealed credential may be: %s with %s',
+  (value, credentials, expected) => {
+    const said = problems(
+      expected.includes('arg') ? `"\${credential:KEY}"` : '',
+      credentials,
+      `{HEADERS: ${value}}`,
+    );
+    if (expected === '') expect(said).toBe('');
+    else expect(said).toContain(expected);
+  },
+);

@@ -19,6 +19,7 @@ import { addRemote } from './add/remote.ts';
 import { lockPackage, requestedServer } from './add/requested-server.ts';
 import { requestedUrl } from './add/requested-url.ts';
 import { schemaPath } from './add/schema-path.ts';
+import { agreeOnStored } from './add/stored-credentials.ts';
 import type { Context } from './command.ts';
 import { launchNotes } from './launch-command.ts';
 import { openPackageStore, skipsOthers } from './package/package-store.ts';
@@ -94,6 +95,7 @@ export async function addLocal(
   if (requested.kind === 'command')
     refuseRunner(name, [requested.command, ...requested.args], givenOptions(args));
   if (profileStamp(places, name) !== undefined) throw profileExistsError(places, name);
+  if (args['use-stored'] !== true) await agreeOnStored(context, name, credentials);
 
   const notes: string[] = [...known.notes];
   const keepHome = args.home === 'kept' || known.keepHome;

@@ -20,6 +20,7 @@ import { offeredBundle } from './offered-bundle.ts';
 import type { AddArguments } from './options.ts';
 import { parseHeaders } from './requested-url.ts';
 import { commandLine, plainDescription, say, shownName } from './shown-words.ts';
+import { refuseStored } from './stored-credentials.ts';
 
 /** What is added, and what a person reads of it before. */
 interface Offered {
@@ -49,7 +50,8 @@ export async function offeredArguments(
     });
   }
   for (const line of offered.lines) show(line);
-  await refuseStored(context, offered.args);
+  const { credential, env, '--': words = [] } = offered.args;
+  await refuseStored(context, args.name, [...credential, ...referencedCredentials([...words, ...env])]);
   if (args.yes !== true) {
     await confirm(terminal, {
       what: `adding a server from ${title}`,
@@ -58,39 +60,6 @@ export async function offeredArguments(
     });
   }
   return offered.args;
-}
-
-/**
- * Throws `refused` where a value is stored already under a name that the new profile would take, of an earlier profile: the server
- * of somebody else's description would get it.
- */
-async function refuseStored(
-  { control: open }: Context,
-  { name, credential, '--': words = [] }: AddArguments,
-): Promise<void> {
-  const names = [...credential, ...referencedCredentials(words)].map((variable) => `${name}/${variable}`);
-  if (names.length === 0) return;
-  const listed = await storedNames(open);
-  const stored = names.filter((one) => listed.includes(one));
-  if (stored.length === 0) return;
-  throw new WarderError(
-    'refused',
-    `${stored.join(', ')} is stored already, of an earlier profile "${name}", and this server would get it`,
-    {
-      hint: `use another name than "${name}"; or remove it first: warder credential remove --name ${stored[0]}`,
-    },
-  );
-}
-
-/** The names of what is stored; none without a store that can be asked. */
-async function storedNames(open: Context['control']): Promise<string[]> {
-  try {
-    await using control = await open();
-    return (await control.request('credential.list', {})).credentials.map((one) => one.name);
-  } catch (error) {
-    if (error instanceof WarderError) return [];
-    throw error;
-  }
 }
 
 async function read(

@@ -51,6 +51,8 @@ export interface AddArguments {
   readonly bundle?: BundleSource;
   /** No option: whether what the arguments name may be read without a question, because the person has seen it. */
   readonly 'reads-named'?: (path: string) => boolean;
+  /** What is stored under the names of its credentials, of an earlier profile, may go to the new server. */
+  readonly 'use-stored'?: boolean | undefined;
   /** What it describes need not be confirmed. */
   readonly yes?: boolean;
   readonly '--'?: string[];
@@ -198,6 +200,11 @@ export function addOptions(yargs: Argv): Argv<AddArguments> {
       repeatable('KEY=VALUE for what the manifest of a bundle asks for, never a secret; can be repeated'),
     )
     .option('yes', { ...yesOption, describe: 'do not ask whether what --from describes is meant' })
+    .option('use-stored', {
+      type: 'boolean',
+      describe:
+        'the new server may get what is stored for an earlier profile of this name; without it you are asked',
+    })
     .option('python', {
       type: 'string',
       requiresArg: true,

@@ -165,6 +165,8 @@ function argumentsOf(name: string, plan: PlannedLocal, from: string | null): Add
     ask: [],
     deny: [],
     test: false,
+    // Its name is one for which nothing is stored.
+    'use-stored': true,
     'reads-named': (path) => mayNamePath(path, from),
     package: undefined,
     bin: undefined,

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { addCommand } from '../../../src/commands/add.ts';
 import { splitWords } from '../../../src/package/words.ts';
-import { loadProfile } from '../../../src/profile/load.ts';
+import { loadProfile, profileStamp, removeProfile } from '../../../src/profile/load.ts';
+import type { Result } from '../../../src/wire/control.ts';
 import { FakeCli } from '../../fixtures/fake-cli.ts';
 
 async function add(cli: FakeCli, ...words: string[]): Promise<string> {
@@ -263,4 +264,34 @@ test('the hint for a line of npx has all options that were given with it', async
       .split(/\n(?=--)/)
       .sort();
   expect(pairs(words.slice(0, -2))).toEqual(pairs(options));
+});
+
+test('W-CRED-50 what is stored for an earlier profile of the name goes to a new one only after a yes', async () => {
+  const stored = { name: 'demo/TOKEN', store: 'vault', version: '1', used: [], updated: null, state: 'ok' };
+  const answers = {
+    'credential.list': () => ({ credentials: [stored], missing: [] }) as unknown as Result<'credential.list'>,
+  };
+  const words = ['add', 'demo', '--credential', 'TOKEN', '--credential', 'OTHER', '--no-test'];
+  const command = ['--', '/bin/cat'];
+  using cli = new FakeCli();
+  const isWritten = (): boolean => profileStamp(cli.places, 'demo') !== undefined;
+  for (const situation of [{ answers }, { answers, json: true, typed: [] }, { answers, typed: ['n'] }]) {
+    await expect(cli.run(addCommand, [...words, ...command], situation)).rejects.toMatchObject({
+      code: 'refused',
+    });
+    expect(isWritten()).toBe(false);
+  }
+  expect(cli.questions).toEqual([
+    'demo/TOKEN is stored already, of an earlier profile "demo": shall the new server get it?',
+  ]);
+  await expect(cli.run(addCommand, [...words, ...command], { answers })).rejects.toMatchObject({
+    hint: expect.stringMatching(/--use-stored .*warder credential remove --name demo\/TOKEN/),
+  });
+  await cli.run(addCommand, [...words, ...command], { answers, typed: ['y'] });
+  expect(isWritten()).toBe(true);
+  removeProfile(cli.places, 'demo', 0);
+  await cli.run(addCommand, [...words, '--use-stored', ...command], { answers });
+  expect(isWritten()).toBe(true);
+  // Another name takes nothing of it.
+  await cli.run(addCommand, ['add', 'other', '--credential', 'TOKEN', '--no-test', ...command], { answers });
 });

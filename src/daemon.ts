@@ -22,6 +22,7 @@ import { userBrowser } from './os/browser.ts';
 import { programFile } from './os/build.ts';
 import { userDisplay } from './os/display.ts';
 import { homeFolder } from './os/home.ts';
+import { openNative } from './os/native-launcher.ts';
 import { openPolkit } from './os/polkit.ts';
 import { processes } from './os/processes.ts';
 import { retiredDaemons } from './os/retired.ts';
@@ -93,7 +94,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     platform: process.platform,
     log,
   });
-  const machine = await inspectMachine(uid, places.run);
+  const machine = await inspectMachine(uid, places.run, openNative);
   // Probed now, while nobody waits for it.
   const kind =
     process.platform === 'darwin'

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "hold.h"
 #include "json.h"
 #include "place.h"
 #include "protocol.h"
@@ -123,6 +124,7 @@ int main(int argc, char **argv) {
     append_string(&text, "\n");
     return write(STDOUT_FILENO, said, text.length) == (ssize_t)text.length ? 0 : 1;
   }
+  run_stage(argc, argv);
   if (argc != 3 || strcmp(argv[1], "run") != 0 || !open_standard()) run_script(argv);
   const long long started = now();
   static char hello[1 << 14];

@@ -1,10 +1,12 @@
 // The native launcher (src/native/): compiled with a build, or delivered in a package for the platform. It takes the place of
 // the launch command, with the script beside it. `dist/current` says where it is, and the digest that it must have.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { WIRE_VERSION } from '../wire/frame.ts';
 import { exposedPart } from './ownership.ts';
 
@@ -14,6 +16,8 @@ const ELF = Buffer.from('\x7fELF', 'latin1');
 const MACH_O = Buffer.from('cffaedfe', 'hex');
 const TRIAL = '--warder-native';
 const TRIAL_TIMEOUT = 5000;
+/** Refers to a file without permission to read it. Linux, all architectures. */
+const O_PATH = 0o10000000;
 
 /** What a build says of one platform's: a file of its own folder, or a package beside it that has `warder`. */
 interface Delivered {
@@ -40,6 +44,34 @@ function deliveredWith(program: string): Delivered | undefined {
     const { native } = JSON.parse(readFileSync(join(dirname(program), '../dist/current'), 'utf8'));
     return native?.[`${process.platform}-${process.arch}`];
   } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Opens the native program that goes with this program's own build, after the same checks. The descriptor stays open, so what it
+ * runs later is what was checked. Undefined where there is none that runs.
+ */
+export async function openNative(): Promise<{ readonly descriptor: number } | undefined> {
+  const program = join(dirname(fileURLToPath(import.meta.url)), '../bin/warder.js');
+  const delivered = deliveredWith(program);
+  if (delivered === undefined) return undefined;
+  let descriptor: number | undefined;
+  try {
+    const path = placeOf(delivered, program);
+    if (exposedPart(path) !== undefined) return undefined;
+    descriptor = openSync(path, O_PATH);
+    const open = `/proc/self/fd/${descriptor}`;
+    if (digestOf(readFileSync(open)) !== delivered.sha256) throw new Error('it is another');
+    const { stdout } = await promisify(execFile)(open, [TRIAL], {
+      timeout: TRIAL_TIMEOUT,
+      cwd: '/',
+      env: {},
+    });
+    if (stdout !== `${MARK}\n${WIRE_VERSION}\n`) throw new Error('it is of another version');
+    return { descriptor };
+  } catch {
+    if (descriptor !== undefined) closeSync(descriptor);
     return undefined;
   }
 }

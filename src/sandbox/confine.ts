@@ -13,6 +13,7 @@ import {
   REQUIRED_LAYERS,
 } from './layers.ts';
 import type { LimitApplier } from './linux/apply-limits.ts';
+import type { Hold } from './linux/hold.ts';
 import {
   childrenOf,
   descendantsOf,
@@ -28,7 +29,7 @@ import {
 import { QuotaWatch } from './linux/user-quotas.ts';
 import type { Machine } from './machine.ts';
 import type { NetworkNamespace } from './network.ts';
-import { ReportReader, unblock, writeData } from './pipes.ts';
+import { holdOf, ReportReader, unblock, writeData } from './pipes.ts';
 import type { Plan } from './plan/plan.ts';
 import { type PlantedReport, PlantGuard } from './planted.ts';
 import { findMissing, whyUnavailable } from './probe.ts';
@@ -106,13 +107,12 @@ export async function confineBubblewrap(
     await limits.apply(init.pid);
     await guard?.begin();
     requireOwnEnvironment(plan, launch, init.pid);
+    const hold = holdOf(launch, spawned);
     unblock(launch, spawned);
-    const measured = await waitForServer(
-      init.pid,
-      [machine.bubblewrap?.file, machine.prlimit],
-      plan,
-      network,
-    );
+    const measured =
+      hold === undefined
+        ? await waitForServer(init.pid, [machine.bubblewrap?.file, machine.prlimit], plan, network)
+        : await measureHeld(init, hold, plan, network);
     // bubblewrap reports the exit code only if it started the server.
     if (measured === undefined && !(await report.readAll(TIMEOUT)).includes('"exit-code"')) {
       throw await whyUnavailable(plan.profile, machine);
@@ -122,6 +122,7 @@ export async function confineBubblewrap(
       network === undefined ? REQUIRED_LAYERS : [...REQUIRED_LAYERS, 'egress-gate'];
     const layers: readonly Layer[] = ['environment', ...(measured?.layers ?? [])];
     if (measured !== undefined) requireLayers(plan, layers, required);
+    hold?.release();
     quotas = new QuotaWatch(
       plan.profile,
       () => descendantsOf(init.pid),
@@ -210,6 +211,20 @@ export async function confineLandlock(
 async function waitUntilEnded(killed: readonly ProcessIdentity[]): Promise<void> {
   const until = performance.now() + TIMEOUT;
   while (killed.some(isAlive) && performance.now() < until) await setTimeout(POLL_INTERVAL);
+}
+
+/** Measures what stands in the server's place, and becomes it when it is let go. `undefined`: it has ended already. */
+async function measureHeld(
+  init: ProcessIdentity,
+  hold: Hold,
+  plan: Plan,
+  network: NetworkNamespace | undefined,
+): Promise<Measurement | undefined> {
+  const arrived = await hold.arrived(TIMEOUT);
+  const [server] = arrived ? childrenOf(init.pid) : [];
+  if (server !== undefined) return tryMeasure(server, network?.namespace);
+  if (isAlive(init)) throw unavailable(plan, 'its sandbox does not start', HINT);
+  return undefined;
 }
 
 /** Waits until the server itself runs, then measures it. `undefined`: it has ended already. `launchers`: programs that run before it. */

@@ -8,6 +8,8 @@ export type Descriptor =
   | { readonly kind: 'open'; readonly descriptor: number }
   /** A pipe to read from: one JSON value per line. */
   | { readonly kind: 'report' }
+  /** A socket: a program in the sandbox says that it is there, and waits for an answer (hold.ts). */
+  | { readonly kind: 'hold' }
   /** A pipe: the program waits until it reads a byte (bubblewrap's `--block-fd`). */
   | { readonly kind: 'block' };
 

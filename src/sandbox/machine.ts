@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type CgroupParents, findCgroupParents } from './linux/cgroup.ts';
 import { type DeviceFiles, makeDevices, ownsDevices, sweepDevices } from './linux/devices.ts';
+import type { NativeProgram } from './linux/hold.ts';
 import { type Kernel, openKernel } from './linux/kernel.ts';
 import { followsLinks } from './linux/mount-points.ts';
 import { identify } from './linux/process.ts';
@@ -44,6 +45,8 @@ export interface Machine {
   readonly ownsDevices: boolean;
   /** Makes device files for one sandbox; `undefined` if that is not possible. */
   readonly makeDevices: (() => DeviceFiles | undefined) | undefined;
+  /** The native program that takes part in a start; `undefined` where there is none. */
+  readonly native: NativeProgram | undefined;
   /** Sets a limit of a process; `undefined` where the C library cannot be called. */
   readonly setLimit: Kernel['setLimit'] | undefined;
   /** util-linux's `prlimit`, used inside the sandbox where `setLimit` is missing. It costs the start of one more program. */
@@ -105,17 +108,22 @@ const REQUIRED_OPTIONS = [
 const run = promisify(execFile);
 
 /**
- * Finds out what the machine offers. `run` is the daemon's runtime folder. Never throws: what is missing is `undefined`
+ * Finds out what the machine offers. `run` is the daemon's runtime folder, `native` finds the native program. Never throws: what is missing is `undefined`
  * in the result. Linux only.
  */
-export async function inspectMachine(uid: number, run: string): Promise<Machine> {
+export async function inspectMachine(
+  uid: number,
+  run: string,
+  native: () => Promise<NativeProgram | undefined> = async () => undefined,
+): Promise<Machine> {
   const architecture = process.arch === 'x64' || process.arch === 'arm64' ? process.arch : undefined;
   const devices = join(run, 'devices');
   sweepDevices(devices, (pid) => identify(pid) !== undefined);
-  const [bubblewrap, cgroups, kernel] = await Promise.all([
+  const [bubblewrap, cgroups, kernel, program] = await Promise.all([
     findBubblewrap(),
     findCgroups(uid),
     openKernel(architecture),
+    native(),
   ]);
   return {
     uid,
@@ -123,6 +131,7 @@ export async function inspectMachine(uid: number, run: string): Promise<Machine>
     bubblewrap,
     ownsDevices: ownsDevices(uid),
     makeDevices: () => makeDevices(devices, kernel),
+    native: program,
     setLimit: kernel?.setLimit,
     landlock: Math.max(kernel?.landlockVersion() ?? 0, 0),
     prlimit: findProgram('prlimit'),

@@ -1,12 +1,19 @@
 // The pipes between the daemon and the program that makes a sandbox.
 import { Readable, Writable } from 'node:stream';
 import type { Descriptor, Launch, SpawnedProcess } from './launch.ts';
+import { Hold } from './linux/hold.ts';
 
 /** Writes the launch's data to its descriptors. */
 export function writeData(launch: Launch, spawned: SpawnedProcess): void {
   for (const [at, descriptor] of launch.descriptors.entries()) {
     if (descriptor.kind === 'data') writable(spawned, at).end(descriptor.data);
   }
+}
+
+/** This side of the channel of a launch's hold; undefined if it has none. */
+export function holdOf(launch: Launch, spawned: SpawnedProcess): Hold | undefined {
+  const at = indexOf(launch, 'hold');
+  return at === -1 ? undefined : new Hold(spawned.stdio[at + 3]);
 }
 
 /** Lets the program continue that waits at the `block` descriptor. */

@@ -50,9 +50,12 @@ export function prepare(
     requireEgressRoute(plan, network);
     if (network !== undefined) requireNetworkAlive(plan, network);
     const limits = new LimitApplier(plan, machine);
-    const launch = renderBubblewrap(plan, machine, handles, network);
+    const entrances = machine.native === undefined ? undefined : limits.openCgroup();
+    const abandon = (): void => void limits[Symbol.asyncDispose]();
+    const launch = attempt(() => renderBubblewrap(plan, machine, handles, network, entrances), abandon);
     return {
       launch,
+      abandon,
       confine: (spawned, listener) =>
         confineBubblewrap({ plan, machine, launch, limits, network }, spawned, listener),
     };
@@ -102,21 +105,42 @@ export function prepareSeatbelt(
   }));
 }
 
+/** A plan that is rendered. */
+interface Rendered extends Pick<PreparedSandbox, 'launch' | 'confine'> {
+  /** Removes what was made for a start that did not take place. */
+  readonly abandon?: () => void;
+}
+
+/** Does `work`; `undo` if that fails. */
+function attempt<Result>(work: () => Result, undo: () => void): Result {
+  try {
+    return work();
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
 function prepareWith(
   request: SandboxRequest,
   devices: DeviceFiles | undefined,
-  renderPlan: (plan: Plan, handles: PathHandles) => Pick<PreparedSandbox, 'launch' | 'confine'>,
+  renderPlan: (plan: Plan, handles: PathHandles) => Rendered,
 ): PreparedSandbox {
   const handles = new PathHandles();
   // A server sees that the name of a device is gone, so the names stay as long as it runs.
   let isRunning = false;
+  let abandon: (() => void) | undefined;
   const dispose = (): void => {
     handles[Symbol.dispose]();
-    if (!isRunning) devices?.[Symbol.dispose]();
+    if (isRunning) return;
+    devices?.[Symbol.dispose]();
+    abandon?.();
   };
   try {
     const plan = makePlan(inspect(request, handles, devices?.folder));
-    const { launch, confine } = renderPlan(plan, handles);
+    const rendered = renderPlan(plan, handles);
+    const { launch, confine } = rendered;
+    abandon = rendered.abandon;
     return {
       plan,
       launch,

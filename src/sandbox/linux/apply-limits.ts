@@ -37,6 +37,25 @@ export class LimitApplier implements AsyncDisposable {
     });
   }
 
+  /**
+   * Makes the control group before there is a process. Returns the files by which the process enters it (`Cgroup.entrances`);
+   * undefined: `apply` moves it. Throws `sandbox-unavailable`.
+   */
+  openCgroup(): readonly string[] | undefined {
+    const { cgroups } = this.#machine;
+    if (cgroups?.kind !== 'direct') return undefined;
+    try {
+      this.#group = createCgroup(cgroups, this.#plan.limits);
+    } catch (cause) {
+      throw new WarderError(
+        'sandbox-unavailable',
+        `cannot start "${this.#plan.profile}": its limits cannot be set`,
+        { hint: 'see "warder doctor"', cause },
+      );
+    }
+    return this.#group.entrances;
+  }
+
   /** Applies the limits to a process and its future children. Throws the system's error if one is refused. */
   async apply(pid: number): Promise<void> {
     const { setLimit } = this.#machine;
@@ -46,7 +65,7 @@ export class LimitApplier implements AsyncDisposable {
     await this.joinCgroup(pid);
   }
 
-  /** Only moves a process into a new control group, where Warder can make one. */
+  /** Only moves a process into its control group, where Warder can make one and it has not entered it. */
   async joinCgroup(pid: number): Promise<void> {
     const { cgroups } = this.#machine;
     try {
@@ -55,8 +74,9 @@ export class LimitApplier implements AsyncDisposable {
       // This is only an extra where there is no control group. It is not a limit.
     }
     if (cgroups?.kind !== 'direct') return;
-    this.#group = createCgroup(cgroups, this.#plan.limits);
-    await this.#group.add(pid);
+    const entered = this.#group?.entrances !== undefined;
+    this.#group ??= createCgroup(cgroups, this.#plan.limits);
+    if (!entered) await this.#group.add(pid);
   }
 
   /**

@@ -7,6 +7,7 @@ import type { Descriptor, DescriptorSource, Launch } from '../launch.ts';
 import { type Machine, UPGRADE } from '../machine.ts';
 import type { Network } from '../network.ts';
 import type { Plan, Step } from '../plan/plan.ts';
+import { enterCommand, holdCommand } from './hold.ts';
 import { processLimitsFor } from './limits.ts';
 import { mountsBelowWritable } from './mount-points.ts';
 import { seccompFilter } from './seccomp.ts';
@@ -14,14 +15,19 @@ import { seccompFilter } from './seccomp.ts';
 /** One page: the smallest file system in memory. */
 const PAGE = 4096;
 
-/** Renders a plan, for a sandbox that joins `network` if there is one. Throws `sandbox-unavailable` if the machine lacks what is needed. */
+/**
+ * Renders a plan, for a sandbox that joins `network` if there is one, and enters the control groups of `entrances`. With the
+ * machine's native program the server waits in its sandbox (`hold`). Throws `sandbox-unavailable` if the machine lacks
+ * what is needed.
+ */
 export function renderBubblewrap(
   plan: Plan,
   machine: Machine,
   source: DescriptorSource,
   network?: Pick<Network, 'pauseProcess'>,
+  entrances?: readonly string[],
 ): Launch {
-  const { bubblewrap: program, architecture, prlimit } = machine;
+  const { bubblewrap: program, architecture, prlimit, native } = machine;
   const entering = network === undefined ? [] : nsenterCommand(plan, machine, network);
   if (program === undefined || program.missing.length > 0) throw missingBubblewrap(plan, program);
   if (program.setUserId) {
@@ -148,11 +154,14 @@ export function renderBubblewrap(
           '--',
         ]
       : [];
+  const own = native === undefined ? undefined : at({ kind: 'open', descriptor: native.descriptor });
+  const held = own === undefined ? [] : holdCommand(own, at({ kind: 'hold' }));
   const [file = '', ...args] = [
+    ...(own === undefined || entrances === undefined ? [] : enterCommand(own, entrances)),
     ...systemdScope(plan, machine),
     ...entering,
     ...[program.file, '--args', String(ARGUMENTS), '--'],
-    ...[...limiter, plan.program.file, ...plan.program.args],
+    ...[...limiter, ...held, plan.program.file, ...plan.program.args],
   ];
   return {
     file,

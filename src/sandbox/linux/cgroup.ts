@@ -28,6 +28,8 @@ export interface CgroupParents {
 export interface Cgroup extends AsyncDisposable {
   /** Which limits it enforces. */
   readonly limits: { readonly memory: boolean; readonly processes: boolean };
+  /** The files by which a process enters the group when it writes 0 to them; undefined where it would wait for that. */
+  readonly entrances: readonly string[] | undefined;
   /**
    * Moves a process into the group; its future children are in it too. The kernel may take ten milliseconds. Throws
    * the system's error.
@@ -124,6 +126,8 @@ export function createCgroup(groups: CgroupParents, limits: Limits): Cgroup {
     if (processes !== undefined) writeFileSync(`${processes}/pids.max`, String(limits.processes.max));
     return {
       limits: { memory: memory !== undefined, processes: processes !== undefined },
+      // A process that moves the only thread it has waits for nobody. Version 2 moves whole processes only.
+      entrances: groups.version === 1 ? made.map((folder) => `${folder}/tasks`) : undefined,
       add: async (pid) => {
         await Promise.all(made.map((folder) => writeFile(`${folder}/cgroup.procs`, String(pid))));
       },

@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REQUIRED_LAYERS } from '../../../src/sandbox/layers.ts';
 import type { Order, Outcome } from '../../fixtures/hostile/driver.ts';
 import { people, World } from '../../fixtures/hostile/world.ts';
+import { hasNative } from '../../fixtures/launchers.ts';
 
 const NODE = process.execPath;
 const PYTHON = '/usr/bin/python3';
@@ -68,6 +69,37 @@ describe.each(people)('as $name', (person) => {
     expect(limits).toMatchObject({ files: 8192, core: 0 });
     expect(limits?.memory.enforcedBy).not.toBe('none');
     if (person.uid !== 0) expect(limits?.processes).toEqual({ max: 512, enforcedBy: 'user' });
+  });
+
+  test('W-BOX-19 without the native program the layers are measured at the server, and all are in force', async () => {
+    const { layers, limits } = await shell('cat', { machine: { native: null } });
+    expect(layers).toEqual(expect.arrayContaining([...REQUIRED_LAYERS]));
+    expect(limits).toMatchObject({ files: 8192, core: 0 });
+  });
+
+  test.runIf(hasNative)(
+    'W-BOX-38 a server whose limits turn out not to hold has run no instruction',
+    async () => {
+      // Control groups that are ordinary folders take what is written to them, and limit nothing.
+      const groups = join(world.writable, 'groups');
+      mkdirSync(groups, { mode: 0o777 });
+      chmodSync(groups, 0o777);
+      const cgroups = { kind: 'direct', version: 2, memory: groups, processes: groups } as const;
+      const trace = join(world.writable, 'has-run');
+      const order = { machine: { cgroups }, sandbox: { write: [world.writable], memory: 2 ** 30 } };
+      const { error, stdout } = await shell(`echo ran; echo ran > ${trace}`, order);
+      rmSync(groups, { recursive: true });
+      expect(error?.code).toBe('sandbox-unavailable');
+      expect(error?.message).toContain('"sandbox.memory" cannot be held here');
+      expect([stdout, existsSync(trace)]).toEqual(['', false]);
+    },
+  );
+
+  test.runIf(hasNative)('W-BOX-14 nothing of what held the server is left to it', async () => {
+    const script = 'readlink /proc/self/exe; ls /proc/self/fd; tr "\\0" " " < /proc/self/cmdline';
+    const { stdout } = await shell(script);
+    expect(stdout).not.toContain('warder');
+    expect(stdout.split('\n').slice(1, 5)).toEqual(['0', '1', '2', '3']);
   });
 
   test('W-BOX-20 no part of the plan and no value of the environment is on a command line', async () => {

@@ -23,6 +23,7 @@ const machine: Machine = {
   },
   ownsDevices: false,
   makeDevices: undefined,
+  native: undefined,
   setLimit: () => true,
   prlimit: '/usr/bin/prlimit',
   nsenter: '/usr/bin/nsenter',

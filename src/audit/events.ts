@@ -4,7 +4,13 @@ import type { ConsentAnswer, ConsentAsk, ConsentRevoke, TrustChange } from './ev
 import type { CredentialUse, EgressConnect } from './events/egress.ts';
 import type { Checkpoint, DaemonStart, DaemonStop, ProfileChange } from './events/log.ts';
 import type { Answer, Question, Reply, Request, ToolCall, ToolResult } from './events/message.ts';
-import type { SandboxPlanted, SessionClose, SessionOpen, SessionStart } from './events/session.ts';
+import type {
+  SandboxPlanted,
+  SessionClose,
+  SessionOpen,
+  SessionStart,
+  SessionStop,
+} from './events/session.ts';
 
 /** Every event, by its name in a record. */
 export const EVENTS = [
@@ -12,6 +18,7 @@ export const EVENTS = [
   'daemon.stop',
   'session.open',
   'session.start',
+  'session.stop',
   'session.close',
   'sandbox.planted',
   'credential.use',
@@ -38,6 +45,7 @@ export interface Fields {
   'daemon.stop': DaemonStop;
   'session.open': SessionOpen;
   'session.start': SessionStart;
+  'session.stop': SessionStop;
   'session.close': SessionClose;
   'sandbox.planted': SandboxPlanted;
   'credential.use': CredentialUse;

@@ -31,7 +31,7 @@ import {
 } from './profile/access-summary.ts';
 import { plantedNotes, protectedLine } from './profile/planted.ts';
 import { previewServer, type ServerPreview } from './profile/preview.ts';
-import { commandLine, policyLine, sandboxState, serverLine } from './profile/profile-summary.ts';
+import { commandLine, policyLine, sandboxState, serverLine, startLine } from './profile/profile-summary.ts';
 import { refusalLine, refusedLately, stillRefused } from './profile/refused-lately.ts';
 import { profileWarnings } from './profile/warnings.ts';
 import type { Rows } from './remote/access.ts';
@@ -114,6 +114,8 @@ interface Finding {
     readonly line: string;
     readonly program?: string;
     readonly cwd?: string;
+    /** When it starts, and when it ends. */
+    readonly starts?: string;
     /** The working folder is its private home. */
     readonly private?: boolean;
     readonly variables?: ServerPreview['variables'];
@@ -190,6 +192,7 @@ function checkProfile(
       line: serverLine(profile.server),
       ...(typeof server.program === 'string' ? { program: server.program } : {}),
       cwd: server.cwd,
+      ...(profile.server.kind === 'url' ? {} : { starts: startLine(profile.server) }),
       variables: server.variables,
       ...(sandbox?.cwd === sandbox?.home && sandbox !== undefined ? { private: true } : {}),
     },
@@ -293,6 +296,7 @@ function printFinding({ out, err, paint }: Context['terminal'], finding: Finding
       out(
         `  in      ${server.cwd}${server.private === true ? `${PRIVATE}${holds?.kept === undefined ? LOST : ''}` : ''}`,
       );
+    if (server.starts !== undefined) out(`  starts  ${server.starts}`);
     if (server.variables !== undefined) {
       const { trust, ...others } = server.variables;
       out(`  sees    ${Object.values(others).flat().join(' ')}`);

@@ -147,7 +147,7 @@ function printSessions(terminal: Terminal, sessions: readonly SessionStatus[]): 
         id.slice(0, SHOWN_ID),
         profile,
         `${host.exe?.split('/').at(-1) ?? '?'} (${host.pid})`,
-        server.started === false ? 'not started' : String(server.pid ?? '-'),
+        serverCell(server),
         shortTimeText(since, now),
         inflight > 0 ? `${calls}, ${inflight} open` : String(calls),
         sandboxCell(terminal, session),
@@ -205,6 +205,12 @@ const SHOWN_ID = 8;
 /** `1f2e3d4c (github)`. */
 function shown({ id, profile }: SessionStatus): string {
   return `${id.slice(0, SHOWN_ID)} (${profile})`;
+}
+
+/** Its process, or why there is none. */
+function serverCell({ started, idle, pid }: SessionStatus['server']): string {
+  if (started === false) return idle === true ? 'ended, idle' : 'not started';
+  return String(pid ?? '-');
 }
 
 /** `full`, or which sandbox it is. */

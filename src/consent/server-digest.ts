@@ -10,7 +10,7 @@ export function serverDigest(
   command: readonly string[],
   digests: string,
 ): string {
-  // When it starts makes no other server.
-  const { start: _, ...runs } = { start: undefined, ...server };
+  // When it starts and ends makes no other server.
+  const { start: _, idle: __, ...runs } = { start: undefined, idle: undefined, ...server };
   return digest(JSON.stringify([runs, env, credentials, sandbox ?? null, command, digests]));
 }

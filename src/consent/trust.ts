@@ -7,7 +7,6 @@ import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Profile } from '../profile/format.ts';
 import type { OfflineRecord } from '../relay/offline-record.ts';
-import type { AnswerStore, RecordedAnswers } from '../relay/recorded-answers.ts';
 import type { Trust } from '../relay/trust.ts';
 import type { ShownTrust } from '../wire/control.ts';
 import type { Answer } from './questions/answer.ts';
@@ -19,9 +18,9 @@ import { type Difference, withDifferences } from './trust/compare.ts';
 import { Executables } from './trust/executables.ts';
 import { FirstUseQuestion } from './trust/first-use-question.ts';
 import { HeldNotices } from './trust/held-notices.ts';
-import { KeptAnswers } from './trust/kept-answers.ts';
 import { offlineServer } from './trust/offline.ts';
 import { permissionsOf } from './trust/permissions.ts';
+import { type ProfileAnswers, ProfilesAnswers } from './trust/profile-answers.ts';
 import { digestOfRecord, type ProfileTrust } from './trust/profile-trust.ts';
 import { copyOf, type ServerIdentity, type TrustRecord } from './trust/record.ts';
 import { TrustRecords } from './trust/records.ts';
@@ -29,7 +28,7 @@ import { SessionTrust } from './trust/session-trust.ts';
 import { showTrust } from './trust/shown.ts';
 import type { Started, TrustedSession } from './trust/trusted-session.ts';
 
-export type { Started };
+export type { ProfileAnswers, Started };
 
 export interface TrustServiceOptions {
   /** Whether a person is asked about a first use. */
@@ -83,19 +82,6 @@ export interface RemoteTrust {
   readonly offline: OfflineRecord | undefined;
 }
 
-/** What hosts of a profile are answered before its server is started. */
-export interface ProfileAnswers {
-  /** Whether any host can be answered. */
-  readonly areKnown: boolean;
-  /** What a host is answered; undefined: the server starts with its session. */
-  of(host: string): RecordedAnswers | undefined;
-  readonly store: AnswerStore;
-  /** The server is not as it was. */
-  forget(): void;
-  /** The server cannot be started late. */
-  isEager(): void;
-}
-
 /** Milliseconds that the start of a session waits for the credential store. */
 const OPENING = 2000;
 
@@ -104,7 +90,7 @@ export class TrustService {
   readonly #records: TrustRecords;
   readonly #firstUse: FirstUseQuestion;
   readonly #executables: Executables;
-  readonly #answers = new Map<string, KeptAnswers>();
+  readonly #answers: ProfilesAnswers;
 
   constructor(options: TrustServiceOptions) {
     this.#options = options;
@@ -118,6 +104,12 @@ export class TrustService {
       },
       uid,
       log,
+    });
+    this.#answers = new ProfilesAnswers({
+      files,
+      log,
+      trustOf: (profile) => this.#records.of(profile),
+      identify: (started) => this.#identify(started),
     });
   }
 
@@ -149,6 +141,7 @@ export class TrustService {
       isHostKnown: this.#firstUse.hostTest(about),
       isHostFirst: usesToken(about.profile),
       isTaken: () => this.#firstUse.takes(about),
+      isStarted: about.isStarted,
       ask: (asking) => this.#firstUse.ask(about, asking),
       record: (held) => {
         this.#records.held.add(
@@ -192,7 +185,7 @@ export class TrustService {
       [Symbol.dispose]: () => {
         forget();
         if (about.profile.server.kind === 'url') trust.keepIdentity(session.identity);
-        this.#answersOf(about.profile.name).flush();
+        this.#answers.flush(about.profile.name);
         session[Symbol.dispose]();
       },
     };
@@ -286,35 +279,14 @@ export class TrustService {
       this.#records.append({ profile, what: 'record', outcome: 'forgotten', ...recordOf(trust) });
       await trust.forget();
     }
-    this.#answersOf(profile).forget();
+    this.#answers.forget(profile);
     this.#records.held.forget(profile);
     return isThere;
   }
 
   /** What hosts of a profile are answered before its server is started. `digest` is that of the profile's file. */
   answers(profile: string, digest: string): ProfileAnswers {
-    const trust = this.#records.of(profile);
-    const kept = this.#answersOf(profile);
-    return {
-      get areKnown() {
-        return trust.record !== undefined && kept.areKnown(digest);
-      },
-      // Without what was accepted there is nothing by which to judge what is answered.
-      of: (host) => (trust.record === undefined ? undefined : kept.of(digest, host)),
-      store: kept.store(digest),
-      forget: () => kept.forget(),
-      isEager: () => kept.isEager(digest),
-    };
-  }
-
-  #answersOf(profile: string): KeptAnswers {
-    let kept = this.#answers.get(profile);
-    if (kept === undefined) {
-      const { files, log } = this.#options;
-      kept = new KeptAnswers({ profile, files, log });
-      this.#answers.set(profile, kept);
-    }
-    return kept;
+    return this.#answers.of(profile, digest);
   }
 
   async #opened(): Promise<void> {

@@ -30,6 +30,10 @@ export function crossCheck(file: ProfileFile, document: YamlDocument): Diagnosti
   if (command?.includes('/') && !/^([/~]|[A-Za-z]:)/.test(command) && server.cwd === undefined) {
     report(['server', 'command'], 'is a relative path, and there is no "cwd"', 'give the absolute path');
   }
+  if (server.idle !== undefined && server.start === 'eager')
+    report(['server', 'idle'], 'has no effect with "start: eager"', 'a server that comes back starts late');
+  if (server.idle !== undefined && (parseDuration(server.idle) ?? 0) < 1000)
+    report(['server', 'idle'], 'must be at least 1s');
   checkRemote(file, report);
 
   const files = Object.keys(credentials).filter((name) => credentials[name]?.deliver === 'file');

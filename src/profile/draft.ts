@@ -161,10 +161,10 @@ function profileData({ description, server, env, credentials, sandbox, policy, a
       audit,
     };
   }
-  const { kind, ...keys } = server;
+  const { kind, idle, ...keys } = server;
   return {
     description,
-    server: keys,
+    server: { ...keys, idle: idle === undefined ? undefined : formatDuration(idle) },
     env,
     credentials: Object.fromEntries(
       credentials.map((credential) => [credential.variable, credentialData(credential)]),

@@ -40,6 +40,8 @@ export type ProfileServer =
       readonly args: readonly string[];
       readonly cwd: string | undefined;
       readonly start: ServerStart;
+      /** Milliseconds without a use after which it is ended; undefined: not before its session. */
+      readonly idle: number | undefined;
     }
   | {
       readonly kind: 'package';
@@ -48,6 +50,8 @@ export type ProfileServer =
       readonly args: readonly string[];
       readonly cwd: string | undefined;
       readonly start: ServerStart;
+      /** Milliseconds without a use after which it is ended; undefined: not before its session. */
+      readonly idle: number | undefined;
     }
   | RemoteServer;
 
@@ -237,10 +241,11 @@ function toServer(file: ProfileFile, name: string): ProfileServer {
     headers = {},
     args = [],
     cwd,
-    start = 'eager',
+    start = 'lazy',
   } = file.server;
-  if (pinned !== undefined) return { kind: 'package', package: pinned, bin, args, cwd, start };
-  if (command !== undefined) return { kind: 'command', command, args, cwd, start };
+  const idle = file.server.idle === undefined ? undefined : parseDuration(file.server.idle);
+  if (pinned !== undefined) return { kind: 'package', package: pinned, bin, args, cwd, start, idle };
+  if (command !== undefined) return { kind: 'command', command, args, cwd, start, idle };
   return {
     kind: 'url',
     url,

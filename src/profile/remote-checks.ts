@@ -51,7 +51,7 @@ export function checkRemote(file: ProfileFile, report: Report): void {
       if (file[key] !== undefined) report([key], 'is for a remote server, one with "server.url"');
     return;
   }
-  for (const key of ['args', 'cwd', 'start'] as const)
+  for (const key of ['args', 'cwd', 'start', 'idle'] as const)
     if (server[key] !== undefined) report(['server', key], 'has no meaning for a remote server');
   for (const [key, hint] of Object.entries(LOCAL_KEYS))
     if (file[key as keyof typeof LOCAL_KEYS] !== undefined)

@@ -91,7 +91,12 @@ const server = z
       })
       .optional()
       .describe(
-        'lazy: the server starts at the first request that needs it, once it is known what it offers; eager: when the host starts it',
+        'lazy (the default): the server starts at the first request that needs it, once it is known what it offers; eager: when the host starts it',
+      ),
+    idle: duration
+      .optional()
+      .describe(
+        'How long the server may be without a call before it is ended; the next call starts it again. By default it stays',
       ),
   })
   .meta({ oneOf: [{ required: ['package'] }, { required: ['command'] }, { required: ['url'] }] });

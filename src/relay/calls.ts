@@ -29,6 +29,8 @@ export class Calls implements CallBooks {
   hasActed = false;
   /** Bytes that open requests keep. */
   keptBytes = 0;
+  /** When a request that acts ended last, in milliseconds of the monotonic clock; 0: none has. */
+  usedAt = 0;
 
   constructor(options: CallsOptions) {
     this.options = options;
@@ -47,6 +49,11 @@ export class Calls implements CallBooks {
   /** Open requests that can still be answered: all but subscriptions, which end with the session. */
   get unanswered(): number {
     return this.#byHostId.size - this.#listening;
+  }
+
+  /** Whether no request waits, is open, or is to be made again, but for subscriptions. */
+  get isAllAnswered(): boolean {
+    return this.unanswered === 0 && this.#detached.size === 0;
   }
 
   /** Whether subscriptions are open whose answer comes when they end. */
@@ -172,6 +179,7 @@ export class Calls implements CallBooks {
   /** For `Call` alone: it is open no more. */
   remove(call: Call): void {
     this.keptBytes -= call.params?.length ?? 0;
+    if (call.name !== undefined) this.usedAt = this.options.turn.began;
     if (call.isTaken && call.id !== undefined) this.#byHostId.delete(call.id);
     if (call.ownId !== 0 && this.#byOwnId.delete(call.ownId) && call.method === LISTEN) this.#listening--;
   }

@@ -8,6 +8,7 @@ import { type Range, readMember, whole } from '../json/read.ts';
 import { TRIAL_CLIENT } from '../wire/trial-client.ts';
 import { canonicalOf, digest } from './canonical.ts';
 import { LIST_SHAPES } from './listed-kinds.ts';
+import type { Replay } from './upstream/replay.ts';
 
 /** Results as JSON text. */
 export interface RecordedAnswers {
@@ -31,6 +32,15 @@ const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
 
 /** The longest part of what a host says of itself that is looked at, in bytes. */
 const MAX_SAID = 65_536;
+
+/** The host of a session, by what it has said so far. */
+export function hostOfSession({
+  isOpened,
+  initialize,
+  meta,
+}: Pick<Replay, 'isOpened' | 'initialize' | 'meta'>): string | undefined {
+  return isOpened ? sessionHost(initialize) : statelessHost(meta);
+}
 
 /** A host that has said `initialize`, by its `params`: the version of the protocol, its capabilities, its name. */
 export function sessionHost(params: Buffer | undefined): string | undefined {

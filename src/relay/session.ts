@@ -28,10 +28,11 @@ import { WaitingRoom } from './flow/waiting-room.ts';
 import { Guard } from './guard.ts';
 import { FromHost } from './host/from-host.ts';
 import { counter } from './ids.ts';
-import type { LateServer } from './late-server.ts';
+import type { IdleServer, LateServer } from './late-server.ts';
 import { AnswerBook, type AnswerBookOptions } from './lists/answer-book.ts';
 import { ServerLists } from './lists/server-lists.ts';
 import type { Neighbours } from './neighbours.ts';
+import { hostOfSession } from './recorded-answers.ts';
 import { Recorder } from './recorder.ts';
 import { FromServer } from './server/from-server.ts';
 import { Questions } from './server/questions.ts';
@@ -45,6 +46,7 @@ import { FirstUse } from './trust/first-use.ts';
 import { TrustGate } from './trust/trust-gate.ts';
 import type { Trust } from './trust.ts';
 import { Current, type Redaction } from './upstream/current.ts';
+import { IdleEnd } from './upstream/idle-end.ts';
 import { LateStart } from './upstream/late-start.ts';
 import { OwnRequests } from './upstream/own-requests.ts';
 import { Replay } from './upstream/replay.ts';
@@ -68,6 +70,8 @@ export interface SessionOptions {
   readonly host: HostEnd;
   /** Running, or started when something needs it. */
   readonly server: SessionServer | LateServer;
+  /** Whether it is ended once it is not used; undefined: never before the session. */
+  readonly idle?: IdleServer | undefined;
   /** Where its answers are kept for sessions to come, and whether it has used a credential already; undefined: nowhere. */
   readonly answers?: Pick<AnswerBookOptions, 'store' | 'isUsed'> | undefined;
   readonly audit: Pick<AuditLog, 'append' | 'add' | 'commit'>;
@@ -137,12 +141,17 @@ export class Session {
     const upstreamOf = (opened: SessionServer): Upstream =>
       opened.open({ guard: this.#guard, line: budgets.line, commit });
     const late = 'open' in server ? undefined : server;
-    const first = 'open' in server ? server : this.#lateStart(server).recorded();
-    const upstream = upstreamOf(first);
+    const lateStart = new LateStart(() => ({
+      rotation: this.#rotation,
+      current: this.#current,
+      lists: this.#lists,
+      announce: (differ) => this.#guard.run(() => this.#fromServer.announce(differ)),
+      started: () => idleEnd?.started(),
+    }));
+    const upstream = upstreamOf('open' in server ? server : lateStart.recorded(server));
     this.#current = new Current(upstream, policy, redactor);
-    if (late !== undefined) this.#current.onAct = () => late.acts();
     const kept = options.answers;
-    const book = kept && new AnswerBook({ ...kept, current: this.#current, replay, known: late?.answers });
+    const book = kept && new AnswerBook({ ...kept, current: this.#current, replay, known: late?.answers() });
     this.#calls = new Calls({
       recorder: this.#recorder,
       turn: this.#guard,
@@ -309,6 +318,30 @@ export class Session {
       settle: () => this.#settle(),
       steer: () => this.#backPressure.steer(),
     });
+    const { idle } = options;
+    const rest = (end: IdleServer['end']): boolean => {
+      const host = hostOfSession(replay);
+      return this.#rotation.rest(() => {
+        const next = host === undefined ? undefined : end(host);
+        return next && lateStart.recorded(next);
+      });
+    };
+    const idleEnd =
+      idle &&
+      new IdleEnd({
+        after: idle.after,
+        clock,
+        usedAt: () => this.#calls.usedAt,
+        isRunning: () => !this.#shutdown.isOver && !this.#current.isRecorded,
+        end: () => {
+          let isEnded = false;
+          this.#guard.run(() => {
+            isEnded = rest(idle.end);
+          });
+          return isEnded;
+        },
+      });
+    void this.done.then(() => idleEnd?.close());
     trust.onChange(() => this.#trustChanged());
     upstream.listen(this.#listeners.owner(upstream));
     const lines = new LineSplitter(hostInbox, budgets.line);
@@ -388,14 +421,6 @@ export class Session {
       this.#fromServer.announce([this.#lists.tools]);
       this.#settle();
     });
-  }
-
-  #lateStart(late: LateServer): LateStart {
-    return new LateStart(late, () => ({
-      rotation: this.#rotation,
-      lists: this.#lists,
-      announce: (differ) => this.#guard.run(() => this.#fromServer.announce(differ)),
-    }));
   }
 
   /** What is held back may be other than before: then the host is told which lists are others. */

@@ -1,11 +1,14 @@
 // The server of a session that is started when something needs it: from then on all is as if it had started with the session,
 // but that no connection of it carries a credential before it was compared with what is accepted, and a request went on to it.
+import { isDeepStrictEqual } from 'node:util';
 import type { AuditLog } from '../audit/log.ts';
 import type { ProfileAnswers, Started } from '../consent/trust.ts';
+import { WarderError } from '../errors.ts';
 import { parseSpec } from '../package/spec.ts';
 import { allowedEgress, expandHome, type Profile } from '../profile/format.ts';
-import type { LateServer } from '../relay/late-server.ts';
-import type { KnownHost } from '../relay/recorded-answers.ts';
+import { formatDuration } from '../profile/units.ts';
+import type { Profiles } from '../profile/watch.ts';
+import type { IdleServer, LateServer } from '../relay/late-server.ts';
 import { environment } from './environment.ts';
 import { findCommand } from './process.ts';
 import type { SessionEntry } from './session-entry.ts';
@@ -14,14 +17,15 @@ import { startServer } from './start.ts';
 import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
 
 export interface LateServerParts {
+  readonly profiles: Pick<Profiles, 'get'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly start: StartParts;
 }
 
-/** `context` makes that of the start. */
+/** `host`: whom it is answered for; `context` makes that of the start. */
 export function lateServer(
   entry: SessionEntry,
-  known: KnownHost,
+  host: string,
   answers: ProfileAnswers,
   context: () => SessionContext,
   parts: LateServerParts,
@@ -30,6 +34,7 @@ export function lateServer(
   let hasWaited = false;
   const start = async (): ReturnType<LateServer['start']> => {
     const { profile } = entry.loaded;
+    assertSame(profile, parts.profiles.get(profile.name).profile);
     // Those of a server that was not used wait for ever, and are closed with its gate.
     admitted = Promise.withResolvers();
     hasWaited = false;
@@ -43,10 +48,11 @@ export function lateServer(
       await promise;
     };
     const started = await startServer(profile, { ...context(), admission }, parts.start);
+    entry.gone = Promise.all([entry.gone, started.gone]);
     try {
+      await entry.trust?.restarted(started.started);
       // A revocation during the start found no server to end.
       parts.start.locks.assertUsable(profile.credentials.map(({ name }) => name));
-      await entry.trust?.restarted(started.started);
       recordStart(entry, started, parts);
     } catch (error) {
       await started.server.stop();
@@ -54,18 +60,76 @@ export function lateServer(
     }
     announceServer(entry.host, started);
     entry.started = started;
+    entry.isIdle = false;
+    entry.output.warder('the server has started: something needs it');
     return { server: started.server, redactor: entry.secrets.add(started.credentials) };
   };
   return {
-    ...known,
+    host,
+    answers: () => answers.of(host),
     start,
     acts: () => admitted.resolve(),
-    failed: (_reason, isOther) => {
+    failed: (reason, isOther) => {
+      if (entry.started !== undefined) tryRecordStop(entry, 'unused', parts);
+      entry.output.warder(`the server is not used: ${reason}`);
       entry.started = undefined;
       if (isOther) answers.forget();
       else if (hasWaited) answers.isEager();
     },
   };
+}
+
+/** What becomes of the server of a session once it is not used, if its profile says that it is ended then. */
+export function idleServer(
+  entry: SessionEntry,
+  answers: ProfileAnswers | undefined,
+  context: () => SessionContext,
+  parts: LateServerParts,
+): IdleServer | undefined {
+  const { server } = entry.loaded.profile;
+  const after = server.kind === 'url' ? undefined : server.idle;
+  if (after === undefined || answers === undefined) return undefined;
+  return {
+    after,
+    end: (host) => {
+      if (entry.started === undefined || !answers.areKnown || answers.of(host) === undefined)
+        return undefined;
+      if (!tryRecordStop(entry, 'idle', parts)) return undefined;
+      entry.started = undefined;
+      entry.isIdle = true;
+      entry.output.warder(`the server is ended: it was not used for ${formatDuration(after)}`);
+      return lateServer(entry, host, answers, context, parts);
+    },
+  };
+}
+
+/** Throws `refused` where a profile gives its server other than when the session began: it is not started with what counts no more. */
+function assertSame(then: Profile, now: Profile): void {
+  const given = ({ server, env, credentials, sandbox }: Profile): object => {
+    // When it starts and ends is none of that.
+    const { start: _, idle: __, ...runs } = { start: undefined, idle: undefined, ...server };
+    return { runs, env, credentials, sandbox };
+  };
+  if (isDeepStrictEqual(given(then), given(now))) return;
+  throw new WarderError('refused', `the profile "${then.name}" has changed since the session began`, {
+    hint: 'have the host start the server again: the next session goes by the profile as it is now',
+  });
+}
+
+/** Whether it is on record that a server of a session that goes on has ended. */
+function tryRecordStop(
+  { id, loaded }: SessionEntry,
+  reason: 'idle' | 'unused',
+  { audit }: LateServerParts,
+): boolean {
+  const { profile } = loaded;
+  try {
+    audit.append('session.stop', { session: id, profile: profile.name, reason }, profile.audit.durability);
+    return true;
+  } catch {
+    // The audit log has reported why.
+    return false;
+  }
 }
 
 function recordStart({ id, loaded }: SessionEntry, started: StartedServer, { audit }: LateServerParts): void {

@@ -30,6 +30,10 @@ export interface SessionEntry {
   session: Session | undefined;
   /** Undefined as well while it is not started. */
   started: StartedServer | undefined;
+  /** Its server was ended, since it was not used, the last time that it ended. */
+  isIdle: boolean;
+  /** Settles when all of its servers are gone that were started when something needed them. */
+  gone: Promise<unknown>;
   /** The hosts that its servers were refused. */
   readonly refused: RefusedHosts;
   /** How many connections its servers have opened so far. */
@@ -51,7 +55,7 @@ export interface SessionEntry {
 
 /** What `status` shows of it. */
 export function statusOf(entry: SessionEntry, redact: (text: string) => string): SessionStatus {
-  const { id, loaded, request, since, session, started, refused, trust } = entry;
+  const { id, loaded, request, since, session, started, isIdle, refused, trust } = entry;
   const [parent] = request.host.chain;
   const { calls = 0, inflight = 0, loop = 0 } = session?.snapshot() ?? {};
   return {
@@ -61,6 +65,7 @@ export function statusOf(entry: SessionEntry, redact: (text: string) => string):
     server: {
       ...(started?.process?.pid !== undefined && { pid: started.process.pid }),
       ...(session !== undefined && started === undefined && { started: false as const }),
+      ...(started === undefined && isIdle && { idle: true as const }),
     },
     since: new Date(since).toISOString(),
     calls,

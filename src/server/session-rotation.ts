@@ -51,6 +51,8 @@ export async function rotateSession(
       announceServer(host, next);
       return { server: next.server, redactor: entry.secrets.add(next.credentials) };
     }));
+    // A start that failed before it: the next one has the new value.
+    if (next === undefined && entry.started === undefined) return 'starting';
     if (outcome === 'moved' && next !== undefined) entry.started = next;
     version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
   }

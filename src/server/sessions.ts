@@ -26,7 +26,7 @@ import { Session } from '../relay/session.ts';
 import type { SessionServer } from '../relay/upstream.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { NO_CONFIRMATIONS, StartingConfirmations } from './confirmations.ts';
-import { given, lateServer, plannedServer, plannedStart } from './late-server.ts';
+import { given, idleServer, lateServer, plannedServer, plannedStart } from './late-server.ts';
 import { PlantedRecords } from './planted-record.ts';
 import { ServerLog } from './server-log.ts';
 import { SessionAgreement } from './session-agreement.ts';
@@ -95,6 +95,8 @@ export class Sessions {
       policy: profile.policy,
       session: undefined,
       started: undefined,
+      isIdle: false,
+      gone: Promise.resolve(),
       refused: new RefusedHosts(profile.name, (line) => this.#tell(host, line)),
       connections: 0,
       stale: undefined,
@@ -130,6 +132,7 @@ export class Sessions {
           host: programOf(request),
           reach: reachOf(profile),
           started: begun.runs,
+          isStarted: () => entry.started !== undefined,
           tell: (line) => this.#tellOf(entry, line),
         });
       } catch (error) {
@@ -163,7 +166,7 @@ export class Sessions {
       if (entry.stale !== undefined) void this.#rotate(entry, entry.stale);
       const { ending, reason } = await entry.session.done;
       // One that was not used may still be ending.
-      await (entry.started ?? started)?.gone;
+      await Promise.all([started?.gone, entry.started?.gone, entry.gone]);
       if (reason === 'fault') throw FAULT;
       if (host.gone.reason instanceof WarderError) throw host.gone.reason;
       host.exit(exitCode(ending));
@@ -218,6 +221,7 @@ export class Sessions {
         profile: profile.name,
         host: hostEndOf(host, entry.output),
         server,
+        idle: idleServer(entry, answers, () => this.#context(entry), this.#parts),
         answers: answers && {
           store: answers.store,
           isUsed: () => [...entry.uses.values()].some((uses) => uses > 0),
@@ -251,13 +255,14 @@ export class Sessions {
         ? this.#parts.consent.trust.answers(profile.name, digest)
         : undefined;
     const runs = answers?.areKnown === true ? plannedStart(profile, this.#parts.start) : undefined;
-    if (answers !== undefined && runs !== undefined) {
+    // Another program than the accepted one is started at once: then it can be shown what it is.
+    if (answers !== undefined && runs !== undefined && (await answers.isAccepted(runs))) {
       const line = await host.firstLine(MAX_FIRST_LINE);
       if (host.gone.reason instanceof WarderError) throw host.gone.reason;
       if (host.gone.aborted) return undefined;
       const known = line && knownHost(line, answers.of);
       if (known !== undefined) {
-        const late = lateServer(entry, known, answers, () => this.#context(entry), this.#parts);
+        const late = lateServer(entry, known.host, answers, () => this.#context(entry), this.#parts);
         return { server: late, started: undefined, runs, shown: plannedServer(profile, runs), answers };
       }
     }

@@ -132,6 +132,8 @@ test('W-SEAL-5 lock stops the use of all credentials, revoke stops one at once, 
   // $ warder revoke demo/TOKEN
   await using other = home.run('demo');
   await other.initialize();
+  // Its server starts, and has the value.
+  await other.call('echo', { message: 'mine' });
   const revoked = await home.done(['revoke', 'demo/TOKEN']);
   expect(revoked).toContain(
     'revoked "demo/TOKEN": it is no longer used or delivered\n0 connections cut, 1 session ended\n',

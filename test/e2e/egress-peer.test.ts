@@ -218,6 +218,8 @@ test('6. W-EGR-6 W-PROC-7 a daemon that is killed leaves no process of the tree 
   await using github = await start('github');
   await using reader = await start('reader');
   for (const inside of [github, reader]) {
+    // Its server has started.
+    await inside.see();
     inside.client.ask('tools/call', {
       name: 'run',
       arguments: { command: ['/bin/sh', '-c', 'trap "" TERM HUP; (setsid sleep 60 &); sleep 60; :'] },

@@ -11,7 +11,7 @@ import { Internet, listed, range } from '../fixtures/internet.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
 const policy = { default: 'allow' };
-const names = Array.from({ length: 10 }, (_, index) => `p${index}`);
+const names = ['p0', 'p1', 'p2', 'p3'];
 
 /** The answer to a call of a tool, its text. */
 async function call(host: Client, name: string, args: object = {}): Promise<string> {
@@ -23,11 +23,10 @@ async function call(host: Client, name: string, args: object = {}): Promise<stri
 const running = (home: Home, file: string): number =>
   home.processes().filter(({ command }) => command.includes(file) && !command.includes('bwrap')).length;
 
-test('W-LAZY-1 of ten profiles that a host opens, those two start whose tools are called; their lists are there all the same', async () => {
+test('W-LAZY-1 W-LAZY-5 of the profiles that a host opens those start whose tools are called; their lists are there all the same; one that is not used ends', async () => {
   await using home = new Home();
   const [command, ...args] = server('memory');
-  for (const name of names)
-    home.profile(name, { server: { command, args, start: 'lazy' }, sandbox: { off: true }, policy });
+  for (const name of names) home.profile(name, { server: { command, args }, sandbox: { off: true }, policy });
   // The first session of a profile starts its server: what it offers is accepted and kept.
   const lists: string[] = [];
   for (const name of names) {
@@ -48,29 +47,42 @@ test('W-LAZY-1 of ten profiles that a host opens, those two start whose tools ar
     );
     expect(running(home, 'server-memory')).toBe(0);
     const shown = await home.done(['status']);
-    expect(shown.match(/not started/g)).toHaveLength(10);
+    expect(shown.match(/not started/g)).toHaveLength(4);
     for (const host of hosts.slice(0, 2)) expect(await call(host, 'read_graph')).toContain('entities');
     expect(running(home, 'server-memory')).toBe(2);
     expect(home.audit('session.start').map(({ profile }) => profile)).toEqual(['p0', 'p1']);
-    expect((await home.done(['status'])).match(/not started/g)).toHaveLength(8);
+    expect((await home.done(['status'])).match(/not started/g)).toHaveLength(2);
     // A session without a server ends as any other.
     await hosts[2]?.[Symbol.asyncDispose]();
-    expect(await home.done(['end', home.audit('session.open').at(-1)?.session])).toContain('p9');
-    expect((await hosts[9]?.ended)?.code).not.toBe(0);
+    expect(await home.done(['end', home.audit('session.open').at(-1)?.session])).toContain('p3');
+    expect((await hosts[3]?.ended)?.code).not.toBe(0);
   } finally {
     for (const host of hosts) await host[Symbol.asyncDispose]();
   }
   // A trial is of the server itself; `eager` starts with its session.
   const starts = home.audit('session.start').length;
   expect(await home.done(['test', 'p3'])).toContain('read_graph');
-  home.profile('p4', { server: { command, args, start: 'eager' }, sandbox: { off: true }, policy });
-  await using host = home.run('p4');
+  home.profile('p0', { server: { command, args, start: 'eager' }, sandbox: { off: true }, policy });
+  const host = home.run('p0');
   await host.initialize();
   expect(running(home, 'server-memory')).toBe(1);
   expect(home.audit('session.start')).toHaveLength(starts);
+  await host[Symbol.asyncDispose]();
+  // One that is not used ends, and comes back.
+  home.profile('p1', { server: { command, args, idle: '1s' }, sandbox: { off: true }, policy });
+  await using brief = home.run('p1');
+  await brief.initialize();
+  await brief.request('tools/list');
+  expect(await call(brief, 'read_graph')).toContain('entities');
+  await expect.poll(() => running(home, 'server-memory')).toBe(0);
+  expect(await home.done(['status'])).toContain('ended, idle');
+  expect(home.audit('session.stop')).toMatchObject([{ profile: 'p1', reason: 'idle' }]);
+  expect(await call(brief, 'read_graph')).toContain('entities');
+  expect(home.audit('session.start').slice(starts)).toMatchObject([{ profile: 'p1' }]);
+  expect(await home.done(['check', 'p1'])).toContain('ends when it is not used for 1s');
 });
 
-test('W-LAZY-2 W-LAZY-3 a server that has become another is caught before its first call, and no credential is put in for it', async () => {
+test('W-LAZY-2 W-LAZY-3 W-LAZY-7 a server that has become another is caught before its first call, and no credential is put in for it', async () => {
   await using internet = await Internet.open();
   const api = await internet.host(['api.test']);
   await using home = new Home();
@@ -81,13 +93,14 @@ test('W-LAZY-2 W-LAZY-3 a server that has become another is caught before its fi
   const file = join(home.dir, 'said');
   const say = (text: string): void => writeFileSync(file, text);
   say('Works');
-  home.profile('demo', {
-    server: { ...fixtureServer('turncoat', file), start: 'lazy' },
+  const profile = {
+    server: fixtureServer('turncoat', file),
     env: { API: `${api.url}/status/200` },
     credentials: { TOKEN: { hosts: [listed(api)], as: 'bearer' } },
     sandbox: { network: [range(api)], read: [file] },
     policy,
-  });
+  };
+  home.profile('demo', profile);
   {
     await using host = home.run('demo');
     await host.initialize();
@@ -105,6 +118,20 @@ test('W-LAZY-2 W-LAZY-3 a server that has become another is caught before its fi
   expect(await call(host, 'work')).toBe('200');
   expect(api.requests.at(-1)?.headers.authorization).toBe(`Bearer ${secret}`);
   await host[Symbol.asyncDispose]();
+  // It is not started under a lock, nor after a revocation; both can be undone.
+  const sent = api.requests.length;
+  const held = home.run('demo');
+  await held.initialize();
+  await home.done(['lock']);
+  expect(await call(held, 'work')).toMatch(/all credentials are locked/);
+  await home.done(['unlock']);
+  await home.done(['revoke', 'demo/TOKEN']);
+  expect(await call(held, 'work')).toMatch(/"demo\/TOKEN" is revoked/);
+  expect(running(home, 'turncoat')).toBe(0);
+  await home.done(['revoke', 'demo/TOKEN', '--undo']);
+  expect(await call(held, 'work')).toBe('200');
+  expect(api.requests).toHaveLength(sent + 1);
+  await held[Symbol.asyncDispose]();
   // Another: it tries to use the credential from its start on.
   say('evil');
   const before = api.requests.length;
@@ -116,6 +143,16 @@ test('W-LAZY-2 W-LAZY-3 a server that has become another is caught before its fi
   expect(api.requests).toHaveLength(before);
   expect(
     home.audit('credential.use').filter(({ action, outcome }) => action === 'use' && outcome === 'sent'),
-  ).toHaveLength(2);
+  ).toHaveLength(3);
   expect(home.audit('trust.change').at(-1)).toMatchObject({ name: 'work', outcome: 'held' });
+  await later[Symbol.asyncDispose]();
+  // Its profile gives it less since: it is not started with more.
+  const old = home.run('demo');
+  await old.initialize();
+  const changes = home.audit('profile.change').length;
+  home.profile('demo', { ...profile, sandbox: { read: [file] } });
+  await expect.poll(() => home.audit('profile.change').length).toBeGreaterThan(changes);
+  expect(await call(old, 'work')).toMatch(/has changed since the session began/);
+  expect(running(home, 'turncoat')).toBe(0);
+  await old[Symbol.asyncDispose]();
 });

@@ -43,6 +43,14 @@ export interface SessionOpen {
 /** The server of a session that was opened without it was started. */
 export type SessionStart = Pick<SessionOpen, 'session' | 'profile' | 'command' | 'credentials' | 'sandbox'>;
 
+/** A server that starts when something needs it has ended, and its session goes on. */
+export interface SessionStop {
+  readonly session: string;
+  readonly profile: string;
+  /** `idle`: it was not used for as long as its profile says; `unused`: it was not let do anything. */
+  readonly reason: 'idle' | 'unused';
+}
+
 export interface SessionClose {
   readonly session: string;
   readonly profile: string;

@@ -1,5 +1,6 @@
 // A profile's parts on one line each, for tables and findings.
 import type { Profile, ProfilePolicy, ProfileServer } from '../../profile/format.ts';
+import { formatDuration } from '../../profile/units.ts';
 
 /** The state of the sandbox: `on` by default, `remote` for a server of which nothing runs here. */
 export function sandboxState({ server, sandbox }: Profile): 'off' | 'on' | 'remote' {
@@ -12,6 +13,14 @@ export function serverLine(server: ProfileServer): string {
   if (server.kind === 'url') return server.url;
   const words = [server.kind === 'package' ? server.package : server.command, ...server.args];
   return commandLine(words);
+}
+
+/** When a server on this machine starts, and when it ends. */
+export function startLine(server: Exclude<ProfileServer, { kind: 'url' }>): string {
+  if (server.start === 'eager') return 'with its session';
+  const ends =
+    server.idle === undefined ? '' : `; ends when it is not used for ${formatDuration(server.idle)}`;
+  return `at the first request that needs it, once its tools are accepted${ends}`;
 }
 
 /** Words on one line, quoted where necessary. */

@@ -27,6 +27,8 @@ const keptFile = z.strictObject({
     z.tuple([
       z.string(),
       z.strictObject({
+        /** The record that counted then. */
+        record: z.string().nullable(),
         introduction: z.string().nullable(),
         lists: z.array(z.tuple([z.string(), z.array(z.string())])),
       }),
@@ -34,40 +36,47 @@ const keptFile = z.strictObject({
   ),
 });
 
+/** What a host was answered, and the digest of the record of what was accepted then, if there was one. */
+export interface KeptHost {
+  readonly record: string | undefined;
+  readonly answers: RecordedAnswers;
+}
+
 export class KeptAnswers {
   readonly #options: KeptAnswersOptions;
   #loaded: AuthenticFiles | 'locked' | 'unset' | undefined;
   #profile = '';
   #isEager = false;
   /** The host that was answered last is the last. */
-  #hosts = new Map<string, RecordedAnswers>();
+  #hosts = new Map<string, KeptHost>();
   #writing: NodeJS.Timeout | undefined;
 
   constructor(options: KeptAnswersOptions) {
     this.#options = options;
   }
 
-  /** Whether any host is answered, for the profile's file of that digest. */
+  /** Whether a session for the profile's file of that digest may begin without its server. */
   areKnown(digest: string): boolean {
     this.#load();
     return this.#profile === digest && !this.#isEager && this.#hosts.size > 0;
   }
 
   /** What a host is answered. `digest` is that of the profile's file. */
-  of(digest: string, host: string): RecordedAnswers | undefined {
+  of(digest: string, host: string): KeptHost | undefined {
     this.#load();
-    return this.#profile === digest && !this.#isEager ? this.#hosts.get(host) : undefined;
+    return this.#profile === digest ? this.#hosts.get(host) : undefined;
   }
 
-  /** Keeps what sessions of a profile's file are answered. */
-  store(digest: string): AnswerStore {
+  /** Keeps what sessions of a profile's file are answered. `record` gives the digest of the record that counts. */
+  store(digest: string, record: () => string | undefined): AnswerStore {
     return {
       keep: (host, answers) => {
         this.#begin(digest);
         const before = this.#hosts.get(host);
-        if (before !== undefined && isSame(before, answers)) return;
+        const isKnown = before !== undefined && isSame(before.answers, answers);
+        if (isKnown && before.record === record()) return;
         this.#hosts.delete(host);
-        this.#hosts.set(host, answers);
+        this.#hosts.set(host, { record: record(), answers: isKnown ? before.answers : answers });
         for (const [oldest] of this.#hosts) {
           if (this.#hosts.size <= MAX_HOSTS) break;
           this.#hosts.delete(oldest);
@@ -100,10 +109,15 @@ export class KeptAnswers {
     this.#writing = undefined;
     const files = this.#loaded;
     if (typeof files !== 'object') return;
-    const hosts = [...this.#hosts].map(([host, { introduction, lists }]) => [
-      host,
-      { introduction: introduction ?? null, lists: [...lists] },
-    ]);
+    const hosts = [...this.#hosts].map(
+      ([
+        host,
+        {
+          record,
+          answers: { introduction, lists },
+        },
+      ]) => [host, { record: record ?? null, introduction: introduction ?? null, lists: [...lists] }],
+    );
     const kept = { version: 1, profile: this.#profile, eager: this.#isEager, hosts };
     try {
       files.writeUnnumbered(fileOf(this.#options.profile), JSON.stringify(kept));
@@ -137,9 +151,12 @@ export class KeptAnswers {
       this.#profile = profile;
       this.#isEager = eager;
       this.#hosts = new Map(
-        hosts.map(([host, { introduction, lists }]) => [
+        hosts.map(([host, { record, introduction, lists }]) => [
           host,
-          { introduction: introduction ?? undefined, lists: new Map(lists) },
+          {
+            record: record ?? undefined,
+            answers: { introduction: introduction ?? undefined, lists: new Map(lists) },
+          },
         ]),
       );
     } catch (error) {

@@ -21,6 +21,8 @@ export interface SessionTrustParts {
   readonly isHostFirst: boolean;
   /** Whether what is not agreed to yet is taken without a question. */
   readonly isTaken: () => boolean;
+  /** Whether what is seen is the server's own word, and not what was kept of it. */
+  readonly isStarted: () => boolean;
   /** Asks a person. */
   readonly ask: (asking: AskingFirst) => OpenConsent;
   /** Records that something is held back, or was pinned. `name` is undefined for the server itself. */
@@ -54,7 +56,7 @@ const NONE: ReadonlyMap<string, string> = new Map();
 
 export class SessionTrust implements Trust, Disposable {
   readonly #parts: SessionTrustParts;
-  readonly #listing = new Listing();
+  #listing = new Listing();
   readonly #listeners: (() => void)[] = [];
   readonly #stop: () => void;
   #server: ServerIdentity;
@@ -66,13 +68,16 @@ export class SessionTrust implements Trust, Disposable {
     | undefined;
   /** What was held back once is held back until the record is another, whatever the server lists then. */
   #heldOnce = { generation: -1, keys: new Set<string>() };
+  /** That of the record which counted last. */
+  #generation: number;
   #resources: { readonly record: TrustRecord; readonly named: ReadonlySet<string> } | undefined;
 
   constructor(server: ServerIdentity, parts: SessionTrustParts) {
     this.#server = server;
     this.#permissions = parts.permissions;
     this.#parts = parts;
-    this.#stop = parts.trust.onChange(() => this.changed());
+    this.#generation = parts.trust.generation;
+    this.#stop = parts.trust.onChange(() => this.#recordChanged());
     this.#recordServer();
   }
 
@@ -230,6 +235,14 @@ export class SessionTrust implements Trust, Disposable {
     this.#parts.trust.keepPinned();
   }
 
+  /** The record may be another: what was kept of the server before that says nothing of it. */
+  #recordChanged(): void {
+    const { trust, isStarted } = this.#parts;
+    if (trust.generation !== this.#generation && !isStarted()) this.#listing = new Listing();
+    this.#generation = trust.generation;
+    this.changed();
+  }
+
   get #review(): string {
     return review(this.#parts.trust.profile);
   }
@@ -240,8 +253,8 @@ export class SessionTrust implements Trust, Disposable {
 
   /** What has been seen is what people are shown, by reference: the session goes on to see. */
   #saw(): void {
-    const { trust } = this.#parts;
-    trust.saw({ seen: this.#listing, server: this.#server, permissions: this.#permissions });
+    const { trust, isStarted } = this.#parts;
+    if (isStarted()) trust.saw({ seen: this.#listing, server: this.#server, permissions: this.#permissions });
   }
 
   #judge() {
@@ -267,7 +280,8 @@ export class SessionTrust implements Trust, Disposable {
   #hold(kind: PartKind, name: string, part: Part, accepted: Parts): string | undefined {
     const change = changeOf(accepted, name, part);
     if (change === undefined) return this.#heldBefore(kind, name);
-    if (this.#keysHeldOnce.size < MAX_HELD) this.#keysHeldOnce.add(keyOf(kind, name));
+    if (this.#keysHeldOnce.size < MAX_HELD && this.#parts.isStarted())
+      this.#keysHeldOnce.add(keyOf(kind, name));
     const before = accepted.get(name)?.digest;
     this.#parts.record({ what: kind, name, before, after: part.digest, outcome: 'held' });
     this.#parts.trust.keepSightingSoon();

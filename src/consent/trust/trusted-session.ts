@@ -16,6 +16,8 @@ export interface TrustedSession {
   readonly host: HostIdentity;
   readonly reach: Reach;
   readonly started: Started;
+  /** Whether it runs: until then, what is seen of the server is what was kept of it, and not its own word. */
+  readonly isStarted: () => boolean;
   /** Tells the user a line, beside the protocol. */
   readonly tell: (line: string) => void;
 }

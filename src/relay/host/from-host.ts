@@ -32,7 +32,7 @@ import type { Questions } from '../server/questions.ts';
 import type { ServerRequests } from '../server/server-requests.ts';
 import type { Tasks } from '../server/tasks.ts';
 import type { FirstUse } from '../trust/first-use.ts';
-import type { TrustGate, TrustVerdict } from '../trust/trust-gate.ts';
+import { HELD, type TrustGate, type TrustVerdict } from '../trust/trust-gate.ts';
 import type { Current } from '../upstream/current.ts';
 import { REPLAYED, type Replay } from '../upstream/replay.ts';
 import type { Upstream } from '../upstream.ts';
@@ -274,16 +274,19 @@ export class FromHost {
   #hold(call: Call, message: Envelope, bytes: Buffer): TrustVerdict | 'prepare' | undefined {
     const { gate, firstUse, current } = this.#options;
     const held = gate.judge(call);
-    // What a server offers is listed for its first use: that needs it, too.
-    if (held !== undefined && (held !== 'first-use' || firstUse.needed !== 'baseline')) return held;
     const { name, preparation } = call;
-    if (current.isReady) return held;
-    const { upstream, comparison } = current;
+    const { upstream, comparison, isRecorded } = current;
+    // What a server offers is listed for its first use: that needs it, too. So does what is held back by what was known before.
+    const needsServer =
+      held === undefined ||
+      (held === 'first-use' && firstUse.needed === 'baseline') ||
+      (isHeldBack(held) && isRecorded && preparation === undefined);
+    if (!needsServer || current.isReady) return held;
     const isAnswered =
       comparison === undefined && upstream.answers !== undefined
         ? upstream.answers(call, { message, bytes })
         : name === undefined;
-    if (isAnswered || message.kind !== 'request') return held;
+    if (isAnswered || (message.kind !== 'request' && !isRecorded)) return held;
     if (preparation === undefined) return 'prepare';
     if (preparation.decision === 'allow') return held;
     return { decision: 'deny', rule: preparation.rule, refusal: this.#refusalOf(call, preparation) };
@@ -373,6 +376,11 @@ export class FromHost {
     this.#options.anomalies.note('refused a request of the host', () => ({ why: refusal.text }));
     call.refuse(refusal);
   }
+}
+
+/** Whether a server is compared with what was accepted, and it is not as that. */
+function isHeldBack(verdict: TrustVerdict | undefined): boolean {
+  return typeof verdict === 'object' && verdict.rule === HELD;
 }
 
 /** A line that is kept: a long one is in a buffer of its own. */

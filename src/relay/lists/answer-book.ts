@@ -1,7 +1,7 @@
 // Collects what the server of a session answers to what asks only what it is and what it offers, for sessions to come:
 // see recorded-answers.ts. What still has the value of a credential in it is not kept, and nothing that comes after it.
 import type { AnswerStore, RecordedAnswers } from '../recorded-answers.ts';
-import { sessionHost, statelessHost } from '../recorded-answers.ts';
+import { hostOfSession } from '../recorded-answers.ts';
 import type { Current } from '../upstream/current.ts';
 import type { Replay } from '../upstream/replay.ts';
 
@@ -50,7 +50,7 @@ export class AnswerBook {
 
   #keep(): void {
     const { store, replay } = this.#options;
-    const host = replay.isOpened ? sessionHost(replay.initialize) : statelessHost(replay.meta);
+    const host = hostOfSession(replay);
     if (this.#isClosed || host === undefined) return;
     const answers: RecordedAnswers = { introduction: this.#introduction, lists: new Map(this.#lists) };
     if (sizeOf(answers) <= MAX_KEPT) store.keep(host, answers);

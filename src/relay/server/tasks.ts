@@ -40,6 +40,11 @@ export class Tasks {
     return this.#open.size > 0;
   }
 
+  /** Whether any was made: its server may still have the result. */
+  get anyKnown(): boolean {
+    return this.#known.size > 0;
+  }
+
   /** Whether a task has not ended. */
   isOpen(taskDigest: string): boolean {
     return this.#open.has(taskDigest);

@@ -24,6 +24,9 @@ export type TrustVerdict =
   | 'first-use'
   | { readonly decision: 'deny'; readonly rule: string; readonly refusal: Refusal };
 
+/** The rule of what is other than what the user has accepted. */
+export const HELD = 'trust.held';
+
 /** These only end what was begun. */
 const ENDING: ReadonlySet<string> = new Set(['tasks/cancel', 'resources/unsubscribe']);
 const COMPLETE = 'completion/complete';
@@ -59,7 +62,7 @@ export class TrustGate {
       const shown = JSON.stringify(call.shown === '' ? call.method : call.shown);
       return this.#refuse(
         call,
-        'trust.held',
+        HELD,
         `${call.task === undefined ? '' : TASK_OF}${shown} is held back: ${why}`,
       );
     }

@@ -58,6 +58,11 @@ export class Current {
     return this.comparison === undefined && this.upstream.isReady;
   }
 
+  /** Whether what was seen of the server is what was known of it from before. */
+  get isRecorded(): boolean {
+    return this.comparison !== undefined || this.upstream.answers !== undefined;
+  }
+
   get policy(): ProfilePolicy {
     return this.#policy;
   }

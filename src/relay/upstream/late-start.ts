@@ -7,50 +7,53 @@ import type { LateServer } from '../late-server.ts';
 import type { ServerList } from '../lists/server-list.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
 import type { SessionServer } from '../upstream.ts';
+import type { Current } from './current.ts';
 import { recordedServer } from './recorded-upstream.ts';
 import type { Rotation } from './rotation.ts';
 
 export interface LateStartOptions {
   readonly rotation: Pick<Rotation, 'startLate'>;
+  readonly current: Pick<Current, 'onAct'>;
   readonly lists: Pick<ServerLists, 'compare'>;
   /** Tells the host which lists are others. */
   readonly announce: (lists: readonly ServerList[]) => void;
+  /** The server has started, and is as it should be. */
+  readonly started: () => void;
 }
 
 export class LateStart {
-  readonly #late: LateServer;
   readonly #options: () => LateStartOptions;
   #starting: Promise<string | undefined> | undefined;
 
   /** `options` is called once the server is needed. */
-  constructor(late: LateServer, options: () => LateStartOptions) {
-    this.#late = late;
+  constructor(options: () => LateStartOptions) {
     this.#options = options;
   }
 
-  /** What answers in the server's place. */
-  recorded(): SessionServer {
-    const { host, answers } = this.#late;
-    return recordedServer({ host, answers, start: () => this.#start() });
+  /** What answers in the place of a server. */
+  recorded(late: LateServer): SessionServer {
+    const { host, answers } = late;
+    return recordedServer({ host, answers, start: () => this.#start(late) });
   }
 
   /** Starts the server, unless that is under way. Settles with why it failed; never rejects. */
-  #start(): Promise<string | undefined> {
-    this.#starting ??= this.#started().finally(() => {
+  #start(late: LateServer): Promise<string | undefined> {
+    this.#starting ??= this.#started(late).finally(() => {
       this.#starting = undefined;
     });
     return this.#starting;
   }
 
-  async #started(): Promise<string | undefined> {
-    const { rotation } = this.#options();
-    const { start, failed } = this.#late;
+  async #started(late: LateServer): Promise<string | undefined> {
+    const { rotation, current, started } = this.#options();
+    current.onAct = late.acts;
     const { reason, isOther } = await rotation.startLate({
-      start,
+      start: late.start,
       compare: () => this.#compare(),
-      recorded: () => this.recorded(),
+      recorded: () => this.recorded(late),
     });
-    if (reason !== undefined) failed(reason, isOther);
+    if (reason === undefined) started();
+    else late.failed(reason, isOther);
     return reason;
   }
 

@@ -29,6 +29,11 @@ export class OwnRequests {
     this.#limit = limit;
   }
 
+  /** Whether none is open. */
+  get isEmpty(): boolean {
+    return this.#open.size === 0;
+  }
+
   /**
    * Asks a server. `params` is JSON text; undefined: none. Settles with its answer, or with an error after `ms`
    * milliseconds, and when the server is gone. Never rejects.

@@ -22,7 +22,8 @@ import { DISCOVER, INITIALIZE } from './replay.ts';
 export interface RecordedServerParts {
   /** The host that it answers: see `hostOfRequest`. */
   readonly host: string;
-  readonly answers: RecordedAnswers;
+  /** What it is answered; undefined: what was known counts no more. */
+  readonly answers: () => RecordedAnswers | undefined;
   /** Has the server started, and compared with what is known. Settles with why that failed; never rejects. */
   readonly start: () => Promise<string | undefined>;
 }
@@ -32,6 +33,13 @@ const SET_LEVEL = 'logging/setLevel';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
 const NOT_STARTED = -32603;
+const NOTHING: RecordedAnswers = { introduction: undefined, lists: new Map() };
+/** The levels of logging, as JSON text. */
+const LEVELS: ReadonlySet<string> = new Set(
+  ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'].map(
+    (level) => `"${level}"`,
+  ),
+);
 /** A process that has ended well: there was none. */
 const ENDED: Ending = { code: 0, signal: null };
 
@@ -56,7 +64,8 @@ class RecordedUpstream implements Upstream {
   readonly #server: RecordedServerParts;
   readonly #guard: UpstreamParts['guard'];
   readonly #commit: UpstreamParts['commit'];
-  readonly #introduction: Buffer | undefined;
+  /** The last that was known. */
+  #known: RecordedAnswers;
   #listener: UpstreamListener = IGNORE;
   #queue: { readonly id: number; readonly json: Buffer }[] = [];
   #inbox: Buffer[] = [];
@@ -69,8 +78,7 @@ class RecordedUpstream implements Upstream {
     this.#server = server;
     this.#guard = guard;
     this.#commit = commit;
-    const { introduction } = server.answers;
-    this.#introduction = introduction === undefined ? undefined : Buffer.from(introduction);
+    this.#known = server.answers() ?? NOTHING;
   }
 
   get closed(): boolean {
@@ -92,7 +100,10 @@ class RecordedUpstream implements Upstream {
     const params = start === -1 ? undefined : { start, end };
     const introduces = call.method === INITIALIZE || call.method === DISCOVER;
     if (introduces && hostOfRequest(message, bytes) !== this.#server.host) return false;
-    return this.#resultOf(call.method, bytes, params) !== undefined;
+    // An older answer than what was accepted since is none, but for what is the same of every server.
+    return (
+      (this.#isCurrent() || isPlain(call.method)) && this.#resultOf(call.method, bytes, params) !== undefined
+    );
   }
 
   send({ bytes, start, end, from, to, text, id }: Outgoing): boolean {
@@ -142,6 +153,13 @@ class RecordedUpstream implements Upstream {
     return ENDED;
   }
 
+  /** Whether what is known counts still. */
+  #isCurrent(): boolean {
+    const answers = this.#server.answers();
+    this.#known = answers ?? this.#known;
+    return answers !== undefined;
+  }
+
   #answerTo(id: number, json: Buffer): Buffer {
     const message = readEnvelope(json, 0, json.length);
     const { paramsStart: start, paramsEnd: end } = message;
@@ -163,12 +181,14 @@ class RecordedUpstream implements Upstream {
   }
 
   #resultOf(method: string, bytes: Buffer, params: Range | undefined): string | undefined {
-    const { answers } = this.#server;
-    if (method === INITIALIZE || method === DISCOVER) return answers.introduction;
+    const { introduction, lists } = this.#known;
+    if (method === INITIALIZE || method === DISCOVER) return introduction;
     if (method === PING) return '{}';
-    if (method === SET_LEVEL)
-      return this.#introduction !== undefined && declares(this.#introduction, 'logging') ? '{}' : undefined;
-    const pages = LIST_METHODS.has(method) ? answers.lists.get(method) : undefined;
+    if (method === SET_LEVEL) {
+      const logs = introduction !== undefined && declares(Buffer.from(introduction), 'logging');
+      return logs && isLevel(bytes, memberIn(bytes, params, 'level')) ? '{}' : undefined;
+    }
+    const pages = LIST_METHODS.has(method) ? lists.get(method) : undefined;
     if (pages === undefined) return undefined;
     const cursor = memberIn(bytes, params, 'cursor');
     return pageOf(pages, cursor && bytes.subarray(cursor.start, cursor.end));
@@ -191,4 +211,13 @@ class RecordedUpstream implements Upstream {
       }),
     );
   }
+}
+
+/** Whether a server answers that whatever it offers. */
+function isPlain(method: string): boolean {
+  return method === PING || method === SET_LEVEL;
+}
+
+function isLevel(bytes: Buffer, level: Range | undefined): boolean {
+  return level !== undefined && LEVELS.has(bytes.toString('utf8', level.start, level.end));
 }

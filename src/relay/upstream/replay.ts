@@ -80,6 +80,11 @@ export class Replay {
     return this.#initialized;
   }
 
+  /** Whether the host is subscribed to a resource. */
+  get isSubscribed(): boolean {
+    return this.#subscriptions.size > 0;
+  }
+
   /** What the host says of itself in each request; undefined if it does not. */
   get meta(): Buffer | undefined {
     return this.#meta;

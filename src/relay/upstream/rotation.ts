@@ -5,24 +5,16 @@ import { WarderError } from '../../errors.ts';
 import type { Clock } from '../../os/clock.ts';
 import type { Log } from '../../os/log.ts';
 import type { Budgets } from '../budgets.ts';
-import { LISTEN } from '../call.ts';
-import type { Calls } from '../calls.ts';
-import type { Outbox } from '../flow/outbox.ts';
 import type { WaitingRoom } from '../flow/waiting-room.ts';
 import type { FromHost } from '../host/from-host.ts';
 import type { ServerList } from '../lists/server-list.ts';
 import type { ServerLists } from '../lists/server-lists.ts';
-import { CANCELLED } from '../methods.ts';
-import type { FromServer } from '../server/from-server.ts';
-import type { Questions } from '../server/questions.ts';
-import type { ServerRequests } from '../server/server-requests.ts';
-import type { Tasks } from '../server/tasks.ts';
 import type { CheckedAnswers } from '../trust/checked-answers.ts';
-import type { SessionServer, Upstream, UpstreamListener } from '../upstream.ts';
-import { Candidate, sendNotification } from './candidate.ts';
-import type { Current, Redaction } from './current.ts';
-import { type OwnRequests, sendRequest } from './own-requests.ts';
-import { INITIALIZE, type Replay } from './replay.ts';
+import type { SessionServer } from '../upstream.ts';
+import { Candidate } from './candidate.ts';
+import type { Redaction } from './current.ts';
+import { INITIALIZE } from './replay.ts';
+import { Succession, type SuccessionOptions } from './succession.ts';
 
 /** A server with new credentials. `redactor` knows the old values and the new ones. */
 export interface NewServer {
@@ -53,33 +45,15 @@ export interface Arrived {
   readonly isOther: boolean;
 }
 
-export interface RotationOptions {
+export interface RotationOptions extends SuccessionOptions {
   /** The session's id. */
   readonly id: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly budgets: Budgets;
-  readonly current: Current;
-  readonly calls: Calls;
-  readonly serverRequests: ServerRequests;
-  readonly questions: Questions;
-  readonly ownRequests: OwnRequests;
-  readonly replay: Replay;
   readonly lists: ServerLists;
-  readonly tasks: Tasks;
   readonly waiting: WaitingRoom;
   readonly fromHost: FromHost;
-  readonly fromServer: FromServer;
-  readonly toHost: Outbox;
-  /** Gives the next id of the relay's own. */
-  readonly nextId: () => number;
-  readonly upstreamOf: (server: SessionServer) => Upstream;
-  /** Whether all that the server has sent is passed on. */
-  readonly isRead: () => boolean;
-  /** Makes the session the owner of a server. */
-  readonly adopt: (upstream: Upstream) => void;
-  /** What becomes of a server that has the session no more, or did not get it. */
-  readonly retired: (upstream: Upstream) => UpstreamListener;
   /** Whether the session is ending; and whether nothing is waited for any more. */
   readonly isEnding: () => boolean;
   readonly isLeaving: () => boolean;
@@ -94,15 +68,16 @@ export interface RotationOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-const NOTHING = Buffer.alloc(0);
 /** Milliseconds that the start of a server may take that a person may have to unlock something for. */
 const LATE = 600_000;
 const NEW = /^the new server/;
 const ENDING = 'the session is ending';
+const NONE: Rotated = { outcome: 'kept', reason: 'the server is not started', ms: 0 };
 
 /** The rotations of a session. */
 export class Rotation {
   readonly #options: RotationOptions;
+  readonly #succession: Succession;
   readonly #waits = new Set<{ readonly test: () => boolean; readonly end: () => void }>();
   #active = false;
   /** The one that follows the one under way. */
@@ -110,6 +85,7 @@ export class Rotation {
 
   constructor(options: RotationOptions) {
     this.#options = options;
+    this.#succession = new Succession(options);
   }
 
   /** Whether one is under way. */
@@ -119,10 +95,10 @@ export class Rotation {
 
   /**
    * Gives the session the server that `start` starts. While a rotation is under way, another waits for it, and
-   * takes the place of one that waits already. Never rejects.
+   * takes the place of one that waits already. A session whose server is not started has none to change. Never rejects.
    */
   rotate(start: () => Promise<NewServer>): Promise<Rotated> {
-    if (!this.#active) return this.#run(start);
+    if (!this.#active) return this.#changed(start);
     if (this.#next === undefined) this.#next = { start, done: Promise.withResolvers() };
     else this.#next.start = start;
     return this.#next.done.promise;
@@ -142,10 +118,31 @@ export class Rotation {
     return { reason: reason?.replace(NEW, 'the server'), isOther };
   }
 
+  /**
+   * Ends a server that has nothing to do. `recorded` makes what answers in its place; undefined: it stays. Whether it was
+   * ended.
+   */
+  rest(recorded: () => SessionServer | undefined): boolean {
+    const { current, isEnding, settle } = this.#options;
+    const { upstream } = current;
+    const isThere = current.isReady && !upstream.closed && upstream.ending === undefined;
+    if (this.#active || isEnding() || !isThere || !this.#succession.isIdle) return false;
+    const server = recorded();
+    if (server === undefined) return false;
+    this.#succession.handBack(server);
+    settle();
+    return true;
+  }
+
   /** Something has changed that a rotation may be waiting for. */
   check(): void {
     if (this.#waits.size === 0) return;
     for (const { test, end } of this.#waits) if (test()) end();
+  }
+
+  /** A rotation, if there is a server that it can change. */
+  #changed(start: () => Promise<NewServer>): Promise<Rotated> {
+    return this.#options.current.isRecorded ? Promise.resolve(NONE) : this.#run(start);
   }
 
   async #run(start: () => Promise<NewServer>, late?: Late): Promise<Rotated> {
@@ -169,7 +166,9 @@ export class Rotation {
       this.#active = false;
       guard(onOver);
     } else {
-      next.done.resolve(this.#run(next.start));
+      this.#active = false;
+      next.done.resolve(this.#changed(next.start));
+      if (!this.active) guard(onOver);
     }
     return rotated;
   }
@@ -177,7 +176,8 @@ export class Rotation {
   /** One rotation. Returns why it was none. */
   async #change(start: () => Promise<NewServer>, late: Late | undefined): Promise<string | undefined> {
     const { budgets, current, calls, replay, ownRequests, waiting, retired, answers } = this.#options;
-    const { fromHost, settle, upstreamOf, serverRequests, guard, tasks, isRead, questions } = this.#options;
+    const { fromHost, settle, upstreamOf, guard } = this.#options;
+    const succession = this.#succession;
     // What waits for a server that starts late is answered, also once the host has ended its input.
     const isEnding = late === undefined ? this.#options.isEnding : this.#options.isLeaving;
     const isOpen = (): boolean => !calls.some(INITIALIZE);
@@ -211,19 +211,13 @@ export class Rotation {
     };
     if (failure() === undefined) {
       waiting.open('rotation');
-      const isQuiet = (): boolean =>
-        calls.pending === 0 &&
-        serverRequests.size === 0 &&
-        !questions.anyWaiting &&
-        !tasks.anyOpen &&
-        isRead();
-      await this.#until(() => failure() !== undefined || isQuiet(), budgets.drain);
+      await this.#until(() => failure() !== undefined || succession.isQuiet, budgets.drain);
     }
     const reason = failure();
     if (candidate.isOther) late?.isOther();
     guard(() => {
       if (reason === undefined) this.#handOver(candidate, late);
-      else this.#retire(upstream);
+      else succession.retire(upstream);
       // What waits for a server that is gone waits on, for the next rotation or for the end.
       if (current.upstream.ending === undefined) fromHost.release('rotation');
       settle();
@@ -233,15 +227,12 @@ export class Rotation {
 
   /** Waits until a server that has just started is compared. Where that fails, the session is as it was before. */
   async #compared({ recorded }: Late): Promise<string | undefined> {
-    const { current, guard, settle, upstreamOf, adopt, fromHost } = this.#options;
+    const { current, guard, settle, fromHost } = this.#options;
     const reason = await current.comparison;
     guard(() => {
       current.comparison = undefined;
       if (reason === undefined) return;
-      const failed = current.upstream;
-      current.upstream = upstreamOf(recorded());
-      adopt(current.upstream);
-      this.#retire(failed);
+      this.#succession.handBack(recorded());
       fromHost.release('rotation');
       settle();
     });
@@ -273,24 +264,10 @@ export class Rotation {
     return ENDING;
   }
 
-  /** The one step: before it all is with the old server, after it all is with the new one. */
   #handOver(candidate: Candidate, late: Late | undefined): void {
-    const { current, calls, fromServer, ownRequests, adopt, budgets, tasks } = this.#options;
-    const old = current.upstream;
-    const limit = seconds(budgets.drain);
-    const text = `the server was replaced, because a credential has changed; it did not answer within ${limit}`;
-    for (const call of calls.open(false)) call.fail('lost', { code: 'lost', text });
-    calls.forgetLate();
-    tasks.forgetOpen();
-    ownRequests.abandon(old);
-    this.#cancelServerRequests();
-    current.upstream = candidate.upstream;
-    this.#reopen(candidate);
-    adopt(candidate.upstream);
-    for (const line of candidate.takeLines()) fromServer.message(line, 0, line.length);
-    this.#retire(old);
+    this.#succession.handOver(candidate);
     if (late === undefined) this.#listAgain();
-    else current.comparison = late.compare();
+    else this.#options.current.comparison = late.compare();
   }
 
   /** What the new server lists may be other entries: then the host is told so. */
@@ -301,37 +278,6 @@ export class Rotation {
       settle();
     };
     void lists.replace().then((differ) => guard(() => announce(differ)), onFault);
-  }
-
-  /** The host need not answer any more what the old server has asked. */
-  #cancelServerRequests(): void {
-    const { serverRequests, toHost, questions } = this.#options;
-    questions.leaveServer();
-    for (const request of serverRequests.takeAll()) {
-      serverRequests.record(request, 'lost', NOTHING);
-      const { ownId } = request;
-      const params = `{"requestId":${ownId},"reason":"the server was replaced"}`;
-      toHost.message(`{"jsonrpc":"2.0","method":"${CANCELLED}","params":${params}}`);
-    }
-  }
-
-  /** Tells the new server what the host has told the one before it, and it does not know yet. */
-  #reopen({ upstream, initialized }: Candidate): void {
-    const { replay, calls, nextId } = this.#options;
-    if (replay.initialized !== undefined && !initialized) sendNotification(upstream, replay.initialized);
-    // Their answers are for nobody.
-    for (const { method, params } of replay.rest()) sendRequest(upstream, nextId(), method, params);
-    for (const call of calls.listening()) {
-      call.reopened = true;
-      sendRequest(upstream, call.send(), LISTEN, call.params);
-    }
-  }
-
-  #retire(upstream: Upstream): void {
-    const { retired } = this.#options;
-    upstream.listen(retired(upstream));
-    upstream.pause(false);
-    void upstream.stop();
   }
 
   /** Waits until `test` holds, `ms` at most. */
@@ -356,8 +302,4 @@ interface Late extends LateArrival {
 
 function inWords({ message, hint }: WarderError): string {
   return hint === undefined ? message : `${message}; ${hint}`;
-}
-
-function seconds(ms: number): string {
-  return ms < 1000 ? `${ms} ms` : `${Math.round(ms / 1000)} s`;
 }

@@ -87,6 +87,7 @@ async function sessions(failing?: string, onResolve?: () => void): Promise<Sessi
         open: async () => ANY,
         answers: () => ({
           areKnown: false,
+          isAccepted: async () => false,
           of: () => undefined,
           store: { keep() {} },
           forget() {},

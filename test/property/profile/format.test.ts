@@ -186,7 +186,7 @@ test('a profile that add writes reads back as the options that were given', () =
         ...draft.server,
         args: draft.args,
         cwd: draft.cwd,
-        start: 'eager',
+        start: 'lazy',
       });
       expect(profile.env).toEqual(draft.env);
       expect(profile.credentials.map(({ variable, deliver }) => [variable, deliver])).toEqual(

@@ -71,7 +71,7 @@ audit:
         bin: undefined,
         args: [],
         cwd: '~/src',
-        start: 'eager',
+        start: 'lazy',
       },
       env: { LOG_LEVEL: 'info' },
       credentials: [

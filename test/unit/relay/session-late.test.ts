@@ -136,6 +136,53 @@ describe('what acts starts the server', () => {
     expect(answerTo(session, 1)).toHaveProperty(message.method === 'initialize' ? 'result' : 'error');
   });
 
+  test.each([
+    [
+      'a level of logging that there is not',
+      { id: 1, method: 'logging/setLevel', params: { level: 'loud' } },
+    ],
+    ['a notification that may make it act', { method: 'notifications/vendor', params: { do: 'it' } }],
+    ['a cursor that is not known', { id: 1, method: 'tools/list', params: { cursor: 'beyond' } }],
+  ])('so does %s, which it then gets', async (_, message) => {
+    const session = late(() => new AutoServer(), { policy: ALLOW, trust: trusting() });
+    session.host.say(INITIALIZE, INITIALIZED, message);
+    await quiet();
+    const got = session.servers[0]?.messages ?? [];
+    expect(got).toContainEqual(
+      expect.objectContaining({ method: message.method, params: message.params as object }),
+    );
+  });
+
+  test.each([
+    { method: 'notifications/roots/list_changed' },
+    { method: 'notifications/progress', params: { progressToken: 1, progress: 1 } },
+    { method: 'notifications/cancelled', params: { requestId: 77 } },
+    { id: 'x', result: {} },
+  ])('what is only for a server that was there before does not: $method', async (message) => {
+    const session = late(() => new AutoServer(), { policy: ALLOW, trust: trusting() });
+    session.host.say(INITIALIZE, INITIALIZED, message);
+    await quiet();
+    expect(session.servers).toEqual([]);
+    session.host.say(call(1));
+    await quiet();
+    expect(answerTo(session, 1)).toMatchObject({ result: { content: [{ text: 'done' }] } });
+  });
+
+  test('what was known, and counts no more, is not answered: the server is asked', async () => {
+    const other = { ...RESULTS, 'tools/list': { tools: [ECHO, { name: 'second' }] } };
+    const session = late(() => new AutoServer(other), { policy: ALLOW });
+    session.host.say(INITIALIZE, INITIALIZED, list(1));
+    await quiet();
+    session.known = undefined;
+    session.host.say({ id: 2, method: 'ping' });
+    await quiet();
+    expect(session.servers).toEqual([]);
+    session.host.say(list(3));
+    await quiet();
+    expect(answerTo(session, 1)).toMatchObject({ result: RESULTS['tools/list'] });
+    expect(answerTo(session, 3)).toMatchObject({ result: other['tools/list'] });
+  });
+
   test('a call that the policy denies does not', async () => {
     const session = late(() => new AutoServer(), {
       policy: policyOf({ default: 'deny' }),
@@ -161,6 +208,22 @@ describe('W-LAZY-2 nothing acts before the server is compared with what was acce
     expect(session.host.messages).toContainEqual(
       expect.objectContaining({ method: 'notifications/tools/list_changed' }),
     );
+  });
+
+  test('what was held back of what was known before is held to what the server says now', async () => {
+    const session = late(() => new AutoServer(), {
+      policy: ALLOW,
+      trust: trusting(),
+      known: recorded(CHANGED),
+    });
+    session.host.say(INITIALIZE, INITIALIZED, list(8), call(1, 'nothing'));
+    await quiet();
+    expect(session.servers).toHaveLength(1);
+    expect(answerTo(session, 8)).toMatchObject({ result: { tools: [] } });
+    expect(session.host.messages).toContainEqual(
+      expect.objectContaining({ method: 'notifications/tools/list_changed' }),
+    );
+    expect(JSON.stringify(answerTo(session, 1))).toContain('is held back');
   });
 
   test('calls that come while it is compared wait for that', async () => {
@@ -251,6 +314,41 @@ describe('a start that fails', () => {
       await quiet();
       expect(answerTo(session, 2)).toMatchObject({ result: { content: [{ text: 'done' }] } });
     }
+  });
+
+  test('a server that hangs in its handshake, or while it lists: the call says so', async () => {
+    for (const at of ['initialize', 'tools/list']) {
+      const hanging = new AutoServer();
+      hanging.silent.add(at);
+      const made = [hanging, new AutoServer()];
+      const session = late(() => made.shift() as AutoServer, {
+        policy: ALLOW,
+        trust: trusting(),
+        budgets: { greet: 20, grace: 10 },
+      });
+      session.host.say(INITIALIZE, call(1));
+      await expect.poll(() => JSON.stringify(answerTo(session, 1))).toMatch(/in time/);
+      expect(hanging.stops).toBe(1);
+      session.host.say(call(2));
+      await quiet();
+      expect(answerTo(session, 2)).toMatchObject({ result: { content: [{ text: 'done' }] } });
+    }
+  });
+
+  test('W-LAZY-2 a credential that changes meanwhile brings no server that is not compared', async () => {
+    const dying = new AutoServer();
+    dying.silent.add('tools/list');
+    const rotated = new AutoServer();
+    const session = late(() => dying, { policy: ALLOW, trust: trusting() });
+    session.host.say(INITIALIZE, INITIALIZED, call(1));
+    await quiet();
+    const { Redactor } = await import('../../../src/credential/redact.ts');
+    const done = session.session.rotate(async () => ({ server: rotated, redactor: new Redactor([]) }));
+    dying.exit(1);
+    await expect(done).resolves.toMatchObject({ outcome: 'kept', reason: 'the server is not started' });
+    await quiet();
+    expect(rotated.messages).toEqual([]);
+    expect(session.session.snapshot().pid).toBeUndefined();
   });
 });
 

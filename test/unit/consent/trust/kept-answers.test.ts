@@ -14,6 +14,9 @@ const said = (name: string): RecordedAnswers => ({
   lists: new Map([['tools/list', ['{"tools":[]}']]]),
 });
 
+const RECORD = (): string => 'sha256:1';
+const keptAs = (name: string): object => ({ record: RECORD(), answers: said(name) });
+
 let folder: string;
 let files: AuthenticFiles;
 beforeEach(async () => {
@@ -28,22 +31,22 @@ const path = (): string => join(folder, 'trust/demo.answers.json');
 
 test('of each host, from daemon to daemon, as long as the profile is the same', () => {
   const first = kept();
-  first.store('a').keep('h1', said('one'));
-  first.store('a').keep('h2', said('two'));
+  first.store('a', RECORD).keep('h1', said('one'));
+  first.store('a', RECORD).keep('h2', said('two'));
   first.flush();
   const second = kept();
   expect(second.areKnown('a')).toBe(true);
-  expect(second.of('a', 'h1')).toEqual(said('one'));
+  expect(second.of('a', 'h1')).toEqual(keptAs('one'));
   expect(second.of('a', 'h3')).toBeUndefined();
   expect(second.areKnown('b')).toBe(false);
   expect(second.of('b', 'h1')).toBeUndefined();
-  second.store('b').keep('h1', said('three'));
+  second.store('b', RECORD).keep('h1', said('three'));
   expect(second.of('b', 'h2')).toBeUndefined();
 });
 
 test('W-LAZY-4 a file that another program has changed is as good as none', () => {
   const first = kept();
-  first.store('a').keep('h', said('one'));
+  first.store('a', RECORD).keep('h', said('one'));
   first.flush();
   writeFileSync(path(), readFileSync(path(), 'utf8').replace('one', 'own'));
   expect(kept().of('a', 'h')).toBeUndefined();
@@ -51,14 +54,14 @@ test('W-LAZY-4 a file that another program has changed is as good as none', () =
 
 test('of eight hosts, the last ones; and of none where the server cannot be started late, or is another', () => {
   const all = kept();
-  for (let host = 0; host < 9; host++) all.store('a').keep(`h${host}`, said('x'));
+  for (let host = 0; host < 9; host++) all.store('a', RECORD).keep(`h${host}`, said('x'));
   expect(all.of('a', 'h0')).toBeUndefined();
   expect(all.of('a', 'h8')).toBeDefined();
   all.isEager('a');
   expect(all.areKnown('a')).toBe(false);
-  all.store('a').keep('h8', said('x'));
-  expect(all.of('a', 'h8')).toBeUndefined();
-  all.store('b').keep('h8', said('x'));
+  all.store('a', RECORD).keep('h8', said('x'));
+  expect(all.areKnown('a')).toBe(false);
+  all.store('b', RECORD).keep('h8', said('x'));
   expect(all.of('b', 'h8')).toBeDefined();
   all.forget();
   expect(all.of('b', 'h8')).toBeUndefined();

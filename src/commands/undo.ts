@@ -92,7 +92,9 @@ async function undo(context: Context, { id, list, forget, yes }: UndoArguments):
   }
   if (json) terminal.json(results);
   else if (!forget && chosen.some(({ what }) => what === 'import'))
-    terminal.out('the profiles and their credentials stay: "warder remove" removes them');
+    terminal.out(
+      'the profiles and their credentials stay, and another import uses them; "warder remove" removes them',
+    );
 }
 
 /** The host, and what was done there. */

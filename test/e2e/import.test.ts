@@ -107,6 +107,39 @@ test('W-HOST-28 the tokens of two hosts go into the store, their servers run as 
   for (const [file, text] of files) expect(readFileSync(file, 'utf8')).toBe(text);
 });
 
+test('W-HOST-50 an import that was undone uses its profiles again, unless somebody has changed one or its credential, or a host starts it', async () => {
+  await using home = await prepared();
+  const small = join(import.meta.dirname, '../fixtures/servers/small.cjs');
+  const entry = (token: string) =>
+    JSON.stringify({ mcpServers: { one: { command: node, args: [small], env: { API_TOKEN: token } } } });
+  const file = put(home, '.cursor/mcp.json', entry(TOKEN));
+  const imported = async (...hosts: string[]): Promise<string | undefined> => {
+    const [result] = await home.facts('import', ...hosts, '--apply', '--yes');
+    return result.profile;
+  };
+  const undo = () => home.done(['undo', '--yes']);
+  expect(await imported()).toBe('one');
+  const before = readFileSync(profilePath(home.places, 'one'), 'utf8');
+  await undo();
+  // The token of the entry is another one now.
+  writeFileSync(file, entry(`${TOKEN}2`));
+  expect(await imported()).toBe('one');
+  expect(readFileSync(profilePath(home.places, 'one'), 'utf8')).toBe(before);
+  // The same entry of another host, while this one's starts it.
+  const other = put(home, '.gemini/settings.json', entry(PLAIN));
+  expect(await imported('gemini')).toBe('one-2');
+  await undo();
+  rmSync(other);
+  await undo();
+  expect((await home.facts('list')).map((one: { name: string }) => one.name)).toEqual(['one', 'one-2']);
+  // A person has given it another token, or written into it.
+  await home.done(['credential', 'rotate', 'one', 'API_TOKEN'], 'a-newer-token-0123456789');
+  expect(await imported()).toBe('one-2');
+  await undo();
+  writeFileSync(profilePath(home.places, 'one-2'), `${before}# mine\n`, { mode: 0o600 });
+  expect(await imported()).toBe('one-3');
+});
+
 test('W-HOST-27 a server that does not start in its sandbox stays, and nothing is left of the attempt; what Warder refused it is said first', async () => {
   await using home = await prepared();
   const needy = join(import.meta.dirname, '../fixtures/servers/needy.mjs');

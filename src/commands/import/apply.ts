@@ -14,12 +14,15 @@ import { hostEntry } from '../profile/host-entry.ts';
 import { type Candidate, type Imported, originOf } from './candidate.ts';
 import { createProfile, type Progress } from './create-profile.ts';
 import { createRemote } from './create-remote.ts';
+import type { Making, Versions } from './making.ts';
 import { serverName } from './show.ts';
-import { begin, namesInStore, type Unfinished } from './unfinished.ts';
+import { begin, whatIsStored } from './unfinished.ts';
 
 interface Made {
   readonly profile: string;
   readonly needsSignIn: boolean;
+  /** Of the credentials that were stored for it. */
+  readonly versions: Versions;
 }
 
 interface Moved extends Made {
@@ -38,14 +41,15 @@ export async function applyImport(
   signal: AbortSignal,
 ): Promise<boolean> {
   const group = newGroup();
-  const taken = await namesInStore(context);
+  const stored = await whatIsStored(context);
+  const used = new Set<string>();
   const made = new Map<string, Made>();
   const failed = new Map<string, WarderError>();
   let number = 0;
   let isWhole = true;
   for (const candidates of Map.groupBy(chosen, ({ found }) => found.path).values()) {
     const moved: Moved[] = [];
-    const fresh = new Map<string, Unfinished>();
+    const fresh = new Map<string, Making>();
     const [first] = candidates;
     if (first === undefined) continue;
     try {
@@ -58,9 +62,10 @@ export async function applyImport(
           if (before !== undefined) throw before;
           let one = made.get(key);
           if (one === undefined) {
-            const unfinished = begin(context, candidate.plan, candidate.found, taken);
-            fresh.set(key, unfinished);
-            one = await make(context, candidate, unfinished, place, signal);
+            const making = begin(context, candidate.plan, candidate.found, stored, used);
+            used.add(making.name);
+            fresh.set(key, making);
+            one = await make(context, candidate, making, place, signal);
             made.set(key, one);
           }
           moved.push({ candidate, ...one });
@@ -76,8 +81,8 @@ export async function applyImport(
       await rewrite(context, first.found, moved, group);
     } catch (error) {
       // Nothing of this file is moved, so nothing of it shall be left.
-      for (const [key, unfinished] of fresh) {
-        await takeBack(context, unfinished);
+      for (const [key, making] of fresh) {
+        await takeBack(context, making);
         made.delete(key);
       }
       if (!(error instanceof WarderError) || signal.aborted) throw error;
@@ -85,40 +90,44 @@ export async function applyImport(
       report(moved.map(({ candidate }) => left(context, candidate, error)));
       continue;
     }
-    for (const unfinished of fresh.values()) unfinished.finish();
+    for (const [key, making] of fresh) making.finish(made.get(key)?.versions ?? new Map());
     report(moved.map((one) => resultOf(one)));
     if (!context.json) showRewritten(context, first.found, moved);
   }
   return isWhole;
 }
 
-async function takeBack({ terminal }: Context, unfinished: Unfinished | undefined): Promise<void> {
-  const problem = await unfinished?.takeBack();
+async function takeBack({ terminal }: Context, making: Making | undefined): Promise<void> {
+  const problem = await making?.takeBack();
   if (problem === undefined) return;
   terminal.err(
-    `${terminal.paint('yellow', 'warder: note:')} what was made of "${unfinished?.name}" is there still: ${problem.message}; the next "warder import --apply" takes it back`,
+    `${terminal.paint('yellow', 'warder: note:')} what was made of "${making?.name}" is there still: ${problem.message}; the next "warder import --apply" takes it back`,
   );
 }
 
 async function make(
   context: Context,
   { found, server, plan }: Candidate<Planned>,
-  unfinished: Unfinished,
+  making: Making,
   place: string,
   signal: AbortSignal,
 ): Promise<Made> {
   const { terminal, json } = context;
-  const { name: profile } = unfinished;
+  const { name: profile, isThere } = making;
   using told = terminal.progress('');
   const progress: Progress = (step) => told.step(`${place} "${profile}": ${step}`);
-  if (profile !== plan.name && !json)
+  if (isThere && !json)
+    terminal.out(
+      `${escapeUnprintable(serverName({ server }))}: the profile "${profile}" is there from an earlier import, and is what this one would write`,
+    );
+  else if (profile !== plan.name && !json)
     terminal.out(
       `${escapeUnprintable(serverName({ server }))}: there is a profile "${plan.name}" already, or credentials of one, so this one is "${profile}"`,
     );
   if (plan.kind === 'remote')
-    return { profile, ...(await createRemote(context, unfinished, plan, progress, signal)) };
-  await createProfile(context, unfinished, plan, originOf({ found }), progress, signal);
-  return { profile, needsSignIn: false };
+    return { profile, ...(await createRemote(context, making, plan, progress, signal)) };
+  const versions = await createProfile(context, making, plan, originOf({ found }), progress, signal);
+  return { profile, needsSignIn: false, versions };
 }
 
 function left({ terminal, json }: Context, candidate: Candidate, error: WarderError): Imported {

@@ -19,7 +19,8 @@ import { tryServer } from '../test/trial-client.ts';
 import { trialRefusals } from '../test/trial-refusals.ts';
 import { failedTrial } from './failed-trial.ts';
 import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
-import type { Unfinished } from './unfinished.ts';
+
+import type { Making, Versions } from './making.ts';
 
 /** Milliseconds for each answer of a server that is tried. */
 const TRIAL_TIMEOUT = 60_000;
@@ -28,27 +29,29 @@ const TRIAL_TIMEOUT = 60_000;
 export type Progress = (step: string) => void;
 
 /**
- * Makes the profile of a server on this machine. `from`: see `addLocal`. `signal`: the person ends it. Throws what `add` and the store throw, and
+ * Makes the profile of a server on this machine, or tries the one that is there. Returns the versions of its credentials. `from`: see `addLocal`. `signal`: the person ends it. Throws what `add` and the store throw, and
  * `refused` if the server does not start.
  */
 export async function createProfile(
   context: Context,
-  unfinished: Unfinished,
+  making: Making,
   plan: PlannedLocal,
   from: string | null,
   progress: Progress,
   signal: AbortSignal,
-): Promise<void> {
-  const { name } = unfinished;
+): Promise<Versions> {
+  const { name, isThere } = making;
   const quiet = quietly(context);
   const [, word] = plan.words.filter((one) => !one.startsWith('-'));
-  if (plan.start !== 'command') progress(`installing ${word ?? 'its package'}`);
-  const notes = await unlessInterrupted(
-    signal,
-    addLocal(quiet, argumentsOf(name, plan, from), from, (text) => unfinished.willWrite(text)),
-  );
+  if (plan.start !== 'command' && !isThere) progress(`installing ${word ?? 'its package'}`);
+  const notes = isThere
+    ? []
+    : await unlessInterrupted(
+        signal,
+        addLocal(quiet, argumentsOf(name, plan, from), from, (text) => making.willWrite(text)),
+      );
   throwIfInterrupted(signal);
-  await storeSecrets(context, name, plan);
+  const versions = await storeSecrets(context, name, plan);
   progress('starting it in its sandbox');
   const { profile } = loadProfile(context.places, name);
   const since = clock.now();
@@ -62,7 +65,7 @@ export async function createProfile(
       trial.stderr,
       'add it by hand with "warder add", where its options can be given',
     );
-  if (context.json) return;
+  if (context.json) return versions;
   const { terminal } = context;
   for (const note of notes) terminal.out(`  ${note}`);
   // It starts all the same. Of files its own messages would speak, and they are not shown.
@@ -70,6 +73,7 @@ export async function createProfile(
     terminal.out(`  ${terminal.paint('yellow', 'refused')} ${escapeUnprintable(refusalLine(refusal))}`);
     if (refusal.allow !== undefined) terminal.out(`    to allow it: ${escapeUnprintable(refusal.allow)}`);
   }
+  return versions;
 }
 
 /** A context in which `add` says nothing: what it prints is for somebody who adds one server. */
@@ -81,14 +85,19 @@ export function quietly(context: Context): Context {
   };
 }
 
+/** Returns the versions that they have now. */
 export async function storeSecrets(
   context: Context,
   name: string,
   { credentials }: Pick<Planned, 'credentials'>,
-): Promise<void> {
+): Promise<Versions> {
   await using control = await context.control();
-  for (const { variable, value } of credentials)
-    await control.request('credential.set', { name: `${name}/${variable}`, value });
+  const versions = new Map<string, string>();
+  for (const { variable, value } of credentials) {
+    const stored = await control.request('credential.set', { name: `${name}/${variable}`, value });
+    versions.set(stored.name, stored.version);
+  }
+  return versions;
 }
 
 /** What the sandbox of an imported server gets of the paths that its arguments name. */

@@ -14,7 +14,8 @@ import { tryProfile } from '../test/try-profile.ts';
 import { type Progress, quietly, storeSecrets } from './create-profile.ts';
 import { failedTrial } from './failed-trial.ts';
 import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
-import type { Unfinished } from './unfinished.ts';
+
+import type { Making, Versions } from './making.ts';
 
 /** Milliseconds for each answer of a server that is tried. */
 const TRIAL_TIMEOUT = 60_000;
@@ -25,13 +26,13 @@ const TRIAL_TIMEOUT = 60_000;
  */
 export async function createRemote(
   context: Context,
-  unfinished: Unfinished,
+  making: Making,
   plan: PlannedRemote,
   progress: Progress,
   signal: AbortSignal,
-): Promise<{ readonly needsSignIn: boolean }> {
+): Promise<{ readonly needsSignIn: boolean; readonly versions: Versions }> {
   const { places } = context;
-  const { name } = unfinished;
+  const { name, isThere } = making;
   const { host } = new URL(plan.url);
   const hasToken = plan.auth !== undefined && plan.auth.type !== 'oauth';
   if (!hasToken) progress(`asking ${host} what it needs`);
@@ -39,11 +40,13 @@ export async function createRemote(
   throwIfInterrupted(signal);
   const text = remoteProfileText(plan, name, auth, schemaPath());
   parseProfile(text, profilePath(places, name), name);
-  unfinished.willWrite(text);
-  writeProfile(places, name, text);
-  await storeSecrets(context, name, plan);
+  if (!isThere) {
+    making.willWrite(text);
+    writeProfile(places, name, text);
+  }
+  const versions = await storeSecrets(context, name, plan);
   throwIfInterrupted(signal);
-  if (auth.type === 'oauth') return { needsSignIn: true };
+  if (auth.type === 'oauth') return { needsSignIn: true, versions };
   progress(`asking ${host} for its tools`);
   const { profile } = loadProfile(places, name);
   const since = clock.now();
@@ -64,7 +67,7 @@ export async function createRemote(
         : 'add it by hand with "warder add NAME URL"',
     );
   }
-  return { needsSignIn: false };
+  return { needsSignIn: false, versions };
 }
 
 /** How a server without a token in its entry is signed in to. Throws `refused` where it wants a token. */

@@ -21,6 +21,8 @@ import { PROFILE_NAME } from '../../wire/hello.ts';
 import type { Places } from '../../wire/places.ts';
 import type { Context } from '../command.ts';
 import { launchedProfile, surroundingsOf } from '../hosts/surroundings.ts';
+import type { Making, Versions } from './making.ts';
+import { isUnchanged, Reused, remember } from './reuse.ts';
 
 /** Milliseconds to wait for another import that takes something back. */
 const PATIENCE = 30_000;
@@ -36,21 +38,22 @@ interface Note {
   readonly digest?: string;
 }
 
-/** A profile that an import is making. */
-export class Unfinished {
+class Unfinished implements Making {
+  readonly isThere = false;
   readonly name: string;
+  readonly #plan: Planned;
   readonly #lock: Lock;
   #note: Note;
   readonly #context: Context;
 
-  constructor(context: Context, name: string, lock: Lock, note: Note) {
+  constructor(context: Context, name: string, plan: Planned, lock: Lock, note: Note) {
     this.#context = context;
     this.name = name;
+    this.#plan = plan;
     this.#lock = lock;
     this.#note = note;
   }
 
-  /** The profile's text, before it is written. */
   willWrite(text: string): void {
     this.#note = { ...this.#note, digest: createHash('sha256').update(text).digest('hex') };
     writeFileAtomic(
@@ -59,19 +62,15 @@ export class Unfinished {
     );
   }
 
-  /** The host's entry names it. */
-  finish(): void {
+  finish(versions: Versions): void {
+    remember(this.#context.places, this.name, this.#plan, versions);
     this.#lock[Symbol.dispose]();
   }
 
-  /**
-   * Takes back what there is of it. Where that cannot be done now, its file stays, and the next import does it; the reason is
-   * returned.
-   */
   async takeBack(): Promise<WarderError | undefined> {
     try {
       await takeBack(this.#context, this.name, this.#note);
-      this.finish();
+      this.#lock[Symbol.dispose]();
       return undefined;
     } catch (error) {
       if (error instanceof WarderError) return error;
@@ -80,39 +79,57 @@ export class Unfinished {
   }
 }
 
-/**
- * The names of profiles for which something is stored or used, be they removed since: an import that took such a name would
- * overwrite it, and remove it if it failed. Throws what the store throws.
- */
-export async function namesInStore(context: Context): Promise<ReadonlySet<string>> {
+/** What is stored, and for which profiles. */
+export interface Stored {
+  /**
+   * The names of profiles for which something is stored or used, be they removed since: an import that took such a name would
+   * overwrite it, and remove it if it failed.
+   */
+  readonly taken: ReadonlySet<string>;
+  readonly versions: Versions;
+}
+
+/** Throws what the store throws. */
+export async function whatIsStored(context: Context): Promise<Stored> {
   await using control = await context.control();
   const { credentials, missing } = await control.request('credential.list', {});
-  return new Set([...credentials, ...missing].map(({ name }) => name.replace(/\/.*$/s, '')));
+  return {
+    taken: new Set([...credentials, ...missing].map(({ name }) => name.replace(/\/.*$/s, ''))),
+    versions: new Map(credentials.map(({ name, version }) => [name, version])),
+  };
 }
 
 /**
- * Begins a profile of the wanted name, or of that with a number where there is one already, or the name is `taken`. Throws
- * `cannot-write`.
+ * Begins a profile of the wanted name, or of that with a number where there is one already, or something is stored for the name:
+ * unless an import has made it of the same plan, nobody has changed it since, and no host starts it. `used`: the names that this
+ * import has begun. Throws `cannot-write`.
  */
 export function begin(
   context: Context,
   plan: Planned,
   found: Pick<FoundFile, 'id' | 'path'>,
-  taken: ReadonlySet<string>,
-): Unfinished {
+  { taken, versions }: Stored,
+  used: ReadonlySet<string>,
+): Making {
   const { places } = context;
   try {
     mkdirSync(folderOf(places), { recursive: true, mode: 0o700 });
     for (let number = 1; ; number++) {
       const end = number === 1 ? '' : `-${number}`;
       const name = `${plan.name.slice(0, 63 - end.length)}${end}`;
+      if (used.has(name)) continue;
+      if (isUnchanged(places, name, plan, versions)) {
+        if (isNamed(context, name, { host: found.id, path: found.path }) === false)
+          return new Reused(places, name, plan);
+        continue;
+      }
       if (profileStamp(places, name) !== undefined || taken.has(name)) continue;
       const credentials = plan.credentials.map(({ variable }) => `${name}/${variable}`);
       const note = { credentials, host: found.id, path: found.path };
       const lock = acquireLock(notePath(places, name), note);
       // Another import is making one of this name.
       if (!('owner' in lock)) continue;
-      return new Unfinished(context, name, lock, note);
+      return new Unfinished(context, name, plan, lock, note);
     }
   } catch (cause) {
     if (cause instanceof WarderError) throw cause;
@@ -179,7 +196,11 @@ async function takeBack(context: Context, name: string, { credentials, digest }:
  * Whether an entry of a host starts a profile: of any host here, and in the file where the import was at work. Undefined:
  * that file cannot be read now.
  */
-function isNamed({ places }: Context, name: string, { host, path }: Note): boolean | undefined {
+function isNamed(
+  { places }: Context,
+  name: string,
+  { host, path }: Pick<Note, 'host' | 'path'>,
+): boolean | undefined {
   const isIn = (found: Pick<FoundFile, 'path' | 'file'>): boolean | undefined => {
     const servers = catchWarderError(() => serversOf(openHostFile(found).document, found.file));
     if (servers instanceof WarderError) return undefined;

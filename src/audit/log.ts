@@ -28,6 +28,7 @@ import { Appender, type Files, files } from './file/appender.ts';
 import { type BatchParts, type PendingRecord, writeBatch } from './file/batch.ts';
 import { findSigned, findVaultMark } from './file/find.ts';
 import { Flushing } from './file/flushing.ts';
+import { GroupCommit } from './file/group.ts';
 import { HeadFile, headPath } from './file/head.ts';
 import { recover } from './file/recover.ts';
 import { Expiry, firstEntry, type Retention, SEGMENTS_PER_AGE } from './file/retention.ts';
@@ -92,6 +93,7 @@ export class AuditLog implements AsyncDisposable {
   #pending: PendingRecord[] = [];
   readonly #batch: BatchParts;
   readonly #flushing: Flushing;
+  readonly #group: GroupCommit;
   readonly #expiry: Expiry;
   #retention: Promise<void> = Promise.resolve();
   #closingSegments: Promise<unknown> = Promise.resolve();
@@ -162,6 +164,13 @@ export class AuditLog implements AsyncDisposable {
       onFault: (error) =>
         log.error({ error: unwritableError(error, places.audit).message }, 'calls are refused'),
     });
+    this.#group = new GroupCommit({
+      flush: () => this.#appender.flush(),
+      flushNow: () => this.#flushNow(),
+      onFlushed: (failed) => {
+        if (!this.#closed) this.#flushing.report(failed);
+      },
+    });
     this.#expiry = new Expiry(settings.keep);
     this.#timer = setInterval(() => this.#tick(), Math.min(settings.checkpoint.every, 2 ** 31 - 1)).unref();
     const { records, every } = settings.checkpoint;
@@ -220,8 +229,8 @@ export class AuditLog implements AsyncDisposable {
 
   /**
    * Appends a record together with those that follow: all are written by the next `commit` or `append`, in a microtask at the
-   * latest. Until then nothing that it describes may happen. `unwritten` is called, with an `audit-unwritable`, if it could
-   * not be written, and then it must not happen at all.
+   * latest. Until then, and with `fsync` until `whenDurable` says so, nothing that it describes may happen. `unwritten` is
+   * called, with an `audit-unwritable`, if it could not be written or flushed, and then it must not happen at all.
    */
   add<E extends AppendableEvent>(
     event: E,
@@ -231,13 +240,29 @@ export class AuditLog implements AsyncDisposable {
   ): void {
     if (this.#pending.length === MAX_PENDING) this.#writePending();
     if (this.#pending.length === 0) queueMicrotask(this.commit);
-    this.#pending.push(this.#pend(event, fields, durability === 'fsync', unwritten));
+    const sync = durability === 'fsync' ? 'later' : undefined;
+    this.#pending.push(this.#pend(event, fields, sync, unwritten));
   }
 
   /** Writes what was added. Throws nothing: see `add`. */
   readonly commit = (): void => {
     if (this.#pending.length > 0) this.#writePending();
   };
+
+  /**
+   * Whether all records that are to be on the disk are there. If not, `then` is called once they are, or those that cannot be
+   * were told of.
+   */
+  whenDurable(then: () => void): boolean {
+    if (!this.#group.isWaiting) return true;
+    this.#group.wait(() => then());
+    return false;
+  }
+
+  /** Flushes what `whenDurable` waits for, at once. */
+  flushNow(): void {
+    this.#group.now();
+  }
 
   /** Sets the signer. A signature of all records so far follows at once, if the log contains what it signed last. */
   setSigner(signer: Signer): void {
@@ -292,6 +317,7 @@ export class AuditLog implements AsyncDisposable {
     } catch {
       log.error({}, "the daemon's stop is not in the audit log");
     }
+    this.#group.now();
     const timer = new AbortController();
     const done = this.checkpoint().then(() => this.#retention);
     const timeout = delay(STOP_TIMEOUT, undefined, { signal: timer.signal }).catch(() => undefined);
@@ -313,7 +339,7 @@ export class AuditLog implements AsyncDisposable {
   }
 
   #append<E extends keyof Fields>(event: E, fields: Fields[E], sync: boolean): number {
-    const record = this.#pend(event, fields, sync, undefined);
+    const record = this.#pend(event, fields, sync ? 'now' : undefined, undefined);
     this.#pending.push(record);
     this.#writePending();
     if (record.error !== undefined) throw record.error;
@@ -323,7 +349,7 @@ export class AuditLog implements AsyncDisposable {
   #pend<E extends keyof Fields>(
     event: E,
     fields: Fields[E],
-    sync: boolean,
+    sync: PendingRecord['sync'],
     unwritten: PendingRecord['unwritten'],
   ): PendingRecord {
     const time = this.#timestamps.format(this.#options.clock.now());
@@ -371,10 +397,31 @@ export class AuditLog implements AsyncDisposable {
       }
       this.#flushing.request();
     }
-    for (const { error, unwritten } of records) {
+    for (const { error, sync, unwritten } of records) {
       if (unwritten === undefined) continue;
-      if (error === undefined) this.#signing.count();
-      else unwritten(error as Error);
+      if (error !== undefined) {
+        unwritten(error as Error);
+        continue;
+      }
+      this.#signing.count();
+      if (sync === 'later')
+        this.#group.wait((failed) => {
+          if (failed !== undefined) unwritten(unwritableError(failed, places.audit));
+        });
+    }
+  }
+
+  /** What waits for the disk is in the segment that ends. */
+  #flushEnding(): void {
+    if (this.#group.isWaiting) this.#appender.sync();
+  }
+
+  #flushNow(): Error | undefined {
+    try {
+      this.#appender.sync();
+      return undefined;
+    } catch (error) {
+      return error as Error;
     }
   }
 
@@ -386,6 +433,7 @@ export class AuditLog implements AsyncDisposable {
     if (end === undefined) return;
     if (end.path === this.#appender.path) this.#appender.acceptSize();
     else {
+      this.#flushEnding();
       const previous = this.#appender;
       this.#appender = new Appender(end.path, calls);
       this.#closingSegments = Promise.all([this.#closingSegments, previous.close()]);
@@ -468,6 +516,7 @@ export class AuditLog implements AsyncDisposable {
     const { places, clock } = this.#options;
     mkdirSync(places.audit, { recursive: true, mode: 0o700 });
     const path = join(places.audit, segmentName(this.#chain.head.seq + 1));
+    this.#flushEnding();
     const previous = this.#appender;
     this.#appender = new Appender(path, this.#options.files ?? files);
     this.#segmentStart = clock.monotonic();

@@ -1,7 +1,8 @@
 // Writes a session's records to the audit log. A record that cannot be written is reported to the caller, who then
 // lets nothing through; why it could not be written is in the daemon's log.
 //
-// Those of what one incoming piece gives rise to are written together, before any of it leaves: see `commit`.
+// Those of what one incoming piece gives rise to are written together, before any of it leaves: see `commit`. With
+// `durability: fsync` it leaves once they are on the disk.
 import { createHash } from 'node:crypto';
 import type { Fields } from '../audit/events.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -25,10 +26,17 @@ export interface RecorderOptions {
   readonly id: string;
   /** The profile's name. */
   readonly profile: string;
-  readonly audit: Pick<AuditLog, 'append' | 'add' | 'commit'>;
+  readonly audit: SessionLog;
   readonly settings: Pick<Profile['audit'], 'arguments' | 'durability'>;
   readonly log: Log;
+  /** Runs what the log tells between two turns as one of the session, and writes what that gives rise to. */
+  readonly resume: (turn: () => void) => void;
+  /** Whether no other session has had anything to do lately: then a flush is soonest done where it is, and holds up nobody. */
+  readonly isAlone: () => boolean;
 }
+
+/** What a session needs of the log. */
+export type SessionLog = Pick<AuditLog, 'append' | 'add' | 'commit' | 'whenDurable' | 'flushNow'>;
 
 /** What a record joins to others: digests of the ids by which a result that comes later is found. */
 export interface Joins {
@@ -87,6 +95,9 @@ export class Recorder {
   /** Of the records that were added since the last `commit`: there are any; one could not be written. */
   #isAdded = false;
   #isUnwritten = false;
+  #isCommitting = false;
+  /** What waits until the records that were written last are on the disk; undefined: they are. */
+  #later: (() => void)[] | undefined;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -97,13 +108,53 @@ export class Recorder {
     return this.#calls;
   }
 
-  /** Writes the records that wait. Called before anything leaves the session. */
-  commit(): void {
+  /**
+   * Writes the records that wait. Called before anything leaves the session. `'later'`: it may leave once `later` is called, as
+   * its records are not on the disk yet; they are when this returns without `later`, or while no other session is busy.
+   */
+  commit(later?: () => void): 'later' | undefined {
+    this.#isCommitting = true;
+    try {
+      this.#write();
+      if (this.#later === undefined) return undefined;
+      if (later === undefined || this.#options.isAlone()) {
+        this.#options.audit.flushNow();
+        return undefined;
+      }
+      this.#later.push(later);
+      return 'later';
+    } finally {
+      this.#isCommitting = false;
+    }
+  }
+
+  #write(): void {
+    const { audit, settings } = this.#options;
     if (!this.#isAdded) return;
     this.#isAdded = false;
     this.#isUnwritten = false;
-    this.#options.audit.commit();
+    audit.commit();
     if (!this.#isUnwritten) this.#failing = false;
+    if (settings.durability === 'fsync') this.#wait();
+  }
+
+  /** What the log tells is part of the turn that writes, or a turn of its own. */
+  #told(turn: () => void): void {
+    if (this.#isCommitting) turn();
+    else this.#options.resume(turn);
+  }
+
+  /** What leaves from now on waits for the records that were just written. */
+  #wait(): void {
+    const { audit } = this.#options;
+    const waiting: (() => void)[] = [];
+    const isDurable = audit.whenDurable(() => {
+      if (this.#later === waiting) this.#later = undefined;
+      this.#told(() => {
+        for (const then of waiting) then();
+      });
+    });
+    this.#later = isDurable ? undefined : waiting;
   }
 
   /** The number of the next recorded request: unique in the log. */
@@ -243,7 +294,7 @@ export class Recorder {
       audit.add(event, fields, settings.durability, (error) => {
         this.#isUnwritten = true;
         this.#fail(error);
-        unwritten();
+        this.#told(unwritten);
       });
       return true;
     }

@@ -1,7 +1,6 @@
 // One host and its server. A session joins the two: it stops reading from one side while the other does not keep
 // up, ends when either side does, and can give the host another server without the host noticing. A fault in it
 // ends it, and no other: see guard.ts.
-import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import { LineSplitter } from '../json/lines.ts';
 import type { Clock } from '../os/clock.ts';
@@ -21,7 +20,7 @@ import { BackPressure } from './flow/back-pressure.ts';
 import { Inbox, LONG } from './flow/inbox.ts';
 import { Intake } from './flow/intake.ts';
 import { type LongAnswer, LongLines, type LongRequest } from './flow/long-lines.ts';
-import { Outbox } from './flow/outbox.ts';
+import { type Commit, Outbox } from './flow/outbox.ts';
 import { Slices } from './flow/slices.ts';
 import { Stderr } from './flow/stderr.ts';
 import { WaitingRoom } from './flow/waiting-room.ts';
@@ -33,7 +32,7 @@ import { AnswerBook, type AnswerBookOptions } from './lists/answer-book.ts';
 import { ServerLists } from './lists/server-lists.ts';
 import type { Neighbours } from './neighbours.ts';
 import { hostOfSession } from './recorded-answers.ts';
-import { Recorder } from './recorder.ts';
+import { Recorder, type SessionLog } from './recorder.ts';
 import { FromServer } from './server/from-server.ts';
 import { Questions } from './server/questions.ts';
 import { Rate } from './server/rate.ts';
@@ -74,7 +73,7 @@ export interface SessionOptions {
   readonly idle?: IdleServer | undefined;
   /** Where its answers are kept for sessions to come, and whether it has used a credential already; undefined: nowhere. */
   readonly answers?: Pick<AnswerBookOptions, 'store' | 'isUsed'> | undefined;
-  readonly audit: Pick<AuditLog, 'append' | 'add' | 'commit'>;
+  readonly audit: SessionLog;
   readonly auditSettings: Profile['audit'];
   readonly redactor: Redaction;
   readonly consent: Consent;
@@ -132,8 +131,20 @@ export class Session {
       onFault: () => this.#shutdown.fault(),
     });
     const anomalies = new Anomalies(log, id);
-    this.#recorder = new Recorder({ id, profile, audit, settings: auditSettings, log });
-    const commit = (): void => this.#recorder.commit();
+    this.#recorder = new Recorder({
+      id,
+      profile,
+      audit,
+      settings: auditSettings,
+      log,
+      resume: (turn) =>
+        this.#guard.run(() => {
+          turn();
+          if (!this.#shutdown.isOver) this.#settle();
+        }),
+      isAlone: () => neighbours.isAlone(this.#guard, this.#guard.began),
+    });
+    const commit: Commit = (later) => this.#recorder.commit(later);
     this.#toHost = new Outbox(host, commit, () => this.#guard.run(() => this.#settle()));
     const serverRequests = new ServerRequests({ recorder: this.#recorder, clock });
     const nextId = counter();

@@ -214,7 +214,7 @@ export class Shutdown {
     serverInbox.clear();
     questions.close();
     fromHost.close();
-    toHost.flush();
+    toHost.finish();
     host.close();
     this.#isOver = true;
     recorder.closed(ending, reason);
@@ -232,7 +232,7 @@ export class Shutdown {
     this.#attempt(() => fromHost.refuseWaiting(FAULT));
     for (const call of calls.all()) this.#attempt(() => call.fail('lost', FAULT));
     this.#attempt(() => this.#leaveUnread(FAULT));
-    this.#attempt(() => toHost.flush());
+    this.#attempt(() => toHost.finish());
     this.#attempt(() => host.close());
     this.#isOver = true;
     this.#attempt(() => rotation.check());

@@ -110,7 +110,7 @@ export class StdioUpstream implements Upstream {
 
   flush(): void {
     this.#out.flush();
-    this.#queued.length = 0;
+    if (this.#queued.length > 0) this.#queued = this.#queued.filter(({ to }) => to > this.#out.left);
   }
 
   pause(paused: boolean): void {
@@ -121,6 +121,7 @@ export class StdioUpstream implements Upstream {
   }
 
   close(): void {
+    this.#out.finish();
     this.#server.close();
   }
 

@@ -6,6 +6,7 @@ import type { Oversize } from '../json/lines.ts';
 import type { Ending } from '../os/spawn.ts';
 import type { Call } from './call.ts';
 import type { HostDialog } from './consent.ts';
+import type { Commit } from './flow/outbox.ts';
 import type { Listed } from './trust.ts';
 
 /** A message to a server: one JSON text, and what a transport may have to say of it beside. */
@@ -73,8 +74,8 @@ export interface UpstreamParts {
   readonly guard: { run(turn: () => void): void };
   /** The longest message, in bytes. */
   readonly line: number;
-  /** Writes the records of what is about to leave: called by `flush` before anything does. It may call `withdraw`. */
-  readonly commit: () => void;
+  /** Called by `flush` before anything leaves. It may call `withdraw`. */
+  readonly commit: Commit;
 }
 
 /** A server that a session may have. */

@@ -2,7 +2,6 @@
 // of a session changes, the session gets a server with the new value, and the host notices nothing.
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { AuditLog } from '../audit/log.ts';
 import { type HostIdentity, identifyHost } from '../consent/host-identity.ts';
 import { reachOf } from '../consent/reach.ts';
 import { serverDigest } from '../consent/server-digest.ts';
@@ -22,6 +21,7 @@ import type { Consent, OpenConsent } from '../relay/consent.ts';
 import type { LateServer } from '../relay/late-server.ts';
 import { Neighbours } from '../relay/neighbours.ts';
 import { knownHost } from '../relay/recorded-answers.ts';
+import type { SessionLog } from '../relay/recorder.ts';
 import { Session } from '../relay/session.ts';
 import type { SessionServer } from '../relay/upstream.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
@@ -40,7 +40,7 @@ import type { SessionContext, StartedServer, StartParts } from './started-server
 /** What sessions need. */
 export interface SessionsParts {
   readonly profiles: Pick<Profiles, 'get'>;
-  readonly audit: Pick<AuditLog, 'append' | 'add' | 'commit'>;
+  readonly audit: SessionLog;
   readonly start: StartParts;
   readonly consent: Pick<ConsentService, 'session'> & {
     readonly trust: Pick<TrustService, 'open' | 'prepare' | 'answers'>;

@@ -91,6 +91,11 @@ export class Appender {
     return this.#flushed;
   }
 
+  /** Flushes appended records to the disk at once. Throws system errors. */
+  sync(): void {
+    this.#files.sync(this.#fd);
+  }
+
   /** Whether the file still exists in its folder and has the size that was appended, as nobody else may touch it. */
   state(): 'intact' | 'changed' | 'removed' {
     const { nlink, size } = fstatSync(this.#fd);

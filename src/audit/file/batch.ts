@@ -15,8 +15,8 @@ export interface PendingRecord {
   /** RFC 3339. */
   readonly time: string;
   readonly fields: JsonObject;
-  /** It is to be on the disk. */
-  readonly sync: boolean;
+  /** It is to be on the disk once it is written, or a little later: see `GroupCommit`. */
+  readonly sync: 'now' | 'later' | undefined;
   /** Called if it was not written: what it describes must not happen. */
   readonly unwritten: ((error: Error) => void) | undefined;
   /** Why it was not written. */
@@ -66,7 +66,7 @@ function writeSome(records: readonly PendingRecord[], at: number, parts: BatchPa
         }
         startSegment();
       }
-      sync ||= record.sync;
+      sync ||= record.sync === 'now';
       chain.head = head;
     }
     if (lines.length > 0) appender().append(lines.from(0), sync);

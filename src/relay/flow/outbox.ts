@@ -1,5 +1,5 @@
-// What goes to one side. All that one incoming chunk gives rise to leaves in one write, once its records are written: those
-// whose records could not be are taken back. Small messages are copied one behind the other into a block; large ones are
+// What goes to one side. All that one incoming chunk gives rise to leaves in one write, once its records are written, or on the
+// disk where the session asks for that: messages whose records could not be are taken back. Small messages are copied one behind the other into a block; large ones are
 // passed on where they lie, in pieces where a value in them is replaced.
 import type { Endpoint } from '../endpoint.ts';
 
@@ -15,6 +15,21 @@ const FEW_BYTES = 48;
 
 const LINE_FEED = 0x0a;
 const FEED = Buffer.from('\n');
+
+/** What waits for its records to be on the disk, up to this many bytes: beyond that the side counts as full. */
+const MAX_HELD = 2 ** 20;
+
+/**
+ * Writes the records of what is about to leave. `'later'`: it may leave once `later` is called; calls come in the order of
+ * theirs. Without `later` it may leave when this returns.
+ */
+export type Commit = (later?: () => void) => 'later' | undefined;
+
+/** What left the queue together, and waits for its records or for what was before it. */
+interface Held extends Span {
+  readonly pieces: Buffer[];
+  isFree: boolean;
+}
 
 /** From one value of `Outbox.queued` to another. */
 export interface Span {
@@ -33,14 +48,16 @@ export class Outbox {
   #owed = 0;
   #full = false;
   #queued = 0;
+  /** Where the queue begins, and all that has not left. */
+  #taken = 0;
+  #left = 0;
+  #held: Held[] = [];
   /** What is taken back, in the order in which it was added. */
   #withdrawn: Span[] = [];
-  readonly #commit: () => void;
+  readonly #commit: Commit;
 
-  /**
-   * `commit` writes the records of what is about to leave. `onDrain` is called each time that the other side has caught up.
-   */
-  constructor(endpoint: Pick<Endpoint, 'write' | 'onDrain'>, commit: () => void, onDrain: () => void) {
+  /** `onDrain` is called each time that the other side has caught up. */
+  constructor(endpoint: Pick<Endpoint, 'write' | 'onDrain'>, commit: Commit, onDrain: () => void) {
     this.#endpoint = endpoint;
     this.#commit = commit;
     endpoint.onDrain(() => {
@@ -52,17 +69,22 @@ export class Outbox {
 
   /** The other side does not keep up: read no more of what goes on to it. */
   get full(): boolean {
-    return this.#full;
+    return this.#full || this.#taken - this.#left > MAX_HELD;
   }
 
   /** It does not even keep up with the relay's own messages: read no more of what those answer. */
   get crowded(): boolean {
-    return this.#full && this.#owed > MAX_OWED;
+    return this.full && this.#owed > MAX_OWED;
   }
 
-  /** Bytes that wait to leave. */
+  /** Bytes that were added so far. */
   get queued(): number {
     return this.#queued;
+  }
+
+  /** Bytes of those that have left. */
+  get left(): number {
+    return this.#left;
   }
 
   /** Takes back what was added between two values of `queued`. Called in the order in which it was added. */
@@ -127,23 +149,62 @@ export class Outbox {
     this.add(bytes, 0, bytes.length, 0, 0, '');
   }
 
-  /** Writes what was added. */
+  /** Writes what was added, or has it wait for its records. */
   flush(): void {
+    const waits = this.#commit(this.#free) === 'later';
+    const pieces = this.#take();
+    const from = this.#taken;
+    this.#taken = this.#queued;
+    if (waits || this.#held.length > 0) {
+      this.#held.push({ pieces, from, to: this.#taken, isFree: !waits });
+      this.#release();
+    } else this.#write(pieces, from);
+  }
+
+  /** Writes all that was added, when this returns. */
+  finish(): void {
     this.#commit();
-    let pieces = this.#pieces;
-    if (pieces.length > 0) {
-      this.#seal();
-      this.#pieces = [];
-    } else if (this.#used > this.#sealed) {
-      pieces = [this.#block.subarray(this.#sealed, this.#used)];
-      this.#sealed = this.#used;
-    } else return;
-    this.#queued = 0;
-    if (this.#withdrawn.length > 0) {
-      pieces = without(pieces, this.#withdrawn);
-      this.#withdrawn = [];
-      if (pieces.length === 0) return;
+    this.flush();
+  }
+
+  /** The first of what waits has its records on the disk. */
+  readonly #free = (): void => {
+    const group = this.#held.find(({ isFree }) => !isFree);
+    if (group !== undefined) group.isFree = true;
+    this.#release();
+  };
+
+  #release(): void {
+    while (this.#held[0]?.isFree === true) {
+      const { pieces, from, to } = this.#held.shift() as Held;
+      this.#write(pieces, from, to);
     }
+  }
+
+  /** What was added since it was called last. */
+  #take(): Buffer[] {
+    if (this.#pieces.length > 0) {
+      this.#seal();
+      const pieces = this.#pieces;
+      this.#pieces = [];
+      return pieces;
+    }
+    if (this.#used === this.#sealed) return [];
+    const piece = this.#block.subarray(this.#sealed, this.#used);
+    this.#sealed = this.#used;
+    return [piece];
+  }
+
+  /** Writes pieces, which were added from `from` to `to`, without what was taken back of them. */
+  #write(given: Buffer[], from: number, to: number = this.#taken): void {
+    let pieces = given;
+    this.#left = to;
+    if (this.#withdrawn.length > 0) {
+      const spans = this.#withdrawn.filter((span) => span.from < to);
+      this.#withdrawn = this.#withdrawn.filter((span) => span.from >= to);
+      if (spans.length > 0) pieces = without(pieces, spans, from);
+    }
+    if (pieces.length === 0) return;
     if (!this.#full) this.#owed = 0;
     if (!this.#endpoint.write(pieces)) this.#full = true;
   }
@@ -200,14 +261,14 @@ function write(block: Buffer, at: number, text: string): number {
   return length;
 }
 
-/** The pieces without some spans of them, which are in order. */
-function without(pieces: readonly Buffer[], spans: readonly Span[]): Buffer[] {
+/** The pieces, which were added from `start` on, without some spans of them, which are in order. */
+function without(pieces: readonly Buffer[], spans: readonly Span[], start: number): Buffer[] {
   const all = Buffer.concat(pieces);
   const kept: Buffer[] = [];
   let at = 0;
   for (const { from, to } of spans) {
-    if (from > at) kept.push(all.subarray(at, from));
-    at = to;
+    if (from - start > at) kept.push(all.subarray(at, from - start));
+    at = to - start;
   }
   if (at < all.length) kept.push(all.subarray(at));
   return kept;

@@ -73,7 +73,13 @@ async function sessions(failing?: string, onResolve?: () => void): Promise<Sessi
   };
   return new Sessions({
     profiles: { get: () => loadProfile(places, 'test') },
-    audit: { append: append as never, add: add as never, commit() {} },
+    audit: {
+      append: append as never,
+      add: add as never,
+      commit() {},
+      whenDurable: () => true,
+      flushNow() {},
+    },
     start: start as SessionsParts['start'],
     consent: {
       session: () => ({

@@ -1,0 +1,67 @@
+// Group commit: records that must be on the disk before what they describe goes on are flushed by one `fdatasync` for all that
+// wait, off the event loop. It begins once the turn that wrote the first of them is over, without a timer; those that come
+// meanwhile are flushed by the next one, which follows at once.
+
+/** Called when what was written before is on the disk, or cannot be. */
+type Waiter = (failed: Error | undefined) => void;
+
+export interface GroupParts {
+  /** Flushes, without blocking. Resolves to the error, if there was one. */
+  readonly flush: () => Promise<Error | undefined>;
+  /** Flushes at once; returns the error, if there was one. */
+  readonly flushNow: () => Error | undefined;
+  /** Called after each flush, before those that waited for it. */
+  readonly onFlushed: (failed: Error | undefined) => void;
+}
+
+export class GroupCommit {
+  readonly #parts: GroupParts;
+  /** Those that the flush under way is for, and those that the next one is for. */
+  #flushed: Waiter[] = [];
+  #waiting: Waiter[] = [];
+  #isRunning = false;
+
+  constructor(parts: GroupParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether anything that was written waits for the disk. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0 || this.#flushed.length > 0;
+  }
+
+  /** What was written until now is to be flushed. Waiters are called in their order, never before this returns. */
+  wait(waiter: Waiter): void {
+    this.#waiting.push(waiter);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    queueMicrotask(() => void this.#run());
+  }
+
+  /** Flushes at once, and calls all that wait. */
+  now(): void {
+    if (!this.isWaiting) return;
+    const failed = this.#parts.flushNow();
+    const waiters = [...this.#flushed, ...this.#waiting];
+    this.#flushed = [];
+    this.#waiting = [];
+    this.#settle(waiters, failed);
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      this.#flushed = this.#waiting;
+      this.#waiting = [];
+      const failed = await this.#parts.flush();
+      const waiters = this.#flushed;
+      this.#flushed = [];
+      if (waiters.length > 0) this.#settle(waiters, failed);
+    }
+    this.#isRunning = false;
+  }
+
+  #settle(waiters: readonly Waiter[], failed: Error | undefined): void {
+    this.#parts.onFlushed(failed);
+    for (const waiter of waiters) waiter(failed);
+  }
+}

@@ -1,0 +1,154 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test, vi } from 'vitest';
+import { type Files, files } from '../../../src/audit/file/appender.ts';
+import { AuditLog } from '../../../src/audit/log.ts';
+import { verify } from '../../../src/audit/verify.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'warder-durable-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A log, and what it asks of the disk. `fails`: how many flushes fail. */
+async function open({ segment = 2 ** 26, fails = 0 } = {}) {
+  const state = mkdtempSync(join(scratch, 'state-'));
+  const audit = join(state, 'audit');
+  const seen: string[] = [];
+  let left = fails;
+  const asked: Files = {
+    ...files,
+    write(fd, data) {
+      seen.push('write');
+      return files.write(fd, data);
+    },
+    sync(fd) {
+      seen.push('sync');
+      files.sync(fd);
+    },
+    async flush(fd) {
+      seen.push('flush');
+      if (left-- > 0) throw new Error('EIO');
+      await files.flush(fd);
+    },
+  };
+  const log = await AuditLog.open({
+    places: { audit, state },
+    settings: {
+      segment,
+      keep: { count: undefined, age: undefined },
+      checkpoint: { records: 1000, every: 2 ** 30 },
+    },
+    version: '0',
+    pid: 1,
+    clock: { now: () => Date.now(), monotonic: () => performance.now() },
+    log: silent,
+    files: asked,
+  });
+  seen.length = 0;
+  const refused: number[] = [];
+  const add = (id: number, durability: 'write' | 'fsync' = 'fsync'): void =>
+    log.add(
+      'tool.call',
+      {
+        session: 's',
+        call: `s-${id}`,
+        profile: 'p',
+        tool: 't',
+        id: String(id),
+        decision: 'allow',
+        rule: 'r',
+        arguments: '{}',
+      },
+      durability,
+      () => refused.push(id),
+    );
+  const durable = (): Promise<void> =>
+    new Promise((resolve) => {
+      if (log.whenDurable(resolve)) resolve();
+    });
+  const text = (): string =>
+    readdirSync(audit)
+      .map((name) => readFileSync(join(audit, name), 'utf8'))
+      .join('');
+  return { log, add, refused, seen, durable, text, verify: () => verify({ path: audit, state }) };
+}
+
+describe('W-AUDIT-18 records that are to be on the disk', () => {
+  test('are flushed by one fdatasync for all, off the loop, and the others wait for none', async () => {
+    const { log, add, refused, seen, durable, verify: check } = await open();
+    add(1);
+    add(2);
+    log.commit();
+    add(3);
+    log.commit();
+    expect(log.whenDurable(() => {})).toBe(false);
+    await durable();
+    expect(seen).toEqual(['write', 'write', 'flush']);
+    expect(log.whenDurable(() => {})).toBe(true);
+    add(4, 'write');
+    log.commit();
+    expect(log.whenDurable(() => {})).toBe(true);
+    expect(refused).toEqual([]);
+    await log[Symbol.asyncDispose]();
+    expect(await check()).toMatchObject({ ok: true, records: 6 });
+  });
+
+  test('W-AUDIT-15 that do not reach it are told of before whoever waits, and others refused until it takes them', async () => {
+    const { log, add, refused, durable, text, verify: check } = await open({ fails: 1 });
+    add(1);
+    add(2);
+    log.commit();
+    let told: number[] | undefined;
+    log.whenDurable(() => {
+      told = [...refused];
+    });
+    await durable();
+    expect(told).toEqual([1, 2]);
+    add(3);
+    log.commit();
+    expect(refused).toEqual([1, 2, 3]);
+    expect(text()).not.toContain('s-3');
+    await vi.waitFor(() => {
+      refused.length = 0;
+      add(4);
+      log.commit();
+      expect(refused).toEqual([]);
+    });
+    await durable();
+    expect(refused).toEqual([]);
+    expect(log.status().detail).not.toContain('EIO');
+    await log[Symbol.asyncDispose]();
+    expect(await check()).toMatchObject({ ok: true });
+  });
+
+  test('are flushed before their segment ends', async () => {
+    const { log, add, seen, durable, verify: check } = await open({ segment: 1000 });
+    add(1);
+    log.commit();
+    for (let id = 2; id < 6; id++) add(id, 'write');
+    log.commit();
+    expect(seen.slice(0, 4)).toEqual(['write', 'write', 'sync', 'write']);
+    await durable();
+    await log[Symbol.asyncDispose]();
+    expect(await check()).toMatchObject({ ok: true });
+  });
+
+  test('are flushed at once where nobody can wait, and when the log is closed', async () => {
+    const { log, add, refused, seen } = await open();
+    const told: number[] = [];
+    add(1);
+    log.commit();
+    log.whenDurable(() => told.push(1));
+    log.flushNow();
+    expect(told).toEqual([1]);
+    expect(seen.slice(0, 2)).toEqual(['write', 'sync']);
+    add(2);
+    log.commit();
+    log.whenDurable(() => told.push(2));
+    await log[Symbol.asyncDispose]();
+    expect(told).toEqual([1, 2]);
+    expect(refused).toEqual([]);
+  });
+});

@@ -1,5 +1,6 @@
 // What differs between registries: how a package is resolved, and how it is installed. The store, its locks, its
 // verification and its stamps are the same for all of them.
+import type { WarderError } from '../errors.ts';
 import type { Resolution } from './lock.ts';
 import type { PackageSpec } from './spec.ts';
 
@@ -24,6 +25,14 @@ export interface Registry {
 
 /** Opens the registry of a package. It is called only if something has to be resolved or installed. */
 export type OpenRegistry = (name: PackageSpec['registry']) => Registry;
+
+/** What errors say of a registry that does not answer. */
+export const UNREACHED = 'cannot be reached';
+
+/** Whether a registry did not answer at all: then it has no other package either, and each would be asked for in vain for long. */
+export function isUnreached({ code, message }: WarderError): boolean {
+  return code === 'package-registry' && message.includes(UNREACHED);
+}
 
 /** A run of a registry's client that runs install scripts in a tree. */
 export interface ScriptRun {

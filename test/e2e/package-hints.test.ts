@@ -1,7 +1,7 @@
 // Every hint of a package's error that names a command or an option is followed as it is printed, and then the command
 // that failed succeeds. The registry is on loopback.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Home } from '../fixtures/home.ts';
@@ -151,3 +151,24 @@ async function hintsOfLostRegistry(): Promise<string[]> {
     home.env.npm_config_registry = npm_config_registry ?? '';
   }
 }
+
+test('where the registry does not answer, an import asks it for one package and leaves the others at once', async () => {
+  const servers = Object.fromEntries(
+    ['p', 'q', 'r'].map((name) => [name, { command: 'npx', args: ['-y', `other-${name}`] }]),
+  );
+  mkdirSync(join(home.dir, '.cursor'));
+  writeFileSync(join(home.dir, '.cursor/mcp.json'), JSON.stringify({ mcpServers: servers }), { mode: 0o600 });
+  await home.done(['init', '--store', 'vault', '--key-file', join(home.dir, 'key')]);
+  home.env.npm_config_registry = 'http://127.0.0.1:1/';
+  const { code, stdout } = await home.warder(['import', '--apply', '--yes', '--json']);
+  expect(code).toBe(1);
+  const notTried = {
+    error: expect.stringMatching(/^not tried, because for another server the registry cannot be reached/),
+    hint: expect.stringMatching(/^check the network, and "npm config get registry"; then import it again$/),
+  };
+  expect(JSON.parse(stdout)).toMatchObject([
+    { server: 'p', error: expect.stringMatching(/^the registry cannot be reached \(npm: /) },
+    { server: 'q', ...notTried },
+    { server: 'r', ...notTried },
+  ]);
+});

@@ -7,6 +7,7 @@ import { changeHostFile, newGroup, openHostFile } from '../../host/change.ts';
 import type { FoundFile } from '../../host/find.ts';
 import type { Planned } from '../../host/planned.ts';
 import { type HostServer, moveServer, serversOf } from '../../host/servers.ts';
+import { isUnreached } from '../../package/registry.ts';
 import type { Context } from '../command.ts';
 import { copiesInClear } from '../hosts/copies.ts';
 import { surroundingsOf } from '../hosts/surroundings.ts';
@@ -45,6 +46,8 @@ export async function applyImport(
   const used = new Set<string>();
   const made = new Map<string, Made>();
   const failed = new Map<string, WarderError>();
+  /** Registries that do not answer, by what starts their packages. */
+  const unreached = new Map<string, WarderError>();
   let number = 0;
   let isWhole = true;
   for (const candidates of Map.groupBy(chosen, ({ found }) => found.path).values()) {
@@ -65,6 +68,9 @@ export async function applyImport(
             const making = begin(context, candidate.plan, candidate.found, stored, used);
             used.add(making.name);
             fresh.set(key, making);
+            const { start } = candidate.plan.kind === 'profile' ? candidate.plan : { start: 'url' };
+            const silent = making.isThere ? undefined : unreached.get(start);
+            if (silent !== undefined) throw notTried(silent);
             one = await make(context, candidate, making, place, signal);
             made.set(key, one);
           }
@@ -74,6 +80,8 @@ export async function applyImport(
           await takeBack(context, fresh.get(key));
           fresh.delete(key);
           failed.set(key, error);
+          if (candidate.plan.kind === 'profile' && isUnreached(error) && !unreached.has(candidate.plan.start))
+            unreached.set(candidate.plan.start, error);
           report([left(context, candidate, error)]);
         }
       }
@@ -95,6 +103,13 @@ export async function applyImport(
     if (!context.json) showRewritten(context, first.found, moved);
   }
   return isWhole;
+}
+
+/** Each would take as long as the first one. */
+function notTried({ code, message, hint }: WarderError): WarderError {
+  return new WarderError(code, `not tried, because for another server ${message}`, {
+    hint: `${hint === undefined ? '' : `${hint}; `}then import it again`,
+  });
 }
 
 async function takeBack({ terminal }: Context, making: Making | undefined): Promise<void> {

@@ -4,6 +4,7 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { type ErrorCode, WarderError } from '../../errors.ts';
 import { secretValues } from '../output.ts';
+import { UNREACHED } from '../registry.ts';
 import { npmErrorCode, npmWords } from './output.ts';
 
 /** Runs npm in a folder and returns its standard output. */
@@ -46,7 +47,7 @@ const FAILURES: readonly (readonly [RegExp, ErrorCode, string, string])[] = [
   [
     /^(E(CONNREFUSED|CONNRESET|NOTFOUND|TIMEDOUT|AI_AGAIN|SOCKETTIMEDOUT|IDLETIMEOUT|HOSTUNREACH|NETUNREACH|PROTO)|ERR_SOCKET_TIMEOUT|ERR_SSL_.*|E5\d\d|.*CERT.*|UNABLE_TO_.*)$/,
     'package-registry',
-    'the registry cannot be reached',
+    `the registry ${UNREACHED}`,
     'check the network, and "npm config get registry"',
   ],
 ];

@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type ErrorCode, WarderError } from '../../errors.ts';
 import { secretValues } from '../output.ts';
+import { UNREACHED } from '../registry.ts';
 import type { Python } from './lock.ts';
 import { type MissingReason, missingRequirement, pipWords, REFUSED_PROGRAM } from './output.ts';
 import { findProgram } from './python.ts';
@@ -65,7 +66,7 @@ const REASONS: Readonly<Record<MissingReason, readonly [ErrorCode, string, strin
   version: ['package-missing', 'the index has no such version', 'check the version'],
   unreachable: [
     'package-registry',
-    'the index cannot be reached, or refuses this user',
+    `the index ${UNREACHED}, or refuses this user`,
     'check the network, and the index in "pip config list"',
   ],
   absent: [
@@ -190,13 +191,9 @@ function pipError(
     });
   }
   if (UNREACHABLE.test(output)) {
-    return new WarderError(
-      'package-registry',
-      withWords('the index cannot be reached, or refuses this user'),
-      {
-        hint: 'check the network, and the index in "pip config list"',
-      },
-    );
+    return new WarderError('package-registry', withWords(`the index ${UNREACHED}, or refuses this user`), {
+      hint: 'check the network, and the index in "pip config list"',
+    });
   }
   const missing = missingRequirement(output, log);
   if (missing !== undefined) {

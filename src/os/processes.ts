@@ -27,6 +27,8 @@ export interface Processes {
   find(pid: number): Process | undefined;
   /** Whether a listed process still runs. */
   isRunning(process: Process): boolean;
+  /** Whether a process group has a member; true where that cannot be determined. */
+  hasGroup(group: number): boolean;
   /**
    * A variable of the environment that a listed process was started with; undefined if this user may not read it. It is read once
    * for each listing.
@@ -48,6 +50,7 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
       list: sharedListing(async () => parsePs(await ps())),
       find: () => undefined,
       isRunning: ({ pid }) => signal(pid, 0),
+      hasGroup,
       readVariable: () => undefined,
       signal,
       boot: '',
@@ -73,6 +76,7 @@ export function processes(platform: NodeJS.Platform = process.platform): Process
     }),
     find,
     isRunning: ({ pid, started }) => find(pid)?.started === started,
+    hasGroup,
     readVariable(entry, name) {
       const read = variables.get(entry) ?? new Map<string, string | undefined>();
       variables.set(entry, read);
@@ -142,6 +146,15 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
     return process.kill(pid, name);
   } catch {
     return false;
+  }
+}
+
+/** Members of other users count: a signal to them is refused in another way. */
+function hasGroup(group: number): boolean {
+  try {
+    return process.kill(-group, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

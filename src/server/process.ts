@@ -134,8 +134,12 @@ function superviseServer(
         await endTree(tree, { processes, log, timeouts }, ended, close);
       } else {
         await stopSandboxed(confined, timeouts, ended, close);
-        // The processes that set up the sandbox end with it; this makes sure of that.
-        await endTree(tree, { processes, log, timeouts: { ...timeouts, end: timeouts.kill } }, ended);
+        // With the first process of a pid namespace all others of it have ended. Those that set it up end with it, and are in
+        // the server's group.
+        const isContained = confined.layers.includes('processes');
+        const hasEnded = await settlesWithin(ended, timeouts.kill);
+        if (!isContained || !hasEnded || processes.hasGroup(pid))
+          await endTree(tree, { processes, log, timeouts: { ...timeouts, end: 0 } }, ended);
       }
     } catch (error) {
       log.error({ err: error, pid }, "cannot list a server's processes");

@@ -115,6 +115,8 @@ const MAX_LINKS = 40;
  * too many links.
  */
 export function linksOf(path: string): SymbolicLink[] {
+  // Most paths lead through none, and the C library says that at once.
+  if (isReal(path)) return [];
   const links: SymbolicLink[] = [];
   let left = path.split('/').filter((name) => name !== '');
   let at = '';
@@ -130,6 +132,15 @@ export function linksOf(path: string): SymbolicLink[] {
     }
   }
   return links;
+}
+
+function isReal(path: string): boolean {
+  try {
+    return realpathSync.native(path) === path;
+  } catch {
+    // It leads nowhere, or into a folder that this user cannot enter.
+    return false;
+  }
 }
 
 function targetOf(path: string): string | undefined {

@@ -65,22 +65,23 @@ export function programNeeds(command: Command): ProgramNeeds {
   for (let step = 0; step < MAX_STEPS; step++) {
     const next = pending.shift();
     if (next === undefined) break;
-    const real = realpathSync(next);
+    const real = realpathSync.native(next);
     const shim = shimOf(next);
     if (shim?.complete === true) keep(shim.root);
     else if (runtimeOf(real, home) === undefined) hoistedModules(real, home).forEach(keep);
     // A virtual environment's Python is a link to a Python outside. It finds the environment by the link's path.
-    for (const { at } of linksOf(next)) if (!isFolder(at)) keep(runtimeOf(at, home));
+    const links = linksOf(next);
+    for (const { at } of links) if (!isFolder(at)) keep(runtimeOf(at, home));
     const runtime = runtimeOf(real, home);
     const inPackage = runtime === undefined ? packageOf(real, home) : undefined;
     keep(runtime ?? inPackage ?? real);
-    for (const environment of [runtime, ...linksOf(next).map(({ at }) => runtimeOf(at, home))]) {
+    for (const environment of [runtime, ...links.map(({ at }) => runtimeOf(at, home))]) {
       if (environment === undefined || !existsSync(join(environment, 'pyvenv.cfg'))) continue;
       // Any package can bring such a file, so it opens only the project that the environment belongs to.
       const project = dirname(environment);
       const trusted = !tooWide(project, home) && isPackage(project);
       for (const folder of editableFolders(environment).filter(isFolder)) {
-        if (trusted && within(realpathSync(folder), realpathSync(project))) keep(folder);
+        if (trusted && within(realpathSync.native(folder), realpathSync.native(project))) keep(folder);
         else unlisted.add(folder);
       }
     }
@@ -154,7 +155,7 @@ export interface Shim {
 /** Whether a program is a version manager's shim: in a folder `shims`, or a link to Volta's. */
 export function shimOf(file: string): Shim | undefined {
   const folder = dirname(file);
-  const volta = basename(realpathSync(file)) === 'volta-shim';
+  const volta = basename(realpathSync.native(file)) === 'volta-shim';
   if (SYSTEM.some((each) => within(file, each)) || (basename(folder) !== 'shims' && !volta)) return undefined;
   const root = dirname(folder);
   const complete = !volta && ['libexec', 'versions'].every((name) => isFolder(join(root, name)));
@@ -263,7 +264,7 @@ function statOf(path: string): Stats | undefined {
 /** The real path; empty if the link leads nowhere. */
 function realPathsOf(path: string): string[] {
   try {
-    return [realpathSync(path)];
+    return [realpathSync.native(path)];
   } catch {
     return [];
   }

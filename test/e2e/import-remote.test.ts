@@ -10,7 +10,7 @@ import { RemoteHome } from '../fixtures/remote/signing-in.ts';
 
 const TOKEN = 'token-of-mine-4711-0815';
 
-test('W-HOST-40 W-HOST-41 remote servers of hosts: a token that is taken, one that is not, a sign-in, and none needed', async () => {
+test('W-HOST-40 W-HOST-41 remote servers of hosts: a token that is taken, one that is not, a sign-in, none needed, and the old transport (HTTP with SSE)', async () => {
   await using authorization = await startAuthorization();
   await using open = await startMcp();
   await using keyed = await startMcp({
@@ -21,6 +21,17 @@ test('W-HOST-40 W-HOST-41 remote servers of hosts: a token that is taken, one th
     },
   });
   await using signed = await startMcp({ era: 'stateless', guard: (url) => authorization.guard(url) });
+  // The old transport, of the first SDK, with a token and without.
+  await using old = await startMcp({ era: 'sse', path: '/sse' });
+  await using oldKeyed = await startMcp({
+    era: 'sse',
+    path: '/sse',
+    before: ({ headers }, response) => {
+      if (headers.authorization === `Bearer ${TOKEN}`) return false;
+      response.writeHead(401).end();
+      return true;
+    },
+  });
   await using remote = await RemoteHome.open();
   const { home } = remote;
   const put = (path: string, value: object): readonly [string, string] => {
@@ -45,6 +56,8 @@ test('W-HOST-40 W-HOST-41 remote servers of hosts: a token that is taken, one th
         open: { type: 'http', url: open.url },
         bridge: { command: 'npx', args: bridge, env: { AUTH: `Bearer ${TOKEN}` } },
         signed: { url: signed.url },
+        old: { type: 'sse', url: old.url },
+        'old-keyed': { type: 'sse', url: oldKeyed.url, headers: { Authorization: `Bearer ${TOKEN}` } },
       },
     }),
     put('.config/opencode/opencode.json', {
@@ -68,6 +81,8 @@ test('W-HOST-40 W-HOST-41 remote servers of hosts: a token that is taken, one th
     { server: 'open', profile: 'open' },
     { server: 'bridge', profile: 'bridge' },
     { server: 'signed', profile: 'signed', next: 'warder login signed' },
+    { server: 'old', profile: 'old' },
+    { server: 'old-keyed', profile: 'old-keyed' },
     { server: 'stale', error: expect.stringContaining('does not answer as it should') },
     { server: 'tokenless', error: expect.stringContaining('asks for a token') },
     { server: 'keyed', profile: 'keyed' },
@@ -78,6 +93,8 @@ test('W-HOST-40 W-HOST-41 remote servers of hosts: a token that is taken, one th
     open: { command: launch, args: ['run', 'open'] },
     bridge: { command: launch, args: ['run', 'bridge'] },
     signed: { command: launch, args: ['run', 'signed'] },
+    old: { command: launch, args: ['run', 'old'] },
+    'old-keyed': { command: launch, args: ['run', 'old-keyed'] },
   });
   expect(JSON.parse(readFileSync(files[1]?.[0] ?? '', 'utf8')).mcp.keyed).toEqual({
     type: 'local',
@@ -87,6 +104,8 @@ test('W-HOST-40 W-HOST-41 remote servers of hosts: a token that is taken, one th
   expect((await home.facts('list')).map(({ name }: { name: string }) => name).sort()).toEqual([
     'bridge',
     'keyed',
+    'old',
+    'old-keyed',
     'open',
     'signed',
   ]);
@@ -95,7 +114,7 @@ test('W-HOST-40 W-HOST-41 remote servers of hosts: a token that is taken, one th
   for (const one of said) expect(one).not.toContain(TOKEN);
 
   await remote.signIn('signed');
-  for (const name of ['keyed', 'signed']) {
+  for (const name of ['keyed', 'signed', 'old-keyed']) {
     await using client = new Client([launch, 'run', name], home.env, home.dir);
     await client.initialize();
     expect((await client.request('tools/list')).result?.tools).toBeInstanceOf(Array);

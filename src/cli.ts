@@ -76,11 +76,13 @@ async function complete(argv: string[]): Promise<void> {
     others(async (_error, found) => {
       const { completions } = await import('./commands/completions.ts');
       const all = [...(found ?? []), ...(await completions(context, words, completes))];
-      // Options only if the word begins with "-".
+      // Options only if the word begins with "-". One of a single letter, which yargs writes with two dashes, is none.
       done(
         all.filter(
           (candidate) =>
-            candidate.startsWith(current) && candidate.startsWith('-') === current.startsWith('-'),
+            candidate.startsWith(current) &&
+            candidate.startsWith('-') === current.startsWith('-') &&
+            !/^--.$/.test(candidate),
         ),
       );
     });

@@ -149,7 +149,8 @@ ask warder policy ''; ask warder policy suggest ''; ask warder trust ''; ask war
 ask warder import cur; ask warder import --apply cur; ask warder import --server ''; ask warder connect gi
 ask warder connect github --host co; ask warder disconnect github --host z; ask warder hosts ''; ask warder hosts export gi
 ask warder credential set g; ask warder credential set github ''; ask warder credential list ''; ask warder audit tail --profile g
-ask warder undo --l; ask warder import --v; ask warder connect --pr; ask warder add --us`;
+ask warder undo --l; ask warder import --v; ask warder connect --pr; ask warder add --us
+ask warder import --y`;
   const { stdout, stderr } = spawnSync('bash', ['-c', asked], {
     env: { HOME: home, PATH: '/usr/bin:/bin' },
     encoding: 'utf8',
@@ -161,7 +162,7 @@ ask warder undo --l; ask warder import --v; ask warder connect --pr; ask warder 
     ...['test choose suggest', 'github', 'show diff accept', 'github'],
     ...['cursor', 'cursor', 'every', 'github', 'copilot-cli codex continue', 'zed', 'export', 'github'],
     ...['github', 'TOKEN B', '', 'github', '--list', '--version --values', '--project --print'],
-    ...['--user-config', ''],
+    ...['--user-config --use-stored', '--yes', ''],
   ]);
   expect((await warder(['completion', 'zsh'])).out).toMatch(/^#compdef warder\n/);
   expect((await warder(['completion'], { SHELL: '/usr/bin/bash' })).out).toBe(script);

@@ -26,6 +26,7 @@ import { openNative } from './os/native-launcher.ts';
 import { openPolkit } from './os/polkit.ts';
 import { processes } from './os/processes.ts';
 import { retiredDaemons } from './os/retired.ts';
+import { openSpareMemory } from './os/spare-memory.ts';
 import { loadSpawn } from './os/spawn.ts';
 import { userName } from './os/user.ts';
 import { PackageStore } from './package/store.ts';
@@ -213,6 +214,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     settings,
     clock,
     log,
+    memory: await openSpareMemory(),
   });
   const redact = (line: string): string => sessions.redact(line);
   redactions.add(redact);

@@ -84,6 +84,8 @@ export interface SessionOptions {
   readonly log: Log;
   /** Those not set are as in `BUDGETS`. */
   readonly budgets: Partial<Budgets>;
+  /** Called while a long line is read. By default nobody wants to know. */
+  readonly onBulk?: (() => void) | undefined;
 }
 
 /** What a session is like now. */
@@ -183,7 +185,7 @@ export class Session {
       isAlone: (now) => neighbours.isAlone(this.#guard, now),
       resume,
     });
-    const intake = new Intake({ budgets, slices, resume });
+    const intake = new Intake({ budgets, slices, resume, onBulk: options.onBulk ?? (() => {}) });
     const { trust } = options;
     const onFault = (error: unknown): void => this.#guard.fail(error);
     this.#lists = new ServerLists({

@@ -14,6 +14,7 @@ import { RefusedHosts } from '../egress/refused-hosts.ts';
 import { WarderError } from '../errors.ts';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
+import type { SpareMemory } from '../os/spare-memory.ts';
 import { loadConditions, requireConditions } from '../policy/condition.ts';
 import type { Settings } from '../profile/settings.ts';
 import type { Profiles } from '../profile/watch.ts';
@@ -48,6 +49,8 @@ export interface SessionsParts {
   readonly settings: Pick<Settings, 'relay' | 'rotation'>;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of long lines, which leave memory behind; undefined: nobody is. */
+  readonly memory?: Pick<SpareMemory, 'burst'>;
 }
 
 /** What a session begins with: a server, or what answers in its place until it is started. */
@@ -187,7 +190,7 @@ export class Sessions {
     { server, started, shown, answers }: Begun,
     { consent, held }: { readonly consent: Consent; readonly held: OpenTrust },
   ): Session {
-    const { audit, clock, log, settings, start } = this.#parts;
+    const { audit, clock, log, settings, start, memory } = this.#parts;
     const { id, host, request, policy } = entry;
     const { profile, digest } = entry.loaded;
     // A revocation during the start found no session to end.
@@ -234,6 +237,7 @@ export class Sessions {
         neighbours: this.#neighbours,
         log,
         budgets: { line: settings.relay.line, drain: settings.rotation.drain },
+        onBulk: memory && (() => memory.burst()),
       });
     } catch (error) {
       const ending = { code: null, signal: null, reason: 'fault', calls: 0 };

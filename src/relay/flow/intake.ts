@@ -13,6 +13,8 @@ export interface IntakeOptions {
   readonly slices: Pick<Slices, 'charge' | 'delay'>;
   /** Runs what goes on later as a turn of the session. */
   readonly resume: (turn: () => void) => void;
+  /** Called when a part of a long line was read. */
+  readonly onBulk: () => void;
 }
 
 export class Intake {
@@ -33,6 +35,7 @@ export class Intake {
 
   /** Bytes of lines were read. `inBulk`: a long line has begun and not ended. */
   line(bytes: number, inBulk: boolean): void {
+    if (inBulk) this.#options.onBulk();
     this.#take(bytes, inBulk ? this.#options.budgets.linePrice : 0);
   }
 

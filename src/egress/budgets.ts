@@ -12,9 +12,10 @@ export const BUDGETS = {
    */
   turn: 1,
   slice: 16 * KIB,
-  /** Slices at once, and their share of the time after that. */
+  /** Slices at once, and their share of the time after that, if another session was at work within `company`. */
   burst: 20,
   share: 0.25,
+  company: 1000,
 
   /** Open connections; any more are refused. */
   connections: 512,

@@ -1,7 +1,7 @@
 // The time of the event loop that one gate may take. Long work (searching bodies, sealing responses) is done in slices;
 // in each turn of the loop a gate's slices get `BUDGETS.turn` milliseconds together, over all its connections, and the
-// rest waits for the next turn. A gate that has used up `BUDGETS.burst` gets `BUDGETS.share` of the time. So a session
-// can slow down itself, and no other.
+// rest waits for the next turn. A gate that has used up `BUDGETS.burst` gets `BUDGETS.share` of the time, as long as other
+// sessions are at work. So a session can slow down itself, and no other; and where nobody else wants the time, it has it.
 import type { EventEmitter } from 'node:events';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
@@ -95,7 +95,11 @@ export class GateTurns implements Disposable {
   }
 
   #hasTime(): boolean {
-    return !this.#running && this.#spent < BUDGETS.turn && this.#debt < BUDGETS.burst;
+    return !this.#running && this.#spent < BUDGETS.turn && (this.#debt < BUDGETS.burst || this.#isAlone());
+  }
+
+  #isAlone(): boolean {
+    return this.#meter.isAloneFor(BUDGETS.company);
   }
 
   #watchTurn(): void {
@@ -111,7 +115,7 @@ export class GateTurns implements Disposable {
       if (done > 0) this.#waiting = this.#waiting.slice(done);
       if (this.#waiting.length === 0) return;
       const excess = this.#debt - BUDGETS.burst;
-      if (excess < 0) this.#watchTurn();
+      if (excess < 0 || this.#isAlone()) this.#watchTurn();
       else
         this.#paused ??= setTimeout(() => {
           this.#paused = undefined;
@@ -123,7 +127,9 @@ export class GateTurns implements Disposable {
   /** Adds the time of a slice, and takes off the gate's share of the time that has passed. */
   #count(ms: number): void {
     const now = this.#clock.monotonic();
-    this.#debt = Math.max(0, this.#debt - (now - this.#counted) * BUDGETS.share) + ms;
+    const debt = Math.max(0, this.#debt - (now - this.#counted) * BUDGETS.share) + ms;
+    // What it took while nobody else wanted it need not be made up for.
+    this.#debt = debt > BUDGETS.burst && this.#isAlone() ? BUDGETS.burst : debt;
     this.#counted = now;
   }
 

@@ -10,6 +10,24 @@ const SLOW = 50;
 /** How many slow turns of an owner are logged. */
 const MAX_LOGGED = 20;
 
+/** A session, and when one of its turns last began. */
+interface LatestTurn {
+  readonly session: string;
+  at: number;
+}
+
+/** The session that had the last turn of all, and the last one of any other. */
+let latest: LatestTurn = { session: '', at: Number.NEGATIVE_INFINITY };
+let before: LatestTurn = latest;
+
+function note(session: string, at: number): void {
+  if (latest.session === session) latest.at = at;
+  else {
+    before = latest;
+    latest = { session, at };
+  }
+}
+
 export interface TurnMeterOptions {
   /** Named in the log: a session, or a part of what the daemon does for it. */
   readonly owner: string;
@@ -40,9 +58,18 @@ export class TurnMeter {
     return this.#began;
   }
 
+  /** Whether no other session has had a turn for so many milliseconds. */
+  isAloneFor(ms: number): boolean {
+    const { session, clock } = this.#options;
+    const other = latest.session === session ? before : latest;
+    return clock.monotonic() - other.at >= ms;
+  }
+
   /** Begins a turn. A turn within a turn belongs to the outer one. Each needs its `end`, whatever is thrown. */
   begin(): void {
-    if (this.#depth++ === 0) this.#began = this.#options.clock.monotonic();
+    if (this.#depth++ > 0) return;
+    this.#began = this.#options.clock.monotonic();
+    note(this.#options.session, this.#began);
   }
 
   end(): void {

@@ -1,16 +1,25 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { ByteTransform } from '../../../src/credential/finder.ts';
 import { BUDGETS } from '../../../src/egress/budgets.ts';
 import { ReplaceStream, replaceInSlices } from '../../../src/egress/http/replace-stream.ts';
 import { GateTurns, Places } from '../../../src/egress/turns.ts';
 import type { Log } from '../../../src/os/log.ts';
+import { TurnMeter } from '../../../src/os/turn-meter.ts';
 import { silentLog } from '../../fixtures/gate.ts';
 
-/** Turns by a clock that only the test moves. */
-function gateTurns(): { turns: GateTurns; take(ms: number): void; logged: object[] } {
-  let now = 0;
+let started = 0;
+
+/** Turns by a clock that only the test moves, and another session. It begins long after that of the test before. */
+function gateTurns(): {
+  turns: GateTurns;
+  other: TurnMeter;
+  take(ms: number): void;
+  logged: object[];
+} {
+  let now = started;
+  started += 1_000_000;
   const logged: object[] = [];
   const log = {
     ...silentLog,
@@ -19,6 +28,7 @@ function gateTurns(): { turns: GateTurns; take(ms: number): void; logged: object
   const clock = { now: () => now, monotonic: () => now };
   return {
     turns: new GateTurns({ session: 's1', profile: 'demo', clock, log }),
+    other: new TurnMeter({ owner: 'a session', session: 's2', profile: 'demo', clock, log }),
     take: (ms) => {
       now += ms;
     },
@@ -44,10 +54,12 @@ test('[W-EGR-11] the slices of a gate get a few milliseconds of each turn of the
   expect(done).toEqual([0, 1, 2, 3, 4, 5, 6]);
 });
 
-test('[W-EGR-11] a gate that works without end gets its share of the time', async () => {
-  const { turns, take } = gateTurns();
+test('[W-EGR-11] a gate that works without end gets its share of the time while another session is at work', async () => {
+  const { turns, other, take } = gateTurns();
   let done = 0;
   const work = (): void => {
+    other.begin();
+    other.end();
     take(1);
     done++;
     turns.run(work);
@@ -63,6 +75,30 @@ test('[W-EGR-11] a gate that works without end gets its share of the time', asyn
   }
   expect(done - burst).toBeGreaterThan(0);
   expect(done - burst).toBeLessThan((2 * 200 * BUDGETS.share) / (1 - BUDGETS.share));
+  turns[Symbol.dispose]();
+});
+
+test('[W-EGR-11] a gate has the time that no other session wants, a turn at a time, and owes none of it later', async () => {
+  const { turns, other, take } = gateTurns();
+  let done = 0;
+  const work = (): void => {
+    take(1);
+    done++;
+    turns.run(work);
+  };
+  turns.run(work);
+  for (let turn = 0; turn < 500; turn++) await nextTurn();
+  expect(done).toBeGreaterThan(10 * BUDGETS.burst);
+  expect(done).toBeLessThanOrEqual(502);
+  other.begin();
+  other.end();
+  const before = done;
+  take(2 / BUDGETS.share);
+  await vi.waitFor(() => expect(done).toBeGreaterThan(before));
+  take(BUDGETS.company);
+  const joined = done;
+  for (let turn = 0; turn < 100; turn++) await nextTurn();
+  expect(done - joined).toBeGreaterThan(50);
   turns[Symbol.dispose]();
 });
 

@@ -250,6 +250,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
     end: (session) => sessions.end(session),
     async refresh(credential, revoked) {
       locks.reload();
+      if (locks.locked) sessions.locked();
       if (credential === undefined) return {};
       const [, profile] = /^oauth\/(.+)$/.exec(credential) ?? [];
       if (profile !== undefined) await (await remote.made)?.accounts.reload(profile);
@@ -265,6 +266,7 @@ async function openRooms(context: DaemonContext): Promise<Rooms> {
         locks,
         reopenSigner: () => logSigner.reopen(),
         revoke: (name) => sessions.revoke(name),
+        locked: () => sessions.locked(),
         sessions: () => sessions.status().length,
       }),
       ...consentHandlers(consent, (name) => {

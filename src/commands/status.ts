@@ -208,7 +208,8 @@ function shown({ id, profile }: SessionStatus): string {
 }
 
 /** Its process, or why there is none. */
-function serverCell({ started, idle, pid }: SessionStatus['server']): string {
+function serverCell({ started, idle, spare, pid }: SessionStatus['server']): string {
+  if (spare !== undefined) return `${spare}, spare`;
   if (started === false) return idle === true ? 'ended, idle' : 'not started';
   return String(pid ?? '-');
 }

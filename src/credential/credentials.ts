@@ -89,6 +89,19 @@ export class Credentials implements AsyncDisposable {
     });
   }
 
+  /** Whether to fetch values asks nobody for anything: each is in a store that is open, and that asks for no single one. */
+  async asksNobody(credentials: readonly ProfileCredential[]): Promise<boolean> {
+    const origins = new Set(credentials.map(({ from }) => this.#origin(from)));
+    const states = await Promise.all(
+      [...origins].map(async (origin) => {
+        // The keychains of macOS and Windows may ask for each value.
+        const mayAsk = origin === 'keychain' && process.platform !== 'linux';
+        return typeof origin === 'string' && !mayAsk && (await this.store(origin).state()).state === 'ready';
+      }),
+    );
+    return states.every((isOpen) => isOpen);
+  }
+
   /** Watches a session's credentials until disposed of. Call it before `resolve`, so that no change is missed. */
   watch(credentials: readonly ProfileCredential[]): Disposable {
     return this.#watch.watch(

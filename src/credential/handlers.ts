@@ -20,6 +20,8 @@ export interface HandlersParts {
   readonly places: Places;
   readonly locks: Locks;
   /** Takes a credential from open sessions. Returns how many connections were cut and how many sessions ended. */
+  /** All credentials were locked. */
+  readonly locked: () => void;
   readonly revoke: (name: string) => { readonly cut: number; readonly ended: number };
   /** Has the log signed anew, after what the store remembers of it was changed. */
   readonly reopenSigner: () => Promise<void>;
@@ -41,6 +43,7 @@ export function credentialHandlers(parts: HandlersParts): Pick<Handlers, Handled
     'credential.list': () => list(parts),
     'credential.lock'({ passphrase }) {
       locks.lock(passphrase);
+      parts.locked();
       record(parts, 'lock', ALL_CREDENTIALS, '', 'ok');
       return { sessions: parts.sessions() };
     },

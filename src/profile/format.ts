@@ -29,8 +29,11 @@ export interface ProfilePolicy {
   readonly methods: Readonly<Record<string, Decision>>;
 }
 
-/** When it starts: `lazy` at the first request that needs it, once it is known what it offers; `eager` with its session. */
-export type ServerStart = 'lazy' | 'eager';
+/**
+ * When it starts: `lazy` at the first request that needs it, once it is known what it offers; `warm`, too, but its process is
+ * kept ready before; `eager` with its session.
+ */
+export type ServerStart = 'lazy' | 'eager' | 'warm';
 
 /** The server to start. Paths may begin with `~/`: see `expandHome`. */
 export type ProfileServer =

@@ -85,13 +85,10 @@ const server = z
       ),
     cwd: path.optional().describe("The server's working folder"),
     start: z
-      .enum(['lazy', 'eager'], {
-        error:
-          'must be lazy or eager; a server that is kept ready before its host asks ("warm") is not there yet',
-      })
+      .enum(['lazy', 'eager', 'warm'], { error: 'must be lazy, eager or warm' })
       .optional()
       .describe(
-        'lazy (the default): the server starts at the first request that needs it, once it is known what it offers; eager: when the host starts it',
+        'lazy (the default): the server starts at the first request that needs it, once it is known what it offers; warm: as lazy, but its process is kept ready in its sandbox; eager: when the host starts it',
       ),
     idle: duration
       .optional()

@@ -2,19 +2,16 @@
 // but that no connection of it carries a credential before it was compared with what is accepted, and a request went on to it.
 import { isDeepStrictEqual } from 'node:util';
 import type { AuditLog } from '../audit/log.ts';
-import type { ProfileAnswers, Started } from '../consent/trust.ts';
+import type { ProfileAnswers } from '../consent/trust.ts';
 import { WarderError } from '../errors.ts';
-import { parseSpec } from '../package/spec.ts';
-import { allowedEgress, expandHome, type Profile } from '../profile/format.ts';
+import type { Profile } from '../profile/format.ts';
 import { formatDuration } from '../profile/units.ts';
 import type { Profiles } from '../profile/watch.ts';
 import type { IdleServer, LateServer } from '../relay/late-server.ts';
-import { environment } from './environment.ts';
-import { findCommand } from './process.ts';
 import type { SessionEntry } from './session-entry.ts';
 import { announceServer } from './session-host.ts';
 import { startServer } from './start.ts';
-import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
+import type { BegunServer, SessionContext, StartedServer, StartParts } from './started-server.ts';
 
 export interface LateServerParts {
   readonly profiles: Pick<Profiles, 'get'>;
@@ -30,52 +27,79 @@ export function lateServer(
   context: () => SessionContext,
   parts: LateServerParts,
 ): LateServer {
-  let admitted = Promise.withResolvers<void>();
-  let hasWaited = false;
+  let begun: BegunServer | undefined;
   const start = async (): ReturnType<LateServer['start']> => {
     const { profile } = entry.loaded;
-    assertSame(profile, parts.profiles.get(profile.name).profile);
-    // Those of a server that was not used wait for ever, and are closed with its gate.
-    admitted = Promise.withResolvers();
-    hasWaited = false;
-    const { promise } = admitted;
-    let isAdmitted = false;
-    void promise.then(() => {
-      isAdmitted = true;
-    });
-    const admission = async (): Promise<void> => {
-      hasWaited ||= !isAdmitted;
-      await promise;
-    };
-    const started = await startServer(profile, { ...context(), admission }, parts.start);
-    entry.gone = Promise.all([entry.gone, started.gone]);
+    const spare = entry.spare;
+    entry.spare = undefined;
+    try {
+      assertSame(profile, parts.profiles.get(profile.name).profile);
+    } catch (error) {
+      spare?.drop();
+      throw error;
+    }
+    begun = (await spare?.take()) ?? (await beginServer(entry, context(), parts));
+    const { started } = begun;
     try {
       await entry.trust?.restarted(started.started);
       // A revocation during the start found no server to end.
       parts.start.locks.assertUsable(profile.credentials.map(({ name }) => name));
-      recordStart(entry, started, parts);
     } catch (error) {
+      tryRecordStop(entry, 'unused', parts);
       await started.server.stop();
       throw error;
     }
-    announceServer(entry.host, started);
     entry.started = started;
     entry.isIdle = false;
-    entry.output.warder('the server has started: something needs it');
+    entry.output.warder('something needs the server: it has started');
     return { server: started.server, redactor: entry.secrets.add(started.credentials) };
   };
   return {
     host,
     answers: () => answers.of(host),
     start,
-    acts: () => admitted.resolve(),
+    acts: () => begun?.admit(),
     failed: (reason, isOther) => {
       if (entry.started !== undefined) tryRecordStop(entry, 'unused', parts);
       entry.output.warder(`the server is not used: ${reason}`);
       entry.started = undefined;
       if (isOther) answers.forget();
-      else if (hasWaited) answers.isEager();
+      else if (begun?.hasWaited() === true) answers.isEager();
     },
+  };
+}
+
+/** Starts a server of a session, on record. Throws what starting it does. `isSpare`: before anything needs it. */
+export async function beginServer(
+  entry: SessionEntry,
+  context: SessionContext,
+  parts: LateServerParts,
+  isSpare = false,
+): Promise<BegunServer> {
+  // Those of a server that is not used wait for ever, and are closed with its gate.
+  const admitted = Promise.withResolvers<void>();
+  let isAdmitted = false;
+  let hasWaited = false;
+  const admission = async (): Promise<void> => {
+    hasWaited ||= !isAdmitted;
+    await admitted.promise;
+  };
+  const started = await startServer(entry.loaded.profile, { ...context, admission }, parts.start);
+  entry.gone = Promise.all([entry.gone, started.gone]);
+  try {
+    recordStart(entry, started, parts, isSpare);
+  } catch (error) {
+    await started.server.stop();
+    throw error;
+  }
+  announceServer(entry.host, started);
+  return {
+    started,
+    admit: () => {
+      isAdmitted = true;
+      admitted.resolve();
+    },
+    hasWaited: () => hasWaited,
   };
 }
 
@@ -117,7 +141,7 @@ function assertSame(then: Profile, now: Profile): void {
 }
 
 /** Whether it is on record that a server of a session that goes on has ended. */
-function tryRecordStop(
+export function tryRecordStop(
   { id, loaded }: SessionEntry,
   reason: 'idle' | 'unused',
   { audit }: LateServerParts,
@@ -132,10 +156,22 @@ function tryRecordStop(
   }
 }
 
-function recordStart({ id, loaded }: SessionEntry, started: StartedServer, { audit }: LateServerParts): void {
+function recordStart(
+  { id, loaded }: SessionEntry,
+  started: StartedServer,
+  { audit }: LateServerParts,
+  isSpare: boolean,
+): void {
   const { profile } = loaded;
   const { command, sandbox } = started;
-  const fields = { session: id, profile: profile.name, command, credentials: given(started), sandbox };
+  const fields = {
+    session: id,
+    profile: profile.name,
+    ...(isSpare && { spare: true as const }),
+    command,
+    credentials: given(started),
+    sandbox,
+  };
   audit.append('session.start', fields, profile.audit.durability);
 }
 
@@ -147,48 +183,4 @@ export function given({ credentials }: Pick<StartedServer, 'credentials'>): {
   readonly deliver: string;
 }[] {
   return credentials.map(({ variable, name, version, deliver }) => ({ variable, name, version, deliver }));
-}
-
-/** What a server would run if it started now; undefined: that cannot be said, or starting it would fail. */
-export function plannedStart(profile: Profile, { user, packages }: StartParts): Started | undefined {
-  const { name, server, env } = profile;
-  if (server.kind === 'url') return undefined;
-  if (server.kind === 'package') {
-    // Its files are verified at its start.
-    const lock = packages.find({ profile: name, spec: parseSpec(server.package) });
-    return lock && { package: server.package, digest: lock.digest };
-  }
-  const { command, args } = server;
-  const { home } = user;
-  const cwd = expandHome(server.cwd ?? '~', home);
-  try {
-    const variables = environment(name, user, { tmpdir: '', marker: '', credentials: '' }, env, []);
-    const file = findCommand({ profile: name, command, cwd, env: variables, home, ...UNWATCHED });
-    return { command: { file, args, folder: cwd } };
-  } catch {
-    return undefined;
-  }
-}
-
-const UNWATCHED = { onPlanted: () => {}, onOverrun: () => {} };
-
-/** A server that is not started, as it is logged: what it would run, and what it may reach. */
-export function plannedServer(
-  profile: Profile,
-  started: Started,
-): Pick<StartedServer, 'command' | 'credentials' | 'sandbox'> {
-  const { network, sealed } = allowedEgress(profile);
-  const args = profile.server.kind === 'url' ? [] : profile.server.args;
-  const runs =
-    'command' in started ? started.command.file : 'package' in started ? started.package : started.url;
-  return {
-    command: [runs, ...args],
-    credentials: [],
-    sandbox: {
-      off: profile.sandbox?.off === true,
-      layers: [],
-      network: [...new Set([...network, ...sealed])],
-      limits: null,
-    },
-  };
 }

@@ -12,7 +12,7 @@ import type { SessionStatus } from '../wire/control.ts';
 import type { ServerLog } from './server-log.ts';
 import type { SessionAgreement } from './session-agreement.ts';
 import type { SessionSecrets } from './session-secrets.ts';
-import type { StartedServer } from './started-server.ts';
+import type { SpareServer, StartedServer } from './started-server.ts';
 
 export interface SessionEntry {
   readonly id: string;
@@ -30,6 +30,8 @@ export interface SessionEntry {
   session: Session | undefined;
   /** Undefined as well while it is not started. */
   started: StartedServer | undefined;
+  /** A server that is kept ready for it. */
+  spare: SpareServer | undefined;
   /** Its server was ended, since it was not used, the last time that it ended. */
   isIdle: boolean;
   /** Settles when all of its servers are gone that were started when something needed them. */
@@ -55,7 +57,7 @@ export interface SessionEntry {
 
 /** What `status` shows of it. */
 export function statusOf(entry: SessionEntry, redact: (text: string) => string): SessionStatus {
-  const { id, loaded, request, since, session, started, isIdle, refused, trust } = entry;
+  const { id, loaded, request, since, session, started, spare, isIdle, refused, trust } = entry;
   const [parent] = request.host.chain;
   const { calls = 0, inflight = 0, loop = 0 } = session?.snapshot() ?? {};
   return {
@@ -66,6 +68,7 @@ export function statusOf(entry: SessionEntry, redact: (text: string) => string):
       ...(started?.process?.pid !== undefined && { pid: started.process.pid }),
       ...(session !== undefined && started === undefined && { started: false as const }),
       ...(started === undefined && isIdle && { idle: true as const }),
+      ...(spare?.pid !== undefined && { spare: spare.pid }),
     },
     since: new Date(since).toISOString(),
     calls,

@@ -28,6 +28,7 @@ export async function rotateSession(
     return 'starting';
   }
   // A server that starts later starts with the new value.
+  entry.spare?.drop();
   if (entry.started === undefined && !session.isStarting) return 'starting';
   const named = profile.credentials.filter(({ name }) => name === credential);
   const updated = entry.started?.update(named);

@@ -27,7 +27,8 @@ import { Session } from '../relay/session.ts';
 import type { SessionServer } from '../relay/upstream.ts';
 import type { PlantedPath, SessionStatus } from '../wire/control.ts';
 import { NO_CONFIRMATIONS, StartingConfirmations } from './confirmations.ts';
-import { given, idleServer, lateServer, plannedServer, plannedStart } from './late-server.ts';
+import { given, idleServer, lateServer } from './late-server.ts';
+import { plannedServer, plannedStart } from './planned-server.ts';
 import { PlantedRecords } from './planted-record.ts';
 import { ServerLog } from './server-log.ts';
 import { SessionAgreement } from './session-agreement.ts';
@@ -35,6 +36,7 @@ import { type SessionEntry, statusOf } from './session-entry.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
 import { rotateSession } from './session-rotation.ts';
 import { SessionSecrets } from './session-secrets.ts';
+import { Spares } from './spare-server.ts';
 import { startServer } from './start.ts';
 import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
 
@@ -70,10 +72,12 @@ export class Sessions {
   readonly #entries = new Map<string, SessionEntry>();
   readonly #neighbours = new Neighbours();
   readonly #planted: PlantedRecords;
+  readonly #spares: Spares;
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
     this.#planted = new PlantedRecords(parts);
+    this.#spares = new Spares(parts);
   }
 
   /** What servers planted lately, of sessions that have ended too. */
@@ -98,6 +102,7 @@ export class Sessions {
       policy: profile.policy,
       session: undefined,
       started: undefined,
+      spare: undefined,
       isIdle: false,
       gone: Promise.resolve(),
       refused: new RefusedHosts(profile.name, (line) => this.#tell(host, line)),
@@ -167,7 +172,10 @@ export class Sessions {
         throw error;
       }
       if (entry.stale !== undefined) void this.#rotate(entry, entry.stale);
+      if (started === undefined && begun.answers !== undefined)
+        this.#spares.offer(entry, begun.answers, () => this.#context(entry));
       const { ending, reason } = await entry.session.done;
+      this.#spares.withdraw(entry);
       // One that was not used may still be ending.
       await Promise.all([started?.gone, entry.started?.gone, entry.gone]);
       if (reason === 'fault') throw FAULT;
@@ -255,7 +263,7 @@ export class Sessions {
     const { profile, digest } = loaded;
     const { server } = profile;
     const answers =
-      server.kind !== 'url' && server.start === 'lazy'
+      server.kind !== 'url' && server.start !== 'eager'
         ? this.#parts.consent.trust.answers(profile.name, digest)
         : undefined;
     const runs = answers?.areKnown === true ? plannedStart(profile, this.#parts.start) : undefined;
@@ -296,6 +304,9 @@ export class Sessions {
    */
   revoke(credential: string): { cut: number; ended: number } {
     const entries = [...this.#entries.values()];
+    for (const entry of entries)
+      if (entry.loaded.profile.credentials.some(({ name }) => name === credential))
+        this.#spares.withdraw(entry);
     const outcomes = entries.map(({ started, host }) => ({ host, ...started?.revoke(credential) }));
     const cut = outcomes.reduce((sum, outcome) => sum + (outcome.cut ?? 0), 0);
     // One that is about to start looks again before it does.
@@ -312,6 +323,12 @@ export class Sessions {
       );
     }
     return { cut, ended: affected.length };
+  }
+
+  /** All credentials are locked: no server is kept ready that has one. */
+  locked(): void {
+    for (const entry of this.#entries.values())
+      if (entry.loaded.profile.credentials.length > 0) this.#spares.withdraw(entry);
   }
 
   /** Ends the session whose id is, or begins with, `prefix`. Throws `usage` where that is none or several. */
@@ -332,6 +349,7 @@ export class Sessions {
   updatePolicy(name: string): void {
     const { policy } = this.#parts.profiles.get(name).profile;
     for (const entry of this.#entries.values()) {
+      if (entry.loaded.name === name) this.#spares.withdraw(entry);
       if (entry.loaded.name !== name || isDeepStrictEqual(entry.policy, policy)) continue;
       entry.policy = policy;
       // Until they are loaded, conditions allow nothing.

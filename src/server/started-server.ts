@@ -24,7 +24,7 @@ import type { SessionAgreement } from './session-agreement.ts';
 
 /** What every start needs. */
 export interface StartParts extends RequestContext {
-  readonly credentials: Pick<Credentials, 'resolve' | 'watch'>;
+  readonly credentials: Pick<Credentials, 'resolve' | 'watch' | 'asksNobody'>;
   readonly audit: Pick<AuditLog, 'append'>;
   readonly runtimeRoots: RuntimeRoots;
   readonly packages: Pick<PackageStore, 'find' | 'verify'>;
@@ -111,4 +111,23 @@ export interface StartedServer {
   revoke(credential: string): { readonly cut: number; readonly has: boolean };
   /** The longest time for which what stands before it has held the event loop, in milliseconds. */
   readonly longestTurn: number;
+}
+
+/** A server that has started for a session, which has not had it yet. */
+export interface BegunServer {
+  readonly started: StartedServer;
+  /** What it may use is put into its connections from now on. */
+  readonly admit: () => void;
+  /** Whether a connection has waited for that. */
+  readonly hasWaited: () => boolean;
+}
+
+/** A server that is kept ready for a session. */
+export interface SpareServer {
+  /** Its process, once that is there. */
+  readonly pid: number | undefined;
+  /** Takes it for the session. Settles with undefined where there is none that can be used; never rejects. */
+  take(): Promise<BegunServer | undefined>;
+  /** It is ended. */
+  drop(): void;
 }

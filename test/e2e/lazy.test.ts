@@ -11,6 +11,7 @@ import { Internet, listed, range } from '../fixtures/internet.ts';
 import { fixtureServer } from '../fixtures/server.ts';
 
 const policy = { default: 'allow' };
+const PATIENT = { timeout: 20_000 };
 const names = ['p0', 'p1', 'p2', 'p3'];
 
 /** The answer to a call of a tool, its text. */
@@ -23,7 +24,7 @@ async function call(host: Client, name: string, args: object = {}): Promise<stri
 const running = (home: Home, file: string): number =>
   home.processes().filter(({ command }) => command.includes(file) && !command.includes('bwrap')).length;
 
-test('W-LAZY-1 W-LAZY-5 of the profiles that a host opens those start whose tools are called; their lists are there all the same; one that is not used ends', async () => {
+test('W-LAZY-1 W-LAZY-5 W-LAZY-8 of the profiles that a host opens those start whose tools are called; their lists are there all the same; one that is not used ends', async () => {
   await using home = new Home();
   const [command, ...args] = server('memory');
   for (const name of names) home.profile(name, { server: { command, args }, sandbox: { off: true }, policy });
@@ -70,16 +71,45 @@ test('W-LAZY-1 W-LAZY-5 of the profiles that a host opens those start whose tool
   await host[Symbol.asyncDispose]();
   // One that is not used ends, and comes back.
   home.profile('p1', { server: { command, args, idle: '1s' }, sandbox: { off: true }, policy });
-  await using brief = home.run('p1');
+  const brief = home.run('p1');
   await brief.initialize();
   await brief.request('tools/list');
   expect(await call(brief, 'read_graph')).toContain('entities');
-  await expect.poll(() => running(home, 'server-memory')).toBe(0);
+  await expect.poll(() => running(home, 'server-memory'), PATIENT).toBe(0);
   expect(await home.done(['status'])).toContain('ended, idle');
   expect(home.audit('session.stop')).toMatchObject([{ profile: 'p1', reason: 'idle' }]);
   expect(await call(brief, 'read_graph')).toContain('entities');
   expect(home.audit('session.start').slice(starts)).toMatchObject([{ profile: 'p1' }]);
   expect(await home.done(['check', 'p1'])).toContain('ends when it is not used for 1s');
+  await brief[Symbol.asyncDispose]();
+  // One is kept ready, of all sessions of a profile: the first that needs it takes it, and the next one has another.
+  home.profile('p2', { server: { command, args, start: 'warm' }, sandbox: { off: true }, policy });
+  {
+    // What it offers has to be known for its profile as it is now.
+    await using known = home.run('p2');
+    await known.initialize();
+    await known.request('tools/list');
+  }
+  const [one, other] = [home.run('p2'), home.run('p2')];
+  try {
+    await one.initialize();
+    await expect
+      .poll(() => home.audit('session.start').at(-1), PATIENT)
+      .toMatchObject({ profile: 'p2', spare: true });
+    await other.initialize();
+    expect(running(home, 'server-memory')).toBe(1);
+    const spare = Number(/(\d+), spare/.exec(await home.done(['status']))?.[1]);
+    expect(home.processes().map(({ pid }) => pid)).toContain(spare);
+    expect(await call(one, 'read_graph')).toContain('entities');
+    const sessions: { server: { pid?: number } }[] = (await home.facts('status')).sessions;
+    expect(sessions.map(({ server: { pid } }) => pid)).toContain(spare);
+    await expect.poll(() => running(home, 'server-memory'), PATIENT).toBe(2);
+  } finally {
+    await one[Symbol.asyncDispose]();
+    await other[Symbol.asyncDispose]();
+  }
+  await expect.poll(() => running(home, 'server-memory'), PATIENT).toBe(0);
+  expect(home.audit('session.stop').at(-1)).toMatchObject({ profile: 'p2', reason: 'unused' });
 });
 
 test('W-LAZY-2 W-LAZY-3 W-LAZY-7 a server that has become another is caught before its first call, and no credential is put in for it', async () => {
@@ -151,7 +181,7 @@ test('W-LAZY-2 W-LAZY-3 W-LAZY-7 a server that has become another is caught befo
   await old.initialize();
   const changes = home.audit('profile.change').length;
   home.profile('demo', { ...profile, sandbox: { read: [file] } });
-  await expect.poll(() => home.audit('profile.change').length).toBeGreaterThan(changes);
+  await expect.poll(() => home.audit('profile.change').length, PATIENT).toBeGreaterThan(changes);
   expect(await call(old, 'work')).toMatch(/has changed since the session began/);
   expect(running(home, 'turncoat')).toBe(0);
   await old[Symbol.asyncDispose]();

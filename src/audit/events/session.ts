@@ -41,7 +41,11 @@ export interface SessionOpen {
 }
 
 /** The server of a session that was opened without it was started. */
-export type SessionStart = Pick<SessionOpen, 'session' | 'profile' | 'command' | 'credentials' | 'sandbox'>;
+export interface SessionStart
+  extends Pick<SessionOpen, 'session' | 'profile' | 'command' | 'credentials' | 'sandbox'> {
+  /** Nothing needs it yet. */
+  readonly spare?: true;
+}
 
 /** A server that starts when something needs it has ended, and its session goes on. */
 export interface SessionStop {

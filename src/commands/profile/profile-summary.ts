@@ -18,9 +18,10 @@ export function serverLine(server: ProfileServer): string {
 /** When a server on this machine starts, and when it ends. */
 export function startLine(server: Exclude<ProfileServer, { kind: 'url' }>): string {
   if (server.start === 'eager') return 'with its session';
+  const ready = server.start === 'warm' ? '; a process is kept ready' : '';
   const ends =
     server.idle === undefined ? '' : `; ends when it is not used for ${formatDuration(server.idle)}`;
-  return `at the first request that needs it, once its tools are accepted${ends}`;
+  return `at the first request that needs it, once its tools are accepted${ready}${ends}`;
 }
 
 /** Words on one line, quoted where necessary. */

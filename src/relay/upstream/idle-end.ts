@@ -41,7 +41,6 @@ export class IdleEnd {
 
   #wait(ms: number): void {
     this.#timer = setTimeout(() => this.#look(), Math.min(ms, MAX_WAIT));
-    this.#timer.unref();
   }
 
   #look(): void {

@@ -11,11 +11,12 @@ export const session = z.object({
   profile: z.string(),
   /** The process that started the launcher. */
   host: z.object({ pid: z.number().int(), exe: z.string().optional() }),
-  /** `started`: false while nothing has needed it; `idle`: it was ended, since it was not used. */
+  /** `started`: false while nothing has needed it; `idle`: it was ended, since it was not used; `spare`: the process that is kept ready. */
   server: z.object({
     pid: z.number().int().optional(),
     started: z.literal(false).optional(),
     idle: z.literal(true).optional(),
+    spare: z.number().int().optional(),
   }),
   /** RFC 3339. */
   since: z.string(),

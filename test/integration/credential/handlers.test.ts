@@ -73,6 +73,7 @@ credentials: {TOKEN: {deliver: env}, OTHER: {deliver: env}, OP: {from: {command:
       return { cut: 2, ended: 1 };
     },
     reopenSigner: async () => {},
+    locked() {},
     sessions: () => 3,
   });
   return { credentials, handlers, places, records, locks, revoked };

@@ -61,6 +61,7 @@ async function sessions(failing?: string, onResolve?: () => void): Promise<Sessi
         return [];
       },
       watch: () => ({ [Symbol.dispose]() {} }),
+      asksNobody: async () => true,
     },
     audit: { append: append as never },
     user: userEnvironment({ execPath: process.execPath, home: homedir(), user, env: process.env }),

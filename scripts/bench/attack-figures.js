@@ -36,7 +36,7 @@ export class Quiet {
   }
 }
 
-/** Attacks the daemon of a Warder. Returns what ends the attack. */
+/** Attacks the daemon of a Warder. Returns what ends the attack; it throws if that has failed. */
 function attack(warder, kind) {
   const stop = new AbortController();
   const socket = join(warder.home, 'run/daemon.sock');
@@ -46,8 +46,14 @@ function attack(warder, kind) {
     socket,
     stop: stop.signal,
   });
-  attacking.catch(() => {});
-  return () => stop.abort();
+  let failure;
+  attacking.catch((error) => {
+    failure = error;
+  });
+  return () => {
+    stop.abort();
+    if (failure !== undefined) throw failure;
+  };
 }
 
 /**
@@ -82,6 +88,7 @@ async function measureAttack(warder, attacked, kind, ms) {
     await sleep(ms / 8);
     const during = await quiet.callFor(ms);
     const opened = await opensSession(warder);
+    stop();
     return {
       quiet: median(before),
       p50: median(during),
@@ -90,10 +97,10 @@ async function measureAttack(warder, attacked, kind, ms) {
       opened,
     };
   } finally {
-    stop?.();
     quiet.end();
     for (const each of all) each.kill();
     await sleep(300);
+    stop?.();
   }
 }
 

@@ -11,6 +11,7 @@ function attackingSession(attack) {
     stop.addEventListener('abort', () => host.kill());
     host.send({ id: 0, method: 'initialize', params: initialize });
     await host.nextLine();
+    if (host.isEnded) throw new Error(`the attack has not begun: ${run.join(' ')}`);
     host.send({ method: 'notifications/initialized' });
     await attack?.(host, stop);
   };
@@ -41,7 +42,7 @@ function frame(type, value) {
 }
 
 const listTools = attackingSession(async (host, stop) => {
-  for (let id = 1; !stop.aborted; id++) {
+  for (let id = 1; !stop.aborted && !host.isEnded; id++) {
     host.send({ id, method: 'tools/list', params: {} });
     await host.nextLine();
   }
@@ -51,7 +52,7 @@ const listTools = attackingSession(async (host, stop) => {
 const listChanges = attackingSession(async (host, stop) => {
   host.send({ id: 'first', method: 'tools/call', params: { name: 'tool_0' } });
   await host.nextLine();
-  for (let id = 1; !stop.aborted; id++) {
+  for (let id = 1; !stop.aborted && !host.isEnded; id++) {
     host.send({ id, method: 'tools/list', params: {} });
     await host.nextLine();
   }
@@ -74,11 +75,11 @@ export const attacks = {
   calls: { title: '64 small calls in flight', start: calls(64, { text: 'hello' }) },
   large: { title: 'answers of 10 MB, one after the other', start: calls(1, { bytes: 10e6 }) },
   lines: { title: 'standard error without an end', start: attackingSession() },
-  unreadHost: {
+  'unread-host': {
     title: 'answers of 1 MB that the host does not read',
     start: attackingSession(async (host, stop) => {
       host.pause();
-      for (let id = 1; !stop.aborted; id++) {
+      for (let id = 1; !stop.aborted && !host.isEnded; id++) {
         const params = { name: 'echo', arguments: { bytes: MIB } };
         if (!host.send({ id, method: 'tools/call', params })) await host.drained();
       }
@@ -125,7 +126,7 @@ export const attacks = {
         'io.modelcontextprotocol/clientInfo': initialize.clientInfo,
         'io.modelcontextprotocol/clientCapabilities': {},
       };
-      for (let id = 1; id <= 600 && !stop.aborted; id++) {
+      for (let id = 1; id <= 600 && !stop.aborted && !host.isEnded; id++) {
         const params = { _meta, notifications: { resourceSubscriptions: [`file:///${'s'.repeat(MIB)}`] } };
         if (!host.send({ id, method: 'subscriptions/listen', params })) await host.drained();
       }

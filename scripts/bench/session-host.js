@@ -16,13 +16,19 @@ export class Host {
   #child;
   #id = 0;
   #waiting = new Map();
+  isEnded = false;
 
   constructor(command, env, readsStderr = true) {
     this.#child = spawn(command[0], command.slice(1), {
       env,
       stdio: ['pipe', 'pipe', readsStderr ? 'pipe' : 'ignore'],
     });
-    this.ended = new Promise((resolve) => this.#child.once('close', resolve));
+    this.ended = new Promise((resolve) =>
+      this.#child.once('close', () => {
+        this.isEnded = true;
+        resolve();
+      }),
+    );
     for (const stream of this.#child.stdio) stream?.on('error', () => {});
     this.#child.stderr?.resume();
   }

@@ -34,7 +34,7 @@ export class Warder {
   /** Writes a profile that runs a command, without the sandbox unless `more` says otherwise. */
   profile(name, [command, ...args], { server, ...more } = { sandbox: { off: true } }) {
     const profile = {
-      server: { command, args, ...server },
+      server: { command, args, start: 'eager', ...server },
       credentials,
       policy: { default: 'allow' },
       ...more,

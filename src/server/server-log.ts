@@ -22,7 +22,7 @@ export interface ServerLine {
 const FILE_LIMIT = 256 * 1024;
 /** Bytes of a line; the rest is another line. */
 const LINE_LIMIT = 4096;
-/** Lines of a session wait for this many milliseconds, and so many bytes of them as they are written; others are counted. */
+/** Lines of a session wait for this many milliseconds, and so many bytes of them as they are written; what else comes is counted. */
 const FLUSH_INTERVAL = 250;
 const WAITING_LIMIT = 64 * 1024;
 /** What a line costs beside its text. */
@@ -57,7 +57,9 @@ export class ServerLog implements Disposable {
   #lineLength = 0;
   #waiting: Omit<ServerLine, 'session'>[] = [];
   #waitingBytes = 0;
+  /** Bytes that are in no line, since the last flush; and whether the line that they end in goes on. */
   #leftOut = 0;
+  #isCut = false;
   #timer: NodeJS.Timeout | undefined;
   #hasFailed = false;
 
@@ -72,6 +74,16 @@ export class ServerLog implements Disposable {
       let rest = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
       while (rest.length > 0) {
         const end = rest.indexOf(10);
+        // What nobody will read is not cut into lines.
+        if (this.#isFull || this.#isCut) {
+          const length = this.#isFull || end < 0 ? rest.length : end + 1;
+          this.#leftOut += this.#lineLength + length;
+          this.#line = [];
+          this.#lineLength = 0;
+          this.#isCut = rest[length - 1] !== 10;
+          rest = rest.subarray(length);
+          continue;
+        }
         const room = LINE_LIMIT - this.#lineLength;
         const isWhole = end >= 0 && end <= room;
         const length = isWhole ? end : Math.min(rest.length, room);
@@ -102,9 +114,13 @@ export class ServerLog implements Disposable {
     this.#add('server', text);
   }
 
+  get #isFull(): boolean {
+    return this.#waitingBytes >= WAITING_LIMIT;
+  }
+
   #add(from: ServerLine['from'], text: string): void {
-    if (this.#waitingBytes >= WAITING_LIMIT) {
-      this.#leftOut++;
+    if (this.#isFull) {
+      this.#leftOut += Buffer.byteLength(text);
       return;
     }
     this.#waiting.push({ time: new Date(this.#parts.clock.now()).toISOString(), from, text });
@@ -122,7 +138,7 @@ export class ServerLog implements Disposable {
       lines.push({
         time,
         from: 'warder',
-        text: `${this.#leftOut} more lines came too fast, and are left out`,
+        text: `${this.#leftOut} more bytes came too fast, and are left out`,
       });
     }
     this.#waiting = [];

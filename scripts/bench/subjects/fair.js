@@ -1,8 +1,11 @@
 // What one session that has much to do, without any ill will, costs another.
+import { join } from 'node:path';
 import { attackBars, attackRows, measureAttacks } from '../attack-figures.js';
 import { ratio } from '../figures.js';
 import { servers } from '../servers.js';
 import { target } from '../table.js';
+
+const attacker = join(import.meta.dirname, '../attacker.mjs');
 
 export const name = 'fair';
 export const title = 'Fairness';
@@ -10,18 +13,14 @@ export const about = `Calls of a quiet session, one a millisecond, while another
 standard error, with answers that its host does not read, and while sessions open and are thrown away at once. A flood and its server
 take the machine's cores as well, which shows beside.`;
 
-const FLOODS = ['calls', 'large', 'lines', 'unreadHost', 'storm'];
+const FLOODS = ['calls', 'large', 'lines', 'unread-host', 'storm'];
 
 export async function measure(bench) {
   return await measureAttacks(bench, bench.words.length > 0 ? bench.words : FLOODS, (warder) => {
     for (const profile of ['quiet', ...FLOODS]) warder.profile(profile, servers.echo.argv);
-    const flood = 'i=0; while read -r line; do :; done & yes "a line of standard error" >&2';
-    warder.profile('lines', ['/bin/sh', '-c', `read -r line; printf '%s\\n' '${INITIALIZED}'; ${flood}`]);
+    warder.profile('lines', [process.execPath, attacker, 'stderr', '0']);
   });
 }
-
-const INITIALIZED =
-  '{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"lines","version":"1"}}}';
 
 export function targets(figures) {
   // What the machine takes from the quiet session is taken beside too.

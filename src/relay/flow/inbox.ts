@@ -1,13 +1,17 @@
 // The messages of one side, in their order. A short one is taken as it comes; a long one is looked through in slices, and
-// what comes after it waits. While anything waits, that side is to be read no further.
+// what comes after it waits. Of many that come together the first are taken, and while other sessions have something to do the
+// rest wait until those have had their turn. While anything waits, that side is to be read no further.
 import type { LineListener, Oversize } from '../../json/lines.ts';
 import type { Slices, Work } from './slices.ts';
 
 /** A line of more bytes is long. A short one is read at once: that takes a few milliseconds at most, whatever is in it. */
 export const LONG = 65_536;
 
+/** So many messages are taken in one turn while others have something to do: that takes a fraction of a millisecond. */
+export const MOST_AT_ONCE = 16;
+
 export interface InboxOptions<Known> {
-  readonly slices: Slices;
+  readonly slices: Pick<Slices, 'run' | 'isAlone' | 'later'>;
   /** Looks through a long line. */
   inspect(bytes: Buffer, start: number, end: number): Work<Known>;
   /** Takes a line; `known` is what was seen in a long one. */
@@ -27,6 +31,11 @@ export class Inbox<Known> implements LineListener {
   #waiting: (WaitingLine | Oversize)[] = [];
   /** The long line that is looked through. */
   #current: WaitingLine | undefined;
+  /** What waits is taken in a later turn. */
+  #isResting = false;
+  /** Messages that were taken of a piece, and where the last one began in it. */
+  #taken = 0;
+  #lastStart = 0;
 
   constructor(options: InboxOptions<Known>) {
     this.#options = options;
@@ -34,11 +43,13 @@ export class Inbox<Known> implements LineListener {
 
   /** Whether nothing waits. */
   get isIdle(): boolean {
-    return this.#current === undefined;
+    return this.#current === undefined && !this.#isResting;
   }
 
   line(bytes: Buffer, start: number, end: number): void {
-    if (this.#current === undefined && end - start <= LONG) {
+    if (start <= this.#lastStart) this.#taken = 0;
+    this.#lastStart = start;
+    if (this.isIdle && end - start <= LONG && !this.#rests()) {
       this.#options.take(bytes, start, end, undefined);
       return;
     }
@@ -57,14 +68,32 @@ export class Inbox<Known> implements LineListener {
     if (this.#current !== undefined) left.unshift(this.#current);
     this.#waiting = [];
     this.#current = undefined;
+    this.#isResting = false;
     return left;
+  }
+
+  /** Whether enough messages were taken for now; what waits goes on in a later turn then. */
+  #rests(): boolean {
+    if (++this.#taken <= MOST_AT_ONCE) return false;
+    const { slices } = this.#options;
+    this.#taken = 1;
+    if (slices.isAlone) return false;
+    this.#isResting = true;
+    slices.later(() => {
+      if (!this.#isResting) return;
+      this.#isResting = false;
+      this.#taken = 0;
+      this.#next();
+    });
+    return true;
   }
 
   #next(): void {
     const { slices, inspect, take, oversize } = this.#options;
-    while (this.#current === undefined) {
-      const item = this.#waiting.shift();
-      if (item === undefined) return;
+    while (this.isIdle) {
+      const item = this.#waiting[0];
+      if (item === undefined || this.#rests()) return;
+      this.#waiting.shift();
       if (!('bytes' in item)) oversize(item);
       else if (item.end - item.start <= LONG) take(item.bytes, item.start, item.end, undefined);
       else {

@@ -55,13 +55,26 @@ test('W-CRED-49 the file is for its user alone, and each line is redacted as it 
 
 test('W-CRED-49 a flood is counted, not kept, and the files stay small', () => {
   keep('x'.repeat(10_000_000));
-  expect(texts().at(-1)).toMatch(/^\d+ more lines came too fast, and are left out$/);
+  expect(texts().at(-1)).toMatch(/^\d+ more bytes came too fast, and are left out$/);
   expect(statSync(serverLogPath(state, 'demo')).size).toBeLessThan(128 * 1024);
   // Each control character takes six bytes in the file.
   for (let times = 0; times < 20; times++) keep(`${'\u0001'.repeat(4000)}\n`.repeat(40), String(times));
   for (const end of ['', '.1'])
     expect(statSync(`${serverLogPath(state, 'demo')}${end}`).size).toBeLessThanOrEqual(256 * 1024);
   expect(readServerLog(state, 'demo').lines.at(-1)?.session).toBe('19');
+});
+
+test('W-CRED-49 after a flood the log goes on with a whole line, and nothing is lost uncounted', () => {
+  const line = `${'f'.repeat(99)}\n`;
+  const log = open();
+  log.server([Buffer.from(line.repeat(2000)), Buffer.from('this line was cut')]);
+  log[Symbol.dispose]();
+  log.server([Buffer.from(' and goes on\nlast words\n')]);
+  log[Symbol.dispose]();
+  const written = texts();
+  expect(written.slice(-2)).toEqual(['last words', '13 more bytes came too fast, and are left out']);
+  const kept = written.filter((text) => text.startsWith('fff')).length;
+  expect(written).toContain(`${(2000 - kept) * 100 + 17} more bytes came too fast, and are left out`);
 });
 
 test('a long line is cut into several, and what is no text does no harm', () => {

@@ -18,6 +18,10 @@ const hello = z.discriminatedUnion('kind', [
     pid: z.int().positive(),
     cwd: z.string().max(4096),
     bus,
+    descriptors: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/)
+      .optional(),
   }),
   z.strictObject({ wire: z.literal(WIRE_VERSION), kind: z.literal('control'), bus }),
 ]);

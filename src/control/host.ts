@@ -1,10 +1,13 @@
-// A session's host as the daemon sees it: the launcher's socket as an endpoint of the relay. Bytes pass in the
-// slices in which they arrived.
+// A session's host as the daemon sees it: as an endpoint of the relay. Its bytes come by the launcher's socket, as DATA frames,
+// or, where the launcher has handed over the host's descriptors, from the host itself. They pass in the slices in which they
+// arrived. The launcher's socket stays the session's life line: who is killed closes it, and the last frame on it is the end.
 //
 // While nobody reads from a socket, Node does not notice that its other side has gone. So while the flow from the
-// host is paused, an empty DATA frame is sent once a second: the write fails if the launcher is gone.
+// launcher is paused, an empty DATA frame is sent once a second: the write fails if the launcher is gone. Where the flow is the
+// host's own, the launcher's socket is never paused, and the launcher watches the host.
 import type { Socket } from 'node:net';
 import { WarderError } from '../errors.ts';
+import type { HostStreams } from '../os/host-streams.ts';
 import type { Endpoint } from '../relay/endpoint.ts';
 import { Frame, type FrameListener, writeFrame, writeJson } from '../wire/frame.ts';
 import type { Refusal, ServerIdentity } from '../wire/hello.ts';
@@ -36,33 +39,56 @@ export interface Host extends Endpoint {
 const LINE_FEED = 0x0a;
 /** How many bytes may wait for a session that does not listen yet. Beyond that the flow is paused. */
 const QUEUE_LIMIT = 1024 * 1024;
+/** How much of what the host sends is kept until it gets something, in bytes. */
+const UNANSWERED_LIMIT = 1024 * 1024;
 /** What a slice that waits costs beside its bytes. */
 const SLICE_COST = 256;
 /** The time between two empty frames while the flow from the host is paused, in milliseconds. */
 const KEEPALIVE_INTERVAL = 1000;
 
+/** The exit code, as in shells, of a program that wrote to a pipe that nobody reads (128 + SIGPIPE). */
+const BROKEN_PIPE = 141;
+
 /** The host behind a socket. The reader of the socket passes it the frames after HELLO. */
 export class SocketHost implements Host, FrameListener {
   readonly #socket: Socket;
+  /** The host's own, where they were handed over. */
+  readonly #streams: HostStreams | undefined;
   readonly #gone = new AbortController();
   #listener: { data(chunk: Buffer): void; end(): void } | undefined;
   #queue: Buffer[] = [];
   #queueLength = 0;
+  /** What the host has sent, while it has got nothing. The launcher keeps it of what it passes on. */
+  #unanswered: Buffer[] | undefined;
+  #unansweredLength = 0;
   /** Called when more has come, or nothing more will. */
   #onBytes: () => void = () => {};
   #paused = false;
   /** The host has closed its output, or counts as gone. */
   #ended = false;
   #endEmitted = false;
-  /** EXIT or REFUSE has been written. */
+  /** EXIT or REFUSE has been written, or will be once the host has read all that was written. */
   #finished = false;
+  #sent: Promise<void> = Promise.resolve();
+  #broken = false;
+  #closed = false;
   #drain: (() => void) | undefined;
   #keepalive: NodeJS.Timeout | undefined;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, streams?: HostStreams) {
     this.#socket = socket;
+    this.#streams = streams;
+    this.#unanswered = streams && [];
+    streams?.listen({
+      data: (chunk) => this.#take(chunk),
+      end: () => this.#endInput(),
+      drain: () => this.#drained(),
+      broken: () => this.#lost(),
+    });
     socket.once('close', () => {
+      this.#closed = true;
       clearInterval(this.#keepalive);
+      streams?.destroy();
       this.end();
       // Nothing is written any more, so a writer that waits may go on.
       this.#drain?.();
@@ -78,23 +104,43 @@ export class SocketHost implements Host, FrameListener {
     return this.#listener !== undefined;
   }
 
-  /** Whether EXIT or REFUSE has been written. */
+  /** Whether the session has ended for the host. */
   get finished(): boolean {
     return this.#finished;
   }
 
+  /** Settles when EXIT or REFUSE has been written, or never will be. */
+  get sent(): Promise<void> {
+    return this.#sent;
+  }
+
   bytes(type: number, slice: Buffer): void {
-    if (type !== Frame.DATA) throw new WarderError('wire-malformed', `frame of type ${type} from a launcher`);
-    if (this.#ended || slice.length === 0) return;
+    if (type !== Frame.DATA || this.#streams !== undefined)
+      throw new WarderError('wire-malformed', `frame of type ${type} from a launcher`);
+    if (slice.length > 0) this.#take(slice);
+  }
+
+  frame(type: number): void {
+    if (type !== Frame.EOF) throw new WarderError('wire-malformed', `frame of type ${type} from a launcher`);
+    this.#endInput();
+  }
+
+  #take(slice: Buffer): void {
+    if (this.#ended) return;
+    this.#unanswered?.push(slice);
+    this.#unansweredLength += slice.length;
+    if (this.#unansweredLength > UNANSWERED_LIMIT) this.#unanswered = undefined;
     this.#queue.push(slice);
     this.#queueLength += slice.length + SLICE_COST;
     this.#onBytes();
     this.#flow();
   }
 
-  frame(type: number): void {
-    if (type !== Frame.EOF) throw new WarderError('wire-malformed', `frame of type ${type} from a launcher`);
+  /** The host says no more, or is not heard any more. */
+  #endInput(): void {
+    if (this.#ended) return;
     this.#ended = true;
+    this.#streams?.close();
     this.#onBytes();
     this.#flow();
   }
@@ -104,6 +150,7 @@ export class SocketHost implements Host, FrameListener {
     this.#ended = true;
     this.#queue = [];
     this.#queueLength = 0;
+    this.#streams?.close();
     this.#gone.abort(reason);
     this.#onBytes();
     this.#flow();
@@ -136,6 +183,21 @@ export class SocketHost implements Host, FrameListener {
     this.#flow();
   }
 
+  /**
+   * Whether the host has got nothing yet, and all that it has sent is listened to once more, by whoever answers it in place of a
+   * session. Otherwise the launcher does.
+   */
+  rewind(): boolean {
+    if (this.#unanswered === undefined || this.#isClosed()) return false;
+    this.#listener = undefined;
+    this.#endEmitted = false;
+    this.#paused = false;
+    this.#queue = this.#unanswered;
+    this.#queueLength = this.#queue.reduce((sum, { length }) => sum + length + SLICE_COST, 0);
+    this.#unanswered = undefined;
+    return true;
+  }
+
   pause(): void {
     this.#paused = true;
     this.#flow();
@@ -147,20 +209,43 @@ export class SocketHost implements Host, FrameListener {
   }
 
   write(chunks: readonly Uint8Array[]): boolean {
-    return this.#isClosed() || writeFrame(this.#socket, Frame.DATA, chunks);
+    if (this.#isOver()) return true;
+    this.#unanswered = undefined;
+    if (this.#socket.destroyed) return false;
+    return this.#streams?.write(chunks) ?? writeFrame(this.#socket, Frame.DATA, chunks);
   }
 
   stderr(chunk: Uint8Array): boolean {
-    return this.#isClosed() || writeFrame(this.#socket, Frame.STDERR, [chunk]);
+    if (this.#isOver()) return true;
+    return !this.#socket.destroyed && writeFrame(this.#socket, Frame.STDERR, [chunk]);
+  }
+
+  /** Nobody reads any more, and whoever writes knows. Until then what is written to who has gone waits for `onDrain`. */
+  #isOver(): boolean {
+    return this.#finished || this.#closed;
   }
 
   onDrain(listener: () => void): void {
     this.#drain = listener;
-    this.#socket.on('drain', listener);
+    this.#socket.on('drain', () => this.#drained());
+  }
+
+  /** One of the ways to the host has emptied. */
+  #drained(): void {
+    const isFull = this.#streams?.isFull === true || this.#socket.writableNeedDrain;
+    if (!isFull && !this.#socket.destroyed) this.#drain?.();
+  }
+
+  /** The host does not read any more: the launcher ends as a program does that writes to a pipe without a reader. */
+  #lost(): void {
+    this.#broken = true;
+    this.exit(BROKEN_PIPE);
+    this.end();
+    this.#drain?.();
   }
 
   close(): void {
-    if (!this.#isClosed()) writeFrame(this.#socket, Frame.EOF, []);
+    if (!this.#isClosed() && this.#streams === undefined) writeFrame(this.#socket, Frame.EOF, []);
   }
 
   announceServer(server: ServerIdentity): void {
@@ -178,14 +263,25 @@ export class SocketHost implements Host, FrameListener {
 
   #finish(type: number, value: object): void {
     if (this.#isClosed()) return;
-    writeJson(this.#socket, type, value);
     this.#finished = true;
-    // Half-closed only: the launcher may still be reading what was written, and closes when it is done.
-    this.#socket.end();
+    this.#sent = this.#send(type, value);
     this.#ended = true;
     this.#queue = [];
     this.#queueLength = 0;
+    this.#streams?.close();
     this.#flow();
+  }
+
+  /** Writes the last frame, once the host has read what it was written: the launcher then ends. */
+  async #send(type: number, value: object): Promise<void> {
+    if (this.#streams !== undefined) {
+      await this.#streams.finish();
+      if (this.#socket.destroyed) return;
+    }
+    if (this.#broken) writeJson(this.#socket, Frame.EXIT, { exit: BROKEN_PIPE });
+    else writeJson(this.#socket, type, value);
+    // Half-closed only: the launcher may still be reading what was written, and closes when it is done.
+    this.#socket.end();
   }
 
   #isClosed(): boolean {
@@ -205,6 +301,11 @@ export class SocketHost implements Host, FrameListener {
       this.#listener.end();
     }
     const blocked = !this.#ended && (this.#paused || this.#queueLength > QUEUE_LIMIT);
+    if (this.#streams !== undefined) {
+      if (blocked) this.#streams.pause();
+      else if (!this.#ended) this.#streams.resume();
+      return;
+    }
     if (!blocked) {
       if (this.#socket.isPaused()) this.#socket.resume();
       return;

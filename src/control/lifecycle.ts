@@ -7,6 +7,7 @@ import { WarderError } from '../errors.ts';
 import { buildState, daemonFile, useBuild } from '../os/build.ts';
 import type { Clock } from '../os/clock.ts';
 import { connect, WAITING } from '../os/connect.ts';
+import { DescriptorInbox } from '../os/descriptor-inbox.ts';
 import { homeFolder } from '../os/home.ts';
 import { closeInherited } from '../os/inherited.ts';
 import { acquireLock, type Lock } from '../os/lock.ts';
@@ -93,7 +94,7 @@ async function serve(
 
   // Before any key is in memory: who may signal this process could have it dump its core, or stop it and read it.
   const { openLibc } = await import('../os/libc.ts');
-  const { peer, disableCoreDumps } = await openLibc(platform);
+  const { peer, descriptors: calls, disableCoreDumps } = await openLibc(platform);
   const undumpable = disableCoreDumps();
   // Read in any case, so that nobody is left with a full pipe.
   const given = inherits ? readFileSync(0, 'utf8') : undefined;
@@ -102,6 +103,7 @@ async function serve(
   if (!activated && (await isSocketServed(places, uid)))
     throw alreadyRunning('another program listens on its socket');
   sweepRetired(places);
+  using descriptors = DescriptorInbox.open(calls, places.socket, uid);
 
   const [{ loadSettings }, { openLog }, { clock }, { Server }, { adoptBus }, { parseInheritance }, scoped] =
     await Promise.all([
@@ -133,6 +135,7 @@ async function serve(
   const server: Server = new Server({
     uid,
     peer,
+    descriptors,
     log,
     async openSession(request, host) {
       if (buildState() === 'removed') throw replaced();

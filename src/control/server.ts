@@ -4,13 +4,23 @@
 // a session's are bounded in number (`budgets.ts`), so that no session is refused because of them.
 import type { Socket } from 'node:net';
 import { WarderError } from '../errors.ts';
+import type { DescriptorInbox } from '../os/descriptor-inbox.ts';
+import { HostStreams } from '../os/host-streams.ts';
 import type { PeerCheck } from '../os/libc.ts';
 import type { Log } from '../os/log.ts';
 import { ancestorsOf } from '../os/proc.ts';
 import { answerRefusal } from '../relay/refused-start.ts';
 import { control, type Handlers, type Verb } from '../wire/control.ts';
 import { Frame, FrameDecoder, type FrameListener, writeFrame, writeJson } from '../wire/frame.ts';
-import type { HandOver, HandOverAnswer, Hello, HostProcess, Refusal, SessionBus } from '../wire/hello.ts';
+import type {
+  HandOver,
+  HandOverAnswer,
+  Hello,
+  HostProcess,
+  Refusal,
+  RunHello,
+  SessionBus,
+} from '../wire/hello.ts';
 import { BUDGETS } from './budgets.ts';
 import { ConnectionQueue } from './connection-queue.ts';
 import { ControlConnection } from './control-connection.ts';
@@ -27,6 +37,8 @@ export interface SessionRequest {
 export interface ServerParts {
   readonly uid: number;
   readonly peer: PeerCheck;
+  /** What launchers hand over, where they can. */
+  readonly descriptors?: Pick<DescriptorInbox, 'take' | 'release'> | undefined;
   readonly log: Log;
   readonly handlers: Handlers;
   /**
@@ -56,6 +68,8 @@ export class Server {
   readonly #unknown = new ConnectionQueue(BUDGETS.unknown);
   readonly #control = new ConnectionQueue(BUDGETS.control);
   readonly #ended = new ConnectionQueue(BUDGETS.ended);
+  /** Of connections whose session has ended: their hosts have read everything. */
+  readonly #leaving = new Map<Socket, Promise<void>>();
   #stopping = false;
   #doctor: Promise<unknown> | undefined;
 
@@ -92,6 +106,7 @@ export class Server {
     }, helloTimeout);
     socket.once('close', () => {
       clearTimeout(timer);
+      this.#parts.descriptors?.release(from?.pid);
       this.#sockets.delete(socket);
       this.#notifyIfIdle();
     });
@@ -149,9 +164,11 @@ export class Server {
 
   /** Closes every connection once its client has read what was written, or after a short timeout. */
   async close(): Promise<void> {
-    const closed = [...this.#sockets].map((socket) => {
+    const closed = [...this.#sockets].map(async (socket) => {
+      const gone = new Promise((resolve) => socket.once('close', resolve));
+      await this.#leaving.get(socket);
       socket.end();
-      return new Promise((resolve) => socket.once('close', resolve));
+      await gone;
     });
     await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, BUDGETS.close))]);
     for (const socket of this.#sockets) socket.destroy();
@@ -185,13 +202,25 @@ export class Server {
       return UNHEARD;
     }
     this.#unknown.delete(socket);
-    const host = new SocketHost(socket);
     const { profile, cwd } = hello;
+    const streams = this.#streams(hello, pid);
+    const host = new SocketHost(socket, streams);
     const request: SessionRequest = { profile, host: { chain: ancestorsOf(pid ?? hello.pid), cwd } };
     // Not earlier: where /proc hides others' processes, it hides those that cannot be traced too, as a launcher then is.
-    confirm(socket);
+    if (streams === undefined) confirm(socket);
+    else writeFrame(socket, Frame.TAKEN, []);
     this.#sessions.set(host, this.#runSession(request, host, socket));
     return host;
+  }
+
+  /** The host's own descriptors, where its launcher has handed them over and they may be used. */
+  #streams({ descriptors: number }: RunHello, pid: number | undefined): HostStreams | undefined {
+    const { descriptors, log } = this.#parts;
+    if (number === undefined) return undefined;
+    const taken = descriptors?.take(number, pid);
+    const streams = taken && HostStreams.open(taken);
+    if (streams === undefined) log.debug({}, "a host's descriptors are not used");
+    return streams;
   }
 
   /** A launcher gets no session, and its host an answer to what it asks. */
@@ -216,11 +245,15 @@ export class Server {
     } catch (error) {
       const refusal = this.#clientError(error, 'session failed');
       log.info({ profile: request.profile, code: refusal.code, reason: refusal.message }, 'session refused');
-      if (!host.listening) await answerRefusal(host, refusal);
+      if (!host.listening || host.rewind()) await answerRefusal(host, refusal);
       host.refuse(refusal);
     } finally {
       this.#sessions.delete(host);
-      if (!socket.destroyed) this.#ended.add(socket);
+      if (!socket.destroyed) {
+        this.#ended.add(socket);
+        this.#leaving.set(socket, host.sent);
+        socket.once('close', () => this.#leaving.delete(socket));
+      }
       this.#notifyIfIdle();
     }
   }

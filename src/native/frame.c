@@ -6,7 +6,9 @@ static char payload[MAX_CONTROL];
 
 static bool is_stream(uint8_t type) { return type == FRAME_DATA || type == FRAME_STDERR; }
 
-static bool is_control(uint8_t type) { return type == FRAME_OPEN || type == FRAME_EXIT || type == FRAME_REFUSE; }
+static bool is_control(uint8_t type) {
+  return type == FRAME_OPEN || type == FRAME_EXIT || type == FRAME_REFUSE || type == FRAME_TAKEN;
+}
 
 enum decoded decode(struct decoder *decoder, struct text *rest, struct piece *piece) {
   while (rest->length > 0) {
@@ -18,7 +20,7 @@ enum decoded decode(struct decoder *decoder, struct text *rest, struct piece *pi
       const unsigned char *head = decoder->head;
       decoder->left = head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16 | (size_t)head[4] << 24;
       decoder->gathered = 0;
-      if (head[0] < FRAME_HELLO || head[0] > FRAME_HAND_OVER) {
+      if (head[0] < FRAME_HELLO || head[0] > FRAME_TAKEN) {
         piece->type = head[0];
         return DECODED_UNKNOWN_TYPE;
       }

@@ -16,7 +16,7 @@ struct decoder {
   size_t head_length;
   /** How many bytes of the payload are still to come. */
   size_t left;
-  /** The payload of an OPEN, EXIT or REFUSE frame so far. */
+  /** The payload of an OPEN, EXIT, REFUSE or TAKEN frame so far. */
   size_t gathered;
 };
 
@@ -34,7 +34,7 @@ struct piece {
 
 /**
  * Decodes the next piece of `*rest`, which has been read, and takes it away from there. DECODED_ALL: there is no more.
- * DATA and STDERR are passed on as they arrive, OPEN, EXIT and REFUSE when they are complete, others are left out. After
+ * DATA and STDERR are passed on as they arrive, OPEN, EXIT, REFUSE and TAKEN when they are complete, others are left out. After
  * an error the stream cannot be used.
  */
 enum decoded decode(struct decoder *decoder, struct text *rest, struct piece *piece);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "frame.h"
 #include "hold.h"
 #include "json.h"
@@ -76,8 +77,11 @@ static void append_member(struct buffer *to, const char *name, const char *value
   json_quote(to, text_of(value));
 }
 
-/** Writes the HELLO frame, as src/launcher.ts does. False where it does not fit or is not text. */
-static bool write_hello(struct buffer *frame, const char *profile) {
+/**
+ * Writes the HELLO frame, as src/launcher.ts does. `descriptors`: the number of those that are offered, or NULL. False where
+ * it does not fit or is not text.
+ */
+static bool write_hello(struct buffer *frame, const char *profile, const char *descriptors) {
   char folder[MAX_PATH];
   const char *working = getcwd(folder, sizeof folder);
   if (working == NULL) {
@@ -102,6 +106,7 @@ static bool write_hello(struct buffer *frame, const char *profile) {
     if (runtime != NULL && runtime[0] != '\0') append_member(frame, "runtime", runtime);
     append_string(frame, "}");
   }
+  if (descriptors != NULL) append_member(frame, "descriptors", descriptors);
   append_string(frame, "}");
   put_header(frame->at, FRAME_HELLO, frame->length - 5);
   return !frame->full;
@@ -130,10 +135,16 @@ int main(int argc, char **argv) {
   static char hello[1 << 14];
   struct buffer frame = {hello, 0, sizeof hello, false};
   static struct places places;
-  if (!is_name(argv[2]) || !write_hello(&frame, argv[2]) || !find_places(&places)) run_script(argv);
+  // With a number as long as the one that may be in it.
+  char number[DESCRIPTORS_NUMBER] = "00000000000000000000000000000000";
+  if (!is_name(argv[2]) || !write_hello(&frame, argv[2], number) || !find_places(&places)) run_script(argv);
   close_on_exec();
   const int socket = dial(&places);
-  if (socket >= 0) run_session(socket, (struct text){hello, frame.length}, started);
+  if (socket >= 0) {
+    const bool offered = offer_descriptors(&places, socket, number);
+    write_hello(&frame, argv[2], offered ? number : NULL);
+    run_session(socket, (struct text){hello, frame.length}, offered, started);
+  }
   // Its descriptor, of a host that is a Node, is closed.
   unsetenv("NODE_CHANNEL_FD");
   run_script(argv);

@@ -9,24 +9,13 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "process.h"
 #include "system.h"
 
 /** How long a server has between SIGTERM and SIGKILL, in milliseconds. */
 #define GRACE_PERIOD 2000
 #define MAX_SERVERS 256
 #define MAX_MARKER 512
-
-/** A process, as a pid together with its start time, in clock ticks since boot, names it for good. */
-struct process {
-  pid_t pid;
-  pid_t parent;
-  pid_t group;
-  pid_t session;
-  unsigned long long started;
-  bool zombie;
-  /** It belongs to a server, or did when it was last seen. */
-  bool owned;
-};
 
 /** What the daemon says of a server. `pid` is 0, `marker` empty where it says nothing of them. */
 struct server {
@@ -59,43 +48,6 @@ bool add_server(struct text payload) {
 static void pause_for(long milliseconds) { nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000L}, NULL); }
 
 #ifdef __linux__
-
-/** Opens /proc/PID/NAME; -1 where there is none, or where it is another user's. */
-static int open_of(pid_t pid, const char *name) {
-  char path[64];
-  struct buffer text = {path, 0, sizeof path, false};
-  append_string(&text, "/proc/");
-  append_number(&text, (unsigned long long)pid);
-  append_string(&text, "/");
-  append_string(&text, name);
-  return finish(&text) == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-}
-
-/** Reads a process from /proc/PID/stat (proc_pid_stat(5)). False where there is none. */
-static bool read_process(pid_t pid, struct process *process) {
-  char text[2048];
-  const int file = open_of(pid, "stat");
-  if (file < 0) return false;
-  const ssize_t length = read(file, text, sizeof text - 1);
-  close(file);
-  if (length <= 0) return false;
-  text[length] = '\0';
-  // The name in the second field may have spaces and parentheses: the fields are counted from the last ")".
-  char *at = strrchr(text, ')');
-  if (at == NULL || at[1] != ' ') return false;
-  *process = (struct process){.pid = pid, .zombie = at[2] == 'Z' || at[2] == 'X'};
-  for (int field = 3; (at = strchr(at, ' ')) != NULL; field++) {
-    at++;
-    if (field == 4) process->parent = (pid_t)strtol(at, NULL, 10);
-    else if (field == 5) process->group = (pid_t)strtol(at, NULL, 10);
-    else if (field == 6) process->session = (pid_t)strtol(at, NULL, 10);
-    else if (field == 22) {
-      process->started = strtoull(at, NULL, 10);
-      return true;
-    }
-  }
-  return false;
-}
 
 /** All processes that can be seen. Grows as needed: this is done once, at the end. */
 struct table {
@@ -132,7 +84,7 @@ static void read_processes(struct table *table) {
 static bool has_entry(pid_t pid, const char *entry) {
   static char environment[1 << 16];
   const size_t length = strlen(entry) + 1;
-  const int file = open_of(pid, "environ");
+  const int file = open_process_file(pid, "environ");
   if (length == 1 || file < 0) return false;
   // As if a NUL stood before the first, so that each entry stands between two.
   environment[0] = '\0';

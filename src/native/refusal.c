@@ -7,7 +7,7 @@
 
 #include "json.h"
 #include "protocol.h"
-#include "session.h"
+#include "signals.h"
 #include "system.h"
 
 /** What has been sent by the host: before the refusal, and, MAX_ASKED bytes of it, after. */

@@ -13,6 +13,7 @@
 #include "orphans.h"
 #include "protocol.h"
 #include "refusal.h"
+#include "signals.h"
 #include "stream.h"
 #include "system.h"
 
@@ -31,6 +32,7 @@
 #define REST ((size_t)1 << 22)
 
 static int daemon_socket;
+/** Can be read when a signal was received. */
 static int signals;
 static struct stream output;
 static long long start_time;
@@ -54,60 +56,15 @@ static bool input_ended;
 /** The daemon has said something, or has had the time to: from now on the host is read, and this process is sealed. */
 static bool answered;
 
+/** The daemon may have taken the host's descriptors, and its first frame, which says so, is not yet here. */
+static bool undecided;
+/** The daemon reads and writes the host itself: this process waits for the end. */
+static bool taken;
+
 /** How the session has ended, once it has. */
 static enum { OPEN, EXITED, REFUSED } ended;
 static int exit_code;
 static struct refusal reason;
-
-// Signals
-
-static int signal_pipe;
-/** SIGHUP, SIGINT and SIGTERM can be read from `signals`, the others are ignored. */
-static const int caught[] = {SIGHUP, SIGINT, SIGTERM};
-/** With SIGUSR1 Node opens its inspector, and the launcher in Node ignores it. */
-static const int ignored[] = {SIGPIPE, SIGUSR1};
-#define CAUGHT (sizeof caught / sizeof caught[0])
-#define IGNORED (sizeof ignored / sizeof ignored[0])
-/** What is put back where there is no session: a program that is executed keeps what is ignored and blocked. */
-static struct sigaction inherited[CAUGHT + IGNORED];
-static sigset_t inherited_mask;
-
-static void on_signal(int number) {
-  const int kept = errno;
-  const char byte = (char)number;
-  (void)!write(signal_pipe, &byte, 1);
-  errno = kept;
-}
-
-/** What a parent has blocked or ignored counts for nothing, as in Node. */
-static void catch_signals(void) {
-  int ends[2];
-  if (!open_pipe(ends)) exit(BROKEN_PIPE);
-  signals = ends[0];
-  signal_pipe = ends[1];
-  const struct sigaction catch = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  const struct sigaction ignore = {.sa_handler = SIG_IGN};
-  for (size_t index = 0; index < CAUGHT; index++) sigaction(caught[index], &catch, &inherited[index]);
-  for (size_t index = 0; index < IGNORED; index++) sigaction(ignored[index], &ignore, &inherited[CAUGHT + index]);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, &inherited_mask);
-}
-
-/** Signals do again what they did before, one that was caught meanwhile too. */
-static void release_signals(void) {
-  for (size_t index = 0; index < CAUGHT; index++) sigaction(caught[index], &inherited[index], NULL);
-  for (size_t index = 0; index < IGNORED; index++) sigaction(ignored[index], &inherited[CAUGHT + index], NULL);
-  sigprocmask(SIG_SETMASK, &inherited_mask, NULL);
-  char number = 0;
-  while (read(signals, &number, 1) == 1) raise(number);
-}
-
-void exit_by_signal(int from) {
-  char number = 0;
-  (void)!read(from, &number, 1);
-  exit(128 + number);
-}
 
 // The end
 
@@ -166,7 +123,10 @@ static _Noreturn void malformed(const char *code, const char *message, const cha
 /** Does what a whole frame of the daemon says. */
 static void take_frame(const struct piece *piece, bool at_end) {
   bool valid = true;
-  if (piece->type == FRAME_OPEN) valid = add_server(piece->bytes);
+  if (piece->type == FRAME_TAKEN) {
+    taken = taken || undecided;
+    if (taken) forget_unanswered();
+  } else if (piece->type == FRAME_OPEN) valid = add_server(piece->bytes);
   else if (ended != OPEN) return;
   else if (piece->type == FRAME_REFUSE) {
     // The payload stays: no frame that follows is looked at.
@@ -238,6 +198,7 @@ static void read_daemon(bool at_end) {
     else {
       begin_session();
       take_bytes((size_t)got, at_end);
+      if (decoder.head_length == 0 || decoder.head_length == sizeof decoder.head) undecided = false;
     }
     if (!closing) return;
   }
@@ -303,10 +264,12 @@ static void take_signal(void) {
   end_input();
 }
 
-void run_session(int socket, struct text hello, long long started) {
+void run_session(int socket, struct text hello, bool offered, long long started) {
   daemon_socket = socket;
+  undecided = offered;
   start_time = started;
-  catch_signals();
+  signals = catch_signals();
+  if (signals < 0) exit(BROKEN_PIPE);
   memcpy(outgoing, hello.at, hello.length);
   daemon_to = hello.length;
   write_daemon();
@@ -314,24 +277,29 @@ void run_session(int socket, struct text hello, long long started) {
   const pid_t parent = getppid();
   const long long patience = now() + ANSWER_PATIENCE;
   bool at_end = false;
+  bool host_gone = false;
 
   for (;;) {
     const bool host_waits = host_from < host_to;
     const bool daemon_waits = daemon_from < daemon_to;
-    const bool reads_host = answered && !input_ended && !daemon_waits && !closing;
+    const bool reads_host = answered && !undecided && !taken && !input_ended && !daemon_waits && !closing;
+    // Whoever writes the host sees its end too, unless nothing is written.
+    const bool watches_host = taken && !host_gone;
     enum { DAEMON, INPUT, OUTPUT, ERRORS, SIGNALS, ALL };
     struct pollfd wait[ALL] = {
         // A death is noticed also while nothing is read.
         [DAEMON] = {closing ? -1 : socket, (short)((host_waits ? 0 : POLLIN) | (daemon_waits ? POLLOUT : 0) | POLLRDHUP), 0},
         [INPUT] = {reads_host ? STDIN_FILENO : -1, POLLIN, 0},
-        [OUTPUT] = {host_waits ? output.descriptor : -1, POLLOUT, 0},
+        [OUTPUT] = {host_waits || watches_host ? output.descriptor : -1, host_waits ? POLLOUT : 0, 0},
         [ERRORS] = {has_errors() ? errors_descriptor() : -1, POLLOUT, 0},
         [SIGNALS] = {signals, POLLIN, 0},
     };
     // While nothing is read from the host, the only sign that it was killed is that this process has another parent.
-    if (poll(wait, ALL, reads_host ? -1 : PARENT_INTERVAL) < 0 && errno != EINTR) exit(BROKEN_PIPE);
-    if (!reads_host && getppid() != parent) exit(BROKEN_PIPE);
-    if (!answered && now() >= patience) begin_session();
+    const bool is_sure = reads_host || watches_host;
+    if (poll(wait, ALL, is_sure ? -1 : PARENT_INTERVAL) < 0 && errno != EINTR) exit(BROKEN_PIPE);
+    if (watches_host && wait[OUTPUT].revents != 0) host_gone = true;
+    if (!is_sure && getppid() != parent) exit(BROKEN_PIPE);
+    if (!answered && !undecided && now() >= patience) begin_session();
     if (wait[SIGNALS].revents != 0) take_signal();
     if (wait[ERRORS].revents != 0) flush_errors();
     if (wait[OUTPUT].revents != 0) write_host();

@@ -6,13 +6,10 @@
 #include "text.h"
 
 /**
- * `socket`: connected to the daemon; `hello`: the HELLO frame, with its header. `started`: when the process was started, as
- * `now` says. Returns where the daemon has ended, or let go of the connection, before it answered: nothing was read from the
- * host yet, and signals do again what they did before.
+ * `socket`: connected to the daemon; `hello`: the HELLO frame, with its header. `offered`: it names descriptors that the daemon
+ * may take. `started`: when the process was started, as `now` says. Returns where the daemon has ended, or let go of the
+ * connection, before it answered: nothing was read from the host yet, and signals do again what they did before.
  */
-void run_session(int socket, struct text hello, long long started);
-
-/** Ends the process as by the signal that `signals`, a pipe's end, has received. */
-_Noreturn void exit_by_signal(int signals);
+void run_session(int socket, struct text hello, bool offered, long long started);
 
 #endif

@@ -1,9 +1,10 @@
-// The few calls to the C library that Node has no function for: which user is at the other end of a socket, and
-// disabling core dumps. They are made through koffi, an optional dependency. Without it only the permissions of the
-// socket's folder keep other users out, and core dumps are kept empty but not disabled. `status` and `doctor` show
+// The few calls to the C library that Node has no function for: which user is at the other end of a socket, disabling core
+// dumps, and receiving descriptors. They are made through koffi, an optional dependency. Without it only the permissions of the
+// socket's folder keep other users out, core dumps are kept empty but not disabled, and no descriptors are received. `status` and `doctor` show
 // which applies.
 import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { type DescriptorCalls, descriptorCalls } from './descriptor-calls.ts';
 import { checkSocketDescriptor, socketDescriptor } from './socket-descriptor.ts';
 
 /** A process at the other end of a socket, as the kernel reports it. */
@@ -23,6 +24,8 @@ export interface PeerCheck {
 /** The calls to the C library that are available. */
 interface Libc {
   readonly peer: PeerCheck;
+  /** Linux only. */
+  readonly descriptors?: DescriptorCalls;
   /** Keeps this process's memory out of core dumps, and away from the same user's debuggers. `false`: only in part. */
   disableCoreDumps(): boolean;
 }
@@ -34,9 +37,11 @@ const PR_SET_DUMPABLE = 4;
 
 /** Binds the calls; the result shows what is missing. Throws `unsupported` on a Node whose sockets show no descriptor. */
 export async function openLibc(platform: string): Promise<Libc> {
+  let koffi: typeof import('koffi').default;
   let library: import('koffi').LibraryHandle;
   try {
-    library = (await import('koffi')).default.load(null);
+    koffi = (await import('koffi')).default;
+    library = koffi.load(null);
   } catch {
     return {
       peer: { kind: 'folder permissions', identify: () => undefined },
@@ -65,6 +70,7 @@ export async function openLibc(platform: string): Promise<Libc> {
     'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
   );
   return {
+    descriptors: descriptorCalls(library, (buffer) => koffi.address(buffer)),
     peer: {
       kind: 'so_peercred',
       identify(socket) {

@@ -45,6 +45,11 @@ export const Frame = {
    * REFUSE stay as they are for ever, whatever WIRE_VERSION is.
    */
   HAND_OVER: 10,
+  /**
+   * daemon to client, empty: the first frame in place of an empty DATA, to a launcher whose HELLO names descriptors: the daemon
+   * has taken them and reads and writes the host itself. No DATA follows, either way.
+   */
+  TAKEN: 11,
 } as const;
 
 /** Makes a frame's header for a payload of `length` bytes. */
@@ -197,7 +202,7 @@ export class FrameDecoder {
     this.#headLength = HEADER_LENGTH;
     this.#type = type;
     this.#left = length;
-    if (type < Frame.HELLO || type > Frame.HAND_OVER)
+    if (type < Frame.HELLO || type > Frame.TAKEN)
       throw new WarderError('wire-malformed', `frame of unknown type ${type}`);
     const limit = this.#streams() ? MAX_PAYLOAD : this.limit;
     if (length > limit)

@@ -39,6 +39,8 @@ export interface RunHello {
   readonly pid: number;
   readonly cwd: string;
   readonly bus?: SessionBus;
+  /** The number of the host's descriptors, which the launcher offers: 32 hexadecimal digits. */
+  readonly descriptors?: string;
 }
 
 /** The first frame of a control connection. */

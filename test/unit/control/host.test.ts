@@ -45,3 +45,20 @@ test.each([
   expect(received.every(({ length }) => length > 0)).toBe(true);
   expect(socket.paused).toBe(false);
 });
+
+test('what is written to a launcher that has just gone waits until its end is known', () => {
+  const socket = new FakeSocket();
+  const host = new SocketHost(socket as unknown as Socket);
+  let drained = 0;
+  host.onDrain(() => drained++);
+  socket.destroyed = true;
+  // Whoever writes until it is told to wait would write for ever.
+  expect(host.write([Buffer.from('x')])).toBe(false);
+  expect(host.stderr(Buffer.from('x'))).toBe(false);
+  socket.emit('drain');
+  expect(drained).toBe(0);
+  socket.emit('close');
+  expect(host.gone.aborted).toBe(true);
+  expect(drained).toBe(1);
+  expect(host.write([Buffer.from('x')])).toBe(true);
+});

@@ -1,0 +1,132 @@
+// A host's standard input and output as the daemon has them. What is read comes in blocks that are filled one read behind the
+// other, and each read is passed on where it lies: nothing is allocated for it, and while much comes it is as long as what the
+// kernel has.
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { HostDescriptors } from './descriptor-inbox.ts';
+
+/** What happens to them. */
+export interface StreamListener {
+  /** Bytes, which are the listener's to keep: for as long as it keeps them, their block is kept. */
+  data(chunk: Buffer): void;
+  /** The host says no more. */
+  end(): void;
+  /** What was written has been read, after `write` has returned `false`. */
+  drain(): void;
+  /** Nobody reads any more. */
+  broken(): void;
+}
+
+/** A block, also while reads fill what they get, and the least that a read gets, in bytes. */
+const BLOCK = 0x10000;
+const LARGE_BLOCK = 0x40000;
+const LEAST = 0x4000;
+
+/** Nobody listens yet. */
+const NOBODY: StreamListener = { data() {}, end() {}, drain() {}, broken() {} };
+
+export class HostStreams {
+  readonly #input: Socket;
+  readonly #output: Socket;
+  #on = NOBODY;
+  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK);
+  #used = 0;
+  #wasFilled = false;
+
+  /** Opens both. Undefined, with both closed, where Node cannot. Bytes come in a later turn: `listen` is called before. */
+  static open(descriptors: HostDescriptors): HostStreams | undefined {
+    const opened: Socket[] = [];
+    try {
+      return new HostStreams(descriptors, opened);
+    } catch {
+      for (const socket of opened) socket.destroy();
+      const left = [descriptors.input, descriptors.output].slice(opened.length);
+      for (const descriptor of left) closeSync(descriptor);
+      return undefined;
+    }
+  }
+
+  private constructor({ input, output }: HostDescriptors, opened: Socket[]) {
+    const open = (options: ConstructorParameters<typeof Socket>[0]): Socket => {
+      const socket = new Socket(options);
+      opened.push(socket);
+      return socket;
+    };
+    this.#input = open({
+      fd: input,
+      readable: true,
+      writable: false,
+      onread: {
+        buffer: () => this.#room(),
+        callback: (length, room) => this.#take(length, room as Buffer),
+      },
+    });
+    this.#output = open({ fd: output, readable: false, writable: true });
+    // Reset by a host that has gone: there is no more, either.
+    this.#input.on('error', () => {}).once('close', () => this.#on.end());
+    this.#output.on('drain', () => this.#on.drain());
+    this.#output.on('error', () => this.#on.broken());
+  }
+
+  listen(on: StreamListener): void {
+    this.#on = on;
+    this.#input.resume();
+  }
+
+  pause(): void {
+    this.#input.pause();
+  }
+
+  resume(): void {
+    if (this.#input.isPaused()) this.#input.resume();
+  }
+
+  /** Reads no more. */
+  close(): void {
+    this.#input.destroy();
+  }
+
+  /** Writes all of it at once. Returns `false` where no more should be written until `drain`, or `broken`. */
+  write(chunks: readonly Uint8Array[]): boolean {
+    if (this.#output.destroyed) return false;
+    let more = true;
+    if (chunks.length > 1) this.#output.cork();
+    for (const chunk of chunks) more = this.#output.write(chunk);
+    if (chunks.length > 1) this.#output.uncork();
+    return more;
+  }
+
+  /** Whether `drain` is still to come. */
+  get isFull(): boolean {
+    return this.#output.writableNeedDrain;
+  }
+
+  /** Settles when all that was written has been read, or never will be. Nothing is written after. */
+  async finish(): Promise<void> {
+    if (this.#output.destroyed) return;
+    const closed = new Promise<void>((resolve) => this.#output.once('close', () => resolve()));
+    this.#output.end();
+    await closed;
+  }
+
+  destroy(): void {
+    this.#input.destroy();
+    this.#output.destroy();
+  }
+
+  /** Where the next read goes. */
+  #room(): Buffer {
+    if (this.#block.length - this.#used < LEAST) {
+      this.#block = Buffer.allocUnsafeSlow(this.#wasFilled ? LARGE_BLOCK : BLOCK);
+      this.#used = 0;
+    }
+    return this.#block.subarray(this.#used);
+  }
+
+  #take(length: number, room: Buffer): boolean {
+    this.#used += length;
+    this.#wasFilled = length === room.length;
+    this.#on.data(room.subarray(0, length));
+    return true;
+  }
+}

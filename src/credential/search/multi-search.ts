@@ -1,11 +1,19 @@
 // Searches data for several byte strings in one pass: the algorithm of Wu and Manber with blocks of two bytes
 // ("A fast algorithm for multi-pattern searching", 1994). Nearly all data contains none of them. The search then
 // reads one block in every n bytes, where n is the length of the shortest string. Native `indexOf` would cost a
-// call for each string and each short line.
+// call for each string and each short line. Long data is searched by vectors (`start-filter.ts`), as far as few places in it
+// look like the beginning of a string.
+import { FINGERPRINT, StartFilter } from './start-filter.ts';
 
 /** The number of blocks of ASCII, no two of which share a bucket. */
 const BUCKETS = 1 << 14;
 const MAX_WINDOW = 255;
+/** With a window of more bytes the filter is no faster; less data than this is not worth one. */
+const WIDE_WINDOW = 12;
+const FEW_BYTES = 1024;
+/** Places that only look like a beginning: so many at least, and one in so many bytes, and the filter is no use. */
+const MAX_MISSES = 16;
+const BYTES_A_MISS = 128;
 
 /** Searches for strings of at least two bytes. */
 export class MultiSearch {
@@ -16,6 +24,10 @@ export class MultiSearch {
   readonly #byBlock = new Map<number, Uint8Array[]>();
   /** The length of the shortest string. */
   #window = 0;
+  /** `null`: not made yet; `undefined`: it would be no use. */
+  #filter: StartFilter | undefined | null = null;
+  /** The strings, by their first bytes. */
+  readonly #byStart = new Map<number, Uint8Array[]>();
 
   constructor(strings: readonly Uint8Array[] = []) {
     this.add(strings);
@@ -30,6 +42,7 @@ export class MultiSearch {
     const shortest = Math.min(MAX_WINDOW, ...strings.map(({ length }) => length));
     const fits = !this.isEmpty && shortest >= this.#window;
     this.#strings.push(...strings);
+    this.#filter = null;
     if (fits) for (const string of strings) this.#enter(string);
     else {
       this.#window = shortest;
@@ -53,6 +66,40 @@ export class MultiSearch {
 
   /** The first position, from `from` on, at which one of the strings occurs; -1 if there is none. */
   next(data: Uint8Array, from: number): number {
+    if (data.length - from < FEW_BYTES) return this.#scan(data, from);
+    if (this.#filter === null) this.#makeFilter();
+    if (!this.#filter) return this.#scan(data, from);
+    let misses = 0;
+    let seen = from;
+    let isUseless = false;
+    const at = this.#filter.first(data, from, (start) => {
+      if (this.#startsAt(data, start)) return true;
+      seen = start + 1;
+      isUseless = ++misses > MAX_MISSES && misses * BYTES_A_MISS > seen - from;
+      return isUseless;
+    });
+    return isUseless ? this.#scan(data, seen) : at;
+  }
+
+  #makeFilter(): void {
+    this.#filter = this.#window > WIDE_WINDOW ? undefined : StartFilter.of(this.#strings);
+    this.#byStart.clear();
+    if (this.#filter === undefined) return;
+    for (const string of this.#strings) {
+      const key = startKey(string, 0);
+      const others = this.#byStart.get(key);
+      if (others === undefined) this.#byStart.set(key, [string]);
+      else others.push(string);
+    }
+  }
+
+  /** Whether a string is there. */
+  #startsAt(data: Uint8Array, at: number): boolean {
+    const strings = this.#byStart.get(startKey(data, at));
+    return strings?.some((string) => bytesMatch(string, data, at)) === true;
+  }
+
+  #scan(data: Uint8Array, from: number): number {
     const shifts = this.#shift;
     const length = data.length;
     const whole = this.#window - 1;
@@ -96,6 +143,13 @@ function shiftAt(shifts: Uint8Array, data: Uint8Array, at: number): number {
 
 function hash(first: number, second: number): number {
   return ((first << 7) ^ second) & (BUCKETS - 1);
+}
+
+/** The first bytes of a string as a number. */
+function startKey(data: Uint8Array, at: number): number {
+  let key = 0;
+  for (let index = 0; index < FINGERPRINT; index++) key = (key << 8) | (data[at + index] ?? 0);
+  return key;
 }
 
 function bytesMatch(string: Uint8Array, data: Uint8Array, at: number): boolean {

@@ -1,0 +1,209 @@
+// Tells where in data one of several byte strings may begin, sixteen positions at a time: the idea of Teddy, of the
+// Hyperscan library ("Hyperscan: a fast multi-pattern regex matcher for modern CPUs", 2019). The strings are in eight
+// buckets, one bit each. For each of a string's first three bytes two tables of sixteen say by the byte's halves in which
+// buckets it may be; where the six agree on a bucket, a string may begin. Whoever asks compares the bytes.
+//
+// JavaScript has no such instructions, WebAssembly has: `i8x16.swizzle` looks sixteen halves up at once. The module below
+// is one loop, written as the bytes that a compiler would make of it.
+
+/** The first bytes of a string that are looked at. */
+export const FINGERPRINT = 3;
+const BUCKETS = 8;
+const LANES = 16;
+/** Bytes that are searched at a time, and where they lie in the module's memory: behind the tables. */
+const CAPACITY = 64 * 1024;
+const DATA = 1024;
+const PAGES = 2;
+/** More positions that may be one, of those of random bytes, are no use. */
+const MAX_DENSITY = 1 / 512;
+
+interface Module {
+  readonly memory: Uint8Array;
+  /** The first position from `from` up to `to` and fifteen more at which the tables agree; -1 if there is none. */
+  readonly find: (from: number, to: number) => number;
+}
+
+/** What TypeScript's library for Node lacks. */
+declare const WebAssembly:
+  | {
+      Module: new (bytes: Uint8Array) => object;
+      Instance: new (
+        module: object,
+      ) => { exports: { memory: { buffer: ArrayBuffer }; find: Module['find'] } };
+    }
+  | undefined;
+
+/** Made at the first use; `undefined` where there is no WebAssembly, or one without vectors. */
+let made: Module | undefined | 'not yet' = 'not yet';
+
+function load(): Module | undefined {
+  if (made !== 'not yet') return made;
+  made = undefined;
+  try {
+    if (typeof WebAssembly === 'undefined') return undefined;
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes()));
+    made = { memory: new Uint8Array(exports.memory.buffer), find: exports.find };
+  } catch {
+    // Slower, and the same.
+  }
+  return made;
+}
+
+export class StartFilter {
+  readonly #module: Module;
+  readonly #tables: Uint8Array;
+
+  private constructor(module: Module, tables: Uint8Array) {
+    this.#module = module;
+    this.#tables = tables;
+  }
+
+  /** Undefined where it would be no use: with too many strings, or one that is too short. */
+  static of(strings: readonly Uint8Array[]): StartFilter | undefined {
+    if (strings.length === 0 || strings.some(({ length }) => length < FINGERPRINT)) return undefined;
+    const tables = tablesOf(strings);
+    if (densityOf(tables) > MAX_DENSITY) return undefined;
+    const module = load();
+    return module && new StartFilter(module, tables);
+  }
+
+  /**
+   * Calls `isThere` with each position from `from` on at which a string may begin, in order, until it returns true; returns
+   * that position, or -1. Looks at little data first: the next position may be near, and whoever asks goes on from there.
+   */
+  first(data: Uint8Array, from: number, isThere: (at: number) => boolean): number {
+    const { memory, find } = this.#module;
+    memory.set(this.#tables, 0);
+    let size = CAPACITY / 16;
+    for (let start = from; start < data.length; size = Math.min(2 * size, CAPACITY)) {
+      const end = Math.min(start + size, data.length);
+      const piece = data.subarray(start, end + FINGERPRINT - 1);
+      memory.set(piece, DATA);
+      memory.fill(0, DATA + piece.length, DATA + piece.length + 2 * LANES);
+      const limit = DATA + end - start;
+      for (let at = find(DATA, limit); at >= 0 && at < limit; at = find(at + 1, limit)) {
+        if (isThere(start + at - DATA)) return start + at - DATA;
+      }
+      start = end;
+    }
+    return -1;
+  }
+}
+
+/** For each of the first bytes the table of its lower halves, then that of its upper halves. */
+function tablesOf(strings: readonly Uint8Array[]): Uint8Array {
+  const tables = new Uint8Array(2 * FINGERPRINT * LANES);
+  // Strings that differ in the case of letters only share a bucket: their halves nearly agree.
+  const buckets = new Map<string, number>();
+  for (const string of strings) {
+    const first = [...string.subarray(0, FINGERPRINT)];
+    const folded = first.map((byte) => byte | 0x20).join();
+    const bucket = buckets.get(folded) ?? buckets.size % BUCKETS;
+    buckets.set(folded, bucket);
+    for (const [index, byte] of first.entries()) {
+      for (const at of [2 * index * LANES + (byte & 0x0f), (2 * index + 1) * LANES + (byte >> 4)])
+        tables[at] = (tables[at] ?? 0) | (1 << bucket);
+    }
+  }
+  return tables;
+}
+
+/** How many positions of random bytes may be the beginning of a string. */
+function densityOf(tables: Uint8Array): number {
+  let density = 0;
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    let share = 1;
+    for (let table = 0; table < 2 * FINGERPRINT; table++) {
+      const halves = tables.subarray(table * LANES, (table + 1) * LANES);
+      share *= halves.filter((bits) => (bits & (1 << bucket)) !== 0).length / LANES;
+    }
+    density += share;
+  }
+  return density;
+}
+
+// The module: WebAssembly core specification 5.4 (instructions) and 5.5 (modules). Numbers here are below 64 or written as
+// LEB128 by `unsigned`.
+
+const I32 = 0x7f;
+const V128 = 0x7b;
+const VOID = 0x40;
+/** Locals: the two parameters, the six tables, the bytes, the buckets so far. */
+const POSITION = 0;
+const LIMIT = 1;
+const TABLES = 2;
+const BYTES = 8;
+const AGREED = 9;
+
+const get = (local: number): number[] => [0x20, local];
+const set = (local: number): number[] => [0x21, local];
+const constant = (value: number): number[] => [0x41, value & 0x7f];
+const vector = (operation: number): number[] => [0xfd, operation];
+/** `v128.load`, not aligned. */
+const loadVector = (offset: number): number[] => [...vector(0x00), 0, ...unsigned(offset)];
+const AND = vector(0x4e);
+const SWIZZLE = vector(0x0e);
+const LOWER_HALVES = [...vector(0x0c), ...Array<number>(LANES).fill(0x0f), ...AND];
+/** `i8x16.shr_u` by four. */
+const UPPER_HALVES = [...constant(4), ...vector(0x6d)];
+const ADD = 0x6a;
+const IF = [0x04, VOID];
+const RETURN = 0x0f;
+const END = 0x0b;
+
+/** The buckets in which the byte at an index of the fingerprint may be, for sixteen positions. */
+function bucketsOf(index: number): number[] {
+  const table = TABLES + 2 * index;
+  return [
+    ...[...get(POSITION), ...loadVector(index), ...set(BYTES)],
+    ...[...get(table), ...get(BYTES), ...LOWER_HALVES, ...SWIZZLE],
+    ...[...get(table + 1), ...get(BYTES), ...UPPER_HALVES, ...SWIZZLE],
+    ...AND,
+  ];
+}
+
+function moduleBytes(): Uint8Array {
+  const indexes = Array.from({ length: FINGERPRINT }, (_, index) => index);
+  const tables = Array.from({ length: 2 * FINGERPRINT }, (_, table) => [
+    ...[...constant(0), ...loadVector(table * LANES), ...set(TABLES + table)],
+  ]);
+  const body = [
+    ...[1, 2 * FINGERPRINT + 2, V128],
+    ...tables.flat(),
+    ...[0x03, VOID],
+    // `i32.ge_u`: none.
+    ...[...get(POSITION), ...get(LIMIT), 0x4f, ...IF, ...constant(-1), RETURN, END],
+    ...indexes.flatMap((index) => [
+      ...bucketsOf(index),
+      ...(index > 0 ? [...get(AGREED), ...AND] : []),
+      ...set(AGREED),
+    ]),
+    // `v128.any_true`: the lowest lane that is not zero, by `i8x16.ne`, `i8x16.bitmask` and `i32.ctz`.
+    ...[...get(AGREED), ...vector(0x53), ...IF],
+    ...[...get(POSITION), ...get(AGREED), ...constant(0), ...vector(0x0f), ...vector(0x24)],
+    ...[...vector(0x64), 0x68, ADD, RETURN, END],
+    ...[...get(POSITION), ...constant(LANES), ADD, ...set(POSITION)],
+    // `br 0`, the loop's end, and `unreachable`.
+    ...[0x0c, 0, END, 0x00, END],
+  ];
+  return Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, [1, 0x60, 2, I32, I32, 1, I32]),
+    ...section(3, [1, 0]),
+    ...section(5, [1, 0, PAGES]),
+    ...section(7, [2, ...name('memory'), 2, 0, ...name('find'), 0, 0]),
+    ...section(10, [1, ...unsigned(body.length), ...body]),
+  ]);
+}
+
+function section(id: number, content: readonly number[]): number[] {
+  return [id, ...unsigned(content.length), ...content];
+}
+
+function name(text: string): number[] {
+  return [text.length, ...Buffer.from(text)];
+}
+
+function unsigned(value: number): number[] {
+  return value < 128 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >> 7)];
+}

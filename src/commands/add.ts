@@ -31,11 +31,9 @@ import { checkVariableNames, parseEnvOptions, refuseSecrets } from './profile/op
 import { protectedLine } from './profile/planted.ts';
 import { previewServer } from './profile/preview.ts';
 import { refuseRunner } from './profile/runner.ts';
+import { TRIAL_TIMEOUT } from './test/trial-client.ts';
 import { trialRefusals } from './test/trial-refusals.ts';
 import { tryProfile } from './test/try-profile.ts';
-
-/** Milliseconds for each answer of a server that is tried. */
-const TRIAL_TIMEOUT = 60_000;
 
 export function addCommand(context: Context): CommandModule<object, AddArguments> {
   return {

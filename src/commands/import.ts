@@ -1,7 +1,6 @@
 // warder import: shows the servers of the hosts on this machine, and moves them behind Warder: their secrets into the
 // credential store, each into a profile that is started once, and the host's entry rewritten. `warder undo` undoes it.
 import type { CommandModule } from 'yargs';
-import { escapeUnprintable } from '../audit/printable.ts';
 import { WarderError } from '../errors.ts';
 import { openHostFile } from '../host/change.ts';
 import { findFiles } from '../host/find.ts';
@@ -12,7 +11,7 @@ import { serversOf } from '../host/servers.ts';
 import type { Context } from './command.ts';
 import { unlockVault } from './credential/unlocking.ts';
 import { checkHosts, launchedProfile, surroundingsOf } from './hosts/surroundings.ts';
-import { applyImport } from './import/apply.ts';
+import { applyImport, reportLeft } from './import/apply.ts';
 import { type Candidate, type Imported, isPlanned } from './import/candidate.ts';
 import { Interruption } from './import/interruption.ts';
 import { factsOf, serverName, showCandidates, showDone, showNext, showSummary } from './import/show.ts';
@@ -97,23 +96,9 @@ async function importServers(context: Context, args: ImportArguments): Promise<v
   }
   const isAsked = terminal.interactive && !json && !args.yes;
   const filled = await giveValues(context, planned, { fromStdin: args.values, isAsked });
-  const results: Imported[] = filled.flatMap((candidate) => {
-    if (candidate.plan.kind !== 'left') return [];
-    const { found, plan } = candidate;
-    const server = serverName(candidate);
-    if (!json) terminal.out(`${escapeUnprintable(server)}: left as it is: ${plan.why}`);
-    return [
-      {
-        host: found.id,
-        path: found.path,
-        server,
-        profile: undefined,
-        error: plan.why,
-        hint: undefined,
-        next: undefined,
-      },
-    ];
-  });
+  const results: Imported[] = filled.flatMap((candidate) =>
+    candidate.plan.kind === 'left' ? [reportLeft(context, candidate, candidate.plan.why)] : [],
+  );
   const chosen = filled.filter(isPlanned);
   if (chosen.length > 0) ensureLaunchCommand(context);
   using interruption = new Interruption();

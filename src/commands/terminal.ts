@@ -2,7 +2,6 @@
 // escaped: printed text cannot move the cursor, hide a line or set the window's title. The only escape sequences that are
 // written are Warder's own colours and the rewriting of the line of progress, and only to a terminal: text that contains such
 // a sequence is escaped too.
-import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
 import { escapeUnprintable } from '../audit/printable.ts';
 import { WarderError } from '../errors.ts';
@@ -17,6 +16,7 @@ import {
   typeSecret,
   type Unanswered,
 } from './terminal/select.ts';
+import { columnsOf, escapeLine, escapeText, mapText, marked, printed, wrapped } from './terminal/text.ts';
 
 /** The colours in use. */
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
@@ -108,14 +108,6 @@ export interface Streams {
 }
 
 const STDIN_LIMIT = 1024 * 1024;
-/** Between a line and one that goes on with it. */
-const SET_IN = '\n  ';
-
-/** Stands for `ESC [` in what `paint` returns, until it is printed. Nobody else can know it, and so write it. */
-const STYLE_MARK = `\u001b${randomBytes(12).toString('hex')}[`;
-const STYLE_SEQUENCE = new RegExp(`(${STYLE_MARK.replace('[', '\\[')}\\d+m)`);
-const WIDE_CHARACTER =
-  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
 
 /** A terminal on the streams of the process. `silent`: no progress is shown. */
 export function openTerminal({ stdin, stdout, stderr, env }: Streams, { silent = false } = {}): Terminal {
@@ -172,9 +164,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams, { silent =
     },
     json: (value) => terminal.out(JSON.stringify(value)),
     paint: (style, text) =>
-      color
-        ? styleText(style, escapeLine(text), { validateStream: false }).replaceAll('\u001b[', STYLE_MARK)
-        : text,
+      color ? marked(styleText(style, escapeLine(text), { validateStream: false })) : text,
     table(rows, head) {
       const isEmpty =
         rows.length > 0 && rows.every((row) => row.length === head?.length && row.at(-1) === '');
@@ -216,7 +206,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams, { silent =
       using _hidden = line.hide();
       const { groupMultiselect, isCancel } = await import('@clack/prompts');
       const shown = groups.filter(({ options }) => options.length > 0);
-      const marked = shown.flatMap(({ options }) => options.filter(({ isMarked }) => isMarked === true));
+      const initial = shown.flatMap(({ options }) => options.filter(({ isMarked }) => isMarked === true));
       const chosen = await groupMultiselect<string>({
         message: escapeUnprintable(question),
         options: Object.fromEntries(
@@ -229,7 +219,7 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams, { silent =
             })),
           ]),
         ),
-        initialValues: marked.map(({ value }) => value),
+        initialValues: initial.map(({ value }) => value),
         required: false,
         input: stdin,
         output: stderr,
@@ -280,56 +270,4 @@ export function openTerminal({ stdin, stdout, stderr, env }: Streams, { silent =
     },
   };
   return terminal;
-}
-
-/** A line as it is written: what a terminal would obey or hide is escaped, and what `paint` has marked is coloured. */
-function printed(line: string): string {
-  const [blank = ''] = /^\n*/.exec(line) ?? [];
-  return blank + mapText(line.slice(blank.length), escapeLine).replaceAll(STYLE_MARK, '\u001b[');
-}
-
-/** Changes what lies between the marks of `paint`. */
-function mapText(text: string, change: (part: string) => string): string {
-  // Every second part is what the pattern has captured.
-  return text
-    .split(STYLE_SEQUENCE)
-    .map((part, i) => (i % 2 === 1 ? part : change(part)))
-    .join('');
-}
-
-/** Escapes what a terminal would obey or hide, but for tabs, and for line breaks before what is set in. */
-function escapeLine(line: string): string {
-  return line
-    .split(SET_IN)
-    .map((part) => escapeUnprintable(part, (character) => character === '\t'))
-    .join(SET_IN);
-}
-
-/** The same, but for all line breaks. */
-function escapeText(text: string): string {
-  return text.split('\n').map(escapeLine).join('\n');
-}
-
-/** Columns of a narrow column, in which nothing is wrapped. */
-const MIN_ROOM = 24;
-
-/** The lines of a text that is wrapped, at spaces where there are some. A text with colours is left whole. */
-function wrapped(text: string, room: number): string[] {
-  const lines: string[] = [];
-  let rest = text;
-  while (room >= MIN_ROOM && rest.length > room && !text.includes(STYLE_MARK)) {
-    const space = rest.lastIndexOf(' ', room);
-    const end = space > room / 2 ? space : room;
-    lines.push(rest.slice(0, end));
-    rest = rest.slice(end).trimStart();
-  }
-  return [...lines, rest];
-}
-
-/** The number of columns that a text takes: colours take none, wide characters two. */
-function columnsOf(text: string): number {
-  let columns = 0;
-  const shown = text.split(STYLE_SEQUENCE).filter((_part, i) => i % 2 === 0);
-  for (const character of shown.join('')) columns += WIDE_CHARACTER.test(character) ? 2 : 1;
-  return columns;
 }

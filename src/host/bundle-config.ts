@@ -2,9 +2,9 @@
 // option that is marked as sensitive, and one whose name is that of a secret, is declared by the name of a variable and never
 // filled in.
 import { BUNDLE_FOLDER, type BundleManifest, type BundleOption } from './bundle-manifest.ts';
+import { takeName, variableForm } from './plan/variable-name.ts';
 import { isSecretName } from './secrets.ts';
 import { TextProblem } from './text/edit.ts';
-import { takeName, variableForm } from './variable-name.ts';
 
 /** The values of options by their key; several only where the manifest says `multiple`. */
 export type OptionValues = ReadonlyMap<string, readonly string[]>;

@@ -1,8 +1,8 @@
 // Puts the values that a person has given into the plan of a server, in the place of what its host fills in. Pure.
-import { type Left, left, type Planned } from './planned.ts';
+
+import { sealInside } from './plan/seal-inside.ts';
+import { type Left, left, type Planned, type TakenSecret } from './planned.ts';
 import type { Reference } from './references.ts';
-import { sealInside } from './seal-inside.ts';
-import type { TakenSecret } from './secret-removal.ts';
 import { shapeOf } from './secrets.ts';
 
 /** Names one value: a variable of the environment is the same one for all servers, an input is its file's. */

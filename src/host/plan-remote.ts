@@ -7,9 +7,18 @@ import { parseProfile } from '../profile/format.ts';
 import { isLoopbackHost } from '../profile/host.ts';
 import { draftRemoteProfile } from '../profile/remote-draft.ts';
 import { isBridgeProblem, readBridge } from './plan/bridge-line.ts';
-import { type Left, left, type Origin, type Planned, type PlannedRemote, profileName } from './planned.ts';
+import { wantedHeader } from './plan/secret-removal.ts';
+import {
+  type Left,
+  left,
+  type Origin,
+  type Planned,
+  type PlannedRemote,
+  profileName,
+  type TakenSecret,
+  type WantedValue,
+} from './planned.ts';
 import { referencesIn } from './references.ts';
-import { type TakenSecret, type WantedValue, wantedHeader } from './secret-removal.ts';
 import { type HostSecret, secretsOf } from './secrets.ts';
 import type { HostServer } from './servers.ts';
 import { isTable } from './text/edit.ts';

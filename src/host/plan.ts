@@ -3,10 +3,10 @@
 import { withoutReferences } from '../profile/argument-credentials.ts';
 import { detectSecret } from '../profile/variable.ts';
 import { knownHosts, knownServer } from './known.ts';
+import { sealInside } from './plan/seal-inside.ts';
+import { takeSecrets } from './plan/secret-removal.ts';
 import { planRemote } from './plan-remote.ts';
 import { type Left, left, type Origin, type Planned, profileName } from './planned.ts';
-import { sealInside } from './seal-inside.ts';
-import { takeSecrets } from './secret-removal.ts';
 import { isSecretText, MAX_LOOKED_AT, textsIn } from './secrets.ts';
 import { type HostServer, keptMembers } from './servers.ts';
 

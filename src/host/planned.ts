@@ -1,8 +1,33 @@
 // What can become of a host's server.
 import type { AuthFile } from '../profile/auth-schema.ts';
 import type { KnownServer } from './known.ts';
-import type { HostInput } from './references.ts';
-import type { TakenSecret, WantedValue } from './secret-removal.ts';
+import type { HostInput, Reference } from './references.ts';
+import type { HostSecret } from './secrets.ts';
+
+/** A secret that was found: the variable of its credential, and its value. */
+export interface TakenSecret {
+  readonly variable: string;
+  readonly value: string;
+  readonly from: HostSecret;
+}
+
+/** A value that the host fills in, and that has to be known in its place. */
+export interface WantedValue {
+  readonly reference: Reference;
+  /** Of VS Code: what the host asks. */
+  readonly input: HostInput | undefined;
+  /** It becomes a credential, and is typed without echo. */
+  readonly isSecret: boolean;
+  /**
+   * Where it goes. `variable`: into a variable, whose value is `whole` with the value in the place of the reference.
+   * `argument`: the credential of this name, to which an argument refers. `words`: into the arguments, where the reference stands.
+   */
+  readonly into:
+    | { readonly kind: 'variable'; readonly name: string; readonly whole: string }
+    | { readonly kind: 'argument'; readonly name: string }
+    | { readonly kind: 'header'; readonly name: string; readonly whole: string }
+    | { readonly kind: 'words' };
+}
 
 /** A server that stays as it is. */
 export interface Left {

@@ -2,9 +2,9 @@
 // `{…}` stands for is never filled in but by what the description itself says. Versions of the format from 2025-07 to
 // 2025-12 (https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json) differ in what is not read here.
 import * as z from 'zod';
+import { takeName, variableForm } from './plan/variable-name.ts';
 import { isSecretName } from './secrets.ts';
 import { isTable, TextProblem, type Value } from './text/edit.ts';
-import { takeName, variableForm } from './variable-name.ts';
 
 const input = z.object({
   description: z.string().optional(),

@@ -1,6 +1,7 @@
 // Why the secrets of a server cannot be sealed, so that it gets them as they are. Pure.
+
+import { isComposed } from './plan/seal-inside.ts';
 import type { PlannedLocal } from './planned.ts';
-import { isComposed } from './seal-inside.ts';
 
 /** Undefined: they are sealed, or there are none. */
 export function whyUnsealed({ credentials, wanted, hosts, knows }: PlannedLocal): string | undefined {

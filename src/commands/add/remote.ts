@@ -12,13 +12,11 @@ import { signIn } from '../login/sign-in.ts';
 import { offerTools } from '../policy/offer.ts';
 import { hostEntry } from '../profile/host-entry.ts';
 import { readSecret, type SecretInput } from '../terminal/secret-input.ts';
+import { TRIAL_TIMEOUT } from '../test/trial-client.ts';
 import { tryProfile } from '../test/try-profile.ts';
 import type { AddArguments } from './options.ts';
 import { authFor, chosenAuth, parseHeaders, refuseUrl } from './requested-url.ts';
 import { schemaPath } from './schema-path.ts';
-
-/** Milliseconds for each answer of a server that is tried. */
-const TRIAL_TIMEOUT = 60_000;
 
 type Found = Result<'remote.probe'>;
 

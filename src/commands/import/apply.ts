@@ -82,7 +82,7 @@ export async function applyImport(
           failed.set(key, error);
           if (candidate.plan.kind === 'profile' && isUnreached(error) && !unreached.has(candidate.plan.start))
             unreached.set(candidate.plan.start, error);
-          report([left(context, candidate, error)]);
+          report([reportLeft(context, candidate, error.message, error.hint)]);
         }
       }
       if (moved.length === 0) continue;
@@ -95,7 +95,7 @@ export async function applyImport(
       }
       if (!(error instanceof WarderError) || signal.aborted) throw error;
       isWhole = false;
-      report(moved.map(({ candidate }) => left(context, candidate, error)));
+      report(moved.map(({ candidate }) => reportLeft(context, candidate, error.message, error.hint)));
       continue;
     }
     for (const [key, making] of fresh) making.finish(made.get(key)?.versions ?? new Map());
@@ -145,22 +145,20 @@ async function make(
   return { profile, needsSignIn: false, versions };
 }
 
-function left({ terminal, json }: Context, candidate: Candidate, error: WarderError): Imported {
+/** Says that a server stays in its host, and why. */
+export function reportLeft(
+  { terminal, json }: Context,
+  candidate: Candidate,
+  error: string,
+  hint?: string,
+): Imported {
   const { found } = candidate;
   const server = serverName(candidate);
   if (!json) {
-    terminal.out(`${escapeUnprintable(server)}: left as it is: ${error.message}`);
-    if (error.hint !== undefined) terminal.out(`  ${error.hint}`);
+    terminal.out(`${escapeUnprintable(server)}: left as it is: ${error}`);
+    if (hint !== undefined) terminal.out(`  ${hint}`);
   }
-  return {
-    host: found.id,
-    path: found.path,
-    server,
-    profile: undefined,
-    error: error.message,
-    hint: error.hint,
-    next: undefined,
-  };
+  return { host: found.id, path: found.path, server, profile: undefined, error, hint, next: undefined };
 }
 
 function resultOf({ candidate, profile, needsSignIn }: Moved): Imported {

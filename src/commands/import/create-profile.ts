@@ -15,15 +15,12 @@ import type { Context } from '../command.ts';
 import { trialEntry } from '../profile/host-entry.ts';
 import { namedPaths } from '../profile/named-paths.ts';
 import { refusalLine } from '../test/refusals.ts';
-import { tryServer } from '../test/trial-client.ts';
+import { TRIAL_TIMEOUT, tryServer } from '../test/trial-client.ts';
 import { trialRefusals } from '../test/trial-refusals.ts';
 import { failedTrial } from './failed-trial.ts';
 import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
 
 import type { Making, Versions } from './making.ts';
-
-/** Milliseconds for each answer of a server that is tried. */
-const TRIAL_TIMEOUT = 60_000;
 
 /** What is said while a profile is made: of what, and what is done. */
 export type Progress = (step: string) => void;

@@ -9,6 +9,7 @@ import { parseProfile } from '../../profile/format.ts';
 import { loadProfile, profilePath, writeProfile } from '../../profile/load.ts';
 import { schemaPath } from '../add/schema-path.ts';
 import type { Context } from '../command.ts';
+import { TRIAL_TIMEOUT } from '../test/trial-client.ts';
 import { trialRefusals } from '../test/trial-refusals.ts';
 import { tryProfile } from '../test/try-profile.ts';
 import { type Progress, quietly, storeSecrets } from './create-profile.ts';
@@ -16,9 +17,6 @@ import { failedTrial } from './failed-trial.ts';
 import { throwIfInterrupted, unlessInterrupted } from './interruption.ts';
 
 import type { Making, Versions } from './making.ts';
-
-/** Milliseconds for each answer of a server that is tried. */
-const TRIAL_TIMEOUT = 60_000;
 
 /**
  * Returns whether a person has to sign in. Throws what the store and the probe throw, and `refused` for a server that does

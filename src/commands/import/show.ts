@@ -1,8 +1,7 @@
 // What a person sees of servers before they are imported: what would run whole, and secrets by their names only.
 import { escapeUnprintable } from '../../audit/printable.ts';
 import { catchWarderError, WarderError } from '../../errors.ts';
-import type { Planned } from '../../host/planned.ts';
-import type { WantedValue } from '../../host/secret-removal.ts';
+import type { Planned, WantedValue } from '../../host/planned.ts';
 import { shownUrl } from '../../host/shown-url.ts';
 import { whyUnsealed } from '../../host/unsealed.ts';
 import { loadSettings } from '../../profile/settings.ts';

@@ -3,8 +3,7 @@
 // stays as it is.
 import { WarderError } from '../../errors.ts';
 import { fillIn, keyOf } from '../../host/fill-in.ts';
-import { type Left, left, type Planned } from '../../host/planned.ts';
-import type { WantedValue } from '../../host/secret-removal.ts';
+import { type Left, left, type Planned, type WantedValue } from '../../host/planned.ts';
 import type { Context } from '../command.ts';
 import type { Candidate } from './candidate.ts';
 import { serverName } from './show.ts';

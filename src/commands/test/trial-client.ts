@@ -9,6 +9,9 @@ import type { HostEntry } from '../profile/host-entry.ts';
 
 const PROTOCOL = '2025-06-18';
 
+/** Milliseconds for each answer of a server that is tried. */
+export const TRIAL_TIMEOUT = 60_000;
+
 /** How much of a server's stderr is kept, in characters. */
 const MAX_STDERR = 256 * 1024;
 

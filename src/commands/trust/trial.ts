@@ -2,15 +2,13 @@
 import { WarderError } from '../../errors.ts';
 import type { ControlClient, ShownTrust } from '../../wire/control.ts';
 import type { Context } from '../command.ts';
+import { TRIAL_TIMEOUT } from '../test/trial-client.ts';
 import { tryProfile } from '../test/try-profile.ts';
-
-/** Milliseconds for each answer of the server. */
-const TIMEOUT = 60_000;
 
 /** Starts the server once, as `warder test` does, and lists all that it offers. Throws `refused` where that fails. */
 export async function trial(context: Context, control: ControlClient, name: string): Promise<ShownTrust> {
   using _progress = context.terminal.progress(`starting the server of "${name}" once, to see what it lists`);
-  const { error } = await tryProfile(context, name, { timeout: TIMEOUT });
+  const { error } = await tryProfile(context, name, { timeout: TRIAL_TIMEOUT });
   if (error !== undefined) {
     throw new WarderError('refused', `the server of "${name}" did not list what it offers: ${error}`, {
       hint: `see "warder test ${name}"`,

@@ -1,9 +1,8 @@
 // Secrets inside of a longer text in a variable: headers in JSON, a list of headers. A placeholder for all of the text would be
 // none for a server that takes it apart; so the text stays in the profile, and refers to the credential of each secret. Pure.
-import { knownHosts } from './known.ts';
-import type { PlannedLocal } from './planned.ts';
-import type { TakenSecret } from './secret-removal.ts';
-import { hasSecret, secretsInside } from './secrets.ts';
+import { knownHosts } from '../known.ts';
+import type { PlannedLocal, TakenSecret } from '../planned.ts';
+import { hasSecret, secretsInside } from '../secrets.ts';
 import { takeName, variableForm } from './variable-name.ts';
 
 /** A secret that stands in JSON, in a header and in a URL as it is, and is long enough to be found again. */

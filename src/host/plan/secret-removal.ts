@@ -1,42 +1,17 @@
 // Takes the secrets out of a local server's arguments and variables, and what the host fills in there. What stands in their
 // place names a credential of the profile. Pure.
-import { type HostInput, type Reference, referencesIn } from './references.ts';
+import type { TakenSecret, WantedValue } from '../planned.ts';
+import { type HostInput, type Reference, referencesIn } from '../references.ts';
 import {
   decoded,
-  type HostSecret,
   isReference,
   mayBeSecretName,
   SECRET_INSIDE,
   secretsInside,
   secretsOf,
-} from './secrets.ts';
-import type { HostServer } from './servers.ts';
+} from '../secrets.ts';
+import type { HostServer } from '../servers.ts';
 import { takeName, variableForm } from './variable-name.ts';
-
-/** A secret that was found: the variable of its credential, and its value. */
-export interface TakenSecret {
-  readonly variable: string;
-  readonly value: string;
-  readonly from: HostSecret;
-}
-
-/** A value that the host fills in, and that has to be known in its place. */
-export interface WantedValue {
-  readonly reference: Reference;
-  /** Of VS Code: what the host asks. */
-  readonly input: HostInput | undefined;
-  /** It becomes a credential, and is typed without echo. */
-  readonly isSecret: boolean;
-  /**
-   * Where it goes. `variable`: into a variable, whose value is `whole` with the value in the place of the reference.
-   * `argument`: the credential of this name, to which an argument refers. `words`: into the arguments, where the reference stands.
-   */
-  readonly into:
-    | { readonly kind: 'variable'; readonly name: string; readonly whole: string }
-    | { readonly kind: 'argument'; readonly name: string }
-    | { readonly kind: 'header'; readonly name: string; readonly whole: string }
-    | { readonly kind: 'words' };
-}
 
 /** A server's arguments and variables without secrets. */
 export interface WithoutSecrets {

@@ -146,7 +146,7 @@ function finish<Result>(work: Generator<void, Result>): Result {
 }
 
 /** Without base32, which is searched for towards a server only: a stream would hold back the end of many a line. */
-function withoutRare({ value, encodings = encodingsOf(value) }: SearchTarget): SearchTarget {
+function withoutRare({ value, encodings = encodingsOf(value, false) }: SearchTarget): SearchTarget {
   return { value, encodings: encodings.filter(({ kind }) => kind !== 'base32') };
 }
 

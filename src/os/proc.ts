@@ -142,7 +142,7 @@ export function scriptAmong(words: readonly string[], folder: string): string | 
   for (const word of words) {
     if (word === '' || word.startsWith('-')) continue;
     const path = resolve(folder, word);
-    if (existsSync(path)) return realpathSync(path);
+    if (existsSync(path)) return realpathSync.native(path);
   }
   return undefined;
 }

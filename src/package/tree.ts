@@ -62,8 +62,10 @@ export async function matchesStamps(
   stamps: Readonly<Record<string, string>>,
 ): Promise<boolean> {
   let done = 0;
+  const options = { bigint: true, throwIfNoEntry: false } as const;
   for (const path in stamps) {
-    const stat = lstatSync(join(root, path), { bigint: true, throwIfNoEntry: false });
+    // `join` would take a sixth of the time that a session waits for this.
+    const stat = lstatSync(`${root}/${path}`, options);
     if (stat === undefined || formatStamp(stat) !== stamps[path]) return false;
     if (++done % YIELD_EVERY === 0) await yieldToEventLoop();
   }

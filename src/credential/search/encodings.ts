@@ -48,8 +48,8 @@ const UNALTERED = ALPHANUMERIC;
 const OFFSETS = [0, 1, 2] as const;
 const encoder = new TextEncoder();
 
-/** All encodings of a secret. */
-export function encodingsOf(secret: string): Encoding[] {
+/** All encodings of a secret; without base32 if nobody asks for it. */
+export function encodingsOf(secret: string, base32 = true): Encoding[] {
   const bytes = encoder.encode(secret);
   const hex = Buffer.from(bytes).toString('hex');
   const encodings: Encoding[] = [
@@ -63,7 +63,7 @@ export function encodingsOf(secret: string): Encoding[] {
     ),
   ];
   if (secret.length > MAX_RARE) return encodings;
-  for (let offset = 0; offset < 5; offset++) {
+  for (let offset = 0; base32 && offset < 5; offset++) {
     const text = base32Core(bytes, offset);
     encodings.push(createEncoding('base32', 0, text, [longestAnchor(text, UNALTERED)]));
   }

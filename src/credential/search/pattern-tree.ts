@@ -53,8 +53,9 @@ export class PatternTree {
   constructor(alike: readonly string[]) {
     for (const [character = '', same = ''] of alike)
       this.#folding[character.charCodeAt(0)] = same.charCodeAt(0);
-    const all = [...this.#folding.keys()];
-    this.#unfolding = all.map((folded) => all.filter((each) => this.#folding[each] === folded));
+    const unfolding = Array.from(this.#folding, (): number[] => []);
+    for (const [character, folded] of this.#folding.entries()) unfolding[folded]?.push(character);
+    this.#unfolding = unfolding;
   }
 
   /** Adds a pattern, with the next index. */

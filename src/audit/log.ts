@@ -12,29 +12,20 @@
 // Signatures are asynchronous: appending never waits for a key. Each signs an earlier record.
 import { mkdirSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../os/clock.ts';
 import type { Log } from '../os/log.ts';
 import type { Places } from '../wire/places.ts';
-import type { JsonObject } from './chain/canonical.ts';
-import { Chain, type Head } from './chain/chain.ts';
-import { sha256 } from './chain/hash.ts';
-import { Lines } from './chain/lines.ts';
-import { Timestamps } from './chain/time.ts';
+import type { Head } from './chain/chain.ts';
 import { keysPath, recordKey, type SignedPoint, type Signer } from './checkpoint.ts';
 import type { AuditEvent, Fields } from './events.ts';
-import { Appender, type Files, files } from './file/appender.ts';
-import { type BatchParts, type PendingRecord, writeBatch } from './file/batch.ts';
+import { type Files, files } from './file/appender.ts';
 import { findSigned, findVaultMark } from './file/find.ts';
-import { Flushing } from './file/flushing.ts';
-import { GroupCommit } from './file/group.ts';
-import { HeadFile, headPath } from './file/head.ts';
-import { recover } from './file/recover.ts';
+import { type Recovery, recover } from './file/recover.ts';
 import { Expiry, firstEntry, type Retention, SEGMENTS_PER_AGE } from './file/retention.ts';
-import { segmentName } from './file/segments.ts';
-import { joinLog, SharedWriting } from './file/shared.ts';
+import { joinLog } from './file/shared.ts';
 import { unwritableError } from './file/unwritable.ts';
+import { Writer } from './file/writer.ts';
 import { Signing } from './signing.ts';
 import type { VaultMark } from './vault-mark.ts';
 
@@ -69,42 +60,21 @@ export type AppendableEvent = Exclude<
 /** Milliseconds that a stopping daemon waits for the last signature. */
 const STOP_TIMEOUT = 2000;
 
-/** Records that wait to be written together, at most. */
-const MAX_PENDING = 1024;
-
-/** Up to so many records of another daemon are counted one by one, which is enough for a signature. */
-const MAX_COUNTED = 10_000;
-
 /** The log. `open` writes `daemon.start`, disposing writes `daemon.stop`. */
 export class AuditLog implements AsyncDisposable {
   readonly #options: AuditOptions;
-  readonly #chain: Chain;
-  readonly #head: HeadFile;
+  readonly #writer: Writer;
   readonly #signing: Signing;
   readonly #timer: NodeJS.Timeout;
-  readonly #timestamps = new Timestamps();
-  #appender: Appender;
-  #closed = false;
-  readonly #shared: SharedWriting;
   /** When the segment was started, by the monotonic clock. */
   #segmentStart: number;
-  #headDue = false;
-  #headFault = false;
-  #pending: PendingRecord[] = [];
-  readonly #batch: BatchParts;
-  readonly #flushing: Flushing;
-  readonly #group: GroupCommit;
   readonly #expiry: Expiry;
   #retention: Promise<void> = Promise.resolve();
-  #closingSegments: Promise<unknown> = Promise.resolve();
-  #broken: boolean;
-  #writeFault: string | undefined;
+  #closed = false;
 
   /** Repairs and verifies the log's end, and appends `daemon.start`. Throws `audit-unwritable`. */
   static async open(options: AuditOptions): Promise<AuditLog> {
     const { places, settings, version, pid, clock } = options;
-    let appender: Appender | undefined;
-    let head: HeadFile | undefined;
     let log: AuditLog | undefined;
     try {
       mkdirSync(places.audit, { recursive: true, mode: 0o700 });
@@ -112,84 +82,64 @@ export class AuditLog implements AsyncDisposable {
       const recovery = shared ? joinLog(places) : await recover(places.audit, places.state);
       // The segment's age only matters for retention by age.
       const first = settings.keep.age === undefined ? undefined : await firstEntry(recovery.segment);
-      const path = recovery.segment?.path ?? join(places.audit, segmentName(recovery.head.seq + 1));
-      appender = new Appender(path, options.files ?? files);
-      head = new HeadFile(headPath(places.state), options.files ?? files);
-      // A new log has a head before its first record: a log without a head shows that it was removed.
-      if (recovery.head.seq === 0) head.write(recovery.head);
       // A record from the future says nothing of the segment's age.
       const old = first === undefined ? 0 : Math.max(0, clock.now() - Date.parse(first.time));
-      const started = clock.monotonic() - old;
-      log = new AuditLog(options, appender, head, new Chain(sha256, recovery.head), recovery.broken, started);
-      log.#append('daemon.start', { version, pid, ...recovery.findings }, true);
-      log.#writeHead();
+      log = new AuditLog(options, recovery, clock.monotonic() - old);
+      const writer = log.#writer;
+      // A new log has a head before its first record: a log without a head shows that it was removed.
+      if (recovery.head.seq === 0) writer.writeHead();
+      writer.append('daemon.start', { version, pid, ...recovery.findings }, true);
+      writer.writeHead();
       log.#signing.count();
       if (recovery.broken) options.log.error(recovery.findings, 'the audit log does not verify');
       log.#applyRetention();
       return log;
     } catch (error) {
-      if (log !== undefined) log.#stop();
-      head?.[Symbol.dispose]();
-      await appender?.close();
+      if (log !== undefined) {
+        log.#stop();
+        await log.#writer.close();
+      }
       throw unwritableError(error, places.audit);
     }
   }
 
-  private constructor(
-    options: AuditOptions,
-    appender: Appender,
-    head: HeadFile,
-    chain: Chain,
-    broken: boolean,
-    segmentStart: number,
-  ) {
-    const { places, settings, log } = options;
+  private constructor(options: AuditOptions, recovery: Recovery, segmentStart: number) {
+    const { places, settings, clock, log } = options;
     this.#options = options;
-    this.#appender = appender;
-    this.#head = head;
-    this.#chain = chain;
-    this.#broken = broken;
     this.#segmentStart = segmentStart;
-    this.#batch = {
-      chain,
-      segment: settings.segment,
-      appender: () => this.#appender,
-      startSegment: () => this.#startSegment(),
-      lines: new Lines(),
-    };
-    this.#shared = new SharedWriting(places, options.othersAppend ?? (() => false));
-    this.#flushing = new Flushing({
-      flush: () => this.#appender.flush(),
-      onFlushed: () => this.#checkFiles(),
-      onFault: (error) =>
-        log.error({ error: unwritableError(error, places.audit).message }, 'calls are refused'),
-    });
-    this.#group = new GroupCommit({
-      flush: () => this.#appender.flush(),
-      flushNow: () => this.#flushNow(),
-      onFlushed: (failed) => {
-        if (!this.#closed) this.#flushing.report(failed);
+    const writer = new Writer(
+      {
+        places,
+        segment: settings.segment,
+        clock,
+        log,
+        files: options.files ?? files,
+        othersAppend: options.othersAppend ?? (() => false),
+        onRecord: () => this.#signing.count(),
+        onSegment: () => {
+          this.#segmentStart = clock.monotonic();
+          void this.checkpoint();
+          this.#applyRetention();
+        },
       },
-    });
+      recovery,
+    );
+    this.#writer = writer;
     this.#expiry = new Expiry(settings.keep);
     this.#timer = setInterval(() => this.#tick(), Math.min(settings.checkpoint.every, 2 ** 31 - 1)).unref();
     const { records, every } = settings.checkpoint;
     this.#signing = new Signing(records, every, {
-      head: () => chain.head,
+      head: () => writer.head,
       append: (checkpoint) => {
         const { key, signature } = checkpoint;
         if (key !== undefined && signature !== undefined) recordKey(keysPath(places.state), key);
-        this.#append('checkpoint', checkpoint, false);
+        writer.append('checkpoint', checkpoint, false);
         // What had to stay until it was signed may go now.
         this.#applyRetention();
       },
       find: (point, key) => findSigned(places.audit, point, key),
-      flush: async () => {
-        await this.#closingSegments;
-        const failed = await this.#appender.flush();
-        if (failed) throw failed;
-      },
-      monotonic: () => options.clock.monotonic(),
+      flush: () => writer.flush(),
+      monotonic: () => clock.monotonic(),
       report: (message) => log.error({ error: message }, 'the audit log does not verify'),
       warn: (message) => log.warn({ error: message }, 'the audit log continues without a signature'),
     });
@@ -201,15 +151,13 @@ export class AuditLog implements AsyncDisposable {
    * lock: as soon as this returns, the other one may append as well.
    */
   retire(): void {
-    this.commit();
-    this.#writeDueHead();
-    this.#shared.retire();
+    this.#writer.retire();
     this.#signing.setUnsigned('the daemon that took over signs the log', true);
   }
 
   /** The last record's number and hash. */
   get head(): Head {
-    return this.#chain.head;
+    return this.#writer.head;
   }
 
   /**
@@ -222,7 +170,7 @@ export class AuditLog implements AsyncDisposable {
     fields: Fields[E],
     durability: 'write' | 'fsync' = 'write',
   ): number {
-    const seq = this.#append(event, fields, durability === 'fsync');
+    const seq = this.#writer.append(event, fields, durability === 'fsync');
     this.#signing.count();
     return seq;
   }
@@ -238,30 +186,25 @@ export class AuditLog implements AsyncDisposable {
     durability: 'write' | 'fsync',
     unwritten: (error: Error) => void,
   ): void {
-    if (this.#pending.length === MAX_PENDING) this.#writePending();
-    if (this.#pending.length === 0) queueMicrotask(this.commit);
-    const sync = durability === 'fsync' ? 'later' : undefined;
-    this.#pending.push(this.#pend(event, fields, sync, unwritten));
+    this.#writer.add(event, fields, durability === 'fsync' ? 'later' : undefined, unwritten);
   }
 
   /** Writes what was added. Throws nothing: see `add`. */
-  readonly commit = (): void => {
-    if (this.#pending.length > 0) this.#writePending();
-  };
+  commit(): void {
+    this.#writer.commit();
+  }
 
   /**
    * Whether all records that are to be on the disk are there. If not, `then` is called once they are, or those that cannot be
    * were told of.
    */
   whenDurable(then: () => void): boolean {
-    if (!this.#group.isWaiting) return true;
-    this.#group.wait(() => then());
-    return false;
+    return this.#writer.whenDurable(then);
   }
 
   /** Flushes what `whenDurable` waits for, at once. */
   flushNow(): void {
-    this.#group.now();
+    this.#writer.flushNow();
   }
 
   /** Sets the signer. A signature of all records so far follows at once, if the log contains what it signed last. */
@@ -297,12 +240,7 @@ export class AuditLog implements AsyncDisposable {
     readonly detail?: string;
   } {
     const { problem, warning } = this.#signing;
-    const detail =
-      this.#writeFault ??
-      (this.#flushing.fault && unwritableError(this.#flushing.fault, this.#options.places.audit).message) ??
-      (this.#broken ? 'the log does not verify: "warder audit verify" shows where' : undefined) ??
-      problem ??
-      warning;
+    const detail = this.#writer.fault ?? problem ?? warning;
     const { seq, hash } = this.head;
     return { seq, hash, signed: problem === undefined, ...(detail !== undefined && { detail }) };
   }
@@ -312,230 +250,58 @@ export class AuditLog implements AsyncDisposable {
     if (this.#closed) return;
     const { version, pid, log } = this.#options;
     try {
-      this.#append('daemon.stop', { version, pid }, false);
+      this.#writer.append('daemon.stop', { version, pid }, false);
       this.#signing.count();
     } catch {
       log.error({}, "the daemon's stop is not in the audit log");
     }
-    this.#group.now();
+    this.#writer.flushNow();
     const timer = new AbortController();
     const done = this.checkpoint().then(() => this.#retention);
     const timeout = delay(STOP_TIMEOUT, undefined, { signal: timer.signal }).catch(() => undefined);
     await Promise.race([done, timeout]);
     timer.abort();
-    this.#writeDueHead();
+    this.#writer.writeDueHead();
     this.#stop();
-    await this.#closingSegments;
-    await this.#appender.close();
-    this.#head[Symbol.dispose]();
+    await this.#writer.close();
   }
 
   /** Stops all timers. Nothing touches the files afterwards: they are about to be closed. */
   #stop(): void {
     this.#closed = true;
-    this.#headDue = false;
     clearInterval(this.#timer);
-    this.#flushing[Symbol.dispose]();
-  }
-
-  #append<E extends keyof Fields>(event: E, fields: Fields[E], sync: boolean): number {
-    const record = this.#pend(event, fields, sync ? 'now' : undefined, undefined);
-    this.#pending.push(record);
-    this.#writePending();
-    if (record.error !== undefined) throw record.error;
-    return this.#chain.head.seq;
-  }
-
-  #pend<E extends keyof Fields>(
-    event: E,
-    fields: Fields[E],
-    sync: PendingRecord['sync'],
-    unwritten: PendingRecord['unwritten'],
-  ): PendingRecord {
-    const time = this.#timestamps.format(this.#options.clock.now());
-    // An interface has no index signature; `Fields` guarantees that its members are JSON.
-    return { event, time, fields: fields as unknown as JsonObject, sync, unwritten, error: undefined };
-  }
-
-  /** Writes what is pending, and tells of what was not written. Throws nothing. */
-  #writePending(): void {
-    const records = this.#pending;
-    this.#pending = [];
-    try {
-      if (this.#closed) throw new Error('the log is closed');
-      using lock = this.#shared.lock();
-      if (lock !== undefined) this.#catchUp();
-      if (this.#flushing.fault !== undefined) throw this.#flushing.fault;
-      if (this.#headFault) this.#writeHead();
-      writeBatch(records, this.#batch);
-      // The other daemon reads it as soon as the lock is free.
-      if (lock !== undefined) this.#writeHead();
-    } catch (error) {
-      for (const record of records) record.error ??= error;
-    }
-    this.#conclude(records);
-  }
-
-  #conclude(records: readonly PendingRecord[]): void {
-    const { places, log } = this.#options;
-    let written = 0;
-    for (const record of records) {
-      if (record.error === undefined) {
-        written++;
-        this.#writeFault = undefined;
-        continue;
-      }
-      const refused = unwritableError(record.error, places.audit);
-      record.error = refused;
-      if (this.#writeFault === undefined) log.error({ error: refused.message }, 'calls are refused');
-      this.#writeFault = refused.message;
-    }
-    if (written > 0) {
-      if (!this.#headDue && !this.#shared.active) {
-        this.#headDue = true;
-        queueMicrotask(this.#writeDueHead);
-      }
-      this.#flushing.request();
-    }
-    for (const { error, sync, unwritten } of records) {
-      if (unwritten === undefined) continue;
-      if (error !== undefined) {
-        unwritten(error as Error);
-        continue;
-      }
-      this.#signing.count();
-      if (sync === 'later')
-        this.#group.wait((failed) => {
-          if (failed !== undefined) unwritten(unwritableError(failed, places.audit));
-        });
-    }
-  }
-
-  /** What waits for the disk is in the segment that ends. */
-  #flushEnding(): void {
-    if (this.#group.isWaiting) this.#appender.sync();
-  }
-
-  #flushNow(): Error | undefined {
-    try {
-      this.#appender.sync();
-      return undefined;
-    } catch (error) {
-      return error as Error;
-    }
-  }
-
-  /** Goes on from the record that was written last, by whichever daemon. The caller has the log's lock. */
-  #catchUp(): void {
-    const { files: calls = files } = this.#options;
-    const { seq } = this.#chain.head;
-    const end = this.#shared.newEnd(this.#chain.head, this.#appender);
-    if (end === undefined) return;
-    if (end.path === this.#appender.path) this.#appender.acceptSize();
-    else {
-      this.#flushEnding();
-      const previous = this.#appender;
-      this.#appender = new Appender(end.path, calls);
-      this.#closingSegments = Promise.all([this.#closingSegments, previous.close()]);
-    }
-    for (let more = Math.min(end.head.seq - seq, MAX_COUNTED); more > 0; more--) this.#signing.count();
-    this.#chain.head = end.head;
-  }
-
-  /** Looks what the other daemon has appended, so that it is signed, and whether it has ended. */
-  #follow(): void {
-    const { log } = this.#options;
-    try {
-      this.#shared.follow(() => {
-        this.#catchUp();
-        this.#writeHead();
-      });
-    } catch (error) {
-      log.warn({ error: String(error) }, 'cannot follow what the older daemon appends to the audit log');
-    }
-  }
-
-  #writeHead(): void {
-    this.#headDue = false;
-    this.#head.write(this.#chain.head);
-    this.#headFault = false;
-  }
-
-  /** While the head cannot be written, the next record is refused: otherwise a cut end would not show. */
-  readonly #writeDueHead = (): void => {
-    if (!this.#headDue) return;
-    try {
-      this.#writeHead();
-    } catch (error) {
-      this.#headFault = true;
-      this.#options.log.error({ error: String(error) }, 'the head of the audit log cannot be written');
-    }
-  };
-
-  /** Checks that nobody else removed or changed the files. Nothing is repaired: `verify` will report it. */
-  #checkFiles(): void {
-    const { log, places } = this.#options;
-    // The other daemon appends to them.
-    if (this.#shared.active) return;
-    try {
-      const state = this.#appender.state();
-      if (state !== 'intact') {
-        this.#broken = true;
-        log.error({ file: this.#appender.path }, `an audit segment was ${state} by somebody else`);
-      }
-      if (state === 'removed') this.#startSegment();
-      if (state === 'changed') this.#appender.acceptSize();
-      if (this.#head.restore(this.head))
-        log.error({}, 'the head of the audit log was removed by somebody else');
-    } catch (error) {
-      log.error(
-        { error: unwritableError(error, places.audit).message },
-        'the files of the audit log cannot be checked',
-      );
-    }
+    this.#writer.stop();
   }
 
   /** Signs the records that are not signed yet, and ends a segment that is old enough. */
   #tick(): void {
     const { settings, clock, log } = this.#options;
     const { age } = settings.keep;
-    if (this.#shared.active) this.#follow();
+    const writer = this.#writer;
+    if (writer.isShared) writer.follow();
     void this.checkpoint();
-    if (age === undefined || this.#shared.active) return;
+    if (age === undefined || writer.isShared) return;
     try {
-      if (this.#appender.size > 0 && clock.monotonic() - this.#segmentStart > age / SEGMENTS_PER_AGE)
-        this.#startSegment();
+      if (writer.size > 0 && clock.monotonic() - this.#segmentStart > age / SEGMENTS_PER_AGE)
+        writer.startSegment();
       else this.#applyRetention();
     } catch (error) {
       log.warn({ error: String(error) }, 'the audit log cannot start a segment');
     }
   }
 
-  /** Starts the segment of the next record. */
-  #startSegment(): void {
-    const { places, clock } = this.#options;
-    mkdirSync(places.audit, { recursive: true, mode: 0o700 });
-    const path = join(places.audit, segmentName(this.#chain.head.seq + 1));
-    this.#flushEnding();
-    const previous = this.#appender;
-    this.#appender = new Appender(path, this.#options.files ?? files);
-    this.#segmentStart = clock.monotonic();
-    const closed = previous.close().then((failed) => {
-      if (failed !== undefined) this.#flushing.report(failed);
-    });
-    this.#closingSegments = Promise.all([this.#closingSegments, closed]);
-    void this.checkpoint();
-    this.#applyRetention();
-  }
-
   /** Removes expired segments. A record first says where the log then starts, so that other removals show. */
   #applyRetention(): void {
     const { places, clock, log } = this.#options;
     const work = async (): Promise<void> => {
-      if (this.#shared.active) return;
+      if (this.#writer.isShared) return;
       const expired = await this.#expiry.find(places.audit, clock.now(), this.#signing.needed);
       if (expired === undefined) return;
-      this.#append('checkpoint', { start_seq: expired.start.seq, start_prev: expired.start.prev }, true);
+      this.#writer.append(
+        'checkpoint',
+        { start_seq: expired.start.seq, start_prev: expired.start.prev },
+        true,
+      );
       this.#signing.count();
       for (const { path } of expired.segments) await unlink(path);
     };

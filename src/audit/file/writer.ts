@@ -1,0 +1,367 @@
+// Writes the records of a log: to its newest segment, those of one incoming piece together (batch.ts), under the log's lock while
+// another daemon appends (shared.ts). The head follows; the disk has them a little later, or before anything goes on
+// (flushing.ts, group.ts).
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../os/clock.ts';
+import type { Log } from '../../os/log.ts';
+import type { Places } from '../../wire/places.ts';
+import type { JsonObject } from '../chain/canonical.ts';
+import { Chain, type Head } from '../chain/chain.ts';
+import { sha256 } from '../chain/hash.ts';
+import { Lines } from '../chain/lines.ts';
+import { Timestamps } from '../chain/time.ts';
+import type { Fields } from '../events.ts';
+import { Appender, type Files } from './appender.ts';
+import { type BatchParts, type PendingRecord, writeBatch } from './batch.ts';
+import { Flushing } from './flushing.ts';
+import { GroupCommit } from './group.ts';
+import { HeadFile, headPath } from './head.ts';
+import type { Recovery } from './recover.ts';
+import { segmentName } from './segments.ts';
+import { SharedWriting } from './shared.ts';
+import { unwritableError } from './unwritable.ts';
+
+export interface WriterOptions {
+  readonly places: Pick<Places, 'audit' | 'state'>;
+  /** Bytes after which a segment ends. */
+  readonly segment: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly files: Files;
+  /** Whether another daemon still appends. */
+  readonly othersAppend: () => boolean;
+  /** Called for each record that was added, or appended by another daemon. */
+  readonly onRecord: () => void;
+  /** Called after a segment was started. */
+  readonly onSegment: () => void;
+}
+
+/** Records that wait to be written together, at most. */
+const MAX_PENDING = 1024;
+
+/** Up to so many records of another daemon are counted one by one, which is enough for a signature. */
+const MAX_COUNTED = 10_000;
+
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #chain: Chain;
+  readonly #head: HeadFile;
+  readonly #timestamps = new Timestamps();
+  readonly #shared: SharedWriting;
+  readonly #batch: BatchParts;
+  readonly #flushing: Flushing;
+  readonly #group: GroupCommit;
+  #appender: Appender;
+  #pending: PendingRecord[] = [];
+  /** The head is to be written, in a microtask at the latest; it could not be. */
+  #headDue = false;
+  #isHeadQueued = false;
+  #headFault = false;
+  #closing: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+  #isBroken: boolean;
+  #writeFault: string | undefined;
+
+  /** Throws system errors, with nothing left open. */
+  constructor(options: WriterOptions, { head, segment, broken }: Recovery) {
+    const { places, log, files } = options;
+    this.#options = options;
+    this.#isBroken = broken;
+    this.#chain = new Chain(sha256, head);
+    this.#appender = new Appender(segment?.path ?? join(places.audit, segmentName(head.seq + 1)), files);
+    try {
+      this.#head = new HeadFile(headPath(places.state), files);
+    } catch (error) {
+      void this.#appender.close();
+      throw error;
+    }
+    this.#batch = {
+      chain: this.#chain,
+      segment: options.segment,
+      appender: () => this.#appender,
+      startSegment: () => this.startSegment(),
+      lines: new Lines(),
+    };
+    this.#shared = new SharedWriting(places, options.othersAppend);
+    this.#flushing = new Flushing({
+      flush: () => this.#appender.flush(),
+      onFlushed: () => this.#checkFiles(),
+      onFault: (error) =>
+        log.error({ error: unwritableError(error, places.audit).message }, 'calls are refused'),
+    });
+    this.#group = new GroupCommit({
+      flush: () => this.#appender.flush(),
+      flushNow: () => this.#flushNow(),
+      onFlushed: (failed) => {
+        if (this.#isClosed) return;
+        this.#flushing.report(failed);
+        this.writeDueHead();
+      },
+    });
+  }
+
+  /** The last record's number and hash. */
+  get head(): Head {
+    return this.#chain.head;
+  }
+
+  /** Another daemon appends, too. */
+  get isShared(): boolean {
+    return this.#shared.active;
+  }
+
+  /** Bytes of the newest segment. */
+  get size(): number {
+    return this.#appender.size;
+  }
+
+  /** Why records are refused, or what is wrong with the files. */
+  get fault(): string | undefined {
+    const { fault } = this.#flushing;
+    return (
+      this.#writeFault ??
+      (fault && unwritableError(fault, this.#options.places.audit).message) ??
+      (this.#isBroken ? 'the log does not verify: "warder audit verify" shows where' : undefined)
+    );
+  }
+
+  /** See `AuditLog.append`. `sync`: it is on the disk when this returns. */
+  append<E extends keyof Fields>(event: E, fields: Fields[E], sync: boolean): number {
+    const record = this.#pend(event, fields, sync ? 'now' : undefined, undefined);
+    this.#pending.push(record);
+    this.#writePending();
+    if (record.error !== undefined) throw record.error;
+    return this.#chain.head.seq;
+  }
+
+  /** See `AuditLog.add`. */
+  add<E extends keyof Fields>(
+    event: E,
+    fields: Fields[E],
+    sync: 'later' | undefined,
+    unwritten: (error: Error) => void,
+  ): void {
+    if (this.#pending.length === MAX_PENDING) this.#writePending();
+    if (this.#pending.length === 0) queueMicrotask(this.commit);
+    this.#pending.push(this.#pend(event, fields, sync, unwritten));
+  }
+
+  /** Writes what was added. Throws nothing: see `add`. */
+  readonly commit = (): void => {
+    if (this.#pending.length > 0) this.#writePending();
+  };
+
+  /** See `AuditLog.whenDurable`. */
+  whenDurable(then: () => void): boolean {
+    if (!this.#group.isWaiting) return true;
+    this.#group.wait(() => then());
+    return false;
+  }
+
+  /** Flushes what `whenDurable` waits for, at once. */
+  flushNow(): void {
+    this.#group.now();
+  }
+
+  /** Flushes all that was written, also to segments that have ended. Rejects with system errors. */
+  async flush(): Promise<void> {
+    await this.#closing;
+    const failed = await this.#appender.flush();
+    if (failed) throw failed;
+  }
+
+  /** From now on another daemon may append as well. */
+  retire(): void {
+    this.commit();
+    this.writeDueHead();
+    this.#shared.retire();
+  }
+
+  /** Starts the segment of the next record. Throws system errors. */
+  startSegment(): void {
+    const { places, files, onSegment } = this.#options;
+    mkdirSync(places.audit, { recursive: true, mode: 0o700 });
+    const path = join(places.audit, segmentName(this.#chain.head.seq + 1));
+    const closed = this.#goOnWith(new Appender(path, files)).then((failed) => {
+      if (failed !== undefined) this.#flushing.report(failed);
+    });
+    this.#closing = Promise.all([this.#closing, closed]);
+    onSegment();
+  }
+
+  /** Looks what the other daemon has appended, so that it is signed, and whether it has ended. */
+  follow(): void {
+    const { log } = this.#options;
+    try {
+      this.#shared.follow(() => {
+        this.#catchUp();
+        this.writeHead();
+      });
+    } catch (error) {
+      log.warn({ error: String(error) }, 'cannot follow what the older daemon appends to the audit log');
+    }
+  }
+
+  /** Writes the head. Throws system errors. */
+  writeHead(): void {
+    this.#headDue = false;
+    this.#head.write(this.#chain.head);
+    this.#headFault = false;
+  }
+
+  /** While the head cannot be written, the next record is refused: otherwise a cut end would not show. */
+  writeDueHead(): void {
+    if (!this.#headDue) return;
+    try {
+      this.writeHead();
+    } catch (error) {
+      this.#headFault = true;
+      this.#options.log.error({ error: String(error) }, 'the head of the audit log cannot be written');
+    }
+  }
+
+  /** Stops all timers. Nothing touches the files afterwards but `close`. */
+  stop(): void {
+    this.#isClosed = true;
+    this.#headDue = false;
+    this.#flushing[Symbol.dispose]();
+  }
+
+  /** Closes the files, after `stop`. */
+  async close(): Promise<void> {
+    await this.#closing;
+    await this.#appender.close();
+    this.#head[Symbol.dispose]();
+  }
+
+  #pend<E extends keyof Fields>(
+    event: E,
+    fields: Fields[E],
+    sync: PendingRecord['sync'],
+    unwritten: PendingRecord['unwritten'],
+  ): PendingRecord {
+    const time = this.#timestamps.format(this.#options.clock.now());
+    // An interface has no index signature; `Fields` guarantees that its members are JSON.
+    return { event, time, fields: fields as unknown as JsonObject, sync, unwritten, error: undefined };
+  }
+
+  /** Writes what is pending, and tells of what was not written. Throws nothing. */
+  #writePending(): void {
+    const records = this.#pending;
+    this.#pending = [];
+    try {
+      if (this.#isClosed) throw new Error('the log is closed');
+      using lock = this.#shared.lock();
+      if (lock !== undefined) this.#catchUp();
+      if (this.#flushing.fault !== undefined) throw this.#flushing.fault;
+      if (this.#headFault) this.writeHead();
+      writeBatch(records, this.#batch);
+      // The other daemon reads it as soon as the lock is free.
+      if (lock !== undefined) this.writeHead();
+    } catch (error) {
+      for (const record of records) record.error ??= error;
+    }
+    this.#conclude(records);
+  }
+
+  #conclude(records: readonly PendingRecord[]): void {
+    const { places, log, onRecord } = this.#options;
+    let written = 0;
+    let isLater = true;
+    for (const record of records) {
+      if (record.error === undefined) {
+        written++;
+        isLater &&= record.sync === 'later';
+        this.#writeFault = undefined;
+        continue;
+      }
+      const refused = unwritableError(record.error, places.audit);
+      record.error = refused;
+      if (this.#writeFault === undefined) log.error({ error: refused.message }, 'calls are refused');
+      this.#writeFault = refused.message;
+    }
+    if (written > 0) {
+      // What waits for the disk has its head behind it: after a power cut that is not ahead of the log.
+      if (!this.#shared.active) {
+        this.#headDue = true;
+        if (!isLater) this.#queueHead();
+      }
+      this.#flushing.request();
+    }
+    for (const { error, sync, unwritten } of records) {
+      if (unwritten === undefined) continue;
+      if (error !== undefined) {
+        unwritten(error as Error);
+        continue;
+      }
+      onRecord();
+      if (sync === 'later')
+        this.#group.wait((failed) => {
+          if (failed !== undefined) unwritten(unwritableError(failed, places.audit));
+        });
+    }
+  }
+
+  #queueHead(): void {
+    if (this.#isHeadQueued) return;
+    this.#isHeadQueued = true;
+    queueMicrotask(() => {
+      this.#isHeadQueued = false;
+      this.writeDueHead();
+    });
+  }
+
+  /** Goes on with another segment. Settles with the error of the last flush of the one before. */
+  #goOnWith(next: Appender): Promise<Error | undefined> {
+    // What waits for the disk is in the segment that ends.
+    if (this.#group.isWaiting) this.#appender.sync();
+    const previous = this.#appender;
+    this.#appender = next;
+    return previous.close();
+  }
+
+  #flushNow(): Error | undefined {
+    try {
+      this.#appender.sync();
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  /** Goes on from the record that was written last, by whichever daemon. The caller has the log's lock. */
+  #catchUp(): void {
+    const { files, onRecord } = this.#options;
+    const { seq } = this.#chain.head;
+    const end = this.#shared.newEnd(this.#chain.head, this.#appender);
+    if (end === undefined) return;
+    if (end.path === this.#appender.path) this.#appender.acceptSize();
+    else this.#closing = Promise.all([this.#closing, this.#goOnWith(new Appender(end.path, files))]);
+    for (let more = Math.min(end.head.seq - seq, MAX_COUNTED); more > 0; more--) onRecord();
+    this.#chain.head = end.head;
+  }
+
+  /** Checks that nobody else removed or changed the files. Nothing is repaired: `verify` will report it. */
+  #checkFiles(): void {
+    const { log, places } = this.#options;
+    // The other daemon appends to them.
+    if (this.#shared.active) return;
+    try {
+      const state = this.#appender.state();
+      if (state !== 'intact') {
+        this.#isBroken = true;
+        log.error({ file: this.#appender.path }, `an audit segment was ${state} by somebody else`);
+      }
+      if (state === 'removed') this.startSegment();
+      if (state === 'changed') this.#appender.acceptSize();
+      if (this.#head.restore(this.head))
+        log.error({}, 'the head of the audit log was removed by somebody else');
+    } catch (error) {
+      log.error(
+        { error: unwritableError(error, places.audit).message },
+        'the files of the audit log cannot be checked',
+      );
+    }
+  }
+}

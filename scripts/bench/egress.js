@@ -124,13 +124,51 @@ async function peak(pid, work) {
 
 const each = (taken, of) => Object.fromEntries(Object.entries(taken).map(([how, all]) => [how, of(all)]));
 
-/** Milliseconds of a small request over a persistent connection, and bytes per second of a large answer. */
-export async function measureGate(run, env, pid, upstream, inPeer, { requests, bytes, downloads }) {
+const ECHO = '{"name":"echo","arguments":{"text":"hello"}}';
+/** Milliseconds for which a session is measured while nothing is downloaded. */
+const QUIET = 1500;
+
+/**
+ * Milliseconds of a call of another session, p50, while nothing happens and while each of `downloads` is under way: functions
+ * that settle with their download.
+ */
+async function measureBeside(run, env, downloads, rounds) {
+  const other = (await Client.start(run('netless'), env)).client;
+  try {
+    await other.settle();
+    await other.flood(ECHO, 2000, 32);
+    const callsUntil = async (end) => {
+      let over = false;
+      const ended = end.finally(() => {
+        over = true;
+      });
+      const taken = [];
+      while (!over) taken.push(await other.call(ECHO));
+      await ended;
+      return taken;
+    };
+    const ways = { idle: () => sleep(QUIET), ...downloads };
+    const taken = await inTurns(
+      rounds,
+      Object.fromEntries(Object.entries(ways).map(([how, way]) => [how, () => callsUntil(way())])),
+    );
+    return each(taken, (turns) => median(turns.flat()));
+  } finally {
+    await other.close();
+  }
+}
+
+/**
+ * Milliseconds of a small request over a persistent connection, bytes per second of a large answer (`bytes`), and milliseconds
+ * of another session's call beside a longer one (`long` bytes).
+ */
+export async function measureGate(run, env, pid, upstream, inPeer, { requests, bytes, long, downloads }) {
   const { port, ca } = upstream;
   const by = (client, where) => ({
     latency: async () => client.ask('latency', { ...where, port, count: TURN }),
     download: async () => (bytes / (await client.ask('download', { ...where, port, bytes }))) * 1000,
     curl: async () => (bytes / (await client.ask('curl', { ...where, port, bytes }))) * 1000,
+    long: () => client.ask('curl', { ...where, port, bytes: long }),
   });
   const trust = { NODE_EXTRA_CA_CERTS: ca, CURL_CA_BUNDLE: ca };
   const outside = (await Client.start(fetcher, { ...env, ...trust, TOKEN: secret })).client;
@@ -161,6 +199,8 @@ export async function measureGate(run, env, pid, upstream, inPeer, { requests, b
       passed: await peak(pid, ways.passed.curl),
       opened: await peak(pid, ways.opened.curl),
     };
+    const { passed, opened } = of('long');
+    figures.beside = await measureBeside(run, env, { passed, opened }, Math.ceil(downloads / 4));
     return figures;
   } finally {
     await Promise.all(clients.map((client) => client.close()));

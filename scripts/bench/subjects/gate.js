@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../client.js';
 import { measureGate, peerCommand, prepareEgress, Upstream } from '../egress.js';
-import { duration, mebibytes, median, megabytesPerSecond, percent } from '../figures.js';
+import { duration, mebibytes, median, megabytesPerSecond, percent, ratio } from '../figures.js';
 import { servers } from '../servers.js';
 import { target } from '../table.js';
 
@@ -32,6 +32,7 @@ export async function measure(bench) {
   const amounts = {
     requests: bench.samples(3000),
     bytes: bench.quick ? 5e7 : 3e8,
+    long: bench.quick ? 2e8 : 1e9,
     downloads: bench.samples(11),
   };
   const inPeer = peerCommand(base, upstream);
@@ -63,16 +64,19 @@ const WAYS = {
 };
 const share = (of, way) => of[way] / of.direct;
 
-export function targets({ p50, node }) {
+export function targets({ p50, node, beside }) {
   const least = { least: true };
   return [
     target('download opened, share of direct', share(node, 'opened'), 0.5, percent, least),
     target('download passed, share of direct', share(node, 'passed'), 0.9, percent, least),
     target('p50 added to a request, opened', p50.opened - p50.direct, 0.4, duration),
+    ...['passed', 'opened'].map((way) =>
+      target(`another session's p50 beside 1 GB ${way}, times idle`, beside[way] / beside.idle, 1.1, ratio),
+    ),
   ];
 }
 
-export function rows({ p50, p99, node, curl, peak }) {
+export function rows({ p50, p99, node, curl, peak, beside }) {
   const ways = Object.keys(WAYS);
   const row = (heading, of, show) => [heading, ...ways.map((way) => show(of[way]))];
   const shares = (of) => ['share of direct', '', ...ways.slice(1).map((way) => percent(share(of, way)))];
@@ -84,6 +88,12 @@ export function rows({ p50, p99, node, curl, peak }) {
     shares(node),
     row('download, curl', curl, megabytesPerSecond),
     shares(curl),
+    [
+      "another session's call meanwhile, p50 (idle first)",
+      ...[beside.idle, beside.passed, beside.opened].map(duration),
+      '',
+      '',
+    ],
     [
       'peak memory of the daemon meanwhile (idle first)',
       ...[peak.idle, peak.passed, peak.opened].map(mebibytes),

@@ -17,10 +17,10 @@ export interface StreamListener {
   broken(): void;
 }
 
-/** A block, also while reads fill what they get, and the least that a read gets, in bytes. */
-const BLOCK = 0x10000;
-const LARGE_BLOCK = 0x40000;
-const LEAST = 0x4000;
+/** The smallest and the largest block, in bytes, and how many times as long the next is while reads fill what they get. */
+const SMALLEST = 0x4000;
+const LARGEST = 0x40000;
+const GROWTH = 4;
 
 /** Nobody listens yet. */
 const NOBODY: StreamListener = { data() {}, end() {}, drain() {}, broken() {} };
@@ -29,7 +29,7 @@ export class HostStreams {
   readonly #input: Socket;
   readonly #output: Socket;
   #on = NOBODY;
-  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK);
+  #block: Buffer = Buffer.allocUnsafeSlow(SMALLEST);
   #used = 0;
   #wasFilled = false;
 
@@ -116,8 +116,11 @@ export class HostStreams {
 
   /** Where the next read goes. */
   #room(): Buffer {
-    if (this.#block.length - this.#used < LEAST) {
-      this.#block = Buffer.allocUnsafeSlow(this.#wasFilled ? LARGE_BLOCK : BLOCK);
+    const { length } = this.#block;
+    // The last quarter is left, so that no read gets little.
+    if (length - this.#used < length / GROWTH) {
+      const next = this.#wasFilled ? Math.min(length * GROWTH, LARGEST) : SMALLEST;
+      this.#block = Buffer.allocUnsafeSlow(next);
       this.#used = 0;
     }
     return this.#block.subarray(this.#used);

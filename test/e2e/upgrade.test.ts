@@ -52,7 +52,22 @@ test('W-WIRE-21 a daemon whose build was replaced gives way, and its sessions go
   await using warder = await home(install).by(hasNative ? 'native' : 'node');
   await using old = warder.run('echo');
   await old.initialize();
+  await old.call('echo', { message: 'first' });
   const first = await daemon(warder);
+  // Two whose servers have not started yet.
+  const [command = '', ...args] = server('everything');
+  warder.profile('late', { server: { command, args }, policy: { default: 'allow' } });
+  {
+    await using known = warder.run('late');
+    await known.initialize();
+    await known.request('tools/list');
+    await known.call('echo', { message: 'known' });
+  }
+  await using late = warder.run('late');
+  await late.initialize();
+  await using unused = warder.run('late');
+  await unused.initialize();
+  expect((await warder.done(['status'])).match(/not started/g)).toHaveLength(2);
   // As npm does it: the files of the old build are gone.
   install.upgrade('SECONDAA', { remove: true });
 
@@ -64,6 +79,10 @@ test('W-WIRE-21 a daemon whose build was replaced gives way, and its sessions go
     expect(await old.call('echo', { message: `old ${round}` })).toContain(`old ${round}`);
     expect(await young.call('echo', { message: `young ${round}` })).toContain(`young ${round}`);
   }
+  // What has not started with the old build starts with it, in its sandbox, though its files are gone.
+  expect(await late.call('echo', { message: 'late' })).toContain('late');
+  await late[Symbol.asyncDispose]();
+  await unused[Symbol.asyncDispose]();
   const status = await warder.facts('status');
   expect(status.sessions).toHaveLength(1);
   expect(status.retired).toMatchObject([{ pid: first, sessions: 1 }]);
@@ -73,8 +92,8 @@ test('W-WIRE-21 a daemon whose build was replaced gives way, and its sessions go
 
   // One log, one chain, whoever wrote a record.
   const calls = warder.audit('tool.call').map(({ session }) => session);
-  expect(calls).toHaveLength(10);
-  expect(new Set(calls).size).toBe(2);
+  expect(calls).toHaveLength(13);
+  expect(new Set(calls).size).toBe(4);
   await warder.done(['audit', 'verify']);
 
   old.close();

@@ -63,7 +63,7 @@ export function prepareEgress(config, { ca, port, names }, server) {
   const sealed = {
     TOKEN: { from: { command: ['/bin/echo', secret], ttl: '1h' }, hosts: [`api.test:${port}`], as: 'bearer' },
   };
-  const command = ([program, ...args]) => ({ command: program, args });
+  const command = ([program, ...args]) => ({ command: program, args, start: 'eager' });
   write('profiles/fetcher.yaml', {
     server: command(fetcher),
     credentials: sealed,

@@ -1,6 +1,6 @@
 // Warder as it is installed, for a benchmark: a home of its own, profiles, a daemon, and the launch command that hosts start.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeLaunchCommand } from '../../src/os/launch-command.ts';
 import { environment } from './client.js';
@@ -40,6 +40,14 @@ export class Warder {
       ...more,
     };
     writeFileSync(join(this.home, `config/profiles/${name}.yaml`), JSON.stringify(profile), { mode: 0o600 });
+  }
+
+  /** Has the server of a profile that Warder has written start so. */
+  startAs(name, start) {
+    const file = join(this.home, `config/profiles/${name}.yaml`);
+    const text = readFileSync(file, 'utf8').replace(/^server:\n/m, `server:\n  start: ${start}\n`);
+    if (!text.includes(`start: ${start}`)) throw new Error(`${file} has no server`);
+    writeFileSync(file, text, { mode: 0o600 });
   }
 
   /** What a host starts. */
@@ -88,6 +96,6 @@ export class Warder {
 
   [Symbol.dispose]() {
     this.stop();
-    rmSync(this.home, { recursive: true, force: true });
+    rmSync(this.home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }

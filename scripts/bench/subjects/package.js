@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { Client } from '../client.js';
 import { duration, ratio, spreads } from '../figures.js';
+import { servers } from '../servers.js';
 import { target } from '../table.js';
 import { inTurns } from '../turns.js';
 
@@ -15,6 +16,7 @@ pinned, verified and in the sandbox.`;
 const WAYS = {
   npx: ['`npx -y`, warm', 'plain'],
   pinned: ['pinned by Warder, sandboxed', 'warder'],
+  lazy: ['the same, lazy', 'warder'],
 };
 
 export async function measure(bench) {
@@ -25,10 +27,16 @@ export async function measure(bench) {
   const registry = { ...process.env, ...warder.env };
   warder.start();
   warder.says('stop');
-  execFileSync(process.execPath, [...warder.program, 'add', 'pinned', '--package', `npm:${PINNED}`], {
-    env: registry,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  for (const [name, start] of [
+    ['pinned', 'eager'],
+    ['lazy', 'lazy'],
+  ]) {
+    execFileSync(process.execPath, [...warder.program, 'add', name, '--package', `npm:${PINNED}`], {
+      env: registry,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    warder.startAs(name, start);
+  }
   warder.start();
   execFileSync('npx', ['-y', '-p', PINNED, 'node', '-e', '0'], { env: registry, stdio: 'ignore' });
   const start = (argv, env) => async () => {
@@ -36,10 +44,17 @@ export async function measure(bench) {
     await client.close();
     return ms;
   };
+  // A lazy server answers by itself only once it is known.
+  const { client } = await Client.start(warder.run('lazy'), warder.env);
+  await client.settle();
+  await client.list();
+  await client.call(servers.everything.call);
+  await client.close();
   return spreads(
     await inTurns(bench.samples(20), {
       npx: start(['npx', '-y', PINNED, 'stdio'], { ...own, npm_config_prefer_offline: 'true' }),
       pinned: start(warder.run('pinned'), warder.env),
+      lazy: start(warder.run('lazy'), warder.env),
     }),
   );
 }

@@ -61,7 +61,7 @@ function attack(warder, kind) {
  * with the name of each attack that is a session.
  */
 export async function measureAttacks(bench, kinds, prepare) {
-  const ms = bench.quick ? 800 : 2500;
+  const ms = bench.quick ? 800 : 1800;
   using attacked = bench.warder();
   using beside = bench.warder();
   for (const warder of [attacked, beside]) prepare(warder);

@@ -31,9 +31,9 @@ export async function measure(bench) {
   warder.start();
   const amounts = {
     requests: bench.samples(3000),
-    bytes: bench.quick ? 5e7 : 3e8,
+    bytes: bench.quick ? 5e7 : 2e8,
     long: bench.quick ? 2e8 : 1e9,
-    downloads: bench.samples(11),
+    downloads: bench.samples(9),
   };
   const inPeer = peerCommand(base, upstream);
   const run = (profile) => warder.run(profile);

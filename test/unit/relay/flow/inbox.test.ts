@@ -41,7 +41,7 @@ function open(isAlone: () => boolean) {
 
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => at);
 
-test('while others are busy a piece with many messages is taken in several turns', () => {
+test('W-RELAY-6 while others are busy a piece with many messages is taken in several turns', () => {
   const { inbox, turns, piece, next, later } = open(() => false);
   piece(0, 40);
   expect(turns).toEqual([numbers(MOST_AT_ONCE)]);
@@ -64,7 +64,7 @@ test('one that is alone takes all at once, and few are never split', () => {
   expect(busy.turns).toEqual([numbers(160)]);
 });
 
-test('whatever comes meanwhile, each message is taken once and in its order', () => {
+test('W-RELAY-6 whatever comes meanwhile, each message is taken once and in its order', () => {
   fc.assert(
     fc.property(
       fc.array(fc.record({ count: fc.nat(60), alone: fc.boolean(), turns: fc.nat(3) })),

@@ -42,10 +42,12 @@ export class Appender {
   /** Bytes of whole records in the file. */
   size: number;
   readonly #fd: number;
+  /** Another opening of the file: the system tells each of an error once, and a flush of the other may be under way. */
+  readonly #syncFd: number;
   readonly #files: Files;
   /** The file may end with part of a record. */
   #torn = false;
-  #flushed: Promise<Error | undefined> = Promise.resolve(undefined);
+  #flushing: Promise<Error | undefined> | undefined;
 
   /** Opens the segment; creates it if it does not exist. */
   constructor(path: string, files: Files) {
@@ -54,7 +56,13 @@ export class Appender {
     const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
     this.#fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
     this.size = fstatSync(this.#fd).size;
-    if (this.size === 0) syncFolder(dirname(path));
+    try {
+      this.#syncFd = openSame(path, this.#fd);
+      if (this.size === 0) syncFolder(dirname(path));
+    } catch (error) {
+      closeSync(this.#fd);
+      throw error;
+    }
   }
 
   /** Appends lines, including their "\n"; with `sync`, flushes them to the disk. On an error the file is unchanged. */
@@ -69,7 +77,7 @@ export class Appender {
         if (more === 0) throw new Error('a write wrote no bytes');
         written += more;
       }
-      if (sync) this.#files.sync(this.#fd);
+      if (sync) this.sync();
     } catch (error) {
       this.#torn = true;
       try {
@@ -82,18 +90,36 @@ export class Appender {
     this.size += length;
   }
 
-  /** Flushes appended records to the disk, without blocking. Never rejects: resolves to the error, if any. */
+  /**
+   * Flushes appended records to the disk, without blocking. Never rejects: resolves to the error, if any. One that is asked for
+   * while another is under way follows it, and fails with it: that may have had the same records to write.
+   */
   flush(): Promise<Error | undefined> {
-    this.#flushed = this.#files.flush(this.#fd).then(
+    const before = this.#flushing;
+    const flush =
+      before === undefined
+        ? this.#flush()
+        : before.then(async (failed) => {
+            const again = await this.#flush();
+            return failed ?? again;
+          });
+    this.#flushing = flush;
+    void flush.then(() => {
+      if (this.#flushing === flush) this.#flushing = undefined;
+    });
+    return flush;
+  }
+
+  #flush(): Promise<Error | undefined> {
+    return this.#files.flush(this.#fd).then(
       () => undefined,
       (error: Error) => error,
     );
-    return this.#flushed;
   }
 
   /** Flushes appended records to the disk at once. Throws system errors. */
   sync(): void {
-    this.#files.sync(this.#fd);
+    this.#files.sync(this.#syncFd);
   }
 
   /** Whether the file still exists in its folder and has the size that was appended, as nobody else may touch it. */
@@ -110,9 +136,10 @@ export class Appender {
 
   /** Flushes and closes. Nothing may be appended afterwards. Never rejects: resolves to the error of the flush, if any. */
   async close(): Promise<Error | undefined> {
-    await this.#flushed;
+    await this.#flushing;
     const failed = await this.flush();
-    await new Promise<void>((resolve) => close(this.#fd, () => resolve()));
+    for (const descriptor of [this.#fd, this.#syncFd])
+      await new Promise<void>((resolve) => close(descriptor, () => resolve()));
     return failed;
   }
 
@@ -120,6 +147,16 @@ export class Appender {
     if (fstatSync(this.#fd).size > this.size) this.#files.truncate(this.#fd, this.size);
     this.#torn = false;
   }
+}
+
+/** Opens a file again that is open. Throws if another has its name by now. */
+function openSame(path: string, open: number): number {
+  const { O_WRONLY, O_NOFOLLOW } = constants;
+  const descriptor = openSync(path, O_WRONLY | O_NOFOLLOW);
+  const [first, second] = [open, descriptor].map((each) => fstatSync(each, { bigint: true }));
+  if (first?.ino === second?.ino && first?.dev === second?.dev) return descriptor;
+  closeSync(descriptor);
+  throw new Error('the segment was replaced while it was opened');
 }
 
 /** Flushes a folder, and with it the names of new files. Systems that cannot open folders do it themselves. */

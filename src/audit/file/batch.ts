@@ -29,8 +29,8 @@ export interface BatchParts {
   /** Bytes after which a segment ends. */
   readonly segment: number;
   readonly appender: () => Pick<Appender, 'size' | 'append'>;
-  /** Starts the segment of the next record. */
-  readonly startSegment: () => void;
+  /** Starts the segment of the next record. `isUnflushed`: records of the batch in the one before are to be on the disk. Throws. */
+  readonly startSegment: (isUnflushed: boolean) => void;
   /** Where lines are made. */
   readonly lines: Lines;
 }
@@ -64,7 +64,7 @@ function writeSome(records: readonly PendingRecord[], at: number, parts: BatchPa
           lines.length = before;
           break;
         }
-        startSegment();
+        endSegment(records.slice(0, at), startSegment);
       }
       sync ||= record.sync === 'now';
       chain.head = head;
@@ -73,6 +73,17 @@ function writeSome(records: readonly PendingRecord[], at: number, parts: BatchPa
     return end;
   } catch (error) {
     chain.head = written;
+    throw error;
+  }
+}
+
+/** Starts a segment. Where what is before it does not reach the disk, no record of it counts that has to. */
+function endSegment(before: readonly PendingRecord[], start: BatchParts['startSegment']): void {
+  const unflushed = before.filter(({ sync, error }) => sync === 'later' && error === undefined);
+  try {
+    start(unflushed.length > 0);
+  } catch (error) {
+    for (const record of unflushed) record.error = error;
     throw error;
   }
 }

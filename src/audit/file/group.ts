@@ -20,6 +20,8 @@ export class GroupCommit {
   #flushed: Waiter[] = [];
   #waiting: Waiter[] = [];
   #isRunning = false;
+  /** Those whose records did not reach the disk, and why. */
+  #lost: { readonly waiter: Waiter; readonly error: Error }[] = [];
 
   constructor(parts: GroupParts) {
     this.#parts = parts;
@@ -27,7 +29,7 @@ export class GroupCommit {
 
   /** Whether anything that was written waits for the disk. */
   get isWaiting(): boolean {
-    return this.#waiting.length > 0 || this.#flushed.length > 0;
+    return this.#waiting.length + this.#flushed.length + this.#lost.length > 0;
   }
 
   /** What was written until now is to be flushed. Waiters are called in their order, never before this returns. */
@@ -38,14 +40,30 @@ export class GroupCommit {
     queueMicrotask(() => void this.#run());
   }
 
+  /** A flush of what was written until now has failed. Those that wait are told so once this has returned. */
+  lose(error: Error): void {
+    if (this.#lost.length === 0) queueMicrotask(() => this.#tellLost());
+    for (const waiter of [...this.#flushed, ...this.#waiting]) this.#lost.push({ waiter, error });
+    this.#flushed = [];
+    this.#waiting = [];
+  }
+
   /** Flushes at once, and calls all that wait. */
   now(): void {
+    this.#tellLost();
     if (!this.isWaiting) return;
     const failed = this.#parts.flushNow();
     const waiters = [...this.#flushed, ...this.#waiting];
     this.#flushed = [];
     this.#waiting = [];
     this.#settle(waiters, failed);
+  }
+
+  #tellLost(): void {
+    const lost = this.#lost;
+    this.#lost = [];
+    if (lost[0] !== undefined) this.#parts.onFlushed(lost[0].error);
+    for (const { waiter, error } of lost) waiter(error);
   }
 
   async #run(): Promise<void> {

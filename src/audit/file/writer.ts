@@ -80,7 +80,7 @@ export class Writer {
       chain: this.#chain,
       segment: options.segment,
       appender: () => this.#appender,
-      startSegment: () => this.startSegment(),
+      startSegment: (isUnflushed) => this.startSegment(isUnflushed),
       lines: new Lines(),
     };
     this.#shared = new SharedWriting(places, options.othersAppend);
@@ -178,11 +178,12 @@ export class Writer {
     this.#shared.retire();
   }
 
-  /** Starts the segment of the next record. Throws system errors. */
-  startSegment(): void {
+  /** Starts the segment of the next record; see `BatchParts.startSegment`. Throws system errors. */
+  startSegment(isUnflushed = false): void {
     const { places, files, onSegment } = this.#options;
     mkdirSync(places.audit, { recursive: true, mode: 0o700 });
     const path = join(places.audit, segmentName(this.#chain.head.seq + 1));
+    this.#flushEnding(isUnflushed);
     const closed = this.#goOnWith(new Appender(path, files)).then((failed) => {
       if (failed !== undefined) this.#flushing.report(failed);
     });
@@ -249,6 +250,7 @@ export class Writer {
   /** Writes what is pending, and tells of what was not written. Throws nothing. */
   #writePending(): void {
     const records = this.#pending;
+    const { seq } = this.#chain.head;
     this.#pending = [];
     try {
       if (this.#isClosed) throw new Error('the log is closed');
@@ -262,16 +264,15 @@ export class Writer {
     } catch (error) {
       for (const record of records) record.error ??= error;
     }
-    this.#conclude(records);
+    this.#conclude(records, this.#chain.head.seq > seq);
   }
 
-  #conclude(records: readonly PendingRecord[]): void {
+  /** `isLonger`: some are in the log. */
+  #conclude(records: readonly PendingRecord[], isLonger: boolean): void {
     const { places, log, onRecord } = this.#options;
-    let written = 0;
     let isLater = true;
     for (const record of records) {
       if (record.error === undefined) {
-        written++;
         isLater &&= record.sync === 'later';
         this.#writeFault = undefined;
         continue;
@@ -281,7 +282,7 @@ export class Writer {
       if (this.#writeFault === undefined) log.error({ error: refused.message }, 'calls are refused');
       this.#writeFault = refused.message;
     }
-    if (written > 0) {
+    if (isLonger) {
       // What waits for the disk has its head behind it: after a power cut that is not ahead of the log.
       if (!this.#shared.active) {
         this.#headDue = true;
@@ -312,10 +313,18 @@ export class Writer {
     });
   }
 
+  /** What waits for the disk is in the segment that ends: it is flushed, or lost. Throws system errors. */
+  #flushEnding(isUnflushed = false): void {
+    if (!isUnflushed && !this.#group.isWaiting) return;
+    const failed = this.#flushNow();
+    if (failed === undefined) return;
+    this.#group.lose(failed);
+    this.#flushing.report(failed);
+    throw failed;
+  }
+
   /** Goes on with another segment. Settles with the error of the last flush of the one before. */
   #goOnWith(next: Appender): Promise<Error | undefined> {
-    // What waits for the disk is in the segment that ends.
-    if (this.#group.isWaiting) this.#appender.sync();
     const previous = this.#appender;
     this.#appender = next;
     return previous.close();
@@ -337,7 +346,10 @@ export class Writer {
     const end = this.#shared.newEnd(this.#chain.head, this.#appender);
     if (end === undefined) return;
     if (end.path === this.#appender.path) this.#appender.acceptSize();
-    else this.#closing = Promise.all([this.#closing, this.#goOnWith(new Appender(end.path, files))]);
+    else {
+      this.#flushEnding();
+      this.#closing = Promise.all([this.#closing, this.#goOnWith(new Appender(end.path, files))]);
+    }
     for (let more = Math.min(end.head.seq - seq, MAX_COUNTED); more > 0; more--) onRecord();
     this.#chain.head = end.head;
   }

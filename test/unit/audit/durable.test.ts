@@ -11,12 +11,13 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** A log, and what it asks of the disk. `fails`: how many flushes fail. */
-async function open({ segment = 2 ** 26, fails = 0 } = {}) {
+/** A log, and what it asks of the disk. `fails`: how many flushes fail, and `lost` of those that block. */
+async function open({ segment = 2 ** 26, fails = 0, lost = 0 } = {}) {
   const state = mkdtempSync(join(scratch, 'state-'));
   const audit = join(state, 'audit');
   const seen: string[] = [];
   let left = fails;
+  let leftNow = 0;
   const asked: Files = {
     ...files,
     write(fd, data) {
@@ -25,6 +26,7 @@ async function open({ segment = 2 ** 26, fails = 0 } = {}) {
     },
     sync(fd) {
       seen.push('sync');
+      if (leftNow-- > 0) throw new Error('EIO');
       files.sync(fd);
     },
     writeOver(fd, text) {
@@ -51,6 +53,7 @@ async function open({ segment = 2 ** 26, fails = 0 } = {}) {
     files: asked,
   });
   seen.length = 0;
+  leftNow = lost;
   const refused: number[] = [];
   const add = (id: number, durability: 'write' | 'fsync' = 'fsync'): void =>
     log.add(
@@ -139,6 +142,39 @@ describe('W-AUDIT-18 records that are to be on the disk', () => {
     expect(seen.slice(0, 4)).toEqual(['write', 'write', 'sync', 'write']);
     await durable();
     await log[Symbol.asyncDispose]();
+    expect(await check()).toMatchObject({ ok: true });
+  });
+
+  test('are flushed before their segment ends, though they are of the batch that begins the next', async () => {
+    const { log, add, refused, seen, verify: check } = await open({ segment: 1000 });
+    for (let id = 1; id < 6; id++) add(id);
+    log.commit();
+    expect(seen.slice(0, 3)).toEqual(['write', 'sync', 'write']);
+    expect(seen.filter((call) => call === 'sync')).toHaveLength(
+      seen.filter((call) => call === 'write').length - 1,
+    );
+    await log[Symbol.asyncDispose]();
+    expect(refused).toEqual([]);
+    expect(await check()).toMatchObject({ ok: true });
+  });
+
+  test('that are lost with the segment that ends are told of, those of the batch and those before it', async () => {
+    const { log, add, refused, durable, verify: check } = await open({ segment: 1000, lost: 1 });
+    add(1);
+    log.commit();
+    for (let id = 2; id < 6; id++) add(id);
+    log.commit();
+    // What was in the log already waits for its flush, and is told of no sooner than it returns.
+    expect(refused).not.toContain(1);
+    await durable();
+    expect([...refused].sort()).toEqual([1, 2, 3, 4, 5]);
+    // A flush has succeeded since.
+    refused.length = 0;
+    add(6);
+    log.commit();
+    await durable();
+    await log[Symbol.asyncDispose]();
+    expect(refused).toEqual([]);
     expect(await check()).toMatchObject({ ok: true });
   });
 

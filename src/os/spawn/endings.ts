@@ -7,7 +7,12 @@ const WNOHANG = 1;
 /** Milliseconds: the most that a timer takes. */
 const LONG = 2 ** 31 - 1;
 
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+/** Of the names of one signal the first, as Node has it: SIGABRT, not SIGIOT. */
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
 
 export class Endings {
   readonly #waitpid: (pid: number, status: Buffer, options: number) => number;

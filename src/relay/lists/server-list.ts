@@ -173,6 +173,8 @@ export class ServerList {
     const before = this.#registry;
     this.#registry = new ListRegistry(this.#limits);
     this.#complete = false;
+    // One that has just ended with the server before says nothing of this one. Others find that the server is another.
+    await this.#listing;
     if ((await this.list()) === undefined) return before.digest() !== this.#registry.digest();
     return true;
   }

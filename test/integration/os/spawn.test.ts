@@ -70,6 +70,8 @@ describe.each(WAYS)('by %s', (_way, spawn) => {
     expect(await (await spawn(shell('exit 77'))).ended).toEqual({ code: 77, signal: null });
     expect(await (await spawn(shell('kill -TERM $$'))).ended).toEqual({ code: null, signal: 'SIGTERM' });
     expect(await (await spawn(shell('kill -KILL $$'))).ended).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(await (await spawn(shell('kill -ABRT $$'))).ended).toEqual({ code: null, signal: 'SIGABRT' });
+    expect(await (await spawn(shell('kill -IO $$'))).ended).toEqual({ code: null, signal: 'SIGIO' });
   });
 
   test('many that end at once are all told of, and none stays', async () => {

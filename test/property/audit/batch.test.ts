@@ -146,7 +146,12 @@ test('W-AUDIT-6 whatever fails at any point, only what is on record may happen',
           .split('\n')
           .map((line) => JSON.parse(line))
           .flatMap(({ event, id }) => (event === 'tool.call' ? [Number(id)] : []));
-        expect(written).toEqual(told);
+        // What a segment that ends has lost is in the log, and its caller was told that it is not on the disk.
+        const items = todo.flat();
+        const lost = faults.some(([, name]) => name === 'sync')
+          ? written.filter((id) => !told.includes(id) && items[id]?.sync === true && items[id]?.now === false)
+          : [];
+        expect(written.filter((id) => !lost.includes(id))).toEqual(told);
         expect(await verify({ path: places.audit, state: places.state })).toMatchObject({ ok: true });
       },
     ),

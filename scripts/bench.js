@@ -70,11 +70,29 @@ async function measure(name, { quick, words }) {
   return { taken, commit, machine: describeMachine(), busy, load: pressure, quick, seconds, figures };
 }
 
+/** Whether the figures of a subject have the form that it shows. */
+function isShown(subject, { figures }) {
+  try {
+    subject.targets(figures);
+    subject.rows(figures);
+    subject.notes?.(figures);
+    subject.headline?.(figures);
+    subject.plots(figures);
+    return true;
+  } catch (error) {
+    if (error instanceof TypeError) return false;
+    throw error;
+  }
+}
+
 async function writeReport(places) {
   const measured = [];
   for (const name of SUBJECTS) {
     const result = readResult(places.results, name);
-    if (result !== undefined) measured.push({ subject: await load(name), result });
+    if (result === undefined) continue;
+    const subject = await load(name);
+    if (isShown(subject, result)) measured.push({ subject, result });
+    else log(`${name} has figures of an older form: measure it again`);
   }
   const { text, plots } = report(measured, places.shown);
   mkdirSync(places.plots, { recursive: true });

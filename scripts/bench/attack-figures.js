@@ -36,20 +36,24 @@ export class Quiet {
   }
 }
 
-/** Attacks the daemon of a Warder. Returns what ends the attack; it throws if that has failed. */
-function attack(warder, kind) {
+/** Attacks the daemon of a Warder. Resolves once that has begun to what ends it, which throws if it has failed. */
+async function attack(warder, kind) {
   const stop = new AbortController();
+  const begun = Promise.withResolvers();
   const socket = join(warder.home, 'run/daemon.sock');
   const attacking = attacks[kind].start({
     run: warder.run(kind),
     env: warder.env,
     socket,
+    begun: begun.resolve,
     stop: stop.signal,
   });
   let failure;
   attacking.catch((error) => {
     failure = error;
+    begun.resolve();
   });
+  await begun.promise;
   return () => {
     stop.abort();
     if (failure !== undefined) throw failure;
@@ -84,7 +88,7 @@ async function measureAttack(warder, attacked, kind, ms) {
     const before = await quiet.callFor(ms);
     const memory = resident(warder.pid);
     resetPeak(warder.pid);
-    stop = attack(attacked, kind);
+    stop = await attack(attacked, kind);
     await sleep(ms / 8);
     const during = await quiet.callFor(ms);
     const opened = await opensSession(warder);

@@ -6,20 +6,21 @@ const MIB = 2 ** 20;
 
 /** A session that does nothing but attack, until `stop`. */
 function attackingSession(attack) {
-  return async ({ run, env, stop }) => {
+  return async ({ run, env, begun, stop }) => {
     const host = new Host(run, env).skim();
     stop.addEventListener('abort', () => host.kill());
     host.send({ id: 0, method: 'initialize', params: initialize });
     await host.nextLine();
-    if (host.isEnded) throw new Error(`the attack has not begun: ${run.join(' ')}`);
+    if (host.isEnded && !stop.aborted) throw new Error(`the attack has not begun: ${run.join(' ')}`);
     host.send({ method: 'notifications/initialized' });
+    begun();
     await attack?.(host, stop);
   };
 }
 
 /** Clients of the daemon's socket. */
 function clients(count, talk) {
-  return async ({ socket, stop }) => {
+  return async ({ socket, begun, stop }) => {
     const hello = frame(1, { wire: 1, kind: 'control' });
     const open = Array.from({ length: count }, () => {
       const client = connect(socket).on('error', () => {});
@@ -27,6 +28,7 @@ function clients(count, talk) {
       talk?.(client, stop);
       return client;
     });
+    begun();
     stop.addEventListener('abort', () => {
       for (const client of open) client.destroy();
     });
@@ -87,7 +89,8 @@ export const attacks = {
   },
   storm: {
     title: 'sessions that are opened and killed, eight at a time',
-    start: async ({ run, env, stop }) => {
+    start: async ({ run, env, begun, stop }) => {
+      begun();
       const one = async () => {
         while (!stop.aborted) {
           const host = new Host(run, env).skim();

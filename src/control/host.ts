@@ -80,7 +80,7 @@ export class SocketHost implements Host, FrameListener {
     this.#streams = streams;
     this.#unanswered = streams && [];
     streams?.listen({
-      data: (chunk) => this.#take(chunk),
+      data: (chunk) => this.#hear(chunk),
       end: () => this.#endInput(),
       drain: () => this.#drained(),
       broken: () => this.#lost(),
@@ -125,11 +125,30 @@ export class SocketHost implements Host, FrameListener {
     this.#endInput();
   }
 
-  #take(slice: Buffer): void {
-    if (this.#ended) return;
-    this.#unanswered?.push(slice);
+  /** Takes bytes of the host's own stream. As with those in a frame, a fault ends this connection, and no other. */
+  #hear(chunk: Buffer): void {
+    try {
+      this.#keep(chunk);
+      this.#take(chunk);
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+    }
+  }
+
+  /** Keeps what is not answered yet. What lies behind the slice before becomes one with it: a host may write bytes one by one. */
+  #keep(slice: Buffer): void {
+    const kept = this.#unanswered;
+    if (kept === undefined || this.#ended) return;
+    const last = kept.at(-1);
+    if (last?.buffer === slice.buffer && last.byteOffset + last.length === slice.byteOffset)
+      kept[kept.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + slice.length);
+    else kept.push(slice);
     this.#unansweredLength += slice.length;
     if (this.#unansweredLength > UNANSWERED_LIMIT) this.#unanswered = undefined;
+  }
+
+  #take(slice: Buffer): void {
+    if (this.#ended) return;
     this.#queue.push(slice);
     this.#queueLength += slice.length + SLICE_COST;
     this.#onBytes();

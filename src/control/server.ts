@@ -245,7 +245,7 @@ export class Server {
     } catch (error) {
       const refusal = this.#clientError(error, 'session failed');
       log.info({ profile: request.profile, code: refusal.code, reason: refusal.message }, 'session refused');
-      if (!host.listening || host.rewind()) await answerRefusal(host, refusal);
+      if (host.rewind() || !host.listening) await answerRefusal(host, refusal);
       host.refuse(refusal);
     } finally {
       this.#sessions.delete(host);

@@ -47,8 +47,18 @@ static bool is_nameless(int descriptor) {
   return readlink(path, link, sizeof link) == sizeof link && memcmp(link, start, sizeof start - 1) == 0;
 }
 
+/** Whether a socket is a stream of this machine whose other side has no name, as those of a socketpair(2). */
+static bool is_nameless_stream(int descriptor) {
+  int type = 0;
+  struct sockaddr_un peer;
+  socklen_t length = sizeof peer;
+  return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) == 0 && type == SOCK_STREAM &&
+         getpeername(descriptor, (struct sockaddr *)&peer, &length) == 0 && peer.sun_family == AF_UNIX &&
+         length == sizeof peer.sun_family;
+}
+
 /**
- * Whether the daemon may have standard input or output: an end of a pipe, or a stream socket of this machine, whose link is noted.
+ * Whether the daemon may have standard input or output: an end of a pipe, or a socket, whose link is noted.
  * Who opens a pipe with a name anew does not see that its writer has gone before.
  */
 static bool is_passable(int descriptor, int access, const struct stat *stats, char link[MAX_LINK]) {
@@ -56,11 +66,7 @@ static bool is_passable(int descriptor, int access, const struct stat *stats, ch
   const int flags = fcntl(descriptor, F_GETFL);
   if (flags < 0 || (flags & O_PATH) != 0) return false;
   if (S_ISFIFO(stats->st_mode)) return (flags & O_ACCMODE) == access && is_nameless(descriptor);
-  if (!S_ISSOCK(stats->st_mode)) return false;
-  int domain = 0;
-  int type = 0;
-  if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){sizeof domain}) != 0 || domain != AF_UNIX) return false;
-  if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) != 0 || type != SOCK_STREAM) return false;
+  if (!S_ISSOCK(stats->st_mode) || !is_nameless_stream(descriptor)) return false;
   struct buffer name = {link, 0, MAX_LINK, false};
   append_string(&name, "socket:[");
   append_number(&name, stats->st_ino);

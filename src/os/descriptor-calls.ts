@@ -19,8 +19,8 @@ export interface DescriptorCalls {
   receive(socket: number): DescriptorMessage | undefined;
   /** The flags of a descriptor's description (F_GETFL). */
   flags(descriptor: number): number;
-  /** Whether it is a stream socket of this machine. */
-  isStream(descriptor: number): boolean;
+  /** Whether it is a stream socket of this machine, connected to one without a name, as those of a socketpair(2) are. */
+  isNamelessStream(descriptor: number): boolean;
   /** Bounds how long a write or read waits where somebody takes O_NONBLOCK away. Returns whether it does. */
   limitWaiting(descriptor: number): boolean;
 }
@@ -44,6 +44,8 @@ const RECEIVE = 0x40 | 0x40000000;
 const CUT_OFF = 0x8 | 0x20;
 /** The length of a path in `struct sockaddr_un`, with the NUL. */
 const MAX_PATH = 108;
+/** The length of the address of a socket without a name: there is only its family. */
+const FAMILY = 2;
 /** `struct cmsghdr { size_t cmsg_len; int cmsg_level, cmsg_type; }`, aligned to 8 bytes. */
 const HEADER = 16;
 /** Room for credentials and for two descriptors: of more the kernel keeps none for this process. */
@@ -64,6 +66,7 @@ export function descriptorCalls(
   );
   const getsockopt = library.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
   const recvmsg = library.func('long recvmsg(int fd, void *message, int flags)');
+  const getpeername = library.func('int getpeername(int fd, void *address, void *length)');
   const fcntl = library.func('int fcntl(int fd, int command, long argument)');
 
   const option = (descriptor: number, name: number): number => {
@@ -111,8 +114,13 @@ export function descriptorCalls(
       return { text: text.toString('latin1', 0, length), isWhole, ...rest };
     },
     flags: (descriptor) => fcntl(descriptor, F_GETFL, 0),
-    isStream: (descriptor) =>
-      option(descriptor, SO_DOMAIN) === AF_UNIX && option(descriptor, SO_TYPE) === SOCK_STREAM,
+    isNamelessStream(descriptor) {
+      if (option(descriptor, SO_DOMAIN) !== AF_UNIX || option(descriptor, SO_TYPE) !== SOCK_STREAM)
+        return false;
+      const length = Buffer.from(Uint32Array.of(MAX_PATH + 2).buffer);
+      if (getpeername(descriptor, Buffer.alloc(MAX_PATH + 2), length) !== 0) return false;
+      return length.readUInt32LE() <= FAMILY;
+    },
     limitWaiting: (descriptor) =>
       [SO_RCVTIMEO, SO_SNDTIMEO].every(
         (name) => setsockopt(descriptor, SOL_SOCKET, name, MOMENT, MOMENT.length) === 0,

@@ -7,8 +7,9 @@
 // What came is judged. A pipe is opened anew, so that nobody else has the description. A socket cannot be: whoever shares it may
 // take away O_NONBLOCK, and the daemon's next write would wait for as long as nobody reads. So a socket is taken only of a
 // process that could as well stop the daemon by a signal: one in its own namespaces, confined no more than it is. And one whose
-// flag is taken by mistake, as by a program that puts back the flags that it found, holds up the daemon for a millisecond. Files,
-// terminals and devices are never taken. Linux only.
+// flag is taken by mistake, as by a program that puts back the flags that it found, holds up the daemon for a moment. Its other
+// side has no name: who handed over a connection to the daemon would have it keep its own session open. Files, terminals and
+// devices are never taken. Linux only.
 import {
   chmodSync,
   closeSync,
@@ -38,8 +39,8 @@ interface Waiting extends HostDescriptors {
 /** Descriptors that wait for their HELLO, and how long they may, in milliseconds: of any more the oldest are closed. */
 const MAX_WAITING = 32;
 const MAX_WAIT = 5000;
-/** Datagrams that are read at once. */
-const MAX_READ = 64;
+/** Datagrams that are read at once: more than the kernel lets wait (net.unix.max_dgram_qlen, which is 512 with systemd). */
+const MAX_READ = 1024;
 const NAME = /^fds-(\d+)$/;
 const ACCESS_MODE = 3;
 const O_PATH = 0o10000000;
@@ -58,12 +59,19 @@ export class DescriptorInbox implements Disposable {
   static open(calls: DescriptorCalls | undefined, socket: string, uid: number): DescriptorInbox | undefined {
     if (calls === undefined) return undefined;
     const folder = dirname(socket);
-    sweep(folder);
     const path = join(folder, `fds-${process.pid}`);
-    const descriptor = calls.open(path);
-    if (descriptor < 0) return undefined;
-    chmodSync(path, 0o600);
-    return new DescriptorInbox(calls, uid, path, descriptor);
+    let descriptor = -1;
+    try {
+      sweep(folder);
+      descriptor = calls.open(path);
+      if (descriptor < 0) return undefined;
+      chmodSync(path, 0o600);
+      return new DescriptorInbox(calls, uid, path, descriptor);
+    } catch {
+      // The folder cannot be read or changed, or it was changed meanwhile.
+      if (descriptor >= 0) closeSync(descriptor);
+      return undefined;
+    }
   }
 
   private constructor(calls: DescriptorCalls, uid: number, path: string, socket: number) {
@@ -148,7 +156,7 @@ export class DescriptorInbox implements Disposable {
       // Who opens a pipe with a name anew does not see that its writer has gone before.
       if (stats.isFIFO() && (flags & ACCESS_MODE) === access && readlinkSync(link).startsWith('pipe:['))
         return openSync(link, access | O_NONBLOCK | O_NOCTTY);
-      const isUsable = stats.isSocket() && this.#calls.isStream(descriptor) && this.#isAsFree(pid);
+      const isUsable = stats.isSocket() && this.#calls.isNamelessStream(descriptor) && this.#isAsFree(pid);
       if (isUsable && this.#calls.limitWaiting(descriptor)) own = descriptor;
     } catch {
       // A pipe that nobody reads any more, or that belongs to another user.
@@ -164,7 +172,7 @@ function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
     const pid = Number(NAME.exec(name)?.[1] ?? 0);
     if (pid === 0 || (pid !== process.pid && isAlive(pid))) continue;
-    rmSync(join(folder, name), { force: true });
+    rmSync(join(folder, name), { force: true, recursive: true });
   }
 }
 

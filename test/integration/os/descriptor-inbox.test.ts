@@ -2,7 +2,7 @@
 // a process of its own, in Python.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -137,6 +137,17 @@ describe.skipIf(process.platform !== 'linux')('descriptors that are sent to the 
     ],
     ['a pipe that is read and written', "send(n, [os.open('/proc/self/fd/%d' % r, os.O_RDWR), w])", []],
     ['datagrams', 'x, y = socket.socketpair(type=socket.SOCK_DGRAM); send(n, [x.fileno(), w])', []],
+    [
+      'a socket that listens',
+      'x = socket.socket(socket.AF_UNIX); x.bind("\\0warder-%d" % os.getpid()); x.listen(); send(n, [x.fileno(), w])',
+      [],
+    ],
+    ['a socket that nobody has connected', 'x = socket.socket(socket.AF_UNIX); send(n, [r, x.fileno()])', []],
+    [
+      'a connection to a program that listens, which may be the daemon',
+      'l = socket.socket(socket.AF_UNIX); l.bind("\\0warder-%d" % os.getpid()); l.listen(); x = socket.socket(socket.AF_UNIX); x.connect(l.getsockname()); send(n, [x.fileno(), x.fileno()])',
+      [],
+    ],
     ['a socket of the network', 'x = socket.socket(); send(n, [x.fileno(), w])', []],
     ['sockets of a process that is confined', 'send(n, [b.fileno(), d.fileno()])', CONFINED],
     [
@@ -221,11 +232,31 @@ threading.Thread(target=flip, daemon=True).start()
     streams.destroy();
   });
 
+  test('W-NAT-9 of a queue as long as the kernel allows none is left, and where the folder is gone nothing is taken', async () => {
+    const calls = descriptorCalls ?? expect.fail('no calls');
+    let flood = 512;
+    const junk = { text: 'x', pid: 1, uid, descriptors: [], isWhole: true };
+    const flooded = { ...calls, receive: (from: number) => (flood-- > 0 ? junk : calls.receive(from)) };
+    const other = mkdtempSync(join(tmpdir(), 'warder-inbox-'));
+    const gone = join(other, 'gone', 'daemon.sock');
+    expect(DescriptorInbox.open(calls, gone, uid)).toBeUndefined();
+    rmSync(other, { recursive: true });
+    inbox[Symbol.dispose]();
+    inbox = DescriptorInbox.open(flooded, join(dir, 'daemon.sock'), uid) ?? expect.fail('no inbox');
+    await using late = await new Sender('send(n, [r, w])').sent();
+    const taken = inbox.take(NUMBER, late.pid) ?? expect.fail('nothing');
+    HostStreams.open(taken)?.destroy();
+    await new Promise((resolve) => setImmediate(resolve));
+    expectNothingOpen(late);
+  });
+
   test('W-NAT-9 a daemon removes what killed ones have left', () => {
     writeFileSync(join(dir, 'fds-4194304'), '');
     writeFileSync(join(dir, `fds-${process.ppid}`), '');
+    mkdirSync(join(dir, 'fds-4194303', 'more'), { recursive: true });
     using _other = DescriptorInbox.open(descriptorCalls, join(dir, 'daemon.sock'), uid);
     expect(readdirSync(dir)).not.toContain('fds-4194304');
+    expect(readdirSync(dir)).not.toContain('fds-4194303');
     expect(readdirSync(dir)).toContain(`fds-${process.ppid}`);
     rmSync(join(dir, `fds-${process.ppid}`));
   });

@@ -3,12 +3,14 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { SocketHost } from '../../../src/control/host.ts';
+import type { HostStreams, StreamListener } from '../../../src/os/host-streams.ts';
 import { Frame, FrameDecoder, writeFrame } from '../../../src/wire/frame.ts';
 
 class FakeSocket extends EventEmitter {
   paused = false;
   destroyed = false;
   writableLength = 0;
+  reason: Error | undefined;
   isPaused = (): boolean => this.paused;
   write = (): boolean => true;
   pause(): void {
@@ -16,6 +18,10 @@ class FakeSocket extends EventEmitter {
   }
   resume(): void {
     this.paused = false;
+  }
+  destroy(reason: Error): void {
+    this.destroyed = true;
+    this.reason = reason;
   }
 }
 
@@ -44,6 +50,47 @@ test.each([
   expect(Buffer.concat(received).length).toBe(pauses ? sent * 1000 : 0);
   expect(received.every(({ length }) => length > 0)).toBe(true);
   expect(socket.paused).toBe(false);
+});
+
+class FakeStreams {
+  on: StreamListener | undefined;
+  isFull = false;
+  listen(on: StreamListener): void {
+    this.on = on;
+  }
+  write = (): boolean => true;
+  pause(): void {}
+  resume(): void {}
+  close(): void {}
+  destroy(): void {}
+}
+
+test('W-WIRE-2 what a host has written byte by byte, and nobody has answered, is kept as the blocks in which it lies', () => {
+  const streams = new FakeStreams();
+  const host = new SocketHost(new FakeSocket() as unknown as Socket, streams as unknown as HostStreams);
+  host.listen({ data() {}, end() {} });
+  const blocks = [Buffer.alloc(1000, 'a'), Buffer.alloc(1000, 'b')];
+  for (const block of blocks)
+    for (let at = 0; at < block.length; at++) streams.on?.data(block.subarray(at, at + 1));
+  expect(host.rewind()).toBe(true);
+  const heard: Buffer[] = [];
+  host.listen({ data: (slice) => void heard.push(slice), end() {} });
+  expect(heard).toEqual(blocks);
+});
+
+test('a fault of whoever listens ends the connection of a host with its own streams, and no other', () => {
+  const streams = new FakeStreams();
+  const socket = new FakeSocket();
+  const host = new SocketHost(socket as unknown as Socket, streams as unknown as HostStreams);
+  const fault = new Error('a fault');
+  host.listen({
+    data() {
+      throw fault;
+    },
+    end() {},
+  });
+  streams.on?.data(Buffer.from('x'));
+  expect(socket.reason).toBe(fault);
 });
 
 test('what is written to a launcher that has just gone waits until its end is known', () => {

@@ -8,7 +8,7 @@ import type { Profile } from '../profile/format.ts';
 import { formatDuration } from '../profile/units.ts';
 import type { Profiles } from '../profile/watch.ts';
 import type { IdleServer, LateServer } from '../relay/late-server.ts';
-import type { SessionEntry } from './session-entry.ts';
+import { leaveServer, type SessionEntry } from './session-entry.ts';
 import { announceServer } from './session-host.ts';
 import { startServer } from './start.ts';
 import type { BegunServer, SessionContext, StartedServer, StartParts } from './started-server.ts';
@@ -42,8 +42,9 @@ export function lateServer(
     const { started } = begun;
     try {
       await entry.trust?.restarted(started.started);
-      // A revocation during the start found no server to end.
+      // A revocation during the start found no server to end, and a change of the profile none to refuse.
       parts.start.locks.assertUsable(profile.credentials.map(({ name }) => name));
+      assertSame(profile, parts.profiles.get(profile.name).profile);
     } catch (error) {
       tryRecordStop(entry, 'unused', parts);
       await started.server.stop();
@@ -60,7 +61,10 @@ export function lateServer(
     start,
     acts: () => begun?.admit(),
     failed: (reason, isOther) => {
-      if (entry.started !== undefined) tryRecordStop(entry, 'unused', parts);
+      if (entry.started !== undefined) {
+        tryRecordStop(entry, 'unused', parts);
+        leaveServer(entry, entry.started);
+      }
       entry.output.warder(`the server is not used: ${reason}`);
       entry.started = undefined;
       if (isOther) answers.forget();
@@ -119,6 +123,7 @@ export function idleServer(
       if (entry.started === undefined || !answers.areKnown || answers.of(host) === undefined)
         return undefined;
       if (!tryRecordStop(entry, 'idle', parts)) return undefined;
+      leaveServer(entry, entry.started);
       entry.started = undefined;
       entry.isIdle = true;
       entry.output.warder(`the server is ended: it was not used for ${formatDuration(after)}`);

@@ -32,6 +32,8 @@ export interface SessionEntry {
   started: StartedServer | undefined;
   /** A server that is kept ready for it. */
   spare: SpareServer | undefined;
+  /** Servers that do not have the session, or have it no more, until they are gone: they may run for seconds. */
+  readonly ending: Set<StartedServer>;
   /** Its server was ended, since it was not used, the last time that it ended. */
   isIdle: boolean;
   /** Settles when all of its servers are gone that were started when something needed them. */
@@ -53,6 +55,24 @@ export interface SessionEntry {
   readonly output: ServerLog;
   /** Undefined while the server starts. */
   trust: OpenTrust | undefined;
+}
+
+/** A server does not have its session any more, or did not get it: it is being ended. */
+export function leaveServer({ ending }: Pick<SessionEntry, 'ending'>, started: StartedServer): void {
+  ending.add(started);
+  void started.gone.then(() => ending.delete(started));
+}
+
+/**
+ * Takes a credential away from all servers of a session: how many connections were cut, and whether the server that has the
+ * session has the value itself.
+ */
+export function revokeFrom(
+  { started, ending }: Pick<SessionEntry, 'started' | 'ending'>,
+  credential: string,
+): { readonly cut: number; readonly has: boolean } {
+  const { cut = 0, has = false } = started?.revoke(credential) ?? {};
+  return { cut: [...ending].reduce((sum, server) => sum + server.revoke(credential).cut, cut), has };
 }
 
 /** What `status` shows of it. */

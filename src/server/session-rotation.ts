@@ -3,7 +3,7 @@
 import type { AuditLog } from '../audit/log.ts';
 import { WarderError } from '../errors.ts';
 import type { Log } from '../os/log.ts';
-import type { SessionEntry } from './session-entry.ts';
+import { leaveServer, type SessionEntry } from './session-entry.ts';
 import { announceServer } from './session-host.ts';
 import { startServer } from './start.ts';
 import type { SessionContext, StartedServer, StartParts } from './started-server.ts';
@@ -54,7 +54,11 @@ export async function rotateSession(
     }));
     // A start that failed before it: the next one has the new value.
     if (next === undefined && entry.started === undefined) return 'starting';
-    if (outcome === 'moved' && next !== undefined) entry.started = next;
+    if (next !== undefined) {
+      const left = outcome === 'moved' ? entry.started : next;
+      if (left !== undefined) leaveServer(entry, left);
+      if (outcome === 'moved') entry.started = next;
+    }
     version = entry.started?.credentials.find(({ name }) => name === credential)?.version ?? '';
   }
   log.info({ session: id, profile: profile.name, credential, outcome, reason }, 'credential rotated');

@@ -32,7 +32,7 @@ import { plannedServer, plannedStart } from './planned-server.ts';
 import { PlantedRecords } from './planted-record.ts';
 import { ServerLog } from './server-log.ts';
 import { SessionAgreement } from './session-agreement.ts';
-import { type SessionEntry, statusOf } from './session-entry.ts';
+import { revokeFrom, type SessionEntry, statusOf } from './session-entry.ts';
 import { announceServer, exitCode, hostEndOf } from './session-host.ts';
 import { rotateSession } from './session-rotation.ts';
 import { SessionSecrets } from './session-secrets.ts';
@@ -102,6 +102,7 @@ export class Sessions {
       policy: profile.policy,
       session: undefined,
       started: undefined,
+      ending: new Set(),
       spare: undefined,
       isIdle: false,
       gone: Promise.resolve(),
@@ -307,8 +308,8 @@ export class Sessions {
     for (const entry of entries)
       if (entry.loaded.profile.credentials.some(({ name }) => name === credential))
         this.#spares.withdraw(entry);
-    const outcomes = entries.map(({ started, host }) => ({ host, ...started?.revoke(credential) }));
-    const cut = outcomes.reduce((sum, outcome) => sum + (outcome.cut ?? 0), 0);
+    const outcomes = entries.map((entry) => ({ host: entry.host, ...revokeFrom(entry, credential) }));
+    const cut = outcomes.reduce((sum, outcome) => sum + outcome.cut, 0);
     // One that is about to start looks again before it does.
     const affected = outcomes.filter(({ has }) => has);
     for (const { host } of affected) {

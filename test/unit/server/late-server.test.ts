@@ -1,0 +1,81 @@
+// What becomes of a server that has its session no more, and of one that starts while its profile changes.
+import { expect, test } from 'vitest';
+import type { ProfileAnswers } from '../../../src/consent/trust.ts';
+import { parseProfile } from '../../../src/profile/format.ts';
+import { idleServer, type LateServerParts, lateServer } from '../../../src/server/late-server.ts';
+import { revokeFrom, type SessionEntry } from '../../../src/server/session-entry.ts';
+import type { SessionContext, StartedServer } from '../../../src/server/started-server.ts';
+
+const TEXT = 'server: {command: /bin/true, idle: 10m}\ncredentials: {TOKEN: {hosts: [api.test]}}\n';
+const parsed = (text: string) => parseProfile(text, 'test.yaml', 'demo');
+const answers = { areKnown: true, of: () => ({}), forget() {}, isEager() {} } as unknown as ProfileAnswers;
+
+/** A session, and a server of it that has open connections with its credential. */
+function session() {
+  const gone = Promise.withResolvers<void>();
+  const stopped: string[] = [];
+  const server = {
+    gone: gone.promise,
+    revoke: () => ({ cut: 2, has: false }),
+    server: { stop: async () => void stopped.push('stopped') },
+    credentials: [],
+    command: ['/bin/true'],
+  } as unknown as StartedServer;
+  const entry = {
+    id: 's',
+    loaded: { name: 'demo', profile: parsed(TEXT) },
+    started: server as StartedServer | undefined,
+    ending: new Set<StartedServer>(),
+    output: { warder() {} },
+    secrets: { add: () => undefined },
+    spare: undefined,
+  };
+  return { entry: entry as unknown as SessionEntry, server, gone, stopped };
+}
+
+const audit = { append: () => 0 };
+const context = () => ({}) as SessionContext;
+
+test('W-SEAL-5 a revocation cuts what a server has open that is being ended, until it is gone', async () => {
+  const { entry, gone } = session();
+  const parts = { audit, profiles: { get: () => entry.loaded } } as unknown as LateServerParts;
+  expect(revokeFrom(entry, 'TOKEN')).toEqual({ cut: 2, has: false });
+  expect(idleServer(entry, answers, context, parts)?.end('host')).toBeDefined();
+  expect(entry.started).toBeUndefined();
+  expect(revokeFrom(entry, 'TOKEN')).toEqual({ cut: 2, has: false });
+  gone.resolve();
+  await gone.promise;
+  await Promise.resolve();
+  expect(revokeFrom(entry, 'TOKEN')).toEqual({ cut: 0, has: false });
+});
+
+test('W-SEAL-5 also what one has open that was compared and is not used', () => {
+  const { entry } = session();
+  const parts = { audit, profiles: { get: () => entry.loaded } } as unknown as LateServerParts;
+  lateServer(entry, 'host', answers, context, parts).failed('it is another', true);
+  expect(entry.started).toBeUndefined();
+  expect(revokeFrom(entry, 'TOKEN').cut).toBe(2);
+});
+
+test('W-LAZY-7 a server is not used whose profile has changed while it started', async () => {
+  const { entry, server, stopped } = session();
+  entry.started = undefined;
+  let now = parsed(TEXT);
+  entry.spare = {
+    pid: 1,
+    take: async () => {
+      now = parsed(TEXT.replace('api.test', 'other.test'));
+      return { started: server, admit() {}, hasWaited: () => false };
+    },
+    drop() {},
+  };
+  const parts = {
+    audit,
+    profiles: { get: () => ({ ...entry.loaded, profile: now }) },
+    start: { locks: { assertUsable() {} } },
+  } as unknown as LateServerParts;
+  await expect(lateServer(entry, 'host', answers, context, parts).start()).rejects.toThrow(
+    'has changed since the session began',
+  );
+  expect([stopped, entry.started]).toEqual([['stopped'], undefined]);
+});

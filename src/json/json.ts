@@ -9,6 +9,7 @@
 // - a byte order mark is nothing that a line begins with.
 //
 // That bytes are UTF-8 is the caller's to check.
+import { CAPACITY, type StringMarks, stringMarks } from './string-marks.ts';
 
 /** The deepest nesting of arrays and objects in a message, the message itself counted. */
 export const MAX_DEPTH = 256;
@@ -31,6 +32,9 @@ const NULL = Buffer.from('null');
 
 /** Bytes of a string that are looked at one by one before four are looked at together. */
 const LONG = 64;
+/** Those after which sixteen are, and how many are looked through first: twice as many each time. */
+const VERY_LONG = 512;
+const FIRST = 1024;
 
 /** The index of the next byte that is no space and no tab. May be `end`. */
 export function skipSpace(bytes: Buffer, at: number, end: number): number {
@@ -49,7 +53,14 @@ SPECIAL[BACKSLASH] = 1;
 function skipString(bytes: Buffer, at: number, end: number): number {
   let i = at;
   let long = i + LONG;
-  while (i < end) {
+  let veryLong = i + VERY_LONG;
+  search: while (i < end) {
+    if (i >= veryLong) {
+      const marks = stringMarks();
+      const after = marks === undefined ? undefined : skipVeryLong(marks, bytes, i, end, end);
+      if (after !== undefined) return after > BROKEN ? after : -1;
+      veryLong = end;
+    }
     while (
       i + 4 <= end &&
       ((SPECIAL[bytes[i] as number] as number) |
@@ -60,7 +71,8 @@ function skipString(bytes: Buffer, at: number, end: number): number {
     ) {
       i += 4;
       if (i >= long) {
-        i = skipPlain(bytes, i, end);
+        i = skipPlain(bytes, i, Math.min(end, veryLong + LONG));
+        if (i >= veryLong) continue search;
         long = end;
       }
     }
@@ -86,11 +98,18 @@ export const BROKEN = 0;
 export function skipStringUntil(bytes: Buffer, at: number, until: number, end: number): number {
   let i = at;
   let long = i + LONG;
-  while (i < until) {
+  let veryLong = i + VERY_LONG;
+  search: while (i < until) {
+    if (i >= veryLong) {
+      const marks = stringMarks();
+      if (marks !== undefined) return skipVeryLong(marks, bytes, i, until, end);
+      veryLong = end;
+    }
     while (i < until && SPECIAL[bytes[i] as number] === 0) {
       i++;
       if (i >= long) {
-        i = skipPlain(bytes, i, until);
+        i = skipPlain(bytes, i, Math.min(until, veryLong + LONG));
+        if (i >= veryLong) continue search;
         long = until;
       }
     }
@@ -101,6 +120,27 @@ export function skipStringUntil(bytes: Buffer, at: number, until: number, end: n
     i = skipEscape(bytes, i, end);
     if (i < 0) return BROKEN;
     long = i + LONG;
+  }
+  return ~i;
+}
+
+/** As `skipStringUntil`, by vectors. */
+function skipVeryLong(marks: StringMarks, bytes: Buffer, at: number, until: number, end: number): number {
+  let i = at;
+  for (let size = FIRST; i < until; size = Math.min(2 * size, CAPACITY)) {
+    const from = i;
+    const to = Math.min(until, from + size);
+    const count = marks.count(bytes, from, to);
+    for (let index = 0; index < count; index++) {
+      const mark = from + (marks.places[index] as number);
+      // It is part of the escape before.
+      if (mark < i) continue;
+      if (bytes[mark] === QUOTE) return mark + 1;
+      if (bytes[mark] !== BACKSLASH) return BROKEN;
+      i = skipEscape(bytes, mark, end);
+      if (i < 0) return BROKEN;
+    }
+    if (i < to) i = to;
   }
   return ~i;
 }

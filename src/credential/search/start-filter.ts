@@ -5,11 +5,21 @@
 //
 // JavaScript has no such instructions, WebAssembly has: `i8x16.swizzle` looks sixteen halves up at once. The module below
 // is one loop, written as the bytes that a compiler would make of it.
+import {
+  constant,
+  get,
+  LANES,
+  loadVector,
+  set,
+  smallModule,
+  V128,
+  VOID,
+  vector,
+} from '../../wire/web-assembly.ts';
 
 /** The first bytes of a string that are looked at. */
 export const FINGERPRINT = 3;
 const BUCKETS = 8;
-const LANES = 16;
 /** Bytes that are searched at a time, and where they lie in the module's memory: behind the tables. */
 const CAPACITY = 64 * 1024;
 const DATA = 1024;
@@ -23,29 +33,13 @@ interface Module {
   readonly find: (from: number, to: number) => number;
 }
 
-/** What TypeScript's library for Node lacks. */
-declare const WebAssembly:
-  | {
-      Module: new (bytes: Uint8Array) => object;
-      Instance: new (
-        module: object,
-      ) => { exports: { memory: { buffer: ArrayBuffer }; find: Module['find'] } };
-    }
-  | undefined;
-
 /** Made at the first use; `undefined` where there is no WebAssembly, or one without vectors. */
 let made: Module | undefined | 'not yet' = 'not yet';
 
 function load(): Module | undefined {
   if (made !== 'not yet') return made;
-  made = undefined;
-  try {
-    if (typeof WebAssembly === 'undefined') return undefined;
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes()));
-    made = { memory: new Uint8Array(exports.memory.buffer), find: exports.find };
-  } catch {
-    // Slower, and the same.
-  }
+  const module = smallModule(2, PAGES, body());
+  made = module && { memory: new Uint8Array(module.memory), find: module.run };
   return made;
 }
 
@@ -122,12 +116,6 @@ function densityOf(tables: Uint8Array): number {
   return density;
 }
 
-// The module: WebAssembly core specification 5.4 (instructions) and 5.5 (modules). Numbers here are below 64 or written as
-// LEB128 by `unsigned`.
-
-const I32 = 0x7f;
-const V128 = 0x7b;
-const VOID = 0x40;
 /** Locals: the two parameters, the six tables, the bytes, the buckets so far. */
 const POSITION = 0;
 const LIMIT = 1;
@@ -135,12 +123,6 @@ const TABLES = 2;
 const BYTES = 8;
 const AGREED = 9;
 
-const get = (local: number): number[] => [0x20, local];
-const set = (local: number): number[] => [0x21, local];
-const constant = (value: number): number[] => [0x41, value & 0x7f];
-const vector = (operation: number): number[] => [0xfd, operation];
-/** `v128.load`, not aligned. */
-const loadVector = (offset: number): number[] => [...vector(0x00), 0, ...unsigned(offset)];
 const AND = vector(0x4e);
 const SWIZZLE = vector(0x0e);
 const LOWER_HALVES = [...vector(0x0c), ...Array<number>(LANES).fill(0x0f), ...AND];
@@ -162,12 +144,12 @@ function bucketsOf(index: number): number[] {
   ];
 }
 
-function moduleBytes(): Uint8Array {
+function body(): number[] {
   const indexes = Array.from({ length: FINGERPRINT }, (_, index) => index);
   const tables = Array.from({ length: 2 * FINGERPRINT }, (_, table) => [
     ...[...constant(0), ...loadVector(table * LANES), ...set(TABLES + table)],
   ]);
-  const body = [
+  return [
     ...[1, 2 * FINGERPRINT + 2, V128],
     ...tables.flat(),
     ...[0x03, VOID],
@@ -186,24 +168,4 @@ function moduleBytes(): Uint8Array {
     // `br 0`, the loop's end, and `unreachable`.
     ...[0x0c, 0, END, 0x00, END],
   ];
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, [1, 0x60, 2, I32, I32, 1, I32]),
-    ...section(3, [1, 0]),
-    ...section(5, [1, 0, PAGES]),
-    ...section(7, [2, ...name('memory'), 2, 0, ...name('find'), 0, 0]),
-    ...section(10, [1, ...unsigned(body.length), ...body]),
-  ]);
-}
-
-function section(id: number, content: readonly number[]): number[] {
-  return [id, ...unsigned(content.length), ...content];
-}
-
-function name(text: string): number[] {
-  return [text.length, ...Buffer.from(text)];
-}
-
-function unsigned(value: number): number[] {
-  return value < 128 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >> 7)];
 }

@@ -1,0 +1,90 @@
+// Finds the bytes of a long string of JSON that end a run of plain ones: quotes, backslashes and control characters; sixteen
+// bytes at a time, by vectors of WebAssembly.
+import {
+  get,
+  I32,
+  LANES,
+  loadVector,
+  PAGE,
+  set,
+  smallModule,
+  V128,
+  VOID,
+  vector,
+} from '../wire/web-assembly.ts';
+
+/** Bytes that are looked at together. They lie at the beginning of the module's memory, what is found in its second page. */
+export const CAPACITY = 32_768;
+const PAGES = 2;
+
+// Locals: the parameters, the bits of what was found, the bytes.
+const POSITION = 0;
+const LIMIT = 1;
+const OUT = 2;
+const FOUND = 3;
+const BYTES = 4;
+
+const LOOP = [0x03, VOID];
+const END = 0x0b;
+const ADD = 0x6a;
+/** `i8x16.splat` of a byte below 64, or of any as LEB128. */
+const splat = (...value: number[]): number[] => [0x41, ...value, ...vector(0x0f)];
+const EQUAL = vector(0x23);
+const LESS = vector(0x26);
+const OR = vector(0x50);
+
+const BODY: readonly number[] = [
+  ...[2, 1, I32, 1, V128],
+  ...LOOP,
+  // `i32.ge_u`: done.
+  ...[...get(POSITION), ...get(LIMIT), 0x4f, 0x04, VOID, ...get(OUT), 0x0f, END],
+  ...[...get(POSITION), ...loadVector(0), ...set(BYTES)],
+  ...[...get(BYTES), ...splat(0x22), ...EQUAL],
+  // 0x5c in signed LEB128 takes two bytes.
+  ...[...get(BYTES), ...splat(0xdc, 0x00), ...EQUAL, ...OR],
+  ...[...get(BYTES), ...splat(0x20), ...LESS, ...OR],
+  // `i8x16.bitmask`
+  ...[...vector(0x64), ...set(FOUND)],
+  ...[...get(FOUND), 0x04, VOID, ...LOOP],
+  // `i32.store16` of the position of the lowest bit, by `i32.ctz`.
+  ...[...get(OUT), ...get(POSITION), ...get(FOUND), 0x68, ADD, 0x3b, 0, 0],
+  ...[...get(OUT), 0x41, 2, ADD, ...set(OUT)],
+  // Without that bit: `found & (found - 1)`; on while there are others, by `br_if 0`.
+  ...[...get(FOUND), ...get(FOUND), 0x41, 1, 0x6b, 0x71, ...set(FOUND)],
+  ...[...get(FOUND), 0x0d, 0, END, END],
+  ...[...get(POSITION), 0x41, LANES, ADD, ...set(POSITION)],
+  // `br 0`, the loop's end, and `unreachable`.
+  ...[0x0c, 0, END, 0x00, END],
+];
+
+/** The marks in up to `CAPACITY` bytes. */
+export interface StringMarks {
+  /** The places of those in the bytes from `from` to `to`, counted from `from`; the first `count` hold until the next call. */
+  readonly places: Uint16Array;
+  count(bytes: Uint8Array, from: number, to: number): number;
+}
+
+function make(): StringMarks | undefined {
+  const made = smallModule(3, PAGES, BODY);
+  if (made === undefined) return undefined;
+  const { memory, run } = made;
+  const data = new Uint8Array(memory, 0, CAPACITY + LANES);
+  return {
+    places: new Uint16Array(memory, PAGE),
+    count(bytes, from, to) {
+      const length = to - from;
+      data.set(bytes.subarray(from, to));
+      // Plain ones behind them: the last vector goes beyond the end.
+      data.fill(0x20, length, length + LANES);
+      return (run(0, length, PAGE) - PAGE) >> 1;
+    },
+  };
+}
+
+let marks: StringMarks | undefined | 'not yet' = 'not yet';
+
+/** Made at the first use; undefined where there are no vectors. */
+export function stringMarks(): StringMarks | undefined {
+  if (marks === 'not yet') marks = make();
+  return marks;
+}

@@ -1,0 +1,72 @@
+// Small WebAssembly modules, for what JavaScript has no instructions for: vectors. A module is one function over a memory of
+// its own, written here as the bytes that a compiler would make of it: core specification 5.4 (instructions) and 5.5
+// (modules). Numbers are below 64 or written as LEB128 by `unsigned`.
+
+export const I32 = 0x7f;
+export const V128 = 0x7b;
+export const VOID = 0x40;
+/** Bytes in a vector. */
+export const LANES = 16;
+export const PAGE = 65_536;
+
+/** What TypeScript's library for Node lacks. */
+declare const WebAssembly:
+  | {
+      Module: new (bytes: Uint8Array) => object;
+      Instance: new (
+        module: object,
+      ) => { exports: { memory: { buffer: ArrayBuffer }; run: (...values: number[]) => number } };
+    }
+  | undefined;
+
+export interface SmallModule {
+  readonly memory: ArrayBuffer;
+  readonly run: (...values: number[]) => number;
+}
+
+/**
+ * Makes a module of a function of `parameters` integers that returns one. `body`: its locals and instructions, without the
+ * length. Undefined where there is no WebAssembly, or one without vectors.
+ */
+export function smallModule(
+  parameters: number,
+  pages: number,
+  body: readonly number[],
+): SmallModule | undefined {
+  const bytes = Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, [1, 0x60, parameters, ...Array<number>(parameters).fill(I32), 1, I32]),
+    ...section(3, [1, 0]),
+    ...section(5, [1, 0, pages]),
+    ...section(7, [2, ...name('memory'), 2, 0, ...name('run'), 0, 0]),
+    ...section(10, [1, ...unsigned(body.length), ...body]),
+  ]);
+  try {
+    if (typeof WebAssembly === 'undefined') return undefined;
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+    return { memory: exports.memory.buffer, run: exports.run };
+  } catch {
+    return undefined;
+  }
+}
+
+export const get = (local: number): number[] => [0x20, local];
+export const set = (local: number): number[] => [0x21, local];
+/** `i32.const` of a number from -64 to 63. */
+export const constant = (value: number): number[] => [0x41, value & 0x7f];
+/** A vector instruction. */
+export const vector = (operation: number): number[] => [0xfd, ...unsigned(operation)];
+/** `v128.load`, not aligned. */
+export const loadVector = (offset: number): number[] => [...vector(0x00), 0, ...unsigned(offset)];
+
+export function unsigned(value: number): number[] {
+  return value < 128 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >> 7)];
+}
+
+function section(id: number, content: readonly number[]): number[] {
+  return [id, ...unsigned(content.length), ...content];
+}
+
+function name(text: string): number[] {
+  return [text.length, ...Buffer.from(text)];
+}

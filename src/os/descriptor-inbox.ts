@@ -4,12 +4,13 @@
 // Nothing waits for them: the socket is read, without waiting, when a HELLO names a number, and when a connection ends that
 // opened no session. A launcher sends them after it has connected and before its HELLO, so they are there by then.
 //
-// What came is judged. A pipe is opened anew, so that nobody else has the description. A socket cannot be: whoever shares it may
-// take away O_NONBLOCK, and the daemon's next write would wait for as long as nobody reads. So a socket is taken only of a
-// process that could as well stop the daemon by a signal: one in its own namespaces, confined no more than it is. And one whose
-// flag is taken by mistake, as by a program that puts back the flags that it found, holds up the daemon for a moment. Its other
-// side has no name: who handed over a connection to the daemon would have it keep its own session open. Files, terminals and
-// devices are never taken. Linux only.
+// What came is judged. Both kinds can hold up the daemon. Whoever shares a socket's description may take away O_NONBLOCK, and the
+// daemon's next write would wait for as long as nobody reads. Whoever writes to a pipe out of memory whose pages do not come
+// (userfaultfd(2), FUSE) holds the pipe's lock, and who reads it waits without an end, O_NONBLOCK or not. So they are taken only
+// of a process that could as well stop the daemon by a signal: one in its own namespaces, confined no more than it is. A pipe is
+// opened anew, so that nobody else has the description. A socket cannot be: one whose flag is taken by mistake, as by a program
+// that puts back the flags that it found, holds up the daemon for a moment. Its other side has no name: who handed over a
+// connection to the daemon would have it keep its own session open. Files, terminals and devices are never taken. Linux only.
 import {
   chmodSync,
   closeSync,
@@ -93,8 +94,9 @@ export class DescriptorInbox implements Disposable {
     if (pid === undefined || found?.pid !== pid) return undefined;
     this.#waiting.delete(number);
     clearTimeout(found.timer);
-    const input = this.#judged(found.input, O_RDONLY, pid);
-    const output = this.#judged(found.output, O_WRONLY, pid);
+    const isAsFree = this.#isAsFree(pid);
+    const input = this.#judged(found.input, O_RDONLY, isAsFree);
+    const output = this.#judged(found.output, O_WRONLY, isAsFree);
     if (input !== undefined && output !== undefined) return { input, output };
     for (const descriptor of [input, output]) if (descriptor !== undefined) closeSync(descriptor);
     return undefined;
@@ -146,9 +148,10 @@ export class DescriptorInbox implements Disposable {
   }
 
   /** The descriptor to use in place of one that came, which is closed unless it is the same; undefined: neither. */
-  #judged(descriptor: number, access: number, pid: number): number | undefined {
+  #judged(descriptor: number, access: number, isAsFree: boolean): number | undefined {
     let own: number | undefined;
     try {
+      if (!isAsFree) return undefined;
       const stats = fstatSync(descriptor);
       const flags = this.#calls.flags(descriptor);
       if ((flags & O_PATH) !== 0) return undefined;
@@ -156,7 +159,7 @@ export class DescriptorInbox implements Disposable {
       // Who opens a pipe with a name anew does not see that its writer has gone before.
       if (stats.isFIFO() && (flags & ACCESS_MODE) === access && readlinkSync(link).startsWith('pipe:['))
         return openSync(link, access | O_NONBLOCK | O_NOCTTY);
-      const isUsable = stats.isSocket() && this.#calls.isNamelessStream(descriptor) && this.#isAsFree(pid);
+      const isUsable = stats.isSocket() && this.#calls.isNamelessStream(descriptor);
       if (isUsable && this.#calls.limitWaiting(descriptor)) own = descriptor;
     } catch {
       // A pipe that nobody reads any more, or that belongs to another user.

@@ -28,9 +28,12 @@ export function lateServer(
   parts: LateServerParts,
 ): LateServer {
   let begun: BegunServer | undefined;
+  /** Counts starts, and those that were given up: one that took too long may end when another has begun. */
+  let attempts = 0;
   const start = async (): ReturnType<LateServer['start']> => {
     const { profile } = entry.loaded;
     const spare = entry.spare;
+    const attempt = ++attempts;
     entry.spare = undefined;
     try {
       assertSame(profile, parts.profiles.get(profile.name).profile);
@@ -38,18 +41,20 @@ export function lateServer(
       spare?.drop();
       throw error;
     }
-    begun = (await spare?.take()) ?? (await beginServer(entry, context(), parts));
-    const { started } = begun;
+    const next = (await spare?.take()) ?? (await beginServer(entry, context(), parts));
+    const { started } = next;
     try {
       await entry.trust?.restarted(started.started);
       // A revocation during the start found no server to end, and a change of the profile none to refuse.
       parts.start.locks.assertUsable(profile.credentials.map(({ name }) => name));
       assertSame(profile, parts.profiles.get(profile.name).profile);
+      if (attempt !== attempts) throw new WarderError('refused', 'the server took too long to start');
     } catch (error) {
       tryRecordStop(entry, 'unused', parts);
       await started.server.stop();
       throw error;
     }
+    begun = next;
     entry.started = started;
     entry.isIdle = false;
     entry.output.warder('something needs the server: it has started');
@@ -61,6 +66,7 @@ export function lateServer(
     start,
     acts: () => begun?.admit(),
     failed: (reason, isOther) => {
+      attempts++;
       if (entry.started !== undefined) {
         tryRecordStop(entry, 'unused', parts);
         leaveServer(entry, entry.started);

@@ -57,6 +57,33 @@ test('W-SEAL-5 also what one has open that was compared and is not used', () => 
   expect(revokeFrom(entry, 'TOKEN').cut).toBe(2);
 });
 
+test('W-LAZY-2 a server whose start was given up has no session, and nothing acts on it', async () => {
+  const { entry, server, stopped } = session();
+  entry.started = undefined;
+  const slow = Promise.withResolvers<void>();
+  let admitted = 0;
+  entry.spare = {
+    pid: 1,
+    take: async () => {
+      await slow.promise;
+      return { started: server, admit: () => admitted++, hasWaited: () => false };
+    },
+    drop() {},
+  };
+  const parts = {
+    audit,
+    profiles: { get: () => entry.loaded },
+    start: { locks: { assertUsable() {} } },
+  } as unknown as LateServerParts;
+  const late = lateServer(entry, 'host', answers, context, parts);
+  const starting = late.start();
+  late.failed('the new server did not start in time', false);
+  slow.resolve();
+  await expect(starting).rejects.toThrow('took too long');
+  late.acts();
+  expect([stopped, entry.started, admitted]).toEqual([['stopped'], undefined, 0]);
+});
+
 test('W-LAZY-7 a server is not used whose profile has changed while it started', async () => {
   const { entry, server, stopped } = session();
   entry.started = undefined;

@@ -6,7 +6,6 @@
 // before there is a connection is always said by the launcher in Node.
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>

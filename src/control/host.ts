@@ -229,7 +229,8 @@ export class SocketHost implements Host, FrameListener {
 
   write(chunks: readonly Uint8Array[]): boolean {
     if (this.#isOver()) return true;
-    this.#unanswered = undefined;
+    if (this.#unanswered !== undefined && chunks.some(({ length }) => length > 0))
+      this.#unanswered = undefined;
     if (this.#socket.destroyed) return false;
     return this.#streams?.write(chunks) ?? writeFrame(this.#socket, Frame.DATA, chunks);
   }

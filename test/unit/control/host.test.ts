@@ -72,6 +72,7 @@ test('W-WIRE-2 what a host has written byte by byte, and nobody has answered, is
   const blocks = [Buffer.alloc(1000, 'a'), Buffer.alloc(1000, 'b')];
   for (const block of blocks)
     for (let at = 0; at < block.length; at++) streams.on?.data(block.subarray(at, at + 1));
+  host.write([Buffer.alloc(0)]);
   expect(host.rewind()).toBe(true);
   const heard: Buffer[] = [];
   host.listen({ data: (slice) => void heard.push(slice), end() {} });

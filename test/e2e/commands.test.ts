@@ -9,12 +9,9 @@ test('a credential is stored and used, its value is rotated, and the log records
   await using bus = await SecretService.open();
   await using home = new Home({ env: bus.env });
 
-  // $ warder credential set github GITHUB_TOKEN
   const unset = await home.warder(['credential', 'set', 'github', 'GITHUB_TOKEN'], 'first-value-0123456789');
   expect(unset.stderr).toMatch(/warder: hint: .*warder init/);
   await home.done(['init', '--store', 'keychain']);
-  const set = await home.done(['credential', 'set', 'github', 'GITHUB_TOKEN'], 'first-value-0123456789\n');
-  expect(set).not.toContain('first-value');
 
   // $ warder add github --credential GITHUB_TOKEN --allow '*' -- node …/server-everything/dist/index.js stdio
   const command = ['--', 'node', server('everything')[1] ?? '', 'stdio'];
@@ -22,6 +19,10 @@ test('a credential is stored and used, its value is rotated, and the log records
     await home.done(['add', 'github', '--credential', 'GITHUB_TOKEN', '--allow', '*', '--json', ...command]),
   );
   expect(added.host.command).toMatch(/^\//);
+
+  // $ warder credential set github GITHUB_TOKEN
+  const set = await home.done(['credential', 'set', 'github', 'GITHUB_TOKEN'], 'first-value-0123456789\n');
+  expect(set).not.toContain('first-value');
 
   // {"command": "/abs/path/warder", "args": ["run", "github"]}: in a minimal environment
   const { HOME = '', LOGNAME = '', SHELL = '', TERM = '', USER = '' } = home.env;

@@ -113,6 +113,8 @@ test('W-HOST-28 after an import of every host no secret of it is in any file, ou
   const scan = new Scan(secrets);
   const nameOf = ([program = '', ...words]: readonly string[]): string => {
     if (program === process.execPath && words[0] === script) return 'a server';
+    // The process of a server, before its program: it waits there until its sandbox was measured.
+    if (words[0] === '--warder-hold' && words.includes(script)) return 'a server';
     return program.endsWith('/bwrap') && words.includes(script)
       ? 'its sandbox'
       : [program, ...words].join(' ');

@@ -1,5 +1,5 @@
-// Values that are stored already under the names that a new profile would take: of an earlier profile of this name, whose
-// credentials stayed when it was removed. The new server would get them, and it may be another one.
+// Values that are stored already under the names that a new profile would take: set in advance, or of an earlier profile of
+// this name, whose credentials stayed when it was removed. The new server would get them, and it may be another one.
 import { WarderError } from '../../errors.ts';
 import type { Context } from '../command.ts';
 import { confirm } from '../terminal/confirmation.ts';
@@ -40,7 +40,7 @@ export async function agreeOnStored(
 }
 
 function whatIsStored(name: string, stored: readonly string[]): string {
-  return `${stored.join(', ')} is stored already, of an earlier profile "${name}"`;
+  return `${stored.join(', ')} is stored already, set in advance or of an earlier profile "${name}"`;
 }
 
 /** Names in the store; none without a store that can be asked. */

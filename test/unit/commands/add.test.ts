@@ -282,7 +282,7 @@ test('W-CRED-50 what is stored for an earlier profile of the name goes to a new 
     expect(isWritten()).toBe(false);
   }
   expect(cli.questions).toEqual([
-    'demo/TOKEN is stored already, of an earlier profile "demo": shall the new server get it?',
+    'demo/TOKEN is stored already, set in advance or of an earlier profile "demo": shall the new server get it?',
   ]);
   await expect(cli.run(addCommand, [...words, ...command], { answers })).rejects.toMatchObject({
     hint: expect.stringMatching(/--use-stored .*warder credential remove --name demo\/TOKEN/),

@@ -24,6 +24,7 @@ import {
 import { dirname, join } from 'node:path';
 import { confinementOf } from './confinement.ts';
 import type { DescriptorCalls } from './descriptor-calls.ts';
+import { isAlive } from './proc.ts';
 
 /** A host's standard input and output. Whoever takes them closes them. */
 export interface HostDescriptors {
@@ -176,14 +177,5 @@ function sweep(folder: string): void {
     const pid = Number(NAME.exec(name)?.[1] ?? 0);
     if (pid === 0 || (pid !== process.pid && isAlive(pid))) continue;
     rmSync(join(folder, name), { force: true, recursive: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

@@ -164,3 +164,13 @@ export function ancestorsOf(pid: number): HostProcess[] {
   }
   return chain;
 }
+
+/** Whether there is a process with this id, or one that has ended and nobody has waited for. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}

@@ -23,6 +23,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { WarderError } from '../../errors.ts';
 import { exposedPart } from '../../os/ownership.ts';
+import { isAlive } from '../../os/proc.ts';
 import { decode, MAX_BYTES, TextProblem } from '../text/decode.ts';
 
 /** A file as it was read. */
@@ -132,15 +133,6 @@ export function removeLeftovers(path: string): void {
     }
   } catch {
     // There is no such folder, or it cannot be read: whoever reads the file says so.
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

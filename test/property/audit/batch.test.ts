@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect, test, vi } from 'vitest';
 import { type Files, files } from '../../../src/audit/file/appender.ts';
-import { AuditLog } from '../../../src/audit/log.ts';
+import type { AuditLog } from '../../../src/audit/log.ts';
 import { verify } from '../../../src/audit/verify.ts';
+import { openOn } from '../../fixtures/audit-state.ts';
 
 const numRuns = process.env.SLOW ? 2000 : 15;
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
@@ -17,25 +18,11 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 /** The disk is not waited for: what a failing `sync` does is tried, not what a real one takes. */
 const quick: Files = { ...files, sync() {} };
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
-
 /** Small segments, so that batches go over their ends. */
 async function open(use: Files) {
   const state = mkdtempSync(join(scratch, 'state-'));
   const places = { state, audit: join(state, 'audit') };
-  const log = await AuditLog.open({
-    places,
-    settings: {
-      segment: 3000,
-      keep: { count: undefined, age: undefined },
-      checkpoint: { records: 1000, every: 2 ** 30 },
-    },
-    version: '0.1.0',
-    pid: 4242,
-    clock: { now: () => 0, monotonic: () => 0 },
-    log: silent,
-    files: use,
-  });
+  const log = await openOn(use, { places, segment: 3000, at: { now: () => 0, monotonic: () => 0 } });
   const segments = () => readdirSync(places.audit).sort();
   const text = () => segments().map((name) => readFileSync(join(places.audit, name), 'utf8'));
   return { log, places, segments, text };

@@ -5,15 +5,13 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect, test, vi } from 'vitest';
 import { type Files, files } from '../../../src/audit/file/appender.ts';
-import { AuditLog } from '../../../src/audit/log.ts';
 import { verify } from '../../../src/audit/verify.ts';
+import { openOn } from '../../fixtures/audit-state.ts';
 
 const numRuns = process.env.SLOW ? 2000 : 60;
 vi.setConfig({ testTimeout: process.env.SLOW ? 600_000 : 60_000 });
 const scratch = mkdtempSync(join(tmpdir(), 'warder-durable-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** What of a file is on the disk: a flush that fails loses all that it had to write, and the next one knows nothing of that. */
 class Disk {
@@ -77,19 +75,7 @@ test('W-AUDIT-18 W-AUDIT-15 nothing is let go that the disk has not taken, over 
             if (isLost) throw new Error('EIO');
           },
         };
-        const log = await AuditLog.open({
-          places: { audit, state },
-          settings: {
-            segment,
-            keep: { count: undefined, age: undefined },
-            checkpoint: { records: 1000, every: 2 ** 30 },
-          },
-          version: '0',
-          pid: 1,
-          clock: { now: () => Date.now(), monotonic: () => performance.now() },
-          log: silent,
-          files: failing,
-        });
+        const log = await openOn(failing, { places: { audit, state }, segment });
         const unwritten = new Set<string>();
         const held: string[] = [];
         /** What was let go without a record on the disk. */

@@ -3,13 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { type Files, files } from '../../../src/audit/file/appender.ts';
-import { AuditLog } from '../../../src/audit/log.ts';
 import { verify } from '../../../src/audit/verify.ts';
+import { openOn } from '../../fixtures/audit-state.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'warder-durable-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A log, and what it asks of the disk. `fails`: how many flushes fail, and `lost` of those that block. */
 async function open({ segment = 2 ** 26, fails = 0, lost = 0 } = {}) {
@@ -39,19 +37,7 @@ async function open({ segment = 2 ** 26, fails = 0, lost = 0 } = {}) {
       await files.flush(fd);
     },
   };
-  const log = await AuditLog.open({
-    places: { audit, state },
-    settings: {
-      segment,
-      keep: { count: undefined, age: undefined },
-      checkpoint: { records: 1000, every: 2 ** 30 },
-    },
-    version: '0',
-    pid: 1,
-    clock: { now: () => Date.now(), monotonic: () => performance.now() },
-    log: silent,
-    files: asked,
-  });
+  const log = await openOn(asked, { places: { audit, state }, segment });
   seen.length = 0;
   leftNow = lost;
   const refused: number[] = [];

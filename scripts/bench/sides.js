@@ -58,6 +58,24 @@ export function openers(bench, warder, name, { argv }) {
   };
 }
 
+/**
+ * As `openers`, without lazy and warm sides, and each side through Warder has a daemon of its own: sessions of one that are
+ * busy at once get a share of the time each. Ends the daemons when it is disposed of.
+ */
+export function openersAlone(bench, name, server) {
+  const daemons = new DisposableStack();
+  const own = () => {
+    const warder = daemons.use(bench.warder());
+    writeProfiles(warder, name, server);
+    warder.start();
+    return openers(bench, warder, name, server);
+  };
+  const { lazy: _l, warm: _w, ...open } = own();
+  const { sandboxed } = own();
+  const { node } = own();
+  return { open: { ...open, sandboxed, node }, [Symbol.dispose]: () => daemons.dispose() };
+}
+
 /** Writes the profiles that `openers` needs. */
 export function writeProfiles(warder, name, { argv }) {
   warder.profile(name, argv);

@@ -1,7 +1,7 @@
 // Calls on an open session: one at a time, and 64 in flight.
 import { duration, rate, ratio, spreads } from '../figures.js';
 import { servers } from '../servers.js';
-import { bars, openers, SIDES, writeProfiles } from '../sides.js';
+import { bars, openersAlone, SIDES } from '../sides.js';
 import { bySide, target } from '../table.js';
 import { inTurns } from '../turns.js';
 
@@ -28,13 +28,10 @@ export async function measure(bench) {
 
 async function measureServer(bench, server, { calls, floods, flood, skipped }) {
   const { call } = servers[server];
-  using warder = bench.warder();
-  writeProfiles(warder, server, servers[server]);
-  warder.start();
-  const { lazy: _l, warm: _w, ...open } = openers(bench, warder, server, servers[server]);
+  using sides = openersAlone(bench, server, servers[server]);
   const clients = {};
   try {
-    for (const [side, start] of Object.entries(open)) {
+    for (const [side, start] of Object.entries(sides.open)) {
       if (skipped.includes(side)) continue;
       clients[side] = (await start()).client;
       await clients[side].settle();

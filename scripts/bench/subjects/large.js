@@ -1,7 +1,7 @@
 // Large results on an open session.
 import { duration, ratio, spreads } from '../figures.js';
 import { servers } from '../servers.js';
-import { bars, openers, SIDES, writeProfiles } from '../sides.js';
+import { bars, openersAlone, SIDES } from '../sides.js';
 import { bySide, target } from '../table.js';
 import { inTurns } from '../turns.js';
 
@@ -17,14 +17,11 @@ const COMPARED = ['direct', 'pipes', 'sockets', 'warder', 'sandboxed', 'node', '
 export async function measure(bench) {
   const figures = {};
   for (const server of ['echo', 'everything']) {
-    using warder = bench.warder();
-    writeProfiles(warder, server, servers[server]);
-    warder.start();
-    const open = openers(bench, warder, server, servers[server]);
+    using sides = openersAlone(bench, server, servers[server]);
     const clients = {};
     try {
       for (const side of COMPARED) {
-        clients[side] = (await open[side]()).client;
+        clients[side] = (await sides.open[side]()).client;
         await clients[side].settle();
       }
       figures[server] = {};

@@ -101,7 +101,11 @@ test('fifty sessions are flat over a day', { timeout: 120_000 }, async () => {
   }
 
   async function facts() {
-    collect();
+    // What one collection finds to be finalised the next one frees.
+    for (let times = 0; times < 4; times++) {
+      collect();
+      await settled();
+    }
     const { heapUsed, external } = process.memoryUsage();
     return { timers: vi.getTimerCount(), memory: heapUsed + external };
   }
@@ -114,7 +118,8 @@ test('fifty sessions are flat over a day', { timeout: 120_000 }, async () => {
   expect(readdirSync(state.audit).length).toBeLessThanOrEqual(4);
   expect(state.warnings).toEqual([]);
   expect(answered).toBe(24 * (60 / PAUSE) * SESSIONS);
-  expect(after.timers).toBeLessThanOrEqual(before.timers);
+  // A flush of the log, which takes real time, may be about to begin at the one moment and under way at the other.
+  await vi.waitFor(() => expect(vi.getTimerCount()).toBeLessThanOrEqual(before.timers));
   // 9,600 calls lie in between: what each of them left would be 200 bytes.
   expect(after.memory - before.memory).toBeLessThan(2 * MIB);
   // One fetch a quarter of an hour, for all sessions together.

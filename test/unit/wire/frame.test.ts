@@ -50,7 +50,7 @@ test('an empty DATA frame is dropped; an empty frame of another type is not', ()
 
 test.each([
   ['type 0', [0, 0, 0, 0, 0]],
-  ['an unknown type', [11, 0, 0, 0, 0]],
+  ['an unknown type', [Math.max(...Object.values(Frame)) + 1, 0, 0, 0, 0]],
   ['a HELLO over the limit', [1, 1, 0, 1, 0]],
   ['data over the limit', [2, 1, 0, 0, 1]],
   ['text', [...Buffer.from('GET / HTTP/1.1')]],

@@ -1,15 +1,23 @@
 // Finds the bytes of a long string of JSON that end a run of plain ones: quotes, backslashes and control characters; sixteen
 // bytes at a time, by vectors of WebAssembly.
 import {
+  ADD,
+  BITMASK,
+  END,
   get,
   I32,
+  IF,
   LANES,
+  LOOP,
+  LOWEST_BIT,
   loadVector,
+  NOT_BELOW,
   PAGE,
+  RETURN,
+  SPLAT,
   set,
   smallModule,
   V128,
-  VOID,
   vector,
 } from '../wire/web-assembly.ts';
 
@@ -24,11 +32,8 @@ const OUT = 2;
 const FOUND = 3;
 const BYTES = 4;
 
-const LOOP = [0x03, VOID];
-const END = 0x0b;
-const ADD = 0x6a;
 /** `i8x16.splat` of a byte below 64, or of any as LEB128. */
-const splat = (...value: number[]): number[] => [0x41, ...value, ...vector(0x0f)];
+const splat = (...value: number[]): number[] => [0x41, ...value, ...SPLAT];
 const EQUAL = vector(0x23);
 const LESS = vector(0x26);
 const OR = vector(0x50);
@@ -36,18 +41,17 @@ const OR = vector(0x50);
 const BODY: readonly number[] = [
   ...[2, 1, I32, 1, V128],
   ...LOOP,
-  // `i32.ge_u`: done.
-  ...[...get(POSITION), ...get(LIMIT), 0x4f, 0x04, VOID, ...get(OUT), 0x0f, END],
+  // Done.
+  ...[...get(POSITION), ...get(LIMIT), NOT_BELOW, ...IF, ...get(OUT), RETURN, END],
   ...[...get(POSITION), ...loadVector(0), ...set(BYTES)],
   ...[...get(BYTES), ...splat(0x22), ...EQUAL],
   // 0x5c in signed LEB128 takes two bytes.
   ...[...get(BYTES), ...splat(0xdc, 0x00), ...EQUAL, ...OR],
   ...[...get(BYTES), ...splat(0x20), ...LESS, ...OR],
-  // `i8x16.bitmask`
-  ...[...vector(0x64), ...set(FOUND)],
-  ...[...get(FOUND), 0x04, VOID, ...LOOP],
-  // `i32.store16` of the position of the lowest bit, by `i32.ctz`.
-  ...[...get(OUT), ...get(POSITION), ...get(FOUND), 0x68, ADD, 0x3b, 0, 0],
+  ...[...BITMASK, ...set(FOUND)],
+  ...[...get(FOUND), ...IF, ...LOOP],
+  // `i32.store16` of the position of the lowest bit.
+  ...[...get(OUT), ...get(POSITION), ...get(FOUND), LOWEST_BIT, ADD, 0x3b, 0, 0],
   ...[...get(OUT), 0x41, 2, ADD, ...set(OUT)],
   // Without that bit: `found & (found - 1)`; on while there are others, by `br_if 0`.
   ...[...get(FOUND), ...get(FOUND), 0x41, 1, 0x6b, 0x71, ...set(FOUND)],

@@ -4,7 +4,17 @@
 
 export const I32 = 0x7f;
 export const V128 = 0x7b;
-export const VOID = 0x40;
+const VOID = 0x40;
+/** Instructions, some with what begins a block. */
+export const LOOP: readonly number[] = [0x03, VOID];
+export const IF: readonly number[] = [0x04, VOID];
+export const END = 0x0b;
+export const RETURN = 0x0f;
+export const ADD = 0x6a;
+/** `i32.ge_u` */
+export const NOT_BELOW = 0x4f;
+/** `i32.ctz` */
+export const LOWEST_BIT = 0x68;
 /** Bytes in a vector. */
 export const LANES = 16;
 export const PAGE = 65_536;
@@ -56,6 +66,10 @@ export const set = (local: number): number[] => [0x21, local];
 export const constant = (value: number): number[] => [0x41, value & 0x7f];
 /** A vector instruction. */
 export const vector = (operation: number): number[] => [0xfd, ...unsigned(operation)];
+/** `i8x16.splat`, of the integer before. */
+export const SPLAT = vector(0x0f);
+/** `i8x16.bitmask` */
+export const BITMASK = vector(0x64);
 /** `v128.load`, not aligned. */
 export const loadVector = (offset: number): number[] => [...vector(0x00), 0, ...unsigned(offset)];
 

@@ -6,14 +6,22 @@
 // JavaScript has no such instructions, WebAssembly has: `i8x16.swizzle` looks sixteen halves up at once. The module below
 // is one loop, written as the bytes that a compiler would make of it.
 import {
+  ADD,
+  BITMASK,
   constant,
+  END,
   get,
+  IF,
   LANES,
+  LOOP,
+  LOWEST_BIT,
   loadVector,
+  NOT_BELOW,
+  RETURN,
+  SPLAT,
   set,
   smallModule,
   V128,
-  VOID,
   vector,
 } from '../../wire/web-assembly.ts';
 
@@ -128,10 +136,6 @@ const SWIZZLE = vector(0x0e);
 const LOWER_HALVES = [...vector(0x0c), ...Array<number>(LANES).fill(0x0f), ...AND];
 /** `i8x16.shr_u` by four. */
 const UPPER_HALVES = [...constant(4), ...vector(0x6d)];
-const ADD = 0x6a;
-const IF = [0x04, VOID];
-const RETURN = 0x0f;
-const END = 0x0b;
 
 /** The buckets in which the byte at an index of the fingerprint may be, for sixteen positions. */
 function bucketsOf(index: number): number[] {
@@ -152,18 +156,18 @@ function body(): number[] {
   return [
     ...[1, 2 * FINGERPRINT + 2, V128],
     ...tables.flat(),
-    ...[0x03, VOID],
-    // `i32.ge_u`: none.
-    ...[...get(POSITION), ...get(LIMIT), 0x4f, ...IF, ...constant(-1), RETURN, END],
+    ...LOOP,
+    // None.
+    ...[...get(POSITION), ...get(LIMIT), NOT_BELOW, ...IF, ...constant(-1), RETURN, END],
     ...indexes.flatMap((index) => [
       ...bucketsOf(index),
       ...(index > 0 ? [...get(AGREED), ...AND] : []),
       ...set(AGREED),
     ]),
-    // `v128.any_true`: the lowest lane that is not zero, by `i8x16.ne`, `i8x16.bitmask` and `i32.ctz`.
+    // `v128.any_true`: the lowest lane that is not zero, by `i8x16.ne`.
     ...[...get(AGREED), ...vector(0x53), ...IF],
-    ...[...get(POSITION), ...get(AGREED), ...constant(0), ...vector(0x0f), ...vector(0x24)],
-    ...[...vector(0x64), 0x68, ADD, RETURN, END],
+    ...[...get(POSITION), ...get(AGREED), ...constant(0), ...SPLAT, ...vector(0x24)],
+    ...[...BITMASK, LOWEST_BIT, ADD, RETURN, END],
     ...[...get(POSITION), ...constant(LANES), ADD, ...set(POSITION)],
     // `br 0`, the loop's end, and `unreachable`.
     ...[0x0c, 0, END, 0x00, END],

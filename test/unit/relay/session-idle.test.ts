@@ -3,10 +3,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { call } from '../../fixtures/ends.ts';
 import {
   AutoServer,
+  answerTo,
   ECHO,
   INITIALIZE,
+  INITIALIZED,
   type Late,
   late,
+  methods,
   quiet,
   RESULTS,
   recorded,
@@ -17,7 +20,6 @@ import { FakeTrust } from '../../fixtures/trust.ts';
 type Message = Record<string, unknown>;
 
 const ALLOW = policyOf({ default: 'allow' });
-const INITIALIZED = { method: 'notifications/initialized' };
 const IDLE = 600_000;
 const META = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
 const MODERN = { id: 0, method: 'server/discover', params: { _meta: META } };
@@ -39,10 +41,6 @@ async function pass(ms: number): Promise<void> {
 }
 
 const stops = ({ servers }: Late): number[] => servers.map(({ stops: each }) => each);
-const answerTo = ({ host }: Late, id: unknown): Message =>
-  host.messages.find((message) => message.id === id) ?? {};
-const methods = (server: AutoServer | undefined): unknown[] =>
-  (server?.messages ?? []).map(({ method }) => method);
 
 describe('W-LAZY-5 a server that is not used is ended, and comes back', () => {
   test.each([true, false])('whether its session began with it (%s) or not', async (begun) => {

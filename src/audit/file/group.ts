@@ -3,7 +3,7 @@
 // meanwhile are flushed by the next one, which follows at once.
 
 /** Called when what was written before is on the disk, or cannot be. */
-type Waiter = (failed: Error | undefined) => void;
+export type Waiter = (failed: Error | undefined) => void;
 
 export interface GroupParts {
   /** Flushes, without blocking. Resolves to the error, if there was one. */

@@ -1,6 +1,6 @@
 // Writes the records of a log: to its newest segment, those of one incoming piece together (batch.ts), under the log's lock while
-// another daemon appends (shared.ts). The head follows; the disk has them a little later, or before anything goes on
-// (flushing.ts, group.ts).
+// another daemon appends (shared.ts). The head follows (head-writer.ts); the disk has them a little later, or before anything
+// goes on (newest-segment.ts).
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../os/clock.ts';
@@ -12,11 +12,11 @@ import { sha256 } from '../chain/hash.ts';
 import { Lines } from '../chain/lines.ts';
 import { Timestamps } from '../chain/time.ts';
 import type { Fields } from '../events.ts';
-import { Appender, type Files } from './appender.ts';
+import type { Files } from './appender.ts';
 import { type BatchParts, type PendingRecord, writeBatch } from './batch.ts';
-import { Flushing } from './flushing.ts';
-import { GroupCommit } from './group.ts';
 import { HeadFile, headPath } from './head.ts';
+import { HeadWriter } from './head-writer.ts';
+import { NewestSegment } from './newest-segment.ts';
 import type { Recovery } from './recover.ts';
 import { segmentName } from './segments.ts';
 import { SharedWriting } from './shared.ts';
@@ -46,19 +46,12 @@ const MAX_COUNTED = 10_000;
 export class Writer {
   readonly #options: WriterOptions;
   readonly #chain: Chain;
-  readonly #head: HeadFile;
+  readonly #head: HeadWriter;
   readonly #timestamps = new Timestamps();
   readonly #shared: SharedWriting;
   readonly #batch: BatchParts;
-  readonly #flushing: Flushing;
-  readonly #group: GroupCommit;
-  #appender: Appender;
+  readonly #segment: NewestSegment;
   #pending: PendingRecord[] = [];
-  /** The head is to be written, in a microtask at the latest; it could not be. */
-  #headDue = false;
-  #isHeadQueued = false;
-  #headFault = false;
-  #closing: Promise<unknown> = Promise.resolve();
   #isClosed = false;
   #isBroken: boolean;
   #writeFault: string | undefined;
@@ -69,36 +62,32 @@ export class Writer {
     this.#options = options;
     this.#isBroken = broken;
     this.#chain = new Chain(sha256, head);
-    this.#appender = new Appender(segment?.path ?? join(places.audit, segmentName(head.seq + 1)), files);
+    this.#segment = new NewestSegment(segment?.path ?? join(places.audit, segmentName(head.seq + 1)), {
+      files,
+      onFlushed: () => this.#checkFiles(),
+      onDurable: () => this.#head.writeDue(),
+      onFault: (error) =>
+        log.error({ error: unwritableError(error, places.audit).message }, 'calls are refused'),
+    });
     try {
-      this.#head = new HeadFile(headPath(places.state), files);
+      this.#head = new HeadWriter(new HeadFile(headPath(places.state), files), {
+        head: () => this.#chain.head,
+        onFault: (error) =>
+          log.error({ error: String(error) }, 'the head of the audit log cannot be written'),
+      });
     } catch (error) {
-      void this.#appender.close();
+      this.#segment.stop();
+      void this.#segment.close();
       throw error;
     }
     this.#batch = {
       chain: this.#chain,
       segment: options.segment,
-      appender: () => this.#appender,
+      appender: () => this.#segment.file,
       startSegment: (isUnflushed) => this.startSegment(isUnflushed),
       lines: new Lines(),
     };
     this.#shared = new SharedWriting(places, options.othersAppend);
-    this.#flushing = new Flushing({
-      flush: () => this.#appender.flush(),
-      onFlushed: () => this.#checkFiles(),
-      onFault: (error) =>
-        log.error({ error: unwritableError(error, places.audit).message }, 'calls are refused'),
-    });
-    this.#group = new GroupCommit({
-      flush: () => this.#appender.flush(),
-      flushNow: () => this.#flushNow(),
-      onFlushed: (failed) => {
-        if (this.#isClosed) return;
-        this.#flushing.report(failed);
-        this.writeDueHead();
-      },
-    });
   }
 
   /** The last record's number and hash. */
@@ -113,12 +102,12 @@ export class Writer {
 
   /** Bytes of the newest segment. */
   get size(): number {
-    return this.#appender.size;
+    return this.#segment.file.size;
   }
 
   /** Why records are refused, or what is wrong with the files. */
   get fault(): string | undefined {
-    const { fault } = this.#flushing;
+    const { fault } = this.#segment;
     return (
       this.#writeFault ??
       (fault && unwritableError(fault, this.#options.places.audit).message) ??
@@ -154,21 +143,19 @@ export class Writer {
 
   /** See `AuditLog.whenDurable`. */
   whenDurable(then: () => void): boolean {
-    if (!this.#group.isWaiting) return true;
-    this.#group.wait(() => then());
+    if (!this.#segment.isWaiting) return true;
+    this.#segment.wait(() => then());
     return false;
   }
 
   /** Flushes what `whenDurable` waits for, at once. */
   flushNow(): void {
-    this.#group.now();
+    this.#segment.flushNow();
   }
 
   /** Flushes all that was written, also to segments that have ended. Rejects with system errors. */
-  async flush(): Promise<void> {
-    await this.#closing;
-    const failed = await this.#appender.flush();
-    if (failed) throw failed;
+  flush(): Promise<void> {
+    return this.#segment.flush();
   }
 
   /** From now on another daemon may append as well. */
@@ -180,14 +167,9 @@ export class Writer {
 
   /** Starts the segment of the next record; see `BatchParts.startSegment`. Throws system errors. */
   startSegment(isUnflushed = false): void {
-    const { places, files, onSegment } = this.#options;
+    const { places, onSegment } = this.#options;
     mkdirSync(places.audit, { recursive: true, mode: 0o700 });
-    const path = join(places.audit, segmentName(this.#chain.head.seq + 1));
-    this.#flushEnding(isUnflushed);
-    const closed = this.#goOnWith(new Appender(path, files)).then((failed) => {
-      if (failed !== undefined) this.#flushing.report(failed);
-    });
-    this.#closing = Promise.all([this.#closing, closed]);
+    this.#segment.goOnWith(join(places.audit, segmentName(this.#chain.head.seq + 1)), isUnflushed);
     onSegment();
   }
 
@@ -206,34 +188,31 @@ export class Writer {
 
   /** Writes the head. Throws system errors. */
   writeHead(): void {
-    this.#headDue = false;
-    this.#head.write(this.#chain.head);
-    this.#headFault = false;
+    this.#head.write();
   }
 
-  /** While the head cannot be written, the next record is refused: otherwise a cut end would not show. */
+  /** Writes the head if it is due. Throws nothing: while it cannot be written, the next record is refused. */
   writeDueHead(): void {
-    if (!this.#headDue) return;
-    try {
-      this.writeHead();
-    } catch (error) {
-      this.#headFault = true;
-      this.#options.log.error({ error: String(error) }, 'the head of the audit log cannot be written');
-    }
+    this.#head.writeDue();
   }
 
   /** Stops all timers. Nothing touches the files afterwards but `close`. */
   stop(): void {
     this.#isClosed = true;
-    this.#headDue = false;
-    this.#flushing[Symbol.dispose]();
+    this.#head.stop();
+    this.#segment.stop();
   }
 
   /** Closes the files, after `stop`. */
   async close(): Promise<void> {
-    await this.#closing;
-    await this.#appender.close();
+    const failed = await this.#segment.close();
     this.#head[Symbol.dispose]();
+    const { log, places } = this.#options;
+    if (failed !== undefined)
+      log.error(
+        { error: unwritableError(failed, places.audit).message },
+        'the last records may not be on the disk',
+      );
   }
 
   #pend<E extends keyof Fields>(
@@ -256,8 +235,8 @@ export class Writer {
       if (this.#isClosed) throw new Error('the log is closed');
       using lock = this.#shared.lock();
       if (lock !== undefined) this.#catchUp();
-      if (this.#flushing.fault !== undefined) throw this.#flushing.fault;
-      if (this.#headFault) this.writeHead();
+      if (this.#segment.fault !== undefined) throw this.#segment.fault;
+      if (this.#head.hasFailed) this.writeHead();
       writeBatch(records, this.#batch);
       // The other daemon reads it as soon as the lock is free.
       if (lock !== undefined) this.writeHead();
@@ -284,11 +263,8 @@ export class Writer {
     }
     if (isLonger) {
       // What waits for the disk has its head behind it: after a power cut that is not ahead of the log.
-      if (!this.#shared.active) {
-        this.#headDue = true;
-        if (!isLater) this.#queueHead();
-      }
-      this.#flushing.request();
+      if (!this.#shared.active) this.#head.request(isLater);
+      this.#segment.requestFlush();
     }
     for (const { error, sync, unwritten } of records) {
       if (unwritten === undefined) continue;
@@ -298,58 +274,20 @@ export class Writer {
       }
       onRecord();
       if (sync === 'later')
-        this.#group.wait((failed) => {
+        this.#segment.wait((failed) => {
           if (failed !== undefined) unwritten(unwritableError(failed, places.audit));
         });
     }
   }
 
-  #queueHead(): void {
-    if (this.#isHeadQueued) return;
-    this.#isHeadQueued = true;
-    queueMicrotask(() => {
-      this.#isHeadQueued = false;
-      this.writeDueHead();
-    });
-  }
-
-  /** What waits for the disk is in the segment that ends: it is flushed, or lost. Throws system errors. */
-  #flushEnding(isUnflushed = false): void {
-    if (!isUnflushed && !this.#group.isWaiting) return;
-    const failed = this.#flushNow();
-    if (failed === undefined) return;
-    this.#group.lose(failed);
-    this.#flushing.report(failed);
-    throw failed;
-  }
-
-  /** Goes on with another segment. Settles with the error of the last flush of the one before. */
-  #goOnWith(next: Appender): Promise<Error | undefined> {
-    const previous = this.#appender;
-    this.#appender = next;
-    return previous.close();
-  }
-
-  #flushNow(): Error | undefined {
-    try {
-      this.#appender.sync();
-      return undefined;
-    } catch (error) {
-      return error as Error;
-    }
-  }
-
   /** Goes on from the record that was written last, by whichever daemon. The caller has the log's lock. */
   #catchUp(): void {
-    const { files, onRecord } = this.#options;
+    const { onRecord } = this.#options;
     const { seq } = this.#chain.head;
-    const end = this.#shared.newEnd(this.#chain.head, this.#appender);
+    const end = this.#shared.newEnd(this.#chain.head, this.#segment.file);
     if (end === undefined) return;
-    if (end.path === this.#appender.path) this.#appender.acceptSize();
-    else {
-      this.#flushEnding();
-      this.#closing = Promise.all([this.#closing, this.#goOnWith(new Appender(end.path, files))]);
-    }
+    if (end.path === this.#segment.file.path) this.#segment.file.acceptSize();
+    else this.#segment.goOnWith(end.path);
     for (let more = Math.min(end.head.seq - seq, MAX_COUNTED); more > 0; more--) onRecord();
     this.#chain.head = end.head;
   }
@@ -360,15 +298,15 @@ export class Writer {
     // The other daemon appends to them.
     if (this.#shared.active) return;
     try {
-      const state = this.#appender.state();
+      const { path } = this.#segment.file;
+      const state = this.#segment.file.state();
       if (state !== 'intact') {
         this.#isBroken = true;
-        log.error({ file: this.#appender.path }, `an audit segment was ${state} by somebody else`);
+        log.error({ file: path }, `an audit segment was ${state} by somebody else`);
       }
       if (state === 'removed') this.startSegment();
-      if (state === 'changed') this.#appender.acceptSize();
-      if (this.#head.restore(this.head))
-        log.error({}, 'the head of the audit log was removed by somebody else');
+      if (state === 'changed') this.#segment.file.acceptSize();
+      if (this.#head.restore()) log.error({}, 'the head of the audit log was removed by somebody else');
     } catch (error) {
       log.error(
         { error: unwritableError(error, places.audit).message },

@@ -243,13 +243,15 @@ describe('faults', () => {
     const places = newPlaces();
     const errors: string[] = [];
     const error = (_facts: object, message: string): void => void errors.push(message);
-    const use = failing({ flush: [() => async () => Promise.reject(new Error('EIO'))] });
+    let isFull = true;
+    const flush: Files['flush'] = (fd) => (isFull ? Promise.reject(new Error('EIO')) : files.flush(fd));
     {
-      await using log = await open(places, { files: use, log: { ...silent, error } });
+      await using log = await open(places, { files: { ...files, flush }, log: { ...silent, error } });
       log.append('tool.call', call(1));
       await vi.waitFor(() => expect(errors).toEqual(['calls are refused']));
       expect(() => log.append('tool.call', call(2))).toThrowError(unwritable);
       expect(log.status().detail).toContain('EIO');
+      isFull = false;
       await vi.waitFor(() => expect(log.append('tool.call', call(3))).toBe(3));
       expect(log.status().detail).not.toContain('EIO');
     }

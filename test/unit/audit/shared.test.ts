@@ -1,7 +1,8 @@
 // A log that two daemons append to while one of them has handed over to the other.
 import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { type Files, files } from '../../../src/audit/file/appender.ts';
 import { AuditLog, type AuditOptions } from '../../../src/audit/log.ts';
 import { AuditState, call, clock, FakeStore, settings } from '../../fixtures/audit-state.ts';
 
@@ -109,4 +110,67 @@ test('the records of the older daemon are signed by the newer one, which appends
   expect(store.stored?.seq).toBeGreaterThan(seq + 20);
   await old[Symbol.asyncDispose]();
   await young[Symbol.asyncDispose]();
+});
+
+test('W-AUDIT-15 a segment of the older daemon whose last records the disk does not take refuses the next ones', async () => {
+  using place = new AuditState();
+  let first: number | undefined;
+  let isFailing = false;
+  const repaired = Promise.withResolvers<void>();
+  const errors: string[] = [];
+  // What was in the first segment is lost; the second one is flushed once the disk is repaired.
+  const failing: Files = {
+    ...files,
+    write(fd, data) {
+      first ??= fd;
+      return files.write(fd, data);
+    },
+    async flush(fd) {
+      if (isFailing && fd === first) throw new Error('EIO');
+      if (isFailing) await repaired.promise;
+      await files.flush(fd);
+    },
+  };
+  const old = await AuditLog.open({
+    places: { audit: place.audit, state: place.state },
+    settings,
+    version: '0.1.0',
+    pid: 4242,
+    clock,
+    log: { ...log, error: (_facts, message) => void errors.push(message) },
+    files: failing,
+  });
+  old.retire();
+  const young = await joined(place, { segment: 200 });
+  young.append('tool.call', call(1));
+  // The younger one has gone on in another segment, and so does this one now.
+  isFailing = true;
+  old.append('tool.call', call(2));
+  await vi.waitFor(() => expect(errors).toEqual(['calls are refused']));
+  expect(() => old.append('tool.call', call(3))).toThrowError(/EIO/);
+  expect(old.status().detail).toContain('EIO');
+  repaired.resolve();
+  await vi.waitFor(() => old.append('tool.call', call(4)));
+  await old[Symbol.asyncDispose]();
+  await young[Symbol.asyncDispose]();
+  expect(place.records.flatMap(({ id }) => id ?? [])).toEqual(['1', '2', '4']);
+  expect((await place.verify()).problems).toEqual([]);
+});
+
+test('W-AUDIT-15 a daemon whose last records the disk does not take says so when it stops', async () => {
+  using place = new AuditState();
+  const errors: string[] = [];
+  let isFull = false;
+  const stopped = await AuditLog.open({
+    places: { audit: place.audit, state: place.state },
+    settings,
+    version: '0.1.0',
+    pid: 4242,
+    clock,
+    log: { ...log, error: (_facts, message) => void errors.push(message) },
+    files: { ...files, flush: (fd) => (isFull ? Promise.reject(new Error('EIO')) : files.flush(fd)) },
+  });
+  isFull = true;
+  await stopped[Symbol.asyncDispose]();
+  expect(errors).toEqual(['the last records may not be on the disk']);
 });

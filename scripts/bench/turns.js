@@ -14,3 +14,15 @@ export async function inTurns(rounds, ways) {
   }
   return taken;
 }
+
+/** So many samples, one after the other. */
+export async function inARow(count, take) {
+  const taken = [];
+  while (taken.length < count) taken.push(await take());
+  return taken;
+}
+
+/** Of samples that were taken some at a time, all of them, by name. */
+export function flat(taken) {
+  return Object.fromEntries(Object.entries(taken).map(([name, blocks]) => [name, blocks.flat()]));
+}
